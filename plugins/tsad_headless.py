@@ -1,0 +1,271 @@
+"""Runs a DAG over a range of intervals in one process, without scheduler or api-server.
+
+`python plugins/tsad_headless.py --dag <dag_id> --start <ISO> --end <ISO> [--step 1h] [--reverse] [--conf JSON]`
+in the environment of `tsad_tasks.local.environment.airflow_environment(..., headless=True)`. For each interval one
+line of JSON goes to stdout: interval_start, interval_end, state, seconds, n_tasks, failed_tasks. Airflow's own words
+go to the log file. Exit code: 0 all runs succeeded, 1 a run failed, 2 bad arguments.
+
+It takes the steps of Airflow's `DAG.test`, with two differences that a backfill needs: the data interval is the one
+asked for (`DAG.test` infers the one *before* a logical date on the hour), and the DAG files are read once, not again
+for every run. Airflow imports this file as it does all of its plugins folder, so nothing heavy is imported on top.
+"""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import json
+import os
+import re
+import sys
+import time
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TextIO
+
+if TYPE_CHECKING:
+    from airflow.models.dagrun import DagRun
+    from airflow.models.taskinstance import TaskInstance
+    from airflow.sdk import DAG
+    from sqlalchemy.orm import Session
+
+UNIT_S = {"m": 60, "min": 60, "h": 3600, "d": 86400, "w": 604800}
+POLL_S = 0.2
+
+
+class BadArguments(ValueError):
+    """The command line asks for something that cannot be run."""
+
+
+@dataclass(frozen=True)
+class Interval:
+    """Half-open, `[start_at, end_at)`."""
+
+    start_at: datetime
+    end_at: datetime
+
+
+def step_of(text: str) -> timedelta:
+    """The duration that `text` names.
+
+    >>> step_of("1h"), step_of("15min")
+    (datetime.timedelta(seconds=3600), datetime.timedelta(seconds=900))
+    """
+    match = re.fullmatch(r"(\d+)(m|min|h|d|w)", text)
+    if match is None or int(match[1]) == 0:
+        raise BadArguments(f"Expected --step such as 15min, 1h, 7d. Received: {text}.")
+    return timedelta(seconds=int(match[1]) * UNIT_S[match[2]])
+
+
+def moment_of(text: str) -> datetime:
+    """The time that `text` names in ISO 8601; without an offset it is UTC.
+
+    >>> moment_of("2024-05-01T06:00")
+    datetime.datetime(2024, 5, 1, 6, 0, tzinfo=datetime.timezone.utc)
+    """
+    try:
+        moment = datetime.fromisoformat(text)
+    except ValueError as error:
+        raise BadArguments(f"Expected an ISO time such as 2024-05-01T06:00Z. Received: {text}.") from error
+    return moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment.astimezone(UTC)
+
+
+def intervals_between(start_at: datetime, end_at: datetime, step: timedelta) -> list[Interval]:
+    """The whole steps of `[start_at, end_at)`, oldest first.
+
+    >>> [i.start_at.hour for i in intervals_between(moment_of("2024-05-01"), moment_of("2024-05-01T03:30"), step_of("1h"))]
+    [0, 1, 2]
+    """
+    n_steps = (end_at - start_at) // step
+    if n_steps < 1:
+        raise BadArguments(f"Expected --end at least one step after --start. Received: {start_at} to {end_at}.")
+    return [Interval(start_at + k * step, start_at + (k + 1) * step) for k in range(n_steps)]
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the command line; see the module's docstring."""
+    chosen = _parser().parse_args(arguments)
+    try:
+        intervals = intervals_between(moment_of(chosen.start), moment_of(chosen.end), step_of(chosen.step))
+        conf = _conf_of(chosen.conf)
+        with _airflow_speaks_to(chosen.log or _default_log()) as answers:
+            return _run_all(chosen.dag, intervals[::-1] if chosen.reverse else intervals, conf, answers)
+    except BadArguments as error:
+        print(error, file=sys.stderr)
+        return 2
+
+
+def _run_all(dag_id: str, intervals: list[Interval], conf: dict[str, Any], answers: TextIO) -> int:
+    _ensure_metadata()
+    dag = _synced_dag(dag_id)
+    n_failed = 0
+    try:
+        for interval in intervals:
+            outcome = _timed_run(dag, interval, conf)
+            print(json.dumps(outcome), file=answers, flush=True)
+            n_failed += outcome["state"] != "success"
+    finally:
+        _release_database()
+    return 1 if n_failed else 0
+
+
+def _timed_run(dag: DAG, interval: Interval, conf: dict[str, Any]) -> dict[str, Any]:
+    from airflow.utils.session import create_session
+
+    started_s = time.perf_counter()
+    with create_session() as session:
+        run = _created_run(dag, interval, conf, session)
+        _run_until_done(dag, run, session)
+        instances = run.get_task_instances(session=session)
+        return {
+            "interval_start": interval.start_at.isoformat(),
+            "interval_end": interval.end_at.isoformat(),
+            "state": str(run.state),
+            "seconds": round(time.perf_counter() - started_s, 3),
+            "n_tasks": len(instances),
+            "failed_tasks": sorted(_label(instance) for instance in instances if instance.state == "failed"),
+        }
+
+
+def _created_run(dag: DAG, interval: Interval, conf: dict[str, Any], session: Session) -> DagRun:
+    """A new run of the interval, with the logical date of a scheduled one; an earlier run of it is replaced."""
+    from airflow.models.dagrun import DagRun, get_or_create_dagrun
+    from airflow.serialization.serialized_objects import DagSerialization
+    from airflow.utils.types import DagRunTriggeredByType, DagRunType
+
+    scheduled_dag = DagSerialization.deserialize_dag(DagSerialization.serialize_dag(dag))
+    return get_or_create_dagrun(
+        dag=scheduled_dag,
+        run_id=DagRun.generate_run_id(
+            run_type=DagRunType.MANUAL, logical_date=interval.start_at, run_after=interval.start_at
+        ),
+        logical_date=interval.start_at,
+        data_interval=(interval.start_at, interval.end_at),
+        run_after=interval.end_at,
+        start_date=datetime.now(UTC),
+        conf=conf,
+        triggered_by=DagRunTriggeredByType.TEST,
+        triggering_user_name="tsad_headless",
+        session=session,
+    )
+
+
+def _run_until_done(dag: DAG, run: DagRun, session: Session) -> None:
+    while run.state == "running":
+        session.expire_all()
+        ready = _scheduled_instances(run, session)
+        for instance in ready:
+            _run_instance(dag, instance)
+        if not ready and run.state == "running":
+            # Nothing can start yet: a retry's delay is running.
+            time.sleep(POLL_S)
+
+
+def _scheduled_instances(run: DagRun, session: Session) -> list[TaskInstance]:
+    schedulable, _ = run.update_state(session=session)
+    for instance in schedulable:
+        instance.try_number += instance.state != "up_for_reschedule"
+        instance.state = "scheduled"
+        instance.scheduled_dttm = datetime.now(UTC)
+    session.commit()
+    instances = run.get_task_instances(session=session)
+    return sorted((one for one in instances if one.state == "scheduled"), key=lambda one: (one.task_id, one.map_index))
+
+
+def _run_instance(dag: DAG, instance: TaskInstance) -> None:
+    from airflow.sdk.definitions.dag import _run_task
+
+    _run_task(ti=instance, task=dag.task_dict[instance.task_id], run_triggerer=True)
+
+
+def _ensure_metadata() -> None:
+    from airflow import settings
+    from airflow.utils import db
+
+    with contextlib.suppress(TimeoutError):
+        db.check_migrations(0)
+        return
+    db.initdb()
+    settings.configure_orm()
+
+
+def _synced_dag(dag_id: str) -> DAG:
+    """The DAG, read once from the configured folder and written to the metadata database as Airflow needs it there."""
+    from airflow.dag_processing.bundles.manager import DagBundlesManager
+    from airflow.dag_processing.dagbag import BundleDagBag, sync_bag_to_db
+
+    bundles = DagBundlesManager()
+    bundles.sync_bundles_to_db()
+    (bundle,) = bundles.get_all_dag_bundles()
+    bundle.initialize()
+    bag = BundleDagBag(dag_folder=bundle.path, bundle_path=bundle.path, bundle_name=bundle.name)
+    sync_bag_to_db(bag, bundle.name, bundle.version)
+    if dag_id not in bag.dags:
+        raise BadArguments(
+            f"Expected --dag to be one of {', '.join(sorted(bag.dags)) or '(none)'} in {bundle.path}. "
+            f"Received: {dag_id}. {_import_errors(bag.import_errors)}"
+        )
+    return bag.dags[dag_id]
+
+
+def _import_errors(errors: dict[str, str]) -> str:
+    return " ".join(f"{path} failed: {trace.strip().splitlines()[-1]}" for path, trace in sorted(errors.items()))
+
+
+def _release_database() -> None:
+    from airflow import settings
+
+    settings.dispose_orm()
+
+
+def _label(instance: TaskInstance) -> str:
+    return instance.task_id if instance.map_index < 0 else f"{instance.task_id}[{instance.map_index}]"
+
+
+@contextlib.contextmanager
+def _airflow_speaks_to(log: Path) -> Iterator[TextIO]:
+    """Send everything that is printed, also by native libraries, to `log`; yields the real stdout."""
+    log.parent.mkdir(parents=True, exist_ok=True)
+    answers = os.fdopen(os.dup(1), "w", encoding="utf-8")
+    errors_fd = os.dup(2)
+    log_fd = os.open(log, os.O_CREAT | os.O_WRONLY | os.O_APPEND, 0o644)
+    for fd in (1, 2):
+        os.dup2(log_fd, fd)
+    try:
+        yield answers
+    finally:
+        sys.stderr.flush()
+        os.dup2(errors_fd, 2)
+        answers.flush()
+
+
+def _conf_of(text: str) -> dict[str, Any]:
+    try:
+        conf = json.loads(text)
+    except json.JSONDecodeError as error:
+        raise BadArguments(f"Expected --conf to be a JSON object. Received: {text} ({error}).") from error
+    if not isinstance(conf, dict):
+        raise BadArguments(f"Expected --conf to be a JSON object. Received: {text}.")
+    return conf
+
+
+def _default_log() -> Path:
+    return Path(os.environ.get("TSAD_HOME", ".tsad")) / "logs" / "headless.log"
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--dag", required=True, help="id of the DAG")
+    parser.add_argument("--start", required=True, help="start of the first interval, ISO 8601")
+    parser.add_argument("--end", required=True, help="end of the last interval, exclusive")
+    parser.add_argument("--step", default="1h", help="length of an interval; default: %(default)s")
+    parser.add_argument("--reverse", action="store_true", help="newest interval first")
+    parser.add_argument("--conf", default="{}", help="params of every run, as a JSON object")
+    parser.add_argument("--log", type=Path, help="where Airflow's own words go; default: $TSAD_HOME/logs/headless.log")
+    return parser
+
+
+if __name__ == "__main__":
+    sys.exit(main())

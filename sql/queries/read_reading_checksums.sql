@@ -1,0 +1,4 @@
+-- Checksums of blocks of readings, for binary COPY.
+SELECT entity_id, hour_at, checksum
+FROM tsad.reading_block
+WHERE entity_id = ANY(%(entity_ids)s::int[]) AND hour_at >= %(start_at)s AND hour_at < %(end_at)s

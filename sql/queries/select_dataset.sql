@@ -1,0 +1,2 @@
+-- The dataset of a name.
+SELECT dataset_id, name, step_s, merge_gap_s, site_zone, retired_before FROM tsad.dataset WHERE name = %(name)s

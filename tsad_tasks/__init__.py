@@ -1,0 +1,1 @@
+"""Anomaly scoring of sensor tables: everything that is not schedule."""

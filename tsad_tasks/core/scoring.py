@@ -1,0 +1,187 @@
+"""From readings to errors to scores: pure functions of readings and of one model's spec.
+
+Arrays of several entities are (n_entities, n_steps, ...) on one grid that starts at a whole hour.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from tsad_tasks.core.features import Scaler, cyclic_time, derived, held, running_state
+from tsad_tasks.core.spec import FeatureSpec, ModelSpec
+from tsad_tasks.core.thresholds import (
+    anomaly_scores,
+    collective_series,
+    combined_scores,
+    flag,
+    severities,
+    threshold_series,
+)
+from tsad_tasks.core.windows import OFF, PENDING, STARTUP, window_index
+
+SEVERITIES = ("NONE", "LOW", "MEDIUM", "HIGH")
+
+
+@dataclass(frozen=True)
+class Features:
+    """What the detector sees of some entities.
+
+    Attributes
+    ----------
+    inputs : float32 (n_entities, n_steps, n_inputs), 0 where unknown.
+    present : bool (n_entities, n_steps, n_channels), whether a value is known, held ones included.
+    running : int8 (n_entities, n_steps), 0 or the reason why the step is not scored.
+    context_ok : bool (n_entities, n_steps), whether derived columns are known where their channel is.
+    """
+
+    inputs: NDArray[np.float32]
+    present: NDArray[np.bool_]
+    running: NDArray[np.int8]
+    context_ok: NDArray[np.bool_]
+
+
+def entity_features(
+    spec: FeatureSpec, scalers: Sequence[Scaler], values: NDArray[np.float64], start_s: int
+) -> Features:
+    """Features of entities from their readings.
+
+    Parameters
+    ----------
+    scalers : one per entity.
+    values : float64 (n_entities, n_steps, n_channels), NaN where nothing was read.
+    start_s : epoch seconds of the first step.
+    """
+    n_entities, n_steps, n_channels = values.shape
+    known = held(values, spec.hold_steps)
+    running = running_state(known, spec.running_when, spec.channels, spec.grace_steps)
+    scaled = np.stack([scaler.transform(part) for scaler, part in zip(scalers, known, strict=True)])
+    more = derived(scaled, rolling_mean=spec.rolling_mean, lag=spec.lag, diff=spec.diff)
+    times_s = start_s + np.arange(n_steps, dtype=np.int64) * spec.step_s
+    clock = np.broadcast_to(cyclic_time(times_s, spec.zone, spec.cyclic), (n_entities, n_steps, 2 * len(spec.cyclic)))
+    inputs = np.concatenate([scaled, more, clock], axis=-1, dtype=np.float32)
+    return Features(np.nan_to_num(inputs, nan=0.0), np.isfinite(scaled), running, _context_ok(scaled, more))
+
+
+def _context_ok(scaled: NDArray[np.float32], more: NDArray[np.float32]) -> NDArray[np.bool_]:
+    """Derived columns of a channel that is dead do not count against the others."""
+    n_channels = scaled.shape[-1]
+    dead = ~np.isfinite(scaled)
+    unknown = ~np.isfinite(more).reshape(*more.shape[:-1], -1, n_channels) & ~dead[..., None, :]
+    ok: NDArray[np.bool_] = ~unknown.any(axis=(-1, -2))
+    return ok
+
+
+@dataclass(frozen=True)
+class Windows:
+    """The windows that need an error, of all entities, as positions in the entities' steps laid end to end.
+
+    Attributes
+    ----------
+    ends : int64 (n_windows,)
+    live : bool (n_windows, n_channels)
+    reasons : int16 (n_entities, n_steps)
+    """
+
+    ends: NDArray[np.int64]
+    live: NDArray[np.bool_]
+    reasons: NDArray[np.int16]
+
+
+def entity_windows(spec: FeatureSpec, features: Features, wanted: NDArray[np.bool_]) -> Windows:
+    """Windows of the wanted steps, bool (n_entities, n_steps)."""
+    n_entities, n_steps = features.running.shape
+    reasons = np.zeros((n_entities, n_steps), np.int16)
+    ends, live = [], []
+    for entity in np.flatnonzero(wanted.any(axis=1)):
+        index = window_index(
+            features.present[entity],
+            features.running[entity],
+            features.context_ok[entity],
+            width=spec.width,
+            min_coverage=spec.min_coverage,
+            first_step=int(np.argmax(wanted[entity])),
+        )
+        chosen = wanted[entity, index.ends]
+        ends.append(index.ends[chosen] + entity * n_steps)
+        live.append(index.live[chosen])
+        reasons[entity] = index.reasons
+    if not ends:
+        return Windows(np.zeros(0, np.int64), np.zeros((0, len(spec.channels)), bool), reasons)
+    return Windows(np.concatenate(ends), np.concatenate(live), reasons)
+
+
+@dataclass(frozen=True)
+class Scores:
+    """Thresholds, scores and flags of some entities, all (n_entities, n_steps)."""
+
+    thresholds: NDArray[np.float32]
+    scores: NDArray[np.float32]
+    flags: NDArray[np.bool_]
+    collective: NDArray[np.bool_]
+    severity: NDArray[np.int8]
+
+
+def entity_scores(spec: ModelSpec, entities: Sequence[str], errors: NDArray[np.float32]) -> Scores:
+    """Scores from errors, float32 (n_entities, n_steps), NaN where unknown.
+
+    The first `spec.threshold.history_steps` steps are only looked back at: their scores are not to be used.
+    """
+    thresholds = np.full_like(errors, np.nan)
+    scores = np.full_like(errors, np.nan)
+    collective = np.zeros(errors.shape, bool)
+    for entity, name in enumerate(entities):
+        calibration = spec.calibration(name)
+        thresholds[entity] = threshold_series(errors[entity], calibration, spec.threshold)
+        moving = collective_series(errors[entity], calibration, spec.threshold)
+        scores[entity], collective[entity] = combined_scores(
+            errors[entity], thresholds[entity], moving, calibration.collective_limit
+        )
+    flags = flag(scores)
+    return Scores(thresholds, scores, flags, collective, severities(scores))
+
+
+def hour_status(
+    reasons: NDArray[np.int16], present: NDArray[np.bool_], *, provisional: bool, silent: bool, retired: bool
+) -> tuple[str, int, int]:
+    """Status of an entity's hour, steps needed, steps seen.
+
+    Parameters
+    ----------
+    reasons : int16 (n_steps,) of the hour; 0 where there is a score.
+    present : bool (n_steps,), whether anything was read at the step.
+    provisional : the entity has no scale of its own.
+    silent : nothing was read in the hours before either.
+    retired : readings that the hour needs were dropped by retention.
+
+    >>> hour_status(np.array([0, 3], np.int16), np.array([True, True]), provisional=False, silent=False, retired=False)
+    ('scored', 1, 1)
+    """
+    needed = ~np.isin(reasons, (OFF, STARTUP, PENDING))
+    n_needed, n_seen = int(needed.sum()), int((reasons == 0).sum())
+    if n_seen:
+        complete = "scored" if n_seen == n_needed else "partial"
+        return ("unknown_entity_scale" if provisional else complete), n_needed, n_seen
+    if not n_needed:
+        return "off", 0, 0
+    if retired:
+        return "inputs_retired", n_needed, 0
+    if not present.any():
+        return ("stale" if silent else "gap"), n_needed, 0
+    return "insufficient_history", n_needed, 0
+
+
+__all__ = [
+    "SEVERITIES",
+    "Features",
+    "Scores",
+    "Windows",
+    "anomaly_scores",
+    "entity_features",
+    "entity_scores",
+    "entity_windows",
+    "hour_status",
+]

@@ -1,0 +1,124 @@
+"""Everything of a model that affects errors, scores and flags, beside the network itself: the bundle's spec.json."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+from zoneinfo import ZoneInfo
+
+from tsad_tasks.core.features import Scaler, derived_history, n_derived
+from tsad_tasks.core.thresholds import Calibration, ThresholdSettings
+
+
+@dataclass(frozen=True)
+class FeatureSpec:
+    """How readings become the detector's inputs. Counts are grid steps.
+
+    Attributes
+    ----------
+    channels : names in the order of the inputs' first columns.
+    hold_steps : by channel, how long a value stays valid.
+    """
+
+    channels: tuple[str, ...]
+    hold_steps: tuple[int, ...]
+    step_s: int
+    site_zone: str
+    width: int
+    min_coverage: float
+    running_when: str | None
+    grace_steps: int
+    rolling_mean: tuple[int, ...]
+    lag: tuple[int, ...]
+    diff: tuple[int, ...]
+    cyclic: tuple[str, ...]
+
+    @property
+    def zone(self) -> ZoneInfo:
+        return ZoneInfo(self.site_zone)
+
+    @property
+    def n_inputs(self) -> int:
+        """Columns that the detector sees."""
+        n_channels = len(self.channels)
+        n_more = n_derived(n_channels, rolling_mean=self.rolling_mean, lag=self.lag, diff=self.diff)
+        return n_channels + n_more + 2 * len(self.cyclic)
+
+    @property
+    def reach_steps(self) -> int:
+        """How many steps before a reading its error looks back."""
+        back = derived_history(rolling_mean=self.rolling_mean, lag=self.lag, diff=self.diff)
+        return self.width - 1 + max(back + max(self.hold_steps, default=0), self.grace_steps + max(self.hold_steps, default=0))
+
+    @property
+    def reach_hours(self) -> int:
+        """Whole hours that cover `reach_steps`."""
+        return math.ceil(self.reach_steps * self.step_s / 3600)
+
+
+@dataclass(frozen=True)
+class ModelSpec:
+    """A model's features, scales, threshold and calibration.
+
+    Attributes
+    ----------
+    scalers, calibrations : by entity name; an entity that is not there uses the pooled one.
+    spreads : robust spread of the residual by channel, in scaled units: the ± of "expected".
+    """
+
+    features: FeatureSpec
+    scalers: Mapping[str, Scaler]
+    pooled_scaler: Scaler
+    threshold: ThresholdSettings
+    calibrations: Mapping[str, Calibration]
+    pooled_calibration: Calibration
+    spreads: tuple[float, ...]
+
+    @property
+    def score_reach_hours(self) -> int:
+        """Whole hours before a reading that its threshold looks back, the errors' own reach included."""
+        look_back_s = self.threshold.history_steps * self.features.step_s
+        return math.ceil(look_back_s / 3600) + self.features.reach_hours
+
+    def scaler(self, entity: str) -> Scaler:
+        return self.scalers.get(entity, self.pooled_scaler)
+
+    def calibration(self, entity: str) -> Calibration:
+        return self.calibrations.get(entity, self.pooled_calibration)
+
+    def is_provisional(self, entity: str) -> bool:
+        """Whether the entity has no scale of its own."""
+        return entity not in self.scalers
+
+    def to_json(self) -> dict[str, Any]:
+        """The spec as a JSON object."""
+        return {
+            "features": vars(self.features),
+            "scalers": {name: scaler.to_json() for name, scaler in sorted(self.scalers.items())},
+            "pooled_scaler": self.pooled_scaler.to_json(),
+            "threshold": self.threshold.to_json(),
+            "calibrations": {name: found.to_json() for name, found in sorted(self.calibrations.items())},
+            "pooled_calibration": self.pooled_calibration.to_json(),
+            "spreads": list(self.spreads),
+        }
+
+    @classmethod
+    def from_json(cls, fields: Mapping[str, Any]) -> ModelSpec:
+        """The spec of a JSON object, to the bit."""
+        return cls(
+            features=feature_spec(fields["features"]),
+            scalers={name: Scaler.from_json(part) for name, part in fields["scalers"].items()},
+            pooled_scaler=Scaler.from_json(fields["pooled_scaler"]),
+            threshold=ThresholdSettings.from_json(fields["threshold"]),
+            calibrations={name: Calibration.from_json(part) for name, part in fields["calibrations"].items()},
+            pooled_calibration=Calibration.from_json(fields["pooled_calibration"]),
+            spreads=tuple(fields["spreads"]),
+        )
+
+
+def feature_spec(fields: Mapping[str, Any]) -> FeatureSpec:
+    """The feature spec of a JSON object."""
+    lists = ("channels", "hold_steps", "rolling_mean", "lag", "diff", "cyclic")
+    return FeatureSpec(**{name: tuple(value) if name in lists else value for name, value in fields.items()})

@@ -1,0 +1,342 @@
+"""From errors to scores and flags: calibrated limits, adaptive thresholds, moving averages, severities.
+
+Sums over a look-back are taken of whole numbers (an error as a multiple of limit / 2^24), so that a threshold is the
+same to the bit wherever the series starts. Errors, thresholds and averages are float32, as they are stored.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from tsad_tasks.errors import BadInput
+
+MIN_CALIBRATION = 50
+# An error counts at most this many limits in a moving average, so that one spike is a point and not a quarter of an hour.
+COLLECTIVE_CAP = 2.0
+# Calibration errors beyond median + this × (95th − 5th percentile) are taken for anomalies and left out, once.
+TRIM = 3.0
+
+LOW_SCORE, MEDIUM_SCORE, HIGH_SCORE = 0.0, 0.5, 1.0
+
+_FLOAT32_MAX = float(np.finfo(np.float32).max)
+_SMALLEST_LIMIT = 1e-12
+
+
+@dataclass(frozen=True)
+class ThresholdSettings:
+    """How errors become flags, in grid steps; what `config.Threshold` says, on one grid.
+
+    Attributes
+    ----------
+    kind : {"percentile", "mean_std", "adaptive"}
+    percentile : float
+        Of the calibration errors; used by kind percentile.
+    k : float
+        Standard deviations above the mean; used by the other kinds.
+    look_back_steps : int
+        Steps before a step that its adaptive threshold sees.
+    min_count : int
+        With fewer usable errors among them the calibrated limit holds.
+    floor : float
+        Share of the limit below which no adaptive threshold falls.
+    collective_width : int
+        Steps of the moving average; 0 switches it off.
+    collective_k : float
+        Standard deviations above the mean of the moving averages.
+    """
+
+    kind: str
+    percentile: float
+    k: float
+    look_back_steps: int
+    min_count: int
+    floor: float
+    collective_width: int
+    collective_k: float
+
+    def __post_init__(self) -> None:
+        if self.kind not in ("percentile", "mean_std", "adaptive"):
+            raise BadInput(f"Expected a threshold of percentile, mean_std, adaptive. Received: {self.kind}.")
+
+    @classmethod
+    def on_grid(cls, fields: Mapping[str, Any], step_s: int) -> ThresholdSettings:
+        """Settings from the fields of `config.Threshold`, whose look-back is also a least time, on a grid of `step_s`.
+
+        >>> fields = {"kind": "adaptive", "percentile": 99.9, "k": 6.0, "look_back": 1000, "min_span_s": 86400}
+        >>> fields |= {"min_count": 200, "floor": 0.5, "collective_width": 15, "collective_k": 6.0}
+        >>> ThresholdSettings.on_grid(fields, 60).look_back_steps
+        1440
+        """
+        steps = max(int(fields["look_back"]), math.ceil(fields["min_span_s"] / step_s))
+        rest = {name: value for name, value in fields.items() if name not in ("look_back", "min_span_s")}
+        return cls(look_back_steps=steps, **rest)
+
+    @property
+    def history_steps(self) -> int:
+        """How many steps before a step its threshold and moving average see."""
+        look_back = self.look_back_steps if self.kind == "adaptive" else 0
+        return max(look_back, self.collective_width - 1)
+
+    def to_json(self) -> dict[str, Any]:
+        """The settings as a JSON object."""
+        return asdict(self)
+
+    @classmethod
+    def from_json(cls, fields: Mapping[str, Any]) -> ThresholdSettings:
+        """The settings of a JSON object."""
+        return cls(**fields)
+
+
+@dataclass(frozen=True)
+class Calibration:
+    """What normal errors look like, from held-out readings that the model was not trained on.
+
+    Attributes
+    ----------
+    mean, std : float
+        Of the trimmed errors.
+    limit : float
+        The calibrated threshold, above 0, exact in float32. No error above it enters an adaptive look-back.
+    collective_mean, collective_std, collective_limit : float
+        The same of the moving averages; those of the errors themselves when there are no moving averages.
+    n_errors : int
+        How many errors were left after trimming.
+    """
+
+    mean: float
+    std: float
+    limit: float
+    collective_mean: float
+    collective_std: float
+    collective_limit: float
+    n_errors: int
+
+    def to_json(self) -> dict[str, Any]:
+        """The calibration as a JSON object."""
+        return asdict(self)
+
+    @classmethod
+    def from_json(cls, fields: Mapping[str, Any]) -> Calibration:
+        """The calibration of a JSON object, to the bit."""
+        return cls(**fields)
+
+
+def calibrate(errors: NDArray[np.float32], *, settings: ThresholdSettings) -> Calibration:
+    """Limits from errors of normal readings.
+
+    Errors far out (above the median by more than 3 times the range of the middle 90 %) are left out once, so that a
+    few anomalies among the readings do not lift the limit. The collective limit is never so low that one error alone,
+    however large, could lift the moving average over it.
+
+    Parameters
+    ----------
+    errors : (..., n_steps)
+        On the grid, NaN where unknown; entities as rows, or one after the other.
+
+    Raises
+    ------
+    BadInput
+        When fewer than 50 errors are finite.
+
+    >>> settings = ThresholdSettings("mean_std", 99.0, 3.0, 1000, 200, 0.5, 0, 3.0)
+    >>> calibration = calibrate(np.array([1.0, 3.0] * 50 + [900.0], np.float32), settings=settings)
+    >>> calibration.mean, calibration.std, calibration.limit
+    (2.0, 1.0, 5.0)
+    """
+    known = errors[np.isfinite(errors)].astype(np.float64)
+    if known.size < MIN_CALIBRATION:
+        raise BadInput(
+            f"Expected at least {MIN_CALIBRATION} errors to calibrate a threshold. Received: {known.size}. "
+            "Use a longer training range or a larger validation share."
+        )
+    kept = _trimmed(known)
+    mean, std = float(kept.mean()), float(kept.std())
+    by_percentile = settings.kind == "percentile"
+    limit = _stored(np.percentile(kept, settings.percentile) if by_percentile else mean + settings.k * std)
+    return Calibration(mean, std, limit, *_collective(errors, mean, std, limit, settings), n_errors=int(kept.size))
+
+
+def _collective(
+    errors: NDArray[np.float32], mean: float, std: float, limit: float, settings: ThresholdSettings
+) -> tuple[float, float, float]:
+    averages = _moving_average(errors, limit, settings.collective_width)
+    known = averages[np.isfinite(averages)].astype(np.float64)
+    if known.size < MIN_CALIBRATION:
+        return mean, std, limit
+    kept = _trimmed(known)
+    center, spread = float(kept.mean()), float(kept.std())
+    one_alone = mean + (COLLECTIVE_CAP * limit - mean) / settings.collective_width
+    return center, spread, _stored(max(center + settings.collective_k * spread, min(one_alone, limit)))
+
+
+def _trimmed(errors: NDArray[np.float64]) -> NDArray[np.float64]:
+    p5, median, p95 = np.percentile(errors, [5, 50, 95]).tolist()
+    return errors[errors <= median + TRIM * (p95 - p5)] if p95 > p5 else errors
+
+
+def _stored(limit: float | np.floating[Any]) -> float:
+    return float(np.float32(max(float(limit), _SMALLEST_LIMIT)))
+
+
+def threshold_series(
+    errors: NDArray[np.float32], calibration: Calibration, settings: ThresholdSettings
+) -> NDArray[np.float32]:
+    """The threshold of each step.
+
+    Fixed kinds: the calibrated limit. Adaptive: mean + k standard deviations of the errors at the `look_back_steps`
+    steps before the step, between `floor` × limit and the limit. Unknown errors and errors above the limit do not
+    count; with fewer than `min_count` others the limit holds. No error above the limit thus ever goes unflagged, however
+    long a fault lasts or its errors come near the limit: adapting makes quiet times more sensitive, nothing less.
+    History: `look_back_steps`.
+
+    Parameters
+    ----------
+    errors : (..., n_steps)
+        NaN where unknown.
+
+    >>> settings = ThresholdSettings("adaptive", 99.9, 1.0, 2, 2, 0.1, 0, 6.0)
+    >>> calibration = Calibration(1.0, 1.0, 8.0, 1.0, 1.0, 8.0, 99)
+    >>> threshold_series(np.array([2, 4, 9, 9], np.float32), calibration, settings).tolist()
+    [8.0, 8.0, 4.0, 8.0]
+    """
+    limit = calibration.limit
+    if settings.kind != "adaptive":
+        return np.full(errors.shape, limit, np.float32)
+    bits = _bits(settings.look_back_steps)
+    with np.errstate(invalid="ignore"):
+        usable = errors <= np.float32(limit)
+        units = np.rint(np.where(usable, errors, np.float32(0)).astype(np.float64) * (2.0**bits / limit)).astype(
+            np.int64
+        )
+    count = _sum_before(usable, settings.look_back_steps)
+    n = np.maximum(count, 1).astype(np.float64)
+    mean = _sum_before(units, settings.look_back_steps) / n
+    square = _sum_before(units * units, settings.look_back_steps) / n
+    shares = (mean + settings.k * np.sqrt(np.maximum(square - mean * mean, 0.0))) * 2.0**-bits
+    shares = np.where(count < settings.min_count, 1.0, np.clip(shares, settings.floor, 1.0))
+    return np.maximum(limit * shares, _SMALLEST_LIMIT).astype(np.float32)
+
+
+def _bits(n_summands: int) -> int:
+    """Binary places of an error in [0, limit] such that `n_summands` squares fit into 62 bits; 24 up to 16,384."""
+    return min(24, (62 - max(n_summands, 1).bit_length()) // 2)
+
+
+def _sum_before(counts: NDArray[Any], n_before: int) -> NDArray[np.int64]:
+    """The sum of the `n_before` numbers before each step; exact, since wrapping differences of int64 are."""
+    sums = np.zeros((*counts.shape[:-1], counts.shape[-1] + 1), np.int64)
+    np.cumsum(counts, axis=-1, dtype=np.int64, out=sums[..., 1:])
+    before = sums[..., :-1].copy()
+    before[..., n_before:] -= sums[..., : max(before.shape[-1] - n_before, 0)]
+    return before
+
+
+def collective_series(
+    errors: NDArray[np.float32], calibration: Calibration, settings: ThresholdSettings
+) -> NDArray[np.float32]:
+    """The mean of the last `collective_width` errors, each counting at most twice the limit.
+
+    NaN where one of them is unknown, and everywhere when `collective_width` is 0. History: `collective_width - 1`.
+
+    Parameters
+    ----------
+    errors : (..., n_steps)
+        NaN where unknown.
+
+    >>> settings = ThresholdSettings("mean_std", 99.9, 6.0, 1000, 200, 0.5, 2, 6.0)
+    >>> calibration = Calibration(1.0, 1.0, 8.0, 1.0, 1.0, 4.0, 99)
+    >>> collective_series(np.array([2, 4, 900], np.float32), calibration, settings).tolist()
+    [nan, 3.0, 10.0]
+    """
+    return _moving_average(errors, calibration.limit, settings.collective_width)
+
+
+def _moving_average(errors: NDArray[np.float32], limit: float, width: int) -> NDArray[np.float32]:
+    if width == 0:
+        return np.full(errors.shape, np.nan, np.float32)
+    known = np.isfinite(errors)
+    capped = np.minimum(np.where(known, errors, np.float32(0)).astype(np.float64) / limit, COLLECTIVE_CAP)
+    count = _sum_before(known, width - 1) + known
+    units = np.rint(capped * 2.0**24).astype(np.int64)
+    average = (_sum_before(units, width - 1) + units) * (limit / (width * 2.0**24))
+    return np.where(count == width, average, np.nan).astype(np.float32)
+
+
+def flag(scores: NDArray[np.float32], threshold: float = 0.0) -> NDArray[np.bool_]:
+    """Whether a score is over the threshold; unknown is not. The only place where scores are compared.
+
+    >>> flag(np.array([0.0, 0.1, np.nan], np.float32)).tolist()
+    [False, True, False]
+    """
+    return np.asarray(scores, np.float32) > np.float32(threshold)
+
+
+def severities(scores: NDArray[np.float32]) -> NDArray[np.int8]:
+    """0 no anomaly, 1 LOW above 0, 2 MEDIUM above 0.5, 3 HIGH above 1; unknown is 0.
+
+    Source: document D.
+
+    >>> severities(np.array([0.0, 0.2, 0.7, 3.0, np.nan], np.float32)).tolist()
+    [0, 1, 2, 3, 0]
+    """
+    levels = (flag(scores, level).astype(np.int8) for level in (LOW_SCORE, MEDIUM_SCORE, HIGH_SCORE))
+    return sum(levels, np.zeros(np.shape(scores), np.int8))
+
+
+def anomaly_scores(errors: NDArray[np.float32], thresholds: NDArray[np.float32]) -> NDArray[np.float32]:
+    """(error − threshold) / threshold; NaN where the error is not finite; above 0 exactly where error > threshold.
+
+    Parameters
+    ----------
+    errors, thresholds : (..., n_steps)
+        As stored, in float32; thresholds above 0.
+
+    Source: document D.
+
+    >>> anomaly_scores(np.array([1, 3, np.nan], np.float32), np.array([2, 2, 2], np.float32)).tolist()
+    [-0.5, 0.5, nan]
+    """
+    wide = np.asarray(thresholds, np.float32).astype(np.float64)
+    with np.errstate(invalid="ignore"):
+        scores = np.minimum((np.asarray(errors, np.float32).astype(np.float64) - wide) / wide, _FLOAT32_MAX)
+    return np.where(np.isfinite(errors), scores, np.nan).astype(np.float32)
+
+
+def combined_scores(
+    errors: NDArray[np.float32],
+    thresholds: NDArray[np.float32],
+    moving_average: NDArray[np.float32],
+    collective_limit: float,
+) -> tuple[NDArray[np.float32], NDArray[np.bool_]]:
+    """The higher of point and collective score, and where the collective one decided a flag.
+
+    For the collective score the lower of moving average and error is compared with the limit: the average says that it
+    lasted, the error that it is still so. The average alone would flag normal readings for a while after a spike.
+
+    Parameters
+    ----------
+    errors, thresholds, moving_average : (..., n_steps)
+        As stored, in float32; an unknown moving average leaves the point score.
+
+    Returns
+    -------
+    scores : (..., n_steps)
+        NaN where the error is not finite.
+    collective : (..., n_steps)
+
+    >>> errors, limits = np.array([3, 3, 9], np.float32), np.full(3, 4, np.float32)
+    >>> scores, collective = combined_scores(errors, limits, np.array([np.nan, 3, 4], np.float32), 2.0)
+    >>> scores.tolist(), collective.tolist()
+    ([-0.25, 0.5, 1.25], [False, True, False])
+    """
+    point = anomaly_scores(errors, thresholds)
+    lasting = np.minimum(moving_average, errors)
+    sustained = anomaly_scores(lasting, np.full(lasting.shape, collective_limit, np.float32))
+    scores = np.fmax(point, np.where(np.isfinite(errors), sustained, np.float32(np.nan)))
+    return scores, flag(scores) & flag(sustained - point)

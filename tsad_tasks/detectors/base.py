@@ -1,0 +1,231 @@
+"""What every detector is: it learns from windows, reconstructs, scores and explains, and never decides.
+
+A detector sees scaled inputs of shape (n_steps, n_inputs): first the `n_channels` sensors, then context and derived
+columns, which it uses but does not reconstruct. A window is named by its last step and reaches `history` steps back.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal, Protocol, Self
+
+import numpy as np
+from numpy.typing import NDArray
+from upath import UPath
+
+from tsad_tasks.core.windows import window_errors
+from tsad_tasks.errors import BadInput
+
+Floats = NDArray[np.float32]
+Folder = Path | UPath
+Loss = Literal["mse", "mae", "huber"]
+Stopped = Literal["epochs", "patience", "minutes", "diverged"]
+Progress = Callable[[int, float, float], None]
+
+DETAILS_FILE = "detector.json"
+LARGEST = np.finfo(np.float32).max
+
+
+@dataclass(frozen=True)
+class TrainingSet:
+    """Windows to learn from, as an index into the inputs of all entities, one after the other.
+
+    Parameters
+    ----------
+    inputs : (n_steps, n_inputs)
+        Scaled and finite: what was NaN is 0.
+    ends, validation_ends : int64 (n_windows,)
+        Last steps of the windows; a window never reaches into the entity before it.
+    """
+
+    inputs: Floats
+    ends: NDArray[np.int64]
+    validation_ends: NDArray[np.int64]
+    n_channels: int
+    width: int
+
+
+@dataclass(frozen=True)
+class Budget:
+    """How long and how a detector may learn."""
+
+    epochs: int = 30
+    max_minutes: float = 20.0
+    patience: int = 5
+    batch_size: int = 256
+    learning_rate: float = 3e-3
+    loss: Loss = "mse"
+
+
+@dataclass(frozen=True)
+class TrainingHistory:
+    """What happened while learning: one loss and one validation loss per epoch.
+
+    `stopped` says why it ended: all epochs done, patience or minutes used up, or a loss that is not finite.
+    """
+
+    loss: tuple[float, ...]
+    validation_loss: tuple[float, ...]
+    n_windows: int
+    seconds: float
+    stopped: Stopped
+
+
+@dataclass(frozen=True)
+class Reconstruction:
+    """What a detector made of windows.
+
+    Parameters
+    ----------
+    channel_errors : (n_windows, n_channels)
+        Mean error over the window; NaN where the window holds a non-finite value in that channel.
+    expected : (n_windows, n_channels)
+        The last step as reconstructed, scaled; NaN as above.
+    """
+
+    channel_errors: Floats
+    expected: Floats
+
+
+class Detector(Protocol):
+    """A model of what is normal."""
+
+    name: str
+    width: int
+    n_channels: int
+    n_inputs: int
+
+    @property
+    def history(self) -> int:
+        """Readings needed before the first score."""
+
+    @property
+    def n_parameters(self) -> int:
+        """Trainable numbers."""
+
+    def fit(
+        self, training: TrainingSet, *, budget: Budget, seed: int, progress: Progress | None = None
+    ) -> TrainingHistory:
+        """Learn; `progress` gets epoch (from 1), loss and validation loss.
+
+        Raises
+        ------
+        BadInput
+            Where the training set does not fit the detector or holds a non-finite value.
+        """
+
+    def reconstruct(self, inputs: Floats, ends: NDArray[np.int64]) -> Reconstruction:
+        """Errors and expected values of the windows that end at `ends`."""
+
+    def score(self, readings: Floats, context: Floats | None = None) -> Floats:
+        """Scores (n_readings,), higher is stranger; NaN for the first `history` and where no channel is live."""
+
+    def residuals(self, readings: Floats, context: Floats | None = None) -> Floats:
+        """Reading minus expected value, (n_readings, n_channels); NaN where unknown."""
+
+    def to_files(self) -> dict[str, bytes]:
+        """Content by file name: everything that `from_files` needs."""
+
+    @classmethod
+    def from_files(cls, files: Mapping[str, bytes]) -> Self:
+        """The detector that wrote these files."""
+
+    def save(self, folder: Folder) -> None:
+        """Write the files into an existing or new folder."""
+
+    @classmethod
+    def load(cls, folder: Folder) -> Self:
+        """The detector saved in a folder."""
+
+
+class WindowScores:
+    """Scores and residuals of a series, and files in a folder, for detectors that give `reconstruct` and `to_files`."""
+
+    width: int
+    n_channels: int
+    n_inputs: int
+
+    @property
+    def history(self) -> int:
+        return self.width - 1
+
+    def score(self: Any, readings: Floats, context: Floats | None = None) -> Floats:
+        errors = _of_series(self, readings, context).channel_errors
+        live = np.isfinite(errors)
+        return window_errors(np.where(live, errors, np.float32(0)), live)
+
+    def residuals(self: Any, readings: Floats, context: Floats | None = None) -> Floats:
+        expected = _of_series(self, readings, context).expected
+        with np.errstate(invalid="ignore"):
+            return np.asarray(readings - expected, dtype=np.float32)
+
+    def save(self: Any, folder: Folder) -> None:
+        folder.mkdir(parents=True, exist_ok=True)
+        for name, content in self.to_files().items():
+            (folder / name).write_bytes(content)
+
+    @classmethod
+    def load(cls: Any, folder: Folder) -> Any:
+        return cls.from_files({path.name: path.read_bytes() for path in folder.iterdir()})
+
+
+def channel_errors(observed: Floats, expected: Floats, kind: Loss) -> Floats:
+    """Mean error over each window, by channel.
+
+    Parameters
+    ----------
+    observed, expected : (n_windows, width, n_channels)
+
+    Returns
+    -------
+    (n_windows, n_channels)
+        NaN where the window holds a non-finite value; never Inf, so that Inf cannot come out of finite readings.
+
+    >>> import numpy as np
+    >>> observed = np.array([[[1.0], [3.0]], [[1.0], [np.inf]]], dtype=np.float32)
+    >>> channel_errors(observed, np.zeros((2, 2, 1), dtype=np.float32), "mse").tolist()
+    [[5.0], [nan]]
+    """
+    n_windows, width, n_channels = observed.shape
+    total = np.zeros((n_windows, n_channels), dtype=np.float32)
+    with np.errstate(over="ignore", invalid="ignore"):
+        # Step by step, because NumPy's own mean adds in an order that depends on the shape of the batch.
+        for step in range(width):
+            total += _step_error(observed[:, step] - expected[:, step], kind)
+    bounded = np.minimum(total / np.float32(width), LARGEST)
+    return np.where(np.isfinite(observed).all(axis=1), bounded, np.float32(np.nan))
+
+
+def _step_error(difference: Floats, kind: Loss) -> Floats:
+    if kind == "mse":
+        return difference * difference
+    size = np.abs(difference)
+    if kind == "mae":
+        return size
+    return np.where(size <= 1, np.float32(0.5) * size * size, size - np.float32(0.5))
+
+
+def _of_series(detector: Detector, readings: Floats, context: Floats | None) -> Reconstruction:
+    """Reconstruction of every reading's window; NaN for the first `history`."""
+    inputs = _inputs(detector, readings, context)
+    n_readings, n_known = len(inputs), max(len(inputs) - detector.history, 0)
+    found = Reconstruction(*(np.full((n_readings, detector.n_channels), np.nan, dtype=np.float32) for _ in range(2)))
+    if n_known:
+        known = detector.reconstruct(inputs, np.arange(detector.history, n_readings, dtype=np.int64))
+        found.channel_errors[detector.history :] = known.channel_errors
+        found.expected[detector.history :] = known.expected
+    return found
+
+
+def _inputs(detector: Detector, readings: Floats, context: Floats | None) -> Floats:
+    parts = [readings] if context is None else [readings, context]
+    shapes = [part.shape for part in parts]
+    n_context = detector.n_inputs - detector.n_channels
+    fits = readings.ndim == 2 and readings.shape[1] == detector.n_channels
+    fits &= n_context == 0 if context is None else context.shape == (len(readings), n_context)
+    if not fits:
+        wanted = f"(n, {detector.n_channels})" + (f" and context of (n, {n_context})" if n_context else "")
+        raise BadInput(f"Expected readings of shape {wanted}. Received: {shapes}.")
+    return np.concatenate(parts, axis=1, dtype=np.float32, casting="same_kind")

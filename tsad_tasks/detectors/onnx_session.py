@@ -1,0 +1,41 @@
+"""Inference by ONNX Runtime: one thread, small batches, outputs that depend on nothing but their own window."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+import onnxruntime
+
+from tsad_tasks.core.windows import batches
+from tsad_tasks.detectors.base import Floats
+from tsad_tasks.errors import BundleError
+
+BATCH_SIZE = 256
+_ERRORS_ONLY = 3
+
+
+class OnnxSession:
+    """A loaded graph with one input and one output.
+
+    Raises
+    ------
+    BundleError
+        Where the content is not a graph that ONNX Runtime can load.
+    """
+
+    def __init__(self, content: bytes) -> None:
+        options = onnxruntime.SessionOptions()
+        options.intra_op_num_threads = options.inter_op_num_threads = 1
+        options.log_severity_level = _ERRORS_ONLY
+        try:
+            self._session = onnxruntime.InferenceSession(content, options, providers=["CPUExecutionProvider"])
+        except Exception as error:  # ONNX Runtime's errors share no narrower base class.
+            raise BundleError(f"Expected model.onnx with a readable graph. Received: {error}.") from error
+        self._input_name = self._session.get_inputs()[0].name
+
+    def run(self, windows: Floats) -> Floats:
+        """Output for windows of shape (n_windows, width, n_inputs), finite values only."""
+        outputs = [self._session.run(None, {self._input_name: windows[part]})[0] for part in batches(len(windows), BATCH_SIZE)]
+        return np.concatenate(outputs)

@@ -1,0 +1,53 @@
+"""What can go wrong, in the families between which an orchestrator must choose.
+
+The docstring of a class is its advice; a message says what was expected and what was received.
+`plugins/tsad_bridge.py` maps the families to Airflow: fail, skip, reschedule or retry.
+"""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+
+class TsadError(Exception):
+    """Anything this project raises on purpose."""
+
+
+class BadInput(TsadError):
+    """Input or configuration that will not mend itself: no retry, exit code 2."""
+
+
+class ConfigError(BadInput):
+    """A dataset file that cannot be used: correct the field that the message names."""
+
+
+class SourceError(BadInput):
+    """The source table is not what the dataset file says."""
+
+
+class AccessDenied(BadInput):
+    """The source or the warehouse refused the login: check user and password of the connection."""
+
+
+class BundleError(BadInput):
+    """A model bundle that is missing, altered or of an unknown format: retrain, or restore the folder."""
+
+
+class GateFailed(TsadError):
+    """The challenger did not pass; the champion stays."""
+
+
+class NothingToDo(TsadError):
+    """There is no work for this interval: the task is skipped."""
+
+
+class NotYet(TsadError):
+    """The interval has not settled yet: try again at `retry_at`."""
+
+    def __init__(self, message: str, retry_at: datetime) -> None:
+        super().__init__(message)
+        self.retry_at = retry_at
+
+
+class Unavailable(TsadError):
+    """A server did not answer: a retry may succeed."""

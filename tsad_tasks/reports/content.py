@@ -1,0 +1,268 @@
+"""Everything that a report shows, as plain values: a step reads them, this package only draws them.
+
+Arrays of times are `datetime64` in UTC, single times are aware datetimes; NaN is an unknown number.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import date, datetime
+from typing import Literal
+
+import numpy as np
+import numpy.typing as npt
+
+Severity = Literal["HIGH", "MEDIUM", "LOW"]
+SEVERITIES: tuple[Severity, ...] = ("HIGH", "MEDIUM", "LOW")
+Floats = npt.NDArray[np.floating]
+Flags = npt.NDArray[np.bool_]
+Times = npt.NDArray[np.datetime64]
+
+
+@dataclass(frozen=True, eq=False)
+class ScoreSeries:
+    """Errors with their thresholds and flags around an incident; all of one length, times ascending."""
+
+    times: Times
+    errors: Floats
+    thresholds: Floats
+    flags: Flags
+
+    def __post_init__(self) -> None:
+        _expect_lengths("ScoreSeries", len(self.times), self.errors, self.thresholds, self.flags)
+
+
+@dataclass(frozen=True, eq=False)
+class ChannelSeries:
+    """One channel around an incident: readings, what was expected, and its share of the error.
+
+    `expected`, `lower` and `upper` may be missing. `worst_*` describe the flagged reading farthest from expectation.
+    """
+
+    name: str
+    unit: str
+    times: Times
+    values: Floats
+    expected: Floats | None = None
+    lower: Floats | None = None
+    upper: Floats | None = None
+    error_share: float = float("nan")
+    worst_value: float | None = None
+    worst_expected: float | None = None
+    worst_lower: float | None = None
+    worst_upper: float | None = None
+    worst_at: datetime | None = None
+
+    def __post_init__(self) -> None:
+        optional = (band for band in (self.expected, self.lower, self.upper) if band is not None)
+        _expect_lengths(f"ChannelSeries {self.name!r}", len(self.times), self.values, *optional)
+
+
+@dataclass(frozen=True, eq=False)
+class HeatMap:
+    """Errors by channel and time bucket: `errors` is (n_channels, n_buckets) in the channels' order, NaN is missing."""
+
+    bucket_starts: Times
+    bucket_s: float
+    errors: Floats
+
+    def __post_init__(self) -> None:
+        if self.errors.ndim != 2 or self.errors.shape[1] != len(self.bucket_starts):
+            raise ValueError(
+                f"Expected errors of shape (n_channels, {len(self.bucket_starts)}). Received: {self.errors.shape}."
+                " Give one column for each bucket start."
+            )
+
+
+@dataclass(frozen=True, eq=False)
+class IncidentPage:
+    """One incident with what is needed to judge it. `ended_at` is None while it is open; so is `verdict` without one."""
+
+    incident_id: str
+    entity: str
+    severity: Severity
+    state: Literal["open", "closed"]
+    kind: Literal["point", "collective"]
+    started_at: datetime
+    ended_at: datetime | None
+    sentence: str
+    peak_error: float
+    peak_threshold: float
+    scores: ScoreSeries
+    peak_at: datetime | None = None
+    last_flag_at: datetime | None = None
+    n_flags: int | None = None
+    channels: tuple[ChannelSeries, ...] = ()
+    heat: HeatMap | None = None
+    verdict: str | None = None
+    nature: str = ""
+    note: str = ""
+    model_line: str = ""
+    coverage_line: str = ""
+
+    def __post_init__(self) -> None:
+        if self.heat is not None and len(self.heat.errors) != len(self.channels):
+            raise ValueError(
+                f"Expected a heat map row for each of {len(self.channels)} channels."
+                f" Received: {len(self.heat.errors)} rows in {self.incident_id}."
+            )
+
+    @property
+    def error_ratio(self) -> float:
+        """The peak error divided by its threshold; NaN where that is unknown."""
+        return self.peak_error / self.peak_threshold if self.peak_threshold > 0 else float("nan")
+
+
+@dataclass(frozen=True)
+class AnomalyRow:
+    """One flagged reading; `score` is (error − threshold) / threshold."""
+
+    at: datetime
+    entity: str
+    severity: Severity
+    error: float
+    threshold: float
+    score: float
+    channel: str | None = None
+    unit: str = ""
+    actual: float | None = None
+    expected: float | None = None
+    lower: float | None = None
+    upper: float | None = None
+    incident_id: str | None = None
+
+
+@dataclass(frozen=True)
+class QualityRow:
+    """One finding about a channel's readings: constant, stuck, at range limit, out of range, unit jump, …"""
+
+    entity: str
+    channel: str
+    verdict: str
+    n_readings: int
+    first_at: datetime
+    last_at: datetime
+    detail: str = ""
+
+
+@dataclass(frozen=True, eq=False)
+class EntityCoverage:
+    """Hours of one entity by status. `n_hours_expected` leaves out `off`; `day_shares` is the scored share per day.
+
+    NaN in `day_shares` is a day on which nothing was expected.
+    """
+
+    entity: str
+    n_hours_expected: int
+    n_hours_by_status: Mapping[str, int]
+    day_shares: Floats
+
+    @property
+    def n_hours_scored(self) -> int:
+        """Hours with a score, in full or in part."""
+        return self.n_hours_by_status.get("scored", 0) + self.n_hours_by_status.get("partial", 0)
+
+
+@dataclass(frozen=True)
+class Coverage:
+    """What was scored: one entry per entity, and the days (in the site zone) of their strips."""
+
+    days: tuple[date, ...] = ()
+    entities: tuple[EntityCoverage, ...] = ()
+
+    def __post_init__(self) -> None:
+        for entity in self.entities:
+            _expect_lengths(f"Coverage of {entity.entity!r}", len(self.days), entity.day_shares)
+
+    @property
+    def n_hours_by_status(self) -> dict[str, int]:
+        """Hours of all entities by status."""
+        total: dict[str, int] = {}
+        for entity in self.entities:
+            for status, n_hours in entity.n_hours_by_status.items():
+                total[status] = total.get(status, 0) + n_hours
+        return total
+
+
+@dataclass(frozen=True)
+class GateRow:
+    """One rule of the gate: what was reached against the limit."""
+
+    rule: str
+    value: float | None
+    limit: float | None
+    passed: bool
+    note: str = ""
+
+
+@dataclass(frozen=True, eq=False)
+class ModelCard:
+    """One model: what it is, what it learned from, how it was judged. `role` is champion, shadow, rejected, …"""
+
+    name: str
+    detector: str
+    version: str
+    role: str = "champion"
+    n_parameters: int | None = None
+    trained_from: datetime | None = None
+    trained_to: datetime | None = None
+    valid_from: datetime | None = None
+    used_share: float | None = None
+    n_windows: int | None = None
+    n_channels: int | None = None
+    seed: int | None = None
+    sha256: str = ""
+    threshold_text: str = ""
+    metrics: Mapping[str, float] = field(default_factory=dict)
+    loss_history: tuple[float, ...] = ()
+    validation_history: tuple[float, ...] = ()
+    gate: tuple[GateRow, ...] = ()
+    gate_note: str = ""
+
+
+@dataclass(frozen=True)
+class Headline:
+    """The figures of the cover. `alarm_budget` counts incidents for the period; `highest_ratio` is error/threshold."""
+
+    n_entities: int
+    n_hours_scored: int
+    n_hours_expected: int
+    n_readings: int
+    n_incidents: Mapping[Severity, int]
+    n_open: int
+    n_unjudged: int | None = None
+    alarm_budget: float | None = None
+    highest_ratio: float | None = None
+
+    @property
+    def n_all_incidents(self) -> int:
+        """Incidents of every severity."""
+        return sum(self.n_incidents.values())
+
+
+@dataclass(frozen=True, eq=False)
+class ReportContent:
+    """A whole report. Incidents and anomalies may come in any order; `n_anomalies` counts all of the period."""
+
+    dataset: str
+    title: str
+    start_at: datetime
+    end_at: datetime
+    site_zone: str
+    generated_at: datetime
+    headline: Headline
+    incidents: tuple[IncidentPage, ...] = ()
+    anomalies: tuple[AnomalyRow, ...] = ()
+    n_anomalies: int = 0
+    quality: tuple[QualityRow, ...] = ()
+    coverage: Coverage = Coverage()
+    models: tuple[ModelCard, ...] = ()
+    description: str = ""
+    data_until: datetime | None = None
+
+
+def _expect_lengths(what: str, n: int, *arrays: npt.NDArray[np.generic]) -> None:
+    lengths = [len(array) for array in arrays]
+    if any(length != n for length in lengths):
+        raise ValueError(f"Expected arrays of length {n} in {what}. Received: {lengths}.")

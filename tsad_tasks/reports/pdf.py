@@ -1,0 +1,144 @@
+"""The PDF: plans the pages, numbers them, draws them. The same content gives the same bytes."""
+
+from __future__ import annotations
+
+import os
+import time
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+
+from tsad_tasks.reports.content import IncidentPage, ReportContent
+from tsad_tasks.reports.cover import draw_cover
+from tsad_tasks.reports.flow import Block
+from tsad_tasks.reports.formats import period_text, stamp_text, zone_text
+from tsad_tasks.reports.health_pages import health_blocks
+from tsad_tasks.reports.incident_page import draw_incident
+from tsad_tasks.reports.listings import anomaly_blocks, incident_blocks, incident_key
+from tsad_tasks.reports.model_pages import model_blocks
+from tsad_tasks.reports.plan import TOP, Page, PageNumbers, bottom_of, flow_pages, inner_size
+from tsad_tasks.reports.ranking import DEFAULT_LIMITS, Limits, with_own_page
+from tsad_tasks.reports.sheet import PageSize, Sheet
+from tsad_tasks.reports.theme import BODY, CELL, RULE, TINY
+
+_N_WITHOUT_LIST = 5
+_COVER = "cover"
+
+
+@dataclass(frozen=True)
+class PdfSummary:
+    """What was written."""
+
+    n_pages: int
+    n_bytes: int
+    seconds: float
+
+
+def render_report(
+    content: ReportContent,
+    path: Path | str,
+    *,
+    page_size: PageSize = "A4",
+    limits: Limits = DEFAULT_LIMITS,
+) -> PdfSummary:
+    """Writes the report to a file, whole or not at all; its folder must exist."""
+    started = time.perf_counter()
+    document, n_pages = report_bytes(content, page_size=page_size, limits=limits)
+    partial_path = Path(f"{path}.partial")
+    partial_path.write_bytes(document)
+    os.replace(partial_path, path)
+    return PdfSummary(n_pages, len(document), time.perf_counter() - started)
+
+
+def report_bytes(
+    content: ReportContent,
+    *,
+    page_size: PageSize = "A4",
+    limits: Limits = DEFAULT_LIMITS,
+    compressed: bool = True,
+) -> tuple[bytes, int]:
+    """The report as a PDF, and its number of pages."""
+    sheet = Sheet(page_size, compressed=compressed)
+    sheet.describe(_document_title(content), f"Anomalies and incidents of {content.dataset}")
+    pages = planned_pages(content, limits, inner_size(sheet), bottom_of(sheet))
+    numbers = {page.key: n for n, page in enumerate(pages, start=1)}
+    for number, page in enumerate(pages, start=1):
+        _draw_page(sheet, content, page, number, numbers, len(pages))
+    return sheet.finish(), len(pages)
+
+
+def planned_pages(content: ReportContent, limits: Limits, size: tuple[float, float], bottom: float) -> list[Page]:
+    """All pages in their order. The list of incidents is planned twice, for it shows the numbers of later pages."""
+    width, room = size
+    own = [_incident_page(one, content, bottom) for one in with_own_page(content.incidents, limits)]
+    rest = [
+        *flow_pages("anomalies", "Anomalies", anomaly_blocks(content, limits, width), room),
+        *flow_pages("health", "Data quality and coverage", health_blocks(content, limits, width), room),
+        *flow_pages("models", "Model and gate", model_blocks(content, limits, width), room),
+    ]
+    listed = max(len(content.incidents), content.headline.n_all_incidents) > max(_N_WITHOUT_LIST, len(own) - 1)
+    n_list_pages = len(_list_pages(content, limits, {page.key: 1 for page in own}, width, room)) if listed else 0
+    numbers = {page.key: 2 + n_list_pages + i for i, page in enumerate(own)}
+    lists = _list_pages(content, limits, numbers, width, room) if listed else []
+    following = [*lists, *own, *rest]
+    return [_cover_page(content, following), *following]
+
+
+def _list_pages(content: ReportContent, limits: Limits, numbers: PageNumbers, width: float, room: float) -> list[Page]:
+    blocks: list[Block] = incident_blocks(content, limits, numbers, width)
+    return flow_pages("incidents", "All incidents", blocks, room)
+
+
+def _cover_page(content: ReportContent, following: list[Page]) -> Page:
+    sections = [(page.key, page.title) for page in following if page.level == 0]
+    first = next((page for page in following if page.key.startswith("incident-")), None)
+    if first is not None:
+        sections.insert(int(sections[0][0] == "incidents"), (first.key, "Incident pages"))
+    return Page(_COVER, "Summary", lambda sheet, numbers: draw_cover(sheet, content, sections, numbers))
+
+
+def _incident_page(incident: IncidentPage, content: ReportContent, bottom: float) -> Page:
+    until_s = (content.data_until or content.end_at).timestamp()
+    draw = partial(_draw_incident_page, incident=incident, zone=content.site_zone, until_s=until_s, bottom=bottom)
+    title = f"{incident.severity.capitalize()} · {incident.sentence}"
+    return Page(incident_key(incident), title, draw, 1, (incident.model_line, incident.coverage_line))
+
+
+def _draw_incident_page(
+    sheet: Sheet, numbers: PageNumbers, *, incident: IncidentPage, zone: str, until_s: float, bottom: float
+) -> None:
+    draw_incident(sheet, incident, zone, until_s, TOP, bottom)
+
+
+def _draw_page(
+    sheet: Sheet, content: ReportContent, page: Page, number: int, numbers: PageNumbers, n_pages: int
+) -> None:
+    if page.level is not None:
+        sheet.bookmark(page.key, page.title, page.level)
+    if page.key != _COVER:
+        _draw_header(sheet, content)
+    page.draw(sheet, numbers)
+    _draw_footer(sheet, content, page, number, n_pages)
+    sheet.end_page()
+
+
+def _draw_header(sheet: Sheet, content: ReportContent) -> None:
+    zone = f"times in {zone_text(content.site_zone, content.start_at, content.end_at)}"
+    used = sheet.text(sheet.right, 36, zone, BODY.but(size=8), "right")
+    sheet.cut(sheet.left, 36, _document_title(content), BODY.but(size=8), sheet.inner_width - used - 20)
+    sheet.line(sheet.left, 45, sheet.right, 45, RULE, 0.8)
+
+
+def _document_title(content: ReportContent) -> str:
+    period = period_text(content.start_at, content.end_at, content.site_zone)
+    return f"{content.title} · {content.dataset} · {period}"
+
+
+def _draw_footer(sheet: Sheet, content: ReportContent, page: Page, number: int, n_pages: int) -> None:
+    y = sheet.height - 52
+    sheet.line(sheet.left, y, sheet.right, y, RULE, 1.2)
+    sheet.text(sheet.right, y + 13, f"{number} / {n_pages}", CELL, "right")
+    made = f"Generated {stamp_text(content.generated_at, content.site_zone)} by tsad"
+    y += 11
+    for line in [line for line in page.footer if line] or [made]:
+        y = sheet.paragraph(sheet.left, y, line, TINY.but(size=6), sheet.inner_width - 60, 2, 1.35)

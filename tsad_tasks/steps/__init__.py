@@ -1,0 +1,1 @@
+"""One file per DAG task: read, decide (pure), write, in one transaction."""

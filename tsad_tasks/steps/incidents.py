@@ -1,0 +1,177 @@
+"""Task `incidents`: merges flags into incidents, anew for every chain of flags that the interval touches."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from itertools import groupby
+
+import numpy as np
+from numpy.typing import NDArray
+
+from tsad_tasks.config import AlarmPolicy, DatasetConfig
+from tsad_tasks.core.incidents import IncidentRule, IncidentSpan, connected_range, incident_id, incident_spans
+from tsad_tasks.core.interval import epoch_s, from_epoch_s
+from tsad_tasks.reports.sentence import incident_sentence
+from tsad_tasks.storage.rows import DatasetRow, Flag, IncidentRow, StandingIncident, TopAttribution
+from tsad_tasks.storage.store import Store
+
+_RANK = {"LOW": 1, "MEDIUM": 2, "HIGH": 3}
+Attributions = dict[tuple[int, datetime], TopAttribution]
+
+
+@dataclass(frozen=True)
+class IncidentSummary:
+    """What the task found and changed."""
+
+    n_incidents: int
+    n_written: int
+    n_withdrawn: int
+
+
+def build_incidents(
+    store: Store, config: DatasetConfig, *, start_at: datetime, end_at: datetime, lineage: str = "live"
+) -> IncidentSummary:
+    """Incidents of all chains of flags that touch [start_at, end_at), as the flags are now.
+
+    Late readings may have moved flags of earlier hours, and of later ones as far as thresholds look back, so the range
+    is widened by both.
+    """
+    dataset = store.select_dataset(config.dataset)
+    with store.transaction():
+        store.lock_dataset(dataset.dataset_id, f"incidents {lineage}")
+        first_at = start_at - timedelta(seconds=config.source.mutability_s)
+        last_at = end_at + timedelta(seconds=_reach_s(store, dataset, lineage, start_at, end_at))
+        return _Merge(store, config, dataset, lineage).rebuild(first_at, last_at)
+
+
+def _reach_s(store: Store, dataset: DatasetRow, lineage: str, start_at: datetime, end_at: datetime) -> int:
+    champions = store.select_champions(dataset.dataset_id, lineage, start_at, end_at)
+    return max((champion.score_reach_s for champion in champions), default=0)
+
+
+class _Merge:
+    """One rebuilding of incidents, under the dataset's lock."""
+
+    def __init__(self, store: Store, config: DatasetConfig, dataset: DatasetRow, lineage: str) -> None:
+        self._store, self._dataset, self._lineage = store, dataset, lineage
+        self._policy: AlarmPolicy = config.alarm_policy
+        self._names = {key: name for name, key in store.select_entities(dataset.dataset_id).items()}
+        policy = self._policy
+        self._rule = IncidentRule(policy.merge_gap_s, policy.max_length_s, policy.consecutive, policy.min_score)
+
+    def rebuild(self, first_at: datetime, last_at: datetime) -> IncidentSummary:
+        """Incidents that touch [first_at, last_at) and whatever hangs together with them."""
+        margin = timedelta(seconds=self._policy.max_length_s + self._policy.merge_gap_s)
+        ids = sorted(self._names)
+        flags = self._store.select_flags(self._lineage, ids, first_at - margin, last_at + margin)
+        standing = self._store.select_incidents(self._lineage, ids, first_at, last_at)
+        by_entity = {key: list(group) for key, group in groupby(flags, key=lambda flag: flag.entity_id)}
+        touched = sorted(set(by_entity) | {incident.entity_id for incident in standing})
+        rows: list[IncidentRow] = []
+        gone: dict[str, str | None] = {}
+        for entity_id in touched:
+            found, withdrawn = self._entity(entity_id, by_entity.get(entity_id, []), first_at, last_at, margin)
+            rows += found
+            gone |= withdrawn
+        n_written = self._store.upsert_incidents(self._lineage, self._policy.version, rows)
+        return IncidentSummary(len(rows), n_written, self._store.withdraw_incidents(gone))
+
+    def _entity(
+        self, entity_id: int, flags: list[Flag], first_at: datetime, last_at: datetime, margin: timedelta
+    ) -> tuple[list[IncidentRow], dict[str, str | None]]:
+        flags, (from_at, until_at) = self._whole_chains(entity_id, flags, first_at, last_at, margin)
+        chosen = [flag for flag in flags if from_at <= flag.at <= until_at]
+        rows = self._rows(entity_id, self._alarming(chosen))
+        standing = self._store.select_incidents(self._lineage, [entity_id], from_at, until_at + timedelta(seconds=1))
+        return rows, _replaced(standing, rows)
+
+    def _whole_chains(
+        self, entity_id: int, flags: list[Flag], first_at: datetime, last_at: datetime, margin: timedelta
+    ) -> tuple[list[Flag], tuple[datetime, datetime]]:
+        """Flags of a range wide enough that no chain in it is cut, and that range of chains."""
+        gap_s = self._policy.merge_gap_s
+        while True:
+            times = _times(flags)
+            first_s, last_s = connected_range(times, epoch_s(first_at), epoch_s(last_at), gap_s)
+            known_from, known_to = first_at - margin, last_at + margin
+            if first_s - gap_s >= epoch_s(known_from) and last_s + gap_s < epoch_s(known_to):
+                return flags, (from_epoch_s(first_s), from_epoch_s(last_s))
+            margin *= 4
+            flags = self._store.select_flags(self._lineage, [entity_id], first_at - margin, last_at + margin)
+
+    def _alarming(self, flags: list[Flag]) -> list[Flag]:
+        """Flags that deviate in the direction and by the amount that the policy asks for."""
+        policy = self._policy
+        if not flags or (policy.direction == "both" and not policy.min_deviation):
+            return flags
+        tops = self._store.select_top_attributions(flags)
+        return [flag for flag in flags if _deviates(policy, tops.get((flag.entity_id, flag.at)))]
+
+    def _rows(self, entity_id: int, flags: list[Flag]) -> list[IncidentRow]:
+        if not flags:
+            return []
+        scores = np.array([flag.score for flag in flags], np.float32)
+        spans = incident_spans(_times(flags), scores, self._rule, self._dataset.step_s)
+        tops = self._store.select_top_attributions([flags[span.peak] for span in spans]) if spans else {}
+        return [self._row(entity_id, flags, span, tops) for span in spans]
+
+    def _row(self, entity_id: int, flags: list[Flag], span: IncidentSpan, tops: Attributions) -> IncidentRow:
+        inside, peak = flags[span.first : span.last + 1], flags[span.peak]
+        name, first = self._names[entity_id], flags[span.first]
+        top = tops.get((entity_id, peak.at))
+        return IncidentRow(
+            incident_id=incident_id(name, self._dataset.name, self._policy.version, self._lineage, first.at),
+            entity_id=entity_id,
+            model_id=first.model_id,
+            started_at=first.at,
+            last_flag_at=flags[span.last].at,
+            n_flags=span.n_flags,
+            kind="collective" if any(flag.kind == "collective" for flag in inside) else "point",
+            severity=max((flag.severity for flag in inside), key=_RANK.__getitem__),
+            peak_score=peak.score,
+            peak_at=peak.at,
+            top_channel_id=top.channel_id if top else None,
+            sentence=_sentence(name, peak, top),
+            provisional=any(flag.provisional for flag in inside),
+        )
+
+
+def _times(flags: Sequence[Flag]) -> NDArray[np.int64]:
+    return np.array([epoch_s(flag.at) for flag in flags], np.int64)
+
+
+def _deviates(policy: AlarmPolicy, top: TopAttribution | None) -> bool:
+    if top is None or top.actual is None or top.expected is None:
+        return True
+    deviation = top.actual - top.expected
+    wanted = {"both": True, "high": deviation > 0, "low": deviation < 0}[policy.direction]
+    return wanted and abs(deviation) >= policy.min_deviation.get(top.name, 0.0)
+
+
+def _sentence(entity: str, peak: Flag, top: TopAttribution | None) -> str:
+    if top is None:
+        return incident_sentence(entity=entity, error_ratio=peak.score + 1)
+    known = top.expected is not None and top.spread is not None
+    return incident_sentence(
+        entity=entity,
+        channel=top.name,
+        unit=top.unit,
+        actual=top.actual,
+        expected=top.expected,
+        lower=top.expected - top.spread if known else None,  # type: ignore[operator]
+        upper=top.expected + top.spread if known else None,  # type: ignore[operator]
+        error_ratio=peak.score + 1,
+    )
+
+
+def _replaced(standing: Sequence[StandingIncident], rows: Sequence[IncidentRow]) -> dict[str, str | None]:
+    """What no longer stands, and which incident took its place."""
+    new = {row.incident_id for row in rows}
+    return {old.incident_id: _successor(old, rows) for old in standing if old.incident_id not in new}
+
+
+def _successor(old: StandingIncident, rows: Sequence[IncidentRow]) -> str | None:
+    meeting = (row for row in rows if row.started_at <= old.last_flag_at and row.last_flag_at >= old.started_at)
+    return next((row.incident_id for row in meeting), None)

@@ -1,0 +1,215 @@
+"""Which hours of which entities a run must score, with which model, and what it can reuse.
+
+A run owns the hours of its interval. It also scores anew every hour that was scored before and whose readings have
+changed since (a late row, or a backfill in reverse order): the digests say which.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+import numpy as np
+from numpy.typing import NDArray
+
+from tsad_tasks.config import DatasetConfig
+from tsad_tasks.core.digest import digests
+from tsad_tasks.core.interval import epoch_s, hour_ceil, hour_floor
+from tsad_tasks.storage.rows import Champion, DatasetRow
+from tsad_tasks.storage.store import Store, hours_later
+
+_PENDING_SALT = 0x2545F4914F6CDD1D
+
+
+@dataclass(frozen=True)
+class Job:
+    """Hours that one model must score.
+
+    Attributes
+    ----------
+    first_at, end_at : whole hours that the job spans.
+    entities : name and id of the entities in it.
+    targets : bool (n_entities, n_hours), which of them are written.
+    n_pending : int (n_hours,), steps at the end of the hour that were not read yet.
+    """
+
+    champion: Champion
+    first_at: datetime
+    end_at: datetime
+    entities: tuple[tuple[str, int], ...]
+    targets: NDArray[np.bool_]
+    n_pending: NDArray[np.int64]
+
+    @property
+    def entity_ids(self) -> list[int]:
+        return [entity_id for _, entity_id in self.entities]
+
+
+@dataclass(frozen=True)
+class Plan:
+    """Jobs, and (entity, hour) pairs of the interval that have no champion."""
+
+    jobs: tuple[Job, ...]
+    unchampioned: tuple[tuple[int, datetime], ...]
+    n_current: int
+    n_not_ingested: int
+
+
+def plan_interval(
+    store: Store,
+    config: DatasetConfig,
+    dataset: DatasetRow,
+    *,
+    lineage: str,
+    start_at: datetime,
+    end_at: datetime,
+    entity_names: Sequence[str] | None = None,
+) -> Plan:
+    """What is to be scored for [start_at, end_at).
+
+    Parameters
+    ----------
+    entity_names : only these (a shard); None: all.
+    """
+    first_at, last_at = hour_floor(start_at), hour_ceil(end_at)
+    known = store.select_entities(dataset.dataset_id)
+    entities = {name: key for name, key in known.items() if entity_names is None or name in entity_names}
+    if not entities:
+        return Plan((), (), 0, 0)
+    changed_from = hours_later(first_at, -(config.source.mutability_s // 3600))
+    champions = store.select_champions(dataset.dataset_id, lineage, changed_from, hours_later(last_at, 24 * 60))
+    scopes = _scopes(champions, entities)
+    jobs, covered, n_current = [], np.zeros((len(entities), _n_hours(first_at, last_at)), bool), 0
+    span = _Span(store, dataset, first_at, last_at, changed_from)
+    for champion, chosen in scopes:
+        job, n_kept = span.job(champion, chosen)
+        n_current += n_kept
+        positions = [list(entities).index(name) for name, _ in chosen]
+        covered[positions] |= span.in_period(champion)[None, :]
+        if job is not None:
+            jobs.append(job)
+    hours = [hours_later(first_at, i) for i in range(covered.shape[1])]
+    read = span.ingested[span.offset : span.offset + len(hours)]
+    began = span.began(list(entities.values()))[:, span.offset : span.offset + len(hours)]
+    open_pairs = np.argwhere(~covered & read[None, :] & began)
+    ids = list(entities.values())
+    return Plan(tuple(jobs), tuple((ids[e], hours[h]) for e, h in open_pairs), n_current, int((~read).sum()))
+
+
+def _n_hours(first_at: datetime, last_at: datetime) -> int:
+    return (epoch_s(last_at) - epoch_s(first_at)) // 3600
+
+
+def _scopes(champions: Sequence[Champion], entities: dict[str, int]) -> list[tuple[Champion, tuple[tuple[str, int], ...]]]:
+    """Entities by champion; a model of the entity's own goes before the dataset's."""
+    own = {champion.scope_entity_id for champion in champions if champion.scope_entity_id}
+    shared = tuple((name, key) for name, key in entities.items() if key not in own)
+    chosen = []
+    for champion in champions:
+        scope = champion.scope_entity_id
+        pairs = tuple((name, key) for name, key in entities.items() if key == scope) if scope else shared
+        if pairs:
+            chosen.append((champion, pairs))
+    return chosen
+
+
+class _Span:
+    """The hours around an interval: what was read of them, and what of it was scored."""
+
+    def __init__(
+        self, store: Store, dataset: DatasetRow, first_at: datetime, last_at: datetime, changed_from: datetime
+    ) -> None:
+        self._store, self._dataset = store, dataset
+        self._first_at, self._last_at = first_at, last_at
+        self._from_at = min(changed_from, first_at)
+        self.offset = _n_hours(self._from_at, first_at)
+        self._ledger(hours_later(last_at, 1))
+
+    def _ledger(self, until_at: datetime) -> None:
+        rows = self._store.select_ingest_hours(self._dataset.dataset_id, self._from_at, until_at)
+        n_hours = _n_hours(self._from_at, until_at)
+        self.ingested, self._pending = np.zeros(n_hours, bool), np.zeros(n_hours, np.int64)
+        for row in rows:
+            at = _n_hours(self._from_at, row.hour_at)
+            self.ingested[at] = True
+            unread_s = max(0, epoch_s(row.hour_at) + 3600 - epoch_s(row.read_until))
+            self._pending[at] = unread_s // self._dataset.step_s
+
+    def in_period(self, champion: Champion) -> NDArray[np.bool_]:
+        """Which hours of the interval the champion speaks for."""
+        hours = epoch_s(self._first_at) + 3600 * np.arange(_n_hours(self._first_at, self._last_at))
+        return _within(hours, champion)
+
+    def began(self, entity_ids: Sequence[int]) -> NDArray[np.bool_]:
+        """bool (n_entities, n_hours of the span): from the entity's first reading on."""
+        rows = self._store.select("select_first_hours", {"entity_ids": list(entity_ids)})
+        first = dict(rows)
+        never = epoch_s(self._last_at) + 10**12
+        first_s = np.array([epoch_s(first[key]) if first.get(key) else never for key in entity_ids])
+        hours = epoch_s(self._from_at) + 3600 * np.arange(len(self.ingested))
+        return hours[None, :] >= first_s[:, None]
+
+    def job(self, champion: Champion, entities: tuple[tuple[str, int], ...]) -> tuple[Job | None, int]:
+        """The hours that this champion must score, and how many of the interval stand as they are."""
+        reach = champion.score_reach_s // 3600
+        until_at = hours_later(self._last_at, reach)
+        self._ledger(until_at)
+        ids = [key for _, key in entities]
+        n_hours = len(self.ingested)
+        hours = epoch_s(self._from_at) + 3600 * np.arange(n_hours)
+        scored, stored = self._store.read_block_digests(champion.model_id, ids, self._from_at, until_at)
+        current = self.digests(champion, ids, until_at)
+        changed = scored & (stored != current)
+        mine = (hours >= epoch_s(self._first_at)) & (hours < epoch_s(self._last_at))
+        usable = _within(hours, champion) & self.ingested
+        usable = usable[None, :] & self.began(ids) & ~self._kept(scored, hours, reach)
+        targets = usable & ((mine[None, :] & ~scored) | changed)
+        n_current = int((mine[None, :] & scored & ~changed).sum())
+        touched = np.flatnonzero(targets.any(axis=0))
+        if not touched.size:
+            return None, n_current
+        first, last = int(touched[0]), int(touched[-1]) + 1
+        bounds = hours_later(self._from_at, first), hours_later(self._from_at, last)
+        return Job(champion, *bounds, entities, targets[:, first:last], self._pending[first:last]), n_current
+
+    def _kept(self, scored: NDArray[np.bool_], hours: NDArray[np.int64], reach: int) -> NDArray[np.bool_]:
+        """Hours whose readings retention has dropped: what was scored stays."""
+        retired = self._dataset.retired_before
+        if retired is None:
+            return np.zeros(scored.shape, bool)
+        return scored & (hours - reach * 3600 < epoch_s(retired))[None, :]
+
+    def digests(self, champion: Champion, entity_ids: Sequence[int], until_at: datetime) -> NDArray[np.int64]:
+        """Score digests (n_entities, n_hours) of the span as its readings are now."""
+        reach = champion.score_reach_s // 3600
+        found = block_digests(self._store, entity_ids, self._from_at, until_at, reach)
+        return with_pending(found, self._pending)
+
+
+def block_digests(
+    store: Store, entity_ids: Sequence[int], start_at: datetime, end_at: datetime, reach_hours: int
+) -> NDArray[np.int64]:
+    """Digests (n_entities, n_hours) of all blocks that the hours of [start_at, end_at) depend on."""
+    from_at = hours_later(start_at, -reach_hours)
+    checksums = store.read_checksums(entity_ids, from_at, end_at)
+    hours = epoch_s(from_at) // 3600 + np.arange(checksums.shape[1])
+    return digests(checksums, hours, reach_hours)[:, reach_hours:]
+
+
+def with_pending(found: NDArray[np.int64], n_pending: NDArray[np.int64]) -> NDArray[np.int64]:
+    """Digests that also tell how much of the hour was read."""
+    salts = n_pending.astype(np.uint64) * np.uint64(_PENDING_SALT)
+    return (found.view(np.uint64) + salts[None, :]).view(np.int64)
+
+
+def _within(hours: NDArray[np.int64], champion: Champion) -> NDArray[np.bool_]:
+    end = np.inf if champion.valid_to is None else epoch_s(champion.valid_to)
+    inside: NDArray[np.bool_] = (hours >= epoch_s(champion.valid_from)) & (hours < end)
+    return inside
+
+
+def anchor_at(champion: Champion) -> datetime:
+    """No error of a model counts before this: it was trained on what came earlier."""
+    return hour_ceil(champion.train_end_at)
+

@@ -1,0 +1,360 @@
+"""Task `score`: errors by ONNX Runtime, thresholds, scores, anomalies; written in one transaction per job."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+import numpy as np
+from numpy.typing import NDArray
+from upath import UPath
+
+from tsad_tasks.config import DatasetConfig
+from tsad_tasks.core.interval import epoch_s
+from tsad_tasks.core.scoring import SEVERITIES, Windows, entity_scores, hour_status
+from tsad_tasks.core.spec import ModelSpec
+from tsad_tasks.core.windows import NOT_FINITE, PENDING, window_errors
+from tsad_tasks.detectors.base import Detector
+from tsad_tasks.errors import Unavailable
+from tsad_tasks.steps.features import job_features, load_model, mark_unchampioned
+from tsad_tasks.steps.plan import Job, block_digests, plan_interval, with_pending
+from tsad_tasks.steps.shard import FeatureShard, load_windows
+from tsad_tasks.steps.windows import windows_of_shard, windows_path
+from tsad_tasks.storage.rows import AnomalyRows, AttributionRows, DatasetRow, ScoreRows
+from tsad_tasks.storage.store import Store, hours_later
+
+MAX_ATTEMPTS = 5
+TOP_CHANNELS = 5
+MIN_SHARE = 0.01
+
+
+@dataclass(frozen=True)
+class ScoreSummary:
+    """What scoring wrote."""
+
+    n_hours: int = 0
+    n_written: int = 0
+    n_superseded: int = 0
+    n_windows: int = 0
+    n_flags: int = 0
+    n_anomalies: int = 0
+
+    def __add__(self, other: ScoreSummary) -> ScoreSummary:
+        return ScoreSummary(*(a + b for a, b in zip(vars(self).values(), vars(other).values(), strict=True)))
+
+
+def score_shard(store: Store, config: DatasetConfig, paths: Sequence[str], *, lineage: str = "live") -> ScoreSummary:
+    """Scores the feature files of one shard and their windows."""
+    summary = ScoreSummary()
+    for path in (UPath(name) for name in paths):
+        shard = FeatureShard.load(path)
+        summary += score_job(store, config, shard, load_windows(windows_path(path)), lineage=lineage)
+    return summary
+
+
+def score_interval(
+    store: Store,
+    config: DatasetConfig,
+    *,
+    start_at: datetime,
+    end_at: datetime,
+    lineage: str = "live",
+    entity_names: Sequence[str] | None = None,
+    n_attempts: int = 0,
+) -> ScoreSummary:
+    """Features, windows and scores of [start_at, end_at) in one go, in memory: the same rows as the three tasks leave."""
+    dataset = store.select_dataset(config.dataset)
+    with store.transaction():
+        store.lock_champions(dataset.dataset_id)
+        span = {"start_at": start_at, "end_at": end_at, "entity_names": entity_names}
+        plan = plan_interval(store, config, dataset, lineage=lineage, **span)
+        mark_unchampioned(store, lineage, plan)
+        shards, _ = job_features(store, dataset, lineage, plan)
+    summary = ScoreSummary()
+    for shard in shards:
+        spec, _ = load_model(shard.job.champion)
+        windows = windows_of_shard(shard, spec.features)
+        summary += score_job(store, config, shard, windows, lineage=lineage, n_attempts=n_attempts)
+    return summary
+
+
+def score_job(
+    store: Store, config: DatasetConfig, shard: FeatureShard, windows: Windows, *, lineage: str, n_attempts: int = 0
+) -> ScoreSummary:
+    """Scores one job; when its readings or its champion change meanwhile, plans and scores these hours again.
+
+    Raises
+    ------
+    Unavailable
+        When they keep changing.
+    """
+    dataset = store.select_dataset(config.dataset)
+    spec, bundle = load_model(shard.job.champion)
+    computed = _compute(shard, windows, spec, bundle.detector)
+    written = _write(store, dataset, shard, windows, spec, computed, lineage)
+    if written is not None:
+        return written
+    if n_attempts >= MAX_ATTEMPTS:
+        raise Unavailable(f"Expected the readings of {config.dataset} to stand still for a moment. Received: changes.")
+    job = shard.job
+    names = [name for name, _ in job.entities]
+    span = {"start_at": job.first_at, "end_at": job.end_at, "entity_names": names}
+    return score_interval(store, config, lineage=lineage, n_attempts=n_attempts + 1, **span)
+
+
+@dataclass(frozen=True)
+class _Computed:
+    """Errors of the wanted windows, on the steps of the shard's values; NaN elsewhere."""
+
+    errors: NDArray[np.float32]
+    channel_errors: NDArray[np.float32]
+    expected: NDArray[np.float32]
+
+
+def _compute(shard: FeatureShard, windows: Windows, spec: ModelSpec, detector: Detector) -> _Computed:
+    n_entities, n_steps, n_inputs = shard.features.inputs.shape
+    n_channels = len(spec.features.channels)
+    found = detector.reconstruct(shard.features.inputs.reshape(-1, n_inputs), windows.ends)
+    errors = np.full(n_entities * n_steps, np.nan, np.float32)
+    channel_errors = np.full((n_entities * n_steps, n_channels), np.nan, np.float32)
+    expected = np.full((n_entities * n_steps, n_channels), np.nan, np.float32)
+    errors[windows.ends] = window_errors(found.channel_errors, windows.live)
+    channel_errors[windows.ends] = np.where(windows.live, found.channel_errors, np.nan)
+    expected[windows.ends] = found.expected
+    shape = (n_entities, n_steps)
+    errors[~np.isfinite(errors)] = np.nan
+    return _Computed(errors.reshape(shape), channel_errors.reshape(*shape, -1), expected.reshape(*shape, -1))
+
+
+def _write(
+    store: Store,
+    dataset: DatasetRow,
+    shard: FeatureShard,
+    windows: Windows,
+    spec: ModelSpec,
+    computed: _Computed,
+    lineage: str,
+) -> ScoreSummary | None:
+    """Writes the job under the hours' locks; None when its readings or its champion are no longer what they were."""
+    job = shard.job
+    with store.transaction():
+        store.lock_champions(dataset.dataset_id)
+        _lock(store, dataset, shard, spec)
+        if not _is_champion(store, dataset, job, lineage):
+            return None
+        memo = _memo_under_lock(store, shard, spec)
+        if memo is None or (_pending(store, dataset, job) != job.n_pending).any():
+            return None
+        hours = _Hours(shard, windows, spec, computed, memo, dataset)
+        written = store.write_scores(hours.score_rows(store), hours.anomaly_rows(), hours.attribution_rows(store))
+        _unmark(store, lineage, job)
+    n_hours = int(job.targets.sum())
+    return ScoreSummary(n_hours, written.n_new, written.n_superseded, len(windows.ends), hours.n_flags, written.n_anomalies)
+
+
+def _lock(store: Store, dataset: DatasetRow, shard: FeatureShard, spec: ModelSpec) -> None:
+    n_hours, reach = shard.wanted.shape[1], spec.features.reach_hours
+    written = [hours_later(shard.errors_at, int(i)) for i in np.flatnonzero(shard.wanted.any(axis=0))]
+    seen = [hours_later(shard.errors_at, i) for i in range(-reach, n_hours)]
+    store.lock_hours(dataset.dataset_id, written, seen=seen)
+
+
+def _is_champion(store: Store, dataset: DatasetRow, job: Job, lineage: str) -> bool:
+    champions = store.select_champions(dataset.dataset_id, lineage, job.first_at, job.end_at)
+    hours = np.flatnonzero(job.targets.any(axis=0))
+    first_at, last_at = (hours_later(job.first_at, int(hours[i])) for i in (0, -1))
+    return any(
+        champion.model_id == job.champion.model_id
+        and champion.valid_from <= first_at
+        and (champion.valid_to is None or champion.valid_to > last_at)
+        for champion in champions
+    )
+
+
+def _pending(store: Store, dataset: DatasetRow, job: Job) -> NDArray[np.int64]:
+    """Steps at the end of each hour that were not read yet."""
+    pending = np.zeros_like(job.n_pending)
+    for row in store.select_ingest_hours(dataset.dataset_id, job.first_at, job.end_at):
+        unread_s = max(0, epoch_s(row.hour_at) + 3600 - epoch_s(row.read_until))
+        pending[(epoch_s(row.hour_at) - epoch_s(job.first_at)) // 3600] = unread_s // dataset.step_s
+    return pending
+
+
+@dataclass(frozen=True)
+class _Memo:
+    """Stored errors (n_entities, n_steps from errors_at) and digests (n_entities, n_hours) as they are under the locks."""
+
+    errors: NDArray[np.float32]
+    digests: NDArray[np.int64]
+
+
+def _memo_under_lock(store: Store, shard: FeatureShard, spec: ModelSpec) -> _Memo | None:
+    """What is stored of the look-back; None when any of it, or of what the features saw, has changed."""
+    job, n_steps = shard.job, 3600 // spec.features.step_s
+    memo = store.read_score_memo(job.champion.model_id, job.entity_ids, shard.errors_at, job.end_at, n_steps)
+    now = block_digests(store, job.entity_ids, shard.errors_at, job.end_at, spec.features.reach_hours)
+    needed = job.targets.any(axis=1)[:, None] & (now != 0)
+    moved = np.where(shard.wanted, shard.digests != now, needed & (~memo.stored | (memo.window_digests != now)))
+    if moved.any():
+        return None
+    kept = memo.stored & ~shard.wanted
+    errors = np.where(kept[..., None], memo.errors, np.float32(np.nan))
+    return _Memo(errors.reshape(len(errors), -1), now)
+
+
+def _unmark(store: Store, lineage: str, job: Job) -> None:
+    pairs = np.argwhere(job.targets)
+    ids = [job.entity_ids[entity] for entity, _ in pairs]
+    hours = [hours_later(job.first_at, int(hour)) for _, hour in pairs]
+    store.write_unscored_hours(lineage, ids, hours, [None] * len(ids), "")
+
+
+class _Hours:
+    """Rows of one job, from its errors. Steps of the error series start at `errors_at`."""
+
+    def __init__(
+        self,
+        shard: FeatureShard,
+        windows: Windows,
+        spec: ModelSpec,
+        computed: _Computed,
+        memo: _Memo,
+        dataset: DatasetRow,
+    ) -> None:
+        self.shard, self.spec, self.memo, self.dataset = shard, spec, memo, dataset
+        self.job = shard.job
+        self.per_hour = 3600 // spec.features.step_s
+        self.offset = (epoch_s(shard.values_at) - epoch_s(shard.errors_at)) // 3600 * self.per_hour
+        self.wanted_steps = np.repeat(shard.wanted, self.per_hour, axis=1)
+        self.targets = np.zeros(shard.wanted.shape, bool)
+        self.targets[:, -self.job.targets.shape[1] :] = self.job.targets
+        on_series = self._on_series
+        self.errors = np.where(self.wanted_steps, on_series(computed.errors, np.nan), memo.errors).astype(np.float32)
+        self.channel_errors = on_series(computed.channel_errors, np.nan)
+        self.expected = on_series(computed.expected, np.nan)
+        self.values = on_series(shard.values, np.nan)
+        self.inputs = on_series(shard.features.inputs[..., : len(spec.features.channels)], 0.0)
+        self.reasons = self._reasons(on_series(windows.reasons, 0))
+        self.scores = entity_scores(spec, [name for name, _ in self.job.entities], self.errors)
+        self.flags = self.scores.flags & np.repeat(self.targets, self.per_hour, axis=1)
+        self.n_flags = int(self.flags.sum())
+
+    def _on_series(self, array: NDArray, fill: float) -> NDArray:
+        """The part of an array of the shard's steps that lies on the error series, padded where it starts later."""
+        if self.offset <= 0:
+            return array[:, -self.offset :]
+        padding = np.full((len(array), self.offset, *array.shape[2:]), fill, array.dtype)
+        return np.concatenate([padding, array], axis=1)
+
+    def _reasons(self, reasons: NDArray[np.int16]) -> NDArray[np.int16]:
+        unknown = (reasons == 0) & np.isnan(self.errors)
+        found = np.where(unknown, NOT_FINITE, reasons)
+        n_hours = self.job.targets.shape[1]
+        for hour in np.flatnonzero(self.job.n_pending):
+            end = (self.targets.shape[1] - n_hours + int(hour) + 1) * self.per_hour
+            tail = slice(end - int(self.job.n_pending[hour]), end)
+            found[:, tail] = np.where(np.isnan(self.errors[:, tail]), PENDING, found[:, tail])
+        return found.astype(np.int16)
+
+    def _by_hour(self, array: NDArray) -> NDArray:
+        return array.reshape(len(array), -1, self.per_hour, *array.shape[2:])
+
+    def score_rows(self, store: Store) -> ScoreRows:
+        """Targets with scores, and other computed hours as memos of errors."""
+        entity, hour = np.nonzero(self.shard.wanted)
+        reach = self.spec.score_reach_hours
+        score_digests = block_digests(store, self.job.entity_ids, self.job.first_at, self.job.end_at, reach)
+        digests = np.zeros(self.targets.shape, np.int64)
+        digests[:, -self.job.targets.shape[1] :] = with_pending(score_digests, self.job.n_pending)
+        states = [self._state(e, h) for e, h in zip(entity.tolist(), hour.tolist(), strict=True)]
+        return ScoreRows(
+            model_id=self.job.champion.model_id,
+            entity_ids=np.array(self.job.entity_ids)[entity],
+            hours_s=epoch_s(self.shard.errors_at) + 3600 * hour,
+            errors=self._by_hour(self.errors)[entity, hour],
+            thresholds=self._by_hour(self.scores.thresholds)[entity, hour],
+            scores=self._by_hour(self.scores.scores)[entity, hour],
+            reasons=self._by_hour(self.reasons)[entity, hour],
+            channel_errors=self._by_hour(self.channel_errors)[entity, hour],
+            has_flags=self._by_hour(self.flags)[entity, hour].any(axis=1),
+            memo=~self.targets[entity, hour],
+            status=[state[0] for state in states],
+            coverage=np.array([state[3] for state in states], np.float32),
+            n_needed=np.array([state[1] for state in states], np.int64),
+            n_seen=np.array([state[2] for state in states], np.int64),
+            window_digests=self.memo.digests[entity, hour],
+            score_digests=digests[entity, hour],
+        )
+
+    def _state(self, entity: int, hour: int) -> tuple[str, int, int, float]:
+        """Status, steps needed, steps seen, coverage of one entity's hour."""
+        steps = slice(hour * self.per_hour, (hour + 1) * self.per_hour)
+        read = np.isfinite(self.values[entity, steps]).any(axis=1)
+        before = max(0, steps.start - self.spec.features.reach_hours * self.per_hour)
+        silent = not np.isfinite(self.values[entity, before : steps.stop]).any()
+        status, n_needed, n_seen = hour_status(
+            self.reasons[entity, steps],
+            read,
+            provisional=self.spec.is_provisional(self.job.entities[entity][0]),
+            silent=silent,
+            retired=self._is_retired(hour),
+        )
+        live = np.isfinite(self.channel_errors[entity, steps]).mean(axis=1)[self.reasons[entity, steps] == 0]
+        return status, n_needed, n_seen, float(live.sum() / n_needed) if n_needed else 0.0
+
+    def _is_retired(self, hour: int) -> bool:
+        first_at = hours_later(self.shard.errors_at, hour - self.spec.features.reach_hours)
+        return self.dataset.retired_before is not None and first_at < self.dataset.retired_before
+
+    def anomaly_rows(self) -> AnomalyRows:
+        """One row per flagged step of the targets."""
+        entity, step = np.nonzero(self.flags)
+        names = [name for name, _ in self.job.entities]
+        return AnomalyRows(
+            entity_ids=np.array(self.job.entity_ids)[entity],
+            times_s=self._times(step),
+            kind=["collective" if found else "point" for found in self.scores.collective[entity, step]],
+            severity=[SEVERITIES[level] for level in self.scores.severity[entity, step]],
+            error=self.errors[entity, step],
+            threshold=self.scores.thresholds[entity, step],
+            score=self.scores.scores[entity, step],
+            provisional=np.array([self.spec.is_provisional(names[e]) for e in entity], bool),
+        )
+
+    def _times(self, steps: NDArray[np.int64]) -> NDArray[np.int64]:
+        return epoch_s(self.shard.errors_at) + steps * self.spec.features.step_s
+
+    def attribution_rows(self, store: Store) -> AttributionRows:
+        """The channels that carry most of the error of each flagged step, in the sensors' units."""
+        entity, step = np.nonzero(self.flags)
+        parts = np.nan_to_num(self.channel_errors[entity, step].astype(np.float64))
+        share = parts / np.maximum(parts.sum(axis=1, keepdims=True), np.finfo(np.float64).tiny)
+        rank = np.argsort(np.argsort(-share, axis=1, kind="stable"), axis=1, kind="stable")
+        row, channel = np.nonzero((rank < TOP_CHANNELS) & (share >= MIN_SHARE))
+        actual, expected, spread = self._in_units(entity[row], step[row], channel)
+        ids = self._channel_ids(store)
+        return AttributionRows(
+            entity_ids=np.array(self.job.entity_ids)[entity[row]],
+            times_s=self._times(step[row]),
+            channel_ids=ids[channel],
+            share=share[row, channel].astype(np.float32),
+            actual=actual,
+            expected=expected,
+            spread=spread,
+        )
+
+    def _in_units(
+        self, entity: NDArray[np.int64], step: NDArray[np.int64], channel: NDArray[np.int64]
+    ) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.float64]]:
+        scalers = [self.spec.scaler(name) for name, _ in self.job.entities]
+        center = np.array([scaler.center for scaler in scalers])[entity, channel]
+        scale = np.array([scaler.scale for scaler in scalers])[entity, channel]
+        read = self.values[entity, step, channel]
+        actual = np.where(np.isfinite(read), read, self.inputs[entity, step, channel] * scale + center)
+        expected = self.expected[entity, step, channel].astype(np.float64) * scale + center
+        return actual, expected, np.array(self.spec.spreads)[channel] * scale
+
+    def _channel_ids(self, store: Store) -> NDArray[np.int64]:
+        layout = store.select_layouts(self.dataset.dataset_id)[0]
+        return np.array([layout.channel_ids[layout.channel_names.index(name)] for name in self.spec.features.channels])

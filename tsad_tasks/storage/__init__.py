@@ -1,0 +1,1 @@
+"""Postgres and artifacts. Knows core; never Keras."""

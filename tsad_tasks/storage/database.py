@@ -1,0 +1,89 @@
+"""Connections to Postgres, with errors that say what to do."""
+
+from __future__ import annotations
+
+import os
+import re
+from functools import cache
+from pathlib import Path
+
+import psycopg2
+from psycopg2.extensions import connection as Connection
+
+from tsad_tasks.errors import AccessDenied, BadInput, Unavailable
+
+_QUERIES = Path(__file__).parents[2] / "sql" / "queries"
+_DENIED = re.compile(r"password authentication failed|no password supplied|role .* does not exist|not permitted", re.I)
+_PASSWORD = re.compile(r"(://[^:/@]*):[^@]*@")
+
+
+def warehouse_uri() -> str:
+    """URI of the warehouse: `TSAD_DATABASE_URI`.
+
+    Raises
+    ------
+    BadInput
+        When it is not set.
+    """
+    uri = os.environ.get("TSAD_DATABASE_URI", "")
+    if not uri:
+        raise BadInput(
+            "Expected the warehouse's URI in TSAD_DATABASE_URI, such as postgresql://user:password@host:5432/warehouse. "
+            "Received: nothing. `tsad up` starts an embedded server and `tsad` finds it by itself."
+        )
+    return uri
+
+
+def connection_uri(connection_id: str) -> str:
+    """URI of a source connection, from `TSAD_CONNECTION_<ID>` or `AIRFLOW_CONN_<ID>`, read anew at each call."""
+    names = (f"TSAD_CONNECTION_{connection_id.upper()}", f"AIRFLOW_CONN_{connection_id.upper()}")
+    uri = next((os.environ[name] for name in names if os.environ.get(name)), None)
+    if uri is None:
+        raise BadInput(
+            f"Expected the URI of connection {connection_id!r} in {names[0]} (or an Airflow connection of that id). "
+            "Received: nothing."
+        )
+    return uri
+
+
+def without_password(uri: str) -> str:
+    """The URI as it may be shown.
+
+    >>> without_password("postgresql://me:secret@host/db")
+    'postgresql://me:***@host/db'
+    """
+    return _PASSWORD.sub(r"\1:***@", uri)
+
+
+def connect(uri: str, *, statement_timeout_s: int = 0) -> Connection:
+    """An open connection, UTC, application name `tsad`.
+
+    Raises
+    ------
+    AccessDenied
+        The server refused the login.
+    Unavailable
+        The server did not answer.
+    """
+    plain = re.sub(r"^postgres(ql)?(\+\w+)?://", "postgresql://", uri)
+    options = f"-c timezone=UTC -c statement_timeout={statement_timeout_s * 1000} -c extra_float_digits=3"
+    try:
+        return psycopg2.connect(plain, application_name="tsad", connect_timeout=10, options=options)
+    except psycopg2.OperationalError as error:
+        raise _explained(plain, error) from error
+
+
+def _explained(uri: str, error: psycopg2.OperationalError) -> AccessDenied | Unavailable | BadInput:
+    said = without_password(" ".join(str(error).split()))
+    where = without_password(uri)
+    if _DENIED.search(said):
+        return AccessDenied(f"Expected a login that {where} accepts. Received: {said}")
+    if "database" in said and "does not exist" in said:
+        return BadInput(f"Expected a database that exists at {where}. Received: {said}")
+    return Unavailable(f"Expected a Postgres server at {where}. Received: {said}")
+
+
+@cache
+def query(name: str) -> str:
+    """The statement of `sql/queries/<name>.sql`."""
+    return _QUERIES.joinpath(f"{name}.sql").read_text(encoding="utf-8")

@@ -1,0 +1,536 @@
+"""The warehouse: one class over one connection, one method per query file, the same name."""
+
+from __future__ import annotations
+
+import io
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import asdict, fields
+from datetime import UTC, datetime, timedelta
+from typing import Any, TypeVar
+
+import numpy as np
+from numpy.typing import NDArray
+from psycopg2.extensions import connection as Connection
+from psycopg2.extras import Json
+
+from tsad_tasks.config import DatasetConfig
+from tsad_tasks.core.digest import block_checksum
+from tsad_tasks.core.interval import epoch_s, from_epoch_s
+from tsad_tasks.errors import BadInput
+from tsad_tasks.storage import copy_binary as binary
+from tsad_tasks.storage.database import connect, query
+from tsad_tasks.storage.rows import (
+    AnomalyRows,
+    AttributionRows,
+    Blocks,
+    Champion,
+    ChampionAt,
+    DatasetRow,
+    Exclusion,
+    Flag,
+    GateRow,
+    IncidentRow,
+    IngestHour,
+    IngestIssue,
+    Label,
+    Layout,
+    NewModel,
+    QualityVerdict,
+    ScoreMemo,
+    ScoreRows,
+    ScoreWrite,
+    StandingIncident,
+    TopAttribution,
+    TrainedModel,
+)
+
+Row = TypeVar("Row")
+INFINITY = "infinity"
+_ALWAYS = datetime(9999, 12, 31, tzinfo=UTC)
+
+_INCOMING = """
+CREATE TEMP TABLE IF NOT EXISTS incoming_reading
+  (entity_id int, hour_at timestamptz, layout_id int, checksum bigint, values float8[]) ON COMMIT DELETE ROWS;
+CREATE TEMP TABLE IF NOT EXISTS incoming_score
+  (entity_id int, hour_at timestamptz, model_id int, errors real[], thresholds real[], scores real[], reasons smallint[],
+   channel_errors real[], status text, coverage real, n_needed int, n_seen int, window_digest bigint, score_digest bigint)
+  ON COMMIT DELETE ROWS;
+CREATE TEMP TABLE IF NOT EXISTS incoming_anomaly
+  (entity_id int, at timestamptz, hour_at timestamptz, model_id int, kind text, severity text, error real, threshold real,
+   score real, provisional boolean) ON COMMIT DELETE ROWS;
+CREATE TEMP TABLE IF NOT EXISTS incoming_attribution
+  (entity_id int, at timestamptz, model_id int, channel_id int, share real, actual float8, expected float8, spread float8)
+  ON COMMIT DELETE ROWS;
+"""
+
+
+class Store:
+    """The warehouse over one connection. Not shared between threads or processes."""
+
+    def __init__(self, connection: Connection) -> None:
+        self._connection = connection
+        self._has_incoming = False
+
+    @classmethod
+    def connect(cls, uri: str) -> Store:
+        """A store over a new connection; see `database.connect` for what it raises."""
+        return cls(connect(uri))
+
+    def __enter__(self) -> Store:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        self._connection.close()
+
+    @contextmanager
+    def transaction(self) -> Iterator[None]:
+        """All or nothing."""
+        with self._connection:
+            yield
+
+    # Plain statements -------------------------------------------------------------------------------------------
+
+    def execute(self, name: str, params: Mapping[str, Any]) -> int:
+        """Rows that the statement of `sql/queries/<name>.sql` touched."""
+        with self._connection.cursor() as cursor:
+            cursor.execute(query(name), params)
+            return int(cursor.rowcount)
+
+    def select(self, name: str, params: Mapping[str, Any]) -> list[tuple[Any, ...]]:
+        """Rows of the statement of `sql/queries/<name>.sql`."""
+        with self._connection.cursor() as cursor:
+            cursor.execute(query(name), params)
+            return list(cursor.fetchall())
+
+    def records(self, name: str, params: Mapping[str, Any]) -> list[dict[str, Any]]:
+        """Rows by column name, for reports and screens."""
+        with self._connection.cursor() as cursor:
+            cursor.execute(query(name), params)
+            names = [column.name for column in cursor.description or ()]
+            return [dict(zip(names, row, strict=True)) for row in cursor.fetchall()]
+
+    def _copy_out(self, name: str, params: Mapping[str, Any], columns: Sequence[binary.Field]) -> dict[str, NDArray[Any]]:
+        stream = io.BytesIO()
+        with self._connection.cursor() as cursor:
+            inner = cursor.mogrify(query(name), params).decode()
+            cursor.copy_expert(f"COPY ({inner}) TO STDOUT (FORMAT binary)", stream)
+        return binary.decode(stream.getvalue(), columns)
+
+    def _copy_in(self, table: str, columns: Sequence[binary.Column]) -> None:
+        with self._connection.cursor() as cursor:
+            if not self._has_incoming:
+                cursor.execute(_INCOMING)
+                self._has_incoming = True
+            cursor.execute(f"TRUNCATE pg_temp.{table}")
+            cursor.copy_expert(f"COPY pg_temp.{table} FROM STDIN (FORMAT binary)", io.BytesIO(binary.encode(columns)))
+
+    # Datasets, entities, layouts ----------------------------------------------------------------------------------
+
+    def upsert_dataset(self, config: DatasetConfig) -> DatasetRow:
+        """The dataset's row, registered or brought up to date."""
+        policy = config.alarm_policy
+        content = Json(config.model_dump(mode="json"))
+        params = {"name": config.dataset, "description": config.description, "site_zone": config.site_zone}
+        params |= {"step_s": config.source.step_s, "policy_version": policy.version, "merge_gap_s": policy.merge_gap_s}
+        self.execute("upsert_dataset", params | {"config": content})
+        return self.select_dataset(config.dataset)
+
+    def select_dataset(self, name: str) -> DatasetRow:
+        """The dataset of a name.
+
+        Raises
+        ------
+        BadInput
+            When no step has ever registered it.
+        """
+        rows = self.select("select_dataset", {"name": name})
+        if not rows:
+            raise BadInput(f"Expected a dataset that was ingested before. Received: {name!r}.")
+        *rest, retired_before = rows[0]
+        return DatasetRow(*rest, retired_before=_finite(retired_before))
+
+    def ensure_entities(self, dataset_id: int, names: Sequence[str]) -> dict[str, int]:
+        """Entity ids by name, of all entities of the dataset; `names` are registered when new."""
+        known = self.select_entities(dataset_id)
+        new = sorted(set(names) - set(known))
+        if new:
+            self.execute("insert_entities", {"dataset_id": dataset_id, "names": new})
+            known = self.select_entities(dataset_id)
+        return known
+
+    def select_entities(self, dataset_id: int) -> dict[str, int]:
+        """Entity ids by name, oldest first."""
+        return {name: entity_id for entity_id, name in self.select("select_entities", {"dataset_id": dataset_id})}
+
+    def ensure_layout(self, dataset_id: int, config: DatasetConfig) -> Layout:
+        """The dataset's newest layout, grown when the configuration names new channels."""
+        names = config.channel_names
+        units = [config.source.channels[name].unit for name in names]
+        self.execute("upsert_channels", {"dataset_id": dataset_id, "names": list(names), "units": units})
+        ids = {name: channel_id for channel_id, name, _ in self.select("select_channels", {"dataset_id": dataset_id})}
+        newest = next(iter(self.select_layouts(dataset_id)), None)
+        old = newest.channel_ids if newest and newest.step_s == config.source.step_s else ()
+        wanted = (*old, *(ids[name] for name in names if ids[name] not in old))
+        if newest is None or wanted != newest.channel_ids or newest.step_s != config.source.step_s:
+            params = {"dataset_id": dataset_id, "step_s": config.source.step_s, "channel_ids": list(wanted)}
+            self.execute("insert_layout", params)
+            self.select("refresh_dataset_view", {"dataset_id": dataset_id})
+        return self.select_layouts(dataset_id)[0]
+
+    def select_layouts(self, dataset_id: int) -> list[Layout]:
+        """All layouts of a dataset, newest first."""
+        names = {channel_id: name for channel_id, name, _ in self.select("select_channels", {"dataset_id": dataset_id})}
+        rows = self.select("select_layouts", {"dataset_id": dataset_id})
+        return [Layout(key, step_s, tuple(ids), tuple(names[i] for i in ids)) for key, step_s, ids in rows]
+
+    # Locks, partitions, clock ---------------------------------------------------------------------------------------
+
+    def lock_hours(self, dataset_id: int, hours: Sequence[datetime], *, seen: Sequence[datetime] = ()) -> None:
+        """Takes the advisory locks of (dataset, hour), ascending, until the transaction ends; shared for hours only `seen`."""
+        params = {name: [epoch_s(hour) // 3600 for hour in some] for name, some in (("hours", hours), ("seen", seen))}
+        self.select("lock_hours", {"dataset_id": dataset_id} | params)
+
+    def lock_champions(self, dataset_id: int) -> None:
+        """Keeps champions as they are until the transaction ends; many may hold this at once."""
+        self.select("lock_champions", {"dataset_id": dataset_id})
+
+    def lock_dataset(self, dataset_id: int, purpose: str) -> None:
+        """Takes the dataset's advisory lock for one purpose until the transaction ends."""
+        self.select("lock_dataset", {"dataset_id": dataset_id, "purpose": purpose})
+
+    def _ensure_partitions(self, parent: str, hours_s: NDArray[np.int64]) -> None:
+        months = {from_epoch_s(int(hour)).replace(day=1, hour=0) for hour in np.unique(hours_s // 86400) * 86400}
+        self.select("ensure_partitions", {"parent": parent, "months": sorted(months)})
+
+    def select_decided_at(self) -> datetime:
+        """The server's clock, for revisions decided under locks."""
+        decided_at: datetime = self.select("select_decided_at", {})[0][0]
+        return decided_at
+
+    # Readings ---------------------------------------------------------------------------------------------------------
+
+    def read_blocks(self, layout: Layout, entity_ids: Sequence[int], start_at: datetime, end_at: datetime) -> Blocks:
+        """Readings of [start_at, end_at) (whole hours) in the columns of `layout`, older layouts included."""
+        n_hours = (epoch_s(end_at) - epoch_s(start_at)) // 3600
+        values = np.full((len(entity_ids), n_hours, layout.n_steps, len(layout.channel_ids)), np.nan)
+        checksums = np.zeros((len(entity_ids), n_hours), np.int64)
+        params = {"entity_ids": list(entity_ids), "start_at": start_at, "end_at": end_at}
+        for stored in self._layouts_like(layout):
+            shape = (stored.n_steps, len(stored.channel_ids))
+            columns = [binary.Field("entity_id", "i4"), binary.Field("hour_at", "i8"), binary.Field("checksum", "i8")]
+            columns.append(binary.Field("values", "f8", shape))
+            rows = self._copy_out("read_reading_blocks", params | {"layout_id": stored.layout_id}, columns)
+            at = _positions(rows, entity_ids, start_at)
+            to, source = _shared_columns(layout, stored)
+            values[(*at, slice(None), to)] = np.moveaxis(rows["values"][:, :, source], -1, 1).transpose(0, 2, 1)
+            checksums[at] = rows["checksum"]
+        return Blocks(values.reshape(len(entity_ids), -1, len(layout.channel_ids)), checksums)
+
+    def _layouts_like(self, layout: Layout) -> list[Layout]:
+        dataset = self.select("select_layout_dataset", {"layout_id": layout.layout_id})[0][0]
+        return [stored for stored in self.select_layouts(dataset) if stored.step_s == layout.step_s]
+
+    def read_checksums(self, entity_ids: Sequence[int], start_at: datetime, end_at: datetime) -> NDArray[np.int64]:
+        """Checksums (n_entities, n_hours) of the blocks of [start_at, end_at), 0 where there is none."""
+        checksums = np.zeros((len(entity_ids), (epoch_s(end_at) - epoch_s(start_at)) // 3600), np.int64)
+        columns = [binary.Field("entity_id", "i4"), binary.Field("hour_at", "i8"), binary.Field("checksum", "i8")]
+        params = {"entity_ids": list(entity_ids), "start_at": start_at, "end_at": end_at}
+        rows = self._copy_out("read_reading_checksums", params, columns)
+        checksums[_positions(rows, entity_ids, start_at)] = rows["checksum"]
+        return checksums
+
+    def write_blocks(
+        self, layout: Layout, entity_ids: Sequence[int], hours: Sequence[datetime], values: NDArray[np.float64]
+    ) -> int:
+        """Rows changed by writing one block per (entity, hour); values (n, steps, channels). Needs the hours' locks."""
+        if not len(entity_ids):
+            return 0
+        hours_s = np.array([epoch_s(hour) for hour in hours], np.int64)
+        self._ensure_partitions("reading_block", hours_s)
+        checksums = [block_checksum(block, layout.channel_ids) for block in values]
+        self._copy_in("incoming_reading", [
+            binary.number(entity_ids, "i4"),
+            binary.timestamptz(hours_s),
+            binary.number(np.full(len(entity_ids), layout.layout_id), "i4"),
+            binary.number(checksums, "i8"),
+            binary.array(values, "f8"),
+        ])  # fmt: skip
+        return self.execute("upsert_reading_blocks", {})
+
+    # Ledger, issues, quality, labels ------------------------------------------------------------------------------------
+
+    def select_ingest_hours(self, dataset_id: int, start_at: datetime, end_at: datetime) -> list[IngestHour]:
+        """The ledger of [start_at, end_at)."""
+        params = {"dataset_id": dataset_id, "start_at": start_at, "end_at": end_at}
+        return [IngestHour(*row) for row in self.select("select_ingest_hours", params)]
+
+    def upsert_ingest_hours(self, dataset_id: int, rows: Sequence[IngestHour]) -> None:
+        """Writes the ledger."""
+        self.execute("upsert_ingest_hours", {"dataset_id": dataset_id} | _columns(IngestHour, rows))
+
+    def replace_ingest_issues(self, dataset_id: int, hours: Sequence[datetime], rows: Sequence[IngestIssue]) -> None:
+        """Replaces the counted issues of `hours`."""
+        self.execute("delete_ingest_issues", {"dataset_id": dataset_id, "hours": list(hours)})
+        if rows:
+            self.execute("insert_ingest_issues", {"dataset_id": dataset_id} | _columns(IngestIssue, rows))
+
+    def replace_quality(self, entity_ids: Sequence[int], hours: Sequence[datetime], rows: Sequence[QualityVerdict]) -> None:
+        """Replaces the verdicts on sensors of `entity_ids` × `hours`."""
+        self.execute("delete_quality", {"entity_ids": list(entity_ids), "hours": list(hours)})
+        if rows:
+            self.execute("insert_quality", _columns(QualityVerdict, rows))
+
+    def upsert_labels(self, rows: Sequence[Label]) -> int:
+        """Labels that were new."""
+        return self.execute("upsert_labels", _columns(Label, rows)) if rows else 0
+
+    def select_labels(self, dataset_id: int, start_at: datetime, end_at: datetime) -> list[Label]:
+        """Known anomalies that touch [start_at, end_at)."""
+        params = {"dataset_id": dataset_id, "start_at": start_at, "end_at": end_at}
+        return [Label(*row) for row in self.select("select_labels", params)]
+
+    # Scores ----------------------------------------------------------------------------------------------------------
+
+    def select_champions(self, dataset_id: int, lineage: str, start_at: datetime, end_at: datetime) -> list[Champion]:
+        """Champion periods that touch [start_at, end_at)."""
+        params = {"dataset_id": dataset_id, "lineage": lineage, "start_at": start_at, "end_at": end_at}
+        return [Champion(*row) for row in self.select("select_champions", params)]
+
+    def read_score_memo(
+        self, model_id: int, entity_ids: Sequence[int], start_at: datetime, end_at: datetime, n_steps: int
+    ) -> ScoreMemo:
+        """What is stored of one model's errors in [start_at, end_at) (whole hours of `n_steps`)."""
+        shape = (len(entity_ids), (epoch_s(end_at) - epoch_s(start_at)) // 3600)
+        columns = [binary.Field("entity_id", "i4"), binary.Field("hour_at", "i8"), binary.Field("window_digest", "i8")]
+        columns += [binary.Field("score_digest", "i8"), binary.Field("scored", "i4")]
+        columns.append(binary.Field("errors", "f4", (n_steps,)))
+        params = {"model_id": model_id, "entity_ids": list(entity_ids), "start_at": start_at, "end_at": end_at}
+        rows = self._copy_out("read_score_memo", params, columns)
+        memo = ScoreMemo(
+            np.full((*shape, n_steps), np.nan, np.float32), *np.zeros((2, *shape), np.int64), *np.zeros((2, *shape), bool)
+        )
+        at = _positions(rows, entity_ids, start_at)
+        memo.errors[at], memo.stored[at], memo.scored[at] = rows["errors"], True, rows["scored"].astype(bool)
+        memo.window_digests[at], memo.score_digests[at] = rows["window_digest"], rows["score_digest"]
+        return memo
+
+    def read_score_digests(
+        self, model_id: int, entity_ids: Sequence[int], start_at: datetime, end_at: datetime
+    ) -> tuple[NDArray[np.bool_], NDArray[np.int64]]:
+        """Which hours of [start_at, end_at) have scores of this model, and their digests; both (n_entities, n_hours)."""
+        shape = (len(entity_ids), (epoch_s(end_at) - epoch_s(start_at)) // 3600)
+        scored, digests = np.zeros(shape, bool), np.zeros(shape, np.int64)
+        columns = [binary.Field("entity_id", "i4"), binary.Field("hour_at", "i8"), binary.Field("score_digest", "i8")]
+        params = {"model_id": model_id, "entity_ids": list(entity_ids), "start_at": start_at, "end_at": end_at}
+        rows = self._copy_out("read_score_digests", params, columns)
+        at = _positions(rows, entity_ids, start_at)
+        scored[at], digests[at] = True, rows["score_digest"]
+        return scored, digests
+
+    def write_scores(self, rows: ScoreRows, anomalies: AnomalyRows, attributions: AttributionRows) -> ScoreWrite:
+        """Replaces what the model says of these hours; unchanged content writes nothing. Needs the hours' locks."""
+        if not len(rows.entity_ids):
+            return ScoreWrite(0, 0, 0)
+        self._ensure_partitions("score_block", rows.hours_s)
+        self._copy_scores(rows)
+        self._copy_anomalies(anomalies, rows.model_id)
+        self._copy_attributions(attributions, rows.model_id)
+        decided = {"decided_at": self.select_decided_at()}
+        self.execute("refresh_score_digests", decided)
+        self.execute("delete_score_memos", decided)
+        n_superseded = self.execute("supersede_scores", decided)
+        n_new = self.execute("insert_scores", decided)
+        self.execute("supersede_anomalies", decided)
+        n_anomalies = self.execute("insert_anomalies", decided)
+        self.execute("delete_attributions", decided)
+        self.execute("insert_attributions", decided)
+        return ScoreWrite(n_new, n_superseded, n_anomalies)
+
+    def _copy_scores(self, rows: ScoreRows) -> None:
+        self._copy_in("incoming_score", [
+            binary.number(rows.entity_ids, "i4"),
+            binary.timestamptz(rows.hours_s),
+            binary.number(np.full(len(rows.entity_ids), rows.model_id), "i4"),
+            binary.array(rows.errors, "f4", nullable=True),
+            binary.array(rows.thresholds, "f4", nullable=True, absent=rows.memo),
+            binary.array(rows.scores, "f4", nullable=True, absent=rows.memo),
+            binary.array(rows.reasons, "i2"),
+            binary.array(rows.channel_errors, "f4", nullable=True, absent=~rows.has_flags),
+            binary.text(rows.status),
+            binary.number(rows.coverage, "f4"),
+            binary.number(rows.n_needed, "i4"),
+            binary.number(rows.n_seen, "i4"),
+            binary.number(rows.window_digests, "i8"),
+            binary.number(rows.score_digests, "i8"),
+        ])  # fmt: skip
+
+    def _copy_anomalies(self, rows: AnomalyRows, model_id: int) -> None:
+        self._copy_in("incoming_anomaly", [
+            binary.number(rows.entity_ids, "i4"),
+            binary.timestamptz(rows.times_s),
+            binary.timestamptz(rows.times_s - rows.times_s % 3600),
+            binary.number(np.full(len(rows.entity_ids), model_id), "i4"),
+            binary.text(rows.kind),
+            binary.text(rows.severity),
+            binary.number(rows.error, "f4"),
+            binary.number(rows.threshold, "f4"),
+            binary.number(rows.score, "f4"),
+            binary.number(rows.provisional, "i1"),
+        ])  # fmt: skip
+
+    def _copy_attributions(self, rows: AttributionRows, model_id: int) -> None:
+        self._copy_in("incoming_attribution", [
+            binary.number(rows.entity_ids, "i4"),
+            binary.timestamptz(rows.times_s),
+            binary.number(np.full(len(rows.entity_ids), model_id), "i4"),
+            binary.number(rows.channel_ids, "i4"),
+            binary.number(rows.share, "f4"),
+            binary.number(rows.actual, "f8"),
+            binary.number(rows.expected, "f8"),
+            binary.number(rows.spread, "f8"),
+        ])  # fmt: skip
+
+    def write_unscored_hours(
+        self, lineage: str, entity_ids: Sequence[int], hours: Sequence[datetime], status: Sequence[str | None], detail: str
+    ) -> int:
+        """Marks hours (element by element) that no model scored; a status of None takes the mark back."""
+        if not len(entity_ids):
+            return 0
+        params = {"lineage": lineage, "entity_id": list(entity_ids), "hour_at": list(hours), "status": list(status)}
+        params |= {"detail": [detail] * len(entity_ids), "decided_at": self.select_decided_at()}
+        self.execute("supersede_unscored_hours", params)
+        return self.execute("insert_unscored_hours", params)
+
+    # Incidents ---------------------------------------------------------------------------------------------------------
+
+    def select_flags(
+        self, lineage: str, entity_ids: Sequence[int], start_at: datetime, end_at: datetime
+    ) -> list[Flag]:
+        """Flagged readings in [start_at, end_at), by entity and time."""
+        params = {"lineage": lineage, "entity_ids": list(entity_ids), "start_at": start_at, "end_at": end_at}
+        return [Flag(*row) for row in self.select("select_flags", params)]
+
+    def select_top_attributions(self, flags: Sequence[Flag]) -> dict[tuple[int, datetime], TopAttribution]:
+        """The leading channel of some flagged readings."""
+        params = {name: [getattr(flag, name) for flag in flags] for name in ("entity_id", "at", "model_id")}
+        rows = [TopAttribution(*row) for row in self.select("select_top_attributions", params)]
+        return {(row.entity_id, row.at): row for row in rows}
+
+    def select_incidents(
+        self, lineage: str, entity_ids: Sequence[int], start_at: datetime, end_at: datetime
+    ) -> list[StandingIncident]:
+        """Incidents that stand and touch [start_at, end_at)."""
+        params = {"lineage": lineage, "entity_ids": list(entity_ids), "start_at": start_at, "end_at": end_at}
+        return [StandingIncident(*row) for row in self.select("select_incidents", params)]
+
+    def upsert_incidents(self, lineage: str, policy_version: str, rows: Sequence[IncidentRow]) -> int:
+        """Incidents that were new or changed."""
+        params = {"lineage": lineage, "policy_version": policy_version}
+        return self.execute("upsert_incidents", params | _columns(IncidentRow, rows)) if rows else 0
+
+    def withdraw_incidents(self, superseded_by: Mapping[str, str | None]) -> int:
+        """Incidents taken back; each names what took its place, or None."""
+        params = {"incident_id": list(superseded_by), "superseded_by": list(superseded_by.values())}
+        return self.execute("withdraw_incidents", params) if superseded_by else 0
+
+    # Models and decisions ------------------------------------------------------------------------------------------------
+
+    def select_trained_model(self, model: NewModel) -> TrainedModel | None:
+        """The registered model of the same training, if there is one."""
+        rows = self.select("select_trained_model", asdict(model) | {"card": None})
+        return TrainedModel(*rows[0]) if rows else None
+
+    def insert_model(self, model: NewModel) -> TrainedModel:
+        """The registered model; the same training again gives the same one."""
+        self.lock_dataset(model.dataset_id, "model")
+        self.select_or_none("insert_model", asdict(model) | {"card": Json(model.card)})
+        registered = self.select_trained_model(model)
+        assert registered is not None
+        return registered
+
+    def select_or_none(self, name: str, params: Mapping[str, Any]) -> tuple[Any, ...] | None:
+        """First row of a statement, or None."""
+        return next(iter(self.select(name, params)), None)
+
+    def select_champion_at(self, dataset_id: int, scope_entity_id: int, lineage: str, at: datetime) -> ChampionAt | None:
+        """The champion of a scope at one moment."""
+        params = {"dataset_id": dataset_id, "scope_entity_id": scope_entity_id, "lineage": lineage, "at": at}
+        row = self.select_or_none("select_champion_at", params)
+        return ChampionAt(*row) if row else None
+
+    def insert_gate_decisions(self, model_id: int, rows: Sequence[GateRow]) -> None:
+        """Writes the gate's rules, numbers and outcomes, and its verdict on the model."""
+        self.execute("insert_gate_decisions", {"model_id": model_id} | _columns(GateRow, rows))
+        self.execute("update_gate_passed", {"model_id": model_id, "gate_passed": all(row.passed for row in rows)})
+
+    def select_gate_decisions(self, model_id: int) -> list[GateRow]:
+        """The gate's rules for one model."""
+        return [GateRow(*row[:6]) for row in self.select("select_gate_decisions", {"model_id": model_id})]
+
+    def insert_exclusions(self, model_id: int, rows: Sequence[Exclusion]) -> None:
+        """Writes what a training left out."""
+        if rows:
+            self.execute("insert_exclusions", {"model_id": model_id} | _columns(Exclusion, rows))
+
+    def select_latest_scored_hour(self, dataset_id: int, scope_entity_id: int, lineage: str) -> datetime | None:
+        """The newest hour that champions have scored."""
+        params = {"dataset_id": dataset_id, "scope_entity_id": scope_entity_id, "lineage": lineage}
+        hour_at: datetime | None = self.select("select_latest_scored_hour", params)[0][0]
+        return hour_at
+
+    def promote(
+        self, model: NewModel, model_id: int, *, valid_from: datetime, reason: str, valid_to: datetime | None = None
+    ) -> None:
+        """Makes a model champion from `valid_from` on; the period that holds that moment ends there."""
+        scope = {"dataset_id": model.dataset_id, "scope_entity_id": model.scope_entity_id, "lineage": model.lineage}
+        self.lock_dataset(model.dataset_id, "champion")
+        self.execute("close_champion_period", scope | {"at": valid_from})
+        period = {"model_id": model_id, "valid_from": valid_from, "valid_to": valid_to or INFINITY, "reason": reason}
+        self.execute("insert_champion_period", scope | period)
+
+    # Runs ------------------------------------------------------------------------------------------------------------
+
+    def upsert_run_status(self, row: Mapping[str, Any]) -> None:
+        """Writes what a step of a run did."""
+        self.execute("upsert_run_status", {**row, "counts": Json(row["counts"], dumps=_dumps)})
+
+
+def _dumps(value: Any) -> str:
+    return json.dumps(value, default=str)
+
+
+def _finite(at: datetime | None) -> datetime | None:
+    return None if at is None or at.year <= 1 else at
+
+
+def _columns(row: type[Row], rows: Sequence[Row]) -> dict[str, list[Any]]:
+    return {field.name: [getattr(item, field.name) for item in rows] for field in fields(row)}  # type: ignore[arg-type]
+
+
+def _positions(
+    rows: Mapping[str, NDArray[Any]], entity_ids: Sequence[int], start_at: datetime
+) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    order = np.argsort(np.asarray(entity_ids))
+    entity = order[np.searchsorted(np.asarray(entity_ids), rows["entity_id"], sorter=order)]
+    return entity, (binary.epoch_s(rows["hour_at"]) - epoch_s(start_at)) // 3600
+
+
+def _shared_columns(layout: Layout, stored: Layout) -> tuple[list[int], list[int]]:
+    shared = [channel_id for channel_id in layout.channel_ids if channel_id in stored.channel_ids]
+    return [layout.channel_ids.index(i) for i in shared], [stored.channel_ids.index(i) for i in shared]
+
+
+def whole_hours(start_at: datetime, end_at: datetime) -> tuple[datetime, datetime]:
+    """The whole hours that cover [start_at, end_at)."""
+    start_s, end_s = epoch_s(start_at), epoch_s(end_at)
+    return from_epoch_s(start_s - start_s % 3600), from_epoch_s(end_s + -end_s % 3600)
+
+
+def hours_later(at: datetime, n_hours: int) -> datetime:
+    """`at` and so many hours."""
+    return at + timedelta(hours=n_hours)
