@@ -57,7 +57,9 @@ class TimeColumn(Section):
     """The column that says when a reading was taken."""
 
     column: str = Field(description="Name of the time column.")
-    unit: Literal["s", "ms", "us", "ns"] | None = Field(None, description="Unit of integer epochs; omit for timestamps.")
+    unit: Literal["s", "ms", "us", "ns"] | None = Field(
+        None, description="Unit of integer epochs; omit for timestamps."
+    )
     zone: ZoneName = Field("UTC", description="Zone of naive timestamps.")
     ambiguous: Literal["first", "second"] = Field(
         "first", description="Which of the two hours a naive time means when clocks are set back."
@@ -83,7 +85,9 @@ class EntitySource(Section):
 class Channel(Section):
     """One sensor of the entity."""
 
-    column: str | None = Field(None, description="Column (wide) or name in the channel column (long); default: same name.")
+    column: str | None = Field(
+        None, description="Column (wide) or name in the channel column (long); default: same name."
+    )
     unit: str | None = Field(None, description="Unit shown to people, such as °C or bar.")
     aggregate: Literal["last", "mean", "min", "max", "count"] = Field(
         "mean", description="How readings that share a grid step become one."
@@ -104,7 +108,9 @@ class Source(Section):
     channels: dict[str, Channel] = Field(min_length=1)
     channel_column: str | None = Field(None, description="Long tables: column with the channel's name.")
     value_column: str | None = Field(None, description="Long tables: column with the value.")
-    updated_at: str | None = Field(None, description="Column that grows when a row changes; decides between duplicates.")
+    updated_at: str | None = Field(
+        None, description="Column that grows when a row changes; decides between duplicates."
+    )
     label: str | None = Field(None, description="Boolean or 0/1 column with known anomalies.")
     step_s: DurationS = Field(60, alias="step", description="Grid step; divides one hour.")
     settle_s: DurationS = Field(0, alias="settle", description="Wait after an interval's end before it is read.")
@@ -157,9 +163,13 @@ class Threshold(Section):
     kind: Literal["percentile", "mean_std", "adaptive"] = "adaptive"
     percentile: Annotated[float, Field(gt=50, lt=100)] = 99.9
     k: Annotated[float, Field(gt=0, le=50)] = 6.0
-    look_back: Annotated[int, Field(ge=50, le=20000)] = Field(1000, description="Errors that an adaptive threshold sees.")
+    look_back: Annotated[int, Field(ge=50, le=20000)] = Field(
+        1000, description="Errors that an adaptive threshold sees."
+    )
     min_span_s: DurationS = Field(86400, alias="min_span", description="… and at least this much time.")
-    min_count: Annotated[int, Field(ge=10)] = Field(200, description="With fewer errors the calibrated threshold holds.")
+    min_count: Annotated[int, Field(ge=10)] = Field(
+        200, description="With fewer errors the calibrated threshold holds."
+    )
     floor: Share = Field(0.5, description="The adaptive threshold never falls below this share of the calibrated one.")
     collective_width: Annotated[int, Field(ge=0, le=1440)] = Field(15, description="Moving average; 0 switches it off.")
     collective_k: Annotated[float, Field(gt=0, le=50)] = 6.0
@@ -173,7 +183,9 @@ class AlarmPolicy(Section):
     consecutive: Annotated[int, Field(ge=1, le=1440)] = Field(1, description="Flags in a row that open an incident.")
     min_score: Annotated[float, Field(ge=0)] = Field(0.0, description="Smallest peak score of an incident.")
     direction: Literal["both", "high", "low"] = "both"
-    min_deviation: dict[str, float] = Field(default_factory=dict, description="Smallest deviation by channel, in units.")
+    min_deviation: dict[str, float] = Field(
+        default_factory=dict, description="Smallest deviation by channel, in units."
+    )
 
     @property
     def version(self) -> str:
@@ -194,7 +206,9 @@ class Training(Section):
     loss: Literal["mse", "mae", "huber"] = "mse"
     validation_share: Annotated[float, Field(gt=0.0, lt=0.5)] = 0.2
     seed: int = 7
-    min_hours: Annotated[float, Field(ge=1)] = Field(24.0, description="Less running time than this stops a retraining.")
+    min_hours: Annotated[float, Field(ge=1)] = Field(
+        24.0, description="Less running time than this stops a retraining."
+    )
 
 
 class Gate(Section):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
+from itertools import pairwise
 from zoneinfo import ZoneInfo
 
 import pytest
@@ -13,15 +14,18 @@ from tsad_tasks.core.interval import day_chunks, epoch_s, from_epoch_s, hour_cei
 from tsad_tasks.errors import BadInput
 
 quick = settings(max_examples=60, deadline=None, derandomize=True)
-times = st.datetimes(
-    datetime(2020, 1, 1), datetime(2030, 1, 1), timezones=st.sampled_from([UTC, ZoneInfo("Europe/Berlin")])
+NAIVE_AT = datetime(2024, 5, 1, tzinfo=UTC).replace(tzinfo=None)
+times = st.builds(
+    lambda s, zone: datetime.fromtimestamp(s, zone),
+    st.floats(1_577_000_000, 1_893_000_000),
+    st.sampled_from([UTC, ZoneInfo("Europe/Berlin")]),
 )
 
 
 @pytest.mark.parametrize("ask", [epoch_s, hour_floor, hour_ceil])
 def test_a_time_without_zone_is_refused(ask: object) -> None:
     with pytest.raises(BadInput, match="Expected a time with a zone"):
-        ask(datetime(2024, 5, 1))  # type: ignore[operator]
+        ask(NAIVE_AT)  # type: ignore[operator]
 
 
 @quick
@@ -37,7 +41,7 @@ def test_floor_and_ceil_enclose_a_time_in_one_utc_hour(at: datetime) -> None:
 def test_hours_between_cover_the_interval_and_no_more(start_at: datetime, length_s: int) -> None:
     end_at = start_at.astimezone(UTC) + timedelta(seconds=length_s)
     hours = hours_between(start_at, end_at)
-    assert all(later - hour == timedelta(hours=1) for hour, later in zip(hours, hours[1:], strict=False))
+    assert all(later - hour == timedelta(hours=1) for hour, later in pairwise(hours))
     assert bool(hours) == (length_s > 0)
     if hours:
         assert hours[0] == hour_floor(start_at)
@@ -49,10 +53,19 @@ def test_hours_between_cover_the_interval_and_no_more(start_at: datetime, length
 def test_day_chunks_join_seamlessly_and_cut_at_midnight(start_at: datetime, length_s: int, days: int) -> None:
     end_at = start_at.astimezone(UTC) + timedelta(seconds=length_s)
     chunks = day_chunks(start_at, end_at, days)
-    assert chunks[0][0] == start_at and chunks[-1][1] == end_at
+    assert chunks[0][0] == start_at.astimezone(UTC)
+    assert chunks[-1][1] == end_at
     assert [b for _, b in chunks[:-1]] == [a for a, _ in chunks[1:]]
     assert all(epoch_s(a) % 86400 == 0 and a.microsecond == 0 for a, _ in chunks[1:])
     assert all(a < b <= a + timedelta(days=days) for a, b in chunks)
+
+
+@pytest.mark.parametrize("fold", [0, 1])
+def test_both_hours_of_the_autumn_change_are_told_apart(fold: int) -> None:
+    at = datetime(2024, 10, 27, 2, tzinfo=ZoneInfo("Europe/Berlin"), fold=fold)
+    assert hour_floor(at).hour == hour_ceil(at).hour == fold
+    assert day_chunks(at, datetime(2024, 10, 28, tzinfo=UTC))[0][0].hour == fold
+    assert len(hours_between(at, datetime(2024, 10, 27, 3, tzinfo=UTC))) == 3 - fold
 
 
 def test_an_empty_interval_has_no_hours_and_no_chunks() -> None:

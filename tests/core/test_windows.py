@@ -90,8 +90,10 @@ def test_shapes_that_do_not_fit_are_refused() -> None:
 def test_gathered_windows_are_the_readings_up_to_their_ends() -> None:
     inputs = np.arange(12, dtype=np.float32).reshape(6, 2)
     windows = gather(inputs, np.array([2, 5]), 3)
-    assert windows.shape == (2, 3, 2) and windows.dtype == np.float32
-    assert (windows[0] == inputs[0:3]).all() and (windows[1] == inputs[3:6]).all()
+    assert windows.shape == (2, 3, 2)
+    assert windows.dtype == np.float32
+    assert (windows[0] == inputs[0:3]).all()
+    assert (windows[1] == inputs[3:6]).all()
 
 
 def test_a_window_that_reaches_before_the_start_is_refused() -> None:

@@ -203,14 +203,21 @@ def test_the_command_line_starts_tells_and_stops(folder: Path, capsys: pytest.Ca
 
 
 def test_programs_that_the_account_cannot_reach_are_copied_to_where_it_can(tmp_path: Path) -> None:
-    hidden = tmp_path / "hidden"
-    (hidden / "bin").mkdir(parents=True)
-    (hidden / "bin" / "postgres").write_text("program", encoding="utf-8")
-    stranger = accounts.Account(65534, 65534, drops_root=True)
+    package = tmp_path / "package"
+    (package / "bin").mkdir(parents=True)
+    (package / "bin" / "postgres").write_text("program", encoding="utf-8")
+    (tmp_path / "package.libs").mkdir()
     tmp_path.chmod(0o700)
-    copy = accounts.reachable_binaries(hidden, stranger, tmp_path)
+    stranger = accounts.Account(65534, 65534, drops_root=True)
+    copy = accounts.reachable_package(package, stranger, tmp_path)
     try:
         assert stranger.reaches(copy / "bin")
         assert (copy / "bin" / "postgres").read_text(encoding="utf-8") == "program"
+        assert copy.with_name("package.libs").is_dir()
     finally:
         accounts.remove_shelter(tmp_path)
+
+
+def test_a_package_that_the_account_reaches_is_used_where_it_is() -> None:
+    stranger = accounts.Account(65534, 65534, drops_root=True)
+    assert accounts.reachable_package(Path("/usr"), stranger, Path("/usr")) == Path("/usr")

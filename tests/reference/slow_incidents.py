@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import pairwise
 
 from tsad_tasks.core.incidents import IncidentRule, IncidentSpan
 
@@ -25,7 +26,7 @@ def _counts(
     chain: Sequence[int], times_s: Sequence[int], scores: Sequence[float], rule: IncidentRule, step_s: int
 ) -> bool:
     row = best = 1
-    for before, i in zip(chain, chain[1:], strict=False):
+    for before, i in pairwise(chain):
         row = row + 1 if times_s[i] - times_s[before] == step_s else 1
         best = max(best, row)
     return best >= rule.consecutive and max(scores[i] for i in chain) >= rule.min_score

@@ -1,7 +1,7 @@
 """What a detector sees: held and scaled channels, derived channels, the time of day, and whether the machine runs.
 
 Everything looks back a declared number of steps and never ahead: a value depends neither on where the array starts,
-beyond that history, nor on where it ends. Arrays are (..., n_steps, n_channels) on the grid, NaN where nothing is known.
+beyond that history, nor on where it ends. Arrays are (..., n_steps, n_channels) on the grid, NaN where unknown.
 """
 
 from __future__ import annotations

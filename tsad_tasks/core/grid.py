@@ -53,7 +53,7 @@ class Rows:
 
     Attributes
     ----------
-    times_us, entity, updated_us : (n_rows,) time, position of the entity, and the number that decides between duplicates.
+    times_us, entity, updated_us : (n_rows,) time, position of the entity, and what decides between duplicates.
     values : (n_rows, n_channels) of wide rows, (n_rows,) of long ones; NaN where nothing was said.
     channel : (n_rows,) position of the channel of long rows; None for wide ones.
     table : (n_rows,) which table a wide row is from.
@@ -116,6 +116,8 @@ def to_grid(rows: Rows, grid: Grid, aggregates: Sequence[Aggregate]) -> Gridded:
 
 def _parts(rows: Rows, grid: Grid) -> Iterator[tuple[Rows, list[int]]]:
     """Channels that are said by the same rows, and those rows."""
+    if not len(rows.times_us):
+        return
     if rows.channel is not None:
         yield from _long_parts(rows, rows.channel)
     elif rows.offered is None or rows.table is None or rows.offered.all():
@@ -148,8 +150,6 @@ def _put(
     rows: Rows, grid: Grid, aggregates: list[Aggregate], channels: list[int], values: Float, present: Mask
 ) -> Int64:
     """Write the channels' columns of `values` and `present`; the rows not taken as they came, (3, entities, hours)."""
-    if not len(rows.times_us):
-        return np.zeros((3, grid.n_entities, grid.n_hours), np.int64)
     keys, content, duplicates = _distinct(rows, grid)
     span_us = grid.end_us - grid.start_us
     cells = keys // span_us * grid.n_steps + keys % span_us // grid.step_us

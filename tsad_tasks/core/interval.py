@@ -58,7 +58,8 @@ def hour_ceil(at: datetime) -> datetime:
     8
     """
     floor = hour_floor(at)
-    return floor if floor == at else floor + HOUR
+    # In UTC: across zones Python calls a time unequal to everything in the hour when clocks are set back.
+    return floor if floor == _in_utc(at) else floor + HOUR
 
 
 def hours_between(start_at: datetime, end_at: datetime) -> list[datetime]:

@@ -147,13 +147,15 @@ def _unit(channel: _Channel) -> Iterator[tuple[str, int, str]]:
     """The first unit that fits, when the level is far from its own."""
     if channel.hour.size < MIN_VALUES or not np.isfinite(channel.median + channel.spread):
         return
-    level, (own, share) = float(np.median(channel.hour)), _own_level(channel)
+    q1, level, q3 = np.percentile(channel.hour, [25, 50, 75]).tolist()
+    scatter, (own, share) = (q3 - q1) / 1.349, _own_level(channel)
     for name, factor, offset in _UNITS:
         expected = own * factor + offset
         tolerance = min(max(FITTING_SPREADS * channel.spread * factor, 0.01 * abs(expected)), share * abs(expected))
-        # The move is also four times what the fit leaves open: else a shift of the level explains it as well.
+        # The move is also four times what the fit leaves open, and the scatter has shrunk along with the level: else a
+        # shift of the level explains it as well.
         moved = abs(level - own) > max(MOVED_SPREADS * channel.spread, 4 * tolerance, 0.1 * abs(own))
-        if moved and abs(level - expected) <= tolerance:
+        if moved and abs(level - expected) <= tolerance and scatter <= FITTING_SPREADS * channel.spread * factor:
             yield "unit_jump", int(channel.hour.size), f"median {level:.6g} is the former {own:.6g} {name}"
             return
 

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from tsad_tasks.errors import BadInput
 
 MIN_CALIBRATION = 50
-# An error counts at most this many limits in a moving average, so that one spike is a point and not a quarter of an hour.
+# An error counts at most this many limits in a moving average, so that one spike stays a point.
 COLLECTIVE_CAP = 2.0
 # Calibration errors beyond median + this × (95th − 5th percentile) are taken for anomalies and left out, once.
 TRIM = 3.0
@@ -191,8 +191,8 @@ def threshold_series(
 
     Fixed kinds: the calibrated limit. Adaptive: mean + k standard deviations of the errors at the `look_back_steps`
     steps before the step, between `floor` × limit and the limit. Unknown errors and errors above the limit do not
-    count; with fewer than `min_count` others the limit holds. No error above the limit thus ever goes unflagged, however
-    long a fault lasts or its errors come near the limit: adapting makes quiet times more sensitive, nothing less.
+    count; with fewer than `min_count` others the limit holds. No error above the limit thus ever goes unflagged,
+    however long a fault lasts and however near the limit it stays: adapting only makes quiet times more sensitive.
     History: `look_back_steps`.
 
     Parameters
@@ -263,8 +263,8 @@ def _moving_average(errors: NDArray[np.float32], limit: float, width: int) -> ND
     known = np.isfinite(errors)
     capped = np.minimum(np.where(known, errors, np.float32(0)).astype(np.float64) / limit, COLLECTIVE_CAP)
     count = _sum_before(known, width - 1) + known
-    units = np.rint(capped * 2.0**24).astype(np.int64)
-    average = (_sum_before(units, width - 1) + units) * (limit / (width * 2.0**24))
+    units = np.rint(capped * 2.0**40).astype(np.int64)
+    average = (_sum_before(units, width - 1) + units) * (limit / (width * 2.0**40))
     return np.where(count == width, average, np.nan).astype(np.float32)
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from abc import abstractmethod
 from collections.abc import Mapping
+from dataclasses import replace
 from functools import cached_property
 from typing import Any, Self
 
@@ -24,7 +25,7 @@ from tsad_tasks.detectors.base import (
     WindowScores,
     channel_errors,
 )
-from tsad_tasks.detectors.keras_training import onnx_bytes, start_keras, train
+from tsad_tasks.detectors.keras_training import check_finite_windows, onnx_bytes, start_keras, train
 from tsad_tasks.detectors.onnx_session import BATCH_SIZE, OnnxSession
 from tsad_tasks.errors import BadInput, BundleError, ConfigError
 
@@ -43,20 +44,22 @@ class Autoencoder(WindowScores):
     n_channels, n_inputs : int
         Sensors, and sensors plus context and derived columns.
     input_limit : float
-        The network sees inputs cut to this many scaled units, so that one broken sensor does not drown its
-        neighbours; errors are measured on the uncut readings.
+        An input beyond this many times the training's 99.9th percentile (of absolute values, by input) is implausible:
+        the network sees 0, as for a dead channel, so that one broken sensor does not drown its neighbours.
+        Errors are measured on the readings as they are.
     """
 
     name: str
 
-    def __init__(self, width: int, n_channels: int, n_inputs: int, input_limit: float = 10.0) -> None:
+    def __init__(self, width: int, n_channels: int, n_inputs: int, input_limit: float = 2.0) -> None:
         if width < 2 or not 1 <= n_channels <= n_inputs:
             received = f"width {width}, n_channels {n_channels}, n_inputs {n_inputs}"
             raise ConfigError(f"Expected width >= 2 and 1 <= n_channels <= n_inputs. Received: {received}.")
-        if not input_limit > 0:
+        if not (isinstance(input_limit, int | float) and input_limit > 0):
             raise ConfigError(f"detector.params.input_limit: Expected a number above 0. Received: {input_limit}.")
         self.width, self.n_channels, self.n_inputs, self.input_limit = width, n_channels, n_inputs, input_limit
         self.error: Loss = "mse"
+        self.limits = np.full(n_inputs, np.inf, dtype=np.float32)
         self._graph: bytes | None = None
 
     @property
@@ -82,9 +85,10 @@ class Autoencoder(WindowScores):
         self, training: TrainingSet, *, budget: Budget, seed: int, progress: Progress | None = None
     ) -> TrainingHistory:
         self._check(training)
-        model = self.keras_model(seed)
-        history = train(model, self._limited(training), budget=budget, seed=seed, progress=progress)
-        self._use(onnx_bytes(model), budget.loss)
+        model, limits = self.keras_model(seed), self._limits(training)
+        plausible = replace(training, inputs=_plausible(training.inputs, limits))
+        history = train(model, plausible, budget=budget, seed=seed, progress=progress)
+        self._use(onnx_bytes(model), budget.loss, limits)
         start_keras().backend.clear_session()
         return history
 
@@ -99,6 +103,7 @@ class Autoencoder(WindowScores):
     def to_files(self) -> dict[str, bytes]:
         details = {"name": self.name, "width": self.width, "n_channels": self.n_channels, "n_inputs": self.n_inputs}
         details |= {"params": self.params | {"input_limit": self.input_limit}, "error": self.error}
+        details |= {"limits": self.limits.tolist()}
         return {MODEL_FILE: self._fitted(), DETAILS_FILE: json.dumps(details, sort_keys=True, indent=2).encode()}
 
     @classmethod
@@ -109,7 +114,7 @@ class Autoencoder(WindowScores):
         details = json.loads(files[DETAILS_FILE])
         sizes = {key: details[key] for key in ("width", "n_channels", "n_inputs")}
         detector = cls(**sizes, **details["params"])
-        detector._use(files[MODEL_FILE], details["error"])
+        detector._use(files[MODEL_FILE], details["error"], np.array(details["limits"], dtype=np.float32))
         return detector
 
     @cached_property
@@ -121,23 +126,29 @@ class Autoencoder(WindowScores):
             raise BadInput("Expected a fitted detector. Received: one that has not learned; call fit or load.")
         return self._graph
 
-    def _use(self, graph: bytes, error: Loss) -> None:
-        self._graph, self.error = graph, error
+    def _use(self, graph: bytes, error: Loss, limits: Floats) -> None:
+        self._graph, self.error, self.limits = graph, error, limits
         self.__dict__.pop("_session", None)
 
     def _reconstruct(self, windows: Floats) -> Reconstruction:
-        # A recurrent network in ONNX turns NaN into an ordinary number: it sees 0, and the errors below bring NaN back.
-        known = np.where(np.isfinite(windows), windows, np.float32(0))
-        made = self._session.run(np.clip(known, -self.input_limit, self.input_limit, dtype=np.float32))
+        # A recurrent network in ONNX turns NaN into an ordinary number: it sees 0, and the errors bring NaN back.
+        made = self._session.run(_plausible(windows, self.limits))
         errors = channel_errors(windows[:, :, : self.n_channels], made, self.error)
         return Reconstruction(errors, np.where(np.isnan(errors), np.float32(np.nan), made[:, -1]))
 
-    def _limited(self, training: TrainingSet) -> TrainingSet:
-        inputs = np.clip(training.inputs, -self.input_limit, self.input_limit)
-        return TrainingSet(inputs, training.ends, training.validation_ends, training.n_channels, training.width)
+    def _limits(self, training: TrainingSet) -> Floats:
+        usual = np.quantile(np.abs(training.inputs[training.ends]), 0.999, axis=0)
+        return np.maximum(usual * self.input_limit, 1.0).astype(np.float32)
 
     def _check(self, training: TrainingSet) -> None:
+        check_finite_windows(training)
         expected = (self.width, self.n_channels, self.n_inputs)
         received = (training.width, training.n_channels, training.inputs.shape[1])
         if expected != received:
             raise BadInput(f"Expected width, n_channels, n_inputs {expected}. Received: {received}.")
+
+
+def _plausible(inputs: Floats, limits: Floats) -> Floats:
+    """Inputs with 0 in place of what is not finite or beyond the limits."""
+    with np.errstate(invalid="ignore"):
+        return np.where(np.abs(inputs) <= limits, inputs, np.float32(0))

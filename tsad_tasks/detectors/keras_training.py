@@ -21,10 +21,9 @@ from numpy.typing import NDArray
 
 from tsad_tasks.core.windows import batches, gather
 from tsad_tasks.detectors.base import Budget, Progress, Stopped, TrainingHistory, TrainingSet
+from tsad_tasks.detectors.onnx_graph import canonical_graph
 from tsad_tasks.errors import BadInput
 
-# Compiling costs about two seconds and saves a quarter of the time after that: it pays from here on (benchmarks/train.py).
-MIN_COMPILED_STEPS = 1_000_000
 FINAL_RATE_SHARE = 0.02
 VALIDATION_BATCH = 256
 
@@ -74,7 +73,7 @@ def train(
     BadInput
         Where there is no window to train or to validate on, or an input is not finite.
     """
-    _check(training)
+    check_finite_windows(training)
     run = _Run(model, training, budget, np.random.default_rng(seed))
     with quiet_stderr():
         run.prepare()
@@ -94,7 +93,7 @@ def onnx_bytes(model: Any) -> bytes:
     with tempfile.TemporaryDirectory() as folder, quiet_stderr():
         path = Path(folder) / "model.onnx"
         model.export(path, format="onnx", verbose=False)
-        return path.read_bytes()
+        return canonical_graph(path.read_bytes())
 
 
 def learning_rate(budget: Budget, epoch: int) -> float:
@@ -102,13 +101,14 @@ def learning_rate(budget: Budget, epoch: int) -> float:
 
     >>> budget = Budget(epochs=3, learning_rate=0.01)
     >>> [round(learning_rate(budget, epoch), 4) for epoch in range(3)]
-    [0.01, 0.0076, 0.0027]
+    [0.01, 0.0075, 0.0025]
     """
     share = 0.5 * (1 + math.cos(math.pi * epoch / budget.epochs))
     return budget.learning_rate * max(share, FINAL_RATE_SHARE)
 
 
-def _check(training: TrainingSet) -> None:
+def check_finite_windows(training: TrainingSet) -> None:
+    """Raise BadInput where there is no window to train or to validate on, or an input is not finite."""
     if not (len(training.ends) and len(training.validation_ends)):
         received = f"{len(training.ends)} and {len(training.validation_ends)}"
         raise BadInput(f"Expected windows to train and to validate on. Received: {received}. Widen training.range.")
@@ -133,10 +133,7 @@ class _Run:
     def prepare(self) -> None:
         self.batch_size = min(self.budget.batch_size, len(self.training.ends))
         self.best_weights = self.model.get_weights()
-        n_steps = self.budget.epochs * len(self.training.ends) * self.training.width
-        self.optimizer, self.step, self.measure = compiled(
-            self.model, self.budget.loss, self.training.n_channels, jit=n_steps >= MIN_COMPILED_STEPS
-        )
+        self.optimizer, self.step, self.measure = compiled(self.model, self.budget.loss, self.training.n_channels)
 
     def epoch(self) -> None:
         self.optimizer.learning_rate.assign(learning_rate(self.budget, len(self.loss)))
@@ -179,11 +176,11 @@ class _Run:
         return "patience" if n_since_best >= self.budget.patience else None
 
 
-def compiled(model: Any, loss: str, n_channels: int, *, jit: bool) -> tuple[Any, TrainStep, TrainStep]:
+def compiled(model: Any, loss: str, n_channels: int) -> tuple[Any, TrainStep, TrainStep]:
     """Optimizer, training step and loss of a model, each taking a batch of windows.
 
-    Keras's own `fit` is left for two reasons measured in benchmarks/train.py: it recompiles for the last, smaller batch,
-    and it cannot stop within an epoch when the minutes are used up.
+    Keras's own `fit` would compile again for the last, smaller batch of an epoch. Compiling adds a second to the four
+    that tracing takes, and saves a third of every epoch (benchmarks/train.py).
     """
     import keras
     import tensorflow
@@ -202,4 +199,4 @@ def compiled(model: Any, loss: str, n_channels: int, *, jit: bool) -> tuple[Any,
 
     shape = tensorflow.TensorSpec((None, *model.input_shape[1:]), tensorflow.float32)
     measure = tensorflow.function(lambda windows: mean_error(windows, training=False), input_signature=[shape])
-    return optimizer, tensorflow.function(step, jit_compile=jit), measure
+    return optimizer, tensorflow.function(step, jit_compile=True), measure

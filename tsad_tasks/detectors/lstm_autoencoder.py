@@ -31,12 +31,10 @@ class LstmAutoencoder(Autoencoder):
         n_channels: int,
         n_inputs: int,
         units: Sequence[int] = (64, 32),
-        input_limit: float = 10.0,
+        input_limit: float = 2.0,
     ) -> None:
         super().__init__(width, n_channels, n_inputs, input_limit)
-        if len(units) != 2 or min(units) < 1:
-            raise ConfigError(f"detector.params.units: Expected two whole numbers above 0. Received: {units}.")
-        self.units = (int(units[0]), int(units[1]))
+        self.units = _two_sizes(units)
 
     @property
     def params(self) -> dict[str, Any]:
@@ -57,11 +55,16 @@ class LstmAutoencoder(Autoencoder):
             _lstm(keras, inner, seed + 2, return_sequences=True),
             _lstm(keras, outer, seed + 3, return_sequences=True),
             keras.layers.TimeDistributed(
-                keras.layers.Dense(
-                    self.n_channels, kernel_initializer=keras.initializers.GlorotUniform(seed + 4)
-                )
+                keras.layers.Dense(self.n_channels, kernel_initializer=keras.initializers.GlorotUniform(seed + 4))
             ),
         ]
+
+
+def _two_sizes(units: Any) -> tuple[int, int]:
+    match units:
+        case (int() as outer, int() as inner) if min(outer, inner) > 0:
+            return outer, inner
+    raise ConfigError(f"detector.params.units: Expected two whole numbers above 0. Received: {units}.")
 
 
 def _lstm(keras: Any, units: int, seed: int, *, return_sequences: bool) -> Any:

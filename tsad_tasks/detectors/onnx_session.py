@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from typing import Any
-
 import numpy as np
 import onnxruntime
 
@@ -37,5 +34,7 @@ class OnnxSession:
 
     def run(self, windows: Floats) -> Floats:
         """Output for windows of shape (n_windows, width, n_inputs), finite values only."""
-        outputs = [self._session.run(None, {self._input_name: windows[part]})[0] for part in batches(len(windows), BATCH_SIZE)]
+        outputs = [
+            self._session.run(None, {self._input_name: windows[part]})[0] for part in batches(len(windows), BATCH_SIZE)
+        ]
         return np.concatenate(outputs)

@@ -84,6 +84,26 @@ def shelter_for(folder: Path) -> Path:
     return shelter
 
 
+def reachable_package(package: Path, account: Account, folder: Path) -> Path:
+    """`package`, the installed package with PostgreSQL's programs, or a copy of it that `account` reaches.
+
+    A wheel's shared libraries lie beside the package in `<package>.libs`, and come along.
+    """
+    if account.reaches(package):
+        return package
+    copy = shelter_for(folder) / f"programs-{int(package.stat().st_mtime)}"
+    if not copy.exists():
+        # The copy is renamed into place, so that a kill during the copy leaves no half of it.
+        part = copy.with_suffix(".part")
+        shutil.rmtree(part, ignore_errors=True)
+        for installed in (package, package.with_name(f"{package.name}.libs")):
+            if installed.exists():
+                shutil.copytree(installed, part / installed.name, symlinks=True)
+        part.chmod(0o755)
+        part.rename(copy)
+    return copy / package.name
+
+
 def remove_shelter(folder: Path) -> None:
     """Delete what `shelter_for(folder)` holds, if it was ever made."""
     shutil.rmtree(_shelter_path(folder), ignore_errors=True)

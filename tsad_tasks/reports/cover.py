@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
+from datetime import datetime, time, timedelta
 
 import numpy as np
 
@@ -23,6 +24,7 @@ from tsad_tasks.reports.formats import (
     span_text,
     stamp_text,
     time_text,
+    zone_of,
     zone_text,
 )
 from tsad_tasks.reports.listings import incident_key
@@ -66,8 +68,8 @@ def draw_cover(sheet: Sheet, content: ReportContent, sections: Sequence[tuple[st
 
 def _draw_title(sheet: Sheet, content: ReportContent) -> float:
     zone = f"times in {zone_text(content.site_zone, content.start_at, content.end_at)}"
-    sheet.text(sheet.right, 56, zone, BODY.but(size=8), "right")
-    sheet.cut(sheet.left, 56, content.title, TextStyle(11, colour=MUTED), sheet.inner_width)
+    used = sheet.text(sheet.right, 56, zone, BODY.but(size=8), "right")
+    sheet.cut(sheet.left, 56, content.title, TextStyle(11, colour=MUTED), sheet.inner_width - used - 20)
     y = sheet.paragraph(sheet.left, 85, content.dataset, _NAME, sheet.inner_width, 2, 1.15)
     period = period_text(content.start_at, content.end_at, content.site_zone)
     sheet.cut(sheet.left, y - 8, period, TextStyle(13), sheet.inner_width)
@@ -105,7 +107,8 @@ def _budget_text(content: ReportContent) -> str:
     budget, n = content.headline.alarm_budget, content.headline.n_all_incidents
     if budget is None:
         return ""
-    return f"alarm budget {figure_text(budget) if budget % 1 else count_text(int(budget))}: {'exceeded' if n > budget else 'kept'}"
+    shown = figure_text(budget) if budget % 1 else count_text(int(budget))
+    return f"alarm budget {shown}: {'exceeded' if n > budget else 'kept'}"
 
 
 def _short_count(n: int) -> str:
@@ -172,7 +175,9 @@ def _draw_strip(sheet: Sheet, content: ReportContent, y: float) -> float:
     for i, name in enumerate(names):
         _draw_strip_row(sheet, content, name, frame.lowered(frame.y + i * row_height, row_height))
     draw_time_labels(sheet, frame, frame.bottom + 9, content.site_zone)
-    entries = [severity_entry(severity) for severity in SEVERITIES] + [replace(MISSING_ENTRY, name="share of the day not scored")]
+    entries = [severity_entry(severity) for severity in SEVERITIES] + [
+        replace(MISSING_ENTRY, name="share of the day not scored")
+    ]
     bottom = draw_legend(sheet, frame.bottom + 22, entries, x)
     _draw_strip_rest(sheet, content, len(names), frame.bottom + 22)
     return bottom
@@ -201,12 +206,20 @@ def _draw_strip_row(sheet: Sheet, content: ReportContent, name: str, frame: Fram
 
 
 def _draw_unscored_days(sheet: Sheet, content: ReportContent, name: str, frame: Frame) -> None:
+    """Hatches each day as high as the share of it that has no score."""
+    edges = [frame.clip(start_s) for start_s in _day_starts(content)]
     for entity in content.coverage.entities:
-        if entity.entity == name and content.coverage.days:
-            width = frame.width / len(content.coverage.days)
+        if entity.entity == name:
             for i in np.flatnonzero(entity.day_shares < 0.999):
                 height = max((1 - float(entity.day_shares[i])) * (frame.height - 2), 1.5)
-                sheet.hatch(frame.x + i * width, frame.bottom - height, width, height)
+                sheet.hatch(edges[i], frame.bottom - height, edges[i + 1] - edges[i], height)
+
+
+def _day_starts(content: ReportContent) -> list[float]:
+    """The local midnights at which the days of the coverage begin, and the one at which the last day ends."""
+    days = content.coverage.days
+    ends = [*days, days[-1] + timedelta(days=1)] if days else []
+    return [datetime.combine(day, time.min, zone_of(content.site_zone)).timestamp() for day in ends]
 
 
 def _draw_bar(sheet: Sheet, content: ReportContent, incident: IncidentPage, frame: Frame) -> None:

@@ -10,6 +10,7 @@ from tsad_tasks.reports.sheet import Align, Sheet
 from tsad_tasks.reports.theme import BODY, CELL, HEADING, MUTED, RULE, SMALL, TextStyle
 
 Draw = Callable[[Sheet, float], None]
+_WIDEST_FIRM = 96.0
 Places = Sequence[tuple[float, float]]
 
 
@@ -96,7 +97,7 @@ class Column:
     """A column of a table: its title and how its cells stand.
 
     With a share it is loose: it takes that part of what the others leave, and long texts are cut. Without one it is
-    as wide as its widest text, and at least `width`.
+    as wide as its widest text up to a quarter of a page, and at least `width`.
     """
 
     title: str
@@ -168,7 +169,8 @@ def column_places(
 def _natural_width(column: Column, rows: Sequence[Row], i: int, look: TableLook) -> float:
     texts = [cell for row in rows if isinstance(cell := row.cells[i], str)]
     title = width_of(column.title, _head_style(look)) if column.title else 0.0
-    return max([column.width, title, *(width_of(text, look.style) for text in texts)])
+    widest = max((width_of(text, look.style) for text in texts), default=0.0)
+    return max(column.width, title, min(widest, _WIDEST_FIRM))
 
 
 def _head_style(look: TableLook) -> TextStyle:
@@ -186,9 +188,7 @@ def _draw_header(sheet: Sheet, columns: Sequence[Column], places: Places, y: flo
     sheet.line(sheet.left, y + 14, sheet.right, y + 14, RULE, 0.8)
 
 
-def _draw_row(
-    sheet: Sheet, columns: Sequence[Column], places: Places, row: Row, y: float, look: TableLook
-) -> None:
+def _draw_row(sheet: Sheet, columns: Sequence[Column], places: Places, row: Row, y: float, look: TableLook) -> None:
     for column, (x, width), cell in zip(columns, places, row.cells, strict=True):
         box = Box(sheet.left + x, y, width, look.row_height)
         if isinstance(cell, str):

@@ -302,7 +302,8 @@ def period_text(start_at: datetime, end_at: datetime, zone: str) -> str:
     """
     first, end = local_time(start_at, zone), local_time(end_at, zone)
     if not (_is_midnight(first) and _is_midnight(end)) or end.date() <= first.date():
-        return f"{date_text(first.date())} {clock_text(start_at, zone)} to {date_text(end.date())} {clock_text(end_at, zone)}"
+        ends = [f"{date_text(at, zone)} {clock_text(at, zone)}" for at in (start_at, end_at)]
+        return " to ".join(ends)
     return _days_text(first.date(), end.date() - timedelta(days=1))
 
 

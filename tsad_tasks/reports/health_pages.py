@@ -110,7 +110,8 @@ def _rest_text(ranked: list[EntityCoverage], n_shown: int) -> str:
     if n_shown == len(ranked):
         return text
     rest = share_text(min(_scored_share(one) for one in ranked[n_shown:]))
-    return f"{text} The {count_text(n_shown)} least covered are shown; the others were scored for at least {rest} of their hours."
+    least = f"the others were scored for at least {rest} of their hours"
+    return f"{text} The {count_text(n_shown)} least covered are shown; {least}."
 
 
 def _days_title(coverage: Coverage) -> str:

@@ -126,9 +126,9 @@ def time_frame(sheet: Sheet, incident: IncidentPage, ended_s: float, y: float, h
     lows, highs = [float(times[0]) for times in seconds], [float(times[-1]) for times in seconds]
     low = min([incident.started_at.timestamp(), *lows])
     high = max([incident.started_at.timestamp() + max(steps), *highs]) if seconds else ended_s + 600
-    air = max(0.0, 600 - (high - low)) / 2
+    air = max(0.0, 10 * max(steps) - (high - low)) / 2
     x = sheet.left + _LABEL_WIDTH
-    return Frame(x, y, sheet.right - x, height, low - air, high + air)
+    return Frame(x, y, sheet.right - x, height, low - air, high + air, air)
 
 
 def _draw_words(
@@ -166,17 +166,18 @@ def _facts(incident: IncidentPage, order: list[int], zone: str, ended_s: float) 
 def _n_channels_text(incident: IncidentPage) -> str:
     shares = [channel.error_share for channel in incident.channels if is_known(channel.error_share)]
     if not shares:
-        return counted(len(incident.channels), "channel")
+        return counted(len(incident.channels), "channel") if incident.channels else "channels unknown"
     return f"{n_carrying(shares)} of {counted(len(incident.channels), 'channel')}"
 
 
 def _draw_facts(sheet: Sheet, facts: list[tuple[str, str, str]], y: float) -> float:
-    """Name over value over detail, each column as wide as its text asks for."""
-    wanted = [max(width_of(value, STRONG), width_of(detail, SMALL), 60) + 12 for _, value, detail in facts]
-    shrink = sheet.inner_width / max(sum(wanted), 1)
+    """Name over value over detail, each column as wide as its text asks for; long names leave room for the others."""
+    most = 0.3 * sheet.inner_width
+    wanted = [min(max(width_of(value, STRONG), width_of(detail, SMALL), 60) + 12, most) for _, value, detail in facts]
+    stretch = sheet.inner_width / sum(wanted)
     x = sheet.left
     for (name, value, detail), width in zip(facts, wanted, strict=True):
-        room = width * shrink
+        room = width * stretch
         sheet.text(x, y + 6, name, SMALL)
         sheet.cut(x, y + 17, value, STRONG, room - 8)
         sheet.cut(x, y + 27, detail, SMALL, room - 8)
@@ -219,7 +220,10 @@ def _draw_error_label(sheet: Sheet, incident: IncidentPage, zone: str, y: float)
     sheet.text(sheet.left, y + 7, "Error", STRONG)
     at = f" at {clock_text(incident.peak_at, zone)}" if incident.peak_at else ""
     sheet.cut(sheet.left, y + 17, f"highest {figure_text(incident.peak_error)}{at}", SMALL, _LABEL_WIDTH - 30)
-    sheet.cut(sheet.left, y + 26, f"{counted(len(incident.channels), 'channel')} together", SMALL, _LABEL_WIDTH - 30)
+    if len(incident.channels) > 1:
+        sheet.cut(
+            sheet.left, y + 26, f"{counted(len(incident.channels), 'channel')} together", SMALL, _LABEL_WIDTH - 30
+        )
 
 
 def _draw_channel_label(sheet: Sheet, channel: ChannelSeries, incident: IncidentPage, zone: str, y: float) -> None:
@@ -308,6 +312,8 @@ def _draw_table(sheet: Sheet, incident: IncidentPage, order: list[int], zone: st
     if rest:
         carried = math.fsum(share for share in rest if is_known(share))
         text = f"{len(shown)} of {counted(len(order), 'channel')}; the others carry {share_text(carried)} together."
+        if 0 < layout.n_heat_rows < len(order):
+            text += f" The heat map shows the first {layout.n_heat_rows}."
         sheet.text(sheet.left, y + 10, text, TINY)
 
 

@@ -41,9 +41,9 @@ from tsad_tasks.reports.theme import CELL, SMALL
 _INCIDENT_COLUMNS = (
     Column("Severity", width=62),
     Column("What happened", 0.5),
-    Column("When", width=116),
+    Column("When", width=92),
     Column("Peak", align="right"),
-    Column("Error, threshold", width=84),
+    Column("Error, threshold", width=80),
     Column("Page", align="right"),
 )
 _DENSE = CELL.but(size=7)
@@ -67,12 +67,12 @@ def incident_blocks(content: ReportContent, limits: Limits, numbers: PageNumbers
     n_all = max(content.headline.n_all_incidents, len(ranked))
     intro = f"{_of(len(shown), n_all, 'incident')}, worst first. {_paged_text(shown, numbers)}"
     if len(shown) < n_all:
-        intro += f" The other {count_text(n_all - len(shown))} are in the SQL view tsad.v_incident."
+        intro += f" Not listed: {count_text(n_all - len(shown))}, in the SQL view tsad.v_incident."
     rows = [_incident_row(one, content, numbers) for one in shown]
     return [
         heading("All incidents"),
         paragraph(intro, width, keep_with_next=True),
-        *table_blocks(_INCIDENT_COLUMNS, rows, width, TableLook(25)),
+        *table_blocks(_INCIDENT_COLUMNS, rows, width, TableLook(25, gap=9)),
     ]
 
 
@@ -99,8 +99,8 @@ def _incident_row(incident: IncidentPage, content: ReportContent, numbers: PageN
     return Row(
         [
             severity_cell(incident.severity, incident.incident_id),
-            wrapped_cell(incident.sentence),
-            two_lines(f"{time_text(incident.started_at, content.site_zone)}, {length}", state),
+            wrapped_cell(incident.sentence, CELL.but(size=7.2)),
+            two_lines(time_text(incident.started_at, content.site_zone), f"{length}, {state}"),
             f"{ratio_text(incident.error_ratio)} ×",
             lambda sheet, box: _draw_spark(sheet, box, incident),
             str(numbers[key]) if key in numbers else "–",

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from tsad_tasks.reports.content import IncidentPage, ReportContent
 from tsad_tasks.reports.cover import draw_cover
-from tsad_tasks.reports.flow import Block
+from tsad_tasks.reports.flow import Block, gap
 from tsad_tasks.reports.formats import period_text, stamp_text, zone_text
 from tsad_tasks.reports.health_pages import health_blocks
 from tsad_tasks.reports.incident_page import draw_incident
@@ -71,17 +71,25 @@ def planned_pages(content: ReportContent, limits: Limits, size: tuple[float, flo
     """All pages in their order. The list of incidents is planned twice, for it shows the numbers of later pages."""
     width, room = size
     own = [_incident_page(one, content, bottom) for one in with_own_page(content.incidents, limits)]
-    rest = [
-        *flow_pages("anomalies", "Anomalies", anomaly_blocks(content, limits, width), room),
-        *flow_pages("health", "Data quality and coverage", health_blocks(content, limits, width), room),
-        *flow_pages("models", "Model and gate", model_blocks(content, limits, width), room),
-    ]
-    listed = max(len(content.incidents), content.headline.n_all_incidents) > max(_N_WITHOUT_LIST, len(own) - 1)
+    rest = _closing_pages(content, limits, width, room)
+    n_all = max(len(content.incidents), content.headline.n_all_incidents)
+    listed = n_all > min(_N_WITHOUT_LIST, len(own))
     n_list_pages = len(_list_pages(content, limits, {page.key: 1 for page in own}, width, room)) if listed else 0
     numbers = {page.key: 2 + n_list_pages + i for i, page in enumerate(own)}
     lists = _list_pages(content, limits, numbers, width, room) if listed else []
     following = [*lists, *own, *rest]
     return [_cover_page(content, following), *following]
+
+
+def _closing_pages(content: ReportContent, limits: Limits, width: float, room: float) -> list[Page]:
+    """Anomalies, health and models; without anomalies, the sentence that says so stands over the data quality."""
+    anomalies, health = anomaly_blocks(content, limits, width), health_blocks(content, limits, width)
+    models = flow_pages("models", "Model and gate", model_blocks(content, limits, width), room)
+    if not content.anomalies:
+        together = [*anomalies, gap(14), *health]
+        return [*flow_pages("health", "Anomalies, data quality and coverage", together, room), *models]
+    pages = flow_pages("anomalies", "Anomalies", anomalies, room)
+    return [*pages, *flow_pages("health", "Data quality and coverage", health, room), *models]
 
 
 def _list_pages(content: ReportContent, limits: Limits, numbers: PageNumbers, width: float, room: float) -> list[Page]:

@@ -173,7 +173,9 @@ def _channel(generator: np.random.Generator, times: np.ndarray, push: Floats, i:
     name, unit, level, spread, shift = CHANNELS[i % len(CHANNELS)]
     steps = np.arange(len(times))
     expected = level + 0.35 * spread * np.sin(steps / 170 + i)
-    noise = np.convolve(generator.standard_normal(len(times)), np.ones(5) / 5, mode="same")[: len(times)] * spread * 0.45
+    noise = (
+        np.convolve(generator.standard_normal(len(times)), np.ones(5) / 5, mode="same")[: len(times)] * spread * 0.45
+    )
     values = expected + noise + shift * push
     if i in (1, 10):
         values[int(len(times) * 0.2) : int(len(times) * 0.28)] = np.nan
@@ -201,7 +203,8 @@ def _heat(seconds: np.ndarray, channels: tuple[ChannelSeries, ...], bucket_s: in
     errors = np.full((len(channels), int(buckets[-1]) + 1), np.nan)
     for row, channel in enumerate(channels):
         expected, upper = channel.expected, channel.upper
-        assert expected is not None and upper is not None
+        if expected is None or upper is None:
+            continue
         strange = np.maximum(np.abs(channel.values - expected) / (upper - expected) - 0.6, 0) ** 2
         for bucket in range(errors.shape[1]):
             known = strange[(buckets == bucket) & np.isfinite(strange)]

@@ -87,11 +87,11 @@ def tick_texts(ticks: list[float], n_decimals: int) -> list[str]:
     (['0', '2 M'], ['0.5'])
     """
     largest = max((abs(tick) for tick in ticks), default=0.0)
-    for limit, name in ((1e9, "G"), (1e6, "M"), (1e4, "k")):
+    for limit, divisor, name in ((1e9, 1e9, "G"), (1e6, 1e6, "M"), (1e4, 1e3, "k")):
         if limit <= largest < 1e12:
-            scaled = [tick / limit for tick in ticks]
+            scaled = [tick / divisor for tick in ticks]
             n_decimals = max((n_decimals_needed(value) for value in scaled), default=0)
-            return [number_text(v, n_decimals) + (f" {name}" if v else "") for v in scaled]
+            return [f"{number_text(value, n_decimals)} {name}" if value else "0" for value in scaled]
     return [number_text(tick, n_decimals) for tick in ticks]
 
 
@@ -120,7 +120,7 @@ def time_ticks(start_s: float, end_s: float, zone: str, n_wanted: int) -> list[t
 def _local_grid(start_s: float, end_s: float, zone: str, step_s: int) -> list[float]:
     """Moments whose wall clock is a multiple of the step; a wall time that the clocks skip or repeat comes once."""
     local = datetime.fromtimestamp(start_s, UTC).astimezone(zone_of(zone))
-    wall = datetime(local.year, local.month, local.day)
+    wall = local.replace(hour=0, minute=0, second=0, microsecond=0, tzinfo=None)
     moments: list[float] = []
     while True:
         at_s = wall.replace(tzinfo=zone_of(zone)).timestamp()

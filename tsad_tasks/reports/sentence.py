@@ -70,7 +70,7 @@ def incident_sentence(
         middle = expected if is_known(expected) else (lower + upper) / 2
         return f"{entity}: {channel} {_verb(actual, middle, stopped_varying)} {value}; {wanted} was expected"
     return (
-        f"{entity}: {channel} was {value}, within the expected {wanted}, but its course was not{_in_brackets(reached)}"
+        f"{entity}: {channel} was {value}, inside the expected {wanted}; its course was unusual{_in_brackets(reached)}"
     )
 
 
@@ -113,11 +113,12 @@ def shares_sentence(names: Sequence[str], shares: Sequence[float]) -> str:
 def n_carrying(shares: Sequence[float], wanted_share: float = 0.9) -> int:
     """How many of the largest shares reach the wanted share together.
 
-    >>> n_carrying([0.05, 0.7, 0.25])
-    2
+    >>> n_carrying([0.05, 0.7, 0.25]), n_carrying([0.4])
+    (2, 1)
     """
-    totals = accumulate(sorted((share for share in shares if is_known(share)), reverse=True))
-    return 1 + sum(1 for total in totals if total < wanted_share - 1e-9)
+    known = sorted((share for share in shares if is_known(share)), reverse=True)
+    n_short = sum(1 for total in accumulate(known) if total < wanted_share - 1e-9)
+    return min(1 + n_short, len(known))
 
 
 def quiet_sentence(n_hours_scored: int, n_hours_expected: int, highest_ratio: float | None) -> str:

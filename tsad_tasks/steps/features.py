@@ -85,9 +85,7 @@ def mark_unchampioned(store: Store, lineage: str, plan: Plan) -> None:
     store.write_unscored_hours(lineage, ids, hours, ["no_champion"] * len(ids), "No model was champion at this hour.")
 
 
-def job_features(
-    store: Store, dataset: DatasetRow, lineage: str, plan: Plan
-) -> tuple[list[FeatureShard], int]:
+def job_features(store: Store, dataset: DatasetRow, lineage: str, plan: Plan) -> tuple[list[FeatureShard], int]:
     """Features of each job, and how many jobs failed for their bundle; these hours are marked as failed."""
     shards, n_failed = [], 0
     for job in plan.jobs:
@@ -153,4 +151,3 @@ def _wanted(store: Store, job: Job, spec: ModelSpec, errors_at: datetime) -> NDA
     wanted = stale & some_readings & has_target[:, None]
     wanted[:, -job.targets.shape[1] :] |= job.targets
     return wanted
-

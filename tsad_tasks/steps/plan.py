@@ -101,7 +101,9 @@ def _n_hours(first_at: datetime, last_at: datetime) -> int:
     return (epoch_s(last_at) - epoch_s(first_at)) // 3600
 
 
-def _scopes(champions: Sequence[Champion], entities: dict[str, int]) -> list[tuple[Champion, tuple[tuple[str, int], ...]]]:
+def _scopes(
+    champions: Sequence[Champion], entities: dict[str, int]
+) -> list[tuple[Champion, tuple[tuple[str, int], ...]]]:
     """Entities by champion; a model of the entity's own goes before the dataset's."""
     own = {champion.scope_entity_id for champion in champions if champion.scope_entity_id}
     shared = tuple((name, key) for name, key in entities.items() if key not in own)
@@ -158,7 +160,7 @@ class _Span:
         ids = [key for _, key in entities]
         n_hours = len(self.ingested)
         hours = epoch_s(self._from_at) + 3600 * np.arange(n_hours)
-        scored, stored = self._store.read_block_digests(champion.model_id, ids, self._from_at, until_at)
+        scored, stored = self._store.read_score_digests(champion.model_id, ids, self._from_at, until_at)
         current = self.digests(champion, ids, until_at)
         changed = scored & (stored != current)
         mine = (hours >= epoch_s(self._first_at)) & (hours < epoch_s(self._last_at))
@@ -212,4 +214,3 @@ def _within(hours: NDArray[np.int64], champion: Champion) -> NDArray[np.bool_]:
 def anchor_at(champion: Champion) -> datetime:
     """No error of a model counts before this: it was trained on what came earlier."""
     return hour_ceil(champion.train_end_at)
-

@@ -150,7 +150,9 @@ def _write(
         written = store.write_scores(hours.score_rows(store), hours.anomaly_rows(), hours.attribution_rows(store))
         _unmark(store, lineage, job)
     n_hours = int(job.targets.sum())
-    return ScoreSummary(n_hours, written.n_new, written.n_superseded, len(windows.ends), hours.n_flags, written.n_anomalies)
+    return ScoreSummary(
+        n_hours, written.n_new, written.n_superseded, len(windows.ends), hours.n_flags, written.n_anomalies
+    )
 
 
 def _lock(store: Store, dataset: DatasetRow, shard: FeatureShard, spec: ModelSpec) -> None:

@@ -97,7 +97,12 @@ def load_windows(path: UPath) -> Windows:
 
 def _job_facts(job: Job) -> dict[str, Any]:
     champion = {field.name: _fact(getattr(job.champion, field.name)) for field in fields(Champion)}
-    return {"champion": champion, "first_s": epoch_s(job.first_at), "end_s": epoch_s(job.end_at), "entities": job.entities}
+    return {
+        "champion": champion,
+        "first_s": epoch_s(job.first_at),
+        "end_s": epoch_s(job.end_at),
+        "entities": job.entities,
+    }
 
 
 def _fact(value: Any) -> Any:

@@ -6,6 +6,7 @@ rows of different lengths. Source: PostgreSQL documentation, COPY, "Binary Forma
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -30,7 +31,8 @@ class Column:
 
 
 def _as_bytes(values: NDArray[Any]) -> Bytes:
-    return np.ascontiguousarray(values).view(np.uint8).reshape(len(values), -1)
+    width = values.dtype.itemsize * math.prod(values.shape[1:])
+    return np.frombuffer(np.ascontiguousarray(values).tobytes(), np.uint8).reshape(len(values), width)
 
 
 def _prefixed(values: NDArray[Any], n_bytes: NDArray[Any] | int) -> Bytes:
@@ -58,7 +60,9 @@ def text(values: Sequence[str]) -> Column:
     return Column(content, np.arange(content.shape[1])[None, :] < lengths[:, None] + 4)
 
 
-def array(values: NDArray[Any], kind: str, *, nullable: bool = False, absent: NDArray[np.bool_] | None = None) -> Column:
+def array(
+    values: NDArray[Any], kind: str, *, nullable: bool = False, absent: NDArray[np.bool_] | None = None
+) -> Column:
     """A column of arrays of one shape.
 
     Parameters
@@ -84,7 +88,12 @@ def array(values: NDArray[Any], kind: str, *, nullable: bool = False, absent: ND
 
 
 def _array_column(
-    body: Bytes, lengths: NDArray[Any], null: NDArray[np.bool_], n_head: int, size: int, absent: NDArray[np.bool_] | None
+    body: Bytes,
+    lengths: NDArray[Any],
+    null: NDArray[np.bool_],
+    n_head: int,
+    size: int,
+    absent: NDArray[np.bool_] | None,
 ) -> Column:
     if absent is None and not null.any():
         return Column(_prefixed(body, lengths))

@@ -10,19 +10,17 @@ import re
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime, time, timedelta
 from typing import Any, cast
 from zoneinfo import ZoneInfo
 
 import numpy as np
 import psycopg2
 from numpy.typing import NDArray
-from psycopg2 import sql
-from psycopg2.extensions import connection as Connection
-from psycopg2.extensions import cursor as Cursor
+from psycopg2 import extensions, sql
 from sqlalchemy import create_engine
 from sqlalchemy.engine import URL, make_url
-from sqlalchemy.exc import ArgumentError, DBAPIError
+from sqlalchemy.exc import ArgumentError
 from sqlalchemy.pool import NullPool
 
 from tsad_tasks.config import DatasetConfig
@@ -35,7 +33,7 @@ Float = NDArray[np.float64]
 Mask = NDArray[np.bool_]
 Index = NDArray[np.intp]
 
-_EPOCH = datetime(1970, 1, 1)
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC).replace(tzinfo=None)
 _PG_EPOCH_US = 946_684_800_000_000
 _HOUR_US = 3_600_000_000
 _UNITS_NS = {"s": 1_000_000_000, "ms": 1_000_000, "us": 1_000, "ns": 1}
@@ -54,8 +52,10 @@ _VALUE_EXPRESSIONS = {
     "float": "CASE WHEN abs({c}) <= 1e300 THEN {c}::float8 WHEN {c} IS NULL THEN 'NaN' ELSE 'Infinity' END",
     "numeric": "CASE WHEN {c} IS NULL THEN 'NaN'::float8 WHEN {c} = 'NaN' THEN 'Infinity' " + _CLAMPED,
     "text": (
-        "CASE WHEN {c} IS NULL OR {c}::text ~ '^[ \\t\\r\\n]*$' THEN 'NaN'::float8 WHEN {c}::text ~* {not_finite} THEN 'Infinity' "
-        "WHEN length({c}::text) > 300 OR {c}::text !~ {number} THEN '-Infinity' " + _CLAMPED.replace("{c}", "{c}::text::numeric")
+        "CASE WHEN {c} IS NULL OR {c}::text ~ '^[ \\t\\r\\n]*$' THEN 'NaN'::float8 "
+        "WHEN {c}::text ~* {not_finite} THEN 'Infinity' "
+        "WHEN length({c}::text) > 300 OR {c}::text !~ {number} THEN '-Infinity' "
+        + _CLAMPED.replace("{c}", "{c}::text::numeric")
     ),
 }
 _HASH = "coalesce(hashtextextended(nullif({c}::text, ''), 0), 0)"
@@ -116,7 +116,7 @@ class HourCount:
 class Source:
     """The sensor tables of one dataset over one read-only connection."""
 
-    def __init__(self, connection: Connection, config: DatasetConfig) -> None:
+    def __init__(self, connection: extensions.connection, config: DatasetConfig) -> None:
         self._connection = connection
         self._config = config
         self._names: dict[int, str] = {}
@@ -127,9 +127,9 @@ class Source:
         self.faults: tuple[Fault, ...] = tuple(faults)
 
     @contextmanager
-    def snapshot(self) -> Iterator[Cursor]:
+    def snapshot(self) -> Iterator[extensions.cursor]:
         """A read-only transaction in which everything is seen as of one moment."""
-        with _explained(), self._connection.cursor() as cursor:
+        with explained_errors(), self._connection.cursor() as cursor:
             try:
                 timeout_ms = self._config.source.statement_timeout_s * 1000
                 cursor.execute("SET LOCAL statement_timeout = %s; SET LOCAL timezone = 'UTC'", (timeout_ms,))
@@ -178,9 +178,10 @@ class Source:
 
     def time_bounds(self, plan: TablePlan) -> tuple[datetime | None, datetime | None]:
         """Oldest and newest time of one table, in UTC."""
-        is_finite = "{c} < 'infinity' AND {c} > '-infinity'" if plan.time.family not in _NUMBERS else "{c} IS NOT NULL"
-        raw = sql.SQL("SELECT min({c}), max({c}) FROM {t} WHERE " + is_finite).format(
-            c=_column(plan.time), t=_name(plan)
+        known = "{c} IS NOT NULL" if plan.time.family in _NUMBERS else "{c} < 'infinity' AND {c} > '-infinity'"
+        column, condition = _column(plan.time), _expression(known, plan.time.name)
+        raw = sql.SQL("SELECT min({c}), max({c}) FROM {t} WHERE {known}").format(
+            c=column, t=_name(plan), known=condition
         )
         with self.snapshot() as cursor:
             cursor.execute(raw)
@@ -188,13 +189,15 @@ class Source:
         low, high = (_as_utc(self._config, plan.time, value) for value in found)
         return low, high
 
-    def _learn(self, cursor: Cursor, names: Sequence[str]) -> None:
+    def _learn(self, cursor: extensions.cursor, names: Sequence[str]) -> None:
         if names:
             statement = "SELECT hashtextextended(name, 0), name FROM unnest(%s::text[]) AS name"
             cursor.execute(statement, (list(names),))
             self._names.update(cast("list[tuple[int, str]]", cursor.fetchall()))
 
-    def _learn_new(self, cursor: Cursor, plan: TablePlan, part: dict[str, Any], start_us: int, end_us: int) -> None:
+    def _learn_new(
+        self, cursor: extensions.cursor, plan: TablePlan, part: dict[str, Any], start_us: int, end_us: int
+    ) -> None:
         for kind, column in (
             ("entity", self._config.source.entity.column),
             ("channel", self._config.source.channel_column),
@@ -282,16 +285,16 @@ def open_source(uri: str, config: DatasetConfig) -> Iterator[Source]:
         connection.close()
 
 
-def connect_source(uri: str, *, read_only: bool) -> Connection:
+def connect_source(uri: str, *, read_only: bool) -> extensions.connection:
     """A new connection to the source's database. The engine is made anew, so that a changed password counts at once."""
     url = _url(uri)
     options = {"connect_timeout": 10, "application_name": "tsad"}
     engine = create_engine(url, poolclass=NullPool, connect_args=options)
     try:
         pooled = engine.raw_connection()
-    except DBAPIError as error:
+    except psycopg2.OperationalError as error:
         raise _refused(url, error) from None
-    connection = cast("Connection", pooled.driver_connection)
+    connection = cast("extensions.connection", pooled.driver_connection)
     pooled.detach()
     connection.set_session(isolation_level="REPEATABLE READ" if read_only else "READ COMMITTED", readonly=read_only)
     return connection
@@ -414,7 +417,7 @@ def _native(column: NDArray[Any]) -> NDArray[Any]:
 
 
 def _copied(
-    cursor: Cursor, config: DatasetConfig, plan: TablePlan, start_us: int, end_us: int
+    cursor: extensions.cursor, config: DatasetConfig, plan: TablePlan, start_us: int, end_us: int
 ) -> dict[str, NDArray[Any]]:
     fields = _fields(config, plan)
     expressions = [expression for field in fields for expression in field.expressions]
@@ -477,7 +480,9 @@ _QUARTER_US = 900_000_000
 def _count_statement(config: DatasetConfig, plan: TablePlan, start_us: int, end_us: int) -> sql.Composable:
     if plan.time.family in _NUMBERS:
         quarter = sql.Literal(_QUARTER_US * 1000 // _UNITS_NS[config.source.time.unit or "s"])
-        bucket: sql.Composable = sql.SQL("floor({c}::numeric / {quarter})::int8").format(c=_column(plan.time), quarter=quarter)
+        bucket: sql.Composable = sql.SQL("floor({c}::numeric / {quarter})::int8").format(
+            c=_column(plan.time), quarter=quarter
+        )
     else:
         bucket = _expression("floor(extract(epoch FROM {c}) / 900)::int8", plan.time.name)
     has_clock = plan.updated_at is not None and plan.updated_at.family in {"timestamptz", "timestamp"}
@@ -507,7 +512,7 @@ def _as_utc(config: DatasetConfig, column: SourceColumn, value: Any) -> datetime
         return cast("datetime", value).astimezone(UTC)
     if column.family in _NUMBERS:
         return datetime.fromtimestamp(float(value) * _UNITS_NS[config.source.time.unit or "s"] / 1e9, UTC)
-    naive = datetime(value.year, value.month, value.day) if column.family == "date" else cast("datetime", value)
+    naive = datetime.combine(value, time()) if column.family == "date" else cast("datetime", value)
     local_us = (naive - _EPOCH) // timedelta(microseconds=1)
     found = utc_from_local(np.array([local_us]), ZoneInfo(config.source.time.zone), config.source.time.ambiguous)
     return (_EPOCH + timedelta(microseconds=int(found.times_us[0]))).replace(tzinfo=UTC)
@@ -535,15 +540,15 @@ def _url(uri: str) -> URL:
     return url.set(drivername="postgresql+psycopg2", query=known)
 
 
-def _refused(url: URL, error: DBAPIError) -> TsadError:
-    said = " ".join(str(error.orig).split())
+def _refused(url: URL, error: psycopg2.OperationalError) -> TsadError:
+    said = " ".join(str(error).split())
     if url.password:
         said = said.replace(str(url.password), "***")
     where = url.set(drivername="postgresql").render_as_string(hide_password=True)
     if re.search(r"authenti|password|pg_hba|role .* does not exist|permission denied", said, re.IGNORECASE):
         return AccessDenied(
-            f"Expected a login that {where} accepts. Received: {said}. Check user and password of the source connection; "
-            "it is read anew on each run."
+            f"Expected a login that {where} accepts. Received: {said}. Check user and password of the source "
+            "connection; it is read anew on each run."
         )
     if re.search(r"database .* does not exist", said):
         near = ", ".join(_databases(url))
@@ -570,7 +575,7 @@ def _databases(url: URL) -> list[str]:
 
 
 @contextmanager
-def _explained() -> Iterator[None]:
+def explained_errors() -> Iterator[None]:
     """What Postgres says, as the error family that decides between failing and trying again."""
     try:
         yield

@@ -13,7 +13,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any, Literal
 
-from psycopg2.extensions import cursor as Cursor
+from psycopg2 import extensions
 
 from tsad_tasks.config import DatasetConfig
 from tsad_tasks.errors import SourceError
@@ -90,7 +90,7 @@ class TablePlan:
     faults: tuple[Fault, ...] = field(default=())
 
 
-def source_tables(cursor: Cursor, config: DatasetConfig) -> list[SourceTable]:
+def source_tables(cursor: extensions.cursor, config: DatasetConfig) -> list[SourceTable]:
     """All tables and views that the dataset's names and patterns match, in one query.
 
     Raises
@@ -122,7 +122,7 @@ def _grouped(rows: Iterable[tuple[Any, ...]]) -> list[SourceTable]:
     return list(tables.values())
 
 
-def _no_table(cursor: Cursor, names: Sequence[str]) -> str:
+def _no_table(cursor: extensions.cursor, names: Sequence[str]) -> str:
     cursor.execute(source_query("select_table_names"))
     found = [str(row[0]) for row in cursor.fetchall()]
     wanted = [name if "." in name else f"public.{name}" for name in names]

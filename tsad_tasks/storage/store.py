@@ -114,7 +114,9 @@ class Store:
             names = [column.name for column in cursor.description or ()]
             return [dict(zip(names, row, strict=True)) for row in cursor.fetchall()]
 
-    def _copy_out(self, name: str, params: Mapping[str, Any], columns: Sequence[binary.Field]) -> dict[str, NDArray[Any]]:
+    def _copy_out(
+        self, name: str, params: Mapping[str, Any], columns: Sequence[binary.Field]
+    ) -> dict[str, NDArray[Any]]:
         stream = io.BytesIO()
         with self._connection.cursor() as cursor:
             inner = cursor.mogrify(query(name), params).decode()
@@ -226,8 +228,7 @@ class Store:
             columns.append(binary.Field("values", "f8", shape))
             rows = self._copy_out("read_reading_blocks", params | {"layout_id": stored.layout_id}, columns)
             at = _positions(rows, entity_ids, start_at)
-            to, source = _shared_columns(layout, stored)
-            values[(*at, slice(None), to)] = np.moveaxis(rows["values"][:, :, source], -1, 1).transpose(0, 2, 1)
+            values[at] = _in_columns(rows["values"], stored, layout)
             checksums[at] = rows["checksum"]
         return Blocks(values.reshape(len(entity_ids), -1, len(layout.channel_ids)), checksums)
 
@@ -279,7 +280,9 @@ class Store:
         if rows:
             self.execute("insert_ingest_issues", {"dataset_id": dataset_id} | _columns(IngestIssue, rows))
 
-    def replace_quality(self, entity_ids: Sequence[int], hours: Sequence[datetime], rows: Sequence[QualityVerdict]) -> None:
+    def replace_quality(
+        self, entity_ids: Sequence[int], hours: Sequence[datetime], rows: Sequence[QualityVerdict]
+    ) -> None:
         """Replaces the verdicts on sensors of `entity_ids` × `hours`."""
         self.execute("delete_quality", {"entity_ids": list(entity_ids), "hours": list(hours)})
         if rows:
@@ -312,7 +315,9 @@ class Store:
         params = {"model_id": model_id, "entity_ids": list(entity_ids), "start_at": start_at, "end_at": end_at}
         rows = self._copy_out("read_score_memo", params, columns)
         memo = ScoreMemo(
-            np.full((*shape, n_steps), np.nan, np.float32), *np.zeros((2, *shape), np.int64), *np.zeros((2, *shape), bool)
+            np.full((*shape, n_steps), np.nan, np.float32),
+            *np.zeros((2, *shape), np.int64),
+            *np.zeros((2, *shape), bool),
         )
         at = _positions(rows, entity_ids, start_at)
         memo.errors[at], memo.stored[at], memo.scored[at] = rows["errors"], True, rows["scored"].astype(bool)
@@ -396,7 +401,12 @@ class Store:
         ])  # fmt: skip
 
     def write_unscored_hours(
-        self, lineage: str, entity_ids: Sequence[int], hours: Sequence[datetime], status: Sequence[str | None], detail: str
+        self,
+        lineage: str,
+        entity_ids: Sequence[int],
+        hours: Sequence[datetime],
+        status: Sequence[str | None],
+        detail: str,
     ) -> int:
         """Marks hours (element by element) that no model scored; a status of None takes the mark back."""
         if not len(entity_ids):
@@ -408,9 +418,7 @@ class Store:
 
     # Incidents ---------------------------------------------------------------------------------------------------------
 
-    def select_flags(
-        self, lineage: str, entity_ids: Sequence[int], start_at: datetime, end_at: datetime
-    ) -> list[Flag]:
+    def select_flags(self, lineage: str, entity_ids: Sequence[int], start_at: datetime, end_at: datetime) -> list[Flag]:
         """Flagged readings in [start_at, end_at), by entity and time."""
         params = {"lineage": lineage, "entity_ids": list(entity_ids), "start_at": start_at, "end_at": end_at}
         return [Flag(*row) for row in self.select("select_flags", params)]
@@ -457,7 +465,9 @@ class Store:
         """First row of a statement, or None."""
         return next(iter(self.select(name, params)), None)
 
-    def select_champion_at(self, dataset_id: int, scope_entity_id: int, lineage: str, at: datetime) -> ChampionAt | None:
+    def select_champion_at(
+        self, dataset_id: int, scope_entity_id: int, lineage: str, at: datetime
+    ) -> ChampionAt | None:
         """The champion of a scope at one moment."""
         params = {"dataset_id": dataset_id, "scope_entity_id": scope_entity_id, "lineage": lineage, "at": at}
         row = self.select_or_none("select_champion_at", params)
@@ -520,9 +530,15 @@ def _positions(
     return entity, (binary.epoch_s(rows["hour_at"]) - epoch_s(start_at)) // 3600
 
 
-def _shared_columns(layout: Layout, stored: Layout) -> tuple[list[int], list[int]]:
+def _in_columns(values: NDArray[np.float64], stored: Layout, layout: Layout) -> NDArray[np.float64]:
+    """Blocks (n, steps, channels) of one layout in the columns of another, NaN where it has no such channel."""
+    if stored.channel_ids == layout.channel_ids:
+        return values
+    wide = np.full((*values.shape[:2], len(layout.channel_ids)), np.nan)
     shared = [channel_id for channel_id in layout.channel_ids if channel_id in stored.channel_ids]
-    return [layout.channel_ids.index(i) for i in shared], [stored.channel_ids.index(i) for i in shared]
+    columns = [stored.channel_ids.index(channel_id) for channel_id in shared]
+    wide[:, :, [layout.channel_ids.index(channel_id) for channel_id in shared]] = values[:, :, columns]
+    return wide
 
 
 def whole_hours(start_at: datetime, end_at: datetime) -> tuple[datetime, datetime]:

@@ -1,14 +1,13 @@
-"""Every example in a docstring of core is true."""
+"""Whoever reads a function of core finds an example beside it (pytest runs these as doctests)."""
 
 from __future__ import annotations
 
-import doctest
 import importlib
 import inspect
 
 import pytest
 
-MODULES = [
+MODULES = (
     "digest",
     "expression",
     "features",
@@ -19,18 +18,12 @@ MODULES = [
     "simulate",
     "thresholds",
     "windows",
-]
-
-
-@pytest.mark.parametrize("name", MODULES)
-def test_examples_are_true(name: str) -> None:
-    failed, attempted = doctest.testmod(importlib.import_module(f"tsad_tasks.core.{name}"))
-    assert attempted > 0
-    assert failed == 0
+)
 
 
 @pytest.mark.parametrize("name", MODULES)
 def test_every_public_function_has_an_example(name: str) -> None:
     module = importlib.import_module(f"tsad_tasks.core.{name}")
     functions = [f for f in vars(module).values() if inspect.isfunction(f) and f.__module__ == module.__name__]
+    assert functions
     assert [f.__name__ for f in functions if not f.__name__.startswith("_") and ">>>" not in (f.__doc__ or "")] == []

@@ -1,0 +1,99 @@
+"""When training stops, what it keeps, and what it leaves alone; on a network small enough to compile at once."""
+
+from __future__ import annotations
+
+import os
+from typing import Any
+
+import numpy as np
+import pytest
+
+from tsad_tasks.core.windows import gather
+from tsad_tasks.detectors.base import Budget, TrainingSet, channel_errors
+from tsad_tasks.detectors.keras_training import quiet_stderr, start_keras, train
+from tsad_tasks.errors import BadInput
+
+WIDTH = 2
+
+
+@pytest.fixture
+def model() -> Any:
+    keras = start_keras()
+    zeros = keras.initializers.Zeros()
+    return keras.Sequential([keras.Input((WIDTH, 1)), keras.layers.Dense(1, kernel_initializer=zeros)])
+
+
+def make_training(scale: float = 1.0) -> TrainingSet:
+    inputs = (scale * np.random.default_rng(0).normal(size=(200, 1))).astype(np.float32)
+    return TrainingSet(inputs, np.arange(1, 150), np.arange(151, 200), 1, WIDTH)
+
+
+def test_minutes_end_training_within_an_epoch(model: Any) -> None:
+    history = train(model, make_training(), budget=Budget(max_minutes=1e-9, batch_size=10), seed=1)
+    assert (len(history.loss), history.stopped) == (1, "minutes")
+
+
+def test_patience_counts_epochs_since_the_best(model: Any) -> None:
+    history = train(model, make_training(), budget=Budget(patience=2, learning_rate=1e-30), seed=1)
+    assert (len(history.loss), history.stopped) == (3, "patience")
+
+
+def test_a_loss_that_is_not_finite_ends_training(model: Any) -> None:
+    history = train(model, make_training(scale=1e25), budget=Budget(), seed=1)
+    assert (len(history.loss), history.stopped) == (1, "diverged")
+
+
+def test_the_best_weights_stay(model: Any) -> None:
+    training = make_training()
+    history = train(model, training, budget=Budget(epochs=12, learning_rate=0.9, patience=12), seed=1)
+    windows = gather(training.inputs, training.validation_ends, WIDTH)
+    kept = float(np.square(windows - np.asarray(model(windows))).mean())
+    assert kept == pytest.approx(min(history.validation_loss), rel=1e-4)
+    assert history.validation_loss[-1] > min(history.validation_loss)
+
+
+def test_same_seed_same_history_and_another_seed_another(model: Any) -> None:
+    fresh = model.get_weights()
+    found = []
+    for seed in (1, 1, 2):
+        model.set_weights(fresh)
+        found.append(train(model, make_training(), budget=Budget(epochs=2, batch_size=10), seed=seed).loss)
+    assert found[0] == found[1] != found[2]
+
+
+@pytest.mark.parametrize("loss", ["mse", "mae", "huber"])
+def test_the_validation_loss_is_the_mean_of_the_channel_errors(model: Any, loss: Any) -> None:
+    training = make_training(scale=2.0)
+    history = train(model, training, budget=Budget(epochs=1, loss=loss), seed=1)
+    windows = gather(training.inputs, training.validation_ends, WIDTH)
+    errors = channel_errors(windows, np.asarray(model(windows)), loss)
+    assert float(errors.mean()) == pytest.approx(history.validation_loss[0], rel=1e-5)
+
+
+def test_nothing_to_validate_on_is_bad_input(model: Any) -> None:
+    training = make_training()
+    empty = TrainingSet(training.inputs, training.ends, np.arange(0), 1, WIDTH)
+    with pytest.raises(BadInput, match="Received: 149 and 0"):
+        train(model, empty, budget=Budget(), seed=1)
+
+
+def test_inputs_that_are_not_finite_are_bad_input(model: Any) -> None:
+    training = make_training()
+    training.inputs[3] = np.nan
+    with pytest.raises(BadInput, match="Expected finite inputs"):
+        train(model, training, budget=Budget(), seed=1)
+
+
+def test_global_random_state_is_left_alone(model: Any) -> None:
+    before = np.random.get_state()[1].tolist()
+    train(model, make_training(), budget=Budget(epochs=1), seed=1)
+    assert np.random.get_state()[1].tolist() == before
+
+
+def test_chatter_is_shown_only_where_something_fails(capfd: pytest.CaptureFixture[str]) -> None:
+    with quiet_stderr():
+        os.write(2, b"chatter")
+    assert capfd.readouterr().err == ""
+    with pytest.raises(ZeroDivisionError), quiet_stderr():
+        os.write(2, b"the reason") / 0
+    assert capfd.readouterr().err == "the reason"

@@ -1,0 +1,168 @@
+"""A model's folder: its detector's files, its specification and its card, held together by a manifest of hashes.
+
+A bundle holds ONNX and JSON, never pickle. It is written whole or not at all and never changes afterwards. Folders are
+local, or anything that `universal_pathlib` reaches (s3://…, memory://…).
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import shutil
+import tempfile
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from tsad_tasks.detectors.base import DETAILS_FILE, Detector, Folder
+from tsad_tasks.detectors.registry import detector_from_files
+from tsad_tasks.errors import BundleError
+
+FORMAT_VERSION = 1
+MANIFEST_FILE, SPEC_FILE, CARD_FILE = "manifest.json", "spec.json", "card.json"
+_NEEDED = {DETAILS_FILE, SPEC_FILE, CARD_FILE}
+_ADVICE = "Restore the folder, or retrain."
+
+
+@dataclass(frozen=True)
+class Bundle:
+    """A model as it was registered.
+
+    Parameters
+    ----------
+    spec : dict
+        Everything beside the detector that affects errors, scores and flags.
+    card : dict
+        What people read: data range, share used, losses, figures.
+    sha256 : str
+        Of the manifest, hence of everything.
+    """
+
+    detector: Detector
+    spec: dict[str, Any]
+    card: dict[str, Any]
+    sha256: str
+
+
+def write_bundle(folder: Folder, detector: Detector, spec: Mapping[str, Any], card: Mapping[str, Any]) -> str:
+    """Write a bundle and return its manifest's sha256; writing the same bundle again changes nothing.
+
+    Raises
+    ------
+    BundleError
+        Where the folder holds something else already.
+    """
+    files, manifest = _contents(detector, spec, card)
+    if not _is_there(folder, manifest):
+        _publish(folder, files | {MANIFEST_FILE: manifest}, manifest)
+    return _sha256(manifest)
+
+
+def store_bundle(
+    root: Folder, detector: Detector, spec: Mapping[str, Any], card: Mapping[str, Any]
+) -> tuple[Folder, str]:
+    """Write a bundle into a folder below `root` that its hash names, and return folder and sha256."""
+    folder = root / _sha256(_contents(detector, spec, card)[1])[:16]
+    return folder, write_bundle(folder, detector, spec, card)
+
+
+def _contents(detector: Detector, spec: Mapping[str, Any], card: Mapping[str, Any]) -> tuple[dict[str, bytes], bytes]:
+    files = detector.to_files() | {SPEC_FILE: _json_bytes(spec), CARD_FILE: _json_bytes(card)}
+    hashes = {name: _sha256(files[name]) for name in sorted(files)}
+    return files, _json_bytes({"format_version": FORMAT_VERSION, "sha256": hashes})
+
+
+def read_bundle(folder: Folder, *, expected_sha256: str | None = None) -> Bundle:
+    """The bundle of a folder, every file checked against the manifest, and that against `expected_sha256`.
+
+    Raises
+    ------
+    BundleError
+        Naming the file, what was expected and what was received.
+    """
+    manifest = _read(folder / MANIFEST_FILE)
+    if expected_sha256 is not None:
+        _check_sha256(folder / MANIFEST_FILE, manifest, expected_sha256)
+    hashes = _hashes(folder / MANIFEST_FILE, manifest)
+    files = {name: _read(folder / name) for name in hashes}
+    for name, content in files.items():
+        _check_sha256(folder / name, content, hashes[name])
+    return Bundle(
+        detector_from_files(files), json.loads(files[SPEC_FILE]), json.loads(files[CARD_FILE]), _sha256(manifest)
+    )
+
+
+def _is_there(folder: Folder, manifest: bytes) -> bool:
+    path = folder / MANIFEST_FILE
+    if not path.exists():
+        return False
+    found = path.read_bytes()
+    if found == manifest:
+        return True
+    raise BundleError(
+        f"{folder}: Expected no other bundle here, since bundles are never overwritten. "
+        f"Received: one with manifest {_sha256(found)}, to be replaced by {_sha256(manifest)}. Choose another folder."
+    )
+
+
+def _publish(folder: Folder, files: Mapping[str, bytes], manifest: bytes) -> None:
+    if isinstance(folder, Path):
+        _rename_into_place(folder, files, manifest)
+        return
+    folder.mkdir(parents=True, exist_ok=True)
+    # The manifest comes last: without it, what a killed writer left behind is not a bundle, and is written again.
+    for name in sorted(files, key=lambda name: name == MANIFEST_FILE):
+        (folder / name).write_bytes(files[name])
+
+
+def _rename_into_place(folder: Path, files: Mapping[str, bytes], manifest: bytes) -> None:
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    draft = Path(tempfile.mkdtemp(prefix=f".{folder.name}-", dir=folder.parent))
+    try:
+        draft.chmod(0o755)
+        for name, content in files.items():
+            (draft / name).write_bytes(content)
+        draft.rename(folder)
+    except OSError as error:
+        shutil.rmtree(draft, ignore_errors=True)
+        if not folder.is_dir() or not _is_there(folder, manifest):
+            raise BundleError(f"{folder}: Expected an absent or empty folder. Received: {error}.") from error
+
+
+def _hashes(path: Folder, manifest: bytes) -> dict[str, str]:
+    try:
+        fields = json.loads(manifest)
+        version, hashes = fields["format_version"], dict(fields["sha256"])
+    except (ValueError, TypeError, KeyError) as error:
+        raise BundleError(
+            f"{path}: Expected JSON with format_version and sha256. Received: {error!r}. {_ADVICE}"
+        ) from error
+    if version != FORMAT_VERSION:
+        raise BundleError(f"{path}: Expected format version {FORMAT_VERSION}. Received: {version}. Upgrade tsad.")
+    odd = sorted(name for name in hashes if "/" in name or name in (".", "..")) + sorted(_NEEDED - set(hashes))
+    if odd:
+        raise BundleError(
+            f"{path}: Expected plain file names with {sorted(_NEEDED)}. Received: {', '.join(odd)} amiss."
+        )
+    return hashes
+
+
+def _read(path: Folder) -> bytes:
+    try:
+        return bytes(path.read_bytes())
+    except (FileNotFoundError, NotADirectoryError, IsADirectoryError) as error:
+        raise BundleError(f"Expected the file {path}. Received: nothing there. {_ADVICE}") from error
+
+
+def _check_sha256(path: Folder, content: bytes, expected: str) -> None:
+    if _sha256(content) != expected:
+        raise BundleError(f"{path}: Expected sha256 {expected}. Received: {_sha256(content)}. {_ADVICE}")
+
+
+def _json_bytes(value: Mapping[str, Any]) -> bytes:
+    return (json.dumps(value, sort_keys=True, indent=2, allow_nan=False, ensure_ascii=False) + "\n").encode()
+
+
+def _sha256(content: bytes) -> str:
+    return hashlib.sha256(content).hexdigest()

@@ -1,0 +1,88 @@
+"""One spelling for one network: the exporter names and orders a graph's parts anew in each process."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import onnx
+from onnx import helper
+
+
+def canonical_graph(content: bytes) -> bytes:
+    """The same graph with its parts ordered and named by their place, so that equal networks are equal bytes.
+
+    Nodes with a graph of their own (If, Loop) are not renamed inside; ONNX's checker then refuses the result.
+    """
+    model = onnx.load_from_string(content)
+    ordered = list(_in_order(model.graph))
+    names = _names(model.graph, ordered)
+    constants = {constant.name: constant for constant in model.graph.initializer}
+    kept = [
+        _renamed_constant(constants[name], f"node_{place}_constant_{position}")
+        for place, node in enumerate(ordered)
+        for position, name in enumerate(node.input)
+        if name in constants
+    ]
+    nodes = [_renamed_node(node, place, names, constants) for place, node in enumerate(ordered)]
+    inputs, outputs = (
+        [_renamed_value(value, names) for value in values] for values in (model.graph.input, model.graph.output)
+    )
+    graph = helper.make_graph(nodes, "detector", inputs, outputs, kept)
+    renamed = helper.make_model(graph, opset_imports=model.opset_import, ir_version=model.ir_version)
+    onnx.checker.check_model(renamed)
+    return bytes(renamed.SerializeToString(deterministic=True))
+
+
+def _in_order(graph: onnx.GraphProto) -> Iterator[onnx.NodeProto]:
+    """The nodes that the outputs need, each after those whose outputs it takes."""
+    maker = {name: node for node in graph.node for name in node.output if name}
+    waiting, given = [maker[value.name] for value in reversed(graph.output)], set()
+    while waiting:
+        node = waiting[-1]
+        needed = [maker[name] for name in node.input if name in maker and id(maker[name]) not in given]
+        if needed:
+            waiting.extend(reversed(needed))
+            continue
+        waiting.pop()
+        if id(node) not in given:
+            given.add(id(node))
+            yield node
+
+
+def _names(graph: onnx.GraphProto, ordered: list[onnx.NodeProto]) -> dict[str, str]:
+    names = {
+        name: f"node_{place}_output_{position}"
+        for place, node in enumerate(ordered)
+        for position, name in enumerate(node.output)
+        if name
+    }
+    names |= {value.name: f"input_{position}" for position, value in enumerate(graph.input)}
+    return names | {value.name: f"output_{position}" for position, value in enumerate(graph.output)}
+
+
+def _renamed_constant(constant: onnx.TensorProto, name: str) -> onnx.TensorProto:
+    renamed = onnx.TensorProto()
+    renamed.CopyFrom(constant)
+    renamed.name = name
+    return renamed
+
+
+def _renamed_node(
+    node: onnx.NodeProto, place: int, names: dict[str, str], constants: dict[str, onnx.TensorProto]
+) -> onnx.NodeProto:
+    renamed = onnx.NodeProto()
+    renamed.CopyFrom(node)
+    renamed.name = f"node_{place}"
+    for position, name in enumerate(node.input):
+        renamed.input[position] = f"node_{place}_constant_{position}" if name in constants else names.get(name, "")
+    for position, name in enumerate(node.output):
+        renamed.output[position] = names.get(name, "")
+    return renamed
+
+
+def _renamed_value(value: onnx.ValueInfoProto, names: dict[str, str]) -> onnx.ValueInfoProto:
+    renamed = onnx.ValueInfoProto()
+    renamed.CopyFrom(value)
+    renamed.name = names[value.name]
+    renamed.type.tensor_type.shape.dim[0].dim_param = "n_windows"
+    return renamed

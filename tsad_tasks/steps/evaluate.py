@@ -1,0 +1,206 @@
+"""How a model does on held-out readings: errors, calibration, detection of injected anomalies, false alarms."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+from numpy.typing import NDArray
+
+from tsad_tasks.core.features import Scaler
+from tsad_tasks.core.injection import KINDS, Injection, inject_all, injection_plan
+from tsad_tasks.core.scoring import entity_features, entity_scores, entity_windows
+from tsad_tasks.core.spec import FeatureSpec, ModelSpec
+from tsad_tasks.core.thresholds import MIN_CALIBRATION, Calibration, ThresholdSettings, calibrate
+from tsad_tasks.core.windows import window_errors
+from tsad_tasks.detectors.base import Detector
+from tsad_tasks.errors import BadInput
+
+MAX_ROUNDS = 20
+SPREAD_QUANTILE = 0.6827
+
+
+@dataclass(frozen=True)
+class HeldOut:
+    """Held-out readings of one entity.
+
+    Attributes
+    ----------
+    values : float64 (n_steps, n_channels); the first `reach` steps are only looked back at.
+    start_s : epoch seconds of the first step.
+    judged : bool (n_steps,), steps that count: not excluded, and after the reach.
+    gated : bool (n_steps,), the part of them that is kept for the gate.
+    """
+
+    entity: str
+    values: NDArray[np.float64]
+    start_s: int
+    judged: NDArray[np.bool_]
+    gated: NDArray[np.bool_]
+
+
+@dataclass(frozen=True)
+class SeriesErrors:
+    """Errors (n_steps,) of one entity, and residuals (n_steps, n_channels) in scaled units; NaN where unknown."""
+
+    errors: NDArray[np.float32]
+    residuals: NDArray[np.float32]
+
+
+def series_errors(
+    spec: FeatureSpec, scaler: Scaler, detector: Detector, values: NDArray[np.float64], start_s: int
+) -> SeriesErrors:
+    """Errors of one entity's series, window by window, as scoring computes them."""
+    features = entity_features(spec, [scaler], values[None], start_s)
+    index = entity_windows(spec, features, np.ones((1, len(values)), bool))
+    found = detector.reconstruct(features.inputs[0], index.ends)
+    errors = np.full(len(values), np.nan, np.float32)
+    residuals = np.full((len(values), len(spec.channels)), np.nan, np.float32)
+    errors[index.ends] = window_errors(found.channel_errors, index.live)
+    sensors = features.inputs[0, :, : len(spec.channels)]
+    residuals[index.ends] = np.where(index.live, sensors[index.ends] - found.expected, np.nan)
+    errors[~np.isfinite(errors)] = np.nan
+    return SeriesErrors(errors, residuals)
+
+
+def calibrated_spec(
+    spec: FeatureSpec,
+    scalers: Mapping[str, Scaler],
+    pooled: Scaler,
+    settings: ThresholdSettings,
+    detector: Detector,
+    held_out: Sequence[HeldOut],
+) -> ModelSpec:
+    """The whole spec, with limits from errors of the calibration part of held-out readings.
+
+    Raises
+    ------
+    BadInput
+        When all entities together have too few held-out windows.
+    """
+    calibrations: dict[str, Calibration] = {}
+    errors, residuals = [], []
+    for part in held_out:
+        found = series_errors(spec, scalers.get(part.entity, pooled), detector, part.values, part.start_s)
+        used = part.judged & ~part.gated
+        errors.append(np.where(used, found.errors, np.float32(np.nan)))
+        residuals.append(found.residuals[used])
+        if part.entity in scalers and np.isfinite(errors[-1]).sum() >= 2 * MIN_CALIBRATION:
+            calibrations[part.entity] = calibrate(errors[-1], settings=settings)
+    joined = np.concatenate(errors) if errors else np.zeros(0, np.float32)
+    spreads = _spreads(np.concatenate(residuals) if residuals else np.zeros((0, len(spec.channels)), np.float32))
+    return ModelSpec(spec, scalers, pooled, settings, calibrations, calibrate(joined, settings=settings), spreads)
+
+
+def _spreads(residuals: NDArray[np.float32]) -> tuple[float, ...]:
+    """Half-width that holds 68 % of the residuals, by channel; 1 where none is known."""
+    columns = (column[np.isfinite(column)] for column in np.abs(residuals).T)
+    return tuple(float(np.quantile(column, SPREAD_QUANTILE)) if column.size else 1.0 for column in columns)
+
+
+@dataclass(frozen=True)
+class Verdicts:
+    """What a model made of the gate's part of held-out readings.
+
+    Attributes
+    ----------
+    found_share : share of injected anomalies found, by kind; None where none could be injected.
+    n_injected : by kind.
+    false_alarm_share : flagged share of the judged steps without injections.
+    n_judged : how many these are.
+    """
+
+    found_share: Mapping[str, float | None]
+    n_injected: Mapping[str, int]
+    false_alarm_share: float | None
+    n_judged: int
+
+    @property
+    def overall(self) -> float | None:
+        """Share found of all injected anomalies."""
+        total = sum(self.n_injected.values())
+        found = sum((self.found_share[kind] or 0.0) * n for kind, n in self.n_injected.items())
+        return found / total if total else None
+
+
+def judge(
+    spec: ModelSpec,
+    detector: Detector,
+    held_out: Sequence[HeldOut],
+    *,
+    n_injected: int,
+    seed: int,
+    reference: ModelSpec,
+) -> Verdicts:
+    """Detection of injected anomalies and false alarms. The same seed injects the same anomalies for every model.
+
+    Parameters
+    ----------
+    reference : the spec whose scales say how large an injected anomaly is.
+    """
+    hits: dict[str, list[bool]] = {kind: [] for kind in KINDS}
+    n_flags = n_judged = 0
+    quota = max(1, -(-n_injected // max(1, len(held_out))))
+    for number, part in enumerate(held_out):
+        flags = _flags(spec, detector, part, part.values)
+        scored = flags.known & part.judged & part.gated
+        n_flags += int((flags.raised & scored).sum())
+        n_judged += int(scored.sum())
+        rng = np.random.default_rng([seed, number])
+        _add_hits(hits, spec, detector, part, quota, rng, reference.scaler(part.entity).scale)
+    shares = {kind: (float(np.mean(found)) if found else None) for kind, found in hits.items()}
+    share = n_flags / n_judged if n_judged else None
+    return Verdicts(shares, {kind: len(found) for kind, found in hits.items()}, share, n_judged)
+
+
+@dataclass(frozen=True)
+class _Flags:
+    raised: NDArray[np.bool_]
+    known: NDArray[np.bool_]
+
+
+def _flags(spec: ModelSpec, detector: Detector, part: HeldOut, values: NDArray[np.float64]) -> _Flags:
+    found = series_errors(spec.features, spec.scaler(part.entity), detector, values, part.start_s)
+    scores = entity_scores(spec, [part.entity], found.errors[None])
+    return _Flags(scores.flags[0], np.isfinite(scores.scores[0]))
+
+
+def _add_hits(
+    hits: dict[str, list[bool]],
+    spec: ModelSpec,
+    detector: Detector,
+    part: HeldOut,
+    quota: int,
+    rng: np.random.Generator,
+    spread: Sequence[float],
+) -> None:
+    """Injects in rounds, as many anomalies as fit at once, until the quota is met."""
+    n_done = 0
+    for _ in range(MAX_ROUNDS):
+        plan = _placed(spec.features, part, quota - n_done, rng)
+        if not plan:
+            return
+        daily = 86400 // spec.features.step_s
+        values = inject_all(part.values, plan, spread=spread, rng=rng, daily_steps=daily)
+        flags = _flags(spec, detector, part, values)
+        for one in plan:
+            hits[one.kind].append(bool(flags.raised[one.at : one.at + one.length + spec.features.width - 1].any()))
+        n_done += len(plan)
+        if n_done >= quota:
+            return
+
+
+def _placed(spec: FeatureSpec, part: HeldOut, n: int, rng: np.random.Generator) -> list[Injection]:
+    """A plan inside the gate's part, or inside all of the judged steps where that is too short."""
+    channels = [i for i in range(part.values.shape[1]) if np.isfinite(part.values[:, i]).any()]
+    for steps in (np.flatnonzero(part.gated), np.flatnonzero(part.judged)):
+        if not steps.size:
+            continue
+        first, n_steps = int(steps[0]), int(steps[-1] - steps[0]) + 1
+        try:
+            plan = injection_plan(n_steps, channels, n, spec.width, rng=rng, daily_steps=86400 // spec.step_s)
+        except BadInput:
+            continue
+        return [replace(one, at=one.at + first) for one in plan]
+    return []

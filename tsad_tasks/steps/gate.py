@@ -1,0 +1,250 @@
+"""Tasks `calibrate`, `gate` and `register` of a retraining: limits, rules, and the row that decides."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from datetime import datetime
+from typing import Any
+
+import numpy as np
+from upath import UPath
+
+from tsad_tasks.config import DatasetConfig
+from tsad_tasks.core.spec import ModelSpec
+from tsad_tasks.core.thresholds import ThresholdSettings
+from tsad_tasks.detectors.base import Detector, TrainingHistory
+from tsad_tasks.detectors.bundle import read_bundle
+from tsad_tasks.steps.evaluate import HeldOut, Verdicts, calibrated_spec, judge
+from tsad_tasks.steps.training import (
+    PreparedTraining,
+    Scales,
+    Scope,
+    TrainingRange,
+    TrainingReader,
+    evenly,
+    feature_spec_of,
+)
+from tsad_tasks.storage.rows import ChampionAt, Exclusion, GateRow, NewModel, TrainedModel
+from tsad_tasks.storage.store import Store, hours_later
+
+MAX_GATE_ENTITIES = 24
+
+
+def held_out_readings(
+    store: Store, config: DatasetConfig, scope: Scope, span: TrainingRange, exclusions: Sequence[Exclusion]
+) -> list[HeldOut]:
+    """Held-out readings of the scope's entities."""
+    reader = TrainingReader(store, config, span, exclusions)
+    return [part for name, key in scope.entities if (part := reader.held_out(name, key)) is not None]
+
+
+def calibrate_model(
+    config: DatasetConfig, scales: Scales, detector: Detector, held_out: Sequence[HeldOut]
+) -> ModelSpec:
+    """The model's spec with calibrated limits."""
+    settings = ThresholdSettings.on_grid(config.threshold.model_dump(), config.source.step_s)
+    return calibrated_spec(feature_spec_of(config), scales.own, scales.pooled, settings, detector, held_out)
+
+
+@dataclass(frozen=True)
+class GateOutcome:
+    """The gate's rules and what it measured."""
+
+    rows: list[GateRow]
+    challenger: Verdicts
+    champion: Verdicts | None
+
+    @property
+    def passed(self) -> bool:
+        return all(row.passed for row in self.rows)
+
+
+def run_gate(
+    config: DatasetConfig,
+    spec: ModelSpec,
+    detector: Detector,
+    history: TrainingHistory,
+    held_out: Sequence[HeldOut],
+    champion: ChampionAt | None,
+    *,
+    seed: int,
+) -> GateOutcome:
+    """The challenger's numbers beside the champion's, rule by rule."""
+    chosen = [held_out[i] for i in evenly(np.arange(len(held_out)), MAX_GATE_ENTITIES)]
+    settings = {"n_injected": config.gate.n_injected, "seed": seed, "reference": spec}
+    challenger = judge(spec, detector, chosen, **settings)  # type: ignore[arg-type]
+    incumbent = None
+    if champion is not None:
+        bundle = read_bundle(UPath(champion.artifact_uri), expected_sha256=champion.sha256)
+        old = ModelSpec.from_json(bundle.spec)
+        if old.features.channels == spec.features.channels and old.features.step_s == spec.features.step_s:
+            incumbent = judge(old, bundle.detector, chosen, **settings)  # type: ignore[arg-type]
+    return GateOutcome(_rules(config, challenger, incumbent, history), challenger, incumbent)
+
+
+def _rules(
+    config: DatasetConfig, challenger: Verdicts, champion: Verdicts | None, history: TrainingHistory
+) -> list[GateRow]:
+    gate = config.gate
+    loss = history.validation_loss[-1] if history.validation_loss else float("nan")
+    finite = bool(np.isfinite(loss)) and history.stopped != "diverged"
+    rows = [GateRow("finite_loss", loss if np.isfinite(loss) else None, None, None, finite, "validation loss")]
+    for kind, limit in (
+        ("point", gate.min_point_share),
+        ("contextual", gate.min_contextual_share),
+        ("collective", gate.min_collective_share),
+    ):
+        rows.append(_at_least(f"{kind}_share", challenger, champion, kind, limit))
+    rows.append(_false_alarms(challenger, champion, gate.max_false_alarm_share))
+    rows.append(_not_worse(challenger, champion, gate.tolerance))
+    return rows
+
+
+def _at_least(rule: str, challenger: Verdicts, champion: Verdicts | None, kind: str, limit: float) -> GateRow:
+    n, value = challenger.n_injected[kind], challenger.found_share[kind]
+    old = champion.found_share[kind] if champion else None
+    if value is None:
+        return GateRow(rule, None, limit, old, True, "not tested: the held-out range is too short for this kind")
+    return GateRow(rule, value, limit, old, value >= limit, f"share found of {n} injected {kind} anomalies")
+
+
+def _false_alarms(challenger: Verdicts, champion: Verdicts | None, limit: float) -> GateRow:
+    value, old = challenger.false_alarm_share, champion.false_alarm_share if champion else None
+    note = f"flagged share of {challenger.n_judged} clean held-out steps"
+    return GateRow("false_alarm_share", value, limit, old, value is not None and value <= limit, note)
+
+
+def _not_worse(challenger: Verdicts, champion: Verdicts | None, tolerance: float) -> GateRow:
+    value, old = challenger.overall, champion.overall if champion else None
+    if value is None or old is None:
+        return GateRow(
+            "not_worse", value, None, old, True, "no champion to compare with" if champion is None else "not tested"
+        )
+    note = f"share found of the same injected anomalies, at most {tolerance:g} below the champion's"
+    return GateRow("not_worse", value, old - tolerance, old, value >= old - tolerance, note)
+
+
+@dataclass(frozen=True)
+class RegisterSummary:
+    """The registered model and what became of it."""
+
+    model_id: int
+    version: int
+    gate_passed: bool
+    promoted: bool
+    valid_from: datetime | None
+    failed_rules: list[str]
+
+
+def register_model(
+    store: Store,
+    model: NewModel,
+    outcome: Sequence[GateRow],
+    exclusions: Sequence[Exclusion],
+) -> RegisterSummary:
+    """Registers a model with its gate and exclusions, and makes it champion if it passed; one transaction."""
+    with store.transaction():
+        store.lock_dataset(model.dataset_id, "champion")
+        registered = store.insert_model(model)
+        store.insert_gate_decisions(registered.model_id, outcome)
+        store.insert_exclusions(registered.model_id, exclusions)
+        rows = store.select_gate_decisions(registered.model_id)
+        failed = [row.rule for row in rows if not row.passed]
+        valid_from = None if failed else _promote(store, model, registered)
+    return RegisterSummary(
+        registered.model_id, registered.version, not failed, valid_from is not None, valid_from, failed
+    )
+
+
+def _promote(store: Store, model: NewModel, registered: TrainedModel) -> datetime | None:
+    """When the model's period starts; its own start when it was champion before.
+
+    Live: the next hour that no champion has scored yet. The first champion of a lineage, and replays: the end of the
+    training range, up to the period that already follows there.
+    """
+    scope = {"dataset_id": model.dataset_id, "scope_entity_id": model.scope_entity_id, "lineage": model.lineage}
+    periods = store.select("select_champion_periods", scope)
+    for model_id, valid_from, _ in periods:
+        if model_id == registered.model_id:
+            return valid_from  # type: ignore[no-any-return]
+    start_at = model.train_end_at
+    if model.lineage == "live" and periods:
+        scored = store.select_latest_scored_hour(model.dataset_id, model.scope_entity_id, model.lineage)
+        start_at = max(start_at, hours_later(scored, 1)) if scored else start_at
+    later = [valid_from for _, valid_from, _ in periods if valid_from > start_at]
+    if any(valid_from == start_at for _, valid_from, _ in periods):
+        return None
+    store.promote(
+        model, registered.model_id, valid_from=start_at, valid_to=min(later, default=None), reason="gate passed"
+    )
+    return start_at
+
+
+def model_card(
+    config: DatasetConfig,
+    scope: Scope,
+    span: TrainingRange,
+    scales: Scales,
+    prepared: PreparedTraining,
+    detector: Detector,
+    history: TrainingHistory,
+    *,
+    seed: int,
+) -> dict[str, Any]:
+    """What a person wants to know of a model: sizes, range, share of windows used, losses, limits."""
+    n_used = len(prepared.ends)
+    return {
+        "dataset": config.dataset,
+        "scope": scope.name,
+        "detector": config.detector.name,
+        "n_parameters": detector.n_parameters,
+        "channels": list(config.channel_names),
+        "window": config.detector.window,
+        "train_start_at": span.start_at.isoformat(),
+        "train_split_at": span.split_at.isoformat(),
+        "train_end_at": span.end_at.isoformat(),
+        "n_windows_available": prepared.n_available,
+        "n_windows_used": n_used,
+        "used_share": n_used / prepared.n_available if prepared.n_available else None,
+        "running_hours": dict(scales.running_hours),
+        "entities_with_own_scale": sorted(scales.own),
+        "seed": seed,
+        "training": asdict(history),
+        "threshold": config.threshold.model_dump(),
+        "config_hash": config.model_hash,
+    }
+
+
+def new_model(
+    config: DatasetConfig,
+    scope: Scope,
+    span: TrainingRange,
+    spec: ModelSpec,
+    *,
+    dataset_id: int,
+    lineage: str,
+    parent: ChampionAt | None,
+    seed: int,
+    artifact_uri: str,
+    sha256: str,
+    card: dict[str, Any],
+) -> NewModel:
+    """The row of a trained model."""
+    return NewModel(
+        dataset_id=dataset_id,
+        scope_entity_id=scope.entity_id,
+        lineage=lineage,
+        parent_model_id=parent.model_id if parent else None,
+        detector=config.detector.name,
+        seed=seed,
+        train_start_at=span.start_at,
+        train_end_at=span.end_at,
+        config_hash=config.model_hash,
+        window_reach_s=spec.features.reach_hours * 3600,
+        score_reach_s=spec.score_reach_hours * 3600,
+        n_parameters=int(card["n_parameters"]),
+        artifact_uri=artifact_uri,
+        sha256=sha256,
+        card=card,
+    )

@@ -1,0 +1,237 @@
+"""The tasks of a retraining, one function each, handing files to one another in the run's folder.
+
+Each goes through the dataset's scopes (one, or one per entity) and leaves a folder per scope.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterator
+from dataclasses import asdict, dataclass
+from datetime import datetime
+from typing import Any
+
+from upath import UPath
+
+from tsad_tasks.config import DatasetConfig
+from tsad_tasks.core.interval import epoch_s, from_epoch_s
+from tsad_tasks.core.spec import ModelSpec
+from tsad_tasks.detectors.base import Progress, TrainingHistory
+from tsad_tasks.detectors.bundle import read_bundle, store_bundle
+from tsad_tasks.detectors.registry import load_detector
+from tsad_tasks.errors import NothingToDo
+from tsad_tasks.steps.gate import (
+    GateOutcome,
+    RegisterSummary,
+    calibrate_model,
+    held_out_readings,
+    model_card,
+    new_model,
+    register_model,
+    run_gate,
+)
+from tsad_tasks.steps.training import (
+    PreparedTraining,
+    Scales,
+    Scope,
+    TrainingRange,
+    exclusions_of,
+    fit_detector,
+    fit_scales,
+    prepare_training,
+    training_range,
+    training_scopes,
+)
+from tsad_tasks.storage.rows import ChampionAt, Exclusion, GateRow
+from tsad_tasks.storage.store import Store
+
+Count = dict[str, Any]
+
+
+@dataclass(frozen=True)
+class Retraining:
+    """One retraining: what, on which range, for which lineage, and where its files go."""
+
+    store: Store
+    config: DatasetConfig
+    end_at: datetime
+    folder: UPath
+    artifacts: UPath
+    lineage: str = "live"
+    seed: int | None = None
+
+    @property
+    def span(self) -> TrainingRange:
+        return training_range(self.config, self.end_at)
+
+    @property
+    def chosen_seed(self) -> int:
+        return self.config.training.seed if self.seed is None else self.seed
+
+    def scopes(self) -> Iterator[tuple[Scope, UPath]]:
+        """Scopes that task `exclusions` left to train, each with its folder."""
+        for fields in json.loads((self.folder / "scopes.json").read_text()):
+            entities = tuple((name, key) for name, key in fields["entities"])
+            yield Scope(fields["entity_id"], fields["name"], entities), self.folder / f"scope_{fields['entity_id']}"
+
+    def champion(self, scope: Scope) -> ChampionAt | None:
+        """The champion that a challenger has to beat."""
+        dataset = self.store.select_dataset(self.config.dataset)
+        return self.store.select_champion_at(dataset.dataset_id, scope.entity_id, self.lineage, self.span.end_at)
+
+
+def find_exclusions(run: Retraining) -> Count:
+    """Task `exclusions`: scopes to train, and what each leaves out.
+
+    Raises
+    ------
+    NothingToDo
+        When this very training was registered before.
+    """
+    scopes = [scope for scope in training_scopes(run.store, run.config) if not _is_trained(run, scope)]
+    if not scopes:
+        raise NothingToDo(f"{run.config.dataset} was trained on this range, with this configuration and seed, before.")
+    run.folder.mkdir(parents=True, exist_ok=True)
+    (run.folder / "scopes.json").write_text(json.dumps([asdict(scope) for scope in scopes]))
+    n_excluded = 0
+    for scope, folder in run.scopes():
+        found = exclusions_of(run.store, run.config, scope, run.span)
+        folder.mkdir(parents=True, exist_ok=True)
+        rows = [asdict(row) | {"start_at": epoch_s(row.start_at), "end_at": epoch_s(row.end_at)} for row in found]
+        (folder / "exclusions.json").write_text(json.dumps(rows))
+        n_excluded += len(found)
+    return {"n_scopes": len(scopes), "n_exclusions": n_excluded}
+
+
+def _is_trained(run: Retraining, scope: Scope) -> bool:
+    dataset = run.store.select_dataset(run.config.dataset)
+    key = {"dataset_id": dataset.dataset_id, "scope_entity_id": scope.entity_id, "lineage": run.lineage}
+    key |= {"train_start_at": run.span.start_at, "train_end_at": run.span.end_at, "seed": run.chosen_seed}
+    return run.store.select_or_none("select_trained_model", key | {"config_hash": run.config.model_hash}) is not None
+
+
+def _exclusions(folder: UPath) -> list[Exclusion]:
+    rows = json.loads((folder / "exclusions.json").read_text())
+    return [
+        Exclusion(**row | {"start_at": from_epoch_s(row["start_at"]), "end_at": from_epoch_s(row["end_at"])})
+        for row in rows
+    ]
+
+
+def make_features(run: Retraining) -> Count:
+    """Task `features`: scales, fitted on training readings only."""
+    hours = 0.0
+    for scope, folder in run.scopes():
+        scales = fit_scales(run.store, run.config, scope, run.span, _exclusions(folder))
+        (folder / "scales.json").write_text(json.dumps(scales.to_json()))
+        hours += sum(scales.running_hours.values())
+    return {"running_hours": round(hours, 1)}
+
+
+def _scales(folder: UPath) -> Scales:
+    return Scales.from_json(json.loads((folder / "scales.json").read_text()))
+
+
+def make_windows(run: Retraining) -> Count:
+    """Task `windows`: windows to learn from, sampled evenly over entities and time."""
+    n_used = n_available = 0
+    for scope, folder in run.scopes():
+        prepared = prepare_training(run.store, run.config, scope, run.span, _exclusions(folder), _scales(folder))
+        prepared.save(folder / "windows.npz")
+        n_used += len(prepared.ends)
+        n_available += prepared.n_available
+    return {"n_windows": n_used, "n_available": n_available}
+
+
+def train(run: Retraining, progress: Progress | None = None) -> Count:
+    """Task `train`: fits a detector for each scope."""
+    n_epochs, seconds = 0, 0.0
+    for _, folder in run.scopes():
+        prepared = PreparedTraining.load(folder / "windows.npz")
+        detector, history = fit_detector(run.config, prepared, seed=run.chosen_seed, progress=progress)
+        detector.save(folder / "detector")
+        (folder / "history.json").write_text(json.dumps(asdict(history)))
+        n_epochs += len(history.loss)
+        seconds += history.seconds
+    return {"n_epochs": n_epochs, "seconds": round(seconds, 1)}
+
+
+def _history(folder: UPath) -> TrainingHistory:
+    fields = json.loads((folder / "history.json").read_text())
+    return TrainingHistory(**fields | {name: tuple(fields[name]) for name in ("loss", "validation_loss")})
+
+
+def calibrate(run: Retraining) -> Count:
+    """Task `calibrate`: limits from held-out readings, and the finished bundle."""
+    uris = []
+    for scope, folder in run.scopes():
+        detector, scales = load_detector(folder / "detector"), _scales(folder)
+        held_out = held_out_readings(run.store, run.config, scope, run.span, _exclusions(folder))
+        spec = calibrate_model(run.config, scales, detector, held_out)
+        prepared = PreparedTraining.load(folder / "windows.npz")
+        card = model_card(
+            run.config, scope, run.span, scales, prepared, detector, _history(folder), seed=run.chosen_seed
+        )
+        uri, sha256 = store_bundle(run.artifacts / run.config.dataset, detector, spec.to_json(), card)
+        (folder / "bundle.json").write_text(json.dumps({"uri": str(uri), "sha256": sha256}))
+        uris.append(str(uri))
+    return {"bundles": uris}
+
+
+def gate(run: Retraining) -> Count:
+    """Task `gate`: the challenger's numbers beside the champion's, rule by rule."""
+    failed: dict[str, list[str]] = {}
+    for scope, folder in run.scopes():
+        place = json.loads((folder / "bundle.json").read_text())
+        bundle = read_bundle(UPath(place["uri"]), expected_sha256=place["sha256"])
+        held_out = held_out_readings(run.store, run.config, scope, run.span, _exclusions(folder))
+        spec = ModelSpec.from_json(bundle.spec)
+        outcome = run_gate(
+            run.config, spec, bundle.detector, _history(folder), held_out, run.champion(scope), seed=run.chosen_seed
+        )
+        (folder / "gate.json").write_text(json.dumps([asdict(row) for row in outcome.rows]))
+        failed[scope.name] = _failed(outcome)
+    return {"failed_rules": failed}
+
+
+def _failed(outcome: GateOutcome) -> list[str]:
+    return [row.rule for row in outcome.rows if not row.passed]
+
+
+def register(run: Retraining) -> list[RegisterSummary]:
+    """Task `register`: the models' rows, with gate and exclusions, and who is champion from when."""
+    dataset = run.store.select_dataset(run.config.dataset)
+    summaries = []
+    for scope, folder in run.scopes():
+        place = json.loads((folder / "bundle.json").read_text())
+        bundle = read_bundle(UPath(place["uri"]), expected_sha256=place["sha256"])
+        model = new_model(
+            run.config,
+            scope,
+            run.span,
+            ModelSpec.from_json(bundle.spec),
+            dataset_id=dataset.dataset_id,
+            lineage=run.lineage,
+            parent=run.champion(scope),
+            seed=run.chosen_seed,
+            artifact_uri=place["uri"],
+            sha256=place["sha256"],
+            card=bundle.card,
+        )
+        rows = [GateRow(**row) for row in json.loads((folder / "gate.json").read_text())]
+        summaries.append(register_model(run.store, model, rows, _exclusions(folder)))
+    return summaries
+
+
+def retrain(
+    run: Retraining, *, progress: Progress | None = None, say: Callable[[str, Count], None] | None = None
+) -> list[RegisterSummary]:
+    """All tasks in a row, as the CLI runs them."""
+    tell = say or (lambda _task, _count: None)
+    tell("exclusions", find_exclusions(run))
+    tell("features", make_features(run))
+    tell("windows", make_windows(run))
+    tell("train", train(run, progress))
+    tell("calibrate", calibrate(run))
+    tell("gate", gate(run))
+    return register(run)
