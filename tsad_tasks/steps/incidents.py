@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from itertools import groupby
@@ -18,7 +19,6 @@ from tsad_tasks.storage.rows import DatasetRow, Flag, IncidentRow, StandingIncid
 from tsad_tasks.storage.store import Store
 
 _RANK = {"LOW": 1, "MEDIUM": 2, "HIGH": 3}
-Attributions = dict[tuple[int, datetime], TopAttribution]
 
 
 @dataclass(frozen=True)
@@ -57,6 +57,7 @@ class _Merge:
     def __init__(self, store: Store, config: DatasetConfig, dataset: DatasetRow, lineage: str) -> None:
         self._store, self._dataset, self._lineage = store, dataset, lineage
         self._policy: AlarmPolicy = config.alarm_policy
+        self._window = config.detector.window
         self._names = {key: name for name, key in store.select_entities(dataset.dataset_id).items()}
         policy = self._policy
         self._rule = IncidentRule(policy.merge_gap_s, policy.max_length_s, policy.consecutive, policy.min_score)
@@ -114,13 +115,12 @@ class _Merge:
             return []
         scores = np.array([flag.score for flag in flags], np.float32)
         spans = incident_spans(_times(flags), scores, self._rule, self._dataset.step_s)
-        tops = self._store.select_top_attributions([flags[span.peak] for span in spans]) if spans else {}
-        return [self._row(entity_id, flags, span, tops) for span in spans]
+        return [self._row(entity_id, flags, span) for span in spans]
 
-    def _row(self, entity_id: int, flags: list[Flag], span: IncidentSpan, tops: Attributions) -> IncidentRow:
+    def _row(self, entity_id: int, flags: list[Flag], span: IncidentSpan) -> IncidentRow:
         inside, peak = flags[span.first : span.last + 1], flags[span.peak]
         name, first = self._names[entity_id], flags[span.first]
-        top = tops.get((entity_id, peak.at))
+        top = _worst(self._store.select_top_attributions(inside).values())
         return IncidentRow(
             incident_id=incident_id(name, self._dataset.name, self._policy.version, self._lineage, first.at),
             entity_id=entity_id,
@@ -128,7 +128,7 @@ class _Merge:
             started_at=first.at,
             last_flag_at=flags[span.last].at,
             n_flags=span.n_flags,
-            kind="collective" if any(flag.kind == "collective" for flag in inside) else "point",
+            kind=self._kind(inside),
             severity=max((flag.severity for flag in inside), key=_RANK.__getitem__),
             peak_score=peak.score,
             peak_at=peak.at,
@@ -136,6 +136,25 @@ class _Merge:
             sentence=_sentence(name, peak, top),
             provisional=any(flag.provisional for flag in inside),
         )
+
+    def _kind(self, flags: Sequence[Flag]) -> str:
+        """A spike is seen by the windows that hold it; what is flagged for longer lasted."""
+        lasting = len(flags) > self._window or any(flag.kind == "collective" for flag in flags)
+        return "collective" if lasting else "point"
+
+
+def _worst(tops: Iterable[TopAttribution]) -> TopAttribution | None:
+    """The reading farthest off, in the channel that leads most of the flags: windows go on being strange after it."""
+    found = list(tops)
+    if not found:
+        return None
+    counts = Counter(top.channel_id for top in found)
+    leading = max(counts, key=lambda channel: (counts[channel], -channel))
+    return max((top for top in found if top.channel_id == leading), key=_deviation)
+
+
+def _deviation(top: TopAttribution) -> float:
+    return abs(top.actual - top.expected) if top.actual is not None and top.expected is not None else -1.0
 
 
 def _times(flags: Sequence[Flag]) -> NDArray[np.int64]:

@@ -214,3 +214,13 @@ def _within(hours: NDArray[np.int64], champion: Champion) -> NDArray[np.bool_]:
 def anchor_at(champion: Champion) -> datetime:
     """No error of a model counts before this: it was trained on what came earlier."""
     return hour_ceil(champion.train_end_at)
+
+
+def history_s(
+    store: Store, config: DatasetConfig, *, start_at: datetime, end_at: datetime, lineage: str = "live"
+) -> int:
+    """How far before the interval the scores of its champions look back; 0 without a champion."""
+    with store.transaction():
+        dataset = store.upsert_dataset(config)
+        champions = store.select_champions(dataset.dataset_id, lineage, start_at, end_at)
+    return max((champion.score_reach_s for champion in champions), default=0)

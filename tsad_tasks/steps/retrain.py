@@ -30,6 +30,7 @@ from tsad_tasks.steps.gate import (
     register_model,
     run_gate,
 )
+from tsad_tasks.steps.ingest import IngestSummary, ingest_interval
 from tsad_tasks.steps.training import (
     PreparedTraining,
     Scales,
@@ -221,6 +222,26 @@ def register(run: Retraining) -> list[RegisterSummary]:
         rows = [GateRow(**row) for row in json.loads((folder / "gate.json").read_text())]
         summaries.append(register_model(run.store, model, rows, _exclusions(folder)))
     return summaries
+
+
+def ingest_history(run: Retraining, source_uri: str) -> IngestSummary:
+    """Task `ingest_history`: readings of the whole range that are not there yet, in chunks."""
+    span = run.span
+    return ingest_interval(run.store, run.config, source_uri, start_at=span.start_at, end_at=span.end_at)
+
+
+def _register(run: Retraining) -> Count:
+    return {"models": [asdict(summary) for summary in register(run)]}
+
+
+TASKS: dict[str, Callable[[Retraining], Count]] = {
+    "exclusions": find_exclusions,
+    "features": make_features,
+    "windows": make_windows,
+    "calibrate": calibrate,
+    "gate": gate,
+    "register": _register,
+}
 
 
 def retrain(

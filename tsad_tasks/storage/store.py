@@ -93,6 +93,10 @@ class Store:
         with self._connection:
             yield
 
+    def rollback(self) -> None:
+        """Forgets what was not committed."""
+        self._connection.rollback()
+
     # Plain statements -------------------------------------------------------------------------------------------
 
     def execute(self, name: str, params: Mapping[str, Any]) -> int:

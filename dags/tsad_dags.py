@@ -1,0 +1,235 @@
+"""One set of DAGs per dataset file: `<dataset>.score`, `<dataset>.retrain`, `<dataset>.report`, and `tsad.maintain`.
+
+A file that cannot be used becomes a DAG `<dataset>.config_error` that fails with the reason, and touches no other.
+"""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import pendulum
+from airflow.sdk import DAG, CronDataIntervalTimetable, Param, get_current_context, task
+from tsad_bridge import run_step
+
+from tsad_tasks.config import DatasetConfig, load_config
+from tsad_tasks.errors import ConfigError
+from tsad_tasks.steps.paths import dataset_paths
+
+START = pendulum.datetime(2000, 1, 1, tz="UTC")
+DEFAULTS: dict[str, Any] = {"owner": "tsad", "retries": 2, "retry_delay": timedelta(seconds=30)}
+CRONS = {300: "*/5 * * * *", 900: "*/15 * * * *", 3600: "0 * * * *"}
+LINEAGE = Param("live", enum=["live", "replay"], description="Whose champions score: what people see, or a replay.")
+
+SCORE_DOC = """
+### Score {dataset}
+{description}
+
+Ingests what is missing or changed, builds features and windows, scores with the champion of the hour and merges flags
+into incidents. **Backfill any range from the UI**: re-runs, retries and backfills in any order leave the same rows.
+
+SQL: `SELECT * FROM tsad.v_incident WHERE dataset = '{dataset}' ORDER BY started_at DESC` – also `tsad.v_anomaly`,
+`tsad.v_status`, `tsad.readings_{dataset}`.
+"""
+RETRAIN_DOC = """
+### Retrain {dataset}
+Trains a challenger on the rolling range that ends with the interval, calibrates it on held-out readings and lets it
+become champion only when it passes the gate. A backfilled run writes to the lineage `replay`, never to `live`.
+
+SQL: `SELECT * FROM tsad.v_model_decision WHERE dataset = '{dataset}' ORDER BY decided_at DESC` – also `tsad.v_model`.
+"""
+REPORT_DOC = """
+### Report {dataset}
+Renders the PDF of the period that ends with the interval. The path is in the task's log and its XCom.
+"""
+MAINTAIN_DOC = """
+### Maintain
+Retention where a dataset asks for it, files of old runs, rows that changed after the mutability period, and datasets
+that have had no score for long.
+"""
+
+
+def score_dag(config: DatasetConfig) -> DAG:
+    """Ingest, features, windows, score, incidents; one run per interval."""
+    with DAG(
+        f"{config.dataset}.score",
+        schedule=CronDataIntervalTimetable(CRONS[config.interval_s], timezone="UTC"),
+        start_date=START,
+        catchup=False,
+        max_active_runs=4,
+        default_args=DEFAULTS,
+        params={"lineage": LINEAGE},
+        tags=["tsad", config.dataset, "score"],
+        doc_md=SCORE_DOC.format(dataset=config.dataset, description=config.description),
+    ) as dag:
+
+        @task(doc_md="Readings from the source tables: only hours that are missing or may have changed.")
+        def ingest() -> dict[str, Any]:
+            from tsad_airflow_tasks import ingest
+
+            return run_step(config, "ingest", ingest(config), get_current_context())
+
+        @task(multiple_outputs=True, doc_md="What must be scored, and the detector's inputs for it.")
+        def features() -> dict[str, Any]:
+            from tsad_airflow_tasks import features
+
+            return run_step(config, "features", features(config), get_current_context())
+
+        @task(doc_md="Which windows are complete enough: an index and a validity mask.")
+        def windows(shards: list[list[str]]) -> dict[str, Any]:
+            from tsad_airflow_tasks import windows
+
+            return run_step(config, "windows", windows(shards), get_current_context())
+
+        @task(doc_md="Errors, thresholds, scores and anomalies, written in one transaction per model.")
+        def score(shard: list[str]) -> dict[str, Any]:
+            from tsad_airflow_tasks import score
+
+            return run_step(config, "score", score(config, shard), get_current_context())
+
+        @task(trigger_rule="none_failed", doc_md="Flags merged into incidents.")
+        def incidents() -> dict[str, Any]:
+            from tsad_airflow_tasks import incidents
+
+            return run_step(config, "incidents", incidents(config), get_current_context())
+
+        made = features()
+        ingest() >> made
+        scored = score.expand(shard=made["shards"])
+        windows(made["shards"]) >> scored >> incidents()
+    return dag
+
+
+def retrain_dag(config: DatasetConfig) -> DAG:
+    """A challenger, its gate, and the champion's period if it passes."""
+    with DAG(
+        f"{config.dataset}.retrain",
+        schedule=CronDataIntervalTimetable(config.training.schedule, timezone="UTC"),
+        start_date=START,
+        catchup=False,
+        max_active_runs=1,
+        default_args=DEFAULTS,
+        params={
+            "lineage": Param("live", enum=["live", "replay"], description="Backfilled runs always write to replay."),
+            "seed": Param(config.training.seed, type="integer", description="Seed of weights, batches and injections."),
+        },
+        tags=["tsad", config.dataset, "retrain"],
+        doc_md=RETRAIN_DOC.format(dataset=config.dataset),
+    ) as dag:
+        last = None
+        for name in ("ingest_history", "exclusions", "features", "windows", "train", "calibrate", "gate", "register"):
+            current = _retrain_task(config, name)
+            if last is not None:
+                last >> current
+            last = current
+    return dag
+
+
+def _retrain_task(config: DatasetConfig, name: str) -> Any:
+    @task(task_id=name)
+    def run() -> dict[str, Any]:
+        from tsad_airflow_tasks import retraining
+
+        return run_step(config, name, retraining(config, name), get_current_context())
+
+    return run()
+
+
+def report_dag(config: DatasetConfig) -> DAG:
+    """The PDF of a period."""
+    with DAG(
+        f"{config.dataset}.report",
+        schedule=CronDataIntervalTimetable(config.report.schedule, timezone="UTC"),
+        start_date=START,
+        catchup=False,
+        max_active_runs=1,
+        default_args=DEFAULTS,
+        params={"lineage": LINEAGE},
+        tags=["tsad", config.dataset, "report"],
+        doc_md=REPORT_DOC.format(dataset=config.dataset),
+    ) as dag:
+
+        @task(doc_md="Collects the period and renders the PDF.")
+        def report() -> dict[str, Any]:
+            from tsad_airflow_tasks import report
+
+            return run_step(config, "report", report(config), get_current_context())
+
+        report()
+    return dag
+
+
+def maintain_dag(configs: list[DatasetConfig]) -> DAG:
+    """Daily housekeeping of all datasets, each on its own."""
+    with DAG(
+        "tsad.maintain",
+        schedule=CronDataIntervalTimetable("30 1 * * *", timezone="UTC"),
+        start_date=START,
+        catchup=False,
+        max_active_runs=1,
+        default_args=DEFAULTS,
+        tags=["tsad", "maintain"],
+        doc_md=MAINTAIN_DOC,
+    ) as dag:
+        for config in configs:
+            _maintain_task(config)
+    return dag
+
+
+def _maintain_task(config: DatasetConfig) -> None:
+    @task(task_id=config.dataset)
+    def maintain() -> dict[str, Any]:
+        from tsad_airflow_tasks import maintain
+
+        return run_step(config, "maintain", maintain(config), get_current_context())
+
+    maintain()
+
+
+def config_error_dag(path: Path, message: str) -> DAG:
+    """A DAG that fails with what is wrong in a dataset file."""
+    with DAG(
+        f"{path.stem}.config_error",
+        schedule=timedelta(days=1),
+        start_date=datetime(2026, 1, 1, tzinfo=pendulum.UTC),
+        catchup=False,
+        max_active_runs=1,
+        is_paused_upon_creation=False,
+        default_args=DEFAULTS | {"retries": 0},
+        tags=["tsad", "config_error"],
+        doc_md=f"### {path.name} cannot be used\n```\n{message}\n```",
+    ) as dag:
+
+        @task(task_id="explain")
+        def explain() -> None:
+            from airflow.sdk.exceptions import AirflowFailException
+
+            raise AirflowFailException(message)
+
+        explain()
+    return dag
+
+
+def _all_dags() -> list[DAG]:
+    dags, configs = [], []
+    for path in dataset_paths():
+        try:
+            config = _named(path)
+        except ConfigError as error:
+            dags.append(config_error_dag(path, str(error)))
+        else:
+            configs.append(config)
+            dags += [score_dag(config), retrain_dag(config), report_dag(config)]
+    return [*dags, maintain_dag(configs)]
+
+
+def _named(path: Path) -> DatasetConfig:
+    config = load_config(path)
+    if config.dataset != path.stem:
+        raise ConfigError(f"{path}:1: dataset: Expected the file's name, {path.stem}. Received: {config.dataset}.")
+    return config
+
+
+for made in _all_dags():
+    globals()[made.dag_id.replace(".", "_")] = made
