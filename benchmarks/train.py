@@ -64,7 +64,7 @@ def ours(training: TrainingSet, n_epochs: int) -> Measured:
     )
     model = detector.keras_model(seed=7)
     clock = EpochClock([], time.process_time())
-    train(model, training, budget=Budget(epochs=n_epochs), seed=7, progress=clock.lap)
+    train(model, training, budget=Budget(epochs=n_epochs), seed=7, progress=clock.lap, jit=True)
     return clock.set_up_s, clock.epoch_s, held_out_loss(model, training)
 
 
@@ -72,9 +72,10 @@ def keras_defaults(training: TrainingSet, n_epochs: int) -> Measured:
     with quiet_stderr():
         import keras
         import tensorflow
-    tensorflow.config.threading.set_intra_op_parallelism_threads(1)
-    tensorflow.config.threading.set_inter_op_parallelism_threads(1)
-    keras.utils.set_random_seed(7)
+
+        tensorflow.config.threading.set_intra_op_parallelism_threads(1)
+        tensorflow.config.threading.set_inter_op_parallelism_threads(1)
+        keras.utils.set_random_seed(7)
     layers, n = keras.layers, training.n_channels
     model = keras.Sequential([keras.Input((WIDTH, n)), layers.LSTM(64, return_sequences=True), layers.LSTM(32)])
     for layer in (

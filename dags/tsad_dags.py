@@ -13,9 +13,9 @@ import pendulum
 from airflow.sdk import DAG, CronDataIntervalTimetable, Param, get_current_context, task
 from tsad_bridge import run_step
 
-from tsad_tasks.config import DatasetConfig, load_config
+from tsad_tasks.config import DatasetConfig
 from tsad_tasks.errors import ConfigError
-from tsad_tasks.steps.paths import dataset_paths
+from tsad_tasks.steps.paths import dataset_paths, named_config
 
 START = pendulum.datetime(2000, 1, 1, tz="UTC")
 DEFAULTS: dict[str, Any] = {"owner": "tsad", "retries": 2, "retry_delay": timedelta(seconds=30)}
@@ -76,11 +76,12 @@ def score_dag(config: DatasetConfig) -> DAG:
 
             return run_step(config, "features", features(config), get_current_context())
 
-        @task(doc_md="Which windows are complete enough: an index and a validity mask.")
-        def windows(shards: list[list[str]]) -> dict[str, Any]:
+        @task(doc_md="Which windows are complete enough: an index and a validity mask. Gives the shards to be scored.")
+        def windows(shards: list[list[str]]) -> list[list[str]]:
             from tsad_airflow_tasks import windows
 
-            return run_step(config, "windows", windows(shards), get_current_context())
+            run_step(config, "windows", windows(shards), get_current_context())
+            return shards
 
         @task(doc_md="Errors, thresholds, scores and anomalies, written in one transaction per model.")
         def score(shard: list[str]) -> dict[str, Any]:
@@ -96,8 +97,7 @@ def score_dag(config: DatasetConfig) -> DAG:
 
         made = features()
         ingest() >> made
-        scored = score.expand(shard=made["shards"])
-        windows(made["shards"]) >> scored >> incidents()
+        score.expand(shard=windows(made["shards"])) >> incidents()
     return dag
 
 
@@ -215,20 +215,13 @@ def _all_dags() -> list[DAG]:
     dags, configs = [], []
     for path in dataset_paths():
         try:
-            config = _named(path)
+            config = named_config(path)
         except ConfigError as error:
             dags.append(config_error_dag(path, str(error)))
         else:
             configs.append(config)
             dags += [score_dag(config), retrain_dag(config), report_dag(config)]
     return [*dags, maintain_dag(configs)]
-
-
-def _named(path: Path) -> DatasetConfig:
-    config = load_config(path)
-    if config.dataset != path.stem:
-        raise ConfigError(f"{path}:1: dataset: Expected the file's name, {path.stem}. Received: {config.dataset}.")
-    return config
 
 
 for made in _all_dags():

@@ -10,7 +10,7 @@ import os
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Any
 
 from airflow.sdk.exceptions import AirflowFailException, AirflowRescheduleException, AirflowSkipException
@@ -89,12 +89,17 @@ def task_interval(context: Any) -> TaskInterval:
     return TaskInterval(
         run_id=run.run_id,
         dag_id=context["dag"].dag_id,
-        start_at=start_at,
-        end_at=end_at,
+        start_at=_plain_utc(start_at),
+        end_at=_plain_utc(end_at),
         params=dict(context["params"]),
         is_backfill=run_type == "backfill",
         map_index=context["ti"].map_index,
     )
+
+
+def _plain_utc(at: Any) -> datetime:
+    """Airflow's pendulum time as a datetime, whose arithmetic ours relies on."""
+    return datetime.fromtimestamp(at.timestamp(), UTC)
 
 
 def run_step(config: DatasetConfig, step: str, work: Callable[[Any, TaskInterval], Any], context: Any) -> dict[str, Any]:

@@ -75,7 +75,8 @@ def moment_of(text: str) -> datetime:
 def intervals_between(start_at: datetime, end_at: datetime, step: timedelta) -> list[Interval]:
     """The whole steps of `[start_at, end_at)`, oldest first.
 
-    >>> [i.start_at.hour for i in intervals_between(moment_of("2024-05-01"), moment_of("2024-05-01T03:30"), step_of("1h"))]
+    >>> found = intervals_between(moment_of("2024-05-01"), moment_of("2024-05-01T03:30"), step_of("1h"))
+    >>> [interval.start_at.hour for interval in found]
     [0, 1, 2]
     """
     n_steps = (end_at - start_at) // step

@@ -1,4 +1,4 @@
-"""One embedded PostgreSQL for the whole test session, shared by all xdist workers, and a fresh database for each test."""
+"""One embedded PostgreSQL for the whole test session, shared by all xdist workers; a fresh database for each test."""
 
 from __future__ import annotations
 

@@ -8,7 +8,7 @@ from uuid import uuid4
 
 import numpy as np
 import pytest
-from tiny import zero_detector
+from network_of_zeros import zero_detector
 from upath import UPath
 
 from tsad_tasks.detectors.base import Folder

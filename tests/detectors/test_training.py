@@ -10,7 +10,7 @@ import pytest
 
 from tsad_tasks.core.windows import gather
 from tsad_tasks.detectors.base import Budget, TrainingSet, channel_errors
-from tsad_tasks.detectors.keras_training import quiet_stderr, start_keras, train
+from tsad_tasks.detectors.keras_training import pays_to_compile, quiet_stderr, start_keras, train
 from tsad_tasks.errors import BadInput
 
 WIDTH = 2
@@ -68,6 +68,21 @@ def test_the_validation_loss_is_the_mean_of_the_channel_errors(model: Any, loss:
     windows = gather(training.inputs, training.validation_ends, WIDTH)
     errors = channel_errors(windows, np.asarray(model(windows)), loss)
     assert float(errors.mean()) == pytest.approx(history.validation_loss[0], rel=1e-5)
+
+
+def test_compiled_and_plain_steps_learn_the_same(model: Any) -> None:
+    fresh = model.get_weights()
+    found = []
+    for jit in (False, True):
+        model.set_weights(fresh)
+        found.append(train(model, make_training(), budget=Budget(epochs=3, batch_size=10), seed=1, jit=jit).loss)
+    assert found[0] == pytest.approx(found[1], rel=1e-5)
+
+
+def test_compiling_waits_for_a_budget_that_pays() -> None:
+    training = make_training()
+    assert not pays_to_compile(training, Budget(epochs=30))
+    assert pays_to_compile(training, Budget(epochs=30_000))
 
 
 def test_nothing_to_validate_on_is_bad_input(model: Any) -> None:

@@ -72,16 +72,16 @@ def wait_until_dead(pid: int) -> None:
 
 
 def test_a_restart_keeps_rows_port_and_passwords(folder: Path) -> None:
-    first = start(folder)
+    first = start(folder, durable=False)
     query(first.uri(), "create table kept as select 42 as answer")
     stop(folder)
-    second = start(folder)
+    second = start(folder, durable=False)
     assert (second.port, second.passwords) == (first.port, first.passwords)
     assert query(second.uri(), "select answer from kept") == [(42,)]
 
 
 def test_stop_leaves_no_process(folder: Path) -> None:
-    cluster = start(folder)
+    cluster = start(folder, durable=False)
     assert servers_of(cluster)
     assert stop(folder)
     assert servers_of(cluster) == []
@@ -89,10 +89,10 @@ def test_stop_leaves_no_process(folder: Path) -> None:
 
 
 def test_a_second_start_says_that_the_server_runs_and_ensure_running_uses_it(folder: Path) -> None:
-    cluster = start(folder)
+    cluster = start(folder, durable=False)
     with pytest.raises(ClusterRunning, match=rf"runs on port {cluster.port}"):
-        start(folder)
-    assert ensure_running(folder) == cluster
+        start(folder, durable=False)
+    assert ensure_running(folder, durable=False) == cluster
 
 
 def test_a_committed_row_survives_kill_9_of_the_server(folder: Path) -> None:
@@ -106,15 +106,15 @@ def test_a_committed_row_survives_kill_9_of_the_server(folder: Path) -> None:
 
 
 def test_a_stale_pid_file_that_names_another_living_program_does_not_stop_a_start(folder: Path) -> None:
-    cluster = start(folder)
+    cluster = start(folder, durable=False)
     stop(folder)
     stale = cluster.data_folder / "postmaster.pid"
     stale.write_text(f"{os.getpid()}\n{cluster.data_folder}\n", encoding="utf-8")
-    assert query(start(folder).uri(), "select 1") == [(1,)]
+    assert query(start(folder, durable=False).uri(), "select 1") == [(1,)]
 
 
 def test_a_server_that_was_killed_while_a_query_ran_starts_again(folder: Path) -> None:
-    cluster = start(folder)
+    cluster = start(folder, durable=False)
     program = f"import psycopg2; psycopg2.connect({cluster.uri()!r}).cursor().execute('select pg_sleep(600)')"
     sleeper = subprocess.Popen([sys.executable, "-c", program], stderr=subprocess.DEVNULL)
     while not query(cluster.uri(), "select 1 from pg_stat_activity where query = 'select pg_sleep(600)'"):
@@ -122,7 +122,7 @@ def test_a_server_that_was_killed_while_a_query_ran_starts_again(folder: Path) -
     pid = postmaster_pid(cluster)
     os.kill(pid, signal.SIGKILL)
     wait_until_dead(pid)
-    start(folder)
+    start(folder, durable=False)
     assert sleeper.wait(timeout=10) != 0
 
 
@@ -147,38 +147,38 @@ def test_the_server_listens_on_loopback_only(cluster: Cluster) -> None:
 
 
 def test_passwords_are_readable_by_their_owner_only(folder: Path) -> None:
-    start(folder)
+    start(folder, durable=False)
     assert stat.S_IMODE((folder / "cluster.json").stat().st_mode) == 0o600
 
 
 def test_a_port_that_somebody_else_took_is_replaced(folder: Path) -> None:
-    cluster = start(folder)
+    cluster = start(folder, durable=False)
     stop(folder)
     with socket.socket() as squatter:
         squatter.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         squatter.bind(("127.0.0.1", cluster.port))
         squatter.listen()
-        moved = start(folder)
+        moved = start(folder, durable=False)
     assert moved.port != cluster.port
     assert query(moved.uri(), "select 1") == [(1,)]
 
 
 def test_lost_passwords_are_one_clear_error(folder: Path) -> None:
-    start(folder)
+    start(folder, durable=False)
     stop(folder)
     state = folder / "cluster.json"
     kept = state.read_text(encoding="utf-8")
     state.unlink()
     with pytest.raises(BadInput, match="Expected the passwords of"):
-        start(folder)
+        start(folder, durable=False)
     state.write_text(kept, encoding="utf-8")
 
 
 def test_a_half_made_server_is_made_anew(folder: Path) -> None:
-    cluster = start(folder)
+    cluster = start(folder, durable=False)
     stop(folder)
     cluster.data_folder.rename(cluster.data_folder.with_name("rows.part"))
-    assert query(start(folder).uri(), "select 1") == [(1,)]
+    assert query(start(folder, durable=False).uri(), "select 1") == [(1,)]
 
 
 def test_a_cloned_database_has_the_rows_of_its_template(cluster: Cluster) -> None:

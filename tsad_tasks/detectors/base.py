@@ -55,7 +55,7 @@ class Budget:
     max_minutes: float = 20.0
     patience: int = 5
     batch_size: int = 256
-    learning_rate: float = 3e-3
+    learning_rate: float = 5e-3
     loss: Loss = "mse"
 
 

@@ -21,9 +21,10 @@ from numpy.typing import NDArray
 
 from tsad_tasks.core.windows import batches, gather
 from tsad_tasks.detectors.base import Budget, Progress, Stopped, TrainingHistory, TrainingSet
-from tsad_tasks.detectors.onnx_graph import canonical_graph
 from tsad_tasks.errors import BadInput
 
+# XLA takes about five seconds to compile an LSTM, and saves 3.5 microseconds per step of a window after that.
+MIN_COMPILED_STEPS = 1_500_000
 FINAL_RATE_SHARE = 0.02
 VALIDATION_BATCH = 256
 
@@ -64,9 +65,20 @@ def quiet_stderr() -> Iterator[None]:
 
 
 def train(
-    model: Any, training: TrainingSet, *, budget: Budget, seed: int, progress: Progress | None = None
+    model: Any,
+    training: TrainingSet,
+    *,
+    budget: Budget,
+    seed: int,
+    progress: Progress | None = None,
+    jit: bool | None = None,
 ) -> TrainingHistory:
     """Fit a Keras model of windows (n, width, n_inputs) to their sensors (n, width, n_channels); the best weights stay.
+
+    Parameters
+    ----------
+    jit : bool, optional
+        Whether XLA compiles the training step; by default where the budget is large enough for it to pay.
 
     Raises
     ------
@@ -76,7 +88,7 @@ def train(
     check_finite_windows(training)
     run = _Run(model, training, budget, np.random.default_rng(seed))
     with quiet_stderr():
-        run.prepare()
+        run.prepare(pays_to_compile(training, budget) if jit is None else jit)
     while run.stopped is None:
         run.epoch()
         if progress is not None:
@@ -89,6 +101,8 @@ def train(
 
 def onnx_bytes(model: Any) -> bytes:
     """The model as an ONNX graph for any number of windows."""
+    from tsad_tasks.detectors.onnx_graph import canonical_graph
+
     model(np.zeros((1, *model.input_shape[1:]), dtype=np.float32))  # Keras refuses to export what was never called.
     with tempfile.TemporaryDirectory() as folder, quiet_stderr():
         path = Path(folder) / "model.onnx"
@@ -105,6 +119,11 @@ def learning_rate(budget: Budget, epoch: int) -> float:
     """
     share = 0.5 * (1 + math.cos(math.pi * epoch / budget.epochs))
     return budget.learning_rate * max(share, FINAL_RATE_SHARE)
+
+
+def pays_to_compile(training: TrainingSet, budget: Budget) -> bool:
+    """Whether so much will be computed that compiling the training step saves time."""
+    return budget.epochs * len(training.ends) * training.width >= MIN_COMPILED_STEPS
 
 
 def check_finite_windows(training: TrainingSet) -> None:
@@ -130,10 +149,12 @@ class _Run:
     best_weights: list[NDArray[np.float32]] = field(default_factory=list)
     stopped: Stopped | None = None
 
-    def prepare(self) -> None:
+    def prepare(self, jit: bool) -> None:
         self.batch_size = min(self.budget.batch_size, len(self.training.ends))
         self.best_weights = self.model.get_weights()
-        self.optimizer, self.step, self.measure = compiled(self.model, self.budget.loss, self.training.n_channels)
+        self.optimizer, self.step, self.measure = compiled(
+            self.model, self.budget.loss, self.training.n_channels, jit=jit
+        )
 
     def epoch(self) -> None:
         self.optimizer.learning_rate.assign(learning_rate(self.budget, len(self.loss)))
@@ -176,16 +197,16 @@ class _Run:
         return "patience" if n_since_best >= self.budget.patience else None
 
 
-def compiled(model: Any, loss: str, n_channels: int) -> tuple[Any, TrainStep, TrainStep]:
+def compiled(model: Any, loss: str, n_channels: int, *, jit: bool) -> tuple[Any, TrainStep, TrainStep]:
     """Optimizer, training step and loss of a model, each taking a batch of windows.
 
-    Keras's own `fit` would compile again for the last, smaller batch of an epoch. Compiling adds a second to the four
-    that tracing takes, and saves a third of every epoch (benchmarks/train.py).
+    Keras's own `fit` is slower (benchmarks/train.py), compiles again for the last, smaller batch of an epoch, and does
+    not stop within an epoch when the minutes are used up.
     """
     import keras
     import tensorflow
 
-    optimizer, error_of = keras.optimizers.Adam(), keras.losses.get(loss)
+    optimizer, error_of = keras.optimizers.Adam(global_clipnorm=1.0), keras.losses.get(loss)
     optimizer.build(model.trainable_variables)
 
     def mean_error(windows: Any, training: bool) -> Any:
@@ -199,4 +220,4 @@ def compiled(model: Any, loss: str, n_channels: int) -> tuple[Any, TrainStep, Tr
 
     shape = tensorflow.TensorSpec((None, *model.input_shape[1:]), tensorflow.float32)
     measure = tensorflow.function(lambda windows: mean_error(windows, training=False), input_signature=[shape])
-    return optimizer, tensorflow.function(step, jit_compile=True), measure
+    return optimizer, tensorflow.function(step, jit_compile=jit), measure

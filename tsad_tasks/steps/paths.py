@@ -10,15 +10,13 @@ from pathlib import Path
 from upath import UPath
 
 from tsad_tasks.config import DatasetConfig, load_config
-from tsad_tasks.errors import BadInput
-
-PROJECT = Path(__file__).parents[2]
+from tsad_tasks.errors import BadInput, ConfigError
+from tsad_tasks.local.places import home_folder, project_folder
 
 
 def artifacts_root() -> UPath:
     """Folder or object store of bundles, run files and reports: `TSAD_ARTIFACTS`, else `.tsad/artifacts`."""
-    home = os.environ.get("TSAD_HOME") or str(PROJECT / ".tsad")
-    return UPath(os.environ.get("TSAD_ARTIFACTS") or f"{home}/artifacts")
+    return UPath(os.environ.get("TSAD_ARTIFACTS") or home_folder() / "artifacts")
 
 
 def run_folder(dag_id: str, run_id: str) -> UPath:
@@ -32,12 +30,26 @@ def _plain(name: str) -> str:
 
 def datasets_folder() -> Path:
     """Folder of the dataset files: `TSAD_DATASETS`, else `dags/datasets`."""
-    return Path(os.environ.get("TSAD_DATASETS") or PROJECT / "dags" / "datasets")
+    return Path(os.environ.get("TSAD_DATASETS") or project_folder() / "dags" / "datasets")
 
 
 def dataset_paths() -> list[Path]:
     """All dataset files, by name."""
     return sorted(path for path in datasets_folder().glob("*.y*ml") if path.suffix in (".yaml", ".yml"))
+
+
+def named_config(path: Path) -> DatasetConfig:
+    """The configuration of a file that is named as its dataset.
+
+    Raises
+    ------
+    ConfigError
+        When the file is wrong, or named otherwise.
+    """
+    config = load_config(path)
+    if config.dataset != path.stem:
+        raise ConfigError(f"{path}:1: dataset: Expected the file's name, {path.stem}. Received: {config.dataset}.")
+    return config
 
 
 def config_of(dataset: str) -> DatasetConfig:
@@ -52,7 +64,7 @@ def config_of(dataset: str) -> DatasetConfig:
     """
     for path in dataset_paths():
         if path.stem == dataset:
-            return load_config(path)
+            return named_config(path)
     names = ", ".join(path.stem for path in dataset_paths()) or "none"
     raise BadInput(f"Expected a dataset of {datasets_folder()} ({names}). Received: {dataset}.")
 

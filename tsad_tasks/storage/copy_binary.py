@@ -47,6 +47,15 @@ def number(values: Any, kind: str) -> Column:
     return Column(_prefixed(array, array.dtype.itemsize))
 
 
+def nullable(values: NDArray[np.float64]) -> Column:
+    """A column of double precision, NULL where NaN."""
+    null = np.isnan(values)
+    content = _prefixed(np.where(null, 0.0, values).astype(">f8")[:, None], np.where(null, -1, 8))
+    kept = np.ones(content.shape, bool)
+    kept[:, 4:] &= ~null[:, None]
+    return Column(content, kept)
+
+
 def timestamptz(epoch_s: Any) -> Column:
     """A timestamptz column from seconds since 1970."""
     return number((np.asarray(epoch_s, np.int64) - PG_EPOCH_S) * 1_000_000, "i8")

@@ -137,6 +137,11 @@ class Store:
 
     # Datasets, entities, layouts ----------------------------------------------------------------------------------
 
+    def has_schema(self) -> bool:
+        """Whether the warehouse has been migrated."""
+        with self.transaction():
+            return bool(self.select("select_schema", {})[0][0])
+
     def upsert_dataset(self, config: DatasetConfig) -> DatasetRow:
         """The dataset's row, registered or brought up to date."""
         policy = config.alarm_policy

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import onnx
 import pytest
-from tiny import zero_detector, zero_graph
+from network_of_zeros import zero_detector, zero_graph
 
 from tsad_tasks.detectors.onnx_graph import canonical_graph
 from tsad_tasks.detectors.onnx_session import OnnxSession

@@ -1,0 +1,329 @@
+"""The commands."""
+
+from __future__ import annotations
+
+import uuid
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from tsad_tasks.cli import session
+from tsad_tasks.cli.screen import console, progress, say, say_counts, table
+from tsad_tasks.config import DatasetConfig, json_schema
+from tsad_tasks.core.interval import day_chunks
+from tsad_tasks.errors import BadInput, TsadError
+from tsad_tasks.steps.paths import artifacts_root, config_of, dataset_paths, named_config
+from tsad_tasks.storage.store import Store
+
+app = typer.Typer(
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,
+    help="Hourly anomaly scoring of sensor tables in Postgres. Times are UTC unless they carry an offset.",
+)
+datasets = typer.Typer(no_args_is_help=True, help="Dataset files: list, check against live tables, JSON schema.")
+app.add_typer(datasets, name="datasets")
+
+Dataset = Annotated[str, typer.Argument(help="Name of a dataset file, such as server_room.")]
+From = Annotated[str, typer.Option("--from", help="Start of the range, such as 2026-03-01T00:00 (included).")]
+To = Annotated[str, typer.Option("--to", help="End of the range (not included).")]
+Lineage = Annotated[str, typer.Option(help="live: what people see; replay: what backfilled retrainings say.")]
+
+_MAX_VALUES = 30_000_000
+
+
+def _lineage(name: str) -> str:
+    if name not in ("live", "replay"):
+        raise BadInput(f"--lineage: Expected live or replay. Received: {name}.")
+    return name
+
+
+@app.command()
+def demo(
+    days: Annotated[int, typer.Option(help="Days of simulated readings.")] = 45,
+    hours: Annotated[int, typer.Option(help="Last hours to be scored through the real DAGs.")] = 48,
+) -> None:
+    """Simulate a server room, train, score the last hours through real Airflow DAGs, and write the PDF."""
+    from tsad_tasks.cli.demo import run_demo
+
+    run_demo(days=days, n_hours=hours)
+
+
+@app.command()
+def up(port: Annotated[int, typer.Option(help="Port of the UI on 127.0.0.1.")] = 8080) -> None:
+    """Start Postgres and Airflow with its UI; prints the generated password once."""
+    from tsad_tasks.local import stack
+
+    session.warehouse()
+    session.offer_plant()
+    status = stack.up(session.places(), port=port, progress=say)
+    say(f"Airflow: {status.url}  user {status.admin}")
+    if status.new_admin_password:
+        say(f"Password (shown this once; kept in {session.places().password_path}): {status.new_admin_password}")
+    say("Stop with: tsad down")
+
+
+@app.command()
+def down() -> None:
+    """Stop Airflow and the embedded Postgres, leaving no process behind."""
+    from tsad_tasks.local import stack
+
+    say(f"Stopped. {stack.down(session.places().home)} Airflow processes ended.")
+
+
+@app.command()
+def status() -> None:
+    """Say what runs, and what each dataset last did."""
+    from tsad_tasks.local import stack
+
+    found = stack.status(session.places().home)
+    say(f"Airflow: {', '.join(found.healthy) + ' healthy at ' + found.url if found.healthy else 'not running'}")
+    say(f"Postgres: {f'port {found.postgres_port}' if found.postgres_port else 'not running'}")
+    if found.postgres_port is None and not session.has_own_warehouse():
+        return
+    with session.open_store() as store, store.transaction():
+        rows = store.records("select_dataset_overview", {})
+    columns = ("dataset", "entities", "newest reading", "newest score", "open incidents", "last problem")
+    if rows:
+        table("Datasets", columns, [tuple(row.values()) for row in rows], right=("entities", "open incidents"))
+
+
+@app.command()
+def migrate(
+    uri: Annotated[
+        str | None, typer.Option(help="URI of an owner; default: TSAD_MIGRATE_URI or the embedded server.")
+    ] = None,
+    writer: Annotated[str | None, typer.Option(help="Login role that the pipeline uses: joins tsad_writer.")] = None,
+    reader: Annotated[str | None, typer.Option(help="Login role that people use: joins tsad_reader.")] = None,
+) -> None:
+    """Bring the warehouse to the newest schema."""
+    from tsad_tasks.storage.migrate import migrate as run
+
+    say(f"Schema {run(uri or session.warehouse().owner_uri, writer=writer, reader=reader)}.")
+
+
+@app.command("load-csv")
+def load_csv(
+    path: Annotated[Path, typer.Argument(help="CSV (also .gz) or parquet file.")],
+    into: Annotated[str, typer.Option("--table", help="Source table, such as plant.ambient; made when missing.")],
+    time_column: Annotated[str, typer.Option(help="Column with the time of the reading.")] = "timestamp",
+    unit: Annotated[str | None, typer.Option(help="Unit of integer epochs: s, ms, us, ns.")] = None,
+    zone: Annotated[str, typer.Option(help="Zone of times without an offset.")] = "UTC",
+    delimiter: Annotated[str, typer.Option(help="Delimiter of a CSV file.")] = ",",
+    entity: Annotated[str | None, typer.Option(help="Adds a column `entity` with this name.")] = None,
+    mode: Annotated[str, typer.Option(help="create (refuses a table with rows), append or replace.")] = "create",
+    uri: Annotated[
+        str | None, typer.Option(help="Database of the table; default: the embedded server's plant.")
+    ] = None,
+) -> None:
+    """Load a file into a source table."""
+    from tsad_tasks.storage.load_table import LoadOptions, load_table
+
+    session.existing_file(path)
+    target = uri or session.ensure_plant().owner_uri
+    options = LoadOptions(
+        time_column, _choice("--unit", unit, ("s", "ms", "us", "ns")), zone, None, delimiter, "entity", entity
+    )
+    with console.status("") as shown:
+        chosen = _choice("--mode", mode, ("create", "append", "replace"))
+        summary = load_table(
+            target, path, into, options, mode=chosen, progress=lambda n: shown.update(f"{n:,} rows read")
+        )
+    say(f"{summary.table}: {summary.n_rows:,} rows, {summary.n_empty:,} empty values")
+    say("Columns: " + ", ".join(f"{name} {kind}" for name, kind in summary.columns.items()))
+
+
+def _choice(option: str, value: str | None, known: tuple[str, ...]) -> Any:
+    if value is not None and value not in known:
+        raise BadInput(f"{option}: Expected one of {', '.join(known)}. Received: {value}.")
+    return value
+
+
+@datasets.command("list")
+def list_datasets() -> None:
+    """List the dataset files."""
+    rows = []
+    for path in dataset_paths():
+        try:
+            config = named_config(path)
+            rows.append((config.dataset, len(config.channel_names), config.source.connection, config.description))
+        except TsadError as error:
+            rows.append((path.stem, None, None, str(error)))
+    table("Datasets", ("dataset", "channels", "connection", "description"), rows, right=("channels",))
+
+
+@datasets.command()
+def check(
+    names: Annotated[list[str] | None, typer.Argument(help="Datasets; default: all.")] = None,
+) -> None:
+    """Check dataset files against their live tables."""
+    from tsad_tasks.steps.check import check_dataset
+
+    n_errors = 0
+    for name in names or [path.stem for path in dataset_paths()]:
+        try:
+            config = config_of(name)
+            findings = [(found.level, found.text) for found in check_dataset(config, session.source_uri(config))]
+        except TsadError as error:
+            findings = [("error", str(error))]
+        n_errors += sum(level == "error" for level, _ in findings)
+        table(name, ("", ""), findings)
+    if n_errors:
+        raise BadInput(f"Expected dataset files that fit their tables. Received: {n_errors} errors, listed above.")
+
+
+@datasets.command()
+def schema() -> None:
+    """Print the JSON schema of a dataset file, for editors."""
+    typer.echo(json_schema(), nl=False)
+
+
+@app.command()
+def ingest(
+    dataset: Dataset,
+    start: From,
+    end: To,
+    force: Annotated[bool, typer.Option(help="Read the range again, whatever the ledger says.")] = False,
+) -> None:
+    """Bring readings of a range into the warehouse."""
+    config, (start_at, end_at) = config_of(dataset), session.interval(start, end)
+    with session.open_store() as store:
+        _ingest(store, config, start_at, end_at, force=force)
+
+
+def _ingest(store: Store, config: DatasetConfig, start_at: datetime, end_at: datetime, **options: Any) -> None:
+    from tsad_tasks.steps.ingest import IngestSummary, ingest_interval
+    from tsad_tasks.steps.record import recorded
+
+    uri, summary = session.source_uri(config), IngestSummary()
+    chunks = day_chunks(start_at, end_at)
+    span = {"start_at": start_at, "end_at": end_at, "run_id": _run_id()}
+    with recorded(store, config, "ingest", **span) as record, progress("ingest", len(chunks)) as advance:
+        for first_at, last_at in chunks:
+            summary += ingest_interval(store, config, uri, start_at=first_at, end_at=last_at, **options)
+            options["history_s"] = 0
+            advance(1, f"{first_at:%Y-%m-%d}")
+        counts = record.add(summary)
+    say_counts("ingest", counts)
+
+
+def _run_id() -> str:
+    return f"cli/{datetime.now(UTC):%Y%m%dT%H%M%S}-{uuid.uuid4().hex[:6]}"
+
+
+@app.command()
+def retrain(
+    dataset: Dataset,
+    end: Annotated[str, typer.Option("--end", help="End of the rolling training range.")],
+    lineage: Lineage = "live",
+    seed: Annotated[int | None, typer.Option(help="Seed; default: the dataset file's.")] = None,
+) -> None:
+    """Train a challenger on the rolling range, and let it become champion if it passes the gate."""
+    from tsad_tasks.cli.retraining import show_retraining
+
+    config, end_at = config_of(dataset), session.moment(end)
+    with session.open_store() as store:
+        start_at = end_at - timedelta(seconds=config.training.range_s)
+        _ingest(store, config, start_at, end_at)
+        show_retraining(store, config, end_at, artifacts_root(), lineage=_lineage(lineage), seed=seed)
+
+
+@app.command()
+def score(dataset: Dataset, start: From, end: To, lineage: Lineage = "live") -> None:
+    """Ingest and score a range with the champion of each hour, in bulk."""
+    config, (start_at, end_at) = config_of(dataset), session.interval(start, end)
+    with session.open_store() as store:
+        _score(store, config, start_at, end_at, _lineage(lineage))
+
+
+def _score(
+    store: Store, config: DatasetConfig, start_at: datetime, end_at: datetime, lineage: str, *, force: bool = False
+) -> None:
+    from tsad_tasks.steps.incidents import build_incidents
+    from tsad_tasks.steps.plan import history_s
+    from tsad_tasks.steps.record import recorded
+    from tsad_tasks.steps.score import ScoreSummary, score_interval
+
+    span = {"start_at": start_at, "end_at": end_at}
+    needed_s = history_s(store, config, lineage=lineage, **span)
+    _ingest(store, config, start_at, end_at, history_s=needed_s, force=force)
+    chunks, summary, run_id = day_chunks(start_at, end_at, days=_chunk_days(store, config)), ScoreSummary(), _run_id()
+    with recorded(store, config, "score", run_id=run_id, **span) as record, progress("score", len(chunks)) as advance:
+        for first_at, last_at in chunks:
+            summary += score_interval(store, config, start_at=first_at, end_at=last_at, lineage=lineage)
+            advance(1, f"{first_at:%Y-%m-%d}")
+        counts = record.add(summary)
+    say_counts("score", counts)
+    with recorded(store, config, "incidents", run_id=run_id, **span) as record:
+        say_counts("incidents", record.add(build_incidents(store, config, lineage=lineage, **span)))
+
+
+def _chunk_days(store: Store, config: DatasetConfig) -> int:
+    """Days at a time, so that a chunk's readings stay within memory."""
+    with store.transaction():
+        n_entities = len(store.select_entities(store.select_dataset(config.dataset).dataset_id))
+    per_day = max(1, n_entities) * len(config.channel_names) * 86400 // config.source.step_s
+    return max(1, min(31, _MAX_VALUES // per_day))
+
+
+@app.command()
+def rescore(dataset: Dataset, start: From, end: To, lineage: Lineage = "live") -> None:
+    """Read a range again from the source and score what has changed, as a new revision."""
+    config, (start_at, end_at) = config_of(dataset), session.interval(start, end)
+    with session.open_store() as store:
+        _score(store, config, start_at, end_at, _lineage(lineage), force=True)
+
+
+@app.command()
+def report(
+    dataset: Dataset,
+    end: Annotated[str, typer.Option("--end", help="End of the period.")],
+    start: Annotated[
+        str | None, typer.Option("--from", help="Start; default: the report's period before the end.")
+    ] = None,
+    out: Annotated[Path | None, typer.Option(help="Where the PDF goes; default: the artifacts folder.")] = None,
+    lineage: Lineage = "live",
+) -> None:
+    """Render the PDF of a period."""
+    from upath import UPath
+
+    from tsad_tasks.steps.report import render_period
+
+    config = config_of(dataset)
+    start_at = session.moment(start) if start else None
+    with session.open_store() as store:
+        options = {"lineage": _lineage(lineage), "start_at": start_at, "path": UPath(out) if out else None}
+        summary = render_period(store, config, end_at=session.moment(end), **options)
+    say(f"{summary.path}: {summary.n_pages} pages, {summary.n_incidents} incidents")
+
+
+@app.command()
+def anomalies(
+    dataset: Dataset,
+    start: Annotated[str, typer.Option("--from", help="Start of the range.")] = "2000-01-01",
+    end: Annotated[str, typer.Option("--to", help="End of the range.")] = "2100-01-01",
+    lineage: Lineage = "live",
+    readings: Annotated[bool, typer.Option(help="Single flagged readings instead of incidents.")] = False,
+    n: Annotated[int, typer.Option("-n", help="At most so many.")] = 30,
+) -> None:
+    """List incidents, or single anomalies, newest first."""
+    start_at, end_at = session.interval(start, end)
+    name = "select_anomaly_list" if readings else "select_incident_list"
+    with session.open_store() as store, store.transaction():
+        store.select_dataset(dataset)
+        params = {"dataset": dataset, "lineage": _lineage(lineage), "start_at": start_at, "end_at": end_at, "n": n}
+        rows = store.records(name, params)
+    if not rows:
+        say("No anomalies in this range.")
+        return
+    shown = _READING_COLUMNS if readings else _INCIDENT_COLUMNS
+    table(
+        f"{dataset}, UTC", shown, [tuple(row[column] for column in shown) for row in rows], right=("score", "n_flags")
+    )
+
+
+_INCIDENT_COLUMNS = ("incident_id", "severity", "state", "started_at", "last_flag_at", "n_flags", "sentence")
+_READING_COLUMNS = ("entity", "at", "severity", "kind", "score", "error", "threshold", "channel", "actual", "expected")

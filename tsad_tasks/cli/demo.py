@@ -1,0 +1,145 @@
+"""`tsad demo`: from a simulated sensor table to incidents on the screen and a PDF, through the real DAGs."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Sequence
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from tsad_tasks.cli import session
+from tsad_tasks.cli.plant import fill_server_metrics
+from tsad_tasks.cli.screen import Advance, progress, say, table
+from tsad_tasks.core.interval import HOUR
+from tsad_tasks.core.simulate import ServerRoom, SimulatedAnomaly, server_room
+from tsad_tasks.errors import BadInput, TsadError
+from tsad_tasks.local import postgres
+from tsad_tasks.local.places import postgres_folder
+from tsad_tasks.local.stack import stack_environment
+from tsad_tasks.steps.paths import artifacts_root, config_of, report_path
+from tsad_tasks.storage.store import Store
+
+DATASET = "server_room"
+START_AT = datetime(2026, 8, 31, tzinfo=UTC)
+SEED = 7
+MARGIN = timedelta(minutes=15)
+
+
+def run_demo(*, days: int, n_hours: int) -> None:
+    """Fills the plant, trains, scores the last hours, reports; what is there already is used again."""
+    if days * 24 <= n_hours + 48:
+        raise BadInput(f"Expected at least {n_hours // 24 + 3} days. Received: {days}.")
+    began = time.monotonic()
+    end_at = START_AT + timedelta(days=days)
+    split_at = end_at - n_hours * HOUR
+    home = session.warehouse()
+    room = server_room(days=days, hosts=4, start_at=START_AT, seed=SEED)
+    n_rows = fill_server_metrics(session.ensure_plant().owner_uri, room)
+    session.offer_plant()
+    say(f"1/4 plant.server_metrics: {n_rows:,} simulated rows, {START_AT:%Y-%m-%d} to {end_at:%Y-%m-%d}")
+    _train(home.uri, split_at)
+    _score(split_at, end_at, n_hours)
+    _report(end_at)
+    _show(home.uri, room, split_at, end_at)
+    _next_steps(split_at, end_at)
+    say(f"Done in {time.monotonic() - began:.0f} s.")
+
+
+def _train(uri: str, split_at: datetime) -> None:
+    with Store.connect(uri) as store, store.transaction():
+        known = store.records("select_champion_of", {"dataset": DATASET, "lineage": "live", "at": split_at})
+    if known:
+        say(f"2/4 retrain: model {known[0]['version']} is champion already")
+        return
+    week = timedelta(days=7)
+    with progress("2/4 retrain (real DAG)", 1) as advance:
+        _headless(f"{DATASET}.retrain", split_at - week, split_at, "7d", advance)
+    with Store.connect(uri) as store, store.transaction():
+        known = store.records("select_champion_of", {"dataset": DATASET, "lineage": "live", "at": split_at})
+    if not known:
+        raise TsadError("Expected a model that passes the gate. Received: none. See tsad.v_model_decision.")
+    card = known[0]["card"]
+    say(
+        f"    model {known[0]['version']}: {card['n_parameters']:,} parameters, {card['n_windows_used']:,} windows "
+        f"({card['used_share']:.0%} of the range), {len(card['training']['loss'])} epochs, gate passed"
+    )
+
+
+def _score(split_at: datetime, end_at: datetime, n_hours: int) -> None:
+    with progress(f"3/4 backfill of {n_hours} hours (real DAG)", n_hours) as advance:
+        _headless(f"{DATASET}.score", split_at, end_at, "1h", advance)
+
+
+def _report(end_at: datetime) -> None:
+    with progress("4/4 report (real DAG)", 1) as advance:
+        _headless(f"{DATASET}.report", end_at - timedelta(days=7), end_at, "7d", advance)
+
+
+def _headless(dag_id: str, start_at: datetime, end_at: datetime, step: str, advance: Advance) -> None:
+    """Runs a DAG over a range in one Airflow process, without scheduler; raises when a run fails."""
+    places = session.places()
+    command = [sys.executable, str(places.plugins / "tsad_headless.py"), "--dag", dag_id, "--step", step]
+    command += ["--start", start_at.isoformat(), "--end", end_at.isoformat()]
+    environment = stack_environment(places, inherited=os.environ, headless=True)
+    failed: list[dict[str, Any]] = []
+    with subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, text=True) as child:
+        assert child.stdout is not None
+        for line in child.stdout:
+            outcome = json.loads(line)
+            failed += [outcome] if outcome["state"] != "success" else []
+            advance(1, f"{outcome['interval_start'][:16]} {outcome['seconds']:.1f} s")
+    if child.returncode:
+        tasks = ", ".join(sorted({task for outcome in failed for task in outcome["failed_tasks"]})) or "see above"
+        raise TsadError(f"Expected all runs of {dag_id} to succeed. Received: {len(failed)} failed ({tasks}).")
+
+
+def _show(uri: str, room: ServerRoom, split_at: datetime, end_at: datetime) -> None:
+    with Store.connect(uri) as store, store.transaction():
+        params = {"dataset": DATASET, "lineage": "live", "start_at": split_at, "end_at": end_at, "n": 500}
+        found = store.records("select_incident_list", params)
+    injected = [anomaly for anomaly in room.anomalies if anomaly.end_at > split_at]
+    rows = [_found_row(anomaly, found) for anomaly in injected]
+    columns = ("injected", "host", "from", "what", "found as", "severity", "after")
+    say("")
+    table(f"Injected anomalies of the last {(end_at - split_at) // HOUR} hours", columns, rows)
+    matched = {name for anomaly in injected for name in _matches(anomaly, found)}
+    others = [row for row in found if row["incident_id"] not in matched]
+    say("")
+    say(f"{sum(row[4] is not None for row in rows)} of {len(rows)} found; {len(others)} other incidents:")
+    for row in others[:10]:
+        say(f"  {row['incident_id']}  {row['severity']:6}  {row['started_at']:%d %b %H:%M}  {row['sentence']}")
+
+
+def _matches(anomaly: SimulatedAnomaly, found: Sequence[dict[str, Any]]) -> list[str]:
+    return [row["incident_id"] for row in found if _is_match(anomaly, row)]
+
+
+def _is_match(anomaly: SimulatedAnomaly, row: dict[str, Any]) -> bool:
+    same = row["entity"] == anomaly.entity
+    return bool(same and row["started_at"] < anomaly.end_at + MARGIN and row["last_flag_at"] >= anomaly.start_at)
+
+
+def _found_row(anomaly: SimulatedAnomaly, found: Sequence[dict[str, Any]]) -> tuple[Any, ...]:
+    head = (anomaly.kind, anomaly.entity, f"{anomaly.start_at:%d %b %H:%M}", anomaly.description)
+    first = min((row for row in found if _is_match(anomaly, row)), key=lambda row: row["started_at"], default=None)
+    if first is None:
+        return (*head, None, None, None)
+    minutes = max(0, int((first["started_at"] - anomaly.start_at).total_seconds() // 60))
+    return (*head, first["incident_id"], first["severity"], f"{minutes} min")
+
+
+def _next_steps(split_at: datetime, end_at: datetime) -> None:
+    pdf = report_path(DATASET, end_at - timedelta(seconds=config_of(DATASET).report.period_s), end_at)
+    cluster = postgres.ensure_running(postgres_folder())
+    uri = cluster.uri(postgres.WAREHOUSE, postgres.BROWSER)
+    say("")
+    say(f"PDF         {pdf}")
+    say(f"Artifacts   {artifacts_root()}")
+    say("Airflow UI  make up      (then: unpause server_room.score, Backfill)")
+    say(f"SQL         {postgres.psql_path()} '{uri}' -c 'SELECT * FROM tsad.v_incident'")
+    say(f"CLI         .venv/bin/tsad anomalies {DATASET} --from {split_at:%Y-%m-%d}")
+    say("Stop        make down")

@@ -1,0 +1,64 @@
+"""A retraining on the screen: tasks, epochs, and the gate's rules."""
+
+from __future__ import annotations
+
+import shutil
+import tempfile
+from datetime import datetime
+from pathlib import Path
+
+from upath import UPath
+
+from tsad_tasks.cli.screen import console, say, say_counts, table
+from tsad_tasks.config import DatasetConfig
+from tsad_tasks.steps.gate import RegisterSummary
+from tsad_tasks.steps.retrain import Retraining, retrain
+from tsad_tasks.storage.store import Store
+
+
+def show_retraining(
+    store: Store, config: DatasetConfig, end_at: datetime, artifacts: UPath, *, lineage: str, seed: int | None
+) -> list[RegisterSummary]:
+    """Runs a retraining and shows what it decides."""
+    scratch = Path(tempfile.mkdtemp(prefix="tsad-retrain-"))
+    run = Retraining(store, config, end_at, UPath(scratch), artifacts, lineage=lineage, seed=seed)
+    try:
+        with console.status("training") as shown:
+
+            def epoch(number: int, loss: float, validation_loss: float) -> None:
+                text = f"epoch {number}: loss {loss:.5f}, validation {validation_loss:.5f}"
+                shown.update(text)
+                if not console.is_terminal:
+                    say(text)
+
+            summaries = retrain(run, progress=epoch, say=say_counts)
+    finally:
+        shutil.rmtree(scratch, ignore_errors=True)
+    for summary in summaries:
+        show_gate(store, summary)
+    return summaries
+
+
+def show_gate(store: Store, summary: RegisterSummary) -> None:
+    """The gate's rules of one model and its outcome."""
+    with store.transaction():
+        rows = store.select_gate_decisions(summary.model_id)
+    shown = [
+        ("passed" if row.passed else "FAILED", row.rule, row.value, row.limit_value, row.champion_value, row.note)
+        for row in rows
+    ]
+    table(
+        f"Gate of model {summary.version}",
+        ("", "rule", "value", "limit", "champion", ""),
+        shown,
+        right=("value", "limit"),
+    )
+    say(_outcome(summary))
+
+
+def _outcome(summary: RegisterSummary) -> str:
+    if not summary.gate_passed:
+        return f"Model {summary.version} did not pass ({', '.join(summary.failed_rules)}); the champion stays."
+    if summary.valid_from is None:
+        return f"Model {summary.version} passed, but another model is champion from the same hour on."
+    return f"Model {summary.version} is champion from {summary.valid_from:%Y-%m-%d %H:%M} UTC on."

@@ -1,0 +1,87 @@
+"""What the command shows: errors, progress, tables."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from datetime import datetime
+from typing import Any
+
+from rich.console import Console
+from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+from rich.table import Table
+
+from tsad_tasks.errors import BadInput, NothingToDo, TsadError
+from tsad_tasks.reports.formats import joined
+
+console = Console(highlight=False, soft_wrap=True)
+_errors = Console(stderr=True, highlight=False, soft_wrap=True)
+
+Advance = Callable[[int, str], None]
+
+
+def show_error(error: TsadError) -> int:
+    """Prints an error and gives the exit code: 0 nothing to do, 2 bad input, 1 anything else."""
+    if isinstance(error, NothingToDo):
+        console.print(str(error), markup=False)
+        return 0
+    _errors.print(f"Error: {error}", markup=False, style="red" if sys.stderr.isatty() else None)
+    return 2 if isinstance(error, BadInput) else 1
+
+
+@contextmanager
+def progress(what: str, total: int) -> Iterator[Advance]:
+    """A bar with time and remaining time; call what it gives with a step and a few words."""
+    columns = (
+        TextColumn("{task.description}"),
+        BarColumn(bar_width=30),
+        TaskProgressColumn(),
+        TimeElapsedColumn(),
+        TextColumn("left"),
+        TimeRemainingColumn(),
+        TextColumn("{task.fields[detail]}"),
+    )
+    with Progress(*columns, console=console, transient=False, disable=not console.is_terminal) as bar:
+        task = bar.add_task(what, total=total, detail="")
+
+        def advance(n: int, detail: str) -> None:
+            bar.update(task, advance=n, detail=detail)
+
+        yield advance
+    if not console.is_terminal:
+        console.print(f"{what}: done", markup=False)
+
+
+def say(text: str) -> None:
+    """One line, as it is."""
+    console.print(text, markup=False)
+
+
+def say_counts(what: str, counts: Mapping[str, Any]) -> None:
+    """One line of counts; those that are nothing are left out."""
+    shown = [f"{name.removeprefix('n_').replace('_', ' ')} {value}" for name, value in counts.items() if _counts(value)]
+    say(f"{what}: {joined(shown) if shown else 'nothing to do'}")
+
+
+def _counts(value: Any) -> bool:
+    return isinstance(value, (int, float, str, dict)) and not isinstance(value, bool) and bool(value)
+
+
+def table(title: str, columns: Sequence[str], rows: Sequence[Sequence[Any]], *, right: Sequence[str] = ()) -> None:
+    """A table; what is unknown shows as –."""
+    shown = Table(title=title, title_justify="left", title_style="bold", header_style="bold", box=None, pad_edge=False)
+    for name in columns:
+        shown.add_column(name, justify="right" if name in right else "left", overflow="fold")
+    for row in rows:
+        shown.add_row(*(_cell(value) for value in row))
+    console.print(shown)
+
+
+def _cell(value: Any) -> str:
+    if value is None:
+        return "–"
+    if isinstance(value, datetime):
+        return f"{value:%Y-%m-%d %H:%M}"
+    text = f"{value:.3g}" if isinstance(value, float) else str(value)
+    return text.replace("[", "\\[")

@@ -1,0 +1,154 @@
+"""Which warehouse and which source a command talks to: the environment's, else the embedded server's."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+
+import psycopg2
+from psycopg2 import sql
+
+from tsad_tasks.config import DatasetConfig
+from tsad_tasks.errors import BadInput
+from tsad_tasks.local import postgres
+from tsad_tasks.local.environment import DATABASE_URI, MIGRATE_URI, Places
+from tsad_tasks.local.places import home_folder, postgres_folder, project_folder
+from tsad_tasks.storage.database import connect, connection_uri
+from tsad_tasks.storage.migrate import migrate
+from tsad_tasks.storage.store import Store
+
+PLANT = "plant"
+DEMO_CONNECTION = "tsad_demo"
+DEMO_VARIABLE = f"AIRFLOW_CONN_{DEMO_CONNECTION.upper()}"
+
+
+def places() -> Places:
+    """The folders of the local stack."""
+    return Places.of(project_folder(), home_folder())
+
+
+@dataclass(frozen=True)
+class Warehouse:
+    """URIs of the pipeline's and of the owner's login."""
+
+    uri: str
+    owner_uri: str
+
+
+def warehouse() -> Warehouse:
+    """The warehouse of the environment, else the embedded server's, started and migrated."""
+    chosen = os.environ.get(DATABASE_URI)
+    if chosen:
+        return Warehouse(chosen, os.environ.get(MIGRATE_URI) or chosen)
+    cluster = postgres.ensure_running(postgres_folder())
+    owner_uri = cluster.uri(postgres.WAREHOUSE, postgres.OWNER)
+    migrate(owner_uri, writer=postgres.PIPELINE, reader=postgres.BROWSER)
+    return Warehouse(cluster.uri(postgres.WAREHOUSE, postgres.PIPELINE), owner_uri)
+
+
+def has_own_warehouse() -> bool:
+    """Whether the environment names a warehouse."""
+    return bool(os.environ.get(DATABASE_URI))
+
+
+def open_store() -> Store:
+    """The warehouse's store.
+
+    Raises
+    ------
+    BadInput
+        When the warehouse has no schema yet.
+    """
+    store = Store.connect(warehouse().uri)
+    if not store.has_schema():
+        store.close()
+        raise BadInput("Expected a warehouse with the schema tsad. Received: one without. Run: tsad migrate")
+    return store
+
+
+def source_uri(config: DatasetConfig) -> str:
+    """URI of the dataset's source; the demo's own plant needs no configuration."""
+    if config.source.connection == DEMO_CONNECTION and DEMO_VARIABLE not in os.environ:
+        return ensure_plant().reader_uri
+    return connection_uri(config.source.connection)
+
+
+@dataclass(frozen=True)
+class Plant:
+    """The embedded source database: who fills it, and who may only read it."""
+
+    owner_uri: str
+    reader_uri: str
+
+
+def ensure_plant() -> Plant:
+    """The database `plant` of the embedded server, made on the first call."""
+    cluster = postgres.ensure_running(postgres_folder())
+    plant = Plant(cluster.uri(PLANT, postgres.OWNER), cluster.uri(PLANT, postgres.PIPELINE))
+    with postgres.administration(cluster) as server, server.cursor() as cursor:
+        cursor.execute("SELECT 1 FROM pg_database WHERE datname = %s", (PLANT,))
+        is_there = cursor.fetchone() is not None
+    if not is_there:
+        cluster.create_database(PLANT)
+        _open_for_reading(plant)
+    return plant
+
+
+def _open_for_reading(plant: Plant) -> None:
+    reader = sql.Identifier(postgres.PIPELINE)
+    statements = (
+        sql.SQL("CREATE SCHEMA plant"),
+        sql.SQL("GRANT USAGE ON SCHEMA plant TO {}").format(reader),
+        sql.SQL("ALTER DEFAULT PRIVILEGES IN SCHEMA plant GRANT SELECT ON TABLES TO {}").format(reader),
+    )
+    connection = connect(plant.owner_uri)
+    try:
+        with connection, connection.cursor() as cursor:
+            for statement in statements:
+                cursor.execute(statement)
+    finally:
+        connection.close()
+
+
+def offer_plant() -> None:
+    """Lets Airflow's programs find the demo's plant, when there is one."""
+    if DEMO_VARIABLE in os.environ or not postgres_folder().exists():
+        return
+    cluster = postgres.ensure_running(postgres_folder())
+    try:
+        psycopg2.connect(cluster.uri(PLANT, postgres.PIPELINE)).close()
+    except psycopg2.OperationalError:
+        return
+    os.environ[DEMO_VARIABLE] = cluster.uri(PLANT, postgres.PIPELINE)
+
+
+def moment(text: str) -> datetime:
+    """The time that a person typed, in UTC when it has no offset.
+
+    >>> moment("2026-03-01 06:00").isoformat()
+    '2026-03-01T06:00:00+00:00'
+    """
+    try:
+        at = datetime.fromisoformat(text)
+    except ValueError as error:
+        raise BadInput(
+            f"Expected a time such as 2026-03-01T06:00 (UTC) or 2026-03-01T06:00+01:00. Received: {text}."
+        ) from error
+    return at.replace(tzinfo=UTC) if at.tzinfo is None else at.astimezone(UTC)
+
+
+def interval(from_text: str, to_text: str) -> tuple[datetime, datetime]:
+    """The half-open interval that a person typed."""
+    start_at, end_at = moment(from_text), moment(to_text)
+    if start_at >= end_at:
+        raise BadInput(f"Expected --from before --to. Received: {from_text} and {to_text}.")
+    return start_at, end_at
+
+
+def existing_file(path: Path) -> Path:
+    """The path, if a file is there."""
+    if not path.is_file():
+        raise BadInput(f"Expected a file. Received: {path}, which is none.")
+    return path
