@@ -76,6 +76,7 @@ def keras_defaults(training: TrainingSet, n_epochs: int) -> Measured:
         tensorflow.config.threading.set_intra_op_parallelism_threads(1)
         tensorflow.config.threading.set_inter_op_parallelism_threads(1)
         keras.utils.set_random_seed(7)
+        keras.ops.zeros(1)  # TensorFlow looks for a GPU at its first tensor, and complains.
     layers, n = keras.layers, training.n_channels
     model = keras.Sequential([keras.Input((WIDTH, n)), layers.LSTM(64, return_sequences=True), layers.LSTM(32)])
     for layer in (

@@ -13,6 +13,7 @@ from tsad_tasks.local.private import write_private
 PASSWORDS = (
     "POSTGRES_PASSWORD",
     "AIRFLOW_DB_PASSWORD",
+    "TSAD_OWNER_PASSWORD",
     "TSAD_PIPELINE_PASSWORD",
     "TSAD_BROWSER_PASSWORD",
     "REDIS_PASSWORD",

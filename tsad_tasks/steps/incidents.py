@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from itertools import groupby
@@ -18,6 +18,7 @@ from tsad_tasks.reports.sentence import incident_sentence
 from tsad_tasks.storage.rows import DatasetRow, Flag, IncidentRow, StandingIncident, TopAttribution
 from tsad_tasks.storage.store import Store
 
+Attributions = dict[tuple[int, datetime], TopAttribution]
 _RANK = {"LOW": 1, "MEDIUM": 2, "HIGH": 3}
 
 
@@ -120,7 +121,7 @@ class _Merge:
     def _row(self, entity_id: int, flags: list[Flag], span: IncidentSpan) -> IncidentRow:
         inside, peak = flags[span.first : span.last + 1], flags[span.peak]
         name, first = self._names[entity_id], flags[span.first]
-        top = _worst(self._store.select_top_attributions(inside).values())
+        top = _worst(inside, self._store.select_top_attributions(inside))
         return IncidentRow(
             incident_id=incident_id(name, self._dataset.name, self._policy.version, self._lineage, first.at),
             entity_id=entity_id,
@@ -143,18 +144,25 @@ class _Merge:
         return "collective" if lasting else "point"
 
 
-def _worst(tops: Iterable[TopAttribution]) -> TopAttribution | None:
-    """The reading farthest off, in the channel that leads most of the flags: windows go on being strange after it."""
-    found = list(tops)
-    if not found:
+def _worst(flags: Sequence[Flag], tops: Attributions) -> TopAttribution | None:
+    """The reading farthest off in the channel that carries most, on the side to which it was off most of the time.
+
+    Windows go on being strange for a while after a fault, with the deviation turned round: that side does not count.
+    """
+    found = [(flag, tops[flag.entity_id, flag.at]) for flag in flags if (flag.entity_id, flag.at) in tops]
+    weights: Counter[int] = Counter()
+    for flag, top in found:
+        weights[top.channel_id] += top.share * (1 + flag.score)  # type: ignore[assignment]
+    if not weights:
         return None
-    counts = Counter(top.channel_id for top in found)
-    leading = max(counts, key=lambda channel: (counts[channel], -channel))
-    return max((top for top in found if top.channel_id == leading), key=_deviation)
+    leading = max(weights, key=lambda channel: (weights[channel], -channel))
+    inside = [top for _, top in found if top.channel_id == leading]
+    side = 1 if sum(_deviation(top) for top in inside) >= 0 else -1
+    return max(inside, key=lambda top: (side * _deviation(top), -top.at.timestamp()))
 
 
 def _deviation(top: TopAttribution) -> float:
-    return abs(top.actual - top.expected) if top.actual is not None and top.expected is not None else -1.0
+    return top.actual - top.expected if top.actual is not None and top.expected is not None else 0.0
 
 
 def _times(flags: Sequence[Flag]) -> NDArray[np.int64]:

@@ -14,11 +14,12 @@ from numpy.typing import NDArray
 
 from tsad_tasks.config import DatasetConfig
 from tsad_tasks.core.interval import HOUR, epoch_s, from_epoch_s
-from tsad_tasks.core.quality import quality_verdicts
+from tsad_tasks.core.quality import MOVED_SPREADS, STUCK_STEPS, quality_verdicts
 from tsad_tasks.storage.rows import Layout, QualityVerdict
 from tsad_tasks.storage.store import Store
 
 Float = NDArray[np.float64]
+Mask = NDArray[np.bool_]
 
 PREVIOUS_H = 1
 REFERENCE_H = tuple(24 * day for day in range(1, 8))
@@ -83,12 +84,33 @@ def _hour_verdicts(
     reference = np.concatenate([blocks[hour - n * HOUR][:, :, columns] for n in REFERENCE_H], axis=1)
     median, spread = usual_level(reference)
     verdicts = []
-    for i, entity_id in enumerate(entity_ids):
+    for i in np.flatnonzero(suspects(values, previous, low, high, median, spread)).tolist():
+        entity_id = entity_ids[i]
         usual = {"reference_median": median[i], "reference_spread": spread[i]}
         for found in quality_verdicts(values[i], previous[i], low=low, high=high, **usual):
             channel_id = layout.channel_ids[columns[found.channel_index]]
             verdicts.append(QualityVerdict(entity_id, hour, channel_id, found.verdict, found.n_steps, found.detail))
     return verdicts
+
+
+def suspects(values: Float, previous: Float, low: Float, high: Float, median: Float, spread: Float) -> Mask:
+    """Entities (n_entities,) on whose sensors a verdict is possible at all: a quick look before the thorough one.
+
+    Parameters
+    ----------
+    values, previous : (n_entities, n_steps, n_channels)
+    low, high : (n_channels,)
+    median, spread : (n_entities, n_channels)
+    """
+    both = np.concatenate([previous, values], axis=1)
+    has_gaps = np.isnan(both).any(axis=1)
+    at_range = ((values <= low) | (values >= high)).any(axis=1)
+    n_equal = (np.diff(both, axis=1) == 0).sum(axis=1)
+    is_still = (n_equal >= STUCK_STEPS - 1) | (n_equal == both.shape[1] - 1)
+    level, before = np.median(values, axis=1), np.median(previous, axis=1)
+    has_moved = np.maximum(np.abs(level - median), np.abs(level - before)) > MOVED_SPREADS * spread
+    found: Mask = (has_gaps | at_range | is_still | has_moved).any(axis=1)
+    return found
 
 
 def usual_level(reference: Float) -> tuple[Float, Float]:

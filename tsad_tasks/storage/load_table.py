@@ -132,7 +132,7 @@ def _pieces(path: Path, options: LoadOptions) -> Iterator[pd.DataFrame]:
         first = next(pieces, None)
     except (OSError, UnicodeDecodeError, ValueError) as error:
         raise BadInput(f"{path}: Expected a readable CSV or parquet file. Received: {_one_line(error)}") from error
-    if first is None or not len(first.columns):
+    if first is None or not len(first):
         raise BadInput(f"{path}: Expected a header and at least one row. Received: an empty file.")
     _require_columns(path, list(first.columns), options)
     yield _with_entity(first, options)

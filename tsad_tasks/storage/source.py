@@ -146,7 +146,8 @@ class Source:
         known_entities : names that the source probably uses; others cost one more query.
         """
         with self.snapshot() as cursor:
-            self._learn(cursor, [name for name in known_entities if name not in self._names.values()])
+            if self._config.source.entity.column is not None:
+                self._learn(cursor, sorted(set(known_entities) - set(self._names.values())))
             parts = [_copied(cursor, self._config, plan, start_us, end_us) for plan in self.plans]
             for plan, part in zip(self.plans, parts, strict=True):
                 self._learn_new(cursor, plan, part, start_us, end_us)

@@ -1,0 +1,33 @@
+# One image for every Airflow service of docker-compose.yml. The checkout is at the same place in both stages, since the
+# project is installed from it: sql/, dags/ and plugins/ lie beside the package.
+
+FROM python:3.12-slim-bookworm AS build
+ENV PIP_DISABLE_PIP_VERSION_CHECK=1 \
+    UV_PYTHON_DOWNLOADS=never \
+    UV_LINK_MODE=copy \
+    UV_PROJECT_ENVIRONMENT=/opt/tsad/.venv
+RUN pip install --no-cache-dir uv==0.13.9
+WORKDIR /opt/tsad
+# Dependencies change more rarely than code, so they are a layer of their own.
+COPY pyproject.toml uv.lock README.md LICENSE ./
+RUN uv sync --frozen --no-cache --no-default-groups --compile-bytecode --no-install-project
+COPY tsad_tasks ./tsad_tasks
+RUN uv sync --frozen --no-cache --no-default-groups --compile-bytecode
+COPY sql ./sql
+COPY docker ./docker
+COPY plugins ./plugins
+COPY dags ./dags
+RUN python -m compileall -q tsad_tasks plugins dags docker
+
+FROM python:3.12-slim-bookworm
+RUN groupadd --gid 10001 tsad \
+    && useradd --uid 10001 --gid tsad --create-home --shell /usr/sbin/nologin tsad \
+    && install --directory --owner=tsad --group=tsad \
+       /var/lib/tsad /var/lib/tsad/airflow /var/lib/tsad/artifacts /var/lib/tsad/logs
+COPY --from=build /opt/tsad /opt/tsad
+ENV PATH=/opt/tsad/.venv/bin:$PATH \
+    PYTHONUNBUFFERED=1
+WORKDIR /var/lib/tsad
+# tsad, by its number: a host can tell from it that this is not root.
+USER 10001:10001
+CMD ["airflow", "version"]

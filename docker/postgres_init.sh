@@ -1,0 +1,28 @@
+#!/bin/bash
+# The first start of an empty server: logins with no more rights than each needs, and two databases.
+#   airflow        owns Airflow's metadata, and reaches nothing else
+#   tsad_owner     owns the warehouse, for migrations
+#   tsad_pipeline  writes the warehouse through tsad_writer
+#   tsad_browser   reads its views and functions through tsad_reader
+set -euo pipefail
+
+# Passwords come from the environment by \getenv: on a command line, others could read them.
+psql --no-psqlrc --quiet --set ON_ERROR_STOP=1 --username "$POSTGRES_USER" --dbname postgres <<'SQL'
+\getenv airflow AIRFLOW_DB_PASSWORD
+\getenv owner TSAD_OWNER_PASSWORD
+\getenv pipeline TSAD_PIPELINE_PASSWORD
+\getenv browser TSAD_BROWSER_PASSWORD
+
+CREATE ROLE airflow LOGIN PASSWORD :'airflow';
+CREATE ROLE tsad_owner LOGIN PASSWORD :'owner';
+CREATE ROLE tsad_writer NOLOGIN ADMIN tsad_owner;
+CREATE ROLE tsad_reader NOLOGIN ADMIN tsad_owner;
+CREATE ROLE tsad_pipeline LOGIN PASSWORD :'pipeline' IN ROLE tsad_writer;
+CREATE ROLE tsad_browser LOGIN PASSWORD :'browser' IN ROLE tsad_reader;
+
+CREATE DATABASE airflow OWNER airflow;
+CREATE DATABASE warehouse OWNER tsad_owner;
+REVOKE ALL ON DATABASE postgres, airflow, warehouse FROM PUBLIC;
+GRANT CONNECT, TEMPORARY ON DATABASE warehouse TO tsad_writer;
+GRANT CONNECT ON DATABASE warehouse TO tsad_reader;
+SQL
