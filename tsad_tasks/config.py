@@ -202,7 +202,7 @@ class Training(Section):
     max_minutes: Annotated[float, Field(gt=0)] = 20.0
     patience: Annotated[int, Field(ge=1)] = 5
     batch_size: Annotated[int, Field(ge=1)] = 256
-    learning_rate: Annotated[float, Field(gt=0, lt=1)] = 3e-3
+    learning_rate: Annotated[float, Field(gt=0, lt=1)] = 5e-3
     loss: Literal["mse", "mae", "huber"] = "mse"
     validation_share: Annotated[float, Field(gt=0.0, lt=0.5)] = 0.2
     seed: int = 7

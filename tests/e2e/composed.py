@@ -12,6 +12,7 @@ import subprocess
 import sys
 from contextlib import suppress
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -70,7 +71,6 @@ class Composed:
     api_port: int = field(default_factory=free_port)
     redis_port: int = field(default_factory=free_port)
     sessions: dict[str, int] = field(default_factory=dict)
-    ended: set[int] = field(default_factory=set)
 
     def __post_init__(self) -> None:
         write_compose_secrets(self.folder / ".env")
@@ -84,7 +84,9 @@ class Composed:
     def _service(self, fields: dict[str, Any]) -> Service:
         environment = {name: self._here(str(value)) for name, value in fields.get("environment", {}).items()}
         command = [self._here(part) for part in fields.get("command", [])]
-        return Service(command, environment, [self._here(part) for part in fields.get("healthcheck", {}).get("test", [])])
+        return Service(
+            command, environment, [self._here(part) for part in fields.get("healthcheck", {}).get("test", [])]
+        )
 
     def _here(self, text: str) -> str:
         replacements = {
@@ -133,11 +135,12 @@ class Composed:
     def wait_until_healthy(self, *names: str, timeout_s: float = 120) -> None:
         """Ask the file's own health checks."""
         for name in names:
-            wait_for(f"{name} to be healthy: {self._tail(name)}", lambda name=name: self._is_healthy(name), timeout_s=timeout_s)  # type: ignore[misc]
+            wait_for(f"{name} to be healthy", partial(self._is_healthy, name), timeout_s=timeout_s)
 
     def _is_healthy(self, name: str) -> bool:
         assert self.members(name), f"{name} ended: {self._tail(name)}"
-        _, *command = self.services[name].healthcheck
+        kind, *command = self.services[name].healthcheck
+        command = ["sh", "-c", *command] if kind == "CMD-SHELL" else command
         asked = subprocess.run(command, env=self.environment(name), capture_output=True, check=False)
         return asked.returncode == 0
 

@@ -29,7 +29,9 @@ class Rest:
 
     def send(self, method: str, path: str, content: dict[str, Any] | None = None) -> dict[str, Any]:
         """The answer to one request; an answer of 400 and more is an error that quotes it."""
-        headers = {"content-type": "application/json"} | ({"authorization": f"Bearer {self.token}"} if self.token else {})
+        headers = {"content-type": "application/json"} | (
+            {"authorization": f"Bearer {self.token}"} if self.token else {}
+        )
         body = None if content is None else json.dumps(content).encode()
         request = urllib.request.Request(self.url + path, body, headers, method=method)
         try:
@@ -53,10 +55,18 @@ class Rest:
         return str(self.send("POST", f"/api/v2/dags/{dag_id}/dagRuns", content)["dag_run_id"])
 
     def backfill(self, dag_id: str, first_at: datetime, last_at: datetime) -> None:
-        """Start a backfill of the runs whose logical dates are from `first_at` to `last_at`, both included."""
+        """Start a backfill of the runs whose logical dates are from `first_at` to `last_at`, both included.
+
+        The scheduler closes the one before some time after its last run, and a DAG has one at a time.
+        """
+        wait_for("the backfill before to be closed", lambda: not self._open_backfills(dag_id), timeout_s=90)
         span = {"from_date": first_at.isoformat(), "to_date": last_at.isoformat()}
         content = {"dag_id": dag_id, **span, "max_active_runs": 4, "reprocess_behavior": "none", "dag_run_conf": {}}
         self.send("POST", "/api/v2/backfills", content)
+
+    def _open_backfills(self, dag_id: str) -> list[int]:
+        found = self.send("GET", f"/api/v2/backfills?dag_id={dag_id}")["backfills"]
+        return [one["id"] for one in found if one["completed_at"] is None]
 
     def run_states(self, dag_id: str, first_at: datetime, last_at: datetime) -> list[str]:
         """States of the runs with these logical dates."""
@@ -70,7 +80,9 @@ class Rest:
         path = f"/api/v2/dags/{dag_id}/dagRuns/~/taskInstances?limit=500&{span}"
         return [int(one["try_number"]) for one in self.send("GET", path)["task_instances"]]
 
-    def wait_until_done(self, dag_id: str, first_at: datetime, last_at: datetime, n_runs: int, timeout_s: float) -> None:
+    def wait_until_done(
+        self, dag_id: str, first_at: datetime, last_at: datetime, n_runs: int, timeout_s: float
+    ) -> None:
         """Wait for that many runs to succeed; a run that fails ends the wait."""
 
         def done() -> bool:

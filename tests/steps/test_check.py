@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
 import pytest
 
-from steps.plant import DAY, Plant
+from steps.plant import DAY, Plant, opened_plant
+from tsad_tasks.local.postgres import Cluster
 from tsad_tasks.steps.check import check_dataset
 
 TABLE = "CREATE TABLE reading (at timestamptz, machine text, temp float8, load text, fan float8)"
@@ -17,9 +20,19 @@ FROM generate_series('2024-05-01 00:00Z'::timestamptz, '2024-05-01 23:59Z', '10 
 """
 
 
+@pytest.fixture(scope="module")
+def databases(cluster: Cluster, template_database: str) -> Iterator[Plant]:
+    """One plant for all tests of this file."""
+    with opened_plant(cluster, template_database) as plant:
+        yield plant
+
+
 @pytest.fixture
-def plant(warehouse_uri: str, empty_database_uri: str) -> Plant:
-    plant = Plant(empty_database_uri, warehouse_uri, DAY + timedelta(days=1))
+def plant(databases: Plant) -> Plant:
+    """Two machines with a day of readings."""
+    plant = replace(databases)
+    plant.clear()
+    plant.now_at = DAY + timedelta(days=1)
     plant.run(TABLE)
     plant.run(FILL)
     return plant

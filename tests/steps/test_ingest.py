@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from datetime import timedelta
 
 import pytest
 
-from steps.plant import Plant, at
+from steps.plant import Plant, at, opened_plant
 from tsad_tasks.errors import AccessDenied, NotYet, SourceError, Unavailable
+from tsad_tasks.local.postgres import Cluster
 from tsad_tasks.steps.ingest import late_changes
 from tsad_tasks.storage.store import Store
 
@@ -20,10 +23,18 @@ FROM generate_series('2024-05-01 04:00Z'::timestamptz, '2024-05-01 11:59Z', '5 m
 BLOCKS = "SELECT entity_id, hour_at, checksum, values::text FROM tsad.reading_block ORDER BY 1, 2"
 
 
+@pytest.fixture(scope="module")
+def databases(cluster: Cluster, template_database: str) -> Iterator[Plant]:
+    """One plant for all tests of this file."""
+    with opened_plant(cluster, template_database) as plant:
+        yield plant
+
+
 @pytest.fixture
-def plant(warehouse_uri: str, empty_database_uri: str) -> Plant:
+def plant(databases: Plant) -> Plant:
     """Two machines with eight hours of readings."""
-    plant = Plant(empty_database_uri, warehouse_uri)
+    plant = replace(databases)
+    plant.clear()
     plant.run(TABLE)
     plant.run(FILL)
     return plant
@@ -203,9 +214,8 @@ def test_sensors_are_judged_beside_the_machine(plant: Plant) -> None:
     assert verdicts == [("m2", "temp", "dead")]
 
 
-def test_verdicts_do_not_depend_on_the_order_of_runs(warehouse_uri: str, empty_database_uri: str) -> None:
-    plant = Plant(empty_database_uri, warehouse_uri)
-    plant.run(TABLE)
+def test_verdicts_do_not_depend_on_the_order_of_runs(plant: Plant) -> None:
+    plant.run("DELETE FROM reading")
     plant.run(
         "INSERT INTO reading SELECT t, 'm1', 20 + random(), CASE WHEN t < '2024-05-08 09:00Z' THEN random() ELSE 1 END "
         "FROM generate_series('2024-05-07 09:00Z'::timestamptz, '2024-05-08 10:59Z', '1 min') t"

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from collections.abc import Iterator
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import pytest
 
-from steps.plant import Plant
+from steps.plant import Plant, opened_plant
+from tsad_tasks.local.postgres import Cluster
 
 WIDE = "CREATE TABLE reading (at timestamptz, machine text, temp float8, load float8, changed timestamptz);"
 NAIVE = "CREATE TABLE reading (at timestamp, machine text, temp float8, load float8);"
@@ -238,9 +240,23 @@ CASES = [
 ]
 
 
+@pytest.fixture(scope="module")
+def databases(cluster: Cluster, template_database: str) -> Iterator[Plant]:
+    """One plant for all tests of this file."""
+    with opened_plant(cluster, template_database) as plant:
+        yield plant
+
+
+@pytest.fixture
+def plant(databases: Plant) -> Plant:
+    """An empty plant."""
+    plant = replace(databases)
+    plant.clear()
+    return plant
+
+
 @pytest.mark.parametrize("case", CASES, ids=lambda case: case.name)
-def test_case(case: Case, warehouse_uri: str, empty_database_uri: str) -> None:
-    plant = Plant(empty_database_uri, warehouse_uri)
+def test_case(case: Case, plant: Plant) -> None:
     rows = case.rows if case.rows.startswith("SELECT") else f"VALUES {case.rows}"
     plant.run(f"{case.table} INSERT INTO reading {rows}")
     summary = plant.ingest(*case.hours, plant.config(**case.source))
@@ -249,22 +265,19 @@ def test_case(case: Case, warehouse_uri: str, empty_database_uri: str) -> None:
     assert sum(summary.issues.values()) == sum(plant.issues().values())
 
 
-def test_an_empty_table_is_read_and_written_down(warehouse_uri: str, empty_database_uri: str) -> None:
-    plant = Plant(empty_database_uri, warehouse_uri)
+def test_an_empty_table_is_read_and_written_down(plant: Plant) -> None:
     plant.run(WIDE)
     assert plant.ingest("10:00", "11:00").n_hours_read == 1
     assert plant.rows("SELECT n_rows, n_readings, newest_at FROM tsad.ingest_hour") == [(0, 0, None)]
     assert plant.issues() == {}
 
 
-def test_an_empty_long_table_is_read_and_written_down(warehouse_uri: str, empty_database_uri: str) -> None:
-    plant = Plant(empty_database_uri, warehouse_uri)
+def test_an_empty_long_table_is_read_and_written_down(plant: Plant) -> None:
     plant.run(LONG)
     assert plant.ingest("10:00", "11:00", plant.config(**LONG_SOURCE)).n_rows == 0
 
 
-def test_a_table_that_cannot_be_used_costs_only_itself(warehouse_uri: str, empty_database_uri: str) -> None:
-    plant = Plant(empty_database_uri, warehouse_uri)
+def test_a_table_that_cannot_be_used_costs_only_itself(plant: Plant) -> None:
     plant.run(
         "CREATE TABLE machine_1 (at timestamptz, temp int, load int);"
         "INSERT INTO machine_1 VALUES ('2024-05-01 10:00Z', 1, 2);"
@@ -279,8 +292,7 @@ def test_a_table_that_cannot_be_used_costs_only_itself(warehouse_uri: str, empty
     assert plant.issues()["missing_column", "3", "load"] == 1
 
 
-def test_many_entities_with_the_same_issue_are_one_row(warehouse_uri: str, empty_database_uri: str) -> None:
-    plant = Plant(empty_database_uri, warehouse_uri)
+def test_many_entities_with_the_same_issue_are_one_row(plant: Plant) -> None:
     plant.run(WIDE)
     plant.run("INSERT INTO reading SELECT '2024-05-01 10:01Z', 'm' || i, 1, 1 FROM generate_series(1, 30) i")
     plant.ingest("10:00", "11:00")

@@ -6,15 +6,20 @@ import multiprocessing
 import os
 import signal
 import time
+from collections.abc import Iterator
 from datetime import datetime, timedelta
 from itertools import pairwise
+from pathlib import Path
+from typing import Any
+from uuid import uuid4
 
 import numpy as np
 import pytest
-from steps.trained import END_AT, SPLIT_AT, Plant, artifacts_folder
+from steps.trained import END_AT, SPLIT_AT, Plant, artifacts_folder, config
 from upath import UPath
 
 from tsad_tasks.core.interval import HOUR
+from tsad_tasks.local.postgres import Cluster
 from tsad_tasks.steps.features import build_features
 from tsad_tasks.steps.incidents import build_incidents
 from tsad_tasks.steps.ingest import ingest_interval
@@ -24,6 +29,7 @@ from tsad_tasks.steps.score import score_interval, score_shard
 from tsad_tasks.steps.windows import build_windows
 from tsad_tasks.storage.store import Store
 
+Rows = dict[str, list[tuple[Any, ...]]]
 HOURS = [SPLIT_AT + i * HOUR for i in range((END_AT - SPLIT_AT) // HOUR)]
 
 
@@ -41,21 +47,16 @@ def run_hours(plant: Plant, hours: list[datetime]) -> None:
         run_interval(plant, hour, hour + HOUR)
 
 
-def run_forever(plant: Plant, hours: list[datetime]) -> None:
-    run_hours(plant, hours)
-
-
 @pytest.fixture(scope="module")
-def expected(cluster, trained_template):  # type: ignore[no-untyped-def]
-    from steps.trained import config
-
-    plant = Plant(cluster.create_database("plant_expected", template=trained_template), config())
+def expected(cluster: Cluster, trained_template: str) -> Iterator[Rows]:
+    name = f"expected_{uuid4().hex}"
+    plant = Plant(cluster.create_database(name, template=trained_template), config())
     run_interval(plant, SPLIT_AT, END_AT)
     yield plant.rows()
-    cluster.drop_database("plant_expected")
+    cluster.drop_database(name)
 
 
-def test_the_bulk_run_scores_every_hour_and_finds_anomalies(expected) -> None:  # type: ignore[no-untyped-def]
+def test_the_bulk_run_scores_every_hour_and_finds_anomalies(expected: Rows) -> None:
     assert len(expected["status"]) == 2 * len(HOURS)
     assert {row[3] for row in expected["status"]} == {"scored"}
     assert expected["anomalies"]
@@ -63,27 +64,27 @@ def test_the_bulk_run_scores_every_hour_and_finds_anomalies(expected) -> None:  
 
 
 @pytest.mark.parametrize("order", ["forward", "reverse", "shuffled"])
-def test_hourly_runs_in_any_order_leave_the_rows_of_the_bulk_run(plant, expected, order) -> None:  # type: ignore[no-untyped-def]
+def test_hourly_runs_in_any_order_leave_the_rows_of_the_bulk_run(plant: Plant, expected: Rows, order: str) -> None:
     hours = {"forward": HOURS, "reverse": HOURS[::-1], "shuffled": list(np.random.default_rng(7).permutation(HOURS))}
     run_hours(plant, hours[order])
     assert plant.rows() == expected
 
 
-def test_a_second_run_writes_nothing(plant) -> None:  # type: ignore[no-untyped-def]
+def test_a_second_run_writes_nothing(plant: Plant) -> None:
     run_hours(plant, HOURS[:4])
     before = plant.execute("SELECT xmin::text, * FROM tsad.score_block ORDER BY entity_id, hour_at, model_id")
     run_hours(plant, HOURS[:4])
     assert plant.execute("SELECT xmin::text, * FROM tsad.score_block ORDER BY entity_id, hour_at, model_id") == before
 
 
-def test_intervals_of_fifteen_minutes_leave_the_rows_of_the_bulk_run(plant, expected) -> None:  # type: ignore[no-untyped-def]
+def test_intervals_of_fifteen_minutes_leave_the_rows_of_the_bulk_run(plant: Plant, expected: Rows) -> None:
     edges = [SPLIT_AT + timedelta(minutes=15 * i) for i in range(4 * len(HOURS) + 1)]
     for start_at, end_at in pairwise(edges):
         run_interval(plant, start_at, end_at)
     assert plant.rows() == expected
 
 
-def test_the_tasks_with_their_files_leave_the_rows_of_the_bulk_run(plant, expected, tmp_path) -> None:  # type: ignore[no-untyped-def]
+def test_the_tasks_with_their_files_leave_the_rows_of_the_bulk_run(plant: Plant, expected: Rows, tmp_path: Path) -> None:
     span = {"start_at": SPLIT_AT, "end_at": END_AT}
     with Store.connect(plant.uri) as store:
         ingest_interval(store, plant.config, plant.uri, history_s=history_s(store, plant.config, **span), **span)
@@ -96,16 +97,32 @@ def test_the_tasks_with_their_files_leave_the_rows_of_the_bulk_run(plant, expect
     assert plant.rows() == expected
 
 
-def test_workers_killed_in_the_middle_leave_the_rows_of_the_bulk_run(plant, expected) -> None:  # type: ignore[no-untyped-def]
+def test_workers_killed_in_the_middle_leave_the_rows_of_the_bulk_run(plant: Plant, expected: Rows) -> None:
     context = multiprocessing.get_context("spawn")
-    for delay_s in (1.0, 1.4, 1.7, 2.1):
-        worker = context.Process(target=run_forever, args=(plant, HOURS[::-1]))
+    n_scored = []
+    for moment_s in (0.0, 0.02, 0.05):
+        worker = context.Process(target=run_hours, args=(plant, HOURS[::-1]))
         worker.start()
-        time.sleep(delay_s)
+        _wait_for_more_scores(plant)
+        time.sleep(moment_s)
         os.kill(worker.pid, signal.SIGKILL)  # type: ignore[arg-type]
         worker.join()
+        n_scored.append(_n_scored(plant))
+    assert n_scored[-1] < 2 * len(HOURS)
     run_hours(plant, HOURS[::-1])
     assert plant.rows() == expected
+
+
+def _n_scored(plant: Plant) -> int:
+    count: int = plant.execute("SELECT count(*) FROM tsad.v_status")[0][0]
+    return count
+
+
+def _wait_for_more_scores(plant: Plant) -> None:
+    before, deadline_s = _n_scored(plant), time.monotonic() + 60
+    while _n_scored(plant) == before:
+        assert time.monotonic() < deadline_s
+        time.sleep(0.005)
 
 
 def _train_replay(plant: Plant) -> None:
@@ -114,10 +131,10 @@ def _train_replay(plant: Plant) -> None:
         retrain(Retraining(store, plant.config, SPLIT_AT, UPath(folder), UPath(artifacts_folder()), lineage="replay"))
 
 
-def test_live_backfill_and_retraining_at_once_leave_the_rows_of_the_bulk_run(plant, expected) -> None:  # type: ignore[no-untyped-def]
+def test_live_backfill_and_retraining_at_once_leave_the_rows_of_the_bulk_run(plant: Plant, expected: Rows) -> None:
     context = multiprocessing.get_context("spawn")
     orders = [HOURS, HOURS[::-1], HOURS[6:] + HOURS[:6]]
-    workers = [context.Process(target=run_forever, args=(plant, hours)) for hours in orders]
+    workers = [context.Process(target=run_hours, args=(plant, hours)) for hours in orders]
     workers.append(context.Process(target=_train_replay, args=(plant,)))
     for worker in workers:
         worker.start()

@@ -23,9 +23,9 @@ from tsad_tasks.storage.store import Store
 
 TEMPLATE = "tsad_trained"
 START_AT = datetime(2026, 3, 2, tzinfo=UTC)
-N_DAYS = 6
-END_AT = START_AT + timedelta(days=N_DAYS)
-SPLIT_AT = END_AT - 12 * HOUR
+N_DAYS = 7
+SPLIT_AT = START_AT + timedelta(days=5.5)
+END_AT = SPLIT_AT + 12 * HOUR
 CONFIG: dict[str, Any] = {
     "dataset": "room",
     "source": {
@@ -39,7 +39,7 @@ CONFIG: dict[str, Any] = {
     },
     "detector": {"window": 6},
     "threshold": {"k": 6, "look_back": 100, "min_span": "6h", "min_count": 30, "collective_width": 4},
-    "training": {"range": "5d", "max_windows": 2000, "epochs": 2, "min_hours": 10},
+    "training": {"range": "5d", "max_windows": 2500, "epochs": 25, "min_hours": 10},
     "features": {"min_own_scale": "1d"},
     "gate": {
         "min_point_share": 0,
@@ -57,11 +57,11 @@ def config(**changes: Any) -> DatasetConfig:
 
 
 def fill(uri: str) -> None:
-    """Six days of two hosts, every five minutes."""
+    """A week of two hosts, every five minutes; known faults after SPLIT_AT."""
     room = server_room(days=N_DAYS, hosts=2, start_at=START_AT, seed=7, step_s=300)
     values = room.values[:, :, [0, 4]]
     n_hosts, n_steps, _ = values.shape
-    split = (N_DAYS * 24 - 12) * 12
+    split = int((SPLIT_AT - START_AT).total_seconds()) // 300
     values[0, split + 40 : split + 43, 0] += 60.0
     values[1, split + 70 : split + 100, 1] += 25.0
     columns = [binary.timestamptz(np.repeat(room.times_s, n_hosts)), binary.text(list(room.entities) * n_steps)]

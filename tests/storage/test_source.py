@@ -146,3 +146,13 @@ def test_a_login_that_does_not_exist_is_denied(empty_database_uri: str) -> None:
     uri = "postgresql://nobody_here:pw@" + empty_database_uri.split("@")[1]
     with pytest.raises(AccessDenied, match="read anew on each run"):
         connect_source(uri, read_only=True)
+
+
+def test_a_server_that_goes_away_in_the_middle_may_be_tried_again(empty_database_uri: str) -> None:
+    _run(empty_database_uri, "CREATE TABLE reading (at timestamptz, machine text, a int, b int)")
+    with (
+        open_source(empty_database_uri, _config()) as source,
+        pytest.raises(Unavailable, match="Expected the source to answer"),
+        source.snapshot() as cursor,
+    ):
+        cursor.execute("SELECT pg_terminate_backend(pg_backend_pid())")

@@ -169,7 +169,7 @@ class _Ingest:
     def read_hours(self, source: Source, hours: Sequence[datetime]) -> IngestSummary:
         """Read `hours` chunk by chunk; chunks grow as long as they fit into memory."""
         summary, n_hours, rows_per_hour = IngestSummary(), 1, 1
-        null_times = source.count_null_times()
+        null_times = source.count_null_times(cheaply=True)
         for run in _runs(hours):
             at = 0
             while at < len(run):

@@ -288,3 +288,12 @@ class Exclusion:
     end_at: datetime
     reason: str
     n_steps: int
+
+
+@dataclass(frozen=True)
+class ScoreSteps:
+    """Errors, thresholds and scores of one entity, all float32 (n_steps,), NaN where unknown."""
+
+    errors: NDArray[np.float32]
+    thresholds: NDArray[np.float32]
+    scores: NDArray[np.float32]

@@ -40,6 +40,7 @@ _UNITS_NS = {"s": 1_000_000_000, "ms": 1_000_000, "us": 1_000, "ns": 1}
 _NUMBERS = {"integer", "float", "numeric"}
 _NOBODY = 0
 _NEVER = -(2**63)
+_LARGE_ROWS = 1_000_000
 _PIECE_BYTES = 8 << 20
 _HEADER_BYTES, _TRAILER_BYTES = 19, 2
 
@@ -153,9 +154,14 @@ class Source:
                 self._learn_new(cursor, plan, part, start_us, end_us)
         return self._assembled(parts, start_us, end_us)
 
-    def count_null_times(self) -> int:
-        """Rows of all tables without a time: they belong to no interval."""
-        asked = [plan for plan in self.plans if not plan.time.is_required]
+    def count_null_times(self, *, cheaply: bool = False) -> int:
+        """Rows without a time: they belong to no interval.
+
+        Parameters
+        ----------
+        cheaply : leave out views, and large tables without an index on the time.
+        """
+        asked = [plan for plan in self.plans if not plan.time.is_required and (not cheaply or _is_cheap(plan))]
         counts = [
             sql.SQL("SELECT count(*) AS n FROM {} WHERE {} IS NULL").format(_name(plan), _column(plan.time))
             for plan in asked
@@ -306,6 +312,10 @@ def connect_source(uri: str, *, read_only: bool) -> extensions.connection:
 
 def _name(plan: TablePlan) -> sql.Composable:
     return sql.Identifier(plan.table.schema, plan.table.name)
+
+
+def _is_cheap(plan: TablePlan) -> bool:
+    return plan.time.has_index or (plan.table.may_have_index and plan.table.n_rows_estimate < _LARGE_ROWS)
 
 
 def _column(column: SourceColumn) -> sql.Composable:

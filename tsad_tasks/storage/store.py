@@ -40,6 +40,7 @@ from tsad_tasks.storage.rows import (
     QualityVerdict,
     ScoreMemo,
     ScoreRows,
+    ScoreSteps,
     ScoreWrite,
     StandingIncident,
     TopAttribution,
@@ -517,6 +518,41 @@ class Store:
     def upsert_run_status(self, row: Mapping[str, Any]) -> None:
         """Writes what a step of a run did."""
         self.execute("upsert_run_status", {**row, "counts": Json(row["counts"], dumps=_dumps)})
+
+    # Reports and housekeeping -----------------------------------------------------------------------------------------
+
+    @contextmanager
+    def snapshot(self) -> Iterator[None]:
+        """All reads see one moment, and nothing can be written; not inside another transaction."""
+        with self._connection:
+            with self._connection.cursor() as cursor:
+                cursor.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ READ ONLY")
+            yield
+
+    def read_score_series(
+        self, lineage: str, entity_id: int, start_at: datetime, end_at: datetime, n_steps: int
+    ) -> ScoreSteps:
+        """What a lineage's champions made of one entity in [start_at, end_at) (whole hours of `n_steps`)."""
+        names = ("errors", "thresholds", "scores")
+        columns = [binary.Field("hour_at", "i8"), *(binary.Field(name, "f4", (n_steps,)) for name in names)]
+        params = {"lineage": lineage, "entity_id": entity_id, "start_at": start_at, "end_at": end_at}
+        rows = self._copy_out("read_score_series", params, columns)
+        hours = (binary.epoch_s(rows["hour_at"]) - epoch_s(start_at)) // 3600
+        series = np.full((3, (epoch_s(end_at) - epoch_s(start_at)) // 3600, n_steps), np.nan, np.float32)
+        for position, name in enumerate(names):
+            series[position, hours] = rows[name]
+        return ScoreSteps(*series.reshape(3, -1))
+
+    def delete_reading_blocks(self, entity_ids: Sequence[int], start_at: datetime, end_at: datetime) -> int:
+        """Blocks of readings removed from [start_at, end_at). Needs the hours' locks."""
+        return self._delete_blocks("delete_reading_blocks", entity_ids, start_at, end_at)
+
+    def delete_score_blocks(self, entity_ids: Sequence[int], start_at: datetime, end_at: datetime) -> int:
+        """Blocks of scores removed from [start_at, end_at). Needs the hours' locks."""
+        return self._delete_blocks("delete_score_blocks", entity_ids, start_at, end_at)
+
+    def _delete_blocks(self, name: str, entity_ids: Sequence[int], start_at: datetime, end_at: datetime) -> int:
+        return self.execute(name, {"entity_ids": list(entity_ids), "start_at": start_at, "end_at": end_at})
 
 
 def _dumps(value: Any) -> str:

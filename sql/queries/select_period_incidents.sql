@@ -1,0 +1,12 @@
+-- Incidents that touch a period, worst first, with error and threshold at their peak.
+SELECT i.incident_id, e.entity_id, i.entity, i.severity, i.kind, i.state, i.started_at, i.last_flag_at, i.n_flags, i.peak_score,
+       i.peak_at, i.channel, i.sentence, i.provisional, i.policy_version, i.model_id, a.kind AS peak_kind, a.error, a.threshold
+FROM tsad.v_incident i
+JOIN tsad.dataset d ON d.name = i.dataset
+JOIN tsad.entity e ON e.dataset_id = d.dataset_id AND e.name = i.entity
+LEFT JOIN LATERAL (
+  SELECT f.kind, f.error, f.threshold FROM tsad.anomaly f
+  WHERE f.entity_id = e.entity_id AND f.at = i.peak_at AND f.score = i.peak_score AND f.superseded_at = 'infinity'
+  ORDER BY f.model_id DESC LIMIT 1) a ON true
+WHERE i.dataset = %(dataset)s AND i.lineage = %(lineage)s AND i.last_flag_at >= %(start_at)s AND i.started_at < %(end_at)s
+ORDER BY array_position(ARRAY['HIGH', 'MEDIUM', 'LOW'], i.severity), i.peak_score DESC, i.started_at, i.incident_id

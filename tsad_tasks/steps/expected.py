@@ -1,0 +1,70 @@
+"""What a model expected of an entity, computed again for a short range: only flagged readings keep it as rows."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+
+import numpy as np
+from numpy.typing import NDArray
+
+from tsad_tasks.core.features import held
+from tsad_tasks.core.interval import epoch_s, hour_ceil, hour_floor
+from tsad_tasks.core.scoring import entity_features, entity_windows
+from tsad_tasks.core.spec import ModelSpec
+from tsad_tasks.detectors.base import Detector
+from tsad_tasks.storage.rows import Layout
+from tsad_tasks.storage.store import Store, hours_later
+
+Float = NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class ExpectedReadings:
+    """Readings beside what the model expected, in the channels' units; NaN where unknown.
+
+    Attributes
+    ----------
+    actual, expected : float64 (n_steps, n_channels), held values included in `actual`.
+    spread : float64 (n_channels,), half-width that holds 68 % of the usual differences.
+    channel_errors : float32 (n_steps, n_channels), mean error of the channel over the window that ends at the step.
+    """
+
+    actual: Float
+    expected: Float
+    spread: Float
+    channel_errors: NDArray[np.float32]
+
+
+def expected_readings(
+    spec: ModelSpec, detector: Detector, entity: str, values: Float, start_s: int
+) -> ExpectedReadings:
+    """What the model expects of one entity's readings, float64 (n_steps, n_channels), as scoring computes it."""
+    scaler = spec.scaler(entity)
+    features = entity_features(spec.features, [scaler], values[None], start_s)
+    index = entity_windows(spec.features, features, np.ones((1, len(values)), bool))
+    found = detector.reconstruct(features.inputs[0], index.ends)
+    scaled, errors = np.full((2, *values.shape), np.nan, np.float32)
+    scaled[index.ends] = np.where(index.live, found.expected, np.nan)
+    errors[index.ends] = np.where(index.live, found.channel_errors, np.nan)
+    spread = np.array(spec.spreads) * np.array(scaler.scale)
+    return ExpectedReadings(held(values, spec.features.hold_steps), scaler.inverse(scaled), spread, errors)
+
+
+def expected_in_range(
+    store: Store,
+    layout: Layout,
+    spec: ModelSpec,
+    detector: Detector,
+    entity: tuple[str, int],
+    start_at: datetime,
+    end_at: datetime,
+) -> ExpectedReadings:
+    """What the model expects of an entity (name and id) at the steps of [start_at, end_at), which lie on the grid."""
+    name, entity_id = entity
+    from_at = hours_later(hour_floor(start_at), -spec.features.reach_hours)
+    values = store.read_blocks(layout, [entity_id], from_at, hour_ceil(end_at)).values[0]
+    columns = [layout.channel_names.index(channel) for channel in spec.features.channels]
+    found = expected_readings(spec, detector, name, values[:, columns], epoch_s(from_at))
+    steps = slice(*((epoch_s(at) - epoch_s(from_at)) // layout.step_s for at in (start_at, end_at)))
+    return ExpectedReadings(found.actual[steps], found.expected[steps], found.spread, found.channel_errors[steps])
