@@ -1,0 +1,128 @@
+"""Model cards of a report: the champions of its period, what they learned from and why the gate let them in."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Any
+
+from tsad_tasks.reports.content import GateRow, ModelCard
+from tsad_tasks.reports.formats import count_text, date_text, duration_text, number_text, share_text
+from tsad_tasks.reports.ranking import DEFAULT_LIMITS
+from tsad_tasks.storage.store import Store
+
+_RULES = {
+    "finite_loss": "validation loss is finite",
+    "point_share": "injected point anomalies found, at least",
+    "contextual_share": "injected contextual anomalies found, at least",
+    "collective_share": "injected collective anomalies found, at least",
+    "false_alarm_share": "flagged share of clean readings, at most",
+    "not_worse": "not worse than the champion: found, at least",
+}
+
+
+def model_cards(store: Store, dataset: str, zone: str, params: dict[str, Any], end_at: datetime) -> tuple[ModelCard, ...]:
+    """Cards of the models of a period, newest champion first, challengers that were turned away last."""
+    records = store.records("select_period_models", params)
+    detailed = {record["model_id"] for record in records[: DEFAULT_LIMITS.n_models]}
+    gates = {key: gate_rows(store, key) for key in detailed}
+    return tuple(_card(record, dataset, zone, end_at, gates.get(record["model_id"], ())) for record in records)
+
+
+def gate_rows(store: Store, model_id: int) -> tuple[GateRow, ...]:
+    """The gate's rules for a model, in words."""
+    rows = {row.rule: row for row in store.select_gate_decisions(model_id)}
+    ordered = [rows[rule] for rule in _RULES if rule in rows] + [rows[rule] for rule in sorted(set(rows) - set(_RULES))]
+    return tuple(
+        GateRow(_RULES.get(row.rule, row.rule.replace("_", " ")), row.value, row.limit_value, row.passed, row.note)
+        for row in ordered
+    )
+
+
+def _card(
+    record: dict[str, Any], dataset: str, zone: str, end_at: datetime, gate: tuple[GateRow, ...]
+) -> ModelCard:
+    card, entity = record["card"], record["entity"]
+    training = card.get("training", {})
+    return ModelCard(
+        name=f"{dataset} v{record['version']}" + (f" ({entity})" if entity else ""),
+        detector=record["detector"],
+        version=str(record["version"]),
+        role=_role(record, zone, end_at),
+        n_parameters=record["n_parameters"],
+        trained_from=record["train_start_at"],
+        trained_to=record["train_end_at"],
+        valid_from=record["valid_from"],
+        used_share=card.get("used_share"),
+        n_windows=card.get("n_windows_used"),
+        n_channels=len(card["channels"]) if "channels" in card else None,
+        seed=record["seed"],
+        sha256=record["sha256"],
+        threshold_text=threshold_text(card),
+        metrics=_metrics(training),
+        loss_history=tuple(training.get("loss", ())),
+        validation_history=tuple(training.get("validation_loss", ())),
+        gate=gate,
+        gate_note=_gate_note(record, zone),
+    )
+
+
+def _role(record: dict[str, Any], zone: str, end_at: datetime) -> str:
+    if record["valid_from"] is None:
+        return "challenger, turned away by the gate" if record["gate_passed"] is False else "challenger, never champion"
+    if record["valid_to"] is None or record["valid_to"] >= end_at:
+        return "champion"
+    return f"champion until {date_text(record['valid_to'], zone)}"
+
+
+def _gate_note(record: dict[str, Any], zone: str) -> str:
+    if record["decided_at"] is None:
+        return "The champion stayed." if record["gate_passed"] is False else ""
+    reason = f": {record['reason']}" if record["reason"] else ""
+    return f"Made champion on {date_text(record['decided_at'], zone)}{reason}."
+
+
+def _metrics(training: dict[str, Any]) -> dict[str, float]:
+    found = {}
+    if training.get("loss"):
+        found |= {"training loss, last epoch": training["loss"][-1], "epochs": float(len(training["loss"]))}
+    if training.get("validation_loss"):
+        found["validation loss, last epoch"] = training["validation_loss"][-1]
+    if training.get("seconds") is not None:
+        found["seconds of training"] = float(training["seconds"])
+    return found
+
+
+def threshold_words(card: dict[str, Any]) -> str:
+    """A card's threshold in a few words.
+
+    >>> threshold_words({"threshold": {"kind": "mean_std", "k": 6.0}})
+    'threshold: mean + 6 σ of held-out errors'
+    """
+    settings = card.get("threshold", {})
+    kind = settings.get("kind")
+    if kind == "percentile":
+        return f"threshold: percentile {settings['percentile']:g} of held-out errors"
+    if kind == "mean_std":
+        return f"threshold: mean + {settings['k']:g} σ of held-out errors"
+    if kind == "adaptive":
+        return f"adaptive threshold: mean + {settings['k']:g} σ of the last {count_text(settings['look_back'])} errors"
+    return "threshold unknown"
+
+
+def threshold_text(card: dict[str, Any]) -> str:
+    """A card's threshold in full, empty where it is not known."""
+    settings = card.get("threshold", {})
+    if not settings:
+        return ""
+    words = threshold_words(card).removeprefix("threshold: ")
+    text = f"{words[0].upper()}{words[1:]}"
+    if settings["kind"] == "adaptive":
+        text += (
+            f" and at least {duration_text(settings['min_span_s'])}; between {share_text(settings['floor'])} of the"
+            " calibrated limit and that limit. Errors above it do not enter the look-back, so that a lasting fault"
+            " cannot silence itself"
+        )
+    if settings.get("collective_width"):
+        width, k = count_text(settings["collective_width"]), number_text(settings["collective_k"])
+        text += f". What lasts: the mean of {width} errors against a limit of its own, mean + {k} σ"
+    return f"{text}."
