@@ -184,4 +184,5 @@ def test_a_worker_killed_in_a_backfill_leaves_the_rows_of_an_undisturbed_run(run
     score_in_process(running, TRAINED_AT, last_at + HOUR)
     found, expected = (current_rows(running.superuser(name), last_at + HOUR) for name in ("warehouse", "clone"))
     assert len(found["v_status"]) == (N_QUIET + N_KILLED) * N_HOSTS
+    assert found["v_anomaly"]
     assert found == expected

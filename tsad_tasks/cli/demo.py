@@ -119,7 +119,7 @@ def _matches(anomaly: SimulatedAnomaly, found: Sequence[dict[str, Any]]) -> list
 
 
 def _is_match(anomaly: SimulatedAnomaly, row: dict[str, Any]) -> bool:
-    same = row["entity"] == anomaly.entity
+    same = row["entity"] == anomaly.entity and row["channel"] in anomaly.channels
     return bool(same and row["started_at"] < anomaly.end_at + MARGIN and row["last_flag_at"] >= anomaly.start_at)
 
 

@@ -15,6 +15,7 @@ import numpy.typing as npt
 
 Severity = Literal["HIGH", "MEDIUM", "LOW"]
 SEVERITIES: tuple[Severity, ...] = ("HIGH", "MEDIUM", "LOW")
+SCORED_STATUSES = ("scored", "partial", "unknown_entity_scale")
 Floats = npt.NDArray[np.floating]
 Flags = npt.NDArray[np.bool_]
 Times = npt.NDArray[np.datetime64]
@@ -160,8 +161,8 @@ class EntityCoverage:
 
     @property
     def n_hours_scored(self) -> int:
-        """Hours with a score, in full or in part."""
-        return self.n_hours_by_status.get("scored", 0) + self.n_hours_by_status.get("partial", 0)
+        """Hours with a score, in full, in part or provisional."""
+        return sum(self.n_hours_by_status.get(status, 0) for status in SCORED_STATUSES)
 
 
 @dataclass(frozen=True)

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 
 import numpy as np
 
-from tsad_tasks.reports.content import Coverage, EntityCoverage, QualityRow, ReportContent
+from tsad_tasks.reports.content import SCORED_STATUSES, Coverage, EntityCoverage, QualityRow, ReportContent
 from tsad_tasks.reports.flow import Block, Box, Column, Row, gap, heading, paragraph, table_blocks
 from tsad_tasks.reports.formats import EN_DASH, count_text, counted, day_text, share_text, time_text
 from tsad_tasks.reports.marks import MISSING_ENTRY, LegendEntry, draw_legend
@@ -22,9 +22,11 @@ STATUS_MEANINGS: dict[str, str] = {
     "stale": "the source's newest reading was older than the hour",
     "off": "the entity was not running",
     "no_champion": "no model was valid for this hour",
-    "unknown_entity_scale": "the entity is new to the model, without a scale of its own",
+    "unknown_entity_scale": "scored with the scale of all entities, for it has none of its own yet: provisional",
     "inputs_retired": "the readings had been removed by retention",
     "failed": "scoring ended with an error; see the task's log",
+    "not_scored": "read, but no run of the score DAG has come to it",
+    "not_read": "no run of the score DAG has read it from the source",
 }
 _DAYS_WIDTH = 180.0
 _QUALITY_COLUMNS = (
@@ -64,9 +66,8 @@ def _quality_blocks(content: ReportContent, limits: Limits, width: float) -> lis
         return [paragraph(f"No findings. {n_readings} of {n_entities} were checked.", width)]
     shown = content.quality[: limits.n_quality]
     of = f"{count_text(len(shown))} of " if len(shown) < len(content.quality) else ""
-    text = (
-        f"{of}{counted(len(content.quality), 'finding')} in {n_readings}. They are about sensors, not about the plant."
-    )
+    findings = f"{of}{counted(len(content.quality), 'finding')} in {n_readings}"
+    text = f"{findings}. They are about sensors and their tables, not about the plant."
     rows = [_quality_row(row, content.site_zone) for row in shown]
     return [paragraph(text, width, keep_with_next=True), *table_blocks(_QUALITY_COLUMNS, rows, width)]
 
@@ -144,7 +145,7 @@ def unscored_text(n_hours_by_status: Mapping[str, int]) -> str:
     >>> unscored_text({"scored": 100, "gap": 3, "stale": 8})
     'stale 8 h, gap 3 h'
     """
-    lacks = [(n, status) for status, n in n_hours_by_status.items() if n and status not in ("scored", "partial")]
+    lacks = [(n, status) for status, n in n_hours_by_status.items() if n and status not in SCORED_STATUSES]
     return ", ".join(
         f"{status.replace('_', ' ')} {count_text(n)} h" for n, status in sorted(lacks, key=lambda x: (-x[0], x[1]))
     )

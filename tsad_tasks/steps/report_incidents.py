@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 from upath import UPath
 
-from tsad_tasks.core.interval import HOUR, epoch_s, from_epoch_s, hour_ceil, hour_floor
+from tsad_tasks.core.interval import epoch_s, from_epoch_s, hour_ceil, hour_floor
 from tsad_tasks.core.spec import ModelSpec
 from tsad_tasks.core.thresholds import anomaly_scores, flag
 from tsad_tasks.detectors.base import Detector
@@ -31,7 +31,7 @@ MAX_POINTS = 3000
 MAX_BUCKETS = 90
 BUCKETS_S = (60, 120, 300, 600, 900, 1800, 3600, 7200, 10800, 21600)
 BAND_SPREADS = 2.0
-_BAND_WORDS = "band: expected ± 2 times the usual difference (holds 95 % of normal readings); ± in words: once (68 %)"
+_BAND_WORDS = "band: expected ± twice the usual difference (95 % of normal readings); ± in words: once (68 %)"
 
 Float = NDArray[np.float64]
 
@@ -95,9 +95,7 @@ class _View:
         start_s, end_s = _bounds_s(row, step_s, period.data_until)
         seconds = np.arange(start_s, end_s, step_s, dtype=np.int64)
         first_at, last_at = hour_floor(from_epoch_s(start_s)), hour_ceil(from_epoch_s(end_s))
-        found = period.store.read_score_series(
-            period.lineage, row["entity_id"], first_at, last_at, 3600 // step_s
-        )
+        found = period.store.read_score_series(period.lineage, row["entity_id"], first_at, last_at, 3600 // step_s)
         shown = slice(*((at_s - epoch_s(first_at)) // step_s for at_s in (start_s, end_s)))
         steps = ScoreSteps(found.errors[shown], found.thresholds[shown], found.scores[shown])
         raised = flag(steps.scores)
@@ -165,7 +163,7 @@ def _pair(steps: ScoreSteps) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
 
 
 def _bounds_s(row: dict[str, Any], step_s: int, data_until: datetime | None) -> tuple[int, int]:
-    """First step shown, and the end: half the incident's length before it, and half an hour after, where data goes so far."""
+    """First step shown, and the end: half its length (or an hour) before, half an hour after where data goes so far."""
     first_s, end_s = epoch_s(row["started_at"]), epoch_s(row["last_flag_at"]) + step_s
     start_s = first_s - max(3600, (end_s - first_s) // 2)
     newest_s = epoch_s(data_until) + step_s if data_until else end_s
@@ -243,7 +241,7 @@ class FlaggedReadings:
         return total
 
     def worst(self, channel: int) -> int | None:
-        """The flag at which a channel was farthest off, on the side to which it was off most, as the sentence says it."""
+        """The flag at which a channel was farthest off, on the side to which it was off most; as the sentence has it."""
         deviation = self.actual[:, channel] - self.expected[:, channel]
         known = np.isfinite(deviation)
         leads = known & (self.shares.argmax(axis=1) == channel)
@@ -331,8 +329,8 @@ class _Explained:
         until_at = self._row["last_flag_at"] + timedelta(seconds=1)
         params = {"lineage": self._period.lineage, "entity_id": self._row["entity_id"]}
         params |= {"start_at": self._row["started_at"], "end_at": until_at}
-        rows = [row for row in self._period.store.records("select_incident_attributions", params)]
-        rows = [row for row in rows if row["channel"] in self._names]
+        stored = self._period.store.records("select_incident_attributions", params)
+        rows = [row for row in stored if row["channel"] in self._names]
         times = sorted({row["at"] for row in rows})
         table = np.full((3, len(times), len(self._names)), np.nan)
         spread, weights = np.full(len(self._names), np.nan), np.ones(len(times))
@@ -381,9 +379,11 @@ class _Explained:
         if self._row["channel"] is None:
             return ""
         params = {"entity_id": self._row["entity_id"], "channel": self._row["channel"]}
-        params |= {"start_at": hour_floor(self._row["started_at"]), "end_at": self._row["last_flag_at"] + HOUR / 3600}
-        verdicts = [verdict.replace("_", " ") for (verdict,) in self._period.store.select("select_incident_quality", params)]
-        return f"sensor suspected ({joined(verdicts)})" if verdicts else ""
+        until_at = self._row["last_flag_at"] + timedelta(seconds=1)
+        params |= {"start_at": hour_floor(self._row["started_at"]), "end_at": until_at}
+        verdicts = self._period.store.select("select_incident_quality", params)
+        names = [verdict.replace("_", " ") for (verdict,) in verdicts]
+        return f"sensor suspected ({joined(names)})" if names else ""
 
     def _note(self) -> str:
         notes = []

@@ -6,7 +6,7 @@ from datetime import datetime
 from typing import Any
 
 from tsad_tasks.reports.content import GateRow, ModelCard
-from tsad_tasks.reports.formats import count_text, date_text, duration_text, number_text, share_text
+from tsad_tasks.reports.formats import count_text, counted, date_text, duration_text, share_text
 from tsad_tasks.reports.ranking import DEFAULT_LIMITS
 from tsad_tasks.storage.store import Store
 
@@ -20,7 +20,9 @@ _RULES = {
 }
 
 
-def model_cards(store: Store, dataset: str, zone: str, params: dict[str, Any], end_at: datetime) -> tuple[ModelCard, ...]:
+def model_cards(
+    store: Store, dataset: str, zone: str, params: dict[str, Any], end_at: datetime
+) -> tuple[ModelCard, ...]:
     """Cards of the models of a period, newest champion first, challengers that were turned away last."""
     records = store.records("select_period_models", params)
     detailed = {record["model_id"] for record in records[: DEFAULT_LIMITS.n_models]}
@@ -32,15 +34,25 @@ def gate_rows(store: Store, model_id: int) -> tuple[GateRow, ...]:
     """The gate's rules for a model, in words."""
     rows = {row.rule: row for row in store.select_gate_decisions(model_id)}
     ordered = [rows[rule] for rule in _RULES if rule in rows] + [rows[rule] for rule in sorted(set(rows) - set(_RULES))]
+    names = [_RULES.get(row.rule, row.rule.replace("_", " ")) for row in ordered]
     return tuple(
-        GateRow(_RULES.get(row.rule, row.rule.replace("_", " ")), row.value, row.limit_value, row.passed, row.note)
-        for row in ordered
+        GateRow(name, row.value, row.limit_value, row.passed, _short(row.note))
+        for name, row in zip(names, ordered, strict=True)
     )
 
 
-def _card(
-    record: dict[str, Any], dataset: str, zone: str, end_at: datetime, gate: tuple[GateRow, ...]
-) -> ModelCard:
+def _short(note: str) -> str:
+    """What the rule does not say already.
+
+    >>> _short("share found of 32 injected point anomalies"), _short("not tested: the held-out range is too short")
+    ('of 32 injected point anomalies', 'not tested, range too short')
+    """
+    if note.startswith("not tested:"):
+        return "not tested, range too short"
+    return note.removeprefix("share found ").removeprefix("flagged share ").replace(" held-out", "")
+
+
+def _card(record: dict[str, Any], dataset: str, zone: str, end_at: datetime, gate: tuple[GateRow, ...]) -> ModelCard:
     card, entity = record["card"], record["entity"]
     training = card.get("training", {})
     return ModelCard(
@@ -84,9 +96,9 @@ def _gate_note(record: dict[str, Any], zone: str) -> str:
 def _metrics(training: dict[str, Any]) -> dict[str, float]:
     found = {}
     if training.get("loss"):
-        found |= {"training loss, last epoch": training["loss"][-1], "epochs": float(len(training["loss"]))}
+        found[f"training loss after {counted(len(training['loss']), 'epoch')}"] = training["loss"][-1]
     if training.get("validation_loss"):
-        found["validation loss, last epoch"] = training["validation_loss"][-1]
+        found["validation loss"] = training["validation_loss"][-1]
     if training.get("seconds") is not None:
         found["seconds of training"] = float(training["seconds"])
     return found
@@ -123,6 +135,6 @@ def threshold_text(card: dict[str, Any]) -> str:
             " cannot silence itself"
         )
     if settings.get("collective_width"):
-        width, k = count_text(settings["collective_width"]), number_text(settings["collective_k"])
+        width, k = count_text(settings["collective_width"]), f"{settings['collective_k']:g}"
         text += f". What lasts: the mean of {width} errors against a limit of its own, mean + {k} σ"
     return f"{text}."
