@@ -13,12 +13,13 @@ from __future__ import annotations
 import argparse
 import json
 import os
+import shutil
 import subprocess
 import sys
 import tempfile
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -39,6 +40,7 @@ from tsad_tasks.steps.ingest import ingest_interval
 from tsad_tasks.steps.paths import artifacts_root, config_of
 from tsad_tasks.steps.retrain import Retraining, retrain
 from tsad_tasks.steps.score import ScoreSummary, score_interval
+from tsad_tasks.storage.database import connect
 from tsad_tasks.storage.load_table import LoadOptions, load_table
 from tsad_tasks.storage.store import Store
 
@@ -74,6 +76,7 @@ class Sizes:
 
     end_at: datetime
     n_hours: int
+    retrain_every: timedelta
 
     @property
     def split_at(self) -> datetime:
@@ -81,12 +84,12 @@ class Sizes:
 
     def retrain_times(self) -> list[datetime]:
         """Mondays at which a challenger is trained."""
-        n_weeks = (self.end_at - FIRST_RETRAIN_AT) // WEEK + 1
-        return [FIRST_RETRAIN_AT + k * WEEK for k in range(n_weeks)]
+        n_times = (self.end_at - FIRST_RETRAIN_AT) // self.retrain_every + 1
+        return [FIRST_RETRAIN_AT + k * self.retrain_every for k in range(n_times)]
 
 
-WHOLE = Sizes(END_AT, 72)
-SMALL = Sizes(datetime(2013, 8, 20, tzinfo=UTC), 6)
+WHOLE = Sizes(END_AT, 72, WEEK)
+SMALL = Sizes(datetime(2013, 9, 5, tzinfo=UTC), 6, 2 * WEEK)
 
 
 @dataclass
@@ -126,7 +129,7 @@ def main() -> int:
 
 def _arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--small", action="store_true", help="seven weeks, three retrainings, six hours by DAG")
+    parser.add_argument("--small", action="store_true", help="nine weeks, three retrainings, six hours by DAG")
     parser.add_argument("--keep", metavar="FOLDER", help="use this TSAD_HOME and leave it")
     return parser.parse_args()
 
@@ -144,8 +147,6 @@ def _series_path() -> Path | None:
 
 
 def _remove(home: Path) -> None:
-    import shutil
-
     postgres.remove(postgres_folder())
     shutil.rmtree(home, ignore_errors=True)
 
@@ -164,7 +165,7 @@ def _replay_and_judge(series: Path, sizes: Sizes) -> int:
         _score(replay, store, config, sizes.split_at, sizes.end_at)
     with replay.timed("last hours by DAG"):
         _hours_by_dag(twin_uri, sizes)
-    n_different = _compare(warehouse.uri, twin_uri, sizes)
+    n_different = _compare(warehouse.uri, twin_uri)
     _print_gates(replay.gates)
     _print_findings(warehouse.uri, series, replay, sizes)
     parts = ", ".join(f"{part} {seconds:.0f} s" for part, seconds in replay.seconds.items())
@@ -180,10 +181,16 @@ def _weeks(replay: Replay, config: DatasetConfig, uri: str, sizes: Sizes) -> Non
             with replay.timed("retrain"):
                 replay.gates += _retrain(store, config, at)
             with replay.timed("score in bulk"):
-                _score(replay, store, config, at, min(at + WEEK, sizes.split_at))
-            gate = replay.gates[-1]
-            said = "passed" if gate.gate_passed else f"failed: {', '.join(gate.failed_rules)}"
-            print(f"  {at:%Y-%m-%d} model {gate.version} {said}", flush=True)
+                _score(replay, store, config, at, min(at + sizes.retrain_every, sizes.split_at))
+            print(f"  {at:%Y-%m-%d} {_said(store, replay.gates[-1])}", flush=True)
+
+
+def _said(store: Store, gate: RegisterSummary) -> str:
+    outcome = "passed" if gate.gate_passed else f"failed: {', '.join(gate.failed_rules)}"
+    with store.transaction():
+        rows = store.select_gate_decisions(gate.model_id)
+    numbers = ", ".join(f"{row.rule} {row.value:.3f}" for row in rows if row.value is not None)
+    return f"model {gate.version} {outcome} ({numbers})"
 
 
 def _retrain(store: Store, config: DatasetConfig, end_at: datetime) -> list[RegisterSummary]:
@@ -226,21 +233,20 @@ def _hours_by_dag(twin_uri: str, sizes: Sizes) -> None:
         raise SystemExit(f"Expected all runs to succeed. See {places.home / 'logs' / 'headless.log'}.")
 
 
-def _compare(bulk_uri: str, twin_uri: str, sizes: Sizes) -> int:
+def _compare(bulk_uri: str, twin_uri: str) -> int:
     """How many kinds of rows differ between the bulk's warehouse and the DAG's."""
     n_different = 0
-    with Store.connect(bulk_uri) as bulk, Store.connect(twin_uri) as twin:
-        for name, statement in ROWS.items():
-            expected, received = _rows(bulk, statement), _rows(twin, statement)
-            same = expected == received
-            n_different += not same
-            print(f"  {name:13}{len(expected):7,} rows in bulk, {len(received):7,} by DAG: {'same' if same else 'DIFFER'}")
+    for name, statement in ROWS.items():
+        expected, received = _rows(bulk_uri, statement), _rows(twin_uri, statement)
+        same = expected == received
+        n_different += not same
+        print(f"  {name:13}{len(expected):7,} rows in bulk, {len(received):7,} by DAG: {'same' if same else 'DIFFER'}")
     return n_different
 
 
-def _rows(store: Store, statement: str) -> list[str]:
+def _rows(uri: str, statement: str) -> list[str]:
     """Rows as text, so that NaN equals NaN."""
-    with store.transaction(), store.connection.cursor() as cursor:
+    with closing(connect(uri)) as connection, connection.cursor() as cursor:
         cursor.execute(statement)
         return [repr(row) for row in cursor.fetchall()]
 

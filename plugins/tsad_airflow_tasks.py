@@ -21,7 +21,7 @@ def ingest(config: DatasetConfig) -> Work:
         from tsad_tasks.steps.ingest import ingest_interval
         from tsad_tasks.steps.plan import history_s
 
-        span = {"start_at": interval.start_at, "end_at": interval.end_at}
+        span: dict[str, Any] = {"start_at": interval.start_at, "end_at": interval.end_at}
         needed_s = history_s(store, config, lineage=interval.params["lineage"], **span)
         return ingest_interval(store, config, source_uri(config), history_s=needed_s, **span)
 
@@ -75,7 +75,7 @@ def incidents(config: DatasetConfig) -> Work:
     def work(store: Any, interval: TaskInterval) -> Any:
         from tsad_tasks.steps.incidents import build_incidents
 
-        span = {"start_at": interval.start_at, "end_at": interval.end_at}
+        span: dict[str, Any] = {"start_at": interval.start_at, "end_at": interval.end_at}
         return build_incidents(store, config, lineage=interval.params["lineage"], **span)
 
     return work

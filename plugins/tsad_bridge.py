@@ -109,12 +109,13 @@ def run_step(config: DatasetConfig, step: str, work: Callable[[Any, TaskInterval
 
     with airflow_errors():
         interval = task_interval(context)
-        span = {"start_at": interval.start_at, "end_at": interval.end_at, "shard": interval.map_index}
+        span: dict[str, Any] = {"start_at": interval.start_at, "end_at": interval.end_at, "shard": interval.map_index}
         run_id = f"{interval.dag_id}/{interval.run_id}"
         with Store.connect(warehouse_uri()) as store, recorded(store, config, step, run_id=run_id, **span) as record:
             counts = record.add(work(store, interval))
         log.info("%s %s: %s", config.dataset, step, counts)
-        return plain(counts)
+        said: dict[str, Any] = plain(counts)
+        return said
 
 
 def plain(value: Any) -> Any:

@@ -11,7 +11,7 @@ COMMENT ON SCHEMA tsad IS
 
 CREATE TABLE tsad.dataset (
   dataset_id     int GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
-  name           text NOT NULL UNIQUE,
+  name           text NOT NULL UNIQUE CHECK (octet_length(name) BETWEEN 1 AND 54),
   description    text NOT NULL DEFAULT '',
   site_zone      text NOT NULL,
   step_s         int  NOT NULL CHECK (step_s > 0 AND 3600 % step_s = 0),
@@ -22,6 +22,7 @@ CREATE TABLE tsad.dataset (
   updated_at     timestamptz NOT NULL DEFAULT now()
 );
 COMMENT ON TABLE tsad.dataset IS 'One set of sensor tables and its configuration, as last seen by a step.';
+COMMENT ON COLUMN tsad.dataset.name IS 'At most 54 bytes, so that its view readings_<name> is a name of its own.';
 COMMENT ON COLUMN tsad.dataset.retired_before IS 'Readings before this were dropped by retention: what was scored stays as it is.';
 
 CREATE TABLE tsad.entity (
@@ -35,11 +36,12 @@ COMMENT ON TABLE tsad.entity IS 'One machine or host of a dataset.';
 CREATE TABLE tsad.channel (
   channel_id int GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
   dataset_id int NOT NULL REFERENCES tsad.dataset,
-  name       text NOT NULL,
+  name       text NOT NULL CHECK (octet_length(name) BETWEEN 1 AND 63 AND name NOT IN ('entity', 'hour_at', 'at')),
   unit       text,
   UNIQUE (dataset_id, name)
 );
 COMMENT ON TABLE tsad.channel IS 'One sensor of every entity of a dataset.';
+COMMENT ON COLUMN tsad.channel.name IS 'Also a column of the dataset''s own view: at most 63 bytes, and none of its fixed columns.';
 
 CREATE TABLE tsad.layout (
   layout_id   int GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
@@ -323,17 +325,18 @@ CREATE FUNCTION tsad.ensure_partition(parent text, month_at timestamptz) RETURNS
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
   start_at timestamptz := date_trunc('month', month_at, 'UTC');
-  end_at   timestamptz := date_trunc('month', month_at, 'UTC') + interval '1 month';
+  end_at   timestamptz := (start_at AT TIME ZONE 'UTC' + interval '1 month') AT TIME ZONE 'UTC';
   child    text := format('%s_%s', parent, to_char(start_at AT TIME ZONE 'UTC', 'YYYY_MM'));
 BEGIN
-  end_at := (start_at AT TIME ZONE 'UTC' + interval '1 month') AT TIME ZONE 'UTC';
   IF parent NOT IN ('reading_block', 'score_block') THEN
     RAISE EXCEPTION 'Expected reading_block or score_block. Received: %.', parent;
   END IF;
   IF to_regclass(format('tsad.%I', child)) IS NOT NULL THEN RETURN; END IF;
   PERFORM pg_advisory_xact_lock(hashtext('tsad.partition'));
   IF to_regclass(format('tsad.%I', child)) IS NOT NULL THEN RETURN; END IF;
-  EXECUTE format('CREATE TABLE tsad.%I PARTITION OF tsad.%I FOR VALUES FROM (%L) TO (%L)', child, parent, start_at, end_at);
+  -- PARTITION OF would lock the parent against readers: two writers that have read it would wait for each other for ever.
+  EXECUTE format('CREATE TABLE tsad.%I (LIKE tsad.%I INCLUDING ALL)', child, parent);
+  EXECUTE format('ALTER TABLE tsad.%I ATTACH PARTITION tsad.%I FOR VALUES FROM (%L) TO (%L)', parent, child, start_at, end_at);
 END $$;
 COMMENT ON FUNCTION tsad.ensure_partition IS 'Makes the month''s partition of reading_block or score_block when it is not there.';
 
@@ -418,7 +421,7 @@ COMMENT ON VIEW tsad.v_attribution IS 'Share of each channel in the error of a f
 
 CREATE VIEW tsad.v_model AS
   SELECT d.name AS dataset, m.model_id, m.version, e.name AS entity, m.lineage, m.detector, m.train_start_at, m.train_end_at,
-         m.gate_passed, p.valid_from, p.valid_to, (p.valid_to = 'infinity') AS champion, m.n_parameters, m.seed,
+         m.gate_passed, p.valid_from, p.valid_to, coalesce(p.valid_to = 'infinity', false) AS champion, m.n_parameters, m.seed,
          m.parent_model_id, m.config_hash, m.sha256, m.artifact_uri, m.card, m.created_at
   FROM tsad.model m
   JOIN tsad.dataset d USING (dataset_id)
@@ -479,7 +482,7 @@ COMMENT ON FUNCTION tsad.readings IS 'Readings of one entity in [from_at, to_at)
 CREATE FUNCTION tsad.scores_as_known_at(known_at timestamptz, dataset text, entity text, from_at timestamptz, to_at timestamptz, lineage text DEFAULT 'live')
 RETURNS TABLE (at timestamptz, error real, threshold real, score real, flag boolean, reason text, status text, model_id int, revision int)
 LANGUAGE sql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
-  SELECT b.hour_at + make_interval(secs => (u.i - 1)::int * d.step_s), u.error, u.threshold, u.score, u.score > 0, r.name, b.status, b.model_id, b.revision
+  SELECT b.hour_at + make_interval(secs => (u.i - 1)::int * (3600 / cardinality(b.reasons))), u.error, u.threshold, u.score, u.score > 0, r.name, b.status, b.model_id, b.revision
   FROM tsad.dataset d
   JOIN tsad.entity e ON e.dataset_id = d.dataset_id AND e.name = scores_as_known_at.entity
   JOIN tsad.score_block b ON b.entity_id = e.entity_id
@@ -490,8 +493,8 @@ LANGUAGE sql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
   CROSS JOIN LATERAL unnest(b.errors, b.thresholds, b.scores, b.reasons) WITH ORDINALITY AS u(error, threshold, score, reason, i)
   JOIN tsad.reason r ON r.reason = u.reason
   WHERE d.name = scores_as_known_at.dataset
-    AND b.hour_at + make_interval(secs => (u.i - 1)::int * d.step_s) >= from_at
-    AND b.hour_at + make_interval(secs => (u.i - 1)::int * d.step_s) < to_at
+    AND b.hour_at + make_interval(secs => (u.i - 1)::int * (3600 / cardinality(b.reasons))) >= from_at
+    AND b.hour_at + make_interval(secs => (u.i - 1)::int * (3600 / cardinality(b.reasons))) < to_at
   ORDER BY 1
 $$;
 COMMENT ON FUNCTION tsad.scores_as_known_at IS 'What an operator saw at known_at: the revisions and champions of that moment.';
@@ -508,30 +511,125 @@ LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
   dataset_name text;
   view_name    text;
-  slices       text;
-  columns      text;
+  channels     record;
+  sensor       record;
 BEGIN
   PERFORM pg_advisory_xact_lock(hashtext('tsad.view'), of_dataset_id);
   SELECT name INTO STRICT dataset_name FROM tsad.dataset WHERE dataset_id = of_dataset_id;
   view_name := 'readings_' || dataset_name;
-  SELECT string_agg(format('b.values[:][%s:%s]', i, i), ', ' ORDER BY i), string_agg(format('%I', c.name), ', ' ORDER BY i)
-    INTO slices, columns
-    FROM (SELECT channel_ids FROM tsad.layout WHERE dataset_id = of_dataset_id ORDER BY layout_id DESC LIMIT 1) l,
+  SELECT string_agg(format('b.values[:][%s:%s]', i, i), ', ' ORDER BY i) AS slices,
+         string_agg('v' || i, ', ' ORDER BY i) AS positions,
+         string_agg(format('nullif(u.v%s, ''NaN'') AS %I', i, c.name), ', ' ORDER BY i) AS columns
+    INTO channels
+    FROM (SELECT channel_ids FROM tsad.layout WHERE dataset_id = of_dataset_id
+          ORDER BY cardinality(channel_ids) DESC, layout_id DESC LIMIT 1) l,
          unnest(l.channel_ids) WITH ORDINALITY AS u(channel_id, i)
     JOIN tsad.channel c USING (channel_id);
-  EXECUTE format('DROP VIEW IF EXISTS tsad.%I', view_name);
+  -- Positions only ever get appended, so the view can grow under whoever has built on it.
   EXECUTE format(
-    'CREATE VIEW tsad.%I AS SELECT e.name AS entity, b.hour_at, b.hour_at + make_interval(secs => (u.i - 1)::int * l.step_s) AS at, %s '
+    'CREATE OR REPLACE VIEW tsad.%I AS '
+    'SELECT e.name AS entity, b.hour_at, b.hour_at + make_interval(secs => (u.i - 1)::int * l.step_s) AS at, %s '
     'FROM tsad.reading_block b JOIN tsad.entity e USING (entity_id) JOIN tsad.layout l USING (layout_id) '
     'CROSS JOIN LATERAL unnest(%s) WITH ORDINALITY AS u(%s, i) WHERE e.dataset_id = %s',
-    view_name, (SELECT string_agg(format('nullif(u.%s, ''NaN'') AS %s', col, col), ', ') FROM unnest(string_to_array(columns, ', ')) AS col),
-    slices, columns, of_dataset_id);
+    view_name, channels.columns, channels.slices, channels.positions, of_dataset_id);
   EXECUTE format('COMMENT ON VIEW tsad.%I IS %L', view_name,
     'Readings of ' || dataset_name || ', a column per channel. Filter on hour_at (indexed) as well as on at.');
-  EXECUTE format('GRANT SELECT ON tsad.%I TO tsad_reader', view_name);
+  FOR sensor IN SELECT name, unit FROM tsad.channel WHERE dataset_id = of_dataset_id AND unit IS NOT NULL LOOP
+    EXECUTE format('COMMENT ON COLUMN tsad.%I.%I IS %L', view_name, sensor.name, 'Unit: ' || sensor.unit);
+  END LOOP;
+  EXECUTE format('GRANT SELECT ON tsad.%I TO tsad_reader, tsad_writer', view_name);
   RETURN view_name;
 END $$;
-COMMENT ON FUNCTION tsad.refresh_dataset_view IS 'Makes the dataset''s own view anew, after its layout grew.';
+COMMENT ON FUNCTION tsad.refresh_dataset_view IS 'Makes the dataset''s own view readings_<dataset>, or adds the columns by which its layout grew.';
+
+-- One word, one meaning: a column's name says the same in every public view.
+DO $$
+DECLARE
+  word record;
+BEGIN
+  FOR word IN
+    SELECT c.relname AS view, m.name, m.meaning
+    FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
+    JOIN pg_attribute a ON a.attrelid = c.oid AND a.attnum > 0
+    JOIN (VALUES
+      ('dataset', 'Name of the dataset file.'),
+      ('entity', 'The machine or host.'),
+      ('channel', 'The sensor; in anomalies and incidents the one that carries most of the error.'),
+      ('unit', 'Unit of actual, expected and spread.'),
+      ('hour_at', 'Beginning of the hour, UTC.'),
+      ('at', 'Time of the reading, UTC.'),
+      ('lineage', 'live: what people see; replay: what backfilled retrainings would have said.'),
+      ('status', 'scored, partial (some steps), insufficient_history, gap, stale, off, unknown_entity_scale (scored by the pooled scale, provisional), inputs_retired, no_champion or failed.'),
+      ('coverage', 'Share of the needed steps that have a score, each weighed by its share of live channels.'),
+      ('n_needed', 'Steps of the hour that should have a score: running, past the start-up, read by then.'),
+      ('n_seen', 'Steps of these that have a score.'),
+      ('provisional', 'The entity had no scale of its own yet.'),
+      ('model_id', 'The model; see v_model.'),
+      ('version', 'Number of the model within its dataset.'),
+      ('revision', 'How often this was written anew, after late or changed readings; 1 is the first.'),
+      ('scored_at', 'When this was written, not when it was read.'),
+      ('known_from', 'When this was written, not when it was read.'),
+      ('kind', 'point: one reading; collective: the moving average of errors.'),
+      ('severity', 'LOW, MEDIUM or HIGH: score above 0, 0.5 or 1.'),
+      ('score', '(error - threshold) / threshold: above 0 is a flag.'),
+      ('error', 'What the detector could not explain.'),
+      ('threshold', 'What the error had to exceed.'),
+      ('share', 'Part of the error that this channel carries, 0 to 1.'),
+      ('actual', 'What was read.'),
+      ('expected', 'What the detector expected.'),
+      ('spread', 'What is usual as a difference between actual and expected.'),
+      ('incident_id', 'Hash of entity, policy, lineage and first flagged time.'),
+      ('state', 'open: nothing normal was scored for longer than the merge gap after the last flag; else closed.'),
+      ('started_at', 'First flag.'),
+      ('last_flag_at', 'Last flag.'),
+      ('n_flags', 'Flagged readings.'),
+      ('peak_score', 'Highest score.'),
+      ('peak_at', 'When the score was highest.'),
+      ('sentence', 'The incident in words.'),
+      ('policy_version', 'Hash of the alarm policy that merged the flags.'),
+      ('updated_at', 'When this was last written.'),
+      ('detector', 'Kind of model.'),
+      ('train_start_at', 'Beginning of the training range.'),
+      ('train_end_at', 'End of the training range; the model is never used before it.'),
+      ('gate_passed', 'Whether it passed all rules of the gate; NULL before the gate.'),
+      ('valid_from', 'From which hour on it was champion; NULL: never.'),
+      ('valid_to', 'Up to which hour it was champion; infinity: until now.'),
+      ('champion', 'Whether it is champion now.'),
+      ('n_parameters', 'Trained weights.'),
+      ('seed', 'Seed of weights, batches and injected anomalies.'),
+      ('parent_model_id', 'The model whose weights it started from.'),
+      ('config_hash', 'Hash of all settings that affect errors, scores and flags.'),
+      ('sha256', 'Hash of the bundle''s manifest, checked at load.'),
+      ('artifact_uri', 'Where the bundle is.'),
+      ('card', 'The model card: data, training, calibration.'),
+      ('created_at', 'When it was registered.'),
+      ('rule', 'Name of the gate''s rule.'),
+      ('value', 'What the challenger reached.'),
+      ('limit_value', 'What it had to reach.'),
+      ('champion_value', 'What the champion reached on the same readings.'),
+      ('passed', 'Whether the rule was met.'),
+      ('note', 'More in words.'),
+      ('decided_at', 'When this was decided.'),
+      ('start_at', 'Beginning, included.'),
+      ('end_at', 'End, not included.'),
+      ('reason', 'Why it was left out.'),
+      ('n_steps', 'Steps of the grid that this concerns.'),
+      ('verdict', 'constant, stuck, at_limit, out_of_range, unit_jump or dead.'),
+      ('detail', 'More in words.'),
+      ('n_rows', 'Rows of the source.'),
+      ('n_readings', 'Readings of all entities that were taken.'),
+      ('newest_at', 'Time of the newest reading of the hour.'),
+      ('lag_s', 'Seconds from the newest reading to the moment it was read; NULL when it was not read live.'),
+      ('read_until', 'How far the hour has been read.'),
+      ('read_at', 'When it was last read.'),
+      ('issues', 'Rows that were not taken as they came, by issue.')
+    ) AS m(name, meaning) ON m.name = a.attname
+    WHERE n.nspname = 'tsad' AND c.relkind = 'v'
+  LOOP
+    EXECUTE format('COMMENT ON COLUMN tsad.%I.%I IS %L', word.view, word.name, word.meaning);
+  END LOOP;
+END $$;
+COMMENT ON COLUMN tsad.v_model.entity IS 'The entity that it belongs to; NULL: one model for the whole dataset.';
 
 -- Roles --------------------------------------------------------------------------------------------------------------
 

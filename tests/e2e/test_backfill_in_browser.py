@@ -6,12 +6,12 @@ import shutil
 from collections.abc import Iterator
 from contextlib import closing
 from dataclasses import dataclass
+from datetime import datetime
 from pathlib import Path
 
 import psycopg2
 import pytest
-from playwright.sync_api import Page, expect, sync_playwright
-from rest import Rest
+from playwright.sync_api import Locator, Page, expect, sync_playwright
 from small_room import CONNECTION, DATASET, HOUR, N_HOSTS, TRAINED_AT, fill_source, write_dataset
 from upath import UPath
 
@@ -97,8 +97,47 @@ def log_in(page: Page, ui: Ui) -> None:
     expect(page).to_have_url(f"{ui.url}/")
 
 
-def test_x(ui: Ui, page: Page) -> None:
-    print(ui.url, ui.password, ui.cluster.uri())
-    import time
-    while not (ui.pictures / "done").exists():
-        time.sleep(1)
+def choose_time(page: Page, dialog: Locator, position: int, at: datetime) -> None:
+    """Type date and time into one of the dialog's two fields."""
+    dialog.get_by_test_id("datetime-input").nth(position).click()
+    popover = page.locator("[data-scope=popover][data-part=content][data-state=open]")
+    popover.get_by_placeholder("YYYY/MM/DD").fill(f"{at:%Y/%m/%d}")
+    popover.get_by_placeholder("HH:mm").fill(f"{at:%H:%M}")
+    page.keyboard.press("Escape")
+    expect(dialog.get_by_test_id("datetime-input").nth(position)).to_contain_text(f"{at:%b %d, %Y %H:%M}")
+
+
+def start_backfill(page: Page, ui: Ui, first_at: datetime, last_at: datetime) -> None:
+    """Fill in the backfill dialog of the DAG's page and send it off."""
+    page.get_by_test_id("trigger-dag-button").click()
+    dialog = page.get_by_role("dialog").filter(has_text=SCORE)
+    dialog.get_by_text("Backfill", exact=True).click()
+    for position, at in enumerate((first_at, last_at)):
+        choose_time(page, dialog, position, at)
+    dialog.locator("input[name=max_active_runs]").fill("3")
+    page.screenshot(path=ui.pictures / "dialog.png")
+    dialog.get_by_role("button", name="Run Backfill").click()
+    expect(page.get_by_text("Backfill in progress")).to_be_visible()
+
+
+def statuses(uri: str) -> list[tuple[datetime, str]]:
+    span = "SELECT hour_at, status FROM tsad.v_status WHERE hour_at < '2025-01-01' ORDER BY 1"
+    with closing(psycopg2.connect(uri, options="-c timezone=UTC")) as connection, connection.cursor() as cursor:
+        cursor.execute(span)
+        return list(cursor.fetchall())
+
+
+def test_a_backfill_started_in_the_ui_turns_green_and_its_hours_are_in_v_status(ui: Ui, page: Page) -> None:
+    browser_uri = ui.cluster.uri(role=postgres.BROWSER)
+    assert statuses(browser_uri) == []
+    log_in(page, ui)
+    page.goto(f"{ui.url}/dags/{SCORE}")
+    page.locator("[data-scope=switch][data-part=control]").first.click()
+    start_backfill(page, ui, TRAINED_AT, TRAINED_AT + (N_HOURS - 1) * HOUR)
+    page.screenshot(path=ui.pictures / "started.png")
+    page.goto(f"{ui.url}/dags/{SCORE}/runs")
+    runs = page.get_by_role("row").filter(has_text="backfill__")
+    expect(runs.filter(has_text="Success")).to_have_count(N_HOURS, timeout=180_000)
+    page.screenshot(path=ui.pictures / "green.png")
+    hours = [TRAINED_AT + k * HOUR for k in range(N_HOURS) for _ in range(N_HOSTS)]
+    assert statuses(browser_uri) == [(hour_at, "scored") for hour_at in hours]

@@ -145,7 +145,7 @@ def _choice(option: str, value: str | None, known: tuple[str, ...]) -> Any:
 @datasets.command("list")
 def list_datasets() -> None:
     """List the dataset files."""
-    rows = []
+    rows: list[tuple[Any, ...]] = []
     for path in dataset_paths():
         try:
             config = named_config(path)
@@ -200,7 +200,7 @@ def _ingest(store: Store, config: DatasetConfig, start_at: datetime, end_at: dat
 
     uri, summary = session.source_uri(config), IngestSummary()
     chunks = day_chunks(start_at, end_at)
-    span = {"start_at": start_at, "end_at": end_at, "run_id": _run_id()}
+    span: dict[str, Any] = {"start_at": start_at, "end_at": end_at, "run_id": _run_id()}
     with recorded(store, config, "ingest", **span) as record, progress("ingest", len(chunks)) as advance:
         for first_at, last_at in chunks:
             summary += ingest_interval(store, config, uri, start_at=first_at, end_at=last_at, **options)
@@ -247,7 +247,7 @@ def _score(
     from tsad_tasks.steps.record import recorded
     from tsad_tasks.steps.score import ScoreSummary, score_interval
 
-    span = {"start_at": start_at, "end_at": end_at}
+    span: dict[str, Any] = {"start_at": start_at, "end_at": end_at}
     needed_s = history_s(store, config, lineage=lineage, **span)
     _ingest(store, config, start_at, end_at, history_s=needed_s, force=force)
     chunks, summary, run_id = day_chunks(start_at, end_at, days=_chunk_days(store, config)), ScoreSummary(), _run_id()
@@ -295,7 +295,7 @@ def report(
     config = config_of(dataset)
     start_at = session.moment(start) if start else None
     with session.open_store() as store:
-        options = {"lineage": _lineage(lineage), "start_at": start_at, "path": UPath(out) if out else None}
+        options: dict[str, Any] = {"lineage": _lineage(lineage), "start_at": start_at, "path": UPath(out) if out else None}
         summary = render_period(store, config, end_at=session.moment(end), **options)
     say(f"{summary.path}: {summary.n_pages} pages, {summary.n_incidents} incidents")
 

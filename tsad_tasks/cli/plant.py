@@ -30,7 +30,7 @@ def fill_server_metrics(uri: str, room: ServerRoom) -> int:
                 "SELECT extract(epoch FROM min(at)), extract(epoch FROM max(at)), count(*) FROM plant.server_metrics"
             )
             found = cursor.fetchone()
-            n_rows = room.values.shape[0] * room.values.shape[1]
+            n_rows = int(room.values.shape[0] * room.values.shape[1])
             if found is not None and found == (first_s, last_s, n_rows):
                 return n_rows
             cursor.execute("TRUNCATE plant.server_metrics")

@@ -15,7 +15,9 @@ from rich.table import Table
 from tsad_tasks.errors import BadInput, NothingToDo, TsadError
 from tsad_tasks.reports.formats import joined
 
-console = Console(highlight=False, soft_wrap=True)
+_PLAIN_WIDTH = 150
+
+console = Console(highlight=False, width=None if sys.stdout.isatty() else _PLAIN_WIDTH)
 _errors = Console(stderr=True, highlight=False, soft_wrap=True)
 
 Advance = Callable[[int, str], None]
@@ -55,7 +57,7 @@ def progress(what: str, total: int) -> Iterator[Advance]:
 
 def say(text: str) -> None:
     """One line, as it is."""
-    console.print(text, markup=False)
+    console.print(text, markup=False, soft_wrap=True)
 
 
 def say_counts(what: str, counts: Mapping[str, Any]) -> None:
@@ -72,10 +74,16 @@ def table(title: str, columns: Sequence[str], rows: Sequence[Sequence[Any]], *, 
     """A table; what is unknown shows as –."""
     shown = Table(title=title, title_justify="left", title_style="bold", header_style="bold", box=None, pad_edge=False)
     for name in columns:
-        shown.add_column(name, justify="right" if name in right else "left", overflow="fold")
+        widest = name == max(columns, key=lambda column: _width(columns, rows, column))
+        shown.add_column(name, justify="right" if name in right else "left", overflow="fold", no_wrap=not widest)
     for row in rows:
         shown.add_row(*(_cell(value) for value in row))
     console.print(shown)
+
+
+def _width(columns: Sequence[str], rows: Sequence[Sequence[Any]], name: str) -> int:
+    position = columns.index(name)
+    return max((len(_cell(row[position])) for row in rows), default=0)
 
 
 def _cell(value: Any) -> str:

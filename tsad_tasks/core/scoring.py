@@ -71,8 +71,7 @@ def _context_ok(scaled: NDArray[np.float32], more: NDArray[np.float32]) -> NDArr
     n_channels = scaled.shape[-1]
     dead = ~np.isfinite(scaled)
     unknown = ~np.isfinite(more).reshape(*more.shape[:-1], -1, n_channels) & ~dead[..., None, :]
-    ok: NDArray[np.bool_] = ~unknown.any(axis=(-1, -2))
-    return ok
+    return np.asarray(~unknown.any(axis=(-1, -2)), np.bool_)
 
 
 @dataclass(frozen=True)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -88,7 +89,9 @@ def server_room(*, days: int, hosts: int, start_at: datetime, seed: int, step_s:
     times_s = start_s + step_s * np.arange(days * _DAY_S // step_s, dtype=np.int64)
     values = np.stack([_host(times_s, step_s, np.random.default_rng([seed, host])) for host in range(hosts)])
     entities = tuple(f"host-{host + 1:02d}" for host in range(hosts))
-    anomalies = _put_in_anomalies(values, times_s, step_s, entities, np.random.default_rng([seed, 1_000_000]))
+    faults = _RECENT + (_EARLIER if days >= 14 else ())
+    rng = np.random.default_rng([seed, 1_000_000])
+    anomalies = put_in_faults(values, times_s, entities, CHANNELS, faults, rng=rng)
     values[..., [_CPU, _MEMORY]] = values[..., [_CPU, _MEMORY]].clip(0, 100)
     values[..., [_DISK, _NETWORK]] = values[..., [_DISK, _NETWORK]].clip(min=0)
     return ServerRoom(entities, CHANNELS, times_s, values.round(3), anomalies)
@@ -97,15 +100,15 @@ def server_room(*, days: int, hosts: int, start_at: datetime, seed: int, step_s:
 def _host(times_s: NDArray[np.int64], step_s: int, rng: np.random.Generator) -> Floats:
     """Readings of one host without anomalies, (n_steps, n_channels)."""
     level = rng.uniform(0.8, 1.25, 5)
-    busy = _business(times_s) + _noise(rng, times_s.size, 1800 / step_s, 0.06)
-    backup = _bump(times_s % _DAY_S, 2.0 * _HOUR_S, 0.75 * _HOUR_S)
-    cpu = 12 * level[0] + 38 * level[0] * busy + 9 * backup + _noise(rng, times_s.size, 2, 1.8)
-    disk = 15 * level[1] + 30 * busy + 95 * level[1] * backup + _noise(rng, times_s.size, 2, 3.0)
-    network = 40 * level[2] + 260 * level[2] * busy + 0.4 * disk + _noise(rng, times_s.size, 2, 9.0)
-    warmth = _lagged(cpu, 900 / step_s)
+    busy = _business(times_s) + noise(rng, times_s.size, 1800 / step_s, 0.06)
+    backup = bump(times_s % _DAY_S, 2.0 * _HOUR_S, 0.75 * _HOUR_S)
+    cpu = 12 * level[0] + 38 * level[0] * busy + 9 * backup + noise(rng, times_s.size, 2, 1.8)
+    disk = 15 * level[1] + 30 * busy + 95 * level[1] * backup + noise(rng, times_s.size, 2, 3.0)
+    network = 40 * level[2] + 260 * level[2] * busy + 0.4 * disk + noise(rng, times_s.size, 2, 9.0)
+    warmth = lagged(cpu, 900 / step_s)
     season = 0.8 * np.sin(2 * np.pi * (times_s % _DAY_S - 9 * _HOUR_S) / _DAY_S)
-    temperature = 24 * level[3] ** 0.3 + 0.17 * warmth + season + _noise(rng, times_s.size, 600 / step_s, 0.25)
-    memory = _sawtooth(times_s, level[4]) + 9 * busy + _noise(rng, times_s.size, 1200 / step_s, 0.7)
+    temperature = 24 * level[3] ** 0.3 + 0.17 * warmth + season + noise(rng, times_s.size, 600 / step_s, 0.25)
+    memory = _sawtooth(times_s, level[4]) + 9 * busy + noise(rng, times_s.size, 1200 / step_s, 0.7)
     return np.column_stack([cpu, memory, disk, network, temperature])
 
 
@@ -118,8 +121,12 @@ def _business(times_s: NDArray[np.int64]) -> Floats:
     return np.asarray(day * lunch * np.where(weekend, 0.27, 1.0) + 0.05)
 
 
-def _bump(second_of_day: NDArray[np.int64], start_s: float, length_s: float) -> Floats:
-    """1 from start to start + length with flanks of some minutes, else 0."""
+def bump(second_of_day: NDArray[np.int64], start_s: float, length_s: float) -> Floats:
+    """1 from start to start + length with flanks of some minutes, else 0, (n_steps,).
+
+    >>> bump(np.array([0, 7200, 14400]), 3600, 7200).round(2).tolist()
+    [0.0, 1.0, 0.0]
+    """
     since_start_s = second_of_day.astype(np.float64) - start_s
     return _step(since_start_s / 90.0) * _step((length_s - since_start_s) / 90.0)
 
@@ -134,37 +141,50 @@ def _sawtooth(times_s: NDArray[np.int64], level: float) -> Floats:
     return 38 * level + 11 * since_restart / (7 * _DAY_S)
 
 
-def _noise(rng: np.random.Generator, n_steps: int, memory_steps: float, spread: float) -> Floats:
-    """Noise with standard deviation `spread` that forgets within about `memory_steps`."""
+def noise(rng: np.random.Generator, n_steps: int, memory_steps: float, spread: float) -> Floats:
+    """Noise with standard deviation `spread` that forgets within about `memory_steps`, (n_steps,).
+
+    >>> noise(np.random.default_rng(7), 4, 2, 0.0).tolist()
+    [0.0, 0.0, 0.0, 0.0]
+    """
     kept = float(np.exp(-1 / max(memory_steps, 1e-3)))
     kernel = kept ** np.arange(max(2, min(round(4 * memory_steps), n_steps)))
     white = rng.normal(0.0, spread / np.sqrt((kernel**2).sum()), n_steps + kernel.size - 1)
     return np.convolve(white, kernel, mode="valid")
 
 
-def _lagged(values: Floats, lag_steps: float) -> Floats:
-    """The values as something slow follows them: an exponential average with that lag."""
+def lagged(values: Floats, lag_steps: float) -> Floats:
+    """The values as something slow follows them: an exponential average with that lag, (n_steps,).
+
+    >>> lagged(np.array([0.0, 0.0, 4.0]), 0.5).round(2).tolist()
+    [0.0, 0.0, 3.55]
+    """
     kernel = np.exp(-np.arange(max(1, round(5 * lag_steps))) / max(lag_steps, 1e-3))
     padded = np.concatenate([np.full(kernel.size - 1, values[0]), values])
     return np.convolve(padded, kernel / kernel.sum(), mode="valid")
 
 
 @dataclass(frozen=True)
-class _Fault:
-    """When an anomaly starts (hours before the end, on a host counted from 0), how long, and what it does."""
+class Fault:
+    """When an anomaly starts (hours before the end, at an entity counted from 0), how long, and what it does.
+
+    Attributes
+    ----------
+    changes : of (channel, shape, size)
+        Shapes add, ramp and saturate have sizes in the channel's unit, times has a factor, freeze keeps one value.
+    """
 
     hours_before_end: float
     hours: float
-    host: int
+    entity: int
     kind: str
     description: str
     changes: tuple[tuple[int, str, float], ...]
 
 
-# A change is (channel, shape, size): add, ramp and spike in the channel's unit, times as a factor, freeze as a level.
 _RECENT = (
-    _Fault(43.5, 0.05, 0, "point", "CPU spike at night, as high as on a working day", ((_CPU, "add", 45.0),)),
-    _Fault(
+    Fault(43.5, 0.05, 0, "point", "CPU spike at night, as high as on a working day", ((_CPU, "add", 45.0),)),
+    Fault(
         38.0,
         2.5,
         1,
@@ -172,7 +192,7 @@ _RECENT = (
         "A fan failed: the temperature rises by 9 °C at unchanged load",
         ((_TEMPERATURE, "saturate", 9.0),),
     ),
-    _Fault(
+    Fault(
         30.5,
         0.75,
         2,
@@ -180,9 +200,9 @@ _RECENT = (
         "The nightly backup runs at the wrong time",
         ((_DISK, "add", 95.0), (_CPU, "add", 9.0), (_NETWORK, "add", 38.0)),
     ),
-    _Fault(22.0, 8.0, 3, "degradation", "A process leaks memory until it is restarted", ((_MEMORY, "ramp", 26.0),)),
-    _Fault(12.2, 0.4, 0, "collective", "The network link is down", ((_NETWORK, "times", 0.03), (_DISK, "times", 0.75))),
-    _Fault(
+    Fault(22.0, 8.0, 3, "degradation", "A process leaks memory until it is restarted", ((_MEMORY, "ramp", 26.0),)),
+    Fault(12.2, 0.4, 0, "collective", "The network link is down", ((_NETWORK, "times", 0.03), (_DISK, "times", 0.75))),
+    Fault(
         5.0,
         1.0,
         1,
@@ -192,7 +212,7 @@ _RECENT = (
     ),
 )
 _EARLIER = (
-    _Fault(
+    Fault(
         9.4 * 24,
         1.5,
         2,
@@ -200,28 +220,48 @@ _EARLIER = (
         "A runaway process holds the CPU",
         ((_CPU, "add", 48.0), (_TEMPERATURE, "saturate", 7.0)),
     ),
-    _Fault(12.6 * 24, 0.03, 3, "point", "A burst of disk writes", ((_DISK, "add", 260.0),)),
+    Fault(12.6 * 24, 0.03, 3, "point", "A burst of disk writes", ((_DISK, "add", 260.0),)),
 )
 
 
-def _put_in_anomalies(
-    values: Floats, times_s: NDArray[np.int64], step_s: int, entities: tuple[str, ...], rng: np.random.Generator
+def put_in_faults(
+    values: Floats,
+    times_s: NDArray[np.int64],
+    entities: Sequence[str],
+    channels: Sequence[str],
+    faults: Sequence[Fault],
+    *,
+    rng: np.random.Generator,
 ) -> list[SimulatedAnomaly]:
-    """Changes the values in place and says what was changed."""
+    """The anomalies that were put in, by time; changes the values in place. Starts vary by some minutes with the rng.
+
+    Parameters
+    ----------
+    values : (n_entities, n_steps, n_channels)
+    times_s : (n_steps,)
+        Epoch seconds, evenly spaced.
+
+    >>> values, times_s = np.zeros((1, 8, 1)), np.arange(8) * 3600
+    >>> freeze = Fault(4.0, 2.0, 0, "point", "one too many", ((0, "add", 10.0),))
+    >>> (one,) = put_in_faults(values, times_s, ["a"], ["x"], [freeze], rng=np.random.default_rng(7))
+    >>> (values[0, :, 0] > 0).tolist(), one.channels
+    ([False, False, False, False, True, True, False, False], ('x',))
+    """
+    step_s = int(times_s[1] - times_s[0])
     end_s = int(times_s[-1]) + step_s
-    days = (end_s - int(times_s[0])) / _DAY_S
-    faults = _RECENT + (_EARLIER if days >= 14 else ())
     anomalies = []
     for fault in faults:
         jitter_s = int(rng.integers(-10, 11)) * 60
         start_s = _aligned(end_s - round(fault.hours_before_end * _HOUR_S) + jitter_s, step_s)
         stop_s = start_s + max(step_s, _aligned(round(fault.hours * _HOUR_S), step_s))
-        host = fault.host % len(entities)
+        entity = fault.entity % len(entities)
         rows = slice(int(np.searchsorted(times_s, start_s)), int(np.searchsorted(times_s, stop_s)))
         for channel, shape, size in fault.changes:
-            values[host, rows, channel] = _changed(values[host, rows, channel], shape, size * rng.uniform(0.95, 1.05))
-        names = tuple(CHANNELS[channel] for channel, _, _ in fault.changes)
-        found = (entities[host], from_epoch_s(start_s), from_epoch_s(stop_s), fault.kind, names, fault.description)
+            values[entity, rows, channel] = _changed(
+                values[entity, rows, channel], shape, size * rng.uniform(0.95, 1.05)
+            )
+        names = tuple(channels[channel] for channel, _, _ in fault.changes)
+        found = (entities[entity], from_epoch_s(start_s), from_epoch_s(stop_s), fault.kind, names, fault.description)
         anomalies.append(SimulatedAnomaly(*found))
     return sorted(anomalies, key=lambda anomaly: anomaly.start_at)
 
@@ -238,6 +278,8 @@ def _changed(clean: Floats, shape: str, size: float) -> Floats:
         return clean + size * progress
     if shape == "saturate":
         return clean + size * (1 - np.exp(-10 * progress))
+    if shape == "freeze":
+        return np.full(clean.size, clean[0])
     return clean + size
 
 

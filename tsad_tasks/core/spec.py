@@ -125,4 +125,5 @@ class ModelSpec:
 def feature_spec(fields: Mapping[str, Any]) -> FeatureSpec:
     """The feature spec of a JSON object."""
     lists = ("channels", "hold_steps", "rolling_mean", "lag", "diff", "cyclic")
-    return FeatureSpec(**{name: tuple(value) if name in lists else value for name, value in fields.items()})
+    values: dict[str, Any] = {name: tuple(value) if name in lists else value for name, value in fields.items()}
+    return FeatureSpec(**values)

@@ -241,7 +241,7 @@ class FlaggedReadings:
         return total
 
     def worst(self, channel: int) -> int | None:
-        """The flag at which a channel was farthest off, on the side to which it was off most; as the sentence has it."""
+        """The flag at which a channel was farthest off, on the side to which it was off most, as in the sentence."""
         deviation = self.actual[:, channel] - self.expected[:, channel]
         known = np.isfinite(deviation)
         leads = known & (self.shares.argmax(axis=1) == channel)

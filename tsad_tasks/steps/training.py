@@ -238,7 +238,7 @@ class TrainingReader:
     def values(self, entity_id: int, start_at: datetime, end_at: datetime) -> NDArray[np.float64]:
         """Readings (n_steps, n_channels) of an entity."""
         blocks = self._store.read_blocks(self._layout, [entity_id], start_at, end_at)
-        return blocks.values[0][:, self._columns]
+        return np.asarray(blocks.values[0][:, self._columns], np.float64)
 
     def excluded(self, entity_id: int, start_at: datetime, end_at: datetime) -> NDArray[np.bool_]:
         """bool (n_steps,), which steps of an entity are left out."""

@@ -122,9 +122,9 @@ def encode(columns: Sequence[Column]) -> bytes:
     n_fields = np.tile(_as_bytes(np.array([[len(columns)]], ">i2")), (n_rows, 1))
     content = np.hstack([n_fields, *(column.content for column in columns)])
     if all(column.kept is None for column in columns):
-        return HEADER + content.tobytes() + TRAILER
+        return bytes(HEADER + content.tobytes() + TRAILER)
     kept = np.hstack([np.ones(n_fields.shape, bool), *(_kept(column) for column in columns)])
-    return HEADER + content[kept].tobytes() + TRAILER
+    return bytes(HEADER + content[kept].tobytes() + TRAILER)
 
 
 def _kept(column: Column) -> NDArray[np.bool_]:
@@ -140,8 +140,8 @@ class Field:
     shape: tuple[int, ...] = ()
 
     @property
-    def dtype(self) -> list[tuple[str, Any]]:
-        prefix: list[tuple[str, Any]] = [(f"{self.name}_n", ">i4")]
+    def dtype(self) -> list[Any]:
+        prefix: list[Any] = [(f"{self.name}_n", ">i4")]
         if not self.shape:
             return [*prefix, (self.name, f">{self.kind}")]
         element = np.dtype([("n", ">i4"), ("v", f">{self.kind}")])

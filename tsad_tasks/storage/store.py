@@ -51,7 +51,7 @@ Row = TypeVar("Row")
 INFINITY = "infinity"
 _ALWAYS = datetime(9999, 12, 31, tzinfo=UTC)
 
-_INCOMING = """
+INCOMING = """
 CREATE TEMP TABLE IF NOT EXISTS incoming_reading
   (entity_id int, hour_at timestamptz, layout_id int, checksum bigint, values float8[]) ON COMMIT DELETE ROWS;
 CREATE TEMP TABLE IF NOT EXISTS incoming_score
@@ -131,7 +131,7 @@ class Store:
     def _copy_in(self, table: str, columns: Sequence[binary.Column]) -> None:
         with self._connection.cursor() as cursor:
             if not self._has_incoming:
-                cursor.execute(_INCOMING)
+                cursor.execute(INCOMING)
                 self._has_incoming = True
             cursor.execute(f"TRUNCATE pg_temp.{table}")
             cursor.copy_expert(f"COPY pg_temp.{table} FROM STDIN (FORMAT binary)", io.BytesIO(binary.encode(columns)))
@@ -147,7 +147,7 @@ class Store:
         """The dataset's row, registered or brought up to date."""
         policy = config.alarm_policy
         content = Json(config.model_dump(mode="json"))
-        params = {"name": config.dataset, "description": config.description, "site_zone": config.site_zone}
+        params: dict[str, Any] = {"name": config.dataset, "description": config.description, "site_zone": config.site_zone}
         params |= {"step_s": config.source.step_s, "policy_version": policy.version, "merge_gap_s": policy.merge_gap_s}
         self.execute("upsert_dataset", params | {"config": content})
         return self.select_dataset(config.dataset)
@@ -163,8 +163,7 @@ class Store:
         rows = self.select("select_dataset", {"name": name})
         if not rows:
             raise BadInput(f"Expected a dataset that was ingested before. Received: {name!r}.")
-        *rest, retired_before = rows[0]
-        return DatasetRow(*rest, retired_before=_finite(retired_before))
+        return DatasetRow(*rows[0][:-1], retired_before=_finite(rows[0][-1]))
 
     def ensure_entities(self, dataset_id: int, names: Sequence[str]) -> dict[str, int]:
         """Entity ids by name, of all entities of the dataset; `names` are registered when new."""
@@ -180,22 +179,21 @@ class Store:
         return {name: entity_id for entity_id, name in self.select("select_entities", {"dataset_id": dataset_id})}
 
     def ensure_layout(self, dataset_id: int, config: DatasetConfig) -> Layout:
-        """The dataset's newest layout, grown when the configuration names new channels."""
+        """The layout in use, grown when the configuration names new channels. Needs the dataset's row, upserted."""
         names = config.channel_names
         units = [config.source.channels[name].unit for name in names]
-        self.execute("upsert_channels", {"dataset_id": dataset_id, "names": list(names), "units": units})
+        channels = {"dataset_id": dataset_id, "names": list(names), "units": units}
+        n_changed = self.execute("upsert_channels", channels)
         ids = {name: channel_id for channel_id, name, _ in self.select("select_channels", {"dataset_id": dataset_id})}
-        newest = next(iter(self.select_layouts(dataset_id)), None)
-        old = newest.channel_ids if newest and newest.step_s == config.source.step_s else ()
+        old = max((layout.channel_ids for layout in self.select_layouts(dataset_id)), key=len, default=())
         wanted = (*old, *(ids[name] for name in names if ids[name] not in old))
-        if newest is None or wanted != newest.channel_ids or newest.step_s != config.source.step_s:
-            params = {"dataset_id": dataset_id, "step_s": config.source.step_s, "channel_ids": list(wanted)}
-            self.execute("insert_layout", params)
+        params = {"dataset_id": dataset_id, "step_s": config.source.step_s, "channel_ids": list(wanted)}
+        if self.execute("insert_layout", params) or n_changed:
             self.select("refresh_dataset_view", {"dataset_id": dataset_id})
         return self.select_layouts(dataset_id)[0]
 
     def select_layouts(self, dataset_id: int) -> list[Layout]:
-        """All layouts of a dataset, newest first."""
+        """All layouts of a dataset, the one in use first."""
         names = {channel_id: name for channel_id, name, _ in self.select("select_channels", {"dataset_id": dataset_id})}
         rows = self.select("select_layouts", {"dataset_id": dataset_id})
         return [Layout(key, step_s, tuple(ids), tuple(names[i] for i in ids)) for key, step_s, ids in rows]
@@ -421,8 +419,8 @@ class Store:
         """Marks hours (element by element) that no model scored; a status of None takes the mark back."""
         if not len(entity_ids):
             return 0
-        params = {"lineage": lineage, "entity_id": list(entity_ids), "hour_at": list(hours), "status": list(status)}
-        params |= {"detail": [detail] * len(entity_ids), "decided_at": self.select_decided_at()}
+        params: dict[str, Any] = {"lineage": lineage, "entity_id": list(entity_ids), "hour_at": list(hours)}
+        params |= {"status": list(status), "detail": [detail] * len(entity_ids), "decided_at": self.select_decided_at()}
         self.execute("supersede_unscored_hours", params)
         return self.execute("insert_unscored_hours", params)
 
