@@ -65,12 +65,8 @@ e2e: $(SYNCED_E2E) ## the tests in a browser and with Celery (needs Chromium and
 	@$(BIN)/python -m pytest tests/e2e --durations=10
 
 lint-compose: $(SYNCED) ## lint docker-compose.yml and Dockerfile without a container engine
-	@command -v npx >/dev/null || { echo "make lint-compose needs npx. Install it with: apt-get install npm" >&2; exit 1; }
-	npx --yes dclint@3 docker-compose.yml
-	@if command -v docker-compose >/dev/null; then docker-compose config --quiet; \
-	else echo "docker-compose is not installed: interpolation is not checked (apt-get install docker-compose)"; fi
 	@$(UV) sync $(SYNC_FLAGS) --quiet
-	$(BIN)/hadolint Dockerfile
+	@PYTHON=$(BIN)/python sh docker/lint.sh
 
 secrets: .env ## write .env with random secrets for docker compose, if there is none
 

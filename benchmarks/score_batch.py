@@ -32,7 +32,7 @@ FIRST_AT = datetime(2026, 3, 10, tzinfo=UTC)
 N_RUNS = 3
 LOOK_BACK_H = 24
 TRAIN_H = 24
-N_FAULTY = 5
+N_FAULTY = 10
 MAX_S, MAX_MB, MIN_FASTER = 3.0, 400, 40.0
 CONFIG: dict[str, Any] = {
     "dataset": "fleet",
@@ -149,13 +149,13 @@ def _config() -> Any:
 
 
 def _readings(sizes: Sizes) -> Any:
-    """(n_entities, n_steps): a daily wave with noise, at another level for each; some of the last ones break down."""
+    """(n_entities, n_steps): a wave of an hour with noise, at another level for each; the last few break down."""
     import numpy as np
 
     random = np.random.default_rng(7)
     steps = np.arange((TRAIN_H + LOOK_BACK_H + N_RUNS) * 60)
     level, height, phase = random.uniform(20, 80, (3, sizes.n_entities, 1))
-    values = level + height * np.sin(2 * np.pi * steps / 1440 + phase)
+    values = level + height * np.sin(2 * np.pi * steps / 60 + phase)
     values += random.normal(0, 0.03, values.shape) * height
     for number in range(N_RUNS):
         first = (TRAIN_H + LOOK_BACK_H + number) * 60 + 20

@@ -34,7 +34,7 @@ def _is_healthy(key: str) -> bool:
 
 def _answers(node: str) -> bool:
     """Whether the Celery worker answers a ping through the broker."""
-    from celery import Celery
+    from celery import Celery  # type: ignore[import-untyped]
     from kombu.exceptions import OperationalError
 
     app = Celery(broker=os.environ["AIRFLOW__CELERY__BROKER_URL"])

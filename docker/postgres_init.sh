@@ -4,7 +4,8 @@
 #   tsad_owner     owns the warehouse, for migrations
 #   tsad_pipeline  writes the warehouse through tsad_writer
 #   tsad_browser   reads its views and functions through tsad_reader
-set -euo pipefail
+# As the image does, which reads a script into its own shell where it is not executable.
+set -eo pipefail
 
 # Passwords come from the environment by \getenv: on a command line, others could read them.
 psql --no-psqlrc --quiet --set ON_ERROR_STOP=1 --username "$POSTGRES_USER" --dbname postgres <<'SQL'

@@ -8,18 +8,37 @@ from __future__ import annotations
 import hashlib
 import json
 import re
+from collections.abc import Iterator, Sequence
+from difflib import get_close_matches
+from functools import cache
 from pathlib import Path
 from typing import Annotated, Any, Literal
 from zoneinfo import ZoneInfo, available_timezones
 
 import yaml
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    ValidationError,
+    WithJsonSchema,
+    model_validator,
+)
+from pydantic_core import PydanticCustomError
 
 from tsad_tasks.errors import ConfigError
 
 _UNITS_S = {"s": 1, "sec": 1, "min": 60, "m": 60, "h": 3600, "d": 86400, "day": 86400, "days": 86400, "w": 604800}
 _DURATION = re.compile(r"^\s*(\d+)\s*([a-z]+)\s*$")
-_NAME = r"^[a-z][a-z0-9_]{0,47}$"
+_NAME = re.compile(r"[a-z][a-z0-9_]{0,47}")
+_CONNECTION = re.compile(r"[A-Za-z0-9_.-]+")
+_CENTURY_S = 100 * 366 * 86400
+_SCORE_EVERY = {"5min": 300, "15min": 900, "1h": 3600}
+_VIEW_COLUMNS = ("entity", "hour_at", "at")
+_CRON_RANGES = ((0, 59), (0, 23), (1, 31), (1, 12), (0, 7))
+_CRON_PART = re.compile(r"(?:\*|(\d{1,2})(?:-(\d{1,2}))?)(?:/([1-9]\d?))?")
 
 
 def duration_s(text: object) -> int:
@@ -28,35 +47,139 @@ def duration_s(text: object) -> int:
     >>> duration_s("5min"), duration_s("30d"), duration_s(90)
     (300, 2592000, 90)
     """
+    seconds = _seconds(text)
+    if seconds is None or not 0 <= seconds <= _CENTURY_S:
+        raise ValueError("a duration such as 30s, 5min, 1h, 30d (a number without unit counts seconds)")
+    return seconds
+
+
+def _seconds(text: object) -> int | None:
     if isinstance(text, int) and not isinstance(text, bool):
         return text
     match = _DURATION.match(text) if isinstance(text, str) else None
-    if match is None or match[2] not in _UNITS_S:
-        raise ValueError("a duration such as 30s, 5min, 1h, 30d")
-    return int(match[1]) * _UNITS_S[match[2]]
+    return int(match[1]) * _UNITS_S[match[2]] if match and match[2] in _UNITS_S else None
+
+
+def _lasting_s(text: object) -> int:
+    seconds = duration_s(text)
+    if seconds == 0:
+        raise ValueError("a duration longer than zero, such as 5min, 1h, 30d")
+    return seconds
+
+
+def _step_s(text: object) -> int:
+    seconds = duration_s(text)
+    if seconds < 1 or 3600 % seconds:
+        raise ValueError("a step that divides one hour, such as 1s, 1min, 5min, 1h")
+    return seconds
+
+
+def _interval_s(text: object) -> int:
+    if duration_s(text) not in _SCORE_EVERY.values():
+        raise ValueError("5min, 15min or 1h")
+    return duration_s(text)
+
+
+_all_zones = cache(available_timezones)
 
 
 def _known_zone(name: object) -> str:
-    if name not in available_timezones():
+    if not isinstance(name, str) or name not in _all_zones():
         raise ValueError("an IANA time zone such as UTC or Europe/Berlin")
-    return str(name)
+    return name
 
 
-DurationS = Annotated[int, BeforeValidator(duration_s)]
-ZoneName = Annotated[str, BeforeValidator(_known_zone)]
+def _dataset_name(name: object) -> str:
+    if not isinstance(name, str) or not _NAME.fullmatch(name):
+        raise ValueError("a name of up to 48 small letters, digits and _, a letter first")
+    return name
+
+
+def _connection_id(name: object) -> str:
+    if not isinstance(name, str) or not _CONNECTION.fullmatch(name):
+        raise _wrong(
+            "the id of a connection (letters, digits, _ . -)", "something else (not shown, it may hold a password)"
+        )
+    return name
+
+
+def _table_names(tables: object) -> object:
+    names = [tables] if isinstance(tables, str) else tables
+    if not isinstance(names, list) or not names or not all(isinstance(name, str) and name.strip() for name in names):
+        raise ValueError("a table, a list of tables, or a pattern with * such as plant.machine_*")
+    return tables
+
+
+def _channel_name(name: str) -> str:
+    if not 1 <= len(name.encode()) <= 63 or not name.isprintable() or name in _VIEW_COLUMNS:
+        raise ValueError(
+            "a channel's name of 1 to 63 bytes, printable, not entity, hour_at or at (use column: for the source's name)"
+        )
+    return name
+
+
+def _cron(text: object) -> str:
+    """The text, if it is a cron expression of five fields.
+
+    >>> _cron("30 3,15 * * 1-5")
+    '30 3,15 * * 1-5'
+    """
+    fields = text.split() if isinstance(text, str) else []
+    if len(fields) != 5 or not all(map(_is_cron_field, fields, _CRON_RANGES)):
+        raise ValueError("a cron expression: minute hour day month weekday, in numbers, such as '0 3 * * 1'")
+    return str(text)
+
+
+def _is_cron_field(field: str, ends: tuple[int, int]) -> bool:
+    return all(_is_cron_part(part, *ends) for part in field.split(","))
+
+
+def _is_cron_part(part: str, low: int, high: int) -> bool:
+    match = _CRON_PART.fullmatch(part)
+    if match is None:
+        return False
+    first, last = int(match[1] or low), int(match[2] or match[1] or high)
+    return low <= first <= last <= high
+
+
+def _json_values(params: dict[str, Any]) -> dict[str, Any]:
+    try:
+        json.dumps(params, allow_nan=False)
+    except (TypeError, ValueError):
+        raise ValueError("text, finite numbers, true, false, lists and mappings only") from None
+    return params
+
+
+def _wrong(expected: str, received: object, *field: str) -> PydanticCustomError:
+    """An error about a field further down, with what was received there."""
+    context = {"expected": expected, "received": str(received), "field": field}
+    return PydanticCustomError("wrong", "{expected}", context)
+
+
+_DURATION_JSON = {
+    "anyOf": [
+        {"type": "integer", "minimum": 0},
+        {"type": "string", "pattern": rf"^\s*\d+\s*({'|'.join(_UNITS_S)})\s*$"},
+    ]
+}
+DurationS = Annotated[int, BeforeValidator(duration_s), WithJsonSchema(_DURATION_JSON)]
+LastingS = Annotated[int, BeforeValidator(_lasting_s), WithJsonSchema(_DURATION_JSON)]
+ZoneName = Annotated[str, BeforeValidator(_known_zone), WithJsonSchema({"type": "string"})]
+Cron = Annotated[str, BeforeValidator(_cron), WithJsonSchema({"type": "string"})]
+Named = Annotated[str, Field(min_length=1)]
 Share = Annotated[float, Field(ge=0.0, le=1.0)]
 
 
 class Section(BaseModel):
     """A mapping in a dataset file: unknown keys are errors, values never change after loading."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True, populate_by_name=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, populate_by_name=True, allow_inf_nan=False)
 
 
 class TimeColumn(Section):
     """The column that says when a reading was taken."""
 
-    column: str = Field(description="Name of the time column.")
+    column: Named = Field(description="Name of the time column.")
     unit: Literal["s", "ms", "us", "ns"] | None = Field(
         None, description="Unit of integer epochs; omit for timestamps."
     )
@@ -69,23 +192,33 @@ class TimeColumn(Section):
 class EntitySource(Section):
     """Where the name of the machine or host comes from: exactly one of the three."""
 
-    column: str | None = Field(None, description="Column that holds the entity's name.")
-    from_table: str | None = Field(None, description="Regular expression on the table's name; its first group is it.")
-    constant: str | None = Field(None, description="The one entity of this table.")
+    column: Named | None = Field(None, description="Column that holds the entity's name.")
+    from_table: Named | None = Field(None, description="Regular expression on the table's name; its first group is it.")
+    constant: Named | None = Field(None, description="The one entity of this table.")
 
     @model_validator(mode="after")
     def _exactly_one(self) -> EntitySource:
-        if sum(value is not None for value in (self.column, self.from_table, self.constant)) != 1:
-            raise ValueError("exactly one of column, from_table, constant")
-        if self.from_table is not None and re.compile(self.from_table).groups < 1:
-            raise ValueError("from_table with one group, such as 'machine_(.*)'")
+        given = [name for name in ("column", "from_table", "constant") if getattr(self, name) is not None]
+        if len(given) != 1:
+            raise _wrong("exactly one of column, from_table, constant", ", ".join(given) or "none of them")
+        if self.from_table is not None and _n_groups(self.from_table) < 1:
+            raise _wrong(
+                "a regular expression with one group, such as 'machine_(.*)'", repr(self.from_table), "from_table"
+            )
         return self
+
+
+def _n_groups(pattern: str) -> int:
+    try:
+        return re.compile(pattern).groups
+    except re.error:
+        return 0
 
 
 class Channel(Section):
     """One sensor of the entity."""
 
-    column: str | None = Field(
+    column: Named | None = Field(
         None, description="Column (wide) or name in the channel column (long); default: same name."
     )
     unit: str | None = Field(None, description="Unit shown to people, such as °C or bar.")
@@ -96,35 +229,47 @@ class Channel(Section):
     low: float | None = Field(None, description="Lower end of the sensor's range; below it the value is out of range.")
     high: float | None = Field(None, description="Upper end of the sensor's range.")
 
+    @model_validator(mode="after")
+    def _low_below_high(self) -> Channel:
+        if self.low is not None and self.high is not None and self.low >= self.high:
+            raise _wrong(f"more than low, which is {self.low:g}", f"{self.high:g}", "high")
+        return self
+
 
 class Source(Section):
     """The sensor tables: where they are and how to read them."""
 
-    connection: str = Field(description="Airflow connection id (or TSAD_CONNECTION_<ID> outside Airflow).")
-    tables: str | list[str] = Field(description="Table, list of tables, or a pattern with * such as plant.machine_*.")
+    connection: Annotated[str, BeforeValidator(_connection_id)] = Field(
+        description="Airflow connection id (or TSAD_CONNECTION_<ID> outside Airflow)."
+    )
+    tables: Annotated[str | list[str], BeforeValidator(_table_names)] = Field(
+        description="Table, list of tables, or a pattern with * such as plant.machine_*."
+    )
     shape: Literal["wide", "long"] = Field("wide", description="wide: a column per channel; long: a row per value.")
     time: TimeColumn
     entity: EntitySource
-    channels: dict[str, Channel] = Field(min_length=1)
-    channel_column: str | None = Field(None, description="Long tables: column with the channel's name.")
-    value_column: str | None = Field(None, description="Long tables: column with the value.")
-    updated_at: str | None = Field(
+    channels: dict[Annotated[str, AfterValidator(_channel_name)], Channel] = Field(min_length=1)
+    channel_column: Named | None = Field(None, description="Long tables: column with the channel's name.")
+    value_column: Named | None = Field(None, description="Long tables: column with the value.")
+    updated_at: Named | None = Field(
         None, description="Column that grows when a row changes; decides between duplicates."
     )
-    label: str | None = Field(None, description="Boolean or 0/1 column with known anomalies.")
-    step_s: DurationS = Field(60, alias="step", description="Grid step; divides one hour.")
+    label: Named | None = Field(None, description="Boolean or 0/1 column with known anomalies.")
+    step_s: Annotated[int, BeforeValidator(_step_s), WithJsonSchema(_DURATION_JSON)] = Field(
+        60, alias="step", description="Grid step; divides one hour."
+    )
     settle_s: DurationS = Field(0, alias="settle", description="Wait after an interval's end before it is read.")
     mutability_s: DurationS = Field(10800, alias="mutability", description="How long rows may still arrive or change.")
-    statement_timeout_s: DurationS = Field(300, alias="statement_timeout")
+    statement_timeout_s: LastingS = Field(300, alias="statement_timeout")
 
     @model_validator(mode="after")
     def _consistent(self) -> Source:
-        if self.step_s < 1 or 3600 % self.step_s:
-            raise ValueError("a step that divides one hour (1s … 1h)")
-        if self.shape == "long" and not (self.channel_column and self.value_column):
-            raise ValueError("channel_column and value_column for a long table")
-        if self.shape == "wide" and (self.channel_column or self.value_column):
-            raise ValueError("no channel_column or value_column for a wide table")
+        for name in ("channel_column", "value_column"):
+            is_given = getattr(self, name) is not None
+            if self.shape == "long" and not is_given:
+                raise _wrong("this field, since the table is long", "nothing", name)
+            if self.shape == "wide" and is_given:
+                raise _wrong("no such field, since the table is wide (or say shape: long)", getattr(self, name), name)
         return self
 
     @property
@@ -154,7 +299,7 @@ class Detector(Section):
     scope: Literal["dataset", "entity"] = Field("dataset", description="One model for all entities, or one each.")
     window: Annotated[int, Field(ge=2, le=1440)] = 10
     min_coverage: Share = Field(0.5, description="Smallest share of live channels for a score.")
-    params: dict[str, Any] = Field(default_factory=dict)
+    params: Annotated[dict[str, Any], AfterValidator(_json_values)] = Field(default_factory=dict)
 
 
 class Threshold(Section):
@@ -179,7 +324,7 @@ class AlarmPolicy(Section):
     """How flags become incidents; its hash is the version that incidents carry."""
 
     merge_gap_s: DurationS = Field(1800, alias="merge_gap", description="Flags closer than this are one incident.")
-    max_length_s: DurationS = Field(604800, alias="max_length", description="A longer incident is cut here.")
+    max_length_s: LastingS = Field(604800, alias="max_length", description="A longer incident is cut here.")
     consecutive: Annotated[int, Field(ge=1, le=1440)] = Field(1, description="Flags in a row that open an incident.")
     min_score: Annotated[float, Field(ge=0)] = Field(0.0, description="Smallest peak score of an incident.")
     direction: Literal["both", "high", "low"] = "both"
@@ -195,8 +340,8 @@ class AlarmPolicy(Section):
 class Training(Section):
     """What a challenger is trained on, and how much it may cost."""
 
-    range_s: DurationS = Field(2592000, alias="range", description="Rolling training range.")
-    schedule: str = Field("0 3 * * 1", description="Cron of the retrain DAG, UTC.")
+    range_s: LastingS = Field(2592000, alias="range", description="Rolling training range.")
+    schedule: Cron = Field("0 3 * * 1", description="Cron of the retrain DAG, UTC.")
     max_windows: Annotated[int, Field(ge=100)] = 60_000
     epochs: Annotated[int, Field(ge=1, le=1000)] = 30
     max_minutes: Annotated[float, Field(gt=0)] = 20.0
@@ -225,25 +370,29 @@ class Gate(Section):
 class Report(Section):
     """The weekly PDF."""
 
-    schedule: str = "0 6 * * 1"
-    period_s: DurationS = Field(604800, alias="period")
+    schedule: Cron = "0 6 * * 1"
+    period_s: LastingS = Field(604800, alias="period")
     page_size: Literal["A4", "letter"] = "A4"
 
 
 class Retention(Section):
     """Off by default; counts from the dataset's newest reading."""
 
-    readings_s: DurationS | None = Field(None, alias="readings")
-    scores_s: DurationS | None = Field(None, alias="scores")
+    readings_s: LastingS | None = Field(None, alias="readings")
+    scores_s: LastingS | None = Field(None, alias="scores")
 
 
 class DatasetConfig(Section):
     """One dataset: its tables, how they are read, what detects, what alarms."""
 
-    dataset: str = Field(pattern=_NAME)
+    dataset: Annotated[
+        str, BeforeValidator(_dataset_name), WithJsonSchema({"type": "string", "pattern": f"^{_NAME.pattern}$"})
+    ]
     description: str = ""
     site_zone: ZoneName = Field("UTC", description="Zone of pages, PDFs, and of hour and weekday.")
-    interval_s: Literal[300, 900, 3600] = 3600
+    interval_s: Annotated[int, BeforeValidator(_interval_s), WithJsonSchema({"enum": list(_SCORE_EVERY)})] = Field(
+        3600, alias="score_every", description="How often the score DAG runs."
+    )
     source: Source
     running_when: str | None = Field(None, description="Expression over channels, such as 'speed > 100 and power > 1'.")
     startup_grace_s: DurationS = Field(0, alias="startup_grace")
@@ -256,18 +405,17 @@ class DatasetConfig(Section):
     report: Report = Report()
     retention: Retention = Retention()
 
-    @model_validator(mode="before")
-    @classmethod
-    def _score_every(cls, fields: Any) -> Any:
-        if not isinstance(fields, dict) or "score_every" not in fields:
-            return fields
-        rest = {key: value for key, value in fields.items() if key != "score_every"}
-        return rest | {"interval_s": duration_s(fields["score_every"])}
-
     @model_validator(mode="after")
-    def _step_fits(self) -> DatasetConfig:
+    def _consistent(self) -> DatasetConfig:
         if self.source.step_s > self.interval_s:
-            raise ValueError("a step no longer than the interval (score_every)")
+            raise _wrong("a step no longer than score_every", f"{self.source.step_s} s", "source", "step")
+        for name in self.alarm_policy.min_deviation:
+            if name not in self.source.channels:
+                raise _wrong(
+                    f"one of the channels {', '.join(self.channel_names)}", name, "alarm_policy", "min_deviation", name
+                )
+        if self.running_when is not None:
+            _check_expression(self.running_when, self.channel_names)
         return self
 
     @property
@@ -286,6 +434,17 @@ class DatasetConfig(Section):
         return config_hash(parts)
 
 
+def _check_expression(text: str, channel_names: Sequence[str]) -> None:
+    # Imported here, since it loads NumPy, and most datasets have no such expression.
+    from tsad_tasks.core.expression import compile_expression
+
+    try:
+        compile_expression(text, channel_names)
+    except ConfigError as error:
+        expected, received = str(error).removeprefix("Expected ").removesuffix(".").split(". Received: ", 1)
+        raise _wrong(expected, received, "running_when") from None
+
+
 def config_hash(parts: Any) -> str:
     """SHA-256 of a JSON value, keys sorted."""
     return hashlib.sha256(json.dumps(parts, sort_keys=True, default=str).encode()).hexdigest()
@@ -299,41 +458,118 @@ def load_config(path: Path) -> DatasetConfig:
     ConfigError
         With file, line, field, what was expected and what was received.
     """
+    text = _text(path)
+    root = _composed(path, text)
+    if not isinstance(root, yaml.MappingNode):
+        raise _error(
+            path, 1, "(file)", "a mapping with dataset and source", "nothing" if root is None else root.tag[18:]
+        )
+    for node in _nodes(root, set()):
+        _check_node(path, node)
     try:
-        text = path.read_text(encoding="utf-8")
-        fields = yaml.safe_load(text)
-    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
-        raise ConfigError(f"{path}: Expected a readable YAML file. Received: {_one_line(error)}") from error
-    if not isinstance(fields, dict):
-        raise ConfigError(f"{path}:1: Expected a mapping with dataset and source. Received: {type(fields).__name__}.")
-    try:
-        return DatasetConfig.model_validate(fields)
+        return DatasetConfig.model_validate(yaml.safe_load(text))
+    except yaml.YAMLError as error:
+        raise _yaml_error(path, error) from error
     except ValidationError as error:
-        raise ConfigError(_explain(path, text, error)) from error
+        raise ConfigError("\n".join(_explain_one(path, root, dict(found)) for found in error.errors())) from error
 
 
-def _one_line(error: Exception) -> str:
-    return " ".join(str(error).split())
+def _error(path: Path, line: int, field: str, expected: str, received: str) -> ConfigError:
+    return ConfigError(f"{path}:{line}: {field}: Expected {expected}. Received: {received}.")
 
 
-def _explain(path: Path, text: str, error: ValidationError) -> str:
-    root = yaml.compose(text, Loader=yaml.SafeLoader)
-    return "\n".join(_explain_one(path, root, dict(found)) for found in error.errors())
+def _text(path: Path) -> str:
+    try:
+        content = path.read_bytes()
+    except OSError as error:
+        raise _error(path, 1, "(file)", "a file that can be read", str(error.strerror)) from error
+    try:
+        return content.decode("utf-8")
+    except UnicodeDecodeError as error:
+        line = content[: error.start].count(b"\n") + 1
+        raise _error(path, line, "(file)", "a file in UTF-8", f"the byte {content[error.start]:#x}") from error
+
+
+def _composed(path: Path, text: str) -> yaml.Node | None:
+    try:
+        return yaml.compose(text, Loader=yaml.SafeLoader)
+    except yaml.reader.ReaderError as error:
+        line = text[: error.position].count("\n") + 1
+        raise _error(path, line, "(file)", "text without control characters", repr(text[error.position])) from error
+    except yaml.YAMLError as error:
+        raise _yaml_error(path, error) from error
+    except RecursionError as error:
+        raise _error(path, 1, "(file)", "a mapping a few levels deep", "one too deep to be read") from error
+
+
+def _yaml_error(path: Path, error: yaml.YAMLError) -> ConfigError:
+    mark = getattr(error, "problem_mark", None)
+    problem = getattr(error, "problem", None) or " ".join(str(error).split())
+    return _error(path, mark.line + 1 if mark else 1, "(file)", "YAML, indented with spaces", problem)
+
+
+def _nodes(node: Any, seen: set[int]) -> Iterator[Any]:
+    """All nodes below one, each once, however often and deep anchors refer to it."""
+    if id(node) in seen:
+        return
+    seen.add(id(node))
+    yield node
+    below = [part for pair in node.value for part in pair] if isinstance(node, yaml.MappingNode) else node.value
+    for child in below if isinstance(node, yaml.CollectionNode) else ():
+        yield from _nodes(child, seen)
+
+
+def _check_node(path: Path, node: Any) -> None:
+    """YAML lets a second key replace the first without a word, and Postgres takes no NUL character."""
+    line = node.start_mark.line + 1
+    if isinstance(node, yaml.ScalarNode) and "\0" in node.value:
+        raise _error(path, line, "(file)", "text without control characters", repr(node.value))
+    keys = [(key.value, key) for key, _ in node.value] if isinstance(node, yaml.MappingNode) else []
+    for i, (name, key) in enumerate(keys):
+        if isinstance(key, yaml.ScalarNode) and name in [other for other, _ in keys[:i]]:
+            raise _error(path, key.start_mark.line + 1, name, "each key once", "a second one")
 
 
 def _explain_one(path: Path, root: Any, found: dict[str, Any]) -> str:
-    loc = [part for part in found["loc"] if not str(part).startswith(("function-", "list[", "str"))]
+    context = found.get("ctx", {})
+    loc = [*(part for part in found["loc"] if part != "[key]"), *context.get("field", ())]
+    received = "nothing" if found["type"] == "missing" else context.get("received") or _shorten(found["input"])
     field = ".".join(str(part) for part in loc) or "(file)"
-    received = "nothing" if found["type"] == "missing" else _shorten(found["input"])
-    return f"{path}:{_line(root, loc)}: {field}: Expected {_expected(found)}. Received: {received}."
+    return str(_error(path, _line(root, loc), field, _expected(found, loc), received))
 
 
-def _expected(found: dict[str, Any]) -> str:
-    if found["type"] == "missing":
-        return "this field"
+_EXPECTED = {
+    "missing": "this field",
+    "dict_type": "a mapping",
+    "model_type": "a mapping",
+    "list_type": "a list",
+    "string_type": "text (in quotes, where YAML would see a number, a date or a truth)",
+    "string_too_short": "a name",
+    "too_short": "at least one",
+    "int_type": "a whole number",
+    "int_parsing": "a whole number",
+    "int_from_float": "a whole number",
+    "float_type": "a number",
+    "float_parsing": "a number",
+}
+
+
+def _expected(found: dict[str, Any], loc: Sequence[Any]) -> str:
     if found["type"] == "extra_forbidden":
-        return "a known field (this one is not; check the spelling)"
-    return str(found["msg"]).removeprefix("Value error, ").removeprefix("Input should be ")
+        known = _known_fields(loc[:-1])
+        similar = get_close_matches(str(loc[-1]), known, 1)
+        return f"one of {', '.join(known)}" + (f" (did you mean {similar[0]}?)" if similar else "")
+    said = str(found["msg"]).removeprefix("Value error, ").removeprefix("Input should be ")
+    return _EXPECTED.get(found["type"], said)
+
+
+def _known_fields(loc: Sequence[Any]) -> list[str]:
+    """Names that the mapping at a place of the file may have."""
+    section: type[Section] = DatasetConfig
+    for part in loc:
+        inner = {field.alias or name: field.annotation for name, field in section.model_fields.items()}.get(str(part))
+        section = inner if isinstance(inner, type) and issubclass(inner, Section) else Channel
+    return [field.alias or name for name, field in section.model_fields.items()]
 
 
 def _shorten(value: Any) -> str:
@@ -341,7 +577,7 @@ def _shorten(value: Any) -> str:
     return text if len(text) <= 80 else text[:77] + "..."
 
 
-def _line(node: Any, loc: list[Any]) -> int:
+def _line(node: Any, loc: Sequence[Any]) -> int:
     line: int = node.start_mark.line + 1
     for part in loc:
         child = _child(node, part)
@@ -363,6 +599,5 @@ def _child(node: Any, part: Any) -> tuple[Any, Any] | None:
 def json_schema() -> str:
     """JSON schema of a dataset file, for editors."""
     schema = DatasetConfig.model_json_schema(by_alias=True)
-    schema["properties"]["score_every"] = {"enum": ["5min", "15min", "1h"], "default": "1h"}
-    schema["properties"].pop("interval_s", None)
+    schema["properties"]["score_every"]["default"] = "1h"
     return json.dumps(schema, indent=2, ensure_ascii=False) + "\n"

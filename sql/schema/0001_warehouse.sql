@@ -333,7 +333,8 @@ BEGIN
   END IF;
   IF to_regclass(format('tsad.%I', child)) IS NOT NULL THEN RETURN; END IF;
   PERFORM pg_advisory_xact_lock(hashtext('tsad.partition'));
-  IF to_regclass(format('tsad.%I', child)) IS NOT NULL THEN RETURN; END IF;
+  -- Not to_regclass again: it remembers that there was none, while somebody else made one before we had the lock.
+  IF EXISTS (SELECT FROM pg_class WHERE relnamespace = 'tsad'::regnamespace AND relname = child) THEN RETURN; END IF;
   -- PARTITION OF would lock the parent against readers: two writers that have read it would wait for each other for ever.
   EXECUTE format('CREATE TABLE tsad.%I (LIKE tsad.%I INCLUDING ALL)', child, parent);
   EXECUTE format('ALTER TABLE tsad.%I ATTACH PARTITION tsad.%I FOR VALUES FROM (%L) TO (%L)', parent, child, start_at, end_at);

@@ -26,6 +26,7 @@ from tsad_tasks.local.places import project_folder
 from tsad_tasks.local.postgres import free_port
 
 COMPOSE_FILE = project_folder() / "docker-compose.yml"
+STOP_S = 8
 CODE, STATE = "/opt/tsad", "/var/lib/tsad"
 _VARIABLE = re.compile(r"\$(?:(\$)|\{(\w+)(?::([-?])([^}]*))?\})")
 
@@ -154,12 +155,12 @@ class Composed:
         assert not survivors_after(self.members(name), 10)
 
     def stop(self) -> None:
-        """End everything, the newest service first."""
-        for name in reversed(list(self.sessions)):
+        """End everything, politely first."""
+        for leader in self.sessions.values():
             with suppress(ProcessLookupError):
-                os.killpg(self.sessions[name], signal.SIGTERM)
-            survivors_after(self.members(name), 8)
-            signal_all(self.members(name), psutil.Process.kill)
+                os.killpg(leader, signal.SIGTERM)
+        remaining = survivors_after([one for name in self.sessions for one in self.members(name)], STOP_S)
+        signal_all([*remaining, *(one for name in self.sessions for one in self.members(name))], psutil.Process.kill)
 
     def _log(self, name: str) -> Path:
         return self.folder / f"{name}.log"

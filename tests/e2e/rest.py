@@ -42,12 +42,13 @@ class Rest:
 
     def unpause(self, dag_id: str) -> None:
         """Let the DAG run, as soon as it is known."""
-        wait_for(f"the DAG {dag_id}", lambda: dag_id in self.dag_ids(), timeout_s=60)
+        wait_for(f"the DAG {dag_id}", lambda: self._is_serialized(dag_id), timeout_s=90)
         self.send("PATCH", f"/api/v2/dags/{dag_id}", {"is_paused": False})
 
-    def dag_ids(self) -> list[str]:
-        """All DAGs."""
-        return [str(dag["dag_id"]) for dag in self.send("GET", "/api/v2/dags")["dags"]]
+    def _is_serialized(self, dag_id: str) -> bool:
+        """A DAG is listed a moment before it can be triggered."""
+        listed = [dag["dag_id"] for dag in self.send("GET", "/api/v2/dags")["dags"]]
+        return dag_id in listed and bool(self.send("GET", f"/api/v2/dags/{dag_id}/dagVersions")["dag_versions"])
 
     def trigger(self, dag_id: str, logical_date: datetime) -> str:
         """Id of a run by hand."""

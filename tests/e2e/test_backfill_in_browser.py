@@ -1,4 +1,4 @@
-"""What a person does: log in to the UI, switch the scoring DAG on, start a backfill in its dialog, see it turn green."""
+"""What a person does: log in, switch the scoring DAG on, start a backfill in its dialog, see it turn green."""
 
 from __future__ import annotations
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from contextlib import closing
 from dataclasses import dataclass
@@ -10,7 +11,8 @@ from typing import Any
 
 import psycopg2
 import pytest
-from composed import Composed
+import yaml
+from composed import COMPOSE_FILE, Composed
 from image_postgres import become_image, run_sql, superuser_uri
 from psycopg2 import sql
 from rest import Rest, wait_for
@@ -25,6 +27,9 @@ from tsad_tasks.steps.ingest import ingest_interval
 from tsad_tasks.steps.plan import history_s
 from tsad_tasks.steps.score import score_interval
 from tsad_tasks.storage.store import Store
+
+# Airflow gives up on a silent worker after a minute and waits half of one before it tries again.
+pytestmark = pytest.mark.timeout(480)
 
 SCORE, RETRAIN = f"{DATASET}.score", f"{DATASET}.retrain"
 SERVICES = ("scheduler", "dag-processor", "worker-1", "worker-2")
@@ -140,6 +145,19 @@ def score_in_process(running: Running, start_at: datetime, end_at: datetime) -> 
             )
             score_interval(store, config, **span)
             build_incidents(store, config, **span)
+
+
+def test_the_file_holds_no_secret_and_opens_one_port_on_loopback() -> None:
+    services = yaml.safe_load(COMPOSE_FILE.read_text(encoding="utf-8"))["services"]
+    assert {name: service["ports"] for name, service in services.items() if "ports" in service} == {
+        "api-server": ["127.0.0.1:${TSAD_UI_PORT:-8080}:8080"]
+    }
+    settings = [item for service in services.values() for item in service["environment"].items()]
+    secret = [value for name, value in settings if re.search("PASSWORD|SECRET|FERNET", name)]
+    assert len(secret) > 20
+    assert all(re.fullmatch(r"\$\{[A-Z_]+:\?run make secrets\}", value) for value in secret)
+    logins = [value for _, value in settings if "://" in value and "@" in value]
+    assert all(re.search(r"://\w*:\$\{[A-Z_]+:\?run make secrets\}@", value) for value in logins)
 
 
 def test_the_services_share_secrets_and_pin_threads(composed: Composed) -> None:

@@ -53,6 +53,21 @@ def demo(
 
 
 @app.command()
+def simulate(
+    plant: Annotated[str, typer.Argument(help="server_room, cold_store, pumps or all.")] = "all",
+    days: Annotated[int, typer.Option(help="Days of readings.")] = 33,
+) -> None:
+    """Fill the source tables of an example dataset with simulated readings and known anomalies."""
+    from tsad_tasks.cli.simulated import PLANTS, show_simulated
+
+    known = _choice("PLANT", plant, (*PLANTS, "all"))
+    session.warehouse()
+    uri = session.ensure_plant().owner_uri
+    for name in PLANTS if known == "all" else (known,):
+        show_simulated(name, uri, days=days)
+
+
+@app.command()
 def up(port: Annotated[int, typer.Option(help="Port of the UI on 127.0.0.1.")] = 8080) -> None:
     """Start Postgres and Airflow with its UI; prints the generated password once."""
     from tsad_tasks.local import stack

@@ -34,12 +34,20 @@ class Injection:
 
 
 def injection_plan(
-    n_steps: int, channels: Sequence[int], n: int, width: int, *, rng: np.random.Generator, daily_steps: int
+    n_steps: int,
+    channels: Sequence[int],
+    n: int,
+    width: int,
+    *,
+    rng: np.random.Generator,
+    daily_steps: int,
+    n_before: int = 0,
 ) -> list[Injection]:
     """At most `n` anomalies, the three kinds in turn, so far apart that no window of `width` sees two of them.
 
     Fewer come back when the readings are too short for all; the first `width` steps stay clean. Contextual ones need
-    half a day of other readings (`daily_steps`), and are left out of the turn where there is less.
+    half a day of other readings (`daily_steps`), and are left out of the turn where there is less. `n_before` anomalies
+    of earlier plans have had their turn: where one plan has room for a single anomaly, all kinds still get theirs.
 
     Raises
     ------
@@ -57,7 +65,8 @@ def injection_plan(
     kinds = [kind for kind in KINDS if kind != "contextual" or n_steps >= daily_steps + LASTING_STEPS[1]]
     slots = np.linspace(width, n_steps, n + 1).astype(np.int64).tolist()
     return [
-        _planned(kinds[turn % len(kinds)], slots[turn], slots[turn + 1] - 2 * width, channels, rng) for turn in range(n)
+        _planned(kinds[(n_before + turn) % len(kinds)], slots[turn], slots[turn + 1] - 2 * width, channels, rng)
+        for turn in range(n)
     ]
 
 

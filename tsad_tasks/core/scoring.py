@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from tsad_tasks.core.features import Scaler, cyclic_time, derived, held, running_state
 from tsad_tasks.core.spec import FeatureSpec, ModelSpec
 from tsad_tasks.core.thresholds import (
+    Limits,
     anomaly_scores,
     collective_series,
     combined_scores,
@@ -21,9 +22,14 @@ from tsad_tasks.core.thresholds import (
     severities,
     threshold_series,
 )
-from tsad_tasks.core.windows import OFF, PENDING, STARTUP, window_index
+from tsad_tasks.core.windows import OFF, PENDING, SCORED, STARTUP, batches, window_reasons
 
 SEVERITIES = ("NONE", "LOW", "MEDIUM", "HIGH")
+# Entities are computed together, as many as keep each temporary array in the caches and a long range in memory.
+_CELLS = 1 << 18
+
+
+Marks = NDArray[np.bool_] | bool
 
 
 @dataclass(frozen=True)
@@ -92,25 +98,28 @@ class Windows:
 
 def entity_windows(spec: FeatureSpec, features: Features, wanted: NDArray[np.bool_]) -> Windows:
     """Windows of the wanted steps, bool (n_entities, n_steps)."""
-    n_entities, n_steps = features.running.shape
-    reasons = np.zeros((n_entities, n_steps), np.int16)
-    ends, live = [], []
-    for entity in np.flatnonzero(wanted.any(axis=1)):
-        index = window_index(
-            features.present[entity],
-            features.running[entity],
-            features.context_ok[entity],
+    n_steps, n_channels = features.present.shape[1:]
+    reasons = np.zeros(wanted.shape, np.int16)
+    ends, lives = [np.zeros(0, np.int64)], [np.zeros((0, n_channels), bool)]
+    entities = np.flatnonzero(wanted.any(axis=1))
+    for part in batches(len(entities), _n_together(n_steps * n_channels)):
+        chosen = entities[part]
+        live, reasons[chosen] = window_reasons(
+            features.present[chosen],
+            features.running[chosen],
+            features.context_ok[chosen],
             width=spec.width,
             min_coverage=spec.min_coverage,
-            first_step=int(np.argmax(wanted[entity])),
         )
-        chosen = wanted[entity, index.ends]
-        ends.append(index.ends[chosen] + entity * n_steps)
-        live.append(index.live[chosen])
-        reasons[entity] = index.reasons
-    if not ends:
-        return Windows(np.zeros(0, np.int64), np.zeros((0, len(spec.channels)), bool), reasons)
-    return Windows(np.concatenate(ends), np.concatenate(live), reasons)
+        entity, step = np.nonzero(wanted[chosen] & (reasons[chosen] == SCORED))
+        ends.append(chosen[entity] * n_steps + step)
+        lives.append(live[entity, step])
+    return Windows(np.concatenate(ends), np.concatenate(lives), reasons)
+
+
+def _n_together(n_cells: int) -> int:
+    """How many entities of so many array cells each are computed at once."""
+    return max(1, _CELLS // max(1, n_cells))
 
 
 @dataclass(frozen=True)
@@ -132,45 +141,47 @@ def entity_scores(spec: ModelSpec, entities: Sequence[str], errors: NDArray[np.f
     thresholds = np.full_like(errors, np.nan)
     scores = np.full_like(errors, np.nan)
     collective = np.zeros(errors.shape, bool)
-    for entity, name in enumerate(entities):
-        calibration = spec.calibration(name)
-        thresholds[entity] = threshold_series(errors[entity], calibration, spec.threshold)
-        moving = collective_series(errors[entity], calibration, spec.threshold)
-        scores[entity], collective[entity] = combined_scores(
-            errors[entity], thresholds[entity], moving, calibration.collective_limit
+    for part in batches(len(entities), _n_together(errors.shape[1])):
+        limits = Limits.of([spec.calibration(name) for name in entities[part]])
+        thresholds[part] = threshold_series(errors[part], limits, spec.threshold)
+        moving = collective_series(errors[part], limits, spec.threshold)
+        scores[part], collective[part] = combined_scores(
+            errors[part], thresholds[part], moving, limits.collective_limit
         )
     flags = flag(scores)
     return Scores(thresholds, scores, flags, collective, severities(scores))
 
 
+# Of several the first one holds; the order is that of the rules in `hour_status`.
+_STATUSES = np.array(
+    ["off", "unknown_entity_scale", "scored", "partial", "inputs_retired", "stale", "gap", "insufficient_history"]
+)
+
+
 def hour_status(
-    reasons: NDArray[np.int16], present: NDArray[np.bool_], *, provisional: bool, silent: bool, retired: bool
-) -> tuple[str, int, int]:
-    """Status of an entity's hour, steps needed, steps seen.
+    reasons: NDArray[np.int16], present: NDArray[np.bool_], *, provisional: Marks, silent: Marks, retired: Marks
+) -> tuple[NDArray[np.str_], NDArray[np.int64], NDArray[np.int64]]:
+    """Status of entities' hours, steps needed, steps seen, (...) each.
 
     Parameters
     ----------
-    reasons : int16 (n_steps,) of the hour; 0 where there is a score.
-    present : bool (n_steps,), whether anything was read at the step.
-    provisional : the entity has no scale of its own.
-    silent : nothing was read in the hours before either.
-    retired : readings that the hour needs were dropped by retention.
+    reasons : int16 (..., n_steps) of the hour; 0 where there is a score.
+    present : bool (..., n_steps), whether anything was read at the step.
+    provisional : (...), the entity has no scale of its own.
+    silent : (...), nothing was read in the hours before either.
+    retired : (...), readings that the hour needs were dropped by retention.
 
-    >>> hour_status(np.array([0, 3], np.int16), np.array([True, True]), provisional=False, silent=False, retired=False)
-    ('scored', 1, 1)
+    >>> reasons, read = np.array([[0, 2], [3, 3]], np.int16), np.ones((2, 2), bool)
+    >>> status, n_needed, n_seen = hour_status(reasons, read, provisional=False, silent=False, retired=False)
+    >>> status.tolist(), n_needed.tolist(), n_seen.tolist()
+    (['partial', 'off'], [2, 0], [1, 0])
     """
-    needed = ~np.isin(reasons, (OFF, STARTUP, PENDING))
-    n_needed, n_seen = int(needed.sum()), int((reasons == 0).sum())
-    if n_seen:
-        complete = "scored" if n_seen == n_needed else "partial"
-        return ("unknown_entity_scale" if provisional else complete), n_needed, n_seen
-    if not n_needed:
-        return "off", 0, 0
-    if retired:
-        return "inputs_retired", n_needed, 0
-    if not present.any():
-        return ("stale" if silent else "gap"), n_needed, 0
-    return "insufficient_history", n_needed, 0
+    n_needed = np.count_nonzero(~np.isin(reasons, (OFF, STARTUP, PENDING)), axis=-1)
+    n_seen = np.count_nonzero(reasons == SCORED, axis=-1)
+    unread, any_seen = ~present.any(axis=-1), n_seen > 0
+    rules = [n_needed == 0, any_seen & provisional, n_seen == n_needed, any_seen, retired, unread & silent, unread]
+    first = np.select(np.broadcast_arrays(*rules), list(range(len(rules))), len(rules))
+    return _STATUSES[first], np.asarray(n_needed), np.asarray(n_seen)
 
 
 __all__ = [

@@ -157,7 +157,7 @@ def lagged(values: Floats, lag_steps: float) -> Floats:
     """The values as something slow follows them: an exponential average with that lag, (n_steps,).
 
     >>> lagged(np.array([0.0, 0.0, 4.0]), 0.5).round(2).tolist()
-    [0.0, 0.0, 3.55]
+    [0.0, 0.0, 3.52]
     """
     kernel = np.exp(-np.arange(max(1, round(5 * lag_steps))) / max(lag_steps, 1e-3))
     padded = np.concatenate([np.full(kernel.size - 1, values[0]), values])

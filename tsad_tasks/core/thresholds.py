@@ -7,7 +7,7 @@ same to the bit wherever the series starts. Errors, thresholds and averages are 
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -127,6 +127,21 @@ class Calibration:
         return cls(**fields)
 
 
+@dataclass(frozen=True)
+class Limits:
+    """The limits of several entities' calibrations, to compute their thresholds at once; both float64 (n_entities, 1)."""
+
+    limit: NDArray[np.float64]
+    collective_limit: NDArray[np.float64]
+
+    @classmethod
+    def of(cls, calibrations: Sequence[Calibration]) -> Limits:
+        """The limits of `calibrations`, in their order."""
+        pairs = [(each.limit, each.collective_limit) for each in calibrations]
+        limit, collective_limit = np.array(pairs, np.float64).reshape(-1, 2, 1).swapaxes(0, 1)
+        return cls(limit, collective_limit)
+
+
 def calibrate(errors: NDArray[np.float32], *, settings: ThresholdSettings) -> Calibration:
     """Limits from errors of normal readings.
 
@@ -185,7 +200,7 @@ def _stored(limit: float | np.floating[Any]) -> float:
 
 
 def threshold_series(
-    errors: NDArray[np.float32], calibration: Calibration, settings: ThresholdSettings
+    errors: NDArray[np.float32], calibration: Calibration | Limits, settings: ThresholdSettings
 ) -> NDArray[np.float32]:
     """The threshold of each step.
 
@@ -210,7 +225,7 @@ def threshold_series(
         return np.full(errors.shape, limit, np.float32)
     bits = _bits(settings.look_back_steps)
     with np.errstate(invalid="ignore"):
-        usable = errors <= np.float32(limit)
+        usable = errors <= np.asarray(limit, np.float32)
         units = np.rint(np.where(usable, errors, np.float32(0)).astype(np.float64) * (2.0**bits / limit)).astype(
             np.int64
         )
@@ -238,7 +253,7 @@ def _sum_before(counts: NDArray[Any], n_before: int) -> NDArray[np.int64]:
 
 
 def collective_series(
-    errors: NDArray[np.float32], calibration: Calibration, settings: ThresholdSettings
+    errors: NDArray[np.float32], calibration: Calibration | Limits, settings: ThresholdSettings
 ) -> NDArray[np.float32]:
     """The mean of the last `collective_width` errors, each counting at most twice the limit.
 
@@ -257,7 +272,9 @@ def collective_series(
     return _moving_average(errors, calibration.limit, settings.collective_width)
 
 
-def _moving_average(errors: NDArray[np.float32], limit: float, width: int) -> NDArray[np.float32]:
+def _moving_average(
+    errors: NDArray[np.float32], limit: float | NDArray[np.float64], width: int
+) -> NDArray[np.float32]:
     if width == 0:
         return np.full(errors.shape, np.nan, np.float32)
     known = np.isfinite(errors)
@@ -312,7 +329,7 @@ def combined_scores(
     errors: NDArray[np.float32],
     thresholds: NDArray[np.float32],
     moving_average: NDArray[np.float32],
-    collective_limit: float,
+    collective_limit: float | NDArray[np.float64],
 ) -> tuple[NDArray[np.float32], NDArray[np.bool_]]:
     """The higher of point and collective score, and where the collective one decided a flag.
 

@@ -72,24 +72,54 @@ def window_index(
     ([1, 4], [8, 0, 1, 2, 0])
     """
     _check_index(present, running, context_ok, width)
-    n_steps, n_channels = present.shape
+    live, reasons = window_reasons(present, running, context_ok, width=width, min_coverage=min_coverage)
+    ends = np.flatnonzero(reasons[first_step:] == SCORED).astype(np.int64) + first_step
+    return WindowIndex(ends, live[ends], reasons)
+
+
+def window_reasons(
+    present: NDArray[np.bool_],
+    running: NDArray[np.int8],
+    context_ok: NDArray[np.bool_],
+    *,
+    width: int,
+    min_coverage: float,
+) -> tuple[NDArray[np.bool_], NDArray[np.int16]]:
+    """For the window that ends at each step: which channels are live in it, and why it cannot be scored (0: it can).
+
+    The rules are those of `window_index`; here axes may come first, such as one of entities.
+
+    Parameters
+    ----------
+    present : (..., n_steps, n_channels)
+    running, context_ok : (..., n_steps)
+
+    Returns
+    -------
+    live : (..., n_steps, n_channels)
+    reasons : (..., n_steps)
+
+    >>> present = np.array([[[True], [True]], [[False], [True]]])
+    >>> window_reasons(present, np.zeros((2, 2), np.int8), np.ones((2, 2), bool), width=2, min_coverage=0.5)[1].tolist()
+    [[8, 0], [1, 2]]
+    """
     live = _all_of_last(present, width)
-    usable = _all_of_last(((running == 0) & context_ok)[:, None], width)[:, 0]
-    n_needed = max(1, math.ceil(min_coverage * n_channels - 1e-9))
-    scored = usable & (np.count_nonzero(live, axis=1) >= n_needed)
+    usable = _all_of_last(((running == 0) & context_ok)[..., None], width)[..., 0]
+    n_needed = max(1, math.ceil(min_coverage * present.shape[-1] - 1e-9))
+    scored = usable & (np.count_nonzero(live, axis=-1) >= n_needed)
+    before = np.broadcast_to(np.arange(present.shape[-2]) < width - 1, scored.shape)
     reasons = np.select(
         [
             scored,
             (running == OFF) | (running == STARTUP),
-            ~present.any(axis=1),
+            ~present.any(axis=-1),
             running != 0,
-            np.arange(n_steps) < width - 1,
+            before,
         ],
         [SCORED, running, MISSING, running, BEFORE_HISTORY],
         INCOMPLETE,
-    ).astype(np.int16)
-    ends = np.flatnonzero(scored[first_step:]).astype(np.int64) + first_step
-    return WindowIndex(ends, live[ends], reasons)
+    )
+    return live, reasons.astype(np.int16)
 
 
 def _check_index(
@@ -103,9 +133,9 @@ def _check_index(
 
 
 def _all_of_last(present: NDArray[np.bool_], width: int) -> NDArray[np.bool_]:
-    """Whether all of the last `width` rows are true; false where there are fewer rows."""
-    steps = np.arange(present.shape[0], dtype=np.int64)[:, None]
-    last_gap = np.maximum.accumulate(np.where(present, np.int64(-1), steps), axis=0)
+    """Whether all of the last `width` steps are true; false where there are fewer steps."""
+    steps = np.arange(present.shape[-2], dtype=np.int64)[:, None]
+    last_gap = np.maximum.accumulate(np.where(present, np.int64(-1), steps), axis=-2)
     return steps - last_gap >= width
 
 

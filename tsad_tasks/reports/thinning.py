@@ -28,10 +28,10 @@ def thinned(values: Floats, flags: Flags, width: int) -> Indices:
     [2, 3]
     """
     n_parts = -(-len(values) // width)
-    known, raised = np.full(n_parts * width, np.nan), np.zeros(n_parts * width, bool)
-    known[: len(values)], raised[: len(values)] = values, flags
-    parts, raised = known.reshape(n_parts, width), raised.reshape(n_parts, width)
-    wanted = np.isfinite(parts) & (raised | ~(raised & np.isfinite(parts)).any(axis=1, keepdims=True))
+    parts, raised = np.full((n_parts, width), np.nan), np.zeros((n_parts, width), bool)
+    parts.ravel()[: len(values)], raised.ravel()[: len(values)] = values, flags
+    known = np.isfinite(parts)
+    wanted = known & (raised | ~(raised & known).any(axis=1, keepdims=True))
     ends = [np.where(wanted, parts, np.inf).argmin(axis=1), np.where(wanted, parts, -np.inf).argmax(axis=1)]
     both = np.sort(np.stack(ends, axis=1), axis=1) + width * np.arange(n_parts)[:, None]
     return np.minimum(both, len(values) - 1).ravel()

@@ -17,7 +17,7 @@ from tsad_tasks.core.windows import window_errors
 from tsad_tasks.detectors.base import Detector
 from tsad_tasks.errors import BadInput
 
-MAX_ROUNDS = 20
+MAX_ROUNDS = 60
 SPREAD_QUANTILE = 0.6827
 
 
@@ -31,6 +31,7 @@ class HeldOut:
     start_s : epoch seconds of the first step.
     judged : bool (n_steps,), steps that count: not excluded, and after the reach.
     gated : bool (n_steps,), the part of them that is kept for the gate.
+    learned : bool (n_steps,), steps before the split that calibration sees as well; none where it has enough without.
     """
 
     entity: str
@@ -38,6 +39,7 @@ class HeldOut:
     start_s: int
     judged: NDArray[np.bool_]
     gated: NDArray[np.bool_]
+    learned: NDArray[np.bool_]
 
 
 @dataclass(frozen=True)
@@ -72,7 +74,7 @@ def calibrated_spec(
     detector: Detector,
     held_out: Sequence[HeldOut],
 ) -> ModelSpec:
-    """The whole spec, with limits from errors of the calibration part of held-out readings.
+    """The whole spec, with limits from errors of the calibration part of held-out readings, and learned ones if few.
 
     Raises
     ------
@@ -83,7 +85,7 @@ def calibrated_spec(
     errors, residuals = [], []
     for part in held_out:
         found = series_errors(spec, scalers.get(part.entity, pooled), detector, part.values, part.start_s)
-        used = part.judged & ~part.gated
+        used = (part.judged & ~part.gated) | part.learned
         errors.append(np.where(used, found.errors, np.float32(np.nan)))
         residuals.append(found.residuals[used])
         if part.entity in scalers and np.isfinite(errors[-1]).sum() >= 2 * MIN_CALIBRATION:
@@ -137,7 +139,7 @@ def judge(
 
     Parameters
     ----------
-    reference : the spec whose scales say how large an injected anomaly is.
+    reference : the spec that says how large an injected anomaly is, and where one can be found.
     """
     hits: dict[str, list[bool]] = {kind: [] for kind in KINDS}
     n_flags = n_judged = 0
@@ -148,7 +150,7 @@ def judge(
         n_flags += int((flags.raised & scored).sum())
         n_judged += int(scored.sum())
         rng = np.random.default_rng([seed, number])
-        _add_hits(hits, spec, detector, part, quota, rng, reference.scaler(part.entity).scale)
+        _add_hits(hits, spec, detector, part, quota, rng, reference)
     shares = {kind: (float(np.mean(found)) if found else None) for kind, found in hits.items()}
     share = n_flags / n_judged if n_judged else None
     return Verdicts(shares, {kind: len(found) for kind, found in hits.items()}, share, n_judged)
@@ -173,25 +175,46 @@ def _add_hits(
     part: HeldOut,
     quota: int,
     rng: np.random.Generator,
-    spread: Sequence[float],
+    reference: ModelSpec,
 ) -> None:
     """Injects in rounds, as many anomalies as fit at once, until the quota is met."""
-    n_done = 0
+    n_done = n_planned = 0
+    scale, daily = reference.scaler(part.entity).scale, 86400 // spec.features.step_s
     for _ in range(MAX_ROUNDS):
-        plan = _placed(spec.features, part, quota - n_done, rng)
+        plan = _placed(reference.features, part, quota - n_done, n_planned, rng)
         if not plan:
             return
-        daily = 86400 // spec.features.step_s
-        values = inject_all(part.values, plan, spread=spread, rng=rng, daily_steps=daily)
-        flags = _flags(spec, detector, part, values)
-        for one in plan:
-            hits[one.kind].append(bool(flags.raised[one.at : one.at + one.length + spec.features.width - 1].any()))
-        n_done += len(plan)
+        values = inject_all(part.values, plan, spread=scale, rng=rng, daily_steps=daily)
+        counted = _counted(plan, reference, part, values)
+        raised = _flags(spec, detector, part, values).raised if counted else np.zeros(0, bool)
+        for one in counted:
+            hits[one.kind].append(bool(raised[one.at : one.at + one.length + spec.features.width - 1].any()))
+        n_done, n_planned = n_done + len(counted), n_planned + len(plan)
         if n_done >= quota:
             return
 
 
-def _placed(spec: FeatureSpec, part: HeldOut, n: int, rng: np.random.Generator) -> list[Injection]:
+def _counted(
+    plan: Sequence[Injection], reference: ModelSpec, part: HeldOut, values: NDArray[np.float64]
+) -> list[Injection]:
+    """Injections that can be found: while the machine runs and is read, and goes on running with them.
+
+    What changes a channel by less than its spread is no anomaly: at some hours half a day makes no difference.
+    """
+    scored = _scored_steps(reference, part, part.values) & _scored_steps(reference, part, values) & part.judged
+    changed = np.abs(values - part.values) >= np.array(reference.scaler(part.entity).scale)
+    return [one for one in plan if (scored & changed[:, one.channel])[one.at : one.at + one.length].any()]
+
+
+def _scored_steps(reference: ModelSpec, part: HeldOut, values: NDArray[np.float64]) -> NDArray[np.bool_]:
+    """Steps (n_steps,) that end a complete window."""
+    features = entity_features(reference.features, [reference.scaler(part.entity)], values[None], part.start_s)
+    windows = entity_windows(reference.features, features, np.ones((1, len(values)), bool))
+    ended: NDArray[np.bool_] = np.isin(np.arange(len(values)), windows.ends)
+    return ended
+
+
+def _placed(spec: FeatureSpec, part: HeldOut, n: int, n_before: int, rng: np.random.Generator) -> list[Injection]:
     """A plan inside the gate's part, or inside all of the judged steps where that is too short."""
     channels = [i for i in range(part.values.shape[1]) if np.isfinite(part.values[:, i]).any()]
     for steps in (np.flatnonzero(part.gated), np.flatnonzero(part.judged)):
@@ -199,7 +222,8 @@ def _placed(spec: FeatureSpec, part: HeldOut, n: int, rng: np.random.Generator) 
             continue
         first, n_steps = int(steps[0]), int(steps[-1] - steps[0]) + 1
         try:
-            plan = injection_plan(n_steps, channels, n, spec.width, rng=rng, daily_steps=86400 // spec.step_s)
+            daily = 86400 // spec.step_s
+            plan = injection_plan(n_steps, channels, n, spec.width, rng=rng, daily_steps=daily, n_before=n_before)
         except BadInput:
             continue
         return [replace(one, at=one.at + first) for one in plan]

@@ -142,10 +142,10 @@ def _columns(layout: Layout, spec: ModelSpec) -> list[int]:
 def _wanted(store: Store, job: Job, spec: ModelSpec, errors_at: datetime) -> NDArray[np.bool_]:
     """bool (n_entities, n_hours from errors_at): targets, and look-back hours whose stored errors are missing or stale."""
     reach = spec.features.reach_hours
-    ids, n_steps = job.entity_ids, 3600 // spec.features.step_s
-    memo = store.read_score_memo(job.champion.model_id, ids, errors_at, job.end_at, n_steps)
+    ids = job.entity_ids
+    stored, digests_then = store.read_window_digests(job.champion.model_id, ids, errors_at, job.end_at)
     current = block_digests(store, ids, errors_at, job.end_at, reach)
-    stale = ~memo.stored | (memo.window_digests != current)
+    stale = ~stored | (digests_then != current)
     some_readings = current != 0
     has_target = job.targets.any(axis=1)
     wanted = stale & some_readings & has_target[:, None]

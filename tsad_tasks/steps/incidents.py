@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from itertools import groupby
+from itertools import chain, groupby
 
 import numpy as np
 from numpy.typing import NDArray
@@ -52,6 +52,18 @@ def _reach_s(store: Store, dataset: DatasetRow, lineage: str, start_at: datetime
     return max((champion.score_reach_s for champion in champions), default=0)
 
 
+@dataclass(frozen=True)
+class _Chains:
+    """Flags of one entity from the first to the last that hang together with the range that is rebuilt."""
+
+    flags: list[Flag]
+    from_at: datetime
+    until_at: datetime
+
+    def touches(self, incident: StandingIncident) -> bool:
+        return incident.last_flag_at >= self.from_at and incident.started_at <= self.until_at
+
+
 class _Merge:
     """One rebuilding of incidents, under the dataset's lock."""
 
@@ -71,57 +83,57 @@ class _Merge:
         standing = self._store.select_incidents(self._lineage, ids, first_at, last_at)
         by_entity = {key: list(group) for key, group in groupby(flags, key=lambda flag: flag.entity_id)}
         touched = sorted(set(by_entity) | {incident.entity_id for incident in standing})
-        rows: list[IncidentRow] = []
-        gone: dict[str, str | None] = {}
-        for entity_id in touched:
-            found, withdrawn = self._entity(entity_id, by_entity.get(entity_id, []), first_at, last_at, margin)
-            rows += found
-            gone |= withdrawn
-        n_written = self._store.upsert_incidents(self._lineage, self._policy.version, rows)
-        return IncidentSummary(len(rows), n_written, self._store.withdraw_incidents(gone))
+        chains = {key: self._whole_chains(key, by_entity.get(key, []), first_at, last_at, margin) for key in touched}
+        tops = self._store.select_top_attributions([flag for each in chains.values() for flag in each.flags])
+        rows = {key: self._rows(key, self._alarming(each.flags, tops), tops) for key, each in chains.items()}
+        n_written = self._store.upsert_incidents(self._lineage, self._policy.version, [*chain(*rows.values())])
+        n_withdrawn = self._store.withdraw_incidents(self._replaced(chains, rows))
+        return IncidentSummary(sum(map(len, rows.values())), n_written, n_withdrawn)
 
-    def _entity(
-        self, entity_id: int, flags: list[Flag], first_at: datetime, last_at: datetime, margin: timedelta
-    ) -> tuple[list[IncidentRow], dict[str, str | None]]:
-        flags, (from_at, until_at) = self._whole_chains(entity_id, flags, first_at, last_at, margin)
-        chosen = [flag for flag in flags if from_at <= flag.at <= until_at]
-        rows = self._rows(entity_id, self._alarming(chosen))
-        standing = self._store.select_incidents(self._lineage, [entity_id], from_at, until_at + timedelta(seconds=1))
-        return rows, _replaced(standing, rows)
+    def _replaced(self, chains: dict[int, _Chains], rows: dict[int, list[IncidentRow]]) -> dict[str, str | None]:
+        """What no longer stands, and which incident took its place."""
+        if not chains:
+            return {}
+        from_at = min(each.from_at for each in chains.values())
+        until_at = max(each.until_at for each in chains.values()) + timedelta(seconds=1)
+        standing = self._store.select_incidents(self._lineage, list(chains), from_at, until_at)
+        new = {row.incident_id for found in rows.values() for row in found}
+        gone = [old for old in standing if old.incident_id not in new and chains[old.entity_id].touches(old)]
+        return {old.incident_id: _successor(old, rows[old.entity_id]) for old in gone}
 
     def _whole_chains(
         self, entity_id: int, flags: list[Flag], first_at: datetime, last_at: datetime, margin: timedelta
-    ) -> tuple[list[Flag], tuple[datetime, datetime]]:
-        """Flags of a range wide enough that no chain in it is cut, and that range of chains."""
+    ) -> _Chains:
+        """The chains, from flags of a range wide enough that none of them is cut."""
         gap_s = self._policy.merge_gap_s
         while True:
             times = _times(flags)
             first_s, last_s = connected_range(times, epoch_s(first_at), epoch_s(last_at), gap_s)
             known_from, known_to = first_at - margin, last_at + margin
             if first_s - gap_s >= epoch_s(known_from) and last_s + gap_s < epoch_s(known_to):
-                return flags, (from_epoch_s(first_s), from_epoch_s(last_s))
+                from_at, until_at = from_epoch_s(first_s), from_epoch_s(last_s)
+                return _Chains([flag for flag in flags if from_at <= flag.at <= until_at], from_at, until_at)
             margin *= 4
             flags = self._store.select_flags(self._lineage, [entity_id], first_at - margin, last_at + margin)
 
-    def _alarming(self, flags: list[Flag]) -> list[Flag]:
+    def _alarming(self, flags: list[Flag], tops: Attributions) -> list[Flag]:
         """Flags that deviate in the direction and by the amount that the policy asks for."""
         policy = self._policy
-        if not flags or (policy.direction == "both" and not policy.min_deviation):
+        if policy.direction == "both" and not policy.min_deviation:
             return flags
-        tops = self._store.select_top_attributions(flags)
         return [flag for flag in flags if _deviates(policy, tops.get((flag.entity_id, flag.at)))]
 
-    def _rows(self, entity_id: int, flags: list[Flag]) -> list[IncidentRow]:
+    def _rows(self, entity_id: int, flags: list[Flag], tops: Attributions) -> list[IncidentRow]:
         if not flags:
             return []
         scores = np.array([flag.score for flag in flags], np.float32)
         spans = incident_spans(_times(flags), scores, self._rule, self._dataset.step_s)
-        return [self._row(entity_id, flags, span) for span in spans]
+        return [self._row(entity_id, flags, span, tops) for span in spans]
 
-    def _row(self, entity_id: int, flags: list[Flag], span: IncidentSpan) -> IncidentRow:
+    def _row(self, entity_id: int, flags: list[Flag], span: IncidentSpan, tops: Attributions) -> IncidentRow:
         inside, peak = flags[span.first : span.last + 1], flags[span.peak]
         name, first = self._names[entity_id], flags[span.first]
-        top = _worst(inside, self._store.select_top_attributions(inside))
+        top = _worst(inside, tops)
         return IncidentRow(
             incident_id=incident_id(name, self._dataset.name, self._policy.version, self._lineage, first.at),
             entity_id=entity_id,
@@ -191,12 +203,6 @@ def _sentence(entity: str, peak: Flag, top: TopAttribution | None) -> str:
         upper=top.expected + top.spread if known else None,  # type: ignore[operator]
         error_ratio=peak.score + 1,
     )
-
-
-def _replaced(standing: Sequence[StandingIncident], rows: Sequence[IncidentRow]) -> dict[str, str | None]:
-    """What no longer stands, and which incident took its place."""
-    new = {row.incident_id for row in rows}
-    return {old.incident_id: _successor(old, rows) for old in standing if old.incident_id not in new}
 
 
 def _successor(old: StandingIncident, rows: Sequence[IncidentRow]) -> str | None:

@@ -74,7 +74,8 @@ def plan_interval(
     """
     first_at, last_at = hour_floor(start_at), hour_ceil(end_at)
     known = store.select_entities(dataset.dataset_id)
-    entities = {name: key for name, key in known.items() if entity_names is None or name in entity_names}
+    chosen_names = known if entity_names is None else set(entity_names)
+    entities = {name: key for name, key in known.items() if name in chosen_names}
     if not entities:
         return Plan((), (), 0, 0)
     changed_from = hours_later(first_at, -(config.source.mutability_s // 3600))
@@ -82,11 +83,11 @@ def plan_interval(
     scopes = _scopes(champions, entities)
     jobs, covered, n_current = [], np.zeros((len(entities), _n_hours(first_at, last_at)), bool), 0
     span = _Span(store, dataset, first_at, last_at, changed_from)
+    position = {name: i for i, name in enumerate(entities)}
     for champion, chosen in scopes:
         job, n_kept = span.job(champion, chosen)
         n_current += n_kept
-        positions = [list(entities).index(name) for name, _ in chosen]
-        covered[positions] |= span.in_period(champion)[None, :]
+        covered[[position[name] for name, _ in chosen]] |= span.in_period(champion)[None, :]
         if job is not None:
             jobs.append(job)
     hours = [hours_later(first_at, i) for i in range(covered.shape[1])]

@@ -31,7 +31,7 @@ MAX_POINTS = 3000
 MAX_BUCKETS = 90
 BUCKETS_S = (60, 120, 300, 600, 900, 1800, 3600, 7200, 10800, 21600)
 BAND_SPREADS = 2.0
-_BAND_WORDS = "band: expected ± twice the usual difference (95 % of normal readings); ± in words: once (68 %)"
+_BAND_WORDS = "band: twice the usual difference (95 % of normal readings); ± in words: once (68 %)"
 
 Float = NDArray[np.float64]
 
@@ -264,6 +264,7 @@ class _Explained:
         self._names = [name for name in names if name in self._layout.channel_names]
         self._units = {name: unit or "" for _, name, unit in store.select("select_channels", self._period.params)}
         self._expected = self._recomputed()
+        self._verdicts = self._sensor_verdicts()
         self._values = self._read()
 
     def _recomputed(self) -> ExpectedReadings | None:
@@ -304,7 +305,7 @@ class _Explained:
             page,
             channels=channels,
             heat=self._heat(),
-            nature=self._nature(),
+            nature="sensor suspected" if self._verdicts else "",
             note=self._note(),
             model_line=self._model_line(),
             coverage_line=self._coverage_line(),
@@ -374,19 +375,20 @@ class _Explained:
         starts = (self._view.seconds[0] + bucket_s * np.arange(n_buckets)).astype("datetime64[s]")
         return HeatMap(starts, bucket_s, np.where(np.isfinite(highest), highest, np.nan))
 
-    def _nature(self) -> str:
-        """A word of warning where the leading sensor itself was found out of order meanwhile."""
+    def _sensor_verdicts(self) -> list[str]:
+        """What was found wrong with the leading sensor itself meanwhile."""
         if self._row["channel"] is None:
-            return ""
+            return []
         params = {"entity_id": self._row["entity_id"], "channel": self._row["channel"]}
         until_at = self._row["last_flag_at"] + timedelta(seconds=1)
         params |= {"start_at": hour_floor(self._row["started_at"]), "end_at": until_at}
         verdicts = self._period.store.select("select_incident_quality", params)
-        names = [verdict.replace("_", " ") for (verdict,) in verdicts]
-        return f"sensor suspected ({joined(names)})" if names else ""
+        return [verdict.replace("_", " ") for (verdict,) in verdicts]
 
     def _note(self) -> str:
         notes = []
+        if self._verdicts:
+            notes.append(f"Data quality of {self._row['channel']} meanwhile: {joined(self._verdicts)}.")
         if self._expected is None:
             notes.append("No expected values can be shown: the model's bundle is missing or altered.")
         if self._row["provisional"]:
@@ -399,7 +401,7 @@ class _Explained:
         record, zone = self._model.record, self._period.dataset.site_zone
         trained = f"trained to {date_text(record['train_end_at'], zone)}, sha256 {record['sha256'][:12]}"
         model = f"Model {record['detector']} v{record['version']} ({trained})"
-        return " · ".join([model, threshold_words(record["card"]), f"alarm policy {self._row['policy_version']}"])
+        return " · ".join([model, threshold_words(record["card"]), f"policy {self._row['policy_version']}"])
 
     def _coverage_line(self) -> str:
         n_scored, n_all = int(np.isfinite(self._view.steps.scores).sum()), len(self._view.seconds)

@@ -11,14 +11,16 @@ from numpy.typing import NDArray
 from upath import UPath
 
 from tsad_tasks.config import DatasetConfig
+from tsad_tasks.core.digest import digests
 from tsad_tasks.core.interval import epoch_s
 from tsad_tasks.core.scoring import SEVERITIES, Windows, entity_scores, hour_status
 from tsad_tasks.core.spec import ModelSpec
-from tsad_tasks.core.windows import NOT_FINITE, PENDING, window_errors
+from tsad_tasks.core.windows import NOT_FINITE, PENDING, SCORED, window_errors
 from tsad_tasks.detectors.base import Detector
+from tsad_tasks.detectors.bundle import Bundle
 from tsad_tasks.errors import Unavailable
 from tsad_tasks.steps.features import job_features, load_model, mark_unchampioned
-from tsad_tasks.steps.plan import Job, block_digests, plan_interval, with_pending
+from tsad_tasks.steps.plan import Job, plan_interval, with_pending
 from tsad_tasks.steps.shard import FeatureShard, load_windows
 from tsad_tasks.steps.windows import windows_of_shard, windows_path
 from tsad_tasks.storage.rows import AnomalyRows, AttributionRows, DatasetRow, ScoreRows
@@ -73,9 +75,9 @@ def score_interval(
         shards, _ = job_features(store, dataset, lineage, plan)
     summary = ScoreSummary()
     for shard in shards:
-        spec, _ = load_model(shard.job.champion)
+        spec, bundle = load_model(shard.job.champion)
         windows = windows_of_shard(shard, spec.features)
-        summary += score_job(store, config, shard, windows, lineage=lineage, n_attempts=n_attempts)
+        summary += _score(store, config, shard, windows, (spec, bundle), lineage, n_attempts)
     return summary
 
 
@@ -89,8 +91,20 @@ def score_job(
     Unavailable
         When they keep changing.
     """
+    return _score(store, config, shard, windows, load_model(shard.job.champion), lineage, n_attempts)
+
+
+def _score(
+    store: Store,
+    config: DatasetConfig,
+    shard: FeatureShard,
+    windows: Windows,
+    model: tuple[ModelSpec, Bundle],
+    lineage: str,
+    n_attempts: int,
+) -> ScoreSummary:
     dataset = store.select_dataset(config.dataset)
-    spec, bundle = load_model(shard.job.champion)
+    spec, bundle = model
     computed = _compute(shard, windows, spec, bundle.detector)
     written = _write(store, dataset, shard, windows, spec, computed, lineage)
     if written is not None:
@@ -147,7 +161,7 @@ def _write(
         if memo is None or (_pending(store, dataset, job) != job.n_pending).any():
             return None
         hours = _Hours(shard, windows, spec, computed, memo, dataset)
-        written = store.write_scores(hours.score_rows(store), hours.anomaly_rows(), hours.attribution_rows(store))
+        written = store.write_scores(hours.score_rows(), hours.anomaly_rows(), hours.attribution_rows(store))
         _unmark(store, lineage, job)
     n_hours = int(job.targets.sum())
     return ScoreSummary(
@@ -185,31 +199,50 @@ def _pending(store: Store, dataset: DatasetRow, job: Job) -> NDArray[np.int64]:
 
 @dataclass(frozen=True)
 class _Memo:
-    """Stored errors (n_entities, n_steps from errors_at) and digests (n_entities, n_hours) as they are under the locks."""
+    """What is stored, as it is under the locks.
+
+    Attributes
+    ----------
+    errors : (n_entities, n_steps from errors_at), NaN where they are computed anew.
+    window_digests, score_digests : (n_entities, n_hours from errors_at), of the readings.
+    """
 
     errors: NDArray[np.float32]
-    digests: NDArray[np.int64]
+    window_digests: NDArray[np.int64]
+    score_digests: NDArray[np.int64]
 
 
 def _memo_under_lock(store: Store, shard: FeatureShard, spec: ModelSpec) -> _Memo | None:
     """What is stored of the look-back; None when any of it, or of what the features saw, has changed."""
     job, n_steps = shard.job, 3600 // spec.features.step_s
     memo = store.read_score_memo(job.champion.model_id, job.entity_ids, shard.errors_at, job.end_at, n_steps)
-    now = block_digests(store, job.entity_ids, shard.errors_at, job.end_at, spec.features.reach_hours)
+    now, score_digests = _digests_under_lock(store, shard, spec)
     needed = job.targets.any(axis=1)[:, None] & (now != 0)
     moved = np.where(shard.wanted, shard.digests != now, needed & (~memo.stored | (memo.window_digests != now)))
     if moved.any():
         return None
     kept = memo.stored & ~shard.wanted
     errors = np.where(kept[..., None], memo.errors, np.float32(np.nan))
-    return _Memo(errors.reshape(len(errors), -1), now)
+    return _Memo(errors.reshape(len(errors), -1), now, score_digests)
+
+
+def _digests_under_lock(
+    store: Store, shard: FeatureShard, spec: ModelSpec
+) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """Window and score digests (n_entities, n_hours from errors_at); the latter hold for the job's hours."""
+    reaches = spec.features.reach_hours, spec.score_reach_hours
+    from_at = min(hours_later(shard.errors_at, -reaches[0]), hours_later(shard.job.first_at, -reaches[1]))
+    checksums = store.read_checksums(shard.job.entity_ids, from_at, shard.job.end_at)
+    hours = epoch_s(from_at) // 3600 + np.arange(checksums.shape[1])
+    windows, scores = (digests(checksums, hours, reach)[:, -shard.wanted.shape[1] :] for reach in reaches)
+    return windows, scores
 
 
 def _unmark(store: Store, lineage: str, job: Job) -> None:
-    pairs = np.argwhere(job.targets)
-    ids = [job.entity_ids[entity] for entity, _ in pairs]
-    hours = [hours_later(job.first_at, int(hour)) for _, hour in pairs]
-    store.write_unscored_hours(lineage, ids, hours, [None] * len(ids), "")
+    entity, hour = np.nonzero(job.targets)
+    hours = [hours_later(job.first_at, i) for i in range(job.targets.shape[1])]
+    ids = np.array(job.entity_ids)[entity].tolist()
+    store.write_unscored_hours(lineage, ids, [hours[i] for i in hour.tolist()], [None] * len(ids), "")
 
 
 class _Hours:
@@ -238,7 +271,9 @@ class _Hours:
         self.values = on_series(shard.values, np.nan)
         self.inputs = on_series(shard.features.inputs[..., : len(spec.features.channels)], 0.0)
         self.reasons = self._reasons(on_series(windows.reasons, 0))
-        self.scores = entity_scores(spec, [name for name, _ in self.job.entities], self.errors)
+        names = [name for name, _ in self.job.entities]
+        self.provisional = np.array([spec.is_provisional(name) for name in names], bool)
+        self.scores = entity_scores(spec, names, self.errors)
         self.flags = self.scores.flags & np.repeat(self.targets, self.per_hour, axis=1)
         self.n_flags = int(self.flags.sum())
 
@@ -262,14 +297,13 @@ class _Hours:
     def _by_hour(self, array: NDArray) -> NDArray:
         return array.reshape(len(array), -1, self.per_hour, *array.shape[2:])
 
-    def score_rows(self, store: Store) -> ScoreRows:
+    def score_rows(self) -> ScoreRows:
         """Targets with scores, and other computed hours as memos of errors."""
         entity, hour = np.nonzero(self.shard.wanted)
-        reach = self.spec.score_reach_hours
-        score_digests = block_digests(store, self.job.entity_ids, self.job.first_at, self.job.end_at, reach)
-        digests = np.zeros(self.targets.shape, np.int64)
-        digests[:, -self.job.targets.shape[1] :] = with_pending(score_digests, self.job.n_pending)
-        states = [self._state(e, h) for e, h in zip(entity.tolist(), hour.tolist(), strict=True)]
+        n_hours = self.job.targets.shape[1]
+        score_digests = np.zeros(self.targets.shape, np.int64)
+        score_digests[:, -n_hours:] = with_pending(self.memo.score_digests[:, -n_hours:], self.job.n_pending)
+        status, n_needed, n_seen = self._status(entity, hour)
         return ScoreRows(
             model_id=self.job.champion.model_id,
             entity_ids=np.array(self.job.entity_ids)[entity],
@@ -281,29 +315,34 @@ class _Hours:
             channel_errors=self._by_hour(self.channel_errors)[entity, hour],
             has_flags=self._by_hour(self.flags)[entity, hour].any(axis=1),
             memo=~self.targets[entity, hour],
-            status=[state[0] for state in states],
-            coverage=np.array([state[3] for state in states], np.float32),
-            n_needed=np.array([state[1] for state in states], np.int64),
-            n_seen=np.array([state[2] for state in states], np.int64),
-            window_digests=self.memo.digests[entity, hour],
-            score_digests=digests[entity, hour],
+            status=status.tolist(),
+            coverage=self._coverage(entity, hour, n_needed),
+            n_needed=n_needed,
+            n_seen=n_seen,
+            window_digests=self.memo.window_digests[entity, hour],
+            score_digests=score_digests[entity, hour],
         )
 
-    def _state(self, entity: int, hour: int) -> tuple[str, int, int, float]:
-        """Status, steps needed, steps seen, coverage of one entity's hour."""
-        steps = slice(hour * self.per_hour, (hour + 1) * self.per_hour)
-        read = np.isfinite(self.values[entity, steps]).any(axis=1)
-        before = max(0, steps.start - self.spec.features.reach_hours * self.per_hour)
-        silent = not np.isfinite(self.values[entity, before : steps.stop]).any()
-        status, n_needed, n_seen = hour_status(
-            self.reasons[entity, steps],
-            read,
-            provisional=self.spec.is_provisional(self.job.entities[entity][0]),
-            silent=silent,
-            retired=self._is_retired(hour),
-        )
-        live = np.isfinite(self.channel_errors[entity, steps]).mean(axis=1)[self.reasons[entity, steps] == 0]
-        return status, n_needed, n_seen, float(live.sum() / n_needed) if n_needed else 0.0
+    def _status(
+        self, entity: NDArray[np.int64], hour: NDArray[np.int64]
+    ) -> tuple[NDArray[np.str_], NDArray[np.int64], NDArray[np.int64]]:
+        """Status, steps needed and steps seen of some hours of entities."""
+        read = self._by_hour(np.isfinite(self.values).any(axis=2))
+        n_before = np.cumsum(read.any(axis=2), axis=1, dtype=np.int64)
+        n_before = np.concatenate([np.zeros_like(n_before[:, :1]), n_before], axis=1)
+        silent = n_before[entity, hour + 1] == n_before[entity, np.maximum(hour - self.spec.features.reach_hours, 0)]
+        retired = np.array([self._is_retired(i) for i in range(read.shape[1])], bool)
+        marks = {"provisional": self.provisional[entity], "silent": silent, "retired": retired[hour]}
+        return hour_status(self._by_hour(self.reasons)[entity, hour], read[entity, hour], **marks)
+
+    def _coverage(
+        self, entity: NDArray[np.int64], hour: NDArray[np.int64], n_needed: NDArray[np.int64]
+    ) -> NDArray[np.float32]:
+        """Share of channels that were live in the steps that needed a score."""
+        live = np.isfinite(self._by_hour(self.channel_errors)[entity, hour])
+        live &= (self._by_hour(self.reasons)[entity, hour] == SCORED)[..., None]
+        n_live = np.count_nonzero(live, axis=(1, 2))
+        return (n_live / np.maximum(n_needed * live.shape[2], 1)).astype(np.float32)
 
     def _is_retired(self, hour: int) -> bool:
         first_at = hours_later(self.shard.errors_at, hour - self.spec.features.reach_hours)
@@ -312,7 +351,6 @@ class _Hours:
     def anomaly_rows(self) -> AnomalyRows:
         """One row per flagged step of the targets."""
         entity, step = np.nonzero(self.flags)
-        names = [name for name, _ in self.job.entities]
         return AnomalyRows(
             entity_ids=np.array(self.job.entity_ids)[entity],
             times_s=self._times(step),
@@ -321,7 +359,7 @@ class _Hours:
             error=self.errors[entity, step],
             threshold=self.scores.thresholds[entity, step],
             score=self.scores.scores[entity, step],
-            provisional=np.array([self.spec.is_provisional(names[e]) for e in entity], bool),
+            provisional=self.provisional[entity],
         )
 
     def _times(self, steps: NDArray[np.int64]) -> NDArray[np.int64]:

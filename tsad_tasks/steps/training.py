@@ -26,6 +26,7 @@ from tsad_tasks.storage.store import Store, hours_later
 
 EXTREME_SPREADS = 50.0
 LABEL_MARGIN_S = 1800
+FEW_WINDOWS = 50
 
 
 @dataclass(frozen=True)
@@ -284,17 +285,26 @@ class TrainingReader:
         return _EntityWindows(features.inputs[0], evenly(train, quota), evenly(held, max(1, quota // 5)), len(train))
 
     def held_out(self, name: str, entity_id: int) -> HeldOut | None:
-        """Readings from the split on; None when there are none."""
+        """Readings from the split on, and those before it where few are held out; None when there are none.
+
+        A few days of an hourly sensor are a handful of windows that do not overlap: they say too little about what is
+        normal, and what was learned from says more, if somewhat too favourably.
+        """
         span, spec = self._span, self._spec
-        from_at = hours_later(span.split_at, -spec.reach_hours)
+        n_windows = (epoch_s(span.gate_at) - epoch_s(span.split_at)) // (spec.step_s * spec.width)
+        from_at = hours_later(span.start_at if n_windows < FEW_WINDOWS else span.split_at, -spec.reach_hours)
         values = self.values(entity_id, from_at, span.end_at)
-        first, gate = ((epoch_s(at) - epoch_s(from_at)) // spec.step_s for at in (span.split_at, span.gate_at))
+        start, first, gate = (
+            (epoch_s(at) - epoch_s(from_at)) // spec.step_s for at in (span.start_at, span.split_at, span.gate_at)
+        )
         steps = np.arange(len(values))
+        clean = ~self.excluded(entity_id, from_at, span.end_at)
         # One window between what was learned and what is judged, so that no reading is in both.
-        judged = (steps >= first + spec.width) & ~self.excluded(entity_id, from_at, span.end_at)
+        judged = clean & (steps >= first + spec.width)
         if not np.isfinite(values[judged]).any():
             return None
-        return HeldOut(name, values, epoch_s(from_at), judged, judged & (steps >= gate))
+        learned = clean & (steps >= start) & (steps < first)
+        return HeldOut(name, values, epoch_s(from_at), judged, judged & (steps >= gate), learned)
 
 
 def evenly(ends: NDArray[np.int64], n: int) -> NDArray[np.int64]:

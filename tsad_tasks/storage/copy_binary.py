@@ -62,7 +62,16 @@ def timestamptz(epoch_s: Any) -> Column:
 
 
 def text(values: Sequence[str]) -> Column:
-    """A text column."""
+    """A text column.
+
+    Raises
+    ------
+    ValueError
+        When a text holds a NUL character, which Postgres cannot store.
+    """
+    refused = next((value for value in values if "\0" in value), None)
+    if refused is not None:
+        raise ValueError(f"Expected texts without a NUL character. Received: {refused!r}.")
     encoded = np.array([value.encode() for value in values], dtype=np.bytes_)[:, None]
     lengths = np.char.str_len(encoded[:, 0])
     content = _prefixed(encoded, lengths)
@@ -83,7 +92,7 @@ def array(
     """
     n_rows, shape = len(values), values.shape[1:]
     size = int(kind[1])
-    flat = values.reshape(n_rows, -1)
+    flat = values.reshape(n_rows, math.prod(shape))
     null = np.isnan(flat) if nullable else np.zeros(flat.shape, bool)
     elements = np.zeros(flat.shape, np.dtype([("n", ">i4"), ("v", f">{kind}")]))
     elements["n"] = np.where(null, -1, size)
@@ -93,7 +102,7 @@ def array(
     heads[:, 1] = null.any(axis=1)
     body = np.hstack([_as_bytes(heads), _as_bytes(elements)])
     lengths = body.shape[1] - size * null.sum(axis=1)
-    return _array_column(body, lengths, null, heads.nbytes // n_rows, size, absent)
+    return _array_column(body, lengths, null, 4 * len(head), size, absent)
 
 
 def _array_column(
@@ -111,7 +120,7 @@ def _array_column(
     kept = np.ones(content.shape, bool)
     values_kept = np.ones((*null.shape, 4 + size), bool)
     values_kept[..., 4:] = ~null[..., None]
-    kept[:, 4 + n_head :] = values_kept.reshape(len(body), -1)
+    kept[:, 4 + n_head :] = values_kept.reshape(len(body), math.prod(values_kept.shape[1:]))
     kept[:, 4:] &= ~gone[:, None]
     return Column(content, kept)
 
@@ -154,7 +163,7 @@ def decode(stream: bytes, fields: Sequence[Field]) -> dict[str, NDArray[Any]]:
     Raises
     ------
     ValueError
-        When the rows are not of the fixed width that `fields` say (a NULL, or another shape).
+        When the rows are not what `fields` say: other widths, a NULL, or arrays of another shape.
     """
     dtype = np.dtype([("n_fields", ">i2"), *(part for field in fields for part in field.dtype)])
     body = memoryview(stream)[len(HEADER) : -len(TRAILER)]
@@ -163,7 +172,20 @@ def decode(stream: bytes, fields: Sequence[Field]) -> dict[str, NDArray[Any]]:
     rows = np.frombuffer(body, dtype)
     if len(rows) and not (rows["n_fields"] == len(fields)).all():
         raise ValueError(f"Expected {len(fields)} columns in every row. Received: rows of another width.")
+    for field in fields:
+        _check_field(field, rows)
     return {field.name: _native(rows[field.name]["v"] if field.shape else rows[field.name]) for field in fields}
+
+
+def _check_field(field: Field, rows: NDArray[Any]) -> None:
+    """A turned array is as wide as the right one, and some NULLs are as wide as some numbers."""
+    if not field.shape:
+        fits = rows[f"{field.name}_n"] == rows.dtype[field.name].itemsize
+    else:
+        head = rows[f"{field.name}_head"]
+        fits = (head[:, [0, 1, *range(3, head.shape[1], 2)]] == (len(field.shape), 0, *field.shape)).all(axis=1)
+    if not fits.all():
+        raise ValueError(f"Expected {field.name} of shape {field.shape}, without NULL. Received: something else.")
 
 
 def _native(values: NDArray[Any]) -> NDArray[Any]:

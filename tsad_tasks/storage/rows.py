@@ -113,15 +113,13 @@ class ScoreMemo:
     Attributes
     ----------
     errors : float32 (n_entities, n_hours × steps), NaN where unknown.
-    window_digests, score_digests : int64 (n_entities, n_hours); 0 where nothing is stored.
-    stored, scored : bool (n_entities, n_hours): a row is there; it has thresholds.
+    window_digests : int64 (n_entities, n_hours); 0 where nothing is stored.
+    stored : bool (n_entities, n_hours): a row is there.
     """
 
     errors: NDArray[np.float32]
     window_digests: NDArray[np.int64]
-    score_digests: NDArray[np.int64]
     stored: NDArray[np.bool_]
-    scored: NDArray[np.bool_]
 
 
 @dataclass(frozen=True)

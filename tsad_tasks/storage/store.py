@@ -318,32 +318,38 @@ class Store:
         """What is stored of one model's errors in [start_at, end_at) (whole hours of `n_steps`)."""
         shape = (len(entity_ids), (epoch_s(end_at) - epoch_s(start_at)) // 3600)
         columns = [binary.Field("entity_id", "i4"), binary.Field("hour_at", "i8"), binary.Field("window_digest", "i8")]
-        columns += [binary.Field("score_digest", "i8"), binary.Field("scored", "i4")]
         columns.append(binary.Field("errors", "f4", (n_steps,)))
         params = {"model_id": model_id, "entity_ids": list(entity_ids), "start_at": start_at, "end_at": end_at}
         rows = self._copy_out("read_score_memo", params, columns)
-        memo = ScoreMemo(
-            np.full((*shape, n_steps), np.nan, np.float32),
-            *np.zeros((2, *shape), np.int64),
-            *np.zeros((2, *shape), bool),
-        )
+        errors = np.full((*shape, n_steps), np.nan, np.float32)
+        memo = ScoreMemo(errors, np.zeros(shape, np.int64), np.zeros(shape, bool))
         at = _positions(rows, entity_ids, start_at)
-        memo.errors[at], memo.stored[at], memo.scored[at] = rows["errors"], True, rows["scored"].astype(bool)
-        memo.window_digests[at], memo.score_digests[at] = rows["window_digest"], rows["score_digest"]
+        memo.errors[at], memo.window_digests[at], memo.stored[at] = rows["errors"], rows["window_digest"], True
         return memo
+
+    def read_window_digests(
+        self, model_id: int, entity_ids: Sequence[int], start_at: datetime, end_at: datetime
+    ) -> tuple[NDArray[np.bool_], NDArray[np.int64]]:
+        """Which hours of [start_at, end_at) have errors of this model, and their digests; both (n_entities, n_hours)."""
+        return self._read_digests("read_window_digests", model_id, entity_ids, start_at, end_at)
 
     def read_score_digests(
         self, model_id: int, entity_ids: Sequence[int], start_at: datetime, end_at: datetime
     ) -> tuple[NDArray[np.bool_], NDArray[np.int64]]:
         """Which hours of [start_at, end_at) have scores of this model, and their digests; both (n_entities, n_hours)."""
+        return self._read_digests("read_score_digests", model_id, entity_ids, start_at, end_at)
+
+    def _read_digests(
+        self, name: str, model_id: int, entity_ids: Sequence[int], start_at: datetime, end_at: datetime
+    ) -> tuple[NDArray[np.bool_], NDArray[np.int64]]:
         shape = (len(entity_ids), (epoch_s(end_at) - epoch_s(start_at)) // 3600)
-        scored, digests = np.zeros(shape, bool), np.zeros(shape, np.int64)
-        columns = [binary.Field("entity_id", "i4"), binary.Field("hour_at", "i8"), binary.Field("score_digest", "i8")]
+        found, digests = np.zeros(shape, bool), np.zeros(shape, np.int64)
+        columns = [binary.Field("entity_id", "i4"), binary.Field("hour_at", "i8"), binary.Field("digest", "i8")]
         params = {"model_id": model_id, "entity_ids": list(entity_ids), "start_at": start_at, "end_at": end_at}
-        rows = self._copy_out("read_score_digests", params, columns)
+        rows = self._copy_out(name, params, columns)
         at = _positions(rows, entity_ids, start_at)
-        scored[at], digests[at] = True, rows["score_digest"]
-        return scored, digests
+        found[at], digests[at] = True, rows["digest"]
+        return found, digests
 
     def write_scores(self, rows: ScoreRows, anomalies: AnomalyRows, attributions: AttributionRows) -> ScoreWrite:
         """Replaces what the model says of these hours; unchanged content writes nothing. Needs the hours' locks."""
@@ -354,10 +360,13 @@ class Store:
         self._copy_anomalies(anomalies, rows.model_id)
         self._copy_attributions(attributions, rows.model_id)
         decided = {"decided_at": self.select_decided_at()}
-        self.execute("refresh_score_digests", decided)
-        self.execute("delete_score_memos", decided)
-        n_superseded = self.execute("supersede_scores", decided)
-        n_new = self.execute("insert_scores", decided)
+        n_new, n_superseded = self.execute("insert_scores", decided), 0
+        # In a live hour all rows are new, and nothing has to be compared.
+        if n_new < len(rows.entity_ids):
+            self.execute("refresh_score_digests", decided)
+            self.execute("delete_score_memos", decided)
+            n_superseded = self.execute("supersede_scores", decided)
+            n_new += self.execute("insert_scores", decided)
         self.execute("supersede_anomalies", decided)
         n_anomalies = self.execute("insert_anomalies", decided)
         self.execute("delete_attributions", decided)
@@ -422,7 +431,7 @@ class Store:
         params: dict[str, Any] = {"lineage": lineage, "entity_id": list(entity_ids), "hour_at": list(hours)}
         params |= {"status": list(status), "detail": [detail] * len(entity_ids), "decided_at": self.select_decided_at()}
         self.execute("supersede_unscored_hours", params)
-        return self.execute("insert_unscored_hours", params)
+        return self.execute("insert_unscored_hours", params) if any(status) else 0
 
     # Incidents ---------------------------------------------------------------------------------------------------------
 

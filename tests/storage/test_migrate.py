@@ -1,0 +1,114 @@
+"""Numbered migrations: one line of revisions, and as many migrations at once as one likes."""
+
+from __future__ import annotations
+
+import multiprocessing
+from pathlib import Path
+
+import psycopg2
+import pytest
+from alembic.config import Config
+from alembic.script import ScriptDirectory
+
+from tsad_tasks.errors import AccessDenied, BadInput, Unavailable
+from tsad_tasks.local.places import project_folder
+from tsad_tasks.local.postgres import BROWSER, PIPELINE, Cluster, free_port
+from tsad_tasks.storage.database import connect
+from tsad_tasks.storage.migrate import migrate
+
+SCHEMA = project_folder() / "sql" / "schema"
+OBJECTS = """
+SELECT 'class', c.oid::regclass::text, c.relkind::text, coalesce(obj_description(c.oid, 'pg_class'), ''), c.relacl::text
+FROM pg_class c WHERE c.relnamespace = 'tsad'::regnamespace
+UNION ALL
+SELECT 'column', attrelid::regclass::text, attname::text, format_type(atttypid, atttypmod), attnotnull::text
+FROM pg_attribute JOIN pg_class c ON c.oid = attrelid WHERE c.relnamespace = 'tsad'::regnamespace AND attnum > 0
+UNION ALL
+SELECT 'constraint', conrelid::regclass::text, conname::text, pg_get_constraintdef(oid), ''
+FROM pg_constraint WHERE connamespace = 'tsad'::regnamespace
+UNION ALL
+SELECT 'function', oid::regprocedure::text, md5(prosrc), prosecdef::text, proacl::text
+FROM pg_proc WHERE pronamespace = 'tsad'::regnamespace
+ORDER BY 1, 2, 3, 4
+"""
+
+
+def _objects(uri: str) -> list[tuple[object, ...]]:
+    connection = connect(uri)
+    try:
+        with connection.cursor() as cursor:
+            cursor.execute(OBJECTS)
+            return list(cursor.fetchall())
+    finally:
+        connection.close()
+
+
+def test_revisions_form_one_line_of_numbers_and_each_has_its_sql_file() -> None:
+    options = Config()
+    options.set_main_option("script_location", str(SCHEMA))
+    options.set_main_option("path_separator", "os")
+    line = [script.revision for script in ScriptDirectory.from_config(options).walk_revisions()][::-1]
+    assert line == [f"{number:04}" for number in range(1, len(line) + 1)]
+    assert line == [path.name[:4] for path in sorted(SCHEMA.glob("*.sql"))]
+    assert line == [path.name[:4] for path in sorted((SCHEMA / "versions").glob("*.py"))]
+
+
+def test_a_second_migration_changes_nothing(warehouse_uri: str) -> None:
+    before = _objects(warehouse_uri)
+    assert len(before) > 200
+    assert migrate(warehouse_uri, writer=PIPELINE, reader=BROWSER) == "0001"
+    assert _objects(warehouse_uri) == before
+
+
+def test_two_processes_may_migrate_at_once(warehouse_uri: str, empty_database_uri: str) -> None:
+    context = multiprocessing.get_context("spawn")
+    roles = {"writer": PIPELINE, "reader": BROWSER}
+    workers = [context.Process(target=migrate, args=(empty_database_uri,), kwargs=roles) for _ in range(2)]
+    for worker in workers:
+        worker.start()
+    for worker in workers:
+        worker.join()
+    assert [worker.exitcode for worker in workers] == [0, 0]
+    assert _objects(empty_database_uri) == _objects(warehouse_uri)
+
+
+def test_a_failed_migration_leaves_nothing_and_the_next_one_works(empty_database_uri: str) -> None:
+    connection = psycopg2.connect(empty_database_uri)
+    with connection, connection.cursor() as cursor:
+        cursor.execute("CREATE SCHEMA tsad")
+    with pytest.raises(psycopg2.errors.DuplicateSchema):
+        migrate(empty_database_uri)
+    with connection, connection.cursor() as cursor:
+        cursor.execute("DROP SCHEMA tsad")
+    connection.close()
+    assert migrate(empty_database_uri) == "0001"
+
+
+def test_a_server_that_does_not_answer_or_refuses_is_our_error_without_the_password(empty_database_uri: str) -> None:
+    port = free_port()
+    with pytest.raises(Unavailable, match=rf"Expected a Postgres server at postgresql://me:\*\*\*@127.0.0.1:{port}/w"):
+        migrate(f"postgresql://me:secret@127.0.0.1:{port}/w")
+    head, tail = empty_database_uri.split("@")
+    wrong = f"{head.rsplit(':', 1)[0]}:wrong@{tail}"
+    with pytest.raises(AccessDenied, match=r"Expected a login that postgresql://tsad_owner:\*\*\*@"):
+        migrate(wrong)
+
+
+def test_a_login_that_may_not_make_schemas_is_told_so(cluster: Cluster, empty_database_uri: str) -> None:
+    uri = cluster.uri(empty_database_uri.rsplit("/", 1)[1], PIPELINE)
+    with pytest.raises(BadInput, match=r"may create extensions, schemas and roles at .* Received: permission denied"):
+        migrate(uri)
+
+
+def test_an_unknown_login_role_is_told_by_name(empty_database_uri: str) -> None:
+    with pytest.raises(BadInput, match=r'Expected login roles that exist.*role "nobody_here" does not exist'):
+        migrate(empty_database_uri, writer="nobody_here")
+
+
+def test_every_schema_file_is_packed_with_its_migration() -> None:
+    for path in sorted((SCHEMA / "versions").glob("*.py")):
+        assert f'"{_sql_of(path)}"' in path.read_text(encoding="utf-8")
+
+
+def _sql_of(version: Path) -> str:
+    return SCHEMA.joinpath(f"{version.stem}.sql").name
