@@ -255,7 +255,10 @@ def _print_gates(gates: list[RegisterSummary]) -> None:
     failed = [rule for gate in gates for rule in gate.failed_rules]
     counts = ", ".join(f"{rule} {failed.count(rule)}" for rule in sorted(set(failed)))
     n_passed = sum(gate.gate_passed for gate in gates)
-    print(f"{len(gates)} retrainings: {n_passed} passed the gate, {len(gates) - n_passed} failed" + (f" ({counts})" if counts else ""))
+    print(
+        f"{len(gates)} retrainings: {n_passed} passed the gate, {len(gates) - n_passed} failed"
+        + (f" ({counts})" if counts else "")
+    )
 
 
 def _print_findings(uri: str, series: Path, replay: Replay, sizes: Sizes) -> None:

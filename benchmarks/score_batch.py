@@ -122,7 +122,9 @@ def naive(uri: str, folder: Path, sizes: Sizes) -> dict[str, float]:
     scales = json.loads((folder / "scales.json").read_text())
     started = time.perf_counter()
     for name in sizes.names[: sizes.n_naive]:
-        readings = pd.read_sql(_NAIVE_READINGS, engine, params=(name, FIRST_AT - 9 * timedelta(minutes=1), FIRST_AT + HOUR))
+        readings = pd.read_sql(
+            _NAIVE_READINGS, engine, params=(name, FIRST_AT - 9 * timedelta(minutes=1), FIRST_AT + HOUR)
+        )
         past = pd.read_sql(_NAIVE_ERRORS, engine, params=(name, FIRST_AT - LOOK_BACK_H * HOUR, FIRST_AT))
         center, scale = scales[name]
         scaled = ((readings["value"] - center) / scale).to_numpy(np.float32)
@@ -130,7 +132,13 @@ def naive(uri: str, folder: Path, sizes: Sizes) -> dict[str, float]:
         errors = np.square(windows - model.predict(windows, verbose=0)).mean(axis=(1, 2))
         before = pd.concat([past["error"], pd.Series(errors)], ignore_index=True).shift(1).rolling(1440)
         threshold = (before.mean() + 6 * before.std()).to_numpy()[-60:]
-        rows = {"at": readings["at"][9:], "machine": name, "error": errors, "threshold": threshold, "flag": errors > threshold}
+        rows = {
+            "at": readings["at"][9:],
+            "machine": name,
+            "error": errors,
+            "threshold": threshold,
+            "flag": errors > threshold,
+        }
         pd.DataFrame(rows).to_sql("score", engine, schema="plant", if_exists="append", index=False)
     return {"loop_s": time.perf_counter() - started}
 
@@ -286,7 +294,9 @@ def measure(role: str, uri: str, folder: Path, sizes: Sizes, number: int = 0) ->
     environment = os.environ | {"OMP_NUM_THREADS": "1", "TF_CPP_MIN_LOG_LEVEL": "3", "KERAS_BACKEND": "tensorflow"}
     started = time.perf_counter()
     command = [sys.executable, __file__, "--role", *arguments]
-    ended = subprocess.run(command, check=True, stdout=subprocess.PIPE, stderr=_errors(role), text=True, env=environment)
+    ended = subprocess.run(
+        command, check=True, stdout=subprocess.PIPE, stderr=_errors(role), text=True, env=environment
+    )
     wall_s = time.perf_counter() - started
     said = json.loads(ended.stdout.splitlines()[-1])
     return Measured(wall_s, said.pop("cpu_s"), said.pop("peak_mb"), said)
@@ -340,14 +350,18 @@ def table(sizes: Sizes, prepared: Measured, ingests: list[Measured], scores: lis
     naive_s = first.wall_s + first.said["loop_s"] * (sizes.n_entities / sizes.n_naive - 1)
     last = scores[-1].said
     found = f"{last['n_windows']:,} windows, {last['n_anomalies']} anomalies, {last['n_incidents']} incidents"
-    print(f"{sizes.n_entities:,} entities × 60 readings, look-back of {LOOK_BACK_H * 60:,} errors; medians of {N_RUNS} runs")
+    print(
+        f"{sizes.n_entities:,} entities × 60 readings, look-back of {LOOK_BACK_H * 60:,} errors; medians of {N_RUNS} runs"
+    )
     print(f"{'':<46}{'wall s':>9}{'CPU s':>9}{'peak MB':>9}")
     _print_row("score the hour: blocks to scores and incidents", scores, found)
     _print_row("ingest the hour: rows to blocks", ingests, f"{ingests[-1].said['n_rows']:,} rows")
     _print_row(f"naive, {sizes.n_naive} entities", [first], f"of it {first.said['loop_s']:.1f} s in the loop")
     print(f"{f'naive, scaled to {sizes.n_entities:,} entities':<46}{naive_s:9.2f}   {naive_s / wall_s:.0f} × ours")
     day_s = prepared.said["day_s"]
-    print(f"{'in bulk: the day before, in one go':<46}{day_s:9.2f}   {prepared.said['n_windows'] / day_s:,.0f} windows/s")
+    print(
+        f"{'in bulk: the day before, in one go':<46}{day_s:9.2f}   {prepared.said['n_windows'] / day_s:,.0f} windows/s"
+    )
     return naive_s / wall_s
 
 
@@ -380,7 +394,10 @@ def main(small: bool) -> int:
         try:
             uri = cluster.create_database("bench")
             prepared = measure("prepare", uri, folder, sizes)
-            runs = [(measure("ingest", uri, folder, sizes, i), measure("score", uri, folder, sizes, i)) for i in range(N_RUNS)]
+            runs = [
+                (measure("ingest", uri, folder, sizes, i), measure("score", uri, folder, sizes, i))
+                for i in range(N_RUNS)
+            ]
             ingests, scores = [run[0] for run in runs], [run[1] for run in runs]
             first = measure("naive", uri, folder, sizes)
             difference = largest_difference(uri, sizes)

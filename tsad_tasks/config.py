@@ -113,7 +113,8 @@ def _table_names(tables: object) -> object:
 def _channel_name(name: str) -> str:
     if not 1 <= len(name.encode()) <= 63 or not name.isprintable() or name in _VIEW_COLUMNS:
         raise ValueError(
-            "a channel's name of 1 to 63 bytes, printable, not entity, hour_at or at (use column: for the source's name)"
+            "a channel's name of 1 to 63 bytes, printable, not entity, hour_at or at "
+            "(use column: for the source's name)"
         )
     return name
 

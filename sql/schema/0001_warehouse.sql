@@ -514,6 +514,7 @@ DECLARE
   view_name    text;
   channels     record;
   sensor       record;
+  definition   text;
 BEGIN
   PERFORM pg_advisory_xact_lock(hashtext('tsad.view'), of_dataset_id);
   SELECT name INTO STRICT dataset_name FROM tsad.dataset WHERE dataset_id = of_dataset_id;
@@ -526,13 +527,19 @@ BEGIN
           ORDER BY cardinality(channel_ids) DESC, layout_id DESC LIMIT 1) l,
          unnest(l.channel_ids) WITH ORDINALITY AS u(channel_id, i)
     JOIN tsad.channel c USING (channel_id);
-  -- Positions only ever get appended, so the view can grow under whoever has built on it.
-  EXECUTE format(
-    'CREATE OR REPLACE VIEW tsad.%I AS '
-    'SELECT e.name AS entity, b.hour_at, b.hour_at + make_interval(secs => (u.i - 1)::int * l.step_s) AS at, %s '
+  definition := format(
+    'VIEW tsad.%I AS SELECT e.name AS entity, b.hour_at, b.hour_at + make_interval(secs => (u.i - 1)::int * l.step_s) AS at, %s '
     'FROM tsad.reading_block b JOIN tsad.entity e USING (entity_id) JOIN tsad.layout l USING (layout_id) '
     'CROSS JOIN LATERAL unnest(%s) WITH ORDINALITY AS u(%s, i) WHERE e.dataset_id = %s',
     view_name, channels.columns, channels.slices, channels.positions, of_dataset_id);
+  BEGIN
+    -- Positions only ever get appended, so the view can grow under whoever has built on it ...
+    EXECUTE 'CREATE OR REPLACE ' || definition;
+  EXCEPTION WHEN invalid_table_definition THEN
+    -- ... unless it was of a dataset of the same name whose rows somebody deleted.
+    EXECUTE format('DROP VIEW tsad.%I', view_name);
+    EXECUTE 'CREATE ' || definition;
+  END;
   EXECUTE format('COMMENT ON VIEW tsad.%I IS %L', view_name,
     'Readings of ' || dataset_name || ', a column per channel. Filter on hour_at (indexed) as well as on at.');
   FOR sensor IN SELECT name, unit FROM tsad.channel WHERE dataset_id = of_dataset_id AND unit IS NOT NULL LOOP

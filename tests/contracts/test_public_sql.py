@@ -9,8 +9,8 @@ from uuid import uuid4
 
 import numpy as np
 import pytest
-from storage.rooms import Room, anomaly_rows, attribution_rows, new_model, opened_room, score_rows
 
+from storage.rooms import Room, anomaly_rows, attribution_rows, new_model, opened_room, score_rows
 from tsad_tasks.local.places import project_folder
 from tsad_tasks.local.postgres import Cluster
 from tsad_tasks.storage.database import connect
@@ -195,8 +195,10 @@ def test_no_statement_needs_more_than_postgres_15() -> None:
     assert len(sources) > 60
     code = "\n".join(re.sub(r"--.*|'[^']*'", "", path.read_text(encoding="utf-8")) for path in sources)
     newer = (
-        r"any_value|random_normal|json_(table|query|exists|value|scalar|serialize)|is json|uuidv7|system_user|array_shuffle|"
-        r"array_sample|array_sort|array_reverse|date_add|date_subtract|generic_plan|\bvirtual\b|without overlaps|merge into|"
+        r"any_value|random_normal|json_(table|query|exists|value|scalar|serialize)|is "
+        r"json|uuidv7|system_user|array_shuffle|"
+        r"array_sample|array_sort|array_reverse|date_add|date_subtract|generic_plan|\bvirtual\b|without "
+        r"overlaps|merge into|"
         r"to_bin|to_oct|pg_input_is_valid|erfc?\(|at local|on_error|0x[0-9a-f]+|\d_\d"
     )
     assert re.findall(newer, code, re.IGNORECASE) == []

@@ -5,9 +5,12 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from tsad_tasks.core import scoring
 from tsad_tasks.core.features import Scaler
-from tsad_tasks.core.scoring import entity_features, entity_windows, hour_status
-from tsad_tasks.core.spec import FeatureSpec
+from tsad_tasks.core.scoring import entity_features, entity_scores, entity_windows, hour_status
+from tsad_tasks.core.spec import FeatureSpec, ModelSpec
+from tsad_tasks.core.thresholds import Calibration, ThresholdSettings
+from tsad_tasks.core.windows import window_index
 
 SPEC = FeatureSpec(
     channels=("cpu", "temperature"),
@@ -53,6 +56,36 @@ def test_only_wanted_steps_get_windows_counted_over_all_entities() -> None:
 def test_no_wanted_step_gives_no_window() -> None:
     features = entity_features(SPEC, SCALERS, np.full((2, 4, 2), 5.0), 0)
     assert len(entity_windows(SPEC, features, np.zeros((2, 4), bool)).ends) == 0
+
+
+def test_windows_of_entities_together_are_those_of_each_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    rng = np.random.default_rng(7)
+    values = np.where(rng.random((5, 30, 2)) < 0.8, rng.normal(1, 1, (5, 30, 2)), NAN)
+    features = entity_features(SPEC, [*SCALERS, *SCALERS, SCALERS[0]], values, 0)
+    monkeypatch.setattr(scoring, "_CELLS", 2 * 30 * 2)
+    found = entity_windows(SPEC, features, wanted := rng.random((5, 30)) < 0.7)
+    for entity in range(5):
+        parts = features.present[entity], features.running[entity], features.context_ok[entity]
+        alone = window_index(*parts, width=SPEC.width, min_coverage=SPEC.min_coverage)
+        mine, chosen = found.ends // 30 == entity, wanted[entity, alone.ends]
+        assert (found.ends[mine] - 30 * entity).tolist() == alone.ends[chosen].tolist()
+        assert found.live[mine].tolist() == alone.live[chosen].tolist()
+        assert found.reasons[entity].tolist() == alone.reasons.tolist()
+
+
+@pytest.mark.parametrize("kind", ["adaptive", "mean_std"])
+def test_scores_of_entities_together_are_those_of_each_alone(kind: str) -> None:
+    settings = ThresholdSettings(kind, 99.9, 2.0, 20, 5, 0.1, 3, 2.0)
+    own = {"b": Calibration(0.5, 0.2, 0.9, 0.5, 0.1, 0.7, 99), "c": Calibration(0.3, 0.1, 0.6, 0.3, 0.1, 0.4, 99)}
+    spec = ModelSpec(SPEC, {}, SCALERS[0], settings, own, Calibration(0.4, 0.1, 0.8, 0.4, 0.1, 0.6, 99), (1.0, 1.0))
+    errors = np.random.default_rng(7).random((3, 90), np.float32)
+    errors[:, ::11] = NAN
+    together = entity_scores(spec, ["a", "b", "c"], errors)
+    assert together.flags.any()
+    for entity, name in enumerate("abc"):
+        alone = entity_scores(spec, [name], errors[entity : entity + 1])
+        for field in ("thresholds", "scores", "flags", "collective", "severity"):
+            np.testing.assert_array_equal(getattr(together, field)[entity], getattr(alone, field)[0])
 
 
 @pytest.mark.parametrize(

@@ -89,7 +89,7 @@ def test_a_unit_that_changes_is_told_in_the_datasets_view(room: Room) -> None:
 
 
 def test_an_unknown_dataset_is_bad_input(room: Room) -> None:
-    with pytest.raises(BadInput, match="Expected a dataset that was ingested before. Received: 'hall'"):
+    with pytest.raises(BadInput, match=r"Expected a dataset that was ingested before. Received: 'hall'"):
         room.store.select_dataset("hall")
 
 

@@ -56,15 +56,17 @@ def demo(
 def simulate(
     plant: Annotated[str, typer.Argument(help="server_room, cold_store, pumps or all.")] = "all",
     days: Annotated[int, typer.Option(help="Days of readings.")] = 33,
+    uri: Annotated[
+        str | None, typer.Option(help="Database of the tables; default: the embedded server's plant.")
+    ] = None,
 ) -> None:
     """Fill the source tables of an example dataset with simulated readings and known anomalies."""
     from tsad_tasks.cli.simulated import PLANTS, show_simulated
 
     known = _choice("PLANT", plant, (*PLANTS, "all"))
-    session.warehouse()
-    uri = session.ensure_plant().owner_uri
+    target = uri or session.ensure_plant().owner_uri
     for name in PLANTS if known == "all" else (known,):
-        show_simulated(name, uri, days=days)
+        show_simulated(name, target, days=days)
 
 
 @app.command()
@@ -310,7 +312,11 @@ def report(
     config = config_of(dataset)
     start_at = session.moment(start) if start else None
     with session.open_store() as store:
-        options: dict[str, Any] = {"lineage": _lineage(lineage), "start_at": start_at, "path": UPath(out) if out else None}
+        options: dict[str, Any] = {
+            "lineage": _lineage(lineage),
+            "start_at": start_at,
+            "path": UPath(out) if out else None,
+        }
         summary = render_period(store, config, end_at=session.moment(end), **options)
     say(f"{summary.path}: {summary.n_pages} pages, {summary.n_incidents} incidents")
 

@@ -20,6 +20,7 @@ COLD_STORE_ZONE = ZoneInfo("Europe/Berlin")
 COLD_STORE_SENSORS = ("TEMP_AIR", "HUM_REL", "COMPRESSOR_KW")
 
 _SERVER_METRICS = """
+CREATE SCHEMA IF NOT EXISTS plant;
 CREATE TABLE IF NOT EXISTS plant.server_metrics (
   at timestamptz NOT NULL, host text NOT NULL, cpu double precision, memory double precision, disk double precision,
   network double precision, temperature double precision);
@@ -27,12 +28,14 @@ CREATE INDEX IF NOT EXISTS server_metrics_at ON plant.server_metrics (at);
 COMMENT ON TABLE plant.server_metrics IS 'Simulated by tsad: one row per host and minute.';
 """
 _COLD_STORE_LOG = """
+CREATE SCHEMA IF NOT EXISTS plant;
 CREATE TABLE IF NOT EXISTS plant.cold_store_log (
   read_at timestamp NOT NULL, room text NOT NULL, sensor text NOT NULL, value double precision);
 CREATE INDEX IF NOT EXISTS cold_store_log_at ON plant.cold_store_log (read_at);
 COMMENT ON TABLE plant.cold_store_log IS 'Simulated by tsad: one row per value, times on the clock of Europe/Berlin.';
 """
 _PUMP = """
+CREATE SCHEMA IF NOT EXISTS plant;
 CREATE TABLE IF NOT EXISTS {table} (
   at timestamptz NOT NULL, speed double precision, flow double precision, pressure double precision,
   current double precision, vibration double precision);
@@ -44,7 +47,7 @@ COMMENT ON TABLE {table} IS 'Simulated by tsad: one row per minute.';
 def fill_server_metrics(uri: str, room: ServerRoom) -> int:
     """Rows of `plant.server_metrics`, written unless the same range is there already."""
     first_s, last_s = int(room.times_s[0]), int(room.times_s[-1])
-    n_rows = room.values.shape[0] * room.values.shape[1]
+    n_rows = int(room.values.shape[0] * room.values.shape[1])
     with closing(connect(uri)) as connection, connection, connection.cursor() as cursor:
         cursor.execute(_SERVER_METRICS)
         if not _holds(cursor, "server_metrics", "at", (first_s, last_s, n_rows)):
@@ -68,7 +71,7 @@ def fill_cold_store(uri: str, store: SimulatedPlant) -> int:
                 binary.nullable(store.values.transpose(1, 0, 2).ravel()),
             ]
             _refill(cursor, "cold_store_log", binary.encode(columns))
-    return store.values.size
+    return int(store.values.size)
 
 
 def fill_pumps(uri: str, hall: SimulatedPlant) -> int:
@@ -81,7 +84,7 @@ def fill_pumps(uri: str, hall: SimulatedPlant) -> int:
             if not _holds(cursor, name, "at", span):
                 columns = [binary.timestamptz(hall.times_s), *(binary.nullable(column) for column in values.T)]
                 _refill(cursor, name, binary.encode(columns))
-    return hall.values.shape[0] * hall.values.shape[1]
+    return int(hall.values.shape[0] * hall.values.shape[1])
 
 
 def _local_s(times_s: NDArray[np.int64]) -> NDArray[np.int64]:

@@ -217,7 +217,8 @@ def _means(values: Float, starts: Index) -> Float:
 
 
 def _lasts(values: Float, starts: Index) -> Float:
-    return values[np.append(starts[1:], len(values)) - 1]
+    lasts: Float = values[np.append(starts[1:], len(values)) - 1]
+    return lasts
 
 
 _AGGREGATES: dict[str, Callable[[Float, Index], Float]] = {

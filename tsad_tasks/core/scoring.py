@@ -61,7 +61,7 @@ def entity_features(
     values : float64 (n_entities, n_steps, n_channels), NaN where nothing was read.
     start_s : epoch seconds of the first step.
     """
-    n_entities, n_steps, n_channels = values.shape
+    n_entities, n_steps, _ = values.shape
     known = held(values, spec.hold_steps)
     running = running_state(known, spec.running_when, spec.channels, spec.grace_steps)
     scaled = np.stack([scaler.transform(part) for scaler, part in zip(scalers, known, strict=True)])

@@ -69,7 +69,7 @@ class ModelSpec:
     Attributes
     ----------
     scalers, calibrations : by entity name; an entity that is not there uses the pooled one.
-    spreads : robust spread of the residual by channel, in scaled units: the ± of "expected".
+    spreads : half-width that holds 95 % of the residuals by channel, in scaled units: the ± of "expected".
     """
 
     features: FeatureSpec

@@ -272,9 +272,7 @@ def collective_series(
     return _moving_average(errors, calibration.limit, settings.collective_width)
 
 
-def _moving_average(
-    errors: NDArray[np.float32], limit: float | NDArray[np.float64], width: int
-) -> NDArray[np.float32]:
+def _moving_average(errors: NDArray[np.float32], limit: float | NDArray[np.float64], width: int) -> NDArray[np.float32]:
     if width == 0:
         return np.full(errors.shape, np.nan, np.float32)
     known = np.isfinite(errors)

@@ -18,7 +18,7 @@ from tsad_tasks.detectors.base import Detector
 from tsad_tasks.errors import BadInput
 
 MAX_ROUNDS = 60
-SPREAD_QUANTILE = 0.6827
+SPREAD_QUANTILE = 0.95
 
 
 @dataclass(frozen=True)
@@ -96,7 +96,7 @@ def calibrated_spec(
 
 
 def _spreads(residuals: NDArray[np.float32]) -> tuple[float, ...]:
-    """Half-width that holds 68 % of the residuals, by channel; 1 where none is known."""
+    """Half-width that holds 95 % of the residuals, by channel; 1 where none is known."""
     columns = (column[np.isfinite(column)] for column in np.abs(residuals).T)
     return tuple(float(np.quantile(column, SPREAD_QUANTILE)) if column.size else 1.0 for column in columns)
 

@@ -26,7 +26,7 @@ class ExpectedReadings:
     Attributes
     ----------
     actual, expected : float64 (n_steps, n_channels), held values included in `actual`.
-    spread : float64 (n_channels,), half-width that holds 68 % of the usual differences.
+    spread : float64 (n_channels,), half-width that holds 95 % of the usual differences.
     channel_errors : float32 (n_steps, n_channels), mean error of the channel over the window that ends at the step.
     """
 

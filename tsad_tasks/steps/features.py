@@ -147,7 +147,7 @@ def _wanted(store: Store, job: Job, spec: ModelSpec, errors_at: datetime) -> NDA
     current = block_digests(store, ids, errors_at, job.end_at, reach)
     stale = ~stored | (digests_then != current)
     some_readings = current != 0
-    has_target = job.targets.any(axis=1)
-    wanted = stale & some_readings & has_target[:, None]
+    has_target: NDArray[np.bool_] = np.logical_or.reduce(job.targets, axis=1)
+    wanted: NDArray[np.bool_] = stale & some_readings & has_target[:, None]
     wanted[:, -job.targets.shape[1] :] |= job.targets
     return wanted

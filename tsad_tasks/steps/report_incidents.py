@@ -30,8 +30,7 @@ LEAD_OUT = timedelta(minutes=30)
 MAX_POINTS = 3000
 MAX_BUCKETS = 90
 BUCKETS_S = (60, 120, 300, 600, 900, 1800, 3600, 7200, 10800, 21600)
-BAND_SPREADS = 2.0
-_BAND_WORDS = "band: twice the usual difference (95 % of normal readings); ± in words: once (68 %)"
+_BAND_WORDS = "expected range: holds 95 % of normal readings"
 
 Float = NDArray[np.float64]
 
@@ -348,7 +347,7 @@ class _Explained:
         name = self._names[i]
         series = ChannelSeries(name, self._units[name], times, self._values[kept, i], error_share=share)
         if self._expected is not None:
-            expected, width = self._expected.expected[kept, i], BAND_SPREADS * self._expected.spread[i]
+            expected, width = self._expected.expected[kept, i], self._expected.spread[i]
             series = replace(series, expected=expected, lower=expected - width, upper=expected + width)
         worst = flagged.worst(i)
         if worst is None:

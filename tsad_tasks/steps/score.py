@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -69,7 +70,7 @@ def score_interval(
     dataset = store.select_dataset(config.dataset)
     with store.transaction():
         store.lock_champions(dataset.dataset_id)
-        span = {"start_at": start_at, "end_at": end_at, "entity_names": entity_names}
+        span: dict[str, Any] = {"start_at": start_at, "end_at": end_at, "entity_names": entity_names}
         plan = plan_interval(store, config, dataset, lineage=lineage, **span)
         mark_unchampioned(store, lineage, plan)
         shards, _ = job_features(store, dataset, lineage, plan)
@@ -113,7 +114,7 @@ def _score(
         raise Unavailable(f"Expected the readings of {config.dataset} to stand still for a moment. Received: changes.")
     job = shard.job
     names = [name for name, _ in job.entities]
-    span = {"start_at": job.first_at, "end_at": job.end_at, "entity_names": names}
+    span: dict[str, Any] = {"start_at": job.first_at, "end_at": job.end_at, "entity_names": names}
     return score_interval(store, config, lineage=lineage, n_attempts=n_attempts + 1, **span)
 
 
@@ -217,7 +218,7 @@ def _memo_under_lock(store: Store, shard: FeatureShard, spec: ModelSpec) -> _Mem
     job, n_steps = shard.job, 3600 // spec.features.step_s
     memo = store.read_score_memo(job.champion.model_id, job.entity_ids, shard.errors_at, job.end_at, n_steps)
     now, score_digests = _digests_under_lock(store, shard, spec)
-    needed = job.targets.any(axis=1)[:, None] & (now != 0)
+    needed = np.logical_or.reduce(job.targets, axis=1)[:, None] & (now != 0)
     moved = np.where(shard.wanted, shard.digests != now, needed & (~memo.stored | (memo.window_digests != now)))
     if moved.any():
         return None
@@ -262,7 +263,7 @@ class _Hours:
         self.per_hour = 3600 // spec.features.step_s
         self.offset = (epoch_s(shard.values_at) - epoch_s(shard.errors_at)) // 3600 * self.per_hour
         self.wanted_steps = np.repeat(shard.wanted, self.per_hour, axis=1)
-        self.targets = np.zeros(shard.wanted.shape, bool)
+        self.targets: NDArray[np.bool_] = np.zeros(shard.wanted.shape, bool)
         self.targets[:, -self.job.targets.shape[1] :] = self.job.targets
         on_series = self._on_series
         self.errors = np.where(self.wanted_steps, on_series(computed.errors, np.nan), memo.errors).astype(np.float32)
@@ -277,7 +278,7 @@ class _Hours:
         self.flags = self.scores.flags & np.repeat(self.targets, self.per_hour, axis=1)
         self.n_flags = int(self.flags.sum())
 
-    def _on_series(self, array: NDArray, fill: float) -> NDArray:
+    def _on_series(self, array: NDArray[Any], fill: float) -> NDArray[Any]:
         """The part of an array of the shard's steps that lies on the error series, padded where it starts later."""
         if self.offset <= 0:
             return array[:, -self.offset :]
@@ -294,7 +295,7 @@ class _Hours:
             found[:, tail] = np.where(np.isnan(self.errors[:, tail]), PENDING, found[:, tail])
         return found.astype(np.int16)
 
-    def _by_hour(self, array: NDArray) -> NDArray:
+    def _by_hour(self, array: NDArray[Any]) -> NDArray[Any]:
         return array.reshape(len(array), -1, self.per_hour, *array.shape[2:])
 
     def score_rows(self) -> ScoreRows:
@@ -313,7 +314,7 @@ class _Hours:
             scores=self._by_hour(self.scores.scores)[entity, hour],
             reasons=self._by_hour(self.reasons)[entity, hour],
             channel_errors=self._by_hour(self.channel_errors)[entity, hour],
-            has_flags=self._by_hour(self.flags)[entity, hour].any(axis=1),
+            has_flags=np.logical_or.reduce(self._by_hour(self.flags)[entity, hour], axis=1),
             memo=~self.targets[entity, hour],
             status=status.tolist(),
             coverage=self._coverage(entity, hour, n_needed),
@@ -342,7 +343,7 @@ class _Hours:
         live = np.isfinite(self._by_hour(self.channel_errors)[entity, hour])
         live &= (self._by_hour(self.reasons)[entity, hour] == SCORED)[..., None]
         n_live = np.count_nonzero(live, axis=(1, 2))
-        return (n_live / np.maximum(n_needed * live.shape[2], 1)).astype(np.float32)
+        return np.asarray(n_live / np.maximum(n_needed * live.shape[2], 1), np.float32)
 
     def _is_retired(self, hour: int) -> bool:
         first_at = hours_later(self.shard.errors_at, hour - self.spec.features.reach_hours)

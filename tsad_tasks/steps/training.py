@@ -291,19 +291,17 @@ class TrainingReader:
         normal, and what was learned from says more, if somewhat too favourably.
         """
         span, spec = self._span, self._spec
-        n_windows = (epoch_s(span.gate_at) - epoch_s(span.split_at)) // (spec.step_s * spec.width)
-        from_at = hours_later(span.start_at if n_windows < FEW_WINDOWS else span.split_at, -spec.reach_hours)
+        is_short = epoch_s(span.gate_at) - epoch_s(span.split_at) < FEW_WINDOWS * spec.width * spec.step_s
+        from_at = hours_later(span.start_at if is_short else span.split_at, -spec.reach_hours)
         values = self.values(entity_id, from_at, span.end_at)
-        start, first, gate = (
-            (epoch_s(at) - epoch_s(from_at)) // spec.step_s for at in (span.start_at, span.split_at, span.gate_at)
-        )
+        first, gate = ((epoch_s(at) - epoch_s(from_at)) // spec.step_s for at in (span.split_at, span.gate_at))
         steps = np.arange(len(values))
         clean = ~self.excluded(entity_id, from_at, span.end_at)
         # One window between what was learned and what is judged, so that no reading is in both.
         judged = clean & (steps >= first + spec.width)
         if not np.isfinite(values[judged]).any():
             return None
-        learned = clean & (steps >= start) & (steps < first)
+        learned = clean & (steps < first) if is_short else np.zeros(len(values), bool)
         return HeldOut(name, values, epoch_s(from_at), judged, judged & (steps >= gate), learned)
 
 

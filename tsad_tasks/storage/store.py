@@ -163,7 +163,8 @@ class Store:
         rows = self.select("select_dataset", {"name": name})
         if not rows:
             raise BadInput(f"Expected a dataset that was ingested before. Received: {name!r}.")
-        return DatasetRow(*rows[0][:-1], retired_before=_finite(rows[0][-1]))
+        dataset_id, known_name, step_s, merge_gap_s, site_zone, retired_before = rows[0]
+        return DatasetRow(dataset_id, known_name, step_s, merge_gap_s, site_zone, _finite(retired_before))
 
     def ensure_entities(self, dataset_id: int, names: Sequence[str]) -> dict[str, int]:
         """Entity ids by name, of all entities of the dataset; `names` are registered when new."""

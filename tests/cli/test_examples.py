@@ -1,0 +1,95 @@
+"""The example datasets from simulated tables to listed incidents, by the commands that a person types, at small size."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+from typer.testing import CliRunner
+
+from tsad_tasks.cli.commands import app
+from tsad_tasks.cli.demo import START_AT
+from tsad_tasks.core.interval import HOUR
+from tsad_tasks.local.places import project_folder
+from tsad_tasks.storage.database import connect
+
+N_DAYS = 4
+END_AT = START_AT + timedelta(days=N_DAYS)
+# A budget of seconds, and a gate that lets any model pass: what is tested is the way, not how well it detects.
+SMALL = {
+    "features": {"min_own_scale": "1d"},
+    "training": {"range": "2d", "max_windows": 2000, "epochs": 4, "max_minutes": 0.3},
+    "gate": {
+        "min_point_share": 0,
+        "min_contextual_share": 0,
+        "min_collective_share": 0,
+        "max_false_alarm_share": 1,
+        "n_injected": 10,
+    },
+}
+
+
+@pytest.fixture
+def small_datasets(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, warehouse_uri: str, empty_database_uri: str
+) -> None:
+    """The project's dataset files with a small budget, databases of their own, and a folder for models."""
+    for path in (project_folder() / "dags" / "datasets").glob("*.yaml"):
+        fields: dict[str, Any] = yaml.safe_load(path.read_text())
+        changed = {name: {**fields.get(name, {}), **part} for name, part in SMALL.items()}
+        (tmp_path / path.name).write_text(yaml.safe_dump(fields | changed))
+    for name, value in {
+        "TSAD_DATASETS": str(tmp_path),
+        "TSAD_ARTIFACTS": str(tmp_path / "artifacts"),
+        "TSAD_DATABASE_URI": warehouse_uri,
+        "AIRFLOW_CONN_TSAD_DEMO": empty_database_uri,
+    }.items():
+        monkeypatch.setenv(name, value)
+
+
+def tsad(*arguments: str) -> str:
+    done = CliRunner().invoke(app, arguments, env={"COLUMNS": "250"}, catch_exceptions=False)
+    assert done.exit_code == 0, done.output
+    return done.output
+
+
+def found(dataset: str, source_uri: str, hours_before_end: tuple[int, int]) -> str:
+    """What `tsad anomalies` lists after all commands before it were run."""
+    span = [f"{END_AT - n * HOUR:%Y-%m-%dT%H:%M}" for n in hours_before_end]
+    tsad("simulate", dataset, "--days", str(N_DAYS), "--uri", source_uri)
+    assert "error" not in tsad("datasets", "check", dataset)
+    assert "is champion from 2026-09-02 00:00" in tsad("retrain", dataset, "--end", "2026-09-02")
+    tsad("score", dataset, "--from", span[0], "--to", span[1])
+    return tsad("anomalies", dataset)
+
+
+@pytest.mark.usefixtures("small_datasets")
+def test_thirty_tables_by_pattern_are_thirty_entities_and_a_failing_motor_is_an_incident(
+    warehouse_uri: str, empty_database_uri: str
+) -> None:
+    listed = found("pumps", empty_database_uri, (11, 9))
+    assert "pump_02: current rose" in listed
+    assert rows(warehouse_uri, "SELECT count(*), min(name), max(name) FROM tsad.entity") == [(30, "pump_01", "pump_30")]
+
+
+@pytest.mark.usefixtures("small_datasets")
+def test_a_long_table_in_local_time_lands_on_utc_hours_and_an_open_door_is_an_incident(
+    warehouse_uri: str, empty_database_uri: str
+) -> None:
+    listed = found("cold_store", empty_database_uri, (48, 42))
+    assert "room-1: temperature rose" in listed
+    assert str(rows(empty_database_uri, "SELECT min(read_at) FROM plant.cold_store_log")[0][0]) == "2026-08-31 02:00:00"
+    assert rows(warehouse_uri, "SELECT min(hour_at) FROM tsad.reading_block") == [(START_AT,)]
+
+
+def rows(uri: str, statement: str) -> list[tuple[Any, ...]]:
+    connection = connect(uri)
+    try:
+        with connection, connection.cursor() as cursor:
+            cursor.execute(statement)
+            return list(cursor.fetchall())
+    finally:
+        connection.close()

@@ -1,0 +1,437 @@
+"""A dataset file that cannot be used is one line with file, line, field, what was expected and what was received."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import jsonschema
+import pytest
+import yaml
+from hypothesis import given
+from hypothesis import strategies as st
+
+from tsad_tasks.config import DatasetConfig, duration_s, json_schema, load_config
+from tsad_tasks.errors import ConfigError
+from tsad_tasks.local.places import project_folder
+
+GOOD = """\
+dataset: room
+site_zone: Europe/Berlin
+source:
+  connection: plant
+  tables: plant.metrics
+  time: {column: at}
+  entity: {column: host}
+  channels:
+    cpu: {unit: "%", low: 0, high: 100}
+    load: {}
+"""
+DATASETS = project_folder() / "dags" / "datasets"
+BAD_INPUT = project_folder() / "docs" / "bad_input.md"
+
+# What is wrong, (text, its replacement) or an addition at the end, and what is said after the file's name.
+CASES = [
+    ("a key twice", "load: {}", "cpu: {}", ":10: cpu: Expected each key once. Received: a second one."),
+    (
+        "an unknown field",
+        "site_zone:",
+        "sitezone:",
+        ":2: sitezone: Expected one of dataset, description, site_zone, score_every, source, running_when, "
+        "startup_grace, "
+        "features, detector, threshold, alarm_policy, training, gate, report, retention (did you mean site_zone?). "
+        "Received: 'Europe/Berlin'.",
+    ),
+    (
+        "an unknown field further down",
+        'unit: "%"',
+        'units: "%"',
+        ":9: source.channels.cpu.units: Expected one of column, unit, aggregate, hold, low, high (did you mean unit?). "
+        "Received: '%'.",
+    ),
+    ("a missing field", "  connection: plant\n", "", ":3: source.connection: Expected this field. Received: nothing."),
+    (
+        "a name that is none",
+        "dataset: room",
+        "dataset: Room 1",
+        ":1: dataset: Expected a name of up to 48 small letters, digits and _, a letter first. Received: 'Room 1'.",
+    ),
+    (
+        "an unknown zone",
+        "Europe/Berlin",
+        "Berlin",
+        ":2: site_zone: Expected an IANA time zone such as UTC or Europe/Berlin. Received: 'Berlin'.",
+    ),
+    (
+        "a zone that is a list",
+        "Europe/Berlin",
+        "[UTC]",
+        ":2: site_zone: Expected an IANA time zone such as UTC or Europe/Berlin. Received: ['UTC'].",
+    ),
+    (
+        "a password in the file",
+        "connection: plant",
+        "connection: postgresql://me:secret@host/plant",
+        ":4: source.connection: Expected the id of a connection (letters, digits, _ . -). "
+        "Received: something else (not shown, it may hold a password).",
+    ),
+    (
+        "no table",
+        "plant.metrics",
+        "[]",
+        ":5: source.tables: Expected a table, a list of tables, or a pattern with * such as plant.machine_*. "
+        "Received: [].",
+    ),
+    (
+        "two sources of the entity's name",
+        "{column: host}",
+        "{column: host, constant: a}",
+        ":7: source.entity: Expected exactly one of column, from_table, constant. Received: column, constant.",
+    ),
+    (
+        "no source of the entity's name",
+        "{column: host}",
+        "{}",
+        ":7: source.entity: Expected exactly one of column, from_table, constant. Received: none of them.",
+    ),
+    (
+        "a broken regular expression",
+        "{column: host}",
+        "{from_table: 'machine_('}",
+        ":7: source.entity.from_table: Expected a regular expression with one group, such as 'machine_(.*)'. "
+        "Received: 'machine_('.",
+    ),
+    (
+        "a regular expression without a group",
+        "{column: host}",
+        "{from_table: 'machine_.*'}",
+        ":7: source.entity.from_table: Expected a regular expression with one group, such as 'machine_(.*)'. "
+        "Received: 'machine_.*'.",
+    ),
+    (
+        "no channel",
+        '    cpu: {unit: "%", low: 0, high: 100}\n    load: {}\n',
+        "    {}\n",
+        ":8: source.channels: Expected at least one. Received: {}.",
+    ),
+    ("a channel without braces", "load: {}", "load:", ":10: source.channels.load: Expected a mapping. Received: None."),
+    (
+        "a channel's name that the dataset's view needs itself",
+        "load:",
+        "at:",
+        ":10: source.channels.at: Expected a channel's name of 1 to 63 bytes, printable, not entity, hour_at or at "
+        "(use column: for the source's name). Received: 'at'.",
+    ),
+    (
+        "a channel's name that YAML takes for a number",
+        "load:",
+        "5:",
+        ":10: source.channels.5: Expected text (in quotes, where YAML would see a number, a date or a truth). "
+        "Received: 5.",
+    ),
+    (
+        "a range upside down",
+        "low: 0",
+        "low: 200",
+        ":9: source.channels.cpu.high: Expected more than low, which is 200. Received: 100.",
+    ),
+    (
+        "a limit that is no number",
+        "low: 0",
+        "low: .nan",
+        ":9: source.channels.cpu.low: Expected a finite number. Received: nan.",
+    ),
+    (
+        "text where a number belongs",
+        "low: 0",
+        "low: none",
+        ":9: source.channels.cpu.low: Expected a number. Received: 'none'.",
+    ),
+    (
+        "an unknown word",
+        "load: {}",
+        "load: {aggregate: median}",
+        ":10: source.channels.load.aggregate: Expected 'last', 'mean', 'min', 'max' or 'count'. Received: 'median'.",
+    ),
+    (
+        "a field of a channel whose name resembles a type",
+        "load: {}",
+        "strain: {low: none}",
+        ":10: source.channels.strain.low: Expected a number. Received: 'none'.",
+    ),
+    (
+        "a duration without a unit that is known",
+        None,
+        "  settle: 5 minutes",
+        ":11: source.settle: Expected a duration such as 30s, 5min, 1h, 30d (a number without unit counts seconds). "
+        "Received: '5 minutes'.",
+    ),
+    (
+        "a negative duration",
+        None,
+        "  mutability: -60",
+        ":11: source.mutability: Expected a duration such as 30s, 5min, 1h, 30d (a number without unit counts "
+        "seconds). "
+        "Received: -60.",
+    ),
+    (
+        "a step that does not divide the hour",
+        None,
+        "  step: 7min",
+        ":11: source.step: Expected a step that divides one hour, such as 1s, 1min, 5min, 1h. Received: '7min'.",
+    ),
+    (
+        "a step longer than the interval",
+        None,
+        "  step: 10min\nscore_every: 5min",
+        ":11: source.step: Expected a step no longer than score_every. Received: 600 s.",
+    ),
+    (
+        "an interval that cannot be had",
+        None,
+        "score_every: 10min",
+        ":11: score_every: Expected 5min, 15min or 1h. Received: '10min'.",
+    ),
+    (
+        "a long table without its columns",
+        None,
+        "  shape: long\n  value_column: value",
+        ":3: source.channel_column: Expected this field, since the table is long. Received: nothing.",
+    ),
+    (
+        "a wide table with the columns of a long one",
+        None,
+        "  value_column: value",
+        ":11: source.value_column: Expected no such field, since the table is wide (or say shape: long). "
+        "Received: value.",
+    ),
+    (
+        "a condition on an unknown channel",
+        None,
+        "running_when: sped > 3",
+        ":11: running_when: Expected one of the channels cpu, load. Received: sped.",
+    ),
+    (
+        "a condition that is none",
+        None,
+        "running_when: cpu >",
+        ":11: running_when: Expected a condition over channels, such as 'speed > 100 and power > 1'. Received: "
+        "'cpu >'.",
+    ),
+    (
+        "a schedule that is none",
+        None,
+        "training: {schedule: weekly}",
+        ":11: training.schedule: Expected a cron expression: minute hour day month weekday, in numbers, such as "
+        "'0 3 * * 1'. Received: 'weekly'.",
+    ),
+    (
+        "an hour that no clock shows",
+        None,
+        "report: {schedule: '0 25 * * 1'}",
+        ":11: report.schedule: Expected a cron expression: minute hour day month weekday, in numbers, such as "
+        "'0 3 * * 1'. Received: '0 25 * * 1'.",
+    ),
+    (
+        "retention of nothing",
+        None,
+        "retention: {readings: 0d}",
+        ":11: retention.readings: Expected a duration longer than zero, such as 5min, 1h, 30d. Received: '0d'.",
+    ),
+    (
+        "a least deviation of an unknown channel",
+        None,
+        "alarm_policy: {min_deviation: {gpu: 2}}",
+        ":11: alarm_policy.min_deviation.gpu: Expected one of the channels cpu, load. Received: gpu.",
+    ),
+    (
+        "a number out of range",
+        None,
+        "threshold: {percentile: 20}",
+        ":11: threshold.percentile: Expected greater than 50. Received: 20.",
+    ),
+    (
+        "a broken number",
+        None,
+        "training: {epochs: 2.5}",
+        ":11: training.epochs: Expected a whole number. Received: 2.5.",
+    ),
+    (
+        "settings of a detector that are no plain values",
+        None,
+        "detector: {params: {since: 2024-01-01}}",
+        ":11: detector.params: Expected text, finite numbers, true, false, lists and mappings only. "
+        "Received: {'since': datetime.date(2024, 1, 1)}.",
+    ),
+    (
+        "a tab",
+        None,
+        "features:\n\tscaling: robust",
+        ":12: (file): Expected YAML, indented with spaces. Received: found character '\\t' that cannot start any "
+        "token.",
+    ),
+    (
+        "an open bracket",
+        None,
+        "features: {scaling: robust",
+        ":12: (file): Expected YAML, indented with spaces. Received: expected ',' or '}', but got '<stream end>'.",
+    ),
+    (
+        "two documents",
+        None,
+        "---\ndataset: other",
+        ":11: (file): Expected YAML, indented with spaces. Received: but found another document.",
+    ),
+    (
+        "a control character",
+        None,
+        "description: \x07",
+        ":11: (file): Expected text without control characters. Received: '\\x07'.",
+    ),
+    (
+        "a NUL character",
+        None,
+        'description: "a\\0"',
+        ":11: (file): Expected text without control characters. Received: 'a\\x00'.",
+    ),
+]
+
+
+def _message(path: Path) -> str:
+    with pytest.raises(ConfigError) as caught:
+        load_config(path)
+    return str(caught.value)
+
+
+@pytest.mark.parametrize(("what", "old", "new", "message"), CASES, ids=[case[0] for case in CASES])
+def test_each_mistake_is_one_clear_line(tmp_path: Path, what: str, old: str | None, new: str, message: str) -> None:
+    assert old is None or GOOD.count(old) == 1
+    path = tmp_path / "room.yaml"
+    path.write_text(GOOD + new + "\n" if old is None else GOOD.replace(old, new), encoding="utf-8")
+    assert _message(path) == f"{path}{message}"
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        (b"", ":1: (file): Expected a mapping with dataset and source. Received: nothing."),
+        (b"# nothing yet\n", ":1: (file): Expected a mapping with dataset and source. Received: nothing."),
+        (b"- room\n", ":1: (file): Expected a mapping with dataset and source. Received: seq."),
+        (b"room\n", ":1: (file): Expected a mapping with dataset and source. Received: str."),
+        (
+            b"dataset: room\ndescription: K\xfchlraum\n",
+            ":2: (file): Expected a file in UTF-8. Received: the byte 0xfc.",
+        ),
+        (b"[" * 5000, ":1: (file): Expected a mapping a few levels deep. Received: one too deep to be read."),
+    ],
+    ids=["empty", "comments only", "list", "word", "latin-1", "deep"],
+)
+def test_a_file_that_is_no_mapping_is_one_clear_line(tmp_path: Path, content: bytes, message: str) -> None:
+    path = tmp_path / "room.yaml"
+    path.write_bytes(content)
+    assert _message(path) == f"{path}{message}"
+
+
+def test_a_folder_or_a_missing_file_is_one_clear_line(tmp_path: Path) -> None:
+    assert _message(tmp_path) == f"{tmp_path}:1: (file): Expected a file that can be read. Received: Is a directory."
+    missing = tmp_path / "room.yaml"
+    assert _message(missing).endswith("Expected a file that can be read. Received: No such file or directory.")
+
+
+def test_two_mistakes_are_two_lines(tmp_path: Path) -> None:
+    path = tmp_path / "room.yaml"
+    path.write_text(GOOD.replace("dataset: room", "dataset: 1") + "gate: {tolerance: 2}\n", encoding="utf-8")
+    assert [line.split(" Expected")[0] for line in _message(path).splitlines()] == [
+        f"{path}:1: dataset:",
+        f"{path}:11: gate.tolerance:",
+    ]
+
+
+def test_every_mistake_is_in_the_guide() -> None:
+    guide = BAD_INPUT.read_text(encoding="utf-8")
+    missing = [what for what, *_, message in CASES if f"| {what} | `room.yaml{_in_table(message)}` |" not in guide]
+    assert missing == []
+
+
+def _in_table(message: str) -> str:
+    return message.replace("|", "\\|")
+
+
+def test_a_good_file_is_read_as_it_is_written(tmp_path: Path) -> None:
+    path = tmp_path / "room.yaml"
+    path.write_bytes(("\ufeff" + GOOD + "score_every: 15min\nrunning_when: cpu > 3\n").replace("\n", "\r\n").encode())
+    config = load_config(path)
+    assert (config.interval_s, config.source.step_s, config.running_when) == (900, 60, "cpu > 3")
+    assert config.channel_names == ("cpu", "load")
+
+
+def test_anchors_and_merged_keys_are_no_second_keys(tmp_path: Path) -> None:
+    path = tmp_path / "room.yaml"
+    path.write_text(GOOD.replace("load: {}", "load: &x {unit: W}\n    fan: {<<: *x, unit: rpm}"), encoding="utf-8")
+    assert load_config(path).source.channels["fan"].unit == "rpm"
+
+
+def test_a_file_that_contains_itself_is_a_config_error(tmp_path: Path) -> None:
+    path = tmp_path / "room.yaml"
+    path.write_text(GOOD + "detector: {params: &p {again: *p}}\n", encoding="utf-8")
+    assert f"{path}:11: detector.params: Expected" in _message(path)
+
+
+def test_a_stored_configuration_is_the_same_dataset_again() -> None:
+    config = DatasetConfig.model_validate(yaml.safe_load(GOOD))
+    stored = json.loads(json.dumps(config.model_dump(mode="json"), allow_nan=False))
+    assert DatasetConfig.model_validate(stored) == config
+
+
+@given(st.integers(0, 5000), st.sampled_from([("s", 1), ("min", 60), ("h", 3600), ("d", 86400), ("w", 604800)]))
+def test_durations_are_their_seconds(n: int, unit: tuple[str, int]) -> None:
+    assert duration_s(f"{n}{unit[0]}") == duration_s(f" {n} {unit[0]} ") == duration_s(n * unit[1]) == n * unit[1]
+
+
+@pytest.mark.parametrize("text", ["", "h", "1.5h", "1h30min", "1 month", "-1h", True, None, 1.0, [1], "9" * 30 + "d"])
+def test_what_is_no_duration_is_refused(text: object) -> None:
+    with pytest.raises(ValueError, match="a duration such as"):
+        duration_s(text)
+
+
+@pytest.mark.parametrize("text", ["0 3 * * 1", "*/15 * * * *", "0 0,12 1-15/2 * 1-5", "59 23 31 12 7"])
+def test_cron_expressions_are_taken(text: str) -> None:
+    source = yaml.safe_load(GOOD) | {"training": {"schedule": text}}
+    assert DatasetConfig.model_validate(source).training.schedule == text
+
+
+@pytest.mark.parametrize(
+    "text", ["@weekly", "0 3 * *", "60 * * * *", "0 3 0 * *", "0 3 * 13 *", "0 3 * * 8", "5-1 * * * *"]
+)
+def test_what_is_no_cron_expression_is_refused(text: str) -> None:
+    source = yaml.safe_load(GOOD) | {"training": {"schedule": text}}
+    with pytest.raises(ValueError, match="a cron expression"):
+        DatasetConfig.model_validate(source)
+
+
+def test_the_schema_for_editors_is_current() -> None:
+    """After a change of config.py: tsad datasets schema > dags/datasets/schema.json."""
+    assert DATASETS.joinpath("schema.json").read_text(encoding="utf-8") == json_schema()
+
+
+@pytest.mark.parametrize("path", sorted(DATASETS.glob("*.yaml")), ids=lambda path: path.stem)
+def test_editors_and_we_agree_that_an_example_is_right(path: Path) -> None:
+    jsonschema.validate(yaml.safe_load(path.read_text(encoding="utf-8")), json.loads(json_schema()))
+    assert load_config(path).dataset == path.stem
+
+
+@pytest.mark.parametrize("addition", ["sitezone: UTC", "score_every: 10min", "training: {range: 5 months}"])
+def test_editors_and_we_agree_that_a_mistake_is_one(addition: str) -> None:
+    with pytest.raises(jsonschema.ValidationError):
+        jsonschema.validate(yaml.safe_load(f"{GOOD}{addition}\n"), json.loads(json_schema()))
+
+
+def test_reading_a_file_loads_neither_numpy_nor_pandas() -> None:
+    code = (
+        f"import sys; from pathlib import Path; from tsad_tasks.config import load_config; "
+        f"load_config(Path({str(DATASETS / 'server_room.yaml')!r})); "
+        "assert not {'numpy', 'pandas', 'keras', 'airflow'} & set(sys.modules)"
+    )
+    subprocess.run([sys.executable, "-c", code], check=True)
