@@ -1,6 +1,6 @@
 """300 source tables of 60 rows each: seconds to read them, and of the whole ingest step.
 
-Usage: python benchmarks/many_tables.py [--tables 300] [--rows 60]
+Usage: python benchmarks/many_tables.py [--small] [--tables 300] [--rows 60]
 """
 
 from __future__ import annotations
@@ -55,7 +55,11 @@ def _arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--tables", type=int, default=300)
     parser.add_argument("--rows", type=int, default=60)
-    return parser.parse_args()
+    parser.add_argument("--small", action="store_true", help="30 tables, for CI")
+    arguments = parser.parse_args()
+    if arguments.small:
+        arguments.tables = 30
+    return arguments
 
 
 def _make_tables(uri: str, n_tables: int, n_rows: int) -> None:

@@ -1,4 +1,4 @@
-"""Ten months of a real sensor as time would have passed: weekly retrainings, hours in bulk, the last 72 through the DAG.
+"""Ten months of a real sensor as time would have passed: retrained weekly, scored in bulk, the last 72 hours by DAG.
 
 NAB's ambient_temperature_system_failure goes from its CSV file into a source table; from the fifth week on a
 challenger is trained each Monday on the 30 days before (lineage `replay`), and the week after it is scored in bulk
@@ -30,6 +30,7 @@ from upath import UPath
 from tsad_tasks.cli import session
 from tsad_tasks.config import DatasetConfig
 from tsad_tasks.core.interval import HOUR
+from tsad_tasks.errors import BadInput
 from tsad_tasks.local import postgres
 from tsad_tasks.local.environment import DATABASE_URI, MIGRATE_URI
 from tsad_tasks.local.places import postgres_folder, project_folder
@@ -59,11 +60,13 @@ ROWS = {
         SELECT entity_id, hour_at, model_id, errors, thresholds, scores, reasons, channel_errors, status, coverage,
           n_needed, n_seen
         FROM tsad.score_block WHERE superseded_at = 'infinity' AND thresholds IS NOT NULL ORDER BY 1, 2, 3""",
-    "statuses": "SELECT entity, hour_at, status, coverage, n_needed, n_seen, model_id FROM tsad.v_status ORDER BY 1, 2, 7",
+    "statuses": """
+        SELECT entity, hour_at, status, coverage, n_needed, n_seen, model_id FROM tsad.v_status ORDER BY 1, 2, 7""",
     "anomalies": """
         SELECT entity, at, kind, severity, score, error, threshold, channel, share, actual, expected, model_id
         FROM tsad.v_anomaly ORDER BY 1, 2, 3""",
-    "attributions": "SELECT entity, at, channel, share, actual, expected, spread FROM tsad.v_attribution ORDER BY 1, 2, 3",
+    "attributions": """
+        SELECT entity, at, channel, share, actual, expected, spread FROM tsad.v_attribution ORDER BY 1, 2, 3""",
     "incidents": """
         SELECT incident_id, severity, kind, state, started_at, last_flag_at, n_flags, peak_score, peak_at, sentence
         FROM tsad.v_incident ORDER BY 1""",
@@ -97,6 +100,7 @@ class Replay:
     """What happened, and how long it took by part."""
 
     gates: list[RegisterSummary] = field(default_factory=list)
+    n_untrained: int = 0
     scored: ScoreSummary = field(default_factory=ScoreSummary)
     seconds: dict[str, float] = field(default_factory=dict)
 
@@ -166,7 +170,7 @@ def _replay_and_judge(series: Path, sizes: Sizes) -> int:
     with replay.timed("last hours by DAG"):
         _hours_by_dag(twin_uri, sizes)
     n_different = _compare(warehouse.uri, twin_uri)
-    _print_gates(replay.gates)
+    _print_gates(replay)
     _print_findings(warehouse.uri, series, replay, sizes)
     parts = ", ".join(f"{part} {seconds:.0f} s" for part, seconds in replay.seconds.items())
     print(f"{(time.perf_counter() - began) / 60:.1f} min: {parts}")
@@ -179,10 +183,20 @@ def _weeks(replay: Replay, config: DatasetConfig, uri: str, sizes: Sizes) -> Non
     with Store.connect(uri) as store:
         for at in times:
             with replay.timed("retrain"):
-                replay.gates += _retrain(store, config, at)
+                said = _retrained(replay, store, config, at)
             with replay.timed("score in bulk"):
                 _score(replay, store, config, at, min(at + sizes.retrain_every, sizes.split_at))
-            print(f"  {at:%Y-%m-%d} {_said(store, replay.gates[-1])}", flush=True)
+            print(f"  {at:%Y-%m-%d} {said}", flush=True)
+
+
+def _retrained(replay: Replay, store: Store, config: DatasetConfig, at: datetime) -> str:
+    """Retrains; after a gap there may be too little to learn from, and the champion stays."""
+    try:
+        replay.gates += _retrain(store, config, at)
+    except BadInput as error:
+        replay.n_untrained += 1
+        return f"not trained: {error}"
+    return _said(store, replay.gates[-1])
 
 
 def _said(store: Store, gate: RegisterSummary) -> str:
@@ -251,14 +265,13 @@ def _rows(uri: str, statement: str) -> list[str]:
         return [repr(row) for row in cursor.fetchall()]
 
 
-def _print_gates(gates: list[RegisterSummary]) -> None:
+def _print_gates(replay: Replay) -> None:
+    gates = replay.gates
     failed = [rule for gate in gates for rule in gate.failed_rules]
     counts = ", ".join(f"{rule} {failed.count(rule)}" for rule in sorted(set(failed)))
     n_passed = sum(gate.gate_passed for gate in gates)
-    print(
-        f"{len(gates)} retrainings: {n_passed} passed the gate, {len(gates) - n_passed} failed"
-        + (f" ({counts})" if counts else "")
-    )
+    said = f"{len(gates)} retrainings: {n_passed} passed the gate, {len(gates) - n_passed} failed"
+    print(said + (f" ({counts})" if counts else "") + f"; {replay.n_untrained} more had too few readings after a gap")
 
 
 def _print_findings(uri: str, series: Path, replay: Replay, sizes: Sizes) -> None:

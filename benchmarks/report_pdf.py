@@ -1,10 +1,11 @@
 """The PDF: milliseconds and kB per incident page, for 200 incidents with a page each, and as a real report.
 
-Run `python benchmarks/report_pdf.py [n_incidents]`. Expected: at most 40 ms a page, import at most 0.4 s.
+Run `python benchmarks/report_pdf.py [--small] [n_incidents]`. Expected: at most 40 ms a page, import at most 0.4 s.
 """
 
 from __future__ import annotations
 
+import argparse
 import subprocess
 import sys
 import time
@@ -50,4 +51,8 @@ def main(n_incidents: int) -> None:
 
 
 if __name__ == "__main__":
-    main(int(sys.argv[1]) if len(sys.argv) > 1 else 200)
+    parser = argparse.ArgumentParser(description="The PDF: milliseconds and kB per incident page.")
+    parser.add_argument("n_incidents", type=int, nargs="?", default=200)
+    parser.add_argument("--small", action="store_true", help="20 incidents, for CI")
+    arguments = parser.parse_args()
+    main(20 if arguments.small else arguments.n_incidents)

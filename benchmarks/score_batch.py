@@ -3,11 +3,12 @@
 Usage: python benchmarks/score_batch.py [--small]
 
 Ours: one process reads blocks from Postgres (the look-back of 1,440 errors included), scores them with one shared LSTM
-autoencoder, and writes scores, anomalies and incidents. It scores three consecutive hours, as a live system would; the
-medians are printed. Naive: one process with `pandas.read_sql`, `keras.predict` and `to_sql` per entity on the same
-readings, the same errors and the same network, for some of the entities. Its loop is scaled to all of them, its start is
-counted once. Both errors are compared. Times are of whole processes, imports included; memory is their peak.
-At full size this fails where the batch takes more than 3 s, 400 MB, or a fortieth of the naive way.
+autoencoder, and writes scores, anomalies and incidents. Three consecutive hours are ingested and scored, as in a live
+system; the medians are printed. Naive: one process with `pandas.read_sql`, `keras.predict` and `to_sql` per entity, on
+the same readings, past errors and network, for some of the entities. Its loop is scaled to all of them by proportion;
+its start is counted once. The errors of both are compared. Times are of whole processes, imports included; memory is
+their peak. Fails where errors differ or ours is not 3 times as fast as naive; at full size, where it takes more than
+3 s, 400 MB, or a fortieth of the naive way. Other work on the machine counts against it: compare with the CPU column.
 """
 
 from __future__ import annotations
@@ -33,7 +34,7 @@ N_RUNS = 3
 LOOK_BACK_H = 24
 TRAIN_H = 24
 N_FAULTY = 10
-MAX_S, MAX_MB, MIN_FASTER = 3.0, 400, 40.0
+MAX_S, MAX_MB, MIN_FASTER, MIN_FASTER_SMALL = 3.0, 400, 40.0, 3.0
 CONFIG: dict[str, Any] = {
     "dataset": "fleet",
     "source": {
@@ -50,7 +51,8 @@ _MAKE_TABLES = """
 CREATE SCHEMA plant;
 CREATE TABLE plant.reading (at timestamptz, machine text, value float8, PRIMARY KEY (machine, at));
 CREATE INDEX ON plant.reading (at);
-CREATE TABLE plant.score (at timestamptz, machine text, error real, threshold real, flag boolean, PRIMARY KEY (machine, at));
+CREATE TABLE plant.score
+  (at timestamptz, machine text, error real, threshold real, flag boolean, PRIMARY KEY (machine, at));
 """
 
 
@@ -99,16 +101,21 @@ def ingest(uri: str, folder: Path, sizes: Sizes, number: int) -> dict[str, float
 
 def score(uri: str, folder: Path, sizes: Sizes, number: int) -> dict[str, float]:
     """Scores one hour and merges its flags into incidents."""
+    began = time.perf_counter()
     from tsad_tasks.steps.incidents import build_incidents
     from tsad_tasks.steps.score import score_interval
     from tsad_tasks.storage.store import Store
 
     span = {"start_at": FIRST_AT + number * HOUR, "end_at": FIRST_AT + (number + 1) * HOUR}
+    laps = [began, time.perf_counter()]
     with Store.connect(uri) as store:
         summary = score_interval(store, _config(), **span)
+        laps.append(time.perf_counter())
         incidents = build_incidents(store, _config(), **span)
-    counts = {"n_blocks": summary.n_written, "n_windows": summary.n_windows}
-    return counts | {"n_anomalies": summary.n_anomalies, "n_incidents": incidents.n_incidents}
+        laps.append(time.perf_counter())
+    parts = {name: laps[i + 1] - laps[i] for i, name in enumerate(("import_s", "score_s", "incidents_s"))}
+    counts = {"n_windows": summary.n_windows, "n_anomalies": summary.n_anomalies}
+    return parts | counts | {"n_incidents": incidents.n_incidents}
 
 
 def naive(uri: str, folder: Path, sizes: Sizes) -> dict[str, float]:
@@ -344,25 +351,60 @@ WHERE b.hour_at = %(start_at)s AND p.at >= %(start_at)s AND p.at < %(end_at)s AN
 """
 
 
-def table(sizes: Sizes, prepared: Measured, ingests: list[Measured], scores: list[Measured], first: Measured) -> float:
-    """Prints all rows; returns how many times faster ours is."""
-    wall_s = median(run.wall_s for run in scores)
-    naive_s = first.wall_s + first.said["loop_s"] * (sizes.n_entities / sizes.n_naive - 1)
-    last = scores[-1].said
-    found = f"{last['n_windows']:,} windows, {last['n_anomalies']} anomalies, {last['n_incidents']} incidents"
-    print(
-        f"{sizes.n_entities:,} entities × 60 readings, look-back of {LOOK_BACK_H * 60:,} errors; medians of {N_RUNS} runs"
-    )
-    print(f"{'':<46}{'wall s':>9}{'CPU s':>9}{'peak MB':>9}")
-    _print_row("score the hour: blocks to scores and incidents", scores, found)
-    _print_row("ingest the hour: rows to blocks", ingests, f"{ingests[-1].said['n_rows']:,} rows")
-    _print_row(f"naive, {sizes.n_naive} entities", [first], f"of it {first.said['loop_s']:.1f} s in the loop")
-    print(f"{f'naive, scaled to {sizes.n_entities:,} entities':<46}{naive_s:9.2f}   {naive_s / wall_s:.0f} × ours")
-    day_s = prepared.said["day_s"]
-    print(
-        f"{'in bulk: the day before, in one go':<46}{day_s:9.2f}   {prepared.said['n_windows'] / day_s:,.0f} windows/s"
-    )
-    return naive_s / wall_s
+@dataclass(frozen=True)
+class Results:
+    """All that was measured."""
+
+    sizes: Sizes
+    prepared: Measured
+    ingests: list[Measured]
+    scores: list[Measured]
+    naive: Measured
+    difference: float
+
+    @property
+    def wall_s(self) -> float:
+        return median(run.wall_s for run in self.scores)
+
+    @property
+    def naive_s(self) -> float:
+        """The naive way for all entities: its start once, its loop by proportion."""
+        share = self.sizes.n_entities / self.sizes.n_naive
+        return self.naive.wall_s + self.naive.said["loop_s"] * (share - 1)
+
+    def print(self) -> None:
+        """The table."""
+        n, said = self.sizes.n_entities, self.scores[-1].said
+        parts = (f"{name} {median(run.said[f'{name}_s'] for run in self.scores):.2f}" for name in _PARTS)
+        print(f"{n:,} entities × 60 readings, look-back of {LOOK_BACK_H * 60:,} errors; medians of {N_RUNS} runs")
+        print(f"{'':<46}{'wall s':>9}{'CPU s':>9}{'peak MB':>9}")
+        _print_row("score the hour: blocks to scores and incidents", self.scores, ", ".join(parts))
+        _print_row("ingest the hour: rows to blocks", self.ingests, f"{self.ingests[-1].said['n_rows']:,} rows")
+        _print_row(
+            f"naive, {self.sizes.n_naive} entities", [self.naive], f"of it {self.naive.said['loop_s']:.1f} s loop"
+        )
+        print(f"{f'naive, scaled to {n:,} entities':<46}{self.naive_s:9.2f}{self.naive_s / self.wall_s:21.0f} × ours")
+        day_s, n_windows = self.prepared.said["day_s"], self.prepared.said["n_windows"]
+        print(f"{'in bulk: the day before, in one go':<46}{day_s:9.2f}   {n_windows / day_s:,.0f} windows/s")
+        print(
+            f"found {said['n_anomalies']} anomalies in {said['n_windows']:,} windows, {said['n_incidents']} incidents"
+        )
+        print(f"largest difference from the naive errors, relative to the largest of them: {self.difference:.1e}")
+
+    def missed(self, small: bool) -> list[str]:
+        """Which promises were not kept."""
+        peak_mb = max(run.peak_mb for run in self.scores)
+        faster, floor = self.naive_s / self.wall_s, MIN_FASTER_SMALL if small else MIN_FASTER
+        rules = {
+            f"Expected errors equal to 1e-4. Received: {self.difference:.1e}.": self.difference <= 1e-4,
+            f"Expected {floor:.0f} × naive. Received: {faster:.1f} ×.": faster >= floor,
+            f"Expected at most {MAX_S} s. Received: {self.wall_s:.2f} s.": small or self.wall_s <= MAX_S,
+            f"Expected at most {MAX_MB} MB. Received: {peak_mb:.0f} MB.": peak_mb <= MAX_MB,
+        }
+        return [message for message, kept in rules.items() if not kept]
+
+
+_PARTS = ("import", "score", "incidents")
 
 
 def _print_row(title: str, runs: list[Measured], note: str) -> None:
@@ -370,44 +412,33 @@ def _print_row(title: str, runs: list[Measured], note: str) -> None:
     print(f"{title:<46}{next(figures):9.2f}{next(figures):9.2f}{next(figures):9.0f}   {note}")
 
 
-def missed(scores: list[Measured], faster: float, difference: float) -> list[str]:
-    """Which promises were not kept."""
-    wall_s, peak_mb = median(run.wall_s for run in scores), max(run.peak_mb for run in scores)
-    rules = {
-        f"Expected at most {MAX_S} s. Received: {wall_s:.2f} s.": wall_s <= MAX_S,
-        f"Expected at most {MAX_MB} MB. Received: {peak_mb:.0f} MB.": peak_mb <= MAX_MB,
-        f"Expected {MIN_FASTER:.0f} × naive. Received: {faster:.1f} ×.": faster >= MIN_FASTER,
-        f"Expected errors equal to 1e-4. Received: {difference:.1e}.": difference <= 1e-4,
-    }
-    return [message for message, kept in rules.items() if not kept]
+def results(uri: str, folder: Path, sizes: Sizes) -> Results:
+    """Prepares a warehouse and measures each process in turn."""
+    prepared = measure("prepare", uri, folder, sizes)
+    ingests, scores = [], []
+    for number in range(N_RUNS):
+        ingests.append(measure("ingest", uri, folder, sizes, number))
+        scores.append(measure("score", uri, folder, sizes, number))
+    first = measure("naive", uri, folder, sizes)
+    return Results(sizes, prepared, ingests, scores, first, largest_difference(uri, sizes))
 
 
 def main(small: bool) -> int:
-    """Prints the table; 1 where a floor is missed at full size."""
+    """Prints the table; 1 where a promise is not kept."""
     from tsad_tasks.local.postgres import ensure_running, remove
 
-    sizes = Sizes(60, 6) if small else Sizes(1000, 30)
     with tempfile.TemporaryDirectory(prefix="tsad-bench-") as name:
         folder = Path(name)
         folder.chmod(0o711)
         cluster = ensure_running(folder / "postgres")
         try:
-            uri = cluster.create_database("bench")
-            prepared = measure("prepare", uri, folder, sizes)
-            runs = [
-                (measure("ingest", uri, folder, sizes, i), measure("score", uri, folder, sizes, i))
-                for i in range(N_RUNS)
-            ]
-            ingests, scores = [run[0] for run in runs], [run[1] for run in runs]
-            first = measure("naive", uri, folder, sizes)
-            difference = largest_difference(uri, sizes)
+            found = results(cluster.create_database("bench"), folder, Sizes(60, 6) if small else Sizes(1000, 30))
         finally:
             remove(folder / "postgres")
-    faster = table(sizes, prepared, ingests, scores, first)
-    print(f"largest difference of errors, ours and naive, relative to the largest error: {difference:.1e}")
-    found = missed(scores, faster, difference)
-    print("\n".join(found))
-    return int(bool(found) and not small)
+    found.print()
+    for message in found.missed(small):
+        print(message)
+    return int(bool(found.missed(small)))
 
 
 if __name__ == "__main__":
@@ -415,5 +446,5 @@ if __name__ == "__main__":
         play(sys.argv[2:])
         sys.exit()
     parser = argparse.ArgumentParser(description="The hourly batch in fresh processes, beside the naive way.")
-    parser.add_argument("--small", action="store_true", help="60 entities, for CI; nothing is required of them")
+    parser.add_argument("--small", action="store_true", help="60 entities and a lower floor, for CI")
     sys.exit(main(parser.parse_args().small))

@@ -5,14 +5,16 @@ A file that cannot be used becomes a DAG `<dataset>.config_error` that fails wit
 
 from __future__ import annotations
 
+import re
+import traceback
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 import pendulum
 from airflow.sdk import DAG, CronDataIntervalTimetable, Param, get_current_context, task
-from tsad_bridge import run_step
 
+from tsad_bridge import run_step
 from tsad_tasks.config import DatasetConfig
 from tsad_tasks.errors import ConfigError
 from tsad_tasks.steps.paths import dataset_paths, named_config
@@ -187,10 +189,15 @@ def _maintain_task(config: DatasetConfig) -> None:
     maintain()
 
 
+def config_error_id(path: Path) -> str:
+    """The DAG's name: the file's, in the letters that Airflow takes."""
+    return re.sub(r"[^\w.-]", "_", path.stem, flags=re.ASCII)[:200] + ".config_error"
+
+
 def config_error_dag(path: Path, message: str) -> DAG:
     """A DAG that fails with what is wrong in a dataset file."""
     with DAG(
-        f"{path.stem}.config_error",
+        config_error_id(path),
         schedule=timedelta(days=1),
         start_date=datetime(2026, 1, 1, tzinfo=pendulum.UTC),
         catchup=False,
@@ -212,15 +219,21 @@ def config_error_dag(path: Path, message: str) -> DAG:
 
 
 def _all_dags() -> list[DAG]:
-    dags, configs = [], []
+    dags: list[DAG] = []
+    configs: list[DatasetConfig] = []
     for path in dataset_paths():
         try:
             config = named_config(path)
+            if config.dataset in [other.dataset for other in configs]:
+                said = f"dataset: Expected one file per dataset. Received: {config.dataset} again."
+                raise ConfigError(f"{path}:1: {said}")
+            dags += [score_dag(config), retrain_dag(config), report_dag(config)]
+            configs.append(config)
         except ConfigError as error:
             dags.append(config_error_dag(path, str(error)))
-        else:
-            configs.append(config)
-            dags += [score_dag(config), retrain_dag(config), report_dag(config)]
+        except Exception:
+            # A fault of ours, which must not take the other datasets' DAGs away either.
+            dags.append(config_error_dag(path, f"{path}: this file cannot be used.\n{traceback.format_exc()}"))
     return [*dags, maintain_dag(configs)]
 
 

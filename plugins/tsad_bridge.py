@@ -53,7 +53,8 @@ def _connection_uri(connection_id: str) -> str:
     try:
         uri: str = BaseHook.get_connection(connection_id).get_uri()
     except AirflowNotFoundException as error:
-        raise BadInput(f"Expected an Airflow connection named {connection_id!r}. Received: none of that name.") from error
+        said = f"Expected an Airflow connection named {connection_id!r}. Received: none of that name."
+        raise BadInput(said) from error
     return uri
 
 
@@ -81,8 +82,8 @@ def task_interval(context: Any) -> TaskInterval:
     start_at, end_at = context.get("data_interval_start"), context.get("data_interval_end")
     if start_at is None or end_at is None or start_at == end_at:
         raise BadInput(
-            "Expected a run with a data interval. Received: none. Trigger with a logical date (its interval ends there), "
-            "or start a backfill."
+            "Expected a run with a data interval. Received: none. "
+            "Trigger with a logical date (its interval ends there), or start a backfill."
         )
     run = context["dag_run"]
     run_type = str(getattr(run.run_type, "value", run.run_type))
@@ -102,7 +103,9 @@ def _plain_utc(at: Any) -> datetime:
     return datetime.fromtimestamp(at.timestamp(), UTC)
 
 
-def run_step(config: DatasetConfig, step: str, work: Callable[[Any, TaskInterval], Any], context: Any) -> dict[str, Any]:
+def run_step(
+    config: DatasetConfig, step: str, work: Callable[[Any, TaskInterval], Any], context: Any
+) -> dict[str, Any]:
     """Counts of one step, run in the warehouse and recorded there; what goes wrong becomes Airflow's."""
     from tsad_tasks.steps.record import recorded
     from tsad_tasks.storage.store import Store
@@ -111,7 +114,7 @@ def run_step(config: DatasetConfig, step: str, work: Callable[[Any, TaskInterval
         interval = task_interval(context)
         span: dict[str, Any] = {"start_at": interval.start_at, "end_at": interval.end_at, "shard": interval.map_index}
         run_id = f"{interval.dag_id}/{interval.run_id}"
-        with Store.connect(warehouse_uri()) as store, recorded(store, config, step, run_id=run_id, **span) as record:
+        with Store.open(warehouse_uri()) as store, recorded(store, config, step, run_id=run_id, **span) as record:
             counts = record.add(work(store, interval))
         log.info("%s %s: %s", config.dataset, step, counts)
         said: dict[str, Any] = plain(counts)

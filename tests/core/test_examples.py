@@ -16,6 +16,7 @@ MODULES = (
     "interval",
     "quality",
     "simulate",
+    "simulate_plants",
     "thresholds",
     "windows",
 )

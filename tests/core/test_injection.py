@@ -40,6 +40,13 @@ def test_the_kinds_take_turns_and_the_same_seed_gives_the_same_plan() -> None:
     assert [one.kind for one in plans[0]].count("contextual") == 20
 
 
+def test_plans_with_room_for_one_anomaly_still_give_all_kinds_their_turn() -> None:
+    plans = [
+        injection_plan(100, [0], 3, 24, rng=np.random.default_rng(7), daily_steps=24, n_before=n) for n in range(3)
+    ]
+    assert [[one.kind for one in plan] for plan in plans] == [["point"], ["contextual"], ["collective"]]
+
+
 def test_without_half_a_day_of_readings_there_are_no_contextual_anomalies() -> None:
     plan = injection_plan(600, [0], 6, 10, rng=np.random.default_rng(7), daily_steps=1440)
     assert {one.kind for one in plan} == {"point", "collective"}

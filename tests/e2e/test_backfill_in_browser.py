@@ -25,6 +25,7 @@ from tsad_tasks.storage.store import Store
 
 SCORE = f"{DATASET}.score"
 N_HOURS = 3
+expect.set_options(timeout=30_000)
 # As root, in a container, without a graphics card, and without calling home.
 FLAGS = [
     "--no-sandbox",
@@ -84,7 +85,7 @@ def page() -> Iterator[Page]:
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=program, args=FLAGS)
         opened = browser.new_page(viewport={"width": 1400, "height": 900}, locale="en-GB", timezone_id="UTC")
-        opened.set_default_timeout(20_000)
+        opened.set_default_timeout(60_000)
         yield opened
         browser.close()
 

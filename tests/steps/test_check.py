@@ -65,7 +65,7 @@ def test_a_large_table_without_a_time_index_is_a_warning(plant: Plant) -> None:
     ("source", "level", "text"),
     [
         ({"channels": {"temp": {}, "pressure": {}}}, "error", "Expected the column pressure. Received: at, machine"),
-        ({"channels": {"temp": {}, "at": {}}}, "error", "at: Expected numbers. Received: timestamptz."),
+        ({"channels": {"temp": {}, "time": {"column": "at"}}}, "error", ": Expected numbers. Received: timestamptz."),
         ({"tables": "raeding"}, "error", "Similar: public.reading."),
         ({}, "warning", "load: Expected numbers. Received: texts"),
         (

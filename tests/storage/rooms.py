@@ -63,7 +63,8 @@ class Room:
     def read(self, start_at: datetime, end_at: datetime) -> NDArray[np.float64]:
         """Readings of the first entity, (n_steps, n_channels)."""
         with self.store.transaction():
-            return self.store.read_blocks(self.layout, self.entity_ids[:1], start_at, end_at).values[0]
+            blocks = self.store.read_blocks(self.layout, self.entity_ids[:1], start_at, end_at)
+        return np.asarray(blocks.values[0])
 
     def rows(self, statement: str, *params: object) -> list[tuple[Any, ...]]:
         """Rows of a statement over a connection of its own."""

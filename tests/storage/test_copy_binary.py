@@ -75,7 +75,8 @@ def test_absent_arrays_and_null_elements_are_the_slow_twins(values: Any, data: s
 
 @given(st.lists(st.tuples(TEXTS, st.integers(-(2**31), 2**31 - 1), DOUBLES, st.booleans()), max_size=5))
 def test_rows_of_texts_numbers_and_nulls_are_the_slow_twins(rows: list[tuple[str, int, float, bool]]) -> None:
-    texts, integers, doubles, flags = ([row[i] for row in rows] for i in range(4))
+    texts = [row[0] for row in rows]
+    integers, doubles, flags = ([row[i] for row in rows] for i in (1, 2, 3))
     columns = [binary.text(texts), binary.number(integers, "i4"), binary.nullable(np.array(doubles, float))]
     fields = [
         [slow_text(t), slow_field("i", n), slow_field("d", None if math.isnan(x) else x), slow_field("b", flag)]

@@ -15,6 +15,7 @@ import pytest
 from storage.rooms import HOUR_AT, Room, anomaly_rows, attribution_rows, new_model, opened_room, room_config, score_rows
 from tsad_tasks.core.interval import HOUR
 from tsad_tasks.errors import BadInput
+from tsad_tasks.storage.rows import NewModel
 from tsad_tasks.storage.store import Store
 
 MONTH_AT = datetime(2031, 1, 1, tzinfo=UTC)
@@ -236,7 +237,7 @@ def test_champions_stay_while_somebody_scores_and_many_may_score(room: Room) -> 
 # Models and champions
 
 
-def _registered(room: Room, **changes: object) -> tuple[object, int]:
+def _registered(room: Room, **changes: object) -> tuple[NewModel, int]:
     model = new_model(room, **changes)
     with room.store.transaction():
         return model, room.store.insert_model(model).model_id
@@ -245,7 +246,7 @@ def _registered(room: Room, **changes: object) -> tuple[object, int]:
 def _promoted(room: Room, valid_from: datetime, **changes: object) -> int:
     model, model_id = _registered(room, **changes)
     with room.store.transaction():
-        room.store.promote(model, model_id, valid_from=valid_from, reason="test")  # type: ignore[arg-type]
+        room.store.promote(model, model_id, valid_from=valid_from, reason="test")
     return model_id
 
 

@@ -43,8 +43,8 @@ def _lineage(name: str) -> str:
 
 @app.command()
 def demo(
-    days: Annotated[int, typer.Option(help="Days of simulated readings.")] = 45,
-    hours: Annotated[int, typer.Option(help="Last hours to be scored through the real DAGs.")] = 48,
+    days: Annotated[int, typer.Option(min=1, help="Days of simulated readings.")] = 45,
+    hours: Annotated[int, typer.Option(min=1, help="Last hours to be scored through the real DAGs.")] = 48,
 ) -> None:
     """Simulate a server room, train, score the last hours through real Airflow DAGs, and write the PDF."""
     from tsad_tasks.cli.demo import run_demo
@@ -55,7 +55,7 @@ def demo(
 @app.command()
 def simulate(
     plant: Annotated[str, typer.Argument(help="server_room, cold_store, pumps or all.")] = "all",
-    days: Annotated[int, typer.Option(help="Days of readings.")] = 33,
+    days: Annotated[int, typer.Option(min=1, help="Days of readings.")] = 33,
     uri: Annotated[
         str | None, typer.Option(help="Database of the tables; default: the embedded server's plant.")
     ] = None,
@@ -70,7 +70,7 @@ def simulate(
 
 
 @app.command()
-def up(port: Annotated[int, typer.Option(help="Port of the UI on 127.0.0.1.")] = 8080) -> None:
+def up(port: Annotated[int, typer.Option(min=1, max=65535, help="Port of the UI on 127.0.0.1.")] = 8080) -> None:
     """Start Postgres and Airflow with its UI; prints the generated password once."""
     from tsad_tasks.local import stack
 
@@ -241,11 +241,11 @@ def retrain(
     """Train a challenger on the rolling range, and let it become champion if it passes the gate."""
     from tsad_tasks.cli.retraining import show_retraining
 
-    config, end_at = config_of(dataset), session.moment(end)
+    config, end_at, lineage = config_of(dataset), session.moment(end), _lineage(lineage)
     with session.open_store() as store:
         start_at = end_at - timedelta(seconds=config.training.range_s)
         _ingest(store, config, start_at, end_at)
-        show_retraining(store, config, end_at, artifacts_root(), lineage=_lineage(lineage), seed=seed)
+        show_retraining(store, config, end_at, artifacts_root(), lineage=lineage, seed=seed)
 
 
 @app.command()
@@ -328,7 +328,7 @@ def anomalies(
     end: Annotated[str, typer.Option("--to", help="End of the range.")] = "2100-01-01",
     lineage: Lineage = "live",
     readings: Annotated[bool, typer.Option(help="Single flagged readings instead of incidents.")] = False,
-    n: Annotated[int, typer.Option("-n", help="At most so many.")] = 30,
+    n: Annotated[int, typer.Option("-n", min=1, help="At most so many.")] = 30,
 ) -> None:
     """List incidents, or single anomalies, newest first."""
     start_at, end_at = session.interval(start, end)

@@ -119,8 +119,12 @@ def _matches(anomaly: SimulatedAnomaly, found: Sequence[dict[str, Any]]) -> list
 
 
 def _is_match(anomaly: SimulatedAnomaly, row: dict[str, Any]) -> bool:
-    same = row["entity"] == anomaly.entity and row["channel"] in anomaly.channels
-    return bool(same and row["started_at"] < anomaly.end_at + MARGIN and row["last_flag_at"] >= anomaly.start_at)
+    """Whether an incident on the same host is led by a channel that was changed, or covers half of the anomaly."""
+    start_at, end_at = max(row["started_at"], anomaly.start_at), min(row["last_flag_at"], anomaly.end_at + MARGIN)
+    if row["entity"] != anomaly.entity or end_at < start_at:
+        return False
+    covers_half = (end_at - start_at) * 2 >= anomaly.end_at - anomaly.start_at
+    return covers_half or row["channel"] in anomaly.channels
 
 
 def _found_row(anomaly: SimulatedAnomaly, found: Sequence[dict[str, Any]]) -> tuple[Any, ...]:

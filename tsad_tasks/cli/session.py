@@ -61,11 +61,7 @@ def open_store() -> Store:
     BadInput
         When the warehouse has no schema yet.
     """
-    store = Store.connect(warehouse().uri)
-    if not store.has_schema():
-        store.close()
-        raise BadInput("Expected a warehouse with the schema tsad. Received: one without. Run: tsad migrate")
-    return store
+    return Store.open(warehouse().uri)
 
 
 def source_uri(config: DatasetConfig) -> str:
@@ -132,11 +128,11 @@ def moment(text: str) -> datetime:
     """
     try:
         at = datetime.fromisoformat(text)
-    except ValueError as error:
+        return at.replace(tzinfo=UTC) if at.tzinfo is None else at.astimezone(UTC)
+    except (ValueError, OverflowError) as error:
         raise BadInput(
             f"Expected a time such as 2026-03-01T06:00 (UTC) or 2026-03-01T06:00+01:00. Received: {text}."
         ) from error
-    return at.replace(tzinfo=UTC) if at.tzinfo is None else at.astimezone(UTC)
 
 
 def interval(from_text: str, to_text: str) -> tuple[datetime, datetime]:

@@ -31,13 +31,31 @@ def block_checksum(values: NDArray[np.float64], channel_ids: Sequence[int]) -> i
     >>> block_checksum(np.array([[0.0, np.nan]]), [1, 2]) == block_checksum(np.array([[-0.0, -np.nan]]), [1, 2])
     True
     """
-    if values.ndim != 2 or values.shape[1] != len(channel_ids):
-        raise BadInput(f"Expected a column of values per channel. Received: {values.shape} for {len(channel_ids)}.")
-    canonical = np.ascontiguousarray(values, dtype="<f8") + 0.0
+    return int(block_checksums(values[None], channel_ids)[0])
+
+
+def block_checksums(blocks: NDArray[np.float64], channel_ids: Sequence[int]) -> NDArray[np.int64]:
+    """The `block_checksum` of each of several blocks of one shape.
+
+    Parameters
+    ----------
+    blocks : (n_blocks, n_steps, n_channels)
+    channel_ids : (n_channels,)
+
+    >>> int(block_checksums(np.array([[[1.0]], [[2.0]]]), [7])[1]) == block_checksum(np.array([[2.0]]), [7])
+    True
+    """
+    if blocks.ndim != 3 or blocks.shape[2] != len(channel_ids):
+        raise BadInput(f"Expected a column of values per channel. Received: {blocks.shape[1:]} for {len(channel_ids)}.")
+    canonical = np.ascontiguousarray(blocks, dtype="<f8") + 0.0
     canonical[np.isnan(canonical)] = np.nan
-    digest = blake2b(np.array([*values.shape, *channel_ids], "<i8").tobytes(), digest_size=8)
-    digest.update(canonical.tobytes())
-    return int.from_bytes(digest.digest(), "little", signed=True) or 1
+    head = blake2b(np.array([*blocks.shape[1:], *channel_ids], "<i8").tobytes(), digest_size=8)
+    found = np.empty(len(blocks), "<i8")
+    for i, content in enumerate(canonical.reshape(len(blocks), blocks.shape[1] * blocks.shape[2])):
+        digest = head.copy()
+        digest.update(content)
+        found[i] = int.from_bytes(digest.digest(), "little", signed=True) or 1
+    return found
 
 
 def mix(checksums: NDArray[np.int64], hours_epoch: NDArray[np.int64]) -> NDArray[np.uint64]:

@@ -129,7 +129,7 @@ class Calibration:
 
 @dataclass(frozen=True)
 class Limits:
-    """The limits of several entities' calibrations, to compute their thresholds at once; both float64 (n_entities, 1)."""
+    """The limits of several entities, to compute their thresholds at once; both float64 (n_entities, 1)."""
 
     limit: NDArray[np.float64]
     collective_limit: NDArray[np.float64]

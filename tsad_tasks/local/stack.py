@@ -280,6 +280,8 @@ def _health(port: int) -> dict[str, Any]:
     """What the api-server says about all components; empty while it does not answer."""
     opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
     try:
+        # The first request for a task builds the routes of all versions, for seconds in which nobody is answered.
+        opener.open(f"http://{postgres.HOST}:{port}/execution/health", timeout=60).close()
         with opener.open(f"http://{postgres.HOST}:{port}/api/v2/monitor/health", timeout=5) as response:
             return dict(json.load(response))
     except (OSError, ValueError):

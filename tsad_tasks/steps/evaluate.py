@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from tsad_tasks.core.features import Scaler
 from tsad_tasks.core.injection import KINDS, Injection, inject_all, injection_plan
-from tsad_tasks.core.scoring import entity_features, entity_scores, entity_windows
+from tsad_tasks.core.scoring import Features, Windows, entity_features, entity_scores, entity_windows
 from tsad_tasks.core.spec import FeatureSpec, ModelSpec
 from tsad_tasks.core.thresholds import MIN_CALIBRATION, Calibration, ThresholdSettings, calibrate
 from tsad_tasks.core.windows import window_errors
@@ -54,8 +54,7 @@ def series_errors(
     spec: FeatureSpec, scaler: Scaler, detector: Detector, values: NDArray[np.float64], start_s: int
 ) -> SeriesErrors:
     """Errors of one entity's series, window by window, as scoring computes them."""
-    features = entity_features(spec, [scaler], values[None], start_s)
-    index = entity_windows(spec, features, np.ones((1, len(values)), bool))
+    features, index = _windows_of(spec, scaler, values, start_s)
     found = detector.reconstruct(features.inputs[0], index.ends)
     errors = np.full(len(values), np.nan, np.float32)
     residuals = np.full((len(values), len(spec.channels)), np.nan, np.float32)
@@ -64,6 +63,13 @@ def series_errors(
     residuals[index.ends] = np.where(index.live, sensors[index.ends] - found.expected, np.nan)
     errors[~np.isfinite(errors)] = np.nan
     return SeriesErrors(errors, residuals)
+
+
+def _windows_of(
+    spec: FeatureSpec, scaler: Scaler, values: NDArray[np.float64], start_s: int
+) -> tuple[Features, Windows]:
+    features = entity_features(spec, [scaler], values[None], start_s)
+    return features, entity_windows(spec, features, np.ones((1, len(values)), bool))
 
 
 def calibrated_spec(
@@ -145,12 +151,12 @@ def judge(
     n_flags = n_judged = 0
     quota = max(1, -(-n_injected // max(1, len(held_out))))
     for number, part in enumerate(held_out):
-        flags = _flags(spec, detector, part, part.values)
+        judged = _Judged(spec, detector, part)
+        flags = judged.flags(part.values)
         scored = flags.known & part.judged & part.gated
         n_flags += int((flags.raised & scored).sum())
         n_judged += int(scored.sum())
-        rng = np.random.default_rng([seed, number])
-        _add_hits(hits, spec, detector, part, quota, rng, reference)
+        _add_hits(hits, judged, quota, np.random.default_rng([seed, number]), reference)
     shares = {kind: (float(np.mean(found)) if found else None) for kind, found in hits.items()}
     share = n_flags / n_judged if n_judged else None
     return Verdicts(shares, {kind: len(found) for kind, found in hits.items()}, share, n_judged)
@@ -162,36 +168,51 @@ class _Flags:
     known: NDArray[np.bool_]
 
 
-def _flags(spec: ModelSpec, detector: Detector, part: HeldOut, values: NDArray[np.float64]) -> _Flags:
-    found = series_errors(spec.features, spec.scaler(part.entity), detector, values, part.start_s)
-    scores = entity_scores(spec, [part.entity], found.errors[None])
-    return _Flags(scores.flags[0], np.isfinite(scores.scores[0]))
+class _Judged:
+    """Flags of one entity's held-out readings, as they are and with anomalies in them."""
+
+    def __init__(self, spec: ModelSpec, detector: Detector, part: HeldOut) -> None:
+        self.spec, self.part, self._detector = spec, part, detector
+        self._scaler = spec.scaler(part.entity)
+        self._features, _ = _windows_of(spec.features, self._scaler, part.values, part.start_s)
+        self._errors = series_errors(spec.features, self._scaler, detector, part.values, part.start_s).errors
+
+    def flags(self, values: NDArray[np.float64]) -> _Flags:
+        """Flags of readings that are the held-out ones but for a few."""
+        scores = entity_scores(self.spec, [self.part.entity], self._errors_of(values)[None])
+        return _Flags(scores.flags[0], np.isfinite(scores.scores[0]))
+
+    def _errors_of(self, values: NDArray[np.float64]) -> NDArray[np.float32]:
+        """Only windows with something new in them go through the detector: the errors of the others are known."""
+        features, index = _windows_of(self.spec.features, self._scaler, values, self.part.start_s)
+        n_before = np.concatenate(([0], np.cumsum((features.inputs != self._features.inputs)[0].any(axis=1))))
+        first = np.maximum(index.ends + 1 - self.spec.features.width, 0)
+        is_new = n_before[index.ends + 1] > n_before[first]
+        errors = np.full(len(values), np.nan, np.float32)
+        errors[index.ends] = self._errors[index.ends]
+        found = self._detector.reconstruct(features.inputs[0], index.ends[is_new])
+        made = window_errors(found.channel_errors, index.live[is_new])
+        errors[index.ends[is_new]] = np.where(np.isfinite(made), made, np.float32(np.nan))
+        return errors
 
 
 def _add_hits(
-    hits: dict[str, list[bool]],
-    spec: ModelSpec,
-    detector: Detector,
-    part: HeldOut,
-    quota: int,
-    rng: np.random.Generator,
-    reference: ModelSpec,
+    hits: dict[str, list[bool]], judged: _Judged, quota: int, rng: np.random.Generator, reference: ModelSpec
 ) -> None:
     """Injects in rounds, as many anomalies as fit at once, until the quota is met."""
     n_done = n_planned = 0
-    scale, daily = reference.scaler(part.entity).scale, 86400 // spec.features.step_s
+    part, width = judged.part, judged.spec.features.width
+    scale, daily = reference.scaler(part.entity).scale, 86400 // reference.features.step_s
     for _ in range(MAX_ROUNDS):
         plan = _placed(reference.features, part, quota - n_done, n_planned, rng)
-        if not plan:
+        if not plan or n_done >= quota:
             return
         values = inject_all(part.values, plan, spread=scale, rng=rng, daily_steps=daily)
         counted = _counted(plan, reference, part, values)
-        raised = _flags(spec, detector, part, values).raised if counted else np.zeros(0, bool)
+        raised = judged.flags(values).raised
         for one in counted:
-            hits[one.kind].append(bool(raised[one.at : one.at + one.length + spec.features.width - 1].any()))
+            hits[one.kind].append(bool(raised[one.at : one.at + one.length + width - 1].any()))
         n_done, n_planned = n_done + len(counted), n_planned + len(plan)
-        if n_done >= quota:
-            return
 
 
 def _counted(
@@ -208,8 +229,7 @@ def _counted(
 
 def _scored_steps(reference: ModelSpec, part: HeldOut, values: NDArray[np.float64]) -> NDArray[np.bool_]:
     """Steps (n_steps,) that end a complete window."""
-    features = entity_features(reference.features, [reference.scaler(part.entity)], values[None], part.start_s)
-    windows = entity_windows(reference.features, features, np.ones((1, len(values)), bool))
+    _, windows = _windows_of(reference.features, reference.scaler(part.entity), values, part.start_s)
     ended: NDArray[np.bool_] = np.isin(np.arange(len(values)), windows.ends)
     return ended
 

@@ -140,7 +140,7 @@ def _columns(layout: Layout, spec: ModelSpec) -> list[int]:
 
 
 def _wanted(store: Store, job: Job, spec: ModelSpec, errors_at: datetime) -> NDArray[np.bool_]:
-    """bool (n_entities, n_hours from errors_at): targets, and look-back hours whose stored errors are missing or stale."""
+    """bool (n_entities, n_hours from errors_at): targets, and look-back hours without valid stored errors."""
     reach = spec.features.reach_hours
     ids = job.entity_ids
     stored, digests_then = store.read_window_digests(job.champion.model_id, ids, errors_at, job.end_at)

@@ -66,7 +66,7 @@ def score_interval(
     entity_names: Sequence[str] | None = None,
     n_attempts: int = 0,
 ) -> ScoreSummary:
-    """Features, windows and scores of [start_at, end_at) in one go, in memory: the same rows as the three tasks leave."""
+    """Features, windows and scores of [start_at, end_at) in one go, in memory; leaves the rows of the three tasks."""
     dataset = store.select_dataset(config.dataset)
     with store.transaction():
         store.lock_champions(dataset.dataset_id)

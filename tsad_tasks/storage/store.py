@@ -16,7 +16,7 @@ from psycopg2.extensions import connection as Connection
 from psycopg2.extras import Json
 
 from tsad_tasks.config import DatasetConfig
-from tsad_tasks.core.digest import block_checksum
+from tsad_tasks.core.digest import block_checksums
 from tsad_tasks.core.interval import epoch_s, from_epoch_s
 from tsad_tasks.errors import BadInput
 from tsad_tasks.storage import copy_binary as binary
@@ -78,6 +78,21 @@ class Store:
     def connect(cls, uri: str) -> Store:
         """A store over a new connection; see `database.connect` for what it raises."""
         return cls(connect(uri))
+
+    @classmethod
+    def open(cls, uri: str) -> Store:
+        """A store over a warehouse that has been migrated.
+
+        Raises
+        ------
+        BadInput
+            When the warehouse has no schema yet. `database.connect` says what else.
+        """
+        store = cls.connect(uri)
+        if store.has_schema():
+            return store
+        store.close()
+        raise BadInput("Expected a warehouse with the schema tsad. Received: one without. Run: tsad migrate")
 
     def __enter__(self) -> Store:
         return self
@@ -147,7 +162,11 @@ class Store:
         """The dataset's row, registered or brought up to date."""
         policy = config.alarm_policy
         content = Json(config.model_dump(mode="json"))
-        params: dict[str, Any] = {"name": config.dataset, "description": config.description, "site_zone": config.site_zone}
+        params: dict[str, Any] = {
+            "name": config.dataset,
+            "description": config.description,
+            "site_zone": config.site_zone,
+        }
         params |= {"step_s": config.source.step_s, "policy_version": policy.version, "merge_gap_s": policy.merge_gap_s}
         self.execute("upsert_dataset", params | {"config": content})
         return self.select_dataset(config.dataset)
@@ -262,12 +281,11 @@ class Store:
             return 0
         hours_s = np.array([epoch_s(hour) for hour in hours], np.int64)
         self._ensure_partitions("reading_block", hours_s)
-        checksums = [block_checksum(block, layout.channel_ids) for block in values]
         self._copy_in("incoming_reading", [
             binary.number(entity_ids, "i4"),
             binary.timestamptz(hours_s),
             binary.number(np.full(len(entity_ids), layout.layout_id), "i4"),
-            binary.number(checksums, "i8"),
+            binary.number(block_checksums(values, layout.channel_ids), "i8"),
             binary.array(values, "f8"),
         ])  # fmt: skip
         return self.execute("upsert_reading_blocks", {})
@@ -331,13 +349,13 @@ class Store:
     def read_window_digests(
         self, model_id: int, entity_ids: Sequence[int], start_at: datetime, end_at: datetime
     ) -> tuple[NDArray[np.bool_], NDArray[np.int64]]:
-        """Which hours of [start_at, end_at) have errors of this model, and their digests; both (n_entities, n_hours)."""
+        """Which hours of [start_at, end_at) have errors of this model, and their digests: (n_entities, n_hours) each."""
         return self._read_digests("read_window_digests", model_id, entity_ids, start_at, end_at)
 
     def read_score_digests(
         self, model_id: int, entity_ids: Sequence[int], start_at: datetime, end_at: datetime
     ) -> tuple[NDArray[np.bool_], NDArray[np.int64]]:
-        """Which hours of [start_at, end_at) have scores of this model, and their digests; both (n_entities, n_hours)."""
+        """Which hours of [start_at, end_at) have scores of this model, and their digests: (n_entities, n_hours) each."""
         return self._read_digests("read_score_digests", model_id, entity_ids, start_at, end_at)
 
     def _read_digests(

@@ -1,0 +1,272 @@
+"""The command `tsad` as one types it: what it says, where, and its exit code."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import psycopg2
+import pytest
+import yaml
+
+from steps.trained import CONFIG, END_AT, SPLIT_AT, Plant
+from tsad_tasks.cli import main
+from tsad_tasks.local.places import project_folder
+from tsad_tasks.local.postgres import BROWSER, PIPELINE, Cluster, free_port
+
+COMMANDS = [
+    ["demo"],
+    ["up"],
+    ["down"],
+    ["status"],
+    ["migrate"],
+    ["load-csv"],
+    ["ingest"],
+    ["retrain"],
+    ["score"],
+    ["rescore"],
+    ["report"],
+    ["anomalies"],
+    ["datasets", "list"],
+    ["datasets", "check"],
+    ["datasets", "schema"],
+]
+DAY = ("--from", "2026-03-01", "--to", "2026-03-02")
+
+
+@dataclass(frozen=True)
+class Said:
+    """What a command said, and how it ended."""
+
+    code: int
+    out: str
+    err: str
+
+
+Tsad = Callable[..., Said]
+
+
+@pytest.fixture
+def tsad(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path) -> Tsad:
+    """Runs `tsad` with a home and dataset files of its own: room.yaml, and what the test adds."""
+    folder = tmp_path / "datasets"
+    folder.mkdir()
+    folder.joinpath("room.yaml").write_text(yaml.safe_dump(CONFIG), encoding="utf-8")
+    for name, value in {"TSAD_HOME": tmp_path / "home", "TSAD_DATASETS": folder, "TSAD_ARTIFACTS": tmp_path}.items():
+        monkeypatch.setenv(name, str(value))
+
+    def run(*arguments: str) -> Said:
+        monkeypatch.setattr(sys, "argv", ["tsad", *arguments])
+        with pytest.raises(SystemExit) as ended:
+            main()
+        return Said(int(ended.value.code or 0), *capsys.readouterr())
+
+    return run
+
+
+@pytest.fixture
+def migrated(monkeypatch: pytest.MonkeyPatch, warehouse_uri: str, cluster: Cluster) -> str:
+    """The pipeline's URI of a migrated warehouse without rows, as the environment names it."""
+    uri = cluster.uri(warehouse_uri.rsplit("/", 1)[1], PIPELINE)
+    monkeypatch.setenv("TSAD_DATABASE_URI", uri)
+    monkeypatch.setenv("TSAD_CONNECTION_ROOM", uri)
+    return uri
+
+
+def _refused(said: Said, code: int = 2) -> str:
+    """The one paragraph of an error."""
+    assert said.code == code
+    assert said.err.startswith("Error: Expected ")
+    assert "Received: " in said.err
+    assert "Traceback" not in said.out + said.err
+    assert "\n\n" not in said.err.strip()
+    return said.err
+
+
+def test_the_installed_command_fails_in_one_paragraph_without_a_traceback(tmp_path: Path) -> None:
+    command = [str(Path(sys.executable).with_name("tsad")), "score", "nowhere", *DAY]
+    run = subprocess.run(command, capture_output=True, text=True, check=False, cwd=tmp_path)
+    names = sorted(path.stem for path in project_folder().joinpath("dags", "datasets").glob("*.yaml"))
+    assert (run.returncode, run.stdout) == (2, "")
+    assert run.stderr.startswith("Error: Expected a dataset of ")
+    assert run.stderr.endswith(f"({', '.join(names)}). Received: nowhere.\n")
+
+
+@pytest.mark.parametrize("command", COMMANDS, ids=" ".join)
+def test_every_command_explains_itself(tsad: Tsad, command: list[str]) -> None:
+    said = tsad(*command, "--help")
+    assert said.code == 0
+    assert said.out.startswith(f"Usage: tsad {' '.join(command)}")
+    assert len(said.out.splitlines()) > 4
+
+
+def test_the_list_of_commands_is_whole(tsad: Tsad) -> None:
+    said = tsad("--help").out
+    assert all(f"\n  {command[0]} " in said for command in COMMANDS)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["score", "hall", *DAY], "(room). Received: hall."),
+        (["ingest", "room", "--from", "soon", "--to", "2026-03-02"], "Expected a time such as 2026-03-01T06:00"),
+        (
+            ["ingest", "room", "--from", "0001-01-01T00:00+05:00", "--to", "2026-03-02"],
+            "Received: 0001-01-01T00:00+05:00.",
+        ),
+        (
+            ["ingest", "room", "--from", "2026-03-02", "--to", "2026-03-01"],
+            "Expected --from before --to. Received: 2026-03-02",
+        ),
+        (["score", "room", "--from", "2026-03-01", "--to", "2026-03-01"], "Expected --from before --to."),
+        (["score", "room", *DAY, "--lineage", "dead"], "--lineage: Expected live or replay. Received: dead."),
+        (["retrain", "room", "--end", "2026-03-01", "--lineage", "dead"], "--lineage: Expected live or replay."),
+        (["report", "room", "--end", "2026-02-30"], "Received: 2026-02-30."),
+        (["load-csv", "nowhere.csv", "--table", "t"], "Expected a file. Received: nowhere.csv, which is none."),
+        (["anomalies", "hall"], "Expected a dataset that was ingested before. Received: 'hall'."),
+        (
+            ["datasets", "check", "hall"],
+            "Expected dataset files that fit their tables. Received: 1 errors, listed above.",
+        ),
+    ],
+)
+def test_bad_input_is_one_paragraph_and_exit_code_2(
+    tsad: Tsad, migrated: str, arguments: list[str], message: str
+) -> None:
+    said = tsad(*arguments)
+    assert said.code == 2
+    assert message in said.err.replace("Error: --lineage", "--lineage")
+    assert "Traceback" not in said.out + said.err
+    assert said.err.startswith("Error: ")
+
+
+@pytest.mark.parametrize(
+    "arguments", [["score"], ["score", "room", "--form", "x"], ["anomalies", "room", "-n", "0"], ["fly"]]
+)
+def test_a_command_that_is_none_is_exit_code_2(tsad: Tsad, arguments: list[str]) -> None:
+    said = tsad(*arguments)
+    assert (said.code, said.out) == (2, "")
+    assert "Usage: tsad" in said.err
+
+
+def test_a_refused_password_is_told_without_it(tsad: Tsad, migrated: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    head, tail = migrated.split("@")
+    monkeypatch.setenv("TSAD_DATABASE_URI", f"{head}wrong@{tail}")
+    message = _refused(tsad("anomalies", "room"))
+    assert f"Expected a login that postgresql://{PIPELINE}:***@{tail} accepts." in message
+    assert head.rsplit(":", 1)[1] not in message
+
+
+def test_a_server_that_does_not_answer_is_exit_code_1(tsad: Tsad, monkeypatch: pytest.MonkeyPatch) -> None:
+    port = free_port()
+    monkeypatch.setenv("TSAD_DATABASE_URI", f"postgresql://me:secret@127.0.0.1:{port}/warehouse")
+    message = _refused(tsad("anomalies", "room"), code=1)
+    assert f"Expected a Postgres server at postgresql://me:***@127.0.0.1:{port}/warehouse." in message
+    monkeypatch.setenv("TSAD_MIGRATE_URI", f"postgresql://me:secret@127.0.0.1:{port}/warehouse")
+    assert "Expected a Postgres server at" in _refused(tsad("migrate"), code=1)
+
+
+def test_an_unknown_database_is_told(tsad: Tsad, migrated: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TSAD_DATABASE_URI", migrated.rsplit("/", 1)[0] + "/nowhere")
+    assert "Expected a database that exists at" in _refused(tsad("anomalies", "room"))
+
+
+def test_a_warehouse_without_schema_is_told_and_migrate_makes_it(
+    tsad: Tsad, empty_database_uri: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("TSAD_DATABASE_URI", empty_database_uri)
+    assert "Received: one without. Run: tsad migrate" in _refused(tsad("status"))
+    assert tsad("migrate", "--writer", PIPELINE).out == "Schema 0001.\n"
+    assert tsad("status").code == 0
+
+
+def test_a_login_without_rights_is_told_who_can_let_it_in(
+    tsad: Tsad, warehouse_uri: str, cluster: Cluster, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("TSAD_DATABASE_URI", cluster.uri(warehouse_uri.rsplit("/", 1)[1], BROWSER))
+    monkeypatch.setenv("TSAD_CONNECTION_ROOM", warehouse_uri)
+    message = _refused(tsad("ingest", "room", *DAY))
+    assert "Received: permission denied for table dataset." in message
+    assert "tsad migrate --writer <login>" in message
+
+
+def test_a_source_without_a_connection_is_told_where_to_name_it(
+    tsad: Tsad, migrated: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("TSAD_CONNECTION_ROOM")
+    assert "Expected the URI of connection 'room' in TSAD_CONNECTION_ROOM" in _refused(tsad("ingest", "room", *DAY))
+
+
+def test_a_source_without_its_table_is_told(tsad: Tsad, migrated: str) -> None:
+    said = tsad("ingest", "room", *DAY)
+    assert "Expected a table or view that matches plant.metrics. Received: none." in _refused(said)
+
+
+def test_a_score_without_a_champion_is_no_error(tsad: Tsad, migrated: str, warehouse_uri: str) -> None:
+    _run(
+        warehouse_uri,
+        "CREATE SCHEMA plant; CREATE TABLE plant.metrics (at timestamptz, host text, cpu float8, temperature float8); "
+        "INSERT INTO plant.metrics VALUES ('2026-03-01 05:00Z', 'a', 1, 2); "
+        "GRANT USAGE ON SCHEMA plant TO PUBLIC; GRANT SELECT ON plant.metrics TO PUBLIC",
+    )
+    said = tsad("score", "room", "--from", "2026-03-01T05:00", "--to", "2026-03-01T06:00")
+    assert (said.code, said.err) == (0, "")
+    assert _run(warehouse_uri, "SELECT entity, status FROM tsad.v_status") == [("a", "no_champion")]
+
+
+def test_dataset_files_are_listed_with_what_is_wrong_with_them(tsad: Tsad, tmp_path: Path) -> None:
+    tmp_path.joinpath("datasets", "hall.yaml").write_text("dataset: hall\nsource: 5\n", encoding="utf-8")
+    said = tsad("datasets", "list")
+    assert said.code == 0
+    flat = " ".join(said.out.split())
+    assert "room 2 room" in flat
+    assert "hall.yaml:2: source: Expected a mapping. Received: 5." in flat
+
+
+def test_a_check_names_the_mistake_and_is_exit_code_2(tsad: Tsad, migrated: str, tmp_path: Path) -> None:
+    tmp_path.joinpath("datasets", "hall.yaml").write_text("dataset: hall\nsource: 5\n", encoding="utf-8")
+    said = tsad("datasets", "check")
+    assert "Received: 2 errors, listed above." in _refused(said)
+    flat = " ".join(said.out.split())
+    assert "source: Expected a mapping. Received: 5." in flat
+    assert "Expected a table or view that matches plant.metrics." in flat
+
+
+def test_the_schema_is_json(tsad: Tsad) -> None:
+    assert "source" in json.loads(tsad("datasets", "schema").out)["properties"]
+
+
+def test_status_without_anything_says_so(tsad: Tsad, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("TSAD_DATABASE_URI", raising=False)
+    said = tsad("status")
+    assert (said.code, said.out) == (0, "Airflow: not running\nPostgres: not running\n")
+
+
+def test_a_plant_is_scored_listed_and_shown(tsad: Tsad, plant: Plant, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TSAD_DATABASE_URI", plant.uri)
+    monkeypatch.setenv("TSAD_CONNECTION_ROOM", plant.uri)
+    span = ("--from", SPLIT_AT.isoformat(), "--to", END_AT.isoformat())
+    assert tsad("score", "room", *span).code == 0
+    incidents = plant.execute("SELECT incident_id FROM tsad.v_incident")
+    listed = tsad("anomalies", "room", *span).out
+    assert incidents
+    assert all(incident in listed for (incident,) in incidents)
+    readings = tsad("anomalies", "room", "--readings", "-n", "2", *span).out
+    assert len(readings.splitlines()) == 2 + 2
+    assert tsad("anomalies", "room", "--to", "2026-01-01").out == "No anomalies in this range.\n"
+    status = " ".join(tsad("status").out.split())
+    assert "room 2 2026-03-07 23:55 2026-03-07 23:00" in status
+
+
+def _run(uri: str, statement: str) -> list[tuple[object, ...]]:
+    connection = psycopg2.connect(uri)
+    try:
+        with connection, connection.cursor() as cursor:
+            cursor.execute(statement)
+            return list(cursor.fetchall()) if cursor.description else []
+    finally:
+        connection.close()

@@ -1,0 +1,125 @@
+"""The guides' queries and words hold: each query runs for a reader and finds something, each word is defined once."""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from collections.abc import Iterator
+from datetime import timedelta
+from uuid import uuid4
+
+import numpy as np
+import pytest
+
+from storage.rooms import (
+    HOUR_AT,
+    Room,
+    anomaly_rows,
+    attribution_rows,
+    new_model,
+    opened_room,
+    room_config,
+    score_rows,
+)
+from tsad_tasks.core.interval import HOUR
+from tsad_tasks.local.places import project_folder
+from tsad_tasks.local.postgres import BROWSER, Cluster
+from tsad_tasks.storage.database import connect
+from tsad_tasks.storage.rows import Exclusion, GateRow, IncidentRow, IngestHour, IngestIssue, QualityVerdict
+
+DOCS = project_folder() / "docs"
+GUIDE = DOCS.joinpath("sql.md").read_text(encoding="utf-8")
+QUERIES = re.findall(r"^([^\n]+):\n\n```sql\n([^;]+);\n```", GUIDE, re.MULTILINE)
+WORDS = re.findall(
+    r"\w+",
+    "dataset entity channel reading feature window history detector error score threshold flag anomaly incident label "
+    "verdict interval champion challenger shadow gate promote drift",
+)
+
+
+@pytest.fixture(scope="module")
+def reader_uri(cluster: Cluster, template_database: str) -> Iterator[str]:
+    """A server room in which everything that the guide asks for has happened, as a reader may see it."""
+    name = f"documented_{uuid4().hex}"
+    config = room_config("cpu", "temperature", dataset="server_room")
+    with opened_room(cluster.create_database(name, template=template_database), config, ("server-1",)) as room:
+        room.write(HOUR_AT, [[1, 20], [2, 50]])
+        model_id = _decide(room)
+        _score(room, model_id)
+        _judge(room)
+        room.rows("UPDATE tsad.score_block SET scored_at = scored_at - interval '2 hours'")
+        room.rows("UPDATE tsad.champion_period SET decided_at = decided_at - interval '2 hours'")
+    yield cluster.uri(name, BROWSER)
+    cluster.drop_database(name)
+
+
+def _decide(room: Room) -> int:
+    """Id of a champion that passed its gate."""
+    store, model = room.store, new_model(room)
+    with store.transaction():
+        model_id = store.insert_model(model).model_id
+        store.insert_gate_decisions(model_id, [GateRow("loss_finite", 1.0, None, None, True)])
+        hour_before = HOUR_AT - HOUR
+        store.insert_exclusions(model_id, [Exclusion(room.entity_ids[0], hour_before, HOUR_AT, "label", 2)])
+        store.promote(model, model_id, valid_from=HOUR_AT, reason="first")
+    return model_id
+
+
+def _score(room: Room, model_id: int) -> None:
+    store, entity_id, peak_at = room.store, room.entity_ids[0], HOUR_AT + timedelta(minutes=30)
+    with store.transaction():
+        rows = score_rows(room, model_id, [np.nan, 2.0])
+        store.write_scores(rows, anomaly_rows(room, 1), attribution_rows(room, 1))
+        store.write_unscored_hours("live", [entity_id], [HOUR_AT + HOUR], ["failed"], "the bundle was altered")
+        times = {"started_at": peak_at, "last_flag_at": peak_at, "peak_at": peak_at}
+        incident = IncidentRow(
+            "c0ffee", entity_id, model_id, n_flags=1, kind="point", severity="HIGH", peak_score=2.0,
+            top_channel_id=room.layout.channel_ids[1], sentence="It got hot.", provisional=False, **times,
+        )  # fmt: skip
+        store.upsert_incidents("live", "policy", [incident])
+
+
+def _judge(room: Room) -> None:
+    store, hour = room.store, HOUR_AT
+    with store.transaction():
+        verdict = QualityVerdict(room.entity_ids[0], hour, room.layout.channel_ids[0], "stuck", 2, "at 1 %")
+        store.replace_quality(room.entity_ids, [hour], [verdict])
+        store.upsert_ingest_hours(room.dataset_id, [IngestHour(hour, hour + HOUR, hour + HOUR, 3, 2, hour, 60.0)])
+        store.replace_ingest_issues(room.dataset_id, [hour], [IngestIssue(hour, "", "", "duplicate", 1)])
+
+
+@pytest.mark.parametrize("statement", [query for _, query in QUERIES], ids=[title for title, _ in QUERIES])
+def test_a_reader_may_run_every_query_of_the_guide_and_each_finds_something(reader_uri: str, statement: str) -> None:
+    connection = connect(reader_uri)
+    try:
+        with connection.cursor() as cursor:
+            cursor.execute(statement)
+            assert cursor.fetchall()
+    finally:
+        connection.close()
+
+
+def test_the_guide_has_a_dozen_queries() -> None:
+    assert len(QUERIES) == 12
+
+
+def test_the_guide_names_every_view_and_function(reader_uri: str) -> None:
+    connection = connect(reader_uri)
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "SELECT relname::text FROM pg_class WHERE relnamespace = 'tsad'::regnamespace AND relname LIKE 'v\\_%' "
+            "UNION ALL SELECT proname::text || '(' FROM pg_proc WHERE pronamespace = 'tsad'::regnamespace "
+            "AND has_function_privilege(oid, 'EXECUTE')"
+        )
+        names = [name for (name,) in cursor.fetchall()]
+    connection.close()
+    assert len(names) == 12
+    assert [name for name in names if f"| `{name}" not in GUIDE] == []
+
+
+def test_every_word_is_defined_once() -> None:
+    defined = Counter(
+        re.findall(r"^\| \*\*(\w+)\*\* \|", DOCS.joinpath("glossary.md").read_text(encoding="utf-8"), re.M)
+    )
+    assert {word: defined[word] for word in WORDS} == dict.fromkeys(WORDS, 1)
+    assert set(defined.values()) == {1}

@@ -1,0 +1,143 @@
+"""Run in a process of its own, with Airflow's environment: what the DAG files are, as one line of JSON.
+
+First which heavy modules the import of DAGs and plugins loads, then the DAGs as Airflow's own loader reads them, what
+the DAGs of broken files raise, and what the bridge makes of our errors.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import runpy
+import sys
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+HEAVY = {"keras", "tensorflow", "pandas", "matplotlib", "onnxruntime", "onnx", "sklearn", "reportlab", "pyarrow"}
+
+
+def loaded() -> dict[str, Any]:
+    """Heavy modules after importing all DAG files and all plugins, beside those that Airflow alone loads."""
+    import airflow.sdk  # noqa: F401
+
+    before = HEAVY & set(sys.modules)
+    runpy.run_path(str(Path(os.environ["AIRFLOW__CORE__DAGS_FOLDER"]) / "tsad_dags.py"))
+    for plugin in sorted(Path(os.environ["AIRFLOW__CORE__PLUGINS_FOLDER"]).glob("*.py")):
+        __import__(plugin.stem)
+    return {"airflow": sorted(before), "ours": sorted(HEAVY & set(sys.modules))}
+
+
+def report() -> dict[str, Any]:
+    """Everything that the tests ask for."""
+    heavy = loaded()
+    from airflow.dag_processing.dagbag import DagBag
+
+    bag = DagBag(os.environ["AIRFLOW__CORE__DAGS_FOLDER"])
+    found = {dag_id: described(dag) for dag_id, dag in bag.dags.items()}
+    errors = list(bag.import_errors.values())
+    return {"heavy": heavy, "import_errors": errors, "dags": found, "bridge": bridge(), "ends": ends(bag)}
+
+
+def described(dag: Any) -> dict[str, Any]:
+    """What a policy looks at."""
+    from airflow.serialization.serialized_objects import DagSerialization
+
+    timetable = DagSerialization.from_dict(DagSerialization.to_dict(dag)).timetable
+    tasks = [
+        {"id": one.task_id, "owner": one.owner, "retries": one.retries, "delay_s": one.retry_delay.total_seconds()}
+        | {"upstream": sorted(one.upstream_task_ids), "doc": one.doc_md or "", "rule": str(one.trigger_rule)}
+        for one in dag.tasks
+    ]
+    return {
+        "tags": sorted(dag.tags),
+        "doc": dag.doc_md or "",
+        "catchup": dag.catchup,
+        "max_active_runs": dag.max_active_runs,
+        "interval": interval(timetable, datetime(2026, 3, 5, 10, 0, tzinfo=UTC)),
+        "periodic": timetable.periodic,
+        "params": {name: dag.params.get_param(name).schema for name in dag.params},
+        "paused": dag.is_paused_upon_creation,
+        "tasks": tasks,
+    }
+
+
+def interval(timetable: Any, at: datetime) -> list[str]:
+    """The first data interval that starts at a moment or later."""
+    from airflow.timetables.base import TimeRestriction
+    from pendulum import instance
+
+    restriction = TimeRestriction(earliest=instance(at), latest=None, catchup=True)
+    info = timetable.next_dagrun_info(last_automated_data_interval=None, restriction=restriction)
+    return [info.data_interval.start.isoformat(), info.data_interval.end.isoformat()]
+
+
+def ends(bag: Any) -> dict[str, str]:
+    """How the one task of each DAG of a broken file ends."""
+    broken = [dag for dag_id, dag in bag.dags.items() if dag_id.endswith(".config_error")]
+    return {dag.dag_id: ending(dag.get_task("explain").python_callable) for dag in broken}
+
+
+def ending(call: Callable[[], Any]) -> str:
+    """Name and text of what a call raises."""
+    try:
+        call()
+    except Exception as error:
+        return f"{type(error).__name__}: {getattr(error, 'reschedule_date', error)}"
+    return "nothing raised"
+
+
+def bridge() -> dict[str, str]:
+    """What Airflow gets to see of each family of errors, and of runs without an interval."""
+    import psycopg2
+
+    from tsad_bridge import airflow_errors, task_interval
+    from tsad_tasks import errors
+
+    def raised(error: Exception) -> Callable[[], None]:
+        def call() -> None:
+            with airflow_errors():
+                raise error
+
+        return call
+
+    families = (name for name in dir(errors) if isinstance(getattr(errors, name), type))
+    ours = [getattr(errors, name) for name in sorted(families) if issubclass(getattr(errors, name), errors.TsadError)]
+    later = datetime(2026, 3, 5, 11, tzinfo=UTC)
+    made = [family("said", later) if family is errors.NotYet else family("said") for family in ours]
+    made += [psycopg2.OperationalError("said"), ValueError("said")]
+    no_interval: dict[str, Any] = {"data_interval_start": None, "data_interval_end": None}
+    empty = {"data_interval_start": later, "data_interval_end": later}
+    ended = {type(error).__name__: ending(raised(error)) for error in made}
+    ended["no interval"] = ending(lambda: task_interval(no_interval))
+    ended["empty interval"] = ending(lambda: task_interval(empty))
+    ended["interval"] = str(_interval_of(later))
+    return ended
+
+
+def _interval_of(later: datetime) -> Any:
+    """What the bridge makes of a backfill's context, in Airflow's own times."""
+    from types import SimpleNamespace
+
+    import pendulum
+
+    from tsad_bridge import task_interval
+
+    start = pendulum.instance(later - timedelta(hours=1)).in_timezone("Europe/Berlin")
+    context = {
+        "data_interval_start": start,
+        "data_interval_end": pendulum.instance(later),
+        "dag_run": SimpleNamespace(run_type="backfill", run_id="backfill__x"),
+        "dag": SimpleNamespace(dag_id="room.score"),
+        "params": {"lineage": "live"},
+        "ti": SimpleNamespace(map_index=-1),
+    }
+    found = task_interval(context)
+    return [type(found.start_at).__name__, found.start_at.isoformat(), found.end_at.isoformat(), found.is_backfill]
+
+
+if __name__ == "__main__":
+    answers = sys.stdout
+    sys.stdout = sys.stderr
+    print(json.dumps(report()), file=answers)

@@ -1,0 +1,175 @@
+"""The DAGs as Airflow reads them: the examples, a file with a mistake, and one that no DAG could be named after."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tsad_tasks.local.environment import Places, airflow_environment, ensure_secrets
+from tsad_tasks.local.places import project_folder
+from tsad_tasks.local.postgres import ROLES, Cluster
+from tsad_tasks.steps.paths import dataset_paths
+
+EXAMPLES = sorted(path.stem for path in dataset_paths())
+KINDS = ("score", "retrain", "report")
+Dag = dict[str, Any]
+
+
+@pytest.fixture(scope="module")
+def dataset_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The examples, a file with a mistake, one with an impossible name, and a second one of a dataset."""
+    folder = tmp_path_factory.mktemp("datasets")
+    for path in dataset_paths():
+        shutil.copy(path, folder)
+    folder.joinpath("hall.yaml").write_text("dataset: hall\nsource: 5\n", encoding="utf-8")
+    folder.joinpath("pump house (süd).yaml").write_text("dataset: hall\n", encoding="utf-8")
+    shutil.copy(folder / f"{EXAMPLES[0]}.yaml", folder / f"{EXAMPLES[0]}.yml")
+    return folder
+
+
+@pytest.fixture(scope="module")
+def environment(tmp_path_factory: pytest.TempPathFactory, dataset_folder: Path) -> dict[str, str]:
+    """Airflow's environment, of a stack whose server nobody has to start for this."""
+    home = tmp_path_factory.mktemp("home")
+    places, (kept, _) = Places.of(project_folder(), home), ensure_secrets(home)
+    nobody = Cluster(home, home, 9, dict.fromkeys(ROLES, "unused"))
+    return airflow_environment(places, kept, nobody, os.environ) | {"TSAD_DATASETS": str(dataset_folder)}
+
+
+@pytest.fixture(scope="module")
+def report(environment: dict[str, str]) -> dict[str, Any]:
+    program = Path(__file__).with_name("dag_report.py")
+    run = subprocess.run([sys.executable, str(program)], env=environment, capture_output=True, text=True, check=False)
+    assert run.returncode == 0, run.stderr[-4000:]
+    answer: dict[str, Any] = json.loads(run.stdout)
+    return answer
+
+
+@pytest.fixture(scope="module")
+def dags(report: dict[str, Any]) -> dict[str, Dag]:
+    """The DAGs that work: without those of broken files."""
+    found: dict[str, Dag] = report["dags"]
+    return {dag_id: dag for dag_id, dag in found.items() if not dag_id.endswith(".config_error")}
+
+
+def test_no_file_has_an_import_error(report: dict[str, Any]) -> None:
+    assert report["import_errors"] == []
+
+
+def test_each_dataset_has_its_dags_and_there_is_one_of_maintenance(dags: dict[str, Dag]) -> None:
+    assert sorted(dags) == sorted([f"{name}.{kind}" for name in EXAMPLES for kind in KINDS] + ["tsad.maintain"])
+
+
+def test_a_file_that_cannot_be_used_is_a_dag_that_fails_with_the_reason(
+    report: dict[str, Any], dataset_folder: Path
+) -> None:
+    assert sorted(report["ends"]) == sorted(
+        ["hall.config_error", "pump_house__s_d_.config_error", f"{EXAMPLES[0]}.config_error"]
+    )
+    place = dataset_folder / "hall.yaml"
+    assert report["ends"]["hall.config_error"] == (
+        f"AirflowFailException: {place}:2: source: Expected a mapping. Received: 5."
+    )
+    assert "Expected this field" in report["ends"]["pump_house__s_d_.config_error"]
+    assert "Expected one file per dataset." in report["ends"][f"{EXAMPLES[0]}.config_error"]
+
+
+def test_a_broken_file_shows_itself_without_anybody_s_help(report: dict[str, Any]) -> None:
+    dag = report["dags"]["hall.config_error"]
+    assert (dag["paused"], dag["catchup"], dag["max_active_runs"]) == (False, False, 1)
+    assert [task["retries"] for task in dag["tasks"]] == [0]
+    assert "source: Expected a mapping. Received: 5." in dag["doc"]
+    assert "config_error" in dag["tags"]
+
+
+def test_every_dag_says_what_it_is_and_whose(dags: dict[str, Dag]) -> None:
+    for dag_id, dag in dags.items():
+        dataset, kind = dag_id.split(".")
+        assert {"tsad", dataset, kind} == set(dag["tags"])
+        assert len(dag["doc"]) > 100
+        assert {task["owner"] for task in dag["tasks"]} == {"tsad"}
+
+
+def test_every_task_is_tried_again_after_a_while(dags: dict[str, Dag]) -> None:
+    tasks = [task for dag in dags.values() for task in dag["tasks"]]
+    assert {(task["retries"], task["delay_s"]) for task in tasks} == {(2, 30.0)}
+
+
+def test_nothing_catches_up_by_itself_and_only_scoring_runs_beside_itself(dags: dict[str, Dag]) -> None:
+    assert {dag["catchup"] for dag in dags.values()} == {False}
+    assert {dag_id.split(".")[1]: dag["max_active_runs"] for dag_id, dag in dags.items()} == {
+        "score": 4,
+        "retrain": 1,
+        "report": 1,
+        "maintain": 1,
+    }
+
+
+def test_scoring_has_intervals_of_an_hour_and_all_can_be_backfilled(dags: dict[str, Dag]) -> None:
+    for name in EXAMPLES:
+        assert dags[f"{name}.score"]["interval"] == ["2026-03-05T10:00:00+00:00", "2026-03-05T11:00:00+00:00"]
+    assert all(dag["periodic"] for dag in dags.values())
+
+
+def test_a_retraining_is_a_week_that_ends_when_it_runs(dags: dict[str, Dag]) -> None:
+    interval = dags["server_room.retrain"]["interval"]
+    assert interval == ["2026-03-09T03:00:00+00:00", "2026-03-16T03:00:00+00:00"]
+
+
+def test_the_tasks_of_scoring_follow_one_another(dags: dict[str, Dag]) -> None:
+    after = {task["id"]: task["upstream"] for task in dags["server_room.score"]["tasks"]}
+    assert after == {
+        "ingest": [],
+        "features": ["ingest"],
+        "windows": ["features"],
+        "score": ["windows"],
+        "incidents": ["score"],
+    }
+    assert all(task["doc"] for task in dags["server_room.score"]["tasks"])
+
+
+def test_a_retraining_is_a_chain_of_eight_tasks(dags: dict[str, Dag]) -> None:
+    tasks = dags["server_room.retrain"]["tasks"]
+    names = ["ingest_history", "exclusions", "features", "windows", "train", "calibrate", "gate", "register"]
+    assert [task["id"] for task in tasks] == names
+    assert [task["upstream"] for task in tasks] == [[], *([name] for name in names[:-1])]
+
+
+def test_a_lineage_is_chosen_from_a_form(dags: dict[str, Dag]) -> None:
+    for kind in KINDS:
+        assert dags[f"server_room.{kind}"]["params"]["lineage"]["enum"] == ["live", "replay"]
+
+
+def test_importing_dags_and_plugins_loads_nothing_heavy(report: dict[str, Any]) -> None:
+    assert report["heavy"] == {"airflow": [], "ours": []}
+
+
+def test_the_bridge_fails_skips_reschedules_or_lets_airflow_try_again(report: dict[str, Any]) -> None:
+    ended = report["bridge"]
+    fails = ["AccessDenied", "BadInput", "BundleError", "ConfigError", "GateFailed", "SourceError"]
+    again = ["OperationalError", "TsadError", "Unavailable", "ValueError"]
+    assert {name: ended[name] for name in fails} == dict.fromkeys(fails, "AirflowFailException: said")
+    assert {name: ended[name] for name in again} == {name: f"{name}: said" for name in again}
+    assert ended["NothingToDo"] == "AirflowSkipException: said"
+    assert ended["NotYet"] == "AirflowRescheduleException: 2026-03-05 11:00:00+00:00"
+
+
+@pytest.mark.parametrize("case", ["no interval", "empty interval"])
+def test_a_run_without_an_interval_says_how_to_get_one(report: dict[str, Any], case: str) -> None:
+    assert report["bridge"][case] == (
+        "BadInput: Expected a run with a data interval. Received: none. Trigger with a logical date (its interval ends "
+        "there), or start a backfill."
+    )
+
+
+def test_the_interval_of_a_run_comes_in_plain_utc(report: dict[str, Any]) -> None:
+    assert report["bridge"]["interval"] == (
+        "['datetime', '2026-03-05T10:00:00+00:00', '2026-03-05T11:00:00+00:00', True]"
+    )

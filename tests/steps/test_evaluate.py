@@ -1,0 +1,73 @@
+"""Calibration and injection on held-out readings that are few, or of a machine that stands half of the time."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from detectors.network_of_zeros import zero_detector
+from numpy.typing import NDArray
+
+from tsad_tasks.core.features import Scaler
+from tsad_tasks.core.spec import FeatureSpec, ModelSpec
+from tsad_tasks.core.thresholds import ThresholdSettings
+from tsad_tasks.steps.evaluate import HeldOut, _Judged, calibrated_spec, judge, series_errors
+
+SETTINGS = ThresholdSettings("mean_std", 99.9, 6.0, 100, 50, 0.5, 0, 6.0)
+FEATURES = FeatureSpec(("load",), (0,), 3600, "UTC", 3, 0.5, None, 0, (), (), (), ())
+
+
+def daily(n_steps: int) -> NDArray[np.float64]:
+    """A day's wave and a little noise, hour by hour, (n_steps, 1)."""
+    wave = np.sin(2 * np.pi * np.arange(n_steps) / 24)
+    return (wave + np.random.default_rng(1).normal(0, 0.1, n_steps))[:, None]
+
+
+def held_out(values: NDArray[np.float64], n_learned: int, *, is_short: bool = True) -> HeldOut:
+    """The first steps were learned from, half of the rest is for the gate."""
+    steps = np.arange(len(values))
+    judged, middle = steps >= n_learned, (len(values) + n_learned) // 2
+    return HeldOut("m", values, 0, judged, judged & (steps >= middle), (steps < n_learned) & is_short)
+
+
+def model(part: HeldOut, features: FeatureSpec = FEATURES, width: int = 3) -> ModelSpec:
+    scaler = Scaler((0.0,), (1.0,), 100)
+    detector = zero_detector(width=width, n_channels=1)
+    return calibrated_spec(replace(features, width=width), {"m": scaler}, scaler, SETTINGS, detector, [part])
+
+
+def test_few_held_out_errors_are_joined_by_learned_ones() -> None:
+    alone, joined = (model(held_out(daily(400), 200, is_short=short)) for short in (False, True))
+    assert alone.pooled_calibration.n_errors == 100
+    assert joined.pooled_calibration.n_errors == 300 - 2
+
+
+def test_a_short_gate_with_room_for_one_anomaly_still_tests_all_kinds() -> None:
+    part = held_out(daily(300), 200)
+    verdicts = judge(model(part), zero_detector(), [part], n_injected=12, seed=7, reference=model(part))
+    assert min(verdicts.n_injected.values()) > 0
+
+
+def test_an_anomaly_that_changes_less_than_the_spread_is_not_counted() -> None:
+    part = held_out(np.tile([[0.0], [0.1]], (200, 1)), 100)
+    verdicts = judge(model(part), zero_detector(), [part], n_injected=12, seed=7, reference=model(part))
+    assert verdicts.n_injected["contextual"] == 0
+    assert verdicts.n_injected["point"] > 0
+
+
+@pytest.mark.parametrize(("running_when", "n_expected"), [("load > 90", 0), ("load > -90", 12)])
+def test_anomalies_are_counted_only_while_the_machine_runs(running_when: str, n_expected: int) -> None:
+    part = held_out(daily(400), 200)
+    spec = model(part)
+    running = replace(spec, features=replace(spec.features, running_when=running_when))
+    verdicts = judge(running, zero_detector(), [part], n_injected=12, seed=7, reference=running)
+    assert sum(verdicts.n_injected.values()) == n_expected
+
+
+def test_reusing_the_errors_of_untouched_windows_changes_no_error() -> None:
+    part = held_out(daily(400), 200)
+    spec, changed = model(part), part.values.copy()
+    changed[[250, 251, 320]] += 5.0
+    whole = series_errors(spec.features, spec.scaler("m"), zero_detector(), changed, part.start_s).errors
+    np.testing.assert_array_equal(_Judged(spec, zero_detector(), part)._errors_of(changed), whole)
