@@ -7,7 +7,6 @@ from collections.abc import Callable
 from typing import Any
 
 from tsad_bridge import TaskInterval, log, source_uri
-
 from tsad_tasks.config import DatasetConfig
 from tsad_tasks.steps.paths import artifacts_root, run_folder
 

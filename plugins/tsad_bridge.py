@@ -16,7 +16,7 @@ from typing import Any
 from airflow.sdk.exceptions import AirflowFailException, AirflowRescheduleException, AirflowSkipException
 
 from tsad_tasks.config import DatasetConfig
-from tsad_tasks.errors import BadInput, GateFailed, NothingToDo, NotYet
+from tsad_tasks.errors import BadInput, NothingToDo, NotYet
 
 log = logging.getLogger("tsad")
 WAREHOUSE_CONNECTION = "tsad_warehouse"
@@ -32,7 +32,7 @@ def airflow_errors() -> Iterator[None]:
         raise AirflowRescheduleException(error.retry_at) from error
     except NothingToDo as error:
         raise AirflowSkipException(str(error)) from error
-    except (BadInput, GateFailed) as error:
+    except BadInput as error:
         raise AirflowFailException(str(error)) from error
 
 

@@ -33,10 +33,6 @@ class BundleError(BadInput):
     """A model bundle that is missing, altered or of an unknown format: retrain, or restore the folder."""
 
 
-class GateFailed(TsadError):
-    """The challenger did not pass; the champion stays."""
-
-
 class NothingToDo(TsadError):
     """There is no work for this interval: the task is skipped."""
 

@@ -12,8 +12,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
-from reference.slow_features import slow_held, slow_rolling_mean, slow_running
 
+from reference.slow_features import slow_held, slow_rolling_mean, slow_running
 from tsad_tasks.core.features import (
     Scaler,
     cyclic_time,

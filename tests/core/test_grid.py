@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from reference.slow_grid import Row, slow_grid
 
+from reference.slow_grid import Row, slow_grid
 from tsad_tasks.core.grid import HOUR_US, Grid, Rows, to_grid
 
 quick = settings(max_examples=80, deadline=None, derandomize=True)

@@ -10,8 +10,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
-from reference.slow_incidents import slow_incidents
 
+from reference.slow_incidents import slow_incidents
 from tsad_tasks.core.incidents import IncidentRule, connected_range, incident_id, incident_spans
 from tsad_tasks.errors import BadInput
 

@@ -10,8 +10,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
-from reference.slow_thresholds import slow_averages, slow_thresholds
 
+from reference.slow_thresholds import slow_averages, slow_thresholds
 from tsad_tasks.config import Threshold
 from tsad_tasks.core.thresholds import (
     Calibration,

@@ -7,8 +7,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
-from reference.slow_windows import slow_windows
 
+from reference.slow_windows import slow_windows
 from tsad_tasks.core.windows import batches, gather, window_errors, window_index
 from tsad_tasks.errors import BadInput
 

@@ -7,8 +7,8 @@ from uuid import uuid4
 
 import pytest
 from psycopg2 import sql
-from steps.trained import TEMPLATE, Plant, artifacts_folder, config, fill, train
 
+from steps.trained import TEMPLATE, Plant, artifacts_folder, config, fill, train
 from tsad_tasks.local.postgres import Cluster, administration
 from tsad_tasks.local.private import locked
 

@@ -6,9 +6,9 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from detectors.network_of_zeros import zero_detector
 from numpy.typing import NDArray
 
+from detectors.network_of_zeros import zero_detector
 from tsad_tasks.core.features import Scaler
 from tsad_tasks.core.spec import FeatureSpec, ModelSpec
 from tsad_tasks.core.thresholds import ThresholdSettings

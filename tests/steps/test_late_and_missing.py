@@ -8,7 +8,6 @@ from typing import Any
 
 from steps.test_same_rows import run_hours, run_interval
 from steps.trained import END_AT, SPLIT_AT, Plant, config
-
 from tsad_tasks.core.interval import HOUR
 
 STATUS = "SELECT entity, status, n_seen FROM tsad.v_status WHERE hour_at = %s ORDER BY entity, status"
@@ -38,12 +37,19 @@ def test_a_late_row_gives_the_hours_that_it_touches_a_new_revision(plant: Plant)
     assert {row[-1] for row in before} == {1}
     assert {row[-1] for row in after} == {2}
     assert any(row[4] for row in after)
-    assert plant.execute("SELECT * FROM tsad.scores_as_known_at(%s, 'room', 'host-01', %s, %s)", known_at, at(1), at(2)) == before
-    other = plant.execute("SELECT max(revision) FROM tsad.score_block JOIN tsad.entity USING (entity_id) WHERE name = 'host-02'")
+    assert (
+        plant.execute("SELECT * FROM tsad.scores_as_known_at(%s, 'room', 'host-01', %s, %s)", known_at, at(1), at(2))
+        == before
+    )
+    other = plant.execute(
+        "SELECT max(revision) FROM tsad.score_block JOIN tsad.entity USING (entity_id) WHERE name = 'host-02'"
+    )
     assert other == [(1,)]
 
 
-def test_late_rows_leave_the_rows_of_a_run_that_saw_them_in_time(plant: Plant, cluster: Any, trained_template: str) -> None:
+def test_late_rows_leave_the_rows_of_a_run_that_saw_them_in_time(
+    plant: Plant, cluster: Any, trained_template: str
+) -> None:
     late = "UPDATE plant.metrics SET temperature = temperature + 30 WHERE host = 'host-02' AND at >= %s AND at < %s"
     cluster.create_database("plant_in_time", template=trained_template)
     in_time = Plant(cluster.uri("plant_in_time"), config())
@@ -92,7 +98,9 @@ def test_a_dead_channel_is_masked_and_the_others_go_on(plant: Plant) -> None:
     plant.execute("UPDATE plant.metrics SET temperature = NULL WHERE host = 'host-01' AND at >= %s", at(0))
     run_hours(plant, [at(0), at(1)])
     assert statuses(plant, at(1))[0] == ("host-01", "scored", 12)
-    assert plant.execute("SELECT coverage FROM tsad.v_status WHERE entity = 'host-01' AND hour_at = %s", at(1)) == [(0.5,)]
+    assert plant.execute("SELECT coverage FROM tsad.v_status WHERE entity = 'host-01' AND hour_at = %s", at(1)) == [
+        (0.5,)
+    ]
 
 
 def test_an_hour_without_champion_says_so(plant: Plant) -> None:
@@ -120,12 +128,15 @@ def test_a_bundle_that_was_tampered_with_fails_its_hours_only(plant: Plant) -> N
 
 def test_a_new_entity_is_scored_by_the_pooled_scale_and_marked_provisional(plant: Plant) -> None:
     plant.execute(
-        "INSERT INTO plant.metrics SELECT at, 'host-03', cpu, temperature FROM plant.metrics WHERE host = 'host-02' AND at >= %s",
+        "INSERT INTO plant.metrics SELECT at, 'host-03', cpu, temperature FROM plant.metrics "
+        "WHERE host = 'host-02' AND at >= %s",
         at(0),
     )
     run_hours(plant, [at(0), at(1)])
     assert statuses(plant, at(1))[-1] == ("host-03", "unknown_entity_scale", 12)
-    provisional = "SELECT DISTINCT provisional FROM tsad.v_status WHERE entity = 'host-03' AND status = 'unknown_entity_scale'"
+    provisional = (
+        "SELECT DISTINCT provisional FROM tsad.v_status WHERE entity = 'host-03' AND status = 'unknown_entity_scale'"
+    )
     assert plant.execute(provisional) == [(True,)]
 
 
@@ -139,7 +150,8 @@ def test_a_fault_of_24_hours_stays_one_open_incident(plant: Plant) -> None:
     plant.execute("UPDATE plant.metrics SET temperature = temperature + 25 WHERE host = 'host-01' AND at >= %s", at(1))
     run_interval(plant, at(0), at(25))
     incidents = plant.execute(
-        "SELECT state, last_flag_at, n_flags FROM tsad.v_incident WHERE entity = 'host-01' AND last_flag_at >= %s", at(2)
+        "SELECT state, last_flag_at, n_flags FROM tsad.v_incident WHERE entity = 'host-01' AND last_flag_at >= %s",
+        at(2),
     )
     assert incidents == [("open", at(25) - timedelta(minutes=5), 24 * 12)]
 

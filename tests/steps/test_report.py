@@ -8,9 +8,9 @@ from typing import Any
 
 import numpy as np
 import pytest
-from reports.pdf_text import n_pages
 from upath import UPath
 
+from reports.pdf_text import n_pages
 from steps.trained import END_AT, SPLIT_AT, Plant
 from tsad_tasks.core.interval import HOUR
 from tsad_tasks.errors import BadInput

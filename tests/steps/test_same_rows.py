@@ -15,9 +15,9 @@ from uuid import uuid4
 
 import numpy as np
 import pytest
-from steps.trained import END_AT, SPLIT_AT, Plant, artifacts_folder, config
 from upath import UPath
 
+from steps.trained import END_AT, SPLIT_AT, Plant, artifacts_folder, config
 from tsad_tasks.core.interval import HOUR
 from tsad_tasks.local.postgres import Cluster
 from tsad_tasks.steps.features import build_features
@@ -84,7 +84,9 @@ def test_intervals_of_fifteen_minutes_leave_the_rows_of_the_bulk_run(plant: Plan
     assert plant.rows() == expected
 
 
-def test_the_tasks_with_their_files_leave_the_rows_of_the_bulk_run(plant: Plant, expected: Rows, tmp_path: Path) -> None:
+def test_the_tasks_with_their_files_leave_the_rows_of_the_bulk_run(
+    plant: Plant, expected: Rows, tmp_path: Path
+) -> None:
     span = {"start_at": SPLIT_AT, "end_at": END_AT}
     with Store.connect(plant.uri) as store:
         ingest_interval(store, plant.config, plant.uri, history_s=history_s(store, plant.config, **span), **span)

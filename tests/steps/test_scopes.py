@@ -5,10 +5,10 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from steps.test_same_rows import run_interval
-from steps.trained import CONFIG, SPLIT_AT, Plant, config
 from upath import UPath
 
+from steps.test_same_rows import run_interval
+from steps.trained import CONFIG, SPLIT_AT, Plant, config
 from tsad_tasks.core.interval import HOUR
 from tsad_tasks.errors import NothingToDo
 from tsad_tasks.steps.retrain import Retraining, retrain
@@ -37,7 +37,8 @@ def test_each_entity_is_scored_by_its_own_model_and_not_while_it_is_off(own_mode
     own_models.execute(off, SPLIT_AT + HOUR)
     run_interval(own_models, SPLIT_AT, SPLIT_AT + 2 * HOUR)
     rows = own_models.execute(
-        "SELECT s.entity, m.entity, s.status, s.n_needed FROM tsad.v_status s JOIN tsad.v_model m USING (model_id) ORDER BY s.entity, hour_at"
+        "SELECT s.entity, m.entity, s.status, s.n_needed "
+        "FROM tsad.v_status s JOIN tsad.v_model m USING (model_id) ORDER BY s.entity, hour_at"
     )
     assert rows == [
         ("host-01", "host-01", "scored", 12),

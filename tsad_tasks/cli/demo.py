@@ -144,6 +144,7 @@ def _next_steps(split_at: datetime, end_at: datetime) -> None:
     say(f"PDF         {pdf}")
     say(f"Artifacts   {artifacts_root()}")
     say("Airflow UI  make up      (then: unpause server_room.score, Backfill)")
-    say(f"SQL         {postgres.psql_path()} '{uri}' -c 'SELECT * FROM tsad.v_incident'")
+    query = "SELECT * FROM tsad.v_incident"
+    say(f"SQL         {postgres.psql_path()} '{uri}' -c '{query}'")
     say(f"CLI         .venv/bin/tsad anomalies {DATASET} --from {split_at:%Y-%m-%d}")
     say("Stop        make down")

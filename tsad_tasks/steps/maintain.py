@@ -111,9 +111,6 @@ def _tell(dataset: str, summary: MaintainSummary) -> None:
         )
 
 
-# Retention -----------------------------------------------------------------------------------------------------------
-
-
 def retire(store: Store, config: DatasetConfig, dataset: DatasetRow, newest_at: datetime) -> MaintainSummary:
     """Removes readings and scores older than the retention, counted from the dataset's newest reading.
 
@@ -165,9 +162,6 @@ def _delete(store: Store, dataset: DatasetRow, what: str, before_at: datetime | 
     return n_deleted
 
 
-# Files of old runs ---------------------------------------------------------------------------------------------------
-
-
 def delete_run_folders(runs: UPath, dataset: str, before_at: datetime) -> int:
     """Run folders of a dataset's DAGs that were deleted, since nothing in them was written after `before_at`."""
     if not runs.exists():
@@ -192,9 +186,6 @@ def _file_written_at(facts: Mapping[str, object]) -> datetime:
         return found
     # What tells no time is not old.
     return datetime.fromtimestamp(found, UTC) if isinstance(found, (int, float)) else datetime.max.replace(tzinfo=UTC)
-
-
-# What a person should look at ----------------------------------------------------------------------------------------
 
 
 def silent_entities(

@@ -84,7 +84,9 @@ def _write(store: Store, config: DatasetConfig, row: dict[str, Any], record: Ste
         with store.transaction():
             dataset = store.upsert_dataset(config)
             seconds = time.monotonic() - began
-            store.upsert_run_status(row | {"dataset_id": dataset.dataset_id, "counts": record.counts, "seconds": seconds})
+            store.upsert_run_status(
+                row | {"dataset_id": dataset.dataset_id, "counts": record.counts, "seconds": seconds}
+            )
     except psycopg2.Error:
         # The warehouse itself is gone: the step's own error says so, and must not be hidden by this one.
         if row["state"] == "done":

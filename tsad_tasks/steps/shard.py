@@ -110,7 +110,9 @@ def _fact(value: Any) -> Any:
 
 
 def _job(facts: dict[str, Any], targets: NDArray[np.bool_], n_pending: NDArray[np.int64]) -> Job:
-    champion: dict[str, Any] = {name: from_epoch_s(v["epoch_s"]) if isinstance(v, dict) else v for name, v in facts["champion"].items()}
+    champion: dict[str, Any] = {
+        name: from_epoch_s(v["epoch_s"]) if isinstance(v, dict) else v for name, v in facts["champion"].items()
+    }
     entities = tuple((str(name), int(key)) for name, key in facts["entities"])
     bounds = from_epoch_s(facts["first_s"]), from_epoch_s(facts["end_s"])
     return Job(Champion(**champion), *bounds, entities, targets, n_pending)

@@ -265,9 +265,12 @@ class TrainingReader:
         return values, usable & ~self.excluded(entity_id, start_at, end_at)
 
     def windows(self, entity_id: int, scaler: Scaler, quota: int) -> _EntityWindows:
-        """Evenly sampled windows of an entity; no window spans the split or an excluded step."""
+        """Evenly sampled windows of an entity; no window spans the split or an excluded step, or begins before the range.
+
+        A model thus depends on the readings of its range alone, not on what was ingested before.
+        """
         span, spec = self._span, self._spec
-        from_at = hours_later(span.start_at, -spec.reach_hours)
+        from_at = span.start_at
         values = self.values(entity_id, from_at, span.gate_at)
         features = entity_features(spec, [scaler], values[None], epoch_s(from_at))
         out = self.excluded(entity_id, from_at, span.gate_at)
@@ -279,8 +282,8 @@ class TrainingReader:
             bad[index.ends + 1] - bad[np.maximum(index.ends - spec.width + 1, 0)] == 0
         )
         ends = index.ends[whole]
-        first, split = ((epoch_s(at) - epoch_s(from_at)) // spec.step_s for at in (span.start_at, span.split_at))
-        train = ends[(ends >= first) & (ends < split)]
+        split = (epoch_s(span.split_at) - epoch_s(from_at)) // spec.step_s
+        train = ends[ends < split]
         held = ends[ends >= split + spec.width]
         return _EntityWindows(features.inputs[0], evenly(train, quota), evenly(held, max(1, quota // 5)), len(train))
 
@@ -292,7 +295,7 @@ class TrainingReader:
         """
         span, spec = self._span, self._spec
         is_short = epoch_s(span.gate_at) - epoch_s(span.split_at) < FEW_WINDOWS * spec.width * spec.step_s
-        from_at = hours_later(span.start_at if is_short else span.split_at, -spec.reach_hours)
+        from_at = span.start_at if is_short else max(span.start_at, hours_later(span.split_at, -spec.reach_hours))
         values = self.values(entity_id, from_at, span.end_at)
         first, gate = ((epoch_s(at) - epoch_s(from_at)) // spec.step_s for at in (span.split_at, span.gate_at))
         steps = np.arange(len(values))

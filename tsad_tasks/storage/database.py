@@ -28,7 +28,8 @@ def warehouse_uri() -> str:
     uri = os.environ.get("TSAD_DATABASE_URI", "")
     if not uri:
         raise BadInput(
-            "Expected the warehouse's URI in TSAD_DATABASE_URI, such as postgresql://user:password@host:5432/warehouse. "
+            "Expected the warehouse's URI in TSAD_DATABASE_URI, such as "
+            "postgresql://user:password@host:5432/warehouse. "
             "Received: nothing. `tsad up` starts an embedded server and `tsad` finds it by itself."
         )
     return uri

@@ -122,9 +122,6 @@ def load_table(
     return LoadSummary(table, n_rows, n_empty, {name: str(kind) for name, kind in columns.items()})
 
 
-# Files ----------------------------------------------------------------------------------------------------------------
-
-
 def _pieces(path: Path, options: LoadOptions) -> Iterator[pd.DataFrame]:
     """Pieces of the file, never none; cells of CSV files are texts or missing."""
     try:
@@ -175,9 +172,6 @@ def _require_columns(path: Path, names: Sequence[str], options: LoadOptions) -> 
 
 def _with_entity(piece: pd.DataFrame, options: LoadOptions) -> pd.DataFrame:
     return piece if options.entity is None else piece.assign(**{options.entity_column: options.entity})
-
-
-# Types ----------------------------------------------------------------------------------------------------------------
 
 
 def _kinds(texts: pd.DataFrame, options: LoadOptions) -> dict[str, Kind]:
@@ -294,9 +288,6 @@ def _time_rule(options: LoadOptions) -> str:
     if options.time_format is not None:
         return f"a time like {options.time_format}"
     return "an ISO 8601 time such as 2024-05-01 10:00:00 (or give the time format, or the unit of integer epochs)"
-
-
-# Tables ---------------------------------------------------------------------------------------------------------------
 
 
 def _identifier(table: str) -> sql.Composable:

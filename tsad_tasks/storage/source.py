@@ -307,9 +307,6 @@ def connect_source(uri: str, *, read_only: bool) -> extensions.connection:
     return connection
 
 
-# Statements -----------------------------------------------------------------------------------------------------------
-
-
 def _name(plan: TablePlan) -> sql.Composable:
     return sql.Identifier(plan.table.schema, plan.table.name)
 
@@ -384,9 +381,6 @@ def _time_expression(config: DatasetConfig, time: SourceColumn) -> sql.Composabl
         us_per_unit = sql.Literal(_UNITS_NS[config.source.time.unit or "s"] / 1000)
         return sql.SQL("floor({c}::numeric * {us})::int8").format(c=_column(time), us=us_per_unit)
     return _expression("{c}::timestamp" if time.family == "date" else "{c}", time.name)
-
-
-# Rows -----------------------------------------------------------------------------------------------------------------
 
 
 class _Decoder:
@@ -482,8 +476,6 @@ def _wide(plans: Sequence[TablePlan], parts: Sequence[dict[str, NDArray[Any]]], 
     return values
 
 
-# Counts and bounds ----------------------------------------------------------------------------------------------------
-
 # Zones change their offset at whole quarters of an hour, so a quarter of wall-clock time lies in one UTC hour.
 _QUARTER_US = 900_000_000
 
@@ -528,8 +520,6 @@ def _as_utc(config: DatasetConfig, column: SourceColumn, value: Any) -> datetime
     found = utc_from_local(np.array([local_us]), ZoneInfo(config.source.time.zone), config.source.time.ambiguous)
     return (_EPOCH + timedelta(microseconds=int(found.times_us[0]))).replace(tzinfo=UTC)
 
-
-# Connections and errors -----------------------------------------------------------------------------------------------
 
 _LIBPQ = re.compile(
     r"^(ssl\w+|gss\w+|keepalives\w*|connect_timeout|target_session_attrs|options|channel_binding|service)$"

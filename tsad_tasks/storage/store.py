@@ -55,14 +55,16 @@ INCOMING = """
 CREATE TEMP TABLE IF NOT EXISTS incoming_reading
   (entity_id int, hour_at timestamptz, layout_id int, checksum bigint, values float8[]) ON COMMIT DELETE ROWS;
 CREATE TEMP TABLE IF NOT EXISTS incoming_score
-  (entity_id int, hour_at timestamptz, model_id int, errors real[], thresholds real[], scores real[], reasons smallint[],
-   channel_errors real[], status text, coverage real, n_needed int, n_seen int, window_digest bigint, score_digest bigint)
+  (entity_id int, hour_at timestamptz, model_id int, errors real[], thresholds real[], scores real[],
+   reasons smallint[], channel_errors real[], status text, coverage real, n_needed int, n_seen int,
+   window_digest bigint, score_digest bigint)
   ON COMMIT DELETE ROWS;
 CREATE TEMP TABLE IF NOT EXISTS incoming_anomaly
-  (entity_id int, at timestamptz, hour_at timestamptz, model_id int, kind text, severity text, error real, threshold real,
-   score real, provisional boolean) ON COMMIT DELETE ROWS;
+  (entity_id int, at timestamptz, hour_at timestamptz, model_id int, kind text, severity text, error real,
+   threshold real, score real, provisional boolean) ON COMMIT DELETE ROWS;
 CREATE TEMP TABLE IF NOT EXISTS incoming_attribution
-  (entity_id int, at timestamptz, model_id int, channel_id int, share real, actual float8, expected float8, spread float8)
+  (entity_id int, at timestamptz, model_id int, channel_id int, share real, actual float8, expected float8,
+   spread float8)
   ON COMMIT DELETE ROWS;
 """
 
@@ -113,8 +115,6 @@ class Store:
         """Forgets what was not committed."""
         self._connection.rollback()
 
-    # Plain statements -------------------------------------------------------------------------------------------
-
     def execute(self, name: str, params: Mapping[str, Any]) -> int:
         """Rows that the statement of `sql/queries/<name>.sql` touched."""
         with self._connection.cursor() as cursor:
@@ -150,8 +150,6 @@ class Store:
                 self._has_incoming = True
             cursor.execute(f"TRUNCATE pg_temp.{table}")
             cursor.copy_expert(f"COPY pg_temp.{table} FROM STDIN (FORMAT binary)", io.BytesIO(binary.encode(columns)))
-
-    # Datasets, entities, layouts ----------------------------------------------------------------------------------
 
     def has_schema(self) -> bool:
         """Whether the warehouse has been migrated."""
@@ -218,10 +216,8 @@ class Store:
         rows = self.select("select_layouts", {"dataset_id": dataset_id})
         return [Layout(key, step_s, tuple(ids), tuple(names[i] for i in ids)) for key, step_s, ids in rows]
 
-    # Locks, partitions, clock ---------------------------------------------------------------------------------------
-
     def lock_hours(self, dataset_id: int, hours: Sequence[datetime], *, seen: Sequence[datetime] = ()) -> None:
-        """Takes the advisory locks of (dataset, hour), ascending, until the transaction ends; shared for hours only `seen`."""
+        """Takes the locks of (dataset, hour), ascending, until the transaction ends; shared for hours only `seen`."""
         params = {name: [epoch_s(hour) // 3600 for hour in some] for name, some in (("hours", hours), ("seen", seen))}
         self.select("lock_hours", {"dataset_id": dataset_id} | params)
 
@@ -241,8 +237,6 @@ class Store:
         """The server's clock, for revisions decided under locks."""
         decided_at: datetime = self.select("select_decided_at", {})[0][0]
         return decided_at
-
-    # Readings ---------------------------------------------------------------------------------------------------------
 
     def read_blocks(self, layout: Layout, entity_ids: Sequence[int], start_at: datetime, end_at: datetime) -> Blocks:
         """Readings of [start_at, end_at) (whole hours) in the columns of `layout`, older layouts included."""
@@ -290,8 +284,6 @@ class Store:
         ])  # fmt: skip
         return self.execute("upsert_reading_blocks", {})
 
-    # Ledger, issues, quality, labels ------------------------------------------------------------------------------------
-
     def select_ingest_hours(self, dataset_id: int, start_at: datetime, end_at: datetime) -> list[IngestHour]:
         """The ledger of [start_at, end_at)."""
         params = {"dataset_id": dataset_id, "start_at": start_at, "end_at": end_at}
@@ -324,8 +316,6 @@ class Store:
         params = {"dataset_id": dataset_id, "start_at": start_at, "end_at": end_at}
         return [Label(*row) for row in self.select("select_labels", params)]
 
-    # Scores ----------------------------------------------------------------------------------------------------------
-
     def select_champions(self, dataset_id: int, lineage: str, start_at: datetime, end_at: datetime) -> list[Champion]:
         """Champion periods that touch [start_at, end_at)."""
         params = {"dataset_id": dataset_id, "lineage": lineage, "start_at": start_at, "end_at": end_at}
@@ -349,13 +339,13 @@ class Store:
     def read_window_digests(
         self, model_id: int, entity_ids: Sequence[int], start_at: datetime, end_at: datetime
     ) -> tuple[NDArray[np.bool_], NDArray[np.int64]]:
-        """Which hours of [start_at, end_at) have errors of this model, and their digests: (n_entities, n_hours) each."""
+        """Which hours of [start_at, end_at) have errors of this model, and digests: (n_entities, n_hours) each."""
         return self._read_digests("read_window_digests", model_id, entity_ids, start_at, end_at)
 
     def read_score_digests(
         self, model_id: int, entity_ids: Sequence[int], start_at: datetime, end_at: datetime
     ) -> tuple[NDArray[np.bool_], NDArray[np.int64]]:
-        """Which hours of [start_at, end_at) have scores of this model, and their digests: (n_entities, n_hours) each."""
+        """Which hours of [start_at, end_at) have scores of this model, and digests: (n_entities, n_hours) each."""
         return self._read_digests("read_score_digests", model_id, entity_ids, start_at, end_at)
 
     def _read_digests(
@@ -452,8 +442,6 @@ class Store:
         self.execute("supersede_unscored_hours", params)
         return self.execute("insert_unscored_hours", params) if any(status) else 0
 
-    # Incidents ---------------------------------------------------------------------------------------------------------
-
     def select_flags(self, lineage: str, entity_ids: Sequence[int], start_at: datetime, end_at: datetime) -> list[Flag]:
         """Flagged readings in [start_at, end_at), by entity and time."""
         params = {"lineage": lineage, "entity_ids": list(entity_ids), "start_at": start_at, "end_at": end_at}
@@ -481,8 +469,6 @@ class Store:
         """Incidents taken back; each names what took its place, or None."""
         params = {"incident_id": list(superseded_by), "superseded_by": list(superseded_by.values())}
         return self.execute("withdraw_incidents", params) if superseded_by else 0
-
-    # Models and decisions ------------------------------------------------------------------------------------------------
 
     def select_trained_model(self, model: NewModel) -> TrainedModel | None:
         """The registered model of the same training, if there is one."""
@@ -539,13 +525,9 @@ class Store:
         period = {"model_id": model_id, "valid_from": valid_from, "valid_to": valid_to or INFINITY, "reason": reason}
         self.execute("insert_champion_period", scope | period)
 
-    # Runs ------------------------------------------------------------------------------------------------------------
-
     def upsert_run_status(self, row: Mapping[str, Any]) -> None:
         """Writes what a step of a run did."""
         self.execute("upsert_run_status", {**row, "counts": Json(row["counts"], dumps=_dumps)})
-
-    # Reports and housekeeping -----------------------------------------------------------------------------------------
 
     @contextmanager
     def snapshot(self) -> Iterator[None]:
