@@ -153,7 +153,7 @@ def test_importing_dags_and_plugins_loads_nothing_heavy(report: dict[str, Any]) 
 
 def test_the_bridge_fails_skips_reschedules_or_lets_airflow_try_again(report: dict[str, Any]) -> None:
     ended = report["bridge"]
-    fails = ["AccessDenied", "BadInput", "BundleError", "ConfigError", "GateFailed", "SourceError"]
+    fails = ["AccessDenied", "BadInput", "BundleError", "ConfigError", "SourceError"]
     again = ["OperationalError", "TsadError", "Unavailable", "ValueError"]
     assert {name: ended[name] for name in fails} == dict.fromkeys(fails, "AirflowFailException: said")
     assert {name: ended[name] for name in again} == {name: f"{name}: said" for name in again}

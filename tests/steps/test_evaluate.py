@@ -71,3 +71,13 @@ def test_reusing_the_errors_of_untouched_windows_changes_no_error() -> None:
     changed[[250, 251, 320]] += 5.0
     whole = series_errors(spec.features, spec.scaler("m"), zero_detector(), changed, part.start_s).errors
     np.testing.assert_array_equal(_Judged(spec, zero_detector(), part)._errors_of(changed), whole)
+
+
+def test_a_model_that_flags_everything_finds_nothing() -> None:
+    part = held_out(daily(400), 200)
+    spec = model(part)
+    deaf, nervous = ({"m": replace(spec.pooled_calibration, limit=limit)} for limit in (1e9, 1e-9))
+    for calibrations in (deaf, nervous):
+        changed = replace(spec, calibrations=calibrations)
+        verdicts = judge(changed, zero_detector(), [part], n_injected=12, seed=7, reference=spec)
+        assert verdicts.overall == 0

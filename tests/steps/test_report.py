@@ -87,7 +87,7 @@ def test_expected_values_computed_again_are_those_that_scoring_stored(plant: Pla
     assert channel.upper is not None
     np.testing.assert_allclose(channel.values[at], [row[1] for row in rows], rtol=1e-12)
     np.testing.assert_allclose(channel.expected[at], [row[2] for row in rows], rtol=1e-12)
-    np.testing.assert_allclose((channel.upper - channel.expected)[at], [2 * row[3] for row in rows], rtol=1e-9)
+    np.testing.assert_allclose((channel.upper - channel.expected)[at], [row[3] for row in rows], rtol=1e-9)
 
 
 def test_errors_thresholds_and_flags_are_those_of_the_scores_function(plant: Plant) -> None:

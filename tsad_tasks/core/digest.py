@@ -53,7 +53,7 @@ def block_checksums(blocks: NDArray[np.float64], channel_ids: Sequence[int]) -> 
     found = np.empty(len(blocks), "<i8")
     for i, content in enumerate(canonical.reshape(len(blocks), blocks.shape[1] * blocks.shape[2])):
         digest = head.copy()
-        digest.update(memoryview(content))
+        digest.update(content.data)
         found[i] = int.from_bytes(digest.digest(), "little", signed=True) or 1
     return found
 

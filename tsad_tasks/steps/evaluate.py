@@ -156,7 +156,7 @@ def judge(
         scored = flags.known & part.judged & part.gated
         n_flags += int((flags.raised & scored).sum())
         n_judged += int(scored.sum())
-        _add_hits(hits, judged, quota, np.random.default_rng([seed, number]), reference)
+        _add_hits(hits, judged, flags.raised, quota, np.random.default_rng([seed, number]), reference)
     shares = {kind: (float(np.mean(found)) if found else None) for kind, found in hits.items()}
     share = n_flags / n_judged if n_judged else None
     return Verdicts(shares, {kind: len(found) for kind, found in hits.items()}, share, n_judged)
@@ -197,9 +197,17 @@ class _Judged:
 
 
 def _add_hits(
-    hits: dict[str, list[bool]], judged: _Judged, quota: int, rng: np.random.Generator, reference: ModelSpec
+    hits: dict[str, list[bool]],
+    judged: _Judged,
+    raised_before: NDArray[np.bool_],
+    quota: int,
+    rng: np.random.Generator,
+    reference: ModelSpec,
 ) -> None:
-    """Injects in rounds, as many anomalies as fit at once, until the quota is met."""
+    """Injects in rounds, as many anomalies as fit at once, until the quota is met.
+
+    Found is what raises a flag that the clean readings do not: a model that flags everything finds nothing.
+    """
     n_done = n_planned = 0
     part, width = judged.part, judged.spec.features.width
     scale, daily = reference.scaler(part.entity).scale, 86400 // reference.features.step_s
@@ -209,7 +217,7 @@ def _add_hits(
             return
         values = inject_all(part.values, plan, spread=scale, rng=rng, daily_steps=daily)
         counted = _counted(plan, reference, part, values)
-        raised = judged.flags(values).raised
+        raised = judged.flags(values).raised & ~raised_before
         for one in counted:
             hits[one.kind].append(bool(raised[one.at : one.at + one.length + width - 1].any()))
         n_done, n_planned = n_done + len(counted), n_planned + len(plan)

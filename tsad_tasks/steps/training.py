@@ -265,7 +265,7 @@ class TrainingReader:
         return values, usable & ~self.excluded(entity_id, start_at, end_at)
 
     def windows(self, entity_id: int, scaler: Scaler, quota: int) -> _EntityWindows:
-        """Evenly sampled windows of an entity; no window spans the split or an excluded step, or begins before the range.
+        """Evenly sampled windows of an entity, none across the split, over an excluded step or from before the range.
 
         A model thus depends on the readings of its range alone, not on what was ingested before.
         """
