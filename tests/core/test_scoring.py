@@ -88,6 +88,18 @@ def test_scores_of_entities_together_are_those_of_each_alone(kind: str) -> None:
             np.testing.assert_array_equal(getattr(together, field)[entity], getattr(alone, field)[0])
 
 
+@pytest.mark.parametrize("first_step", [1, 2, 20, 21, 55, 90])
+def test_steps_that_are_only_looked_back_at_get_no_score_and_change_none(first_step: int) -> None:
+    settings = ThresholdSettings("adaptive", 99.9, 2.0, 20, 5, 0.1, 3, 2.0)
+    spec = ModelSpec(SPEC, {}, SCALERS[0], settings, {}, Calibration(0.4, 0.1, 0.8, 0.4, 0.1, 0.6, 99), (1.0, 1.0))
+    errors = np.random.default_rng(7).random((2, 90), np.float32)
+    whole, late = entity_scores(spec, ["a", "b"], errors), entity_scores(spec, ["a", "b"], errors, first_step)
+    for field in ("thresholds", "scores", "flags", "collective", "severity"):
+        np.testing.assert_array_equal(getattr(late, field)[:, first_step:], getattr(whole, field)[:, first_step:])
+    assert np.isnan(late.scores[:, :first_step]).all()
+    assert not late.flags[:, :first_step].any()
+
+
 @pytest.mark.parametrize(
     ("reasons", "read", "marks", "status"),
     [

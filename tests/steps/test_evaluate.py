@@ -9,10 +9,12 @@ import pytest
 from numpy.typing import NDArray
 
 from detectors.network_of_zeros import zero_detector
+from tsad_tasks.config import Gate
 from tsad_tasks.core.features import Scaler
 from tsad_tasks.core.spec import FeatureSpec, ModelSpec
 from tsad_tasks.core.thresholds import ThresholdSettings
-from tsad_tasks.steps.evaluate import HeldOut, _Judged, calibrated_spec, judge, series_errors
+from tsad_tasks.steps.evaluate import HeldOut, Verdicts, _Judged, calibrated_spec, judge, series_errors
+from tsad_tasks.steps.gate import _not_worse
 
 SETTINGS = ThresholdSettings("mean_std", 99.9, 6.0, 100, 50, 0.5, 0, 6.0)
 FEATURES = FeatureSpec(("load",), (0,), 3600, "UTC", 3, 0.5, None, 0, (), (), (), ())
@@ -49,10 +51,12 @@ def test_a_short_gate_with_room_for_one_anomaly_still_tests_all_kinds() -> None:
     assert min(verdicts.n_injected.values()) > 0
 
 
-def test_an_anomaly_that_changes_less_than_the_spread_is_not_counted() -> None:
-    part = held_out(np.tile([[0.0], [0.1]], (200, 1)), 100)
+@pytest.mark.parametrize(("wander", "is_tested"), [(0.0, True), (4.0, False)])
+def test_contextual_anomalies_are_tested_only_where_days_are_alike(wander: float, is_tested: bool) -> None:
+    level = np.random.default_rng(2).normal(0, 1, 17).repeat(24)[:400, None]
+    part = held_out(daily(400) + wander * level, 200)
     verdicts = judge(model(part), zero_detector(), [part], n_injected=12, seed=7, reference=model(part))
-    assert verdicts.n_injected["contextual"] == 0
+    assert (verdicts.n_injected["contextual"] > 0) is is_tested
     assert verdicts.n_injected["point"] > 0
 
 
@@ -81,3 +85,11 @@ def test_a_model_that_flags_everything_finds_nothing() -> None:
         changed = replace(spec, calibrations=calibrations)
         verdicts = judge(changed, zero_detector(), [part], n_injected=12, seed=7, reference=spec)
         assert verdicts.overall == 0
+
+
+@pytest.mark.parametrize(("false_alarm_share", "passes"), [(0.002, False), (0.3, True)])
+def test_a_champion_that_cries_wolf_is_no_standard(false_alarm_share: float, passes: bool) -> None:
+    kinds = {"point": 20, "contextual": 20, "collective": 20}
+    challenger = Verdicts(dict.fromkeys(kinds, 0.8), kinds, 0.0, 1000)
+    champion = Verdicts(dict.fromkeys(kinds, 1.0), kinds, false_alarm_share, 1000)
+    assert _not_worse(challenger, champion, Gate()).passed is passes

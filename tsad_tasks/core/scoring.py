@@ -133,20 +133,24 @@ class Scores:
     severity: NDArray[np.int8]
 
 
-def entity_scores(spec: ModelSpec, entities: Sequence[str], errors: NDArray[np.float32]) -> Scores:
+def entity_scores(spec: ModelSpec, entities: Sequence[str], errors: NDArray[np.float32], first_step: int = 0) -> Scores:
     """Scores from errors, float32 (n_entities, n_steps), NaN where unknown.
 
-    The first `spec.threshold.history_steps` steps are only looked back at: their scores are not to be used.
+    Steps before `first_step` are only looked back at, and get neither threshold nor score. The first
+    `spec.threshold.history_steps` steps have less to look back at: their scores are not to be used.
     """
     thresholds = np.full_like(errors, np.nan)
     scores = np.full_like(errors, np.nan)
     collective = np.zeros(errors.shape, bool)
     for part in batches(len(entities), _n_together(errors.shape[1])):
         limits = Limits.of([spec.calibration(name) for name in entities[part]])
-        thresholds[part] = threshold_series(errors[part], limits, spec.threshold)
-        moving = collective_series(errors[part], limits, spec.threshold)
-        scores[part], collective[part] = combined_scores(
-            errors[part], thresholds[part], moving, limits.collective_limit
+        judged = part, slice(first_step, None)
+        thresholds[judged] = threshold_series(errors[part], limits, spec.threshold, first_step)
+        # A moving average sees the steps of its own width only.
+        n_before = min(first_step, max(spec.threshold.collective_width - 1, 0))
+        moving = collective_series(errors[part, first_step - n_before :], limits, spec.threshold)[:, n_before:]
+        scores[judged], collective[judged] = combined_scores(
+            errors[judged], thresholds[judged], moving, limits.collective_limit
         )
     flags = flag(scores)
     return Scores(thresholds, scores, flags, collective, severities(scores))

@@ -200,9 +200,9 @@ def _stored(limit: float | np.floating[Any]) -> float:
 
 
 def threshold_series(
-    errors: NDArray[np.float32], calibration: Calibration | Limits, settings: ThresholdSettings
+    errors: NDArray[np.float32], calibration: Calibration | Limits, settings: ThresholdSettings, first_step: int = 0
 ) -> NDArray[np.float32]:
-    """The threshold of each step.
+    """The threshold of each step from `first_step` on, (..., n_steps - first_step); earlier ones are looked back at.
 
     Fixed kinds: the calibrated limit. Adaptive: mean + k standard deviations of the errors at the `look_back_steps`
     steps before the step, between `floor` × limit and the limit. Unknown errors and errors above the limit do not
@@ -222,17 +222,17 @@ def threshold_series(
     """
     limit = calibration.limit
     if settings.kind != "adaptive":
-        return np.full(errors.shape, limit, np.float32)
+        return np.full((*errors.shape[:-1], errors.shape[-1] - first_step), limit, np.float32)
     bits = _bits(settings.look_back_steps)
     with np.errstate(invalid="ignore"):
         usable = errors <= np.asarray(limit, np.float32)
         units = np.rint(np.where(usable, errors, np.float32(0)).astype(np.float64) * (2.0**bits / limit)).astype(
             np.int64
         )
-    count = _sum_before(usable, settings.look_back_steps)
+    count = _sum_before(usable, settings.look_back_steps, first_step)
     n = np.maximum(count, 1).astype(np.float64)
-    mean = _sum_before(units, settings.look_back_steps) / n
-    square = _sum_before(units * units, settings.look_back_steps) / n
+    mean = _sum_before(units, settings.look_back_steps, first_step) / n
+    square = _sum_before(units * units, settings.look_back_steps, first_step) / n
     shares = (mean + settings.k * np.sqrt(np.maximum(square - mean * mean, 0.0))) * 2.0**-bits
     shares = np.where(count < settings.min_count, 1.0, np.clip(shares, settings.floor, 1.0))
     return np.maximum(limit * shares, _SMALLEST_LIMIT).astype(np.float32)
@@ -243,12 +243,14 @@ def _bits(n_summands: int) -> int:
     return min(24, (62 - max(n_summands, 1).bit_length()) // 2)
 
 
-def _sum_before(counts: NDArray[Any], n_before: int) -> NDArray[np.int64]:
-    """The sum of the `n_before` numbers before each step; exact, since wrapping differences of int64 are."""
-    sums = np.zeros((*counts.shape[:-1], counts.shape[-1] + 1), np.int64)
+def _sum_before(counts: NDArray[Any], n_before: int, first_step: int = 0) -> NDArray[np.int64]:
+    """The sum of the `n_before` numbers before each step from `first_step` on; exact, as wrapping differences are."""
+    n_steps = counts.shape[-1]
+    sums = np.zeros((*counts.shape[:-1], n_steps + 1), np.int64)
     np.cumsum(counts, axis=-1, dtype=np.int64, out=sums[..., 1:])
-    before = sums[..., :-1].copy()
-    before[..., n_before:] -= sums[..., : max(before.shape[-1] - n_before, 0)]
+    before = sums[..., first_step:-1].copy()
+    n_whole = max(n_before - first_step, 0)
+    before[..., n_whole:] -= sums[..., max(first_step - n_before, 0) : max(n_steps - n_before, 0)]
     return before
 
 

@@ -18,6 +18,7 @@ from tsad_tasks.detectors.base import Detector
 from tsad_tasks.errors import BadInput
 
 MAX_ROUNDS = 60
+CONTEXT_FACTOR = 3.0
 SPREAD_QUANTILE = 0.95
 
 
@@ -228,11 +229,25 @@ def _counted(
 ) -> list[Injection]:
     """Injections that can be found: while the machine runs and is read, and goes on running with them.
 
-    What changes a channel by less than its spread is no anomaly: at some hours half a day makes no difference.
+    Contextual ones only where days are alike: what moves it, most of the time, no further than days differ is none.
     """
     scored = _scored_steps(reference, part, part.values) & _scored_steps(reference, part, values) & part.judged
-    changed = np.abs(values - part.values) >= np.array(reference.scaler(part.entity).scale)
-    return [one for one in plan if (scored & changed[:, one.channel])[one.at : one.at + one.length].any()]
+    strange = np.abs(values - part.values) > CONTEXT_FACTOR * _day_to_day(part, 86400 // reference.features.step_s)
+    return [one for one in plan if _counts(one, scored, strange)]
+
+
+def _counts(one: Injection, scored: NDArray[np.bool_], strange: NDArray[np.bool_]) -> bool:
+    steps = slice(one.at, one.at + one.length)
+    if one.kind != "contextual":
+        return bool(scored[steps].any())
+    return bool(2 * np.count_nonzero(scored[steps] & strange[steps, one.channel]) >= one.length)
+
+
+def _day_to_day(part: HeldOut, daily_steps: int) -> NDArray[np.float64]:
+    """How much a channel usually differs from the day before, (n_channels,); 0 where nothing is known of it."""
+    moved = np.abs(part.values[daily_steps:] - part.values[:-daily_steps])[part.judged[daily_steps:]]
+    known = (column[np.isfinite(column)] for column in moved.T)
+    return np.array([np.median(column) if column.size else 0.0 for column in known])
 
 
 def _scored_steps(reference: ModelSpec, part: HeldOut, values: NDArray[np.float64]) -> NDArray[np.bool_]:

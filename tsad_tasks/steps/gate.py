@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from upath import UPath
 
-from tsad_tasks.config import DatasetConfig
+from tsad_tasks.config import DatasetConfig, Gate
 from tsad_tasks.core.spec import ModelSpec
 from tsad_tasks.core.thresholds import ThresholdSettings
 from tsad_tasks.detectors.base import Detector, TrainingHistory
@@ -97,7 +97,7 @@ def _rules(
     ):
         rows.append(_at_least(f"{kind}_share", challenger, champion, kind, limit))
     rows.append(_false_alarms(challenger, champion, gate.max_false_alarm_share))
-    rows.append(_not_worse(challenger, champion, gate.tolerance))
+    rows.append(_not_worse(challenger, champion, gate))
     return rows
 
 
@@ -105,7 +105,7 @@ def _at_least(rule: str, challenger: Verdicts, champion: Verdicts | None, kind: 
     n, value = challenger.n_injected[kind], challenger.found_share[kind]
     old = champion.found_share[kind] if champion else None
     if value is None:
-        return GateRow(rule, None, limit, old, True, "not tested: the held-out range is too short for this kind")
+        return GateRow(rule, None, limit, old, True, "not tested: too few held-out days, or none alike")
     return GateRow(rule, value, limit, old, value >= limit, f"share found of {n} injected {kind} anomalies")
 
 
@@ -115,14 +115,18 @@ def _false_alarms(challenger: Verdicts, champion: Verdicts | None, limit: float)
     return GateRow("false_alarm_share", value, limit, old, value is not None and value <= limit, note)
 
 
-def _not_worse(challenger: Verdicts, champion: Verdicts | None, tolerance: float) -> GateRow:
+def _not_worse(challenger: Verdicts, champion: Verdicts | None, gate: Gate) -> GateRow:
     value, old = challenger.overall, champion.overall if champion else None
-    if value is None or old is None:
+    if champion is None or value is None or old is None:
         return GateRow(
-            "not_worse", value, None, old, True, "no champion to compare with" if champion is None else "not tested"
+            "not_worse", value, None, old, True, "no champion to compare with" if not champion else "not tested"
         )
-    note = f"share found of the same injected anomalies, at most {tolerance:g} below the champion's"
-    return GateRow("not_worse", value, old - tolerance, old, value >= old - tolerance, note)
+    false_alarms = champion.false_alarm_share
+    if false_alarms is not None and false_alarms > gate.max_false_alarm_share:
+        note = f"no standard: the champion flags {false_alarms:.1%} of the clean held-out steps"
+        return GateRow("not_worse", value, None, old, True, note)
+    note = f"share found of the same injected anomalies, at most {gate.tolerance:g} below the champion's"
+    return GateRow("not_worse", value, old - gate.tolerance, old, value >= old - gate.tolerance, note)
 
 
 @dataclass(frozen=True)

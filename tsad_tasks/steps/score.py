@@ -274,7 +274,8 @@ class _Hours:
         self.reasons = self._reasons(on_series(windows.reasons, 0))
         names = [name for name, _ in self.job.entities]
         self.provisional = np.array([spec.is_provisional(name) for name in names], bool)
-        self.scores = entity_scores(spec, names, self.errors)
+        first_hour = shard.wanted.shape[1] - self.job.targets.shape[1]
+        self.scores = entity_scores(spec, names, self.errors, first_hour * self.per_hour)
         self.flags = self.scores.flags & np.repeat(self.targets, self.per_hour, axis=1)
         self.n_flags = int(self.flags.sum())
 
