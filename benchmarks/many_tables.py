@@ -1,4 +1,4 @@
-"""300 source tables of 60 rows each: seconds to read them, and of the whole ingest step.
+"""300 source tables of 60 rows each: seconds to read them, of the ingest step, and by task of one hourly DAG run.
 
 Usage: python benchmarks/many_tables.py [--small] [--tables 300] [--rows 60]
 """
@@ -6,7 +6,11 @@ Usage: python benchmarks/many_tables.py [--small] [--tables 300] [--rows 60]
 from __future__ import annotations
 
 import argparse
+import json
+import os
 import resource
+import subprocess
+import sys
 import tempfile
 import time
 from collections.abc import Callable
@@ -14,24 +18,48 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import psycopg2
+import yaml
 from psycopg2 import sql
+from upath import UPath
 
 from tsad_tasks.config import DatasetConfig
-from tsad_tasks.local.postgres import ensure_running, remove
+from tsad_tasks.local.environment import Places
+from tsad_tasks.local.postgres import WAREHOUSE, Cluster, ensure_running, remove
+from tsad_tasks.local.stack import stack_environment
 from tsad_tasks.steps.ingest import IngestSummary, ingest_interval
+from tsad_tasks.steps.retrain import Retraining, retrain
 from tsad_tasks.storage.migrate import migrate
 from tsad_tasks.storage.source import open_source
 from tsad_tasks.storage.store import Store
 
+PROJECT = Path(__file__).resolve().parents[1]
 START_AT = datetime(2024, 5, 1, 10, tzinfo=UTC)
 END_AT = START_AT + timedelta(hours=1)
+HISTORY_H = 30
+FLEET = {
+    "dataset": "fleet",
+    "source": {
+        "connection": "plant", "tables": "machine_*", "time": {"column": "ts"}, "mutability": 0,
+        "entity": {"from_table": "machine_(.*)"}, "channels": {"temp": {}, "load": {}, "power": {}},
+    },
+    "training": {"range": f"{HISTORY_H}h", "max_windows": 3000, "epochs": 1, "min_hours": 5},
+    "threshold": {"look_back": 1000, "min_span": "12h", "k": 12, "collective_k": 12},
+    "gate": {
+        "min_point_share": 0, "min_contextual_share": 0, "min_collective_share": 0,
+        "max_false_alarm_share": 1, "n_injected": 10,
+    },
+}  # fmt: skip
 
+_RUN_SECONDS = """
+SELECT step, max(seconds), count(*) FROM tsad.run_status
+WHERE start_at = %(at)s AND run_id LIKE 'fleet.score/%%' GROUP BY step ORDER BY min(finished_at)
+"""
 _MAKE = sql.SQL("""
 CREATE TABLE {table} (ts timestamptz, temp float8, load float8, power float8);
 CREATE INDEX ON {table} (ts);
 INSERT INTO {table} SELECT '2024-05-01 10:00Z'::timestamptz + i * interval '1 h' / {n_rows},
   random(), random(), random()
-FROM generate_series(0, {n_rows} - 1) i
+FROM generate_series(-{n_hours} * {n_rows}, {n_rows} - 1) i
 """)
 
 
@@ -43,10 +71,11 @@ def main() -> None:
         folder.chmod(0o711)
         cluster = ensure_running(folder / "postgres", durable=False)
         try:
-            warehouse, plant = cluster.create_database("wh"), cluster.create_database("plant")
-            migrate(warehouse)
+            warehouse, plant = cluster.uri(WAREHOUSE), cluster.create_database("plant")
+            migrate(warehouse, writer="tsad_pipeline")
             _make_tables(plant, arguments.tables, arguments.rows)
-            _measure(warehouse, plant, arguments.tables)
+            _measure(cluster.create_database("wh", template=WAREHOUSE), plant, arguments.tables)
+            _measure_dag(cluster, plant, folder)
         finally:
             remove(folder / "postgres")
 
@@ -67,18 +96,12 @@ def _make_tables(uri: str, n_tables: int, n_rows: int) -> None:
     with connection, connection.cursor() as cursor:
         for number in range(n_tables):
             table = sql.Identifier(f"machine_{number}")
-            cursor.execute(_MAKE.format(table=table, n_rows=sql.Literal(n_rows)))
+            cursor.execute(_MAKE.format(table=table, n_rows=sql.Literal(n_rows), n_hours=sql.Literal(HISTORY_H)))
     connection.close()
 
 
 def _measure(warehouse: str, plant: str, n_tables: int) -> None:
-    config = DatasetConfig.model_validate({
-        "dataset": "fleet",
-        "source": {
-            "connection": "plant", "tables": "machine_*", "time": {"column": "ts"}, "mutability": 0,
-            "entity": {"from_table": "machine_(.*)"}, "channels": {"temp": {}, "load": {}, "power": {}},
-        },
-    })  # fmt: skip
+    config = DatasetConfig.model_validate(FLEET)
     with Store.connect(warehouse) as store:
 
         def ingest(force: bool) -> IngestSummary:
@@ -90,6 +113,44 @@ def _measure(warehouse: str, plant: str, n_tables: int) -> None:
         _print("ingest step, hour known", *_timed(lambda: ingest(force=False)))
         _print("ingest step, read again, unchanged", *_timed(lambda: ingest(force=True)))
     print(f"{n_tables} tables, peak memory {resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024} MB")
+
+
+def _measure_dag(cluster: Cluster, plant: str, folder: Path) -> None:
+    """One run of the hourly DAG, after training on the hours before; seconds by task, as the run's own rows say."""
+    (folder / "datasets").mkdir()
+    (folder / "datasets" / "fleet.yaml").write_text(yaml.safe_dump(FLEET))
+    own = {"TSAD_HOME": str(folder), "TSAD_DATASETS": str(folder / "datasets"), "AIRFLOW_CONN_PLANT": plant}
+    config, artifacts = DatasetConfig.model_validate(FLEET), UPath(folder / "artifacts")
+    with Store.connect(cluster.uri(WAREHOUSE)) as store:
+        ingest_interval(store, config, plant, start_at=START_AT - timedelta(hours=HISTORY_H), end_at=START_AT)
+        retrain(Retraining(store, config, START_AT, artifacts / "run", artifacts))
+    inherited = {name: value for name, value in os.environ.items() if not name.startswith(("TSAD_", "AIRFLOW"))} | own
+    environment = stack_environment(Places.of(PROJECT, folder), inherited=inherited, headless=True)
+    for title, at in (("first run", START_AT), ("run again", START_AT)):
+        _headless(environment, at, title)
+        for step, seconds, n_shards in _run_seconds(cluster.uri(WAREHOUSE), at):
+            print(f"  task {step:33s} {seconds:7.2f} s   {n_shards} at once")
+
+
+def _run_seconds(uri: str, at: datetime) -> list[tuple[str, float, int]]:
+    """Seconds by task; shards side by side count as the slowest of them."""
+    connection = psycopg2.connect(uri)
+    with connection, connection.cursor() as cursor:
+        cursor.execute(_RUN_SECONDS, {"at": at})
+        rows = cursor.fetchall()
+    connection.close()
+    return rows
+
+
+def _headless(environment: dict[str, str], at: datetime, title: str) -> None:
+    script = str(PROJECT / "plugins" / "tsad_headless.py")
+    span = ["--start", at.isoformat(), "--end", (at + timedelta(hours=1)).isoformat()]
+    command = [sys.executable, script, "--dag", "fleet.score", *span]
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
+    if done.returncode:
+        sys.exit(f"Expected the DAG run to succeed. Received: {done.stdout}{done.stderr}")
+    outcome = json.loads(done.stdout.splitlines()[-1])
+    print(f"hourly DAG, {title:27s} {outcome['seconds']:7.2f} s   {outcome['n_tasks']} tasks")
 
 
 def _opened(plant: str, config: DatasetConfig) -> str:
