@@ -16,14 +16,14 @@ from tsad_tasks.core.interval import HOUR
 from tsad_tasks.local.places import project_folder
 from tsad_tasks.storage.database import connect
 
-N_DAYS = 4
+N_DAYS = 3
 END_AT = START_AT + timedelta(days=N_DAYS)
 DURING_THE_OPEN_DOOR = """
-SELECT entity FROM tsad.v_incident WHERE started_at >= '2026-09-02 02:00Z' AND started_at < '2026-09-02 04:30Z'"""
+SELECT entity FROM tsad.v_incident WHERE started_at >= '2026-09-01 02:00Z' AND started_at < '2026-09-01 04:30Z'"""
 # A budget of seconds, and a gate that lets any model pass: what is tested is the way, not how well it detects.
 SMALL = {
-    "features": {"min_own_scale": "1d"},
-    "training": {"range": "2d", "max_windows": 2000, "epochs": 4, "max_minutes": 0.3},
+    "features": {"min_own_scale": "6h"},
+    "training": {"range": "1d", "max_windows": 2000, "epochs": 4, "max_minutes": 0.3},
     "gate": {
         "min_point_share": 0,
         "min_contextual_share": 0,
@@ -63,7 +63,7 @@ def found(dataset: str, source_uri: str, hours_before_end: tuple[int, int]) -> s
     span = [f"{END_AT - n * HOUR:%Y-%m-%dT%H:%M}" for n in hours_before_end]
     tsad("simulate", dataset, "--days", str(N_DAYS), "--uri", source_uri)
     assert "error" not in tsad("datasets", "check", dataset)
-    assert "is champion from 2026-09-02 00:00" in tsad("retrain", dataset, "--end", "2026-09-02")
+    assert "is champion from 2026-09-01 00:00" in tsad("retrain", dataset, "--end", "2026-09-01")
     tsad("score", dataset, "--from", span[0], "--to", span[1])
     return tsad("anomalies", dataset)
 
