@@ -212,35 +212,37 @@ def _add_hits(
     n_done = n_planned = 0
     part, width = judged.part, judged.spec.features.width
     scale, daily = reference.scaler(part.entity).scale, 86400 // reference.features.step_s
+    scored = _scored_steps(reference, part, part.values) & part.judged
+    strange = CONTEXT_FACTOR * _day_to_day(part, daily)
     for _ in range(MAX_ROUNDS):
         plan = _placed(reference.features, part, quota - n_done, n_planned, rng)
         if not plan or n_done >= quota:
             return
         values = inject_all(part.values, plan, spread=scale, rng=rng, daily_steps=daily)
-        counted = _counted(plan, reference, part, values)
-        raised = judged.flags(values).raised & ~raised_before
+        still = scored & _scored_steps(reference, part, values)
+        moved = np.abs(values - part.values) > strange
+        counted = [one for one in plan if _counts(one, still, moved)]
+        raised = judged.flags(values).raised & ~raised_before if counted else raised_before
         for one in counted:
             hits[one.kind].append(bool(raised[one.at : one.at + one.length + width - 1].any()))
         n_done, n_planned = n_done + len(counted), n_planned + len(plan)
 
 
-def _counted(
-    plan: Sequence[Injection], reference: ModelSpec, part: HeldOut, values: NDArray[np.float64]
-) -> list[Injection]:
-    """Injections that can be found: while the machine runs and is read, and goes on running with them.
+def _counts(one: Injection, scored: NDArray[np.bool_], moved: NDArray[np.bool_]) -> bool:
+    """Whether an injection can be found: while the machine runs and is read, and goes on running with it.
 
-    Contextual ones only where days are alike: what moves it, most of the time, no further than days differ is none.
+    A contextual one only where days are alike: what moves a channel, most of the time, no further than days differ is
+    none.
+
+    Parameters
+    ----------
+    scored : (n_steps,) ends a complete window, with and without the injection.
+    moved : (n_steps, n_channels) by more than days differ.
     """
-    scored = _scored_steps(reference, part, part.values) & _scored_steps(reference, part, values) & part.judged
-    strange = np.abs(values - part.values) > CONTEXT_FACTOR * _day_to_day(part, 86400 // reference.features.step_s)
-    return [one for one in plan if _counts(one, scored, strange)]
-
-
-def _counts(one: Injection, scored: NDArray[np.bool_], strange: NDArray[np.bool_]) -> bool:
     steps = slice(one.at, one.at + one.length)
     if one.kind != "contextual":
         return bool(scored[steps].any())
-    return bool(2 * np.count_nonzero(scored[steps] & strange[steps, one.channel]) >= one.length)
+    return bool(2 * np.count_nonzero(scored[steps] & moved[steps, one.channel]) >= one.length)
 
 
 def _day_to_day(part: HeldOut, daily_steps: int) -> NDArray[np.float64]:
