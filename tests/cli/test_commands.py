@@ -9,10 +9,10 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-import psycopg2
 import pytest
 import yaml
 
+from statements import run
 from steps.trained import CONFIG, END_AT, SPLIT_AT, Plant
 from tsad_tasks.cli import main
 from tsad_tasks.local.places import project_folder
@@ -207,7 +207,7 @@ def test_a_source_without_its_table_is_told(tsad: Tsad, migrated: str) -> None:
 
 
 def test_a_score_without_a_champion_is_no_error(tsad: Tsad, migrated: str, warehouse_uri: str) -> None:
-    _run(
+    run(
         warehouse_uri,
         "CREATE SCHEMA plant; CREATE TABLE plant.metrics (at timestamptz, host text, cpu float8, temperature float8); "
         "INSERT INTO plant.metrics VALUES ('2026-03-01 05:00Z', 'a', 1, 2); "
@@ -215,7 +215,7 @@ def test_a_score_without_a_champion_is_no_error(tsad: Tsad, migrated: str, wareh
     )
     said = tsad("score", "room", "--from", "2026-03-01T05:00", "--to", "2026-03-01T06:00")
     assert (said.code, said.err) == (0, "")
-    assert _run(warehouse_uri, "SELECT entity, status FROM tsad.v_status") == [("a", "no_champion")]
+    assert run(warehouse_uri, "SELECT entity, status FROM tsad.v_status") == [("a", "no_champion")]
 
 
 def test_dataset_files_are_listed_with_what_is_wrong_with_them(tsad: Tsad, tmp_path: Path) -> None:
@@ -260,13 +260,3 @@ def test_a_plant_is_scored_listed_and_shown(tsad: Tsad, plant: Plant, monkeypatc
     assert tsad("anomalies", "room", "--to", "2026-01-01").out == "No anomalies in this range.\n"
     status = " ".join(tsad("status").out.split())
     assert "room 2 2026-03-07 23:55 2026-03-07 23:00" in status
-
-
-def _run(uri: str, statement: str) -> list[tuple[object, ...]]:
-    connection = psycopg2.connect(uri)
-    try:
-        with connection, connection.cursor() as cursor:
-            cursor.execute(statement)
-            return list(cursor.fetchall()) if cursor.description else []
-    finally:
-        connection.close()

@@ -9,14 +9,14 @@ import numpy as np
 import pytest
 
 from tsad_tasks.core.interval import epoch_s
-from tsad_tasks.core.simulate import CHANNELS, ServerRoom, server_room, sine
+from tsad_tasks.core.simulate import CHANNELS, SimulatedPlant, server_room, sine
 from tsad_tasks.errors import BadInput
 
 START_AT = datetime(2024, 4, 1, tzinfo=UTC)
 
 
 @pytest.fixture(scope="module")
-def room() -> ServerRoom:
+def room() -> SimulatedPlant:
     return server_room(days=45, hosts=4, start_at=START_AT, seed=7)
 
 
@@ -26,14 +26,14 @@ def test_the_demo_is_made_in_less_than_two_seconds() -> None:
     assert time.process_time() - began < 2.0
 
 
-def test_the_same_seed_gives_the_same_readings_and_another_seed_others(room: ServerRoom) -> None:
+def test_the_same_seed_gives_the_same_readings_and_another_seed_others(room: SimulatedPlant) -> None:
     again, other = (server_room(days=45, hosts=4, start_at=START_AT, seed=seed) for seed in (7, 8))
     assert room.values.tobytes() == again.values.tobytes()
     assert room.anomalies == again.anomalies
     assert not np.array_equal(room.values, other.values)
 
 
-def test_readings_are_complete_and_physically_possible(room: ServerRoom) -> None:
+def test_readings_are_complete_and_physically_possible(room: SimulatedPlant) -> None:
     assert room.values.shape == (4, 64_800, 5)
     assert np.isfinite(room.values).all()
     assert (np.diff(room.times_s) == 60).all()
@@ -44,7 +44,7 @@ def test_readings_are_complete_and_physically_possible(room: ServerRoom) -> None
     assert room.values[..., 4].max() < 60
 
 
-def test_working_days_are_busier_than_nights_and_weekends(room: ServerRoom) -> None:
+def test_working_days_are_busier_than_nights_and_weekends(room: SimulatedPlant) -> None:
     cpu = room.values[:, :, 0].mean(axis=0)
     hour, weekday = room.times_s // 3600 % 24, (room.times_s // 86400 + 3) % 7
     noon = cpu[(hour == 10) & (weekday < 5)].mean()
@@ -52,14 +52,14 @@ def test_working_days_are_busier_than_nights_and_weekends(room: ServerRoom) -> N
     assert noon > 1.5 * cpu[(hour == 10) & (weekday >= 5)].mean()
 
 
-def test_temperature_follows_the_load_with_a_delay(room: ServerRoom) -> None:
+def test_temperature_follows_the_load_with_a_delay(room: SimulatedPlant) -> None:
     cpu, temperature = np.diff(room.values[0, ::5, 0]), np.diff(room.values[0, ::5, 4])
     cpu_level, temperature_level = room.values[0, :, 0], room.values[0, :, 4]
     assert np.corrcoef(cpu_level[:-15], temperature_level[15:])[0, 1] > 0.9
     assert np.corrcoef(cpu[:-1], temperature[1:])[0, 1] > 0
 
 
-def test_anomalies_are_mostly_in_the_last_48_hours_and_two_in_the_training_range(room: ServerRoom) -> None:
+def test_anomalies_are_mostly_in_the_last_48_hours_and_two_in_the_training_range(room: SimulatedPlant) -> None:
     end_at = START_AT + timedelta(days=45)
     recent = [one for one in room.anomalies if one.start_at >= end_at - timedelta(hours=48)]
     assert len(recent) == 6
@@ -69,7 +69,7 @@ def test_anomalies_are_mostly_in_the_last_48_hours_and_two_in_the_training_range
     assert all(one.entity in room.entities and set(one.channels) <= set(CHANNELS) for one in room.anomalies)
 
 
-def test_each_anomaly_lies_outside_what_the_same_clock_time_usually_shows(room: ServerRoom) -> None:
+def test_each_anomaly_lies_outside_what_the_same_clock_time_usually_shows(room: SimulatedPlant) -> None:
     for one in room.anomalies:
         host = room.values[room.entities.index(one.entity)]
         rows = np.flatnonzero((room.times_s >= epoch_s(one.start_at)) & (room.times_s < epoch_s(one.end_at)))

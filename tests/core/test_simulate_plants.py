@@ -8,7 +8,8 @@ import numpy as np
 import pytest
 
 from tsad_tasks.core.interval import epoch_s
-from tsad_tasks.core.simulate_plants import SimulatedPlant, cold_store, pump_hall
+from tsad_tasks.core.simulate import SimulatedPlant
+from tsad_tasks.core.simulate_plants import cold_store, pump_hall
 from tsad_tasks.errors import BadInput
 
 START_AT = datetime(2024, 4, 1, tzinfo=UTC)

@@ -11,7 +11,7 @@ from pathlib import Path
 import psycopg2
 
 from tsad_tasks.core.interval import from_epoch_s
-from tsad_tasks.core.simulate import CHANNELS, ServerRoom, server_room
+from tsad_tasks.core.simulate import CHANNELS, SimulatedPlant, server_room
 
 DATASET = "small_room"
 CONNECTION = "plant"
@@ -68,7 +68,7 @@ def fill_source(uri: str) -> None:
         cursor.execute("CREATE INDEX ON server_metrics (at)")
 
 
-def _as_csv(room: ServerRoom) -> io.StringIO:
+def _as_csv(room: SimulatedPlant) -> io.StringIO:
     stream = io.StringIO()
     writer = csv.writer(stream)
     for host, readings in zip(room.entities, room.values.tolist(), strict=True):

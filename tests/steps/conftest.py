@@ -1,4 +1,4 @@
-"""A trained plant, made once per session and cloned for each test."""
+"""A trained plant, made once per session and cloned for each test; and source tables of their own for each file."""
 
 from __future__ import annotations
 
@@ -8,6 +8,8 @@ from uuid import uuid4
 import pytest
 from psycopg2 import sql
 
+from steps.plant import Plant as SourcePlant
+from steps.plant import opened_plant
 from steps.trained import TEMPLATE, Plant, artifacts_folder, config, fill, train
 from tsad_tasks.local.postgres import Cluster, administration
 from tsad_tasks.local.private import locked
@@ -37,3 +39,10 @@ def plant(cluster: Cluster, trained_template: str) -> Iterator[Plant]:
     name = f"plant_{uuid4().hex}"
     yield Plant(cluster.create_database(name, template=trained_template), config())
     cluster.drop_database(name)
+
+
+@pytest.fixture(scope="module")
+def databases(cluster: Cluster, template_database: str) -> Iterator[SourcePlant]:
+    """Source and warehouse for all tests of one file."""
+    with opened_plant(cluster, template_database) as plant:
+        yield plant

@@ -9,8 +9,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 from uuid import uuid4
 
-import psycopg2
-
+from statements import run
 from tsad_tasks.config import DatasetConfig
 from tsad_tasks.local.postgres import Cluster
 from tsad_tasks.steps.ingest import IngestSummary, ingest_interval
@@ -44,14 +43,14 @@ class Plant:
     def clear(self) -> None:
         """Empty both databases, which costs a tenth of what new ones do."""
         self.run("DROP SCHEMA public CASCADE; CREATE SCHEMA public")
-        _run(
+        run(
             self.warehouse_uri,
             "TRUNCATE tsad.dataset, tsad.reading_block, tsad.ingest_hour, tsad.ingest_issue, tsad.quality CASCADE",
         )
 
     def run(self, statements: str) -> None:
         """Run SQL in the source."""
-        _run(self.source_uri, statements)
+        run(self.source_uri, statements)
 
     def config(self, **source: Any) -> DatasetConfig:
         """The dataset `plant`, changed by what is given."""
@@ -80,7 +79,7 @@ class Plant:
 
     def rows(self, statement: str) -> list[tuple[Any, ...]]:
         """Rows of a query on the warehouse."""
-        return _run(self.warehouse_uri, statement)
+        return run(self.warehouse_uri, statement)
 
 
 @contextmanager
@@ -90,13 +89,3 @@ def opened_plant(cluster: Cluster, template: str) -> Iterator[Plant]:
     yield Plant(cluster.create_database(names[0]), cluster.create_database(names[1], template=template))
     for name in names:
         cluster.drop_database(name)
-
-
-def _run(uri: str, statement: str) -> list[tuple[Any, ...]]:
-    connection = psycopg2.connect(uri, options="-c timezone=UTC")
-    try:
-        with connection, connection.cursor() as cursor:
-            cursor.execute(statement)
-            return list(cursor.fetchall()) if cursor.description else []
-    finally:
-        connection.close()

@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
 import pytest
 
-from steps.plant import DAY, Plant, opened_plant
-from tsad_tasks.local.postgres import Cluster
+from steps.plant import DAY, Plant
 from tsad_tasks.steps.check import check_dataset
 
 TABLE = "CREATE TABLE reading (at timestamptz, machine text, temp float8, load text, fan float8)"
@@ -18,13 +16,6 @@ FILL = """
 INSERT INTO reading SELECT t, 'm' || m, 20, '1', 1
 FROM generate_series('2024-05-01 00:00Z'::timestamptz, '2024-05-01 23:59Z', '10 min') t, generate_series(1, 2) m
 """
-
-
-@pytest.fixture(scope="module")
-def databases(cluster: Cluster, template_database: str) -> Iterator[Plant]:
-    """One plant for all tests of this file."""
-    with opened_plant(cluster, template_database) as plant:
-        yield plant
 
 
 @pytest.fixture

@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from datetime import timedelta
 
 import pytest
 
-from steps.plant import Plant, at, opened_plant
+from steps.plant import Plant, at
 from tsad_tasks.errors import AccessDenied, NotYet, SourceError, Unavailable
-from tsad_tasks.local.postgres import Cluster
 from tsad_tasks.steps.ingest import late_changes
 from tsad_tasks.storage.store import Store
 
@@ -21,13 +19,6 @@ INSERT INTO reading SELECT t, 'm' || m, extract(epoch FROM t) % 977 + m, m, '202
 FROM generate_series('2024-05-01 04:00Z'::timestamptz, '2024-05-01 11:59Z', '5 min') t, generate_series(1, 2) m
 """
 BLOCKS = "SELECT entity_id, hour_at, checksum, values::text FROM tsad.reading_block ORDER BY 1, 2"
-
-
-@pytest.fixture(scope="module")
-def databases(cluster: Cluster, template_database: str) -> Iterator[Plant]:
-    """One plant for all tests of this file."""
-    with opened_plant(cluster, template_database) as plant:
-        yield plant
 
 
 @pytest.fixture

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 from typing import Any
 
 import pytest
 
-from steps.plant import Plant, opened_plant
-from tsad_tasks.local.postgres import Cluster
+from steps.plant import Plant
 
 WIDE = "CREATE TABLE reading (at timestamptz, machine text, temp float8, load float8, changed timestamptz);"
 NAIVE = "CREATE TABLE reading (at timestamp, machine text, temp float8, load float8);"
@@ -238,13 +236,6 @@ CASES = [
         },
     ),
 ]
-
-
-@pytest.fixture(scope="module")
-def databases(cluster: Cluster, template_database: str) -> Iterator[Plant]:
-    """One plant for all tests of this file."""
-    with opened_plant(cluster, template_database) as plant:
-        yield plant
 
 
 @pytest.fixture

@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 from upath import UPath
 
+from statements import run
 from tsad_tasks.config import DatasetConfig
 from tsad_tasks.core.interval import HOUR
 from tsad_tasks.core.simulate import server_room
@@ -94,13 +95,7 @@ class Plant:
 
     def execute(self, statement: str, *params: object) -> list[tuple[Any, ...]]:
         """Rows of a statement."""
-        connection = connect(self.uri)
-        try:
-            with connection, connection.cursor() as cursor:
-                cursor.execute(statement, params)
-                return list(cursor.fetchall()) if cursor.description else []
-        finally:
-            connection.close()
+        return run(self.uri, statement, params)
 
     def rows(self) -> dict[str, list[tuple[Any, ...]]]:
         """What people see now: without revisions, bookkeeping times and run ids."""

@@ -10,6 +10,7 @@ import psycopg2
 import pytest
 from psycopg2.errors import InsufficientPrivilege, ObjectNotInPrerequisiteState, WrongObjectType
 
+from statements import run
 from storage.rooms import HOUR_AT, Room, anomaly_rows, attribution_rows, new_model, opened_room, room_config, score_rows
 from tsad_tasks.config import Channel, DatasetConfig
 from tsad_tasks.local.postgres import BROWSER, OWNER, PIPELINE, Cluster
@@ -52,13 +53,7 @@ def _write_everything(room: Room) -> None:
 
 
 def _run(cluster: Cluster, database: str, role: str, statement: str) -> list[tuple[Any, ...]]:
-    connection = psycopg2.connect(cluster.uri(database, role))
-    try:
-        with connection, connection.cursor() as cursor:
-            cursor.execute(statement)
-            return list(cursor.fetchall()) if cursor.description else []
-    finally:
-        connection.close()
+    return run(cluster.uri(database, role), statement)
 
 
 def _names(cluster: Cluster, database: str, kinds: str) -> list[str]:

@@ -6,9 +6,9 @@ from datetime import UTC, datetime
 from typing import Any
 
 import numpy as np
-import psycopg2
 import pytest
 
+from statements import run
 from tsad_tasks.config import DatasetConfig
 from tsad_tasks.errors import AccessDenied, BadInput, SourceError, Unavailable
 from tsad_tasks.local.postgres import BROWSER, Cluster
@@ -25,24 +25,14 @@ def _config(**source: Any) -> DatasetConfig:
     )
 
 
-def _run(uri: str, statement: str) -> list[tuple[Any, ...]]:
-    connection = psycopg2.connect(uri)
-    try:
-        with connection, connection.cursor() as cursor:
-            cursor.execute(statement)
-            return list(cursor.fetchall()) if cursor.description else []
-    finally:
-        connection.close()
-
-
 def test_rows_are_those_of_a_plain_query(empty_database_uri: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(module, "_PIECE_BYTES", 1000)
-    _run(
+    run(
         empty_database_uri,
         "CREATE TABLE reading AS SELECT '2024-05-01 09:00Z'::timestamptz + i * interval '61 s' AS at, "
         "'m' || i % 7 AS machine, sin(i)::float8 AS a, i::numeric / 3 AS b FROM generate_series(0, 299) i",
     )
-    plain = _run(
+    plain = run(
         empty_database_uri,
         "SELECT extract(epoch FROM at)::float8 * 1e6, machine, a, b::float8 FROM reading "
         "WHERE at >= '2024-05-01 10:00Z' AND at < '2024-05-01 12:00Z' ORDER BY at",
@@ -56,7 +46,7 @@ def test_rows_are_those_of_a_plain_query(empty_database_uri: str, monkeypatch: p
 
 def test_a_pattern_finds_tables_views_and_parents_but_no_partitions_of_them(empty_database_uri: str) -> None:
     columns = "(at timestamptz, machine text, a int, b int)"
-    _run(
+    run(
         empty_database_uri,
         f"CREATE SCHEMA plant; CREATE TABLE plant.press_1 {columns}; CREATE VIEW plant.press_2 AS TABLE plant.press_1;"
         f"CREATE TABLE plant.press_3 {columns} PARTITION BY RANGE (at);"
@@ -70,13 +60,13 @@ def test_a_pattern_finds_tables_views_and_parents_but_no_partitions_of_them(empt
 
 
 def test_a_list_with_a_missing_table_reads_the_others(empty_database_uri: str) -> None:
-    _run(empty_database_uri, "CREATE TABLE reading (at timestamptz, machine text, a int, b int)")
+    run(empty_database_uri, "CREATE TABLE reading (at timestamptz, machine text, a int, b int)")
     with open_source(empty_database_uri, _config(tables=["reading", "plant.gone"])) as source:
         assert [(fault.table, fault.issue) for fault in source.faults] == [("plant.gone", "unusable_table")]
 
 
 def test_nothing_can_be_written_through_a_source(empty_database_uri: str) -> None:
-    _run(empty_database_uri, "CREATE TABLE reading (at timestamptz, machine text, a int, b int)")
+    run(empty_database_uri, "CREATE TABLE reading (at timestamptz, machine text, a int, b int)")
     with (
         open_source(empty_database_uri, _config()) as source,
         pytest.raises(SourceError, match="read-only transaction"),
@@ -86,7 +76,7 @@ def test_nothing_can_be_written_through_a_source(empty_database_uri: str) -> Non
 
 
 def test_a_statement_takes_no_longer_than_its_timeout(empty_database_uri: str) -> None:
-    _run(empty_database_uri, "CREATE TABLE reading (at timestamptz, machine text, a int, b int)")
+    run(empty_database_uri, "CREATE TABLE reading (at timestamptz, machine text, a int, b int)")
     with (
         open_source(empty_database_uri, _config(statement_timeout="1s")) as source,
         pytest.raises(Unavailable, match=r"source\.statement_timeout"),
@@ -97,7 +87,7 @@ def test_a_statement_takes_no_longer_than_its_timeout(empty_database_uri: str) -
 
 def test_a_table_that_the_login_may_not_read_is_an_unusable_one(cluster: Cluster, empty_database_uri: str) -> None:
     columns = "(at timestamptz, machine text, a int, b int)"
-    _run(
+    run(
         empty_database_uri,
         f"CREATE TABLE reading {columns}; CREATE TABLE secret {columns}; GRANT SELECT ON reading TO {BROWSER}",
     )
@@ -109,7 +99,7 @@ def test_a_table_that_the_login_may_not_read_is_an_unusable_one(cluster: Cluster
 
 
 def test_hours_are_counted_as_they_are_read(empty_database_uri: str) -> None:
-    _run(
+    run(
         empty_database_uri,
         "CREATE TABLE reading (at timestamp, machine text, a int, b int);"
         "INSERT INTO reading SELECT '2024-10-27 00:00'::timestamp + i * interval '10 min', 'm' "
@@ -149,7 +139,7 @@ def test_a_login_that_does_not_exist_is_denied(empty_database_uri: str) -> None:
 
 
 def test_a_server_that_goes_away_in_the_middle_may_be_tried_again(empty_database_uri: str) -> None:
-    _run(empty_database_uri, "CREATE TABLE reading (at timestamptz, machine text, a int, b int)")
+    run(empty_database_uri, "CREATE TABLE reading (at timestamptz, machine text, a int, b int)")
     with (
         open_source(empty_database_uri, _config()) as source,
         pytest.raises(Unavailable, match="Expected the source to answer"),

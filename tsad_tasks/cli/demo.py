@@ -15,7 +15,7 @@ from tsad_tasks.cli import session
 from tsad_tasks.cli.plant import fill_server_metrics
 from tsad_tasks.cli.screen import Advance, progress, say, table
 from tsad_tasks.core.interval import HOUR
-from tsad_tasks.core.simulate import ServerRoom, SimulatedAnomaly, server_room
+from tsad_tasks.core.simulate import SimulatedAnomaly, SimulatedPlant, server_room
 from tsad_tasks.errors import BadInput, TsadError
 from tsad_tasks.local import postgres
 from tsad_tasks.local.places import postgres_folder
@@ -97,7 +97,7 @@ def _headless(dag_id: str, start_at: datetime, end_at: datetime, step: str, adva
         raise TsadError(f"Expected all runs of {dag_id} to succeed. Received: {len(failed)} failed ({tasks}).")
 
 
-def _show(uri: str, room: ServerRoom, split_at: datetime, end_at: datetime) -> None:
+def _show(uri: str, room: SimulatedPlant, split_at: datetime, end_at: datetime) -> None:
     with Store.connect(uri) as store, store.transaction():
         params = {"dataset": DATASET, "lineage": "live", "start_at": split_at, "end_at": end_at, "n": 500}
         found = store.records("select_incident_list", params)

@@ -11,8 +11,7 @@ from numpy.typing import NDArray
 from psycopg2 import extensions, sql
 
 from tsad_tasks.core.interval import from_epoch_s
-from tsad_tasks.core.simulate import ServerRoom
-from tsad_tasks.core.simulate_plants import SimulatedPlant
+from tsad_tasks.core.simulate import SimulatedPlant
 from tsad_tasks.storage import copy_binary as binary
 from tsad_tasks.storage.database import connect
 
@@ -44,7 +43,7 @@ COMMENT ON TABLE {table} IS 'Simulated by tsad: one row per minute.';
 """
 
 
-def fill_server_metrics(uri: str, room: ServerRoom) -> int:
+def fill_server_metrics(uri: str, room: SimulatedPlant) -> int:
     """Rows of `plant.server_metrics`, written unless the same range is there already."""
     first_s, last_s = int(room.times_s[0]), int(room.times_s[-1])
     n_rows = int(room.values.shape[0] * room.values.shape[1])
@@ -108,7 +107,7 @@ def _refill(cursor: extensions.cursor, table: str, stream: bytes) -> None:
     cursor.execute(sql.SQL("ANALYZE {}").format(name))
 
 
-def _rows(room: ServerRoom) -> bytes:
+def _rows(room: SimulatedPlant) -> bytes:
     n_hosts, n_steps, n_channels = room.values.shape
     values = room.values.transpose(1, 0, 2).reshape(-1, n_channels)
     columns = [binary.timestamptz(np.repeat(room.times_s, n_hosts)), binary.text(list(room.entities) * n_steps)]

@@ -33,16 +33,16 @@ class SimulatedAnomaly:
 
 
 @dataclass(frozen=True)
-class ServerRoom:
-    """Readings of some hosts and the anomalies in them.
+class SimulatedPlant:
+    """Readings of some machines or hosts and the anomalies in them.
 
     Attributes
     ----------
-    entities : (n_hosts,)
+    entities : (n_entities,)
     channels : (n_channels,)
     times_s : (n_steps,)
         Epoch seconds.
-    values : (n_hosts, n_steps, n_channels)
+    values : (n_entities, n_steps, n_channels)
     anomalies : list, by time
     """
 
@@ -53,7 +53,7 @@ class ServerRoom:
     anomalies: list[SimulatedAnomaly]
 
 
-def server_room(*, days: int, hosts: int, start_at: datetime, seed: int, step_s: int = 60) -> ServerRoom:
+def server_room(*, days: int, hosts: int, start_at: datetime, seed: int, step_s: int = 60) -> SimulatedPlant:
     """Some hosts with working hours, weekends, a nightly backup and a cooling; anomalies mostly in the last 48 hours.
 
     Load drives network, disk and, a quarter of an hour later, temperature; each host has levels of its own. The
@@ -94,7 +94,7 @@ def server_room(*, days: int, hosts: int, start_at: datetime, seed: int, step_s:
     anomalies = put_in_faults(values, times_s, entities, CHANNELS, faults, rng=rng)
     values[..., [_CPU, _MEMORY]] = values[..., [_CPU, _MEMORY]].clip(0, 100)
     values[..., [_DISK, _NETWORK]] = values[..., [_DISK, _NETWORK]].clip(min=0)
-    return ServerRoom(entities, CHANNELS, times_s, values.round(3), anomalies)
+    return SimulatedPlant(entities, CHANNELS, times_s, values.round(3), anomalies)
 
 
 def _host(times_s: NDArray[np.int64], step_s: int, rng: np.random.Generator) -> Floats:

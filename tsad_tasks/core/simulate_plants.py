@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from datetime import datetime
 
 import numpy as np
 from numpy.typing import NDArray
 
 from tsad_tasks.core.interval import epoch_s
-from tsad_tasks.core.simulate import Fault, Floats, SimulatedAnomaly, bump, lagged, noise, put_in_faults
+from tsad_tasks.core.simulate import Fault, Floats, SimulatedPlant, bump, lagged, noise, put_in_faults
 from tsad_tasks.errors import BadInput
 
 COLD_CHANNELS = ("temperature", "humidity", "power")
@@ -19,25 +18,6 @@ _TEMPERATURE, _HUMIDITY, _POWER = range(3)
 _, _FLOW, _PRESSURE, _CURRENT, _VIBRATION = range(5)
 _DAY_S, _HOUR_S, _WEEK_S = 86400, 3600, 604800
 _ANOMALY_STREAM = 1_000_000
-
-
-@dataclass(frozen=True)
-class SimulatedPlant:
-    """Readings of some machines and the anomalies in them.
-
-    Attributes
-    ----------
-    times_s : (n_steps,)
-        Epoch seconds.
-    values : (n_entities, n_steps, n_channels)
-    anomalies : list, by time
-    """
-
-    entities: tuple[str, ...]
-    channels: tuple[str, ...]
-    times_s: NDArray[np.int64]
-    values: Floats
-    anomalies: list[SimulatedAnomaly]
 
 
 def cold_store(*, days: int, start_at: datetime, seed: int, rooms: int = 3, step_s: int = 300) -> SimulatedPlant:

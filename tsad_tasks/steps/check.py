@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from typing import Literal
 
 import numpy as np
@@ -12,6 +12,7 @@ import numpy as np
 from tsad_tasks.config import DatasetConfig
 from tsad_tasks.core.interval import epoch_s, from_epoch_s, hour_floor
 from tsad_tasks.errors import TsadError
+from tsad_tasks.steps.clock import utc_now
 from tsad_tasks.storage.source import Source, SourceRows, open_source
 from tsad_tasks.storage.source_tables import TablePlan, unused_columns
 
@@ -31,11 +32,7 @@ class Finding:
     text: str
 
 
-def _utc_now() -> datetime:
-    return datetime.now(UTC)
-
-
-def check_dataset(config: DatasetConfig, source_uri: str, *, now: Callable[[], datetime] = _utc_now) -> list[Finding]:
+def check_dataset(config: DatasetConfig, source_uri: str, *, now: Callable[[], datetime] = utc_now) -> list[Finding]:
     """Findings about the dataset's live tables, errors first; the last six hours of readings are looked at.
 
     Whatever keeps the tables from being read, such as a wrong password, is a finding and not raised.

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,6 +17,7 @@ from tsad_tasks.config import DatasetConfig
 from tsad_tasks.core.interval import HOUR, epoch_s, from_epoch_s, hour_floor, hours_between
 from tsad_tasks.core.tally import Tally
 from tsad_tasks.errors import NotYet
+from tsad_tasks.steps.clock import utc_now
 from tsad_tasks.steps.taken import Taken, count_tables, taken
 from tsad_tasks.steps.verdicts import dependent_hours, judge_hours
 from tsad_tasks.storage.rows import IngestHour, IngestIssue, Label, Layout
@@ -76,10 +77,6 @@ class LateHour:
     command: str
 
 
-def _utc_now() -> datetime:
-    return datetime.now(UTC)
-
-
 def ingest_interval(
     store: Store,
     config: DatasetConfig,
@@ -88,7 +85,7 @@ def ingest_interval(
     start_at: datetime,
     end_at: datetime,
     history_s: int = 0,
-    now: Callable[[], datetime] = _utc_now,
+    now: Callable[[], datetime] = utc_now,
     force: bool = False,
 ) -> IngestSummary:
     """Counts of bringing the readings up to `end_at` into the warehouse.

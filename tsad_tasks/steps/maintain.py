@@ -11,6 +11,7 @@ from upath import UPath
 
 from tsad_tasks.config import DatasetConfig
 from tsad_tasks.core.interval import HOUR, day_chunks, hour_floor, hours_between
+from tsad_tasks.steps.clock import utc_now
 from tsad_tasks.steps.ingest import LateHour, late_changes
 from tsad_tasks.steps.paths import artifacts_root
 from tsad_tasks.storage.rows import DatasetRow
@@ -53,12 +54,8 @@ class MaintainSummary:
     late_commands: tuple[str, ...] = ()
 
 
-def _utc_now() -> datetime:
-    return datetime.now(UTC)
-
-
 def maintain_dataset(
-    store: Store, config: DatasetConfig, source_uri: str, *, at: datetime, now: Callable[[], datetime] = _utc_now
+    store: Store, config: DatasetConfig, source_uri: str, *, at: datetime, now: Callable[[], datetime] = utc_now
 ) -> MaintainSummary:
     """Counts of one dataset's housekeeping; what needs no source is done before the source is asked.
 

@@ -6,7 +6,7 @@ changed since (a late row, or a backfill in reverse order): the digests say whic
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -80,22 +80,20 @@ def plan_interval(
         return Plan((), (), 0, 0)
     changed_from = hours_later(first_at, -(config.source.mutability_s // 3600))
     champions = store.select_champions(dataset.dataset_id, lineage, changed_from, hours_later(last_at, 24 * 60))
-    scopes = _scopes(champions, entities)
+    reach_s = max((champion.score_reach_s for champion in champions), default=0)
+    span = _Span(store, dataset, entities, (changed_from, first_at, last_at, hours_later(last_at, reach_s // 3600)))
     jobs, covered, n_current = [], np.zeros((len(entities), _n_hours(first_at, last_at)), bool), 0
-    span = _Span(store, dataset, first_at, last_at, changed_from)
     position = {name: i for i, name in enumerate(entities)}
-    for champion, chosen in scopes:
+    for champion, chosen in _scopes(champions, entities):
         job, n_kept = span.job(champion, chosen)
         n_current += n_kept
-        covered[[position[name] for name, _ in chosen]] |= span.in_period(champion)[None, :]
+        covered[[position[name] for name, _ in chosen]] |= _within(span.hours[span.mine], champion)[None, :]
         if job is not None:
             jobs.append(job)
-    hours = [hours_later(first_at, i) for i in range(covered.shape[1])]
-    read = span.ingested[span.offset : span.offset + len(hours)]
-    began = span.began(list(entities.values()))[:, span.offset : span.offset + len(hours)]
-    open_pairs = np.argwhere(~covered & read[None, :] & began)
-    ids = list(entities.values())
-    return Plan(tuple(jobs), tuple((ids[e], hours[h]) for e, h in open_pairs), n_current, int((~read).sum()))
+    read, ids = span.ingested[span.mine], list(entities.values())
+    open_pairs = np.argwhere(~covered & read[None, :] & span.began(ids)[:, span.mine])
+    unchampioned = tuple((ids[entity], hours_later(first_at, int(hour))) for entity, hour in open_pairs)
+    return Plan(tuple(jobs), unchampioned, n_current, int((~read).sum()))
 
 
 def _n_hours(first_at: datetime, last_at: datetime) -> int:
@@ -117,56 +115,75 @@ def _scopes(
     return chosen
 
 
+@dataclass(frozen=True)
+class Ledger:
+    """What was read of consecutive hours.
+
+    Attributes
+    ----------
+    ingested : bool (n_hours,)
+    n_pending : int (n_hours,), steps at the end of each hour that were not read yet; 0 where nothing was read.
+    """
+
+    ingested: NDArray[np.bool_]
+    n_pending: NDArray[np.int64]
+
+
+def read_ledger(store: Store, dataset: DatasetRow, start_at: datetime, end_at: datetime) -> Ledger:
+    """The ledger of the whole hours of [start_at, end_at)."""
+    n_hours = _n_hours(start_at, end_at)
+    found = Ledger(np.zeros(n_hours, bool), np.zeros(n_hours, np.int64))
+    for row in store.select_ingest_hours(dataset.dataset_id, start_at, end_at):
+        at = _n_hours(start_at, row.hour_at)
+        unread_s = max(0, epoch_s(row.hour_at) + 3600 - epoch_s(row.read_until))
+        found.ingested[at], found.n_pending[at] = True, unread_s // dataset.step_s
+    return found
+
+
 class _Span:
-    """The hours around an interval: what was read of them, and what of it was scored."""
+    """The hours around an interval, as far as its champions' scores reach: what was read of them, and what was scored.
+
+    Attributes
+    ----------
+    hours : int64 (n_hours,), epoch seconds.
+    mine : where the interval's own hours are among them.
+    """
 
     def __init__(
-        self, store: Store, dataset: DatasetRow, first_at: datetime, last_at: datetime, changed_from: datetime
+        self,
+        store: Store,
+        dataset: DatasetRow,
+        entities: Mapping[str, int],
+        bounds: tuple[datetime, datetime, datetime, datetime],
     ) -> None:
+        changed_from, first_at, last_at, until_at = bounds
         self._store, self._dataset = store, dataset
-        self._first_at, self._last_at = first_at, last_at
         self._from_at = min(changed_from, first_at)
-        self.offset = _n_hours(self._from_at, first_at)
-        self._ledger(hours_later(last_at, 1))
-
-    def _ledger(self, until_at: datetime) -> None:
-        rows = self._store.select_ingest_hours(self._dataset.dataset_id, self._from_at, until_at)
-        n_hours = _n_hours(self._from_at, until_at)
-        self.ingested, self._pending = np.zeros(n_hours, bool), np.zeros(n_hours, np.int64)
-        for row in rows:
-            at = _n_hours(self._from_at, row.hour_at)
-            self.ingested[at] = True
-            unread_s = max(0, epoch_s(row.hour_at) + 3600 - epoch_s(row.read_until))
-            self._pending[at] = unread_s // self._dataset.step_s
-
-    def in_period(self, champion: Champion) -> NDArray[np.bool_]:
-        """Which hours of the interval the champion speaks for."""
-        hours = epoch_s(self._first_at) + 3600 * np.arange(_n_hours(self._first_at, self._last_at))
-        return _within(hours, champion)
+        ledger = read_ledger(store, dataset, self._from_at, until_at)
+        self.ingested, self._pending = ledger.ingested, ledger.n_pending
+        self.hours = epoch_s(self._from_at) + 3600 * np.arange(len(self.ingested))
+        self.mine = slice(_n_hours(self._from_at, first_at), _n_hours(self._from_at, last_at))
+        self._first_hours = dict(store.select("select_first_hours", {"entity_ids": list(entities.values())}))
 
     def began(self, entity_ids: Sequence[int]) -> NDArray[np.bool_]:
-        """bool (n_entities, n_hours of the span): from the entity's first reading on."""
-        rows = self._store.select("select_first_hours", {"entity_ids": list(entity_ids)})
-        first = dict(rows)
-        never = epoch_s(self._last_at) + 10**12
-        first_s = np.array([epoch_s(first[key]) if first.get(key) else never for key in entity_ids])
-        hours = epoch_s(self._from_at) + 3600 * np.arange(len(self.ingested))
-        return hours[None, :] >= first_s[:, None]
+        """bool (n_entities, n_hours): from the entity's first reading on."""
+        first = [self._first_hours[key] for key in entity_ids]
+        first_s = np.array([np.inf if at is None else epoch_s(at) for at in first])
+        return self.hours[None, :] >= first_s[:, None]
 
     def job(self, champion: Champion, entities: tuple[tuple[str, int], ...]) -> tuple[Job | None, int]:
         """The hours that this champion must score, and how many of the interval stand as they are."""
         reach = champion.score_reach_s // 3600
-        until_at = hours_later(self._last_at, reach)
-        self._ledger(until_at)
+        n_hours = min(self.mine.stop + reach, len(self.hours))
+        until_at, hours = hours_later(self._from_at, n_hours), self.hours[:n_hours]
         ids = [key for _, key in entities]
-        n_hours = len(self.ingested)
-        hours = epoch_s(self._from_at) + 3600 * np.arange(n_hours)
         scored, stored = self._store.read_score_digests(champion.model_id, ids, self._from_at, until_at)
-        current = self.digests(champion, ids, until_at)
-        changed = scored & (stored != current)
-        mine = (hours >= epoch_s(self._first_at)) & (hours < epoch_s(self._last_at))
-        usable = _within(hours, champion) & self.ingested
-        usable = usable[None, :] & self.began(ids) & ~self._kept(scored, hours, reach)
+        found = block_digests(self._store, ids, self._from_at, until_at, reach)
+        changed = scored & (stored != with_pending(found, self._pending[:n_hours]))
+        mine = np.zeros(n_hours, bool)
+        mine[self.mine] = True
+        usable = _within(hours, champion) & self.ingested[:n_hours]
+        usable = usable[None, :] & self.began(ids)[:, :n_hours] & ~self._kept(scored, hours, reach)
         targets = usable & ((mine[None, :] & ~scored) | changed)
         n_current = int((mine[None, :] & scored & ~changed).sum())
         touched = np.flatnonzero(targets.any(axis=0))
@@ -182,12 +199,6 @@ class _Span:
         if retired is None:
             return np.zeros(scored.shape, bool)
         return scored & (hours - reach * 3600 < epoch_s(retired))[None, :]
-
-    def digests(self, champion: Champion, entity_ids: Sequence[int], until_at: datetime) -> NDArray[np.int64]:
-        """Score digests (n_entities, n_hours) of the span as its readings are now."""
-        reach = champion.score_reach_s // 3600
-        found = block_digests(self._store, entity_ids, self._from_at, until_at, reach)
-        return with_pending(found, self._pending)
 
 
 def block_digests(

@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +17,7 @@ from tsad_tasks.reports.content import SEVERITIES, Coverage, Headline, ReportCon
 from tsad_tasks.reports.formats import duration_text
 from tsad_tasks.reports.pdf import render_report, report_bytes
 from tsad_tasks.reports.ranking import DEFAULT_LIMITS
+from tsad_tasks.steps.clock import utc_now
 from tsad_tasks.steps.paths import report_path
 from tsad_tasks.steps.report_health import anomaly_rows, coverage_of, n_readings, quality_rows
 from tsad_tasks.steps.report_incidents import ReportPeriod, incident_pages
@@ -37,10 +38,6 @@ class ReportSummary:
     seconds: float
 
 
-def _utc_now() -> datetime:
-    return datetime.now(UTC)
-
-
 def render_period(
     store: Store,
     config: DatasetConfig,
@@ -49,7 +46,7 @@ def render_period(
     lineage: str = "live",
     start_at: datetime | None = None,
     path: UPath | None = None,
-    now: Callable[[], datetime] = _utc_now,
+    now: Callable[[], datetime] = utc_now,
 ) -> ReportSummary:
     """The PDF of [start_at, end_at), by default the report's period before `end_at`, written whole or not at all.
 

@@ -21,7 +21,7 @@ from tsad_tasks.detectors.base import Detector
 from tsad_tasks.detectors.bundle import Bundle
 from tsad_tasks.errors import Unavailable
 from tsad_tasks.steps.features import job_features, load_model, mark_unchampioned
-from tsad_tasks.steps.plan import Job, plan_interval, with_pending
+from tsad_tasks.steps.plan import Job, plan_interval, read_ledger, with_pending
 from tsad_tasks.steps.shard import FeatureShard, load_windows
 from tsad_tasks.steps.windows import windows_of_shard, windows_path
 from tsad_tasks.storage.rows import AnomalyRows, AttributionRows, DatasetRow, ScoreRows
@@ -159,7 +159,8 @@ def _write(
         if not _is_champion(store, dataset, job, lineage):
             return None
         memo = _memo_under_lock(store, shard, spec)
-        if memo is None or (_pending(store, dataset, job) != job.n_pending).any():
+        ledger = read_ledger(store, dataset, job.first_at, job.end_at)
+        if memo is None or (ledger.n_pending != job.n_pending).any():
             return None
         hours = _Hours(shard, windows, spec, computed, memo, dataset)
         written = store.write_scores(hours.score_rows(), hours.anomaly_rows(), hours.attribution_rows(store))
@@ -187,15 +188,6 @@ def _is_champion(store: Store, dataset: DatasetRow, job: Job, lineage: str) -> b
         and (champion.valid_to is None or champion.valid_to > last_at)
         for champion in champions
     )
-
-
-def _pending(store: Store, dataset: DatasetRow, job: Job) -> NDArray[np.int64]:
-    """Steps at the end of each hour that were not read yet."""
-    pending = np.zeros_like(job.n_pending)
-    for row in store.select_ingest_hours(dataset.dataset_id, job.first_at, job.end_at):
-        unread_s = max(0, epoch_s(row.hour_at) + 3600 - epoch_s(row.read_until))
-        pending[(epoch_s(row.hour_at) - epoch_s(job.first_at)) // 3600] = unread_s // dataset.step_s
-    return pending
 
 
 @dataclass(frozen=True)
