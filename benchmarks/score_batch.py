@@ -218,19 +218,19 @@ def _fit(scope_folder: Any, keras_path: Path) -> None:
     from dataclasses import asdict
 
     from tsad_tasks.detectors.base import Budget, TrainingSet
-    from tsad_tasks.detectors.keras_training import onnx_bytes, train
+    from tsad_tasks.detectors.keras_training import train
     from tsad_tasks.detectors.registry import build_detector, detector_from_files
     from tsad_tasks.steps.training import PreparedTraining
 
     prepared = PreparedTraining.load(scope_folder / "windows.npz")
     detector: Any = build_detector("lstm_autoencoder", width=10, n_channels=1, n_inputs=1)
-    model = detector.keras_model(seed=7)
+    learner = detector.learner(Budget(), seed=7, jit=True)
     training = TrainingSet(prepared.inputs, prepared.ends, prepared.validation_ends, 1, 10)
-    history = train(model, training, budget=Budget(epochs=3), seed=7)
-    model.save(keras_path)
+    history = train(learner, training, budget=Budget(epochs=3), seed=7)
+    learner.model.save(keras_path)
     details = {"name": detector.name, "width": 10, "n_channels": 1, "n_inputs": 1, "params": detector.params}
     details |= {"error": "mse", "limits": [1e6]}
-    files = {"model.onnx": onnx_bytes(model), "detector.json": json.dumps(details).encode()}
+    files = {"model.onnx": learner.graph.filled(), "detector.json": json.dumps(details).encode()}
     detector_from_files(files).save(scope_folder / "detector")
     (scope_folder / "history.json").write_text(json.dumps(asdict(history)))
 

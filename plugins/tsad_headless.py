@@ -2,8 +2,8 @@
 
 `python plugins/tsad_headless.py --dag <dag_id> --start <ISO> --end <ISO> [--step 1h] [--reverse] [--conf JSON]`
 in the environment of `tsad_tasks.local.environment.airflow_environment(..., headless=True)`. For each interval one
-line of JSON goes to stdout: interval_start, interval_end, state, seconds, n_tasks, failed_tasks. Airflow's own words
-go to the log file. Exit code: 0 all runs succeeded, 1 a run failed, 2 bad arguments.
+line of JSON goes to stdout: dag_id, interval_start, interval_end, state, seconds, n_tasks, failed_tasks. Airflow's
+own words go to the log file. Exit code: 0 all runs succeeded, 1 a run failed, 2 bad arguments.
 
 It takes the steps of Airflow's `DAG.test`, with two differences that a backfill needs: the data interval is the one
 asked for (`DAG.test` infers the one *before* a logical date on the hour), and the DAG files are read once, not again
@@ -22,6 +22,7 @@ import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from itertools import product
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TextIO
 
@@ -98,12 +99,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return 2
 
 
-def _run_all(dag_id: str, intervals: list[Interval], conf: dict[str, Any], answers: TextIO) -> int:
+def _run_all(dag_ids: list[str], intervals: list[Interval], conf: dict[str, Any], answers: TextIO) -> int:
     _ensure_metadata()
-    dag = _synced_dag(dag_id)
+    dags = _synced_dags(dag_ids)
     n_failed = 0
     try:
-        for interval in intervals:
+        for dag, interval in product(dags, intervals):
             outcome = _timed_run(dag, interval, conf)
             print(json.dumps(outcome), file=answers, flush=True)
             n_failed += outcome["state"] != "success"
@@ -121,6 +122,7 @@ def _timed_run(dag: DAG, interval: Interval, conf: dict[str, Any]) -> dict[str, 
         _run_until_done(dag, run, session)
         instances = run.get_task_instances(session=session)
         return {
+            "dag_id": dag.dag_id,
             "interval_start": interval.start_at.isoformat(),
             "interval_end": interval.end_at.isoformat(),
             "state": str(run.state),
@@ -192,8 +194,8 @@ def _ensure_metadata() -> None:
     settings.configure_orm()
 
 
-def _synced_dag(dag_id: str) -> DAG:
-    """The DAG, read once from the configured folder and written to the metadata database as Airflow needs it there."""
+def _synced_dags(dag_ids: list[str]) -> list[DAG]:
+    """The DAGs, read once from the configured folder and written to the metadata database as Airflow needs it there."""
     from airflow.dag_processing.bundles.manager import DagBundlesManager
     from airflow.dag_processing.dagbag import BundleDagBag, sync_bag_to_db
 
@@ -203,12 +205,13 @@ def _synced_dag(dag_id: str) -> DAG:
     bundle.initialize()
     bag = BundleDagBag(dag_folder=bundle.path, bundle_path=bundle.path, bundle_name=bundle.name)
     sync_bag_to_db(bag, bundle.name, bundle.version)
-    if dag_id not in bag.dags:
+    unknown = [dag_id for dag_id in dag_ids if dag_id not in bag.dags]
+    if unknown:
         raise BadArguments(
             f"Expected --dag to be one of {', '.join(sorted(bag.dags)) or '(none)'} in {bundle.path}. "
-            f"Received: {dag_id}. {_import_errors(bag.import_errors)}"
+            f"Received: {unknown[0]}. {_import_errors(bag.import_errors)}"
         )
-    return bag.dags[dag_id]
+    return [bag.dags[dag_id] for dag_id in dag_ids]
 
 
 def _import_errors(errors: dict[str, str]) -> str:
@@ -258,7 +261,7 @@ def _default_log() -> Path:
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--dag", required=True, help="id of the DAG")
+    parser.add_argument("--dag", required=True, action="append", help="id of a DAG; may be given several times")
     parser.add_argument("--start", required=True, help="start of the first interval, ISO 8601")
     parser.add_argument("--end", required=True, help="end of the last interval, exclusive")
     parser.add_argument("--step", default="1h", help="length of an interval; default: %(default)s")

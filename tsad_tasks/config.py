@@ -9,6 +9,7 @@ import hashlib
 import json
 import re
 from collections.abc import Iterator, Sequence
+from datetime import date
 from difflib import get_close_matches
 from functools import cache
 from pathlib import Path
@@ -34,6 +35,8 @@ _UNITS_S = {"s": 1, "sec": 1, "min": 60, "m": 60, "h": 3600, "d": 86400, "day": 
 _DURATION = re.compile(r"^\s*(\d+)\s*([a-z]+)\s*$")
 _NAME = re.compile(r"[a-z][a-z0-9_]{0,47}")
 _CONNECTION = re.compile(r"[A-Za-z0-9_.-]+")
+_HOLIDAY_YEARS = (1990, 2061)
+_SUNDAY = 6
 _CENTURY_S = 100 * 366 * 86400
 _SCORE_EVERY = {"5min": 300, "15min": 900, "1h": 3600}
 _VIEW_COLUMNS = ("entity", "hour_at", "at")
@@ -149,6 +152,43 @@ def _json_values(params: dict[str, Any]) -> dict[str, Any]:
     except (TypeError, ValueError):
         raise ValueError("text, finite numbers, true, false, lists and mappings only") from None
     return params
+
+
+def _detector_name(name: str) -> str:
+    # Imported here, since a file without a detector needs no names.
+    from tsad_tasks.detectors.registry import DETECTORS
+
+    if name not in DETECTORS:
+        raise _wrong(f"one of {', '.join(sorted(DETECTORS))}", name)
+    return name
+
+
+def _country(code: str) -> str:
+    if not holidays_of(code)[0]:
+        raise _wrong("a country such as DE or US, or a region of it such as DE-BY", code)
+    return code
+
+
+@cache
+def holidays_of(code: str) -> tuple[tuple[int, ...], int]:
+    """Holidays of a country or region as days since 1970, and its weekly day of rest (0 is Monday).
+
+    Without any holiday, nobody knows the code.
+
+    >>> days, rest_weekday = holidays_of("DE")
+    >>> (date(2024, 12, 25) - date(1970, 1, 1)).days in days, rest_weekday, holidays_of("XX")[0]
+    (True, 6, ())
+    """
+    # Imported here, since most datasets name no country.
+    import holidays
+
+    country, _, region = code.partition("-")
+    try:
+        found = holidays.country_holidays(country, subdiv=region or None, years=range(*_HOLIDAY_YEARS))
+    except NotImplementedError:
+        return (), _SUNDAY
+    days = sorted((day - date(1970, 1, 1)).days for day in found)
+    return tuple(days), max(found.weekend, default=_SUNDAY)
 
 
 def _wrong(expected: str, received: object, *field: str) -> PydanticCustomError:
@@ -289,14 +329,19 @@ class Features(Section):
     rolling_mean: list[Annotated[int, Field(ge=2, le=1440)]] = Field(default_factory=list)
     lag: list[Annotated[int, Field(ge=1, le=1440)]] = Field(default_factory=list)
     diff: list[Annotated[int, Field(ge=1, le=1440)]] = Field(default_factory=list)
-    cyclic: list[Literal["hour", "weekday"]] = Field(default_factory=list, description="Context inputs, in site time.")
+    cyclic: list[Literal["hour", "weekday"]] = Field(
+        default_factory=lambda: ["hour", "weekday"], description="Context inputs, in site time."
+    )
+    holidays: Annotated[str, AfterValidator(_country)] | None = Field(
+        None, description="Country, such as DE, or region, such as DE-BY, whose holidays are days of rest."
+    )
     min_own_scale_s: DurationS = Field(259200, alias="min_own_scale", description="Running time before an own scale.")
 
 
 class Detector(Section):
     """Which model, and its sizes."""
 
-    name: str = "lstm_autoencoder"
+    name: Annotated[str, AfterValidator(_detector_name)] = "lstm_autoencoder"
     scope: Literal["dataset", "entity"] = Field("dataset", description="One model for all entities, or one each.")
     window: Annotated[int, Field(ge=2, le=1440)] = 10
     min_coverage: Share = Field(0.5, description="Smallest share of live channels for a score.")
@@ -306,25 +351,54 @@ class Detector(Section):
 class Threshold(Section):
     """How errors become flags. Counts are grid steps."""
 
-    kind: Literal["percentile", "mean_std", "adaptive"] = "adaptive"
+    kind: Literal[
+        "evt", "percentile", "rolling_percentile", "mean_std", "adaptive", "training", "f1_best", "conformal"
+    ] = Field("evt", description="evt keeps to the alarm policy's budget; the others are limits as their names say.")
+    combine: Literal["top_k", "mean"] | None = Field(
+        None,
+        description="top_k: the mean of the most surprising channels, calibrated (default of evt and conformal); "
+        "mean: of all channels' errors as they are (default of the others).",
+    )
+    top_k: Annotated[int, Field(ge=1, le=1000)] = Field(2, description="Channels that top_k takes the mean of.")
     percentile: Annotated[float, Field(gt=50, lt=100)] = 99.9
     k: Annotated[float, Field(gt=0, le=50)] = 6.0
-    look_back: Annotated[int, Field(ge=50, le=20000)] = Field(
-        1000, description="Errors that an adaptive threshold sees."
-    )
+    look_back: Annotated[int, Field(ge=50, le=20000)] = Field(1000, description="Errors that a rolling threshold sees.")
     min_span_s: DurationS = Field(86400, alias="min_span", description="… and at least this much time.")
     min_count: Annotated[int, Field(ge=10)] = Field(
         200, description="With fewer errors the calibrated threshold holds."
     )
-    floor: Share = Field(0.5, description="The adaptive threshold never falls below this share of the calibrated one.")
+    floor: Share = Field(0.5, description="A rolling threshold never falls below this share of the calibrated one.")
     collective_width: Annotated[int, Field(ge=0, le=1440)] = Field(15, description="Moving average; 0 switches it off.")
     collective_k: Annotated[float, Field(gt=0, le=50)] = 6.0
 
+    @property
+    def combination(self) -> Literal["top_k", "mean"]:
+        """How channels become one error."""
+        return self.combine or ("top_k" if self.kind in ("evt", "conformal") else "mean")
+
+    @property
+    def is_rolling(self) -> bool:
+        """Whether thresholds follow the errors before them."""
+        return self.kind in ("adaptive", "rolling_percentile")
+
+
+_BUDGET = ("budget_per_day", "budget_per_entity_week")
+# What of the alarm policy decides how high a threshold with a budget is.
+_POLICY_OF_MODELS = (*_BUDGET, "merge_gap_s", "consecutive", "min_score")
+
 
 class AlarmPolicy(Section):
-    """How flags become incidents; its hash is the version that incidents carry."""
+    """How flags become incidents; its hash, but for the budget, is the version that incidents carry."""
 
-    merge_gap_s: DurationS = Field(1800, alias="merge_gap", description="Flags closer than this are one incident.")
+    budget_per_day: Annotated[float, Field(gt=0)] = Field(
+        5.0, description="Incidents a day that the whole dataset may raise while nothing is wrong (threshold.kind evt)."
+    )
+    budget_per_entity_week: Annotated[float, Field(gt=0)] = Field(
+        1.0, description="… and one entity in a week; what is lower holds."
+    )
+    merge_gap_s: DurationS = Field(
+        1800, alias="merge_gap", description="Flags closer than this, or than two steps, are one incident."
+    )
     max_length_s: LastingS = Field(604800, alias="max_length", description="A longer incident is cut here.")
     consecutive: Annotated[int, Field(ge=1, le=1440)] = Field(1, description="Flags in a row that open an incident.")
     min_score: Annotated[float, Field(ge=0)] = Field(0.0, description="Smallest peak score of an incident.")
@@ -335,7 +409,7 @@ class AlarmPolicy(Section):
 
     @property
     def version(self) -> str:
-        return config_hash(self.model_dump(mode="json"))[:12]
+        return config_hash(self.model_dump(mode="json", exclude=set(_BUDGET)))[:12]
 
 
 class Training(Section):
@@ -354,6 +428,9 @@ class Training(Section):
     seed: int = 7
     min_hours: Annotated[float, Field(ge=1)] = Field(
         24.0, description="Less running time than this stops a retraining."
+    )
+    warm_start_from: str | None = Field(
+        None, description="Begin with the weights of this dataset's champion; `champion` means the own one."
     )
 
 
@@ -417,7 +494,23 @@ class DatasetConfig(Section):
                 )
         if self.running_when is not None:
             _check_expression(self.running_when, self.channel_names)
+        self._check_look_back()
+        self._widen_merge_gap()
         return self
+
+    def _check_look_back(self) -> None:
+        threshold = self.threshold
+        look_back = max(threshold.look_back, -(-threshold.min_span_s // self.source.step_s))
+        if threshold.is_rolling and threshold.min_count > look_back:
+            expected = f"at most the {look_back} errors that the look-back holds"
+            raise _wrong(expected, threshold.min_count, "threshold", "min_count")
+
+    def _widen_merge_gap(self) -> None:
+        """Flags of neighbouring steps belong together, however coarse the grid."""
+        if self.alarm_policy.merge_gap_s < 2 * self.source.step_s:
+            policy = self.alarm_policy.model_copy(update={"merge_gap_s": 2 * self.source.step_s})
+            # Frozen for everybody else; this is still a part of making it.
+            self.__dict__["alarm_policy"] = policy
 
     @property
     def channel_names(self) -> tuple[str, ...]:
@@ -432,6 +525,8 @@ class DatasetConfig(Section):
         """Hash of everything that affects errors, scores and flags of a model trained now."""
         parts = self.model_dump(mode="json", include={"features", "detector", "threshold", "running_when", "training"})
         parts |= {"startup_grace_s": self.startup_grace_s, "channels": self.channel_names, "step_s": self.source.step_s}
+        if self.threshold.kind == "evt":
+            parts |= self.alarm_policy.model_dump(mode="json", include=set(_POLICY_OF_MODELS))
         return config_hash(parts)
 
 

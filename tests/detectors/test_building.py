@@ -29,14 +29,15 @@ def test_an_unknown_detector_lists_the_known() -> None:
 @pytest.mark.parametrize(
     ("params", "message"),
     [
-        ({"unit": 3}, "Expected units, input_limit. Received: unit"),
+        ({"unit": 3}, "Expected units, input_limit, error. Received: unit"),
         ({"units": [64]}, "units: Expected two whole numbers above 0"),
         ({"units": [64, 0]}, "units: Expected two whole numbers above 0"),
         ({"units": "ab"}, "units: Expected two whole numbers above 0"),
         ({"units": 5}, "units: Expected two whole numbers above 0"),
+        ({"error": "rmse"}, "error: Expected one of mse, mae, huber, null. Received: rmse"),
         ({"input_limit": 0}, "input_limit: Expected a number above 0"),
         ({"input_limit": "high"}, "input_limit: Expected a number above 0"),
-        ({"width": 3}, "Expected units, input_limit. Received: width"),
+        ({"width": 3}, "Expected units, input_limit, error. Received: width"),
     ],
 )
 def test_wrong_params_are_named(params: dict[str, Any], message: str) -> None:

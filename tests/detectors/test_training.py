@@ -9,8 +9,10 @@ import numpy as np
 import pytest
 
 from tsad_tasks.core.windows import gather
-from tsad_tasks.detectors.base import Budget, TrainingSet, channel_errors
-from tsad_tasks.detectors.keras_training import pays_to_compile, quiet_stderr, start_keras, train
+from tsad_tasks.detectors import keras_training, neural
+from tsad_tasks.detectors.base import Budget, TrainingHistory, TrainingSet, channel_errors
+from tsad_tasks.detectors.keras_training import compiled, learning_rate, pays_to_compile, quiet_stderr, start_keras
+from tsad_tasks.detectors.registry import build_detector
 from tsad_tasks.errors import BadInput
 
 WIDTH = 2
@@ -21,6 +23,12 @@ def model() -> Any:
     keras = start_keras()
     zeros = keras.initializers.Zeros()
     return keras.Sequential([keras.Input((WIDTH, 1)), keras.layers.Dense(1, kernel_initializer=zeros)])
+
+
+def train(model: Any, training: TrainingSet, *, budget: Budget, seed: int, jit: bool = False) -> TrainingHistory:
+    detector: Any = build_detector("dense_autoencoder", width=WIDTH, n_channels=1, n_inputs=1)
+    learner = compiled(model, detector.objective(start_keras(), budget.loss), jit=jit)
+    return keras_training.train(learner, training, budget=budget, seed=seed)
 
 
 def make_training(scale: float = 1.0) -> TrainingSet:
@@ -83,6 +91,21 @@ def test_compiling_waits_for_a_budget_that_pays() -> None:
     training = make_training()
     assert not pays_to_compile(training, Budget(epochs=30))
     assert pays_to_compile(training, Budget(epochs=30_000))
+
+
+def test_a_plateau_halves_the_learning_rate() -> None:
+    budget = Budget(learning_rate=0.008, patience=4, schedule="plateau")
+    rates = [learning_rate(budget, epoch, [3.0, 2.0, 2.0, 2.0, 1.0, 1.5, 1.5][:epoch]) for epoch in range(8)]
+    assert rates == [0.008] * 4 + [0.004] * 3 + [0.002]
+
+
+def test_another_entity_is_not_traced_anew_and_learns_as_in_a_fresh_process() -> None:
+    detectors: list[Any] = [build_detector("dense_autoencoder", width=WIDTH, n_channels=1, n_inputs=1) for _ in "abc"]
+    neural._learner.cache_clear()
+    for detector, scale in zip(detectors, (1.0, 2.0, 1.0), strict=True):
+        detector.fit(make_training(scale), budget=Budget(epochs=1), seed=1)
+    assert neural._learner.cache_info().misses == 1
+    assert detectors[0].to_files() == detectors[2].to_files() != detectors[1].to_files()
 
 
 def test_nothing_to_validate_on_is_bad_input(model: Any) -> None:

@@ -73,7 +73,8 @@ def test_reusing_the_errors_of_untouched_windows_changes_no_error() -> None:
     part = held_out(daily(400), 200)
     spec, changed = model(part), part.values.copy()
     changed[[250, 251, 320]] += 5.0
-    whole = series_errors(spec.features, spec.scaler("m"), zero_detector(), changed, part.start_s).errors
+    found = series_errors(spec.features, spec.scaler("m"), zero_detector(), changed, part.start_s)
+    whole = found.combined(spec, "m")
     np.testing.assert_array_equal(_Judged(spec, zero_detector(), part)._errors_of(changed), whole)
 
 

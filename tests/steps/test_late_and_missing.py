@@ -6,6 +6,8 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from steps.test_same_rows import run_hours, run_interval
 from steps.trained import END_AT, SPLIT_AT, Plant, config
 from tsad_tasks.core.interval import HOUR
@@ -156,6 +158,19 @@ def test_a_fault_of_24_hours_stays_one_open_incident(plant: Plant) -> None:
     assert incidents == [("open", at(25) - timedelta(minutes=5), 24 * 12)]
 
 
-def test_bundles_are_onnx_and_json_only(plant: Plant) -> None:
+def test_bundles_are_onnx_json_and_arrays_without_objects_only(plant: Plant) -> None:
     ((uri,),) = plant.execute("SELECT artifact_uri FROM tsad.model")
-    assert {path.suffix for path in Path(uri).iterdir()} == {".onnx", ".json"}
+    assert {path.suffix for path in Path(uri).iterdir()} == {".onnx", ".json", ".npz"}
+    for path in Path(uri).glob("*.npz"):
+        with np.load(path, allow_pickle=False) as arrays:
+            assert all(arrays[name].dtype.kind in "fiu" for name in arrays.files)
+
+
+def test_the_share_of_a_channel_is_told_step_by_step(plant: Plant) -> None:
+    run_interval(plant, at(0), at(10))
+    totals = plant.execute(
+        "SELECT max(a.share), sum(s.share), count(*), max(s.step_at) = max(s.at) FROM tsad.v_attribution a"
+        " JOIN tsad.v_attribution_step s USING (entity, at, channel) GROUP BY entity, at, channel"
+    )
+    assert totals
+    assert all(abs(share - by_step) < 1e-5 and n == 6 and is_last for share, by_step, n, is_last in totals)

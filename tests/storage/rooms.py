@@ -164,4 +164,5 @@ def attribution_rows(room: Room, *steps: int) -> AttributionRows:
         number * 9,
         number,
         number * np.nan,
+        np.tile(np.array([0.25, 0.75], np.float32), (n, 1)),
     )

@@ -23,6 +23,7 @@ from tsad_tasks.errors import BadInput
 
 _FLOAT32 = np.finfo(np.float32)
 _DAY_MINUTES = 1440
+SUNDAY = 6
 
 
 def held(values: NDArray[np.float64], hold_steps: ArrayLike) -> NDArray[np.float64]:
@@ -263,17 +264,25 @@ def _sliding_sum(values: NDArray[Any], width: int) -> NDArray[Any]:
         length *= 2
 
 
-def cyclic_time(times_s: NDArray[np.int64], zone: ZoneInfo, kinds: Sequence[str]) -> NDArray[np.float32]:
+def cyclic_time(
+    times_s: NDArray[np.int64],
+    zone: ZoneInfo,
+    kinds: Sequence[str],
+    holidays: Sequence[int] = (),
+    rest_weekday: int = SUNDAY,
+) -> NDArray[np.float32]:
     """Sine and cosine of the time of day and of the weekday, on the clocks of the site.
 
-    hour runs once around per day, minute by minute; weekday has seven positions. On the days when clocks are changed
-    this follows the clocks. History: none.
+    hour runs once around per day, minute by minute; weekday has seven positions, and a holiday has that of the weekly
+    day of rest. On the days when clocks are changed this follows the clocks. History: none.
 
     Parameters
     ----------
     times_s : (n_steps,)
         Epoch seconds.
     kinds : of "hour", "weekday"
+    holidays : days since 1970, by the calendar of the site.
+    rest_weekday : 0 is Monday.
 
     Returns
     -------
@@ -286,11 +295,42 @@ def cyclic_time(times_s: NDArray[np.int64], zone: ZoneInfo, kinds: Sequence[str]
     if unknown:
         raise BadInput(f"Expected hour or weekday. Received: {unknown[0]}.")
     minutes = _site_minutes(np.asarray(times_s, np.int64), zone)
-    columns = {
-        "hour": _circle(_DAY_MINUTES)[minutes % _DAY_MINUTES],
-        "weekday": _circle(7)[(minutes // _DAY_MINUTES + 3) % 7],
-    }
+    days = minutes // _DAY_MINUTES
+    weekdays = np.where(_among(days, holidays), rest_weekday, (days + 3) % 7)
+    columns = {"hour": _circle(_DAY_MINUTES)[minutes % _DAY_MINUTES], "weekday": _circle(7)[weekdays]}
     return np.concatenate([np.empty((minutes.size, 0), np.float32), *(columns[kind] for kind in kinds)], axis=1)
+
+
+def days_off(
+    times_s: NDArray[np.int64], zone: ZoneInfo, holidays: Sequence[int], rest_weekday: int = SUNDAY
+) -> NDArray[np.float32]:
+    """1 on holidays and on the weekly day of rest, else 0, on the calendar of the site; (n_steps, 1).
+
+    A training range may hold no holiday at all: a detector then knows from the days of rest what this input means.
+    History: none.
+
+    Parameters
+    ----------
+    times_s, zone, holidays, rest_weekday : as of `cyclic_time`.
+
+    >>> days_off(np.array([0, 86400, 3 * 86400]), ZoneInfo("UTC"), [1])[:, 0].tolist()
+    [0.0, 1.0, 1.0]
+    """
+    days = _site_minutes(np.asarray(times_s, np.int64), zone) // _DAY_MINUTES
+    return (_among(days, holidays) | ((days + 3) % 7 == rest_weekday)).astype(np.float32)[:, None]
+
+
+def _among(days: NDArray[np.int64], holidays: Sequence[int]) -> NDArray[np.bool_]:
+    return np.isin(days, np.asarray(holidays, np.int64))
+
+
+def site_seconds(times_s: NDArray[np.int64], zone: ZoneInfo) -> NDArray[np.int64]:
+    """Seconds since 1970 on the clocks of the site, (n_steps,): modulo 86,400 they are the time of day.
+
+    >>> site_seconds(np.array([0, 3600]), ZoneInfo("Europe/Berlin")).tolist()
+    [3600, 7200]
+    """
+    return _site_minutes(times_s, zone) * 60 + times_s % 60
 
 
 def _site_minutes(times_s: NDArray[np.int64], zone: ZoneInfo) -> NDArray[np.int64]:

@@ -11,8 +11,9 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from tsad_tasks.core.features import Scaler, cyclic_time, derived, held, running_state
+from tsad_tasks.core.features import Scaler, cyclic_time, days_off, derived, held, running_state
 from tsad_tasks.core.spec import FeatureSpec, ModelSpec
+from tsad_tasks.core.tails import top_mean
 from tsad_tasks.core.thresholds import (
     Limits,
     anomaly_scores,
@@ -22,7 +23,7 @@ from tsad_tasks.core.thresholds import (
     severities,
     threshold_series,
 )
-from tsad_tasks.core.windows import OFF, PENDING, SCORED, STARTUP, batches, window_reasons
+from tsad_tasks.core.windows import OFF, PENDING, SCORED, STARTUP, batches, window_errors, window_reasons
 
 SEVERITIES = ("NONE", "LOW", "MEDIUM", "HIGH")
 # Entities are computed together, as many as keep each temporary array in the caches and a long range in memory.
@@ -67,9 +68,18 @@ def entity_features(
     scaled = np.stack([scaler.transform(part) for scaler, part in zip(scalers, known, strict=True)])
     more = derived(scaled, rolling_mean=spec.rolling_mean, lag=spec.lag, diff=spec.diff)
     times_s = start_s + np.arange(n_steps, dtype=np.int64) * spec.step_s
-    clock = np.broadcast_to(cyclic_time(times_s, spec.zone, spec.cyclic), (n_entities, n_steps, 2 * len(spec.cyclic)))
+    clock = _clock(spec, times_s)
+    clock = np.broadcast_to(clock, (n_entities, *clock.shape))
     inputs = np.concatenate([scaled, more, clock], axis=-1, dtype=np.float32)
     return Features(np.nan_to_num(inputs, nan=0.0), np.isfinite(scaled), running, _context_ok(scaled, more))
+
+
+def _clock(spec: FeatureSpec, times_s: NDArray[np.int64]) -> NDArray[np.float32]:
+    """Inputs that all entities share, (n_steps, n)."""
+    cyclic = cyclic_time(times_s, spec.zone, spec.cyclic, spec.holidays, spec.rest_weekday)
+    if not spec.holidays:
+        return cyclic
+    return np.concatenate([cyclic, days_off(times_s, spec.zone, spec.holidays, spec.rest_weekday)], axis=1)
 
 
 def _context_ok(scaled: NDArray[np.float32], more: NDArray[np.float32]) -> NDArray[np.bool_]:
@@ -120,6 +130,32 @@ def entity_windows(spec: FeatureSpec, features: Features, wanted: NDArray[np.boo
 def _n_together(n_cells: int) -> int:
     """How many entities of so many array cells each are computed at once."""
     return max(1, _CELLS // max(1, n_cells))
+
+
+def combined_errors(
+    spec: ModelSpec,
+    entities: Sequence[str],
+    entity_of: NDArray[np.int64],
+    channel_errors: NDArray[np.float32],
+    live: NDArray[np.bool_],
+) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+    """The error of each window (n,), and of its channels (n, n_channels), on the model's scale; NaN where unknown.
+
+    Without tails that is the detector's own scale, with them it is surprise in nats.
+
+    Parameters
+    ----------
+    entities : names.
+    entity_of : (n,), of which of them a window is.
+    channel_errors, live : (n, n_channels), as the detector gave them, and which channels count.
+    """
+    found = channel_errors
+    if spec.tails is not None:
+        units = np.array([spec.tails.unit(name) for name in entities], np.float64).reshape(len(entities), -1)
+        found = spec.tails.surprises_in(channel_errors, units[entity_of])
+    errors = top_mean(found, live, spec.top_k) if spec.combine == "top_k" else window_errors(found, live)
+    with np.errstate(invalid="ignore"):
+        return np.where(np.isfinite(errors), errors, np.float32(np.nan)), np.where(live, found, np.float32(np.nan))
 
 
 @dataclass(frozen=True)
@@ -194,6 +230,7 @@ __all__ = [
     "Scores",
     "Windows",
     "anomaly_scores",
+    "combined_errors",
     "entity_features",
     "entity_scores",
     "entity_windows",

@@ -8,7 +8,8 @@ from dataclasses import dataclass
 from typing import Any
 from zoneinfo import ZoneInfo
 
-from tsad_tasks.core.features import Scaler, derived_history, n_derived
+from tsad_tasks.core.features import SUNDAY, Scaler, derived_history, n_derived
+from tsad_tasks.core.tails import ChannelTails
 from tsad_tasks.core.thresholds import Calibration, ThresholdSettings
 
 
@@ -20,6 +21,8 @@ class FeatureSpec:
     ----------
     channels : names in the order of the inputs' first columns.
     hold_steps : by channel, how long a value stays valid.
+    holidays : days since 1970 that are like the weekly day of rest; without any there is no such input.
+    rest_weekday : 0 is Monday.
     """
 
     channels: tuple[str, ...]
@@ -34,6 +37,8 @@ class FeatureSpec:
     lag: tuple[int, ...]
     diff: tuple[int, ...]
     cyclic: tuple[str, ...]
+    holidays: tuple[int, ...] = ()
+    rest_weekday: int = SUNDAY
 
     @property
     def zone(self) -> ZoneInfo:
@@ -44,7 +49,7 @@ class FeatureSpec:
         """Columns that the detector sees."""
         n_channels = len(self.channels)
         n_more = n_derived(n_channels, rolling_mean=self.rolling_mean, lag=self.lag, diff=self.diff)
-        return n_channels + n_more + 2 * len(self.cyclic)
+        return n_channels + n_more + 2 * len(self.cyclic) + bool(self.holidays)
 
     @property
     def reach_steps(self) -> int:
@@ -70,6 +75,10 @@ class ModelSpec:
     ----------
     scalers, calibrations : by entity name; an entity that is not there uses the pooled one.
     spreads : half-width that holds 95 % of the residuals by channel, in scaled units: the ± of "expected".
+    tails : surprise of channel errors; None: they are taken as they are.
+    combine : {"mean", "top_k"}, how the errors of the live channels become one.
+    top_k : how many of the highest, for top_k.
+    expected_incidents_per_day : of all entities while nothing is wrong; None where the threshold has no budget.
     """
 
     features: FeatureSpec
@@ -79,6 +88,10 @@ class ModelSpec:
     calibrations: Mapping[str, Calibration]
     pooled_calibration: Calibration
     spreads: tuple[float, ...]
+    tails: ChannelTails | None = None
+    combine: str = "mean"
+    top_k: int = 2
+    expected_incidents_per_day: float | None = None
 
     @property
     def score_reach_hours(self) -> int:
@@ -106,11 +119,16 @@ class ModelSpec:
             "calibrations": {name: found.to_json() for name, found in sorted(self.calibrations.items())},
             "pooled_calibration": self.pooled_calibration.to_json(),
             "spreads": list(self.spreads),
+            "tails": self.tails.to_json() if self.tails else None,
+            "combine": self.combine,
+            "top_k": self.top_k,
+            "expected_incidents_per_day": self.expected_incidents_per_day,
         }
 
     @classmethod
     def from_json(cls, fields: Mapping[str, Any]) -> ModelSpec:
-        """The spec of a JSON object, to the bit."""
+        """The spec of a JSON object, to the bit. What older bundles do not say is as it was when they were made."""
+        tails = fields.get("tails")
         return cls(
             features=feature_spec(fields["features"]),
             scalers={name: Scaler.from_json(part) for name, part in fields["scalers"].items()},
@@ -119,11 +137,15 @@ class ModelSpec:
             calibrations={name: Calibration.from_json(part) for name, part in fields["calibrations"].items()},
             pooled_calibration=Calibration.from_json(fields["pooled_calibration"]),
             spreads=tuple(fields["spreads"]),
+            tails=ChannelTails.from_json(tails) if tails else None,
+            combine=fields.get("combine", "mean"),
+            top_k=fields.get("top_k", 2),
+            expected_incidents_per_day=fields.get("expected_incidents_per_day"),
         )
 
 
 def feature_spec(fields: Mapping[str, Any]) -> FeatureSpec:
     """The feature spec of a JSON object."""
-    lists = ("channels", "hold_steps", "rolling_mean", "lag", "diff", "cyclic")
+    lists = ("channels", "hold_steps", "rolling_mean", "lag", "diff", "cyclic", "holidays")
     values: dict[str, Any] = {name: tuple(value) if name in lists else value for name, value in fields.items()}
     return FeatureSpec(**values)

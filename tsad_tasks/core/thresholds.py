@@ -7,8 +7,10 @@ same to the bit wherever the series starts. Errors, thresholds and averages are 
 from __future__ import annotations
 
 import math
+from bisect import bisect_left, insort
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
+from dataclasses import fields as dataclass_fields
 from typing import Any
 
 import numpy as np
@@ -22,6 +24,9 @@ COLLECTIVE_CAP = 2.0
 # Calibration errors beyond median + this × (95th − 5th percentile) are taken for anomalies and left out, once.
 TRIM = 3.0
 
+# Rolling kinds follow the errors before a step; the others are one limit each. A further kind is a line in _LIMITS.
+ROLLING_KINDS = ("adaptive", "rolling_percentile")
+
 LOW_SCORE, MEDIUM_SCORE, HIGH_SCORE = 0.0, 0.5, 1.0
 
 _FLOAT32_MAX = float(np.finfo(np.float32).max)
@@ -34,17 +39,21 @@ class ThresholdSettings:
 
     Attributes
     ----------
-    kind : {"percentile", "mean_std", "adaptive"}
+    kind : one of `KINDS`
+        Fixed: percentile and mean_std of held-out errors; training, a percentile of the errors of what was learned
+        from (optimistic: a model knows these readings); f1_best, on labelled readings; conformal, a quantile with a
+        finite-sample guarantee; evt, by the alarm budget (`core.budget`). Rolling: adaptive (mean and standard
+        deviation) and rolling_percentile of the errors just before.
     percentile : float
-        Of the calibration errors; used by kind percentile.
+        Of errors; used by percentile, rolling_percentile, training and conformal.
     k : float
-        Standard deviations above the mean; used by the other kinds.
+        Standard deviations above the mean; used by mean_std and adaptive.
     look_back_steps : int
-        Steps before a step that its adaptive threshold sees.
+        Steps before a step that its rolling threshold sees.
     min_count : int
         With fewer usable errors among them the calibrated limit holds.
     floor : float
-        Share of the limit below which no adaptive threshold falls.
+        Share of the limit below which no rolling threshold falls.
     collective_width : int
         Steps of the moving average; 0 switches it off.
     collective_k : float
@@ -61,8 +70,8 @@ class ThresholdSettings:
     collective_k: float
 
     def __post_init__(self) -> None:
-        if self.kind not in ("percentile", "mean_std", "adaptive"):
-            raise BadInput(f"Expected a threshold of percentile, mean_std, adaptive. Received: {self.kind}.")
+        if self.kind not in KINDS:
+            raise BadInput(f"Expected a threshold of {', '.join(KINDS)}. Received: {self.kind}.")
 
     @classmethod
     def on_grid(cls, fields: Mapping[str, Any], step_s: int) -> ThresholdSettings:
@@ -74,13 +83,13 @@ class ThresholdSettings:
         1440
         """
         steps = max(int(fields["look_back"]), math.ceil(fields["min_span_s"] / step_s))
-        rest = {name: value for name, value in fields.items() if name not in ("look_back", "min_span_s")}
-        return cls(look_back_steps=steps, **rest)
+        same = {field.name for field in dataclass_fields(cls)} & set(fields)
+        return cls(look_back_steps=steps, **{name: fields[name] for name in same})
 
     @property
     def history_steps(self) -> int:
         """How many steps before a step its threshold and moving average see."""
-        look_back = self.look_back_steps if self.kind == "adaptive" else 0
+        look_back = self.look_back_steps if self.kind in ROLLING_KINDS else 0
         return max(look_back, self.collective_width - 1)
 
     def to_json(self) -> dict[str, Any]:
@@ -142,39 +151,155 @@ class Limits:
         return cls(limit, collective_limit)
 
 
-def calibrate(errors: NDArray[np.float32], *, settings: ThresholdSettings) -> Calibration:
+def calibrate(
+    errors: NDArray[np.float32], *, settings: ThresholdSettings, labels: NDArray[np.bool_] | None = None
+) -> Calibration:
     """Limits from errors of normal readings.
 
     Errors far out (above the median by more than 3 times the range of the middle 90 %) are left out once, so that a
-    few anomalies among the readings do not lift the limit. The collective limit is never so low that one error alone,
-    however large, could lift the moving average over it.
+    few anomalies among the readings do not lift the limit; not for conformal, whose guarantee counts all, nor for
+    f1_best, which knows them. The collective limit is never so low that one error alone, however large, could lift the
+    moving average over it.
 
     Parameters
     ----------
     errors : (..., n_steps)
         On the grid, NaN where unknown; entities as rows, or one after the other.
+    labels : bool, as errors
+        Steps that are known anomalies; f1_best needs them, the other kinds leave them out.
 
     Raises
     ------
     BadInput
-        When fewer than 50 errors are finite.
+        When fewer than 50 errors are finite, labels are needed and missing, or conformal has too few errors.
 
     >>> settings = ThresholdSettings("mean_std", 99.0, 3.0, 1000, 200, 0.5, 0, 3.0)
     >>> calibration = calibrate(np.array([1.0, 3.0] * 50 + [900.0], np.float32), settings=settings)
     >>> calibration.mean, calibration.std, calibration.limit
     (2.0, 1.0, 5.0)
     """
+    anomalous = np.zeros(errors.shape, np.bool_) if labels is None else labels
+    normal = np.where(anomalous, np.float32(np.nan), errors)
+    known = _enough(normal)
+    kept = _trimmed(known)
+    mean, std = float(kept.mean()), float(kept.std())
+    if settings.kind == "f1_best":
+        limit = f1_best_limit(errors, anomalous)
+    else:
+        limit = _LIMITS[settings.kind](known if settings.kind == "conformal" else kept, settings)
+    limit = stored_limit(limit)
+    return Calibration(mean, std, limit, *_collective(normal, mean, std, limit, settings), n_errors=int(kept.size))
+
+
+def _enough(errors: NDArray[np.float32]) -> NDArray[np.float64]:
     known = errors[np.isfinite(errors)].astype(np.float64)
     if known.size < MIN_CALIBRATION:
         raise BadInput(
             f"Expected at least {MIN_CALIBRATION} errors to calibrate a threshold. Received: {known.size}. "
             "Use a longer training range or a larger validation share."
         )
-    kept = _trimmed(known)
-    mean, std = float(kept.mean()), float(kept.std())
-    by_percentile = settings.kind == "percentile"
-    limit = _stored(np.percentile(kept, settings.percentile) if by_percentile else mean + settings.k * std)
-    return Calibration(mean, std, limit, *_collective(errors, mean, std, limit, settings), n_errors=int(kept.size))
+    return known
+
+
+def _mean_std(errors: NDArray[np.float64], settings: ThresholdSettings) -> float:
+    return float(errors.mean() + settings.k * errors.std())
+
+
+def _percentile(errors: NDArray[np.float64], settings: ThresholdSettings) -> float:
+    return float(np.percentile(errors, settings.percentile))
+
+
+def conformal_limit(errors: NDArray[np.float64], settings: ThresholdSettings) -> float:
+    """The conformal quantile: a further error is above it with probability at most 1 − percentile / 100.
+
+    The guarantee is for errors that are exchangeable with the calibration errors, such as those of separate machines or
+    days. Errors of neighbouring windows resemble one another: over a long time the share above the limit is still about
+    right, but flags come in runs, and within one day there may be many or none.
+
+    Parameters
+    ----------
+    errors : (n,)
+        Held-out and known.
+
+    Raises
+    ------
+    BadInput
+        When they are too few for so high a percentile.
+
+    Source: Vovk, Gammerman and Shafer (2005); Lei et al. (2018), equation 3.
+
+    >>> settings = ThresholdSettings("conformal", 80.0, 3.0, 1000, 200, 0.5, 0, 3.0)
+    >>> conformal_limit(np.array([1.0, 2.0, 3.0, 4.0]), settings)
+    4.0
+    """
+    # Rounded first, since 5 × 0.8 must be 4 and not a little more.
+    rank = math.ceil(round((errors.size + 1) * settings.percentile / 100, 9))
+    if rank > errors.size:
+        needed = math.ceil(round(settings.percentile / (100 - settings.percentile), 9))
+        raise BadInput(
+            f"Expected at least {needed} errors for a conformal threshold at {settings.percentile:g} %. "
+            f"Received: {errors.size}. Lower threshold.percentile, or use a longer training range."
+        )
+    return float(np.partition(errors, rank - 1)[rank - 1])
+
+
+def conformal_p_values(errors: NDArray[np.float32], calibration_errors: NDArray[np.float32]) -> NDArray[np.float64]:
+    """(1 + how many calibration errors are at least as large) / (1 + how many there are); NaN for unknown errors.
+
+    For an error that is exchangeable with them, the p-value is at most a with probability at most a, for every a.
+
+    Source: Vovk, Gammerman and Shafer (2005).
+
+    >>> conformal_p_values(np.array([2.0, 9.0], np.float32), np.array([1, 2, 3], np.float32)).tolist()
+    [0.75, 0.25]
+    """
+    known = np.sort(calibration_errors[np.isfinite(calibration_errors)])
+    n_above = known.size - np.searchsorted(known, errors, side="left")
+    return np.where(np.isfinite(errors), (1 + n_above) / (1 + known.size), np.nan)
+
+
+def f1_best_limit(errors: NDArray[np.float32], labels: NDArray[np.bool_]) -> float:
+    """The limit at which flags of single steps agree best with the labels (F1); of several the highest.
+
+    Halfway between the lowest error that is flagged and the highest one that is not.
+
+    Raises
+    ------
+    BadInput
+        When no labelled step has an error.
+
+    Source: document A.
+
+    >>> f1_best_limit(np.array([1, 2, 3, 8], np.float32), np.array([False, False, False, True]))
+    5.5
+    """
+    known = np.isfinite(errors)
+    order = np.argsort(-errors[known], kind="stable")
+    descending, is_label = errors[known][order].astype(np.float64), labels[known][order]
+    if not is_label.any():
+        raise BadInput(
+            "Expected labelled anomalies among the validation readings. Received: none. "
+            "Name the label column in source.label, give labels, or choose another threshold.kind."
+        )
+    n_hits = np.cumsum(is_label)
+    f1 = 2 * n_hits / (np.arange(1, descending.size + 1) + int(is_label.sum()))
+    # Equal errors are flagged together or not at all.
+    f1[:-1][descending[:-1] == descending[1:]] = -1.0
+    best = int(np.argmax(f1))
+    below = descending[best + 1] if best + 1 < descending.size else 0.0
+    return float((descending[best] + below) / 2)
+
+
+_LIMITS = {
+    "percentile": _percentile,
+    "rolling_percentile": _percentile,
+    "mean_std": _mean_std,
+    "adaptive": _mean_std,
+    "training": _percentile,
+    "conformal": conformal_limit,
+    "evt": _percentile,
+}
+KINDS = (*_LIMITS, "f1_best")
 
 
 def _collective(
@@ -187,7 +312,7 @@ def _collective(
     kept = _trimmed(known)
     center, spread = float(kept.mean()), float(kept.std())
     one_alone = mean + (COLLECTIVE_CAP * limit - mean) / settings.collective_width
-    return center, spread, _stored(max(center + settings.collective_k * spread, min(one_alone, limit)))
+    return center, spread, stored_limit(max(center + settings.collective_k * spread, min(one_alone, limit)))
 
 
 def _trimmed(errors: NDArray[np.float64]) -> NDArray[np.float64]:
@@ -195,7 +320,12 @@ def _trimmed(errors: NDArray[np.float64]) -> NDArray[np.float64]:
     return errors[errors <= median + TRIM * (p95 - p5)] if p95 > p5 else errors
 
 
-def _stored(limit: float | np.floating[Any]) -> float:
+def stored_limit(limit: float) -> float:
+    """The limit as it is stored: above 0, and exact in float32.
+
+    >>> stored_limit(0.0), stored_limit(0.5)
+    (9.999999960041972e-13, 0.5)
+    """
     return float(np.float32(max(float(limit), _SMALLEST_LIMIT)))
 
 
@@ -205,7 +335,8 @@ def threshold_series(
     """The threshold of each step from `first_step` on, (..., n_steps - first_step); earlier ones are looked back at.
 
     Fixed kinds: the calibrated limit. Adaptive: mean + k standard deviations of the errors at the `look_back_steps`
-    steps before the step, between `floor` × limit and the limit. Unknown errors and errors above the limit do not
+    steps before the step, between `floor` × limit and the limit; rolling_percentile: their percentile, the lowest error
+    that so many are not above, in the same bounds. Unknown errors and errors above the limit do not
     count; with fewer than `min_count` others the limit holds. No error above the limit thus ever goes unflagged,
     however long a fault lasts and however near the limit it stays: adapting only makes quiet times more sensitive.
     History: `look_back_steps`.
@@ -221,6 +352,8 @@ def threshold_series(
     [8.0, 8.0, 4.0, 8.0]
     """
     limit = calibration.limit
+    if settings.kind == "rolling_percentile":
+        return _rolling_percentiles(errors, np.asarray(limit, np.float32), settings, first_step)
     if settings.kind != "adaptive":
         return np.full((*errors.shape[:-1], errors.shape[-1] - first_step), limit, np.float32)
     bits = _bits(settings.look_back_steps)
@@ -236,6 +369,36 @@ def threshold_series(
     shares = (mean + settings.k * np.sqrt(np.maximum(square - mean * mean, 0.0))) * 2.0**-bits
     shares = np.where(count < settings.min_count, 1.0, np.clip(shares, settings.floor, 1.0))
     return np.maximum(limit * shares, _SMALLEST_LIMIT).astype(np.float32)
+
+
+def _rolling_percentiles(
+    errors: NDArray[np.float32], limit: NDArray[np.float32], settings: ThresholdSettings, first_step: int
+) -> NDArray[np.float32]:
+    """Order statistics of errors that occurred, so nothing is rounded."""
+    n_steps = errors.shape[-1]
+    rows = errors.reshape(-1, n_steps)
+    limits = np.broadcast_to(limit, (*errors.shape[:-1], 1)).reshape(-1).tolist()
+    found = np.array(
+        [_rolling_percentile(row.tolist(), top, settings, first_step) for row, top in zip(rows, limits, strict=True)],
+        np.float32,
+    )
+    return found.reshape(*errors.shape[:-1], n_steps - first_step)
+
+
+def _rolling_percentile(
+    errors: Sequence[float], limit: float, settings: ThresholdSettings, first_step: int
+) -> list[float]:
+    width, lowest = settings.look_back_steps, max(settings.floor * limit, _SMALLEST_LIMIT)
+    window = sorted(error for error in errors[max(first_step - width, 0) : first_step] if error <= limit)
+    thresholds = []
+    for step in range(first_step, len(errors)):
+        rank = math.ceil(round(len(window) * settings.percentile / 100, 9))
+        thresholds.append(limit if len(window) < max(settings.min_count, 1) else max(window[rank - 1], lowest))
+        if errors[step] <= limit:
+            insort(window, errors[step])
+        if step >= width and errors[step - width] <= limit:
+            del window[bisect_left(window, errors[step - width])]
+    return thresholds
 
 
 def _bits(n_summands: int) -> int:
@@ -272,6 +435,18 @@ def collective_series(
     [nan, 3.0, 10.0]
     """
     return _moving_average(errors, calibration.limit, settings.collective_width)
+
+
+def lasting_errors(errors: NDArray[np.float32], moving_average: NDArray[np.float32]) -> NDArray[np.float32]:
+    """The lower of error and moving average, which the collective limit is for; NaN where one is unknown.
+
+    The average says that it lasted, the error that it is still so: the average alone would flag normal readings for a
+    while after a spike.
+
+    >>> lasting_errors(np.array([1, 9], np.float32), np.array([4, 4], np.float32)).tolist()
+    [1.0, 4.0]
+    """
+    return np.minimum(moving_average, errors)
 
 
 def _moving_average(errors: NDArray[np.float32], limit: float | NDArray[np.float64], width: int) -> NDArray[np.float32]:
@@ -333,8 +508,7 @@ def combined_scores(
 ) -> tuple[NDArray[np.float32], NDArray[np.bool_]]:
     """The higher of point and collective score, and where the collective one decided a flag.
 
-    For the collective score the lower of moving average and error is compared with the limit: the average says that it
-    lasted, the error that it is still so. The average alone would flag normal readings for a while after a spike.
+    For the collective score `lasting_errors` are compared with the limit.
 
     Parameters
     ----------
@@ -353,7 +527,7 @@ def combined_scores(
     ([-0.25, 0.5, 1.25], [False, True, False])
     """
     point = anomaly_scores(errors, thresholds)
-    lasting = np.minimum(moving_average, errors)
+    lasting = lasting_errors(errors, moving_average)
     sustained = anomaly_scores(lasting, np.full(lasting.shape, collective_limit, np.float32))
     scores = np.fmax(point, np.where(np.isfinite(errors), sustained, np.float32(np.nan)))
     return scores, flag(scores) & flag(sustained - point)

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal, Protocol, Self
+from typing import Any, ClassVar, Literal, Protocol, Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -21,6 +21,7 @@ from tsad_tasks.errors import BadInput
 Floats = NDArray[np.float32]
 Folder = Path | UPath
 Loss = Literal["mse", "mae", "huber"]
+Schedule = Literal["cosine", "plateau", "constant"]
 Stopped = Literal["epochs", "patience", "minutes", "diverged"]
 Progress = Callable[[int, float, float], None]
 
@@ -38,6 +39,8 @@ class TrainingSet:
         Scaled and finite: what was NaN is 0.
     ends, validation_ends : int64 (n_windows,)
         Last steps of the windows; a window never reaches into the entity before it.
+    labels : bool (n_steps,), optional
+        Steps that are known anomalies. Only a supervised detector gets windows that hold them.
     """
 
     inputs: Floats
@@ -45,11 +48,12 @@ class TrainingSet:
     validation_ends: NDArray[np.int64]
     n_channels: int
     width: int
+    labels: NDArray[np.bool_] | None = None
 
 
 @dataclass(frozen=True)
 class Budget:
-    """How long and how a detector may learn."""
+    """How long and how a detector may learn; `schedule` says how the learning rate falls."""
 
     epochs: int = 30
     max_minutes: float = 20.0
@@ -57,6 +61,7 @@ class Budget:
     batch_size: int = 256
     learning_rate: float = 5e-3
     loss: Loss = "mse"
+    schedule: Schedule = "cosine"
 
 
 @dataclass(frozen=True)
@@ -90,8 +95,13 @@ class Reconstruction:
 
 
 class Detector(Protocol):
-    """A model of what is normal."""
+    """A model of what is normal.
 
+    `supervised`: learns from labels. `folds`: carries a state from reading to reading (`fold.FoldDetector`).
+    """
+
+    supervised: ClassVar[bool]
+    folds: ClassVar[bool]
     name: str
     width: int
     n_channels: int
@@ -106,9 +116,15 @@ class Detector(Protocol):
         """Trainable numbers."""
 
     def fit(
-        self, training: TrainingSet, *, budget: Budget, seed: int, progress: Progress | None = None
+        self,
+        training: TrainingSet,
+        *,
+        budget: Budget,
+        seed: int,
+        progress: Progress | None = None,
+        warm_start: Detector | None = None,
     ) -> TrainingHistory:
-        """Learn; `progress` gets epoch (from 1), loss and validation loss.
+        """Learn; `progress` gets epoch (from 1), loss and validation loss; `warm_start` gives the first weights.
 
         Raises
         ------
@@ -118,6 +134,9 @@ class Detector(Protocol):
 
     def reconstruct(self, inputs: Floats, ends: NDArray[np.int64]) -> Reconstruction:
         """Errors and expected values of the windows that end at `ends`."""
+
+    def explain(self, inputs: Floats, ends: NDArray[np.int64]) -> Floats:
+        """How much each step and channel added to the error of windows, (n_windows, width, n_channels), 0 and up."""
 
     def score(self, readings: Floats, context: Floats | None = None) -> Floats:
         """Scores (n_readings,), higher is stranger; NaN for the first `history` and where no channel is live."""
@@ -143,6 +162,8 @@ class Detector(Protocol):
 class WindowScores:
     """Scores and residuals of a series, and files in a folder, for detectors that give `reconstruct` and `to_files`."""
 
+    supervised: ClassVar[bool] = False
+    folds: ClassVar[bool] = False
     width: int
     n_channels: int
     n_inputs: int
@@ -193,12 +214,13 @@ def channel_errors(observed: Floats, expected: Floats, kind: Loss) -> Floats:
     with np.errstate(over="ignore", invalid="ignore"):
         # Step by step, because NumPy's own mean adds in an order that depends on the shape of the batch.
         for step in range(width):
-            total += _step_error(observed[:, step] - expected[:, step], kind)
+            total += step_errors(observed[:, step] - expected[:, step], kind)
     bounded = np.minimum(total / np.float32(width), LARGEST)
     return np.where(np.isfinite(observed).all(axis=1), bounded, np.float32(np.nan))
 
 
-def _step_error(difference: Floats, kind: Loss) -> Floats:
+def step_errors(difference: Floats, kind: Loss) -> Floats:
+    """Errors of differences, of the same shape: squared, absolute, or Huber's with its bend at 1."""
     if kind == "mse":
         return difference * difference
     size = np.abs(difference)

@@ -10,11 +10,11 @@ import os
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from pathlib import Path
-from typing import Any
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -23,12 +23,17 @@ from tsad_tasks.core.windows import batches, gather
 from tsad_tasks.detectors.base import Budget, Progress, Stopped, TrainingHistory, TrainingSet
 from tsad_tasks.errors import BadInput
 
+if TYPE_CHECKING:
+    from tsad_tasks.detectors.onnx_template import GraphTemplate
+
 # XLA takes about five seconds to compile an LSTM, and saves 3.5 microseconds per step of a window after that.
 MIN_COMPILED_STEPS = 1_500_000
 FINAL_RATE_SHARE = 0.02
 VALIDATION_BATCH = 256
 
-TrainStep = Callable[[NDArray[np.float32]], float]
+# Scalar loss of (outputs of the network, windows, labels), all tensors.
+Objective = Callable[[Any, Any, Any], Any]
+TrainStep = Callable[[NDArray[np.float32], NDArray[np.float32]], float]
 
 
 def start_keras() -> Any:
@@ -64,21 +69,70 @@ def quiet_stderr() -> Iterator[None]:
             os.close(kept)
 
 
-def train(
-    model: Any,
-    training: TrainingSet,
-    *,
-    budget: Budget,
-    seed: int,
-    progress: Progress | None = None,
-    jit: bool | None = None,
-) -> TrainingHistory:
-    """Fit a Keras model of windows (n, width, n_inputs) to their sensors (n, width, n_channels); the best weights stay.
+@dataclass(frozen=True)
+class Learner:
+    """A network with its compiled training step, ready to learn again and again.
 
-    Parameters
+    Attributes
     ----------
-    jit : bool, optional
-        Whether XLA compiles the training step; by default where the budget is large enough for it to pay.
+    step, measure : callables
+        Loss of windows and their labels: one learns from them, the other does not.
+    """
+
+    model: Any
+    optimizer: Any
+    step: TrainStep
+    measure: TrainStep
+
+    def restart(self, fresh: Any) -> None:
+        """Take the weights and random states of another model of the same architecture; forget all moments."""
+        for mine, theirs in zip(self.model.variables, fresh.variables, strict=True):
+            mine.assign(theirs)
+        for moment in self.optimizer.variables:
+            moment.assign(np.zeros(moment.shape))
+
+    @cached_property
+    def graph(self) -> GraphTemplate:
+        """The network as ONNX, converted once for all weights that it will have."""
+        from tsad_tasks.detectors.onnx_template import GraphTemplate
+
+        return GraphTemplate(self.model)
+
+
+def compiled(model: Any, objective: Objective, *, jit: bool) -> Learner:
+    """A network with its training step; `jit` says whether XLA compiles it.
+
+    Keras's own `fit` is slower (benchmarks/train.py), compiles again for the last, smaller batch of an epoch, and does
+    not stop within an epoch when the minutes are used up.
+    """
+    import keras
+    import tensorflow
+
+    optimizer = keras.optimizers.Adam(global_clipnorm=1.0)
+    optimizer.build(model.trainable_variables)
+
+    def step(windows: Any, labels: Any) -> Any:
+        with tensorflow.GradientTape() as tape:
+            loss = objective(model(windows, training=True), windows, labels)
+        optimizer.apply(tape.gradient(loss, model.trainable_variables), model.trainable_variables)
+        return loss
+
+    def measure(windows: Any, labels: Any) -> Any:
+        return objective(model(windows, training=False), windows, labels)
+
+    shapes = [tensorflow.TensorSpec((None, *shape), tensorflow.float32) for shape in (model.input_shape[1:], ())]
+    return Learner(
+        model,
+        optimizer,
+        tensorflow.function(step, jit_compile=jit),
+        tensorflow.function(measure, input_signature=shapes),
+    )
+
+
+def train(
+    learner: Learner, training: TrainingSet, *, budget: Budget, seed: int, progress: Progress | None = None
+) -> TrainingHistory:
+    """Let a network learn from the weights that it has; those with the smallest validation loss stay.
 
     Raises
     ------
@@ -86,39 +140,46 @@ def train(
         Where there is no window to train or to validate on, or an input is not finite.
     """
     check_finite_windows(training)
-    run = _Run(model, training, budget, np.random.default_rng(seed))
-    with quiet_stderr():
-        run.prepare(pays_to_compile(training, budget) if jit is None else jit)
+    run = _Run(learner, training, budget, np.random.default_rng(seed))
     while run.stopped is None:
-        run.epoch()
+        with quiet_stderr():
+            run.epoch()
         if progress is not None:
             progress(len(run.loss), run.loss[-1], run.validation_loss[-1])
-    model.set_weights(run.best_weights)
+    learner.model.set_weights(run.best_weights)
     return TrainingHistory(
         tuple(run.loss), tuple(run.validation_loss), len(training.ends), time.monotonic() - run.started, run.stopped
     )
 
 
-def onnx_bytes(model: Any) -> bytes:
-    """The model as an ONNX graph for any number of windows."""
-    from tsad_tasks.detectors.onnx_graph import canonical_graph
+def learning_rate(budget: Budget, epoch: int, validation_loss: Sequence[float] = ()) -> float:
+    """Rate of an epoch (from 0).
 
-    model(np.zeros((1, *model.input_shape[1:]), dtype=np.float32))  # Keras refuses to export what was never called.
-    with tempfile.TemporaryDirectory() as folder, quiet_stderr():
-        path = Path(folder) / "model.onnx"
-        model.export(path, format="onnx", verbose=False)
-        return canonical_graph(path.read_bytes())
-
-
-def learning_rate(budget: Budget, epoch: int) -> float:
-    """Rate of an epoch (from 0): half a cosine from the budget's rate down to a fiftieth of it.
+    "cosine": half a cosine from the budget's rate down to a fiftieth of it. "plateau": halved whenever the validation
+    loss was not lowered for half the budget's patience. "constant": the budget's rate.
 
     >>> budget = Budget(epochs=3, learning_rate=0.01)
     >>> [round(learning_rate(budget, epoch), 4) for epoch in range(3)]
     [0.01, 0.0075, 0.0025]
+    >>> learning_rate(Budget(patience=2, learning_rate=0.01, schedule="plateau"), 3, [0.5, 0.6, 0.4])
+    0.005
     """
-    share = 0.5 * (1 + math.cos(math.pi * epoch / budget.epochs))
+    if budget.schedule == "cosine":
+        share = 0.5 * (1 + math.cos(math.pi * epoch / budget.epochs))
+    else:
+        share = 0.5 ** (_n_plateaus(validation_loss, budget.patience) if budget.schedule == "plateau" else 0)
     return budget.learning_rate * max(share, FINAL_RATE_SHARE)
+
+
+def _n_plateaus(losses: Sequence[float], patience: int) -> int:
+    """How often as many epochs as half the patience went by without a smaller loss."""
+    best, n_since, n_found = math.inf, 0, 0
+    for loss in losses:
+        n_since = 0 if loss < best else n_since + 1
+        best = min(best, loss)
+        if n_since == max(1, patience // 2):
+            n_found, n_since = n_found + 1, 0
+    return n_found
 
 
 def pays_to_compile(training: TrainingSet, budget: Budget) -> bool:
@@ -139,7 +200,7 @@ def check_finite_windows(training: TrainingSet) -> None:
 class _Run:
     """One training: its state from epoch to epoch."""
 
-    model: Any
+    learner: Learner
     training: TrainingSet
     budget: Budget
     random: np.random.Generator
@@ -149,19 +210,18 @@ class _Run:
     best_weights: list[NDArray[np.float32]] = field(default_factory=list)
     stopped: Stopped | None = None
 
-    def prepare(self, jit: bool) -> None:
+    def __post_init__(self) -> None:
         self.batch_size = min(self.budget.batch_size, len(self.training.ends))
-        self.best_weights = self.model.get_weights()
-        self.optimizer, self.step, self.measure = compiled(
-            self.model, self.budget.loss, self.training.n_channels, jit=jit
-        )
+        self.best_weights = self.learner.model.get_weights()
+        labels = self.training.labels
+        self.labels = np.zeros(len(self.training.inputs), np.float32) if labels is None else labels.astype(np.float32)
 
     def epoch(self) -> None:
-        self.optimizer.learning_rate.assign(learning_rate(self.budget, len(self.loss)))
+        self.learner.optimizer.learning_rate.assign(learning_rate(self.budget, len(self.loss), self.validation_loss))
         self.loss.append(self._train())
         self.validation_loss.append(self._validate())
         if self.validation_loss[-1] <= min(self.validation_loss):
-            self.best_weights = self.model.get_weights()
+            self.best_weights = self.learner.model.get_weights()
         self.stopped = self._reason()
 
     def _train(self) -> float:
@@ -169,7 +229,7 @@ class _Run:
         losses = []
         # Whole batches only: another size would be compiled anew.
         for first in range(0, len(order) - self.batch_size + 1, self.batch_size):
-            losses.append(float(self.step(self._windows(order[first : first + self.batch_size]))))
+            losses.append(float(self.learner.step(*self._batch(order[first : first + self.batch_size]))))
             if self._late():
                 break
         return float(np.mean(losses))
@@ -177,11 +237,11 @@ class _Run:
     def _validate(self) -> float:
         ends = self.training.validation_ends
         parts = list(batches(len(ends), VALIDATION_BATCH))
-        losses = [float(self.measure(self._windows(ends[part]))) for part in parts]
+        losses = [float(self.learner.measure(*self._batch(ends[part]))) for part in parts]
         return float(np.average(losses, weights=[part.stop - part.start for part in parts]))
 
-    def _windows(self, ends: NDArray[np.int64]) -> NDArray[np.float32]:
-        return gather(self.training.inputs, ends, self.training.width)
+    def _batch(self, ends: NDArray[np.int64]) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+        return gather(self.training.inputs, ends, self.training.width), self.labels[ends]
 
     def _late(self) -> bool:
         return time.monotonic() - self.started > 60 * self.budget.max_minutes
@@ -195,29 +255,3 @@ class _Run:
             return "epochs"
         n_since_best = len(self.loss) - 1 - int(np.argmin(self.validation_loss))
         return "patience" if n_since_best >= self.budget.patience else None
-
-
-def compiled(model: Any, loss: str, n_channels: int, *, jit: bool) -> tuple[Any, TrainStep, TrainStep]:
-    """Optimizer, training step and loss of a model, each taking a batch of windows.
-
-    Keras's own `fit` is slower (benchmarks/train.py), compiles again for the last, smaller batch of an epoch, and does
-    not stop within an epoch when the minutes are used up.
-    """
-    import keras
-    import tensorflow
-
-    optimizer, error_of = keras.optimizers.Adam(global_clipnorm=1.0), keras.losses.get(loss)
-    optimizer.build(model.trainable_variables)
-
-    def mean_error(windows: Any, training: bool) -> Any:
-        return tensorflow.reduce_mean(error_of(windows[:, :, :n_channels], model(windows, training=training)))
-
-    def step(windows: Any) -> Any:
-        with tensorflow.GradientTape() as tape:
-            error = mean_error(windows, training=True)
-        optimizer.apply(tape.gradient(error, model.trainable_variables), model.trainable_variables)
-        return error
-
-    shape = tensorflow.TensorSpec((None, *model.input_shape[1:]), tensorflow.float32)
-    measure = tensorflow.function(lambda windows: mean_error(windows, training=False), input_signature=[shape])
-    return optimizer, tensorflow.function(step, jit_compile=jit), measure

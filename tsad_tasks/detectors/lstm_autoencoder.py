@@ -6,7 +6,9 @@ from collections.abc import Sequence
 from typing import Any
 
 from tsad_tasks.detectors.autoencoder import Autoencoder
-from tsad_tasks.errors import ConfigError
+from tsad_tasks.detectors.base import Loss
+from tsad_tasks.detectors.parameters import sizes
+from tsad_tasks.detectors.seeded_layers import dense, dense_size, lstm, lstm_size
 
 
 class LstmAutoencoder(Autoencoder):
@@ -32,9 +34,10 @@ class LstmAutoencoder(Autoencoder):
         n_inputs: int,
         units: Sequence[int] = (64, 32),
         input_limit: float = 2.0,
+        error: Loss | None = None,
     ) -> None:
-        super().__init__(width, n_channels, n_inputs, input_limit)
-        self.units = _two_sizes(units)
+        super().__init__(width, n_channels, n_inputs, input_limit, error)
+        self.units = sizes("units", units, 2)
 
     @property
     def params(self) -> dict[str, Any]:
@@ -43,35 +46,14 @@ class LstmAutoencoder(Autoencoder):
     @property
     def n_parameters(self) -> int:
         outer, inner = self.units
-        sizes = [(self.n_inputs, outer), (outer, inner), (inner, inner), (inner, outer)]
-        return sum(4 * (seen + size + 1) * size for seen, size in sizes) + (outer + 1) * self.n_channels
+        layers = [(self.n_inputs, outer), (outer, inner), (inner, inner), (inner, outer)]
+        return sum(lstm_size(*layer) for layer in layers) + dense_size(outer, self.n_channels)
 
-    def layers(self, keras: Any, seed: int) -> list[Any]:
+    def network(self, keras: Any, windows: Any, seed: int) -> Any:
         outer, inner = self.units
-        return [
-            _lstm(keras, outer, seed, return_sequences=True),
-            _lstm(keras, inner, seed + 1, return_sequences=False),
-            keras.layers.RepeatVector(self.width),
-            _lstm(keras, inner, seed + 2, return_sequences=True),
-            _lstm(keras, outer, seed + 3, return_sequences=True),
-            keras.layers.TimeDistributed(
-                keras.layers.Dense(self.n_channels, kernel_initializer=keras.initializers.GlorotUniform(seed + 4))
-            ),
-        ]
-
-
-def _two_sizes(units: Any) -> tuple[int, int]:
-    match units:
-        case (int() as outer, int() as inner) if min(outer, inner) > 0:
-            return outer, inner
-    raise ConfigError(f"detector.params.units: Expected two whole numbers above 0. Received: {units}.")
-
-
-def _lstm(keras: Any, units: int, seed: int, *, return_sequences: bool) -> Any:
-    return keras.layers.LSTM(
-        units,
-        return_sequences=return_sequences,
-        kernel_initializer=keras.initializers.GlorotUniform(seed),
-        recurrent_initializer=keras.initializers.Orthogonal(seed=seed),
-        use_cudnn=False,  # XLA cannot compile the fused kernel, and compiled is faster.
-    )
+        seen = lstm(keras, outer, seed, "encoder_outer", return_sequences=True)(windows)
+        code = lstm(keras, inner, seed + 1, "encoder_inner", return_sequences=False)(seen)
+        repeated = keras.layers.RepeatVector(self.width, name="repeat")(code)
+        made = lstm(keras, inner, seed + 2, "decoder_inner", return_sequences=True)(repeated)
+        made = lstm(keras, outer, seed + 3, "decoder_outer", return_sequences=True)(made)
+        return dense(keras, self.n_channels, seed + 4, "sensors")(made)

@@ -84,5 +84,9 @@ def _renamed_value(value: onnx.ValueInfoProto, names: dict[str, str]) -> onnx.Va
     renamed = onnx.ValueInfoProto()
     renamed.CopyFrom(value)
     renamed.name = names[value.name]
-    renamed.type.tensor_type.shape.dim[0].dim_param = "n_windows"
+    sizes = renamed.type.tensor_type.shape.dim
+    for axis, size in enumerate(sizes):
+        if not size.dim_value:  # Unknown sizes have names that count what was exported before.
+            size.dim_param = f"size_{axis}"
+    sizes[0].dim_param = "n_windows"
     return renamed

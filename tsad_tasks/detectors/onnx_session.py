@@ -14,7 +14,7 @@ _ERRORS_ONLY = 3
 
 
 class OnnxSession:
-    """A loaded graph with one input and one output.
+    """A loaded graph with one input.
 
     Raises
     ------
@@ -31,10 +31,13 @@ class OnnxSession:
         except Exception as error:  # ONNX Runtime's errors share no narrower base class.
             raise BundleError(f"Expected model.onnx with a readable graph. Received: {error}.") from error
         self._input_name = self._session.get_inputs()[0].name
+        self._output_names = [output.name for output in self._session.get_outputs()]
 
-    def run(self, windows: Floats) -> Floats:
-        """Output for windows of shape (n_windows, width, n_inputs), finite values only."""
+    def run(self, windows: Floats, output: int = 0) -> Floats:
+        """One of the graph's outputs for windows of shape (n_windows, width, n_inputs), finite values only."""
+        name = self._output_names[output]
         outputs = [
-            self._session.run(None, {self._input_name: windows[part]})[0] for part in batches(len(windows), BATCH_SIZE)
+            self._session.run([name], {self._input_name: windows[part]})[0]
+            for part in batches(len(windows), BATCH_SIZE)
         ]
         return np.concatenate(outputs)

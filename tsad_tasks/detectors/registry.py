@@ -1,4 +1,7 @@
-"""Detectors by name. Adding one is a file and a line here; a detector is imported only when it is asked for."""
+"""Detectors by name. Adding one is a file and a line here; a detector is imported only when it is asked for.
+
+Importing this module does not load NumPy: dataset files are checked against the names whenever DAGs are parsed.
+"""
 
 from __future__ import annotations
 
@@ -6,13 +9,21 @@ import inspect
 import json
 from collections.abc import Mapping
 from importlib import import_module
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from tsad_tasks.detectors.base import DETAILS_FILE, Detector, Folder
 from tsad_tasks.errors import BundleError, ConfigError
 
+if TYPE_CHECKING:
+    from tsad_tasks.detectors.base import Detector, Folder
+
 DETECTORS = {
+    "attention_autoencoder": "tsad_tasks.detectors.attention_autoencoder:AttentionAutoencoder",
+    "dense_autoencoder": "tsad_tasks.detectors.dense_autoencoder:DenseAutoencoder",
+    "forecaster": "tsad_tasks.detectors.forecaster:Forecaster",
     "lstm_autoencoder": "tsad_tasks.detectors.lstm_autoencoder:LstmAutoencoder",
+    "lstm_vae": "tsad_tasks.detectors.lstm_vae:LstmVae",
+    "masked_autoencoder": "tsad_tasks.detectors.masked_autoencoder:MaskedAutoencoder",
+    "transformer_autoencoder": "tsad_tasks.detectors.transformer_autoencoder:TransformerAutoencoder",
 }
 _SIZES = ("width", "n_channels", "n_inputs")
 
@@ -64,6 +75,8 @@ def detector_from_files(files: Mapping[str, bytes]) -> Detector:
     BundleError
         Where detector.json is missing, or names a detector that this version does not know.
     """
+    from tsad_tasks.detectors.base import DETAILS_FILE
+
     if DETAILS_FILE not in files:
         raise BundleError(f"Expected {DETAILS_FILE}. Received: {', '.join(sorted(files)) or 'no files'}.")
     name = json.loads(files[DETAILS_FILE])["name"]

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import time
 from dataclasses import dataclass
 from functools import partial
@@ -10,8 +9,9 @@ from pathlib import Path
 
 from tsad_tasks.reports.content import IncidentPage, ReportContent
 from tsad_tasks.reports.cover import draw_cover
+from tsad_tasks.reports.document import Document, document_bytes, write_whole
 from tsad_tasks.reports.flow import Block, gap
-from tsad_tasks.reports.formats import period_text, stamp_text, zone_text
+from tsad_tasks.reports.formats import period_text
 from tsad_tasks.reports.health_pages import health_blocks
 from tsad_tasks.reports.incident_page import draw_incident
 from tsad_tasks.reports.listings import anomaly_blocks, incident_blocks, incident_key
@@ -19,7 +19,6 @@ from tsad_tasks.reports.model_pages import model_blocks
 from tsad_tasks.reports.plan import TOP, Page, PageNumbers, bottom_of, flow_pages, inner_size
 from tsad_tasks.reports.ranking import DEFAULT_LIMITS, Limits, with_own_page
 from tsad_tasks.reports.sheet import PageSize, Sheet
-from tsad_tasks.reports.theme import BODY, CELL, RULE, TINY
 
 _N_WITHOUT_LIST = 5
 _COVER = "cover"
@@ -44,9 +43,7 @@ def render_report(
     """Writes the report to a file, whole or not at all; its folder must exist."""
     started = time.perf_counter()
     document, n_pages = report_bytes(content, page_size=page_size, limits=limits)
-    partial_path = Path(f"{path}.partial")
-    partial_path.write_bytes(document)
-    os.replace(partial_path, path)
+    write_whole(document, Path(path))
     return PdfSummary(n_pages, len(document), time.perf_counter() - started)
 
 
@@ -59,12 +56,17 @@ def report_bytes(
 ) -> tuple[bytes, int]:
     """The report as a PDF, and its number of pages."""
     sheet = Sheet(page_size, compressed=compressed)
-    sheet.describe(_document_title(content), f"Anomalies and incidents of {content.dataset}")
-    pages = planned_pages(content, limits, inner_size(sheet), bottom_of(sheet))
-    numbers = {page.key: n for n, page in enumerate(pages, start=1)}
-    for number, page in enumerate(pages, start=1):
-        _draw_page(sheet, content, page, number, numbers, len(pages))
-    return sheet.finish(), len(pages)
+    period = period_text(content.start_at, content.end_at, content.site_zone)
+    document = Document(
+        title=f"{content.title} · {content.dataset} · {period}",
+        subject=f"Anomalies and incidents of {content.dataset}",
+        zone=content.site_zone,
+        start_at=content.start_at,
+        end_at=content.end_at,
+        generated_at=content.generated_at,
+        bare_key=_COVER,
+    )
+    return document_bytes(sheet, document, planned_pages(content, limits, inner_size(sheet), bottom_of(sheet)))
 
 
 def planned_pages(content: ReportContent, limits: Limits, size: tuple[float, float], bottom: float) -> list[Page]:
@@ -116,37 +118,3 @@ def _draw_incident_page(
     sheet: Sheet, numbers: PageNumbers, *, incident: IncidentPage, zone: str, until_s: float, bottom: float
 ) -> None:
     draw_incident(sheet, incident, zone, until_s, TOP, bottom)
-
-
-def _draw_page(
-    sheet: Sheet, content: ReportContent, page: Page, number: int, numbers: PageNumbers, n_pages: int
-) -> None:
-    if page.level is not None:
-        sheet.bookmark(page.key, page.title, page.level)
-    if page.key != _COVER:
-        _draw_header(sheet, content)
-    page.draw(sheet, numbers)
-    _draw_footer(sheet, content, page, number, n_pages)
-    sheet.end_page()
-
-
-def _draw_header(sheet: Sheet, content: ReportContent) -> None:
-    zone = f"times in {zone_text(content.site_zone, content.start_at, content.end_at)}"
-    used = sheet.text(sheet.right, 36, zone, BODY.but(size=8), "right")
-    sheet.cut(sheet.left, 36, _document_title(content), BODY.but(size=8), sheet.inner_width - used - 20)
-    sheet.line(sheet.left, 45, sheet.right, 45, RULE, 0.8)
-
-
-def _document_title(content: ReportContent) -> str:
-    period = period_text(content.start_at, content.end_at, content.site_zone)
-    return f"{content.title} · {content.dataset} · {period}"
-
-
-def _draw_footer(sheet: Sheet, content: ReportContent, page: Page, number: int, n_pages: int) -> None:
-    y = sheet.height - 52
-    sheet.line(sheet.left, y, sheet.right, y, RULE, 1.2)
-    sheet.text(sheet.right, y + 13, f"{number} / {n_pages}", CELL, "right")
-    made = f"Generated {stamp_text(content.generated_at, content.site_zone)} by tsad"
-    y += 11
-    for line in [line for line in page.footer if line] or [made]:
-        y = sheet.paragraph(sheet.left, y, line, TINY.but(size=6), sheet.inner_width - 60, 2, 1.35)

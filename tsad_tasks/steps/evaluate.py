@@ -2,24 +2,30 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from tsad_tasks.core.budget import AlarmBudget, BudgetLimits, budget_limits
 from tsad_tasks.core.features import Scaler
 from tsad_tasks.core.injection import KINDS, Injection, inject_all, injection_plan
-from tsad_tasks.core.scoring import Features, Windows, entity_features, entity_scores, entity_windows
+from tsad_tasks.core.scoring import Features, Windows, combined_errors, entity_features, entity_scores, entity_windows
 from tsad_tasks.core.spec import FeatureSpec, ModelSpec
+from tsad_tasks.core.tails import ChannelTails, fit_tails
 from tsad_tasks.core.thresholds import MIN_CALIBRATION, Calibration, ThresholdSettings, calibrate
-from tsad_tasks.core.windows import window_errors
 from tsad_tasks.detectors.base import Detector
 from tsad_tasks.errors import BadInput
+from tsad_tasks.steps.fold import entity_reconstruction
 
 MAX_ROUNDS = 60
 CONTEXT_FACTOR = 3.0
 SPREAD_QUANTILE = 0.95
+# What lies so far off is no reading of a machine that is well: it is neither learned from nor calibrated with.
+EXTREME_SPREADS = 50.0
 
 
 @dataclass(frozen=True)
@@ -33,6 +39,7 @@ class HeldOut:
     judged : bool (n_steps,), steps that count: not excluded, and after the reach.
     gated : bool (n_steps,), the part of them that is kept for the gate.
     learned : bool (n_steps,), steps before the split that calibration sees as well; none where it has enough without.
+    labels : bool (n_steps,), known anomalies, which are not judged; None where nobody asked for them.
     """
 
     entity: str
@@ -41,29 +48,69 @@ class HeldOut:
     judged: NDArray[np.bool_]
     gated: NDArray[np.bool_]
     learned: NDArray[np.bool_]
+    labels: NDArray[np.bool_] | None = None
+
+    @property
+    def calibrating(self) -> NDArray[np.bool_]:
+        """bool (n_steps,), steps whose errors say what is normal."""
+        return (self.judged & ~self.gated) | self.learned
 
 
 @dataclass(frozen=True)
 class SeriesErrors:
-    """Errors (n_steps,) of one entity, and residuals (n_steps, n_channels) in scaled units; NaN where unknown."""
+    """Errors of one entity's channels as the detector gives them, and residuals in scaled units.
 
-    errors: NDArray[np.float32]
+    Attributes
+    ----------
+    channel_errors, residuals : (n_steps, n_channels), NaN where unknown.
+    live : bool (n_steps, n_channels), channels that count; none where no window ends.
+    extreme : bool (n_steps,), whether the window holds a reading that is out of the question.
+    """
+
+    channel_errors: NDArray[np.float32]
     residuals: NDArray[np.float32]
+    live: NDArray[np.bool_]
+    extreme: NDArray[np.bool_]
+
+    def combined(self, spec: ModelSpec, entity: str) -> NDArray[np.float32]:
+        """Errors (n_steps,) on the model's scale; NaN where unknown."""
+        of_it = np.zeros(len(self.live), np.int64)
+        return combined_errors(spec, [entity], of_it, self.channel_errors, self.live)[0]
 
 
 def series_errors(
-    spec: FeatureSpec, scaler: Scaler, detector: Detector, values: NDArray[np.float64], start_s: int
+    spec: FeatureSpec,
+    scaler: Scaler,
+    detector: Detector,
+    values: NDArray[np.float64],
+    start_s: int,
+    entity: str = "",
 ) -> SeriesErrors:
     """Errors of one entity's series, window by window, as scoring computes them."""
     features, index = _windows_of(spec, scaler, values, start_s)
-    found = detector.reconstruct(features.inputs[0], index.ends)
-    errors = np.full(len(values), np.nan, np.float32)
-    residuals = np.full((len(values), len(spec.channels)), np.nan, np.float32)
-    errors[index.ends] = window_errors(found.channel_errors, index.live)
+    found = entity_reconstruction(spec, detector, entity, features, start_s, index.ends)
+    channel_errors, residuals = np.full((2, len(values), len(spec.channels)), np.nan, np.float32)
+    live = np.zeros(channel_errors.shape, bool)
+    live[index.ends], channel_errors[index.ends] = index.live, found.channel_errors
     sensors = features.inputs[0, :, : len(spec.channels)]
     residuals[index.ends] = np.where(index.live, sensors[index.ends] - found.expected, np.nan)
-    errors[~np.isfinite(errors)] = np.nan
-    return SeriesErrors(errors, residuals)
+    return SeriesErrors(channel_errors, residuals, live, seen_by_window(is_extreme(sensors), spec.width))
+
+
+def is_extreme(sensors: NDArray[np.float32]) -> NDArray[np.bool_]:
+    """Whether any scaled channel (n_steps, n_channels) is out of the question, (n_steps,)."""
+    return np.asarray((np.abs(sensors) > EXTREME_SPREADS).any(axis=1), np.bool_)
+
+
+def seen_by_window(marks: NDArray[np.bool_], width: int) -> NDArray[np.bool_]:
+    """Whether the window that ends at each step holds a mark, (n_steps,).
+
+    >>> seen_by_window(np.array([True, False, False]), 2).tolist()
+    [True, True, False]
+    """
+    n_before = np.concatenate(([0], np.cumsum(marks)))
+    ends = np.arange(len(marks))
+    return np.asarray(n_before[ends + 1] > n_before[np.maximum(ends - width + 1, 0)], np.bool_)
 
 
 def _windows_of(
@@ -80,26 +127,120 @@ def calibrated_spec(
     settings: ThresholdSettings,
     detector: Detector,
     held_out: Sequence[HeldOut],
+    *,
+    combine: str = "mean",
+    top_k: int = 2,
+    budget: AlarmBudget | None = None,
 ) -> ModelSpec:
     """The whole spec, with limits from errors of the calibration part of held-out readings, and learned ones if few.
+
+    Parameters
+    ----------
+    combine : {"mean", "top_k"}
+        top_k puts the errors of channels on the scale of surprise first.
+    budget : what thresholds of kind evt keep to.
 
     Raises
     ------
     BadInput
         When all entities together have too few held-out windows.
     """
-    calibrations: dict[str, Calibration] = {}
-    errors, residuals = [], []
-    for part in held_out:
-        found = series_errors(spec, scalers.get(part.entity, pooled), detector, part.values, part.start_s)
-        used = (part.judged & ~part.gated) | part.learned
-        errors.append(np.where(used, found.errors, np.float32(np.nan)))
-        residuals.append(found.residuals[used])
-        if part.entity in scalers and np.isfinite(errors[-1]).sum() >= 2 * MIN_CALIBRATION:
-            calibrations[part.entity] = calibrate(errors[-1], settings=settings)
-    joined = np.concatenate(errors) if errors else np.zeros(0, np.float32)
+    found = {
+        part.entity: series_errors(
+            spec, scalers.get(part.entity, pooled), detector, part.values, part.start_s, part.entity
+        )
+        for part in held_out
+    }
+    residuals = [found[part.entity].residuals[part.calibrating] for part in held_out]
     spreads = _spreads(np.concatenate(residuals) if residuals else np.zeros((0, len(spec.channels)), np.float32))
-    return ModelSpec(spec, scalers, pooled, settings, calibrations, calibrate(joined, settings=settings), spreads)
+    model = ModelSpec(
+        spec, scalers, pooled, settings, {}, _NO_LIMIT, spreads, _tails(found, held_out, spec, combine), combine, top_k
+    )
+    errors = {part.entity: found[part.entity].combined(model, part.entity) for part in held_out}
+    if settings.kind != "evt":
+        return _with_limits(model, errors, held_out)
+    limits = _budgeted(errors, held_out, settings, budget)
+    return replace(
+        model,
+        calibrations=limits.own,
+        pooled_calibration=limits.pooled,
+        expected_incidents_per_day=limits.incidents_per_day,
+    )
+
+
+def _without_extremes(part: HeldOut, found: SeriesErrors) -> HeldOut:
+    return replace(part, judged=part.judged & ~found.extreme, learned=part.learned & ~found.extreme)
+
+
+_NO_LIMIT = Calibration(0.0, 0.0, 1.0, 0.0, 0.0, 1.0, 0)
+
+
+def _tails(
+    found: Mapping[str, SeriesErrors], held_out: Sequence[HeldOut], spec: FeatureSpec, combine: str
+) -> ChannelTails | None:
+    """What the calibration part says of how surprising an error is; windows that overlap are one cluster."""
+    if combine != "top_k":
+        return None
+    nan = np.float32(np.nan)
+    known = {part.entity: found[part.entity].live & part.calibrating[:, None] for part in held_out}
+    errors = {name: np.where(mask, found[name].channel_errors, nan) for name, mask in known.items()}
+    return fit_tails(errors, gap_steps=spec.width)
+
+
+def _with_limits(model: ModelSpec, errors: Mapping[str, NDArray[np.float32]], held_out: Sequence[HeldOut]) -> ModelSpec:
+    """Limits of all entities together, and of each that has enough errors of its own."""
+    parts = [_calibrating(model.threshold, part, errors[part.entity]) for part in held_out]
+    pooled = calibrate(
+        _joined([normal for normal, _ in parts], np.float32),
+        settings=model.threshold,
+        labels=_joined([labels for _, labels in parts], np.bool_),
+    )
+    own = {}
+    for part, (normal, labels) in zip(held_out, parts, strict=True):
+        if part.entity in model.scalers and _is_enough(model.threshold, normal, labels):
+            own[part.entity] = calibrate(normal, settings=model.threshold, labels=labels)
+    return replace(model, calibrations=own, pooled_calibration=pooled)
+
+
+def _joined(parts: Sequence[NDArray[Any]], kind: type) -> NDArray[Any]:
+    return np.concatenate([np.zeros(0, kind), *parts])
+
+
+def _calibrating(
+    settings: ThresholdSettings, part: HeldOut, errors: NDArray[np.float32]
+) -> tuple[NDArray[np.float32], NDArray[np.bool_]]:
+    """Errors (n_steps,) that a limit is made from, NaN elsewhere, and which of them are known anomalies."""
+    labels = np.zeros(len(errors), bool)
+    used = part.calibrating
+    if settings.kind == "training":
+        used = part.learned
+    elif settings.kind == "f1_best" and part.labels is not None:
+        labels = part.labels
+        used = used | labels
+    return np.where(used, errors, np.float32(np.nan)), labels
+
+
+def _is_enough(settings: ThresholdSettings, errors: NDArray[np.float32], labels: NDArray[np.bool_]) -> bool:
+    """Whether an entity's own errors say enough for a limit of its own."""
+    known = np.isfinite(errors)
+    needed = 2 * MIN_CALIBRATION
+    if settings.kind == "conformal":
+        needed = max(needed, math.ceil(2 / (1 - settings.percentile / 100)))
+    return int(known.sum()) >= needed and (settings.kind != "f1_best" or bool((known & labels).any()))
+
+
+def _budgeted(
+    errors: Mapping[str, NDArray[np.float32]],
+    held_out: Sequence[HeldOut],
+    settings: ThresholdSettings,
+    budget: AlarmBudget | None,
+) -> BudgetLimits:
+    if budget is None:
+        raise BadInput("Expected an alarm budget for a threshold of kind evt. Received: none.")
+    nan = np.float32(np.nan)
+    used = {part.entity: np.where(part.calibrating, errors[part.entity], nan) for part in held_out}
+    steps = {part.entity: int(np.count_nonzero(part.calibrating)) for part in held_out}
+    return budget_limits(used, steps, settings, budget)
 
 
 def _spreads(residuals: NDArray[np.float32]) -> tuple[float, ...]:
@@ -176,7 +317,8 @@ class _Judged:
         self.spec, self.part, self._detector = spec, part, detector
         self._scaler = spec.scaler(part.entity)
         self._features, _ = _windows_of(spec.features, self._scaler, part.values, part.start_s)
-        self._errors = series_errors(spec.features, self._scaler, detector, part.values, part.start_s).errors
+        found = series_errors(spec.features, self._scaler, detector, part.values, part.start_s, part.entity)
+        self._errors = found.combined(spec, part.entity)
 
     def flags(self, values: NDArray[np.float64]) -> _Flags:
         """Flags of readings that are the held-out ones but for a few."""
@@ -188,12 +330,17 @@ class _Judged:
         features, index = _windows_of(self.spec.features, self._scaler, values, self.part.start_s)
         n_before = np.concatenate(([0], np.cumsum((features.inputs != self._features.inputs)[0].any(axis=1))))
         first = np.maximum(index.ends + 1 - self.spec.features.width, 0)
+        # What a folding detector has seen stays with it.
+        first = np.zeros_like(first) if self._detector.folds else first
         is_new = n_before[index.ends + 1] > n_before[first]
         errors = np.full(len(values), np.nan, np.float32)
         errors[index.ends] = self._errors[index.ends]
-        found = self._detector.reconstruct(features.inputs[0], index.ends[is_new])
-        made = window_errors(found.channel_errors, index.live[is_new])
-        errors[index.ends[is_new]] = np.where(np.isfinite(made), made, np.float32(np.nan))
+        found = entity_reconstruction(
+            self.spec.features, self._detector, self.part.entity, features, self.part.start_s, index.ends[is_new]
+        )
+        of_it, live = np.zeros(int(is_new.sum()), np.int64), index.live[is_new]
+        made, _ = combined_errors(self.spec, [self.part.entity], of_it, found.channel_errors, live)
+        errors[index.ends[is_new]] = made
         return errors
 
 

@@ -10,9 +10,10 @@ from numpy.typing import NDArray
 
 from tsad_tasks.core.features import held
 from tsad_tasks.core.interval import epoch_s, hour_ceil, hour_floor
-from tsad_tasks.core.scoring import entity_features, entity_windows
+from tsad_tasks.core.scoring import combined_errors, entity_features, entity_windows
 from tsad_tasks.core.spec import ModelSpec
 from tsad_tasks.detectors.base import Detector
+from tsad_tasks.steps.fold import entity_reconstruction
 from tsad_tasks.storage.rows import Layout
 from tsad_tasks.storage.store import Store, hours_later
 
@@ -27,7 +28,7 @@ class ExpectedReadings:
     ----------
     actual, expected : float64 (n_steps, n_channels), held values included in `actual`.
     spread : float64 (n_channels,), half-width that holds 95 % of the usual differences.
-    channel_errors : float32 (n_steps, n_channels), mean error of the channel over the window that ends at the step.
+    channel_errors : float32 (n_steps, n_channels), of the window that ends at the step, on the model's scale.
     """
 
     actual: Float
@@ -43,10 +44,11 @@ def expected_readings(
     scaler = spec.scaler(entity)
     features = entity_features(spec.features, [scaler], values[None], start_s)
     index = entity_windows(spec.features, features, np.ones((1, len(values)), bool))
-    found = detector.reconstruct(features.inputs[0], index.ends)
+    found = entity_reconstruction(spec.features, detector, entity, features, start_s, index.ends)
     scaled, errors = np.full((2, *values.shape), np.nan, np.float32)
     scaled[index.ends] = np.where(index.live, found.expected, np.nan)
-    errors[index.ends] = np.where(index.live, found.channel_errors, np.nan)
+    of_it = np.zeros(len(index.ends), np.int64)
+    _, errors[index.ends] = combined_errors(spec, [entity], of_it, found.channel_errors, index.live)
     spread = np.array(spec.spreads) * np.array(scaler.scale)
     return ExpectedReadings(held(values, spec.features.hold_steps), scaler.inverse(scaled), spread, errors)
 
@@ -59,12 +61,22 @@ def expected_in_range(
     entity: tuple[str, int],
     start_at: datetime,
     end_at: datetime,
+    anchor_at: datetime,
 ) -> ExpectedReadings:
-    """What the model expects of an entity (name and id) at the steps of [start_at, end_at), which lie on the grid."""
+    """What the model expects of an entity (name and id) at the steps of [start_at, end_at), which lie on the grid.
+
+    Parameters
+    ----------
+    anchor_at : where a folding model's states begin; nothing is expected before it.
+    """
     name, entity_id = entity
     from_at = hours_later(hour_floor(start_at), -spec.features.reach_hours)
+    if detector.folds:
+        from_at = min(anchor_at, hour_floor(start_at))
     values = store.read_blocks(layout, [entity_id], from_at, hour_ceil(end_at)).values[0]
     columns = [layout.channel_names.index(channel) for channel in spec.features.channels]
+    if detector.folds:
+        values[: (epoch_s(anchor_at) - epoch_s(from_at)) // layout.step_s] = np.nan
     found = expected_readings(spec, detector, name, values[:, columns], epoch_s(from_at))
     steps = slice(*((epoch_s(at) - epoch_s(from_at)) // layout.step_s for at in (start_at, end_at)))
     return ExpectedReadings(found.actual[steps], found.expected[steps], found.spread, found.channel_errors[steps])

@@ -11,14 +11,14 @@ from numpy.typing import NDArray
 from upath import UPath
 
 from tsad_tasks.config import DatasetConfig
-from tsad_tasks.core.digest import digests
-from tsad_tasks.core.interval import epoch_s
+from tsad_tasks.core.interval import epoch_s, from_epoch_s
 from tsad_tasks.core.scoring import entity_features
 from tsad_tasks.core.spec import ModelSpec
 from tsad_tasks.detectors.bundle import Bundle, read_bundle
 from tsad_tasks.errors import BundleError
-from tsad_tasks.steps.plan import Job, Plan, anchor_at, block_digests, plan_interval
-from tsad_tasks.steps.shard import FeatureShard, entity_shards
+from tsad_tasks.steps.plan import Job, Plan, plan_interval
+from tsad_tasks.steps.reach import Reach, anchor_at, window_reach
+from tsad_tasks.steps.shard import FeatureShard, FoldStarts, entity_shards
 from tsad_tasks.storage.rows import Blocks, Champion, DatasetRow, Layout
 from tsad_tasks.storage.store import Store, hours_later
 
@@ -113,25 +113,37 @@ def load_model(champion: Champion) -> tuple[ModelSpec, Bundle]:
 
 
 def features_of_job(store: Store, dataset: DatasetRow, job: Job, spec: ModelSpec) -> FeatureShard:
-    """The job's features over the hours whose errors must be computed, and the reach of their windows."""
-    look_back = spec.score_reach_hours - spec.features.reach_hours
-    errors_at = max(min(anchor_at(job.champion), job.first_at), hours_later(job.first_at, -look_back))
-    wanted = _wanted(store, job, spec, errors_at)
-    reach = spec.features.reach_hours
-    values_at = hours_later(errors_at, int(np.argmax(wanted.any(axis=0))) - reach)
+    """The job's features over the hours whose errors must be computed, and over what these look back to."""
+    reach, errors_at = window_reach(job.champion, spec), _errors_at(job, spec)
+    # Digests first: readings that change before they are read themselves then do not fit them.
+    current = reach.of_blocks(store, job.entity_ids, errors_at, job.end_at)
+    wanted = _wanted(store, job, errors_at, current)
+    first_hour = int(np.argmax(wanted.any(axis=0)))
+    folds = fold_starts(store, job, errors_at, wanted, current) if job.champion.folds else None
+    if folds is not None:
+        first_hour = int(folds.hours.min())
+    values_at = hours_later(errors_at, first_hour - spec.features.reach_hours)
     layout = store.select_layouts(dataset.dataset_id)[0]
     blocks = store.read_blocks(layout, job.entity_ids, values_at, job.end_at)
     values = blocks.values[:, :, _columns(layout, spec)]
     scalers = [spec.scaler(name) for name, _ in job.entities]
     features = entity_features(spec.features, scalers, values, epoch_s(values_at))
-    return FeatureShard(job, values_at, errors_at, values, wanted, _seen(blocks, values_at, reach, wanted), features)
+    seen = current if folds is not None else _seen(blocks, reach, values_at, wanted)
+    return FeatureShard(job, values_at, errors_at, values, wanted, seen, features, folds)
 
 
-def _seen(blocks: Blocks, values_at: datetime, reach: int, wanted: NDArray[np.bool_]) -> NDArray[np.int64]:
-    hours = epoch_s(values_at) // 3600 + np.arange(blocks.checksums.shape[1])
+def _errors_at(job: Job, spec: ModelSpec) -> datetime:
+    """Where the error series starts: thresholds look back so far, those of a folding model to its anchor."""
+    from_at = min(anchor_at(job.champion), job.first_at)
+    if job.champion.folds:
+        return from_at
+    return max(from_at, hours_later(job.first_at, spec.features.reach_hours - spec.score_reach_hours))
+
+
+def _seen(blocks: Blocks, reach: Reach, values_at: datetime, wanted: NDArray[np.bool_]) -> NDArray[np.int64]:
     seen = np.zeros(wanted.shape, np.int64)
-    n_seen = blocks.checksums.shape[1] - reach
-    seen[:, wanted.shape[1] - n_seen :] = digests(blocks.checksums, hours, reach)[:, reach:]
+    n_seen = blocks.checksums.shape[1] - reach.hours
+    seen[:, wanted.shape[1] - n_seen :] = reach.digests(blocks.checksums, values_at)[:, reach.hours :]
     return seen
 
 
@@ -139,15 +151,28 @@ def _columns(layout: Layout, spec: ModelSpec) -> list[int]:
     return [layout.channel_names.index(name) for name in spec.features.channels]
 
 
-def _wanted(store: Store, job: Job, spec: ModelSpec, errors_at: datetime) -> NDArray[np.bool_]:
+def _wanted(store: Store, job: Job, errors_at: datetime, current: NDArray[np.int64]) -> NDArray[np.bool_]:
     """bool (n_entities, n_hours from errors_at): targets, and look-back hours without valid stored errors."""
-    reach = spec.features.reach_hours
-    ids = job.entity_ids
-    stored, digests_then = store.read_window_digests(job.champion.model_id, ids, errors_at, job.end_at)
-    current = block_digests(store, ids, errors_at, job.end_at, reach)
+    stored, digests_then = store.read_window_digests(job.champion.model_id, job.entity_ids, errors_at, job.end_at)
     stale = ~stored | (digests_then != current)
-    some_readings = current != 0
     has_target: NDArray[np.bool_] = np.logical_or.reduce(job.targets, axis=1)
-    wanted: NDArray[np.bool_] = stale & some_readings & has_target[:, None]
+    wanted: NDArray[np.bool_] = stale & (current != 0) & has_target[:, None]
     wanted[:, -job.targets.shape[1] :] |= job.targets
     return wanted
+
+
+def fold_starts(
+    store: Store, job: Job, errors_at: datetime, wanted: NDArray[np.bool_], current: NDArray[np.int64]
+) -> FoldStarts:
+    """Where each entity's fold starts: after the last remembered state before what is wanted, or at the anchor."""
+    n_hours = wanted.shape[1]
+    first = np.where(wanted.any(axis=1), wanted.argmax(axis=1), n_hours)
+    remembered, digests = store.read_fold_digests(job.champion.model_id, job.entity_ids, errors_at, job.end_at)
+    hours = np.arange(n_hours)
+    usable = remembered & (digests == current) & (hours < first[:, None]) & (first < n_hours)[:, None]
+    after = np.where(usable, hours + 1, 0).max(axis=1)
+    known = [(key, from_epoch_s(epoch_s(errors_at) + 3600 * (int(hour) - 1)))
+             for key, hour in zip(job.entity_ids, after, strict=True) if hour]  # fmt: skip
+    ids, ends = [key for key, _ in known], [at for _, at in known]
+    states = store.read_fold_states(job.champion.model_id, ids, ends)
+    return FoldStarts(np.where(first < n_hours, after, n_hours), tuple(states.get(key, b"") for key in job.entity_ids))

@@ -11,10 +11,13 @@ import numpy as np
 from upath import UPath
 
 from tsad_tasks.config import DatasetConfig, Gate
+from tsad_tasks.core.budget import AlarmBudget
+from tsad_tasks.core.incidents import IncidentRule
 from tsad_tasks.core.spec import ModelSpec
 from tsad_tasks.core.thresholds import ThresholdSettings
 from tsad_tasks.detectors.base import Detector, TrainingHistory
 from tsad_tasks.detectors.bundle import read_bundle
+from tsad_tasks.detectors.registry import detector_class
 from tsad_tasks.steps.evaluate import HeldOut, Verdicts, calibrated_spec, judge
 from tsad_tasks.steps.training import (
     PreparedTraining,
@@ -31,20 +34,45 @@ from tsad_tasks.storage.store import Store, hours_later
 MAX_GATE_ENTITIES = 24
 
 
-def held_out_readings(
-    store: Store, config: DatasetConfig, scope: Scope, span: TrainingRange, exclusions: Sequence[Exclusion]
-) -> list[HeldOut]:
+def held_out_readings(reader: TrainingReader, scope: Scope) -> list[HeldOut]:
     """Held-out readings of the scope's entities."""
-    reader = TrainingReader(store, config, span, exclusions)
     return [part for name, key in scope.entities if (part := reader.held_out(name, key)) is not None]
 
 
 def calibrate_model(
-    config: DatasetConfig, scales: Scales, detector: Detector, held_out: Sequence[HeldOut]
+    config: DatasetConfig,
+    scales: Scales,
+    detector: Detector,
+    held_out: Sequence[HeldOut],
+    *,
+    n_entities: int | None = None,
 ) -> ModelSpec:
-    """The model's spec with calibrated limits."""
-    settings = ThresholdSettings.on_grid(config.threshold.model_dump(), config.source.step_s)
-    return calibrated_spec(feature_spec_of(config), scales.own, scales.pooled, settings, detector, held_out)
+    """The model's spec with calibrated limits.
+
+    Parameters
+    ----------
+    n_entities : of the whole dataset, which share its alarm budget; None: the model is for all of them.
+    """
+    threshold, step_s = config.threshold, config.source.step_s
+    return calibrated_spec(
+        feature_spec_of(config),
+        scales.own,
+        scales.pooled,
+        ThresholdSettings.on_grid(threshold.model_dump(), step_s),
+        detector,
+        held_out,
+        combine=threshold.combination,
+        top_k=threshold.top_k,
+        budget=alarm_budget(config, len(scales.running_hours), n_entities),
+    )
+
+
+def alarm_budget(config: DatasetConfig, n_modelled: int, n_entities: int | None = None) -> AlarmBudget:
+    """The share of the dataset's alarm budget that a model of so many of its entities has."""
+    policy = config.alarm_policy
+    rule = IncidentRule(policy.merge_gap_s, policy.max_length_s, policy.consecutive, policy.min_score)
+    per_day = policy.budget_per_day * n_modelled / (n_entities or n_modelled)
+    return AlarmBudget(per_day, policy.budget_per_entity_week / 7, n_modelled, rule, config.source.step_s)
 
 
 @dataclass(frozen=True)
@@ -87,9 +115,7 @@ def _rules(
     config: DatasetConfig, challenger: Verdicts, champion: Verdicts | None, history: TrainingHistory
 ) -> list[GateRow]:
     gate = config.gate
-    loss = history.validation_loss[-1] if history.validation_loss else float("nan")
-    finite = bool(np.isfinite(loss)) and history.stopped != "diverged"
-    rows = [GateRow("finite_loss", loss if np.isfinite(loss) else None, None, None, finite, "validation loss")]
+    rows = [_finite_loss(history)]
     for kind, limit in (
         ("point", gate.min_point_share),
         ("contextual", gate.min_contextual_share),
@@ -99,6 +125,14 @@ def _rules(
     rows.append(_false_alarms(challenger, champion, gate.max_false_alarm_share))
     rows.append(_not_worse(challenger, champion, gate))
     return rows
+
+
+def _finite_loss(history: TrainingHistory) -> GateRow:
+    if not history.validation_loss:
+        return GateRow("finite_loss", None, None, None, True, "not tested: this detector counts, and has no loss")
+    loss = history.validation_loss[-1]
+    finite = bool(np.isfinite(loss)) and history.stopped != "diverged"
+    return GateRow("finite_loss", loss if np.isfinite(loss) else None, None, None, finite, "validation loss")
 
 
 def _at_least(rule: str, challenger: Verdicts, champion: Verdicts | None, kind: str, limit: float) -> GateRow:
@@ -251,4 +285,5 @@ def new_model(
         artifact_uri=artifact_uri,
         sha256=sha256,
         card=card,
+        folds=detector_class(config.detector.name).folds,
     )

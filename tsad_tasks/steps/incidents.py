@@ -15,6 +15,7 @@ from tsad_tasks.config import AlarmPolicy, DatasetConfig
 from tsad_tasks.core.incidents import IncidentRule, IncidentSpan, connected_range, incident_id, incident_spans
 from tsad_tasks.core.interval import epoch_s, from_epoch_s
 from tsad_tasks.reports.sentence import incident_sentence
+from tsad_tasks.steps.plan import seen_until
 from tsad_tasks.storage.rows import DatasetRow, Flag, IncidentRow, StandingIncident, TopAttribution
 from tsad_tasks.storage.store import Store
 
@@ -43,13 +44,9 @@ def build_incidents(
     with store.transaction():
         store.lock_dataset(dataset.dataset_id, f"incidents {lineage}")
         first_at = start_at - timedelta(seconds=config.source.mutability_s)
-        last_at = end_at + timedelta(seconds=_reach_s(store, dataset, lineage, start_at, end_at))
+        champions = store.select_champions(dataset.dataset_id, lineage, start_at, end_at)
+        last_at = seen_until(store, dataset, lineage, champions, end_at)
         return _Merge(store, config, dataset, lineage).rebuild(first_at, last_at)
-
-
-def _reach_s(store: Store, dataset: DatasetRow, lineage: str, start_at: datetime, end_at: datetime) -> int:
-    champions = store.select_champions(dataset.dataset_id, lineage, start_at, end_at)
-    return max((champion.score_reach_s for champion in champions), default=0)
 
 
 @dataclass(frozen=True)

@@ -18,6 +18,7 @@ from tsad_tasks.storage.rows import DatasetRow
 from tsad_tasks.storage.store import Store
 
 RUN_FILES_AGE = timedelta(days=2)
+FORMER_STATES_AGE = timedelta(days=7)
 LATE_RANGE = timedelta(days=7)
 SILENT_INTERVALS = 3
 SILENT_LEAST = timedelta(hours=3)
@@ -72,6 +73,8 @@ def maintain_dataset(
     with store.transaction():
         dataset = store.upsert_dataset(config)
         newest_hour_at, newest_at = _ledger_ends(store, dataset, at)
+        former = {"dataset_id": dataset.dataset_id, "before_at": at - FORMER_STATES_AGE}
+        store.execute("delete_former_states", former)
         silent = () if newest_hour_at is None else silent_entities(store, config, dataset, newest_hour_at)
     n_folders = delete_run_folders(artifacts_root() / "runs", config.dataset, now() - RUN_FILES_AGE)
     retired = MaintainSummary() if newest_at is None else retire(store, config, dataset, newest_at)

@@ -14,8 +14,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tsad_tasks.config import DatasetConfig
-from tsad_tasks.core.digest import digests
-from tsad_tasks.core.interval import epoch_s, hour_ceil, hour_floor
+from tsad_tasks.core.interval import epoch_s, from_epoch_s, hour_ceil, hour_floor
+from tsad_tasks.steps.reach import Reach, anchor_at, score_reach
 from tsad_tasks.storage.rows import Champion, DatasetRow
 from tsad_tasks.storage.store import Store, hours_later
 
@@ -80,8 +80,8 @@ def plan_interval(
         return Plan((), (), 0, 0)
     changed_from = hours_later(first_at, -(config.source.mutability_s // 3600))
     champions = store.select_champions(dataset.dataset_id, lineage, changed_from, hours_later(last_at, 24 * 60))
-    reach_s = max((champion.score_reach_s for champion in champions), default=0)
-    span = _Span(store, dataset, entities, (changed_from, first_at, last_at, hours_later(last_at, reach_s // 3600)))
+    until_at = seen_until(store, dataset, lineage, champions, last_at)
+    span = _Span(store, dataset, entities, (changed_from, first_at, last_at, until_at))
     jobs, covered, n_current = [], np.zeros((len(entities), _n_hours(first_at, last_at)), bool), 0
     position = {name: i for i, name in enumerate(entities)}
     for champion, chosen in _scopes(champions, entities):
@@ -94,6 +94,16 @@ def plan_interval(
     open_pairs = np.argwhere(~covered & read[None, :] & span.began(ids)[:, span.mine])
     unchampioned = tuple((ids[entity], hours_later(first_at, int(hour))) for entity, hour in open_pairs)
     return Plan(tuple(jobs), unchampioned, n_current, int((~read).sum()))
+
+
+def seen_until(
+    store: Store, dataset: DatasetRow, lineage: str, champions: Sequence[Champion], last_at: datetime
+) -> datetime:
+    """The end of the hours whose scores may depend on readings before `last_at`."""
+    reach_s = max((champion.score_reach_s for champion in champions), default=0)
+    scopes = [champion.scope_entity_id for champion in champions if champion.folds]
+    newest = [store.select_latest_scored_hour(dataset.dataset_id, scope, lineage) for scope in scopes]
+    return max([hours_later(last_at, reach_s // 3600), *(hours_later(at, 1) for at in newest if at)])
 
 
 def _n_hours(first_at: datetime, last_at: datetime) -> int:
@@ -173,12 +183,12 @@ class _Span:
 
     def job(self, champion: Champion, entities: tuple[tuple[str, int], ...]) -> tuple[Job | None, int]:
         """The hours that this champion must score, and how many of the interval stand as they are."""
-        reach = champion.score_reach_s // 3600
-        n_hours = min(self.mine.stop + reach, len(self.hours))
+        reach = score_reach(champion)
+        n_hours = len(self.hours) if champion.folds else min(self.mine.stop + reach.hours, len(self.hours))
         until_at, hours = hours_later(self._from_at, n_hours), self.hours[:n_hours]
         ids = [key for _, key in entities]
         scored, stored = self._store.read_score_digests(champion.model_id, ids, self._from_at, until_at)
-        found = block_digests(self._store, ids, self._from_at, until_at, reach)
+        found = reach.of_blocks(self._store, ids, self._from_at, until_at)
         changed = scored & (stored != with_pending(found, self._pending[:n_hours]))
         mine = np.zeros(n_hours, bool)
         mine[self.mine] = True
@@ -193,22 +203,13 @@ class _Span:
         bounds = hours_later(self._from_at, first), hours_later(self._from_at, last)
         return Job(champion, *bounds, entities, targets[:, first:last], self._pending[first:last]), n_current
 
-    def _kept(self, scored: NDArray[np.bool_], hours: NDArray[np.int64], reach: int) -> NDArray[np.bool_]:
+    def _kept(self, scored: NDArray[np.bool_], hours: NDArray[np.int64], reach: Reach) -> NDArray[np.bool_]:
         """Hours whose readings retention has dropped: what was scored stays."""
         retired = self._dataset.retired_before
         if retired is None:
             return np.zeros(scored.shape, bool)
-        return scored & (hours - reach * 3600 < epoch_s(retired))[None, :]
-
-
-def block_digests(
-    store: Store, entity_ids: Sequence[int], start_at: datetime, end_at: datetime, reach_hours: int
-) -> NDArray[np.int64]:
-    """Digests (n_entities, n_hours) of all blocks that the hours of [start_at, end_at) depend on."""
-    from_at = hours_later(start_at, -reach_hours)
-    checksums = store.read_checksums(entity_ids, from_at, end_at)
-    hours = epoch_s(from_at) // 3600 + np.arange(checksums.shape[1])
-    return digests(checksums, hours, reach_hours)[:, reach_hours:]
+        first = [epoch_s(reach.first(from_epoch_s(hour))) for hour in hours.tolist()]
+        return scored & (np.array(first) < epoch_s(retired))[None, :]
 
 
 def with_pending(found: NDArray[np.int64], n_pending: NDArray[np.int64]) -> NDArray[np.int64]:
@@ -223,11 +224,6 @@ def _within(hours: NDArray[np.int64], champion: Champion) -> NDArray[np.bool_]:
     return inside
 
 
-def anchor_at(champion: Champion) -> datetime:
-    """No error of a model counts before this: it was trained on what came earlier."""
-    return hour_ceil(champion.train_end_at)
-
-
 def history_s(
     store: Store, config: DatasetConfig, *, start_at: datetime, end_at: datetime, lineage: str = "live"
 ) -> int:
@@ -235,4 +231,5 @@ def history_s(
     with store.transaction():
         dataset = store.upsert_dataset(config)
         champions = store.select_champions(dataset.dataset_id, lineage, start_at, end_at)
-    return max((champion.score_reach_s for champion in champions), default=0)
+    since_s = [epoch_s(start_at) - epoch_s(anchor_at(champion)) for champion in champions if champion.folds]
+    return max([0, *since_s, *(champion.score_reach_s for champion in champions)])

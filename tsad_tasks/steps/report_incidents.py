@@ -279,6 +279,7 @@ class _Explained:
             (self._row["entity"], self._row["entity_id"]),
             view.start_at,
             view.end_at,
+            hour_ceil(self._model.record["train_end_at"]),
         )
         learned = view.seconds < epoch_s(self._model.record["train_end_at"])
         found.expected[learned], found.channel_errors[learned] = np.nan, np.nan

@@ -9,17 +9,18 @@ import json
 from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass
 from datetime import datetime
-from typing import Any
+from typing import Any, cast
 
 from upath import UPath
 
 from tsad_tasks.config import DatasetConfig
 from tsad_tasks.core.interval import epoch_s, from_epoch_s
 from tsad_tasks.core.spec import ModelSpec
-from tsad_tasks.detectors.base import Progress, TrainingHistory
+from tsad_tasks.detectors.base import Detector, Progress, TrainingHistory
 from tsad_tasks.detectors.bundle import read_bundle, store_bundle
-from tsad_tasks.detectors.registry import load_detector
-from tsad_tasks.errors import NothingToDo
+from tsad_tasks.detectors.fold import FoldDetector
+from tsad_tasks.detectors.registry import detector_class, load_detector
+from tsad_tasks.errors import BadInput, NothingToDo
 from tsad_tasks.steps.gate import (
     GateOutcome,
     RegisterSummary,
@@ -36,9 +37,12 @@ from tsad_tasks.steps.training import (
     Scales,
     Scope,
     TrainingRange,
+    TrainingReader,
     exclusions_of,
     fit_detector,
+    fit_folding,
     fit_scales,
+    move_to_anchor,
     prepare_training,
     training_range,
     training_scopes,
@@ -74,6 +78,10 @@ class Retraining:
         for fields in json.loads((self.folder / "scopes.json").read_text()):
             entities = tuple((name, key) for name, key in fields["entities"])
             yield Scope(fields["entity_id"], fields["name"], entities), self.folder / f"scope_{fields['entity_id']}"
+
+    def reader(self, folder: UPath) -> TrainingReader:
+        """The readings of the range, without what task `exclusions` left out for the scope of a folder."""
+        return TrainingReader.of_store(self.store, self.config, self.span, _exclusions(folder))
 
     def champion(self, scope: Scope) -> ChampionAt | None:
         """The champion that a challenger has to beat."""
@@ -123,7 +131,7 @@ def make_features(run: Retraining) -> Count:
     """Task `features`: scales, fitted on training readings only."""
     hours = 0.0
     for scope, folder in run.scopes():
-        scales = fit_scales(run.store, run.config, scope, run.span, _exclusions(folder))
+        scales = fit_scales(run.reader(folder), scope)
         (folder / "scales.json").write_text(json.dumps(scales.to_json()))
         hours += sum(scales.running_hours.values())
     return {"running_hours": round(hours, 1)}
@@ -137,7 +145,7 @@ def make_windows(run: Retraining) -> Count:
     """Task `windows`: windows to learn from, sampled evenly over entities and time."""
     n_used = n_available = 0
     for scope, folder in run.scopes():
-        prepared = prepare_training(run.store, run.config, scope, run.span, _exclusions(folder), _scales(folder))
+        prepared = prepare_training(run.reader(folder), scope, _scales(folder))
         prepared.save(folder / "windows.npz")
         n_used += len(prepared.ends)
         n_available += prepared.n_available
@@ -147,14 +155,46 @@ def make_windows(run: Retraining) -> Count:
 def train(run: Retraining, progress: Progress | None = None) -> Count:
     """Task `train`: fits a detector for each scope."""
     n_epochs, seconds = 0, 0.0
-    for _, folder in run.scopes():
-        prepared = PreparedTraining.load(folder / "windows.npz")
-        detector, history = fit_detector(run.config, prepared, seed=run.chosen_seed, progress=progress)
+    for scope, folder in run.scopes():
+        detector, history = _fitted(run, scope, folder, progress)
         detector.save(folder / "detector")
         (folder / "history.json").write_text(json.dumps(asdict(history)))
         n_epochs += len(history.loss)
         seconds += history.seconds
     return {"n_epochs": n_epochs, "seconds": round(seconds, 1)}
+
+
+def _fitted(
+    run: Retraining, scope: Scope, folder: UPath, progress: Progress | None
+) -> tuple[Detector, TrainingHistory]:
+    if detector_class(run.config.detector.name).folds:
+        return fit_folding(run.reader(folder), scope, _scales(folder), seed=run.chosen_seed)
+    prepared = PreparedTraining.load(folder / "windows.npz")
+    started_from = _warm_start(run, scope)
+    return fit_detector(run.config, prepared, seed=run.chosen_seed, progress=progress, warm_start=started_from)
+
+
+def _warm_start(run: Retraining, scope: Scope) -> Detector | None:
+    """The champion whose weights come first; its own first model has none to begin with.
+
+    Raises
+    ------
+    BadInput
+        When another dataset is named that has no champion yet.
+    """
+    name = run.config.training.warm_start_from
+    if name is None:
+        return None
+    if name == "champion":
+        champion = run.champion(scope)
+    else:
+        other = run.store.select_dataset(name)
+        champion = run.store.select_champion_at(other.dataset_id, 0, "live", run.span.end_at)
+        if champion is None:
+            raise BadInput(f"training.warm_start_from: Expected a dataset with a champion. Received: {name}, without.")
+    if champion is None:
+        return None
+    return read_bundle(UPath(champion.artifact_uri), expected_sha256=champion.sha256).detector
 
 
 def _history(folder: UPath) -> TrainingHistory:
@@ -165,10 +205,13 @@ def _history(folder: UPath) -> TrainingHistory:
 def calibrate(run: Retraining) -> Count:
     """Task `calibrate`: limits from held-out readings, and the finished bundle."""
     uris = []
+    n_entities = sum(len(scope.entities) for scope in training_scopes(run.store, run.config))
     for scope, folder in run.scopes():
         detector, scales = load_detector(folder / "detector"), _scales(folder)
-        held_out = held_out_readings(run.store, run.config, scope, run.span, _exclusions(folder))
-        spec = calibrate_model(run.config, scales, detector, held_out)
+        held_out = held_out_readings(run.reader(folder), scope)
+        spec = calibrate_model(run.config, scales, detector, held_out, n_entities=n_entities)
+        if detector.folds:
+            move_to_anchor(cast(FoldDetector, detector), run.reader(folder), scope, scales)
         prepared = PreparedTraining.load(folder / "windows.npz")
         card = model_card(
             run.config, scope, run.span, scales, prepared, detector, _history(folder), seed=run.chosen_seed
@@ -185,10 +228,12 @@ def gate(run: Retraining) -> Count:
     for scope, folder in run.scopes():
         place = json.loads((folder / "bundle.json").read_text())
         bundle = read_bundle(UPath(place["uri"]), expected_sha256=place["sha256"])
-        held_out = held_out_readings(run.store, run.config, scope, run.span, _exclusions(folder))
+        held_out = held_out_readings(run.reader(folder), scope)
         spec = ModelSpec.from_json(bundle.spec)
+        # The states of a folding model in its bundle are those after what is judged here.
+        detector = load_detector(folder / "detector") if bundle.detector.folds else bundle.detector
         outcome = run_gate(
-            run.config, spec, bundle.detector, _history(folder), held_out, run.champion(scope), seed=run.chosen_seed
+            run.config, spec, detector, _history(folder), held_out, run.champion(scope), seed=run.chosen_seed
         )
         (folder / "gate.json").write_text(json.dumps([asdict(row) for row in outcome.rows]))
         failed[scope.name] = _failed(outcome)

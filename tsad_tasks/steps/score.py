@@ -5,29 +5,32 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 from numpy.typing import NDArray
 from upath import UPath
 
 from tsad_tasks.config import DatasetConfig
-from tsad_tasks.core.digest import digests
 from tsad_tasks.core.interval import epoch_s
-from tsad_tasks.core.scoring import SEVERITIES, Windows, entity_scores, hour_status
+from tsad_tasks.core.scoring import SEVERITIES, Windows, combined_errors, entity_scores, hour_status
 from tsad_tasks.core.spec import ModelSpec
-from tsad_tasks.core.windows import NOT_FINITE, PENDING, SCORED, window_errors
-from tsad_tasks.detectors.base import Detector
+from tsad_tasks.core.windows import NOT_FINITE, PENDING, SCORED
+from tsad_tasks.detectors.base import Detector, Reconstruction
 from tsad_tasks.detectors.bundle import Bundle
+from tsad_tasks.detectors.fold import FoldDetector
 from tsad_tasks.errors import Unavailable
 from tsad_tasks.steps.features import job_features, load_model, mark_unchampioned
+from tsad_tasks.steps.fold import fold_shard, remember_states
 from tsad_tasks.steps.plan import Job, plan_interval, read_ledger, with_pending
+from tsad_tasks.steps.reach import Reach, score_reach, window_reach
 from tsad_tasks.steps.shard import FeatureShard, load_windows
 from tsad_tasks.steps.windows import windows_of_shard, windows_path
-from tsad_tasks.storage.rows import AnomalyRows, AttributionRows, DatasetRow, ScoreRows
+from tsad_tasks.storage.rows import AnomalyRows, AttributionRows, DatasetRow, FoldStates, ScoreRows
 from tsad_tasks.storage.store import Store, hours_later
 
 MAX_ATTEMPTS = 5
+MAX_SEEN_HOURS = 24 * 14
 TOP_CHANNELS = 5
 MIN_SHARE = 0.01
 
@@ -107,7 +110,7 @@ def _score(
     dataset = store.select_dataset(config.dataset)
     spec, bundle = model
     computed = _compute(shard, windows, spec, bundle.detector)
-    written = _write(store, dataset, shard, windows, spec, computed, lineage)
+    written = _write(store, dataset, shard, windows, (spec, bundle.detector), computed, lineage)
     if written is not None:
         return written
     if n_attempts >= MAX_ATTEMPTS:
@@ -120,26 +123,35 @@ def _score(
 
 @dataclass(frozen=True)
 class _Computed:
-    """Errors of the wanted windows, on the steps of the shard's values; NaN elsewhere."""
+    """Errors of the wanted windows, on the steps of the shard's values, NaN elsewhere; states of a folding model."""
 
     errors: NDArray[np.float32]
     channel_errors: NDArray[np.float32]
     expected: NDArray[np.float32]
+    states: FoldStates | None
 
 
 def _compute(shard: FeatureShard, windows: Windows, spec: ModelSpec, detector: Detector) -> _Computed:
     n_entities, n_steps, n_inputs = shard.features.inputs.shape
     n_channels = len(spec.features.channels)
-    found = detector.reconstruct(shard.features.inputs.reshape(-1, n_inputs), windows.ends)
+    states: FoldStates | None = None
+    if shard.folds is None:
+        found = detector.reconstruct(shard.features.inputs.reshape(-1, n_inputs), windows.ends)
+    else:
+        folded, states = fold_shard(shard, shard.folds, spec, cast(FoldDetector, detector))
+        found = Reconstruction(
+            folded.channel_errors.reshape(-1, n_channels)[windows.ends],
+            folded.expected.reshape(-1, n_channels)[windows.ends],
+        )
     errors = np.full(n_entities * n_steps, np.nan, np.float32)
     channel_errors = np.full((n_entities * n_steps, n_channels), np.nan, np.float32)
     expected = np.full((n_entities * n_steps, n_channels), np.nan, np.float32)
-    errors[windows.ends] = window_errors(found.channel_errors, windows.live)
-    channel_errors[windows.ends] = np.where(windows.live, found.channel_errors, np.nan)
+    names = [name for name, _ in shard.job.entities]
+    made = combined_errors(spec, names, windows.ends // n_steps, found.channel_errors, windows.live)
+    errors[windows.ends], channel_errors[windows.ends] = made
     expected[windows.ends] = found.expected
     shape = (n_entities, n_steps)
-    errors[~np.isfinite(errors)] = np.nan
-    return _Computed(errors.reshape(shape), channel_errors.reshape(*shape, -1), expected.reshape(*shape, -1))
+    return _Computed(errors.reshape(shape), channel_errors.reshape(*shape, -1), expected.reshape(*shape, -1), states)
 
 
 def _write(
@@ -147,12 +159,12 @@ def _write(
     dataset: DatasetRow,
     shard: FeatureShard,
     windows: Windows,
-    spec: ModelSpec,
+    model: tuple[ModelSpec, Detector],
     computed: _Computed,
     lineage: str,
 ) -> ScoreSummary | None:
     """Writes the job under the hours' locks; None when its readings or its champion are no longer what they were."""
-    job = shard.job
+    job, (spec, detector) = shard.job, model
     with store.transaction():
         store.lock_champions(dataset.dataset_id)
         _lock(store, dataset, shard, spec)
@@ -163,7 +175,9 @@ def _write(
         if memo is None or (ledger.n_pending != job.n_pending).any():
             return None
         hours = _Hours(shard, windows, spec, computed, memo, dataset)
-        written = store.write_scores(hours.score_rows(), hours.anomaly_rows(), hours.attribution_rows(store))
+        written = store.write_scores(hours.score_rows(), hours.anomaly_rows(), hours.attribution_rows(store, detector))
+        if computed.states is not None:
+            remember_states(store, shard, computed.states, memo.window_digests)
         _unmark(store, lineage, job)
     n_hours = int(job.targets.sum())
     return ScoreSummary(
@@ -172,9 +186,10 @@ def _write(
 
 
 def _lock(store: Store, dataset: DatasetRow, shard: FeatureShard, spec: ModelSpec) -> None:
+    # A fold sees too many hours to lock them all: what changes an old one is noticed by the digests of the next run.
     n_hours, reach = shard.wanted.shape[1], spec.features.reach_hours
     written = [hours_later(shard.errors_at, int(i)) for i in np.flatnonzero(shard.wanted.any(axis=0))]
-    seen = [hours_later(shard.errors_at, i) for i in range(-reach, n_hours)]
+    seen = [hours_later(shard.errors_at, i) for i in range(max(-reach, n_hours - MAX_SEEN_HOURS), n_hours)]
     store.lock_hours(dataset.dataset_id, written, seen=seen)
 
 
@@ -223,11 +238,11 @@ def _digests_under_lock(
     store: Store, shard: FeatureShard, spec: ModelSpec
 ) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
     """Window and score digests (n_entities, n_hours from errors_at); the latter hold for the job's hours."""
-    reaches = spec.features.reach_hours, spec.score_reach_hours
-    from_at = min(hours_later(shard.errors_at, -reaches[0]), hours_later(shard.job.first_at, -reaches[1]))
+    champion = shard.job.champion
+    reaches = window_reach(champion, spec), score_reach(champion)
+    from_at = min(reaches[0].first(shard.errors_at), reaches[1].first(shard.job.first_at))
     checksums = store.read_checksums(shard.job.entity_ids, from_at, shard.job.end_at)
-    hours = epoch_s(from_at) // 3600 + np.arange(checksums.shape[1])
-    windows, scores = (digests(checksums, hours, reach)[:, -shard.wanted.shape[1] :] for reach in reaches)
+    windows, scores = (reach.digests(checksums, from_at)[:, -shard.wanted.shape[1] :] for reach in reaches)
     return windows, scores
 
 
@@ -324,7 +339,8 @@ class _Hours:
         read = self._by_hour(np.isfinite(self.values).any(axis=2))
         n_before = np.cumsum(read.any(axis=2), axis=1, dtype=np.int64)
         n_before = np.concatenate([np.zeros_like(n_before[:, :1]), n_before], axis=1)
-        silent = n_before[entity, hour + 1] == n_before[entity, np.maximum(hour - self.spec.features.reach_hours, 0)]
+        reach = max(self.spec.features.reach_hours, 1)
+        silent = n_before[entity, hour + 1] == n_before[entity, np.maximum(hour - reach, 0)]
         retired = np.array([self._is_retired(i) for i in range(read.shape[1])], bool)
         marks = {"provisional": self.provisional[entity], "silent": silent, "retired": retired[hour]}
         return hour_status(self._by_hour(self.reasons)[entity, hour], read[entity, hour], **marks)
@@ -339,7 +355,8 @@ class _Hours:
         return np.asarray(n_live / np.maximum(n_needed * live.shape[2], 1), np.float32)
 
     def _is_retired(self, hour: int) -> bool:
-        first_at = hours_later(self.shard.errors_at, hour - self.spec.features.reach_hours)
+        reach: Reach = window_reach(self.job.champion, self.spec)
+        first_at = reach.first(hours_later(self.shard.errors_at, hour))
         return self.dataset.retired_before is not None and first_at < self.dataset.retired_before
 
     def anomaly_rows(self) -> AnomalyRows:
@@ -359,15 +376,15 @@ class _Hours:
     def _times(self, steps: NDArray[np.int64]) -> NDArray[np.int64]:
         return epoch_s(self.shard.errors_at) + steps * self.spec.features.step_s
 
-    def attribution_rows(self, store: Store) -> AttributionRows:
-        """The channels that carry most of the error of each flagged step, in the sensors' units."""
+    def attribution_rows(self, store: Store, detector: Detector) -> AttributionRows:
+        """The channels that carry most of the error of each flagged step, in the sensors' units, and in which steps."""
         entity, step = np.nonzero(self.flags)
         parts = np.nan_to_num(self.channel_errors[entity, step].astype(np.float64))
         share = parts / np.maximum(parts.sum(axis=1, keepdims=True), np.finfo(np.float64).tiny)
         rank = np.argsort(np.argsort(-share, axis=1, kind="stable"), axis=1, kind="stable")
         row, channel = np.nonzero((rank < TOP_CHANNELS) & (share >= MIN_SHARE))
         actual, expected, spread = self._in_units(entity[row], step[row], channel)
-        ids = self._channel_ids(store)
+        ids, by_step = self._channel_ids(store), self._step_shares(detector, entity, step)
         return AttributionRows(
             entity_ids=np.array(self.job.entity_ids)[entity[row]],
             times_s=self._times(step[row]),
@@ -376,7 +393,22 @@ class _Hours:
             actual=actual,
             expected=expected,
             spread=spread,
+            step_shares=by_step[row, :, channel] * share[row, channel, None].astype(np.float32),
         )
+
+    def _step_shares(
+        self, detector: Detector, entity: NDArray[np.int64], step: NDArray[np.int64]
+    ) -> NDArray[np.float32]:
+        """(n, width, n_channels): which steps of their windows carry a channel's error; each channel's sum is 1."""
+        width, n_steps = self.spec.features.width, self.shard.values.shape[1]
+        ends = entity * n_steps + step - self.offset
+        inputs = self.shard.features.inputs
+        parts = detector.explain(inputs.reshape(-1, inputs.shape[-1]), ends) if width > 1 and len(ends) else None
+        if parts is None:
+            return np.full((len(ends), width, self.values.shape[-1]), 1 / width, np.float32)
+        total = parts.sum(axis=1, dtype=np.float64, keepdims=True)
+        shares = np.where(total > 0, parts / np.maximum(total, np.finfo(np.float64).tiny), 1 / width)
+        return shares.astype(np.float32)
 
     def _in_units(
         self, entity: NDArray[np.int64], step: NDArray[np.int64], channel: NDArray[np.int64]

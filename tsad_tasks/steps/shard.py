@@ -39,6 +39,34 @@ def read_arrays(path: UPath) -> tuple[dict[str, NDArray[Any]], dict[str, Any]]:
 
 
 @dataclass(frozen=True)
+class FoldStarts:
+    """Where the fold of each entity starts.
+
+    Attributes
+    ----------
+    hours : int64 (n_entities,), counted from the shard's `errors_at`; past the end where nothing is wanted.
+    states : the states there; empty at the model's anchor.
+    """
+
+    hours: NDArray[np.int64]
+    states: tuple[bytes, ...]
+
+    def to_arrays(self) -> dict[str, NDArray[Any]]:
+        """The starts as arrays of a file."""
+        content = np.frombuffer(b"".join(self.states), np.uint8)
+        return {"fold_hours": self.hours, "fold_states": content, "fold_ends": np.cumsum([len(s) for s in self.states])}
+
+    @classmethod
+    def from_arrays(cls, arrays: dict[str, NDArray[Any]]) -> Self | None:
+        """The starts of a file; None where the model does not fold."""
+        if "fold_hours" not in arrays:
+            return None
+        content, ends = arrays["fold_states"].tobytes(), arrays["fold_ends"].tolist()
+        states = tuple(content[first:end] for first, end in zip([0, *ends], ends, strict=False))
+        return cls(arrays["fold_hours"], states)
+
+
+@dataclass(frozen=True)
 class FeatureShard:
     """One job with its features.
 
@@ -49,6 +77,7 @@ class FeatureShard:
     values : float64 (n_entities, n_steps, n_channels) as read, in the model's channels.
     wanted : bool (n_entities, n_hours from errors_at), hours whose errors must be computed.
     digests : int64 (n_entities, n_hours from errors_at), of the blocks that the wanted errors were made from.
+    folds : where the folds of a folding model start.
     """
 
     job: Job
@@ -58,6 +87,7 @@ class FeatureShard:
     wanted: NDArray[np.bool_]
     digests: NDArray[np.int64]
     features: Features
+    folds: FoldStarts | None = None
 
     _ARRAYS: ClassVar[tuple[str, ...]] = ("inputs", "present", "running", "context_ok")
 
@@ -65,6 +95,7 @@ class FeatureShard:
         arrays = {"values": self.values, "wanted": self.wanted, "digests": self.digests}
         arrays |= {"targets": self.job.targets, "n_pending": self.job.n_pending}
         arrays |= {name: getattr(self.features, name) for name in self._ARRAYS}
+        arrays |= self.folds.to_arrays() if self.folds else {}
         facts = {"values_s": epoch_s(self.values_at), "errors_s": epoch_s(self.errors_at), "job": _job_facts(self.job)}
         write_arrays(path, arrays, facts)
 
@@ -81,6 +112,7 @@ class FeatureShard:
             arrays["wanted"],
             arrays["digests"],
             features,
+            FoldStarts.from_arrays(arrays),
         )
 
 

@@ -2,30 +2,33 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import time
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 from numpy.typing import NDArray
 from upath import UPath
 
-from tsad_tasks.config import DatasetConfig
-from tsad_tasks.core.features import Scaler, fit_scaler, pooled_scaler
+from tsad_tasks.config import DatasetConfig, holidays_of
+from tsad_tasks.core.features import SUNDAY, Scaler, fit_scaler, pooled_scaler
 from tsad_tasks.core.interval import epoch_s, hour_ceil
 from tsad_tasks.core.scoring import entity_features, entity_windows
 from tsad_tasks.core.spec import FeatureSpec
+from tsad_tasks.core.windows import Number
 from tsad_tasks.detectors.base import Budget, Detector, Progress, TrainingHistory, TrainingSet
-from tsad_tasks.detectors.registry import build_detector
+from tsad_tasks.detectors.fold import FoldDetector, Series
+from tsad_tasks.detectors.registry import build_detector, detector_class
 from tsad_tasks.errors import BadInput, NothingToDo
-from tsad_tasks.steps.evaluate import HeldOut
+from tsad_tasks.steps.evaluate import HeldOut, is_extreme, seen_by_window
+from tsad_tasks.steps.fold import series_of
 from tsad_tasks.steps.shard import read_arrays, write_arrays
 from tsad_tasks.storage.rows import Exclusion, Layout
 from tsad_tasks.storage.store import Store, hours_later
 
-EXTREME_SPREADS = 50.0
-LABEL_MARGIN_S = 1800
+LABEL_MARGIN_S, LABEL_REASON = 1800, "label: "
 FEW_WINDOWS = 50
 
 
@@ -76,7 +79,7 @@ def exclusions_of(store: Store, config: DatasetConfig, scope: Scope, span: Train
     margin = timedelta(seconds=LABEL_MARGIN_S)
     found = [
         _exclusion(config, label.entity_id, max(label.start_at - margin, span.start_at),
-                   min(label.end_at + margin, span.end_at), f"label: {label.kind}")
+                   min(label.end_at + margin, span.end_at), f"{LABEL_REASON}{label.kind}")
         for label in store.select_labels(dataset.dataset_id, span.start_at, span.end_at)
         if label.entity_id in ids
     ]  # fmt: skip
@@ -93,12 +96,14 @@ def _exclusion(config: DatasetConfig, entity_id: int, start_at: datetime, end_at
 def feature_spec_of(config: DatasetConfig) -> FeatureSpec:
     """The features that a model trained now would have."""
     step_s, source = config.source.step_s, config.source
+    country = config.features.holidays
+    holidays, rest_weekday = holidays_of(country) if country else ((), SUNDAY)
     return FeatureSpec(
         channels=config.channel_names,
         hold_steps=tuple(channel.hold_s // step_s for channel in source.channels.values()),
         step_s=step_s,
         site_zone=config.site_zone,
-        width=config.detector.window,
+        width=1 if detector_class(config.detector.name).folds else config.detector.window,
         min_coverage=config.detector.min_coverage,
         running_when=config.running_when,
         grace_steps=config.startup_grace_s // step_s,
@@ -106,6 +111,8 @@ def feature_spec_of(config: DatasetConfig) -> FeatureSpec:
         lag=tuple(config.features.lag),
         diff=tuple(config.features.diff),
         cyclic=tuple(config.features.cyclic),
+        holidays=holidays,
+        rest_weekday=rest_weekday,
     )
 
 
@@ -115,18 +122,19 @@ class PreparedTraining:
 
     Attributes
     ----------
-    inputs, ends, validation_ends : as in `TrainingSet`; only the steps that some window needs are kept.
+    inputs, ends, validation_ends, labels : as in `TrainingSet`; only the steps that some window needs are kept.
     n_available : windows that the range offers; the sampled share of them is trained on.
     """
 
     inputs: NDArray[np.float32]
     ends: NDArray[np.int64]
     validation_ends: NDArray[np.int64]
+    labels: NDArray[np.bool_]
     n_available: int
 
     def save(self, path: UPath) -> None:
         """Writes the windows as one file."""
-        arrays: dict[str, NDArray[Any]] = {"inputs": self.inputs, "ends": self.ends}
+        arrays: dict[str, NDArray[Any]] = {"inputs": self.inputs, "ends": self.ends, "labels": self.labels}
         write_arrays(path, arrays | {"validation_ends": self.validation_ends}, {"n_available": self.n_available})
 
     @classmethod
@@ -163,9 +171,7 @@ class Scales:
         return cls(own, Scaler.from_json(fields["pooled"]), fields["running_hours"])
 
 
-def fit_scales(
-    store: Store, config: DatasetConfig, scope: Scope, span: TrainingRange, exclusions: Sequence[Exclusion]
-) -> Scales:
+def fit_scales(reader: TrainingReader, scope: Scope) -> Scales:
     """Scales from the part of the range that is learned from.
 
     Raises
@@ -173,7 +179,7 @@ def fit_scales(
     BadInput
         When there is less running time than `training.min_hours`.
     """
-    reader = TrainingReader(store, config, span, exclusions)
+    config, span = reader.config, reader.span
     scalers, hours = {}, {}
     for name, entity_id in scope.entities:
         values, usable = reader.clean(entity_id, span.start_at, span.split_at)
@@ -186,14 +192,7 @@ def fit_scales(
     return Scales(own, pooled_scaler(list(scalers.values()), config.features.scaling), hours)
 
 
-def prepare_training(
-    store: Store,
-    config: DatasetConfig,
-    scope: Scope,
-    span: TrainingRange,
-    exclusions: Sequence[Exclusion],
-    scales: Scales,
-) -> PreparedTraining:
+def prepare_training(reader: TrainingReader, scope: Scope, scales: Scales) -> PreparedTraining:
     """Windows of the range, sampled evenly over entities and time.
 
     Raises
@@ -201,10 +200,9 @@ def prepare_training(
     BadInput
         When there is no complete window.
     """
-    reader = TrainingReader(store, config, span, exclusions)
-    quota = max(1, config.training.max_windows // len(scope.entities))
+    quota = max(1, reader.config.training.max_windows // len(scope.entities))
     parts = [reader.windows(key, scales.own.get(name, scales.pooled), quota) for name, key in scope.entities]
-    return _joined(config, parts)
+    return _joined(reader.config, parts)
 
 
 def _check_hours(config: DatasetConfig, span: TrainingRange, hours: Mapping[str, float]) -> None:
@@ -221,38 +219,65 @@ class _EntityWindows:
     inputs: NDArray[np.float32]
     ends: NDArray[np.int64]
     validation_ends: NDArray[np.int64]
+    labels: NDArray[np.bool_]
     n_available: int
 
 
 class TrainingReader:
-    """Readings of a training range, entity by entity, without what is excluded."""
+    """Readings of a training range, entity by entity, without what is excluded.
+
+    Parameters
+    ----------
+    read : readings float64 (n_steps, n_channels) of an entity id in [start_at, end_at), whole hours.
+    """
 
     def __init__(
-        self, store: Store, config: DatasetConfig, span: TrainingRange, exclusions: Sequence[Exclusion]
+        self,
+        read: Callable[[int, datetime, datetime], NDArray[np.float64]],
+        config: DatasetConfig,
+        span: TrainingRange,
+        exclusions: Sequence[Exclusion],
     ) -> None:
-        self._store, self._spec, self._span = store, feature_spec_of(config), span
-        dataset = store.select_dataset(config.dataset)
-        self._layout: Layout = store.select_layouts(dataset.dataset_id)[0]
-        self._columns = [self._layout.channel_names.index(name) for name in config.channel_names]
-        self._exclusions = exclusions
+        self.values, self.config, self.span = read, config, span
+        self._spec, self._exclusions = feature_spec_of(config), exclusions
+        found = detector_class(config.detector.name)
+        self._is_supervised, self._folds = found.supervised, found.folds
 
-    def values(self, entity_id: int, start_at: datetime, end_at: datetime) -> NDArray[np.float64]:
-        """Readings (n_steps, n_channels) of an entity."""
-        blocks = self._store.read_blocks(self._layout, [entity_id], start_at, end_at)
-        return np.asarray(blocks.values[0][:, self._columns], np.float64)
+    @classmethod
+    def of_store(
+        cls, store: Store, config: DatasetConfig, span: TrainingRange, exclusions: Sequence[Exclusion]
+    ) -> TrainingReader:
+        """What was ingested."""
+        dataset = store.select_dataset(config.dataset)
+        layout: Layout = store.select_layouts(dataset.dataset_id)[0]
+        columns = [layout.channel_names.index(name) for name in config.channel_names]
+
+        def read(entity_id: int, start_at: datetime, end_at: datetime) -> NDArray[np.float64]:
+            blocks = store.read_blocks(layout, [entity_id], start_at, end_at)
+            return np.asarray(blocks.values[0][:, columns], np.float64)
+
+        return cls(read, config, span, exclusions)
 
     def excluded(self, entity_id: int, start_at: datetime, end_at: datetime) -> NDArray[np.bool_]:
         """bool (n_steps,), which steps of an entity are left out."""
+        return self._marked(entity_id, start_at, end_at, self._exclusions, 0)
+
+    def labelled(self, entity_id: int, start_at: datetime, end_at: datetime) -> NDArray[np.bool_]:
+        """bool (n_steps,), which steps of an entity are known anomalies, without the margin that is excluded."""
+        labels = [part for part in self._exclusions if part.reason.startswith(LABEL_REASON)]
+        return self._marked(entity_id, start_at, end_at, labels, LABEL_MARGIN_S)
+
+    def _marked(
+        self, entity_id: int, start_at: datetime, end_at: datetime, parts: Sequence[Exclusion], margin_s: int
+    ) -> NDArray[np.bool_]:
         first_s, step_s = epoch_s(start_at), self._spec.step_s
-        out = np.zeros((epoch_s(end_at) - first_s) // step_s, bool)
-        for part in self._exclusions:
+        marked = np.zeros((epoch_s(end_at) - first_s) // step_s, bool)
+        for part in parts:
             if part.entity_id == entity_id:
-                out[
-                    max(0, (epoch_s(part.start_at) - first_s) // step_s) : max(
-                        0, -(-(epoch_s(part.end_at) - first_s) // step_s)
-                    )
-                ] = True
-        return out
+                first = (epoch_s(part.start_at) + margin_s - first_s) // step_s
+                end = -(-(epoch_s(part.end_at) - margin_s - first_s) // step_s)
+                marked[max(0, first) : max(0, end)] = True
+        return marked
 
     def clean(
         self, entity_id: int, start_at: datetime, end_at: datetime
@@ -269,23 +294,36 @@ class TrainingReader:
 
         A model thus depends on the readings of its range alone, not on what was ingested before.
         """
-        span, spec = self._span, self._spec
+        span, spec = self.span, self._spec
         from_at = span.start_at
         values = self.values(entity_id, from_at, span.gate_at)
         features = entity_features(spec, [scaler], values[None], epoch_s(from_at))
-        out = self.excluded(entity_id, from_at, span.gate_at)
-        extreme = (np.abs(features.inputs[0, :, : len(spec.channels)]) > EXTREME_SPREADS).any(axis=1)
+        out = self._not_learned(entity_id, from_at, span.gate_at)
+        labels = self.labelled(entity_id, from_at, span.gate_at)
+        bad = out | is_extreme(features.inputs[0, :, : len(spec.channels)])
         index = entity_windows(spec, features, np.ones((1, len(values)), bool))
-        bad = np.concatenate(([0], np.cumsum(out | extreme)))
         ever = features.present[0].any(axis=0)
-        whole = index.live[:, ever].all(axis=1) & (
-            bad[index.ends + 1] - bad[np.maximum(index.ends - spec.width + 1, 0)] == 0
-        )
-        ends = index.ends[whole]
+        ends = index.ends[index.live[:, ever].all(axis=1) & ~seen_by_window(bad, spec.width)[index.ends]]
         split = (epoch_s(span.split_at) - epoch_s(from_at)) // spec.step_s
         train = ends[ends < split]
         held = ends[ends >= split + spec.width]
-        return _EntityWindows(features.inputs[0], evenly(train, quota), evenly(held, max(1, quota // 5)), len(train))
+        chosen = with_labels(train, labels, quota), with_labels(held, labels, max(1, quota // 5))
+        return _EntityWindows(features.inputs[0], *chosen, labels, len(train))
+
+    def _not_learned(self, entity_id: int, start_at: datetime, end_at: datetime) -> NDArray[np.bool_]:
+        """bool (n_steps,), which steps no window to learn from may hold; labels teach a supervised detector."""
+        if not self._is_supervised:
+            return self.excluded(entity_id, start_at, end_at)
+        others = [part for part in self._exclusions if not part.reason.startswith(LABEL_REASON)]
+        return self._marked(entity_id, start_at, end_at, others, 0)
+
+    def series(self, entity_id: int, scaler: Scaler, start_at: datetime, end_at: datetime) -> Series:
+        """What a folding detector learns from: an entity's readings, unknown where they are excluded."""
+        values = self.values(entity_id, start_at, end_at)
+        features = entity_features(self._spec, [scaler], values[None], epoch_s(start_at))
+        found = series_of(self._spec, features, epoch_s(start_at))
+        found.values[0, self.excluded(entity_id, start_at, end_at)] = np.nan
+        return found
 
     def held_out(self, name: str, entity_id: int) -> HeldOut | None:
         """Readings from the split on, and those before it where few are held out; None when there are none.
@@ -293,19 +331,24 @@ class TrainingReader:
         A few days of an hourly sensor are a handful of windows that do not overlap: they say too little about what is
         normal, and what was learned from says more, if somewhat too favourably.
         """
-        span, spec = self._span, self._spec
+        span, spec = self.span, self._spec
         is_short = epoch_s(span.gate_at) - epoch_s(span.split_at) < FEW_WINDOWS * spec.width * spec.step_s
-        from_at = span.start_at if is_short else max(span.start_at, hours_later(span.split_at, -spec.reach_hours))
+        # A folding detector's state is that of the split.
+        with_learned = (is_short or self.config.threshold.kind == "training") and not self._folds
+        reach_hours = 0 if self._folds else spec.reach_hours
+        from_at = span.start_at if with_learned else max(span.start_at, hours_later(span.split_at, -reach_hours))
         values = self.values(entity_id, from_at, span.end_at)
         first, gate = ((epoch_s(at) - epoch_s(from_at)) // spec.step_s for at in (span.split_at, span.gate_at))
         steps = np.arange(len(values))
         clean = ~self.excluded(entity_id, from_at, span.end_at)
         # One window between what was learned and what is judged, so that no reading is in both.
-        judged = clean & (steps >= first + spec.width)
+        after = steps >= first + spec.width
+        judged = clean & after
         if not np.isfinite(values[judged]).any():
             return None
-        learned = clean & (steps < first) if is_short else np.zeros(len(values), bool)
-        return HeldOut(name, values, epoch_s(from_at), judged, judged & (steps >= gate), learned)
+        learned = clean & (steps < first) if with_learned else np.zeros(len(values), bool)
+        labels = self.labelled(entity_id, from_at, span.end_at) & after & (steps < gate)
+        return HeldOut(name, values, epoch_s(from_at), judged, judged & (steps >= gate), learned, labels)
 
 
 def evenly(ends: NDArray[np.int64], n: int) -> NDArray[np.int64]:
@@ -317,6 +360,16 @@ def evenly(ends: NDArray[np.int64], n: int) -> NDArray[np.int64]:
     if len(ends) <= n:
         return ends
     return ends[np.unique(np.linspace(0, len(ends) - 1, n).round().astype(np.int64))]
+
+
+def with_labels(ends: NDArray[np.int64], labels: NDArray[np.bool_], n: int) -> NDArray[np.int64]:
+    """All ends that are labelled, and at most `n` of the others, evenly over time.
+
+    >>> with_labels(np.arange(6), np.array([0, 0, 1, 0, 0, 0], bool), 2)
+    array([0, 2, 5])
+    """
+    known = labels[ends]
+    return np.sort(np.concatenate([ends[known], evenly(ends[~known], n)]))
 
 
 def _joined(config: DatasetConfig, parts: Sequence[_EntityWindows]) -> PreparedTraining:
@@ -332,12 +385,14 @@ def _joined(config: DatasetConfig, parts: Sequence[_EntityWindows]) -> PreparedT
             "Set hold for channels that report rarely, or a coarser step."
         )
     inputs = np.concatenate([inputs for inputs, _ in compacted])
-    return PreparedTraining(inputs, joined, np.concatenate(held), sum(part.n_available for part in parts))
+    labels = [compact(part.labels, [part.ends, part.validation_ends], width)[0] for part in parts]
+    n_available = sum(part.n_available for part in parts)
+    return PreparedTraining(inputs, joined, np.concatenate(held), np.concatenate(labels), n_available)
 
 
 def compact(
-    inputs: NDArray[np.float32], groups: Sequence[NDArray[np.int64]], width: int
-) -> tuple[NDArray[np.float32], list[NDArray[np.int64]]]:
+    inputs: NDArray[Number], groups: Sequence[NDArray[np.int64]], width: int
+) -> tuple[NDArray[Number], list[NDArray[np.int64]]]:
     """Only the steps that some window needs, and where the windows end among them.
 
     >>> kept, (ends,) = compact(np.arange(9.0, dtype=np.float32)[:, None], [np.array([2, 8])], 2)
@@ -354,9 +409,14 @@ def compact(
 
 
 def fit_detector(
-    config: DatasetConfig, prepared: PreparedTraining, *, seed: int, progress: Progress | None = None
+    config: DatasetConfig,
+    prepared: PreparedTraining,
+    *,
+    seed: int,
+    progress: Progress | None = None,
+    warm_start: Detector | None = None,
 ) -> tuple[Detector, TrainingHistory]:
-    """A detector that has learned from the prepared windows."""
+    """A detector that has learned from the prepared windows, from the weights of `warm_start` on."""
     settings, budget, spec = config.detector, config.training, feature_spec_of(config)
     detector = build_detector(
         settings.name,
@@ -366,9 +426,44 @@ def fit_detector(
         params=settings.params,
     )
     training = TrainingSet(
-        prepared.inputs, prepared.ends, prepared.validation_ends, len(spec.channels), settings.window
+        prepared.inputs,
+        prepared.ends,
+        prepared.validation_ends,
+        len(spec.channels),
+        settings.window,
+        prepared.labels if detector.supervised else None,
     )
     limits = Budget(
         budget.epochs, budget.max_minutes, budget.patience, budget.batch_size, budget.learning_rate, budget.loss
     )
-    return detector, detector.fit(training, budget=limits, seed=seed, progress=progress)
+    return detector, detector.fit(training, budget=limits, seed=seed, progress=progress, warm_start=warm_start)
+
+
+def scope_series(
+    reader: TrainingReader, scope: Scope, scales: Scales, start_at: datetime, end_at: datetime
+) -> tuple[list[str], Series]:
+    """Names and series of a scope's entities in [start_at, end_at), for a folding detector."""
+    parts = [reader.series(key, scales.own.get(name, scales.pooled), start_at, end_at) for name, key in scope.entities]
+    values = np.concatenate([part.values for part in parts])
+    return [name for name, _ in scope.entities], Series(values, parts[0].local_s, parts[0].step_s)
+
+
+def fit_folding(
+    reader: TrainingReader, scope: Scope, scales: Scales, *, seed: int
+) -> tuple[FoldDetector, TrainingHistory]:
+    """A folding detector whose states are those of the split."""
+    config, span, spec = reader.config, reader.span, feature_spec_of(reader.config)
+    started = time.monotonic()
+    sizes = {"width": 1, "n_channels": len(spec.channels), "n_inputs": len(spec.channels)}
+    detector = cast(FoldDetector, build_detector(config.detector.name, **sizes, params=config.detector.params))
+    names, series = scope_series(reader, scope, scales, span.start_at, span.split_at)
+    detector.fit_series(names, series, seed=seed)
+    n_steps = int(np.isfinite(series.values).any(axis=2).sum())
+    return detector, TrainingHistory((), (), n_steps, time.monotonic() - started, "epochs")
+
+
+def move_to_anchor(detector: FoldDetector, reader: TrainingReader, scope: Scope, scales: Scales) -> None:
+    """Carries a folding detector's states from the split to the end of its training range, where scoring begins."""
+    names, series = scope_series(reader, scope, scales, reader.span.split_at, reader.span.end_at)
+    state, _ = detector.advance(detector.start(names), series)
+    detector.restart(names, state)

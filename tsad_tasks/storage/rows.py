@@ -104,6 +104,17 @@ class Champion:
     artifact_uri: str
     sha256: str
     version: int
+    folds: bool
+
+
+@dataclass(frozen=True)
+class FoldStates:
+    """States of a folding model after some hours, one element each."""
+
+    entity_ids: list[int]
+    hours: list[datetime]
+    digests: list[int]
+    states: list[bytes]
 
 
 @dataclass(frozen=True)
@@ -163,7 +174,10 @@ class AnomalyRows:
 
 @dataclass(frozen=True)
 class AttributionRows:
-    """Shares of channels in the errors of flagged readings, one element each."""
+    """Shares of channels in the errors of flagged readings, one element each.
+
+    `step_shares` (n, width): the share by step of the window, oldest first.
+    """
 
     entity_ids: NDArray[np.int64]
     times_s: NDArray[np.int64]
@@ -172,6 +186,7 @@ class AttributionRows:
     actual: NDArray[np.float64]
     expected: NDArray[np.float64]
     spread: NDArray[np.float64]
+    step_shares: NDArray[np.float32]
 
 
 @dataclass(frozen=True)
@@ -249,6 +264,7 @@ class NewModel:
     artifact_uri: str
     sha256: str
     card: dict[str, Any]
+    folds: bool = False
 
 
 @dataclass(frozen=True)

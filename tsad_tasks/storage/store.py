@@ -30,6 +30,7 @@ from tsad_tasks.storage.rows import (
     DatasetRow,
     Exclusion,
     Flag,
+    FoldStates,
     GateRow,
     IncidentRow,
     IngestHour,
@@ -64,7 +65,7 @@ CREATE TEMP TABLE IF NOT EXISTS incoming_anomaly
    threshold real, score real, provisional boolean) ON COMMIT DELETE ROWS;
 CREATE TEMP TABLE IF NOT EXISTS incoming_attribution
   (entity_id int, at timestamptz, model_id int, channel_id int, share real, actual float8, expected float8,
-   spread float8)
+   spread float8, step_shares real[])
   ON COMMIT DELETE ROWS;
 """
 
@@ -360,6 +361,26 @@ class Store:
         found[at], digests[at] = True, rows["digest"]
         return found, digests
 
+    def read_fold_digests(
+        self, model_id: int, entity_ids: Sequence[int], start_at: datetime, end_at: datetime
+    ) -> tuple[NDArray[np.bool_], NDArray[np.int64]]:
+        """After which hours of [start_at, end_at) a state is remembered, and digests: (n_entities, n_hours) each."""
+        return self._read_digests("select_fold_states", model_id, entity_ids, start_at, end_at)
+
+    def read_fold_states(
+        self, model_id: int, entity_ids: Sequence[int], hours: Sequence[datetime]
+    ) -> dict[int, bytes]:
+        """States by entity after one hour each."""
+        params = {"model_id": model_id, "entity_ids": list(entity_ids), "hours": list(hours)}
+        return {key: bytes(state) for key, state in self.select("read_fold_states", params)} if entity_ids else {}
+
+    def write_fold_states(self, model_id: int, rows: FoldStates, forget_before: datetime) -> None:
+        """Remembers states; of those before a moment only the last of each day stay."""
+        if rows.entity_ids:
+            self.execute("upsert_fold_states", {"model_id": model_id} | vars(rows))
+            params = {"model_id": model_id, "entity_ids": rows.entity_ids, "before_at": forget_before}
+            self.execute("delete_fold_states", params)
+
     def write_scores(self, rows: ScoreRows, anomalies: AnomalyRows, attributions: AttributionRows) -> ScoreWrite:
         """Replaces what the model says of these hours; unchanged content writes nothing. Needs the hours' locks."""
         if not len(rows.entity_ids):
@@ -424,6 +445,7 @@ class Store:
             binary.number(rows.actual, "f8"),
             binary.number(rows.expected, "f8"),
             binary.number(rows.spread, "f8"),
+            binary.array(rows.step_shares, "f4"),
         ])  # fmt: skip
 
     def write_unscored_hours(

@@ -1,0 +1,69 @@
+"""Results of experiments as JSON files, by experiment, seed and everything that decides them."""
+
+from __future__ import annotations
+
+import hashlib
+import inspect
+import json
+import time
+from collections.abc import Iterable
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from types import ModuleType
+
+from tsad_tasks.presets import preset_text
+
+from document_figures import fitting
+from document_figures.figures import Experiment, Say, Sizes
+from tsad_tasks.core import simulate, simulate_cats, simulate_documents
+
+MAKERS: tuple[ModuleType, ...] = (simulate, simulate_documents, simulate_cats, fitting)
+
+
+@dataclass(frozen=True)
+class Result:
+    """What one experiment gave with one seed."""
+
+    experiment: str
+    seed: int
+    config_hash: str
+    minutes: float
+    values: dict[str, float]
+
+
+def config_hash(experiment: Experiment, sizes: Sizes, seed: int) -> str:
+    """Hash of the sizes, the seed, the preset, the data makers and the experiment's own source."""
+    letter = experiment.name[0]
+    parts = [experiment.name, json.dumps(asdict(sizes), sort_keys=True), str(seed), preset_text(f"document_{letter}")]
+    modules = (*MAKERS, inspect.getmodule(experiment.measure))
+    parts += [inspect.getsource(module) for module in modules if module is not None]
+    return hashlib.sha256("\0".join(parts).encode()).hexdigest()[:12]
+
+
+def result_of(experiment: Experiment, sizes: Sizes, seed: int, folder: Path, *, fresh: bool, say: Say) -> Result:
+    """The kept result, or that of running the experiment now."""
+    wanted = config_hash(experiment, sizes, seed)
+    path = folder / f"{experiment.name}-{seed}-{wanted}.json"
+    if path.is_file() and not fresh:
+        kept = Result(**json.loads(path.read_text()))
+        say(f"kept from before ({kept.minutes:.1f} min)")
+        return kept
+    began = time.perf_counter()
+    values = experiment.measure(sizes, seed, say)
+    minutes = (time.perf_counter() - began) / 60
+    named = {f"{experiment.name}.{name}": float(value) for name, value in values.items()}
+    result = Result(experiment.name, seed, wanted, minutes, named)
+    folder.mkdir(parents=True, exist_ok=True)
+    path.write_text(json.dumps(asdict(result), indent=1, sort_keys=True))
+    say(f"done in {minutes:.1f} min")
+    return result
+
+
+def kept_results(experiments: Iterable[Experiment], sizes: Sizes, seeds: Iterable[int], folder: Path) -> list[Result]:
+    """Results of other seeds and documents that are in the folder and still hold."""
+    wanted = [
+        folder / f"{experiment.name}-{seed}-{config_hash(experiment, sizes, seed)}.json"
+        for seed in seeds
+        for experiment in experiments
+    ]
+    return [Result(**json.loads(path.read_text())) for path in wanted if path.is_file()]

@@ -1,0 +1,253 @@
+"""What readings look like before a model sees them: extremes, distributions, correlations, periods, gaps.
+
+Values are (n_steps, n_channels) on a grid, NaN where nothing was read. What is not known stays NaN.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from tsad_tasks.errors import BadInput
+
+Float = NDArray[np.float64]
+QUANTILES = (0.01, 0.25, 0.5, 0.75, 0.99)
+# A normal distribution's interquartile range in standard deviations.
+IQR_STDS = 1.349
+EXTREME_SPREADS = 10.0
+MIN_PERIOD_CORRELATION = 0.2
+MIN_PAIRS = 10
+
+
+@dataclass(frozen=True)
+class ChannelSummary:
+    """One channel in numbers; NaN where nothing is known.
+
+    Attributes
+    ----------
+    n_known : steps with a finite value
+    missing_share : of all steps
+    mean, std, low, high : of the known values
+    quantiles : at 1, 25, 50, 75 and 99 %
+    n_extreme : values farther from the median than 10 robust standard deviations
+    """
+
+    n_known: int
+    missing_share: float
+    mean: float
+    std: float
+    low: float
+    high: float
+    quantiles: tuple[float, ...]
+    n_extreme: int
+
+    @property
+    def median(self) -> float:
+        """The middle value."""
+        return self.quantiles[2]
+
+    @property
+    def is_constant(self) -> bool:
+        """Whether all known values are the same."""
+        return self.n_known > 0 and self.low == self.high
+
+
+def channel_summary(values: Float) -> ChannelSummary:
+    """One channel, (n,), in numbers.
+
+    >>> found = channel_summary(np.array([1.0, 2.0, 3.0, np.nan]))
+    >>> found.median, found.missing_share, found.n_extreme
+    (2.0, 0.25, 0)
+    """
+    known = values[np.isfinite(values)]
+    missing = 1 - known.size / values.size if values.size else math.nan
+    if not known.size:
+        return ChannelSummary(0, missing, *(math.nan,) * 4, (math.nan,) * len(QUANTILES), 0)
+    quantiles = tuple(np.quantile(known, QUANTILES).tolist())
+    n_extreme = int(np.count_nonzero(extreme(known)))
+    low, high = float(known.min()), float(known.max())
+    return ChannelSummary(known.size, missing, float(known.mean()), float(known.std()), low, high, quantiles, n_extreme)
+
+
+def extreme(values: Float, n_spreads: float = EXTREME_SPREADS) -> NDArray[np.bool_]:
+    """Whether each value, (n,), is farther from the median than `n_spreads` robust standard deviations.
+
+    The spread is the interquartile range over 1.349; where that is 0, the standard deviation.
+
+    >>> extreme(np.array([1.0, 2.0, 3.0, 2.0, 900.0])).tolist()
+    [False, False, False, False, True]
+    """
+    known = values[np.isfinite(values)]
+    if not known.size:
+        return np.zeros(values.shape, bool)
+    first, middle, third = np.quantile(known, (0.25, 0.5, 0.75)).tolist()
+    spread = (third - first) / IQR_STDS or float(known.std())
+    with np.errstate(invalid="ignore"):
+        return np.asarray(np.abs(values - middle) > n_spreads * spread, np.bool_)
+
+
+@dataclass(frozen=True, eq=False)
+class Histogram:
+    """Counts (n_bins,) between edges (n_bins + 1,), and how many values lie below and above them."""
+
+    counts: NDArray[np.int64]
+    edges: Float
+    n_below: int = 0
+    n_above: int = 0
+
+
+def histogram(values: NDArray[np.floating[Any]], *, n_bins: int = 40, edges: Float | None = None) -> Histogram:
+    """The distribution of the known values; by default over the middle 99.8 %, so that one spike does not flatten it.
+
+    >>> histogram(np.array([0.0, 1.0, 1.0, np.nan]), edges=np.array([0.0, 0.5, 1.0])).counts.tolist()
+    [1, 2]
+    """
+    known = values[np.isfinite(values)].astype(np.float64)
+    bounds = _edges(known, n_bins) if edges is None else edges
+    counts, _ = np.histogram(known, bounds)
+    below, above = (int(np.count_nonzero(side)) for side in (known < bounds[0], known > bounds[-1]))
+    return Histogram(counts.astype(np.int64), bounds, below, above)
+
+
+def _edges(known: Float, n_bins: int) -> Float:
+    if not known.size:
+        return np.linspace(0.0, 1.0, n_bins + 1)
+    low, high = np.quantile(known, (0.001, 0.999)).tolist()
+    if low == high:
+        low, high = low - 0.5 * (abs(low) or 1.0), high + 0.5 * (abs(high) or 1.0)
+    return np.linspace(low, high, n_bins + 1)
+
+
+def distance_of_distributions(first: Float, second: Float) -> float:
+    """The largest difference of two distribution functions, 0 to 1: the Kolmogorov–Smirnov statistic.
+
+    Unknown values are left out; NaN where one side has none. Neighbouring readings resemble one another, so no p-value
+    is given: it would be far too small.
+
+    Source: Smirnov, 1939.
+
+    >>> distance_of_distributions(np.array([1.0, 2.0]), np.array([2.0, 3.0]))
+    0.5
+    """
+    a, b = (np.sort(side[np.isfinite(side)]) for side in (first, second))
+    if not (a.size and b.size):
+        return math.nan
+    both = np.concatenate([a, b])
+    shares = [np.searchsorted(side, both, side="right") / side.size for side in (a, b)]
+    return float(np.abs(shares[0] - shares[1]).max())
+
+
+def correlations(values: Float) -> Float:
+    """Pearson correlations of all pairs of channels, (n_channels, n_channels), over the steps that both know.
+
+    NaN where fewer than 10 steps are shared or a channel does not vary in them.
+
+    Parameters
+    ----------
+    values : (n_steps, n_channels)
+
+    >>> wave = np.sin(np.arange(50.0))
+    >>> correlations(np.column_stack([wave, -wave, np.ones(50)])).round(2).tolist()[0]
+    [1.0, -1.0, nan]
+    """
+    known = np.isfinite(values)
+    centred = np.where(known, values - _means(values, known), 0.0)
+    marks = known.astype(np.float64)
+    n = marks.T @ marks
+    with np.errstate(invalid="ignore", divide="ignore"):
+        # Sums of a over the steps where b is known too: the pair's own means, not those of all steps.
+        own, square = centred.T @ marks, (centred**2).T @ marks
+        variance = square / n - (own / n) ** 2
+        covariance = centred.T @ centred / n - own * own.T / n**2
+        found = covariance / np.sqrt(variance * variance.T)
+        varies = variance > 1e-12 * np.maximum(square / n, 1e-300)
+    usable = (n >= MIN_PAIRS) & varies & varies.T
+    return np.where(usable, np.clip(found, -1.0, 1.0), np.nan)
+
+
+def _means(values: Float, known: NDArray[np.bool_]) -> Float:
+    count = np.maximum(known.sum(axis=0), 1)
+    return np.asarray(np.where(known, values, 0.0).sum(axis=0) / count, np.float64)
+
+
+def autocorrelation(values: Float, max_lag: int) -> Float:
+    """Autocorrelation of a series at lags 0 to `max_lag`, (max_lag + 1,), over the pairs that are both known.
+
+    NaN where fewer than 10 pairs are. Computed by FFT with the gaps as zeros and their pairs counted.
+
+    Parameters
+    ----------
+    values : (n_steps,)
+
+    >>> autocorrelation(np.tile([1.0, -1.0], 20), 2).round(6).tolist()
+    [1.0, -1.0, 1.0]
+    """
+    if max_lag < 0:
+        raise BadInput(f"Expected a lag of 0 or more. Received: {max_lag}.")
+    known = np.isfinite(values)
+    centred = np.where(known, values - _means(values, known), 0.0)
+    size = 1 << int(max(len(values) + max_lag, 1)).bit_length()
+    products, pairs = (_lagged_sums(part, size, max_lag) for part in (centred, known.astype(np.float64)))
+    n = np.round(pairs)
+    variance = products[0] / n[0] if n[0] else 0.0
+    if not variance > 0:
+        return np.full(max_lag + 1, math.nan)
+    with np.errstate(invalid="ignore", divide="ignore"):
+        return np.where(n >= MIN_PAIRS, products / n / variance, np.nan)
+
+
+def _lagged_sums(series: Float, size: int, max_lag: int) -> Float:
+    spectrum = np.fft.rfft(series, size)
+    return np.fft.irfft(spectrum * np.conj(spectrum), size)[: max_lag + 1]
+
+
+def dominant_period(correlation: Float) -> int | None:
+    """The lag of the highest peak of an autocorrelation after its first fall below 0.2; None where there is none.
+
+    Of peaks nearly as high (within 0.05) the first: a day's multiples are as alike as the day.
+
+    Parameters
+    ----------
+    correlation : (n_lags,), from lag 0 on
+
+    >>> dominant_period(np.cos(np.arange(60) * 2 * np.pi / 24))
+    24
+    """
+    low = np.flatnonzero(correlation < MIN_PERIOD_CORRELATION)
+    if not low.size:
+        return None
+    lags = np.arange(low[0] + 1, len(correlation) - 1)
+    with np.errstate(invalid="ignore"):
+        rises = correlation[lags] >= correlation[lags - 1]
+        peaks = lags[
+            rises & (correlation[lags] > correlation[lags + 1]) & (correlation[lags] >= MIN_PERIOD_CORRELATION)
+        ]
+    if not peaks.size:
+        return None
+    heights = correlation[peaks]
+    return int(peaks[np.flatnonzero(heights >= heights.max() - 0.05)[0]])
+
+
+def missing_shares(values: Float, days: NDArray[np.int64]) -> Float:
+    """Share of steps without a value, (n_channels, n_days).
+
+    Parameters
+    ----------
+    values : (..., n_steps, n_channels)
+        Axes before the steps, such as one of entities, are pooled.
+    days : (n_steps,)
+        Position of each step's day, from 0.
+
+    >>> missing_shares(np.array([[1.0], [np.nan], [2.0]]), np.array([0, 0, 1])).tolist()
+    [[0.5, 0.0]]
+    """
+    missing = ~np.isfinite(values)
+    share = missing.reshape(-1, *missing.shape[-2:]).mean(axis=0)
+    n_days = int(days.max()) + 1 if days.size else 0
+    steps = np.bincount(days, minlength=n_days)
+    columns = [np.bincount(days, weights=column, minlength=n_days) for column in share.T]
+    return np.array([column / np.maximum(steps, 1) for column in columns]).reshape(share.shape[1], n_days)

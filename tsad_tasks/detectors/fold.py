@@ -1,0 +1,73 @@
+"""Detectors with a state: each reading is judged against all readings since an anchor, and then becomes part of them.
+
+The state of several entities is a dict of arrays whose first axis is the entity, all of fixed shape and without
+objects, so that one entity's state is a slice that can be stored after any step. A step's result depends on the state
+before it and on the step alone: however a series is cut, in whatever company, the errors are the same to the bit.
+"""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from tsad_tasks.detectors.base import Detector, Reconstruction
+
+State = dict[str, NDArray[Any]]
+
+
+@dataclass(frozen=True)
+class Series:
+    """Readings of entities on one grid.
+
+    Attributes
+    ----------
+    values : float64 (n_entities, n_steps, n_channels)
+        In the entity's scale; NaN where nothing was read, and while the machine is off.
+    local_s : int64 (n_steps,)
+        Seconds since 1970 on the site's wall clock: `local_s % 86400` is the time of day.
+    step_s : int
+    """
+
+    values: NDArray[np.float64]
+    local_s: NDArray[np.int64]
+    step_s: int
+
+
+class FoldDetector(Detector, Protocol):
+    """A detector that carries a state from reading to reading."""
+
+    def fit_series(self, entities: Sequence[str], series: Series, *, seed: int) -> None:
+        """Learn fixed parameters and each entity's state at the end of the training series."""
+
+    def start(self, entities: Sequence[str]) -> State:
+        """States at the anchor; an entity that was not trained on begins with an empty one."""
+
+    def restart(self, entities: Sequence[str], state: State) -> None:
+        """Makes these the states that `start` gives: the anchor is where they end."""
+
+    def advance(self, state: State, series: Series) -> tuple[State, Reconstruction]:
+        """States after a stretch of steps, and errors and expected values (n_entities, n_steps, n_channels) in it.
+
+        NaN where a value is unknown or the state has seen too little. The given state stays as it is.
+        """
+
+
+def state_bytes(state: State, entity: int) -> bytes:
+    """One entity's state, to be stored; no pickle."""
+    content = io.BytesIO()
+    np.savez_compressed(content, allow_pickle=False, **{name: array[entity] for name, array in state.items()})
+    return content.getvalue()
+
+
+def joined_state(contents: Sequence[bytes]) -> State:
+    """The state of several entities from the bytes of each."""
+    parts = []
+    for content in contents:
+        with np.load(io.BytesIO(content), allow_pickle=False) as found:
+            parts.append({name: found[name] for name in found.files})
+    return {name: np.stack([part[name] for part in parts]) for name in parts[0]}

@@ -1,0 +1,44 @@
+"""Keras layers with a name, so that weights can be found again, and with a seed of their own; and how large they are.
+
+Keras is an argument, since it is imported only where something is trained.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+
+def dense(keras: Any, units: int, seed: int, name: str, activation: str | None = None) -> Any:
+    """A dense layer on the last axis."""
+    start = keras.initializers.GlorotUniform(seed)
+    return keras.layers.Dense(units, activation, kernel_initializer=start, name=name)
+
+
+def lstm(keras: Any, units: int, seed: int, name: str, *, return_sequences: bool) -> Any:
+    """An LSTM layer."""
+    return keras.layers.LSTM(
+        units,
+        return_sequences=return_sequences,
+        kernel_initializer=keras.initializers.GlorotUniform(seed),
+        recurrent_initializer=keras.initializers.Orthogonal(seed=seed),
+        use_cudnn=False,  # XLA cannot compile the fused kernel, and compiled is faster.
+        name=name,
+    )
+
+
+def dense_size(n_inputs: int, units: int) -> int:
+    """Trainable numbers of a dense layer.
+
+    >>> dense_size(64, 1)
+    65
+    """
+    return (n_inputs + 1) * units
+
+
+def lstm_size(n_inputs: int, units: int) -> int:
+    """Trainable numbers of an LSTM layer.
+
+    >>> lstm_size(1, 64)
+    16896
+    """
+    return 4 * (n_inputs + units + 1) * units

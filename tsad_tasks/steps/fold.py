@@ -1,0 +1,120 @@
+"""Errors of a folding model: each entity's state is carried on, hour by hour, and remembered where it saves time."""
+
+from __future__ import annotations
+
+from typing import cast
+
+import numpy as np
+from numpy.typing import NDArray
+
+from tsad_tasks.core.features import site_seconds
+from tsad_tasks.core.interval import epoch_s, from_epoch_s
+from tsad_tasks.core.scoring import Features
+from tsad_tasks.core.spec import FeatureSpec, ModelSpec
+from tsad_tasks.detectors.base import Detector, Reconstruction
+from tsad_tasks.detectors.fold import FoldDetector, Series, State, joined_state, state_bytes
+from tsad_tasks.steps.shard import FeatureShard, FoldStarts
+from tsad_tasks.storage.rows import FoldStates
+from tsad_tasks.storage.store import Store, hours_later
+
+# Older states go, but for one a day: a late row makes at most a day be folded again.
+REMEMBERED_HOURS = 6
+
+
+def series_of(spec: FeatureSpec, features: Features, start_s: int) -> Series:
+    """What a folding detector sees: scaled channels, unknown where nothing is known or the machine does not run."""
+    n_channels = len(spec.channels)
+    known = features.present & (features.running == 0)[..., None]
+    values = np.where(known, features.inputs[..., :n_channels].astype(np.float64), np.nan)
+    times_s = start_s + np.arange(values.shape[1], dtype=np.int64) * spec.step_s
+    return Series(values, site_seconds(times_s, spec.zone), spec.step_s)
+
+
+def entity_reconstruction(
+    spec: FeatureSpec,
+    detector: Detector,
+    entity: str,
+    features: Features,
+    start_s: int,
+    ends: NDArray[np.int64],
+) -> Reconstruction:
+    """What a detector makes of one entity's windows; a folding one starts at its anchor, which is the first step."""
+    if not detector.folds:
+        return detector.reconstruct(features.inputs[0], ends)
+    folding = cast(FoldDetector, detector)
+    _, found = folding.advance(folding.start([entity]), series_of(spec, features, start_s))
+    return Reconstruction(found.channel_errors[0, ends], found.expected[0, ends])
+
+
+def part_of(series: Series, entities: NDArray[np.int64], steps: slice) -> Series:
+    """Some entities and steps of a series."""
+    return Series(series.values[entities, steps], series.local_s[steps], series.step_s)
+
+
+def fold_shard(
+    shard: FeatureShard, starts: FoldStarts, spec: ModelSpec, detector: FoldDetector
+) -> tuple[Reconstruction, FoldStates]:
+    """Errors and expected values (n_entities, n_steps, n_channels) from each entity's start on, and its states."""
+    series = series_of(spec.features, shard.features, epoch_s(shard.values_at))
+    found = Reconstruction(*(np.full(series.values.shape, np.nan, np.float32) for _ in range(2)))
+    states = FoldStates([], [], [], [])
+    for first in np.unique(starts.hours[starts.hours < shard.wanted.shape[1]]).tolist():
+        entities = np.flatnonzero(starts.hours == first)
+        state = _start_state(shard, starts, detector, entities)
+        _fold_hours(shard, series, detector, (entities, state, first), (found, states))
+    return found, states
+
+
+def _start_state(shard: FeatureShard, starts: FoldStarts, detector: FoldDetector, entities: NDArray[np.int64]) -> State:
+    contents = [starts.states[entity] for entity in entities]
+    if not all(contents):
+        return detector.start([shard.job.entities[entity][0] for entity in entities])
+    return joined_state(contents)
+
+
+def _fold_hours(
+    shard: FeatureShard,
+    series: Series,
+    detector: FoldDetector,
+    start: tuple[NDArray[np.int64], State, int],
+    out: tuple[Reconstruction, FoldStates],
+) -> None:
+    (entities, state, first), (found, states) = start, out
+    n_hours, per_hour = shard.wanted.shape[1], 3600 // series.step_s
+    offset = (epoch_s(shard.errors_at) - epoch_s(shard.values_at)) // 3600
+    for hour in range(first, n_hours):
+        steps = slice((hour + offset) * per_hour, (hour + offset + 1) * per_hour)
+        state, made = detector.advance(state, part_of(series, entities, steps))
+        found.channel_errors[entities, steps] = made.channel_errors
+        found.expected[entities, steps] = made.expected
+        if _is_remembered(shard, hour):
+            _remember(shard, states, (entities, state, hour))
+
+
+def _is_remembered(shard: FeatureShard, hour: int) -> bool:
+    """The last hours, as far as they were read to their end, and the last one of each day."""
+    n_hours, n_pending = shard.wanted.shape[1], shard.job.n_pending
+    at = hour - (n_hours - len(n_pending))
+    is_whole = at < 0 or n_pending[at] == 0
+    is_last = hour >= n_hours - 2 or hours_later(shard.errors_at, hour).hour == 23
+    return bool(is_whole and is_last)
+
+
+def _remember(shard: FeatureShard, states: FoldStates, after: tuple[NDArray[np.int64], State, int]) -> None:
+    entities, state, hour = after
+    for position, entity in enumerate(entities.tolist()):
+        states.entity_ids.append(shard.job.entity_ids[entity])
+        states.hours.append(from_epoch_s(epoch_s(shard.errors_at) + 3600 * hour))
+        states.digests.append(0)
+        states.states.append(state_bytes(state, position))
+
+
+def remember_states(store: Store, shard: FeatureShard, states: FoldStates, digests: NDArray[np.int64]) -> None:
+    """Writes states with the digests that were found under the locks, (n_entities, n_hours from errors_at)."""
+    row = {key: position for position, key in enumerate(shard.job.entity_ids)}
+    hours = [(epoch_s(at) - epoch_s(shard.errors_at)) // 3600 for at in states.hours]
+    known = [int(digests[row[key], hour]) for key, hour in zip(states.entity_ids, hours, strict=True)]
+    rows = FoldStates(states.entity_ids, states.hours, known, states.states)
+    if known:
+        newest = max(states.hours)
+        store.write_fold_states(shard.job.champion.model_id, rows, hours_later(newest, -REMEMBERED_HOURS))
