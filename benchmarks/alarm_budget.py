@@ -57,7 +57,7 @@ N_SPIKES = 4
 
 @dataclass(frozen=True)
 class Sizes:
-    """How large the fleet is, from when on it is scored, how long before it is learned from, and how much is learned."""
+    """From when on which fleet is scored, how long before it is learned from, and how much of that."""
 
     scored_at: datetime
     machines: int

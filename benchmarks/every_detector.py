@@ -98,6 +98,7 @@ def _fill(uri: str, room: SimulatedPlant) -> None:
     for anomaly in room.anomalies:
         inside = (room.times_s >= epoch_s(anomaly.start_at)) & (room.times_s < epoch_s(anomaly.end_at))
         faults[room.entities.index(anomaly.entity), inside] = True
+    _add_known_faults(room.values, faults)
     values = room.values.transpose(1, 0, 2).reshape(-1, n_channels)
     columns = [binary.timestamptz(np.repeat(room.times_s, n_hosts)), binary.text(list(room.entities) * n_steps)]
     columns += [binary.number(faults.T.ravel(), "i1"), *(binary.nullable(column) for column in values.T)]
@@ -108,6 +109,16 @@ def _fill(uri: str, room: SimulatedPlant) -> None:
         cursor.execute("CREATE INDEX ON server_metrics (at)")
 
 
+def _add_known_faults(values: np.ndarray, faults: np.ndarray) -> None:
+    """Faults of half an hour, every nine hours of the training range: what a supervised detector learns from."""
+    n_hosts, n_trained = len(values), int((TRAINED_AT - START_AT).total_seconds()) // STEP_S
+    spread = values.std(axis=1)
+    for number, first in enumerate(range(100, n_trained - 10, 9 * 3600 // STEP_S)):
+        host, channel, steps = number % n_hosts, number % values.shape[2], slice(first, first + 6)
+        values[host, steps, channel] += (4 if number % 3 else -4) * spread[host, channel]
+        faults[host, steps] = True
+
+
 def _write_datasets(folder: Path, arguments: argparse.Namespace) -> None:
     (folder / "datasets").mkdir()
     for name in arguments.only:
@@ -115,7 +126,7 @@ def _write_datasets(folder: Path, arguments: argparse.Namespace) -> None:
         content: dict[str, Any] = {"dataset": name} | BASE | own
         content["training"] = BASE["training"] | own.get("training", {})
         if arguments.small:
-            content["training"] |= {"max_windows": 1000, "epochs": 2, "range": "10d"}
+            content["training"] |= {"max_windows": 1000, "epochs": 2}
             content["gate"] = BASE["gate"] | {"n_injected": 10}
         (folder / "datasets" / f"{name}.yaml").write_text(yaml.safe_dump(content), encoding="utf-8")
 

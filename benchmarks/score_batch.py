@@ -44,6 +44,8 @@ CONFIG: dict[str, Any] = {
         "entity": {"column": "machine"},
         "channels": {"value": {}},
     },
+    "features": {"cyclic": []},
+    "threshold": {"kind": "adaptive"},
     "training": {"range": f"{TRAIN_H}h", "max_windows": 12_000, "epochs": 3},
     "gate": {"min_point_share": 0, "min_contextual_share": 0, "min_collective_share": 0, "max_false_alarm_share": 1},
 }

@@ -34,10 +34,14 @@ into incidents. **Backfill any range from the UI**: re-runs, retries and backfil
 SQL: `SELECT * FROM tsad.v_incident WHERE dataset = '{dataset}' ORDER BY started_at DESC` – also `tsad.v_anomaly`,
 `tsad.v_status`, `tsad.readings_{dataset}`.
 """
+RETRAIN_TASKS = (
+    "ingest_history", "exclusions", "features", "windows", "train", "calibrate", "gate", "register", "evaluate",
+)  # fmt: skip
 RETRAIN_DOC = """
 ### Retrain {dataset}
 Trains a challenger on the rolling range that ends with the interval, calibrates it on held-out readings and lets it
 become champion only when it passes the gate. A backfilled run writes to the lineage `replay`, never to `live`.
+Task `evaluate` writes a PDF on the challenger: curves, confusion matrices, losses, reconstructions.
 
 SQL: `SELECT * FROM tsad.v_model_decision WHERE dataset = '{dataset}' ORDER BY decided_at DESC` – also `tsad.v_model`.
 """
@@ -120,7 +124,7 @@ def retrain_dag(config: DatasetConfig) -> DAG:
         doc_md=RETRAIN_DOC.format(dataset=config.dataset),
     ) as dag:
         last = None
-        for name in ("ingest_history", "exclusions", "features", "windows", "train", "calibrate", "gate", "register"):
+        for name in RETRAIN_TASKS:
             current = _retrain_task(config, name)
             if last is not None:
                 last >> current

@@ -99,6 +99,10 @@ def retraining(config: DatasetConfig, task: str) -> Work:
             return retrain.ingest_history(run, source_uri(config))
         if task == "train":
             return retrain.train(run, lambda *epoch: log.info("epoch %d: loss %.5f, validation %.5f", *epoch))
+        if task == "evaluate":
+            from tsad_tasks.steps.assess import evaluate_run
+
+            return evaluate_run(run)
         return retrain.TASKS[task](run)
 
     return work

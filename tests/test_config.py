@@ -13,7 +13,8 @@ import yaml
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tsad_tasks.config import DatasetConfig, duration_s, json_schema, load_config
+from tsad_tasks.config import DatasetConfig, duration_s, holidays_of, json_schema, load_config
+from tsad_tasks.detectors.registry import DETECTORS
 from tsad_tasks.errors import ConfigError
 from tsad_tasks.local.places import project_folder
 
@@ -266,6 +267,25 @@ CASES = [
         "Received: {'since': datetime.date(2024, 1, 1)}.",
     ),
     (
+        "holidays of an unknown country",
+        None,
+        "features: {holidays: Atlantis}",
+        ":11: features.holidays: Expected a country such as DE or US, or a region of it such as DE-BY. "
+        "Received: Atlantis.",
+    ),
+    (
+        "a look-back that never holds enough errors",
+        None,
+        "threshold: {kind: adaptive, min_count: 5000}",
+        ":11: threshold.min_count: Expected at most the 1440 errors that the look-back holds. Received: 5000.",
+    ),
+    (
+        "a budget of no alarms",
+        None,
+        "alarm_policy: {budget_per_day: 0}",
+        ":11: alarm_policy.budget_per_day: Expected greater than 0. Received: 0.",
+    ),
+    (
         "a tab",
         None,
         "features:\n\tscaling: robust",
@@ -297,6 +317,10 @@ CASES = [
         ":11: (file): Expected text without control characters. Received: 'a\\x00'.",
     ),
 ]
+
+
+def _changed(**changes: object) -> DatasetConfig:
+    return DatasetConfig.model_validate(yaml.safe_load(GOOD) | changes)
 
 
 def _message(path: Path) -> str:
@@ -377,6 +401,49 @@ def test_a_file_that_contains_itself_is_a_config_error(tmp_path: Path) -> None:
     path = tmp_path / "room.yaml"
     path.write_text(GOOD + "detector: {params: &p {again: *p}}\n", encoding="utf-8")
     assert f"{path}:11: detector.params: Expected" in _message(path)
+
+
+def test_the_defaults_are_those_of_production() -> None:
+    config = _changed()
+    assert (config.threshold.kind, config.threshold.combination, config.threshold.top_k) == ("evt", "top_k", 2)
+    assert (config.alarm_policy.budget_per_day, config.features.scaling) == (5.0, "robust")
+    assert config.features.cyclic == ["hour", "weekday"]
+
+
+@pytest.mark.parametrize(("kind", "combination"), [("adaptive", "mean"), ("f1_best", "mean"), ("conformal", "top_k")])
+def test_channels_are_combined_as_the_threshold_needs_unless_something_else_is_said(
+    kind: str, combination: str
+) -> None:
+    assert _changed(threshold={"kind": kind}).threshold.combination == combination
+    assert _changed(threshold={"kind": kind, "combine": "top_k"}).threshold.combination == "top_k"
+
+
+def test_flags_of_neighbouring_steps_are_one_incident_on_an_hourly_grid() -> None:
+    source = yaml.safe_load(GOOD)["source"]
+    assert _changed(source=source | {"step": "1h"}).alarm_policy.merge_gap_s == 7200
+    assert _changed(source=source | {"step": "1min"}).alarm_policy.merge_gap_s == 1800
+
+
+def test_a_new_budget_is_a_new_model_but_the_same_policy() -> None:
+    old, new = _changed(), _changed(alarm_policy={"budget_per_day": 9})
+    assert old.alarm_policy.version == new.alarm_policy.version
+    assert old.model_hash != new.model_hash
+    fixed = [_changed(threshold={"kind": "percentile"}, alarm_policy=policy) for policy in ({}, {"budget_per_day": 9})]
+    assert fixed[0].model_hash == fixed[1].model_hash
+
+
+def test_holidays_follow_country_and_region_and_the_day_of_rest_its_weekend() -> None:
+    epiphany = 20459  # 2026-01-06
+    assert epiphany in holidays_of("DE-BY")[0]
+    assert epiphany not in holidays_of("DE")[0]
+    assert (holidays_of("DE")[1], holidays_of("IL")[1]) == (6, 5)
+
+
+def test_an_unknown_detector_is_one_clear_line_and_says_which_there_are(tmp_path: Path) -> None:
+    path = tmp_path / "room.yaml"
+    path.write_text(GOOD + "detector: {name: oracle}\n", encoding="utf-8")
+    known = ", ".join(sorted(DETECTORS))
+    assert _message(path) == f"{path}:11: detector.name: Expected one of {known}. Received: oracle."
 
 
 def test_a_stored_configuration_is_the_same_dataset_again() -> None:

@@ -208,6 +208,7 @@ LastingS = Annotated[int, BeforeValidator(_lasting_s), WithJsonSchema(_DURATION_
 ZoneName = Annotated[str, BeforeValidator(_known_zone), WithJsonSchema({"type": "string"})]
 Cron = Annotated[str, BeforeValidator(_cron), WithJsonSchema({"type": "string"})]
 Named = Annotated[str, Field(min_length=1)]
+Cyclic = Literal["hour", "weekday"]
 Share = Annotated[float, Field(ge=0.0, le=1.0)]
 
 
@@ -322,6 +323,10 @@ class Source(Section):
         return {name: channel.column or name for name, channel in self.channels.items()}
 
 
+def _every_cycle() -> list[Cyclic]:
+    return ["hour", "weekday"]
+
+
 class Features(Section):
     """What the detector sees beside the scaled channels. Lags and widths count grid steps."""
 
@@ -329,9 +334,7 @@ class Features(Section):
     rolling_mean: list[Annotated[int, Field(ge=2, le=1440)]] = Field(default_factory=list)
     lag: list[Annotated[int, Field(ge=1, le=1440)]] = Field(default_factory=list)
     diff: list[Annotated[int, Field(ge=1, le=1440)]] = Field(default_factory=list)
-    cyclic: list[Literal["hour", "weekday"]] = Field(
-        default_factory=lambda: ["hour", "weekday"], description="Context inputs, in site time."
-    )
+    cyclic: list[Cyclic] = Field(default_factory=_every_cycle, description="Context inputs, in site time.")
     holidays: Annotated[str, AfterValidator(_country)] | None = Field(
         None, description="Country, such as DE, or region, such as DE-BY, whose holidays are days of rest."
     )
@@ -424,7 +427,7 @@ class Training(Section):
     batch_size: Annotated[int, Field(ge=1)] = 256
     learning_rate: Annotated[float, Field(gt=0, lt=1)] = 5e-3
     loss: Literal["mse", "mae", "huber"] = "mse"
-    validation_share: Annotated[float, Field(gt=0.0, lt=0.5)] = 0.2
+    validation_share: Annotated[float, Field(gt=0.0, lt=0.5)] = 0.3
     seed: int = 7
     min_hours: Annotated[float, Field(ge=1)] = Field(
         24.0, description="Less running time than this stops a retraining."

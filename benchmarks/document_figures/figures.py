@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 Values = Mapping[str, float]
+Evidence = Callable[[Values], bool]
 Say = Callable[[str], None]
 Better = Literal["higher", "lower", "same", "holds", "shown"]
 Verdict = Literal["beaten", "matched", "explained", "missed", "shown", "not measured"]
@@ -33,12 +34,17 @@ class Sizes:
     room_days: int = 14
     cats_rows: int = 400_000
     cats_segments: int = 200
-    cats_stride: int = 4
-    cats_epochs: int = 8
-    nab_files: int = 6
+    cats_stride: int = 10
+    cats_epochs: int = 5
+    nab_files: int = 8
+
+    @property
+    def is_small(self) -> bool:
+        """Whether experiments leave out variants."""
+        return self.name == "small"
 
 
-SMALL = Sizes("small", 3, 3, 1_200, 5_000, 3_000, 5, 8_000, 24, 4, 2, 1)
+SMALL = Sizes("small", 6, 6, 1_200, 6_000, 4_000, 5, 8_000, 24, 4, 2, 1)
 
 
 @dataclass(frozen=True)
@@ -62,8 +68,8 @@ class Figure:
     better : higher or lower beats the document; same must be near; holds is a claim; shown has nothing to be held
         against
     tolerance : how near is matched
-    why : said where the document's figure is not reached; `{<value>}` stands for another value of the experiment
-    evidence : a value that must be 1 for `why` to hold; else the verdict is missed
+    why : said where the document's figure is not reached; `{<value>}` stands for another value
+    evidence : whether the measured values bear `why` out; without it, or where they do not, the figure is missed
     """
 
     key: str
@@ -74,7 +80,7 @@ class Figure:
     tolerance: float = 0.01
     form: str = "{:.3f}"
     why: str = ""
-    evidence: str = ""
+    evidence: Evidence | None = None
 
     @property
     def experiment(self) -> str:
@@ -95,8 +101,7 @@ class Figure:
             return "shown"
         if reached := self._reached(value):
             return reached
-        proven = not self.evidence or values.get(self.evidence, 0.0) >= 0.5
-        return "explained" if self.why and proven else "missed"
+        return "explained" if self.evidence is not None and self.evidence(_Known(values)) else "missed"
 
     def _reached(self, value: float) -> Verdict | None:
         if self.better == "holds":
@@ -107,8 +112,18 @@ class Figure:
         return "beaten" if gain > 0 else None
 
     def reason(self, values: Values) -> str:
-        """`why` with the measured values filled in."""
-        return self.why.format_map({key.partition(".")[2]: Shown(value) for key, value in values.items()})
+        """`why` with measured values filled in: those of its own experiment, others as `{<experiment>_<value>}`."""
+        named = {key.replace(".", "_"): Shown(value) for key, value in values.items()}
+        own = self.experiment + "."
+        named |= {key.removeprefix(own): Shown(value) for key, value in values.items() if key.startswith(own)}
+        return self.why.format_map(_Known(named))
+
+
+class _Known(dict[str, float]):
+    """Values by name; one that was not measured prints as nan."""
+
+    def __missing__(self, name: str) -> float:
+        return Shown(math.nan)
 
 
 class Shown(float):

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import time
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
+import yaml
 from numpy.typing import NDArray
 
+from document_figures.figures import Sizes
+from tsad_tasks.config import DatasetConfig
 from tsad_tasks.core.evaluation import (
     AlertSchedule,
     Confusion,
@@ -24,12 +27,26 @@ from tsad_tasks.core.features import Scaler, fit_scaler
 from tsad_tasks.core.thresholds import ThresholdSettings, calibrate, flag
 from tsad_tasks.detectors.base import Budget, Detector, TrainingHistory, TrainingSet
 from tsad_tasks.detectors.registry import build_detector
+from tsad_tasks.presets import preset_text
 
 Bools = NDArray[np.bool_]
 Errors = NDArray[np.float32]
 Values = NDArray[np.float64]
 STEP_S = 60
 HELD_OUT_SHARE = 0.1
+
+
+def preset(name: str) -> DatasetConfig:
+    """The dataset file of a document."""
+    return DatasetConfig.model_validate(yaml.safe_load(preset_text(name)))
+
+
+def budget_of(config: DatasetConfig, sizes: Sizes, **changed: Any) -> Budget:
+    """The preset's training budget, cut to what the sizes have time for."""
+    training = config.training
+    epochs, patience = min(training.epochs, sizes.epochs), min(training.patience, sizes.patience)
+    budget = Budget(epochs, training.max_minutes, patience, training.batch_size, training.learning_rate, training.loss)
+    return replace(budget, **changed)
 
 
 @dataclass(frozen=True)
@@ -55,6 +72,7 @@ def fit_clean(
     scaling: str = "minmax",
     context: Errors | None = None,
     params: Mapping[str, Any] | None = None,
+    ends: NDArray[np.int64] | None = None,
     **more: Any,
 ) -> Fitted:
     """A detector trained on readings taken for normal; the last tenth stops the training and is not learned.
@@ -63,17 +81,30 @@ def fit_clean(
     ----------
     values : (n_steps, n_channels)
     context : (n_steps, n_context), optional
+    ends : which windows to learn from, in random order; by default all
     """
     scaler = fit_scaler(values, scaling)
     inputs = scaler.transform(values)
     inputs = inputs if context is None else np.concatenate([inputs, context], axis=1)
-    ends, first_held_out = np.arange(width - 1, len(values)), held_out_from(len(values))
-    # An embargo of one window: no reading is both learned and held out.
-    held_out = ends[ends >= first_held_out + width - 1]
+    learned, held_out = _parted(len(values), width) if ends is None else _parted_at_random(ends)
     n_channels = values.shape[1]
-    training = TrainingSet(inputs, ends[ends < first_held_out], held_out, n_channels, width)
+    training = TrainingSet(inputs, learned, held_out, n_channels, width)
     detector = build_detector(name, width=width, n_channels=n_channels, n_inputs=inputs.shape[1], params=params)
     return Fitted(detector, scaler, detector.fit(training, budget=budget, seed=seed, **more))
+
+
+Positions = NDArray[np.int64]
+
+
+def _parted(n_steps: int, width: int) -> tuple[Positions, Positions]:
+    ends, first = np.arange(width - 1, n_steps, dtype=np.int64), held_out_from(n_steps)
+    # An embargo of one window: no reading is both learned and held out.
+    return ends[ends < first], ends[ends >= first + width - 1]
+
+
+def _parted_at_random(ends: Positions) -> tuple[Positions, Positions]:
+    first = held_out_from(len(ends))
+    return ends[:first], ends[first:]
 
 
 def held_out_from(n_steps: int) -> int:

@@ -31,6 +31,8 @@ COMMANDS = [
     ["rescore"],
     ["report"],
     ["anomalies"],
+    ["evaluate"],
+    ["explore"],
     ["datasets", "list"],
     ["datasets", "check"],
     ["datasets", "schema"],

@@ -5,7 +5,6 @@ Detectors that carry a state from reading to reading have contracts of their own
 
 from __future__ import annotations
 
-import functools
 import json
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -14,11 +13,11 @@ from typing import Any
 import numpy as np
 import pytest
 
+from tsad_tasks.core.windows import gather
 from tsad_tasks.detectors.base import Budget, Detector, Floats, TrainingHistory, TrainingSet
 from tsad_tasks.detectors.bundle import read_bundle, write_bundle
-from tsad_tasks.detectors.onnx_session import OnnxSession
-from tsad_tasks.detectors.onnx_template import onnx_bytes
 from tsad_tasks.detectors.neural import NeuralDetector
+from tsad_tasks.detectors.onnx_session import OnnxSession
 from tsad_tasks.detectors.registry import DETECTORS, build_detector, detector_class, load_detector
 from tsad_tasks.errors import BadInput, ConfigError
 
@@ -29,9 +28,10 @@ NAMES = [name for name in sorted(DETECTORS) if not detector_class(name).folds]
 NEURAL = [name for name in NAMES if issubclass(detector_class(name), NeuralDetector)]
 # These say how strange a window is between two bounds, and not what they would have expected.
 BOUNDED = {"bilstm_classifier", "isolation_forest"}
-PARAMS: dict[str, dict[str, Any]] = {}
-SHAPES = {"1+0": (1, 0), "3+2": (3, 2)}
-CASES = [(name, *SHAPES[shape]) for name in NAMES for shape in SHAPES]
+PARAMS = {"ensemble": {"members": [{"name": "dense_autoencoder", "weight": 2}, {"name": "isolation_forest"}]}}
+# Sensors, and context and derived columns. One sensor alone is tried where it may be another case.
+ALONE = {"dense_autoencoder", "isolation_forest", "lstm_autoencoder"}
+CASES = [(name, *shape) for name in NAMES for shape in ((3, 2), (1, 0)) if shape == (3, 2) or name in ALONE]
 
 pytestmark = pytest.mark.xdist_group("detectors")
 
@@ -50,6 +50,10 @@ class Fitted:
     def score(self, part: slice = slice(None), readings: Floats | None = None) -> Floats:
         chosen = self.readings if readings is None else readings
         return self.detector.score(chosen[part], None if self.context is None else self.context[part])
+
+    def again(self, warm_start: Detector | None = None) -> Fitted:
+        detector = self.detector
+        return fit(detector.name, detector.n_channels, detector.n_inputs - detector.n_channels, warm_start)
 
     def residuals(self, readings: Floats) -> Floats:
         return self.detector.residuals(readings, self.context)
@@ -93,12 +97,17 @@ def fit(name: str, n_channels: int, n_context: int, warm_start: Detector | None 
     return Fitted(detector, training, history, progress, *make_readings(300, n_channels, n_context, seed=2))
 
 
-fit_once = functools.cache(fit)
-
-
-@pytest.fixture(params=CASES, ids=lambda case: f"{case[0]}-{case[1]}+{case[2]}")
+# Of a module, so that all tests of a detector follow each other, and its network is compiled once.
+@pytest.fixture(params=CASES, scope="module", ids=lambda case: f"{case[0]}-{case[1]}+{case[2]}")
 def fitted(request: pytest.FixtureRequest) -> Fitted:
-    return fit_once(*request.param)
+    return fit(*request.param)
+
+
+@pytest.fixture
+def neural(fitted: Fitted) -> Fitted:
+    if fitted.detector.name not in NEURAL:
+        pytest.skip("no network")
+    return fitted
 
 
 @pytest.fixture
@@ -241,6 +250,36 @@ def test_an_explanation_names_the_step_and_the_channel_of_a_spike(fitted: Fitted
     assert fitted.explained(readings).shape == (0, *found.shape)
 
 
+def test_a_probability_is_from_0_to_1_and_rises_with_the_score(fitted: Fitted) -> None:
+    if not hasattr(fitted.detector, "probability"):
+        pytest.skip("gives no probability")
+    scores = np.append(np.sort(fitted.score()[HISTORY:]), np.float32([1e30, np.nan]))
+    found = fitted.detector.probability(scores)
+    assert (np.diff(found[:-1]) >= 0).all()
+    assert 0 <= found[0] < 0.5 < found[-2] <= 1
+    assert np.isnan(found[-1])
+
+
+def test_an_interval_holds_as_many_readings_as_it_says(fitted: Fitted) -> None:
+    if not hasattr(fitted.detector, "interval"):
+        pytest.skip("gives no interval")
+    for inputs, ends, tolerance in (
+        (fitted.training.inputs, fitted.training.validation_ends, 0.02),
+        (fitted.inputs(fitted.readings), np.arange(HISTORY, 300), 0.08),
+    ):
+        lower, upper = fitted.detector.interval(inputs, ends, 0.9)
+        last = inputs[ends, : fitted.detector.n_channels]
+        assert ((lower <= last) & (last <= upper)).mean(axis=0) == pytest.approx(0.9, abs=tolerance)
+
+
+def test_attention_adds_up_to_one(fitted: Fitted) -> None:
+    if not hasattr(fitted.detector, "attention"):
+        pytest.skip("attends to nothing")
+    windows = gather(fitted.inputs(fitted.readings), np.arange(HISTORY, 300), WIDTH)
+    assert fitted.detector.attention(windows).shape == (300 - HISTORY, WIDTH)
+    assert fitted.detector.attention(windows).sum(axis=1) == pytest.approx(1, abs=1e-5)
+
+
 def test_history_and_progress_tell_every_epoch(fitted: Fitted) -> None:
     assert [epoch for epoch, _, _ in fitted.progress] == list(range(1, len(fitted.history.loss) + 1))
     assert [loss for _, loss, _ in fitted.progress] == list(fitted.history.loss)
@@ -258,49 +297,38 @@ def test_a_training_set_that_does_not_fit_is_bad_input(fitted: Fitted) -> None:
             fitted.detector.fit(training, budget=BUDGET, seed=5)
 
 
-@pytest.mark.parametrize("name", NAMES)
-def test_same_seed_same_files_to_the_byte(name: str) -> None:
-    first = fit_once(name, 1, 0).detector.to_files()
-    fit_once(name, 3, 2)
-    assert fit(name, 1, 0).detector.to_files() == first
+def test_same_seed_same_files_to_the_byte(fitted: Fitted) -> None:
+    assert fitted.again().detector.to_files() == fitted.detector.to_files()
 
 
-@pytest.mark.parametrize("name", NEURAL)
-def test_training_may_begin_with_the_weights_of_other_channels(name: str) -> None:
-    cold, warm = fit_once(name, 3, 2), fit(name, 3, 2, warm_start=fit_once(name, 1, 0).detector)
-    assert warm.history.loss[0] != cold.history.loss[0]
-    again = fit(name, 3, 2, warm_start=cold.detector)
-    assert again.history.validation_loss[0] < cold.history.validation_loss[0]
+def test_training_may_begin_with_the_weights_of_another_model(neural: Fitted) -> None:
+    warm = neural.again(warm_start=neural.detector)
+    assert warm.history.validation_loss[0] < neural.history.validation_loss[0]
 
 
-@pytest.mark.parametrize("name", NAMES)
-def test_training_does_not_begin_with_another_kind_of_detector(name: str) -> None:
-    other = fit_once("dense_autoencoder" if name != "dense_autoencoder" else "lstm_autoencoder", 1, 0)
-    with pytest.raises(ConfigError, match=f"warm_start: Expected a {name}"):
-        fit(name, 1, 0, warm_start=other.detector)
+def test_training_does_not_begin_with_another_kind_of_detector(fitted: Fitted) -> None:
+    other = "dense_autoencoder" if fitted.detector.name != "dense_autoencoder" else "lstm_autoencoder"
+    with pytest.raises(ConfigError, match=f"warm_start: Expected .*Received: a {other}"):
+        fitted.again(warm_start=build(other, 1, 0))
 
 
-@pytest.mark.parametrize("name", NEURAL)
-def test_a_model_saved_without_its_weights_scores_but_starts_no_training(name: str) -> None:
-    fitted = fit_once(name, 1, 0)
-    files = {file: content for file, content in fitted.detector.to_files().items() if file != "weights.npz"}
-    old = detector_class(name).from_files(files)
-    assert equal(old.score(fitted.readings), fitted.score())
+def test_a_model_saved_without_its_weights_scores_but_starts_no_training(neural: Fitted) -> None:
+    files = {file: content for file, content in neural.detector.to_files().items() if file != "weights.npz"}
+    old = type(neural.detector).from_files(files)
+    assert equal(old.score(neural.readings, neural.context), neural.score())
     assert old.to_files() == files
     with pytest.raises(ConfigError, match=r"warm_start: Expected a model with weights\.npz"):
-        fit(name, 1, 0, warm_start=old)
+        neural.again(warm_start=old)
 
 
-@pytest.mark.parametrize("name", NEURAL)
-def test_onnx_equals_keras(name: str) -> None:
-    detector: Any = build(name, 3, 2)
-    model = detector.keras_model(seed=11)
-    random = np.random.default_rng(0)
-    for weight in model.weights:
+def test_onnx_equals_keras(neural: Fitted) -> None:
+    detector: Any = neural.detector
+    learner, random = detector.learner(BUDGET, 11, jit=False), np.random.default_rng(0)
+    for weight in learner.model.weights:
         moved = np.asarray(weight) + random.normal(0, 0.1, weight.shape)
         weight.assign(np.abs(moved) if "variance" in weight.name else moved)
-    windows = random.normal(0, 1, (300, WIDTH, 5)).astype(np.float32)
-    made = model(windows) if isinstance(model.output, list) else [model(windows)]
-    session = OnnxSession(onnx_bytes(model))
-    assert max(np.abs(session.run(windows, place) - output).max() for place, output in enumerate(made)) <= 1e-5
-    assert sum(weight.size for weight in map(np.asarray, model.trainable_variables)) == detector.n_parameters
+    windows = random.normal(0, 1, (300, WIDTH, detector.n_inputs)).astype(np.float32)
+    made, session = learner.model(windows), OnnxSession(learner.graph.filled())
+    outputs = made if isinstance(made, list) else [made]
+    assert max(np.abs(session.run(windows, place) - output).max() for place, output in enumerate(outputs)) <= 1e-5
+    assert sum(np.size(weight) for weight in learner.model.trainable_variables) == detector.n_parameters

@@ -224,22 +224,22 @@ def test_a_score_that_comes_a_little_late_keeps_most_of_its_volume() -> None:
     assert volume_under_surface(labels, far, max_buffer_steps=20).pr < 0.2
 
 
-def test_a_reliable_probability_lies_on_the_diagonal_and_a_boast_does_not() -> None:
+def test_a_boast_has_a_higher_brier_score_and_error_than_an_honest_probability() -> None:
     rng = np.random.default_rng(7)
     truth = rng.uniform(size=20_000)
     labels = rng.uniform(size=20_000) < truth
     honest, boast = reliability_curve(labels, truth), reliability_curve(labels, truth**3)
-    np.testing.assert_allclose(honest.anomaly_share, honest.probability, atol=0.03)
     assert honest.calibration_error < 0.02 < 0.15 < boast.calibration_error
     assert honest.brier == pytest.approx(metrics.brier_score_loss(labels, truth))
 
 
-def test_what_is_no_probability_is_refused_and_empty_bins_are_unknown() -> None:
-    with pytest.raises(BadInput, match=r"Expected probabilities of 0 to 1\. Received: 0.1 to 1.5\."):
+def test_a_probability_that_nobody_states_is_counted_and_no_curve() -> None:
+    with pytest.raises(BadInput, match="Expected probabilities from 0 to 1"):
         reliability_curve(np.array([True, False]), np.array([0.1, 1.5]))
-    found = reliability_curve(np.array([True, False]), np.array([1.0, np.nan]), n_bins=2)
-    assert np.isnan(found.anomaly_share[0])
-    assert (found.anomaly_share[1], found.n_unknown) == (1.0, 1)
+    found = reliability_curve(np.array([True, False]), np.array([1.0, np.nan]))
+    assert (found.brier, found.n_unknown) == (0.0, 1)
+    nothing = reliability_curve(np.array([True]), np.array([np.nan]))
+    assert (nothing.curve, nothing.n_unknown) == (None, 1)
 
 
 def test_entities_are_pooled_without_events_or_buffers_across_their_edge() -> None:

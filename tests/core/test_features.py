@@ -17,6 +17,7 @@ from reference.slow_features import slow_held, slow_rolling_mean, slow_running
 from tsad_tasks.core.features import (
     Scaler,
     cyclic_time,
+    days_off,
     derived,
     derived_history,
     fit_scaler,
@@ -229,3 +230,23 @@ def test_only_channels_of_the_expression_make_running_unknown() -> None:
 def test_a_restart_counts_the_grace_from_the_last_step_that_was_off() -> None:
     speed = np.array([[9.0], [0.0], [9.0], [0.0], [9.0], [9.0], [9.0]])
     assert running_state(speed, "speed > 1", ["speed"], 2).tolist() == [0, 3, 4, 3, 4, 4, 0]
+
+
+BERLIN = ZoneInfo("Europe/Berlin")
+MAY_DAY = 20574  # 2026-05-01, a Friday
+A_WEEK_S = (MAY_DAY - 4) * 86400 + np.arange(7 * 24, dtype=np.int64) * 3600
+
+
+def test_a_holiday_looks_like_the_day_of_rest_from_midnight_to_midnight_of_the_site() -> None:
+    usual, holiday = (cyclic_time(A_WEEK_S, BERLIN, ["weekday"], days) for days in ((), (MAY_DAY,)))
+    differ = np.flatnonzero((usual != holiday).any(axis=1))
+    assert differ.tolist() == list(range(4 * 24 - 2, 5 * 24 - 2))
+    assert (holiday[differ] == usual[6 * 24]).all()
+
+
+def test_days_off_are_holidays_and_days_of_rest() -> None:
+    off = days_off(A_WEEK_S, ZoneInfo("UTC"), [MAY_DAY])[:, 0].reshape(7, 24)
+    assert off.all(axis=1).tolist() == off.any(axis=1).tolist() == [False] * 4 + [True, False, True]
+    assert days_off(A_WEEK_S, ZoneInfo("UTC"), [], rest_weekday=5)[:, 0].reshape(7, 24)[:, 0].tolist() == [
+        0, 0, 0, 0, 0, 1, 0,
+    ]  # fmt: skip

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import json
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
 from tsad_tasks.core import scoring
 from tsad_tasks.core.features import Scaler
-from tsad_tasks.core.scoring import entity_features, entity_scores, entity_windows, hour_status
+from tsad_tasks.core.scoring import combined_errors, entity_features, entity_scores, entity_windows, hour_status
 from tsad_tasks.core.spec import FeatureSpec, ModelSpec
+from tsad_tasks.core.tails import fit_tails
 from tsad_tasks.core.thresholds import Calibration, ThresholdSettings
 from tsad_tasks.core.windows import window_index
 
@@ -86,6 +90,65 @@ def test_scores_of_entities_together_are_those_of_each_alone(kind: str) -> None:
         alone = entity_scores(spec, [name], errors[entity : entity + 1])
         for field in ("thresholds", "scores", "flags", "collective", "severity"):
             np.testing.assert_array_equal(getattr(together, field)[entity], getattr(alone, field)[0])
+
+
+LIMITS = Calibration(0.4, 0.1, 0.8, 0.4, 0.1, 0.6, 99)
+SETTINGS = ThresholdSettings("evt", 99.9, 2.0, 20, 5, 0.1, 3, 2.0)
+PLAIN = ModelSpec(SPEC, {}, SCALERS[0], SETTINGS, {}, LIMITS, (1.0, 1.0))
+TAILS = fit_tails({name: np.random.default_rng(i).exponential(1 + i, (400, 2)).astype(np.float32)
+                   for i, name in enumerate("ab")}, gap_steps=0)  # fmt: skip
+SURPRISED = replace(PLAIN, tails=TAILS, combine="top_k", top_k=1, expected_incidents_per_day=2.5)
+
+
+def test_a_country_adds_one_input_that_is_1_on_its_holidays_and_on_sundays() -> None:
+    spec = replace(SPEC, holidays=(5,))
+    features = entity_features(spec, SCALERS[:1], np.full((1, 2 * 1440, 2), 5.0), 2 * 86400)
+    assert features.inputs.shape[2] == spec.n_inputs == SPEC.n_inputs + 1
+    assert features.inputs[0, [0, 1440], -1].tolist() == [0.0, 1.0]  # The third day of 1970 was a Saturday.
+    friday = entity_features(replace(SPEC, holidays=(1,)), SCALERS[:1], np.full((1, 1, 2), 5.0), 86400)
+    assert friday.inputs[0, 0, -1] == 1.0
+
+
+def test_without_tails_errors_are_the_mean_of_live_channels_as_they_are() -> None:
+    errors, parts = combined_errors(
+        PLAIN, ["a"], np.zeros(2, np.int64), np.array([[1, 3], [1, 3]], np.float32), np.array([[1, 1], [1, 0]], bool)
+    )
+    assert errors.tolist() == [2.0, 1.0]
+    assert parts[0].tolist() == [1.0, 3.0]
+    assert np.isnan(parts[1, 1])
+
+
+def test_with_tails_errors_are_surprises_and_the_highest_of_a_live_channel_counts() -> None:
+    raw, live = np.array([[1, 6], [1, 6], [1, 6]], np.float32), np.array([[1, 1], [1, 1], [1, 0]], bool)
+    errors, parts = combined_errors(SURPRISED, ["a", "b"], np.array([0, 1, 0]), raw, live)
+    np.testing.assert_array_equal(parts[:2], TAILS.surprises(raw[:2], ["a", "b"]))
+    assert errors.tolist() == [parts[0, 1], parts[1, 1], parts[2, 0]]
+    assert parts[1, 1] < parts[0, 1]
+
+
+def test_windows_together_have_the_errors_of_each_alone() -> None:
+    raw = np.random.default_rng(7).exponential(1.0, (50, 2)).astype(np.float32)
+    of, live = np.arange(50) % 2, np.random.default_rng(8).random((50, 2)) < 0.8
+    together, parts = combined_errors(SURPRISED, ["a", "b"], of, raw, live)
+    for i in range(50):
+        one = slice(i, i + 1)
+        alone = combined_errors(SURPRISED, ["a", "b"], of[one], raw[one], live[one])
+        assert (alone[0].tobytes(), alone[1].tobytes()) == (together[one].tobytes(), parts[one].tobytes())
+
+
+def test_a_spec_goes_through_json_to_the_bit() -> None:
+    spec = replace(SURPRISED, features=replace(SPEC, holidays=(5, 9)), scalers={"a": SCALERS[0]})
+    assert ModelSpec.from_json(json.loads(json.dumps(spec.to_json()))) == spec
+
+
+def test_a_bundle_from_before_there_were_tails_and_holidays_scores_as_it_did() -> None:
+    fields = json.loads(json.dumps(PLAIN.to_json()))
+    for name in ("tails", "combine", "top_k", "expected_incidents_per_day"):
+        del fields[name]
+    for name in ("holidays", "rest_weekday"):
+        del fields["features"][name]
+    assert ModelSpec.from_json(fields) == PLAIN
+    assert PLAIN.combine == "mean"
 
 
 @pytest.mark.parametrize("first_step", [1, 2, 20, 21, 55, 90])

@@ -14,12 +14,16 @@ from numpy.typing import NDArray
 from reference.slow_thresholds import slow_averages, slow_thresholds
 from tsad_tasks.config import Threshold
 from tsad_tasks.core.thresholds import (
+    KINDS,
+    ROLLING_KINDS,
     Calibration,
     ThresholdSettings,
     anomaly_scores,
     calibrate,
     collective_series,
     combined_scores,
+    conformal_p_values,
+    f1_best_limit,
     flag,
     severities,
     threshold_series,
@@ -27,8 +31,9 @@ from tsad_tasks.core.thresholds import (
 from tsad_tasks.errors import BadInput
 
 quick = settings(max_examples=60, deadline=None, derandomize=True)
-ADAPTIVE = ThresholdSettings.on_grid(Threshold.model_validate({}).model_dump(), 60)
+ADAPTIVE = ThresholdSettings.on_grid(Threshold.model_validate({"kind": "adaptive"}).model_dump(), 60)
 SMALL = replace(ADAPTIVE, look_back_steps=40, min_count=10, collective_width=5)
+ROLLING = replace(SMALL, kind="rolling_percentile", percentile=90.0)
 LIMITS = Calibration(1.0, 0.5, 4.0, 1.0, 0.2, 2.0, 1000)
 
 
@@ -68,6 +73,15 @@ def test_thresholds_agree_with_the_slow_twin(seed: int, look_back: int, floor: f
 
 
 @quick
+@given(st.integers(0, 10_000), st.sampled_from([1, 7, 40, 500]), st.sampled_from([0.0, 0.5]), st.integers(51, 99))
+def test_rolling_percentiles_agree_with_the_slow_twin(seed: int, look_back: int, floor: float, percentile: int) -> None:
+    how = replace(ROLLING, look_back_steps=look_back, floor=floor, percentile=float(percentile), min_count=3)
+    errors = errors_of(seed, 120)
+    expected = slow_thresholds(errors.astype(float).tolist(), LIMITS, how)
+    np.testing.assert_array_equal(threshold_series(errors, LIMITS, how), np.array(expected, np.float32))
+
+
+@quick
 @given(st.integers(0, 10_000), st.sampled_from([0, 1, 5, 30]))
 def test_moving_averages_agree_with_the_slow_twin(seed: int, width: int) -> None:
     how = replace(SMALL, collective_width=width)
@@ -77,33 +91,47 @@ def test_moving_averages_agree_with_the_slow_twin(seed: int, width: int) -> None
 
 
 @quick
-@given(st.integers(0, 10_000), st.integers(0, 150), st.integers(151, 300))
-def test_series_do_not_depend_on_start_or_end_to_the_bit(seed: int, start: int, end: int) -> None:
-    errors, h = errors_of(seed, 3, 300), SMALL.history_steps
+@given(st.integers(0, 10_000), st.integers(0, 150), st.integers(151, 300), st.sampled_from([SMALL, ROLLING]))
+def test_series_do_not_depend_on_start_or_end_to_the_bit(
+    seed: int, start: int, end: int, how: ThresholdSettings
+) -> None:
+    errors, h = errors_of(seed, 3, 300), how.history_steps
     for series in (threshold_series, collective_series):
-        whole, part = series(errors, LIMITS, SMALL), series(errors[:, start:end], LIMITS, SMALL)
+        whole, part = series(errors, LIMITS, how), series(errors[:, start:end], LIMITS, how)
         assert part[:, h:].tobytes() == whole[:, start + h : end].tobytes()
-        assert series(errors[:, :end], LIMITS, SMALL).tobytes() == np.ascontiguousarray(whole[:, :end]).tobytes()
+        assert series(errors[:, :end], LIMITS, how).tobytes() == np.ascontiguousarray(whole[:, :end]).tobytes()
 
 
 @quick
-@given(st.integers(0, 10_000), st.integers(0, 299))
-def test_one_late_error_changes_only_what_looks_back_at_it(seed: int, late: int) -> None:
+@given(st.integers(0, 10_000), st.integers(0, 299), st.sampled_from([SMALL, ROLLING]))
+def test_one_late_error_changes_only_what_looks_back_at_it(seed: int, late: int, how: ThresholdSettings) -> None:
     errors = errors_of(seed, 300)
     changed = errors.copy()
     changed[late] = 3.9
-    differ = np.flatnonzero(threshold_series(errors, LIMITS, SMALL) != threshold_series(changed, LIMITS, SMALL))
-    assert all(late < step <= late + SMALL.look_back_steps for step in differ)
+    differ = np.flatnonzero(threshold_series(errors, LIMITS, how) != threshold_series(changed, LIMITS, how))
+    assert all(late < step <= late + how.look_back_steps for step in differ)
 
 
+@quick
+@given(st.integers(0, 10_000), st.integers(0, 199), st.sampled_from([SMALL, ROLLING]))
+def test_steps_that_are_only_looked_back_at_change_no_threshold(seed: int, first: int, how: ThresholdSettings) -> None:
+    errors = errors_of(seed, 2, 200)
+    whole = np.ascontiguousarray(threshold_series(errors, LIMITS, how)[:, first:])
+    assert threshold_series(errors, LIMITS, how, first).tobytes() == whole.tobytes()
+
+
+@pytest.mark.parametrize("kind", ROLLING_KINDS)
 @pytest.mark.parametrize("n_days", [1, 7])
 @pytest.mark.parametrize("strength", [1.01, 1.5, 50.0])
-def test_a_lasting_fault_stays_flagged_from_its_first_to_its_last_minute(n_days: int, strength: float) -> None:
-    calibration = calibrate(normal(1, 10_000), settings=ADAPTIVE)
+def test_a_lasting_fault_stays_flagged_from_its_first_to_its_last_minute(
+    kind: str, n_days: int, strength: float
+) -> None:
+    how = replace(ADAPTIVE, kind=kind)
+    calibration = calibrate(normal(1, 10_000), settings=how)
     errors = np.concatenate([normal(2, 2000), np.zeros(n_days * 1440, np.float32), normal(3, 2000)])
     fault = slice(2000, 2000 + n_days * 1440)
     errors[fault] = calibration.limit * strength
-    assert flags_of(errors, calibration, ADAPTIVE)[fault].all()
+    assert flags_of(errors, calibration, how)[fault].all()
 
 
 def test_a_fault_that_hovers_around_the_limit_does_not_lift_the_threshold_over_it() -> None:
@@ -124,7 +152,7 @@ def test_unknown_errors_leave_the_calibrated_limit() -> None:
     assert (threshold_series(np.full(3000, np.nan, np.float32), LIMITS, ADAPTIVE) == 4.0).all()
 
 
-@pytest.mark.parametrize("kind", ["percentile", "mean_std"])
+@pytest.mark.parametrize("kind", sorted(set(KINDS) - set(ROLLING_KINDS)))
 def test_fixed_kinds_are_the_limit_everywhere_and_need_no_look_back(kind: str) -> None:
     how = replace(ADAPTIVE, kind=kind, collective_width=0)
     assert (threshold_series(errors_of(1, 2, 50), LIMITS, how) == 4.0).all()
@@ -220,6 +248,61 @@ def test_errors_that_are_all_zero_give_a_limit_above_zero() -> None:
     assert calibration.limit > 0
     assert calibration.collective_limit > 0
     assert flags_of(np.array([0.0, 1.0], np.float32), calibration, ADAPTIVE).tolist() == [False, True]
+
+
+def test_a_further_error_is_over_the_conformal_limit_as_seldom_as_guaranteed() -> None:
+    how = replace(ADAPTIVE, kind="conformal", percentile=95.0, collective_width=0)
+    rng = np.random.default_rng(7)
+    over = 0
+    for _ in range(3000):
+        *known, further = rng.gamma(4.0, 0.25, 60).astype(np.float32)
+        over += further > calibrate(np.array(known), settings=how).limit
+    assert 0.02 < over / 3000 <= 0.05 + 0.01
+
+
+@pytest.mark.parametrize(("percentile", "needed"), [(99.0, 99), (99.9, 999)])
+def test_conformal_needs_enough_errors_for_its_guarantee(percentile: float, needed: int) -> None:
+    how = replace(ADAPTIVE, kind="conformal", percentile=percentile, collective_width=0)
+    assert calibrate(normal(1, needed), settings=how).limit == normal(1, needed).max()
+    with pytest.raises(BadInput, match=f"at least {needed} errors"):
+        calibrate(normal(1, needed - 1), settings=how)
+
+
+def test_conformal_p_values_of_normal_errors_are_never_too_small_too_often() -> None:
+    p_values = conformal_p_values(normal(2, 20_000), normal(1, 5000))
+    for level in (0.01, 0.1, 0.5):
+        assert (p_values <= level).mean() <= level * 1.15
+    assert np.isnan(conformal_p_values(np.array([np.nan], np.float32), normal(1, 50))).all()
+
+
+@quick
+@given(st.integers(0, 10_000))
+def test_no_other_limit_has_a_better_f1(seed: int) -> None:
+    rng = np.random.default_rng(seed)
+    labels = rng.random(60) < 0.2
+    labels[0] = True
+    errors = (rng.integers(0, 20, 60) / 4 + labels * rng.integers(0, 3, 60)).astype(np.float32)
+    f1 = [_f1(errors, labels, limit) for limit in np.unique(errors) - 0.01]
+    assert _f1(errors, labels, f1_best_limit(errors, labels)) == max(f1)
+
+
+def _f1(errors: NDArray[np.float32], labels: NDArray[np.bool_], limit: float) -> float:
+    flags = errors > limit
+    return float(2 * (flags & labels).sum() / (flags.sum() + labels.sum()))
+
+
+def test_f1_best_without_labels_says_what_to_do() -> None:
+    with pytest.raises(BadInput, match=r"Expected labelled anomalies .* Received: none\. Name the label column"):
+        calibrate(normal(1, 100), settings=replace(ADAPTIVE, kind="f1_best"))
+
+
+def test_labelled_anomalies_are_not_taken_for_normal_errors() -> None:
+    errors, labels = normal(1, 1000), np.arange(1000) >= 700
+    errors[labels] = 5.0
+    for kind in set(KINDS) - {"conformal"}:
+        calibration = calibrate(errors, settings=replace(ADAPTIVE, kind=kind), labels=labels)
+        assert calibration.mean < 1.2
+        assert calibration.limit < 5.0
 
 
 def test_too_few_errors_to_calibrate_say_what_to_do() -> None:

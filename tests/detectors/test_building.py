@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from typing import Any
 
 import numpy as np
@@ -11,7 +13,7 @@ from network_of_zeros import zero_detector, zero_graph
 
 from tsad_tasks.detectors.onnx_graph import canonical_graph
 from tsad_tasks.detectors.onnx_session import OnnxSession
-from tsad_tasks.detectors.registry import build_detector, detector_class, detector_from_files
+from tsad_tasks.detectors.registry import DETECTORS, build_detector, detector_class, detector_from_files
 from tsad_tasks.errors import BadInput, BundleError, ConfigError
 
 SIZES: dict[str, Any] = {"width": 10, "n_channels": 1, "n_inputs": 1}
@@ -43,6 +45,42 @@ def test_an_unknown_detector_lists_the_known() -> None:
 def test_wrong_params_are_named(params: dict[str, Any], message: str) -> None:
     with pytest.raises(ConfigError, match=message):
         build_detector("lstm_autoencoder", **SIZES, params=params)
+
+
+@pytest.mark.parametrize(
+    ("name", "params", "message"),
+    [
+        ("dense_autoencoder", {"units": []}, "units: Expected whole numbers above 0"),
+        ("dense_autoencoder", {"units": [True]}, "units: Expected whole numbers above 0"),
+        ("lstm_vae", {"code": 0}, "code: Expected a whole number of at least 1. Received: 0"),
+        ("lstm_vae", {"anomaly_share": 1}, "anomaly_share: Expected a number between 0 and 1. Received: 1"),
+        ("transformer_autoencoder", {"units": 30}, "units: Expected a multiple of heads \\(4\\). Received: 30"),
+        ("masked_autoencoder", {"stretches": 1}, "stretches: Expected a whole number of at least 2"),
+        ("forecaster", {"horizon": 10}, "horizon: Expected a whole number from 1 to 9. Received: 10"),
+        ("bilstm_classifier", {"dropout": 1.0}, "dropout: Expected a share, from 0 to below 1. Received: 1.0"),
+        ("bilstm_classifier", {"sampler": "adasyn"}, "sampler: Expected one of random, smote. Received: adasyn"),
+        ("bilstm_classifier", {"oversampling": 0}, "oversampling: Expected a number above 0. Received: 0"),
+        ("isolation_forest", {"trees": 2.5}, "trees: Expected a whole number of at least 1. Received: 2.5"),
+        ("ensemble", {"members": [{"name": "lstm_vae"}]}, "members: Expected at least two"),
+        ("ensemble", {"members": [{"nam": "lstm_vae"}]}, "members: Expected name, params and weight"),
+        ("ensemble", {"members": [{"name": "x"}] * 2}, "Expected one of .*Received: x"),
+        ("ensemble", {"members": [{"name": "bilstm_classifier"}] * 2}, "learn without labels. Received: bilstm"),
+        ("ensemble", {"members": [{"name": "ensemble"}] * 2}, "learn without labels. Received: ensemble"),
+        ("ensemble", {"members": [{"name": "forecaster", "weight": 0}] * 2}, "weight: Expected a number above 0"),
+        ("ensemble", {"members": [{"name": "forecaster", "params": {"x": 1}}] * 2}, "Expected units, horizon"),
+    ],
+)
+def test_wrong_params_of_any_detector_are_named(name: str, params: dict[str, Any], message: str) -> None:
+    with pytest.raises(ConfigError, match=message):
+        build_detector(name, **SIZES, params=params)
+
+
+@pytest.mark.parametrize("name", sorted(DETECTORS))
+def test_importing_a_detector_does_not_import_what_trains_it(name: str) -> None:
+    code = (
+        f"import sys, {DETECTORS[name].partition(':')[0]}; sys.exit('keras' in sys.modules or 'sklearn' in sys.modules)"
+    )
+    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
 
 
 @pytest.mark.parametrize("sizes", [{"width": 1}, {"n_channels": 0}, {"n_channels": 2}])

@@ -11,9 +11,11 @@ import pytest
 from tsad_tasks.core.windows import gather
 from tsad_tasks.detectors import keras_training, neural
 from tsad_tasks.detectors.base import Budget, TrainingHistory, TrainingSet, channel_errors
+from tsad_tasks.detectors.dense_autoencoder import DenseAutoencoder
 from tsad_tasks.detectors.keras_training import compiled, learning_rate, pays_to_compile, quiet_stderr, start_keras
 from tsad_tasks.detectors.registry import build_detector
-from tsad_tasks.errors import BadInput
+from tsad_tasks.detectors.weights import start_from, weights_from, weights_of
+from tsad_tasks.errors import BadInput, BundleError, ConfigError
 
 WIDTH = 2
 
@@ -106,6 +108,27 @@ def test_another_entity_is_not_traced_anew_and_learns_as_in_a_fresh_process() ->
         detector.fit(make_training(scale), budget=Budget(epochs=1), seed=1)
     assert neural._learner.cache_info().misses == 1
     assert detectors[0].to_files() == detectors[2].to_files() != detectors[1].to_files()
+
+
+def test_layers_that_see_other_channels_keep_what_their_seed_gave() -> None:
+    one, two = (DenseAutoencoder(width=WIDTH, n_channels=n, n_inputs=n) for n in (1, 2))
+    one.fit(make_training(), budget=Budget(epochs=1), seed=1)
+    model: Any = two.keras_model(seed=2)
+    fresh = weights_of(model)
+    assert start_from(model, one.weights()) == ["dense_0.0.kernel", "sensors.0.kernel", "sensors.1.bias"]
+    started = weights_of(model)
+    assert np.array_equal(started["dense_0.0.kernel"], fresh["dense_0.0.kernel"])
+    assert np.array_equal(started["dense_1.0.kernel"], one.weights()["dense_1.0.kernel"])
+
+
+def test_weights_of_which_none_fits_are_refused(model: Any) -> None:
+    with pytest.raises(ConfigError, match=r"Expected a model with a layer of the same .*a\.0\.kernel \(3,\)"):
+        start_from(model, {"a.0.kernel": np.zeros(3, np.float32)})
+
+
+def test_weights_that_are_no_archive_are_a_bundle_error() -> None:
+    with pytest.raises(BundleError, match=r"Expected weights\.npz with arrays"):
+        weights_from(b"nonsense")
 
 
 def test_nothing_to_validate_on_is_bad_input(model: Any) -> None:

@@ -17,11 +17,18 @@ def slow_thresholds(errors: Sequence[float], calibration: Calibration, settings:
 
 def _threshold(before: Sequence[float], calibration: Calibration, settings: ThresholdSettings) -> float:
     usable = [error for error in before if error <= calibration.limit]
-    if settings.kind != "adaptive" or len(usable) < settings.min_count:
+    if settings.kind not in ("adaptive", "rolling_percentile") or len(usable) < max(settings.min_count, 1):
         return calibration.limit
+    if settings.kind == "rolling_percentile":
+        return max(_percentile(usable, settings.percentile), settings.floor * calibration.limit)
     mean = sum(usable) / len(usable)
     std = math.sqrt(sum((error - mean) ** 2 for error in usable) / len(usable))
     return min(max(mean + settings.k * std, settings.floor * calibration.limit), calibration.limit)
+
+
+def _percentile(errors: Sequence[float], percentile: float) -> float:
+    """The lowest error that at least so many per cent of the errors are not above."""
+    return min(error for error in errors if 100 * sum(other <= error for other in errors) >= percentile * len(errors))
 
 
 def slow_averages(errors: Sequence[float], calibration: Calibration, settings: ThresholdSettings) -> list[float]:

@@ -39,9 +39,16 @@ CONFIG: dict[str, Any] = {
         "channels": {"cpu": {"unit": "%"}, "temperature": {"unit": "°C"}},
     },
     "detector": {"window": 6},
-    "threshold": {"k": 6, "look_back": 100, "min_span": "6h", "min_count": 30, "collective_width": 4},
+    "threshold": {
+        "kind": "adaptive",
+        "k": 6,
+        "look_back": 100,
+        "min_span": "6h",
+        "min_count": 30,
+        "collective_width": 4,
+    },
     "training": {"range": "5d", "max_windows": 2500, "epochs": 25, "min_hours": 10},
-    "features": {"min_own_scale": "1d"},
+    "features": {"min_own_scale": "1d", "cyclic": []},
     "gate": {
         "min_point_share": 0,
         "min_contextual_share": 0,

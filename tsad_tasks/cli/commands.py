@@ -10,6 +10,7 @@ from typing import Annotated, Any
 import typer
 
 from tsad_tasks.cli import session
+from tsad_tasks.cli.evaluation import evaluate, explore
 from tsad_tasks.cli.screen import console, progress, say, say_counts, table
 from tsad_tasks.config import DatasetConfig, json_schema
 from tsad_tasks.core.interval import day_chunks
@@ -26,6 +27,8 @@ app = typer.Typer(
 )
 datasets = typer.Typer(no_args_is_help=True, help="Dataset files: list, check against live tables, JSON schema.")
 app.add_typer(datasets, name="datasets")
+app.command()(evaluate)
+app.command()(explore)
 
 Dataset = Annotated[str, typer.Argument(help="Name of a dataset file, such as server_room.")]
 From = Annotated[str, typer.Option("--from", help="Start of the range, such as 2026-03-01T00:00 (included).")]
@@ -196,6 +199,16 @@ def check(
 def schema() -> None:
     """Print the JSON schema of a dataset file, for editors."""
     typer.echo(json_schema(), nl=False)
+
+
+@datasets.command()
+def preset(
+    name: Annotated[str | None, typer.Argument(help="Such as document_d; default: list them.")] = None,
+) -> None:
+    """Print a dataset file to start from: tsad datasets preset document_d > dags/datasets/mine.yaml"""
+    from tsad_tasks.presets import preset_names, preset_text
+
+    typer.echo(preset_text(name) if name else "\n".join(preset_names()), nl=name is None)
 
 
 @app.command()

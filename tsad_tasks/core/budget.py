@@ -242,7 +242,7 @@ class _PeakTail:
         """How many peaks are left above a level."""
         excess = max(level - self.start, 0.0) / self.scale
         log_share = -math.log1p(self.shape * excess) / self.shape if self.shape else -excess
-        return self.n * math.exp(log_share)
+        return float(self.n * math.exp(log_share))
 
 
 def _own_limit(tail: _PeakTail, excesses: Floats, share: float, wanted: float) -> float:

@@ -14,6 +14,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from tsad_tasks.core.reliability import ReliabilityCurve
+from tsad_tasks.core.reliability import reliability_curve as curve_by_bin
 from tsad_tasks.errors import BadInput
 
 Flags = NDArray[np.bool_]
@@ -367,8 +369,8 @@ class EventReport:
 
     @property
     def f1(self) -> float:
-        """Harmonic mean of both; 0 when there are events and alarms that never meet."""
-        if not (self.n_events or self.n_alarms):
+        """Harmonic mean of both; 0 when events and alarms never meet, NaN without an event."""
+        if not self.n_events:
             return math.nan
         precision, recall = np.nan_to_num([self.precision, self.recall]).tolist()
         return 2 * precision * recall / (precision + recall) if precision + recall else 0.0
@@ -482,7 +484,7 @@ def _merged(spans: NDArray[np.int64], gap_steps: int) -> NDArray[np.int64]:
 
 
 def echo(labels: Flags, late_steps: int) -> Flags:
-    """The `late_steps` steps after each event, (n_steps,): whose windows still hold it: no flag there is right or wrong.
+    """The steps after each event, (n_steps,), whose windows still hold it: no flag there is right or wrong.
 
     >>> echo(np.array([False, True, False, False, False]), 2).tolist()
     [False, False, True, True, False]
@@ -604,23 +606,23 @@ class Reliability:
 
     Attributes
     ----------
-    probability, anomaly_share : (n_bins,), means of the bin, NaN where it is empty
-    n_steps : (n_bins,)
-    calibration_error : mean distance of both, weighted by steps
+    curve : by bin; None where nothing is known
     brier : mean squared distance of probability and label; lower is better
     n_unknown : steps left out for want of a probability
     """
 
-    probability: NDArray[np.float64]
-    anomaly_share: NDArray[np.float64]
-    n_steps: NDArray[np.int64]
-    calibration_error: float
+    curve: ReliabilityCurve | None
     brier: float
     n_unknown: int
 
+    @property
+    def calibration_error(self) -> float:
+        """Mean distance of stated probability and share of anomalies, by steps."""
+        return self.curve.error if self.curve else math.nan
+
 
 def reliability_curve(labels: Flags, probabilities: Floats, *, n_bins: int = 10) -> Reliability:
-    """The reliability curve over bins of equal width.
+    """The reliability of stated probabilities.
 
     Parameters
     ----------
@@ -632,24 +634,18 @@ def reliability_curve(labels: Flags, probabilities: Floats, *, n_bins: int = 10)
     BadInput
         When a probability is below 0 or above 1.
 
-    Source: Brier, 1950; Naeini et al., 2015 (expected calibration error).
+    Source: Brier, 1950.
 
-    >>> found = reliability_curve(np.array([False, True]), np.array([0.1, 0.9]), n_bins=2)
-    >>> found.anomaly_share.tolist(), round(found.calibration_error, 3)
-    ([0.0, 1.0], 0.1)
+    >>> round(reliability_curve(np.array([False, True]), np.array([0.1, 0.9])).brier, 3)
+    0.01
     """
     _check_lengths(labels, probabilities)
     known = ~np.isnan(probabilities)
-    stated, happened = probabilities[known].astype(np.float64), labels[known].astype(np.float64)
-    if stated.size and not (stated.min() >= 0 and stated.max() <= 1):
-        raise BadInput(f"Expected probabilities of 0 to 1. Received: {stated.min():g} to {stated.max():g}.")
-    place = np.minimum((stated * n_bins).astype(np.int64), n_bins - 1)
-    n_steps = np.bincount(place, minlength=n_bins)
-    with np.errstate(invalid="ignore"):
-        mean, share = (np.bincount(place, part, n_bins) / n_steps for part in (stated, happened))
-    error = float(np.nansum(n_steps * np.abs(mean - share)) / stated.size) if stated.size else math.nan
-    brier = float(np.mean((stated - happened) ** 2)) if stated.size else math.nan
-    return Reliability(mean, share, n_steps.astype(np.int64), error, brier, int((~known).sum()))
+    n_unknown = int(np.count_nonzero(~known))
+    if not known.any():
+        return Reliability(None, math.nan, n_unknown)
+    curve = curve_by_bin(probabilities[known], labels[known], n_bins)
+    return Reliability(curve, float(np.mean((probabilities[known] - labels[known]) ** 2)), n_unknown)
 
 
 @dataclass(frozen=True)
@@ -720,9 +716,14 @@ def detection(
     >>> found.steps.f1, found.events.f1, found.roc_auc
     (1.0, 1.0, 1.0)
     """
-    gaps = {"merge_gap_steps": merge_gap_steps, "early_steps": early_steps, "late_steps": late_steps}
-    events = sum((_events_of(part, schedule, gaps) for part in parts), NO_EVENTS)
-    silenced = [replace(part, scores=np.where(echo(part.labels, late_steps), np.nan, part.scores)) for part in parts]
+    events = event_total(
+        parts,
+        schedule=schedule,
+        merge_gap_steps=merge_gap_steps,
+        early_steps=early_steps,
+        late_steps=late_steps,
+    )
+    silenced = [_silenced(part, late_steps) for part in parts]
     pooled = pooled_steps(silenced)
     known, curve = ~np.isnan(pooled.scores), pr_curve(pooled.labels, pooled.scores)
     volume = _parted_volume(silenced, max_buffer_steps)
@@ -738,10 +739,35 @@ def detection(
     )
 
 
-def _events_of(part: Judged, schedule: AlertSchedule, gaps: Mapping[str, int]) -> EventReport:
-    clock = replace(schedule, start_s=part.start_s)
-    alarms = part.flags if part.alarms is None else part.alarms
-    return event_report(part.labels, alarms, ~np.isnan(part.scores), schedule=clock, **gaps)
+def _silenced(part: Judged, late_steps: int) -> Judged:
+    """The part without scores in the echo of events."""
+    return replace(part, scores=np.where(echo(part.labels, late_steps), np.nan, part.scores))
+
+
+def event_total(parts: Sequence[Judged], *, schedule: AlertSchedule, **rules: int) -> EventReport:
+    """Events and alarms of all parts; `rules` are those of `event_report`.
+
+    >>> part = Judged(np.array([False, True]), np.array([0.5, 2.0]), np.array([False, True]))
+    >>> event_total([part, part], schedule=AlertSchedule(60)).n_found
+    2
+    """
+    found = NO_EVENTS
+    for part in parts:
+        alarms = part.flags if part.alarms is None else part.alarms
+        clock = replace(schedule, start_s=part.start_s)
+        found += event_report(part.labels, alarms, ~np.isnan(part.scores), schedule=clock, **rules)
+    return found
+
+
+def step_total(parts: Sequence[Judged], *, late_steps: int = 0) -> Confusion:
+    """The confusion matrix of all parts, where the echo of an event counts neither way.
+
+    >>> part = Judged(np.array([True, False]), np.array([2.0, 1.5]), np.array([True, True]))
+    >>> step_total([part], late_steps=1).precision
+    1.0
+    """
+    pooled = pooled_steps([_silenced(part, late_steps) for part in parts])
+    return confusion(pooled.labels, pooled.flags, ~np.isnan(pooled.scores))
 
 
 def pooled_steps(parts: Sequence[Judged]) -> Judged:

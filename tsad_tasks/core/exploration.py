@@ -208,7 +208,7 @@ def _lagged_sums(series: Float, size: int, max_lag: int) -> Float:
 def dominant_period(correlation: Float) -> int | None:
     """The lag of the highest peak of an autocorrelation after its first fall below 0.2; None where there is none.
 
-    Of peaks nearly as high (within 0.05) the first: a day's multiples are as alike as the day.
+    Where that lag is a multiple of one nearly as high (within 0.05), the shorter one: two days are as alike as one.
 
     Parameters
     ----------
@@ -220,16 +220,22 @@ def dominant_period(correlation: Float) -> int | None:
     low = np.flatnonzero(correlation < MIN_PERIOD_CORRELATION)
     if not low.size:
         return None
-    lags = np.arange(low[0] + 1, len(correlation) - 1)
-    with np.errstate(invalid="ignore"):
-        rises = correlation[lags] >= correlation[lags - 1]
-        peaks = lags[
-            rises & (correlation[lags] > correlation[lags + 1]) & (correlation[lags] >= MIN_PERIOD_CORRELATION)
-        ]
+    peaks = _peaks(correlation, int(low[0]) + 1)
     if not peaks.size:
         return None
     heights = correlation[peaks]
-    return int(peaks[np.flatnonzero(heights >= heights.max() - 0.05)[0]])
+    times = peaks[np.argmax(heights)] / peaks
+    is_part = (np.abs(times - np.round(times)) <= 0.02 * times) & (heights >= heights.max() - 0.05)
+    return int(peaks[is_part][0])
+
+
+def _peaks(correlation: Float, first: int) -> NDArray[np.int64]:
+    """Lags from `first` on, but for the last, at which the correlation is high and higher than beside it."""
+    lags = np.arange(first, len(correlation) - 1)
+    here = correlation[lags]
+    with np.errstate(invalid="ignore"):
+        is_top = (here >= correlation[lags - 1]) & (here > correlation[lags + 1])
+        return lags[is_top & (here >= MIN_PERIOD_CORRELATION)]
 
 
 def missing_shares(values: Float, days: NDArray[np.int64]) -> Float:

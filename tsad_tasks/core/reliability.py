@@ -10,7 +10,6 @@ from numpy.typing import NDArray
 from tsad_tasks.errors import BadInput
 
 
-
 @dataclass(frozen=True)
 class ReliabilityCurve:
     """What was said and what happened, by bin of equal width; bins without an event are left out.
@@ -83,7 +82,7 @@ def anomaly_probability(surprises: NDArray[np.floating], anomaly_share: float) -
     anomaly_share : between 0 and 1.
 
     >>> anomaly_probability(np.array([0.0, 1.0, 7.0, 14.0]), 0.01).round(3).tolist()
-    [0.01, 0.01, 0.367, 0.997]
+    [0.01, 0.01, 0.368, 0.997]
     """
     nats = np.maximum(np.asarray(surprises, dtype=np.float64), 1.0)
     ratio = nats * np.exp(1 - nats) * (1 - anomaly_share) / anomaly_share

@@ -26,7 +26,7 @@ class AttentionAutoencoder(Autoencoder):
         Width of the LSTM layers, and of the code.
 
     >>> AttentionAutoencoder(width=10, n_channels=1, n_inputs=1).n_parameters
-    46050
+    45986
     """
 
     name = "attention_autoencoder"

@@ -21,7 +21,7 @@ from numpy.typing import NDArray
 
 from tsad_tasks.core.windows import batches, gather
 from tsad_tasks.detectors.base import Budget, Progress, Stopped, TrainingHistory, TrainingSet
-from tsad_tasks.errors import BadInput
+from tsad_tasks.detectors.fitting import check_finite_windows
 
 if TYPE_CHECKING:
     from tsad_tasks.detectors.onnx_template import GraphTemplate
@@ -185,15 +185,6 @@ def _n_plateaus(losses: Sequence[float], patience: int) -> int:
 def pays_to_compile(training: TrainingSet, budget: Budget) -> bool:
     """Whether so much will be computed that compiling the training step saves time."""
     return budget.epochs * len(training.ends) * training.width >= MIN_COMPILED_STEPS
-
-
-def check_finite_windows(training: TrainingSet) -> None:
-    """Raise BadInput where there is no window to train or to validate on, or an input is not finite."""
-    if not (len(training.ends) and len(training.validation_ends)):
-        received = f"{len(training.ends)} and {len(training.validation_ends)}"
-        raise BadInput(f"Expected windows to train and to validate on. Received: {received}. Widen training.range.")
-    if not np.isfinite(training.inputs).all():
-        raise BadInput("Expected finite inputs. Received: NaN or Inf; replace what is unknown by 0 before training.")
 
 
 @dataclass

@@ -23,7 +23,7 @@ from tsad_tasks.errors import BadInput
 LOG_SPREAD_LIMIT = 4.0
 # The square of this is still a float32.
 LARGEST_DEVIATION = np.float32(1e19)
-LEVELS = tuple(round(0.01 * percent, 2) for percent in range(1, 100)) + (0.995, 0.999)
+LEVELS = (*(round(0.01 * percent, 2) for percent in range(1, 100)), 0.995, 0.999)
 
 
 class LstmVae(Autoencoder):
@@ -44,7 +44,7 @@ class LstmVae(Autoencoder):
         Share of anomalies that `probability` expects before it has seen anything.
 
     >>> LstmVae(width=10, n_channels=1, n_inputs=1).n_parameters
-    37010
+    36754
     """
 
     name = "lstm_vae"

@@ -11,7 +11,6 @@ from typing import Any, ClassVar, Self
 
 import numpy as np
 
-
 from tsad_tasks.detectors.base import (
     DETAILS_FILE,
     Budget,
@@ -24,10 +23,10 @@ from tsad_tasks.detectors.base import (
     TrainingSet,
     WindowScores,
 )
+from tsad_tasks.detectors.fitting import check_fits, check_sizes
 from tsad_tasks.detectors.keras_training import (
     Learner,
     Objective,
-    check_finite_windows,
     compiled,
     pays_to_compile,
     quiet_stderr,
@@ -64,17 +63,12 @@ class NeuralDetector(WindowScores):
 
     name: str
     n_inputs: int
-    least_width: ClassVar[int] = 2
     schedule: ClassVar[Schedule | None] = None
 
     def __init__(
         self, width: int, n_channels: int, n_inputs: int, input_limit: float = 2.0, error: Loss | None = None
     ) -> None:
-        if width < self.least_width or not 1 <= n_channels <= n_inputs:
-            received = f"width {width}, n_channels {n_channels}, n_inputs {n_inputs}"
-            raise ConfigError(
-                f"Expected width >= {self.least_width} and 1 <= n_channels <= n_inputs. Received: {received}."
-            )
+        check_sizes(width, n_channels, n_inputs)
         self.width, self.n_channels, self.n_inputs = width, n_channels, n_inputs
         self.input_limit = number("input_limit", input_limit)
         self.chosen_error: Loss | None = choice("error", error, ("mse", "mae", "huber", None))
@@ -116,7 +110,7 @@ class NeuralDetector(WindowScores):
         progress: Progress | None = None,
         warm_start: Detector | None = None,
     ) -> TrainingHistory:
-        self._check(training)
+        check_fits(training, self.width, self.n_channels, self.n_inputs)
         self.limits = self._limits(training)
         prepared = self.prepared(replace(training, inputs=self.seen(training.inputs)), seed)
         budget = replace(budget, schedule=self.schedule or budget.schedule)
@@ -216,18 +210,9 @@ class NeuralDetector(WindowScores):
         usual = np.quantile(np.abs(training.inputs[training.ends]), 0.999, axis=0)
         return np.maximum(usual * self.input_limit, 1.0).astype(np.float32)
 
-    def _check(self, training: TrainingSet) -> None:
-        check_finite_windows(training)
-        expected = (self.width, self.n_channels, self.n_inputs)
-        received = (training.width, training.n_channels, training.inputs.shape[1])
-        if expected != received:
-            raise BadInput(f"Expected width, n_channels, n_inputs {expected}. Received: {received}.")
-
 
 @lru_cache(maxsize=N_KEPT_LEARNERS)
-def _learner(
-    kind: type[NeuralDetector], sizes: tuple[int, int, int], params: str, loss: Loss, jit: bool
-) -> Learner:
+def _learner(kind: type[NeuralDetector], sizes: tuple[int, int, int], params: str, loss: Loss, jit: bool) -> Learner:
     """The compiled network of an architecture: tracing it takes seconds, and many entities train the same one."""
     start_keras().backend.clear_session()
     detector = kind(*sizes, **json.loads(params))

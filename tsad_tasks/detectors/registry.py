@@ -18,8 +18,11 @@ if TYPE_CHECKING:
 
 DETECTORS = {
     "attention_autoencoder": "tsad_tasks.detectors.attention_autoencoder:AttentionAutoencoder",
+    "bilstm_classifier": "tsad_tasks.detectors.bilstm_classifier:BilstmClassifier",
     "dense_autoencoder": "tsad_tasks.detectors.dense_autoencoder:DenseAutoencoder",
+    "ensemble": "tsad_tasks.detectors.ensemble:Ensemble",
     "forecaster": "tsad_tasks.detectors.forecaster:Forecaster",
+    "isolation_forest": "tsad_tasks.detectors.isolation_forest:IsolationForest",
     "lstm_autoencoder": "tsad_tasks.detectors.lstm_autoencoder:LstmAutoencoder",
     "lstm_vae": "tsad_tasks.detectors.lstm_vae:LstmVae",
     "masked_autoencoder": "tsad_tasks.detectors.masked_autoencoder:MaskedAutoencoder",

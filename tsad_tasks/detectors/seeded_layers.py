@@ -26,6 +26,14 @@ def lstm(keras: Any, units: int, seed: int, name: str, *, return_sequences: bool
     )
 
 
+def bidirectional_lstm(keras: Any, units: int, seed: int, name: str, *, return_sequences: bool) -> Any:
+    """An LSTM layer forwards and another backwards, side by side; it takes two seeds."""
+    forward = lstm(keras, units, seed, f"{name}_forward", return_sequences=return_sequences)
+    backward = lstm(keras, units, seed + 1, f"{name}_backward", return_sequences=return_sequences)
+    backward.go_backwards = True
+    return keras.layers.Bidirectional(forward, backward_layer=backward, name=name)
+
+
 def dense_size(n_inputs: int, units: int) -> int:
     """Trainable numbers of a dense layer.
 

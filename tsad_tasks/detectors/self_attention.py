@@ -44,8 +44,8 @@ def block_size(units: int) -> int:
     8544
     """
     norms = 2 * 2 * units
-    return 4 * dense_size(units, units) + norms + dense_size(units, WIDENING * units) + dense_size(
-        WIDENING * units, units
+    return (
+        4 * dense_size(units, units) + norms + dense_size(units, WIDENING * units) + dense_size(WIDENING * units, units)
     )
 
 

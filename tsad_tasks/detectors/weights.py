@@ -56,7 +56,9 @@ def start_from(model: Any, weights: Mapping[str, NDArray[np.float32]]) -> list[s
     agreed = [name for name, weight in mine.items() if name in weights and weights[name].shape == weight.shape]
     if not agreed:
         received = ", ".join(f"{name} {weight.shape}" for name, weight in weights.items())
-        raise ConfigError(f"warm_start: Expected a model with a layer of the same name and shape. Received: {received}.")
+        raise ConfigError(
+            f"warm_start: Expected a model with a layer of the same name and shape. Received: {received}."
+        )
     for name in agreed:
         mine[name].assign(weights[name])
     return [name for name in mine if name not in agreed]

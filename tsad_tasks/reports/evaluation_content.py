@@ -15,13 +15,25 @@ Evidence = Literal["labels", "injected"]
 EVIDENCE_WORDS: dict[Evidence, str] = {"labels": "labelled", "injected": "injected"}
 
 
+@dataclass(frozen=True)
+class OtherThreshold:
+    """What a multiple of the threshold would have done: events found, false alarms, and the same by step."""
+
+    multiple: float
+    n_found: int
+    n_events: int
+    false_alarms_per_day: float
+    precision: float
+    recall: float
+
+
 @dataclass(frozen=True, eq=False)
 class PartResult:
     """How a model did on one part of the readings.
 
     Attributes
     ----------
-    name : training, validation, test, or since for what came after the training range
+    name : training, validation, test, or later for what came after the training range
     normal, anomalous : distributions of log10(error / threshold)
     by_kind : kind of anomaly, how many were found, how many there are
     """
@@ -36,6 +48,7 @@ class PartResult:
     normal: Histogram
     anomalous: Histogram
     by_kind: tuple[tuple[str, int, int], ...] = ()
+    others: tuple[OtherThreshold, ...] = ()
 
 
 @dataclass(frozen=True, eq=False)

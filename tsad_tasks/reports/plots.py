@@ -136,7 +136,7 @@ def _thinned(points: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
     cells = np.round(points / _NEAREST).astype(np.int64)
     moved = np.append(True, (np.diff(cells, axis=0) != 0).any(axis=1))
     moved[-1] = True
-    return points[moved]
+    return np.asarray(points[moved], np.float64)
 
 
 def draw_bars(sheet: Sheet, axes: Axes, edges: Floats, heights: Floats, fill: Colour) -> None:
@@ -168,14 +168,13 @@ def draw_upright(sheet: Sheet, axes: Axes, value: float, text: str) -> None:
     )
 
 
-def log_heights(counts: npt.NDArray[np.int64]) -> Floats:
+def log_heights(counts: npt.NDArray[np.int64]) -> npt.NDArray[np.float64]:
     """Heights of counts on a logarithmic axis that begins at half a count.
 
     >>> log_heights(np.array([0, 1, 100])).round(1).tolist()
     [-0.3, 0.0, 2.0]
     """
-    heights: npt.NDArray[np.float64] = np.log10(np.maximum(counts, 0.5))
-    return heights
+    return np.asarray(np.log10(np.maximum(counts, 0.5)), np.float64)
 
 
 def draw_confusion(sheet: Sheet, x: float, y: float, width: float, cells: tuple[int, int, int, int]) -> float:
@@ -201,7 +200,7 @@ def _draw_cell(sheet: Sheet, box: tuple[float, float, float, float], count: int,
     sheet.rect(x, y, width, height, fill=fill)
     ink = PAPER if level >= 4 else INK
     sheet.cut(x + width / 2, y + height / 2, count_text(count), STRONG.but(colour=ink), width - 4, "centre")
-    text = f"{share_text(None if math.isnan(share) else share)}"
+    text = "–" if math.isnan(share) else share_text(share)
     sheet.cut(x + width / 2, y + height / 2 + 11, text, TINY.but(colour=ink), width - 4, "centre")
 
 

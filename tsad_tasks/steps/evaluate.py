@@ -25,7 +25,7 @@ MAX_ROUNDS = 60
 CONTEXT_FACTOR = 3.0
 SPREAD_QUANTILE = 0.95
 # What lies so far off is no reading of a machine that is well: it is neither learned from nor calibrated with.
-EXTREME_SPREADS = 50.0
+EXTREME_SPREADS, USUAL_QUANTILE = 50.0, 0.995
 
 
 @dataclass(frozen=True)
@@ -94,12 +94,20 @@ def series_errors(
     live[index.ends], channel_errors[index.ends] = index.live, found.channel_errors
     sensors = features.inputs[0, :, : len(spec.channels)]
     residuals[index.ends] = np.where(index.live, sensors[index.ends] - found.expected, np.nan)
-    return SeriesErrors(channel_errors, residuals, live, seen_by_window(is_extreme(sensors), spec.width))
+    extreme = seen_by_window(is_extreme(features, len(spec.channels)), spec.width)
+    return SeriesErrors(channel_errors, residuals, live, extreme)
 
 
-def is_extreme(sensors: NDArray[np.float32]) -> NDArray[np.bool_]:
-    """Whether any scaled channel (n_steps, n_channels) is out of the question, (n_steps,)."""
-    return np.asarray((np.abs(sensors) > EXTREME_SPREADS).any(axis=1), np.bool_)
+def is_extreme(features: Features, n_channels: int) -> NDArray[np.bool_]:
+    """Whether any channel of one entity is out of the question, (n_steps,): more than 50 spreads off.
+
+    What occurs for more than a two-hundredth of the running time is a state of the machine, however far off: a limit
+    is never below three times that.
+    """
+    size = np.abs(features.inputs[0, :, :n_channels])
+    running = size[features.running[0] == 0]
+    usual = np.quantile(running, USUAL_QUANTILE, axis=0) if len(running) else np.zeros(n_channels)
+    return np.asarray((size > np.maximum(EXTREME_SPREADS, 3 * usual)).any(axis=1), np.bool_)
 
 
 def seen_by_window(marks: NDArray[np.bool_], width: int) -> NDArray[np.bool_]:
@@ -151,6 +159,7 @@ def calibrated_spec(
         )
         for part in held_out
     }
+    held_out = [_without_extremes(part, found[part.entity]) for part in held_out]
     residuals = [found[part.entity].residuals[part.calibrating] for part in held_out]
     spreads = _spreads(np.concatenate(residuals) if residuals else np.zeros((0, len(spec.channels)), np.float32))
     model = ModelSpec(

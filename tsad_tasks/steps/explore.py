@@ -101,14 +101,14 @@ def explored_range(
         When nothing was ingested yet, or the range is empty.
     """
     with store.transaction():
-        end = end_at or _newest_end(store, config)
+        end = end_at or newest_end(store, config)
     start = start_at or end - timedelta(seconds=config.training.range_s)
     if start >= end:
         raise BadInput(f"Expected a range that starts before its end. Received: {start} to {end}.")
     return whole_hours(start, end)
 
 
-def _newest_end(store: Store, config: DatasetConfig) -> datetime:
+def newest_end(store: Store, config: DatasetConfig) -> datetime:
     dataset = store.select_dataset(config.dataset)
     params = {"dataset_id": dataset.dataset_id, "before_at": FAR_AWAY}
     _, newest_at = store.select("select_ledger_ends", params)[0]

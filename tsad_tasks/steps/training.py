@@ -30,6 +30,7 @@ from tsad_tasks.storage.store import Store, hours_later
 
 LABEL_MARGIN_S, LABEL_REASON = 1800, "label: "
 FEW_WINDOWS = 50
+DAY_S, WEEK_S = 86400, 604800
 
 
 @dataclass(frozen=True)
@@ -63,13 +64,18 @@ class TrainingRange:
 
 
 def training_range(config: DatasetConfig, end_at: datetime) -> TrainingRange:
-    """The rolling range that ends at `end_at`, whole hours. The last `validation_share` is held out; its second half
-    only for the gate."""
+    """The rolling range that ends at `end_at`, whole hours, of which the last `validation_share` is held out.
+
+    The first half of that is for calibration, or a whole week where that leaves the gate a day or more: a week has
+    Mondays and Sundays, and limits that have not seen them cry wolf on them. The rest is only for the gate.
+    """
     end = hour_ceil(end_at)
-    held_s = int(config.training.range_s * config.training.validation_share) // 7200 * 7200
-    held_s = max(held_s, 7200)
+    held_s = max(int(config.training.range_s * config.training.validation_share) // 7200 * 7200, 7200)
+    gate_s = held_s // 2
+    if held_s >= WEEK_S + DAY_S:
+        gate_s = min(gate_s, held_s - WEEK_S)
     start = end - timedelta(seconds=config.training.range_s)
-    return TrainingRange(hour_ceil(start), end - timedelta(seconds=held_s), end - timedelta(seconds=held_s // 2), end)
+    return TrainingRange(hour_ceil(start), end - timedelta(seconds=held_s), end - timedelta(seconds=gate_s), end)
 
 
 def exclusions_of(store: Store, config: DatasetConfig, scope: Scope, span: TrainingRange) -> list[Exclusion]:
@@ -300,7 +306,7 @@ class TrainingReader:
         features = entity_features(spec, [scaler], values[None], epoch_s(from_at))
         out = self._not_learned(entity_id, from_at, span.gate_at)
         labels = self.labelled(entity_id, from_at, span.gate_at)
-        bad = out | is_extreme(features.inputs[0, :, : len(spec.channels)])
+        bad = out | is_extreme(features, len(spec.channels))
         index = entity_windows(spec, features, np.ones((1, len(values)), bool))
         ever = features.present[0].any(axis=0)
         ends = index.ends[index.live[:, ever].all(axis=1) & ~seen_by_window(bad, spec.width)[index.ends]]

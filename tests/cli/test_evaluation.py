@@ -1,0 +1,71 @@
+"""`tsad evaluate` and `tsad explore` as one types them."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from cli.test_commands import Tsad, _refused, tsad
+from steps.trained import SPLIT_AT, START_AT, Plant
+from tsad_tasks.steps.training import training_range
+
+__all__ = ["tsad"]
+RANGE = ("--from", f"{START_AT:%Y-%m-%d}", "--to", f"{START_AT:%Y-%m}-04")
+
+
+@pytest.fixture
+def at_plant(plant: Plant, monkeypatch: pytest.MonkeyPatch) -> Plant:
+    """The trained plant, as the environment names it."""
+    monkeypatch.setenv("TSAD_DATABASE_URI", plant.uri)
+    monkeypatch.setenv("TSAD_CONNECTION_ROOM", plant.uri)
+    return plant
+
+
+@pytest.mark.parametrize("command", ["evaluate", "explore"])
+def test_the_help_gives_examples(tsad: Tsad, command: str) -> None:
+    assert f"tsad {command} server_room" in tsad(command, "--help").out
+
+
+def test_the_champion_is_judged_on_the_screen_and_as_a_pdf(tsad: Tsad, at_plant: Plant, tmp_path: Path) -> None:
+    said = tsad("evaluate", "room", "--to", SPLIT_AT.isoformat(), "--pdf", str(tmp_path / "report.pdf"))
+    assert (said.code, said.err) == (0, "")
+    assert said.out.startswith("Finds ")
+    assert "Judged by injected anomalies" in said.out
+    assert all(f"\n{name} " in said.out for name in ("training", "validation", "test"))
+    assert (tmp_path / "report.pdf").read_bytes().startswith(b"%PDF")
+    assert (tmp_path / "evaluations" / "room" / "v1" / "evaluation.json").exists()
+
+
+def test_a_model_that_is_none_is_refused(tsad: Tsad, at_plant: Plant) -> None:
+    assert "Expected a model of room (v1). Received: v7." in _refused(tsad("evaluate", "room", "--model", "7"))
+    said = tsad("evaluate", "room", "--model", "newest")
+    assert "--model: Expected a version such as 3 or v3. Received: newest." in said.err
+    assert said.code == 2
+
+
+def test_readings_are_explored_on_the_screen_and_as_a_pdf(tsad: Tsad, at_plant: Plant, tmp_path: Path) -> None:
+    said = tsad("explore", "room", *RANGE, "--entity", "host-01", "--pdf", str(tmp_path / "new" / "look.pdf"))
+    assert (said.code, said.err) == (0, "")
+    assert "1 of 2 entities" in said.out
+    assert "Strongest correlations" in said.out
+    assert (tmp_path / "new" / "look.pdf").read_bytes().startswith(b"%PDF")
+
+
+def test_the_training_is_previewed(tsad: Tsad, at_plant: Plant) -> None:
+    said = tsad("explore", "room", "--training", "--to", SPLIT_AT.isoformat())
+    assert said.code == 0
+    span = training_range(at_plant.config, SPLIT_AT)
+    assert f"Learned from {span.start_at:%Y-%m-%d %H:%M} to {span.split_at:%Y-%m-%d %H:%M} UTC" in said.out
+    assert "Running hours, the shortest of 2" in said.out
+
+
+def test_a_table_that_was_never_ingested_is_explored_from_the_source(
+    tsad: Tsad, plant: Plant, warehouse_uri: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("TSAD_DATABASE_URI", warehouse_uri)
+    monkeypatch.setenv("TSAD_CONNECTION_ROOM", plant.uri)
+    said = tsad("explore", "room", *RANGE)
+    assert (said.code, said.err) == (0, "")
+    assert "2 of 2 entities" in said.out
+    assert "Expected a dataset that was ingested before" in _refused(tsad("explore", "room"))

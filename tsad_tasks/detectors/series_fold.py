@@ -1,0 +1,268 @@
+"""What all detectors with a state share: commissioning, the loop over steps, states by entity, files.
+
+A unit is what is judged alone: a channel of an entity, or an entity with all its channels. It is commissioned on the
+readings of the training range, or, where it was not trained on, on its first `n_commission` readings: both come to the
+same state to the bit, since what was collected is then folded as if it had been trained on.
+"""
+
+from __future__ import annotations
+
+import base64
+import json
+from abc import abstractmethod
+from collections.abc import Mapping, Sequence
+from typing import Any, ClassVar, Self
+
+import numpy as np
+from numpy.typing import NDArray
+
+from tsad_tasks.core.surprise_families import half_hour_of_week
+from tsad_tasks.detectors.base import (
+    DETAILS_FILE,
+    Budget,
+    Detector,
+    Floats,
+    Progress,
+    Reconstruction,
+    TrainingHistory,
+    TrainingSet,
+    WindowScores,
+)
+from tsad_tasks.detectors.fold import Series, State, joined_state, state_bytes
+from tsad_tasks.errors import BundleError, ConfigError
+
+STATES_FILE = "states.json"
+_ALONE = ""
+_STEP_S = 60
+
+Arrays = dict[str, NDArray[Any]]
+# Arrays by part and name, first axis the unit.
+Units = dict[str, Arrays]
+Rows = NDArray[np.int64]
+Found = tuple[NDArray[np.float64], NDArray[np.float64]]
+
+
+class SeriesFold(WindowScores):
+    """A detector that folds readings into a state.
+
+    A subclass says `name`, `params`, `per_channel`, `empty`, `commission` and `step`.
+
+    Parameters
+    ----------
+    width : int
+        Not used by the fold; windows given to `reconstruct` and `explain` have it.
+    n_channels, n_inputs : int
+        Sensors, and sensors plus context and derived columns, which a fold does not see.
+    n_commission : int
+        Readings that commission an entity that was not trained on.
+
+    Attributes
+    ----------
+    training_errors : float32 (n_entities, n_steps, n_channels), of the last `fit_series`
+        Each judged by the readings before it alone: what a threshold's own fold begins with. Not saved.
+    """
+
+    name: str
+    folds: ClassVar[bool] = True
+    per_channel: ClassVar[bool] = True
+
+    def __init__(self, width: int, n_channels: int, n_inputs: int, n_commission: int = 750) -> None:
+        if not 1 <= n_channels <= n_inputs:
+            received = f"n_channels {n_channels}, n_inputs {n_inputs}"
+            raise ConfigError(f"Expected 1 <= n_channels <= n_inputs. Received: {received}.")
+        if not (isinstance(n_commission, int) and n_commission >= 1):
+            raise ConfigError(f"detector.params.n_commission: Expected 1 or more. Received: {n_commission}.")
+        self.width, self.n_channels, self.n_inputs, self.n_commission = width, n_channels, n_inputs, n_commission
+        self.trained: dict[str, bytes] = {}
+        self.training_errors: Floats | None = None
+
+    @property
+    @abstractmethod
+    def params(self) -> dict[str, Any]:
+        """Own parameters, JSON."""
+
+    @abstractmethod
+    def empty(self, n_units: int) -> Units:
+        """State of units that are commissioned and have seen nothing."""
+
+    @abstractmethod
+    def commission(self, units: Units, unit: int, readings: NDArray[np.float64]) -> None:
+        """Set what a unit learns from its commissioning readings (n_readings, n_columns)."""
+
+    @abstractmethod
+    def step(self, units: Units, rows: Rows, readings: NDArray[np.float64], half_hour: Rows) -> Found:
+        """Errors and expected values (n_rows, n_columns) of one reading per row, which then joins the state.
+
+        Parameters
+        ----------
+        readings : (n_rows, n_columns), at least one finite in each row.
+        half_hour : (n_rows,), of the week.
+        """
+
+    @property
+    def history(self) -> int:
+        return 0
+
+    @property
+    def n_parameters(self) -> int:
+        return 0
+
+    @property
+    def _columns(self) -> int:
+        return 1 if self.per_channel else self.n_channels
+
+    def fit_series(self, entities: Sequence[str], series: Series, *, seed: int) -> None:
+        """Commission every unit on its readings and fold them; the states at the end are where `start` begins."""
+        units = self._units(self._fresh(len(entities)))
+        values, half_hours = self._by_unit(series)
+        errors = self._commission_all(units, np.arange(len(values)), values, half_hours)
+        self.training_errors = self._by_entity(errors, len(entities))
+        state = self._state(units, len(entities))
+        self.trained = {entity: state_bytes(state, i) for i, entity in enumerate(entities)}
+
+    def start(self, entities: Sequence[str]) -> State:
+        unknown = state_bytes(self._fresh(1), 0) if set(entities) - set(self.trained) else b""
+        if not entities:
+            return self._fresh(0)
+        return joined_state([self.trained.get(entity, unknown) for entity in entities])
+
+    def advance(self, state: State, series: Series) -> tuple[State, Reconstruction]:
+        units = self._units(state)
+        values, half_hours = self._by_unit(series)
+        errors, expected = (np.full(values.shape, np.nan, np.float32) for _ in range(2))
+        for i in range(values.shape[1]):
+            self._take(units, values[:, i], half_hours[:, i], errors[:, i], expected[:, i])
+        n_entities = series.values.shape[0]
+        made = Reconstruction(*(self._by_entity(part, n_entities) for part in (errors, expected)))
+        return self._state(units, n_entities), made
+
+    def _take(
+        self, units: Units, readings: NDArray[np.float64], half_hour: Rows, errors: Floats, expected: Floats
+    ) -> None:
+        known = np.isfinite(readings).any(axis=1)
+        rows = np.flatnonzero(known & units["fold"]["ready"])
+        if rows.size:
+            found = self.step(units, rows, readings[rows], half_hour[rows])
+            # Unknown where the reading is, whatever the others of the entity say.
+            live = np.isfinite(readings[rows])
+            errors[rows] = np.where(live, found[0], np.nan)
+            expected[rows] = np.where(live, found[1], np.nan)
+        waiting = np.flatnonzero(known & ~units["fold"]["ready"])
+        if waiting.size:
+            self._wait(units, waiting, readings[waiting], half_hour[waiting])
+
+    def _wait(self, units: Units, rows: Rows, readings: NDArray[np.float64], half_hour: Rows) -> None:
+        fold = units["fold"]
+        n = fold["n_waiting"][rows]
+        fold["waiting"][rows, n] = readings
+        fold["waiting_at"][rows, n] = half_hour
+        fold["n_waiting"][rows] = n + 1
+        full = rows[n + 1 == self.n_commission]
+        if full.size:
+            collected = fold["waiting"][full], fold["waiting_at"][full].astype(np.int64)
+            self._commission_all(units, full, *collected)
+            for name in ("waiting", "waiting_at", "n_waiting"):
+                fold[name][full] = 0
+
+    def _commission_all(self, units: Units, rows: Rows, values: NDArray[np.float64], half_hours: Rows) -> Floats:
+        """Commission units on what is known of their values (n_units, n_steps, n_columns), and the errors of a fold."""
+        errors = np.full(values.shape, np.nan, np.float32)
+        known = np.isfinite(values).any(axis=2)
+        for unit, readings, finite in zip(rows.tolist(), values, known, strict=True):
+            if finite.any():
+                self.commission(units, unit, readings[finite])
+                units["fold"]["ready"][unit] = True
+        for i in range(values.shape[1]):
+            now = np.flatnonzero(known[:, i])
+            if now.size:
+                errors[now, i] = self.step(units, rows[now], values[now, i], half_hours[now, i])[0]
+        return errors
+
+    def _fresh(self, n_entities: int) -> State:
+        n_units = n_entities * (self.n_channels // self._columns)
+        fold = {
+            "ready": np.zeros(n_units, np.bool_),
+            "n_waiting": np.zeros(n_units, np.int32),
+            "waiting": np.zeros((n_units, self.n_commission, self._columns)),
+            "waiting_at": np.zeros((n_units, self.n_commission), np.int16),
+        }
+        return self._state(self.empty(n_units) | {"fold": fold}, n_entities)
+
+    def _units(self, state: State) -> Units:
+        """A copy to be changed, first axis the unit, by part and name."""
+        units: Units = {}
+        for path, array in state.items():
+            part, _, name = path.partition(".")
+            copy = np.array(array, order="C")
+            units.setdefault(part, {})[name] = copy.reshape(-1, *copy.shape[2:]) if self.per_channel else copy
+        return units
+
+    def _state(self, units: Units, n_entities: int) -> State:
+        arrays = {f"{part}.{name}": array for part, named in units.items() for name, array in named.items()}
+        if not self.per_channel:
+            return arrays
+        return {path: array.reshape(n_entities, self.n_channels, *array.shape[1:]) for path, array in arrays.items()}
+
+    def _by_unit(self, series: Series) -> tuple[NDArray[np.float64], Rows]:
+        """Values (n_units, n_steps, n_columns) and half hours of the week (n_units, n_steps)."""
+        n_entities, n_steps, _ = series.values.shape
+        half_hours = np.broadcast_to(half_hour_of_week(series.local_s), (n_entities, n_steps))
+        if not self.per_channel:
+            return series.values, half_hours
+        values = series.values.transpose(0, 2, 1).reshape(-1, n_steps, 1)
+        return np.ascontiguousarray(values), np.repeat(half_hours, self.n_channels, axis=0)
+
+    def _by_entity(self, part: Floats, n_entities: int) -> Floats:
+        if not self.per_channel:
+            return part
+        return np.ascontiguousarray(part.reshape(n_entities, self.n_channels, -1).transpose(0, 2, 1))
+
+    def fit(
+        self,
+        training: TrainingSet,
+        *,
+        budget: Budget,
+        seed: int,
+        progress: Progress | None = None,
+        warm_start: Detector | None = None,
+    ) -> TrainingHistory:
+        """Fold the inputs as one series on a clock of its own; `fit_series` is what knows entities and local time."""
+        self.fit_series([_ALONE], self._alone(training.inputs), seed=seed)
+        return TrainingHistory((), (), len(training.inputs), 0.0, "epochs")
+
+    def reconstruct(self, inputs: Floats, ends: NDArray[np.int64]) -> Reconstruction:
+        """Errors and expected values of the readings at `ends`, when `inputs` follow the training."""
+        made = self.advance(self.start([_ALONE]), self._alone(inputs))[1]
+        return Reconstruction(made.channel_errors[0, ends], made.expected[0, ends])
+
+    def explain(self, inputs: Floats, ends: NDArray[np.int64]) -> Floats:
+        """A fold judges the last step of a window: all of its error is there."""
+        shares = np.zeros((len(ends), self.width, self.n_channels), np.float32)
+        shares[:, -1] = np.nan_to_num(self.reconstruct(inputs, ends).channel_errors, nan=0.0)
+        return shares
+
+    def _alone(self, inputs: Floats) -> Series:
+        values = inputs[None, :, : self.n_channels].astype(np.float64)
+        return Series(values, np.arange(len(inputs), dtype=np.int64) * _STEP_S, _STEP_S)
+
+    def to_files(self) -> dict[str, bytes]:
+        details = {"name": self.name, "width": self.width, "n_channels": self.n_channels, "n_inputs": self.n_inputs}
+        details |= {"params": self.params | {"n_commission": self.n_commission}}
+        states = {entity: base64.b64encode(content).decode() for entity, content in sorted(self.trained.items())}
+        return {DETAILS_FILE: _json(details), STATES_FILE: _json(states)}
+
+    @classmethod
+    def from_files(cls, files: Mapping[str, bytes]) -> Self:
+        missing = sorted({DETAILS_FILE, STATES_FILE} - set(files))
+        if missing:
+            raise BundleError(f"Expected {DETAILS_FILE} and {STATES_FILE}. Missing: {', '.join(missing)}.")
+        details = json.loads(files[DETAILS_FILE])
+        sizes = {key: details[key] for key in ("width", "n_channels", "n_inputs")}
+        detector = cls(**sizes, **details["params"])
+        states = json.loads(files[STATES_FILE])
+        detector.trained = {entity: base64.b64decode(content) for entity, content in states.items()}
+        return detector
+
+
+def _json(fields: Mapping[str, Any]) -> bytes:
+    return json.dumps(fields, sort_keys=True, indent=2).encode()

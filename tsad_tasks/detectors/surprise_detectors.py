@@ -1,0 +1,100 @@
+"""Detectors by surprise, per channel: the fusion of all families, and each family alone as a baseline."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, ClassVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+from tsad_tasks.core.novelty import block_lengths
+from tsad_tasks.core.surprise_families import Now, units_of
+from tsad_tasks.core.surprise_fusion import WEIGHTS, Fusion, expected_level
+from tsad_tasks.detectors.series_fold import Arrays, Found, Rows, SeriesFold, Units
+
+
+class SurpriseDetector(SeriesFold):
+    """Readings in robust scales of commissioning, judged by a fusion of surprises; a subclass says which."""
+
+    fusion: Fusion
+
+    def empty(self, n_units: int) -> Units:
+        return self.fusion.empty(n_units) | {"scaling": {"center": np.zeros(n_units), "scale": np.zeros(n_units)}}
+
+    def commission(self, units: Units, unit: int, readings: NDArray[np.float64]) -> None:
+        center, scale = robust_scale(readings[:, 0])
+        units["scaling"]["center"][unit], units["scaling"]["scale"][unit] = center, scale
+        if "novelty" in units:
+            extremes = np.array([readings.min(), readings.max()])
+            known = units_of(extremes, np.full(2, center), np.full(2, scale or 1.0))
+            units["novelty"]["low"][unit], units["novelty"]["high"][unit] = known
+            units["novelty"]["length"][unit] = block_lengths(len(readings))
+
+    def step(self, units: Units, rows: Rows, readings: NDArray[np.float64], half_hour: Rows) -> Found:
+        center, scale = units["scaling"]["center"][rows], scales_now(units["scaling"], rows, readings[:, 0])
+        now = Now(units_of(readings[:, 0], center, scale), half_hour)
+        expected = center + scale * expected_level(units, rows, half_hour)
+        return self.errors(units, rows, now)[:, None], expected[:, None]
+
+    def errors(self, units: Units, rows: Rows, now: Now) -> NDArray[np.float64]:
+        """Errors (n_rows,) of one reading per row."""
+        return self.fusion.errors(units, rows, now)
+
+
+def robust_scale(readings: NDArray[np.float64]) -> tuple[float, float]:
+    """Median, and interquartile range as a standard deviation, or the standard deviation; 0 for constant readings.
+
+    >>> robust_scale(np.array([1.0, 1.0, 1.0]))
+    (1.0, 0.0)
+    """
+    low, center, high = np.percentile(readings, [25, 50, 75]).tolist()
+    spread = (high - low) / 1.349 if high > low else float(readings.std())
+    return center, spread if readings.max() > readings.min() else 0.0
+
+
+def scales_now(scaling: Arrays, rows: Rows, readings: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Scales (n_rows,), above 0. A channel that was constant while commissioning gets its first departure as scale."""
+    scale, away = scaling["scale"][rows], np.abs(readings - scaling["center"][rows])
+    found = np.where(scale > 0, scale, away)
+    scaling["scale"][rows] = found
+    return np.where(found > 0, found, 1.0)
+
+
+class _Family(SurpriseDetector):
+    """A baseline: one kind of surprise, without range bonus and second level."""
+
+    weights: ClassVar[Mapping[str, float]]
+
+    def __init__(self, width: int, n_channels: int, n_inputs: int, n_commission: int = 750) -> None:
+        super().__init__(width, n_channels, n_inputs, n_commission)
+        self.fusion = Fusion(dict(self.weights), range_bonus=0.0, second_level=False)
+
+    @property
+    def params(self) -> dict[str, Any]:
+        return {}
+
+
+class LevelDetector(_Family):
+    """How surprising a reading's distance from the middle is."""
+
+    name, weights = "level", {"level": 1.0}
+
+
+class SeasonalProfile(_Family):
+    """How surprising a reading is for its time of day and week."""
+
+    name = "seasonal_profile"
+    weights = {family: WEIGHTS[family] for family in ("season", "season12", "season36")}
+
+
+class VarianceChange(_Family):
+    """How surprising a change of spread or roughness is."""
+
+    name, weights = "variance_change", {"change": 1.0}
+
+
+class NoveltyDetector(_Family):
+    """How surprising the shape of the last readings is."""
+
+    name, weights = "novelty", {"novelty": 1.0}
