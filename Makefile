@@ -23,10 +23,11 @@ export OPENBLAS_NUM_THREADS := 1
 export TF_CPP_MIN_LOG_LEVEL := 3
 
 N_TEST_WORKERS ?= 2
+SEEDS ?= 1
 SYNC_FLAGS := --frozen --compile-bytecode --all-groups
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo up down status test check e2e lint-compose secrets bench-small clean
+.PHONY: help setup demo up down status test check e2e lint-compose secrets bench-small documents clean
 
 help: ## list the commands
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' Makefile
@@ -75,6 +76,9 @@ secrets: .env ## write .env with random secrets for docker compose, if there is 
 
 bench-small: $(SYNCED) ## a small size of every benchmark
 	@for benchmark in benchmarks/*.py; do echo "== $$benchmark"; $(BIN)/python "$$benchmark" --small || exit 1; done
+
+documents: $(SYNCED) ## every figure of the five documents beside ours: docs/results.md (SEEDS=3 for median and spread)
+	@$(BIN)/python benchmarks/documents.py --seeds $(SEEDS) $(if $(ONLY),--only $(ONLY))
 
 clean: ## stop what runs, and remove its rows, the environment and all caches
 	@if [ -x $(BIN)/tsad ]; then $(BIN)/tsad down; fi

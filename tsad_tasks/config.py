@@ -156,7 +156,7 @@ def _json_values(params: dict[str, Any]) -> dict[str, Any]:
 
 def _detector_name(name: str) -> str:
     # Imported here, since a file without a detector needs no names.
-    from tsad_tasks.detectors.registry import DETECTORS
+    from tsad_tasks.core.detector_names import DETECTORS
 
     if name not in DETECTORS:
         raise _wrong(f"one of {', '.join(sorted(DETECTORS))}", name)

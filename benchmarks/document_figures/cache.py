@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import hashlib
 import inspect
 import json
@@ -11,13 +12,12 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from types import ModuleType
 
-from tsad_tasks.presets import preset_text
-
 from document_figures import fitting
 from document_figures.figures import Experiment, Say, Sizes
 from tsad_tasks.core import simulate, simulate_cats, simulate_documents
+from tsad_tasks.presets import preset_text
 
-MAKERS: tuple[ModuleType, ...] = (simulate, simulate_documents, simulate_cats, fitting)
+MAKERS: tuple[ModuleType, ...] = (simulate, simulate_documents, fitting)
 
 
 @dataclass(frozen=True)
@@ -32,12 +32,17 @@ class Result:
 
 
 def config_hash(experiment: Experiment, sizes: Sizes, seed: int) -> str:
-    """Hash of the sizes, the seed, the preset, the data makers and the experiment's own source."""
+    """Hash of the sizes, the seed, the preset, and the code of the data makers and of the experiment."""
     letter = experiment.name[0]
+    modules = (*MAKERS, *((simulate_cats,) if letter == "a" else ()), inspect.getmodule(experiment.measure))
     parts = [experiment.name, json.dumps(asdict(sizes), sort_keys=True), str(seed), preset_text(f"document_{letter}")]
-    modules = (*MAKERS, inspect.getmodule(experiment.measure))
-    parts += [inspect.getsource(module) for module in modules if module is not None]
+    parts += [_code(module) for module in modules if module is not None]
     return hashlib.sha256("\0".join(parts).encode()).hexdigest()[:12]
+
+
+def _code(module: ModuleType) -> str:
+    """What a module does: its syntax tree, which neither comments nor the layout change."""
+    return ast.dump(ast.parse(inspect.getsource(module)))
 
 
 def result_of(experiment: Experiment, sizes: Sizes, seed: int, folder: Path, *, fresh: bool, say: Say) -> Result:

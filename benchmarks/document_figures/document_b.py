@@ -31,7 +31,7 @@ _FIGURES = (
         "not given",
         better="shown",
         form="{:.4f}",
-        why="Below the noise floor: the network removes noise rather than copying it.",
+        why="Against a noise floor of {noise_floor:.4f}: what lies below was removed as noise, not copied.",
     ),
     Figure(
         "b_sine.p95_false",

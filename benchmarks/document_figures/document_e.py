@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from document_figures import nab
-from document_figures.figures import Check, Document, Experiment, Figure, Table
+from document_figures.figures import Check, Document, Experiment, Figure, Table, Values
 
 _EXPERIMENTS = (Experiment("e_dense", "eight files and a made load, random split and split by time", nab.dense),)
 _WIDE = (
@@ -17,8 +17,15 @@ _WIDE = (
 )
 
 
+def _exact(values: Values) -> bool:
+    """Whether exact labels make the difference: with them the same model and threshold reach the document's F1."""
+    return values["e_dense.made_random_f1"] >= 0.84
+
+
 def _figure(name: str, claim: str, stated: str, target: float, best: str) -> Figure:
-    return Figure(f"e_dense.{name}", claim, stated, target, why=_WIDE.replace("{best}", best), form="{:.2f}")
+    return Figure(
+        f"e_dense.{name}", claim, stated, target, why=_WIDE.replace("{best}", best), form="{:.2f}", evidence=_exact
+    )
 
 
 _FIGURES = (
@@ -31,6 +38,7 @@ _FIGURES = (
         ".84",
         0.84,
         form="{:.2f}",
+        evidence=_exact,
         why="The document does not name its file; of those tried the best has this. The made load has "
         "{made_random_f1:.2f}.",
     ),
@@ -44,6 +52,7 @@ _FIGURES = (
         ".98",
         0.98,
         form="{:.2f}",
+        evidence=_exact,
         why="Anomalous windows that are not flagged count against the normal class; {random_positive_share:.0%} of the "
         "test windows are anomalous here, 14 % there.",
     ),
@@ -60,6 +69,7 @@ _FIGURES = (
         "> 80 % (.96 implied)",
         0.96,
         form="{:.2f}",
+        evidence=_exact,
         why="As for recall. Always saying normal would have 1 − {time_positive_share:.2f}.",
     ),
 )

@@ -29,8 +29,8 @@ How to read it:
   `simulate_cats.py`) as the documents describe theirs, because theirs are not published or not shipped here; C and E
   read NAB's files where `TSAD_BENCH_DATA` names a folder that holds `nab/`, else a stand-in, and say which.
 """
-HELD_OUT = """thresholds are set on readings that the model has not learned from and that are not scored; the test part is
-  used once. Parts are cut by time, with an embargo of one window between them, unless a row says *random split*."""
+HELD_OUT = """thresholds are set on readings that the model has not learned from and that are not scored; the test part
+  is used once. Parts are cut by time, with an embargo of one window between them, unless a row says *random split*."""
 
 
 def page(documents: Sequence[Document], results: Iterable[Result], sizes: Sizes, command: str) -> str:

@@ -16,6 +16,8 @@ MODULES = (
     "interval",
     "quality",
     "simulate",
+    "simulate_cats",
+    "simulate_documents",
     "simulate_plants",
     "thresholds",
     "windows",

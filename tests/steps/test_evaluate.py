@@ -3,18 +3,25 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from typing import Any
 
 import numpy as np
 import pytest
 from numpy.typing import NDArray
 
 from detectors.network_of_zeros import zero_detector
+from steps.trained import config as trained_config
 from tsad_tasks.config import Gate
+from tsad_tasks.core.budget import AIM, AlarmBudget
 from tsad_tasks.core.features import Scaler
+from tsad_tasks.core.incidents import IncidentRule
 from tsad_tasks.core.spec import FeatureSpec, ModelSpec
 from tsad_tasks.core.thresholds import ThresholdSettings
+from tsad_tasks.errors import BadInput
 from tsad_tasks.steps.evaluate import HeldOut, Verdicts, _Judged, calibrated_spec, judge, series_errors
-from tsad_tasks.steps.gate import _not_worse
+from tsad_tasks.steps.gate import _not_worse, alarm_budget
+from tsad_tasks.steps.training import training_range
 
 SETTINGS = ThresholdSettings("mean_std", 99.9, 6.0, 100, 50, 0.5, 0, 6.0)
 FEATURES = FeatureSpec(("load",), (0,), 3600, "UTC", 3, 0.5, None, 0, (), (), (), ())
@@ -94,3 +101,90 @@ def test_a_champion_that_cries_wolf_is_no_standard(false_alarm_share: float, pas
     challenger = Verdicts(dict.fromkeys(kinds, 0.8), kinds, 0.0, 1000)
     champion = Verdicts(dict.fromkeys(kinds, 1.0), kinds, false_alarm_share, 1000)
     assert _not_worse(challenger, champion, Gate()).passed is passes
+
+
+NOISY = replace(SETTINGS, kind="evt")
+BUDGET = AlarmBudget(1.0, 1.0, 1, IncidentRule(7200, 604800), 3600)
+
+
+def budgeted(part: HeldOut, **changes: Any) -> ModelSpec:
+    scaler = Scaler((0.0,), (1.0,), 100)
+    chosen: dict[str, Any] = {"combine": "top_k", "budget": BUDGET} | changes
+    return calibrated_spec(FEATURES, {"m": scaler}, scaler, NOISY, zero_detector(), [part], **chosen)
+
+
+def test_a_budget_gives_a_limit_in_nats_and_what_to_expect() -> None:
+    spec = budgeted(held_out(daily(900), 200))
+    assert spec.tails is not None
+    assert spec.combine == "top_k"
+    assert spec.expected_incidents_per_day is not None
+    assert 0.0 < spec.expected_incidents_per_day <= AIM
+    assert 2.0 < spec.pooled_calibration.limit < 12.0
+
+
+def test_without_a_budget_there_is_no_threshold_of_kind_evt() -> None:
+    with pytest.raises(BadInput, match="Expected an alarm budget"):
+        budgeted(held_out(daily(400), 200), budget=None)
+
+
+def test_limits_come_from_the_calibration_part_alone() -> None:
+    part = held_out(daily(900), 200, is_short=False)
+    spoilt = replace(part, values=np.where((part.gated | (np.arange(900) < 190))[:, None], 5.0, part.values))
+    assert budgeted(spoilt) == budgeted(part)
+
+
+def test_a_reading_out_of_the_question_is_not_calibrated_with() -> None:
+    part = held_out(daily(900), 200)
+    spoilt = replace(part, values=part.values.copy())
+    spoilt.values[[300, 420]] *= 1000.0
+    assert budgeted(spoilt).pooled_calibration.limit == pytest.approx(budgeted(part).pooled_calibration.limit, rel=0.15)
+
+
+def test_what_is_far_off_regularly_is_a_state_and_no_reading_out_of_the_question() -> None:
+    values = daily(900)
+    values[::48] = 60.0
+    once = daily(900)
+    once[400] = 60.0
+    counts = []
+    for each in (values, once):
+        found = series_errors(FEATURES, Scaler((0.0,), (1.0,), 100), zero_detector(), each, 0)
+        counts.append(int(found.extreme.sum()))
+    assert counts == [0, 3]
+
+
+def test_a_threshold_from_training_errors_sees_nothing_else() -> None:
+    part = held_out(daily(900), 400)
+    spoilt = replace(part, values=np.where((np.arange(900) >= 405)[:, None], 3.0, part.values))
+    scaler = Scaler((0.0,), (1.0,), 100)
+    how = replace(SETTINGS, kind="training")
+    limits = [calibrated_spec(FEATURES, {}, scaler, how, zero_detector(), [each]).pooled_calibration.limit
+              for each in (part, spoilt)]  # fmt: skip
+    assert limits[0] == limits[1]
+
+
+def test_f1_best_takes_labelled_readings_of_the_calibration_part() -> None:
+    part, at = held_out(daily(900), 200), slice(300, 310)
+    values, labels = part.values.copy(), np.zeros(900, bool)
+    values[at], labels[at] = 6.0, True
+    judged = part.judged & ~labels
+    known = replace(part, values=values, judged=judged, learned=part.learned, labels=labels)
+    scaler = Scaler((0.0,), (1.0,), 100)
+    how = replace(SETTINGS, kind="f1_best")
+    limit = calibrated_spec(FEATURES, {}, scaler, how, zero_detector(), [known]).pooled_calibration.limit
+    assert 2.0 < limit < 36.0
+
+
+def test_half_of_what_is_held_out_is_for_the_gate_or_all_but_a_week() -> None:
+    end_at = datetime(2026, 3, 30, tzinfo=UTC)
+    spans = {}
+    for range_days in ("5d", "30d"):
+        config = trained_config(training={"range": range_days})
+        spans[range_days] = training_range(config, end_at)
+    whole, short = spans["30d"], spans["5d"]
+    assert (whole.gate_at - whole.split_at, whole.end_at - whole.gate_at) == (timedelta(days=7), timedelta(days=2))
+    assert short.gate_at - short.split_at == short.end_at - short.gate_at == timedelta(hours=18)
+
+
+def test_models_of_single_machines_share_the_budget_of_their_dataset() -> None:
+    whole, one = alarm_budget(trained_config(), 300), alarm_budget(trained_config(), 1, 300)
+    assert one.aim == whole.aim == pytest.approx(AIM * 5 / 300)

@@ -215,7 +215,7 @@ class _Series:
 
 def _start(series: Sequence[_Series], known: Floats, n_peaks: float) -> float:
     """The highest level with so many peaks above it, or the lowest one that can count as a tail."""
-    levels = np.quantile(known, _START_QUANTILES).tolist()
+    levels: list[float] = np.quantile(known, _START_QUANTILES).tolist()
     return next((level for level in levels if sum(part.peaks(level).size for part in series) >= n_peaks), levels[-1])
 
 

@@ -1,8 +1,9 @@
 """Shapes that were not seen before: the last eight blocks of readings against all stretches of eight blocks.
 
-A block's value is scaled by what commissioning ranged over; eight values make a shape (their orthonormal Haar transform)
-and a level (themselves). Its distance to the nearest stretch that ended at least eight blocks before is the error, and
-how surprising that is among past distances counts until the next block. Of the past, the last 512 blocks are kept.
+A block's value is scaled by what commissioning ranged over; eight values make a shape (their orthonormal Haar
+transform) and a level (themselves). Its distance to the nearest stretch that ended at least eight blocks before is the
+error, and how surprising that is among past distances counts until the next block. Of the past, the last 512 blocks are
+kept.
 
 Source of the idea: Hampton, Adaptive resonance theory for time series (ARTime), 2022.
 """

@@ -63,7 +63,8 @@ def autocorrelation(values: NDArray[np.floating], max_lag: int) -> NDArray[np.fl
     products = _lagged(centred, centred, length)[: max_lag + 1]
     energies = _lagged(centred**2, known, length)[: max_lag + 1], _lagged(known, centred**2, length)[: max_lag + 1]
     scale = np.sqrt(np.maximum(energies[0], 0) * np.maximum(energies[1], 0))
-    return np.clip(np.divide(products, scale, out=np.zeros_like(scale), where=scale > 1e-12 * energies[0][0]), -1, 1)
+    found = np.divide(products, scale, out=np.zeros_like(scale), where=scale > 1e-12 * energies[0][0])
+    return np.asarray(np.clip(found, -1, 1))
 
 
 def _lagged(first: NDArray[np.float64], second: NDArray[np.float64], length: int) -> NDArray[np.float64]:

@@ -86,4 +86,4 @@ def anomaly_probability(surprises: NDArray[np.floating], anomaly_share: float) -
     """
     nats = np.maximum(np.asarray(surprises, dtype=np.float64), 1.0)
     ratio = nats * np.exp(1 - nats) * (1 - anomaly_share) / anomaly_share
-    return 1 / (1 + ratio)
+    return np.asarray(1 / (1 + ratio))

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -194,12 +195,12 @@ def _course(name: str, n: int, rng: np.random.Generator) -> Floats:
         return _held(n, (150, 900), rng, np.array([0.0, 1.0]))
     if name == "adfl":
         knots = np.cumsum(rng.integers(60, 400, n // 60 + 2))
-        return np.interp(steps, knots, rng.uniform(-1.0, 1.0, knots.size))
+        return np.asarray(np.interp(steps, knots, rng.uniform(-1.0, 1.0, knots.size)))
     if name == "arnd":
         wander = first_order(rng.normal(0.0, 1.0, n), 120.0)
-        return np.tanh(0.5 * wander * np.sqrt(240.0))
+        return np.asarray(np.tanh(0.5 * wander * np.sqrt(240.0)))
     period = 3600.0 if name == "asin1" else 700.0
-    return np.sin(2 * np.pi * (steps / period + rng.random()))
+    return np.asarray(np.sin(2 * np.pi * (steps / period + rng.random())))
 
 
 def _held(n: int, hold: tuple[int, int], rng: np.random.Generator, levels: Floats, pulse: int | None = None) -> Floats:
@@ -262,15 +263,16 @@ def second_order(values: Floats, period_steps: float, lag_steps: float) -> Float
 def _one_pole(values: Floats, pole: complex) -> NDArray[np.complex128]:
     """y[k] = pole y[k-1] + (1 - pole) x[k], at rest before: many blocks at once, then what each hands to the next."""
     length = int(np.ceil(np.sqrt(values.size)))
-    padded = np.zeros(length * length, np.complex128 if pole.imag else np.float64)
+    # Real numbers take half the time and memory where the pole is real.
+    kind = np.complex128 if pole.imag else np.float64
+    kept: Any = np.asarray(pole if pole.imag else pole.real, kind)
+    padded = np.zeros(length * length, kind)
     padded[: values.size] = values - values[0]
-    blocks = padded.reshape(length, length).T.copy()
-    kept = pole if pole.imag else pole.real
-    blocks *= 1 - kept
+    blocks = padded.reshape(length, length).T * (1 - kept)
     for step in range(1, length):
         blocks[step] += kept * blocks[step - 1]
-    handed = np.zeros(length, blocks.dtype)
+    handed = np.zeros(length, kind)
     for block in range(1, length):
         handed[block] = blocks[-1, block - 1] + kept**length * handed[block - 1]
-    blocks += np.power(kept, np.arange(1, length + 1))[:, None] * handed
+    blocks += (kept ** np.arange(1, length + 1))[:, None] * handed
     return np.asarray(blocks.T.ravel()[: values.size] + values[0])

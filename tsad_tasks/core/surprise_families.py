@@ -8,6 +8,7 @@ place; `rows` says which series have a reading, each once. Look-backs count read
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 from typing import ClassVar, Protocol
 
 import numpy as np
@@ -29,16 +30,17 @@ class Now:
 
     Attributes
     ----------
-    units : int64 (n_rows,), in units of 2^-20 scales; `clipped` the same within ten scales.
+    units : int64 (n_rows,), in units of 2^-20 scales.
     half_hour : int64 (n_rows,), half hour of the week, 0 on Monday at midnight.
     """
 
     units: NDArray[np.int64]
     half_hour: NDArray[np.int64]
 
-    @property
+    @cached_property
     def clipped(self) -> NDArray[np.int64]:
-        return np.clip(self.units, -_CLIP, _CLIP)
+        """Units within ten scales."""
+        return np.maximum(np.minimum(self.units, _CLIP), -_CLIP)
 
 
 def units_of(readings: NDArray[np.float64], center: NDArray[np.float64], scale: NDArray[np.float64]) -> Rows:
@@ -47,9 +49,11 @@ def units_of(readings: NDArray[np.float64], center: NDArray[np.float64], scale: 
     >>> units_of(np.array([3.0, 1e300]), np.ones(2), np.full(2, 4.0)).tolist() == [2**19, 2**40]
     True
     """
-    with np.errstate(over="ignore"):
+    with np.errstate(over="ignore", invalid="ignore"):
         scaled = (readings - center) / scale / UNIT
-    return np.rint(np.clip(scaled, -_LARGEST, _LARGEST)).astype(np.int64)
+    # Where reading and scale are both beyond what a number holds, nothing is known; that counts as the middle.
+    known = np.where(np.isnan(scaled), 0.0, scaled)
+    return np.rint(np.maximum(np.minimum(known, _LARGEST), -_LARGEST)).astype(np.int64)
 
 
 def half_hour_of_week(local_s: NDArray[np.int64]) -> NDArray[np.int64]:
@@ -133,8 +137,8 @@ class Change:
 class Season:
     """How far readings, and means of them, are from what is usual at this time of day and week.
 
-    Profiles: half hour of the day, hour of the week, hour of workday or weekend, hour of the day; each a slow average per
-    slot that starts at the slot's first reading.
+    Profiles: half hour of the day, hour of the week, hour of workday or weekend, hour of the day; each a slow average
+    per slot that starts at the slot's first reading.
     """
 
     members: ClassVar = ("season",) * 3 + ("season12",) * 3 + ("season36",) * 2

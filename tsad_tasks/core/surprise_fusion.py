@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,7 +16,15 @@ from tsad_tasks.core.novelty import no_blocks, novelty_surprises
 from tsad_tasks.core.surprise import Arrays, Rows, no_past, surprises
 from tsad_tasks.core.surprise_families import Change, Level, Now, Part, Season, Slow
 
-WEIGHTS = {"level": 1.0, "slow": 0.25, "season": 1.0, "season12": 0.25, "season36": 0.25, "change": 0.5, "novelty": 0.75}
+WEIGHTS = {
+    "level": 1.0,
+    "slow": 0.25,
+    "season": 1.0,
+    "season12": 0.25,
+    "season36": 0.25,
+    "change": 0.5,
+    "novelty": 0.75,
+}
 MEMBER = "member"
 States = dict[str, Arrays]
 _SEASON = Season()
@@ -40,7 +49,7 @@ class Fusion:
     range_bonus: float = 6.0
     second_level: bool = True
 
-    @property
+    @cached_property
     def parts(self) -> dict[str, Part]:
         """The parts that have a family with a weight."""
         return {name: part for name, part in PARTS.items() if self._columns(part)}
@@ -48,6 +57,11 @@ class Fusion:
     def _columns(self, part: Part) -> list[int]:
         return [i for i, family in enumerate(part.members) if self.weights.get(family)]
 
+    @cached_property
+    def _chosen(self) -> dict[str, list[int]]:
+        return {name: self._columns(part) for name, part in self.parts.items()}
+
+    @cached_property
     def _shares(self) -> list[float]:
         """Weight of each column of the parts that count, a family's weight shared by its members."""
         members = [part.members[i] for part in self.parts.values() for i in self._columns(part)]
@@ -62,7 +76,7 @@ class Fusion:
         states = {name: part.empty(n_series) for name, part in self.parts.items()}
         states["range"] = {"low": np.full(n_series, _FAR), "high": np.full(n_series, -_FAR)}
         if self.parts:
-            states["past"] = no_past(n_series, len(self._shares()))
+            states["past"] = no_past(n_series, len(self._shares))
         if self.weights.get("novelty"):
             states["novelty"] = no_blocks(n_series)
         if self.weights.get(MEMBER):
@@ -109,9 +123,11 @@ class Fusion:
     def _of_parts(self, states: States, rows: Rows, now: Now) -> NDArray[np.float64]:
         if not self.parts:
             return np.zeros(len(rows))
-        found = [part.errors(states.get(name, {}), rows, now)[:, self._columns(part)] for name, part in self.parts.items()]
+        found = [
+            part.errors(states.get(name, {}), rows, now)[:, self._chosen[name]] for name, part in self.parts.items()
+        ]
         surprise = surprises(states["past"], rows, np.concatenate(found, axis=1, dtype=np.float32, casting="same_kind"))
-        return _weighted_sum(surprise, self._shares())
+        return _weighted_sum(surprise, self._shares)
 
     def _add_member(
         self,

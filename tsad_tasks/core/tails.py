@@ -23,7 +23,7 @@ Floats = NDArray[np.float64]
 MIN_ERRORS = 50
 # The tail starts where an error has this probability, or where so many errors lie above it.
 TAIL_SHARE, MIN_ABOVE = 0.02, 25
-HEAVIEST_SHAPE = 0.5
+HEAVIEST_SHAPE = 0.25
 # An excess counts at most so many median excesses: an anomaly among the held-out readings does not blind the scale.
 CAP = 10.0
 UNIT_QUANTILE = 0.95
@@ -275,7 +275,7 @@ def cluster_starts(steps: NDArray[np.int64], gap_steps: int) -> NDArray[np.int64
 def generalized_pareto(excesses: Floats) -> tuple[float, float]:
     """Scale and shape of a generalised Pareto distribution, by probability-weighted moments.
 
-    The shape is kept between 0 (exponential) and 0.5: an endpoint would make what lies behind it impossible, and a few
+    The shape is kept between 0 (exponential) and 0.25: an endpoint would make what lies behind it impossible, and a few
     outliers make a tail without a mean. An excess counts at most ten median excesses. Without an excess, (0, 0).
 
     Parameters

@@ -58,7 +58,7 @@ class Budget:
     epochs: int = 30
     max_minutes: float = 20.0
     patience: int = 5
-    batch_size: int = 256
+    batch_size: int = 64
     learning_rate: float = 5e-3
     loss: Loss = "mse"
     schedule: Schedule = "cosine"

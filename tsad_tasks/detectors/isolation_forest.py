@@ -191,7 +191,7 @@ def _depths(tree: Any) -> NDArray[np.float64]:
     depth = np.zeros(tree.node_count)
     for node in np.flatnonzero(tree.children_left >= 0):  # A tree's nodes come after their parents.
         depth[[tree.children_left[node], tree.children_right[node]]] = depth[node] + 1
-    return depth + np.array([usual_depth(n) for n in tree.n_node_samples.tolist()])
+    return np.asarray(depth + [usual_depth(n) for n in tree.n_node_samples.tolist()])
 
 
 def usual_depth(n: int) -> float:

@@ -85,4 +85,4 @@ def hidden_steps(width: int, n_stretches: int) -> NDArray[np.float32]:
     """
     n_masks = min(n_stretches, width)
     of_step = np.arange(width) * n_masks // width
-    return (of_step == np.arange(n_masks)[:, None]).astype(np.float32)[:, :, None]
+    return np.asarray(of_step == np.arange(n_masks)[:, None], dtype=np.float32)[:, :, None]

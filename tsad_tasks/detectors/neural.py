@@ -35,6 +35,7 @@ from tsad_tasks.detectors.keras_training import (
 )
 from tsad_tasks.detectors.onnx_session import OnnxSession
 from tsad_tasks.detectors.parameters import choice, number
+from tsad_tasks.detectors.registry import build_detector
 from tsad_tasks.detectors.weights import WEIGHTS_FILE, Weights, start_from, weights_bytes, weights_from, weights_of
 from tsad_tasks.errors import BadInput, BundleError, ConfigError
 
@@ -188,12 +189,12 @@ class NeuralDetector(WindowScores):
     def learner(self, budget: Budget, seed: int, *, jit: bool) -> Learner:
         """The compiled network, with the weights that a seed gives; it is the next one's of this architecture too."""
         sizes = self.width, self.n_channels, self.n_inputs
-        learner = _learner(type(self), sizes, json.dumps(self.params, sort_keys=True), budget.loss, jit)
+        learner = _learner(self.name, sizes, json.dumps(self.params, sort_keys=True), budget.loss, jit)
         learner.restart(self.keras_model(seed))
         return learner
 
     def _weights_of(self, other: Detector) -> Weights:
-        if type(other) is type(self):
+        if isinstance(other, type(self)):
             return other.weights()
         raise ConfigError(f"warm_start: Expected a {self.name}. Received: a {other.name}.")
 
@@ -212,8 +213,11 @@ class NeuralDetector(WindowScores):
 
 
 @lru_cache(maxsize=N_KEPT_LEARNERS)
-def _learner(kind: type[NeuralDetector], sizes: tuple[int, int, int], params: str, loss: Loss, jit: bool) -> Learner:
+def _learner(name: str, sizes: tuple[int, int, int], params: str, loss: Loss, jit: bool) -> Learner:
     """The compiled network of an architecture: tracing it takes seconds, and many entities train the same one."""
     start_keras().backend.clear_session()
-    detector = kind(*sizes, **json.loads(params))
+    width, n_channels, n_inputs = sizes
+    detector: Any = build_detector(
+        name, width=width, n_channels=n_channels, n_inputs=n_inputs, params=json.loads(params)
+    )
     return compiled(detector.keras_model(0), detector.objective(start_keras(), loss), jit=jit)

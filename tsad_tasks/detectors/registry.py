@@ -1,7 +1,4 @@
-"""Detectors by name. Adding one is a file and a line here; a detector is imported only when it is asked for.
-
-Importing this module does not load NumPy: dataset files are checked against the names whenever DAGs are parsed.
-"""
+"""Detectors by name. Adding one is a file here and a line in `core.detector_names`; none is imported before its time."""
 
 from __future__ import annotations
 
@@ -11,23 +8,12 @@ from collections.abc import Mapping
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
+from tsad_tasks.core.detector_names import DETECTORS
 from tsad_tasks.errors import BundleError, ConfigError
 
 if TYPE_CHECKING:
     from tsad_tasks.detectors.base import Detector, Folder
 
-DETECTORS = {
-    "attention_autoencoder": "tsad_tasks.detectors.attention_autoencoder:AttentionAutoencoder",
-    "bilstm_classifier": "tsad_tasks.detectors.bilstm_classifier:BilstmClassifier",
-    "dense_autoencoder": "tsad_tasks.detectors.dense_autoencoder:DenseAutoencoder",
-    "ensemble": "tsad_tasks.detectors.ensemble:Ensemble",
-    "forecaster": "tsad_tasks.detectors.forecaster:Forecaster",
-    "isolation_forest": "tsad_tasks.detectors.isolation_forest:IsolationForest",
-    "lstm_autoencoder": "tsad_tasks.detectors.lstm_autoencoder:LstmAutoencoder",
-    "lstm_vae": "tsad_tasks.detectors.lstm_vae:LstmVae",
-    "masked_autoencoder": "tsad_tasks.detectors.masked_autoencoder:MaskedAutoencoder",
-    "transformer_autoencoder": "tsad_tasks.detectors.transformer_autoencoder:TransformerAutoencoder",
-}
 _SIZES = ("width", "n_channels", "n_inputs")
 
 

@@ -29,6 +29,7 @@ from tsad_tasks.detectors.base import (
     WindowScores,
 )
 from tsad_tasks.detectors.fold import Series, State, joined_state, state_bytes
+from tsad_tasks.detectors.parameters import whole_number
 from tsad_tasks.errors import BundleError, ConfigError
 
 STATES_FILE = "states.json"
@@ -39,7 +40,8 @@ Arrays = dict[str, NDArray[Any]]
 # Arrays by part and name, first axis the unit.
 Units = dict[str, Arrays]
 Rows = NDArray[np.int64]
-Found = tuple[NDArray[np.float64], NDArray[np.float64]]
+# Errors, expected values, and what a detector adds, all (n_rows, n_columns).
+Found = tuple[NDArray[np.floating[Any]], ...]
 
 
 class SeriesFold(WindowScores):
@@ -65,14 +67,14 @@ class SeriesFold(WindowScores):
     name: str
     folds: ClassVar[bool] = True
     per_channel: ClassVar[bool] = True
+    n_found: ClassVar[int] = 2
 
     def __init__(self, width: int, n_channels: int, n_inputs: int, n_commission: int = 750) -> None:
         if not 1 <= n_channels <= n_inputs:
             received = f"n_channels {n_channels}, n_inputs {n_inputs}"
             raise ConfigError(f"Expected 1 <= n_channels <= n_inputs. Received: {received}.")
-        if not (isinstance(n_commission, int) and n_commission >= 1):
-            raise ConfigError(f"detector.params.n_commission: Expected 1 or more. Received: {n_commission}.")
-        self.width, self.n_channels, self.n_inputs, self.n_commission = width, n_channels, n_inputs, n_commission
+        self.width, self.n_channels, self.n_inputs = width, n_channels, n_inputs
+        self.n_commission = whole_number("n_commission", n_commission)
         self.trained: dict[str, bytes] = {}
         self.training_errors: Floats | None = None
 
@@ -111,13 +113,23 @@ class SeriesFold(WindowScores):
     def _columns(self) -> int:
         return 1 if self.per_channel else self.n_channels
 
+    @property
+    def _depth(self) -> int:
+        """Columns of a unit's values: its channels, and what else a step needs."""
+        return self._columns
+
     def fit_series(self, entities: Sequence[str], series: Series, *, seed: int) -> None:
         """Commission every unit on its readings and fold them; the states at the end are where `start` begins."""
         units = self._units(self._fresh(len(entities)))
         values, half_hours = self._by_unit(series)
         errors = self._commission_all(units, np.arange(len(values)), values, half_hours)
         self.training_errors = self._by_entity(errors, len(entities))
-        state = self._state(units, len(entities))
+        self._remember(entities, self._state(units, len(entities)))
+
+    def restart(self, entities: Sequence[str], state: State) -> None:
+        self._remember(entities, state)
+
+    def _remember(self, entities: Sequence[str], state: State) -> None:
         self.trained = {entity: state_bytes(state, i) for i, entity in enumerate(entities)}
 
     def start(self, entities: Sequence[str]) -> State:
@@ -129,24 +141,26 @@ class SeriesFold(WindowScores):
     def advance(self, state: State, series: Series) -> tuple[State, Reconstruction]:
         units = self._units(state)
         values, half_hours = self._by_unit(series)
-        errors, expected = (np.full(values.shape, np.nan, np.float32) for _ in range(2))
+        found = [np.full((*values.shape[:2], self._columns), np.nan, np.float32) for _ in range(self.n_found)]
         for i in range(values.shape[1]):
-            self._take(units, values[:, i], half_hours[:, i], errors[:, i], expected[:, i])
+            self._take(units, values[:, i], half_hours[:, i], [part[:, i] for part in found])
         n_entities = series.values.shape[0]
-        made = Reconstruction(*(self._by_entity(part, n_entities) for part in (errors, expected)))
+        made = self.made(*(self._by_entity(part, n_entities) for part in found))
         return self._state(units, n_entities), made
 
-    def _take(
-        self, units: Units, readings: NDArray[np.float64], half_hour: Rows, errors: Floats, expected: Floats
-    ) -> None:
+    def made(self, errors: Floats, expected: Floats) -> Reconstruction:
+        """What `advance` gives of what `step` has found, (n_entities, n_steps, n_channels) each."""
+        return Reconstruction(errors, expected)
+
+    def _take(self, units: Units, readings: NDArray[np.float64], half_hour: Rows, found: Sequence[Floats]) -> None:
         known = np.isfinite(readings).any(axis=1)
         rows = np.flatnonzero(known & units["fold"]["ready"])
         if rows.size:
-            found = self.step(units, rows, readings[rows], half_hour[rows])
             # Unknown where the reading is, whatever the others of the entity say.
-            live = np.isfinite(readings[rows])
-            errors[rows] = np.where(live, found[0], np.nan)
-            expected[rows] = np.where(live, found[1], np.nan)
+            live = np.isfinite(readings[rows, : self._columns])
+            for part, of_step in zip(found, self.step(units, rows, readings[rows], half_hour[rows]), strict=True):
+                with np.errstate(over="ignore"):
+                    part[rows] = np.where(live, of_step, np.nan)
         waiting = np.flatnonzero(known & ~units["fold"]["ready"])
         if waiting.size:
             self._wait(units, waiting, readings[waiting], half_hour[waiting])
@@ -166,14 +180,18 @@ class SeriesFold(WindowScores):
 
     def _commission_all(self, units: Units, rows: Rows, values: NDArray[np.float64], half_hours: Rows) -> Floats:
         """Commission units on what is known of their values (n_units, n_steps, n_columns), and the errors of a fold."""
-        errors = np.full(values.shape, np.nan, np.float32)
         known = np.isfinite(values).any(axis=2)
         for unit, readings, finite in zip(rows.tolist(), values, known, strict=True):
             if finite.any():
                 self.commission(units, unit, readings[finite])
                 units["fold"]["ready"][unit] = True
+        return self.replay(units, rows, values, half_hours)
+
+    def replay(self, units: Units, rows: Rows, values: NDArray[np.float64], half_hours: Rows) -> Floats:
+        """Errors (n_units, n_steps, n_columns) of the readings of commissioning, which join the state."""
+        errors = np.full((*values.shape[:2], self._columns), np.nan, np.float32)
         for i in range(values.shape[1]):
-            now = np.flatnonzero(known[:, i])
+            now = np.flatnonzero(np.isfinite(values[:, i]).any(axis=1))
             if now.size:
                 errors[now, i] = self.step(units, rows[now], values[now, i], half_hours[now, i])[0]
         return errors
@@ -183,7 +201,7 @@ class SeriesFold(WindowScores):
         fold = {
             "ready": np.zeros(n_units, np.bool_),
             "n_waiting": np.zeros(n_units, np.int32),
-            "waiting": np.zeros((n_units, self.n_commission, self._columns)),
+            "waiting": np.zeros((n_units, self.n_commission, self._depth)),
             "waiting_at": np.zeros((n_units, self.n_commission), np.int16),
         }
         return self._state(self.empty(n_units) | {"fold": fold}, n_entities)
@@ -249,7 +267,7 @@ class SeriesFold(WindowScores):
         details = {"name": self.name, "width": self.width, "n_channels": self.n_channels, "n_inputs": self.n_inputs}
         details |= {"params": self.params | {"n_commission": self.n_commission}}
         states = {entity: base64.b64encode(content).decode() for entity, content in sorted(self.trained.items())}
-        return {DETAILS_FILE: _json(details), STATES_FILE: _json(states)}
+        return {DETAILS_FILE: json_bytes(details), STATES_FILE: json_bytes(states)}
 
     @classmethod
     def from_files(cls, files: Mapping[str, bytes]) -> Self:
@@ -264,5 +282,6 @@ class SeriesFold(WindowScores):
         return detector
 
 
-def _json(fields: Mapping[str, Any]) -> bytes:
+def json_bytes(fields: Mapping[str, Any]) -> bytes:
+    """JSON as it is saved."""
     return json.dumps(fields, sort_keys=True, indent=2).encode()

@@ -1,4 +1,4 @@
-"""Detectors by surprise, per channel: the fusion of all families, and each family alone as a baseline."""
+"""Baselines, per channel: each family of surprises alone, the distance from a fixed mean, the past range."""
 
 from __future__ import annotations
 
@@ -9,13 +9,16 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tsad_tasks.core.novelty import block_lengths
-from tsad_tasks.core.surprise_families import Now, units_of
-from tsad_tasks.core.surprise_fusion import WEIGHTS, Fusion, expected_level
+from tsad_tasks.core.surprise_families import UNIT, Now, units_of
+from tsad_tasks.core.surprise_fusion import WEIGHTS, Fusion, expected_level, range_excess
 from tsad_tasks.detectors.series_fold import Arrays, Found, Rows, SeriesFold, Units
 
 
 class SurpriseDetector(SeriesFold):
-    """Readings in robust scales of commissioning, judged by a fusion of surprises; a subclass says which."""
+    """Readings in robust scales of commissioning, judged by a fusion of surprises; a subclass says which.
+
+    What these detectors call an error is −ln of a probability already: surprise among all past errors.
+    """
 
     fusion: Fusion
 
@@ -35,11 +38,8 @@ class SurpriseDetector(SeriesFold):
         center, scale = units["scaling"]["center"][rows], scales_now(units["scaling"], rows, readings[:, 0])
         now = Now(units_of(readings[:, 0], center, scale), half_hour)
         expected = center + scale * expected_level(units, rows, half_hour)
-        return self.errors(units, rows, now)[:, None], expected[:, None]
-
-    def errors(self, units: Units, rows: Rows, now: Now) -> NDArray[np.float64]:
-        """Errors (n_rows,) of one reading per row."""
-        return self.fusion.errors(units, rows, now)
+        member = np.asarray(readings[:, 1], np.float32) if self._depth > 1 else None
+        return self.fusion.errors(units, rows, now, member)[:, None], expected[:, None]
 
 
 def robust_scale(readings: NDArray[np.float64]) -> tuple[float, float]:
@@ -64,6 +64,7 @@ def scales_now(scaling: Arrays, rows: Rows, readings: NDArray[np.float64]) -> ND
 class _Family(SurpriseDetector):
     """A baseline: one kind of surprise, without range bonus and second level."""
 
+    name: ClassVar[str]
     weights: ClassVar[Mapping[str, float]]
 
     def __init__(self, width: int, n_channels: int, n_inputs: int, n_commission: int = 750) -> None:
@@ -78,23 +79,65 @@ class _Family(SurpriseDetector):
 class LevelDetector(_Family):
     """How surprising a reading's distance from the middle is."""
 
-    name, weights = "level", {"level": 1.0}
+    name = "level"
+    weights: ClassVar = {"level": 1.0}
 
 
 class SeasonalProfile(_Family):
     """How surprising a reading is for its time of day and week."""
 
     name = "seasonal_profile"
-    weights = {family: WEIGHTS[family] for family in ("season", "season12", "season36")}
+    weights: ClassVar = {family: WEIGHTS[family] for family in ("season", "season12", "season36")}
 
 
 class VarianceChange(_Family):
     """How surprising a change of spread or roughness is."""
 
-    name, weights = "variance_change", {"change": 1.0}
+    name = "variance_change"
+    weights: ClassVar = {"change": 1.0}
 
 
 class NoveltyDetector(_Family):
     """How surprising the shape of the last readings is."""
 
-    name, weights = "novelty", {"novelty": 1.0}
+    name = "novelty"
+    weights: ClassVar = {"novelty": 1.0}
+
+
+class ThreeSigma(SeriesFold):
+    """Distance from the mean of commissioning, in standard deviations: 3 is the fixed threshold of old."""
+
+    name: ClassVar[str] = "three_sigma"
+
+    @property
+    def params(self) -> dict[str, Any]:
+        return {}
+
+    def empty(self, n_units: int) -> Units:
+        return {"scaling": {"center": np.zeros(n_units), "scale": np.zeros(n_units)}}
+
+    def commission(self, units: Units, unit: int, readings: NDArray[np.float64]) -> None:
+        scaling, varies = units["scaling"], readings.max() > readings.min()
+        scaling["center"][unit] = readings.mean() if varies else readings[0, 0]
+        scaling["scale"][unit] = readings.std() if varies else 0.0
+
+    def step(self, units: Units, rows: Rows, readings: NDArray[np.float64], half_hour: Rows) -> Found:
+        center, scale = units["scaling"]["center"][rows], scales_now(units["scaling"], rows, readings[:, 0])
+        return np.abs(units_of(readings[:, 0], center, scale) * UNIT)[:, None], center[:, None]
+
+
+class RangeDetector(_Family):
+    """How far a reading leaves the range of all before it, as a share of that range."""
+
+    name = "range"
+    weights: ClassVar = {}
+
+    def step(self, units: Units, rows: Rows, readings: NDArray[np.float64], half_hour: Rows) -> Found:
+        center, scale = units["scaling"]["center"][rows], scales_now(units["scaling"], rows, readings[:, 0])
+        low, high = (
+            np.where(units["range"]["low"][rows] > units["range"]["high"][rows], 0, units["range"][end][rows])
+            for end in ("low", "high")
+        )
+        expected = center + scale * (low + high) / 2 * UNIT
+        excess = range_excess(units["range"], rows, units_of(readings[:, 0], center, scale))
+        return excess[:, None], expected[:, None]

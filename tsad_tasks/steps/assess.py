@@ -292,7 +292,7 @@ def evaluation_json(content: EvaluationContent) -> dict[str, Any]:
 
 
 def evaluate_run(run: Retraining) -> dict[str, Any]:
-    """Task `evaluate` of a retraining: a report on each challenger, in the run's folder."""
+    """Task `evaluate` of a retraining: a report on each challenger, kept beside the bundles."""
     findings = {}
     for scope, folder in run.scopes():
         place = json.loads((folder / "bundle.json").read_text())
@@ -309,8 +309,14 @@ def evaluate_run(run: Retraining) -> dict[str, Any]:
             span=run.span,
             first_at=run.span.split_at if folds else run.span.start_at,
         )
+        pdf = (
+            run.artifacts
+            / "evaluations"
+            / run.config.dataset
+            / f"{run.span.end_at:%Y-%m-%dT%H}_{place['sha256'][:8]}.pdf"
+        )
         _, summary = evaluate_model(
-            run.store, run.config, subject, folder=folder, until_at=run.span.end_at, seed=run.chosen_seed
+            run.store, run.config, subject, folder=folder, until_at=run.span.end_at, seed=run.chosen_seed, pdf=pdf
         )
         findings[scope.name] = {"pdf": summary.pdf, "finding": summary.finding}
     return {"reports": findings}

@@ -1,0 +1,187 @@
+"""Slow baselines of smoothed channels, which keep up with drift: how far a reading is from what was usual before.
+
+Each channel is smoothed over ten readings and compared with a slow average as it was twenty readings before, so that an
+onset does not lift its own baseline. Smoothed values are in scales of commissioning.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+Arrays = dict[str, NDArray[Any]]
+Floats64 = NDArray[np.float64]
+
+UNIT = 2.0**-20
+_CLIP = 50.0
+_SMALLEST_SPREAD = 0.1
+_QUANTILE_SCALE = 2.563  # From the 10th to the 90th percentile of a normal distribution, in standard deviations.
+_P90_SCALE = 1.645
+N_LAST = 3
+
+
+@dataclass(frozen=True)
+class Baseline:
+    """Readings: smoothed over `smooth`, followed with gain 1 / `memory`, used `delay` late."""
+
+    smooth: int = 10
+    memory: int = 150
+    delay: int = 20
+
+
+def no_baseline(n_units: int, n_channels: int, rule: Baseline) -> Arrays:
+    """State of channels before commissioning; first axes unit and channel.
+
+    >>> no_baseline(2, 3, Baseline())["ring"].shape
+    (2, 3, 10)
+    """
+    shape = (n_units, n_channels)
+    return {
+        "center": np.zeros(shape),
+        "scale": np.zeros(shape),
+        "spread": np.ones(shape),
+        "ring": np.zeros((*shape, rule.smooth), np.int32),
+        "n": np.zeros(shape, np.int32),
+        "last": np.zeros((*shape, N_LAST)),
+        "usual": np.zeros(shape),
+        "delayed": np.zeros((*shape, rule.delay)),
+    }
+
+
+def scale_of(readings: Floats64) -> tuple[float, float]:
+    """Median, and the range of the middle 80 % as a standard deviation, else the standard deviation; 0 for constants.
+
+    >>> scale_of(np.array([0.0, 5.0, 5.0, 5.0, 5.0]))[0], scale_of(np.ones(3))[1]
+    (5.0, 0.0)
+    """
+    low, center, high = np.percentile(readings, [10, 50, 90]).tolist()
+    spread = (high - low) / _QUANTILE_SCALE if high > low else float(readings.std())
+    return center, spread if readings.max() > readings.min() else 0.0
+
+
+def smoothed(state: Arrays, rows: NDArray[np.int64], readings: Floats64) -> Floats64:
+    """Smoothed readings (n_rows, n_channels) in scales; an unknown one leaves its channel as it was.
+
+    A channel that was constant while commissioning gets its first departure as scale.
+
+    >>> state = no_baseline(1, 1, Baseline(smooth=2))
+    >>> [smoothed(state, np.array([0]), np.array([[x]])).item() for x in (0.0, 7.0, np.nan)]
+    [0.0, 0.5, 0.5]
+    """
+    known = np.isfinite(readings)
+    away = np.where(known, readings - state["center"][rows], 0.0)
+    scale = np.where(state["scale"][rows] > 0, state["scale"][rows], np.abs(away))
+    state["scale"][rows] = scale
+    units = np.rint(np.clip(away / np.where(scale > 0, scale, 1.0), -_CLIP, _CLIP) / UNIT).astype(np.int32)
+    before = state["ring"][rows]
+    ring = np.where(known[:, :, None], np.concatenate([before[..., 1:], units[..., None]], axis=-1), before)
+    n = state["n"][rows] + known
+    state["ring"][rows], state["n"][rows] = ring, n
+    # Whole numbers, so that the sum is the same in any order.
+    means = ring.sum(axis=-1, dtype=np.int64) / np.maximum(np.minimum(n, ring.shape[-1]), 1) * UNIT
+    last = state["last"][rows]
+    state["last"][rows] = np.where(known[:, :, None], np.concatenate([last[..., 1:], means[..., None]], axis=-1), last)
+    return means
+
+
+def follow(state: Arrays, rows: NDArray[np.int64], means: Floats64, gain: Floats64) -> None:
+    """Move the baselines towards smoothed readings (n_rows, n_channels) by a share, gain of the same shape.
+
+    >>> state = no_baseline(1, 1, Baseline(delay=2))
+    >>> follow(state, np.array([0]), np.array([[4.0]]), np.array([[0.5]]))
+    >>> state["usual"].tolist(), state["delayed"].tolist()
+    ([[2.0]], [[[0.0, 2.0]]])
+    """
+    usual = state["usual"][rows] + gain * (means - state["usual"][rows])
+    state["usual"][rows] = usual
+    state["delayed"][rows] = np.concatenate([state["delayed"][rows][..., 1:], usual[..., None]], axis=-1)
+
+
+def settle(state: Arrays, rows: NDArray[np.int64], level: Floats64 | None = None) -> None:
+    """Set the delayed baselines to where the baseline is now, or both to a level (n_rows, n_channels).
+
+    >>> state = no_baseline(1, 1, Baseline(delay=2))
+    >>> settle(state, np.array([0]), np.array([[4.0]]))
+    >>> state["usual"].tolist(), state["delayed"].tolist()
+    ([[4.0]], [[[4.0, 4.0]]])
+    """
+    if level is not None:
+        state["usual"][rows] = level
+    state["delayed"][rows] = state["usual"][rows][..., None]
+
+
+def commission(state: Arrays, unit: int, readings: Floats64, rule: Baseline) -> None:
+    """Scales, baselines and the spread around them from a unit's readings (n_readings, n_channels).
+
+    >>> state = no_baseline(1, 1, Baseline())
+    >>> commission(state, 0, np.tile([[0.0], [2.0]], (200, 1)), Baseline())
+    >>> state["center"].item(), state["spread"].item()
+    (1.0, 0.1)
+    """
+    for channel, column in enumerate(readings.T):
+        known = column[np.isfinite(column)]
+        if known.size:
+            state["center"][unit, channel], state["scale"][unit, channel] = scale_of(known)
+    rows = np.array([unit])
+    deviations = np.stack([_first_deviation(state, rows, reading[None], rule, i) for i, reading in enumerate(readings)])
+    settled = deviations[rule.delay :]
+    if len(settled):
+        wide = np.nanpercentile(np.where(np.isfinite(settled), settled, 0.0), 90, axis=0) / _P90_SCALE
+        state["spread"][unit] = np.maximum(wide, _SMALLEST_SPREAD)
+
+
+def _first_deviation(state: Arrays, rows: NDArray[np.int64], reading: Floats64, rule: Baseline, i: int) -> Floats64:
+    """Distance from the delayed baseline, by channel; early readings move the baseline more."""
+    fresh = state["n"][rows] == 0
+    means = smoothed(state, rows, reading)
+    if fresh.any():
+        state["usual"][rows] = np.where(fresh, means, state["usual"][rows])
+        state["delayed"][rows] = np.where(fresh[..., None], means[..., None], state["delayed"][rows])
+    deviation = np.abs(means - state["delayed"][rows][..., 0])[0]
+    gain = max(1.0 / rule.memory, 1.0 / (i + 1))
+    follow(state, rows, means, np.where(np.isfinite(reading), gain, 0.0))
+    return deviation
+
+
+def deviations(state: Arrays, rows: NDArray[np.int64], means: Floats64) -> Floats64:
+    """Distance (n_rows, n_channels) from the delayed baseline, in spreads.
+
+    >>> state = no_baseline(1, 1, Baseline())
+    >>> deviations(state, np.array([0]), np.array([[-4.0]])).tolist()
+    [[4.0]]
+    """
+    away: Floats64 = np.abs(means - state["delayed"][rows][..., 0]) / state["spread"][rows]
+    return away
+
+
+def expected_value(state: Arrays, rows: NDArray[np.int64]) -> Floats64:
+    """Where the delayed baseline says that readings (n_rows, n_channels) are, in their own unit.
+
+    >>> expected_value(no_baseline(1, 1, Baseline()), np.array([0])).tolist()
+    [[0.0]]
+    """
+    value: Floats64 = state["center"][rows] + state["scale"][rows] * state["delayed"][rows][..., 0]
+    return value
+
+
+def roughness(readings: Floats64) -> NDArray[np.float64]:
+    """Half the mean squared step over the variance, by channel: near 1 for noise, near 0 for what moves slowly.
+
+    NaN for a constant channel, or one with fewer than two readings. Source: von Neumann, 1941.
+
+    Parameters
+    ----------
+    readings : (n_readings, n_channels); NaN where unknown.
+
+    >>> roughness(np.array([[0.0, 0.0], [1.0, 1.0], [0.0, 2.0], [1.0, 3.0]])).tolist()
+    [2.0, 0.4]
+    """
+    found = np.full(readings.shape[1], np.nan)
+    for channel, column in enumerate(readings.T):
+        known = column[np.isfinite(column)]
+        if known.size > 1 and known.max() > known.min():
+            found[channel] = np.mean(np.diff(known) ** 2) / (2 * known.var())
+    return found

@@ -1,0 +1,121 @@
+"""When an event is worth an alarm: it must be rarer than earlier events, and alarms must not repeat themselves.
+
+Two parts, both functions of stored errors. A threshold that rises with the number of earlier events that were as high
+("ranked", a fold of fixed size), and the choice of flags that begin an alarm (a refractory time, broken by an
+escalation). Flags themselves are `core.thresholds.flag` of `core.thresholds.anomaly_scores`, as for every threshold.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+Arrays = dict[str, NDArray[Any]]
+
+# Peaks of earlier events that are remembered; at one a day that is years.
+N_PEAKS = 1000
+
+
+@dataclass(frozen=True)
+class RankRule:
+    """How a threshold rises with what was seen before, errors in nats, times in grid steps.
+
+    Attributes
+    ----------
+    limit : threshold of an error that no earlier event reached.
+    penalty : factor of ln(1 + number of earlier events at least as high).
+    event_error : errors above it form events.
+    event_gap : steps after its last such error at which an event is over.
+    """
+
+    limit: float = 3.6
+    penalty: float = 0.5
+    event_error: float = 2.0
+    event_gap: int = 75
+
+
+@dataclass(frozen=True)
+class AlarmRule:
+    """Which flags begin an alarm: none within `refractory_s` of the last, unless higher by `escalation`."""
+
+    refractory_s: int
+    escalation: float = 2.0
+
+
+def no_events(n_entities: int) -> Arrays:
+    """State of entities without any event; first axis the entity.
+
+    >>> no_events(2)["peaks"].shape
+    (2, 1000)
+    """
+    return {
+        "peak": np.zeros(n_entities, np.float32),
+        "since": np.zeros(n_entities, np.int32),
+        "peaks": np.zeros((n_entities, N_PEAKS), np.float32),
+        "n_peaks": np.zeros(n_entities, np.int64),
+    }
+
+
+def ranked_thresholds(state: Arrays, errors: NDArray[np.float32], rule: RankRule) -> tuple[Arrays, NDArray[np.float32]]:
+    """State after a stretch of steps, and the threshold of each step, (n_entities, n_steps).
+
+    limit + penalty × ln(1 + number of closed earlier events whose peak was at least this error). Unknown errors let
+    time pass and get the limit. The given state stays as it is.
+
+    Parameters
+    ----------
+    errors : (n_entities, n_steps), as stored; NaN where unknown.
+
+    >>> rule = RankRule(limit=3.0, penalty=1.0, event_gap=2)
+    >>> errors = np.array([[9, 0, 0, 8, 0, 0, 10]], np.float32)
+    >>> ranked_thresholds(no_events(1), errors, rule)[1].astype(float).round(1).tolist()
+    [[3.0, 3.0, 3.7, 3.7, 3.7, 4.1, 3.0]]
+    """
+    after = {name: array.copy() for name, array in state.items()}
+    thresholds = np.full(errors.shape, rule.limit, np.float32)
+    for i in range(errors.shape[1]):
+        error = np.where(np.isfinite(errors[:, i]), errors[:, i], np.float32(0))
+        _join(after, error, rule)
+        n_higher = np.count_nonzero(after["peaks"] >= np.maximum(error, np.float32(1e-30))[:, None], axis=1)
+        thresholds[:, i] = rule.limit + rule.penalty * np.log1p(n_higher)
+    return after, np.where(np.isfinite(errors), thresholds, np.float32(rule.limit))
+
+
+def _join(state: Arrays, error: NDArray[np.float32], rule: RankRule) -> None:
+    state["since"] += 1
+    over = np.flatnonzero((state["peak"] > 0) & (state["since"] >= rule.event_gap))
+    if over.size:
+        state["peaks"][over, state["n_peaks"][over] % N_PEAKS] = state["peak"][over]
+        state["n_peaks"][over] += 1
+        state["peak"][over] = 0
+    high = error > rule.event_error
+    state["peak"][high] = np.maximum(state["peak"], error)[high]
+    state["since"][high] = 0
+
+
+def alarm_starts(times_s: NDArray[np.int64], errors: NDArray[np.float32], rule: AlarmRule) -> list[int]:
+    """Positions of the flags of one entity that begin an alarm, ascending.
+
+    The first one does; then each that comes more than `refractory_s` after the last alarm, or whose error is at least
+    `escalation` above all since then. A pause of more than `refractory_s` between flags starts afresh, so that whole
+    chains of flags (`core.incidents.connected_range`) are enough to know.
+
+    Parameters
+    ----------
+    times_s, errors : (n_flags,), of flags only, ascending in time.
+
+    >>> errors = np.array([4, 5, 9, 4], np.float32)
+    >>> alarm_starts(np.array([0, 60, 120, 900]), errors, AlarmRule(refractory_s=600))
+    [0, 2, 3]
+    """
+    starts: list[int] = []
+    began, highest = -(2**62), 0.0
+    for position, (time_s, error) in enumerate(zip(times_s.tolist(), errors.tolist(), strict=True)):
+        if time_s - began > rule.refractory_s or error >= highest + rule.escalation:
+            starts.append(position)
+            began, highest = time_s, error
+        highest = max(highest, error)
+    return starts

@@ -1,0 +1,141 @@
+"""An alarm with a state: easy to hold, hard to enter, and left for good when a new regime has come to stay.
+
+The threshold is a fold over stored errors. While normal it is the limit; in an alarm it is lower, relative to how high
+the alarm was so far. The errors given to it persist by themselves (`held_error`): the lower of the last two while
+normal, the highest of the last three in an alarm. So a flag, error over threshold, is the alarm's state at that step.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+Arrays = dict[str, NDArray[Any]]
+Rows = NDArray[np.int64]
+
+
+@dataclass(frozen=True)
+class HysteresisRule:
+    """When an alarm begins and ends; times in readings.
+
+    Attributes
+    ----------
+    limit : an error above it begins an alarm.
+    leave, leave_share : it ends at an error of at most `leave`, or this share of the alarm's median error if higher.
+    longest : after so many readings the new regime is accepted.
+    recent : it also ends when most of so many last readings were not above the limit.
+    """
+
+    limit: float = 5.0
+    leave: float = 2.5
+    leave_share: float = 0.55
+    longest: int = 600
+    recent: int = 90
+
+
+def no_alarm(n_entities: int, rule: HysteresisRule) -> Arrays:
+    """State of entities that are normal; first axis the entity.
+
+    >>> no_alarm(2, HysteresisRule())["errors"].shape
+    (2, 600)
+    """
+    return {
+        "alarm": np.zeros(n_entities, np.bool_),
+        "n": np.zeros(n_entities, np.int32),
+        "errors": np.zeros((n_entities, rule.longest), np.float32),
+    }
+
+
+def held_error(alarm: NDArray[np.bool_], last: NDArray[np.float32]) -> NDArray[np.float32]:
+    """The lower of the last two deviations while normal, the highest of the last three in an alarm.
+
+    Parameters
+    ----------
+    alarm : (n_rows,)
+    last : (n_rows, 3), newest last.
+
+    >>> held_error(np.array([False, True]), np.array([[9, 7, 8], [9, 7, 8]], np.float32)).tolist()
+    [7.0, 9.0]
+    """
+    return np.where(alarm, last.max(axis=1), last[:, 1:].min(axis=1))
+
+
+def hysteresis_step(
+    state: Arrays, rows: Rows, errors: NDArray[np.float32], rule: HysteresisRule
+) -> NDArray[np.float32]:
+    """Threshold (n_rows,) of one error per row, which then decides whether the alarm begins, goes on or ends.
+
+    Parameters
+    ----------
+    state : of `no_alarm`, changed in place.
+    rows : which entities, each once.
+
+    >>> rule = HysteresisRule(limit=5.0, leave=2.0, leave_share=0.5)
+    >>> state, one = no_alarm(1, rule), np.array([0])
+    >>> [hysteresis_step(state, one, np.array([e], np.float32), rule).item() for e in (4, 8, 6, 3, 3)]
+    [5.0, 5.0, 4.0, 3.0, 5.0]
+    """
+    threshold = np.full(len(rows), rule.limit, np.float32)
+    held = state["alarm"][rows]
+    if held.any():
+        threshold[held] = _leaving(state, rows[held], rule)
+    flagged = errors > threshold
+    _hold(state, rows[flagged], errors[flagged], rule)
+    _release(state, rows[held & ~flagged])
+    return threshold
+
+
+def _leaving(state: Arrays, rows: Rows, rule: HysteresisRule) -> NDArray[np.float32]:
+    n = state["n"][rows]
+    known = np.where(np.arange(rule.longest) < n[:, None], state["errors"][rows], np.float32(np.inf))
+    median = np.take_along_axis(np.sort(known, axis=1), ((n - 1) // 2)[:, None], axis=1)[:, 0]
+    return np.maximum(np.float32(rule.leave), median * np.float32(rule.leave_share))
+
+
+def _hold(state: Arrays, rows: Rows, errors: NDArray[np.float32], rule: HysteresisRule) -> None:
+    n = state["n"][rows]
+    state["alarm"][rows] = True
+    state["errors"][rows, n] = errors
+    state["n"][rows] = n + 1
+    long = rows[n + 1 >= rule.recent]
+    if long.size:
+        _release(state, long[_is_over(state, long, rule)])
+
+
+def _is_over(state: Arrays, rows: Rows, rule: HysteresisRule) -> NDArray[np.bool_]:
+    n = state["n"][rows]
+    recent = state["errors"][rows[:, None], n[:, None] - 1 - np.arange(rule.recent)]
+    is_low = 2 * np.count_nonzero(recent <= rule.limit, axis=1) > rule.recent
+    return np.asarray(is_low | (n >= rule.longest))
+
+
+def _release(state: Arrays, rows: Rows) -> None:
+    state["alarm"][rows], state["n"][rows], state["errors"][rows] = False, 0, 0
+
+
+def hysteresis_thresholds(
+    state: Arrays, errors: NDArray[np.float32], rule: HysteresisRule
+) -> tuple[Arrays, NDArray[np.float32]]:
+    """State after a stretch of steps, and the threshold of each step, (n_entities, n_steps).
+
+    Unknown errors change nothing and get the limit. The given state stays as it is.
+
+    Parameters
+    ----------
+    errors : (n_entities, n_steps), as stored; NaN where unknown.
+
+    >>> errors = np.array([[4, 8, 6, np.nan, 4.5]], np.float32)
+    >>> rule = HysteresisRule(leave_share=0.5)
+    >>> hysteresis_thresholds(no_alarm(1, rule), errors, rule)[1].tolist()
+    [[5.0, 5.0, 4.0, 5.0, 3.0]]
+    """
+    after = {name: array.copy() for name, array in state.items()}
+    thresholds = np.full(errors.shape, rule.limit, np.float32)
+    for i in range(errors.shape[1]):
+        rows = np.flatnonzero(np.isfinite(errors[:, i]))
+        if rows.size:
+            thresholds[rows, i] = hysteresis_step(after, rows, errors[rows, i], rule)
+    return after, thresholds
