@@ -27,7 +27,7 @@ SEEDS ?= 1
 SYNC_FLAGS := --frozen --compile-bytecode --all-groups
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo up down status test check e2e lint-compose secrets bench-small documents clean
+.PHONY: help setup demo up down status test check e2e lint-compose secrets bench-small bench-nab bench-skab documents clean
 
 help: ## list the commands
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' Makefile
@@ -76,6 +76,12 @@ secrets: .env ## write .env with random secrets for docker compose, if there is 
 
 bench-small: $(SYNCED) ## a small size of every benchmark
 	@for benchmark in benchmarks/*.py; do echo "== $$benchmark"; $(BIN)/python "$$benchmark" --small || exit 1; done
+
+bench-nab: $(SYNCED) ## NAB's files with one default config: DATA=folder, and REFEREE=path for the scores
+	@$(BIN)/python benchmarks/nab.py --data "$(DATA)" $(if $(REFEREE),--referee "$(REFEREE)") $(BENCH_FLAGS)
+
+bench-skab: $(SYNCED) ## the same for SKAB's files
+	@$(BIN)/python benchmarks/skab.py --data "$(DATA)" $(if $(REFEREE),--referee "$(REFEREE)") $(BENCH_FLAGS)
 
 documents: $(SYNCED) ## every figure of the five documents beside ours: docs/results.md (SEEDS=3 for median and spread)
 	@$(BIN)/python benchmarks/documents.py --seeds $(SEEDS) $(if $(ONLY),--only $(ONLY))

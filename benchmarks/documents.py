@@ -1,6 +1,6 @@
 """Every figure, claim and ablation of documents A to E beside ours: `make documents` writes docs/results.md.
 
-Usage: python benchmarks/documents.py [--only a,d] [--seeds 1|3] [--small] [--out FILE] [--fresh]
+Usage: python benchmarks/documents.py [--only a,d] [--seeds 1|3] [--small] [--out FILE] [--fresh] [--kept]
 
 An experiment's numbers are kept in .tsad/documents as JSON, by experiment, seed and a hash of everything that decides
 them, so that a run that was cut short goes on where it stopped, and three seeds may be run in three nights. With one
@@ -22,6 +22,7 @@ from document_figures.figures import SMALL, Document, Sizes
 from document_figures.page import medians, page
 
 PROJECT = Path(__file__).resolve().parents[1]
+PAGE = PROJECT / "docs" / "results.md"
 DOCUMENTS: tuple[Document, ...] = tuple(
     module.DOCUMENT for module in (document_a, document_b, document_c, document_d, document_e)
 )
@@ -32,11 +33,16 @@ def main() -> int:
     """Measure, write the page, check."""
     arguments = _arguments()
     sizes = SMALL if arguments.small else Sizes()
+    if arguments.small:
+        arguments.cache = arguments.cache / "small"
     chosen = [one for one in DOCUMENTS if not arguments.only or one.letter.lower() in arguments.only.lower().split(",")]
     began = time.perf_counter()
+    if arguments.kept:
+        _write(arguments.out or PAGE, sizes, arguments)
+        return 0
     results = _measured(chosen, sizes, ALL_SEEDS[: arguments.seeds], arguments)
     n_failed = _check(chosen, results)
-    out = arguments.out or (None if arguments.small else PROJECT / "docs" / "results.md")
+    out = arguments.out or (None if arguments.small else PAGE)
     if out is not None:
         _write(out, sizes, arguments)
     print(f"{(time.perf_counter() - began) / 60:.1f} min, {n_failed} checks failed")
@@ -50,6 +56,7 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--small", action="store_true", help="a tiny size of everything, for CI")
     parser.add_argument("--out", type=Path, help="the page (default docs/results.md)")
     parser.add_argument("--fresh", action="store_true", help="measure again what is kept")
+    parser.add_argument("--kept", action="store_true", help="measure nothing: write the page from what is kept")
     parser.add_argument("--cache", type=Path, default=PROJECT / ".tsad" / "documents", help="where results are kept")
     return parser.parse_args()
 

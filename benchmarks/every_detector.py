@@ -159,7 +159,9 @@ def _headless(environment: dict[str, str], dags: list[str], start_at: datetime, 
 
 
 def _show(cluster: Cluster, room: SimulatedPlant, arguments: argparse.Namespace) -> None:
-    print(f"{'detector':24s} {'parameters':>10s} {'train s':>8s} {'score s':>8s} {'hours':>6s} {'found':>6s} {'other flags':>12s}")
+    print(
+        f"{'detector':24s} {'parameters':>10s} {'train s':>8s} {'score s':>8s} {'hours':>6s} {'found':>6s} {'other flags':>12s}"
+    )
     silent = []
     with closing(connect(cluster.uri(WAREHOUSE))) as connection, connection, connection.cursor() as cursor:
         for name in arguments.only:

@@ -1,14 +1,14 @@
 """The event head on the Numenta Anomaly Benchmark's own files and formats: `nab.py --data FOLDER [--referee PATH]`.
 
-FOLDER holds data/<category>/<file>.csv (timestamp, value), or nab/ that does; whatever files are there are run, all with
-one default config, each commissioned on its own probation part (15 % of its rows, at most 750). Errors, thresholds,
-flags and alarms come from the functions that score in production; labels are read by the referee alone. Writes
-<out>/<category>/<file>.csv with timestamp and anomaly_score: 0, or 1/3, 2/3, 1 where an alarm of low, medium or high
+FOLDER holds data/<category>/<file>.csv (timestamp, value), or nab/ that does; whatever files are there are run, all
+with one default config, each commissioned on its own probation part (15 % of its rows, at most 750). Errors,
+thresholds, flags and alarms come from the functions that score in production; labels are read by the referee alone.
+Writes <out>/<category>/<file>.csv with timestamp and anomaly_score: 0, or 1/3, 2/3, 1 where an alarm of low, medium or high
 severity begins. A referee is a program that takes the results' folder, --nab and --files, and prints scores.
 
-`--ablation` leaves each part out. `--neural` adds an LSTM autoencoder as a member, over `--seeds`; without it nothing is
-random. `--small` makes series of its own and fails where a prefix scores otherwise than the whole, another unit changes
-an alarm, or an injected fault is missed; it takes two files from TSAD_BENCH_DATA as well, where that is set.
+`--ablation` leaves each part out. `--neural` adds an LSTM autoencoder as a member, over `--seeds`; without it nothing
+is random. `--small` makes series of its own and fails where a prefix scores otherwise than the whole, another unit
+changes an alarm, or an injected fault is missed; it takes two files from TSAD_BENCH_DATA as well, where that is set.
 """
 
 from __future__ import annotations

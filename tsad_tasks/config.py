@@ -351,16 +351,33 @@ class Detector(Section):
     params: Annotated[dict[str, Any], AfterValidator(_json_values)] = Field(default_factory=dict)
 
 
+# Thresholds that carry a state, as the detectors that they belong to do.
+FOLDING_THRESHOLDS = {
+    "ranked": ("limit", "penalty", "event_error", "event_gap"),
+    "hysteresis": ("limit", "leave", "leave_share", "longest", "recent"),
+}
+
+
 class Threshold(Section):
     """How errors become flags. Counts are grid steps."""
 
     kind: Literal[
-        "evt", "percentile", "rolling_percentile", "mean_std", "adaptive", "training", "f1_best", "conformal"
+        "evt",
+        "percentile",
+        "rolling_percentile",
+        "mean_std",
+        "adaptive",
+        "training",
+        "f1_best",
+        "conformal",
+        "ranked",
+        "hysteresis",
     ] = Field("evt", description="evt keeps to the alarm policy's budget; the others are limits as their names say.")
-    combine: Literal["top_k", "mean"] | None = Field(
+    combine: Literal["top_k", "mean", "max"] | None = Field(
         None,
         description="top_k: the mean of the most surprising channels, calibrated (default of evt and conformal); "
-        "mean: of all channels' errors as they are (default of the others).",
+        "mean: of all channels' errors as they are (default of the others); max: the highest of them (default of "
+        "ranked and hysteresis).",
     )
     top_k: Annotated[int, Field(ge=1, le=1000)] = Field(2, description="Channels that top_k takes the mean of.")
     percentile: Annotated[float, Field(gt=50, lt=100)] = 99.9
@@ -373,10 +390,17 @@ class Threshold(Section):
     floor: Share = Field(0.5, description="A rolling threshold never falls below this share of the calibrated one.")
     collective_width: Annotated[int, Field(ge=0, le=1440)] = Field(15, description="Moving average; 0 switches it off.")
     collective_k: Annotated[float, Field(gt=0, le=50)] = 6.0
+    rule: dict[str, float] = Field(
+        default_factory=dict,
+        description="Of ranked: limit, penalty, event_error, event_gap; of hysteresis: limit, leave, leave_share, "
+        "longest, recent. Counts are readings.",
+    )
 
     @property
-    def combination(self) -> Literal["top_k", "mean"]:
+    def combination(self) -> Literal["top_k", "mean", "max"]:
         """How channels become one error."""
+        if self.kind in FOLDING_THRESHOLDS:
+            return self.combine or "max"
         return self.combine or ("top_k" if self.kind in ("evt", "conformal") else "mean")
 
     @property
@@ -405,6 +429,12 @@ class AlarmPolicy(Section):
     max_length_s: LastingS = Field(604800, alias="max_length", description="A longer incident is cut here.")
     consecutive: Annotated[int, Field(ge=1, le=1440)] = Field(1, description="Flags in a row that open an incident.")
     min_score: Annotated[float, Field(ge=0)] = Field(0.0, description="Smallest peak score of an incident.")
+    refractory_s: DurationS = Field(
+        0, alias="refractory", description="Flags this long after an alarm are part of it; 0: merge_gap alone decides."
+    )
+    escalation: Annotated[float, Field(gt=0)] = Field(
+        2.0, description="… but an error higher by this than all since the alarm is a new one."
+    )
     direction: Literal["both", "high", "low"] = "both"
     min_deviation: dict[str, float] = Field(
         default_factory=dict, description="Smallest deviation by channel, in units."
@@ -498,6 +528,7 @@ class DatasetConfig(Section):
         if self.running_when is not None:
             _check_expression(self.running_when, self.channel_names)
         self._check_look_back()
+        self._check_rule()
         self._widen_merge_gap()
         return self
 
@@ -507,6 +538,20 @@ class DatasetConfig(Section):
         if threshold.is_rolling and threshold.min_count > look_back:
             expected = f"at most the {look_back} errors that the look-back holds"
             raise _wrong(expected, threshold.min_count, "threshold", "min_count")
+
+    def _check_rule(self) -> None:
+        from tsad_tasks.core.detector_names import FOLDING
+
+        threshold, name = self.threshold, self.detector.name
+        known = FOLDING_THRESHOLDS.get(threshold.kind, ())
+        if known and name not in FOLDING:
+            expected = f"another kind, or a detector of {', '.join(sorted(FOLDING))}"
+            raise _wrong(expected, f"{threshold.kind} with {name}", "threshold", "kind")
+        unknown = sorted(set(threshold.rule) - set(known))
+        if unknown:
+            raise _wrong(
+                f"parameters of {threshold.kind}: {', '.join(known) or 'none'}", unknown[0], "threshold", "rule"
+            )
 
     def _widen_merge_gap(self) -> None:
         """Flags of neighbouring steps belong together, however coarse the grid."""

@@ -195,7 +195,7 @@ def ablations(sizes: Sizes, seed: int, say: Say) -> dict[str, float]:
         "none": {"context": "none", "oversampling": 0.3},
         "no_oversampling": {"context": "features", "oversampling": None},
     }
-    chosen = ("all", "none") if sizes.is_small else tuple(variants)
+    chosen = ("all", "no_oversampling") if sizes.is_small else tuple(variants)
     for name in chosen:
         changed = variants[name]
         made = _main(sizes, seed, False) if changed is None else train_on(sizes, seed, at_random=False, **changed)  # type: ignore[arg-type]

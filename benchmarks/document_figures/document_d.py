@@ -151,6 +151,7 @@ _WARNING = (
         tolerance=0.5,
         form="{:.0f} min",
         why="Median over the failures, from the end of the interval and one minute for the run.",
+        always=True,
     ),
     _main(
         "lead_15",
@@ -160,6 +161,7 @@ _WARNING = (
         tolerance=0.5,
         form="{:.0f} min",
         why="The wait for the end of the interval is part of it.",
+        always=True,
     ),
     _main(
         "lead_60",
@@ -192,8 +194,12 @@ _WARNING = (
         0.7,
         tolerance=0.05,
         form="−{:.0%}",
-        why="{rule_same_recall_false_minutes_per_day:.0f} minutes flagged wrongly a day by the rule, "
-        "{false_minutes_per_day:.0f} by the autoencoder.",
+        why="In minutes flagged wrongly: {rule_same_recall_false_minutes_per_day:.0f} a day by the rule, "
+        "{false_minutes_per_day:.0f} by the autoencoder. In alarms (flags within 30 minutes are one) the rule has "
+        "fewer, {rule_same_recall_false_alarms_per_day:.1f} a day against {false_alarms_per_day:.1f}, because each of "
+        "its alarms lasts for hours. At 5σ the autoencoder has {sigma5_false_alarms_per_day:.1f} at an event recall of "
+        "{sigma5_event_recall:.0%}.",
+        always=True,
     ),
 )
 _ABLATIONS = (
@@ -230,12 +236,16 @@ _ABLATIONS = (
     Figure("d_windows.normal_error_rises", "Normal error rises with the window", "claim", better="holds"),
     Figure(
         "d_contamination.precision_lost",
-        "5 % contamination costs precision",
+        "5 % contamination of the training data costs 15 points of precision: points lost here",
         "15 points",
         0.15,
-        better="lower",
-        tolerance=0.03,
+        better="same",
+        tolerance=0.05,
         form="{:+.1%}",
+        why="It costs recall instead, {recall_lost:.0%} of it: anomalies among the errors lift mean and σ, so that the "
+        "threshold rises over most anomalies. The ranking stays (ROC-AUC {dirty_plain_roc_auc:.3f}, clean "
+        "{clean_plain_roc_auc:.3f}).",
+        evidence=lambda values: values["d_contamination.recall_lost"] > 0.15,
     ),
     Figure(
         "d_contamination.recall_lost",
@@ -243,8 +253,7 @@ _ABLATIONS = (
         "not given",
         better="shown",
         form="{:+.1%}",
-        why="Anomalies among the errors lift mean and σ, so that the threshold rises over most anomalies: what is lost "
-        "is recall. The ranking stays (ROC-AUC {dirty_plain_roc_auc:.3f}, clean {clean_plain_roc_auc:.3f}).",
+        why="Leave known anomalies out (next row): the gate and verdicts are there for that.",
     ),
     Figure(
         "d_contamination.f1_lost_excluded",
@@ -272,11 +281,12 @@ _ABLATIONS = (
         evidence=lambda values: abs(values["d_losses.mse_f1"] - values["d_losses.mae_f1"]) < 0.03,
     ),
     Figure(
-        "d_losses.mape_unstable",
-        "MAPE is unstable near zero",
+        "d_losses.mape_near_zero",
+        "MAPE is unstable near zero: mean relative error where the load is nearest to zero",
         "claim",
-        better="holds",
-        why="Mean relative error {mape_near_zero:.1f} near a load of zero, {mape_far:.2f} elsewhere.",
+        better="shown",
+        form="{:.0%}",
+        why="Elsewhere {mape_far:.0%}. Judged as an error it has F1 {mape_f1:.1%}, MSE {mse_f1:.1%}.",
     ),
     Figure(
         "d_spikes.point_events",

@@ -69,6 +69,7 @@ class Figure:
         against
     tolerance : how near is matched
     why : said where the document's figure is not reached; `{<value>}` stands for another value
+    always : say `why` whatever the verdict
     evidence : whether the measured values bear `why` out; without it, or where they do not, the figure is missed
     """
 
@@ -81,6 +82,7 @@ class Figure:
     form: str = "{:.3f}"
     why: str = ""
     evidence: Evidence | None = None
+    always: bool = False
 
     @property
     def experiment(self) -> str:

@@ -7,7 +7,7 @@ import json
 import os
 import tempfile
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -86,12 +86,12 @@ def _read(folder: Path, name: str, step_s: int) -> Series:
 
 def _made(sizes: Sizes, seed: int) -> Series:
     """A load whose labels mark the abnormal steps and nothing else, as NAB's wide windows do not."""
-    return series_of("", 8000 if sizes.name == "whole" else 2000, 300, seed)
+    return series_of("", 2000 if sizes.is_small else 8000, 300, seed)
 
 
 def ambient(sizes: Sizes, seed: int, say: Say) -> dict[str, float]:
     """Document C: accuracy beside that of who always says normal, and the size and speed of the model."""
-    n_steps = 7267 if sizes.name == "whole" else 2000
+    n_steps = 1200 if sizes.is_small else 7267
     series = series_of(AMBIENT, n_steps, 3600, seed)
     say("NAB's ambient_temperature_system_failure" if series.is_real else "a stand-in: TSAD_BENCH_DATA is not set")
     n_clean = round(CLEAN_SHARE * len(series.labels))
@@ -112,6 +112,8 @@ def ambient(sizes: Sizes, seed: int, say: Say) -> dict[str, float]:
 
 def _fit_c(sizes: Sizes, seed: int, values: Values, **changed: int) -> Fitted:
     budget = budget_of(C_PRESET, sizes, **changed)
+    if sizes.is_small:
+        budget = replace(budget, epochs=2, batch_size=128)
     scaling, width = C_PRESET.features.scaling, C_PRESET.detector.window
     return fit_clean(C_PRESET.detector.name, values, width=width, budget=budget, seed=seed, scaling=scaling)
 
@@ -155,7 +157,7 @@ def dense(sizes: Sizes, seed: int, say: Say) -> dict[str, float]:
     found: dict[str, float] = {}
     names = FILES[: sizes.nab_files]
     for name in names:
-        series = series_of(name, 4032 if sizes.name == "whole" else 2000, 300, seed + FILES.index(name))
+        series = series_of(name, 2000 if sizes.is_small else 4032, 300, seed + FILES.index(name))
         began = time.perf_counter()
         key = Path(name).stem
         found |= _random_split(sizes, series, seed, f"{key}_random_") | _time_split(sizes, series, seed, f"{key}_time_")

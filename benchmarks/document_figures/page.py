@@ -120,11 +120,11 @@ def _ours(figure: Figure, values: Sequence[float]) -> str:
 
 
 def _reasons(figures: Sequence[Figure], values: Mapping[str, float]) -> str:
-    """Why rows are explained or missed, below the table so that it stays narrow; the same reason once."""
+    """Why rows are as they are, below the table so that it stays narrow; the same reason once."""
     claims: dict[str, list[str]] = {}
     for figure in figures:
         verdict = figure.verdict(values)
-        if figure.why and verdict not in ("not measured", "beaten", "matched"):
+        if figure.why and verdict != "not measured" and (figure.always or verdict not in ("beaten", "matched")):
             claims.setdefault(figure.reason(values), []).append(f"*{figure.claim}* ({verdict})")
     said = [f"- {'; '.join(rows)}: {reason}" for reason, rows in claims.items()]
     return "Why, in the order of the table:\n" + "\n".join(said) + "\n" if said else ""

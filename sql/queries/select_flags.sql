@@ -1,5 +1,5 @@
 -- Flagged readings of some entities as a lineage's champions saw them, oldest first.
-SELECT a.entity_id, a.at, a.score, a.kind, a.severity, a.model_id, a.provisional
+SELECT a.entity_id, a.at, a.score, a.error, a.kind, a.severity, a.model_id, a.provisional
 FROM tsad.anomaly a
 JOIN tsad.champion_period p ON p.model_id = a.model_id AND p.lineage = %(lineage)s
   AND a.hour_at >= p.valid_from AND a.hour_at < p.valid_to

@@ -17,7 +17,7 @@ from tsad_tasks.detectors.registry import DETECTORS, build_detector, detector_cl
 NAMES = [name for name in sorted(DETECTORS) if detector_class(name).folds]
 MEMBER = {"member": {"name": "dense_autoencoder", "epochs": 1}}
 CASES = [(name, "") for name in NAMES] + [("event_head", "with a member")]
-N_CHANNELS, N_TRAINING, N_STEPS = 2, 160, 240
+N_CHANNELS, N_TRAINING, N_STEPS = 2, 120, 150
 ENTITIES = ["pump", "fan", "mill"]
 SECONDS = 300
 
@@ -55,7 +55,20 @@ def series() -> Series:
 
 def series_errors(detector: FoldDetector, entities: list[str], series: Series) -> Floats:
     """Errors of series that follow the anchor."""
-    return detector.advance(detector.start(entities), series)[1].channel_errors
+    return advanced(detector, tuple(entities), series)[1].channel_errors
+
+
+@functools.cache
+def _once(case: tuple[int, tuple[str, ...], bytes, bytes]) -> list[tuple[State, Reconstruction]]:
+    return []
+
+
+def advanced(detector: FoldDetector, entities: tuple[str, ...], series: Series) -> tuple[State, Reconstruction]:
+    """What follows the anchor; found once for the same readings."""
+    kept = _once((id(detector), entities, series.values.tobytes(), series.local_s.tobytes()))
+    if not kept:
+        kept.append(detector.advance(detector.start(entities), series))
+    return kept[0]
 
 
 def equal(left: State, right: State) -> bool:
@@ -80,7 +93,7 @@ def pieces(found: list[Reconstruction]) -> Reconstruction:
 
 
 def test_errors_and_expected_values_have_the_shape_of_the_readings(detector: FoldDetector, series: Series) -> None:
-    made = detector.advance(detector.start(ENTITIES), series)[1]
+    made = advanced(detector, tuple(ENTITIES), series)[1]
     for found in (made.channel_errors, made.expected):
         assert found.shape == series.values.shape
         assert found.dtype == np.float32
@@ -88,11 +101,11 @@ def test_errors_and_expected_values_have_the_shape_of_the_readings(detector: Fol
     assert np.nanmin(made.channel_errors) >= 0
 
 
-@pytest.mark.parametrize("cuts", [(1, 2, 63), (100, 160, 220)])
+@pytest.mark.parametrize("cuts", [(1, 2, 63, 120)])
 def test_cut_anywhere_the_errors_and_the_state_are_the_same(
     detector: FoldDetector, series: Series, cuts: tuple[int, ...]
 ) -> None:
-    whole_state, whole = detector.advance(detector.start(ENTITIES), series)
+    whole_state, whole = advanced(detector, tuple(ENTITIES), series)
     state, found = detector.start(ENTITIES), []
     for first, end in zip((0, *cuts), (*cuts, N_STEPS), strict=True):
         # What is stored between two hours is bytes.
@@ -104,10 +117,8 @@ def test_cut_anywhere_the_errors_and_the_state_are_the_same(
 
 
 def test_alone_and_in_company_the_errors_are_the_same(detector: FoldDetector, series: Series) -> None:
-    whole = series_errors(detector, ENTITIES, series)
-    for i, entity in enumerate(ENTITIES):
-        alone = series_errors(detector, [entity], part(series, slice(None), slice(i, i + 1)))
-        assert alone.tobytes() == whole[i : i + 1].tobytes()
+    alone = series_errors(detector, ENTITIES[1:2], part(series, slice(None), slice(1, 2)))
+    assert alone.tobytes() == series_errors(detector, ENTITIES, series)[1:2].tobytes()
 
 
 def test_the_given_state_and_the_readings_are_untouched(detector: FoldDetector, series: Series) -> None:
@@ -151,17 +162,17 @@ def test_a_spike_is_higher_than_all_usual_readings(detector: FoldDetector, serie
     if detector.name in ("state_head", "drift_aware", "variance_change", "novelty"):
         pytest.skip("judges more than one reading")
     values = series.values.copy()
-    values[1, 200, 0] += 40
+    values[1, 110, 0] += 40
     errors = series_errors(detector, ENTITIES, Series(values, series.local_s, SECONDS))[1, :, 0]
-    assert 200 <= np.nanargmax(errors) < 236
+    assert 110 <= np.nanargmax(errors) < 146
 
 
 def test_a_change_that_lasts_raises_the_error(detector: FoldDetector, series: Series) -> None:
     values = series.values.copy()
-    values[:, 180:220] += np.where(np.arange(40) % 8 < 5, 8, -8)[:, None]
+    values[:, 100:140] += np.where(np.arange(40) % 8 < 5, 8, -8)[:, None]
     errors = series_errors(detector, ENTITIES, Series(values, series.local_s, SECONDS))
     usual = series_errors(detector, ENTITIES, series)
-    assert (np.nanmax(errors[:, 180:], axis=(1, 2)) > np.nanmax(usual[:, 60:180], axis=(1, 2))).all()
+    assert (np.nanmax(errors[:, 100:], axis=(1, 2)) > np.nanmax(usual[:, 20:100], axis=(1, 2))).all()
 
 
 @pytest.mark.parametrize(("factor", "offset"), [(1.8, 32.0), (3.7e4, -1e6)])
@@ -179,11 +190,11 @@ def test_another_unit_of_the_sensor_changes_no_error(
     )
 
 
-@pytest.mark.parametrize("values", [np.zeros(200), np.repeat([5.0, 6.0], 100), np.geomspace(1e-300, 1e300, 200)])
-def test_odd_series_have_finite_errors(detector: FoldDetector, values: np.ndarray) -> None:
-    odd = Series(np.tile(values[None, :, None], (1, 1, N_CHANNELS)), np.arange(200) * SECONDS, SECONDS)
-    errors = series_errors(detector, ["new"], odd)
-    assert np.isfinite(errors[:, N_TRAINING:]).any()
+def test_odd_series_have_finite_errors(detector: FoldDetector) -> None:
+    odd = np.stack([np.zeros(150), np.repeat([5.0, 6.0], 75), np.geomspace(1e-300, 1e300, 150)])
+    series = Series(np.repeat(odd[..., None], N_CHANNELS, axis=2), np.arange(150) * SECONDS, SECONDS)
+    errors = series_errors(detector, ["new", "newer", "newest"], series)
+    assert np.isfinite(errors[:, N_TRAINING:]).any(axis=(1, 2)).all()
     assert not np.isinf(errors).any()
 
 
@@ -202,7 +213,7 @@ def test_a_bundle_holds_only_onnx_and_json(detector: FoldDetector, tmp_path: Pat
 
 
 def test_a_channels_state_is_small(detector: FoldDetector, series: Series) -> None:
-    state = detector.advance(detector.start(ENTITIES), series)[0]
+    state = advanced(detector, tuple(ENTITIES), series)[0]
     assert len(state_bytes(state, 0)) <= 30_000 * N_CHANNELS
 
 

@@ -127,3 +127,12 @@ def test_an_id_names_everything_that_makes_an_incident_and_not_the_zone_it_is_to
         incident_id("host-1", "room", "v1", "live", at.replace(minute=1)),
     }
     assert len(others | {found}) == 6
+
+
+def test_an_alarm_keeps_quiet_unless_it_gets_worse() -> None:
+    times_s, errors = np.array([0, 60, 120, 180, 4000]), np.array([4, 5, 9, 9, 4], np.float32)
+    rule = IncidentRule(merge_gap_s=60, max_length_s=604800, refractory_s=600, escalation=2.0)
+    spans = incident_spans(times_s, errors - 3, rule, 60, errors)
+    assert [(span.first, span.last, span.peak) for span in spans] == [(0, 1, 1), (2, 3, 2), (4, 4, 4)]
+    with pytest.raises(BadInput, match="Expected the errors of flags"):
+        incident_spans(times_s, errors - 3, rule, 60)

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from reference.slow_thresholds import slow_averages, slow_thresholds
 from tsad_tasks.config import Threshold
 from tsad_tasks.core.thresholds import (
+    FOLDING_KINDS,
     KINDS,
     ROLLING_KINDS,
     Calibration,
@@ -152,7 +153,7 @@ def test_unknown_errors_leave_the_calibrated_limit() -> None:
     assert (threshold_series(np.full(3000, np.nan, np.float32), LIMITS, ADAPTIVE) == 4.0).all()
 
 
-@pytest.mark.parametrize("kind", sorted(set(KINDS) - set(ROLLING_KINDS)))
+@pytest.mark.parametrize("kind", sorted(set(KINDS) - set(ROLLING_KINDS) - set(FOLDING_KINDS)))
 def test_fixed_kinds_are_the_limit_everywhere_and_need_no_look_back(kind: str) -> None:
     how = replace(ADAPTIVE, kind=kind, collective_width=0)
     assert (threshold_series(errors_of(1, 2, 50), LIMITS, how) == 4.0).all()
@@ -299,7 +300,7 @@ def test_f1_best_without_labels_says_what_to_do() -> None:
 def test_labelled_anomalies_are_not_taken_for_normal_errors() -> None:
     errors, labels = normal(1, 1000), np.arange(1000) >= 700
     errors[labels] = 5.0
-    for kind in set(KINDS) - {"conformal"}:
+    for kind in set(KINDS) - {"conformal", *FOLDING_KINDS}:
         calibration = calibrate(errors, settings=replace(ADAPTIVE, kind=kind), labels=labels)
         assert calibration.mean < 1.2
         assert calibration.limit < 5.0

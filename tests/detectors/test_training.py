@@ -55,7 +55,7 @@ def test_a_loss_that_is_not_finite_ends_training(model: Any) -> None:
 
 def test_the_best_weights_stay(model: Any) -> None:
     training = make_training()
-    history = train(model, training, budget=Budget(epochs=12, learning_rate=0.9, patience=12), seed=1)
+    history = train(model, training, budget=Budget(epochs=12, learning_rate=0.9, patience=12, batch_size=149), seed=1)
     windows = gather(training.inputs, training.validation_ends, WIDTH)
     kept = float(np.square(windows - np.asarray(model(windows))).mean())
     assert kept == pytest.approx(min(history.validation_loss), rel=1e-4)

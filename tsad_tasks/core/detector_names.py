@@ -1,4 +1,4 @@
-"""Where each detector is, by name; a plain table, since dataset files are checked against it whenever DAGs are parsed."""
+"""Where each detector is, by name: a plain table, since dataset files are checked whenever DAGs are parsed."""
 
 from __future__ import annotations
 
@@ -23,3 +23,9 @@ DETECTORS = {
     "transformer_autoencoder": "tsad_tasks.detectors.transformer_autoencoder:TransformerAutoencoder",
     "variance_change": "tsad_tasks.detectors.surprise_detectors:VarianceChange",
 }
+
+# These carry a state from reading to reading; windows are of one step, and only they take a folding threshold.
+FOLDING = frozenset({
+    "drift_aware", "event_head", "level", "novelty", "range", "seasonal_profile", "state_head", "three_sigma",
+    "variance_change",
+})  # fmt: skip

@@ -31,7 +31,7 @@ class RankRule:
     event_gap : steps after its last such error at which an event is over.
     """
 
-    limit: float = 3.6
+    limit: float = 3.7
     penalty: float = 0.5
     event_error: float = 2.0
     event_gap: int = 75

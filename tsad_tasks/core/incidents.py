@@ -6,10 +6,12 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime
 from hashlib import blake2b
+from itertools import pairwise
 
 import numpy as np
 from numpy.typing import NDArray
 
+from tsad_tasks.core.event_rule import AlarmRule, alarm_starts
 from tsad_tasks.core.interval import epoch_s
 from tsad_tasks.errors import BadInput
 
@@ -28,12 +30,22 @@ class IncidentRule:
         So many flags in a row on the grid, somewhere in the chain, open it.
     min_score : float
         Smallest peak score of a chain.
+    refractory_s, escalation
+        0: a chain is one incident. Else flags at most this far apart belong together, and each alarm among them
+        (`event_rule.alarm_starts`) begins an incident.
     """
 
     merge_gap_s: int
     max_length_s: int
     consecutive: int = 1
     min_score: float = 0.0
+    refractory_s: int = 0
+    escalation: float = 2.0
+
+    @property
+    def gap_s(self) -> int:
+        """Flags at most this far apart hang together."""
+        return max(self.merge_gap_s, self.refractory_s)
 
 
 @dataclass(frozen=True)
@@ -47,11 +59,15 @@ class IncidentSpan:
 
 
 def incident_spans(
-    times_s: NDArray[np.int64], scores: NDArray[np.float32], rule: IncidentRule, step_s: int
+    times_s: NDArray[np.int64],
+    scores: NDArray[np.float32],
+    rule: IncidentRule,
+    step_s: int,
+    errors: NDArray[np.float32] | None = None,
 ) -> list[IncidentSpan]:
     """The incidents of one entity, ascending.
 
-    A chain (flags with no gap above `merge_gap_s`) counts or not as a whole; one that lasts too long is cut from its
+    A chain (flags with no gap above `gap_s`) counts or not as a whole; one that lasts too long is cut from its
     first flag on. So give whole chains: `connected_range` says whether they are.
 
     Parameters
@@ -62,6 +78,8 @@ def incident_spans(
         Scores of these flags.
     step_s : int
         Grid step in seconds.
+    errors : (n_flags,)
+        Errors of these flags; only a rule with a refractory time needs them.
 
     Raises
     ------
@@ -76,11 +94,25 @@ def incident_spans(
     _check_flags(times_s, scores)
     if times_s.size == 0:
         return []
-    starts = np.concatenate(([0], np.flatnonzero(np.diff(times_s) > rule.merge_gap_s) + 1))
+    starts = np.concatenate(([0], np.flatnonzero(np.diff(times_s) > rule.gap_s) + 1))
     ends = np.append(starts[1:], times_s.size)
     chains = zip(starts.tolist(), ends.tolist(), strict=True)
     counting = ((a, b) for a, b in chains if _counts(times_s[a:b], scores[a:b], rule, step_s))
-    return [_span(scores, first, end) for a, b in counting for first, end in _cut(times_s, a, b, rule.max_length_s)]
+    alarms = (part for a, b in counting for part in _alarms(times_s, errors, a, b, rule))
+    return [_span(scores, first, end) for a, b in alarms for first, end in _cut(times_s, a, b, rule.max_length_s)]
+
+
+def _alarms(
+    times_s: NDArray[np.int64], errors: NDArray[np.float32] | None, first: int, end: int, rule: IncidentRule
+) -> list[tuple[int, int]]:
+    """The chain itself, or a part for each alarm in it."""
+    if not rule.refractory_s:
+        return [(first, end)]
+    if errors is None:
+        raise BadInput("Expected the errors of flags for a refractory time. Received: none.")
+    alarm = AlarmRule(rule.refractory_s, rule.escalation)
+    starts = [first + start for start in alarm_starts(times_s[first:end], errors[first:end], alarm)]
+    return list(pairwise([*starts, end]))
 
 
 def _check_flags(times_s: NDArray[np.int64], scores: NDArray[np.float32]) -> None:

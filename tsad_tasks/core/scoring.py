@@ -153,7 +153,10 @@ def combined_errors(
     if spec.tails is not None:
         units = np.array([spec.tails.unit(name) for name in entities], np.float64).reshape(len(entities), -1)
         found = spec.tails.surprises_in(channel_errors, units[entity_of])
-    errors = top_mean(found, live, spec.top_k) if spec.combine == "top_k" else window_errors(found, live)
+    if spec.combine == "mean":
+        errors = window_errors(found, live)
+    else:
+        errors = top_mean(found, live, spec.top_k if spec.combine == "top_k" else 1)
     with np.errstate(invalid="ignore"):
         return np.where(np.isfinite(errors), errors, np.float32(np.nan)), np.where(live, found, np.float32(np.nan))
 

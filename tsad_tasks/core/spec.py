@@ -76,7 +76,7 @@ class ModelSpec:
     scalers, calibrations : by entity name; an entity that is not there uses the pooled one.
     spreads : half-width that holds 95 % of the residuals by channel, in scaled units: the ± of "expected".
     tails : surprise of channel errors; None: they are taken as they are.
-    combine : {"mean", "top_k"}, how the errors of the live channels become one.
+    combine : {"mean", "top_k", "max"}, how the errors of the live channels become one.
     top_k : how many of the highest, for top_k.
     expected_incidents_per_day : of all entities while nothing is wrong; None where the threshold has no budget.
     """

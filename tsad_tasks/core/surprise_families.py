@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import cached_property
-from typing import ClassVar, Protocol
+from typing import Any, ClassVar, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -67,9 +67,11 @@ def half_hour_of_week(local_s: NDArray[np.int64]) -> NDArray[np.int64]:
 
 
 class Part(Protocol):
-    """One kind of errors: `members` names the family of each of its columns."""
+    """One kind of errors, in columns."""
 
-    members: ClassVar[tuple[str, ...]]
+    @property
+    def members(self) -> tuple[str, ...]:
+        """Families of the columns."""
 
     def empty(self, n_series: int) -> Arrays:
         """State of series that have seen nothing."""
@@ -81,7 +83,7 @@ class Part(Protocol):
 class Level:
     """How far a reading is from the middle of commissioning."""
 
-    members: ClassVar = ("level",)
+    members: tuple[str, ...] = ("level",)
 
     def empty(self, n_series: int) -> Arrays:
         return {}
@@ -93,7 +95,7 @@ class Level:
 class Slow:
     """How far the mean of 12 readings is from a slow average, and that of 36 from the middle of commissioning."""
 
-    members: ClassVar = ("slow", "slow")
+    members: tuple[str, ...] = ("slow", "slow")
     widths: ClassVar = (12, 36)
     gain: ClassVar = 0.002
 
@@ -110,7 +112,7 @@ class Slow:
 class Change:
     """How far spread (24, 12, 72 readings) and roughness (24 steps), as logarithms, are from slow averages of them."""
 
-    members: ClassVar = ("change",) * 4
+    members: tuple[str, ...] = ("change",) * 4
     widths: ClassVar = (24, 12, 72)
     n_differences: ClassVar = 24
     gain: ClassVar = 0.002
@@ -141,7 +143,7 @@ class Season:
     per slot that starts at the slot's first reading.
     """
 
-    members: ClassVar = ("season",) * 3 + ("season12",) * 3 + ("season36",) * 2
+    members: tuple[str, ...] = ("season",) * 3 + ("season12",) * 3 + ("season36",) * 2
     gains: ClassVar = np.array([0.03, 0.1, 0.03, 0.03])
     sizes: ClassVar = (48, 168, 48, 24)
 
@@ -181,7 +183,7 @@ def _slots(half_hour: Rows) -> Rows:
     return _columns(of_day, 48 + hour, 216 + hour % 24 * 2 + weekend, 264 + hour % 24)
 
 
-def _columns(*columns: NDArray[np.generic]) -> NDArray[np.generic]:
+def _columns(*columns: NDArray[Any]) -> NDArray[Any]:
     return np.stack(columns, axis=1)
 
 

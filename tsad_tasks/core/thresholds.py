@@ -9,13 +9,15 @@ from __future__ import annotations
 import math
 from bisect import bisect_left, insort
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field, replace
 from dataclasses import fields as dataclass_fields
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from tsad_tasks.core.event_rule import RankRule, no_events, ranked_thresholds
+from tsad_tasks.core.hysteresis import HysteresisRule, hysteresis_thresholds, no_alarm
 from tsad_tasks.errors import BadInput
 
 MIN_CALIBRATION = 50
@@ -26,6 +28,8 @@ TRIM = 3.0
 
 # Rolling kinds follow the errors before a step; the others are one limit each. A further kind is a line in _LIMITS.
 ROLLING_KINDS = ("adaptive", "rolling_percentile")
+# Folds over all errors since the anchor of a folding detector.
+FOLDING_KINDS = {"ranked": RankRule, "hysteresis": HysteresisRule}
 
 LOW_SCORE, MEDIUM_SCORE, HIGH_SCORE = 0.0, 0.5, 1.0
 
@@ -43,7 +47,8 @@ class ThresholdSettings:
         Fixed: percentile and mean_std of held-out errors; training, a percentile of the errors of what was learned
         from (optimistic: a model knows these readings); f1_best, on labelled readings; conformal, a quantile with a
         finite-sample guarantee; evt, by the alarm budget (`core.budget`). Rolling: adaptive (mean and standard
-        deviation) and rolling_percentile of the errors just before.
+        deviation) and rolling_percentile of the errors just before. Folding: ranked (`core.event_rule`) and hysteresis
+        (`core.hysteresis`), from the first error that is given.
     percentile : float
         Of errors; used by percentile, rolling_percentile, training and conformal.
     k : float
@@ -58,6 +63,8 @@ class ThresholdSettings:
         Steps of the moving average; 0 switches it off.
     collective_k : float
         Standard deviations above the mean of the moving averages.
+    rule : dict
+        Parameters of a folding kind; what is missing has its default.
     """
 
     kind: str
@@ -68,6 +75,7 @@ class ThresholdSettings:
     floor: float
     collective_width: int
     collective_k: float
+    rule: Mapping[str, float] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         if self.kind not in KINDS:
@@ -84,7 +92,15 @@ class ThresholdSettings:
         """
         steps = max(int(fields["look_back"]), math.ceil(fields["min_span_s"] / step_s))
         same = {field.name for field in dataclass_fields(cls)} & set(fields)
-        return cls(look_back_steps=steps, **{name: fields[name] for name in same})
+        settings = cls(look_back_steps=steps, **{name: fields[name] for name in same})
+        return replace(settings, collective_width=0) if settings.kind in FOLDING_KINDS else settings
+
+    @property
+    def folding_rule(self) -> RankRule | HysteresisRule:
+        """The rule of a folding kind."""
+        found = FOLDING_KINDS[self.kind]
+        whole = {part.name for part in dataclass_fields(found) if isinstance(part.default, int)}
+        return found(**{name: int(value) if name in whole else value for name, value in self.rule.items()})
 
     @property
     def history_steps(self) -> int:
@@ -290,6 +306,10 @@ def f1_best_limit(errors: NDArray[np.float32], labels: NDArray[np.bool_]) -> flo
     return float((descending[best] + below) / 2)
 
 
+def _rule_limit(_errors: NDArray[np.float64], settings: ThresholdSettings) -> float:
+    return settings.folding_rule.limit
+
+
 _LIMITS = {
     "percentile": _percentile,
     "rolling_percentile": _percentile,
@@ -298,6 +318,8 @@ _LIMITS = {
     "training": _percentile,
     "conformal": conformal_limit,
     "evt": _percentile,
+    "ranked": _rule_limit,
+    "hysteresis": _rule_limit,
 }
 KINDS = (*_LIMITS, "f1_best")
 
@@ -352,6 +374,8 @@ def threshold_series(
     [8.0, 8.0, 4.0, 8.0]
     """
     limit = calibration.limit
+    if settings.kind in FOLDING_KINDS:
+        return _folded(errors, settings)[..., first_step:]
     if settings.kind == "rolling_percentile":
         return _rolling_percentiles(errors, np.asarray(limit, np.float32), settings, first_step)
     if settings.kind != "adaptive":
@@ -369,6 +393,15 @@ def threshold_series(
     shares = (mean + settings.k * np.sqrt(np.maximum(square - mean * mean, 0.0))) * 2.0**-bits
     shares = np.where(count < settings.min_count, 1.0, np.clip(shares, settings.floor, 1.0))
     return np.maximum(limit * shares, _SMALLEST_LIMIT).astype(np.float32)
+
+
+def _folded(errors: NDArray[np.float32], settings: ThresholdSettings) -> NDArray[np.float32]:
+    rule, rows = settings.folding_rule, errors.reshape(-1, errors.shape[-1])
+    if isinstance(rule, RankRule):
+        _, found = ranked_thresholds(no_events(len(rows)), rows, rule)
+    else:
+        _, found = hysteresis_thresholds(no_alarm(len(rows), rule), rows, rule)
+    return found.reshape(errors.shape)
 
 
 def _rolling_percentiles(

@@ -42,7 +42,7 @@ class EventHead(SurpriseDetector):
         (10). It learns all training series together; entities that were not trained on go without it.
     """
 
-    name: ClassVar[str] = "event_head"
+    name = "event_head"
 
     def __init__(
         self,
@@ -199,7 +199,7 @@ def _checked_weights(weights: Mapping[str, float] | None) -> dict[str, float]:
 def _checked_member(member: Mapping[str, Any] | None) -> dict[str, Any]:
     if not member:
         return {}
-    chosen = {"params": {}, "weight": 0.25, "width": 10, "epochs": 10} | dict(member)
+    chosen: dict[str, Any] = {"params": {}, "weight": 0.25, "width": 10, "epochs": 10} | dict(member)
     if "name" not in chosen or set(chosen) - _MEMBER_KEYS or chosen["weight"] <= 0 or chosen["width"] < 2:
         raise ConfigError(
             "detector.params.member: Expected name, and optionally params, weight above 0, width from 2, epochs. "

@@ -1,4 +1,4 @@
-"""Detectors by name. Adding one is a file here and a line in `core.detector_names`; none is imported before its time."""
+"""Detectors by name. Adding one is a file here and a line in `core.detector_names`."""
 
 from __future__ import annotations
 

@@ -180,7 +180,7 @@ class SeriesFold(WindowScores):
 
     def _commission_all(self, units: Units, rows: Rows, values: NDArray[np.float64], half_hours: Rows) -> Floats:
         """Commission units on what is known of their values (n_units, n_steps, n_columns), and the errors of a fold."""
-        known = np.isfinite(values).any(axis=2)
+        known: NDArray[np.bool_] = np.asarray(np.isfinite(values).any(axis=2))
         for unit, readings, finite in zip(rows.tolist(), values, known, strict=True):
             if finite.any():
                 self.commission(units, unit, readings[finite])

@@ -52,7 +52,7 @@ class StateHead(SeriesFold):
         watched, unless all are; 0 watches all.
     """
 
-    name: ClassVar[str] = "state_head"
+    name = "state_head"
     per_channel: ClassVar[bool] = False
     n_found: ClassVar[int] = 3
     relearn_gain: ClassVar[float] = 0.1
@@ -178,7 +178,7 @@ def _near_largest(deviations: NDArray[np.float64]) -> NDArray[np.float64]:
 class DriftAware(SeriesFold):
     """A baseline: each channel's distance from its own slow average, in spreads of it."""
 
-    name: ClassVar[str] = "drift_aware"
+    name = "drift_aware"
     per_channel: ClassVar[bool] = True
 
     def __init__(self, width: int, n_channels: int, n_inputs: int, n_commission: int = 400, memory: int = 150) -> None:

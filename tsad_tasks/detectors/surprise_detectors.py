@@ -64,7 +64,6 @@ def scales_now(scaling: Arrays, rows: Rows, readings: NDArray[np.float64]) -> ND
 class _Family(SurpriseDetector):
     """A baseline: one kind of surprise, without range bonus and second level."""
 
-    name: ClassVar[str]
     weights: ClassVar[Mapping[str, float]]
 
     def __init__(self, width: int, n_channels: int, n_inputs: int, n_commission: int = 750) -> None:
@@ -107,7 +106,7 @@ class NoveltyDetector(_Family):
 class ThreeSigma(SeriesFold):
     """Distance from the mean of commissioning, in standard deviations: 3 is the fixed threshold of old."""
 
-    name: ClassVar[str] = "three_sigma"
+    name = "three_sigma"
 
     @property
     def params(self) -> dict[str, Any]:

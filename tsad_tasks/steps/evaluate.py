@@ -144,7 +144,7 @@ def calibrated_spec(
 
     Parameters
     ----------
-    combine : {"mean", "top_k"}
+    combine : {"mean", "top_k", "max"}
         top_k puts the errors of channels on the scale of surprise first.
     budget : what thresholds of kind evt keep to.
 

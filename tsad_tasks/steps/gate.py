@@ -12,13 +12,13 @@ from upath import UPath
 
 from tsad_tasks.config import DatasetConfig, Gate
 from tsad_tasks.core.budget import AlarmBudget
-from tsad_tasks.core.incidents import IncidentRule
 from tsad_tasks.core.spec import ModelSpec
 from tsad_tasks.core.thresholds import ThresholdSettings
 from tsad_tasks.detectors.base import Detector, TrainingHistory
 from tsad_tasks.detectors.bundle import read_bundle
 from tsad_tasks.detectors.registry import detector_class
 from tsad_tasks.steps.evaluate import HeldOut, Verdicts, calibrated_spec, judge
+from tsad_tasks.steps.policy import incident_rule
 from tsad_tasks.steps.training import (
     PreparedTraining,
     Scales,
@@ -70,7 +70,7 @@ def calibrate_model(
 def alarm_budget(config: DatasetConfig, n_modelled: int, n_entities: int | None = None) -> AlarmBudget:
     """The share of the dataset's alarm budget that a model of so many of its entities has."""
     policy = config.alarm_policy
-    rule = IncidentRule(policy.merge_gap_s, policy.max_length_s, policy.consecutive, policy.min_score)
+    rule = incident_rule(policy)
     per_day = policy.budget_per_day * n_modelled / (n_entities or n_modelled)
     return AlarmBudget(per_day, policy.budget_per_entity_week / 7, n_modelled, rule, config.source.step_s)
 

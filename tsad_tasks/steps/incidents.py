@@ -12,10 +12,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tsad_tasks.config import AlarmPolicy, DatasetConfig
-from tsad_tasks.core.incidents import IncidentRule, IncidentSpan, connected_range, incident_id, incident_spans
+from tsad_tasks.core.incidents import IncidentSpan, connected_range, incident_id, incident_spans
 from tsad_tasks.core.interval import epoch_s, from_epoch_s
 from tsad_tasks.reports.sentence import incident_sentence
 from tsad_tasks.steps.plan import seen_until
+from tsad_tasks.steps.policy import incident_rule
 from tsad_tasks.storage.rows import DatasetRow, Flag, IncidentRow, StandingIncident, TopAttribution
 from tsad_tasks.storage.store import Store
 
@@ -69,12 +70,11 @@ class _Merge:
         self._policy: AlarmPolicy = config.alarm_policy
         self._window = config.detector.window
         self._names = {key: name for name, key in store.select_entities(dataset.dataset_id).items()}
-        policy = self._policy
-        self._rule = IncidentRule(policy.merge_gap_s, policy.max_length_s, policy.consecutive, policy.min_score)
+        self._rule = incident_rule(self._policy)
 
     def rebuild(self, first_at: datetime, last_at: datetime) -> IncidentSummary:
         """Incidents that touch [first_at, last_at) and whatever hangs together with them."""
-        margin = timedelta(seconds=self._policy.max_length_s + self._policy.merge_gap_s)
+        margin = timedelta(seconds=self._policy.max_length_s + self._rule.gap_s)
         ids = sorted(self._names)
         flags = self._store.select_flags(self._lineage, ids, first_at - margin, last_at + margin)
         standing = self._store.select_incidents(self._lineage, ids, first_at, last_at)
@@ -102,7 +102,7 @@ class _Merge:
         self, entity_id: int, flags: list[Flag], first_at: datetime, last_at: datetime, margin: timedelta
     ) -> _Chains:
         """The chains, from flags of a range wide enough that none of them is cut."""
-        gap_s = self._policy.merge_gap_s
+        gap_s = self._rule.gap_s
         while True:
             times = _times(flags)
             first_s, last_s = connected_range(times, epoch_s(first_at), epoch_s(last_at), gap_s)
@@ -123,8 +123,8 @@ class _Merge:
     def _rows(self, entity_id: int, flags: list[Flag], tops: Attributions) -> list[IncidentRow]:
         if not flags:
             return []
-        scores = np.array([flag.score for flag in flags], np.float32)
-        spans = incident_spans(_times(flags), scores, self._rule, self._dataset.step_s)
+        scores, errors = (np.array([getattr(flag, name) for flag in flags], np.float32) for name in ("score", "error"))
+        spans = incident_spans(_times(flags), scores, self._rule, self._dataset.step_s, errors)
         return [self._row(entity_id, flags, span, tops) for span in spans]
 
     def _row(self, entity_id: int, flags: list[Flag], span: IncidentSpan, tops: Attributions) -> IncidentRow:

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from tsad_tasks.config import DatasetConfig
 from tsad_tasks.core.evaluation import Judged, runs
-from tsad_tasks.core.incidents import IncidentRule, incident_spans
+from tsad_tasks.core.incidents import incident_spans
 from tsad_tasks.core.injection import Injection, inject_all, injection_plan
 from tsad_tasks.core.interval import epoch_s
 from tsad_tasks.core.scoring import entity_scores
@@ -24,6 +24,7 @@ from tsad_tasks.errors import BadInput
 from tsad_tasks.reports.exploration_content import LabelRange
 from tsad_tasks.steps.evaluate import series_errors
 from tsad_tasks.steps.explore import label_marks
+from tsad_tasks.steps.policy import incident_rule
 from tsad_tasks.steps.training import Scope, TrainingRange, evenly
 from tsad_tasks.storage.store import Store
 
@@ -94,7 +95,7 @@ class Scored:
         """What this many times the threshold would have made of the stretch."""
         scores = ((1 + self.scores) / np.float32(multiple) - 1).astype(np.float32)
         raised = flag(scores)
-        return replace(self, scores=scores, flags=raised, alarms=alarms_of(config, raised, scores))
+        return replace(self, scores=scores, flags=raised, alarms=alarms_of(config, raised, scores, self.errors))
 
     def judged(self, part: slice, step_s: int) -> Judged:
         """The steps of one part, to be judged."""
@@ -188,17 +189,19 @@ def scored(config: DatasetConfig, subject: Subject, stretch: Stretch) -> Scored:
     probability = _probabilities(subject.detector, found.channel_errors, found.live)
     return Scored(
         stretch, errors, made.thresholds[0], made.scores[0], flags,
-        alarms_of(config, flags, made.scores[0]), probability,
+        alarms_of(config, flags, made.scores[0], errors), probability,
     )  # fmt: skip
 
 
-def alarms_of(config: DatasetConfig, flags: NDArray[np.bool_], scores: NDArray[np.float32]) -> NDArray[np.bool_]:
+def alarms_of(
+    config: DatasetConfig, flags: NDArray[np.bool_], scores: NDArray[np.float32], errors: NDArray[np.float32]
+) -> NDArray[np.bool_]:
     """Flags that belong to an incident by number and height; deviation and direction are not looked at."""
     policy, step_s = config.alarm_policy, config.source.step_s
     at = np.flatnonzero(flags)
-    rule = IncidentRule(policy.merge_gap_s, policy.max_length_s, policy.consecutive, policy.min_score)
+    rule = incident_rule(policy)
     alarms = np.zeros(len(flags), bool)
-    for span in incident_spans(at * step_s, scores[at], rule, step_s):
+    for span in incident_spans(at * step_s, scores[at], rule, step_s, errors[at]):
         alarms[at[span.first : span.last + 1]] = True
     return alarms
 

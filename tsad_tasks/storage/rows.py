@@ -203,6 +203,7 @@ class Flag:
     entity_id: int
     at: datetime
     score: float
+    error: float
     kind: str
     severity: str
     model_id: int
