@@ -3,8 +3,8 @@
 FOLDER holds <group>/<n>.csv (semicolons, datetime, channels), or data/ or skab/data/ that does; whatever files are
 there are run, all with one default config, trained on their first 400 rows. Columns `anomaly` and `changepoint` are
 never read. Errors, thresholds and flags come from the functions that score in production. Writes <out>/<group>/<n>.csv
-with datetime and anomaly, from row 400 on. A referee is a program that takes the results' folder and --skab, and prints F1
-and false alarms; alarms on the anomaly-free runs are printed beside it, since F1 alone says little.
+with datetime and anomaly, from row 400 on. A referee is a program that takes the results' folder and --skab, and prints
+F1 and false alarms; alarms on the anomaly-free runs are printed beside it, since F1 alone says little.
 
 `--ablation` leaves each part out. `--neural` gives the head an LSTM autoencoder's error as one more channel, over
 `--seeds`; without it nothing is random. `--small` makes runs of its own and fails where a prefix is judged otherwise

@@ -341,14 +341,24 @@ class Features(Section):
     min_own_scale_s: DurationS = Field(259200, alias="min_own_scale", description="Running time before an own scale.")
 
 
+DEFAULT_WINDOW = 10
+
+
 class Detector(Section):
     """Which model, and its sizes."""
 
     name: Annotated[str, AfterValidator(_detector_name)] = "lstm_autoencoder"
     scope: Literal["dataset", "entity"] = Field("dataset", description="One model for all entities, or one each.")
-    window: Annotated[int, Field(ge=2, le=1440)] = 10
+    window: Annotated[int, Field(ge=2, le=1440)] | Literal["auto"] = Field(
+        DEFAULT_WINDOW, description="Steps; auto: the readings' period, if one of 5 to 60 steps stands out, else 10."
+    )
     min_coverage: Share = Field(0.5, description="Smallest share of live channels for a score.")
     params: Annotated[dict[str, Any], AfterValidator(_json_values)] = Field(default_factory=dict)
+
+    @property
+    def n_steps(self) -> int:
+        """Steps of a window; before a training has chosen it, what it is without a period."""
+        return DEFAULT_WINDOW if self.window == "auto" else self.window
 
 
 # Thresholds that carry a state, as the detectors that they belong to do.
@@ -454,10 +464,15 @@ class Training(Section):
     epochs: Annotated[int, Field(ge=1, le=1000)] = 30
     max_minutes: Annotated[float, Field(gt=0)] = 20.0
     patience: Annotated[int, Field(ge=1)] = 5
-    batch_size: Annotated[int, Field(ge=1)] = 256
+    batch_size: Annotated[int, Field(ge=1)] = 64
     learning_rate: Annotated[float, Field(gt=0, lt=1)] = 5e-3
     loss: Literal["mse", "mae", "huber"] = "mse"
-    validation_share: Annotated[float, Field(gt=0.0, lt=0.5)] = 0.3
+    validation_share: Annotated[float, Field(gt=0.0, lt=0.5)] = Field(
+        0.3, description="Held out: a week, or half of it, to calibrate on, the rest for the gate."
+    )
+    dead_channel_share: Share = Field(
+        0.2, description="Share of windows in which one channel is made dead, so that a dead sensor upsets no other."
+    )
     seed: int = 7
     min_hours: Annotated[float, Field(ge=1)] = Field(
         24.0, description="Less running time than this stops a retraining."

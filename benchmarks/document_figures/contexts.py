@@ -28,7 +28,7 @@ from tsad_tasks.detectors.fold import Series
 from tsad_tasks.detectors.registry import build_detector
 
 UTC_ZONE = ZoneInfo("UTC")
-FOLDS = ("seasonal_profile", "level", "variance_change")
+FOLDS = ("seasonal_profile", "three_sigma", "level", "variance_change", "event_head")
 SIGMAS = 3.0
 
 

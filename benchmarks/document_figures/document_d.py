@@ -474,8 +474,10 @@ _TABLES = (
                 ("LSTM autoencoder", "plain_"),
                 ("… with the hour as input", "hour_"),
                 ("seasonal profile (by minute)", "seasonal_profile_"),
+                ("3σ (by minute)", "three_sigma_"),
                 ("level (by minute)", "level_"),
                 ("variance change (by minute)", "variance_change_"),
+                ("event head (by minute)", "event_head_"),
             )
         ],
     ),

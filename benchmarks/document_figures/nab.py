@@ -91,7 +91,7 @@ def _made(sizes: Sizes, seed: int) -> Series:
 
 def ambient(sizes: Sizes, seed: int, say: Say) -> dict[str, float]:
     """Document C: accuracy beside that of who always says normal, and the size and speed of the model."""
-    n_steps = 1200 if sizes.is_small else 7267
+    n_steps = 2400 if sizes.is_small else 7267
     series = series_of(AMBIENT, n_steps, 3600, seed)
     say("NAB's ambient_temperature_system_failure" if series.is_real else "a stand-in: TSAD_BENCH_DATA is not set")
     n_clean = round(CLEAN_SHARE * len(series.labels))

@@ -26,8 +26,8 @@ VIEWS = {
         dataset text, entity text, at timestamptz, channel text, unit text, share real, actual float8, expected float8,
         spread float8, model_id integer, step integer, step_share real""",
     "v_attribution_step": """
-        dataset text, entity text, at timestamptz, channel text, unit text, step integer, step_at timestamptz, share real,
-        model_id integer""",
+        dataset text, entity text, at timestamptz, channel text, unit text, step integer, step_at timestamptz,
+        share real, model_id integer""",
     "v_exclusion": """
         dataset text, version integer, model_id integer, entity text, start_at timestamptz, end_at timestamptz,
         reason text, n_steps bigint""",

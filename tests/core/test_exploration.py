@@ -11,16 +11,13 @@ from hypothesis import strategies as st
 from scipy import stats
 
 from tsad_tasks.core.exploration import (
-    autocorrelation,
     channel_summary,
     correlations,
     distance_of_distributions,
-    dominant_period,
     extreme,
     histogram,
     missing_shares,
 )
-from tsad_tasks.errors import BadInput
 
 quick = settings(max_examples=40, deadline=None, derandomize=True)
 
@@ -50,34 +47,6 @@ def test_a_constant_or_unknown_channel_has_no_correlation() -> None:
     assert found[0, 0] == pytest.approx(1.0)
     assert np.isnan(found[1:]).all()
     assert np.isnan(found[:, 1:]).all()
-
-
-@quick
-@given(st.integers(0, 1000), st.integers(0, 30))
-def test_autocorrelations_agree_with_lag_by_lag_sums(seed: int, max_lag: int) -> None:
-    values = gappy(seed, n_channels=1)[:, 0]
-    centred = values - np.nanmean(values)
-    for lag, found in enumerate(autocorrelation(values, max_lag)):
-        pairs = centred[lag:] * centred[: len(values) - lag]
-        enough = np.isfinite(pairs).sum() >= 10
-        expected = np.nanmean(pairs) / np.nanmean(centred**2) if enough else math.nan
-        assert found == pytest.approx(expected, abs=1e-9, nan_ok=True)
-
-
-def test_a_series_without_variance_or_values_has_no_autocorrelation() -> None:
-    assert np.isnan(autocorrelation(np.full(40, 3.0), 5)).all()
-    assert np.isnan(autocorrelation(np.full(40, np.nan), 5)).all()
-    with pytest.raises(BadInput, match="Expected a lag of 0 or more"):
-        autocorrelation(np.arange(9.0), -1)
-
-
-def test_a_noisy_day_with_a_gap_has_a_period_of_a_day_and_noise_has_none() -> None:
-    rng = np.random.default_rng(7)
-    values = np.sin(np.arange(960) * 2 * np.pi / 96) + rng.normal(size=960) * 0.5
-    values[100:170] = np.nan
-    assert abs((dominant_period(autocorrelation(values, 400)) or 0) - 96) <= 2
-    assert dominant_period(autocorrelation(rng.normal(size=960), 400)) is None
-    assert dominant_period(autocorrelation(np.arange(960.0), 100)) is None
 
 
 @quick

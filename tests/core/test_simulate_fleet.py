@@ -1,4 +1,4 @@
-"""The simulated fleet: the same for the same seed, machines that differ, shifts that stop, faults where they are said."""
+"""The simulated fleet: the same for the same seed, machines that differ, shifts that stop, faults where said."""
 
 from __future__ import annotations
 

@@ -16,7 +16,8 @@ from tsad_tasks.core.evaluation import (
     reliability_curve,
     roc_curve,
 )
-from tsad_tasks.core.exploration import autocorrelation, channel_summary, correlations, histogram, missing_shares
+from tsad_tasks.core.exploration import channel_summary, correlations, histogram, missing_shares
+from tsad_tasks.core.periods import autocorrelation
 from tsad_tasks.reports.content import ChannelSeries, ScoreSeries
 from tsad_tasks.reports.evaluation_content import EvaluatedModel, EvaluationContent, Example, OtherThreshold, PartResult
 from tsad_tasks.reports.exploration_content import (

@@ -8,10 +8,11 @@ import pytest
 from upath import UPath
 
 from steps.test_same_rows import run_interval
-from steps.trained import CONFIG, SPLIT_AT, Plant, config
+from steps.trained import CONFIG, SPLIT_AT, START_AT, Plant, config
 from tsad_tasks.core.interval import HOUR
 from tsad_tasks.errors import NothingToDo
-from tsad_tasks.steps.retrain import Retraining, retrain
+from tsad_tasks.steps.ingest import ingest_interval
+from tsad_tasks.steps.retrain import Retraining, find_exclusions, retrain, settled
 from tsad_tasks.storage.store import Store
 
 
@@ -46,3 +47,14 @@ def test_each_entity_is_scored_by_its_own_model_and_not_while_it_is_off(own_mode
         ("host-02", "host-02", "scored", 12),
         ("host-02", "host-02", "scored", 12),
     ]
+
+
+def test_a_window_of_auto_is_the_period_of_the_readings(plant: Plant, tmp_path: Path) -> None:
+    plant.execute("UPDATE plant.metrics SET cpu = 50 + 30 * sin(2 * pi() * extract(epoch FROM at) / (12 * 300))")
+    plant.execute("UPDATE plant.metrics SET temperature = cpu")
+    chosen = config(detector={"window": "auto"})
+    with Store.connect(plant.uri) as store:
+        ingest_interval(store, chosen, plant.uri, start_at=START_AT, end_at=SPLIT_AT, force=True)
+        run = Retraining(store, chosen, SPLIT_AT, UPath(tmp_path), UPath(tmp_path), lineage="replay")
+        find_exclusions(run)
+        assert settled(run).config.detector.window == 12

@@ -84,7 +84,8 @@ def smoothed(state: Arrays, rows: NDArray[np.int64], readings: Floats64) -> Floa
     means = ring.sum(axis=-1, dtype=np.int64) / np.maximum(np.minimum(n, ring.shape[-1]), 1) * UNIT
     last = state["last"][rows]
     state["last"][rows] = np.where(known[:, :, None], np.concatenate([last[..., 1:], means[..., None]], axis=-1), last)
-    return means
+    found: NDArray[np.float64] = means
+    return found
 
 
 def follow(state: Arrays, rows: NDArray[np.int64], means: Floats64, gain: Floats64) -> None:
@@ -143,7 +144,8 @@ def _first_deviation(state: Arrays, rows: NDArray[np.int64], reading: Floats64, 
     deviation = np.abs(means - state["delayed"][rows][..., 0])[0]
     gain = max(1.0 / rule.memory, 1.0 / (i + 1))
     follow(state, rows, means, np.where(np.isfinite(reading), gain, 0.0))
-    return deviation
+    found: NDArray[np.float64] = deviation
+    return found
 
 
 def deviations(state: Arrays, rows: NDArray[np.int64], means: Floats64) -> Floats64:

@@ -12,14 +12,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from tsad_tasks.errors import BadInput
-
 Float = NDArray[np.float64]
 QUANTILES = (0.01, 0.25, 0.5, 0.75, 0.99)
 # A normal distribution's interquartile range in standard deviations.
 IQR_STDS = 1.349
 EXTREME_SPREADS = 10.0
-MIN_PERIOD_CORRELATION = 0.2
 MIN_PAIRS = 10
 
 
@@ -172,70 +169,6 @@ def correlations(values: Float) -> Float:
 def _means(values: Float, known: NDArray[np.bool_]) -> Float:
     count = np.maximum(known.sum(axis=0), 1)
     return np.asarray(np.where(known, values, 0.0).sum(axis=0) / count, np.float64)
-
-
-def autocorrelation(values: Float, max_lag: int) -> Float:
-    """Autocorrelation of a series at lags 0 to `max_lag`, (max_lag + 1,), over the pairs that are both known.
-
-    NaN where fewer than 10 pairs are. Computed by FFT with the gaps as zeros and their pairs counted.
-
-    Parameters
-    ----------
-    values : (n_steps,)
-
-    >>> autocorrelation(np.tile([1.0, -1.0], 20), 2).round(6).tolist()
-    [1.0, -1.0, 1.0]
-    """
-    if max_lag < 0:
-        raise BadInput(f"Expected a lag of 0 or more. Received: {max_lag}.")
-    known = np.isfinite(values)
-    centred = np.where(known, values - _means(values, known), 0.0)
-    size = 1 << int(max(len(values) + max_lag, 1)).bit_length()
-    products, pairs = (_lagged_sums(part, size, max_lag) for part in (centred, known.astype(np.float64)))
-    n = np.round(pairs)
-    variance = products[0] / n[0] if n[0] else 0.0
-    if not variance > 0:
-        return np.full(max_lag + 1, math.nan)
-    with np.errstate(invalid="ignore", divide="ignore"):
-        return np.where(n >= MIN_PAIRS, products / n / variance, np.nan)
-
-
-def _lagged_sums(series: Float, size: int, max_lag: int) -> Float:
-    spectrum = np.fft.rfft(series, size)
-    return np.fft.irfft(spectrum * np.conj(spectrum), size)[: max_lag + 1]
-
-
-def dominant_period(correlation: Float) -> int | None:
-    """The lag of the highest peak of an autocorrelation after its first fall below 0.2; None where there is none.
-
-    Where that lag is a multiple of one nearly as high (within 0.05), the shorter one: two days are as alike as one.
-
-    Parameters
-    ----------
-    correlation : (n_lags,), from lag 0 on
-
-    >>> dominant_period(np.cos(np.arange(60) * 2 * np.pi / 24))
-    24
-    """
-    low = np.flatnonzero(correlation < MIN_PERIOD_CORRELATION)
-    if not low.size:
-        return None
-    peaks = _peaks(correlation, int(low[0]) + 1)
-    if not peaks.size:
-        return None
-    heights = correlation[peaks]
-    times = peaks[np.argmax(heights)] / peaks
-    is_part = (np.abs(times - np.round(times)) <= 0.02 * times) & (heights >= heights.max() - 0.05)
-    return int(peaks[is_part][0])
-
-
-def _peaks(correlation: Float, first: int) -> NDArray[np.int64]:
-    """Lags from `first` on, but for the last, at which the correlation is high and higher than beside it."""
-    lags = np.arange(first, len(correlation) - 1)
-    here = correlation[lags]
-    with np.errstate(invalid="ignore"):
-        is_top = (here >= correlation[lags - 1]) & (here > correlation[lags + 1])
-        return lags[is_top & (here >= MIN_PERIOD_CORRELATION)]
 
 
 def missing_shares(values: Float, days: NDArray[np.int64]) -> Float:

@@ -60,7 +60,8 @@ def held_error(alarm: NDArray[np.bool_], last: NDArray[np.float32]) -> NDArray[n
     >>> held_error(np.array([False, True]), np.array([[9, 7, 8], [9, 7, 8]], np.float32)).tolist()
     [7.0, 9.0]
     """
-    return np.where(alarm, last.max(axis=1), last[:, 1:].min(axis=1))
+    found: NDArray[np.float32] = np.where(alarm, last.max(axis=1), last[:, 1:].min(axis=1))
+    return found
 
 
 def hysteresis_step(

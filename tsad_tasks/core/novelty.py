@@ -178,7 +178,8 @@ def _total_difference(left: list[Distances], right: list[Distances]) -> Distance
     total = np.abs(left[0] - right[0])
     for a, b in zip(left[1:], right[1:], strict=True):
         total += np.abs(a - b)
-    return total
+    found: NDArray[np.float32] = total
+    return found
 
 
 def _shape(values: list[Distances]) -> list[Distances]:

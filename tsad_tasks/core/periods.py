@@ -39,7 +39,7 @@ def dominant_period(values: NDArray[np.floating], max_steps: int) -> int | None:
     if max_steps < 2:
         raise BadInput(f"Expected max_steps of at least 2. Received: {max_steps}.")
     longest = min(max_steps, len(series) // MIN_REPEATS)
-    found = [autocorrelation(column, longest + 1) for column in series.T if _varies(column)]
+    found = [autocorrelation(column, longest + 1) for column in series.T if varies(column)]
     if not found or longest < 2:
         return None
     return _strongest_lag(np.mean(found, axis=0))
@@ -73,7 +73,7 @@ def _lagged(first: NDArray[np.float64], second: NDArray[np.float64], length: int
     return np.fft.irfft(spectrum, length)
 
 
-def _varies(values: NDArray[np.float64]) -> bool:
+def varies(values: NDArray[np.float64]) -> bool:
     known = values[np.isfinite(values)]
     return known.size > 2 and bool(np.ptp(known) > 0)
 

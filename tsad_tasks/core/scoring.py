@@ -152,7 +152,7 @@ def combined_errors(
     found = channel_errors
     if spec.tails is not None:
         units = np.array([spec.tails.unit(name) for name in entities], np.float64).reshape(len(entities), -1)
-        found = spec.tails.surprises_in(channel_errors, units[entity_of])
+        found = spec.tails.surprises_in(channel_errors, units[entity_of] * spec.tails.grown(live))
     if spec.combine == "mean":
         errors = window_errors(found, live)
     else:

@@ -8,6 +8,9 @@ from dataclasses import dataclass
 from typing import Any
 from zoneinfo import ZoneInfo
 
+import numpy as np
+from numpy.typing import NDArray
+
 from tsad_tasks.core.features import SUNDAY, Scaler, derived_history, n_derived
 from tsad_tasks.core.tails import ChannelTails
 from tsad_tasks.core.thresholds import Calibration, ThresholdSettings
@@ -49,7 +52,18 @@ class FeatureSpec:
         """Columns that the detector sees."""
         n_channels = len(self.channels)
         n_more = n_derived(n_channels, rolling_mean=self.rolling_mean, lag=self.lag, diff=self.diff)
-        return n_channels + n_more + 2 * len(self.cyclic) + bool(self.holidays)
+        return n_channels + n_more + self.n_clock_inputs
+
+    @property
+    def n_clock_inputs(self) -> int:
+        """Of these the last ones, which say what time and day it is."""
+        return 2 * len(self.cyclic) + bool(self.holidays)
+
+    def dead_inputs(self, channel: int) -> NDArray[np.bool_]:
+        """Which inputs (n_inputs,) are unknown while a channel is: it, and what is derived from it."""
+        sensed = np.arange(self.n_inputs) < self.n_inputs - self.n_clock_inputs
+        # What is derived from channels comes after them, in the same order; the clock's inputs come last.
+        return np.asarray(sensed & (np.arange(self.n_inputs) % len(self.channels) == channel), np.bool_)
 
     @property
     def reach_steps(self) -> int:

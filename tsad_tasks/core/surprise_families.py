@@ -89,7 +89,8 @@ class Level:
         return {}
 
     def errors(self, state: Arrays, rows: Rows, now: Now) -> NDArray[np.float64]:
-        return np.abs(now.units * UNIT)[:, None]
+        found: NDArray[np.float64] = np.abs(now.units * UNIT)[:, None]
+        return found
 
 
 class Slow:
@@ -105,8 +106,9 @@ class Slow:
     def errors(self, state: Arrays, rows: Rows, now: Now) -> NDArray[np.float64]:
         ring = _push(state, rows, now.clipped)
         short, long = (_mean(ring, state["n"][rows], width) for width in self.widths)
-        usual = averages_before(state, rows, now.clipped[:, None] * UNIT, self.gain)[:, 0]
-        return np.abs(_columns(short - usual, long))
+        usual = averages_before(state, rows, np.asarray(now.clipped[:, None] * UNIT, np.float64), self.gain)[:, 0]
+        found: NDArray[np.float64] = np.abs(_columns(short - usual, long))
+        return found
 
 
 class Change:
@@ -133,7 +135,8 @@ class Change:
         steps = np.abs(np.diff(ring[:, -self.n_differences - 1 :], axis=1))
         known = np.arange(-self.n_differences, 0) >= 1 - n[:, None]
         total = np.where(known, steps, 0).sum(axis=1)
-        return total / np.minimum(n, self.n_differences) * UNIT
+        found: NDArray[np.float64] = total / np.minimum(n, self.n_differences) * UNIT
+        return found
 
 
 class Season:
@@ -156,7 +159,8 @@ class Season:
         slots = (rows[:, None], _slots(half_hour)[:, :3])
         seen, usual = state["visits"][slots] > 0, state["usual"][slots]
         total = sum((np.where(seen[:, i], usual[:, i], 0.0) for i in range(3)), np.zeros(len(rows)))
-        return total / np.maximum(seen.sum(axis=1), 1)
+        found: NDArray[np.float64] = total / np.maximum(seen.sum(axis=1), 1)
+        return found
 
     def errors(self, state: Arrays, rows: Rows, now: Now) -> NDArray[np.float64]:
         residuals = self._residuals(state, rows, now)
@@ -164,11 +168,15 @@ class Season:
         n = state["n"][rows]
         three = [_mean(np.abs(ring[:, i, -3:]), n, 3) for i in range(3)]
         twelve = [_mean(ring[:, i], n, 12) for i in range(3)]
-        return np.abs(_columns(*three, *twelve, _mean(ring[:, 0], n, 36), _mean(ring[:, 3], n, 24)))
+        found: NDArray[np.float64] = np.abs(
+            _columns(*three, *twelve, _mean(ring[:, 0], n, 36), _mean(ring[:, 3], n, 24))
+        )
+        return found
 
     def _residuals(self, state: Arrays, rows: Rows, now: Now) -> NDArray[np.float64]:
         slots = (rows[:, None], _slots(now.half_hour))
-        visits, usual, reading = state["visits"][slots], state["usual"][slots], now.clipped[:, None] * UNIT
+        visits, usual = state["visits"][slots], state["usual"][slots]
+        reading = np.asarray(now.clipped[:, None] * UNIT, np.float64)
         residuals: NDArray[np.float64] = reading - np.where(visits == 0, reading, usual)
         moved = usual + np.maximum(self.gains, 1.0 / (visits + 1)) * residuals
         state["usual"][slots] = np.where(visits == 0, reading, moved)
@@ -201,14 +209,16 @@ def _push(state: Arrays, rows: Rows, units: Rows) -> Rows:
 
 def _mean(ring: Rows, n: Rows, width: int) -> NDArray[np.float64]:
     """Mean of the last `width` readings, or of all while there are fewer; whole numbers, so exact."""
-    return ring[:, -width:].sum(axis=1) / np.minimum(n, width) * UNIT
+    found: NDArray[np.float64] = ring[:, -width:].sum(axis=1) / np.minimum(n, width) * UNIT
+    return found
 
 
 def _std(ring: Rows, n: Rows, width: int) -> NDArray[np.float64]:
     """Standard deviation likewise; exactly 0 for readings that are all the same."""
     last, count = ring[:, -width:], np.minimum(n, width).astype(np.int64)
     total, squares = last.sum(axis=1), (last * last).sum(axis=1)
-    return np.sqrt((count * squares - total * total).astype(np.float64)) / count * UNIT
+    found: NDArray[np.float64] = np.sqrt((count * squares - total * total).astype(np.float64)) / count * UNIT
+    return found
 
 
 def _averages(n_series: int, n_signals: int) -> Arrays:

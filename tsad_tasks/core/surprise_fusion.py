@@ -114,11 +114,12 @@ class Fusion:
         total = self._of_parts(states, rows, now)
         weight = np.full(len(rows), sum(weight for family, weight in self.weights.items() if family != MEMBER))
         if self.weights.get("novelty"):
-            found = novelty_surprises(states["novelty"], rows, now.units)
-            total += self.weights["novelty"] * _weighted_sum(found, [1 / found.shape[1]] * found.shape[1])
+            novel = novelty_surprises(states["novelty"], rows, now.units)
+            total += self.weights["novelty"] * _weighted_sum(novel, [1 / novel.shape[1]] * novel.shape[1])
         if member is not None:
             self._add_member(states["member_past"], rows, member, total, weight)
-        return total / weight
+        fused: NDArray[np.float64] = total / weight
+        return fused
 
     def _of_parts(self, states: States, rows: Rows, now: Now) -> NDArray[np.float64]:
         if not self.parts:

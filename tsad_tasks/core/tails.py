@@ -26,7 +26,7 @@ TAIL_SHARE, MIN_ABOVE = 0.02, 25
 HEAVIEST_SHAPE = 0.25
 # An excess counts at most so many median excesses: an anomaly among the held-out readings does not blind the scale.
 CAP = 10.0
-UNIT_QUANTILE = 0.95
+UNIT_QUANTILE, GROWTH_QUANTILE = 0.95, 0.99
 # No entity's unit is smaller than this share of the usual one, nor than a thousandth of the channel's scale, squared.
 UNIT_FLOOR, SMALLEST_UNIT = 0.1, 1e-6
 
@@ -70,11 +70,13 @@ class ChannelTails:
     tails : by channel, of errors in units.
     pooled_unit : (n_channels,), for entities without a unit of their own.
     units : by entity name, (n_channels,): an error that is high for this entity.
+    growth : (n_channels, n_channels), by how much the units of all channels grow while one is dead; empty: not at all.
     """
 
     tails: tuple[Tail, ...]
     pooled_unit: tuple[float, ...]
     units: Mapping[str, tuple[float, ...]] = field(default_factory=dict)
+    growth: tuple[tuple[float, ...], ...] = ()
 
     def unit(self, entity: str) -> tuple[float, ...]:
         """The unit of an entity's errors, (n_channels,).
@@ -112,12 +114,33 @@ class ChannelTails:
         columns = [tail.surprise(ratios[:, channel]) for channel, tail in enumerate(self.tails)]
         return np.stack(columns, axis=1).astype(np.float32) if columns else np.empty(channel_errors.shape, np.float32)
 
+    def grown(self, live: NDArray[np.bool_]) -> Floats:
+        """By how much the units of windows grow, (n, n_channels), for the channels that are dead in them.
+
+        A detector that misses a sensor knows less about the others, and errs more.
+
+        Parameters
+        ----------
+        live : (n, n_channels)
+
+        >>> tails = ChannelTails((), (1.0, 1.0), growth=((1.0, 3.0), (2.0, 1.0)))
+        >>> tails.grown(np.array([[True, True], [False, True]])).tolist()
+        [[1.0, 1.0], [1.0, 3.0]]
+        """
+        factors = np.ones(live.shape)
+        for dead, growth in enumerate(self.growth):
+            missed = ~live[:, dead]
+            if missed.any():
+                factors[missed] = np.maximum(factors[missed], growth)
+        return factors
+
     def to_json(self) -> dict[str, Any]:
         """The tails as a JSON object."""
         return {
             "tails": [{"errors": list(tail.errors), "surprises": list(tail.surprises)} for tail in self.tails],
             "pooled_unit": list(self.pooled_unit),
             "units": {name: list(unit) for name, unit in sorted(self.units.items())},
+            "growth": [list(row) for row in self.growth],
         }
 
     @classmethod
@@ -125,7 +148,8 @@ class ChannelTails:
         """The tails of a JSON object, to the bit."""
         tails = tuple(Tail(tuple(part["errors"]), tuple(part["surprises"])) for part in fields["tails"])
         units = {name: tuple(unit) for name, unit in fields["units"].items()}
-        return cls(tails, tuple(fields["pooled_unit"]), units)
+        growth = tuple(tuple(row) for row in fields.get("growth", ()))
+        return cls(tails, tuple(fields["pooled_unit"]), units, growth)
 
 
 def fit_tails(errors: Errors | Mapping[str, Errors], *, gap_steps: int = 10) -> ChannelTails:
@@ -159,6 +183,25 @@ def fit_tails(errors: Errors | Mapping[str, Errors], *, gap_steps: int = 10) -> 
     own = {name: tuple(unit) for name, unit in units.items() if unit is not pooled}
     tails = [_tail(parts, gap_steps) for parts in _by_channel(ratios, n_known)]
     return ChannelTails(tuple(tails), tuple(pooled), {} if isinstance(errors, np.ndarray) else own)
+
+
+def unit_growth(usual: Errors, with_dead: Sequence[Errors], units: Floats) -> tuple[tuple[float, ...], ...]:
+    """`ChannelTails.growth`, from the errors of the same windows with all channels, and with each of them dead in turn.
+
+    Parameters
+    ----------
+    usual, with_dead : (n, n_channels), and one such by dead channel
+    units : (n, n_channels)
+
+    >>> unit_growth(np.ones((9, 2), np.float32), [np.full((9, 2), 3, np.float32)] * 2, np.ones((9, 2)))
+    ((1.0, 3.0), (3.0, 1.0))
+    """
+    high = np.maximum(np.nanquantile(usual / units, GROWTH_QUANTILE, axis=0), SMALLEST_UNIT)
+    rows = [np.maximum(np.nanquantile(errors / units, GROWTH_QUANTILE, axis=0) / high, 1.0) for errors in with_dead]
+    return tuple(
+        tuple(1.0 if channel == dead else _rounded(factor) for channel, factor in enumerate(row.tolist()))
+        for dead, row in enumerate(rows)
+    )
 
 
 def _units(series: Mapping[str, Errors], n_known: NDArray[np.int64]) -> tuple[list[float], dict[str, list[float]]]:

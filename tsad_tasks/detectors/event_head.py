@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any, ClassVar, Self
+from typing import Any, Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -101,12 +101,18 @@ class EventHead(SurpriseDetector):
         self._remember(entities, self._state(units, len(entities)))
 
     def advance(self, state: State, series: Series) -> tuple[State, Reconstruction]:
-        if not self.member:
-            return super().advance(state, series)
+        return self.fold(*self.with_member_errors(state, series)) if self.member else super().advance(state, series)
+
+    def with_member_errors(self, state: State, series: Series) -> tuple[State, Series]:
+        """State and series with the member's errors as further channels, to be folded."""
         windows = {name: np.array(state[f"windows.{name}"]) for name in ("last", "center", "scale")}
         extended = self._with_member(windows, series)
         kept = {f"windows.{name}": array.reshape(state[f"windows.{name}"].shape) for name, array in windows.items()}
-        return super().advance(state | kept, extended)
+        return state | kept, extended
+
+    def fold(self, state: State, extended: Series) -> tuple[State, Reconstruction]:
+        """What `advance` gives, of a series that has the member's errors."""
+        return super().advance(state, extended)
 
     def _by_unit(self, series: Series) -> tuple[NDArray[np.float64], Rows]:
         if not self.member:

@@ -50,7 +50,7 @@ from tsad_tasks.steps.clock import utc_now
 from tsad_tasks.steps.explore import newest_end, preview_of
 from tsad_tasks.steps.judged_readings import Part, Scored, Stretch, Subject, injected, judged_parts, scored, stretches
 from tsad_tasks.steps.report_models import threshold_text
-from tsad_tasks.steps.retrain import Retraining
+from tsad_tasks.steps.retrain import Retraining, settled
 from tsad_tasks.steps.training import Scope, TrainingRange, TrainingReader, exclusions_of, training_scopes
 from tsad_tasks.storage.store import Store, whole_hours
 
@@ -293,7 +293,7 @@ def evaluation_json(content: EvaluationContent) -> dict[str, Any]:
 
 def evaluate_run(run: Retraining) -> dict[str, Any]:
     """Task `evaluate` of a retraining: a report on each challenger, kept beside the bundles."""
-    findings = {}
+    run, findings = settled(run), {}
     for scope, folder in run.scopes():
         place = json.loads((folder / "bundle.json").read_text())
         bundle = read_bundle(UPath(place["uri"]), expected_sha256=place["sha256"])

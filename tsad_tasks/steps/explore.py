@@ -14,16 +14,15 @@ from numpy.typing import NDArray
 from tsad_tasks.config import DatasetConfig
 from tsad_tasks.core.evaluation import runs
 from tsad_tasks.core.exploration import (
-    autocorrelation,
     channel_summary,
     correlations,
     distance_of_distributions,
-    dominant_period,
     extreme,
     histogram,
     missing_shares,
 )
 from tsad_tasks.core.interval import day_chunks, epoch_s, from_epoch_s, hour_ceil
+from tsad_tasks.core.periods import autocorrelation, dominant_period, varies
 from tsad_tasks.core.tally import Tally
 from tsad_tasks.errors import BadInput
 from tsad_tasks.reports.content import Times
@@ -283,8 +282,9 @@ def _channel_view(config: DatasetConfig, found: Explored, channel: int) -> Chann
     shown = histogram(values)
     labelled = histogram(values[found.labelled], edges=shown.edges) if found.labelled.any() else None
     lags = min(values.shape[1] // 2, MAX_LAG_S // found.step_s)
-    alike = _mean_of([autocorrelation(row, lags) for row in values])
-    period = dominant_period(alike)
+    unknown = np.full(lags + 1, np.nan)
+    alike = _mean_of([autocorrelation(row, lags) if varies(row) else unknown for row in values])
+    period = dominant_period(values.T, lags) if lags > 1 else None
     return ChannelView(
         name, config.source.channels[name].unit or "", channel_summary(values.ravel()), shown, labelled, alike,
         float(found.step_s), None if period is None else float(period * found.step_s),
@@ -363,7 +363,7 @@ def preview_of(
         end_at=span.end_at,
         n_windows=n_windows[0],
         n_available=n_windows[1],
-        window=config.detector.window,
+        window=config.detector.n_steps,
         excluded=excluded,
         excluded_share=float(np.mean(out)),
         running_hours=tuple(sorted(running_hours.items(), key=lambda pair: pair[1])),

@@ -238,7 +238,7 @@ def model_card(
         "detector": config.detector.name,
         "n_parameters": detector.n_parameters,
         "channels": list(config.channel_names),
-        "window": config.detector.window,
+        "window": config.detector.n_steps,
         "train_start_at": span.start_at.isoformat(),
         "train_split_at": span.split_at.isoformat(),
         "train_end_at": span.end_at.isoformat(),

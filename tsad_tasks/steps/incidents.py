@@ -68,7 +68,7 @@ class _Merge:
     def __init__(self, store: Store, config: DatasetConfig, dataset: DatasetRow, lineage: str) -> None:
         self._store, self._dataset, self._lineage = store, dataset, lineage
         self._policy: AlarmPolicy = config.alarm_policy
-        self._window = config.detector.window
+        self._window = config.detector.n_steps
         self._names = {key: name for name, key in store.select_entities(dataset.dataset_id).items()}
         self._rule = incident_rule(self._policy)
 

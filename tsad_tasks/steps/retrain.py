@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterator
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from datetime import datetime
 from typing import Any, cast
 
@@ -43,6 +43,7 @@ from tsad_tasks.steps.training import (
     fit_folding,
     fit_scales,
     move_to_anchor,
+    period_window,
     prepare_training,
     training_range,
     training_scopes,
@@ -89,6 +90,22 @@ class Retraining:
         return self.store.select_champion_at(dataset.dataset_id, scope.entity_id, self.lineage, self.span.end_at)
 
 
+def settled(run: Retraining) -> Retraining:
+    """The retraining with a window chosen from its readings, where the dataset asks for that; once, for all tasks."""
+    if run.config.detector.window != "auto":
+        return run
+    path = run.folder / "window.json"
+    if not path.exists():
+        scopes = training_scopes(run.store, run.config)
+        everybody = Scope(0, "all", tuple(entity for scope in scopes for entity in scope.entities))
+        found = exclusions_of(run.store, run.config, everybody, run.span)
+        reader = TrainingReader.of_store(run.store, run.config, run.span, found)
+        run.folder.mkdir(parents=True, exist_ok=True)
+        path.write_text(json.dumps(period_window(reader, everybody)))
+    detector = run.config.detector.model_copy(update={"window": json.loads(path.read_text())})
+    return replace(run, config=run.config.model_copy(update={"detector": detector}))
+
+
 def find_exclusions(run: Retraining) -> Count:
     """Task `exclusions`: scopes to train, and what each leaves out.
 
@@ -97,6 +114,7 @@ def find_exclusions(run: Retraining) -> Count:
     NothingToDo
         When this very training was registered before.
     """
+    run = settled(run)
     scopes = [scope for scope in training_scopes(run.store, run.config) if not _is_trained(run, scope)]
     if not scopes:
         raise NothingToDo(f"{run.config.dataset} was trained on this range, with this configuration and seed, before.")
@@ -129,6 +147,7 @@ def _exclusions(folder: UPath) -> list[Exclusion]:
 
 def make_features(run: Retraining) -> Count:
     """Task `features`: scales, fitted on training readings only."""
+    run = settled(run)
     hours = 0.0
     for scope, folder in run.scopes():
         scales = fit_scales(run.reader(folder), scope)
@@ -143,7 +162,7 @@ def _scales(folder: UPath) -> Scales:
 
 def make_windows(run: Retraining) -> Count:
     """Task `windows`: windows to learn from, sampled evenly over entities and time."""
-    n_used = n_available = 0
+    run, n_used, n_available = settled(run), 0, 0
     for scope, folder in run.scopes():
         prepared = prepare_training(run.reader(folder), scope, _scales(folder))
         prepared.save(folder / "windows.npz")
@@ -154,7 +173,7 @@ def make_windows(run: Retraining) -> Count:
 
 def train(run: Retraining, progress: Progress | None = None) -> Count:
     """Task `train`: fits a detector for each scope."""
-    n_epochs, seconds = 0, 0.0
+    run, n_epochs, seconds = settled(run), 0, 0.0
     for scope, folder in run.scopes():
         detector, history = _fitted(run, scope, folder, progress)
         detector.save(folder / "detector")
@@ -204,7 +223,7 @@ def _history(folder: UPath) -> TrainingHistory:
 
 def calibrate(run: Retraining) -> Count:
     """Task `calibrate`: limits from held-out readings, and the finished bundle."""
-    uris = []
+    run, uris = settled(run), []
     n_entities = sum(len(scope.entities) for scope in training_scopes(run.store, run.config))
     for scope, folder in run.scopes():
         detector, scales = load_detector(folder / "detector"), _scales(folder)
@@ -224,6 +243,7 @@ def calibrate(run: Retraining) -> Count:
 
 def gate(run: Retraining) -> Count:
     """Task `gate`: the challenger's numbers beside the champion's, rule by rule."""
+    run = settled(run)
     failed: dict[str, list[str]] = {}
     for scope, folder in run.scopes():
         place = json.loads((folder / "bundle.json").read_text())
@@ -246,6 +266,7 @@ def _failed(outcome: GateOutcome) -> list[str]:
 
 def register(run: Retraining) -> list[RegisterSummary]:
     """Task `register`: the models' rows, with gate and exclusions, and who is champion from when."""
+    run = settled(run)
     dataset = run.store.select_dataset(run.config.dataset)
     summaries = []
     for scope, folder in run.scopes():

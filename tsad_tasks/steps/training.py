@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any, cast
 
@@ -12,12 +12,13 @@ import numpy as np
 from numpy.typing import NDArray
 from upath import UPath
 
-from tsad_tasks.config import DatasetConfig, holidays_of
+from tsad_tasks.config import DEFAULT_WINDOW, DatasetConfig, holidays_of
 from tsad_tasks.core.features import SUNDAY, Scaler, fit_scaler, pooled_scaler
 from tsad_tasks.core.interval import epoch_s, hour_ceil
+from tsad_tasks.core.periods import dominant_period
 from tsad_tasks.core.scoring import entity_features, entity_windows
 from tsad_tasks.core.spec import FeatureSpec
-from tsad_tasks.core.windows import Number
+from tsad_tasks.core.windows import Number, gather
 from tsad_tasks.detectors.base import Budget, Detector, Progress, TrainingHistory, TrainingSet
 from tsad_tasks.detectors.fold import FoldDetector, Series
 from tsad_tasks.detectors.registry import build_detector, detector_class
@@ -30,6 +31,7 @@ from tsad_tasks.storage.store import Store, hours_later
 
 LABEL_MARGIN_S, LABEL_REASON = 1800, "label: "
 FEW_WINDOWS = 50
+SHORTEST_PERIOD, LONGEST_PERIOD, MAX_PERIOD_ENTITIES = 5, 60, 24
 DAY_S, WEEK_S = 86400, 604800
 
 
@@ -109,7 +111,7 @@ def feature_spec_of(config: DatasetConfig) -> FeatureSpec:
         hold_steps=tuple(channel.hold_s // step_s for channel in source.channels.values()),
         step_s=step_s,
         site_zone=config.site_zone,
-        width=1 if detector_class(config.detector.name).folds else config.detector.window,
+        width=1 if detector_class(config.detector.name).folds else config.detector.n_steps,
         min_coverage=config.detector.min_coverage,
         running_when=config.running_when,
         grace_steps=config.startup_grace_s // step_s,
@@ -379,7 +381,7 @@ def with_labels(ends: NDArray[np.int64], labels: NDArray[np.bool_], n: int) -> N
 
 
 def _joined(config: DatasetConfig, parts: Sequence[_EntityWindows]) -> PreparedTraining:
-    width = config.detector.window
+    width = config.detector.n_steps
     compacted = [compact(part.inputs, [part.ends, part.validation_ends], width) for part in parts]
     offsets = np.concatenate(([0], np.cumsum([len(inputs) for inputs, _ in compacted])))
     ends = [found[0] + offset for (_, found), offset in zip(compacted, offsets, strict=False)]
@@ -393,7 +395,32 @@ def _joined(config: DatasetConfig, parts: Sequence[_EntityWindows]) -> PreparedT
     inputs = np.concatenate([inputs for inputs, _ in compacted])
     labels = [compact(part.labels, [part.ends, part.validation_ends], width)[0] for part in parts]
     n_available = sum(part.n_available for part in parts)
-    return PreparedTraining(inputs, joined, np.concatenate(held), np.concatenate(labels), n_available)
+    prepared = PreparedTraining(inputs, joined, np.concatenate(held), np.concatenate(labels), n_available)
+    return with_dead_channels(prepared, feature_spec_of(config), config.training.dead_channel_share)
+
+
+def with_dead_channels(prepared: PreparedTraining, spec: FeatureSpec, share: float) -> PreparedTraining:
+    """The windows, in a share of which one channel is dead: unknown at all steps, each channel in turn.
+
+    Sensors fail. A detector that always saw all of them takes the 0 that stands for one that is dead for a reading, and
+    finds the others strange; one that has seen dead ones does not. Validation windows stay as they are.
+    """
+    n_dead, width, n_channels = int(share * len(prepared.ends)), spec.width, len(spec.channels)
+    if n_channels < 2 or not n_dead:
+        return prepared
+    chosen = np.linspace(0, len(prepared.ends) - 1, n_dead).round().astype(np.int64)
+    inputs = gather(prepared.inputs, prepared.ends[chosen], width)
+    dead = np.stack([spec.dead_inputs(channel) for channel in range(n_channels)])[np.arange(n_dead) % n_channels]
+    inputs *= ~dead[:, None, :]
+    ends = prepared.ends.copy()
+    ends[chosen] = len(prepared.inputs) + width * np.arange(1, n_dead + 1) - 1
+    labels = gather(prepared.labels[:, None], prepared.ends[chosen], width)
+    return replace(
+        prepared,
+        inputs=np.concatenate([prepared.inputs, inputs.reshape(-1, inputs.shape[2])]),
+        ends=ends,
+        labels=np.concatenate([prepared.labels, labels.reshape(-1)]),
+    )
 
 
 def compact(
@@ -414,6 +441,18 @@ def compact(
     return inputs[used], [position[ends] for ends in groups]
 
 
+def period_window(reader: TrainingReader, scope: Scope) -> int:
+    """Steps of a window that holds a period of the readings: the usual one of some entities, or the default."""
+    span = reader.span
+    chosen = [scope.entities[i] for i in evenly(np.arange(len(scope.entities)), MAX_PERIOD_ENTITIES)]
+    periods = []
+    for _, key in chosen:
+        values, usable = reader.clean(key, span.start_at, span.split_at)
+        periods.append(dominant_period(np.where(usable[:, None], values, np.nan), LONGEST_PERIOD))
+    found = sorted(period for period in periods if period is not None and period >= SHORTEST_PERIOD)
+    return found[len(found) // 2] if 2 * len(found) > len(chosen) else DEFAULT_WINDOW
+
+
 def fit_detector(
     config: DatasetConfig,
     prepared: PreparedTraining,
@@ -426,7 +465,7 @@ def fit_detector(
     settings, budget, spec = config.detector, config.training, feature_spec_of(config)
     detector = build_detector(
         settings.name,
-        width=settings.window,
+        width=settings.n_steps,
         n_channels=len(spec.channels),
         n_inputs=spec.n_inputs,
         params=settings.params,
@@ -436,7 +475,7 @@ def fit_detector(
         prepared.ends,
         prepared.validation_ends,
         len(spec.channels),
-        settings.window,
+        settings.n_steps,
         prepared.labels if detector.supervised else None,
     )
     limits = Budget(
