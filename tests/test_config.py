@@ -14,7 +14,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tsad_tasks.config import DatasetConfig, duration_s, holidays_of, json_schema, load_config
-from tsad_tasks.detectors.registry import DETECTORS
+from tsad_tasks.core.detector_names import DETECTORS
 from tsad_tasks.errors import ConfigError
 from tsad_tasks.local.places import project_folder
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -87,6 +88,14 @@ def test_a_channel_that_was_dead_takes_what_the_others_show() -> None:
     errors[:, 2] = np.nan
     surprises = fit_tails(errors).surprises(np.full((1, 3), 5, np.float32))[0]
     assert surprises[2] == pytest.approx(surprises[0], rel=0.2)
+
+
+def test_units_grow_only_where_a_channel_is_dead_and_a_surprise_is_then_less() -> None:
+    tails = replace(FITTED, growth=((1.0, 4.0, 1.0), (2.0, 1.0, 1.0), (1.0, 1.0, 1.0)))
+    live = np.array([[True, True, True], [False, True, True], [False, False, True]])
+    assert tails.grown(live).tolist() == [[1, 1, 1], [1, 4, 1], [2, 4, 1]]
+    assert ChannelTails.from_json(json.loads(json.dumps(tails.to_json()))) == tails
+    assert FITTED.grown(live).tolist() == np.ones((3, 3)).tolist()
 
 
 def test_a_channel_that_never_erred_is_surprising_when_it_does() -> None:

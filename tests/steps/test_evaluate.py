@@ -18,10 +18,11 @@ from tsad_tasks.core.features import Scaler
 from tsad_tasks.core.incidents import IncidentRule
 from tsad_tasks.core.spec import FeatureSpec, ModelSpec
 from tsad_tasks.core.thresholds import ThresholdSettings
+from tsad_tasks.core.windows import gather
 from tsad_tasks.errors import BadInput
 from tsad_tasks.steps.evaluate import HeldOut, Verdicts, _Judged, calibrated_spec, judge, series_errors
 from tsad_tasks.steps.gate import _not_worse, alarm_budget
-from tsad_tasks.steps.training import training_range
+from tsad_tasks.steps.training import PreparedTraining, training_range, with_dead_channels
 
 SETTINGS = ThresholdSettings("mean_std", 99.9, 6.0, 100, 50, 0.5, 0, 6.0)
 FEATURES = FeatureSpec(("load",), (0,), 3600, "UTC", 3, 0.5, None, 0, (), (), (), ())
@@ -188,3 +189,27 @@ def test_half_of_what_is_held_out_is_for_the_gate_or_all_but_a_week() -> None:
 def test_models_of_single_machines_share_the_budget_of_their_dataset() -> None:
     whole, one = alarm_budget(trained_config(), 300), alarm_budget(trained_config(), 1, 300)
     assert one.aim == whole.aim == pytest.approx(AIM * 5 / 300)
+
+
+TWO = replace(FEATURES, channels=("load", "heat"), hold_steps=(0, 0), lag=(1,), cyclic=("hour", "weekday"))
+
+
+def test_a_share_of_windows_loses_one_channel_each_with_all_that_is_derived_from_it() -> None:
+    inputs = np.ones((40, TWO.n_inputs), np.float32)
+    ends, labels = np.arange(2, 40), np.zeros(40, bool)
+    prepared = PreparedTraining(inputs, ends, ends[:3], labels, 38)
+    made = with_dead_channels(prepared, TWO, 0.25)
+    windows = gather(made.inputs, made.ends, TWO.width)
+    assert (len(made.ends), len(made.labels)) == (38, len(made.inputs))
+    dead = windows[(windows == 0).any(axis=(1, 2))]
+    assert len(dead) == 9
+    assert (dead == dead[:, :1]).all()
+    assert {tuple(row) for row in dead[:, 0].tolist()} == {(0, 1, 0, 1, 1, 1, 1, 1), (1, 0, 1, 0, 1, 1, 1, 1)}
+    assert (gather(made.inputs, made.validation_ends, TWO.width) == 1).all()
+
+
+@pytest.mark.parametrize(("spec", "share"), [(FEATURES, 0.5), (TWO, 0.0)], ids=["one channel", "no share"])
+def test_windows_stay_as_they_are_where_no_channel_can_die(spec: FeatureSpec, share: float) -> None:
+    inputs, ends = np.ones((9, spec.n_inputs), np.float32), np.arange(2, 9)
+    prepared = PreparedTraining(inputs, ends, ends, np.zeros(9, bool), 7)
+    assert with_dead_channels(prepared, spec, share) is prepared

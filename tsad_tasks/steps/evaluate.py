@@ -15,8 +15,9 @@ from tsad_tasks.core.features import Scaler
 from tsad_tasks.core.injection import KINDS, Injection, inject_all, injection_plan
 from tsad_tasks.core.scoring import Features, Windows, combined_errors, entity_features, entity_scores, entity_windows
 from tsad_tasks.core.spec import FeatureSpec, ModelSpec
-from tsad_tasks.core.tails import ChannelTails, fit_tails
+from tsad_tasks.core.tails import ChannelTails, fit_tails, unit_growth
 from tsad_tasks.core.thresholds import MIN_CALIBRATION, Calibration, ThresholdSettings, calibrate
+from tsad_tasks.core.windows import gather
 from tsad_tasks.detectors.base import Detector
 from tsad_tasks.errors import BadInput
 from tsad_tasks.steps.fold import entity_reconstruction
@@ -25,6 +26,7 @@ MAX_ROUNDS = 60
 CONTEXT_FACTOR = 3.0
 SPREAD_QUANTILE = 0.95
 # What lies so far off is no reading of a machine that is well: it is neither learned from nor calibrated with.
+MAX_GROWTH_ENTITIES, MAX_GROWTH_WINDOWS = 24, 150
 EXTREME_SPREADS, USUAL_QUANTILE = 50.0, 0.995
 
 
@@ -165,6 +167,7 @@ def calibrated_spec(
     model = ModelSpec(
         spec, scalers, pooled, settings, {}, _NO_LIMIT, spreads, _tails(found, held_out, spec, combine), combine, top_k
     )
+    model = _with_growth(model, detector, found, held_out)
     errors = {part.entity: found[part.entity].combined(model, part.entity) for part in held_out}
     if settings.kind != "evt":
         return _with_limits(model, errors, held_out)
@@ -194,6 +197,44 @@ def _tails(
     known = {part.entity: found[part.entity].live & part.calibrating[:, None] for part in held_out}
     errors = {name: np.where(mask, found[name].channel_errors, nan) for name, mask in known.items()}
     return fit_tails(errors, gap_steps=spec.width)
+
+
+def _with_growth(
+    model: ModelSpec, detector: Detector, found: Mapping[str, SeriesErrors], held_out: Sequence[HeldOut]
+) -> ModelSpec:
+    """The model, knowing by how much the errors of some held-out windows grow while a channel is dead."""
+    spec, tails = model.features, model.tails
+    if tails is None or detector.folds or len(spec.channels) < 2:
+        return model
+    parts = [_some_windows(model, part, found[part.entity]) for part in _some(held_out, MAX_GROWTH_ENTITIES)]
+    windows = np.concatenate([np.zeros((0, spec.width, spec.n_inputs), np.float32), *(one for one, _ in parts)])
+    if len(windows) < MIN_CALIBRATION:
+        return model
+    units = np.concatenate([unit for _, unit in parts])
+    usual = _errors_of_windows(detector, windows)
+    dead = (_errors_of_windows(detector, windows * ~spec.dead_inputs(i)) for i in range(len(spec.channels)))
+    return replace(model, tails=replace(tails, growth=unit_growth(usual, list(dead), units)))
+
+
+def _some_windows(
+    model: ModelSpec, part: HeldOut, found: SeriesErrors
+) -> tuple[NDArray[np.float32], NDArray[np.float64]]:
+    """Complete windows (n, width, n_inputs) of the calibration part, and their units (n, n_channels)."""
+    features, _ = _windows_of(model.features, model.scaler(part.entity), part.values, part.start_s)
+    ends = np.array(_some(np.flatnonzero(part.calibrating & found.live.all(axis=1)), MAX_GROWTH_WINDOWS), np.int64)
+    unit = model.tails.unit(part.entity) if model.tails else ()
+    return gather(features.inputs[0], ends, model.features.width), np.tile(np.array(unit), (len(ends), 1))
+
+
+def _some(items: Sequence[Any] | NDArray[Any], n: int) -> list[Any]:
+    """At most `n` of the items, evenly."""
+    chosen = np.unique(np.linspace(0, len(items) - 1, min(n, len(items))).round().astype(np.int64))
+    return [items[i] for i in chosen]
+
+
+def _errors_of_windows(detector: Detector, windows: NDArray[np.float32]) -> NDArray[np.float32]:
+    n, width, n_inputs = windows.shape
+    return detector.reconstruct(windows.reshape(-1, n_inputs), width * np.arange(1, n + 1) - 1).channel_errors
 
 
 def _with_limits(model: ModelSpec, errors: Mapping[str, NDArray[np.float32]], held_out: Sequence[HeldOut]) -> ModelSpec:
