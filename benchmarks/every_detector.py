@@ -23,9 +23,9 @@ from typing import Any
 import numpy as np
 import yaml
 
+from tsad_tasks.core.detector_names import DETECTORS
 from tsad_tasks.core.interval import epoch_s
 from tsad_tasks.core.simulate import CHANNELS, SimulatedPlant, server_room
-from tsad_tasks.core.detector_names import DETECTORS
 from tsad_tasks.local.environment import Places
 from tsad_tasks.local.postgres import WAREHOUSE, Cluster, ensure_running, remove
 from tsad_tasks.local.stack import stack_environment

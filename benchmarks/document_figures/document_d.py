@@ -350,9 +350,7 @@ _ROADMAP = (
         "wanted",
         better="shown",
         form="{:.0%}",
-        why="Of {n_anomalies:.0f} anomalies on five sensors, {false_alarms_per_day:.1f} false alarms a day. "
-        "The rest are "
-        "visible only against the hour or the load.",
+        why="Of {n_anomalies:.0f} anomalies on five sensors, {false_alarms_per_day:.1f} false alarms a day.",
     ),
     Figure(
         "d_multivariate.root_cause_share",
