@@ -14,10 +14,11 @@ from functools import partial
 
 import numpy as np
 
+from tsad_tasks.core.detector_names import DETECTORS
 from tsad_tasks.core.windows import gather
 from tsad_tasks.detectors.base import Budget, Detector, TrainingSet
 from tsad_tasks.detectors.neural import NeuralDetector
-from tsad_tasks.detectors.registry import DETECTORS, build_detector, detector_class
+from tsad_tasks.detectors.registry import build_detector, detector_class
 from tsad_tasks.detectors.weights import start_from
 
 WIDTH, N_CHANNELS, N_CONTEXT = 10, 5, 4

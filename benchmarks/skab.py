@@ -30,6 +30,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from tsad_tasks.core.drift import roughness
 from tsad_tasks.core.hysteresis import hysteresis_thresholds, no_alarm
 from tsad_tasks.core.thresholds import anomaly_scores, flag
 from tsad_tasks.detectors.base import Budget, TrainingSet
@@ -38,7 +39,7 @@ from tsad_tasks.detectors.registry import build_detector
 
 N_TRAINING = 400
 STEP_S = 1
-WIDTH, EPOCHS = 10, 20
+WIDTH, EPOCHS, SLOW_RATIO = 10, 20, 0.3
 CLEAN = "anomaly-free"
 NOT_READ = ("anomaly", "changepoint")
 DEFAULT_OUT = Path(".tsad/bench/skab")
@@ -128,23 +129,32 @@ def alarms(files: Sequence[SkabFile], params: Mapping[str, Any] | None = None, s
     """Alarms of each file in the order given; with a seed, an autoencoder's error is one more channel."""
     found: dict[str, Alarms] = {}
     for fleet in fleets(files):
-        extra = [] if seed is None else [network_errors(file, seed) for file in fleet]
+        extra = [] if seed is None else network_errors(fleet, seed)
         of_fleet = fleet_alarms(fleet, series_of(fleet, extra), params or {})
         found |= {file.name: each for file, each in zip(fleet, of_fleet, strict=True)}
     return [found[file.name] for file in files]
 
 
-def network_errors(file: SkabFile, seed: int) -> NDArray[np.float64]:
-    """Logarithm of an LSTM autoencoder's error at each row, trained on the first 400; NaN before a whole window."""
-    center, scale = file.values[:N_TRAINING].mean(axis=0), file.values[:N_TRAINING].std(axis=0)
-    inputs = np.clip((file.values - center) / np.where(scale > 0, scale, 1.0), -10, 10).astype(np.float32)
+def network_errors(files: Sequence[SkabFile], seed: int) -> list[NDArray[np.float64]]:
+    """Logarithm of an LSTM autoencoder's squared error at each row of each file, one network a file.
+
+    It sees the channels that do not move slowly, learns from the first 400 rows, and is judged by the last step of each
+    window: the mean over a window moves slowly itself, and the head's fleet rule would leave it out.
+    """
+    watched = np.nanmedian([roughness(file.values[:N_TRAINING]) for file in files], axis=0) >= SLOW_RATIO
+    return [_last_step_errors(file.values[:, watched], seed) for file in files]
+
+
+def _last_step_errors(values: NDArray[np.float64], seed: int) -> NDArray[np.float64]:
+    center, scale = values[:N_TRAINING].mean(axis=0), values[:N_TRAINING].std(axis=0)
+    inputs = np.clip((values - center) / np.where(scale > 0, scale, 1.0), -10, 10).astype(np.float32)
     n_channels, ends = inputs.shape[1], np.arange(WIDTH - 1, len(inputs))
     network = build_detector("lstm_autoencoder", width=WIDTH, n_channels=n_channels, n_inputs=n_channels)
     known = np.nan_to_num(inputs[:N_TRAINING], nan=0.0)
     split = np.arange(WIDTH - 1, 330), np.arange(330 + WIDTH, N_TRAINING)
     network.fit(TrainingSet(known, *split, n_channels, WIDTH), budget=Budget(epochs=EPOCHS, batch_size=32), seed=seed)
-    errors = network.reconstruct(inputs, ends).channel_errors.astype(np.float64)
-    return np.concatenate([np.full(WIDTH - 1, np.nan), np.log(errors.mean(axis=1) + 1e-6)])
+    residuals = (inputs[ends] - network.reconstruct(inputs, ends).expected).astype(np.float64)
+    return np.concatenate([np.full(WIDTH - 1, np.nan), np.log((residuals * residuals).mean(axis=1) + 1e-6)])
 
 
 def write_results(out: Path, files: Sequence[SkabFile], found: Sequence[Alarms]) -> None:

@@ -6,6 +6,7 @@ Detectors that carry a state from reading to reading have contracts of their own
 from __future__ import annotations
 
 import json
+from collections.abc import Collection
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -13,12 +14,13 @@ from typing import Any
 import numpy as np
 import pytest
 
+from tsad_tasks.core.detector_names import DETECTORS
 from tsad_tasks.core.windows import gather
 from tsad_tasks.detectors.base import Budget, Detector, Floats, TrainingHistory, TrainingSet
 from tsad_tasks.detectors.bundle import read_bundle, write_bundle
 from tsad_tasks.detectors.neural import NeuralDetector
 from tsad_tasks.detectors.onnx_session import OnnxSession
-from tsad_tasks.detectors.registry import DETECTORS, build_detector, detector_class, load_detector
+from tsad_tasks.detectors.registry import build_detector, detector_class, load_detector
 from tsad_tasks.errors import BadInput, ConfigError
 
 WIDTH = 8
@@ -97,24 +99,25 @@ def fit(name: str, n_channels: int, n_context: int, warm_start: Detector | None 
     return Fitted(detector, training, history, progress, *make_readings(300, n_channels, n_context, seed=2))
 
 
+def case_name(case: tuple[str, int, int]) -> str:
+    return f"{case[0]}-{case[1]}+{case[2]}"
+
+
 # Of a module, so that all tests of a detector follow each other, and its network is compiled once.
-@pytest.fixture(params=CASES, scope="module", ids=lambda case: f"{case[0]}-{case[1]}+{case[2]}")
+@pytest.fixture(params=CASES, scope="module", ids=case_name)
 def fitted(request: pytest.FixtureRequest) -> Fitted:
     return fit(*request.param)
 
 
-@pytest.fixture
-def neural(fitted: Fitted) -> Fitted:
-    if fitted.detector.name not in NEURAL:
-        pytest.skip("no network")
-    return fitted
+def only(names: Collection[str]) -> pytest.MarkDecorator:
+    """The detectors that a promise is about."""
+    cases = [case for case in CASES if case[0] in names]
+    return pytest.mark.parametrize("fitted", cases, indirect=True, ids=case_name)
 
 
-@pytest.fixture
-def expecting(fitted: Fitted) -> Fitted:
-    if fitted.detector.name in BOUNDED:
-        pytest.skip("says how strange, not what it expected")
-    return fitted
+def able_to(ability: str) -> pytest.MarkDecorator:
+    """The detectors that have a method beyond the protocol."""
+    return only([name for name in NAMES if hasattr(detector_class(name), ability)])
 
 
 def equal(left: Floats, right: Floats) -> bool:
@@ -174,11 +177,12 @@ def test_a_dead_channel_is_masked_and_the_others_go_on(fitted: Fitted) -> None:
     assert np.isnan(fitted.score(readings=readings)[HISTORY:]).all() == alone
 
 
-def test_a_dead_channel_has_no_residuals_and_the_others_do(expecting: Fitted) -> None:
-    readings = expecting.readings.copy()
+@only(set(NAMES) - BOUNDED)
+def test_a_dead_channel_has_no_residuals_and_the_others_do(fitted: Fitted) -> None:
+    readings = fitted.readings.copy()
     readings[:, 0] = np.nan
-    known = np.isfinite(expecting.residuals(readings)[HISTORY:])
-    assert known.all(axis=0).tolist() == [False] + [True] * (expecting.detector.n_channels - 1)
+    known = np.isfinite(fitted.residuals(readings)[HISTORY:])
+    assert known.all(axis=0).tolist() == [False] + [True] * (fitted.detector.n_channels - 1)
 
 
 def test_a_huge_value_has_a_finite_score(fitted: Fitted) -> None:
@@ -189,8 +193,8 @@ def test_a_huge_value_has_a_finite_score(fitted: Fitted) -> None:
     assert scores.max() > (fitted.score()[HISTORY:].max() if fitted.detector.name in BOUNDED else 1e30)
 
 
-def test_residuals_are_reading_minus_expected(expecting: Fitted) -> None:
-    fitted = expecting
+@only(set(NAMES) - BOUNDED)
+def test_residuals_are_reading_minus_expected(fitted: Fitted) -> None:
     higher = fitted.readings.copy()
     higher[200] += 5
     assert fitted.residuals(higher).shape == fitted.readings.shape
@@ -250,9 +254,8 @@ def test_an_explanation_names_the_step_and_the_channel_of_a_spike(fitted: Fitted
     assert fitted.explained(readings).shape == (0, *found.shape)
 
 
+@able_to("probability")
 def test_a_probability_is_from_0_to_1_and_rises_with_the_score(fitted: Fitted) -> None:
-    if not hasattr(fitted.detector, "probability"):
-        pytest.skip("gives no probability")
     scores = np.append(np.sort(fitted.score()[HISTORY:]), np.float32([1e30, np.nan]))
     found = fitted.detector.probability(scores)
     assert (np.diff(found[:-1]) >= 0).all()
@@ -260,9 +263,8 @@ def test_a_probability_is_from_0_to_1_and_rises_with_the_score(fitted: Fitted) -
     assert np.isnan(found[-1])
 
 
+@able_to("interval")
 def test_an_interval_holds_as_many_readings_as_it_says(fitted: Fitted) -> None:
-    if not hasattr(fitted.detector, "interval"):
-        pytest.skip("gives no interval")
     for inputs, ends, tolerance in (
         (fitted.training.inputs, fitted.training.validation_ends, 0.02),
         (fitted.inputs(fitted.readings), np.arange(HISTORY, 300), 0.08),
@@ -272,9 +274,8 @@ def test_an_interval_holds_as_many_readings_as_it_says(fitted: Fitted) -> None:
         assert ((lower <= last) & (last <= upper)).mean(axis=0) == pytest.approx(0.9, abs=tolerance)
 
 
+@able_to("attention")
 def test_attention_adds_up_to_one(fitted: Fitted) -> None:
-    if not hasattr(fitted.detector, "attention"):
-        pytest.skip("attends to nothing")
     windows = gather(fitted.inputs(fitted.readings), np.arange(HISTORY, 300), WIDTH)
     assert fitted.detector.attention(windows).shape == (300 - HISTORY, WIDTH)
     assert fitted.detector.attention(windows).sum(axis=1) == pytest.approx(1, abs=1e-5)
@@ -301,9 +302,10 @@ def test_same_seed_same_files_to_the_byte(fitted: Fitted) -> None:
     assert fitted.again().detector.to_files() == fitted.detector.to_files()
 
 
-def test_training_may_begin_with_the_weights_of_another_model(neural: Fitted) -> None:
-    warm = neural.again(warm_start=neural.detector)
-    assert warm.history.validation_loss[0] < neural.history.validation_loss[0]
+@only(NEURAL)
+def test_training_may_begin_with_the_weights_of_another_model(fitted: Fitted) -> None:
+    warm = fitted.again(warm_start=fitted.detector)
+    assert warm.history.validation_loss[0] < fitted.history.validation_loss[0]
 
 
 def test_training_does_not_begin_with_another_kind_of_detector(fitted: Fitted) -> None:
@@ -312,17 +314,19 @@ def test_training_does_not_begin_with_another_kind_of_detector(fitted: Fitted) -
         fitted.again(warm_start=build(other, 1, 0))
 
 
-def test_a_model_saved_without_its_weights_scores_but_starts_no_training(neural: Fitted) -> None:
-    files = {file: content for file, content in neural.detector.to_files().items() if file != "weights.npz"}
-    old = type(neural.detector).from_files(files)
-    assert equal(old.score(neural.readings, neural.context), neural.score())
+@only(NEURAL)
+def test_a_model_saved_without_its_weights_scores_but_starts_no_training(fitted: Fitted) -> None:
+    files = {file: content for file, content in fitted.detector.to_files().items() if file != "weights.npz"}
+    old = type(fitted.detector).from_files(files)
+    assert equal(old.score(fitted.readings, fitted.context), fitted.score())
     assert old.to_files() == files
     with pytest.raises(ConfigError, match=r"warm_start: Expected a model with weights\.npz"):
-        neural.again(warm_start=old)
+        fitted.again(warm_start=old)
 
 
-def test_onnx_equals_keras(neural: Fitted) -> None:
-    detector: Any = neural.detector
+@only(NEURAL)
+def test_onnx_equals_keras(fitted: Fitted) -> None:
+    detector: Any = fitted.detector
     learner, random = detector.learner(BUDGET, 11, jit=False), np.random.default_rng(0)
     for weight in learner.model.weights:
         moved = np.asarray(weight) + random.normal(0, 0.1, weight.shape)

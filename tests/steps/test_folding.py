@@ -70,9 +70,7 @@ def folding(cluster: Cluster, folding_template: str) -> Iterator[Plant]:
 def expected(cluster: Cluster, folding_template: str) -> Iterator[Rows]:
     """The rows of one run over all hours."""
     name = f"fold_{uuid4().hex}"
-    plant = Plant(
-        cluster.create_database(name, template=folding_template), config(detector={"name": "drift_aware"})
-    )
+    plant = Plant(cluster.create_database(name, template=folding_template), config(detector={"name": "drift_aware"}))
     run_interval(plant, SPLIT_AT, END_AT)
     yield plant.rows()
     cluster.drop_database(name)

@@ -100,7 +100,10 @@ class ThresholdSettings:
         """The rule of a folding kind."""
         found = FOLDING_KINDS[self.kind]
         whole = {part.name for part in dataclass_fields(found) if isinstance(part.default, int)}
-        return found(**{name: int(value) if name in whole else value for name, value in self.rule.items()})
+        made: RankRule | HysteresisRule = found(
+            **{name: int(value) if name in whole else value for name, value in self.rule.items()}
+        )
+        return made
 
     @property
     def history_steps(self) -> int:

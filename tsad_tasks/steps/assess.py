@@ -309,14 +309,10 @@ def evaluate_run(run: Retraining) -> dict[str, Any]:
             span=run.span,
             first_at=run.span.split_at if folds else run.span.start_at,
         )
-        pdf = (
-            run.artifacts
-            / "evaluations"
-            / run.config.dataset
-            / f"{run.span.end_at:%Y-%m-%dT%H}_{place['sha256'][:8]}.pdf"
-        )
+        name = f"{run.span.end_at:%Y-%m-%dT%H}_{place['sha256'][:8]}"
+        kept = run.artifacts / "evaluations" / run.config.dataset / name
         _, summary = evaluate_model(
-            run.store, run.config, subject, folder=folder, until_at=run.span.end_at, seed=run.chosen_seed, pdf=pdf
+            run.store, run.config, subject, folder=kept, until_at=run.span.end_at, seed=run.chosen_seed
         )
         findings[scope.name] = {"pdf": summary.pdf, "finding": summary.finding}
     return {"reports": findings}

@@ -367,9 +367,7 @@ class Store:
         """After which hours of [start_at, end_at) a state is remembered, and digests: (n_entities, n_hours) each."""
         return self._read_digests("select_fold_states", model_id, entity_ids, start_at, end_at)
 
-    def read_fold_states(
-        self, model_id: int, entity_ids: Sequence[int], hours: Sequence[datetime]
-    ) -> dict[int, bytes]:
+    def read_fold_states(self, model_id: int, entity_ids: Sequence[int], hours: Sequence[datetime]) -> dict[int, bytes]:
         """States by entity after one hour each."""
         params = {"model_id": model_id, "entity_ids": list(entity_ids), "hours": list(hours)}
         return {key: bytes(state) for key, state in self.select("read_fold_states", params)} if entity_ids else {}
