@@ -98,7 +98,8 @@ class Bench:
     def write_scores(self) -> None:
         none = np.zeros(0, np.int64)
         no_anomalies = AnomalyRows(none, none, [], [], *np.zeros((3, 0), np.float32), np.zeros(0, bool))
-        no_shares = AttributionRows(none, none, none, np.zeros(0, np.float32), *np.zeros((3, 0)))
+        by_step = np.zeros((0, 1), np.float32)
+        no_shares = AttributionRows(none, none, none, by_step[:, 0], *np.zeros((3, 0)), by_step)
         with self.store.transaction():
             self.store.write_scores(self.score_rows(), no_anomalies, no_shares)
 
