@@ -75,13 +75,13 @@ def series_errors(detector: FoldDetector, entities: list[str], series: Series) -
 
 
 @functools.cache
-def _once(case: tuple[int, tuple[str, ...], bytes, bytes]) -> list[tuple[State, Reconstruction]]:
+def _once(case: tuple[FoldDetector, tuple[str, ...], bytes, bytes]) -> list[tuple[State, Reconstruction]]:
     return []
 
 
 def advanced(detector: FoldDetector, entities: tuple[str, ...], series: Series) -> tuple[State, Reconstruction]:
     """What follows the anchor; found once for the same readings."""
-    kept = _once((id(detector), entities, series.values.tobytes(), series.local_s.tobytes()))
+    kept = _once((detector, entities, series.values.tobytes(), series.local_s.tobytes()))
     if not kept:
         kept.append(detector.advance(detector.start(entities), series))
     return kept[0]
