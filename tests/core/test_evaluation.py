@@ -24,7 +24,7 @@ from tsad_tasks.core.evaluation import (
     event_report,
     point_adjusted_f1,
     pr_curve,
-    reliability_curve,
+    reliability,
     roc_curve,
     volume_under_surface,
 )
@@ -228,17 +228,17 @@ def test_a_boast_has_a_higher_brier_score_and_error_than_an_honest_probability()
     rng = np.random.default_rng(7)
     truth = rng.uniform(size=20_000)
     labels = rng.uniform(size=20_000) < truth
-    honest, boast = reliability_curve(labels, truth), reliability_curve(labels, truth**3)
+    honest, boast = reliability(labels, truth), reliability(labels, truth**3)
     assert honest.calibration_error < 0.02 < 0.15 < boast.calibration_error
     assert honest.brier == pytest.approx(metrics.brier_score_loss(labels, truth))
 
 
 def test_a_probability_that_nobody_states_is_counted_and_no_curve() -> None:
     with pytest.raises(BadInput, match="Expected probabilities from 0 to 1"):
-        reliability_curve(np.array([True, False]), np.array([0.1, 1.5]))
-    found = reliability_curve(np.array([True, False]), np.array([1.0, np.nan]))
+        reliability(np.array([True, False]), np.array([0.1, 1.5]))
+    found = reliability(np.array([True, False]), np.array([1.0, np.nan]))
     assert (found.brier, found.n_unknown) == (0.0, 1)
-    nothing = reliability_curve(np.array([True]), np.array([np.nan]))
+    nothing = reliability(np.array([True]), np.array([np.nan]))
     assert (nothing.curve, nothing.n_unknown) == (None, 1)
 
 

@@ -13,7 +13,7 @@ from tsad_tasks.core.evaluation import (
     classification_report,
     detection,
     pr_curve,
-    reliability_curve,
+    reliability,
     roc_curve,
 )
 from tsad_tasks.core.exploration import channel_summary, correlations, histogram, missing_shares
@@ -79,7 +79,7 @@ def evaluation(**changes: Any) -> EvaluationContent:
         "model": model, "start_at": START_AT, "end_at": START_AT + timedelta(days=3), "evidence": "labels",
         "n_entities": 3, "n_all_entities": 300, "step_s": 60, "alert_wait": "runs every 1 h",
         "parts": (part("training"), part("validation", seed=8), part("test", seed=9)), "examples": (example(),),
-        "reliability": reliability_curve(rng.uniform(size=900) < stated, stated), "preview": preview(),
+        "reliability": reliability(rng.uniform(size=900) < stated, stated), "preview": preview(),
     }  # fmt: skip
     return EvaluationContent(**fields | changes)
 

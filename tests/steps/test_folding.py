@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Iterator
-from datetime import datetime, timedelta
+from datetime import timedelta
 from typing import Any
 from uuid import uuid4
 
@@ -11,15 +12,15 @@ import numpy as np
 import pytest
 from upath import UPath
 
+from steps import test_same_rows
 from steps.trained import SPLIT_AT, Plant, artifacts_folder, config
 from tsad_tasks.core.interval import HOUR
 from tsad_tasks.local.postgres import Cluster
 from tsad_tasks.steps.features import build_features
 from tsad_tasks.steps.incidents import build_incidents
 from tsad_tasks.steps.ingest import ingest_interval
-from tsad_tasks.steps.plan import history_s
 from tsad_tasks.steps.retrain import Retraining, retrain
-from tsad_tasks.steps.score import score_interval, score_shard
+from tsad_tasks.steps.score import score_shard
 from tsad_tasks.steps.windows import build_windows
 from tsad_tasks.storage.store import Store
 
@@ -29,19 +30,8 @@ HOURS = [SPLIT_AT + i * HOUR for i in range(8)]
 END_AT = HOURS[-1] + HOUR
 
 
-def run_interval(plant: Plant, start_at: datetime, end_at: datetime) -> None:
-    """What one run of the score DAG does."""
-    with Store.connect(plant.uri) as store:
-        span: dict[str, Any] = {"start_at": start_at, "end_at": end_at}
-        needed_s = history_s(store, plant.config, lineage=LINEAGE, **span)
-        ingest_interval(store, plant.config, plant.uri, history_s=needed_s, **span)
-        score_interval(store, plant.config, lineage=LINEAGE, **span)
-        build_incidents(store, plant.config, lineage=LINEAGE, **span)
-
-
-def run_hours(plant: Plant, hours: list[datetime]) -> None:
-    for hour in hours:
-        run_interval(plant, hour, hour + HOUR)
+run_interval = functools.partial(test_same_rows.run_interval, lineage=LINEAGE)
+run_hours = functools.partial(test_same_rows.run_hours, lineage=LINEAGE)
 
 
 @pytest.fixture(scope="module")

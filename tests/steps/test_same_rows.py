@@ -33,18 +33,19 @@ Rows = dict[str, list[tuple[Any, ...]]]
 HOURS = [SPLIT_AT + i * HOUR for i in range((END_AT - SPLIT_AT) // HOUR)]
 
 
-def run_interval(plant: Plant, start_at: datetime, end_at: datetime) -> None:
+def run_interval(plant: Plant, start_at: datetime, end_at: datetime, lineage: str = "live") -> None:
     """What one run of the score DAG does, in one process."""
     with Store.connect(plant.uri) as store:
-        span = {"start_at": start_at, "end_at": end_at}
-        ingest_interval(store, plant.config, plant.uri, history_s=history_s(store, plant.config, **span), **span)
-        score_interval(store, plant.config, **span)
-        build_incidents(store, plant.config, **span)
+        span: dict[str, Any] = {"start_at": start_at, "end_at": end_at}
+        needed_s = history_s(store, plant.config, lineage=lineage, **span)
+        ingest_interval(store, plant.config, plant.uri, history_s=needed_s, **span)
+        score_interval(store, plant.config, lineage=lineage, **span)
+        build_incidents(store, plant.config, lineage=lineage, **span)
 
 
-def run_hours(plant: Plant, hours: list[datetime]) -> None:
+def run_hours(plant: Plant, hours: list[datetime], lineage: str = "live") -> None:
     for hour in hours:
-        run_interval(plant, hour, hour + HOUR)
+        run_interval(plant, hour, hour + HOUR, lineage)
 
 
 @pytest.fixture(scope="module")

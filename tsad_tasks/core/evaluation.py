@@ -14,8 +14,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from tsad_tasks.core.reliability import ReliabilityCurve
-from tsad_tasks.core.reliability import reliability_curve as curve_by_bin
+from tsad_tasks.core.reliability import ReliabilityCurve, reliability_curve
 from tsad_tasks.errors import BadInput
 
 Flags = NDArray[np.bool_]
@@ -621,7 +620,7 @@ class Reliability:
         return self.curve.error if self.curve else math.nan
 
 
-def reliability_curve(labels: Flags, probabilities: Floats, *, n_bins: int = 10) -> Reliability:
+def reliability(labels: Flags, probabilities: Floats, *, n_bins: int = 10) -> Reliability:
     """The reliability of stated probabilities.
 
     Parameters
@@ -636,7 +635,7 @@ def reliability_curve(labels: Flags, probabilities: Floats, *, n_bins: int = 10)
 
     Source: Brier, 1950.
 
-    >>> round(reliability_curve(np.array([False, True]), np.array([0.1, 0.9])).brier, 3)
+    >>> round(reliability(np.array([False, True]), np.array([0.1, 0.9])).brier, 3)
     0.01
     """
     _check_lengths(labels, probabilities)
@@ -644,7 +643,7 @@ def reliability_curve(labels: Flags, probabilities: Floats, *, n_bins: int = 10)
     n_unknown = int(np.count_nonzero(~known))
     if not known.any():
         return Reliability(None, math.nan, n_unknown)
-    curve = curve_by_bin(probabilities[known], labels[known], n_bins)
+    curve = reliability_curve(probabilities[known], labels[known], n_bins)
     return Reliability(curve, float(np.mean((probabilities[known] - labels[known]) ** 2)), n_unknown)
 
 

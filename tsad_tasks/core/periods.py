@@ -74,6 +74,11 @@ def _lagged(first: NDArray[np.float64], second: NDArray[np.float64], length: int
 
 
 def varies(values: NDArray[np.float64]) -> bool:
+    """Whether a series has three known values, and not all alike.
+
+    >>> varies(np.array([1.0, np.nan, 1.0, 1.0])), varies(np.array([1.0, 2.0, 1.0]))
+    (False, True)
+    """
     known = values[np.isfinite(values)]
     return known.size > 2 and bool(np.ptp(known) > 0)
 

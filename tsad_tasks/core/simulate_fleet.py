@@ -175,6 +175,12 @@ def with_faults(fleet: SimulatedPlant, *, size: float, from_step: int, spreads: 
         No fault starts before it.
     spreads : (n_machines, n_channels)
         How much the channels vary while the machine works, in their units.
+
+    >>> from datetime import UTC
+    >>> fleet = machine_fleet(days=2, machines=3, start_at=datetime(2024, 5, 6, tzinfo=UTC), seed=7)
+    >>> faulty = with_faults(fleet, size=6.0, from_step=0, spreads=fleet.values.std(axis=1), seed=7)
+    >>> [anomaly.kind for anomaly in faulty.anomalies]
+    ['ramp', 'shift', 'point']
     """
     values, anomalies = fleet.values.copy(), []
     step_s = int(fleet.times_s[1] - fleet.times_s[0])

@@ -8,12 +8,10 @@ from typing import Any, ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
-from tsad_tasks.core.windows import batches, gather
 from tsad_tasks.detectors.base import Floats, Loss, Reconstruction, Schedule, TrainingSet
 from tsad_tasks.detectors.keras_training import Objective
 from tsad_tasks.detectors.neural import NeuralDetector
-from tsad_tasks.detectors.occlusion import occlusion_shares
-from tsad_tasks.detectors.onnx_session import BATCH_SIZE
+from tsad_tasks.detectors.occlusion import occluded, one_score_each
 from tsad_tasks.detectors.oversampling import interpolated, repeated, window_labels
 from tsad_tasks.detectors.parameters import choice, number, share, sizes
 from tsad_tasks.detectors.seeded_layers import bidirectional_lstm, dense, dense_size, lstm_size
@@ -117,24 +115,14 @@ class BilstmClassifier(NeuralDetector):
         return np.clip(np.where(np.isfinite(inputs), inputs, np.float32(0)), -self.limits, self.limits)
 
     def reconstruct(self, inputs: Floats, ends: NDArray[np.int64]) -> Reconstruction:
-        errors = np.full((len(ends), self.n_channels), np.nan, dtype=np.float32)
-        for part in batches(len(ends), BATCH_SIZE):
-            windows = gather(inputs, ends[part], self.width)
-            live = np.isfinite(windows[:, :, : self.n_channels]).all(axis=1)
-            errors[part] = np.where(live, self._errors(windows)[:, None], np.float32(np.nan))
-        return Reconstruction(errors, np.full_like(errors, np.nan))
+        return one_score_each(inputs, ends, self.width, self.n_channels, self._errors)
 
     def probability(self, scores: Floats) -> NDArray[np.float64]:
         """Probability that windows with these scores are anomalies, from 0 to 1, of the same shape; NaN stays."""
         return -np.expm1(-np.asarray(scores, dtype=np.float64))
 
     def explain(self, inputs: Floats, ends: NDArray[np.int64]) -> Floats:
-        blank = np.zeros(self.n_channels, dtype=np.float32)
-        parts = [
-            occlusion_shares(gather(inputs, ends[part], self.width), self.n_channels, blank, self._errors)
-            for part in batches(len(ends), BATCH_SIZE)
-        ]
-        return np.concatenate([np.empty((0, self.width, self.n_channels), dtype=np.float32), *parts])
+        return occluded(inputs, ends, self.width, np.zeros(self.n_channels, dtype=np.float32), self._errors)
 
     def _errors(self, windows: Floats) -> Floats:
         """−ln(1 − p) of windows, (n,), float32."""

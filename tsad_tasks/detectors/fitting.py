@@ -1,11 +1,13 @@
-"""Whether a training set fits a detector: checked before anything is learned."""
+"""Whether a training set fits a detector, and whether its saved files are all there."""
 
 from __future__ import annotations
+
+from collections.abc import Collection
 
 import numpy as np
 
 from tsad_tasks.detectors.base import TrainingSet
-from tsad_tasks.errors import BadInput, ConfigError
+from tsad_tasks.errors import BadInput, BundleError, ConfigError
 
 
 def check_sizes(width: int, n_channels: int, n_inputs: int) -> None:
@@ -30,3 +32,10 @@ def check_fits(training: TrainingSet, width: int, n_channels: int, n_inputs: int
     expected, received = (width, n_channels, n_inputs), (training.width, training.n_channels, training.inputs.shape[1])
     if expected != received:
         raise BadInput(f"Expected width, n_channels, n_inputs {expected}. Received: {received}.")
+
+
+def check_files(files: Collection[str], *needed: str) -> None:
+    """Raise BundleError where one of a detector's files is missing."""
+    missing = sorted(set(needed) - set(files))
+    if missing:
+        raise BundleError(f"Expected {' and '.join(needed)}. Missing: {', '.join(missing)}.")

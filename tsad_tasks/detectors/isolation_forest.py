@@ -24,12 +24,12 @@ from tsad_tasks.detectors.base import (
     TrainingSet,
     WindowScores,
 )
-from tsad_tasks.detectors.fitting import check_fits, check_sizes
+from tsad_tasks.detectors.fitting import check_files, check_fits, check_sizes
 from tsad_tasks.detectors.neural import MODEL_FILE
-from tsad_tasks.detectors.occlusion import occlusion_shares
+from tsad_tasks.detectors.occlusion import occluded, one_score_each
 from tsad_tasks.detectors.onnx_session import BATCH_SIZE, OnnxSession
 from tsad_tasks.detectors.parameters import whole_number
-from tsad_tasks.errors import BadInput, BundleError, ConfigError
+from tsad_tasks.errors import BadInput, ConfigError
 
 # Trees compare only; beyond this nothing changes, and the square still is a float32.
 LARGEST_INPUT = np.float32(1e6)
@@ -84,19 +84,10 @@ class IsolationForest(WindowScores):
         return self._history(training, started, progress)
 
     def reconstruct(self, inputs: Floats, ends: NDArray[np.int64]) -> Reconstruction:
-        errors = np.full((len(ends), self.n_channels), np.nan, dtype=np.float32)
-        for part in batches(len(ends), BATCH_SIZE):
-            windows = gather(inputs, ends[part], self.width)
-            live = np.isfinite(windows[:, :, : self.n_channels]).all(axis=1)
-            errors[part] = np.where(live, self._errors(windows)[:, None], np.float32(np.nan))
-        return Reconstruction(errors, np.full_like(errors, np.nan))
+        return one_score_each(inputs, ends, self.width, self.n_channels, self._errors)
 
     def explain(self, inputs: Floats, ends: NDArray[np.int64]) -> Floats:
-        parts = [
-            occlusion_shares(gather(inputs, ends[part], self.width), self.n_channels, self._medians, self._errors)
-            for part in batches(len(ends), BATCH_SIZE)
-        ]
-        return np.concatenate([np.empty((0, self.width, self.n_channels), dtype=np.float32), *parts])
+        return occluded(inputs, ends, self.width, self._medians[: self.n_channels], self._errors)
 
     def to_files(self) -> dict[str, bytes]:
         details = {"name": self.name, "width": self.width, "n_channels": self.n_channels, "n_inputs": self.n_inputs}
@@ -107,8 +98,7 @@ class IsolationForest(WindowScores):
 
     @classmethod
     def from_files(cls, files: Mapping[str, bytes]) -> Self:
-        if MODEL_FILE not in files:
-            raise BundleError(f"Expected {MODEL_FILE} and {DETAILS_FILE}. Missing: {MODEL_FILE}.")
+        check_files(files, MODEL_FILE, DETAILS_FILE)
         details = json.loads(files[DETAILS_FILE])
         forest = cls(*(details[key] for key in ("width", "n_channels", "n_inputs")), **details["params"])
         forest._medians = np.array(details["medians"], dtype=np.float32)

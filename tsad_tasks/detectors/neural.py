@@ -23,7 +23,7 @@ from tsad_tasks.detectors.base import (
     TrainingSet,
     WindowScores,
 )
-from tsad_tasks.detectors.fitting import check_fits, check_sizes
+from tsad_tasks.detectors.fitting import check_files, check_fits, check_sizes
 from tsad_tasks.detectors.keras_training import (
     Learner,
     Objective,
@@ -37,7 +37,7 @@ from tsad_tasks.detectors.onnx_session import OnnxSession
 from tsad_tasks.detectors.parameters import choice, number
 from tsad_tasks.detectors.registry import build_detector
 from tsad_tasks.detectors.weights import WEIGHTS_FILE, Weights, start_from, weights_bytes, weights_from, weights_of
-from tsad_tasks.errors import BadInput, BundleError, ConfigError
+from tsad_tasks.errors import BadInput, ConfigError
 
 MODEL_FILE = "model.onnx"
 N_KEPT_LEARNERS = 4
@@ -150,9 +150,7 @@ class NeuralDetector(WindowScores):
 
     @classmethod
     def from_files(cls, files: Mapping[str, bytes]) -> Self:
-        missing = sorted({MODEL_FILE, DETAILS_FILE} - set(files))
-        if missing:
-            raise BundleError(f"Expected {MODEL_FILE} and {DETAILS_FILE}. Missing: {', '.join(missing)}.")
+        check_files(files, MODEL_FILE, DETAILS_FILE)
         details = json.loads(files[DETAILS_FILE])
         detector = cls(*(details[key] for key in ("width", "n_channels", "n_inputs")), **details["params"])
         detector._use(files[MODEL_FILE], files.get(WEIGHTS_FILE), details["error"])

@@ -1,15 +1,42 @@
-"""What a score owes to each value of a window: how far it falls when the value is taken away."""
+"""One score for a whole window: it counts in every live channel, and each value of the window owes a part of it."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 
 import numpy as np
+from numpy.typing import NDArray
 
-from tsad_tasks.detectors.base import Floats
+from tsad_tasks.core.windows import batches, gather
+from tsad_tasks.detectors.base import Floats, Reconstruction
+from tsad_tasks.detectors.onnx_session import BATCH_SIZE
+
+ScoresOf = Callable[[Floats], Floats]
 
 
-def occlusion_shares(windows: Floats, n_channels: int, blank: Floats, scores_of: Callable[[Floats], Floats]) -> Floats:
+def one_score_each(
+    inputs: Floats, ends: NDArray[np.int64], width: int, n_channels: int, scores_of: ScoresOf
+) -> Reconstruction:
+    """The score of each window as the error of all its live channels; nothing is expected."""
+    errors = np.full((len(ends), n_channels), np.nan, dtype=np.float32)
+    for part in batches(len(ends), BATCH_SIZE):
+        windows = gather(inputs, ends[part], width)
+        live = np.isfinite(windows[:, :, :n_channels]).all(axis=1)
+        errors[part] = np.where(live, scores_of(windows)[:, None], np.float32(np.nan))
+    return Reconstruction(errors, np.full_like(errors, np.nan))
+
+
+def occluded(inputs: Floats, ends: NDArray[np.int64], width: int, blank: Floats, scores_of: ScoresOf) -> Floats:
+    """The `occlusion_shares` of the windows that end at `ends`, (n_windows, width, n_channels)."""
+    n_channels = len(blank)
+    parts = [
+        occlusion_shares(gather(inputs, ends[part], width), n_channels, blank, scores_of)
+        for part in batches(len(ends), BATCH_SIZE)
+    ]
+    return np.concatenate([np.empty((0, width, n_channels), dtype=np.float32), *parts])
+
+
+def occlusion_shares(windows: Floats, n_channels: int, blank: Floats, scores_of: ScoresOf) -> Floats:
     """How far scores fall when one value is taken away, (n, width, n_channels), 0 and up.
 
     0 in channels of a window that hold a non-finite value.

@@ -28,9 +28,10 @@ from tsad_tasks.detectors.base import (
     TrainingSet,
     WindowScores,
 )
+from tsad_tasks.detectors.fitting import check_files
 from tsad_tasks.detectors.fold import Series, State, joined_state, state_bytes
 from tsad_tasks.detectors.parameters import whole_number
-from tsad_tasks.errors import BundleError, ConfigError
+from tsad_tasks.errors import ConfigError
 
 STATES_FILE = "states.json"
 _ALONE = ""
@@ -271,9 +272,7 @@ class SeriesFold(WindowScores):
 
     @classmethod
     def from_files(cls, files: Mapping[str, bytes]) -> Self:
-        missing = sorted({DETAILS_FILE, STATES_FILE} - set(files))
-        if missing:
-            raise BundleError(f"Expected {DETAILS_FILE} and {STATES_FILE}. Missing: {', '.join(missing)}.")
+        check_files(files, DETAILS_FILE, STATES_FILE)
         details = json.loads(files[DETAILS_FILE])
         sizes = {key: details[key] for key in ("width", "n_channels", "n_inputs")}
         detector = cls(**sizes, **details["params"])

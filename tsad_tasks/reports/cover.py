@@ -40,15 +40,14 @@ from tsad_tasks.reports.theme import (
     HEADING,
     INK,
     MUTED,
-    PANEL,
     SEVERITY_MARKS,
     SMALL,
     STRONG,
     TextStyle,
 )
+from tsad_tasks.reports.tiles import draw_tiles
 
 _NAME = TextStyle(24, bold=True)
-_FIGURE = TextStyle(19, bold=True)
 _LEAD = TextStyle(10.5, bold=True)
 _N_STRIP_ROWS = 14
 _N_FIRST = 10
@@ -58,7 +57,7 @@ _STRIP_LABEL_WIDTH = 100.0
 def draw_cover(sheet: Sheet, content: ReportContent, sections: Sequence[tuple[str, str]], numbers: PageNumbers) -> None:
     """Draws the cover; `sections` are (key, title) of the parts that follow."""
     y = _draw_title(sheet, content)
-    y = _draw_tiles(sheet, _tiles(content), y + 6)
+    y = draw_tiles(sheet, _tiles(content), y + 6, height=74, first=52, leading=11)
     y = sheet.paragraph(sheet.left, y + 24, lead_sentence(content), _LEAD, sheet.inner_width, 4)
     y = _draw_strip(sheet, content, y + 8)
     contents_y = bottom_of(sheet) - 12
@@ -120,18 +119,6 @@ def _short_count(n: int) -> str:
 
 def _exact(n: int) -> str:
     return counted(n, "reading") if n >= 10**5 else ""
-
-
-def _draw_tiles(sheet: Sheet, tiles: Sequence[tuple[str, str, list[str]]], y: float) -> float:
-    width, height = (sheet.inner_width - 8 * (len(tiles) - 1)) / len(tiles), 74.0
-    for i, (figure, name, lines) in enumerate(tiles):
-        x = sheet.left + i * (width + 8)
-        sheet.rect(x, y, width, height, fill=PANEL)
-        sheet.cut(x + 8, y + 25, figure, _FIGURE, width - 12)
-        sheet.cut(x + 8, y + 38, name, STRONG, width - 12)
-        for k, line in enumerate(line for line in lines if line):
-            sheet.cut(x + 8, y + 52 + 11 * k, line, SMALL, width - 12)
-    return y + height
 
 
 def lead_sentence(content: ReportContent) -> str:

@@ -76,16 +76,15 @@ from tsad_tasks.reports.theme import (
     INCIDENT_GROUND,
     INK,
     MUTED,
-    PANEL,
     SMALL,
     STRONG,
     TextStyle,
 )
+from tsad_tasks.reports.tiles import draw_tiles
 
 _COVER = "cover"
 _NAME = TextStyle(22, bold=True)
 _LEAD = TextStyle(12, bold=True)
-_FIGURE = TextStyle(19, bold=True)
 _PART_LOOKS = dict(zip(("training", "validation", "test", "later"), LOOKS, strict=True))
 _UNIT = (0.0, 1.0)
 
@@ -171,7 +170,7 @@ def _draw_cover(sheet: Sheet, content: EvaluationContent, following: Sequence[Pa
     made = f"Generated {stamp_text(content.generated_at, content.zone)}."
     about = f"{content.description}. " if content.description else ""
     y = sheet.paragraph(sheet.left, y - 6, f"{about}{made}", BODY, sheet.inner_width, 2)
-    y = _draw_tiles(sheet, _tiles(content), y + 4)
+    y = draw_tiles(sheet, _tiles(content), y + 4, height=70, first=50, leading=10)
     y = sheet.paragraph(sheet.left, y + 26, headline_text(content), _LEAD, sheet.inner_width, 3)
     y = sheet.paragraph(sheet.left, y + 4, evidence_text(content), BODY, sheet.inner_width, 4, 1.45)
     y = _draw_parts(sheet, content, y + 8)
@@ -204,18 +203,6 @@ def _known(value: float, n_decimals: int | None = None) -> str:
     if n_decimals is None:
         return figure_text(value) if value else "0"
     return number_text(value, n_decimals)
-
-
-def _draw_tiles(sheet: Sheet, tiles: Sequence[tuple[str, str, list[str]]], y: float) -> float:
-    width, height = (sheet.inner_width - 8 * (len(tiles) - 1)) / len(tiles), 70.0
-    for i, (figure, name, lines) in enumerate(tiles):
-        x = sheet.left + i * (width + 8)
-        sheet.rect(x, y, width, height, fill=PANEL)
-        sheet.cut(x + 8, y + 25, figure, _FIGURE, width - 12)
-        sheet.cut(x + 8, y + 38, name, STRONG, width - 12)
-        for k, line in enumerate(line for line in lines if line):
-            sheet.cut(x + 8, y + 50 + 10 * k, line, SMALL, width - 12)
-    return y + height
 
 
 def _draw_parts(sheet: Sheet, content: EvaluationContent, y: float) -> float:

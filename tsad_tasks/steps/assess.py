@@ -25,14 +25,13 @@ from tsad_tasks.core.evaluation import (
     event_total,
     pooled_steps,
     pr_curve,
-    reliability_curve,
+    reliability,
     roc_curve,
     step_total,
 )
 from tsad_tasks.core.exploration import histogram
 from tsad_tasks.core.spec import ModelSpec
 from tsad_tasks.detectors.bundle import read_bundle
-from tsad_tasks.detectors.registry import load_detector
 from tsad_tasks.errors import BadInput
 from tsad_tasks.reports.document import write_whole
 from tsad_tasks.reports.evaluation_content import (
@@ -128,7 +127,7 @@ def reliability_of(found: Sequence[Scored], parts: Sequence[Part], step_s: int) 
     if not pairs:
         return None
     labels, stated = (np.concatenate(side) for side in zip(*pairs, strict=True))
-    return reliability_curve(labels, stated)
+    return reliability(labels, stated)
 
 
 def evidence_of(found: Sequence[Stretch], parts: Sequence[Part], step_s: int) -> Evidence:
@@ -295,21 +294,18 @@ def evaluate_run(run: Retraining) -> dict[str, Any]:
     """Task `evaluate` of a retraining: a report on each challenger, kept beside the bundles."""
     run, findings = settled(run), {}
     for scope, folder in run.scopes():
-        place = json.loads((folder / "bundle.json").read_text())
-        bundle = read_bundle(UPath(place["uri"]), expected_sha256=place["sha256"])
-        folds = bundle.detector.folds
+        found = run.challenger(folder)
         subject = Subject(
-            spec=ModelSpec.from_json(bundle.spec),
-            # The states of a folding model in its bundle are those after what is judged here.
-            detector=load_detector(folder / "detector") if folds else bundle.detector,
-            card=bundle.card,
+            spec=found.spec,
+            detector=found.judged,
+            card=found.bundle.card,
             version="challenger",
-            sha256=place["sha256"],
+            sha256=found.bundle.sha256,
             scope=scope,
             span=run.span,
-            first_at=run.span.split_at if folds else run.span.start_at,
+            first_at=run.span.split_at if found.judged.folds else run.span.start_at,
         )
-        name = f"{run.span.end_at:%Y-%m-%dT%H}_{place['sha256'][:8]}"
+        name = f"{run.span.end_at:%Y-%m-%dT%H}_{subject.sha256[:8]}"
         kept = run.artifacts / "evaluations" / run.config.dataset / name
         _, summary = evaluate_model(
             run.store, run.config, subject, folder=kept, until_at=run.span.end_at, seed=run.chosen_seed

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from typing import cast
+from collections.abc import Sequence
+from typing import NamedTuple, cast
 
 import numpy as np
 from numpy.typing import NDArray
 
 from tsad_tasks.core.features import site_seconds
-from tsad_tasks.core.interval import epoch_s, from_epoch_s
+from tsad_tasks.core.interval import epoch_s
 from tsad_tasks.core.scoring import Features
 from tsad_tasks.core.spec import FeatureSpec, ModelSpec
 from tsad_tasks.detectors.base import Detector, Reconstruction
@@ -19,6 +20,14 @@ from tsad_tasks.storage.store import Store, hours_later
 
 # Older states go, but for one a day: a late row makes at most a day be folded again.
 REMEMBERED_HOURS = 6
+
+
+class StateAfter(NamedTuple):
+    """An entity's state after an hour: its place in the job, the hour from the shard's `errors_at` on, and bytes."""
+
+    entity: int
+    hour: int
+    content: bytes
 
 
 def series_of(spec: FeatureSpec, features: Features, start_s: int) -> Series:
@@ -53,11 +62,11 @@ def part_of(series: Series, entities: NDArray[np.int64], steps: slice) -> Series
 
 def fold_shard(
     shard: FeatureShard, starts: FoldStarts, spec: ModelSpec, detector: FoldDetector
-) -> tuple[Reconstruction, FoldStates]:
+) -> tuple[Reconstruction, list[StateAfter]]:
     """Errors and expected values (n_entities, n_steps, n_channels) from each entity's start on, and its states."""
     series = series_of(spec.features, shard.features, epoch_s(shard.values_at))
     found = Reconstruction(*(np.full(series.values.shape, np.nan, np.float32) for _ in range(2)))
-    states = FoldStates([], [], [], [])
+    states: list[StateAfter] = []
     for first in np.unique(starts.hours[starts.hours < shard.wanted.shape[1]]).tolist():
         entities = np.flatnonzero(starts.hours == first)
         state = _start_state(shard, starts, detector, entities)
@@ -77,7 +86,7 @@ def _fold_hours(
     series: Series,
     detector: FoldDetector,
     start: tuple[NDArray[np.int64], State, int],
-    out: tuple[Reconstruction, FoldStates],
+    out: tuple[Reconstruction, list[StateAfter]],
 ) -> None:
     (entities, state, first), (found, states) = start, out
     n_hours, per_hour = shard.wanted.shape[1], 3600 // series.step_s
@@ -88,7 +97,7 @@ def _fold_hours(
         found.channel_errors[entities, steps] = made.channel_errors
         found.expected[entities, steps] = made.expected
         if _is_remembered(shard, hour):
-            _remember(shard, states, (entities, state, hour))
+            states += [StateAfter(int(e), hour, state_bytes(state, i)) for i, e in enumerate(entities)]
 
 
 def _is_remembered(shard: FeatureShard, hour: int) -> bool:
@@ -100,21 +109,17 @@ def _is_remembered(shard: FeatureShard, hour: int) -> bool:
     return bool(is_whole and is_last)
 
 
-def _remember(shard: FeatureShard, states: FoldStates, after: tuple[NDArray[np.int64], State, int]) -> None:
-    entities, state, hour = after
-    for position, entity in enumerate(entities.tolist()):
-        states.entity_ids.append(shard.job.entity_ids[entity])
-        states.hours.append(from_epoch_s(epoch_s(shard.errors_at) + 3600 * hour))
-        states.digests.append(0)
-        states.states.append(state_bytes(state, position))
-
-
-def remember_states(store: Store, shard: FeatureShard, states: FoldStates, digests: NDArray[np.int64]) -> None:
+def remember_states(
+    store: Store, shard: FeatureShard, states: Sequence[StateAfter], digests: NDArray[np.int64]
+) -> None:
     """Writes states with the digests that were found under the locks, (n_entities, n_hours from errors_at)."""
-    row = {key: position for position, key in enumerate(shard.job.entity_ids)}
-    hours = [(epoch_s(at) - epoch_s(shard.errors_at)) // 3600 for at in states.hours]
-    known = [int(digests[row[key], hour]) for key, hour in zip(states.entity_ids, hours, strict=True)]
-    rows = FoldStates(states.entity_ids, states.hours, known, states.states)
-    if known:
-        newest = max(states.hours)
-        store.write_fold_states(shard.job.champion.model_id, rows, hours_later(newest, -REMEMBERED_HOURS))
+    if not states:
+        return
+    hours = [hours_later(shard.errors_at, one.hour) for one in states]
+    rows = FoldStates(
+        [shard.job.entity_ids[one.entity] for one in states],
+        hours,
+        [int(digests[one.entity, one.hour]) for one in states],
+        [one.content for one in states],
+    )
+    store.write_fold_states(shard.job.champion.model_id, rows, hours_later(max(hours), -REMEMBERED_HOURS))

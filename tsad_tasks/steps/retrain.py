@@ -17,7 +17,7 @@ from tsad_tasks.config import DatasetConfig
 from tsad_tasks.core.interval import epoch_s, from_epoch_s
 from tsad_tasks.core.spec import ModelSpec
 from tsad_tasks.detectors.base import Detector, Progress, TrainingHistory
-from tsad_tasks.detectors.bundle import read_bundle, store_bundle
+from tsad_tasks.detectors.bundle import Bundle, read_bundle, store_bundle
 from tsad_tasks.detectors.fold import FoldDetector
 from tsad_tasks.detectors.registry import detector_class, load_detector
 from tsad_tasks.errors import BadInput, NothingToDo
@@ -55,6 +55,21 @@ Count = dict[str, Any]
 
 
 @dataclass(frozen=True)
+class Challenger:
+    """A calibrated model that is not registered yet.
+
+    Attributes
+    ----------
+    judged : the detector as it is at the split, where held-out readings begin.
+    """
+
+    uri: str
+    bundle: Bundle
+    spec: ModelSpec
+    judged: Detector
+
+
+@dataclass(frozen=True)
 class Retraining:
     """One retraining: what, on which range, for which lineage, and where its files go."""
 
@@ -83,6 +98,14 @@ class Retraining:
     def reader(self, folder: UPath) -> TrainingReader:
         """The readings of the range, without what task `exclusions` left out for the scope of a folder."""
         return TrainingReader.of_store(self.store, self.config, self.span, _exclusions(folder))
+
+    def challenger(self, folder: UPath) -> Challenger:
+        """What task `calibrate` made for the scope of a folder."""
+        place = json.loads((folder / "bundle.json").read_text())
+        bundle = read_bundle(UPath(place["uri"]), expected_sha256=place["sha256"])
+        # The states of a folding model in its bundle are those after what is judged.
+        judged = load_detector(folder / "detector") if bundle.detector.folds else bundle.detector
+        return Challenger(place["uri"], bundle, ModelSpec.from_json(bundle.spec), judged)
 
     def champion(self, scope: Scope) -> ChampionAt | None:
         """The champion that a challenger has to beat."""
@@ -246,14 +269,10 @@ def gate(run: Retraining) -> Count:
     run = settled(run)
     failed: dict[str, list[str]] = {}
     for scope, folder in run.scopes():
-        place = json.loads((folder / "bundle.json").read_text())
-        bundle = read_bundle(UPath(place["uri"]), expected_sha256=place["sha256"])
+        found, history = run.challenger(folder), _history(folder)
         held_out = held_out_readings(run.reader(folder), scope)
-        spec = ModelSpec.from_json(bundle.spec)
-        # The states of a folding model in its bundle are those after what is judged here.
-        detector = load_detector(folder / "detector") if bundle.detector.folds else bundle.detector
         outcome = run_gate(
-            run.config, spec, detector, _history(folder), held_out, run.champion(scope), seed=run.chosen_seed
+            run.config, found.spec, found.judged, history, held_out, run.champion(scope), seed=run.chosen_seed
         )
         (folder / "gate.json").write_text(json.dumps([asdict(row) for row in outcome.rows]))
         failed[scope.name] = _failed(outcome)
@@ -270,20 +289,19 @@ def register(run: Retraining) -> list[RegisterSummary]:
     dataset = run.store.select_dataset(run.config.dataset)
     summaries = []
     for scope, folder in run.scopes():
-        place = json.loads((folder / "bundle.json").read_text())
-        bundle = read_bundle(UPath(place["uri"]), expected_sha256=place["sha256"])
+        found = run.challenger(folder)
         model = new_model(
             run.config,
             scope,
             run.span,
-            ModelSpec.from_json(bundle.spec),
+            found.spec,
             dataset_id=dataset.dataset_id,
             lineage=run.lineage,
             parent=run.champion(scope),
             seed=run.chosen_seed,
-            artifact_uri=place["uri"],
-            sha256=place["sha256"],
-            card=bundle.card,
+            artifact_uri=found.uri,
+            sha256=found.bundle.sha256,
+            card=found.bundle.card,
         )
         rows = [GateRow(**row) for row in json.loads((folder / "gate.json").read_text())]
         summaries.append(register_model(run.store, model, rows, _exclusions(folder)))

@@ -21,12 +21,12 @@ from tsad_tasks.detectors.bundle import Bundle
 from tsad_tasks.detectors.fold import FoldDetector
 from tsad_tasks.errors import Unavailable
 from tsad_tasks.steps.features import job_features, load_model, mark_unchampioned
-from tsad_tasks.steps.fold import fold_shard, remember_states
+from tsad_tasks.steps.fold import StateAfter, fold_shard, remember_states
 from tsad_tasks.steps.plan import Job, plan_interval, read_ledger, with_pending
 from tsad_tasks.steps.reach import Reach, score_reach, window_reach
 from tsad_tasks.steps.shard import FeatureShard, load_windows
 from tsad_tasks.steps.windows import windows_of_shard, windows_path
-from tsad_tasks.storage.rows import AnomalyRows, AttributionRows, DatasetRow, FoldStates, ScoreRows
+from tsad_tasks.storage.rows import AnomalyRows, AttributionRows, DatasetRow, ScoreRows
 from tsad_tasks.storage.store import Store, hours_later
 
 MAX_ATTEMPTS = 5
@@ -128,13 +128,13 @@ class _Computed:
     errors: NDArray[np.float32]
     channel_errors: NDArray[np.float32]
     expected: NDArray[np.float32]
-    states: FoldStates | None
+    states: Sequence[StateAfter]
 
 
 def _compute(shard: FeatureShard, windows: Windows, spec: ModelSpec, detector: Detector) -> _Computed:
     n_entities, n_steps, n_inputs = shard.features.inputs.shape
     n_channels = len(spec.features.channels)
-    states: FoldStates | None = None
+    states: Sequence[StateAfter] = ()
     if shard.folds is None:
         found = detector.reconstruct(shard.features.inputs.reshape(-1, n_inputs), windows.ends)
     else:
@@ -176,8 +176,7 @@ def _write(
             return None
         hours = _Hours(shard, windows, spec, computed, memo, dataset)
         written = store.write_scores(hours.score_rows(), hours.anomaly_rows(), hours.attribution_rows(store, detector))
-        if computed.states is not None:
-            remember_states(store, shard, computed.states, memo.window_digests)
+        remember_states(store, shard, computed.states, memo.window_digests)
         _unmark(store, lineage, job)
     n_hours = int(job.targets.sum())
     return ScoreSummary(
