@@ -12,13 +12,16 @@ from upath import UPath
 
 from reports.pdf_text import n_pages
 from steps.trained import END_AT, SPLIT_AT, Plant
+from tsad_tasks.config import Threshold
 from tsad_tasks.core.interval import HOUR
+from tsad_tasks.core.thresholds import FOLDING_KINDS, KINDS
 from tsad_tasks.errors import BadInput
 from tsad_tasks.reports.content import IncidentPage, ReportContent
 from tsad_tasks.reports.thinning import thinned
 from tsad_tasks.steps.incidents import build_incidents
 from tsad_tasks.steps.ingest import ingest_interval
 from tsad_tasks.steps.report import ReportSummary, period_content, render_period
+from tsad_tasks.steps.report_models import threshold_text, threshold_words
 from tsad_tasks.steps.score import score_interval
 from tsad_tasks.storage.store import Store
 
@@ -237,3 +240,13 @@ def test_a_week_before_all_readings_is_an_honest_empty_report(plant: Plant) -> N
     report = content(plant, start_at=SPLIT_AT - timedelta(days=30), end_at=SPLIT_AT - timedelta(days=23))
     assert (report.headline.n_hours_expected, report.headline.highest_ratio, report.data_until) == (0, None, None)
     assert (report.incidents, report.models, report.coverage.entities) == ((), (), ())
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_every_kind_of_threshold_is_said_in_words(kind: str) -> None:
+    settings = Threshold(kind=kind).model_dump()
+    words = threshold_words({"threshold": settings})
+    assert "unknown" not in words
+    text = threshold_text({"threshold": settings})
+    assert text.casefold().startswith(words.removeprefix("threshold: ").casefold())
+    assert ("What lasts" in text) == (kind not in FOLDING_KINDS)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Any
 
+from tsad_tasks.core.thresholds import FOLDING_KINDS
 from tsad_tasks.reports.content import GateRow, ModelCard
 from tsad_tasks.reports.formats import count_text, counted, date_text, duration_text, share_text
 from tsad_tasks.reports.ranking import DEFAULT_LIMITS
@@ -111,14 +112,23 @@ def threshold_words(card: dict[str, Any]) -> str:
     'threshold: mean + 6 σ of held-out errors'
     """
     settings = card.get("threshold", {})
-    kind = settings.get("kind")
-    if kind == "percentile":
-        return f"threshold: percentile {settings['percentile']:g} of held-out errors"
-    if kind == "mean_std":
-        return f"threshold: mean + {settings['k']:g} σ of held-out errors"
-    if kind == "adaptive":
-        return f"adaptive threshold: mean + {settings['k']:g} σ of the last {count_text(settings['look_back'])} errors"
-    return "threshold unknown"
+    words = _THRESHOLD_WORDS.get(settings.get("kind", ""), "threshold unknown")
+    values = settings | {"look_back": count_text(settings.get("look_back", 0))}
+    return words.format_map(values)
+
+
+_THRESHOLD_WORDS = {
+    "evt": "threshold: by extreme values of held-out errors, as high as the alarm budget needs",
+    "percentile": "threshold: percentile {percentile:g} of held-out errors",
+    "rolling_percentile": "rolling threshold: percentile {percentile:g} of the last {look_back} errors",
+    "mean_std": "threshold: mean + {k:g} σ of held-out errors",
+    "adaptive": "adaptive threshold: mean + {k:g} σ of the last {look_back} errors",
+    "training": "threshold: percentile {percentile:g} of the errors of what was learned from",
+    "f1_best": "threshold: best F1 on labelled readings",
+    "conformal": "threshold: conformal, percentile {percentile:g} of held-out errors",
+    "ranked": "ranked threshold: higher where higher errors came before",
+    "hysteresis": "threshold with hysteresis: lower while an alarm lasts",
+}
 
 
 def threshold_text(card: dict[str, Any]) -> str:
@@ -128,13 +138,15 @@ def threshold_text(card: dict[str, Any]) -> str:
         return ""
     words = threshold_words(card).removeprefix("threshold: ")
     text = f"{words[0].upper()}{words[1:]}"
-    if settings["kind"] == "adaptive":
+    if settings["kind"] in ("adaptive", "rolling_percentile"):
         text += (
             f" and at least {duration_text(settings['min_span_s'])}; between {share_text(settings['floor'])} of the"
             " calibrated limit and that limit. Errors above it do not enter the look-back, so that a lasting fault"
             " cannot silence itself"
         )
-    if settings.get("collective_width"):
-        width, k = count_text(settings["collective_width"]), f"{settings['collective_k']:g}"
-        text += f". What lasts: the mean of {width} errors against a limit of its own, mean + {k} σ"
+    if settings.get("collective_width") and settings["kind"] not in FOLDING_KINDS:
+        text += (
+            f". What lasts: the mean of {count_text(settings['collective_width'])} errors against a limit of its own"
+        )
+        text += "" if settings["kind"] == "evt" else f", mean + {settings['collective_k']:g} σ"
     return f"{text}."
