@@ -12,12 +12,14 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from types import ModuleType
 
-from document_figures import fitting
+from document_figures import figures
 from document_figures.figures import Experiment, Say, Sizes
 from tsad_tasks.core import simulate, simulate_cats, simulate_documents
 from tsad_tasks.presets import preset_text
 
-MAKERS: tuple[ModuleType, ...] = (simulate, simulate_documents, fitting)
+MAKERS: dict[str, tuple[ModuleType, ...]] = {"a": (simulate_cats,), "d": (simulate, simulate_documents)}
+# Which sizes decide one document's results only, by the beginning of their names; the others decide all.
+SIZES_OF = {"a": ("cats_",), "b": ("sine_",), "d": ("load_", "clean_", "room_"), "e": ("nab_",)}
 
 
 @dataclass(frozen=True)
@@ -34,10 +36,27 @@ class Result:
 def config_hash(experiment: Experiment, sizes: Sizes, seed: int) -> str:
     """Hash of the sizes, the seed, the preset, and the code of the data makers and of the experiment."""
     letter = experiment.name[0]
-    modules = (*MAKERS, *((simulate_cats,) if letter == "a" else ()), inspect.getmodule(experiment.measure))
-    parts = [experiment.name, json.dumps(asdict(sizes), sort_keys=True), str(seed), preset_text(f"document_{letter}")]
-    parts += [_code(module) for module in modules if module is not None]
+    others = tuple(start for of, starts in SIZES_OF.items() if of != letter for start in starts)
+    decisive = {name: value for name, value in asdict(sizes).items() if not name.startswith(others)}
+    parts = [experiment.name, json.dumps(decisive, sort_keys=True), str(seed), preset_text(f"document_{letter}")]
+    makers = MAKERS.get(letter, (simulate_documents,))
+    parts += [_code(module) for module in (*makers, *_experiment_modules(inspect.getmodule(experiment.measure)))]
     return hashlib.sha256("\0".join(parts).encode()).hexdigest()[:12]
+
+
+def _experiment_modules(module: ModuleType | None) -> list[ModuleType]:
+    """A module of experiments and those of this package that it takes from, but for what figures look like."""
+    found = {module.__name__: module} if module is not None else {}
+    waiting = list(found.values())
+    while waiting:
+        for value in vars(waiting.pop()).values():
+            used = inspect.getmodule(value)
+            name = used.__name__ if used is not None else ""
+            if used is None or name in found or name == figures.__name__ or not name.startswith("document_figures."):
+                continue
+            found[name] = used
+            waiting.append(used)
+    return [found[name] for name in sorted(found)]
 
 
 def _code(module: ModuleType) -> str:

@@ -23,7 +23,7 @@ from document_figures.fitting import (
     window_labels,
 )
 from document_figures.loads import WIDTH, made, usual
-from tsad_tasks.core.evaluation import reliability_curve
+from tsad_tasks.core.evaluation import reliability
 from tsad_tasks.core.simulate import CHANNELS, SimulatedPlant, server_room
 from tsad_tasks.core.simulate_documents import anomalous_steps
 from tsad_tasks.core.windows import gather
@@ -83,7 +83,7 @@ def variational(sizes: Sizes, seed: int, say: Say) -> dict[str, float]:
     detector: Any = model.detector
     inputs = model.scaler.transform(series.values)
     probability = detector.probability(model.errors(series.values)[series.test])
-    curve = reliability_curve(window_labels(series.labels, WIDTH)[series.test], probability)
+    curve = reliability(window_labels(series.labels, WIDTH)[series.test], probability)
     normal = np.flatnonzero(~window_labels(series.labels, WIDTH)[series.test]) + series.test.start
     found = {
         "lowest": float(probability.min()),

@@ -1,6 +1,6 @@
 """Readings and scores to Postgres and back, beside pandas and beside COPY of bytes that were encoded before.
 
-Usage: python benchmarks/io.py [--small]
+Usage: python benchmarks/write_read.py [--small]
 
 All on the same 1,008,000 readings (700 entities, 24 hours, per minute). Ours are `Store.write_blocks`, `read_blocks`,
 `write_scores` (errors, thresholds, scores, reasons; one step in fifty is NULL) and `read_score_memo`: checksums, the
@@ -97,9 +97,9 @@ class Bench:
 
     def write_scores(self) -> None:
         none = np.zeros(0, np.int64)
-        no_anomalies = AnomalyRows(none, none, [], [], *np.zeros((3, 0), np.float32), np.zeros(0, bool))
-        by_step = np.zeros((0, 1), np.float32)
-        no_shares = AttributionRows(none, none, none, by_step[:, 0], *np.zeros((3, 0)), by_step)
+        error, real, by_step = np.zeros(0, np.float32), np.zeros(0), np.zeros((0, 1), np.float32)
+        no_anomalies = AnomalyRows(none, none, [], [], error, error, error, np.zeros(0, bool))
+        no_shares = AttributionRows(none, none, none, error, real, real, real, by_step)
         with self.store.transaction():
             self.store.write_scores(self.score_rows(), no_anomalies, no_shares)
 
