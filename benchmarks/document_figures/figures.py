@@ -35,7 +35,7 @@ class Sizes:
     cats_rows: int = 400_000
     cats_segments: int = 200
     cats_stride: int = 10
-    cats_epochs: int = 5
+    cats_epochs: int = 6
     nab_files: int = 8
 
     @property

@@ -46,6 +46,10 @@ class BilstmClassifier(NeuralDetector):
     supervised: ClassVar[bool] = True
     schedule: ClassVar[Schedule | None] = "plateau"
 
+    @property
+    def drops_out(self) -> bool:
+        return self.dropout > 0
+
     def __init__(
         self,
         width: int,

@@ -79,6 +79,11 @@ class NeuralDetector(WindowScores):
         self._weights: bytes | None = None
 
     @property
+    def drops_out(self) -> bool:
+        """Whether training draws a random number for every value: compiled by XLA that is six times slower."""
+        return False
+
+    @property
     @abstractmethod
     def n_parameters(self) -> int:
         """Trainable numbers."""
@@ -116,7 +121,7 @@ class NeuralDetector(WindowScores):
         prepared = self.prepared(replace(training, inputs=self.seen(training.inputs)), seed)
         budget = replace(budget, schedule=self.schedule or budget.schedule)
         with quiet_stderr():
-            learner = self.learner(budget, seed, jit=pays_to_compile(training, budget))
+            learner = self.learner(budget, seed, jit=not self.drops_out and pays_to_compile(training, budget))
         if warm_start is not None:
             start_from(learner.model, self._weights_of(warm_start))
         history = train(learner, prepared, budget=budget, seed=seed, progress=progress)
