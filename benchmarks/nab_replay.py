@@ -35,7 +35,7 @@ from tsad_tasks.local import postgres
 from tsad_tasks.local.environment import DATABASE_URI, MIGRATE_URI
 from tsad_tasks.local.places import postgres_folder, project_folder
 from tsad_tasks.local.stack import stack_environment
-from tsad_tasks.steps.gate import RegisterSummary
+from tsad_tasks.steps.champions import RegisterSummary
 from tsad_tasks.steps.incidents import build_incidents
 from tsad_tasks.steps.ingest import ingest_interval
 from tsad_tasks.steps.paths import artifacts_root, config_of

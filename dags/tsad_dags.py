@@ -1,4 +1,4 @@
-"""One set of DAGs per dataset file: `<dataset>.score`, `<dataset>.retrain`, `<dataset>.report`, and `tsad.maintain`.
+"""One set of DAGs per dataset file: `<dataset>.score`, `.retrain`, `.promote`, `.report`, `.verdict`; `tsad.maintain`.
 
 A file that cannot be used becomes a DAG `<dataset>.config_error` that fails with the reason, and touches no other.
 """
@@ -14,7 +14,7 @@ from typing import Any
 import pendulum
 from airflow.sdk import DAG, CronDataIntervalTimetable, Param, get_current_context, task
 
-from tsad_bridge import run_step
+from tsad_bridge import run_step, run_word
 from tsad_tasks.config import DatasetConfig
 from tsad_tasks.errors import ConfigError
 from tsad_tasks.steps.paths import dataset_paths, named_config
@@ -23,31 +23,51 @@ START = pendulum.datetime(2000, 1, 1, tz="UTC")
 DEFAULTS: dict[str, Any] = {"owner": "tsad", "retries": 2, "retry_delay": timedelta(seconds=30)}
 CRONS = {300: "*/5 * * * *", 900: "*/15 * * * *", 3600: "0 * * * *"}
 LINEAGE = Param("live", enum=["live", "replay"], description="Whose champions score: what people see, or a replay.")
+NOTIFY = Param(False, type="boolean", description="In a backfill: tell people as well. Scheduled runs always do.")
 
 SCORE_DOC = """
 ### Score {dataset}
 {description}
 
 Ingests what is missing or changed, builds features and windows, scores with the champion of the hour and merges flags
-into incidents. **Backfill any range from the UI**: re-runs, retries and backfills in any order leave the same rows.
+into incidents, of which it tells whom the dataset names. **Backfill any range from the UI**: re-runs, retries and
+backfills in any order leave the same rows.
 
 SQL: `SELECT * FROM tsad.v_incident WHERE dataset = '{dataset}' ORDER BY started_at DESC` – also `tsad.v_anomaly`,
-`tsad.v_status`, `tsad.readings_{dataset}`.
+`tsad.v_status`, `tsad.v_notification`, `tsad.readings_{dataset}`.
 """
 RETRAIN_TASKS = (
     "ingest_history", "exclusions", "features", "windows", "train", "calibrate", "gate", "register", "evaluate",
 )  # fmt: skip
 RETRAIN_DOC = """
 ### Retrain {dataset}
-Trains a challenger on the rolling range that ends with the interval, calibrates it on held-out readings and lets it
-become champion only when it passes the gate. A backfilled run writes to the lineage `replay`, never to `live`.
+Trains a challenger on the rolling range that ends with the interval, calibrates it on held-out readings and, when it
+passes the gate, scores it in the champion's shadow until `{dataset}.promote` decides. A backfilled run writes to the lineage `replay`, never to `live`.
 Task `evaluate` writes a PDF on the challenger: curves, confusion matrices, losses, reconstructions.
 
 SQL: `SELECT * FROM tsad.v_model_decision WHERE dataset = '{dataset}' ORDER BY decided_at DESC` – also `tsad.v_model`.
 """
+PROMOTE_DOC = """
+### Promote {dataset}
+Compares the challenger in the shadow with the champion on the hours that both have scored. After {hours} such hours the
+rules decide: who meets them takes over from the next hour that is not scored yet, who does not leaves the shadow.
+{approval}
+
+SQL: `SELECT * FROM tsad.v_shadow WHERE dataset = '{dataset}'` – also `tsad.v_model_decision` (stage shadow),
+`tsad.v_model_history`. By hand: `tsad promote`, `tsad rollback`.
+"""
 REPORT_DOC = """
 ### Report {dataset}
 Renders the PDF of the period that ends with the interval. The path is in the task's log and its XCom.
+"""
+VERDICTS = ["confirmed", "expected", "false_alarm", "new_normal", "sensor_fault"]
+VERDICT_DOC = """
+### Verdict on an incident of {dataset}
+Trigger it and fill in the form: what was the incident? The latest word counts. Retrainings leave out what is confirmed,
+expected or a sensor fault, and learn what is a false alarm or the new normal.
+
+SQL: `SELECT incident_id, sentence, verdict FROM tsad.v_incident WHERE dataset = '{dataset}' ORDER BY started_at DESC`.
+The same by SQL: `SELECT tsad.set_verdict(incident_id, verdict, said_by, note)`, and as a command: `tsad verdict`.
 """
 MAINTAIN_DOC = """
 ### Maintain
@@ -65,7 +85,7 @@ def score_dag(config: DatasetConfig) -> DAG:
         catchup=False,
         max_active_runs=4,
         default_args=DEFAULTS,
-        params={"lineage": LINEAGE},
+        params={"lineage": LINEAGE, "notify": NOTIFY},
         tags=["tsad", config.dataset, "score"],
         doc_md=SCORE_DOC.format(dataset=config.dataset, description=config.description),
     ) as dag:
@@ -101,9 +121,15 @@ def score_dag(config: DatasetConfig) -> DAG:
 
             return run_step(config, "incidents", incidents(config), get_current_context())
 
+        @task(trigger_rule="none_failed", doc_md="Tells the dataset's targets of live incidents; see v_notification.")
+        def notify() -> dict[str, Any]:
+            from tsad_airflow_tasks import notify
+
+            return run_step(config, "notify", notify(config), get_current_context())
+
         made = features()
         ingest() >> made
-        score.expand(shard=windows(made["shards"])) >> incidents()
+        score.expand(shard=windows(made["shards"])) >> incidents() >> notify()
     return dag
 
 
@@ -142,6 +168,70 @@ def _retrain_task(config: DatasetConfig, name: str) -> Any:
     return run()
 
 
+def promote_dag(config: DatasetConfig) -> DAG:
+    """A challenger's shadow beside its champion, and who is champion then."""
+    is_manual = config.shadow.approve == "manual"
+    approval = "A person promotes or rejects on the form of task `approve`." if is_manual else ""
+    with DAG(
+        f"{config.dataset}.promote",
+        # Half an hour after the hour, when it has been scored.
+        schedule=CronDataIntervalTimetable("30 * * * *", timezone="UTC"),
+        start_date=START,
+        catchup=False,
+        max_active_runs=1,
+        default_args=DEFAULTS,
+        params={"lineage": LINEAGE},
+        tags=["tsad", config.dataset, "promote"],
+        doc_md=PROMOTE_DOC.format(dataset=config.dataset, hours=config.shadow.hours, approval=approval),
+    ) as dag:
+
+        @task(multiple_outputs=True, doc_md="The rules of every shadow that has lasted long enough.")
+        def compare() -> dict[str, Any]:
+            from tsad_airflow_tasks import compare
+
+            return run_step(config, "compare", compare(config), get_current_context())
+
+        @task(doc_md="Makes champions of the challengers that may be.")
+        def promote(ready: list[int], answer: Any = None) -> dict[str, Any]:
+            from tsad_airflow_tasks import promote
+
+            return run_step(config, "promote", promote(config, ready, answer), get_current_context())
+
+        compared = compare()
+        ready = compared["ready"]
+        if not is_manual:
+            promote(ready)
+            return dag
+
+        @task.short_circuit(ignore_downstream_trigger_rules=False, doc_md="Whether there is anything to approve.")
+        def is_ready(ready: list[int]) -> bool:
+            return bool(ready)
+
+        @task(trigger_rule="none_failed", doc_md="Takes challengers that were rejected out of the shadow.")
+        def decline(ready: list[int], answer: Any) -> dict[str, Any]:
+            from tsad_airflow_tasks import decline
+
+            return run_step(config, "decline", decline(config, ready, answer), get_current_context())
+
+        asked = _approval(config)
+        is_ready(ready) >> asked
+        promote(ready, asked.output) >> decline(ready, asked.output)
+    return dag
+
+
+def _approval(config: DatasetConfig) -> Any:
+    from airflow.providers.standard.operators.hitl import ApprovalOperator
+
+    return ApprovalOperator(
+        task_id="approve",
+        subject=f"{config.dataset}: promote the challenger?",
+        body="{{ ti.xcom_pull(task_ids='compare')['table'] }}",
+        defaults=ApprovalOperator.APPROVE if config.shadow.unanswered == "promote" else ApprovalOperator.REJECT,
+        response_timeout=timedelta(seconds=config.shadow.answer_within_s),
+        doc_md="A form with the numbers of challenger and champion.",
+    )
+
+
 def report_dag(config: DatasetConfig) -> DAG:
     """The PDF of a period."""
     with DAG(
@@ -163,6 +253,35 @@ def report_dag(config: DatasetConfig) -> DAG:
             return run_step(config, "report", report(config), get_current_context())
 
         report()
+    return dag
+
+
+def verdict_dag(config: DatasetConfig) -> DAG:
+    """A form for a person's word on an incident."""
+    with DAG(
+        f"{config.dataset}.verdict",
+        schedule=None,
+        start_date=START,
+        catchup=False,
+        max_active_runs=4,
+        default_args=DEFAULTS,
+        params={
+            "incident": Param(type="string", minLength=1, description="incident_id, as in tsad.v_incident."),
+            "verdict": Param("confirmed", enum=VERDICTS, description="What it was."),
+            "note": Param("", type="string", description="More in words."),
+            "channel": Param("", type="string", description="The channel that is meant; empty: all of the entity."),
+        },
+        tags=["tsad", config.dataset, "verdict"],
+        doc_md=VERDICT_DOC.format(dataset=config.dataset),
+    ) as dag:
+
+        @task(doc_md="Writes the verdict.")
+        def verdict() -> dict[str, Any]:
+            from tsad_airflow_tasks import verdict
+
+            return run_word(config, "verdict", verdict(config), get_current_context())
+
+        verdict()
     return dag
 
 
@@ -231,7 +350,8 @@ def _all_dags() -> list[DAG]:
             if config.dataset in [other.dataset for other in configs]:
                 said = f"dataset: Expected one file per dataset. Received: {config.dataset} again."
                 raise ConfigError(f"{path}:1: {said}")
-            dags += [score_dag(config), retrain_dag(config), report_dag(config)]
+            dags += [score_dag(config), retrain_dag(config), promote_dag(config), report_dag(config)]
+            dags += [verdict_dag(config)]
             configs.append(config)
         except ConfigError as error:
             dags.append(config_error_dag(path, str(error)))

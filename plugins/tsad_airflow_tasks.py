@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable
+from dataclasses import asdict
 from typing import Any
 
 from tsad_bridge import TaskInterval, log, source_uri
@@ -60,10 +61,10 @@ def windows(shards: list[list[str]]) -> Work:
 def score(config: DatasetConfig, shard: list[str]) -> Work:
     """Scores of one shard."""
 
-    def work(store: Any, interval: TaskInterval) -> Any:
+    def work(store: Any, _interval: TaskInterval) -> Any:
         from tsad_tasks.steps.score import score_shard
 
-        return score_shard(store, config, shard, lineage=interval.params["lineage"])
+        return score_shard(store, config, shard)
 
     return work
 
@@ -76,6 +77,21 @@ def incidents(config: DatasetConfig) -> Work:
 
         span: dict[str, Any] = {"start_at": interval.start_at, "end_at": interval.end_at}
         return build_incidents(store, config, lineage=interval.params["lineage"], **span)
+
+    return work
+
+
+def notify(config: DatasetConfig) -> Work:
+    """What became of incidents, told to the dataset's targets; in a backfill only if its form says so."""
+
+    def work(store: Any, interval: TaskInterval) -> Any:
+        from tsad_senders import send
+        from tsad_tasks.errors import NothingToDo
+        from tsad_tasks.steps import notify
+
+        if interval.params["lineage"] != "live" or (interval.is_backfill and not interval.params["notify"]):
+            raise NothingToDo("Replays notify nobody, and backfills only with notify: true.")
+        return notify.notify(store, config, send, end_at=interval.end_at)
 
     return work
 
@@ -104,6 +120,61 @@ def retraining(config: DatasetConfig, task: str) -> Work:
 
             return evaluate_run(run)
         return retrain.TASKS[task](run)
+
+    return work
+
+
+def compare(config: DatasetConfig) -> Work:
+    """The shadows of a lineage, as far as both have scored by the end of the interval."""
+
+    def work(store: Any, interval: TaskInterval) -> Any:
+        from tsad_tasks.steps.compare import compare_shadows
+
+        return compare_shadows(store, config, end_at=interval.end_at, lineage=interval.params["lineage"])
+
+    return work
+
+
+def promote(config: DatasetConfig, versions: list[int], answer: Any) -> Work:
+    """Promotion of the challengers that passed, by rule or by the person who answered."""
+
+    def work(store: Any, interval: TaskInterval) -> Any:
+        from tsad_tasks.steps.compare import BY_RULE, promote_ready
+
+        by, lineage = _answered_by(answer) or BY_RULE, interval.params["lineage"]
+        changes = promote_ready(store, config, versions, end_at=interval.end_at, by=by, lineage=lineage)
+        return {"promoted": [asdict(change) for change in changes]}
+
+    return work
+
+
+def decline(config: DatasetConfig, versions: list[int], answer: Any) -> Work:
+    """The end of the shadow of challengers that a person, or the default of the form, rejected."""
+
+    def work(store: Any, interval: TaskInterval) -> Any:
+        from tsad_tasks.steps.compare import decline
+
+        rejected = versions if answer and "Reject" in answer["chosen_options"] else []
+        by, lineage = _answered_by(answer) or "nobody answered", interval.params["lineage"]
+        return {"declined": decline(store, config, rejected, end_at=interval.end_at, by=by, lineage=lineage)}
+
+    return work
+
+
+def _answered_by(answer: Any) -> str | None:
+    """Name of the person who filled in the form; None where there was none, or its default was taken."""
+    user = answer and answer.get("responded_by_user")
+    return str(user["name"]) if user else None
+
+
+def verdict(config: DatasetConfig) -> Callable[[Any, dict[str, Any], str], Any]:
+    """A person's word on an incident of the dataset, from the form."""
+
+    def work(store: Any, params: dict[str, Any], who: str) -> Any:
+        from tsad_tasks.steps.words import set_verdict_in
+
+        words = {"said_by": who, "note": params["note"], "channel": params["channel"] or None}
+        return set_verdict_in(store, config.dataset, params["incident"], params["verdict"], **words)
 
     return work
 

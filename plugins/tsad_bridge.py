@@ -121,6 +121,23 @@ def run_step(
         return said
 
 
+def run_word(
+    config: DatasetConfig, step: str, work: Callable[[Any, dict[str, Any], str], Any], context: Any
+) -> dict[str, Any]:
+    """Counts of what a person says on a form: no interval, but params and the person's name."""
+    from tsad_tasks.steps.record import recorded
+    from tsad_tasks.storage.store import Store
+
+    with airflow_errors():
+        run = context["dag_run"]
+        run_id, who = f"{context['dag'].dag_id}/{run.run_id}", run.triggering_user_name or "airflow"
+        with Store.open(warehouse_uri()) as store, recorded(store, config, step, run_id=run_id) as record:
+            counts = record.add(work(store, dict(context["params"]), who))
+        log.info("%s %s: %s", config.dataset, step, counts)
+        said: dict[str, Any] = plain(counts)
+        return said
+
+
 def plain(value: Any) -> Any:
     """The value as XCom takes it: times as ISO text."""
     if isinstance(value, dict):

@@ -13,7 +13,7 @@ from datetime import date
 from difflib import get_close_matches
 from functools import cache
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, get_args
 from zoneinfo import ZoneInfo, available_timezones
 
 import yaml
@@ -35,6 +35,7 @@ _UNITS_S = {"s": 1, "sec": 1, "min": 60, "m": 60, "h": 3600, "d": 86400, "day": 
 _DURATION = re.compile(r"^\s*(\d+)\s*([a-z]+)\s*$")
 _NAME = re.compile(r"[a-z][a-z0-9_]{0,47}")
 _CONNECTION = re.compile(r"[A-Za-z0-9_.-]+")
+_MAIL_ADDRESS = re.compile(r"[A-Za-z0-9.!#$%&'*+/=?^_`{|}~-]{1,64}@[A-Za-z0-9.-]{1,255}")
 _HOLIDAY_YEARS = (1990, 2061)
 _SUNDAY = 6
 _CENTURY_S = 100 * 366 * 86400
@@ -461,6 +462,11 @@ class Training(Section):
     range_s: LastingS = Field(2592000, alias="range", description="Rolling training range.")
     schedule: Cron = Field("0 3 * * 1", description="Cron of the retrain DAG, UTC.")
     max_windows: Annotated[int, Field(ge=100)] = 60_000
+    max_fold_values: Annotated[int, Field(ge=1000)] = Field(
+        16_000_000,
+        description="Entities × channels × steps that a folding detector learns from, the newest of the range: nine "
+        "minutes on one core. Three days are never cut.",
+    )
     epochs: Annotated[int, Field(ge=1, le=1000)] = 30
     max_minutes: Annotated[float, Field(gt=0)] = 20.0
     patience: Annotated[int, Field(ge=1)] = 5
@@ -469,6 +475,12 @@ class Training(Section):
     loss: Literal["mse", "mae", "huber"] = "mse"
     validation_share: Annotated[float, Field(gt=0.0, lt=0.5)] = Field(
         0.3, description="Held out: a week, or half of it, to calibrate on, the rest for the gate."
+    )
+    max_excluded_share: Share = Field(
+        0.1, description="A larger share of the running steps left out stops a retraining; labels teach a classifier."
+    )
+    high_score_lasting_s: LastingS = Field(
+        3600, alias="high_score_lasting", description="What the champion scored HIGH for so long is not learned."
     )
     dead_channel_share: Share = Field(
         0.2, description="Share of windows in which one channel is made dead, so that a dead sensor upsets no other."
@@ -491,6 +503,28 @@ class Gate(Section):
     max_false_alarm_share: Share = 0.01
     tolerance: Share = Field(0.05, description="How much worse than the champion a share may be.")
     n_injected: Annotated[int, Field(ge=10, le=1000)] = 60
+    max_commissioning_shift: Annotated[float, Field(gt=0)] = Field(
+        3.0, description="Spreads by which a channel may have left its commissioning reference."
+    )
+
+
+class Shadow(Section):
+    """How long a challenger that passed the gate is scored beside the champion, and what it must show there."""
+
+    hours: Annotated[int, Field(ge=0, le=720)] = Field(
+        24, description="Hours that both must have scored; 0: what passes the gate is champion at once."
+    )
+    min_windows: Annotated[int, Field(ge=0)] = Field(500, description="… and steps; idle time lengthens the shadow.")
+    approve: Literal["automatic", "manual"] = Field(
+        "automatic", description="manual: a person promotes or rejects, on a form in Airflow that shows the numbers."
+    )
+    answer_within_s: DurationS = Field(86400, alias="answer_within", description="How long the form waits.")
+    unanswered: Literal["promote", "reject"] = Field("reject", description="What happens when nobody answers.")
+    max_alert_ratio: Annotated[float, Field(ge=1)] = Field(
+        2.0, description="Incidents, as a multiple of the champion's, that a challenger may surely not exceed."
+    )
+    max_flag_share: Share = Field(0.01, description="Share of steps it may flag, or twice the champion's.")
+    min_agreement: Share = Field(0.9, description="Smallest share of steps that both flag, or neither.")
 
 
 class Report(Section):
@@ -499,6 +533,43 @@ class Report(Section):
     schedule: Cron = "0 6 * * 1"
     period_s: LastingS = Field(604800, alias="period")
     page_size: Literal["A4", "letter"] = "A4"
+
+
+def _mail_address(text: object) -> str:
+    if not isinstance(text, str) or not _MAIL_ADDRESS.fullmatch(text):
+        raise ValueError("an e-mail address such as shift@example.com")
+    return text
+
+
+class NotificationTarget(Section):
+    """Who is told: e-mail addresses, or a webhook."""
+
+    email: list[Annotated[str, BeforeValidator(_mail_address), WithJsonSchema({"type": "string"})]] | None = Field(
+        None, min_length=1, description="Addresses; each gets messages of its own."
+    )
+    webhook: Annotated[str, BeforeValidator(_connection_id), WithJsonSchema({"type": "string"})] | None = Field(
+        None, description="Id of the connection that holds the URL."
+    )
+    connection: Annotated[str, BeforeValidator(_connection_id), WithJsonSchema({"type": "string"})] = Field(
+        "smtp_default", description="Id of the mail server's connection."
+    )
+
+    @model_validator(mode="after")
+    def _exactly_one(self) -> NotificationTarget:
+        given = [name for name in ("email", "webhook") if getattr(self, name) is not None]
+        if len(given) != 1:
+            raise _wrong("exactly one of email, webhook", " and ".join(given) or "none of them")
+        return self
+
+
+class Notifications(Section):
+    """Who is told when a live incident opens, escalates, closes or is withdrawn. Without targets nobody is."""
+
+    targets: list[NotificationTarget] = Field(default_factory=list)
+    max_age_s: LastingS = Field(172800, alias="max_age", description="An incident whose last flag is older opens none.")
+    max_per_run: Annotated[int, Field(ge=1, le=1000)] = Field(
+        20, description="More events in one run are told in one digest."
+    )
 
 
 class Retention(Section):
@@ -528,7 +599,9 @@ class DatasetConfig(Section):
     alarm_policy: AlarmPolicy = AlarmPolicy()
     training: Training = Training()
     gate: Gate = Gate()
+    shadow: Shadow = Shadow()
     report: Report = Report()
+    notifications: Notifications = Notifications()
     retention: Retention = Retention()
 
     @model_validator(mode="after")
@@ -587,6 +660,8 @@ class DatasetConfig(Section):
     def model_hash(self) -> str:
         """Hash of everything that affects errors, scores and flags of a model trained now."""
         parts = self.model_dump(mode="json", include={"features", "detector", "threshold", "running_when", "training"})
+        # Says whether a model is trained, not how.
+        del parts["training"]["max_excluded_share"]
         parts |= {"startup_grace_s": self.startup_grace_s, "channels": self.channel_names, "step_s": self.source.step_s}
         if self.threshold.kind == "evt":
             parts |= self.alarm_policy.model_dump(mode="json", include=set(_POLICY_OF_MODELS))
@@ -726,9 +801,17 @@ def _known_fields(loc: Sequence[Any]) -> list[str]:
     """Names that the mapping at a place of the file may have."""
     section: type[Section] = DatasetConfig
     for part in loc:
-        inner = {field.alias or name: field.annotation for name, field in section.model_fields.items()}.get(str(part))
-        section = inner if isinstance(inner, type) and issubclass(inner, Section) else Channel
+        fields = {field.alias or name: field.annotation for name, field in section.model_fields.items()}
+        section = _section_in(fields.get(str(part))) or section
     return [field.alias or name for name, field in section.model_fields.items()]
+
+
+def _section_in(annotation: Any) -> type[Section] | None:
+    """The section that a field is, or holds a list or mapping of."""
+    found = (
+        part for part in (annotation, *get_args(annotation)) if isinstance(part, type) and issubclass(part, Section)
+    )
+    return next(found, None)
 
 
 def _shorten(value: Any) -> str:

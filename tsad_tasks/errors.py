@@ -47,3 +47,15 @@ class NotYet(TsadError):
 
 class Unavailable(TsadError):
     """A server did not answer: a retry may succeed."""
+
+
+class Undelivered(Unavailable):
+    """A message that was not accepted: it stays in the outbox and is tried again."""
+
+
+class Unreachable(Undelivered):
+    """Nothing can be sent through this connection for now: correct it, or wait until its server is back."""
+
+
+class Refused(Undelivered):
+    """The receiver will not take this message: correct the address, or what the receiver accepts."""

@@ -1,3 +1,3 @@
--- The gate's rules for one model.
-SELECT rule, value, limit_value, champion_value, passed, note, decided_at FROM tsad.gate_decision
-WHERE model_id = %(model_id)s ORDER BY rule
+-- The rules of one stage for one model.
+SELECT rule, value, limit_value, champion_value, passed, note, low, high FROM tsad.gate_decision
+WHERE model_id = %(model_id)s AND stage = %(stage)s ORDER BY rule

@@ -48,7 +48,7 @@ def reader_uri(cluster: Cluster, template_database: str) -> Iterator[str]:
         _score(room, model_id)
         _judge(room)
         room.rows("UPDATE tsad.score_block SET scored_at = scored_at - interval '2 hours'")
-        room.rows("UPDATE tsad.champion_period SET decided_at = decided_at - interval '2 hours'")
+        room.rows("UPDATE tsad.champion_record SET recorded_at = recorded_at - interval '2 hours'")
     yield cluster.uri(name, BROWSER)
     cluster.drop_database(name)
 
@@ -61,7 +61,7 @@ def _decide(room: Room) -> int:
         store.insert_gate_decisions(model_id, [GateRow("loss_finite", 1.0, None, None, True)])
         hour_before = HOUR_AT - HOUR
         store.insert_exclusions(model_id, [Exclusion(room.entity_ids[0], hour_before, HOUR_AT, "label", 2)])
-        store.promote(model, model_id, valid_from=HOUR_AT, reason="first")
+        store.promote(model.scope, model_id, valid_from=HOUR_AT, reason="first")
     return model_id
 
 

@@ -24,10 +24,10 @@ VIEWS = {
         model_id integer, revision integer, known_from timestamptz""",
     "v_attribution": """
         dataset text, entity text, at timestamptz, channel text, unit text, share real, actual float8, expected float8,
-        spread float8, model_id integer, step integer, step_share real""",
+        spread float8, model_id integer, step integer, step_share real, lineage text""",
     "v_attribution_step": """
         dataset text, entity text, at timestamptz, channel text, unit text, step integer, step_at timestamptz,
-        share real, model_id integer""",
+        share real, model_id integer, lineage text""",
     "v_exclusion": """
         dataset text, version integer, model_id integer, entity text, start_at timestamptz, end_at timestamptz,
         reason text, n_steps bigint""",
@@ -35,24 +35,46 @@ VIEWS = {
         incident_id text, dataset text, entity text, lineage text, severity text, kind text, state text,
         started_at timestamptz, last_flag_at timestamptz, n_flags integer, peak_score real, peak_at timestamptz,
         channel text, sentence text, provisional boolean, policy_version text, model_id integer,
-        updated_at timestamptz""",
+        updated_at timestamptz, verdict text, suppressed_by text""",
     "v_ingest": """
         dataset text, hour_at timestamptz, n_rows bigint, n_readings bigint, newest_at timestamptz, lag_s float8,
         read_until timestamptz, read_at timestamptz, issues jsonb""",
+    "v_label": """
+        dataset text, entity text, start_at timestamptz, end_at timestamptz, kind text, origin text, note text,
+        label_id integer""",
+    "v_maintenance": """
+        dataset text, window_id bigint, entity text, start_at timestamptz, end_at timestamptz, rrule text, zone text,
+        margin_before_s integer, margin_after_s integer, title text, created_by text, created_at timestamptz,
+        withdrawn_at timestamptz""",
     "v_model": """
         dataset text, model_id integer, version integer, entity text, lineage text, detector text,
         train_start_at timestamptz, train_end_at timestamptz, gate_passed boolean, valid_from timestamptz,
         valid_to timestamptz, champion boolean, n_parameters integer, seed integer, parent_model_id integer,
-        config_hash text, sha256 text, artifact_uri text, card jsonb, created_at timestamptz""",
+        config_hash text, sha256 text, artifact_uri text, card jsonb, created_at timestamptz, state text,
+        shadow_from timestamptz, shadow_to timestamptz""",
     "v_model_decision": """
         dataset text, version integer, model_id integer, rule text, value float8, limit_value float8,
-        champion_value float8, passed boolean, note text, decided_at timestamptz""",
+        champion_value float8, passed boolean, note text, decided_at timestamptz, stage text, low float8, high float8""",
+    "v_model_history": """
+        dataset text, entity text, lineage text, version integer, model_id integer, decision text,
+        former_version integer, valid_from timestamptz, decided_by text, reason text, decided_at timestamptz""",
     "v_quality": """
         dataset text, entity text, channel text, hour_at timestamptz, verdict text, n_steps integer, detail text""",
+    "v_reference": """
+        dataset text, entity text, channel text, unit text, lineage text, median float8, spread float8,
+        from_at timestamptz, to_at timestamptz, model_id integer, verdict_id bigint, recorded_at timestamptz,
+        replaced_at timestamptz""",
+    "v_shadow": """
+        dataset text, entity text, hour_at timestamptz, lineage text, challenger_version integer,
+        champion_version integer, challenger_status text, champion_status text, n_paired integer, n_agreed integer,
+        n_challenger_flags integer, n_champion_flags integer""",
     "v_status": """
         dataset text, entity text, hour_at timestamptz, lineage text, status text, coverage real, n_needed integer,
         n_seen integer, provisional boolean, model_id integer, revision integer, detail text,
         scored_at timestamptz""",
+    "v_verdict": """
+        dataset text, entity text, channel text, start_at timestamptz, end_at timestamptz, verdict text, said_by text,
+        note text, said_at timestamptz, withdrawn_at timestamptz, incident_id text, verdict_id bigint""",
 }
 SCORES = """
     TABLE(at timestamptz, error real, threshold real, score real, flag boolean, reason text, status text,
@@ -62,6 +84,30 @@ FUNCTIONS = {
     "readings": (RANGE, "TABLE(at timestamptz, channel text, value float8)"),
     "scores": (f"{RANGE}, lineage text DEFAULT 'live'", SCORES),
     "scores_as_known_at": (f"known_at timestamptz, {RANGE}, lineage text DEFAULT 'live'", SCORES),
+    "set_verdict": (
+        "incident_id text, verdict text, said_by text DEFAULT NULL::text, note text DEFAULT ''::text, "
+        "channel text DEFAULT NULL::text",
+        "bigint",
+    ),
+    "add_verdict": (
+        "dataset text, entity text, start_at timestamptz, end_at timestamptz, verdict text, "
+        "said_by text DEFAULT NULL::text, note text DEFAULT ''::text, channel text DEFAULT NULL::text, "
+        "incident_id text DEFAULT NULL::text",
+        "bigint",
+    ),
+    "withdraw_verdict": ("incident_id text", "bigint"),
+    "add_label": (
+        "dataset text, entity text, start_at timestamptz, end_at timestamptz, kind text DEFAULT 'anomaly'::text, "
+        "note text DEFAULT ''::text, origin text DEFAULT 'person'::text",
+        "integer",
+    ),
+    "add_maintenance": (
+        "dataset text, start_at timestamptz, end_at timestamptz, title text, entity text DEFAULT NULL::text, "
+        "rrule text DEFAULT NULL::text, zone text DEFAULT NULL::text, margin_before_s integer DEFAULT 0, "
+        "margin_after_s integer DEFAULT 0, created_by text DEFAULT NULL::text",
+        "bigint",
+    ),
+    "withdraw_maintenance": ("window_id bigint", "bigint"),
 }
 
 
@@ -82,7 +128,7 @@ def _score(room: Room) -> None:
     model = new_model(room)
     with room.store.transaction():
         model_id = room.store.insert_model(model).model_id
-        room.store.promote(model, model_id, valid_from=MONTHS[0], reason="first")
+        room.store.promote(model.scope, model_id, valid_from=MONTHS[0], reason="first")
         for hour_at in MONTHS:
             hours_s = np.array([int(hour_at.timestamp())])
             rows = score_rows(room, model_id, [0.5, np.nan], hours_s=hours_s)

@@ -64,13 +64,13 @@ def described(dag: Any) -> dict[str, Any]:
 
 
 def interval(timetable: Any, at: datetime) -> list[str]:
-    """The first data interval that starts at a moment or later."""
+    """The first data interval that starts at a moment or later; none where only people start runs."""
     from airflow.timetables.base import TimeRestriction
     from pendulum import instance
 
     restriction = TimeRestriction(earliest=instance(at), latest=None, catchup=True)
     info = timetable.next_dagrun_info(last_automated_data_interval=None, restriction=restriction)
-    return [info.data_interval.start.isoformat(), info.data_interval.end.isoformat()]
+    return [at.isoformat() for at in info.data_interval] if info else []
 
 
 def ends(bag: Any) -> dict[str, str]:

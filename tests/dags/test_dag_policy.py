@@ -16,9 +16,10 @@ from tsad_tasks.local.environment import Places, airflow_environment, ensure_sec
 from tsad_tasks.local.places import project_folder
 from tsad_tasks.local.postgres import ROLES, Cluster
 from tsad_tasks.steps.paths import dataset_paths
+from tsad_tasks.steps.words import VERDICTS
 
 EXAMPLES = sorted(path.stem for path in dataset_paths())
-KINDS = ("score", "retrain", "report")
+KINDS = ("score", "retrain", "promote", "report")
 Dag = dict[str, Any]
 
 
@@ -64,7 +65,7 @@ def test_no_file_has_an_import_error(report: dict[str, Any]) -> None:
 
 
 def test_each_dataset_has_its_dags_and_there_is_one_of_maintenance(dags: dict[str, Dag]) -> None:
-    assert sorted(dags) == sorted([f"{name}.{kind}" for name in EXAMPLES for kind in KINDS] + ["tsad.maintain"])
+    assert sorted(dags) == sorted([f"{name}.{kind}" for name in EXAMPLES for kind in (*KINDS, "verdict")] + ["tsad.maintain"])
 
 
 def test_a_file_that_cannot_be_used_is_a_dag_that_fails_with_the_reason(
@@ -108,6 +109,8 @@ def test_nothing_catches_up_by_itself_and_only_scoring_runs_beside_itself(dags: 
         "score": 4,
         "retrain": 1,
         "report": 1,
+        "promote": 1,
+        "verdict": 4,
         "maintain": 1,
     }
 
@@ -115,7 +118,7 @@ def test_nothing_catches_up_by_itself_and_only_scoring_runs_beside_itself(dags: 
 def test_scoring_has_intervals_of_an_hour_and_all_can_be_backfilled(dags: dict[str, Dag]) -> None:
     for name in EXAMPLES:
         assert dags[f"{name}.score"]["interval"] == ["2026-03-05T10:00:00+00:00", "2026-03-05T11:00:00+00:00"]
-    assert all(dag["periodic"] for dag in dags.values())
+    assert {dag_id.split(".")[1] for dag_id, dag in dags.items() if not dag["periodic"]} == {"verdict"}
 
 
 def test_a_retraining_is_a_week_that_ends_when_it_runs(dags: dict[str, Dag]) -> None:
@@ -131,6 +134,7 @@ def test_the_tasks_of_scoring_follow_one_another(dags: dict[str, Dag]) -> None:
         "windows": ["features"],
         "score": ["windows"],
         "incidents": ["score"],
+        "notify": ["incidents"],
     }
     assert all(task["doc"] for task in dags["server_room.score"]["tasks"])
 
@@ -146,6 +150,13 @@ def test_a_retraining_is_a_chain_of_nine_tasks(dags: dict[str, Dag]) -> None:
 def test_a_lineage_is_chosen_from_a_form(dags: dict[str, Dag]) -> None:
     for kind in KINDS:
         assert dags[f"server_room.{kind}"]["params"]["lineage"]["enum"] == ["live", "replay"]
+
+
+def test_a_verdict_is_said_on_a_form_that_runs_by_hand_only(dags: dict[str, Dag]) -> None:
+    dag = dags["server_room.verdict"]
+    assert dag["interval"] == []
+    assert dag["params"]["verdict"]["enum"] == list(VERDICTS)
+    assert dag["params"]["incident"]["minLength"] == 1
 
 
 def test_importing_dags_and_plugins_loads_nothing_heavy(report: dict[str, Any]) -> None:

@@ -197,7 +197,7 @@ TWO = replace(FEATURES, channels=("load", "heat"), hold_steps=(0, 0), lag=(1,), 
 def test_a_share_of_windows_loses_one_channel_each_with_all_that_is_derived_from_it() -> None:
     inputs = np.ones((40, TWO.n_inputs), np.float32)
     ends, labels = np.arange(2, 40), np.zeros(40, bool)
-    prepared = PreparedTraining(inputs, ends, ends[:3], labels, 38)
+    prepared = PreparedTraining(inputs, ends, ends[:3], labels, 38, np.zeros(1, np.int64))
     made = with_dead_channels(prepared, TWO, 0.25)
     windows = gather(made.inputs, made.ends, TWO.width)
     assert (len(made.ends), len(made.labels)) == (38, len(made.inputs))
@@ -211,5 +211,5 @@ def test_a_share_of_windows_loses_one_channel_each_with_all_that_is_derived_from
 @pytest.mark.parametrize(("spec", "share"), [(FEATURES, 0.5), (TWO, 0.0)], ids=["one channel", "no share"])
 def test_windows_stay_as_they_are_where_no_channel_can_die(spec: FeatureSpec, share: float) -> None:
     inputs, ends = np.ones((9, spec.n_inputs), np.float32), np.arange(2, 9)
-    prepared = PreparedTraining(inputs, ends, ends, np.zeros(9, bool), 7)
+    prepared = PreparedTraining(inputs, ends, ends, np.zeros(9, bool), 7, np.zeros(1, np.int64))
     assert with_dead_channels(prepared, spec, share) is prepared

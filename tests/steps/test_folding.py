@@ -88,7 +88,7 @@ def test_the_tasks_with_their_files_leave_the_rows_of_the_bulk_run(
         made = build_features(store, folding.config, folder=UPath(tmp_path), n_shards=2, lineage=LINEAGE, **span)
         build_windows(made.shards)
         for shard in made.shards:
-            score_shard(store, folding.config, shard, lineage=LINEAGE)
+            score_shard(store, folding.config, shard)
         build_incidents(store, folding.config, lineage=LINEAGE, **span)
     assert folding.rows() == expected
 

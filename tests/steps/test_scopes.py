@@ -24,7 +24,7 @@ def own_models(plant: Plant, tmp_path: Path) -> Plant:
         running_when="cpu > 0",
         training={**CONFIG["training"], "epochs": 1, "max_windows": 300},
     )
-    plant.execute("TRUNCATE tsad.champion_period")
+    plant.execute("TRUNCATE tsad.champion_record")
     with Store.connect(plant.uri) as store:
         run = Retraining(store, chosen, SPLIT_AT, UPath(tmp_path / "run"), UPath(tmp_path))
         assert len(retrain(run)) == 2

@@ -46,7 +46,7 @@ def _write_everything(room: Room) -> None:
     room.write(HOUR_AT, [[1, 2], [3, 4]])
     with room.store.transaction():
         model_id = room.store.insert_model(model).model_id
-        room.store.promote(model, model_id, valid_from=HOUR_AT, reason="first")
+        room.store.promote(model.scope, model_id, valid_from=HOUR_AT, reason="first")
         room.store.write_scores(
             score_rows(room, model_id, [2.0, 0.0]), anomaly_rows(room, 0), attribution_rows(room, 0)
         )

@@ -220,7 +220,7 @@ def test_champions_stay_while_somebody_scores_and_many_may_score(room: Room) -> 
 
     def promote() -> None:
         with Store.connect(room.uri) as store, store.transaction():
-            store.promote(model, model_id, valid_from=HOUR_AT, reason="test")
+            store.promote(model.scope, model_id, valid_from=HOUR_AT, reason="test")
         promoted.set()
 
     with Store.connect(room.uri) as first, Store.connect(room.uri) as second, first.transaction(), second.transaction():
@@ -246,7 +246,7 @@ def _registered(room: Room, **changes: object) -> tuple[NewModel, int]:
 def _promoted(room: Room, valid_from: datetime, **changes: object) -> int:
     model, model_id = _registered(room, **changes)
     with room.store.transaction():
-        room.store.promote(model, model_id, valid_from=valid_from, reason="test")
+        room.store.promote(model.scope, model_id, valid_from=valid_from, reason="test")
     return model_id
 
 

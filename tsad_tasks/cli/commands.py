@@ -11,7 +11,10 @@ import typer
 
 from tsad_tasks.cli import session
 from tsad_tasks.cli.evaluation import evaluate, explore
+from tsad_tasks.cli.models import models, promote, rollback, shadow
+from tsad_tasks.cli.notifying import notify
 from tsad_tasks.cli.screen import console, progress, say, say_counts, table
+from tsad_tasks.cli.words import label, labels, maintenance, new_normal, verdict
 from tsad_tasks.config import DatasetConfig, json_schema
 from tsad_tasks.core.interval import day_chunks
 from tsad_tasks.errors import BadInput, TsadError
@@ -27,8 +30,13 @@ app = typer.Typer(
 )
 datasets = typer.Typer(no_args_is_help=True, help="Dataset files: list, check against live tables, JSON schema.")
 app.add_typer(datasets, name="datasets")
-app.command()(evaluate)
-app.command()(explore)
+for command in (evaluate, explore, models, shadow, promote, rollback, notify):
+    app.command()(command)
+app.command()(verdict)
+app.command()(label)
+app.command()(labels)
+app.command("new-normal")(new_normal)
+app.add_typer(maintenance, name="maintenance")
 
 Dataset = Annotated[str, typer.Argument(help="Name of a dataset file, such as server_room.")]
 From = Annotated[str, typer.Option("--from", help="Start of the range, such as 2026-03-01T00:00 (included).")]
@@ -251,7 +259,7 @@ def retrain(
     lineage: Lineage = "live",
     seed: Annotated[int | None, typer.Option(help="Seed; default: the dataset file's.")] = None,
 ) -> None:
-    """Train a challenger on the rolling range, and let it become champion if it passes the gate."""
+    """Train a challenger on the rolling range; what passes the gate goes into the champion's shadow."""
     from tsad_tasks.cli.retraining import show_retraining
 
     config, end_at, lineage = config_of(dataset), session.moment(end), _lineage(lineage)
@@ -266,12 +274,13 @@ def score(dataset: Dataset, start: From, end: To, lineage: Lineage = "live") -> 
     """Ingest and score a range with the champion of each hour, in bulk."""
     config, (start_at, end_at) = config_of(dataset), session.interval(start, end)
     with session.open_store() as store:
-        _score(store, config, start_at, end_at, _lineage(lineage))
+        score_range(store, config, start_at, end_at, _lineage(lineage))
 
 
-def _score(
+def score_range(
     store: Store, config: DatasetConfig, start_at: datetime, end_at: datetime, lineage: str, *, force: bool = False
 ) -> None:
+    """Ingests and scores a range, merges its flags, and shows the counts."""
     from tsad_tasks.steps.incidents import build_incidents
     from tsad_tasks.steps.plan import history_s
     from tsad_tasks.steps.record import recorded
@@ -304,7 +313,7 @@ def rescore(dataset: Dataset, start: From, end: To, lineage: Lineage = "live") -
     """Read a range again from the source and score what has changed, as a new revision."""
     config, (start_at, end_at) = config_of(dataset), session.interval(start, end)
     with session.open_store() as store:
-        _score(store, config, start_at, end_at, _lineage(lineage), force=True)
+        score_range(store, config, start_at, end_at, _lineage(lineage), force=True)
 
 
 @app.command()
@@ -359,5 +368,7 @@ def anomalies(
     )
 
 
-_INCIDENT_COLUMNS = ("incident_id", "severity", "state", "started_at", "last_flag_at", "n_flags", "sentence")
+_INCIDENT_COLUMNS = (
+    "incident_id", "severity", "state", "started_at", "last_flag_at", "n_flags", "sentence", "verdict", "suppressed_by",
+)  # fmt: skip
 _READING_COLUMNS = ("entity", "at", "severity", "kind", "score", "error", "threshold", "channel", "actual", "expected")

@@ -235,11 +235,11 @@ def show_preview(preview: TrainingPreview) -> None:
              _known(one.distance)) for one in preview.channels]  # fmt: skip
     columns = ("channel", "median", "farthest", "of", "at", "extreme", "moved")
     table("Training data", columns, rows, right=("median", "farthest", "extreme", "moved"))
-    reasons: dict[str, int] = {}
-    for one in preview.excluded:
-        reasons[one.reason] = reasons.get(one.reason, 0) + one.n_steps
-    if reasons:
-        table("Left out", ("reason", "steps"), sorted(reasons.items()), right=("steps",))
+    lost = [(reason, n_steps, share_text(share)) for reason, n_steps, share in preview.left_out]
+    if lost:
+        table("Left out, running steps", ("reason", "steps", "share"), lost, right=("steps", "share"))
+    if preview.stops:
+        say("More is left out than training.max_excluded_share: a retraining would stop.")
     shortest = [f"{name} {hours:.0f} h" for name, hours in preview.running_hours[:5]]
     say(f"Running hours, the shortest of {len(preview.running_hours)}: {joined(shortest)} "
         f"of {preview.hours_possible:.0f} h possible.")  # fmt: skip

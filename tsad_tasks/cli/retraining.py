@@ -11,7 +11,7 @@ from upath import UPath
 
 from tsad_tasks.cli.screen import console, say, say_counts, table
 from tsad_tasks.config import DatasetConfig
-from tsad_tasks.steps.gate import RegisterSummary
+from tsad_tasks.steps.champions import RegisterSummary
 from tsad_tasks.steps.retrain import Retraining, retrain
 from tsad_tasks.storage.store import Store
 
@@ -59,6 +59,8 @@ def show_gate(store: Store, summary: RegisterSummary) -> None:
 def _outcome(summary: RegisterSummary) -> str:
     if not summary.gate_passed:
         return f"Model {summary.version} did not pass ({', '.join(summary.failed_rules)}); the champion stays."
+    if summary.valid_from is None and summary.shadow_from is not None:
+        return f"Model {summary.version} passed: in the shadow from {summary.shadow_from:%Y-%m-%d %H:%M} UTC on."
     if summary.valid_from is None:
         return f"Model {summary.version} passed, but another model is champion from the same hour on."
     return f"Model {summary.version} is champion from {summary.valid_from:%Y-%m-%d %H:%M} UTC on."

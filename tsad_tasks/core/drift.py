@@ -114,38 +114,49 @@ def settle(state: Arrays, rows: NDArray[np.int64], level: Floats64 | None = None
     state["delayed"][rows] = state["usual"][rows][..., None]
 
 
-def commission(state: Arrays, unit: int, readings: Floats64, rule: Baseline) -> None:
-    """Scales, baselines and the spread around them from a unit's readings (n_readings, n_channels).
+def commission(state: Arrays, rows: NDArray[np.int64], readings: Floats64, rule: Baseline) -> None:
+    """Scales, baselines and the spread around them from the readings of units (n_rows, n_readings, n_channels).
+
+    A step of which a unit has read nothing is none for it.
 
     >>> state = no_baseline(1, 1, Baseline())
-    >>> commission(state, 0, np.tile([[0.0], [2.0]], (200, 1)), Baseline())
+    >>> commission(state, np.array([0]), np.tile([[0.0], [2.0]], (1, 200, 1)), Baseline())
     >>> state["center"].item(), state["spread"].item()
     (1.0, 0.1)
     """
-    for channel, column in enumerate(readings.T):
-        known = column[np.isfinite(column)]
-        if known.size:
-            state["center"][unit, channel], state["scale"][unit, channel] = scale_of(known)
-    rows = np.array([unit])
-    deviations = np.stack([_first_deviation(state, rows, reading[None], rule, i) for i, reading in enumerate(readings)])
-    settled = deviations[rule.delay :]
-    if len(settled):
-        wide = np.nanpercentile(np.where(np.isfinite(settled), settled, 0.0), 90, axis=0) / _P90_SCALE
-        state["spread"][unit] = np.maximum(wide, _SMALLEST_SPREAD)
+    _commission_scales(state, rows, readings)
+    found, n = np.zeros(readings.shape), np.zeros(len(rows), np.int64)
+    for i in range(readings.shape[1]):
+        now = np.flatnonzero(np.isfinite(readings[:, i]).any(axis=1))
+        found[now, n[now]] = _first_deviations(state, rows[now], readings[now, i], rule, n[now])
+        n[now] += 1
+    for unit, count, of_unit in zip(rows.tolist(), n.tolist(), found, strict=True):
+        settled = of_unit[rule.delay : count]
+        if len(settled):
+            state["spread"][unit] = np.maximum(np.percentile(settled, 90, axis=0) / _P90_SCALE, _SMALLEST_SPREAD)
 
 
-def _first_deviation(state: Arrays, rows: NDArray[np.int64], reading: Floats64, rule: Baseline, i: int) -> Floats64:
-    """Distance from the delayed baseline, by channel; early readings move the baseline more."""
+def _commission_scales(state: Arrays, rows: NDArray[np.int64], readings: Floats64) -> None:
+    for unit, of_unit in zip(rows.tolist(), readings, strict=True):
+        for channel, column in enumerate(of_unit.T):
+            known = column[np.isfinite(column)]
+            if known.size:
+                state["center"][unit, channel], state["scale"][unit, channel] = scale_of(known)
+
+
+def _first_deviations(
+    state: Arrays, rows: NDArray[np.int64], readings: Floats64, rule: Baseline, n_before: NDArray[np.int64]
+) -> Floats64:
+    """Distances (n_rows, n_channels) from the delayed baseline; early readings move the baseline more."""
     fresh = state["n"][rows] == 0
-    means = smoothed(state, rows, reading)
+    means = smoothed(state, rows, readings)
     if fresh.any():
         state["usual"][rows] = np.where(fresh, means, state["usual"][rows])
         state["delayed"][rows] = np.where(fresh[..., None], means[..., None], state["delayed"][rows])
-    deviation = np.abs(means - state["delayed"][rows][..., 0])[0]
-    gain = max(1.0 / rule.memory, 1.0 / (i + 1))
-    follow(state, rows, means, np.where(np.isfinite(reading), gain, 0.0))
-    found: NDArray[np.float64] = deviation
-    return found
+    away: Floats64 = np.abs(means - state["delayed"][rows][..., 0])
+    gain = np.maximum(1.0 / rule.memory, 1.0 / (n_before + 1))
+    follow(state, rows, means, np.where(np.isfinite(readings), gain[:, None], 0.0))
+    return away
 
 
 def deviations(state: Arrays, rows: NDArray[np.int64], means: Floats64) -> Floats64:

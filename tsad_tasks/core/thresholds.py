@@ -36,6 +36,9 @@ LOW_SCORE, MEDIUM_SCORE, HIGH_SCORE = 0.0, 0.5, 1.0
 _FLOAT32_MAX = float(np.finfo(np.float32).max)
 _SMALLEST_LIMIT = 1e-12
 
+# One entity's state of a folding threshold as JSON has it: arrays without the zeros at their end.
+FoldStart = Mapping[str, float | Sequence[float]]
+
 
 @dataclass(frozen=True)
 class ThresholdSettings:
@@ -48,7 +51,7 @@ class ThresholdSettings:
         from (optimistic: a model knows these readings); f1_best, on labelled readings; conformal, a quantile with a
         finite-sample guarantee; evt, by the alarm budget (`core.budget`). Rolling: adaptive (mean and standard
         deviation) and rolling_percentile of the errors just before. Folding: ranked (`core.event_rule`) and hysteresis
-        (`core.hysteresis`), from the first error that is given.
+        (`core.hysteresis`), from the first error that is given, or from where `Calibration.start` says.
     percentile : float
         Of errors; used by percentile, rolling_percentile, training and conformal.
     k : float
@@ -135,6 +138,9 @@ class Calibration:
         The same of the moving averages; those of the errors themselves when there are no moving averages.
     n_errors : int
         How many errors were left after trimming.
+    start : mapping
+        Where a folding threshold begins, as numbers and lists by name: what it has seen of the errors up to the model's
+        anchor. Empty: nothing.
     """
 
     mean: float
@@ -144,6 +150,7 @@ class Calibration:
     collective_std: float
     collective_limit: float
     n_errors: int
+    start: FoldStart = field(default_factory=dict)
 
     def to_json(self) -> dict[str, Any]:
         """The calibration as a JSON object."""
@@ -157,17 +164,24 @@ class Calibration:
 
 @dataclass(frozen=True)
 class Limits:
-    """The limits of several entities, to compute their thresholds at once; both float64 (n_entities, 1)."""
+    """The limits of several entities, to compute their thresholds at once.
+
+    Attributes
+    ----------
+    limit, collective_limit : float64 (n_entities, 1)
+    starts : (n_entities,), where their folding thresholds begin.
+    """
 
     limit: NDArray[np.float64]
     collective_limit: NDArray[np.float64]
+    starts: tuple[FoldStart, ...]
 
     @classmethod
     def of(cls, calibrations: Sequence[Calibration]) -> Limits:
         """The limits of `calibrations`, in their order."""
         pairs = [(each.limit, each.collective_limit) for each in calibrations]
         limit, collective_limit = np.array(pairs, np.float64).reshape(-1, 2, 1).swapaxes(0, 1)
-        return cls(limit, collective_limit)
+        return cls(limit, collective_limit, tuple(each.start for each in calibrations))
 
 
 def calibrate(
@@ -378,7 +392,8 @@ def threshold_series(
     """
     limit = calibration.limit
     if settings.kind in FOLDING_KINDS:
-        return _folded(errors, settings)[..., first_step:]
+        starts = calibration.starts if isinstance(calibration, Limits) else (calibration.start,)
+        return _folded(errors, starts, settings)[1][..., first_step:]
     if settings.kind == "rolling_percentile":
         return _rolling_percentiles(errors, np.asarray(limit, np.float32), settings, first_step)
     if settings.kind != "adaptive":
@@ -398,13 +413,52 @@ def threshold_series(
     return np.maximum(limit * shares, _SMALLEST_LIMIT).astype(np.float32)
 
 
-def _folded(errors: NDArray[np.float32], settings: ThresholdSettings) -> NDArray[np.float32]:
+def starts_after(
+    errors: NDArray[np.float32], starts: Sequence[FoldStart], settings: ThresholdSettings
+) -> list[FoldStart]:
+    """Where the folding thresholds of entities are after their errors (n_entities, n_steps), begun at `starts`.
+
+    >>> fields = {"kind": "ranked", "percentile": 99.9, "k": 6.0, "look_back": 1000, "min_span_s": 86400}
+    >>> fields |= {"min_count": 200, "floor": 0.5, "collective_width": 0, "collective_k": 6.0, "rule": {"event_gap": 2}}
+    >>> settings = ThresholdSettings.on_grid(fields, 60)
+    >>> (start,) = starts_after(np.array([[9, 0, 0, 8]], np.float32), [{}], settings)
+    >>> start
+    {'peak': 8.0, 'since': 0, 'peaks': [9.0], 'n_peaks': 1}
+    >>> starts_after(np.zeros((1, 2), np.float32), [start], settings)[0]["peaks"]
+    [9.0, 8.0]
+    """
+    state, _ = _folded(errors, starts, settings)
+    return [{name: _without_last_zeros(array[i]) for name, array in state.items()} for i in range(len(errors))]
+
+
+def _without_last_zeros(values: NDArray[Any]) -> float | list[float]:
+    found: float | list[float] = np.trim_zeros(values, "b").tolist() if values.ndim else values.item()
+    return found
+
+
+def _folded(
+    errors: NDArray[np.float32], starts: Sequence[FoldStart], settings: ThresholdSettings
+) -> tuple[dict[str, NDArray[Any]], NDArray[np.float32]]:
+    """State after errors (..., n_steps), and thresholds of their shape; one start is that of all."""
     rule, rows = settings.folding_rule, errors.reshape(-1, errors.shape[-1])
+    each = starts if len(starts) == len(rows) else [starts[0]] * len(rows)
     if isinstance(rule, RankRule):
-        _, found = ranked_thresholds(no_events(len(rows)), rows, rule)
+        after, found = ranked_thresholds(_begun(no_events(len(rows)), each), rows, rule)
     else:
-        _, found = hysteresis_thresholds(no_alarm(len(rows), rule), rows, rule)
-    return found.reshape(errors.shape)
+        after, found = hysteresis_thresholds(_begun(no_alarm(len(rows), rule), each), rows, rule)
+    return after, found.reshape(errors.shape)
+
+
+def _begun(state: dict[str, NDArray[Any]], starts: Sequence[FoldStart]) -> dict[str, NDArray[Any]]:
+    """An empty state with what `starts` know."""
+    for i, start in enumerate(starts):
+        for name, value in start.items():
+            if state[name].ndim == 1:
+                state[name][i] = value
+            else:
+                found = np.asarray(value, state[name].dtype)
+                state[name][i, : len(found)] = found
+    return state
 
 
 def _rolling_percentiles(

@@ -98,10 +98,12 @@ class Detector(Protocol):
     """A model of what is normal.
 
     `supervised`: learns from labels. `folds`: carries a state from reading to reading (`fold.FoldDetector`).
+    `on_one_scale`: errors of all channels and entities compare as they are; they need no `core.tails`.
     """
 
     supervised: ClassVar[bool]
     folds: ClassVar[bool]
+    on_one_scale: ClassVar[bool]
     name: str
     width: int
     n_channels: int
@@ -164,6 +166,7 @@ class WindowScores:
 
     supervised: ClassVar[bool] = False
     folds: ClassVar[bool] = False
+    on_one_scale: ClassVar[bool] = False
     width: int
     n_channels: int
     n_inputs: int

@@ -15,7 +15,7 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from tsad_tasks.detectors.base import Detector, Reconstruction
+from tsad_tasks.detectors.base import LARGEST, Detector, Floats, Reconstruction
 
 State = dict[str, NDArray[Any]]
 
@@ -38,8 +38,51 @@ class Series:
     step_s: int
 
 
+@dataclass(frozen=True)
+class AssetReconstruction(Reconstruction):
+    """An asset's error is the same in all its live channels; `deviations` says which of them it came from.
+
+    Parameters
+    ----------
+    deviations : (..., n_channels), in spreads; 0 for a channel that is not watched.
+    """
+
+    deviations: Floats
+
+
+def channel_weights(found: Reconstruction) -> Floats:
+    """By how much a channel's error counts when people ask where it came from, (..., n_channels), 0 to 1.
+
+    1 for detectors that judge each channel alone. Where an asset is judged as a whole, the channel that deviates most
+    has 1, another one its deviation as a share of that; the highest error of the channels stays what it was.
+
+    >>> nothing = np.zeros((1, 2), np.float32)
+    >>> channel_weights(AssetReconstruction(nothing, nothing, np.array([[8.0, 2.0]], np.float32))).tolist()
+    [[1.0, 0.25]]
+    """
+    if not isinstance(found, AssetReconstruction):
+        return np.ones_like(found.channel_errors)
+    deviations = np.minimum(found.deviations, LARGEST)
+    highest = np.nan_to_num(deviations, nan=0.0).max(axis=-1, keepdims=True, initial=0)
+    with np.errstate(invalid="ignore", divide="ignore"):
+        return np.where(highest > 0, deviations / highest, np.float32(1))
+
+
+def at_ends(found: Reconstruction, ends: NDArray[np.int64]) -> Reconstruction:
+    """What was found, (n_entities, n_steps, n_channels), at positions in the steps of all entities laid end to end."""
+    return type(found)(**{name: part.reshape(-1, part.shape[-1])[ends] for name, part in vars(found).items()})
+
+
 class FoldDetector(Detector, Protocol):
-    """A detector that carries a state from reading to reading."""
+    """A detector that carries a state from reading to reading.
+
+    Attributes
+    ----------
+    training_errors : float32 (n_entities, n_steps, n_channels), of the last `fit_series`
+        Each judged by the readings before it alone: what a threshold's own fold begins with. Not saved.
+    """
+
+    training_errors: Floats
 
     def fit_series(self, entities: Sequence[str], series: Series, *, seed: int) -> None:
         """Learn fixed parameters and each entity's state at the end of the training series."""

@@ -29,7 +29,7 @@ from tsad_tasks.detectors.base import (
     WindowScores,
 )
 from tsad_tasks.detectors.fitting import check_files
-from tsad_tasks.detectors.fold import Series, State, joined_state, state_bytes
+from tsad_tasks.detectors.fold import Series, State, at_ends, channel_weights, joined_state, state_bytes
 from tsad_tasks.detectors.parameters import whole_number
 from tsad_tasks.errors import ConfigError
 
@@ -48,7 +48,7 @@ Found = tuple[NDArray[np.floating[Any]], ...]
 class SeriesFold(WindowScores):
     """A detector that folds readings into a state.
 
-    A subclass says `name`, `params`, `per_channel`, `empty`, `commission` and `step`.
+    A subclass says `name`, `params`, `per_channel`, `empty`, `step`, and `commission` or `commission_units`.
 
     Parameters
     ----------
@@ -58,14 +58,10 @@ class SeriesFold(WindowScores):
         Sensors, and sensors plus context and derived columns, which a fold does not see.
     n_commission : int
         Readings that commission an entity that was not trained on.
-
-    Attributes
-    ----------
-    training_errors : float32 (n_entities, n_steps, n_channels), of the last `fit_series`
-        Each judged by the readings before it alone: what a threshold's own fold begins with. Not saved.
     """
 
     name: str
+    training_errors: Floats
     folds: ClassVar[bool] = True
     per_channel: ClassVar[bool] = True
     n_found: ClassVar[int] = 2
@@ -77,7 +73,6 @@ class SeriesFold(WindowScores):
         self.width, self.n_channels, self.n_inputs = width, n_channels, n_inputs
         self.n_commission = whole_number("n_commission", n_commission)
         self.trained: dict[str, bytes] = {}
-        self.training_errors: Floats | None = None
 
     @property
     @abstractmethod
@@ -88,9 +83,14 @@ class SeriesFold(WindowScores):
     def empty(self, n_units: int) -> Units:
         """State of units that are commissioned and have seen nothing."""
 
-    @abstractmethod
     def commission(self, units: Units, unit: int, readings: NDArray[np.float64]) -> None:
         """Set what a unit learns from its commissioning readings (n_readings, n_columns)."""
+        raise NotImplementedError
+
+    def commission_units(self, units: Units, rows: Rows, readings: NDArray[np.float64]) -> None:
+        """Commission units on their readings (n_rows, n_steps, n_columns), each on the steps that it has read."""
+        for unit, of_unit in zip(rows.tolist(), readings, strict=True):
+            self.commission(units, unit, of_unit[np.isfinite(of_unit).any(axis=1)])
 
     @abstractmethod
     def step(self, units: Units, rows: Rows, readings: NDArray[np.float64], half_hour: Rows) -> Found:
@@ -181,11 +181,9 @@ class SeriesFold(WindowScores):
 
     def _commission_all(self, units: Units, rows: Rows, values: NDArray[np.float64], half_hours: Rows) -> Floats:
         """Commission units on what is known of their values (n_units, n_steps, n_columns), and the errors of a fold."""
-        known: NDArray[np.bool_] = np.asarray(np.isfinite(values).any(axis=2))
-        for unit, readings, finite in zip(rows.tolist(), values, known, strict=True):
-            if finite.any():
-                self.commission(units, unit, readings[finite])
-                units["fold"]["ready"][unit] = True
+        known = np.isfinite(values).any(axis=(1, 2))
+        self.commission_units(units, rows[known], values[known])
+        units["fold"]["ready"][rows[known]] = True
         return self.replay(units, rows, values, half_hours)
 
     def replay(self, units: Units, rows: Rows, values: NDArray[np.float64], half_hours: Rows) -> Floats:
@@ -251,13 +249,13 @@ class SeriesFold(WindowScores):
 
     def reconstruct(self, inputs: Floats, ends: NDArray[np.int64]) -> Reconstruction:
         """Errors and expected values of the readings at `ends`, when `inputs` follow the training."""
-        made = self.advance(self.start([_ALONE]), self._alone(inputs))[1]
-        return Reconstruction(made.channel_errors[0, ends], made.expected[0, ends])
+        return at_ends(self.advance(self.start([_ALONE]), self._alone(inputs))[1], ends)
 
     def explain(self, inputs: Floats, ends: NDArray[np.int64]) -> Floats:
         """A fold judges the last step of a window: all of its error is there."""
         shares = np.zeros((len(ends), self.width, self.n_channels), np.float32)
-        shares[:, -1] = np.nan_to_num(self.reconstruct(inputs, ends).channel_errors, nan=0.0)
+        found = self.reconstruct(inputs, ends)
+        shares[:, -1] = np.nan_to_num(found.channel_errors * channel_weights(found), nan=0.0)
         return shares
 
     def _alone(self, inputs: Floats) -> Series:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import warnings
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any, ClassVar, Self
 
 import numpy as np
@@ -13,22 +12,10 @@ from numpy.typing import NDArray
 
 from tsad_tasks.core import drift
 from tsad_tasks.core.hysteresis import HysteresisRule, held_error, hysteresis_step, no_alarm
-from tsad_tasks.detectors.base import DETAILS_FILE, Floats, Reconstruction
-from tsad_tasks.detectors.fold import Series
+from tsad_tasks.detectors.base import DETAILS_FILE, Floats
+from tsad_tasks.detectors.fold import AssetReconstruction, Series
 from tsad_tasks.detectors.series_fold import Found, Rows, SeriesFold, Units, json_bytes
 from tsad_tasks.errors import ConfigError
-
-
-@dataclass(frozen=True)
-class AssetReconstruction(Reconstruction):
-    """An asset's error is the same in all its live channels; `deviations` says which of them it came from.
-
-    Parameters
-    ----------
-    deviations : (n_entities, n_steps, n_channels), in spreads; 0 for a channel that is not watched.
-    """
-
-    deviations: Floats
 
 
 class StateHead(SeriesFold):
@@ -105,8 +92,8 @@ class StateHead(SeriesFold):
             "mode": mode,
         }
 
-    def commission(self, units: Units, unit: int, readings: NDArray[np.float64]) -> None:
-        drift.commission(units["baseline"], unit, readings, self.baseline)
+    def commission_units(self, units: Units, rows: Rows, readings: NDArray[np.float64]) -> None:
+        drift.commission(units["baseline"], rows, readings, self.baseline)
 
     def replay(self, units: Units, rows: Rows, values: NDArray[np.float64], half_hours: Rows) -> Floats:
         """Commissioning has folded them already, and judges none."""
@@ -192,8 +179,8 @@ class DriftAware(SeriesFold):
     def empty(self, n_units: int) -> Units:
         return {"baseline": drift.no_baseline(n_units, 1, self.baseline)}
 
-    def commission(self, units: Units, unit: int, readings: NDArray[np.float64]) -> None:
-        drift.commission(units["baseline"], unit, readings, self.baseline)
+    def commission_units(self, units: Units, rows: Rows, readings: NDArray[np.float64]) -> None:
+        drift.commission(units["baseline"], rows, readings, self.baseline)
 
     def replay(self, units: Units, rows: Rows, values: NDArray[np.float64], half_hours: Rows) -> Floats:
         """Commissioning has folded them already, and judges none."""

@@ -20,6 +20,7 @@ class SurpriseDetector(SeriesFold):
     What these detectors call an error is −ln of a probability already: surprise among all past errors.
     """
 
+    on_one_scale: ClassVar[bool] = True
     fusion: Fusion
 
     def empty(self, n_units: int) -> Units:
@@ -129,6 +130,7 @@ class RangeDetector(_Family):
     """How far a reading leaves the range of all before it, as a share of that range."""
 
     name = "range"
+    on_one_scale: ClassVar[bool] = False
     weights: ClassVar = {}
 
     def step(self, units: Units, rows: Rows, readings: NDArray[np.float64], half_hour: Rows) -> Found:

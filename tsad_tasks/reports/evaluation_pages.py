@@ -159,7 +159,8 @@ def evidence_text(content: EvaluationContent) -> str:
             "half a day away, and lasting shifts, ramps and freezes put into the readings, as the gate does. Real "
             "faults may be easier or harder to find; one among these readings counts as a false alarm."
         )
-    return f"{text} {who.capitalize()}. Training readings were learned from: their figures flatter."
+    flatters = " Training readings were learned from: their figures flatter."
+    return f"{text} {who.capitalize()}.{flatters if any(part.name == 'training' for part in content.parts) else ''}"
 
 
 def _draw_cover(sheet: Sheet, content: EvaluationContent, following: Sequence[Page], numbers: PageNumbers) -> None:

@@ -87,7 +87,13 @@ class ChannelPreview:
 
 @dataclass(frozen=True, eq=False)
 class TrainingPreview:
-    """What a training would learn from, for a person to approve."""
+    """What a training would learn from, for a person to approve.
+
+    Attributes
+    ----------
+    left_out : reason, running steps, and their share of all running steps, the largest first.
+    stops : whether that is so much that the retraining would stop.
+    """
 
     start_at: datetime
     split_at: datetime
@@ -102,6 +108,8 @@ class TrainingPreview:
     n_entities: int
     hours_possible: float
     channels: tuple[ChannelPreview, ...]
+    left_out: tuple[tuple[str, int, float], ...] = ()
+    stops: bool = False
 
     @property
     def used_share(self) -> float | None:

@@ -46,11 +46,12 @@ from tsad_tasks.reports.exploration_content import TrainingPreview
 from tsad_tasks.reports.formats import duration_text
 from tsad_tasks.steps.assess_examples import examples
 from tsad_tasks.steps.clock import utc_now
+from tsad_tasks.steps.exclusions import exclusions_of
 from tsad_tasks.steps.explore import newest_end, preview_of
 from tsad_tasks.steps.judged_readings import Part, Scored, Stretch, Subject, injected, judged_parts, scored, stretches
 from tsad_tasks.steps.report_models import threshold_text
 from tsad_tasks.steps.retrain import Retraining, settled
-from tsad_tasks.steps.training import Scope, TrainingRange, TrainingReader, exclusions_of, training_scopes
+from tsad_tasks.steps.training import Scope, TrainingRange, TrainingReader, training_scopes
 from tsad_tasks.storage.store import Store, whole_hours
 
 MAX_SINCE = timedelta(days=30)

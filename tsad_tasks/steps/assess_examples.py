@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from tsad_tasks.config import DatasetConfig
 from tsad_tasks.core.evaluation import runs
 from tsad_tasks.core.interval import from_epoch_s
+from tsad_tasks.core.scoring import entity_features
 from tsad_tasks.reports.content import ChannelSeries, ScoreSeries
 from tsad_tasks.reports.evaluation_content import Example
 from tsad_tasks.reports.formats import ratio_text
@@ -101,7 +102,7 @@ def _example(config: DatasetConfig, subject: Subject, title: str, one: _Found) -
     scored, stretch = one.scored, one.scored.stretch
     steps = _excerpt(subject, one)
     expected = _expected(subject, one, steps)
-    channel = _channel(expected, one.at - steps.start)
+    channel = _channel(subject, one, expected.channel_errors[one.at - steps.start])
     name = subject.spec.features.channels[channel]
     times = (stretch.start_s + np.arange(steps.start, steps.stop) * config.source.step_s).astype("datetime64[s]")
     half = expected.spread[channel]
@@ -148,7 +149,20 @@ def _expected(subject: Subject, one: _Found, steps: slice) -> ExpectedReadings:
     return ExpectedReadings(found.actual[reach:], found.expected[reach:], found.spread, found.channel_errors[reach:])
 
 
-def _channel(expected: ExpectedReadings, at: int) -> int:
-    """The channel with the largest error at a step."""
-    errors: NDArray[np.float32] = expected.channel_errors[at]
-    return int(np.argmax(np.where(np.isfinite(errors), errors, -np.inf)))
+def _channel(subject: Subject, one: _Found, errors: NDArray[np.float32]) -> int:
+    """The channel with the largest error (n_channels,) at a step; where all are the same, what the detector says."""
+    live = np.isfinite(errors)
+    is_common = len(set(errors[live].tolist())) == 1 and not subject.detector.folds
+    parts = _explained(subject, one) if is_common else errors
+    return int(np.argmax(np.where(live, parts, -np.inf)))
+
+
+def _explained(subject: Subject, one: _Found) -> NDArray[np.float64]:
+    """How much each channel added to the error of an example's window, (n_channels,)."""
+    spec, stretch = subject.spec.features, one.scored.stretch
+    first = max(one.at - spec.reach_steps, 0)
+    start_s = stretch.start_s + first * spec.step_s
+    scaler = subject.spec.scaler(stretch.entity)
+    features = entity_features(spec, [scaler], stretch.values[None, first : one.at + 1], start_s)
+    found = subject.detector.explain(features.inputs[0], np.array([one.at - first]))
+    return np.asarray(found[0].sum(axis=0, dtype=np.float64))

@@ -147,7 +147,7 @@ def calibrated_spec(
     Parameters
     ----------
     combine : {"mean", "top_k", "max"}
-        top_k puts the errors of channels on the scale of surprise first.
+        top_k puts the errors of channels on the scale of surprise first, unless they are on one scale already.
     budget : what thresholds of kind evt keep to.
 
     Raises
@@ -164,9 +164,9 @@ def calibrated_spec(
     held_out = [_without_extremes(part, found[part.entity]) for part in held_out]
     residuals = [found[part.entity].residuals[part.calibrating] for part in held_out]
     spreads = _spreads(np.concatenate(residuals) if residuals else np.zeros((0, len(spec.channels)), np.float32))
-    model = ModelSpec(
-        spec, scalers, pooled, settings, {}, _NO_LIMIT, spreads, _tails(found, held_out, spec, combine), combine, top_k
-    )
+    model = ModelSpec(spec, scalers, pooled, settings, {}, _NO_LIMIT, spreads, None, combine, top_k)
+    if combine == "top_k" and not detector.on_one_scale:
+        model = replace(model, tails=_tails(found, held_out, spec))
     model = _with_growth(model, detector, found, held_out)
     errors = {part.entity: found[part.entity].combined(model, part.entity) for part in held_out}
     if settings.kind != "evt":
@@ -187,12 +187,8 @@ def _without_extremes(part: HeldOut, found: SeriesErrors) -> HeldOut:
 _NO_LIMIT = Calibration(0.0, 0.0, 1.0, 0.0, 0.0, 1.0, 0)
 
 
-def _tails(
-    found: Mapping[str, SeriesErrors], held_out: Sequence[HeldOut], spec: FeatureSpec, combine: str
-) -> ChannelTails | None:
+def _tails(found: Mapping[str, SeriesErrors], held_out: Sequence[HeldOut], spec: FeatureSpec) -> ChannelTails:
     """What the calibration part says of how surprising an error is; windows that overlap are one cluster."""
-    if combine != "top_k":
-        return None
     nan = np.float32(np.nan)
     known = {part.entity: found[part.entity].live & part.calibrating[:, None] for part in held_out}
     errors = {name: np.where(mask, found[name].channel_errors, nan) for name, mask in known.items()}

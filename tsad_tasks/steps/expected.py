@@ -13,6 +13,7 @@ from tsad_tasks.core.interval import epoch_s, hour_ceil, hour_floor
 from tsad_tasks.core.scoring import combined_errors, entity_features, entity_windows
 from tsad_tasks.core.spec import ModelSpec
 from tsad_tasks.detectors.base import Detector
+from tsad_tasks.detectors.fold import channel_weights
 from tsad_tasks.steps.fold import entity_reconstruction
 from tsad_tasks.storage.rows import Layout
 from tsad_tasks.storage.store import Store, hours_later
@@ -48,7 +49,8 @@ def expected_readings(
     scaled, errors = np.full((2, *values.shape), np.nan, np.float32)
     scaled[index.ends] = np.where(index.live, found.expected, np.nan)
     of_it = np.zeros(len(index.ends), np.int64)
-    _, errors[index.ends] = combined_errors(spec, [entity], of_it, found.channel_errors, index.live)
+    of_channels = combined_errors(spec, [entity], of_it, found.channel_errors, index.live)[1]
+    errors[index.ends] = of_channels * channel_weights(found)
     spread = np.array(spec.spreads) * np.array(scaler.scale)
     return ExpectedReadings(held(values, spec.features.hold_steps), scaler.inverse(scaled), spread, errors)
 

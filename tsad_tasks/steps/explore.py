@@ -24,6 +24,7 @@ from tsad_tasks.core.exploration import (
 from tsad_tasks.core.interval import day_chunks, epoch_s, from_epoch_s, hour_ceil
 from tsad_tasks.core.periods import autocorrelation, dominant_period, varies
 from tsad_tasks.core.tally import Tally
+from tsad_tasks.detectors.registry import detector_class
 from tsad_tasks.errors import BadInput
 from tsad_tasks.reports.content import Times
 from tsad_tasks.reports.exploration_content import (
@@ -36,12 +37,13 @@ from tsad_tasks.reports.exploration_content import (
     TrainingPreview,
 )
 from tsad_tasks.reports.thinning import thinned
+from tsad_tasks.steps.exclusions import counted, exclusions_of, extreme_values, left_out
 from tsad_tasks.steps.taken import taken
 from tsad_tasks.steps.training import (
     Scope,
     TrainingReader,
     evenly,
-    exclusions_of,
+    feature_spec_of,
     fit_scales,
     prepare_training,
     training_range,
@@ -333,6 +335,8 @@ def training_preview(store: Store, config: DatasetConfig, end_at: datetime) -> T
         reader = TrainingReader.of_store(store, config, span, exclusions)
         scales = fit_scales(reader, scope)
         prepared = prepare_training(reader, scope, scales)
+        if not detector_class(config.detector.name).folds:
+            exclusions += extreme_values(prepared, scope, span)
         return preview_of(reader, scope, exclusions, scales.running_hours, (len(prepared.ends), prepared.n_available))
 
 
@@ -356,6 +360,7 @@ def preview_of(
     )
     out = [reader.excluded(key, span.start_at, span.end_at) for _, key in scope.entities]
     sides = _Sides.of(reader, scope)
+    lost = left_out(reader, scope, counted(exclusions, config))
     return TrainingPreview(
         start_at=span.start_at,
         split_at=span.split_at,
@@ -363,13 +368,15 @@ def preview_of(
         end_at=span.end_at,
         n_windows=n_windows[0],
         n_available=n_windows[1],
-        window=config.detector.n_steps,
+        window=feature_spec_of(config).width,
         excluded=excluded,
         excluded_share=float(np.mean(out)),
         running_hours=tuple(sorted(running_hours.items(), key=lambda pair: pair[1])),
         n_entities=len(scope.entities),
         hours_possible=(epoch_s(span.split_at) - epoch_s(span.start_at)) / 3600,
         channels=tuple(sides.preview(reader, channel) for channel in range(len(config.channel_names))),
+        left_out=lost.ranking(),
+        stops=lost.share > config.training.max_excluded_share,
     )
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,7 +17,7 @@ from tsad_tasks.core.scoring import entity_features
 from tsad_tasks.core.spec import ModelSpec
 from tsad_tasks.detectors.bundle import Bundle, read_bundle
 from tsad_tasks.errors import BundleError
-from tsad_tasks.steps.plan import Job, Plan, plan_interval
+from tsad_tasks.steps.plan import Job, Plan, plan_interval, scored_lineages
 from tsad_tasks.steps.reach import Reach, anchor_at, window_reach
 from tsad_tasks.steps.shard import FeatureShard, FoldStarts, entity_shards
 from tsad_tasks.storage.rows import Blocks, Champion, DatasetRow, Layout
@@ -49,17 +50,12 @@ def build_features(
     """Feature files of all jobs of [start_at, end_at), in `folder`."""
     dataset = store.select_dataset(config.dataset)
     names = sorted(store.select_entities(dataset.dataset_id))
+    span: dict[str, Any] = {"start_at": start_at, "end_at": end_at, "lineage": lineage}
     paths, plans, n_failed = [], [], 0
     for number, part in enumerate(entity_shards(names, n_shards) if names else []):
-        with store.transaction():
-            store.lock_champions(dataset.dataset_id)
-            plan = plan_interval(
-                store, config, dataset, lineage=lineage, start_at=start_at, end_at=end_at, entity_names=part
-            )
-            mark_unchampioned(store, lineage, plan)
-            shards, n_bad = job_features(store, dataset, lineage, plan)
+        shards, made, n_bad = planned_shards(store, config, dataset, entity_names=part, **span)
         paths.append(_save(shards, folder, number))
-        plans.append(plan)
+        plans += made
         n_failed += n_bad
     return FeatureSummary(
         shards=paths,
@@ -70,6 +66,31 @@ def build_features(
         n_not_ingested=max((plan.n_not_ingested for plan in plans), default=0),
         n_bytes=sum(UPath(path).stat().st_size for part in paths for path in part),
     )
+
+
+def planned_shards(
+    store: Store,
+    config: DatasetConfig,
+    dataset: DatasetRow,
+    *,
+    lineage: str,
+    start_at: datetime,
+    end_at: datetime,
+    entity_names: Sequence[str] | None = None,
+) -> tuple[list[FeatureShard], list[Plan], int]:
+    """Features of all jobs of the lineage's champions and of the challengers in their shadow, and how many failed."""
+    shards, plans, n_failed = [], [], 0
+    span: dict[str, Any] = {"start_at": start_at, "end_at": end_at, "entity_names": entity_names}
+    with store.transaction():
+        store.lock_champions(dataset.dataset_id)
+        for name in scored_lineages(store, dataset.dataset_id, lineage, start_at, end_at):
+            plan = plan_interval(store, config, dataset, lineage=name, **span)
+            mark_unchampioned(store, name, plan)
+            found, n_bad = job_features(store, dataset, plan)
+            shards += found
+            plans.append(plan)
+            n_failed += n_bad
+    return shards, plans, n_failed
 
 
 def _save(shards: Sequence[FeatureShard], folder: UPath, number: int) -> list[str]:
@@ -85,25 +106,25 @@ def mark_unchampioned(store: Store, lineage: str, plan: Plan) -> None:
     store.write_unscored_hours(lineage, ids, hours, ["no_champion"] * len(ids), "No model was champion at this hour.")
 
 
-def job_features(store: Store, dataset: DatasetRow, lineage: str, plan: Plan) -> tuple[list[FeatureShard], int]:
+def job_features(store: Store, dataset: DatasetRow, plan: Plan) -> tuple[list[FeatureShard], int]:
     """Features of each job, and how many jobs failed for their bundle; these hours are marked as failed."""
     shards, n_failed = [], 0
     for job in plan.jobs:
         try:
             spec, _ = load_model(job.champion)
         except BundleError as error:
-            _mark_failed(store, lineage, job, str(error))
+            _mark_failed(store, job, str(error))
             n_failed += 1
         else:
             shards.append(features_of_job(store, dataset, job, spec))
     return shards, n_failed
 
 
-def _mark_failed(store: Store, lineage: str, job: Job, message: str) -> None:
+def _mark_failed(store: Store, job: Job, message: str) -> None:
     pairs = np.argwhere(job.targets)
     ids = [job.entity_ids[entity] for entity, _ in pairs]
     hours = [hours_later(job.first_at, int(hour)) for _, hour in pairs]
-    store.write_unscored_hours(lineage, ids, hours, ["failed"] * len(ids), message)
+    store.write_unscored_hours(job.lineage, ids, hours, ["failed"] * len(ids), message)
 
 
 def load_model(champion: Champion) -> tuple[ModelSpec, Bundle]:

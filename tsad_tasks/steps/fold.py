@@ -12,8 +12,16 @@ from tsad_tasks.core.features import site_seconds
 from tsad_tasks.core.interval import epoch_s
 from tsad_tasks.core.scoring import Features
 from tsad_tasks.core.spec import FeatureSpec, ModelSpec
-from tsad_tasks.detectors.base import Detector, Reconstruction
-from tsad_tasks.detectors.fold import FoldDetector, Series, State, joined_state, state_bytes
+from tsad_tasks.detectors.base import Detector, Floats, Reconstruction
+from tsad_tasks.detectors.fold import (
+    AssetReconstruction,
+    FoldDetector,
+    Series,
+    State,
+    at_ends,
+    joined_state,
+    state_bytes,
+)
 from tsad_tasks.steps.shard import FeatureShard, FoldStarts
 from tsad_tasks.storage.rows import FoldStates
 from tsad_tasks.storage.store import Store, hours_later
@@ -52,7 +60,7 @@ def entity_reconstruction(
         return detector.reconstruct(features.inputs[0], ends)
     folding = cast(FoldDetector, detector)
     _, found = folding.advance(folding.start([entity]), series_of(spec, features, start_s))
-    return Reconstruction(found.channel_errors[0, ends], found.expected[0, ends])
+    return at_ends(found, ends)
 
 
 def part_of(series: Series, entities: NDArray[np.int64], steps: slice) -> Series:
@@ -63,15 +71,19 @@ def part_of(series: Series, entities: NDArray[np.int64], steps: slice) -> Series
 def fold_shard(
     shard: FeatureShard, starts: FoldStarts, spec: ModelSpec, detector: FoldDetector
 ) -> tuple[Reconstruction, list[StateAfter]]:
-    """Errors and expected values (n_entities, n_steps, n_channels) from each entity's start on, and its states."""
+    """What the detector found, (n_entities, n_steps, n_channels) from each entity's start on, and its states."""
     series = series_of(spec.features, shard.features, epoch_s(shard.values_at))
-    found = Reconstruction(*(np.full(series.values.shape, np.nan, np.float32) for _ in range(2)))
+    found = {name: _unknown(series) for name in ("channel_errors", "expected")}
     states: list[StateAfter] = []
     for first in np.unique(starts.hours[starts.hours < shard.wanted.shape[1]]).tolist():
         entities = np.flatnonzero(starts.hours == first)
         state = _start_state(shard, starts, detector, entities)
         _fold_hours(shard, series, detector, (entities, state, first), (found, states))
-    return found, states
+    return AssetReconstruction(**found) if "deviations" in found else Reconstruction(**found), states
+
+
+def _unknown(series: Series) -> Floats:
+    return np.full(series.values.shape, np.nan, np.float32)
 
 
 def _start_state(shard: FeatureShard, starts: FoldStarts, detector: FoldDetector, entities: NDArray[np.int64]) -> State:
@@ -86,7 +98,7 @@ def _fold_hours(
     series: Series,
     detector: FoldDetector,
     start: tuple[NDArray[np.int64], State, int],
-    out: tuple[Reconstruction, list[StateAfter]],
+    out: tuple[dict[str, Floats], list[StateAfter]],
 ) -> None:
     (entities, state, first), (found, states) = start, out
     n_hours, per_hour = shard.wanted.shape[1], 3600 // series.step_s
@@ -94,8 +106,8 @@ def _fold_hours(
     for hour in range(first, n_hours):
         steps = slice((hour + offset) * per_hour, (hour + offset + 1) * per_hour)
         state, made = detector.advance(state, part_of(series, entities, steps))
-        found.channel_errors[entities, steps] = made.channel_errors
-        found.expected[entities, steps] = made.expected
+        for name, part in vars(made).items():
+            found.setdefault(name, _unknown(series))[entities, steps] = part
         if _is_remembered(shard, hour):
             states += [StateAfter(int(e), hour, state_bytes(state, i)) for i, e in enumerate(entities)]
 

@@ -28,8 +28,7 @@ from tsad_tasks.steps.training import (
     evenly,
     feature_spec_of,
 )
-from tsad_tasks.storage.rows import ChampionAt, Exclusion, GateRow, NewModel, TrainedModel
-from tsad_tasks.storage.store import Store, hours_later
+from tsad_tasks.storage.rows import ChampionAt, GateRow, NewModel
 
 MAX_GATE_ENTITIES = 24
 
@@ -97,8 +96,9 @@ def run_gate(
     champion: ChampionAt | None,
     *,
     seed: int,
+    also: Sequence[GateRow] = (),
 ) -> GateOutcome:
-    """The challenger's numbers beside the champion's, rule by rule."""
+    """The challenger's numbers beside the champion's, rule by rule; `also` are rules that were judged elsewhere."""
     chosen = [held_out[i] for i in evenly(np.arange(len(held_out)), MAX_GATE_ENTITIES)]
     settings = {"n_injected": config.gate.n_injected, "seed": seed, "reference": spec}
     challenger = judge(spec, detector, chosen, **settings)  # type: ignore[arg-type]
@@ -108,7 +108,7 @@ def run_gate(
         old = ModelSpec.from_json(bundle.spec)
         if old.features.channels == spec.features.channels and old.features.step_s == spec.features.step_s:
             incumbent = judge(old, bundle.detector, chosen, **settings)  # type: ignore[arg-type]
-    return GateOutcome(_rules(config, challenger, incumbent, history), challenger, incumbent)
+    return GateOutcome([*_rules(config, challenger, incumbent, history), *also], challenger, incumbent)
 
 
 def _rules(
@@ -163,62 +163,6 @@ def _not_worse(challenger: Verdicts, champion: Verdicts | None, gate: Gate) -> G
     return GateRow("not_worse", value, old - gate.tolerance, old, value >= old - gate.tolerance, note)
 
 
-@dataclass(frozen=True)
-class RegisterSummary:
-    """The registered model and what became of it."""
-
-    model_id: int
-    version: int
-    gate_passed: bool
-    promoted: bool
-    valid_from: datetime | None
-    failed_rules: list[str]
-
-
-def register_model(
-    store: Store,
-    model: NewModel,
-    outcome: Sequence[GateRow],
-    exclusions: Sequence[Exclusion],
-) -> RegisterSummary:
-    """Registers a model with its gate and exclusions, and makes it champion if it passed; one transaction."""
-    with store.transaction():
-        store.lock_dataset(model.dataset_id, "champion")
-        registered = store.insert_model(model)
-        store.insert_gate_decisions(registered.model_id, outcome)
-        store.insert_exclusions(registered.model_id, exclusions)
-        rows = store.select_gate_decisions(registered.model_id)
-        failed = [row.rule for row in rows if not row.passed]
-        valid_from = None if failed else _promote(store, model, registered)
-    return RegisterSummary(
-        registered.model_id, registered.version, not failed, valid_from is not None, valid_from, failed
-    )
-
-
-def _promote(store: Store, model: NewModel, registered: TrainedModel) -> datetime | None:
-    """When the model's period starts; its own start when it was champion before.
-
-    Live: the next hour that no champion has scored yet. The first champion of a lineage, and replays: the end of the
-    training range, up to the period that already follows there.
-    """
-    scope = {"dataset_id": model.dataset_id, "scope_entity_id": model.scope_entity_id, "lineage": model.lineage}
-    periods = store.select("select_champion_periods", scope)
-    for model_id, valid_from, _ in periods:
-        if model_id == registered.model_id:
-            return valid_from  # type: ignore[no-any-return]
-    start_at = model.train_end_at
-    if model.lineage == "live" and periods:
-        scored = store.select_latest_scored_hour(model.dataset_id, model.scope_entity_id, model.lineage)
-        start_at = max(start_at, hours_later(scored, 1)) if scored else start_at
-    later = [valid_from for _, valid_from, _ in periods if valid_from > start_at]
-    if any(valid_from == start_at for _, valid_from, _ in periods):
-        return None
-    store.promote(
-        model, registered.model_id, valid_from=start_at, valid_to=min(later, default=None), reason="gate passed"
-    )
-    return start_at
-
-
 def model_card(
     config: DatasetConfig,
     scope: Scope,
@@ -229,17 +173,24 @@ def model_card(
     history: TrainingHistory,
     *,
     seed: int,
+    learned_from_at: datetime | None = None,
 ) -> dict[str, Any]:
-    """What a person wants to know of a model: sizes, range, share of windows used, losses, limits."""
-    n_used = len(prepared.ends)
+    """What a person wants to know of a model: sizes, range, share of windows used, losses, limits.
+
+    Parameters
+    ----------
+    learned_from_at : where a folding detector began to learn, every step from there to the split; others take samples.
+    """
+    n_used = len(prepared.ends) if learned_from_at is None else min(history.n_windows, prepared.n_available)
     return {
         "dataset": config.dataset,
         "scope": scope.name,
         "detector": config.detector.name,
         "n_parameters": detector.n_parameters,
         "channels": list(config.channel_names),
-        "window": config.detector.n_steps,
+        "window": detector.width,
         "train_start_at": span.start_at.isoformat(),
+        "learned_from_at": (learned_from_at or span.start_at).isoformat(),
         "train_split_at": span.split_at.isoformat(),
         "train_end_at": span.end_at.isoformat(),
         "n_windows_available": prepared.n_available,

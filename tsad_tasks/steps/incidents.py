@@ -15,7 +15,8 @@ from tsad_tasks.config import AlarmPolicy, DatasetConfig
 from tsad_tasks.core.incidents import IncidentSpan, connected_range, incident_id, incident_spans
 from tsad_tasks.core.interval import epoch_s, from_epoch_s
 from tsad_tasks.reports.sentence import incident_sentence
-from tsad_tasks.steps.plan import seen_until
+from tsad_tasks.steps.maintenance import suppress_incidents
+from tsad_tasks.steps.plan import scored_lineages, seen_until
 from tsad_tasks.steps.policy import incident_rule
 from tsad_tasks.storage.rows import DatasetRow, Flag, IncidentRow, StandingIncident, TopAttribution
 from tsad_tasks.storage.store import Store
@@ -31,23 +32,30 @@ class IncidentSummary:
     n_incidents: int
     n_written: int
     n_withdrawn: int
+    n_suppression_changes: int = 0
+
+    def __add__(self, other: IncidentSummary) -> IncidentSummary:
+        return IncidentSummary(*(a + b for a, b in zip(vars(self).values(), vars(other).values(), strict=True)))
 
 
 def build_incidents(
     store: Store, config: DatasetConfig, *, start_at: datetime, end_at: datetime, lineage: str = "live"
 ) -> IncidentSummary:
-    """Incidents of all chains of flags that touch [start_at, end_at), as the flags are now.
+    """Incidents of all chains of flags that touch [start_at, end_at), as the flags are now; also the shadow's.
 
     Late readings may have moved flags of earlier hours, and of later ones as far as thresholds look back, so the range
-    is widened by both.
+    is widened by both. What maintenance windows hold now is marked so, whenever it was.
     """
-    dataset = store.select_dataset(config.dataset)
+    dataset, summary = store.select_dataset(config.dataset), IncidentSummary(0, 0, 0)
     with store.transaction():
-        store.lock_dataset(dataset.dataset_id, f"incidents {lineage}")
-        first_at = start_at - timedelta(seconds=config.source.mutability_s)
-        champions = store.select_champions(dataset.dataset_id, lineage, start_at, end_at)
-        last_at = seen_until(store, dataset, lineage, champions, end_at)
-        return _Merge(store, config, dataset, lineage).rebuild(first_at, last_at)
+        for name in scored_lineages(store, dataset.dataset_id, lineage, start_at, end_at):
+            store.lock_dataset(dataset.dataset_id, f"incidents {name}")
+            first_at = start_at - timedelta(seconds=config.source.mutability_s)
+            champions = store.select_champions(dataset.dataset_id, name, start_at, end_at)
+            last_at = seen_until(store, dataset, name, champions, end_at)
+            summary += _Merge(store, config, dataset, name).rebuild(first_at, last_at)
+            summary += IncidentSummary(0, 0, 0, suppress_incidents(store, dataset, name))
+    return summary
 
 
 @dataclass(frozen=True)

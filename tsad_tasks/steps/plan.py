@@ -19,6 +19,7 @@ from tsad_tasks.steps.reach import Reach, anchor_at, score_reach
 from tsad_tasks.storage.rows import Champion, DatasetRow
 from tsad_tasks.storage.store import Store, hours_later
 
+PEOPLE_S_LINEAGES = ("live", "replay")
 _PENDING_SALT = 0x2545F4914F6CDD1D
 
 
@@ -28,6 +29,7 @@ class Job:
 
     Attributes
     ----------
+    lineage : whose champion the model is.
     first_at, end_at : whole hours that the job spans.
     entities : name and id of the entities in it.
     targets : bool (n_entities, n_hours), which of them are written.
@@ -35,6 +37,7 @@ class Job:
     """
 
     champion: Champion
+    lineage: str
     first_at: datetime
     end_at: datetime
     entities: tuple[tuple[str, int], ...]
@@ -81,7 +84,7 @@ def plan_interval(
     changed_from = hours_later(first_at, -(config.source.mutability_s // 3600))
     champions = store.select_champions(dataset.dataset_id, lineage, changed_from, hours_later(last_at, 24 * 60))
     until_at = seen_until(store, dataset, lineage, champions, last_at)
-    span = _Span(store, dataset, entities, (changed_from, first_at, last_at, until_at))
+    span = _Span(store, dataset, entities, (changed_from, first_at, last_at, until_at), lineage)
     jobs, covered, n_current = [], np.zeros((len(entities), _n_hours(first_at, last_at)), bool), 0
     position = {name: i for i, name in enumerate(entities)}
     for champion, chosen in _scopes(champions, entities):
@@ -91,9 +94,18 @@ def plan_interval(
         if job is not None:
             jobs.append(job)
     read, ids = span.ingested[span.mine], list(entities.values())
-    open_pairs = np.argwhere(~covered & read[None, :] & span.began(ids)[:, span.mine])
-    unchampioned = tuple((ids[entity], hours_later(first_at, int(hour))) for entity, hour in open_pairs)
+    # Only of what people see an hour without a champion is worth a word.
+    is_open = ~covered & read[None, :] & span.began(ids)[:, span.mine] & (lineage in PEOPLE_S_LINEAGES)
+    unchampioned = tuple((ids[entity], hours_later(first_at, int(hour))) for entity, hour in np.argwhere(is_open))
     return Plan(tuple(jobs), unchampioned, n_current, int((~read).sum()))
+
+
+def scored_lineages(
+    store: Store, dataset_id: int, lineage: str, start_at: datetime, end_at: datetime
+) -> tuple[str, ...]:
+    """The lineage and, where a challenger is in its shadow at any time of [start_at, end_at), that one."""
+    shadow = f"{lineage}/shadow"
+    return (lineage, shadow) if store.select_champions(dataset_id, shadow, start_at, end_at) else (lineage,)
 
 
 def seen_until(
@@ -165,9 +177,10 @@ class _Span:
         dataset: DatasetRow,
         entities: Mapping[str, int],
         bounds: tuple[datetime, datetime, datetime, datetime],
+        lineage: str,
     ) -> None:
         changed_from, first_at, last_at, until_at = bounds
-        self._store, self._dataset = store, dataset
+        self._store, self._dataset, self._lineage = store, dataset, lineage
         self._from_at = min(changed_from, first_at)
         ledger = read_ledger(store, dataset, self._from_at, until_at)
         self.ingested, self._pending = ledger.ingested, ledger.n_pending
@@ -201,7 +214,9 @@ class _Span:
             return None, n_current
         first, last = int(touched[0]), int(touched[-1]) + 1
         bounds = hours_later(self._from_at, first), hours_later(self._from_at, last)
-        return Job(champion, *bounds, entities, targets[:, first:last], self._pending[first:last]), n_current
+        return Job(
+            champion, self._lineage, *bounds, entities, targets[:, first:last], self._pending[first:last]
+        ), n_current
 
     def _kept(self, scored: NDArray[np.bool_], hours: NDArray[np.int64], reach: Reach) -> NDArray[np.bool_]:
         """Hours whose readings retention has dropped: what was scored stays."""
@@ -229,7 +244,8 @@ def history_s(
 ) -> int:
     """How far before the interval the scores of its champions look back; 0 without a champion."""
     with store.transaction():
-        dataset = store.upsert_dataset(config)
-        champions = store.select_champions(dataset.dataset_id, lineage, start_at, end_at)
+        dataset_id = store.upsert_dataset(config).dataset_id
+        lineages = scored_lineages(store, dataset_id, lineage, start_at, end_at)
+        champions = [one for name in lineages for one in store.select_champions(dataset_id, name, start_at, end_at)]
     since_s = [epoch_s(start_at) - epoch_s(anchor_at(champion)) for champion in champions if champion.folds]
     return max([0, *since_s, *(champion.score_reach_s for champion in champions)])

@@ -6,7 +6,7 @@ Each goes through the dataset's scopes (one, or one per entity) and leaves a fol
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass, replace
 from datetime import datetime
 from typing import Any, cast
@@ -21,30 +21,32 @@ from tsad_tasks.detectors.bundle import Bundle, read_bundle, store_bundle
 from tsad_tasks.detectors.fold import FoldDetector
 from tsad_tasks.detectors.registry import detector_class, load_detector
 from tsad_tasks.errors import BadInput, NothingToDo
+from tsad_tasks.steps.champions import RegisterSummary, register_model
+from tsad_tasks.steps.commissioning import commissioning_levels, freeze_references, shift_rule
+from tsad_tasks.steps.exclusions import check_left_out, exclusions_of, extreme_values
 from tsad_tasks.steps.gate import (
     GateOutcome,
-    RegisterSummary,
     calibrate_model,
     held_out_readings,
     model_card,
     new_model,
-    register_model,
     run_gate,
 )
 from tsad_tasks.steps.ingest import IngestSummary, ingest_interval
 from tsad_tasks.steps.training import (
+    FoldErrors,
     PreparedTraining,
     Scales,
     Scope,
     TrainingRange,
     TrainingReader,
-    exclusions_of,
     fit_detector,
     fit_folding,
     fit_scales,
     move_to_anchor,
     period_window,
     prepare_training,
+    spec_after,
     training_range,
     training_scopes,
 )
@@ -53,6 +55,8 @@ from tsad_tasks.storage.store import Store
 
 Count = dict[str, Any]
 
+_FOLD_ERRORS_FILE, _SPLIT_SPEC_FILE = "fold_errors.npz", "spec_at_split.json"
+
 
 @dataclass(frozen=True)
 class Challenger:
@@ -60,7 +64,7 @@ class Challenger:
 
     Attributes
     ----------
-    judged : the detector as it is at the split, where held-out readings begin.
+    spec, judged : spec and detector as they are at the split, where held-out readings begin.
     """
 
     uri: str
@@ -103,9 +107,11 @@ class Retraining:
         """What task `calibrate` made for the scope of a folder."""
         place = json.loads((folder / "bundle.json").read_text())
         bundle = read_bundle(UPath(place["uri"]), expected_sha256=place["sha256"])
+        if not bundle.detector.folds:
+            return Challenger(place["uri"], bundle, ModelSpec.from_json(bundle.spec), bundle.detector)
         # The states of a folding model in its bundle are those after what is judged.
-        judged = load_detector(folder / "detector") if bundle.detector.folds else bundle.detector
-        return Challenger(place["uri"], bundle, ModelSpec.from_json(bundle.spec), judged)
+        spec = ModelSpec.from_json(json.loads((folder / _SPLIT_SPEC_FILE).read_text()))
+        return Challenger(place["uri"], bundle, spec, load_detector(folder / "detector"))
 
     def champion(self, scope: Scope) -> ChampionAt | None:
         """The champion that a challenger has to beat."""
@@ -121,7 +127,7 @@ def settled(run: Retraining) -> Retraining:
     if not path.exists():
         scopes = training_scopes(run.store, run.config)
         everybody = Scope(0, "all", tuple(entity for scope in scopes for entity in scope.entities))
-        found = exclusions_of(run.store, run.config, everybody, run.span)
+        found = exclusions_of(run.store, run.config, everybody, run.span, run.lineage)
         reader = TrainingReader.of_store(run.store, run.config, run.span, found)
         run.folder.mkdir(parents=True, exist_ok=True)
         path.write_text(json.dumps(period_window(reader, everybody)))
@@ -136,6 +142,8 @@ def find_exclusions(run: Retraining) -> Count:
     ------
     NothingToDo
         When this very training was registered before.
+    BadInput
+        When too much would be left out.
     """
     run = settled(run)
     scopes = [scope for scope in training_scopes(run.store, run.config) if not _is_trained(run, scope)]
@@ -145,10 +153,10 @@ def find_exclusions(run: Retraining) -> Count:
     (run.folder / "scopes.json").write_text(json.dumps([asdict(scope) for scope in scopes]))
     n_excluded = 0
     for scope, folder in run.scopes():
-        found = exclusions_of(run.store, run.config, scope, run.span)
+        found = exclusions_of(run.store, run.config, scope, run.span, run.lineage)
+        check_left_out(TrainingReader.of_store(run.store, run.config, run.span, found), scope, found)
         folder.mkdir(parents=True, exist_ok=True)
-        rows = [asdict(row) | {"start_at": epoch_s(row.start_at), "end_at": epoch_s(row.end_at)} for row in found]
-        (folder / "exclusions.json").write_text(json.dumps(rows))
+        _write_exclusions(folder, found)
         n_excluded += len(found)
     return {"n_scopes": len(scopes), "n_exclusions": n_excluded}
 
@@ -158,6 +166,11 @@ def _is_trained(run: Retraining, scope: Scope) -> bool:
     key = {"dataset_id": dataset.dataset_id, "scope_entity_id": scope.entity_id, "lineage": run.lineage}
     key |= {"train_start_at": run.span.start_at, "train_end_at": run.span.end_at, "seed": run.chosen_seed}
     return run.store.select_or_none("select_trained_model", key | {"config_hash": run.config.model_hash}) is not None
+
+
+def _write_exclusions(folder: UPath, found: Sequence[Exclusion]) -> None:
+    rows = [asdict(row) | {"start_at": epoch_s(row.start_at), "end_at": epoch_s(row.end_at)} for row in found]
+    (folder / "exclusions.json").write_text(json.dumps(rows))
 
 
 def _exclusions(folder: UPath) -> list[Exclusion]:
@@ -203,14 +216,27 @@ def train(run: Retraining, progress: Progress | None = None) -> Count:
         (folder / "history.json").write_text(json.dumps(asdict(history)))
         n_epochs += len(history.loss)
         seconds += history.seconds
-    return {"n_epochs": n_epochs, "seconds": round(seconds, 1)}
+    return {"n_epochs": n_epochs, "seconds": round(seconds, 1)} | _learned_from(run)
+
+
+def _learned_from(run: Retraining) -> Count:
+    """Since when folding detectors learned, where that is not the whole range."""
+    starts = [_fold_errors(folder).start_at for _, folder in run.scopes() if (folder / _FOLD_ERRORS_FILE).exists()]
+    late = [at for at in starts if at > run.span.start_at]
+    return {"learned_from": f"{max(late):%Y-%m-%d %H:%M} UTC (training.max_fold_values)"} if late else {}
+
+
+def _fold_errors(folder: UPath) -> FoldErrors:
+    return FoldErrors.load(folder / _FOLD_ERRORS_FILE)
 
 
 def _fitted(
     run: Retraining, scope: Scope, folder: UPath, progress: Progress | None
 ) -> tuple[Detector, TrainingHistory]:
     if detector_class(run.config.detector.name).folds:
-        return fit_folding(run.reader(folder), scope, _scales(folder), seed=run.chosen_seed)
+        detector, history, errors = fit_folding(run.reader(folder), scope, _scales(folder), seed=run.chosen_seed)
+        errors.save(folder / _FOLD_ERRORS_FILE)
+        return detector, history
     prepared = PreparedTraining.load(folder / "windows.npz")
     started_from = _warm_start(run, scope)
     return fit_detector(run.config, prepared, seed=run.chosen_seed, progress=progress, warm_start=started_from)
@@ -253,15 +279,25 @@ def calibrate(run: Retraining) -> Count:
         held_out = held_out_readings(run.reader(folder), scope)
         spec = calibrate_model(run.config, scales, detector, held_out, n_entities=n_entities)
         if detector.folds:
-            move_to_anchor(cast(FoldDetector, detector), run.reader(folder), scope, scales)
+            spec = _moved_to_anchor(run, scope, folder, cast(FoldDetector, detector), spec)
         prepared = PreparedTraining.load(folder / "windows.npz")
         card = model_card(
-            run.config, scope, run.span, scales, prepared, detector, _history(folder), seed=run.chosen_seed
-        )
+            run.config, scope, run.span, scales, prepared, detector, _history(folder), seed=run.chosen_seed,
+            learned_from_at=_fold_errors(folder).start_at if detector.folds else None,
+        )  # fmt: skip
         uri, sha256 = store_bundle(run.artifacts / run.config.dataset, detector, spec.to_json(), card)
         (folder / "bundle.json").write_text(json.dumps({"uri": str(uri), "sha256": sha256}))
         uris.append(str(uri))
     return {"bundles": uris}
+
+
+def _moved_to_anchor(
+    run: Retraining, scope: Scope, folder: UPath, detector: FoldDetector, spec: ModelSpec
+) -> ModelSpec:
+    """The spec at the anchor, to which the detector's states are moved; the one at the split is kept for the gate."""
+    at_split = spec_after(spec, [name for name, _ in scope.entities], _fold_errors(folder))
+    (folder / _SPLIT_SPEC_FILE).write_text(json.dumps(at_split.to_json()))
+    return move_to_anchor(detector, run.reader(folder), scope, _scales(folder), at_split)
 
 
 def gate(run: Retraining) -> Count:
@@ -271,9 +307,11 @@ def gate(run: Retraining) -> Count:
     for scope, folder in run.scopes():
         found, history = run.challenger(folder), _history(folder)
         held_out = held_out_readings(run.reader(folder), scope)
+        levels = commissioning_levels(run.store, run.reader(folder), scope, run.lineage)
         outcome = run_gate(
-            run.config, found.spec, found.judged, history, held_out, run.champion(scope), seed=run.chosen_seed
-        )
+            run.config, found.spec, found.judged, history, held_out, run.champion(scope), seed=run.chosen_seed,
+            also=[shift_rule(run.config, levels)],
+        )  # fmt: skip
         (folder / "gate.json").write_text(json.dumps([asdict(row) for row in outcome.rows]))
         failed[scope.name] = _failed(outcome)
     return {"failed_rules": failed}
@@ -304,8 +342,26 @@ def register(run: Retraining) -> list[RegisterSummary]:
             card=found.bundle.card,
         )
         rows = [GateRow(**row) for row in json.loads((folder / "gate.json").read_text())]
-        summaries.append(register_model(run.store, model, rows, _exclusions(folder)))
+        left_out = [*_exclusions(folder), *_extreme(run, scope, folder)]
+        in_shadow = run.config.shadow.hours > 0
+        summaries.append(register_model(run.store, model, rows, left_out, in_shadow=in_shadow))
+        if summaries[-1].gate_passed:
+            _freeze(run, scope, folder, summaries[-1].model_id)
     return summaries
+
+
+def _extreme(run: Retraining, scope: Scope, folder: UPath) -> list[Exclusion]:
+    """Values that no window was learned from; a folding detector takes them as they are."""
+    if detector_class(run.config.detector.name).folds:
+        return []
+    return extreme_values(PreparedTraining.load(folder / "windows.npz"), scope, run.span)
+
+
+def _freeze(run: Retraining, scope: Scope, folder: UPath, model_id: int) -> None:
+    """The commissioning references that a training which passed the gate makes."""
+    with run.store.transaction():
+        levels = commissioning_levels(run.store, run.reader(folder), scope, run.lineage)
+        freeze_references(run.store, run.lineage, model_id, levels)
 
 
 def ingest_history(run: Retraining, source_uri: str) -> IngestSummary:

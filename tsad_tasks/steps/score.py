@@ -16,13 +16,13 @@ from tsad_tasks.core.interval import epoch_s
 from tsad_tasks.core.scoring import SEVERITIES, Windows, combined_errors, entity_scores, hour_status
 from tsad_tasks.core.spec import ModelSpec
 from tsad_tasks.core.windows import NOT_FINITE, PENDING, SCORED
-from tsad_tasks.detectors.base import Detector, Reconstruction
+from tsad_tasks.detectors.base import Detector
 from tsad_tasks.detectors.bundle import Bundle
-from tsad_tasks.detectors.fold import FoldDetector
+from tsad_tasks.detectors.fold import FoldDetector, at_ends, channel_weights
 from tsad_tasks.errors import Unavailable
-from tsad_tasks.steps.features import job_features, load_model, mark_unchampioned
+from tsad_tasks.steps.features import load_model, planned_shards
 from tsad_tasks.steps.fold import StateAfter, fold_shard, remember_states
-from tsad_tasks.steps.plan import Job, plan_interval, read_ledger, with_pending
+from tsad_tasks.steps.plan import Job, read_ledger, with_pending
 from tsad_tasks.steps.reach import Reach, score_reach, window_reach
 from tsad_tasks.steps.shard import FeatureShard, load_windows
 from tsad_tasks.steps.windows import windows_of_shard, windows_path
@@ -50,12 +50,12 @@ class ScoreSummary:
         return ScoreSummary(*(a + b for a, b in zip(vars(self).values(), vars(other).values(), strict=True)))
 
 
-def score_shard(store: Store, config: DatasetConfig, paths: Sequence[str], *, lineage: str = "live") -> ScoreSummary:
+def score_shard(store: Store, config: DatasetConfig, paths: Sequence[str]) -> ScoreSummary:
     """Scores the feature files of one shard and their windows."""
     summary = ScoreSummary()
     for path in (UPath(name) for name in paths):
         shard = FeatureShard.load(path)
-        summary += score_job(store, config, shard, load_windows(windows_path(path)), lineage=lineage)
+        summary += score_job(store, config, shard, load_windows(windows_path(path)))
     return summary
 
 
@@ -70,23 +70,18 @@ def score_interval(
     n_attempts: int = 0,
 ) -> ScoreSummary:
     """Features, windows and scores of [start_at, end_at) in one go, in memory; leaves the rows of the three tasks."""
-    dataset = store.select_dataset(config.dataset)
-    with store.transaction():
-        store.lock_champions(dataset.dataset_id)
-        span: dict[str, Any] = {"start_at": start_at, "end_at": end_at, "entity_names": entity_names}
-        plan = plan_interval(store, config, dataset, lineage=lineage, **span)
-        mark_unchampioned(store, lineage, plan)
-        shards, _ = job_features(store, dataset, lineage, plan)
+    span: dict[str, Any] = {"start_at": start_at, "end_at": end_at, "entity_names": entity_names}
+    shards, _, _ = planned_shards(store, config, store.select_dataset(config.dataset), lineage=lineage, **span)
     summary = ScoreSummary()
     for shard in shards:
         spec, bundle = load_model(shard.job.champion)
         windows = windows_of_shard(shard, spec.features)
-        summary += _score(store, config, shard, windows, (spec, bundle), lineage, n_attempts)
+        summary += _score(store, config, shard, windows, (spec, bundle), n_attempts)
     return summary
 
 
 def score_job(
-    store: Store, config: DatasetConfig, shard: FeatureShard, windows: Windows, *, lineage: str, n_attempts: int = 0
+    store: Store, config: DatasetConfig, shard: FeatureShard, windows: Windows, *, n_attempts: int = 0
 ) -> ScoreSummary:
     """Scores one job; when its readings or its champion change meanwhile, plans and scores these hours again.
 
@@ -95,7 +90,7 @@ def score_job(
     Unavailable
         When they keep changing.
     """
-    return _score(store, config, shard, windows, load_model(shard.job.champion), lineage, n_attempts)
+    return _score(store, config, shard, windows, load_model(shard.job.champion), n_attempts)
 
 
 def _score(
@@ -104,13 +99,12 @@ def _score(
     shard: FeatureShard,
     windows: Windows,
     model: tuple[ModelSpec, Bundle],
-    lineage: str,
     n_attempts: int,
 ) -> ScoreSummary:
     dataset = store.select_dataset(config.dataset)
     spec, bundle = model
     computed = _compute(shard, windows, spec, bundle.detector)
-    written = _write(store, dataset, shard, windows, (spec, bundle.detector), computed, lineage)
+    written = _write(store, dataset, shard, windows, (spec, bundle.detector), computed)
     if written is not None:
         return written
     if n_attempts >= MAX_ATTEMPTS:
@@ -118,7 +112,7 @@ def _score(
     job = shard.job
     names = [name for name, _ in job.entities]
     span: dict[str, Any] = {"start_at": job.first_at, "end_at": job.end_at, "entity_names": names}
-    return score_interval(store, config, lineage=lineage, n_attempts=n_attempts + 1, **span)
+    return score_interval(store, config, lineage=job.lineage, n_attempts=n_attempts + 1, **span)
 
 
 @dataclass(frozen=True)
@@ -139,16 +133,13 @@ def _compute(shard: FeatureShard, windows: Windows, spec: ModelSpec, detector: D
         found = detector.reconstruct(shard.features.inputs.reshape(-1, n_inputs), windows.ends)
     else:
         folded, states = fold_shard(shard, shard.folds, spec, cast(FoldDetector, detector))
-        found = Reconstruction(
-            folded.channel_errors.reshape(-1, n_channels)[windows.ends],
-            folded.expected.reshape(-1, n_channels)[windows.ends],
-        )
+        found = at_ends(folded, windows.ends)
     errors = np.full(n_entities * n_steps, np.nan, np.float32)
     channel_errors = np.full((n_entities * n_steps, n_channels), np.nan, np.float32)
     expected = np.full((n_entities * n_steps, n_channels), np.nan, np.float32)
     names = [name for name, _ in shard.job.entities]
     made = combined_errors(spec, names, windows.ends // n_steps, found.channel_errors, windows.live)
-    errors[windows.ends], channel_errors[windows.ends] = made
+    errors[windows.ends], channel_errors[windows.ends] = made[0], made[1] * channel_weights(found)
     expected[windows.ends] = found.expected
     shape = (n_entities, n_steps)
     return _Computed(errors.reshape(shape), channel_errors.reshape(*shape, -1), expected.reshape(*shape, -1), states)
@@ -161,14 +152,13 @@ def _write(
     windows: Windows,
     model: tuple[ModelSpec, Detector],
     computed: _Computed,
-    lineage: str,
 ) -> ScoreSummary | None:
     """Writes the job under the hours' locks; None when its readings or its champion are no longer what they were."""
     job, (spec, detector) = shard.job, model
     with store.transaction():
         store.lock_champions(dataset.dataset_id)
         _lock(store, dataset, shard, spec)
-        if not _is_champion(store, dataset, job, lineage):
+        if not _is_champion(store, dataset, job):
             return None
         memo = _memo_under_lock(store, shard, spec)
         ledger = read_ledger(store, dataset, job.first_at, job.end_at)
@@ -177,7 +167,7 @@ def _write(
         hours = _Hours(shard, windows, spec, computed, memo, dataset)
         written = store.write_scores(hours.score_rows(), hours.anomaly_rows(), hours.attribution_rows(store, detector))
         remember_states(store, shard, computed.states, memo.window_digests)
-        _unmark(store, lineage, job)
+        _unmark(store, job)
     n_hours = int(job.targets.sum())
     return ScoreSummary(
         n_hours, written.n_new, written.n_superseded, len(windows.ends), hours.n_flags, written.n_anomalies
@@ -192,8 +182,8 @@ def _lock(store: Store, dataset: DatasetRow, shard: FeatureShard, spec: ModelSpe
     store.lock_hours(dataset.dataset_id, written, seen=seen)
 
 
-def _is_champion(store: Store, dataset: DatasetRow, job: Job, lineage: str) -> bool:
-    champions = store.select_champions(dataset.dataset_id, lineage, job.first_at, job.end_at)
+def _is_champion(store: Store, dataset: DatasetRow, job: Job) -> bool:
+    champions = store.select_champions(dataset.dataset_id, job.lineage, job.first_at, job.end_at)
     hours = np.flatnonzero(job.targets.any(axis=0))
     first_at, last_at = (hours_later(job.first_at, int(hours[i])) for i in (0, -1))
     return any(
@@ -245,11 +235,11 @@ def _digests_under_lock(
     return windows, scores
 
 
-def _unmark(store: Store, lineage: str, job: Job) -> None:
+def _unmark(store: Store, job: Job) -> None:
     entity, hour = np.nonzero(job.targets)
     hours = [hours_later(job.first_at, i) for i in range(job.targets.shape[1])]
     ids = np.array(job.entity_ids)[entity].tolist()
-    store.write_unscored_hours(lineage, ids, [hours[i] for i in hour.tolist()], [None] * len(ids), "")
+    store.write_unscored_hours(job.lineage, ids, [hours[i] for i in hour.tolist()], [None] * len(ids), "")
 
 
 class _Hours:

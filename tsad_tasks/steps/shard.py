@@ -131,6 +131,7 @@ def _job_facts(job: Job) -> dict[str, Any]:
     champion = {field.name: _fact(getattr(job.champion, field.name)) for field in fields(Champion)}
     return {
         "champion": champion,
+        "lineage": job.lineage,
         "first_s": epoch_s(job.first_at),
         "end_s": epoch_s(job.end_at),
         "entities": job.entities,
@@ -147,7 +148,7 @@ def _job(facts: dict[str, Any], targets: NDArray[np.bool_], n_pending: NDArray[n
     }
     entities = tuple((str(name), int(key)) for name, key in facts["entities"])
     bounds = from_epoch_s(facts["first_s"]), from_epoch_s(facts["end_s"])
-    return Job(Champion(**champion), *bounds, entities, targets, n_pending)
+    return Job(Champion(**champion), facts["lineage"], *bounds, entities, targets, n_pending)
 
 
 def entity_shards(names: Sequence[str], n_shards: int) -> list[list[str]]:

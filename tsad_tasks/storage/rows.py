@@ -249,6 +249,20 @@ class IncidentRow:
 
 
 @dataclass(frozen=True)
+class ChampionScope:
+    """Whose champion: of a dataset (scope 0) or of one entity, in a lineage."""
+
+    dataset_id: int
+    scope_entity_id: int
+    lineage: str
+
+    @property
+    def shadow(self) -> ChampionScope:
+        """The same for the challenger that is scored beside the champion."""
+        return ChampionScope(self.dataset_id, self.scope_entity_id, f"{self.lineage}/shadow")
+
+
+@dataclass(frozen=True)
 class NewModel:
     dataset_id: int
     scope_entity_id: int
@@ -266,6 +280,11 @@ class NewModel:
     sha256: str
     card: dict[str, Any]
     folds: bool = False
+
+    @property
+    def scope(self) -> ChampionScope:
+        """Whose champion it may become."""
+        return ChampionScope(self.dataset_id, self.scope_entity_id, self.lineage)
 
 
 @dataclass(frozen=True)
@@ -294,6 +313,31 @@ class GateRow:
     champion_value: float | None
     passed: bool
     note: str = ""
+    low: float | None = None
+    high: float | None = None
+
+
+@dataclass(frozen=True)
+class Shadow:
+    """A challenger that is scored beside the champion."""
+
+    scope_entity_id: int
+    model_id: int
+    version: int
+    valid_from: datetime
+
+
+@dataclass(frozen=True)
+class ModelDecision:
+    """What was decided on a model, by whom and why."""
+
+    model_id: int
+    lineage: str
+    decision: str
+    decided_by: str
+    reason: str
+    valid_from: datetime | None = None
+    former_model_id: int | None = None
 
 
 @dataclass(frozen=True)

@@ -27,6 +27,7 @@ from tsad_tasks.storage.rows import (
     Blocks,
     Champion,
     ChampionAt,
+    ChampionScope,
     DatasetRow,
     Exclusion,
     Flag,
@@ -37,12 +38,14 @@ from tsad_tasks.storage.rows import (
     IngestIssue,
     Label,
     Layout,
+    ModelDecision,
     NewModel,
     QualityVerdict,
     ScoreMemo,
     ScoreRows,
     ScoreSteps,
     ScoreWrite,
+    Shadow,
     StandingIncident,
     TopAttribution,
     TrainedModel,
@@ -515,14 +518,16 @@ class Store:
         row = self.select_or_none("select_champion_at", params)
         return ChampionAt(*row) if row else None
 
-    def insert_gate_decisions(self, model_id: int, rows: Sequence[GateRow]) -> None:
-        """Writes the gate's rules, numbers and outcomes, and its verdict on the model."""
-        self.execute("insert_gate_decisions", {"model_id": model_id} | _columns(GateRow, rows))
-        self.execute("update_gate_passed", {"model_id": model_id, "gate_passed": all(row.passed for row in rows)})
+    def insert_gate_decisions(self, model_id: int, rows: Sequence[GateRow], stage: str = "gate") -> None:
+        """Writes the rules of a stage, their numbers and outcomes, and the gate's verdict on the model."""
+        self.execute("insert_gate_decisions", {"model_id": model_id, "stage": stage} | _columns(GateRow, rows))
+        if stage == "gate":
+            self.execute("update_gate_passed", {"model_id": model_id, "gate_passed": all(row.passed for row in rows)})
 
-    def select_gate_decisions(self, model_id: int) -> list[GateRow]:
-        """The gate's rules for one model."""
-        return [GateRow(*row[:6]) for row in self.select("select_gate_decisions", {"model_id": model_id})]
+    def select_gate_decisions(self, model_id: int, stage: str = "gate") -> list[GateRow]:
+        """The rules of one stage for one model."""
+        params = {"model_id": model_id, "stage": stage}
+        return [GateRow(*row) for row in self.select("select_gate_decisions", params)]
 
     def insert_exclusions(self, model_id: int, rows: Sequence[Exclusion]) -> None:
         """Writes what a training left out."""
@@ -536,14 +541,33 @@ class Store:
         return hour_at
 
     def promote(
-        self, model: NewModel, model_id: int, *, valid_from: datetime, reason: str, valid_to: datetime | None = None
+        self,
+        scope: ChampionScope,
+        model_id: int,
+        *,
+        valid_from: datetime,
+        reason: str,
+        valid_to: datetime | None = None,
     ) -> None:
         """Makes a model champion from `valid_from` on; the period that holds that moment ends there."""
-        scope = {"dataset_id": model.dataset_id, "scope_entity_id": model.scope_entity_id, "lineage": model.lineage}
-        self.lock_dataset(model.dataset_id, "champion")
-        self.execute("close_champion_period", scope | {"at": valid_from})
+        self.lock_dataset(scope.dataset_id, "champion")
+        self.execute("close_champion_period", asdict(scope) | {"at": valid_from})
         period = {"model_id": model_id, "valid_from": valid_from, "valid_to": valid_to or INFINITY, "reason": reason}
-        self.execute("insert_champion_period", scope | period)
+        self.execute("insert_champion_period", asdict(scope) | period)
+
+    def end_champions(self, scope: ChampionScope, at: datetime) -> int:
+        """Periods that ended because nobody is champion from `at` on."""
+        self.lock_dataset(scope.dataset_id, "champion")
+        return self.execute("close_champion_periods", asdict(scope) | {"at": at})
+
+    def select_shadows(self, dataset_id: int, lineage: str) -> list[Shadow]:
+        """The challengers that are scored beside a lineage's champions now."""
+        params = {"dataset_id": dataset_id, "lineage": lineage}
+        return [Shadow(*row) for row in self.select("select_shadows", params)]
+
+    def insert_model_decision(self, decision: ModelDecision) -> None:
+        """Writes what was decided on a model."""
+        self.execute("insert_model_decision", asdict(decision))
 
     def upsert_run_status(self, row: Mapping[str, Any]) -> None:
         """Writes what a step of a run did."""

@@ -1,0 +1,2 @@
+-- Takes back a maintenance window.
+SELECT tsad.withdraw_maintenance(%(window_id)s)

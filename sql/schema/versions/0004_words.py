@@ -1,0 +1,15 @@
+"""What people say: verdicts, labels, maintenance windows; and the commissioning reference."""
+
+from pathlib import Path
+
+from alembic import op
+
+revision = "0004"
+down_revision = "0003"
+
+
+def upgrade() -> None:
+    statements = Path(__file__).parents[1].joinpath("0004_words.sql").read_text(encoding="utf-8")
+    # Without parameters psycopg2 leaves the percent signs alone.
+    with op.get_bind().connection.cursor() as cursor:
+        cursor.execute(statements)

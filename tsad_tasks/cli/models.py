@@ -1,0 +1,121 @@
+"""Commands on models: who is champion, who is in the shadow, promote, roll back."""
+
+from __future__ import annotations
+
+import getpass
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from tsad_tasks.cli import session
+from tsad_tasks.cli.screen import say, table
+from tsad_tasks.steps.paths import config_of
+from tsad_tasks.storage.store import Store
+
+if TYPE_CHECKING:
+    from tsad_tasks.steps.champions import Change
+
+Dataset = Annotated[str, typer.Argument(help="Name of a dataset file, such as server_room.")]
+Why = Annotated[str, typer.Option("--why", help="Reason; it is kept with the decision.")]
+Lineage = Annotated[str, typer.Option(help="live: what people see; replay: what backfilled retrainings say.")]
+_COLUMNS = (
+    "version",
+    "entity",
+    "lineage",
+    "state",
+    "valid_from",
+    "valid_to",
+    "shadow_from",
+    "train_end_at",
+    "detector",
+)
+_HISTORY = ("decided_at", "lineage", "version", "decision", "former_version", "valid_from", "decided_by", "reason")
+
+
+def models(
+    dataset: Dataset,
+    history: Annotated[bool, typer.Option(help="Everything that was decided, newest first.")] = False,
+    n: Annotated[int, typer.Option("-n", min=1, help="At most so many.")] = 30,
+) -> None:
+    """List the models of a dataset and what became of them."""
+    name, columns = ("select_model_history", _HISTORY) if history else ("select_model_list", _COLUMNS)
+    with session.open_store() as store, store.transaction():
+        store.select_dataset(dataset)
+        rows = store.records(name, {"dataset": dataset, "n": n})
+    if not rows:
+        say("No model yet: tsad retrain")
+        return
+    table(f"{dataset}, UTC", columns, [tuple(row[column] for column in columns) for row in rows], right=("version",))
+
+
+def shadow(dataset: Dataset, lineage: Lineage = "live") -> None:
+    """Show the challenger in the shadow beside its champion, as far as both have scored."""
+    from tsad_tasks.steps.compare import compare, waiting_for
+
+    config = config_of(dataset)
+    with session.open_store() as store, store.transaction():
+        found = compare(store, config, end_at=datetime.now(UTC), lineage=lineage)
+    for one in found:
+        shown = [
+            ("met" if row.passed else "NOT MET", row.rule, row.value, row.champion_value, row.limit_value, row.note)
+            for row in one.rows
+        ]
+        columns = ("", "rule", "challenger", "champion", "limit", "")
+        table(
+            f"Version {one.shadow.version}, in the shadow since {one.shadow.valid_from:%Y-%m-%d %H:%M}", columns, shown
+        )
+        say("Enough for a decision." if one.is_complete else waiting_for(config.shadow, one.paired) + ".")
+
+
+def promote(
+    dataset: Dataset,
+    version: Annotated[int, typer.Argument(help="Version of the model; see: tsad models")],
+    why: Why,
+    lineage: Lineage = "live",
+) -> None:
+    """Make a model champion from the next hour that is not scored yet."""
+    from tsad_tasks.steps import champions
+
+    with session.open_store() as store:
+        change = champions.promote(
+            store, config_of(dataset), version, by=getpass.getuser(), reason=why, lineage=lineage
+        )  # fmt: skip
+    say(_said(change))
+
+
+def rollback(
+    dataset: Dataset,
+    why: Why,
+    version: Annotated[int | None, typer.Option("--to", help="A former champion; default: the one before.")] = None,
+    start: Annotated[
+        str | None, typer.Option("--from", help="From this hour; default: where the present champion took over.")
+    ] = None,
+    entity: Annotated[str | None, typer.Option(help="Where each entity has a model of its own.")] = None,
+    lineage: Lineage = "live",
+) -> None:
+    """Make a former champion champion again, and score again what the present one has scored."""
+    from tsad_tasks.steps import champions
+
+    config, at = config_of(dataset), session.moment(start) if start else None
+    with session.open_store() as store:
+        change = champions.roll_back(
+            store, config, by=getpass.getuser(), reason=why, version=version, at=at, entity=entity, lineage=lineage
+        )
+        say(_said(change))
+        _score_again(store, dataset, change.valid_from, lineage)
+
+
+def _score_again(store: Store, dataset: str, from_at: datetime, lineage: str) -> None:
+    from tsad_tasks.cli.commands import score_range
+
+    config = config_of(dataset)
+    with store.transaction():
+        newest = store.select("select_newest_ledger_hour", {"dataset": dataset})[0][0]
+    if newest is not None and newest > from_at:
+        score_range(store, config, from_at, newest, lineage)
+
+
+def _said(change: Change) -> str:
+    place = f" in the place of version {change.former_version}" if change.former_version else ""
+    return f"Version {change.version} is champion from {change.valid_from:%Y-%m-%d %H:%M} UTC on{place}."

@@ -1,0 +1,156 @@
+"""`tsad verdict`, `new-normal`, `label`, `labels` and `maintenance`: what people say."""
+
+from __future__ import annotations
+
+import getpass
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from tsad_tasks.cli import session
+from tsad_tasks.cli.screen import say, table
+from tsad_tasks.config import duration_s
+from tsad_tasks.errors import BadInput
+from tsad_tasks.steps.paths import config_of
+
+maintenance = typer.Typer(no_args_is_help=True, help="Maintenance windows: add, list, withdraw.")
+
+Dataset = Annotated[str, typer.Argument(help="Name of a dataset file, such as server_room.")]
+Entity = Annotated[str, typer.Argument(help="Machine or host.")]
+From = Annotated[str, typer.Option("--from", help="Start, such as 2026-03-01T06:00 (included).")]
+To = Annotated[str, typer.Option("--to", help="End (not included).")]
+Note = Annotated[str, typer.Option(help="More in words.")]
+By = Annotated[str | None, typer.Option(help="Who says so; default: your login.")]
+Channel = Annotated[str | None, typer.Option(help="The channel that is meant; default: all of the entity.")]
+
+_WITHDRAW = "withdraw"
+_COLUMNS = ("window_id", "title", "entity", "start_at", "end_at", "rrule", "zone", "created_by", "withdrawn_at")
+
+
+def _who(name: str | None) -> str:
+    return name or getpass.getuser()
+
+
+def verdict(
+    incident: Annotated[str, typer.Argument(help="incident_id, as tsad anomalies lists it.")],
+    word: Annotated[
+        str,
+        typer.Argument(metavar="VERDICT", help="confirmed, expected, false_alarm, new_normal, sensor_fault; withdraw."),
+    ],
+    note: Note = "",
+    by: By = None,
+    channel: Channel = None,
+) -> None:
+    """Say what an incident was; the latest word counts.
+
+    What is confirmed, expected or a sensor fault is kept out of trainings; a false alarm and a new normal are learned.
+    """
+    from tsad_tasks.steps.words import set_verdict, withdraw_verdict
+
+    with session.open_store() as store:
+        if word == _WITHDRAW:
+            say(f"Verdict {withdraw_verdict(store, incident)} withdrawn.")
+            return
+        said = set_verdict(store, incident, word, said_by=_who(by), note=note, channel=channel)
+    say(f"Verdict {said['verdict_id']}: {incident} is {word}.")
+
+
+def new_normal(
+    dataset: Dataset, entity: Entity, start: From, end: To, note: Note = "", by: By = None, channel: Channel = None
+) -> None:
+    """Say that a shift which no incident tells is normal from then on; its commissioning reference is made anew."""
+    from tsad_tasks.steps.words import add_verdict
+
+    span = session.interval(start, end)
+    with session.open_store() as store:
+        key = add_verdict(
+            store, config_of(dataset).dataset, entity, *span, "new_normal", said_by=_who(by), note=note, channel=channel
+        )
+    say(f"Verdict {key}: {entity} is at its new normal.")
+
+
+def label(
+    dataset: Dataset,
+    entity: Entity,
+    start: From,
+    end: To,
+    kind: Annotated[str, typer.Option(help="Kind of anomaly.")] = "anomaly",
+    note: Note = "",
+) -> None:
+    """Name a known anomaly: kept out of trainings, and a test for models."""
+    from tsad_tasks.steps.words import add_label
+
+    span = session.interval(start, end)
+    with session.open_store() as store:
+        key = add_label(store, config_of(dataset).dataset, entity, *span, kind=kind, note=note)
+    say(f"Label {key}: {entity}, {kind}.")
+
+
+def labels(
+    dataset: Dataset,
+    csv: Annotated[Path, typer.Option(help="File with the columns entity, start_at, end_at, kind, note.")],
+) -> None:
+    """Name known anomalies from a file; when a line is wrong, none is taken."""
+    from tsad_tasks.steps.words import add_labels
+
+    path = session.existing_file(csv)
+    with session.open_store() as store:
+        n_labels = add_labels(store, config_of(dataset).dataset, path, session.moment)
+    say(f"{n_labels} labels of {path}.")
+
+
+@maintenance.command("add")
+def add_window(
+    dataset: Dataset,
+    start: From,
+    end: To,
+    title: Annotated[str, typer.Option(help="What is done.")],
+    entity: Annotated[str | None, typer.Option(help="Machine or host; default: all.")] = None,
+    rrule: Annotated[str | None, typer.Option(help="How it recurs (RFC 5545), such as FREQ=WEEKLY;BYDAY=SU.")] = None,
+    zone: Annotated[str | None, typer.Option(help="Zone in which it recurs; default: the dataset's site_zone.")] = None,
+    before: Annotated[str, typer.Option(help="What counts as inside before it, such as 15min.")] = "0",
+    after: Annotated[str, typer.Option(help="What counts as inside after it.")] = "0",
+    by: By = None,
+) -> None:
+    """Add a maintenance window, for the past too: incidents wholly inside do not alert, nothing in it is learned."""
+    from tsad_tasks.steps.words import add_maintenance
+
+    span, margins = (
+        session.interval(start, end),
+        [_seconds(*pair) for pair in (("--before", before), ("--after", after))],
+    )
+    with session.open_store() as store:
+        window_id, n_changed = add_maintenance(
+            store, config_of(dataset).dataset, *span, title, entity=entity, rrule=rrule, zone=zone,
+            margin_before_s=margins[0], margin_after_s=margins[1], created_by=_who(by),
+        )  # fmt: skip
+    say(f"Maintenance {window_id}: {title}. Incidents marked anew: {n_changed}.")
+
+
+def _seconds(option: str, text: str) -> int:
+    try:
+        return duration_s(int(text) if text.isdecimal() else text)
+    except ValueError as error:
+        raise BadInput(f"{option}: Expected {error}. Received: {text}.") from error
+
+
+@maintenance.command("list")
+def list_windows(dataset: Dataset) -> None:
+    """List maintenance windows, the newest first."""
+    with session.open_store() as store, store.transaction():
+        rows = store.records("select_maintenance_list", {"dataset": store.select_dataset(dataset).name})
+    if not rows:
+        say(f"No maintenance windows of {dataset}.")
+        return
+    table(f"Maintenance of {dataset}, UTC", _COLUMNS, [tuple(row[name] for name in _COLUMNS) for row in rows])
+
+
+@maintenance.command("withdraw")
+def withdraw_window(dataset: Dataset, window: Annotated[int, typer.Argument(help="Its number.")]) -> None:
+    """Take back a maintenance window; its incidents count again."""
+    from tsad_tasks.steps.words import withdraw_maintenance
+
+    with session.open_store() as store:
+        n_changed = withdraw_maintenance(store, config_of(dataset).dataset, window)
+    say(f"Maintenance {window} withdrawn. Incidents marked anew: {n_changed}.")

@@ -1,0 +1,305 @@
+"""Who is champion: registration, the challenger's shadow, promotion and rollback, one transaction each."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from datetime import datetime
+
+from tsad_tasks.config import DatasetConfig
+from tsad_tasks.errors import BadInput, NothingToDo
+from tsad_tasks.storage.rows import ChampionScope, Exclusion, GateRow, ModelDecision, NewModel, Shadow, TrainedModel
+from tsad_tasks.storage.store import Store, hours_later
+
+
+@dataclass(frozen=True)
+class RegisterSummary:
+    """The registered model and what became of it: champion from `valid_from`, or in the shadow from `shadow_from`."""
+
+    model_id: int
+    version: int
+    gate_passed: bool
+    promoted: bool
+    valid_from: datetime | None
+    shadow_from: datetime | None
+    failed_rules: list[str]
+
+
+def register_model(
+    store: Store,
+    model: NewModel,
+    outcome: Sequence[GateRow],
+    exclusions: Sequence[Exclusion],
+    *,
+    in_shadow: bool = True,
+) -> RegisterSummary:
+    """Registers a model with its gate and exclusions; what passed goes into the shadow of the champion.
+
+    The first model of a scope has nobody to be compared with: it is champion at once.
+
+    Parameters
+    ----------
+    in_shadow : False makes it champion at once in any case.
+    """
+    with store.transaction():
+        store.lock_dataset(model.dataset_id, "champion")
+        registered = store.insert_model(model)
+        is_new = not store.select_gate_decisions(registered.model_id)
+        store.insert_gate_decisions(registered.model_id, outcome)
+        store.insert_exclusions(registered.model_id, exclusions)
+        failed = [row.rule for row in store.select_gate_decisions(registered.model_id) if not row.passed]
+        valid_from = shadow_from = None
+        if failed:
+            if is_new:
+                _decide(store, model.scope, registered.model_id, "gate_failed", "gate", ", ".join(failed))
+        elif in_shadow and _periods(store, model.scope):
+            shadow_from = _start_shadow(store, model, registered, is_new=is_new)
+            valid_from = _first_hour(_periods(store, model.scope), registered.model_id)
+        else:
+            valid_from = _promote_at_once(store, model, registered)
+    promoted = valid_from is not None
+    return RegisterSummary(
+        registered.model_id, registered.version, not failed, promoted, valid_from, shadow_from, failed
+    )
+
+
+Period = tuple[int, datetime, datetime]
+
+
+def _periods(store: Store, scope: ChampionScope) -> list[Period]:
+    """Model, first hour and end of each period, oldest first."""
+    return store.select("select_champion_periods", asdict(scope))
+
+
+def _first_hour(periods: Sequence[Period], model_id: int) -> datetime | None:
+    return next((valid_from for key, valid_from, _ in periods if key == model_id), None)
+
+
+def _next_hour(store: Store, scope: ChampionScope, at: datetime) -> datetime:
+    """The first hour from `at` on that no live champion has scored yet; `at` itself in other lineages."""
+    if scope.lineage != "live":
+        return at
+    scored = store.select_latest_scored_hour(scope.dataset_id, scope.scope_entity_id, scope.lineage)
+    return max(at, hours_later(scored, 1)) if scored else at
+
+
+def _decide(
+    store: Store,
+    scope: ChampionScope,
+    model_id: int,
+    decision: str,
+    by: str,
+    reason: str,
+    *,
+    valid_from: datetime | None = None,
+    former: int | None = None,
+) -> None:
+    store.insert_model_decision(ModelDecision(model_id, scope.lineage, decision, by, reason, valid_from, former))
+
+
+def _start_shadow(store: Store, model: NewModel, registered: TrainedModel, *, is_new: bool) -> datetime | None:
+    """The first hour that the challenger is scored beside the champion; a challenger that was there before yields."""
+    if not is_new:
+        return _first_hour(_periods(store, model.scope.shadow), registered.model_id)
+    start_at = _next_hour(store, model.scope, model.train_end_at)
+    for former in _shadows(store, model.scope):
+        _end_shadow(store, model.scope, former, max(start_at, hours_later(former.valid_from, 1)))
+        reason = f"version {registered.version} came"
+        _decide(store, model.scope, former.model_id, "superseded", "gate", reason, former=registered.model_id)
+    taken = [valid_to for _, _, valid_to in _periods(store, model.scope.shadow)]
+    start_at = max([start_at, *taken])
+    store.promote(model.scope.shadow, registered.model_id, valid_from=start_at, reason="gate passed")
+    _decide(store, model.scope, registered.model_id, "shadow_started", "gate", "all rules passed", valid_from=start_at)
+    return start_at
+
+
+def _shadows(store: Store, scope: ChampionScope) -> list[Shadow]:
+    found = store.select_shadows(scope.dataset_id, scope.lineage)
+    return [shadow for shadow in found if shadow.scope_entity_id == scope.scope_entity_id]
+
+
+def _end_shadow(store: Store, scope: ChampionScope, shadow: Shadow, at: datetime) -> None:
+    """Nobody is in the shadow from `at` on; what was scored until then stays."""
+    store.end_champions(scope.shadow, max(at, hours_later(shadow.valid_from, 1)))
+
+
+def _promote_at_once(store: Store, model: NewModel, registered: TrainedModel) -> datetime | None:
+    """When the model's period starts; its own start when it was champion before.
+
+    The end of the training range; live, after a first champion, the next hour that no champion has scored yet. It ends
+    where a later period follows.
+    """
+    periods = _periods(store, model.scope)
+    if (known := _first_hour(periods, registered.model_id)) is not None:
+        return known
+    start_at = _next_hour(store, model.scope, model.train_end_at) if periods else model.train_end_at
+    if any(valid_from == start_at for _, valid_from, _ in periods):
+        return None
+    later = min((valid_from for _, valid_from, _ in periods if valid_from > start_at), default=None)
+    former = next((key for key, valid_from, valid_to in periods if valid_from < start_at < valid_to), None)
+    store.promote(model.scope, registered.model_id, valid_from=start_at, valid_to=later, reason="gate passed")
+    reason = "gate passed" if periods else "the first champion"
+    _decide(store, model.scope, registered.model_id, "promoted", "gate", reason, valid_from=start_at, former=former)
+    return start_at
+
+
+# By hand, and after a shadow -----------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Change:
+    """Who is champion now, from which hour, and in whose place."""
+
+    version: int
+    valid_from: datetime
+    former_version: int | None
+
+
+def promote(
+    store: Store,
+    config: DatasetConfig,
+    version: int,
+    *,
+    by: str,
+    reason: str,
+    at: datetime | None = None,
+    lineage: str = "live",
+) -> Change:
+    """Makes a model champion from the next hour that is not scored yet, and takes it out of the shadow.
+
+    Parameters
+    ----------
+    at : not before this hour; None: the end of its training range.
+
+    Raises
+    ------
+    BadInput
+        When there is no such version, or it is champion already.
+    """
+    with store.transaction():
+        model, scope = _known_model(store, config, version, lineage)
+        store.lock_dataset(scope.dataset_id, "champion")
+        former = _current(_periods(store, scope))
+        if former is not None and former[0] == model.model_id:
+            raise BadInput(
+                f"Expected a version that is not champion of {config.dataset}. Received: {version}, which is."
+            )
+        valid_from = _next_hour(store, scope, max(filter(None, (at, model.train_end_at))))
+        for shadow in _shadows(store, scope):
+            if shadow.model_id == model.model_id:
+                _end_shadow(store, scope, shadow, valid_from)
+        return _take_over(store, config, scope, model, former, valid_from, "promoted", by, reason)
+
+
+def roll_back(
+    store: Store,
+    config: DatasetConfig,
+    *,
+    by: str,
+    reason: str,
+    version: int | None = None,
+    at: datetime | None = None,
+    entity: str | None = None,
+    lineage: str = "live",
+) -> Change:
+    """Makes a former champion champion again, from the hour at which the present one took over.
+
+    The rows of the present champion leave the views; they stay in the tables. The hours since then have to be scored
+    again by the one that is back: `score_interval` does it.
+
+    Parameters
+    ----------
+    version : of a former champion; None: the one before the present champion.
+    at : from this whole hour on; None: where the present champion took over.
+
+    Raises
+    ------
+    BadInput
+        When there is no champion, none before it, or the version never was one.
+    """
+    with store.transaction():
+        dataset = store.select_dataset(config.dataset)
+        entity_id = 0 if entity is None else store.select_entities(dataset.dataset_id).get(entity, -1)
+        scope = ChampionScope(dataset.dataset_id, entity_id, lineage)
+        store.lock_dataset(dataset.dataset_id, "champion")
+        periods = _periods(store, scope)
+        present = _current(periods)
+        if present is None:
+            raise BadInput(f"Expected a champion of {config.dataset} to roll back from. Received: none.")
+        model = _former_model(store, config, periods, present, version, lineage)
+        return _take_over(store, config, scope, model, present, at or present[1], "rolled_back", by, reason)
+
+
+def end_shadow(
+    store: Store, scope: ChampionScope, shadow: Shadow, *, at: datetime, decision: str, by: str, reason: str
+) -> None:
+    """Takes a challenger out of the shadow for good; the champion stays."""
+    with store.transaction():
+        store.lock_dataset(scope.dataset_id, "champion")
+        if shadow.model_id not in [one.model_id for one in _shadows(store, scope)]:
+            raise NothingToDo(f"Version {shadow.version} is not in the shadow any more.")
+        _end_shadow(store, scope, shadow, at)
+        _decide(store, scope, shadow.model_id, decision, by, reason)
+
+
+@dataclass(frozen=True)
+class _Known:
+    model_id: int
+    version: int
+    scope_entity_id: int
+    lineage: str
+    gate_passed: bool | None
+    train_end_at: datetime
+
+
+def _model_of(
+    store: Store, config: DatasetConfig, *, version: int | None = None, model_id: int | None = None
+) -> _Known:
+    params = {"dataset": config.dataset, "version": version, "model_id": model_id}
+    row = store.select_or_none("select_model_version", params)
+    if row is None:
+        raise BadInput(f"Expected the version of a model of {config.dataset}. Received: {version}. See: tsad models")
+    return _Known(*row)
+
+
+def _known_model(store: Store, config: DatasetConfig, version: int, lineage: str) -> tuple[_Known, ChampionScope]:
+    model, dataset = _model_of(store, config, version=version), store.select_dataset(config.dataset)
+    return model, ChampionScope(dataset.dataset_id, model.scope_entity_id, lineage)
+
+
+def _current(periods: Sequence[Period]) -> Period | None:
+    return periods[-1] if periods and periods[-1][2].year == 9999 else None
+
+
+def _former_model(
+    store: Store, config: DatasetConfig, periods: Sequence[Period], present: Period, version: int | None, lineage: str
+) -> _Known:
+    before = [key for key, _, _ in periods if key != present[0]]
+    if version is not None:
+        model = _model_of(store, config, version=version)
+        if model.model_id not in before:
+            raise BadInput(f"Expected a former {lineage} champion of {config.dataset}. Received: version {version}.")
+        return model
+    if not before:
+        raise BadInput(f"Expected a champion of {config.dataset} before the present one. Received: it is the first.")
+    return _model_of(store, config, model_id=before[-1])
+
+
+def _take_over(
+    store: Store,
+    config: DatasetConfig,
+    scope: ChampionScope,
+    model: _Known,
+    former: Period | None,
+    valid_from: datetime,
+    decision: str,
+    by: str,
+    reason: str,
+) -> Change:
+    """One model's place is another's, from an hour on, with the row that says so."""
+    store.end_champions(scope, valid_from)
+    store.promote(scope, model.model_id, valid_from=valid_from, reason=reason)
+    beaten = _model_of(store, config, model_id=former[0]) if former else None
+    former_id = beaten.model_id if beaten else None
+    _decide(store, scope, model.model_id, decision, by, reason, valid_from=valid_from, former=former_id)
+    return Change(model.version, valid_from, beaten.version if beaten else None)
