@@ -1,4 +1,6 @@
-"""One set of DAGs per dataset file: `<dataset>.score`, `.retrain`, `.promote`, `.report`, `.verdict`; `tsad.maintain`.
+"""One set of DAGs per dataset file: `<dataset>.score`, `.retrain`, `.promote`, `.report`, `.verdict`, `.rescore`.
+
+Of all datasets: `tsad.maintain`.
 
 A file that cannot be used becomes a DAG `<dataset>.config_error` that fails with the reason, and touches no other.
 """
@@ -42,8 +44,8 @@ RETRAIN_TASKS = (
 RETRAIN_DOC = """
 ### Retrain {dataset}
 Trains a challenger on the rolling range that ends with the interval, calibrates it on held-out readings and, when it
-passes the gate, scores it in the champion's shadow until `{dataset}.promote` decides. A backfilled run writes to the lineage `replay`, never to `live`.
-Task `evaluate` writes a PDF on the challenger: curves, confusion matrices, losses, reconstructions.
+passes the gate, scores it in the champion's shadow until `{dataset}.promote` decides. A backfilled run writes to the
+lineage `replay`, never to `live`. Task `evaluate` writes a PDF on the challenger: curves, confusion matrices, losses, reconstructions.
 
 SQL: `SELECT * FROM tsad.v_model_decision WHERE dataset = '{dataset}' ORDER BY decided_at DESC` – also `tsad.v_model`.
 """
@@ -61,6 +63,14 @@ REPORT_DOC = """
 Renders the PDF of the period that ends with the interval. The path is in the task's log and its XCom.
 """
 VERDICTS = ["confirmed", "expected", "false_alarm", "new_normal", "sensor_fault"]
+RESCORE_DOC = """
+### Rescore {dataset}
+By hand. **as_of** reads a range again from the source and scores what has changed, with the champion of each hour; what
+was known before stays readable by `tsad.scores_as_known_at`. **what_if** scores it with a version of your choice, under
+a lineage of its own: what people see stays as it is. Neither notifies anybody.
+
+SQL: `SELECT * FROM tsad.compare_lineages('{dataset}', 'what_if/<run>', 'live', from, to)`.
+"""
 VERDICT_DOC = """
 ### Verdict on an incident of {dataset}
 Trigger it and fill in the form: what was the incident? The latest word counts. Retrainings leave out what is confirmed,
@@ -256,6 +266,36 @@ def report_dag(config: DatasetConfig) -> DAG:
     return dag
 
 
+def rescore_dag(config: DatasetConfig) -> DAG:
+    """A range scored again, or by another version."""
+    with DAG(
+        f"{config.dataset}.rescore",
+        schedule=None,
+        start_date=START,
+        catchup=False,
+        max_active_runs=1,
+        default_args=DEFAULTS,
+        params={
+            "from": Param(type="string", format="date-time", description="Beginning of the range."),
+            "to": Param(type="string", format="date-time", description="End of the range, not included."),
+            "mode": Param("as_of", enum=["as_of", "what_if"], description="With the champions of then, or a version."),
+            "version": Param(None, type=["null", "integer"], description="Of what_if: see tsad.v_model."),
+        },
+        tags=["tsad", config.dataset, "rescore"],
+        doc_md=RESCORE_DOC.format(dataset=config.dataset),
+    ) as dag:
+
+        @task(doc_md="Scores the range, a day at a time.")
+        def rescore() -> dict[str, Any]:
+            from tsad_airflow_tasks import rescore
+
+            context = get_current_context()
+            return run_word(config, "rescore", rescore(config, context["dag_run"].run_id), context)
+
+        rescore()
+    return dag
+
+
 def verdict_dag(config: DatasetConfig) -> DAG:
     """A form for a person's word on an incident."""
     with DAG(
@@ -351,7 +391,7 @@ def _all_dags() -> list[DAG]:
                 said = f"dataset: Expected one file per dataset. Received: {config.dataset} again."
                 raise ConfigError(f"{path}:1: {said}")
             dags += [score_dag(config), retrain_dag(config), promote_dag(config), report_dag(config)]
-            dags += [verdict_dag(config)]
+            dags += [verdict_dag(config), rescore_dag(config)]
             configs.append(config)
         except ConfigError as error:
             dags.append(config_error_dag(path, str(error)))

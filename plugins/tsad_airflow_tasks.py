@@ -9,6 +9,8 @@ from typing import Any
 
 from tsad_bridge import TaskInterval, log, source_uri
 from tsad_tasks.config import DatasetConfig
+from tsad_tasks.core.interval import moment
+from tsad_tasks.errors import BadInput
 from tsad_tasks.steps.paths import artifacts_root, run_folder
 
 Work = Callable[[Any, TaskInterval], Any]
@@ -165,6 +167,22 @@ def _answered_by(answer: Any) -> str | None:
     """Name of the person who filled in the form; None where there was none, or its default was taken."""
     user = answer and answer.get("responded_by_user")
     return str(user["name"]) if user else None
+
+
+def rescore(config: DatasetConfig, run_id: str) -> Callable[[Any, dict[str, Any], str], Any]:
+    """A range scored again, as of then or by another version, as the form says."""
+
+    def work(store: Any, params: dict[str, Any], _who: str) -> Any:
+        from tsad_tasks.steps.rescore import rescore_as_of, score_what_if
+
+        span: dict[str, Any] = {"start_at": moment(params["from"]), "end_at": moment(params["to"])}
+        if params["mode"] == "as_of":
+            return rescore_as_of(store, config, source_uri(config), **span)
+        if params["version"] is None:
+            raise BadInput("version: Expected the version of a model, for what_if. Received: none.")
+        return score_what_if(store, config, params["version"], run_id=run_id, **span)
+
+    return work
 
 
 def verdict(config: DatasetConfig) -> Callable[[Any, dict[str, Any], str], Any]:

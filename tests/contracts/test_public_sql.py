@@ -54,7 +54,8 @@ VIEWS = {
         shadow_from timestamptz, shadow_to timestamptz""",
     "v_model_decision": """
         dataset text, version integer, model_id integer, rule text, value float8, limit_value float8,
-        champion_value float8, passed boolean, note text, decided_at timestamptz, stage text, low float8, high float8""",
+        champion_value float8, passed boolean, note text, decided_at timestamptz, stage text, low float8,
+        high float8""",
     "v_model_history": """
         dataset text, entity text, lineage text, version integer, model_id integer, decision text,
         former_version integer, valid_from timestamptz, decided_by text, reason text, decided_at timestamptz""",
@@ -81,6 +82,11 @@ SCORES = """
     model_id integer, revision integer)"""
 RANGE = "dataset text, entity text, from_at timestamptz, to_at timestamptz"
 FUNCTIONS = {
+    "compare_lineages": (
+        "dataset text, lineage text, other text, from_at timestamptz, to_at timestamptz",
+        """TABLE(entity text, hour_at timestamptz, version integer, other_version integer, n_paired integer,
+        n_agreed integer, n_flags integer, n_other_flags integer)""",
+    ),
     "readings": (RANGE, "TABLE(at timestamptz, channel text, value float8)"),
     "scores": (f"{RANGE}, lineage text DEFAULT 'live'", SCORES),
     "scores_as_known_at": (f"known_at timestamptz, {RANGE}, lineage text DEFAULT 'live'", SCORES),

@@ -65,7 +65,9 @@ def test_no_file_has_an_import_error(report: dict[str, Any]) -> None:
 
 
 def test_each_dataset_has_its_dags_and_there_is_one_of_maintenance(dags: dict[str, Dag]) -> None:
-    assert sorted(dags) == sorted([f"{name}.{kind}" for name in EXAMPLES for kind in (*KINDS, "verdict")] + ["tsad.maintain"])
+    assert sorted(dags) == sorted(
+        [f"{name}.{kind}" for name in EXAMPLES for kind in (*KINDS, "verdict")] + ["tsad.maintain"]
+    )
 
 
 def test_a_file_that_cannot_be_used_is_a_dag_that_fails_with_the_reason(

@@ -40,9 +40,10 @@ def challenger(
     lineage: str = "live",
 ) -> RegisterSummary:
     """The champion's bundle, registered once more as another model, as good as the first or `nervous`."""
-    columns = ", ".join(NewModel.__dataclass_fields__)
-    row = plant.execute(f"SELECT {columns} FROM tsad.model WHERE version = 1")[0]
-    model = replace(NewModel(*row), seed=seed, train_end_at=end_at, parent_model_id=1, lineage=lineage)
+    with Store.connect(plant.uri) as store:
+        row = store.records("select_model", {"model_id": 1})[0]
+    first = NewModel(**{name: row[name] for name in NewModel.__dataclass_fields__})
+    model = replace(first, seed=seed, train_end_at=end_at, parent_model_id=1, lineage=lineage)
     if nervous_in is not None:
         bundle = read_bundle(UPath(model.artifact_uri), expected_sha256=model.sha256)
         uri, sha256 = nervous(bundle, nervous_in)

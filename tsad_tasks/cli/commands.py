@@ -11,12 +11,12 @@ import typer
 
 from tsad_tasks.cli import session
 from tsad_tasks.cli.evaluation import evaluate, explore
-from tsad_tasks.cli.models import models, promote, rollback, shadow
+from tsad_tasks.cli.models import models, promote, rollback, shadow, show_what_if
 from tsad_tasks.cli.notifying import notify
 from tsad_tasks.cli.screen import console, progress, say, say_counts, table
 from tsad_tasks.cli.words import label, labels, maintenance, new_normal, verdict
 from tsad_tasks.config import DatasetConfig, json_schema
-from tsad_tasks.core.interval import day_chunks
+from tsad_tasks.core.interval import day_chunks, moment
 from tsad_tasks.errors import BadInput, TsadError
 from tsad_tasks.steps.paths import artifacts_root, config_of, dataset_paths, named_config
 from tsad_tasks.storage.store import Store
@@ -262,11 +262,29 @@ def retrain(
     """Train a challenger on the rolling range; what passes the gate goes into the champion's shadow."""
     from tsad_tasks.cli.retraining import show_retraining
 
-    config, end_at, lineage = config_of(dataset), session.moment(end), _lineage(lineage)
+    config, end_at, lineage = config_of(dataset), moment(end), _lineage(lineage)
     with session.open_store() as store:
         start_at = end_at - timedelta(seconds=config.training.range_s)
         _ingest(store, config, start_at, end_at)
         show_retraining(store, config, end_at, artifacts_root(), lineage=lineage, seed=seed)
+
+
+@app.command()
+def history(
+    dataset: Dataset,
+    start: From,
+    end: To,
+    every: Annotated[str, typer.Option(help="Time between retrainings, such as 7d.")] = "7d",
+    replay: Annotated[bool, typer.Option(help="Also replay it: retrain, score and promote as if it had run.")] = True,
+) -> None:
+    """Bring in a stretch of the past, and replay it as if the pipeline had run all along; resumable, with its PDF."""
+    from tsad_tasks.cli.history import show_replay
+
+    config, (start_at, end_at) = config_of(dataset), session.interval(start, end)
+    with session.open_store() as store:
+        _ingest(store, config, start_at, end_at)
+        if replay:
+            show_replay(store, config, start_at, end_at, every=every)
 
 
 @app.command()
@@ -309,11 +327,22 @@ def _chunk_days(store: Store, config: DatasetConfig) -> int:
 
 
 @app.command()
-def rescore(dataset: Dataset, start: From, end: To, lineage: Lineage = "live") -> None:
-    """Read a range again from the source and score what has changed, as a new revision."""
+def rescore(
+    dataset: Dataset,
+    start: From,
+    end: To,
+    lineage: Lineage = "live",
+    version: Annotated[
+        int | None, typer.Option("--what-if", help="Score with this version instead, beside what people see.")
+    ] = None,
+) -> None:
+    """Read a range again from the source and score what has changed, as a new revision; or ask what a version says."""
     config, (start_at, end_at) = config_of(dataset), session.interval(start, end)
     with session.open_store() as store:
-        score_range(store, config, start_at, end_at, _lineage(lineage), force=True)
+        if version is None:
+            score_range(store, config, start_at, end_at, _lineage(lineage), force=True)
+        else:
+            show_what_if(store, config, version, start_at, end_at)
 
 
 @app.command()
@@ -332,14 +361,14 @@ def report(
     from tsad_tasks.steps.report import render_period
 
     config = config_of(dataset)
-    start_at = session.moment(start) if start else None
+    start_at = moment(start) if start else None
     with session.open_store() as store:
         options: dict[str, Any] = {
             "lineage": _lineage(lineage),
             "start_at": start_at,
             "path": UPath(out) if out else None,
         }
-        summary = render_period(store, config, end_at=session.moment(end), **options)
+        summary = render_period(store, config, end_at=moment(end), **options)
     say(f"{summary.path}: {summary.n_pages} pages, {summary.n_incidents} incidents")
 
 

@@ -12,6 +12,7 @@ import typer
 from tsad_tasks.cli import session
 from tsad_tasks.cli.screen import console, say, table
 from tsad_tasks.config import DatasetConfig
+from tsad_tasks.core.interval import moment
 from tsad_tasks.errors import BadInput
 from tsad_tasks.reports.evaluation_content import EvaluationContent, PartResult
 from tsad_tasks.reports.exploration_content import ChannelView, ExplorationContent, TrainingPreview
@@ -46,7 +47,7 @@ def evaluate(
 
     from tsad_tasks.steps.assess import evaluate_model, evaluated_until, registered_subject
 
-    config, version, until = config_of(dataset), _version(model), session.moment(end) if end else None
+    config, version, until = config_of(dataset), _version(model), moment(end) if end else None
     with session.open_store() as store, console.status("scoring"):
         subject = registered_subject(store, config, version=version, entity=entity, lineage=_lineage(lineage))
         chosen_seed = subject.card.get("seed", config.training.seed) if seed is None else seed
@@ -130,7 +131,7 @@ def explore(
     tsad explore server_room --training --pdf preview.pdf
     """
     config = config_of(dataset)
-    moments = tuple(session.moment(text) if text else None for text in (start, end))
+    moments = tuple(moment(text) if text else None for text in (start, end))
     with session.open_store() as store, console.status("reading"):
         content = _explored(store, config, moments[0], moments[1], entity, training=training)
     show_exploration(content)

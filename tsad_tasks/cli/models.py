@@ -10,6 +10,8 @@ import typer
 
 from tsad_tasks.cli import session
 from tsad_tasks.cli.screen import say, table
+from tsad_tasks.config import DatasetConfig
+from tsad_tasks.core.interval import moment
 from tsad_tasks.steps.paths import config_of
 from tsad_tasks.storage.store import Store
 
@@ -97,7 +99,7 @@ def rollback(
     """Make a former champion champion again, and score again what the present one has scored."""
     from tsad_tasks.steps import champions
 
-    config, at = config_of(dataset), session.moment(start) if start else None
+    config, at = config_of(dataset), moment(start) if start else None
     with session.open_store() as store:
         change = champions.roll_back(
             store, config, by=getpass.getuser(), reason=why, version=version, at=at, entity=entity, lineage=lineage
@@ -119,3 +121,18 @@ def _score_again(store: Store, dataset: str, from_at: datetime, lineage: str) ->
 def _said(change: Change) -> str:
     place = f" in the place of version {change.former_version}" if change.former_version else ""
     return f"Version {change.version} is champion from {change.valid_from:%Y-%m-%d %H:%M} UTC on{place}."
+
+
+def show_what_if(store: Store, config: DatasetConfig, version: int, start_at: datetime, end_at: datetime) -> None:
+    """A range scored by a version of one's choice, beside what was said."""
+    from tsad_tasks.steps.rescore import score_what_if
+
+    run_id = f"cli-{datetime.now(UTC):%Y%m%dT%H%M%S}"
+    found = score_what_if(store, config, version, start_at=start_at, end_at=end_at, run_id=run_id)
+    rows = [
+        (f"version {version}", found.n_flags[0], found.n_incidents[0]),
+        ("as it was", found.n_flags[1], found.n_incidents[1]),
+    ]
+    title = f"{found.n_hours} hours of entities that both have scored"
+    table(title, ("", "flags", "incidents"), rows, right=("flags", "incidents"))
+    say(f"They agree on {found.n_agreed} of {found.n_steps} steps. Its rows are in lineage {found.lineage}.")

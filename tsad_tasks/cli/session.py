@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import os
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import datetime
 from pathlib import Path
 
 import psycopg2
 from psycopg2 import sql
 
 from tsad_tasks.config import DatasetConfig
+from tsad_tasks.core.interval import moment
 from tsad_tasks.errors import BadInput
 from tsad_tasks.local import postgres
 from tsad_tasks.local.environment import DATABASE_URI, MIGRATE_URI, Places
@@ -118,21 +119,6 @@ def offer_plant() -> None:
     except psycopg2.OperationalError:
         return
     os.environ[DEMO_VARIABLE] = cluster.uri(PLANT, postgres.PIPELINE)
-
-
-def moment(text: str) -> datetime:
-    """The time that a person typed, in UTC when it has no offset.
-
-    >>> moment("2026-03-01 06:00").isoformat()
-    '2026-03-01T06:00:00+00:00'
-    """
-    try:
-        at = datetime.fromisoformat(text)
-        return at.replace(tzinfo=UTC) if at.tzinfo is None else at.astimezone(UTC)
-    except (ValueError, OverflowError) as error:
-        raise BadInput(
-            f"Expected a time such as 2026-03-01T06:00 (UTC) or 2026-03-01T06:00+01:00. Received: {text}."
-        ) from error
 
 
 def interval(from_text: str, to_text: str) -> tuple[datetime, datetime]:

@@ -11,6 +11,7 @@ import typer
 from tsad_tasks.cli import session
 from tsad_tasks.cli.screen import say, table
 from tsad_tasks.config import duration_s
+from tsad_tasks.core.interval import moment
 from tsad_tasks.errors import BadInput
 from tsad_tasks.steps.paths import config_of
 
@@ -96,7 +97,7 @@ def labels(
 
     path = session.existing_file(csv)
     with session.open_store() as store:
-        n_labels = add_labels(store, config_of(dataset).dataset, path, session.moment)
+        n_labels = add_labels(store, config_of(dataset).dataset, path, moment)
     say(f"{n_labels} labels of {path}.")
 
 

@@ -106,3 +106,18 @@ def _in_utc(at: datetime) -> datetime:
     if at.utcoffset() is None:
         raise BadInput(f"Expected a time with a zone, such as 2024-05-01T00:00+00:00. Received: {at.isoformat()}.")
     return at.astimezone(UTC)
+
+
+def moment(text: str) -> datetime:
+    """The time that a person typed, in UTC when it has no offset.
+
+    >>> moment("2026-03-01 06:00").isoformat()
+    '2026-03-01T06:00:00+00:00'
+    """
+    try:
+        at = datetime.fromisoformat(text)
+        return at.replace(tzinfo=UTC) if at.tzinfo is None else at.astimezone(UTC)
+    except (ValueError, OverflowError) as error:
+        raise BadInput(
+            f"Expected a time such as 2026-03-01T06:00 (UTC) or 2026-03-01T06:00+01:00. Received: {text}."
+        ) from error

@@ -177,7 +177,7 @@ def promote(
         When there is no such version, or it is champion already.
     """
     with store.transaction():
-        model, scope = _known_model(store, config, version, lineage)
+        model, scope = known_model(store, config, version, lineage)
         store.lock_dataset(scope.dataset_id, "champion")
         former = _current(_periods(store, scope))
         if former is not None and former[0] == model.model_id:
@@ -243,7 +243,7 @@ def end_shadow(
 
 
 @dataclass(frozen=True)
-class _Known:
+class KnownModel:
     model_id: int
     version: int
     scope_entity_id: int
@@ -254,15 +254,15 @@ class _Known:
 
 def _model_of(
     store: Store, config: DatasetConfig, *, version: int | None = None, model_id: int | None = None
-) -> _Known:
+) -> KnownModel:
     params = {"dataset": config.dataset, "version": version, "model_id": model_id}
     row = store.select_or_none("select_model_version", params)
     if row is None:
         raise BadInput(f"Expected the version of a model of {config.dataset}. Received: {version}. See: tsad models")
-    return _Known(*row)
+    return KnownModel(*row)
 
 
-def _known_model(store: Store, config: DatasetConfig, version: int, lineage: str) -> tuple[_Known, ChampionScope]:
+def known_model(store: Store, config: DatasetConfig, version: int, lineage: str) -> tuple[KnownModel, ChampionScope]:
     model, dataset = _model_of(store, config, version=version), store.select_dataset(config.dataset)
     return model, ChampionScope(dataset.dataset_id, model.scope_entity_id, lineage)
 
@@ -273,7 +273,7 @@ def _current(periods: Sequence[Period]) -> Period | None:
 
 def _former_model(
     store: Store, config: DatasetConfig, periods: Sequence[Period], present: Period, version: int | None, lineage: str
-) -> _Known:
+) -> KnownModel:
     before = [key for key, _, _ in periods if key != present[0]]
     if version is not None:
         model = _model_of(store, config, version=version)
@@ -289,7 +289,7 @@ def _take_over(
     store: Store,
     config: DatasetConfig,
     scope: ChampionScope,
-    model: _Known,
+    model: KnownModel,
     former: Period | None,
     valid_from: datetime,
     decision: str,

@@ -1,0 +1,460 @@
+"""What people are told of incidents: everything, once, whatever breaks on the way."""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from typing import Any
+from uuid import uuid4
+
+import numpy as np
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from receivers import BUSY, DROPPED, TAKEN, UNKNOWN, Running, mail_server, plain_text, webhook
+from storage.rooms import (
+    HOUR_AT,
+    HOUR_S,
+    Room,
+    anomaly_rows,
+    attribution_rows,
+    new_model,
+    opened_room,
+    room_config,
+    score_rows,
+)
+from tsad_tasks.config import DatasetConfig, Notifications
+from tsad_tasks.core.interval import HOUR
+from tsad_tasks.local.postgres import PIPELINE, Cluster
+from tsad_tasks.steps.notify import MOST_REFUSALS, EnqueueSummary, Message, deliver, enqueue
+from tsad_tasks.steps.senders import sender
+from tsad_tasks.storage.rows import IncidentRow
+from tsad_tasks.storage.store import Store
+
+STEP = timedelta(minutes=30)
+NOW = HOUR_AT + 24 * HOUR
+BOTH = {"targets": [{"email": ["shift@example.com"], "connection": "mail"}, {"webhook": "web"}], "max_per_run": 3}
+
+
+def configured(**notifications: Any) -> DatasetConfig:
+    chosen = Notifications.model_validate(BOTH | notifications)
+    return room_config().model_copy(update={"notifications": chosen})
+
+
+@dataclass(frozen=True)
+class Span:
+    """An incident of an entity from one step to another."""
+
+    start: int
+    end: int
+    severity: str = "LOW"
+    entity: int = 0
+
+    @property
+    def incident_id(self) -> str:
+        return f"INC-{self.entity}-{self.start}"
+
+
+@dataclass
+class Hall:
+    """A room with a champion, whose incidents a test sets, and two receivers."""
+
+    room: Room
+    model_id: int
+    mail: Running
+    web: Running
+    config: DatasetConfig = field(default_factory=configured)
+    now_at: datetime = NOW
+
+    def clear(self) -> None:
+        self.room.rows("TRUNCATE tsad.alert, tsad.notification, tsad.incident, tsad.score_block CASCADE")
+        self.config, self.now_at = configured(), NOW
+        for running in (self.mail, self.web):
+            running.receiver.keys, running.receiver.said, running.receiver.faults = [], [], []
+
+    def becomes(self, *spans: Span) -> None:
+        """These are the incidents that stand from now on."""
+        with self.room.store.transaction():
+            known = self.room.store.select_incidents("live", self.room.entity_ids, HOUR_AT - HOUR, NOW + 99 * HOUR)
+            new = {span.incident_id: span for span in spans}
+            self.room.store.withdraw_incidents({old.incident_id: None for old in known if old.incident_id not in new})
+            self.room.store.upsert_incidents("live", "v1", [self._row(span) for span in new.values()])
+
+    def _row(self, span: Span) -> IncidentRow:
+        at, key = HOUR_AT + span.start * STEP, self.room.entity_ids[span.entity]
+        return IncidentRow(
+            span.incident_id, key, self.model_id, at, HOUR_AT + span.end * STEP, 1, "point", span.severity, 2.0, at,
+            None, f"{'ab'[span.entity]}: the error is 3.0 × the threshold", False,
+        )  # fmt: skip
+
+    def scored(self, n_hours: int) -> None:
+        """The first entity is scored up to so many hours."""
+        if n_hours:
+            last = np.array([HOUR_S + 3600 * (n_hours - 1)])
+            rows = score_rows(self.room, self.model_id, [-0.5, -0.5], hours_s=last)
+            with self.room.store.transaction():
+                self.room.store.write_scores(rows, anomaly_rows(self.room), attribution_rows(self.room))
+
+    def uri_of(self, connection: str) -> str:
+        if connection == "web":
+            return f"http://127.0.0.1:{self.web.port}/hook"
+        return f"smtp://127.0.0.1:{self.mail.port}?from_email=tsad@example.com&disable_ssl=1&disable_tls=1"
+
+    def enqueue(self, store: Store | None = None) -> EnqueueSummary:
+        return enqueue(store or self.room.store, self.config, end_at=HOUR_AT + HOUR)
+
+    def deliver(self, send: Callable[[Message], None] | None = None, store: Store | None = None) -> tuple[int, ...]:
+        done = deliver(store or self.room.store, self.config, send or sender(self.uri_of), now=lambda: self.now_at)
+        return done.n_delivered, done.n_put_off, done.n_failed
+
+    def told(self) -> list[str]:
+        """Subjects that the webhook got."""
+        return [said["subject"] for said in self.web.receiver.said]
+
+    def rows(self, columns: str) -> list[tuple[Any, ...]]:
+        """Columns of all messages, in the order in which they were put into the outbox."""
+        return self.room.rows("SELECT {} FROM tsad.v_notification ORDER BY notification_id".format(columns))
+
+
+@pytest.fixture(scope="module")
+def opened_hall(cluster: Cluster, template_database: str) -> Iterator[Hall]:
+    """A hall for all tests of this file, written by the pipeline's own role."""
+    name = f"notify_{uuid4().hex}"
+    owner = cluster.create_database(name, template=template_database)
+    with opened_room(cluster.uri(name, PIPELINE)) as room, mail_server() as mail, webhook() as web:
+        model = new_model(room)
+        with room.store.transaction():
+            model_id = room.store.insert_model(model).model_id
+            room.store.promote(model, model_id, valid_from=HOUR_AT, reason="first")
+        room.uri = owner
+        yield Hall(room, model_id, mail, web)
+    cluster.drop_database(name)
+
+
+@pytest.fixture
+def hall(opened_hall: Hall) -> Hall:
+    opened_hall.clear()
+    return opened_hall
+
+
+def test_what_becomes_of_an_incident_is_told_once(hall: Hall) -> None:
+    steps = [([Span(0, 1)], 1), ([Span(0, 2, "HIGH")], 2), ([Span(0, 2, "HIGH")], 9), ([], 9)]
+    for spans, n_hours in steps:
+        hall.becomes(*spans)
+        hall.scored(n_hours)
+        hall.enqueue()
+        assert hall.enqueue() == EnqueueSummary()
+        assert hall.deliver() == (2, 0, 0)
+        assert hall.deliver() == (0, 0, 0)
+    assert hall.told() == [
+        "room: LOW incident at a",
+        "room: now HIGH: incident at a",
+        "room: closed: incident at a",
+        "room: withdrawn: incident at a",
+    ]
+    assert len({said["thread"] for said in hall.web.receiver.said}) == 1
+
+
+def test_the_email_says_what_since_when_and_where_to_look(hall: Hall) -> None:
+    hall.becomes(Span(0, 1, "HIGH"))
+    hall.enqueue()
+    hall.deliver()
+    assert plain_text(hall.mail.receiver.said[0]) == (
+        "a: the error is 3.0 × the threshold.\n\n"
+        "Dataset:   room\nEntity:    a\nSeverity:  HIGH\n"
+        "Since:     1 Mar 2026 05:00 (UTC, UTC)\nLast flag: 1 Mar 2026 05:30 (UTC, UTC)\n\n"
+        "Look further:\n  SELECT * FROM tsad.v_incident WHERE incident_id = 'INC-0-0';\n"
+    )
+
+
+def test_late_readings_that_move_an_incident_repeat_nothing(hall: Hall) -> None:
+    hall.becomes(Span(4, 6))
+    hall.enqueue()
+    hall.becomes(Span(2, 5))
+    assert hall.enqueue().n_events == 0
+    assert [row[0] for row in hall.rows("incident_id")] == ["INC-0-2", "INC-0-2"]
+
+
+def test_a_suppressed_incident_is_not_told_and_one_that_was_is_withdrawn(hall: Hall) -> None:
+    hall.becomes(Span(0, 1), Span(20, 21))
+    hall.room.rows("UPDATE tsad.incident SET suppressed_by = 'inspection' WHERE incident_id = 'INC-0-20'")
+    hall.enqueue()
+    hall.room.rows("UPDATE tsad.incident SET suppressed_by = 'inspection'")
+    hall.enqueue()
+    assert [row[0] for row in hall.rows("event || ' ' || medium")] == [
+        "opened email", "opened webhook", "withdrawn email", "withdrawn webhook"
+    ]  # fmt: skip
+
+
+def test_old_incidents_and_replays_are_told_to_nobody(hall: Hall) -> None:
+    hall.becomes(Span(0, 1), Span(100, 101))
+    hall.config = configured(max_age="1d")
+    hall.scored(52)
+    hall.room.rows("UPDATE tsad.incident SET lineage = 'replay' WHERE incident_id = 'INC-0-100'")
+    assert hall.enqueue() == EnqueueSummary()
+
+
+def test_without_targets_there_are_no_alerts(hall: Hall) -> None:
+    hall.becomes(Span(0, 1))
+    hall.config = configured(targets=[])
+    assert hall.enqueue() == EnqueueSummary()
+    assert hall.room.rows("SELECT count(*) FROM tsad.alert") == [(0,)]
+
+
+def test_many_events_are_one_digest(hall: Hall) -> None:
+    hall.becomes(*(Span(10 * i, 10 * i) for i in range(5)))
+    assert hall.enqueue() == EnqueueSummary(5, 5, 2)
+    assert hall.deliver() == (2, 0, 0)
+    assert hall.told() == ["room: 5 events: 5 opened"]
+    assert len({event["thread"] for event in hall.web.receiver.said[0]["events"]}) == 5
+
+
+def test_each_address_gets_its_own_message(hall: Hall) -> None:
+    hall.config = configured(targets=[{"email": ["a@b.c", "d@e.f"], "connection": "mail"}] * 2)
+    hall.becomes(Span(0, 1))
+    hall.enqueue()
+    hall.mail.receiver.faults = [UNKNOWN]
+    assert hall.deliver() == (1, 1, 0)
+    assert [row[0] for row in hall.rows("address || ' ' || state")] == ["a@b.c pending", "d@e.f delivered"]
+
+
+def test_what_is_not_accepted_waits_longer_each_time(hall: Hall) -> None:
+    hall.becomes(Span(0, 1))
+    hall.enqueue()
+    hall.web.receiver.faults = [BUSY] * 3
+    for wait_s in (60, 120, 240):
+        hall.deliver()
+        (waits,) = [row for row in hall.rows("next_attempt_at, attempts, last_error, medium") if row[3] == "webhook"]
+        assert waits[0] == hall.now_at + timedelta(seconds=wait_s)
+        assert waits[2] == "Expected 2xx of the webhook web. Received: 503."
+        assert hall.deliver() == (0, 0, 0)
+        hall.now_at = waits[0]
+    assert hall.deliver() == (1, 0, 0)
+
+
+def test_what_is_refused_for_good_is_given_up_in_sight(hall: Hall) -> None:
+    hall.config = configured(targets=[{"email": ["nobody@example.com"], "connection": "mail"}])
+    hall.becomes(Span(0, 1))
+    hall.enqueue()
+    hall.mail.receiver.faults = [UNKNOWN] * MOST_REFUSALS
+    for _ in range(MOST_REFUSALS):
+        last = hall.deliver()
+        hall.now_at += HOUR
+    assert last == (0, 0, 1)
+    assert hall.deliver() == (0, 0, 0)
+    (row,) = hall.rows("state, attempts, last_error")
+    assert row[:2] == ("failed", MOST_REFUSALS)
+    assert row[2].endswith("Received: 550 5.1.1 no such user")
+
+
+def test_a_later_event_waits_for_the_earlier_one(hall: Hall) -> None:
+    hall.config = configured(targets=[{"webhook": "web"}])
+    hall.becomes(Span(0, 1))
+    hall.enqueue()
+    hall.web.receiver.faults = [BUSY]
+    hall.deliver()
+    hall.becomes()
+    hall.enqueue()
+    assert hall.deliver() == (0, 0, 0)
+    hall.now_at += HOUR
+    assert hall.deliver() == (2, 0, 0)
+    assert hall.told() == ["room: LOW incident at a", "room: withdrawn: incident at a"]
+
+
+def test_a_server_that_is_gone_is_asked_once_a_run(hall: Hall) -> None:
+    hall.becomes(Span(0, 1), Span(20, 21), Span(40, 41))
+    hall.enqueue()
+    hall.mail.receiver.faults = [DROPPED] * 3
+    assert hall.deliver() == (3, 1, 0)
+    assert Counter(row[0] for row in hall.rows("attempts")) == {1: 4, 0: 2}
+
+
+def test_an_unforeseen_error_is_raised_and_stops_the_others_only_once(hall: Hall) -> None:
+    def broken(message: Message) -> None:
+        raise ZeroDivisionError("ours")
+
+    hall.becomes(Span(0, 1))
+    hall.enqueue()
+    with pytest.raises(ZeroDivisionError):
+        hall.deliver(broken)
+    assert hall.deliver() == (1, 0, 0)
+    assert set(hall.rows("last_error, state")) == {("ZeroDivisionError", "pending"), ("", "delivered")}
+
+
+def test_two_runs_at_once_share_the_work(hall: Hall) -> None:
+    hall.becomes(Span(0, 1))
+    hall.enqueue()
+    with Store.connect(hall.room.uri) as other:
+        inner: list[tuple[int, ...]] = []
+
+        def send(message: Message) -> None:
+            inner.append(hall.deliver(store=other) if not inner else ())
+            sender(hall.uri_of)(message)
+
+        assert hall.deliver(send) == (1, 0, 0)
+    assert inner == [(1, 0, 0)]
+    assert [len(each.receiver.keys) for each in (hall.mail, hall.web)] == [1, 1]
+
+
+def test_payloads_and_errors_hold_no_secret(hall: Hall) -> None:
+    def send(message: Message) -> None:
+        uri = f"http://me:pass-word@127.0.0.1:{hall.web.port}/hook/to-ken".replace(str(hall.web.port), "9")
+        sender(lambda _: uri if message.medium == "webhook" else "smtp://me:pass-word@127.0.0.1:9?from_email=a@b.c")(
+            message
+        )
+
+    hall.becomes(Span(0, 1))
+    hall.enqueue()
+    assert hall.deliver(send) == (0, 2, 0)
+    said = json.dumps(hall.rows("payload, last_error"))
+    assert "refused" in said
+    assert not [secret for secret in ("pass-word", "to-ken", "127.0.0.1") if secret in said]
+
+
+# Whatever breaks ----------------------------------------------------------------------------------------------------
+
+
+class Killed(BaseException):
+    """The process is gone."""
+
+
+class MortalStore(Store):
+    """Dies before its n-th statement."""
+
+    n_left = 10**9
+
+    def execute(self, name: str, params: Mapping[str, Any]) -> int:
+        self._live()
+        return super().execute(name, params)
+
+    def select(self, name: str, params: Mapping[str, Any]) -> list[tuple[Any, ...]]:
+        self._live()
+        return super().select(name, params)
+
+    def _live(self) -> None:
+        self.n_left -= 1
+        if self.n_left < 0:
+            raise Killed
+
+
+@dataclass(frozen=True)
+class Run:
+    """One run of the task: when it dies, and how the receivers misbehave."""
+
+    n_statements: int | None
+    n_sent: int | None
+    after_sending: bool
+    mail_faults: list[str]
+    web_faults: list[str]
+
+    def happen(self, hall: Hall) -> None:
+        hall.mail.receiver.faults, hall.web.receiver.faults = list(self.mail_faults), list(self.web_faults)
+        with MortalStore.connect(hall.room.uri) as store, suppress(Killed):
+            assert isinstance(store, MortalStore)
+            store.n_left = 10**9 if self.n_statements is None else self.n_statements
+            hall.enqueue(store)
+            hall.deliver(self._mortal(sender(hall.uri_of)), store)
+        hall.now_at += HOUR
+
+    def _mortal(self, send: Callable[[Message], None]) -> Callable[[Message], None]:
+        n_left = self.n_sent
+
+        def sent(message: Message) -> None:
+            nonlocal n_left
+            n_left = None if n_left is None else n_left - 1
+            if n_left == -1 and not self.after_sending:
+                raise Killed
+            send(message)
+            if n_left == -1:
+                raise Killed
+
+        return sent
+
+
+@dataclass(frozen=True)
+class Rows:
+    """Late readings: other incidents stand, and some hours more are scored."""
+
+    spans: list[Span]
+    n_hours: int
+
+    def happen(self, hall: Hall) -> None:
+        hall.becomes(*self.spans)
+        hall.scored(self.n_hours)
+
+
+spans = st.builds(
+    lambda start, length, severity, entity: Span(start, start + length, severity, entity),
+    st.integers(0, 30),
+    st.integers(0, 6),
+    st.sampled_from(["LOW", "MEDIUM", "HIGH"]),
+    st.integers(0, 1),
+)
+faults = st.lists(st.sampled_from([TAKEN, BUSY, DROPPED]), max_size=4)
+runs = st.builds(Run, st.none() | st.integers(0, 25), st.none() | st.integers(0, 5), st.booleans(), faults, faults)
+late_rows = st.builds(Rows, st.lists(spans, max_size=6), st.integers(0, 20))
+
+
+@settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(st.lists(late_rows | runs, max_size=10))
+def test_each_event_is_accepted_once_and_none_is_lost(hall: Hall, story: Sequence[Rows | Run]) -> None:
+    hall.clear()
+    for part in story:
+        part.happen(hall)
+    calm = Run(None, None, False, [], [])
+    calm.happen(hall)
+    while {"pending"} & {row[0] for row in hall.rows("state")}:
+        calm.happen(hall)
+    assert {row[0] for row in hall.rows("state")} <= {"delivered"}
+    assert hall.enqueue() == EnqueueSummary()
+    _all_accepted(hall)
+    _nothing_told_twice(hall)
+    _incidents_have_alerts(hall)
+
+
+def _all_accepted(hall: Hall) -> None:
+    """The receivers, dropping doubles, have exactly the messages of the outbox, an alert's in their order."""
+    for running, medium in ((hall.mail, "email"), (hall.web, "webhook")):
+        rows = hall.room.rows("SELECT key, alert_id FROM tsad.notification WHERE medium = %s ORDER BY 1", medium)
+        assert running.receiver.accepted == {key for key, _ in rows}
+        arrived = list(dict.fromkeys(running.receiver.keys))
+        sent = hall.room.rows(
+            "SELECT alert_id, array_agg(key ORDER BY notification_id) FROM tsad.notification "
+            "WHERE medium = %s AND alert_id IS NOT NULL GROUP BY 1",
+            medium,
+        )
+        for _, keys in sent:
+            assert [key for key in arrived if key in keys] == keys
+
+
+def _nothing_told_twice(hall: Hall) -> None:
+    for medium in ("email", "webhook"):
+        payloads = [row[0] for row in hall.rows("payload") if row]
+        chosen = [p for p, (m,) in zip(payloads, hall.rows("medium"), strict=True) if m == medium]
+        events = [event for payload in chosen for event in payload.get("events", [payload])]
+        told = Counter((e["thread"], e["event"], e["severity"] * (e["event"] == "escalated")) for e in events)
+        assert max(told.values(), default=1) == 1
+        opened = {thread for thread, event, _ in told if event == "opened"}
+        assert opened == {row[0] for row in hall.room.rows("SELECT thread::text FROM tsad.alert")}
+
+
+UNTOLD = """
+    SELECT i.incident_id FROM tsad.incident i
+    WHERE i.withdrawn_at IS NULL AND i.superseded_by IS NULL AND NOT EXISTS (
+      SELECT FROM tsad.alert a WHERE a.state <> 'withdrawn' AND a.entity_id = i.entity_id
+        AND a.start_at <= i.last_flag_at AND a.end_at >= i.started_at)"""
+EMPTY = """
+    SELECT a.alert_id FROM tsad.alert a
+    WHERE a.state <> 'withdrawn' AND NOT EXISTS (
+      SELECT FROM tsad.incident i WHERE i.withdrawn_at IS NULL AND i.superseded_by IS NULL AND a.entity_id = i.entity_id
+        AND a.start_at <= i.last_flag_at + interval '1 hour' AND a.end_at >= i.started_at - interval '1 hour')"""
+
+
+def _incidents_have_alerts(hall: Hall) -> None:
+    """Whatever stands was told, and whatever was told stands or was withdrawn."""
+    assert (hall.room.rows(UNTOLD), hall.room.rows(EMPTY)) == ([], [])
