@@ -20,6 +20,7 @@ from tsad_tasks.steps.words import VERDICTS
 
 EXAMPLES = sorted(path.stem for path in dataset_paths())
 KINDS = ("score", "retrain", "promote", "report")
+BY_HAND = ("verdict", "rescore")
 Dag = dict[str, Any]
 
 
@@ -66,7 +67,7 @@ def test_no_file_has_an_import_error(report: dict[str, Any]) -> None:
 
 def test_each_dataset_has_its_dags_and_there_is_one_of_maintenance(dags: dict[str, Dag]) -> None:
     assert sorted(dags) == sorted(
-        [f"{name}.{kind}" for name in EXAMPLES for kind in (*KINDS, "verdict")] + ["tsad.maintain"]
+        [f"{name}.{kind}" for name in EXAMPLES for kind in (*KINDS, *BY_HAND)] + ["tsad.maintain"]
     )
 
 
@@ -113,6 +114,7 @@ def test_nothing_catches_up_by_itself_and_only_scoring_runs_beside_itself(dags: 
         "report": 1,
         "promote": 1,
         "verdict": 4,
+        "rescore": 1,
         "maintain": 1,
     }
 
@@ -120,7 +122,7 @@ def test_nothing_catches_up_by_itself_and_only_scoring_runs_beside_itself(dags: 
 def test_scoring_has_intervals_of_an_hour_and_all_can_be_backfilled(dags: dict[str, Dag]) -> None:
     for name in EXAMPLES:
         assert dags[f"{name}.score"]["interval"] == ["2026-03-05T10:00:00+00:00", "2026-03-05T11:00:00+00:00"]
-    assert {dag_id.split(".")[1] for dag_id, dag in dags.items() if not dag["periodic"]} == {"verdict"}
+    assert {dag_id.split(".")[1] for dag_id, dag in dags.items() if not dag["periodic"]} == {*BY_HAND}
 
 
 def test_a_retraining_is_a_week_that_ends_when_it_runs(dags: dict[str, Dag]) -> None:

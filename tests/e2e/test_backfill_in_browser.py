@@ -5,13 +5,14 @@ from __future__ import annotations
 import shutil
 from collections.abc import Iterator
 from contextlib import closing
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path
 
 import psycopg2
 import pytest
 from playwright.sync_api import Locator, Page, expect, sync_playwright
+from rest import Rest, wait_for
 from small_room import CONNECTION, DATASET, HOUR, N_HOSTS, TRAINED_AT, fill_source, write_dataset
 from upath import UPath
 
@@ -19,11 +20,16 @@ from tsad_tasks.config import load_config
 from tsad_tasks.local import postgres, stack
 from tsad_tasks.local.environment import ADMIN, Places
 from tsad_tasks.local.places import project_folder
+from tsad_tasks.steps.champions import register_model
+from tsad_tasks.steps.incidents import build_incidents
+from tsad_tasks.steps.ingest import ingest_interval
 from tsad_tasks.steps.retrain import Retraining, ingest_history, retrain
+from tsad_tasks.steps.score import score_interval
 from tsad_tasks.storage.migrate import migrate
+from tsad_tasks.storage.rows import GateRow, NewModel
 from tsad_tasks.storage.store import Store
 
-SCORE = f"{DATASET}.score"
+SCORE, PROMOTE = f"{DATASET}.score", f"{DATASET}.promote"
 N_HOURS = 3
 expect.set_options(timeout=30_000)
 # As root, in a container, without a graphics card, and without calling home.
@@ -142,3 +148,49 @@ def test_a_backfill_started_in_the_ui_turns_green_and_its_hours_are_in_v_status(
     page.screenshot(path=ui.pictures / "green.png")
     hours = [TRAINED_AT + k * HOUR for k in range(N_HOURS) for _ in range(N_HOSTS)]
     assert statuses(browser_uri) == [(hour_at, "scored") for hour_at in hours]
+
+
+def challenge(ui: Ui) -> None:
+    """The champion once more as another model, in its shadow, and an hour that both have scored."""
+    config = load_config(ui.pictures / "datasets" / f"{DATASET}.yaml")
+    with Store.connect(ui.cluster.uri(role=postgres.PIPELINE)) as store:
+        row = store.records("select_model", {"model_id": 1})[0]
+        first = NewModel(**{name: row[name] for name in NewModel.__dataclass_fields__})
+        rules = [GateRow("finite_loss", 0.1, None, None, True)]
+        assert register_model(store, replace(first, seed=8), rules, []).shadow_from is not None
+        # Airflow has also run the hour that has just gone by, so the shadow would begin now.
+        shadow_from = TRAINED_AT + N_HOURS * HOUR
+        move_shadow(ui, shadow_from)
+        span = {"start_at": shadow_from, "end_at": shadow_from + HOUR}
+        ingest_interval(store, config, ui.cluster.uri("plant"), **span)
+        score_interval(store, config, **span)
+        build_incidents(store, config, **span)
+
+
+def move_shadow(ui: Ui, to_at: datetime) -> None:
+    with closing(psycopg2.connect(ui.cluster.uri())) as connection, connection, connection.cursor() as cursor:
+        cursor.execute("UPDATE tsad.champion_record SET valid_from = %s WHERE lineage = 'live/shadow'", (to_at,))
+
+
+def champions(ui: Ui) -> list[tuple[int, str]]:
+    browser_uri = ui.cluster.uri(role=postgres.BROWSER)
+    with closing(psycopg2.connect(browser_uri)) as connection, connection.cursor() as cursor:
+        cursor.execute("SELECT version, state FROM tsad.v_model ORDER BY 1")
+        return list(cursor.fetchall())
+
+
+def test_a_challenger_is_promoted_by_a_person_who_sees_its_numbers(ui: Ui, page: Page) -> None:
+    challenge(ui)
+    assert champions(ui) == [(1, "champion"), (2, "shadow")]
+    rest = Rest.login(ui.url, ADMIN, ui.password)
+    rest.unpause(PROMOTE)
+    # The run of the last hour comes by itself, and waits for a person.
+    asked = f"/api/v2/dags/{PROMOTE}/dagRuns/~/taskInstances?state=awaiting_input"
+    wait_for("the form", lambda: rest.send("GET", asked)["total_entries"] == 1, timeout_s=120)
+    run_id = rest.send("GET", asked)["task_instances"][0]["dag_run_id"]
+    log_in(page, ui)
+    page.goto(f"{ui.url}/dags/{PROMOTE}/runs/{run_id}/tasks/approve/required_actions")
+    expect(page.get_by_text("flag_share")).to_be_visible()
+    page.screenshot(path=ui.pictures / "form.png")
+    page.get_by_role("button", name="Approve").click()
+    wait_for("a new champion", lambda: champions(ui) == [(1, "former champion"), (2, "champion")], timeout_s=120)
