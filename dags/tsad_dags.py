@@ -45,7 +45,8 @@ RETRAIN_DOC = """
 ### Retrain {dataset}
 Trains a challenger on the rolling range that ends with the interval, calibrates it on held-out readings and, when it
 passes the gate, scores it in the champion's shadow until `{dataset}.promote` decides. A backfilled run writes to the
-lineage `replay`, never to `live`. Task `evaluate` writes a PDF on the challenger: curves, confusion matrices, losses, reconstructions.
+lineage `replay`, never to `live`. Task `evaluate` writes a PDF on the challenger: curves, confusion matrices,
+losses, reconstructions.
 
 SQL: `SELECT * FROM tsad.v_model_decision WHERE dataset = '{dataset}' ORDER BY decided_at DESC` – also `tsad.v_model`.
 """

@@ -19,6 +19,8 @@ from tsad_tasks.steps.senders import (
     webhook_request,
 )
 
+_PLAIN = '<pre style="font-family: inherit; white-space: pre-wrap">{}</pre>'
+
 
 def send(message: Message) -> None:
     """Sends one message; raises `Undelivered` or one of its kinds when it was not accepted."""
@@ -34,7 +36,7 @@ def _send_email(message: Message) -> None:
             hook.send_email_smtp(
                 to=[message.address],
                 subject=message.subject,
-                html_content=f'<pre style="font-family: inherit; white-space: pre-wrap">{escape(message.text)}</pre>',
+                html_content=_PLAIN.format(escape(message.text, quote=False)),
                 custom_headers=email_headers(message),
             )
     except AirflowException as error:

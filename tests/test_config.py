@@ -42,7 +42,8 @@ CASES = [
         "sitezone:",
         ":2: sitezone: Expected one of dataset, description, site_zone, score_every, source, running_when, "
         "startup_grace, "
-        "features, detector, threshold, alarm_policy, training, gate, report, retention (did you mean site_zone?). "
+        "features, detector, threshold, alarm_policy, training, gate, shadow, report, notifications, retention "
+        "(did you mean site_zone?). "
         "Received: 'Europe/Berlin'.",
     ),
     (
@@ -437,6 +438,25 @@ def test_holidays_follow_country_and_region_and_the_day_of_rest_its_weekend() ->
     assert epiphany in holidays_of("DE-BY")[0]
     assert epiphany not in holidays_of("DE")[0]
     assert (holidays_of("DE")[1], holidays_of("IL")[1]) == (6, 5)
+
+
+@pytest.mark.parametrize(
+    ("target", "message"),
+    [
+        (
+            "{mail: [a@b.c]}",
+            "notifications.targets.0.mail: Expected one of email, webhook, connection (did you mean email?)",
+        ),
+        ("{email: [shift]}", "notifications.targets.0.email.0: Expected an e-mail address such as shift@example.com."),
+        ("{email: [a@b.c], webhook: chat}", "notifications.targets.0: Expected exactly one of email, webhook."),
+        ("{webhook: 'https://me:secret@chat'}", "notifications.targets.0.webhook: Expected the id of a connection"),
+    ],
+)
+def test_a_target_that_is_none_is_told_without_secrets(tmp_path: Path, target: str, message: str) -> None:
+    path = tmp_path / "room.yaml"
+    path.write_text(GOOD + f"notifications: {{targets: [{target}]}}\n", encoding="utf-8")
+    assert f"{path}:11: {message}" in _message(path)
+    assert "secret" not in _message(path)
 
 
 def test_an_unknown_detector_is_one_clear_line_and_says_which_there_are(tmp_path: Path) -> None:

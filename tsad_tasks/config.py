@@ -506,6 +506,9 @@ class Gate(Section):
     max_commissioning_shift: Annotated[float, Field(gt=0)] = Field(
         3.0, description="Spreads by which a channel may have left its commissioning reference."
     )
+    max_commissioning_spread: Annotated[float, Field(gt=1)] = Field(
+        5.0, description="How many times wider than at commissioning a channel may scatter."
+    )
 
 
 class Shadow(Section):

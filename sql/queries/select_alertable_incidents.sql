@@ -7,6 +7,7 @@ WHERE d.dataset_id = %(dataset_id)s AND i.lineage = 'live' AND i.suppressed_by I
   AND (i.last_flag_at > %(newer_than)s OR EXISTS (
     SELECT FROM tsad.alert a
     WHERE a.dataset_id = d.dataset_id AND a.entity_id = e.entity_id AND a.state <> 'withdrawn'
+      AND (a.state = 'open' OR a.end_at >= %(settled_before)s)
       AND a.start_at <= i.last_flag_at + make_interval(secs => d.merge_gap_s)
       AND a.end_at >= i.started_at - make_interval(secs => d.merge_gap_s)))
 ORDER BY i.entity, i.started_at, i.incident_id

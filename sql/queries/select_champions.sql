@@ -1,6 +1,6 @@
--- Champion periods of a lineage that touch a range, with what scoring needs to know of the model; none reaches back to
--- what its model was trained on, but for a version that was asked for by name.
+-- Champion periods of a lineage that touch a range, with what scoring needs to know of the model.
 SELECT p.scope_entity_id, p.model_id,
+       -- No model speaks of what it was trained on, but for one that was asked for by name.
        CASE WHEN p.lineage LIKE 'what_if/%%' THEN p.valid_from ELSE greatest(p.valid_from, m.train_end_at) END AS valid_from,
        p.valid_to, m.train_end_at, m.window_reach_s, m.score_reach_s, m.artifact_uri, m.sha256, m.version, m.folds
 FROM tsad.champion_period p JOIN tsad.model m USING (model_id)

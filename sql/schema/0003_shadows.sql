@@ -230,7 +230,7 @@ LANGUAGE sql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
 $$;
 
 GRANT SELECT, INSERT, UPDATE, DELETE ON tsad.model_decision TO tsad_writer;
-GRANT SELECT ON tsad.champion_period TO tsad_writer;
+GRANT SELECT ON tsad.champion_period TO tsad_writer, tsad_reader;
 GRANT USAGE ON ALL SEQUENCES IN SCHEMA tsad TO tsad_writer;
 GRANT SELECT ON tsad.v_model_history, tsad.v_shadow TO tsad_writer, tsad_reader;
 

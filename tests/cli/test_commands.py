@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 import yaml
 
+from receivers import webhook
 from statements import run
 from steps.trained import CONFIG, END_AT, SPLIT_AT, Plant
 from tsad_tasks.cli import main
@@ -33,6 +34,7 @@ COMMANDS = [
     ["anomalies"],
     ["evaluate"],
     ["explore"],
+    ["notify"],
     ["verdict"],
     ["new-normal"],
     ["label"],
@@ -189,7 +191,7 @@ def test_a_warehouse_without_schema_is_told_and_migrate_makes_it(
 ) -> None:
     monkeypatch.setenv("TSAD_DATABASE_URI", empty_database_uri)
     assert "Received: one without. Run: tsad migrate" in _refused(tsad("status"))
-    assert tsad("migrate", "--writer", PIPELINE).out == "Schema 0003.\n"
+    assert tsad("migrate", "--writer", PIPELINE).out == "Schema 0005.\n"
     assert tsad("status").code == 0
 
 
@@ -269,3 +271,21 @@ def test_a_plant_is_scored_listed_and_shown(tsad: Tsad, plant: Plant, monkeypatc
     assert tsad("anomalies", "room", "--to", "2026-01-01").out == "No anomalies in this range.\n"
     status = " ".join(tsad("status").out.split())
     assert "room 2 2026-03-07 23:55 2026-03-07 23:00" in status
+
+
+def test_people_are_told_of_a_plant_s_incidents(
+    tsad: Tsad, plant: Plant, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setenv("TSAD_DATABASE_URI", plant.uri)
+    monkeypatch.setenv("TSAD_CONNECTION_ROOM", plant.uri)
+    told = {"targets": [{"webhook": "chat"}], "max_age": "3650d", "max_per_run": 1000}
+    tmp_path.joinpath("datasets", "room.yaml").write_text(yaml.safe_dump(CONFIG | {"notifications": told}))
+    tsad("score", "room", "--from", SPLIT_AT.isoformat(), "--to", END_AT.isoformat())
+    n_incidents = plant.execute("SELECT count(*) FROM tsad.v_incident WHERE lineage = 'live'")[0][0]
+    with webhook() as chat:
+        monkeypatch.setenv("TSAD_CONNECTION_CHAT", f"http://127.0.0.1:{chat.port}/")
+        said = [tsad("notify", "room").out for _ in range(2)]
+        assert len(chat.receiver.keys) == len(chat.receiver.accepted) == n_incidents > 0
+    assert f"messages {n_incidents} and delivered {n_incidents}" in said[0]
+    assert said[1].startswith("notify: nothing to do\n")
+    assert tsad("notify", "room", "--pending").out == "No messages wait.\n"

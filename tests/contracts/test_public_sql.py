@@ -59,6 +59,11 @@ VIEWS = {
     "v_model_history": """
         dataset text, entity text, lineage text, version integer, model_id integer, decision text,
         former_version integer, valid_from timestamptz, decided_by text, reason text, decided_at timestamptz""",
+    "v_notification": """
+        dataset text, notification_id bigint, entity text, event text, severity text, alert_state text,
+        started_at timestamptz, incident_id text, medium text, connection text, address text, state text,
+        attempts integer, next_attempt_at timestamptz, last_error text, created_at timestamptz,
+        delivered_at timestamptz, failed_at timestamptz, payload jsonb, key text""",
     "v_quality": """
         dataset text, entity text, channel text, hour_at timestamptz, verdict text, n_steps integer, detail text""",
     "v_reference": """

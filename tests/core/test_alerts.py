@@ -33,8 +33,12 @@ class Book:
         self.told: list[tuple[int | None, str, str]] = []
         self._ids = count(1)
 
+    @property
+    def standing(self) -> list[Alert]:
+        return [alert for alert in self.alerts if alert.state != "withdrawn"]
+
     def follow(self, *incidents: Sighting, young_from: datetime = ALWAYS) -> list[str]:
-        standing = [alert for alert in self.alerts if alert.state != "withdrawn"]
+        standing = self.standing
         changes = alert_changes(standing, incidents, gap=GAP, young_from=young_from)
         return [event for change in changes for event in self._kept(change)]
 
@@ -118,7 +122,9 @@ incidents = st.builds(
 def test_whatever_happens_nothing_is_told_twice_and_everything_once(rounds: list[list[Sighting]]) -> None:
     book = Book()
     for found in rounds:
+        before = book.standing
         book.follow(*found)
+        _opens_only_what_nobody_knew(before, book, found)
         assert book.follow(*found) == []
         assert book.follow(*reversed(found)) == []
         _covers(book, found)
@@ -128,11 +134,17 @@ def test_whatever_happens_nothing_is_told_twice_and_everything_once(rounds: list
 
 def _covers(book: Book, found: list[Sighting]) -> None:
     """Each incident has an alert with at least its severity, and each alert that stands has an incident."""
-    standing = [alert for alert in book.alerts if alert.state != "withdrawn"]
     for incident in found:
-        near = [alert for alert in standing if _overlaps(alert, incident, timedelta())]
+        near = [alert for alert in book.standing if _overlaps(alert, incident, timedelta())]
         assert any(RANK[alert.severity] >= RANK[incident.severity] for alert in near)
-    assert all(any(_overlaps(alert, incident, GAP) for incident in found) for alert in standing)
+    assert all(any(_overlaps(alert, incident, GAP) for incident in found) for alert in book.standing)
+
+
+def _opens_only_what_nobody_knew(before: list[Alert], book: Book, found: list[Sighting]) -> None:
+    """No incident of a new alert was near to one that stood, under whatever id."""
+    opened = [alert for alert in book.standing if alert.alert_id not in [other.alert_id for other in before]]
+    inside = [incident for incident in found if any(_overlaps(alert, incident, timedelta()) for alert in opened)]
+    assert not [incident for incident in inside if any(_overlaps(alert, incident, GAP) for alert in before)]
 
 
 def _overlaps(alert: Alert, incident: Sighting, gap: timedelta) -> bool:

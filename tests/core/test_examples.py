@@ -8,6 +8,7 @@ import inspect
 import pytest
 
 MODULES = (
+    "alerts",
     "budget",
     "digest",
     "drift",

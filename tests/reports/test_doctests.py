@@ -11,7 +11,7 @@ import pytest
 import tsad_tasks.reports as reports
 
 NAMES = [module.name for module in pkgutil.iter_modules(reports.__path__)]
-WITH_EXAMPLES = {"charts", "flow", "fonts", "formats", "health_pages", "scales", "sentence", "theme"}
+WITH_EXAMPLES = {"charts", "flow", "fonts", "formats", "health_pages", "notification", "scales", "sentence", "theme"}
 
 
 @pytest.mark.parametrize("name", NAMES)

@@ -91,6 +91,26 @@ def test_a_new_normal_wins_over_labels_of_the_source_but_not_of_a_person(weeks: 
     assert weeks.excluded(weeks.train(week(2, 2)).model_id)["label: anomaly"] == 72 + 6
 
 
+def test_a_lasting_shift_stops_the_retraining_until_it_is_the_new_normal(warehouse_uri: str, tmp_path: Path) -> None:
+    made = Weeks.filled(warehouse_uri, tmp_path)
+    made.shift(week(1, 60), week(6))
+    made.train(week(1))
+    made.score(week(1), week(2))
+    with pytest.raises(BadInput, match="high score 64"):
+        made.train(week(2))
+    _say(made, "new_normal")
+    assert made.train(week(2)).gate_passed
+    made.score(week(2), week(3))
+    assert made.flagged_share(week(2), week(3)) < 0.02
+
+
+def test_of_two_labels_that_the_range_cuts_the_longer_is_the_row(weeks: Weeks) -> None:
+    for hours in (1, 2):
+        weeks.execute("SELECT tsad.add_label('plant', 'm-1', %s, %s)", week(1, -hours), week(1, hours))
+    reasons = weeks.excluded(weeks.train(week(2)).model_id)
+    assert reasons["label: anomaly"] == 12 + 3
+
+
 def test_maintenance_is_not_learned_with_its_margins(weeks: Weeks) -> None:
     add = "SELECT tsad.add_maintenance('plant', %s, %s, 'filter', margin_before_s => 3600, margin_after_s => 1800)"
     weeks.execute(add, *OUTAGE)

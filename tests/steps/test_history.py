@@ -25,14 +25,14 @@ END_AT = week(4)
 SHADOW = {"hours": 24, "min_windows": 100}
 ROWS = {
     "scores": """
-      SELECT v.entity, v.hour_at, v.status, m.version, v.coverage FROM tsad.v_status v JOIN tsad.model m USING (model_id)
-      WHERE v.lineage = 'replay' ORDER BY 1, 2""",
+      SELECT v.entity, v.hour_at, v.status, m.version, v.coverage
+      FROM tsad.v_status v JOIN tsad.model m USING (model_id) WHERE v.lineage = 'replay' ORDER BY 1, 2""",
     "anomalies": "SELECT entity, at, severity, score FROM tsad.v_anomaly WHERE lineage = 'replay' ORDER BY 1, 2",
     "incidents": "SELECT incident_id, started_at, last_flag_at, n_flags FROM tsad.v_incident ORDER BY 1",
     "champions": """
       SELECT m.version, p.valid_from, p.valid_to FROM tsad.champion_period p JOIN tsad.model m USING (model_id)
       WHERE p.lineage = 'replay' ORDER BY 2""",
-    "decisions": "SELECT version, decision, valid_from FROM tsad.v_model_history ORDER BY valid_from, version, decision",
+    "decisions": "SELECT version, decision, valid_from FROM tsad.v_model_history ORDER BY 3, 1, 2",
 }
 
 

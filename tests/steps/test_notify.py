@@ -15,6 +15,7 @@ import numpy as np
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from psycopg2.extensions import connection as Connection
 
 from receivers import BUSY, DROPPED, TAKEN, UNKNOWN, Running, mail_server, plain_text, webhook
 from storage.rooms import (
@@ -33,6 +34,7 @@ from tsad_tasks.core.interval import HOUR
 from tsad_tasks.local.postgres import PIPELINE, Cluster
 from tsad_tasks.steps.notify import MOST_REFUSALS, EnqueueSummary, Message, deliver, enqueue
 from tsad_tasks.steps.senders import sender
+from tsad_tasks.storage.database import connect
 from tsad_tasks.storage.rows import IncidentRow
 from tsad_tasks.storage.store import Store
 
@@ -68,11 +70,13 @@ class Hall:
     model_id: int
     mail: Running
     web: Running
+    owner: Connection
     config: DatasetConfig = field(default_factory=configured)
     now_at: datetime = NOW
 
     def clear(self) -> None:
-        self.room.rows("TRUNCATE tsad.alert, tsad.notification, tsad.incident, tsad.score_block CASCADE")
+        self.ask("DELETE FROM tsad.notification; DELETE FROM tsad.alert")
+        self.ask("DELETE FROM tsad.incident; DELETE FROM tsad.score_block")
         self.config, self.now_at = configured(), NOW
         for running in (self.mail, self.web):
             running.receiver.keys, running.receiver.said, running.receiver.faults = [], [], []
@@ -116,9 +120,16 @@ class Hall:
         """Subjects that the webhook got."""
         return [said["subject"] for said in self.web.receiver.said]
 
-    def rows(self, columns: str) -> list[tuple[Any, ...]]:
+    def ask(self, statement: str, *params: object) -> list[tuple[Any, ...]]:
+        """Rows of the owner's statement, committed."""
+        with self.owner, self.owner.cursor() as cursor:
+            cursor.execute(statement, params or None)
+            return list(cursor.fetchall()) if cursor.description else []
+
+    def rows(self, *names: str) -> list[tuple[Any, ...]]:
         """Columns of all messages, in the order in which they were put into the outbox."""
-        return self.room.rows("SELECT {} FROM tsad.v_notification ORDER BY notification_id".format(columns))
+        found = self.ask("SELECT to_jsonb(n) FROM tsad.v_notification n ORDER BY notification_id")
+        return [tuple(row[name] for name in names) for (row,) in found]
 
 
 @pytest.fixture(scope="module")
@@ -132,7 +143,9 @@ def opened_hall(cluster: Cluster, template_database: str) -> Iterator[Hall]:
             model_id = room.store.insert_model(model).model_id
             room.store.promote(model, model_id, valid_from=HOUR_AT, reason="first")
         room.uri = owner
-        yield Hall(room, model_id, mail, web)
+        connection = connect(owner)
+        yield Hall(room, model_id, mail, web, connection)
+        connection.close()
     cluster.drop_database(name)
 
 
@@ -182,11 +195,11 @@ def test_late_readings_that_move_an_incident_repeat_nothing(hall: Hall) -> None:
 
 def test_a_suppressed_incident_is_not_told_and_one_that_was_is_withdrawn(hall: Hall) -> None:
     hall.becomes(Span(0, 1), Span(20, 21))
-    hall.room.rows("UPDATE tsad.incident SET suppressed_by = 'inspection' WHERE incident_id = 'INC-0-20'")
+    hall.ask("UPDATE tsad.incident SET suppressed_by = 'inspection' WHERE incident_id = 'INC-0-20'")
     hall.enqueue()
-    hall.room.rows("UPDATE tsad.incident SET suppressed_by = 'inspection'")
+    hall.ask("UPDATE tsad.incident SET suppressed_by = 'inspection'")
     hall.enqueue()
-    assert [row[0] for row in hall.rows("event || ' ' || medium")] == [
+    assert [" ".join(row) for row in hall.rows("event", "medium")] == [
         "opened email", "opened webhook", "withdrawn email", "withdrawn webhook"
     ]  # fmt: skip
 
@@ -195,15 +208,24 @@ def test_old_incidents_and_replays_are_told_to_nobody(hall: Hall) -> None:
     hall.becomes(Span(0, 1), Span(100, 101))
     hall.config = configured(max_age="1d")
     hall.scored(52)
-    hall.room.rows("UPDATE tsad.incident SET lineage = 'replay' WHERE incident_id = 'INC-0-100'")
+    hall.ask("UPDATE tsad.incident SET lineage = 'replay' WHERE incident_id = 'INC-0-100'")
     assert hall.enqueue() == EnqueueSummary()
+
+
+def test_closed_alerts_settle_and_open_ones_do_not(hall: Hall) -> None:
+    hall.becomes(Span(0, 1), Span(0, 1, entity=1))
+    hall.scored(6)
+    hall.enqueue()
+    hall.becomes()
+    assert enqueue(hall.room.store, hall.config, end_at=NOW + timedelta(days=90)).n_events == 1
+    assert hall.rows("entity", "event")[-1] == ("b", "withdrawn")
 
 
 def test_without_targets_there_are_no_alerts(hall: Hall) -> None:
     hall.becomes(Span(0, 1))
     hall.config = configured(targets=[])
     assert hall.enqueue() == EnqueueSummary()
-    assert hall.room.rows("SELECT count(*) FROM tsad.alert") == [(0,)]
+    assert hall.ask("SELECT count(*) FROM tsad.alert") == [(0,)]
 
 
 def test_many_events_are_one_digest(hall: Hall) -> None:
@@ -220,7 +242,7 @@ def test_each_address_gets_its_own_message(hall: Hall) -> None:
     hall.enqueue()
     hall.mail.receiver.faults = [UNKNOWN]
     assert hall.deliver() == (1, 1, 0)
-    assert [row[0] for row in hall.rows("address || ' ' || state")] == ["a@b.c pending", "d@e.f delivered"]
+    assert [" ".join(row) for row in hall.rows("address", "state")] == ["a@b.c pending", "d@e.f delivered"]
 
 
 def test_what_is_not_accepted_waits_longer_each_time(hall: Hall) -> None:
@@ -229,11 +251,12 @@ def test_what_is_not_accepted_waits_longer_each_time(hall: Hall) -> None:
     hall.web.receiver.faults = [BUSY] * 3
     for wait_s in (60, 120, 240):
         hall.deliver()
-        (waits,) = [row for row in hall.rows("next_attempt_at, attempts, last_error, medium") if row[3] == "webhook"]
-        assert waits[0] == hall.now_at + timedelta(seconds=wait_s)
-        assert waits[2] == "Expected 2xx of the webhook web. Received: 503."
+        (waits,) = [row for row in hall.rows("next_attempt_at", "last_error", "medium") if row[2] == "webhook"]
+        waits_until = datetime.fromisoformat(waits[0])
+        assert waits_until == hall.now_at + timedelta(seconds=wait_s)
+        assert waits[1] == "Expected 2xx of the webhook web. Received: 503."
         assert hall.deliver() == (0, 0, 0)
-        hall.now_at = waits[0]
+        hall.now_at = waits_until
     assert hall.deliver() == (1, 0, 0)
 
 
@@ -247,7 +270,7 @@ def test_what_is_refused_for_good_is_given_up_in_sight(hall: Hall) -> None:
         hall.now_at += HOUR
     assert last == (0, 0, 1)
     assert hall.deliver() == (0, 0, 0)
-    (row,) = hall.rows("state, attempts, last_error")
+    (row,) = hall.rows("state", "attempts", "last_error")
     assert row[:2] == ("failed", MOST_REFUSALS)
     assert row[2].endswith("Received: 550 5.1.1 no such user")
 
@@ -283,7 +306,7 @@ def test_an_unforeseen_error_is_raised_and_stops_the_others_only_once(hall: Hall
     with pytest.raises(ZeroDivisionError):
         hall.deliver(broken)
     assert hall.deliver() == (1, 0, 0)
-    assert set(hall.rows("last_error, state")) == {("ZeroDivisionError", "pending"), ("", "delivered")}
+    assert set(hall.rows("last_error", "state")) == {("ZeroDivisionError", "pending"), ("", "delivered")}
 
 
 def test_two_runs_at_once_share_the_work(hall: Hall) -> None:
@@ -311,7 +334,7 @@ def test_payloads_and_errors_hold_no_secret(hall: Hall) -> None:
     hall.becomes(Span(0, 1))
     hall.enqueue()
     assert hall.deliver(send) == (0, 2, 0)
-    said = json.dumps(hall.rows("payload, last_error"))
+    said = json.dumps(hall.rows("payload", "last_error"))
     assert "refused" in said
     assert not [secret for secret in ("pass-word", "to-ken", "127.0.0.1") if secret in said]
 
@@ -406,10 +429,30 @@ def test_each_event_is_accepted_once_and_none_is_lost(hall: Hall, story: Sequenc
     hall.clear()
     for part in story:
         part.happen(hall)
-    calm = Run(None, None, False, [], [])
-    calm.happen(hall)
-    while {"pending"} & {row[0] for row in hall.rows("state")}:
-        calm.happen(hall)
+    _settled(hall)
+
+
+CALM = Run(None, None, False, [], [])
+KILLS = [Run(n, None, False, [], []) for n in range(32)]
+KILLS += [Run(None, n, after, [], []) for n in range(4) for after in (False, True)]
+
+
+@pytest.mark.parametrize("part", [0, 1])
+def test_a_kill_before_any_statement_or_around_any_message_changes_nothing(hall: Hall, part: int) -> None:
+    first, second = Rows([Span(0, 1), Span(20, 21)], 0), Rows([Span(1, 2, "HIGH")], 6)
+    for kill in KILLS:
+        hall.clear()
+        for rows, run in ((first, kill if part == 0 else CALM), (second, kill if part == 1 else CALM)):
+            rows.happen(hall)
+            run.happen(hall)
+        _settled(hall)
+
+
+def _settled(hall: Hall) -> None:
+    """After runs without trouble everything is as it should be, and stays so."""
+    CALM.happen(hall)
+    while "pending" in {row[0] for row in hall.rows("state")}:
+        CALM.happen(hall)
     assert {row[0] for row in hall.rows("state")} <= {"delivered"}
     assert hall.enqueue() == EnqueueSummary()
     _all_accepted(hall)
@@ -420,10 +463,10 @@ def test_each_event_is_accepted_once_and_none_is_lost(hall: Hall, story: Sequenc
 def _all_accepted(hall: Hall) -> None:
     """The receivers, dropping doubles, have exactly the messages of the outbox, an alert's in their order."""
     for running, medium in ((hall.mail, "email"), (hall.web, "webhook")):
-        rows = hall.room.rows("SELECT key, alert_id FROM tsad.notification WHERE medium = %s ORDER BY 1", medium)
+        rows = hall.ask("SELECT key, alert_id FROM tsad.notification WHERE medium = %s ORDER BY 1", medium)
         assert running.receiver.accepted == {key for key, _ in rows}
         arrived = list(dict.fromkeys(running.receiver.keys))
-        sent = hall.room.rows(
+        sent = hall.ask(
             "SELECT alert_id, array_agg(key ORDER BY notification_id) FROM tsad.notification "
             "WHERE medium = %s AND alert_id IS NOT NULL GROUP BY 1",
             medium,
@@ -434,13 +477,12 @@ def _all_accepted(hall: Hall) -> None:
 
 def _nothing_told_twice(hall: Hall) -> None:
     for medium in ("email", "webhook"):
-        payloads = [row[0] for row in hall.rows("payload") if row]
-        chosen = [p for p, (m,) in zip(payloads, hall.rows("medium"), strict=True) if m == medium]
+        chosen = [payload for payload, to in hall.rows("payload", "medium") if to == medium]
         events = [event for payload in chosen for event in payload.get("events", [payload])]
         told = Counter((e["thread"], e["event"], e["severity"] * (e["event"] == "escalated")) for e in events)
         assert max(told.values(), default=1) == 1
         opened = {thread for thread, event, _ in told if event == "opened"}
-        assert opened == {row[0] for row in hall.room.rows("SELECT thread::text FROM tsad.alert")}
+        assert opened == {row[0] for row in hall.ask("SELECT thread::text FROM tsad.alert")}
 
 
 UNTOLD = """
@@ -457,4 +499,4 @@ EMPTY = """
 
 def _incidents_have_alerts(hall: Hall) -> None:
     """Whatever stands was told, and whatever was told stands or was withdrawn."""
-    assert (hall.room.rows(UNTOLD), hall.room.rows(EMPTY)) == ([], [])
+    assert (hall.ask(UNTOLD), hall.ask(EMPTY)) == ([], [])

@@ -178,7 +178,7 @@ def test_anomalies_are_the_highest_scores_with_their_incidents(plant: Plant) -> 
 def test_the_champions_card_shows_its_training_and_its_gate(plant: Plant) -> None:
     (card,) = content(score(plant)).models
     assert (card.role, card.version, card.n_channels, card.valid_from) == ("champion", "1", 2, SPLIT_AT)
-    assert len(card.gate) == 6
+    assert len(card.gate) == 7
     ((value, note),) = plant.execute("SELECT value, note FROM tsad.v_model_decision WHERE rule = 'point_share'")
     assert (card.gate[1].value, f"share found {card.gate[1].note}") == (value, note)
     assert len(card.loss_history) == len(card.validation_history) == plant.config.training.epochs

@@ -17,7 +17,7 @@ from tsad_tasks.steps.training import Scope, TrainingReader
 from tsad_tasks.storage.rows import GateRow
 from tsad_tasks.storage.store import Store
 
-SHIFT_RULE = "commissioning_shift"
+SHIFT_RULE, SPREAD_RULE = "commissioning_shift", "commissioning_spread"
 _COLUMNS = ("entity_id", "channel_id", "median", "spread", "from_at", "to_at", "verdict_id")
 
 
@@ -62,6 +62,13 @@ class Level:
         if self.reference is None or self.verdict_id is not None:
             return None
         return abs(self.now.median - self.reference.median) / self.reference.spread
+
+    @property
+    def widening(self) -> float | None:
+        """The spread of now as a multiple of the reference's; None where there is nothing to compare."""
+        if self.reference is None or self.verdict_id is not None:
+            return None
+        return self.now.spread / self.reference.spread
 
 
 def commissioning_levels(store: Store, reader: TrainingReader, scope: Scope, lineage: str) -> list[Level]:
@@ -131,6 +138,17 @@ def shift_rule(config: DatasetConfig, levels: Sequence[Level]) -> GateRow:
         return GateRow(SHIFT_RULE, None, limit, None, True, "nothing to compare with: the references are made now")
     passed = worst.shift <= limit
     return GateRow(SHIFT_RULE, worst.shift, limit, None, passed, _note(config, worst, passed=passed))
+
+
+def spread_rule(config: DatasetConfig, levels: Sequence[Level]) -> GateRow:
+    """The gate's rule: no channel scatters much wider than at commissioning, as readings that were garbled do."""
+    limit = config.gate.max_commissioning_spread
+    worst = max((one for one in levels if one.widening is not None), key=lambda one: one.widening or 0.0, default=None)
+    if worst is None or worst.widening is None:
+        return GateRow(SPREAD_RULE, None, limit, None, True, "nothing to compare with: the references are made now")
+    passed = worst.widening <= limit
+    note = f"{worst.entity} {worst.channel}: its spread as a multiple of the one at commissioning"
+    return GateRow(SPREAD_RULE, worst.widening, limit, None, passed, note)
 
 
 def _note(config: DatasetConfig, worst: Level, *, passed: bool) -> str:

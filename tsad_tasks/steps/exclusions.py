@@ -82,7 +82,9 @@ def exclusions_of(
     search = _Search(store, config, scope, span, lineage)
     said = [*search.labels(), *search.verdicts()]
     found = [*said, *search.maintenance(), *search.high_scores(filter(is_known, said)), *search.bad_hours()]
-    return sorted(found, key=lambda row: (row.entity_id, row.start_at, row.reason))
+    # Of two that begin together for one reason, as where the training range cuts them, the longer holds the other.
+    longest = {(row.entity_id, row.start_at, row.reason): row for row in sorted(found, key=lambda row: row.end_at)}
+    return [longest[key] for key in sorted(longest)]
 
 
 class _Search:

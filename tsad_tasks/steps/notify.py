@@ -27,6 +27,8 @@ from tsad_tasks.storage.rows import DatasetRow
 from tsad_tasks.storage.store import Store
 
 MOST_REFUSALS = 5
+# So long before anything that could open an alert, closed ones stay as they are: years of them cost nothing.
+SETTLED = timedelta(days=60)
 FIRST_WAIT_S, LONGEST_WAIT_S = 60, 3600
 
 
@@ -121,8 +123,10 @@ def _changes(outbox: Outbox, config: DatasetConfig, dataset: DatasetRow, end_at:
     gap = timedelta(seconds=dataset.merge_gap_s)
     # A part of a long fault may be older than that, and still belong to the alert.
     longest = timedelta(seconds=config.alarm_policy.max_length_s)
-    incidents = outbox.incidents(young_from - longest - gap)
-    return alert_changes(outbox.alerts(), incidents, gap=gap, young_from=young_from)
+    newer_than = young_from - longest - gap
+    settled_before = newer_than - SETTLED
+    incidents = outbox.incidents(newer_than, settled_before)
+    return alert_changes(outbox.alerts(settled_before), incidents, gap=gap, young_from=young_from)
 
 
 def _stored(outbox: Outbox, change: Change) -> Change:

@@ -18,6 +18,8 @@ _RULES = {
     "collective_share": "injected collective anomalies found, at least",
     "false_alarm_share": "flagged share of clean readings, at most",
     "not_worse": "not worse than the champion: found, at least",
+    "commissioning_shift": "spreads away from commissioning, at most",
+    "commissioning_spread": "spread as a multiple of commissioning's, at most",
 }
 
 

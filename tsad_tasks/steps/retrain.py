@@ -22,7 +22,7 @@ from tsad_tasks.detectors.fold import FoldDetector
 from tsad_tasks.detectors.registry import detector_class, load_detector
 from tsad_tasks.errors import BadInput, NothingToDo
 from tsad_tasks.steps.champions import RegisterSummary, register_model
-from tsad_tasks.steps.commissioning import commissioning_levels, freeze_references, shift_rule
+from tsad_tasks.steps.commissioning import commissioning_levels, freeze_references, shift_rule, spread_rule
 from tsad_tasks.steps.exclusions import check_left_out, exclusions_of, extreme_values
 from tsad_tasks.steps.gate import (
     GateOutcome,
@@ -310,7 +310,7 @@ def gate(run: Retraining) -> Count:
         levels = commissioning_levels(run.store, run.reader(folder), scope, run.lineage)
         outcome = run_gate(
             run.config, found.spec, found.judged, history, held_out, run.champion(scope), seed=run.chosen_seed,
-            also=[shift_rule(run.config, levels)],
+            also=[shift_rule(run.config, levels), spread_rule(run.config, levels)],
         )  # fmt: skip
         (folder / "gate.json").write_text(json.dumps([asdict(row) for row in outcome.rows]))
         failed[scope.name] = _failed(outcome)

@@ -65,13 +65,14 @@ class Outbox:
         row = self._store.select_or_none("select_newest_scored", {"dataset_id": self._dataset_id})
         return row[0] if row else None
 
-    def alerts(self) -> list[Alert]:
-        """Alerts that were not withdrawn, in the order in which they were opened."""
-        return [Alert(*row) for row in self._store.select("select_alerts", {"dataset_id": self._dataset_id})]
+    def alerts(self, settled_before: datetime) -> list[Alert]:
+        """Alerts in the order in which they were opened, but for those withdrawn or closed and settled."""
+        params = {"dataset_id": self._dataset_id, "settled_before": settled_before}
+        return [Alert(*row) for row in self._store.select("select_alerts", params)]
 
-    def incidents(self, newer_than: datetime) -> list[Sighting]:
-        """Incidents that alerts may stand for, and all with a flag after a moment."""
-        params = {"dataset_id": self._dataset_id, "newer_than": newer_than}
+    def incidents(self, newer_than: datetime, settled_before: datetime) -> list[Sighting]:
+        """Incidents that these alerts may stand for, and all with a flag after a moment."""
+        params = {"dataset_id": self._dataset_id, "newer_than": newer_than, "settled_before": settled_before}
         return [Sighting(*row) for row in self._store.select("select_alertable_incidents", params)]
 
     def insert_alert(self, alert: Alert) -> Alert:

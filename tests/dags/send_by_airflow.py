@@ -1,0 +1,42 @@
+"""Sends the messages of a JSON list on stdin by Airflow's hooks; a line of stdout for each says what came of it.
+
+Run by test_senders.py in a process of its own, as Airflow's tasks are.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+from datetime import UTC, datetime
+from types import SimpleNamespace
+
+from tsad_airflow_tasks import notify
+from tsad_bridge import TaskInterval
+from tsad_senders import send
+from tsad_tasks.errors import NothingToDo, Undelivered
+from tsad_tasks.steps.notify import Message
+
+
+def main() -> None:
+    for fields in json.load(sys.stdin):
+        try:
+            send(Message(**fields))
+            print("sent")
+        except Undelivered as error:
+            print(f"{type(error).__name__}: {error}")
+    for is_backfill, lineage in ((True, "live"), (False, "replay")):
+        print(_notified(is_backfill, lineage))
+
+
+def _notified(is_backfill: bool, lineage: str) -> str:
+    """What the task of such a run says without asking any dataset or store."""
+    at = datetime(2026, 3, 1, tzinfo=UTC)
+    interval = TaskInterval("run", "room.score", at, at, {"lineage": lineage, "notify": False}, is_backfill, -1)
+    try:
+        return str(notify(SimpleNamespace())(None, interval))  # type: ignore[arg-type]
+    except NothingToDo as nothing:
+        return str(nothing)
+
+
+if __name__ == "__main__":
+    main()
