@@ -78,7 +78,8 @@ CONFIRM = """
   SELECT tsad.set_verdict(incident_id, 'confirmed', 'ada', 'pump failed')
   FROM tsad.v_incident WHERE started_at < %s AND last_flag_at >= %s"""
 GARBLE = """
-  UPDATE plant.metrics SET temperature = temperature + 60 * (random() - 0.5), pressure = pressure + 60 * (random() - 0.5)
+  UPDATE plant.metrics
+  SET temperature = temperature + 120 * (random() - 0.5), pressure = pressure + 120 * (random() - 0.5)
   WHERE at >= %s AND at < %s"""
 DECISIONS = """
   SELECT decided_at::timestamp(0), version, decision, former_version, decided_by, reason

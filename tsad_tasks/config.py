@@ -507,7 +507,7 @@ class Gate(Section):
         3.0, description="Spreads by which a channel may have left its commissioning reference."
     )
     max_commissioning_spread: Annotated[float, Field(gt=1)] = Field(
-        5.0, description="How many times wider than at commissioning a channel may scatter."
+        3.0, description="How many times wider than at commissioning a channel may scatter."
     )
 
 
