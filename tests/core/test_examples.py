@@ -9,6 +9,7 @@ import pytest
 
 MODULES = (
     "budget",
+    "confidence",
     "digest",
     "drift",
     "evaluation",

@@ -188,13 +188,17 @@ class Coverage:
 
 @dataclass(frozen=True)
 class GateRow:
-    """One rule of the gate: what was reached against the limit."""
+    """One rule of the gate: what was reached against the limit (`at_most` or at least); `low` to `high` holds 95 %."""
 
     rule: str
     value: float | None
     limit: float | None
     passed: bool
     note: str = ""
+    champion: float | None = None
+    low: float | None = None
+    high: float | None = None
+    at_most: bool = False
 
 
 @dataclass(frozen=True, eq=False)
