@@ -545,6 +545,15 @@ class Shadow(Section):
     min_agreement: Share = Field(0.9, description="Smallest share of steps that both flag, or neither.")
 
 
+class Drift(Section):
+    """What follows when readings leave the training range; it is measured in any case."""
+
+    retrain_above: Annotated[float, Field(gt=0)] | None = Field(
+        None,
+        description="PSI of a channel's week above which the report DAG starts a retraining; 0.25 is a large shift.",
+    )
+
+
 class Report(Section):
     """The weekly PDF."""
 
@@ -618,6 +627,7 @@ class DatasetConfig(Section):
     training: Training = Training()
     gate: Gate = Gate()
     shadow: Shadow = Shadow()
+    drift: Drift = Drift()
     report: Report = Report()
     notifications: Notifications = Notifications()
     retention: Retention = Retention()

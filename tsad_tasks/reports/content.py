@@ -227,6 +227,23 @@ class ModelCard:
 
 
 @dataclass(frozen=True)
+class AuditRow:
+    """What a model did in a week, by labels and verdicts; None where nothing is known or was expected."""
+
+    model: str
+    week_at: datetime
+    days: float
+    n_known: int
+    n_found: int
+    n_incidents: int
+    precision: float | None
+    median_delay_s: float | None
+    false_alarms_per_day: float | None
+    incidents_per_day: float | None
+    expected_per_day: float | None
+
+
+@dataclass(frozen=True)
 class Headline:
     """The figures of the cover. `alarm_budget` counts incidents for the period; `highest_ratio` is error/threshold."""
 
@@ -263,6 +280,7 @@ class ReportContent:
     quality: tuple[QualityRow, ...] = ()
     coverage: Coverage = Coverage()
     models: tuple[ModelCard, ...] = ()
+    audit: tuple[AuditRow, ...] = ()
     description: str = ""
     data_until: datetime | None = None
 

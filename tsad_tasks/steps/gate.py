@@ -179,7 +179,7 @@ def _finite_loss(history: TrainingHistory) -> GateRow:
 def _held_out_error(challenger: Verdicts, champion: Verdicts | None) -> GateRow:
     """Shown: losses of other scales or other kinds of detectors do not compare."""
     old = champion.mean_error if champion else None
-    note = "mean error of the same held-out windows, beside the champion's; shown"
+    note = "mean error of the same held-out windows; shown"
     return GateRow("held_out_error", challenger.mean_error, None, old, True, note)
 
 
@@ -323,12 +323,14 @@ def model_card(
     *,
     seed: int,
     learned_from_at: datetime | None = None,
+    incidents_per_day: float | None = None,
 ) -> dict[str, Any]:
     """What a person wants to know of a model: sizes, range, share of windows used, losses, limits.
 
     Parameters
     ----------
     learned_from_at : where a folding detector began to learn, every step from there to the split; others take samples.
+    incidents_per_day : expected while nothing is wrong; None where the limits are not made for a budget.
     """
     n_used = len(prepared.ends) if learned_from_at is None else min(history.n_windows, prepared.n_available)
     return {
@@ -351,6 +353,7 @@ def model_card(
         "training": asdict(history),
         "threshold": config.threshold.model_dump(),
         "config_hash": config.model_hash,
+        "expected_incidents_per_day": incidents_per_day,
     }
 
 

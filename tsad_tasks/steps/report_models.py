@@ -6,9 +6,10 @@ from datetime import datetime
 from typing import Any
 
 from tsad_tasks.core.thresholds import FOLDING_KINDS
-from tsad_tasks.reports.content import GateRow, ModelCard
+from tsad_tasks.reports.content import AuditRow, GateRow, ModelCard
 from tsad_tasks.reports.formats import count_text, counted, date_text, duration_text, share_text
 from tsad_tasks.reports.ranking import DEFAULT_LIMITS
+from tsad_tasks.steps.plan import SHADOW_SUFFIX
 from tsad_tasks.storage.rows import GateRow as StoredRow
 from tsad_tasks.storage.store import Store
 
@@ -47,6 +48,23 @@ def model_cards(
     detailed = {record["model_id"] for record in records[: DEFAULT_LIMITS.n_models]}
     gates = {key: gate_rows(store, key) for key in detailed}
     return tuple(_card(record, dataset, zone, end_at, gates.get(record["model_id"], ())) for record in records)
+
+
+def audit_rows(store: Store, params: dict[str, Any]) -> tuple[AuditRow, ...]:
+    """The audited weeks of a period; a challenger's are those in the shadow."""
+    rows = store.records("select_period_audit", params)
+    return tuple(_audit_row(row) for row in rows)
+
+
+def _audit_row(row: dict[str, Any]) -> AuditRow:
+    names = ("week_at", "days", "n_known", "n_found", "n_incidents", "precision", "median_delay_s")
+    rates = ("false_alarms_per_day", "incidents_per_day")
+    role = "challenger" if row["lineage"].endswith(SHADOW_SUFFIX) else "champion"
+    return AuditRow(
+        f"v{row['version']}, {role}",
+        **{name: row[name] for name in (*names, *rates)},
+        expected_per_day=row["expected_incidents_per_day"],
+    )
 
 
 def gate_rows(store: Store, model_id: int) -> tuple[GateRow, ...]:

@@ -285,6 +285,7 @@ def calibrate(run: Retraining) -> Count:
         card = model_card(
             run.config, scope, run.span, scales, prepared, detector, _history(folder), seed=run.chosen_seed,
             learned_from_at=_fold_errors(folder).start_at if detector.folds else None,
+            incidents_per_day=spec.expected_incidents_per_day,
         )  # fmt: skip
         canary = canary_of(spec, detector, held_out)
         uri, sha256 = store_bundle(
