@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
+from upath import UPath
 
 from detectors.network_of_zeros import zero_detector
 from steps.test_evaluate import RULE, daily, held_out, model
-from steps.trained import config
+from steps.trained import SPLIT_AT, Plant, config
 from tsad_tasks.config import Gate
+from tsad_tasks.core.interval import HOUR
 from tsad_tasks.detectors.base import TrainingHistory
 from tsad_tasks.steps.evaluate import Delays, Verdicts, judge
 from tsad_tasks.steps.gate import (
@@ -22,6 +25,8 @@ from tsad_tasks.steps.gate import (
     _not_worse,
     run_gate,
 )
+from tsad_tasks.steps.retrain import Retraining, retrain
+from tsad_tasks.storage.store import Store
 
 HISTORY = TrainingHistory((0.2,), (0.1,), 100, 1.0, "epochs")
 KINDS = ("point", "contextual", "collective")
@@ -132,3 +137,25 @@ def test_every_rule_is_a_row_with_its_numbers() -> None:
     assert rows["known_share"].note == "too few known anomalies: 0; decides nothing"
     assert 0 < (rows["latency_ms"].value or 0) < 50
     assert rows["held_out_error"].value is not None
+
+
+def test_a_retraining_meets_its_champion_on_the_same_readings_and_known_anomalies(plant: Plant, tmp_path: Path) -> None:
+    for hours in (10, 7, 4):
+        start_at = SPLIT_AT - hours * HOUR
+        plant.execute("SELECT tsad.add_label('room', 'host-01', %s, %s)", start_at, start_at + HOUR / 6)
+    with Store.connect(plant.uri) as store:
+        run = Retraining(store, plant.config, SPLIT_AT, UPath(tmp_path / "run"), UPath(tmp_path), seed=9)
+        (summary,) = retrain(run)
+        rows = {row.rule: row for row in store.select_gate_decisions(summary.model_id)}
+    assert "of 3 known anomalies" in rows["known_share"].note
+    both = (
+        "known_share",
+        "held_out_error",
+        "not_worse",
+        "false_alarm_share",
+        "incidents_per_entity_week",
+        "latency_ms",
+    )
+    assert [rule for rule in both if rows[rule].champion_value is None] == []
+    assert (rows["score_drift"].value or 0) > 0
+    assert (rows["not_worse"].low or 0) < (rows["not_worse"].value or 0)

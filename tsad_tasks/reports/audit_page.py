@@ -19,7 +19,7 @@ _COLUMNS = (
 )
 _TEXT = (
     "By labels and verdicts. Found: of the anomalies that people know of. Precision: of the incidents that somebody"
-    " judged. False: incidents that somebody called so. Expected: incidents a day while nothing is wrong, as calibrated."
+    " judged. False: incidents that somebody called so. Expected: incidents a day while nothing is wrong."
 )
 
 
