@@ -257,13 +257,18 @@ def report_dag(config: DatasetConfig) -> DAG:
         doc_md=REPORT_DOC.format(dataset=config.dataset),
     ) as dag:
 
-        @task(doc_md="Collects the period and renders the PDF.")
+        @task(trigger_rule="none_failed", doc_md="Collects the period and renders the PDF.")
         def report() -> dict[str, Any]:
             from tsad_airflow_tasks import report
 
             return run_step(config, "report", report(config), get_current_context())
 
-        report()
+        drift = _watch_task(config, "drift", "How far the last week's readings lie from the training range; v_drift.")
+        audit = _watch_task(config, "audit", "Precision, recall and alarm rate of the last week; v_audit.")
+        [drift, audit] >> report()
+        if config.drift.retrain_above is not None:
+            early = _watch_task(config, "retrain_early", "Goes on where readings drifted beyond drift.retrain_above.")
+            drift >> early >> _retrain_now(config)
     return dag
 
 
@@ -295,6 +300,28 @@ def rescore_dag(config: DatasetConfig) -> DAG:
 
         rescore()
     return dag
+
+
+def _watch_task(config: DatasetConfig, name: str, doc: str) -> Any:
+    @task(task_id=name, doc_md=doc)
+    def run() -> dict[str, Any]:
+        from tsad_airflow_tasks import watch
+
+        return run_step(config, name, watch(config, name), get_current_context())
+
+    return run()
+
+
+def _retrain_now(config: DatasetConfig) -> Any:
+    from airflow.providers.standard.operators.trigger_dagrun import TriggerDagRunOperator
+
+    return TriggerDagRunOperator(
+        task_id="retrain",
+        trigger_dag_id=f"{config.dataset}.retrain",
+        logical_date="{{ data_interval_end.isoformat() }}",
+        skip_when_already_exists=True,
+        doc_md="Starts a retraining on the range that ends with this interval.",
+    )
 
 
 def verdict_dag(config: DatasetConfig) -> DAG:

@@ -208,6 +208,19 @@ def report(config: DatasetConfig) -> Work:
     return work
 
 
+def watch(config: DatasetConfig, task: str) -> Work:
+    """Drift, an early retraining, or the audit of the last whole week before the interval's end."""
+
+    def work(store: Any, interval: TaskInterval) -> Any:
+        from tsad_tasks.steps.audit import audit_week
+        from tsad_tasks.steps.drift import measure_drift, retrain_if_drifted
+
+        steps = {"drift": measure_drift, "audit": audit_week, "retrain_early": retrain_if_drifted}
+        return steps[task](store, config, end_at=interval.end_at, lineage=interval.params["lineage"])
+
+    return work
+
+
 def maintain(config: DatasetConfig) -> Work:
     """Housekeeping of one dataset."""
 

@@ -501,8 +501,26 @@ class Gate(Section):
     min_contextual_share: Share = 0.5
     min_collective_share: Share = 0.7
     max_false_alarm_share: Share = 0.01
-    tolerance: Share = Field(0.05, description="How much worse than the champion a share may be.")
+    max_incidents_per_entity_week: Annotated[float, Field(gt=0)] | None = Field(
+        None, description="False alarms on clean held-out readings; default: twice alarm_policy.budget_per_entity_week."
+    )
+    min_known_share: Share = Field(0.5, description="Share of known anomalies in held-out readings to be found.")
+    min_known: Annotated[int, Field(ge=1)] = Field(3, description="Fewer known anomalies than this decide nothing.")
+    margin: Share = Field(0.1, description="A share this far below its limit fails, even where chance may explain it.")
+    max_excess: Annotated[float, Field(ge=1)] = Field(
+        2.0, description="False alarms of so many times their limit fail, even where chance may explain them."
+    )
+    tolerance: Share = Field(0.05, description="How much worse than the champion a share may be …")
+    min_pairs: Annotated[int, Field(ge=1)] = Field(
+        200, description="… where so many anomalies were injected; with fewer, only what chance does not explain fails."
+    )
     n_injected: Annotated[int, Field(ge=10, le=1000)] = 60
+    max_score_drift: Annotated[float, Field(gt=0)] = Field(
+        0.25, description="PSI of scores against the champion's above which the report says so; it decides nothing."
+    )
+    max_latency_ms: Annotated[float, Field(gt=0)] = Field(
+        50.0, description="Milliseconds per window, median; a machine with a hundred entities has 36 s an hour each."
+    )
     max_commissioning_shift: Annotated[float, Field(gt=0)] = Field(
         3.0, description="Spreads by which a channel may have left its commissioning reference."
     )
@@ -528,6 +546,15 @@ class Shadow(Section):
     )
     max_flag_share: Share = Field(0.01, description="Share of steps it may flag, or twice the champion's.")
     min_agreement: Share = Field(0.9, description="Smallest share of steps that both flag, or neither.")
+
+
+class Drift(Section):
+    """What follows when readings leave the training range; it is measured in any case."""
+
+    retrain_above: Annotated[float, Field(gt=0)] | None = Field(
+        None,
+        description="PSI of a channel's week above which the report DAG starts a retraining; 0.25 is a large shift.",
+    )
 
 
 class Report(Section):
@@ -603,6 +630,7 @@ class DatasetConfig(Section):
     training: Training = Training()
     gate: Gate = Gate()
     shadow: Shadow = Shadow()
+    drift: Drift = Drift()
     report: Report = Report()
     notifications: Notifications = Notifications()
     retention: Retention = Retention()

@@ -24,6 +24,7 @@ from storage.rooms import (
 from tsad_tasks.core.interval import HOUR
 from tsad_tasks.local.places import project_folder
 from tsad_tasks.local.postgres import BROWSER, Cluster
+from tsad_tasks.steps.audit import WEEK, week_before
 from tsad_tasks.storage.database import connect
 from tsad_tasks.storage.rows import Exclusion, GateRow, IncidentRow, IngestHour, IngestIssue, QualityVerdict
 
@@ -47,6 +48,7 @@ def reader_uri(cluster: Cluster, template_database: str) -> Iterator[str]:
         model_id = _decide(room)
         _score(room, model_id)
         _judge(room)
+        _watch(room, model_id)
         room.rows("UPDATE tsad.score_block SET scored_at = scored_at - interval '2 hours'")
         room.rows("UPDATE tsad.champion_record SET recorded_at = recorded_at - interval '2 hours'")
     yield cluster.uri(name, BROWSER)
@@ -88,6 +90,16 @@ def _judge(room: Room) -> None:
         store.replace_ingest_issues(room.dataset_id, [hour], [IngestIssue(hour, "", "", "duplicate", 1)])
 
 
+def _watch(room: Room, model_id: int) -> None:
+    store, entity_id, week_at = room.store, room.entity_ids[0], week_before(HOUR_AT) + WEEK
+    columns: dict[str, list[object]] = {"model_id": [model_id], "entity_id": [entity_id], "n_steps": [2]}
+    columns |= {"channel_id": [room.layout.channel_ids[1]], "psi": [0.4], "shift": [2.0], "missing_share": [0.0]}
+    audited = {"dataset_id": room.dataset_id, "lineage": "live", "start_at": week_at, "end_at": week_at + WEEK}
+    with store.transaction():
+        store.execute("upsert_drift", columns | {"lineage": "live", "week_at": week_at})
+        store.execute("upsert_audit", audited)
+
+
 @pytest.mark.parametrize("statement", [query for _, query in QUERIES], ids=[title for title, _ in QUERIES])
 def test_a_reader_may_run_every_query_of_the_guide_and_each_finds_something(reader_uri: str, statement: str) -> None:
     connection = connect(reader_uri)
@@ -99,8 +111,8 @@ def test_a_reader_may_run_every_query_of_the_guide_and_each_finds_something(read
         connection.close()
 
 
-def test_the_guide_has_a_dozen_queries() -> None:
-    assert len(QUERIES) == 12
+def test_the_guide_has_fourteen_queries() -> None:
+    assert len(QUERIES) == 14
 
 
 def test_the_guide_names_every_view_and_function(reader_uri: str) -> None:

@@ -28,6 +28,14 @@ VIEWS = {
     "v_attribution_step": """
         dataset text, entity text, at timestamptz, channel text, unit text, step integer, step_at timestamptz,
         share real, model_id integer, lineage text""",
+    "v_audit": """
+        dataset text, lineage text, version integer, model_id integer, week_at timestamptz, days float8,
+        n_known integer, n_found integer, recall float8, n_incidents integer, n_right integer, n_wrong integer,
+        precision float8, median_delay_s float8, false_alarms_per_day float8, incidents_per_day float8,
+        expected_incidents_per_day float8, audited_at timestamptz""",
+    "v_drift": """
+        dataset text, entity text, channel text, lineage text, version integer, model_id integer, week_at timestamptz,
+        psi float8, drift text, shift float8, missing_share float8, n_steps bigint, measured_at timestamptz""",
     "v_exclusion": """
         dataset text, version integer, model_id integer, entity text, start_at timestamptz, end_at timestamptz,
         reason text, n_steps bigint""",

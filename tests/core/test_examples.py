@@ -10,6 +10,7 @@ import pytest
 MODULES = (
     "alerts",
     "budget",
+    "confidence",
     "digest",
     "drift",
     "evaluation",

@@ -18,6 +18,7 @@ from tsad_tasks.core.thresholds import FOLDING_KINDS, KINDS
 from tsad_tasks.errors import BadInput
 from tsad_tasks.reports.content import IncidentPage, ReportContent
 from tsad_tasks.reports.thinning import thinned
+from tsad_tasks.steps.audit import audit_week
 from tsad_tasks.steps.incidents import build_incidents
 from tsad_tasks.steps.ingest import ingest_interval
 from tsad_tasks.steps.report import ReportSummary, period_content, render_period
@@ -175,12 +176,22 @@ def test_anomalies_are_the_highest_scores_with_their_incidents(plant: Plant) -> 
     assert all(row.error / row.threshold == pytest.approx(1 + row.score, rel=1e-5) for row in report.anomalies)
 
 
+def test_an_audited_week_is_in_the_report(plant: Plant) -> None:
+    score(plant)
+    with Store.connect(plant.uri) as store:
+        audit_week(store, plant.config, end_at=SPLIT_AT + timedelta(days=3))
+    (row,) = content(plant).audit
+    assert (row.model, row.days, row.n_known) == ("v1, champion", 0.5, 0)
+    assert row.n_incidents == len(plant.execute("SELECT 1 FROM tsad.v_incident"))
+
+
 def test_the_champions_card_shows_its_training_and_its_gate(plant: Plant) -> None:
     (card,) = content(score(plant)).models
     assert (card.role, card.version, card.n_channels, card.valid_from) == ("champion", "1", 2, SPLIT_AT)
-    assert len(card.gate) == 7
+    assert len(card.gate) == 15
     ((value, note),) = plant.execute("SELECT value, note FROM tsad.v_model_decision WHERE rule = 'point_share'")
-    assert (card.gate[1].value, f"share found {card.gate[1].note}") == (value, note)
+    (points,) = (row for row in card.gate if row.rule == "point anomalies found")
+    assert (points.value, f"share found {points.note} anomalies") == (value, note)
     assert len(card.loss_history) == len(card.validation_history) == plant.config.training.epochs
     assert card.gate_note.endswith("gate passed.")
 

@@ -21,6 +21,9 @@ from tsad_tasks.errors import BundleError
 
 FORMAT_VERSION = 1
 MANIFEST_FILE, SPEC_FILE, CARD_FILE = "manifest.json", "spec.json", "card.json"
+CANARY_FILE = "canary.json"
+Json = Mapping[str, Any]
+
 _NEEDED = {DETAILS_FILE, SPEC_FILE, CARD_FILE}
 _ADVICE = "Restore the folder, or retrain."
 
@@ -37,15 +40,20 @@ class Bundle:
         What people read: data range, share used, losses, figures.
     sha256 : str
         Of the manifest, hence of everything.
+    canary : dict or None
+        Readings with a fault that the model must find, and what it made of them; older bundles have none.
     """
 
     detector: Detector
     spec: dict[str, Any]
     card: dict[str, Any]
     sha256: str
+    canary: dict[str, Any] | None = None
 
 
-def write_bundle(folder: Folder, detector: Detector, spec: Mapping[str, Any], card: Mapping[str, Any]) -> str:
+def write_bundle(
+    folder: Folder, detector: Detector, spec: Json, card: Json, canary: Json | None = None
+) -> str:  # fmt: skip
     """Write a bundle and return its manifest's sha256; writing the same bundle again changes nothing.
 
     Raises
@@ -53,22 +61,23 @@ def write_bundle(folder: Folder, detector: Detector, spec: Mapping[str, Any], ca
     BundleError
         Where the folder holds something else already.
     """
-    files, manifest = _contents(detector, spec, card)
+    files, manifest = _contents(detector, spec, card, canary)
     if not _is_there(folder, manifest):
         _publish(folder, files | {MANIFEST_FILE: manifest}, manifest)
     return _sha256(manifest)
 
 
 def store_bundle(
-    root: Folder, detector: Detector, spec: Mapping[str, Any], card: Mapping[str, Any]
+    root: Folder, detector: Detector, spec: Json, card: Json, canary: Json | None = None
 ) -> tuple[Folder, str]:
     """Write a bundle into a folder below `root` that its hash names, and return folder and sha256."""
-    folder = root / _sha256(_contents(detector, spec, card)[1])[:16]
-    return folder, write_bundle(folder, detector, spec, card)
+    folder = root / _sha256(_contents(detector, spec, card, canary)[1])[:16]
+    return folder, write_bundle(folder, detector, spec, card, canary)
 
 
-def _contents(detector: Detector, spec: Mapping[str, Any], card: Mapping[str, Any]) -> tuple[dict[str, bytes], bytes]:
+def _contents(detector: Detector, spec: Json, card: Json, canary: Json | None) -> tuple[dict[str, bytes], bytes]:
     files = detector.to_files() | {SPEC_FILE: _json_bytes(spec), CARD_FILE: _json_bytes(card)}
+    files |= {} if canary is None else {CANARY_FILE: _json_bytes(canary)}
     hashes = {name: _sha256(files[name]) for name in sorted(files)}
     return files, _json_bytes({"format_version": FORMAT_VERSION, "sha256": hashes})
 
@@ -88,9 +97,8 @@ def read_bundle(folder: Folder, *, expected_sha256: str | None = None) -> Bundle
     files = {name: _read(folder / name) for name in hashes}
     for name, content in files.items():
         _check_sha256(folder / name, content, hashes[name])
-    return Bundle(
-        detector_from_files(files), json.loads(files[SPEC_FILE]), json.loads(files[CARD_FILE]), _sha256(manifest)
-    )
+    spec, card, canary = (json.loads(files.get(name, b"null")) for name in (SPEC_FILE, CARD_FILE, CANARY_FILE))
+    return Bundle(detector_from_files(files), spec, card, _sha256(manifest), canary)
 
 
 def _is_there(folder: Folder, manifest: bytes) -> bool:

@@ -188,13 +188,17 @@ class Coverage:
 
 @dataclass(frozen=True)
 class GateRow:
-    """One rule of the gate: what was reached against the limit."""
+    """One rule of the gate: what was reached against the limit (`at_most` or at least); `low` to `high` holds 95 %."""
 
     rule: str
     value: float | None
     limit: float | None
     passed: bool
     note: str = ""
+    champion: float | None = None
+    low: float | None = None
+    high: float | None = None
+    at_most: bool = False
 
 
 @dataclass(frozen=True, eq=False)
@@ -220,6 +224,23 @@ class ModelCard:
     validation_history: tuple[float, ...] = ()
     gate: tuple[GateRow, ...] = ()
     gate_note: str = ""
+
+
+@dataclass(frozen=True)
+class AuditRow:
+    """What a model did in a week, by labels and verdicts; None where nothing is known or was expected."""
+
+    model: str
+    week_at: datetime
+    days: float
+    n_known: int
+    n_found: int
+    n_incidents: int
+    precision: float | None
+    median_delay_s: float | None
+    false_alarms_per_day: float | None
+    incidents_per_day: float | None
+    expected_per_day: float | None
 
 
 @dataclass(frozen=True)
@@ -259,6 +280,7 @@ class ReportContent:
     quality: tuple[QualityRow, ...] = ()
     coverage: Coverage = Coverage()
     models: tuple[ModelCard, ...] = ()
+    audit: tuple[AuditRow, ...] = ()
     description: str = ""
     data_until: datetime | None = None
 

@@ -19,7 +19,9 @@ _GATE_COLUMNS = (
     Column("", width=42),
     Column("Rule", 0.6),
     Column("Reached", align="right"),
+    Column("95 %", align="right"),
     Column("Limit", align="right"),
+    Column("Champion", align="right"),
     Column("Note", 0.4),
 )
 _METRIC_COLUMNS = (Column("Metric", width=180), Column("Value", align="right"), Column("", 1.0))
@@ -124,8 +126,15 @@ def _gate_blocks(card: ModelCard, width: float) -> list[Block]:
 
 
 def _gate_row(row: GateRow) -> Row:
-    limit = figure_text(row.limit) if row.limit is not None else "–"
-    return Row([_passed_cell(row.passed), row.rule, figure_text(row.value), limit, row.note])
+    limit, champion = (figure_text(one) if one is not None else "–" for one in (row.limit, row.champion))
+    if row.limit is not None:
+        limit = f"{'≤' if row.at_most else '≥'} {limit}"
+    cells = [row.rule, figure_text(row.value), _range_text(row), limit, champion, row.note]
+    return Row([_passed_cell(row.passed), *cells])
+
+
+def _range_text(row: GateRow) -> str:
+    return "–" if row.low is None or row.high is None else f"{figure_text(row.low)} to {figure_text(row.high)}"
 
 
 def _passed_cell(passed: bool) -> Cell:

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
+from tsad_tasks.reports.audit_page import audit_blocks
 from tsad_tasks.reports.content import IncidentPage, ReportContent
 from tsad_tasks.reports.cover import draw_cover
 from tsad_tasks.reports.document import Document, document_bytes, write_whole
@@ -86,7 +87,9 @@ def planned_pages(content: ReportContent, limits: Limits, size: tuple[float, flo
 def _closing_pages(content: ReportContent, limits: Limits, width: float, room: float) -> list[Page]:
     """Anomalies, health and models; without anomalies, the sentence that says so stands over the data quality."""
     anomalies, health = anomaly_blocks(content, limits, width), health_blocks(content, limits, width)
-    models = flow_pages("models", "Model and gate", model_blocks(content, limits, width), room)
+    models = flow_pages(
+        "models", "Model and gate", [*model_blocks(content, limits, width), *audit_blocks(content, width)], room
+    )
     if not content.anomalies:
         together = [*anomalies, gap(14), *health]
         return [*flow_pages("health", "Anomalies, data quality and coverage", together, room), *models]

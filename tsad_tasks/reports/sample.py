@@ -12,6 +12,7 @@ import numpy as np
 from tsad_tasks.reports.content import (
     SEVERITIES,
     AnomalyRow,
+    AuditRow,
     ChannelSeries,
     Coverage,
     EntityCoverage,
@@ -139,6 +140,7 @@ def sample_report(n_incidents: int = 12, *, n_channels: int = 17, n_anomalies: i
         quality=_quality(),
         coverage=coverage,
         models=(_model_card(),),
+        audit=_audit(),
     )
 
 
@@ -264,6 +266,14 @@ def _quality() -> tuple[QualityRow, ...]:
     )
 
 
+def _audit() -> tuple[AuditRow, ...]:
+    week_at = START - timedelta(days=7)
+    return (
+        AuditRow("v14, champion", week_at, 7.0, 4, 3, 9, 0.75, 540.0, 0.143, 1.29, 2.5),
+        AuditRow("v15, challenger", week_at, 1.0, 0, 0, 2, None, None, 0.0, 2.0, 2.5),
+    )
+
+
 def _model_card() -> ModelCard:
     epochs = np.arange(1, 25)
     return ModelCard(
@@ -286,11 +296,14 @@ def _model_card() -> ModelCard:
         loss_history=tuple(0.012 + 0.2 * np.exp(-epochs / 4)),
         validation_history=tuple(0.0131 + 0.21 * np.exp(-epochs / 4.2)),
         gate=(
-            GateRow("loss is finite", 0.0131, None, True),
-            GateRow("point anomalies found, at least", 0.983, 0.9, True, "59 of 60 injected"),
-            GateRow("contextual anomalies found, at least", 0.617, 0.5, True, "37 of 60 injected"),
-            GateRow("collective anomalies found, at least", 0.733, 0.7, True, "44 of 60 injected"),
-            GateRow("false alarms on clean data, at most", 0.0031, 0.01, True),
+            GateRow("validation loss is finite", 0.0131, None, True),
+            GateRow("point anomalies found", 0.983, 0.9, True, "of 60", 0.967, 0.911, 0.997),
+            GateRow("contextual anomalies found", 0.617, 0.5, True, "of 60", 0.6, 0.49, 0.729),
+            GateRow("collective anomalies found", 0.733, 0.7, True, "of 60", 0.75, 0.61, 0.828),
+            GateRow("known anomalies found", 1.0, 0.5, True, "too few: 1"),
+            GateRow("clean steps flagged", 0.0031, 0.01, True, "", 0.0029, 0.0011, 0.0084, at_most=True),
+            GateRow("false incidents, entity and week", 0.42, 2.0, True, "4 in 9 weeks", 0.6, 0.11, 1.07, at_most=True),
+            GateRow("milliseconds per window", 0.021, 50.0, True, "", 0.02, at_most=True),
         ),
         gate_note="Promoted on 16 Nov after 24 h as shadow.",
     )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from tsad_tasks.core.budget import AlarmBudget, BudgetLimits, budget_limits
 from tsad_tasks.core.features import Scaler
+from tsad_tasks.core.incidents import IncidentRule, incident_spans
 from tsad_tasks.core.injection import KINDS, Injection, inject_all, injection_plan
 from tsad_tasks.core.scoring import Features, Windows, combined_errors, entity_features, entity_scores, entity_windows
 from tsad_tasks.core.spec import FeatureSpec, ModelSpec
@@ -22,7 +23,7 @@ from tsad_tasks.detectors.base import Detector
 from tsad_tasks.errors import BadInput
 from tsad_tasks.steps.fold import entity_reconstruction
 
-MAX_ROUNDS = 60
+MAX_ROUNDS, WEEK_S = 60, 604800
 CONTEXT_FACTOR = 3.0
 SPREAD_QUANTILE = 0.95
 # What lies so far off is no reading of a machine that is well: it is neither learned from nor calibrated with.
@@ -42,6 +43,7 @@ class HeldOut:
     gated : bool (n_steps,), the part of them that is kept for the gate.
     learned : bool (n_steps,), steps before the split that calibration sees as well; none where it has enough without.
     labels : bool (n_steps,), known anomalies, which are not judged; None where nobody asked for them.
+    known : the same over all held-out readings, those of the gate's part included.
     """
 
     entity: str
@@ -51,6 +53,7 @@ class HeldOut:
     gated: NDArray[np.bool_]
     learned: NDArray[np.bool_]
     labels: NDArray[np.bool_] | None = None
+    known: NDArray[np.bool_] | None = None
 
     @property
     def calibrating(self) -> NDArray[np.bool_]:
@@ -295,29 +298,61 @@ def _spreads(residuals: NDArray[np.float32]) -> tuple[float, ...]:
     return tuple(float(np.quantile(column, SPREAD_QUANTILE)) if column.size else 1.0 for column in columns)
 
 
+Delays = tuple[int | None, ...]
+
+
 @dataclass(frozen=True)
 class Verdicts:
     """What a model made of the gate's part of held-out readings.
 
     Attributes
     ----------
-    found_share : share of injected anomalies found, by kind; None where none could be injected.
-    n_injected : by kind.
-    false_alarm_share : flagged share of the judged steps without injections.
-    n_judged : how many these are.
+    delays : steps from the beginning of each injected anomaly to its flag, None where there is none; by kind, in the
+        order in which they were injected, which is the same for every model.
+    n_flags, n_judged : flagged steps without injections, and how many were judged.
+    n_incidents, n_weeks : what these flags amount to, in so many weeks of one entity.
+    scores : float32 (n_judged,), of these steps.
+    mean_error : of their windows, as the detector gives them.
+    known : as `delays`, of the known anomalies in held-out readings.
     """
 
-    found_share: Mapping[str, float | None]
-    n_injected: Mapping[str, int]
-    false_alarm_share: float | None
+    delays: Mapping[str, Delays]
+    n_flags: int
     n_judged: int
+    n_incidents: int = 0
+    n_weeks: float = 0.0
+    scores: NDArray[np.float32] = field(default_factory=lambda: np.zeros(0, np.float32))
+    mean_error: float | None = None
+    known: Delays = ()
+
+    @property
+    def n_injected(self) -> dict[str, int]:
+        """Injected anomalies, by kind."""
+        return {kind: len(found) for kind, found in self.delays.items()}
+
+    @property
+    def all_delays(self) -> Delays:
+        """Delays of all kinds, in one order for every model."""
+        return tuple(each for kind in sorted(self.delays) for each in self.delays[kind])
+
+    @property
+    def false_alarm_share(self) -> float | None:
+        """Flagged share of the judged steps; None where nothing was judged."""
+        return self.n_flags / self.n_judged if self.n_judged else None
 
     @property
     def overall(self) -> float | None:
         """Share found of all injected anomalies."""
-        total = sum(self.n_injected.values())
-        found = sum((self.found_share[kind] or 0.0) * n for kind, n in self.n_injected.items())
-        return found / total if total else None
+        return n_found(self.all_delays) / len(self.all_delays) if self.all_delays else None
+
+
+def n_found(delays: Delays) -> int:
+    """How many anomalies were found.
+
+    >>> n_found((0, None, 3))
+    2
+    """
+    return sum(each is not None for each in delays)
 
 
 def judge(
@@ -328,32 +363,75 @@ def judge(
     n_injected: int,
     seed: int,
     reference: ModelSpec,
+    rule: IncidentRule,
 ) -> Verdicts:
     """Detection of injected anomalies and false alarms. The same seed injects the same anomalies for every model.
 
     Parameters
     ----------
     reference : the spec that says how large an injected anomaly is, and where one can be found.
+    rule : what makes an incident of flags.
     """
-    hits: dict[str, list[bool]] = {kind: [] for kind in KINDS}
-    n_flags = n_judged = 0
+    hits: dict[str, list[int | None]] = {kind: [] for kind in KINDS}
     quota = max(1, -(-n_injected // max(1, len(held_out))))
+    found = []
     for number, part in enumerate(held_out):
-        judged = _Judged(spec, detector, part)
-        flags = judged.flags(part.values)
-        scored = flags.known & part.judged & part.gated
-        n_flags += int((flags.raised & scored).sum())
-        n_judged += int(scored.sum())
-        _add_hits(hits, judged, flags.raised, quota, np.random.default_rng([seed, number]), reference)
-    shares = {kind: (float(np.mean(found)) if found else None) for kind, found in hits.items()}
-    share = n_flags / n_judged if n_judged else None
-    return Verdicts(shares, {kind: len(found) for kind, found in hits.items()}, share, n_judged)
+        judged, rng = _Judged(spec, detector, part), np.random.default_rng([seed, number])
+        found.append(judged.clean(rule))
+        _add_hits(hits, judged, quota, rng, reference)
+    return _verdicts({kind: tuple(delays) for kind, delays in hits.items()}, found)
+
+
+def _verdicts(delays: Mapping[str, Delays], found: Sequence[_Clean]) -> Verdicts:
+    errors = np.concatenate([np.zeros(0, np.float32), *(one.errors for one in found)])
+    return Verdicts(
+        delays,
+        n_flags=sum(one.n_flags for one in found),
+        n_judged=sum(len(one.scores) for one in found),
+        n_incidents=sum(one.n_incidents for one in found),
+        n_weeks=sum(one.n_weeks for one in found),
+        scores=np.concatenate([np.zeros(0, np.float32), *(one.scores for one in found)]),
+        mean_error=float(errors.mean(dtype=np.float64)) if errors.size else None,
+        known=tuple(delay for one in found for delay in one.known),
+    )
+
+
+@dataclass(frozen=True)
+class _Clean:
+    """What a model made of one entity's readings as they are: see `Verdicts`."""
+
+    n_flags: int
+    n_incidents: int
+    n_weeks: float
+    scores: NDArray[np.float32]
+    errors: NDArray[np.float32]
+    known: Delays
+
+
+def first_flags(raised: NDArray[np.bool_], known: NDArray[np.bool_], width: int) -> Delays:
+    """Steps from the beginning of each run of marks to the first flag in a window that sees it; None without one.
+
+    Parameters
+    ----------
+    raised, known : (n_steps,)
+
+    >>> first_flags(np.array([0, 0, 0, 1, 0, 0], bool), np.array([0, 1, 1, 0, 0, 1], bool), 2)
+    (2, None)
+    """
+    edges = np.diff(np.concatenate(([0], known.astype(np.int8), [0])))
+    runs = zip(np.flatnonzero(edges == 1).tolist(), np.flatnonzero(edges == -1).tolist(), strict=True)
+    return tuple(_first_flag(raised[first : end + width - 1]) for first, end in runs)
+
+
+def _first_flag(raised: NDArray[np.bool_]) -> int | None:
+    return int(raised.argmax()) if raised.any() else None
 
 
 @dataclass(frozen=True)
 class _Flags:
     raised: NDArray[np.bool_]
     known: NDArray[np.bool_]
+    scores: NDArray[np.float32]
 
 
 class _Judged:
@@ -365,11 +443,25 @@ class _Judged:
         self._features, _ = _windows_of(spec.features, self._scaler, part.values, part.start_s)
         found = series_errors(spec.features, self._scaler, detector, part.values, part.start_s, part.entity)
         self._errors = found.combined(spec, part.entity)
+        self._raw = np.where(found.live, found.channel_errors, np.float32(np.nan))
+
+    def clean(self, rule: IncidentRule) -> _Clean:
+        """Flags, incidents, scores and errors of the gate's part, and the known anomalies that were found."""
+        part, step_s = self.part, self.spec.features.step_s
+        found = self.flags(part.values)
+        scored = found.known & part.judged & part.gated
+        raised = np.flatnonzero(found.raised & scored)
+        spans = incident_spans(part.start_s + raised * step_s, found.scores[raised], rule, step_s, self._errors[raised])
+        raw = self._raw[scored]
+        known = np.zeros(len(scored), bool) if part.known is None else part.known
+        delays = first_flags(found.raised, known, self.spec.features.width)
+        n_weeks = int(np.count_nonzero(scored)) * step_s / WEEK_S
+        return _Clean(len(raised), len(spans), n_weeks, found.scores[scored], raw[np.isfinite(raw)], delays)
 
     def flags(self, values: NDArray[np.float64]) -> _Flags:
         """Flags of readings that are the held-out ones but for a few."""
         scores = entity_scores(self.spec, [self.part.entity], self._errors_of(values)[None])
-        return _Flags(scores.flags[0], np.isfinite(scores.scores[0]))
+        return _Flags(scores.flags[0], np.isfinite(scores.scores[0]), scores.scores[0])
 
     def _errors_of(self, values: NDArray[np.float64]) -> NDArray[np.float32]:
         """Only windows with something new in them go through the detector: the errors of the others are known."""
@@ -391,9 +483,8 @@ class _Judged:
 
 
 def _add_hits(
-    hits: dict[str, list[bool]],
+    hits: dict[str, list[int | None]],
     judged: _Judged,
-    raised_before: NDArray[np.bool_],
     quota: int,
     rng: np.random.Generator,
     reference: ModelSpec,
@@ -406,7 +497,7 @@ def _add_hits(
     part, width = judged.part, judged.spec.features.width
     scale, daily = reference.scaler(part.entity).scale, 86400 // reference.features.step_s
     scored = _scored_steps(reference, part, part.values) & part.judged
-    strange = CONTEXT_FACTOR * _day_to_day(part, daily)
+    strange, raised_before = CONTEXT_FACTOR * _day_to_day(part, daily), judged.flags(part.values).raised
     for _ in range(MAX_ROUNDS):
         plan = _placed(reference.features, part, quota - n_done, n_planned, rng)
         if not plan or n_done >= quota:
@@ -417,7 +508,7 @@ def _add_hits(
         counted = [one for one in plan if _counts(one, still, moved)]
         raised = judged.flags(values).raised & ~raised_before if counted else raised_before
         for one in counted:
-            hits[one.kind].append(bool(raised[one.at : one.at + one.length + width - 1].any()))
+            hits[one.kind].append(_first_flag(raised[one.at : one.at + one.length + width - 1]))
         n_done, n_planned = n_done + len(counted), n_planned + len(plan)
 
 

@@ -113,14 +113,15 @@ def job_features(store: Store, dataset: DatasetRow, plan: Plan) -> tuple[list[Fe
         try:
             spec, _ = load_model(job.champion)
         except BundleError as error:
-            _mark_failed(store, job, str(error))
+            mark_failed(store, job, str(error))
             n_failed += 1
         else:
             shards.append(features_of_job(store, dataset, job, spec))
     return shards, n_failed
 
 
-def _mark_failed(store: Store, job: Job, message: str) -> None:
+def mark_failed(store: Store, job: Job, message: str) -> None:
+    """Gives the job's hours the status of a model that could not be used."""
     pairs = np.argwhere(job.targets)
     ids = [job.entity_ids[entity] for entity, _ in pairs]
     hours = [hours_later(job.first_at, int(hour)) for _, hour in pairs]

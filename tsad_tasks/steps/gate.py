@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from datetime import datetime
@@ -12,12 +13,27 @@ from upath import UPath
 
 from tsad_tasks.config import DatasetConfig, Gate
 from tsad_tasks.core.budget import AlarmBudget
+from tsad_tasks.core.confidence import (
+    CONFIDENCE,
+    chance_of_losing,
+    count_interval,
+    share_interval,
+    stability_index,
+)
 from tsad_tasks.core.spec import ModelSpec
 from tsad_tasks.core.thresholds import ThresholdSettings
 from tsad_tasks.detectors.base import Detector, TrainingHistory
 from tsad_tasks.detectors.bundle import read_bundle
 from tsad_tasks.detectors.registry import detector_class
-from tsad_tasks.steps.evaluate import HeldOut, Verdicts, calibrated_spec, judge
+from tsad_tasks.steps.evaluate import (
+    Delays,
+    HeldOut,
+    Verdicts,
+    calibrated_spec,
+    judge,
+    n_found,
+    series_errors,
+)
 from tsad_tasks.steps.policy import incident_rule
 from tsad_tasks.steps.training import (
     PreparedTraining,
@@ -31,6 +47,8 @@ from tsad_tasks.steps.training import (
 from tsad_tasks.storage.rows import ChampionAt, GateRow, NewModel
 
 MAX_GATE_ENTITIES = 24
+SURE = 1 - CONFIDENCE
+TIMED_STEPS, N_TIMED = 256, 5
 
 
 def held_out_readings(reader: TrainingReader, scope: Scope) -> list[HeldOut]:
@@ -99,32 +117,55 @@ def run_gate(
     also: Sequence[GateRow] = (),
 ) -> GateOutcome:
     """The challenger's numbers beside the champion's, rule by rule; `also` are rules that were judged elsewhere."""
-    chosen = [held_out[i] for i in evenly(np.arange(len(held_out)), MAX_GATE_ENTITIES)]
-    settings = {"n_injected": config.gate.n_injected, "seed": seed, "reference": spec}
-    challenger = judge(spec, detector, chosen, **settings)  # type: ignore[arg-type]
-    incumbent = None
-    if champion is not None:
-        bundle = read_bundle(UPath(champion.artifact_uri), expected_sha256=champion.sha256)
-        old = ModelSpec.from_json(bundle.spec)
-        if old.features.channels == spec.features.channels and old.features.step_s == spec.features.step_s:
-            incumbent = judge(old, bundle.detector, chosen, **settings)  # type: ignore[arg-type]
-    return GateOutcome([*_rules(config, challenger, incumbent, history), *also], challenger, incumbent)
+    chosen = _judged_parts(held_out)
+    rule = incident_rule(config.alarm_policy)
+    settings: dict[str, Any] = {"n_injected": config.gate.n_injected, "seed": seed, "reference": spec, "rule": rule}
+    challenger = judge(spec, detector, chosen, **settings)
+    incumbent, old = None, None if champion is None else _comparable(champion, spec)
+    if old is not None:
+        incumbent = judge(*old, chosen, **settings)
+    rows = _rules(config, challenger, incumbent, history)
+    costs = [_latency(config.gate, spec, detector, chosen, old), _size(detector, old)]
+    return GateOutcome([*rows, *costs, *also], challenger, incumbent)
+
+
+def _judged_parts(held_out: Sequence[HeldOut]) -> list[HeldOut]:
+    """Some entities, evenly, and as many with known anomalies."""
+    numbers = np.arange(len(held_out))
+    known = np.array([part.known is not None and bool(part.known.any()) for part in held_out], bool)
+    chosen = np.union1d(evenly(numbers, MAX_GATE_ENTITIES), evenly(numbers[known], MAX_GATE_ENTITIES))
+    return [held_out[int(i)] for i in chosen]
+
+
+def _comparable(champion: ChampionAt, spec: ModelSpec) -> tuple[ModelSpec, Detector] | None:
+    """Spec and detector of the champion; None where it does not see the same channels in the same steps."""
+    bundle = read_bundle(UPath(champion.artifact_uri), expected_sha256=champion.sha256)
+    old = ModelSpec.from_json(bundle.spec)
+    same = old.features.channels == spec.features.channels and old.features.step_s == spec.features.step_s
+    return (old, bundle.detector) if same else None
 
 
 def _rules(
     config: DatasetConfig, challenger: Verdicts, champion: Verdicts | None, history: TrainingHistory
 ) -> list[GateRow]:
     gate = config.gate
-    rows = [_finite_loss(history)]
+    rows = [_finite_loss(history), _held_out_error(challenger, champion)]
     for kind, limit in (
         ("point", gate.min_point_share),
         ("contextual", gate.min_contextual_share),
         ("collective", gate.min_collective_share),
     ):
-        rows.append(_at_least(f"{kind}_share", challenger, champion, kind, limit))
-    rows.append(_false_alarms(challenger, champion, gate.max_false_alarm_share))
-    rows.append(_not_worse(challenger, champion, gate))
-    return rows
+        rows.append(_injected_found(kind, challenger, champion, limit, gate.margin))
+    per_week = gate.max_incidents_per_entity_week or 2 * config.alarm_policy.budget_per_entity_week
+    return [
+        *rows,
+        _known_found(challenger, champion, gate),
+        _false_alarms(challenger, champion, gate, config.detector.n_steps),
+        _false_incidents(challenger, champion, per_week),
+        _not_worse(challenger, champion, gate),
+        _delay(challenger, champion, config.source.step_s),
+        _score_drift(challenger, champion, gate.max_score_drift),
+    ]
 
 
 def _finite_loss(history: TrainingHistory) -> GateRow:
@@ -135,21 +176,81 @@ def _finite_loss(history: TrainingHistory) -> GateRow:
     return GateRow("finite_loss", loss if np.isfinite(loss) else None, None, None, finite, "validation loss")
 
 
-def _at_least(rule: str, challenger: Verdicts, champion: Verdicts | None, kind: str, limit: float) -> GateRow:
-    n, value = challenger.n_injected[kind], challenger.found_share[kind]
-    old = champion.found_share[kind] if champion else None
+def _held_out_error(challenger: Verdicts, champion: Verdicts | None) -> GateRow:
+    """Shown: losses of other scales or other kinds of detectors do not compare."""
+    old = champion.mean_error if champion else None
+    note = "mean error of the same held-out windows; shown"
+    return GateRow("held_out_error", challenger.mean_error, None, old, True, note)
+
+
+def _injected_found(kind: str, challenger: Verdicts, champion: Verdicts | None, limit: float, margin: float) -> GateRow:
+    found, old = challenger.delays[kind], _share(champion.delays[kind]) if champion else None
+    value = _share(found)
     if value is None:
-        return GateRow(rule, None, limit, old, True, "not tested: too few held-out days, or none alike")
-    return GateRow(rule, value, limit, old, value >= limit, f"share found of {n} injected {kind} anomalies")
+        return GateRow(f"{kind}_share", None, limit, old, True, "not tested: too few held-out days, or none alike")
+    low, high = share_interval(n_found(found), len(found))
+    passed = high >= limit and value >= limit - margin
+    note = f"share found of {len(found)} injected {kind} anomalies"
+    return GateRow(f"{kind}_share", value, limit, old, passed, note, low, high)
 
 
-def _false_alarms(challenger: Verdicts, champion: Verdicts | None, limit: float) -> GateRow:
+def _share(delays: Delays) -> float | None:
+    return n_found(delays) / len(delays) if delays else None
+
+
+def _known_found(challenger: Verdicts, champion: Verdicts | None, gate: Gate) -> GateRow:
+    """Labels and verdicts in held-out readings; fails only where chance does not explain it."""
+    found, limit, old = challenger.known, gate.min_known_share, _share(champion.known) if champion else None
+    value, n = _share(found), len(found)
+    if n < gate.min_known:
+        return GateRow("known_share", value, limit, old, True, f"too few known anomalies: {n}; decides nothing")
+    low, high = share_interval(n_found(found), n)
+    chance = _chance(found, champion.known) if champion else 1.0
+    note = f"share found of {n} known anomalies" + (f"; {_against(found, champion.known)}" if champion else "")
+    return GateRow("known_share", value, limit, old, high >= limit and chance > SURE, note, low, high)
+
+
+def _chance(found: Delays, old: Delays) -> float:
+    """Probability that a challenger as good as the champion loses so many pairs."""
+    return chance_of_losing(*_discordant(found, old))
+
+
+def _discordant(found: Delays, old: Delays) -> tuple[int, int]:
+    """Anomalies that only the champion finds, and that only the challenger finds."""
+    pairs = [(new is not None, before is not None) for new, before in zip(found, old, strict=True)]
+    return pairs.count((False, True)), pairs.count((True, False))
+
+
+def _against(found: Delays, old: Delays) -> str:
+    lost, won = _discordant(found, old)
+    return f"{lost} that only the champion finds, {won} only the challenger, by chance with {_chance(found, old):.0%}"
+
+
+def _false_alarms(challenger: Verdicts, champion: Verdicts | None, gate: Gate, width: int) -> GateRow:
+    """Windows overlap: as many steps as a window has count as one."""
     value, old = challenger.false_alarm_share, champion.false_alarm_share if champion else None
-    note = f"flagged share of {challenger.n_judged} clean held-out steps"
-    return GateRow("false_alarm_share", value, limit, old, value is not None and value <= limit, note)
+    limit, n = gate.max_false_alarm_share, challenger.n_judged
+    note = f"flagged share of {n} clean held-out steps"
+    if value is None:
+        return GateRow("false_alarm_share", None, limit, old, False, note)
+    low, high = share_interval(challenger.n_flags / width, n / width)
+    passed = low <= limit and value <= limit * gate.max_excess
+    return GateRow("false_alarm_share", value, limit, old, passed, note, low, high)
+
+
+def _false_incidents(challenger: Verdicts, champion: Verdicts | None, limit: float) -> GateRow:
+    """Fails only where chance does not explain the incidents: a short held-out range holds few."""
+    if not challenger.n_weeks:
+        return GateRow("incidents_per_entity_week", None, limit, None, True, "not tested: nothing was judged")
+    n, weeks = challenger.n_incidents, challenger.n_weeks
+    low, high = (end / weeks for end in count_interval(n))
+    old = champion.n_incidents / champion.n_weeks if champion and champion.n_weeks else None
+    note = f"{n} incidents in {weeks:.2g} clean held-out weeks of one entity"
+    return GateRow("incidents_per_entity_week", n / weeks, limit, old, low <= limit, note, low, high)
 
 
 def _not_worse(challenger: Verdicts, champion: Verdicts | None, gate: Gate) -> GateRow:
+    """The same anomalies, in pairs: worse beyond chance fails, and beyond the tolerance where they are many."""
     value, old = challenger.overall, champion.overall if champion else None
     if champion is None or value is None or old is None:
         return GateRow(
@@ -159,8 +260,56 @@ def _not_worse(challenger: Verdicts, champion: Verdicts | None, gate: Gate) -> G
     if false_alarms is not None and false_alarms > gate.max_false_alarm_share:
         note = f"no standard: the champion flags {false_alarms:.1%} of the clean held-out steps"
         return GateRow("not_worse", value, None, old, True, note)
-    note = f"share found of the same injected anomalies, at most {gate.tolerance:g} below the champion's"
-    return GateRow("not_worse", value, old - gate.tolerance, old, value >= old - gate.tolerance, note)
+    found, before = challenger.all_delays, champion.all_delays
+    limit, n = old - gate.tolerance, len(found)
+    passed = _chance(found, before) > SURE and (value >= limit or n < gate.min_pairs)
+    note = f"share found of the same {n} injected anomalies; {_against(found, before)}"
+    return GateRow("not_worse", value, limit, old, passed, note, *share_interval(n_found(found), n))
+
+
+def _delay(challenger: Verdicts, champion: Verdicts | None, step_s: int) -> GateRow:
+    value, old = (_median_delay(one, step_s) if one else None for one in (challenger, champion))
+    return GateRow("delay_s", value, None, old, True, "median seconds from an injected anomaly to its flag; shown")
+
+
+def _median_delay(verdicts: Verdicts, step_s: int) -> float | None:
+    delays = [each for each in verdicts.all_delays if each is not None]
+    return float(np.median(delays)) * step_s if delays else None
+
+
+def _score_drift(challenger: Verdicts, champion: Verdicts | None, limit: float) -> GateRow:
+    value = stability_index(champion.scores, challenger.scores) if champion else None
+    note = "PSI of scores on clean held-out steps against the champion's; shown"
+    return GateRow("score_drift", value, limit, None, True, note if champion else "no champion to compare with")
+
+
+Model = tuple[ModelSpec, Detector]
+
+
+def _latency(
+    gate: Gate, spec: ModelSpec, detector: Detector, held_out: Sequence[HeldOut], old: Model | None
+) -> GateRow:
+    """A wall clock is not the model: the limit is generous."""
+    if not held_out:
+        return GateRow("latency_ms", None, gate.max_latency_ms, None, True, "not tested: nothing was judged")
+    value, before = _milliseconds(spec, detector, held_out[0]), _milliseconds(*old, held_out[0]) if old else None
+    note = "milliseconds from readings to an error, per window, median"
+    return GateRow("latency_ms", value, gate.max_latency_ms, before, value <= gate.max_latency_ms, note)
+
+
+def _milliseconds(spec: ModelSpec, detector: Detector, part: HeldOut) -> float:
+    values, scaler, taken = part.values[:TIMED_STEPS], spec.scaler(part.entity), []
+    for _ in range(N_TIMED):
+        began = time.perf_counter()
+        series_errors(spec.features, scaler, detector, values, part.start_s, part.entity)
+        taken.append(time.perf_counter() - began)
+    return float(np.median(taken)) / len(values) * 1000
+
+
+def _size(detector: Detector, old: Model | None) -> GateRow:
+    sizes = [sum(map(len, one.to_files().values())) for one in ([detector] + ([old[1]] if old else []))]
+    before = float(sizes[1]) if old else None
+    return GateRow("size_bytes", float(sizes[0]), None, before, True, "bytes of the detector's files; shown")
 
 
 def model_card(
@@ -174,12 +323,14 @@ def model_card(
     *,
     seed: int,
     learned_from_at: datetime | None = None,
+    incidents_per_day: float | None = None,
 ) -> dict[str, Any]:
     """What a person wants to know of a model: sizes, range, share of windows used, losses, limits.
 
     Parameters
     ----------
     learned_from_at : where a folding detector began to learn, every step from there to the split; others take samples.
+    incidents_per_day : expected while nothing is wrong; None where the limits are not made for a budget.
     """
     n_used = len(prepared.ends) if learned_from_at is None else min(history.n_windows, prepared.n_available)
     return {
@@ -202,6 +353,7 @@ def model_card(
         "training": asdict(history),
         "threshold": config.threshold.model_dump(),
         "config_hash": config.model_hash,
+        "expected_incidents_per_day": incidents_per_day,
     }
 
 

@@ -22,6 +22,8 @@ from tsad_tasks.storage.store import Store, hours_later
 PEOPLE_S_LINEAGES = ("live", "replay")
 _PENDING_SALT = 0x2545F4914F6CDD1D
 
+SHADOW_SUFFIX = "/shadow"
+
 
 @dataclass(frozen=True)
 class Job:
@@ -47,6 +49,11 @@ class Job:
     @property
     def entity_ids(self) -> list[int]:
         return [entity_id for _, entity_id in self.entities]
+
+    @property
+    def is_shadow(self) -> bool:
+        """Whether the model is a challenger beside a champion."""
+        return self.lineage.endswith(SHADOW_SUFFIX)
 
 
 @dataclass(frozen=True)
@@ -104,7 +111,7 @@ def scored_lineages(
     store: Store, dataset_id: int, lineage: str, start_at: datetime, end_at: datetime
 ) -> tuple[str, ...]:
     """The lineage and, where a challenger is in its shadow at any time of [start_at, end_at), that one."""
-    shadow = f"{lineage}/shadow"
+    shadow = lineage + SHADOW_SUFFIX
     return (lineage, shadow) if store.select_champions(dataset_id, shadow, start_at, end_at) else (lineage,)
 
 

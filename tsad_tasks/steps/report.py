@@ -21,7 +21,7 @@ from tsad_tasks.steps.clock import utc_now
 from tsad_tasks.steps.paths import report_path
 from tsad_tasks.steps.report_health import anomaly_rows, coverage_of, n_readings, quality_rows
 from tsad_tasks.steps.report_incidents import ReportPeriod, incident_pages
-from tsad_tasks.steps.report_models import model_cards
+from tsad_tasks.steps.report_models import audit_rows, model_cards
 from tsad_tasks.storage.store import Store
 
 _TITLES_S = {86400: "Daily anomaly report", 604800: "Weekly anomaly report"}
@@ -118,6 +118,7 @@ def period_content(
             quality=quality_rows(period),
             coverage=coverage,
             models=model_cards(store, config.dataset, zone, period.params, end_at),
+            audit=audit_rows(store, period.params | {"dataset": config.dataset}),
         )
 
 

@@ -6,21 +6,46 @@ from datetime import datetime
 from typing import Any
 
 from tsad_tasks.core.thresholds import FOLDING_KINDS
-from tsad_tasks.reports.content import GateRow, ModelCard
+from tsad_tasks.reports.content import AuditRow, GateRow, ModelCard
 from tsad_tasks.reports.formats import count_text, counted, date_text, duration_text, share_text
 from tsad_tasks.reports.ranking import DEFAULT_LIMITS
+from tsad_tasks.steps.plan import SHADOW_SUFFIX
+from tsad_tasks.storage.rows import GateRow as StoredRow
 from tsad_tasks.storage.store import Store
 
 _RULES = {
     "finite_loss": "validation loss is finite",
-    "point_share": "injected point anomalies found, at least",
-    "contextual_share": "injected contextual anomalies found, at least",
-    "collective_share": "injected collective anomalies found, at least",
-    "false_alarm_share": "flagged share of clean readings, at most",
-    "not_worse": "not worse than the champion: found, at least",
-    "commissioning_shift": "spreads away from commissioning, at most",
-    "commissioning_spread": "spread as a multiple of commissioning's, at most",
+    "held_out_error": "error on held-out windows",
+    "point_share": "point anomalies found",
+    "contextual_share": "contextual anomalies found",
+    "collective_share": "collective anomalies found",
+    "known_share": "known anomalies found",
+    "false_alarm_share": "clean steps flagged",
+    "incidents_per_entity_week": "false incidents, entity and week",
+    "not_worse": "found, against the champion",
+    "delay_s": "seconds to the flag, median",
+    "score_drift": "PSI of scores, champion's to these",
+    "latency_ms": "milliseconds per window",
+    "size_bytes": "bytes of the detector",
+    "commissioning_shift": "spreads off the commissioning",
+    "commissioning_spread": "spread, times the commissioning's",
 }
+_AT_MOST = (
+    "false_alarm_share",
+    "incidents_per_entity_week",
+    "score_drift",
+    "latency_ms",
+    "commissioning_shift",
+    "commissioning_spread",
+)
+_LONG_WORDS = {
+    "share found ": "", "flagged share ": "", "the same ": "", " held-out": "", " anomalies": "", " known": "",
+    "mean error of windows": "",  " weeks of one entity": " weeks", "incidents ": "",
+    "milliseconds from readings to an error, per window, median": "",
+    "median seconds from an injected anomaly to its flag": "",
+    "PSI of scores on clean steps against the champion's": "",
+    "bytes of the detector's files": "", "no champion to compare with": "no champion", "validation loss": "",
+}  # fmt: skip
 
 
 def model_cards(
@@ -33,14 +58,41 @@ def model_cards(
     return tuple(_card(record, dataset, zone, end_at, gates.get(record["model_id"], ())) for record in records)
 
 
+def audit_rows(store: Store, params: dict[str, Any]) -> tuple[AuditRow, ...]:
+    """The audited weeks of a period; a challenger's are those in the shadow."""
+    rows = store.records("select_period_audit", params)
+    return tuple(_audit_row(row) for row in rows)
+
+
+def _audit_row(row: dict[str, Any]) -> AuditRow:
+    names = ("week_at", "days", "n_known", "n_found", "n_incidents", "precision", "median_delay_s")
+    rates = ("false_alarms_per_day", "incidents_per_day")
+    role = "challenger" if row["lineage"].endswith(SHADOW_SUFFIX) else "champion"
+    return AuditRow(
+        f"v{row['version']}, {role}",
+        **{name: row[name] for name in (*names, *rates)},
+        expected_per_day=row["expected_incidents_per_day"],
+    )
+
+
 def gate_rows(store: Store, model_id: int) -> tuple[GateRow, ...]:
     """The gate's rules for a model, in words."""
     rows = {row.rule: row for row in store.select_gate_decisions(model_id)}
     ordered = [rows[rule] for rule in _RULES if rule in rows] + [rows[rule] for rule in sorted(set(rows) - set(_RULES))]
-    names = [_RULES.get(row.rule, row.rule.replace("_", " ")) for row in ordered]
-    return tuple(
-        GateRow(name, row.value, row.limit_value, row.passed, _short(row.note))
-        for name, row in zip(names, ordered, strict=True)
+    return tuple(_gate_row(row) for row in ordered)
+
+
+def _gate_row(row: StoredRow) -> GateRow:
+    return GateRow(
+        _RULES.get(row.rule, row.rule.replace("_", " ")),
+        row.value,
+        row.limit_value,
+        row.passed,
+        _short(row.note),
+        row.champion_value,
+        row.low,
+        row.high,
+        at_most=row.rule in _AT_MOST,
     )
 
 
@@ -48,11 +100,16 @@ def _short(note: str) -> str:
     """What the rule does not say already.
 
     >>> _short("share found of 32 injected point anomalies"), _short("not tested: the held-out range is too short")
-    ('of 32 injected point anomalies', 'not tested, range too short')
+    ('of 32 injected point', 'not tested, range too short')
+    >>> _short("too few known anomalies: 1; decides nothing")
+    'too few: 1'
     """
     if note.startswith("not tested:"):
         return "not tested, range too short"
-    return note.removeprefix("share found ").removeprefix("flagged share ").replace(" held-out", "")
+    words = note.partition(";")[0]
+    for long, short in _LONG_WORDS.items():
+        words = words.replace(long, short)
+    return words
 
 
 def _card(record: dict[str, Any], dataset: str, zone: str, end_at: datetime, gate: tuple[GateRow, ...]) -> ModelCard:

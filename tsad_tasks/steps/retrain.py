@@ -21,6 +21,7 @@ from tsad_tasks.detectors.bundle import Bundle, read_bundle, store_bundle
 from tsad_tasks.detectors.fold import FoldDetector
 from tsad_tasks.detectors.registry import detector_class, load_detector
 from tsad_tasks.errors import BadInput, NothingToDo
+from tsad_tasks.steps.canary import canary_of
 from tsad_tasks.steps.champions import RegisterSummary, register_model
 from tsad_tasks.steps.commissioning import commissioning_levels, freeze_references, shift_rule, spread_rule
 from tsad_tasks.steps.exclusions import check_left_out, exclusions_of, extreme_values
@@ -284,8 +285,12 @@ def calibrate(run: Retraining) -> Count:
         card = model_card(
             run.config, scope, run.span, scales, prepared, detector, _history(folder), seed=run.chosen_seed,
             learned_from_at=_fold_errors(folder).start_at if detector.folds else None,
+            incidents_per_day=spec.expected_incidents_per_day,
         )  # fmt: skip
-        uri, sha256 = store_bundle(run.artifacts / run.config.dataset, detector, spec.to_json(), card)
+        canary = canary_of(spec, detector, held_out)
+        uri, sha256 = store_bundle(
+            run.artifacts / run.config.dataset, detector, spec.to_json(), card, canary.to_json() if canary else None
+        )
         (folder / "bundle.json").write_text(json.dumps({"uri": str(uri), "sha256": sha256}))
         uris.append(str(uri))
     return {"bundles": uris}

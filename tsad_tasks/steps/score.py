@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import logging
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, cast
@@ -17,10 +18,10 @@ from tsad_tasks.core.scoring import SEVERITIES, Windows, combined_errors, entity
 from tsad_tasks.core.spec import ModelSpec
 from tsad_tasks.core.windows import NOT_FINITE, PENDING, SCORED
 from tsad_tasks.detectors.base import Detector
-from tsad_tasks.detectors.bundle import Bundle
 from tsad_tasks.detectors.fold import FoldDetector, at_ends, channel_weights
-from tsad_tasks.errors import Unavailable
-from tsad_tasks.steps.features import load_model, planned_shards
+from tsad_tasks.errors import BundleError, Unavailable
+from tsad_tasks.steps.canary import check_canary
+from tsad_tasks.steps.features import load_model, mark_failed, planned_shards
 from tsad_tasks.steps.fold import StateAfter, fold_shard, remember_states
 from tsad_tasks.steps.plan import Job, read_ledger, with_pending
 from tsad_tasks.steps.reach import Reach, score_reach, window_reach
@@ -28,6 +29,8 @@ from tsad_tasks.steps.shard import FeatureShard, load_windows
 from tsad_tasks.steps.windows import windows_of_shard, windows_path
 from tsad_tasks.storage.rows import AnomalyRows, AttributionRows, DatasetRow, ScoreRows
 from tsad_tasks.storage.store import Store, hours_later
+
+log = logging.getLogger("tsad")
 
 MAX_ATTEMPTS = 5
 MAX_SEEN_HOURS = 24 * 14
@@ -51,12 +54,15 @@ class ScoreSummary:
 
 
 def score_shard(store: Store, config: DatasetConfig, paths: Sequence[str]) -> ScoreSummary:
-    """Scores the feature files of one shard and their windows."""
-    summary = ScoreSummary()
-    for path in (UPath(name) for name in paths):
-        shard = FeatureShard.load(path)
-        summary += score_job(store, config, shard, load_windows(windows_path(path)))
-    return summary
+    """Scores the feature files of one shard and their windows.
+
+    Raises
+    ------
+    BundleError
+        When a champion is broken; its hours are marked as failed, those of the others are scored.
+    """
+    files = (UPath(name) for name in paths)
+    return _score_all(store, config, ((FeatureShard.load(path), load_windows(windows_path(path))) for path in files))
 
 
 def score_interval(
@@ -69,47 +75,72 @@ def score_interval(
     entity_names: Sequence[str] | None = None,
     n_attempts: int = 0,
 ) -> ScoreSummary:
-    """Features, windows and scores of [start_at, end_at) in one go, in memory; leaves the rows of the three tasks."""
-    span: dict[str, Any] = {"start_at": start_at, "end_at": end_at, "entity_names": entity_names}
-    shards, _, _ = planned_shards(store, config, store.select_dataset(config.dataset), lineage=lineage, **span)
-    summary = ScoreSummary()
-    for shard in shards:
-        spec, bundle = load_model(shard.job.champion)
-        windows = windows_of_shard(shard, spec.features)
-        summary += _score(store, config, shard, windows, (spec, bundle), n_attempts)
-    return summary
-
-
-def score_job(
-    store: Store, config: DatasetConfig, shard: FeatureShard, windows: Windows, *, n_attempts: int = 0
-) -> ScoreSummary:
-    """Scores one job; when its readings or its champion change meanwhile, plans and scores these hours again.
+    """Features, windows and scores of [start_at, end_at) in one go, in memory; leaves the rows of the three tasks.
 
     Raises
     ------
-    Unavailable
-        When they keep changing.
+    BundleError
+        As `score_shard`.
     """
-    return _score(store, config, shard, windows, load_model(shard.job.champion), n_attempts)
+    span: dict[str, Any] = {"start_at": start_at, "end_at": end_at, "entity_names": entity_names}
+    shards, _, _ = planned_shards(store, config, store.select_dataset(config.dataset), lineage=lineage, **span)
+    return _score_all(store, config, ((shard, None) for shard in shards), n_attempts)
 
 
-def _score(
+def _score_all(
     store: Store,
     config: DatasetConfig,
-    shard: FeatureShard,
-    windows: Windows,
-    model: tuple[ModelSpec, Bundle],
-    n_attempts: int,
+    jobs: Iterable[tuple[FeatureShard, Windows | None]],
+    n_attempts: int = 0,
 ) -> ScoreSummary:
+    summary, broken = ScoreSummary(), []
+    for shard, windows in jobs:
+        try:
+            summary += score_job(store, config, shard, windows, n_attempts=n_attempts)
+        except BundleError as error:
+            _fail_hours(store, config, shard.job, str(error))
+            # A broken challenger is never promoted: its hours are not scored. It does not stop the champions.
+            broken += [] if shard.job.is_shadow else [str(error)]
+    if broken:
+        raise BundleError("; ".join(broken))
+    return summary
+
+
+def _fail_hours(store: Store, config: DatasetConfig, job: Job, message: str) -> None:
+    log.error(message)
     dataset = store.select_dataset(config.dataset)
-    spec, bundle = model
-    computed = _compute(shard, windows, spec, bundle.detector)
-    written = _write(store, dataset, shard, windows, (spec, bundle.detector), computed)
+    with store.transaction():
+        store.lock_champions(dataset.dataset_id)
+        if _is_champion(store, dataset, job):
+            mark_failed(store, job, message)
+
+
+def score_job(
+    store: Store, config: DatasetConfig, shard: FeatureShard, windows: Windows | None = None, *, n_attempts: int = 0
+) -> ScoreSummary:
+    """Scores one job; when its readings or its champion change meanwhile, plans and scores these hours again.
+
+    Parameters
+    ----------
+    windows : of the shard; None: they are found here.
+
+    Raises
+    ------
+    BundleError
+        When the champion cannot be read, or does not find its canary.
+    Unavailable
+        When readings or champion keep changing.
+    """
+    dataset, job = store.select_dataset(config.dataset), shard.job
+    spec, bundle = load_model(job.champion)
+    check_canary(f"{config.dataset} v{job.champion.version}", spec, bundle)
+    found = windows_of_shard(shard, spec.features) if windows is None else windows
+    computed = _compute(shard, found, spec, bundle.detector)
+    written = _write(store, dataset, shard, found, (spec, bundle.detector), computed)
     if written is not None:
         return written
     if n_attempts >= MAX_ATTEMPTS:
         raise Unavailable(f"Expected the readings of {config.dataset} to stand still for a moment. Received: changes.")
-    job = shard.job
     names = [name for name, _ in job.entities]
     span: dict[str, Any] = {"start_at": job.first_at, "end_at": job.end_at, "entity_names": names}
     return score_interval(store, config, lineage=job.lineage, n_attempts=n_attempts + 1, **span)

@@ -349,8 +349,9 @@ class TrainingReader:
         if not np.isfinite(values[judged]).any():
             return None
         learned = clean & (steps < first) if with_learned else np.zeros(len(values), bool)
-        labels = self.labelled(entity_id, from_at, span.end_at) & after & (steps < gate)
-        return HeldOut(name, values, epoch_s(from_at), judged, judged & (steps >= gate), learned, labels)
+        known = self.labelled(entity_id, from_at, span.end_at) & after
+        gated = judged & (steps >= gate)
+        return HeldOut(name, values, epoch_s(from_at), judged, gated, learned, known & (steps < gate), known)
 
 
 def is_known(part: Exclusion) -> bool:

@@ -318,6 +318,19 @@ class GateRow:
 
 
 @dataclass(frozen=True)
+class DriftRow:
+    """How far a week of a channel (0: of the scores) lies from its reference; None where it is not known."""
+
+    model_id: int
+    entity_id: int
+    channel_id: int
+    psi: float | None
+    shift: float | None
+    missing_share: float | None
+    n_steps: int
+
+
+@dataclass(frozen=True)
 class Shadow:
     """A challenger that is scored beside the champion."""
 
