@@ -49,7 +49,7 @@ BASE: dict[str, Any] = {
     "training": {"schedule": "0 0 * * 1", "range": "13d", "max_windows": 8000, "epochs": 12, "max_minutes": 2},
     "gate": {
         "min_point_share": 0, "min_contextual_share": 0, "min_collective_share": 0,
-        "max_false_alarm_share": 1, "n_injected": 20,
+        "max_false_alarm_share": 1, "max_incidents_per_entity_week": 1000, "n_injected": 20,
     },
 }  # fmt: skip
 _RESULT = """

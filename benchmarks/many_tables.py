@@ -46,7 +46,7 @@ FLEET = {
     "threshold": {"look_back": 1000, "min_span": "12h", "k": 12, "collective_k": 12},
     "gate": {
         "min_point_share": 0, "min_contextual_share": 0, "min_collective_share": 0,
-        "max_false_alarm_share": 1, "n_injected": 10,
+        "max_false_alarm_share": 1, "max_incidents_per_entity_week": 1000, "n_injected": 10,
     },
 }  # fmt: skip
 

@@ -42,7 +42,7 @@ CASES = [
         "sitezone:",
         ":2: sitezone: Expected one of dataset, description, site_zone, score_every, source, running_when, "
         "startup_grace, "
-        "features, detector, threshold, alarm_policy, training, gate, shadow, report, notifications, retention "
+        "features, detector, threshold, alarm_policy, training, gate, shadow, drift, report, notifications, retention "
         "(did you mean site_zone?). "
         "Received: 'Europe/Berlin'.",
     ),

@@ -502,7 +502,7 @@ class Gate(Section):
     min_collective_share: Share = 0.7
     max_false_alarm_share: Share = 0.01
     max_incidents_per_entity_week: Annotated[float, Field(gt=0)] | None = Field(
-        None, description="False alarms on clean held-out readings; default: twice alarm_policy.budget_per_entity_week."
+        None, description="False alarms on clean held-out readings; default, with kind evt: twice the alarm budget."
     )
     min_known_share: Share = Field(0.5, description="Share of known anomalies in held-out readings to be found.")
     min_known: Annotated[int, Field(ge=1)] = Field(3, description="Fewer known anomalies than this decide nothing.")

@@ -29,6 +29,7 @@ SMALL = {
         "min_contextual_share": 0,
         "min_collective_share": 0,
         "max_false_alarm_share": 1,
+        "max_incidents_per_entity_week": 1000,
         "n_injected": 10,
     },
 }

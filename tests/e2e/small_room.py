@@ -47,6 +47,7 @@ gate:
   min_collective_share: 0
   max_false_alarm_share: 1
   n_injected: 10
+  max_incidents_per_entity_week: 1000
 shadow: {hours: 1, min_windows: 10, approve: manual}
 """
 

@@ -30,7 +30,7 @@ FAULT_SIZES, FAULT_STEPS = (6.0, 12.0, 25.0, 50.0), 10
 # Errors are those of another machine and another ONNX Runtime as well; relative where they are above 1.
 TOLERANCE = 1e-5
 # Beyond this a rolling threshold has less to look back at, here as there; scoring a canary stays a few milliseconds.
-MAX_LOOK_BACK, MAX_ENTITIES = 400, 24
+MAX_LOOK_BACK, MAX_ENTITIES = 60, 24
 
 
 @dataclass(frozen=True)

@@ -156,7 +156,9 @@ def _rules(
         ("collective", gate.min_collective_share),
     ):
         rows.append(_injected_found(kind, challenger, champion, limit, gate.margin))
-    per_week = gate.max_incidents_per_entity_week or 2 * config.alarm_policy.budget_per_entity_week
+    per_week = gate.max_incidents_per_entity_week
+    if per_week is None and config.threshold.kind == "evt":
+        per_week = 2 * config.alarm_policy.budget_per_entity_week
     return [
         *rows,
         _known_found(challenger, champion, gate),
@@ -238,7 +240,7 @@ def _false_alarms(challenger: Verdicts, champion: Verdicts | None, gate: Gate, w
     return GateRow("false_alarm_share", value, limit, old, passed, note, low, high)
 
 
-def _false_incidents(challenger: Verdicts, champion: Verdicts | None, limit: float) -> GateRow:
+def _false_incidents(challenger: Verdicts, champion: Verdicts | None, limit: float | None) -> GateRow:
     """Fails only where chance does not explain the incidents: a short held-out range holds few."""
     if not challenger.n_weeks:
         return GateRow("incidents_per_entity_week", None, limit, None, True, "not tested: nothing was judged")
@@ -246,7 +248,8 @@ def _false_incidents(challenger: Verdicts, champion: Verdicts | None, limit: flo
     low, high = (end / weeks for end in count_interval(n))
     old = champion.n_incidents / champion.n_weeks if champion and champion.n_weeks else None
     note = f"{n} incidents in {weeks:.2g} clean held-out weeks of one entity"
-    return GateRow("incidents_per_entity_week", n / weeks, limit, old, low <= limit, note, low, high)
+    passed = limit is None or low <= limit
+    return GateRow("incidents_per_entity_week", n / weeks, limit, old, passed, note, low, high)
 
 
 def _not_worse(challenger: Verdicts, champion: Verdicts | None, gate: Gate) -> GateRow:
