@@ -10,14 +10,13 @@ import sys
 from datetime import UTC, datetime
 from types import SimpleNamespace
 
-from tsad_airflow_tasks import notify
-from tsad_bridge import TaskInterval
-from tsad_senders import send
 from tsad_tasks.errors import NothingToDo, Undelivered
 from tsad_tasks.steps.notify import Message
 
 
 def main() -> None:
+    from tsad_senders import send
+
     for fields in json.load(sys.stdin):
         try:
             send(Message(**fields))
@@ -30,6 +29,9 @@ def main() -> None:
 
 def _notified(is_backfill: bool, lineage: str) -> str:
     """What the task of such a run says without asking any dataset or store."""
+    from tsad_airflow_tasks import notify
+    from tsad_bridge import TaskInterval
+
     at = datetime(2026, 3, 1, tzinfo=UTC)
     interval = TaskInterval("run", "room.score", at, at, {"lineage": lineage, "notify": False}, is_backfill, -1)
     try:

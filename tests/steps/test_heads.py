@@ -6,6 +6,7 @@ import functools
 import importlib.util
 import io
 import sys
+from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from types import ModuleType
@@ -65,7 +66,7 @@ def made_readings(faults: dict[int, tuple[int, int, float]], n_channels: int) ->
 
 def plant_of(cluster: Cluster, template: str, config: DatasetConfig, values: np.ndarray) -> str:
     """Name of a database with readings, and a champion of lineage replay from the end of its training range on."""
-    name = f"heads_{uuid4().hex}"
+    name = named()
     plant = Plant(cluster.create_database(name, template=template), config)
     columns = ", ".join(f"{name} double precision" for name in config.channel_names)
     plant.execute(f"CREATE SCHEMA plant; CREATE TABLE plant.metrics (at timestamptz, host text, {columns})")
@@ -90,7 +91,23 @@ def fill(plant: Plant, values: np.ndarray) -> None:
 
 
 def copied(cluster: Cluster, template: str, config: DatasetConfig) -> Plant:
-    return Plant(cluster.create_database(f"heads_{uuid4().hex}", template=template), config)
+    return Plant(cluster.create_database(named(), template=template), config)
+
+
+MADE: list[str] = []
+
+
+def named() -> str:
+    """Name of a database that goes when the tests of this file are done."""
+    MADE.append(f"heads_{uuid4().hex}")
+    return MADE[-1]
+
+
+@pytest.fixture(scope="module", autouse=True)
+def tidied(cluster: Cluster) -> Iterator[None]:
+    yield
+    while MADE:
+        cluster.drop_database(MADE.pop())
 
 
 def anchor_at(config: DatasetConfig) -> datetime:
