@@ -341,7 +341,9 @@ class Features(Section):
     )
     min_own_scale_s: DurationS = Field(259200, alias="min_own_scale", description="Running time before an own scale.")
     rebaseline_after_s: LastingS = Field(
-        86400, alias="rebaseline_after", description="Running time from which the level of a replaced sensor is learned."
+        86400,
+        alias="rebaseline_after",
+        description="Running time from which the level of a replaced sensor is learned.",
     )
 
 

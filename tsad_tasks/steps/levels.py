@@ -83,8 +83,9 @@ class _Learner:
             learned = None if is_fixed else self._learned_epoch(position)
             if learned is not None:
                 n_changed += self._store.update_channel_epoch(learned)
-                terms = {"scale": learned.scale, "offset": learned.offset, "usable_at": learned.usable_at}
-                self._epochs[position] = replace(epoch, **terms)
+                self._epochs[position] = replace(
+                    epoch, scale=learned.scale, offset=learned.offset, usable_at=learned.usable_at
+                )
         return n_changed
 
     def _learned_epoch(self, position: int) -> LearnedEpoch | None:
@@ -151,9 +152,7 @@ class _Learner:
         scaling = entity.scaling or config.features.scaling
         return self._scale(entity.entity_id, found, marked(found), needed_hours, scaling)
 
-    def _scale(
-        self, entity_id: int, found: _Readings, marked: Mask, needed_hours: float, scaling: str
-    ) -> LearnedScale:
+    def _scale(self, entity_id: int, found: _Readings, marked: Mask, needed_hours: float, scaling: str) -> LearnedScale:
         chosen = np.flatnonzero(marked)[: self._n_steps(needed_hours)]
         n_hours = len(chosen) * self._step_s / 3600
         if len(chosen) < self._n_steps(needed_hours):

@@ -253,13 +253,17 @@ class Store:
         Older layouts are included, and what changed sensors send is converted or unknown, as the checksums tell.
         """
         epochs = self.select_channel_epochs(entity_ids, end_at)
-        return _converted(self.read_raw_blocks(layout, entity_ids, start_at, end_at), layout, entity_ids, start_at, epochs)
+        return _converted(
+            self.read_raw_blocks(layout, entity_ids, start_at, end_at), layout, entity_ids, start_at, epochs
+        )
 
     def read_blocks_before(
         self, layout: Layout, entity_id: int, start_at: datetime, end_at: datetime, epochs: Sequence[ChannelEpoch]
     ) -> Blocks:
         """The same of one entity as if there were only these changes of its sensors."""
-        return _converted(self.read_raw_blocks(layout, [entity_id], start_at, end_at), layout, [entity_id], start_at, epochs)
+        return _converted(
+            self.read_raw_blocks(layout, [entity_id], start_at, end_at), layout, [entity_id], start_at, epochs
+        )
 
     def select_channel_epochs(self, entity_ids: Sequence[int], before_at: datetime) -> list[ChannelEpoch]:
         """Changes of sensors that hold and began before a moment, oldest first."""
@@ -289,7 +293,7 @@ class Store:
         return [stored for stored in self.select_layouts(dataset) if stored.step_s == layout.step_s]
 
     def read_checksums(self, entity_ids: Sequence[int], start_at: datetime, end_at: datetime) -> NDArray[np.int64]:
-        """Checksums (n_entities, n_hours) of the blocks of [start_at, end_at) as the pipeline sees them, 0: no block."""
+        """Checksums (n_entities, n_hours) of blocks of [start_at, end_at) as the pipeline sees them; 0: none."""
         raw = self._read_raw_checksums(entity_ids, start_at, end_at)
         return _salted(raw, entity_ids, start_at, self.select_channel_epochs(entity_ids, end_at))
 
@@ -299,9 +303,7 @@ class Store:
         """Checksums (1, n_hours) of one entity as if there were only these changes of its sensors."""
         return _salted(self._read_raw_checksums([entity_id], start_at, end_at), [entity_id], start_at, epochs)
 
-    def _read_raw_checksums(
-        self, entity_ids: Sequence[int], start_at: datetime, end_at: datetime
-    ) -> NDArray[np.int64]:
+    def _read_raw_checksums(self, entity_ids: Sequence[int], start_at: datetime, end_at: datetime) -> NDArray[np.int64]:
         checksums = np.zeros((len(entity_ids), (epoch_s(end_at) - epoch_s(start_at)) // 3600), np.int64)
         columns = [binary.Field("entity_id", "i4"), binary.Field("hour_at", "i8"), binary.Field("checksum", "i8")]
         params = {"entity_ids": list(entity_ids), "start_at": start_at, "end_at": end_at}
@@ -679,9 +681,10 @@ def _positions(
 
 def _pieces(epochs: Sequence[ChannelEpoch], entity_id: int) -> list[Piece]:
     began = [
-        (one.channel_id, epoch_s(one.from_at), None if one.usable_at is None else epoch_s(one.usable_at), one.scale, one.offset)
-        for one in epochs if one.entity_id == entity_id
-    ]  # fmt: skip
+        (one.channel_id, epoch_s(one.from_at), epoch_s(one.usable_at) if one.usable_at else None, one.scale, one.offset)
+        for one in epochs
+        if one.entity_id == entity_id
+    ]
     return pieces(began)
 
 
