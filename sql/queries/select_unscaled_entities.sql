@@ -11,6 +11,6 @@ WITH champion AS MATERIALIZED (
   LEFT JOIN (SELECT model_id, jsonb_array_elements_text(scaled) AS name FROM champion) k ON k.model_id = c.model_id AND k.name = e.name
   WHERE k.name IS NULL
 )
-SELECT u.entity_id, s.usable_at, s.scaling, s.needed_hours, s.learned_from
+SELECT u.entity_id, s.from_at, s.usable_at, s.scaling, s.needed_hours, s.learned_from
 FROM unscaled u LEFT JOIN tsad.entity_scale s USING (entity_id)
 ORDER BY u.entity_id

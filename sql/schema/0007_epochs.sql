@@ -31,6 +31,7 @@ CREATE TABLE tsad.entity_scale (
   centers         double precision[] NOT NULL,
   scales          double precision[] NOT NULL,
   scaling         text NOT NULL,
+  from_at         timestamptz NOT NULL,
   usable_at       timestamptz,
   n_running_hours double precision NOT NULL,
   needed_hours    double precision NOT NULL,
@@ -40,6 +41,7 @@ CREATE TABLE tsad.entity_scale (
 COMMENT ON TABLE tsad.entity_scale IS
   'The scale of a machine that a champion does not know, from its first running hours: it takes the place of the pooled one from usable_at on, without waiting for a retraining.';
 COMMENT ON COLUMN tsad.entity_scale.centers IS 'By channel; NaN where it never showed a value: there the pooled scale stays.';
+COMMENT ON COLUMN tsad.entity_scale.from_at IS 'First hour that it was learned from; should retention drop that, the scale stays as it is.';
 COMMENT ON COLUMN tsad.entity_scale.learned_from IS 'Hash of the readings that it was learned from.';
 
 CREATE FUNCTION tsad.set_channel_epoch(dataset text, entity text, channel text, from_at timestamptz, kind text, reason text, scale double precision DEFAULT NULL, "offset" double precision DEFAULT NULL, said_by text DEFAULT NULL)

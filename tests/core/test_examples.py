@@ -12,6 +12,7 @@ MODULES = (
     "budget",
     "digest",
     "drift",
+    "epochs",
     "evaluation",
     "event_rule",
     "exploration",

@@ -14,6 +14,7 @@ import pytest
 
 from steps.weeks import MACHINE, Weeks, week
 from tsad_tasks.core.interval import HOUR
+from tsad_tasks.errors import BadInput
 from tsad_tasks.local.postgres import Cluster
 from tsad_tasks.steps.words import set_channel_epoch, withdraw_channel_epoch
 from tsad_tasks.storage.store import Store
@@ -54,7 +55,7 @@ def trained(cluster: Cluster, template_database: str, tmp_path_factory: pytest.T
 def forest(cluster: Cluster, template_database: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Weeks]:
     """A machine learned by one that looks back a fixed time, as its threshold does."""
     detector = {"detector": {"name": "isolation_forest", "window": 3}}
-    threshold = {"kind": "adaptive", "k": 6, "look_back": 60, "min_span": "6h", "min_count": 20}
+    threshold = {"kind": "adaptive", "k": 3, "look_back": 60, "min_span": "6h", "min_count": 20}
     folder = tmp_path_factory.mktemp("forest")
     with _trained(cluster, template_database, folder, threshold=threshold, **detector) as made:
         yield made
@@ -121,8 +122,12 @@ def test_a_replaced_sensor_is_unknown_until_it_was_learned_and_its_neighbours_go
     assert weeks.flagged_share(*FAULT) > 0.9
 
 
+@pytest.mark.parametrize("detector", ["weeks", "wood"])
 @pytest.mark.parametrize("order", ["forward", "reverse", "shuffled"])
-def test_hours_in_any_order_and_a_late_word_leave_the_same_rows(weeks: Weeks, trained: Weeks, order: str) -> None:
+def test_hours_in_any_order_and_a_late_word_leave_the_same_rows(
+    request: pytest.FixtureRequest, detector: str, order: str
+) -> None:
+    weeks: Weeks = request.getfixturevalue(detector)
     _send(weeks, 1.3, 40.0)
     hours = [CHANGED_AT + i * HOUR for i in range(-2, 30)]
     orders = {"forward": hours, "reverse": hours[::-1], "shuffled": list(np.random.default_rng(3).permutation(hours))}
@@ -200,15 +205,15 @@ def _add_machine(weeks: Weeks, start_at: datetime) -> None:
         start_at - timedelta(days=7),
         MACHINE,
     )
-    change = "UPDATE plant.metrics SET temperature = temperature + 60 WHERE machine = 'm-2' AND at >= %s AND at < %s"
-    weeks.execute(change, *FAULT)
+    fault = "SET temperature = temperature + 60, load = load + 60 WHERE machine = 'm-2' AND at >= %s AND at < %s"
+    weeks.execute(f"UPDATE plant.metrics {fault}", *FAULT)
 
 
 def test_a_new_machine_counts_down_and_then_has_a_scale_of_its_own(wood: Weeks) -> None:
     _add_machine(wood, CHANGED_AT)
     wood.score(week(1), CHANGED_AT + 6 * HOUR)
-    detail = "SELECT DISTINCT status, detail FROM tsad.v_status WHERE entity = 'm-2' AND status <> 'insufficient_history'"
-    assert ("unknown_entity_scale", "own scale in 18.0 running hours") in wood.execute(detail)
+    detail = "SELECT DISTINCT status, detail FROM tsad.v_status WHERE entity = 'm-2'"
+    assert wood.execute(detail) == [("unknown_entity_scale", "own scale in 18.0 running hours")]
     wood.score(CHANGED_AT + 6 * HOUR, week(1, 60))
     usable_at = CHANGED_AT + 24 * HOUR
     assert {status for status, _ in _statuses(wood, usable_at, week(1, 60), "m-2")} == {"scored"}
@@ -236,3 +241,53 @@ def test_a_state_begins_anew_with_a_machines_own_scale_in_any_order(weeks: Weeks
         weeks.score(day, day + 24 * HOUR)
     assert ("scored", 1.0) in _statuses(weeks, days[0], days[-1] + 24 * HOUR, "m-2")
     assert weeks.execute(ROWS) == _bulk(weeks, [days[0], days[-1] + 23 * HOUR])
+
+
+def test_what_was_learned_stays_when_retention_drops_what_it_was_learned_from(wood: Weeks) -> None:
+    _add_machine(wood, CHANGED_AT)
+    _send(wood, 1.3, 40.0)
+    _say(wood, "replaced")
+    wood.score(week(1), week(1, 40))
+    known = (
+        "SELECT scale, usable_at FROM tsad.v_channel_epoch UNION ALL SELECT scales[1], usable_at FROM tsad.entity_scale"
+    )
+    before = wood.execute(known)
+    wood.execute("UPDATE tsad.dataset SET retired_before = %s", week(1, 36))
+    wood.execute("DELETE FROM tsad.reading_block WHERE hour_at < %s", week(1, 36))
+    wood.score(week(1, 40), week(1, 42))
+    assert wood.execute(known) == before
+    assert all(usable_at for _, usable_at in before)
+    assert {status for status, _ in _statuses(wood, week(1, 40), week(1, 42), "m-2")} == {"scored"}
+
+
+WRONG = {
+    "an unknown machine": ({"entity": "m-9"}, "Expected an entity of the dataset plant. Received: m-9."),
+    "an unknown channel": ({"channel": "speed"}, "Expected a channel of the dataset. Received: speed."),
+    "an unknown kind": ({"kind": "moved"}, "Expected replaced, recalibrated or unit. Received: moved."),
+    "a unit without terms": ({"kind": "unit"}, "Expected the scale and offset of the new unit. Received: none."),
+    "no reason": ({"reason": ""}, "Expected a reason. Received: nothing."),
+    "a scale of nothing": (
+        {"scale": 0.0},
+        "Expected a finite scale other than 0 and a finite offset. Received: 0 and <NULL>.",
+    ),
+}
+
+
+@pytest.mark.parametrize("name", WRONG)
+def test_a_wrong_word_on_a_sensor_is_refused(trained: Weeks, name: str) -> None:
+    changes, message = WRONG[name]
+    said: dict[str, Any] = {"entity": MACHINE, "channel": "temperature", "from_at": CHANGED_AT, "kind": "replaced"}
+    said |= {"reason": "broke", "said_by": "ada"} | changes
+    with Store.connect(trained.uri) as store, pytest.raises(BadInput) as refused:
+        set_channel_epoch(store, "plant", **said)
+    assert str(refused.value) == message
+
+
+def test_only_a_change_that_holds_can_be_withdrawn(weeks: Weeks) -> None:
+    number = _say(weeks, "replaced")
+    with Store.connect(weeks.uri) as store:
+        withdraw_channel_epoch(store, "plant", number)
+        with pytest.raises(BadInput, match="Expected the epoch_id of a change of a sensor that holds"):
+            withdraw_channel_epoch(store, "plant", number)
+        with pytest.raises(BadInput, match=r"Expected the number of a change of a sensor of plant\. Received: 99"):
+            withdraw_channel_epoch(store, "plant", 99)

@@ -18,7 +18,7 @@ from tsad_tasks.core.digest import mix
 from tsad_tasks.core.epochs import conversion
 from tsad_tasks.core.features import fit_scaler, held, running_state
 from tsad_tasks.core.interval import HOUR, epoch_s, from_epoch_s, hour_ceil, hour_floor
-from tsad_tasks.storage.rows import ChannelEpoch, LearnedEpoch, LearnedScale, UnscaledEntity
+from tsad_tasks.storage.rows import ChannelEpoch, DatasetRow, LearnedEpoch, LearnedScale, UnscaledEntity
 from tsad_tasks.storage.store import Store, hours_later
 
 Float = NDArray[np.float64]
@@ -31,9 +31,9 @@ MIN_REFERENCE = 30
 def learn_levels(store: Store, config: DatasetConfig) -> int:
     """How many changed sensors and new machines are known better than before."""
     with store.transaction():
-        dataset_id = store.select_dataset(config.dataset).dataset_id
-        store.lock_dataset(dataset_id, "levels")
-        learner = _Learner(store, config, dataset_id)
+        dataset = store.select_dataset(config.dataset)
+        store.lock_dataset(dataset.dataset_id, "levels")
+        learner = _Learner(store, config, dataset)
         return learner.learn_epochs() + learner.learn_scales()
 
 
@@ -64,8 +64,9 @@ def readings_digest(checksums: NDArray[np.int64], start_at: datetime) -> int:
 
 
 class _Learner:
-    def __init__(self, store: Store, config: DatasetConfig, dataset_id: int) -> None:
-        self._store, self._config, self._dataset_id = store, config, dataset_id
+    def __init__(self, store: Store, config: DatasetConfig, dataset: DatasetRow) -> None:
+        self._store, self._config, self._dataset = store, config, dataset
+        dataset_id = dataset.dataset_id
         self._step_s = config.source.step_s
         self._layout = store.select_layouts(dataset_id)[0]
         self._columns = [self._layout.channel_names.index(name) for name in config.channel_names]
@@ -93,7 +94,8 @@ class _Learner:
         epoch = self._epochs[position]
         before = [one for one in self._epochs[:position] if one.entity_id == epoch.entity_id]
         start_at = hour_floor(epoch.from_at) - REFERENCE
-        if self._stands(epoch.entity_id, start_at, epoch.usable_at, epoch.learned_from, before):
+        learned = start_at, epoch.usable_at, epoch.learned_from
+        if self._is_retired(*learned[:2]) or self._stands(epoch.entity_id, *learned, before):
             return None
         needed_hours = epoch.needed_hours or self._config.features.rebaseline_after_s / 3600
         n_needed, column = self._n_steps(needed_hours), self._column(epoch.channel_id)
@@ -130,7 +132,7 @@ class _Learner:
 
     def learn_scales(self) -> int:
         """How many machines that a champion has no scale for are known better."""
-        found = self._store.select_unscaled_entities(self._dataset_id)
+        found = self._store.select_unscaled_entities(self._dataset.dataset_id)
         params = {"entity_ids": [one.entity_id for one in found]}
         first_hours = dict(self._store.select("select_first_hours", params)) if found else {}
         learned = (self._learned_scale(one, first_hours[one.entity_id]) for one in found)
@@ -139,8 +141,9 @@ class _Learner:
     def _learned_scale(self, entity: UnscaledEntity, start_at: datetime | None) -> LearnedScale | None:
         """What is known of a machine now; None: nothing was read, or what it was learned from stands."""
         epochs = [one for one in self._epochs if one.entity_id == entity.entity_id]
-        learned = entity.entity_id, start_at, entity.usable_at, entity.learned_from, epochs
-        if start_at is None or self._stands(*learned):
+        if start_at is None or self._is_retired(entity.from_at, entity.usable_at):
+            return None
+        if self._stands(entity.entity_id, start_at, entity.usable_at, entity.learned_from, epochs):
             return None
         config = self._config
         needed_hours = entity.needed_hours or min(config.features.min_own_scale_s, config.training.range_s / 2) / 3600
@@ -156,27 +159,33 @@ class _Learner:
         chosen = np.flatnonzero(marked)[: self._n_steps(needed_hours)]
         n_hours = len(chosen) * self._step_s / 3600
         if len(chosen) < self._n_steps(needed_hours):
-            return LearnedScale(entity_id, [], [], [], scaling, None, n_hours, needed_hours, None)
+            return LearnedScale(entity_id, [], [], [], scaling, found.start_at, None, n_hours, needed_hours, None)
         values = found.values[chosen]
         scaler, shown = fit_scaler(values, scaling), np.isfinite(values).any(axis=0)
         usable_at, digest = self._usable(found, int(chosen[-1]))
-        terms = [np.where(shown, part, np.nan).tolist() for part in (scaler.center, scaler.scale)]
+        centers, scales = (np.where(shown, part, np.nan).tolist() for part in (scaler.center, scaler.scale))
         ids = [self._layout.channel_ids[i] for i in self._columns]
-        return LearnedScale(entity_id, ids, terms[0], terms[1], scaling, usable_at, n_hours, needed_hours, digest)
+        span = found.start_at, usable_at
+        return LearnedScale(entity_id, ids, centers, scales, scaling, *span, n_hours, needed_hours, digest)
 
     def _stands(
         self,
         entity_id: int,
-        start_at: datetime | None,
+        start_at: datetime,
         usable_at: datetime | None,
         learned_from: int | None,
         epochs: Sequence[ChannelEpoch],
     ) -> bool:
         """Whether what was learned was learned from the readings as they are now."""
-        if start_at is None or usable_at is None:
+        if usable_at is None:
             return False
         checksums = self._store.read_checksums_before(entity_id, start_at, max(usable_at, start_at), epochs)
         return readings_digest(checksums[0], start_at) == learned_from
+
+    def _is_retired(self, start_at: datetime | None, usable_at: datetime | None) -> bool:
+        """Whether retention has dropped some of what was learned from: what was learned stays."""
+        retired = self._dataset.retired_before
+        return bool(start_at and usable_at and retired and start_at < retired)
 
     def _usable(self, found: _Readings, last: int) -> tuple[datetime, int]:
         """The whole hour after a step, and the digest of what was read before it."""

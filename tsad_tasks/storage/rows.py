@@ -124,6 +124,7 @@ class UnscaledEntity:
     """An entity that a champion has no scale for, and what was learned of it so far; None: nothing yet."""
 
     entity_id: int
+    from_at: datetime | None
     usable_at: datetime | None
     scaling: str | None
     needed_hours: float | None
@@ -139,6 +140,7 @@ class LearnedScale:
     centers: list[float]
     scales: list[float]
     scaling: str
+    from_at: datetime
     usable_at: datetime | None
     n_running_hours: float
     needed_hours: float
