@@ -120,9 +120,21 @@ COMMENT ON VIEW tsad.v_channel_epoch IS
 CREATE OR REPLACE VIEW tsad.v_status AS
   SELECT d.name AS dataset, e.name AS entity, b.hour_at, p.lineage, b.status, b.coverage, b.n_needed, b.n_seen,
          (b.status = 'unknown_entity_scale') AS provisional, b.model_id, b.revision,
-         CASE WHEN b.status <> 'unknown_entity_scale' OR s.entity_id IS NULL THEN ''
-              WHEN s.usable_at IS NULL THEN format('own scale in %s running hours', round((s.needed_hours - s.n_running_hours)::numeric, 1))
-              ELSE format('own scale from %s UTC on', to_char(s.usable_at AT TIME ZONE 'UTC', 'YYYY-MM-DD HH24:MI')) END AS detail,
+         concat_ws('; ',
+           CASE WHEN b.status <> 'unknown_entity_scale' OR s.entity_id IS NULL THEN NULL
+                WHEN s.usable_at IS NULL THEN format('own scale in %s running hours', round((s.needed_hours - s.n_running_hours)::numeric, 1))
+                ELSE format('own scale from %s UTC on', to_char(s.usable_at AT TIME ZONE 'UTC', 'YYYY-MM-DD HH24:MI')) END,
+           (SELECT string_agg(concat_ws(' ', c.name, x.kind || ',', CASE
+                     WHEN x.usable_at IS NOT NULL THEN format('known from %s UTC on', to_char(x.usable_at AT TIME ZONE 'UTC', 'YYYY-MM-DD HH24:MI'))
+                     WHEN x.needed_hours > x.n_running_hours THEN format('known in %s running hours', round((x.needed_hours - x.n_running_hours)::numeric, 1))
+                     ELSE 'unknown' END), '; ' ORDER BY x.epoch_id)
+            FROM tsad.channel_epoch x JOIN tsad.channel c USING (channel_id)
+            WHERE x.entity_id = b.entity_id AND x.withdrawn_at IS NULL AND x.from_at < b.hour_at + interval '1 hour'
+              AND coalesce(x.usable_at, 'infinity') > greatest(b.hour_at, x.from_at)
+              AND NOT EXISTS (
+                SELECT FROM tsad.channel_epoch y
+                WHERE y.entity_id = x.entity_id AND y.channel_id = x.channel_id AND y.withdrawn_at IS NULL
+                  AND (y.from_at, y.epoch_id) > (x.from_at, x.epoch_id) AND y.from_at <= b.hour_at))) AS detail,
          b.scored_at
   FROM tsad.score_block b
   JOIN tsad.entity e USING (entity_id)
@@ -137,7 +149,7 @@ CREATE OR REPLACE VIEW tsad.v_status AS
   JOIN tsad.entity e USING (entity_id)
   JOIN tsad.dataset d USING (dataset_id)
   WHERE u.superseded_at = 'infinity' AND u.lineage IN ('live', 'replay');
-COMMENT ON COLUMN tsad.v_status.detail IS 'More in words; of a machine that its model does not know, how long until it has a scale of its own.';
+COMMENT ON COLUMN tsad.v_status.detail IS 'More in words: how long until a new machine has a scale of its own, or a replaced sensor is known.';
 
 DO $$
 DECLARE

@@ -11,11 +11,16 @@ from uuid import uuid4
 
 import numpy as np
 import pytest
+from upath import UPath
 
 from steps.weeks import MACHINE, Weeks, week
 from tsad_tasks.core.interval import HOUR
 from tsad_tasks.errors import BadInput
 from tsad_tasks.local.postgres import Cluster
+from tsad_tasks.steps.features import build_features
+from tsad_tasks.steps.ingest import ingest_interval
+from tsad_tasks.steps.score import score_shard
+from tsad_tasks.steps.windows import build_windows
 from tsad_tasks.steps.words import set_channel_epoch, withdraw_channel_epoch
 from tsad_tasks.storage.store import Store
 
@@ -114,6 +119,9 @@ def test_a_replaced_sensor_is_unknown_until_it_was_learned_and_its_neighbours_go
     weeks.score(week(1), week(1, 60))
     usable_at = CHANGED_AT + 24 * HOUR
     assert weeks.execute("SELECT usable_at, n_running_hours FROM tsad.v_channel_epoch") == [(usable_at, 24.0)]
+    detail = "SELECT DISTINCT detail FROM tsad.v_status WHERE hour_at >= %s AND hour_at < %s"
+    assert weeks.execute(detail, CHANGED_AT, usable_at) == [("temperature replaced, known from 2026-03-10 10:00 UTC on",)]
+    assert weeks.execute(detail, usable_at, week(1, 60)) == [("",)]
     assert _statuses(weeks, week(1), CHANGED_AT) == {("scored", 1.0)}
     assert _statuses(weeks, CHANGED_AT, usable_at) == {("scored", 0.5)}
     assert _statuses(weeks, usable_at, week(1, 60)) == {("scored", 1.0)}
@@ -230,6 +238,19 @@ def test_a_new_machine_has_the_same_rows_in_any_order(wood: Weeks, order: str) -
     orders = {"forward": hours, "reverse": hours[::-1], "shuffled": list(np.random.default_rng(3).permutation(hours))}
     for hour in orders[order]:
         wood.score(hour, hour + HOUR)
+    assert wood.execute(ROWS) == _bulk(wood, hours)
+
+
+def test_the_tasks_with_their_files_leave_the_rows_of_one_go(wood: Weeks, tmp_path: Path) -> None:
+    _add_machine(wood, CHANGED_AT)
+    hours = [CHANGED_AT + i * HOUR for i in range(-2, 30)]
+    span: dict[str, Any] = {"start_at": hours[0], "end_at": hours[-1] + HOUR}
+    with Store.connect(wood.uri) as store:
+        ingest_interval(store, wood.config, wood.uri, **span)
+        made = build_features(store, wood.config, folder=UPath(tmp_path), n_shards=2, **span)
+        build_windows(made.shards)
+        for shard in made.shards:
+            score_shard(store, wood.config, shard)
     assert wood.execute(ROWS) == _bulk(wood, hours)
 
 
