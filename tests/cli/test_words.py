@@ -68,7 +68,9 @@ def test_labels_and_a_new_normal_are_said(tsad: Tsad, plant: Plant, scored: str,
 def test_a_changed_sensor_is_said_listed_and_withdrawn(tsad: Tsad, plant: Plant, scored: str) -> None:
     entity, at = plant.execute("SELECT entity FROM tsad.v_incident WHERE incident_id = %s", scored)[0][0], FAULT[1]
     assert tsad("epoch", "list", "room").out == "No sensor of room has changed.\n"
-    said = tsad("epoch", "add", "room", entity, "cpu", "--from", at, "--kind", "replaced", "--why", "broke", "--by", "ada")
+    said = tsad(
+        "epoch", "add", "room", entity, "cpu", "--from", at, "--kind", "replaced", "--why", "broke", "--by", "ada"
+    )
     assert said.out.startswith(f"Change 1: {entity} cpu, replaced at {at.replace('T', ' ')} UTC.\n")
     assert plant.execute("SELECT channel, kind, reason, said_by FROM tsad.v_channel_epoch") == [
         ("cpu", "replaced", "broke", "ada")

@@ -120,7 +120,9 @@ def test_a_replaced_sensor_is_unknown_until_it_was_learned_and_its_neighbours_go
     usable_at = CHANGED_AT + 24 * HOUR
     assert weeks.execute("SELECT usable_at, n_running_hours FROM tsad.v_channel_epoch") == [(usable_at, 24.0)]
     detail = "SELECT DISTINCT detail FROM tsad.v_status WHERE hour_at >= %s AND hour_at < %s"
-    assert weeks.execute(detail, CHANGED_AT, usable_at) == [("temperature replaced, known from 2026-03-10 10:00 UTC on",)]
+    assert weeks.execute(detail, CHANGED_AT, usable_at) == [
+        ("temperature replaced, known from 2026-03-10 10:00 UTC on",)
+    ]
     assert weeks.execute(detail, usable_at, week(1, 60)) == [("",)]
     assert _statuses(weeks, week(1), CHANGED_AT) == {("scored", 1.0)}
     assert _statuses(weeks, CHANGED_AT, usable_at) == {("scored", 0.5)}
