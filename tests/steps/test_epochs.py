@@ -161,6 +161,20 @@ def _bulk(weeks: Weeks, hours: list[datetime]) -> list[tuple[Any, ...]]:
     return weeks.execute(ROWS)
 
 
+@pytest.mark.parametrize("detector", ["weeks", "wood"])
+def test_runs_of_half_an_hour_leave_the_same_rows(request: pytest.FixtureRequest, detector: str) -> None:
+    weeks: Weeks = request.getfixturevalue(detector)
+    _send(weeks, 1.3, 40.0)
+    _say(weeks, "replaced")
+    _add_machine(weeks, CHANGED_AT + HOUR / 2)
+    hours = [CHANGED_AT + i * HOUR for i in range(-2, 28)]
+    weeks.score(hours[0], hours[22])
+    for half in range(12):
+        start_at = hours[22] + half * HOUR / 2
+        weeks.score(start_at, start_at + HOUR / 2)
+    assert weeks.execute(ROWS) == _bulk(weeks, hours[:28])
+
+
 def test_late_readings_of_the_learned_hours_are_learned_again(weeks: Weeks) -> None:
     _send(weeks, 1.3, 40.0)
     _say(weeks, "replaced")
@@ -172,6 +186,20 @@ def test_late_readings_of_the_learned_hours_are_learned_again(weeks: Weeks) -> N
     weeks.score(CHANGED_AT + 3 * HOUR, CHANGED_AT + 9 * HOUR, force=True)
     assert weeks.execute("SELECT scale FROM tsad.v_channel_epoch") != before
     assert weeks.execute(ROWS) == _bulk(weeks, hours)
+
+
+def test_only_running_hours_count(weeks: Weeks) -> None:
+    weeks.config = weeks.config.model_copy(update={"running_when": "load > 1"})
+    idle = (CHANGED_AT + 2 * HOUR, CHANGED_AT + 8 * HOUR)
+    weeks.execute("UPDATE plant.metrics SET load = 0, temperature = 0 WHERE at >= %s AND at < %s", *idle)
+    _send(weeks, 1.3, 40.0)
+    _say(weeks, "replaced")
+    weeks.score(week(1), CHANGED_AT + 10 * HOUR)
+    assert weeks.execute("SELECT usable_at, n_running_hours FROM tsad.v_channel_epoch") == [(None, 4.0)]
+    weeks.score(CHANGED_AT + 10 * HOUR, week(1, 60))
+    (learned,) = weeks.execute('SELECT usable_at, scale, "offset" FROM tsad.v_channel_epoch')
+    assert learned[0] == CHANGED_AT + 30 * HOUR
+    np.testing.assert_allclose(learned[1:], (1 / 1.3, -40 / 1.3), rtol=0.1)
 
 
 def test_a_withdrawn_change_gives_the_former_rows_back(weeks: Weeks) -> None:

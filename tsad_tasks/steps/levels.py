@@ -98,30 +98,30 @@ class _Learner:
         if self._is_retired(*learned[:2]) or self._stands(epoch.entity_id, *learned, before):
             return None
         needed_hours = epoch.needed_hours or self._config.features.rebaseline_after_s / 3600
-        n_needed, column = self._n_steps(needed_hours), self._column(epoch.channel_id)
         end_at = min((one.from_at for one in self._later(position)), default=None)
 
         def marked(readings: _Readings) -> Mask:
-            times_s = readings.times_s(self._step_s)
-            known = readings.running & np.isfinite(readings.values[:, column]) & (times_s >= epoch_s(epoch.from_at))
-            return known if end_at is None else known & (times_s < epoch_s(end_at))
+            return self._between(readings, epoch, epoch.from_at, end_at)
 
-        found = self._read(epoch.entity_id, start_at, (before, end_at), marked, n_needed)
-        return self._conversion(epoch, found, marked(found), column, needed_hours)
+        found = self._read(epoch.entity_id, start_at, (before, end_at), marked, self._n_steps(needed_hours))
+        return self._conversion(epoch, found, marked(found), needed_hours)
 
-    def _conversion(
-        self, epoch: ChannelEpoch, found: _Readings, after: Mask, column: int, needed_hours: float
-    ) -> LearnedEpoch:
+    def _between(self, readings: _Readings, epoch: ChannelEpoch, start_at: datetime, end_at: datetime | None) -> Mask:
+        """bool (n_steps,), where the changed sensor was read while the machine ran, in [start_at, end_at)."""
+        times_s = readings.times_s(self._step_s)
+        known = np.isfinite(readings.values[:, self._column(epoch.channel_id)]) & readings.running
+        known &= times_s >= epoch_s(start_at)
+        return np.asarray(known if end_at is None else known & (times_s < epoch_s(end_at)), np.bool_)
+
+    def _conversion(self, epoch: ChannelEpoch, found: _Readings, after: Mask, needed_hours: float) -> LearnedEpoch:
         chosen = np.flatnonzero(after)[: self._n_steps(needed_hours)]
         n_hours = len(chosen) * self._step_s / 3600
-        times_s, from_s = found.times_s(self._step_s), epoch_s(epoch.from_at)
-        is_before = (times_s < from_s) & (times_s >= from_s - REFERENCE.total_seconds())
-        reference = found.values[found.running & is_before, column]
-        reference = reference[np.isfinite(reference)]
-        if len(chosen) < self._n_steps(needed_hours) or len(reference) < MIN_REFERENCE:
+        before = self._between(found, epoch, epoch.from_at - REFERENCE, epoch.from_at)
+        if len(chosen) < self._n_steps(needed_hours) or np.count_nonzero(before) < MIN_REFERENCE:
             return LearnedEpoch(epoch.epoch_id, None, None, None, n_hours, needed_hours, None)
         usable_at, digest = self._usable(found, int(chosen[-1]))
-        scale, offset = conversion(reference, found.values[chosen, column])
+        values = found.values[:, self._column(epoch.channel_id)]
+        scale, offset = conversion(values[before], values[chosen])
         return LearnedEpoch(epoch.epoch_id, scale, offset, usable_at, n_hours, needed_hours, digest)
 
     def _later(self, position: int) -> list[ChannelEpoch]:
