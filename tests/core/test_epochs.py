@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tsad_tasks.core.epochs import Piece, conversion, convert, pieces, salted, salts
@@ -30,6 +30,7 @@ def _seen(parts: list[Piece], channel: int) -> np.ndarray:
     return values.reshape(N_HOURS, 6)
 
 
+@settings(deadline=None)
 @given(st.lists(BEGAN, max_size=5))
 def test_the_latest_change_that_began_decides_alone(drawn: list[tuple[int, int, int, float, float, bool]]) -> None:
     ordered, seen = sorted(drawn, key=lambda one: one[1]), _seen(_pieces(drawn), 1).reshape(-1)
@@ -42,6 +43,7 @@ def test_the_latest_change_that_began_decides_alone(drawn: list[tuple[int, int, 
         np.testing.assert_equal(value, expected)
 
 
+@settings(deadline=None)
 @given(st.lists(BEGAN, max_size=4), st.lists(BEGAN, max_size=4))
 def test_hours_that_are_seen_otherwise_have_another_salt(
     one: list[tuple[int, int, int, float, float, bool]], other: list[tuple[int, int, int, float, float, bool]]

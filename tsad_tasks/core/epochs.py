@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from tsad_tasks.core.features import fit_scaler
 
-_HOUR_S = 3600
+_HOUR_S, _DAY_S = 3600, 86400
 _NEVER_S = np.iinfo(np.int64).max
 # Below this share of each other's, two spreads are not of one quantity: a sensor that stands still has none.
 _FLAT = 1e-6
@@ -117,3 +117,15 @@ def conversion(before: NDArray[np.float64], after: NDArray[np.float64]) -> tuple
     scale = 1.0 if flat else old.scale[0] / new.scale[0]
     scale = scale if _FLAT < scale < 1 / _FLAT else 1.0
     return scale, old.center[0] - scale * new.center[0]
+
+
+def same_time_of_day(before_s: NDArray[np.int64], after_s: NDArray[np.int64]) -> NDArray[np.int64]:
+    """Positions in `before_s` at the times of day of `after_s`, each as often as it is there; epoch seconds.
+
+    >>> same_time_of_day(np.array([0, 3600, 86400]), np.array([172800, 180000])).tolist()
+    [0, 2]
+    """
+    times, counts = np.unique(after_s % _DAY_S, return_counts=True)
+    found = np.searchsorted(times, before_s % _DAY_S).clip(max=len(times) - 1)
+    n_times = np.where(times[found] == before_s % _DAY_S, counts[found], 0)
+    return np.repeat(np.arange(len(before_s)), n_times)

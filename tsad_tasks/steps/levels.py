@@ -1,7 +1,7 @@
 """Part of task `ingest`: what is learned of changed sensors and of new machines, once enough running hours were read.
 
-A pure function of the readings: of the first running steps since the change, beside those of the week before it; of a
-new machine, of its first running steps. What was learned stands until one of these readings changes.
+A pure function of the readings: of the first running steps since the change, beside those at the same times of day in
+the week before it; of a new machine, of its first running steps. What was learned stands until one of these changes.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from tsad_tasks.config import DatasetConfig
 from tsad_tasks.core.digest import mix
-from tsad_tasks.core.epochs import conversion
+from tsad_tasks.core.epochs import conversion, same_time_of_day
 from tsad_tasks.core.features import fit_scaler, held, running_state
 from tsad_tasks.core.interval import HOUR, epoch_s, from_epoch_s, hour_ceil, hour_floor
 from tsad_tasks.storage.rows import ChannelEpoch, DatasetRow, LearnedEpoch, LearnedScale, UnscaledEntity
@@ -116,11 +116,15 @@ class _Learner:
     def _conversion(self, epoch: ChannelEpoch, found: _Readings, after: Mask, needed_hours: float) -> LearnedEpoch:
         chosen = np.flatnonzero(after)[: self._n_steps(needed_hours)]
         n_hours = len(chosen) * self._step_s / 3600
-        before = self._between(found, epoch, epoch.from_at - REFERENCE, epoch.from_at)
-        if len(chosen) < self._n_steps(needed_hours) or np.count_nonzero(before) < MIN_REFERENCE:
+        before = np.flatnonzero(self._between(found, epoch, epoch.from_at - REFERENCE, epoch.from_at))
+        if len(chosen) < self._n_steps(needed_hours) or len(before) < MIN_REFERENCE:
             return LearnedEpoch(epoch.epoch_id, None, None, None, n_hours, needed_hours, None)
         usable_at, digest = self._usable(found, int(chosen[-1]))
         values = found.values[:, self._column(epoch.channel_id)]
+        # A machine that rests at night is not compared with its nights, nor one day's cycle with another part of it.
+        times_s = found.times_s(self._step_s)
+        alike = before[same_time_of_day(times_s[before], times_s[chosen])]
+        before = alike if len(alike) >= MIN_REFERENCE else before
         scale, offset = conversion(values[before], values[chosen])
         return LearnedEpoch(epoch.epoch_id, scale, offset, usable_at, n_hours, needed_hours, digest)
 
