@@ -340,6 +340,11 @@ class Features(Section):
         None, description="Country, such as DE, or region, such as DE-BY, whose holidays are days of rest."
     )
     min_own_scale_s: DurationS = Field(259200, alias="min_own_scale", description="Running time before an own scale.")
+    rebaseline_after_s: LastingS = Field(
+        86400,
+        alias="rebaseline_after",
+        description="Running time from which the level of a replaced sensor is learned.",
+    )
 
 
 DEFAULT_WINDOW = 10
@@ -691,8 +696,8 @@ class DatasetConfig(Section):
     def model_hash(self) -> str:
         """Hash of everything that affects errors, scores and flags of a model trained now."""
         parts = self.model_dump(mode="json", include={"features", "detector", "threshold", "running_when", "training"})
-        # Says whether a model is trained, not how.
-        del parts["training"]["max_excluded_share"]
+        # Says whether a model is trained, not how; and how a sensor is seen, whatever the model.
+        del parts["training"]["max_excluded_share"], parts["features"]["rebaseline_after_s"]
         parts |= {"startup_grace_s": self.startup_grace_s, "channels": self.channel_names, "step_s": self.source.step_s}
         if self.threshold.kind == "evt":
             parts |= self.alarm_policy.model_dump(mode="json", include=set(_POLICY_OF_MODELS))

@@ -63,3 +63,19 @@ def test_labels_and_a_new_normal_are_said(tsad: Tsad, plant: Plant, scored: str,
         ("host-02", "anomaly", "file"),
         ("host-01", "leak", "person"),
     ]
+
+
+def test_a_changed_sensor_is_said_listed_and_withdrawn(tsad: Tsad, plant: Plant, scored: str) -> None:
+    entity, at = plant.execute("SELECT entity FROM tsad.v_incident WHERE incident_id = %s", scored)[0][0], FAULT[1]
+    assert tsad("epoch", "list", "room").out == "No sensor of room has changed.\n"
+    said = tsad(
+        "epoch", "add", "room", entity, "cpu", "--from", at, "--kind", "replaced", "--why", "broke", "--by", "ada"
+    )
+    assert said.out.startswith(f"Change 1: {entity} cpu, replaced at {at.replace('T', ' ')} UTC.\n")
+    assert plant.execute("SELECT channel, kind, reason, said_by FROM tsad.v_channel_epoch") == [
+        ("cpu", "replaced", "broke", "ada")
+    ]
+    assert "replaced" in tsad("epoch", "list", "room").out
+    assert tsad("epoch", "withdraw", "room", "1").out == "Change 1 withdrawn.\n"
+    wrong = ("epoch", "add", "room", entity, "speed", "--from", at, "--kind", "unit", "--why", "broke")
+    assert "Expected a channel of the dataset. Received: speed." in _refused(tsad(*wrong))

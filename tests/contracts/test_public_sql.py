@@ -39,6 +39,10 @@ VIEWS = {
     "v_exclusion": """
         dataset text, version integer, model_id integer, entity text, start_at timestamptz, end_at timestamptz,
         reason text, n_steps bigint""",
+    "v_channel_epoch": """
+        dataset text, epoch_id bigint, entity text, channel text, kind text, from_at timestamptz, declared boolean,
+        scale float8, offset float8, usable_at timestamptz, n_running_hours float8, needed_hours float8, reason text,
+        said_by text, said_at timestamptz, withdrawn_at timestamptz""",
     "v_incident": """
         incident_id text, dataset text, entity text, lineage text, severity text, kind text, state text,
         started_at timestamptz, last_flag_at timestamptz, n_flags integer, peak_score real, peak_at timestamptz,
@@ -127,6 +131,12 @@ FUNCTIONS = {
         "bigint",
     ),
     "withdraw_maintenance": ("window_id bigint", "bigint"),
+    "set_channel_epoch": (
+        "dataset text, entity text, channel text, from_at timestamptz, kind text, reason text, "
+        'scale float8 DEFAULT NULL::float8, "offset" float8 DEFAULT NULL::float8, said_by text DEFAULT NULL::text',
+        "bigint",
+    ),
+    "withdraw_channel_epoch": ("epoch_id bigint", "bigint"),
 }
 
 

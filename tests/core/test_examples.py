@@ -13,6 +13,7 @@ MODULES = (
     "confidence",
     "digest",
     "drift",
+    "epochs",
     "evaluation",
     "event_rule",
     "exploration",

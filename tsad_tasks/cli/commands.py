@@ -14,7 +14,7 @@ from tsad_tasks.cli.evaluation import evaluate, explore
 from tsad_tasks.cli.models import models, promote, rollback, shadow, show_what_if
 from tsad_tasks.cli.notifying import notify
 from tsad_tasks.cli.screen import console, progress, say, say_counts, table
-from tsad_tasks.cli.words import label, labels, maintenance, new_normal, verdict
+from tsad_tasks.cli.words import epoch, label, labels, maintenance, new_normal, verdict
 from tsad_tasks.config import DatasetConfig, json_schema
 from tsad_tasks.core.interval import day_chunks, moment
 from tsad_tasks.errors import BadInput, TsadError
@@ -37,6 +37,7 @@ app.command()(label)
 app.command()(labels)
 app.command("new-normal")(new_normal)
 app.add_typer(maintenance, name="maintenance")
+app.add_typer(epoch, name="epoch")
 
 Dataset = Annotated[str, typer.Argument(help="Name of a dataset file, such as server_room.")]
 From = Annotated[str, typer.Option("--from", help="Start of the range, such as 2026-03-01T00:00 (included).")]

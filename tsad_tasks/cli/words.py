@@ -1,4 +1,4 @@
-"""`tsad verdict`, `new-normal`, `label`, `labels` and `maintenance`: what people say."""
+"""`tsad verdict`, `new-normal`, `label`, `labels`, `maintenance` and `epoch`: what people say."""
 
 from __future__ import annotations
 
@@ -15,6 +15,7 @@ from tsad_tasks.core.interval import moment
 from tsad_tasks.errors import BadInput
 from tsad_tasks.steps.paths import config_of
 
+epoch = typer.Typer(no_args_is_help=True, help="Sensors that changed: add, list, withdraw.")
 maintenance = typer.Typer(no_args_is_help=True, help="Maintenance windows: add, list, withdraw.")
 
 Dataset = Annotated[str, typer.Argument(help="Name of a dataset file, such as server_room.")]
@@ -27,6 +28,11 @@ Channel = Annotated[str | None, typer.Option(help="The channel that is meant; de
 
 _WITHDRAW = "withdraw"
 _COLUMNS = ("window_id", "title", "entity", "start_at", "end_at", "rrule", "zone", "created_by", "withdrawn_at")
+
+_EPOCH_COLUMNS = (
+    "epoch_id", "entity", "channel", "kind", "from_at", "scale", "offset", "usable_at", "n_running_hours",
+    "needed_hours", "reason", "withdrawn_at",
+)  # fmt: skip
 
 
 def _who(name: str | None) -> str:
@@ -155,3 +161,51 @@ def withdraw_window(dataset: Dataset, window: Annotated[int, typer.Argument(help
     with session.open_store() as store:
         n_changed = withdraw_maintenance(store, config_of(dataset).dataset, window)
     say(f"Maintenance {window} withdrawn. Incidents marked anew: {n_changed}.")
+
+
+@epoch.command("add")
+def add_epoch(
+    dataset: Dataset,
+    entity: Entity,
+    channel: Annotated[str, typer.Argument(help="The sensor.")],
+    start: Annotated[str, typer.Option("--from", help="From when on it is another one, such as 2026-03-01T06:00.")],
+    kind: Annotated[str, typer.Option(help="replaced, recalibrated or unit.")],
+    why: Annotated[str, typer.Option(help="The reason.")],
+    scale: Annotated[float | None, typer.Option(help="Former terms = value * scale + offset.")] = None,
+    offset: Annotated[float | None, typer.Option(help="Former terms = value * scale + offset.")] = None,
+    by: By = None,
+) -> None:
+    """Say that a sensor changed: it is converted by scale and offset, else unknown until these were learned.
+
+    What was scored since then is scored anew as far back as readings may still change; further back: tsad rescore.
+    """
+    from tsad_tasks.steps.words import set_channel_epoch
+
+    name, from_at = config_of(dataset).dataset, moment(start)
+    with session.open_store() as store:
+        key = set_channel_epoch(
+            store, name, entity, channel, from_at, kind, why, scale=scale, offset=offset, said_by=_who(by)
+        )
+    say(f"Change {key}: {entity} {channel}, {kind} at {from_at:%Y-%m-%d %H:%M} UTC.")
+    say(f"Score what came since then: tsad rescore {name} --from {from_at:%Y-%m-%dT%H:%MZ} --to <now>")
+
+
+@epoch.command("list")
+def list_epochs(dataset: Dataset) -> None:
+    """List the changes of a dataset's sensors, the newest first."""
+    with session.open_store() as store, store.transaction():
+        rows = store.records("select_channel_epoch_list", {"dataset": store.select_dataset(dataset).name})
+    if not rows:
+        say(f"No sensor of {dataset} has changed.")
+        return
+    table(f"Changed sensors of {dataset}, UTC", _EPOCH_COLUMNS, [tuple(row[n] for n in _EPOCH_COLUMNS) for row in rows])
+
+
+@epoch.command("withdraw")
+def withdraw_epoch(dataset: Dataset, number: Annotated[int, typer.Argument(help="Its number.")]) -> None:
+    """Take back a change of a sensor."""
+    from tsad_tasks.steps.words import withdraw_channel_epoch
+
+    with session.open_store() as store:
+        withdraw_channel_epoch(store, config_of(dataset).dataset, number)
+    say(f"Change {number} withdrawn.")

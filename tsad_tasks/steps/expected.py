@@ -8,13 +8,14 @@ from datetime import datetime
 import numpy as np
 from numpy.typing import NDArray
 
-from tsad_tasks.core.features import held
+from tsad_tasks.core.features import Scaler, held
 from tsad_tasks.core.interval import epoch_s, hour_ceil, hour_floor
 from tsad_tasks.core.scoring import combined_errors, entity_features, entity_windows
 from tsad_tasks.core.spec import ModelSpec
 from tsad_tasks.detectors.base import Detector
 from tsad_tasks.detectors.fold import channel_weights
 from tsad_tasks.steps.fold import entity_reconstruction
+from tsad_tasks.steps.scales import OwnScale
 from tsad_tasks.storage.rows import Layout
 from tsad_tasks.storage.store import Store, hours_later
 
@@ -39,10 +40,15 @@ class ExpectedReadings:
 
 
 def expected_readings(
-    spec: ModelSpec, detector: Detector, entity: str, values: Float, start_s: int
+    spec: ModelSpec, detector: Detector, entity: str, values: Float, start_s: int, scaler: Scaler | None = None
 ) -> ExpectedReadings:
-    """What the model expects of one entity's readings, float64 (n_steps, n_channels), as scoring computes it."""
-    scaler = spec.scaler(entity)
+    """What the model expects of one entity's readings, float64 (n_steps, n_channels), as scoring computes it.
+
+    Parameters
+    ----------
+    scaler : None: the model's own for the entity, or its pooled one.
+    """
+    scaler = scaler or spec.scaler(entity)
     features = entity_features(spec.features, [scaler], values[None], start_s)
     index = entity_windows(spec.features, features, np.ones((1, len(values)), bool))
     found = entity_reconstruction(spec.features, detector, entity, features, start_s, index.ends)
@@ -64,12 +70,14 @@ def expected_in_range(
     start_at: datetime,
     end_at: datetime,
     anchor_at: datetime,
+    scale: OwnScale | None,
 ) -> ExpectedReadings:
     """What the model expects of an entity (name and id) at the steps of [start_at, end_at), which lie on the grid.
 
     Parameters
     ----------
     anchor_at : where a folding model's states begin; nothing is expected before it.
+    scale : the entity's, where it was learned after the model; the latter expects by it from then on.
     """
     name, entity_id = entity
     from_at = hours_later(hour_floor(start_at), -spec.features.reach_hours)
@@ -80,5 +88,15 @@ def expected_in_range(
     if detector.folds:
         values[: (epoch_s(anchor_at) - epoch_s(from_at)) // layout.step_s] = np.nan
     found = expected_readings(spec, detector, name, values[:, columns], epoch_s(from_at))
+    if scale is not None and scale.usable_s < epoch_s(end_at):
+        later = expected_readings(spec, detector, name, values[:, columns], epoch_s(from_at), scale.scaler(spec))
+        found = _joined(found, later, max(0, (scale.usable_s - epoch_s(from_at)) // layout.step_s))
     steps = slice(*((epoch_s(at) - epoch_s(from_at)) // layout.step_s for at in (start_at, end_at)))
     return ExpectedReadings(found.actual[steps], found.expected[steps], found.spread, found.channel_errors[steps])
+
+
+def _joined(before: ExpectedReadings, after: ExpectedReadings, step: int) -> ExpectedReadings:
+    """One up to a step, and the other from there on, whose spreads count."""
+    pairs = ((before.expected, after.expected), (before.channel_errors, after.channel_errors))
+    expected, errors = (np.concatenate([old[:step], new[step:]]) for old, new in pairs)
+    return ExpectedReadings(after.actual, expected, after.spread, errors)

@@ -138,7 +138,7 @@ def features_of_job(store: Store, dataset: DatasetRow, job: Job, spec: ModelSpec
     """The job's features over the hours whose errors must be computed, and over what these look back to."""
     reach, errors_at = window_reach(job.champion, spec), _errors_at(job, spec)
     # Digests first: readings that change before they are read themselves then do not fit them.
-    current = reach.of_blocks(store, job.entity_ids, errors_at, job.end_at)
+    current = job.salted(reach.of_blocks(store, job.entity_ids, errors_at, job.end_at), errors_at)
     wanted = _wanted(store, job, errors_at, current)
     first_hour = int(np.argmax(wanted.any(axis=0)))
     folds = fold_starts(store, job, errors_at, wanted, current) if job.champion.folds else None
@@ -148,9 +148,8 @@ def features_of_job(store: Store, dataset: DatasetRow, job: Job, spec: ModelSpec
     layout = store.select_layouts(dataset.dataset_id)[0]
     blocks = store.read_blocks(layout, job.entity_ids, values_at, job.end_at)
     values = blocks.values[:, :, _columns(layout, spec)]
-    scalers = [spec.scaler(name) for name, _ in job.entities]
-    features = entity_features(spec.features, scalers, values, epoch_s(values_at))
-    seen = current if folds is not None else _seen(blocks, reach, values_at, wanted)
+    features = entity_features(spec.features, job.scalers(spec), values, epoch_s(values_at))
+    seen = current if folds is not None else job.salted(_seen(blocks, reach, values_at, wanted), errors_at)
     return FeatureShard(job, values_at, errors_at, values, wanted, seen, features, folds)
 
 
@@ -178,7 +177,7 @@ def _wanted(store: Store, job: Job, errors_at: datetime, current: NDArray[np.int
     stored, digests_then = store.read_window_digests(job.champion.model_id, job.entity_ids, errors_at, job.end_at)
     stale = ~stored | (digests_then != current)
     has_target: NDArray[np.bool_] = np.logical_or.reduce(job.targets, axis=1)
-    wanted: NDArray[np.bool_] = stale & (current != 0) & has_target[:, None]
+    wanted: NDArray[np.bool_] = stale & (current != 0) & has_target[:, None] & job.scoped(errors_at, stale.shape[1])
     wanted[:, -job.targets.shape[1] :] |= job.targets
     return wanted
 
@@ -192,6 +191,7 @@ def fold_starts(
     remembered, digests = store.read_fold_digests(job.champion.model_id, job.entity_ids, errors_at, job.end_at)
     hours = np.arange(n_hours)
     usable = remembered & (digests == current) & (hours < first[:, None]) & (first < n_hours)[:, None]
+    usable &= job.scoped(errors_at, n_hours)
     after = np.where(usable, hours + 1, 0).max(axis=1)
     known = [(key, from_epoch_s(epoch_s(errors_at) + 3600 * (int(hour) - 1)))
              for key, hour in zip(job.entity_ids, after, strict=True) if hour]  # fmt: skip

@@ -125,6 +125,9 @@ def remember_states(
     store: Store, shard: FeatureShard, states: Sequence[StateAfter], digests: NDArray[np.int64]
 ) -> None:
     """Writes states with the digests that were found under the locks, (n_entities, n_hours from errors_at)."""
+    # Of hours that another scale is for, the state is only passed through.
+    scoped = shard.job.scoped(shard.errors_at, digests.shape[1])
+    states = [one for one in states if scoped[one.entity, one.hour]]
     if not states:
         return
     hours = [hours_later(shard.errors_at, one.hour) for one in states]

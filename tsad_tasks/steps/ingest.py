@@ -18,6 +18,7 @@ from tsad_tasks.core.interval import HOUR, epoch_s, from_epoch_s, hour_floor, ho
 from tsad_tasks.core.tally import Tally
 from tsad_tasks.errors import NotYet
 from tsad_tasks.steps.clock import utc_now
+from tsad_tasks.steps.levels import learn_levels
 from tsad_tasks.steps.taken import Taken, count_tables, taken
 from tsad_tasks.steps.verdicts import dependent_hours, judge_hours
 from tsad_tasks.storage.rows import IngestHour, IngestIssue, Label, Layout
@@ -45,6 +46,7 @@ class IngestSummary:
     lag_s: float | None = None
     issues: dict[str, int] = field(default_factory=dict)
     changed_hours: tuple[datetime, ...] = ()
+    n_levels_learned: int = 0
 
     def __add__(self, other: IngestSummary) -> IngestSummary:
         names = sorted({*self.issues, *other.issues})
@@ -60,6 +62,7 @@ class IngestSummary:
             min(lags, default=None),
             {name: self.issues.get(name, 0) + other.issues.get(name, 0) for name in names},
             tuple(sorted({*self.changed_hours, *other.changed_hours})),
+            self.n_levels_learned + other.n_levels_learned,
         )
 
 
@@ -115,10 +118,10 @@ def ingest_interval(
     ingest = _Ingest(store, config, dataset.dataset_id, layout, end_at, frozenset(forced), now)
     due = ingest.due_hours(wanted)
     summary = IngestSummary(n_hours_skipped=len(wanted) - len(due))
-    if not due:
-        return summary
-    with open_source(source_uri, config) as source:
-        return summary + ingest.read_hours(source, due)
+    if due:
+        with open_source(source_uri, config) as source:
+            summary += ingest.read_hours(source, due)
+    return replace(summary, n_levels_learned=learn_levels(store, config))
 
 
 def _require_settled(config: DatasetConfig, end_at: datetime, now_at: datetime) -> None:
@@ -267,7 +270,7 @@ class _Chunk:
         """Blocks changed, and which (n_entities, n_hours): what the source says wins, else all stays."""
         if not entity_ids:
             return 0, np.zeros((0, len(self.hours)), bool)
-        blocks = self.ingest.store.read_blocks(layout, entity_ids, self.hours[0], self.hours[-1] + HOUR)
+        blocks = self.ingest.store.read_raw_blocks(layout, entity_ids, self.hours[0], self.hours[-1] + HOUR)
         columns = [layout.channel_names.index(name) for name in self.ingest.config.channel_names]
         before, present = blocks.values[:, :, columns], read.gridded.present
         after = np.where(present, read.gridded.values, before)

@@ -7,15 +7,18 @@ changed since (a late row, or a backfill in reverse order): the digests say whic
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 
 import numpy as np
 from numpy.typing import NDArray
 
 from tsad_tasks.config import DatasetConfig
+from tsad_tasks.core.features import Scaler
 from tsad_tasks.core.interval import epoch_s, from_epoch_s, hour_ceil, hour_floor
+from tsad_tasks.core.spec import ModelSpec
 from tsad_tasks.steps.reach import Reach, anchor_at, score_reach
+from tsad_tasks.steps.scales import OwnScale, later_scales
 from tsad_tasks.storage.rows import Champion, DatasetRow
 from tsad_tasks.storage.store import Store, hours_later
 
@@ -36,6 +39,9 @@ class Job:
     entities : name and id of the entities in it.
     targets : bool (n_entities, n_hours), which of them are written.
     n_pending : int (n_hours,), steps at the end of the hour that were not read yet.
+    scales : by entity, where it was learned after the champion; None: the champion's own or pooled one.
+    is_later : whether these scales are what the job scores with, in hours from which on they are usable; else it scores
+        the hours before with the champion's.
     """
 
     champion: Champion
@@ -45,6 +51,8 @@ class Job:
     entities: tuple[tuple[str, int], ...]
     targets: NDArray[np.bool_]
     n_pending: NDArray[np.int64]
+    scales: tuple[OwnScale | None, ...]
+    is_later: bool = False
 
     @property
     def entity_ids(self) -> list[int]:
@@ -54,6 +62,48 @@ class Job:
     def is_shadow(self) -> bool:
         """Whether the model is a challenger beside a champion."""
         return self.lineage.endswith(SHADOW_SUFFIX)
+
+    def scalers(self, spec: ModelSpec) -> list[Scaler]:
+        """What each entity's readings are scaled with, whatever the hour that is looked back from."""
+        pairs = zip(self.entities, self.scales, strict=True)
+        return [scale.scaler(spec) if scale and self.is_later else spec.scaler(name) for (name, _), scale in pairs]
+
+    def provisional(self, spec: ModelSpec) -> NDArray[np.bool_]:
+        """bool (n_entities,), whether the job scores an entity with the pooled scale."""
+        pairs = zip(self.entities, self.scales, strict=True)
+        known = [not (scale and self.is_later) and spec.is_provisional(name) for (name, _), scale in pairs]
+        return np.array(known, np.bool_)
+
+    def scoped(self, from_at: datetime, n_hours: int) -> NDArray[np.bool_]:
+        """bool (n_entities, n_hours), the hours from a moment on that are scored with the scales of this job."""
+        usable = _usable(self.scales, epoch_s(from_at), n_hours)
+        return usable if self.is_later else ~usable
+
+    def salted(self, digests: NDArray[np.int64], from_at: datetime) -> NDArray[np.int64]:
+        """Digests (n_entities, n_hours) from a moment on that also tell with which scale the hour is scored."""
+        return _salted(digests, self.scales, epoch_s(from_at))
+
+
+def _usable(scales: Sequence[OwnScale | None], from_s: int, n_hours: int) -> NDArray[np.bool_]:
+    usable_s = np.array([np.inf if scale is None else scale.usable_s for scale in scales])
+    return np.asarray(from_s + 3600 * np.arange(n_hours)[None, :] >= usable_s[:, None], np.bool_)
+
+
+def _salted(digests: NDArray[np.int64], scales: Sequence[OwnScale | None], from_s: int) -> NDArray[np.int64]:
+    salts = np.array([0 if scale is None else scale.salt for scale in scales], np.uint64)
+    is_salted = _usable(scales, from_s, digests.shape[1]) & (digests != 0)
+    return np.where(is_salted, digests.view(np.uint64) + salts[:, None], digests.view(np.uint64)).view(np.int64)
+
+
+def parts(job: Job) -> list[Job]:
+    """A job as one of the champion's scales, and one of those that were learned later."""
+    own = _usable(job.scales, epoch_s(job.first_at), job.targets.shape[1]) & job.targets
+    later = np.flatnonzero(own.any(axis=1)).tolist()
+    if not later:
+        return [job]
+    found = [replace(job, targets=job.targets & ~own)] if (job.targets & ~own).any() else []
+    entities, scales = tuple(job.entities[i] for i in later), tuple(job.scales[i] for i in later)
+    return [*found, replace(job, entities=entities, scales=scales, targets=own[later], is_later=True)]
 
 
 @dataclass(frozen=True)
@@ -90,16 +140,17 @@ def plan_interval(
         return Plan((), (), 0, 0)
     changed_from = hours_later(first_at, -(config.source.mutability_s // 3600))
     champions = store.select_champions(dataset.dataset_id, lineage, changed_from, hours_later(last_at, 24 * 60))
-    until_at = seen_until(store, dataset, lineage, champions, last_at)
-    span = _Span(store, dataset, entities, (changed_from, first_at, last_at, until_at), lineage)
+    is_learning = learns(store, list(entities.values()), min(changed_from, first_at), last_at)
+    until_at = seen_until(store, dataset, lineage, champions, last_at, is_learning=is_learning)
+    bounds = changed_from, first_at, last_at, until_at
+    span = _Span(store, dataset, entities, bounds, lineage, is_learning=is_learning)
     jobs, covered, n_current = [], np.zeros((len(entities), _n_hours(first_at, last_at)), bool), 0
     position = {name: i for i, name in enumerate(entities)}
     for champion, chosen in _scopes(champions, entities):
         job, n_kept = span.job(champion, chosen)
         n_current += n_kept
         covered[[position[name] for name, _ in chosen]] |= _within(span.hours[span.mine], champion)[None, :]
-        if job is not None:
-            jobs.append(job)
+        jobs += parts(job) if job is not None else []
     read, ids = span.ingested[span.mine], list(entities.values())
     # Only of what people see an hour without a champion is worth a word.
     is_open = ~covered & read[None, :] & span.began(ids)[:, span.mine] & (lineage in PEOPLE_S_LINEAGES)
@@ -115,12 +166,24 @@ def scored_lineages(
     return (lineage, shadow) if store.select_champions(dataset_id, shadow, start_at, end_at) else (lineage,)
 
 
+def learns(store: Store, entity_ids: Sequence[int], start_at: datetime, end_at: datetime) -> bool:
+    """Whether readings of [start_at, end_at) may decide how all later ones of some entity are seen."""
+    params = {"entity_ids": list(entity_ids), "start_at": start_at, "end_at": end_at}
+    return bool(store.select("select_learning_entities", params))
+
+
 def seen_until(
-    store: Store, dataset: DatasetRow, lineage: str, champions: Sequence[Champion], last_at: datetime
+    store: Store,
+    dataset: DatasetRow,
+    lineage: str,
+    champions: Sequence[Champion],
+    last_at: datetime,
+    *,
+    is_learning: bool = False,
 ) -> datetime:
     """The end of the hours whose scores may depend on readings before `last_at`."""
     reach_s = max((champion.score_reach_s for champion in champions), default=0)
-    scopes = [champion.scope_entity_id for champion in champions if champion.folds]
+    scopes = [champion.scope_entity_id for champion in champions if champion.folds or is_learning]
     newest = [store.select_latest_scored_hour(dataset.dataset_id, scope, lineage) for scope in scopes]
     return max([hours_later(last_at, reach_s // 3600), *(hours_later(at, 1) for at in newest if at)])
 
@@ -185,8 +248,11 @@ class _Span:
         entities: Mapping[str, int],
         bounds: tuple[datetime, datetime, datetime, datetime],
         lineage: str,
+        *,
+        is_learning: bool,
     ) -> None:
         changed_from, first_at, last_at, until_at = bounds
+        self._is_learning = is_learning
         self._store, self._dataset, self._lineage = store, dataset, lineage
         self._from_at = min(changed_from, first_at)
         ledger = read_ledger(store, dataset, self._from_at, until_at)
@@ -204,11 +270,14 @@ class _Span:
     def job(self, champion: Champion, entities: tuple[tuple[str, int], ...]) -> tuple[Job | None, int]:
         """The hours that this champion must score, and how many of the interval stand as they are."""
         reach = score_reach(champion)
-        n_hours = len(self.hours) if champion.folds else min(self.mine.stop + reach.hours, len(self.hours))
+        n_hours = min(self.mine.stop + reach.hours, len(self.hours))
+        if champion.folds or self._is_learning:
+            n_hours = len(self.hours)
         until_at, hours = hours_later(self._from_at, n_hours), self.hours[:n_hours]
         ids = [key for _, key in entities]
         scored, stored = self._store.read_score_digests(champion.model_id, ids, self._from_at, until_at)
-        found = reach.of_blocks(self._store, ids, self._from_at, until_at)
+        scales = later_scales(self._store, champion.model_id, ids)
+        found = _salted(reach.of_blocks(self._store, ids, self._from_at, until_at), scales, epoch_s(self._from_at))
         changed = scored & (stored != with_pending(found, self._pending[:n_hours]))
         mine = np.zeros(n_hours, bool)
         mine[self.mine] = True
@@ -221,9 +290,8 @@ class _Span:
             return None, n_current
         first, last = int(touched[0]), int(touched[-1]) + 1
         bounds = hours_later(self._from_at, first), hours_later(self._from_at, last)
-        return Job(
-            champion, self._lineage, *bounds, entities, targets[:, first:last], self._pending[first:last]
-        ), n_current
+        span = slice(first, last)
+        return Job(champion, self._lineage, *bounds, entities, targets[:, span], self._pending[span], scales), n_current
 
     def _kept(self, scored: NDArray[np.bool_], hours: NDArray[np.int64], reach: Reach) -> NDArray[np.bool_]:
         """Hours whose readings retention has dropped: what was scored stays."""

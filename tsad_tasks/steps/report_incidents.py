@@ -23,6 +23,7 @@ from tsad_tasks.reports.ranking import DEFAULT_LIMITS, with_own_page
 from tsad_tasks.reports.thinning import thinned
 from tsad_tasks.steps.expected import ExpectedReadings, expected_in_range
 from tsad_tasks.steps.report_models import threshold_words
+from tsad_tasks.steps.scales import later_scales
 from tsad_tasks.storage.rows import DatasetRow, ScoreSteps
 from tsad_tasks.storage.store import Store
 
@@ -280,13 +281,14 @@ class _Explained:
             view.start_at,
             view.end_at,
             hour_ceil(self._model.record["train_end_at"]),
+            later_scales(self._period.store, self._row["model_id"], [self._row["entity_id"]])[0],
         )
         learned = view.seconds < epoch_s(self._model.record["train_end_at"])
         found.expected[learned], found.channel_errors[learned] = np.nan, np.nan
         return found
 
     def _read(self) -> Float:
-        """Readings as they came, (n_steps, n_channels)."""
+        """Readings as the model saw them, (n_steps, n_channels)."""
         view, step_s = self._view, self._period.dataset.step_s
         first_at = hour_floor(view.start_at)
         blocks = self._period.store.read_blocks(

@@ -25,6 +25,7 @@ from tsad_tasks.steps.features import load_model, mark_failed, planned_shards
 from tsad_tasks.steps.fold import StateAfter, fold_shard, remember_states
 from tsad_tasks.steps.plan import Job, read_ledger, with_pending
 from tsad_tasks.steps.reach import Reach, score_reach, window_reach
+from tsad_tasks.steps.scales import later_scales
 from tsad_tasks.steps.shard import FeatureShard, load_windows
 from tsad_tasks.steps.windows import windows_of_shard, windows_path
 from tsad_tasks.storage.rows import AnomalyRows, AttributionRows, DatasetRow, ScoreRows
@@ -241,15 +242,21 @@ class _Memo:
 
 
 def _memo_under_lock(store: Store, shard: FeatureShard, spec: ModelSpec) -> _Memo | None:
-    """What is stored of the look-back; None when any of it, or of what the features saw, has changed."""
+    """What is stored of the look-back; None when any of it, or of what the features saw, has changed.
+
+    Errors of hours that another scale is for do not compare: they count as unknown.
+    """
     job, n_steps = shard.job, 3600 // spec.features.step_s
+    if later_scales(store, job.champion.model_id, job.entity_ids) != job.scales:
+        return None
     memo = store.read_score_memo(job.champion.model_id, job.entity_ids, shard.errors_at, job.end_at, n_steps)
     now, score_digests = _digests_under_lock(store, shard, spec)
-    needed = np.logical_or.reduce(job.targets, axis=1)[:, None] & (now != 0)
+    scoped = job.scoped(shard.errors_at, now.shape[1])
+    needed = np.logical_or.reduce(job.targets, axis=1)[:, None] & (now != 0) & scoped
     moved = np.where(shard.wanted, shard.digests != now, needed & (~memo.stored | (memo.window_digests != now)))
     if moved.any():
         return None
-    kept = memo.stored & ~shard.wanted
+    kept = memo.stored & ~shard.wanted & scoped
     errors = np.where(kept[..., None], memo.errors, np.float32(np.nan))
     return _Memo(errors.reshape(len(errors), -1), now, score_digests)
 
@@ -262,7 +269,8 @@ def _digests_under_lock(
     reaches = window_reach(champion, spec), score_reach(champion)
     from_at = min(reaches[0].first(shard.errors_at), reaches[1].first(shard.job.first_at))
     checksums = store.read_checksums(shard.job.entity_ids, from_at, shard.job.end_at)
-    windows, scores = (reach.digests(checksums, from_at)[:, -shard.wanted.shape[1] :] for reach in reaches)
+    found = (reach.digests(checksums, from_at)[:, -shard.wanted.shape[1] :] for reach in reaches)
+    windows, scores = (shard.job.salted(part, shard.errors_at) for part in found)
     return windows, scores
 
 
@@ -300,7 +308,7 @@ class _Hours:
         self.inputs = on_series(shard.features.inputs[..., : len(spec.features.channels)], 0.0)
         self.reasons = self._reasons(on_series(windows.reasons, 0))
         names = [name for name, _ in self.job.entities]
-        self.provisional = np.array([spec.is_provisional(name) for name in names], bool)
+        self.provisional = self.job.provisional(spec)
         first_hour = shard.wanted.shape[1] - self.job.targets.shape[1]
         self.scores = entity_scores(spec, names, self.errors, first_hour * self.per_hour)
         self.flags = self.scores.flags & np.repeat(self.targets, self.per_hour, axis=1)
@@ -433,7 +441,7 @@ class _Hours:
     def _in_units(
         self, entity: NDArray[np.int64], step: NDArray[np.int64], channel: NDArray[np.int64]
     ) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.float64]]:
-        scalers = [self.spec.scaler(name) for name, _ in self.job.entities]
+        scalers = self.job.scalers(self.spec)
         center = np.array([scaler.center for scaler in scalers])[entity, channel]
         scale = np.array([scaler.scale for scaler in scalers])[entity, channel]
         read = self.values[entity, step, channel]

@@ -16,6 +16,7 @@ from upath import UPath
 from tsad_tasks.core.interval import epoch_s, from_epoch_s
 from tsad_tasks.core.scoring import Features, Windows
 from tsad_tasks.steps.plan import Job
+from tsad_tasks.steps.scales import OwnScale
 from tsad_tasks.storage.rows import Champion
 
 _ABSENT = -1
@@ -135,6 +136,8 @@ def _job_facts(job: Job) -> dict[str, Any]:
         "first_s": epoch_s(job.first_at),
         "end_s": epoch_s(job.end_at),
         "entities": job.entities,
+        "scales": [scale and scale.to_json() for scale in job.scales],
+        "is_later": job.is_later,
     }
 
 
@@ -148,7 +151,8 @@ def _job(facts: dict[str, Any], targets: NDArray[np.bool_], n_pending: NDArray[n
     }
     entities = tuple((str(name), int(key)) for name, key in facts["entities"])
     bounds = from_epoch_s(facts["first_s"]), from_epoch_s(facts["end_s"])
-    return Job(Champion(**champion), facts["lineage"], *bounds, entities, targets, n_pending)
+    scales = tuple(OwnScale.from_json(scale) if scale else None for scale in facts["scales"])
+    return Job(Champion(**champion), facts["lineage"], *bounds, entities, targets, n_pending, scales, facts["is_later"])
 
 
 def entity_shards(names: Sequence[str], n_shards: int) -> list[list[str]]:

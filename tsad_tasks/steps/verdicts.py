@@ -66,7 +66,7 @@ def _blocks(
     """Readings by hour, each (n_entities, n_steps, n_channels)."""
     blocks: dict[datetime, Float] = {}
     for start_at, end_at in spans:
-        values = store.read_blocks(layout, entity_ids, start_at, end_at).values
+        values = store.read_raw_blocks(layout, entity_ids, start_at, end_at).values
         n_hours = (end_at - start_at) // timedelta(hours=1)
         for i, block in enumerate(np.split(values, n_hours, axis=1)):
             blocks[start_at + i * HOUR] = block

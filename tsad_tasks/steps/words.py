@@ -151,3 +151,28 @@ def withdraw_maintenance(store: Store, dataset: str, window_id: int) -> int:
             raise BadInput(f"Expected the number of a maintenance window of {dataset}. Received: {window_id}.")
         store.select("withdraw_maintenance", {"window_id": window_id})
     return apply_maintenance(store, dataset)
+
+
+def set_channel_epoch(
+    store: Store, dataset: str, entity: str, channel: str, from_at: datetime, kind: str, reason: str, *,
+    scale: float | None = None, offset: float | None = None, said_by: str,
+) -> int:  # fmt: skip
+    """Number of a change of a sensor; it counts from the next run on.
+
+    Raises
+    ------
+    BadInput
+        When there is no such dataset, entity, channel or kind, or scale and offset are no numbers to convert with.
+    """
+    params = {"dataset": dataset, "entity": entity, "channel": channel, "from_at": from_at, "kind": kind}
+    params |= {"reason": reason, "scale": scale, "offset": offset, "said_by": said_by}
+    with _checked(), store.transaction():
+        return int(store.select("insert_channel_epoch", params)[0][0])
+
+
+def withdraw_channel_epoch(store: Store, dataset: str, epoch_id: int) -> None:
+    """Takes back a change of a sensor of the dataset."""
+    with _checked(), store.transaction():
+        if store.select_or_none("select_channel_epoch_dataset", {"epoch_id": epoch_id}) != (dataset,):
+            raise BadInput(f"Expected the number of a change of a sensor of {dataset}. Received: {epoch_id}.")
+        store.select("withdraw_channel_epoch", {"epoch_id": epoch_id})

@@ -91,6 +91,63 @@ class Label:
 
 
 @dataclass(frozen=True)
+class ChannelEpoch:
+    """From `from_at` on a sensor is another one; scale and offset are None until they are known."""
+
+    epoch_id: int
+    entity_id: int
+    channel_id: int
+    from_at: datetime
+    usable_at: datetime | None
+    scale: float | None
+    offset: float | None
+    declared: bool
+    needed_hours: float | None
+    learned_from: int | None
+
+
+@dataclass(frozen=True)
+class LearnedEpoch:
+    """What was learned of a changed sensor so far."""
+
+    epoch_id: int
+    scale: float | None
+    offset: float | None
+    usable_at: datetime | None
+    n_running_hours: float
+    needed_hours: float
+    learned_from: int | None
+
+
+@dataclass(frozen=True)
+class UnscaledEntity:
+    """An entity that a champion has no scale for, and what was learned of it so far; None: nothing yet."""
+
+    entity_id: int
+    from_at: datetime | None
+    usable_at: datetime | None
+    scaling: str | None
+    needed_hours: float | None
+    learned_from: int | None
+
+
+@dataclass(frozen=True)
+class LearnedScale:
+    """Centre and scale of an entity's channels, NaN where a channel never showed a value."""
+
+    entity_id: int
+    channel_ids: list[int]
+    centers: list[float]
+    scales: list[float]
+    scaling: str
+    from_at: datetime
+    usable_at: datetime | None
+    n_running_hours: float
+    needed_hours: float
+    learned_from: int | None
+
+
+@dataclass(frozen=True)
 class Champion:
     """A champion's period, with what scoring needs to know of the model."""
 

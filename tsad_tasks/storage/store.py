@@ -17,6 +17,7 @@ from psycopg2.extras import Json
 
 from tsad_tasks.config import DatasetConfig
 from tsad_tasks.core.digest import block_checksums
+from tsad_tasks.core.epochs import Piece, convert, pieces, salted, salts
 from tsad_tasks.core.interval import epoch_s, from_epoch_s
 from tsad_tasks.errors import BadInput
 from tsad_tasks.storage import copy_binary as binary
@@ -28,6 +29,7 @@ from tsad_tasks.storage.rows import (
     Champion,
     ChampionAt,
     ChampionScope,
+    ChannelEpoch,
     DatasetRow,
     Exclusion,
     Flag,
@@ -38,6 +40,8 @@ from tsad_tasks.storage.rows import (
     IngestIssue,
     Label,
     Layout,
+    LearnedEpoch,
+    LearnedScale,
     ModelDecision,
     NewModel,
     QualityVerdict,
@@ -49,6 +53,7 @@ from tsad_tasks.storage.rows import (
     StandingIncident,
     TopAttribution,
     TrainedModel,
+    UnscaledEntity,
 )
 
 Row = TypeVar("Row")
@@ -243,7 +248,32 @@ class Store:
         return decided_at
 
     def read_blocks(self, layout: Layout, entity_ids: Sequence[int], start_at: datetime, end_at: datetime) -> Blocks:
-        """Readings of [start_at, end_at) (whole hours) in the columns of `layout`, older layouts included."""
+        """Readings of [start_at, end_at) (whole hours) in the columns of `layout`, as the pipeline sees them.
+
+        Older layouts are included, and what changed sensors send is converted or unknown, as the checksums tell.
+        """
+        epochs = self.select_channel_epochs(entity_ids, end_at)
+        return _converted(
+            self.read_raw_blocks(layout, entity_ids, start_at, end_at), layout, entity_ids, start_at, epochs
+        )
+
+    def read_blocks_before(
+        self, layout: Layout, entity_id: int, start_at: datetime, end_at: datetime, epochs: Sequence[ChannelEpoch]
+    ) -> Blocks:
+        """The same of one entity as if there were only these changes of its sensors."""
+        return _converted(
+            self.read_raw_blocks(layout, [entity_id], start_at, end_at), layout, [entity_id], start_at, epochs
+        )
+
+    def select_channel_epochs(self, entity_ids: Sequence[int], before_at: datetime) -> list[ChannelEpoch]:
+        """Changes of sensors that hold and began before a moment, oldest first."""
+        params = {"entity_ids": list(entity_ids), "before_at": before_at}
+        return [ChannelEpoch(*row) for row in self.select("select_channel_epochs", params)]
+
+    def read_raw_blocks(
+        self, layout: Layout, entity_ids: Sequence[int], start_at: datetime, end_at: datetime
+    ) -> Blocks:
+        """Readings of [start_at, end_at) as they came."""
         n_hours = (epoch_s(end_at) - epoch_s(start_at)) // 3600
         values = np.full((len(entity_ids), n_hours, layout.n_steps, len(layout.channel_ids)), np.nan)
         checksums = np.zeros((len(entity_ids), n_hours), np.int64)
@@ -263,13 +293,35 @@ class Store:
         return [stored for stored in self.select_layouts(dataset) if stored.step_s == layout.step_s]
 
     def read_checksums(self, entity_ids: Sequence[int], start_at: datetime, end_at: datetime) -> NDArray[np.int64]:
-        """Checksums (n_entities, n_hours) of the blocks of [start_at, end_at), 0 where there is none."""
+        """Checksums (n_entities, n_hours) of blocks of [start_at, end_at) as the pipeline sees them; 0: none."""
+        raw = self._read_raw_checksums(entity_ids, start_at, end_at)
+        return _salted(raw, entity_ids, start_at, self.select_channel_epochs(entity_ids, end_at))
+
+    def read_checksums_before(
+        self, entity_id: int, start_at: datetime, end_at: datetime, epochs: Sequence[ChannelEpoch]
+    ) -> NDArray[np.int64]:
+        """Checksums (1, n_hours) of one entity as if there were only these changes of its sensors."""
+        return _salted(self._read_raw_checksums([entity_id], start_at, end_at), [entity_id], start_at, epochs)
+
+    def _read_raw_checksums(self, entity_ids: Sequence[int], start_at: datetime, end_at: datetime) -> NDArray[np.int64]:
         checksums = np.zeros((len(entity_ids), (epoch_s(end_at) - epoch_s(start_at)) // 3600), np.int64)
         columns = [binary.Field("entity_id", "i4"), binary.Field("hour_at", "i8"), binary.Field("checksum", "i8")]
         params = {"entity_ids": list(entity_ids), "start_at": start_at, "end_at": end_at}
         rows = self._copy_out("read_reading_checksums", params, columns)
         checksums[_positions(rows, entity_ids, start_at)] = rows["checksum"]
         return checksums
+
+    def update_channel_epoch(self, learned: LearnedEpoch) -> int:
+        """Whether what was learned of a changed sensor is new."""
+        return self.execute("update_channel_epoch", asdict(learned))
+
+    def select_unscaled_entities(self, dataset_id: int) -> list[UnscaledEntity]:
+        """Entities that a champion of the dataset has no scale for."""
+        return [UnscaledEntity(*row) for row in self.select("select_unscaled_entities", {"dataset_id": dataset_id})]
+
+    def upsert_entity_scale(self, learned: LearnedScale) -> int:
+        """Whether what was learned of a new entity is new."""
+        return self.execute("upsert_entity_scale", asdict(learned))
 
     def write_blocks(
         self, layout: Layout, entity_ids: Sequence[int], hours: Sequence[datetime], values: NDArray[np.float64]
@@ -625,6 +677,39 @@ def _positions(
     order = np.argsort(np.asarray(entity_ids))
     entity = order[np.searchsorted(np.asarray(entity_ids), rows["entity_id"], sorter=order)]
     return entity, (binary.epoch_s(rows["hour_at"]) - epoch_s(start_at)) // 3600
+
+
+def _pieces(epochs: Sequence[ChannelEpoch], entity_id: int) -> list[Piece]:
+    began = [
+        (one.channel_id, epoch_s(one.from_at), epoch_s(one.usable_at) if one.usable_at else None, one.scale, one.offset)
+        for one in epochs
+        if one.entity_id == entity_id
+    ]
+    return pieces(began)
+
+
+def _converted(
+    blocks: Blocks, layout: Layout, entity_ids: Sequence[int], start_at: datetime, epochs: Sequence[ChannelEpoch]
+) -> Blocks:
+    """Blocks as the pipeline sees them; the values are changed in place."""
+    changed = {one.entity_id for one in epochs}
+    for position in (i for i, key in enumerate(entity_ids) if key in changed):
+        found = _pieces(epochs, entity_ids[position])
+        for column, channel_id in enumerate(layout.channel_ids):
+            parts = [part for part in found if part.channel_id == channel_id]
+            convert(blocks.values[position, :, column], parts, epoch_s(start_at), layout.step_s)
+    return Blocks(blocks.values, _salted(blocks.checksums, entity_ids, start_at, epochs))
+
+
+def _salted(
+    checksums: NDArray[np.int64], entity_ids: Sequence[int], start_at: datetime, epochs: Sequence[ChannelEpoch]
+) -> NDArray[np.int64]:
+    hours_s = epoch_s(start_at) + 3600 * np.arange(checksums.shape[1], dtype=np.int64)
+    changed = {one.entity_id for one in epochs}
+    for position in (i for i, key in enumerate(entity_ids) if key in changed):
+        parts = _pieces(epochs, entity_ids[position])
+        checksums[position] = salted(checksums[position], salts(parts, hours_s))
+    return checksums
 
 
 def _in_columns(values: NDArray[np.float64], stored: Layout, layout: Layout) -> NDArray[np.float64]:
