@@ -49,7 +49,8 @@ BASE: dict[str, Any] = {
     "training": {"schedule": "0 0 * * 1", "range": "13d", "max_windows": 8000, "epochs": 12, "max_minutes": 2},
     "gate": {
         "min_point_share": 0, "min_contextual_share": 0, "min_collective_share": 0,
-        "max_false_alarm_share": 1, "max_incidents_per_entity_week": 1000, "n_injected": 20,
+        "max_false_alarm_share": 1, "max_incidents_per_entity_week": 1000, "min_known_share": 0,
+        "n_injected": 20,
     },
 }  # fmt: skip
 _RESULT = """
@@ -60,6 +61,7 @@ SELECT
   (SELECT count(*) FROM tsad.v_status WHERE dataset = %(dataset)s AND status IN ('scored', 'partial') AND n_seen > 0),
   (SELECT count(*) FROM tsad.v_status WHERE dataset = %(dataset)s)
 """
+_FAILED = "SELECT rule, value, limit_value, note FROM tsad.v_model_decision WHERE dataset = %(dataset)s AND NOT passed"
 _FLAGS = "SELECT entity, extract(epoch FROM at)::bigint FROM tsad.v_anomaly WHERE dataset = %(dataset)s"
 
 
@@ -177,6 +179,9 @@ def _show(cluster: Cluster, room: SimulatedPlant, arguments: argparse.Namespace)
                 f"{name:24s} {n_parameters or 0:10,d} {train_s or 0:8.1f} {score_s or 0:8.1f} {n_scored:>6d} "
                 f"{found:>4d}/{n_to_find} {n_others:12d}"
             )
+            cursor.execute(_FAILED, {"dataset": name})
+            for row in cursor.fetchall():
+                print("  gate failed:", *row)
     if silent:
         sys.exit(f"Expected every hour to be scored. Received: hours without scores of {', '.join(silent)}.")
 

@@ -1,9 +1,10 @@
-"""Ten months of a real sensor as time would have passed: retrained weekly, scored in bulk, the last 72 hours by DAG.
+"""Ten months of a real sensor as time would have passed: retrained weekly, in the shadow for a day, then champion.
 
-NAB's ambient_temperature_system_failure goes from its CSV file into a source table; from the fifth week on a
-challenger is trained each Monday on the 30 days before (lineage `replay`), and the week after it is scored in bulk
-with the champion of that time. The last hours are scored twice, in bulk and one by one through the hourly DAG, and the
-two must leave the same rows. What it finds is held against NAB's label windows, which the pipeline never sees.
+NAB's ambient_temperature_system_failure goes from its CSV file into a source table; `tsad history`'s replay trains a
+challenger each Monday on the 30 days before, compares it with the champion for a day, and scores each hour with the
+champion of that time (lineage `replay`). The last hours are scored twice, in bulk and one by one through the hourly
+DAG, and the two must leave the same rows. What it finds is held against NAB's label windows, which the pipeline never
+sees.
 
 Usage: TSAD_BENCH_DATA=<folder that holds nab/> python benchmarks/nab_replay.py [--small] [--keep]
 """
@@ -25,21 +26,17 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
-from upath import UPath
-
 from tsad_tasks.cli import session
 from tsad_tasks.config import DatasetConfig
 from tsad_tasks.core.interval import HOUR
-from tsad_tasks.errors import BadInput
 from tsad_tasks.local import postgres
 from tsad_tasks.local.environment import DATABASE_URI, MIGRATE_URI
 from tsad_tasks.local.places import postgres_folder, project_folder
 from tsad_tasks.local.stack import stack_environment
-from tsad_tasks.steps.champions import RegisterSummary
+from tsad_tasks.steps.history import Replay
 from tsad_tasks.steps.incidents import build_incidents
 from tsad_tasks.steps.ingest import ingest_interval
 from tsad_tasks.steps.paths import artifacts_root, config_of
-from tsad_tasks.steps.retrain import Retraining, retrain
 from tsad_tasks.steps.score import ScoreSummary, score_interval
 from tsad_tasks.storage.database import connect
 from tsad_tasks.storage.load_table import LoadOptions, load_table
@@ -85,22 +82,15 @@ class Sizes:
     def split_at(self) -> datetime:
         return self.end_at - self.n_hours * HOUR
 
-    def retrain_times(self) -> list[datetime]:
-        """Mondays at which a challenger is trained."""
-        n_times = (self.end_at - FIRST_RETRAIN_AT) // self.retrain_every + 1
-        return [FIRST_RETRAIN_AT + k * self.retrain_every for k in range(n_times)]
-
 
 WHOLE = Sizes(END_AT, 72, WEEK)
 SMALL = Sizes(datetime(2013, 9, 5, tzinfo=UTC), 6, 2 * WEEK)
 
 
 @dataclass
-class Replay:
+class Story:
     """What happened, and how long it took by part."""
 
-    gates: list[RegisterSummary] = field(default_factory=list)
-    n_untrained: int = 0
     scored: ScoreSummary = field(default_factory=ScoreSummary)
     seconds: dict[str, float] = field(default_factory=dict)
 
@@ -156,70 +146,43 @@ def _remove(home: Path) -> None:
 
 
 def _replay_and_judge(series: Path, sizes: Sizes) -> int:
-    began, replay = time.perf_counter(), Replay()
+    began, story = time.perf_counter(), Story()
     config = config_of("ambient")
     warehouse = session.warehouse()
-    with replay.timed("load"):
+    with story.timed("load"):
         options = LoadOptions("timestamp")
         loaded = load_table(session.ensure_plant().owner_uri, series, "plant.ambient", options, mode="replace")
     print(f"plant.ambient: {loaded.n_rows:,} rows; replayed until {sizes.end_at:%Y-%m-%d %H:%M} UTC")
-    _weeks(replay, config, warehouse.uri, sizes)
+    replay = _weeks(story, config, warehouse.uri, sizes)
     twin_uri = _twin()
-    with replay.timed("last hours in bulk"), Store.connect(warehouse.uri) as store:
-        _score(replay, store, config, sizes.split_at, sizes.end_at)
-    with replay.timed("last hours by DAG"):
+    with story.timed("last hours in bulk"), Store.connect(warehouse.uri) as store:
+        _score(story, store, config, sizes.split_at, sizes.end_at)
+    with story.timed("last hours by DAG"):
         _hours_by_dag(twin_uri, sizes)
     n_different = _compare(warehouse.uri, twin_uri)
     _print_gates(replay)
-    _print_findings(warehouse.uri, series, replay, sizes)
-    parts = ", ".join(f"{part} {seconds:.0f} s" for part, seconds in replay.seconds.items())
+    _print_findings(warehouse.uri, series, sizes)
+    parts = ", ".join(f"{part} {seconds:.0f} s" for part, seconds in story.seconds.items())
     print(f"{(time.perf_counter() - began) / 60:.1f} min: {parts}")
     return 1 if n_different else 0
 
 
-def _weeks(replay: Replay, config: DatasetConfig, uri: str, sizes: Sizes) -> None:
-    """Retrains each Monday and scores the week after it, up to the hours that are kept for the DAG."""
-    times = sizes.retrain_times()
-    with Store.connect(uri) as store:
-        for at in times:
-            with replay.timed("retrain"):
-                said = _retrained(replay, store, config, at)
-            with replay.timed("score in bulk"):
-                _score(replay, store, config, at, min(at + sizes.retrain_every, sizes.split_at))
-            print(f"  {at:%Y-%m-%d} {said}", flush=True)
+def _weeks(story: Story, config: DatasetConfig, uri: str, sizes: Sizes) -> Replay:
+    """Everything up to the hours that are kept for the DAG."""
+    start_at = FIRST_RETRAIN_AT - timedelta(seconds=config.training.range_s)
+    with Store.connect(uri) as store, story.timed("replay"):
+        ingest_interval(store, config, session.source_uri(config), start_at=start_at, end_at=sizes.split_at)
+        replay = Replay(store, config, start_at, sizes.split_at, artifacts_root(), sizes.retrain_every)
+        replay.say = lambda text: print(f"  {text}", flush=True)
+        return replay.run()
 
 
-def _retrained(replay: Replay, store: Store, config: DatasetConfig, at: datetime) -> str:
-    """Retrains; after a gap there may be too little to learn from, and the champion stays."""
-    try:
-        replay.gates += _retrain(store, config, at)
-    except BadInput as error:
-        replay.n_untrained += 1
-        return f"not trained: {error}"
-    return _said(store, replay.gates[-1])
-
-
-def _said(store: Store, gate: RegisterSummary) -> str:
-    outcome = "passed" if gate.gate_passed else f"failed: {', '.join(gate.failed_rules)}"
-    with store.transaction():
-        rows = store.select_gate_decisions(gate.model_id)
-    numbers = ", ".join(f"{row.rule} {row.value:.3f}" for row in rows if row.value is not None)
-    return f"model {gate.version} {outcome} ({numbers})"
-
-
-def _retrain(store: Store, config: DatasetConfig, end_at: datetime) -> list[RegisterSummary]:
-    start_at = end_at - timedelta(seconds=config.training.range_s)
-    ingest_interval(store, config, session.source_uri(config), start_at=start_at, end_at=end_at)
-    with tempfile.TemporaryDirectory(prefix="tsad-nab-run-") as folder:
-        return retrain(Retraining(store, config, end_at, UPath(folder), artifacts_root(), lineage=LINEAGE))
-
-
-def _score(replay: Replay, store: Store, config: DatasetConfig, start_at: datetime, end_at: datetime) -> None:
+def _score(story: Story, store: Store, config: DatasetConfig, start_at: datetime, end_at: datetime) -> None:
     if start_at >= end_at:
         return
     span = {"start_at": start_at, "end_at": end_at}
     ingest_interval(store, config, session.source_uri(config), **span)
-    replay.scored += score_interval(store, config, lineage=LINEAGE, **span)
+    story.scored += score_interval(store, config, lineage=LINEAGE, **span)
     build_incidents(store, config, lineage=LINEAGE, **span)
 
 
@@ -266,15 +229,16 @@ def _rows(uri: str, statement: str) -> list[str]:
 
 
 def _print_gates(replay: Replay) -> None:
-    gates = replay.gates
+    gates = replay.registered
     failed = [rule for gate in gates for rule in gate.failed_rules]
     counts = ", ".join(f"{rule} {failed.count(rule)}" for rule in sorted(set(failed)))
     n_passed = sum(gate.gate_passed for gate in gates)
-    said = f"{len(gates)} retrainings: {n_passed} passed the gate, {len(gates) - n_passed} failed"
-    print(said + (f" ({counts})" if counts else "") + f"; {replay.n_untrained} more had too few readings after a gap")
+    said = f"{len(gates)} trained: {n_passed} passed the gate, {len(gates) - n_passed} failed"
+    print(said + (f" ({counts})" if counts else ""))
+    print(f"{len(replay.promoted)} took over after a shadow; {len(replay.rejected)} left it: {replay.rejected}")
 
 
-def _print_findings(uri: str, series: Path, replay: Replay, sizes: Sizes) -> None:
+def _print_findings(uri: str, series: Path, sizes: Sizes) -> None:
     windows = [window for window in _label_windows(series) if window[0] < sizes.end_at]
     with Store.connect(uri) as store, store.transaction():
         params = {"dataset": "ambient", "lineage": LINEAGE, "start_at": START_AT, "end_at": END_AT, "n": 1000}
@@ -290,7 +254,7 @@ def _print_findings(uri: str, series: Path, replay: Replay, sizes: Sizes) -> Non
     print(f"{n_hit} of {len(windows)} label windows hit; {len(false)} false incidents in {n_days} days:")
     for one in sorted(false, key=lambda one: one["started_at"]):
         print(f"  {one['started_at']:%Y-%m-%d %H:%M}  {one['severity']:6}  {one['n_flags']:3} flags  {one['sentence']}")
-    print(f"{replay.scored.n_hours:,} hours scored, {replay.scored.n_flags:,} flags, {len(incidents)} incidents")
+    print(f"{len(incidents)} incidents")
 
 
 def _touches(incident: dict[str, Any], start_at: datetime, end_at: datetime) -> bool:

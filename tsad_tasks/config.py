@@ -540,7 +540,11 @@ class Shadow(Section):
     hours: Annotated[int, Field(ge=0, le=720)] = Field(
         24, description="Hours that both must have scored; 0: what passes the gate is champion at once."
     )
-    min_windows: Annotated[int, Field(ge=0)] = Field(500, description="… and steps; idle time lengthens the shadow.")
+    min_windows: Annotated[int, Field(ge=0)] | None = Field(
+        None,
+        description="… and steps, idle time lengthens the shadow; null: half of those that one entity has in these "
+        "hours, at most 500.",
+    )
     approve: Literal["automatic", "manual"] = Field(
         "automatic", description="manual: a person promotes or rejects, on a form in Airflow that shows the numbers."
     )
@@ -691,6 +695,13 @@ class DatasetConfig(Section):
     @property
     def zone(self) -> ZoneInfo:
         return ZoneInfo(self.site_zone)
+
+    @property
+    def shadow_windows(self) -> int:
+        """Steps that challenger and champion must both have scored before a decision."""
+        if self.shadow.min_windows is not None:
+            return self.shadow.min_windows
+        return min(500, self.shadow.hours * 3600 // self.source.step_s // 2)
 
     @property
     def model_hash(self) -> str:

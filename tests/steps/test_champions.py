@@ -11,7 +11,7 @@ import pytest
 
 from steps.challengers import FAILED, challenger
 from steps.test_same_rows import run_hours, run_interval
-from steps.trained import SPLIT_AT, Plant, config
+from steps.trained import CONFIG, SPLIT_AT, Plant, config
 from tsad_tasks.core.interval import HOUR
 from tsad_tasks.errors import BadInput, NothingToDo
 from tsad_tasks.steps.champions import promote, roll_back
@@ -79,7 +79,7 @@ def test_a_good_challenger_takes_over_after_a_day_and_no_sooner(plant: Plant) ->
     challenger(plant)
     run_interval(plant, SPLIT_AT + 2 * HOUR, SPLIT_AT + 20 * HOUR)
     early = compared(plant, SPLIT_AT + 20 * HOUR)
-    assert (early.ready, early.waiting) == ([], {2: "18 of 24 hours and 432 of 500 steps scored by both"})
+    assert (early.ready, early.waiting) == ([], {2: "18 of 24 hours and 432 of 144 steps scored by both"})
     assert plant.execute("SELECT count(*) FROM tsad.gate_decision WHERE stage = 'shadow'") == [(0,)]
     run_interval(plant, SPLIT_AT + 20 * HOUR, DAY_END)
     late = compared(plant, DAY_END)
@@ -98,7 +98,7 @@ def test_hours_that_nothing_was_read_in_lengthen_the_shadow(plant: Plant) -> Non
     first, last = SPLIT_AT + 5 * HOUR, SPLIT_AT + 9 * HOUR
     plant.execute("DELETE FROM plant.metrics WHERE at >= %s AND at < %s", first, last)
     run_interval(plant, SPLIT_AT + 2 * HOUR, DAY_END)
-    assert compared(plant, DAY_END).waiting == {2: "20 of 24 hours and 470 of 500 steps scored by both"}
+    assert compared(plant, DAY_END).waiting == {2: "20 of 24 hours and 470 of 144 steps scored by both"}
 
 
 def test_a_nervous_challenger_leaves_the_shadow_and_the_champion_stays(plant: Plant, tmp_path: Path) -> None:
@@ -213,10 +213,16 @@ def test_a_replay_has_shadows_of_its_own(plant: Plant) -> None:
     assert plant.execute(CHAMPIONS) == [(1, SPLIT_AT)]
 
 
+def test_an_hourly_sensor_need_not_wait_for_weeks() -> None:
+    steps = {"5min": 144, "1min": 500, "1h": 12}
+    for step, n in steps.items():
+        assert config(source={**CONFIG["source"], "step": step}).shadow_windows == n
+
+
 def test_few_incidents_decide_nothing_and_many_do() -> None:
     def failed(incidents: tuple[int, int]) -> list[str]:
         paired = Paired(24, 5000, 5000, (0, 0), incidents, 3, (2, 2))
-        return [row.rule for row in shadow_rules(config().shadow, paired) if not row.passed]
+        return [row.rule for row in shadow_rules(config(), paired) if not row.passed]
 
     assert failed((4, 1)) == failed((0, 9)) == []
     assert failed((20, 1)) == ["incidents"]
@@ -224,4 +230,4 @@ def test_few_incidents_decide_nothing_and_many_do() -> None:
 
 def test_a_challenger_that_misses_a_known_anomaly_fails() -> None:
     paired = Paired(24, 5000, 4990, (10, 20), (1, 2), 3, (1, 2))
-    assert [row.rule for row in shadow_rules(config().shadow, paired) if not row.passed] == ["labels_found"]
+    assert [row.rule for row in shadow_rules(config(), paired) if not row.passed] == ["labels_found"]

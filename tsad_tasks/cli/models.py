@@ -67,7 +67,7 @@ def shadow(dataset: Dataset, lineage: Lineage = "live") -> None:
         table(
             f"Version {one.shadow.version}, in the shadow since {one.shadow.valid_from:%Y-%m-%d %H:%M}", columns, shown
         )
-        say("Enough for a decision." if one.is_complete else waiting_for(config.shadow, one.paired) + ".")
+        say("Enough for a decision." if one.is_complete else waiting_for(config, one.paired) + ".")
 
 
 def promote(

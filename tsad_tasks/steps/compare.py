@@ -79,7 +79,7 @@ def _comparison(
     store: Store, config: DatasetConfig, dataset: DatasetRow, shadow: Shadow, end_at: datetime, lineage: str
 ) -> Comparison:
     paired = paired_hours(store, dataset, shadow, end_at, lineage)
-    rows = shadow_rules(config.shadow, paired)
+    rows = shadow_rules(config, paired)
     is_complete = all(row.passed for row in rows[:2])
     scope = ChampionScope(dataset.dataset_id, shadow.scope_entity_id, lineage)
     return Comparison(scope, shadow, paired, rows, is_complete)
@@ -101,16 +101,12 @@ def _two(numbers: Sequence[int]) -> tuple[int, int]:
     return first, second
 
 
-def shadow_rules(rules: ShadowRules, paired: Paired) -> list[GateRow]:
-    """The rules of a shadow; the first two say whether it has lasted long enough.
-
-    >>> paired = Paired(24, 1440, 1440, (0, 0), (3, 1), 0, (0, 0))
-    >>> [row.rule for row in shadow_rules(ShadowRules(), paired) if not row.passed]
-    []
-    """
+def shadow_rules(config: DatasetConfig, paired: Paired) -> list[GateRow]:
+    """The rules of a shadow; the first two say whether it has lasted long enough."""
+    rules = config.shadow
     return [
         _at_least("hours", paired.n_hours, rules.hours, "hours that challenger and champion both scored"),
-        _at_least("windows", paired.n_steps, rules.min_windows, "steps that both scored"),
+        _at_least("windows", paired.n_steps, config.shadow_windows, "steps that both scored"),
         _flag_share(rules, paired),
         _incidents(rules, paired),
         _agreement(rules, paired),
@@ -187,21 +183,16 @@ def compare_shadows(store: Store, config: DatasetConfig, *, end_at: datetime, li
             )
     return CompareSummary(
         ready=[one.shadow.version for one in complete if not one.failed],
-        waiting={one.shadow.version: waiting_for(config.shadow, one.paired) for one in found if not one.is_complete},
+        waiting={one.shadow.version: waiting_for(config, one.paired) for one in found if not one.is_complete},
         failed={one.shadow.version: one.failed for one in complete if one.failed},
         table="\n\n".join(markdown(one) for one in found),
     )
 
 
-def waiting_for(rules: ShadowRules, paired: Paired) -> str:
-    """What a shadow lacks, in words.
-
-    >>> waiting_for(ShadowRules(), Paired(5, 300, 300, (0, 0), (0, 0), 0, (0, 0)))
-    '5 of 24 hours and 300 of 500 steps scored by both'
-    """
-    return (
-        f"{paired.n_hours} of {rules.hours} hours and {paired.n_steps} of {rules.min_windows} steps scored by both"
-    )  # fmt: skip
+def waiting_for(config: DatasetConfig, paired: Paired) -> str:
+    """What a shadow lacks, in words."""
+    hours = f"{paired.n_hours} of {config.shadow.hours} hours"
+    return f"{hours} and {paired.n_steps} of {config.shadow_windows} steps scored by both"
 
 
 def markdown(comparison: Comparison) -> str:
