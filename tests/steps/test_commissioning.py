@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from steps.weeks import MACHINE, WEEK, Weeks, config_of, week
+from steps.weeks import CONFIG, MACHINE, WEEK, Weeks, config_of, week
 from tsad_tasks.steps.words import add_verdict
 from tsad_tasks.storage.store import Store
 
@@ -82,3 +82,17 @@ def test_too_little_of_a_new_normal_is_no_reference_yet(drifting: Weeks) -> None
     assert _references(drifting) == [("temperature", 20, week(0), week(1), None), ("load", 50, week(0), week(1), None)]
     assert drifting.train(week(3) + WEEK / 7).gate_passed
     assert [row[2] for row in _references(drifting)] == [week(2, 160)] * 2
+
+
+def test_an_archive_that_was_garbled_is_not_learned(warehouse_uri: str, tmp_path: Path) -> None:
+    weeks = Weeks.filled(warehouse_uri, tmp_path)
+    weeks.config = config_of(gate=CONFIG["gate"] | {"max_incidents_per_entity_week": 1000})
+    assert weeks.train(week(1)).gate_passed
+    garble = "UPDATE plant.metrics SET load = load + 100 * (random() - 0.5) WHERE at >= %s AND at < %s"
+    weeks.execute(garble, week(1), week(2))
+    summary = weeks.train(week(2))
+    assert "commissioning_spread" in summary.failed_rules
+    said = "SELECT value > 3, note FROM tsad.v_model_decision WHERE model_id = %s AND rule = 'commissioning_spread'"
+    assert weeks.execute(said, summary.model_id) == [
+        (True, "m-1 load: its spread as a multiple of the one at commissioning")
+    ]
