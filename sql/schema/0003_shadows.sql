@@ -49,23 +49,8 @@ CREATE INDEX ON tsad.model_decision (model_id);
 COMMENT ON TABLE tsad.model_decision IS 'What became of each model, in order; never changed.';
 COMMENT ON COLUMN tsad.model_decision.decided_by IS 'gate, shadow, or who said so.';
 
--- Public SQL: what people see is live, or a replay that they ask for; shadows and questions have views of their own -----
-
-CREATE OR REPLACE VIEW tsad.v_status AS
-  SELECT d.name AS dataset, e.name AS entity, b.hour_at, p.lineage, b.status, b.coverage, b.n_needed, b.n_seen,
-         (b.status = 'unknown_entity_scale') AS provisional, b.model_id, b.revision, ''::text AS detail, b.scored_at
-  FROM tsad.score_block b
-  JOIN tsad.entity e USING (entity_id)
-  JOIN tsad.dataset d USING (dataset_id)
-  JOIN tsad.champion_period p ON p.model_id = b.model_id AND b.hour_at >= p.valid_from AND b.hour_at < p.valid_to
-    AND p.lineage IN ('live', 'replay')
-  WHERE b.superseded_at = 'infinity' AND b.thresholds IS NOT NULL
-  UNION ALL
-  SELECT d.name, e.name, u.hour_at, u.lineage, u.status, 0, 0, 0, false, NULL, u.revision, u.detail, u.decided_at
-  FROM tsad.unscored_hour u
-  JOIN tsad.entity e USING (entity_id)
-  JOIN tsad.dataset d USING (dataset_id)
-  WHERE u.superseded_at = 'infinity' AND u.lineage IN ('live', 'replay');
+-- Public SQL: what people see is live, or a replay that they ask for; shadows and questions have views of their own
+-- (v_incident follows in 0004, v_status in 0007) ---------------------------------------------------------------------
 
 CREATE OR REPLACE VIEW tsad.v_anomaly AS
   SELECT d.name AS dataset, e.name AS entity, a.at, p.lineage, a.kind, a.severity, a.score, a.error, a.threshold,
@@ -81,23 +66,6 @@ CREATE OR REPLACE VIEW tsad.v_anomaly AS
     WHERE r.entity_id = a.entity_id AND r.at = a.at AND r.model_id = a.model_id
     ORDER BY r.share DESC, r.channel_id LIMIT 1) t ON true
   WHERE a.superseded_at = 'infinity';
-
-CREATE OR REPLACE VIEW tsad.v_incident AS
-  SELECT i.incident_id, d.name AS dataset, e.name AS entity, i.lineage, i.severity, i.kind,
-         CASE WHEN h.scored_until IS NULL OR i.last_flag_at + make_interval(secs => d.merge_gap_s) >= h.scored_until
-              THEN 'open' ELSE 'closed' END AS state,
-         i.started_at, i.last_flag_at, i.n_flags, i.peak_score, i.peak_at, c.name AS channel, i.sentence,
-         i.provisional, i.policy_version, i.model_id, i.updated_at
-  FROM tsad.incident i
-  JOIN tsad.entity e USING (entity_id)
-  JOIN tsad.dataset d USING (dataset_id)
-  LEFT JOIN tsad.channel c ON c.channel_id = i.top_channel_id
-  LEFT JOIN LATERAL (
-    SELECT max(b.hour_at) + interval '1 hour' AS scored_until
-    FROM tsad.score_block b
-    WHERE b.entity_id = i.entity_id AND b.superseded_at = 'infinity' AND b.status IN ('scored', 'partial', 'unknown_entity_scale')
-      AND b.thresholds IS NOT NULL AND b.hour_at >= i.last_flag_at - interval '1 hour') h ON true
-  WHERE i.superseded_by IS NULL AND i.withdrawn_at IS NULL AND i.lineage IN ('live', 'replay');
 
 CREATE OR REPLACE VIEW tsad.v_attribution AS
   SELECT d.name AS dataset, e.name AS entity, r.at, c.name AS channel, c.unit, r.share, r.actual, r.expected, r.spread, r.model_id,
