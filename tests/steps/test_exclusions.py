@@ -41,6 +41,7 @@ def test_without_any_exclusion_the_outage_is_learned_and_the_same_fault_missed(w
     _unlearned_high_scores(weeks)
     summary = weeks.train(week(2))
     weeks.score(week(2), week(3))
+    assert summary.failed_rules == []
     assert weeks.excluded(summary.model_id) == {}
     assert weeks.flagged_share(*AGAIN) < 0.2
 

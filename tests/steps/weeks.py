@@ -48,6 +48,8 @@ CONFIG: dict[str, Any] = {
         "min_collective_share": 0,
         "max_false_alarm_share": 1,
         "tolerance": 1,
+        "max_incidents_per_entity_week": 1000,
+        "min_known_share": 0,
         "n_injected": 10,
     },
     "shadow": {"hours": 0},

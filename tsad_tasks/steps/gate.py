@@ -253,7 +253,7 @@ def _false_incidents(challenger: Verdicts, champion: Verdicts | None, limit: flo
 
 
 def _not_worse(challenger: Verdicts, champion: Verdicts | None, gate: Gate) -> GateRow:
-    """The same anomalies, in pairs: worse beyond chance fails, and beyond the tolerance where they are many."""
+    """The same anomalies, in pairs: worse than tolerated fails where chance does not explain it, or they are many."""
     value, old = challenger.overall, champion.overall if champion else None
     if champion is None or value is None or old is None:
         return GateRow(
@@ -265,7 +265,7 @@ def _not_worse(challenger: Verdicts, champion: Verdicts | None, gate: Gate) -> G
         return GateRow("not_worse", value, None, old, True, note)
     found, before = challenger.all_delays, champion.all_delays
     limit, n = old - gate.tolerance, len(found)
-    passed = _chance(found, before) > SURE and (value >= limit or n < gate.min_pairs)
+    passed = value >= limit or (_chance(found, before) > SURE and n < gate.min_pairs)
     note = f"share found of the same {n} injected anomalies; {_against(found, before)}"
     return GateRow("not_worse", value, limit, old, passed, note, *share_interval(n_found(found), n))
 
