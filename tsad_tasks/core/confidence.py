@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from fractions import Fraction
 from math import comb, exp, sqrt
 
 import numpy as np
 from numpy.typing import NDArray
 
 CONFIDENCE = 0.95
+# What is less likely than this is not put down to chance.
+SURE = 1 - CONFIDENCE
 _Z = 1.959963984540054
 # So large a Poisson count is as good as normal.
 MANY = 400
@@ -67,16 +70,22 @@ def _root(falling: Callable[[float], float], high: float) -> float:
     return (low + high) / 2
 
 
-def chance_of_losing(n_lost: int, n_won: int) -> float:
-    """Probability of so many lost pairs or more if both were equally good; pairs with one outcome do not count.
+def chance_of_losing(n_lost: int, n_won: int, odds: float = 1.0) -> float:
+    """Probability of so many losses or more among all pairs, if losing is `odds` times as likely as winning.
+
+    With odds of 1 it is the test of pairs of which one side is right; with other odds it compares two Poisson counts.
+    Computed in whole numbers: any count will do.
 
     Source: McNemar, Note on the sampling error of the difference between correlated proportions, 1947; exact form.
+    Przyborowski and Wilenski, Homogeneity of results in testing samples from Poisson series, 1940.
 
     >>> chance_of_losing(5, 0), chance_of_losing(0, 0), chance_of_losing(2, 2)
     (0.03125, 1.0, 0.6875)
+    >>> round(chance_of_losing(3, 1, 2.0), 3), round(chance_of_losing(14, 1, 2.0), 3), chance_of_losing(0, 2000, 2.0)
+    (0.593, 0.019, 1.0)
     """
-    n = n_lost + n_won
-    return float(sum(comb(n, k) for k in range(n_lost, n + 1)) / 2**n)
+    n, (lost, won) = n_lost + n_won, Fraction(odds).as_integer_ratio()
+    return float(sum(comb(n, k) * lost**k * won ** (n - k) for k in range(n_lost, n + 1)) / (lost + won) ** n)
 
 
 def stability_index(reference: NDArray[np.floating], seen: NDArray[np.floating]) -> float | None:

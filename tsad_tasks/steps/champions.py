@@ -52,9 +52,9 @@ def register_model(
         if failed:
             if is_new:
                 _decide(store, model.scope, registered.model_id, "gate_failed", "gate", ", ".join(failed))
-        elif in_shadow and _periods(store, model.scope):
+        elif in_shadow and champion_periods(store, model.scope):
             shadow_from = _start_shadow(store, model, registered, is_new=is_new)
-            valid_from = _first_hour(_periods(store, model.scope), registered.model_id)
+            valid_from = _first_hour(champion_periods(store, model.scope), registered.model_id)
         else:
             valid_from = _promote_at_once(store, model, registered)
     promoted = valid_from is not None
@@ -66,7 +66,7 @@ def register_model(
 Period = tuple[int, datetime, datetime]
 
 
-def _periods(store: Store, scope: ChampionScope) -> list[Period]:
+def champion_periods(store: Store, scope: ChampionScope) -> list[Period]:
     """Model, first hour and end of each period, oldest first."""
     return store.select("select_champion_periods", asdict(scope))
 
@@ -100,13 +100,13 @@ def _decide(
 def _start_shadow(store: Store, model: NewModel, registered: TrainedModel, *, is_new: bool) -> datetime | None:
     """The first hour that the challenger is scored beside the champion; a challenger that was there before yields."""
     if not is_new:
-        return _first_hour(_periods(store, model.scope.shadow), registered.model_id)
+        return _first_hour(champion_periods(store, model.scope.shadow), registered.model_id)
     start_at = _next_hour(store, model.scope, model.train_end_at)
     for former in _shadows(store, model.scope):
         _end_shadow(store, model.scope, former, max(start_at, hours_later(former.valid_from, 1)))
         reason = f"version {registered.version} came"
         _decide(store, model.scope, former.model_id, "superseded", "gate", reason, former=registered.model_id)
-    taken = [valid_to for _, _, valid_to in _periods(store, model.scope.shadow)]
+    taken = [valid_to for _, _, valid_to in champion_periods(store, model.scope.shadow)]
     start_at = max([start_at, *taken])
     store.promote(model.scope.shadow, registered.model_id, valid_from=start_at, reason="gate passed")
     _decide(store, model.scope, registered.model_id, "shadow_started", "gate", "all rules passed", valid_from=start_at)
@@ -129,7 +129,7 @@ def _promote_at_once(store: Store, model: NewModel, registered: TrainedModel) ->
     The end of the training range; live, after a first champion, the next hour that no champion has scored yet. It ends
     where a later period follows.
     """
-    periods = _periods(store, model.scope)
+    periods = champion_periods(store, model.scope)
     if (known := _first_hour(periods, registered.model_id)) is not None:
         return known
     start_at = _next_hour(store, model.scope, model.train_end_at) if periods else model.train_end_at
@@ -179,7 +179,7 @@ def promote(
     with store.transaction():
         model, scope = known_model(store, config, version, lineage)
         store.lock_dataset(scope.dataset_id, "champion")
-        former = _current(_periods(store, scope))
+        former = _current(champion_periods(store, scope))
         if former is not None and former[0] == model.model_id:
             raise BadInput(
                 f"Expected a version that is not champion of {config.dataset}. Received: {version}, which is."
@@ -222,7 +222,7 @@ def roll_back(
         entity_id = 0 if entity is None else store.select_entities(dataset.dataset_id).get(entity, -1)
         scope = ChampionScope(dataset.dataset_id, entity_id, lineage)
         store.lock_dataset(dataset.dataset_id, "champion")
-        periods = _periods(store, scope)
+        periods = champion_periods(store, scope)
         present = _current(periods)
         if present is None:
             raise BadInput(f"Expected a champion of {config.dataset} to roll back from. Received: none.")

@@ -5,18 +5,17 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from math import comb
 from typing import Any
 
 from tsad_tasks.config import DatasetConfig
 from tsad_tasks.config import Shadow as ShadowRules
+from tsad_tasks.core.confidence import SURE, chance_of_losing
 from tsad_tasks.core.interval import hour_ceil
 from tsad_tasks.errors import NothingToDo
 from tsad_tasks.steps.champions import Change, end_shadow, promote
 from tsad_tasks.storage.rows import ChampionScope, DatasetRow, GateRow, Shadow
 from tsad_tasks.storage.store import Store
 
-SURE = 0.05
 BY_RULE = "shadow"
 
 
@@ -128,21 +127,9 @@ def _flag_share(rules: ShadowRules, paired: Paired) -> GateRow:
 def _incidents(rules: ShadowRules, paired: Paired) -> GateRow:
     """Fails only where chance does not explain the challenger's incidents: few of them decide nothing."""
     value, old = paired.n_incidents
-    chance = chance_of_so_many(value, old, rules.max_alert_ratio)
+    chance = chance_of_losing(value, old, rules.max_alert_ratio)
     note = f"incidents; a {rules.max_alert_ratio:g} times noisier challenger has as many with a chance of {chance:.0%}"
     return GateRow("incidents", value, None, old, chance >= SURE, note)
-
-
-def chance_of_so_many(n_challenger: int, n_champion: int, ratio: float) -> float:
-    """Probability of the challenger's share of all incidents or more, if its rate is `ratio` times the champion's.
-
-    Source: Przyborowski and Wilenski, Homogeneity of results in testing samples from Poisson series, 1940.
-
-    >>> round(chance_of_so_many(3, 1, 2.0), 3), round(chance_of_so_many(14, 1, 2.0), 3)
-    (0.593, 0.019)
-    """
-    n, share = n_challenger + n_champion, ratio / (1 + ratio)
-    return sum(comb(n, k) * share**k * (1 - share) ** (n - k) for k in range(n_challenger, n + 1))
 
 
 def _agreement(rules: ShadowRules, paired: Paired) -> GateRow:

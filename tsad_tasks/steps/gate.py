@@ -14,7 +14,7 @@ from upath import UPath
 from tsad_tasks.config import DatasetConfig, Gate
 from tsad_tasks.core.budget import AlarmBudget
 from tsad_tasks.core.confidence import (
-    CONFIDENCE,
+    SURE,
     chance_of_losing,
     count_interval,
     share_interval,
@@ -47,7 +47,6 @@ from tsad_tasks.steps.training import (
 from tsad_tasks.storage.rows import ChampionAt, GateRow, NewModel
 
 MAX_GATE_ENTITIES = 24
-SURE = 1 - CONFIDENCE
 TIMED_STEPS, N_TIMED = 256, 5
 
 

@@ -88,9 +88,7 @@ class Replay:
     def _resumed_at(self) -> datetime:
         dataset = self.store.select_dataset(self.config.dataset)
         with self.store.transaction():
-            found = self.store.select("select_lineage_end", {"dataset_id": dataset.dataset_id, "lineage": LINEAGE})[0][
-                0
-            ]
+            found = self.store.select_latest_scored_hour(dataset.dataset_id, None, LINEAGE)
         after = hours_later(found, 1) if found else self.first_at
         return min(max(after, self.first_at), self.end_at)
 

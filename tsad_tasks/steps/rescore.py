@@ -10,7 +10,7 @@ from typing import Any
 from tsad_tasks.config import DatasetConfig
 from tsad_tasks.core.interval import day_chunks, hour_ceil, hour_floor
 from tsad_tasks.errors import BadInput
-from tsad_tasks.steps.champions import known_model
+from tsad_tasks.steps.champions import champion_periods, known_model
 from tsad_tasks.steps.incidents import build_incidents
 from tsad_tasks.steps.ingest import IngestSummary, ingest_interval
 from tsad_tasks.steps.plan import history_s
@@ -96,8 +96,7 @@ def score_what_if(
 
 def _open_period(store: Store, scope: ChampionScope, model_id: int, span: tuple[datetime, datetime]) -> None:
     start_at, end_at = span
-    params = {"dataset_id": scope.dataset_id, "scope_entity_id": scope.scope_entity_id, "lineage": scope.lineage}
-    known = store.select("select_champion_periods", params)
+    known = champion_periods(store, scope)
     if known == [(model_id, start_at, end_at)]:
         return
     if known:

@@ -586,8 +586,8 @@ class Store:
         if rows:
             self.execute("insert_exclusions", {"model_id": model_id} | _columns(Exclusion, rows))
 
-    def select_latest_scored_hour(self, dataset_id: int, scope_entity_id: int, lineage: str) -> datetime | None:
-        """The newest hour that champions have scored."""
+    def select_latest_scored_hour(self, dataset_id: int, scope_entity_id: int | None, lineage: str) -> datetime | None:
+        """The newest hour that champions have scored, those of one scope or (None) of all."""
         params = {"dataset_id": dataset_id, "scope_entity_id": scope_entity_id, "lineage": lineage}
         hour_at: datetime | None = self.select("select_latest_scored_hour", params)[0][0]
         return hour_at
