@@ -15,7 +15,6 @@ import argparse
 import json
 import os
 import shutil
-import subprocess
 import sys
 import tempfile
 import time
@@ -31,6 +30,7 @@ from tsad_tasks.config import DatasetConfig
 from tsad_tasks.core.interval import HOUR
 from tsad_tasks.local import postgres
 from tsad_tasks.local.environment import DATABASE_URI, MIGRATE_URI
+from tsad_tasks.local.headless import headless
 from tsad_tasks.local.places import postgres_folder, project_folder
 from tsad_tasks.local.stack import stack_environment
 from tsad_tasks.steps.history import Replay
@@ -198,16 +198,10 @@ def _hours_by_dag(twin_uri: str, sizes: Sizes) -> None:
     session.offer_plant()
     places = session.places()
     inherited = {**os.environ, DATABASE_URI: twin_uri, MIGRATE_URI: twin_uri}
-    command = [sys.executable, str(places.plugins / "tsad_headless.py"), "--dag", "ambient.score"]
-    command += ["--start", sizes.split_at.isoformat(), "--end", sizes.end_at.isoformat()]
-    command += ["--conf", json.dumps({"lineage": LINEAGE})]
     environment = stack_environment(places, inherited=inherited, headless=True)
-    done = subprocess.run(command, env=environment, stdout=subprocess.PIPE, text=True, check=False)
-    outcomes = [json.loads(line) for line in done.stdout.splitlines()]
-    n_good = sum(outcome["state"] == "success" for outcome in outcomes)
-    print(f"ambient.score: {n_good} of {sizes.n_hours} hourly runs succeeded")
-    if done.returncode:
-        raise SystemExit(f"Expected all runs to succeed. See {places.home / 'logs' / 'headless.log'}.")
+    with headless(places, environment) as airflow:
+        found = list(airflow.runs(["ambient.score"], sizes.split_at, sizes.end_at, HOUR, {"lineage": LINEAGE}))
+    print(f"ambient.score: all of {len(found)} hourly runs succeeded")
 
 
 def _compare(bulk_uri: str, twin_uri: str) -> int:
