@@ -437,7 +437,7 @@ def with_dead_channels(prepared: PreparedTraining, spec: FeatureSpec, share: flo
         return prepared
     chosen = np.linspace(0, len(prepared.ends) - 1, n_dead).round().astype(np.int64)
     inputs = gather(prepared.inputs, prepared.ends[chosen], width)
-    dead = np.stack([spec.dead_inputs(channel) for channel in range(n_channels)])[np.arange(n_dead) % n_channels]
+    dead = spec.channel_inputs[np.arange(n_dead) % n_channels]
     inputs *= ~dead[:, None, :]
     ends = prepared.ends.copy()
     ends[chosen] = len(prepared.inputs) + width * np.arange(1, n_dead + 1) - 1
