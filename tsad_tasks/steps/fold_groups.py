@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 import numpy as np
 from numpy.typing import NDArray
@@ -27,18 +27,20 @@ from tsad_tasks.steps.training import (
     evenly,
 )
 
-# So many are judged at length, whatever it costs, as many as the gate looks at; the others are held out for so long.
-MIN_CHOSEN, OTHERS_HELD = 24, timedelta(days=1)
+# So many are judged at length, whatever it costs: as many as the gate looks at.
+MIN_CHOSEN = 24
+# The others are held out for so long: a unit of their own takes a hundred errors.
+OTHERS_HELD_S, OTHERS_HELD_STEPS = 86400, 120
 
 
 def fold_groups(reader: TrainingReader, scope: Scope, scales: Scales, *, seed: int) -> list[FoldGroup]:
-    """The choice first, then the others; one group of all where they are few, or held out for a day at most.
+    """The choice first, then the others; one group of all where they are few, or held out no longer than these.
 
     The choice is the same for the same seed: entities with known anomalies in held-out readings, and of all others one
     of each of as many strata of running hours, so that machines that work in shifts are there as often as in the fleet.
     """
     span, entities = reader.span, scope.entities
-    n, late = n_chosen(reader.config, span), span.end_at - OTHERS_HELD
+    n, late = n_chosen(reader.config, span), others_split(reader.config, span)
     if n >= len(entities) or late <= span.split_at:
         return [FoldGroup(entities, span)]
     known = [reader.labelled(key, span.split_at, span.end_at).any() for _, key in entities]
@@ -48,6 +50,12 @@ def fold_groups(reader: TrainingReader, scope: Scope, scales: Scales, *, seed: i
     parts = [tuple(entities[i] for i in np.flatnonzero(mask)) for mask in (is_chosen, ~is_chosen)]
     others = replace(span, split_at=late, gate_at=span.end_at)
     return [FoldGroup(parts[0], span), FoldGroup(parts[1], others)]
+
+
+def others_split(config: DatasetConfig, span: TrainingRange) -> datetime:
+    """Where the others' held-out readings begin, a whole hour."""
+    held_s = max(OTHERS_HELD_S, OTHERS_HELD_STEPS * config.source.step_s)
+    return span.end_at - timedelta(hours=-(-held_s // 3600))
 
 
 def n_chosen(config: DatasetConfig, span: TrainingRange) -> int:
@@ -61,12 +69,14 @@ def stratified(
 ) -> NDArray[np.int64]:
     """`n` positions, ascending: the `first` ones, evenly where they are more, and one of each stratum of the others.
 
+    Strata are equal parts of the others' order.
+
     >>> stratified([9, 1, 2, 8, 3], np.array([0, 0, 0, 0, 1], bool), 3, np.random.default_rng(0)).tolist()
     [0, 2, 4]
     """
     preferred = evenly(np.flatnonzero(first), n)
-    others = np.flatnonzero(~first)
+    others, n_drawn = np.flatnonzero(~first), n - len(preferred)
     ordered = others[np.argsort(np.asarray(order_by)[others], kind="stable")]
-    strata = np.array_split(ordered, max(n - len(preferred), 1))[: n - len(preferred)]
-    drawn = [int(rng.choice(stratum)) for stratum in strata if stratum.size]
-    return np.sort(np.concatenate([preferred, np.array(drawn, np.int64)]))
+    # One random start and equal strides: each has the same chance, and neighbours in the order are not drawn together.
+    at = (rng.random() + np.arange(n_drawn)) * len(ordered) / max(n_drawn, 1)
+    return np.sort(np.concatenate([preferred, ordered[at.astype(np.int64)]]))
