@@ -36,6 +36,7 @@ from tsad_tasks.core.spec import ModelSpec
 from tsad_tasks.detectors.base import Detector
 from tsad_tasks.steps.gate import alarm_budget, calibrate_model, held_out_readings
 from tsad_tasks.steps.training import (
+    FoldGroup,
     Scope,
     TrainingReader,
     fit_detector,
@@ -139,7 +140,7 @@ def fitted(sizes: Sizes, config: DatasetConfig, values: Floats, names: Sequence[
     reader = TrainingReader(read, config, span, [])
     scales = fit_scales(reader, scope)
     detector, _ = fit_detector(config, prepare_training(reader, scope, scales), seed=seed)
-    spec = calibrate_model(config, scales, detector, held_out_readings(reader, scope))
+    spec = calibrate_model(config, scales, detector, held_out_readings(reader, FoldGroup(scope.entities, span)))
     return Model(config, spec, detector, start_s)
 
 

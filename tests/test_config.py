@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import json
 import subprocess
 import sys
@@ -14,7 +15,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tsad_tasks.config import DatasetConfig, duration_s, holidays_of, json_schema, load_config
-from tsad_tasks.core.detector_names import DETECTORS
+from tsad_tasks.core.detector_names import COUNTED, DETECTORS
+from tsad_tasks.detectors.registry import detector_class
 from tsad_tasks.errors import ConfigError
 from tsad_tasks.local.places import project_folder
 
@@ -300,6 +302,26 @@ CASES = [
         ":12: (file): Expected YAML, indented with spaces. Received: expected ',' or '}', but got '<stream end>'.",
     ),
     (
+        "a head's time that is no multiple of the step",
+        None,
+        "detector: {name: state_head, params: {memory: 90s}}",
+        ":11: detector.params.memory: Expected a number of readings, or a duration that is a multiple of the step of "
+        "60 s. Received: 90s.",
+    ),
+    (
+        "a rule's time that is none",
+        None,
+        "detector: {name: event_head}\nthreshold: {kind: ranked, rule: {event_gap: six hours}}",
+        ":12: threshold.rule.event_gap: Expected a number of readings, or a duration that is a multiple of the step of "
+        "60 s. Received: six hours.",
+    ),
+    (
+        "a duration where a rule counts nothing",
+        None,
+        "detector: {name: event_head}\nthreshold: {kind: ranked, rule: {limit: 6h}}",
+        ":12: threshold.rule.limit: Expected a number. Received: 6h.",
+    ),
+    (
         "two documents",
         None,
         "---\ndataset: other",
@@ -464,6 +486,33 @@ def test_an_unknown_detector_is_one_clear_line_and_says_which_there_are(tmp_path
     path.write_text(GOOD + "detector: {name: oracle}\n", encoding="utf-8")
     known = ", ".join(sorted(DETECTORS))
     assert _message(path) == f"{path}:11: detector.name: Expected one of {known}. Received: oracle."
+
+
+def test_times_of_heads_are_numbers_of_readings_and_the_same_model() -> None:
+    heads = [
+        (
+            "state_head",
+            {"memory": "150min", "longest": "10h", "limit": 5},
+            "hysteresis",
+            {"longest": "10h", "limit": 5},
+        ),
+        ("state_head", {"memory": 150, "longest": 600, "limit": 5}, "hysteresis", {"longest": 600, "limit": 5}),
+    ]
+    times, counts = (
+        _changed(detector={"name": name, "params": params}, threshold={"kind": kind, "rule": rule})
+        for name, params, kind, rule in heads
+    )
+    assert times.detector.params == {"memory": 150, "longest": 600, "limit": 5}
+    assert times == counts
+    assert times.model_hash == counts.model_hash
+
+
+@pytest.mark.parametrize("name", sorted(COUNTED))
+def test_what_counts_readings_is_a_parameter_of_its_head(name: str) -> None:
+    known = inspect.signature(detector_class(name)).parameters
+    assert set(COUNTED[name]) <= set(known)
+    whole = {key for key, one in known.items() if one.annotation == "int"} - {"width", "n_channels", "n_inputs"}
+    assert whole == set(COUNTED[name])
 
 
 def test_a_stored_configuration_is_the_same_dataset_again() -> None:

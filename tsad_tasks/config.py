@@ -8,7 +8,7 @@ from __future__ import annotations
 import hashlib
 import json
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import date
 from difflib import get_close_matches
 from functools import cache
@@ -359,7 +359,10 @@ class Detector(Section):
         DEFAULT_WINDOW, description="Steps; auto: the readings' period, if one of 5 to 60 steps stands out, else 10."
     )
     min_coverage: Share = Field(0.5, description="Smallest share of live channels for a score.")
-    params: Annotated[dict[str, Any], AfterValidator(_json_values)] = Field(default_factory=dict)
+    params: Annotated[dict[str, Any], AfterValidator(_json_values)] = Field(
+        default_factory=dict,
+        description="The detector's own. What counts readings in those with a state may be a duration, such as 6h.",
+    )
 
     @property
     def n_steps(self) -> int:
@@ -372,6 +375,10 @@ FOLDING_THRESHOLDS = {
     "ranked": ("limit", "penalty", "event_error", "event_gap"),
     "hysteresis": ("limit", "leave", "leave_share", "longest", "recent"),
 }
+
+
+# Of these the ones that count readings: a duration will do, too.
+COUNTED_IN_RULES = ("event_gap", "longest", "recent")
 
 
 class Threshold(Section):
@@ -406,10 +413,10 @@ class Threshold(Section):
     floor: Share = Field(0.5, description="A rolling threshold never falls below this share of the calibrated one.")
     collective_width: Annotated[int, Field(ge=0, le=1440)] = Field(15, description="Moving average; 0 switches it off.")
     collective_k: Annotated[float, Field(gt=0, le=50)] = 6.0
-    rule: dict[str, float] = Field(
+    rule: dict[str, float | str] = Field(
         default_factory=dict,
         description="Of ranked: limit, penalty, event_error, event_gap; of hysteresis: limit, leave, leave_share, "
-        "longest, recent. Counts are readings.",
+        "longest, recent. Counts are readings, or durations such as 6h.",
     )
 
     @property
@@ -470,7 +477,8 @@ class Training(Section):
     max_fold_values: Annotated[int, Field(ge=1000)] = Field(
         16_000_000,
         description="Entities × channels × steps that a folding detector learns from, the newest of the range: nine "
-        "minutes on one core. Three days are never cut.",
+        "minutes on one core. Three days are never cut. As many may be held out: in a larger fleet a choice of "
+        "entities is judged, at least 24, and the others calibrate on a day.",
     )
     epochs: Annotated[int, Field(ge=1, le=1000)] = 30
     max_minutes: Annotated[float, Field(gt=0)] = 20.0
@@ -655,10 +663,23 @@ class DatasetConfig(Section):
                 )
         if self.running_when is not None:
             _check_expression(self.running_when, self.channel_names)
+        self._count_readings()
         self._check_look_back()
         self._check_rule()
         self._widen_merge_gap()
         return self
+
+    def _count_readings(self) -> None:
+        """Durations become numbers of readings, so that 6h and 360 of a minute are the same model."""
+        from tsad_tasks.core.detector_names import COUNTED
+
+        detector, step_s = self.detector, self.source.step_s
+        params = _counted(detector.params, COUNTED.get(detector.name, ()), step_s, "detector", "params")
+        counted = _counted(self.threshold.rule, COUNTED_IN_RULES, step_s, "threshold", "rule")
+        rule = {name: value if isinstance(value, str) else float(value) for name, value in counted.items()}
+        # Frozen for everybody else; this is still a part of making it.
+        self.__dict__["detector"] = detector.model_copy(update={"params": params})
+        self.__dict__["threshold"] = self.threshold.model_copy(update={"rule": rule})
 
     def _check_look_back(self) -> None:
         threshold = self.threshold
@@ -680,6 +701,9 @@ class DatasetConfig(Section):
             raise _wrong(
                 f"parameters of {threshold.kind}: {', '.join(known) or 'none'}", unknown[0], "threshold", "rule"
             )
+        for key, value in threshold.rule.items():
+            if isinstance(value, str):
+                raise _wrong("a number", value, "threshold", "rule", key)
 
     def _widen_merge_gap(self) -> None:
         """Flags of neighbouring steps belong together, however coarse the grid."""
@@ -713,6 +737,21 @@ class DatasetConfig(Section):
         if self.threshold.kind == "evt":
             parts |= self.alarm_policy.model_dump(mode="json", include=set(_POLICY_OF_MODELS))
         return config_hash(parts)
+
+
+def _counted(params: Mapping[str, Any], names: Sequence[str], step_s: int, *field: str) -> dict[str, Any]:
+    """The parameters, with numbers of readings in place of those durations that may be given so."""
+    return {
+        name: _n_readings(value, step_s, *field, name) if name in names and isinstance(value, str) else value
+        for name, value in params.items()
+    }
+
+
+def _n_readings(text: str, step_s: int, *field: str) -> int:
+    seconds = _seconds(text) or 0
+    if seconds == 0 or seconds % step_s:
+        raise _wrong(f"a number of readings, or a duration that is a multiple of the step of {step_s} s", text, *field)
+    return seconds // step_s
 
 
 def _check_expression(text: str, channel_names: Sequence[str]) -> None:

@@ -254,6 +254,37 @@ def test_an_explanation_names_the_step_and_the_channel_of_a_spike(fitted: Fitted
     assert fitted.explained(readings).shape == (0, *found.shape)
 
 
+def test_a_fault_of_one_channel_is_led_by_that_channel(fitted: Fitted) -> None:
+    n_channels = fitted.detector.n_channels
+    # What is supervised knows the faults that it was shown, which are in the first channel.
+    for channel in range(1 if fitted.detector.supervised else n_channels):
+        readings = fitted.readings.copy()
+        readings[148:151, channel] += 8
+        shares = fitted.detector.channel_shares(fitted.inputs(readings), np.array([150]))
+        assert shares.dtype == np.float32
+        assert shares.sum(axis=1) == pytest.approx(1, abs=1e-6)
+        assert shares[0].argmax() == channel
+        assert shares[0, channel] > (0.5 if n_channels > 1 else 0.99)
+
+
+def test_shares_are_unknown_where_nothing_is_live_and_a_dead_channel_has_none(fitted: Fitted) -> None:
+    readings = fitted.readings.copy()
+    readings[150] = np.nan
+    readings[250, 0] = np.nan
+    readings[250, 1:] += 8
+    shares = fitted.detector.channel_shares(fitted.inputs(readings), np.array([150, 250]))
+    assert np.isnan(shares[0]).all()
+    assert not np.nan_to_num(shares[1, 0])
+    assert fitted.detector.channel_shares(fitted.inputs(readings), np.array([], np.int64)).shape == (0, shares.shape[1])
+
+
+def test_taking_away_what_is_derived_from_a_channel_as_well_is_possible(fitted: Fitted) -> None:
+    detector, readings = fitted.detector, fitted.readings.copy()
+    readings[150, 0] += 8
+    columns = np.arange(detector.n_inputs) % detector.n_channels == np.arange(detector.n_channels)[:, None]
+    assert detector.channel_shares(fitted.inputs(readings), np.array([150]), columns)[0].argmax() == 0
+
+
 @able_to("probability")
 def test_a_probability_is_from_0_to_1_and_rises_with_the_score(fitted: Fitted) -> None:
     scores = np.append(np.sort(fitted.score()[HISTORY:]), np.float32([1e30, np.nan]))

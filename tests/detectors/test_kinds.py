@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from typing import Any
 
 import numpy as np
@@ -82,6 +83,19 @@ def test_the_forest_scores_as_scikit_learn_does() -> None:
     )
     found = forest.reconstruct(training.inputs, training.validation_ends).channel_errors[:, 1]
     assert found.tolist() == pytest.approx(expected.tolist(), abs=1e-6)
+
+
+def test_a_forest_saved_before_usual_features_were_kept_still_says_which_channel_it_was() -> None:
+    training = make_training()
+    forest = build_detector("isolation_forest", width=WIDTH, n_channels=2, n_inputs=2, params={"trees": 20})
+    forest.fit(training, budget=Budget(), seed=3)
+    files = forest.to_files()
+    details = json.loads(files["detector.json"])
+    del details["usual"]
+    old = type(forest).from_files(files | {"detector.json": json.dumps(details).encode()})
+    inputs = training.inputs.copy()
+    inputs[260, 1] += 9
+    assert old.channel_shares(inputs, np.array([260]))[0].argmax() == 1
 
 
 @pytest.mark.parametrize(("width", "n"), [(10, 4), (3, 8), (2, 2)])

@@ -216,6 +216,24 @@ def test_the_channel_that_left_its_state_leads(cluster: Cluster, states: str, ch
     assert (name,) in plant.execute("SELECT channel FROM tsad.v_incident WHERE started_at < %s", ended)
 
 
+def test_one_error_of_a_whole_window_is_put_down_to_the_channel_that_made_it(
+    cluster: Cluster, template_database: str
+) -> None:
+    config = head_config("isolation_forest", {"kind": "percentile"}, CHANNELS)
+    plant = copied(cluster, plant_of(cluster, template_database, config, made_readings(SHIFTS, len(CHANNELS))), config)
+    first = step_of(anchor_at(config)) + 155 + 40
+    started, ended = (START_AT + timedelta(seconds=STEP_S * step) for step in (first + 9, first + 30))
+    run_interval(plant, started.replace(minute=0), ended)
+    leaders = plant.execute(
+        "SELECT channel, count(*) FROM tsad.v_anomaly WHERE at BETWEEN %s AND %s GROUP BY 1", started, ended
+    )
+    assert max(leaders, key=lambda row: row[1])[0] == CHANNELS[1]
+    ((lowest, highest),) = plant.execute(
+        "SELECT min(total), max(total) FROM (SELECT sum(share) AS total FROM tsad.v_attribution GROUP BY at) each"
+    )
+    assert 0.9 < lowest <= highest < 1.001
+
+
 def learned_from(n_entities: int, **training: Any) -> timedelta:
     """How much before the split a fold of so many entities of one channel begins, of 4.2 days."""
     config = head_config("event_head", RANKED, ("cpu",), **({"range": "6d"} | training))

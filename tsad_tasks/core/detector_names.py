@@ -29,3 +29,9 @@ FOLDING = frozenset({
     "drift_aware", "event_head", "level", "novelty", "range", "seasonal_profile", "state_head", "three_sigma",
     "variance_change",
 })  # fmt: skip
+
+# Parameters of these that count readings: a dataset file may give them as durations.
+COUNTED = dict.fromkeys(FOLDING, ("n_commission",)) | {
+    "drift_aware": ("n_commission", "memory"),
+    "state_head": ("n_commission", "smooth", "memory", "delay", "longest", "recent", "relearn"),
+}

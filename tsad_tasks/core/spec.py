@@ -66,6 +66,11 @@ class FeatureSpec:
         return np.asarray(sensed & (np.arange(self.n_inputs) % len(self.channels) == channel), np.bool_)
 
     @property
+    def channel_inputs(self) -> NDArray[np.bool_]:
+        """Which inputs go with each channel, (n_channels, n_inputs): its `dead_inputs`."""
+        return np.stack([self.dead_inputs(channel) for channel in range(len(self.channels))])
+
+    @property
     def reach_steps(self) -> int:
         """How many steps before a reading its error looks back."""
         back = derived_history(rolling_mean=self.rolling_mean, lag=self.lag, diff=self.diff)

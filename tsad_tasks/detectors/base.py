@@ -140,6 +140,21 @@ class Detector(Protocol):
     def explain(self, inputs: Floats, ends: NDArray[np.int64]) -> Floats:
         """How much each step and channel added to the error of windows, (n_windows, width, n_channels), 0 and up."""
 
+    @property
+    def judges_windows(self) -> bool:
+        """Whether a window has one error, the same in all live channels: `channel_shares` says where it comes from."""
+
+    def channel_shares(
+        self, inputs: Floats, ends: NDArray[np.int64], columns: NDArray[np.bool_] | None = None
+    ) -> Floats:
+        """Each channel's share in the error of windows, (n_windows, n_channels), of sum 1; NaN where it is unknown.
+
+        Parameters
+        ----------
+        columns : (n_channels, n_inputs)
+            Which inputs go with a channel, those derived from it included; None: it alone.
+        """
+
     def score(self, readings: Floats, context: Floats | None = None) -> Floats:
         """Scores (n_readings,), higher is stranger; NaN for the first `history` and where no channel is live."""
 
@@ -174,6 +189,16 @@ class WindowScores:
     @property
     def history(self) -> int:
         return self.width - 1
+
+    @property
+    def judges_windows(self) -> bool:
+        return False
+
+    def channel_shares(
+        self: Any, inputs: Floats, ends: NDArray[np.int64], columns: NDArray[np.bool_] | None = None
+    ) -> Floats:
+        parts: Floats = self.explain(inputs, ends)
+        return as_shares(np.asarray(parts.sum(axis=1, dtype=np.float64)))
 
     def score(self: Any, readings: Floats, context: Floats | None = None) -> Floats:
         errors = _of_series(self, readings, context).channel_errors
@@ -220,6 +245,20 @@ def channel_errors(observed: Floats, expected: Floats, kind: Loss) -> Floats:
             total += step_errors(observed[:, step] - expected[:, step], kind)
     bounded = np.minimum(total / np.float32(width), LARGEST)
     return np.where(np.isfinite(observed).all(axis=1), bounded, np.float32(np.nan))
+
+
+def as_shares(parts: NDArray[np.floating[Any]]) -> Floats:
+    """Each part's share of the sum of its row, (n, n_parts); what is negative counts nothing.
+
+    NaN in rows without anything above 0: where an error comes from is unknown then.
+
+    >>> as_shares(np.array([[3, 1, -2], [0, 0, 0]], np.float32)).tolist()
+    [[0.75, 0.25, 0.0], [nan, nan, nan]]
+    """
+    counted = np.maximum(np.nan_to_num(parts, nan=0.0).astype(np.float64), 0)
+    total = counted.sum(axis=1, keepdims=True)
+    shares = np.divide(counted, total, out=np.full_like(counted, np.nan), where=total > 0)
+    return np.asarray(shares, np.float32)
 
 
 def step_errors(difference: Floats, kind: Loss) -> Floats:

@@ -21,6 +21,7 @@ from tsad_tasks.detectors.base import (
     TrainingHistory,
     TrainingSet,
     WindowScores,
+    as_shares,
 )
 from tsad_tasks.detectors.fitting import check_sizes
 from tsad_tasks.detectors.neural import NeuralDetector
@@ -102,12 +103,32 @@ class Ensemble(WindowScores):
         with np.errstate(invalid="ignore"):
             return Reconstruction((total / weight).astype(np.float32), expected)
 
+    @property
+    def judges_windows(self) -> bool:
+        return any(member.detector.judges_windows for member in self.members)
+
+    def channel_shares(
+        self, inputs: Floats, ends: NDArray[np.int64], columns: NDArray[np.bool_] | None = None
+    ) -> Floats:
+        self._check_fitted()
+        total = np.zeros((len(ends), self.n_channels))
+        for member, tails in zip(self.members, self._tails, strict=True):
+            shares = member.detector.channel_shares(inputs, ends, columns)
+            total += np.nan_to_num(shares, nan=0.0) * self._votes(member, tails, inputs, ends)[:, None]
+        return as_shares(total)
+
+    def _votes(
+        self, member: Member, tails: ChannelTails, inputs: Floats, ends: NDArray[np.int64]
+    ) -> NDArray[np.float64]:
+        """A member's part (n_windows,) in the errors of windows."""
+        surprises = tails.surprises(member.detector.reconstruct(inputs, ends).channel_errors)
+        return np.asarray(member.weight * np.nansum(surprises, axis=1, dtype=np.float64))
+
     def explain(self, inputs: Floats, ends: NDArray[np.int64]) -> Floats:
         self._check_fitted()
         total = np.zeros((len(ends), self.width, self.n_channels))
         for member, tails in zip(self.members, self._tails, strict=True):
-            surprises = tails.surprises(member.detector.reconstruct(inputs, ends).channel_errors)
-            votes = member.weight * np.nansum(surprises, axis=1, dtype=np.float64)
+            votes = self._votes(member, tails, inputs, ends)
             shares = member.detector.explain(inputs, ends).astype(np.float64)
             whole = shares.sum(axis=(1, 2))
             total += shares * np.divide(votes, whole, out=np.zeros_like(whole), where=whole > 0)[:, None, None]

@@ -85,20 +85,19 @@ class EventHead(SurpriseDetector):
         return units
 
     def fit_series(self, entities: Sequence[str], series: Series, *, seed: int) -> None:
-        if not self.member:
-            super().fit_series(entities, series, seed=seed)
-            return
-        windows = self._fitted_scales(series)
-        self._network = self._trained(_scaled(windows, series.values), seed)
-        self._commission_with_member(entities, series, windows)
+        if self.member:
+            self._network = self._trained(_scaled(self._fitted_scales(series), series.values), seed)
+        super().fit_series(entities, series, seed=seed)
 
-    def _commission_with_member(self, entities: Sequence[str], series: Series, windows: Arrays) -> None:
-        units = self._units(self._fresh(len(entities)))
+    def join_series(self, entities: Sequence[str], series: Series) -> Floats:
+        if not self.member:
+            return super().join_series(entities, series)
+        units, windows = self._units(self._fresh(len(entities))), self._fitted_scales(series)
         units["windows"] |= {name: array.reshape(-1, *array.shape[2:]) for name, array in windows.items()}
         values, half_hours = self._by_unit(self._with_member(units["windows"], series))
         errors = self._commission_all(units, np.arange(len(values)), values, half_hours)
-        self.training_errors = self._by_entity(errors, len(entities))
         self._remember(entities, self._state(units, len(entities)))
+        return self._by_entity(errors, len(entities))
 
     def advance(self, state: State, series: Series) -> tuple[State, Reconstruction]:
         return self.fold(*self.with_member_errors(state, series)) if self.member else super().advance(state, series)

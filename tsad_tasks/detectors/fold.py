@@ -87,11 +87,17 @@ class FoldDetector(Detector, Protocol):
     def fit_series(self, entities: Sequence[str], series: Series, *, seed: int) -> None:
         """Learn fixed parameters and each entity's state at the end of the training series."""
 
+    def join_series(self, entities: Sequence[str], series: Series) -> Floats:
+        """Commission further entities as `fit_series` did; what is the same for all entities stays as it is.
+
+        Gives their `training_errors`.
+        """
+
     def start(self, entities: Sequence[str]) -> State:
         """States at the anchor; an entity that was not trained on begins with an empty one."""
 
     def restart(self, entities: Sequence[str], state: State) -> None:
-        """Makes these the states that `start` gives: the anchor is where they end."""
+        """Makes these the states that `start` gives of these entities: the anchor is where they end."""
 
     def advance(self, state: State, series: Series) -> tuple[State, Reconstruction]:
         """States after a stretch of steps, and errors and expected values (n_entities, n_steps, n_channels) in it.

@@ -26,7 +26,7 @@ from tsad_tasks.detectors.base import (
 )
 from tsad_tasks.detectors.fitting import check_files, check_fits, check_sizes
 from tsad_tasks.detectors.neural import MODEL_FILE
-from tsad_tasks.detectors.occlusion import occluded, one_score_each
+from tsad_tasks.detectors.occlusion import occluded, one_score_each, own_columns, taken_away
 from tsad_tasks.detectors.onnx_session import BATCH_SIZE, OnnxSession
 from tsad_tasks.detectors.parameters import whole_number
 from tsad_tasks.errors import BadInput, ConfigError
@@ -56,6 +56,7 @@ class IsolationForest(WindowScores):
         self.trees, self.sample = whole_number("trees", trees), whole_number("sample", sample, least=2)
         self.n_parameters = 0
         self._medians, self._usual_depth = np.zeros(n_inputs, dtype=np.float32), 1.0
+        self._usual = np.zeros(n_inputs + 2 * n_channels, dtype=np.float32)
         self._graph: bytes | None = None
 
     def fit(
@@ -75,6 +76,7 @@ class IsolationForest(WindowScores):
         started = time.monotonic()
         self._medians = np.median(training.inputs[training.ends], axis=0).astype(np.float32)
         features = self._features_of(training.inputs, training.ends)
+        self._usual = np.median(features, axis=0).astype(np.float32)
         forest = ensemble.IsolationForest(
             n_estimators=self.trees, max_samples=min(self.sample, len(features)), random_state=seed
         )
@@ -86,6 +88,23 @@ class IsolationForest(WindowScores):
     def reconstruct(self, inputs: Floats, ends: NDArray[np.int64]) -> Reconstruction:
         return one_score_each(inputs, ends, self.width, self.n_channels, self._errors)
 
+    @property
+    def judges_windows(self) -> bool:
+        return True
+
+    def channel_shares(
+        self, inputs: Floats, ends: NDArray[np.int64], columns: NDArray[np.bool_] | None = None
+    ) -> Floats:
+        columns = own_columns(self.n_channels, self.n_inputs) if columns is None else columns
+        # Its own features stand for a channel: one that did not move at all would be strange, too.
+        of_features = np.concatenate([columns, *[own_columns(self.n_channels, self.n_channels)] * 2], axis=1)
+        parts = [np.empty((0, self.n_channels), np.float32)]
+        for part in batches(len(ends), BATCH_SIZE):
+            windows = gather(inputs, ends[part], self.width)
+            live = np.asarray(np.isfinite(windows[:, :, : self.n_channels]).all(axis=1))
+            parts.append(taken_away(self._features(windows), live, self._usual, of_features, self._errors_of))
+        return np.concatenate(parts)
+
     def explain(self, inputs: Floats, ends: NDArray[np.int64]) -> Floats:
         return occluded(inputs, ends, self.width, self._medians[: self.n_channels], self._errors)
 
@@ -93,6 +112,7 @@ class IsolationForest(WindowScores):
         details = {"name": self.name, "width": self.width, "n_channels": self.n_channels, "n_inputs": self.n_inputs}
         details |= {"params": {"trees": self.trees, "sample": self.sample}}
         details |= {"medians": self._medians.tolist(), "usual_depth": self._usual_depth}
+        details |= {"usual": self._usual.tolist()}
         details |= {"n_parameters": self.n_parameters}
         return {MODEL_FILE: self._fitted(), DETAILS_FILE: json.dumps(details, sort_keys=True, indent=2).encode()}
 
@@ -103,6 +123,7 @@ class IsolationForest(WindowScores):
         forest = cls(*(details[key] for key in ("width", "n_channels", "n_inputs")), **details["params"])
         forest._medians = np.array(details["medians"], dtype=np.float32)
         forest._usual_depth = details["usual_depth"]
+        forest._usual = np.array(details.get("usual") or _not_moving(details), dtype=np.float32)
         forest._use(files[MODEL_FILE], details["n_parameters"])
         return forest
 
@@ -128,10 +149,14 @@ class IsolationForest(WindowScores):
 
     def _errors(self, windows: Floats) -> Floats:
         """Anomaly scores of windows, (n,), between 0 and 1."""
+        return self._errors_of(self._features(windows))
+
+    def _errors_of(self, features: Floats) -> Floats:
+        """Anomaly scores of windows with these features, (n,)."""
         # Always as many as this: in ONNX Runtime the order in which trees are added depends on the size of the batch.
         padded = np.zeros((BATCH_SIZE, self.n_inputs + 2 * self.n_channels), dtype=np.float32)
-        padded[: len(windows)] = self._features(windows)
-        depths = self._session.run(padded)[: len(windows), 0].astype(np.float64)
+        padded[: len(features)] = features
+        depths = self._session.run(padded)[: len(features), 0].astype(np.float64)
         return np.exp2(-depths / self._usual_depth).astype(np.float32)
 
     def _features_of(self, inputs: Floats, ends: NDArray[np.int64]) -> Floats:
@@ -145,6 +170,12 @@ class IsolationForest(WindowScores):
         sensors = seen[:, :, : self.n_channels]
         mean = _step_mean(sensors)
         return np.concatenate([seen[:, -1], mean, np.sqrt(_step_mean((sensors - mean[:, None]) ** 2))], axis=1)
+
+
+def _not_moving(details: Mapping[str, Any]) -> list[float]:
+    """Features of a window at its median all along: what bundles stand on that were made before `usual` was kept."""
+    of_channels = details["medians"][: details["n_channels"]]
+    return [*details["medians"], *of_channels, *[0.0] * len(of_channels)]
 
 
 def _step_mean(values: Floats) -> Floats:

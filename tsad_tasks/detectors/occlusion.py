@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tsad_tasks.core.windows import batches, gather
-from tsad_tasks.detectors.base import Floats, Reconstruction
+from tsad_tasks.detectors.base import Floats, Reconstruction, as_shares
 from tsad_tasks.detectors.onnx_session import BATCH_SIZE
 
 ScoresOf = Callable[[Floats], Floats]
@@ -34,6 +34,36 @@ def occluded(inputs: Floats, ends: NDArray[np.int64], width: int, blank: Floats,
         for part in batches(len(ends), BATCH_SIZE)
     ]
     return np.concatenate([np.empty((0, width, n_channels), dtype=np.float32), *parts])
+
+
+def taken_away(
+    seen: Floats, live: NDArray[np.bool_], usual: Floats, columns: NDArray[np.bool_], scores_of: ScoresOf
+) -> Floats:
+    """How far scores fall when a channel is taken away, as shares (n, n_channels): see `as_shares`.
+
+    Parameters
+    ----------
+    seen : (n, ..., n_columns), at most `BATCH_SIZE`
+        What is scored.
+    live : (n, n_channels)
+        A dead channel has no share.
+    usual : (n_columns,)
+        What stands in a column's place.
+    columns : (n_channels, n_columns)
+        Which columns go with a channel.
+
+    >>> seen, both = np.array([[1.0, 3.0]], dtype=np.float32), np.ones((1, 2), bool)
+    >>> taken_away(seen, both, np.zeros(2, np.float32), np.eye(2, dtype=bool), lambda seen: seen.sum(axis=1)).tolist()
+    [[0.25, 0.75]]
+    """
+    whole = scores_of(seen)
+    falls = [whole - scores_of(np.where(taken, usual, seen)) for taken in columns]
+    return as_shares(np.where(live, np.stack(falls, axis=1), np.float32(0)))
+
+
+def own_columns(n_channels: int, n_inputs: int) -> NDArray[np.bool_]:
+    """Inputs that go with each channel, (n_channels, n_inputs), when nothing is derived from it."""
+    return np.eye(n_channels, n_inputs, dtype=bool)
 
 
 def occlusion_shares(windows: Floats, n_channels: int, blank: Floats, scores_of: ScoresOf) -> Floats:

@@ -121,17 +121,21 @@ class SeriesFold(WindowScores):
 
     def fit_series(self, entities: Sequence[str], series: Series, *, seed: int) -> None:
         """Commission every unit on its readings and fold them; the states at the end are where `start` begins."""
+        self.trained = {}
+        self.training_errors = self.join_series(entities, series)
+
+    def join_series(self, entities: Sequence[str], series: Series) -> Floats:
         units = self._units(self._fresh(len(entities)))
         values, half_hours = self._by_unit(series)
         errors = self._commission_all(units, np.arange(len(values)), values, half_hours)
-        self.training_errors = self._by_entity(errors, len(entities))
         self._remember(entities, self._state(units, len(entities)))
+        return self._by_entity(errors, len(entities))
 
     def restart(self, entities: Sequence[str], state: State) -> None:
         self._remember(entities, state)
 
     def _remember(self, entities: Sequence[str], state: State) -> None:
-        self.trained = {entity: state_bytes(state, i) for i, entity in enumerate(entities)}
+        self.trained |= {entity: state_bytes(state, i) for i, entity in enumerate(entities)}
 
     def start(self, entities: Sequence[str]) -> State:
         unknown = state_bytes(self._fresh(1), 0) if set(entities) - set(self.trained) else b""

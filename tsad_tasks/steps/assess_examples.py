@@ -151,18 +151,16 @@ def _expected(subject: Subject, one: _Found, steps: slice) -> ExpectedReadings:
 
 def _channel(subject: Subject, one: _Found, errors: NDArray[np.float32]) -> int:
     """The channel with the largest error (n_channels,) at a step; where all are the same, what the detector says."""
-    live = np.isfinite(errors)
-    is_common = len(set(errors[live].tolist())) == 1 and not subject.detector.folds
-    parts = _explained(subject, one) if is_common else errors
-    return int(np.argmax(np.where(live, parts, -np.inf)))
+    parts = _explained(subject, one) if subject.detector.judges_windows else errors
+    return int(np.argmax(np.where(np.isfinite(errors), np.nan_to_num(parts, nan=0.0), -np.inf)))
 
 
-def _explained(subject: Subject, one: _Found) -> NDArray[np.float64]:
-    """How much each channel added to the error of an example's window, (n_channels,)."""
+def _explained(subject: Subject, one: _Found) -> NDArray[np.float32]:
+    """Share of each channel in the error of an example's window, (n_channels,); NaN where it is unknown."""
     spec, stretch = subject.spec.features, one.scored.stretch
     first = max(one.at - spec.reach_steps, 0)
     start_s = stretch.start_s + first * spec.step_s
     scaler = subject.spec.scaler(stretch.entity)
     features = entity_features(spec, [scaler], stretch.values[None, first : one.at + 1], start_s)
-    found = subject.detector.explain(features.inputs[0], np.array([one.at - first]))
-    return np.asarray(found[0].sum(axis=0, dtype=np.float64))
+    ends = np.array([one.at - first])
+    return np.asarray(subject.detector.channel_shares(features.inputs[0], ends, spec.channel_inputs)[0])

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,10 +18,11 @@ from tsad_tasks.core.scoring import Features, Windows, combined_errors, entity_f
 from tsad_tasks.core.spec import FeatureSpec, ModelSpec
 from tsad_tasks.core.tails import ChannelTails, fit_tails, unit_growth
 from tsad_tasks.core.thresholds import MIN_CALIBRATION, Calibration, ThresholdSettings, calibrate
-from tsad_tasks.core.windows import gather
-from tsad_tasks.detectors.base import Detector
+from tsad_tasks.core.windows import batches, gather
+from tsad_tasks.detectors.base import Detector, Reconstruction
+from tsad_tasks.detectors.fold import FoldDetector, at_ends
 from tsad_tasks.errors import BadInput
-from tsad_tasks.steps.fold import entity_reconstruction
+from tsad_tasks.steps.fold import SERIES_TOGETHER, EntityFold, entities_reconstruction, entity_reconstruction
 
 MAX_ROUNDS, WEEK_S = 60, 604800
 CONTEXT_FACTOR = 3.0
@@ -93,14 +94,60 @@ def series_errors(
 ) -> SeriesErrors:
     """Errors of one entity's series, window by window, as scoring computes them."""
     features, index = _windows_of(spec, scaler, values, start_s)
-    found = entity_reconstruction(spec, detector, entity, features, start_s, index.ends)
-    channel_errors, residuals = np.full((2, len(values), len(spec.channels)), np.nan, np.float32)
+    return _of_windows(
+        spec, features, index, entity_reconstruction(spec, detector, entity, features, start_s, index.ends)
+    )
+
+
+def _of_windows(spec: FeatureSpec, features: Features, index: Windows, found: Reconstruction) -> SeriesErrors:
+    """What was found of one entity's windows, on its steps."""
+    channel_errors, residuals = np.full((2, features.inputs.shape[1], len(spec.channels)), np.nan, np.float32)
     live = np.zeros(channel_errors.shape, bool)
     live[index.ends], channel_errors[index.ends] = index.live, found.channel_errors
     sensors = features.inputs[0, :, : len(spec.channels)]
     residuals[index.ends] = np.where(index.live, sensors[index.ends] - found.expected, np.nan)
     extreme = seen_by_window(is_extreme(features, len(spec.channels)), spec.width)
     return SeriesErrors(channel_errors, residuals, live, extreme)
+
+
+def held_out_errors(
+    spec: FeatureSpec, scaler_of: Callable[[str], Scaler], detector: Detector, parts: Sequence[HeldOut]
+) -> dict[str, SeriesErrors]:
+    """Errors of each entity's series, by name: those of `series_errors`.
+
+    A folding detector goes through series of the same steps together: each step costs as much as 40 series in it.
+    """
+    if not detector.folds:
+        return {
+            part.entity: series_errors(spec, scaler_of(part.entity), detector, part.values, part.start_s, part.entity)
+            for part in parts
+        }
+    found: dict[str, SeriesErrors] = {}
+    for alike in _alike(parts, max(1, SERIES_TOGETHER // len(spec.channels))):
+        found |= _folded_together(spec, scaler_of, cast(FoldDetector, detector), alike)
+    return found
+
+
+def _folded_together(
+    spec: FeatureSpec, scaler_of: Callable[[str], Scaler], detector: FoldDetector, parts: Sequence[HeldOut]
+) -> dict[str, SeriesErrors]:
+    names, start_s = [part.entity for part in parts], parts[0].start_s
+    seen = [_windows_of(spec, scaler_of(part.entity), part.values, start_s) for part in parts]
+    made = entities_reconstruction(spec, detector, names, [features for features, _ in seen], start_s)
+    n_steps = len(parts[0].values)
+    return {
+        name: _of_windows(spec, features, index, at_ends(made, index.ends + i * n_steps))
+        for i, (name, (features, index)) in enumerate(zip(names, seen, strict=True))
+    }
+
+
+def _alike(parts: Sequence[HeldOut], n: int) -> Iterator[list[HeldOut]]:
+    """The parts, at most `n` of the same steps together."""
+    by_steps: dict[tuple[int, int], list[HeldOut]] = {}
+    for part in parts:
+        by_steps.setdefault((part.start_s, len(part.values)), []).append(part)
+    for same in by_steps.values():
+        yield from (same[chunk] for chunk in batches(len(same), n))
 
 
 def is_extreme(features: Features, n_channels: int) -> NDArray[np.bool_]:
@@ -158,12 +205,7 @@ def calibrated_spec(
     BadInput
         When all entities together have too few held-out windows.
     """
-    found = {
-        part.entity: series_errors(
-            spec, scalers.get(part.entity, pooled), detector, part.values, part.start_s, part.entity
-        )
-        for part in held_out
-    }
+    found = held_out_errors(spec, lambda name: scalers.get(name, pooled), detector, held_out)
     held_out = [_without_extremes(part, found[part.entity]) for part in held_out]
     residuals = [found[part.entity].residuals[part.calibrating] for part in held_out]
     spreads = _spreads(np.concatenate(residuals) if residuals else np.zeros((0, len(spec.channels)), np.float32))
@@ -440,10 +482,25 @@ class _Judged:
     def __init__(self, spec: ModelSpec, detector: Detector, part: HeldOut) -> None:
         self.spec, self.part, self._detector = spec, part, detector
         self._scaler = spec.scaler(part.entity)
-        self._features, _ = _windows_of(spec.features, self._scaler, part.values, part.start_s)
-        found = series_errors(spec.features, self._scaler, detector, part.values, part.start_s, part.entity)
+        self._features, index = _windows_of(spec.features, self._scaler, part.values, part.start_s)
+        self._fold = self._folded() if detector.folds else None
+        made = self._reconstructed(self._features, index.ends)
+        found = _of_windows(spec.features, self._features, index, made)
         self._errors = found.combined(spec, part.entity)
         self._raw = np.where(found.live, found.channel_errors, np.float32(np.nan))
+
+    def _folded(self) -> EntityFold:
+        """What a folding detector makes of the readings; anomalies are put into the gate's part of them."""
+        part, at = self.part, int(np.argmax(self.part.gated))
+        detector = cast(FoldDetector, self._detector)
+        return EntityFold(self.spec.features, detector, part.entity, self._features, part.start_s, at)
+
+    def _reconstructed(self, features: Features, ends: NDArray[np.int64]) -> Reconstruction:
+        return (
+            self._fold.reconstruction(features, ends)
+            if self._fold
+            else self._detector.reconstruct(features.inputs[0], ends)
+        )
 
     def clean(self, rule: IncidentRule) -> _Clean:
         """Flags, incidents, scores and errors of the gate's part, and the known anomalies that were found."""
@@ -466,16 +523,17 @@ class _Judged:
     def _errors_of(self, values: NDArray[np.float64]) -> NDArray[np.float32]:
         """Only windows with something new in them go through the detector: the errors of the others are known."""
         features, index = _windows_of(self.spec.features, self._scaler, values, self.part.start_s)
-        n_before = np.concatenate(([0], np.cumsum((features.inputs != self._features.inputs)[0].any(axis=1))))
+        changed = (features.inputs != self._features.inputs)[0].any(axis=1)
+        n_before = np.concatenate(([0], np.cumsum(changed)))
         first = np.maximum(index.ends + 1 - self.spec.features.width, 0)
         # What a folding detector has seen stays with it.
         first = np.zeros_like(first) if self._detector.folds else first
         is_new = n_before[index.ends + 1] > n_before[first]
         errors = np.full(len(values), np.nan, np.float32)
         errors[index.ends] = self._errors[index.ends]
-        found = entity_reconstruction(
-            self.spec.features, self._detector, self.part.entity, features, self.part.start_s, index.ends[is_new]
-        )
+        if not is_new.any():
+            return errors
+        found = self._reconstructed(features, index.ends[is_new])
         of_it, live = np.zeros(int(is_new.sum()), np.int64), index.live[is_new]
         made, _ = combined_errors(self.spec, [self.part.entity], of_it, found.channel_errors, live)
         errors[index.ends[is_new]] = made

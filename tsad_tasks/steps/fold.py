@@ -28,6 +28,8 @@ from tsad_tasks.storage.store import Store, hours_later
 
 # Older states go, but for one a day: a late row makes at most a day be folded again.
 REMEMBERED_HOURS = 6
+# States of so many series are in memory together: more at once would gain nothing, a step costs as much as 40 of them.
+SERIES_TOGETHER = 4000
 
 
 class StateAfter(NamedTuple):
@@ -63,7 +65,47 @@ def entity_reconstruction(
     return at_ends(found, ends)
 
 
-def part_of(series: Series, entities: NDArray[np.int64], steps: slice) -> Series:
+def entities_reconstruction(
+    spec: FeatureSpec, detector: FoldDetector, entities: Sequence[str], features: Sequence[Features], start_s: int
+) -> Reconstruction:
+    """What a folding detector makes of entities' readings on the same steps, (n_entities, n_steps, n_channels)."""
+    each = [series_of(spec, one, start_s) for one in features]
+    series = Series(np.concatenate([one.values for one in each]), each[0].local_s, spec.step_s)
+    return detector.advance(detector.start(entities), series)[1]
+
+
+class EntityFold:
+    """What a folding detector makes of one entity's readings, and of copies of them that differ from a step on.
+
+    What comes before that step is gone through once.
+
+    Parameters
+    ----------
+    features : of the readings as they are; the first step is the anchor.
+    at : the step from which copies may differ. Others are gone through as a whole.
+    """
+
+    def __init__(
+        self, spec: FeatureSpec, detector: FoldDetector, entity: str, features: Features, start_s: int, at: int
+    ) -> None:
+        self._spec, self._detector, self._start_s, self._at = spec, detector, start_s, at
+        self._anchor = detector.start([entity])
+        self._usual = series_of(spec, features, start_s)
+        self._state, self._before = detector.advance(self._anchor, part_of(self._usual, slice(None), slice(at)))
+
+    def reconstruction(self, features: Features, ends: NDArray[np.int64]) -> Reconstruction:
+        """Errors and expected values of a copy at `ends`."""
+        series, before = series_of(self._spec, features, self._start_s), slice(self._at)
+        if not np.array_equal(series.values[:, before], self._usual.values[:, before], equal_nan=True):
+            return at_ends(self._detector.advance(self._anchor, series)[1], ends)
+        _, after = self._detector.advance(self._state, part_of(series, slice(None), slice(self._at, None)))
+        parts = vars(self._before), vars(after)
+        return at_ends(
+            type(after)(**{name: np.concatenate([one[name] for one in parts], axis=1) for name in parts[0]}), ends
+        )
+
+
+def part_of(series: Series, entities: NDArray[np.int64] | slice, steps: slice) -> Series:
     """Some entities and steps of a series."""
     return Series(series.values[entities, steps], series.local_s[steps], series.step_s)
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from datetime import datetime
 from typing import Any
 
@@ -36,6 +36,7 @@ from tsad_tasks.steps.evaluate import (
 )
 from tsad_tasks.steps.policy import incident_rule
 from tsad_tasks.steps.training import (
+    FoldGroup,
     PreparedTraining,
     Scales,
     Scope,
@@ -50,9 +51,10 @@ MAX_GATE_ENTITIES = 24
 TIMED_STEPS, N_TIMED = 256, 5
 
 
-def held_out_readings(reader: TrainingReader, scope: Scope) -> list[HeldOut]:
-    """Held-out readings of the scope's entities."""
-    return [part for name, key in scope.entities if (part := reader.held_out(name, key)) is not None]
+def held_out_readings(reader: TrainingReader, group: FoldGroup) -> list[HeldOut]:
+    """Held-out readings of a group's entities."""
+    reader = reader.on(group.span)
+    return [part for name, key in group.entities if (part := reader.held_out(name, key)) is not None]
 
 
 def calibrate_model(
@@ -114,8 +116,15 @@ def run_gate(
     *,
     seed: int,
     also: Sequence[GateRow] = (),
+    n_entities: int | None = None,
 ) -> GateOutcome:
-    """The challenger's numbers beside the champion's, rule by rule; `also` are rules that were judged elsewhere."""
+    """The challenger's numbers beside the champion's, rule by rule.
+
+    Parameters
+    ----------
+    also : rules that were judged elsewhere.
+    n_entities : that the model is for, where they are not those of `held_out`; notes say on how many of them it was.
+    """
     chosen = _judged_parts(held_out)
     rule = incident_rule(config.alarm_policy)
     settings: dict[str, Any] = {"n_injected": config.gate.n_injected, "seed": seed, "reference": spec, "rule": rule}
@@ -124,8 +133,17 @@ def run_gate(
     if old is not None:
         incumbent = judge(*old, chosen, **settings)
     rows = _rules(config, challenger, incumbent, history)
+    rows = _saying_on_whom(rows, len(chosen), n_entities or len(held_out))
     costs = [_latency(config.gate, spec, detector, chosen, old), _size(detector, old)]
     return GateOutcome([*rows, *costs, *also], challenger, incumbent)
+
+
+def _saying_on_whom(rows: Sequence[GateRow], n_judged: int, n_entities: int) -> list[GateRow]:
+    """The rows, whose notes say on how many entities they are, where these are not all; the loss is of all windows."""
+    if n_judged == n_entities:
+        return list(rows)
+    on_whom = f"; on {n_judged:,} of {n_entities:,} entities"
+    return [row if row.rule == "finite_loss" else replace(row, note=row.note + on_whom) for row in rows]
 
 
 def _judged_parts(held_out: Sequence[HeldOut]) -> list[HeldOut]:

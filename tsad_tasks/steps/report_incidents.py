@@ -287,6 +287,11 @@ class _Explained:
         found.expected[learned], found.channel_errors[learned] = np.nan, np.nan
         return found
 
+    @property
+    def _has_one_error(self) -> bool:
+        """Whether the error is the same in all channels: what scoring found out of each is stored."""
+        return self._model.detector is not None and self._model.detector.judges_windows
+
     def _read(self) -> Float:
         """Readings as the model saw them, (n_steps, n_channels)."""
         view, step_s = self._view, self._period.dataset.step_s
@@ -315,7 +320,7 @@ class _Explained:
 
     def _flagged(self) -> FlaggedReadings:
         inside = self._view.inside
-        if self._expected is None:
+        if self._expected is None or self._has_one_error:
             return self._stored_flags()
         parts = np.nan_to_num(self._expected.channel_errors[inside].astype(np.float64))
         return FlaggedReadings(
@@ -366,7 +371,7 @@ class _Explained:
         )
 
     def _heat(self) -> HeatMap | None:
-        if self._expected is None:
+        if self._expected is None or self._has_one_error:
             return None
         errors, step_s = self._expected.channel_errors, self._period.dataset.step_s
         bucket_s = bucket_length_s(len(errors) * step_s, step_s)

@@ -25,6 +25,7 @@ from tsad_tasks.steps.canary import canary_of
 from tsad_tasks.steps.champions import RegisterSummary, register_model
 from tsad_tasks.steps.commissioning import commissioning_levels, freeze_references, shift_rule, spread_rule
 from tsad_tasks.steps.exclusions import check_left_out, exclusions_of, extreme_values
+from tsad_tasks.steps.fold_groups import fold_groups
 from tsad_tasks.steps.gate import (
     GateOutcome,
     calibrate_model,
@@ -36,6 +37,7 @@ from tsad_tasks.steps.gate import (
 from tsad_tasks.steps.ingest import IngestSummary, ingest_interval
 from tsad_tasks.steps.training import (
     FoldErrors,
+    FoldGroup,
     PreparedTraining,
     Scales,
     Scope,
@@ -56,7 +58,7 @@ from tsad_tasks.storage.store import Store
 
 Count = dict[str, Any]
 
-_FOLD_ERRORS_FILE, _SPLIT_SPEC_FILE = "fold_errors.npz", "spec_at_split.json"
+_FOLD_ERRORS_FILE, _SPLIT_SPEC_FILE, _GROUPS_FILE = "fold_errors_{}.npz", "spec_at_split.json", "fold_groups.json"
 
 
 @dataclass(frozen=True)
@@ -221,26 +223,51 @@ def train(run: Retraining, progress: Progress | None = None) -> Count:
 
 
 def _learned_from(run: Retraining) -> Count:
-    """Since when folding detectors learned, where that is not the whole range."""
-    starts = [_fold_errors(folder).start_at for _, folder in run.scopes() if (folder / _FOLD_ERRORS_FILE).exists()]
-    late = [at for at in starts if at > run.span.start_at]
-    return {"learned_from": f"{max(late):%Y-%m-%d %H:%M} UTC (training.max_fold_values)"} if late else {}
+    """Since when folding detectors learned, where that is not the whole range, and how many entities are judged."""
+    if not detector_class(run.config.detector.name).folds:
+        return {}
+    found, of_scopes = {}, list(run.scopes())
+    late = max(part.start_at for scope, folder in of_scopes for part in _fold_errors(run, scope, folder))
+    if late > run.span.start_at:
+        found["learned_from"] = f"{late:%Y-%m-%d %H:%M} UTC (training.max_fold_values)"
+    n_chosen = sum(len(_groups(run, scope, folder)[0].entities) for scope, folder in of_scopes)
+    if n_chosen < (n_entities := sum(len(scope.entities) for scope, _ in of_scopes)):
+        found["judged"] = f"{n_chosen:,} of {n_entities:,} entities (training.max_fold_values)"
+    return found
 
 
-def _fold_errors(folder: UPath) -> FoldErrors:
-    return FoldErrors.load(folder / _FOLD_ERRORS_FILE)
+def _groups(run: Retraining, scope: Scope, folder: UPath) -> list[FoldGroup]:
+    """The groups of entities that a folding detector was fitted on, the choice first; all together for the others."""
+    path = folder / _GROUPS_FILE
+    if not path.exists():
+        return [FoldGroup(scope.entities, run.span)]
+    return [FoldGroup.from_json(fields) for fields in json.loads(path.read_text())]
+
+
+def _fold_errors(run: Retraining, scope: Scope, folder: UPath) -> list[FoldErrors]:
+    """Errors of what was learned, by group."""
+    n_groups = len(_groups(run, scope, folder))
+    return [FoldErrors.load(folder / _FOLD_ERRORS_FILE.format(number)) for number in range(n_groups)]
 
 
 def _fitted(
     run: Retraining, scope: Scope, folder: UPath, progress: Progress | None
 ) -> tuple[Detector, TrainingHistory]:
     if detector_class(run.config.detector.name).folds:
-        detector, history, errors = fit_folding(run.reader(folder), scope, _scales(folder), seed=run.chosen_seed)
-        errors.save(folder / _FOLD_ERRORS_FILE)
-        return detector, history
+        return _fitted_fold(run, scope, folder)
     prepared = PreparedTraining.load(folder / "windows.npz")
     started_from = _warm_start(run, scope)
     return fit_detector(run.config, prepared, seed=run.chosen_seed, progress=progress, warm_start=started_from)
+
+
+def _fitted_fold(run: Retraining, scope: Scope, folder: UPath) -> tuple[Detector, TrainingHistory]:
+    reader, scales, seed = run.reader(folder), _scales(folder), run.chosen_seed
+    groups = fold_groups(reader, scope, scales, seed=seed)
+    (folder / _GROUPS_FILE).write_text(json.dumps([group.to_json() for group in groups]))
+    detector, history, found = fit_folding(reader, groups, scales, seed=seed)
+    for number, errors in enumerate(found):
+        errors.save(folder / _FOLD_ERRORS_FILE.format(number))
+    return detector, history
 
 
 def _warm_start(run: Retraining, scope: Scope) -> Detector | None:
@@ -277,14 +304,15 @@ def calibrate(run: Retraining) -> Count:
     n_entities = sum(len(scope.entities) for scope in training_scopes(run.store, run.config))
     for scope, folder in run.scopes():
         detector, scales = load_detector(folder / "detector"), _scales(folder)
-        held_out = held_out_readings(run.reader(folder), scope)
+        groups = _groups(run, scope, folder)
+        held_out = [part for group in groups for part in held_out_readings(run.reader(folder), group)]
         spec = calibrate_model(run.config, scales, detector, held_out, n_entities=n_entities)
         if detector.folds:
             spec = _moved_to_anchor(run, scope, folder, cast(FoldDetector, detector), spec)
         prepared = PreparedTraining.load(folder / "windows.npz")
         card = model_card(
             run.config, scope, run.span, scales, prepared, detector, _history(folder), seed=run.chosen_seed,
-            learned_from_at=_fold_errors(folder).start_at if detector.folds else None,
+            learned_from_at=_fold_errors(run, scope, folder)[0].start_at if detector.folds else None,
             incidents_per_day=spec.expected_incidents_per_day,
         )  # fmt: skip
         canary = canary_of(spec, detector, held_out)
@@ -300,9 +328,11 @@ def _moved_to_anchor(
     run: Retraining, scope: Scope, folder: UPath, detector: FoldDetector, spec: ModelSpec
 ) -> ModelSpec:
     """The spec at the anchor, to which the detector's states are moved; the one at the split is kept for the gate."""
-    at_split = spec_after(spec, [name for name, _ in scope.entities], _fold_errors(folder))
+    at_split, groups = spec, _groups(run, scope, folder)
+    for group, errors in zip(groups, _fold_errors(run, scope, folder), strict=True):
+        at_split = spec_after(at_split, [name for name, _ in group.entities], errors)
     (folder / _SPLIT_SPEC_FILE).write_text(json.dumps(at_split.to_json()))
-    return move_to_anchor(detector, run.reader(folder), scope, _scales(folder), at_split)
+    return move_to_anchor(detector, run.reader(folder), groups, _scales(folder), at_split)
 
 
 def gate(run: Retraining) -> Count:
@@ -311,11 +341,11 @@ def gate(run: Retraining) -> Count:
     failed: dict[str, list[str]] = {}
     for scope, folder in run.scopes():
         found, history = run.challenger(folder), _history(folder)
-        held_out = held_out_readings(run.reader(folder), scope)
+        held_out = held_out_readings(run.reader(folder), _groups(run, scope, folder)[0])
         levels = commissioning_levels(run.store, run.reader(folder), scope, run.lineage)
         outcome = run_gate(
             run.config, found.spec, found.judged, history, held_out, run.champion(scope), seed=run.chosen_seed,
-            also=[shift_rule(run.config, levels), spread_rule(run.config, levels)],
+            also=[shift_rule(run.config, levels), spread_rule(run.config, levels)], n_entities=len(scope.entities),
         )  # fmt: skip
         (folder / "gate.json").write_text(json.dumps([asdict(row) for row in outcome.rows]))
         failed[scope.name] = _failed(outcome)

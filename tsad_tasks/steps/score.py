@@ -17,7 +17,7 @@ from tsad_tasks.core.interval import epoch_s
 from tsad_tasks.core.scoring import SEVERITIES, Windows, combined_errors, entity_scores, hour_status
 from tsad_tasks.core.spec import ModelSpec
 from tsad_tasks.core.windows import NOT_FINITE, PENDING, SCORED
-from tsad_tasks.detectors.base import Detector
+from tsad_tasks.detectors.base import Detector, as_shares
 from tsad_tasks.detectors.fold import FoldDetector, at_ends, channel_weights
 from tsad_tasks.errors import BundleError, Unavailable
 from tsad_tasks.steps.canary import check_canary
@@ -407,8 +407,7 @@ class _Hours:
     def attribution_rows(self, store: Store, detector: Detector) -> AttributionRows:
         """The channels that carry most of the error of each flagged step, in the sensors' units, and in which steps."""
         entity, step = np.nonzero(self.flags)
-        parts = np.nan_to_num(self.channel_errors[entity, step].astype(np.float64))
-        share = parts / np.maximum(parts.sum(axis=1, keepdims=True), np.finfo(np.float64).tiny)
+        share = self._shares(detector, entity, step)
         rank = np.argsort(np.argsort(-share, axis=1, kind="stable"), axis=1, kind="stable")
         row, channel = np.nonzero((rank < TOP_CHANNELS) & (share >= MIN_SHARE))
         actual, expected, spread = self._in_units(entity[row], step[row], channel)
@@ -424,14 +423,29 @@ class _Hours:
             step_shares=by_step[row, :, channel] * share[row, channel, None].astype(np.float32),
         )
 
+    def _shares(self, detector: Detector, entity: NDArray[np.int64], step: NDArray[np.int64]) -> NDArray[np.float64]:
+        """Share of each channel in the error of flagged steps, (n, n_channels); NaN in rows where it is unknown."""
+        errors = self.channel_errors[entity, step].astype(np.float64)
+        if detector.judges_windows and len(entity):
+            # Not what a dead channel owes: the 0 that stands for it is no reading.
+            found = detector.channel_shares(*self._flagged(entity, step), self.spec.features.channel_inputs)
+            return np.asarray(as_shares(np.where(np.isfinite(errors), found, 0)), np.float64)
+        parts = np.nan_to_num(errors)
+        return np.asarray(parts / np.maximum(parts.sum(axis=1, keepdims=True), np.finfo(np.float64).tiny), np.float64)
+
+    def _flagged(
+        self, entity: NDArray[np.int64], step: NDArray[np.int64]
+    ) -> tuple[NDArray[np.float32], NDArray[np.int64]]:
+        """Inputs of all entities' steps laid end to end, and where the windows of flagged steps end in them."""
+        inputs = self.shard.features.inputs
+        return inputs.reshape(-1, inputs.shape[-1]), entity * self.shard.values.shape[1] + step - self.offset
+
     def _step_shares(
         self, detector: Detector, entity: NDArray[np.int64], step: NDArray[np.int64]
     ) -> NDArray[np.float32]:
         """(n, width, n_channels): which steps of their windows carry a channel's error; each channel's sum is 1."""
-        width, n_steps = self.spec.features.width, self.shard.values.shape[1]
-        ends = entity * n_steps + step - self.offset
-        inputs = self.shard.features.inputs
-        parts = detector.explain(inputs.reshape(-1, inputs.shape[-1]), ends) if width > 1 and len(ends) else None
+        width, (inputs, ends) = self.spec.features.width, self._flagged(entity, step)
+        parts = detector.explain(inputs, ends) if width > 1 and len(ends) else None
         if parts is None:
             return np.full((len(ends), width, self.values.shape[-1]), 1 / width, np.float32)
         total = parts.sum(axis=1, dtype=np.float64, keepdims=True)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any, cast
@@ -19,13 +19,13 @@ from tsad_tasks.core.periods import dominant_period
 from tsad_tasks.core.scoring import combined_errors, entity_features, entity_windows
 from tsad_tasks.core.spec import FeatureSpec, ModelSpec
 from tsad_tasks.core.thresholds import FOLDING_KINDS, starts_after
-from tsad_tasks.core.windows import SCORED, Number, gather, window_reasons
+from tsad_tasks.core.windows import SCORED, Number, batches, gather, window_reasons
 from tsad_tasks.detectors.base import Budget, Detector, Progress, TrainingHistory, TrainingSet
 from tsad_tasks.detectors.fold import FoldDetector, Series
 from tsad_tasks.detectors.registry import build_detector, detector_class
 from tsad_tasks.errors import BadInput, NothingToDo
 from tsad_tasks.steps.evaluate import HeldOut, is_extreme, seen_by_window
-from tsad_tasks.steps.fold import series_of
+from tsad_tasks.steps.fold import SERIES_TOGETHER, series_of
 from tsad_tasks.steps.shard import read_arrays, write_arrays
 from tsad_tasks.storage.rows import Exclusion, Layout
 from tsad_tasks.storage.store import Store, hours_later
@@ -40,13 +40,17 @@ SHORTEST_PERIOD, LONGEST_PERIOD, MAX_PERIOD_ENTITIES = 5, 60, 24
 DAY_S, WEEK_S = 86400, 604800
 
 
+# Names and ids.
+Entities = tuple[tuple[str, int], ...]
+
+
 @dataclass(frozen=True)
 class Scope:
     """What one model is for: all entities (entity_id 0) or one of them."""
 
     entity_id: int
     name: str
-    entities: tuple[tuple[str, int], ...]
+    entities: Entities
 
 
 def training_scopes(store: Store, config: DatasetConfig) -> list[Scope]:
@@ -83,6 +87,24 @@ def training_range(config: DatasetConfig, end_at: datetime) -> TrainingRange:
         gate_s = min(gate_s, held_s - WEEK_S)
     start = end - timedelta(seconds=config.training.range_s)
     return TrainingRange(hour_ceil(start), end - timedelta(seconds=held_s), end - timedelta(seconds=gate_s), end)
+
+
+@dataclass(frozen=True)
+class FoldGroup:
+    """Entities, by name and id, that share one range to learn from and to be held out."""
+
+    entities: Entities
+    span: TrainingRange
+
+    def to_json(self) -> dict[str, Any]:
+        """The group as a JSON object."""
+        return {"entities": self.entities, "span": {name: epoch_s(at) for name, at in vars(self.span).items()}}
+
+    @classmethod
+    def from_json(cls, fields: Mapping[str, Any]) -> FoldGroup:
+        """The group of a JSON object."""
+        span = TrainingRange(**{name: from_epoch_s(at_s) for name, at_s in fields["span"].items()})
+        return cls(tuple((name, key) for name, key in fields["entities"]), span)
 
 
 def feature_spec_of(config: DatasetConfig) -> FeatureSpec:
@@ -258,6 +280,10 @@ class TrainingReader:
         """The same readings without something else."""
         return TrainingReader(self.values, self.config, self.span, exclusions)
 
+    def on(self, span: TrainingRange) -> TrainingReader:
+        """The same readings, cut at other times."""
+        return TrainingReader(self.values, self.config, span, self._exclusions)
+
     def excluded(self, entity_id: int, start_at: datetime, end_at: datetime) -> NDArray[np.bool_]:
         """bool (n_steps,), which steps of an entity are left out."""
         ranges = [part for part in self._exclusions if part.reason != EXTREME_REASON]
@@ -411,7 +437,7 @@ def with_dead_channels(prepared: PreparedTraining, spec: FeatureSpec, share: flo
         return prepared
     chosen = np.linspace(0, len(prepared.ends) - 1, n_dead).round().astype(np.int64)
     inputs = gather(prepared.inputs, prepared.ends[chosen], width)
-    dead = np.stack([spec.dead_inputs(channel) for channel in range(n_channels)])[np.arange(n_dead) % n_channels]
+    dead = spec.channel_inputs[np.arange(n_dead) % n_channels]
     inputs *= ~dead[:, None, :]
     ends = prepared.ends.copy()
     ends[chosen] = len(prepared.inputs) + width * np.arange(1, n_dead + 1) - 1
@@ -486,12 +512,18 @@ def fit_detector(
 
 
 def scope_series(
-    reader: TrainingReader, scope: Scope, scales: Scales, start_at: datetime, end_at: datetime
+    reader: TrainingReader, entities: Entities, scales: Scales, start_at: datetime, end_at: datetime
 ) -> tuple[list[str], Series]:
-    """Names and series of a scope's entities in [start_at, end_at), for a folding detector."""
-    parts = [reader.series(key, scales.own.get(name, scales.pooled), start_at, end_at) for name, key in scope.entities]
+    """Names and series of entities in [start_at, end_at), for a folding detector."""
+    parts = [reader.series(key, scales.own.get(name, scales.pooled), start_at, end_at) for name, key in entities]
     values = np.concatenate([part.values for part in parts])
-    return [name for name, _ in scope.entities], Series(values, parts[0].local_s, parts[0].step_s)
+    return [name for name, _ in entities], Series(values, parts[0].local_s, parts[0].step_s)
+
+
+def together(entities: Entities, n_channels: int) -> Iterator[Entities]:
+    """The entities, in parts of at most 4,000 series."""
+    for part in batches(len(entities), max(1, SERIES_TOGETHER // n_channels)):
+        yield entities[part]
 
 
 def fold_start(config: DatasetConfig, n_entities: int, span: TrainingRange) -> datetime:
@@ -505,20 +537,39 @@ def fold_start(config: DatasetConfig, n_entities: int, span: TrainingRange) -> d
     return max(span.start_at, span.split_at - timedelta(seconds=max(affordable_s, MIN_FOLD_S)))
 
 
+def affordable_entities(config: DatasetConfig, n_steps: int) -> int:
+    """How many entities can be folded over so many steps for `training.max_fold_values`."""
+    return (config.training.max_fold_values // n_steps - STEP_SERIES) // len(config.channel_names)
+
+
 def fit_folding(
-    reader: TrainingReader, scope: Scope, scales: Scales, *, seed: int
-) -> tuple[FoldDetector, TrainingHistory, FoldErrors]:
-    """A folding detector whose states are those of the split, and its errors of what it learned from."""
-    config, span, spec = reader.config, reader.span, feature_spec_of(reader.config)
-    started = time.monotonic()
+    reader: TrainingReader, groups: Sequence[FoldGroup], scales: Scales, *, seed: int
+) -> tuple[FoldDetector, TrainingHistory, list[FoldErrors]]:
+    """A folding detector whose states are those of each group's split, and its errors of what it learned from.
+
+    What is the same for all entities it learns from the first group.
+    """
+    config, spec, started = reader.config, feature_spec_of(reader.config), time.monotonic()
     sizes = {"width": 1, "n_channels": len(spec.channels), "n_inputs": len(spec.channels)}
     detector = cast(FoldDetector, build_detector(config.detector.name, **sizes, params=config.detector.params))
-    start_at = fold_start(config, len(scope.entities), span)
-    names, series = scope_series(reader, scope, scales, start_at, span.split_at)
+    first, *others = groups
+    start_at = fold_start(config, len(first.entities), first.span)
+    names, series = scope_series(reader, first.entities, scales, start_at, first.span.split_at)
     detector.fit_series(names, series, seed=seed)
-    n_steps = int(np.isfinite(series.values).any(axis=2).sum())
-    history = TrainingHistory((), (), n_steps, time.monotonic() - started, "epochs")
-    return detector, history, FoldErrors(start_at, detector.training_errors, np.isfinite(series.values))
+    found = [FoldErrors(start_at, detector.training_errors, np.isfinite(series.values))]
+    found += [_joined_in(detector, reader, group, scales) for group in others]
+    n_steps = sum(int(part.known.any(axis=2).sum()) for part in found)
+    return detector, TrainingHistory((), (), n_steps, time.monotonic() - started, "epochs"), found
+
+
+def _joined_in(detector: FoldDetector, reader: TrainingReader, group: FoldGroup, scales: Scales) -> FoldErrors:
+    """Commissions a group's entities beside those that the detector was fitted on."""
+    start_at, errors, known = fold_start(reader.config, len(group.entities), group.span), [], []
+    for part in together(group.entities, len(reader.config.channel_names)):
+        names, series = scope_series(reader, part, scales, start_at, group.span.split_at)
+        errors.append(detector.join_series(names, series))
+        known.append(np.isfinite(series.values))
+    return FoldErrors(start_at, np.concatenate(errors), np.concatenate(known))
 
 
 @dataclass(frozen=True)
@@ -528,7 +579,7 @@ class FoldErrors:
     Attributes
     ----------
     start_at : where it began to learn.
-    channel_errors : float32 (n_entities, n_steps, n_channels), in the order of the scope's entities.
+    channel_errors : float32 (n_entities, n_steps, n_channels), in the order of the group's entities.
     known : bool, as `channel_errors`, whether there is a reading to learn from.
     """
 
@@ -572,13 +623,17 @@ def _entity_errors(spec: ModelSpec, entities: Sequence[str], found: FoldErrors) 
 
 
 def move_to_anchor(
-    detector: FoldDetector, reader: TrainingReader, scope: Scope, scales: Scales, spec: ModelSpec
+    detector: FoldDetector, reader: TrainingReader, groups: Sequence[FoldGroup], scales: Scales, spec: ModelSpec
 ) -> ModelSpec:
-    """Carries a folding detector's states from the split to the end of its training range, where scoring begins.
+    """Carries a folding detector's states from each group's split to the end of its range, where scoring begins.
 
     Returns the spec with the thresholds as they are then.
     """
-    names, series = scope_series(reader, scope, scales, reader.span.split_at, reader.span.end_at)
-    state, made = detector.advance(detector.start(names), series)
-    detector.restart(names, state)
-    return spec_after(spec, names, FoldErrors(reader.span.split_at, made.channel_errors, np.isfinite(series.values)))
+    for group in groups:
+        split_at, end_at = group.span.split_at, group.span.end_at
+        for part in together(group.entities, len(spec.features.channels)):
+            names, series = scope_series(reader, part, scales, split_at, end_at)
+            state, made = detector.advance(detector.start(names), series)
+            detector.restart(names, state)
+            spec = spec_after(spec, names, FoldErrors(split_at, made.channel_errors, np.isfinite(series.values)))
+    return spec
