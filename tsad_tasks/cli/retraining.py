@@ -59,6 +59,8 @@ def show_gate(store: Store, summary: RegisterSummary) -> None:
 def _outcome(summary: RegisterSummary) -> str:
     if not summary.gate_passed:
         return f"Model {summary.version} did not pass ({', '.join(summary.failed_rules)}); the champion stays."
+    if summary.waits_for is not None:
+        return f"Model {summary.version} passed: it waits, version {summary.waits_for} is in the shadow."
     if summary.valid_from is None and summary.shadow_from is not None:
         return f"Model {summary.version} passed: in the shadow from {summary.shadow_from:%Y-%m-%d %H:%M} UTC on."
     if summary.valid_from is None:
