@@ -13,6 +13,7 @@ from tsad_tasks.cli.screen import console, say, say_counts, table
 from tsad_tasks.config import DatasetConfig
 from tsad_tasks.steps.champions import RegisterSummary
 from tsad_tasks.steps.retrain import Retraining, retrain
+from tsad_tasks.steps.rules import full_note
 from tsad_tasks.storage.store import Store
 
 
@@ -44,7 +45,7 @@ def show_gate(store: Store, summary: RegisterSummary) -> None:
     with store.transaction():
         rows = store.select_gate_decisions(summary.model_id)
     shown = [
-        ("passed" if row.passed else "FAILED", row.rule, row.value, row.limit_value, row.champion_value, row.note)
+        ("passed" if row.passed else "FAILED", row.rule, row.value, row.limit_value, row.champion_value, full_note(row))
         for row in rows
     ]
     table(

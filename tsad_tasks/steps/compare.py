@@ -13,6 +13,7 @@ from tsad_tasks.core.confidence import SURE, chance_of_losing
 from tsad_tasks.core.interval import hour_ceil
 from tsad_tasks.errors import NothingToDo
 from tsad_tasks.steps.champions import Change, end_shadow, promote, replace_old_shadow
+from tsad_tasks.steps.rules import full_note
 from tsad_tasks.steps.trial import shadow_trial, trial_rules
 from tsad_tasks.storage.rows import ChampionScope, DatasetRow, GateRow, ModelDecision, Shadow
 from tsad_tasks.storage.store import Store
@@ -285,7 +286,7 @@ def markdown(comparison: Comparison) -> str:
     ]
     for row in comparison.rows:
         numbers = (_number(row.value), _number(row.champion_value), _number(row.limit_value))
-        lines.append(f"| {row.rule} | {' | '.join(numbers)} | {'met' if row.passed else 'not met'}: {row.note} |")
+        lines.append(f"| {row.rule} | {' | '.join(numbers)} | {'met' if row.passed else 'not met'}: {full_note(row)} |")
     return "\n".join(lines)
 
 
