@@ -17,8 +17,10 @@ from steps.weeks import CONFIG, MACHINE, Weeks, week
 from tsad_tasks.local.postgres import Cluster
 from tsad_tasks.steps.compare import Paired, shadow_rules
 from tsad_tasks.steps.evaluate import Verdicts
+from tsad_tasks.steps.report_models import gate_rows
 from tsad_tasks.steps.trial import Trial, trial_rules
 from tsad_tasks.storage.rows import GateRow
+from tsad_tasks.storage.store import Store
 
 RULES = "SELECT rule, value, champion_value, passed, note FROM tsad.v_model_decision WHERE stage = 'shadow'"
 COUNTS = """
@@ -122,6 +124,16 @@ def test_a_challenger_that_misses_a_confirmed_fault_fails(weeks: Weeks) -> None:
     verdict = "SELECT tsad.set_verdict(incident_id, 'confirmed', 'me') FROM tsad.v_incident WHERE started_at >= %s"
     weeks.execute(verdict, week(1, 4))
     assert "confirmed_found" in compared(weeks, DAY_END).failed[2]
+
+
+def test_the_report_has_the_rules_of_the_shadow_in_words(weeks: Weeks) -> None:
+    in_shadow(weeks)
+    compared(weeks, DAY_END)
+    with Store.connect(weeks.uri) as store:
+        rows = {row.rule: row for row in gate_rows(store, 2, "shadow")}
+    assert (rows["hours that both scored"].value, rows["labels found"].note) == (24, "none in these hours")
+    assert rows["injected anomalies found"].note == "of 60"
+    assert rows["milliseconds per window"].at_most
 
 
 FACTS: dict[str, Any] = {"n_labels": 0, "n_labels_found": (0, 0)}
