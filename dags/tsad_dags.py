@@ -24,6 +24,7 @@ from tsad_tasks.steps.paths import dataset_paths, named_config
 START = pendulum.datetime(2000, 1, 1, tz="UTC")
 DEFAULTS: dict[str, Any] = {"owner": "tsad", "retries": 2, "retry_delay": timedelta(seconds=30)}
 CRONS = {300: "*/5 * * * *", 900: "*/15 * * * *", 3600: "0 * * * *"}
+MAX_FORMS = 32
 LINEAGE = Param("live", enum=["live", "replay"], description="Whose champions score: what people see, or a replay.")
 NOTIFY = Param(False, type="boolean", description="In a backfill: tell people as well. Scheduled runs always do.")
 
@@ -182,14 +183,15 @@ def _retrain_task(config: DatasetConfig, name: str) -> Any:
 def promote_dag(config: DatasetConfig) -> DAG:
     """A challenger's shadow beside its champion, and who is champion then."""
     is_manual = config.shadow.approve == "manual"
-    approval = "A person promotes or rejects on the form of task `approve`." if is_manual else ""
+    approval = "A person promotes or rejects on the form of task `approve`; it is opened once." if is_manual else ""
     with DAG(
         f"{config.dataset}.promote",
         # Half an hour after the hour, when it has been scored.
         schedule=CronDataIntervalTimetable("30 * * * *", timezone="UTC"),
         start_date=START,
         catchup=False,
-        max_active_runs=1,
+        # A run whose form waits for a person does not hold back those after it.
+        max_active_runs=MAX_FORMS if is_manual else 1,
         default_args=DEFAULTS,
         params={"lineage": LINEAGE},
         tags=["tsad", config.dataset, "promote"],

@@ -127,12 +127,14 @@ def retraining(config: DatasetConfig, task: str) -> Work:
 
 
 def compare(config: DatasetConfig) -> Work:
-    """The shadows of a lineage, as far as both have scored by the end of the interval."""
+    """The shadows of a lineage, as far as both have scored by the end of the interval; a form is opened once."""
 
     def work(store: Any, interval: TaskInterval) -> Any:
         from tsad_tasks.steps.compare import compare_shadows
 
-        return compare_shadows(store, config, end_at=interval.end_at, lineage=interval.params["lineage"])
+        run_id = f"{interval.dag_id}/{interval.run_id}" if config.shadow.approve == "manual" else None
+        lineage = interval.params["lineage"]
+        return compare_shadows(store, config, end_at=interval.end_at, lineage=lineage, run_id=run_id)
 
     return work
 

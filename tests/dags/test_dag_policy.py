@@ -26,10 +26,16 @@ Dag = dict[str, Any]
 
 @pytest.fixture(scope="module")
 def dataset_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The examples, a file with a mistake, one with an impossible name, and a second one of a dataset."""
+    """The examples, one with an approval, a file with a mistake, an impossible name, and a second one of a dataset."""
     folder = tmp_path_factory.mktemp("datasets")
     for path in dataset_paths():
         shutil.copy(path, folder)
+    asked = (
+        (folder / f"{EXAMPLES[0]}.yaml")
+        .read_text(encoding="utf-8")
+        .replace(f"dataset: {EXAMPLES[0]}", "dataset: asked")
+    )
+    folder.joinpath("asked.yaml").write_text(f"{asked}\nshadow: {{approve: manual}}\n", encoding="utf-8")
     folder.joinpath("hall.yaml").write_text("dataset: hall\nsource: 5\n", encoding="utf-8")
     folder.joinpath("pump house (süd).yaml").write_text("dataset: hall\n", encoding="utf-8")
     shutil.copy(folder / f"{EXAMPLES[0]}.yaml", folder / f"{EXAMPLES[0]}.yml")
@@ -67,7 +73,7 @@ def test_no_file_has_an_import_error(report: dict[str, Any]) -> None:
 
 def test_each_dataset_has_its_dags_and_there_is_one_of_maintenance(dags: dict[str, Dag]) -> None:
     assert sorted(dags) == sorted(
-        [f"{name}.{kind}" for name in EXAMPLES for kind in (*KINDS, *BY_HAND)] + ["tsad.maintain"]
+        [f"{name}.{kind}" for name in [*EXAMPLES, "asked"] for kind in (*KINDS, *BY_HAND)] + ["tsad.maintain"]
     )
 
 
@@ -108,7 +114,8 @@ def test_every_task_is_tried_again_after_a_while(dags: dict[str, Dag]) -> None:
 
 def test_nothing_catches_up_by_itself_and_only_scoring_runs_beside_itself(dags: dict[str, Dag]) -> None:
     assert {dag["catchup"] for dag in dags.values()} == {False}
-    assert {dag_id.split(".")[1]: dag["max_active_runs"] for dag_id, dag in dags.items()} == {
+    automatic = {dag_id: dag for dag_id, dag in dags.items() if not dag_id.startswith("asked.")}
+    assert {dag_id.split(".")[1]: dag["max_active_runs"] for dag_id, dag in automatic.items()} == {
         "score": 4,
         "retrain": 1,
         "report": 1,
@@ -117,6 +124,14 @@ def test_nothing_catches_up_by_itself_and_only_scoring_runs_beside_itself(dags: 
         "rescore": 1,
         "maintain": 1,
     }
+
+
+def test_a_form_that_waits_for_a_person_does_not_hold_back_later_comparisons(dags: dict[str, Dag]) -> None:
+    dag = dags["asked.promote"]
+    assert dag["max_active_runs"] == 32
+    upstream = {task["id"]: task["upstream"] for task in dag["tasks"]}
+    assert upstream["is_ready"] == ["compare"]
+    assert upstream["approve"] == ["is_ready"]
 
 
 def test_scoring_has_intervals_of_an_hour_and_all_can_be_backfilled(dags: dict[str, Dag]) -> None:

@@ -12,6 +12,7 @@ import pytest
 from steps.challengers import FAILED, challenger
 from steps.test_same_rows import run_hours, run_interval
 from steps.trained import CONFIG, SPLIT_AT, Plant, config
+from steps.weeks import Weeks
 from tsad_tasks.core.interval import HOUR
 from tsad_tasks.errors import BadInput, NothingToDo
 from tsad_tasks.steps.champions import promote, roll_back
@@ -26,7 +27,7 @@ CHAMPIONS = """
   WHERE p.lineage = 'live' ORDER BY p.valid_from"""
 
 
-def compared(plant: Plant, end_at: datetime, lineage: str = "live") -> Any:
+def compared(plant: Plant | Weeks, end_at: datetime, lineage: str = "live") -> Any:
     with Store.connect(plant.uri) as store:
         return compare_shadows(store, plant.config, end_at=end_at, lineage=lineage)
 
@@ -113,14 +114,6 @@ def test_a_nervous_challenger_leaves_the_shadow_and_the_champion_stays(plant: Pl
     assert {("flag_share", False), ("hours", True)} <= {*rules}
     with pytest.raises(NothingToDo):
         promoted(plant, found.ready, DAY_END)
-
-
-def test_a_newer_challenger_takes_the_place_of_one_that_waits(plant: Plant) -> None:
-    run_interval(plant, SPLIT_AT, SPLIT_AT + 2 * HOUR)
-    challenger(plant)
-    run_interval(plant, SPLIT_AT + 2 * HOUR, SPLIT_AT + 5 * HOUR)
-    assert challenger(plant, seed=9, end_at=SPLIT_AT + 2 * HOUR).shadow_from == SPLIT_AT + 5 * HOUR
-    assert plant.execute(STATES) == [(1, "champion"), (2, "superseded"), (3, "shadow")]
 
 
 def test_the_same_retraining_again_changes_nothing(plant: Plant) -> None:

@@ -22,7 +22,7 @@ from tsad_tasks.steps.gate import (
     _false_incidents,
     _injected_found,
     _known_found,
-    _not_worse,
+    not_worse,
     run_gate,
 )
 from tsad_tasks.steps.retrain import Retraining, retrain
@@ -80,20 +80,20 @@ def paired(lost: int, won: int, n: int) -> tuple[Verdicts, Verdicts]:
 def test_a_challenger_fails_when_it_loses_more_pairs_than_chance_explains(
     lost: int, won: int, n: int, passes: bool
 ) -> None:
-    assert _not_worse(*paired(lost, won, n), Gate()).passed is passes
+    assert not_worse(*paired(lost, won, n), Gate()).passed is passes
 
 
 @pytest.mark.parametrize(
     ("gate", "passes"), [(Gate(), False), (Gate(tolerance=0.06), True), (Gate(min_pairs=500), True)]
 )
 def test_the_tolerance_decides_where_many_anomalies_were_injected(gate: Gate, passes: bool) -> None:
-    assert _not_worse(*paired(120, 99, 400), gate).passed is passes
+    assert not_worse(*paired(120, 99, 400), gate).passed is passes
 
 
 @pytest.mark.parametrize(("n_flags", "passes"), [(2, False), (300, True)])
 def test_a_champion_that_cries_wolf_is_no_standard(n_flags: int, passes: bool) -> None:
     champion = verdicts(20, 20, n_flags=n_flags)
-    assert _not_worse(verdicts(16, 20), champion, Gate()).passed is passes
+    assert not_worse(verdicts(16, 20), champion, Gate()).passed is passes
 
 
 @pytest.mark.parametrize(

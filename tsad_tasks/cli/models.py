@@ -54,13 +54,21 @@ def models(
 def shadow(dataset: Dataset, lineage: Lineage = "live") -> None:
     """Show the challenger in the shadow beside its champion, as far as both have scored."""
     from tsad_tasks.steps.compare import compare, waiting_for
+    from tsad_tasks.steps.rules import full_note
 
     config = config_of(dataset)
     with session.open_store() as store, store.transaction():
         found = compare(store, config, end_at=datetime.now(UTC), lineage=lineage)
     for one in found:
         shown = [
-            ("met" if row.passed else "NOT MET", row.rule, row.value, row.champion_value, row.limit_value, row.note)
+            (
+                "met" if row.passed else "NOT MET",
+                row.rule,
+                row.value,
+                row.champion_value,
+                row.limit_value,
+                full_note(row),
+            )
             for row in one.rows
         ]
         columns = ("", "rule", "challenger", "champion", "limit", "")

@@ -13,6 +13,7 @@ from tsad_tasks.cli.screen import console, say, say_counts, table
 from tsad_tasks.config import DatasetConfig
 from tsad_tasks.steps.champions import RegisterSummary
 from tsad_tasks.steps.retrain import Retraining, retrain
+from tsad_tasks.steps.rules import full_note
 from tsad_tasks.storage.store import Store
 
 
@@ -44,7 +45,7 @@ def show_gate(store: Store, summary: RegisterSummary) -> None:
     with store.transaction():
         rows = store.select_gate_decisions(summary.model_id)
     shown = [
-        ("passed" if row.passed else "FAILED", row.rule, row.value, row.limit_value, row.champion_value, row.note)
+        ("passed" if row.passed else "FAILED", row.rule, row.value, row.limit_value, row.champion_value, full_note(row))
         for row in rows
     ]
     table(
@@ -59,6 +60,8 @@ def show_gate(store: Store, summary: RegisterSummary) -> None:
 def _outcome(summary: RegisterSummary) -> str:
     if not summary.gate_passed:
         return f"Model {summary.version} did not pass ({', '.join(summary.failed_rules)}); the champion stays."
+    if summary.waits_for is not None:
+        return f"Model {summary.version} passed: it waits, version {summary.waits_for} is in the shadow."
     if summary.valid_from is None and summary.shadow_from is not None:
         return f"Model {summary.version} passed: in the shadow from {summary.shadow_from:%Y-%m-%d %H:%M} UTC on."
     if summary.valid_from is None:

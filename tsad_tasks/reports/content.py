@@ -224,6 +224,7 @@ class ModelCard:
     validation_history: tuple[float, ...] = ()
     gate: tuple[GateRow, ...] = ()
     gate_note: str = ""
+    shadow: tuple[GateRow, ...] = ()
 
 
 @dataclass(frozen=True)

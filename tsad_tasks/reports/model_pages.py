@@ -118,10 +118,15 @@ def _history_block(card: ModelCard) -> Block:
 def _gate_blocks(card: ModelCard, width: float) -> list[Block]:
     if not card.gate:
         return [paragraph(f"Gate. {card.gate_note or 'No gate decision is known for this model.'}", width)]
-    n_passed = sum(row.passed for row in card.gate)
-    verdict = "passed" if n_passed == len(card.gate) else "not passed"
-    text = f"Gate {verdict}: {n_passed} of {counted(len(card.gate), 'rule')} met. {card.gate_note}".strip()
-    rows = [_gate_row(row) for row in card.gate]
+    shadow = [gap(10), *_rule_blocks("Shadow", card.shadow, "", width)] if card.shadow else []
+    return [*_rule_blocks("Gate", card.gate, card.gate_note, width), *shadow]
+
+
+def _rule_blocks(stage: str, rules: tuple[GateRow, ...], note: str, width: float) -> list[Block]:
+    n_passed = sum(row.passed for row in rules)
+    verdict = "passed" if n_passed == len(rules) else "not passed"
+    text = f"{stage} {verdict}: {n_passed} of {counted(len(rules), 'rule')} met. {note}".strip()
+    rows = [_gate_row(row) for row in rules]
     return [paragraph(text, width, STRONG, keep_with_next=True), *table_blocks(_GATE_COLUMNS, rows, width)]
 
 

@@ -4,17 +4,25 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from tsad_tasks.config import DatasetConfig
 from tsad_tasks.errors import BadInput, NothingToDo
 from tsad_tasks.storage.rows import ChampionScope, Exclusion, GateRow, ModelDecision, NewModel, Shadow, TrainedModel
 from tsad_tasks.storage.store import Store, hours_later
 
+# So long a challenger keeps its place in the shadow, however few hours are scored: a newer one waits.
+LONGEST_SHADOW = timedelta(weeks=4)
+
 
 @dataclass(frozen=True)
 class RegisterSummary:
-    """The registered model and what became of it: champion from `valid_from`, or in the shadow from `shadow_from`."""
+    """The registered model and what became of it: champion from `valid_from`, or in the shadow from `shadow_from`.
+
+    Attributes
+    ----------
+    waits_for : version of the challenger whose place in the shadow it waits for.
+    """
 
     model_id: int
     version: int
@@ -23,6 +31,7 @@ class RegisterSummary:
     valid_from: datetime | None
     shadow_from: datetime | None
     failed_rules: list[str]
+    waits_for: int | None = None
 
 
 def register_model(
@@ -57,10 +66,12 @@ def register_model(
             valid_from = _first_hour(champion_periods(store, model.scope), registered.model_id)
         else:
             valid_from = _promote_at_once(store, model, registered)
+        waits_for = store.select_or_none("select_waited_for", {"model_id": registered.model_id})
     promoted = valid_from is not None
     return RegisterSummary(
-        registered.model_id, registered.version, not failed, promoted, valid_from, shadow_from, failed
-    )
+        registered.model_id, registered.version, not failed, promoted, valid_from, shadow_from, failed,
+        waits_for[0] if waits_for else None,
+    )  # fmt: skip
 
 
 Period = tuple[int, datetime, datetime]
@@ -98,19 +109,86 @@ def _decide(
 
 
 def _start_shadow(store: Store, model: NewModel, registered: TrainedModel, *, is_new: bool) -> datetime | None:
-    """The first hour that the challenger is scored beside the champion; a challenger that was there before yields."""
+    """The first hour that the challenger is scored beside the champion; None while it waits for its place.
+
+    A challenger that was there before keeps its place when hours of its shadow are scored; else it yields. Of those
+    that wait only the newest goes on waiting.
+    """
     if not is_new:
         return _first_hour(champion_periods(store, model.scope.shadow), registered.model_id)
-    start_at = _next_hour(store, model.scope, model.train_end_at)
+    waiting = _waiting(store, model.scope, before=registered)
+    if waiting is not None:
+        _supersede(store, model.scope, waiting.model_id, registered)
     for former in _shadows(store, model.scope):
-        _end_shadow(store, model.scope, former, max(start_at, hours_later(former.valid_from, 1)))
-        reason = f"version {registered.version} came"
-        _decide(store, model.scope, former.model_id, "superseded", "gate", reason, former=registered.model_id)
-    taken = [valid_to for _, _, valid_to in champion_periods(store, model.scope.shadow)]
-    start_at = max([start_at, *taken])
-    store.promote(model.scope.shadow, registered.model_id, valid_from=start_at, reason="gate passed")
-    _decide(store, model.scope, registered.model_id, "shadow_started", "gate", "all rules passed", valid_from=start_at)
+        if _keeps_place(store, model.scope, former, model.train_end_at):
+            reason = f"version {former.version} is in the shadow since {former.valid_from:%Y-%m-%d %H:%M} UTC"
+            _decide(store, model.scope, registered.model_id, "waiting", "gate", reason, former=former.model_id)
+            return None
+        _yield_place(store, model.scope, former, registered, model.train_end_at)
+    return _enter_shadow(store, model.scope, registered.model_id, model.train_end_at)
+
+
+def _keeps_place(store: Store, scope: ChampionScope, shadow: Shadow, at: datetime) -> bool:
+    """Whether a shadow has begun to fill, and is not too old."""
+    params = asdict(scope) | {"model_id": shadow.model_id, "start_at": shadow.valid_from}
+    return at - shadow.valid_from < LONGEST_SHADOW and bool(store.select("select_shadow_begun", params)[0][0])
+
+
+def _yield_place(
+    store: Store, scope: ChampionScope, former: Shadow, newer: TrainedModel | Waiting, at: datetime
+) -> None:
+    _end_shadow(store, scope, former, _next_hour(store, scope, at))
+    _supersede(store, scope, former.model_id, newer)
+
+
+def _supersede(store: Store, scope: ChampionScope, model_id: int, newer: TrainedModel | Waiting) -> None:
+    reason = f"version {newer.version} came"
+    _decide(store, scope, model_id, "superseded", "gate", reason, former=newer.model_id)
+
+
+def _enter_shadow(store: Store, scope: ChampionScope, model_id: int, at: datetime) -> datetime:
+    """The first hour of a challenger in a shadow that is free."""
+    taken = [valid_to for _, _, valid_to in champion_periods(store, scope.shadow)]
+    start_at = max([_next_hour(store, scope, at), *taken])
+    store.promote(scope.shadow, model_id, valid_from=start_at, reason="gate passed")
+    _decide(store, scope, model_id, "shadow_started", "gate", "all rules passed", valid_from=start_at)
     return start_at
+
+
+@dataclass(frozen=True)
+class Waiting:
+    """A challenger that waits for its place in the shadow."""
+
+    model_id: int
+    version: int
+    train_end_at: datetime
+
+
+def _waiting(store: Store, scope: ChampionScope, before: TrainedModel | None = None) -> Waiting | None:
+    """The challenger that waits, unless a newer one has passed its gate since (`before`: another than that)."""
+    params = asdict(scope) | {"before_version": before.version if before else None}
+    row = store.select_or_none("select_waiting_model", params)
+    return Waiting(*row) if row else None
+
+
+def _fill_shadow(store: Store, scope: ChampionScope) -> None:
+    """Gives a free place in the shadow to the challenger that waits for it."""
+    waiting = _waiting(store, scope)
+    if waiting is not None and not _shadows(store, scope):
+        _enter_shadow(store, scope, waiting.model_id, waiting.train_end_at)
+
+
+def replace_old_shadow(store: Store, scope: ChampionScope, shadow: Shadow, *, at: datetime) -> int | None:
+    """Version of the waiting challenger that takes the place of one that is undecided for too long; None: it stays."""
+    with store.transaction():
+        store.lock_dataset(scope.dataset_id, "champion")
+        waiting = _waiting(store, scope)
+        is_there = shadow.model_id in [one.model_id for one in _shadows(store, scope)]
+        if waiting is None or not is_there or at - shadow.valid_from < LONGEST_SHADOW:
+            return None
+        _yield_place(store, scope, shadow, waiting, at)
+        _enter_shadow(store, scope, waiting.model_id, at)
+        return waiting.version
 
 
 def _shadows(store: Store, scope: ChampionScope) -> list[Shadow]:
@@ -167,6 +245,8 @@ def promote(
 ) -> Change:
     """Makes a model champion from the next hour that is not scored yet, and takes it out of the shadow.
 
+    Who waits for the place in the shadow takes it.
+
     Parameters
     ----------
     at : not before this hour; None: the end of its training range.
@@ -188,7 +268,9 @@ def promote(
         for shadow in _shadows(store, scope):
             if shadow.model_id == model.model_id:
                 _end_shadow(store, scope, shadow, valid_from)
-        return _take_over(store, config, scope, model, former, valid_from, "promoted", by, reason)
+        change = _take_over(store, config, scope, model, former, valid_from, "promoted", by, reason)
+        _fill_shadow(store, scope)
+        return change
 
 
 def roll_back(
@@ -233,13 +315,14 @@ def roll_back(
 def end_shadow(
     store: Store, scope: ChampionScope, shadow: Shadow, *, at: datetime, decision: str, by: str, reason: str
 ) -> None:
-    """Takes a challenger out of the shadow for good; the champion stays."""
+    """Takes a challenger out of the shadow for good; the champion stays, and who waits takes its place."""
     with store.transaction():
         store.lock_dataset(scope.dataset_id, "champion")
         if shadow.model_id not in [one.model_id for one in _shadows(store, scope)]:
             raise NothingToDo(f"Version {shadow.version} is not in the shadow any more.")
         _end_shadow(store, scope, shadow, at)
         _decide(store, scope, shadow.model_id, decision, by, reason)
+        _fill_shadow(store, scope)
 
 
 @dataclass(frozen=True)

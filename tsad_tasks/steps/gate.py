@@ -129,7 +129,7 @@ def run_gate(
     rule = incident_rule(config.alarm_policy)
     settings: dict[str, Any] = {"n_injected": config.gate.n_injected, "seed": seed, "reference": spec, "rule": rule}
     challenger = judge(spec, detector, chosen, **settings)
-    incumbent, old = None, None if champion is None else _comparable(champion, spec)
+    incumbent, old = None, None if champion is None else comparable_model(champion, spec)
     if old is not None:
         incumbent = judge(*old, chosen, **settings)
     rows = _rules(config, challenger, incumbent, history)
@@ -154,7 +154,7 @@ def _judged_parts(held_out: Sequence[HeldOut]) -> list[HeldOut]:
     return [held_out[int(i)] for i in chosen]
 
 
-def _comparable(champion: ChampionAt, spec: ModelSpec) -> tuple[ModelSpec, Detector] | None:
+def comparable_model(champion: ChampionAt, spec: ModelSpec) -> tuple[ModelSpec, Detector] | None:
     """Spec and detector of the champion; None where it does not see the same channels in the same steps."""
     bundle = read_bundle(UPath(champion.artifact_uri), expected_sha256=champion.sha256)
     old = ModelSpec.from_json(bundle.spec)
@@ -181,7 +181,7 @@ def _rules(
         _known_found(challenger, champion, gate),
         _false_alarms(challenger, champion, gate, config.detector.n_steps),
         _false_incidents(challenger, champion, per_week),
-        _not_worse(challenger, champion, gate),
+        not_worse(challenger, champion, gate),
         _delay(challenger, champion, config.source.step_s),
         _score_drift(challenger, champion, gate.max_score_drift),
     ]
@@ -269,7 +269,7 @@ def _false_incidents(challenger: Verdicts, champion: Verdicts | None, limit: flo
     return GateRow("incidents_per_entity_week", n / weeks, limit, old, passed, note, low, high)
 
 
-def _not_worse(challenger: Verdicts, champion: Verdicts | None, gate: Gate) -> GateRow:
+def not_worse(challenger: Verdicts, champion: Verdicts | None, gate: Gate) -> GateRow:
     """The same anomalies, in pairs: worse than tolerated fails where chance does not explain it, or they are many."""
     value, old = challenger.overall, champion.overall if champion else None
     if champion is None or value is None or old is None:
@@ -312,12 +312,14 @@ def _latency(
     """A wall clock is not the model: the limit is generous."""
     if not held_out:
         return GateRow("latency_ms", None, gate.max_latency_ms, None, True, "not tested: nothing was judged")
-    value, before = _milliseconds(spec, detector, held_out[0]), _milliseconds(*old, held_out[0]) if old else None
+    value = window_milliseconds(spec, detector, held_out[0])
+    before = window_milliseconds(*old, held_out[0]) if old else None
     note = "milliseconds from readings to an error, per window, median"
     return GateRow("latency_ms", value, gate.max_latency_ms, before, value <= gate.max_latency_ms, note)
 
 
-def _milliseconds(spec: ModelSpec, detector: Detector, part: HeldOut) -> float:
+def window_milliseconds(spec: ModelSpec, detector: Detector, part: HeldOut) -> float:
+    """Milliseconds from readings to an error, per window, median of some runs over one entity's first windows."""
     values, scaler, taken = part.values[:TIMED_STEPS], spec.scaler(part.entity), []
     for _ in range(N_TIMED):
         began = time.perf_counter()

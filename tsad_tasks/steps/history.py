@@ -147,4 +147,6 @@ def _said(summary: RegisterSummary) -> str:
         return f"version {summary.version} did not pass the gate: {', '.join(summary.failed_rules)}"
     if summary.promoted:
         return f"version {summary.version} is champion"
+    if summary.waits_for is not None:
+        return f"version {summary.version} passed the gate and waits: version {summary.waits_for} is in the shadow"
     return f"version {summary.version} passed the gate and is in the shadow"

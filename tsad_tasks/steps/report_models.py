@@ -10,6 +10,7 @@ from tsad_tasks.reports.content import AuditRow, GateRow, ModelCard
 from tsad_tasks.reports.formats import count_text, counted, date_text, duration_text, share_text
 from tsad_tasks.reports.ranking import DEFAULT_LIMITS
 from tsad_tasks.steps.plan import SHADOW_SUFFIX
+from tsad_tasks.steps.rules import AT_MOST, doubt
 from tsad_tasks.storage.rows import GateRow as StoredRow
 from tsad_tasks.storage.store import Store
 
@@ -29,15 +30,16 @@ _RULES = {
     "size_bytes": "bytes of the detector",
     "commissioning_shift": "spreads off the commissioning",
     "commissioning_spread": "spread, times the commissioning's",
+    "hours": "hours that both scored",
+    "windows": "steps that both scored",
+    "flag_share": "steps flagged",
+    "incidents": "incidents, not in maintenance",
+    "agreement": "steps judged alike",
+    "labels_found": "labels found",
+    "confirmed_found": "confirmed incidents found",
+    "false_alarms": "incidents that people took back",
+    "injected_found": "injected anomalies found",
 }
-_AT_MOST = (
-    "false_alarm_share",
-    "incidents_per_entity_week",
-    "score_drift",
-    "latency_ms",
-    "commissioning_shift",
-    "commissioning_spread",
-)
 _LONG_WORDS = {
     "share found ": "", "flagged share ": "", "the same ": "", " held-out": "", " anomalies": "", " known": "",
     "mean error of windows": "",  " weeks of one entity": " weeks", "incidents ": "",
@@ -45,6 +47,9 @@ _LONG_WORDS = {
     "median seconds from an injected anomaly to its flag": "",
     "PSI of scores on clean steps against the champion's": "",
     "bytes of the detector's files": "", "no champion to compare with": "no champion", "validation loss": "",
+    "hours that challenger and champion both scored": "", "steps that both scored": "", "flagged, ": "",
+    "share of steps that both flag, or neither": "", " in these hours": "", ", put into the shadow's hours": "",
+    "incidents that people called false alarms or expected": "", " injected": "",
 }  # fmt: skip
 
 
@@ -54,8 +59,8 @@ def model_cards(
     """Cards of the models of a period, newest champion first, challengers that were turned away last."""
     records = store.records("select_period_models", params)
     detailed = {record["model_id"] for record in records[: DEFAULT_LIMITS.n_models]}
-    gates = {key: gate_rows(store, key) for key in detailed}
-    return tuple(_card(record, dataset, zone, end_at, gates.get(record["model_id"], ())) for record in records)
+    rules = {key: (gate_rows(store, key), gate_rows(store, key, "shadow")) for key in detailed}
+    return tuple(_card(one, dataset, zone, end_at, *rules.get(one["model_id"], ((), ()))) for one in records)
 
 
 def audit_rows(store: Store, params: dict[str, Any]) -> tuple[AuditRow, ...]:
@@ -75,9 +80,9 @@ def _audit_row(row: dict[str, Any]) -> AuditRow:
     )
 
 
-def gate_rows(store: Store, model_id: int) -> tuple[GateRow, ...]:
-    """The gate's rules for a model, in words."""
-    rows = {row.rule: row for row in store.select_gate_decisions(model_id)}
+def gate_rows(store: Store, model_id: int, stage: str = "gate") -> tuple[GateRow, ...]:
+    """The rules of the gate, or of the shadow, for a model, in words."""
+    rows = {row.rule: row for row in store.select_gate_decisions(model_id, stage)}
     ordered = [rows[rule] for rule in _RULES if rule in rows] + [rows[rule] for rule in sorted(set(rows) - set(_RULES))]
     return tuple(_gate_row(row) for row in ordered)
 
@@ -88,11 +93,11 @@ def _gate_row(row: StoredRow) -> GateRow:
         row.value,
         row.limit_value,
         row.passed,
-        _short(row.note),
+        "; ".join(filter(None, (doubt(row).partition(": ")[2], _short(row.note)))),
         row.champion_value,
         row.low,
         row.high,
-        at_most=row.rule in _AT_MOST,
+        at_most=row.rule in AT_MOST,
     )
 
 
@@ -103,7 +108,11 @@ def _short(note: str) -> str:
     ('of 32 injected point', 'not tested, range too short')
     >>> _short("too few known anomalies: 1; decides nothing")
     'too few: 1'
+    >>> _short("not tested: no labels in these hours")
+    'none in these hours'
     """
+    if "nobody called" in note or (note.startswith("not tested: no ") and note.endswith("in these hours")):
+        return "none in these hours"
     if note.startswith("not tested:"):
         return "not tested, range too short"
     words = note.partition(";")[0]
@@ -112,7 +121,14 @@ def _short(note: str) -> str:
     return words
 
 
-def _card(record: dict[str, Any], dataset: str, zone: str, end_at: datetime, gate: tuple[GateRow, ...]) -> ModelCard:
+def _card(
+    record: dict[str, Any],
+    dataset: str,
+    zone: str,
+    end_at: datetime,
+    gate: tuple[GateRow, ...],
+    shadow: tuple[GateRow, ...],
+) -> ModelCard:
     card, entity = record["card"], record["entity"]
     training = card.get("training", {})
     return ModelCard(
@@ -135,6 +151,7 @@ def _card(record: dict[str, Any], dataset: str, zone: str, end_at: datetime, gat
         validation_history=tuple(training.get("validation_loss", ())),
         gate=gate,
         gate_note=_gate_note(record, zone),
+        shadow=shadow,
     )
 
 

@@ -263,12 +263,17 @@ class TrainingReader:
 
     @classmethod
     def of_store(
-        cls, store: Store, config: DatasetConfig, span: TrainingRange, exclusions: Sequence[Exclusion]
+        cls,
+        store: Store,
+        config: DatasetConfig,
+        span: TrainingRange,
+        exclusions: Sequence[Exclusion],
+        channels: Sequence[str] | None = None,
     ) -> TrainingReader:
-        """What was ingested."""
+        """What was ingested; of the dataset's channels, unless others are named."""
         dataset = store.select_dataset(config.dataset)
         layout: Layout = store.select_layouts(dataset.dataset_id)[0]
-        columns = [layout.channel_names.index(name) for name in config.channel_names]
+        columns = [layout.channel_names.index(name) for name in channels or config.channel_names]
 
         def read(entity_id: int, start_at: datetime, end_at: datetime) -> NDArray[np.float64]:
             blocks = store.read_blocks(layout, [entity_id], start_at, end_at)
