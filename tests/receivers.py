@@ -56,7 +56,7 @@ class _MailHandler(socketserver.StreamRequestHandler):
             return self._take()
         known = {"EHLO": "250-here\r\n250 AUTH PLAIN", "AUTH": "235 welcome", "QUIT": "221 bye"}
         unknown = command == "RCPT" and self._fault == UNKNOWN
-        self._say("550 5.1.1 no such user" if unknown else known.get(command, "250 fine"))
+        self._say("550 5.1.1 <nobody@example.com> no such user" if unknown else known.get(command, "250 fine"))
         return command != "QUIT"
 
     def _take(self) -> bool:

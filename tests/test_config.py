@@ -245,6 +245,13 @@ CASES = [
         ":11: retention.readings: Expected a duration longer than zero, such as 5min, 1h, 30d. Received: '0d'.",
     ),
     (
+        "retention of no models",
+        None,
+        "retention: {models: soon}",
+        ":11: retention.models: Expected a duration such as 30s, 5min, 1h, 30d (a number without unit counts "
+        "seconds). Received: 'soon'.",
+    ),
+    (
         "a least deviation of an unknown channel",
         None,
         "alarm_policy: {min_deviation: {gpu: 2}}",

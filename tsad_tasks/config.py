@@ -624,6 +624,12 @@ class Retention(Section):
 
     readings_s: LastingS | None = Field(None, alias="readings")
     scores_s: LastingS | None = Field(None, alias="scores")
+    models_s: LastingS | None = Field(
+        None, alias="models", description="Bundles that nothing refers to any more; rows and decisions stay."
+    )
+    notifications_s: LastingS | None = Field(
+        None, alias="notifications", description="Alerts that have ended, at least 60 days, and their messages."
+    )
 
 
 class DatasetConfig(Section):

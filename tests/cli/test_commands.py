@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 import subprocess
 import sys
 from collections.abc import Callable
@@ -34,6 +35,7 @@ COMMANDS = [
     ["anomalies"],
     ["evaluate"],
     ["explore"],
+    ["prune"],
     ["notify"],
     ["verdict"],
     ["new-normal"],
@@ -194,7 +196,7 @@ def test_a_warehouse_without_schema_is_told_and_migrate_makes_it(
 ) -> None:
     monkeypatch.setenv("TSAD_DATABASE_URI", empty_database_uri)
     assert "Received: one without. Run: tsad migrate" in _refused(tsad("status"))
-    assert tsad("migrate", "--writer", PIPELINE).out == "Schema 0008.\n"
+    assert tsad("migrate", "--writer", PIPELINE).out == "Schema 0009.\n"
     assert tsad("status").code == 0
 
 
@@ -274,6 +276,23 @@ def test_a_plant_is_scored_listed_and_shown(tsad: Tsad, plant: Plant, monkeypatc
     assert tsad("anomalies", "room", "--to", "2026-01-01").out == "No anomalies in this range.\n"
     status = " ".join(tsad("status").out.split())
     assert "room 2 2026-03-07 23:55 2026-03-07 23:00" in status
+
+
+def test_bundles_are_pruned_and_what_would_be_is_said(
+    tsad: Tsad, plant: Plant, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setenv("TSAD_DATABASE_URI", plant.uri)
+    (uri,) = plant.execute("SELECT artifact_uri FROM tsad.v_model")[0]
+    shutil.copytree(uri, tmp_path / "room" / Path(uri).name)
+    assert "Expected --older-than, or retention.models" in _refused(tsad("prune", "room"))
+    assert "Expected of --older-than a duration such as" in _refused(tsad("prune", "room", "--older-than", "old"))
+    assert "kept champion or in the shadow" in " ".join(tsad("prune", "room", "--older-than", "0s").out.split())
+    plant.execute("DELETE FROM tsad.champion_record")
+    plant.execute("UPDATE tsad.model SET train_end_at = train_end_at - interval '1 day'")
+    said = tsad("prune", "room", "--older-than", "0s", "--dry-run").out
+    assert "1 would be removed nothing refers to it" in " ".join(said.split())
+    assert " MB removed; 0 folders" in tsad("prune", "room", "--older-than", "0s").out
+    assert list((tmp_path / "room").iterdir()) == []
 
 
 def test_people_are_told_of_a_plant_s_incidents(

@@ -63,7 +63,8 @@ VIEWS = {
         train_start_at timestamptz, train_end_at timestamptz, gate_passed boolean, valid_from timestamptz,
         valid_to timestamptz, champion boolean, n_parameters integer, seed integer, parent_model_id integer,
         config_hash text, sha256 text, artifact_uri text, card jsonb, created_at timestamptz, state text,
-        shadow_from timestamptz, shadow_to timestamptz""",
+        shadow_from timestamptz, shadow_to timestamptz, pruned_at timestamptz,
+        pruned_because text""",
     "v_model_decision": """
         dataset text, version integer, model_id integer, rule text, value float8, limit_value float8,
         champion_value float8, passed boolean, note text, decided_at timestamptz, stage text, low float8,

@@ -106,15 +106,40 @@ def test_entities_are_told_apart() -> None:
     assert book.follow(replace(seen(0, 1), entity="b")) == ["withdrawn"]
 
 
+def test_what_a_person_called_normal_does_not_escalate_and_is_closed_once() -> None:
+    book = Book()
+    judged = [replace(seen(0, n, "HIGH", is_open=n < 3), is_normal=True) for n in (1, 2, 3)]
+    assert [book.follow(one) for one in (seen(0, 1), *judged, judged[-1])] == [["opened"], [], [], ["closed"], []]
+    assert book.alerts[0].severity == "LOW"
+
+
+def test_another_incident_of_the_same_alert_escalates_by_itself() -> None:
+    book = Book()
+    normal = replace(seen(0, 1, "HIGH", name="known"), is_normal=True)
+    assert [book.follow(*found) for found in ([seen(0, 1)], [normal, seen(3, 4, "MEDIUM", name="new")])] == [
+        ["opened"],
+        ["escalated"],
+    ]
+    assert (book.alerts[0].severity, book.alerts[0].incident_id) == ("MEDIUM", "new")
+
+
+def test_a_verdict_that_is_withdrawn_lets_the_severity_be_told() -> None:
+    book = Book()
+    worse = seen(0, 2, "HIGH")
+    steps = (seen(0, 1), replace(worse, is_normal=True), worse, worse)
+    assert [book.follow(step) for step in steps] == [["opened"], [], ["escalated"], []]
+
+
 incidents = st.builds(
-    lambda start, length, severity, is_open, entity: replace(
-        seen(start, start + length, severity, is_open=is_open), entity=entity
+    lambda start, length, severity, is_open, entity, is_normal: replace(
+        seen(start, start + length, severity, is_open=is_open), entity=entity, is_normal=is_normal
     ),
     st.integers(0, 60),
     st.integers(0, 15),
     st.sampled_from(sorted(RANK)),
     st.booleans(),
     st.sampled_from("ab"),
+    st.booleans(),
 )
 
 
@@ -133,10 +158,10 @@ def test_whatever_happens_nothing_is_told_twice_and_everything_once(rounds: list
 
 
 def _covers(book: Book, found: list[Sighting]) -> None:
-    """Each incident has an alert with at least its severity, and each alert that stands has an incident."""
+    """Each incident has an alert, at least as severe if nobody called it normal, and each alert has an incident."""
     for incident in found:
         near = [alert for alert in book.standing if _overlaps(alert, incident, timedelta())]
-        assert any(RANK[alert.severity] >= RANK[incident.severity] for alert in near)
+        assert any(incident.is_normal or RANK[alert.severity] >= RANK[incident.severity] for alert in near)
     assert all(any(_overlaps(alert, incident, GAP) for incident in found) for alert in book.standing)
 
 

@@ -32,7 +32,7 @@ from storage.rooms import (
 from tsad_tasks.config import DatasetConfig, Notifications
 from tsad_tasks.core.interval import HOUR
 from tsad_tasks.local.postgres import PIPELINE, Cluster
-from tsad_tasks.steps.notify import MOST_REFUSALS, EnqueueSummary, Message, deliver, enqueue
+from tsad_tasks.steps.notify import MOST_REFUSALS, EnqueueSummary, Message, deliver, enqueue, retire_alerts
 from tsad_tasks.steps.senders import sender
 from tsad_tasks.storage.database import connect
 from tsad_tasks.storage.rows import IncidentRow
@@ -221,6 +221,69 @@ def test_closed_alerts_settle_and_open_ones_do_not(hall: Hall) -> None:
     assert hall.rows("entity", "event")[-1] == ("b", "withdrawn")
 
 
+@pytest.mark.parametrize("verdict", ["false_alarm", "expected", "new_normal"])
+def test_what_a_person_called_normal_is_not_escalated_and_its_end_is_told_once(hall: Hall, verdict: str) -> None:
+    hall.becomes(Span(0, 1))
+    hall.enqueue()
+    hall.ask("SELECT tsad.set_verdict('INC-0-0', %s, 'ada')", verdict)
+    hall.becomes(Span(0, 3, "HIGH"))
+    assert hall.enqueue().n_events == 0
+    hall.scored(9)
+    assert [hall.enqueue().n_events for _ in range(2)] == [1, 0]
+    assert [row[0] for row in hall.rows("event", "medium") if row[1] == "email"] == ["opened", "closed"]
+
+
+def test_what_a_person_confirmed_is_escalated(hall: Hall) -> None:
+    hall.becomes(Span(0, 1))
+    hall.enqueue()
+    hall.ask("SELECT tsad.set_verdict('INC-0-0', 'confirmed', 'ada')")
+    hall.becomes(Span(0, 3, "HIGH"))
+    hall.enqueue()
+    assert hall.rows("event")[-1] == ("escalated",)
+
+
+def test_old_alerts_go_with_their_messages_and_what_is_open_or_waits_stays(hall: Hall) -> None:
+    hall.becomes(Span(0, 1), Span(0, 1, entity=1))
+    hall.scored(6)
+    hall.enqueue()
+    hall.web.receiver.faults = [BUSY]
+    hall.deliver()
+    assert retired(hall, days=90) == 1
+    assert sorted(hall.rows("entity", "medium")) == [("a", "webhook"), ("b", "email"), ("b", "webhook")]
+    hall.now_at += HOUR
+    hall.deliver()
+    assert [retired(hall, days=90) for _ in range(2)] == [1, 0]
+    assert hall.ask("SELECT count(*), min(state) FROM tsad.alert") == [(1, "open")]
+
+
+def test_alerts_that_are_still_followed_stay_and_are_not_told_again(hall: Hall) -> None:
+    hall.becomes(Span(0, 1))
+    hall.scored(6)
+    hall.enqueue()
+    hall.deliver()
+    assert retired(hall, days=20, kept_s=1) == 0
+    assert retired(hall, days=90, kept_s=100 * 86400) == 0
+    assert hall.enqueue() == EnqueueSummary()
+
+
+def test_digests_go_as_well(hall: Hall) -> None:
+    hall.becomes(*(Span(10 * i, 10 * i) for i in range(5)))
+    hall.enqueue()
+    hall.deliver()
+    hall.ask("UPDATE tsad.notification SET created_at = %s", HOUR_AT)
+    assert retired(hall, days=90) == 2
+    assert hall.rows("event") == []
+
+
+def retired(hall: Hall, *, days: int, kept_s: int = 86400) -> int:
+    """Messages removed by a dataset whose newest reading and score are so many days later."""
+    later = np.array([HOUR_S + 86400 * days])
+    rows = score_rows(hall.room, hall.model_id, [-0.5, -0.5], hours_s=later, entity_ids=hall.room.entity_ids[:1])
+    with hall.room.store.transaction():
+        hall.room.store.write_scores(rows, anomaly_rows(hall.room), attribution_rows(hall.room))
+    return retire_alerts(hall.room.store, hall.config, newest_at=HOUR_AT + timedelta(days=days), kept_s=kept_s)
+
+
 def test_without_targets_there_are_no_alerts(hall: Hall) -> None:
     hall.becomes(Span(0, 1))
     hall.config = configured(targets=[])
@@ -242,7 +305,7 @@ def test_each_address_gets_its_own_message(hall: Hall) -> None:
     hall.enqueue()
     hall.mail.receiver.faults = [UNKNOWN]
     assert hall.deliver() == (1, 1, 0)
-    assert [" ".join(row) for row in hall.rows("address", "state")] == ["a@b.c pending", "d@e.f delivered"]
+    assert [" ".join(row) for row in hall.rows("address", "state")] == ["a***@b.c pending", "d***@e.f delivered"]
 
 
 def test_what_is_not_accepted_waits_longer_each_time(hall: Hall) -> None:
@@ -272,7 +335,8 @@ def test_what_is_refused_for_good_is_given_up_in_sight(hall: Hall) -> None:
     assert hall.deliver() == (0, 0, 0)
     (row,) = hall.rows("state", "attempts", "last_error")
     assert row[:2] == ("failed", MOST_REFUSALS)
-    assert row[2].endswith("Received: 550 5.1.1 no such user")
+    assert row[2].endswith("Received: 550 5.1.1 <n***@example.com> no such user")
+    assert hall.rows("address") == [("n***@example.com",)]
 
 
 def test_a_later_event_waits_for_the_earlier_one(hall: Hall) -> None:

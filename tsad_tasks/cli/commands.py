@@ -11,7 +11,7 @@ import typer
 
 from tsad_tasks.cli import session
 from tsad_tasks.cli.evaluation import evaluate, explore
-from tsad_tasks.cli.models import models, promote, rollback, shadow, show_what_if
+from tsad_tasks.cli.models import models, promote, prune, rollback, shadow, show_what_if
 from tsad_tasks.cli.notifying import notify
 from tsad_tasks.cli.screen import console, progress, say, say_counts, table
 from tsad_tasks.cli.words import epoch, label, labels, maintenance, new_normal, verdict
@@ -30,7 +30,7 @@ app = typer.Typer(
 )
 datasets = typer.Typer(no_args_is_help=True, help="Dataset files: list, check against live tables, JSON schema.")
 app.add_typer(datasets, name="datasets")
-for command in (evaluate, explore, models, shadow, promote, rollback, notify):
+for command in (evaluate, explore, models, shadow, promote, rollback, prune, notify):
     app.command()(command)
 app.command()(verdict)
 app.command()(label)

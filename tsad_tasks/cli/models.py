@@ -10,13 +10,15 @@ import typer
 
 from tsad_tasks.cli import session
 from tsad_tasks.cli.screen import say, table
-from tsad_tasks.config import DatasetConfig
+from tsad_tasks.config import DatasetConfig, duration_s
 from tsad_tasks.core.interval import moment
-from tsad_tasks.steps.paths import config_of
+from tsad_tasks.errors import BadInput, NothingToDo
+from tsad_tasks.steps.paths import artifacts_root, config_of
 from tsad_tasks.storage.store import Store
 
 if TYPE_CHECKING:
     from tsad_tasks.steps.champions import Change
+    from tsad_tasks.steps.prune import PruneSummary
 
 Dataset = Annotated[str, typer.Argument(help="Name of a dataset file, such as server_room.")]
 Why = Annotated[str, typer.Option("--why", help="Reason; it is kept with the decision.")]
@@ -31,6 +33,7 @@ _COLUMNS = (
     "shadow_from",
     "train_end_at",
     "detector",
+    "pruned_at",
 )
 _HISTORY = ("decided_at", "lineage", "version", "decision", "former_version", "valid_from", "decided_by", "reason")
 
@@ -49,6 +52,52 @@ def models(
         say("No model yet: tsad retrain")
         return
     table(f"{dataset}, UTC", columns, [tuple(row[column] for column in columns) for row in rows], right=("version",))
+
+
+def prune(
+    dataset: Dataset,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Only say what would be removed, and why.")] = False,
+    older_than: Annotated[
+        str | None, typer.Option(help="Such as 90d; default: retention.models of the dataset file.")
+    ] = None,
+) -> None:
+    """Remove the bundles of versions that nothing refers to any more; rows and decisions stay."""
+    from tsad_tasks.steps.prune import prune_bundles
+
+    config = config_of(dataset)
+    kept_s = _duration(older_than) if older_than else config.retention.models_s
+    if kept_s is None:
+        raise BadInput(f"Expected --older-than, or retention.models in the file of {dataset}. Received: neither.")
+    with session.open_store() as store:
+        newest_at = _newest_reading(store, dataset)
+        found = prune_bundles(
+            store, config, artifacts_root(), newest_at=newest_at, kept_s=kept_s, dry_run=dry_run
+        )  # fmt: skip
+    _show_pruned(dataset, found, "would be removed" if dry_run else "removed")
+
+
+def _show_pruned(dataset: str, found: PruneSummary, verb: str) -> None:
+    rows = [
+        (one.version, verb if one.is_pruned else "kept", one.because, one.n_bytes / 1e6 or None) for one in found.fates
+    ]
+    table(dataset, ("version", "bundle", "why", "MB"), rows, right=("version", "MB"))
+    say(f"{found.n_bytes / 1e6:.3g} MB {verb}; {len(found.leftovers)} folders of these belong to no version.")
+
+
+def _duration(text: str) -> int:
+    try:
+        return duration_s(text)
+    except ValueError as error:
+        raise BadInput(f"Expected of --older-than {error}. Received: {text}.") from error
+
+
+def _newest_reading(store: Store, dataset: str) -> datetime:
+    with store.transaction():
+        params = {"dataset_id": store.select_dataset(dataset).dataset_id, "before_at": "infinity"}
+        newest_at: datetime | None = store.select("select_ledger_ends", params)[0][1]
+    if newest_at is None:
+        raise NothingToDo(f"{dataset} has no readings, from the newest of which ages would count.")
+    return newest_at
 
 
 def shadow(dataset: Dataset, lineage: Lineage = "live") -> None:

@@ -32,7 +32,13 @@ class Alert:
 
 @dataclass(frozen=True)
 class Sighting:
-    """An incident that stands, as far as alerts care; `last_flag_at` is included."""
+    """An incident that stands, as far as alerts care.
+
+    Attributes
+    ----------
+    last_flag_at : included
+    is_normal : a person said that it is a false alarm, expected or the new normal; nobody is told that it gets worse.
+    """
 
     incident_id: str
     entity: str
@@ -41,6 +47,7 @@ class Sighting:
     severity: str
     is_open: bool
     sentence: str
+    is_normal: bool = False
 
 
 @dataclass(frozen=True)
@@ -150,10 +157,15 @@ def _ended(alert: Alert, clusters: Sequence[_Cluster]) -> Alert:
 
 
 def _risen(alert: Alert, incidents: Sequence[Sighting]) -> Alert:
-    """The alert with the worst of its incidents; the severity that people were told never falls."""
-    worst = _worst(incidents)
-    severity = max(alert.severity, worst.severity, key=RANK.__getitem__)
-    return replace(alert, severity=severity, incident_id=worst.incident_id, sentence=worst.sentence)
+    """The alert with the worst of its incidents; the severity that people were told never falls.
+
+    It rises only with incidents that no person called normal.
+    """
+    judged_normal = all(incident.is_normal for incident in incidents)
+    counted = incidents if judged_normal else [incident for incident in incidents if not incident.is_normal]
+    worst = _worst(counted)
+    told = alert.severity if judged_normal else max(alert.severity, worst.severity, key=RANK.__getitem__)
+    return replace(alert, severity=told, incident_id=worst.incident_id, sentence=worst.sentence)
 
 
 def _worst(incidents: Sequence[Sighting]) -> Sighting:

@@ -25,7 +25,7 @@ CANARY_FILE = "canary.json"
 Json = Mapping[str, Any]
 
 _NEEDED = {DETAILS_FILE, SPEC_FILE, CARD_FILE}
-_ADVICE = "Restore the folder, or retrain."
+_ADVICE = "Restore the folder, or retrain (tsad.v_model.pruned_at: whether it was pruned)."
 
 
 @dataclass(frozen=True)

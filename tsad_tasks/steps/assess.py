@@ -45,6 +45,7 @@ from tsad_tasks.reports.evaluation_pages import evaluation_bytes, headline_text
 from tsad_tasks.reports.exploration_content import TrainingPreview
 from tsad_tasks.reports.formats import duration_text
 from tsad_tasks.steps.assess_examples import examples
+from tsad_tasks.steps.champions import check_bundle
 from tsad_tasks.steps.clock import utc_now
 from tsad_tasks.steps.exclusions import exclusions_of
 from tsad_tasks.steps.explore import newest_end, preview_of
@@ -323,7 +324,7 @@ def registered_subject(
     Raises
     ------
     BadInput
-        When there is no such model, no champion, or no such entity.
+        When there is no such model, no champion, or no such entity, or its bundle was pruned.
     BundleError
         When its bundle is not as it was registered.
     """
@@ -331,6 +332,7 @@ def registered_subject(
         dataset = store.select_dataset(config.dataset)
         rows = store.records("select_models", {"dataset_id": dataset.dataset_id, "lineage": lineage})
         row = _model_row(config, rows, version, _scope_id(store, config, entity))
+        check_bundle(config, row["version"], row["pruned_at"])
         scopes = {scope.entity_id: scope for scope in training_scopes(store, config)}
         entities = tuple(sorted(store.select_entities(dataset.dataset_id).items()))
     scope = scopes.get(row["scope_entity_id"]) or _scope_of(row["scope_entity_id"], entities)

@@ -254,11 +254,10 @@ def promote(
     Raises
     ------
     BadInput
-        When there is no such version, or it is champion already.
+        When there is no such version, its bundle was pruned, or it is champion already.
     """
     with store.transaction():
-        model, scope = known_model(store, config, version, lineage)
-        store.lock_dataset(scope.dataset_id, "champion")
+        model, scope = locked_model(store, config, version, lineage)
         former = _current(champion_periods(store, scope))
         if former is not None and former[0] == model.model_id:
             raise BadInput(
@@ -297,7 +296,7 @@ def roll_back(
     Raises
     ------
     BadInput
-        When there is no champion, none before it, or the version never was one.
+        When there is no champion, none before it, or the version never was one, or its bundle was pruned.
     """
     with store.transaction():
         dataset = store.select_dataset(config.dataset)
@@ -309,6 +308,7 @@ def roll_back(
         if present is None:
             raise BadInput(f"Expected a champion of {config.dataset} to roll back from. Received: none.")
         model = _former_model(store, config, periods, present, version, lineage)
+        check_bundle(config, model.version, model.pruned_at)
         return _take_over(store, config, scope, model, present, at or present[1], "rolled_back", by, reason)
 
 
@@ -333,6 +333,7 @@ class KnownModel:
     lineage: str
     gate_passed: bool | None
     train_end_at: datetime
+    pruned_at: datetime | None
 
 
 def _model_of(
@@ -345,9 +346,23 @@ def _model_of(
     return KnownModel(*row)
 
 
-def known_model(store: Store, config: DatasetConfig, version: int, lineage: str) -> tuple[KnownModel, ChampionScope]:
-    model, dataset = _model_of(store, config, version=version), store.select_dataset(config.dataset)
+def locked_model(store: Store, config: DatasetConfig, version: int, lineage: str) -> tuple[KnownModel, ChampionScope]:
+    """A version that can be used, and what it may speak for; nobody prunes it until the transaction ends."""
+    dataset = store.select_dataset(config.dataset)
+    store.lock_dataset(dataset.dataset_id, "champion")
+    model = _model_of(store, config, version=version)
+    check_bundle(config, version, model.pruned_at)
     return model, ChampionScope(dataset.dataset_id, model.scope_entity_id, lineage)
+
+
+def check_bundle(config: DatasetConfig, version: int, pruned_at: datetime | None) -> None:
+    """Raises BadInput where the bundle of a version was pruned."""
+    if pruned_at is not None:
+        raise BadInput(
+            f"Expected a version of {config.dataset} whose bundle is kept. Received: {version}, pruned at "
+            f"{pruned_at:%Y-%m-%d %H:%M} UTC. Choose another (tsad models {config.dataset}), or train one on its range "
+            "with another seed."
+        )
 
 
 def _current(periods: Sequence[Period]) -> Period | None:

@@ -3,17 +3,21 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+from typing import Any
 
 from upath import UPath
 
 from tsad_tasks.config import DatasetConfig
 from tsad_tasks.core.interval import HOUR, day_chunks, hour_floor, hours_between
 from tsad_tasks.steps.clock import utc_now
+from tsad_tasks.steps.folders import remove_folder, written_at
 from tsad_tasks.steps.ingest import LateHour, late_changes
+from tsad_tasks.steps.notify import retire_alerts
 from tsad_tasks.steps.paths import artifacts_root
+from tsad_tasks.steps.prune import prune_bundles
 from tsad_tasks.storage.rows import DatasetRow
 from tsad_tasks.storage.store import Store
 
@@ -49,6 +53,9 @@ class MaintainSummary:
     n_score_blocks_deleted: int = 0
     months_dropped: tuple[str, ...] = ()
     n_run_folders_deleted: int = 0
+    versions_pruned: tuple[int, ...] = ()
+    n_leftovers_deleted: int = 0
+    n_notifications_deleted: int = 0
     silent: tuple[SilentEntity, ...] = ()
     n_late_hours: int = 0
     n_vanished_hours: int = 0
@@ -78,6 +85,9 @@ def maintain_dataset(
         silent = () if newest_hour_at is None else silent_entities(store, config, dataset, newest_hour_at)
     n_folders = delete_run_folders(artifacts_root() / "runs", config.dataset, now() - RUN_FILES_AGE)
     retired = MaintainSummary() if newest_at is None else retire(store, config, dataset, newest_at)
+    if newest_at is not None:
+        more = _pruned(store, config, newest_at, now) | _alerts_retired(store, config, newest_at)
+        retired = replace(retired, **more)
     late = [] if newest_at is None else _late(store, config, source_uri, newest_at)
     commands = [one.command for one in late if one.command]
     summary = MaintainSummary(
@@ -133,6 +143,23 @@ def retire(store: Store, config: DatasetConfig, dataset: DatasetRow, newest_at: 
     )
 
 
+def _pruned(store: Store, config: DatasetConfig, newest_at: datetime, now: Callable[[], datetime]) -> dict[str, Any]:
+    """Versions and leftovers whose bundles went, where the dataset asks for it."""
+    kept_s = config.retention.models_s
+    if kept_s is None:
+        return {}
+    found = prune_bundles(store, config, artifacts_root(), newest_at=newest_at, kept_s=kept_s, now=now)
+    return {"versions_pruned": found.pruned, "n_leftovers_deleted": len(found.leftovers)}
+
+
+def _alerts_retired(store: Store, config: DatasetConfig, newest_at: datetime) -> dict[str, Any]:
+    """Messages that went with their alerts, where the dataset asks for it."""
+    kept_s = config.retention.notifications_s
+    if kept_s is None:
+        return {}
+    return {"n_notifications_deleted": retire_alerts(store, config, newest_at=newest_at, kept_s=kept_s)}
+
+
 def _horizon(newest_at: datetime, kept_s: int | None) -> datetime | None:
     return None if kept_s is None else hour_floor(newest_at - timedelta(seconds=kept_s))
 
@@ -167,25 +194,10 @@ def delete_run_folders(runs: UPath, dataset: str, before_at: datetime) -> int:
     if not runs.exists():
         return 0
     dags = [folder for folder in runs.iterdir() if folder.name.startswith(f"{dataset}.")]
-    old = [run for dag in dags for run in dag.iterdir() if _written_at(run) < before_at]
+    old = [run for dag in dags for run in dag.iterdir() if written_at(run) < before_at]
     for run in old:
-        run.fs.rm(run.path, recursive=True)
+        remove_folder(run)
     return len(old)
-
-
-def _written_at(folder: UPath) -> datetime:
-    """When the newest file was written; an empty folder counts as written when it was made."""
-    files = [path for path in folder.rglob("*") if path.is_file()] or [folder]
-    return max(_file_written_at(path.fs.info(path.path)) for path in files)
-
-
-def _file_written_at(facts: Mapping[str, object]) -> datetime:
-    """The time in what a file system says of a file: local, s3 and memory each have a name of their own for it."""
-    found = next((facts[name] for name in ("mtime", "LastModified", "created") if facts.get(name)), None)
-    if isinstance(found, datetime):
-        return found
-    # What tells no time is not old.
-    return datetime.fromtimestamp(found, UTC) if isinstance(found, (int, float)) else datetime.max.replace(tzinfo=UTC)
 
 
 def silent_entities(

@@ -120,13 +120,30 @@ def _addresses(targets: Sequence[NotificationTarget]) -> Iterator[Address]:
 def _changes(outbox: Outbox, config: DatasetConfig, dataset: DatasetRow, end_at: datetime) -> list[Change]:
     newest_at = max(end_at, outbox.scored_until() or end_at)
     young_from = newest_at - timedelta(seconds=config.notifications.max_age_s)
+    newer_than = _newer_than(config, dataset, newest_at)
+    incidents = outbox.incidents(newer_than, newer_than - SETTLED)
     gap = timedelta(seconds=dataset.merge_gap_s)
-    # A part of a long fault may be older than that, and still belong to the alert.
-    longest = timedelta(seconds=config.alarm_policy.max_length_s)
-    newer_than = young_from - longest - gap
-    settled_before = newer_than - SETTLED
-    incidents = outbox.incidents(newer_than, settled_before)
-    return alert_changes(outbox.alerts(settled_before), incidents, gap=gap, young_from=young_from)
+    return alert_changes(outbox.alerts(newer_than - SETTLED), incidents, gap=gap, young_from=young_from)
+
+
+def _newer_than(config: DatasetConfig, dataset: DatasetRow, newest_at: datetime) -> datetime:
+    """Incidents with a later flag may open an alert, or be a part of a long fault that belongs to one."""
+    age_s = config.notifications.max_age_s + config.alarm_policy.max_length_s + dataset.merge_gap_s
+    return newest_at - timedelta(seconds=age_s)
+
+
+def retire_alerts(store: Store, config: DatasetConfig, *, newest_at: datetime, kept_s: int) -> int:
+    """Messages that were removed with alerts that ended longer than `kept_s` before the newest reading.
+
+    Alerts that are open, or closed so lately that they are still followed, stay: nothing is told twice.
+    """
+    with store.transaction():
+        dataset = store.select_dataset(config.dataset)
+        outbox = Outbox(store, dataset.dataset_id)
+        outbox.lock()
+        known_at = min(newest_at, outbox.scored_until() or newest_at)
+        followed_from = _newer_than(config, dataset, known_at) - SETTLED
+        return outbox.delete_before(min(newest_at - timedelta(seconds=kept_s), followed_from))
 
 
 def _stored(outbox: Outbox, change: Change) -> Change:

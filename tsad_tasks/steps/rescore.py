@@ -10,7 +10,7 @@ from typing import Any
 from tsad_tasks.config import DatasetConfig
 from tsad_tasks.core.interval import day_chunks, hour_ceil, hour_floor
 from tsad_tasks.errors import BadInput
-from tsad_tasks.steps.champions import champion_periods, known_model
+from tsad_tasks.steps.champions import champion_periods, locked_model
 from tsad_tasks.steps.incidents import build_incidents
 from tsad_tasks.steps.ingest import IngestSummary, ingest_interval
 from tsad_tasks.steps.plan import history_s
@@ -81,11 +81,11 @@ def score_what_if(
     Raises
     ------
     BadInput
-        When there is no such version, or the run was of another one or range.
+        When there is no such version, its bundle was pruned, or the run was of another one or range.
     """
     lineage, span = lineage_of(run_id), (hour_floor(start_at), hour_ceil(end_at))
     with store.transaction():
-        model, scope = known_model(store, config, version, lineage)
+        model, scope = locked_model(store, config, version, lineage)
         _open_period(store, scope, model.model_id, span)
     summary = ScoreSummary()
     for first_at, last_at in day_chunks(*span):

@@ -92,6 +92,13 @@ class Outbox:
         columns["payload"] = [json.dumps(row.payload, ensure_ascii=False) for row in rows]
         return self._store.execute("insert_notifications", columns | {"dataset_id": self._dataset_id})
 
+    def delete_before(self, before_at: datetime) -> int:
+        """Messages removed with the alerts that ended before a moment; what waits or is open stays."""
+        params = {"dataset_id": self._dataset_id, "before_at": before_at}
+        n_deleted = self._store.execute("delete_notifications", params)
+        self._store.execute("delete_alerts", params)
+        return n_deleted
+
     def next_due(self, now_at: datetime, unreachable: Sequence[str]) -> DueNotification | None:
         """The next message that is due, locked; none that goes through an unreachable connection."""
         params = {"dataset_id": self._dataset_id, "now": now_at, "unreachable": list(unreachable)}

@@ -345,6 +345,37 @@ class NewModel:
 
 
 @dataclass(frozen=True)
+class ModelUse:
+    """What still refers to a model.
+
+    Attributes
+    ----------
+    is_pruned : its bundle was given up.
+    is_in_use : champion, or in the shadow, until further notice; in any lineage.
+    place : 1 for the newest champion of its scope and lineage, 2 for the one before; None: never champion, or rolled
+        back.
+    is_parent_in_use : one of its children is in use.
+    scored_until : the end of the last range that it scored as champion or by request.
+    used_until : the end of its training, or of the last range that it scored, in the shadow too.
+    """
+
+    model_id: int
+    version: int
+    artifact_uri: str
+    is_pruned: bool
+    is_in_use: bool
+    place: int | None
+    is_parent_in_use: bool
+    scored_until: datetime | None
+    used_until: datetime
+
+    @property
+    def folder_name(self) -> str:
+        """Name of its bundle's folder, however the place of all bundles is spelled."""
+        return self.artifact_uri.rstrip("/").rpartition("/")[2]
+
+
+@dataclass(frozen=True)
 class TrainedModel:
     model_id: int
     version: int

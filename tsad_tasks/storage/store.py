@@ -43,6 +43,7 @@ from tsad_tasks.storage.rows import (
     LearnedEpoch,
     LearnedScale,
     ModelDecision,
+    ModelUse,
     NewModel,
     QualityVerdict,
     ScoreMemo,
@@ -557,6 +558,10 @@ class Store:
         registered = self.select_trained_model(model)
         assert registered is not None
         return registered
+
+    def select_model_uses(self, dataset_id: int) -> list[ModelUse]:
+        """What still refers to each model of a dataset, by version."""
+        return [ModelUse(*row) for row in self.select("select_model_uses", {"dataset_id": dataset_id})]
 
     def select_or_none(self, name: str, params: Mapping[str, Any]) -> tuple[Any, ...] | None:
         """First row of a statement, or None."""
