@@ -242,7 +242,7 @@ def _print_findings(uri: str, series: Path, sizes: Sizes) -> None:
     windows = [window for window in _label_windows(series) if window[0] < sizes.end_at]
     with Store.connect(uri) as store, store.transaction():
         params = {"dataset": "ambient", "lineage": LINEAGE, "start_at": START_AT, "end_at": END_AT, "n": 1000}
-        incidents = store.records("select_incident_list", params)
+        incidents = store.records("select_incident_list", params | {"suppressed": False})
     for start_at, end_at in windows:
         inside = [one for one in incidents if _touches(one, start_at, end_at)]
         first = min((max(one["started_at"], start_at) for one in inside), default=None)
