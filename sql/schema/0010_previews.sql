@@ -117,6 +117,6 @@ COMMENT ON FUNCTION tsad.withdraw_label IS 'Takes back a label, whoever set it: 
 GRANT SELECT, INSERT, UPDATE, DELETE ON tsad.training_decision TO tsad_writer;
 GRANT USAGE ON ALL SEQUENCES IN SCHEMA tsad TO tsad_writer;
 GRANT SELECT ON tsad.v_training_decision TO tsad_writer, tsad_reader;
-GRANT SELECT ON tsad.label TO tsad_writer;
+GRANT SELECT ON tsad.label TO tsad_writer, tsad_reader;
 REVOKE ALL ON FUNCTION tsad.withdraw_label FROM PUBLIC;
 GRANT EXECUTE ON FUNCTION tsad.withdraw_label TO tsad_writer, tsad_reader;

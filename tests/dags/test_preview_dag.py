@@ -85,11 +85,12 @@ def test_a_person_stops_one_training_and_nobody_the_next(asking: Asking) -> None
 
 
 def test_of_a_replay_nobody_is_asked_and_nothing_new_asks_nobody(asking: Asking) -> None:
-    ended = run_headless(*asking.arguments(1, lineage="replay"), environment=asking.environment)
+    replayed = asking.arguments(1, lineage="replay", end=week(2).isoformat())
+    ended = run_headless(*replayed, environment=asking.environment)
     assert ended.returncode == 0, ended.stderr[-3000:]
-    assert run(asking.uri, "SELECT lineage, entity FROM tsad.v_model") == [("replay", None)]
+    assert run(asking.uri, "SELECT lineage, train_end_at FROM tsad.v_model") == [("replay", week(2))]
     assert run(asking.uri, "SELECT count(*) FROM tsad.v_training_decision") == [(0,)]
-    again = run_headless(*asking.arguments(1, lineage="replay"), environment=asking.environment)
+    again = run_headless(*replayed, environment=asking.environment)
     assert again.returncode == 0, again.stderr[-3000:]
     states = "SELECT state FROM tsad.run_status WHERE step IN ('exclusions', 'approved')"
     assert run(asking.uri, states) == [("nothing_to_do",)] * 2
