@@ -281,7 +281,7 @@ def _print_findings(uri: str, series: Series, path: Path) -> None:
         print(f"{n_early - len(windows)} label windows are over before the first model")
     with Store.connect(uri) as store, store.transaction():
         span = {"start_at": series.first_at, "end_at": series.end_at}
-        params = {"dataset": series.dataset, "lineage": LINEAGE, "n": 1000, **span}
+        params = {"dataset": series.dataset, "lineage": LINEAGE, "n": 1000, "suppressed": False, **span}
         incidents = store.records("select_incident_list", params)
     for start_at, end_at in windows:
         inside = [one for one in incidents if _touches(one, start_at, end_at)]

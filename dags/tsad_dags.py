@@ -26,6 +26,7 @@ DEFAULTS: dict[str, Any] = {"owner": "tsad", "retries": 2, "retry_delay": timede
 CRONS = {300: "*/5 * * * *", 900: "*/15 * * * *", 3600: "0 * * * *"}
 MAX_FORMS = 32
 LINEAGE = Param("live", enum=["live", "replay"], description="Whose champions score: what people see, or a replay.")
+END = "End of the training range; empty: that of the run's interval."
 NOTIFY = Param(False, type="boolean", description="In a backfill: tell people as well. Scheduled runs always do.")
 
 SCORE_DOC = """
@@ -48,8 +49,10 @@ Trains a challenger on the rolling range that ends with the interval, calibrates
 passes the gate, scores it in the champion's shadow until `{dataset}.promote` decides. A backfilled run writes to the
 lineage `replay`, never to `live`. Task `evaluate` writes a PDF on the challenger: curves, confusion matrices,
 losses, reconstructions.
+{approval}
 
-SQL: `SELECT * FROM tsad.v_model_decision WHERE dataset = '{dataset}' ORDER BY decided_at DESC` – also `tsad.v_model`.
+SQL: `SELECT * FROM tsad.v_model_decision WHERE dataset = '{dataset}' ORDER BY decided_at DESC` – also `tsad.v_model`,
+`tsad.v_training_decision`.
 """
 PROMOTE_DOC = """
 ### Promote {dataset}
@@ -147,6 +150,7 @@ def score_dag(config: DatasetConfig) -> DAG:
 
 def retrain_dag(config: DatasetConfig) -> DAG:
     """A challenger, its gate, and the champion's period if it passes."""
+    approval = "A person sees on the form of task `approve` what would be learned." if _asks(config) else ""
     with DAG(
         f"{config.dataset}.retrain",
         schedule=CronDataIntervalTimetable(config.training.schedule, timezone="UTC"),
@@ -157,9 +161,10 @@ def retrain_dag(config: DatasetConfig) -> DAG:
         params={
             "lineage": Param("live", enum=["live", "replay"], description="Backfilled runs always write to replay."),
             "seed": Param(config.training.seed, type="integer", description="Seed of weights, batches and injections."),
+            "end": Param(None, type=["null", "string"], format="date-time", description=END),
         },
         tags=["tsad", config.dataset, "retrain"],
-        doc_md=RETRAIN_DOC.format(dataset=config.dataset),
+        doc_md=RETRAIN_DOC.format(dataset=config.dataset, approval=approval),
     ) as dag:
         last = None
         for name in RETRAIN_TASKS:
@@ -167,7 +172,42 @@ def retrain_dag(config: DatasetConfig) -> DAG:
             if last is not None:
                 last >> current
             last = current
+            if name == "exclusions" and _asks(config):
+                last = _asked(config, current)
     return dag
+
+
+def _asks(config: DatasetConfig) -> bool:
+    return config.training.preview == "manual"
+
+
+def _asked(config: DatasetConfig, exclusions: Any) -> Any:
+    """Tasks `preview`, `approve` and `approved`, after which the training goes on."""
+    from airflow.providers.standard.operators.hitl import HITLOperator
+
+    @task(doc_md="What would be learned: range, what is left out, what is missing, what moved; the PDF is in the log.")
+    def preview() -> dict[str, Any]:
+        from tsad_airflow_tasks import preview
+
+        return run_step(config, "preview", preview(config), get_current_context())
+
+    @task(trigger_rule="none_failed", doc_md="Writes who approved or stopped it; see v_training_decision.")
+    def approved(found: Any, answer: Any) -> dict[str, Any]:
+        from tsad_airflow_tasks import approved
+
+        return run_step(config, "approved", approved(config, found, answer), get_current_context())
+
+    asked = HITLOperator(
+        task_id="approve",
+        subject=f"{config.dataset}: train on this?",
+        body="{{ ti.xcom_pull(task_ids='preview')['table'] }}",
+        options=["Train", "Stop"],
+        defaults=config.training.unanswered.capitalize(),
+        response_timeout=timedelta(seconds=config.training.answer_within_s),
+        doc_md="A form that shows what would be learned.",
+    )
+    exclusions >> preview() >> asked
+    return approved(exclusions, asked.output)
 
 
 def _retrain_task(config: DatasetConfig, name: str) -> Any:
@@ -321,6 +361,8 @@ def _retrain_now(config: DatasetConfig) -> Any:
         task_id="retrain",
         trigger_dag_id=f"{config.dataset}.retrain",
         logical_date="{{ data_interval_end.isoformat() }}",
+        # Airflow gives the run the interval that its own schedule ended last: what that trained on already.
+        conf={"end": "{{ data_interval_end.isoformat() }}"},
         skip_when_already_exists=True,
         doc_md="Starts a retraining on the range that ends with this interval.",
     )

@@ -10,7 +10,7 @@ from typing import Any
 from tsad_bridge import TaskInterval, log, source_uri
 from tsad_tasks.config import DatasetConfig
 from tsad_tasks.core.interval import moment
-from tsad_tasks.errors import BadInput
+from tsad_tasks.errors import BadInput, NothingToDo
 from tsad_tasks.steps.paths import artifacts_root, run_folder
 
 Work = Callable[[Any, TaskInterval], Any]
@@ -88,7 +88,6 @@ def notify(config: DatasetConfig) -> Work:
 
     def work(store: Any, interval: TaskInterval) -> Any:
         from tsad_senders import send
-        from tsad_tasks.errors import NothingToDo
         from tsad_tasks.steps import notify
 
         if interval.params["lineage"] != "live" or (interval.is_backfill and not interval.params["notify"]):
@@ -99,20 +98,12 @@ def notify(config: DatasetConfig) -> Work:
 
 
 def retraining(config: DatasetConfig, task: str) -> Work:
-    """One task of a retraining whose range ends with the interval."""
+    """One task of a retraining whose range ends with the interval, or where its form says."""
 
     def work(store: Any, interval: TaskInterval) -> Any:
         from tsad_tasks.steps import retrain
 
-        run = retrain.Retraining(
-            store,
-            config,
-            interval.end_at,
-            run_folder(interval.dag_id, interval.run_id),
-            artifacts_root(),
-            lineage="replay" if interval.is_backfill else interval.params["lineage"],
-            seed=interval.params["seed"],
-        )
+        run = _retraining_of(config, store, interval)
         if task == "ingest_history":
             return retrain.ingest_history(run, source_uri(config))
         if task == "train":
@@ -122,6 +113,58 @@ def retraining(config: DatasetConfig, task: str) -> Work:
 
             return evaluate_run(run)
         return retrain.TASKS[task](run)
+
+    return work
+
+
+def _retraining_of(config: DatasetConfig, store: Any, interval: TaskInterval) -> Any:
+    from tsad_tasks.steps.retrain import Retraining
+
+    end = interval.params["end"]
+    return Retraining(
+        store,
+        config,
+        moment(end) if end else interval.end_at,
+        run_folder(interval.dag_id, interval.run_id),
+        artifacts_root(),
+        lineage="replay" if interval.is_backfill else interval.params["lineage"],
+        seed=interval.params["seed"],
+    )
+
+
+def preview(config: DatasetConfig) -> Work:
+    """What the retraining would learn from, for a person; nobody is asked about a replay."""
+
+    def work(store: Any, interval: TaskInterval) -> Any:
+        from tsad_tasks.steps.preview import preview_run
+
+        run = _retraining_of(config, store, interval)
+        if run.lineage != "live":
+            raise NothingToDo("Nobody is asked about a replay.")
+        return preview_run(run)
+
+    return work
+
+
+def approved(config: DatasetConfig, found: Any, answer: Any) -> Work:
+    """Whether the retraining goes on, as a person or the default of the form said; a replay does.
+
+    Parameters
+    ----------
+    found, answer : of the tasks `exclusions` and `approve`; None where they were skipped.
+    """
+
+    def work(store: Any, interval: TaskInterval) -> Any:
+        from tsad_tasks.steps.preview import Answer, decide_training
+
+        if found is None:
+            raise NothingToDo("There is nothing to train.")
+        if answer is None:
+            return {"approved_by": "nobody is asked about a replay"}
+        by = _answered_by(answer)
+        reason = "answered on the form" if by else f"nobody answered, training.unanswered: {config.training.unanswered}"
+        said = Answer("Train" in answer["chosen_options"], by or "nobody", reason, answer["responded_at"])
+        return decide_training(_retraining_of(config, store, interval), said)
 
     return work
 

@@ -462,6 +462,11 @@ def test_a_new_budget_is_a_new_model_but_the_same_policy() -> None:
     assert fixed[0].model_hash == fixed[1].model_hash
 
 
+def test_who_is_asked_before_a_training_makes_no_other_model() -> None:
+    asking = _changed(training={"preview": "manual", "answer_within": "2h", "unanswered": "train"})
+    assert asking.model_hash == _changed().model_hash != _changed(training={"epochs": 3}).model_hash
+
+
 def test_holidays_follow_country_and_region_and_the_day_of_rest_its_weekend() -> None:
     epiphany = 20459  # 2026-01-06
     assert epiphany in holidays_of("DE-BY")[0]

@@ -505,6 +505,11 @@ class Training(Section):
     warm_start_from: str | None = Field(
         None, description="Begin with the weights of this dataset's champion; `champion` means the own one."
     )
+    preview: Literal["automatic", "manual"] = Field(
+        "automatic", description="manual: a person sees, on a form in Airflow, what will be learned, and may stop it."
+    )
+    answer_within_s: DurationS = Field(86400, alias="answer_within", description="How long the form waits.")
+    unanswered: Literal["train", "stop"] = Field("stop", description="What happens when nobody answers.")
 
 
 class Gate(Section):
@@ -737,8 +742,10 @@ class DatasetConfig(Section):
     def model_hash(self) -> str:
         """Hash of everything that affects errors, scores and flags of a model trained now."""
         parts = self.model_dump(mode="json", include={"features", "detector", "threshold", "running_when", "training"})
-        # Says whether a model is trained, not how; and how a sensor is seen, whatever the model.
-        del parts["training"]["max_excluded_share"], parts["features"]["rebaseline_after_s"]
+        # These say whether a model is trained, not how; and how a sensor is seen, whatever the model.
+        for name in ("max_excluded_share", "preview", "answer_within_s", "unanswered"):
+            del parts["training"][name]
+        del parts["features"]["rebaseline_after_s"]
         parts |= {"startup_grace_s": self.startup_grace_s, "channels": self.channel_names, "step_s": self.source.step_s}
         if self.threshold.kind == "evt":
             parts |= self.alarm_policy.model_dump(mode="json", include=set(_POLICY_OF_MODELS))

@@ -15,7 +15,8 @@ LEFT JOIN LATERAL (
     AND v.status IN ('scored', 'partial', 'unknown_entity_scale')) s ON true
 LEFT JOIN LATERAL (
   SELECT count(*) AS n FROM tsad.v_incident v
-  WHERE v.dataset = d.name AND v.lineage = %(lineage)s AND v.started_at >= w.start_at AND v.started_at < w.end_at) i ON true
+  WHERE v.dataset = d.name AND v.lineage = %(lineage)s AND v.started_at >= w.start_at AND v.started_at < w.end_at
+    AND v.suppressed_by IS NULL) i ON true
 LEFT JOIN LATERAL (
   SELECT count(*) AS n, count(*) FILTER (WHERE EXISTS (
       SELECT FROM tsad.v_incident v

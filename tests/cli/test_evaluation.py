@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import getpass
+import io
 from pathlib import Path
 
 import pytest
 
 from cli.test_commands import Tsad, _refused, tsad
 from steps.trained import SPLIT_AT, START_AT, Plant
+from tsad_tasks.core.interval import HOUR
 from tsad_tasks.steps.training import training_range
 
 __all__ = ["tsad"]
@@ -58,6 +61,22 @@ def test_the_training_is_previewed(tsad: Tsad, at_plant: Plant) -> None:
     span = training_range(at_plant.config, SPLIT_AT)
     assert f"Learned from {span.start_at:%Y-%m-%d %H:%M} to {span.split_at:%Y-%m-%d %H:%M} UTC" in said.out
     assert "Running hours, the shortest of 2" in said.out
+
+
+def test_a_training_that_nobody_wants_is_not_done_and_that_is_kept(
+    tsad: Tsad, at_plant: Plant, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("sys.stdin", io.StringIO("n\n"))
+    said = tsad("retrain", "room", "--end", (SPLIT_AT + HOUR).isoformat(), "--preview")
+    assert (said.code, said.err) == (0, "")
+    assert "readings of 2 entities" in said.out
+    assert "Train on this? [y/N]" in said.out
+    assert f"was stopped by {getpass.getuser()} (answered tsad retrain --preview)" in said.out
+    decided = at_plant.execute(
+        "SELECT decision, end_at, n_entities, jsonb_array_length(jumps) FROM tsad.v_training_decision"
+    )
+    assert decided == [("stopped", SPLIT_AT + HOUR, 2, 4)]
+    assert at_plant.execute("SELECT version FROM tsad.v_model") == [(1,)]
 
 
 def test_a_table_that_was_never_ingested_is_explored_from_the_source(

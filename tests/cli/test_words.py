@@ -40,6 +40,9 @@ def test_maintenance_suppresses_at_once_until_it_is_withdrawn(tsad: Tsad, plant:
     held = "SELECT DISTINCT suppressed_by FROM tsad.v_incident WHERE incident_id = %s"
     assert plant.execute(held, scored) == [("maintenance 1: new fans",)]
     assert "new fans" in tsad("maintenance", "list", "room").out
+    counted, apart = tsad("anomalies", "room", *FAULT).out.split("suppressed by maintenance, UTC")
+    assert scored in apart
+    assert scored not in counted
     assert tsad("maintenance", "withdraw", "room", "1").code == 0
     assert plant.execute(held, scored) == [(None,)]
     assert "maintenance window of room" in _refused(tsad("maintenance", "withdraw", "room", "9"))
@@ -57,17 +60,21 @@ def test_labels_and_a_new_normal_are_said(tsad: Tsad, plant: Plant, scored: str,
     assert f"{path}:2: Expected a time such as" in tsad("labels", "room", "--csv", str(path)).err
     path.write_text("entity,start_at\n", encoding="utf-8")
     assert "Received: no end_at." in tsad("labels", "room", "--csv", str(path)).err
+    assert "leak" in tsad("labels", "room").out
+    assert tsad("labels", "room", "--withdraw", "1", "--by", "ada").out == "Label 1 withdrawn.\n"
+    assert "label that holds" in _refused(tsad("labels", "room", "--withdraw", "1"))
+    assert "number of a label of room" in _refused(tsad("labels", "room", "--withdraw", "99"))
     assert "host-02 is at its new normal" in tsad("new-normal", "room", "host-02", *FAULT, "--channel", "cpu").out
     assert plant.execute("SELECT entity, channel, verdict FROM tsad.v_verdict") == [("host-02", "cpu", "new_normal")]
-    assert plant.execute("SELECT entity, kind, origin FROM tsad.v_label ORDER BY 3") == [
-        ("host-02", "anomaly", "file"),
-        ("host-01", "leak", "person"),
+    assert plant.execute("SELECT entity, kind, origin, withdrawn_by FROM tsad.v_label ORDER BY 3") == [
+        ("host-02", "anomaly", "file", None),
+        ("host-01", "leak", "person", "ada"),
     ]
 
 
 def test_a_changed_sensor_is_said_listed_and_withdrawn(tsad: Tsad, plant: Plant, scored: str) -> None:
     entity, at = plant.execute("SELECT entity FROM tsad.v_incident WHERE incident_id = %s", scored)[0][0], FAULT[1]
-    assert tsad("epoch", "list", "room").out == "No sensor of room has changed.\n"
+    assert tsad("epoch", "list", "room").out == "No changed sensors of room.\n"
     said = tsad(
         "epoch", "add", "room", entity, "cpu", "--from", at, "--kind", "replaced", "--why", "broke", "--by", "ada"
     )

@@ -53,7 +53,7 @@ VIEWS = {
         read_until timestamptz, read_at timestamptz, issues jsonb""",
     "v_label": """
         dataset text, entity text, start_at timestamptz, end_at timestamptz, kind text, origin text, note text,
-        label_id integer""",
+        label_id integer, withdrawn_at timestamptz, withdrawn_by text""",
     "v_maintenance": """
         dataset text, window_id bigint, entity text, start_at timestamptz, end_at timestamptz, rrule text, zone text,
         margin_before_s integer, margin_after_s integer, title text, created_by text, created_at timestamptz,
@@ -91,6 +91,10 @@ VIEWS = {
         dataset text, entity text, hour_at timestamptz, lineage text, status text, coverage real, n_needed integer,
         n_seen integer, provisional boolean, model_id integer, revision integer, detail text,
         scored_at timestamptz""",
+    "v_training_decision": """
+        dataset text, decision_id bigint, lineage text, start_at timestamptz, end_at timestamptz, decision text,
+        decided_by text, reason text, n_readings bigint, n_entities integer, excluded_share float8,
+        missing_share float8, left_out jsonb, jumps jsonb, pdf text, decided_at timestamptz""",
     "v_verdict": """
         dataset text, entity text, channel text, start_at timestamptz, end_at timestamptz, verdict text, said_by text,
         note text, said_at timestamptz, withdrawn_at timestamptz, incident_id text, verdict_id bigint""",
@@ -125,6 +129,7 @@ FUNCTIONS = {
         "note text DEFAULT ''::text, origin text DEFAULT 'person'::text",
         "integer",
     ),
+    "withdraw_label": ("label_id integer, withdrawn_by text DEFAULT NULL::text", "integer"),
     "add_maintenance": (
         "dataset text, start_at timestamptz, end_at timestamptz, title text, entity text DEFAULT NULL::text, "
         "rrule text DEFAULT NULL::text, zone text DEFAULT NULL::text, margin_before_s integer DEFAULT 0, "

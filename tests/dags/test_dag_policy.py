@@ -164,6 +164,7 @@ def test_a_retraining_is_a_chain_of_nine_tasks(dags: dict[str, Dag]) -> None:
     names += ["calibrate", "gate", "register", "evaluate"]
     assert [task["id"] for task in tasks] == names
     assert [task["upstream"] for task in tasks] == [[], *([name] for name in names[:-1])]
+    assert dags["server_room.retrain"]["params"]["end"]["type"] == ["null", "string"]
 
 
 def test_a_lineage_is_chosen_from_a_form(dags: dict[str, Dag]) -> None:

@@ -29,7 +29,7 @@ from tsad_tasks.storage.migrate import migrate
 from tsad_tasks.storage.rows import GateRow, NewModel
 from tsad_tasks.storage.store import Store
 
-SCORE, PROMOTE = f"{DATASET}.score", f"{DATASET}.promote"
+SCORE, PROMOTE, RETRAIN = (f"{DATASET}.{kind}" for kind in ("score", "promote", "retrain"))
 N_HOURS = 3
 expect.set_options(timeout=30_000)
 # As root, in a container, without a graphics card, and without calling home.
@@ -58,7 +58,9 @@ class Ui:
 def ui(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Ui]:
     folder = tmp_path_factory.mktemp("browser")
     places = Places.of(project_folder(), folder / "home")
-    write_dataset(folder / "datasets")
+    file = write_dataset(folder / "datasets")
+    asking = file.read_text(encoding="utf-8").replace("max_minutes: 0.5}", "max_minutes: 0.5, preview: manual}")
+    file.write_text(asking, encoding="utf-8")
     cluster = postgres.ensure_running(places.home / "postgres", durable=False)
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("TSAD_DATASETS", str(folder / "datasets"))
@@ -194,3 +196,28 @@ def test_a_challenger_is_promoted_by_a_person_who_sees_its_numbers(ui: Ui, page:
     page.screenshot(path=ui.pictures / "form.png")
     page.get_by_role("button", name="Approve").click()
     wait_for("a new champion", lambda: champions(ui) == [(1, "former champion"), (2, "champion")], timeout_s=120)
+
+
+def decisions(ui: Ui) -> list[tuple[str, str, int]]:
+    browser_uri = ui.cluster.uri(role=postgres.BROWSER)
+    with closing(psycopg2.connect(browser_uri)) as connection, connection.cursor() as cursor:
+        cursor.execute("SELECT decision, decided_by, n_entities FROM tsad.v_training_decision")
+        return list(cursor.fetchall())
+
+
+def test_a_training_is_stopped_by_a_person_who_sees_what_it_would_learn(ui: Ui, page: Page) -> None:
+    rest = Rest.login(ui.url, ADMIN, ui.password)
+    rest.unpause(RETRAIN)
+    end_at = (TRAINED_AT + 6 * HOUR).isoformat()
+    content = {"logical_date": end_at, "conf": {"end": end_at}}
+    run_id = rest.send("POST", f"/api/v2/dags/{RETRAIN}/dagRuns", content)["dag_run_id"]
+    asked = f"/api/v2/dags/{RETRAIN}/dagRuns/{run_id}/taskInstances?state=awaiting_input"
+    wait_for("the form", lambda: rest.send("GET", asked)["total_entries"] == 1, timeout_s=240)
+    log_in(page, ui)
+    page.goto(f"{ui.url}/dags/{RETRAIN}/runs/{run_id}/tasks/approve/required_actions")
+    expect(page.get_by_text("Pictures:")).to_be_visible()
+    page.screenshot(path=ui.pictures / "preview.png", full_page=True)
+    page.get_by_role("button", name="Stop").click()
+    wait_for("the decision", lambda: decisions(ui) == [("stopped", ADMIN, N_HOSTS)], timeout_s=120)
+    run = f"/api/v2/dags/{RETRAIN}/dagRuns/{run_id}"
+    wait_for("the end of the run", lambda: rest.send("GET", run)["state"] == "success", timeout_s=120)

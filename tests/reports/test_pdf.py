@@ -22,6 +22,7 @@ from tsad_tasks.reports.content import (
     IncidentPage,
     ReportContent,
     ScoreSeries,
+    SuppressedRow,
 )
 from tsad_tasks.reports.pdf import render_report, report_bytes
 from tsad_tasks.reports.ranking import Limits
@@ -55,6 +56,14 @@ def test_a_report_without_any_score_does_not_look_normal() -> None:
     text = shown(replace(empty_report(), headline=head, coverage=Coverage(), models=()))
     assert "nothing was scored: 0 of 96 hours" in text
     assert "No model was valid in this period" in text
+
+
+def test_what_maintenance_suppresses_is_a_table_of_its_own_at_the_end() -> None:
+    row = SuppressedRow("INC-0099", "P-03", "HIGH", SMALL.start_at, SMALL.start_at, "maintenance 4: new filters")
+    text = shown(replace(SMALL, suppressed=(row,)))
+    assert "1 incident wholly inside maintenance windows. They are not counted above" in text
+    assert text.rindex("maintenance 4: new filters") > text.rindex("Self-audit")
+    assert "wholly inside maintenance" not in shown(SMALL)
 
 
 def test_an_incident_page_leads_with_its_sentence() -> None:

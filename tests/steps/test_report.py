@@ -24,6 +24,7 @@ from tsad_tasks.steps.ingest import ingest_interval
 from tsad_tasks.steps.report import ReportSummary, period_content, render_period
 from tsad_tasks.steps.report_models import threshold_text, threshold_words
 from tsad_tasks.steps.score import score_interval
+from tsad_tasks.steps.words import add_maintenance
 from tsad_tasks.storage.store import Store
 
 NOW = datetime(2026, 3, 8, 1, tzinfo=UTC)
@@ -183,6 +184,21 @@ def test_an_audited_week_is_in_the_report(plant: Plant) -> None:
     (row,) = content(plant).audit
     assert (row.model, row.days, row.n_known) == ("v1, champion", 0.5, 0)
     assert row.n_incidents == len(plant.execute("SELECT 1 FROM tsad.v_incident"))
+
+
+def test_what_maintenance_suppresses_is_listed_apart_and_counts_for_nothing(plant: Plant) -> None:
+    before = content(score(plant))
+    held = hot(before)
+    with Store.connect(plant.uri) as store:
+        span = (held.started_at - HOUR, held.last_flag_at + HOUR)
+        add_maintenance(store, "room", *span, "new fans", entity="host-02", created_by="ada")
+    report = content(plant)
+    inside = [row.incident_id for row in report.suppressed]
+    assert held.incident_id in inside
+    assert {row.window for row in report.suppressed} == {"maintenance 1: new fans"}
+    assert not set(inside) & {page.incident_id for page in report.incidents}
+    assert report.headline.n_all_incidents == before.headline.n_all_incidents - len(inside)
+    assert len(report.incidents) == len(before.incidents) - len(inside)
 
 
 def test_the_champions_card_shows_its_training_and_its_gate(plant: Plant) -> None:

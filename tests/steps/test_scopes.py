@@ -2,25 +2,33 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
+import yaml
 from upath import UPath
 
 from steps.test_same_rows import run_interval
 from steps.trained import CONFIG, SPLIT_AT, START_AT, Plant, config
+from tsad_tasks.cli.models import shadow
 from tsad_tasks.core.interval import HOUR
 from tsad_tasks.errors import NothingToDo
+from tsad_tasks.steps.champions import promote, register_model
+from tsad_tasks.steps.compare import compare
 from tsad_tasks.steps.ingest import ingest_interval
 from tsad_tasks.steps.retrain import Retraining, find_exclusions, retrain, settled
+from tsad_tasks.storage.rows import GateRow, NewModel
 from tsad_tasks.storage.store import Store
+
+OWN = {**CONFIG["detector"], "scope": "entity"}
 
 
 @pytest.fixture
 def own_models(plant: Plant, tmp_path: Path) -> Plant:
     """The plant, retrained with a model for each host that only runs while its CPU does."""
     chosen = config(
-        detector={**CONFIG["detector"], "scope": "entity"},
+        detector=OWN,
         running_when="cpu > 0",
         training={**CONFIG["training"], "epochs": 1, "max_windows": 300},
     )
@@ -58,3 +66,41 @@ def test_a_window_of_auto_is_the_period_of_the_readings(plant: Plant, tmp_path: 
         run = Retraining(store, chosen, SPLIT_AT, UPath(tmp_path), UPath(tmp_path), lineage="replay")
         find_exclusions(run)
         assert settled(run).config.detector.window == 12
+
+
+def test_each_entity_has_a_shadow_of_its_own_and_one_promotion_leaves_the_other(
+    own_models: Plant, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    run_interval(own_models, SPLIT_AT, SPLIT_AT + HOUR)
+    first, second = (_challenged(own_models, version) for version in (2, 3))
+    run_interval(own_models, SPLIT_AT + HOUR, SPLIT_AT + 4 * HOUR)
+    with Store.connect(own_models.uri) as store:
+        found = compare(store, own_models.config, end_at=SPLIT_AT + 4 * HOUR)
+        assert [(one.shadow.version, one.paired.n_hours, one.paired.n_steps) for one in found] == [
+            (first, 3, 36),
+            (second, 3, 36),
+        ]
+        change = promote(store, own_models.config, first, by="ada", reason="by hand")
+    assert (change.former_version, change.valid_from) == (2, SPLIT_AT + 4 * HOUR)
+    states = "SELECT version, entity, state FROM tsad.v_model WHERE version > 1 ORDER BY 1"
+    assert own_models.execute(states) == [
+        (2, "host-01", "former champion"),
+        (3, "host-02", "champion"),
+        (first, "host-01", "champion"),
+        (second, "host-02", "shadow"),
+    ]
+    monkeypatch.setenv("TSAD_DATABASE_URI", own_models.uri)
+    monkeypatch.setenv("TSAD_DATASETS", str(tmp_path))
+    (tmp_path / "room.yaml").write_text(yaml.safe_dump(CONFIG | {"detector": OWN}), encoding="utf-8")
+    shadow("room")
+    assert f"Version {second} of host-02, in the shadow since" in capsys.readouterr().out
+
+
+def _challenged(plant: Plant, version: int) -> int:
+    """Version of a challenger that is the champion's bundle once more."""
+    ((model_id,),) = plant.execute("SELECT model_id FROM tsad.v_model WHERE version = %s", version)
+    with Store.connect(plant.uri) as store:
+        row = store.records("select_model", {"model_id": model_id})[0]
+        first = NewModel(**{name: row[name] for name in NewModel.__dataclass_fields__})
+        model = replace(first, seed=8, train_end_at=SPLIT_AT + HOUR, parent_model_id=model_id)
+        return register_model(store, model, [GateRow("finite_loss", 0.1, None, None, True)], []).version

@@ -13,14 +13,19 @@ from statements import run
 from steps.weeks import MACHINE, Weeks, week
 from tsad_tasks.errors import BadInput
 from tsad_tasks.local.postgres import BROWSER, Cluster
+from tsad_tasks.steps.exclusions import exclusions_of
+from tsad_tasks.steps.training import training_range, training_scopes
 from tsad_tasks.steps.words import (
+    add_label,
     add_labels,
     add_maintenance,
     set_verdict,
     set_verdict_in,
+    withdraw_label,
     withdraw_maintenance,
     withdraw_verdict,
 )
+from tsad_tasks.storage.rows import Label
 from tsad_tasks.storage.store import Store
 
 FAULT = (week(1, 50), week(1, 53))
@@ -164,3 +169,38 @@ def test_labels_of_a_file_are_taken_all_or_none(weeks: Weeks, tmp_path: Path) ->
         path.write_text(good, encoding="utf-8")
         assert add_labels(store, "plant", path, datetime.fromisoformat) == 1
     assert weeks.execute("SELECT entity, kind, origin, note FROM tsad.v_label") == [(MACHINE, "leak", "file", "seen")]
+
+
+def test_a_label_that_was_taken_back_stays_and_counts_for_nothing(weeks: Weeks) -> None:
+    with Store.connect(weeks.uri) as store:
+        key = add_label(store, "plant", MACHINE, *FAULT)
+        assert _excluded(weeks, store) == {"label: anomaly"}
+        withdraw_label(store, "plant", key, withdrawn_by="ada")
+        assert "label: anomaly" not in _excluded(weeks, store)
+        with pytest.raises(BadInput, match="Expected the label_id of a label that holds"):
+            withdraw_label(store, "plant", key, withdrawn_by="ada")
+        with pytest.raises(BadInput, match="number of a label of hall"):
+            withdraw_label(store, "hall", key, withdrawn_by="ada")
+        again = add_label(store, "plant", MACHINE, *FAULT, kind="leak")
+    said = weeks.execute("SELECT label_id, kind, withdrawn_by, withdrawn_at IS NULL FROM tsad.v_label ORDER BY 1")
+    assert said == [(key, "anomaly", "ada", False), (again, "leak", None, True)]
+
+
+def _excluded(weeks: Weeks, store: Store) -> set[str]:
+    """Reasons for which a training of the second week leaves something out."""
+    span = training_range(weeks.config, week(2))
+    (scope,) = training_scopes(store, weeks.config)
+    return {row.reason for row in exclusions_of(store, weeks.config, scope, span)}
+
+
+def test_what_the_source_says_again_of_a_label_that_was_taken_back_is_not_taken(weeks: Weeks) -> None:
+    with Store.connect(weeks.uri) as store:
+        (entity_id,) = store.select_entities(store.select_dataset("plant").dataset_id).values()
+        said = [Label(entity_id, *FAULT, "bad", "source")]
+        with store.transaction():
+            store.upsert_labels(said)
+        withdraw_label(store, "plant", 1, withdrawn_by="ada")
+        with store.transaction():
+            store.upsert_labels(said)
+    assert weeks.execute("SELECT count(*) FROM tsad.v_label") == [(1,)]
+    assert weeks.execute("SELECT count(*) FROM tsad.label") == [(0,)]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import uuid
+from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Annotated, Any
@@ -259,6 +260,7 @@ def retrain(
     end: Annotated[str, typer.Option("--end", help="End of the rolling training range.")],
     lineage: Lineage = "live",
     seed: Annotated[int | None, typer.Option(help="Seed; default: the dataset file's.")] = None,
+    preview: Annotated[bool, typer.Option("--preview", help="Show what would be learned, and ask.")] = False,
 ) -> None:
     """Train a challenger on the rolling range; what passes the gate goes into the champion's shadow."""
     from tsad_tasks.cli.retraining import show_retraining
@@ -267,7 +269,8 @@ def retrain(
     with session.open_store() as store:
         start_at = end_at - timedelta(seconds=config.training.range_s)
         _ingest(store, config, start_at, end_at)
-        show_retraining(store, config, end_at, artifacts_root(), lineage=lineage, seed=seed)
+        options: dict[str, Any] = {"lineage": lineage, "seed": seed, "preview": preview}
+        show_retraining(store, config, end_at, artifacts_root(), **options)
 
 
 @app.command()
@@ -382,23 +385,29 @@ def anomalies(
     readings: Annotated[bool, typer.Option(help="Single flagged readings instead of incidents.")] = False,
     n: Annotated[int, typer.Option("-n", min=1, help="At most so many.")] = 30,
 ) -> None:
-    """List incidents, or single anomalies, newest first."""
+    """List incidents, those that maintenance suppresses apart, or single anomalies, newest first."""
     start_at, end_at = session.interval(start, end)
-    name = "select_anomaly_list" if readings else "select_incident_list"
+    params = {"dataset": dataset, "lineage": _lineage(lineage), "start_at": start_at, "end_at": end_at, "n": n}
     with session.open_store() as store, store.transaction():
         store.select_dataset(dataset)
-        params = {"dataset": dataset, "lineage": _lineage(lineage), "start_at": start_at, "end_at": end_at, "n": n}
-        rows = store.records(name, params)
-    if not rows:
+        if readings:
+            rows, held = store.records("select_anomaly_list", params), []
+        else:
+            rows, held = (store.records("select_incident_list", params | {"suppressed": no}) for no in (False, True))
+    if rows:
+        _show_rows(f"{dataset}, UTC", _READING_COLUMNS if readings else _INCIDENT_COLUMNS, rows)
+    else:
         say("No anomalies in this range.")
-        return
-    shown = _READING_COLUMNS if readings else _INCIDENT_COLUMNS
-    table(
-        f"{dataset}, UTC", shown, [tuple(row[column] for column in shown) for row in rows], right=("score", "n_flags")
-    )
+    if held:
+        _show_rows(f"{len(held)} suppressed by maintenance, UTC", _SUPPRESSED_COLUMNS, held)
+
+
+def _show_rows(title: str, columns: Sequence[str], rows: Sequence[dict[str, Any]]) -> None:
+    table(title, columns, [tuple(row[column] for column in columns) for row in rows], right=("score", "n_flags"))
 
 
 _INCIDENT_COLUMNS = (
-    "incident_id", "severity", "state", "started_at", "last_flag_at", "n_flags", "sentence", "verdict", "suppressed_by",
+    "incident_id", "severity", "state", "started_at", "last_flag_at", "n_flags", "sentence", "verdict",
 )  # fmt: skip
+_SUPPRESSED_COLUMNS = ("incident_id", "started_at", "last_flag_at", "entity", "suppressed_by")
 _READING_COLUMNS = ("entity", "at", "severity", "kind", "score", "error", "threshold", "channel", "actual", "expected")

@@ -90,7 +90,7 @@ def _run(outcomes: Iterable[Outcome], advance: Advance) -> None:
 def _show(uri: str, room: SimulatedPlant, split_at: datetime, end_at: datetime) -> None:
     with Store.connect(uri) as store, store.transaction():
         params = {"dataset": DATASET, "lineage": "live", "start_at": split_at, "end_at": end_at, "n": 500}
-        found = store.records("select_incident_list", params)
+        found = store.records("select_incident_list", params | {"suppressed": False})
     injected = [anomaly for anomaly in room.anomalies if anomaly.end_at > split_at]
     rows = [_found_row(anomaly, found) for anomaly in injected]
     columns = ("injected", "host", "from", "what", "found as", "severity", "after")

@@ -183,16 +183,11 @@ def _is_ingested(store: Store, config: DatasetConfig) -> bool:
 def _write(config: DatasetConfig, content: ExplorationContent, pdf: Path | None) -> tuple[str, int]:
     from upath import UPath
 
-    from tsad_tasks.reports.document import write_whole
-    from tsad_tasks.reports.exploration_pages import exploration_bytes
+    from tsad_tasks.steps.explore import write_exploration
 
     ends = "_".join(f"{at:%Y%m%dT%H%M}" for at in (content.start_at, content.end_at))
     default = artifacts_root() / "explorations" / content.dataset / f"{content.dataset}_{ends}.pdf"
-    target = UPath(pdf) if pdf else default
-    document, n_pages = exploration_bytes(content, page_size=config.report.page_size)
-    target.parent.mkdir(parents=True, exist_ok=True)
-    write_whole(document, target)
-    return str(target), n_pages
+    return write_exploration(config, content, UPath(pdf) if pdf else default)
 
 
 _CHANNEL_COLUMNS = ("channel", "unit", "missing", "lowest", "1 %", "median", "99 %", "highest", "extreme", "period")
@@ -236,6 +231,10 @@ def show_preview(preview: TrainingPreview) -> None:
              _known(one.distance)) for one in preview.channels]  # fmt: skip
     columns = ("channel", "median", "farthest", "of", "at", "extreme", "moved")
     table("Training data", columns, rows, right=("median", "farthest", "extreme", "moved"))
+    moved = [(one.entity, one.channel, one.before, one.now, one.shift) for one in preview.jumps]
+    if moved:
+        heads = ("entity", "channel", "before", "now", "scales")
+        table("Moved since the champion was trained", heads, moved, right=heads[2:])
     lost = [(reason, n_steps, share_text(share)) for reason, n_steps, share in preview.left_out]
     if lost:
         table("Left out, running steps", ("reason", "steps", "share"), lost, right=("steps", "share"))

@@ -108,6 +108,7 @@ def shadow(dataset: Dataset, lineage: Lineage = "live") -> None:
     config = config_of(dataset)
     with session.open_store() as store, store.transaction():
         found = compare(store, config, end_at=datetime.now(UTC), lineage=lineage)
+        names = {key: name for name, key in store.select_entities(store.select_dataset(dataset).dataset_id).items()}
     for one in found:
         shown = [
             (
@@ -121,9 +122,9 @@ def shadow(dataset: Dataset, lineage: Lineage = "live") -> None:
             for row in one.rows
         ]
         columns = ("", "rule", "challenger", "champion", "limit", "")
-        table(
-            f"Version {one.shadow.version}, in the shadow since {one.shadow.valid_from:%Y-%m-%d %H:%M}", columns, shown
-        )
+        of = f" of {names[one.scope.scope_entity_id]}" if one.scope.scope_entity_id else ""
+        since = f"{one.shadow.valid_from:%Y-%m-%d %H:%M}"
+        table(f"Version {one.shadow.version}{of}, in the shadow since {since}", columns, shown)
         say("Enough for a decision." if one.is_complete else waiting_for(config, one.paired) + ".")
 
 

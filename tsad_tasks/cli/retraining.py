@@ -2,42 +2,77 @@
 
 from __future__ import annotations
 
+import getpass
 import shutil
 import tempfile
 from datetime import datetime
 from pathlib import Path
 
+import typer
 from upath import UPath
 
-from tsad_tasks.cli.screen import console, say, say_counts, table
+from tsad_tasks.cli.screen import console, say, say_counts, say_markdown, table
 from tsad_tasks.config import DatasetConfig
 from tsad_tasks.steps.champions import RegisterSummary
+from tsad_tasks.steps.clock import utc_now
 from tsad_tasks.steps.retrain import Retraining, retrain
 from tsad_tasks.steps.rules import full_note
 from tsad_tasks.storage.store import Store
 
 
 def show_retraining(
-    store: Store, config: DatasetConfig, end_at: datetime, artifacts: UPath, *, lineage: str, seed: int | None
+    store: Store,
+    config: DatasetConfig,
+    end_at: datetime,
+    artifacts: UPath,
+    *,
+    lineage: str,
+    seed: int | None,
+    preview: bool = False,
 ) -> list[RegisterSummary]:
-    """Runs a retraining and shows what it decides."""
+    """Runs a retraining and shows what it decides; with `preview` it first asks whether it may."""
     scratch = Path(tempfile.mkdtemp(prefix="tsad-retrain-"))
     run = Retraining(store, config, end_at, UPath(scratch), artifacts, lineage=lineage, seed=seed)
     try:
-        with console.status("training") as shown:
-
-            def epoch(number: int, loss: float, validation_loss: float) -> None:
-                text = f"epoch {number}: loss {loss:.5f}, validation {validation_loss:.5f}"
-                shown.update(text)
-                if not console.is_terminal:
-                    say(text)
-
-            summaries = retrain(run, progress=epoch, say=say_counts)
+        summaries = _shown(run, asks=preview)
     finally:
         shutil.rmtree(scratch, ignore_errors=True)
     for summary in summaries:
         show_gate(store, summary)
     return summaries
+
+
+def _shown(run: Retraining, *, asks: bool) -> list[RegisterSummary]:
+    """The retraining under a line that says how far it is, which makes room for the question."""
+    with console.status("training") as shown:
+
+        def epoch(number: int, loss: float, validation_loss: float) -> None:
+            text = f"epoch {number}: loss {loss:.5f}, validation {validation_loss:.5f}"
+            shown.update(text)
+            if not console.is_terminal:
+                say(text)
+
+        def approve() -> None:
+            shown.stop()
+            ask_about(run)
+            shown.start()
+
+        return retrain(run, progress=epoch, say=say_counts, approve=approve if asks else None)
+
+
+def ask_about(run: Retraining) -> None:
+    """Shows what will be learned, asks, and writes the answer.
+
+    Raises
+    ------
+    NothingToDo
+        When it is not yes.
+    """
+    from tsad_tasks.steps.preview import Answer, decide_training, preview_run
+
+    say_markdown(preview_run(run).table)
+    is_approved = typer.confirm("Train on this?", default=False)
+    decide_training(run, Answer(is_approved, getpass.getuser(), "answered tsad retrain --preview", utc_now()))
 
 
 def show_gate(store: Store, summary: RegisterSummary) -> None:

@@ -9,6 +9,7 @@ from datetime import datetime
 from typing import Any
 
 from rich.console import Console
+from rich.markdown import Markdown
 from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 from rich.table import Table
 
@@ -58,6 +59,11 @@ def progress(what: str, total: int) -> Iterator[Advance]:
 def say(text: str) -> None:
     """One line, as it is."""
     console.print(text, markup=False, soft_wrap=True)
+
+
+def say_markdown(text: str) -> None:
+    """Markdown, its tables as tables."""
+    console.print(Markdown(text))
 
 
 def say_counts(what: str, counts: Mapping[str, Any]) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import getpass
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated
 
@@ -28,7 +29,9 @@ Channel = Annotated[str | None, typer.Option(help="The channel that is meant; de
 
 _WITHDRAW = "withdraw"
 _COLUMNS = ("window_id", "title", "entity", "start_at", "end_at", "rrule", "zone", "created_by", "withdrawn_at")
-
+_LABEL_COLUMNS = (
+    "label_id", "entity", "start_at", "end_at", "kind", "origin", "note", "withdrawn_by", "withdrawn_at",
+)  # fmt: skip
 _EPOCH_COLUMNS = (
     "epoch_id", "entity", "channel", "kind", "from_at", "scale", "offset", "usable_at", "n_running_hours",
     "needed_hours", "reason", "withdrawn_at",
@@ -96,15 +99,37 @@ def label(
 
 def labels(
     dataset: Dataset,
-    csv: Annotated[Path, typer.Option(help="File with the columns entity, start_at, end_at, kind, note.")],
+    csv: Annotated[
+        Path | None, typer.Option(help="Take those of a file: entity, start_at, end_at, kind, note; all or none.")
+    ] = None,
+    withdraw: Annotated[int | None, typer.Option(help="Take one back: its number.")] = None,
+    by: By = None,
 ) -> None:
-    """Name known anomalies from a file; when a line is wrong, none is taken."""
-    from tsad_tasks.steps.words import add_labels
+    """List known anomalies, take those of a file, or take one back."""
+    from tsad_tasks.steps.words import add_labels, withdraw_label
 
-    path = session.existing_file(csv)
+    name = config_of(dataset).dataset
+    if csv is None and withdraw is None:
+        _listed(name, "select_label_list", _LABEL_COLUMNS, ("Labels", "No labels"))
+        return
     with session.open_store() as store:
-        n_labels = add_labels(store, config_of(dataset).dataset, path, moment)
-    say(f"{n_labels} labels of {path}.")
+        if withdraw is not None:
+            withdraw_label(store, name, withdraw, withdrawn_by=_who(by))
+            say(f"Label {withdraw} withdrawn.")
+        if csv is not None:
+            path = session.existing_file(csv)
+            say(f"{add_labels(store, name, path, moment)} labels of {path}.")
+
+
+def _listed(dataset: str, query: str, columns: Sequence[str], heads: tuple[str, str]) -> None:
+    """What people said, as a table under the first of the heads; the second one where there is nothing."""
+    with session.open_store() as store, store.transaction():
+        rows = store.records(query, {"dataset": store.select_dataset(dataset).name})
+    title, nothing = heads
+    if rows:
+        table(f"{title} of {dataset}, UTC", columns, [tuple(row[name] for name in columns) for row in rows])
+    else:
+        say(f"{nothing} of {dataset}.")
 
 
 @maintenance.command("add")
@@ -145,12 +170,7 @@ def _seconds(option: str, text: str) -> int:
 @maintenance.command("list")
 def list_windows(dataset: Dataset) -> None:
     """List maintenance windows, the newest first."""
-    with session.open_store() as store, store.transaction():
-        rows = store.records("select_maintenance_list", {"dataset": store.select_dataset(dataset).name})
-    if not rows:
-        say(f"No maintenance windows of {dataset}.")
-        return
-    table(f"Maintenance of {dataset}, UTC", _COLUMNS, [tuple(row[name] for name in _COLUMNS) for row in rows])
+    _listed(dataset, "select_maintenance_list", _COLUMNS, ("Maintenance", "No maintenance windows"))
 
 
 @maintenance.command("withdraw")
@@ -193,12 +213,7 @@ def add_epoch(
 @epoch.command("list")
 def list_epochs(dataset: Dataset) -> None:
     """List the changes of a dataset's sensors, the newest first."""
-    with session.open_store() as store, store.transaction():
-        rows = store.records("select_channel_epoch_list", {"dataset": store.select_dataset(dataset).name})
-    if not rows:
-        say(f"No sensor of {dataset} has changed.")
-        return
-    table(f"Changed sensors of {dataset}, UTC", _EPOCH_COLUMNS, [tuple(row[n] for n in _EPOCH_COLUMNS) for row in rows])
+    _listed(dataset, "select_channel_epoch_list", _EPOCH_COLUMNS, ("Changed sensors", "No changed sensors"))
 
 
 @epoch.command("withdraw")

@@ -245,6 +245,18 @@ class AuditRow:
 
 
 @dataclass(frozen=True)
+class SuppressedRow:
+    """An incident that a maintenance window holds; it counts for nothing, and nobody was told."""
+
+    incident_id: str
+    entity: str
+    severity: Severity
+    started_at: datetime
+    last_flag_at: datetime
+    window: str
+
+
+@dataclass(frozen=True)
 class Headline:
     """The figures of the cover. `alarm_budget` counts incidents for the period; `highest_ratio` is error/threshold."""
 
@@ -266,7 +278,10 @@ class Headline:
 
 @dataclass(frozen=True, eq=False)
 class ReportContent:
-    """A whole report. Incidents and anomalies may come in any order; `n_anomalies` counts all of the period."""
+    """A whole report. Incidents and anomalies may come in any order; `n_anomalies` counts all of the period.
+
+    `incidents` and `headline` are without those that maintenance suppresses.
+    """
 
     dataset: str
     title: str
@@ -282,6 +297,7 @@ class ReportContent:
     coverage: Coverage = Coverage()
     models: tuple[ModelCard, ...] = ()
     audit: tuple[AuditRow, ...] = ()
+    suppressed: tuple[SuppressedRow, ...] = ()
     description: str = ""
     data_until: datetime | None = None
 

@@ -85,12 +85,25 @@ class ChannelPreview:
     worst_at: datetime | None
 
 
+@dataclass(frozen=True)
+class Jump:
+    """A channel's centre now and when the champion was trained, and how many of the champion's scales lie between."""
+
+    entity: str
+    channel: str
+    before: float
+    now: float
+    shift: float
+
+
 @dataclass(frozen=True, eq=False)
 class TrainingPreview:
     """What a training would learn from, for a person to approve.
 
     Attributes
     ----------
+    n_readings : running ones that are not left out; `left_out_share` of the running ones is.
+    jumps : the largest against the champion, the farthest first; empty without a champion.
     left_out : reason, running steps, and their share of all running steps, the largest first.
     stops : whether that is so much that the retraining would stop.
     """
@@ -108,6 +121,9 @@ class TrainingPreview:
     n_entities: int
     hours_possible: float
     channels: tuple[ChannelPreview, ...]
+    n_readings: int = 0
+    left_out_share: float = 0.0
+    jumps: tuple[Jump, ...] = ()
     left_out: tuple[tuple[str, int, float], ...] = ()
     stops: bool = False
 

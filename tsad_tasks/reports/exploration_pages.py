@@ -25,6 +25,7 @@ from tsad_tasks.reports.exploration_content import (
     ChannelView,
     ExcludedRange,
     ExplorationContent,
+    Jump,
     KeySeries,
     TrainingPreview,
 )
@@ -42,6 +43,7 @@ from tsad_tasks.reports.formats import (
     number_text,
     period_text,
     share_text,
+    signed_text,
     time_text,
     value_text,
     with_unit,
@@ -491,6 +493,7 @@ def preview_blocks(preview: TrainingPreview, zone: str, width: float) -> list[Bl
         gap(10),
         *_excluded_blocks(preview, zone, width),
         gap(10),
+        *_jump_blocks(preview, width),
         *_hours_blocks(preview, width),
         gap(8),
         *_preview_distributions(preview, width),
@@ -578,6 +581,28 @@ def _excluded_cells(reason: str, found: Sequence[ExcludedRange], zone: str) -> l
     first = min(found, key=lambda one: one.start_at)
     n_steps = sum(one.n_steps for one in found)
     return [reason, count_text(len(found)), count_text(n_steps), f"{first.entity}, {time_text(first.start_at, zone)}"]
+
+
+_JUMP_COLUMNS = (
+    Column("Moved since the champion was trained", 0.5),
+    Column("Entity", 0.4),
+    Column("Centre then", align="right"),
+    Column("Now", align="right"),
+    Column("In its scales", align="right"),
+)
+
+
+def _jump_blocks(preview: TrainingPreview, width: float) -> list[Block]:
+    if not preview.jumps:
+        return []
+    units = {one.name: one.unit for one in preview.channels}
+    rows = [Row(_jump_cells(one, units[one.channel])) for one in preview.jumps]
+    return [*table_blocks(_JUMP_COLUMNS, rows, width), gap(10)]
+
+
+def _jump_cells(one: Jump, unit: str) -> list[str]:
+    ends = (value_text(one.before, unit), value_text(one.now, unit))
+    return [one.channel, one.entity, *ends, signed_text(one.shift, 2)]
 
 
 def _hours_blocks(preview: TrainingPreview, width: float) -> list[Block]:

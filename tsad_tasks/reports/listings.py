@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from tsad_tasks.reports.charts import Frame, draw_sparkline
-from tsad_tasks.reports.content import AnomalyRow, IncidentPage, ReportContent, Severity
+from tsad_tasks.reports.content import AnomalyRow, IncidentPage, ReportContent, Severity, SuppressedRow
 from tsad_tasks.reports.flow import (
     Block,
     Box,
@@ -27,6 +27,7 @@ from tsad_tasks.reports.formats import (
     figure_text,
     half_width,
     ratio_text,
+    span_text,
     time_text,
     value_text,
 )
@@ -57,6 +58,14 @@ _ANOMALY_COLUMNS = (
     Column("Actual", align="right"),
     Column("Expected", align="right"),
     Column("Incident"),
+)
+
+
+_SUPPRESSED_COLUMNS = (
+    Column("First to last flag", width=130),
+    Column("Entity", 0.3),
+    Column("Severity", width=60),
+    Column("Maintenance window", 0.7),
 )
 
 
@@ -107,6 +116,27 @@ def _incident_row(incident: IncidentPage, content: ReportContent, numbers: PageN
         ],
         link=key if key in numbers else None,
     )
+
+
+def suppressed_blocks(content: ReportContent, limits: Limits, width: float) -> list[Block]:
+    """Incidents inside maintenance windows, in the order of time; nothing where there are none."""
+    if not content.suppressed:
+        return []
+    shown, n_all = content.suppressed[: limits.n_incidents], len(content.suppressed)
+    intro = (
+        f"{_of(len(shown), n_all, 'incident')} wholly inside maintenance windows. "
+        "They are not counted above, and nobody was told."
+    )
+    rows = [_suppressed_row(row, content.site_zone) for row in shown]
+    return [
+        heading("Suppressed by maintenance"),
+        paragraph(intro, width, keep_with_next=True),
+        *table_blocks(_SUPPRESSED_COLUMNS, rows, width),
+    ]
+
+
+def _suppressed_row(row: SuppressedRow, zone: str) -> Row:
+    return Row([span_text(row.started_at, row.last_flag_at, zone), row.entity, row.severity.lower(), row.window])
 
 
 def severity_cell(severity: Severity, below: str) -> Cell:

@@ -15,7 +15,7 @@ from tsad_tasks.reports.flow import Block, gap
 from tsad_tasks.reports.formats import period_text
 from tsad_tasks.reports.health_pages import health_blocks
 from tsad_tasks.reports.incident_page import draw_incident
-from tsad_tasks.reports.listings import anomaly_blocks, incident_blocks, incident_key
+from tsad_tasks.reports.listings import anomaly_blocks, incident_blocks, incident_key, suppressed_blocks
 from tsad_tasks.reports.model_pages import model_blocks
 from tsad_tasks.reports.plan import TOP, Page, PageNumbers, bottom_of, flow_pages, inner_size
 from tsad_tasks.reports.ranking import DEFAULT_LIMITS, Limits, with_own_page
@@ -87,14 +87,19 @@ def planned_pages(content: ReportContent, limits: Limits, size: tuple[float, flo
 def _closing_pages(content: ReportContent, limits: Limits, width: float, room: float) -> list[Page]:
     """Anomalies, health and models; without anomalies, the sentence that says so stands over the data quality."""
     anomalies, health = anomaly_blocks(content, limits, width), health_blocks(content, limits, width)
-    models = flow_pages(
-        "models", "Model and gate", [*model_blocks(content, limits, width), *audit_blocks(content, width)], room
-    )
+    closing = [*model_blocks(content, limits, width), *audit_blocks(content, width)]
+    models = flow_pages("models", "Model and gate", closing, room)
+    models += _suppressed_pages(content, limits, width, room)
     if not content.anomalies:
         together = [*anomalies, gap(14), *health]
         return [*flow_pages("health", "Anomalies, data quality and coverage", together, room), *models]
     pages = flow_pages("anomalies", "Anomalies", anomalies, room)
     return [*pages, *flow_pages("health", "Data quality and coverage", health, room), *models]
+
+
+def _suppressed_pages(content: ReportContent, limits: Limits, width: float, room: float) -> list[Page]:
+    blocks = suppressed_blocks(content, limits, width)
+    return flow_pages("suppressed", "Suppressed by maintenance", blocks, room) if blocks else []
 
 
 def _list_pages(content: ReportContent, limits: Limits, numbers: PageNumbers, width: float, room: float) -> list[Page]:

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime, timedelta
 from typing import TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
+from upath import UPath
 
 from tsad_tasks.config import DatasetConfig
 from tsad_tasks.core.evaluation import runs
@@ -21,26 +22,34 @@ from tsad_tasks.core.exploration import (
     histogram,
     missing_shares,
 )
+from tsad_tasks.core.features import Scaler
 from tsad_tasks.core.interval import day_chunks, epoch_s, from_epoch_s, hour_ceil
 from tsad_tasks.core.periods import autocorrelation, dominant_period, varies
+from tsad_tasks.core.spec import ModelSpec
 from tsad_tasks.core.tally import Tally
+from tsad_tasks.detectors.bundle import read_bundle
 from tsad_tasks.detectors.registry import detector_class
 from tsad_tasks.errors import BadInput
 from tsad_tasks.reports.content import Times
+from tsad_tasks.reports.document import write_whole
 from tsad_tasks.reports.exploration_content import (
     ChannelPreview,
     ChannelView,
     ExcludedRange,
     ExplorationContent,
+    Jump,
     KeySeries,
     LabelRange,
     TrainingPreview,
 )
+from tsad_tasks.reports.exploration_pages import exploration_bytes
 from tsad_tasks.reports.thinning import thinned
 from tsad_tasks.steps.exclusions import counted, exclusions_of, extreme_values, left_out
 from tsad_tasks.steps.taken import taken
 from tsad_tasks.steps.training import (
+    Scales,
     Scope,
+    TrainingRange,
     TrainingReader,
     evenly,
     feature_spec_of,
@@ -57,6 +66,7 @@ Number = TypeVar("Number", bound=np.generic)
 
 MAX_ENTITIES = 24
 MAX_SERIES = 6
+MAX_JUMPS = 5
 FAR_AWAY = datetime(2200, 1, 1, tzinfo=UTC)
 MAX_LAG_S = 8 * 86400
 SERIES_POINTS = 1000
@@ -319,8 +329,8 @@ def _thinned_series(
     return KeySeries(entity, view.name, view.unit, times[kept], values[kept])
 
 
-def training_preview(store: Store, config: DatasetConfig, end_at: datetime) -> TrainingPreview:
-    """What a training that ends at `end_at` would learn from, all entities together.
+def training_preview(store: Store, config: DatasetConfig, end_at: datetime, lineage: str = "live") -> TrainingPreview:
+    """What a training of a lineage that ends at `end_at` would learn from, all entities together.
 
     Raises
     ------
@@ -331,13 +341,40 @@ def training_preview(store: Store, config: DatasetConfig, end_at: datetime) -> T
     """
     with store.transaction():
         span, scope = training_range(config, end_at), _whole_scope(store, config)
-        exclusions = exclusions_of(store, config, scope, span)
+        exclusions = exclusions_of(store, config, scope, span, lineage)
         reader = TrainingReader.of_store(store, config, span, exclusions)
         scales = fit_scales(reader, scope)
         prepared = prepare_training(reader, scope, scales)
         if not detector_class(config.detector.name).folds:
             exclusions += extreme_values(prepared, scope, span)
-        return preview_of(reader, scope, exclusions, scales.running_hours, (len(prepared.ends), prepared.n_available))
+        counts = len(prepared.ends), prepared.n_available
+        preview = preview_of(reader, scope, exclusions, scales.running_hours, counts)
+        return replace(preview, jumps=_jumps(store, config, span, scales, lineage))
+
+
+def _jumps(store: Store, config: DatasetConfig, span: TrainingRange, scales: Scales, lineage: str) -> tuple[Jump, ...]:
+    """The channels that moved most since the champion was trained, of entities with their own scale then and now."""
+    dataset_id = store.select_dataset(config.dataset).dataset_id
+    found: list[Jump] = []
+    for scope in training_scopes(store, config):
+        champion = store.select_champion_at(dataset_id, scope.entity_id, lineage, span.end_at)
+        if champion is not None:
+            bundle = read_bundle(UPath(champion.artifact_uri), expected_sha256=champion.sha256)
+            former = ModelSpec.from_json(bundle.spec)
+            both = [name for name, _ in scope.entities if name in former.scalers and name in scales.own]
+            found += [jump for name in both for jump in _jumps_of(name, config.channel_names, former, scales.own[name])]
+    return tuple(sorted(found, key=lambda jump: -abs(jump.shift))[:MAX_JUMPS])
+
+
+def _jumps_of(entity: str, channel_names: Sequence[str], former: ModelSpec, scaler: Scaler) -> Iterator[Jump]:
+    old = former.scalers[entity]
+    for channel, now in zip(channel_names, scaler.center, strict=True):
+        if channel in former.features.channels:
+            position = former.features.channels.index(channel)
+            before, scale = old.center[position], old.scale[position]
+            shift = (now - before) / scale
+            if math.isfinite(shift):
+                yield Jump(entity, channel, before, now, shift)
 
 
 def _whole_scope(store: Store, config: DatasetConfig) -> Scope:
@@ -375,6 +412,8 @@ def preview_of(
         n_entities=len(scope.entities),
         hours_possible=(epoch_s(span.split_at) - epoch_s(span.start_at)) / 3600,
         channels=tuple(sides.preview(reader, channel) for channel in range(len(config.channel_names))),
+        n_readings=lost.n_running - lost.n_excluded,
+        left_out_share=lost.share,
         left_out=lost.ranking(),
         stops=lost.share > config.training.max_excluded_share,
     )
@@ -429,3 +468,11 @@ def _medians(rows: NDArray[np.float64]) -> NDArray[np.float64]:
     """Each row's own median, (n_rows, 1); 0 where it knows nothing."""
     known = (row[np.isfinite(row)] for row in rows)
     return np.array([[np.median(row) if row.size else 0.0] for row in known])
+
+
+def write_exploration(config: DatasetConfig, content: ExplorationContent, path: UPath) -> tuple[str, int]:
+    """Where the PDF of an exploration is, and its pages."""
+    document, n_pages = exploration_bytes(content, page_size=config.report.page_size)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    write_whole(document, path)
+    return str(path), n_pages

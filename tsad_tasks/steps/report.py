@@ -13,7 +13,7 @@ from upath import UPath
 
 from tsad_tasks.config import DatasetConfig
 from tsad_tasks.errors import BadInput
-from tsad_tasks.reports.content import SEVERITIES, Coverage, Headline, ReportContent
+from tsad_tasks.reports.content import SEVERITIES, Coverage, Headline, ReportContent, SuppressedRow
 from tsad_tasks.reports.formats import duration_text
 from tsad_tasks.reports.pdf import render_report, report_bytes
 from tsad_tasks.reports.ranking import DEFAULT_LIMITS
@@ -98,7 +98,8 @@ def period_content(
     if start_at >= end_at:
         raise BadInput(f"Expected a period that starts before its end. Received: {start_at} to {end_at}.")
     with store.snapshot():
-        period, incidents = _period(store, config, lineage, start_at, end_at)
+        period, found = _period(store, config, lineage, start_at, end_at)
+        incidents = [row for row in found if row["suppressed_by"] is None]
         anomalies, n_anomalies = anomaly_rows(period)
         coverage = coverage_of(period)
         zone = period.dataset.site_zone
@@ -119,7 +120,15 @@ def period_content(
             coverage=coverage,
             models=model_cards(store, config.dataset, zone, period.params, end_at),
             audit=audit_rows(store, period.params | {"dataset": config.dataset}),
+            suppressed=_suppressed(found),
         )
+
+
+def _suppressed(found: Sequence[dict[str, Any]]) -> tuple[SuppressedRow, ...]:
+    """Incidents inside maintenance windows, in the order of time."""
+    held = sorted((row for row in found if row["suppressed_by"]), key=lambda row: (row["started_at"], row["entity"]))
+    names = ("incident_id", "entity", "severity", "started_at", "last_flag_at")
+    return tuple(SuppressedRow(**{name: row[name] for name in names}, window=row["suppressed_by"]) for row in held)
 
 
 def _title(start_at: datetime, end_at: datetime, lineage: str) -> str:

@@ -420,11 +420,22 @@ TASKS: dict[str, Callable[[Retraining], Count]] = {
 
 
 def retrain(
-    run: Retraining, *, progress: Progress | None = None, say: Callable[[str, Count], None] | None = None
+    run: Retraining,
+    *,
+    progress: Progress | None = None,
+    say: Callable[[str, Count], None] | None = None,
+    approve: Callable[[], None] | None = None,
 ) -> list[RegisterSummary]:
-    """All tasks in a row, as the CLI runs them."""
+    """All tasks in a row, as the CLI runs them.
+
+    Parameters
+    ----------
+    approve : called when it is known what will be learned; what it raises stops the training.
+    """
     tell = say or (lambda _task, _count: None)
     tell("exclusions", find_exclusions(run))
+    if approve is not None:
+        approve()
     tell("features", make_features(run))
     tell("windows", make_windows(run))
     tell("train", train(run, progress))

@@ -124,6 +124,20 @@ def _insert_label(store: Store, dataset: str, row: Mapping[str, str | None], mom
     store.select("insert_label", {"dataset": dataset, "origin": "file"} | words | times)
 
 
+def withdraw_label(store: Store, dataset: str, label_id: int, *, withdrawn_by: str) -> None:
+    """Takes back a label of the dataset, whoever set it; it stays, with who took it back and when.
+
+    Raises
+    ------
+    BadInput
+        When the dataset has no such label, or it was taken back before.
+    """
+    with _checked(), store.transaction():
+        if store.select_or_none("select_label_dataset", {"label_id": label_id}) != (dataset,):
+            raise BadInput(f"Expected the number of a label of {dataset}. Received: {label_id}.")
+        store.select("withdraw_label", {"label_id": label_id, "withdrawn_by": withdrawn_by})
+
+
 def add_maintenance(
     store: Store, dataset: str, start_at: datetime, end_at: datetime, title: str, *, entity: str | None = None,
     rrule: str | None = None, zone: str | None = None, margin_before_s: int = 0, margin_after_s: int = 0,
