@@ -18,6 +18,7 @@ PERCENTILES = (80, 90, 95, 99, 99.9)
 TRAINED_SHARE, CALIBRATED_SHARE = 0.7, 0.85
 SPIKES = {"subtle": 0.3, "clear": 0.6, "gross": 1.2}
 SPACING = 4 * WIDTH
+N_PARTS = 60
 
 
 def sine(sizes: Sizes, seed: int, say: Say) -> dict[str, float]:
@@ -41,6 +42,7 @@ def sine(sizes: Sizes, seed: int, say: Say) -> dict[str, float]:
         "training_mse": float(np.nanmean(errors[:first])),
         "integer_times": float(series.times.dtype == np.int64 and bool((np.diff(series.times) == 1).all())),
     }
+    found |= _from_part_to_part(model, second - first, seed)
     return found | _trade_off(model, series, errors[first + WIDTH : second], second)
 
 
@@ -50,6 +52,16 @@ def _to_the_sine(model: Fitted, series: NoisySine, start: int) -> float:
     expected = scaled - model.detector.residuals(scaled)
     clean = model.scaler.transform(series.clean[:, None])
     return float(np.mean((expected - clean)[start + WIDTH :] ** 2))
+
+
+def _from_part_to_part(model: Fitted, n_steps: int, seed: int) -> dict[str, float]:
+    """Share of clean windows over the 95th percentile of the part before them, on many parts of one length."""
+    more = noisy_sine(N_PARTS * n_steps, seed=1000 + seed)
+    parts = model.errors(more.values[:, None]).reshape(N_PARTS, n_steps)[:, WIDTH:]
+    chosen = settings("percentile", percentile=95)
+    shares = [flag(now, calibrate(before, settings=chosen).limit).mean() for before, now in pairwise(parts)]
+    low, middle, high = np.percentile(shares, (5, 50, 95))
+    return {"p95_parts_low": float(low), "p95_parts_middle": float(middle), "p95_parts_high": float(high)}
 
 
 def _trade_off(model: Fitted, series: NoisySine, calibration: Errors, start: int) -> dict[str, float]:
