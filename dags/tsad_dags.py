@@ -86,8 +86,8 @@ The same by SQL: `SELECT tsad.set_verdict(incident_id, verdict, said_by, note)`,
 """
 MAINTAIN_DOC = """
 ### Maintain
-Retention where a dataset asks for it, files of old runs, rows that changed after the mutability period, and datasets
-that have had no score for long.
+Retention of readings, scores, bundles and alerts where a dataset asks for it, files of old runs, rows that changed
+after the mutability period, and datasets that have had no score for long.
 """
 
 

@@ -26,7 +26,7 @@ class SourceError(BadInput):
 
 
 class AccessDenied(BadInput):
-    """The source or the warehouse refused the login: check user and password of the connection."""
+    """The source, the warehouse or the object store refused the login: check user and password of the connection."""
 
 
 class BundleError(BadInput):

@@ -71,12 +71,12 @@ class Weeks:
     """A machine's readings, warehouse and models in one database."""
 
     uri: str
-    folder: Path
+    folder: Path | UPath
     config: DatasetConfig
     n_trained: int = 0
 
     @classmethod
-    def filled(cls, uri: str, folder: Path, **changes: Any) -> Weeks:
+    def filled(cls, uri: str, folder: Path | UPath, **changes: Any) -> Weeks:
         """Six quiet weeks: a daily cycle of temperature and a noisy load."""
         made = cls(uri, folder, config_of(**changes))
         made._fill()

@@ -356,13 +356,12 @@ def report(
     start: Annotated[
         str | None, typer.Option("--from", help="Start; default: the report's period before the end.")
     ] = None,
-    out: Annotated[Path | None, typer.Option(help="Where the PDF goes; default: the artifacts folder.")] = None,
+    out: Annotated[str | None, typer.Option(help="Where the PDF goes; default: the artifacts folder.")] = None,
     lineage: Lineage = "live",
 ) -> None:
     """Render the PDF of a period."""
-    from upath import UPath
-
     from tsad_tasks.steps.report import render_period
+    from tsad_tasks.storage.artifacts import place
 
     config = config_of(dataset)
     start_at = moment(start) if start else None
@@ -370,7 +369,7 @@ def report(
         options: dict[str, Any] = {
             "lineage": _lineage(lineage),
             "start_at": start_at,
-            "path": UPath(out) if out else None,
+            "path": place(out) if out else None,
         }
         summary = render_period(store, config, end_at=moment(end), **options)
     say(f"{summary.path}: {summary.n_pages} pages, {summary.n_incidents} incidents")

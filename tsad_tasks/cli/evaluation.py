@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 from datetime import datetime
-from pathlib import Path
 from typing import Annotated, Any
 
 import typer
@@ -22,7 +21,7 @@ from tsad_tasks.storage.store import Store
 
 Dataset = Annotated[str, typer.Argument(help="Name of a dataset file, such as server_room.")]
 Entity = Annotated[str | None, typer.Option(help="One entity only.")]
-Pdf = Annotated[Path | None, typer.Option(help="Where the PDF goes; default: the artifacts folder.")]
+Pdf = Annotated[str | None, typer.Option(help="Where the PDF goes; default: the artifacts folder.")]
 _MANY_ROWS = 20
 
 
@@ -43,9 +42,8 @@ def evaluate(
     tsad evaluate server_room
     tsad evaluate server_room --model 3 --to 2026-03-08 --pdf report.pdf
     """
-    from upath import UPath
-
     from tsad_tasks.steps.assess import evaluate_model, evaluated_until, registered_subject
+    from tsad_tasks.storage.artifacts import place
 
     config, version, until = config_of(dataset), _version(model), moment(end) if end else None
     with session.open_store() as store, console.status("scoring"):
@@ -58,7 +56,7 @@ def evaluate(
             folder=artifacts_root() / "evaluations" / dataset / subject.version,
             until_at=evaluated_until(store, config, subject, until),
             seed=int(chosen_seed),
-            pdf=UPath(pdf) if pdf else None,
+            pdf=place(pdf) if pdf else None,
         )
     show_evaluation(content)
     say(f"{summary.pdf}: {summary.n_pages} pages; figures in {summary.json}")
@@ -180,14 +178,13 @@ def _is_ingested(store: Store, config: DatasetConfig) -> bool:
     return True
 
 
-def _write(config: DatasetConfig, content: ExplorationContent, pdf: Path | None) -> tuple[str, int]:
-    from upath import UPath
-
+def _write(config: DatasetConfig, content: ExplorationContent, pdf: str | None) -> tuple[str, int]:
     from tsad_tasks.steps.explore import write_exploration
+    from tsad_tasks.storage.artifacts import place
 
     ends = "_".join(f"{at:%Y%m%dT%H%M}" for at in (content.start_at, content.end_at))
     default = artifacts_root() / "explorations" / content.dataset / f"{content.dataset}_{ends}.pdf"
-    return write_exploration(config, content, UPath(pdf) if pdf else default)
+    return write_exploration(config, content, place(pdf) if pdf else default)
 
 
 _CHANNEL_COLUMNS = ("channel", "unit", "missing", "lowest", "1 %", "median", "99 %", "highest", "extreme", "period")

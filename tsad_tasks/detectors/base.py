@@ -20,6 +20,16 @@ from tsad_tasks.errors import BadInput
 
 Floats = NDArray[np.float32]
 Folder = Path | UPath
+# They have no folders; asked to make one they list the whole bucket.
+_WITHOUT_FOLDERS = ("s3", "s3a", "gs", "gcs", "az", "abfs", "memory")
+
+
+def make_folder(folder: Folder) -> None:
+    """Makes a folder and those above it, where the place has folders."""
+    if isinstance(folder, Path) or folder.protocol not in _WITHOUT_FOLDERS:
+        folder.mkdir(parents=True, exist_ok=True)
+
+
 Loss = Literal["mse", "mae", "huber"]
 Schedule = Literal["cosine", "plateau", "constant"]
 Stopped = Literal["epochs", "patience", "minutes", "diverged"]
@@ -211,7 +221,7 @@ class WindowScores:
             return np.asarray(readings - expected, dtype=np.float32)
 
     def save(self: Any, folder: Folder) -> None:
-        folder.mkdir(parents=True, exist_ok=True)
+        make_folder(folder)
         for name, content in self.to_files().items():
             (folder / name).write_bytes(content)
 

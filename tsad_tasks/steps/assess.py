@@ -31,6 +31,7 @@ from tsad_tasks.core.evaluation import (
 )
 from tsad_tasks.core.exploration import histogram
 from tsad_tasks.core.spec import ModelSpec
+from tsad_tasks.detectors.base import make_folder
 from tsad_tasks.detectors.bundle import read_bundle
 from tsad_tasks.errors import BadInput
 from tsad_tasks.reports.document import write_whole
@@ -53,6 +54,7 @@ from tsad_tasks.steps.judged_readings import Part, Scored, Stretch, Subject, inj
 from tsad_tasks.steps.report_models import threshold_text
 from tsad_tasks.steps.retrain import Retraining, settled
 from tsad_tasks.steps.training import Scope, TrainingRange, TrainingReader, training_scopes
+from tsad_tasks.storage.artifacts import place
 from tsad_tasks.storage.store import Store, whole_hours
 
 MAX_SINCE = timedelta(days=30)
@@ -263,8 +265,8 @@ def evaluate_model(
         content = evaluation_content(store, config, subject, until_at=until_at, seed=seed, generated_at=now())
     document, n_pages = evaluation_bytes(content, page_size=config.report.page_size)
     target = pdf or folder / "evaluation.pdf"
-    for place in {folder, target.parent}:
-        place.mkdir(parents=True, exist_ok=True)
+    for needed in {folder, target.parent}:
+        make_folder(needed)
     write_whole(document, target)
     figures = folder / "evaluation.json"
     figures.write_text(json.dumps(evaluation_json(content), indent=2))
@@ -336,7 +338,7 @@ def registered_subject(
         scopes = {scope.entity_id: scope for scope in training_scopes(store, config)}
         entities = tuple(sorted(store.select_entities(dataset.dataset_id).items()))
     scope = scopes.get(row["scope_entity_id"]) or _scope_of(row["scope_entity_id"], entities)
-    bundle = read_bundle(UPath(row["artifact_uri"]), expected_sha256=row["sha256"])
+    bundle = read_bundle(place(row["artifact_uri"]), expected_sha256=row["sha256"])
     span = span_of_card(bundle.card)
     first_at = span.end_at if bundle.detector.folds else span.start_at
     spec, name = ModelSpec.from_json(bundle.spec), f"v{row['version']}"

@@ -20,6 +20,7 @@ from tsad_tasks.errors import BundleError
 from tsad_tasks.steps.plan import Job, Plan, plan_interval, scored_lineages
 from tsad_tasks.steps.reach import Reach, anchor_at, window_reach
 from tsad_tasks.steps.shard import FeatureShard, FoldStarts, entity_shards
+from tsad_tasks.storage.artifacts import place
 from tsad_tasks.storage.rows import Blocks, Champion, DatasetRow, Layout
 from tsad_tasks.storage.store import Store, hours_later
 
@@ -64,7 +65,7 @@ def build_features(
         n_no_champion=sum(len(plan.unchampioned) for plan in plans),
         n_failed=n_failed,
         n_not_ingested=max((plan.n_not_ingested for plan in plans), default=0),
-        n_bytes=sum(UPath(path).stat().st_size for part in paths for path in part),
+        n_bytes=sum(place(path).stat().st_size for part in paths for path in part),
     )
 
 
@@ -130,7 +131,7 @@ def mark_failed(store: Store, job: Job, message: str) -> None:
 
 def load_model(champion: Champion) -> tuple[ModelSpec, Bundle]:
     """Spec and bundle of a champion, checked against the registered sha256."""
-    bundle = read_bundle(UPath(champion.artifact_uri), expected_sha256=champion.sha256)
+    bundle = read_bundle(place(champion.artifact_uri), expected_sha256=champion.sha256)
     return ModelSpec.from_json(bundle.spec), bundle
 
 

@@ -9,7 +9,6 @@ from datetime import datetime
 from typing import Any
 
 import numpy as np
-from upath import UPath
 
 from tsad_tasks.config import DatasetConfig, Gate
 from tsad_tasks.core.budget import AlarmBudget
@@ -45,6 +44,7 @@ from tsad_tasks.steps.training import (
     evenly,
     feature_spec_of,
 )
+from tsad_tasks.storage.artifacts import place
 from tsad_tasks.storage.rows import ChampionAt, GateRow, NewModel
 
 MAX_GATE_ENTITIES = 24
@@ -156,7 +156,7 @@ def _judged_parts(held_out: Sequence[HeldOut]) -> list[HeldOut]:
 
 def comparable_model(champion: ChampionAt, spec: ModelSpec) -> tuple[ModelSpec, Detector] | None:
     """Spec and detector of the champion; None where it does not see the same channels in the same steps."""
-    bundle = read_bundle(UPath(champion.artifact_uri), expected_sha256=champion.sha256)
+    bundle = read_bundle(place(champion.artifact_uri), expected_sha256=champion.sha256)
     old = ModelSpec.from_json(bundle.spec)
     same = old.features.channels == spec.features.channels and old.features.step_s == spec.features.step_s
     return (old, bundle.detector) if same else None

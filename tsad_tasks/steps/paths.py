@@ -12,11 +12,15 @@ from upath import UPath
 from tsad_tasks.config import DatasetConfig, load_config
 from tsad_tasks.errors import BadInput, ConfigError
 from tsad_tasks.local.places import home_folder, project_folder
+from tsad_tasks.storage.artifacts import place
 
 
 def artifacts_root() -> UPath:
-    """Folder or object store of bundles, run files and reports: `TSAD_ARTIFACTS`, else `.tsad/artifacts`."""
-    return UPath(os.environ.get("TSAD_ARTIFACTS") or home_folder() / "artifacts")
+    """Folder or object store of bundles, run files and reports: `TSAD_ARTIFACTS`, else `.tsad/artifacts`.
+
+    `place` says what it raises.
+    """
+    return place(os.environ.get("TSAD_ARTIFACTS") or str(home_folder() / "artifacts"))
 
 
 def run_folder(dag_id: str, run_id: str) -> UPath:

@@ -12,6 +12,7 @@ from typing import Any
 from upath import UPath
 
 from tsad_tasks.config import DatasetConfig
+from tsad_tasks.detectors.base import make_folder
 from tsad_tasks.errors import BadInput
 from tsad_tasks.reports.content import SEVERITIES, Coverage, Headline, ReportContent, SuppressedRow
 from tsad_tasks.reports.formats import duration_text
@@ -70,7 +71,7 @@ def render_period(
 
 
 def _write(content: ReportContent, target: UPath, config: DatasetConfig) -> tuple[int, int]:
-    target.parent.mkdir(parents=True, exist_ok=True)
+    make_folder(target.parent)
     if isinstance(target, Path):
         written = render_report(content, target, page_size=config.report.page_size)
         return written.n_pages, written.n_bytes

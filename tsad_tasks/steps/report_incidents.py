@@ -9,7 +9,6 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from upath import UPath
 
 from tsad_tasks.core.interval import epoch_s, from_epoch_s, hour_ceil, hour_floor
 from tsad_tasks.core.spec import ModelSpec
@@ -24,6 +23,7 @@ from tsad_tasks.reports.thinning import thinned
 from tsad_tasks.steps.expected import ExpectedReadings, expected_in_range
 from tsad_tasks.steps.report_models import threshold_words
 from tsad_tasks.steps.scales import later_scales
+from tsad_tasks.storage.artifacts import place
 from tsad_tasks.storage.rows import DatasetRow, ScoreSteps
 from tsad_tasks.storage.store import Store
 
@@ -205,7 +205,7 @@ class Models:
         if model_id not in self._known:
             (record,) = self._store.records("select_model", {"model_id": model_id})
             try:
-                bundle = read_bundle(UPath(record["artifact_uri"]), expected_sha256=record["sha256"])
+                bundle = read_bundle(place(record["artifact_uri"]), expected_sha256=record["sha256"])
             except (BundleError, OSError):
                 self._known[model_id] = Model(record, None, None)
             else:

@@ -16,7 +16,7 @@ from upath import UPath
 from tsad_tasks.config import DatasetConfig
 from tsad_tasks.core.interval import epoch_s, from_epoch_s
 from tsad_tasks.core.spec import ModelSpec
-from tsad_tasks.detectors.base import Detector, Progress, TrainingHistory
+from tsad_tasks.detectors.base import Detector, Progress, TrainingHistory, make_folder
 from tsad_tasks.detectors.bundle import Bundle, read_bundle, store_bundle
 from tsad_tasks.detectors.fold import FoldDetector
 from tsad_tasks.detectors.registry import detector_class, load_detector
@@ -53,6 +53,7 @@ from tsad_tasks.steps.training import (
     training_range,
     training_scopes,
 )
+from tsad_tasks.storage.artifacts import place
 from tsad_tasks.storage.rows import ChampionAt, Exclusion, GateRow
 from tsad_tasks.storage.store import Store
 
@@ -108,13 +109,13 @@ class Retraining:
 
     def challenger(self, folder: UPath) -> Challenger:
         """What task `calibrate` made for the scope of a folder."""
-        place = json.loads((folder / "bundle.json").read_text())
-        bundle = read_bundle(UPath(place["uri"]), expected_sha256=place["sha256"])
+        made = json.loads((folder / "bundle.json").read_text())
+        bundle = read_bundle(place(made["uri"]), expected_sha256=made["sha256"])
         if not bundle.detector.folds:
-            return Challenger(place["uri"], bundle, ModelSpec.from_json(bundle.spec), bundle.detector)
+            return Challenger(made["uri"], bundle, ModelSpec.from_json(bundle.spec), bundle.detector)
         # The states of a folding model in its bundle are those after what is judged.
         spec = ModelSpec.from_json(json.loads((folder / _SPLIT_SPEC_FILE).read_text()))
-        return Challenger(place["uri"], bundle, spec, load_detector(folder / "detector"))
+        return Challenger(made["uri"], bundle, spec, load_detector(folder / "detector"))
 
     def champion(self, scope: Scope) -> ChampionAt | None:
         """The champion that a challenger has to beat."""
@@ -132,7 +133,7 @@ def settled(run: Retraining) -> Retraining:
         everybody = Scope(0, "all", tuple(entity for scope in scopes for entity in scope.entities))
         found = exclusions_of(run.store, run.config, everybody, run.span, run.lineage)
         reader = TrainingReader.of_store(run.store, run.config, run.span, found)
-        run.folder.mkdir(parents=True, exist_ok=True)
+        make_folder(run.folder)
         path.write_text(json.dumps(period_window(reader, everybody)))
     detector = run.config.detector.model_copy(update={"window": json.loads(path.read_text())})
     return replace(run, config=run.config.model_copy(update={"detector": detector}))
@@ -152,13 +153,13 @@ def find_exclusions(run: Retraining) -> Count:
     scopes = [scope for scope in training_scopes(run.store, run.config) if not _is_trained(run, scope)]
     if not scopes:
         raise NothingToDo(f"{run.config.dataset} was trained on this range, with this configuration and seed, before.")
-    run.folder.mkdir(parents=True, exist_ok=True)
+    make_folder(run.folder)
     (run.folder / "scopes.json").write_text(json.dumps([asdict(scope) for scope in scopes]))
     n_excluded = 0
     for scope, folder in run.scopes():
         found = exclusions_of(run.store, run.config, scope, run.span, run.lineage)
         check_left_out(TrainingReader.of_store(run.store, run.config, run.span, found), scope, found)
-        folder.mkdir(parents=True, exist_ok=True)
+        make_folder(folder)
         _write_exclusions(folder, found)
         n_excluded += len(found)
     return {"n_scopes": len(scopes), "n_exclusions": n_excluded}
@@ -290,7 +291,7 @@ def _warm_start(run: Retraining, scope: Scope) -> Detector | None:
             raise BadInput(f"training.warm_start_from: Expected a dataset with a champion. Received: {name}, without.")
     if champion is None:
         return None
-    return read_bundle(UPath(champion.artifact_uri), expected_sha256=champion.sha256).detector
+    return read_bundle(place(champion.artifact_uri), expected_sha256=champion.sha256).detector
 
 
 def _history(folder: UPath) -> TrainingHistory:

@@ -10,7 +10,6 @@ from typing import Any, cast
 
 import numpy as np
 from numpy.typing import NDArray
-from upath import UPath
 
 from tsad_tasks.config import DatasetConfig
 from tsad_tasks.core.interval import epoch_s
@@ -28,6 +27,7 @@ from tsad_tasks.steps.reach import Reach, score_reach, window_reach
 from tsad_tasks.steps.scales import later_scales
 from tsad_tasks.steps.shard import FeatureShard, load_windows
 from tsad_tasks.steps.windows import windows_of_shard, windows_path
+from tsad_tasks.storage.artifacts import place
 from tsad_tasks.storage.rows import AnomalyRows, AttributionRows, DatasetRow, ScoreRows
 from tsad_tasks.storage.store import Store, hours_later
 
@@ -62,7 +62,7 @@ def score_shard(store: Store, config: DatasetConfig, paths: Sequence[str]) -> Sc
     BundleError
         When a champion is broken; its hours are marked as failed, those of the others are scored.
     """
-    files = (UPath(name) for name in paths)
+    files = (place(name) for name in paths)
     return _score_all(store, config, ((FeatureShard.load(path), load_windows(windows_path(path))) for path in files))
 
 

@@ -15,6 +15,7 @@ from upath import UPath
 
 from tsad_tasks.core.interval import epoch_s, from_epoch_s
 from tsad_tasks.core.scoring import Features, Windows
+from tsad_tasks.detectors.base import make_folder
 from tsad_tasks.steps.plan import Job
 from tsad_tasks.steps.scales import OwnScale
 from tsad_tasks.storage.rows import Champion
@@ -27,7 +28,7 @@ def write_arrays(path: UPath, arrays: dict[str, NDArray[Any]], facts: dict[str, 
     content = io.BytesIO()
     encoded = np.frombuffer(json.dumps(facts, sort_keys=True).encode(), np.uint8)
     np.savez(content, allow_pickle=False, _facts=encoded, **arrays)
-    path.parent.mkdir(parents=True, exist_ok=True)
+    make_folder(path.parent)
     path.write_bytes(content.getvalue())
 
 

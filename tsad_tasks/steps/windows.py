@@ -13,6 +13,7 @@ from tsad_tasks.core.scoring import Windows, entity_windows
 from tsad_tasks.core.spec import FeatureSpec
 from tsad_tasks.steps.features import load_model
 from tsad_tasks.steps.shard import FeatureShard, save_windows
+from tsad_tasks.storage.artifacts import place
 
 
 @dataclass(frozen=True)
@@ -26,7 +27,7 @@ class WindowSummary:
 def build_windows(shards: Sequence[Sequence[str]]) -> WindowSummary:
     """Window files beside the feature files of `shards`."""
     n_windows = n_incomplete = 0
-    for path in (UPath(name) for part in shards for name in part):
+    for path in (place(name) for part in shards for name in part):
         shard = FeatureShard.load(path)
         spec, _ = load_model(shard.job.champion)
         windows = windows_of_shard(shard, spec.features)
