@@ -93,7 +93,8 @@ def _gate_row(row: StoredRow) -> GateRow:
         row.value,
         row.limit_value,
         row.passed,
-        "; ".join(filter(None, (doubt(row).partition(": ")[2], _short(row.note)))),
+        # Beside it stand the range and the limit.
+        doubt(row).partition(": ")[2].rpartition(" ")[0] or _short(row.note),
         row.champion_value,
         row.low,
         row.high,
