@@ -133,7 +133,7 @@ def test_the_report_has_the_rules_of_the_shadow_in_words(weeks: Weeks) -> None:
     with Store.connect(weeks.uri) as store:
         rows = {row.rule: row for row in gate_rows(store, 2, "shadow")}
     assert (rows["hours that both scored"].value, rows["labels found"].note) == (24, "none in these hours")
-    assert rows["injected anomalies found"].note == "of 60"
+    assert rows["injected anomalies found"].note == "of 60 injected"
     assert rows["milliseconds per window"].at_most
 
 

@@ -49,7 +49,7 @@ _LONG_WORDS = {
     "bytes of the detector's files": "", "no champion to compare with": "no champion", "validation loss": "",
     "hours that challenger and champion both scored": "", "steps that both scored": "", "flagged, ": "",
     "share of steps that both flag, or neither": "", " in these hours": "", ", put into the shadow's hours": "",
-    "incidents that people called false alarms or expected": "", " injected": "",
+    "incidents that people called false alarms or expected": "",
 }  # fmt: skip
 
 
