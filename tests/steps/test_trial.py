@@ -18,6 +18,7 @@ from tsad_tasks.local.postgres import Cluster
 from tsad_tasks.steps.compare import Paired, shadow_rules
 from tsad_tasks.steps.evaluate import Verdicts
 from tsad_tasks.steps.report_models import gate_rows
+from tsad_tasks.steps.rules import full_note
 from tsad_tasks.steps.trial import Trial, trial_rules
 from tsad_tasks.storage.rows import GateRow
 from tsad_tasks.storage.store import Store
@@ -132,8 +133,16 @@ def test_the_report_has_the_rules_of_the_shadow_in_words(weeks: Weeks) -> None:
     with Store.connect(weeks.uri) as store:
         rows = {row.rule: row for row in gate_rows(store, 2, "shadow")}
     assert (rows["hours that both scored"].value, rows["labels found"].note) == (24, "none in these hours")
-    assert rows["injected anomalies found"].note == "of 60"
+    assert rows["injected anomalies found"].note == "of 60 injected"
     assert rows["milliseconds per window"].at_most
+
+
+def test_what_is_met_by_a_range_that_reaches_the_limit_says_so(weeks: Weeks) -> None:
+    row = GateRow("incidents_per_entity_week", 3.5, 2.0, None, True, "7 incidents in 2 clean weeks", 1.9, 5.9)
+    assert full_note(row) == "3.50 (1.90–5.90): not clearly above 2.00; 7 incidents in 2 clean weeks"
+    with Store.connect(weeks.uri) as store, store.transaction():
+        store.insert_gate_decisions(1, [row], "shadow")
+        assert gate_rows(store, 1, "shadow")[0].note == "not clearly above"
 
 
 FACTS: dict[str, Any] = {"n_labels": 0, "n_labels_found": (0, 0)}

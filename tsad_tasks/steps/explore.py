@@ -359,7 +359,7 @@ def _jumps(store: Store, config: DatasetConfig, span: TrainingRange, scales: Sca
     for scope in training_scopes(store, config):
         champion = store.select_champion_at(dataset_id, scope.entity_id, lineage, span.end_at)
         if champion is not None:
-            bundle = read_bundle(UPath(champion.artifact_uri), expected_sha256=champion.sha256)
+            bundle = read_bundle(place(champion.artifact_uri), expected_sha256=champion.sha256)
             former = ModelSpec.from_json(bundle.spec)
             both = [name for name, _ in scope.entities if name in former.scalers and name in scales.own]
             found += [jump for name in both for jump in _jumps_of(name, config.channel_names, former, scales.own[name])]
@@ -473,6 +473,6 @@ def _medians(rows: NDArray[np.float64]) -> NDArray[np.float64]:
 def write_exploration(config: DatasetConfig, content: ExplorationContent, path: UPath) -> tuple[str, int]:
     """Where the PDF of an exploration is, and its pages."""
     document, n_pages = exploration_bytes(content, page_size=config.report.page_size)
-    path.parent.mkdir(parents=True, exist_ok=True)
+    make_folder(path.parent)
     write_whole(document, path)
     return str(path), n_pages

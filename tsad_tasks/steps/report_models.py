@@ -49,7 +49,7 @@ _LONG_WORDS = {
     "bytes of the detector's files": "", "no champion to compare with": "no champion", "validation loss": "",
     "hours that challenger and champion both scored": "", "steps that both scored": "", "flagged, ": "",
     "share of steps that both flag, or neither": "", " in these hours": "", ", put into the shadow's hours": "",
-    "incidents that people called false alarms or expected": "", " injected": "",
+    "incidents that people called false alarms or expected": "",
 }  # fmt: skip
 
 
@@ -93,7 +93,8 @@ def _gate_row(row: StoredRow) -> GateRow:
         row.value,
         row.limit_value,
         row.passed,
-        "; ".join(filter(None, (doubt(row).partition(": ")[2], _short(row.note)))),
+        # Beside it stand the range and the limit.
+        doubt(row).partition(": ")[2].rpartition(" ")[0] or _short(row.note),
         row.champion_value,
         row.low,
         row.high,

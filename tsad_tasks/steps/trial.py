@@ -12,8 +12,6 @@ from datetime import datetime
 from typing import Any
 
 import numpy as np
-from upath import UPath
-
 from tsad_tasks.config import DatasetConfig, Gate
 from tsad_tasks.core.confidence import share_interval
 from tsad_tasks.core.injection import LASTING_STEPS
@@ -26,6 +24,7 @@ from tsad_tasks.steps.exclusions import exclusions_of
 from tsad_tasks.steps.gate import MAX_GATE_ENTITIES, comparable_model, not_worse, window_milliseconds
 from tsad_tasks.steps.policy import incident_rule
 from tsad_tasks.steps.training import Scope, TrainingRange, TrainingReader, evenly
+from tsad_tasks.storage.artifacts import place
 from tsad_tasks.storage.rows import ChampionScope, GateRow, Shadow
 from tsad_tasks.storage.store import Store, hours_later
 
@@ -58,7 +57,7 @@ def shadow_trial(
     folding detector begins with the state of its anchor.
     """
     model = store.records("select_model", {"model_id": shadow.model_id})[0]
-    bundle = read_bundle(UPath(model["artifact_uri"]), expected_sha256=model["sha256"])
+    bundle = read_bundle(place(model["artifact_uri"]), expected_sha256=model["sha256"])
     spec = ModelSpec.from_json(bundle.spec)
     champion = store.select_champion_at(scope.dataset_id, scope.scope_entity_id, scope.lineage, end_at)
     old = comparable_model(champion, spec) if champion else None
