@@ -10,11 +10,10 @@ from __future__ import annotations
 
 import argparse
 import io
-import json
 import os
-import subprocess
 import sys
 import tempfile
+from collections.abc import Iterable
 from contextlib import closing
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -26,7 +25,9 @@ import yaml
 from tsad_tasks.core.detector_names import DETECTORS
 from tsad_tasks.core.interval import epoch_s
 from tsad_tasks.core.simulate import CHANNELS, SimulatedPlant, server_room
+from tsad_tasks.errors import TsadError
 from tsad_tasks.local.environment import Places
+from tsad_tasks.local.headless import Outcome, headless
 from tsad_tasks.local.postgres import WAREHOUSE, Cluster, ensure_running, remove
 from tsad_tasks.local.stack import stack_environment
 from tsad_tasks.storage import copy_binary as binary
@@ -138,28 +139,22 @@ def _write_datasets(folder: Path, arguments: argparse.Namespace) -> None:
 def _run_dags(folder: Path, plant: str, arguments: argparse.Namespace) -> None:
     own = {"TSAD_HOME": str(folder), "TSAD_DATASETS": str(folder / "datasets"), "AIRFLOW_CONN_PLANT": plant}
     inherited = {name: value for name, value in os.environ.items() if not name.startswith(("TSAD_", "AIRFLOW"))} | own
-    environment = stack_environment(Places.of(PROJECT, folder), inherited=inherited, headless=True)
-    week = timedelta(days=7)
-    _headless(environment, [f"{name}.retrain" for name in arguments.only], TRAINED_AT - week, TRAINED_AT, "7d")
-    end_at = TRAINED_AT + timedelta(hours=arguments.hours)
-    _headless(environment, [f"{name}.score" for name in arguments.only], TRAINED_AT, end_at, "1h")
+    places = Places.of(PROJECT, folder)
+    environment = stack_environment(places, inherited=inherited, headless=True)
+    week, hours = timedelta(days=7), arguments.hours * timedelta(hours=1)
+    try:
+        with headless(places, environment) as airflow:
+            _tell(airflow.runs([f"{name}.retrain" for name in arguments.only], TRAINED_AT - week, TRAINED_AT, week))
+            scores = [f"{name}.score" for name in arguments.only]
+            _tell(airflow.runs(scores, TRAINED_AT, TRAINED_AT + hours, timedelta(hours=1)))
+    except TsadError as error:
+        print((folder / "logs" / "headless.log").read_text(encoding="utf-8")[-6000:], file=sys.stderr)
+        sys.exit(str(error))
 
 
-def _headless(environment: dict[str, str], dags: list[str], start_at: datetime, end_at: datetime, step: str) -> None:
-    command = [sys.executable, str(PROJECT / "plugins" / "tsad_headless.py"), "--step", step]
-    command += ["--start", start_at.isoformat(), "--end", end_at.isoformat()]
-    command += [part for dag in dags for part in ("--dag", dag)]
-    failed = []
-    with subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, text=True) as child:
-        assert child.stdout is not None
-        for line in child.stdout:
-            outcome = json.loads(line)
-            failed += [outcome] if outcome["state"] != "success" else []
-            print(f"  {outcome['dag_id']:32s} {outcome['interval_start'][:16]} {outcome['seconds']:6.1f} s", flush=True)
-    if child.returncode:
-        log = Path(environment["TSAD_HOME"]) / "logs" / "headless.log"
-        print(log.read_text(encoding="utf-8")[-6000:], file=sys.stderr)
-        sys.exit(f"Expected all runs to succeed. Received: {failed or 'no runs'}.")
+def _tell(outcomes: Iterable[Outcome]) -> None:
+    for one in outcomes:
+        print(f"  {one['dag_id']:32s} {one['interval_start'][:16]} {one['seconds']:6.1f} s", flush=True)
 
 
 def _show(cluster: Cluster, room: SimulatedPlant, arguments: argparse.Namespace) -> None:

@@ -6,11 +6,8 @@ Usage: python benchmarks/many_tables.py [--small] [--tables 300] [--rows 60]
 from __future__ import annotations
 
 import argparse
-import json
 import os
 import resource
-import subprocess
-import sys
 import tempfile
 import time
 from collections.abc import Callable
@@ -24,6 +21,7 @@ from upath import UPath
 
 from tsad_tasks.config import DatasetConfig
 from tsad_tasks.local.environment import Places
+from tsad_tasks.local.headless import headless
 from tsad_tasks.local.postgres import WAREHOUSE, Cluster, ensure_running, remove
 from tsad_tasks.local.stack import stack_environment
 from tsad_tasks.steps.ingest import IngestSummary, ingest_interval
@@ -125,9 +123,10 @@ def _measure_dag(cluster: Cluster, plant: str, folder: Path) -> None:
         ingest_interval(store, config, plant, start_at=START_AT - timedelta(hours=HISTORY_H), end_at=START_AT)
         retrain(Retraining(store, config, START_AT, artifacts / "run", artifacts))
     inherited = {name: value for name, value in os.environ.items() if not name.startswith(("TSAD_", "AIRFLOW"))} | own
-    environment = stack_environment(Places.of(PROJECT, folder), inherited=inherited, headless=True)
+    places = Places.of(PROJECT, folder)
+    environment = stack_environment(places, inherited=inherited, headless=True)
     for title, at in (("first run", START_AT), ("run again", START_AT)):
-        _headless(environment, at, title)
+        _run_hour(places, environment, at, title)
         for step, seconds, n_shards in _run_seconds(cluster.uri(WAREHOUSE), at):
             print(f"  task {step:33s} {seconds:7.2f} s   {n_shards} at once")
 
@@ -142,14 +141,10 @@ def _run_seconds(uri: str, at: datetime) -> list[tuple[str, float, int]]:
     return rows
 
 
-def _headless(environment: dict[str, str], at: datetime, title: str) -> None:
-    script = str(PROJECT / "plugins" / "tsad_headless.py")
-    span = ["--start", at.isoformat(), "--end", (at + timedelta(hours=1)).isoformat()]
-    command = [sys.executable, script, "--dag", "fleet.score", *span]
-    done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
-    if done.returncode:
-        sys.exit(f"Expected the DAG run to succeed. Received: {done.stdout}{done.stderr}")
-    outcome = json.loads(done.stdout.splitlines()[-1])
+def _run_hour(places: Places, environment: dict[str, str], at: datetime, title: str) -> None:
+    hour = timedelta(hours=1)
+    with headless(places, environment) as airflow:
+        (outcome,) = airflow.runs(["fleet.score"], at, at + hour, hour)
     print(f"hourly DAG, {title:27s} {outcome['seconds']:7.2f} s   {outcome['n_tasks']} tasks")
 
 

@@ -1,12 +1,12 @@
-"""Ten months of a real sensor as time would have passed: retrained weekly, in the shadow for a day, then champion.
+"""Months of a real sensor as time would have passed: retrained again and again, a day in the shadow, then champion.
 
-NAB's ambient_temperature_system_failure goes from its CSV file into a source table; `tsad history`'s replay trains a
-challenger each Monday on the 30 days before, compares it with the champion for a day, and scores each hour with the
-champion of that time (lineage `replay`). The last hours are scored twice, in bulk and one by one through the hourly
-DAG, and the two must leave the same rows. What it finds is held against NAB's label windows, which the pipeline never
-sees.
+A file of NAB goes into a source table; `tsad history`'s replay trains challengers on the days before, compares each
+with the champion for a day, and scores each hour with the champion of that time (lineage `replay`). The last hours are
+scored twice, in bulk and one by one through the hourly DAG, and the two must leave the same rows. What it finds is held
+against NAB's label windows, which the pipeline never sees. `ambient`: ten months of an office by the hour, retrained
+each Monday on 30 days. The others: two or three weeks of servers, retrained every two days on four.
 
-Usage: TSAD_BENCH_DATA=<folder that holds nab/> python benchmarks/nab_replay.py [--small] [--keep]
+Usage: TSAD_BENCH_DATA=<folder that holds nab/> python benchmarks/nab_replay.py [SERIES ...] [--small] [--keep FOLDER]
 """
 
 from __future__ import annotations
@@ -15,13 +15,12 @@ import argparse
 import json
 import os
 import shutil
-import subprocess
 import sys
 import tempfile
 import time
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -31,6 +30,7 @@ from tsad_tasks.config import DatasetConfig
 from tsad_tasks.core.interval import HOUR
 from tsad_tasks.local import postgres
 from tsad_tasks.local.environment import DATABASE_URI, MIGRATE_URI
+from tsad_tasks.local.headless import headless
 from tsad_tasks.local.places import postgres_folder, project_folder
 from tsad_tasks.local.stack import stack_environment
 from tsad_tasks.steps.history import Replay
@@ -42,14 +42,9 @@ from tsad_tasks.storage.database import connect
 from tsad_tasks.storage.load_table import LoadOptions, load_table
 from tsad_tasks.storage.store import Store
 
-SERIES = "realKnownCause/ambient_temperature_system_failure.csv"
 LINEAGE = "replay"
 TWIN = "hourly_twin"
-WEEK = timedelta(days=7)
-START_AT = datetime(2013, 7, 4, tzinfo=UTC)
-END_AT = datetime(2014, 5, 28, 16, tzinfo=UTC)
-# Mondays at 3, as the schedule of retrainings says; the first one of the fifth week that has 30 days before it.
-FIRST_RETRAIN_AT = datetime(2013, 8, 5, 3, tzinfo=UTC)
+DAY = timedelta(days=1)
 
 ROWS = {
     "readings": "SELECT entity_id, hour_at, checksum, values FROM tsad.reading_block ORDER BY 1, 2",
@@ -71,9 +66,17 @@ ROWS = {
 
 
 @dataclass(frozen=True)
-class Sizes:
-    """How much of the series, and how many of its last hours go through the DAG."""
+class Series:
+    """A file, its dataset, how much of it is replayed, and how many of its last hours go through the DAG.
 
+    Attributes
+    ----------
+    first_at : first training; the schedule's next ones follow `retrain_every`
+    """
+
+    file: str
+    dataset: str
+    first_at: datetime
     end_at: datetime
     n_hours: int
     retrain_every: timedelta
@@ -83,8 +86,28 @@ class Sizes:
         return self.end_at - self.n_hours * HOUR
 
 
-WHOLE = Sizes(END_AT, 72, WEEK)
-SMALL = Sizes(datetime(2013, 9, 5, tzinfo=UTC), 6, 2 * WEEK)
+def _server(file: str, start: str, days: int) -> Series:
+    start_at = datetime.fromisoformat(f"2014-{start}Z")
+    return Series(file, "server", start_at + 4 * DAY, start_at + days * DAY, 24, 2 * DAY)
+
+
+# Mondays at 3, as the schedule of retrainings says; the first one of the fifth week that has 30 days before it.
+_AMBIENT = Series(
+    "realKnownCause/ambient_temperature_system_failure.csv", "ambient", datetime(2013, 8, 5, 3, tzinfo=UTC),
+    datetime(2014, 5, 28, 16, tzinfo=UTC), 72, 7 * DAY,
+)  # fmt: skip
+SERIES = {
+    "ambient": _AMBIENT,
+    "latency": _server("realKnownCause/ec2_request_latency_system_failure.csv", "03-07T04:00", 14),
+    "rogue_agent": _server("realKnownCause/rogue_agent_key_updown.csv", "07-06T21:00", 18),
+    "autoscaling": _server("realAWSCloudwatch/grok_asg_anomaly.csv", "01-16T00:00", 16),
+    "database": _server("realAWSCloudwatch/rds_cpu_utilization_cc0c53.csv", "02-14T15:00", 14),
+    "cpu": _server("realAWSCloudwatch/ec2_cpu_utilization_ac20cd.csv", "04-02T15:00", 14),
+}
+SMALL = {
+    "ambient": replace(_AMBIENT, end_at=datetime(2013, 9, 5, tzinfo=UTC), n_hours=6, retrain_every=14 * DAY),
+    "latency": replace(SERIES["latency"], end_at=datetime(2014, 3, 15, 4, tzinfo=UTC), n_hours=3),
+}
 
 
 @dataclass
@@ -105,17 +128,28 @@ class Story:
 def main() -> int:
     """Replay, compare, print."""
     arguments = _arguments()
-    series = _series_path()
-    if series is None:
+    chosen = {name: (SMALL if arguments.small else SERIES)[name] for name in arguments.series}
+    paths = [_path(series.file) for series in chosen.values()]
+    if None in paths:
         return 0
-    home = Path(arguments.keep or tempfile.mkdtemp(prefix="tsad-nab-"))
+    n_different = 0
+    for (name, series), path in zip(chosen.items(), paths, strict=True):
+        assert path is not None
+        print(f"\n{name}: {series.file}", flush=True)
+        n_different += _in_home(series, path, arguments.keep and Path(arguments.keep) / name)
+    return 1 if n_different else 0
+
+
+def _in_home(series: Series, path: Path, kept: Path | None) -> int:
+    """How many kinds of rows differ between bulk and DAG, in a home of its own."""
+    home = kept or Path(tempfile.mkdtemp(prefix="tsad-nab-"))
     home.mkdir(parents=True, exist_ok=True)
     home.chmod(0o711)
     os.environ |= {"TSAD_HOME": str(home), "TSAD_DATASETS": str(project_folder() / "docs" / "guides" / "nab")}
     try:
-        return _replay_and_judge(series, SMALL if arguments.small else WHOLE)
+        return _replay_and_judge(series, path)
     finally:
-        if arguments.keep:
+        if kept:
             postgres.stop(postgres_folder())
         else:
             _remove(home)
@@ -123,17 +157,23 @@ def main() -> int:
 
 def _arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--small", action="store_true", help="nine weeks, three retrainings, six hours by DAG")
-    parser.add_argument("--keep", metavar="FOLDER", help="use this TSAD_HOME and leave it")
-    return parser.parse_args()
+    parser.add_argument("series", nargs="*", metavar="SERIES", help=f"of {', '.join(SERIES)}; default: all")
+    parser.add_argument("--small", action="store_true", help="two of them, for weeks, with a few hours by DAG")
+    parser.add_argument("--keep", metavar="FOLDER", help="leave each one's TSAD_HOME in a folder of this folder")
+    arguments = parser.parse_args()
+    known = SMALL if arguments.small else SERIES
+    arguments.series = arguments.series or [*known]
+    if unknown := [name for name in arguments.series if name not in known]:
+        parser.error(f"Expected series of {', '.join(known)}. Received: {unknown[0]}.")
+    return arguments
 
 
-def _series_path() -> Path | None:
+def _path(file: str) -> Path | None:
     folder = os.environ.get("TSAD_BENCH_DATA")
     if not folder:
         print("nab_replay: not run. TSAD_BENCH_DATA is not set; it names the folder that holds nab/ (numenta/NAB).")
         return None
-    path = Path(folder) / "nab" / "data" / SERIES
+    path = Path(folder) / "nab" / "data" / file
     if not path.is_file():
         print(f"nab_replay: not run. There is no file {path}; TSAD_BENCH_DATA names the folder that holds nab/.")
         return None
@@ -145,34 +185,35 @@ def _remove(home: Path) -> None:
     shutil.rmtree(home, ignore_errors=True)
 
 
-def _replay_and_judge(series: Path, sizes: Sizes) -> int:
+def _replay_and_judge(series: Series, path: Path) -> int:
     began, story = time.perf_counter(), Story()
-    config = config_of("ambient")
+    config = config_of(series.dataset)
     warehouse = session.warehouse()
     with story.timed("load"):
         options = LoadOptions("timestamp")
-        loaded = load_table(session.ensure_plant().owner_uri, series, "plant.ambient", options, mode="replace")
-    print(f"plant.ambient: {loaded.n_rows:,} rows; replayed until {sizes.end_at:%Y-%m-%d %H:%M} UTC")
-    replay = _weeks(story, config, warehouse.uri, sizes)
+        table = f"plant.{series.dataset}"
+        loaded = load_table(session.ensure_plant().owner_uri, path, table, options, mode="replace")
+    print(f"{table}: {loaded.n_rows:,} rows; replayed until {series.end_at:%Y-%m-%d %H:%M} UTC")
+    replay = _weeks(story, config, warehouse.uri, series)
     twin_uri = _twin()
     with story.timed("last hours in bulk"), Store.connect(warehouse.uri) as store:
-        _score(story, store, config, sizes.split_at, sizes.end_at)
+        _score(story, store, config, series.split_at, series.end_at)
     with story.timed("last hours by DAG"):
-        _hours_by_dag(twin_uri, sizes)
+        _hours_by_dag(twin_uri, series)
     n_different = _compare(warehouse.uri, twin_uri)
     _print_gates(replay)
-    _print_findings(warehouse.uri, series, sizes)
+    _print_findings(warehouse.uri, series, path)
     parts = ", ".join(f"{part} {seconds:.0f} s" for part, seconds in story.seconds.items())
     print(f"{(time.perf_counter() - began) / 60:.1f} min: {parts}")
-    return 1 if n_different else 0
+    return n_different
 
 
-def _weeks(story: Story, config: DatasetConfig, uri: str, sizes: Sizes) -> Replay:
+def _weeks(story: Story, config: DatasetConfig, uri: str, series: Series) -> Replay:
     """Everything up to the hours that are kept for the DAG."""
-    start_at = FIRST_RETRAIN_AT - timedelta(seconds=config.training.range_s)
+    start_at = series.first_at - timedelta(seconds=config.training.range_s)
     with Store.connect(uri) as store, story.timed("replay"):
-        ingest_interval(store, config, session.source_uri(config), start_at=start_at, end_at=sizes.split_at)
-        replay = Replay(store, config, start_at, sizes.split_at, artifacts_root(), sizes.retrain_every)
+        ingest_interval(store, config, session.source_uri(config), start_at=start_at, end_at=series.split_at)
+        replay = Replay(store, config, start_at, series.split_at, artifacts_root(), series.retrain_every)
         replay.say = lambda text: print(f"  {text}", flush=True)
         return replay.run()
 
@@ -194,20 +235,15 @@ def _twin() -> str:
     return cluster.uri(TWIN, postgres.PIPELINE)
 
 
-def _hours_by_dag(twin_uri: str, sizes: Sizes) -> None:
+def _hours_by_dag(twin_uri: str, series: Series) -> None:
     session.offer_plant()
     places = session.places()
     inherited = {**os.environ, DATABASE_URI: twin_uri, MIGRATE_URI: twin_uri}
-    command = [sys.executable, str(places.plugins / "tsad_headless.py"), "--dag", "ambient.score"]
-    command += ["--start", sizes.split_at.isoformat(), "--end", sizes.end_at.isoformat()]
-    command += ["--conf", json.dumps({"lineage": LINEAGE})]
     environment = stack_environment(places, inherited=inherited, headless=True)
-    done = subprocess.run(command, env=environment, stdout=subprocess.PIPE, text=True, check=False)
-    outcomes = [json.loads(line) for line in done.stdout.splitlines()]
-    n_good = sum(outcome["state"] == "success" for outcome in outcomes)
-    print(f"ambient.score: {n_good} of {sizes.n_hours} hourly runs succeeded")
-    if done.returncode:
-        raise SystemExit(f"Expected all runs to succeed. See {places.home / 'logs' / 'headless.log'}.")
+    with headless(places, environment) as airflow:
+        dag = f"{series.dataset}.score"
+        found = list(airflow.runs([dag], series.split_at, series.end_at, HOUR, {"lineage": LINEAGE}))
+    print(f"{dag}: all of {len(found)} hourly runs succeeded")
 
 
 def _compare(bulk_uri: str, twin_uri: str) -> int:
@@ -238,11 +274,15 @@ def _print_gates(replay: Replay) -> None:
     print(f"{len(replay.promoted)} took over after a shadow; {len(replay.rejected)} left it: {replay.rejected}")
 
 
-def _print_findings(uri: str, series: Path, sizes: Sizes) -> None:
-    windows = [window for window in _label_windows(series) if window[0] < sizes.end_at]
+def _print_findings(uri: str, series: Series, path: Path) -> None:
+    windows = [window for window in _label_windows(path, series.file) if window[0] < series.end_at]
+    n_early, windows = len(windows), [window for window in windows if window[1] >= series.first_at]
+    if n_early > len(windows):
+        print(f"{n_early - len(windows)} label windows are over before the first model")
     with Store.connect(uri) as store, store.transaction():
-        params = {"dataset": "ambient", "lineage": LINEAGE, "start_at": START_AT, "end_at": END_AT, "n": 1000}
-        incidents = store.records("select_incident_list", params | {"suppressed": False})
+        span = {"start_at": series.first_at, "end_at": series.end_at}
+        params = {"dataset": series.dataset, "lineage": LINEAGE, "suppressed": False, "n": 1000, **span}
+        incidents = store.records("select_incident_list", params)
     for start_at, end_at in windows:
         inside = [one for one in incidents if _touches(one, start_at, end_at)]
         first = min((max(one["started_at"], start_at) for one in inside), default=None)
@@ -250,7 +290,7 @@ def _print_findings(uri: str, series: Path, sizes: Sizes) -> None:
         print(f"label window {start_at:%Y-%m-%d %H:%M} to {end_at:%Y-%m-%d %H:%M}: {found}")
     false = [one for one in incidents if not any(_touches(one, *window) for window in windows)]
     n_hit = sum(any(_touches(one, *window) for one in incidents) for window in windows)
-    n_days = (sizes.end_at - FIRST_RETRAIN_AT).days
+    n_days = (series.end_at - series.first_at).days
     print(f"{n_hit} of {len(windows)} label windows hit; {len(false)} false incidents in {n_days} days:")
     for one in sorted(false, key=lambda one: one["started_at"]):
         print(f"  {one['started_at']:%Y-%m-%d %H:%M}  {one['severity']:6}  {one['n_flags']:3} flags  {one['sentence']}")
@@ -261,9 +301,9 @@ def _touches(incident: dict[str, Any], start_at: datetime, end_at: datetime) -> 
     return bool(incident["started_at"] <= end_at and incident["last_flag_at"] >= start_at)
 
 
-def _label_windows(series: Path) -> list[tuple[datetime, datetime]]:
-    labels = json.loads((series.parents[2] / "labels" / "combined_windows.json").read_text())
-    return [tuple(datetime.fromisoformat(edge).replace(tzinfo=UTC) for edge in pair) for pair in labels[SERIES]]  # type: ignore[misc]
+def _label_windows(path: Path, file: str) -> list[tuple[datetime, datetime]]:
+    labels = json.loads((path.parents[2] / "labels" / "combined_windows.json").read_text())
+    return [tuple(datetime.fromisoformat(edge).replace(tzinfo=UTC) for edge in pair) for pair in labels[file]]  # type: ignore[misc]
 
 
 if __name__ == "__main__":

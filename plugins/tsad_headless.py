@@ -1,6 +1,7 @@
 """Runs a DAG over a range of intervals in one process, without scheduler or api-server.
 
-`python plugins/tsad_headless.py --dag <dag_id> --start <ISO> --end <ISO> [--step 1h] [--reverse] [--conf JSON]`
+`python plugins/tsad_headless.py --dag <dag_id> --start <ISO> --end <ISO> [--step 1h] [--reverse] [--conf JSON]`, or
+with `--jobs` and the same as lines of JSON on stdin, which spares Airflow's start (15 s) for each but the first,
 in the environment of `tsad_tasks.local.environment.airflow_environment(..., headless=True)`. For each interval one
 line of JSON goes to stdout: dag_id, interval_start, interval_end, state, seconds, n_tasks, failed_tasks. Airflow's
 own words go to the log file. Exit code: 0 all runs succeeded, 1 a run failed, 2 bad arguments.
@@ -19,7 +20,7 @@ import os
 import re
 import sys
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from itertools import product
@@ -27,6 +28,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, TextIO
 
 if TYPE_CHECKING:
+    from airflow.dag_processing.dagbag import BundleDagBag
     from airflow.models.dagrun import DagRun
     from airflow.models.taskinstance import TaskInstance
     from airflow.sdk import DAG
@@ -46,6 +48,15 @@ class Interval:
 
     start_at: datetime
     end_at: datetime
+
+
+@dataclass(frozen=True)
+class Job:
+    """DAGs to be run over intervals, in that order."""
+
+    dag_ids: list[str]
+    intervals: list[Interval]
+    conf: dict[str, Any]
 
 
 def step_of(text: str) -> timedelta:
@@ -90,24 +101,37 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command line; see the module's docstring."""
     chosen = _parser().parse_args(arguments)
     try:
-        intervals = intervals_between(moment_of(chosen.start), moment_of(chosen.end), step_of(chosen.step))
-        conf = _conf_of(chosen.conf)
+        jobs = _jobs_of(sys.stdin) if chosen.jobs else [_job_of(vars(chosen) | {"conf": _object_of(chosen.conf)})]
         with _airflow_speaks_to(chosen.log or _default_log()) as answers:
-            return _run_all(chosen.dag, intervals[::-1] if chosen.reverse else intervals, conf, answers)
+            return _run_all(jobs, answers)
     except BadArguments as error:
         print(error, file=sys.stderr)
         return 2
 
 
-def _run_all(dag_ids: list[str], intervals: list[Interval], conf: dict[str, Any], answers: TextIO) -> int:
+def _jobs_of(lines: Iterable[str]) -> Iterator[Job]:
+    for line in lines:
+        yield _job_of({"step": "1h", "reverse": False, "conf": {}} | _object_of(line))
+
+
+def _job_of(wanted: Mapping[str, Any]) -> Job:
+    missing = [name for name in ("dag", "start", "end") if not wanted.get(name)]
+    if missing:
+        raise BadArguments(f"Expected dag, start and end. Received: no {' and no '.join(missing)}.")
+    intervals = intervals_between(moment_of(wanted["start"]), moment_of(wanted["end"]), step_of(wanted["step"]))
+    return Job(wanted["dag"], intervals[::-1] if wanted["reverse"] else intervals, wanted["conf"])
+
+
+def _run_all(jobs: Iterable[Job], answers: TextIO) -> int:
     _ensure_metadata()
-    dags = _synced_dags(dag_ids)
+    bag = _synced_bag()
     n_failed = 0
     try:
-        for dag, interval in product(dags, intervals):
-            outcome = _timed_run(dag, interval, conf)
-            print(json.dumps(outcome), file=answers, flush=True)
-            n_failed += outcome["state"] != "success"
+        for job in jobs:
+            for dag, interval in product(_chosen_dags(bag, job.dag_ids), job.intervals):
+                outcome = _timed_run(dag, interval, job.conf)
+                print(json.dumps(outcome), file=answers, flush=True)
+                n_failed += outcome["state"] != "success"
     finally:
         _release_database()
     return 1 if n_failed else 0
@@ -194,8 +218,8 @@ def _ensure_metadata() -> None:
     settings.configure_orm()
 
 
-def _synced_dags(dag_ids: list[str]) -> list[DAG]:
-    """The DAGs, read once from the configured folder and written to the metadata database as Airflow needs it there."""
+def _synced_bag() -> BundleDagBag:
+    """All DAGs, read once from the configured folder and written to the metadata database as Airflow needs it there."""
     from airflow.dag_processing.bundles.manager import DagBundlesManager
     from airflow.dag_processing.dagbag import BundleDagBag, sync_bag_to_db
 
@@ -205,10 +229,14 @@ def _synced_dags(dag_ids: list[str]) -> list[DAG]:
     bundle.initialize()
     bag = BundleDagBag(dag_folder=bundle.path, bundle_path=bundle.path, bundle_name=bundle.name)
     sync_bag_to_db(bag, bundle.name, bundle.version)
+    return bag
+
+
+def _chosen_dags(bag: BundleDagBag, dag_ids: list[str]) -> list[DAG]:
     unknown = [dag_id for dag_id in dag_ids if dag_id not in bag.dags]
     if unknown:
         raise BadArguments(
-            f"Expected --dag to be one of {', '.join(sorted(bag.dags)) or '(none)'} in {bundle.path}. "
+            f"Expected --dag to be one of {', '.join(sorted(bag.dags)) or '(none)'} in {bag.dag_folder}. "
             f"Received: {unknown[0]}. {_import_errors(bag.import_errors)}"
         )
     return [bag.dags[dag_id] for dag_id in dag_ids]
@@ -245,14 +273,14 @@ def _airflow_speaks_to(log: Path) -> Iterator[TextIO]:
         answers.flush()
 
 
-def _conf_of(text: str) -> dict[str, Any]:
+def _object_of(text: str) -> dict[str, Any]:
     try:
-        conf = json.loads(text)
+        found = json.loads(text)
     except json.JSONDecodeError as error:
-        raise BadArguments(f"Expected --conf to be a JSON object. Received: {text} ({error}).") from error
-    if not isinstance(conf, dict):
-        raise BadArguments(f"Expected --conf to be a JSON object. Received: {text}.")
-    return conf
+        raise BadArguments(f"Expected a JSON object. Received: {text.strip()} ({error}).") from error
+    if not isinstance(found, dict):
+        raise BadArguments(f"Expected a JSON object. Received: {text.strip()}.")
+    return found
 
 
 def _default_log() -> Path:
@@ -261,9 +289,10 @@ def _default_log() -> Path:
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--dag", required=True, action="append", help="id of a DAG; may be given several times")
-    parser.add_argument("--start", required=True, help="start of the first interval, ISO 8601")
-    parser.add_argument("--end", required=True, help="end of the last interval, exclusive")
+    parser.add_argument("--jobs", action="store_true", help="read jobs from stdin: JSON lines with these names")
+    parser.add_argument("--dag", action="append", help="id of a DAG; may be given several times")
+    parser.add_argument("--start", help="start of the first interval, ISO 8601")
+    parser.add_argument("--end", help="end of the last interval, exclusive")
     parser.add_argument("--step", default="1h", help="length of an interval; default: %(default)s")
     parser.add_argument("--reverse", action="store_true", help="newest interval first")
     parser.add_argument("--conf", default="{}", help="params of every run, as a JSON object")

@@ -2,24 +2,14 @@
 
 from __future__ import annotations
 
-import importlib.util
 from dataclasses import replace
 from pathlib import Path
-from types import ModuleType
 
 import numpy as np
 import pandas as pd
 import pytest
 
-
-def benchmark(name: str) -> ModuleType:
-    path = Path(__file__).parents[2] / "benchmarks" / f"{name}.py"
-    spec = importlib.util.spec_from_file_location(f"benchmark_{name}", path)
-    module = importlib.util.module_from_spec(spec)
-    __import__("sys").modules[spec.name] = module
-    spec.loader.exec_module(module)
-    return module
-
+from benchmark_modules import benchmark
 
 NAB, SKAB = benchmark("nab"), benchmark("skab")
 ODD = {

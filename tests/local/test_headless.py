@@ -6,13 +6,16 @@ import json
 import os
 import subprocess
 import sys
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 from uuid import uuid4
 
 import pytest
 
+from tsad_tasks.errors import TsadError
 from tsad_tasks.local.environment import METADATA_URI, Places, airflow_environment, ensure_secrets
+from tsad_tasks.local.headless import headless
 from tsad_tasks.local.places import project_folder
 from tsad_tasks.local.postgres import AIRFLOW, Cluster
 
@@ -66,13 +69,20 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="module")
-def finished(cluster: Cluster, folder: Path) -> subprocess.CompletedProcess[str]:
-    """Three hours, newest first; the one that starts at 1:00 fails."""
-    home = folder.with_name("home")
+def places(folder: Path) -> Places:
+    return Places.of(project_folder(), folder.with_name("home"), folder)
+
+
+@pytest.fixture(scope="module")
+def environment(cluster: Cluster, places: Places) -> dict[str, str]:
     metadata_uri = cluster.create_database(f"headless_{uuid4().hex}", owner=AIRFLOW)
-    places = Places.of(project_folder(), home, folder)
-    kept, _ = ensure_secrets(home)
-    environment = airflow_environment(places, kept, cluster, os.environ, headless=True) | {METADATA_URI: metadata_uri}
+    kept, _ = ensure_secrets(places.home)
+    return airflow_environment(places, kept, cluster, os.environ, headless=True) | {METADATA_URI: metadata_uri}
+
+
+@pytest.fixture(scope="module")
+def finished(environment: dict[str, str]) -> subprocess.CompletedProcess[str]:
+    """Three hours, newest first; the one that starts at 1:00 fails."""
     hours = ["--start", "2024-05-01T00:00Z", "--end", "2024-05-01T03:00Z", "--reverse"]
     return run_headless("--dag", "toy.score", *hours, "--conf", '{"fail_hour": 1}', environment=environment)
 
@@ -100,13 +110,36 @@ def test_one_failed_run_makes_the_exit_code_1_and_does_not_stop_the_others(
     assert (folder / "totals.txt").read_text(encoding="utf-8") == "30\n30\n"
 
 
+def test_one_process_runs_one_job_after_the_other(places: Places, environment: dict[str, str]) -> None:
+    at, hour = datetime(2024, 5, 2, tzinfo=UTC), timedelta(hours=1)
+    with headless(places, environment) as airflow:
+        first = list(airflow.runs(["toy.score"], at, at + 2 * hour, hour))
+        with pytest.raises(
+            TsadError, match=r"Expected all 1 runs to succeed. Received: 1 failed \(toy.score: shards\)"
+        ):
+            list(airflow.runs(["toy.score"], at, at + hour, hour, {"fail_hour": 0}))
+        (last,) = airflow.runs(["toy.score"], at + 2 * hour, at + 3 * hour, hour)
+    assert [one["interval_start"][11:13] for one in first] == ["00", "01"]
+    assert last["state"] == "success"
+    assert airflow.child.returncode == 1
+
+
+def test_a_job_that_cannot_be_run_ends_the_process_with_an_error(places: Places, environment: dict[str, str]) -> None:
+    at, hour = datetime(2024, 5, 2, tzinfo=UTC), timedelta(hours=1)
+    with (
+        pytest.raises(TsadError, match=r"Expected 1 runs\. Received: 0, then"),
+        headless(places, environment) as airflow,
+    ):
+        list(airflow.runs(["nobody.score"], at, at + hour, hour))
+
+
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
         (["--start", "yesterday", "--end", "2024-05-02"], "Expected an ISO time"),
         (["--start", "2024-05-02", "--end", "2024-05-01"], "Expected --end at least one step after --start"),
         (["--start", "2024-05-01", "--end", "2024-05-02", "--step", "0h"], "Expected --step such as"),
-        (["--start", "2024-05-01", "--end", "2024-05-02", "--conf", "[]"], "Expected --conf to be a JSON object"),
+        (["--start", "2024-05-01", "--end", "2024-05-02", "--conf", "[]"], "Expected a JSON object"),
     ],
 )
 def test_bad_arguments_are_one_clear_line_and_exit_code_2(arguments: list[str], message: str) -> None:

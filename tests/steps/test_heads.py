@@ -3,13 +3,9 @@
 from __future__ import annotations
 
 import functools
-import importlib.util
 import io
-import sys
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
-from pathlib import Path
-from types import ModuleType
 from typing import Any
 from uuid import uuid4
 
@@ -17,6 +13,7 @@ import numpy as np
 import pytest
 from upath import UPath
 
+from benchmark_modules import benchmark
 from steps import test_same_rows
 from steps.trained import CONFIG, Plant, artifacts_folder
 from tsad_tasks.config import DatasetConfig
@@ -150,17 +147,6 @@ def events_in_bulk(cluster: Cluster, events: str) -> Plant:
 def states(cluster: Cluster, template_database: str) -> str:
     """Name of a database with a state head, not scored yet."""
     return plant_of(cluster, template_database, STATES, made_readings(SHIFTS, len(CHANNELS)))
-
-
-def benchmark(name: str) -> ModuleType:
-    path = Path(__file__).parents[2] / "benchmarks" / f"{name}.py"
-    spec = importlib.util.spec_from_file_location(f"benchmark_{name}", path)
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    sys.modules[spec.name] = module
-    spec.loader.exec_module(module)
-    return module
 
 
 NAB = benchmark("nab")

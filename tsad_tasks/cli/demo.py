@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-import json
 import os
-import subprocess
-import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -18,6 +15,7 @@ from tsad_tasks.core.interval import HOUR
 from tsad_tasks.core.simulate import SimulatedAnomaly, SimulatedPlant, server_room
 from tsad_tasks.errors import BadInput, TsadError
 from tsad_tasks.local import postgres
+from tsad_tasks.local.headless import Headless, Outcome, headless
 from tsad_tasks.local.places import postgres_folder
 from tsad_tasks.local.stack import stack_environment
 from tsad_tasks.steps.paths import artifacts_root, config_of, report_path
@@ -41,15 +39,19 @@ def run_demo(*, days: int, n_hours: int) -> None:
     n_rows = fill_server_metrics(session.ensure_plant().owner_uri, room)
     session.offer_plant()
     say(f"1/4 plant.server_metrics: {n_rows:,} simulated rows, {START_AT:%Y-%m-%d} to {end_at:%Y-%m-%d}")
-    _train(home.uri, split_at)
-    _score(split_at, end_at, n_hours)
-    _report(end_at)
+    places = session.places()
+    # Shards share this one process, where they would run one after the other.
+    environment = stack_environment(places, inherited=os.environ, headless=True) | {"TSAD_SHARDS": "1"}
+    with headless(places, environment) as airflow:
+        _train(airflow, home.uri, split_at)
+        _score(airflow, split_at, end_at, n_hours)
+        _report(airflow, end_at)
     _show(home.uri, room, split_at, end_at)
     _next_steps(split_at, end_at)
     say(f"Done in {time.monotonic() - began:.0f} s.")
 
 
-def _train(uri: str, split_at: datetime) -> None:
+def _train(airflow: Headless, uri: str, split_at: datetime) -> None:
     with Store.connect(uri) as store, store.transaction():
         known = store.records("select_champion_of", {"dataset": DATASET, "lineage": "live", "at": split_at})
     if known:
@@ -57,7 +59,7 @@ def _train(uri: str, split_at: datetime) -> None:
         return
     week = timedelta(days=7)
     with progress("2/4 retrain (real DAG)", 1) as advance:
-        _headless(f"{DATASET}.retrain", split_at - week, split_at, "7d", advance)
+        _run(airflow.runs([f"{DATASET}.retrain"], split_at - week, split_at, week), advance)
     with Store.connect(uri) as store, store.transaction():
         known = store.records("select_champion_of", {"dataset": DATASET, "lineage": "live", "at": split_at})
     if not known:
@@ -69,32 +71,20 @@ def _train(uri: str, split_at: datetime) -> None:
     )
 
 
-def _score(split_at: datetime, end_at: datetime, n_hours: int) -> None:
+def _score(airflow: Headless, split_at: datetime, end_at: datetime, n_hours: int) -> None:
     with progress(f"3/4 backfill of {n_hours} hours (real DAG)", n_hours) as advance:
-        _headless(f"{DATASET}.score", split_at, end_at, "1h", advance)
+        _run(airflow.runs([f"{DATASET}.score"], split_at, end_at, HOUR), advance)
 
 
-def _report(end_at: datetime) -> None:
+def _report(airflow: Headless, end_at: datetime) -> None:
+    week = timedelta(days=7)
     with progress("4/4 report (real DAG)", 1) as advance:
-        _headless(f"{DATASET}.report", end_at - timedelta(days=7), end_at, "7d", advance)
+        _run(airflow.runs([f"{DATASET}.report"], end_at - week, end_at, week), advance)
 
 
-def _headless(dag_id: str, start_at: datetime, end_at: datetime, step: str, advance: Advance) -> None:
-    """Runs a DAG over a range in one Airflow process, without scheduler; raises when a run fails."""
-    places = session.places()
-    command = [sys.executable, str(places.plugins / "tsad_headless.py"), "--dag", dag_id, "--step", step]
-    command += ["--start", start_at.isoformat(), "--end", end_at.isoformat()]
-    environment = stack_environment(places, inherited=os.environ, headless=True)
-    failed: list[dict[str, Any]] = []
-    with subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, text=True) as child:
-        assert child.stdout is not None
-        for line in child.stdout:
-            outcome = json.loads(line)
-            failed += [outcome] if outcome["state"] != "success" else []
-            advance(1, f"{outcome['interval_start'][:16]} {outcome['seconds']:.1f} s")
-    if child.returncode:
-        tasks = ", ".join(sorted({task for outcome in failed for task in outcome["failed_tasks"]})) or "see above"
-        raise TsadError(f"Expected all runs of {dag_id} to succeed. Received: {len(failed)} failed ({tasks}).")
+def _run(outcomes: Iterable[Outcome], advance: Advance) -> None:
+    for outcome in outcomes:
+        advance(1, f"{outcome['interval_start'][:16]} {outcome['seconds']:.1f} s")
 
 
 def _show(uri: str, room: SimulatedPlant, split_at: datetime, end_at: datetime) -> None:
@@ -109,7 +99,8 @@ def _show(uri: str, room: SimulatedPlant, split_at: datetime, end_at: datetime) 
     matched = {name for anomaly in injected for name in _matches(anomaly, found)}
     others = [row for row in found if row["incident_id"] not in matched]
     say("")
-    say(f"{sum(row[4] is not None for row in rows)} of {len(rows)} found; {len(others)} other incidents:")
+    n_found, mark = sum(row[4] is not None for row in rows), ":" if others else "."
+    say(f"{n_found} of {len(rows)} found; {len(others)} other incidents{mark}")
     for row in others[:10]:
         say(f"  {row['incident_id']}  {row['severity']:6}  {row['started_at']:%d %b %H:%M}  {row['sentence']}")
 
