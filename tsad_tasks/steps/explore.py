@@ -27,6 +27,7 @@ from tsad_tasks.core.interval import day_chunks, epoch_s, from_epoch_s, hour_cei
 from tsad_tasks.core.periods import autocorrelation, dominant_period, varies
 from tsad_tasks.core.spec import ModelSpec
 from tsad_tasks.core.tally import Tally
+from tsad_tasks.detectors.base import make_folder
 from tsad_tasks.detectors.bundle import read_bundle
 from tsad_tasks.detectors.registry import detector_class
 from tsad_tasks.errors import BadInput
@@ -58,6 +59,7 @@ from tsad_tasks.steps.training import (
     training_range,
     training_scopes,
 )
+from tsad_tasks.storage.artifacts import place
 from tsad_tasks.storage.rows import Exclusion
 from tsad_tasks.storage.source import open_source
 from tsad_tasks.storage.store import Store, whole_hours
