@@ -204,9 +204,9 @@ def _chosen(names: Sequence[str], entity: str | None) -> list[str]:
 def _rows(array: NDArray[Number], rows: Sequence[int], nothing: float) -> NDArray[Number]:
     """Rows of an array, -1 for one of nothing."""
     chosen = np.full((len(rows), *array.shape[1:]), nothing, array.dtype)
-    for place, row in enumerate(rows):
+    for at, row in enumerate(rows):
         if row >= 0:
-            chosen[place] = array[row]
+            chosen[at] = array[row]
     return chosen
 
 

@@ -12,6 +12,7 @@ from datetime import datetime
 from typing import Any
 
 import numpy as np
+
 from tsad_tasks.config import DatasetConfig, Gate
 from tsad_tasks.core.confidence import share_interval
 from tsad_tasks.core.injection import LASTING_STEPS
