@@ -18,6 +18,8 @@ used AS (
   FROM record
   GROUP BY model_id)
 SELECT m.model_id, m.version, m.artifact_uri, m.pruned_at IS NOT NULL AS is_pruned, coalesce(u.is_in_use, false) AS is_in_use,
+       EXISTS (SELECT FROM tsad.model_decision x WHERE x.model_id = m.model_id AND x.decision = 'waiting' AND x.decision_id =
+                 (SELECT max(y.decision_id) FROM tsad.model_decision y WHERE y.model_id = m.model_id)) AS is_waiting,
        (SELECT min(c.place) FROM champion c WHERE c.model_id = m.model_id) AS place,
        EXISTS (SELECT FROM tsad.model child JOIN used u ON u.model_id = child.model_id AND u.is_in_use
                WHERE child.parent_model_id = m.model_id) AS is_parent_in_use,

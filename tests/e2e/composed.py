@@ -83,7 +83,9 @@ class Composed:
             (self.folder / name).mkdir()
 
     def _service(self, fields: dict[str, Any]) -> Service:
-        environment = {name: self._here(str(value)) for name, value in fields.get("environment", {}).items()}
+        # A name without a value is handed on from a shell; nobody sets those here.
+        given = {name: value for name, value in fields.get("environment", {}).items() if value is not None}
+        environment = {name: self._here(str(value)) for name, value in given.items()}
         command = [self._here(part) for part in fields.get("command", [])]
         return Service(
             command, environment, [self._here(part) for part in fields.get("healthcheck", {}).get("test", [])]

@@ -70,7 +70,7 @@ def folder_of(plant: Weeks, version: int) -> Path:
     return Path(plant.execute("SELECT artifact_uri FROM tsad.v_model WHERE version = %s", version)[0][0])
 
 
-USE = ModelUse(1, 1, "/a/b", False, False, None, False, None, week(1))
+USE = ModelUse(1, 1, "/a/b", False, False, False, None, False, None, week(1))
 BOUNDS: dict[str, Any] = {"used_before": week(2), "scored_before": week(3)}
 
 
@@ -80,6 +80,7 @@ BOUNDS: dict[str, Any] = {"used_before": week(2), "scored_before": week(3)}
         ({}, None),
         ({"used_until": week(2)}, "still young"),
         ({"is_in_use": True}, "champion or in the shadow"),
+        ({"is_waiting": True}, "it waits for its place in the shadow"),
         ({"place": 3}, "one of the last 3 champions"),
         ({"place": 4}, None),
         ({"is_parent_in_use": True}, "parent of a champion or of a challenger in the shadow"),
@@ -115,6 +116,14 @@ def test_the_champion_scores_on_and_a_rollback_finds_the_one_before(plant: Weeks
         assert roll_back(store, plant.config, by="ada", reason="worse").version == 4
     plant.score(week(5), week(5, 3))
     assert plant.execute("SELECT DISTINCT status, model_id FROM tsad.v_status") == [("scored", 4)]
+
+
+def test_a_challenger_that_waits_for_the_shadow_keeps_its_bundle_until_it_is_superseded(plant: Weeks) -> None:
+    said = "INSERT INTO tsad.model_decision (model_id, lineage, decision) VALUES (6, 'live', %s)"
+    plant.execute(said, "waiting")
+    assert 6 not in pruned(plant, dry_run=True).pruned
+    plant.execute(said, "superseded")
+    assert 6 in pruned(plant, dry_run=True).pruned
 
 
 def test_a_second_run_finds_nothing_to_remove(plant: Weeks) -> None:

@@ -67,6 +67,8 @@ def why_kept(use: ModelUse, *, used_before: datetime, scored_before: datetime | 
     """
     if use.is_in_use:
         return "champion or in the shadow"
+    if use.is_waiting:
+        return "it waits for its place in the shadow"
     if use.place is not None and use.place <= KEPT_CHAMPIONS:
         return f"one of the last {KEPT_CHAMPIONS} champions"
     if use.is_parent_in_use:

@@ -352,6 +352,7 @@ class ModelUse:
     ----------
     is_pruned : its bundle was given up.
     is_in_use : champion, or in the shadow, until further notice; in any lineage.
+    is_waiting : another challenger has its place in the shadow.
     place : 1 for the newest champion of its scope and lineage, 2 for the one before; None: never champion, or rolled
         back.
     is_parent_in_use : one of its children is in use.
@@ -364,6 +365,7 @@ class ModelUse:
     artifact_uri: str
     is_pruned: bool
     is_in_use: bool
+    is_waiting: bool
     place: int | None
     is_parent_in_use: bool
     scored_until: datetime | None
