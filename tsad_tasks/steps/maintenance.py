@@ -26,9 +26,10 @@ class Maintenance:
     name: str
 
     def holds(self, incident: StandingIncident, step: timedelta) -> bool:
-        """Whether all of the incident is inside."""
+        """Whether all of the incident is inside, but for the steps whose windows still hold readings of it."""
         is_of_it = self.entity_id is None or self.entity_id == incident.entity_id
-        return is_of_it and self.start_at <= incident.started_at and incident.last_flag_at + step <= self.end_at
+        end_at = self.end_at + incident.memory_steps * step
+        return is_of_it and self.start_at <= incident.started_at and incident.last_flag_at + step <= end_at
 
 
 def maintenance_of(store: Store, dataset_id: int, start_at: datetime, end_at: datetime) -> list[Maintenance]:

@@ -282,10 +282,13 @@ class TopAttribution:
 
 @dataclass(frozen=True)
 class StandingIncident:
+    """An incident that counts; `memory_steps`: for how many steps its model's windows hold a reading that is over."""
+
     incident_id: str
     entity_id: int
     started_at: datetime
     last_flag_at: datetime
+    memory_steps: int
 
 
 @dataclass(frozen=True)
