@@ -145,6 +145,7 @@ def _in_home(series: Series, path: Path, kept: Path | None) -> int:
     home = kept or Path(tempfile.mkdtemp(prefix="tsad-nab-"))
     home.mkdir(parents=True, exist_ok=True)
     home.chmod(0o711)
+    before = dict(os.environ)
     os.environ |= {"TSAD_HOME": str(home), "TSAD_DATASETS": str(project_folder() / "docs" / "guides" / "nab")}
     try:
         return _replay_and_judge(series, path)
@@ -153,6 +154,9 @@ def _in_home(series: Series, path: Path, kept: Path | None) -> int:
             postgres.stop(postgres_folder())
         else:
             _remove(home)
+        # The next one has another server.
+        os.environ.clear()
+        os.environ.update(before)
 
 
 def _arguments() -> argparse.Namespace:
