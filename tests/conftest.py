@@ -5,14 +5,14 @@ from __future__ import annotations
 import os
 import shutil
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from uuid import uuid4
 
 import pytest
 from psycopg2 import sql
 
-from tsad_tasks.local.postgres import BROWSER, PIPELINE, Cluster, administration, ensure_running, remove
+from tsad_tasks.local.postgres import BROWSER, OWNER, PIPELINE, Cluster, administration, ensure_running, remove
 from tsad_tasks.local.private import locked
 from tsad_tasks.storage.migrate import migrate
 
@@ -46,13 +46,18 @@ def cluster() -> Cluster:
 
 @pytest.fixture(scope="session")
 def template_database(cluster: Cluster) -> str:
-    """Name of a database with the newest schema, to clone from; whichever worker comes first makes it."""
-    with locked(cluster.folder / "template"):
-        if not _has_database(cluster, TEMPLATE):
-            cluster.drop_database(f"{TEMPLATE}_part")
-            migrate(cluster.create_database(f"{TEMPLATE}_part"), writer=PIPELINE, reader=BROWSER)
-            _rename_database(cluster, f"{TEMPLATE}_part", TEMPLATE)
-    return TEMPLATE
+    """Name of a database with the newest schema, to clone from."""
+    return made_once(cluster, TEMPLATE, lambda uri: migrate(uri, writer=PIPELINE, reader=BROWSER))
+
+
+def made_once(cluster: Cluster, name: str, make: Callable[[str], object], owner: str = OWNER) -> str:
+    """The name of a database to clone from; whichever worker comes first makes it."""
+    with locked(cluster.folder / name):
+        if not _has_database(cluster, name):
+            cluster.drop_database(f"{name}_part")
+            make(cluster.create_database(f"{name}_part", owner=owner))
+            _rename_database(cluster, f"{name}_part", name)
+    return name
 
 
 @pytest.fixture

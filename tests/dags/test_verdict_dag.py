@@ -2,21 +2,17 @@
 
 from __future__ import annotations
 
-import json
-import os
 from pathlib import Path
-from uuid import uuid4
 
 import pytest
-import yaml
 
-from local.test_headless import run_headless
+from dags.airflow_plants import airflow_plant
 from statements import run
 from steps.weeks import CONFIG, config_of
 from storage.rooms import HOUR_AT, new_model, opened_room
-from tsad_tasks.local.environment import DATABASE_URI, METADATA_URI, Places, airflow_environment, ensure_secrets
-from tsad_tasks.local.places import project_folder
-from tsad_tasks.local.postgres import AIRFLOW, PIPELINE, Cluster
+from tsad_tasks.core.interval import HOUR
+from tsad_tasks.local.headless import headless
+from tsad_tasks.local.postgres import PIPELINE, Cluster
 from tsad_tasks.storage.rows import IncidentRow
 
 INCIDENT = "INC-1"
@@ -37,17 +33,10 @@ def uri(warehouse_uri: str, cluster: Cluster) -> str:
 
 
 def test_a_form_becomes_a_verdict_of_who_filled_it_in(uri: str, cluster: Cluster, tmp_path: Path) -> None:
-    (tmp_path / "datasets").mkdir()
-    (tmp_path / "datasets" / "plant.yaml").write_text(yaml.safe_dump(CONFIG), encoding="utf-8")
-    kept, _ = ensure_secrets(tmp_path / "home")
-    places = Places.of(project_folder(), tmp_path / "home")
-    metadata_uri = cluster.create_database(f"verdict_{uuid4().hex}", owner=AIRFLOW)
-    environment = airflow_environment(places, kept, cluster, os.environ, headless=True)
-    environment |= {METADATA_URI: metadata_uri, DATABASE_URI: uri, "TSAD_DATASETS": str(tmp_path / "datasets")}
-    hour = ("--start", "2026-05-01T00:00Z", "--end", "2026-05-01T01:00Z")
-    conf = json.dumps({"incident": INCIDENT, "verdict": "new_normal", "note": "fan"})
-    ended = run_headless("--dag", "plant.verdict", *hour, "--conf", conf, environment=environment)
-    assert ended.returncode == 0, ended.stderr[-3000:]
+    plant = airflow_plant(cluster, uri, tmp_path, CONFIG)
+    at, conf = HOUR_AT, {"incident": INCIDENT, "verdict": "new_normal", "note": "fan"}
+    with headless(plant.places, plant.environment) as airflow:
+        list(airflow.runs(["plant.verdict"], at, at + HOUR, HOUR, conf))
     said = run(uri, "SELECT incident_id, verdict, said_by, note FROM tsad.v_verdict")
     assert said == [(INCIDENT, "new_normal", "tsad_headless", "fan")]
     assert run(uri, "SELECT step, state, counts FROM tsad.run_status") == [("verdict", "done", {"verdict_id": 1})]
