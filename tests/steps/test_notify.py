@@ -470,6 +470,8 @@ def test_each_decision_is_told_once_to_whom_it_concerns(hall: Hall) -> None:
         "room: rolled back to version 1",
         "room: a training was stopped",
     ]
+    rules = [[rule["rule"] for rule in said.get("failed_rules", [])] for said in hall.web.receiver.said]
+    assert rules == [["point_share"], ["agreement"], [], [], []]
     assert [row for row in hall.rows("event", "version", "state", "medium") if row[3] == "email"] == [
         ("gate_failed", 2, "delivered", "email")
     ]
@@ -478,6 +480,9 @@ def test_each_decision_is_told_once_to_whom_it_concerns(hall: Hall) -> None:
 def _fails_in_shadow(hall: Hall, version: int) -> None:
     (shadow,) = hall.room.store.select_shadows(hall.room.dataset_id, "live")
     assert shadow.version == version
+    with hall.room.store.transaction():
+        rows = [GateRow("hours", 24, 24, None, True), GateRow("agreement", 0.7, 0.9, None, False)]
+        hall.room.store.insert_gate_decisions(shadow.model_id, rows, "shadow")
     end = {"at": NOW, "decision": "shadow_failed", "by": "shadow", "reason": "agreement"}
     end_shadow(hall.room.store, new_model(hall.room).scope, shadow, **end)
 
@@ -526,7 +531,7 @@ def test_the_model_of_an_entity_names_it(hall: Hall) -> None:
     hall.news()
     hall.deliver()
     assert hall.told() == ["room: version 2 failed the gate (a)"]
-    assert hall.web.receiver.said[0]["text"].startswith("Version 2 failed the gate (a). Who was champion stays it.\n")
+    assert hall.web.receiver.said[0]["text"].startswith("Version 2 failed the gate (a). There is no champion yet.\n")
     assert set(hall.rows("entity", "version")) == {("a", 2)}
 
 
@@ -566,6 +571,15 @@ def test_many_news_are_one_digest_that_is_not_made_again(hall: Hall) -> None:
     assert hall.deliver() == (2, 0, 0)
     assert hall.told() == ["room: 5 events: 5 gate_failed"]
     assert hall.web.receiver.said[0]["text"].count(": version 1 failed the gate: so she said") == 5
+
+
+def test_old_news_are_removed_and_not_told_again(hall: Hall) -> None:
+    hall.decides("gate_failed")
+    hall.news()
+    hall.deliver()
+    hall.ask("UPDATE tsad.notification SET created_at = %s", HOUR_AT)
+    assert retired(hall, days=90) == 2
+    assert (hall.rows("event"), hall.news()) == ([], NewsSummary())
 
 
 def test_two_runs_at_once_tell_news_once(hall: Hall) -> None:

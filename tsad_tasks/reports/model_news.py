@@ -60,8 +60,19 @@ def _sentence(payload: Payload) -> str:
     told = subject[0].upper() + subject[1:]
     if payload["event"] in ("promoted", "rolled_back"):
         return f"{told}, from {stamp_text(_time(payload, 'valid_from'), payload['zone'])} on{_instead(payload)}."
-    champion = payload.get("champion_version")
-    return f"{told}. " + (f"Version {champion} stays champion." if champion else "Who was champion stays it.")
+    return f"{told}. {_who_stays(payload)}"
+
+
+def _who_stays(payload: Payload) -> str:
+    """The champion that stays.
+
+    >>> [_who_stays({"n_champions": n, "champion_version": 5}) for n in (0, 1, 2)]
+    ['There is no champion yet.', 'Version 5 stays champion.', 'The 2 champions stay.']
+    """
+    n_champions = payload["n_champions"]
+    if n_champions == 1:
+        return f"Version {payload['champion_version']} stays champion."
+    return f"The {n_champions} champions stay." if n_champions else "There is no champion yet."
 
 
 def _instead(payload: Payload) -> str:
