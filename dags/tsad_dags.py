@@ -29,13 +29,15 @@ LINEAGE = Param("live", enum=["live", "replay"], description="Whose champions sc
 END = "End of the training range; empty: that of the run's interval."
 NOTIFY = Param(False, type="boolean", description="In a backfill: tell people as well. Scheduled runs always do.")
 
+NOTIFY_DOC = "Tells the dataset's targets what was decided on models; see v_notification."
+
 SCORE_DOC = """
 ### Score {dataset}
 {description}
 
 Ingests what is missing or changed, builds features and windows, scores with the champion of the hour and merges flags
-into incidents, of which it tells whom the dataset names. **Backfill any range from the UI**: re-runs, retries and
-backfills in any order leave the same rows.
+into incidents, of which it tells whom the dataset names, as of models. **Backfill any range from the UI**: re-runs,
+retries and backfills in any order leave the same rows.
 
 SQL: `SELECT * FROM tsad.v_incident WHERE dataset = '{dataset}' ORDER BY started_at DESC` – also `tsad.v_anomaly`,
 `tsad.v_status`, `tsad.v_notification`, `tsad.readings_{dataset}`.
@@ -48,7 +50,7 @@ RETRAIN_DOC = """
 Trains a challenger on the rolling range that ends with the interval, calibrates it on held-out readings and, when it
 passes the gate, scores it in the champion's shadow until `{dataset}.promote` decides. A backfilled run writes to the
 lineage `replay`, never to `live`. Task `evaluate` writes a PDF on the challenger: curves, confusion matrices,
-losses, reconstructions.
+losses, reconstructions. Task `notify` tells whom the dataset names where the gate, exclusions or a person said no.
 {approval}
 
 SQL: `SELECT * FROM tsad.v_model_decision WHERE dataset = '{dataset}' ORDER BY decided_at DESC` – also `tsad.v_model`,
@@ -172,6 +174,9 @@ def retrain_dag(config: DatasetConfig) -> DAG:
             if last is not None:
                 last >> current
             last = current
+            if name == "register":
+                # Not last, lest it hides what failed: a run is as green as its last tasks.
+                current >> _notify_task(config, "all_done")
             if name == "exclusions" and _asks(config):
                 last = _asked(config, current)
     return dag
@@ -220,6 +225,16 @@ def _retrain_task(config: DatasetConfig, name: str) -> Any:
     return run()
 
 
+def _notify_task(config: DatasetConfig, trigger_rule: str) -> Any:
+    @task(trigger_rule=trigger_rule, doc_md=NOTIFY_DOC)
+    def notify() -> dict[str, Any]:
+        from tsad_airflow_tasks import notify_of_models
+
+        return run_step(config, "notify", notify_of_models(config), get_current_context())
+
+    return notify()
+
+
 def promote_dag(config: DatasetConfig) -> DAG:
     """A challenger's shadow beside its champion, and who is champion then."""
     is_manual = config.shadow.approve == "manual"
@@ -253,7 +268,7 @@ def promote_dag(config: DatasetConfig) -> DAG:
         compared = compare()
         ready = compared["ready"]
         if not is_manual:
-            promote(ready)
+            promote(ready) >> _notify_task(config, "none_failed")
             return dag
 
         @task.short_circuit(ignore_downstream_trigger_rules=False, doc_md="Whether there is anything to approve.")
@@ -268,7 +283,7 @@ def promote_dag(config: DatasetConfig) -> DAG:
 
         asked = _approval(config)
         is_ready(ready) >> asked
-        promote(ready, asked.output) >> decline(ready, asked.output)
+        promote(ready, asked.output) >> decline(ready, asked.output) >> _notify_task(config, "none_failed")
     return dag
 
 

@@ -84,7 +84,7 @@ def incidents(config: DatasetConfig) -> Work:
 
 
 def notify(config: DatasetConfig) -> Work:
-    """What became of incidents, told to the dataset's targets; in a backfill only if its form says so."""
+    """What became of incidents and models, told to the dataset's targets; in a backfill only if its form says so."""
 
     def work(store: Any, interval: TaskInterval) -> Any:
         from tsad_senders import send
@@ -93,6 +93,20 @@ def notify(config: DatasetConfig) -> Work:
         if interval.params["lineage"] != "live" or (interval.is_backfill and not interval.params["notify"]):
             raise NothingToDo("Replays notify nobody, and backfills only with notify: true.")
         return notify.notify(store, config, send, end_at=interval.end_at)
+
+    return work
+
+
+def notify_of_models(config: DatasetConfig) -> Work:
+    """What was decided on models, told to the dataset's targets; of a backfill the next scheduled run tells."""
+
+    def work(store: Any, interval: TaskInterval) -> Any:
+        from tsad_senders import send
+        from tsad_tasks.steps import notify
+
+        if interval.params["lineage"] != "live" or interval.is_backfill:
+            raise NothingToDo("Replays and backfills notify nobody.")
+        return notify.notify_of_models(store, config, send)
 
     return work
 

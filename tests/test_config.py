@@ -296,6 +296,13 @@ CASES = [
         ":11: alarm_policy.budget_per_day: Expected greater than 0. Received: 0.",
     ),
     (
+        "news that there are none of",
+        None,
+        "notifications: {targets: [{webhook: chat, news: [all]}]}",
+        ":11: notifications.targets.0.news.0: Expected 'gate_failed', 'shadow_failed', 'training_stopped', 'promoted' "
+        "or 'rolled_back'. Received: 'all'.",
+    ),
+    (
         "a tab",
         None,
         "features:\n\tscaling: robust",
@@ -479,7 +486,7 @@ def test_holidays_follow_country_and_region_and_the_day_of_rest_its_weekend() ->
     [
         (
             "{mail: [a@b.c]}",
-            "notifications.targets.0.mail: Expected one of email, webhook, connection (did you mean email?)",
+            "notifications.targets.0.mail: Expected one of email, webhook, connection, news (did you mean email?)",
         ),
         ("{email: [shift]}", "notifications.targets.0.email.0: Expected an e-mail address such as shift@example.com."),
         ("{email: [a@b.c], webhook: chat}", "notifications.targets.0: Expected exactly one of email, webhook."),

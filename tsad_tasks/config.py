@@ -593,6 +593,10 @@ def _mail_address(text: object) -> str:
     return text
 
 
+NewsName = Literal["gate_failed", "shadow_failed", "training_stopped", "promoted", "rolled_back"]
+_BAD_NEWS: tuple[NewsName, ...] = ("gate_failed", "shadow_failed", "training_stopped", "rolled_back")
+
+
 class NotificationTarget(Section):
     """Who is told: e-mail addresses, or a webhook."""
 
@@ -605,6 +609,10 @@ class NotificationTarget(Section):
     connection: Annotated[str, BeforeValidator(_connection_id), WithJsonSchema({"type": "string"})] = Field(
         "smtp_default", description="Id of the mail server's connection."
     )
+    news: list[NewsName] = Field(
+        list(_BAD_NEWS),
+        description="What it is told of models, beside incidents; []: nothing. Default: all but promoted.",
+    )
 
     @model_validator(mode="after")
     def _exactly_one(self) -> NotificationTarget:
@@ -615,10 +623,14 @@ class NotificationTarget(Section):
 
 
 class Notifications(Section):
-    """Who is told when a live incident opens, escalates, closes or is withdrawn. Without targets nobody is."""
+    """Who is told what becomes of live incidents and models. Without targets nobody is."""
 
     targets: list[NotificationTarget] = Field(default_factory=list)
-    max_age_s: LastingS = Field(172800, alias="max_age", description="An incident whose last flag is older opens none.")
+    max_age_s: LastingS = Field(
+        172800,
+        alias="max_age",
+        description="An incident whose last flag is older opens none; older decisions are no news.",
+    )
     max_per_run: Annotated[int, Field(ge=1, le=1000)] = Field(
         20, description="More events in one run are told in one digest."
     )

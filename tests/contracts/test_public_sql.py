@@ -76,7 +76,7 @@ VIEWS = {
         dataset text, notification_id bigint, entity text, event text, severity text, alert_state text,
         started_at timestamptz, incident_id text, medium text, connection text, address text, state text,
         attempts integer, next_attempt_at timestamptz, last_error text, created_at timestamptz,
-        delivered_at timestamptz, failed_at timestamptz, payload jsonb, key text""",
+        delivered_at timestamptz, failed_at timestamptz, payload jsonb, key text, version integer""",
     "v_quality": """
         dataset text, entity text, channel text, hour_at timestamptz, verdict text, n_steps integer, detail text""",
     "v_reference": """

@@ -158,13 +158,27 @@ def test_the_tasks_of_scoring_follow_one_another(dags: dict[str, Dag]) -> None:
     assert all(task["doc"] for task in dags["server_room.score"]["tasks"])
 
 
-def test_a_retraining_is_a_chain_of_nine_tasks(dags: dict[str, Dag]) -> None:
-    tasks = dags["server_room.retrain"]["tasks"]
+def test_a_retraining_is_a_chain_of_nine_tasks_that_tells_of_itself(dags: dict[str, Dag]) -> None:
+    every = dags["server_room.retrain"]["tasks"]
+    tasks = [task for task in every if task["id"] != "notify"]
     names = ["ingest_history", "exclusions", "features", "windows", "train"]
     names += ["calibrate", "gate", "register", "evaluate"]
     assert [task["id"] for task in tasks] == names
     assert [task["upstream"] for task in tasks] == [[], *([name] for name in names[:-1])]
     assert dags["server_room.retrain"]["params"]["end"]["type"] == ["null", "string"]
+    (told,) = [task for task in every if task["id"] == "notify"]
+    assert (told["upstream"], told["rule"], bool(told["doc"])) == (["register"], "TriggerRule.ALL_DONE", True)
+
+
+def test_a_promotion_tells_of_itself_and_hides_no_failure(dags: dict[str, Dag]) -> None:
+    found = {}
+    for name in ("server_room", "asked"):
+        (found[name],) = [task for task in dags[f"{name}.promote"]["tasks"] if task["id"] == "notify"]
+    assert {name: task["upstream"] for name, task in found.items()} == {
+        "server_room": ["promote"],
+        "asked": ["decline"],
+    }
+    assert {task["rule"] for task in found.values()} == {"TriggerRule.NONE_FAILED"}
 
 
 def test_a_lineage_is_chosen_from_a_form(dags: dict[str, Dag]) -> None:

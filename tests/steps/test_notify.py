@@ -1,10 +1,11 @@
-"""What people are told of incidents: everything, once, whatever breaks on the way."""
+"""What people are told of incidents and models: everything, once, whatever breaks on the way."""
 
 from __future__ import annotations
 
 import json
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
@@ -18,6 +19,7 @@ from hypothesis import strategies as st
 from psycopg2.extensions import connection as Connection
 
 from receivers import BUSY, DROPPED, TAKEN, UNKNOWN, Running, mail_server, plain_text, webhook
+from steps.challengers import FAILED, PASSED
 from storage.rooms import (
     HOUR_AT,
     HOUR_S,
@@ -32,10 +34,21 @@ from storage.rooms import (
 from tsad_tasks.config import DatasetConfig, Notifications
 from tsad_tasks.core.interval import HOUR
 from tsad_tasks.local.postgres import PIPELINE, Cluster
-from tsad_tasks.steps.notify import MOST_REFUSALS, EnqueueSummary, Message, deliver, enqueue, retire_alerts
+from tsad_tasks.steps.champions import end_shadow, promote, register_model, roll_back
+from tsad_tasks.steps.clock import utc_now
+from tsad_tasks.steps.notify import (
+    MOST_REFUSALS,
+    EnqueueSummary,
+    Message,
+    NewsSummary,
+    deliver,
+    enqueue,
+    enqueue_news,
+    retire_alerts,
+)
 from tsad_tasks.steps.senders import sender
 from tsad_tasks.storage.database import connect
-from tsad_tasks.storage.rows import IncidentRow
+from tsad_tasks.storage.rows import GateRow, IncidentRow, ModelDecision
 from tsad_tasks.storage.store import Store
 
 STEP = timedelta(minutes=30)
@@ -75,8 +88,12 @@ class Hall:
     now_at: datetime = NOW
 
     def clear(self) -> None:
-        self.ask("DELETE FROM tsad.notification; DELETE FROM tsad.alert")
+        self.ask("DELETE FROM tsad.notification; DELETE FROM tsad.alert; DELETE FROM tsad.news")
         self.ask("DELETE FROM tsad.incident; DELETE FROM tsad.score_block")
+        self.ask("DELETE FROM tsad.model_decision; DELETE FROM tsad.training_decision; DELETE FROM tsad.gate_decision")
+        self.ask("DELETE FROM tsad.champion_record; DELETE FROM tsad.model WHERE model_id <> %s", self.model_id)
+        with self.room.store.transaction():
+            self.room.store.promote(new_model(self.room), self.model_id, valid_from=HOUR_AT, reason="first")
         self.config, self.now_at = configured(), NOW
         for running in (self.mail, self.web):
             running.receiver.keys, running.receiver.said, running.receiver.faults = [], [], []
@@ -103,6 +120,28 @@ class Hall:
             rows = score_rows(self.room, self.model_id, [-0.5, -0.5], hours_s=last)
             with self.room.store.transaction():
                 self.room.store.write_scores(rows, anomaly_rows(self.room), attribution_rows(self.room))
+
+    def challenges(self, rows: Sequence[GateRow], **changes: Any) -> int:
+        """The version of a challenger that its gate let pass, or not."""
+        return register_model(self.room.store, new_model(self.room, **changes), rows, []).version
+
+    def decides(self, decision: str, lineage: str = "live") -> None:
+        """A decision on the champion."""
+        with self.room.store.transaction():
+            said = ModelDecision(self.model_id, lineage, decision, "ada", "so she said", HOUR_AT)
+            self.room.store.insert_model_decision(said)
+
+    def stops(self, lineage: str = "live", by: str = "ada", reason: str = "not now") -> None:
+        """A training is stopped."""
+        row: dict[str, Any] = {"dataset_id": self.room.dataset_id, "lineage": lineage, "decision": "stopped"}
+        row |= {"start_at": HOUR_AT - 24 * HOUR, "end_at": HOUR_AT, "decided_by": by, "reason": reason}
+        row |= {"n_readings": 40, "n_entities": 2, "excluded_share": 0.2, "missing_share": None, "pdf": ""}
+        row |= {"left_out": '{"label": 0.15, "high score": 0.05}', "jumps": "[]", "decided_at": utc_now()}
+        with self.room.store.transaction():
+            self.room.store.execute("insert_training_decision", row)
+
+    def news(self, store: Store | None = None) -> NewsSummary:
+        return enqueue_news(store or self.room.store, self.config)
 
     def uri_of(self, connection: str) -> str:
         if connection == "web":
@@ -403,6 +442,153 @@ def test_payloads_and_errors_hold_no_secret(hall: Hall) -> None:
     assert not [secret for secret in ("pass-word", "to-ken", "127.0.0.1") if secret in said]
 
 
+# News of models ----------------------------------------------------------------------------------------------------
+
+
+EVERY = ["gate_failed", "shadow_failed", "training_stopped", "promoted", "rolled_back"]
+SHIFT = {"email": ["shift@example.com"], "connection": "mail"}
+
+
+def test_each_decision_is_told_once_to_whom_it_concerns(hall: Hall) -> None:
+    hall.config = configured(targets=[SHIFT | {"news": ["gate_failed"]}, {"webhook": "web", "news": EVERY}])
+    settings: dict[str, Any] = {"by": "ada", "reason": "so she said"}
+    for happens in (
+        lambda: hall.challenges(FAILED, seed=8),
+        lambda: _fails_in_shadow(hall, hall.challenges(PASSED, seed=9)),
+        lambda: promote(hall.room.store, hall.config, 3, at=NOW, **settings),
+        lambda: roll_back(hall.room.store, hall.config, **settings),
+        hall.stops,
+    ):
+        happens()
+        assert hall.news().n_news == 1
+        assert hall.news() == NewsSummary()
+        hall.deliver()
+    assert hall.told() == [
+        "room: version 2 failed the gate",
+        "room: version 3 failed in the shadow",
+        "room: version 3 is champion",
+        "room: rolled back to version 1",
+        "room: a training was stopped",
+    ]
+    rules = [[rule["rule"] for rule in said.get("failed_rules", [])] for said in hall.web.receiver.said]
+    assert rules == [["point_share"], ["agreement"], [], [], []]
+    assert [row for row in hall.rows("event", "version", "state", "medium") if row[3] == "email"] == [
+        ("gate_failed", 2, "delivered", "email")
+    ]
+
+
+def _fails_in_shadow(hall: Hall, version: int) -> None:
+    (shadow,) = hall.room.store.select_shadows(hall.room.dataset_id, "live")
+    assert shadow.version == version
+    with hall.room.store.transaction():
+        rows = [GateRow("hours", 24, 24, None, True), GateRow("agreement", 0.7, 0.9, None, False)]
+        hall.room.store.insert_gate_decisions(shadow.model_id, rows, "shadow")
+    end = {"at": NOW, "decision": "shadow_failed", "by": "shadow", "reason": "agreement"}
+    end_shadow(hall.room.store, new_model(hall.room).scope, shadow, **end)
+
+
+def test_the_email_on_a_gate_says_what_was_not_met_who_stays_and_where_to_look(hall: Hall) -> None:
+    hall.challenges([*PASSED, GateRow("point_share", 0.2, 0.9, 0.95, False, "share found of 30")], seed=8)
+    hall.news()
+    hall.ask("UPDATE tsad.notification SET payload = payload || %s", '{"decided_at": "2026-03-01T05:00:00+00:00"}')
+    hall.deliver()
+    assert plain_text(hall.mail.receiver.said[0]) == (
+        "Version 2 failed the gate. Version 1 stays champion.\n\n"
+        "Dataset:   room\nTraining:  1–28 Feb 2026\nDecided:   1 Mar 2026 05:00 (UTC, UTC) by gate\n"
+        "Because:   point_share\n\n"
+        "Not met:\n  point_share: 0.200; limit 0.900; champion 0.950 – share found of 30\n\n"
+        "What to do:\n  tsad models room\n  tsad models room --history\n\n"
+        "Look further:\n  SELECT rule, value, limit_value, champion_value, passed, note FROM tsad.v_model_decision "
+        "WHERE dataset = 'room' AND version = 2 ORDER BY passed, stage, rule;\n"
+    )
+    said = hall.web.receiver.said[0]
+    assert said["failed_rules"] == [
+        {"rule": "point_share", "value": 0.2, "limit": 0.9, "champion": 0.95, "note": "share found of 30"}
+    ]
+    assert (said["version"], said["champion_version"], said["commands"][0]) == (2, 1, "tsad models room")
+
+
+def test_numbers_without_end_are_told_too(hall: Hall) -> None:
+    hall.challenges([GateRow("shift", float("inf"), float("nan"), None, False)], seed=8)
+    hall.news()
+    assert hall.deliver() == (2, 0, 0)
+    assert "  shift: Infinity; limit NaN\n" in hall.web.receiver.said[0]["text"]
+
+
+def test_a_stopped_training_says_what_was_too_much(hall: Hall) -> None:
+    hall.stops(by="exclusions", reason="Expected less.")
+    hall.news()
+    hall.deliver()
+    said = hall.web.receiver.said[0]
+    assert said["text"].startswith("A training was stopped. Version 1 stays champion.\n")
+    assert "by exclusions\nBecause:   Expected less.\n\nLeft out:\n  15.0 % label\n  5.0 % high score\n" in said["text"]
+    assert "  tsad explore room --training\n" in said["text"]
+    assert said["excluded_share"] == 0.2
+
+
+def test_the_model_of_an_entity_names_it(hall: Hall) -> None:
+    hall.challenges(FAILED, seed=8, scope_entity_id=hall.room.entity_ids[0])
+    hall.news()
+    hall.deliver()
+    assert hall.told() == ["room: version 2 failed the gate (a)"]
+    assert hall.web.receiver.said[0]["text"].startswith("Version 2 failed the gate (a). There is no champion yet.\n")
+    assert set(hall.rows("entity", "version")) == {("a", 2)}
+
+
+def test_replays_old_decisions_and_mere_steps_on_the_way_are_no_news(hall: Hall) -> None:
+    hall.challenges(FAILED, seed=8, lineage="replay")
+    hall.stops("replay")
+    for decision in ("waiting", "shadow_started", "asked", "superseded", "declined"):
+        hall.decides(decision)
+    hall.decides("gate_failed")
+    hall.stops()
+    hall.ask("UPDATE tsad.model_decision SET decided_at = decided_at - interval '49 hours' WHERE lineage = 'live'")
+    hall.ask("UPDATE tsad.training_decision SET decided_at = decided_at - interval '49 hours' WHERE lineage = 'live'")
+    assert hall.news() == NewsSummary()
+
+
+def test_without_being_asked_a_target_is_told_of_all_but_promotions(hall: Hall) -> None:
+    for decision in EVERY:
+        hall.decides(decision) if decision != "training_stopped" else hall.stops()
+    hall.config = configured(targets=[{"webhook": "web", "news": []}])
+    assert hall.news() == NewsSummary()
+    hall.config = configured(max_per_run=4)
+    assert hall.news() == NewsSummary(4, 8)
+    assert sorted({event for (event,) in hall.rows("event")}) == sorted(set(EVERY) - {"promoted"})
+
+
+def test_an_address_in_two_targets_is_told_what_either_asks_for(hall: Hall) -> None:
+    hall.config = configured(targets=[SHIFT | {"news": ["promoted"]}, SHIFT | {"news": ["rolled_back"]}])
+    hall.decides("promoted")
+    hall.decides("rolled_back")
+    assert hall.news() == NewsSummary(2, 2)
+
+
+def test_many_news_are_one_digest_that_is_not_made_again(hall: Hall) -> None:
+    for _ in range(5):
+        hall.decides("gate_failed")
+    assert [hall.news(), hall.news()] == [NewsSummary(5, 2), NewsSummary()]
+    assert hall.deliver() == (2, 0, 0)
+    assert hall.told() == ["room: 5 events: 5 gate_failed"]
+    assert hall.web.receiver.said[0]["text"].count(": version 1 failed the gate: so she said") == 5
+
+
+def test_old_news_are_removed_and_not_told_again(hall: Hall) -> None:
+    hall.decides("gate_failed")
+    hall.news()
+    hall.deliver()
+    hall.ask("UPDATE tsad.notification SET created_at = %s", HOUR_AT)
+    assert retired(hall, days=90) == 2
+    assert (hall.rows("event"), hall.news()) == ([], NewsSummary())
+
+
+def test_two_runs_at_once_tell_news_once(hall: Hall) -> None:
+    hall.decides("gate_failed")
+    with Store.connect(hall.room.uri) as other, ThreadPoolExecutor(2) as pool:
+        told = list(pool.map(hall.news, (hall.room.store, other)))
+    assert sorted(one.n_news for one in told) == [0, 1]
+
+
 # Whatever breaks ----------------------------------------------------------------------------------------------------
 
 
@@ -445,6 +631,7 @@ class Run:
             assert isinstance(store, MortalStore)
             store.n_left = 10**9 if self.n_statements is None else self.n_statements
             hall.enqueue(store)
+            hall.news(store)
             hall.deliver(self._mortal(sender(hall.uri_of)), store)
         hall.now_at += HOUR
 
@@ -475,6 +662,17 @@ class Rows:
         hall.scored(self.n_hours)
 
 
+@dataclass(frozen=True)
+class Decided:
+    """Something was decided on a model or a training."""
+
+    event: str
+    lineage: str
+
+    def happen(self, hall: Hall) -> None:
+        hall.stops(self.lineage) if self.event == "training_stopped" else hall.decides(self.event, self.lineage)
+
+
 spans = st.builds(
     lambda start, length, severity, entity: Span(start, start + length, severity, entity),
     st.integers(0, 30),
@@ -483,13 +681,14 @@ spans = st.builds(
     st.integers(0, 1),
 )
 faults = st.lists(st.sampled_from([TAKEN, BUSY, DROPPED]), max_size=4)
-runs = st.builds(Run, st.none() | st.integers(0, 25), st.none() | st.integers(0, 5), st.booleans(), faults, faults)
+runs = st.builds(Run, st.none() | st.integers(0, 30), st.none() | st.integers(0, 5), st.booleans(), faults, faults)
 late_rows = st.builds(Rows, st.lists(spans, max_size=6), st.integers(0, 20))
+decided = st.builds(Decided, st.sampled_from([*EVERY, "waiting"]), st.sampled_from(["live", "replay"]))
 
 
 @settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
-@given(st.lists(late_rows | runs, max_size=10))
-def test_each_event_is_accepted_once_and_none_is_lost(hall: Hall, story: Sequence[Rows | Run]) -> None:
+@given(st.lists(late_rows | decided | runs, max_size=12))
+def test_each_event_is_accepted_once_and_none_is_lost(hall: Hall, story: Sequence[Rows | Decided | Run]) -> None:
     hall.clear()
     for part in story:
         part.happen(hall)
@@ -497,8 +696,8 @@ def test_each_event_is_accepted_once_and_none_is_lost(hall: Hall, story: Sequenc
 
 
 CALM = Run(None, None, False, [], [])
-KILLS = [Run(n, None, False, [], []) for n in range(32)]
-KILLS += [Run(None, n, after, [], []) for n in range(4) for after in (False, True)]
+KILLS = [Run(n, None, False, [], []) for n in range(40)]
+KILLS += [Run(None, n, after, [], []) for n in range(6) for after in (False, True)]
 
 
 @pytest.mark.parametrize("part", [0, 1])
@@ -508,6 +707,7 @@ def test_a_kill_before_any_statement_or_around_any_message_changes_nothing(hall:
         hall.clear()
         for rows, run in ((first, kill if part == 0 else CALM), (second, kill if part == 1 else CALM)):
             rows.happen(hall)
+            Decided("gate_failed", "live").happen(hall)
             run.happen(hall)
         _settled(hall)
 
@@ -518,10 +718,11 @@ def _settled(hall: Hall) -> None:
     while "pending" in {row[0] for row in hall.rows("state")}:
         CALM.happen(hall)
     assert {row[0] for row in hall.rows("state")} <= {"delivered"}
-    assert hall.enqueue() == EnqueueSummary()
+    assert (hall.enqueue(), hall.news()) == (EnqueueSummary(), NewsSummary())
     _all_accepted(hall)
     _nothing_told_twice(hall)
     _incidents_have_alerts(hall)
+    _decisions_are_told(hall)
 
 
 def _all_accepted(hall: Hall) -> None:
@@ -539,10 +740,27 @@ def _all_accepted(hall: Hall) -> None:
             assert [key for key in arrived if key in keys] == keys
 
 
+def _events(hall: Hall, medium: str) -> list[dict[str, Any]]:
+    """What the messages of a medium tell, those in digests included."""
+    chosen = [payload for payload, to in hall.rows("payload", "medium") if to == medium]
+    return [event for payload in chosen for event in payload.get("events", [payload])]
+
+
+def _decisions_are_told(hall: Hall) -> None:
+    """Each live decision that is news, once to each address, and nothing else."""
+    decisions = hall.ask(
+        "SELECT decision FROM tsad.model_decision WHERE lineage = 'live' AND decision NOT IN ('promoted', 'waiting') "
+        "UNION ALL SELECT 'training_stopped' FROM tsad.training_decision WHERE lineage = 'live'"
+    )
+    for medium in ("email", "webhook"):
+        told = [event for event in _events(hall, medium) if event["event"] in EVERY]
+        assert Counter(event["event"] for event in told) == Counter(event for (event,) in decisions)
+        assert len({event["thread"] for event in told}) == len(told)
+
+
 def _nothing_told_twice(hall: Hall) -> None:
     for medium in ("email", "webhook"):
-        chosen = [payload for payload, to in hall.rows("payload", "medium") if to == medium]
-        events = [event for payload in chosen for event in payload.get("events", [payload])]
+        events = [event for event in _events(hall, medium) if event["event"] not in EVERY]
         told = Counter((e["thread"], e["event"], e["severity"] * (e["event"] == "escalated")) for e in events)
         assert max(told.values(), default=1) == 1
         opened = {thread for thread, event, _ in told if event == "opened"}

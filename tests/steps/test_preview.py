@@ -10,7 +10,7 @@ import pytest
 from upath import UPath
 
 from steps.weeks import MACHINE, Weeks, week
-from tsad_tasks.errors import NothingToDo
+from tsad_tasks.errors import BadInput, NothingToDo
 from tsad_tasks.steps.ingest import ingest_interval
 from tsad_tasks.steps.preview import Answer, PreviewSummary, decide_training, preview_run
 from tsad_tasks.steps.retrain import Retraining, find_exclusions
@@ -80,3 +80,20 @@ def test_without_a_champion_nothing_has_moved(warehouse_uri: str, tmp_path: Path
         _, shown = asked(weeks, store)
     assert shown.jumps == []
     assert "No champion to compare with" in shown.table
+
+
+def test_a_training_that_would_leave_out_too_much_is_a_row_once_and_with_another_share_again(weeks: Weeks) -> None:
+    with Store.connect(weeks.uri) as store:
+        ingest_interval(store, weeks.config, weeks.uri, start_at=week(1), end_at=week(2))
+        run = Retraining(store, weeks.config, week(2), UPath(weeks.folder / "stopped"), UPath(weeks.folder))
+        for n_hours in (24, 24, 48):
+            add_label(store, "plant", MACHINE, week(1, 50), week(1, 50 + n_hours), kind="leak")
+            with pytest.raises(BadInput, match="Expected at most 10% of the running steps of plant"):
+                find_exclusions(run)
+    said = weeks.execute(
+        "SELECT decision, decided_by, n_readings, excluded_share, missing_share, left_out "
+        "FROM tsad.v_training_decision ORDER BY decision_id"
+    )
+    n_left = [7 * 144 - 6 * (n_hours + 1) for n_hours in (24, 48)]
+    shares = {n: pytest.approx(1 - n / 1008) for n in n_left}
+    assert said == [("stopped", "exclusions", n, share, None, {"label": share}) for n, share in shares.items()]

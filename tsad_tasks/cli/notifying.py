@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict
 from typing import Annotated, Any
 
 import typer
@@ -18,6 +17,7 @@ _COLUMNS = (
     "created_at",
     "event",
     "entity",
+    "version",
     "severity",
     "to",
     "state",
@@ -32,7 +32,7 @@ def notify(
     pending: Annotated[bool, typer.Option("--pending", help="Only list what waits or failed; send nothing.")] = False,
     n: Annotated[int, typer.Option("-n", min=1, help="List at most so many.")] = 30,
 ) -> None:
-    """Tell the dataset's targets what became of live incidents, and list the messages, newest first."""
+    """Tell the dataset's targets what became of live incidents and models, and list the messages, newest first."""
     config = config_of(dataset)
     with session.open_store() as store:
         if not pending:
@@ -48,15 +48,14 @@ def notify(
 
 
 def _notify(store: Store, config: DatasetConfig) -> None:
-    from tsad_tasks.steps.notify import deliver, enqueue
+    from tsad_tasks.steps import notify
     from tsad_tasks.steps.senders import sender
     from tsad_tasks.storage.database import connection_uri
 
     if not config.notifications.targets:
         say("This dataset's file names no notifications.targets: nobody is told.")
         return
-    found = enqueue(store, config, end_at=utc_now())
-    say_counts("notify", asdict(found) | asdict(deliver(store, config, sender(connection_uri))))
+    say_counts("notify", notify.notify(store, config, sender(connection_uri), end_at=utc_now()))
 
 
 def _shown(row: dict[str, Any]) -> tuple[Any, ...]:

@@ -9,6 +9,7 @@ from typing import Any
 
 from tsad_tasks.core.alerts import Change
 from tsad_tasks.reports.formats import joined, span_text, stamp_text
+from tsad_tasks.reports.model_news import HISTORY_SQL, NEWS, news_line, news_lines, news_subject
 
 Payload = dict[str, Any]
 _MOST_LISTED = 50
@@ -47,7 +48,8 @@ def event_payload(dataset: str, zone: str, change: Change, event: str) -> Payloa
 
 
 def digest_payload(dataset: str, zone: str, events: Sequence[Payload]) -> Payload:
-    """Many events in one message."""
+    """Many events of incidents, or many news of models, in one message."""
+    sql = HISTORY_SQL if events[0]["event"] in NEWS else _DATASET_SQL
     return {
         "event": "digest",
         "dataset": dataset,
@@ -55,7 +57,7 @@ def digest_payload(dataset: str, zone: str, events: Sequence[Payload]) -> Payloa
         "n_by_event": dict(Counter(event["event"] for event in events)),
         "events": list(events),
         "zone": zone,
-        "sql": _DATASET_SQL.replace("$dataset", dataset),
+        "sql": sql.replace("$dataset", dataset),
     }
 
 
@@ -67,6 +69,8 @@ def subject(payload: Payload) -> str:
     """
     if payload["event"] == "digest":
         said = f"{payload['n_events']} events: {_counts(payload)}"
+    elif payload["event"] in NEWS:
+        said = news_subject(payload)
     else:
         said = _SUBJECTS[payload["event"]].format(**payload)
     return " ".join(f"{payload['dataset']}: {said}".split())
@@ -78,8 +82,13 @@ def _counts(payload: Payload) -> str:
 
 def body(payload: Payload) -> str:
     """The text of the e-mail: what, since when, and where to look further."""
-    lines = _digest_lines(payload) if payload["event"] == "digest" else _event_lines(payload)
-    return "\n".join([*lines, "", "Look further:", f"  {payload['sql']};", ""])
+    return "\n".join([*_lines(payload), "", "Look further:", f"  {payload['sql']};", ""])
+
+
+def _lines(payload: Payload) -> list[str]:
+    if payload["event"] == "digest":
+        return _digest_lines(payload)
+    return news_lines(payload) if payload["event"] in NEWS else _event_lines(payload)
 
 
 def _event_lines(payload: Payload) -> list[str]:
@@ -122,6 +131,8 @@ def _digest_lines(payload: Payload) -> list[str]:
 
 
 def _event_line(event: Payload) -> str:
+    if event["event"] in NEWS:
+        return news_line(event)
     started_at, last_flag_at = (datetime.fromisoformat(event[name]) for name in ("started_at", "last_flag_at"))
     span = span_text(started_at, last_flag_at, event["zone"])
     return f"{event['event']:<9} {event['severity']:<6} {span}: {event['sentence']}"

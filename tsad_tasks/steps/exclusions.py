@@ -12,7 +12,6 @@ from tsad_tasks.core.interval import epoch_s, from_epoch_s
 from tsad_tasks.core.spans import Span, merged, without
 from tsad_tasks.core.thresholds import severities
 from tsad_tasks.detectors.registry import detector_class
-from tsad_tasks.errors import BadInput
 from tsad_tasks.steps.maintenance import maintenance_of
 from tsad_tasks.steps.training import (
     EXTREME_REASON,
@@ -222,26 +221,24 @@ def counted(exclusions: Sequence[Exclusion], config: DatasetConfig) -> list[Excl
     return [row for row in exclusions if not is_known(row)]
 
 
-def check_left_out(reader: TrainingReader, scope: Scope, exclusions: Sequence[Exclusion]) -> None:
-    """Passes when not too much is left out.
-
-    Raises
-    ------
-    BadInput
-        With the shares by reason, when it is more than `training.max_excluded_share` of the running steps.
-    """
-    lost, limit = counted(exclusions, reader.config), reader.config.training.max_excluded_share
+def too_much_left_out(reader: TrainingReader, scope: Scope, exclusions: Sequence[Exclusion]) -> LeftOut | None:
+    """What is left out, when it is more than `training.max_excluded_share` of the running steps."""
+    lost = counted(exclusions, reader.config)
     found = left_out(reader, scope, lost) if lost else LeftOut(0, 0, {})
-    if found.share > limit:
-        name, span = reader.config.dataset, reader.span
-        shares = ", ".join(f"{reason} {share:.1%}" for reason, _, share in found.ranking())
-        ends = f"{span.start_at:%Y-%m-%d %H:%M}, {span.end_at:%Y-%m-%d %H:%M}"
-        raise BadInput(
-            f"Expected at most {limit:.0%} of the running steps of {name} ({scope.name}) in [{ends}) UTC to be "
-            f"left out of training. Received: {found.share:.1%} ({shares}). "
-            f"Look: tsad explore {name} --training. What is normal by now: tsad verdict INCIDENT new_normal. "
-            "Or raise training.max_excluded_share."
-        )
+    return found if found.share > reader.config.training.max_excluded_share else None
+
+
+def refusal(reader: TrainingReader, scope: Scope, found: LeftOut) -> str:
+    """Why a training is stopped that would leave out so much: the shares by reason, and what to do."""
+    name, span, limit = reader.config.dataset, reader.span, reader.config.training.max_excluded_share
+    shares = ", ".join(f"{reason} {share:.1%}" for reason, _, share in found.ranking())
+    ends = f"{span.start_at:%Y-%m-%d %H:%M}, {span.end_at:%Y-%m-%d %H:%M}"
+    return (
+        f"Expected at most {limit:.0%} of the running steps of {name} ({scope.name}) in [{ends}) UTC to be "
+        f"left out of training. Received: {found.share:.1%} ({shares}). "
+        f"Look: tsad explore {name} --training. What is normal by now: tsad verdict INCIDENT new_normal. "
+        "Or raise training.max_excluded_share."
+    )
 
 
 def extreme_values(prepared: PreparedTraining, scope: Scope, span: TrainingRange) -> list[Exclusion]:

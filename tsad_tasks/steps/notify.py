@@ -1,7 +1,8 @@
-"""Task `notify`: tells people what became of live incidents, through an outbox that loses nothing.
+"""Task `notify`: tells people what became of live incidents and models, through an outbox that loses nothing.
 
 `enqueue` brings alerts in line with the incidents that stand, and puts a message for each event and address into the
-outbox, in one transaction. `deliver` sends what is due, each message in a transaction of its own.
+outbox, in one transaction; `enqueue_news` does that for decisions on models and trainings. `deliver` sends what is due,
+each message in a transaction of its own.
 
 What can be promised: no event is lost, and none is put into the outbox twice. A process that dies after the receiver
 took a message and before that was committed sends it again, with the same key: as Message-ID of an e-mail, as header
@@ -11,7 +12,7 @@ may, after such a crash, get it twice.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import asdict, dataclass
 from datetime import datetime, timedelta
 from hashlib import blake2b
@@ -19,7 +20,9 @@ from typing import Any
 
 from tsad_tasks.config import DatasetConfig, NotificationTarget
 from tsad_tasks.core.alerts import Change, alert_changes
+from tsad_tasks.core.news import News
 from tsad_tasks.errors import Refused, Undelivered, Unreachable
+from tsad_tasks.reports.model_news import news_payload
 from tsad_tasks.reports.notification import body, digest_payload, event_payload, subject
 from tsad_tasks.steps.clock import utc_now
 from tsad_tasks.storage.outbox import Attempt, DueNotification, NewNotification, Outbox
@@ -34,7 +37,7 @@ FIRST_WAIT_S, LONGEST_WAIT_S = 60, 3600
 
 @dataclass(frozen=True)
 class Message:
-    """One message to one address. `thread` is that of the alert, empty for a digest."""
+    """One message to one address. `thread` is that of the alert or the news, empty for a digest."""
 
     key: str
     medium: str
@@ -62,6 +65,14 @@ class EnqueueSummary:
 
 
 @dataclass(frozen=True)
+class NewsSummary:
+    """Decisions on models and trainings that are told, and messages put into the outbox."""
+
+    n_news: int = 0
+    n_news_messages: int = 0
+
+
+@dataclass(frozen=True)
 class DeliverySummary:
     """Messages accepted, put off, and given up."""
 
@@ -84,6 +95,14 @@ def notify(
 ) -> dict[str, int]:
     """Counts of what was found to tell and of what was delivered."""
     found = enqueue(store, config, end_at=end_at)
+    return asdict(found) | notify_of_models(store, config, send, now=now)
+
+
+def notify_of_models(
+    store: Store, config: DatasetConfig, send: Send, *, now: Callable[[], datetime] = utc_now
+) -> dict[str, int]:
+    """The same without a look at incidents: after a retraining or a promotion."""
+    found = enqueue_news(store, config, now=now)
     return asdict(found) | asdict(deliver(store, config, send, now=now))
 
 
@@ -109,12 +128,51 @@ def enqueue(store: Store, config: DatasetConfig, *, end_at: datetime) -> Enqueue
 
 def _addresses(targets: Sequence[NotificationTarget]) -> Iterator[Address]:
     """Each address once, however often the targets name it."""
-    found = (
-        Address("email", target.connection, address) if address else Address("webhook", target.webhook or "", "")
-        for target in targets
-        for address in target.email or ("",)
-    )
-    yield from dict.fromkeys(found)
+    yield from dict.fromkeys(to for target in targets for to in _addresses_of(target))
+
+
+def _addresses_of(target: NotificationTarget) -> Iterator[Address]:
+    for address in target.email or ("",):
+        yield Address("email", target.connection, address) if address else Address("webhook", target.webhook or "", "")
+
+
+def enqueue_news(store: Store, config: DatasetConfig, *, now: Callable[[], datetime] = utc_now) -> NewsSummary:
+    """Decisions on live models and trainings that nobody was told of; each becomes a message to who wants such news.
+
+    Told and put into the outbox in one transaction. What was decided longer ago than `notifications.max_age`, and what
+    no target wanted when it was new, is never told.
+    """
+    wanted = _wanted_news(config.notifications.targets)
+    events = sorted({event for chosen in wanted.values() for event in chosen})
+    if not events:
+        return NewsSummary()
+    newer_than = now() - timedelta(seconds=config.notifications.max_age_s)
+    with store.transaction():
+        outbox = Outbox(store, store.select_dataset(config.dataset).dataset_id)
+        outbox.lock()
+        told = outbox.insert_news(events, newer_than)
+        rows = [row for to, chosen in wanted.items() for row in _news_messages(config, told, chosen, to)]
+        return NewsSummary(len(told), outbox.insert(rows))
+
+
+def _wanted_news(targets: Sequence[NotificationTarget]) -> dict[Address, set[str]]:
+    """Kinds of news by address: all that any target which names it asks for."""
+    found: dict[Address, set[str]] = {}
+    for target in targets:
+        for to in _addresses_of(target):
+            found.setdefault(to, set()).update(target.news)
+    return found
+
+
+def _news_messages(
+    config: DatasetConfig, told: Sequence[News], chosen: Collection[str], to: Address
+) -> list[NewNotification]:
+    return _few(config, [_news_message(config, news, to) for news in told if news.event in chosen], to)
+
+
+def _news_message(config: DatasetConfig, news: News, to: Address) -> NewNotification:
+    payload, key = news_payload(config.dataset, config.site_zone, news), _key(news.thread, *asdict(to).values())
+    return NewNotification(None, news.event, key, payload=payload, news_id=news.news_id, **asdict(to))
 
 
 def _changes(outbox: Outbox, config: DatasetConfig, dataset: DatasetRow, end_at: datetime) -> list[Change]:
@@ -154,8 +212,11 @@ def _stored(outbox: Outbox, change: Change) -> Change:
 
 
 def _messages(config: DatasetConfig, told: Sequence[tuple[Change, str]], to: Address) -> list[NewNotification]:
+    return _few(config, [_message(config, change, event, to) for change, event in told], to)
+
+
+def _few(config: DatasetConfig, rows: list[NewNotification], to: Address) -> list[NewNotification]:
     """A message for each event, or one for all when there are too many."""
-    rows = [_message(config, change, event, to) for change, event in told]
     return rows if len(rows) <= config.notifications.max_per_run else [_digest(config, rows, to)]
 
 

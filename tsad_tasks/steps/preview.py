@@ -13,7 +13,7 @@ from tsad_tasks.reports.exploration_pages import preview_text
 from tsad_tasks.reports.formats import count_text, counted, share_text
 from tsad_tasks.steps.clock import utc_now
 from tsad_tasks.steps.explore import explored_content, training_preview, warehouse_readings, write_exploration
-from tsad_tasks.steps.retrain import Retraining, settled
+from tsad_tasks.steps.retrain import Retraining, settled, write_training_decision
 
 _FILE = "preview.json"
 
@@ -131,11 +131,7 @@ def decide_training(run: Retraining, answer: Answer) -> dict[str, Any]:
     shown, said = json.loads((run.folder / _FILE).read_text()), "approved" if answer.is_approved else "stopped"
     row = {name: shown[name] for name in ("n_readings", "n_entities", "excluded_share", "missing_share", "pdf")}
     row |= {name: json.dumps(shown[name]) for name in ("left_out", "jumps")}
-    row |= {"decision": said, "decided_by": answer.by, "reason": answer.reason, "decided_at": answer.answered_at}
-    row |= {"lineage": run.lineage, "start_at": run.span.start_at, "end_at": run.span.end_at}
-    with run.store.transaction():
-        row["dataset_id"] = run.store.select_dataset(run.config.dataset).dataset_id
-        run.store.execute("insert_training_decision", row)
+    write_training_decision(run, said, answer.by, answer.reason, answer.answered_at, row)
     if not answer.is_approved:
         raise NothingToDo(f"The training of {run.config.dataset} was stopped by {answer.by} ({answer.reason}).")
     return {"approved_by": answer.by}

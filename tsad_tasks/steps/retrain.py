@@ -6,7 +6,7 @@ Each goes through the dataset's scopes (one, or one per entity) and leaves a fol
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from datetime import datetime
 from typing import Any, cast
@@ -23,8 +23,9 @@ from tsad_tasks.detectors.registry import detector_class, load_detector
 from tsad_tasks.errors import BadInput, NothingToDo
 from tsad_tasks.steps.canary import canary_of
 from tsad_tasks.steps.champions import RegisterSummary, register_model
+from tsad_tasks.steps.clock import utc_now
 from tsad_tasks.steps.commissioning import commissioning_levels, freeze_references, shift_rule, spread_rule
-from tsad_tasks.steps.exclusions import check_left_out, exclusions_of, extreme_values
+from tsad_tasks.steps.exclusions import LeftOut, exclusions_of, extreme_values, refusal, too_much_left_out
 from tsad_tasks.steps.fold_groups import fold_groups
 from tsad_tasks.steps.gate import (
     GateOutcome,
@@ -147,7 +148,7 @@ def find_exclusions(run: Retraining) -> Count:
     NothingToDo
         When this very training was registered before.
     BadInput
-        When too much would be left out.
+        When too much would be left out; a row of `training_decision` says so.
     """
     run = settled(run)
     scopes = [scope for scope in training_scopes(run.store, run.config) if not _is_trained(run, scope)]
@@ -158,11 +159,39 @@ def find_exclusions(run: Retraining) -> Count:
     n_excluded = 0
     for scope, folder in run.scopes():
         found = exclusions_of(run.store, run.config, scope, run.span, run.lineage)
-        check_left_out(TrainingReader.of_store(run.store, run.config, run.span, found), scope, found)
+        _check_left_out(run, scope, found)
         make_folder(folder)
         _write_exclusions(folder, found)
         n_excluded += len(found)
     return {"n_scopes": len(scopes), "n_exclusions": n_excluded}
+
+
+def _check_left_out(run: Retraining, scope: Scope, exclusions: Sequence[Exclusion]) -> None:
+    reader = TrainingReader.of_store(run.store, run.config, run.span, exclusions)
+    found = too_much_left_out(reader, scope, exclusions)
+    if found is not None:
+        reason = refusal(reader, scope, found)
+        _write_stop(run, scope, found, reason)
+        raise BadInput(reason)
+
+
+def _write_stop(run: Retraining, scope: Scope, found: LeftOut, reason: str) -> None:
+    """The row that says that a rule stopped this training; nobody was asked, so nothing else was looked at."""
+    shares = {name: share for name, _, share in found.ranking()}
+    shown = {"n_readings": found.n_running - found.n_excluded, "n_entities": len(scope.entities), "pdf": ""}
+    shown |= {"excluded_share": found.share, "missing_share": None, "left_out": json.dumps(shares), "jumps": "[]"}
+    write_training_decision(run, "stopped", "exclusions", reason, utc_now(), shown)
+
+
+def write_training_decision(
+    run: Retraining, decision: str, by: str, reason: str, decided_at: datetime, shown: Mapping[str, Any]
+) -> None:
+    """Writes whether a training goes on, who decided that, and the numbers shown; the same again is no new row."""
+    row: dict[str, Any] = {"decision": decision, "decided_by": by, "reason": reason, "decided_at": decided_at, **shown}
+    row |= {"lineage": run.lineage, "start_at": run.span.start_at, "end_at": run.span.end_at}
+    with run.store.transaction():
+        row["dataset_id"] = run.store.select_dataset(run.config.dataset).dataset_id
+        run.store.execute("insert_training_decision", row)
 
 
 def _is_trained(run: Retraining, scope: Scope) -> bool:

@@ -9,6 +9,7 @@ from datetime import datetime
 from typing import Any
 
 from tsad_tasks.core.alerts import Alert, Sighting
+from tsad_tasks.core.news import News
 from tsad_tasks.storage.store import Store
 
 
@@ -23,6 +24,7 @@ class NewNotification:
     connection: str
     address: str
     payload: dict[str, Any]
+    news_id: int | None = None
 
 
 @dataclass(frozen=True)
@@ -83,6 +85,13 @@ class Outbox:
     def update_alert(self, alert: Alert) -> None:
         """Writes what an alert stands for now."""
         self._store.execute("update_alert", asdict(alert))
+
+    def insert_news(self, events: Sequence[str], newer_than: datetime) -> list[News]:
+        """Decisions after a moment that nobody was told of, in their order; from now on they count as told."""
+        params = {"dataset_id": self._dataset_id, "events": list(events), "newer_than": newer_than}
+        news_ids = [key for (key,) in self._store.select("insert_news", params)]
+        found = self._store.records("select_news", {"news_ids": news_ids})
+        return [News(**row | {"failed_rules": tuple(row["failed_rules"] or ())}) for row in found]
 
     def insert(self, rows: Sequence[NewNotification]) -> int:
         """Messages that were new."""
