@@ -16,7 +16,7 @@ from tsad_tasks.steps.champions import Change, end_shadow, promote, replace_old_
 from tsad_tasks.steps.rules import full_note
 from tsad_tasks.steps.trial import shadow_trial, trial_rules
 from tsad_tasks.storage.rows import ChampionScope, DatasetRow, GateRow, ModelDecision, Shadow
-from tsad_tasks.storage.store import Store
+from tsad_tasks.storage.store import Store, hours_later
 
 BY_RULE = "shadow"
 # A form takes its default by itself; so much later its run is broken, and another one asks.
@@ -34,6 +34,7 @@ class Paired:
     n_labels, n_labels_found : labels in these hours, and those that challenger and champion flag
     n_confirmed, n_confirmed_found : the same of incidents that people confirmed, as far as no label is there
     n_false : incidents of challenger and champion that overlap in time what people called false_alarm or expected
+    last_hour_at : the last of the hours
     """
 
     n_hours: int
@@ -46,6 +47,7 @@ class Paired:
     n_confirmed: int = 0
     n_confirmed_found: tuple[int, int] = (0, 0)
     n_false: tuple[int, int] = (0, 0)
+    last_hour_at: datetime | None = None
 
 
 @dataclass(frozen=True)
@@ -100,7 +102,9 @@ def _comparison(
     is_complete = all(row.passed for row in rows[:2])
     scope = ChampionScope(dataset.dataset_id, shadow.scope_entity_id, lineage)
     if is_complete:
-        rows += trial_rules(config, shadow_trial(store, config, scope, shadow, end_at=end_at))
+        last_at = paired.last_hour_at
+        trial = shadow_trial(store, config, scope, shadow, end_at=hours_later(last_at, 1)) if last_at else None
+        rows += trial_rules(config, trial)
     return Comparison(scope, shadow, paired, rows, is_complete)
 
 
@@ -109,13 +113,15 @@ def paired_hours(store: Store, dataset: DatasetRow, shadow: Shadow, end_at: date
     ids = [shadow.scope_entity_id] if shadow.scope_entity_id else [*store.select_entities(dataset.dataset_id).values()]
     params: dict[str, Any] = {"start_at": shadow.valid_from, "end_at": end_at, "lineage": lineage, "entity_ids": ids}
     params |= {"dataset": dataset.name, "version": shadow.version, "model_id": shadow.model_id}
-    n_hours, n_steps, n_agreed, *n_flags = store.select("select_shadow_pairs", params)[0]
+    n_hours, n_steps, n_agreed, *n_flags, last_hour_at = store.select("select_shadow_pairs", params)[0]
     incidents = store.select("select_shadow_incidents", params)[0]
     known = {by: found for by, *found in store.select("select_shadow_known", params)}
     n_labels, *labels = known.get("label", (0, 0, 0))
     n_confirmed, *confirmed = known.get("verdict", (0, 0, 0))
     found = (n_labels, _two(labels), n_confirmed, _two(confirmed))
-    return Paired(n_hours, n_steps, n_agreed, _two(n_flags), _two(incidents[:2]), *found, _two(incidents[2:]))
+    return Paired(
+        n_hours, n_steps, n_agreed, _two(n_flags), _two(incidents[:2]), *found, _two(incidents[2:]), last_hour_at
+    )
 
 
 def _two(numbers: Sequence[int]) -> tuple[int, int]:

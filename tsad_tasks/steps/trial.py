@@ -31,6 +31,8 @@ from tsad_tasks.storage.store import Store, hours_later
 
 # Each round folds all steps anew: 24 entities of 17 channels would take minutes.
 MAX_FOLDING_ENTITIES = 6
+# A shadow that gaps and idle time have lengthened to a month needs no month of anomalies.
+MAX_HOURS = 168
 Model = tuple[ModelSpec, Detector]
 
 
@@ -52,7 +54,7 @@ class Trial:
 def shadow_trial(
     store: Store, config: DatasetConfig, scope: ChampionScope, shadow: Shadow, *, end_at: datetime
 ) -> Trial | None:
-    """The trial of a challenger on its shadow's hours before `end_at`; None where nothing was read.
+    """The trial of a challenger on its shadow's last week of hours before `end_at`; None where nothing was read.
 
     Anomalies, their places and sizes depend on the model's seed, these readings and the champion's scales alone. A
     folding detector begins with the state of its anchor.
@@ -63,7 +65,8 @@ def shadow_trial(
     champion = store.select_champion_at(scope.dataset_id, scope.scope_entity_id, scope.lineage, end_at)
     old = comparable_model(champion, spec) if champion else None
     new = spec, bundle.detector
-    parts = _shadow_readings(store, config, scope, (shadow.valid_from, end_at), [new, old] if old else [new])
+    span = max(shadow.valid_from, hours_later(end_at, -MAX_HOURS)), end_at
+    parts = _shadow_readings(store, config, scope, span, [new, old] if old else [new])
     return _tried(config, new, old, parts, seed=model["seed"]) if parts else None
 
 
