@@ -292,8 +292,15 @@ def markdown(comparison: Comparison) -> str:
     ]
     for row in comparison.rows:
         numbers = (_number(row.value), _number(row.champion_value), _number(row.limit_value))
-        lines.append(f"| {row.rule} | {' | '.join(numbers)} | {'met' if row.passed else 'not met'}: {full_note(row)} |")
+        lines.append(f"| {row.rule} | {' | '.join(numbers)} | {_outcome(row)} |")
     return "\n".join(lines)
+
+
+def _outcome(row: GateRow) -> str:
+    note = full_note(row)
+    if note.startswith("not tested"):
+        return note
+    return f"{'met' if row.passed else 'not met'}: {note}"
 
 
 def _number(value: float | None) -> str:
