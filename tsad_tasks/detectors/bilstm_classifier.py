@@ -8,12 +8,10 @@ from typing import Any, ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
-from tsad_tasks.core.windows import batches, gather
 from tsad_tasks.detectors.base import Floats, Loss, Reconstruction, Schedule, TrainingSet
 from tsad_tasks.detectors.keras_training import Objective
 from tsad_tasks.detectors.neural import NeuralDetector
-from tsad_tasks.detectors.occlusion import occluded, one_score_each, own_columns, taken_away
-from tsad_tasks.detectors.onnx_session import BATCH_SIZE
+from tsad_tasks.detectors.occlusion import channels_taken_away, occluded, one_score_each, own_columns
 from tsad_tasks.detectors.oversampling import interpolated, repeated, window_labels
 from tsad_tasks.detectors.parameters import choice, number, share, sizes
 from tsad_tasks.detectors.seeded_layers import bidirectional_lstm, dense, dense_size, lstm_size
@@ -135,12 +133,8 @@ class BilstmClassifier(NeuralDetector):
         self, inputs: Floats, ends: NDArray[np.int64], columns: NDArray[np.bool_] | None = None
     ) -> Floats:
         columns = own_columns(self.n_channels, self.n_inputs) if columns is None else columns
-        usual, parts = np.zeros(self.n_inputs, np.float32), [np.empty((0, self.n_channels), np.float32)]
-        for part in batches(len(ends), BATCH_SIZE):
-            windows = gather(inputs, ends[part], self.width)
-            live = np.asarray(np.isfinite(windows[:, :, : self.n_channels]).all(axis=1))
-            parts.append(taken_away(windows, live, usual, columns, self._errors))
-        return np.concatenate(parts)
+        usual = np.zeros(self.n_inputs, np.float32)
+        return channels_taken_away(inputs, ends, self.width, usual, columns, lambda windows: windows, self._errors)
 
     def explain(self, inputs: Floats, ends: NDArray[np.int64]) -> Floats:
         return occluded(inputs, ends, self.width, np.zeros(self.n_channels, dtype=np.float32), self._errors)

@@ -26,7 +26,7 @@ from tsad_tasks.detectors.base import (
 )
 from tsad_tasks.detectors.fitting import check_files, check_fits, check_sizes
 from tsad_tasks.detectors.neural import MODEL_FILE
-from tsad_tasks.detectors.occlusion import occluded, one_score_each, own_columns, taken_away
+from tsad_tasks.detectors.occlusion import channels_taken_away, occluded, one_score_each, own_columns
 from tsad_tasks.detectors.onnx_session import BATCH_SIZE, OnnxSession
 from tsad_tasks.detectors.parameters import whole_number
 from tsad_tasks.errors import BadInput, ConfigError
@@ -98,12 +98,7 @@ class IsolationForest(WindowScores):
         columns = own_columns(self.n_channels, self.n_inputs) if columns is None else columns
         # Its own features stand for a channel: one that did not move at all would be strange, too.
         of_features = np.concatenate([columns, *[own_columns(self.n_channels, self.n_channels)] * 2], axis=1)
-        parts = [np.empty((0, self.n_channels), np.float32)]
-        for part in batches(len(ends), BATCH_SIZE):
-            windows = gather(inputs, ends[part], self.width)
-            live = np.asarray(np.isfinite(windows[:, :, : self.n_channels]).all(axis=1))
-            parts.append(taken_away(self._features(windows), live, self._usual, of_features, self._errors_of))
-        return np.concatenate(parts)
+        return channels_taken_away(inputs, ends, self.width, self._usual, of_features, self._features, self._errors_of)
 
     def explain(self, inputs: Floats, ends: NDArray[np.int64]) -> Floats:
         return occluded(inputs, ends, self.width, self._medians[: self.n_channels], self._errors)

@@ -61,6 +61,28 @@ def taken_away(
     return as_shares(np.where(live, np.stack(falls, axis=1), np.float32(0)))
 
 
+def channels_taken_away(
+    inputs: Floats,
+    ends: NDArray[np.int64],
+    width: int,
+    usual: Floats,
+    columns: NDArray[np.bool_],
+    seen_of: ScoresOf,
+    scores_of: ScoresOf,
+) -> Floats:
+    """The shares of `taken_away` in the windows that end at `ends`, (n_windows, n_channels).
+
+    `seen_of` makes of windows what is scored, the windows themselves or features of them.
+    """
+    n_channels = len(columns)
+    parts = [np.empty((0, n_channels), np.float32)]
+    for part in batches(len(ends), BATCH_SIZE):
+        windows = gather(inputs, ends[part], width)
+        live = np.asarray(np.isfinite(windows[:, :, :n_channels]).all(axis=1))
+        parts.append(taken_away(seen_of(windows), live, usual, columns, scores_of))
+    return np.concatenate(parts)
+
+
 def own_columns(n_channels: int, n_inputs: int) -> NDArray[np.bool_]:
     """Inputs that go with each channel, (n_channels, n_inputs), when nothing is derived from it."""
     return np.eye(n_channels, n_inputs, dtype=bool)
