@@ -47,7 +47,7 @@ BASE: dict[str, Any] = {
         "connection": "plant", "tables": "server_metrics", "time": {"column": "at"}, "entity": {"column": "host"},
         "step": "5min", "mutability": "1h", "label": "is_fault", "channels": {name: {} for name in CHANNELS},
     },
-    "training": {"schedule": "0 0 * * 1", "range": "13d", "max_windows": 8000, "epochs": 12, "max_minutes": 2},
+    "training": {"schedule": "0 0 * * 1", "range": "13d", "max_windows": 8000, "epochs": 12},
     "gate": {
         "min_point_share": 0, "min_contextual_share": 0, "min_collective_share": 0,
         "max_false_alarm_share": 1, "max_incidents_per_entity_week": 1000, "min_known_share": 0,

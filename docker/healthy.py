@@ -12,7 +12,8 @@ import urllib.request
 from typing import Any
 from urllib.parse import urljoin
 
-TIMEOUT_S = 10
+# Within the healthcheck's own minute, with the start of this program.
+TIMEOUT_S = 40
 # Names in the answer of /monitor/health.
 KEYS = {"api-server": "metadatabase", "scheduler": "scheduler", "dag-processor": "dag_processor"}
 

@@ -14,7 +14,7 @@ import yaml
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tsad_tasks.config import DatasetConfig, duration_s, holidays_of, json_schema, load_config
+from tsad_tasks.config import DatasetConfig, deprecations, duration_s, holidays_of, json_schema, load_config
 from tsad_tasks.core.detector_names import COUNTED, DETECTORS
 from tsad_tasks.detectors.registry import detector_class
 from tsad_tasks.errors import ConfigError
@@ -472,6 +472,30 @@ def test_a_new_budget_is_a_new_model_but_the_same_policy() -> None:
 def test_who_is_asked_before_a_training_makes_no_other_model() -> None:
     asking = _changed(training={"preview": "manual", "answer_within": "2h", "unanswered": "train"})
     assert asking.model_hash == _changed().model_hash != _changed(training={"epochs": 3}).model_hash
+
+
+def test_no_clock_is_part_of_a_model() -> None:
+    clocks = _changed(training={"max_minutes": 3, "timeout": "2h"})
+    assert clocks.model_hash == _changed().model_hash
+    assert (clocks.training.timeout_s, _changed().training.timeout_s) == (7200, 43200)
+
+
+def test_what_counts_no_more_is_read_and_said_with_what_to_use_in_its_place(tmp_path: Path) -> None:
+    path = tmp_path / "room.yaml"
+    path.write_text(f"{GOOD}training:\n  epochs: 3\n  max_minutes: 1.5\n", encoding="utf-8")
+    assert deprecations(load_config(path), path) == [
+        f"{path}:13: training.max_minutes: Expected training.max_windows and training.epochs, which end a training "
+        "however busy the machine is. Received: 1.5, which is deprecated and ignored. Remove it; see training.timeout."
+    ]
+    assert deprecations(_changed()) == []
+    path.write_text(f"{GOOD}training: {{max_minute: 1.5}}\n", encoding="utf-8")
+    assert "max_minutes" not in _message(path)
+
+
+def test_none_of_our_own_files_says_what_counts_no_more() -> None:
+    paths = [path for name in ("dags", "tsad_tasks", "docs") for path in (project_folder() / name).rglob("*.yaml")]
+    assert len(paths) > 20
+    assert [path for path in paths if "max_minutes" in path.read_text(encoding="utf-8")] == []
 
 
 def test_holidays_follow_country_and_region_and_the_day_of_rest_its_weekend() -> None:

@@ -481,7 +481,18 @@ class Training(Section):
         "entities is judged, at least 24, and the others calibrate on a day.",
     )
     epochs: Annotated[int, Field(ge=1, le=1000)] = 30
-    max_minutes: Annotated[float, Field(gt=0)] = 20.0
+    timeout_s: LastingS = Field(
+        43200,
+        alias="timeout",
+        description="A safeguard: longer than this is an error that says what to lower, and never a model. "
+        "What ends a training is windows × epochs, or patience.",
+    )
+    max_minutes: Annotated[float, Field(gt=0)] | None = Field(
+        None,
+        description="Deprecated, and ignored: a model would depend on how busy the machine was. "
+        "In its place: max_windows, epochs and timeout.",
+        json_schema_extra={"deprecated": True},
+    )
     patience: Annotated[int, Field(ge=1)] = 5
     batch_size: Annotated[int, Field(ge=1)] = 64
     learning_rate: Annotated[float, Field(gt=0, lt=1)] = 5e-3
@@ -537,7 +548,7 @@ class Gate(Section):
         0.25, description="PSI of scores against the champion's above which the report says so; it decides nothing."
     )
     max_latency_ms: Annotated[float, Field(gt=0)] = Field(
-        50.0, description="Milliseconds per window, median; a machine with a hundred entities has 36 s an hour each."
+        50.0, description="CPU time per window, median; a machine with a hundred entities has 36 s an hour each."
     )
     max_commissioning_shift: Annotated[float, Field(gt=0)] = Field(
         3.0, description="Spreads by which a channel may have left its commissioning reference."
@@ -755,7 +766,7 @@ class DatasetConfig(Section):
         """Hash of everything that affects errors, scores and flags of a model trained now."""
         parts = self.model_dump(mode="json", include={"features", "detector", "threshold", "running_when", "training"})
         # These say whether a model is trained, not how; and how a sensor is seen, whatever the model.
-        for name in ("max_excluded_share", "preview", "answer_within_s", "unanswered"):
+        for name in ("max_excluded_share", "timeout_s", "max_minutes", "preview", "answer_within_s", "unanswered"):
             del parts["training"][name]
         del parts["features"]["rebaseline_after_s"]
         parts |= {"startup_grace_s": self.startup_grace_s, "channels": self.channel_names, "step_s": self.source.step_s}
@@ -817,6 +828,22 @@ def load_config(path: Path) -> DatasetConfig:
         raise _yaml_error(path, error) from error
     except ValidationError as error:
         raise ConfigError("\n".join(_explain_one(path, root, dict(found)) for found in error.errors())) from error
+
+
+def deprecations(config: DatasetConfig, path: Path | None = None) -> list[str]:
+    """A line on each field that is read and counts no more: where it is, and what to use in its place.
+
+    Parameters
+    ----------
+    path : of the dataset's file, if it has one.
+    """
+    if config.training.max_minutes is None:
+        return []
+    loc = ("training", "max_minutes")
+    where = config.dataset if path is None else f"{path}:{_line(_composed(path, _text(path)), loc)}"
+    expected = "training.max_windows and training.epochs, which end a training however busy the machine is"
+    received = f"{config.training.max_minutes:g}, which is deprecated and ignored"
+    return [f"{where}: {'.'.join(loc)}: Expected {expected}. Received: {received}. Remove it; see training.timeout."]
 
 
 def _error(path: Path, line: int, field: str, expected: str, received: str) -> ConfigError:
@@ -914,7 +941,7 @@ def _known_fields(loc: Sequence[Any]) -> list[str]:
     for part in loc:
         fields = {field.alias or name: field.annotation for name, field in section.model_fields.items()}
         section = _section_in(fields.get(str(part))) or section
-    return [field.alias or name for name, field in section.model_fields.items()]
+    return [field.alias or name for name, field in section.model_fields.items() if not field.json_schema_extra]
 
 
 def _section_in(annotation: Any) -> type[Section] | None:

@@ -45,7 +45,7 @@ def budget_of(config: DatasetConfig, sizes: Sizes, **changed: Any) -> Budget:
     """The preset's training budget, cut to what the sizes have time for."""
     training = config.training
     epochs, patience = min(training.epochs, sizes.epochs), min(training.patience, sizes.patience)
-    budget = Budget(epochs, training.max_minutes, patience, training.batch_size, training.learning_rate, training.loss)
+    budget = Budget(epochs, patience, training.batch_size, training.learning_rate, training.loss)
     return replace(budget, **changed)
 
 

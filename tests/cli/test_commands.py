@@ -196,7 +196,7 @@ def test_a_warehouse_without_schema_is_told_and_migrate_makes_it(
 ) -> None:
     monkeypatch.setenv("TSAD_DATABASE_URI", empty_database_uri)
     assert "Received: one without. Run: tsad migrate" in _refused(tsad("status"))
-    assert tsad("migrate", "--writer", PIPELINE).out == "Schema 0011.\n"
+    assert tsad("migrate", "--writer", PIPELINE).out == "Schema 0012.\n"
     assert tsad("status").code == 0
 
 
@@ -250,6 +250,19 @@ def test_a_check_names_the_mistake_and_is_exit_code_2(tsad: Tsad, migrated: str,
     flat = " ".join(said.out.split())
     assert "source: Expected a mapping. Received: 5." in flat
     assert "Expected a table or view that matches plant.metrics." in flat
+
+
+def test_a_check_warns_of_what_counts_no_more_and_names_file_and_line(
+    tsad: Tsad, migrated: str, tmp_path: Path
+) -> None:
+    path = tmp_path / "datasets" / "room.yaml"
+    text = path.read_text(encoding="utf-8").replace("training:\n", "training:\n  max_minutes: 3\n")
+    path.write_text(text, encoding="utf-8")
+    line = text[: text.index("max_minutes")].count("\n") + 1
+    flat = " ".join(tsad("datasets", "check").out.split())
+    assert "warning" in flat
+    assert f"room.yaml:{line}: training.max_minutes: Expected training.max_windows" in flat
+    assert "Received: 3, which is deprecated and ignored." in flat
 
 
 def test_the_schema_is_json(tsad: Tsad) -> None:

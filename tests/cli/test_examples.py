@@ -23,7 +23,7 @@ SELECT entity FROM tsad.v_incident WHERE started_at >= '2026-09-01 02:00Z' AND s
 # A budget of seconds, and a gate that lets any model pass: what is tested is the way, not how well it detects.
 SMALL = {
     "features": {"min_own_scale": "6h"},
-    "training": {"range": "1d", "max_windows": 2000, "epochs": 4, "max_minutes": 0.3},
+    "training": {"range": "1d", "max_windows": 2000, "epochs": 4},
     "gate": {
         "min_point_share": 0,
         "min_contextual_share": 0,

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import os
+import time
+from itertools import count
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
 import pytest
 
 from tsad_tasks.core.windows import gather
-from tsad_tasks.detectors import keras_training, neural
+from tsad_tasks.detectors import fitting, keras_training, neural
 from tsad_tasks.detectors.base import Budget, TrainingHistory, TrainingSet, channel_errors
 from tsad_tasks.detectors.dense_autoencoder import DenseAutoencoder
 from tsad_tasks.detectors.keras_training import compiled, learning_rate, pays_to_compile, quiet_stderr, start_keras
@@ -38,9 +41,33 @@ def make_training(scale: float = 1.0) -> TrainingSet:
     return TrainingSet(inputs, np.arange(1, 150), np.arange(151, 200), 1, WIDTH)
 
 
-def test_minutes_end_training_within_an_epoch(model: Any) -> None:
-    history = train(model, make_training(), budget=Budget(max_minutes=1e-9, batch_size=10), seed=1)
-    assert (len(history.loss), history.stopped) == (1, "minutes")
+def test_a_timeout_is_an_error_that_says_what_to_lower(model: Any) -> None:
+    budget = Budget(timeout_s=1e-9, epochs=12, batch_size=10)
+    with pytest.raises(
+        BadInput, match=r"epoch 1 of 12, 149 windows\)\. Lower training\.max_windows or .*epochs, or raise"
+    ):
+        train(model, make_training(), budget=budget, seed=1)
+
+
+def test_a_machine_on_which_every_batch_takes_a_minute_learns_the_same(
+    model: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    fresh, budget = model.get_weights(), Budget(epochs=3, batch_size=10)
+    quick = train(model, make_training(), budget=budget, seed=1)
+    model.set_weights(fresh)
+    clock = count(step=60)
+    monkeypatch.setattr(fitting, "time", SimpleNamespace(monotonic=lambda: time.monotonic() + next(clock)))
+    slow = train(model, make_training(), budget=budget, seed=1)
+    assert (slow.loss, slow.validation_loss, slow.stopped) == (quick.loss, quick.validation_loss, "epochs")
+
+
+@pytest.mark.parametrize("name", ["dense_autoencoder", "isolation_forest", "ensemble"])
+def test_a_training_that_timed_out_is_no_model(name: str) -> None:
+    detector: Any = build_detector(name, width=WIDTH, n_channels=1, n_inputs=1)
+    with pytest.raises(BadInput, match=r"training\.timeout"):
+        detector.fit(make_training(), budget=Budget(timeout_s=1e-9), seed=1)
+    with pytest.raises(BadInput, match="one that has not learned"):
+        detector.to_files()
 
 
 def test_patience_counts_epochs_since_the_best(model: Any) -> None:

@@ -40,7 +40,7 @@ source:
     network: {unit: Mbit/s, hold: 2min}
     temperature: {unit: °C, hold: 2min}
 threshold: {kind: adaptive, look_back: 300, min_span: 5h, k: 4}
-training: {schedule: "0 3 * * 1", range: 3d, max_windows: 1500, epochs: 2, max_minutes: 0.5}
+training: {schedule: "0 3 * * 1", range: 3d, max_windows: 1500, epochs: 2}
 gate:
   min_point_share: 0
   min_contextual_share: 0

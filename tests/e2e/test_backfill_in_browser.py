@@ -59,7 +59,7 @@ def ui(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Ui]:
     folder = tmp_path_factory.mktemp("browser")
     places = Places.of(project_folder(), folder / "home")
     file = write_dataset(folder / "datasets")
-    asking = file.read_text(encoding="utf-8").replace("max_minutes: 0.5}", "max_minutes: 0.5, preview: manual}")
+    asking = file.read_text(encoding="utf-8").replace("epochs: 2}", "epochs: 2, preview: manual}")
     file.write_text(asking, encoding="utf-8")
     cluster = postgres.ensure_running(places.home / "postgres", durable=False)
     with pytest.MonkeyPatch.context() as patch:

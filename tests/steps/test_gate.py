@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -16,14 +17,18 @@ from steps.trained import SPLIT_AT, Plant, config
 from tsad_tasks.config import Gate
 from tsad_tasks.core.interval import HOUR
 from tsad_tasks.detectors.base import TrainingHistory
-from tsad_tasks.steps.evaluate import Delays, Verdicts, judge
+from tsad_tasks.steps import gate
+from tsad_tasks.steps.evaluate import Delays, Verdicts, judge, series_errors
 from tsad_tasks.steps.gate import (
+    N_TIMED,
+    TIMED_STEPS,
     _false_alarms,
     _false_incidents,
     _injected_found,
     _known_found,
     not_worse,
     run_gate,
+    window_milliseconds,
 )
 from tsad_tasks.steps.retrain import Retraining, retrain
 from tsad_tasks.storage.store import Store
@@ -137,6 +142,20 @@ def test_every_rule_is_a_row_with_its_numbers() -> None:
     assert rows["known_share"].note == "too few known anomalies: 0; decides nothing"
     assert 0 < (rows["latency_ms"].value or 0) < 50
     assert rows["held_out_error"].value is not None
+
+
+def test_a_machine_that_makes_a_model_wait_does_not_make_it_slow(monkeypatch: pytest.MonkeyPatch) -> None:
+    part = held_out(daily(400), 200)
+
+    def interrupted(*arguments: Any) -> Any:
+        time.sleep(0.2)
+        return series_errors(*arguments)
+
+    monkeypatch.setattr(gate, "series_errors", interrupted)
+    began = time.perf_counter()
+    value = window_milliseconds(model(part), zero_detector(), part)
+    assert time.perf_counter() - began > N_TIMED * 0.2
+    assert value * TIMED_STEPS / 1000 < 0.1
 
 
 def test_a_retraining_meets_its_champion_on_the_same_readings_and_known_anomalies(plant: Plant, tmp_path: Path) -> None:

@@ -19,6 +19,7 @@ from tsad_tasks.local.headless import Headless, Outcome, headless
 from tsad_tasks.local.places import postgres_folder
 from tsad_tasks.local.stack import stack_environment
 from tsad_tasks.steps.paths import artifacts_root, config_of, report_path
+from tsad_tasks.steps.rules import failure
 from tsad_tasks.storage.store import Store
 
 DATASET = "server_room"
@@ -63,12 +64,24 @@ def _train(airflow: Headless, uri: str, split_at: datetime) -> None:
     with Store.connect(uri) as store, store.transaction():
         known = store.records("select_champion_of", {"dataset": DATASET, "lineage": "live", "at": split_at})
     if not known:
-        raise TsadError("Expected a model that passes the gate. Received: none. See tsad.v_model_decision.")
+        raise TsadError(_refusal(uri))
     card = known[0]["card"]
     say(
         f"    model {known[0]['version']}: {card['n_parameters']:,} parameters, {card['n_windows_used']:,} windows "
         f"({card['used_share']:.0%} of the range), {len(card['training']['loss'])} epochs, gate passed"
     )
+
+
+def _refusal(uri: str) -> str:
+    """Which rules the newest model failed, and by how much."""
+    with Store.connect(uri) as store, store.transaction():
+        models = store.records("select_model_list", {"dataset": DATASET, "n": 1})
+        version = {"dataset": DATASET, "version": models[0]["version"] if models else None, "model_id": None}
+        found = store.select_or_none("select_model_version", version)
+        rows = store.select_gate_decisions(found[0]) if found else []
+    failed = "; ".join(failure(row) for row in rows if not row.passed)
+    received = f"version {version['version']}, which failed {failed}" if failed else "none"
+    return f"Expected a model that passes the gate. Received: {received}. All rules: tsad.v_model_decision."
 
 
 def _score(airflow: Headless, split_at: datetime, end_at: datetime, n_hours: int) -> None:

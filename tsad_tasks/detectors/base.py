@@ -32,7 +32,7 @@ def make_folder(folder: Folder) -> None:
 
 Loss = Literal["mse", "mae", "huber"]
 Schedule = Literal["cosine", "plateau", "constant"]
-Stopped = Literal["epochs", "patience", "minutes", "diverged"]
+Stopped = Literal["epochs", "patience", "diverged"]
 Progress = Callable[[int, float, float], None]
 
 DETAILS_FILE = "detector.json"
@@ -63,22 +63,25 @@ class TrainingSet:
 
 @dataclass(frozen=True)
 class Budget:
-    """How long and how a detector may learn; `schedule` says how the learning rate falls."""
+    """How much and how a detector may learn; `schedule` says how the learning rate falls.
+
+    No clock is part of it, lest a busy machine makes another model: after `timeout_s` there is an error, and none.
+    """
 
     epochs: int = 30
-    max_minutes: float = 20.0
     patience: int = 5
     batch_size: int = 64
     learning_rate: float = 5e-3
     loss: Loss = "mse"
     schedule: Schedule = "cosine"
+    timeout_s: float = 43200.0
 
 
 @dataclass(frozen=True)
 class TrainingHistory:
     """What happened while learning: one loss and one validation loss per epoch.
 
-    `stopped` says why it ended: all epochs done, patience or minutes used up, or a loss that is not finite.
+    `stopped` says why it ended: all epochs done, patience used up, or a loss that is not finite.
     """
 
     loss: tuple[float, ...]

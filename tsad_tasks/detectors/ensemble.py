@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Self
@@ -23,7 +24,7 @@ from tsad_tasks.detectors.base import (
     WindowScores,
     as_shares,
 )
-from tsad_tasks.detectors.fitting import check_sizes
+from tsad_tasks.detectors.fitting import check_sizes, check_time
 from tsad_tasks.detectors.neural import NeuralDetector
 from tsad_tasks.detectors.parameters import number
 from tsad_tasks.detectors.registry import build_detector, detector_class, detector_from_files
@@ -76,12 +77,13 @@ class Ensemble(WindowScores):
         progress: Progress | None = None,
         warm_start: Detector | None = None,
     ) -> TrainingHistory:
-        told: list[TrainingHistory] = []
+        started, told = time.monotonic(), list[TrainingHistory]()
         for place, (member, start) in enumerate(zip(self.members, self._starts(warm_start), strict=True)):
             tell = _later(progress, sum(len(history.loss) for history in told))
             told.append(
                 member.detector.fit(training, budget=budget, seed=seed + place, progress=tell, warm_start=start)
             )
+            check_time(started, budget, len(training.ends), budget.epochs)
         errors = [
             member.detector.reconstruct(training.inputs, training.validation_ends).channel_errors
             for member in self.members

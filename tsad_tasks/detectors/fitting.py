@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Collection
 
 import numpy as np
 
-from tsad_tasks.detectors.base import TrainingSet
+from tsad_tasks.detectors.base import Budget, TrainingSet
 from tsad_tasks.errors import BadInput, BundleError, ConfigError
 
 
@@ -32,6 +33,23 @@ def check_fits(training: TrainingSet, width: int, n_channels: int, n_inputs: int
     expected, received = (width, n_channels, n_inputs), (training.width, training.n_channels, training.inputs.shape[1])
     if expected != received:
         raise BadInput(f"Expected width, n_channels, n_inputs {expected}. Received: {received}.")
+
+
+def check_time(started: float, budget: Budget, n_windows: int, epoch: int = 1) -> None:
+    """Raise BadInput where a training has lasted longer than its timeout.
+
+    Parameters
+    ----------
+    started : of `time.monotonic`.
+    epoch : that is being learned, from 1.
+    """
+    lasted_s = time.monotonic() - started
+    if lasted_s > budget.timeout_s:
+        raise BadInput(
+            f"Expected a training within training.timeout, {budget.timeout_s:,g} s. Received: {lasted_s:,.0f} s (epoch "
+            f"{epoch} of {budget.epochs}, {n_windows:,} windows). Lower training.max_windows or training.epochs, or "
+            "raise training.timeout."
+        )
 
 
 def check_files(files: Collection[str], *needed: str) -> None:

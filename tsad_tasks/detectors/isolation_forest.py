@@ -6,6 +6,7 @@ import json
 import math
 import time
 from collections.abc import Mapping
+from dataclasses import replace
 from functools import cached_property
 from typing import Any, Self
 
@@ -24,7 +25,7 @@ from tsad_tasks.detectors.base import (
     TrainingSet,
     WindowScores,
 )
-from tsad_tasks.detectors.fitting import check_files, check_fits, check_sizes
+from tsad_tasks.detectors.fitting import check_files, check_fits, check_sizes, check_time
 from tsad_tasks.detectors.neural import MODEL_FILE
 from tsad_tasks.detectors.occlusion import channels_taken_away, occluded, one_score_each, own_columns
 from tsad_tasks.detectors.onnx_session import BATCH_SIZE, OnnxSession
@@ -81,6 +82,7 @@ class IsolationForest(WindowScores):
             n_estimators=self.trees, max_samples=min(self.sample, len(features)), random_state=seed
         )
         forest.fit(features)
+        check_time(started, replace(budget, epochs=1), len(training.ends))
         self._usual_depth = usual_depth(forest.max_samples_)
         self._use(_graph(forest, features.shape[1]), sum(tree.tree_.node_count for tree in forest.estimators_))
         return self._history(training, started, progress)

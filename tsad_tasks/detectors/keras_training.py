@@ -21,7 +21,7 @@ from numpy.typing import NDArray
 
 from tsad_tasks.core.windows import batches, gather
 from tsad_tasks.detectors.base import Budget, Progress, Stopped, TrainingHistory, TrainingSet
-from tsad_tasks.detectors.fitting import check_finite_windows
+from tsad_tasks.detectors.fitting import check_finite_windows, check_time
 
 if TYPE_CHECKING:
     from tsad_tasks.detectors.onnx_template import GraphTemplate
@@ -103,7 +103,7 @@ def compiled(model: Any, objective: Objective, *, jit: bool) -> Learner:
     """A network with its training step; `jit` says whether XLA compiles it.
 
     Keras's own `fit` is slower (benchmarks/train.py), compiles again for the last, smaller batch of an epoch, and does
-    not stop within an epoch when the minutes are used up.
+    not look at the timeout within an epoch.
     """
     import keras
     import tensorflow
@@ -137,7 +137,7 @@ def train(
     Raises
     ------
     BadInput
-        Where there is no window to train or to validate on, or an input is not finite.
+        Where there is no window to train or to validate on, an input is not finite, or the timeout has passed.
     """
     check_finite_windows(training)
     run = _Run(learner, training, budget, np.random.default_rng(seed))
@@ -221,8 +221,7 @@ class _Run:
         # Whole batches only: another size would be compiled anew.
         for first in range(0, len(order) - self.batch_size + 1, self.batch_size):
             losses.append(float(self.learner.step(*self._batch(order[first : first + self.batch_size]))))
-            if self._late():
-                break
+            check_time(self.started, self.budget, len(self.training.ends), len(self.loss) + 1)
         return float(np.mean(losses))
 
     def _validate(self) -> float:
@@ -234,14 +233,9 @@ class _Run:
     def _batch(self, ends: NDArray[np.int64]) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
         return gather(self.training.inputs, ends, self.training.width), self.labels[ends]
 
-    def _late(self) -> bool:
-        return time.monotonic() - self.started > 60 * self.budget.max_minutes
-
     def _reason(self) -> Stopped | None:
         if not math.isfinite(self.loss[-1] + self.validation_loss[-1]):
             return "diverged"
-        if self._late():
-            return "minutes"
         if len(self.loss) == self.budget.epochs:
             return "epochs"
         n_since_best = len(self.loss) - 1 - int(np.argmin(self.validation_loss))

@@ -29,6 +29,13 @@ THREAD_PINS = {
     "TF_ENABLE_ONEDNN_OPTS": "0",
 }
 
+# Airflow's own (30 s, 50 s, 5 s) run out on a machine with ten times as much to do as it has cores: no DAG is found.
+TIMEOUTS = {
+    "AIRFLOW__CORE__DAGBAG_IMPORT_TIMEOUT": "900",
+    "AIRFLOW__DAG_PROCESSOR__DAG_FILE_PROCESSOR_TIMEOUT": "1000",
+    "AIRFLOW__WORKERS__EXECUTION_API_TIMEOUT": "120",
+}
+
 
 @dataclass(frozen=True)
 class Secrets:
@@ -115,6 +122,7 @@ def airflow_environment(
 def _airflow_settings(places: Places, kept: Secrets, api_port: int) -> dict[str, str]:
     return {
         "AIRFLOW_HOME": str(places.airflow_home),
+        **TIMEOUTS,
         "AIRFLOW__CORE__DAGS_FOLDER": str(places.dags),
         "AIRFLOW__CORE__PLUGINS_FOLDER": str(places.plugins),
         "AIRFLOW__CORE__LOAD_EXAMPLES": "False",

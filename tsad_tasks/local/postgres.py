@@ -45,8 +45,10 @@ HEADLESS_METADATA = "airflow_headless"
 DATABASE_OWNERS = {WAREHOUSE: OWNER, METADATA: AIRFLOW, HEADLESS_METADATA: AIRFLOW}
 
 PROGRAMS = Path("pginstall/bin")
-START_TIMEOUT_S = 60
-STOP_TIMEOUT_S = 60
+# Generous: a machine with ten times as much to do as it has cores takes ten times as long.
+START_TIMEOUT_S = 900
+STOP_TIMEOUT_S = 600
+CONNECT_TIMEOUT_S = 120
 N_PORTS_TRIED = 3
 
 # Two cores and a handful of clients: no parallel workers (a container's /dev/shm may be 64 MB), no replication.
@@ -161,7 +163,7 @@ def stop(folder: Path) -> bool:
     Raises
     ------
     Unavailable
-        It did not stop within a minute.
+        It did not stop within ten minutes.
     """
     if not _state_path(folder).exists():
         return False
@@ -196,7 +198,7 @@ def running_cluster(folder: Path) -> Cluster | None:
 @contextmanager
 def administration(cluster: Cluster) -> Iterator[connection]:
     """A connection as owner, outside any transaction, to the server's own database."""
-    server = psycopg2.connect(cluster.uri("postgres"), connect_timeout=10)
+    server = psycopg2.connect(cluster.uri("postgres"), connect_timeout=CONNECT_TIMEOUT_S)
     try:
         server.set_isolation_level(ISOLATION_LEVEL_AUTOCOMMIT)
         yield server

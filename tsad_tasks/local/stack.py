@@ -42,8 +42,10 @@ COMPONENTS = (API_SERVER, DAG_PROCESSOR, SCHEDULER)
 # The api-server reads the logs of LocalExecutor's tasks from the disk: no log server on an open port.
 OPTIONS = {SCHEDULER: ["--skip-serve-logs"]}
 DEFAULT_PORT = 8080
-READY_TIMEOUT_S = 180
-PATIENCE_S = 10
+# Generous: a machine with ten times as much to do as it has cores takes ten times as long.
+READY_TIMEOUT_S = 1800
+PATIENCE_S = 30
+HEALTH_TIMEOUT_S = 120
 
 Progress = Callable[[str], None]
 
@@ -198,7 +200,7 @@ def _ensure_metadata(places: Places, environment: Mapping[str, str], progress: P
 
 def _metadata_state(uri: str) -> dict[str, str | None]:
     """Airflow's version, and the revision of its tables at `uri` if there are any."""
-    connection = psycopg2.connect(uri.replace("+psycopg2", "", 1), connect_timeout=10)
+    connection = psycopg2.connect(uri.replace("+psycopg2", "", 1), connect_timeout=postgres.CONNECT_TIMEOUT_S)
     try:
         with connection.cursor() as cursor:
             cursor.execute("select to_regclass('alembic_version') is not null")
@@ -281,8 +283,8 @@ def _health(port: int) -> dict[str, Any]:
     opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
     try:
         # The first request for a task builds the routes of all versions, for seconds in which nobody is answered.
-        opener.open(f"http://{postgres.HOST}:{port}/execution/health", timeout=60).close()
-        with opener.open(f"http://{postgres.HOST}:{port}/api/v2/monitor/health", timeout=5) as response:
+        opener.open(f"http://{postgres.HOST}:{port}/execution/health", timeout=HEALTH_TIMEOUT_S).close()
+        with opener.open(f"http://{postgres.HOST}:{port}/api/v2/monitor/health", timeout=HEALTH_TIMEOUT_S) as response:
             return dict(json.load(response))
     except (OSError, ValueError):
         return {}

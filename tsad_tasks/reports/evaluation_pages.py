@@ -611,7 +611,6 @@ def _learning_blocks(content: EvaluationContent, width: float) -> list[Block]:
     why = {
         "epochs": "all epochs done",
         "patience": "no improvement for as long as training.patience allows",
-        "minutes": "training.max_minutes used up",
         "diverged": "a loss that was not finite",
     }.get(model.stopped, model.stopped or "unknown")
     took = f" It took {duration_text(model.seconds)}." if model.seconds is not None else ""

@@ -44,7 +44,8 @@ def register_model(
 ) -> RegisterSummary:
     """Registers a model with its gate and exclusions; what passed goes into the shadow of the champion.
 
-    The first model of a scope has nobody to be compared with: it is champion at once.
+    The first model of a scope has nobody to be compared with: it is champion at once. A model that the gate refused
+    before is judged anew when the same bundle comes again: the gate, its readings and its champion may be others now.
 
     Parameters
     ----------
@@ -53,13 +54,16 @@ def register_model(
     with store.transaction():
         store.lock_dataset(model.dataset_id, "champion")
         registered = store.insert_model(model)
-        is_new = not store.select_gate_decisions(registered.model_id)
-        store.insert_gate_decisions(registered.model_id, outcome)
+        refused = [] if registered.gate_passed else _failed_rules(store, registered)
+        is_new = bool(refused) or not store.select_gate_decisions(registered.model_id)
+        if not registered.gate_passed:
+            store.delete_refusal(registered.model_id)
+            store.insert_gate_decisions(registered.model_id, outcome)
         store.insert_exclusions(registered.model_id, exclusions)
-        failed = [row.rule for row in store.select_gate_decisions(registered.model_id) if not row.passed]
+        failed = _failed_rules(store, registered)
         valid_from = shadow_from = None
         if failed:
-            if is_new:
+            if failed != refused:
                 _decide(store, model.scope, registered.model_id, "gate_failed", "gate", ", ".join(failed))
         elif in_shadow and champion_periods(store, model.scope):
             shadow_from = _start_shadow(store, model, registered, is_new=is_new)
@@ -72,6 +76,10 @@ def register_model(
         registered.model_id, registered.version, not failed, promoted, valid_from, shadow_from, failed,
         waits_for[0] if waits_for else None,
     )  # fmt: skip
+
+
+def _failed_rules(store: Store, registered: TrainedModel) -> list[str]:
+    return [row.rule for row in store.select_gate_decisions(registered.model_id) if not row.passed]
 
 
 Period = tuple[int, datetime, datetime]

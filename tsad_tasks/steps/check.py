@@ -13,6 +13,7 @@ from tsad_tasks.config import DatasetConfig
 from tsad_tasks.core.interval import epoch_s, from_epoch_s, hour_floor
 from tsad_tasks.errors import TsadError
 from tsad_tasks.steps.clock import utc_now
+from tsad_tasks.steps.paths import deprecations_of
 from tsad_tasks.storage.source import Source, SourceRows, open_source
 from tsad_tasks.storage.source_tables import TablePlan, unused_columns
 
@@ -33,7 +34,7 @@ class Finding:
 
 
 def check_dataset(config: DatasetConfig, source_uri: str, *, now: Callable[[], datetime] = utc_now) -> list[Finding]:
-    """Findings about the dataset's live tables, errors first; the last six hours of readings are looked at.
+    """Findings about the dataset's file and live tables, errors first; the last six hours of readings are looked at.
 
     Whatever keeps the tables from being read, such as a wrong password, is a finding and not raised.
     """
@@ -42,6 +43,7 @@ def check_dataset(config: DatasetConfig, source_uri: str, *, now: Callable[[], d
             found = [*_columns(config, source), *_indexes(config, source), *_readings(config, source, now())]
     except TsadError as error:
         found = [Finding("error", str(error))]
+    found += [Finding("warning", text) for text in deprecations_of(config)]
     return sorted(found, key=lambda finding: ("error", "warning", "info").index(finding.level))
 
 

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from upath import UPath
 
-from tsad_tasks.config import DatasetConfig, load_config
+from tsad_tasks.config import DatasetConfig, deprecations, load_config
 from tsad_tasks.errors import BadInput, ConfigError
 from tsad_tasks.local.places import home_folder, project_folder
 from tsad_tasks.storage.artifacts import place
@@ -71,6 +71,11 @@ def config_of(dataset: str) -> DatasetConfig:
             return named_config(path)
     names = ", ".join(path.stem for path in dataset_paths()) or "none"
     raise BadInput(f"Expected a dataset of {datasets_folder()} ({names}). Received: {dataset}.")
+
+
+def deprecations_of(config: DatasetConfig) -> list[str]:
+    """What the dataset's file says that counts no more, a line each, with what to use in its place."""
+    return deprecations(config, next((path for path in dataset_paths() if path.stem == config.dataset), None))
 
 
 def report_path(dataset: str, start_at: datetime, end_at: datetime) -> UPath:

@@ -26,7 +26,7 @@ _RULES = {
     "not_worse": "found, against the champion",
     "delay_s": "seconds to the flag, median",
     "score_drift": "PSI of scores, champion's to these",
-    "latency_ms": "milliseconds per window",
+    "latency_ms": "CPU milliseconds per window",
     "size_bytes": "bytes of the detector",
     "commissioning_shift": "spreads off the commissioning",
     "commissioning_spread": "spread, times the commissioning's",

@@ -6,6 +6,7 @@ Each goes through the dataset's scopes (one, or one per entity) and leaves a fol
 from __future__ import annotations
 
 import json
+import logging
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from datetime import datetime
@@ -36,6 +37,7 @@ from tsad_tasks.steps.gate import (
     run_gate,
 )
 from tsad_tasks.steps.ingest import IngestSummary, ingest_interval
+from tsad_tasks.steps.paths import deprecations_of
 from tsad_tasks.steps.training import (
     FoldErrors,
     FoldGroup,
@@ -55,10 +57,11 @@ from tsad_tasks.steps.training import (
     training_scopes,
 )
 from tsad_tasks.storage.artifacts import place
-from tsad_tasks.storage.rows import ChampionAt, Exclusion, GateRow
+from tsad_tasks.storage.rows import ChampionAt, Exclusion, GateRow, TrainedModel
 from tsad_tasks.storage.store import Store
 
 Count = dict[str, Any]
+log = logging.getLogger("tsad")
 
 _FOLD_ERRORS_FILE, _SPLIT_SPEC_FILE, _GROUPS_FILE = "fold_errors_{}.npz", "spec_at_split.json", "fold_groups.json"
 
@@ -146,14 +149,18 @@ def find_exclusions(run: Retraining) -> Count:
     Raises
     ------
     NothingToDo
-        When this very training was registered before.
+        When this very training was registered before, and its model passed the gate. One that the gate refused is done
+        again: the readings, what is known of them, or the gate may be others by now.
     BadInput
         When too much would be left out; a row of `training_decision` says so.
     """
     run = settled(run)
     scopes = [scope for scope in training_scopes(run.store, run.config) if not _is_trained(run, scope)]
     if not scopes:
-        raise NothingToDo(f"{run.config.dataset} was trained on this range, with this configuration and seed, before.")
+        raise NothingToDo(
+            f"{run.config.dataset} was trained on this range, with this configuration and seed, before; "
+            "its model passed the gate."
+        )
     make_folder(run.folder)
     (run.folder / "scopes.json").write_text(json.dumps([asdict(scope) for scope in scopes]))
     n_excluded = 0
@@ -195,10 +202,13 @@ def write_training_decision(
 
 
 def _is_trained(run: Retraining, scope: Scope) -> bool:
+    """Whether this training was done: a model of it passed the gate."""
     dataset = run.store.select_dataset(run.config.dataset)
     key = {"dataset_id": dataset.dataset_id, "scope_entity_id": scope.entity_id, "lineage": run.lineage}
     key |= {"train_start_at": run.span.start_at, "train_end_at": run.span.end_at, "seed": run.chosen_seed}
-    return run.store.select_or_none("select_trained_model", key | {"config_hash": run.config.model_hash}) is not None
+    key |= {"config_hash": run.config.model_hash, "sha256": None}
+    found = run.store.select_or_none("select_trained_model", key)
+    return found is not None and bool(TrainedModel(*found).gate_passed)
 
 
 def _write_exclusions(folder: UPath, found: Sequence[Exclusion]) -> None:
@@ -241,7 +251,15 @@ def make_windows(run: Retraining) -> Count:
 
 
 def train(run: Retraining, progress: Progress | None = None) -> Count:
-    """Task `train`: fits a detector for each scope."""
+    """Task `train`: fits a detector for each scope.
+
+    Raises
+    ------
+    BadInput
+        Where one takes longer than `training.timeout`; it leaves no model.
+    """
+    for text in deprecations_of(run.config):
+        log.warning("%s", text)
     run, n_epochs, seconds = settled(run), 0, 0.0
     for scope, folder in run.scopes():
         detector, history = _fitted(run, scope, folder, progress)
@@ -404,7 +422,7 @@ def register(run: Retraining) -> list[RegisterSummary]:
             seed=run.chosen_seed,
             artifact_uri=found.uri,
             sha256=found.bundle.sha256,
-            card=found.bundle.card,
+            card=_timed_card(found.bundle.card, _history(folder)),
         )
         rows = [GateRow(**row) for row in json.loads((folder / "gate.json").read_text())]
         left_out = [*_exclusions(folder), *_extreme(run, scope, folder)]
@@ -413,6 +431,11 @@ def register(run: Retraining) -> list[RegisterSummary]:
         if summaries[-1].gate_passed:
             _freeze(run, scope, folder, summaries[-1].model_id)
     return summaries
+
+
+def _timed_card(card: dict[str, Any], history: TrainingHistory) -> dict[str, Any]:
+    """A bundle's card and how long the training took, which is no part of the bundle."""
+    return card | {"training": card["training"] | {"seconds": history.seconds}}
 
 
 def _extreme(run: Retraining, scope: Scope, folder: UPath) -> list[Exclusion]:

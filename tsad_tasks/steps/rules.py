@@ -31,6 +31,18 @@ def doubt(row: GateRow) -> str:
     return f"{estimate}: not clearly {'above' if is_most else 'below'} {figure_text(row.limit_value)}"
 
 
+def failure(row: GateRow) -> str:
+    """A rule that was not met, with its numbers.
+
+    >>> failure(GateRow("point_share", 0.62, 0.9, None, False, "share found of 60 injected point anomalies"))
+    'point_share: 0.620, limit at least 0.900 (share found of 60 injected point anomalies)'
+    """
+    value = "unknown" if row.value is None else figure_text(row.value)
+    which = "at most" if row.rule in AT_MOST else "at least"
+    limit = "" if row.limit_value is None else f", limit {which} {figure_text(row.limit_value)}"
+    return f"{row.rule}: {value}{limit}" + (f" ({row.note})" if row.note else "")
+
+
 def full_note(row: GateRow) -> str:
     """A rule's note, after the doubt that there is."""
     return "; ".join(filter(None, (doubt(row), row.note)))

@@ -511,7 +511,7 @@ def fit_detector(
         prepared.labels if detector.supervised else None,
     )
     limits = Budget(
-        budget.epochs, budget.max_minutes, budget.patience, budget.batch_size, budget.learning_rate, budget.loss
+        budget.epochs, budget.patience, budget.batch_size, budget.learning_rate, budget.loss, timeout_s=budget.timeout_s
     )
     return detector, detector.fit(training, budget=limits, seed=seed, progress=progress, warm_start=warm_start)
 
@@ -561,10 +561,22 @@ def fit_folding(
     start_at = fold_start(config, len(first.entities), first.span)
     names, series = scope_series(reader, first.entities, scales, start_at, first.span.split_at)
     detector.fit_series(names, series, seed=seed)
+    _check_time(config, started, first)
     found = [FoldErrors(start_at, detector.training_errors, np.isfinite(series.values))]
-    found += [_joined_in(detector, reader, group, scales) for group in others]
+    for group in others:
+        found.append(_joined_in(detector, reader, group, scales))
+        _check_time(config, started, group)
     n_steps = sum(int(part.known.any(axis=2).sum()) for part in found)
     return detector, TrainingHistory((), (), n_steps, time.monotonic() - started, "epochs"), found
+
+
+def _check_time(config: DatasetConfig, started: float, group: FoldGroup) -> None:
+    lasted_s, timeout_s = time.monotonic() - started, config.training.timeout_s
+    if lasted_s > timeout_s:
+        raise BadInput(
+            f"Expected a training within training.timeout, {timeout_s:,} s. Received: {lasted_s:,.0f} s (after "
+            f"{len(group.entities):,} entities). Lower training.max_fold_values, or raise training.timeout."
+        )
 
 
 def _joined_in(detector: FoldDetector, reader: TrainingReader, group: FoldGroup, scales: Scales) -> FoldErrors:

@@ -43,7 +43,7 @@ class Trial:
     Attributes
     ----------
     champion : None where it sees other channels or steps than the challenger.
-    latency_ms : of challenger and champion, per window, median; measured here, on these readings.
+    latency_ms : CPU time of challenger and champion, per window, median; measured here, on these readings.
     """
 
     challenger: Verdicts
@@ -163,5 +163,5 @@ def _latency(gate: Gate, trial: Trial | None) -> GateRow:
     if trial is None:
         return GateRow("latency_ms", None, gate.max_latency_ms, None, True, "not tested: nothing was read")
     value, old = trial.latency_ms
-    note = "milliseconds from readings to an error, per window, median; measured when compared"
+    note = "CPU milliseconds from readings to an error, per window, median; measured when compared"
     return GateRow("latency_ms", value, gate.max_latency_ms, old, value <= gate.max_latency_ms, note)

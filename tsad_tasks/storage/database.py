@@ -12,6 +12,8 @@ from psycopg2.extensions import connection as Connection
 
 from tsad_tasks.errors import AccessDenied, BadInput, Unavailable
 
+# A busy machine may need seconds to answer.
+CONNECT_TIMEOUT_S = 30
 _QUERIES = Path(__file__).parents[2] / "sql" / "queries"
 _DENIED = re.compile(r"password authentication failed|no password supplied|role .* does not exist|not permitted", re.I)
 _PASSWORD = re.compile(r"(://[^:/@]*):[^@]*@")
@@ -69,7 +71,7 @@ def connect(uri: str, *, statement_timeout_s: int = 0) -> Connection:
     plain = re.sub(r"^postgres(ql)?(\+\w+)?://", "postgresql://", uri)
     options = f"-c timezone=UTC -c statement_timeout={statement_timeout_s * 1000} -c extra_float_digits=3"
     try:
-        return psycopg2.connect(plain, application_name="tsad", connect_timeout=10, options=options)
+        return psycopg2.connect(plain, application_name="tsad", connect_timeout=CONNECT_TIMEOUT_S, options=options)
     except psycopg2.OperationalError as error:
         raise _explained(plain, error) from error
 

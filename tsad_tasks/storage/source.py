@@ -26,6 +26,7 @@ from sqlalchemy.pool import NullPool
 from tsad_tasks.config import DatasetConfig
 from tsad_tasks.core.local_time import local_range, utc_from_local
 from tsad_tasks.errors import AccessDenied, BadInput, SourceError, TsadError, Unavailable
+from tsad_tasks.storage.database import CONNECT_TIMEOUT_S
 from tsad_tasks.storage.source_tables import Fault, SourceColumn, TablePlan, source_tables, table_plans
 
 Int64 = NDArray[np.int64]
@@ -295,7 +296,7 @@ def open_source(uri: str, config: DatasetConfig) -> Iterator[Source]:
 def connect_source(uri: str, *, read_only: bool) -> extensions.connection:
     """A new connection to the source's database. The engine is made anew, so that a changed password counts at once."""
     url = _url(uri)
-    options = {"connect_timeout": 10, "application_name": "tsad"}
+    options = {"connect_timeout": CONNECT_TIMEOUT_S, "application_name": "tsad"}
     engine = create_engine(url, poolclass=NullPool, connect_args=options)
     try:
         pooled = engine.raw_connection()

@@ -547,12 +547,15 @@ class Store:
         return self.execute("withdraw_incidents", params) if superseded_by else 0
 
     def select_trained_model(self, model: NewModel) -> TrainedModel | None:
-        """The registered model of the same training, if there is one."""
+        """The registered model of the same training, if any: not refused by its gate, or of the same bundle."""
         rows = self.select("select_trained_model", asdict(model) | {"card": None})
         return TrainedModel(*rows[0]) if rows else None
 
     def insert_model(self, model: NewModel) -> TrainedModel:
-        """The registered model; the same training again gives the same one."""
+        """The registered model; the same training again gives the same one.
+
+        After a model that the gate refused another bundle is a model of its own, with a version of its own.
+        """
         self.lock_dataset(model.dataset_id, "model")
         self.select_or_none("insert_model", asdict(model) | {"card": Json(model.card)})
         registered = self.select_trained_model(model)
@@ -580,6 +583,10 @@ class Store:
         self.execute("insert_gate_decisions", {"model_id": model_id, "stage": stage} | _columns(GateRow, rows))
         if stage == "gate":
             self.execute("update_gate_passed", {"model_id": model_id, "gate_passed": all(row.passed for row in rows)})
+
+    def delete_refusal(self, model_id: int) -> int:
+        """Takes back the gate's rules of a model that it refused; how many there were."""
+        return self.execute("delete_gate_decisions", {"model_id": model_id})
 
     def select_gate_decisions(self, model_id: int, stage: str = "gate") -> list[GateRow]:
         """The rules of one stage for one model."""
