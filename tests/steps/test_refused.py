@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import logging
 from dataclasses import replace
+from itertools import count
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
 import pytest
 from upath import UPath
@@ -15,8 +18,10 @@ from steps.trained import CONFIG as ROOM
 from steps.trained import SPLIT_AT, Plant, config
 from steps.weeks import CONFIG, MACHINE, Weeks, config_of, week
 from tsad_tasks.cli import demo
+from tsad_tasks.detectors import fitting, isolation_forest
 from tsad_tasks.detectors.bundle import read_bundle
 from tsad_tasks.errors import BadInput, NothingToDo
+from tsad_tasks.steps import training
 from tsad_tasks.steps.prune import prune_bundles
 from tsad_tasks.steps.retrain import Retraining, retrain
 from tsad_tasks.storage.store import Store
@@ -119,14 +124,30 @@ def test_the_demo_names_the_rules_that_failed_with_their_numbers(
     assert said.count("limit") == 1
 
 
-def test_a_training_that_timed_out_registers_no_model(warehouse_uri: str, tmp_path: Path) -> None:
-    training = CONFIG["training"] | {"timeout": "1s"}
-    slow = Weeks.filled(
-        warehouse_uri, tmp_path, training=training, detector={"name": "isolation_forest", "params": {"trees": 3000}}
-    )
-    with pytest.raises(BadInput, match=r"Received: \d+ s \(epoch 1 of 1, [\d,]+ windows\)\. Lower training"):
-        slow.train(week(1))
-    assert slow.execute(MODELS) == []
+FOLDING = {"detector": {"name": "state_head"}, "threshold": {"kind": "hysteresis"}}
+
+
+@pytest.mark.parametrize(
+    ("parts", "said"),
+    [
+        (
+            {"detector": {"name": "isolation_forest"}},
+            r"\(epoch 1 of 1, [\d,]+ windows\)\. Lower training\.max_windows",
+        ),
+        (FOLDING, r"\(after 1 entity\)\. Lower training\.max_fold_values, or raise training\.timeout"),
+    ],
+)
+def test_a_training_that_timed_out_registers_no_model(
+    warehouse_uri: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, parts: dict[str, Any], said: str
+) -> None:
+    made = Weeks.filled(warehouse_uri, tmp_path, **parts)
+    # A day passes whenever somebody looks at the clock.
+    clock = count(0, 86400)
+    for module in (fitting, isolation_forest, training):
+        monkeypatch.setattr(module, "time", SimpleNamespace(monotonic=lambda: float(next(clock))))
+    with pytest.raises(BadInput, match=rf"Received: 86,400 s {said}"):
+        made.train(week(1))
+    assert made.execute(MODELS) == []
 
 
 def test_a_field_that_counts_no_more_is_said_once_when_a_training_runs(

@@ -24,6 +24,7 @@ from tsad_tasks.detectors.base import Budget, Detector, Progress, TrainingHistor
 from tsad_tasks.detectors.fold import FoldDetector, Series
 from tsad_tasks.detectors.registry import build_detector, detector_class
 from tsad_tasks.errors import BadInput, NothingToDo
+from tsad_tasks.reports.formats import counted
 from tsad_tasks.steps.evaluate import HeldOut, is_extreme, seen_by_window
 from tsad_tasks.steps.fold import SERIES_TOGETHER, series_of
 from tsad_tasks.steps.shard import read_arrays, write_arrays
@@ -573,9 +574,10 @@ def fit_folding(
 def _check_time(config: DatasetConfig, started: float, group: FoldGroup) -> None:
     lasted_s, timeout_s = time.monotonic() - started, config.training.timeout_s
     if lasted_s > timeout_s:
+        n_entities = counted(len(group.entities), "entity", "entities")
         raise BadInput(
             f"Expected a training within training.timeout, {timeout_s:,} s. Received: {lasted_s:,.0f} s (after "
-            f"{len(group.entities):,} entities). Lower training.max_fold_values, or raise training.timeout."
+            f"{n_entities}). Lower training.max_fold_values, or raise training.timeout."
         )
 
 
