@@ -72,7 +72,7 @@ lint-compose: $(SYNCED) ## lint docker-compose.yml and Dockerfile without a cont
 secrets: .env ## write .env with random secrets for docker compose, if there is none
 
 .env:
-	@$(PYTHON) -m tsad_tasks.local.compose_secrets .env
+	@$(PYTHON) -m devstack.compose_secrets .env
 
 # tests/benchmarks lives the small sixty days.
 bench-small: $(SYNCED) ## a small size of every benchmark
@@ -89,7 +89,7 @@ documents: $(SYNCED) ## every figure of the five documents beside ours: docs/res
 
 clean: ## stop what runs, and remove its rows, the environment and all caches
 	@if [ -x $(BIN)/tsad ]; then $(BIN)/tsad down; fi
-	@if [ -x $(BIN)/python ]; then $(BIN)/python -m tsad_tasks.local.postgres remove; fi
+	@if [ -x $(BIN)/python ]; then $(BIN)/python -m devstack.postgres remove; fi
 	rm -rf .tsad $(VENV) $(TOOLS) .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
 
 $(UV):

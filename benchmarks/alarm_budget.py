@@ -25,17 +25,23 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from simulators.simulate_fleet import FLEET_CHANNELS, machine_fleet, with_faults
 
+from devstack.simulate import SimulatedAnomaly, SimulatedPlant
+from tsad_tasks.base.interval import epoch_s
 from tsad_tasks.config import DatasetConfig, holidays_of
-from tsad_tasks.core.incidents import incident_spans
-from tsad_tasks.core.interval import epoch_s
-from tsad_tasks.core.scoring import Scores, combined_errors, entity_features, entity_scores, entity_windows, hour_status
-from tsad_tasks.core.simulate import SimulatedAnomaly, SimulatedPlant
-from tsad_tasks.core.simulate_fleet import FLEET_CHANNELS, machine_fleet, with_faults
-from tsad_tasks.core.spec import ModelSpec
 from tsad_tasks.detectors.base import Detector
-from tsad_tasks.steps.gate import alarm_budget, calibrate_model, held_out_readings
-from tsad_tasks.steps.training import (
+from tsad_tasks.model.incidents import incident_spans
+from tsad_tasks.model.scoring import (
+    Scores,
+    combined_errors,
+    entity_features,
+    entity_scores,
+    entity_windows,
+    hour_status,
+)
+from tsad_tasks.model.spec import ModelSpec
+from tsad_tasks.training.fit import (
     FoldGroup,
     Scope,
     TrainingReader,
@@ -44,6 +50,7 @@ from tsad_tasks.steps.training import (
     prepare_training,
     training_range,
 )
+from tsad_tasks.training.gate import alarm_budget, calibrate_model, held_out_readings
 
 Floats = NDArray[np.float64]
 Span = tuple[int, int]

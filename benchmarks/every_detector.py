@@ -22,14 +22,14 @@ from typing import Any
 import numpy as np
 import yaml
 
-from tsad_tasks.core.detector_names import DETECTORS
-from tsad_tasks.core.interval import epoch_s
-from tsad_tasks.core.simulate import CHANNELS, SimulatedPlant, server_room
-from tsad_tasks.errors import TsadError
-from tsad_tasks.local.environment import Places
-from tsad_tasks.local.headless import Outcome, headless
-from tsad_tasks.local.postgres import WAREHOUSE, Cluster, ensure_running, remove
-from tsad_tasks.local.stack import stack_environment
+from devstack.environment import Places
+from devstack.headless import Outcome, headless
+from devstack.postgres import WAREHOUSE, Cluster, ensure_running, remove
+from devstack.simulate import CHANNELS, SimulatedPlant, server_room
+from devstack.stack import stack_environment
+from tsad_tasks.base.errors import TsadError
+from tsad_tasks.base.interval import epoch_s
+from tsad_tasks.detectors.names import DETECTORS
 from tsad_tasks.storage import copy_binary as binary
 from tsad_tasks.storage.database import connect
 from tsad_tasks.storage.migrate import migrate

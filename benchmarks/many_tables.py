@@ -19,16 +19,16 @@ import yaml
 from psycopg2 import sql
 from upath import UPath
 
+from devstack.environment import Places
+from devstack.headless import headless
+from devstack.postgres import WAREHOUSE, Cluster, ensure_running, remove
+from devstack.stack import stack_environment
 from tsad_tasks.config import DatasetConfig
-from tsad_tasks.local.environment import Places
-from tsad_tasks.local.headless import headless
-from tsad_tasks.local.postgres import WAREHOUSE, Cluster, ensure_running, remove
-from tsad_tasks.local.stack import stack_environment
-from tsad_tasks.steps.ingest import IngestSummary, ingest_interval
-from tsad_tasks.steps.retrain import Retraining, retrain
+from tsad_tasks.ingest.ingest import IngestSummary, ingest_interval
+from tsad_tasks.ingest.sources.postgres import open_source
 from tsad_tasks.storage.migrate import migrate
-from tsad_tasks.storage.source import open_source
 from tsad_tasks.storage.store import Store
+from tsad_tasks.training.retrain import Retraining, retrain
 
 PROJECT = Path(__file__).resolve().parents[1]
 START_AT = datetime(2024, 5, 1, 10, tzinfo=UTC)

@@ -30,11 +30,11 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from tsad_tasks.core.event_rule import AlarmRule, RankRule, alarm_starts, no_events, ranked_thresholds
-from tsad_tasks.core.surprise_fusion import WEIGHTS
-from tsad_tasks.core.thresholds import anomaly_scores, flag, severities
-from tsad_tasks.detectors.fold import Series
+from tsad_tasks.detectors.folding.fold import Series
 from tsad_tasks.detectors.registry import build_detector
+from tsad_tasks.model.event_rule import AlarmRule, RankRule, alarm_starts, no_events, ranked_thresholds
+from tsad_tasks.model.surprise_fusion import WEIGHTS
+from tsad_tasks.model.thresholds import anomaly_scores, flag, severities
 
 PROBATION_SHARE, MAX_PROBATION = 0.15, 750
 # Rows are what NAB counts in; the heads count grid steps, and a row is one.

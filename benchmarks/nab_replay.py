@@ -25,21 +25,21 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
+from devstack import postgres
+from devstack.environment import DATABASE_URI, MIGRATE_URI
+from devstack.headless import headless
+from devstack.stack import stack_environment
+from tsad_tasks.base.interval import HOUR
+from tsad_tasks.base.places import postgres_folder, project_folder
 from tsad_tasks.cli import session
 from tsad_tasks.config import DatasetConfig
-from tsad_tasks.core.interval import HOUR
-from tsad_tasks.local import postgres
-from tsad_tasks.local.environment import DATABASE_URI, MIGRATE_URI
-from tsad_tasks.local.headless import headless
-from tsad_tasks.local.places import postgres_folder, project_folder
-from tsad_tasks.local.stack import stack_environment
-from tsad_tasks.steps.history import Replay
-from tsad_tasks.steps.incidents import build_incidents
-from tsad_tasks.steps.ingest import ingest_interval
-from tsad_tasks.steps.paths import artifacts_root, config_of
-from tsad_tasks.steps.score import ScoreSummary, score_interval
+from tsad_tasks.ingest.ingest import ingest_interval
+from tsad_tasks.ingest.sources.load_table import LoadOptions, load_table
+from tsad_tasks.pipeline.replay import Replay
+from tsad_tasks.scoring.incidents import build_incidents
+from tsad_tasks.scoring.score import ScoreSummary, score_interval
 from tsad_tasks.storage.database import connect
-from tsad_tasks.storage.load_table import LoadOptions, load_table
+from tsad_tasks.storage.paths import artifacts_root, config_of
 from tsad_tasks.storage.store import Store
 
 LINEAGE = "replay"

@@ -11,15 +11,15 @@ import sys
 import time
 from dataclasses import replace
 
-from tsad_tasks.reports.content import ReportContent
-from tsad_tasks.reports.pdf import report_bytes
-from tsad_tasks.reports.ranking import DEFAULT_LIMITS, Limits
-from tsad_tasks.reports.sample import sample_incident, sample_report
+from tsad_tasks.reporting.period.content import ReportContent
+from tsad_tasks.reporting.period.pdf import report_bytes
+from tsad_tasks.reporting.period.ranking import DEFAULT_LIMITS, Limits
+from tsad_tasks.reporting.period.sample import sample_incident, sample_report
 
 
 def import_s() -> float:
     """Seconds that a fresh interpreter takes to import the report, less those of starting it."""
-    return min(_fresh_s("import tsad_tasks.reports.pdf") for _ in range(3)) - min(_fresh_s("pass") for _ in range(3))
+    return min(_fresh_s("import tsad_tasks.reporting.period.pdf") for _ in range(3)) - min(_fresh_s("pass") for _ in range(3))
 
 
 def _fresh_s(code: str) -> float:

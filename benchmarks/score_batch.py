@@ -73,7 +73,7 @@ class Sizes:
 
 def prepare(uri: str, folder: Path, sizes: Sizes) -> dict[str, float]:
     """Readings, a trained champion, and its scores of the day before: what is there in a live system."""
-    from tsad_tasks.steps.score import score_interval
+    from tsad_tasks.scoring.score import score_interval
     from tsad_tasks.storage.migrate import migrate
     from tsad_tasks.storage.store import Store
 
@@ -92,7 +92,7 @@ def prepare(uri: str, folder: Path, sizes: Sizes) -> dict[str, float]:
 
 def ingest(uri: str, folder: Path, sizes: Sizes, number: int) -> dict[str, float]:
     """Ingests one hour from the table with a row per reading."""
-    from tsad_tasks.steps.ingest import ingest_interval
+    from tsad_tasks.ingest.ingest import ingest_interval
     from tsad_tasks.storage.store import Store
 
     start_at = FIRST_AT + number * HOUR
@@ -104,8 +104,8 @@ def ingest(uri: str, folder: Path, sizes: Sizes, number: int) -> dict[str, float
 def score(uri: str, folder: Path, sizes: Sizes, number: int) -> dict[str, float]:
     """Scores one hour and merges its flags into incidents."""
     began = time.perf_counter()
-    from tsad_tasks.steps.incidents import build_incidents
-    from tsad_tasks.steps.score import score_interval
+    from tsad_tasks.scoring.incidents import build_incidents
+    from tsad_tasks.scoring.score import score_interval
     from tsad_tasks.storage.store import Store
 
     span = {"start_at": FIRST_AT + number * HOUR, "end_at": FIRST_AT + (number + 1) * HOUR}
@@ -201,7 +201,7 @@ def _train(store: Any, folder: Path) -> None:
     """All tasks of a retraining; the network is kept as Keras saves it, too, for the naive way."""
     from upath import UPath
 
-    from tsad_tasks.steps import retrain
+    from tsad_tasks.training import retrain
 
     run = retrain.Retraining(store, _config(), FIRST_AT - LOOK_BACK_H * HOUR, UPath(folder / "run"), UPath(folder))
     for task in (retrain.find_exclusions, retrain.make_features, retrain.make_windows):
@@ -220,9 +220,9 @@ def _fit(scope_folder: Any, keras_path: Path) -> None:
     from dataclasses import asdict
 
     from tsad_tasks.detectors.base import Budget, TrainingSet
-    from tsad_tasks.detectors.keras_training import train
+    from tsad_tasks.detectors.neural.keras_training import train
     from tsad_tasks.detectors.registry import build_detector, detector_from_files
-    from tsad_tasks.steps.training import PreparedTraining
+    from tsad_tasks.training.fit import PreparedTraining
 
     prepared = PreparedTraining.load(scope_folder / "windows.npz")
     detector: Any = build_detector("lstm_autoencoder", width=10, n_channels=1, n_inputs=1)
@@ -427,7 +427,7 @@ def results(uri: str, folder: Path, sizes: Sizes) -> Results:
 
 def main(small: bool) -> int:
     """Prints the table; 1 where a promise is not kept."""
-    from tsad_tasks.local.postgres import ensure_running, remove
+    from devstack.postgres import ensure_running, remove
 
     with tempfile.TemporaryDirectory(prefix="tsad-bench-") as name:
         folder = Path(name)

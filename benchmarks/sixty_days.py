@@ -31,21 +31,21 @@ import yaml
 from numpy.typing import NDArray
 from upath import UPath
 
+from devstack import postgres
+from tsad_tasks.base.errors import BadInput, NothingToDo
+from tsad_tasks.base.interval import HOUR
+from tsad_tasks.champions.champions import RegisterSummary, roll_back
+from tsad_tasks.champions.shadow import compare_shadows, promote_ready
 from tsad_tasks.config import DatasetConfig
-from tsad_tasks.core.interval import HOUR
-from tsad_tasks.errors import BadInput, NothingToDo
-from tsad_tasks.local import postgres
-from tsad_tasks.steps.champions import RegisterSummary, roll_back
-from tsad_tasks.steps.compare import compare_shadows, promote_ready
-from tsad_tasks.steps.incidents import build_incidents
-from tsad_tasks.steps.ingest import ingest_interval
-from tsad_tasks.steps.rescore import rescore_as_of
-from tsad_tasks.steps.retrain import Retraining, retrain
-from tsad_tasks.steps.score import score_interval
+from tsad_tasks.ingest.ingest import ingest_interval
+from tsad_tasks.pipeline.rescore import rescore_as_of
+from tsad_tasks.scoring.incidents import build_incidents
+from tsad_tasks.scoring.score import score_interval
 from tsad_tasks.storage import copy_binary as binary
 from tsad_tasks.storage.database import connect
 from tsad_tasks.storage.migrate import migrate
 from tsad_tasks.storage.store import Store
+from tsad_tasks.training.retrain import Retraining, retrain
 
 START_AT = datetime(2026, 3, 2, tzinfo=UTC)
 DAY = timedelta(days=1)

@@ -30,12 +30,12 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from tsad_tasks.core.drift import roughness
-from tsad_tasks.core.hysteresis import hysteresis_thresholds, no_alarm
-from tsad_tasks.core.thresholds import anomaly_scores, flag
 from tsad_tasks.detectors.base import Budget, TrainingSet
-from tsad_tasks.detectors.fold import Series
+from tsad_tasks.detectors.folding.fold import Series
 from tsad_tasks.detectors.registry import build_detector
+from tsad_tasks.model.drift import roughness
+from tsad_tasks.model.hysteresis import hysteresis_thresholds, no_alarm
+from tsad_tasks.model.thresholds import anomaly_scores, flag
 
 N_TRAINING = 400
 STEP_S = 1

@@ -23,11 +23,11 @@ from typing import Any
 
 import numpy as np
 
-from tsad_tasks.core.windows import gather
-from tsad_tasks.detectors import neural
 from tsad_tasks.detectors.base import Budget, TrainingSet
-from tsad_tasks.detectors.keras_training import quiet_stderr, start_keras, train
+from tsad_tasks.detectors.neural import network as neural
+from tsad_tasks.detectors.neural.keras_training import quiet_stderr, start_keras, train
 from tsad_tasks.detectors.registry import build_detector
+from tsad_tasks.model.windows import gather
 
 WIDTH = 10
 N_ENTITIES = 4

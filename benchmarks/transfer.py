@@ -14,8 +14,8 @@ from typing import Any
 
 import numpy as np
 
-from tsad_tasks.core.simulate import SimulatedPlant, server_room
-from tsad_tasks.core.simulate_plants import cold_store
+from devstack.simulate import SimulatedPlant, server_room
+from devstack.simulate_plants import cold_store
 from tsad_tasks.detectors.base import Budget, Detector, TrainingHistory, TrainingSet
 from tsad_tasks.detectors.registry import build_detector
 

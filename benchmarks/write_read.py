@@ -28,8 +28,8 @@ import numpy as np
 import pandas as pd
 from sqlalchemy import Engine, create_engine
 
+from devstack.postgres import ensure_running, remove
 from tsad_tasks.config import DatasetConfig
-from tsad_tasks.local.postgres import ensure_running, remove
 from tsad_tasks.storage.database import connect, query
 from tsad_tasks.storage.migrate import migrate
 from tsad_tasks.storage.rows import AnomalyRows, AttributionRows, Layout, ScoreRows

@@ -17,9 +17,9 @@ import pendulum
 from airflow.sdk import DAG, CronDataIntervalTimetable, Param, get_current_context, task
 
 from tsad_bridge import run_step, run_word
+from tsad_tasks.base.errors import ConfigError
 from tsad_tasks.config import DatasetConfig
-from tsad_tasks.errors import ConfigError
-from tsad_tasks.steps.paths import dataset_paths, named_config
+from tsad_tasks.storage.paths import dataset_paths, named_config
 
 START = pendulum.datetime(2000, 1, 1, tz="UTC")
 DEFAULTS: dict[str, Any] = {"owner": "tsad", "retries": 2, "retry_delay": timedelta(seconds=30)}

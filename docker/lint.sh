@@ -21,7 +21,7 @@ else
 fi
 
 if command -v docker-compose >/dev/null; then
-  "$python" -m tsad_tasks.local.compose_secrets "$scratch/env" >"$scratch/said"
+  "$python" -m devstack.compose_secrets "$scratch/env" >"$scratch/said"
   run docker-compose docker-compose --env-file "$scratch/env" config --quiet
 else
   missing="$missing\n  docker-compose: apt-get install docker-compose"

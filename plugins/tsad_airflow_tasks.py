@@ -8,10 +8,10 @@ from dataclasses import asdict
 from typing import Any
 
 from tsad_bridge import TaskInterval, log, source_uri
+from tsad_tasks.base.errors import BadInput, NothingToDo
+from tsad_tasks.base.interval import moment
 from tsad_tasks.config import DatasetConfig
-from tsad_tasks.core.interval import moment
-from tsad_tasks.errors import BadInput, NothingToDo
-from tsad_tasks.steps.paths import artifacts_root, run_folder
+from tsad_tasks.storage.paths import artifacts_root, run_folder
 
 Work = Callable[[Any, TaskInterval], Any]
 
@@ -20,8 +20,8 @@ def ingest(config: DatasetConfig) -> Work:
     """Readings of the interval and of the history that its scores look back on."""
 
     def work(store: Any, interval: TaskInterval) -> Any:
-        from tsad_tasks.steps.ingest import ingest_interval
-        from tsad_tasks.steps.plan import history_s
+        from tsad_tasks.ingest.ingest import ingest_interval
+        from tsad_tasks.scoring.plan import history_s
 
         span: dict[str, Any] = {"start_at": interval.start_at, "end_at": interval.end_at}
         needed_s = history_s(store, config, lineage=interval.params["lineage"], **span)
@@ -34,7 +34,7 @@ def features(config: DatasetConfig) -> Work:
     """Feature files of the interval, a shard per core at most."""
 
     def work(store: Any, interval: TaskInterval) -> Any:
-        from tsad_tasks.steps.features import build_features
+        from tsad_tasks.scoring.features import build_features
 
         return build_features(
             store,
@@ -53,7 +53,7 @@ def windows(shards: list[list[str]]) -> Work:
     """Window files beside the feature files."""
 
     def work(_store: Any, _interval: TaskInterval) -> Any:
-        from tsad_tasks.steps.windows import build_windows
+        from tsad_tasks.scoring.windows import build_windows
 
         return build_windows(shards)
 
@@ -64,7 +64,7 @@ def score(config: DatasetConfig, shard: list[str]) -> Work:
     """Scores of one shard."""
 
     def work(store: Any, _interval: TaskInterval) -> Any:
-        from tsad_tasks.steps.score import score_shard
+        from tsad_tasks.scoring.score import score_shard
 
         return score_shard(store, config, shard)
 
@@ -75,7 +75,7 @@ def incidents(config: DatasetConfig) -> Work:
     """Incidents that the interval touches."""
 
     def work(store: Any, interval: TaskInterval) -> Any:
-        from tsad_tasks.steps.incidents import build_incidents
+        from tsad_tasks.scoring.incidents import build_incidents
 
         span: dict[str, Any] = {"start_at": interval.start_at, "end_at": interval.end_at}
         return build_incidents(store, config, lineage=interval.params["lineage"], **span)
@@ -88,7 +88,7 @@ def notify(config: DatasetConfig) -> Work:
 
     def work(store: Any, interval: TaskInterval) -> Any:
         from tsad_senders import send
-        from tsad_tasks.steps import notify
+        from tsad_tasks.notifications import notify
 
         if interval.params["lineage"] != "live" or (interval.is_backfill and not interval.params["notify"]):
             raise NothingToDo("Replays notify nobody, and backfills only with notify: true.")
@@ -102,7 +102,7 @@ def notify_of_models(config: DatasetConfig) -> Work:
 
     def work(store: Any, interval: TaskInterval) -> Any:
         from tsad_senders import send
-        from tsad_tasks.steps import notify
+        from tsad_tasks.notifications import notify
 
         if interval.params["lineage"] != "live" or interval.is_backfill:
             raise NothingToDo("Replays and backfills notify nobody.")
@@ -115,7 +115,7 @@ def retraining(config: DatasetConfig, task: str) -> Work:
     """One task of a retraining whose range ends with the interval, or where its form says."""
 
     def work(store: Any, interval: TaskInterval) -> Any:
-        from tsad_tasks.steps import retrain
+        from tsad_tasks.training import retrain
 
         run = _retraining_of(config, store, interval)
         if task == "ingest_history":
@@ -123,7 +123,7 @@ def retraining(config: DatasetConfig, task: str) -> Work:
         if task == "train":
             return retrain.train(run, lambda *epoch: log.info("epoch %d: loss %.5f, validation %.5f", *epoch))
         if task == "evaluate":
-            from tsad_tasks.steps.assess import evaluate_run
+            from tsad_tasks.reporting.evaluation.evaluate import evaluate_run
 
             return evaluate_run(run)
         return retrain.TASKS[task](run)
@@ -132,7 +132,7 @@ def retraining(config: DatasetConfig, task: str) -> Work:
 
 
 def _retraining_of(config: DatasetConfig, store: Any, interval: TaskInterval) -> Any:
-    from tsad_tasks.steps.retrain import Retraining
+    from tsad_tasks.training.retrain import Retraining
 
     end = interval.params["end"]
     return Retraining(
@@ -150,7 +150,7 @@ def preview(config: DatasetConfig) -> Work:
     """What the retraining would learn from, for a person; nobody is asked about a replay."""
 
     def work(store: Any, interval: TaskInterval) -> Any:
-        from tsad_tasks.steps.preview import preview_run
+        from tsad_tasks.reporting.exploration.preview import preview_run
 
         run = _retraining_of(config, store, interval)
         if run.lineage != "live":
@@ -169,7 +169,7 @@ def approved(config: DatasetConfig, found: Any, answer: Any) -> Work:
     """
 
     def work(store: Any, interval: TaskInterval) -> Any:
-        from tsad_tasks.steps.preview import Answer, decide_training
+        from tsad_tasks.reporting.exploration.preview import Answer, decide_training
 
         if found is None:
             raise NothingToDo("There is nothing to train.")
@@ -187,7 +187,7 @@ def compare(config: DatasetConfig) -> Work:
     """The shadows of a lineage, as far as both have scored by the end of the interval; a form is opened once."""
 
     def work(store: Any, interval: TaskInterval) -> Any:
-        from tsad_tasks.steps.compare import compare_shadows
+        from tsad_tasks.champions.shadow import compare_shadows
 
         run_id = f"{interval.dag_id}/{interval.run_id}" if config.shadow.approve == "manual" else None
         lineage = interval.params["lineage"]
@@ -200,7 +200,7 @@ def promote(config: DatasetConfig, versions: list[int], answer: Any) -> Work:
     """Promotion of the challengers that passed, by rule or by the person who answered."""
 
     def work(store: Any, interval: TaskInterval) -> Any:
-        from tsad_tasks.steps.compare import BY_RULE, promote_ready
+        from tsad_tasks.champions.shadow import BY_RULE, promote_ready
 
         by, lineage = _answered_by(answer) or BY_RULE, interval.params["lineage"]
         changes = promote_ready(store, config, versions, end_at=interval.end_at, by=by, lineage=lineage)
@@ -213,7 +213,7 @@ def decline(config: DatasetConfig, versions: list[int], answer: Any) -> Work:
     """The end of the shadow of challengers that a person, or the default of the form, rejected."""
 
     def work(store: Any, interval: TaskInterval) -> Any:
-        from tsad_tasks.steps.compare import decline
+        from tsad_tasks.champions.shadow import decline
 
         rejected = versions if answer and "Reject" in answer["chosen_options"] else []
         by, lineage = _answered_by(answer) or "nobody answered", interval.params["lineage"]
@@ -232,7 +232,7 @@ def rescore(config: DatasetConfig, run_id: str) -> Callable[[Any, dict[str, Any]
     """A range scored again, as of then or by another version, as the form says."""
 
     def work(store: Any, params: dict[str, Any], _who: str) -> Any:
-        from tsad_tasks.steps.rescore import rescore_as_of, score_what_if
+        from tsad_tasks.pipeline.rescore import rescore_as_of, score_what_if
 
         span: dict[str, Any] = {"start_at": moment(params["from"]), "end_at": moment(params["to"])}
         if params["mode"] == "as_of":
@@ -248,7 +248,7 @@ def verdict(config: DatasetConfig) -> Callable[[Any, dict[str, Any], str], Any]:
     """A person's word on an incident of the dataset, from the form."""
 
     def work(store: Any, params: dict[str, Any], who: str) -> Any:
-        from tsad_tasks.steps.words import set_verdict_in
+        from tsad_tasks.feedback.words import set_verdict_in
 
         words = {"said_by": who, "note": params["note"], "channel": params["channel"] or None}
         return set_verdict_in(store, config.dataset, params["incident"], params["verdict"], **words)
@@ -260,7 +260,7 @@ def report(config: DatasetConfig) -> Work:
     """The PDF of the report's period, which ends with the interval."""
 
     def work(store: Any, interval: TaskInterval) -> Any:
-        from tsad_tasks.steps.report import render_period
+        from tsad_tasks.reporting.period.report import render_period
 
         return render_period(store, config, end_at=interval.end_at, lineage=interval.params["lineage"])
 
@@ -271,8 +271,8 @@ def watch(config: DatasetConfig, task: str) -> Work:
     """Drift, an early retraining, or the audit of the last whole week before the interval's end."""
 
     def work(store: Any, interval: TaskInterval) -> Any:
-        from tsad_tasks.steps.audit import audit_week
-        from tsad_tasks.steps.drift import measure_drift, retrain_if_drifted
+        from tsad_tasks.monitoring.audit import audit_week
+        from tsad_tasks.monitoring.drift import measure_drift, retrain_if_drifted
 
         steps = {"drift": measure_drift, "audit": audit_week, "retrain_early": retrain_if_drifted}
         return steps[task](store, config, end_at=interval.end_at, lineage=interval.params["lineage"])
@@ -284,7 +284,7 @@ def maintain(config: DatasetConfig) -> Work:
     """Housekeeping of one dataset."""
 
     def work(store: Any, interval: TaskInterval) -> Any:
-        from tsad_tasks.steps.maintain import maintain_dataset
+        from tsad_tasks.monitoring.maintain import maintain_dataset
 
         return maintain_dataset(store, config, source_uri(config), at=interval.end_at)
 

@@ -15,8 +15,8 @@ from typing import Any
 
 from airflow.sdk.exceptions import AirflowFailException, AirflowRescheduleException, AirflowSkipException
 
+from tsad_tasks.base.errors import BadInput, NothingToDo, NotYet
 from tsad_tasks.config import DatasetConfig
-from tsad_tasks.errors import BadInput, NothingToDo, NotYet
 
 log = logging.getLogger("tsad")
 WAREHOUSE_CONNECTION = "tsad_warehouse"
@@ -107,7 +107,7 @@ def run_step(
     config: DatasetConfig, step: str, work: Callable[[Any, TaskInterval], Any], context: Any
 ) -> dict[str, Any]:
     """Counts of one step, run in the warehouse and recorded there; what goes wrong becomes Airflow's."""
-    from tsad_tasks.steps.record import recorded
+    from tsad_tasks.pipeline.record import recorded
     from tsad_tasks.storage.store import Store
 
     with airflow_errors():
@@ -125,7 +125,7 @@ def run_word(
     config: DatasetConfig, step: str, work: Callable[[Any, dict[str, Any], str], Any], context: Any
 ) -> dict[str, Any]:
     """Counts of what a person says on a form: no interval, but params and the person's name."""
-    from tsad_tasks.steps.record import recorded
+    from tsad_tasks.pipeline.record import recorded
     from tsad_tasks.storage.store import Store
 
     with airflow_errors():

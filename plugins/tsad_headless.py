@@ -2,7 +2,7 @@
 
 `python plugins/tsad_headless.py --dag <dag_id> --start <ISO> --end <ISO> [--step 1h] [--reverse] [--conf JSON]`, or
 with `--jobs` and the same as lines of JSON on stdin, which spares Airflow's start (15 s) for each but the first,
-in the environment of `tsad_tasks.local.environment.airflow_environment(..., headless=True)`. For each interval one
+in the environment of `devstack.environment.airflow_environment(..., headless=True)`. For each interval one
 line of JSON goes to stdout: dag_id, interval_start, interval_end, state, seconds, n_tasks, failed_tasks. Airflow's
 own words go to the log file. Exit code: 0 all runs succeeded, 1 a run failed, 2 bad arguments.
 

@@ -8,9 +8,8 @@ from __future__ import annotations
 from html import escape
 from typing import Any
 
-from tsad_tasks.errors import Unreachable
-from tsad_tasks.steps.notify import Message
-from tsad_tasks.steps.senders import (
+from tsad_tasks.base.errors import Unreachable
+from tsad_tasks.notifications.channels.senders import (
     TIMEOUT_S,
     check_status,
     email_headers,
@@ -18,6 +17,7 @@ from tsad_tasks.steps.senders import (
     unreachable,
     webhook_request,
 )
+from tsad_tasks.notifications.notify import Message
 
 _PLAIN = '<pre style="font-family: inherit; white-space: pre-wrap">{}</pre>'
 

@@ -12,9 +12,12 @@ from uuid import uuid4
 import pytest
 from psycopg2 import sql
 
-from tsad_tasks.local.postgres import BROWSER, OWNER, PIPELINE, Cluster, administration, ensure_running, remove
-from tsad_tasks.local.private import locked
+from devstack.postgres import BROWSER, OWNER, PIPELINE, Cluster, administration, ensure_running, remove
+from devstack.private import locked
+from tests.plants.fixtures import databases, plant, trained_template
 from tsad_tasks.storage.migrate import migrate
+
+__all__ = ["databases", "plant", "trained_template"]
 
 SESSION_FOLDER = "TSAD_TEST_SESSION_FOLDER"
 TEMPLATE = "tsad_template"

@@ -12,10 +12,12 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from types import ModuleType
 
+from simulators import simulate_cats, simulate_documents
+
+from devstack import simulate
 from document_figures import figures
 from document_figures.figures import Experiment, Say, Sizes
-from tsad_tasks.core import simulate, simulate_cats, simulate_documents
-from tsad_tasks.presets import preset_text
+from tsad_tasks.config.presets import preset_text
 
 MAKERS: dict[str, tuple[ModuleType, ...]] = {"a": (simulate_cats,), "d": (simulate, simulate_documents)}
 # Which sizes decide one document's results only, by the beginning of their names; the others decide all.

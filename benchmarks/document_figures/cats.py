@@ -12,20 +12,20 @@ from zoneinfo import ZoneInfo
 
 import numpy as np
 from numpy.typing import NDArray
+from simulators.simulate_cats import cats_plant
+from simulators.simulate_documents import anomalous_steps
 
+from document_figures.cats_file import read_cats
 from document_figures.figures import Say, Sizes
 from document_figures.fitting import Bools, Errors, Values, budget_of, judge, preset
-from tsad_tasks.core.evaluation import best_f1_threshold, classification_report, confusion, roc_curve
-from tsad_tasks.core.features import cyclic_time, derived, fit_scaler
-from tsad_tasks.core.simulate_cats import cats_plant
-from tsad_tasks.core.simulate_documents import anomalous_steps
-from tsad_tasks.core.splits import Split, overlap_share, split_at_random, split_by_time
-from tsad_tasks.core.tails import fit_tails
-from tsad_tasks.core.thresholds import flag
+from document_figures.splits import Split, overlap_share, split_at_random, split_by_time
 from tsad_tasks.detectors.base import Detector, TrainingSet
-from tsad_tasks.detectors.oversampling import repeated
+from tsad_tasks.detectors.neural.oversampling import repeated
 from tsad_tasks.detectors.registry import build_detector
-from tsad_tasks.storage.cats_file import read_cats
+from tsad_tasks.model.evaluation import best_f1_threshold, classification_report, confusion, roc_curve
+from tsad_tasks.model.features import cyclic_time, derived, fit_scaler
+from tsad_tasks.model.tails import fit_tails
+from tsad_tasks.model.thresholds import flag
 
 START_AT = datetime(2023, 1, 2, tzinfo=UTC)
 PRESET = preset("document_a")

@@ -21,11 +21,11 @@ from document_figures.fitting import (
     window_labels,
 )
 from document_figures.loads import PRESET, WIDTH, Load, made, usual
-from tsad_tasks.core.evaluation import AlertSchedule, event_report
-from tsad_tasks.core.features import cyclic_time, fit_scaler
-from tsad_tasks.core.thresholds import flag
-from tsad_tasks.detectors.fold import Series
+from tsad_tasks.detectors.folding.fold import Series
 from tsad_tasks.detectors.registry import build_detector
+from tsad_tasks.model.evaluation import AlertSchedule, event_report
+from tsad_tasks.model.features import cyclic_time, fit_scaler
+from tsad_tasks.model.thresholds import flag
 
 UTC_ZONE = ZoneInfo("UTC")
 FOLDS = ("seasonal_profile", "three_sigma", "level", "variance_change", "event_head")

@@ -13,7 +13,10 @@ from numpy.typing import NDArray
 
 from document_figures.figures import Sizes
 from tsad_tasks.config import DatasetConfig
-from tsad_tasks.core.evaluation import (
+from tsad_tasks.config.presets import preset_text
+from tsad_tasks.detectors.base import Budget, Detector, TrainingHistory, TrainingSet
+from tsad_tasks.detectors.registry import build_detector
+from tsad_tasks.model.evaluation import (
     AlertSchedule,
     Confusion,
     EventReport,
@@ -23,11 +26,8 @@ from tsad_tasks.core.evaluation import (
     roc_curve,
     runs,
 )
-from tsad_tasks.core.features import Scaler, fit_scaler
-from tsad_tasks.core.thresholds import ThresholdSettings, calibrate, flag
-from tsad_tasks.detectors.base import Budget, Detector, TrainingHistory, TrainingSet
-from tsad_tasks.detectors.registry import build_detector
-from tsad_tasks.presets import preset_text
+from tsad_tasks.model.features import Scaler, fit_scaler
+from tsad_tasks.model.thresholds import ThresholdSettings, calibrate, flag
 
 Bools = NDArray[np.bool_]
 Errors = NDArray[np.float32]

@@ -8,7 +8,9 @@ from functools import lru_cache
 from itertools import pairwise
 
 import numpy as np
+from simulators.simulate_documents import NOISE, anomalous_steps, server_metrics
 
+from devstack.simulate import SimulatedPlant
 from document_figures.figures import Say, Sizes
 from document_figures.fitting import (
     STEP_S,
@@ -28,11 +30,9 @@ from document_figures.fitting import (
     threshold_for_recall,
     window_labels,
 )
-from tsad_tasks.core.evaluation import AlertSchedule, event_report
-from tsad_tasks.core.features import fit_scaler
-from tsad_tasks.core.simulate import SimulatedPlant
-from tsad_tasks.core.simulate_documents import NOISE, anomalous_steps, server_metrics
-from tsad_tasks.core.thresholds import (
+from tsad_tasks.model.evaluation import AlertSchedule, event_report
+from tsad_tasks.model.features import fit_scaler
+from tsad_tasks.model.thresholds import (
     anomaly_scores,
     calibrate,
     collective_series,

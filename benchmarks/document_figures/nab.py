@@ -12,6 +12,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 import numpy as np
+from simulators.simulate_documents import anomalous_steps, server_metrics
 
 from document_figures.figures import Say, Sizes
 from document_figures.fitting import (
@@ -27,10 +28,9 @@ from document_figures.fitting import (
     settings,
     window_labels,
 )
-from tsad_tasks.core.evaluation import best_f1_threshold, classification_report, confusion, roc_curve
-from tsad_tasks.core.simulate_documents import anomalous_steps, server_metrics
-from tsad_tasks.core.thresholds import calibrate, flag, threshold_series
 from tsad_tasks.detectors.registry import load_detector
+from tsad_tasks.model.evaluation import best_f1_threshold, classification_report, confusion, roc_curve
+from tsad_tasks.model.thresholds import calibrate, flag, threshold_series
 
 AMBIENT = "realKnownCause/ambient_temperature_system_failure.csv"
 # E names no file: in these a model can be trained on the first 45 % without meeting a label.

@@ -25,7 +25,7 @@ How to read it:
   published, so small differences mean nothing.
 - minutes are those of the whole experiment that a figure comes from, the median over the seeds.
 - What is held out: {held_out}
-- Data: series B and D and the plant of A are made by this project (`tsad_tasks/core/simulate_documents.py`,
+- Data: series B and D and the plant of A are made by this project (`benchmarks/simulators/simulate_documents.py`,
   `simulate_cats.py`) as the documents describe theirs, because theirs are not published or not shipped here; C and E
   read NAB's files where `TSAD_BENCH_DATA` names a folder that holds `nab/`, else a stand-in, and say which.
 """

@@ -7,7 +7,9 @@ from functools import lru_cache
 from typing import Any
 
 import numpy as np
+from simulators.simulate_documents import anomalous_steps
 
+from devstack.simulate import CHANNELS, SimulatedPlant, server_room
 from document_figures.figures import Say, Sizes
 from document_figures.fitting import (
     Bools,
@@ -23,10 +25,8 @@ from document_figures.fitting import (
     window_labels,
 )
 from document_figures.loads import WIDTH, made, usual
-from tsad_tasks.core.evaluation import reliability
-from tsad_tasks.core.simulate import CHANNELS, SimulatedPlant, server_room
-from tsad_tasks.core.simulate_documents import anomalous_steps
-from tsad_tasks.core.windows import gather
+from tsad_tasks.model.evaluation import reliability
+from tsad_tasks.model.windows import gather
 
 START_AT = datetime(2024, 4, 1, tzinfo=UTC)
 PRESET = preset("document_d")

@@ -5,12 +5,12 @@ from __future__ import annotations
 from itertools import pairwise
 
 import numpy as np
+from simulators.simulate_documents import NoisySine, noisy_sine
 
 from document_figures.figures import Say, Sizes
 from document_figures.fitting import Errors, Fitted, budget_of, fit_clean, preset, settings
-from tsad_tasks.core.injection import Injection, inject_all
-from tsad_tasks.core.simulate_documents import NoisySine, noisy_sine
-from tsad_tasks.core.thresholds import calibrate, flag
+from tsad_tasks.model.injection import Injection, inject_all
+from tsad_tasks.model.thresholds import calibrate, flag
 
 PRESET = preset("document_b")
 WIDTH = PRESET.detector.window

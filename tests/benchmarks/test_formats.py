@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from benchmark_modules import benchmark
+from tests.benchmark_modules import benchmark
 
 NAB, SKAB = benchmark("nab"), benchmark("skab")
 ODD = {

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from benchmark_modules import benchmark
+from tests.benchmark_modules import benchmark
 
 SIXTY_DAYS = benchmark("sixty_days")
 

@@ -13,12 +13,12 @@ from pathlib import Path
 import pytest
 import yaml
 
-from receivers import webhook
-from statements import run
-from steps.trained import CONFIG, END_AT, SPLIT_AT, Plant
+from devstack.postgres import BROWSER, PIPELINE, Cluster, free_port
+from tests.plants.trained import CONFIG, END_AT, SPLIT_AT, Plant
+from tests.receivers import webhook
+from tests.statements import run
+from tsad_tasks.base.places import project_folder
 from tsad_tasks.cli import main
-from tsad_tasks.local.places import project_folder
-from tsad_tasks.local.postgres import BROWSER, PIPELINE, Cluster, free_port
 
 COMMANDS = [
     ["demo"],

@@ -8,10 +8,10 @@ from pathlib import Path
 
 import pytest
 
-from cli.test_commands import Tsad, _refused, tsad
-from steps.trained import SPLIT_AT, START_AT, Plant
-from tsad_tasks.core.interval import HOUR
-from tsad_tasks.steps.training import training_range
+from tests.cli.test_commands import Tsad, _refused, tsad
+from tests.plants.trained import SPLIT_AT, START_AT, Plant
+from tsad_tasks.base.interval import HOUR
+from tsad_tasks.training.fit import training_range
 
 __all__ = ["tsad"]
 RANGE = ("--from", f"{START_AT:%Y-%m-%d}", "--to", f"{START_AT:%Y-%m}-04")

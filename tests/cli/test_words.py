@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from cli.test_commands import Tsad, _refused, tsad
-from steps.trained import END_AT, SPLIT_AT, Plant
+from tests.cli.test_commands import Tsad, _refused, tsad
+from tests.plants.trained import END_AT, SPLIT_AT, Plant
 
 __all__ = ["tsad"]
 FAULT = ("--from", f"{SPLIT_AT:%Y-%m-%dT%H:%M}", "--to", f"{END_AT:%Y-%m-%dT%H:%M}")

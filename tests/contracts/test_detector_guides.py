@@ -7,10 +7,10 @@ from typing import Any
 import pytest
 import yaml
 
+from tsad_tasks.base.places import project_folder
 from tsad_tasks.config import DatasetConfig
-from tsad_tasks.core.detector_names import DETECTORS, FOLDING
+from tsad_tasks.detectors.names import DETECTORS, FOLDING
 from tsad_tasks.detectors.registry import detector_class
-from tsad_tasks.local.places import project_folder
 
 GUIDES = project_folder() / "docs" / "guides" / "detectors"
 SOURCE: dict[str, Any] = {"connection": "plant", "tables": "t", "time": {"column": "at"}, "entity": {"column": "host"}}

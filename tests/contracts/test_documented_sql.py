@@ -11,7 +11,8 @@ from uuid import uuid4
 import numpy as np
 import pytest
 
-from storage.rooms import (
+from devstack.postgres import BROWSER, Cluster
+from tests.storage.rooms import (
     HOUR_AT,
     Room,
     anomaly_rows,
@@ -21,10 +22,9 @@ from storage.rooms import (
     room_config,
     score_rows,
 )
-from tsad_tasks.core.interval import HOUR
-from tsad_tasks.local.places import project_folder
-from tsad_tasks.local.postgres import BROWSER, Cluster
-from tsad_tasks.steps.audit import WEEK, week_before
+from tsad_tasks.base.interval import HOUR
+from tsad_tasks.base.places import project_folder
+from tsad_tasks.monitoring.audit import WEEK, week_before
 from tsad_tasks.storage.database import connect
 from tsad_tasks.storage.rows import Exclusion, GateRow, IncidentRow, IngestHour, IngestIssue, QualityVerdict
 

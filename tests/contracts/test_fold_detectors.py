@@ -10,10 +10,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from tsad_tasks.core.detector_names import DETECTORS
 from tsad_tasks.detectors.base import Floats, Reconstruction
 from tsad_tasks.detectors.bundle import read_bundle, write_bundle
-from tsad_tasks.detectors.fold import FoldDetector, Series, State, joined_state, state_bytes
+from tsad_tasks.detectors.folding.fold import FoldDetector, Series, State, joined_state, state_bytes
+from tsad_tasks.detectors.names import DETECTORS
 from tsad_tasks.detectors.registry import build_detector, detector_class, load_detector
 
 NAMES = [name for name in sorted(DETECTORS) if detector_class(name).folds]

@@ -10,9 +10,9 @@ from uuid import uuid4
 import numpy as np
 import pytest
 
-from storage.rooms import Room, anomaly_rows, attribution_rows, new_model, opened_room, score_rows
-from tsad_tasks.local.places import project_folder
-from tsad_tasks.local.postgres import Cluster
+from devstack.postgres import Cluster
+from tests.storage.rooms import Room, anomaly_rows, attribution_rows, new_model, opened_room, score_rows
+from tsad_tasks.base.places import project_folder
 from tsad_tasks.storage.database import connect
 
 MONTHS = [datetime(2026, month, 5, 7, tzinfo=UTC) for month in (1, 2, 3)]

@@ -11,8 +11,8 @@ from uuid import uuid4
 import pytest
 from psycopg2.extensions import connection as Connection
 
-from tsad_tasks.local.places import project_folder
-from tsad_tasks.local.postgres import Cluster
+from devstack.postgres import Cluster
+from tsad_tasks.base.places import project_folder
 from tsad_tasks.storage.database import connect, query
 from tsad_tasks.storage.store import INCOMING
 

@@ -13,10 +13,10 @@ from uuid import uuid4
 
 import yaml
 
-from conftest import made_once
-from tsad_tasks.local.environment import DATABASE_URI, METADATA_URI, Places, airflow_environment, ensure_secrets
-from tsad_tasks.local.places import project_folder
-from tsad_tasks.local.postgres import AIRFLOW, PIPELINE, Cluster
+from devstack.environment import DATABASE_URI, METADATA_URI, Places, airflow_environment, ensure_secrets
+from devstack.postgres import AIRFLOW, PIPELINE, Cluster
+from tests.conftest import made_once
+from tsad_tasks.base.places import project_folder
 
 METADATA = "airflow_template"
 MAKE_METADATA = "from tsad_headless import _ensure_metadata, _release_database; _ensure_metadata(); _release_database()"

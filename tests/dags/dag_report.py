@@ -93,7 +93,7 @@ def bridge() -> dict[str, str]:
     import psycopg2
 
     from tsad_bridge import airflow_errors, task_interval
-    from tsad_tasks import errors
+    from tsad_tasks.base import errors
 
     def raised(error: Exception) -> Callable[[], None]:
         def call() -> None:

@@ -10,8 +10,8 @@ import sys
 from datetime import UTC, datetime
 from types import SimpleNamespace
 
-from tsad_tasks.errors import NothingToDo, Undelivered
-from tsad_tasks.steps.notify import Message
+from tsad_tasks.base.errors import NothingToDo, Undelivered
+from tsad_tasks.notifications.notify import Message
 
 
 def main() -> None:

@@ -12,11 +12,11 @@ from typing import Any
 
 import pytest
 
-from tsad_tasks.local.environment import Places, airflow_environment, ensure_secrets
-from tsad_tasks.local.places import project_folder
-from tsad_tasks.local.postgres import ROLES, Cluster
-from tsad_tasks.steps.paths import dataset_paths
-from tsad_tasks.steps.words import VERDICTS
+from devstack.environment import Places, airflow_environment, ensure_secrets
+from devstack.postgres import ROLES, Cluster
+from tsad_tasks.base.places import project_folder
+from tsad_tasks.feedback.words import VERDICTS
+from tsad_tasks.storage.paths import dataset_paths
 
 EXAMPLES = sorted(path.stem for path in dataset_paths())
 KINDS = ("score", "retrain", "promote", "report")

@@ -10,14 +10,14 @@ from typing import Any
 
 import pytest
 
-from dags.airflow_plants import AirflowPlant, airflow_plant
-from receivers import Running, webhook
-from statements import run
-from steps.weeks import CONFIG, MACHINE, WEEK, Weeks, week
-from tsad_tasks.core.interval import HOUR
-from tsad_tasks.errors import TsadError
-from tsad_tasks.local.headless import Headless, headless
-from tsad_tasks.local.postgres import Cluster
+from devstack.headless import Headless, headless
+from devstack.postgres import Cluster
+from tests.dags.airflow_plants import AirflowPlant, airflow_plant
+from tests.plants.weeks import CONFIG, MACHINE, WEEK, Weeks, week
+from tests.receivers import Running, webhook
+from tests.statements import run
+from tsad_tasks.base.errors import TsadError
+from tsad_tasks.base.interval import HOUR
 
 # No challenger is that fast.
 STRICT = {"gate": CONFIG["gate"] | {"max_latency_ms": 1e-9}, "notifications": {"targets": [{"webhook": "chat"}]}}

@@ -9,11 +9,11 @@ from pathlib import Path
 
 import pytest
 
-from dags.airflow_plants import AirflowPlant, airflow_plant
-from statements import run
-from steps.weeks import CONFIG, WEEK, Weeks, week
-from tsad_tasks.local.headless import headless
-from tsad_tasks.local.postgres import Cluster
+from devstack.headless import headless
+from devstack.postgres import Cluster
+from tests.dags.airflow_plants import AirflowPlant, airflow_plant
+from tests.plants.weeks import CONFIG, WEEK, Weeks, week
+from tests.statements import run
 
 ASKING = CONFIG["training"] | {"preview": "manual", "answer_within": "1s", "unanswered": "train"}
 

@@ -11,10 +11,10 @@ from pathlib import Path
 
 import pytest
 
-from receivers import BUSY, DROPPED, UNKNOWN, Running, mail_server, plain_text, webhook
-from tsad_tasks.local.environment import Places, airflow_environment, ensure_secrets
-from tsad_tasks.local.places import project_folder
-from tsad_tasks.local.postgres import ROLES, Cluster
+from devstack.environment import Places, airflow_environment, ensure_secrets
+from devstack.postgres import ROLES, Cluster
+from tests.receivers import BUSY, DROPPED, UNKNOWN, Running, mail_server, plain_text, webhook
+from tsad_tasks.base.places import project_folder
 
 MESSAGE = {
     "key": "k-1",

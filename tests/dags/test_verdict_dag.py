@@ -6,13 +6,13 @@ from pathlib import Path
 
 import pytest
 
-from dags.airflow_plants import airflow_plant
-from statements import run
-from steps.weeks import CONFIG, config_of
-from storage.rooms import HOUR_AT, new_model, opened_room
-from tsad_tasks.core.interval import HOUR
-from tsad_tasks.local.headless import headless
-from tsad_tasks.local.postgres import PIPELINE, Cluster
+from devstack.headless import headless
+from devstack.postgres import PIPELINE, Cluster
+from tests.dags.airflow_plants import airflow_plant
+from tests.plants.weeks import CONFIG, config_of
+from tests.statements import run
+from tests.storage.rooms import HOUR_AT, new_model, opened_room
+from tsad_tasks.base.interval import HOUR
 from tsad_tasks.storage.rows import IncidentRow
 
 INCIDENT = "INC-1"

@@ -9,13 +9,13 @@ from typing import Any
 import numpy as np
 import onnx
 import pytest
-from network_of_zeros import zero_detector, zero_graph
 
-from tsad_tasks.core.detector_names import DETECTORS
-from tsad_tasks.detectors.onnx_graph import canonical_graph
+from tests.detectors.network_of_zeros import zero_detector, zero_graph
+from tsad_tasks.base.errors import BadInput, BundleError, ConfigError
+from tsad_tasks.detectors.names import DETECTORS
+from tsad_tasks.detectors.neural.onnx_graph import canonical_graph
 from tsad_tasks.detectors.onnx_session import OnnxSession
 from tsad_tasks.detectors.registry import build_detector, detector_class, detector_from_files
-from tsad_tasks.errors import BadInput, BundleError, ConfigError
 
 SIZES: dict[str, Any] = {"width": 10, "n_channels": 1, "n_inputs": 1}
 

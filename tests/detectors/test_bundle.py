@@ -8,12 +8,12 @@ from uuid import uuid4
 
 import numpy as np
 import pytest
-from network_of_zeros import zero_detector
 from upath import UPath
 
+from tests.detectors.network_of_zeros import zero_detector
+from tsad_tasks.base.errors import BundleError
 from tsad_tasks.detectors.base import Folder
 from tsad_tasks.detectors.bundle import read_bundle, write_bundle
-from tsad_tasks.errors import BundleError
 
 SPEC = {"threshold": 0.25, "channels": ["Temperatur °C"]}
 

@@ -9,12 +9,12 @@ import numpy as np
 import pytest
 from sklearn import ensemble
 
-from tsad_tasks.core.windows import gather
+from tsad_tasks.base.errors import BadInput
 from tsad_tasks.detectors.base import Budget, TrainingSet
-from tsad_tasks.detectors.masked_autoencoder import hidden_steps
-from tsad_tasks.detectors.oversampling import interpolated, repeated
+from tsad_tasks.detectors.neural.masked_autoencoder import hidden_steps
+from tsad_tasks.detectors.neural.oversampling import interpolated, repeated
 from tsad_tasks.detectors.registry import build_detector
-from tsad_tasks.errors import BadInput
+from tsad_tasks.model.windows import gather
 
 WIDTH = 4
 

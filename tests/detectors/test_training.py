@@ -11,14 +11,22 @@ from typing import Any
 import numpy as np
 import pytest
 
-from tsad_tasks.core.windows import gather
-from tsad_tasks.detectors import fitting, keras_training, neural
+from tsad_tasks.base.errors import BadInput, BundleError, ConfigError
+from tsad_tasks.detectors import fitting
 from tsad_tasks.detectors.base import Budget, TrainingHistory, TrainingSet, channel_errors
-from tsad_tasks.detectors.dense_autoencoder import DenseAutoencoder
-from tsad_tasks.detectors.keras_training import compiled, learning_rate, pays_to_compile, quiet_stderr, start_keras
+from tsad_tasks.detectors.neural import keras_training
+from tsad_tasks.detectors.neural import network as neural
+from tsad_tasks.detectors.neural.dense_autoencoder import DenseAutoencoder
+from tsad_tasks.detectors.neural.keras_training import (
+    compiled,
+    learning_rate,
+    pays_to_compile,
+    quiet_stderr,
+    start_keras,
+)
+from tsad_tasks.detectors.neural.weights import start_from, weights_from, weights_of
 from tsad_tasks.detectors.registry import build_detector
-from tsad_tasks.detectors.weights import start_from, weights_from, weights_of
-from tsad_tasks.errors import BadInput, BundleError, ConfigError
+from tsad_tasks.model.windows import gather
 
 WIDTH = 2
 

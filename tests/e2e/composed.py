@@ -18,12 +18,12 @@ from typing import Any
 
 import psutil
 import yaml
-from rest import wait_for
 
-from tsad_tasks.local.compose_secrets import write_compose_secrets
-from tsad_tasks.local.ending import is_alive, signal_all, survivors_after
-from tsad_tasks.local.places import project_folder
-from tsad_tasks.local.postgres import free_port
+from devstack.compose_secrets import write_compose_secrets
+from devstack.ending import is_alive, signal_all, survivors_after
+from devstack.postgres import free_port
+from tests.e2e.rest import wait_for
+from tsad_tasks.base.places import project_folder
 
 COMPOSE_FILE = project_folder() / "docker-compose.yml"
 STOP_S = 8

@@ -10,8 +10,8 @@ from contextlib import closing
 import psycopg2
 from psycopg2 import sql
 
-from tsad_tasks.local.places import project_folder
-from tsad_tasks.local.postgres import DATABASE_OWNERS, OWNER, ROLES, Cluster, psql_path
+from devstack.postgres import DATABASE_OWNERS, OWNER, ROLES, Cluster, psql_path
+from tsad_tasks.base.places import project_folder
 
 SUPERUSER = "postgres"
 _HELPING = "renamer"

@@ -10,8 +10,8 @@ from pathlib import Path
 
 import psycopg2
 
-from tsad_tasks.core.interval import from_epoch_s
-from tsad_tasks.core.simulate import CHANNELS, SimulatedPlant, server_room
+from devstack.simulate import CHANNELS, SimulatedPlant, server_room
+from tsad_tasks.base.interval import from_epoch_s
 
 DATASET = "small_room"
 CONNECTION = "plant"

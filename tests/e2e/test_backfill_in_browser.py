@@ -12,22 +12,22 @@ from pathlib import Path
 import psycopg2
 import pytest
 from playwright.sync_api import Locator, Page, expect, sync_playwright
-from rest import Rest, wait_for
-from small_room import CONNECTION, DATASET, HOUR, N_HOSTS, TRAINED_AT, fill_source, write_dataset
 from upath import UPath
 
+from devstack import postgres, stack
+from devstack.environment import ADMIN, Places
+from tests.e2e.rest import Rest, wait_for
+from tests.e2e.small_room import CONNECTION, DATASET, HOUR, N_HOSTS, TRAINED_AT, fill_source, write_dataset
+from tsad_tasks.base.places import project_folder
+from tsad_tasks.champions.champions import register_model
 from tsad_tasks.config import load_config
-from tsad_tasks.local import postgres, stack
-from tsad_tasks.local.environment import ADMIN, Places
-from tsad_tasks.local.places import project_folder
-from tsad_tasks.steps.champions import register_model
-from tsad_tasks.steps.incidents import build_incidents
-from tsad_tasks.steps.ingest import ingest_interval
-from tsad_tasks.steps.retrain import Retraining, ingest_history, retrain
-from tsad_tasks.steps.score import score_interval
+from tsad_tasks.ingest.ingest import ingest_interval
+from tsad_tasks.scoring.incidents import build_incidents
+from tsad_tasks.scoring.score import score_interval
 from tsad_tasks.storage.migrate import migrate
 from tsad_tasks.storage.rows import GateRow, NewModel
 from tsad_tasks.storage.store import Store
+from tsad_tasks.training.retrain import Retraining, ingest_history, retrain
 
 SCORE, PROMOTE, RETRAIN = (f"{DATASET}.{kind}" for kind in ("score", "promote", "retrain"))
 N_HOURS = 3

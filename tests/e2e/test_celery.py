@@ -12,20 +12,20 @@ from typing import Any
 import psycopg2
 import pytest
 import yaml
-from composed import COMPOSE_FILE, Composed
-from image_postgres import become_image, run_sql, superuser_uri
 from psycopg2 import sql
-from rest import Rest, wait_for
-from small_room import CONNECTION, DATASET, HOUR, N_HOSTS, TRAINED_AT, fill_source, write_dataset
 
+from devstack import postgres
+from devstack.environment import THREAD_PINS
+from tests.e2e.composed import COMPOSE_FILE, Composed
+from tests.e2e.image_postgres import become_image, run_sql, superuser_uri
+from tests.e2e.rest import Rest, wait_for
+from tests.e2e.small_room import CONNECTION, DATASET, HOUR, N_HOSTS, TRAINED_AT, fill_source, write_dataset
+from tsad_tasks.base.interval import hours_between
 from tsad_tasks.config import load_config
-from tsad_tasks.core.interval import hours_between
-from tsad_tasks.local import postgres
-from tsad_tasks.local.environment import THREAD_PINS
-from tsad_tasks.steps.incidents import build_incidents
-from tsad_tasks.steps.ingest import ingest_interval
-from tsad_tasks.steps.plan import history_s
-from tsad_tasks.steps.score import score_interval
+from tsad_tasks.ingest.ingest import ingest_interval
+from tsad_tasks.scoring.incidents import build_incidents
+from tsad_tasks.scoring.plan import history_s
+from tsad_tasks.scoring.score import score_interval
 from tsad_tasks.storage.store import Store
 
 # Airflow gives up on a silent worker after a minute and waits half of one before it tries again.

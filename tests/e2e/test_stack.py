@@ -15,10 +15,10 @@ from typing import Any
 import psutil
 import pytest
 
-from tsad_tasks.errors import BadInput
-from tsad_tasks.local import postgres, stack
-from tsad_tasks.local.environment import Places
-from tsad_tasks.local.places import project_folder
+from devstack import postgres, stack
+from devstack.environment import Places
+from tsad_tasks.base.errors import BadInput
+from tsad_tasks.base.places import project_folder
 
 TOY = """
 from pendulum import datetime

@@ -8,8 +8,8 @@ from statistics import median_low
 
 import numpy as np
 
-from tsad_tasks.core.event_rule import RankRule
-from tsad_tasks.core.hysteresis import HysteresisRule
+from tsad_tasks.model.event_rule import RankRule
+from tsad_tasks.model.hysteresis import HysteresisRule
 
 
 def slow_surprises(errors: Sequence[float]) -> list[float]:

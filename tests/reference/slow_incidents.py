@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from itertools import pairwise
 
-from tsad_tasks.core.incidents import IncidentRule, IncidentSpan
+from tsad_tasks.model.incidents import IncidentRule, IncidentSpan
 
 
 def slow_incidents(

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 
-from tsad_tasks.core.thresholds import COLLECTIVE_CAP, Calibration, ThresholdSettings
+from tsad_tasks.model.thresholds import COLLECTIVE_CAP, Calibration, ThresholdSettings
 
 
 def slow_thresholds(errors: Sequence[float], calibration: Calibration, settings: ThresholdSettings) -> list[float]:

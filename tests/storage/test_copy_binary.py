@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 from psycopg2.extensions import connection as Connection
 
-from tsad_tasks.local.postgres import Cluster
+from devstack.postgres import Cluster
 from tsad_tasks.storage import copy_binary as binary
 from tsad_tasks.storage.database import connect
 

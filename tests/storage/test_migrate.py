@@ -10,9 +10,9 @@ import pytest
 from alembic.config import Config
 from alembic.script import ScriptDirectory
 
-from tsad_tasks.errors import AccessDenied, BadInput, Unavailable
-from tsad_tasks.local.places import project_folder
-from tsad_tasks.local.postgres import BROWSER, PIPELINE, Cluster, free_port
+from devstack.postgres import BROWSER, PIPELINE, Cluster, free_port
+from tsad_tasks.base.errors import AccessDenied, BadInput, Unavailable
+from tsad_tasks.base.places import project_folder
 from tsad_tasks.storage.database import connect
 from tsad_tasks.storage.migrate import migrate
 

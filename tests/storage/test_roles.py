@@ -10,10 +10,19 @@ import psycopg2
 import pytest
 from psycopg2.errors import InsufficientPrivilege, ObjectNotInPrerequisiteState, WrongObjectType
 
-from statements import run
-from storage.rooms import HOUR_AT, Room, anomaly_rows, attribution_rows, new_model, opened_room, room_config, score_rows
+from devstack.postgres import BROWSER, OWNER, PIPELINE, Cluster
+from tests.statements import run
+from tests.storage.rooms import (
+    HOUR_AT,
+    Room,
+    anomaly_rows,
+    attribution_rows,
+    new_model,
+    opened_room,
+    room_config,
+    score_rows,
+)
 from tsad_tasks.config import Channel, DatasetConfig
-from tsad_tasks.local.postgres import BROWSER, OWNER, PIPELINE, Cluster
 
 RANGE = "'room', 'a', '2026-03-01', '2026-03-02'"
 HOSTILE = [

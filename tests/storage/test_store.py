@@ -12,9 +12,18 @@ import numpy as np
 import psycopg2
 import pytest
 
-from storage.rooms import HOUR_AT, Room, anomaly_rows, attribution_rows, new_model, opened_room, room_config, score_rows
-from tsad_tasks.core.interval import HOUR
-from tsad_tasks.errors import BadInput
+from tests.storage.rooms import (
+    HOUR_AT,
+    Room,
+    anomaly_rows,
+    attribution_rows,
+    new_model,
+    opened_room,
+    room_config,
+    score_rows,
+)
+from tsad_tasks.base.errors import BadInput
+from tsad_tasks.base.interval import HOUR
 from tsad_tasks.storage.rows import NewModel
 from tsad_tasks.storage.store import Store
 

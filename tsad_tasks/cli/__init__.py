@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 
-from tsad_tasks.errors import TsadError
+from tsad_tasks.base.errors import TsadError
 
 
 def main() -> None:
@@ -29,7 +29,7 @@ def _explained(error: Exception) -> TsadError:
     """What a database said, as one of our errors."""
     import psycopg2
 
-    from tsad_tasks.errors import BadInput, Unavailable
+    from tsad_tasks.base.errors import BadInput, Unavailable
 
     cause = getattr(error, "orig", error)
     said = (str(cause).splitlines() or [type(cause).__name__])[0]

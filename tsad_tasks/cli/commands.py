@@ -10,6 +10,8 @@ from typing import Annotated, Any
 
 import typer
 
+from tsad_tasks.base.errors import BadInput, TsadError
+from tsad_tasks.base.interval import day_chunks, moment
 from tsad_tasks.cli import session
 from tsad_tasks.cli.evaluation import evaluate, explore
 from tsad_tasks.cli.models import models, promote, prune, rollback, shadow, show_what_if
@@ -17,9 +19,7 @@ from tsad_tasks.cli.notifying import notify
 from tsad_tasks.cli.screen import console, progress, say, say_counts, table
 from tsad_tasks.cli.words import epoch, label, labels, maintenance, new_normal, verdict
 from tsad_tasks.config import DatasetConfig, json_schema
-from tsad_tasks.core.interval import day_chunks, moment
-from tsad_tasks.errors import BadInput, TsadError
-from tsad_tasks.steps.paths import artifacts_root, config_of, dataset_paths, named_config
+from tsad_tasks.storage.paths import artifacts_root, config_of, dataset_paths, named_config
 from tsad_tasks.storage.store import Store
 
 app = typer.Typer(
@@ -85,7 +85,7 @@ def simulate(
 @app.command()
 def up(port: Annotated[int, typer.Option(min=1, max=65535, help="Port of the UI on 127.0.0.1.")] = 8080) -> None:
     """Start Postgres and Airflow with its UI; prints the generated password once."""
-    from tsad_tasks.local import stack
+    from devstack import stack
 
     session.warehouse()
     session.offer_plant()
@@ -99,7 +99,7 @@ def up(port: Annotated[int, typer.Option(min=1, max=65535, help="Port of the UI 
 @app.command()
 def down() -> None:
     """Stop Airflow and the embedded Postgres, leaving no process behind."""
-    from tsad_tasks.local import stack
+    from devstack import stack
 
     say(f"Stopped. {stack.down(session.places().home)} Airflow processes ended.")
 
@@ -107,7 +107,7 @@ def down() -> None:
 @app.command()
 def status() -> None:
     """Say what runs, and what each dataset last did."""
-    from tsad_tasks.local import stack
+    from devstack import stack
 
     found = stack.status(session.places().home)
     say(f"Airflow: {', '.join(found.healthy) + ' healthy at ' + found.url if found.healthy else 'not running'}")
@@ -150,7 +150,7 @@ def load_csv(
     ] = None,
 ) -> None:
     """Load a file into a source table."""
-    from tsad_tasks.storage.load_table import LoadOptions, load_table
+    from tsad_tasks.ingest.sources.load_table import LoadOptions, load_table
 
     session.existing_file(path)
     target = uri or session.ensure_plant().owner_uri
@@ -190,7 +190,7 @@ def check(
     names: Annotated[list[str] | None, typer.Argument(help="Datasets; default: all.")] = None,
 ) -> None:
     """Check dataset files against their live tables."""
-    from tsad_tasks.steps.check import check_dataset
+    from tsad_tasks.ingest.check import check_dataset
 
     n_errors = 0
     for name in names or [path.stem for path in dataset_paths()]:
@@ -216,7 +216,7 @@ def preset(
     name: Annotated[str | None, typer.Argument(help="Such as document_d; default: list them.")] = None,
 ) -> None:
     """Print a dataset file to start from: tsad datasets preset document_d > dags/datasets/mine.yaml"""
-    from tsad_tasks.presets import preset_names, preset_text
+    from tsad_tasks.config.presets import preset_names, preset_text
 
     typer.echo(preset_text(name) if name else "\n".join(preset_names()), nl=name is None)
 
@@ -235,8 +235,8 @@ def ingest(
 
 
 def _ingest(store: Store, config: DatasetConfig, start_at: datetime, end_at: datetime, **options: Any) -> None:
-    from tsad_tasks.steps.ingest import IngestSummary, ingest_interval
-    from tsad_tasks.steps.record import recorded
+    from tsad_tasks.ingest.ingest import IngestSummary, ingest_interval
+    from tsad_tasks.pipeline.record import recorded
 
     uri, summary = session.source_uri(config), IngestSummary()
     chunks = day_chunks(start_at, end_at)
@@ -303,10 +303,10 @@ def score_range(
     store: Store, config: DatasetConfig, start_at: datetime, end_at: datetime, lineage: str, *, force: bool = False
 ) -> None:
     """Ingests and scores a range, merges its flags, and shows the counts."""
-    from tsad_tasks.steps.incidents import build_incidents
-    from tsad_tasks.steps.plan import history_s
-    from tsad_tasks.steps.record import recorded
-    from tsad_tasks.steps.score import ScoreSummary, score_interval
+    from tsad_tasks.pipeline.record import recorded
+    from tsad_tasks.scoring.incidents import build_incidents
+    from tsad_tasks.scoring.plan import history_s
+    from tsad_tasks.scoring.score import ScoreSummary, score_interval
 
     span: dict[str, Any] = {"start_at": start_at, "end_at": end_at}
     needed_s = history_s(store, config, lineage=lineage, **span)
@@ -360,7 +360,7 @@ def report(
     lineage: Lineage = "live",
 ) -> None:
     """Render the PDF of a period."""
-    from tsad_tasks.steps.report import render_period
+    from tsad_tasks.reporting.period.report import render_period
     from tsad_tasks.storage.artifacts import place
 
     config = config_of(dataset)

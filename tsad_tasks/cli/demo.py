@@ -8,19 +8,19 @@ from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+from devstack import postgres
+from devstack.headless import Headless, Outcome, headless
+from devstack.simulate import SimulatedAnomaly, SimulatedPlant, server_room
+from devstack.stack import stack_environment
+from tsad_tasks.base.errors import BadInput, TsadError
+from tsad_tasks.base.interval import HOUR
+from tsad_tasks.base.places import postgres_folder
 from tsad_tasks.cli import session
 from tsad_tasks.cli.plant import fill_server_metrics
 from tsad_tasks.cli.screen import Advance, progress, say, table
-from tsad_tasks.core.interval import HOUR
-from tsad_tasks.core.simulate import SimulatedAnomaly, SimulatedPlant, server_room
-from tsad_tasks.errors import BadInput, TsadError
-from tsad_tasks.local import postgres
-from tsad_tasks.local.headless import Headless, Outcome, headless
-from tsad_tasks.local.places import postgres_folder
-from tsad_tasks.local.stack import stack_environment
-from tsad_tasks.steps.paths import artifacts_root, config_of, report_path
-from tsad_tasks.steps.rules import failure
+from tsad_tasks.storage.paths import artifacts_root, config_of, report_path
 from tsad_tasks.storage.store import Store
+from tsad_tasks.training.rule_notes import failure
 
 DATASET = "server_room"
 START_AT = datetime(2026, 8, 31, tzinfo=UTC)

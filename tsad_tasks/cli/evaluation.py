@@ -8,16 +8,16 @@ from typing import Annotated, Any
 
 import typer
 
+from tsad_tasks.base.errors import BadInput
+from tsad_tasks.base.interval import moment
 from tsad_tasks.cli import session
 from tsad_tasks.cli.screen import console, say, table
 from tsad_tasks.config import DatasetConfig
-from tsad_tasks.core.interval import moment
-from tsad_tasks.errors import BadInput
-from tsad_tasks.reports.evaluation_content import EvaluationContent, PartResult
-from tsad_tasks.reports.exploration_content import ChannelView, ExplorationContent, TrainingPreview
-from tsad_tasks.reports.formats import duration_text, joined, share_text
-from tsad_tasks.steps.paths import artifacts_root, config_of
+from tsad_tasks.reporting.evaluation.content import EvaluationContent, PartResult
+from tsad_tasks.reporting.exploration.content import ChannelView, ExplorationContent, TrainingPreview
+from tsad_tasks.storage.paths import artifacts_root, config_of
 from tsad_tasks.storage.store import Store
+from tsad_tasks.text.formats import duration_text, joined, share_text
 
 Dataset = Annotated[str, typer.Argument(help="Name of a dataset file, such as server_room.")]
 Entity = Annotated[str | None, typer.Option(help="One entity only.")]
@@ -42,7 +42,7 @@ def evaluate(
     tsad evaluate server_room
     tsad evaluate server_room --model 3 --to 2026-03-08 --pdf report.pdf
     """
-    from tsad_tasks.steps.assess import evaluate_model, evaluated_until, registered_subject
+    from tsad_tasks.reporting.evaluation.evaluate import evaluate_model, evaluated_until, registered_subject
     from tsad_tasks.storage.artifacts import place
 
     config, version, until = config_of(dataset), _version(model), moment(end) if end else None
@@ -86,7 +86,7 @@ _PART_COLUMNS = ("part", "steps", "found", "precision", "event F1", "false/day",
 
 def show_evaluation(content: EvaluationContent) -> None:
     """Finding, evidence, and a row per part."""
-    from tsad_tasks.reports.evaluation_pages import evidence_text, headline_text
+    from tsad_tasks.reporting.evaluation.pages import evidence_text, headline_text
 
     say(headline_text(content))
     say(evidence_text(content))
@@ -148,8 +148,8 @@ def _explored(
     *,
     training: bool,
 ) -> ExplorationContent:
-    from tsad_tasks.steps.clock import utc_now
-    from tsad_tasks.steps.explore import (
+    from tsad_tasks.base.clock import utc_now
+    from tsad_tasks.reporting.exploration.explore import (
         explored_content,
         explored_range,
         source_readings,
@@ -168,7 +168,7 @@ def _explored(
 
 
 def _is_ingested(store: Store, config: DatasetConfig) -> bool:
-    from tsad_tasks.steps.explore import newest_end
+    from tsad_tasks.reporting.exploration.explore import newest_end
 
     try:
         with store.transaction():
@@ -179,7 +179,7 @@ def _is_ingested(store: Store, config: DatasetConfig) -> bool:
 
 
 def _write(config: DatasetConfig, content: ExplorationContent, pdf: str | None) -> tuple[str, int]:
-    from tsad_tasks.steps.explore import write_exploration
+    from tsad_tasks.reporting.exploration.explore import write_exploration
     from tsad_tasks.storage.artifacts import place
 
     ends = "_".join(f"{at:%Y%m%dT%H%M}" for at in (content.start_at, content.end_at))
@@ -192,7 +192,7 @@ _CHANNEL_COLUMNS = ("channel", "unit", "missing", "lowest", "1 %", "median", "99
 
 def show_exploration(content: ExplorationContent) -> None:
     """Channels in numbers, the closest pairs, and the known anomalies."""
-    from tsad_tasks.reports.exploration_pages import overview_text, strongest_pairs
+    from tsad_tasks.reporting.exploration.pages import overview_text, strongest_pairs
 
     who = f"{len(content.entities)} of {content.n_all_entities} entities"
     say(f"{overview_text(content)} {who}, {content.start_at:%Y-%m-%d %H:%M} to {content.end_at:%Y-%m-%d %H:%M} UTC.")
@@ -216,7 +216,7 @@ def _channel_row(view: ChannelView) -> tuple[Any, ...]:
 
 def show_preview(preview: TrainingPreview) -> None:
     """What a training would learn from, for a person to approve."""
-    from tsad_tasks.reports.exploration_pages import preview_text
+    from tsad_tasks.reporting.exploration.pages import preview_text
 
     say(preview_text(preview))
     say(

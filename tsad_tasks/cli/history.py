@@ -6,12 +6,12 @@ from datetime import datetime, timedelta
 
 from pydantic import TypeAdapter
 
+from tsad_tasks.base.interval import HOUR
 from tsad_tasks.cli.screen import progress, say, table
 from tsad_tasks.config import DatasetConfig, DurationS
-from tsad_tasks.core.interval import HOUR
-from tsad_tasks.steps.history import LINEAGE, Replay
-from tsad_tasks.steps.paths import artifacts_root
-from tsad_tasks.steps.report import render_period
+from tsad_tasks.pipeline.replay import LINEAGE, Replay
+from tsad_tasks.reporting.period.report import render_period
+from tsad_tasks.storage.paths import artifacts_root
 from tsad_tasks.storage.store import Store
 
 _WEEKS = ("week", "version", "entity_hours", "incidents", "labels", "labels_found")

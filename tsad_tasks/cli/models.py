@@ -8,17 +8,17 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from tsad_tasks.base.errors import BadInput, NothingToDo
+from tsad_tasks.base.interval import moment
 from tsad_tasks.cli import session
 from tsad_tasks.cli.screen import say, table
 from tsad_tasks.config import DatasetConfig, duration_s
-from tsad_tasks.core.interval import moment
-from tsad_tasks.errors import BadInput, NothingToDo
-from tsad_tasks.steps.paths import artifacts_root, config_of
+from tsad_tasks.storage.paths import artifacts_root, config_of
 from tsad_tasks.storage.store import Store
 
 if TYPE_CHECKING:
-    from tsad_tasks.steps.champions import Change
-    from tsad_tasks.steps.prune import PruneSummary
+    from tsad_tasks.champions.champions import Change
+    from tsad_tasks.champions.prune import PruneSummary
 
 Dataset = Annotated[str, typer.Argument(help="Name of a dataset file, such as server_room.")]
 Why = Annotated[str, typer.Option("--why", help="Reason; it is kept with the decision.")]
@@ -62,7 +62,7 @@ def prune(
     ] = None,
 ) -> None:
     """Remove the bundles of versions that nothing refers to any more; rows and decisions stay."""
-    from tsad_tasks.steps.prune import prune_bundles
+    from tsad_tasks.champions.prune import prune_bundles
 
     config = config_of(dataset)
     kept_s = _duration(older_than) if older_than else config.retention.models_s
@@ -102,8 +102,8 @@ def _newest_reading(store: Store, dataset: str) -> datetime:
 
 def shadow(dataset: Dataset, lineage: Lineage = "live") -> None:
     """Show the challenger in the shadow beside its champion, as far as both have scored."""
-    from tsad_tasks.steps.compare import compare, waiting_for
-    from tsad_tasks.steps.rules import full_note
+    from tsad_tasks.champions.shadow import compare, waiting_for
+    from tsad_tasks.training.rule_notes import full_note
 
     config = config_of(dataset)
     with session.open_store() as store, store.transaction():
@@ -135,7 +135,7 @@ def promote(
     lineage: Lineage = "live",
 ) -> None:
     """Make a model champion from the next hour that is not scored yet."""
-    from tsad_tasks.steps import champions
+    from tsad_tasks.champions import champions
 
     with session.open_store() as store:
         change = champions.promote(
@@ -155,7 +155,7 @@ def rollback(
     lineage: Lineage = "live",
 ) -> None:
     """Make a former champion champion again, and score again what the present one has scored."""
-    from tsad_tasks.steps import champions
+    from tsad_tasks.champions import champions
 
     config, at = config_of(dataset), moment(start) if start else None
     with session.open_store() as store:
@@ -183,7 +183,7 @@ def _said(change: Change) -> str:
 
 def show_what_if(store: Store, config: DatasetConfig, version: int, start_at: datetime, end_at: datetime) -> None:
     """A range scored by a version of one's choice, beside what was said."""
-    from tsad_tasks.steps.rescore import score_what_if
+    from tsad_tasks.pipeline.rescore import score_what_if
 
     run_id = f"cli-{datetime.now(UTC):%Y%m%dT%H%M%S}"
     found = score_what_if(store, config, version, start_at=start_at, end_at=end_at, run_id=run_id)

@@ -6,11 +6,11 @@ from typing import Annotated, Any
 
 import typer
 
+from tsad_tasks.base.clock import utc_now
 from tsad_tasks.cli import session
 from tsad_tasks.cli.screen import say, say_counts, table
 from tsad_tasks.config import DatasetConfig
-from tsad_tasks.steps.clock import utc_now
-from tsad_tasks.steps.paths import config_of
+from tsad_tasks.storage.paths import config_of
 from tsad_tasks.storage.store import Store
 
 _COLUMNS = (
@@ -48,8 +48,8 @@ def notify(
 
 
 def _notify(store: Store, config: DatasetConfig) -> None:
-    from tsad_tasks.steps import notify
-    from tsad_tasks.steps.senders import sender
+    from tsad_tasks.notifications import notify
+    from tsad_tasks.notifications.channels.senders import sender
     from tsad_tasks.storage.database import connection_uri
 
     if not config.notifications.targets:

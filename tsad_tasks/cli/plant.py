@@ -10,8 +10,8 @@ import numpy as np
 from numpy.typing import NDArray
 from psycopg2 import extensions, sql
 
-from tsad_tasks.core.interval import from_epoch_s
-from tsad_tasks.core.simulate import SimulatedPlant
+from devstack.simulate import SimulatedPlant
+from tsad_tasks.base.interval import from_epoch_s
 from tsad_tasks.storage import copy_binary as binary
 from tsad_tasks.storage.database import connect
 

@@ -11,13 +11,13 @@ from pathlib import Path
 import typer
 from upath import UPath
 
+from tsad_tasks.base.clock import utc_now
+from tsad_tasks.champions.champions import RegisterSummary
 from tsad_tasks.cli.screen import console, say, say_counts, say_markdown, table
 from tsad_tasks.config import DatasetConfig
-from tsad_tasks.steps.champions import RegisterSummary
-from tsad_tasks.steps.clock import utc_now
-from tsad_tasks.steps.retrain import Retraining, retrain
-from tsad_tasks.steps.rules import full_note
 from tsad_tasks.storage.store import Store
+from tsad_tasks.training.retrain import Retraining, retrain
+from tsad_tasks.training.rule_notes import full_note
 
 
 def show_retraining(
@@ -68,7 +68,7 @@ def ask_about(run: Retraining) -> None:
     NothingToDo
         When it is not yes.
     """
-    from tsad_tasks.steps.preview import Answer, decide_training, preview_run
+    from tsad_tasks.reporting.exploration.preview import Answer, decide_training, preview_run
 
     say_markdown(preview_run(run).table)
     is_approved = typer.confirm("Train on this?", default=False)

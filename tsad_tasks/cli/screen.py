@@ -13,8 +13,8 @@ from rich.markdown import Markdown
 from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 from rich.table import Table
 
-from tsad_tasks.errors import BadInput, NothingToDo, TsadError
-from tsad_tasks.reports.formats import joined
+from tsad_tasks.base.errors import BadInput, NothingToDo, TsadError
+from tsad_tasks.text.formats import joined
 
 _PLAIN_WIDTH = 150
 

@@ -10,12 +10,12 @@ from pathlib import Path
 import psycopg2
 from psycopg2 import sql
 
+from devstack import postgres
+from devstack.environment import DATABASE_URI, MIGRATE_URI, Places
+from tsad_tasks.base.errors import BadInput
+from tsad_tasks.base.interval import moment
+from tsad_tasks.base.places import home_folder, postgres_folder, project_folder
 from tsad_tasks.config import DatasetConfig
-from tsad_tasks.core.interval import moment
-from tsad_tasks.errors import BadInput
-from tsad_tasks.local import postgres
-from tsad_tasks.local.environment import DATABASE_URI, MIGRATE_URI, Places
-from tsad_tasks.local.places import home_folder, postgres_folder, project_folder
 from tsad_tasks.storage.database import connect, connection_uri
 from tsad_tasks.storage.migrate import migrate
 from tsad_tasks.storage.store import Store

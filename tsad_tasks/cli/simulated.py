@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable
 from datetime import timedelta
 
+from devstack.simulate import SimulatedAnomaly, server_room
+from devstack.simulate_plants import cold_store, pump_hall
 from tsad_tasks.cli.demo import SEED, START_AT
 from tsad_tasks.cli.plant import fill_cold_store, fill_pumps, fill_server_metrics
 from tsad_tasks.cli.screen import say, table
-from tsad_tasks.core.simulate import SimulatedAnomaly, server_room
-from tsad_tasks.core.simulate_plants import cold_store, pump_hall
 
 Filled = tuple[int, list[SimulatedAnomaly]]
 N_SCORED_DAYS = 2

@@ -9,12 +9,12 @@ from typing import Annotated
 
 import typer
 
+from tsad_tasks.base.errors import BadInput
+from tsad_tasks.base.interval import moment
 from tsad_tasks.cli import session
 from tsad_tasks.cli.screen import say, table
 from tsad_tasks.config import duration_s
-from tsad_tasks.core.interval import moment
-from tsad_tasks.errors import BadInput
-from tsad_tasks.steps.paths import config_of
+from tsad_tasks.storage.paths import config_of
 
 epoch = typer.Typer(no_args_is_help=True, help="Sensors that changed: add, list, withdraw.")
 maintenance = typer.Typer(no_args_is_help=True, help="Maintenance windows: add, list, withdraw.")
@@ -56,7 +56,7 @@ def verdict(
 
     What is confirmed, expected or a sensor fault is kept out of trainings; a false alarm and a new normal are learned.
     """
-    from tsad_tasks.steps.words import set_verdict, withdraw_verdict
+    from tsad_tasks.feedback.words import set_verdict, withdraw_verdict
 
     with session.open_store() as store:
         if word == _WITHDRAW:
@@ -70,7 +70,7 @@ def new_normal(
     dataset: Dataset, entity: Entity, start: From, end: To, note: Note = "", by: By = None, channel: Channel = None
 ) -> None:
     """Say that a shift which no incident tells is normal from then on; its commissioning reference is made anew."""
-    from tsad_tasks.steps.words import add_verdict
+    from tsad_tasks.feedback.words import add_verdict
 
     span = session.interval(start, end)
     with session.open_store() as store:
@@ -89,7 +89,7 @@ def label(
     note: Note = "",
 ) -> None:
     """Name a known anomaly: kept out of trainings, and a test for models."""
-    from tsad_tasks.steps.words import add_label
+    from tsad_tasks.feedback.words import add_label
 
     span = session.interval(start, end)
     with session.open_store() as store:
@@ -106,7 +106,7 @@ def labels(
     by: By = None,
 ) -> None:
     """List known anomalies, take those of a file, or take one back."""
-    from tsad_tasks.steps.words import add_labels, withdraw_label
+    from tsad_tasks.feedback.words import add_labels, withdraw_label
 
     name = config_of(dataset).dataset
     if csv is None and withdraw is None:
@@ -146,7 +146,7 @@ def add_window(
     by: By = None,
 ) -> None:
     """Add a maintenance window, for the past too: incidents wholly inside do not alert, nothing in it is learned."""
-    from tsad_tasks.steps.words import add_maintenance
+    from tsad_tasks.feedback.words import add_maintenance
 
     span, margins = (
         session.interval(start, end),
@@ -176,7 +176,7 @@ def list_windows(dataset: Dataset) -> None:
 @maintenance.command("withdraw")
 def withdraw_window(dataset: Dataset, window: Annotated[int, typer.Argument(help="Its number.")]) -> None:
     """Take back a maintenance window; its incidents count again."""
-    from tsad_tasks.steps.words import withdraw_maintenance
+    from tsad_tasks.feedback.words import withdraw_maintenance
 
     with session.open_store() as store:
         n_changed = withdraw_maintenance(store, config_of(dataset).dataset, window)
@@ -199,7 +199,7 @@ def add_epoch(
 
     What was scored since then is scored anew as far back as readings may still change; further back: tsad rescore.
     """
-    from tsad_tasks.steps.words import set_channel_epoch
+    from tsad_tasks.feedback.words import set_channel_epoch
 
     name, from_at = config_of(dataset).dataset, moment(start)
     with session.open_store() as store:
@@ -219,7 +219,7 @@ def list_epochs(dataset: Dataset) -> None:
 @epoch.command("withdraw")
 def withdraw_epoch(dataset: Dataset, number: Annotated[int, typer.Argument(help="Its number.")]) -> None:
     """Take back a change of a sensor."""
-    from tsad_tasks.steps.words import withdraw_channel_epoch
+    from tsad_tasks.feedback.words import withdraw_channel_epoch
 
     with session.open_store() as store:
         withdraw_channel_epoch(store, config_of(dataset).dataset, number)

@@ -15,8 +15,8 @@ import numpy as np
 from numpy.typing import NDArray
 from upath import UPath
 
-from tsad_tasks.core.windows import window_errors
-from tsad_tasks.errors import BadInput
+from tsad_tasks.base.errors import BadInput
+from tsad_tasks.model.windows import window_errors
 
 Floats = NDArray[np.float32]
 Folder = Path | UPath

@@ -15,9 +15,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from tsad_tasks.base.errors import AccessDenied, BundleError
 from tsad_tasks.detectors.base import DETAILS_FILE, Detector, Folder, make_folder
 from tsad_tasks.detectors.registry import detector_from_files
-from tsad_tasks.errors import AccessDenied, BundleError
 
 FORMAT_VERSION = 1
 MANIFEST_FILE, SPEC_FILE, CARD_FILE = "manifest.json", "spec.json", "card.json"

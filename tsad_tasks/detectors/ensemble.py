@@ -11,7 +11,7 @@ from typing import Any, Self
 import numpy as np
 from numpy.typing import NDArray
 
-from tsad_tasks.core.tails import ChannelTails, fit_tails
+from tsad_tasks.base.errors import BadInput, ConfigError
 from tsad_tasks.detectors.base import (
     DETAILS_FILE,
     Budget,
@@ -25,10 +25,10 @@ from tsad_tasks.detectors.base import (
     as_shares,
 )
 from tsad_tasks.detectors.fitting import check_sizes, check_time
-from tsad_tasks.detectors.neural import NeuralDetector
+from tsad_tasks.detectors.neural.network import NeuralDetector
 from tsad_tasks.detectors.parameters import number
 from tsad_tasks.detectors.registry import build_detector, detector_class, detector_from_files
-from tsad_tasks.errors import BadInput, ConfigError
+from tsad_tasks.model.tails import ChannelTails, fit_tails
 
 DEFAULT_MEMBERS = ({"name": "lstm_autoencoder"}, {"name": "dense_autoencoder"})
 

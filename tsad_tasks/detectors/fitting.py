@@ -7,8 +7,8 @@ from collections.abc import Collection
 
 import numpy as np
 
+from tsad_tasks.base.errors import BadInput, BundleError, ConfigError
 from tsad_tasks.detectors.base import Budget, TrainingSet
-from tsad_tasks.errors import BadInput, BundleError, ConfigError
 
 
 def check_sizes(width: int, n_channels: int, n_inputs: int) -> None:

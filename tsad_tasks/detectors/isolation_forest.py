@@ -13,7 +13,7 @@ from typing import Any, Self
 import numpy as np
 from numpy.typing import NDArray
 
-from tsad_tasks.core.windows import batches, gather
+from tsad_tasks.base.errors import BadInput, ConfigError
 from tsad_tasks.detectors.base import (
     DETAILS_FILE,
     Budget,
@@ -26,11 +26,11 @@ from tsad_tasks.detectors.base import (
     WindowScores,
 )
 from tsad_tasks.detectors.fitting import check_files, check_fits, check_sizes, check_time
-from tsad_tasks.detectors.neural import MODEL_FILE
+from tsad_tasks.detectors.neural.network import MODEL_FILE
 from tsad_tasks.detectors.occlusion import channels_taken_away, occluded, one_score_each, own_columns
 from tsad_tasks.detectors.onnx_session import BATCH_SIZE, OnnxSession
 from tsad_tasks.detectors.parameters import whole_number
-from tsad_tasks.errors import BadInput, ConfigError
+from tsad_tasks.model.windows import batches, gather
 
 # Trees compare only; beyond this nothing changes, and the square still is a float32.
 LARGEST_INPUT = np.float32(1e6)

@@ -7,9 +7,9 @@ from collections.abc import Callable
 import numpy as np
 from numpy.typing import NDArray
 
-from tsad_tasks.core.windows import batches, gather
 from tsad_tasks.detectors.base import Floats, Reconstruction, as_shares
 from tsad_tasks.detectors.onnx_session import BATCH_SIZE
+from tsad_tasks.model.windows import batches, gather
 
 ScoresOf = Callable[[Floats], Floats]
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 import numpy as np
 import onnxruntime
 
-from tsad_tasks.core.windows import batches
+from tsad_tasks.base.errors import BundleError
 from tsad_tasks.detectors.base import Floats
-from tsad_tasks.errors import BundleError
+from tsad_tasks.model.windows import batches
 
 BATCH_SIZE = 256
 _ERRORS_ONLY = 3

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from tsad_tasks.errors import ConfigError
+from tsad_tasks.base.errors import ConfigError
 
 
 def whole_number(name: str, value: Any, *, least: int = 1, most: int | None = None) -> int:

@@ -8,8 +8,8 @@ from collections.abc import Mapping
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
-from tsad_tasks.core.detector_names import DETECTORS
-from tsad_tasks.errors import BundleError, ConfigError
+from tsad_tasks.base.errors import BundleError, ConfigError
+from tsad_tasks.detectors.names import DETECTORS
 
 if TYPE_CHECKING:
     from tsad_tasks.detectors.base import Detector, Folder

@@ -6,7 +6,7 @@ from functools import cache
 
 from upath import UPath
 
-from tsad_tasks.errors import AccessDenied, BadInput, TsadError, Unavailable
+from tsad_tasks.base.errors import AccessDenied, BadInput, TsadError, Unavailable
 
 _LOCAL, _S3 = ("file", "local"), ("s3", "s3a")
 

@@ -10,7 +10,7 @@ from pathlib import Path
 import psycopg2
 from psycopg2.extensions import connection as Connection
 
-from tsad_tasks.errors import AccessDenied, BadInput, Unavailable
+from tsad_tasks.base.errors import AccessDenied, BadInput, Unavailable
 
 # A busy machine may need seconds to answer.
 CONNECT_TIMEOUT_S = 30

@@ -11,7 +11,7 @@ from sqlalchemy import Connection, Engine, create_engine, text
 from sqlalchemy.exc import ProgrammingError
 from sqlalchemy.pool import NullPool
 
-from tsad_tasks.errors import BadInput
+from tsad_tasks.base.errors import BadInput
 from tsad_tasks.storage.database import connect, without_password
 
 _SCHEMA = Path(__file__).parents[2] / "sql" / "schema"

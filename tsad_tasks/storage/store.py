@@ -15,11 +15,11 @@ from numpy.typing import NDArray
 from psycopg2.extensions import connection as Connection
 from psycopg2.extras import Json
 
+from tsad_tasks.base.digest import block_checksums
+from tsad_tasks.base.errors import BadInput
+from tsad_tasks.base.interval import epoch_s, from_epoch_s
 from tsad_tasks.config import DatasetConfig
-from tsad_tasks.core.digest import block_checksums
-from tsad_tasks.core.epochs import Piece, convert, pieces, salted, salts
-from tsad_tasks.core.interval import epoch_s, from_epoch_s
-from tsad_tasks.errors import BadInput
+from tsad_tasks.model.sensor_change import Piece, convert, pieces, salted, salts
 from tsad_tasks.storage import copy_binary as binary
 from tsad_tasks.storage.database import connect, query
 from tsad_tasks.storage.rows import (

@@ -1,0 +1,1 @@
+"""Plants and fleets of our own making that only benchmarks use."""

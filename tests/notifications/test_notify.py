@@ -1,0 +1,784 @@
+"""What people are told of incidents and models: everything, once, whatever breaks on the way."""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from typing import Any
+from uuid import uuid4
+
+import numpy as np
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from psycopg2.extensions import connection as Connection
+
+from devstack.postgres import PIPELINE, Cluster
+from tests.plants.challengers import FAILED, PASSED
+from tests.receivers import BUSY, DROPPED, TAKEN, UNKNOWN, Running, mail_server, plain_text, webhook
+from tests.storage.rooms import (
+    HOUR_AT,
+    HOUR_S,
+    Room,
+    anomaly_rows,
+    attribution_rows,
+    new_model,
+    opened_room,
+    room_config,
+    score_rows,
+)
+from tsad_tasks.base.clock import utc_now
+from tsad_tasks.base.interval import HOUR
+from tsad_tasks.champions.champions import end_shadow, promote, register_model, roll_back
+from tsad_tasks.config import DatasetConfig, Notifications
+from tsad_tasks.notifications.channels.senders import sender
+from tsad_tasks.notifications.notify import (
+    MOST_REFUSALS,
+    EnqueueSummary,
+    Message,
+    NewsSummary,
+    deliver,
+    enqueue,
+    enqueue_news,
+    retire_alerts,
+)
+from tsad_tasks.storage.database import connect
+from tsad_tasks.storage.rows import GateRow, IncidentRow, ModelDecision
+from tsad_tasks.storage.store import Store
+
+STEP = timedelta(minutes=30)
+NOW = HOUR_AT + 24 * HOUR
+BOTH = {"targets": [{"email": ["shift@example.com"], "connection": "mail"}, {"webhook": "web"}], "max_per_run": 3}
+
+
+def configured(**notifications: Any) -> DatasetConfig:
+    chosen = Notifications.model_validate(BOTH | notifications)
+    return room_config().model_copy(update={"notifications": chosen})
+
+
+@dataclass(frozen=True)
+class Span:
+    """An incident of an entity from one step to another."""
+
+    start: int
+    end: int
+    severity: str = "LOW"
+    entity: int = 0
+
+    @property
+    def incident_id(self) -> str:
+        return f"INC-{self.entity}-{self.start}"
+
+
+@dataclass
+class Hall:
+    """A room with a champion, whose incidents a test sets, and two receivers."""
+
+    room: Room
+    model_id: int
+    mail: Running
+    web: Running
+    owner: Connection
+    config: DatasetConfig = field(default_factory=configured)
+    now_at: datetime = NOW
+
+    def clear(self) -> None:
+        self.ask("DELETE FROM tsad.notification; DELETE FROM tsad.alert; DELETE FROM tsad.news")
+        self.ask("DELETE FROM tsad.incident; DELETE FROM tsad.score_block")
+        self.ask("DELETE FROM tsad.model_decision; DELETE FROM tsad.training_decision; DELETE FROM tsad.gate_decision")
+        self.ask("DELETE FROM tsad.champion_record; DELETE FROM tsad.model WHERE model_id <> %s", self.model_id)
+        with self.room.store.transaction():
+            self.room.store.promote(new_model(self.room), self.model_id, valid_from=HOUR_AT, reason="first")
+        self.config, self.now_at = configured(), NOW
+        for running in (self.mail, self.web):
+            running.receiver.keys, running.receiver.said, running.receiver.faults = [], [], []
+
+    def becomes(self, *spans: Span) -> None:
+        """These are the incidents that stand from now on."""
+        with self.room.store.transaction():
+            known = self.room.store.select_incidents("live", self.room.entity_ids, HOUR_AT - HOUR, NOW + 99 * HOUR)
+            new = {span.incident_id: span for span in spans}
+            self.room.store.withdraw_incidents({old.incident_id: None for old in known if old.incident_id not in new})
+            self.room.store.upsert_incidents("live", "v1", [self._row(span) for span in new.values()])
+
+    def _row(self, span: Span) -> IncidentRow:
+        at, key = HOUR_AT + span.start * STEP, self.room.entity_ids[span.entity]
+        return IncidentRow(
+            span.incident_id, key, self.model_id, at, HOUR_AT + span.end * STEP, 1, "point", span.severity, 2.0, at,
+            None, f"{'ab'[span.entity]}: the error is 3.0 × the threshold", False,
+        )  # fmt: skip
+
+    def scored(self, n_hours: int) -> None:
+        """The first entity is scored up to so many hours."""
+        if n_hours:
+            last = np.array([HOUR_S + 3600 * (n_hours - 1)])
+            rows = score_rows(self.room, self.model_id, [-0.5, -0.5], hours_s=last)
+            with self.room.store.transaction():
+                self.room.store.write_scores(rows, anomaly_rows(self.room), attribution_rows(self.room))
+
+    def challenges(self, rows: Sequence[GateRow], **changes: Any) -> int:
+        """The version of a challenger that its gate let pass, or not."""
+        return register_model(self.room.store, new_model(self.room, **changes), rows, []).version
+
+    def decides(self, decision: str, lineage: str = "live") -> None:
+        """A decision on the champion."""
+        with self.room.store.transaction():
+            said = ModelDecision(self.model_id, lineage, decision, "ada", "so she said", HOUR_AT)
+            self.room.store.insert_model_decision(said)
+
+    def stops(self, lineage: str = "live", by: str = "ada", reason: str = "not now") -> None:
+        """A training is stopped."""
+        row: dict[str, Any] = {"dataset_id": self.room.dataset_id, "lineage": lineage, "decision": "stopped"}
+        row |= {"start_at": HOUR_AT - 24 * HOUR, "end_at": HOUR_AT, "decided_by": by, "reason": reason}
+        row |= {"n_readings": 40, "n_entities": 2, "excluded_share": 0.2, "missing_share": None, "pdf": ""}
+        row |= {"left_out": '{"label": 0.15, "high score": 0.05}', "jumps": "[]", "decided_at": utc_now()}
+        with self.room.store.transaction():
+            self.room.store.execute("insert_training_decision", row)
+
+    def news(self, store: Store | None = None) -> NewsSummary:
+        return enqueue_news(store or self.room.store, self.config)
+
+    def uri_of(self, connection: str) -> str:
+        if connection == "web":
+            return f"http://127.0.0.1:{self.web.port}/hook"
+        return f"smtp://127.0.0.1:{self.mail.port}?from_email=tsad@example.com&disable_ssl=1&disable_tls=1"
+
+    def enqueue(self, store: Store | None = None) -> EnqueueSummary:
+        return enqueue(store or self.room.store, self.config, end_at=HOUR_AT + HOUR)
+
+    def deliver(self, send: Callable[[Message], None] | None = None, store: Store | None = None) -> tuple[int, ...]:
+        done = deliver(store or self.room.store, self.config, send or sender(self.uri_of), now=lambda: self.now_at)
+        return done.n_delivered, done.n_put_off, done.n_failed
+
+    def told(self) -> list[str]:
+        """Subjects that the webhook got."""
+        return [said["subject"] for said in self.web.receiver.said]
+
+    def ask(self, statement: str, *params: object) -> list[tuple[Any, ...]]:
+        """Rows of the owner's statement, committed."""
+        with self.owner, self.owner.cursor() as cursor:
+            cursor.execute(statement, params or None)
+            return list(cursor.fetchall()) if cursor.description else []
+
+    def rows(self, *names: str) -> list[tuple[Any, ...]]:
+        """Columns of all messages, in the order in which they were put into the outbox."""
+        found = self.ask("SELECT to_jsonb(n) FROM tsad.v_notification n ORDER BY notification_id")
+        return [tuple(row[name] for name in names) for (row,) in found]
+
+
+@pytest.fixture(scope="module")
+def opened_hall(cluster: Cluster, template_database: str) -> Iterator[Hall]:
+    """A hall for all tests of this file, written by the pipeline's own role."""
+    name = f"notify_{uuid4().hex}"
+    owner = cluster.create_database(name, template=template_database)
+    with opened_room(cluster.uri(name, PIPELINE)) as room, mail_server() as mail, webhook() as web:
+        model = new_model(room)
+        with room.store.transaction():
+            model_id = room.store.insert_model(model).model_id
+            room.store.promote(model, model_id, valid_from=HOUR_AT, reason="first")
+        room.uri = owner
+        connection = connect(owner)
+        yield Hall(room, model_id, mail, web, connection)
+        connection.close()
+    cluster.drop_database(name)
+
+
+@pytest.fixture
+def hall(opened_hall: Hall) -> Hall:
+    opened_hall.clear()
+    return opened_hall
+
+
+def test_what_becomes_of_an_incident_is_told_once(hall: Hall) -> None:
+    steps = [([Span(0, 1)], 1), ([Span(0, 2, "HIGH")], 2), ([Span(0, 2, "HIGH")], 9), ([], 9)]
+    for spans, n_hours in steps:
+        hall.becomes(*spans)
+        hall.scored(n_hours)
+        hall.enqueue()
+        assert hall.enqueue() == EnqueueSummary()
+        assert hall.deliver() == (2, 0, 0)
+        assert hall.deliver() == (0, 0, 0)
+    assert hall.told() == [
+        "room: LOW incident at a",
+        "room: now HIGH: incident at a",
+        "room: closed: incident at a",
+        "room: withdrawn: incident at a",
+    ]
+    assert len({said["thread"] for said in hall.web.receiver.said}) == 1
+
+
+def test_the_email_says_what_since_when_and_where_to_look(hall: Hall) -> None:
+    hall.becomes(Span(0, 1, "HIGH"))
+    hall.enqueue()
+    hall.deliver()
+    assert plain_text(hall.mail.receiver.said[0]) == (
+        "a: the error is 3.0 × the threshold.\n\n"
+        "Dataset:   room\nEntity:    a\nSeverity:  HIGH\n"
+        "Since:     1 Mar 2026 05:00 (UTC, UTC)\nLast flag: 1 Mar 2026 05:30 (UTC, UTC)\n\n"
+        "Look further:\n  SELECT * FROM tsad.v_incident WHERE incident_id = 'INC-0-0';\n"
+    )
+
+
+def test_late_readings_that_move_an_incident_repeat_nothing(hall: Hall) -> None:
+    hall.becomes(Span(4, 6))
+    hall.enqueue()
+    hall.becomes(Span(2, 5))
+    assert hall.enqueue().n_events == 0
+    assert [row[0] for row in hall.rows("incident_id")] == ["INC-0-2", "INC-0-2"]
+
+
+def test_a_suppressed_incident_is_not_told_and_one_that_was_is_withdrawn(hall: Hall) -> None:
+    hall.becomes(Span(0, 1), Span(20, 21))
+    hall.ask("UPDATE tsad.incident SET suppressed_by = 'inspection' WHERE incident_id = 'INC-0-20'")
+    hall.enqueue()
+    hall.ask("UPDATE tsad.incident SET suppressed_by = 'inspection'")
+    hall.enqueue()
+    assert [" ".join(row) for row in hall.rows("event", "medium")] == [
+        "opened email", "opened webhook", "withdrawn email", "withdrawn webhook"
+    ]  # fmt: skip
+
+
+def test_old_incidents_and_replays_are_told_to_nobody(hall: Hall) -> None:
+    hall.becomes(Span(0, 1), Span(100, 101))
+    hall.config = configured(max_age="1d")
+    hall.scored(52)
+    hall.ask("UPDATE tsad.incident SET lineage = 'replay' WHERE incident_id = 'INC-0-100'")
+    assert hall.enqueue() == EnqueueSummary()
+
+
+def test_closed_alerts_settle_and_open_ones_do_not(hall: Hall) -> None:
+    hall.becomes(Span(0, 1), Span(0, 1, entity=1))
+    hall.scored(6)
+    hall.enqueue()
+    hall.becomes()
+    assert enqueue(hall.room.store, hall.config, end_at=NOW + timedelta(days=90)).n_events == 1
+    assert hall.rows("entity", "event")[-1] == ("b", "withdrawn")
+
+
+@pytest.mark.parametrize("verdict", ["false_alarm", "expected", "new_normal"])
+def test_what_a_person_called_normal_is_not_escalated_and_its_end_is_told_once(hall: Hall, verdict: str) -> None:
+    hall.becomes(Span(0, 1))
+    hall.enqueue()
+    hall.ask("SELECT tsad.set_verdict('INC-0-0', %s, 'ada')", verdict)
+    hall.becomes(Span(0, 3, "HIGH"))
+    assert hall.enqueue().n_events == 0
+    hall.scored(9)
+    assert [hall.enqueue().n_events for _ in range(2)] == [1, 0]
+    assert [row[0] for row in hall.rows("event", "medium") if row[1] == "email"] == ["opened", "closed"]
+
+
+def test_what_a_person_confirmed_is_escalated(hall: Hall) -> None:
+    hall.becomes(Span(0, 1))
+    hall.enqueue()
+    hall.ask("SELECT tsad.set_verdict('INC-0-0', 'confirmed', 'ada')")
+    hall.becomes(Span(0, 3, "HIGH"))
+    hall.enqueue()
+    assert hall.rows("event")[-1] == ("escalated",)
+
+
+def test_old_alerts_go_with_their_messages_and_what_is_open_or_waits_stays(hall: Hall) -> None:
+    hall.becomes(Span(0, 1), Span(0, 1, entity=1))
+    hall.scored(6)
+    hall.enqueue()
+    hall.web.receiver.faults = [BUSY]
+    hall.deliver()
+    assert retired(hall, days=90) == 1
+    assert sorted(hall.rows("entity", "medium")) == [("a", "webhook"), ("b", "email"), ("b", "webhook")]
+    hall.now_at += HOUR
+    hall.deliver()
+    assert [retired(hall, days=90) for _ in range(2)] == [1, 0]
+    assert hall.ask("SELECT count(*), min(state) FROM tsad.alert") == [(1, "open")]
+
+
+def test_alerts_that_are_still_followed_stay_and_are_not_told_again(hall: Hall) -> None:
+    hall.becomes(Span(0, 1))
+    hall.scored(6)
+    hall.enqueue()
+    hall.deliver()
+    assert retired(hall, days=20, kept_s=1) == 0
+    assert retired(hall, days=90, kept_s=100 * 86400) == 0
+    assert hall.enqueue() == EnqueueSummary()
+
+
+def test_digests_go_as_well(hall: Hall) -> None:
+    hall.becomes(*(Span(10 * i, 10 * i) for i in range(5)))
+    hall.enqueue()
+    hall.deliver()
+    hall.ask("UPDATE tsad.notification SET created_at = %s", HOUR_AT)
+    assert retired(hall, days=90) == 2
+    assert hall.rows("event") == []
+
+
+def retired(hall: Hall, *, days: int, kept_s: int = 86400) -> int:
+    """Messages removed by a dataset whose newest reading and score are so many days later."""
+    later = np.array([HOUR_S + 86400 * days])
+    rows = score_rows(hall.room, hall.model_id, [-0.5, -0.5], hours_s=later, entity_ids=hall.room.entity_ids[:1])
+    with hall.room.store.transaction():
+        hall.room.store.write_scores(rows, anomaly_rows(hall.room), attribution_rows(hall.room))
+    return retire_alerts(hall.room.store, hall.config, newest_at=HOUR_AT + timedelta(days=days), kept_s=kept_s)
+
+
+def test_without_targets_there_are_no_alerts(hall: Hall) -> None:
+    hall.becomes(Span(0, 1))
+    hall.config = configured(targets=[])
+    assert hall.enqueue() == EnqueueSummary()
+    assert hall.ask("SELECT count(*) FROM tsad.alert") == [(0,)]
+
+
+def test_many_events_are_one_digest(hall: Hall) -> None:
+    hall.becomes(*(Span(10 * i, 10 * i) for i in range(5)))
+    assert hall.enqueue() == EnqueueSummary(5, 5, 2)
+    assert hall.deliver() == (2, 0, 0)
+    assert hall.told() == ["room: 5 events: 5 opened"]
+    assert len({event["thread"] for event in hall.web.receiver.said[0]["events"]}) == 5
+
+
+def test_each_address_gets_its_own_message(hall: Hall) -> None:
+    hall.config = configured(targets=[{"email": ["a@b.c", "d@e.f"], "connection": "mail"}] * 2)
+    hall.becomes(Span(0, 1))
+    hall.enqueue()
+    hall.mail.receiver.faults = [UNKNOWN]
+    assert hall.deliver() == (1, 1, 0)
+    assert [" ".join(row) for row in hall.rows("address", "state")] == ["a***@b.c pending", "d***@e.f delivered"]
+
+
+def test_what_is_not_accepted_waits_longer_each_time(hall: Hall) -> None:
+    hall.becomes(Span(0, 1))
+    hall.enqueue()
+    hall.web.receiver.faults = [BUSY] * 3
+    for wait_s in (60, 120, 240):
+        hall.deliver()
+        (waits,) = [row for row in hall.rows("next_attempt_at", "last_error", "medium") if row[2] == "webhook"]
+        waits_until = datetime.fromisoformat(waits[0])
+        assert waits_until == hall.now_at + timedelta(seconds=wait_s)
+        assert waits[1] == "Expected 2xx of the webhook web. Received: 503."
+        assert hall.deliver() == (0, 0, 0)
+        hall.now_at = waits_until
+    assert hall.deliver() == (1, 0, 0)
+
+
+def test_what_is_refused_for_good_is_given_up_in_sight(hall: Hall) -> None:
+    hall.config = configured(targets=[{"email": ["nobody@example.com"], "connection": "mail"}])
+    hall.becomes(Span(0, 1))
+    hall.enqueue()
+    hall.mail.receiver.faults = [UNKNOWN] * MOST_REFUSALS
+    for _ in range(MOST_REFUSALS):
+        last = hall.deliver()
+        hall.now_at += HOUR
+    assert last == (0, 0, 1)
+    assert hall.deliver() == (0, 0, 0)
+    (row,) = hall.rows("state", "attempts", "last_error")
+    assert row[:2] == ("failed", MOST_REFUSALS)
+    assert row[2].endswith("Received: 550 5.1.1 <n***@example.com> no such user")
+    assert hall.rows("address") == [("n***@example.com",)]
+
+
+def test_a_later_event_waits_for_the_earlier_one(hall: Hall) -> None:
+    hall.config = configured(targets=[{"webhook": "web"}])
+    hall.becomes(Span(0, 1))
+    hall.enqueue()
+    hall.web.receiver.faults = [BUSY]
+    hall.deliver()
+    hall.becomes()
+    hall.enqueue()
+    assert hall.deliver() == (0, 0, 0)
+    hall.now_at += HOUR
+    assert hall.deliver() == (2, 0, 0)
+    assert hall.told() == ["room: LOW incident at a", "room: withdrawn: incident at a"]
+
+
+def test_a_server_that_is_gone_is_asked_once_a_run(hall: Hall) -> None:
+    hall.becomes(Span(0, 1), Span(20, 21), Span(40, 41))
+    hall.enqueue()
+    hall.mail.receiver.faults = [DROPPED] * 3
+    assert hall.deliver() == (3, 1, 0)
+    assert Counter(row[0] for row in hall.rows("attempts")) == {1: 4, 0: 2}
+
+
+def test_an_unforeseen_error_is_raised_and_stops_the_others_only_once(hall: Hall) -> None:
+    def broken(message: Message) -> None:
+        raise ZeroDivisionError("ours")
+
+    hall.becomes(Span(0, 1))
+    hall.enqueue()
+    with pytest.raises(ZeroDivisionError):
+        hall.deliver(broken)
+    assert hall.deliver() == (1, 0, 0)
+    assert set(hall.rows("last_error", "state")) == {("ZeroDivisionError", "pending"), ("", "delivered")}
+
+
+def test_two_runs_at_once_share_the_work(hall: Hall) -> None:
+    hall.becomes(Span(0, 1))
+    hall.enqueue()
+    with Store.connect(hall.room.uri) as other:
+        inner: list[tuple[int, ...]] = []
+
+        def send(message: Message) -> None:
+            inner.append(hall.deliver(store=other) if not inner else ())
+            sender(hall.uri_of)(message)
+
+        assert hall.deliver(send) == (1, 0, 0)
+    assert inner == [(1, 0, 0)]
+    assert [len(each.receiver.keys) for each in (hall.mail, hall.web)] == [1, 1]
+
+
+def test_payloads_and_errors_hold_no_secret(hall: Hall) -> None:
+    def send(message: Message) -> None:
+        uri = f"http://me:pass-word@127.0.0.1:{hall.web.port}/hook/to-ken".replace(str(hall.web.port), "9")
+        sender(lambda _: uri if message.medium == "webhook" else "smtp://me:pass-word@127.0.0.1:9?from_email=a@b.c")(
+            message
+        )
+
+    hall.becomes(Span(0, 1))
+    hall.enqueue()
+    assert hall.deliver(send) == (0, 2, 0)
+    said = json.dumps(hall.rows("payload", "last_error"))
+    assert "refused" in said
+    assert not [secret for secret in ("pass-word", "to-ken", "127.0.0.1") if secret in said]
+
+
+# News of models ----------------------------------------------------------------------------------------------------
+
+
+EVERY = ["gate_failed", "shadow_failed", "training_stopped", "promoted", "rolled_back"]
+SHIFT = {"email": ["shift@example.com"], "connection": "mail"}
+
+
+def test_each_decision_is_told_once_to_whom_it_concerns(hall: Hall) -> None:
+    hall.config = configured(targets=[SHIFT | {"news": ["gate_failed"]}, {"webhook": "web", "news": EVERY}])
+    settings: dict[str, Any] = {"by": "ada", "reason": "so she said"}
+    for happens in (
+        lambda: hall.challenges(FAILED, seed=8),
+        lambda: _fails_in_shadow(hall, hall.challenges(PASSED, seed=9)),
+        lambda: promote(hall.room.store, hall.config, 3, at=NOW, **settings),
+        lambda: roll_back(hall.room.store, hall.config, **settings),
+        hall.stops,
+    ):
+        happens()
+        assert hall.news().n_news == 1
+        assert hall.news() == NewsSummary()
+        hall.deliver()
+    assert hall.told() == [
+        "room: version 2 failed the gate",
+        "room: version 3 failed in the shadow",
+        "room: version 3 is champion",
+        "room: rolled back to version 1",
+        "room: a training was stopped",
+    ]
+    rules = [[rule["rule"] for rule in said.get("failed_rules", [])] for said in hall.web.receiver.said]
+    assert rules == [["point_share"], ["agreement"], [], [], []]
+    assert [row for row in hall.rows("event", "version", "state", "medium") if row[3] == "email"] == [
+        ("gate_failed", 2, "delivered", "email")
+    ]
+
+
+def _fails_in_shadow(hall: Hall, version: int) -> None:
+    (shadow,) = hall.room.store.select_shadows(hall.room.dataset_id, "live")
+    assert shadow.version == version
+    with hall.room.store.transaction():
+        rows = [GateRow("hours", 24, 24, None, True), GateRow("agreement", 0.7, 0.9, None, False)]
+        hall.room.store.insert_gate_decisions(shadow.model_id, rows, "shadow")
+    end = {"at": NOW, "decision": "shadow_failed", "by": "shadow", "reason": "agreement"}
+    end_shadow(hall.room.store, new_model(hall.room).scope, shadow, **end)
+
+
+def test_the_email_on_a_gate_says_what_was_not_met_who_stays_and_where_to_look(hall: Hall) -> None:
+    hall.challenges([*PASSED, GateRow("point_share", 0.2, 0.9, 0.95, False, "share found of 30")], seed=8)
+    hall.news()
+    hall.ask("UPDATE tsad.notification SET payload = payload || %s", '{"decided_at": "2026-03-01T05:00:00+00:00"}')
+    hall.deliver()
+    assert plain_text(hall.mail.receiver.said[0]) == (
+        "Version 2 failed the gate. Version 1 stays champion.\n\n"
+        "Dataset:   room\nTraining:  1–28 Feb 2026\nDecided:   1 Mar 2026 05:00 (UTC, UTC) by gate\n"
+        "Because:   point_share\n\n"
+        "Not met:\n  point_share: 0.200; limit 0.900; champion 0.950 – share found of 30\n\n"
+        "What to do:\n  tsad models room\n  tsad models room --history\n\n"
+        "Look further:\n  SELECT rule, value, limit_value, champion_value, passed, note FROM tsad.v_model_decision "
+        "WHERE dataset = 'room' AND version = 2 ORDER BY passed, stage, rule;\n"
+    )
+    said = hall.web.receiver.said[0]
+    assert said["failed_rules"] == [
+        {"rule": "point_share", "value": 0.2, "limit": 0.9, "champion": 0.95, "note": "share found of 30"}
+    ]
+    assert (said["version"], said["champion_version"], said["commands"][0]) == (2, 1, "tsad models room")
+
+
+def test_numbers_without_end_are_told_too(hall: Hall) -> None:
+    hall.challenges([GateRow("shift", float("inf"), float("nan"), None, False)], seed=8)
+    hall.news()
+    assert hall.deliver() == (2, 0, 0)
+    assert "  shift: Infinity; limit NaN\n" in hall.web.receiver.said[0]["text"]
+
+
+def test_a_stopped_training_says_what_was_too_much(hall: Hall) -> None:
+    hall.stops(by="exclusions", reason="Expected less.")
+    hall.news()
+    hall.deliver()
+    said = hall.web.receiver.said[0]
+    assert said["text"].startswith("A training was stopped. Version 1 stays champion.\n")
+    assert "by exclusions\nBecause:   Expected less.\n\nLeft out:\n  15.0 % label\n  5.0 % high score\n" in said["text"]
+    assert "  tsad explore room --training\n" in said["text"]
+    assert said["excluded_share"] == 0.2
+
+
+def test_the_model_of_an_entity_names_it(hall: Hall) -> None:
+    hall.challenges(FAILED, seed=8, scope_entity_id=hall.room.entity_ids[0])
+    hall.news()
+    hall.deliver()
+    assert hall.told() == ["room: version 2 failed the gate (a)"]
+    assert hall.web.receiver.said[0]["text"].startswith("Version 2 failed the gate (a). There is no champion yet.\n")
+    assert set(hall.rows("entity", "version")) == {("a", 2)}
+
+
+def test_replays_old_decisions_and_mere_steps_on_the_way_are_no_news(hall: Hall) -> None:
+    hall.challenges(FAILED, seed=8, lineage="replay")
+    hall.stops("replay")
+    for decision in ("waiting", "shadow_started", "asked", "superseded", "declined"):
+        hall.decides(decision)
+    hall.decides("gate_failed")
+    hall.stops()
+    hall.ask("UPDATE tsad.model_decision SET decided_at = decided_at - interval '49 hours' WHERE lineage = 'live'")
+    hall.ask("UPDATE tsad.training_decision SET decided_at = decided_at - interval '49 hours' WHERE lineage = 'live'")
+    assert hall.news() == NewsSummary()
+
+
+def test_without_being_asked_a_target_is_told_of_all_but_promotions(hall: Hall) -> None:
+    for decision in EVERY:
+        hall.decides(decision) if decision != "training_stopped" else hall.stops()
+    hall.config = configured(targets=[{"webhook": "web", "news": []}])
+    assert hall.news() == NewsSummary()
+    hall.config = configured(max_per_run=4)
+    assert hall.news() == NewsSummary(4, 8)
+    assert sorted({event for (event,) in hall.rows("event")}) == sorted(set(EVERY) - {"promoted"})
+
+
+def test_an_address_in_two_targets_is_told_what_either_asks_for(hall: Hall) -> None:
+    hall.config = configured(targets=[SHIFT | {"news": ["promoted"]}, SHIFT | {"news": ["rolled_back"]}])
+    hall.decides("promoted")
+    hall.decides("rolled_back")
+    assert hall.news() == NewsSummary(2, 2)
+
+
+def test_many_news_are_one_digest_that_is_not_made_again(hall: Hall) -> None:
+    for _ in range(5):
+        hall.decides("gate_failed")
+    assert [hall.news(), hall.news()] == [NewsSummary(5, 2), NewsSummary()]
+    assert hall.deliver() == (2, 0, 0)
+    assert hall.told() == ["room: 5 events: 5 gate_failed"]
+    assert hall.web.receiver.said[0]["text"].count(": version 1 failed the gate: so she said") == 5
+
+
+def test_old_news_are_removed_and_not_told_again(hall: Hall) -> None:
+    hall.decides("gate_failed")
+    hall.news()
+    hall.deliver()
+    hall.ask("UPDATE tsad.notification SET created_at = %s", HOUR_AT)
+    assert retired(hall, days=90) == 2
+    assert (hall.rows("event"), hall.news()) == ([], NewsSummary())
+
+
+def test_two_runs_at_once_tell_news_once(hall: Hall) -> None:
+    hall.decides("gate_failed")
+    with Store.connect(hall.room.uri) as other, ThreadPoolExecutor(2) as pool:
+        told = list(pool.map(hall.news, (hall.room.store, other)))
+    assert sorted(one.n_news for one in told) == [0, 1]
+
+
+# Whatever breaks ----------------------------------------------------------------------------------------------------
+
+
+class Killed(BaseException):
+    """The process is gone."""
+
+
+class MortalStore(Store):
+    """Dies before its n-th statement."""
+
+    n_left = 10**9
+
+    def execute(self, name: str, params: Mapping[str, Any]) -> int:
+        self._live()
+        return super().execute(name, params)
+
+    def select(self, name: str, params: Mapping[str, Any]) -> list[tuple[Any, ...]]:
+        self._live()
+        return super().select(name, params)
+
+    def _live(self) -> None:
+        self.n_left -= 1
+        if self.n_left < 0:
+            raise Killed
+
+
+@dataclass(frozen=True)
+class Run:
+    """One run of the task: when it dies, and how the receivers misbehave."""
+
+    n_statements: int | None
+    n_sent: int | None
+    after_sending: bool
+    mail_faults: list[str]
+    web_faults: list[str]
+
+    def happen(self, hall: Hall) -> None:
+        hall.mail.receiver.faults, hall.web.receiver.faults = list(self.mail_faults), list(self.web_faults)
+        with MortalStore.connect(hall.room.uri) as store, suppress(Killed):
+            assert isinstance(store, MortalStore)
+            store.n_left = 10**9 if self.n_statements is None else self.n_statements
+            hall.enqueue(store)
+            hall.news(store)
+            hall.deliver(self._mortal(sender(hall.uri_of)), store)
+        hall.now_at += HOUR
+
+    def _mortal(self, send: Callable[[Message], None]) -> Callable[[Message], None]:
+        n_left = self.n_sent
+
+        def sent(message: Message) -> None:
+            nonlocal n_left
+            n_left = None if n_left is None else n_left - 1
+            if n_left == -1 and not self.after_sending:
+                raise Killed
+            send(message)
+            if n_left == -1:
+                raise Killed
+
+        return sent
+
+
+@dataclass(frozen=True)
+class Rows:
+    """Late readings: other incidents stand, and some hours more are scored."""
+
+    spans: list[Span]
+    n_hours: int
+
+    def happen(self, hall: Hall) -> None:
+        hall.becomes(*self.spans)
+        hall.scored(self.n_hours)
+
+
+@dataclass(frozen=True)
+class Decided:
+    """Something was decided on a model or a training."""
+
+    event: str
+    lineage: str
+
+    def happen(self, hall: Hall) -> None:
+        hall.stops(self.lineage) if self.event == "training_stopped" else hall.decides(self.event, self.lineage)
+
+
+spans = st.builds(
+    lambda start, length, severity, entity: Span(start, start + length, severity, entity),
+    st.integers(0, 30),
+    st.integers(0, 6),
+    st.sampled_from(["LOW", "MEDIUM", "HIGH"]),
+    st.integers(0, 1),
+)
+faults = st.lists(st.sampled_from([TAKEN, BUSY, DROPPED]), max_size=4)
+runs = st.builds(Run, st.none() | st.integers(0, 30), st.none() | st.integers(0, 5), st.booleans(), faults, faults)
+late_rows = st.builds(Rows, st.lists(spans, max_size=6), st.integers(0, 20))
+decided = st.builds(Decided, st.sampled_from([*EVERY, "waiting"]), st.sampled_from(["live", "replay"]))
+
+
+@settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(st.lists(late_rows | decided | runs, max_size=12))
+def test_each_event_is_accepted_once_and_none_is_lost(hall: Hall, story: Sequence[Rows | Decided | Run]) -> None:
+    hall.clear()
+    for part in story:
+        part.happen(hall)
+    _settled(hall)
+
+
+CALM = Run(None, None, False, [], [])
+KILLS = [Run(n, None, False, [], []) for n in range(40)]
+KILLS += [Run(None, n, after, [], []) for n in range(6) for after in (False, True)]
+
+
+@pytest.mark.parametrize("part", [0, 1])
+def test_a_kill_before_any_statement_or_around_any_message_changes_nothing(hall: Hall, part: int) -> None:
+    first, second = Rows([Span(0, 1), Span(20, 21)], 0), Rows([Span(1, 2, "HIGH")], 6)
+    for kill in KILLS:
+        hall.clear()
+        for rows, run in ((first, kill if part == 0 else CALM), (second, kill if part == 1 else CALM)):
+            rows.happen(hall)
+            Decided("gate_failed", "live").happen(hall)
+            run.happen(hall)
+        _settled(hall)
+
+
+def _settled(hall: Hall) -> None:
+    """After runs without trouble everything is as it should be, and stays so."""
+    CALM.happen(hall)
+    while "pending" in {row[0] for row in hall.rows("state")}:
+        CALM.happen(hall)
+    assert {row[0] for row in hall.rows("state")} <= {"delivered"}
+    assert (hall.enqueue(), hall.news()) == (EnqueueSummary(), NewsSummary())
+    _all_accepted(hall)
+    _nothing_told_twice(hall)
+    _incidents_have_alerts(hall)
+    _decisions_are_told(hall)
+
+
+def _all_accepted(hall: Hall) -> None:
+    """The receivers, dropping doubles, have exactly the messages of the outbox, an alert's in their order."""
+    for running, medium in ((hall.mail, "email"), (hall.web, "webhook")):
+        rows = hall.ask("SELECT key, alert_id FROM tsad.notification WHERE medium = %s ORDER BY 1", medium)
+        assert running.receiver.accepted == {key for key, _ in rows}
+        arrived = list(dict.fromkeys(running.receiver.keys))
+        sent = hall.ask(
+            "SELECT alert_id, array_agg(key ORDER BY notification_id) FROM tsad.notification "
+            "WHERE medium = %s AND alert_id IS NOT NULL GROUP BY 1",
+            medium,
+        )
+        for _, keys in sent:
+            assert [key for key in arrived if key in keys] == keys
+
+
+def _events(hall: Hall, medium: str) -> list[dict[str, Any]]:
+    """What the messages of a medium tell, those in digests included."""
+    chosen = [payload for payload, to in hall.rows("payload", "medium") if to == medium]
+    return [event for payload in chosen for event in payload.get("events", [payload])]
+
+
+def _decisions_are_told(hall: Hall) -> None:
+    """Each live decision that is news, once to each address, and nothing else."""
+    decisions = hall.ask(
+        "SELECT decision FROM tsad.model_decision WHERE lineage = 'live' AND decision NOT IN ('promoted', 'waiting') "
+        "UNION ALL SELECT 'training_stopped' FROM tsad.training_decision WHERE lineage = 'live'"
+    )
+    for medium in ("email", "webhook"):
+        told = [event for event in _events(hall, medium) if event["event"] in EVERY]
+        assert Counter(event["event"] for event in told) == Counter(event for (event,) in decisions)
+        assert len({event["thread"] for event in told}) == len(told)
+
+
+def _nothing_told_twice(hall: Hall) -> None:
+    for medium in ("email", "webhook"):
+        events = [event for event in _events(hall, medium) if event["event"] not in EVERY]
+        told = Counter((e["thread"], e["event"], e["severity"] * (e["event"] == "escalated")) for e in events)
+        assert max(told.values(), default=1) == 1
+        opened = {thread for thread, event, _ in told if event == "opened"}
+        assert opened == {row[0] for row in hall.ask("SELECT thread::text FROM tsad.alert")}
+
+
+UNTOLD = """
+    SELECT i.incident_id FROM tsad.incident i
+    WHERE i.withdrawn_at IS NULL AND i.superseded_by IS NULL AND NOT EXISTS (
+      SELECT FROM tsad.alert a WHERE a.state <> 'withdrawn' AND a.entity_id = i.entity_id
+        AND a.start_at <= i.last_flag_at AND a.end_at >= i.started_at)"""
+EMPTY = """
+    SELECT a.alert_id FROM tsad.alert a
+    WHERE a.state <> 'withdrawn' AND NOT EXISTS (
+      SELECT FROM tsad.incident i WHERE i.withdrawn_at IS NULL AND i.superseded_by IS NULL AND a.entity_id = i.entity_id
+        AND a.start_at <= i.last_flag_at + interval '1 hour' AND a.end_at >= i.started_at - interval '1 hour')"""
+
+
+def _incidents_have_alerts(hall: Hall) -> None:
+    """Whatever stands was told, and whatever was told stands or was withdrawn."""
+    assert (hall.ask(UNTOLD), hall.ask(EMPTY)) == ([], [])

@@ -1,0 +1,45 @@
+"""Text fits, and nothing in a name can do more than be shown."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from tsad_tasks.reporting.drawing.fonts import clean_text, cut_text, width_of, wrap_text
+from tsad_tasks.reporting.drawing.theme import TextStyle
+
+quick = settings(max_examples=80, deadline=None, derandomize=True)
+STYLE = TextStyle(8)
+
+
+@quick
+@given(st.text(max_size=200), st.floats(20, 300))
+def test_cut_and_wrapped_text_is_never_wider_than_allowed(text: str, width: float) -> None:
+    lines = [cut_text(text, STYLE, width), *wrap_text(text, STYLE, width, 3)]
+    assert all(width_of(line, STYLE) <= width + 0.01 for line in lines)
+    assert len(lines) <= 4
+
+
+@quick
+@given(st.text(max_size=60))
+def test_cleaning_leaves_no_control_or_direction_characters(text: str) -> None:
+    cleaned = clean_text(text)
+    assert not {"\u202e", "\u200b", "\n", "\x00", "\u2066"} & set(cleaned)
+    assert clean_text(cleaned) == cleaned
+
+
+def test_a_glyph_that_is_missing_becomes_a_box() -> None:
+    assert clean_text("fan \U0001f525 µ ≤ m³/h") == "fan □ µ ≤ m³/h"
+
+
+def test_numbers_stay_with_their_unit_when_wrapped() -> None:
+    assert wrap_text("expected is 5.17 ± 0.38 bar", STYLE, 95) == ["expected is", "5.17 ± 0.38 bar"]
+
+
+def test_fonts_are_found_without_importing_matplotlib_or_pandas() -> None:
+    code = "import tsad_tasks.reporting.period.pdf as p, sys; from tsad_tasks.reporting.drawing.fonts import register_fonts as r; r();"
+    code += "print({'matplotlib', 'pandas', 'keras'} & set(sys.modules))"
+    assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout == "set()\n"

@@ -1,0 +1,112 @@
+"""What the previous version left is read by this one: its rows mean the same, and its champion scores on."""
+
+from __future__ import annotations
+
+import io
+import re
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from pathlib import Path
+from uuid import uuid4
+
+import pytest
+from alembic import command
+from alembic.config import Config
+from sqlalchemy import create_engine
+from sqlalchemy.pool import NullPool
+
+from devstack.postgres import Cluster
+from tests.plants.trained import SPLIT_AT, Plant, config
+from tsad_tasks.base.interval import HOUR
+from tsad_tasks.base.places import project_folder
+from tsad_tasks.scoring.incidents import build_incidents
+from tsad_tasks.scoring.score import score_interval
+from tsad_tasks.storage.database import connect
+from tsad_tasks.storage.migrate import migrate
+from tsad_tasks.storage.store import Store
+
+PREVIOUS = Path(__file__).parents[1] / "previous"
+N_HOURS = 10
+SEEN = {
+    "anomalies": "SELECT entity, at, lineage, severity, score, channel, share FROM tsad.v_anomaly ORDER BY 1, 2",
+    "statuses": "SELECT entity, hour_at, lineage, status, coverage, model_id FROM tsad.v_status ORDER BY 1, 2",
+    "incidents": "SELECT incident_id, severity, state, started_at, n_flags, sentence FROM tsad.v_incident ORDER BY 1",
+    "champions": "SELECT version, lineage, valid_from, valid_to, champion FROM tsad.v_model ORDER BY 1",
+}
+
+
+def migrate_to(uri: str, revision: str) -> None:
+    """The schema as an earlier version had it."""
+    engine = create_engine("postgresql+psycopg2://", creator=lambda: connect(uri), poolclass=NullPool)
+    with engine.connect() as connection:
+        options = Config()
+        options.set_main_option("script_location", str(project_folder() / "sql" / "schema"))
+        options.attributes["connection"] = connection
+        command.upgrade(options, revision)
+        connection.commit()
+    engine.dispose()
+
+
+def fill(uri: str, text: str, bundle: Path) -> None:
+    """The rows of an earlier version, its champion's bundle where it is now."""
+    connection = connect(uri)
+    with connection, connection.cursor() as cursor:
+        for month in ("2026-03-01",):
+            cursor.execute(
+                "SELECT tsad.ensure_partition(p, %s) FROM unnest(ARRAY['reading_block', 'score_block']) p", (month,)
+            )
+        for table, columns, rows in re.findall(r"-- (\w+) \(([^)]*)\)\n(.*?)\\\.\n", text, re.DOTALL):
+            cursor.copy_expert(f"COPY tsad.{table} ({columns}) FROM STDIN", io.StringIO(rows))
+        cursor.execute("UPDATE tsad.model SET artifact_uri = %s", (str(bundle),))
+        cursor.execute("SELECT setval('tsad.model_model_id_seq', 100)")
+    connection.close()
+
+
+@pytest.fixture(params=sorted(path.name for path in PREVIOUS.iterdir() if path.is_dir()))
+def revision(request: pytest.FixtureRequest) -> str:
+    return str(request.param)
+
+
+@pytest.fixture
+def plant(cluster: Cluster, revision: str) -> Iterator[Plant]:
+    """A warehouse of the earlier version, not yet brought to the newest schema."""
+    name = f"upgrade_{uuid4().hex}"
+    uri = cluster.create_database(name)
+    migrate_to(uri, revision)
+    fill(uri, (PREVIOUS / revision / "rows.copy").read_text(encoding="utf-8"), PREVIOUS / revision / "bundle")
+    yield Plant(uri, config())
+    cluster.drop_database(name)
+
+
+def test_rows_mean_the_same_after_the_upgrade(plant: Plant) -> None:
+    before = {name: plant.execute(statement) for name, statement in SEEN.items()}
+    migrate(plant.uri)
+    assert {name: plant.execute(statement) for name, statement in SEEN.items()} == before
+    assert len(before["statuses"]) == 2 * N_HOURS
+    assert before["anomalies"]
+
+
+def test_what_was_known_before_the_upgrade_can_still_be_read(plant: Plant) -> None:
+    known = "SELECT count(*), sum(flag::int) FROM tsad.scores_as_known_at(%s, 'room', 'host-01', %s, %s)"
+    span = (datetime.now(UTC), SPLIT_AT, SPLIT_AT + N_HOURS * HOUR)
+    before = plant.execute(known, *span)
+    migrate(plant.uri)
+    assert plant.execute(known, *span) == before
+    assert before[0][1] > 0
+
+
+def test_its_champion_gives_the_same_rows_again(plant: Plant) -> None:
+    """Scored anew by this version: the same errors to 1e-6, the same flags."""
+    scores = "SELECT entity_id, hour_at, errors, reasons FROM tsad.score_block WHERE hour_at >= %s ORDER BY 1, 2"
+    before = plant.execute(scores, SPLIT_AT)
+    flags = plant.execute("SELECT entity, at FROM tsad.v_anomaly ORDER BY 1, 2")
+    migrate(plant.uri)
+    plant.execute("TRUNCATE tsad.score_block, tsad.anomaly, tsad.attribution, tsad.incident")
+    span = {"start_at": SPLIT_AT, "end_at": SPLIT_AT + N_HOURS * HOUR}
+    with Store.connect(plant.uri) as store:
+        score_interval(store, plant.config, **span)
+        build_incidents(store, plant.config, **span)
+    after = plant.execute(scores, SPLIT_AT)
+    assert [row[:2] + row[3:] for row in after] == [row[:2] + row[3:] for row in before]
+    assert [row[2] for row in after] == [pytest.approx(row[2], abs=1e-6, nan_ok=True) for row in before]
+    assert plant.execute("SELECT entity, at FROM tsad.v_anomaly ORDER BY 1, 2") == flags

@@ -1,0 +1,88 @@
+"""The sentence of an incident says what happened in the words of its channel."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from tsad_tasks.text.sentence import incident_sentence, quiet_sentence, shares_sentence, stopped_varying
+
+quick = settings(max_examples=100, deadline=None, derandomize=True)
+anything = st.none() | st.floats()
+CPU = {"entity": "web-02", "channel": "CPU", "unit": "%"}
+RANGE = {"expected": 41.8, "lower": 38.8, "upper": 44.8}
+
+
+def test_a_reading_over_its_range_rose() -> None:
+    assert incident_sentence(**CPU, actual=97.1, **RANGE) == "web-02: CPU rose to 97.1 %; 41.8 ± 3.0 % was expected"
+
+
+def test_a_reading_under_its_range_fell() -> None:
+    assert incident_sentence(**CPU, actual=3.14, **RANGE) == "web-02: CPU fell to 3.1 %; 41.8 ± 3.0 % was expected"
+
+
+def test_a_constant_channel_stopped_varying() -> None:
+    sentence = incident_sentence(**CPU, actual=41.0, **RANGE, stopped_varying=True)
+    assert sentence == "web-02: CPU stopped varying at 41.0 %; 41.8 ± 3.0 % was expected"
+
+
+def test_without_a_range_the_error_is_named() -> None:
+    sentence = incident_sentence(**CPU, actual=97.1, expected=41.8, error_ratio=4.2)
+    assert sentence == "web-02: CPU rose to 97.1 %; error 4.20 times its threshold"
+
+
+def test_without_a_reading_the_error_is_named() -> None:
+    sentence = incident_sentence(**CPU, actual=math.nan, **RANGE, error_ratio=4.2)
+    assert sentence == "web-02: error 4.20 times its threshold, most of it from CPU"
+
+
+def test_a_reading_inside_its_range_is_not_called_a_rise() -> None:
+    sentence = incident_sentence(**CPU, actual=42.0, **RANGE, error_ratio=1.5)
+    assert "inside the expected 41.8 ± 3.0 %" in sentence
+    assert "error 1.50 times its threshold" in sentence
+
+
+@quick
+@given(anything, anything, anything, anything, anything, st.booleans())
+def test_any_numbers_give_one_line_that_names_the_entity(
+    actual: float | None,
+    expected: float | None,
+    lower: float | None,
+    upper: float | None,
+    error_ratio: float | None,
+    stopped: bool,
+) -> None:
+    sentence = incident_sentence(
+        **CPU,
+        actual=actual,
+        expected=expected,
+        lower=lower,
+        upper=upper,
+        error_ratio=error_ratio,
+        stopped_varying=stopped,
+    )
+    assert sentence.startswith("web-02: ")
+    assert "\n" not in sentence
+    assert "nan" not in sentence.lower()
+
+
+@pytest.mark.parametrize("n_readings", [0, 4])
+def test_few_readings_do_not_prove_that_a_channel_stopped(n_readings: int) -> None:
+    flat = np.full(n_readings, 4.2)
+    assert not stopped_varying(flat, flat - 1, flat + 1)
+
+
+def test_unknown_shares_are_admitted() -> None:
+    assert shares_sentence(["CPU", "disk"], [math.nan, math.nan]) == (
+        "How the error spreads over the channels is not known."
+    )
+
+
+def test_an_empty_list_proves_that_work_was_done() -> None:
+    assert quiet_sentence(192, 192, 0.41) == "No incidents. 192 hours scored, highest error 0.41 of its threshold."
+    assert "could not be scored" in quiet_sentence(190, 192, 0.41)
+    assert "nothing was scored" in quiet_sentence(0, 192, None)

@@ -1,0 +1,139 @@
+"""A training never learns an outage; what people call normal it does."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from tests.plants.weeks import MACHINE, Weeks, week
+from tsad_tasks.base.errors import BadInput
+from tsad_tasks.feedback.words import add_label, set_verdict
+from tsad_tasks.storage.store import Store
+
+# Half a day of the held-out part of the second week; the same fault a week later.
+OUTAGE, AGAIN = (week(1, 130), week(1, 142)), (week(2, 130), week(2, 142))
+
+
+@pytest.fixture
+def weeks(warehouse_uri: str, tmp_path: Path) -> Weeks:
+    """Two weeks, the first of which was learned; in the second there was an outage, in the third the same fault."""
+    made = Weeks.filled(warehouse_uri, tmp_path)
+    for fault in (OUTAGE, AGAIN):
+        made.shift(*fault)
+    made.train(week(1))
+    made.score(week(1), week(2))
+    return made
+
+
+def _unlearned_high_scores(weeks: Weeks) -> None:
+    """Switches the rule of high scores off."""
+    training = weeks.config.training.model_copy(update={"high_score_lasting_s": 10**7})
+    weeks.config = weeks.config.model_copy(update={"training": training})
+
+
+def _say(weeks: Weeks, verdict: str) -> None:
+    with Store.connect(weeks.uri) as store:
+        set_verdict(store, weeks.longest_incident(), verdict, said_by="ada")
+
+
+def test_without_any_exclusion_the_outage_is_learned_and_the_same_fault_missed(weeks: Weeks) -> None:
+    _unlearned_high_scores(weeks)
+    summary = weeks.train(week(2))
+    weeks.score(week(2), week(3))
+    assert summary.failed_rules == []
+    assert weeks.excluded(summary.model_id) == {}
+    assert weeks.flagged_share(*AGAIN) < 0.2
+
+
+def test_a_confirmed_outage_is_not_learned_and_the_same_fault_found_a_week_later(weeks: Weeks) -> None:
+    _unlearned_high_scores(weeks)
+    _say(weeks, "confirmed")
+    summary = weeks.train(week(2))
+    weeks.score(week(2), week(3))
+    assert weeks.excluded(summary.model_id) == {"verdict: confirmed": 72 + 6}
+    assert weeks.flagged_share(*AGAIN) > 0.9
+
+
+def test_an_outage_that_nobody_spoke_of_is_not_learned_for_its_high_scores(weeks: Weeks) -> None:
+    summary = weeks.train(week(2))
+    weeks.score(week(2), week(3))
+    assert weeks.excluded(summary.model_id) == {"high score": 72 + 6}
+    assert weeks.flagged_share(*AGAIN) > 0.9
+
+
+@pytest.mark.parametrize("verdict", ["new_normal", "false_alarm"])
+def test_what_is_normal_is_learned_whatever_it_scored(weeks: Weeks, verdict: str) -> None:
+    _say(weeks, verdict)
+    summary = weeks.train(week(2))
+    weeks.score(week(2), week(3))
+    assert weeks.excluded(summary.model_id).keys() <= {"high score"}
+    assert weeks.flagged_share(*AGAIN) < 0.2
+
+
+def test_the_latest_word_counts_and_a_withdrawn_one_does_not(weeks: Weeks) -> None:
+    _unlearned_high_scores(weeks)
+    for verdict in ("confirmed", "false_alarm"):
+        _say(weeks, verdict)
+    assert weeks.excluded(weeks.train(week(2)).model_id) == {}
+    weeks.execute("SELECT tsad.withdraw_verdict(%s)", weeks.longest_incident())
+    assert [verdict for _, verdict, *_ in weeks.incidents() if verdict] == ["confirmed"]
+    assert weeks.excluded(weeks.train(week(2, 1)).model_id) == {"verdict: confirmed": 72 + 6}
+
+
+def test_a_new_normal_wins_over_labels_of_the_source_but_not_of_a_person(weeks: Weeks) -> None:
+    label = "SELECT tsad.add_label('plant', %s, %s, %s, origin => %s)"
+    weeks.execute(label, MACHINE, *OUTAGE, "file")
+    assert weeks.excluded(weeks.train(week(2)).model_id) == {"label: anomaly": 72 + 6}
+    _say(weeks, "new_normal")
+    assert "label: anomaly" not in weeks.excluded(weeks.train(week(2, 1)).model_id)
+    with Store.connect(weeks.uri) as store:
+        add_label(store, "plant", MACHINE, *OUTAGE)
+    assert weeks.excluded(weeks.train(week(2, 2)).model_id)["label: anomaly"] == 72 + 6
+
+
+def test_a_lasting_shift_stops_the_retraining_until_it_is_the_new_normal(warehouse_uri: str, tmp_path: Path) -> None:
+    made = Weeks.filled(warehouse_uri, tmp_path)
+    made.shift(week(1, 60), week(6))
+    made.train(week(1))
+    made.score(week(1), week(2))
+    with pytest.raises(BadInput, match="high score 64"):
+        made.train(week(2))
+    _say(made, "new_normal")
+    assert made.train(week(2)).gate_passed
+    made.score(week(2), week(3))
+    assert made.flagged_share(week(2), week(3)) < 0.02
+
+
+def test_of_two_labels_that_the_range_cuts_the_longer_is_the_row(weeks: Weeks) -> None:
+    for hours in (1, 2):
+        weeks.execute("SELECT tsad.add_label('plant', 'm-1', %s, %s)", week(1, -hours), week(1, hours))
+    reasons = weeks.excluded(weeks.train(week(2)).model_id)
+    assert reasons["label: anomaly"] == 12 + 3
+
+
+def test_maintenance_is_not_learned_with_its_margins(weeks: Weeks) -> None:
+    add = "SELECT tsad.add_maintenance('plant', %s, %s, 'filter', margin_before_s => 3600, margin_after_s => 1800)"
+    weeks.execute(add, *OUTAGE)
+    reasons = weeks.excluded(weeks.train(week(2)).model_id)
+    assert reasons["maintenance 1: filter"] == 72 + 6 + 3
+
+
+def test_a_training_that_would_leave_out_too_much_stops_and_says_why(weeks: Weeks) -> None:
+    with Store.connect(weeks.uri) as store:
+        add_label(store, "plant", MACHINE, week(1), week(1, 20))
+    with pytest.raises(
+        BadInput, match=r"at most 10% of the running steps .* 19\.\d%: label 12\.\d%|label 12"
+    ) as stopped:
+        weeks.train(week(2))
+    assert "(label 12.2%, high score 7.7%). Look: tsad explore plant --training." in str(stopped.value)
+    assert weeks.execute("SELECT count(*) FROM tsad.model") == [(1,)]
+
+
+def test_extreme_values_are_counted_a_row_for_each_entity(warehouse_uri: str, tmp_path: Path) -> None:
+    made = Weeks.filled(
+        warehouse_uri, tmp_path, detector={"name": "isolation_forest", "window": 2}, threshold={"kind": "percentile"}
+    )
+    made.shift(week(0, 10), week(0, 10.2), by=1e6)
+    summary = made.train(week(1))
+    assert made.excluded(summary.model_id) == {"extreme values": 2}

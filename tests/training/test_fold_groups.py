@@ -1,0 +1,204 @@
+"""Folds of large fleets: a choice is judged at length, all are calibrated, and small fleets are as they always were."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import numpy as np
+import pytest
+
+from tsad_tasks.base.interval import epoch_s
+from tsad_tasks.config import DatasetConfig
+from tsad_tasks.detectors.folding.fold import FoldDetector
+from tsad_tasks.detectors.registry import detector_from_files
+from tsad_tasks.model.scoring import entity_scores
+from tsad_tasks.model.spec import ModelSpec
+from tsad_tasks.storage.rows import Exclusion, GateRow
+from tsad_tasks.training.fit import (
+    FoldGroup,
+    Scales,
+    Scope,
+    TrainingReader,
+    feature_spec_of,
+    fit_folding,
+    fit_scales,
+    move_to_anchor,
+    training_range,
+)
+from tsad_tasks.training.fold_groups import MIN_CHOSEN, fold_groups
+from tsad_tasks.training.gate import calibrate_model, held_out_readings, run_gate
+from tsad_tasks.training.held_out import HeldOut, _Judged, held_out_errors, series_errors
+
+START_AT, N_DAYS, STEP_S = datetime(2026, 3, 2, tzinfo=UTC), 5, 600
+END_AT = START_AT + timedelta(days=N_DAYS)
+KNOWN, LIVELY = 3, 9
+
+
+def config(n_values: int, detector: str = "three_sigma", **training: Any) -> DatasetConfig:
+    source = {"connection": "plant", "tables": "t", "time": {"column": "at"}, "entity": {"column": "host"}}
+    return DatasetConfig.model_validate({
+        "dataset": "fleet", "source": source | {"step": "10min", "channels": {"cpu": {}, "fan": {}}},
+        "detector": {"name": detector}, "threshold": {"kind": "percentile", "combine": "top_k"},
+        "training": {"range": "5d", "min_hours": 10, "max_fold_values": n_values} | training,
+        "gate": {"n_injected": 10},
+    })  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Fleet:
+    """Machines of two channels, of which one has a known anomaly near the end."""
+
+    config: DatasetConfig
+    n: int
+
+    @property
+    def scope(self) -> Scope:
+        return Scope(0, "all", tuple((f"m{i:02d}", i) for i in range(self.n)))
+
+    @property
+    def reader(self) -> TrainingReader:
+        values = np.random.default_rng(4).normal(0, 1, (self.n, N_DAYS * 144, 2)) + 20
+        # Later on all of them are livelier, one of them most.
+        values[:, 450:] += np.random.default_rng(5).normal(0, 0.2, values[:, 450:].shape)
+        values[LIVELY % self.n, 450:] += np.random.default_rng(6).normal(0, 5, values[0, 450:].shape)
+
+        def read(entity: int, start_at: datetime, end_at: datetime) -> np.ndarray:
+            first, end = ((epoch_s(at) - epoch_s(START_AT)) // STEP_S for at in (start_at, end_at))
+            return np.asarray(values[entity, first:end])
+
+        known = Exclusion(KNOWN, END_AT - timedelta(hours=9), END_AT - timedelta(hours=6), "label: fault", 18)
+        return TrainingReader(read, self.config, training_range(self.config, END_AT), [known])
+
+    @property
+    def scales(self) -> Scales:
+        return fit_scales(self.reader, self.scope)
+
+    def groups(self, seed: int = 7) -> list[FoldGroup]:
+        hours = {name: float(i % 5) for i, (name, _) in enumerate(self.scope.entities)}
+        scales = Scales({}, self.scales.pooled, hours)
+        return fold_groups(self.reader, self.scope, scales, seed=seed)
+
+
+@dataclass(frozen=True)
+class Trained:
+    """A model at the split, with what it was calibrated on, and after its states were moved to the anchor."""
+
+    fleet: Fleet
+    groups: list[FoldGroup]
+    held_out: list[HeldOut]
+    spec: ModelSpec
+    at_split: FoldDetector
+    moved: FoldDetector
+
+    @classmethod
+    def of(cls, fleet: Fleet) -> Trained:
+        groups, scales = fleet.groups(), fleet.scales
+        detector, _, _ = fit_folding(fleet.reader, groups, scales, seed=7)
+        held_out = [part for group in groups for part in held_out_readings(fleet.reader, group)]
+        spec = calibrate_model(fleet.config, scales, detector, held_out)
+        at_split: Any = detector_from_files(detector.to_files())
+        move_to_anchor(detector, fleet.reader, groups, scales, spec)
+        return cls(fleet, groups, held_out, spec, at_split, detector)
+
+    def gate(self) -> dict[str, GateRow]:
+        history = fit_folding(self.fleet.reader, self.groups[:1], self.fleet.scales, seed=7)[1]
+        judged = held_out_readings(self.fleet.reader, self.groups[0])
+        outcome = run_gate(
+            self.fleet.config, self.spec, self.at_split, history, judged, None, seed=7, n_entities=self.fleet.n
+        )
+        return {row.rule: row for row in outcome.rows}
+
+
+LARGE, SMALL = Fleet(config(1000), 40), Fleet(config(1_000_000), 4)
+
+
+@pytest.fixture(scope="module")
+def large() -> Trained:
+    return Trained.of(LARGE)
+
+
+@pytest.fixture(scope="module")
+def small() -> Trained:
+    return Trained.of(SMALL)
+
+
+def test_the_choice_is_the_same_for_the_same_seed_and_as_mixed_as_the_fleet() -> None:
+    chosen, others = LARGE.groups()
+    assert LARGE.groups() == [chosen, others]
+    assert LARGE.groups(seed=8)[0] != chosen
+    assert len(chosen.entities) == MIN_CHOSEN
+    assert sorted(chosen.entities + others.entities) == list(LARGE.scope.entities)
+    assert KNOWN in {key for _, key in chosen.entities}
+    hours = [key % 5 for _, key in chosen.entities]
+    assert {hours.count(each) for each in range(5)} <= {4, 5, 6}
+
+
+def test_the_others_are_held_out_for_a_day_and_a_group_survives_its_file() -> None:
+    chosen, others = LARGE.groups()
+    assert chosen.span == LARGE.reader.span
+    assert others.span.split_at == others.span.gate_at - timedelta(days=1) == END_AT - timedelta(days=1)
+    assert FoldGroup.from_json(json.loads(json.dumps(others.to_json()))) == others
+
+
+def test_a_small_fleet_is_one_group_and_so_is_one_held_out_for_a_day() -> None:
+    whole = [FoldGroup(SMALL.scope.entities, SMALL.reader.span)]
+    assert SMALL.groups() == whole
+    short = Fleet(config(1000, validation_share=0.2), 40)
+    assert short.groups() == [FoldGroup(short.scope.entities, short.reader.span)]
+
+
+def test_every_entity_has_a_state_at_the_anchor_and_a_unit_of_its_own(large: Trained) -> None:
+    names = {name for name, _ in LARGE.scope.entities}
+    assert set(large.moved.trained) == set(large.at_split.trained) == names
+    assert large.spec.tails is not None
+    assert set(large.spec.tails.units) == names
+    # That of the machine which became livelier, and is held out for a day only.
+    assert LIVELY in dict(large.groups[1].entities).values()
+    assert min(large.spec.tails.unit(f"m{LIVELY:02d}")) > 1.5 * max(large.spec.tails.pooled_unit)
+
+
+def test_a_model_of_a_large_fleet_is_the_same_again(large: Trained) -> None:
+    again = Trained.of(LARGE)
+    assert again.spec.to_json() == large.spec.to_json()
+    assert again.moved.to_files() == large.moved.to_files()
+
+
+def test_the_gate_judges_the_choice_and_says_so(large: Trained, small: Trained) -> None:
+    rows = large.gate()
+    assert rows["false_alarm_share"].note.endswith("; on 24 of 40 entities")
+    assert rows["point_share"].note.endswith("injected point anomalies; on 24 of 40 entities")
+    assert "entities" not in rows["finite_loss"].note
+    assert not any("entities" in row.note for row in small.gate().values())
+
+
+@pytest.mark.parametrize("detector", ["three_sigma", "event_head", "state_head"])
+def test_together_the_errors_are_to_the_bit_those_of_one_entity_after_the_other(detector: str) -> None:
+    fleet = Fleet(config(1_000_000, detector), 3)
+    made, scales = fit_folding(fleet.reader, fleet.groups(), fleet.scales, seed=7)[0], fleet.scales
+    held_out, spec = held_out_readings(fleet.reader, fleet.groups()[0]), feature_spec_of(fleet.config)
+    found = held_out_errors(spec, lambda name: scales.own.get(name, scales.pooled), made, held_out)
+    for part in held_out:
+        scaler = scales.own.get(part.entity, scales.pooled)
+        alone = series_errors(spec, scaler, made, part.values, part.start_s, part.entity)
+        assert found[part.entity].channel_errors.tobytes() == alone.channel_errors.tobytes()
+        assert found[part.entity].residuals.tobytes() == alone.residuals.tobytes()
+        assert np.isfinite(alone.channel_errors).any()
+
+
+@pytest.mark.parametrize("first", ["after the gate's first step", "before it"])
+def test_going_on_from_the_gate_gives_to_the_bit_the_scores_of_going_through_everything(
+    small: Trained, first: str
+) -> None:
+    part, spec = small.held_out[0], small.spec
+    at = int(np.argmax(part.gated)) + (5 if first.startswith("after") else -5)
+    values = part.values.copy()
+    values[at : at + 3, 1] += 30
+    found = _Judged(spec, small.at_split, part).flags(values)
+    errors = series_errors(
+        spec.features, spec.scaler(part.entity), small.at_split, values, part.start_s, part.entity
+    ).combined(spec, part.entity)
+    assert found.scores.tobytes() == entity_scores(spec, [part.entity], errors[None]).scores[0].tobytes()
+    assert found.raised[at : at + 3].all()

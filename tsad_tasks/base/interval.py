@@ -1,0 +1,123 @@
+"""Half-open time intervals `[start_at, end_at)` in UTC: hours, days and epoch seconds."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+
+from tsad_tasks.base.errors import BadInput
+
+HOUR = timedelta(hours=1)
+
+
+def epoch_s(at: datetime) -> int:
+    """Whole seconds since 1970 in UTC, rounded down.
+
+    Raises
+    ------
+    BadInput
+        When `at` has no zone.
+
+    >>> epoch_s(datetime(1970, 1, 2, tzinfo=UTC))
+    86400
+    """
+    return (_in_utc(at) - datetime(1970, 1, 1, tzinfo=UTC)) // timedelta(seconds=1)
+
+
+def from_epoch_s(s: int) -> datetime:
+    """The time, in UTC, that is `s` seconds after 1970.
+
+    >>> from_epoch_s(3600).isoformat()
+    '1970-01-01T01:00:00+00:00'
+    """
+    return datetime(1970, 1, 1, tzinfo=UTC) + timedelta(seconds=int(s))
+
+
+def hour_floor(at: datetime) -> datetime:
+    """The UTC hour that holds `at`.
+
+    Raises
+    ------
+    BadInput
+        When `at` has no zone.
+
+    >>> hour_floor(datetime(2024, 5, 1, 7, 59, tzinfo=UTC)).hour
+    7
+    """
+    return _in_utc(at).replace(minute=0, second=0, microsecond=0)
+
+
+def hour_ceil(at: datetime) -> datetime:
+    """The first UTC hour at or after `at`.
+
+    Raises
+    ------
+    BadInput
+        When `at` has no zone.
+
+    >>> hour_ceil(datetime(2024, 5, 1, 7, 1, tzinfo=UTC)).hour
+    8
+    """
+    floor = hour_floor(at)
+    # In UTC: across zones Python calls a time unequal to everything in the hour when clocks are set back.
+    return floor if floor == _in_utc(at) else floor + HOUR
+
+
+def hours_between(start_at: datetime, end_at: datetime) -> list[datetime]:
+    """The UTC hours that `[start_at, end_at)` touches, ascending; none when the interval is empty.
+
+    Raises
+    ------
+    BadInput
+        When one of the two has no zone.
+
+    >>> [at.hour for at in hours_between(datetime(2024, 5, 1, 7, 30, tzinfo=UTC), datetime(2024, 5, 1, 9, tzinfo=UTC))]
+    [7, 8]
+    """
+    first, end = hour_floor(start_at), _in_utc(end_at)
+    if end <= _in_utc(start_at):
+        return []
+    return [first + i * HOUR for i in range(-((first - end) // HOUR))]
+
+
+def day_chunks(start_at: datetime, end_at: datetime, days: int = 1) -> list[tuple[datetime, datetime]]:
+    """`[start_at, end_at)` cut at UTC midnights, `days` apart from the midnight before `start_at`.
+
+    Raises
+    ------
+    BadInput
+        When one of the two has no zone, or `days` is below 1.
+
+    >>> chunks = day_chunks(datetime(2024, 5, 1, 7, tzinfo=UTC), datetime(2024, 5, 2, 3, tzinfo=UTC))
+    >>> [(a.hour, b.hour) for a, b in chunks]
+    [(7, 0), (0, 3)]
+    """
+    if days < 1:
+        raise BadInput(f"Expected at least 1 day per chunk. Received: {days}.")
+    start, end = _in_utc(start_at), _in_utc(end_at)
+    cuts = [start]
+    cut = start.replace(hour=0, minute=0, second=0, microsecond=0) + timedelta(days=days)
+    while cut < end:
+        cuts.append(cut)
+        cut += timedelta(days=days)
+    return list(zip(cuts, [*cuts[1:], end], strict=True)) if start < end else []
+
+
+def _in_utc(at: datetime) -> datetime:
+    if at.utcoffset() is None:
+        raise BadInput(f"Expected a time with a zone, such as 2024-05-01T00:00+00:00. Received: {at.isoformat()}.")
+    return at.astimezone(UTC)
+
+
+def moment(text: str) -> datetime:
+    """The time that a person typed, in UTC when it has no offset.
+
+    >>> moment("2026-03-01 06:00").isoformat()
+    '2026-03-01T06:00:00+00:00'
+    """
+    try:
+        at = datetime.fromisoformat(text)
+        return at.replace(tzinfo=UTC) if at.tzinfo is None else at.astimezone(UTC)
+    except (ValueError, OverflowError) as error:
+        raise BadInput(
+            f"Expected a time such as 2026-03-01T06:00 (UTC) or 2026-03-01T06:00+01:00. Received: {text}."
+        ) from error

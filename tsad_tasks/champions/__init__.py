@@ -1,0 +1,1 @@
+"""Who is champion: registration, shadow, promotion, rollback, and bundles that nobody needs."""

@@ -1,1 +1,0 @@
-"""Numbers in, numbers out: no files, clock, environment, database or global random state."""

@@ -1,0 +1,288 @@
+"""What all detectors with a state share: commissioning, the loop over steps, states by entity, files.
+
+A unit is what is judged alone: a channel of an entity, or an entity with all its channels. It is commissioned on the
+readings of the training range, or, where it was not trained on, on its first `n_commission` readings: both come to the
+same state to the bit, since what was collected is then folded as if it had been trained on.
+"""
+
+from __future__ import annotations
+
+import base64
+import json
+from abc import abstractmethod
+from collections.abc import Mapping, Sequence
+from typing import Any, ClassVar, Self
+
+import numpy as np
+from numpy.typing import NDArray
+
+from tsad_tasks.base.errors import ConfigError
+from tsad_tasks.detectors.base import (
+    DETAILS_FILE,
+    Budget,
+    Detector,
+    Floats,
+    Progress,
+    Reconstruction,
+    TrainingHistory,
+    TrainingSet,
+    WindowScores,
+)
+from tsad_tasks.detectors.fitting import check_files
+from tsad_tasks.detectors.folding.fold import Series, State, at_ends, channel_weights, joined_state, state_bytes
+from tsad_tasks.detectors.parameters import whole_number
+from tsad_tasks.model.surprise_families import half_hour_of_week
+
+STATES_FILE = "states.json"
+_ALONE = ""
+_STEP_S = 60
+
+Arrays = dict[str, NDArray[Any]]
+# Arrays by part and name, first axis the unit.
+Units = dict[str, Arrays]
+Rows = NDArray[np.int64]
+# Errors, expected values, and what a detector adds, all (n_rows, n_columns).
+Found = tuple[NDArray[np.floating[Any]], ...]
+
+
+class SeriesFold(WindowScores):
+    """A detector that folds readings into a state.
+
+    A subclass says `name`, `params`, `per_channel`, `empty`, `step`, and `commission` or `commission_units`.
+
+    Parameters
+    ----------
+    width : int
+        Not used by the fold; windows given to `reconstruct` and `explain` have it.
+    n_channels, n_inputs : int
+        Sensors, and sensors plus context and derived columns, which a fold does not see.
+    n_commission : int
+        Readings that commission an entity that was not trained on.
+    """
+
+    name: str
+    training_errors: Floats
+    folds: ClassVar[bool] = True
+    per_channel: ClassVar[bool] = True
+    n_found: ClassVar[int] = 2
+
+    def __init__(self, width: int, n_channels: int, n_inputs: int, n_commission: int = 750) -> None:
+        if not 1 <= n_channels <= n_inputs:
+            received = f"n_channels {n_channels}, n_inputs {n_inputs}"
+            raise ConfigError(f"Expected 1 <= n_channels <= n_inputs. Received: {received}.")
+        self.width, self.n_channels, self.n_inputs = width, n_channels, n_inputs
+        self.n_commission = whole_number("n_commission", n_commission)
+        self.trained: dict[str, bytes] = {}
+
+    @property
+    @abstractmethod
+    def params(self) -> dict[str, Any]:
+        """Own parameters, JSON."""
+
+    @abstractmethod
+    def empty(self, n_units: int) -> Units:
+        """State of units that are commissioned and have seen nothing."""
+
+    def commission(self, units: Units, unit: int, readings: NDArray[np.float64]) -> None:
+        """Set what a unit learns from its commissioning readings (n_readings, n_columns)."""
+        raise NotImplementedError
+
+    def commission_units(self, units: Units, rows: Rows, readings: NDArray[np.float64]) -> None:
+        """Commission units on their readings (n_rows, n_steps, n_columns), each on the steps that it has read."""
+        for unit, of_unit in zip(rows.tolist(), readings, strict=True):
+            self.commission(units, unit, of_unit[np.isfinite(of_unit).any(axis=1)])
+
+    @abstractmethod
+    def step(self, units: Units, rows: Rows, readings: NDArray[np.float64], half_hour: Rows) -> Found:
+        """Errors and expected values (n_rows, n_columns) of one reading per row, which then joins the state.
+
+        Parameters
+        ----------
+        readings : (n_rows, n_columns), at least one finite in each row.
+        half_hour : (n_rows,), of the week.
+        """
+
+    @property
+    def history(self) -> int:
+        return 0
+
+    @property
+    def n_parameters(self) -> int:
+        return 0
+
+    @property
+    def _columns(self) -> int:
+        return 1 if self.per_channel else self.n_channels
+
+    @property
+    def _depth(self) -> int:
+        """Columns of a unit's values: its channels, and what else a step needs."""
+        return self._columns
+
+    def fit_series(self, entities: Sequence[str], series: Series, *, seed: int) -> None:
+        """Commission every unit on its readings and fold them; the states at the end are where `start` begins."""
+        self.trained = {}
+        self.training_errors = self.join_series(entities, series)
+
+    def join_series(self, entities: Sequence[str], series: Series) -> Floats:
+        units = self._units(self._fresh(len(entities)))
+        values, half_hours = self._by_unit(series)
+        errors = self._commission_all(units, np.arange(len(values)), values, half_hours)
+        self._remember(entities, self._state(units, len(entities)))
+        return self._by_entity(errors, len(entities))
+
+    def restart(self, entities: Sequence[str], state: State) -> None:
+        self._remember(entities, state)
+
+    def _remember(self, entities: Sequence[str], state: State) -> None:
+        self.trained |= {entity: state_bytes(state, i) for i, entity in enumerate(entities)}
+
+    def start(self, entities: Sequence[str]) -> State:
+        unknown = state_bytes(self._fresh(1), 0) if set(entities) - set(self.trained) else b""
+        if not entities:
+            return self._fresh(0)
+        return joined_state([self.trained.get(entity, unknown) for entity in entities])
+
+    def advance(self, state: State, series: Series) -> tuple[State, Reconstruction]:
+        units = self._units(state)
+        values, half_hours = self._by_unit(series)
+        found = [np.full((*values.shape[:2], self._columns), np.nan, np.float32) for _ in range(self.n_found)]
+        for i in range(values.shape[1]):
+            self._take(units, values[:, i], half_hours[:, i], [part[:, i] for part in found])
+        n_entities = series.values.shape[0]
+        made = self.made(*(self._by_entity(part, n_entities) for part in found))
+        return self._state(units, n_entities), made
+
+    def made(self, errors: Floats, expected: Floats) -> Reconstruction:
+        """What `advance` gives of what `step` has found, (n_entities, n_steps, n_channels) each."""
+        return Reconstruction(errors, expected)
+
+    def _take(self, units: Units, readings: NDArray[np.float64], half_hour: Rows, found: Sequence[Floats]) -> None:
+        known = np.isfinite(readings).any(axis=1)
+        rows = np.flatnonzero(known & units["fold"]["ready"])
+        if rows.size:
+            # Unknown where the reading is, whatever the others of the entity say.
+            live = np.isfinite(readings[rows, : self._columns])
+            for part, of_step in zip(found, self.step(units, rows, readings[rows], half_hour[rows]), strict=True):
+                with np.errstate(over="ignore"):
+                    part[rows] = np.where(live, of_step, np.nan)
+        waiting = np.flatnonzero(known & ~units["fold"]["ready"])
+        if waiting.size:
+            self._wait(units, waiting, readings[waiting], half_hour[waiting])
+
+    def _wait(self, units: Units, rows: Rows, readings: NDArray[np.float64], half_hour: Rows) -> None:
+        fold = units["fold"]
+        n = fold["n_waiting"][rows]
+        fold["waiting"][rows, n] = readings
+        fold["waiting_at"][rows, n] = half_hour
+        fold["n_waiting"][rows] = n + 1
+        full = rows[n + 1 == self.n_commission]
+        if full.size:
+            collected = fold["waiting"][full], fold["waiting_at"][full].astype(np.int64)
+            self._commission_all(units, full, *collected)
+            for name in ("waiting", "waiting_at", "n_waiting"):
+                fold[name][full] = 0
+
+    def _commission_all(self, units: Units, rows: Rows, values: NDArray[np.float64], half_hours: Rows) -> Floats:
+        """Commission units on what is known of their values (n_units, n_steps, n_columns), and the errors of a fold."""
+        known = np.isfinite(values).any(axis=(1, 2))
+        self.commission_units(units, rows[known], values[known])
+        units["fold"]["ready"][rows[known]] = True
+        return self.replay(units, rows, values, half_hours)
+
+    def replay(self, units: Units, rows: Rows, values: NDArray[np.float64], half_hours: Rows) -> Floats:
+        """Errors (n_units, n_steps, n_columns) of the readings of commissioning, which join the state."""
+        errors = np.full((*values.shape[:2], self._columns), np.nan, np.float32)
+        for i in range(values.shape[1]):
+            now = np.flatnonzero(np.isfinite(values[:, i]).any(axis=1))
+            if now.size:
+                errors[now, i] = self.step(units, rows[now], values[now, i], half_hours[now, i])[0]
+        return errors
+
+    def _fresh(self, n_entities: int) -> State:
+        n_units = n_entities * (self.n_channels // self._columns)
+        fold = {
+            "ready": np.zeros(n_units, np.bool_),
+            "n_waiting": np.zeros(n_units, np.int32),
+            "waiting": np.zeros((n_units, self.n_commission, self._depth)),
+            "waiting_at": np.zeros((n_units, self.n_commission), np.int16),
+        }
+        return self._state(self.empty(n_units) | {"fold": fold}, n_entities)
+
+    def _units(self, state: State) -> Units:
+        """A copy to be changed, first axis the unit, by part and name."""
+        units: Units = {}
+        for path, array in state.items():
+            part, _, name = path.partition(".")
+            copy = np.array(array, order="C")
+            units.setdefault(part, {})[name] = copy.reshape(-1, *copy.shape[2:]) if self.per_channel else copy
+        return units
+
+    def _state(self, units: Units, n_entities: int) -> State:
+        arrays = {f"{part}.{name}": array for part, named in units.items() for name, array in named.items()}
+        if not self.per_channel:
+            return arrays
+        return {path: array.reshape(n_entities, self.n_channels, *array.shape[1:]) for path, array in arrays.items()}
+
+    def _by_unit(self, series: Series) -> tuple[NDArray[np.float64], Rows]:
+        """Values (n_units, n_steps, n_columns) and half hours of the week (n_units, n_steps)."""
+        n_entities, n_steps, _ = series.values.shape
+        half_hours = np.broadcast_to(half_hour_of_week(series.local_s), (n_entities, n_steps))
+        if not self.per_channel:
+            return series.values, half_hours
+        values = series.values.transpose(0, 2, 1).reshape(-1, n_steps, 1)
+        return np.ascontiguousarray(values), np.repeat(half_hours, self.n_channels, axis=0)
+
+    def _by_entity(self, part: Floats, n_entities: int) -> Floats:
+        if not self.per_channel:
+            return part
+        return np.ascontiguousarray(part.reshape(n_entities, self.n_channels, -1).transpose(0, 2, 1))
+
+    def fit(
+        self,
+        training: TrainingSet,
+        *,
+        budget: Budget,
+        seed: int,
+        progress: Progress | None = None,
+        warm_start: Detector | None = None,
+    ) -> TrainingHistory:
+        """Fold the inputs as one series on a clock of its own; `fit_series` is what knows entities and local time."""
+        self.fit_series([_ALONE], self._alone(training.inputs), seed=seed)
+        return TrainingHistory((), (), len(training.inputs), 0.0, "epochs")
+
+    def reconstruct(self, inputs: Floats, ends: NDArray[np.int64]) -> Reconstruction:
+        """Errors and expected values of the readings at `ends`, when `inputs` follow the training."""
+        return at_ends(self.advance(self.start([_ALONE]), self._alone(inputs))[1], ends)
+
+    def explain(self, inputs: Floats, ends: NDArray[np.int64]) -> Floats:
+        """A fold judges the last step of a window: all of its error is there."""
+        shares = np.zeros((len(ends), self.width, self.n_channels), np.float32)
+        found = self.reconstruct(inputs, ends)
+        shares[:, -1] = np.nan_to_num(found.channel_errors * channel_weights(found), nan=0.0)
+        return shares
+
+    def _alone(self, inputs: Floats) -> Series:
+        values = inputs[None, :, : self.n_channels].astype(np.float64)
+        return Series(values, np.arange(len(inputs), dtype=np.int64) * _STEP_S, _STEP_S)
+
+    def to_files(self) -> dict[str, bytes]:
+        details = {"name": self.name, "width": self.width, "n_channels": self.n_channels, "n_inputs": self.n_inputs}
+        details |= {"params": self.params | {"n_commission": self.n_commission}}
+        states = {entity: base64.b64encode(content).decode() for entity, content in sorted(self.trained.items())}
+        return {DETAILS_FILE: json_bytes(details), STATES_FILE: json_bytes(states)}
+
+    @classmethod
+    def from_files(cls, files: Mapping[str, bytes]) -> Self:
+        check_files(files, DETAILS_FILE, STATES_FILE)
+        details = json.loads(files[DETAILS_FILE])
+        sizes = {key: details[key] for key in ("width", "n_channels", "n_inputs")}
+        detector = cls(**sizes, **details["params"])
+        states = json.loads(files[STATES_FILE])
+        detector.trained = {entity: base64.b64decode(content) for entity, content in states.items()}
+        return detector
+
+
+def json_bytes(fields: Mapping[str, Any]) -> bytes:
+    """JSON as it is saved."""
+    return json.dumps(fields, sort_keys=True, indent=2).encode()

@@ -1,0 +1,1 @@
+"""Detectors that learn with Keras and score with ONNX Runtime, one file a network."""

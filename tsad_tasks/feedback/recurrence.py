@@ -1,0 +1,72 @@
+"""When something recurs: a range of time and a rule of RFC 5545, on the wall clock of a zone."""
+
+from __future__ import annotations
+
+import re
+from datetime import UTC, datetime, timedelta
+from zoneinfo import ZoneInfo
+
+from dateutil.rrule import rrulestr
+
+from tsad_tasks.base.errors import BadInput
+
+Span = tuple[datetime, datetime]
+_DAY = timedelta(days=1)
+_UNTIL = re.compile(r"UNTIL=(\d{8}T\d{6})Z")
+
+
+def occurrences(span: Span, rule: str | None, zone: ZoneInfo, within: Span) -> list[Span]:
+    """The times at which [start, end) recurs that touch `within`, ascending, in UTC.
+
+    Each begins and ends at the same wall-clock times as the first, whatever clocks do. Of a time that clocks show
+    twice, the first one begins it and the second one ends it; a time that they skip counts with the offset before.
+
+    Parameters
+    ----------
+    rule : such as FREQ=WEEKLY;BYDAY=SU; None: it does not recur.
+
+    Raises
+    ------
+    BadInput
+        When the rule cannot be read.
+
+    Source: RFC 5545, section 3.3.10.
+
+    >>> start, end = datetime(2026, 3, 22, 1, tzinfo=UTC), datetime(2026, 3, 22, 2, tzinfo=UTC)
+    >>> year = (start, datetime(2027, 1, 1, tzinfo=UTC))
+    >>> found = occurrences((start, end), "FREQ=WEEKLY;COUNT=3", ZoneInfo("Europe/Berlin"), year)
+    >>> [(a.day, a.hour) for a, _ in found]
+    [(22, 1), (29, 1), (5, 0)]
+    """
+    found = [span] if rule is None else _recurring(span, rule, zone, within)
+    return [(a.astimezone(UTC), b.astimezone(UTC)) for a, b in found if b > within[0] and a < within[1]]
+
+
+def _recurring(span: Span, rule: str, zone: ZoneInfo, within: Span) -> list[Span]:
+    first, end = (at.astimezone(zone).replace(tzinfo=None) for at in span)
+    # Wider than `within`, since the wall clock of a zone is less than a day from UTC.
+    from_at = (within[0] - (span[1] - span[0]) - _DAY).astimezone(UTC).replace(tzinfo=None)
+    until_at = (within[1] + _DAY).astimezone(UTC).replace(tzinfo=None)
+    try:
+        starts = rrulestr(_local_until(rule, zone), dtstart=first).between(from_at, until_at, inc=True)
+    except (ValueError, TypeError) as error:
+        said = f"Expected a rule of RFC 5545 such as FREQ=WEEKLY;BYDAY=SU. Received: {rule} ({error})."
+        raise BadInput(said) from error
+    return [_placed(at, end - first, span[1] - span[0], zone) for at in starts]
+
+
+def _placed(local: datetime, wall: timedelta, real: timedelta, zone: ZoneInfo) -> Span:
+    """One time of the wall clock in UTC; where clocks skip all of it, it lasts as long as the first."""
+    start = local.replace(tzinfo=zone).astimezone(UTC)
+    end = (local + wall).replace(tzinfo=zone, fold=1).astimezone(UTC)
+    return start, end if end > start else start + real
+
+
+def _local_until(rule: str, zone: ZoneInfo) -> str:
+    """The rule with its end on the wall clock, as its times are."""
+
+    def local(match: re.Match[str]) -> str:
+        at = datetime.strptime(match[1], "%Y%m%dT%H%M%S").replace(tzinfo=UTC).astimezone(zone)
+        return f"UNTIL={at:%Y%m%dT%H%M%S}"
+
+    return _UNTIL.sub(local, rule)

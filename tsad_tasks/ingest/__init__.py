@@ -1,0 +1,1 @@
+"""From source tables to blocks of readings, and what is known of the sensors."""

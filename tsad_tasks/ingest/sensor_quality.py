@@ -1,0 +1,137 @@
+"""Verdicts on sensors for hours whose readings changed, from the hour itself and a fixed look-back.
+
+What is usual for a sensor is taken from the same hour of the seven days before; what came just before, from the hour
+before. So a change in one hour may change the verdicts of the next hour and of the same hour of the next seven days.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime, timedelta
+
+import numpy as np
+from numpy.typing import NDArray
+
+from tsad_tasks.base.interval import HOUR, epoch_s, from_epoch_s
+from tsad_tasks.config import DatasetConfig
+from tsad_tasks.ingest.quality import MOVED_SPREADS, STUCK_STEPS, quality_verdicts
+from tsad_tasks.storage.rows import Layout, QualityVerdict
+from tsad_tasks.storage.store import Store
+
+Float = NDArray[np.float64]
+Mask = NDArray[np.bool_]
+
+PREVIOUS_H = 1
+REFERENCE_H = tuple(24 * day for day in range(1, 8))
+MIN_REFERENCE = 30
+_GROUP_BYTES = 64 << 20
+
+
+def dependent_hours(hours: Sequence[datetime]) -> list[datetime]:
+    """`hours` and those whose verdicts look back at them, ascending."""
+    ahead = (0, PREVIOUS_H, *REFERENCE_H)
+    return sorted({hour + n * HOUR for hour in hours for n in ahead})
+
+
+def judge_hours(
+    store: Store, config: DatasetConfig, layout: Layout, entity_ids: Sequence[int], hours: Sequence[datetime]
+) -> int:
+    """How many verdicts on the sensors of `entity_ids` in `hours`; replacing former ones. Needs the hours' locks."""
+    if not len(entity_ids) or not hours:
+        return 0
+    look_back = (0, PREVIOUS_H, *REFERENCE_H)
+    spans = _spans({hour - n * HOUR for hour in hours for n in look_back})
+    n_hours = sum((end - start) // HOUR for start, end in spans)
+    size = max(1, _GROUP_BYTES // (n_hours * layout.n_steps * len(layout.channel_ids) * 8))
+    verdicts: list[QualityVerdict] = []
+    for first in range(0, len(entity_ids), size):
+        ids = entity_ids[first : first + size]
+        blocks = _blocks(store, layout, ids, spans)
+        for hour in hours:
+            verdicts += _hour_verdicts(config, layout, ids, hour, blocks)
+    store.replace_quality(entity_ids, hours, verdicts)
+    return len(verdicts)
+
+
+def _spans(hours: set[datetime]) -> list[tuple[datetime, datetime]]:
+    """Runs of consecutive hours as [start, end)."""
+    ordered = np.array(sorted(epoch_s(hour) for hour in hours))
+    runs = np.split(ordered, np.flatnonzero(np.diff(ordered) != 3600) + 1)
+    return [(from_epoch_s(run[0]), from_epoch_s(run[-1]) + HOUR) for run in runs]
+
+
+def _blocks(
+    store: Store, layout: Layout, entity_ids: Sequence[int], spans: Sequence[tuple[datetime, datetime]]
+) -> dict[datetime, Float]:
+    """Readings by hour, each (n_entities, n_steps, n_channels)."""
+    blocks: dict[datetime, Float] = {}
+    for start_at, end_at in spans:
+        values = store.read_raw_blocks(layout, entity_ids, start_at, end_at).values
+        n_hours = (end_at - start_at) // timedelta(hours=1)
+        for i, block in enumerate(np.split(values, n_hours, axis=1)):
+            blocks[start_at + i * HOUR] = block
+    return blocks
+
+
+def _hour_verdicts(
+    config: DatasetConfig, layout: Layout, entity_ids: Sequence[int], hour: datetime, blocks: dict[datetime, Float]
+) -> list[QualityVerdict]:
+    columns = [layout.channel_names.index(name) for name in config.channel_names]
+    channels = config.source.channels.values()
+    low = np.array([np.nan if channel.low is None else channel.low for channel in channels])
+    high = np.array([np.nan if channel.high is None else channel.high for channel in channels])
+    values, previous = blocks[hour][:, :, columns], blocks[hour - PREVIOUS_H * HOUR][:, :, columns]
+    reference = np.concatenate([blocks[hour - n * HOUR][:, :, columns] for n in REFERENCE_H], axis=1)
+    median, spread = usual_level(reference)
+    verdicts = []
+    for i in np.flatnonzero(suspects(values, previous, low, high, median, spread)).tolist():
+        entity_id = entity_ids[i]
+        usual = {"reference_median": median[i], "reference_spread": spread[i]}
+        for found in quality_verdicts(values[i], previous[i], low=low, high=high, **usual):
+            channel_id = layout.channel_ids[columns[found.channel_index]]
+            verdicts.append(QualityVerdict(entity_id, hour, channel_id, found.verdict, found.n_steps, found.detail))
+    return verdicts
+
+
+def suspects(values: Float, previous: Float, low: Float, high: Float, median: Float, spread: Float) -> Mask:
+    """Entities (n_entities,) on whose sensors a verdict is possible at all: a quick look before the thorough one.
+
+    Parameters
+    ----------
+    values, previous : (n_entities, n_steps, n_channels)
+    low, high : (n_channels,)
+    median, spread : (n_entities, n_channels)
+    """
+    both = np.concatenate([previous, values], axis=1)
+    has_gaps = np.isnan(both).any(axis=1)
+    at_range = ((values <= low) | (values >= high)).any(axis=1)
+    n_equal = (np.diff(both, axis=1) == 0).sum(axis=1)
+    is_still = (n_equal >= STUCK_STEPS - 1) | (n_equal == both.shape[1] - 1)
+    level, before = np.median(values, axis=1), np.median(previous, axis=1)
+    has_moved = np.maximum(np.abs(level - median), np.abs(level - before)) > MOVED_SPREADS * spread
+    found: Mask = (has_gaps | at_range | is_still | has_moved).any(axis=1)
+    return found
+
+
+def usual_level(reference: Float) -> tuple[Float, Float]:
+    """Median and robust standard deviation by entity and channel; NaN with fewer than 30 values.
+
+    Examples
+    --------
+    >>> median, spread = usual_level(np.arange(40.0).reshape(1, 40, 1))
+    >>> float(median[0, 0]), round(float(spread[0, 0]), 2)
+    (19.5, 14.83)
+    """
+    n_values = (~np.isnan(reference)).sum(axis=1)
+    median = _medians(reference, n_values)
+    spread = 1.4826 * _medians(np.abs(reference - median[:, None, :]), n_values)
+    known = n_values >= MIN_REFERENCE
+    return np.where(known, median, np.nan), np.where(known, spread, np.nan)
+
+
+def _medians(values: Float, n_values: NDArray[np.int64]) -> Float:
+    # NaN sorts last, so the first n_values of each are the known ones.
+    ordered = np.sort(values, axis=1)
+    middle = [np.take_along_axis(ordered, np.maximum(n_values + k, 0)[:, None, :] // 2, axis=1) for k in (-1, 0)]
+    medians: Float = np.where(n_values > 0, (middle[0] + middle[1])[:, 0, :] / 2, np.nan)
+    return medians

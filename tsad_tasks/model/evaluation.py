@@ -1,0 +1,799 @@
+"""How good scores and flags are against labels: by step, by event, over all thresholds, as a volume, as probabilities.
+
+Steps without a score (NaN) are left out and counted. A share of nothing is NaN, never 0. Where labels are ranges, look
+at events first: a step-wise figure rewards long anomalies, and point-adjusted F1 rewards chance.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, replace
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from tsad_tasks.base.errors import BadInput
+from tsad_tasks.model.reliability import ReliabilityCurve, reliability_curve
+
+Flags = NDArray[np.bool_]
+Floats = NDArray[np.floating[Any]]
+DAY_S = 86400
+
+
+def _share(part: float, whole: float) -> float:
+    return part / whole if whole else math.nan
+
+
+def runs(flags: Flags) -> NDArray[np.int64]:
+    """First step and end (not included) of each run of true values, (n_runs, 2), ascending.
+
+    >>> runs(np.array([True, True, False, True])).tolist()
+    [[0, 2], [3, 4]]
+    """
+    edges = np.flatnonzero(np.diff(np.concatenate(([False], flags, [False]))))
+    return edges.reshape(-1, 2).astype(np.int64)
+
+
+@dataclass(frozen=True)
+class Confusion:
+    """Steps by what they are and what was said of them; `n_unknown` had no score and count nowhere else."""
+
+    true_positive: int
+    false_positive: int
+    false_negative: int
+    true_negative: int
+    n_unknown: int = 0
+
+    @property
+    def n(self) -> int:
+        """Steps that were judged."""
+        return self.true_positive + self.false_positive + self.false_negative + self.true_negative
+
+    @property
+    def precision(self) -> float:
+        """Share of the flagged steps that are anomalies."""
+        return _share(self.true_positive, self.true_positive + self.false_positive)
+
+    @property
+    def recall(self) -> float:
+        """Share of the anomalous steps that are flagged."""
+        return _share(self.true_positive, self.true_positive + self.false_negative)
+
+    @property
+    def f1(self) -> float:
+        """Harmonic mean of precision and recall."""
+        return _share(2 * self.true_positive, 2 * self.true_positive + self.false_positive + self.false_negative)
+
+    @property
+    def accuracy(self) -> float:
+        """Share of the steps that were judged rightly."""
+        return _share(self.true_positive + self.true_negative, self.n)
+
+    @property
+    def always_normal_accuracy(self) -> float:
+        """Accuracy of who never flags: what an accuracy has to be held against."""
+        return _share(self.true_negative + self.false_positive, self.n)
+
+    def swapped(self) -> Confusion:
+        """The same with the normal steps as the class to be found."""
+        return Confusion(
+            self.true_negative, self.false_negative, self.false_positive, self.true_positive, self.n_unknown
+        )
+
+    def __add__(self, other: Confusion) -> Confusion:
+        """Both together, such as two entities."""
+        return Confusion(*(mine + its for mine, its in zip(vars(self).values(), vars(other).values(), strict=True)))
+
+
+def confusion(labels: Flags, flags: Flags, known: Flags | None = None) -> Confusion:
+    """The confusion matrix of flags.
+
+    Parameters
+    ----------
+    labels, flags : (n_steps,)
+    known : (n_steps,), optional
+        Whether the step has a score; by default all have.
+
+    >>> found = confusion(np.array([True, True, False]), np.array([True, False, False]))
+    >>> found.precision, found.recall
+    (1.0, 0.5)
+    """
+    _check_lengths(labels, flags, *(() if known is None else (known,)))
+    judged = np.ones(labels.shape, bool) if known is None else known
+    cells = [labels & flags, ~labels & flags, labels & ~flags, ~labels & ~flags]
+    hit, false, missed, quiet = (int(np.count_nonzero(cell & judged)) for cell in cells)
+    return Confusion(hit, false, missed, quiet, int(np.count_nonzero(~judged)))
+
+
+@dataclass(frozen=True)
+class ClassScores:
+    """Precision, recall and F1 of one class; `n_steps` that are of it."""
+
+    precision: float
+    recall: float
+    f1: float
+    n_steps: int
+
+
+@dataclass(frozen=True)
+class ClassificationReport:
+    """Scores of both classes, their plain mean, and the share judged rightly."""
+
+    normal: ClassScores
+    anomaly: ClassScores
+    macro: ClassScores
+    accuracy: float
+    n_unknown: int
+
+
+def classification_report(found: Confusion) -> ClassificationReport:
+    """The report by class of a confusion matrix.
+
+    >>> report = classification_report(Confusion(1, 1, 0, 2))
+    >>> report.anomaly.precision, report.normal.precision, report.macro.precision
+    (0.5, 1.0, 0.75)
+    """
+    normal, anomaly = _class_scores(found.swapped()), _class_scores(found)
+    macro = ClassScores(
+        (normal.precision + anomaly.precision) / 2,
+        (normal.recall + anomaly.recall) / 2,
+        (normal.f1 + anomaly.f1) / 2,
+        found.n,
+    )
+    return ClassificationReport(normal, anomaly, macro, found.accuracy, found.n_unknown)
+
+
+def _class_scores(found: Confusion) -> ClassScores:
+    return ClassScores(found.precision, found.recall, found.f1, found.true_positive + found.false_negative)
+
+
+@dataclass(frozen=True, eq=False)
+class RocCurve:
+    """The share of normal steps flagged wrongly against the share of anomalous steps found.
+
+    Attributes
+    ----------
+    false_positive_share, true_positive_share : (n_points,), from (0, 0) to (1, 1)
+    thresholds : (n_points,), descending from infinity; a step with a score at or above it is flagged
+    auc : area under the curve; NaN where one class is missing
+    n_unknown : steps left out for want of a score
+    """
+
+    false_positive_share: NDArray[np.float64]
+    true_positive_share: NDArray[np.float64]
+    thresholds: NDArray[np.float64]
+    auc: float
+    n_unknown: int
+
+
+@dataclass(frozen=True, eq=False)
+class PrCurve:
+    """Precision against recall.
+
+    Attributes
+    ----------
+    precision, recall : (n_points,), by descending threshold; without a flag precision is 1 by convention
+    thresholds : (n_points,), descending from infinity; a step with a score at or above it is flagged
+    average_precision : mean precision over recall, in steps, which does not flatter as a trapezoid does
+    anomaly_share : the precision of who flags at random
+    n_unknown : steps left out for want of a score
+
+    Source: Davis and Goadrich, 2006 (why no linear interpolation).
+    """
+
+    precision: NDArray[np.float64]
+    recall: NDArray[np.float64]
+    thresholds: NDArray[np.float64]
+    average_precision: float
+    anomaly_share: float
+    n_unknown: int
+
+
+@dataclass(frozen=True, eq=False)
+class _Ranked:
+    """Counts of flagged steps at each distinct score, from the highest on."""
+
+    true_positive: NDArray[np.float64]
+    n_flagged: NDArray[np.float64]
+    thresholds: NDArray[np.float64]
+    n_positive: int
+    n_unknown: int
+
+
+def _ranked(labels: Flags, scores: Floats) -> _Ranked:
+    _check_lengths(labels, scores)
+    known = ~np.isnan(scores)
+    order = np.argsort(-scores[known], kind="stable")
+    descending = scores[known][order].astype(np.float64)
+    is_anomaly = labels[known][order]
+    last = _last_of_ties(descending)
+    found = np.cumsum(is_anomaly)[last].astype(np.float64)
+    return _Ranked(found, (last + 1).astype(np.float64), descending[last], int(is_anomaly.sum()), int((~known).sum()))
+
+
+def _last_of_ties(descending: NDArray[np.float64]) -> NDArray[np.int64]:
+    """Positions of the last of each run of equal values: a threshold cannot part what is equal."""
+    differs = descending[1:] != descending[:-1]
+    return np.flatnonzero(np.append(differs, True)[: len(descending)]).astype(np.int64)
+
+
+def roc_curve(labels: Flags, scores: Floats) -> RocCurve:
+    """The ROC curve and its area. Ties are one point, so that equal scores count half, as they should.
+
+    Parameters
+    ----------
+    labels : (n_steps,)
+    scores : (n_steps,), higher is stranger, NaN where unknown
+
+    >>> roc_curve(np.array([False, True, False, True]), np.array([0.1, 0.4, 0.4, 0.8])).auc
+    0.875
+    """
+    ranked = _ranked(labels, scores)
+    n_normal = (ranked.n_flagged[-1] if len(ranked.n_flagged) else 0) - ranked.n_positive
+    with np.errstate(invalid="ignore", divide="ignore"):
+        false = np.append(0.0, (ranked.n_flagged - ranked.true_positive) / np.float64(n_normal))
+        true = np.append(0.0, ranked.true_positive / np.float64(ranked.n_positive))
+    both = n_normal > 0 and ranked.n_positive > 0
+    auc = float(np.trapezoid(true, false)) if both else math.nan
+    return RocCurve(false, true, np.append(math.inf, ranked.thresholds), auc, ranked.n_unknown)
+
+
+def pr_curve(labels: Flags, scores: Floats) -> PrCurve:
+    """The precision-recall curve and its average precision.
+
+    Parameters
+    ----------
+    labels : (n_steps,)
+    scores : (n_steps,), higher is stranger, NaN where unknown
+
+    >>> pr_curve(np.array([False, True, False, True]), np.array([0.1, 0.4, 0.3, 0.8])).average_precision
+    1.0
+    """
+    ranked = _ranked(labels, scores)
+    n_known = int(ranked.n_flagged[-1]) if len(ranked.n_flagged) else 0
+    precision = np.append(1.0, ranked.true_positive / ranked.n_flagged)
+    with np.errstate(invalid="ignore"):
+        recall = np.append(0.0, ranked.true_positive / np.float64(ranked.n_positive))
+    average = float(np.sum(np.diff(recall) * precision[1:])) if ranked.n_positive else math.nan
+    thresholds, share = np.append(math.inf, ranked.thresholds), _share(ranked.n_positive, n_known)
+    return PrCurve(precision, recall, thresholds, average, share, ranked.n_unknown)
+
+
+@dataclass(frozen=True)
+class BestThreshold:
+    """The threshold with the highest F1: flag what is greater."""
+
+    threshold: float
+    precision: float
+    recall: float
+    f1: float
+
+
+def best_f1_threshold(labels: Flags, scores: Floats) -> BestThreshold:
+    """The threshold with the highest F1, half way to the next lower score; of several the highest.
+
+    Parameters
+    ----------
+    labels : (n_steps,)
+        Of validation readings: chosen on the test readings it flatters.
+    scores : (n_steps,), higher is stranger, NaN where unknown
+
+    Raises
+    ------
+    BadInput
+        When no step with a score is an anomaly.
+
+    >>> best_f1_threshold(np.array([False, True, True]), np.array([1.0, 2.0, 5.0]))
+    BestThreshold(threshold=1.5, precision=1.0, recall=1.0, f1=1.0)
+    """
+    ranked = _ranked(labels, scores)
+    if not ranked.n_positive:
+        raise BadInput(f"Expected scored steps that are anomalies. Received: none of {len(labels)}. Use other labels.")
+    f1 = 2 * ranked.true_positive / (ranked.n_flagged + ranked.n_positive)
+    best = int(np.argmax(f1))
+    found, n_flagged = float(ranked.true_positive[best]), float(ranked.n_flagged[best])
+    threshold = _below(ranked.thresholds, best, scores.dtype)
+    return BestThreshold(threshold, found / n_flagged, found / ranked.n_positive, float(f1[best]))
+
+
+def _below(descending: NDArray[np.float64], at: int, kind: np.dtype[Any]) -> float:
+    """A number of the scores' own precision below the score at a rank, and not below the next one."""
+    if at + 1 == len(descending):
+        return float(np.nextafter(descending[at].astype(kind), kind.type(-math.inf)))
+    middle = float(((descending[at] + descending[at + 1]) / 2).astype(kind))
+    return middle if descending[at + 1] <= middle < descending[at] else float(descending[at + 1])
+
+
+@dataclass(frozen=True)
+class AlertSchedule:
+    """When a step's flag reaches a person: at the end of its scoring interval, and after the settle delay.
+
+    Attributes
+    ----------
+    step_s : grid step
+    interval_s : how often is scored; intervals begin at whole multiples since 1970
+    settle_s : how long late readings are waited for, the run's own time included
+    start_s : epoch seconds of step 0
+    """
+
+    step_s: int
+    interval_s: int = 3600
+    settle_s: int = 0
+    start_s: int = 0
+
+    def alert_s(self, step: int) -> int:
+        """Epoch seconds of the alert for a step.
+
+        >>> AlertSchedule(step_s=60, interval_s=900, settle_s=120).alert_s(16)
+        1920
+        """
+        at = self.start_s + step * self.step_s
+        return (at // self.interval_s + 1) * self.interval_s + self.settle_s
+
+
+@dataclass(frozen=True)
+class EventReport:
+    """Labelled events against alarms, which are runs of flags.
+
+    Attributes
+    ----------
+    n_events, n_found : events with at least one score, and those with a flag inside (or shortly before)
+    n_unseen : events without any score; they count nowhere else
+    n_alarms, n_false : runs of flags, and those that touch no event
+    days : time with scores
+    delay_s : by found event, from its beginning to the alert, the schedule's wait included
+    lead_s : by found event, from the alert to its end (the failure, where labels are degradations); below 0 is too late
+    """
+
+    n_events: int
+    n_found: int
+    n_unseen: int
+    n_alarms: int
+    n_false: int
+    days: float
+    delay_s: tuple[int, ...] = ()
+    lead_s: tuple[int, ...] = ()
+
+    @property
+    def precision(self) -> float:
+        """Share of the alarms that touch an event."""
+        return _share(self.n_alarms - self.n_false, self.n_alarms)
+
+    @property
+    def recall(self) -> float:
+        """Share of the events that were found."""
+        return _share(self.n_found, self.n_events)
+
+    @property
+    def f1(self) -> float:
+        """Harmonic mean of both; 0 when events and alarms never meet, NaN without an event."""
+        if not self.n_events:
+            return math.nan
+        precision, recall = np.nan_to_num([self.precision, self.recall]).tolist()
+        return 2 * precision * recall / (precision + recall) if precision + recall else 0.0
+
+    @property
+    def false_alarms_per_day(self) -> float:
+        """Alarms without an event, per day with scores."""
+        return _share(self.n_false, self.days)
+
+    @property
+    def median_delay_s(self) -> float:
+        """Median delay of the found events."""
+        return float(np.median(self.delay_s)) if self.delay_s else math.nan
+
+    @property
+    def median_lead_s(self) -> float:
+        """Median lead time of the found events."""
+        return float(np.median(self.lead_s)) if self.lead_s else math.nan
+
+    def __add__(self, other: EventReport) -> EventReport:
+        """Both together, such as two entities."""
+        return EventReport(*(mine + its for mine, its in zip(vars(self).values(), vars(other).values(), strict=True)))
+
+
+NO_EVENTS = EventReport(0, 0, 0, 0, 0, 0.0)
+
+
+def event_report(
+    labels: Flags,
+    flags: Flags,
+    known: Flags | None = None,
+    *,
+    schedule: AlertSchedule,
+    merge_gap_steps: int = 0,
+    early_steps: int = 0,
+    late_steps: int = 0,
+) -> EventReport:
+    """Events (runs of labels) of one entity against its alarms (runs of flags).
+
+    Parameters
+    ----------
+    labels, flags : (n_steps,)
+    known : (n_steps,), optional
+        Whether the step has a score; flags elsewhere do not count.
+    merge_gap_steps : int
+        Flags with at most so many other steps between them are one alarm.
+    early_steps : int
+        An alarm up to so many steps before an event is a warning, not a false alarm.
+    late_steps : int
+        An alarm up to so many steps after an event is still of it: its window holds the event.
+
+    >>> labels = np.array([False, False, True, True, True, False, False, False])
+    >>> flags = np.array([True, False, False, True, False, False, False, False])
+    >>> found = event_report(labels, flags, schedule=AlertSchedule(60, interval_s=60))
+    >>> found.n_found, found.n_false, found.delay_s, found.lead_s
+    (1, 1, (120,), (60,))
+    """
+    _check_lengths(labels, flags, *(() if known is None else (known,)))
+    scored = np.ones(labels.shape, bool) if known is None else known
+    events, raised = runs(labels), flags & scored
+    watched = np.clip(events + np.array([-early_steps, late_steps]), 0, len(labels))
+    hits = _first_inside(np.flatnonzero(raised), watched)
+    is_found = hits >= 0
+    is_seen = is_found | (_first_inside(np.flatnonzero(scored), events) >= 0)
+    alarms = _merged(runs(raised), merge_gap_steps)
+    delays, leads = _waits(events[is_found], hits[is_found], schedule)
+    return EventReport(
+        n_events=int(is_seen.sum()),
+        n_found=int(is_found.sum()),
+        n_unseen=int((~is_seen).sum()),
+        n_alarms=len(alarms),
+        n_false=int(np.count_nonzero(_first_touching(alarms, watched) < 0)),
+        days=float(scored.sum()) * schedule.step_s / DAY_S,
+        delay_s=delays,
+        lead_s=leads,
+    )
+
+
+def _waits(
+    events: NDArray[np.int64], hits: NDArray[np.int64], schedule: AlertSchedule
+) -> tuple[tuple[int, ...], tuple[int, ...]]:
+    """Seconds from each event's beginning to its alert, and from there to its end."""
+    alerts = [schedule.alert_s(hit) - schedule.start_s for hit in hits.tolist()]
+    bounds = (events * schedule.step_s).tolist()
+    delays = tuple(alert - first for alert, (first, _) in zip(alerts, bounds, strict=True))
+    return delays, tuple(end - alert for alert, (_, end) in zip(alerts, bounds, strict=True))
+
+
+def _first_inside(steps: NDArray[np.int64], spans: NDArray[np.int64]) -> NDArray[np.int64]:
+    """The first of the ascending steps inside each span, -1 where none is."""
+    padded = np.append(steps, np.iinfo(np.int64).max)
+    first = padded[np.searchsorted(steps, spans[:, 0])]
+    return np.where(first < spans[:, 1], first, np.int64(-1))
+
+
+def _first_touching(spans: NDArray[np.int64], others: NDArray[np.int64]) -> NDArray[np.int64]:
+    """The first of the other spans (ends ascending) that shares a step with each span, -1 where none does."""
+    if not len(others):
+        return np.full(len(spans), -1, np.int64)
+    at = np.searchsorted(others[:, 1], spans[:, 0], side="right")
+    starts = np.append(others[:, 0], np.iinfo(np.int64).max)[at]
+    return np.where(starts < spans[:, 1], at, -1).astype(np.int64)
+
+
+def _merged(spans: NDArray[np.int64], gap_steps: int) -> NDArray[np.int64]:
+    """Spans with those joined that have at most `gap_steps` between them."""
+    if not len(spans):
+        return spans
+    parted = spans[1:, 0] - spans[:-1, 1] > gap_steps
+    return np.column_stack([spans[np.append(True, parted), 0], spans[np.append(parted, True), 1]])
+
+
+def echo(labels: Flags, late_steps: int) -> Flags:
+    """The steps after each event, (n_steps,), whose windows still hold it: no flag there is right or wrong.
+
+    >>> echo(np.array([False, True, False, False, False]), 2).tolist()
+    [False, False, True, True, False]
+    """
+    since = np.arange(len(labels)) - np.maximum.accumulate(np.where(labels, np.arange(len(labels)), -late_steps - 1))
+    return np.asarray(~labels & (since <= late_steps), np.bool_)
+
+
+def point_adjusted_f1(labels: Flags, flags: Flags, known: Flags | None = None) -> float:
+    """F1 by step after every step of an event that was hit once is taken for found.
+
+    Only to compare with papers, and never alone: one lucky flag in a long event is worth all of it, so that random
+    flags look good. Source: Xu et al., 2018; Kim et al., 2022 (what is wrong with it).
+
+    Parameters
+    ----------
+    labels, flags, known : (n_steps,)
+
+    >>> point_adjusted_f1(np.array([True, True, True, False]), np.array([False, True, False, False]))
+    1.0
+    """
+    scored = np.ones(labels.shape, bool) if known is None else known
+    adjusted = flags & scored
+    for first, end in runs(labels)[_first_inside(np.flatnonzero(adjusted), runs(labels)) >= 0]:
+        adjusted[first:end] = True
+    return confusion(labels, adjusted, scored).f1
+
+
+@dataclass(frozen=True)
+class Volume:
+    """Volumes under the precision-recall and the ROC surface; NaN where there is no event, or nothing else."""
+
+    pr: float
+    roc: float
+    n_unknown: int
+
+
+def buffered_labels(labels: Flags, buffer_steps: int) -> NDArray[np.float64]:
+    """Labels that fade out over half a buffer on either side of each event: sqrt(1 - distance / buffer), at most 1.
+
+    Source: Paparrizos et al., 2022, section 4 (where two fade-outs meet they add up).
+
+    >>> buffered_labels(np.array([False, False, True, False, False]), 2).round(3).tolist()
+    [0.0, 0.707, 1.0, 0.707, 0.0]
+    """
+    soft = labels.astype(np.float64)
+    half = buffer_steps // 2
+    for first, end in runs(labels).tolist():
+        before = np.arange(max(first - half, 0), first)
+        after = np.arange(end, min(end + half, len(labels)))
+        soft[before] += np.sqrt(1 - (first - before) / buffer_steps)
+        soft[after] += np.sqrt(1 - (after - end + 1) / buffer_steps)
+    return np.minimum(soft, 1.0)
+
+
+def volume_under_surface(labels: Flags, scores: Floats, *, max_buffer_steps: int, n_buffers: int = 25) -> Volume:
+    """VUS-PR and VUS-ROC: mean area under the range-based curves over buffers from 0 to `max_buffer_steps`.
+
+    A score that rises a little early or late is not a miss, and no threshold has to be chosen. All thresholds are
+    used (the authors' code samples 250); the scores are sorted once, each buffer then costs one pass.
+
+    Parameters
+    ----------
+    labels : (n_steps,)
+    scores : (n_steps,), higher is stranger, NaN where unknown
+    max_buffer_steps : int
+        About the length of a usual event or the data's period.
+    n_buffers : int
+        How many buffers are tried, evenly spaced; all where there are fewer.
+
+    Source: Paparrizos, Boniol, Palpanas, Tsay, Elmore and Franklin, Volume Under the Surface, PVLDB 15(11), 2022.
+
+    >>> labels = np.array([False, False, True, True, False, False])
+    >>> volume_under_surface(labels, np.array([0, 0, 9.0, 9, 0, 0]), max_buffer_steps=0).pr
+    1.0
+    """
+    _check_lengths(labels, scores)
+    known = ~np.isnan(scores)
+    order = np.argsort(-scores[known], kind="stable")
+    last = _last_of_ties(scores[known][order].astype(np.float64))
+    buffers = np.unique(np.linspace(0, max_buffer_steps, min(n_buffers, max_buffer_steps + 1)).round().astype(np.int64))
+    areas = [_areas(labels, buffered_labels(labels, int(buffer)), known, order, last) for buffer in buffers]
+    pr, roc = np.mean(areas, axis=0).tolist()
+    return Volume(pr, roc, int((~known).sum()))
+
+
+def _areas(
+    labels: Flags, soft: NDArray[np.float64], known: Flags, order: NDArray[np.int64], last: NDArray[np.int64]
+) -> tuple[float, float]:
+    """Areas under the range-based precision-recall and ROC curves with one buffer."""
+    weight = soft[known]
+    n_positive = (float(labels[known].sum()) + float(weight.sum())) / 2
+    n_normal = len(weight) - n_positive
+    if not (labels[known].any() and n_normal > 0):
+        return math.nan, math.nan
+    found, n_flagged = np.cumsum(weight[order])[last], last + 1.0
+    recall = np.minimum(found / n_positive, 1.0) * _existence(soft > 0, known, order, last)
+    precision = found / n_flagged
+    false = (n_flagged - found) / n_normal
+    pr = np.trapezoid(np.append(1.0, precision), np.append(0.0, recall))
+    roc = np.trapezoid(np.concatenate(([0.0], recall, [1.0])), np.concatenate(([0.0], false, [1.0])))
+    return float(pr), float(roc)
+
+
+def _existence(inside: Flags, known: Flags, order: NDArray[np.int64], last: NDArray[np.int64]) -> NDArray[np.float64]:
+    """Share of the buffered events with a flagged step, at each rank; events without any score are left out."""
+    ranks = np.full(len(inside), np.iinfo(np.int64).max)
+    ranks[np.flatnonzero(known)[order]] = np.arange(len(order))
+    spans = runs(inside)
+    padded = np.append(ranks, np.iinfo(np.int64).max)
+    first = np.minimum.reduceat(padded, spans.ravel())[::2]
+    first = np.sort(first[first < len(order)])
+    return np.searchsorted(first, last, side="right") / len(first)
+
+
+@dataclass(frozen=True, eq=False)
+class Reliability:
+    """How often steps of a stated probability are anomalies.
+
+    Attributes
+    ----------
+    curve : by bin; None where nothing is known
+    brier : mean squared distance of probability and label; lower is better
+    n_unknown : steps left out for want of a probability
+    """
+
+    curve: ReliabilityCurve | None
+    brier: float
+    n_unknown: int
+
+    @property
+    def calibration_error(self) -> float:
+        """Mean distance of stated probability and share of anomalies, by steps."""
+        return self.curve.error if self.curve else math.nan
+
+
+def reliability(labels: Flags, probabilities: Floats, *, n_bins: int = 10) -> Reliability:
+    """The reliability of stated probabilities.
+
+    Parameters
+    ----------
+    labels : (n_steps,)
+    probabilities : (n_steps,), 0 to 1, NaN where unknown
+
+    Raises
+    ------
+    BadInput
+        When a probability is below 0 or above 1.
+
+    Source: Brier, 1950.
+
+    >>> round(reliability(np.array([False, True]), np.array([0.1, 0.9])).brier, 3)
+    0.01
+    """
+    _check_lengths(labels, probabilities)
+    known = ~np.isnan(probabilities)
+    n_unknown = int(np.count_nonzero(~known))
+    if not known.any():
+        return Reliability(None, math.nan, n_unknown)
+    curve = reliability_curve(probabilities[known], labels[known], n_bins)
+    return Reliability(curve, float(np.mean((probabilities[known] - labels[known]) ** 2)), n_unknown)
+
+
+@dataclass(frozen=True)
+class Detection:
+    """Everything that one set of readings says about scores and flags; point-adjusted F1 is only an extra."""
+
+    steps: Confusion
+    events: EventReport
+    roc_auc: float
+    average_precision: float
+    anomaly_share: float
+    vus_pr: float
+    vus_roc: float
+    point_adjusted_f1: float
+
+    def to_json(self) -> dict[str, Any]:
+        """The figures as a JSON object, None where a share of nothing was asked for."""
+        names = ("precision", "recall", "f1", "accuracy", "always_normal_accuracy")
+        event_names = ("precision", "recall", "f1", "false_alarms_per_day", "median_delay_s", "median_lead_s")
+        steps = asdict(self.steps) | {name: getattr(self.steps, name) for name in names}
+        events = asdict(self.events) | {name: getattr(self.events, name) for name in event_names}
+        rest = {name: value for name, value in vars(self).items() if isinstance(value, float)}
+        return {"steps": _plain(steps), "events": _plain(events), **_plain(rest)}
+
+
+def _plain(figures: Mapping[str, Any]) -> dict[str, Any]:
+    return {
+        name: None if isinstance(value, float) and not math.isfinite(value) else value
+        for name, value in figures.items()
+    }
+
+
+@dataclass(frozen=True, eq=False)
+class Judged:
+    """One entity's steps to be judged: labels, scores (NaN where unknown) and flags, (n_steps,) each.
+
+    `alarms` are the flags that an alarm policy lets through to people: events are judged by them; None: all.
+    """
+
+    labels: Flags
+    scores: Floats
+    flags: Flags
+    start_s: int = 0
+    alarms: Flags | None = None
+
+
+def detection(
+    parts: Sequence[Judged],
+    *,
+    schedule: AlertSchedule,
+    max_buffer_steps: int,
+    merge_gap_steps: int = 0,
+    early_steps: int = 0,
+    late_steps: int = 0,
+) -> Detection:
+    """All figures of some entities: steps are pooled, events and buffers never reach from one entity into another.
+
+    Parameters
+    ----------
+    parts : one per entity
+    schedule : its `start_s` gives way to each part's own
+    max_buffer_steps : of VUS; about the length of a usual event
+    merge_gap_steps, early_steps : as in `event_report`
+    late_steps : as there; by step, the echo of an event counts neither way
+
+    >>> part = Judged(np.array([False, True]), np.array([0.5, 2.0]), np.array([False, True]))
+    >>> found = detection([part], schedule=AlertSchedule(60), max_buffer_steps=2)
+    >>> found.steps.f1, found.events.f1, found.roc_auc
+    (1.0, 1.0, 1.0)
+    """
+    events = event_total(
+        parts,
+        schedule=schedule,
+        merge_gap_steps=merge_gap_steps,
+        early_steps=early_steps,
+        late_steps=late_steps,
+    )
+    silenced = [_silenced(part, late_steps) for part in parts]
+    pooled = pooled_steps(silenced)
+    known, curve = ~np.isnan(pooled.scores), pr_curve(pooled.labels, pooled.scores)
+    volume = _parted_volume(silenced, max_buffer_steps)
+    return Detection(
+        steps=confusion(pooled.labels, pooled.flags, known),
+        events=events,
+        roc_auc=roc_curve(pooled.labels, pooled.scores).auc,
+        average_precision=curve.average_precision,
+        anomaly_share=curve.anomaly_share,
+        vus_pr=volume.pr,
+        vus_roc=volume.roc,
+        point_adjusted_f1=point_adjusted_f1(pooled.labels, pooled.flags, known),
+    )
+
+
+def _silenced(part: Judged, late_steps: int) -> Judged:
+    """The part without scores in the echo of events."""
+    return replace(part, scores=np.where(echo(part.labels, late_steps), np.nan, part.scores))
+
+
+def event_total(parts: Sequence[Judged], *, schedule: AlertSchedule, **rules: int) -> EventReport:
+    """Events and alarms of all parts; `rules` are those of `event_report`.
+
+    >>> part = Judged(np.array([False, True]), np.array([0.5, 2.0]), np.array([False, True]))
+    >>> event_total([part, part], schedule=AlertSchedule(60)).n_found
+    2
+    """
+    found = NO_EVENTS
+    for part in parts:
+        alarms = part.flags if part.alarms is None else part.alarms
+        clock = replace(schedule, start_s=part.start_s)
+        found += event_report(part.labels, alarms, ~np.isnan(part.scores), schedule=clock, **rules)
+    return found
+
+
+def step_total(parts: Sequence[Judged], *, late_steps: int = 0) -> Confusion:
+    """The confusion matrix of all parts, where the echo of an event counts neither way.
+
+    >>> part = Judged(np.array([True, False]), np.array([2.0, 1.5]), np.array([True, True]))
+    >>> step_total([part], late_steps=1).precision
+    1.0
+    """
+    pooled = pooled_steps([_silenced(part, late_steps) for part in parts])
+    return confusion(pooled.labels, pooled.flags, ~np.isnan(pooled.scores))
+
+
+def pooled_steps(parts: Sequence[Judged]) -> Judged:
+    """The steps of all entities, one after the other: for figures that know no order.
+
+    >>> part = Judged(np.array([True]), np.array([1.0]), np.array([True]))
+    >>> pooled_steps([part, part]).labels.tolist()
+    [True, True]
+    """
+    if not parts:
+        return Judged(np.zeros(0, bool), np.zeros(0), np.zeros(0, bool))
+    labels, scores, flags = zip(*((part.labels, part.scores, part.flags) for part in parts), strict=True)
+    return Judged(np.concatenate(labels), np.concatenate(scores), np.concatenate(flags))
+
+
+def _parted_volume(parts: Sequence[Judged], max_buffer_steps: int) -> Volume:
+    """The volume of all parts, with unknown steps between them for the buffers to fade into."""
+    pause = np.full(max_buffer_steps + 1, math.nan)
+    labels = [side for part in parts for side in (part.labels, np.zeros(len(pause), bool))]
+    scores = [side for part in parts for side in (part.scores.astype(np.float64), pause)]
+    if not parts:
+        return Volume(math.nan, math.nan, 0)
+    found = volume_under_surface(np.concatenate(labels), np.concatenate(scores), max_buffer_steps=max_buffer_steps)
+    return replace(found, n_unknown=found.n_unknown - len(parts) * len(pause))
+
+
+def _check_lengths(*arrays: NDArray[Any]) -> None:
+    shapes = [array.shape for array in arrays]
+    if len(set(shapes)) != 1 or len(shapes[0]) != 1:
+        raise BadInput(f"Expected arrays of one length, (n_steps,) each. Received: {', '.join(map(str, shapes))}.")

@@ -1,0 +1,394 @@
+"""What a detector sees: held and scaled channels, derived channels, the time of day, and whether the machine runs.
+
+Everything looks back a declared number of steps and never ahead: a value depends neither on where the array starts,
+beyond that history, nor on where it ends. Arrays are (..., n_steps, n_channels) on the grid, NaN where unknown.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from functools import lru_cache
+from typing import Any
+from zoneinfo import ZoneInfo
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from tsad_tasks.base.errors import BadInput
+from tsad_tasks.base.expression import channels_of, compile_expression
+from tsad_tasks.model.windows import OFF, RUNNING_UNKNOWN, STARTUP
+
+_FLOAT32 = np.finfo(np.float32)
+_DAY_MINUTES = 1440
+SUNDAY = 6
+
+
+def held(values: NDArray[np.float64], hold_steps: ArrayLike) -> NDArray[np.float64]:
+    """Values with gaps filled by the last one, which stays valid for `hold_steps` steps after its own.
+
+    What is not finite counts as not read. History: the largest of `hold_steps`.
+
+    Parameters
+    ----------
+    values : (..., n_steps, n_channels)
+    hold_steps : (n_channels,)
+        Grid steps, 0 and up, by channel.
+
+    >>> held(np.array([[1.0], [np.nan], [np.nan]]), [1])[:, 0].tolist()
+    [1.0, 1.0, nan]
+    """
+    hold = np.asarray(hold_steps, np.int64)
+    known = np.isfinite(values)
+    if not hold.any():
+        return np.where(known, values, np.nan)
+    steps = np.arange(values.shape[-2], dtype=np.int64)[:, None]
+    source = np.maximum.accumulate(np.where(known, steps, np.int64(-1)), axis=-2)
+    last = np.take_along_axis(values, source.clip(min=0), axis=-2)
+    return np.where((source >= 0) & (steps - source <= hold), last, np.nan)
+
+
+@dataclass(frozen=True)
+class Scaler:
+    """Centre and scale of each channel of an entity, and from how many readings they were taken."""
+
+    center: tuple[float, ...]
+    scale: tuple[float, ...]
+    n_readings: int
+
+    def transform(self, values: NDArray[np.float64]) -> NDArray[np.float32]:
+        """(values − centre) / scale as float32, nothing clipped but what float32 cannot hold; NaN where not finite.
+
+        >>> Scaler((10.0,), (2.0,), 5).transform(np.array([[14.0], [np.nan]]))[:, 0].tolist()
+        [2.0, nan]
+        """
+        with np.errstate(all="ignore"):
+            scaled = (values - np.array(self.center)) / np.array(self.scale)
+            scaled = np.clip(scaled, float(_FLOAT32.min), float(_FLOAT32.max))
+        return np.where(np.isfinite(values), scaled, np.nan).astype(np.float32)
+
+    def inverse(self, scaled: NDArray[np.float32]) -> NDArray[np.float64]:
+        """Values in the channels' units.
+
+        >>> Scaler((10.0,), (2.0,), 5).inverse(np.array([[2.0]], np.float32)).tolist()
+        [[14.0]]
+        """
+        values: NDArray[np.float64] = scaled.astype(np.float64) * np.array(self.scale) + np.array(self.center)
+        return values
+
+    def to_json(self) -> dict[str, Any]:
+        """The scaler as a JSON object."""
+        return {"center": list(self.center), "scale": list(self.scale), "n_readings": self.n_readings}
+
+    @classmethod
+    def from_json(cls, fields: Mapping[str, Any]) -> Scaler:
+        """The scaler of a JSON object, to the bit."""
+        return cls(tuple(map(float, fields["center"])), tuple(map(float, fields["scale"])), int(fields["n_readings"]))
+
+
+def fit_scaler(values: NDArray[np.float64], kind: str) -> Scaler:
+    """Centre and scale of each channel.
+
+    robust is the median and the wider of the quartile range / 1.349 and the range of the middle 98 % / 4.65 (both the
+    standard deviation of a normal distribution), which a spike cannot move; where these meet, the standard deviation;
+    of a constant, 1. The quartiles alone would put a state that a machine is in for a tenth of its time, such as a
+    break, fifty spreads off. minmax is lowest and range, standard is mean and standard deviation, none changes
+    nothing. A channel without any value has centre 0 and scale 1.
+
+    Parameters
+    ----------
+    values : (n_readings, n_channels)
+        Training readings; NaN where nothing was read.
+    kind : {"robust", "minmax", "standard", "none"}
+
+    Raises
+    ------
+    BadInput
+        When the kind is none of these.
+
+    >>> fit_scaler(np.array([[1.0], [2.0], [3.0], [4.0], [500.0]]), "minmax").scale
+    (499.0,)
+    """
+    if kind not in _FITS:
+        raise BadInput(f"Expected a scaling of {', '.join(_FITS)}. Received: {kind}.")
+    finite = np.isfinite(values)
+    columns = (column[known] for column, known in zip(values.T, finite.T, strict=True))
+    fitted = [_FITS[kind](column) if column.size else (0.0, 1.0) for column in columns]
+    guarded = [(center, _positive(scale, center)) for center, scale in fitted]
+    return Scaler(tuple(c for c, _ in guarded), tuple(s for _, s in guarded), int(finite.any(axis=1).sum()))
+
+
+def _positive(scale: float, center: float) -> float:
+    """The scale, or 1 when it is nothing but rounding noise around the centre."""
+    return float(scale) if math.isfinite(scale) and scale > 1e-9 * abs(center) else 1.0
+
+
+def _robust(column: NDArray[np.float64]) -> tuple[float, float]:
+    p1, q1, median, q3, p99 = np.percentile(column, [1, 25, 50, 75, 99]).tolist()
+    spreads = (max((q3 - q1) / 1.349, (p99 - p1) / 4.65), float(column.std()))
+    return median, next((spread for spread in spreads if spread > 1e-9 * abs(median)), 1.0)
+
+
+def _minmax(column: NDArray[np.float64]) -> tuple[float, float]:
+    return float(column.min()), float(np.ptp(column))
+
+
+def _standard(column: NDArray[np.float64]) -> tuple[float, float]:
+    return float(column.mean()), float(column.std())
+
+
+def _unchanged(column: NDArray[np.float64]) -> tuple[float, float]:
+    return 0.0, 1.0
+
+
+_FITS = {"robust": _robust, "minmax": _minmax, "standard": _standard, "none": _unchanged}
+
+
+def pooled_scaler(scalers: Sequence[Scaler], kind: str) -> Scaler:
+    """One scaler for entities that have none of their own yet, from the scalers of all the others.
+
+    minmax covers the ranges of all. The others take the median centre; the scale holds the median scale and the spread
+    between the centres, so that a new entity at an unusual but plausible level does not look strange.
+    A channel that an entity never showed (centre 0, scale 1) has no say.
+
+    Raises
+    ------
+    BadInput
+        When there is no scaler.
+
+    >>> pooled_scaler([Scaler((0.0,), (2.0,), 9), Scaler((3.0,), (4.0,), 9)], "minmax").scale
+    (7.0,)
+    """
+    if not scalers:
+        raise BadInput("Expected the scaler of at least one entity. Received: none. Train on more readings.")
+    channels = zip(
+        zip(*(s.center for s in scalers), strict=True), zip(*(s.scale for s in scalers), strict=True), strict=True
+    )
+    pooled = [_pool(np.array(centers), np.array(scales), kind) for centers, scales in channels]
+    return Scaler(tuple(c for c, _ in pooled), tuple(s for _, s in pooled), sum(s.n_readings for s in scalers))
+
+
+def _pool(centers: NDArray[np.float64], scales: NDArray[np.float64], kind: str) -> tuple[float, float]:
+    shown = (centers != 0.0) | (scales != 1.0)
+    if not shown.any():
+        return 0.0, 1.0
+    centers, scales = centers[shown], scales[shown]
+    if kind == "minmax":
+        return float(centers.min()), float((centers + scales).max() - centers.min())
+    between = np.ptp(np.percentile(centers, [25, 75])) / 1.349
+    return float(np.median(centers)), math.hypot(float(np.median(scales)), float(between))
+
+
+def n_derived(
+    n_channels: int, *, rolling_mean: Sequence[int] = (), lag: Sequence[int] = (), diff: Sequence[int] = ()
+) -> int:
+    """How many columns `derived` has.
+
+    >>> n_derived(2, lag=[1, 5], diff=[1])
+    6
+    """
+    return n_channels * (len(rolling_mean) + len(lag) + len(diff))
+
+
+def derived_history(*, rolling_mean: Sequence[int] = (), lag: Sequence[int] = (), diff: Sequence[int] = ()) -> int:
+    """How many steps `derived` looks back.
+
+    >>> derived_history(rolling_mean=[10], lag=[3])
+    9
+    """
+    return max([0, *(width - 1 for width in rolling_mean), *lag, *diff])
+
+
+def derived(
+    scaled: NDArray[np.float32], *, rolling_mean: Sequence[int] = (), lag: Sequence[int] = (), diff: Sequence[int] = ()
+) -> NDArray[np.float32]:
+    """Rolling means, lagged values and differences of the channels.
+
+    Columns: all channels for each rolling mean, then for each lag, then for each difference, in the order given.
+    A rolling mean is that of the known values, NaN when less than half of them are known. History: `derived_history`;
+    earlier steps are NaN.
+
+    Parameters
+    ----------
+    scaled : (..., n_steps, n_channels)
+    rolling_mean, lag, diff : lengths in grid steps, 1 and up
+
+    Returns
+    -------
+    (..., n_steps, n_derived)
+
+    >>> derived(np.array([[1], [3], [7]], np.float32), rolling_mean=[2], diff=[1]).tolist()
+    [[nan, nan], [2.0, 2.0], [5.0, 4.0]]
+    """
+    means = [_rolling_mean(scaled, width) for width in rolling_mean]
+    lags = [_shifted(scaled, steps) for steps in lag]
+    with np.errstate(over="ignore", invalid="ignore"):
+        diffs = [scaled - _shifted(scaled, steps) for steps in diff]
+    columns = [*means, *lags, *diffs]
+    return np.concatenate(columns, axis=-1) if columns else np.empty((*scaled.shape[:-1], 0), np.float32)
+
+
+def _shifted(scaled: NDArray[np.float32], steps: int) -> NDArray[np.float32]:
+    shifted = np.full_like(scaled, np.nan)
+    shifted[..., steps:, :] = scaled[..., : max(scaled.shape[-2] - steps, 0), :]
+    return shifted
+
+
+def _rolling_mean(scaled: NDArray[np.float32], width: int) -> NDArray[np.float32]:
+    means = np.full_like(scaled, np.nan)
+    if scaled.shape[-2] < width:
+        return means
+    known = np.isfinite(scaled)
+    counts = _sliding_sum(known.astype(np.int64), width)
+    sums = _sliding_sum(np.where(known, scaled, 0.0).astype(np.float64), width)
+    means[..., width - 1 :, :] = np.where(2 * counts >= width, sums / np.maximum(counts, 1), np.nan)
+    return means
+
+
+def _sliding_sum(values: NDArray[Any], width: int) -> NDArray[Any]:
+    """Sums of `width` neighbours along the steps, each added up in the same order wherever it lies.
+
+    Blocks of 1, 2, 4, … steps are added to one another, so 1,440 steps take 11 additions, and no running sum drifts.
+    """
+    n_sums = values.shape[-2] - width + 1
+    block, length, offset = values, 1, 0
+    total = np.zeros((*values.shape[:-2], n_sums, values.shape[-1]), values.dtype)
+    while True:
+        if width & length:
+            total = total + block[..., offset : offset + n_sums, :]
+            offset += length
+        if 2 * length > width:
+            return total
+        block = block[..., :-length, :] + block[..., length:, :]
+        length *= 2
+
+
+def cyclic_time(
+    times_s: NDArray[np.int64],
+    zone: ZoneInfo,
+    kinds: Sequence[str],
+    holidays: Sequence[int] = (),
+    rest_weekday: int = SUNDAY,
+) -> NDArray[np.float32]:
+    """Sine and cosine of the time of day and of the weekday, on the clocks of the site.
+
+    hour runs once around per day, minute by minute; weekday has seven positions, and a holiday has that of the weekly
+    day of rest. On the days when clocks are changed this follows the clocks. History: none.
+
+    Parameters
+    ----------
+    times_s : (n_steps,)
+        Epoch seconds.
+    kinds : of "hour", "weekday"
+    holidays : days since 1970, by the calendar of the site.
+    rest_weekday : 0 is Monday.
+
+    Returns
+    -------
+    (n_steps, 2 × len(kinds)), each kind as sine, cosine
+
+    >>> cyclic_time(np.array([6 * 3600]), ZoneInfo("UTC"), ["hour"]).tolist()
+    [[1.0, 0.0]]
+    """
+    unknown = [kind for kind in kinds if kind not in ("hour", "weekday")]
+    if unknown:
+        raise BadInput(f"Expected hour or weekday. Received: {unknown[0]}.")
+    minutes = _site_minutes(np.asarray(times_s, np.int64), zone)
+    days = minutes // _DAY_MINUTES
+    weekdays = np.where(_among(days, holidays), rest_weekday, (days + 3) % 7)
+    columns = {"hour": _circle(_DAY_MINUTES)[minutes % _DAY_MINUTES], "weekday": _circle(7)[weekdays]}
+    return np.concatenate([np.empty((minutes.size, 0), np.float32), *(columns[kind] for kind in kinds)], axis=1)
+
+
+def days_off(
+    times_s: NDArray[np.int64], zone: ZoneInfo, holidays: Sequence[int], rest_weekday: int = SUNDAY
+) -> NDArray[np.float32]:
+    """1 on holidays and on the weekly day of rest, else 0, on the calendar of the site; (n_steps, 1).
+
+    A training range may hold no holiday at all: a detector then knows from the days of rest what this input means.
+    History: none.
+
+    Parameters
+    ----------
+    times_s, zone, holidays, rest_weekday : as of `cyclic_time`.
+
+    >>> days_off(np.array([0, 86400, 3 * 86400]), ZoneInfo("UTC"), [1])[:, 0].tolist()
+    [0.0, 1.0, 1.0]
+    """
+    days = _site_minutes(np.asarray(times_s, np.int64), zone) // _DAY_MINUTES
+    is_off = _among(days, holidays) | ((days + 3) % 7 == rest_weekday)
+    return np.asarray(is_off[:, None], np.float32)
+
+
+def _among(days: NDArray[np.int64], holidays: Sequence[int]) -> NDArray[np.bool_]:
+    return np.isin(days, np.asarray(holidays, np.int64))
+
+
+def site_seconds(times_s: NDArray[np.int64], zone: ZoneInfo) -> NDArray[np.int64]:
+    """Seconds since 1970 on the clocks of the site, (n_steps,): modulo 86,400 they are the time of day.
+
+    >>> site_seconds(np.array([0, 3600]), ZoneInfo("Europe/Berlin")).tolist()
+    [3600, 7200]
+    """
+    return _site_minutes(times_s, zone) * 60 + times_s % 60
+
+
+def _site_minutes(times_s: NDArray[np.int64], zone: ZoneInfo) -> NDArray[np.int64]:
+    """Minutes since 1970 on the clocks of the site; 1970-01-01 was a Thursday."""
+    # Offsets change at full quarters of an hour, UTC, in every zone of today.
+    quarters, position = np.unique(times_s // 900, return_inverse=True)
+    offsets = [_offset_minutes(quarter * 900, zone) for quarter in quarters.tolist()]
+    return times_s // 60 + np.array(offsets, np.int64)[position]
+
+
+def _offset_minutes(at_s: int, zone: ZoneInfo) -> int:
+    offset = datetime.fromtimestamp(at_s, zone).utcoffset()
+    return 0 if offset is None else round(offset.total_seconds() / 60)
+
+
+@lru_cache(maxsize=4)
+def _circle(n_positions: int) -> NDArray[np.float32]:
+    """Sine and cosine of each position; a table, since the last bit of np.sin may depend on the array's layout."""
+    angles = [2 * math.pi * position / n_positions for position in range(n_positions)]
+    # Rounded to 12 places, so that a quarter turn gives 0 and not 6e-17.
+    return np.array([(round(math.sin(a), 12), round(math.cos(a), 12)) for a in angles], np.float32)
+
+
+def running_state(
+    values: NDArray[np.float64], expression: str | None, channel_names: Sequence[str], grace_steps: int
+) -> NDArray[np.int8]:
+    """0 where the machine runs, else the code of `tsad.reason`: 3 off, 4 startup, 5 running_unknown.
+
+    Start-up are the first `grace_steps` steps after a step that was off. Before the first known step the machine counts
+    as running for long; unknown steps neither start nor end a grace. History: `grace_steps`.
+
+    Parameters
+    ----------
+    values : (..., n_steps, n_channels)
+        In the channels' units, held.
+    expression : str or None
+        What is true while the machine runs (`core.expression`); None: always.
+
+    Raises
+    ------
+    ConfigError
+        When the expression is wrong.
+
+    >>> speed = np.array([[0.0], [9.0], [9.0], [np.nan]])
+    >>> running_state(speed, "speed > 1", ["speed"], 1).tolist()
+    [3, 4, 0, 5]
+    """
+    if expression is None:
+        return np.zeros(values.shape[:-1], np.int8)
+    channels = {name: values[..., position] for position, name in enumerate(channel_names)}
+    on = np.broadcast_to(compile_expression(expression, channel_names)(channels), values.shape[:-1])
+    unknown = np.zeros(values.shape[:-1], np.bool_)
+    for name in channels_of(expression):
+        unknown |= ~np.isfinite(channels[name])
+    off = ~on & ~unknown
+    steps = np.arange(values.shape[-2], dtype=np.int64)
+    last_off = np.maximum.accumulate(np.where(off, steps, np.int64(-1)), axis=-1)
+    starting = (last_off >= 0) & (steps - last_off <= grace_steps)
+    return np.select([unknown, off, starting], [RUNNING_UNKNOWN, OFF, STARTUP], 0).astype(np.int8)

@@ -1,0 +1,184 @@
+"""Runs of flags, merged into incidents. What comes out depends only on the flags of the whole chain."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import datetime
+from hashlib import blake2b
+from itertools import pairwise
+
+import numpy as np
+from numpy.typing import NDArray
+
+from tsad_tasks.base.errors import BadInput
+from tsad_tasks.base.interval import epoch_s
+from tsad_tasks.model.event_rule import AlarmRule, alarm_starts
+
+
+@dataclass(frozen=True)
+class IncidentRule:
+    """How flags become incidents.
+
+    Attributes
+    ----------
+    merge_gap_s : int
+        Flags at most this far apart belong together.
+    max_length_s : int
+        An incident holds flags up to, not including, this long after its first one; the next flag starts another.
+    consecutive : int
+        So many flags in a row on the grid, somewhere in the chain, open it.
+    min_score : float
+        Smallest peak score of a chain.
+    refractory_s, escalation
+        0: a chain is one incident. Else flags at most this far apart belong together, and each alarm among them
+        (`event_rule.alarm_starts`) begins an incident.
+    """
+
+    merge_gap_s: int
+    max_length_s: int
+    consecutive: int = 1
+    min_score: float = 0.0
+    refractory_s: int = 0
+    escalation: float = 2.0
+
+    @property
+    def gap_s(self) -> int:
+        """Flags at most this far apart hang together."""
+        return max(self.merge_gap_s, self.refractory_s)
+
+
+@dataclass(frozen=True)
+class IncidentSpan:
+    """One incident: positions of its first, last and highest flag, and how many there are."""
+
+    first: int
+    last: int
+    n_flags: int
+    peak: int
+
+
+def incident_spans(
+    times_s: NDArray[np.int64],
+    scores: NDArray[np.float32],
+    rule: IncidentRule,
+    step_s: int,
+    errors: NDArray[np.float32] | None = None,
+) -> list[IncidentSpan]:
+    """The incidents of one entity, ascending.
+
+    A chain (flags with no gap above `gap_s`) counts or not as a whole; one that lasts too long is cut from its
+    first flag on. So give whole chains: `connected_range` says whether they are.
+
+    Parameters
+    ----------
+    times_s : (n_flags,)
+        Epoch seconds of the flags, ascending, each once.
+    scores : (n_flags,)
+        Scores of these flags.
+    step_s : int
+        Grid step in seconds.
+    errors : (n_flags,)
+        Errors of these flags; only a rule with a refractory time needs them.
+
+    Raises
+    ------
+    BadInput
+        When the times are not ascending, or the shapes differ.
+
+    >>> rule = IncidentRule(merge_gap_s=120, max_length_s=3600)
+    >>> spans = incident_spans(np.array([0, 60, 600]), np.array([1, 3, 2], np.float32), rule, 60)
+    >>> [(span.first, span.last, span.peak) for span in spans]
+    [(0, 1, 1), (2, 2, 2)]
+    """
+    _check_flags(times_s, scores)
+    if times_s.size == 0:
+        return []
+    starts = np.concatenate(([0], np.flatnonzero(np.diff(times_s) > rule.gap_s) + 1))
+    ends = np.append(starts[1:], times_s.size)
+    chains = zip(starts.tolist(), ends.tolist(), strict=True)
+    counting = ((a, b) for a, b in chains if _counts(times_s[a:b], scores[a:b], rule, step_s))
+    alarms = (part for a, b in counting for part in _alarms(times_s, errors, a, b, rule))
+    return [_span(scores, first, end) for a, b in alarms for first, end in _cut(times_s, a, b, rule.max_length_s)]
+
+
+def _alarms(
+    times_s: NDArray[np.int64], errors: NDArray[np.float32] | None, first: int, end: int, rule: IncidentRule
+) -> list[tuple[int, int]]:
+    """The chain itself, or a part for each alarm in it."""
+    if not rule.refractory_s:
+        return [(first, end)]
+    if errors is None:
+        raise BadInput("Expected the errors of flags for a refractory time. Received: none.")
+    alarm = AlarmRule(rule.refractory_s, rule.escalation)
+    starts = [first + start for start in alarm_starts(times_s[first:end], errors[first:end], alarm)]
+    return list(pairwise([*starts, end]))
+
+
+def _check_flags(times_s: NDArray[np.int64], scores: NDArray[np.float32]) -> None:
+    if times_s.shape != scores.shape or times_s.ndim != 1:
+        raise BadInput(f"Expected one time per score. Received: {times_s.shape} and {scores.shape}.")
+    if times_s.size > 1 and int(np.diff(times_s).min()) <= 0:
+        raise BadInput("Expected ascending times of flags, each once. Received: times out of order or twice.")
+
+
+def _counts(times_s: NDArray[np.int64], scores: NDArray[np.float32], rule: IncidentRule, step_s: int) -> bool:
+    return bool(scores.max() >= rule.min_score) and _longest_row(times_s, step_s) >= rule.consecutive
+
+
+def _longest_row(times_s: NDArray[np.int64], step_s: int) -> int:
+    breaks = np.flatnonzero(np.diff(times_s) != step_s) + 1
+    return int(np.diff(np.concatenate(([0], breaks, [times_s.size]))).max())
+
+
+def _cut(times_s: NDArray[np.int64], first: int, end: int, max_length_s: int) -> Iterator[tuple[int, int]]:
+    while first < end:
+        cut = min(end, int(np.searchsorted(times_s, times_s[first] + max(max_length_s, 1))))
+        yield first, cut
+        first = cut
+
+
+def _span(scores: NDArray[np.float32], first: int, end: int) -> IncidentSpan:
+    return IncidentSpan(first, end - 1, end - first, first + int(np.argmax(scores[first:end])))
+
+
+def connected_range(times_s: NDArray[np.int64], start_s: int, end_s: int, merge_gap_s: int) -> tuple[int, int]:
+    """Times of the first and last flag that hang together with anything in `[start_s, end_s)`.
+
+    A flag inside may appear or go, so chains that come within the gap of the range count as well. Without any flag
+    near, the range itself comes back. Who has read the flags of `[known_from_s, known_to_s)` has whole chains when
+    `first - merge_gap_s >= known_from_s` and `last + merge_gap_s < known_to_s`; else read further and ask again.
+
+    Parameters
+    ----------
+    times_s : (n_flags,)
+        Epoch seconds of the known flags, ascending.
+
+    >>> connected_range(np.array([0, 500, 560, 700, 2000]), 600, 660, 100)
+    (500, 700)
+    """
+    first = -_reach(-times_s[::-1], -start_s, merge_gap_s)
+    return first, _reach(times_s, end_s, merge_gap_s)
+
+
+def _reach(times_s: NDArray[np.int64], from_s: int, merge_gap_s: int) -> int:
+    """The last of the ascending times that is linked to `from_s` by gaps of at most `merge_gap_s`."""
+    ahead = np.concatenate(([from_s], times_s[times_s > from_s]))
+    gaps = np.flatnonzero(np.diff(ahead) > merge_gap_s)
+    return int(ahead[gaps[0]] if gaps.size else ahead[-1])
+
+
+def incident_id(entity: str, dataset: str, policy_version: str, lineage: str, first_flag_at: datetime) -> str:
+    """Name of an incident: the same wherever and whenever it is found.
+
+    Raises
+    ------
+    BadInput
+        When the time has no zone.
+
+    >>> from datetime import UTC
+    >>> incident_id("host-1", "server_room", "v1", "live", datetime(2024, 5, 1, tzinfo=UTC))[:4]
+    'INC-'
+    """
+    parts = (dataset, entity, policy_version, lineage, str(epoch_s(first_flag_at)))
+    return "INC-" + blake2b("\x1f".join(parts).encode(), digest_size=5).hexdigest()

@@ -1,0 +1,185 @@
+"""Known anomalies, put into clean readings: what a gate and a benchmark measure a detector with.
+
+Source: document D (point, contextual and collective anomalies, shares of a robust standard deviation).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Literal, get_args
+
+import numpy as np
+from numpy.typing import NDArray
+
+from tsad_tasks.base.errors import BadInput
+
+Kind = Literal["point", "contextual", "collective"]
+KINDS: tuple[Kind, ...] = get_args(Kind)
+
+POINT_SPREADS = (4.0, 10.0)
+COLLECTIVE_SPREADS = (3.0, 6.0)
+LASTING_STEPS = (10, 20)
+_SHAPES = ("shift", "ramp", "flatline")
+
+
+@dataclass(frozen=True)
+class Injection:
+    """One planned anomaly: `length` steps from position `at`, in one channel."""
+
+    kind: Kind
+    at: int
+    length: int
+    channel: int
+
+
+def injection_plan(
+    n_steps: int,
+    channels: Sequence[int],
+    n: int,
+    width: int,
+    *,
+    rng: np.random.Generator,
+    daily_steps: int,
+    n_before: int = 0,
+) -> list[Injection]:
+    """At most `n` anomalies, the three kinds in turn, so far apart that no window of `width` sees two of them.
+
+    Fewer come back when the readings are too short for all; the first `width` steps stay clean. Contextual ones need
+    half a day of other readings (`daily_steps`), and are left out of the turn where there is less. `n_before` anomalies
+    of earlier plans have had their turn: where one plan has room for a single anomaly, all kinds still get theirs.
+
+    Raises
+    ------
+    BadInput
+        When there is no channel, or not room for one anomaly.
+
+    >>> plan = injection_plan(3000, [0, 2], 6, 10, rng=np.random.default_rng(7), daily_steps=1440)
+    >>> [injection.kind for injection in plan[:3]], len(plan)
+    (['point', 'contextual', 'collective'], 6)
+    """
+    room = 2 * width + LASTING_STEPS[1]
+    n = min(n, (n_steps - width) // room)
+    if n < 1 or not channels:
+        raise BadInput(f"Expected a channel and at least {room + width} steps. Received: {len(channels)}, {n_steps}.")
+    kinds = [kind for kind in KINDS if kind != "contextual" or n_steps >= daily_steps + LASTING_STEPS[1]]
+    slots = np.linspace(width, n_steps, n + 1).astype(np.int64).tolist()
+    return [
+        _planned(kinds[(n_before + turn) % len(kinds)], slots[turn], slots[turn + 1] - 2 * width, channels, rng)
+        for turn in range(n)
+    ]
+
+
+def _planned(kind: Kind, start: int, end: int, channels: Sequence[int], rng: np.random.Generator) -> Injection:
+    length = _length(kind, rng)
+    at = int(rng.integers(start, max(end - length, start) + 1))
+    return Injection(kind, at, length, int(rng.choice(np.asarray(channels))))
+
+
+def _length(kind: Kind, rng: np.random.Generator) -> int:
+    return 1 if kind == "point" else int(rng.integers(LASTING_STEPS[0], LASTING_STEPS[1] + 1))
+
+
+def inject(
+    values: NDArray[np.float64],
+    kind: Kind,
+    *,
+    at: int,
+    channel: int,
+    spread: float,
+    rng: np.random.Generator,
+    length: int | None = None,
+    daily_steps: int = 1440,
+) -> NDArray[np.float64]:
+    """A copy of the readings with one anomaly.
+
+    point: a spike of 4 to 10 spreads, up or down. contextual: the values of half a day away, each usual, now not.
+    collective: 10 to 20 steps of a level 3 to 6 spreads off, of a ramp up to there, or of one frozen value at it.
+
+    Parameters
+    ----------
+    values : (n_steps, n_channels)
+        Clean readings; untouched.
+    at : int
+        Position of the first abnormal step.
+    spread : float
+        Robust standard deviation of the channel (the scaler's scale), in its unit.
+    length : int or None
+        Steps; None: 1 for a point, else 10 to 20.
+    daily_steps : int
+        Grid steps per day.
+
+    Raises
+    ------
+    BadInput
+        When the kind is unknown, `at` is outside, or a contextual anomaly has no readings half a day away.
+
+    >>> spiked = inject(np.zeros((5, 1)), "point", at=2, channel=0, spread=1.0, rng=np.random.default_rng(7))
+    >>> (abs(spiked[:, 0]) >= 4.0).tolist()
+    [False, False, True, False, False]
+    """
+    if kind not in KINDS or not 0 <= at < values.shape[0]:
+        raise BadInput(f"Expected one of {', '.join(KINDS)} within {values.shape[0]} steps. Received: {kind} at {at}.")
+    end = min(at + (_length(kind, rng) if length is None else length), values.shape[0])
+    changed = values.copy()
+    clean = values[at:end, channel]
+    if kind == "point":
+        changed[at:end, channel] = clean + _either(rng) * rng.uniform(*POINT_SPREADS) * spread
+    elif kind == "contextual":
+        changed[at:end, channel] = values[_half_a_day_away(at, end, values.shape[0], daily_steps), channel]
+    else:
+        changed[at:end, channel] = _lasting(clean, spread, rng)
+    return changed
+
+
+def _either(rng: np.random.Generator) -> float:
+    return float(rng.choice((-1.0, 1.0)))
+
+
+def _half_a_day_away(at: int, end: int, n_steps: int, daily_steps: int) -> slice:
+    half = daily_steps // 2
+    for start in (at - half, at + half):
+        if start >= 0 and start + end - at <= n_steps:
+            return slice(start, start + end - at)
+    raise BadInput(f"Expected readings half a day ({half} steps) from step {at}. Received: {n_steps} steps.")
+
+
+def _lasting(clean: NDArray[np.float64], spread: float, rng: np.random.Generator) -> NDArray[np.float64]:
+    offset = _either(rng) * rng.uniform(*COLLECTIVE_SPREADS) * spread
+    shape = rng.choice(_SHAPES)
+    if shape == "flatline":
+        return np.full(clean.size, clean[0] + offset)
+    growth = np.linspace(1 / clean.size, 1.0, clean.size) if shape == "ramp" else np.ones(clean.size)
+    return clean + offset * growth
+
+
+def inject_all(
+    values: NDArray[np.float64],
+    plan: Sequence[Injection],
+    *,
+    spread: Sequence[float],
+    rng: np.random.Generator,
+    daily_steps: int = 1440,
+) -> NDArray[np.float64]:
+    """A copy of the readings with all anomalies of a plan.
+
+    Parameters
+    ----------
+    values : (n_steps, n_channels)
+    spread : (n_channels,)
+        Robust standard deviation by channel.
+
+    >>> plan = [Injection("point", 1, 1, 0), Injection("point", 3, 1, 0)]
+    >>> spiked = inject_all(np.zeros((4, 1)), plan, spread=[1.0], rng=np.random.default_rng(7))
+    >>> (spiked[:, 0] != 0).tolist()
+    [False, True, False, True]
+    """
+    changed = values.copy()
+    for one in plan:
+        rows = slice(one.at, one.at + one.length)
+        injected = inject(
+            values, one.kind, at=one.at, channel=one.channel, spread=spread[one.channel], rng=rng,
+            length=one.length, daily_steps=daily_steps,
+        )  # fmt: skip
+        changed[rows, one.channel] = injected[rows, one.channel]
+    return changed

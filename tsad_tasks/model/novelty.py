@@ -1,0 +1,200 @@
+"""Shapes that were not seen before: the last eight blocks of readings against all stretches of eight blocks.
+
+A block's value is scaled by what commissioning ranged over; eight values make a shape (their orthonormal Haar
+transform) and a level (themselves). Its distance to the nearest stretch that ended at least eight blocks before is the
+error, and how surprising that is among past distances counts until the next block. Of the past, the last 512 blocks are
+kept.
+
+Source of the idea: Hampton, Adaptive resonance theory for time series (ARTime), 2022.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from tsad_tasks.model.surprise import Arrays, Rows, no_past, surprises
+from tsad_tasks.model.surprise_families import UNIT
+
+N_BLOCKS, N_KEPT = 8, 512
+# A fold judges no shape before this many blocks.
+MIN_BLOCKS = 20
+# Below this height a shape is not stretched to full height: it is nearly flat.
+_FLAT = 0.1
+_MIDDLE_GAIN = 0.1
+_SPIKE = 0.05
+_CHUNK = 32
+
+Distances = NDArray[np.float32]
+
+
+@dataclass(frozen=True)
+class Variant:
+    """Commissioning readings per block are 1 / `divisor` of all; `spikes` keeps a block's extreme; `level_weight`."""
+
+    divisor: int
+    spikes: bool
+    level_weight: float
+
+
+VARIANTS = (Variant(104, False, 1), Variant(104, True, 1), Variant(104, True, 4), Variant(208, False, 1))
+_N = len(VARIANTS)
+_SPIKES = np.array([variant.spikes for variant in VARIANTS])
+_WEIGHTS = np.array([variant.level_weight for variant in VARIANTS], np.float32)
+
+
+def block_lengths(n_readings: int) -> list[int]:
+    """Readings per block of each variant, from the number of commissioning readings.
+
+    >>> block_lengths(750)
+    [7, 7, 7, 4]
+    """
+    return [max(1, round(n_readings / variant.divisor)) for variant in VARIANTS]
+
+
+def no_blocks(n_series: int) -> Arrays:
+    """State of series that have seen nothing; first axis the series, second the variant.
+
+    >>> no_blocks(2)["blocks"].shape
+    (2, 4, 512)
+    """
+    shape, far = (n_series, _N), np.int64(2**62)
+    past = {f"past_{name}": array for name, array in _by_variant(no_past(n_series * _N, 1), n_series).items()}
+    return past | {
+        "length": np.ones(shape, np.int32),
+        "low": np.zeros(n_series, np.int64),
+        "high": np.zeros(n_series, np.int64),
+        "n_in_block": np.zeros(shape, np.int32),
+        "total": np.zeros(shape, np.int64),
+        "largest": np.full(shape, -far),
+        "smallest": np.full(shape, far),
+        "n_blocks": np.zeros(shape, np.int32),
+        "middle": np.zeros(shape),
+        "blocks": np.zeros((*shape, N_KEPT), np.float32),
+        "surprise": np.zeros(shape),
+    }
+
+
+def _by_variant(arrays: Arrays, n_series: int) -> Arrays:
+    return {name: array.reshape(n_series, _N, *array.shape[1:]) for name, array in arrays.items()}
+
+
+def novelty_surprises(state: Arrays, rows: Rows, units: Rows) -> NDArray[np.float64]:
+    """Surprise (n_rows, 4) at the shape of the last complete blocks; 0 for the first ones.
+
+    Parameters
+    ----------
+    state : of `no_blocks`, changed in place.
+    rows : which series, each once.
+    units : (n_rows,) readings in units of 2^-20 scales.
+
+    >>> state = no_blocks(1)
+    >>> novelty_surprises(state, np.array([0]), np.array([5])).tolist(), state["n_blocks"].tolist()
+    ([[0.0, 0.0, 0.0, 0.0]], [[1, 1, 1, 1]])
+    """
+    reading = units[:, None]
+    state["total"][rows] += reading
+    state["n_in_block"][rows] += 1
+    state["largest"][rows] = np.maximum(state["largest"][rows], reading)
+    state["smallest"][rows] = np.minimum(state["smallest"][rows], reading)
+    row, variant = np.nonzero(state["n_in_block"][rows] == state["length"][rows])
+    if row.size:
+        _complete(state, rows[row], variant)
+    found: NDArray[np.float64] = state["surprise"][rows]
+    return found
+
+
+def _complete(state: Arrays, series: Rows, variant: Rows) -> None:
+    """Take the blocks that these series and variants have just completed."""
+    at = (series, variant)
+    state["blocks"][at] = np.concatenate([state["blocks"][at][:, 1:], _scaled_value(state, at)[:, None]], axis=1)
+    state["n_blocks"][at] += 1
+    fresh = no_blocks(1)
+    for name in ("n_in_block", "total", "largest", "smallest"):
+        state[name][at] = fresh[name][0, 0]
+    judged = state["n_blocks"][at] >= MIN_BLOCKS
+    series, variant = series[judged], variant[judged]
+    if not series.size:
+        return
+    distances = _nearest(state["blocks"][series, variant], state["n_blocks"][series, variant], _WEIGHTS[variant])
+    state["surprise"][series, variant] = surprises(_past(state), series * _N + variant, distances[:, None])[:, 0]
+
+
+def _past(state: Arrays) -> Arrays:
+    """The memory of distances, first axis series and variant; a view."""
+    past = {name.removeprefix("past_"): array for name, array in state.items() if name.startswith("past_")}
+    return {name: array.reshape(-1, *array.shape[2:]) for name, array in past.items()}
+
+
+def _scaled_value(state: Arrays, at: tuple[Rows, Rows]) -> Distances:
+    low = state["low"][at[0]]
+    span = state["high"][at[0]] - low
+    value = np.where(_SPIKES[at[1]], _spike_value(state, at, span), _block_mean(state, at))
+    # What was constant while commissioning is measured in scales.
+    scaled = (value - low) / np.where(span > 0, span, 1.0 / UNIT)
+    return np.clip(scaled, -1.0, 2.0).astype(np.float32)
+
+
+def _block_mean(state: Arrays, at: tuple[Rows, Rows]) -> NDArray[np.float64]:
+    mean: NDArray[np.float64] = state["total"][at] / state["length"][at]
+    return mean
+
+
+def _spike_value(state: Arrays, at: tuple[Rows, Rows], span: Rows) -> NDArray[np.float64]:
+    """The block's extreme that is farther from a running middle, or its mean if that is nearly the same."""
+    mean, before = _block_mean(state, at), state["middle"][at]
+    middle = np.where(state["n_blocks"][at] == 0, mean, before + _MIDDLE_GAIN * (mean - before))
+    state["middle"][at] = middle
+    largest, smallest = state["largest"][at], state["smallest"][at]
+    extreme = np.where(largest - middle >= middle - smallest, largest, smallest)
+    return np.where(np.abs(extreme - mean) <= _SPIKE * span, mean, extreme)
+
+
+def _nearest(blocks: Distances, n_blocks: NDArray[np.int32], weights: Distances) -> Distances:
+    parts = [slice(first, first + _CHUNK) for first in range(0, len(blocks), _CHUNK)]
+    return np.concatenate([_nearest_together(blocks[part], n_blocks[part], weights[part]) for part in parts])
+
+
+def _nearest_together(blocks: Distances, n_blocks: NDArray[np.int32], weights: Distances) -> Distances:
+    """Distance (n,) of the last eight blocks to the nearest eight that ended at least eight blocks before."""
+    n_seen = np.minimum(n_blocks, N_KEPT)
+    first = N_KEPT - int(n_seen.max())
+    n_windows = N_KEPT - first - 2 * N_BLOCKS + 1
+    past = [blocks[:, first + i : first + i + n_windows] for i in range(N_BLOCKS)]
+    last = [blocks[:, N_KEPT - N_BLOCKS + i][:, None] for i in range(N_BLOCKS)]
+    level = _total_difference(past, last)
+    shape = _total_difference(_shape(past), _shape(last)) / np.float32(5.66)
+    distance = (shape + weights[:, None] * level) / np.float32(2 * N_BLOCKS)
+    known = first + np.arange(n_windows) >= (N_KEPT - n_seen)[:, None]
+    nearest: Distances = np.where(known, distance, np.float32(np.inf)).min(axis=1)
+    return nearest
+
+
+def _total_difference(left: list[Distances], right: list[Distances]) -> Distances:
+    """Sum of absolute differences, term by term in one order."""
+    total = np.abs(left[0] - right[0])
+    for a, b in zip(left[1:], right[1:], strict=True):
+        total += np.abs(a - b)
+    found: NDArray[np.float32] = total
+    return found
+
+
+def _shape(values: list[Distances]) -> list[Distances]:
+    """Orthonormal Haar transform of eight values from 0 to their height."""
+    smallest, largest = values[0], values[0]
+    for value in values[1:]:
+        smallest, largest = np.minimum(smallest, value), np.maximum(largest, value)
+    height = np.maximum(largest - smallest, np.float32(_FLAT))
+    return _haar([(value - smallest) / height for value in values])
+
+
+def _haar(values: list[Distances]) -> list[Distances]:
+    """Source: Haar, Zur Theorie der orthogonalen Funktionensysteme, 1910."""
+    if len(values) == 1:
+        return values
+    root = np.float32(math.sqrt(0.5))
+    pairs = list(zip(values[::2], values[1::2], strict=True))
+    return _haar([(a + b) * root for a, b in pairs]) + [(a - b) * root for a, b in pairs]

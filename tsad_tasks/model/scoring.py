@@ -1,0 +1,241 @@
+"""From readings to errors to scores: pure functions of readings and of one model's spec.
+
+Arrays of several entities are (n_entities, n_steps, ...) on one grid that starts at a whole hour.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from tsad_tasks.model.features import Scaler, cyclic_time, days_off, derived, held, running_state
+from tsad_tasks.model.spec import FeatureSpec, ModelSpec
+from tsad_tasks.model.tails import top_mean
+from tsad_tasks.model.thresholds import (
+    Limits,
+    anomaly_scores,
+    collective_series,
+    combined_scores,
+    flag,
+    severities,
+    threshold_series,
+)
+from tsad_tasks.model.windows import OFF, PENDING, SCORED, STARTUP, batches, window_errors, window_reasons
+
+SEVERITIES = ("NONE", "LOW", "MEDIUM", "HIGH")
+# Entities are computed together, as many as keep each temporary array in the caches and a long range in memory.
+_CELLS = 1 << 18
+
+
+Marks = NDArray[np.bool_] | bool
+
+
+@dataclass(frozen=True)
+class Features:
+    """What the detector sees of some entities.
+
+    Attributes
+    ----------
+    inputs : float32 (n_entities, n_steps, n_inputs), 0 where unknown.
+    present : bool (n_entities, n_steps, n_channels), whether a value is known, held ones included.
+    running : int8 (n_entities, n_steps), 0 or the reason why the step is not scored.
+    context_ok : bool (n_entities, n_steps), whether derived columns are known where their channel is.
+    """
+
+    inputs: NDArray[np.float32]
+    present: NDArray[np.bool_]
+    running: NDArray[np.int8]
+    context_ok: NDArray[np.bool_]
+
+
+def entity_features(
+    spec: FeatureSpec, scalers: Sequence[Scaler], values: NDArray[np.float64], start_s: int
+) -> Features:
+    """Features of entities from their readings.
+
+    Parameters
+    ----------
+    scalers : one per entity.
+    values : float64 (n_entities, n_steps, n_channels), NaN where nothing was read.
+    start_s : epoch seconds of the first step.
+    """
+    n_entities, n_steps, _ = values.shape
+    known = held(values, spec.hold_steps)
+    running = running_state(known, spec.running_when, spec.channels, spec.grace_steps)
+    scaled = np.stack([scaler.transform(part) for scaler, part in zip(scalers, known, strict=True)])
+    more = derived(scaled, rolling_mean=spec.rolling_mean, lag=spec.lag, diff=spec.diff)
+    times_s = start_s + np.arange(n_steps, dtype=np.int64) * spec.step_s
+    clock = _clock(spec, times_s)
+    clock = np.broadcast_to(clock, (n_entities, *clock.shape))
+    inputs = np.concatenate([scaled, more, clock], axis=-1, dtype=np.float32)
+    return Features(np.nan_to_num(inputs, nan=0.0), np.isfinite(scaled), running, _context_ok(scaled, more))
+
+
+def _clock(spec: FeatureSpec, times_s: NDArray[np.int64]) -> NDArray[np.float32]:
+    """Inputs that all entities share, (n_steps, n)."""
+    cyclic = cyclic_time(times_s, spec.zone, spec.cyclic, spec.holidays, spec.rest_weekday)
+    if not spec.holidays:
+        return cyclic
+    return np.concatenate([cyclic, days_off(times_s, spec.zone, spec.holidays, spec.rest_weekday)], axis=1)
+
+
+def _context_ok(scaled: NDArray[np.float32], more: NDArray[np.float32]) -> NDArray[np.bool_]:
+    """Derived columns of a channel that is dead do not count against the others."""
+    n_channels = scaled.shape[-1]
+    dead = ~np.isfinite(scaled)
+    unknown = ~np.isfinite(more).reshape(*more.shape[:-1], -1, n_channels) & ~dead[..., None, :]
+    return np.asarray(~unknown.any(axis=(-1, -2)), np.bool_)
+
+
+@dataclass(frozen=True)
+class Windows:
+    """The windows that need an error, of all entities, as positions in the entities' steps laid end to end.
+
+    Attributes
+    ----------
+    ends : int64 (n_windows,)
+    live : bool (n_windows, n_channels)
+    reasons : int16 (n_entities, n_steps)
+    """
+
+    ends: NDArray[np.int64]
+    live: NDArray[np.bool_]
+    reasons: NDArray[np.int16]
+
+
+def entity_windows(spec: FeatureSpec, features: Features, wanted: NDArray[np.bool_]) -> Windows:
+    """Windows of the wanted steps, bool (n_entities, n_steps)."""
+    n_steps, n_channels = features.present.shape[1:]
+    reasons = np.zeros(wanted.shape, np.int16)
+    ends, lives = [np.zeros(0, np.int64)], [np.zeros((0, n_channels), bool)]
+    entities = np.flatnonzero(wanted.any(axis=1))
+    for part in batches(len(entities), _n_together(n_steps * n_channels)):
+        chosen = entities[part]
+        live, reasons[chosen] = window_reasons(
+            features.present[chosen],
+            features.running[chosen],
+            features.context_ok[chosen],
+            width=spec.width,
+            min_coverage=spec.min_coverage,
+        )
+        entity, step = np.nonzero(wanted[chosen] & (reasons[chosen] == SCORED))
+        ends.append(chosen[entity] * n_steps + step)
+        lives.append(live[entity, step])
+    return Windows(np.concatenate(ends), np.concatenate(lives), reasons)
+
+
+def _n_together(n_cells: int) -> int:
+    """How many entities of so many array cells each are computed at once."""
+    return max(1, _CELLS // max(1, n_cells))
+
+
+def combined_errors(
+    spec: ModelSpec,
+    entities: Sequence[str],
+    entity_of: NDArray[np.int64],
+    channel_errors: NDArray[np.float32],
+    live: NDArray[np.bool_],
+) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+    """The error of each window (n,), and of its channels (n, n_channels), on the model's scale; NaN where unknown.
+
+    Without tails that is the detector's own scale, with them it is surprise in nats.
+
+    Parameters
+    ----------
+    entities : names.
+    entity_of : (n,), of which of them a window is.
+    channel_errors, live : (n, n_channels), as the detector gave them, and which channels count.
+    """
+    found = channel_errors
+    if spec.tails is not None:
+        units = np.array([spec.tails.unit(name) for name in entities], np.float64).reshape(len(entities), -1)
+        found = spec.tails.surprises_in(channel_errors, units[entity_of] * spec.tails.grown(live))
+    if spec.combine == "mean":
+        errors = window_errors(found, live)
+    else:
+        errors = top_mean(found, live, spec.top_k if spec.combine == "top_k" else 1)
+    with np.errstate(invalid="ignore"):
+        return np.where(np.isfinite(errors), errors, np.float32(np.nan)), np.where(live, found, np.float32(np.nan))
+
+
+@dataclass(frozen=True)
+class Scores:
+    """Thresholds, scores and flags of some entities, all (n_entities, n_steps)."""
+
+    thresholds: NDArray[np.float32]
+    scores: NDArray[np.float32]
+    flags: NDArray[np.bool_]
+    collective: NDArray[np.bool_]
+    severity: NDArray[np.int8]
+
+
+def entity_scores(spec: ModelSpec, entities: Sequence[str], errors: NDArray[np.float32], first_step: int = 0) -> Scores:
+    """Scores from errors, float32 (n_entities, n_steps), NaN where unknown.
+
+    Steps before `first_step` are only looked back at, and get neither threshold nor score. The first
+    `spec.threshold.history_steps` steps have less to look back at: their scores are not to be used.
+    """
+    thresholds = np.full_like(errors, np.nan)
+    scores = np.full_like(errors, np.nan)
+    collective = np.zeros(errors.shape, bool)
+    for part in batches(len(entities), _n_together(errors.shape[1])):
+        limits = Limits.of([spec.calibration(name) for name in entities[part]])
+        judged = part, slice(first_step, None)
+        thresholds[judged] = threshold_series(errors[part], limits, spec.threshold, first_step)
+        # A moving average sees the steps of its own width only.
+        n_before = min(first_step, max(spec.threshold.collective_width - 1, 0))
+        moving = collective_series(errors[part, first_step - n_before :], limits, spec.threshold)[:, n_before:]
+        scores[judged], collective[judged] = combined_scores(
+            errors[judged], thresholds[judged], moving, limits.collective_limit
+        )
+    flags = flag(scores)
+    return Scores(thresholds, scores, flags, collective, severities(scores))
+
+
+# Of several the first one holds; the order is that of the rules in `hour_status`.
+_STATUSES = np.array(
+    ["off", "unknown_entity_scale", "scored", "partial", "inputs_retired", "stale", "gap", "insufficient_history"]
+)
+
+
+def hour_status(
+    reasons: NDArray[np.int16], present: NDArray[np.bool_], *, provisional: Marks, silent: Marks, retired: Marks
+) -> tuple[NDArray[np.str_], NDArray[np.int64], NDArray[np.int64]]:
+    """Status of entities' hours, steps needed, steps seen, (...) each.
+
+    Parameters
+    ----------
+    reasons : int16 (..., n_steps) of the hour; 0 where there is a score.
+    present : bool (..., n_steps), whether anything was read at the step.
+    provisional : (...), the entity has no scale of its own.
+    silent : (...), nothing was read in the hours before either.
+    retired : (...), readings that the hour needs were dropped by retention.
+
+    >>> reasons, read = np.array([[0, 2], [3, 3]], np.int16), np.ones((2, 2), bool)
+    >>> status, n_needed, n_seen = hour_status(reasons, read, provisional=False, silent=False, retired=False)
+    >>> status.tolist(), n_needed.tolist(), n_seen.tolist()
+    (['partial', 'off'], [2, 0], [1, 0])
+    """
+    n_needed = np.count_nonzero(~np.isin(reasons, (OFF, STARTUP, PENDING)), axis=-1)
+    n_seen = np.count_nonzero(reasons == SCORED, axis=-1)
+    unread, any_seen = ~present.any(axis=-1), n_seen > 0
+    rules = [n_needed == 0, any_seen & provisional, n_seen == n_needed, any_seen, retired, unread & silent, unread]
+    first = np.select(np.broadcast_arrays(*rules), list(range(len(rules))), len(rules))
+    return _STATUSES[first], np.asarray(n_needed), np.asarray(n_seen)
+
+
+__all__ = [
+    "SEVERITIES",
+    "Features",
+    "Scores",
+    "Windows",
+    "anomaly_scores",
+    "combined_errors",
+    "entity_features",
+    "entity_scores",
+    "entity_windows",
+    "hour_status",
+]

@@ -1,0 +1,170 @@
+"""Everything of a model that affects errors, scores and flags, beside the network itself: the bundle's spec.json."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+from zoneinfo import ZoneInfo
+
+import numpy as np
+from numpy.typing import NDArray
+
+from tsad_tasks.model.features import SUNDAY, Scaler, derived_history, n_derived
+from tsad_tasks.model.tails import ChannelTails
+from tsad_tasks.model.thresholds import Calibration, ThresholdSettings
+
+
+@dataclass(frozen=True)
+class FeatureSpec:
+    """How readings become the detector's inputs. Counts are grid steps.
+
+    Attributes
+    ----------
+    channels : names in the order of the inputs' first columns.
+    hold_steps : by channel, how long a value stays valid.
+    holidays : days since 1970 that are like the weekly day of rest; without any there is no such input.
+    rest_weekday : 0 is Monday.
+    """
+
+    channels: tuple[str, ...]
+    hold_steps: tuple[int, ...]
+    step_s: int
+    site_zone: str
+    width: int
+    min_coverage: float
+    running_when: str | None
+    grace_steps: int
+    rolling_mean: tuple[int, ...]
+    lag: tuple[int, ...]
+    diff: tuple[int, ...]
+    cyclic: tuple[str, ...]
+    holidays: tuple[int, ...] = ()
+    rest_weekday: int = SUNDAY
+
+    @property
+    def zone(self) -> ZoneInfo:
+        return ZoneInfo(self.site_zone)
+
+    @property
+    def n_inputs(self) -> int:
+        """Columns that the detector sees."""
+        n_channels = len(self.channels)
+        n_more = n_derived(n_channels, rolling_mean=self.rolling_mean, lag=self.lag, diff=self.diff)
+        return n_channels + n_more + self.n_clock_inputs
+
+    @property
+    def n_clock_inputs(self) -> int:
+        """Of these the last ones, which say what time and day it is."""
+        return 2 * len(self.cyclic) + bool(self.holidays)
+
+    def dead_inputs(self, channel: int) -> NDArray[np.bool_]:
+        """Which inputs (n_inputs,) are unknown while a channel is: it, and what is derived from it."""
+        sensed = np.arange(self.n_inputs) < self.n_inputs - self.n_clock_inputs
+        # What is derived from channels comes after them, in the same order; the clock's inputs come last.
+        return np.asarray(sensed & (np.arange(self.n_inputs) % len(self.channels) == channel), np.bool_)
+
+    @property
+    def channel_inputs(self) -> NDArray[np.bool_]:
+        """Which inputs go with each channel, (n_channels, n_inputs): its `dead_inputs`."""
+        return np.stack([self.dead_inputs(channel) for channel in range(len(self.channels))])
+
+    @property
+    def reach_steps(self) -> int:
+        """How many steps before a reading its error looks back."""
+        back = derived_history(rolling_mean=self.rolling_mean, lag=self.lag, diff=self.diff)
+        return (
+            self.width
+            - 1
+            + max(back + max(self.hold_steps, default=0), self.grace_steps + max(self.hold_steps, default=0))
+        )
+
+    @property
+    def reach_hours(self) -> int:
+        """Whole hours that cover `reach_steps`."""
+        return math.ceil(self.reach_steps * self.step_s / 3600)
+
+
+@dataclass(frozen=True)
+class ModelSpec:
+    """A model's features, scales, threshold and calibration.
+
+    Attributes
+    ----------
+    scalers, calibrations : by entity name; an entity that is not there uses the pooled one.
+    spreads : half-width that holds 95 % of the residuals by channel, in scaled units: the ± of "expected".
+    tails : surprise of channel errors; None: they are taken as they are.
+    combine : {"mean", "top_k", "max"}, how the errors of the live channels become one.
+    top_k : how many of the highest, for top_k.
+    expected_incidents_per_day : of all entities while nothing is wrong; None where the threshold has no budget.
+    """
+
+    features: FeatureSpec
+    scalers: Mapping[str, Scaler]
+    pooled_scaler: Scaler
+    threshold: ThresholdSettings
+    calibrations: Mapping[str, Calibration]
+    pooled_calibration: Calibration
+    spreads: tuple[float, ...]
+    tails: ChannelTails | None = None
+    combine: str = "mean"
+    top_k: int = 2
+    expected_incidents_per_day: float | None = None
+
+    @property
+    def score_reach_hours(self) -> int:
+        """Whole hours before a reading that its threshold looks back, the errors' own reach included."""
+        look_back_s = self.threshold.history_steps * self.features.step_s
+        return math.ceil(look_back_s / 3600) + self.features.reach_hours
+
+    def scaler(self, entity: str) -> Scaler:
+        return self.scalers.get(entity, self.pooled_scaler)
+
+    def calibration(self, entity: str) -> Calibration:
+        return self.calibrations.get(entity, self.pooled_calibration)
+
+    def is_provisional(self, entity: str) -> bool:
+        """Whether the entity has no scale of its own."""
+        return entity not in self.scalers
+
+    def to_json(self) -> dict[str, Any]:
+        """The spec as a JSON object."""
+        return {
+            "features": vars(self.features),
+            "scalers": {name: scaler.to_json() for name, scaler in sorted(self.scalers.items())},
+            "pooled_scaler": self.pooled_scaler.to_json(),
+            "threshold": self.threshold.to_json(),
+            "calibrations": {name: found.to_json() for name, found in sorted(self.calibrations.items())},
+            "pooled_calibration": self.pooled_calibration.to_json(),
+            "spreads": list(self.spreads),
+            "tails": self.tails.to_json() if self.tails else None,
+            "combine": self.combine,
+            "top_k": self.top_k,
+            "expected_incidents_per_day": self.expected_incidents_per_day,
+        }
+
+    @classmethod
+    def from_json(cls, fields: Mapping[str, Any]) -> ModelSpec:
+        """The spec of a JSON object, to the bit. What older bundles do not say is as it was when they were made."""
+        tails = fields.get("tails")
+        return cls(
+            features=feature_spec(fields["features"]),
+            scalers={name: Scaler.from_json(part) for name, part in fields["scalers"].items()},
+            pooled_scaler=Scaler.from_json(fields["pooled_scaler"]),
+            threshold=ThresholdSettings.from_json(fields["threshold"]),
+            calibrations={name: Calibration.from_json(part) for name, part in fields["calibrations"].items()},
+            pooled_calibration=Calibration.from_json(fields["pooled_calibration"]),
+            spreads=tuple(fields["spreads"]),
+            tails=ChannelTails.from_json(tails) if tails else None,
+            combine=fields.get("combine", "mean"),
+            top_k=fields.get("top_k", 2),
+            expected_incidents_per_day=fields.get("expected_incidents_per_day"),
+        )
+
+
+def feature_spec(fields: Mapping[str, Any]) -> FeatureSpec:
+    """The feature spec of a JSON object."""
+    lists = ("channels", "hold_steps", "rolling_mean", "lag", "diff", "cyclic", "holidays")
+    values: dict[str, Any] = {name: tuple(value) if name in lists else value for name, value in fields.items()}
+    return FeatureSpec(**values)

@@ -1,0 +1,179 @@
+"""One error per reading from many surprises: weighted families, a bonus beyond the past range, a second level.
+
+What a channel's event score is made of; weights and constants were chosen on NAB's corpus, none on a single file.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+from numpy.typing import NDArray
+
+from tsad_tasks.model.novelty import no_blocks, novelty_surprises
+from tsad_tasks.model.surprise import Arrays, Rows, no_past, surprises
+from tsad_tasks.model.surprise_families import Change, Level, Now, Part, Season, Slow
+
+WEIGHTS = {
+    "level": 1.0,
+    "slow": 0.25,
+    "season": 1.0,
+    "season12": 0.25,
+    "season36": 0.25,
+    "change": 0.5,
+    "novelty": 0.75,
+}
+MEMBER = "member"
+States = dict[str, Arrays]
+_SEASON = Season()
+PARTS: dict[str, Part] = {"level": Level(), "slow": Slow(), "season": _SEASON, "change": Change()}
+RANGE_SHARE = 0.05
+_SECOND_SHARE, _SECOND_LIMIT = 0.1, 12.0
+_FAR = 2**62
+
+
+@dataclass(frozen=True)
+class Fusion:
+    """Which surprises count, and how much.
+
+    Attributes
+    ----------
+    weights : by family; a family's members share its weight, and a family that is not there is not computed.
+    range_bonus : nats for a reading that leaves the past range by more than 5 % of it.
+    second_level : whether a tenth of the result is how surprising the result itself is.
+    """
+
+    weights: Mapping[str, float]
+    range_bonus: float = 6.0
+    second_level: bool = True
+
+    @cached_property
+    def parts(self) -> dict[str, Part]:
+        """The parts that have a family with a weight."""
+        return {name: part for name, part in PARTS.items() if self._columns(part)}
+
+    def _columns(self, part: Part) -> list[int]:
+        return [i for i, family in enumerate(part.members) if self.weights.get(family)]
+
+    @cached_property
+    def _chosen(self) -> dict[str, list[int]]:
+        return {name: self._columns(part) for name, part in self.parts.items()}
+
+    @cached_property
+    def _shares(self) -> list[float]:
+        """Weight of each column of the parts that count, a family's weight shared by its members."""
+        members = [part.members[i] for part in self.parts.values() for i in self._columns(part)]
+        return [self.weights[family] / members.count(family) for family in members]
+
+    def empty(self, n_series: int) -> States:
+        """State of series that have seen nothing, by part.
+
+        >>> sorted(Fusion({"level": 1.0}, second_level=False).empty(1))
+        ['past', 'range']
+        """
+        states = {name: part.empty(n_series) for name, part in self.parts.items()}
+        states["range"] = {"low": np.full(n_series, _FAR), "high": np.full(n_series, -_FAR)}
+        if self.parts:
+            states["past"] = no_past(n_series, len(self._shares))
+        if self.weights.get("novelty"):
+            states["novelty"] = no_blocks(n_series)
+        if self.weights.get(MEMBER):
+            states["member_past"] = no_past(n_series, 1)
+        if self.second_level:
+            states["second_past"] = no_past(n_series, 1)
+        return {name: arrays for name, arrays in states.items() if arrays}
+
+    def errors(
+        self, states: States, rows: Rows, now: Now, member: NDArray[np.float32] | None = None
+    ) -> NDArray[np.float64]:
+        """Errors (n_rows,) in nats, 0 and up, of one reading per row, which then becomes part of the state.
+
+        Parameters
+        ----------
+        states : of `empty`, changed in place.
+        member : (n_rows,) errors of another detector, which weighs `weights["member"]`; NaN where it has none.
+
+        >>> fusion, one = Fusion({"level": 1.0}, second_level=False), np.array([0])
+        >>> states, readings = fusion.empty(1), [*range(-30, 30), 40]
+        >>> found = [fusion.errors(states, one, Now(np.array([x * 2**20]), one)).item() for x in readings]
+        >>> found[0], found[-1] > 8
+        (0.0, True)
+        """
+        leaves = range_excess(states["range"], rows, now.units) > RANGE_SHARE
+        total = self._weighted(states, rows, now, member) + self.range_bonus * leaves
+        if self.second_level:
+            second = surprises(states["second_past"], rows, total[:, None].astype(np.float32))[:, 0]
+            total = (1 - _SECOND_SHARE) * total + _SECOND_SHARE * np.minimum(second, _SECOND_LIMIT)
+        return total
+
+    def _weighted(
+        self, states: States, rows: Rows, now: Now, member: NDArray[np.float32] | None
+    ) -> NDArray[np.float64]:
+        total = self._of_parts(states, rows, now)
+        weight = np.full(len(rows), sum(weight for family, weight in self.weights.items() if family != MEMBER))
+        if self.weights.get("novelty"):
+            novel = novelty_surprises(states["novelty"], rows, now.units)
+            total += self.weights["novelty"] * _weighted_sum(novel, [1 / novel.shape[1]] * novel.shape[1])
+        if member is not None:
+            self._add_member(states["member_past"], rows, member, total, weight)
+        fused: NDArray[np.float64] = total / weight
+        return fused
+
+    def _of_parts(self, states: States, rows: Rows, now: Now) -> NDArray[np.float64]:
+        if not self.parts:
+            return np.zeros(len(rows))
+        found = [
+            part.errors(states.get(name, {}), rows, now)[:, self._chosen[name]] for name, part in self.parts.items()
+        ]
+        surprise = surprises(states["past"], rows, np.concatenate(found, axis=1, dtype=np.float32, casting="same_kind"))
+        return _weighted_sum(surprise, self._shares)
+
+    def _add_member(
+        self,
+        past: Arrays,
+        rows: Rows,
+        member: NDArray[np.float32],
+        total: NDArray[np.float64],
+        weight: NDArray[np.float64],
+    ) -> None:
+        known = np.isfinite(member)
+        total[known] += self.weights[MEMBER] * surprises(past, rows[known], member[known][:, None])[:, 0]
+        weight[known] += self.weights[MEMBER]
+
+
+def range_excess(state: Arrays, rows: Rows, units: Rows) -> NDArray[np.float64]:
+    """How far readings (n_rows,) leave the range of all before them, as a share of it; 0 inside.
+
+    >>> state, one = {"low": np.array([0]), "high": np.array([4])}, np.array([0])
+    >>> [range_excess(state, one, np.array([x])).item() for x in (5, 5, 0)]
+    [0.25, 0.0, 0.0]
+    """
+    low, high = state["low"][rows], state["high"][rows]
+    first = low > high
+    beyond = np.where(first, 0, np.maximum(np.maximum(units - high, low - units), 0))
+    # One unit is what a range of nothing counts as.
+    excess: NDArray[np.float64] = beyond / np.maximum(np.where(first, 1, high - low), 1)
+    state["low"][rows] = np.where(first, units, np.minimum(low, units))
+    state["high"][rows] = np.where(first, units, np.maximum(high, units))
+    return excess
+
+
+def expected_level(states: States, rows: Rows, half_hour: Rows) -> NDArray[np.float64]:
+    """What readings (n_rows,) are expected to be, in scales from the center: the season's mean, else the center.
+
+    >>> expected_level({}, np.array([0]), np.array([0])).tolist()
+    [0.0]
+    """
+    if "season" not in states:
+        return np.zeros(len(rows))
+    return _SEASON.usual(states["season"], rows, half_hour)
+
+
+def _weighted_sum(columns: NDArray[np.float64], weights: Sequence[float]) -> NDArray[np.float64]:
+    """Added column by column, in one order whatever the batch."""
+    total = columns[:, 0] * weights[0]
+    for i in range(1, len(weights)):
+        total += columns[:, i] * weights[i]
+    return total

@@ -1,0 +1,341 @@
+"""One scale for the errors of all channels: how surprising an error is, in nats, by errors of held-out readings.
+
+A surprise of s nats means: normal readings show such an error with probability exp(−s). The map from error to surprise
+is a polyline, so that it is the same to the bit element by element. Its body is empirical; its tail is extreme-value
+theory's, from the highest error of each cluster of neighbours: one long episode is not taken for a hundred.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from tsad_tasks.base.errors import BadInput
+
+Errors = NDArray[np.float32]
+Floats = NDArray[np.float64]
+
+MIN_ERRORS = 50
+# The tail starts where an error has this probability, or where so many errors lie above it.
+TAIL_SHARE, MIN_ABOVE = 0.02, 25
+HEAVIEST_SHAPE = 0.25
+# An excess counts at most so many median excesses: an anomaly among the held-out readings does not blind the scale.
+CAP = 10.0
+UNIT_QUANTILE, GROWTH_QUANTILE = 0.95, 0.99
+# No entity's unit is smaller than this share of the usual one, nor than a thousandth of the channel's scale, squared.
+UNIT_FLOOR, SMALLEST_UNIT = 0.1, 1e-6
+
+_BODY = (0.8, 0.65, 0.5, 0.35, 0.25, 0.18, 0.12, 0.09, 0.06, 0.045, 0.03)
+_BEYOND = (0.5, 1.0, 1.5, 2.0, 3.0, 4.0, 6.0, 8.0, 12.0, 16.0, 24.0, 32.0)
+_FLOAT32_MAX = float(np.finfo(np.float32).max)
+
+
+@dataclass(frozen=True)
+class Tail:
+    """The surprise of one channel's errors: a rising polyline from (0, 0), straight on after its last knot.
+
+    Attributes
+    ----------
+    errors, surprises : (n_knots,)
+        Ascending; errors in units, surprises in nats.
+    """
+
+    errors: tuple[float, ...]
+    surprises: tuple[float, ...]
+
+    def surprise(self, errors: Floats) -> Floats:
+        """Surprises in nats, of the errors' shape; NaN where the error is not finite, else finite.
+
+        >>> Tail((0.0, 1.0, 3.0), (0.0, 2.0, 4.0)).surprise(np.array([0.5, 2.0, 9.0, np.nan])).tolist()
+        [1.0, 3.0, 10.0, nan]
+        """
+        slope = (self.surprises[-1] - self.surprises[-2]) / (self.errors[-1] - self.errors[-2])
+        with np.errstate(over="ignore", invalid="ignore"):
+            beyond = slope * np.maximum(errors - self.errors[-1], 0.0)
+            found = np.interp(errors, self.errors, self.surprises) + beyond
+        return np.where(np.isfinite(errors), np.minimum(found, _FLOAT32_MAX), np.nan)
+
+
+@dataclass(frozen=True)
+class ChannelTails:
+    """The surprise of every channel's errors, entity by entity.
+
+    Attributes
+    ----------
+    tails : by channel, of errors in units.
+    pooled_unit : (n_channels,), for entities without a unit of their own.
+    units : by entity name, (n_channels,): an error that is high for this entity.
+    growth : (n_channels, n_channels), by how much the units of all channels grow while one is dead; empty: not at all.
+    """
+
+    tails: tuple[Tail, ...]
+    pooled_unit: tuple[float, ...]
+    units: Mapping[str, tuple[float, ...]] = field(default_factory=dict)
+    growth: tuple[tuple[float, ...], ...] = ()
+
+    def unit(self, entity: str) -> tuple[float, ...]:
+        """The unit of an entity's errors, (n_channels,).
+
+        >>> ChannelTails((), (2.0,), {"a": (4.0,)}).unit("a")
+        (4.0,)
+        """
+        return self.units.get(entity, self.pooled_unit)
+
+    def surprises(self, channel_errors: Errors, entities: Sequence[str] | None = None) -> Errors:
+        """Surprises in nats of channel errors, element by element; NaN where an error is not finite.
+
+        Parameters
+        ----------
+        channel_errors : (n, n_channels)
+        entities : (n,) names, or None for the pooled unit.
+
+        >>> tails = ChannelTails((Tail((0.0, 1.0), (0.0, 3.0)),), (2.0,), {"a": (4.0,)})
+        >>> tails.surprises(np.array([[2.0], [2.0]], np.float32), ["a", "b"]).tolist()
+        [[1.5], [3.0]]
+        """
+        names = [""] if entities is None else sorted(set(entities))
+        units = np.array([self.unit(name) for name in names], np.float64)
+        row = 0 if entities is None else np.searchsorted(names, entities)
+        return self.surprises_in(channel_errors, units[row])
+
+    def surprises_in(self, channel_errors: Errors, units: Floats) -> Errors:
+        """Surprises of errors (n, n_channels) whose units (n or 1, n_channels) are known.
+
+        >>> tails = ChannelTails((Tail((0.0, 1.0), (0.0, 3.0)),), (2.0,))
+        >>> tails.surprises_in(np.array([[2.0]], np.float32), np.array([[1.0]])).tolist()
+        [[6.0]]
+        """
+        ratios = channel_errors.astype(np.float64) / units
+        columns = [tail.surprise(ratios[:, channel]) for channel, tail in enumerate(self.tails)]
+        return np.stack(columns, axis=1).astype(np.float32) if columns else np.empty(channel_errors.shape, np.float32)
+
+    def grown(self, live: NDArray[np.bool_]) -> Floats:
+        """By how much the units of windows grow, (n, n_channels), for the channels that are dead in them.
+
+        A detector that misses a sensor knows less about the others, and errs more.
+
+        Parameters
+        ----------
+        live : (n, n_channels)
+
+        >>> tails = ChannelTails((), (1.0, 1.0), growth=((1.0, 3.0), (2.0, 1.0)))
+        >>> tails.grown(np.array([[True, True], [False, True]])).tolist()
+        [[1.0, 1.0], [1.0, 3.0]]
+        """
+        factors = np.ones(live.shape)
+        for dead, growth in enumerate(self.growth):
+            missed = ~live[:, dead]
+            if missed.any():
+                factors[missed] = np.maximum(factors[missed], growth)
+        return factors
+
+    def to_json(self) -> dict[str, Any]:
+        """The tails as a JSON object."""
+        return {
+            "tails": [{"errors": list(tail.errors), "surprises": list(tail.surprises)} for tail in self.tails],
+            "pooled_unit": list(self.pooled_unit),
+            "units": {name: list(unit) for name, unit in sorted(self.units.items())},
+            "growth": [list(row) for row in self.growth],
+        }
+
+    @classmethod
+    def from_json(cls, fields: Mapping[str, Any]) -> ChannelTails:
+        """The tails of a JSON object, to the bit."""
+        tails = tuple(Tail(tuple(part["errors"]), tuple(part["surprises"])) for part in fields["tails"])
+        units = {name: tuple(unit) for name, unit in fields["units"].items()}
+        growth = tuple(tuple(row) for row in fields.get("growth", ()))
+        return cls(tails, tuple(fields["pooled_unit"]), units, growth)
+
+
+def fit_tails(errors: Errors | Mapping[str, Errors], *, gap_steps: int = 10) -> ChannelTails:
+    """The surprise of errors, from held-out readings that the detector was not trained on.
+
+    Parameters
+    ----------
+    errors : (n_steps, n_channels), or such by entity name
+        In the order of time, NaN where unknown.
+    gap_steps : int
+        Errors at most this far apart are one cluster; at least the width of the detector's windows.
+
+    Raises
+    ------
+    BadInput
+        When no channel has 50 errors, all entities together.
+
+    >>> tails = fit_tails(np.linspace(0, 1, 1001, dtype=np.float32)[:, None], gap_steps=0)
+    >>> tails.surprises(np.array([[0.5], [1.0]], np.float32)).astype(float).round(1).tolist()
+    [[0.7], [4.7]]
+    """
+    series = {"": errors} if isinstance(errors, np.ndarray) else dict(errors)
+    n_known = np.sum([np.isfinite(part).sum(axis=0) for part in series.values()], axis=0)
+    if not np.size(n_known) or int(np.max(n_known)) < MIN_ERRORS:
+        raise BadInput(
+            f"Expected at least {MIN_ERRORS} held-out errors of a channel. Received: {np.max(n_known, initial=0)}. "
+            "Use a longer training range or a larger validation share."
+        )
+    pooled, units = _units(series, n_known)
+    ratios = [part.astype(np.float64) / units[name] for name, part in series.items()]
+    own = {name: tuple(unit) for name, unit in units.items() if unit is not pooled}
+    tails = [_tail(parts, gap_steps) for parts in _by_channel(ratios, n_known)]
+    return ChannelTails(tuple(tails), tuple(pooled), {} if isinstance(errors, np.ndarray) else own)
+
+
+def unit_growth(usual: Errors, with_dead: Sequence[Errors], units: Floats) -> tuple[tuple[float, ...], ...]:
+    """`ChannelTails.growth`, from the errors of the same windows with all channels, and with each of them dead in turn.
+
+    Parameters
+    ----------
+    usual, with_dead : (n, n_channels), and one such by dead channel
+    units : (n, n_channels)
+
+    >>> unit_growth(np.ones((9, 2), np.float32), [np.full((9, 2), 3, np.float32)] * 2, np.ones((9, 2)))
+    ((1.0, 3.0), (3.0, 1.0))
+    """
+    high = np.maximum(np.nanquantile(usual / units, GROWTH_QUANTILE, axis=0), SMALLEST_UNIT)
+    rows = [np.maximum(np.nanquantile(errors / units, GROWTH_QUANTILE, axis=0) / high, 1.0) for errors in with_dead]
+    return tuple(
+        tuple(1.0 if channel == dead else _rounded(factor) for channel, factor in enumerate(row.tolist()))
+        for dead, row in enumerate(rows)
+    )
+
+
+def _units(series: Mapping[str, Errors], n_known: NDArray[np.int64]) -> tuple[list[float], dict[str, list[float]]]:
+    """The usual unit, and each entity's: its own where it has enough errors, never far below the usual one."""
+    found = {name: [_quantile(column) for column in part.T] for name, part in series.items()}
+    usual = np.array([_middle([own[channel] for own in found.values()]) for channel in range(len(n_known))])
+    usual = np.where(np.isfinite(usual), usual, _middle(usual.tolist(), otherwise=1.0))
+    pooled = [_rounded(max(unit, SMALLEST_UNIT)) for unit in usual.tolist()]
+    units = {}
+    for name, own in found.items():
+        known = np.isfinite(own)
+        floors = np.maximum(UNIT_FLOOR * np.array(pooled), SMALLEST_UNIT)
+        chosen = np.where(known, np.maximum(own, floors), pooled)
+        units[name] = [_rounded(unit) for unit in chosen.tolist()] if known.any() else pooled
+    return pooled, units
+
+
+def _quantile(column: Errors) -> float:
+    known = column[np.isfinite(column)]
+    return float(np.quantile(known, UNIT_QUANTILE)) if known.size >= 2 * MIN_ERRORS else math.nan
+
+
+def _middle(values: Sequence[float], otherwise: float = math.nan) -> float:
+    known = [value for value in values if math.isfinite(value)]
+    return float(np.median(known)) if known else otherwise
+
+
+def _rounded(value: float) -> float:
+    """Nine digits: a file of 300 machines stays small."""
+    return float(f"{value:.9g}")
+
+
+def _by_channel(ratios: Sequence[Floats], n_known: NDArray[np.int64]) -> Iterator[list[Floats]]:
+    """Each channel's errors by entity; those of all channels where it has too few itself."""
+    enough = np.flatnonzero(n_known >= MIN_ERRORS)
+    for channel, n in enumerate(n_known):
+        chosen = [channel] if n >= MIN_ERRORS else enough.tolist()
+        yield [part[:, one] for one in chosen for part in ratios]
+
+
+def _tail(parts: Sequence[Floats], gap_steps: int) -> Tail:
+    known = np.concatenate([part[np.isfinite(part)] for part in parts])
+    share = min(0.5, max(TAIL_SHARE, MIN_ABOVE / known.size))
+    body = [p for p in _BODY if p > share]
+    *lower, start = np.quantile(known, [1 - p for p in (*body, share)]).tolist()
+    scale, shape = generalized_pareto(cluster_peaks(parts, start, gap_steps) - start)
+    scale = max(scale, 1e-3 * max(start, 1.0))
+    beyond = [start + scale * (math.expm1(shape * s) / shape if shape > 0 else s) for s in _BEYOND]
+    surprises = [-math.log(p) for p in (*body, share)] + [s - math.log(share) for s in _BEYOND]
+    return _rising((*lower, start, *beyond), surprises)
+
+
+def _rising(errors: Sequence[float], surprises: Sequence[float]) -> Tail:
+    """A polyline from (0, 0); of knots at the same error the highest surprise would be too much, so the first stays."""
+    knots = [(0.0, 0.0)]
+    for error, surprise in zip(errors, surprises, strict=True):
+        if _rounded(error) > knots[-1][0]:
+            knots.append((_rounded(error), _rounded(surprise)))
+    return Tail(tuple(error for error, _ in knots), tuple(surprise for _, surprise in knots))
+
+
+def top_mean(surprises: Errors, live: NDArray[np.bool_], k: int) -> Errors:
+    """The mean of the `k` highest surprises of live channels, (n,); of all live ones where they are fewer.
+
+    One channel's fault is thus not diluted by all the healthy ones. NaN where no channel is live.
+
+    Parameters
+    ----------
+    surprises, live : (n, n_channels)
+
+    >>> top_mean(np.array([[1, 9, 3], [1, 9, 3]], np.float32), np.array([[1, 1, 1], [1, 0, 0]], bool), 2).tolist()
+    [6.0, 1.0]
+    """
+    ordered = np.sort(np.where(live, surprises, -np.inf).astype(np.float64), axis=1)[:, ::-1]
+    n_used = np.minimum(np.count_nonzero(live, axis=1), k)
+    total = np.zeros(len(ordered))
+    for rank in range(min(k, ordered.shape[1])):
+        total += np.where(rank < n_used, ordered[:, rank], 0.0)
+    with np.errstate(over="ignore"):
+        means = np.minimum(total / np.maximum(n_used, 1), _FLOAT32_MAX)
+    return np.where(n_used > 0, means, np.nan).astype(np.float32)
+
+
+def cluster_peaks(parts: Sequence[Floats], level: float, gap_steps: int) -> Floats:
+    """The highest value of each cluster above a level; values at most `gap_steps` apart are one cluster.
+
+    Parameters
+    ----------
+    parts : of (n_steps,) each
+        Series on one grid, NaN where unknown; no cluster reaches from one into another.
+
+    Source: Smith and Weissman (1994), runs declustering.
+
+    >>> cluster_peaks([np.array([0.0, 5.0, 7.0, 0.0, 0.0, 6.0])], 1.0, 1).tolist()
+    [7.0, 6.0]
+    """
+    found = [np.empty(0)]
+    for part in parts:
+        above = np.flatnonzero(part > level)
+        if above.size:
+            found.append(np.maximum.reduceat(part[above], cluster_starts(above, gap_steps)))
+    return np.concatenate(found)
+
+
+def cluster_starts(steps: NDArray[np.int64], gap_steps: int) -> NDArray[np.int64]:
+    """Positions in ascending `steps` at which a cluster starts: the first, and those after more than `gap_steps`.
+
+    >>> cluster_starts(np.array([3, 4, 6, 9]), 2).tolist()
+    [0, 3]
+    """
+    return np.concatenate(([0], np.flatnonzero(np.diff(steps) > max(gap_steps, 1)) + 1))
+
+
+def generalized_pareto(excesses: Floats) -> tuple[float, float]:
+    """Scale and shape of a generalised Pareto distribution, by probability-weighted moments.
+
+    The shape is kept between 0 (exponential) and 0.25: an endpoint would make what lies behind it impossible, and a few
+    outliers make a tail without a mean. An excess counts at most ten median excesses. Without an excess, (0, 0).
+
+    Parameters
+    ----------
+    excesses : (n,)
+        Heights above a level, 0 and up.
+
+    Source: Hosking and Wallis (1987), equation 12.
+
+    >>> generalized_pareto(np.array([1.0, 1.0, 1.0, 1.0]))
+    (1.0, 0.0)
+    """
+    if not excesses.size:
+        return 0.0, 0.0
+    ascending = np.sort(np.minimum(excesses, CAP * np.median(excesses)))
+    weights = 1 - (np.arange(1, excesses.size + 1) - 0.35) / excesses.size
+    mean, weighted = float(ascending.mean()), float((weights * ascending).mean())
+    spread = mean - 2 * weighted
+    shape = min(max(2 - mean / spread, 0.0), HEAVIEST_SHAPE) if spread > 0 else 0.0
+    return mean * (1 - shape), shape

@@ -1,0 +1,1 @@
+"""Whether the pipeline still does what it promised: drift, audit, housekeeping."""

@@ -1,0 +1,49 @@
+"""Task `audit`: what champions and challengers did in a week, by labels and verdicts."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from tsad_tasks.base.errors import NothingToDo
+from tsad_tasks.config import DatasetConfig
+from tsad_tasks.storage.store import Store
+
+WEEK = timedelta(days=7)
+
+
+@dataclass(frozen=True)
+class AuditSummary:
+    """The week that was audited, and how many models were in it."""
+
+    week_at: datetime
+    n_models: int
+
+
+def week_before(end_at: datetime) -> datetime:
+    """Monday, 00:00 UTC, of the last whole week before a moment.
+
+    >>> from datetime import UTC
+    >>> week_before(datetime(2026, 3, 9, tzinfo=UTC)).day, week_before(datetime(2026, 3, 15, 23, tzinfo=UTC)).day
+    (2, 2)
+    """
+    midnight = end_at.replace(hour=0, minute=0, second=0, microsecond=0)
+    return midnight - timedelta(days=end_at.weekday()) - WEEK
+
+
+def audit_week(store: Store, config: DatasetConfig, *, end_at: datetime, lineage: str = "live") -> AuditSummary:
+    """Counts the last whole week before `end_at`; once more gives the figures as they are known then.
+
+    Raises
+    ------
+    NothingToDo
+        When no model was champion or in the shadow.
+    """
+    week_at = week_before(end_at)
+    dataset = store.select_dataset(config.dataset)
+    params = {"dataset_id": dataset.dataset_id, "lineage": lineage, "start_at": week_at, "end_at": week_at + WEEK}
+    with store.transaction():
+        n_models = store.execute("upsert_audit", params)
+    if not n_models:
+        raise NothingToDo(f"No model of {config.dataset} was champion in the week from {week_at:%Y-%m-%d}.")
+    return AuditSummary(week_at, n_models)

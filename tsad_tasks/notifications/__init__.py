@@ -1,0 +1,1 @@
+"""What people are told of incidents and models, through an outbox that loses nothing."""

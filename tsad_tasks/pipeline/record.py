@@ -1,0 +1,93 @@
+"""What each step of each run did, as a row of `run_status`: counts when it worked, the family of the error when not."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import asdict, is_dataclass
+from datetime import datetime
+from typing import Any
+
+import psycopg2
+
+from tsad_tasks.base.errors import (
+    AccessDenied,
+    BadInput,
+    BundleError,
+    NothingToDo,
+    NotYet,
+    SourceError,
+    TsadError,
+    Unavailable,
+)
+from tsad_tasks.config import DatasetConfig
+from tsad_tasks.storage.store import Store
+
+_STATES: tuple[tuple[type[TsadError], str], ...] = (
+    (AccessDenied, "access_denied"),
+    (SourceError, "source_error"),
+    (BundleError, "bundle_error"),
+    (BadInput, "bad_input"),
+    (NothingToDo, "nothing_to_do"),
+    (NotYet, "not_yet"),
+    (Unavailable, "unavailable"),
+)
+
+
+class StepRecord:
+    """Collects the counts of a step."""
+
+    def __init__(self) -> None:
+        self.counts: dict[str, Any] = {}
+
+    def add(self, summary: Any) -> dict[str, Any]:
+        """The summary as counts."""
+        self.counts = asdict(summary) if is_dataclass(summary) and not isinstance(summary, type) else dict(summary)
+        return self.counts
+
+
+def state_of(error: BaseException) -> str:
+    """The state that an error leaves in `run_status`.
+
+    >>> state_of(AccessDenied("no")), state_of(ValueError("x"))
+    ('access_denied', 'failed')
+    """
+    return next((state for family, state in _STATES if isinstance(error, family)), "failed")
+
+
+@contextmanager
+def recorded(
+    store: Store,
+    config: DatasetConfig,
+    step: str,
+    *,
+    run_id: str,
+    start_at: datetime | None = None,
+    end_at: datetime | None = None,
+    shard: int = 0,
+) -> Iterator[StepRecord]:
+    """Writes the step's row when it ends, whichever way, and lets errors through."""
+    record, began = StepRecord(), time.monotonic()
+    row = {"run_id": run_id, "step": step, "shard": max(shard, 0), "start_at": start_at, "end_at": end_at}
+    try:
+        yield record
+    except Exception as error:
+        _write(store, config, row | {"state": state_of(error), "message": str(error)[:2000]}, record, began)
+        raise
+    _write(store, config, row | {"state": "done", "message": ""}, record, began)
+
+
+def _write(store: Store, config: DatasetConfig, row: dict[str, Any], record: StepRecord, began: float) -> None:
+    try:
+        store.rollback()
+        with store.transaction():
+            dataset = store.upsert_dataset(config)
+            seconds = time.monotonic() - began
+            store.upsert_run_status(
+                row | {"dataset_id": dataset.dataset_id, "counts": record.counts, "seconds": seconds}
+            )
+    except psycopg2.Error:
+        # The warehouse itself is gone: the step's own error says so, and must not be hidden by this one.
+        if row["state"] == "done":
+            raise

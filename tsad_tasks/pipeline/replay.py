@@ -1,0 +1,152 @@
+"""A stretch of the past, as if the pipeline had run all along: weekly retrainings, shadows, promotions, scores.
+
+It writes to the lineage `replay` only. Every hour is scored by the model that would have been champion then, and no
+model sees a reading of its future. Killed and started again it goes on where it stopped, and leaves the same rows.
+"""
+
+from __future__ import annotations
+
+import shutil
+import tempfile
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from pathlib import Path
+
+from upath import UPath
+
+from tsad_tasks.base.errors import BadInput, NothingToDo
+from tsad_tasks.base.interval import HOUR, hour_ceil
+from tsad_tasks.champions.champions import Change, RegisterSummary
+from tsad_tasks.champions.shadow import compare_shadows, promote_ready
+from tsad_tasks.config import DatasetConfig
+from tsad_tasks.scoring.incidents import build_incidents
+from tsad_tasks.scoring.score import score_interval
+from tsad_tasks.storage.store import Store, hours_later
+from tsad_tasks.training.retrain import Retraining, retrain
+
+LINEAGE = "replay"
+BY = "replay"
+Say = Callable[[str], None]
+Advance = Callable[[datetime], None]
+
+
+@dataclass
+class Replay:
+    """One replay of [start_at, end_at): the first training ends where the training range from `start_at` on is full.
+
+    Attributes
+    ----------
+    every : time between retrainings
+    """
+
+    store: Store
+    config: DatasetConfig
+    start_at: datetime
+    end_at: datetime
+    artifacts: UPath
+    every: timedelta
+    chunk: timedelta = timedelta(days=1)
+    say: Say = print
+    advance: Advance = lambda _at: None
+    registered: list[RegisterSummary] = field(default_factory=list)
+    promoted: list[Change] = field(default_factory=list)
+    rejected: dict[int, list[str]] = field(default_factory=dict)
+
+    @property
+    def first_at(self) -> datetime:
+        """End of the first training."""
+        return hour_ceil(self.start_at + timedelta(seconds=self.config.training.range_s))
+
+    def run(self) -> Replay:
+        """Retrains, scores, compares and promotes, hour by hour of the past.
+
+        Raises
+        ------
+        BadInput
+            When the range is too short for one training and an hour after it.
+        """
+        if self.first_at >= self.end_at:
+            raise BadInput(
+                f"Expected more than the training range of {self.config.dataset} "
+                f"({self.config.training.range_s / 86400:g} days). Received: {self.start_at} to {self.end_at}."
+            )
+        now = self._resumed_at()
+        self._merge(max(self.first_at, now - self.chunk), now)
+        while now < self.end_at:
+            self._decide(now)
+            if self._is_boundary(now):
+                self._retrain(now)
+            until = self._next_stop(now)
+            score_interval(self.store, self.config, start_at=now, end_at=until, lineage=LINEAGE)
+            self._merge(now, until)
+            self.advance(until)
+            now = until
+        self._decide(now)
+        return self
+
+    def _resumed_at(self) -> datetime:
+        dataset = self.store.select_dataset(self.config.dataset)
+        with self.store.transaction():
+            found = self.store.select_latest_scored_hour(dataset.dataset_id, None, LINEAGE)
+        after = hours_later(found, 1) if found else self.first_at
+        return min(max(after, self.first_at), self.end_at)
+
+    def _is_boundary(self, at: datetime) -> bool:
+        return (at - self.first_at) % self.every == timedelta(0)
+
+    def _next_stop(self, now: datetime) -> datetime:
+        """Where something has to be decided again, a chunk from here at most."""
+        n_done = (now - self.first_at) // self.every
+        stops = [self.end_at, now + self.chunk, self.first_at + (n_done + 1) * self.every]
+        with self.store.transaction():
+            dataset = self.store.select_dataset(self.config.dataset)
+            shadows = self.store.select_shadows(dataset.dataset_id, LINEAGE)
+        ends = [hours_later(shadow.valid_from, self.config.shadow.hours) for shadow in shadows]
+        return min([*stops, *(max(at, now + HOUR) for at in ends)])
+
+    def _retrain(self, at: datetime) -> None:
+        folder = Path(tempfile.mkdtemp(prefix="tsad-replay-"))
+        run = Retraining(self.store, self.config, at, UPath(folder), self.artifacts, lineage=LINEAGE)
+        try:
+            for summary in retrain(run):
+                self.registered.append(summary)
+                self.say(f"{at:%Y-%m-%d %H:%M}  {_said(summary)}")
+        except NothingToDo:
+            pass  # It was registered before this replay was interrupted.
+        except BadInput as error:
+            self.store.rollback()
+            self.say(f"{at:%Y-%m-%d %H:%M}  no retraining: {error}")
+        finally:
+            shutil.rmtree(folder, ignore_errors=True)
+
+    def _decide(self, at: datetime) -> None:
+        try:
+            found = compare_shadows(self.store, self.config, end_at=at, lineage=LINEAGE)
+            self._turned_away(at, found.failed)
+            changes = promote_ready(self.store, self.config, found.ready, end_at=at, by=BY, lineage=LINEAGE)
+        except NothingToDo:
+            self.store.rollback()
+            return
+        for change in changes:
+            self.promoted.append(change)
+            self.say(f"{at:%Y-%m-%d %H:%M}  version {change.version} takes over")
+
+    def _turned_away(self, at: datetime, failed: dict[int, list[str]]) -> None:
+        for version, rules in failed.items():
+            self.rejected[version] = rules
+            self.say(f"{at:%Y-%m-%d %H:%M}  version {version} leaves the shadow: {', '.join(rules)}")
+
+    def _merge(self, start_at: datetime, end_at: datetime) -> None:
+        if start_at < end_at:
+            build_incidents(self.store, self.config, start_at=start_at, end_at=end_at, lineage=LINEAGE)
+
+
+def _said(summary: RegisterSummary) -> str:
+    if not summary.gate_passed:
+        return f"version {summary.version} did not pass the gate: {', '.join(summary.failed_rules)}"
+    if summary.promoted:
+        return f"version {summary.version} is champion"
+    if summary.waits_for is not None:
+        return f"version {summary.version} passed the gate and waits: version {summary.waits_for} is in the shadow"
+    return f"version {summary.version} passed the gate and is in the shadow"

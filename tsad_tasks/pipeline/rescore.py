@@ -1,0 +1,113 @@
+"""Task `rescore`: a range scored again as of then, or by a version of one's choice beside the rows that people see."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from tsad_tasks.base.errors import BadInput
+from tsad_tasks.base.interval import day_chunks, hour_ceil, hour_floor
+from tsad_tasks.champions.champions import champion_periods, locked_model
+from tsad_tasks.config import DatasetConfig
+from tsad_tasks.ingest.ingest import IngestSummary, ingest_interval
+from tsad_tasks.scoring.incidents import build_incidents
+from tsad_tasks.scoring.plan import history_s
+from tsad_tasks.scoring.score import ScoreSummary, score_interval
+from tsad_tasks.storage.rows import ChampionScope
+from tsad_tasks.storage.store import Store
+
+
+@dataclass(frozen=True)
+class RescoreSummary:
+    """What was read and scored anew; what had not changed stays as it was."""
+
+    n_changed_blocks: int
+    n_written: int
+    n_superseded: int
+    n_incidents: int
+
+
+def rescore_as_of(
+    store: Store, config: DatasetConfig, source_uri: str, *, start_at: datetime, end_at: datetime, lineage: str = "live"
+) -> RescoreSummary:
+    """Reads [start_at, end_at) again, a day at a time, and scores what has changed with the champion of each hour."""
+    ingested, scored = IngestSummary(), ScoreSummary()
+    for first_at, last_at in day_chunks(hour_floor(start_at), hour_ceil(end_at)):
+        span: dict[str, Any] = {"start_at": first_at, "end_at": last_at}
+        needed_s = history_s(store, config, lineage=lineage, **span)
+        ingested += ingest_interval(store, config, source_uri, history_s=needed_s, force=True, **span)
+        scored += score_interval(store, config, lineage=lineage, **span)
+    found = build_incidents(store, config, start_at=start_at, end_at=end_at, lineage=lineage)
+    return RescoreSummary(ingested.n_blocks_changed, scored.n_written, scored.n_superseded, found.n_incidents)
+
+
+@dataclass(frozen=True)
+class WhatIf:
+    """What a version would have said, beside what was said.
+
+    Attributes
+    ----------
+    lineage : under which its rows are.
+    n_hours : of entities, that both have scored
+    n_flags, n_incidents : of the version, and of the champions
+    """
+
+    lineage: str
+    n_hours: int
+    n_steps: int
+    n_agreed: int
+    n_flags: tuple[int, int]
+    n_incidents: tuple[int, int]
+
+
+def lineage_of(run_id: str) -> str:
+    """The lineage of a what-if run.
+
+    >>> lineage_of("manual__2026-03-01T00:00:00+00:00")
+    'what_if/manual__2026-03-01T00:00:00_00:00'
+    """
+    return "what_if/" + re.sub(r"[^\w.:-]", "_", run_id)
+
+
+def score_what_if(
+    store: Store, config: DatasetConfig, version: int, *, start_at: datetime, end_at: datetime, run_id: str
+) -> WhatIf:
+    """Scores [start_at, end_at) with one version under a lineage of its own; the same run again leaves the same rows.
+
+    The version may have been trained on these readings: that is what was asked for.
+
+    Raises
+    ------
+    BadInput
+        When there is no such version, its bundle was pruned, or the run was of another one or range.
+    """
+    lineage, span = lineage_of(run_id), (hour_floor(start_at), hour_ceil(end_at))
+    with store.transaction():
+        model, scope = locked_model(store, config, version, lineage)
+        _open_period(store, scope, model.model_id, span)
+    summary = ScoreSummary()
+    for first_at, last_at in day_chunks(*span):
+        summary += score_interval(store, config, start_at=first_at, end_at=last_at, lineage=lineage)
+    build_incidents(store, config, start_at=span[0], end_at=span[1], lineage=lineage)
+    return what_if(store, config, lineage, start_at=span[0], end_at=span[1])
+
+
+def _open_period(store: Store, scope: ChampionScope, model_id: int, span: tuple[datetime, datetime]) -> None:
+    start_at, end_at = span
+    known = champion_periods(store, scope)
+    if known == [(model_id, start_at, end_at)]:
+        return
+    if known:
+        raise BadInput(f"Expected a run id that was not used before. Received: {scope.lineage}, of another question.")
+    store.promote(scope, model_id, valid_from=start_at, valid_to=end_at, reason="what if")
+
+
+def what_if(store: Store, config: DatasetConfig, lineage: str, *, start_at: datetime, end_at: datetime) -> WhatIf:
+    """The comparison of a what-if lineage with what people see."""
+    params = {"dataset": config.dataset, "lineage": lineage, "start_at": start_at, "end_at": end_at}
+    with store.transaction():
+        n_hours, n_steps, n_agreed, *n_flags = store.select("select_what_if", params)[0]
+        n_incidents = store.select("select_what_if_incidents", params)[0]
+    return WhatIf(lineage, n_hours, n_steps, n_agreed, (n_flags[0], n_flags[1]), (n_incidents[0], n_incidents[1]))

@@ -1,0 +1,1 @@
+"""What people read: queries, content and pages of each document together."""

@@ -1,0 +1,1 @@
+"""The paper: plots, tables and pages, without knowing what they show."""

@@ -1,0 +1,148 @@
+"""DejaVu in the PDF, and text that fits: cleaned, measured, cut and wrapped.
+
+The font files are those that matplotlib ships; matplotlib itself is not imported.
+"""
+
+from __future__ import annotations
+
+import importlib.util
+import unicodedata
+from functools import lru_cache
+from pathlib import Path
+
+from reportlab.pdfbase import pdfmetrics
+from reportlab.pdfbase.ttfonts import TTFError, TTFont
+
+from tsad_tasks.reporting.drawing.theme import TextStyle
+
+REGULAR = "tsad-sans"
+BOLD = "tsad-sans-bold"
+ELLIPSIS = "…"
+REPLACEMENT = "□"
+_FILES = {REGULAR: "DejaVuSans.ttf", BOLD: "DejaVuSans-Bold.ttf"}
+
+
+def font_folder() -> Path:
+    """The folder with the DejaVu files, found without importing matplotlib."""
+    spec = importlib.util.find_spec("matplotlib")
+    if spec is None or not spec.submodule_search_locations:
+        raise FileNotFoundError("Expected matplotlib's fonts. Received: no matplotlib package. Install the lock file.")
+    return Path(next(iter(spec.submodule_search_locations))) / "mpl-data" / "fonts" / "ttf"
+
+
+@lru_cache(maxsize=1)
+def register_fonts() -> frozenset[int]:
+    """Registers both weights once; returns the code points that both can draw."""
+    faces = [_register(name, font_folder() / file_name) for name, file_name in _FILES.items()]
+    return frozenset.intersection(*faces)
+
+
+def _register(name: str, path: Path) -> frozenset[int]:
+    try:
+        font = TTFont(name, str(path))
+    except TTFError as error:
+        raise FileNotFoundError(f"Expected the font {path}. Received: {error}. Install the lock file again.") from error
+    pdfmetrics.registerFont(font)
+    return frozenset(font.face.charToGlyph)
+
+
+class _Drawable(dict[int, str | None]):
+    """What each code point becomes: itself, a space, nothing, or a box where the fonts have no glyph."""
+
+    def __missing__(self, code_point: int) -> str | None:
+        self[code_point] = _drawable(chr(code_point))
+        return self[code_point]
+
+
+def _drawable(character: str) -> str | None:
+    category = unicodedata.category(character)
+    if character in "\t\n\r\v\f\u2028\u2029":
+        return " "
+    if category in ("Cc", "Cf") or "\ufe00" <= character <= "\ufe0f":
+        return None
+    return character if ord(character) in register_fonts() else REPLACEMENT
+
+
+_DRAWABLE = _Drawable()
+
+
+@lru_cache(maxsize=8192)
+def clean_text(text: str) -> str:
+    """Text that can be drawn as it stands: no control, direction or zero-width characters, no missing glyphs.
+
+    >>> clean_text("pump\\n7\\u202e \\U0001f525 < & >")
+    'pump 7 □ < & >'
+    """
+    return unicodedata.normalize("NFC", text).translate(_DRAWABLE)
+
+
+@lru_cache(maxsize=32768)
+def text_width(text: str, size: float, bold: bool) -> float:
+    """Width in points of cleaned text."""
+    register_fonts()
+    return float(pdfmetrics.stringWidth(text, BOLD if bold else REGULAR, size))
+
+
+def width_of(text: str, style: TextStyle) -> float:
+    """Width in points of text in a style."""
+    return text_width(clean_text(text), style.size, style.bold)
+
+
+def cut_text(text: str, style: TextStyle, max_width: float) -> str:
+    """Cleaned text that is at most so wide, its end replaced by … where it had to be cut.
+
+    >>> cut_text("bearing temperature (non-drive end)", TextStyle(8), 70)
+    'bearing tempe…'
+    """
+    text = clean_text(text)
+    if text_width(text, style.size, style.bold) <= max_width:
+        return text
+    low, high = 0, len(text)
+    while low < high:
+        middle = (low + high + 1) // 2
+        fits = text_width(text[:middle] + ELLIPSIS, style.size, style.bold) <= max_width
+        low, high = (middle, high) if fits else (low, middle - 1)
+    return text[:low].rstrip() + ELLIPSIS
+
+
+def wrap_text(text: str, style: TextStyle, max_width: float, max_lines: int = 99) -> list[str]:
+    """Lines that are at most so wide, broken at ordinary spaces; the last one is cut where there would be more.
+
+    >>> wrap_text("one two three four five", TextStyle(10), 55, max_lines=2)
+    ['one two', 'three fo…']
+    """
+    lines: list[str] = []
+    words = [piece for word in _unbreakable(clean_text(text)) for piece in _pieces(word, style, max_width)]
+    for word in words:
+        if lines and text_width(f"{lines[-1]} {word}", style.size, style.bold) <= max_width:
+            lines[-1] = f"{lines[-1]} {word}"
+        else:
+            lines.append(word)
+    if len(lines) <= max_lines:
+        return lines
+    return [*lines[: max_lines - 1], cut_text(" ".join(lines[max_lines - 1 : max_lines + 3]), style, max_width)]
+
+
+def _unbreakable(text: str) -> list[str]:
+    """Words, with numbers kept together with what follows them: ± and the unit, or the month."""
+    words: list[str] = []
+    for word in text.split():
+        if words and _leads(words[-1].rsplit(" ", 1)[-1]) and len(words[-1]) < 24:
+            words[-1] = f"{words[-1]} {word}"
+        else:
+            words.append(word)
+    return words
+
+
+def _leads(word: str) -> bool:
+    return word in "±<>×" or word.lstrip("−").replace(".", "").replace("\u202f", "").isdecimal()
+
+
+def _pieces(word: str, style: TextStyle, max_width: float) -> list[str]:
+    """A word, broken into pieces where it alone is too wide."""
+    pieces = []
+    while text_width(word, style.size, style.bold) > max_width and len(word) > 1:
+        n_fit = max(1, len(cut_text(word, style, max_width)) - 1)
+        pieces.append(word[:n_fit])
+        word = word[n_fit:]
+    return [*pieces, word]

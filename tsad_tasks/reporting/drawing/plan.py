@@ -1,0 +1,47 @@
+"""What a page is before it is drawn: its bookmark, its footer and how to draw it once all page numbers are known."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+
+from tsad_tasks.reporting.drawing.flow import Block, draw_blocks, pages_of
+from tsad_tasks.reporting.drawing.sheet import MARGIN, Sheet
+
+PageNumbers = Mapping[str, int]
+TOP = 62.0
+FOOTER_ROOM = 66.0
+
+
+@dataclass(frozen=True)
+class Page:
+    """One page; `level` is its depth in the outline, None for the pages that continue another."""
+
+    key: str
+    title: str
+    draw: Callable[[Sheet, PageNumbers], None]
+    level: int | None = 0
+    footer: tuple[str, ...] = ()
+
+
+def bottom_of(sheet: Sheet) -> float:
+    """The lowest height that a page's content may reach."""
+    return sheet.height - FOOTER_ROOM
+
+
+def flow_pages(key: str, title: str, blocks: Sequence[Block], room: float) -> list[Page]:
+    """Blocks on as many pages as they need, the first of them bookmarked."""
+    dealt = pages_of(blocks, room)
+    return [Page(f"{key}-{n}" if n else key, title, _drawing(page), None if n else 0) for n, page in enumerate(dealt)]
+
+
+def _drawing(page: Sequence[Block]) -> Callable[[Sheet, PageNumbers], None]:
+    def draw(sheet: Sheet, numbers: PageNumbers) -> None:
+        draw_blocks(sheet, page, TOP)
+
+    return draw
+
+
+def inner_size(sheet: Sheet) -> tuple[float, float]:
+    """Width and height that content may fill."""
+    return sheet.width - 2 * MARGIN, bottom_of(sheet) - TOP

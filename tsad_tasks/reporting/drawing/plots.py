@@ -1,0 +1,231 @@
+"""Plots of numbers against numbers: curves, histograms, matrices. What differs in colour differs in shape or weight."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from tsad_tasks.reporting.drawing.scales import Span, nice_ticks, tick_texts
+from tsad_tasks.reporting.drawing.sheet import Sheet
+from tsad_tasks.reporting.drawing.theme import (
+    ACTUAL,
+    CELL,
+    COVERAGE,
+    FLAGGED,
+    GRID,
+    HEAT,
+    INK,
+    MUTED,
+    PAPER,
+    RULE,
+    SMALL,
+    STRONG,
+    TINY,
+    Colour,
+    TextStyle,
+)
+from tsad_tasks.reporting.period.content import Floats
+from tsad_tasks.text.formats import MINUS, count_text, number_text, share_text
+
+Ticks = Sequence[tuple[float, str]]
+_NEAREST = 0.3
+_SUPERSCRIPT = str.maketrans("0123456789-", "⁰¹²³⁴⁵⁶⁷⁸⁹⁻")
+
+
+@dataclass(frozen=True)
+class LineLook:
+    """Colour, width and dashes of a line, so that it can be told apart in grey as well."""
+
+    colour: Colour
+    width: float
+    dash: str = ""
+
+
+LOOKS = (
+    LineLook(MUTED, 0.8, "1 1.6"),
+    LineLook(INK, 0.9, "4 2"),
+    LineLook(ACTUAL, 1.6),
+    LineLook(FLAGGED, 1.2, "7 2 1.5 2"),
+)
+
+
+@dataclass(frozen=True)
+class Axes:
+    """A plot's rectangle on the sheet, and the values that its width and height show."""
+
+    x: float
+    y: float
+    width: float
+    height: float
+    x_limits: tuple[float, float]
+    y_limits: tuple[float, float]
+
+    @property
+    def across(self) -> Span:
+        """Values to x."""
+        return Span(*self.x_limits, self.x, self.x + self.width)
+
+    @property
+    def up(self) -> Span:
+        """Values to y."""
+        return Span(*self.y_limits, self.y + self.height, self.y)
+
+    @property
+    def bottom(self) -> float:
+        """The lower edge."""
+        return self.y + self.height
+
+
+def value_ticks(limits: tuple[float, float], n_wanted: int) -> Ticks:
+    """Round values inside the limits, with their texts.
+
+    >>> value_ticks((0.0, 1.0), 2)
+    [(0.0, '0.0'), (0.5, '0.5'), (1.0, '1.0')]
+    """
+    values, n_decimals = nice_ticks(*limits, n_wanted)
+    return list(zip(values, tick_texts(values, n_decimals), strict=True))
+
+
+def power_ticks(limits: tuple[float, float]) -> Ticks:
+    """Whole powers of ten inside limits that are logarithms, at most about seven of them.
+
+    >>> power_ticks((-1.5, 2.0))
+    [(-1.0, '0.1'), (0.0, '1'), (1.0, '10'), (2.0, '100')]
+    """
+    first, last = math.ceil(limits[0] - 1e-9), math.floor(limits[1] + 1e-9)
+    every = max(1, -(-(last - first) // 7))
+    return [(float(power), _power_text(power)) for power in range(first, last + 1) if power % every == 0]
+
+
+def _power_text(power: int) -> str:
+    if 0 <= power <= 5:
+        return count_text(10**power)
+    return f"{10.0**power:g}" if -3 <= power < 0 else f"10{str(power).translate(_SUPERSCRIPT)}"
+
+
+def draw_axes(sheet: Sheet, axes: Axes, x_ticks: Ticks, y_ticks: Ticks, x_label: str = "", y_label: str = "") -> None:
+    """Faint lines with their values, and what the axes show: below, and above the upper left corner."""
+    for value, text in y_ticks:
+        y = axes.up.place(value)
+        sheet.line(axes.x, y, axes.x + axes.width, y, GRID, 0.5)
+        sheet.text(axes.x - 4, y + 2.4, text, SMALL, "right")
+    for value, text in x_ticks:
+        x = axes.across.place(value)
+        sheet.line(x, axes.y, x, axes.bottom, GRID, 0.5)
+        sheet.text(x, axes.bottom + 10, text, SMALL, "centre")
+    sheet.line(axes.x, axes.bottom, axes.x + axes.width, axes.bottom, RULE, 0.8)
+    sheet.cut(axes.x + axes.width / 2, axes.bottom + 21, x_label, SMALL, axes.width, "centre")
+    sheet.cut(axes.x, axes.y - 5, y_label, SMALL, axes.width)
+
+
+def draw_curve(sheet: Sheet, axes: Axes, xs: Floats, ys: Floats, look: LineLook) -> None:
+    """A line through known points, those left out that would not be seen."""
+    known = np.isfinite(xs) & np.isfinite(ys)
+    points = np.column_stack([axes.across.places(xs[known]), axes.up.places(ys[known])])
+    sheet.polyline(_thinned(points), look.colour, look.width, look.dash)
+
+
+def _thinned(points: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
+    """Points at least so far apart that they can be told apart; the first and the last stay."""
+    if len(points) < 400:
+        return points
+    cells = np.round(points / _NEAREST).astype(np.int64)
+    moved = np.append(True, (np.diff(cells, axis=0) != 0).any(axis=1))
+    moved[-1] = True
+    return np.asarray(points[moved], np.float64)
+
+
+def draw_bars(sheet: Sheet, axes: Axes, edges: Floats, heights: Floats, fill: Colour) -> None:
+    """Filled bars between edges, as high as the axes say; nothing for what is at or below the axis."""
+    lefts, tops = axes.across.places(edges), axes.up.places(np.maximum(heights, axes.y_limits[0]))
+    boxes = [
+        (float(left), float(top), float(max(right - left - 0.25, 0.3)), float(axes.bottom - top))
+        for left, right, top in zip(lefts[:-1], lefts[1:], tops, strict=True)
+        if top < axes.bottom
+    ]
+    sheet.rects(boxes, fill)
+
+
+def draw_steps(sheet: Sheet, axes: Axes, edges: Floats, heights: Floats, look: LineLook) -> None:
+    """The outline of a histogram, which stays visible over filled bars."""
+    xs = np.repeat(axes.across.places(edges), 2)
+    tops = np.repeat(axes.up.places(np.maximum(heights, axes.y_limits[0])), 2)
+    ys = np.concatenate([[axes.bottom], tops, [axes.bottom]])
+    sheet.polyline(np.column_stack([xs, ys]), look.colour, look.width, look.dash)
+
+
+def draw_upright(sheet: Sheet, axes: Axes, value: float, text: str) -> None:
+    """A dashed upright line, such as a threshold, with its name beside its upper end."""
+    x = axes.across.place(value)
+    sheet.line(x, axes.y - 2, x, axes.bottom, FLAGGED, 0.9, "3 2")
+    leftwards = x > axes.x + 0.7 * axes.width
+    sheet.text(
+        x + (-3 if leftwards else 3), axes.y + 5, text, TINY.but(colour=FLAGGED), "right" if leftwards else "left"
+    )
+
+
+def log_heights(counts: npt.NDArray[np.int64]) -> npt.NDArray[np.float64]:
+    """Heights of counts on a logarithmic axis that begins at half a count.
+
+    >>> log_heights(np.array([0, 1, 100])).round(1).tolist()
+    [-0.3, 0.0, 2.0]
+    """
+    return np.asarray(np.log10(np.maximum(counts, 0.5)), np.float64)
+
+
+def draw_confusion(sheet: Sheet, x: float, y: float, width: float, cells: tuple[int, int, int, int]) -> float:
+    """Counts of hits, false flags, misses and quiet steps, shaded by their share of the row; returns the lower end."""
+    hit, false, missed, quiet = cells
+    label, height = 46.0, 42.0
+    side = (width - label) / 2
+    for i, name in enumerate(("flagged", "not flagged")):
+        sheet.text(x + label + side * (i + 0.5), y + 8, name, SMALL, "centre")
+    for row, (name, pair) in enumerate((("anomaly", (hit, missed)), ("normal", (false, quiet)))):
+        top = y + 12 + row * (height + 2)
+        sheet.text(x, top + height / 2 + 2.5, name, SMALL)
+        for i, count in enumerate(pair):
+            share = count / sum(pair) if sum(pair) else math.nan
+            _draw_cell(sheet, (x + label + side * i, top, side - 2, height), count, share, right=(row == i))
+    return y + 12 + 2 * (height + 2)
+
+
+def _draw_cell(sheet: Sheet, box: tuple[float, float, float, float], count: int, share: float, *, right: bool) -> None:
+    x, y, width, height = box
+    level = 0 if math.isnan(share) else min(int(share * len(COVERAGE)), len(COVERAGE) - 1)
+    fill = COVERAGE[level] if right else HEAT[level]
+    sheet.rect(x, y, width, height, fill=fill)
+    ink = PAPER if level >= 4 else INK
+    sheet.cut(x + width / 2, y + height / 2, count_text(count), STRONG.but(colour=ink), width - 4, "centre")
+    text = "–" if math.isnan(share) else share_text(share)
+    sheet.cut(x + width / 2, y + height / 2 + 11, text, TINY.but(colour=ink), width - 4, "centre")
+
+
+def draw_correlations(sheet: Sheet, x: float, y: float, width: float, found: Floats, names: Sequence[str]) -> float:
+    """Correlations as cells with their numbers: blue positive, orange negative, dark strong, hatched unknown."""
+    label = 84.0
+    side = min((width - label) / max(len(names), 1), 30.0)
+    for i, name in enumerate(names):
+        top = y + i * side
+        sheet.cut(x, top + side / 2 + 2.4, f"{i + 1}  {name}", CELL, label - 6)
+        for k in range(i + 1):
+            _draw_correlation(sheet, x + label + k * side, top, side - 1, float(found[i, k]))
+    bottom = y + len(names) * side
+    for k in range(len(names)):
+        sheet.text(x + label + (k + 0.5) * side, bottom + 9, str(k + 1), SMALL, "centre")
+    return bottom + 14
+
+
+def _draw_correlation(sheet: Sheet, x: float, y: float, side: float, value: float) -> None:
+    if math.isnan(value):
+        sheet.hatch(x, y, side, side)
+        return
+    shades = COVERAGE if value >= 0 else HEAT[: len(COVERAGE)]
+    level = min(int(abs(value) * len(shades)), len(shades) - 1)
+    sheet.rect(x, y, side, side, fill=shades[level])
+    text = number_text(abs(value), 2).removeprefix("0") if abs(value) < 0.995 else "1"
+    style = TextStyle(min(6.5, side * 0.36), colour=PAPER if level >= 4 else INK)
+    sheet.text(x + side / 2, y + side / 2 + 2.2, f"{MINUS if value < -0.005 else ''}{text}", style, "centre")

@@ -1,0 +1,1 @@
+"""How a model does on training, validation and test readings."""

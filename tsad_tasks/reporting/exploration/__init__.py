@@ -1,0 +1,1 @@
+"""What the readings look like, and what a training would learn from them."""

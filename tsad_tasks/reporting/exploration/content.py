@@ -1,0 +1,166 @@
+"""Everything that an exploration shows, as plain values."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import date, datetime
+
+from tsad_tasks.reporting.exploration.statistics import ChannelSummary, Histogram
+from tsad_tasks.reporting.period.content import Floats, Times
+
+
+@dataclass(frozen=True, eq=False)
+class ChannelView:
+    """One channel of all explored entities.
+
+    Attributes
+    ----------
+    labelled : distribution of the labelled readings over the same edges; None without labels
+    autocorrelation : (n_lags,), mean over entities; `lag_s` is the distance of two lags
+    period_s : the dominant period, None where there is none
+    """
+
+    name: str
+    unit: str
+    summary: ChannelSummary
+    histogram: Histogram
+    labelled: Histogram | None
+    autocorrelation: Floats
+    lag_s: float
+    period_s: float | None
+
+
+@dataclass(frozen=True, eq=False)
+class KeySeries:
+    """One channel of one entity over the range, thinned; NaN where nothing was read."""
+
+    entity: str
+    channel: str
+    unit: str
+    times: Times
+    values: Floats
+
+
+@dataclass(frozen=True)
+class LabelRange:
+    """A known anomaly."""
+
+    entity: str
+    start_at: datetime
+    end_at: datetime
+    kind: str
+
+
+@dataclass(frozen=True)
+class ExcludedRange:
+    """What a training leaves out, and why."""
+
+    entity: str
+    start_at: datetime
+    end_at: datetime
+    reason: str
+    n_steps: int
+
+
+@dataclass(frozen=True, eq=False)
+class ChannelPreview:
+    """One channel of the training data: distributions of both parts over the same edges, and what stands out.
+
+    Attributes
+    ----------
+    distance : Kolmogorov–Smirnov statistic of the two parts, 0 to 1
+    n_extreme : values of the part that is learned from beyond 10 robust standard deviations
+    worst : the one farthest from the median, NaN where none is known; `worst_at` and `worst_entity` say where
+    """
+
+    name: str
+    unit: str
+    learned: Histogram
+    held_out: Histogram
+    distance: float
+    n_extreme: int
+    median: float
+    worst: float
+    worst_entity: str
+    worst_at: datetime | None
+
+
+@dataclass(frozen=True)
+class Jump:
+    """A channel's centre now and when the champion was trained, and how many of the champion's scales lie between."""
+
+    entity: str
+    channel: str
+    before: float
+    now: float
+    shift: float
+
+
+@dataclass(frozen=True, eq=False)
+class TrainingPreview:
+    """What a training would learn from, for a person to approve.
+
+    Attributes
+    ----------
+    n_readings : running ones that are not left out; `left_out_share` of the running ones is.
+    jumps : the largest against the champion, the farthest first; empty without a champion.
+    left_out : reason, running steps, and their share of all running steps, the largest first.
+    stops : whether that is so much that the retraining would stop.
+    """
+
+    start_at: datetime
+    split_at: datetime
+    gate_at: datetime
+    end_at: datetime
+    n_windows: int
+    n_available: int
+    window: int
+    excluded: tuple[ExcludedRange, ...]
+    excluded_share: float
+    running_hours: tuple[tuple[str, float], ...]
+    n_entities: int
+    hours_possible: float
+    channels: tuple[ChannelPreview, ...]
+    n_readings: int = 0
+    left_out_share: float = 0.0
+    jumps: tuple[Jump, ...] = ()
+    left_out: tuple[tuple[str, int, float], ...] = ()
+    stops: bool = False
+
+    @property
+    def used_share(self) -> float | None:
+        """Share of the complete windows that is learned from."""
+        return self.n_windows / self.n_available if self.n_available else None
+
+
+@dataclass(frozen=True, eq=False)
+class ExplorationContent:
+    """A whole exploration.
+
+    Attributes
+    ----------
+    correlations : (n_channels, n_channels), median over entities
+    missing : (n_channels, n_days), share of steps without a value
+    labelled_share : (n_days,), share of the steps that are labelled anomalies; all 0 without labels
+    n_anomalies : (n_days,), flagged readings of the champions; None where nothing was scored
+    """
+
+    dataset: str
+    description: str
+    zone: str
+    generated_at: datetime
+    start_at: datetime
+    end_at: datetime
+    step_s: int
+    entities: tuple[str, ...]
+    n_all_entities: int
+    from_source: bool
+    channels: tuple[ChannelView, ...]
+    correlations: Floats
+    days: tuple[date, ...]
+    missing: Floats
+    labels: tuple[LabelRange, ...]
+    labelled_share: Floats
+    n_anomalies: Floats | None
+    series: tuple[KeySeries, ...]
+    preview: TrainingPreview | None = None

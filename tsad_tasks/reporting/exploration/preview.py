@@ -1,0 +1,142 @@
+"""What a retraining would learn from, for a person to approve before it does: the preview, and what was decided."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict, dataclass
+from datetime import datetime
+from typing import Any
+
+from tsad_tasks.base.clock import utc_now
+from tsad_tasks.base.errors import NothingToDo
+from tsad_tasks.reporting.exploration.content import ExplorationContent, Jump, TrainingPreview
+from tsad_tasks.reporting.exploration.explore import (
+    explored_content,
+    training_preview,
+    warehouse_readings,
+    write_exploration,
+)
+from tsad_tasks.reporting.exploration.pages import preview_text
+from tsad_tasks.text.formats import count_text, counted, share_text
+from tsad_tasks.training.retrain import Retraining, settled, write_training_decision
+
+_FILE = "preview.json"
+
+
+@dataclass(frozen=True)
+class PreviewSummary:
+    """What was shown of a training.
+
+    Attributes
+    ----------
+    n_readings : running ones of the range that are not left out.
+    excluded_share : of the running readings; `left_out` by reason.
+    missing_share : of the values of the channel where it is largest.
+    table : all of it in Markdown, for the form.
+    pdf : where the pictures are.
+    """
+
+    n_readings: int
+    n_entities: int
+    excluded_share: float
+    missing_share: float
+    left_out: dict[str, float]
+    jumps: list[dict[str, Any]]
+    pdf: str
+    table: str
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What was said of a training, by whom (`nobody`: a default decided), how and when."""
+
+    is_approved: bool
+    by: str
+    reason: str
+    answered_at: datetime
+
+
+def preview_run(run: Retraining) -> PreviewSummary:
+    """Task `preview`: what task `exclusions` left to learn from, as numbers and as a PDF in the run's artifacts.
+
+    Raises
+    ------
+    BadInput
+        When there are too few running hours to train.
+    """
+    content = _content(settled(run))
+    place = run.artifacts / "explorations" / run.config.dataset / f"training_{run.span.end_at:%Y%m%dT%H%M}.pdf"
+    pdf, _ = write_exploration(run.config, content, place)
+    summary = summary_of(content, pdf)
+    (run.folder / _FILE).write_text(json.dumps(asdict(summary)))
+    return summary
+
+
+def _content(run: Retraining) -> ExplorationContent:
+    span = run.span
+    preview = training_preview(run.store, run.config, span.end_at, run.lineage)
+    readings = warehouse_readings(run.store, run.config, span.start_at, span.end_at)
+    return explored_content(run.config, readings, generated_at=utc_now(), preview=preview)
+
+
+def summary_of(content: ExplorationContent, pdf: str) -> PreviewSummary:
+    """The numbers of an exploration that holds a preview."""
+    preview = content.preview
+    assert preview is not None
+    return PreviewSummary(
+        n_readings=preview.n_readings,
+        n_entities=preview.n_entities,
+        excluded_share=preview.left_out_share,
+        missing_share=max(view.summary.missing_share for view in content.channels),
+        left_out={reason: share for reason, _, share in preview.left_out},
+        jumps=[asdict(jump) for jump in preview.jumps],
+        pdf=pdf,
+        table=markdown(content, preview, pdf),
+    )
+
+
+def markdown(content: ExplorationContent, preview: TrainingPreview, pdf: str) -> str:
+    """What will be learned from, for the approval form."""
+    ends = " to ".join(f"{at:%Y-%m-%d %H:%M}" for at in (preview.start_at, preview.end_at))
+    readings = f"{count_text(preview.n_readings)} readings of {counted(preview.n_entities, 'entity', 'entities')}"
+    lost = [f"| {reason} | {count_text(n)} | {share_text(share)} |" for reason, n, share in preview.left_out]
+    channels = [f"| {view.name} | {share_text(view.summary.missing_share)} |" for view in content.channels]
+    parts = [
+        f"{ends} UTC: {readings}, {share_text(preview.left_out_share)} of the running ones left out.",
+        preview_text(preview),
+        _table("left out because of | readings | share", lost) if lost else "Nothing is left out.",
+        _table("channel | missing", channels),
+        jumps_table(preview.jumps),
+        f"Pictures: {pdf}",
+    ]
+    return "\n\n".join(parts)
+
+
+def jumps_table(jumps: tuple[Jump, ...]) -> str:
+    """The channels that moved most, in Markdown; a sentence where there is nothing to compare with."""
+    if not jumps:
+        return "No champion to compare with: no jumps."
+    rows = [f"| {one.entity} | {one.channel} | {one.before:.4g} | {one.now:.4g} | {one.shift:+.2g} |" for one in jumps]
+    heads = "entity | channel | centre when the champion was trained | now | moved by, in its scales"
+    return _table(heads, rows)
+
+
+def _table(heads: str, rows: list[str]) -> str:
+    return "\n".join([f"| {heads} |", "|---" * (heads.count("|") + 1) + "|", *rows])
+
+
+def decide_training(run: Retraining, answer: Answer) -> dict[str, Any]:
+    """Task `approved`: writes what was answered, with what was shown, and goes on where it was approved.
+
+    Raises
+    ------
+    NothingToDo
+        When the training is stopped: the champion stays.
+    """
+    shown, said = json.loads((run.folder / _FILE).read_text()), "approved" if answer.is_approved else "stopped"
+    row = {name: shown[name] for name in ("n_readings", "n_entities", "excluded_share", "missing_share", "pdf")}
+    row |= {name: json.dumps(shown[name]) for name in ("left_out", "jumps")}
+    write_training_decision(run, said, answer.by, answer.reason, answer.answered_at, row)
+    if not answer.is_approved:
+        raise NothingToDo(f"The training of {run.config.dataset} was stopped by {answer.by} ({answer.reason}).")
+    return {"approved_by": answer.by}

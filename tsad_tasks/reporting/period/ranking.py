@@ -1,0 +1,63 @@
+"""Which incidents get a page of their own, and in which order people should look at them."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from tsad_tasks.reporting.period.content import SEVERITIES, AnomalyRow, IncidentPage
+
+
+@dataclass(frozen=True)
+class Limits:
+    """How much of everything a report shows; what is left out is counted and its SQL view named."""
+
+    n_worst: int = 20
+    n_unjudged: int = 30
+    n_incidents: int = 200
+    n_anomalies: int = 500
+    n_quality: int = 200
+    n_entities: int = 60
+    n_models: int = 6
+
+
+DEFAULT_LIMITS = Limits()
+
+
+def worst_first(incidents: Sequence[IncidentPage]) -> list[IncidentPage]:
+    """Incidents by severity, then by how far the error was over its threshold."""
+    return sorted(incidents, key=_strangeness)
+
+
+def look_first(incidents: Sequence[IncidentPage]) -> list[IncidentPage]:
+    """Incidents as one should read them: those without a verdict, by severity, open ones before closed ones."""
+    return sorted(
+        incidents, key=lambda one: (one.verdict is not None, _rank(one), one.state != "open", _strangeness(one))
+    )
+
+
+def with_own_page(incidents: Sequence[IncidentPage], limits: Limits) -> list[IncidentPage]:
+    """The worst incidents and the worst of those without a verdict, worst first."""
+    ranked = worst_first(incidents)
+    unjudged = [one for one in ranked if one.verdict is None][: limits.n_unjudged]
+    chosen = {id(one) for one in ranked[: limits.n_worst] + unjudged}
+    return [one for one in ranked if id(one) in chosen]
+
+
+def highest_scores(anomalies: Sequence[AnomalyRow], n_most: int) -> list[AnomalyRow]:
+    """The anomalies with the highest scores, in the order of time."""
+    highest = sorted(anomalies, key=lambda row: (-_known(row.score), row.at, row.entity))[:n_most]
+    return sorted(highest, key=lambda row: (row.at, row.entity))
+
+
+def _rank(incident: IncidentPage) -> int:
+    return SEVERITIES.index(incident.severity)
+
+
+def _strangeness(incident: IncidentPage) -> tuple[int, float, float, str]:
+    return (_rank(incident), -_known(incident.error_ratio), incident.started_at.timestamp(), incident.incident_id)
+
+
+def _known(value: float) -> float:
+    return -math.inf if math.isnan(value) else value

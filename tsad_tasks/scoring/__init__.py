@@ -1,0 +1,1 @@
+"""From readings to scores, anomalies and incidents."""

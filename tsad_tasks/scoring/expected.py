@@ -1,0 +1,102 @@
+"""What a model expected of an entity, computed again for a short range: only flagged readings keep it as rows."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+
+import numpy as np
+from numpy.typing import NDArray
+
+from tsad_tasks.base.interval import epoch_s, hour_ceil, hour_floor
+from tsad_tasks.detectors.base import Detector
+from tsad_tasks.detectors.folding.fold import channel_weights
+from tsad_tasks.model.features import Scaler, held
+from tsad_tasks.model.scoring import combined_errors, entity_features, entity_windows
+from tsad_tasks.model.spec import ModelSpec
+from tsad_tasks.scoring.fold import entity_reconstruction
+from tsad_tasks.scoring.own_scales import OwnScale
+from tsad_tasks.storage.rows import Layout
+from tsad_tasks.storage.store import Store, hours_later
+
+Float = NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class ExpectedReadings:
+    """Readings beside what the model expected, in the channels' units; NaN where unknown.
+
+    Attributes
+    ----------
+    actual, expected : float64 (n_steps, n_channels), held values included in `actual`.
+    spread : float64 (n_channels,), half-width that holds 95 % of the usual differences.
+    channel_errors : float32 (n_steps, n_channels), of the window that ends at the step, on the model's scale.
+    """
+
+    actual: Float
+    expected: Float
+    spread: Float
+    channel_errors: NDArray[np.float32]
+
+
+def expected_readings(
+    spec: ModelSpec, detector: Detector, entity: str, values: Float, start_s: int, scaler: Scaler | None = None
+) -> ExpectedReadings:
+    """What the model expects of one entity's readings, float64 (n_steps, n_channels), as scoring computes it.
+
+    Parameters
+    ----------
+    scaler : None: the model's own for the entity, or its pooled one.
+    """
+    scaler = scaler or spec.scaler(entity)
+    features = entity_features(spec.features, [scaler], values[None], start_s)
+    index = entity_windows(spec.features, features, np.ones((1, len(values)), bool))
+    found = entity_reconstruction(spec.features, detector, entity, features, start_s, index.ends)
+    scaled, errors = np.full((2, *values.shape), np.nan, np.float32)
+    scaled[index.ends] = np.where(index.live, found.expected, np.nan)
+    of_it = np.zeros(len(index.ends), np.int64)
+    of_channels = combined_errors(spec, [entity], of_it, found.channel_errors, index.live)[1]
+    errors[index.ends] = of_channels * channel_weights(found)
+    spread = np.array(spec.spreads) * np.array(scaler.scale)
+    return ExpectedReadings(held(values, spec.features.hold_steps), scaler.inverse(scaled), spread, errors)
+
+
+def expected_in_range(
+    store: Store,
+    layout: Layout,
+    spec: ModelSpec,
+    detector: Detector,
+    entity: tuple[str, int],
+    start_at: datetime,
+    end_at: datetime,
+    anchor_at: datetime,
+    scale: OwnScale | None,
+) -> ExpectedReadings:
+    """What the model expects of an entity (name and id) at the steps of [start_at, end_at), which lie on the grid.
+
+    Parameters
+    ----------
+    anchor_at : where a folding model's states begin; nothing is expected before it.
+    scale : the entity's, where it was learned after the model; the latter expects by it from then on.
+    """
+    name, entity_id = entity
+    from_at = hours_later(hour_floor(start_at), -spec.features.reach_hours)
+    if detector.folds:
+        from_at = min(anchor_at, hour_floor(start_at))
+    values = store.read_blocks(layout, [entity_id], from_at, hour_ceil(end_at)).values[0]
+    columns = [layout.channel_names.index(channel) for channel in spec.features.channels]
+    if detector.folds:
+        values[: (epoch_s(anchor_at) - epoch_s(from_at)) // layout.step_s] = np.nan
+    found = expected_readings(spec, detector, name, values[:, columns], epoch_s(from_at))
+    if scale is not None and scale.usable_s < epoch_s(end_at):
+        later = expected_readings(spec, detector, name, values[:, columns], epoch_s(from_at), scale.scaler(spec))
+        found = _joined(found, later, max(0, (scale.usable_s - epoch_s(from_at)) // layout.step_s))
+    steps = slice(*((epoch_s(at) - epoch_s(from_at)) // layout.step_s for at in (start_at, end_at)))
+    return ExpectedReadings(found.actual[steps], found.expected[steps], found.spread, found.channel_errors[steps])
+
+
+def _joined(before: ExpectedReadings, after: ExpectedReadings, step: int) -> ExpectedReadings:
+    """One up to a step, and the other from there on, whose spreads count."""
+    pairs = ((before.expected, after.expected), (before.channel_errors, after.channel_errors))
+    expected, errors = (np.concatenate([old[:step], new[step:]]) for old, new in pairs)
+    return ExpectedReadings(after.actual, expected, after.spread, errors)

@@ -1,0 +1,201 @@
+"""Task `features`: plans what must be scored, and turns readings into the detector's inputs."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from upath import UPath
+
+from tsad_tasks.base.errors import BundleError
+from tsad_tasks.base.interval import epoch_s, from_epoch_s
+from tsad_tasks.config import DatasetConfig
+from tsad_tasks.detectors.bundle import Bundle, read_bundle
+from tsad_tasks.model.scoring import entity_features
+from tsad_tasks.model.spec import ModelSpec
+from tsad_tasks.scoring.plan import Job, Plan, plan_interval, scored_lineages
+from tsad_tasks.scoring.reach import Reach, anchor_at, window_reach
+from tsad_tasks.scoring.shard import FeatureShard, FoldStarts, entity_shards
+from tsad_tasks.storage.artifacts import place
+from tsad_tasks.storage.rows import Blocks, Champion, DatasetRow, Layout
+from tsad_tasks.storage.store import Store, hours_later
+
+
+@dataclass(frozen=True)
+class FeatureSummary:
+    """What the task made: one file per job and shard, and what it found nothing to do for."""
+
+    shards: list[list[str]]
+    n_hours: int
+    n_current: int
+    n_no_champion: int
+    n_failed: int
+    n_not_ingested: int
+    n_bytes: int
+
+
+def build_features(
+    store: Store,
+    config: DatasetConfig,
+    *,
+    start_at: datetime,
+    end_at: datetime,
+    folder: UPath,
+    lineage: str = "live",
+    n_shards: int = 1,
+) -> FeatureSummary:
+    """Feature files of all jobs of [start_at, end_at), in `folder`."""
+    dataset = store.select_dataset(config.dataset)
+    names = sorted(store.select_entities(dataset.dataset_id))
+    span: dict[str, Any] = {"start_at": start_at, "end_at": end_at, "lineage": lineage}
+    paths, plans, n_failed = [], [], 0
+    for number, part in enumerate(entity_shards(names, n_shards) if names else []):
+        shards, made, n_bad = planned_shards(store, config, dataset, entity_names=part, **span)
+        paths.append(_save(shards, folder, number))
+        plans += made
+        n_failed += n_bad
+    return FeatureSummary(
+        shards=paths,
+        n_hours=sum(int(job.targets.sum()) for plan in plans for job in plan.jobs),
+        n_current=sum(plan.n_current for plan in plans),
+        n_no_champion=sum(len(plan.unchampioned) for plan in plans),
+        n_failed=n_failed,
+        n_not_ingested=max((plan.n_not_ingested for plan in plans), default=0),
+        n_bytes=sum(place(path).stat().st_size for part in paths for path in part),
+    )
+
+
+def planned_shards(
+    store: Store,
+    config: DatasetConfig,
+    dataset: DatasetRow,
+    *,
+    lineage: str,
+    start_at: datetime,
+    end_at: datetime,
+    entity_names: Sequence[str] | None = None,
+) -> tuple[list[FeatureShard], list[Plan], int]:
+    """Features of all jobs of the lineage's champions and of the challengers in their shadow, and how many failed."""
+    shards, plans, n_failed = [], [], 0
+    span: dict[str, Any] = {"start_at": start_at, "end_at": end_at, "entity_names": entity_names}
+    with store.transaction():
+        store.lock_champions(dataset.dataset_id)
+        for name in scored_lineages(store, dataset.dataset_id, lineage, start_at, end_at):
+            plan = plan_interval(store, config, dataset, lineage=name, **span)
+            mark_unchampioned(store, name, plan)
+            found, n_bad = job_features(store, dataset, plan)
+            shards += found
+            plans.append(plan)
+            n_failed += n_bad
+    return shards, plans, n_failed
+
+
+def _save(shards: Sequence[FeatureShard], folder: UPath, number: int) -> list[str]:
+    paths = [folder / f"features_{number}_{position}.npz" for position in range(len(shards))]
+    for shard, path in zip(shards, paths, strict=True):
+        shard.save(path)
+    return [str(path) for path in paths]
+
+
+def mark_unchampioned(store: Store, lineage: str, plan: Plan) -> None:
+    """Gives the hours without a champion their status."""
+    ids, hours = [key for key, _ in plan.unchampioned], [hour for _, hour in plan.unchampioned]
+    store.write_unscored_hours(lineage, ids, hours, ["no_champion"] * len(ids), "No model was champion at this hour.")
+
+
+def job_features(store: Store, dataset: DatasetRow, plan: Plan) -> tuple[list[FeatureShard], int]:
+    """Features of each job, and how many jobs failed for their bundle; these hours are marked as failed."""
+    shards, n_failed = [], 0
+    for job in plan.jobs:
+        try:
+            spec, _ = load_model(job.champion)
+        except BundleError as error:
+            mark_failed(store, job, str(error))
+            n_failed += 1
+        else:
+            shards.append(features_of_job(store, dataset, job, spec))
+    return shards, n_failed
+
+
+def mark_failed(store: Store, job: Job, message: str) -> None:
+    """Gives the job's hours the status of a model that could not be used."""
+    pairs = np.argwhere(job.targets)
+    ids = [job.entity_ids[entity] for entity, _ in pairs]
+    hours = [hours_later(job.first_at, int(hour)) for _, hour in pairs]
+    store.write_unscored_hours(job.lineage, ids, hours, ["failed"] * len(ids), message)
+
+
+def load_model(champion: Champion) -> tuple[ModelSpec, Bundle]:
+    """Spec and bundle of a champion, checked against the registered sha256."""
+    bundle = read_bundle(place(champion.artifact_uri), expected_sha256=champion.sha256)
+    return ModelSpec.from_json(bundle.spec), bundle
+
+
+def features_of_job(store: Store, dataset: DatasetRow, job: Job, spec: ModelSpec) -> FeatureShard:
+    """The job's features over the hours whose errors must be computed, and over what these look back to."""
+    reach, errors_at = window_reach(job.champion, spec), _errors_at(job, spec)
+    # Digests first: readings that change before they are read themselves then do not fit them.
+    current = job.salted(reach.of_blocks(store, job.entity_ids, errors_at, job.end_at), errors_at)
+    wanted = _wanted(store, job, errors_at, current)
+    first_hour = int(np.argmax(wanted.any(axis=0)))
+    folds = fold_starts(store, job, errors_at, wanted, current) if job.champion.folds else None
+    if folds is not None:
+        first_hour = int(folds.hours.min())
+    values_at = hours_later(errors_at, first_hour - spec.features.reach_hours)
+    layout = store.select_layouts(dataset.dataset_id)[0]
+    blocks = store.read_blocks(layout, job.entity_ids, values_at, job.end_at)
+    values = blocks.values[:, :, _columns(layout, spec)]
+    features = entity_features(spec.features, job.scalers(spec), values, epoch_s(values_at))
+    seen = current if folds is not None else job.salted(_seen(blocks, reach, values_at, wanted), errors_at)
+    return FeatureShard(job, values_at, errors_at, values, wanted, seen, features, folds)
+
+
+def _errors_at(job: Job, spec: ModelSpec) -> datetime:
+    """Where the error series starts: thresholds look back so far, those of a folding model to its anchor."""
+    from_at = min(anchor_at(job.champion), job.first_at)
+    if job.champion.folds:
+        return from_at
+    return max(from_at, hours_later(job.first_at, spec.features.reach_hours - spec.score_reach_hours))
+
+
+def _seen(blocks: Blocks, reach: Reach, values_at: datetime, wanted: NDArray[np.bool_]) -> NDArray[np.int64]:
+    seen = np.zeros(wanted.shape, np.int64)
+    n_seen = blocks.checksums.shape[1] - reach.hours
+    seen[:, wanted.shape[1] - n_seen :] = reach.digests(blocks.checksums, values_at)[:, reach.hours :]
+    return seen
+
+
+def _columns(layout: Layout, spec: ModelSpec) -> list[int]:
+    return [layout.channel_names.index(name) for name in spec.features.channels]
+
+
+def _wanted(store: Store, job: Job, errors_at: datetime, current: NDArray[np.int64]) -> NDArray[np.bool_]:
+    """bool (n_entities, n_hours from errors_at): targets, and look-back hours without valid stored errors."""
+    stored, digests_then = store.read_window_digests(job.champion.model_id, job.entity_ids, errors_at, job.end_at)
+    stale = ~stored | (digests_then != current)
+    has_target: NDArray[np.bool_] = np.logical_or.reduce(job.targets, axis=1)
+    wanted: NDArray[np.bool_] = stale & (current != 0) & has_target[:, None] & job.scoped(errors_at, stale.shape[1])
+    wanted[:, -job.targets.shape[1] :] |= job.targets
+    return wanted
+
+
+def fold_starts(
+    store: Store, job: Job, errors_at: datetime, wanted: NDArray[np.bool_], current: NDArray[np.int64]
+) -> FoldStarts:
+    """Where each entity's fold starts: after the last remembered state before what is wanted, or at the anchor."""
+    n_hours = wanted.shape[1]
+    first = np.where(wanted.any(axis=1), wanted.argmax(axis=1), n_hours)
+    remembered, digests = store.read_fold_digests(job.champion.model_id, job.entity_ids, errors_at, job.end_at)
+    hours = np.arange(n_hours)
+    usable = remembered & (digests == current) & (hours < first[:, None]) & (first < n_hours)[:, None]
+    usable &= job.scoped(errors_at, n_hours)
+    after = np.where(usable, hours + 1, 0).max(axis=1)
+    known = [(key, from_epoch_s(epoch_s(errors_at) + 3600 * (int(hour) - 1)))
+             for key, hour in zip(job.entity_ids, after, strict=True) if hour]  # fmt: skip
+    ids, ends = [key for key, _ in known], [at for _, at in known]
+    states = store.read_fold_states(job.champion.model_id, ids, ends)
+    return FoldStarts(np.where(first < n_hours, after, n_hours), tuple(states.get(key, b"") for key in job.entity_ids))

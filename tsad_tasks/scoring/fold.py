@@ -1,0 +1,182 @@
+"""Errors of a folding model: each entity's state is carried on, hour by hour, and remembered where it saves time."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import NamedTuple, cast
+
+import numpy as np
+from numpy.typing import NDArray
+
+from tsad_tasks.base.interval import epoch_s
+from tsad_tasks.detectors.base import Detector, Floats, Reconstruction
+from tsad_tasks.detectors.folding.fold import (
+    AssetReconstruction,
+    FoldDetector,
+    Series,
+    State,
+    at_ends,
+    joined_state,
+    state_bytes,
+)
+from tsad_tasks.model.features import site_seconds
+from tsad_tasks.model.scoring import Features
+from tsad_tasks.model.spec import FeatureSpec, ModelSpec
+from tsad_tasks.scoring.shard import FeatureShard, FoldStarts
+from tsad_tasks.storage.rows import FoldStates
+from tsad_tasks.storage.store import Store, hours_later
+
+# Older states go, but for one a day: a late row makes at most a day be folded again.
+REMEMBERED_HOURS = 6
+# States of so many series are in memory together: more at once would gain nothing, a step costs as much as 40 of them.
+SERIES_TOGETHER = 4000
+
+
+class StateAfter(NamedTuple):
+    """An entity's state after an hour: its place in the job, the hour from the shard's `errors_at` on, and bytes."""
+
+    entity: int
+    hour: int
+    content: bytes
+
+
+def series_of(spec: FeatureSpec, features: Features, start_s: int) -> Series:
+    """What a folding detector sees: scaled channels, unknown where nothing is known or the machine does not run."""
+    n_channels = len(spec.channels)
+    known = features.present & (features.running == 0)[..., None]
+    values = np.where(known, features.inputs[..., :n_channels].astype(np.float64), np.nan)
+    times_s = start_s + np.arange(values.shape[1], dtype=np.int64) * spec.step_s
+    return Series(values, site_seconds(times_s, spec.zone), spec.step_s)
+
+
+def entity_reconstruction(
+    spec: FeatureSpec,
+    detector: Detector,
+    entity: str,
+    features: Features,
+    start_s: int,
+    ends: NDArray[np.int64],
+) -> Reconstruction:
+    """What a detector makes of one entity's windows; a folding one starts at its anchor, which is the first step."""
+    if not detector.folds:
+        return detector.reconstruct(features.inputs[0], ends)
+    folding = cast(FoldDetector, detector)
+    _, found = folding.advance(folding.start([entity]), series_of(spec, features, start_s))
+    return at_ends(found, ends)
+
+
+def entities_reconstruction(
+    spec: FeatureSpec, detector: FoldDetector, entities: Sequence[str], features: Sequence[Features], start_s: int
+) -> Reconstruction:
+    """What a folding detector makes of entities' readings on the same steps, (n_entities, n_steps, n_channels)."""
+    each = [series_of(spec, one, start_s) for one in features]
+    series = Series(np.concatenate([one.values for one in each]), each[0].local_s, spec.step_s)
+    return detector.advance(detector.start(entities), series)[1]
+
+
+class EntityFold:
+    """What a folding detector makes of one entity's readings, and of copies of them that differ from a step on.
+
+    What comes before that step is gone through once.
+
+    Parameters
+    ----------
+    features : of the readings as they are; the first step is the anchor.
+    at : the step from which copies may differ. Others are gone through as a whole.
+    """
+
+    def __init__(
+        self, spec: FeatureSpec, detector: FoldDetector, entity: str, features: Features, start_s: int, at: int
+    ) -> None:
+        self._spec, self._detector, self._start_s, self._at = spec, detector, start_s, at
+        self._anchor = detector.start([entity])
+        self._usual = series_of(spec, features, start_s)
+        self._state, self._before = detector.advance(self._anchor, part_of(self._usual, slice(None), slice(at)))
+
+    def reconstruction(self, features: Features, ends: NDArray[np.int64]) -> Reconstruction:
+        """Errors and expected values of a copy at `ends`."""
+        series, before = series_of(self._spec, features, self._start_s), slice(self._at)
+        if not np.array_equal(series.values[:, before], self._usual.values[:, before], equal_nan=True):
+            return at_ends(self._detector.advance(self._anchor, series)[1], ends)
+        _, after = self._detector.advance(self._state, part_of(series, slice(None), slice(self._at, None)))
+        parts = vars(self._before), vars(after)
+        return at_ends(
+            type(after)(**{name: np.concatenate([one[name] for one in parts], axis=1) for name in parts[0]}), ends
+        )
+
+
+def part_of(series: Series, entities: NDArray[np.int64] | slice, steps: slice) -> Series:
+    """Some entities and steps of a series."""
+    return Series(series.values[entities, steps], series.local_s[steps], series.step_s)
+
+
+def fold_shard(
+    shard: FeatureShard, starts: FoldStarts, spec: ModelSpec, detector: FoldDetector
+) -> tuple[Reconstruction, list[StateAfter]]:
+    """What the detector found, (n_entities, n_steps, n_channels) from each entity's start on, and its states."""
+    series = series_of(spec.features, shard.features, epoch_s(shard.values_at))
+    found = {name: _unknown(series) for name in ("channel_errors", "expected")}
+    states: list[StateAfter] = []
+    for first in np.unique(starts.hours[starts.hours < shard.wanted.shape[1]]).tolist():
+        entities = np.flatnonzero(starts.hours == first)
+        state = _start_state(shard, starts, detector, entities)
+        _fold_hours(shard, series, detector, (entities, state, first), (found, states))
+    return AssetReconstruction(**found) if "deviations" in found else Reconstruction(**found), states
+
+
+def _unknown(series: Series) -> Floats:
+    return np.full(series.values.shape, np.nan, np.float32)
+
+
+def _start_state(shard: FeatureShard, starts: FoldStarts, detector: FoldDetector, entities: NDArray[np.int64]) -> State:
+    contents = [starts.states[entity] for entity in entities]
+    if not all(contents):
+        return detector.start([shard.job.entities[entity][0] for entity in entities])
+    return joined_state(contents)
+
+
+def _fold_hours(
+    shard: FeatureShard,
+    series: Series,
+    detector: FoldDetector,
+    start: tuple[NDArray[np.int64], State, int],
+    out: tuple[dict[str, Floats], list[StateAfter]],
+) -> None:
+    (entities, state, first), (found, states) = start, out
+    n_hours, per_hour = shard.wanted.shape[1], 3600 // series.step_s
+    offset = (epoch_s(shard.errors_at) - epoch_s(shard.values_at)) // 3600
+    for hour in range(first, n_hours):
+        steps = slice((hour + offset) * per_hour, (hour + offset + 1) * per_hour)
+        state, made = detector.advance(state, part_of(series, entities, steps))
+        for name, part in vars(made).items():
+            found.setdefault(name, _unknown(series))[entities, steps] = part
+        if _is_remembered(shard, hour):
+            states += [StateAfter(int(e), hour, state_bytes(state, i)) for i, e in enumerate(entities)]
+
+
+def _is_remembered(shard: FeatureShard, hour: int) -> bool:
+    """The last hours, as far as they were read to their end, and the last one of each day."""
+    n_hours, n_pending = shard.wanted.shape[1], shard.job.n_pending
+    at = hour - (n_hours - len(n_pending))
+    is_whole = at < 0 or n_pending[at] == 0
+    is_last = hour >= n_hours - 2 or hours_later(shard.errors_at, hour).hour == 23
+    return bool(is_whole and is_last)
+
+
+def remember_states(
+    store: Store, shard: FeatureShard, states: Sequence[StateAfter], digests: NDArray[np.int64]
+) -> None:
+    """Writes states with the digests that were found under the locks, (n_entities, n_hours from errors_at)."""
+    # Of hours that another scale is for, the state is only passed through.
+    scoped = shard.job.scoped(shard.errors_at, digests.shape[1])
+    states = [one for one in states if scoped[one.entity, one.hour]]
+    if not states:
+        return
+    hours = [hours_later(shard.errors_at, one.hour) for one in states]
+    rows = FoldStates(
+        [shard.job.entity_ids[one.entity] for one in states],
+        hours,
+        [int(digests[one.entity, one.hour]) for one in states],
+        [one.content for one in states],
+    )
+    store.write_fold_states(shard.job.champion.model_id, rows, hours_later(max(hours), -REMEMBERED_HOURS))

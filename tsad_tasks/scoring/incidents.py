@@ -1,0 +1,215 @@
+"""Task `incidents`: merges flags into incidents, anew for every chain of flags that the interval touches."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from itertools import chain, groupby
+
+import numpy as np
+from numpy.typing import NDArray
+
+from tsad_tasks.base.interval import epoch_s, from_epoch_s
+from tsad_tasks.config import AlarmPolicy, DatasetConfig
+from tsad_tasks.feedback.maintenance import suppress_incidents
+from tsad_tasks.model.incidents import IncidentSpan, connected_range, incident_id, incident_spans
+from tsad_tasks.scoring.alarm_rule import incident_rule
+from tsad_tasks.scoring.plan import scored_lineages, seen_until
+from tsad_tasks.storage.rows import DatasetRow, Flag, IncidentRow, StandingIncident, TopAttribution
+from tsad_tasks.storage.store import Store
+from tsad_tasks.text.sentence import incident_sentence
+
+Attributions = dict[tuple[int, datetime], TopAttribution]
+_RANK = {"LOW": 1, "MEDIUM": 2, "HIGH": 3}
+
+
+@dataclass(frozen=True)
+class IncidentSummary:
+    """What the task found and changed."""
+
+    n_incidents: int
+    n_written: int
+    n_withdrawn: int
+    n_suppression_changes: int = 0
+
+    def __add__(self, other: IncidentSummary) -> IncidentSummary:
+        return IncidentSummary(*(a + b for a, b in zip(vars(self).values(), vars(other).values(), strict=True)))
+
+
+def build_incidents(
+    store: Store, config: DatasetConfig, *, start_at: datetime, end_at: datetime, lineage: str = "live"
+) -> IncidentSummary:
+    """Incidents of all chains of flags that touch [start_at, end_at), as the flags are now; also the shadow's.
+
+    Late readings may have moved flags of earlier hours, and of later ones as far as thresholds look back, so the range
+    is widened by both. What maintenance windows hold now is marked so, whenever it was.
+    """
+    dataset, summary = store.select_dataset(config.dataset), IncidentSummary(0, 0, 0)
+    with store.transaction():
+        for name in scored_lineages(store, dataset.dataset_id, lineage, start_at, end_at):
+            store.lock_dataset(dataset.dataset_id, f"incidents {name}")
+            first_at = start_at - timedelta(seconds=config.source.mutability_s)
+            champions = store.select_champions(dataset.dataset_id, name, start_at, end_at)
+            last_at = seen_until(store, dataset, name, champions, end_at)
+            summary += _Merge(store, config, dataset, name).rebuild(first_at, last_at)
+            summary += IncidentSummary(0, 0, 0, suppress_incidents(store, dataset, name))
+    return summary
+
+
+@dataclass(frozen=True)
+class _Chains:
+    """Flags of one entity from the first to the last that hang together with the range that is rebuilt."""
+
+    flags: list[Flag]
+    from_at: datetime
+    until_at: datetime
+
+    def touches(self, incident: StandingIncident) -> bool:
+        return incident.last_flag_at >= self.from_at and incident.started_at <= self.until_at
+
+
+class _Merge:
+    """One rebuilding of incidents, under the dataset's lock."""
+
+    def __init__(self, store: Store, config: DatasetConfig, dataset: DatasetRow, lineage: str) -> None:
+        self._store, self._dataset, self._lineage = store, dataset, lineage
+        self._policy: AlarmPolicy = config.alarm_policy
+        self._window = config.detector.n_steps
+        self._names = {key: name for name, key in store.select_entities(dataset.dataset_id).items()}
+        self._rule = incident_rule(self._policy)
+
+    def rebuild(self, first_at: datetime, last_at: datetime) -> IncidentSummary:
+        """Incidents that touch [first_at, last_at) and whatever hangs together with them."""
+        margin = timedelta(seconds=self._policy.max_length_s + self._rule.gap_s)
+        ids = sorted(self._names)
+        flags = self._store.select_flags(self._lineage, ids, first_at - margin, last_at + margin)
+        standing = self._store.select_incidents(self._lineage, ids, first_at, last_at)
+        by_entity = {key: list(group) for key, group in groupby(flags, key=lambda flag: flag.entity_id)}
+        touched = sorted(set(by_entity) | {incident.entity_id for incident in standing})
+        chains = {key: self._whole_chains(key, by_entity.get(key, []), first_at, last_at, margin) for key in touched}
+        tops = self._store.select_top_attributions([flag for each in chains.values() for flag in each.flags])
+        rows = {key: self._rows(key, self._alarming(each.flags, tops), tops) for key, each in chains.items()}
+        n_written = self._store.upsert_incidents(self._lineage, self._policy.version, [*chain(*rows.values())])
+        n_withdrawn = self._store.withdraw_incidents(self._replaced(chains, rows))
+        return IncidentSummary(sum(map(len, rows.values())), n_written, n_withdrawn)
+
+    def _replaced(self, chains: dict[int, _Chains], rows: dict[int, list[IncidentRow]]) -> dict[str, str | None]:
+        """What no longer stands, and which incident took its place."""
+        if not chains:
+            return {}
+        from_at = min(each.from_at for each in chains.values())
+        until_at = max(each.until_at for each in chains.values()) + timedelta(seconds=1)
+        standing = self._store.select_incidents(self._lineage, list(chains), from_at, until_at)
+        new = {row.incident_id for found in rows.values() for row in found}
+        gone = [old for old in standing if old.incident_id not in new and chains[old.entity_id].touches(old)]
+        return {old.incident_id: _successor(old, rows[old.entity_id]) for old in gone}
+
+    def _whole_chains(
+        self, entity_id: int, flags: list[Flag], first_at: datetime, last_at: datetime, margin: timedelta
+    ) -> _Chains:
+        """The chains, from flags of a range wide enough that none of them is cut."""
+        gap_s = self._rule.gap_s
+        while True:
+            times = _times(flags)
+            first_s, last_s = connected_range(times, epoch_s(first_at), epoch_s(last_at), gap_s)
+            known_from, known_to = first_at - margin, last_at + margin
+            if first_s - gap_s >= epoch_s(known_from) and last_s + gap_s < epoch_s(known_to):
+                from_at, until_at = from_epoch_s(first_s), from_epoch_s(last_s)
+                return _Chains([flag for flag in flags if from_at <= flag.at <= until_at], from_at, until_at)
+            margin *= 4
+            flags = self._store.select_flags(self._lineage, [entity_id], first_at - margin, last_at + margin)
+
+    def _alarming(self, flags: list[Flag], tops: Attributions) -> list[Flag]:
+        """Flags that deviate in the direction and by the amount that the policy asks for."""
+        policy = self._policy
+        if policy.direction == "both" and not policy.min_deviation:
+            return flags
+        return [flag for flag in flags if _deviates(policy, tops.get((flag.entity_id, flag.at)))]
+
+    def _rows(self, entity_id: int, flags: list[Flag], tops: Attributions) -> list[IncidentRow]:
+        if not flags:
+            return []
+        scores, errors = (np.array([getattr(flag, name) for flag in flags], np.float32) for name in ("score", "error"))
+        spans = incident_spans(_times(flags), scores, self._rule, self._dataset.step_s, errors)
+        return [self._row(entity_id, flags, span, tops) for span in spans]
+
+    def _row(self, entity_id: int, flags: list[Flag], span: IncidentSpan, tops: Attributions) -> IncidentRow:
+        inside, peak = flags[span.first : span.last + 1], flags[span.peak]
+        name, first = self._names[entity_id], flags[span.first]
+        top = _worst(inside, tops)
+        return IncidentRow(
+            incident_id=incident_id(name, self._dataset.name, self._policy.version, self._lineage, first.at),
+            entity_id=entity_id,
+            model_id=first.model_id,
+            started_at=first.at,
+            last_flag_at=flags[span.last].at,
+            n_flags=span.n_flags,
+            kind=self._kind(inside),
+            severity=max((flag.severity for flag in inside), key=_RANK.__getitem__),
+            peak_score=peak.score,
+            peak_at=peak.at,
+            top_channel_id=top.channel_id if top else None,
+            sentence=_sentence(name, peak, top),
+            provisional=any(flag.provisional for flag in inside),
+        )
+
+    def _kind(self, flags: Sequence[Flag]) -> str:
+        """A spike is seen by the windows that hold it; what is flagged for longer lasted."""
+        lasting = len(flags) > self._window or any(flag.kind == "collective" for flag in flags)
+        return "collective" if lasting else "point"
+
+
+def _worst(flags: Sequence[Flag], tops: Attributions) -> TopAttribution | None:
+    """The reading farthest off in the channel that carries most, on the side to which it was off most of the time.
+
+    Windows go on being strange for a while after a fault, with the deviation turned round: that side does not count.
+    """
+    found = [(flag, tops[flag.entity_id, flag.at]) for flag in flags if (flag.entity_id, flag.at) in tops]
+    weights: Counter[int] = Counter()
+    for flag, top in found:
+        weights[top.channel_id] += top.share * (1 + flag.score)  # type: ignore[assignment]
+    if not weights:
+        return None
+    leading = max(weights, key=lambda channel: (weights[channel], -channel))
+    inside = [top for _, top in found if top.channel_id == leading]
+    side = 1 if sum(_deviation(top) for top in inside) >= 0 else -1
+    return max(inside, key=lambda top: (side * _deviation(top), -top.at.timestamp()))
+
+
+def _deviation(top: TopAttribution) -> float:
+    return top.actual - top.expected if top.actual is not None and top.expected is not None else 0.0
+
+
+def _times(flags: Sequence[Flag]) -> NDArray[np.int64]:
+    return np.array([epoch_s(flag.at) for flag in flags], np.int64)
+
+
+def _deviates(policy: AlarmPolicy, top: TopAttribution | None) -> bool:
+    if top is None or top.actual is None or top.expected is None:
+        return True
+    deviation = top.actual - top.expected
+    wanted = {"both": True, "high": deviation > 0, "low": deviation < 0}[policy.direction]
+    return wanted and abs(deviation) >= policy.min_deviation.get(top.name, 0.0)
+
+
+def _sentence(entity: str, peak: Flag, top: TopAttribution | None) -> str:
+    if top is None:
+        return incident_sentence(entity=entity, error_ratio=peak.score + 1)
+    known = top.expected is not None and top.spread is not None
+    return incident_sentence(
+        entity=entity,
+        channel=top.name,
+        unit=top.unit,
+        actual=top.actual,
+        expected=top.expected,
+        lower=top.expected - top.spread if known else None,  # type: ignore[operator]
+        upper=top.expected + top.spread if known else None,  # type: ignore[operator]
+        error_ratio=peak.score + 1,
+    )
+
+
+def _successor(old: StandingIncident, rows: Sequence[IncidentRow]) -> str | None:
+    meeting = (row for row in rows if row.started_at <= old.last_flag_at and row.last_flag_at >= old.started_at)
+    return next((row.incident_id for row in meeting), None)

@@ -1,0 +1,71 @@
+"""Scales of machines that a champion does not know, and what a job scores with them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from hashlib import blake2b
+from typing import Any
+
+import numpy as np
+
+from tsad_tasks.base.interval import epoch_s
+from tsad_tasks.model.features import Scaler
+from tsad_tasks.model.spec import ModelSpec
+from tsad_tasks.storage.store import Store
+
+
+@dataclass(frozen=True)
+class OwnScale:
+    """Centre and scale of a machine's channels, learned after its champion, for hours from `usable_s` on.
+
+    Attributes
+    ----------
+    terms : name, centre and scale of each channel that has shown a value.
+    """
+
+    usable_s: int
+    terms: tuple[tuple[str, float, float], ...]
+
+    @property
+    def salt(self) -> np.uint64:
+        """A number that changes with it.
+
+        >>> bool(OwnScale(0, (("a", 1.0, 2.0),)).salt == OwnScale(0, (("a", 1.0, 3.0),)).salt)
+        False
+        """
+        content = repr((self.usable_s, [(name, center.hex(), scale.hex()) for name, center, scale in self.terms]))
+        return np.uint64(int.from_bytes(blake2b(content.encode(), digest_size=8).digest(), "little"))
+
+    def scaler(self, spec: ModelSpec) -> Scaler:
+        """The scaler for a model; the pooled one's terms stay where nothing was learned."""
+        known = {name: (center, scale) for name, center, scale in self.terms}
+        pooled = spec.pooled_scaler
+        usual = zip(spec.features.channels, zip(pooled.center, pooled.scale, strict=True), strict=True)
+        terms = [known.get(name, pair) for name, pair in usual]
+        return Scaler(tuple(c for c, _ in terms), tuple(s for _, s in terms), 0)
+
+    def to_json(self) -> dict[str, Any]:
+        """The scale as a JSON object."""
+        return {"usable_s": self.usable_s, "terms": [[name, c.hex(), s.hex()] for name, c, s in self.terms]}
+
+    @classmethod
+    def from_json(cls, fields: dict[str, Any]) -> OwnScale:
+        """The scale of a JSON object, to the bit.
+
+        >>> scale = OwnScale(7, (("a", 0.1, 2.0),))
+        >>> OwnScale.from_json(scale.to_json()) == scale
+        True
+        """
+        terms = tuple((name, float.fromhex(c), float.fromhex(s)) for name, c, s in fields["terms"])
+        return cls(fields["usable_s"], terms)
+
+
+def later_scales(store: Store, model_id: int, entity_ids: Sequence[int]) -> tuple[OwnScale | None, ...]:
+    """The scales of entities that a model has none for; None where it has one, or none was learned yet."""
+    found: dict[int, OwnScale] = {}
+    params = {"model_id": model_id, "entity_ids": list(entity_ids)}
+    for entity_id, usable_at, name, center, scale in store.select("select_later_scales", params):
+        known = found.get(entity_id, OwnScale(epoch_s(usable_at), ()))
+        found[entity_id] = OwnScale(known.usable_s, (*known.terms, (name, center, scale)))
+    return tuple(found.get(key) for key in entity_ids)

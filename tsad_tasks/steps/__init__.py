@@ -1,1 +1,0 @@
-"""One file per DAG task: read, decide (pure), write, in one transaction."""

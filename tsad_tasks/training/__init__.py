@@ -1,0 +1,1 @@
+"""From a range of readings to a challenger that was judged."""

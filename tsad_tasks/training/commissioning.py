@@ -1,0 +1,174 @@
+"""What each channel was like at first, so that a slow fault is not retrained into normal."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any
+
+import numpy as np
+
+from tsad_tasks.base.interval import epoch_s, from_epoch_s
+from tsad_tasks.config import DatasetConfig
+from tsad_tasks.model.features import fit_scaler
+from tsad_tasks.storage.rows import GateRow
+from tsad_tasks.storage.store import Store
+from tsad_tasks.training.exclusions import Said, standing_verdicts
+from tsad_tasks.training.fit import Scope, TrainingReader
+
+SHIFT_RULE, SPREAD_RULE = "commissioning_shift", "commissioning_spread"
+_COLUMNS = ("entity_id", "channel_id", "median", "spread", "from_at", "to_at", "verdict_id")
+
+
+@dataclass(frozen=True)
+class Reference:
+    """Median and spread of a channel of an entity in [from_at, to_at), in the sensor's unit."""
+
+    entity_id: int
+    channel_id: int
+    median: float
+    spread: float
+    from_at: datetime
+    to_at: datetime
+
+
+@dataclass(frozen=True)
+class Level:
+    """A channel in a training range beside its reference.
+
+    Attributes
+    ----------
+    entity, channel : their names.
+    now : of the range, from the reference's own beginning on.
+    reference : None: it has none yet.
+    verdict_id : of a verdict new_normal later than the reference; `now` takes its place.
+    """
+
+    entity: str
+    channel: str
+    now: Reference
+    reference: Reference | None
+    verdict_id: int | None
+
+    @property
+    def is_new(self) -> bool:
+        """Whether `now` becomes the reference when the training succeeds."""
+        return self.reference is None or self.verdict_id is not None
+
+    @property
+    def shift(self) -> float | None:
+        """Spreads of the reference between its median and the one of now; None where there is nothing to compare."""
+        if self.reference is None or self.verdict_id is not None:
+            return None
+        return abs(self.now.median - self.reference.median) / self.reference.spread
+
+    @property
+    def widening(self) -> float | None:
+        """The spread of now as a multiple of the reference's; None where there is nothing to compare."""
+        if self.reference is None or self.verdict_id is not None:
+            return None
+        return self.now.spread / self.reference.spread
+
+
+def commissioning_levels(store: Store, reader: TrainingReader, scope: Scope, lineage: str) -> list[Level]:
+    """The channels of a training range beside their references, of entities with enough running time."""
+    dataset_id = store.select_dataset(reader.config.dataset).dataset_id
+    ids = {name: key for key, name, _ in store.select("select_channels", {"dataset_id": dataset_id})}
+    params = {"lineage": lineage, "entity_ids": [key for _, key in scope.entities]}
+    known = {row[:2]: Reference(*row) for row in store.select("select_references", params)}
+    said = [one for one in standing_verdicts(store, dataset_id, lineage) if one.verdict == "new_normal"]
+    return [level for entity in scope.entities for level in _levels_of(reader, entity, ids, known, said)]
+
+
+def _levels_of(
+    reader: TrainingReader,
+    entity: tuple[str, int],
+    channel_ids: Mapping[str, int],
+    known: Mapping[tuple[int, int], Reference],
+    said: Sequence[Said],
+) -> list[Level]:
+    span, (name, key) = reader.span, entity
+    values, usable = reader.clean(key, span.start_at, span.end_at)
+    clean = np.where(usable[:, None], values, np.nan)
+    found = []
+    for position, channel in enumerate(reader.config.channel_names):
+        channel_id = channel_ids[channel]
+        reference = known.get((key, channel_id))
+        verdict = _rebaselining(said, key, channel_id, reference)
+        since = verdict.start_at if verdict else reference.from_at if reference else span.start_at
+        now = _reference(reader, key, channel_id, clean[:, position], since)
+        if now is not None:
+            found.append(Level(name, channel, now, reference, verdict.verdict_id if verdict else None))
+    return found
+
+
+def _rebaselining(said: Sequence[Said], entity_id: int, channel_id: int, reference: Reference | None) -> Said | None:
+    """The latest verdict new_normal that the reference does not know of."""
+    if reference is None:
+        return None
+    of_it = (one for one in said if one.entity_id == entity_id and one.channel_id in (None, channel_id))
+    return max((one for one in of_it if one.end_at > reference.to_at), key=lambda one: one.start_at, default=None)
+
+
+def _reference(
+    reader: TrainingReader, entity_id: int, channel_id: int, values: np.ndarray[Any, Any], since: datetime
+) -> Reference | None:
+    """What a channel is like from a moment on; None where too little is known."""
+    span, step_s = reader.span, reader.config.source.step_s
+    first = max(0, -(-(epoch_s(since) - epoch_s(span.start_at)) // step_s))
+    chosen = values[first:]
+    if np.isfinite(chosen).sum() * step_s < enough_s(reader.config):
+        return None
+    scale = fit_scaler(chosen[:, None], "robust")
+    from_at = from_epoch_s(epoch_s(span.start_at) + first * step_s)
+    return Reference(entity_id, channel_id, scale.center[0], scale.scale[0], from_at, span.end_at)
+
+
+def enough_s(config: DatasetConfig) -> float:
+    """Running seconds from which on a channel has a level of its own."""
+    return min(config.features.min_own_scale_s, config.training.range_s / 2)
+
+
+def shift_rule(config: DatasetConfig, levels: Sequence[Level]) -> GateRow:
+    """The gate's rule: no channel is farther from its commissioning reference than the dataset allows."""
+    limit = config.gate.max_commissioning_shift
+    worst = max((one for one in levels if one.shift is not None), key=lambda one: one.shift or 0.0, default=None)
+    if worst is None or worst.shift is None:
+        return GateRow(SHIFT_RULE, None, limit, None, True, "nothing to compare with: the references are made now")
+    passed = worst.shift <= limit
+    return GateRow(SHIFT_RULE, worst.shift, limit, None, passed, _note(config, worst, passed=passed))
+
+
+def spread_rule(config: DatasetConfig, levels: Sequence[Level]) -> GateRow:
+    """The gate's rule: no channel scatters much wider than at commissioning, as readings that were garbled do."""
+    limit = config.gate.max_commissioning_spread
+    worst = max((one for one in levels if one.widening is not None), key=lambda one: one.widening or 0.0, default=None)
+    if worst is None or worst.widening is None:
+        return GateRow(SPREAD_RULE, None, limit, None, True, "nothing to compare with: the references are made now")
+    passed = worst.widening <= limit
+    note = f"{worst.entity} {worst.channel}: its spread as a multiple of the one at commissioning"
+    return GateRow(SPREAD_RULE, worst.widening, limit, None, passed, note)
+
+
+def _note(config: DatasetConfig, worst: Level, *, passed: bool) -> str:
+    old, unit = worst.reference, config.source.channels[worst.channel].unit or ""
+    assert old is not None
+    said = (
+        f"{worst.entity} {worst.channel}: median {worst.now.median:.4g} {unit}, at commissioning {old.median:.4g} "
+        f"± {old.spread:.4g} {unit} ({old.from_at:%Y-%m-%d} to {old.to_at:%Y-%m-%d})"
+    ).replace("  ", " ")
+    if passed:
+        return said
+    end = (worst.now.to_at - timedelta(hours=1)).strftime("%Y-%m-%dT%H:%M")
+    return f"{said}. If that is normal: tsad new-normal {config.dataset} {worst.entity} --from … --to {end}"
+
+
+def freeze_references(store: Store, lineage: str, model_id: int, levels: Sequence[Level]) -> int:
+    """References that a successful training made: the first ones, and those that a verdict new_normal asked for."""
+    new = [(vars(one.now) | {"verdict_id": one.verdict_id}) for one in levels if one.is_new]
+    if not new:
+        return 0
+    columns = {name: [row[name] for row in new] for name in _COLUMNS}
+    store.execute("close_references", {"lineage": lineage} | columns)
+    return store.execute("insert_references", {"lineage": lineage, "model_id": model_id} | columns)

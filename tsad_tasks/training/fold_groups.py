@@ -1,0 +1,82 @@
+"""Which entities of a large fleet a folding detector is judged on at length: the others are held out for a day only.
+
+A fold goes through its readings one by one, each at the same cost: 1,500 machines at a reading per minute would be
+calibrated for hours. All of them are commissioned, and all have held-out errors of their own, from which their own
+units and limits come; the choice has as many as `training.max_fold_values` allows over all held-out readings, and only
+the choice goes through the gate.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from datetime import datetime, timedelta
+
+import numpy as np
+from numpy.typing import NDArray
+
+from tsad_tasks.base.interval import epoch_s
+from tsad_tasks.config import DatasetConfig
+from tsad_tasks.training.fit import (
+    FoldGroup,
+    Scales,
+    Scope,
+    TrainingRange,
+    TrainingReader,
+    affordable_entities,
+    evenly,
+)
+
+# So many are judged at length, whatever it costs: as many as the gate looks at.
+MIN_CHOSEN = 24
+# The others are held out for so long: a unit of their own takes a hundred errors.
+OTHERS_HELD_S, OTHERS_HELD_STEPS = 86400, 120
+
+
+def fold_groups(reader: TrainingReader, scope: Scope, scales: Scales, *, seed: int) -> list[FoldGroup]:
+    """The choice first, then the others; one group of all where they are few, or held out no longer than these.
+
+    The choice is the same for the same seed: entities with known anomalies in held-out readings, and of all others one
+    of each of as many strata of running hours, so that machines that work in shifts are there as often as in the fleet.
+    """
+    span, entities = reader.span, scope.entities
+    n, late = n_chosen(reader.config, span), others_split(reader.config, span)
+    if n >= len(entities) or late <= span.split_at:
+        return [FoldGroup(entities, span)]
+    known = [reader.labelled(key, span.split_at, span.end_at).any() for _, key in entities]
+    hours = [scales.running_hours.get(name, 0.0) for name, _ in entities]
+    chosen = stratified(hours, np.array(known, bool), n, np.random.default_rng(seed))
+    is_chosen = np.isin(np.arange(len(entities)), chosen)
+    parts = [tuple(entities[i] for i in np.flatnonzero(mask)) for mask in (is_chosen, ~is_chosen)]
+    others = replace(span, split_at=late, gate_at=span.end_at)
+    return [FoldGroup(parts[0], span), FoldGroup(parts[1], others)]
+
+
+def others_split(config: DatasetConfig, span: TrainingRange) -> datetime:
+    """Where the others' held-out readings begin, a whole hour."""
+    held_s = max(OTHERS_HELD_S, OTHERS_HELD_STEPS * config.source.step_s)
+    return span.end_at - timedelta(hours=-(-held_s // 3600))
+
+
+def n_chosen(config: DatasetConfig, span: TrainingRange) -> int:
+    """How many entities can be judged over all held-out readings of a range."""
+    n_steps = max(1, (epoch_s(span.end_at) - epoch_s(span.split_at)) // config.source.step_s)
+    return max(MIN_CHOSEN, affordable_entities(config, n_steps))
+
+
+def stratified(
+    order_by: Sequence[float], first: NDArray[np.bool_], n: int, rng: np.random.Generator
+) -> NDArray[np.int64]:
+    """`n` positions, ascending: the `first` ones, evenly where they are more, and one of each stratum of the others.
+
+    Strata are equal parts of the others' order.
+
+    >>> stratified([9, 1, 2, 8, 3], np.array([0, 0, 0, 0, 1], bool), 3, np.random.default_rng(0)).tolist()
+    [0, 2, 4]
+    """
+    preferred = evenly(np.flatnonzero(first), n)
+    others, n_drawn = np.flatnonzero(~first), n - len(preferred)
+    ordered = others[np.argsort(np.asarray(order_by)[others], kind="stable")]
+    # One random start and equal strides: each has the same chance, and neighbours in the order are not drawn together.
+    at = (rng.random() + np.arange(n_drawn)) * len(ordered) / max(n_drawn, 1)
+    return np.sort(np.concatenate([preferred, ordered[at.astype(np.int64)]]))
