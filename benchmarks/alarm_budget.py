@@ -1,16 +1,20 @@
-"""A fleet switched on with the defaults: incidents against the budget, and what is found: `alarm_budget.py [--small]`.
+"""A fleet switched on with the defaults: incidents against the budget, and what is found:
+`alarm_budget.py [--small]`.
 
-300 simulated machines of 17 channels, one reading every five minutes (at one a minute the same takes five times as
-long), in shifts, with Mondays, breaks, jobs, holidays and noise that is now and then four times as strong. A model is
-trained on 30 days and scores the two weeks after them, through the functions that the DAGs call, with the defaults of
-production: LSTM autoencoder, robust scaling, hour, weekday and holidays, surprise by channel, top-k, extreme-value
-threshold, at most 5 incidents a day. Then again with a fault of a stated size in each machine, with one of the 17
-sensors dead from the first scored hour on, and with readings 100 times too high among those that are learned from.
+300 simulated machines of 17 channels, one reading every five minutes (at one a minute the same
+takes five times as long), in shifts, with Mondays, breaks, jobs, holidays and noise that is now and
+then four times as strong. A model is trained on 30 days and scores the two weeks after them,
+through the functions that the DAGs call, with the defaults of production: LSTM autoencoder, robust
+scaling, hour, weekday and holidays, surprise by channel, top-k, extreme-value threshold, at most 5
+incidents a day. Then again with a fault of a stated size in each machine, with one of the 17
+sensors dead from the first scored hour on, and with readings 100 times too high among those that
+are learned from.
 
-A spread is the robust standard deviation of a channel of a machine while it works, breaks included. A fault is found
-when an incident touches it that is not there without the fault. Fails where there are more than twice as many incidents
-as the budget allows, where a dead sensor leaves hours unscored or costs more than a tenth of the recall of the others,
-or where the spikes do. `--small`: 20 machines, ten days and one week.
+A spread is the robust standard deviation of a channel of a machine while it works, breaks included.
+A fault is found when an incident touches it that is not there without the fault. Fails where there
+are more than twice as many incidents as the budget allows, where a dead sensor leaves hours
+unscored or costs more than a tenth of the recall of the others, or where the spikes do. `--small`:
+20 machines, ten days and one week.
 """
 
 from __future__ import annotations
@@ -65,7 +69,9 @@ N_SPIKES = 4
 
 @dataclass(frozen=True)
 class Sizes:
-    """From when on which fleet is scored, how long before it is learned from, and how much of that."""
+    """From when on which fleet is scored, how long before it is learned from, and how much of
+    that.
+    """
 
     scored_at: datetime
     machines: int
@@ -90,12 +96,29 @@ SMALL = Sizes(SMALL_SCORED_AT, 20, 10, 7, 3_000, 5, (6.0,))
 
 
 def config_of(sizes: Sizes, detector: str) -> DatasetConfig:
-    """The defaults; what is said is the source, when a machine works, its country, and how long is learned."""
-    source: dict[str, Any] = {"connection": "fleet", "tables": "fleet", "time": {"column": "at"}, "step": STEP_S}
+    """The defaults; what is said is the source, when a machine works, its country, and how long is
+    learned.
+    """
+    source: dict[str, Any] = {
+        "connection": "fleet",
+        "tables": "fleet",
+        "time": {"column": "at"},
+        "step": STEP_S,
+    }
     source |= {"entity": {"column": "machine"}, "channels": {name: {} for name in FLEET_CHANNELS}}
-    learning = {"range": f"{sizes.train_days}d", "max_windows": sizes.max_windows, "epochs": sizes.epochs}
+    learning = {
+        "range": f"{sizes.train_days}d",
+        "max_windows": sizes.max_windows,
+        "epochs": sizes.epochs,
+    }
     running = {"running_when": "spindle_speed > 100", "startup_grace": "30min"}
-    fields = {"dataset": "fleet", "source": source, "features": {"holidays": "DE"}, "training": learning, **running}
+    fields = {
+        "dataset": "fleet",
+        "source": source,
+        "features": {"holidays": "DE"},
+        "training": learning,
+        **running,
+    }
     return DatasetConfig.model_validate(fields | {"detector": {"name": detector}})
 
 
@@ -111,12 +134,16 @@ class Model:
     def scores(self, name: str, values: Floats, first_step: int) -> Scores:
         """Scores of one machine's readings (n_steps, n_channels), as scoring computes them."""
         spec = self.spec
-        features = entity_features(spec.features, [spec.scaler(name)], values[None], self.start_s + first_step * STEP_S)
+        features = entity_features(
+            spec.features, [spec.scaler(name)], values[None], self.start_s + first_step * STEP_S
+        )
         windows = entity_windows(spec.features, features, np.ones((1, len(values)), bool))
         found = self.detector.reconstruct(features.inputs[0], windows.ends)
         errors = np.full(len(values), np.nan, np.float32)
         of_it = np.zeros(len(windows.ends), np.int64)
-        errors[windows.ends], _ = combined_errors(spec, [name], of_it, found.channel_errors, windows.live)
+        errors[windows.ends], _ = combined_errors(
+            spec, [name], of_it, found.channel_errors, windows.live
+        )
         return entity_scores(spec, [name], errors[None])
 
     def incidents(self, name: str, values: Floats, first_step: int) -> list[Span]:
@@ -124,7 +151,10 @@ class Model:
         scores, rule = self.scores(name, values, first_step), alarm_budget(self.config, 1).rule
         steps = np.flatnonzero(scores.flags[0])
         spans = incident_spans(steps * STEP_S, scores.scores[0, steps], rule, STEP_S)
-        return [(int(steps[span.first]) + first_step, int(steps[span.last]) + first_step) for span in spans]
+        return [
+            (int(steps[span.first]) + first_step, int(steps[span.last]) + first_step)
+            for span in spans
+        ]
 
     @property
     def reach(self) -> int:
@@ -132,7 +162,9 @@ class Model:
         return self.spec.features.reach_steps + self.spec.threshold.history_steps
 
 
-def fitted(sizes: Sizes, config: DatasetConfig, values: Floats, names: Sequence[str], seed: int) -> Model:
+def fitted(
+    sizes: Sizes, config: DatasetConfig, values: Floats, names: Sequence[str], seed: int
+) -> Model:
     """A model of readings (n_machines, n_steps, n_channels), retrained as the DAG does it."""
     scope, start_s = (
         Scope(0, "all", tuple((name, number) for number, name in enumerate(names))),
@@ -147,11 +179,15 @@ def fitted(sizes: Sizes, config: DatasetConfig, values: Floats, names: Sequence[
     reader = TrainingReader(read, config, span, [])
     scales = fit_scales(reader, scope)
     detector, _ = fit_detector(config, prepare_training(reader, scope, scales), seed=seed)
-    spec = calibrate_model(config, scales, detector, held_out_readings(reader, FoldGroup(scope.entities, span)))
+    spec = calibrate_model(
+        config, scales, detector, held_out_readings(reader, FoldGroup(scope.entities, span))
+    )
     return Model(config, spec, detector, start_s)
 
 
-def clean_incidents(model: Model, fleet: SimulatedPlant, sizes: Sizes, dead: int | None = None) -> list[list[Span]]:
+def clean_incidents(
+    model: Model, fleet: SimulatedPlant, sizes: Sizes, dead: int | None = None
+) -> list[list[Span]]:
     """Incidents of each machine in the scored weeks; from a sensor that is dead nothing is read."""
     found = []
     for machine, name in enumerate(fleet.entities):
@@ -175,15 +211,23 @@ class Found:
         return float(self.is_found[slice(None) if chosen is None else chosen].mean())
 
 
-def faults_found(model: Model, faulty: SimulatedPlant, clean: list[list[Span]], dead: int | None = None) -> Found:
+def faults_found(
+    model: Model, faulty: SimulatedPlant, clean: list[list[Span]], dead: int | None = None
+) -> Found:
     """Faults that an incident touches which is not there without them."""
     is_found = [_is_found(model, faulty, one, clean, dead) for one in faulty.anomalies]
     channels = [FLEET_CHANNELS.index(one.channels[0]) for one in faulty.anomalies]
-    return Found(np.array([one.kind for one in faulty.anomalies]), np.array(channels), np.array(is_found))
+    return Found(
+        np.array([one.kind for one in faulty.anomalies]), np.array(channels), np.array(is_found)
+    )
 
 
 def _is_found(
-    model: Model, faulty: SimulatedPlant, fault: SimulatedAnomaly, clean: list[list[Span]], dead: int | None
+    model: Model,
+    faulty: SimulatedPlant,
+    fault: SimulatedAnomaly,
+    clean: list[list[Span]],
+    dead: int | None,
 ) -> bool:
     machine = faulty.entities.index(fault.entity)
     first, end = ((epoch_s(at) - model.start_s) // STEP_S for at in (fault.start_at, fault.end_at))
@@ -194,18 +238,25 @@ def _is_found(
     values = faulty.values[machine, from_step : end + 1].copy()
     if dead is not None:
         values[:, dead] = np.nan
-    return any(span[0] < end and span[1] >= first for span in model.incidents(fault.entity, values, from_step))
+    return any(
+        span[0] < end and span[1] >= first
+        for span in model.incidents(fault.entity, values, from_step)
+    )
 
 
 def with_spikes(values: Floats, sizes: Sizes, seed: int) -> Floats:
-    """Some readings of every machine, all channels 100 times too high, spread over what is learned from."""
+    """Some readings of every machine, all channels 100 times too high, spread over what is learned
+    from.
+    """
     spiked, rng = values.copy(), np.random.default_rng(seed)
     for machine in range(len(values)):
         spiked[machine, rng.integers(0, sizes.split, N_SPIKES)] *= 100.0
     return spiked
 
 
-def statuses(model: Model, fleet: SimulatedPlant, sizes: Sizes, dead: int | None = None) -> NDArray[np.str_]:
+def statuses(
+    model: Model, fleet: SimulatedPlant, sizes: Sizes, dead: int | None = None
+) -> NDArray[np.str_]:
     """Status of every hour of some machines."""
     found = []
     for machine, name in enumerate(fleet.entities[:20]):
@@ -214,7 +265,10 @@ def statuses(model: Model, fleet: SimulatedPlant, sizes: Sizes, dead: int | None
             values[:, dead] = np.nan
         features = entity_features(model.spec.features, [model.spec.scaler(name)], values[None], 0)
         windows = entity_windows(model.spec.features, features, np.ones((1, len(values)), bool))
-        by_hour = (part.reshape(-1, HOUR_STEPS)[10:] for part in (windows.reasons[0], np.isfinite(values).any(axis=1)))
+        by_hour = (
+            part.reshape(-1, HOUR_STEPS)[10:]
+            for part in (windows.reasons[0], np.isfinite(values).any(axis=1))
+        )
         status, _, _ = hour_status(*by_hour, provisional=False, silent=False, retired=False)
         found.append(status)
     return np.array(found)
@@ -235,8 +289,14 @@ class Table:
         """Incidents a day, and on the worst day."""
         n = sum(map(len, incidents))
         rate, allowed = n / sizes.score_days, MOST_OVER_BUDGET * budget
-        days = [sum((span[0] - sizes.split) // (24 * HOUR_STEPS) == day for part in incidents for span in part)
-                for day in range(sizes.score_days)]  # fmt: skip
+        days = [
+            sum(
+                (span[0] - sizes.split) // (24 * HOUR_STEPS) == day
+                for part in incidents
+                for span in part
+            )
+            for day in range(sizes.score_days)
+        ]
         self.line(what, f"{rate:.2f} a day", f"at most {allowed:.2f}", rate <= allowed)
         self.line("    by day", " ".join(map(str, days)))
 
@@ -247,38 +307,55 @@ def main() -> int:
     sizes, began = SMALL if arguments.small else WHOLE, time.perf_counter()
     days = sizes.train_days + sizes.score_days
     fleet = machine_fleet(
-        days=days, machines=sizes.machines, start_at=sizes.start_at, seed=arguments.seed, step_s=STEP_S,
+        days=days,
+        machines=sizes.machines,
+        start_at=sizes.start_at,
+        seed=arguments.seed,
+        step_s=STEP_S,
         holidays=holidays_of("DE")[0],
-    )  # fmt: skip
+    )
     table = Table()
     print(
-        f"{sizes.machines} machines × 17 channels, a reading every {STEP_S // 60} min, {sizes.train_days} days before "
-        f"and {sizes.score_days} from {sizes.scored_at:%A, %d %B %Y} on; {arguments.detector}, seed {arguments.seed}"
+        f"{sizes.machines} machines × 17 channels, a reading every {STEP_S // 60} min, "
+        f"{sizes.train_days} days before "
+        f"and {sizes.score_days} from {sizes.scored_at:%A, %d %B %Y} on; {arguments.detector}, "
+        f"seed {arguments.seed}"
     )
     _measure(table, fleet, sizes, arguments)
-    print(f"{(time.perf_counter() - began) / 60:.1f} min; {'all promises hold' if table.holds else 'BROKEN'}")
+    print(
+        f"{(time.perf_counter() - began) / 60:.1f} min; "
+        f"{'all promises hold' if table.holds else 'BROKEN'}"
+    )
     return 0 if table.holds else 1
 
 
 def _arguments() -> argparse.Namespace:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("--small", action="store_true", help="20 machines, ten days and one week")
     parser.add_argument("--seed", type=int, default=7)
     parser.add_argument("--detector", default="lstm_autoencoder", metavar="NAME")
     return parser.parse_args()
 
 
-def _measure(table: Table, fleet: SimulatedPlant, sizes: Sizes, arguments: argparse.Namespace) -> None:
+def _measure(
+    table: Table, fleet: SimulatedPlant, sizes: Sizes, arguments: argparse.Namespace
+) -> None:
     config = config_of(sizes, arguments.detector)
     model = fitted(sizes, config, fleet.values, fleet.entities, arguments.seed)
     budget = alarm_budget(config, sizes.machines)
     allowed = min(budget.per_day, budget.per_entity_day * sizes.machines)
-    table.line("budget", f"{allowed:.2f} a day", f"expected {model.spec.expected_incidents_per_day:.2f}")
+    table.line(
+        "budget", f"{allowed:.2f} a day", f"expected {model.spec.expected_incidents_per_day:.2f}"
+    )
     clean = clean_incidents(model, fleet, sizes)
     table.rate("incidents of the clean fleet", clean, sizes, allowed)
     spreads = np.array([model.spec.scaler(name).scale for name in fleet.entities])
     for size in sizes.fault_sizes:
-        faulty = with_faults(fleet, size=size, from_step=sizes.split, spreads=spreads, seed=arguments.seed)
+        faulty = with_faults(
+            fleet, size=size, from_step=sizes.split, spreads=spreads, seed=arguments.seed
+        )
         found = faults_found(model, faulty, clean)
         table.line(f"faults of {size:g} spreads found (spike, shift, ramp)", _shares(found))
     _measure_dead(table, model, fleet, faulty, found, sizes, allowed)
@@ -286,7 +363,9 @@ def _measure(table: Table, fleet: SimulatedPlant, sizes: Sizes, arguments: argpa
 
 
 def _shares(found: Found) -> str:
-    kinds = " ".join(f"{found.recall(found.kinds == kind):.2f}" for kind in ("point", "shift", "ramp"))
+    kinds = " ".join(
+        f"{found.recall(found.kinds == kind):.2f}" for kind in ("point", "shift", "ramp")
+    )
     return f"{found.recall():.2f} ({kinds})"
 
 
@@ -306,7 +385,12 @@ def _measure_dead(
     table.rate(f"{name} dead: incidents of the clean fleet", clean, sizes, allowed)
     after, others = faults_found(model, faulty, clean, dead=DEAD), before.channels != DEAD
     kept = after.recall(others) / before.recall(others)
-    table.line("    recall of faults in the others, of that before", f"{kept:.2f}", f"{LEAST_KEPT}", kept >= LEAST_KEPT)
+    table.line(
+        "    recall of faults in the others, of that before",
+        f"{kept:.2f}",
+        f"{LEAST_KEPT}",
+        kept >= LEAST_KEPT,
+    )
 
 
 def _measure_spiked(

@@ -1,11 +1,14 @@
-"""Every figure, claim and ablation of documents A to E beside ours: `make documents` writes docs/results.md.
+"""Every figure, claim and ablation of documents A to E beside ours: `make documents` writes
+docs/results.md.
 
-Usage: python benchmarks/documents.py [--only a,d] [--seeds 1|3] [--small] [--out FILE] [--fresh] [--kept]
+Usage: python benchmarks/documents.py [--only a,d] [--seeds 1|3] [--small] [--out FILE] [--fresh]
+[--kept]
 
-An experiment's numbers are kept in .tsad/documents as JSON, by experiment, seed and a hash of everything that decides
-them, so that a run that was cut short goes on where it stopped, and three seeds may be run in three nights. With one
-seed the page shows all seeds that are kept. --small measures every experiment at a tiny size, prints, and writes no
-page unless --out is given. Fails where a check does not hold: F1 above a floor, a claim in the other direction.
+An experiment's numbers are kept in .tsad/documents as JSON, by experiment, seed and a hash of
+everything that decides them, so that a run that was cut short goes on where it stopped, and three
+seeds may be run in three nights. With one seed the page shows all seeds that are kept. --small
+measures every experiment at a tiny size, prints, and writes no page unless --out is given. Fails
+where a check does not hold: F1 above a floor, a claim in the other direction.
 """
 
 from __future__ import annotations
@@ -35,7 +38,11 @@ def main() -> int:
     sizes = SMALL if arguments.small else Sizes()
     if arguments.small:
         arguments.cache = arguments.cache / "small"
-    chosen = [one for one in DOCUMENTS if not arguments.only or one.letter.lower() in arguments.only.lower().split(",")]
+    chosen = [
+        one
+        for one in DOCUMENTS
+        if not arguments.only or one.letter.lower() in arguments.only.lower().split(",")
+    ]
     began = time.perf_counter()
     if arguments.kept:
         _write(arguments.out or PAGE, sizes, arguments)
@@ -50,21 +57,33 @@ def main() -> int:
 
 
 def _arguments() -> argparse.Namespace:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--only", metavar="a,d", help="these documents; the others' kept results stay on the page")
-    parser.add_argument("--seeds", type=int, choices=(1, 2, 3), default=1, help="how many seeds (default 1)")
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument(
+        "--only", metavar="a,d", help="these documents; the others' kept results stay on the page"
+    )
+    parser.add_argument(
+        "--seeds", type=int, choices=(1, 2, 3), default=1, help="how many seeds (default 1)"
+    )
     parser.add_argument("--small", action="store_true", help="a tiny size of everything, for CI")
     parser.add_argument("--out", type=Path, help="the page (default docs/results.md)")
     parser.add_argument("--fresh", action="store_true", help="measure again what is kept")
-    parser.add_argument("--kept", action="store_true", help="measure nothing: write the page from what is kept")
-    parser.add_argument("--cache", type=Path, default=PROJECT / ".tsad" / "documents", help="where results are kept")
+    parser.add_argument(
+        "--kept", action="store_true", help="measure nothing: write the page from what is kept"
+    )
+    parser.add_argument(
+        "--cache", type=Path, default=PROJECT / ".tsad" / "documents", help="where results are kept"
+    )
     return parser.parse_args()
 
 
 def _measured(
     documents: Sequence[Document], sizes: Sizes, seeds: Sequence[int], arguments: argparse.Namespace
 ) -> list[Result]:
-    runs = [(seed, experiment) for seed in seeds for one in documents for experiment in one.experiments]
+    runs = [
+        (seed, experiment) for seed in seeds for one in documents for experiment in one.experiments
+    ]
     results = []
     for number, (seed, experiment) in enumerate(runs, 1):
         head = f"[{number}/{len(runs)}] {experiment.name}, seed {seed}: "
@@ -84,7 +103,10 @@ def _check(documents: Sequence[Document], results: Sequence[Result]) -> int:
         value = values.get(check.key, float("nan"))
         good = value >= check.least
         n_failed += not good
-        print(f"{'ok    ' if good else 'FAILED'} {check.what}: {check.key} {value:.3f}, at least {check.least:g}")
+        print(
+            f"{'ok    ' if good else 'FAILED'} {check.what}: {check.key} {value:.3f}, at least "
+            f"{check.least:g}"
+        )
     return n_failed
 
 

@@ -1,7 +1,9 @@
-"""Every registered detector through the real DAGs: retrained, gated, and scoring hours, from its own YAML.
+"""Every registered detector through the real DAGs: retrained, gated, and scoring hours, from its
+own YAML.
 
-The YAMLs are docs/guides/detectors/<name>.yaml, on simulated hosts. The promise: all runs are green, every hour that is
-scored has scores, and the table shows what each found of the injected anomalies and what it cost.
+The YAMLs are docs/guides/detectors/<name>.yaml, on simulated hosts. The promise: all runs are
+green, every hour that is scored has scores, and the table shows what each found of the injected
+anomalies and what it cost.
 
 Usage: python benchmarks/every_detector.py [--small] [--only NAME ...] [--hours 24]
 """
@@ -44,16 +46,26 @@ SMALL = ["dense_autoencoder", "event_head", "isolation_forest"]
 TRAINED_AT = START_AT + timedelta(days=N_DAYS - 2)
 BASE: dict[str, Any] = {
     "source": {
-        "connection": "plant", "tables": "server_metrics", "time": {"column": "at"}, "entity": {"column": "host"},
-        "step": "5min", "mutability": "1h", "label": "is_fault", "channels": {name: {} for name in CHANNELS},
+        "connection": "plant",
+        "tables": "server_metrics",
+        "time": {"column": "at"},
+        "entity": {"column": "host"},
+        "step": "5min",
+        "mutability": "1h",
+        "label": "is_fault",
+        "channels": {name: {} for name in CHANNELS},
     },
     "training": {"schedule": "0 0 * * 1", "range": "13d", "max_windows": 8000, "epochs": 12},
     "gate": {
-        "min_point_share": 0, "min_contextual_share": 0, "min_collective_share": 0,
-        "max_false_alarm_share": 1, "max_incidents_per_entity_week": 1000, "min_known_share": 0,
+        "min_point_share": 0,
+        "min_contextual_share": 0,
+        "min_collective_share": 0,
+        "max_false_alarm_share": 1,
+        "max_incidents_per_entity_week": 1000,
+        "min_known_share": 0,
         "n_injected": 20,
     },
-}  # fmt: skip
+}
 _RESULT = """
 SELECT
   (SELECT max(n_parameters) FROM tsad.v_model WHERE dataset = %(dataset)s),
@@ -63,7 +75,9 @@ SELECT
   (SELECT count(*) FROM tsad.v_status WHERE dataset = %(dataset)s)
 """
 _FAILED = "SELECT rule, value, limit_value, note FROM tsad.v_model_decision WHERE dataset = %(dataset)s AND NOT passed"
-_FLAGS = "SELECT entity, extract(epoch FROM at)::bigint FROM tsad.v_anomaly WHERE dataset = %(dataset)s"
+_FLAGS = (
+    "SELECT entity, extract(epoch FROM at)::bigint FROM tsad.v_anomaly WHERE dataset = %(dataset)s"
+)
 
 
 def main() -> None:
@@ -86,10 +100,20 @@ def main() -> None:
 
 
 def _arguments() -> argparse.Namespace:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--small", action="store_true", help=f"{', '.join(SMALL)}, two hours, little training: for CI")
-    parser.add_argument("--only", nargs="+", choices=sorted(DETECTORS), metavar="NAME", help="default: all of them")
-    parser.add_argument("--hours", type=int, default=48, help="hours to score, at most 48; default: %(default)s")
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument(
+        "--small",
+        action="store_true",
+        help=f"{', '.join(SMALL)}, two hours, little training: for CI",
+    )
+    parser.add_argument(
+        "--only", nargs="+", choices=sorted(DETECTORS), metavar="NAME", help="default: all of them"
+    )
+    parser.add_argument(
+        "--hours", type=int, default=48, help="hours to score, at most 48; default: %(default)s"
+    )
     arguments = parser.parse_args()
     arguments.only = arguments.only or (SMALL if arguments.small else sorted(DETECTORS))
     if arguments.small:
@@ -101,21 +125,35 @@ def _fill(uri: str, room: SimulatedPlant) -> None:
     n_hosts, n_steps, n_channels = room.values.shape
     faults = np.zeros((n_hosts, n_steps), bool)
     for anomaly in room.anomalies:
-        inside = (room.times_s >= epoch_s(anomaly.start_at)) & (room.times_s < epoch_s(anomaly.end_at))
+        inside = (room.times_s >= epoch_s(anomaly.start_at)) & (
+            room.times_s < epoch_s(anomaly.end_at)
+        )
         faults[room.entities.index(anomaly.entity), inside] = True
     _add_known_faults(room.values, faults)
     values = room.values.transpose(1, 0, 2).reshape(-1, n_channels)
-    columns = [binary.timestamptz(np.repeat(room.times_s, n_hosts)), binary.text(list(room.entities) * n_steps)]
-    columns += [binary.number(faults.T.ravel(), "i1"), *(binary.nullable(column) for column in values.T)]
+    columns = [
+        binary.timestamptz(np.repeat(room.times_s, n_hosts)),
+        binary.text(list(room.entities) * n_steps),
+    ]
+    columns += [
+        binary.number(faults.T.ravel(), "i1"),
+        *(binary.nullable(column) for column in values.T),
+    ]
     names = ", ".join(f"{name} float8" for name in CHANNELS)
     with closing(connect(uri)) as connection, connection, connection.cursor() as cursor:
-        cursor.execute(f"CREATE TABLE server_metrics (at timestamptz, host text, is_fault boolean, {names})")
-        cursor.copy_expert("COPY server_metrics FROM STDIN (FORMAT binary)", io.BytesIO(binary.encode(columns)))
+        cursor.execute(
+            f"CREATE TABLE server_metrics (at timestamptz, host text, is_fault boolean, {names})"
+        )
+        cursor.copy_expert(
+            "COPY server_metrics FROM STDIN (FORMAT binary)", io.BytesIO(binary.encode(columns))
+        )
         cursor.execute("CREATE INDEX ON server_metrics (at)")
 
 
 def _add_known_faults(values: np.ndarray, faults: np.ndarray) -> None:
-    """Faults of half an hour, every nine hours of the training range: what a supervised detector learns from."""
+    """Faults of half an hour, every nine hours of the training range: what a supervised detector
+    learns from.
+    """
     n_hosts, n_trained = len(values), int((TRAINED_AT - START_AT).total_seconds()) // STEP_S
     spread = values.std(axis=1)
     for number, first in enumerate(range(100, n_trained - 10, 9 * 3600 // STEP_S)):
@@ -137,24 +175,44 @@ def _write_datasets(folder: Path, arguments: argparse.Namespace) -> None:
 
 
 def _run_dags(folder: Path, plant: str, arguments: argparse.Namespace) -> None:
-    own = {"TSAD_HOME": str(folder), "TSAD_DATASETS": str(folder / "datasets"), "AIRFLOW_CONN_PLANT": plant}
-    inherited = {name: value for name, value in os.environ.items() if not name.startswith(("TSAD_", "AIRFLOW"))} | own
+    own = {
+        "TSAD_HOME": str(folder),
+        "TSAD_DATASETS": str(folder / "datasets"),
+        "AIRFLOW_CONN_PLANT": plant,
+    }
+    inherited = {
+        name: value
+        for name, value in os.environ.items()
+        if not name.startswith(("TSAD_", "AIRFLOW"))
+    } | own
     places = Places.of(PROJECT, folder)
     environment = stack_environment(places, inherited=inherited, headless=True)
     week, hours = timedelta(days=7), arguments.hours * timedelta(hours=1)
     try:
         with headless(places, environment) as airflow:
-            _tell(airflow.runs([f"{name}.retrain" for name in arguments.only], TRAINED_AT - week, TRAINED_AT, week))
+            _tell(
+                airflow.runs(
+                    [f"{name}.retrain" for name in arguments.only],
+                    TRAINED_AT - week,
+                    TRAINED_AT,
+                    week,
+                )
+            )
             scores = [f"{name}.score" for name in arguments.only]
             _tell(airflow.runs(scores, TRAINED_AT, TRAINED_AT + hours, timedelta(hours=1)))
     except TsadError as error:
-        print((folder / "logs" / "headless.log").read_text(encoding="utf-8")[-6000:], file=sys.stderr)
+        print(
+            (folder / "logs" / "headless.log").read_text(encoding="utf-8")[-6000:], file=sys.stderr
+        )
         sys.exit(str(error))
 
 
 def _tell(outcomes: Iterable[Outcome]) -> None:
     for one in outcomes:
-        print(f"  {one['dag_id']:32s} {one['interval_start'][:16]} {one['seconds']:6.1f} s", flush=True)
+        print(
+            f"  {one['dag_id']:32s} {one['interval_start'][:16]} {one['seconds']:6.1f} s",
+            flush=True,
+        )
 
 
 def _show(cluster: Cluster, room: SimulatedPlant, arguments: argparse.Namespace) -> None:
@@ -163,7 +221,11 @@ def _show(cluster: Cluster, room: SimulatedPlant, arguments: argparse.Namespace)
         f"{'hours':>6s} {'found':>6s} {'other flags':>12s}"
     )
     silent = []
-    with closing(connect(cluster.uri(WAREHOUSE))) as connection, connection, connection.cursor() as cursor:
+    with (
+        closing(connect(cluster.uri(WAREHOUSE))) as connection,
+        connection,
+        connection.cursor() as cursor,
+    ):
         for name in arguments.only:
             cursor.execute(_RESULT, {"dataset": name})
             n_parameters, train_s, score_s, n_scored, n_hours = cursor.fetchone() or (None,) * 5
@@ -171,22 +233,33 @@ def _show(cluster: Cluster, room: SimulatedPlant, arguments: argparse.Namespace)
             found, n_to_find, n_others = _found(room, cursor.fetchall(), arguments.hours)
             silent += [name] if n_scored < n_hours or not n_hours else []
             print(
-                f"{name:24s} {n_parameters or 0:10,d} {train_s or 0:8.1f} {score_s or 0:8.1f} {n_scored:>6d} "
+                f"{name:24s} {n_parameters or 0:10,d} {train_s or 0:8.1f} {score_s or 0:8.1f} "
+                f"{n_scored:>6d} "
                 f"{found:>4d}/{n_to_find} {n_others:12d}"
             )
             cursor.execute(_FAILED, {"dataset": name})
             for row in cursor.fetchall():
                 print("  gate failed:", *row)
     if silent:
-        sys.exit(f"Expected every hour to be scored. Received: hours without scores of {', '.join(silent)}.")
+        sys.exit(
+            "Expected every hour to be scored. Received: hours without scores of "
+            f"{', '.join(silent)}."
+        )
 
 
-def _found(room: SimulatedPlant, flags: list[tuple[Any, ...]], n_hours: int) -> tuple[int, int, int]:
-    """Injected anomalies with a flag in them, how many there are, and flags outside of all of them."""
+def _found(
+    room: SimulatedPlant, flags: list[tuple[Any, ...]], n_hours: int
+) -> tuple[int, int, int]:
+    """Injected anomalies with a flag in them, how many there are, and flags outside of all of
+    them.
+    """
     first_s = epoch_s(TRAINED_AT)
     spans = [(a.entity, epoch_s(a.start_at), epoch_s(a.end_at) + 3600) for a in room.anomalies]
     spans = [span for span in spans if first_s <= span[1] < first_s + 3600 * n_hours]
-    inside = [[one for one in flags if one[0] == entity and start <= one[1] < end] for entity, start, end in spans]
+    inside = [
+        [one for one in flags if one[0] == entity and start <= one[1] < end]
+        for entity, start, end in spans
+    ]
     counted = {flag for part in inside for flag in part}
     return sum(bool(part) for part in inside), len(spans), len(set(flags) - counted)
 

@@ -1,4 +1,5 @@
-"""300 source tables of 60 rows each: seconds to read them, of the ingest step, and by task of one hourly DAG run.
+"""300 source tables of 60 rows each: seconds to read them, of the ingest step, and by task of one
+hourly DAG run.
 
 Usage: python benchmarks/many_tables.py [--small] [--tables 300] [--rows 60]
 """
@@ -37,16 +38,24 @@ HISTORY_H = 30
 FLEET = {
     "dataset": "fleet",
     "source": {
-        "connection": "plant", "tables": "machine_*", "time": {"column": "ts"}, "mutability": 0,
-        "entity": {"from_table": "machine_(.*)"}, "channels": {"temp": {}, "load": {}, "power": {}},
+        "connection": "plant",
+        "tables": "machine_*",
+        "time": {"column": "ts"},
+        "mutability": 0,
+        "entity": {"from_table": "machine_(.*)"},
+        "channels": {"temp": {}, "load": {}, "power": {}},
     },
     "training": {"range": f"{HISTORY_H}h", "max_windows": 3000, "epochs": 1, "min_hours": 5},
     "threshold": {"look_back": 1000, "min_span": "12h", "k": 12, "collective_k": 12},
     "gate": {
-        "min_point_share": 0, "min_contextual_share": 0, "min_collective_share": 0,
-        "max_false_alarm_share": 1, "max_incidents_per_entity_week": 1000, "n_injected": 10,
+        "min_point_share": 0,
+        "min_contextual_share": 0,
+        "min_collective_share": 0,
+        "max_false_alarm_share": 1,
+        "max_incidents_per_entity_week": 1000,
+        "n_injected": 10,
     },
-}  # fmt: skip
+}
 
 _RUN_SECONDS = """
 SELECT step, max(seconds), count(*) FROM tsad.run_status
@@ -94,7 +103,11 @@ def _make_tables(uri: str, n_tables: int, n_rows: int) -> None:
     with connection, connection.cursor() as cursor:
         for number in range(n_tables):
             table = sql.Identifier(f"machine_{number}")
-            cursor.execute(_MAKE.format(table=table, n_rows=sql.Literal(n_rows), n_hours=sql.Literal(HISTORY_H)))
+            cursor.execute(
+                _MAKE.format(
+                    table=table, n_rows=sql.Literal(n_rows), n_hours=sql.Literal(HISTORY_H)
+                )
+            )
     connection.close()
 
 
@@ -103,26 +116,43 @@ def _measure(warehouse: str, plant: str, n_tables: int) -> None:
     with Store.connect(warehouse) as store:
 
         def ingest(force: bool) -> IngestSummary:
-            return ingest_interval(store, config, plant, start_at=START_AT, end_at=END_AT, force=force)
+            return ingest_interval(
+                store, config, plant, start_at=START_AT, end_at=END_AT, force=force
+            )
 
         _print("open source (find and plan the tables)", *_timed(lambda: _opened(plant, config)))
         _print("open source and read the hour", *_timed(lambda: _read(plant, config)))
         _print("ingest step, first time", *_timed(lambda: ingest(force=False)))
         _print("ingest step, hour known", *_timed(lambda: ingest(force=False)))
         _print("ingest step, read again, unchanged", *_timed(lambda: ingest(force=True)))
-    print(f"{n_tables} tables, peak memory {resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024} MB")
+    print(
+        f"{n_tables} tables, peak memory "
+        f"{resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024} MB"
+    )
 
 
 def _measure_dag(cluster: Cluster, plant: str, folder: Path) -> None:
-    """One run of the hourly DAG, after training on the hours before; seconds by task, as the run's own rows say."""
+    """One run of the hourly DAG, after training on the hours before; seconds by task, as the run's
+    own rows say.
+    """
     (folder / "datasets").mkdir()
     (folder / "datasets" / "fleet.yaml").write_text(yaml.safe_dump(FLEET))
-    own = {"TSAD_HOME": str(folder), "TSAD_DATASETS": str(folder / "datasets"), "AIRFLOW_CONN_PLANT": plant}
+    own = {
+        "TSAD_HOME": str(folder),
+        "TSAD_DATASETS": str(folder / "datasets"),
+        "AIRFLOW_CONN_PLANT": plant,
+    }
     config, artifacts = DatasetConfig.model_validate(FLEET), UPath(folder / "artifacts")
     with Store.connect(cluster.uri(WAREHOUSE)) as store:
-        ingest_interval(store, config, plant, start_at=START_AT - timedelta(hours=HISTORY_H), end_at=START_AT)
+        ingest_interval(
+            store, config, plant, start_at=START_AT - timedelta(hours=HISTORY_H), end_at=START_AT
+        )
         retrain(Retraining(store, config, START_AT, artifacts / "run", artifacts))
-    inherited = {name: value for name, value in os.environ.items() if not name.startswith(("TSAD_", "AIRFLOW"))} | own
+    inherited = {
+        name: value
+        for name, value in os.environ.items()
+        if not name.startswith(("TSAD_", "AIRFLOW"))
+    } | own
     places = Places.of(PROJECT, folder)
     environment = stack_environment(places, inherited=inherited, headless=True)
     for title, at in (("first run", START_AT), ("run again", START_AT)):

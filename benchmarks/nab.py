@@ -1,14 +1,17 @@
-"""The event head on the Numenta Anomaly Benchmark's own files and formats: `nab.py --data FOLDER [--referee PATH]`.
+"""The event head on the Numenta Anomaly Benchmark's own files and formats: `nab.py --data FOLDER
+[--referee PATH]`.
 
-FOLDER holds data/<category>/<file>.csv (timestamp, value), or nab/ that does; whatever files are there are run, all
-with one default config, each commissioned on its own probation part (15 % of its rows, at most 750). Errors,
-thresholds, flags and alarms come from the functions that score in production; labels are read by the referee alone.
-Writes <out>/<category>/<file>.csv with timestamp and anomaly_score: 0, or 1/3, 2/3, 1 where an alarm of low, medium or
-high severity begins. A referee is a program that takes the results' folder, --nab and --files, and prints scores.
+FOLDER holds data/<category>/<file>.csv (timestamp, value), or nab/ that does; whatever files are
+there are run, all with one default config, each commissioned on its own probation part (15 % of its
+rows, at most 750). Errors, thresholds, flags and alarms come from the functions that score in
+production; labels are read by the referee alone. Writes <out>/<category>/<file>.csv with timestamp
+and anomaly_score: 0, or 1/3, 2/3, 1 where an alarm of low, medium or high severity begins. A
+referee is a program that takes the results' folder, --nab and --files, and prints scores.
 
-`--ablation` leaves each part out. `--neural` adds an LSTM autoencoder as a member, over `--seeds`; without it nothing
-is random. `--small` makes series of its own and fails where a prefix scores otherwise than the whole, another unit
-changes an alarm, or an injected fault is missed; it takes two files from TSAD_BENCH_DATA as well, where that is set.
+`--ablation` leaves each part out. `--neural` adds an LSTM autoencoder as a member, over `--seeds`;
+without it nothing is random. `--small` makes series of its own and fails where a prefix scores
+otherwise than the whole, another unit changes an alarm, or an injected fault is missed; it takes
+two files from TSAD_BENCH_DATA as well, where that is set.
 """
 
 from __future__ import annotations
@@ -32,7 +35,13 @@ from numpy.typing import NDArray
 
 from tsad_tasks.detectors.folding.fold import Series
 from tsad_tasks.detectors.registry import build_detector
-from tsad_tasks.model.event_rule import AlarmRule, RankRule, alarm_starts, no_events, ranked_thresholds
+from tsad_tasks.model.event_rule import (
+    AlarmRule,
+    RankRule,
+    alarm_starts,
+    no_events,
+    ranked_thresholds,
+)
 from tsad_tasks.model.surprise_fusion import WEIGHTS
 from tsad_tasks.model.thresholds import anomaly_scores, flag, severities
 
@@ -48,7 +57,8 @@ Scores = NDArray[np.float64]
 
 @dataclass(frozen=True)
 class NabFile:
-    """One file: its timestamps as written, values with NaN where there is none, seconds on its own clock.
+    """One file: its timestamps as written, values with NaN where there is none, seconds on its own
+    clock.
 
     `n_probation` rows commission it; of a prefix that is to score as the whole, those of the whole.
     """
@@ -62,7 +72,9 @@ class NabFile:
     def prefix(self, n_rows: int) -> NabFile:
         """The first rows, commissioned as the whole is."""
         timestamps = self.timestamps[:n_rows]
-        return replace(self, timestamps=timestamps, values=self.values[:n_rows], local_s=self.local_s[:n_rows])
+        return replace(
+            self, timestamps=timestamps, values=self.values[:n_rows], local_s=self.local_s[:n_rows]
+        )
 
 
 @dataclass(frozen=True)
@@ -75,7 +87,9 @@ class Settings:
 
 
 def read_file(folder: Path, name: str, probation_of: int | None = None) -> NabFile:
-    """A file of the folder's data/; `probation_of` rows decide how many commission it, else its own."""
+    """A file of the folder's data/; `probation_of` rows decide how many commission it, else its
+    own.
+    """
     rows = pd.read_csv(folder / "data" / name, dtype=str, keep_default_na=False)
     values = pd.to_numeric(rows["value"], errors="coerce").to_numpy(np.float64, copy=True)
     values[~np.isfinite(values)] = np.nan
@@ -83,7 +97,9 @@ def read_file(folder: Path, name: str, probation_of: int | None = None) -> NabFi
     seconds = (at - pd.Timestamp(0)).dt.total_seconds().ffill().fillna(0.0).to_numpy(np.float64)
     n_rows = len(rows) if probation_of is None else probation_of
     n_probation = min(math.floor(PROBATION_SHARE * n_rows), MAX_PROBATION)
-    return NabFile(name, tuple(rows["timestamp"]), values, np.floor(seconds).astype(np.int64), n_probation)
+    return NabFile(
+        name, tuple(rows["timestamp"]), values, np.floor(seconds).astype(np.int64), n_probation
+    )
 
 
 def nab_folder(folder: Path) -> Path:
@@ -91,7 +107,9 @@ def nab_folder(folder: Path) -> Path:
     for found in (folder, folder / "nab"):
         if (found / "data").is_dir():
             return found
-    raise SystemExit(f"Expected data/<category>/<file>.csv in {folder} or {folder}/nab. Received: neither.")
+    raise SystemExit(
+        f"Expected data/<category>/<file>.csv in {folder} or {folder}/nab. Received: neither."
+    )
 
 
 def file_names(folder: Path) -> list[str]:
@@ -102,16 +120,25 @@ def file_names(folder: Path) -> list[str]:
 def series_of(files: Sequence[NabFile]) -> Series:
     """The files side by side, one channel each, with NaN behind the shorter ones."""
     n_rows = max(len(file.values) for file in files)
-    values, local_s = np.full((len(files), n_rows, 1), np.nan), np.zeros((len(files), n_rows), np.int64)
+    values, local_s = (
+        np.full((len(files), n_rows, 1), np.nan),
+        np.zeros((len(files), n_rows), np.int64),
+    )
     for i, file in enumerate(files):
         values[i, : len(file.values), 0], local_s[i, : len(file.values)] = file.values, file.local_s
     return Series(values, local_s, STEP_S)
 
 
-def file_errors(files: Sequence[NabFile], params: Mapping[str, Any], seed: int = 0) -> NDArray[np.float32]:
-    """Errors (n_files, n_rows), all files in one pass; rows of the probation part judged by the rows before them."""
+def file_errors(
+    files: Sequence[NabFile], params: Mapping[str, Any], seed: int = 0
+) -> NDArray[np.float32]:
+    """Errors (n_files, n_rows), all files in one pass; rows of the probation part judged by the
+    rows before them.
+    """
     names, series = [file.name for file in files], series_of(files)
-    in_probation = np.arange(series.values.shape[1]) < np.array([[file.n_probation] for file in files])
+    in_probation = np.arange(series.values.shape[1]) < np.array(
+        [[file.n_probation] for file in files]
+    )
     later = Series(np.where(in_probation[..., None], np.nan, series.values), series.local_s, STEP_S)
     training = probation_part(series, in_probation)
     if params.get("member"):
@@ -119,9 +146,14 @@ def file_errors(files: Sequence[NabFile], params: Mapping[str, Any], seed: int =
     else:
         detector = head(params)
         detector.fit_series(names, training, seed=seed)
-        learned, errors = detector.training_errors, detector.advance(detector.start(names), later)[1].channel_errors
+        learned, errors = (
+            detector.training_errors,
+            detector.advance(detector.start(names), later)[1].channel_errors,
+        )
     n_learned = min(learned.shape[1], errors.shape[1])
-    errors[:, :n_learned] = np.where(in_probation[:, :n_learned, None], learned[:, :n_learned], errors[:, :n_learned])
+    errors[:, :n_learned] = np.where(
+        in_probation[:, :n_learned, None], learned[:, :n_learned], errors[:, :n_learned]
+    )
     found: NDArray[np.float32] = errors[:, :, 0]
     return found
 
@@ -141,7 +173,9 @@ def probation_part(series: Series, in_probation: NDArray[np.bool_]) -> Series:
 def with_own_members(
     names: Sequence[str], training: Series, later: Series, params: Mapping[str, Any], seed: int
 ) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-    """Training errors and later errors with one network per file, since no file may know another."""
+    """Training errors and later errors with one network per file, since no file may know
+    another.
+    """
     learned, states, extended = [], [], []
     for i, name in enumerate(names):
         own = head(params)
@@ -192,8 +226,18 @@ def referee_lines(referee: Path, out: Path, folder: Path, names: Sequence[str]) 
     with tempfile.NamedTemporaryFile("w", suffix=".txt", encoding="utf-8") as listed:
         listed.write("\n".join(names))
         listed.flush()
-        command = [sys.executable, str(referee), str(out), "--nab", str(folder), "--files", listed.name]
-        return subprocess.run(command, check=True, capture_output=True, text=True).stdout.splitlines()
+        command = [
+            sys.executable,
+            str(referee),
+            str(out),
+            "--nab",
+            str(folder),
+            "--files",
+            listed.name,
+        ]
+        return subprocess.run(
+            command, check=True, capture_output=True, text=True
+        ).stdout.splitlines()
 
 
 def profile_scores(lines: Sequence[str]) -> list[float]:
@@ -201,7 +245,9 @@ def profile_scores(lines: Sequence[str]) -> list[float]:
     return [float(line.split()[1]) for line in lines if line.strip()]
 
 
-def judged(files: Sequence[NabFile], scores: Sequence[Scores], arguments: argparse.Namespace, folder: Path) -> str:
+def judged(
+    files: Sequence[NabFile], scores: Sequence[Scores], arguments: argparse.Namespace, folder: Path
+) -> str:
     """The referee's three scores in one line, or how many alarms there are."""
     with tempfile.TemporaryDirectory(prefix="tsad-nab-") as name:
         write_results(Path(name), files, scores)
@@ -240,7 +286,10 @@ def print_neural(files: Sequence[NabFile], arguments: argparse.Namespace, folder
         print(f"with an LSTM autoencoder, seed {seed}: {line}", flush=True)
         found.append(line)
     if arguments.referee is not None and found:
-        medians = (statistics.median(column) for column in zip(*(_numbers(line) for line in found), strict=True))
+        medians = (
+            statistics.median(column)
+            for column in zip(*(_numbers(line) for line in found), strict=True)
+        )
         print("median of seeds: " + " / ".join(f"{value:.1f}" for value in medians))
 
 
@@ -253,19 +302,31 @@ def run(arguments: argparse.Namespace) -> int:
     folder = nab_folder(arguments.data)
     files = [file for name in file_names(folder) if len((file := read_file(folder, name)).values)]
     if not files:
-        raise SystemExit(f"Expected data/<category>/<file>.csv with rows in {folder}. Received: none.")
+        raise SystemExit(
+            f"Expected data/<category>/<file>.csv with rows in {folder}. Received: none."
+        )
     started = time.process_time()
     scores = file_scores(files, Settings({}))
     n_rows = sum(len(file.values) for file in files)
     seconds = time.process_time() - started
     write_results(arguments.out, files, scores)
     print(
-        f"{len(files)} files, {n_rows:,} rows, {seconds / n_rows * 1e6:.0f} us of CPU a row; no seed: nothing is random"
+        f"{len(files)} files, {n_rows:,} rows, {seconds / n_rows * 1e6:.0f} us of CPU a row; no "
+        "seed: nothing is random"
     )
     if arguments.referee is None:
-        print(f"Results are in {arguments.out}. A referee says what they are worth: REFEREE=path or --referee path.")
+        print(
+            f"Results are in {arguments.out}. A referee says what they are worth: REFEREE=path or "
+            "--referee path."
+        )
     else:
-        print("\n".join(referee_lines(arguments.referee, arguments.out, folder, [file.name for file in files])))
+        print(
+            "\n".join(
+                referee_lines(
+                    arguments.referee, arguments.out, folder, [file.name for file in files]
+                )
+            )
+        )
     if arguments.ablation:
         print_ablation(files, arguments, folder)
     if arguments.neural:
@@ -274,9 +335,15 @@ def run(arguments: argparse.Namespace) -> int:
 
 
 def made_values(kind: str, seed: int, n_rows: int = 1200, at: int = 900) -> NDArray[np.float64]:
-    """Daily waves with noise, and a fault at row `at`: a spike, a level that is left, or nothing at all."""
+    """Daily waves with noise, and a fault at row `at`: a spike, a level that is left, or nothing at
+    all.
+    """
     rows = np.arange(n_rows)
-    values = 20 + 3 * np.sin(2 * np.pi * rows * STEP_S / 86_400) + np.random.default_rng(seed).normal(0, 0.5, n_rows)
+    values = (
+        20
+        + 3 * np.sin(2 * np.pi * rows * STEP_S / 86_400)
+        + np.random.default_rng(seed).normal(0, 0.5, n_rows)
+    )
     values[at : at + 1] += 25 if kind == "spike" else 0
     values[at:] += 15 if kind == "shift" else 0
     return values
@@ -297,7 +364,9 @@ def broken_promises(files: Sequence[NabFile], faults: Mapping[str, int]) -> Iter
     """What does not hold: prefixes, other units, faults found."""
     whole = file_scores(files, Settings({}))
     cut = file_scores([file.prefix(len(file.values) * 6 // 10) for file in files], Settings({}))
-    converted = file_scores([replace(file, values=file.values * 1.8 + 32) for file in files], Settings({}))
+    converted = file_scores(
+        [replace(file, values=file.values * 1.8 + 32) for file in files], Settings({})
+    )
     for file, scores, prefix, other in zip(files, whole, cut, converted, strict=True):
         if prefix.tobytes() != scores[: len(prefix)].tobytes():
             yield f"{file.name}: Expected the scores of the first 60 % to be those of the whole."
@@ -309,7 +378,9 @@ def broken_promises(files: Sequence[NabFile], faults: Mapping[str, int]) -> Iter
 
 
 def run_small() -> int:
-    """Made series, and two files of TSAD_BENCH_DATA where it is set; 1 where a promise does not hold."""
+    """Made series, and two files of TSAD_BENCH_DATA where it is set; 1 where a promise does not
+    hold.
+    """
     started = time.process_time()
     with tempfile.TemporaryDirectory(prefix="tsad-nab-") as name:
         folder = Path(name)
@@ -319,7 +390,10 @@ def run_small() -> int:
         found = nab_folder(Path(os.environ["TSAD_BENCH_DATA"]))
         files += [read_file(found, each).prefix(1500) for each in file_names(found)[:2]]
     broken = list(broken_promises(files, faults))
-    print(f"{len(files)} series, prefixes and another unit in {time.process_time() - started:.1f} s of CPU")
+    print(
+        f"{len(files)} series, prefixes and another unit in {time.process_time() - started:.1f} s "
+        "of CPU"
+    )
     for message in broken:
         print(message)
     return int(bool(broken))
@@ -328,11 +402,17 @@ def run_small() -> int:
 def main() -> int:
     """The exit code."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--data", type=Path, help="folder with data/<category>/<file>.csv, or with nab/")
+    parser.add_argument(
+        "--data", type=Path, help="folder with data/<category>/<file>.csv, or with nab/"
+    )
     parser.add_argument("--out", type=Path, default=DEFAULT_OUT, help="where the results go")
-    parser.add_argument("--referee", type=Path, help="program that scores results: REFEREE RESULTS --nab FOLDER")
+    parser.add_argument(
+        "--referee", type=Path, help="program that scores results: REFEREE RESULTS --nab FOLDER"
+    )
     parser.add_argument("--seeds", type=int, default=3, help="seeds of --neural")
-    parser.add_argument("--neural", action="store_true", help="also with an LSTM autoencoder as a member")
+    parser.add_argument(
+        "--neural", action="store_true", help="also with an LSTM autoencoder as a member"
+    )
     parser.add_argument("--ablation", action="store_true", help="also with each part left out")
     parser.add_argument("--small", action="store_true", help="made series and promises, for CI")
     arguments = parser.parse_args()

@@ -1,12 +1,15 @@
-"""Months of a real sensor as time would have passed: retrained again and again, a day in the shadow, then champion.
+"""Months of a real sensor as time would have passed: retrained again and again, a day in the
+shadow, then champion.
 
-A file of NAB goes into a source table; `tsad history`'s replay trains challengers on the days before, compares each
-with the champion for a day, and scores each hour with the champion of that time (lineage `replay`). The last hours are
-scored twice, in bulk and one by one through the hourly DAG, and the two must leave the same rows. What it finds is held
-against NAB's label windows, which the pipeline never sees. `ambient`: ten months of an office by the hour, retrained
-each Monday on 30 days. The others: two or three weeks of servers, retrained every two days on four.
+A file of NAB goes into a source table; `tsad history`'s replay trains challengers on the days
+before, compares each with the champion for a day, and scores each hour with the champion of that
+time (lineage `replay`). The last hours are scored twice, in bulk and one by one through the hourly
+DAG, and the two must leave the same rows. What it finds is held against NAB's label windows, which
+the pipeline never sees. `ambient`: ten months of an office by the hour, retrained each Monday on 30
+days. The others: two or three weeks of servers, retrained every two days on four.
 
-Usage: TSAD_BENCH_DATA=<folder that holds nab/> python benchmarks/nab_replay.py [SERIES ...] [--small] [--keep FOLDER]
+Usage: TSAD_BENCH_DATA=<folder that holds nab/> python benchmarks/nab_replay.py [SERIES ...]
+[--small] [--keep FOLDER]
 """
 
 from __future__ import annotations
@@ -67,7 +70,8 @@ ROWS = {
 
 @dataclass(frozen=True)
 class Series:
-    """A file, its dataset, how much of it is replayed, and how many of its last hours go through the DAG.
+    """A file, its dataset, how much of it is replayed, and how many of its last hours go through
+    the DAG.
 
     Attributes
     ----------
@@ -91,11 +95,16 @@ def _server(file: str, start: str, days: int) -> Series:
     return Series(file, "server", start_at + 4 * DAY, start_at + days * DAY, 24, 2 * DAY)
 
 
-# Mondays at 3, as the schedule of retrainings says; the first one of the fifth week that has 30 days before it.
+# Mondays at 3, as the schedule of retrainings says; the first one of the fifth week that has 30
+# days before it.
 _AMBIENT = Series(
-    "realKnownCause/ambient_temperature_system_failure.csv", "ambient", datetime(2013, 8, 5, 3, tzinfo=UTC),
-    datetime(2014, 5, 28, 16, tzinfo=UTC), 72, 7 * DAY,
-)  # fmt: skip
+    "realKnownCause/ambient_temperature_system_failure.csv",
+    "ambient",
+    datetime(2013, 8, 5, 3, tzinfo=UTC),
+    datetime(2014, 5, 28, 16, tzinfo=UTC),
+    72,
+    7 * DAY,
+)
 SERIES = {
     "ambient": _AMBIENT,
     "latency": _server("realKnownCause/ec2_request_latency_system_failure.csv", "03-07T04:00", 14),
@@ -105,7 +114,9 @@ SERIES = {
     "cpu": _server("realAWSCloudwatch/ec2_cpu_utilization_ac20cd.csv", "04-02T15:00", 14),
 }
 SMALL = {
-    "ambient": replace(_AMBIENT, end_at=datetime(2013, 9, 5, tzinfo=UTC), n_hours=6, retrain_every=14 * DAY),
+    "ambient": replace(
+        _AMBIENT, end_at=datetime(2013, 9, 5, tzinfo=UTC), n_hours=6, retrain_every=14 * DAY
+    ),
     "latency": replace(SERIES["latency"], end_at=datetime(2014, 3, 15, 4, tzinfo=UTC), n_hours=3),
 }
 
@@ -146,7 +157,10 @@ def _in_home(series: Series, path: Path, kept: Path | None) -> int:
     home.mkdir(parents=True, exist_ok=True)
     home.chmod(0o711)
     before = dict(os.environ)
-    os.environ |= {"TSAD_HOME": str(home), "TSAD_DATASETS": str(project_folder() / "docs" / "guides" / "nab")}
+    os.environ |= {
+        "TSAD_HOME": str(home),
+        "TSAD_DATASETS": str(project_folder() / "docs" / "guides" / "nab"),
+    }
     try:
         return _replay_and_judge(series, path)
     finally:
@@ -160,10 +174,18 @@ def _in_home(series: Series, path: Path, kept: Path | None) -> int:
 
 
 def _arguments() -> argparse.Namespace:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("series", nargs="*", metavar="SERIES", help=f"of {', '.join(SERIES)}; default: all")
-    parser.add_argument("--small", action="store_true", help="two of them, for weeks, with a few hours by DAG")
-    parser.add_argument("--keep", metavar="FOLDER", help="leave each one's TSAD_HOME in a folder of this folder")
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument(
+        "series", nargs="*", metavar="SERIES", help=f"of {', '.join(SERIES)}; default: all"
+    )
+    parser.add_argument(
+        "--small", action="store_true", help="two of them, for weeks, with a few hours by DAG"
+    )
+    parser.add_argument(
+        "--keep", metavar="FOLDER", help="leave each one's TSAD_HOME in a folder of this folder"
+    )
     arguments = parser.parse_args()
     known = SMALL if arguments.small else SERIES
     arguments.series = arguments.series or [*known]
@@ -175,11 +197,17 @@ def _arguments() -> argparse.Namespace:
 def _path(file: str) -> Path | None:
     folder = os.environ.get("TSAD_BENCH_DATA")
     if not folder:
-        print("nab_replay: not run. TSAD_BENCH_DATA is not set; it names the folder that holds nab/ (numenta/NAB).")
+        print(
+            "nab_replay: not run. TSAD_BENCH_DATA is not set; it names the folder that holds nab/ "
+            "(numenta/NAB)."
+        )
         return None
     path = Path(folder) / "nab" / "data" / file
     if not path.is_file():
-        print(f"nab_replay: not run. There is no file {path}; TSAD_BENCH_DATA names the folder that holds nab/.")
+        print(
+            f"nab_replay: not run. There is no file {path}; TSAD_BENCH_DATA names the folder that "
+            "holds nab/."
+        )
         return None
     return path
 
@@ -216,13 +244,19 @@ def _weeks(story: Story, config: DatasetConfig, uri: str, series: Series) -> Rep
     """Everything up to the hours that are kept for the DAG."""
     start_at = series.first_at - timedelta(seconds=config.training.range_s)
     with Store.connect(uri) as store, story.timed("replay"):
-        ingest_interval(store, config, session.source_uri(config), start_at=start_at, end_at=series.split_at)
-        replay = Replay(store, config, start_at, series.split_at, artifacts_root(), series.retrain_every)
+        ingest_interval(
+            store, config, session.source_uri(config), start_at=start_at, end_at=series.split_at
+        )
+        replay = Replay(
+            store, config, start_at, series.split_at, artifacts_root(), series.retrain_every
+        )
         replay.say = lambda text: print(f"  {text}", flush=True)
         return replay.run()
 
 
-def _score(story: Story, store: Store, config: DatasetConfig, start_at: datetime, end_at: datetime) -> None:
+def _score(
+    story: Story, store: Store, config: DatasetConfig, start_at: datetime, end_at: datetime
+) -> None:
     if start_at >= end_at:
         return
     span = {"start_at": start_at, "end_at": end_at}
@@ -246,7 +280,9 @@ def _hours_by_dag(twin_uri: str, series: Series) -> None:
     environment = stack_environment(places, inherited=inherited, headless=True)
     with headless(places, environment) as airflow:
         dag = f"{series.dataset}.score"
-        found = list(airflow.runs([dag], series.split_at, series.end_at, HOUR, {"lineage": LINEAGE}))
+        found = list(
+            airflow.runs([dag], series.split_at, series.end_at, HOUR, {"lineage": LINEAGE})
+        )
     print(f"{dag}: all of {len(found)} hourly runs succeeded")
 
 
@@ -257,7 +293,10 @@ def _compare(bulk_uri: str, twin_uri: str) -> int:
         expected, received = _rows(bulk_uri, statement), _rows(twin_uri, statement)
         same = expected == received
         n_different += not same
-        print(f"  {name:13}{len(expected):7,} rows in bulk, {len(received):7,} by DAG: {'same' if same else 'DIFFER'}")
+        print(
+            f"  {name:13}{len(expected):7,} rows in bulk, {len(received):7,} by DAG: "
+            f"{'same' if same else 'DIFFER'}"
+        )
     return n_different
 
 
@@ -275,7 +314,10 @@ def _print_gates(replay: Replay) -> None:
     n_passed = sum(gate.gate_passed for gate in gates)
     said = f"{len(gates)} trained: {n_passed} passed the gate, {len(gates) - n_passed} failed"
     print(said + (f" ({counts})" if counts else ""))
-    print(f"{len(replay.promoted)} took over after a shadow; {len(replay.rejected)} left it: {replay.rejected}")
+    print(
+        f"{len(replay.promoted)} took over after a shadow; {len(replay.rejected)} left it: "
+        f"{replay.rejected}"
+    )
 
 
 def _print_findings(uri: str, series: Series, path: Path) -> None:
@@ -285,19 +327,33 @@ def _print_findings(uri: str, series: Series, path: Path) -> None:
         print(f"{n_early - len(windows)} label windows are over before the first model")
     with Store.connect(uri) as store, store.transaction():
         span = {"start_at": series.first_at, "end_at": series.end_at}
-        params = {"dataset": series.dataset, "lineage": LINEAGE, "n": 1000, "suppressed": False, **span}
+        params = {
+            "dataset": series.dataset,
+            "lineage": LINEAGE,
+            "n": 1000,
+            "suppressed": False,
+            **span,
+        }
         incidents = store.records("select_incident_list", params)
     for start_at, end_at in windows:
         inside = [one for one in incidents if _touches(one, start_at, end_at)]
         first = min((max(one["started_at"], start_at) for one in inside), default=None)
-        found = f"{len(inside)} incidents, the first on {first:%Y-%m-%d %H:%M}" if first else "MISSED"
+        found = (
+            f"{len(inside)} incidents, the first on {first:%Y-%m-%d %H:%M}" if first else "MISSED"
+        )
         print(f"label window {start_at:%Y-%m-%d %H:%M} to {end_at:%Y-%m-%d %H:%M}: {found}")
     false = [one for one in incidents if not any(_touches(one, *window) for window in windows)]
     n_hit = sum(any(_touches(one, *window) for one in incidents) for window in windows)
     n_days = (series.end_at - series.first_at).days
-    print(f"{n_hit} of {len(windows)} label windows hit; {len(false)} false incidents in {n_days} days:")
+    print(
+        f"{n_hit} of {len(windows)} label windows hit; {len(false)} false incidents in {n_days} "
+        "days:"
+    )
     for one in sorted(false, key=lambda one: one["started_at"]):
-        print(f"  {one['started_at']:%Y-%m-%d %H:%M}  {one['severity']:6}  {one['n_flags']:3} flags  {one['sentence']}")
+        print(
+            f"  {one['started_at']:%Y-%m-%d %H:%M}  {one['severity']:6}  {one['n_flags']:3} flags  "
+            f"{one['sentence']}"
+        )
     print(f"{len(incidents)} incidents")
 
 
@@ -307,7 +363,10 @@ def _touches(incident: dict[str, Any], start_at: datetime, end_at: datetime) -> 
 
 def _label_windows(path: Path, file: str) -> list[tuple[datetime, datetime]]:
     labels = json.loads((path.parents[2] / "labels" / "combined_windows.json").read_text())
-    return [tuple(datetime.fromisoformat(edge).replace(tzinfo=UTC) for edge in pair) for pair in labels[file]]  # type: ignore[misc]
+    return [
+        tuple(datetime.fromisoformat(edge).replace(tzinfo=UTC) for edge in pair)  # type: ignore[misc]
+        for pair in labels[file]
+    ]
 
 
 if __name__ == "__main__":

@@ -1,6 +1,8 @@
-"""The PDF: milliseconds and kB per incident page, for 200 incidents with a page each, and as a real report.
+"""The PDF: milliseconds and kB per incident page, for 200 incidents with a page each, and as a real
+report.
 
-Run `python benchmarks/report_pdf.py [--small] [n_incidents]`. Expected: at most 40 ms a page, import at most 0.4 s.
+Run `python benchmarks/report_pdf.py [--small] [n_incidents]`. Expected: at most 40 ms a page,
+import at most 0.4 s.
 """
 
 from __future__ import annotations
@@ -19,7 +21,9 @@ from tsad_tasks.reporting.period.sample import sample_incident, sample_report
 
 def import_s() -> float:
     """Seconds that a fresh interpreter takes to import the report, less those of starting it."""
-    return min(_fresh_s("import tsad_tasks.reporting.period.pdf") for _ in range(3)) - min(_fresh_s("pass") for _ in range(3))
+    return min(_fresh_s("import tsad_tasks.reporting.period.pdf") for _ in range(3)) - min(
+        _fresh_s("pass") for _ in range(3)
+    )
 
 
 def _fresh_s(code: str) -> float:
@@ -46,7 +50,11 @@ def main(n_incidents: int) -> None:
     day_long = tuple(sample_incident(i, n_steps=1440) for i in range(n_incidents))
     all_pages = Limits(n_worst=n_incidents)
     print_row("each its page, 17 channels × 360 readings", only_pages, all_pages)
-    print_row("each its page, 17 channels × 1,440 readings", replace(only_pages, incidents=day_long), all_pages)
+    print_row(
+        "each its page, 17 channels × 1,440 readings",
+        replace(only_pages, incidents=day_long),
+        all_pages,
+    )
     print_row("as reported: 20 worst, 30 unjudged, 500 rows", week, DEFAULT_LIMITS)
 
 

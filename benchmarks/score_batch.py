@@ -1,14 +1,17 @@
-"""The hourly batch in fresh processes: 1,000 entities × 60 readings scored, beside the way one would write it first.
+"""The hourly batch in fresh processes: 1,000 entities × 60 readings scored, beside the way one
+would write it first.
 
 Usage: python benchmarks/score_batch.py [--small]
 
-Ours: one process reads blocks from Postgres (the look-back of 1,440 errors included), scores them with one shared LSTM
-autoencoder, and writes scores, anomalies and incidents. Three consecutive hours are ingested and scored, as in a live
-system; the medians are printed. Naive: one process with `pandas.read_sql`, `keras.predict` and `to_sql` per entity, on
-the same readings, past errors and network, for some of the entities. Its loop is scaled to all of them by proportion;
-its start is counted once. The errors of both are compared. Times are of whole processes, imports included; memory is
-their peak. Fails where errors differ or ours is not 3 times as fast as naive; at full size, where it takes more than
-3 s, 400 MB, or a fortieth of the naive way. Other work on the machine counts against it: compare with the CPU column.
+Ours: one process reads blocks from Postgres (the look-back of 1,440 errors included), scores them
+with one shared LSTM autoencoder, and writes scores, anomalies and incidents. Three consecutive
+hours are ingested and scored, as in a live system; the medians are printed. Naive: one process with
+`pandas.read_sql`, `keras.predict` and `to_sql` per entity, on the same readings, past errors and
+network, for some of the entities. Its loop is scaled to all of them by proportion; its start is
+counted once. The errors of both are compared. Times are of whole processes, imports included;
+memory is their peak. Fails where errors differ or ours is not 3 times as fast as naive; at full
+size, where it takes more than 3 s, 400 MB, or a fortieth of the naive way. Other work on the
+machine counts against it: compare with the CPU column.
 """
 
 from __future__ import annotations
@@ -47,7 +50,12 @@ CONFIG: dict[str, Any] = {
     "features": {"cyclic": []},
     "threshold": {"kind": "adaptive"},
     "training": {"range": f"{TRAIN_H}h", "max_windows": 12_000, "epochs": 3},
-    "gate": {"min_point_share": 0, "min_contextual_share": 0, "min_collective_share": 0, "max_false_alarm_share": 1},
+    "gate": {
+        "min_point_share": 0,
+        "min_contextual_share": 0,
+        "min_collective_share": 0,
+        "max_false_alarm_share": 1,
+    },
 }
 _MAKE_TABLES = """
 CREATE SCHEMA plant;
@@ -68,11 +76,14 @@ class Sizes:
         return [f"machine-{number:04d}" for number in range(self.n_entities)]
 
 
-# Roles: what the child processes do. They import for themselves, since the import is part of what is measured. --------
+# Roles: what the child processes do. They import for themselves, since the import is part of what
+# is measured. --------
 
 
 def prepare(uri: str, folder: Path, sizes: Sizes) -> dict[str, float]:
-    """Readings, a trained champion, and its scores of the day before: what is there in a live system."""
+    """Readings, a trained champion, and its scores of the day before: what is there in a live
+    system.
+    """
     from tsad_tasks.scoring.score import score_interval
     from tsad_tasks.storage.migrate import migrate
     from tsad_tasks.storage.store import Store
@@ -115,7 +126,9 @@ def score(uri: str, folder: Path, sizes: Sizes, number: int) -> dict[str, float]
         laps.append(time.perf_counter())
         incidents = build_incidents(store, _config(), **span)
         laps.append(time.perf_counter())
-    parts = {name: laps[i + 1] - laps[i] for i, name in enumerate(("import_s", "score_s", "incidents_s"))}
+    parts = {
+        name: laps[i + 1] - laps[i] for i, name in enumerate(("import_s", "score_s", "incidents_s"))
+    }
     counts = {"n_windows": summary.n_windows, "n_anomalies": summary.n_anomalies}
     return parts | counts | {"n_incidents": incidents.n_incidents}
 
@@ -132,14 +145,20 @@ def naive(uri: str, folder: Path, sizes: Sizes) -> dict[str, float]:
     started = time.perf_counter()
     for name in sizes.names[: sizes.n_naive]:
         readings = pd.read_sql(
-            _NAIVE_READINGS, engine, params=(name, FIRST_AT - 9 * timedelta(minutes=1), FIRST_AT + HOUR)
+            _NAIVE_READINGS,
+            engine,
+            params=(name, FIRST_AT - 9 * timedelta(minutes=1), FIRST_AT + HOUR),
         )
-        past = pd.read_sql(_NAIVE_ERRORS, engine, params=(name, FIRST_AT - LOOK_BACK_H * HOUR, FIRST_AT))
+        past = pd.read_sql(
+            _NAIVE_ERRORS, engine, params=(name, FIRST_AT - LOOK_BACK_H * HOUR, FIRST_AT)
+        )
         center, scale = scales[name]
         scaled = ((readings["value"] - center) / scale).to_numpy(np.float32)
         windows = np.stack([scaled[i : i + 10] for i in range(60)])[..., None]
         errors = np.square(windows - model.predict(windows, verbose=0)).mean(axis=(1, 2))
-        before = pd.concat([past["error"], pd.Series(errors)], ignore_index=True).shift(1).rolling(1440)
+        before = (
+            pd.concat([past["error"], pd.Series(errors)], ignore_index=True).shift(1).rolling(1440)
+        )
         threshold = (before.mean() + 6 * before.std()).to_numpy()[-60:]
         rows = {
             "at": readings["at"][9:],
@@ -152,8 +171,12 @@ def naive(uri: str, folder: Path, sizes: Sizes) -> dict[str, float]:
     return {"loop_s": time.perf_counter() - started}
 
 
-_NAIVE_READINGS = "SELECT at, value FROM plant.reading WHERE machine = %s AND at >= %s AND at < %s ORDER BY at"
-_NAIVE_ERRORS = "SELECT at, error FROM plant.score WHERE machine = %s AND at >= %s AND at < %s ORDER BY at"
+_NAIVE_READINGS = (
+    "SELECT at, value FROM plant.reading WHERE machine = %s AND at >= %s AND at < %s ORDER BY at"
+)
+_NAIVE_ERRORS = (
+    "SELECT at, error FROM plant.score WHERE machine = %s AND at >= %s AND at < %s ORDER BY at"
+)
 
 
 def _config() -> Any:
@@ -162,11 +185,14 @@ def _config() -> Any:
     return DatasetConfig.model_validate(CONFIG)
 
 
-# Preparation ----------------------------------------------------------------------------------------------------------
+# Preparation
+# ----------------------------------------------------------------------------------------------------------
 
 
 def _readings(sizes: Sizes) -> Any:
-    """(n_entities, n_steps): a wave of an hour with noise, at another level for each; the last few break down."""
+    """(n_entities, n_steps): a wave of an hour with noise, at another level for each; the last few
+    break down.
+    """
     import numpy as np
 
     random = np.random.default_rng(7)
@@ -191,9 +217,14 @@ def _write_history(store: Any, sizes: Sizes, values: Any) -> None:
         layout = store.ensure_layout(dataset.dataset_id, _config())
         for i, hour in enumerate(hours):
             blocks = values[:, i * 60 : (i + 1) * 60, None]
-            store.write_blocks(layout, [ids[name] for name in sizes.names], [hour] * sizes.n_entities, blocks)
+            store.write_blocks(
+                layout, [ids[name] for name in sizes.names], [hour] * sizes.n_entities, blocks
+            )
         n_rows, read_at = 60 * sizes.n_entities, datetime.now(UTC)
-        ledger = [IngestHour(hour, hour + HOUR, read_at, n_rows, n_rows, hour + HOUR, None) for hour in hours]
+        ledger = [
+            IngestHour(hour, hour + HOUR, read_at, n_rows, n_rows, hour + HOUR, None)
+            for hour in hours
+        ]
         store.upsert_ingest_hours(dataset.dataset_id, ledger)
 
 
@@ -203,7 +234,9 @@ def _train(store: Any, folder: Path) -> None:
 
     from tsad_tasks.training import retrain
 
-    run = retrain.Retraining(store, _config(), FIRST_AT - LOOK_BACK_H * HOUR, UPath(folder / "run"), UPath(folder))
+    run = retrain.Retraining(
+        store, _config(), FIRST_AT - LOOK_BACK_H * HOUR, UPath(folder / "run"), UPath(folder)
+    )
     for task in (retrain.find_exclusions, retrain.make_features, retrain.make_windows):
         task(run)
     ((_, scope_folder),) = run.scopes()
@@ -230,7 +263,13 @@ def _fit(scope_folder: Any, keras_path: Path) -> None:
     training = TrainingSet(prepared.inputs, prepared.ends, prepared.validation_ends, 1, 10)
     history = train(learner, training, budget=Budget(epochs=3), seed=7)
     learner.model.save(keras_path)
-    details = {"name": detector.name, "width": 10, "n_channels": 1, "n_inputs": 1, "params": detector.params}
+    details = {
+        "name": detector.name,
+        "width": 10,
+        "n_channels": 1,
+        "n_inputs": 1,
+        "params": detector.params,
+    }
     details |= {"error": "mse", "limits": [1e6]}
     files = {"model.onnx": learner.graph.filled(), "detector.json": json.dumps(details).encode()}
     detector_from_files(files).save(scope_folder / "detector")
@@ -238,7 +277,9 @@ def _fit(scope_folder: Any, keras_path: Path) -> None:
 
 
 def _fill_tables(store: Any, uri: str, sizes: Sizes, values: Any) -> None:
-    """Tables with a row per reading: the source, and the errors that the naive way looks back at."""
+    """Tables with a row per reading: the source, and the errors that the naive way looks back
+    at.
+    """
     import numpy as np
 
     from tsad_tasks.storage import copy_binary as binary
@@ -253,8 +294,18 @@ def _fill_tables(store: Any, uri: str, sizes: Sizes, values: Any) -> None:
         cursor.execute(_MAKE_TABLES)
         columns = [binary.number(values[:, -n_steps:].ravel(), "f8")]
         _copy(cursor, "reading (at, machine, value)", sizes, times_s, columns)
-        columns = [binary.number(errors.ravel(), "f4"), binary.number(unknown + 1, "f4"), binary.number(unknown, "i1")]
-        _copy(cursor, "score (at, machine, error, threshold, flag)", sizes, times_s[: errors.shape[1]], columns)
+        columns = [
+            binary.number(errors.ravel(), "f4"),
+            binary.number(unknown + 1, "f4"),
+            binary.number(unknown, "i1"),
+        ]
+        _copy(
+            cursor,
+            "score (at, machine, error, threshold, flag)",
+            sizes,
+            times_s[: errors.shape[1]],
+            columns,
+        )
     connection.autocommit = True
     with connection.cursor() as cursor:
         cursor.execute("VACUUM ANALYZE")
@@ -280,11 +331,14 @@ def _stored_errors(store: Any, sizes: Sizes) -> Any:
         ids = store.select_entities(dataset.dataset_id)
         (champion,) = store.select_champions(dataset.dataset_id, "live", FIRST_AT, FIRST_AT + HOUR)
         keys = [ids[name] for name in sizes.names]
-        memo = store.read_score_memo(champion.model_id, keys, FIRST_AT - LOOK_BACK_H * HOUR, FIRST_AT, 60)
+        memo = store.read_score_memo(
+            champion.model_id, keys, FIRST_AT - LOOK_BACK_H * HOUR, FIRST_AT, 60
+        )
     return memo.errors.reshape(len(keys), -1)
 
 
-# Measuring ------------------------------------------------------------------------------------------------------------
+# Measuring
+# ------------------------------------------------------------------------------------------------------------
 
 
 @dataclass(frozen=True)
@@ -300,11 +354,20 @@ class Measured:
 def measure(role: str, uri: str, folder: Path, sizes: Sizes, number: int = 0) -> Measured:
     """Runs a role in a fresh process."""
     arguments = [role, uri, str(folder), str(sizes.n_entities), str(sizes.n_naive), str(number)]
-    environment = os.environ | {"OMP_NUM_THREADS": "1", "TF_CPP_MIN_LOG_LEVEL": "3", "KERAS_BACKEND": "tensorflow"}
+    environment = os.environ | {
+        "OMP_NUM_THREADS": "1",
+        "TF_CPP_MIN_LOG_LEVEL": "3",
+        "KERAS_BACKEND": "tensorflow",
+    }
     started = time.perf_counter()
     command = [sys.executable, __file__, "--role", *arguments]
     ended = subprocess.run(
-        command, check=True, stdout=subprocess.PIPE, stderr=_errors(role), text=True, env=environment
+        command,
+        check=True,
+        stdout=subprocess.PIPE,
+        stderr=_errors(role),
+        text=True,
+        env=environment,
     )
     wall_s = time.perf_counter() - started
     said = json.loads(ended.stdout.splitlines()[-1])
@@ -340,7 +403,9 @@ def largest_difference(uri: str, sizes: Sizes) -> float:
         cursor.execute(_DIFFERENCE, {"start_at": FIRST_AT, "end_at": FIRST_AT + HOUR})
         n_steps, difference = cursor.fetchone() or (0, 0.0)
     connection.close()
-    assert n_steps == 60 * sizes.n_naive, f"Expected {60 * sizes.n_naive} errors in both. Received: {n_steps}."
+    assert n_steps == 60 * sizes.n_naive, (
+        f"Expected {60 * sizes.n_naive} errors in both. Received: {n_steps}."
+    )
     return float(difference)
 
 
@@ -377,30 +442,52 @@ class Results:
     def print(self) -> None:
         """The table."""
         n, said = self.sizes.n_entities, self.scores[-1].said
-        parts = (f"{name} {median(run.said[f'{name}_s'] for run in self.scores):.2f}" for name in _PARTS)
-        print(f"{n:,} entities × 60 readings, look-back of {LOOK_BACK_H * 60:,} errors; medians of {N_RUNS} runs")
+        parts = (
+            f"{name} {median(run.said[f'{name}_s'] for run in self.scores):.2f}" for name in _PARTS
+        )
+        print(
+            f"{n:,} entities × 60 readings, look-back of {LOOK_BACK_H * 60:,} errors; medians of "
+            f"{N_RUNS} runs"
+        )
         print(f"{'':<46}{'wall s':>9}{'CPU s':>9}{'peak MB':>9}")
         _print_row("score the hour: blocks to scores and incidents", self.scores, ", ".join(parts))
-        _print_row("ingest the hour: rows to blocks", self.ingests, f"{self.ingests[-1].said['n_rows']:,} rows")
         _print_row(
-            f"naive, {self.sizes.n_naive} entities", [self.naive], f"of it {self.naive.said['loop_s']:.1f} s loop"
+            "ingest the hour: rows to blocks",
+            self.ingests,
+            f"{self.ingests[-1].said['n_rows']:,} rows",
         )
-        print(f"{f'naive, scaled to {n:,} entities':<46}{self.naive_s:9.2f}{self.naive_s / self.wall_s:21.0f} × ours")
-        day_s, n_windows = self.prepared.said["day_s"], self.prepared.said["n_windows"]
-        print(f"{'in bulk: the day before, in one go':<46}{day_s:9.2f}   {n_windows / day_s:,.0f} windows/s")
+        _print_row(
+            f"naive, {self.sizes.n_naive} entities",
+            [self.naive],
+            f"of it {self.naive.said['loop_s']:.1f} s loop",
+        )
         print(
-            f"found {said['n_anomalies']} anomalies in {said['n_windows']:,} windows, {said['n_incidents']} incidents"
+            f"{f'naive, scaled to {n:,} entities':<46}{self.naive_s:9.2f}{self.naive_s / self.wall_s:21.0f} × ours"
         )
-        print(f"largest difference from the naive errors, relative to the largest of them: {self.difference:.1e}")
+        day_s, n_windows = self.prepared.said["day_s"], self.prepared.said["n_windows"]
+        print(
+            f"{'in bulk: the day before, in one go':<46}{day_s:9.2f}   {n_windows / day_s:,.0f} "
+            "windows/s"
+        )
+        print(
+            f"found {said['n_anomalies']} anomalies in {said['n_windows']:,} windows, "
+            f"{said['n_incidents']} incidents"
+        )
+        print(
+            "largest difference from the naive errors, relative to the largest of them: "
+            f"{self.difference:.1e}"
+        )
 
     def missed(self, small: bool) -> list[str]:
         """Which promises were not kept."""
         peak_mb = max(run.peak_mb for run in self.scores)
         faster, floor = self.naive_s / self.wall_s, MIN_FASTER_SMALL if small else MIN_FASTER
         rules = {
-            f"Expected errors equal to 1e-4. Received: {self.difference:.1e}.": self.difference <= 1e-4,
+            f"Expected errors equal to 1e-4. Received: {self.difference:.1e}.": self.difference
+            <= 1e-4,
             f"Expected {floor:.0f} × naive. Received: {faster:.1f} ×.": faster >= floor,
-            f"Expected at most {MAX_S} s. Received: {self.wall_s:.2f} s.": small or self.wall_s <= MAX_S,
+            f"Expected at most {MAX_S} s. Received: {self.wall_s:.2f} s.": small
+            or self.wall_s <= MAX_S,
             f"Expected at most {MAX_MB} MB. Received: {peak_mb:.0f} MB.": peak_mb <= MAX_MB,
         }
         return [message for message, kept in rules.items() if not kept]
@@ -410,7 +497,9 @@ _PARTS = ("import", "score", "incidents")
 
 
 def _print_row(title: str, runs: list[Measured], note: str) -> None:
-    figures = (median(getattr(run, name) for run in runs) for name in ("wall_s", "cpu_s", "peak_mb"))
+    figures = (
+        median(getattr(run, name) for run in runs) for name in ("wall_s", "cpu_s", "peak_mb")
+    )
     print(f"{title:<46}{next(figures):9.2f}{next(figures):9.2f}{next(figures):9.0f}   {note}")
 
 
@@ -434,7 +523,9 @@ def main(small: bool) -> int:
         folder.chmod(0o711)
         cluster = ensure_running(folder / "postgres")
         try:
-            found = results(cluster.create_database("bench"), folder, Sizes(60, 6) if small else Sizes(1000, 30))
+            found = results(
+                cluster.create_database("bench"), folder, Sizes(60, 6) if small else Sizes(1000, 30)
+            )
         finally:
             remove(folder / "postgres")
     found.print()
@@ -447,6 +538,10 @@ if __name__ == "__main__":
     if sys.argv[1:2] == ["--role"]:
         play(sys.argv[2:])
         sys.exit()
-    parser = argparse.ArgumentParser(description="The hourly batch in fresh processes, beside the naive way.")
-    parser.add_argument("--small", action="store_true", help="60 entities and a lower floor, for CI")
+    parser = argparse.ArgumentParser(
+        description="The hourly batch in fresh processes, beside the naive way."
+    )
+    parser.add_argument(
+        "--small", action="store_true", help="60 entities and a lower floor, for CI"
+    )
     sys.exit(main(parser.parse_args().small))

@@ -1,14 +1,15 @@
-"""Sixty days of a plant that nobody watches: what the gate, the shadow and people's words make of them.
+"""Sixty days of a plant that nobody watches: what the gate, the shadow and people's words make of
+them.
 
 Usage: python benchmarks/sixty_days.py [--small]
 
-A simulated plant whose level drifts: three weeks are learned, and every Monday a challenger is trained through the real
-steps. One week holds an outage, one the same fault again, one a maintenance window, one late rows; one challenger is
-trained on an archive that a broken gateway scrambled for an hour, and must not become champion; the others take over
-after a day in the shadow. The last champion is rolled back. Everything is then read by SQL. Fails where a promise is
-not kept.
---small: one machine and the cheapest detector, a reading every 10 minutes; otherwise eight machines with five channels
-per minute and an LSTM autoencoder.
+A simulated plant whose level drifts: three weeks are learned, and every Monday a challenger is
+trained through the real steps. One week holds an outage, one the same fault again, one a
+maintenance window, one late rows; one challenger is trained on an archive that a broken gateway
+scrambled for an hour, and must not become champion; the others take over after a day in the shadow.
+The last champion is rolled back. Everything is then read by SQL. Fails where a promise is not kept.
+--small: one machine and the cheapest detector, a reading every 10 minutes; otherwise eight machines
+with five channels per minute and an LSTM autoencoder.
 """
 
 from __future__ import annotations
@@ -94,7 +95,10 @@ class Size:
     detector: str
 
 
-WHOLE, SMALL = Size(8, 5, 60, "{name: lstm_autoencoder, window: 10}"), Size(1, 2, 600, "{name: three_sigma}")
+WHOLE, SMALL = (
+    Size(8, 5, 60, "{name: lstm_autoencoder, window: 10}"),
+    Size(1, 2, 600, "{name: three_sigma}"),
+)
 
 
 @dataclass
@@ -130,7 +134,9 @@ def config_of(size: Size) -> DatasetConfig:
 
 
 def readings(size: Size, seed: int) -> NDArray[np.float64]:
-    """(n_machines, n_steps, n_channels): a daily cycle, noise, and a level that drifts by two of its spreads."""
+    """(n_machines, n_steps, n_channels): a daily cycle, noise, and a level that drifts by two of
+    its spreads.
+    """
     per_day, rng = 86400 // size.step_s, np.random.default_rng(seed)
     steps = np.arange(N_DAYS * per_day)
     cycle = np.sin(2 * np.pi * steps / per_day)[None, :, None] * rng.uniform(
@@ -165,10 +171,15 @@ def _copy(plant: Plant, values: NDArray[np.float64], steps: NDArray[np.int64]) -
     times = int(START_AT.timestamp()) + plant.size.step_s * steps
     names = [f"m-{i + 1}" for i in range(n_machines)] * len(steps)
     columns = [binary.timestamptz(np.repeat(times, n_machines)), binary.text(names)]
-    columns += [binary.nullable(one) for one in values[:, steps].transpose(1, 0, 2).reshape(-1, values.shape[2]).T]
+    columns += [
+        binary.nullable(one)
+        for one in values[:, steps].transpose(1, 0, 2).reshape(-1, values.shape[2]).T
+    ]
     connection = connect(plant.uri)
     with connection, connection.cursor() as cursor:
-        cursor.copy_expert("COPY plant.metrics FROM STDIN (FORMAT binary)", io.BytesIO(binary.encode(columns)))
+        cursor.copy_expert(
+            "COPY plant.metrics FROM STDIN (FORMAT binary)", io.BytesIO(binary.encode(columns))
+        )
     connection.close()
 
 
@@ -191,11 +202,17 @@ def live(plant: Plant, seed: int) -> None:
 
 
 def _late(plant: Plant, store: Store, values: NDArray[np.float64], at: datetime) -> None:
-    """Rows that nobody expected any more: what is later than the mutability period is read on request."""
+    """Rows that nobody expected any more: what is later than the mutability period is read on
+    request.
+    """
     _copy(plant, values, np.arange(*_steps(plant.size, *LATE).indices(values.shape[1])))
     span = {"start_at": START_AT + LATE[0], "end_at": START_AT + LATE[1]}
     done = rescore_as_of(store, plant.config, plant.uri, **span)
-    plant.tell(at, f"two hours of rows came late: {done.n_changed_blocks} blocks, {done.n_written} hours scored anew")
+    plant.tell(
+        at,
+        f"two hours of rows came late: {done.n_changed_blocks} blocks, {done.n_written} hours "
+        "scored anew",
+    )
 
 
 @contextmanager
@@ -216,7 +233,9 @@ def _retrain(plant: Plant, store: Store, at: datetime) -> None:
     ingest_interval(store, plant.config, plant.uri, **span)
     is_bad = at == START_AT + SCRAMBLED_ON
     try:
-        archive: AbstractContextManager[None] = _scrambled(plant, store, span) if is_bad else nullcontext()
+        archive: AbstractContextManager[None] = (
+            _scrambled(plant, store, span) if is_bad else nullcontext()
+        )
         with archive:
             (summary,) = retrain(Retraining(store, plant.config, at, folder, UPath(plant.folder)))
         plant.tell(at, ("from a scrambled archive, " if is_bad else "") + _said(summary))
@@ -244,7 +263,9 @@ def _promote(plant: Plant, store: Store, at: datetime) -> None:
         for version, rules in found.failed.items():
             plant.tell(at, f"version {version}: shadow failed ({', '.join(rules)})")
         for change in promote_ready(store, plant.config, found.ready, end_at=at, by="shadow"):
-            plant.tell(at, f"version {change.version}: champion from {change.valid_from:%m-%d %H:%M}")
+            plant.tell(
+                at, f"version {change.version}: champion from {change.valid_from:%m-%d %H:%M}"
+            )
     except NothingToDo:
         store.rollback()
 
@@ -263,15 +284,26 @@ def _words(plant: Plant, now: datetime, until: datetime) -> None:
 def checked(plant: Plant) -> list[tuple[str, bool]]:
     """The promises, by SQL."""
     first = START_AT + LEARNED_DAYS * DAY
-    bad = plant.rows("SELECT version, state FROM tsad.v_model WHERE train_end_at = %s", START_AT + SCRAMBLED_ON)
-    looked = plant.rows(
-        "SELECT count(*) FROM tsad.v_status s JOIN tsad.v_model m USING (model_id) WHERE m.train_end_at > s.hour_at"
+    bad = plant.rows(
+        "SELECT version, state FROM tsad.v_model WHERE train_end_at = %s", START_AT + SCRAMBLED_ON
     )
-    taken = plant.rows("SELECT version, valid_from, shadow_from FROM tsad.v_model WHERE valid_from > %s", first)
+    looked = plant.rows(
+        "SELECT count(*) FROM tsad.v_status s JOIN tsad.v_model m USING (model_id) WHERE "
+        "m.train_end_at > s.hour_at"
+    )
+    taken = plant.rows(
+        "SELECT version, valid_from, shadow_from FROM tsad.v_model WHERE valid_from > %s", first
+    )
     return [
         ("several challengers took over", len(taken) >= 2),
-        ("none before a day in the shadow", all(at - shadow >= DAY for _, at, shadow in taken if shadow)),
-        ("the one that learned scrambled readings never did", [*bad] != [] and "champion" not in bad[0][1]),
+        (
+            "none before a day in the shadow",
+            all(at - shadow >= DAY for _, at, shadow in taken if shadow),
+        ),
+        (
+            "the one that learned scrambled readings never did",
+            [*bad] != [] and "champion" not in bad[0][1],
+        ),
         ("no model scored what it was trained on", looked == [(0,)]),
         ("every hour has one row and no more", _one_row_each(plant, first)),
         ("the outage was found", _n_incidents(plant, OUTAGE) >= 1),
@@ -283,7 +315,8 @@ def checked(plant: Plant) -> list[tuple[str, bool]]:
         ),
         (
             "what was left out is a row",
-            plant.rows("SELECT count(*) > 0 FROM tsad.v_exclusion WHERE reason LIKE 'verdict%%'") == [(True,)],
+            plant.rows("SELECT count(*) > 0 FROM tsad.v_exclusion WHERE reason LIKE 'verdict%%'")
+            == [(True,)],
         ),
         ("a rollback gives the rows before it back", _rolled_back(plant)),
     ]
@@ -295,22 +328,23 @@ def _n_incidents(plant: Plant, span: tuple[timedelta, timedelta]) -> int:
 
 
 def _suppressed(plant: Plant) -> bool:
-    touching = (
-        "SELECT bool_and(suppressed_by IS NOT NULL) FROM tsad.v_incident WHERE started_at < %s AND last_flag_at >= %s"
-    )
+    touching = "SELECT bool_and(suppressed_by IS NOT NULL) FROM tsad.v_incident WHERE started_at < %s AND last_flag_at >= %s"
     return plant.rows(touching, START_AT + MAINTENANCE[1], START_AT + MAINTENANCE[0]) == [(True,)]
 
 
 def _one_row_each(plant: Plant, first: datetime) -> bool:
     n_hours = int((START_AT + N_DAYS * DAY - first) / HOUR) * plant.size.n_machines
     found = plant.rows(
-        "SELECT count(*), count(DISTINCT (entity, hour_at)) FROM tsad.v_status WHERE hour_at >= %s", first
+        "SELECT count(*), count(DISTINCT (entity, hour_at)) FROM tsad.v_status WHERE hour_at >= %s",
+        first,
     )
     return found == [(n_hours, n_hours)]
 
 
 def _rolled_back(plant: Plant) -> bool:
-    """Whether the present champion's rows leave the views, and those of the one before come in their place."""
+    """Whether the present champion's rows leave the views, and those of the one before come in
+    their place.
+    """
     with Store.connect(plant.uri) as store:
         change = roll_back(store, plant.config, by="ada", reason="to see that it works")
         plant.tell(change.valid_from, f"rolled back to version {change.version}")
@@ -335,7 +369,9 @@ def opened(size: Size) -> Iterator[Plant]:
 
 def main() -> int:
     """Live the days, check the promises."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("--small", action="store_true", help="the size that CI runs")
     parser.add_argument("--seed", type=int, default=7)
     arguments = parser.parse_args()

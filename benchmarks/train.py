@@ -1,13 +1,15 @@
-"""CPU-seconds per training epoch, ours against Keras defaults, in one run: `python benchmarks/train.py [--small]`.
+"""CPU-seconds per training epoch, ours against Keras defaults, in one run: `python
+benchmarks/train.py [--small]`.
 
-Both train the documents' LSTM autoencoder on the same windows of a noisy sine, on one thread, with the batches and
-learning rates that they default to. "Keras" is what one writes first: windows as an array, `compile("adam", "mse")`,
-`fit` with its batches of 32. Set-up is what comes before the first whole epoch: tracing, compiling, the optimizer.
-Losses are on the same held-out windows after the same number of epochs, for each seed. Then four entities train
-one after the other, each with a network of its own and as we do it, compiled once.
+Both train the documents' LSTM autoencoder on the same windows of a noisy sine, on one thread, with
+the batches and learning rates that they default to. "Keras" is what one writes first: windows as an
+array, `compile("adam", "mse")`, `fit` with its batches of 32. Set-up is what comes before the first
+whole epoch: tracing, compiling, the optimizer. Losses are on the same held-out windows after the
+same number of epochs, for each seed. Then four entities train one after the other, each with a
+network of its own and as we do it, compiled once.
 
-Promised: 2.5 times as fast, and a held-out loss not above the highest of Keras's seeds; an entity after the first one
-costs at most half of the first. The small size promises the last alone.
+Promised: 2.5 times as fast, and a held-out loss not above the highest of Keras's seeds; an entity
+after the first one costs at most half of the first. The small size promises the last alone.
 """
 
 from __future__ import annotations
@@ -94,7 +96,9 @@ def keras_defaults(training: TrainingSet, n_epochs: int, seed: int) -> Measured:
         keras.utils.set_random_seed(seed)
         keras.ops.zeros(1)  # TensorFlow looks for a GPU at its first tensor, and complains.
     layers, n = keras.layers, training.n_channels
-    model = keras.Sequential([keras.Input((WIDTH, n)), layers.LSTM(64, return_sequences=True), layers.LSTM(32)])
+    model = keras.Sequential(
+        [keras.Input((WIDTH, n)), layers.LSTM(64, return_sequences=True), layers.LSTM(32)]
+    )
     for layer in (
         layers.RepeatVector(WIDTH),
         layers.LSTM(32, return_sequences=True),
@@ -103,10 +107,19 @@ def keras_defaults(training: TrainingSet, n_epochs: int, seed: int) -> Measured:
         model.add(layer)
     model.add(layers.TimeDistributed(layers.Dense(n)))
     model.compile("adam", "mse")
-    windows, held_out = (gather(training.inputs, ends, WIDTH) for ends in (training.ends, training.validation_ends))
+    windows, held_out = (
+        gather(training.inputs, ends, WIDTH) for ends in (training.ends, training.validation_ends)
+    )
     clock = EpochClock([], time.process_time())
     lap = keras.callbacks.LambdaCallback(on_epoch_end=clock.lap)
-    model.fit(windows, windows, validation_data=(held_out, held_out), epochs=n_epochs, verbose=0, callbacks=[lap])
+    model.fit(
+        windows,
+        windows,
+        validation_data=(held_out, held_out),
+        epochs=n_epochs,
+        verbose=0,
+        callbacks=[lap],
+    )
     return Measured(clock.set_up_s, clock.epoch_s, held_out_loss(model, training))
 
 
@@ -151,7 +164,9 @@ def keeps(ours_runs: list[Measured], theirs: list[Measured]) -> bool:
     return is_fast and max(run.loss for run in ours_runs) <= max(run.loss for run in theirs)
 
 
-def compare(n_channels: int, n_windows: int, n_epochs: int, seeds: tuple[int, ...], *, jit: bool) -> bool:
+def compare(
+    n_channels: int, n_windows: int, n_epochs: int, seeds: tuple[int, ...], *, jit: bool
+) -> bool:
     methods: dict[str, Method] = {"Keras defaults": keras_defaults, "ours": partial(ours, jit=jit)}
     training = make_training(n_windows, n_channels)
     found: dict[str, list[Measured]] = {}
@@ -162,7 +177,9 @@ def compare(n_channels: int, n_windows: int, n_epochs: int, seeds: tuple[int, ..
 
 
 def compare_entities(n_windows: int, *, both: bool) -> bool:
-    """Print the cost of each entity; whether those after the first one cost as little as promised."""
+    """Print the cost of each entity; whether those after the first one cost as little as
+    promised.
+    """
     print(f"{N_ENTITIES} entities of {n_windows:,} windows, 2 epochs, CPU-s of each whole training")
     seconds: list[float] = []
     for name, shared in (("a network each", False), ("compiled once", True))[not both :]:
@@ -172,15 +189,26 @@ def compare_entities(n_windows: int, *, both: bool) -> bool:
 
 
 def main() -> int:
-    parser = argparse.ArgumentParser(description="CPU-seconds per training epoch, ours against Keras defaults.")
-    parser.add_argument("--small", action="store_true", help="one channel, few windows, one seed, no XLA, for CI")
+    parser = argparse.ArgumentParser(
+        description="CPU-seconds per training epoch, ours against Keras defaults."
+    )
+    parser.add_argument(
+        "--small", action="store_true", help="one channel, few windows, one seed, no XLA, for CI"
+    )
     is_small = parser.parse_args().small
     n_windows, n_epochs, seeds = (640, 2, (7,)) if is_small else (43_200, 4, (7, 8, 9))
     print(
-        f"{n_windows:,} windows of {WIDTH}, {n_windows // 10:,} held out, {n_epochs} epochs (the fastest but the first)"
+        f"{n_windows:,} windows of {WIDTH}, {n_windows // 10:,} held out, {n_epochs} epochs (the "
+        "fastest but the first)"
     )
-    print(f"{'channels':>8} {'':<16}{'set-up s':>10}{'epoch s':>10}{'faster':>11}   held-out loss by seed")
-    kept = [compare(n, n_windows, n_epochs, seeds, jit=not is_small) for n in ((1,) if is_small else (1, 17))]
+    print(
+        f"{'channels':>8} {'':<16}{'set-up s':>10}{'epoch s':>10}{'faster':>11}   held-out loss by "
+        "seed"
+    )
+    kept = [
+        compare(n, n_windows, n_epochs, seeds, jit=not is_small)
+        for n in ((1,) if is_small else (1, 17))
+    ]
     shares_network = compare_entities(1_000, both=not is_small)
     return 0 if shares_network and (is_small or all(kept)) else 1
 

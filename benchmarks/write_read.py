@@ -1,13 +1,16 @@
-"""Readings and scores to Postgres and back, beside pandas and beside COPY of bytes that were encoded before.
+"""Readings and scores to Postgres and back, beside pandas and beside COPY of bytes that were
+encoded before.
 
 Usage: python benchmarks/write_read.py [--small]
 
-All on the same 1,008,000 readings (700 entities, 24 hours, per minute). Ours are `Store.write_blocks`, `read_blocks`,
-`write_scores` (errors, thresholds, scores, reasons; one step in fifty is NULL) and `read_score_memo`: checksums, the
-comparison with what is there, commit and decoding included. pandas has a row per reading with the same columns:
-`to_sql` and `read_sql`. Raw COPY moves the very bytes of our rows, encoded before and not decoded, into tables with the
-same columns and indexes. Medians of 3 runs, `to_sql` of 1. What comes back must be what went in.
-Fails where a write is not 20 times as fast as `to_sql`, or a read 6 times as fast as `read_sql` (5 and 2 with --small).
+All on the same 1,008,000 readings (700 entities, 24 hours, per minute). Ours are
+`Store.write_blocks`, `read_blocks`, `write_scores` (errors, thresholds, scores, reasons; one step
+in fifty is NULL) and `read_score_memo`: checksums, the comparison with what is there, commit and
+decoding included. pandas has a row per reading with the same columns: `to_sql` and `read_sql`. Raw
+COPY moves the very bytes of our rows, encoded before and not decoded, into tables with the same
+columns and indexes. Medians of 3 runs, `to_sql` of 1. What comes back must be what went in. Fails
+where a write is not 20 times as fast as `to_sql`, or a read 6 times as fast as `read_sql` (5 and 2
+with --small).
 """
 
 from __future__ import annotations
@@ -62,7 +65,9 @@ class Timed:
 
 
 class Bench:
-    """One warehouse with a dataset of `n_entities`, whose readings and scores are written and read in turn."""
+    """One warehouse with a dataset of `n_entities`, whose readings and scores are written and read
+    in turn.
+    """
 
     def __init__(self, uri: str, n_entities: int) -> None:
         self.store, self.raw = Store.connect(uri), connect(uri)
@@ -75,7 +80,9 @@ class Bench:
         with self.store.transaction():
             dataset = self.store.upsert_dataset(DatasetConfig.model_validate(CONFIG))
             ids = self.store.ensure_entities(dataset.dataset_id, self.names)
-            self.layout: Layout = self.store.ensure_layout(dataset.dataset_id, DatasetConfig.model_validate(CONFIG))
+            self.layout: Layout = self.store.ensure_layout(
+                dataset.dataset_id, DatasetConfig.model_validate(CONFIG)
+            )
         self.ids = [ids[name] for name in self.names]
 
     def close(self) -> None:
@@ -83,7 +90,8 @@ class Bench:
         self.raw.close()
         self.engine.dispose()
 
-    # Ours -------------------------------------------------------------------------------------------------------------
+    # Ours
+    # -------------------------------------------------------------------------------------------------------------
 
     def write_blocks(self) -> None:
         ids = np.repeat(self.ids, N_HOURS).tolist()
@@ -115,17 +123,33 @@ class Bench:
         thresholds = np.full_like(errors, 0.5)
         no, full = np.zeros(n, bool), np.full(n, N_STEPS)
         return ScoreRows(
-            MODEL_ID, np.repeat(self.ids, N_HOURS), hours_s, errors, thresholds, (errors - thresholds) / thresholds,
-            np.isnan(errors).astype(np.int16), np.zeros((*errors.shape, 1), np.float32), no, no, ["scored"] * n,
-            np.ones(n, np.float32), full, full, np.arange(n), np.arange(n),
-        )  # fmt: skip
+            MODEL_ID,
+            np.repeat(self.ids, N_HOURS),
+            hours_s,
+            errors,
+            thresholds,
+            (errors - thresholds) / thresholds,
+            np.isnan(errors).astype(np.int16),
+            np.zeros((*errors.shape, 1), np.float32),
+            no,
+            no,
+            ["scored"] * n,
+            np.ones(n, np.float32),
+            full,
+            full,
+            np.arange(n),
+            np.arange(n),
+        )
 
-    # pandas -----------------------------------------------------------------------------------------------------------
+    # pandas
+    # -----------------------------------------------------------------------------------------------------------
 
     def frame(self) -> pd.DataFrame:
         at = pd.date_range(START_AT, END_AT, freq="min", inclusive="left")
         machine = np.repeat(self.names, len(at))
-        return pd.DataFrame({"at": np.tile(at, len(self.names)), "machine": machine, "value": self.values.ravel()})
+        return pd.DataFrame(
+            {"at": np.tile(at, len(self.names)), "machine": machine, "value": self.values.ravel()}
+        )
 
     def score_frame(self) -> pd.DataFrame:
         frame = self.frame().drop(columns="value")
@@ -140,15 +164,25 @@ class Bench:
 
     def read_sql(self, statement: str) -> Any:
         span = {"start_at": START_AT, "end_at": END_AT}
-        return pd.read_sql(f"{statement} WHERE at >= %(start_at)s AND at < %(end_at)s", self.engine, params=span)
+        return pd.read_sql(
+            f"{statement} WHERE at >= %(start_at)s AND at < %(end_at)s", self.engine, params=span
+        )
 
-    # Raw --------------------------------------------------------------------------------------------------------------
+    # Raw
+    # --------------------------------------------------------------------------------------------------------------
 
     def raw_read(self, statement: str) -> bytes:
         stream = io.BytesIO()
-        params = {"entity_ids": self.ids, "start_at": START_AT, "end_at": END_AT, "model_id": MODEL_ID}
+        params = {
+            "entity_ids": self.ids,
+            "start_at": START_AT,
+            "end_at": END_AT,
+            "model_id": MODEL_ID,
+        }
         with self.raw, self.raw.cursor() as cursor:
-            inner = cursor.mogrify(statement, params | {"layout_id": self.layout.layout_id}).decode()
+            inner = cursor.mogrify(
+                statement, params | {"layout_id": self.layout.layout_id}
+            ).decode()
             cursor.copy_expert(f"COPY ({inner}) TO STDOUT (FORMAT binary)", stream)
         return stream.getvalue()
 
@@ -166,7 +200,8 @@ class Bench:
 
 _MAKE_TABLES = (
     "CREATE TABLE reading (at timestamptz, machine text, value float8, PRIMARY KEY (machine, at))",
-    "CREATE TABLE score (at timestamptz, machine text, error real, threshold real, score real, reason smallint, "
+    "CREATE TABLE score (at timestamptz, machine text, error real, threshold real, score real, "
+    "reason smallint, "
     "PRIMARY KEY (machine, at))",
     "CREATE TABLE raw_reading_block (LIKE tsad.reading_block INCLUDING ALL)",
     "CREATE TABLE raw_score_block (LIKE tsad.score_block INCLUDING ALL)",
@@ -178,7 +213,10 @@ def write_times(bench: Bench, table: str, write: Callable[[], None], frame: pd.D
     plain = {"reading_block": "reading", "score_block": "score"}[table]
     ours_s = _median_s(write, lambda: bench.execute(f"TRUNCATE tsad.{table}"))
     content = bench.raw_read(f"TABLE tsad.{table}")
-    raw_s = _median_s(lambda: bench.raw_write(f"raw_{table}", content), lambda: bench.execute(f"TRUNCATE raw_{table}"))
+    raw_s = _median_s(
+        lambda: bench.raw_write(f"raw_{table}", content),
+        lambda: bench.execute(f"TRUNCATE raw_{table}"),
+    )
     pandas_s = _median_s(lambda: bench.to_sql(frame, plain), n_runs=1)
     bench.execute("VACUUM ANALYZE")
     return Timed(ours_s, pandas_s, raw_s)
@@ -187,11 +225,15 @@ def write_times(bench: Bench, table: str, write: Callable[[], None], frame: pd.D
 def read_times(bench: Bench, name: str, read: Callable[[], Any], statement: str) -> Timed:
     """Each way to read; `name` is the query that ours asks."""
     return Timed(
-        _median_s(read), _median_s(lambda: bench.read_sql(statement)), _median_s(lambda: bench.raw_read(query(name)))
+        _median_s(read),
+        _median_s(lambda: bench.read_sql(statement)),
+        _median_s(lambda: bench.raw_read(query(name))),
     )
 
 
-def _median_s(work: Callable[[], Any], before: Callable[[], None] = lambda: None, n_runs: int = N_RUNS) -> float:
+def _median_s(
+    work: Callable[[], Any], before: Callable[[], None] = lambda: None, n_runs: int = N_RUNS
+) -> float:
     seconds = []
     for _ in range(n_runs):
         before()
@@ -204,11 +246,18 @@ def _median_s(work: Callable[[], Any], before: Callable[[], None] = lambda: None
 def measured(bench: Bench) -> dict[str, Timed]:
     """All four, after checking that what was written is what is read."""
     bench.execute(*_MAKE_TABLES)
-    rows = {"write readings": write_times(bench, "reading_block", bench.write_blocks, bench.frame())}
-    rows["write scores"] = write_times(bench, "score_block", bench.write_scores, bench.score_frame())
+    rows = {
+        "write readings": write_times(bench, "reading_block", bench.write_blocks, bench.frame())
+    }
+    rows["write scores"] = write_times(
+        bench, "score_block", bench.write_scores, bench.score_frame()
+    )
     np.testing.assert_array_equal(bench.read_blocks(), bench.values)
     np.testing.assert_array_equal(bench.read_scores(), bench.errors)
-    reading, score = "SELECT at, machine, value FROM reading", "SELECT at, machine, error FROM score"
+    reading, score = (
+        "SELECT at, machine, value FROM reading",
+        "SELECT at, machine, error FROM score",
+    )
     rows["read readings"] = read_times(bench, "read_reading_blocks", bench.read_blocks, reading)
     rows["read scores"] = read_times(bench, "read_score_memo", bench.read_scores, score)
     return rows
@@ -219,7 +268,9 @@ def print_table(rows: dict[str, Timed], n_readings: int) -> None:
     print(f"{n_readings:,} readings; thousands per second, steps of an entity each")
     print(f"{'':<16}{'pandas':>9}{'ours':>9}{'raw COPY':>10}{'ours/pandas':>13}{'ours/raw':>10}")
     for name, timed in rows.items():
-        rates = (n_readings / seconds / 1e3 for seconds in (timed.pandas_s, timed.ours_s, timed.raw_s))
+        rates = (
+            n_readings / seconds / 1e3 for seconds in (timed.pandas_s, timed.ours_s, timed.raw_s)
+        )
         print(
             f"{name:<16}{next(rates):9,.0f}{next(rates):9,.0f}{next(rates):10,.0f}"
             f"{timed.pandas_s / timed.ours_s:11.1f} x{timed.raw_s / timed.ours_s:10.0%}"
@@ -232,13 +283,17 @@ def missed(rows: dict[str, Timed], floors: dict[str, float]) -> list[str]:
     for name, timed in rows.items():
         faster, floor = timed.pandas_s / timed.ours_s, floors[name.split()[0]]
         if faster < floor:
-            found.append(f"Expected {name} at {floor:.0f} times the speed of pandas. Received: {faster:.1f}.")
+            found.append(
+                f"Expected {name} at {floor:.0f} times the speed of pandas. Received: {faster:.1f}."
+            )
     return found
 
 
 def main(small: bool) -> int:
     """Prints the table; 1 where a floor is missed."""
-    n_entities, floors = (70, {"write": 5.0, "read": 2.0}) if small else (700, {"write": 20.0, "read": 6.0})
+    n_entities, floors = (
+        (70, {"write": 5.0, "read": 2.0}) if small else (700, {"write": 20.0, "read": 6.0})
+    )
     with tempfile.TemporaryDirectory(prefix="tsad-bench-") as name:
         folder = Path(name)
         folder.chmod(0o711)
@@ -259,5 +314,7 @@ def main(small: bool) -> int:
 
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(description="Readings and scores to Postgres and back.")
-    parser.add_argument("--small", action="store_true", help="a tenth of the readings and lower floors, for CI")
+    parser.add_argument(
+        "--small", action="store_true", help="a tenth of the readings and lower floors, for CI"
+    )
     sys.exit(main(parser.parse_args().small))

@@ -1,8 +1,10 @@
-"""One set of DAGs per dataset file: `<dataset>.score`, `.retrain`, `.promote`, `.report`, `.verdict`, `.rescore`.
+"""One set of DAGs per dataset file: `<dataset>.score`, `.retrain`, `.promote`, `.report`,
+`.verdict`, `.rescore`.
 
 Of all datasets: `tsad.maintain`.
 
-A file that cannot be used becomes a DAG `<dataset>.config_error` that fails with the reason, and touches no other.
+A file that cannot be used becomes a DAG `<dataset>.config_error` that fails with the reason, and
+touches no other.
 """
 
 from __future__ import annotations
@@ -25,9 +27,17 @@ START = pendulum.datetime(2000, 1, 1, tz="UTC")
 DEFAULTS: dict[str, Any] = {"owner": "tsad", "retries": 2, "retry_delay": timedelta(seconds=30)}
 CRONS = {300: "*/5 * * * *", 900: "*/15 * * * *", 3600: "0 * * * *"}
 MAX_FORMS = 32
-LINEAGE = Param("live", enum=["live", "replay"], description="Whose champions score: what people see, or a replay.")
+LINEAGE = Param(
+    "live",
+    enum=["live", "replay"],
+    description="Whose champions score: what people see, or a replay.",
+)
 END = "End of the training range; empty: that of the run's interval."
-NOTIFY = Param(False, type="boolean", description="In a backfill: tell people as well. Scheduled runs always do.")
+NOTIFY = Param(
+    False,
+    type="boolean",
+    description="In a backfill: tell people as well. Scheduled runs always do.",
+)
 
 NOTIFY_DOC = "Tells the dataset's targets what was decided on models; see v_notification."
 
@@ -43,8 +53,16 @@ SQL: `SELECT * FROM tsad.v_incident WHERE dataset = '{dataset}' ORDER BY started
 `tsad.v_status`, `tsad.v_notification`, `tsad.readings_{dataset}`.
 """
 RETRAIN_TASKS = (
-    "ingest_history", "exclusions", "features", "windows", "train", "calibrate", "gate", "register", "evaluate",
-)  # fmt: skip
+    "ingest_history",
+    "exclusions",
+    "features",
+    "windows",
+    "train",
+    "calibrate",
+    "gate",
+    "register",
+    "evaluate",
+)
 RETRAIN_DOC = """
 ### Retrain {dataset}
 Trains a challenger on the rolling range that ends with the interval, calibrates it on held-out readings and, when it
@@ -107,26 +125,36 @@ def score_dag(config: DatasetConfig) -> DAG:
         doc_md=SCORE_DOC.format(dataset=config.dataset, description=config.description),
     ) as dag:
 
-        @task(doc_md="Readings from the source tables: only hours that are missing or may have changed.")
+        @task(
+            doc_md="Readings from the source tables: only hours that are missing or may have "
+            "changed."
+        )
         def ingest() -> dict[str, Any]:
             from tsad_airflow_tasks import ingest
 
             return run_step(config, "ingest", ingest(config), get_current_context())
 
-        @task(multiple_outputs=True, doc_md="What must be scored, and the detector's inputs for it.")
+        @task(
+            multiple_outputs=True, doc_md="What must be scored, and the detector's inputs for it."
+        )
         def features() -> dict[str, Any]:
             from tsad_airflow_tasks import features
 
             return run_step(config, "features", features(config), get_current_context())
 
-        @task(doc_md="Which windows are complete enough: an index and a validity mask. Gives the shards to be scored.")
+        @task(
+            doc_md="Which windows are complete enough: an index and a validity mask. Gives the "
+            "shards to be scored."
+        )
         def windows(shards: list[list[str]]) -> list[list[str]]:
             from tsad_airflow_tasks import windows
 
             run_step(config, "windows", windows(shards), get_current_context())
             return shards
 
-        @task(doc_md="Errors, thresholds, scores and anomalies, written in one transaction per model.")
+        @task(
+            doc_md="Errors, thresholds, scores and anomalies, written in one transaction per model."
+        )
         def score(shard: list[str]) -> dict[str, Any]:
             from tsad_airflow_tasks import score
 
@@ -138,7 +166,10 @@ def score_dag(config: DatasetConfig) -> DAG:
 
             return run_step(config, "incidents", incidents(config), get_current_context())
 
-        @task(trigger_rule="none_failed", doc_md="Tells the dataset's targets of live incidents; see v_notification.")
+        @task(
+            trigger_rule="none_failed",
+            doc_md="Tells the dataset's targets of live incidents; see v_notification.",
+        )
         def notify() -> dict[str, Any]:
             from tsad_airflow_tasks import notify
 
@@ -152,7 +183,11 @@ def score_dag(config: DatasetConfig) -> DAG:
 
 def retrain_dag(config: DatasetConfig) -> DAG:
     """A challenger, its gate, and the champion's period if it passes."""
-    approval = "A person sees on the form of task `approve` what would be learned." if _asks(config) else ""
+    approval = (
+        "A person sees on the form of task `approve` what would be learned."
+        if _asks(config)
+        else ""
+    )
     with DAG(
         f"{config.dataset}.retrain",
         schedule=CronDataIntervalTimetable(config.training.schedule, timezone="UTC"),
@@ -161,8 +196,16 @@ def retrain_dag(config: DatasetConfig) -> DAG:
         max_active_runs=1,
         default_args=DEFAULTS,
         params={
-            "lineage": Param("live", enum=["live", "replay"], description="Backfilled runs always write to replay."),
-            "seed": Param(config.training.seed, type="integer", description="Seed of weights, batches and injections."),
+            "lineage": Param(
+                "live",
+                enum=["live", "replay"],
+                description="Backfilled runs always write to replay.",
+            ),
+            "seed": Param(
+                config.training.seed,
+                type="integer",
+                description="Seed of weights, batches and injections.",
+            ),
             "end": Param(None, type=["null", "string"], format="date-time", description=END),
         },
         tags=["tsad", config.dataset, "retrain"],
@@ -190,13 +233,19 @@ def _asked(config: DatasetConfig, exclusions: Any) -> Any:
     """Tasks `preview`, `approve` and `approved`, after which the training goes on."""
     from airflow.providers.standard.operators.hitl import HITLOperator
 
-    @task(doc_md="What would be learned: range, what is left out, what is missing, what moved; the PDF is in the log.")
+    @task(
+        doc_md="What would be learned: range, what is left out, what is missing, what moved; the "
+        "PDF is in the log."
+    )
     def preview() -> dict[str, Any]:
         from tsad_airflow_tasks import preview
 
         return run_step(config, "preview", preview(config), get_current_context())
 
-    @task(trigger_rule="none_failed", doc_md="Writes who approved or stopped it; see v_training_decision.")
+    @task(
+        trigger_rule="none_failed",
+        doc_md="Writes who approved or stopped it; see v_training_decision.",
+    )
     def approved(found: Any, answer: Any) -> dict[str, Any]:
         from tsad_airflow_tasks import approved
 
@@ -238,7 +287,11 @@ def _notify_task(config: DatasetConfig, trigger_rule: str) -> Any:
 def promote_dag(config: DatasetConfig) -> DAG:
     """A challenger's shadow beside its champion, and who is champion then."""
     is_manual = config.shadow.approve == "manual"
-    approval = "A person promotes or rejects on the form of task `approve`; it is opened once." if is_manual else ""
+    approval = (
+        "A person promotes or rejects on the form of task `approve`; it is opened once."
+        if is_manual
+        else ""
+    )
     with DAG(
         f"{config.dataset}.promote",
         # Half an hour after the hour, when it has been scored.
@@ -250,10 +303,14 @@ def promote_dag(config: DatasetConfig) -> DAG:
         default_args=DEFAULTS,
         params={"lineage": LINEAGE},
         tags=["tsad", config.dataset, "promote"],
-        doc_md=PROMOTE_DOC.format(dataset=config.dataset, hours=config.shadow.hours, approval=approval),
+        doc_md=PROMOTE_DOC.format(
+            dataset=config.dataset, hours=config.shadow.hours, approval=approval
+        ),
     ) as dag:
 
-        @task(multiple_outputs=True, doc_md="The rules of every shadow that has lasted long enough.")
+        @task(
+            multiple_outputs=True, doc_md="The rules of every shadow that has lasted long enough."
+        )
         def compare() -> dict[str, Any]:
             from tsad_airflow_tasks import compare
 
@@ -263,7 +320,9 @@ def promote_dag(config: DatasetConfig) -> DAG:
         def promote(ready: list[int], answer: Any = None) -> dict[str, Any]:
             from tsad_airflow_tasks import promote
 
-            return run_step(config, "promote", promote(config, ready, answer), get_current_context())
+            return run_step(
+                config, "promote", promote(config, ready, answer), get_current_context()
+            )
 
         compared = compare()
         ready = compared["ready"]
@@ -271,19 +330,30 @@ def promote_dag(config: DatasetConfig) -> DAG:
             promote(ready) >> _notify_task(config, "none_failed")
             return dag
 
-        @task.short_circuit(ignore_downstream_trigger_rules=False, doc_md="Whether there is anything to approve.")
+        @task.short_circuit(
+            ignore_downstream_trigger_rules=False, doc_md="Whether there is anything to approve."
+        )
         def is_ready(ready: list[int]) -> bool:
             return bool(ready)
 
-        @task(trigger_rule="none_failed", doc_md="Takes challengers that were rejected out of the shadow.")
+        @task(
+            trigger_rule="none_failed",
+            doc_md="Takes challengers that were rejected out of the shadow.",
+        )
         def decline(ready: list[int], answer: Any) -> dict[str, Any]:
             from tsad_airflow_tasks import decline
 
-            return run_step(config, "decline", decline(config, ready, answer), get_current_context())
+            return run_step(
+                config, "decline", decline(config, ready, answer), get_current_context()
+            )
 
         asked = _approval(config)
         is_ready(ready) >> asked
-        promote(ready, asked.output) >> decline(ready, asked.output) >> _notify_task(config, "none_failed")
+        (
+            promote(ready, asked.output)
+            >> decline(ready, asked.output)
+            >> _notify_task(config, "none_failed")
+        )
     return dag
 
 
@@ -294,7 +364,9 @@ def _approval(config: DatasetConfig) -> Any:
         task_id="approve",
         subject=f"{config.dataset}: promote the challenger?",
         body="{{ ti.xcom_pull(task_ids='compare')['table'] }}",
-        defaults=ApprovalOperator.APPROVE if config.shadow.unanswered == "promote" else ApprovalOperator.REJECT,
+        defaults=ApprovalOperator.APPROVE
+        if config.shadow.unanswered == "promote"
+        else ApprovalOperator.REJECT,
         response_timeout=timedelta(seconds=config.shadow.answer_within_s),
         doc_md="A form with the numbers of challenger and champion.",
     )
@@ -320,11 +392,21 @@ def report_dag(config: DatasetConfig) -> DAG:
 
             return run_step(config, "report", report(config), get_current_context())
 
-        drift = _watch_task(config, "drift", "How far the last week's readings lie from the training range; v_drift.")
-        audit = _watch_task(config, "audit", "Precision, recall and alarm rate of the last week; v_audit.")
+        drift = _watch_task(
+            config,
+            "drift",
+            "How far the last week's readings lie from the training range; v_drift.",
+        )
+        audit = _watch_task(
+            config, "audit", "Precision, recall and alarm rate of the last week; v_audit."
+        )
         [drift, audit] >> report()
         if config.drift.retrain_above is not None:
-            early = _watch_task(config, "retrain_early", "Goes on where readings drifted beyond drift.retrain_above.")
+            early = _watch_task(
+                config,
+                "retrain_early",
+                "Goes on where readings drifted beyond drift.retrain_above.",
+            )
             drift >> early >> _retrain_now(config)
     return dag
 
@@ -340,9 +422,17 @@ def rescore_dag(config: DatasetConfig) -> DAG:
         default_args=DEFAULTS,
         params={
             "from": Param(type="string", format="date-time", description="Beginning of the range."),
-            "to": Param(type="string", format="date-time", description="End of the range, not included."),
-            "mode": Param("as_of", enum=["as_of", "what_if"], description="With the champions of then, or a version."),
-            "version": Param(None, type=["null", "integer"], description="Of what_if: see tsad.v_model."),
+            "to": Param(
+                type="string", format="date-time", description="End of the range, not included."
+            ),
+            "mode": Param(
+                "as_of",
+                enum=["as_of", "what_if"],
+                description="With the champions of then, or a version.",
+            ),
+            "version": Param(
+                None, type=["null", "integer"], description="Of what_if: see tsad.v_model."
+            ),
         },
         tags=["tsad", config.dataset, "rescore"],
         doc_md=RESCORE_DOC.format(dataset=config.dataset),
@@ -376,7 +466,8 @@ def _retrain_now(config: DatasetConfig) -> Any:
         task_id="retrain",
         trigger_dag_id=f"{config.dataset}.retrain",
         logical_date="{{ data_interval_end.isoformat() }}",
-        # Airflow gives the run the interval that its own schedule ended last: what that trained on already.
+        # Airflow gives the run the interval that its own schedule ended last: what that trained on
+        # already.
         conf={"end": "{{ data_interval_end.isoformat() }}"},
         skip_when_already_exists=True,
         doc_md="Starts a retraining on the range that ends with this interval.",
@@ -393,10 +484,16 @@ def verdict_dag(config: DatasetConfig) -> DAG:
         max_active_runs=4,
         default_args=DEFAULTS,
         params={
-            "incident": Param(type="string", minLength=1, description="incident_id, as in tsad.v_incident."),
+            "incident": Param(
+                type="string", minLength=1, description="incident_id, as in tsad.v_incident."
+            ),
             "verdict": Param("confirmed", enum=VERDICTS, description="What it was."),
             "note": Param("", type="string", description="More in words."),
-            "channel": Param("", type="string", description="The channel that is meant; empty: all of the entity."),
+            "channel": Param(
+                "",
+                type="string",
+                description="The channel that is meant; empty: all of the entity.",
+            ),
         },
         tags=["tsad", config.dataset, "verdict"],
         doc_md=VERDICT_DOC.format(dataset=config.dataset),
@@ -477,14 +574,23 @@ def _all_dags() -> list[DAG]:
             if config.dataset in [other.dataset for other in configs]:
                 said = f"dataset: Expected one file per dataset. Received: {config.dataset} again."
                 raise ConfigError(f"{path}:1: {said}")
-            dags += [score_dag(config), retrain_dag(config), promote_dag(config), report_dag(config)]
+            dags += [
+                score_dag(config),
+                retrain_dag(config),
+                promote_dag(config),
+                report_dag(config),
+            ]
             dags += [verdict_dag(config), rescore_dag(config)]
             configs.append(config)
         except ConfigError as error:
             dags.append(config_error_dag(path, str(error)))
         except Exception:
             # A fault of ours, which must not take the other datasets' DAGs away either.
-            dags.append(config_error_dag(path, f"{path}: this file cannot be used.\n{traceback.format_exc()}"))
+            dags.append(
+                config_error_dag(
+                    path, f"{path}: this file cannot be used.\n{traceback.format_exc()}"
+                )
+            )
     return [*dags, maintain_dag(configs)]
 
 

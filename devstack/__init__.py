@@ -1,1 +1,3 @@
-"""A stack for one machine: embedded PostgreSQL, Airflow's environment, and the processes of its UI."""
+"""A stack for one machine: embedded PostgreSQL, Airflow's environment, and the processes of its
+UI.
+"""

@@ -57,7 +57,9 @@ class Account:
 
 
 def server_account(data_folder: Path) -> Account:
-    """The account that owns `data_folder`, or may: oneself, or for root an account without privileges."""
+    """The account that owns `data_folder`, or may: oneself, or for root an account without
+    privileges.
+    """
     if os.geteuid() != 0:
         return Account(os.geteuid(), os.getegid(), drops_root=False)
     nearest = next(folder for folder in (data_folder, *data_folder.parents) if folder.exists())
@@ -67,7 +69,8 @@ def server_account(data_folder: Path) -> Account:
 
 
 def shelter_for(folder: Path) -> Path:
-    """A folder of root's under /var/tmp that every account reaches, for what cannot stay in `folder`.
+    """A folder of root's under /var/tmp that every account reaches, for what cannot stay in
+    `folder`.
 
     Raises
     ------
@@ -78,14 +81,16 @@ def shelter_for(folder: Path) -> Path:
     shelter.mkdir(mode=0o711, exist_ok=True)
     if shelter.is_symlink() or shelter.stat().st_uid != os.geteuid():
         raise BadInput(
-            f"Expected {shelter} to belong to user id {os.geteuid()}. Received: owner {shelter.lstat().st_uid}. "
+            f"Expected {shelter} to belong to user id {os.geteuid()}. Received: owner "
+            f"{shelter.lstat().st_uid}. "
             "Remove it, or choose another folder with TSAD_HOME."
         )
     return shelter
 
 
 def reachable_package(package: Path, account: Account, folder: Path) -> Path:
-    """`package`, the installed package with PostgreSQL's programs, or a copy of it that `account` reaches.
+    """`package`, the installed package with PostgreSQL's programs, or a copy of it that `account`
+    reaches.
 
     A wheel's shared libraries lie beside the package in `<package>.libs`, and come along.
     """
@@ -134,7 +139,8 @@ def _account_of(user_id: int) -> pwd.struct_passwd:
         return pwd.getpwuid(user_id)
     except KeyError as error:
         raise BadInput(
-            f"Expected the folder's owner to be a user of this machine. Received: user id {user_id}. "
+            "Expected the folder's owner to be a user of this machine. Received: user id "
+            f"{user_id}. "
             "Give the folder to an existing user (chown), or choose another one with TSAD_HOME."
         ) from error
 
@@ -146,6 +152,7 @@ def _named_account() -> pwd.struct_passwd:
         except KeyError:
             continue
     raise AccessDenied(
-        f"Expected one of the users {', '.join(UNPRIVILEGED_NAMES)} to exist, because PostgreSQL refuses to run as "
+        f"Expected one of the users {', '.join(UNPRIVILEGED_NAMES)} to exist, because PostgreSQL "
+        "refuses to run as "
         "root. Received: none of them. Run as an ordinary user, or add one of them."
     )

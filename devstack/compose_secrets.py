@@ -32,7 +32,9 @@ def write_compose_secrets(path: Path) -> None:
         The file exists: new secrets would lock the stack out of its own databases.
     """
     if path.exists():
-        raise BadInput(f"Expected no file {path}. Received: one. Remove it to generate new secrets.")
+        raise BadInput(
+            f"Expected no file {path}. Received: one. Remove it to generate new secrets."
+        )
     fernet_key = base64.urlsafe_b64encode(secrets.token_bytes(32)).decode("ascii")
     # URL-safe, since they become parts of connection URIs.
     lines = [f"{name}={secrets.token_urlsafe(32)}" for name in PASSWORDS]

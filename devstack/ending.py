@@ -1,6 +1,7 @@
 """Ends programs and waits until they are gone, where gone includes a zombie that nobody collects.
 
-In a container whose first program collects no orphans, a program that ended keeps its number for ever.
+In a container whose first program collects no orphans, a program that ended keeps its number for
+ever.
 """
 
 from __future__ import annotations
@@ -40,7 +41,9 @@ def survivors_after(targets: Sequence[psutil.Process], timeout_s: float) -> list
 
 
 def end_all(targets: Sequence[psutil.Process], *, patience_s: float) -> list[psutil.Process]:
-    """Ask each program to end, and kill what has not after `patience_s`; returns what survived even that."""
+    """Ask each program to end, and kill what has not after `patience_s`; returns what survived even
+    that.
+    """
     signal_all(targets, psutil.Process.terminate)
     stubborn = survivors_after(targets, patience_s)
     signal_all(stubborn, psutil.Process.kill)

@@ -10,7 +10,15 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
-from devstack.postgres import AIRFLOW, HEADLESS_METADATA, METADATA, OWNER, PIPELINE, WAREHOUSE, Cluster
+from devstack.postgres import (
+    AIRFLOW,
+    HEADLESS_METADATA,
+    METADATA,
+    OWNER,
+    PIPELINE,
+    WAREHOUSE,
+    Cluster,
+)
 from devstack.private import locked, read_private_json, write_private, write_private_json
 
 ADMIN = "admin"
@@ -29,7 +37,8 @@ THREAD_PINS = {
     "TF_ENABLE_ONEDNN_OPTS": "0",
 }
 
-# Airflow's own (30 s, 50 s, 5 s) run out on a machine with ten times as much to do as it has cores: no DAG is found.
+# Airflow's own (30 s, 50 s, 5 s) run out on a machine with ten times as much to do as it has cores:
+# no DAG is found.
 TIMEOUTS = {
     "AIRFLOW__CORE__DAGBAG_IMPORT_TIMEOUT": "900",
     "AIRFLOW__DAG_PROCESSOR__DAG_FILE_PROCESSOR_TIMEOUT": "1000",
@@ -49,7 +58,9 @@ class Secrets:
 
 @dataclass(frozen=True)
 class Places:
-    """The folders of one local stack: the checkout, what it writes, and where its DAGs and plugins are."""
+    """The folders of one local stack: the checkout, what it writes, and where its DAGs and plugins
+    are.
+    """
 
     project: Path
     home: Path
@@ -101,12 +112,13 @@ def airflow_environment(
         The embedded server; None where `inherited` names other servers for both databases.
     inherited
         The caller's environment. Its `TSAD_DATABASE_URI`, `TSAD_MIGRATE_URI` and
-        `AIRFLOW__DATABASE__SQL_ALCHEMY_CONN` replace the embedded server's; `AIRFLOW_CONN_<SOURCE>` pass through.
+        `AIRFLOW__DATABASE__SQL_ALCHEMY_CONN` replace the embedded server's; `AIRFLOW_CONN_<SOURCE>`
+        pass through.
     api_port
         TCP port of the api-server, which tasks call back.
     headless
-        True gives runs without a scheduler their own metadata database, so that the UI never shows them:
-        their start times are not when they ran.
+        True gives runs without a scheduler their own metadata database, so that the UI never shows
+        them: their start times are not when they ran.
     """
     return {
         **inherited,
@@ -149,16 +161,23 @@ def _airflow_settings(places: Places, kept: Secrets, api_port: int) -> dict[str,
     }
 
 
-def _database_settings(cluster: Cluster | None, inherited: Mapping[str, str], *, headless: bool) -> dict[str, str]:
+def _database_settings(
+    cluster: Cluster | None, inherited: Mapping[str, str], *, headless: bool
+) -> dict[str, str]:
     warehouse_uri = inherited.get(DATABASE_URI) or _uri(cluster, WAREHOUSE, PIPELINE)
     settings = {
         DATABASE_URI: warehouse_uri,
-        MIGRATE_URI: inherited.get(MIGRATE_URI) or inherited.get(DATABASE_URI) or _uri(cluster, WAREHOUSE, OWNER),
-        "AIRFLOW_CONN_TSAD_WAREHOUSE": inherited.get("AIRFLOW_CONN_TSAD_WAREHOUSE") or warehouse_uri,
+        MIGRATE_URI: inherited.get(MIGRATE_URI)
+        or inherited.get(DATABASE_URI)
+        or _uri(cluster, WAREHOUSE, OWNER),
+        "AIRFLOW_CONN_TSAD_WAREHOUSE": inherited.get("AIRFLOW_CONN_TSAD_WAREHOUSE")
+        or warehouse_uri,
     }
     if headless:
         return settings | {METADATA_URI: _with_driver(_uri(cluster, HEADLESS_METADATA, AIRFLOW))}
-    return settings | {METADATA_URI: inherited.get(METADATA_URI) or _with_driver(_uri(cluster, METADATA, AIRFLOW))}
+    return settings | {
+        METADATA_URI: inherited.get(METADATA_URI) or _with_driver(_uri(cluster, METADATA, AIRFLOW))
+    }
 
 
 def _uri(cluster: Cluster | None, database: str, role: str) -> str:

@@ -20,7 +20,9 @@ Outcome = dict[str, Any]
 
 @dataclass(frozen=True)
 class Headless:
-    """An Airflow process that runs what it is handed, one job after the other: it starts only once."""
+    """An Airflow process that runs what it is handed, one job after the other: it starts only
+    once.
+    """
 
     child: subprocess.Popen[str]
 
@@ -32,14 +34,20 @@ class Headless:
         step: timedelta,
         conf: Mapping[str, Any] | None = None,
     ) -> Iterator[Outcome]:
-        """What became of each run, as `plugins/tsad_headless.py` says it: each DAG over each step of the range.
+        """What became of each run, as `plugins/tsad_headless.py` says it: each DAG over each step
+        of the range.
 
         Raises
         ------
         TsadError
             After the last run, when one has failed, or the process ended.
         """
-        job = {"dag": [*dag_ids], "start": start_at.isoformat(), "end": end_at.isoformat(), "conf": conf or {}}
+        job = {
+            "dag": [*dag_ids],
+            "start": start_at.isoformat(),
+            "end": end_at.isoformat(),
+            "conf": conf or {},
+        }
         assert self.child.stdin is not None
         print(json.dumps(job | {"step": f"{step // MINUTE}min"}), file=self.child.stdin, flush=True)
         n_runs, failed = len(dag_ids) * ((end_at - start_at) // step), []
@@ -47,23 +55,38 @@ class Headless:
             failed += [outcome] if outcome["state"] != "success" else []
             yield outcome
         if failed:
-            tasks = ", ".join(sorted({f"{one['dag_id']}: {task}" for one in failed for task in one["failed_tasks"]}))
-            raise TsadError(f"Expected all {n_runs} runs to succeed. Received: {len(failed)} failed ({tasks}).")
+            tasks = ", ".join(
+                sorted(
+                    {f"{one['dag_id']}: {task}" for one in failed for task in one["failed_tasks"]}
+                )
+            )
+            raise TsadError(
+                f"Expected all {n_runs} runs to succeed. Received: {len(failed)} failed ({tasks})."
+            )
 
     def _answers(self, n_runs: int) -> Iterator[Outcome]:
         assert self.child.stdout is not None
         for n_done in range(n_runs):
             line = self.child.stdout.readline()
             if not line:
-                raise TsadError(f"Expected {n_runs} runs. Received: {n_done}, then Airflow's process ended.")
+                raise TsadError(
+                    f"Expected {n_runs} runs. Received: {n_done}, then Airflow's process ended."
+                )
             yield json.loads(line)
 
 
 @contextmanager
 def headless(places: Places, environment: Mapping[str, str]) -> Iterator[Headless]:
-    """An Airflow process that ends with the block; its own words go to `logs/headless.log` in its home."""
-    command, pipe = [sys.executable, str(places.plugins / "tsad_headless.py"), "--jobs"], subprocess.PIPE
-    with subprocess.Popen(command, env=dict(environment), stdin=pipe, stdout=pipe, text=True) as child:
+    """An Airflow process that ends with the block; its own words go to `logs/headless.log` in its
+    home.
+    """
+    command, pipe = (
+        [sys.executable, str(places.plugins / "tsad_headless.py"), "--jobs"],
+        subprocess.PIPE,
+    )
+    with subprocess.Popen(
+        command, env=dict(environment), stdin=pipe, stdout=pipe, text=True
+    ) as child:
         try:
             yield Headless(child)
         except BaseException:

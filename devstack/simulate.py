@@ -22,7 +22,9 @@ Floats = NDArray[np.float64]
 
 @dataclass(frozen=True)
 class SimulatedAnomaly:
-    """One anomaly that was put in: where, when (`[start_at, end_at)`), what, and how a person would say it."""
+    """One anomaly that was put in: where, when (`[start_at, end_at)`), what, and how a person would
+    say it.
+    """
 
     entity: str
     start_at: datetime
@@ -53,12 +55,15 @@ class SimulatedPlant:
     anomalies: list[SimulatedAnomaly]
 
 
-def server_room(*, days: int, hosts: int, start_at: datetime, seed: int, step_s: int = 60) -> SimulatedPlant:
-    """Some hosts with working hours, weekends, a nightly backup and a cooling; anomalies mostly in the last 48 hours.
+def server_room(
+    *, days: int, hosts: int, start_at: datetime, seed: int, step_s: int = 60
+) -> SimulatedPlant:
+    """Some hosts with working hours, weekends, a nightly backup and a cooling; anomalies mostly in
+    the last 48 hours.
 
-    Load drives network, disk and, a quarter of an hour later, temperature; each host has levels of its own. The
-    anomalies are the same in kind for every seed; two of them lie earlier, where a model is trained, if there are 14
-    days. The same arguments give the same numbers.
+    Load drives network, disk and, a quarter of an hour later, temperature; each host has levels of
+    its own. The anomalies are the same in kind for every seed; two of them lie earlier, where a
+    model is trained, if there are 14 days. The same arguments give the same numbers.
 
     Parameters
     ----------
@@ -83,11 +88,14 @@ def server_room(*, days: int, hosts: int, start_at: datetime, seed: int, step_s:
     """
     if days < 3 or not 1 <= hosts <= 99 or step_s < 1 or _HOUR_S % step_s:
         raise BadInput(
-            f"Expected 3 days or more, 1 to 99 hosts, a step that divides 3600 s. Received: {days}, {hosts}, {step_s}."
+            "Expected 3 days or more, 1 to 99 hosts, a step that divides 3600 s. Received: "
+            f"{days}, {hosts}, {step_s}."
         )
     start_s = epoch_s(start_at)
     times_s = start_s + step_s * np.arange(days * _DAY_S // step_s, dtype=np.int64)
-    values = np.stack([_host(times_s, step_s, np.random.default_rng([seed, host])) for host in range(hosts)])
+    values = np.stack(
+        [_host(times_s, step_s, np.random.default_rng([seed, host])) for host in range(hosts)]
+    )
     entities = tuple(f"host-{host + 1:02d}" for host in range(hosts))
     faults = _RECENT + (_EARLIER if days >= 14 else ())
     rng = np.random.default_rng([seed, 1_000_000])
@@ -107,13 +115,17 @@ def _host(times_s: NDArray[np.int64], step_s: int, rng: np.random.Generator) -> 
     network = 40 * level[2] + 260 * level[2] * busy + 0.4 * disk + noise(rng, times_s.size, 2, 9.0)
     warmth = lagged(cpu, 900 / step_s)
     season = 0.8 * np.sin(2 * np.pi * (times_s % _DAY_S - 9 * _HOUR_S) / _DAY_S)
-    temperature = 24 * level[3] ** 0.3 + 0.17 * warmth + season + noise(rng, times_s.size, 600 / step_s, 0.25)
+    temperature = (
+        24 * level[3] ** 0.3 + 0.17 * warmth + season + noise(rng, times_s.size, 600 / step_s, 0.25)
+    )
     memory = _sawtooth(times_s, level[4]) + 9 * busy + noise(rng, times_s.size, 1200 / step_s, 0.7)
     return np.column_stack([cpu, memory, disk, network, temperature])
 
 
 def _business(times_s: NDArray[np.int64]) -> Floats:
-    """Load by clock: 1 in the busiest hours of a working day, about a quarter of that at weekends."""
+    """Load by clock: 1 in the busiest hours of a working day, about a quarter of that at
+    weekends.
+    """
     hour = (times_s % _DAY_S) / _HOUR_S
     day = _step(1.8 * (hour - 8)) * _step(1.1 * (18 - hour))
     lunch = 1 - 0.18 * np.exp(-0.5 * ((hour - 12.6) / 0.5) ** 2)
@@ -166,12 +178,14 @@ def lagged(values: Floats, lag_steps: float) -> Floats:
 
 @dataclass(frozen=True)
 class Fault:
-    """When an anomaly starts (hours before the end, at an entity counted from 0), how long, and what it does.
+    """When an anomaly starts (hours before the end, at an entity counted from 0), how long, and
+    what it does.
 
     Attributes
     ----------
     changes : of (channel, shape, size)
-        Shapes add, ramp and saturate have sizes in the channel's unit, times has a factor, freeze keeps one value.
+        Shapes add, ramp and saturate have sizes in the channel's unit, times has a factor, freeze
+        keeps one value.
     """
 
     hours_before_end: float
@@ -183,7 +197,14 @@ class Fault:
 
 
 _RECENT = (
-    Fault(43.5, 0.05, 0, "point", "CPU spike at night, as high as on a working day", ((_CPU, "add", 45.0),)),
+    Fault(
+        43.5,
+        0.05,
+        0,
+        "point",
+        "CPU spike at night, as high as on a working day",
+        ((_CPU, "add", 45.0),),
+    ),
     Fault(
         38.0,
         2.5,
@@ -200,8 +221,22 @@ _RECENT = (
         "The nightly backup runs at the wrong time",
         ((_DISK, "add", 95.0), (_CPU, "add", 9.0), (_NETWORK, "add", 38.0)),
     ),
-    Fault(22.0, 8.0, 3, "degradation", "A process leaks memory until it is restarted", ((_MEMORY, "ramp", 26.0),)),
-    Fault(12.2, 0.4, 0, "collective", "The network link is down", ((_NETWORK, "times", 0.03), (_DISK, "times", 0.75))),
+    Fault(
+        22.0,
+        8.0,
+        3,
+        "degradation",
+        "A process leaks memory until it is restarted",
+        ((_MEMORY, "ramp", 26.0),),
+    ),
+    Fault(
+        12.2,
+        0.4,
+        0,
+        "collective",
+        "The network link is down",
+        ((_NETWORK, "times", 0.03), (_DISK, "times", 0.75)),
+    ),
     Fault(
         5.0,
         1.0,
@@ -233,7 +268,8 @@ def put_in_faults(
     *,
     rng: np.random.Generator,
 ) -> list[SimulatedAnomaly]:
-    """The anomalies that were put in, by time; changes the values in place. Starts vary by some minutes with the rng.
+    """The anomalies that were put in, by time; changes the values in place. Starts vary by some
+    minutes with the rng.
 
     Parameters
     ----------
@@ -261,7 +297,14 @@ def put_in_faults(
                 values[entity, rows, channel], shape, size * rng.uniform(0.95, 1.05)
             )
         names = tuple(channels[channel] for channel, _, _ in fault.changes)
-        found = (entities[entity], from_epoch_s(start_s), from_epoch_s(stop_s), fault.kind, names, fault.description)
+        found = (
+            entities[entity],
+            from_epoch_s(start_s),
+            from_epoch_s(stop_s),
+            fault.kind,
+            names,
+            fault.description,
+        )
         anomalies.append(SimulatedAnomaly(*found))
     return sorted(anomalies, key=lambda anomaly: anomaly.start_at)
 

@@ -1,4 +1,6 @@
-"""Readings of two more plants of our own making, with known anomalies: a cold store, and a hall of pumps."""
+"""Readings of two more plants of our own making, with known anomalies: a cold store, and a hall of
+pumps.
+"""
 
 from __future__ import annotations
 
@@ -20,8 +22,11 @@ _DAY_S, _HOUR_S, _WEEK_S = 86400, 3600, 604800
 _ANOMALY_STREAM = 1_000_000
 
 
-def cold_store(*, days: int, start_at: datetime, seed: int, rooms: int = 3, step_s: int = 300) -> SimulatedPlant:
-    """Cold rooms with doors that open in working hours, a defrost every six hours, and anomalies in the last 48 hours.
+def cold_store(
+    *, days: int, start_at: datetime, seed: int, rooms: int = 3, step_s: int = 300
+) -> SimulatedPlant:
+    """Cold rooms with doors that open in working hours, a defrost every six hours, and anomalies in
+    the last 48 hours.
 
     Raises
     ------
@@ -34,13 +39,18 @@ def cold_store(*, days: int, start_at: datetime, seed: int, rooms: int = 3, step
     ((3, 864, 3), ('room-1', 'room-2', 'room-3'))
     """
     times_s = _times(days, rooms, start_at, step_s)
-    values = np.stack([_room(times_s, step_s, np.random.default_rng([seed, room])) for room in range(rooms)])
+    values = np.stack(
+        [_room(times_s, step_s, np.random.default_rng([seed, room])) for room in range(rooms)]
+    )
     entities = tuple(f"room-{room + 1}" for room in range(rooms))
     return _finished(values, times_s, entities, COLD_CHANNELS, _COLD_FAULTS, seed)
 
 
-def pump_hall(*, days: int, start_at: datetime, seed: int, pumps: int = 30, step_s: int = 60) -> SimulatedPlant:
-    """Pumps, every third on duty around the clock, the others in shifts; anomalies in the last 48 hours.
+def pump_hall(
+    *, days: int, start_at: datetime, seed: int, pumps: int = 30, step_s: int = 60
+) -> SimulatedPlant:
+    """Pumps, every third on duty around the clock, the others in shifts; anomalies in the last 48
+    hours.
 
     A pump that stands has speed, flow and current 0. Flow, pressure and current follow the speed.
 
@@ -55,7 +65,9 @@ def pump_hall(*, days: int, start_at: datetime, seed: int, pumps: int = 30, step
     ((2, 864, 5), ('pump_01', 'pump_02'))
     """
     times_s = _times(days, pumps, start_at, step_s)
-    values = np.stack([_pump(times_s, step_s, pump, np.random.default_rng([seed, pump])) for pump in range(pumps)])
+    values = np.stack(
+        [_pump(times_s, step_s, pump, np.random.default_rng([seed, pump])) for pump in range(pumps)]
+    )
     entities = tuple(f"pump_{pump + 1:02d}" for pump in range(pumps))
     return _finished(values, times_s, entities, PUMP_CHANNELS, _PUMP_FAULTS, seed)
 
@@ -90,19 +102,43 @@ def _room(times_s: NDArray[np.int64], step_s: int, rng: np.random.Generator) -> 
     level = rng.uniform(0.85, 1.15, 3)
     second_of_day, n_steps = times_s % _DAY_S, times_s.size
     doors = lagged(_doors(times_s, step_s, rng), 1200 / step_s)
-    defrost = bump((times_s + int(rng.integers(_DAY_S))) % (6 * _HOUR_S), 0.5 * _HOUR_S, 0.4 * _HOUR_S)
+    defrost = bump(
+        (times_s + int(rng.integers(_DAY_S))) % (6 * _HOUR_S), 0.5 * _HOUR_S, 0.4 * _HOUR_S
+    )
     warmth = np.sin(2 * np.pi * (second_of_day - 9 * _HOUR_S) / _DAY_S)
     thaw = lagged(defrost, 900 / step_s)
-    temperature = -20 * level[0] ** 0.3 + 0.4 * warmth + 1.6 * doors + 3.0 * thaw + noise(rng, n_steps, 2, 0.15)
-    humidity = 70 * level[1] ** 0.5 + 6.0 * doors + 5.0 * thaw + noise(rng, n_steps, 1800 / step_s, 0.8)
-    power = 6.0 * level[2] + 0.7 * warmth + 2.2 * doors + 1.5 * thaw - 3.0 * defrost + noise(rng, n_steps, 2, 0.2)
+    temperature = (
+        -20 * level[0] ** 0.3
+        + 0.4 * warmth
+        + 1.6 * doors
+        + 3.0 * thaw
+        + noise(rng, n_steps, 2, 0.15)
+    )
+    humidity = (
+        70 * level[1] ** 0.5 + 6.0 * doors + 5.0 * thaw + noise(rng, n_steps, 1800 / step_s, 0.8)
+    )
+    power = (
+        6.0 * level[2]
+        + 0.7 * warmth
+        + 2.2 * doors
+        + 1.5 * thaw
+        - 3.0 * defrost
+        + noise(rng, n_steps, 2, 0.2)
+    )
     return np.column_stack([temperature, humidity, power])
 
 
 def _doors(times_s: NDArray[np.int64], step_s: int, rng: np.random.Generator) -> Floats:
-    """How much a door stands open, 0 to 1: about two short openings an hour, Monday to Saturday, 5 to 15 o'clock."""
+    """How much a door stands open, 0 to 1: about two short openings an hour, Monday to Saturday, 5
+    to 15 o'clock.
+    """
     hour, weekday = times_s % _DAY_S // _HOUR_S, (times_s // _DAY_S + 3) % 7
-    is_open = (rng.random(times_s.size) < 2.0 * step_s / _HOUR_S) & (hour >= 5) & (hour < 15) & (weekday < 6)
+    is_open = (
+        (rng.random(times_s.size) < 2.0 * step_s / _HOUR_S)
+        & (hour >= 5)
+        & (hour < 15)
+        & (weekday < 6)
+    )
     return np.asarray(is_open * rng.uniform(0.5, 1.0, times_s.size))
 
 
@@ -110,20 +146,35 @@ def _pump(times_s: NDArray[np.int64], step_s: int, number: int, rng: np.random.G
     """Readings of one pump without anomalies, (n_steps, n_channels)."""
     level, n_steps = rng.uniform(0.85, 1.15, 4), times_s.size
     on = _is_on(times_s, number)
-    demand = 1 + 0.12 * np.sin(2 * np.pi * (times_s % _DAY_S - 7 * _HOUR_S) / _DAY_S) + noise(rng, n_steps, 40, 0.03)
+    demand = (
+        1
+        + 0.12 * np.sin(2 * np.pi * (times_s % _DAY_S - 7 * _HOUR_S) / _DAY_S)
+        + noise(rng, n_steps, 40, 0.03)
+    )
     # Run-up and run-down take about two minutes.
     speed = lagged(np.where(on, 1480.0 * demand, 0.0), 40 / step_s)
     share = speed / 1480.0
     flow = 95 * level[0] * share * (1 + noise(rng, n_steps, 2, 0.012))
-    # These two are read while the pump stands as well: the head of the tank, and its neighbours' shaking.
-    pressure = 1.2 + 4.6 * level[1] * share**2 * (1 + noise(rng, n_steps, 2, 0.012)) + noise(rng, n_steps, 2, 0.01)
+    # These two are read while the pump stands as well: the head of the tank, and its neighbours'
+    # shaking.
+    pressure = (
+        1.2
+        + 4.6 * level[1] * share**2 * (1 + noise(rng, n_steps, 2, 0.012))
+        + noise(rng, n_steps, 2, 0.01)
+    )
     current = 42 * level[2] * share**2 * (1 + noise(rng, n_steps, 2, 0.015)) + 3 * (share > 0.05)
-    vibration = 0.2 + 1.9 * level[3] * share * (1 + noise(rng, n_steps, 3, 0.05)) + noise(rng, n_steps, 2, 0.02)
+    vibration = (
+        0.2
+        + 1.9 * level[3] * share * (1 + noise(rng, n_steps, 3, 0.05))
+        + noise(rng, n_steps, 2, 0.02)
+    )
     return np.column_stack([speed, flow, pressure, current, vibration])
 
 
 def _is_on(times_s: NDArray[np.int64], number: int) -> NDArray[np.bool_]:
-    """Every third pump stands only on Sundays from 2 to 4; the others run a long shift, each with its own start."""
+    """Every third pump stands only on Sundays from 2 to 4; the others run a long shift, each with
+    its own start.
+    """
     if number % 3 == 0:
         since_stop = (times_s - 3 * _DAY_S - 2 * _HOUR_S) % _WEEK_S
         return np.asarray(since_stop >= 2 * _HOUR_S)
@@ -140,8 +191,17 @@ _COLD_FAULTS = (
         "The door was left open at night",
         ((_TEMPERATURE, "saturate", 7.0), (_HUMIDITY, "saturate", 14.0), (_POWER, "saturate", 2.5)),
     ),
-    Fault(27.0, 7.0, 1, "degradation", "The compressor loses refrigerant", ((_TEMPERATURE, "ramp", 8.0),)),
-    Fault(14.0, 6.0, 2, "collective", "The humidity sensor is stuck", ((_HUMIDITY, "freeze", 0.0),)),
+    Fault(
+        27.0,
+        7.0,
+        1,
+        "degradation",
+        "The compressor loses refrigerant",
+        ((_TEMPERATURE, "ramp", 8.0),),
+    ),
+    Fault(
+        14.0, 6.0, 2, "collective", "The humidity sensor is stuck", ((_HUMIDITY, "freeze", 0.0),)
+    ),
     Fault(4.0, 0.3, 0, "point", "The compressor's current surges", ((_POWER, "add", 9.0),)),
 )
 _PUMP_FAULTS = (

@@ -1,8 +1,10 @@
-"""Airflow with its UI on one machine: api-server, dag-processor and scheduler as processes of our own.
+"""Airflow with its UI on one machine: api-server, dag-processor and scheduler as processes of our
+own.
 
-Every process of a stack, and whatever it starts, carries the stack's home folder in its environment. That mark finds
-them all again: a task leaves its scheduler's process group, and a scheduler that is killed leaves workers behind.
-Airflow hides the environment of the processes that run tasks from ordinary users; those are known by their session.
+Every process of a stack, and whatever it starts, carries the stack's home folder in its
+environment. That mark finds them all again: a task leaves its scheduler's process group, and a
+scheduler that is killed leaves workers behind. Airflow hides the environment of the processes that
+run tasks from ordinary users; those are known by their session.
 """
 
 from __future__ import annotations
@@ -39,7 +41,8 @@ from tsad_tasks.base.errors import BadInput, Unavailable
 MARK = "TSAD_STACK"
 API_SERVER, DAG_PROCESSOR, SCHEDULER = "api-server", "dag-processor", "scheduler"
 COMPONENTS = (API_SERVER, DAG_PROCESSOR, SCHEDULER)
-# The api-server reads the logs of LocalExecutor's tasks from the disk: no log server on an open port.
+# The api-server reads the logs of LocalExecutor's tasks from the disk: no log server on an open
+# port.
 OPTIONS = {SCHEDULER: ["--skip-serve-logs"]}
 DEFAULT_PORT = 8080
 # Generous: a machine with ten times as much to do as it has cores takes ten times as long.
@@ -52,7 +55,9 @@ Progress = Callable[[str], None]
 
 @dataclass(frozen=True)
 class StackStatus:
-    """What runs: the components that are healthy, where the UI is, and the server of both databases."""
+    """What runs: the components that are healthy, where the UI is, and the server of both
+    databases.
+    """
 
     port: int
     healthy: tuple[str, ...]
@@ -72,7 +77,9 @@ class StackStatus:
         return set(self.healthy) == set(COMPONENTS)
 
 
-def up(places: Places, *, port: int = DEFAULT_PORT, progress: Progress = lambda step: None) -> StackStatus:
+def up(
+    places: Places, *, port: int = DEFAULT_PORT, progress: Progress = lambda step: None
+) -> StackStatus:
     """Start what does not run yet and wait until all of it is healthy.
 
     Parameters
@@ -130,9 +137,15 @@ def status(home: Path) -> StackStatus:
 
 
 def stack_environment(
-    places: Places, *, port: int = DEFAULT_PORT, inherited: Mapping[str, str] = os.environ, headless: bool = False
+    places: Places,
+    *,
+    port: int = DEFAULT_PORT,
+    inherited: Mapping[str, str] = os.environ,
+    headless: bool = False,
 ) -> dict[str, str]:
-    """The environment of the stack's Airflow programs, after starting the embedded server if it is needed."""
+    """The environment of the stack's Airflow programs, after starting the embedded server if it is
+    needed.
+    """
     is_embedded = headless or not (inherited.get(DATABASE_URI) and inherited.get(METADATA_URI))
     cluster = postgres.ensure_running(places.home / "postgres") if is_embedded else None
     kept, _ = ensure_secrets(places.home)
@@ -142,7 +155,11 @@ def stack_environment(
 def stack_processes(home: Path) -> list[psutil.Process]:
     """Every living process of the stack of `home`."""
     sessions = _sessions(home)
-    return [candidate for candidate in psutil.process_iter() if _belongs(candidate, str(home.absolute()), sessions)]
+    return [
+        candidate
+        for candidate in psutil.process_iter()
+        if _belongs(candidate, str(home.absolute()), sessions)
+    ]
 
 
 def end_processes(home: Path) -> int:
@@ -150,7 +167,9 @@ def end_processes(home: Path) -> int:
     n_found = len(stack_processes(home))
     # The api-server goes last, since tasks that end report to it.
     for names in ((SCHEDULER, DAG_PROCESSOR), (API_SERVER,)):
-        end_all([leader for name in names if (leader := _leader(home, name))], patience_s=PATIENCE_S)
+        end_all(
+            [leader for name in names if (leader := _leader(home, name))], patience_s=PATIENCE_S
+        )
     deadline_s = time.monotonic() + PATIENCE_S
     while (survivors := stack_processes(home)) and time.monotonic() < deadline_s:
         signal_all(survivors, psutil.Process.kill)
@@ -188,7 +207,9 @@ def _password_to_show(home: Path) -> str | None:
 
 
 def _ensure_metadata(places: Places, environment: Mapping[str, str], progress: Progress) -> None:
-    """Bring Airflow's tables to its version; what was done is written down, since asking Airflow costs seconds."""
+    """Bring Airflow's tables to its version; what was done is written down, since asking Airflow
+    costs seconds.
+    """
     stamp = places.home / "run" / "metadata.json"
     uri = environment[METADATA_URI]
     if stamp.exists() and read_private_json(stamp) == _metadata_state(uri):
@@ -200,19 +221,25 @@ def _ensure_metadata(places: Places, environment: Mapping[str, str], progress: P
 
 def _metadata_state(uri: str) -> dict[str, str | None]:
     """Airflow's version, and the revision of its tables at `uri` if there are any."""
-    connection = psycopg2.connect(uri.replace("+psycopg2", "", 1), connect_timeout=postgres.CONNECT_TIMEOUT_S)
+    connection = psycopg2.connect(
+        uri.replace("+psycopg2", "", 1), connect_timeout=postgres.CONNECT_TIMEOUT_S
+    )
     try:
         with connection.cursor() as cursor:
             cursor.execute("select to_regclass('alembic_version') is not null")
             has_tables = (cursor.fetchone() or (False,))[0]
-            cursor.execute("select version_num from alembic_version" if has_tables else "select null")
+            cursor.execute(
+                "select version_num from alembic_version" if has_tables else "select null"
+            )
             revision = (cursor.fetchone() or (None,))[0]
     finally:
         connection.close()
     return {"airflow": version("apache-airflow"), "revision": revision}
 
 
-def _run_once(places: Places, name: str, environment: Mapping[str, str], arguments: list[str]) -> None:
+def _run_once(
+    places: Places, name: str, environment: Mapping[str, str], arguments: list[str]
+) -> None:
     log = _log_path(places.home, name)
     with log.open("ab") as output:
         finished = subprocess.run(
@@ -258,7 +285,9 @@ def _wait_until_healthy(home: Path, port: int, names: Sequence[str]) -> None:
 
 def _ended(home: Path, name: str, what: str) -> Unavailable:
     log = _log_path(home, name)
-    return Unavailable(f"Expected Airflow's {name} to run. Received: {what}. The end of {log}:\n{_tail(log)}")
+    return Unavailable(
+        f"Expected Airflow's {name} to run. Received: {what}. The end of {log}:\n{_tail(log)}"
+    )
 
 
 def _healthy_components(home: Path, port: int) -> tuple[str, ...]:
@@ -274,7 +303,10 @@ def _is_healthy(health: Mapping[str, Any], name: str, leader: psutil.Process | N
     key = name.replace("-", "_")
     heartbeat = health[key][f"latest_{key}_heartbeat"]
     # After a kill the last heartbeat of the one before still looks healthy for half a minute.
-    is_own = heartbeat is not None and datetime.fromisoformat(heartbeat).timestamp() >= leader.create_time()
+    is_own = (
+        heartbeat is not None
+        and datetime.fromisoformat(heartbeat).timestamp() >= leader.create_time()
+    )
     return bool(is_own and health[key]["status"] == "healthy")
 
 
@@ -282,16 +314,23 @@ def _health(port: int) -> dict[str, Any]:
     """What the api-server says about all components; empty while it does not answer."""
     opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
     try:
-        # The first request for a task builds the routes of all versions, for seconds in which nobody is answered.
-        opener.open(f"http://{postgres.HOST}:{port}/execution/health", timeout=HEALTH_TIMEOUT_S).close()
-        with opener.open(f"http://{postgres.HOST}:{port}/api/v2/monitor/health", timeout=HEALTH_TIMEOUT_S) as response:
+        # The first request for a task builds the routes of all versions, for seconds in which
+        # nobody is answered.
+        opener.open(
+            f"http://{postgres.HOST}:{port}/execution/health", timeout=HEALTH_TIMEOUT_S
+        ).close()
+        with opener.open(
+            f"http://{postgres.HOST}:{port}/api/v2/monitor/health", timeout=HEALTH_TIMEOUT_S
+        ) as response:
             return dict(json.load(response))
     except (OSError, ValueError):
         return {}
 
 
 def _leader(home: Path, name: str) -> psutil.Process | None:
-    """The living process that the pid file of a component names; a recycled number has another creation time."""
+    """The living process that the pid file of a component names; a recycled number has another
+    creation time.
+    """
     recorded = _recorded(home, name)
     if recorded is None:
         return None
@@ -309,7 +348,9 @@ def _recorded(home: Path, name: str) -> dict[str, Any] | None:
 
 
 def _sessions(home: Path) -> set[int]:
-    """Session ids of the components: each leads its own, and the number is not given anew while one member lives."""
+    """Session ids of the components: each leads its own, and the number is not given anew while one
+    member lives.
+    """
     recorded = [_recorded(home, name) for name in COMPONENTS]
     return {one["pid"] for one in recorded if one and one["created_s"] > psutil.boot_time()}
 

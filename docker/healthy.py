@@ -1,6 +1,8 @@
-"""Exit code 0 when a component is well: `healthy.py api-server|scheduler|dag-processor|<name of a Celery worker>`.
+"""Exit code 0 when a component is well: `healthy.py api-server|scheduler|dag-processor|<name of a
+Celery worker>`.
 
-Airflow's own `airflow jobs check` says the same and costs ten CPU-seconds each time; this costs a fraction of one.
+Airflow's own `airflow jobs check` says the same and costs ten CPU-seconds each time; this costs a
+fraction of one.
 """
 
 from __future__ import annotations
@@ -28,8 +30,8 @@ def main(name: str) -> int:
 
 
 def _is_healthy(key: str) -> bool:
-    # The first request that a task makes builds the routes of all versions, for 6 CPU-seconds in which nobody is
-    # answered. Asked here, it is over before any task starts.
+    # The first request that a task makes builds the routes of all versions, for 6 CPU-seconds in
+    # which nobody is answered. Asked here, it is over before any task starts.
     _answer("health")
     return bool(_answer("/api/v2/monitor/health")[key]["status"] == "healthy")
 

@@ -1,4 +1,5 @@
-"""Brings both databases to this version and makes the admin's login, once per start of the stack; harmless again.
+"""Brings both databases to this version and makes the admin's login, once per start of the stack;
+harmless again.
 
 Reads TSAD_MIGRATE_URI (the warehouse's owner), AIRFLOW_ADMIN_PASSWORD, and Airflow's own settings.
 """
@@ -29,17 +30,25 @@ def ensure_admin(password: str) -> bool:
         if security.find_user(username=ADMIN) is not None:
             return False
         role = security.find_role("Admin")
-        # By the library and not by `airflow users create`: on a command line, others could read the password.
+        # By the library and not by `airflow users create`: on a command line, others could read the
+        # password.
         if not security.add_user(ADMIN, "Admin", "of tsad", "admin@localhost", role, password):
-            raise RuntimeError("Expected Airflow to add the user admin. Received: a refusal; its log says why.")
+            raise RuntimeError(
+                "Expected Airflow to add the user admin. Received: a refusal; its log says why."
+            )
     return True
 
 
 def main() -> None:
     """Run all three."""
-    print("warehouse:", migrate(os.environ["TSAD_MIGRATE_URI"], writer="tsad_pipeline", reader="tsad_browser"))
+    print(
+        "warehouse:",
+        migrate(os.environ["TSAD_MIGRATE_URI"], writer="tsad_pipeline", reader="tsad_browser"),
+    )
     migrate_metadata()
-    print("admin:", "made" if ensure_admin(os.environ["AIRFLOW_ADMIN_PASSWORD"]) else "there already")
+    print(
+        "admin:", "made" if ensure_admin(os.environ["AIRFLOW_ADMIN_PASSWORD"]) else "there already"
+    )
 
 
 if __name__ == "__main__":

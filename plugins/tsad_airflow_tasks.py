@@ -1,4 +1,6 @@
-"""What each Airflow task calls: a step of tsad_tasks with the arguments that its run's interval gives it."""
+"""What each Airflow task calls: a step of tsad_tasks with the arguments that its run's interval
+gives it.
+"""
 
 from __future__ import annotations
 
@@ -84,13 +86,17 @@ def incidents(config: DatasetConfig) -> Work:
 
 
 def notify(config: DatasetConfig) -> Work:
-    """What became of incidents and models, told to the dataset's targets; in a backfill only if its form says so."""
+    """What became of incidents and models, told to the dataset's targets; in a backfill only if its
+    form says so.
+    """
 
     def work(store: Any, interval: TaskInterval) -> Any:
         from tsad_senders import send
         from tsad_tasks.notifications import notify
 
-        if interval.params["lineage"] != "live" or (interval.is_backfill and not interval.params["notify"]):
+        if interval.params["lineage"] != "live" or (
+            interval.is_backfill and not interval.params["notify"]
+        ):
             raise NothingToDo("Replays notify nobody, and backfills only with notify: true.")
         return notify.notify(store, config, send, end_at=interval.end_at)
 
@@ -98,7 +104,9 @@ def notify(config: DatasetConfig) -> Work:
 
 
 def notify_of_models(config: DatasetConfig) -> Work:
-    """What was decided on models, told to the dataset's targets; of a backfill the next scheduled run tells."""
+    """What was decided on models, told to the dataset's targets; of a backfill the next scheduled
+    run tells.
+    """
 
     def work(store: Any, interval: TaskInterval) -> Any:
         from tsad_senders import send
@@ -121,7 +129,9 @@ def retraining(config: DatasetConfig, task: str) -> Work:
         if task == "ingest_history":
             return retrain.ingest_history(run, source_uri(config))
         if task == "train":
-            return retrain.train(run, lambda *epoch: log.info("epoch %d: loss %.5f, validation %.5f", *epoch))
+            return retrain.train(
+                run, lambda *epoch: log.info("epoch %d: loss %.5f, validation %.5f", *epoch)
+            )
         if task == "evaluate":
             from tsad_tasks.reporting.evaluation.evaluate import evaluate_run
 
@@ -176,22 +186,34 @@ def approved(config: DatasetConfig, found: Any, answer: Any) -> Work:
         if answer is None:
             return {"approved_by": "nobody is asked about a replay"}
         by = _answered_by(answer)
-        reason = "answered on the form" if by else f"nobody answered, training.unanswered: {config.training.unanswered}"
-        said = Answer("Train" in answer["chosen_options"], by or "nobody", reason, answer["responded_at"])
+        reason = (
+            "answered on the form"
+            if by
+            else f"nobody answered, training.unanswered: {config.training.unanswered}"
+        )
+        said = Answer(
+            "Train" in answer["chosen_options"], by or "nobody", reason, answer["responded_at"]
+        )
         return decide_training(_retraining_of(config, store, interval), said)
 
     return work
 
 
 def compare(config: DatasetConfig) -> Work:
-    """The shadows of a lineage, as far as both have scored by the end of the interval; a form is opened once."""
+    """The shadows of a lineage, as far as both have scored by the end of the interval; a form is
+    opened once.
+    """
 
     def work(store: Any, interval: TaskInterval) -> Any:
         from tsad_tasks.champions.shadow import compare_shadows
 
-        run_id = f"{interval.dag_id}/{interval.run_id}" if config.shadow.approve == "manual" else None
+        run_id = (
+            f"{interval.dag_id}/{interval.run_id}" if config.shadow.approve == "manual" else None
+        )
         lineage = interval.params["lineage"]
-        return compare_shadows(store, config, end_at=interval.end_at, lineage=lineage, run_id=run_id)
+        return compare_shadows(
+            store, config, end_at=interval.end_at, lineage=lineage, run_id=run_id
+        )
 
     return work
 
@@ -203,7 +225,9 @@ def promote(config: DatasetConfig, versions: list[int], answer: Any) -> Work:
         from tsad_tasks.champions.shadow import BY_RULE, promote_ready
 
         by, lineage = _answered_by(answer) or BY_RULE, interval.params["lineage"]
-        changes = promote_ready(store, config, versions, end_at=interval.end_at, by=by, lineage=lineage)
+        changes = promote_ready(
+            store, config, versions, end_at=interval.end_at, by=by, lineage=lineage
+        )
         return {"promoted": [asdict(change) for change in changes]}
 
     return work
@@ -217,13 +241,19 @@ def decline(config: DatasetConfig, versions: list[int], answer: Any) -> Work:
 
         rejected = versions if answer and "Reject" in answer["chosen_options"] else []
         by, lineage = _answered_by(answer) or "nobody answered", interval.params["lineage"]
-        return {"declined": decline(store, config, rejected, end_at=interval.end_at, by=by, lineage=lineage)}
+        return {
+            "declined": decline(
+                store, config, rejected, end_at=interval.end_at, by=by, lineage=lineage
+            )
+        }
 
     return work
 
 
 def _answered_by(answer: Any) -> str | None:
-    """Name of the person who filled in the form; None where there was none, or its default was taken."""
+    """Name of the person who filled in the form; None where there was none, or its default was
+    taken.
+    """
     user = answer and answer.get("responded_by_user")
     return str(user["name"]) if user else None
 
@@ -262,7 +292,9 @@ def report(config: DatasetConfig) -> Work:
     def work(store: Any, interval: TaskInterval) -> Any:
         from tsad_tasks.reporting.period.report import render_period
 
-        return render_period(store, config, end_at=interval.end_at, lineage=interval.params["lineage"])
+        return render_period(
+            store, config, end_at=interval.end_at, lineage=interval.params["lineage"]
+        )
 
     return work
 
@@ -275,7 +307,9 @@ def watch(config: DatasetConfig, task: str) -> Work:
         from tsad_tasks.monitoring.drift import measure_drift, retrain_if_drifted
 
         steps = {"drift": measure_drift, "audit": audit_week, "retrain_early": retrain_if_drifted}
-        return steps[task](store, config, end_at=interval.end_at, lineage=interval.params["lineage"])
+        return steps[task](
+            store, config, end_at=interval.end_at, lineage=interval.params["lineage"]
+        )
 
     return work
 

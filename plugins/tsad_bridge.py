@@ -1,4 +1,5 @@
-"""The bridge between Airflow and tsad_tasks: connections to stores, our errors to Airflow's, task context to arguments.
+"""The bridge between Airflow and tsad_tasks: connections to stores, our errors to Airflow's, task
+context to arguments.
 
 Only this folder knows both sides. Heavy modules are imported inside the task that needs them.
 """
@@ -13,7 +14,11 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
-from airflow.sdk.exceptions import AirflowFailException, AirflowRescheduleException, AirflowSkipException
+from airflow.sdk.exceptions import (
+    AirflowFailException,
+    AirflowRescheduleException,
+    AirflowSkipException,
+)
 
 from tsad_tasks.base.errors import BadInput, NothingToDo, NotYet
 from tsad_tasks.config import DatasetConfig
@@ -24,7 +29,9 @@ WAREHOUSE_CONNECTION = "tsad_warehouse"
 
 @contextmanager
 def airflow_errors() -> Iterator[None]:
-    """Translates the families: bad input fails without retry, nothing to do skips, not yet comes back later."""
+    """Translates the families: bad input fails without retry, nothing to do skips, not yet comes
+    back later.
+    """
     try:
         yield
     except NotYet as error:
@@ -53,7 +60,9 @@ def _connection_uri(connection_id: str) -> str:
     try:
         uri: str = BaseHook.get_connection(connection_id).get_uri()
     except AirflowNotFoundException as error:
-        said = f"Expected an Airflow connection named {connection_id!r}. Received: none of that name."
+        said = (
+            f"Expected an Airflow connection named {connection_id!r}. Received: none of that name."
+        )
         raise BadInput(said) from error
     return uri
 
@@ -106,15 +115,24 @@ def _plain_utc(at: Any) -> datetime:
 def run_step(
     config: DatasetConfig, step: str, work: Callable[[Any, TaskInterval], Any], context: Any
 ) -> dict[str, Any]:
-    """Counts of one step, run in the warehouse and recorded there; what goes wrong becomes Airflow's."""
+    """Counts of one step, run in the warehouse and recorded there; what goes wrong becomes
+    Airflow's.
+    """
     from tsad_tasks.pipeline.record import recorded
     from tsad_tasks.storage.store import Store
 
     with airflow_errors():
         interval = task_interval(context)
-        span: dict[str, Any] = {"start_at": interval.start_at, "end_at": interval.end_at, "shard": interval.map_index}
+        span: dict[str, Any] = {
+            "start_at": interval.start_at,
+            "end_at": interval.end_at,
+            "shard": interval.map_index,
+        }
         run_id = f"{interval.dag_id}/{interval.run_id}"
-        with Store.open(warehouse_uri()) as store, recorded(store, config, step, run_id=run_id, **span) as record:
+        with (
+            Store.open(warehouse_uri()) as store,
+            recorded(store, config, step, run_id=run_id, **span) as record,
+        ):
             counts = record.add(work(store, interval))
         log.info("%s %s: %s", config.dataset, step, counts)
         said: dict[str, Any] = plain(counts)
@@ -131,7 +149,10 @@ def run_word(
     with airflow_errors():
         run = context["dag_run"]
         run_id, who = f"{context['dag'].dag_id}/{run.run_id}", run.triggering_user_name or "airflow"
-        with Store.open(warehouse_uri()) as store, recorded(store, config, step, run_id=run_id) as record:
+        with (
+            Store.open(warehouse_uri()) as store,
+            recorded(store, config, step, run_id=run_id) as record,
+        ):
             counts = record.add(work(store, dict(context["params"]), who))
         log.info("%s %s: %s", config.dataset, step, counts)
         said: dict[str, Any] = plain(counts)

@@ -1,14 +1,17 @@
 """Runs a DAG over a range of intervals in one process, without scheduler or api-server.
 
-`python plugins/tsad_headless.py --dag <dag_id> --start <ISO> --end <ISO> [--step 1h] [--reverse] [--conf JSON]`, or
-with `--jobs` and the same as lines of JSON on stdin, which spares Airflow's start (15 s) for each but the first,
-in the environment of `devstack.environment.airflow_environment(..., headless=True)`. For each interval one
-line of JSON goes to stdout: dag_id, interval_start, interval_end, state, seconds, n_tasks, failed_tasks. Airflow's
-own words go to the log file. Exit code: 0 all runs succeeded, 1 a run failed, 2 bad arguments.
+`python plugins/tsad_headless.py --dag <dag_id> --start <ISO> --end <ISO> [--step 1h] [--reverse]
+[--conf JSON]`, or with `--jobs` and the same as lines of JSON on stdin, which spares Airflow's
+start (15 s) for each but the first, in the environment of
+`devstack.environment.airflow_environment(..., headless=True)`. For each interval one line of JSON
+goes to stdout: dag_id, interval_start, interval_end, state, seconds, n_tasks, failed_tasks.
+Airflow's own words go to the log file. Exit code: 0 all runs succeeded, 1 a run failed, 2 bad
+arguments.
 
-It takes the steps of Airflow's `DAG.test`, with two differences that a backfill needs: the data interval is the one
-asked for (`DAG.test` infers the one *before* a logical date on the hour), and the DAG files are read once, not again
-for every run. Airflow imports this file as it does all of its plugins folder, so nothing heavy is imported on top.
+It takes the steps of Airflow's `DAG.test`, with two differences that a backfill needs: the data
+interval is the one asked for (`DAG.test` infers the one *before* a logical date on the hour), and
+the DAG files are read once, not again for every run. Airflow imports this file as it does all of
+its plugins folder, so nothing heavy is imported on top.
 """
 
 from __future__ import annotations
@@ -80,7 +83,9 @@ def moment_of(text: str) -> datetime:
     try:
         moment = datetime.fromisoformat(text)
     except ValueError as error:
-        raise BadArguments(f"Expected an ISO time such as 2024-05-01T06:00Z. Received: {text}.") from error
+        raise BadArguments(
+            f"Expected an ISO time such as 2024-05-01T06:00Z. Received: {text}."
+        ) from error
     return moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment.astimezone(UTC)
 
 
@@ -93,7 +98,9 @@ def intervals_between(start_at: datetime, end_at: datetime, step: timedelta) -> 
     """
     n_steps = (end_at - start_at) // step
     if n_steps < 1:
-        raise BadArguments(f"Expected --end at least one step after --start. Received: {start_at} to {end_at}.")
+        raise BadArguments(
+            f"Expected --end at least one step after --start. Received: {start_at} to {end_at}."
+        )
     return [Interval(start_at + k * step, start_at + (k + 1) * step) for k in range(n_steps)]
 
 
@@ -101,7 +108,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command line; see the module's docstring."""
     chosen = _parser().parse_args(arguments)
     try:
-        jobs = _jobs_of(sys.stdin) if chosen.jobs else [_job_of(vars(chosen) | {"conf": _object_of(chosen.conf)})]
+        jobs = (
+            _jobs_of(sys.stdin)
+            if chosen.jobs
+            else [_job_of(vars(chosen) | {"conf": _object_of(chosen.conf)})]
+        )
         with _airflow_speaks_to(chosen.log or _default_log()) as answers:
             return _run_all(jobs, answers)
     except BadArguments as error:
@@ -118,7 +129,9 @@ def _job_of(wanted: Mapping[str, Any]) -> Job:
     missing = [name for name in ("dag", "start", "end") if not wanted.get(name)]
     if missing:
         raise BadArguments(f"Expected dag, start and end. Received: no {' and no '.join(missing)}.")
-    intervals = intervals_between(moment_of(wanted["start"]), moment_of(wanted["end"]), step_of(wanted["step"]))
+    intervals = intervals_between(
+        moment_of(wanted["start"]), moment_of(wanted["end"]), step_of(wanted["step"])
+    )
     return Job(wanted["dag"], intervals[::-1] if wanted["reverse"] else intervals, wanted["conf"])
 
 
@@ -152,12 +165,16 @@ def _timed_run(dag: DAG, interval: Interval, conf: dict[str, Any]) -> dict[str, 
             "state": str(run.state),
             "seconds": round(time.perf_counter() - started_s, 3),
             "n_tasks": len(instances),
-            "failed_tasks": sorted(_label(instance) for instance in instances if instance.state == "failed"),
+            "failed_tasks": sorted(
+                _label(instance) for instance in instances if instance.state == "failed"
+            ),
         }
 
 
 def _created_run(dag: DAG, interval: Interval, conf: dict[str, Any], session: Session) -> DagRun:
-    """A new run of the interval, with the logical date of a scheduled one; an earlier run of it is replaced."""
+    """A new run of the interval, with the logical date of a scheduled one; an earlier run of it is
+    replaced.
+    """
     from airflow.models.dagrun import DagRun, get_or_create_dagrun
     from airflow.serialization.serialized_objects import DagSerialization
     from airflow.utils.types import DagRunTriggeredByType, DagRunType
@@ -198,7 +215,10 @@ def _scheduled_instances(run: DagRun, session: Session) -> list[TaskInstance]:
         instance.scheduled_dttm = datetime.now(UTC)
     session.commit()
     instances = run.get_task_instances(session=session)
-    return sorted((one for one in instances if one.state == "scheduled"), key=lambda one: (one.task_id, one.map_index))
+    return sorted(
+        (one for one in instances if one.state == "scheduled"),
+        key=lambda one: (one.task_id, one.map_index),
+    )
 
 
 def _run_instance(dag: DAG, instance: TaskInstance) -> None:
@@ -219,7 +239,9 @@ def _ensure_metadata() -> None:
 
 
 def _synced_bag() -> BundleDagBag:
-    """All DAGs, read once from the configured folder and written to the metadata database as Airflow needs it there."""
+    """All DAGs, read once from the configured folder and written to the metadata database as
+    Airflow needs it there.
+    """
     from airflow.dag_processing.bundles.manager import DagBundlesManager
     from airflow.dag_processing.dagbag import BundleDagBag, sync_bag_to_db
 
@@ -236,14 +258,17 @@ def _chosen_dags(bag: BundleDagBag, dag_ids: list[str]) -> list[DAG]:
     unknown = [dag_id for dag_id in dag_ids if dag_id not in bag.dags]
     if unknown:
         raise BadArguments(
-            f"Expected --dag to be one of {', '.join(sorted(bag.dags)) or '(none)'} in {bag.dag_folder}. "
+            f"Expected --dag to be one of {', '.join(sorted(bag.dags)) or '(none)'} in "
+            f"{bag.dag_folder}. "
             f"Received: {unknown[0]}. {_import_errors(bag.import_errors)}"
         )
     return [bag.dags[dag_id] for dag_id in dag_ids]
 
 
 def _import_errors(errors: dict[str, str]) -> str:
-    return " ".join(f"{path} failed: {trace.strip().splitlines()[-1]}" for path, trace in sorted(errors.items()))
+    return " ".join(
+        f"{path} failed: {trace.strip().splitlines()[-1]}" for path, trace in sorted(errors.items())
+    )
 
 
 def _release_database() -> None:
@@ -253,12 +278,16 @@ def _release_database() -> None:
 
 
 def _label(instance: TaskInstance) -> str:
-    return instance.task_id if instance.map_index < 0 else f"{instance.task_id}[{instance.map_index}]"
+    return (
+        instance.task_id if instance.map_index < 0 else f"{instance.task_id}[{instance.map_index}]"
+    )
 
 
 @contextlib.contextmanager
 def _airflow_speaks_to(log: Path) -> Iterator[TextIO]:
-    """Send everything that is printed, also by native libraries, to `log`; yields the real stdout."""
+    """Send everything that is printed, also by native libraries, to `log`; yields the real
+    stdout.
+    """
     log.parent.mkdir(parents=True, exist_ok=True)
     answers = os.fdopen(os.dup(1), "w", encoding="utf-8")
     errors_fd = os.dup(2)
@@ -277,7 +306,9 @@ def _object_of(text: str) -> dict[str, Any]:
     try:
         found = json.loads(text)
     except json.JSONDecodeError as error:
-        raise BadArguments(f"Expected a JSON object. Received: {text.strip()} ({error}).") from error
+        raise BadArguments(
+            f"Expected a JSON object. Received: {text.strip()} ({error})."
+        ) from error
     if not isinstance(found, dict):
         raise BadArguments(f"Expected a JSON object. Received: {text.strip()}.")
     return found
@@ -288,15 +319,23 @@ def _default_log() -> Path:
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--jobs", action="store_true", help="read jobs from stdin: JSON lines with these names")
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument(
+        "--jobs", action="store_true", help="read jobs from stdin: JSON lines with these names"
+    )
     parser.add_argument("--dag", action="append", help="id of a DAG; may be given several times")
     parser.add_argument("--start", help="start of the first interval, ISO 8601")
     parser.add_argument("--end", help="end of the last interval, exclusive")
     parser.add_argument("--step", default="1h", help="length of an interval; default: %(default)s")
     parser.add_argument("--reverse", action="store_true", help="newest interval first")
     parser.add_argument("--conf", default="{}", help="params of every run, as a JSON object")
-    parser.add_argument("--log", type=Path, help="where Airflow's own words go; default: $TSAD_HOME/logs/headless.log")
+    parser.add_argument(
+        "--log",
+        type=Path,
+        help="where Airflow's own words go; default: $TSAD_HOME/logs/headless.log",
+    )
     return parser
 
 

@@ -1,4 +1,6 @@
-"""One embedded PostgreSQL for the whole test session, shared by all xdist workers; a fresh database for each test."""
+"""One embedded PostgreSQL for the whole test session, shared by all xdist workers; a fresh database
+for each test.
+"""
 
 from __future__ import annotations
 
@@ -12,7 +14,15 @@ from uuid import uuid4
 import pytest
 from psycopg2 import sql
 
-from devstack.postgres import BROWSER, OWNER, PIPELINE, Cluster, administration, ensure_running, remove
+from devstack.postgres import (
+    BROWSER,
+    OWNER,
+    PIPELINE,
+    Cluster,
+    administration,
+    ensure_running,
+    remove,
+)
 from devstack.private import locked
 from tests.plants.fixtures import databases, plant, trained_template
 from tsad_tasks.storage.migrate import migrate
@@ -53,7 +63,9 @@ def template_database(cluster: Cluster) -> str:
     return made_once(cluster, TEMPLATE, lambda uri: migrate(uri, writer=PIPELINE, reader=BROWSER))
 
 
-def made_once(cluster: Cluster, name: str, make: Callable[[str], object], owner: str = OWNER) -> str:
+def made_once(
+    cluster: Cluster, name: str, make: Callable[[str], object], owner: str = OWNER
+) -> str:
     """The name of a database to clone from; whichever worker comes first makes it."""
     with locked(cluster.folder / name):
         if not _has_database(cluster, name):
@@ -65,7 +77,9 @@ def made_once(cluster: Cluster, name: str, make: Callable[[str], object], owner:
 
 @pytest.fixture
 def warehouse_uri(cluster: Cluster, template_database: str) -> Iterator[str]:
-    """URI of the owner of a warehouse with the newest schema and no rows; dropped after the test."""
+    """URI of the owner of a warehouse with the newest schema and no rows; dropped after the
+    test.
+    """
     name = f"test_{uuid4().hex}"
     yield cluster.create_database(name, template=template_database)
     cluster.drop_database(name)
@@ -91,4 +105,8 @@ def _has_database(cluster: Cluster, name: str) -> bool:
 
 def _rename_database(cluster: Cluster, old: str, new: str) -> None:
     with administration(cluster) as server, server.cursor() as cursor:
-        cursor.execute(sql.SQL("alter database {} rename to {}").format(sql.Identifier(old), sql.Identifier(new)))
+        cursor.execute(
+            sql.SQL("alter database {} rename to {}").format(
+                sql.Identifier(old), sql.Identifier(new)
+            )
+        )

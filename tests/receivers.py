@@ -47,7 +47,9 @@ class _MailHandler(socketserver.StreamRequestHandler):
         self._fault = self.server.receiver.fault()
         self._say("220 here")
         while line := self.rfile.readline():
-            self.server.commands.append(line.split(b" ")[0].strip().upper().decode("ascii", "replace"))
+            self.server.commands.append(
+                line.split(b" ")[0].strip().upper().decode("ascii", "replace")
+            )
             if not self._answer(self.server.commands[-1]):
                 return
 
@@ -56,14 +58,20 @@ class _MailHandler(socketserver.StreamRequestHandler):
             return self._take()
         known = {"EHLO": "250-here\r\n250 AUTH PLAIN", "AUTH": "235 welcome", "QUIT": "221 bye"}
         unknown = command == "RCPT" and self._fault == UNKNOWN
-        self._say("550 5.1.1 <nobody@example.com> no such user" if unknown else known.get(command, "250 fine"))
+        self._say(
+            "550 5.1.1 <nobody@example.com> no such user"
+            if unknown
+            else known.get(command, "250 fine")
+        )
         return command != "QUIT"
 
     def _take(self) -> bool:
         self._say("354 go on")
         lines = iter(self.rfile.readline, b".\r\n")
-        email = message_from_bytes(b"".join(line.removeprefix(b".") if line[:2] == b".." else line for line in lines),
-                                   policy=policy.default)  # fmt: skip
+        email = message_from_bytes(
+            b"".join(line.removeprefix(b".") if line[:2] == b".." else line for line in lines),
+            policy=policy.default,
+        )
         if self._fault == BUSY:
             self._say("451 4.3.0 later")
             return True
@@ -102,7 +110,9 @@ class _WebHandler(BaseHTTPRequestHandler):
         content = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
         if fault in (BUSY, UNKNOWN):
             return self._say(503 if fault == BUSY else 410)
-        self.server.receiver.take(self.headers["Idempotency-Key"], content | {"headers": dict(self.headers)})
+        self.server.receiver.take(
+            self.headers["Idempotency-Key"], content | {"headers": dict(self.headers)}
+        )
         if fault == STALLED:
             self.server.receiver.ended.wait(5)
         if fault == TAKEN:
@@ -132,7 +142,9 @@ class Running:
     def __init__(self, server: Any) -> None:
         self._server, self.receiver = server, server.receiver
         self.port: int = server.server_address[1]
-        self._thread = Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01}, daemon=True)
+        self._thread = Thread(
+            target=server.serve_forever, kwargs={"poll_interval": 0.01}, daemon=True
+        )
         self._thread.start()
 
     @property

@@ -1,1 +1,3 @@
-"""Every figure and claim of documents A to E, measured with the project's own detectors, thresholds and evaluation."""
+"""Every figure and claim of documents A to E, measured with the project's own detectors, thresholds
+and evaluation.
+"""

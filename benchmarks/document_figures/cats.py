@@ -1,4 +1,6 @@
-"""Document A's experiments: a bidirectional LSTM classifier with context on a plant with the channels of CATS."""
+"""Document A's experiments: a bidirectional LSTM classifier with context on a plant with the
+channels of CATS.
+"""
 
 from __future__ import annotations
 
@@ -22,7 +24,12 @@ from document_figures.splits import Split, overlap_share, split_at_random, split
 from tsad_tasks.detectors.base import Detector, TrainingSet
 from tsad_tasks.detectors.neural.oversampling import repeated
 from tsad_tasks.detectors.registry import build_detector
-from tsad_tasks.model.evaluation import best_f1_threshold, classification_report, confusion, roc_curve
+from tsad_tasks.model.evaluation import (
+    best_f1_threshold,
+    classification_report,
+    confusion,
+    roc_curve,
+)
 from tsad_tasks.model.features import cyclic_time, derived, fit_scaler
 from tsad_tasks.model.tails import fit_tails
 from tsad_tasks.model.thresholds import flag
@@ -32,13 +39,16 @@ PRESET = preset("document_a")
 WIDTH = PRESET.detector.window
 UTC_ZONE = ZoneInfo("UTC")
 TOP_K = 2
-# The document's supports: rows, and anomalous ones among them, of its training set before oversampling.
+# The document's supports: rows, and anomalous ones among them, of its training set before
+# oversampling.
 DOCUMENT_TRAINING, DOCUMENT_ANOMALIES = 280_000, 10_545
 
 
 @dataclass(frozen=True)
 class Plant:
-    """Readings, what the network sees beside them, labels, and whether they are the published ones."""
+    """Readings, what the network sees beside them, labels, and whether they are the published
+    ones.
+    """
 
     times_s: NDArray[np.int64]
     values: Values
@@ -53,7 +63,9 @@ class Plant:
 
 @lru_cache(maxsize=2)
 def plant(sizes: Sizes, seed: int) -> Plant:
-    """The published file where TSAD_BENCH_DATA holds cats/data.csv or .parquet, else a plant of our own making."""
+    """The published file where TSAD_BENCH_DATA holds cats/data.csv or .parquet, else a plant of our
+    own making.
+    """
     for name in ("data.parquet", "data.csv"):
         path = Path(os.environ.get("TSAD_BENCH_DATA", "")) / "cats" / name
         if os.environ.get("TSAD_BENCH_DATA") and path.is_file():
@@ -66,7 +78,8 @@ def plant(sizes: Sizes, seed: int) -> Plant:
 
 @lru_cache(maxsize=3)
 def inputs_of(sizes: Sizes, seed: int, context: str, n_train: int) -> Errors:
-    """Scaled channels, and with context hour and weekday, and with features also rolling means and differences.
+    """Scaled channels, and with context hour and weekday, and with features also rolling means and
+    differences.
 
     The scale is that of the first `n_train` rows.
     """
@@ -75,7 +88,11 @@ def inputs_of(sizes: Sizes, seed: int, context: str, n_train: int) -> Errors:
     parts = [np.nan_to_num(scaled)]
     if context == "features":
         features = PRESET.features
-        parts += [derived(scaled, rolling_mean=features.rolling_mean, lag=features.lag, diff=features.diff)]
+        parts += [
+            derived(
+                scaled, rolling_mean=features.rolling_mean, lag=features.lag, diff=features.diff
+            )
+        ]
     if context in ("features", "clock"):
         parts += [cyclic_time(source.times_s, UTC_ZONE, PRESET.features.cyclic)]
     return np.nan_to_num(np.concatenate(parts, axis=1))
@@ -101,18 +118,34 @@ class Trained:
 def _split(source: Plant, seed: int, *, at_random: bool) -> tuple[Split, NDArray[np.int64]]:
     """Windows by what they are for, and the steps that end them."""
     ends = np.arange(WIDTH - 1, len(source.labels), dtype=np.int64)
-    found = split_at_random(source.labels[ends], seed=seed) if at_random else split_by_time(ends, width=WIDTH)
-    return Split(ends[found.train], ends[found.validation], ends[found.test], found.n_embargoed), ends
+    found = (
+        split_at_random(source.labels[ends], seed=seed)
+        if at_random
+        else split_by_time(ends, width=WIDTH)
+    )
+    return Split(
+        ends[found.train], ends[found.validation], ends[found.test], found.n_embargoed
+    ), ends
 
 
-def train_on(sizes: Sizes, seed: int, *, at_random: bool, context: str, oversampling: float | None) -> Trained:
-    """A classifier of every `cats_stride`-th window of the training part; its threshold is F1-best on validation."""
+def train_on(
+    sizes: Sizes, seed: int, *, at_random: bool, context: str, oversampling: float | None
+) -> Trained:
+    """A classifier of every `cats_stride`-th window of the training part; its threshold is F1-best
+    on validation.
+    """
     source = plant(sizes, seed)
     split, _ = _split(source, seed, at_random=at_random)
     inputs = inputs_of(sizes, seed, context, round(0.7 * len(source.labels)))
     few = slice(None, None, sizes.cats_stride)
-    chosen = split.train[few] if not at_random else np.random.default_rng(seed).permutation(split.train)[few]
-    training = TrainingSet(inputs, chosen, split.validation[few], source.values.shape[1], WIDTH, source.labels)
+    chosen = (
+        split.train[few]
+        if not at_random
+        else np.random.default_rng(seed).permutation(split.train)[few]
+    )
+    training = TrainingSet(
+        inputs, chosen, split.validation[few], source.values.shape[1], WIDTH, source.labels
+    )
     params = dict(PRESET.detector.params) | {"oversampling": oversampling}
     sizes_of = {"width": WIDTH, "n_channels": training.n_channels, "n_inputs": inputs.shape[1]}
     detector: Any = build_detector(PRESET.detector.name, params=params, **sizes_of)
@@ -121,7 +154,9 @@ def train_on(sizes: Sizes, seed: int, *, at_random: bool, context: str, oversamp
     learned = training.ends if oversampling is None else repeated(training, oversampling, seed).ends
     made = Trained(detector, inputs, split, learned, 0.0, len(history.loss), history.seconds)
     scores = made.scores(split.validation)
-    return replace(made, threshold=best_f1_threshold(source.labels[split.validation], scores).threshold)
+    return replace(
+        made, threshold=best_f1_threshold(source.labels[split.validation], scores).threshold
+    )
 
 
 @lru_cache(maxsize=1)
@@ -130,24 +165,41 @@ def _main(sizes: Sizes, seed: int, at_random: bool) -> Trained:
 
 
 def _reports(trained: Trained, labels: Bools) -> dict[str, float]:
-    """Precision, recall, F1, accuracy and macro F1 of the training (oversampled), validation and test part."""
-    parts = {"train": trained.learned, "validation": trained.split.validation, "test": trained.split.test}
+    """Precision, recall, F1, accuracy and macro F1 of the training (oversampled), validation and
+    test part.
+    """
+    parts = {
+        "train": trained.learned,
+        "validation": trained.split.validation,
+        "test": trained.split.test,
+    }
     found: dict[str, float] = {}
     for name, ends in parts.items():
         scores = trained.scores(ends)
         report = classification_report(confusion(labels[ends], flag(scores, trained.threshold)))
-        found |= {f"{name}_{key}": getattr(report.anomaly, key) for key in ("precision", "recall", "f1")}
+        found |= {
+            f"{name}_{key}": getattr(report.anomaly, key) for key in ("precision", "recall", "f1")
+        }
         found |= {f"{name}_accuracy": report.accuracy, f"{name}_macro_f1": report.macro.f1}
-        found |= {f"{name}_roc_auc": roc_curve(labels[ends], scores).auc, f"{name}_n": float(len(ends))}
+        found |= {
+            f"{name}_roc_auc": roc_curve(labels[ends], scores).auc,
+            f"{name}_n": float(len(ends)),
+        }
         found[f"{name}_always_normal"] = 1 - float(labels[ends].mean())
     found["gap"] = found["train_f1"] - found["test_f1"]
     return found
 
 
 def random_split(sizes: Sizes, seed: int, say: Say) -> dict[str, float]:
-    """The document's split: stratified at random, so that a test window overlaps windows that were learned."""
+    """The document's split: stratified at random, so that a test window overlaps windows that were
+    learned.
+    """
     source = plant(sizes, seed)
-    say("the published file" if source.is_real else "a plant of our own making: TSAD_BENCH_DATA holds no cats/")
+    say(
+        "the published file"
+        if source.is_real
+        else "a plant of our own making: TSAD_BENCH_DATA holds no cats/"
+    )
     trained = _main(sizes, seed, True)
     say(f"{trained.epochs} epochs on {len(trained.learned):,} windows: {trained.seconds:.0f} s")
     found = _reports(trained, source.labels)
@@ -181,9 +233,15 @@ def time_split(sizes: Sizes, seed: int, say: Say) -> dict[str, float]:
 def _range_rule(source: Plant, split: Split) -> dict[str, float]:
     """What a limit per channel finds: the lowest and highest nominal value."""
     nominal = source.values[: source.n_nominal]
-    outside = ((source.values < nominal.min(axis=0)) | (source.values > nominal.max(axis=0))).any(axis=1)
+    outside = ((source.values < nominal.min(axis=0)) | (source.values > nominal.max(axis=0))).any(
+        axis=1
+    )
     found = confusion(source.labels[split.test], outside[split.test])
-    return {"range_rule_f1": found.f1, "range_rule_recall": found.recall, "range_rule_precision": found.precision}
+    return {
+        "range_rule_f1": found.f1,
+        "range_rule_recall": found.recall,
+        "range_rule_precision": found.precision,
+    }
 
 
 def ablations(sizes: Sizes, seed: int, say: Say) -> dict[str, float]:
@@ -198,10 +256,16 @@ def ablations(sizes: Sizes, seed: int, say: Say) -> dict[str, float]:
     chosen = ("all", "no_oversampling") if sizes.is_small else tuple(variants)
     for name in chosen:
         changed = variants[name]
-        made = _main(sizes, seed, False) if changed is None else train_on(sizes, seed, at_random=False, **changed)  # type: ignore[arg-type]
+        made = (
+            _main(sizes, seed, False)
+            if changed is None
+            else train_on(sizes, seed, at_random=False, **changed)
+        )  # type: ignore[arg-type]
         say(f"{name}: {made.seconds:.0f} s")
         reports = _reports(made, source.labels)
-        found |= {f"{name}_{key}": value for key, value in reports.items() if key.startswith("test_")}
+        found |= {
+            f"{name}_{key}": value for key, value in reports.items() if key.startswith("test_")
+        }
     for gain, better, worse in _GAINS:
         found[gain] = found.get(f"{better}_test_f1", np.nan) - found.get(f"{worse}_test_f1", np.nan)
     found["context_helps"] = float(found["features_gain"] > 0)
@@ -217,10 +281,16 @@ _GAINS = (
 
 
 def counts(sizes: Sizes, seed: int, say: Say) -> dict[str, float]:
-    """The document's row counts by production's oversampling, and what the last four fifths of the plant hold."""
+    """The document's row counts by production's oversampling, and what the last four fifths of the
+    plant hold.
+    """
     labels = np.arange(DOCUMENT_TRAINING) < DOCUMENT_ANOMALIES
     ends = np.arange(DOCUMENT_TRAINING, dtype=np.int64)
-    made = repeated(TrainingSet(np.zeros((DOCUMENT_TRAINING, 1), np.float32), ends, ends[:1], 1, 1, labels), 0.3, seed)
+    made = repeated(
+        TrainingSet(np.zeros((DOCUMENT_TRAINING, 1), np.float32), ends, ends[:1], 1, 1, labels),
+        0.3,
+        seed,
+    )
     source = plant(sizes, seed)
     split, _ = _split(source, seed, at_random=True)
     rest = source.labels[len(source.labels) // 5 :]
@@ -238,7 +308,9 @@ def counts(sizes: Sizes, seed: int, say: Say) -> dict[str, float]:
 
 
 def unsupervised(sizes: Sizes, seed: int, say: Say) -> dict[str, float]:
-    """Future work of the document: detectors that learn from the nominal fifth alone, on the test part by time."""
+    """Future work of the document: detectors that learn from the nominal fifth alone, on the test
+    part by time.
+    """
     source, found = plant(sizes, seed), {}
     split, _ = _split(source, seed, at_random=False)
     inputs = inputs_of(sizes, seed, "none", round(0.7 * len(source.labels)))
@@ -249,7 +321,9 @@ def unsupervised(sizes: Sizes, seed: int, say: Say) -> dict[str, float]:
     for name in ("forecaster",) if sizes.is_small else ("forecaster", "transformer_autoencoder"):
         detector = build_detector(name, width=WIDTH, n_channels=n_channels, n_inputs=n_channels)
         training = TrainingSet(inputs, few, held_out[:: sizes.cats_stride], n_channels, WIDTH)
-        history = detector.fit(training, budget=budget_of(PRESET, sizes, epochs=sizes.cats_epochs), seed=seed)
+        history = detector.fit(
+            training, budget=budget_of(PRESET, sizes, epochs=sizes.cats_epochs), seed=seed
+        )
         say(f"{name}: {history.seconds:.0f} s")
         tails = fit_tails(detector.reconstruct(inputs, held_out).channel_errors, gap_steps=WIDTH)
         scores = {

@@ -1,4 +1,6 @@
-"""Reads the files of the CATS data set (Controlled Anomalies Time Series, Zenodo 8338435): CSV or parquet."""
+"""Reads the files of the CATS data set (Controlled Anomalies Time Series, Zenodo 8338435): CSV or
+parquet.
+"""
 
 from __future__ import annotations
 
@@ -57,7 +59,8 @@ def read_cats(path: Path, *, start: int = 0, n_rows: int | None = None) -> CatsR
     Raises
     ------
     BadInput
-        When there is no such file, it is neither CSV nor parquet, a column is missing or holds something else.
+        When there is no such file, it is neither CSV nor parquet, a column is missing or holds
+        something else.
     """
     if not path.is_file():
         raise BadInput(f"Expected a CATS file. Received: {path}, which does not exist.")
@@ -66,7 +69,10 @@ def read_cats(path: Path, *, start: int = 0, n_rows: int | None = None) -> CatsR
     values = np.column_stack([_numbers(path, rows, name) for name in CHANNELS])
     labels = _numbers(path, rows, LABEL)
     if not np.isin(labels, (0.0, 1.0)).all():
-        raise BadInput(f"{path}: Expected 0 or 1 in column {LABEL}. Received: {labels[~np.isin(labels, (0, 1))][0]:g}.")
+        raise BadInput(
+            f"{path}: Expected 0 or 1 in column {LABEL}. Received: "
+            f"{labels[~np.isin(labels, (0, 1))][0]:g}."
+        )
     categories = np.nan_to_num(_numbers(path, rows, CATEGORY)).astype(np.int64)
     return _cleaned(times_s, values, labels > 0, categories)
 
@@ -80,7 +86,9 @@ def _rows(path: Path, start: int, n_rows: int | None) -> pd.DataFrame:
         rows = pd.read_parquet(path, columns=list(COLUMNS))
         return rows.iloc[start : None if n_rows is None else start + n_rows]
     if kind not in (".csv", ".gz"):
-        raise BadInput(f"Expected a file that ends in .csv, .csv.gz or .parquet. Received: {path.name}.")
+        raise BadInput(
+            f"Expected a file that ends in .csv, .csv.gz or .parquet. Received: {path.name}."
+        )
     _check_columns(path, pd.read_csv(path, nrows=0).columns.tolist())
     return pd.read_csv(path, usecols=list(COLUMNS), skiprows=range(1, start + 1), nrows=n_rows)
 
@@ -91,7 +99,9 @@ def _parquet_columns(path: Path) -> list[str]:
     try:
         names: list[str] = pyarrow.parquet.read_schema(path).names
     except pyarrow.ArrowInvalid as error:
-        raise BadInput(f"Expected a parquet file. Received: {path}, which is none ({error}).") from error
+        raise BadInput(
+            f"Expected a parquet file. Received: {path}, which is none ({error})."
+        ) from error
     return names
 
 
@@ -112,7 +122,10 @@ def _times_s(path: Path, times: pd.Series) -> NDArray[np.int64]:
     except (ValueError, TypeError) as error:
         raise BadInput(f"{path}: Expected times in column {TIME}. Received: {error}.") from error
     if parsed.isna().any():
-        raise BadInput(f"{path}: Expected a time in every row. Received: {int(parsed.isna().sum())} rows without.")
+        raise BadInput(
+            f"{path}: Expected a time in every row. Received: {int(parsed.isna().sum())} rows "
+            "without."
+        )
     return np.asarray(parsed.dt.tz_localize(None).to_numpy("datetime64[s]").astype(np.int64))
 
 
@@ -132,9 +145,15 @@ def _cleaned(
     """By time; of rows with the same time the last one stays, and rows without any value go."""
     order = np.argsort(times_s, kind="stable")
     ascending = times_s[order]
-    last = np.append(ascending[1:] != ascending[:-1], True) if ascending.size else np.empty(0, np.bool_)
+    last = (
+        np.append(ascending[1:] != ascending[:-1], True)
+        if ascending.size
+        else np.empty(0, np.bool_)
+    )
     kept = order[last]
     read = np.isfinite(values[kept]).any(axis=1)
     n_duplicates, n_missing = int(order.size - kept.size), int((~read).sum())
     kept = kept[read]
-    return CatsReadings(times_s[kept], values[kept], labels[kept], categories[kept], n_duplicates, n_missing)
+    return CatsReadings(
+        times_s[kept], values[kept], labels[kept], categories[kept], n_duplicates, n_missing
+    )

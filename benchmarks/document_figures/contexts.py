@@ -1,4 +1,6 @@
-"""Document D with the time of day: as an input of the autoencoder, and as a profile; and several detectors as one."""
+"""Document D with the time of day: as an input of the autoencoder, and as a profile; and several
+detectors as one.
+"""
 
 from __future__ import annotations
 
@@ -33,15 +35,22 @@ SIGMAS = 3.0
 
 
 def with_hour(sizes: Sizes, seed: int, say: Say) -> dict[str, float]:
-    """Peaks at night: the plain autoencoder, one that sees the hour, and profiles that judge by it."""
+    """Peaks at night: the plain autoencoder, one that sees the hour, and profiles that judge by
+    it.
+    """
     series = made(sizes, seed)
     found = _named(series, usual(sizes, seed).errors(series.values), "plain_", WIDTH)
     hour = cyclic_time(series.plant.times_s, UTC_ZONE, ["hour"])
     budget, scaling = budget_of(PRESET, sizes), PRESET.features.scaling
     model = fit_clean(
-        PRESET.detector.name, series.clean, width=WIDTH, budget=budget, seed=seed, scaling=scaling,
+        PRESET.detector.name,
+        series.clean,
+        width=WIDTH,
+        budget=budget,
+        seed=seed,
+        scaling=scaling,
         context=hour[: series.n_clean],
-    )  # fmt: skip
+    )
     say(f"with the hour as input: {model.history.seconds:.0f} s")
     found |= _named(series, model.errors(series.values, hour), "hour_", WIDTH)
     for name in FOLDS[:1] if sizes.is_small else FOLDS:
@@ -56,15 +65,22 @@ def ensemble(sizes: Sizes, seed: int, say: Say) -> dict[str, float]:
     names = ("lstm_autoencoder", "dense_autoencoder", "isolation_forest")
     budget = replace(budget_of(PRESET, sizes), epochs=max(1, budget_of(PRESET, sizes).epochs // 2))
     model = fit_clean(
-        "ensemble", series.clean, width=WIDTH, budget=budget, seed=seed, scaling=PRESET.features.scaling,
+        "ensemble",
+        series.clean,
+        width=WIDTH,
+        budget=budget,
+        seed=seed,
+        scaling=PRESET.features.scaling,
         params={"members": [{"name": name} for name in names]},
-    )  # fmt: skip
+    )
     say(f"{model.history.seconds:.0f} s")
     return _named(series, model.errors(series.values), "", WIDTH)
 
 
 def _folded(series: Load, name: str, seed: int) -> Errors:
-    """Errors of a detector with a state, which learns from the first nine tenths of the clean steps; NaN there."""
+    """Errors of a detector with a state, which learns from the first nine tenths of the clean
+    steps; NaN there.
+    """
     values = fit_scaler(series.clean, "robust").transform(series.values).astype(np.float64)
     first = held_out_from(series.n_clean)
     detector: Any = build_detector(name, width=WIDTH, n_channels=1, n_inputs=1)
@@ -76,7 +92,9 @@ def _folded(series: Load, name: str, seed: int) -> Errors:
 
 
 def _named(series: Load, errors: Errors, prefix: str, width: int) -> dict[str, float]:
-    """Figures by window of `width`, and the share of each kind of anomaly that is found and flagged."""
+    """Figures by window of `width`, and the share of each kind of anomaly that is found and
+    flagged.
+    """
     limit = fixed_limit(errors[series.held_out(WIDTH)], SIGMAS)
     labels = window_labels(series.labels, width)
     found: Judgement = judge(labels[series.test], errors[series.test], limit)
@@ -84,4 +102,7 @@ def _named(series: Load, errors: Errors, prefix: str, width: int) -> dict[str, f
     flags = flag(errors, limit)
     inside = float(flags[nightly].mean()) if nightly.any() else float("nan")
     events = event_report(nightly, flags, schedule=AlertSchedule(STEP_S, STEP_S)).recall
-    return found.named(prefix) | {f"{prefix}nightly_steps": inside, f"{prefix}nightly_events": events}
+    return found.named(prefix) | {
+        f"{prefix}nightly_steps": inside,
+        f"{prefix}nightly_events": events,
+    }

@@ -10,7 +10,9 @@ _EXPERIMENTS = (
     Experiment("a_random", "the document's stratified random split", cats.random_split),
     Experiment("a_time", "split by time with an embargo", cats.time_split),
     Experiment("a_ablations", "context and oversampling, by time", cats.ablations),
-    Experiment("a_unsupervised", "detectors that learn from nominal readings only", cats.unsupervised),
+    Experiment(
+        "a_unsupervised", "detectors that learn from nominal readings only", cats.unsupervised
+    ),
 )
 _STATED = {
     "train": (0.99, 0.97, 0.98, 0.99, 0.99),
@@ -19,13 +21,17 @@ _STATED = {
 }
 _NAMES = ("precision", "recall", "f1", "macro_f1", "accuracy")
 _FEW = (
-    "Every {stride:.0f}th window of the training part is learned, for a few epochs, so that all of this "
+    "Every {stride:.0f}th window of the training part is learned, for a few epochs, so that all of "
+    "this "
     "takes less than "
-    "an hour: the training part itself is not fitted to the end (F1 {train_f1:.2f}). The made plant hides most faults "
-    "within the usual range of every channel. Always saying normal has an accuracy of {test_always_normal:.2f} (test)."
+    "an hour: the training part itself is not fitted to the end (F1 {train_f1:.2f}). The made "
+    "plant hides most faults "
+    "within the usual range of every channel. Always saying normal has an accuracy of "
+    "{test_always_normal:.2f} (test)."
 )
 _HONEST = (
-    "No reading is in two parts, and no segment of an anomaly is both learned and tested: the network has to know "
+    "No reading is in two parts, and no segment of an anomaly is both learned and tested: the "
+    "network has to know "
     "faults that it has not seen. The random split of the same plant gives a test F1 of "
     "{a_random_test_f1:.2f}, this one "
     "{test_f1:.2f}: the difference is the leak. A limit per channel has F1 {range_rule_f1:.2f}."
@@ -38,23 +44,41 @@ def _not_fitted(values: Values) -> bool:
 
 def _leaks(values: Values) -> bool:
     """Whether the random split flatters: it leaks, and its test F1 is the higher one."""
-    return values["a_random.leak"] > 0.5 and values["a_random.test_f1"] > values["a_time.test_f1"] + 0.02
+    return (
+        values["a_random.leak"] > 0.5
+        and values["a_random.test_f1"] > values["a_time.test_f1"] + 0.02
+    )
 
 
 def _reports(experiment: str, split: str, why: str, evidence: Evidence) -> list[Figure]:
     return [
         Figure(
-            f"{experiment}.{part}_{name}", f"{part.capitalize()} {name.replace('_', ' ')}, {split}", f"{target:.2f}",
-            target, form="{:.2f}", why=why, evidence=evidence,
+            f"{experiment}.{part}_{name}",
+            f"{part.capitalize()} {name.replace('_', ' ')}, {split}",
+            f"{target:.2f}",
+            target,
+            form="{:.2f}",
+            why=why,
+            evidence=evidence,
         )
         for part, stated in _STATED.items()
         for name, target in zip(_NAMES, stated, strict=True)
-    ]  # fmt: skip
+    ]
 
 
 def _count(name: str, claim: str, target: float, tolerance: float = 0) -> Figure:
     why = "The small size has fewer rows."
-    return Figure(f"a_counts.{name}", claim, f"{target:,.0f}", target, "same", tolerance, "{:,.0f}", why, _is_small)
+    return Figure(
+        f"a_counts.{name}",
+        claim,
+        f"{target:,.0f}",
+        target,
+        "same",
+        tolerance,
+        "{:,.0f}",
+        why,
+        _is_small,
+    )
 
 
 def _is_small(values: Values) -> bool:
@@ -73,7 +97,9 @@ _FIGURES = (
     _count("oversampled", "Rows after oversampling at 0.3", 350_291),
     _count("oversampled_normal", "… of them normal", 269_455),
     _count("oversampled_anomalous", "… of them anomalous", 80_836),
-    _count("validation_n", "Validation windows of 400,000 rows (the first rows end none)", 60_000, 20),
+    _count(
+        "validation_n", "Validation windows of 400,000 rows (the first rows end none)", 60_000, 20
+    ),
     _count("test_n", "Test windows", 60_000, 20),
     _count("test_anomalous", "… of them anomalous", 2_259, 60),
     Figure(
@@ -99,7 +125,8 @@ _FIGURES = (
     _claim(
         "a_time.no_overfitting",
         "No overfitting, by time",
-        "The gap is {gap:.2f}. What the random split shows as generalisation (gap {a_random_gap:.2f}) is knowing the "
+        "The gap is {gap:.2f}. What the random split shows as generalisation (gap "
+        "{a_random_gap:.2f}) is knowing the "
         "neighbours of the test windows.",
         lambda values: values["a_time.gap"] > values["a_random.gap"],
     ),
@@ -117,17 +144,24 @@ _FIGURES = (
     _claim(
         "a_ablations.oversampling_helps",
         "Oversampling helps (test F1, training part only), by time",
-        "Test F1 {all_test_f1:.2f} with, {no_oversampling_test_f1:.2f} without. Ranking differs little (ROC-AUC "
-        "{all_test_roc_auc:.3f} and {no_oversampling_test_roc_auc:.3f}): a threshold that is F1-best on "
+        "Test F1 {all_test_f1:.2f} with, {no_oversampling_test_f1:.2f} without. Ranking differs "
+        "little (ROC-AUC "
+        "{all_test_roc_auc:.3f} and {no_oversampling_test_roc_auc:.3f}): a threshold that is "
+        "F1-best on "
         "validation makes "
         "up for the imbalance.",
         lambda values: (
-            abs(values["a_ablations.all_test_roc_auc"] - values["a_ablations.no_oversampling_test_roc_auc"]) < 0.05
+            abs(
+                values["a_ablations.all_test_roc_auc"]
+                - values["a_ablations.no_oversampling_test_roc_auc"]
+            )
+            < 0.05
         ),
     ),
     Figure(
         "a_time.leak",
-        "Oversampling without leaking: share of test windows that share a reading with a learned one",
+        "Oversampling without leaking: share of test windows that share a reading with a learned "
+        "one",
         "claim (0)",
         0.0,
         "lower",
@@ -159,11 +193,16 @@ _TABLES = (
         "Without labels (future work of the document), test part by time",
         ("precision", "recall", "F1", "ROC-AUC", "events found"),
         [
-            (name.replace("_", " "), [f"a_unsupervised.{name}_{part}" for part in (*_PARTS, "event_recall")])
+            (
+                name.replace("_", " "),
+                [f"a_unsupervised.{name}_{part}" for part in (*_PARTS, "event_recall")],
+            )
             for name in ("forecaster", "transformer_autoencoder")
         ],
-        note="Trained on the nominal fifth; surprise calibrated on held-out nominal readings, mean of the two most "
-        "surprising channels; the threshold is F1-best on validation labels, as for the classifier.",
+        note="Trained on the nominal fifth; surprise calibrated on held-out nominal readings, mean "
+        "of the two most "
+        "surprising channels; the threshold is F1-best on validation labels, as for the "
+        "classifier.",
     ),
     Table(
         "Events, by time",
@@ -185,12 +224,16 @@ _CHECKS = (
 DOCUMENT = Document(
     "A",
     "Context-aware hybrid BiLSTM classifier",
-    "A made plant with the 17 channels of CATS, 400,000 rows at 1 Hz, 200 anomalous segments with 3.8 % of "
+    "A made plant with the 17 channels of CATS, 400,000 rows at 1 Hz, 200 anomalous segments with "
+    "3.8 % of "
     "the rows (the "
-    "published file instead where TSAD_BENCH_DATA holds `cats/data.csv` or `.parquet`). 70 / 15 / 15; only "
+    "published file instead where TSAD_BENCH_DATA holds `cats/data.csv` or `.parquet`). 70 / 15 / "
+    "15; only "
     "the training "
-    "part is oversampled, after the split. A share of the training windows is learned (see below), validation and test "
-    "are judged in full. A window's label is that of its last step. The threshold is F1-best on validation. Preset "
+    "part is oversampled, after the split. A share of the training windows is learned (see below), "
+    "validation and test "
+    "are judged in full. A window's label is that of its last step. The threshold is F1-best on "
+    "validation. Preset "
     "`document_a`.",
     _EXPERIMENTS,
     _FIGURES,

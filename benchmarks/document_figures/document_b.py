@@ -12,7 +12,9 @@ def _varies_by_part(values: Values) -> bool:
     return low < 0.05 < high and low <= values["b_sine.p95_false"] <= high
 
 
-_EXPERIMENTS = (Experiment("b_sine", "reconstruction, noise floor, threshold trade-off", sines.sine),)
+_EXPERIMENTS = (
+    Experiment("b_sine", "reconstruction, noise floor, threshold trade-off", sines.sine),
+)
 _FIGURES = (
     Figure(
         "b_sine.mse",
@@ -29,8 +31,10 @@ _FIGURES = (
         "not given",
         better="shown",
         form="{:.4f}",
-        why="The document gives neither its noise nor the scale of its error. Here the noise has σ 0.1 at an amplitude "
-        "of 1; our MSE is {mse:.4f} against this floor, and {mse_in_units:.4f} in units of the series.",
+        why="The document gives neither its noise nor the scale of its error. Here the noise has σ "
+        "0.1 at an amplitude "
+        "of 1; our MSE is {mse:.4f} against this floor, and {mse_in_units:.4f} in units of the "
+        "series.",
     ),
     Figure(
         "b_sine.mse_to_sine",
@@ -38,7 +42,8 @@ _FIGURES = (
         "not given",
         better="shown",
         form="{:.4f}",
-        why="Against a noise floor of {noise_floor:.4f}: what lies below was removed as noise, not copied.",
+        why="Against a noise floor of {noise_floor:.4f}: what lies below was removed as noise, not "
+        "copied.",
     ),
     Figure(
         "b_sine.p95_false",
@@ -48,13 +53,18 @@ _FIGURES = (
         "same",
         0.03,
         "{:.1%}",
-        why="Neighbouring windows overlap, so that flags come in runs and their share varies from part to part: "
-        "over 60 parts of this length, each judged by the 95th percentile of the one before, the middle one has "
+        why="Neighbouring windows overlap, so that flags come in runs and their share varies from "
+        "part to part: "
+        "over 60 parts of this length, each judged by the 95th percentile of the one before, the "
+        "middle one has "
         "{p95_parts_middle:.1%}, nine of ten have {p95_parts_low:.1%} to {p95_parts_high:.1%}.",
         evidence=_varies_by_part,
     ),
     Figure(
-        "b_sine.tradeoff", "A high threshold misses subtle anomalies, a low one cries wolf", "claim", better="holds"
+        "b_sine.tradeoff",
+        "A high threshold misses subtle anomalies, a low one cries wolf",
+        "claim",
+        better="holds",
     ),
     Figure("b_sine.integer_times", "Integer time stamps", "int64", better="holds"),
 )
@@ -65,12 +75,16 @@ _TABLES = (
         [
             (
                 f"{percentile:g}th",
-                [f"b_sine.p{percentile:g}_{name}" for name in ("threshold", "false", "subtle", "clear", "gross")],
+                [
+                    f"b_sine.p{percentile:g}_{name}"
+                    for name in ("threshold", "false", "subtle", "clear", "gross")
+                ],
             )
             for percentile in sines.PERCENTILES
         ],
         "{:.4f}",
-        "Spikes are single steps, three, six and twelve standard deviations of the noise high on average.",
+        "Spikes are single steps, three, six and twelve standard deviations of the noise high on "
+        "average.",
     ),
 )
 _CHECKS = (
@@ -81,7 +95,8 @@ _CHECKS = (
 DOCUMENT = Document(
     "B",
     "LSTM autoencoder on a noisy sine",
-    "Made data: a sine of amplitude 1 and period 50 with normal noise of σ 0.1, integer times. The first 70 "
+    "Made data: a sine of amplitude 1 and period 50 with normal noise of σ 0.1, integer times. The "
+    "first 70 "
     "% train, the "
     "next 15 % set the threshold, the last 15 % are measured. Preset `document_b`.",
     _EXPERIMENTS,

@@ -16,7 +16,8 @@ _FIGURES = (
         form="{:.1%}",
         why="NAB's label windows are wide: most readings in them are ordinary. Who never flags has "
         "{whole_always_normal:.1%}; "
-        "the best threshold of all, chosen with the labels in view, reaches {whole_best_accuracy:.1%}. An accuracy of "
+        "the best threshold of all, chosen with the labels in view, reaches "
+        "{whole_best_accuracy:.1%}. An accuracy of "
         "95 % cannot be reached by a threshold on these errors.",
         evidence=lambda values: values["c_ambient.whole_best_accuracy"] < 0.95,
     ),
@@ -37,7 +38,8 @@ _FIGURES = (
         "95 %",
         0.95,
         form="{:.1%}",
-        why="As above; in this part always saying normal has {always_normal:.1%}, the best threshold "
+        why="As above; in this part always saying normal has {always_normal:.1%}, the best "
+        "threshold "
         "{best_accuracy:.1%}.",
         evidence=lambda values: values["c_ambient.best_accuracy"] < 0.95,
     ),
@@ -52,14 +54,17 @@ _FIGURES = (
         "{:.1f} s",
         why="One thread on a machine that does other work at the same time.",
     ),
-    Figure("c_ambient.saved_equal", "Model saved, results exported as CSV", "claim", better="holds"),
+    Figure(
+        "c_ambient.saved_equal", "Model saved, results exported as CSV", "claim", better="holds"
+    ),
     Figure(
         "c_ambient.is_real",
         "NAB's own file was read",
         "–",
         better="shown",
         form="{:.0f}",
-        why="1: ambient_temperature_system_failure below TSAD_BENCH_DATA. 0: a stand-in, a load of our own making at "
+        why="1: ambient_temperature_system_failure below TSAD_BENCH_DATA. 0: a stand-in, a load of "
+        "our own making at "
         "one reading per hour.",
     ),
 )
@@ -67,7 +72,10 @@ _TABLES = tuple(
     Table(
         title,
         _NAMES,
-        [(f"{p:g}th", [f"c_ambient.{prefix}p{p:g}_{name}" for name in _NAMES]) for p in nab.PERCENTILES],
+        [
+            (f"{p:g}th", [f"c_ambient.{prefix}p{p:g}_{name}" for name in _NAMES])
+            for p in nab.PERCENTILES
+        ],
     )
     for title, prefix in (
         ("Dynamic percentile of the last 1,000 errors, trained before the first label", ""),
@@ -82,8 +90,10 @@ _CHECKS = (
 DOCUMENT = Document(
     "C",
     "Univariate LSTM autoencoder on NAB's ambient temperature",
-    "Trained on the first 40 % of the file, all before the first label window; everything after is judged once. The "
-    "document's own way (train and judge on the whole file, here 15 epochs) is shown beside it. Steps are judged, not "
+    "Trained on the first 40 % of the file, all before the first label window; everything after is "
+    "judged once. The "
+    "document's own way (train and judge on the whole file, here 15 epochs) is shown beside it. "
+    "Steps are judged, not "
     "windows. Preset `document_c`.",
     _EXPERIMENTS,
     _FIGURES,

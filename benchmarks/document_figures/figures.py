@@ -1,4 +1,6 @@
-"""What the documents state, as something that can be held against a measurement: figures, claims, tables, checks."""
+"""What the documents state, as something that can be held against a measurement: figures, claims,
+tables, checks.
+"""
 
 from __future__ import annotations
 
@@ -49,7 +51,9 @@ SMALL = Sizes("small", 6, 6, 1_200, 6_000, 4_000, 5, 8_000, 24, 4, 2, 1)
 
 @dataclass(frozen=True)
 class Experiment:
-    """Something that is run once per seed and gives numbers by name; keys of figures start with `<name>.`"""
+    """Something that is run once per seed and gives numbers by name; keys of figures start with
+    `<name>.`
+    """
 
     name: str
     title: str
@@ -64,13 +68,15 @@ class Figure:
     ----------
     key : `<experiment>.<value>`
     stated : what the document says, for people
-    target : the same as a number; for better="holds" none is needed, the value is 1 where the claim holds
-    better : higher or lower beats the document; same must be near; holds is a claim; shown has nothing to be held
-        against
+    target : the same as a number; for better="holds" none is needed, the value is 1 where the claim
+        holds
+    better : higher or lower beats the document; same must be near; holds is a claim; shown has
+        nothing to be held against
     tolerance : how near is matched
     why : said where the document's figure is not reached; `{<value>}` stands for another value
     always : say `why` whatever the verdict
-    evidence : whether the measured values bear `why` out; without it, or where they do not, the figure is missed
+    evidence : whether the measured values bear `why` out; without it, or where they do not, the
+        figure is missed
     """
 
     key: str
@@ -92,7 +98,11 @@ class Figure:
         """A value in this figure's form."""
         if math.isnan(value):
             return "–"
-        return ("holds" if value >= 0.5 else "does not hold") if self.better == "holds" else self.form.format(value)
+        return (
+            ("holds" if value >= 0.5 else "does not hold")
+            if self.better == "holds"
+            else self.form.format(value)
+        )
 
     def verdict(self, values: Values) -> Verdict:
         """How the measured value stands against the document's."""
@@ -103,7 +113,9 @@ class Figure:
             return "shown"
         if reached := self._reached(value):
             return reached
-        return "explained" if self.evidence is not None and self.evidence(_Known(values)) else "missed"
+        return (
+            "explained" if self.evidence is not None and self.evidence(_Known(values)) else "missed"
+        )
 
     def _reached(self, value: float) -> Verdict | None:
         if self.better == "holds":
@@ -114,10 +126,16 @@ class Figure:
         return "beaten" if gain > 0 else None
 
     def reason(self, values: Values) -> str:
-        """`why` with measured values filled in: those of its own experiment, others as `{<experiment>_<value>}`."""
+        """`why` with measured values filled in: those of its own experiment, others as
+        `{<experiment>_<value>}`.
+        """
         named = {key.replace(".", "_"): Shown(value) for key, value in values.items()}
         own = self.experiment + "."
-        named |= {key.removeprefix(own): Shown(value) for key, value in values.items() if key.startswith(own)}
+        named |= {
+            key.removeprefix(own): Shown(value)
+            for key, value in values.items()
+            if key.startswith(own)
+        }
         return self.why.format_map(_Known(named))
 
 

@@ -1,4 +1,6 @@
-"""The documents' protocol on the project's code: scale, train on clean windows, errors, thresholds, figures."""
+"""The documents' protocol on the project's code: scale, train on clean windows, errors, thresholds,
+figures.
+"""
 
 from __future__ import annotations
 
@@ -75,7 +77,8 @@ def fit_clean(
     ends: NDArray[np.int64] | None = None,
     **more: Any,
 ) -> Fitted:
-    """A detector trained on readings taken for normal; the last tenth stops the training and is not learned.
+    """A detector trained on readings taken for normal; the last tenth stops the training and is not
+    learned.
 
     Parameters
     ----------
@@ -89,7 +92,9 @@ def fit_clean(
     learned, held_out = _parted(len(values), width) if ends is None else _parted_at_random(ends)
     n_channels = values.shape[1]
     training = TrainingSet(inputs, learned, held_out, n_channels, width)
-    detector = build_detector(name, width=width, n_channels=n_channels, n_inputs=inputs.shape[1], params=params)
+    detector = build_detector(
+        name, width=width, n_channels=n_channels, n_inputs=inputs.shape[1], params=params
+    )
     return Fitted(detector, scaler, detector.fit(training, budget=budget, seed=seed, **more))
 
 
@@ -112,9 +117,17 @@ def held_out_from(n_steps: int) -> int:
     return round(n_steps * (1 - HELD_OUT_SHARE))
 
 
-def settings(kind: str, k: float = 3.0, percentile: float = 95.0, **changed: Any) -> ThresholdSettings:
+def settings(
+    kind: str, k: float = 3.0, percentile: float = 95.0, **changed: Any
+) -> ThresholdSettings:
     """Threshold settings as the documents have them: no moving average, a look-back of 1,000."""
-    chosen = {"look_back_steps": 1000, "min_count": 200, "floor": 0.5, "collective_width": 0, "collective_k": 3.0}
+    chosen = {
+        "look_back_steps": 1000,
+        "min_count": 200,
+        "floor": 0.5,
+        "collective_width": 0,
+        "collective_k": 3.0,
+    }
     return ThresholdSettings(kind, percentile, k, **(chosen | changed))
 
 
@@ -124,7 +137,9 @@ def fixed_limit(errors: Errors, k: float = 3.0) -> float:
 
 
 def window_labels(labels: Bools, width: int) -> Bools:
-    """Whether the window of `width` that ends at a step holds an anomalous step, (n_steps,): the documents' labels."""
+    """Whether the window of `width` that ends at a step holds an anomalous step, (n_steps,): the
+    documents' labels.
+    """
     sums = np.concatenate([[0], np.cumsum(labels)])
     ends = np.arange(1, labels.size + 1)
     return np.asarray(sums[ends] > sums[np.maximum(ends - width, 0)])
@@ -162,7 +177,13 @@ def judge(
     flags = flag(errors, threshold)
     return Judgement(
         confusion(labels, flags, known),
-        event_report(labels, flags, known, schedule=AlertSchedule(step_s, step_s), merge_gap_steps=merge_gap_steps),
+        event_report(
+            labels,
+            flags,
+            known,
+            schedule=AlertSchedule(step_s, step_s),
+            merge_gap_steps=merge_gap_steps,
+        ),
         roc_curve(labels, errors).auc,
         pr_curve(labels, errors).average_precision,
     )
@@ -170,9 +191,17 @@ def judge(
 
 def threshold_for_recall(labels: Bools, errors: Errors, recall: float) -> float:
     """The highest threshold at which at least this share of the events has a flag."""
-    heights = [np.nanmax(errors[first:end]) for first, end in runs(labels) if np.isfinite(errors[first:end]).any()]
+    heights = [
+        np.nanmax(errors[first:end])
+        for first, end in runs(labels)
+        if np.isfinite(errors[first:end]).any()
+    ]
     n_needed = max(1, int(np.ceil(recall * len(heights) - 1e-9)))
-    return float(np.nextafter(np.sort(np.array(heights, np.float32))[::-1][n_needed - 1], np.float32(-np.inf)))
+    return float(
+        np.nextafter(
+            np.sort(np.array(heights, np.float32))[::-1][n_needed - 1], np.float32(-np.inf)
+        )
+    )
 
 
 def one_window_ms(fitted: Fitted, values: Values, n_inputs: int | None = None) -> float:

@@ -1,4 +1,6 @@
-"""Document D's experiments: one server's load, an LSTM autoencoder, and what the document says about both."""
+"""Document D's experiments: one server's load, an LSTM autoencoder, and what the document says
+about both.
+"""
 
 from __future__ import annotations
 
@@ -73,7 +75,9 @@ class Load:
 
     @property
     def test(self) -> slice:
-        """After the clean steps and an eighth as many for validation: readings that nothing was chosen on."""
+        """After the clean steps and an eighth as many for validation: readings that nothing was
+        chosen on.
+        """
         return slice(self.n_clean * 9 // 8, len(self.labels))
 
     @property
@@ -95,8 +99,12 @@ class Load:
 def load(n_steps: int, n_clean: int, seed: int, spikes_of: str = "series") -> Load:
     """The series of a seed."""
     plant = server_metrics(
-        start_at=START_AT, seed=seed, n_steps=n_steps, clean_steps=n_clean, spikes_of=spikes_of  # type: ignore[arg-type]
-    )  # fmt: skip
+        start_at=START_AT,
+        seed=seed,
+        n_steps=n_steps,
+        clean_steps=n_clean,
+        spikes_of=spikes_of,  # type: ignore[arg-type]
+    )
     return Load(plant, anomalous_steps(plant)[0], n_clean)
 
 
@@ -105,19 +113,27 @@ def made(sizes: Sizes, seed: int, **changed: str) -> Load:
     return load(sizes.load_steps, sizes.clean_steps, seed, **changed)
 
 
-def fitted(sizes: Sizes, seed: int, values: Values, name: str = PRESET.detector.name, width: int = WIDTH) -> Fitted:
+def fitted(
+    sizes: Sizes, seed: int, values: Values, name: str = PRESET.detector.name, width: int = WIDTH
+) -> Fitted:
     """The preset's detector, or another, trained on clean readings."""
     budget = budget_of(PRESET, sizes)
-    return fit_clean(name, values, width=width, budget=budget, seed=seed, scaling=PRESET.features.scaling)
+    return fit_clean(
+        name, values, width=width, budget=budget, seed=seed, scaling=PRESET.features.scaling
+    )
 
 
 @lru_cache(maxsize=12)
 def usual(sizes: Sizes, seed: int, name: str = PRESET.detector.name) -> Fitted:
-    """A detector trained on the clean part of the seed's series; several experiments look at the same one."""
+    """A detector trained on the clean part of the seed's series; several experiments look at the
+    same one.
+    """
     return fitted(sizes, seed, made(sizes, seed).clean, name)
 
 
-def judged(series: Load, errors: Errors, width: int, k: float = 3.0, part: slice | None = None) -> Judgement:
+def judged(
+    series: Load, errors: Errors, width: int, k: float = 3.0, part: slice | None = None
+) -> Judgement:
     """The test part at mean + k standard deviations of the held-out clean errors."""
     limit = fixed_limit(errors[series.held_out(width)], k)
     rows = series.test if part is None else part
@@ -125,7 +141,9 @@ def judged(series: Load, errors: Errors, width: int, k: float = 3.0, part: slice
 
 
 def main_row(sizes: Sizes, seed: int, say: Say) -> dict[str, float]:
-    """The document's own row: errors, threshold, precision, recall, F1, AUC, and what is said around them."""
+    """The document's own row: errors, threshold, precision, recall, F1, AUC, and what is said
+    around them.
+    """
     series = made(sizes, seed)
     model = usual(sizes, seed)
     say(f"trained {len(model.history.loss)} epochs in {model.history.seconds:.0f} s")
@@ -134,7 +152,9 @@ def main_row(sizes: Sizes, seed: int, say: Say) -> dict[str, float]:
     found |= judged(series, errors, WIDTH, part=series.document_test).named("document_size_")
     for k in SIGMAS:
         found |= judged(series, errors, WIDTH, k).named(f"sigma{k}_")
-    found["tradeoff"] = _rises(found, "precision") and _rises([-found[f"sigma{k}_recall"] for k in SIGMAS])
+    found["tradeoff"] = _rises(found, "precision") and _rises(
+        [-found[f"sigma{k}_recall"] for k in SIGMAS]
+    )
     found |= _by_kind(series, errors) | _adaptive(series, errors) | _severity(series, errors)
     found["events_found"] = float(found["event_recall"] >= 0.95)
     found |= _early_warning(series, errors) | _against_fixed_rule(series, errors)
@@ -173,12 +193,16 @@ def _by_kind(series: Load, errors: Errors) -> dict[str, float]:
         labels = series.of_kind(kind)
         windows = window_labels(labels, WIDTH)
         found[f"{kind}_windows"] = float(flags[windows].mean()) if windows.any() else float("nan")
-        found[f"{kind}_events"] = event_report(labels, flags, schedule=AlertSchedule(STEP_S, STEP_S)).recall
+        found[f"{kind}_events"] = event_report(
+            labels, flags, schedule=AlertSchedule(STEP_S, STEP_S)
+        ).recall
     return found
 
 
 def _adaptive(series: Load, errors: Errors) -> dict[str, float]:
-    """The adaptive threshold, alone and with the moving average of errors (production's combination)."""
+    """The adaptive threshold, alone and with the moving average of errors (production's
+    combination).
+    """
     calibration_part = errors[series.held_out(WIDTH)]
     chosen = settings("adaptive", 3.0, floor=0.0)
     thresholds = threshold_series(errors, calibrate(calibration_part, settings=chosen), chosen)
@@ -196,13 +220,18 @@ def _judged_scores(series: Load, scores: Errors) -> Judgement:
 
 
 def _severity(series: Load, errors: Errors) -> dict[str, float]:
-    """Peak severity (1 LOW, 2 MEDIUM, 3 HIGH) of spikes of half the size against those of the whole."""
+    """Peak severity (1 LOW, 2 MEDIUM, 3 HIGH) of spikes of half the size against those of the
+    whole.
+    """
     limit = np.full(errors.shape, fixed_limit(errors[series.held_out(WIDTH)]), np.float32)
     scores = anomaly_scores(errors, limit)
     levels = severities(scores)
     labels = window_labels(series.labels, WIDTH)
     normal = ~labels & np.isfinite(errors) & (np.arange(len(labels)) >= series.test.start)
-    high = severities(np.array([1.01], np.float32))[0] == 3 and severities(np.array([0.51], np.float32))[0] == 2
+    high = (
+        severities(np.array([1.01], np.float32))[0] == 3
+        and severities(np.array([0.51], np.float32))[0] == 2
+    )
     return {
         "high_share_of_anomalies": float(np.mean(levels[labels] == 3)),
         "high_share_of_normal": float(np.mean(levels[normal] == 3)),
@@ -211,7 +240,9 @@ def _severity(series: Load, errors: Errors) -> dict[str, float]:
 
 
 def _early_warning(series: Load, errors: Errors) -> dict[str, float]:
-    """Lead time before failures when the score DAG runs every 5, 15, 60 minutes and then has to run."""
+    """Lead time before failures when the score DAG runs every 5, 15, 60 minutes and then has to
+    run.
+    """
     flags = flag(errors, fixed_limit(errors[series.held_out(WIDTH)]))
     ramps = series.of_kind("degradation")
     found = {}
@@ -226,7 +257,9 @@ def _early_warning(series: Load, errors: Errors) -> dict[str, float]:
 
 
 def _against_fixed_rule(series: Load, errors: Errors) -> dict[str, float]:
-    """False alarms of a fixed limit on the load at the event recall of the autoencoder, and at its own 3 sigma."""
+    """False alarms of a fixed limit on the load at the event recall of the autoencoder, and at its
+    own 3 sigma.
+    """
     deviation = _deviation(series)
     labels = window_labels(series.labels, WIDTH)[series.test]
     ours = judged(series, errors, WIDTH)
@@ -235,7 +268,9 @@ def _against_fixed_rule(series: Load, errors: Errors) -> dict[str, float]:
     rule_at_recall = judge(labels, deviation[series.test], same)
     found = rule.named("rule_") | rule_at_recall.named("rule_same_recall_")
     minutes_per_day = 86400 / STEP_S
-    wrong = [one.steps.false_positive / one.steps.n * minutes_per_day for one in (ours, rule_at_recall)]
+    wrong = [
+        one.steps.false_positive / one.steps.n * minutes_per_day for one in (ours, rule_at_recall)
+    ]
     return found | {
         "rule_false_share": 1 - rule.steps.precision,
         "rule_same_recall_false_share": 1 - rule_at_recall.steps.precision,
@@ -251,15 +286,25 @@ def _deviation(series: Load) -> Errors:
 
 
 def _buffer_of_ten(model: Fitted, series: Load) -> dict[str, float]:
-    """Whether a buffer of the last ten values, minute by minute, gives the batch's errors to the bit."""
+    """Whether a buffer of the last ten values, minute by minute, gives the batch's errors to the
+    bit.
+    """
     rows = series.values[series.test][:200]
     batch = model.errors(rows)
-    alone = [model.errors(rows[end - WIDTH + 1 : end + 1])[-1] for end in range(WIDTH - 1, len(rows))]
-    return {"buffer_equals_batch": float(np.array_equal(batch[WIDTH - 1 :], np.array(alone, np.float32)))}
+    alone = [
+        model.errors(rows[end - WIDTH + 1 : end + 1])[-1] for end in range(WIDTH - 1, len(rows))
+    ]
+    return {
+        "buffer_equals_batch": float(
+            np.array_equal(batch[WIDTH - 1 :], np.array(alone, np.float32))
+        )
+    }
 
 
 def detectors(sizes: Sizes, seed: int, say: Say) -> dict[str, float]:
-    """The same series, split and threshold for every registered detector of windows, and the 3 sigma rule."""
+    """The same series, split and threshold for every registered detector of windows, and the 3
+    sigma rule.
+    """
     series, found = made(sizes, seed), {}
     for name in NAMES[:5] if sizes.is_small else NAMES:
         model = usual(sizes, seed, name)
@@ -268,7 +313,9 @@ def detectors(sizes: Sizes, seed: int, say: Say) -> dict[str, float]:
         found |= judged(series, errors, WIDTH).named(f"{name}_")
         found[f"{name}_parameters"] = model.detector.n_parameters
         found[f"{name}_seconds"] = model.history.seconds
-    found["dense_behind"] = float(found["dense_autoencoder_f1"] < found["lstm_autoencoder_f1"] - 0.02)
+    found["dense_behind"] = float(
+        found["dense_autoencoder_f1"] < found["lstm_autoencoder_f1"] - 0.02
+    )
     rows, labels = series.test, window_labels(series.labels, WIDTH)[series.test]
     return found | judge(labels, _deviation(series)[rows], 3.0).named("three_sigma_rule_")
 
@@ -299,23 +346,37 @@ def windows(sizes: Sizes, seed: int, say: Say) -> dict[str, float]:
     best = max(widths, key=lambda width: found[f"w{width}_f1"])
     normal = [found[f"w{width}_normal_error"] for width in widths]
     rises = all(before < after for before, after in pairwise(normal))
-    return found | {"best": float(best), "ten_is_best": float(best == 10), "normal_error_rises": float(rises)}
+    return found | {
+        "best": float(best),
+        "ten_is_best": float(best == 10),
+        "normal_error_rises": float(rises),
+    }
 
 
 def _of_width(sizes: Sizes, seed: int, series: Load, width: int) -> Fitted:
-    """Wider windows get fewer epochs, down to a third, so that 50 steps do not take five times as long as ten."""
+    """Wider windows get fewer epochs, down to a third, so that 50 steps do not take five times as
+    long as ten.
+    """
     budget = budget_of(PRESET, sizes)
     epochs = max(budget.epochs // 3, min(budget.epochs, budget.epochs * 15 // width))
     scaling = PRESET.features.scaling
     budget = replace(budget, epochs=epochs)
-    return fit_clean(PRESET.detector.name, series.clean, width=width, budget=budget, seed=seed, scaling=scaling)
+    return fit_clean(
+        PRESET.detector.name, series.clean, width=width, budget=budget, seed=seed, scaling=scaling
+    )
 
 
 def contamination(sizes: Sizes, seed: int, say: Say) -> dict[str, float]:
-    """Five percent anomalies in the training data; the threshold plain, trimmed, without known anomalies."""
+    """Five percent anomalies in the training data; the threshold plain, trimmed, without known
+    anomalies.
+    """
     series, found = made(sizes, seed), {}
     dirty = server_metrics(
-        start_at=START_AT, seed=seed, n_steps=series.n_clean, clean_steps=0, anomaly_share=CONTAMINATION * 1.15
+        start_at=START_AT,
+        seed=seed,
+        n_steps=series.n_clean,
+        clean_steps=0,
+        anomaly_share=CONTAMINATION * 1.15,
     )
     found["share"] = float(anomalous_steps(dirty).mean())
     scaled = fit_scaler(dirty.values[0], "robust").transform(dirty.values[0])
@@ -327,7 +388,9 @@ def contamination(sizes: Sizes, seed: int, say: Say) -> dict[str, float]:
         model = usual(sizes, seed) if name == "clean" else fitted(sizes, seed, values)
         say(f"{name}: {model.history.seconds:.0f} s")
         errors, own = model.errors(series.values), model.errors(values)[series.held_out(WIDTH)]
-        known = window_labels(anomalous_steps(dirty)[0], WIDTH)[series.held_out(WIDTH)] & (name == "dirty")
+        known = window_labels(anomalous_steps(dirty)[0], WIDTH)[series.held_out(WIDTH)] & (
+            name == "dirty"
+        )
         labels = window_labels(series.labels, WIDTH)[series.test]
         plain = float(own.mean() + 3 * own.std())
         found |= judge(labels, errors[series.test], plain).named(f"{name}_plain_")
@@ -343,10 +406,16 @@ def contamination(sizes: Sizes, seed: int, say: Say) -> dict[str, float]:
 
 
 def losses(sizes: Sizes, seed: int, say: Say) -> dict[str, float]:
-    """MSE, MAE and Huber as loss and error; MAPE as an error of the MSE model, near zero and far from it."""
+    """MSE, MAE and Huber as loss and error; MAPE as an error of the MSE model, near zero and far
+    from it.
+    """
     series, found = made(sizes, seed), {}
     for loss in ("mse",) if sizes.is_small else ("mse", "mae", "huber"):
-        model = usual(sizes, seed) if loss == PRESET.training.loss else _with_loss(sizes, seed, series, loss)
+        model = (
+            usual(sizes, seed)
+            if loss == PRESET.training.loss
+            else _with_loss(sizes, seed, series, loss)
+        )
         say(f"{loss}: {model.history.seconds:.0f} s")
         found |= judged(series, model.errors(series.values), WIDTH).named(f"{loss}_")
         if loss == "mse":
@@ -357,11 +426,15 @@ def losses(sizes: Sizes, seed: int, say: Say) -> dict[str, float]:
 
 def _with_loss(sizes: Sizes, seed: int, series: Load, loss: str) -> Fitted:
     budget, scaling = budget_of(PRESET, sizes, loss=loss), PRESET.features.scaling
-    return fit_clean(PRESET.detector.name, series.clean, width=WIDTH, budget=budget, seed=seed, scaling=scaling)
+    return fit_clean(
+        PRESET.detector.name, series.clean, width=WIDTH, budget=budget, seed=seed, scaling=scaling
+    )
 
 
 def _relative_errors(series: Load, model: Fitted) -> dict[str, float]:
-    """The mean absolute percentage error of the last step: judged, and its spread near and far from a load of zero."""
+    """The mean absolute percentage error of the last step: judged, and its spread near and far from
+    a load of zero.
+    """
     scaled = model.scaler.transform(series.values)
     residuals = np.abs(model.detector.residuals(scaled))[:, 0] * np.float32(model.scaler.scale[0])
     relative = (residuals / np.abs(series.values[:, 0])).astype(np.float32)
@@ -376,19 +449,25 @@ def _relative_errors(series: Load, model: Fitted) -> dict[str, float]:
 
 
 def small_spikes(sizes: Sizes, seed: int, say: Say) -> dict[str, float]:
-    """The other reading of "3 sigma spikes": three times the noise, not three times the series' spread."""
+    """The other reading of "3 sigma spikes": three times the noise, not three times the series'
+    spread.
+    """
     series = made(sizes, seed, spikes_of="noise")
     errors = fitted(sizes, seed, series.clean).errors(series.values)
     found = judged(series, errors, WIDTH).named("")
     flags = flag(errors, fixed_limit(errors[series.held_out(WIDTH)]))
     points = series.of_kind("point")
     return found | {
-        "point_events": event_report(window_labels(points, WIDTH), flags, schedule=AlertSchedule(60)).recall
+        "point_events": event_report(
+            window_labels(points, WIDTH), flags, schedule=AlertSchedule(60)
+        ).recall
     }
 
 
 def adapts(sizes: Sizes, seed: int, say: Say) -> dict[str, float]:
-    """An upgraded system's new baseline: false flags of the old model, and of one retrained on the readings after."""
+    """An upgraded system's new baseline: false flags of the old model, and of one retrained on the
+    readings after.
+    """
     series, other = made(sizes, seed), made(sizes, seed + 100)
     upgraded, n_clean = 0.6 * other.values + 1.5, other.n_clean
     old = usual(sizes, seed)
@@ -405,7 +484,8 @@ def adapts(sizes: Sizes, seed: int, say: Say) -> dict[str, float]:
             "old_false_share": float(np.mean(old.errors(upgraded)[normal] > limit)),
             "retrained_false_share": float(np.mean(new_errors[normal] > new_limit)),
             "holds": float(
-                np.mean(new_errors[normal] > new_limit) < 0.25 * np.mean(old.errors(upgraded)[normal] > limit)
+                np.mean(new_errors[normal] > new_limit)
+                < 0.25 * np.mean(old.errors(upgraded)[normal] > limit)
             ),
         }
         | _drifted(series, old, limit)

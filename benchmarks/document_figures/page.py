@@ -33,9 +33,13 @@ HELD_OUT = """thresholds are set on readings that the model has not learned from
   is used once. Parts are cut by time, with an embargo of one window between them, unless a row says *random split*."""
 
 
-def page(documents: Sequence[Document], results: Iterable[Result], sizes: Sizes, command: str) -> str:
+def page(
+    documents: Sequence[Document], results: Iterable[Result], sizes: Sizes, command: str
+) -> str:
     """The whole page."""
-    by_document = {document.letter: _of(document, results := list(results)) for document in documents}
+    by_document = {
+        document.letter: _of(document, results := list(results)) for document in documents
+    }
     seeds = sorted({result.seed for found in by_document.values() for result in found})
     parts = [INTRODUCTION.format(held_out=HELD_OUT), _made_by(sizes, seeds, list(results), command)]
     parts += [_summary(documents, by_document)]
@@ -52,7 +56,8 @@ def _made_by(sizes: Sizes, seeds: Sequence[int], results: Sequence[Result], comm
     minutes = sum(result.minutes for result in results)
     n_seeds = max(len(seeds), 1)
     return (
-        f"Command: `{command}`. Sizes: {sizes.name}. Seeds: {', '.join(map(str, seeds)) or 'none'}. "
+        f"Command: `{command}`. Sizes: {sizes.name}. Seeds: "
+        f"{', '.join(map(str, seeds)) or 'none'}. "
         f"Time: {minutes:.0f} minutes in all, {minutes / n_seeds:.0f} per seed, one thread, "
         f"{os.cpu_count()} cores ({platform.machine()}, Python {platform.python_version()}).\n"
     )
@@ -69,12 +74,21 @@ def pooled(results: Iterable[Result]) -> dict[str, list[float]]:
 
 def medians(results: Iterable[Result]) -> dict[str, float]:
     """The median over the seeds by key; what is unknown with one seed has no say."""
-    known = {key: [one for one in each if not math.isnan(one)] for key, each in pooled(results).items()}
+    known = {
+        key: [one for one in each if not math.isnan(one)] for key, each in pooled(results).items()
+    }
     return {key: median(each) if each else math.nan for key, each in known.items()}
 
 
 def _summary(documents: Sequence[Document], by_document: Mapping[str, list[Result]]) -> str:
-    verdicts: tuple[Verdict, ...] = ("beaten", "matched", "explained", "missed", "shown", "not measured")
+    verdicts: tuple[Verdict, ...] = (
+        "beaten",
+        "matched",
+        "explained",
+        "missed",
+        "shown",
+        "not measured",
+    )
     rows = []
     for document in documents:
         values = medians(by_document[document.letter])
@@ -87,11 +101,16 @@ def _summary(documents: Sequence[Document], by_document: Mapping[str, list[Resul
 def _section(document: Document, results: list[Result]) -> str:
     values, spread = medians(results), pooled(results)
     minutes = {
-        name: median(r.minutes for r in results if r.experiment == name) for name in {r.experiment for r in results}
+        name: median(r.minutes for r in results if r.experiment == name)
+        for name in {r.experiment for r in results}
     }
     heads = ["figure or claim", "document", "here", "verdict", "minutes"]
     rows = [_figure_row(figure, values, spread, minutes) for figure in document.figures]
-    parts = [f"## {document.letter}. {document.title}\n", document.held_out + "\n", _table(heads, rows)]
+    parts = [
+        f"## {document.letter}. {document.title}\n",
+        document.held_out + "\n",
+        _table(heads, rows),
+    ]
     parts += [_reasons(document.figures, values)]
     parts += [_detail(table, spread) for table in document.tables if _is_measured(table, values)]
     parts += [_runs(document, results)]
@@ -99,12 +118,21 @@ def _section(document: Document, results: list[Result]) -> str:
 
 
 def _figure_row(
-    figure: Figure, values: Mapping[str, float], spread: Mapping[str, list[float]], minutes: Mapping[str, float]
+    figure: Figure,
+    values: Mapping[str, float],
+    spread: Mapping[str, list[float]],
+    minutes: Mapping[str, float],
 ) -> list[str]:
     verdict = figure.verdict(values)
     taken = minutes.get(figure.experiment)
     here = _ours(figure, spread.get(figure.key, []))
-    return [figure.claim, figure.stated, here, f"**{verdict}**", "–" if taken is None else f"{taken:.1f}"]
+    return [
+        figure.claim,
+        figure.stated,
+        here,
+        f"**{verdict}**",
+        "–" if taken is None else f"{taken:.1f}",
+    ]
 
 
 def _ours(figure: Figure, values: Sequence[float]) -> str:
@@ -124,7 +152,11 @@ def _reasons(figures: Sequence[Figure], values: Mapping[str, float]) -> str:
     claims: dict[str, list[str]] = {}
     for figure in figures:
         verdict = figure.verdict(values)
-        if figure.why and verdict != "not measured" and (figure.always or verdict not in ("beaten", "matched")):
+        if (
+            figure.why
+            and verdict != "not measured"
+            and (figure.always or verdict not in ("beaten", "matched"))
+        ):
             claims.setdefault(figure.reason(values), []).append(f"*{figure.claim}* ({verdict})")
     said = [f"- {'; '.join(rows)}: {reason}" for reason, rows in claims.items()]
     return "Why, in the order of the table:\n" + "\n".join(said) + "\n" if said else ""
@@ -135,7 +167,10 @@ def _is_measured(table: Table, values: Mapping[str, float]) -> bool:
 
 
 def _detail(table: Table, spread: Mapping[str, list[float]]) -> str:
-    rows = [[label, *(_cell(table.form, spread.get(key, [])) for key in keys)] for label, keys in table.rows]
+    rows = [
+        [label, *(_cell(table.form, spread.get(key, [])) for key in keys)]
+        for label, keys in table.rows
+    ]
     note = f"\n{table.note}\n" if table.note else ""
     return f"### {table.title}\n\n{_table(['', *table.columns], rows)}{note}"
 
@@ -162,4 +197,9 @@ def _runs(document: Document, results: Sequence[Result]) -> str:
 
 def _table(heads: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
     lines = [heads, ["---"] * len(heads), *rows]
-    return "\n".join("| " + " | ".join(cell.replace("|", "\\|") for cell in line) + " |" for line in lines) + "\n"
+    return (
+        "\n".join(
+            "| " + " | ".join(cell.replace("|", "\\|") for cell in line) + " |" for line in lines
+        )
+        + "\n"
+    )

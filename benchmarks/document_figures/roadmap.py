@@ -1,4 +1,6 @@
-"""Document D's roadmap: several sensors, probabilities and intervals, attention, transfer learning."""
+"""Document D's roadmap: several sensors, probabilities and intervals, attention, transfer
+learning.
+"""
 
 from __future__ import annotations
 
@@ -42,7 +44,9 @@ def room(sizes: Sizes, seed: int) -> SimulatedPlant:
 
 
 def multivariate(sizes: Sizes, seed: int, say: Say) -> dict[str, float]:
-    """Windows (batch, 10, 5): events found and the root cause named, against five univariate models."""
+    """Windows (batch, 10, 5): events found and the root cause named, against five univariate
+    models.
+    """
     plant = room(sizes, seed)
     values, labels = plant.values[0], anomalous_steps(plant)[0]
     n_clean = len(values) - SCORED_DAYS * 1440
@@ -64,7 +68,9 @@ def _judged_room(errors: Errors, labels: Bools, n_clean: int) -> Any:
 
 
 def _root_causes(model: Fitted, plant: SimulatedPlant) -> dict[str, float]:
-    """Share of the anomalies at whose highest error one of the sensors that were changed has the largest share."""
+    """Share of the anomalies at whose highest error one of the sensors that were changed has the
+    largest share.
+    """
     inputs = model.scaler.transform(plant.values[0])
     hits = []
     for one in plant.anomalies:
@@ -106,24 +112,37 @@ def attention(sizes: Sizes, seed: int, say: Say) -> dict[str, float]:
         model = usual(sizes, seed, name)
         say(f"{name}: {model.history.seconds:.0f} s")
         inputs = model.scaler.transform(series.clean)
-        ends = np.linspace(held_out_from(len(inputs)) + WIDTH, len(inputs) - 1, N_SPIKES).astype(np.int64)
-        found |= {f"{name}_{key}": value for key, value in _explained(model, inputs, ends, seed).items()}
+        ends = np.linspace(held_out_from(len(inputs)) + WIDTH, len(inputs) - 1, N_SPIKES).astype(
+            np.int64
+        )
+        found |= {
+            f"{name}_{key}": value for key, value in _explained(model, inputs, ends, seed).items()
+        }
     return found
 
 
-def _explained(model: Fitted, inputs: Errors, ends: np.ndarray[Any, np.dtype[np.int64]], seed: int) -> dict[str, float]:
+def _explained(
+    model: Fitted, inputs: Errors, ends: np.ndarray[Any, np.dtype[np.int64]], seed: int
+) -> dict[str, float]:
     windows = gather(inputs, ends, WIDTH)
     sign = np.random.default_rng([seed, 5]).choice((-1.0, 1.0), len(windows)).astype(np.float32)
     windows[:, SPIKE_STEP, 0] += 0.8 * sign
     laid = windows.reshape(-1, 1)
     shares = model.detector.explain(laid, np.arange(WIDTH - 1, len(laid), WIDTH))[:, :, 0]
     of_spike = shares[:, SPIKE_STEP] / shares.sum(axis=1)
-    return {"step_found": float(np.mean(shares.argmax(axis=1) == SPIKE_STEP)), "step_share": float(np.median(of_spike))}
+    return {
+        "step_found": float(np.mean(shares.argmax(axis=1) == SPIKE_STEP)),
+        "step_share": float(np.median(of_spike)),
+    }
 
 
 def transfer(sizes: Sizes, seed: int, say: Say) -> dict[str, float]:
-    """Pre-trained on a server's CPU, fine-tuned on a little of a network's traffic: epochs and error against afresh."""
-    values = server_room(days=min(sizes.room_days, 13), hosts=2, start_at=START_AT, seed=seed).values
+    """Pre-trained on a server's CPU, fine-tuned on a little of a network's traffic: epochs and
+    error against afresh.
+    """
+    values = server_room(
+        days=min(sizes.room_days, 13), hosts=2, start_at=START_AT, seed=seed
+    ).values
     n_clean = values.shape[1] - SCORED_DAYS * 1440
     source, target = values[0, :n_clean, :1], values[1, :n_clean, 3:4]
     few = target[: min(2 * 1440, len(target) // 2)]
@@ -145,6 +164,8 @@ def transfer(sizes: Sizes, seed: int, say: Say) -> dict[str, float]:
 
 
 def _epochs_to(losses: tuple[float, ...], level: float) -> float:
-    """The first epoch, from 1, at which the validation loss is no more than a level; infinite if none is."""
+    """The first epoch, from 1, at which the validation loss is no more than a level; infinite if
+    none is.
+    """
     below = np.flatnonzero(np.array(losses) <= level)
     return float(below[0] + 1) if below.size else float("inf")

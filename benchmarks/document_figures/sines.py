@@ -27,9 +27,13 @@ def sine(sizes: Sizes, seed: int, say: Say) -> dict[str, float]:
     values = series.values[:, None]
     first, second = (round(share * len(values)) for share in (TRAINED_SHARE, CALIBRATED_SHARE))
     model = fit_clean(
-        PRESET.detector.name, values[:first], width=WIDTH, budget=budget_of(PRESET, sizes), seed=seed,
+        PRESET.detector.name,
+        values[:first],
+        width=WIDTH,
+        budget=budget_of(PRESET, sizes),
+        seed=seed,
         scaling=PRESET.features.scaling,
-    )  # fmt: skip
+    )
     say(f"trained {len(model.history.loss)} epochs in {model.history.seconds:.0f} s")
     errors = model.errors(values)
     known = errors[second + WIDTH :]
@@ -40,14 +44,18 @@ def sine(sizes: Sizes, seed: int, say: Say) -> dict[str, float]:
         "mse_in_units": float(known.mean()) * scale**2,
         "mse_to_sine": _to_the_sine(model, series, second),
         "training_mse": float(np.nanmean(errors[:first])),
-        "integer_times": float(series.times.dtype == np.int64 and bool((np.diff(series.times) == 1).all())),
+        "integer_times": float(
+            series.times.dtype == np.int64 and bool((np.diff(series.times) == 1).all())
+        ),
     }
     found |= _from_part_to_part(model, second - first, seed)
     return found | _trade_off(model, series, errors[first + WIDTH : second], second)
 
 
 def _to_the_sine(model: Fitted, series: NoisySine, start: int) -> float:
-    """Mean squared distance of what is expected from the sine without its noise, in scaled units."""
+    """Mean squared distance of what is expected from the sine without its noise, in scaled
+    units.
+    """
     scaled = model.scaler.transform(series.values[:, None])
     expected = scaled - model.detector.residuals(scaled)
     clean = model.scaler.transform(series.clean[:, None])
@@ -55,17 +63,30 @@ def _to_the_sine(model: Fitted, series: NoisySine, start: int) -> float:
 
 
 def _from_part_to_part(model: Fitted, n_steps: int, seed: int) -> dict[str, float]:
-    """Share of clean windows over the 95th percentile of the part before them, on many parts of one length."""
+    """Share of clean windows over the 95th percentile of the part before them, on many parts of one
+    length.
+    """
     more = noisy_sine(N_PARTS * n_steps, seed=1000 + seed)
     parts = model.errors(more.values[:, None]).reshape(N_PARTS, n_steps)[:, WIDTH:]
     chosen = settings("percentile", percentile=95)
-    shares = [flag(now, calibrate(before, settings=chosen).limit).mean() for before, now in pairwise(parts)]
+    shares = [
+        flag(now, calibrate(before, settings=chosen).limit).mean()
+        for before, now in pairwise(parts)
+    ]
     low, middle, high = np.percentile(shares, (5, 50, 95))
-    return {"p95_parts_low": float(low), "p95_parts_middle": float(middle), "p95_parts_high": float(high)}
+    return {
+        "p95_parts_low": float(low),
+        "p95_parts_middle": float(middle),
+        "p95_parts_high": float(high),
+    }
 
 
-def _trade_off(model: Fitted, series: NoisySine, calibration: Errors, start: int) -> dict[str, float]:
-    """Share of clean windows flagged and of spikes found, by percentile of held-out errors and by size of the spike."""
+def _trade_off(
+    model: Fitted, series: NoisySine, calibration: Errors, start: int
+) -> dict[str, float]:
+    """Share of clean windows flagged and of spikes found, by percentile of held-out errors and by
+    size of the spike.
+    """
     clean = model.errors(series.values[start:, None])[WIDTH:]
     spiked = {name: _spiked(series, start, size) for name, size in SPIKES.items()}
     errors = {name: model.errors(values) for name, (values, _) in spiked.items()}
@@ -89,4 +110,6 @@ def _spiked(series: NoisySine, start: int, size: float) -> tuple[np.ndarray, lis
     at = list(range(2 * WIDTH, len(values) - WIDTH, SPACING))
     plan = [Injection("point", step, 1, 0) for step in at]
     # A planned spike is 4 to 10 spreads high: 7 on average.
-    return inject_all(values, plan, spread=[size / 7], rng=np.random.default_rng([len(values), start])), at
+    return inject_all(
+        values, plan, spread=[size / 7], rng=np.random.default_rng([len(values), start])
+    ), at

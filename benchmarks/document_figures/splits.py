@@ -1,4 +1,6 @@
-"""Which windows train, validate and test: by time with an embargo, or at random with the leak that this brings."""
+"""Which windows train, validate and test: by time with an embargo, or at random with the leak that
+this brings.
+"""
 
 from __future__ import annotations
 
@@ -16,7 +18,9 @@ SHARES = (0.7, 0.15, 0.15)
 
 @dataclass(frozen=True, eq=False)
 class Split:
-    """Positions of windows by what they are for, ascending; `n_embargoed` windows are for nothing."""
+    """Positions of windows by what they are for, ascending; `n_embargoed` windows are for
+    nothing.
+    """
 
     train: Positions
     validation: Positions
@@ -33,7 +37,8 @@ def split_by_time(
 ) -> Split:
     """The earliest windows to train on, the latest to test on, and an embargo after each cut.
 
-    All entities are cut at the same steps. With the default embargo of one window no reading is in two parts.
+    All entities are cut at the same steps. With the default embargo of one window no reading is in
+    two parts.
 
     Parameters
     ----------
@@ -64,7 +69,9 @@ def split_by_time(
     validation = (steps >= first + embargo) & (steps < second)
     test = steps >= second + embargo
     n_embargoed = int(np.count_nonzero(~(train | validation | test)))
-    return Split(np.flatnonzero(train), np.flatnonzero(validation), np.flatnonzero(test), n_embargoed)
+    return Split(
+        np.flatnonzero(train), np.flatnonzero(validation), np.flatnonzero(test), n_embargoed
+    )
 
 
 def _cut(ordered: NDArray[np.int64], share: float) -> int:
@@ -73,10 +80,14 @@ def _cut(ordered: NDArray[np.int64], share: float) -> int:
     return int(ordered[at]) if at < len(ordered) else int(ordered[-1]) + 1
 
 
-def split_at_random(labels: NDArray[np.bool_], *, shares: tuple[float, float, float] = SHARES, seed: int) -> Split:
-    """A stratified random split, as the documents do it: each part has the same share of anomalous windows.
+def split_at_random(
+    labels: NDArray[np.bool_], *, shares: tuple[float, float, float] = SHARES, seed: int
+) -> Split:
+    """A stratified random split, as the documents do it: each part has the same share of anomalous
+    windows.
 
-    Overlapping windows leak from training into test (`overlap_share` says how many), and the figures flatter.
+    Overlapping windows leak from training into test (`overlap_share` says how many), and the
+    figures flatter.
 
     Parameters
     ----------
@@ -102,7 +113,8 @@ def split_at_random(labels: NDArray[np.bool_], *, shares: tuple[float, float, fl
 def overlap_share(
     split: Split, steps: NDArray[np.int64], *, width: int, entities: NDArray[np.int64] | None = None
 ) -> float:
-    """Share of the test windows that share a reading with a training window: the leak; NaN without test windows.
+    """Share of the test windows that share a reading with a training window: the leak; NaN without
+    test windows.
 
     Parameters
     ----------

@@ -1,7 +1,9 @@
-"""A plant of our own making with the channels of the CATS data set (document A): commands and stimuli drive telemetry.
+"""A plant of our own making with the channels of the CATS data set (document A): commands and
+stimuli drive telemetry.
 
 Names and proportions are those of the data set; the plant, its equations and its numbers are ours.
-Source: Fleith, Controlled Anomalies Time Series (CATS), Zenodo 8338435, 2023 (what channels there are).
+Source: Fleith, Controlled Anomalies Time Series (CATS), Zenodo 8338435, 2023 (what channels there
+are).
 """
 
 from __future__ import annotations
@@ -29,13 +31,16 @@ N_SEGMENTS = 200
 NOISE = 0.03
 # So many faults stay within the usual range of their own channel, where no limit sees them.
 COVERT_SHARE = 0.7
-# An impulse acts now and then only, and what is random has no right value: neither can be the root of an anomaly.
+# An impulse acts now and then only, and what is random has no right value: neither can be the root
+# of an anomaly.
 _ROOTS = tuple(name for name in CHANNELS if name not in ("aimp", "arnd"))
 
 
 @dataclass(frozen=True)
 class Segment:
-    """One planned anomaly: rows `[start, end)`, the channel where it begins, and what happens to it."""
+    """One planned anomaly: rows `[start, end)`, the channel where it begins, and what happens to
+    it.
+    """
 
     start: int
     end: int
@@ -43,12 +48,16 @@ class Segment:
     category: str
 
 
-def cats_plant(n_rows: int, *, start_at: datetime, seed: int, n_segments: int | None = None) -> SimulatedPlant:
-    """A plant of 17 channels at 1 Hz: a nominal first fifth, then segments with a known root cause and category.
+def cats_plant(
+    n_rows: int, *, start_at: datetime, seed: int, n_segments: int | None = None
+) -> SimulatedPlant:
+    """A plant of 17 channels at 1 Hz: a nominal first fifth, then segments with a known root cause
+    and category.
 
-    Telemetry follows commands and stimuli through lags of first and second order, delays and saturation, and other
-    telemetry; a fault in a component is seen downstream. Most faults keep every channel within its nominal range.
-    An anomaly's kind is its category, its first channel the root cause.
+    Telemetry follows commands and stimuli through lags of first and second order, delays and
+    saturation, and other telemetry; a fault in a component is seen downstream. Most faults keep
+    every channel within its nominal range. An anomaly's kind is its category, its first channel the
+    root cause.
 
     Parameters
     ----------
@@ -77,7 +86,9 @@ def cats_plant(n_rows: int, *, start_at: datetime, seed: int, n_segments: int | 
     segments = planned_segments(n_rows, wanted, np.random.default_rng([seed, 0]))
     values = _Plant(n_rows, segments, seed).values()
     times_s = start_s + np.arange(n_rows, dtype=np.int64)
-    return SimulatedPlant((PLANT,), CHANNELS, times_s, values[None], [_anomaly(one, start_s) for one in segments])
+    return SimulatedPlant(
+        (PLANT,), CHANNELS, times_s, values[None], [_anomaly(one, start_s) for one in segments]
+    )
 
 
 def _anomaly(segment: Segment, start_s: int) -> SimulatedAnomaly:
@@ -105,11 +116,16 @@ def planned_segments(n_rows: int, n_segments: int, rng: np.random.Generator) -> 
     starts += shortest_gap * np.arange(1, n_segments + 1)
     roots, kinds = rng.choice(_ROOTS, n_segments), rng.choice(CATEGORIES, n_segments)
     rows = zip(starts.tolist(), lengths.tolist(), roots.tolist(), kinds.tolist(), strict=True)
-    return [Segment(start, start + length, root, _possible(root, kind)) for start, length, root, kind in rows]
+    return [
+        Segment(start, start + length, root, _possible(root, kind))
+        for start, length, root, kind in rows
+    ]
 
 
 def _possible(root: str, category: str) -> str:
-    """A category that shows: lags hide a command's noise, and what moves slowly is hardly stuck, late or flat."""
+    """A category that shows: lags hide a command's noise, and what moves slowly is hardly stuck,
+    late or flat.
+    """
     if root in COMMANDS:
         return "drift" if category == "drift" else "offset"
     if root == "asin1" and category in ("stuck", "delay", "gain"):
@@ -135,7 +151,9 @@ class _Plant:
         return np.random.default_rng([self.seed, stream, CHANNELS.index(name)])
 
     def _driver(self, name: str) -> Floats:
-        """What acts on the plant. A command that is not obeyed is recorded as given; a stimulus is measured wrongly."""
+        """What acts on the plant. A command that is not obeyed is recorded as given; a stimulus is
+        measured wrongly.
+        """
         given = _course(name, self.n_rows, self._rng(name, 1))
         wrong = self._with_faults(name, given, _BEFORE_NOISE | _AFTER_NOISE)
         recorded, acts = (given, wrong) if name in COMMANDS else (wrong, given)
@@ -162,7 +180,8 @@ class _Plant:
         return changed
 
 
-# What breaks a component acts downstream; what freezes a sensor shows in its own reading, noise included.
+# What breaks a component acts downstream; what freezes a sensor shows in its own reading, noise
+# included.
 _BEFORE_NOISE, _AFTER_NOISE = frozenset(CATEGORIES) - {"stuck"}, frozenset({"stuck"})
 
 
@@ -203,8 +222,16 @@ def _course(name: str, n: int, rng: np.random.Generator) -> Floats:
     return np.asarray(np.sin(2 * np.pi * (steps / period + rng.random())))
 
 
-def _held(n: int, hold: tuple[int, int], rng: np.random.Generator, levels: Floats, pulse: int | None = None) -> Floats:
-    """A course that jumps from level to level; with `pulse`, the second level lasts so many steps."""
+def _held(
+    n: int,
+    hold: tuple[int, int],
+    rng: np.random.Generator,
+    levels: Floats,
+    pulse: int | None = None,
+) -> Floats:
+    """A course that jumps from level to level; with `pulse`, the second level lasts so many
+    steps.
+    """
     n_jumps = n // (hold[0] // 2) + 2
     lengths = rng.integers(*hold, n_jumps)
     # Each jump goes to another level.
@@ -251,7 +278,8 @@ def first_order(values: Floats, lag_steps: float) -> Floats:
 
 
 def second_order(values: Floats, period_steps: float, lag_steps: float) -> Floats:
-    """The values as a damped oscillator follows them, with its period and the time constant of its damping, (n,).
+    """The values as a damped oscillator follows them, with its period and the time constant of its
+    damping, (n,).
 
     >>> second_order(np.ones(4), 8.0, 4.0).round(3).tolist()
     [1.0, 1.0, 1.0, 1.0]
@@ -261,7 +289,9 @@ def second_order(values: Floats, period_steps: float, lag_steps: float) -> Float
 
 
 def _one_pole(values: Floats, pole: complex) -> NDArray[np.complex128]:
-    """y[k] = pole y[k-1] + (1 - pole) x[k], at rest before: many blocks at once, then what each hands to the next."""
+    """y[k] = pole y[k-1] + (1 - pole) x[k], at rest before: many blocks at once, then what each
+    hands to the next.
+    """
     length = int(np.ceil(np.sqrt(values.size)))
     # Real numbers take half the time and memory where the pole is real.
     kind = np.complex128 if pole.imag else np.float64

@@ -1,4 +1,6 @@
-"""Series of our own making, as documents B and D describe theirs: a noisy sine, and a server's load with its faults."""
+"""Series of our own making, as documents B and D describe theirs: a noisy sine, and a server's load
+with its faults.
+"""
 
 from __future__ import annotations
 
@@ -48,7 +50,9 @@ class NoisySine:
 
     @property
     def noise_floor(self) -> float:
-        """Mean squared error of who knows the sine but not the noise, in squared units of the values."""
+        """Mean squared error of who knows the sine but not the noise, in squared units of the
+        values.
+        """
         return self.noise**2
 
     @property
@@ -67,7 +71,10 @@ def noisy_sine(n: int, *, noise: float = NOISE, seed: int, period: int = 50) -> 
     ([0, 1, 2, 3], [0.0, 1.0, 0.0, -1.0], 0.01)
     """
     return NoisySine(
-        np.arange(n, dtype=np.int64), sine(n, noise, seed, period=period), sine(n, 0.0, seed, period=period), noise
+        np.arange(n, dtype=np.int64),
+        sine(n, noise, seed, period=period),
+        sine(n, 0.0, seed, period=period),
+        noise,
     )
 
 
@@ -81,11 +88,13 @@ def server_metrics(
     spikes_of: Literal["series", "noise"] = "series",
     step_s: int = 60,
 ) -> SimulatedPlant:
-    """One server's load: a daily sine of amplitude 1, noise, a slow drift; after the clean steps, known anomalies.
+    """One server's load: a daily sine of amplitude 1, noise, a slow drift; after the clean steps,
+    known anomalies.
 
-    point: a spike of 3 standard deviations, up or down. contextual: the load of noon at night, 20 to 30 steps.
-    collective: 10 to 20 steps at a displaced level with three times the noise. degradation: 45 steps in which load and
-    noise grow, up to a failure of 10 steps in which the load drops; it ends where the failure starts.
+    point: a spike of 3 standard deviations, up or down. contextual: the load of noon at night, 20
+    to 30 steps. collective: 10 to 20 steps at a displaced level with three times the noise.
+    degradation: 45 steps in which load and noise grow, up to a failure of 10 steps in which the
+    load drops; it ends where the failure starts.
 
     Parameters
     ----------
@@ -94,7 +103,8 @@ def server_metrics(
     anomaly_share : float
         Share of the later steps that are abnormal, about; 0 to 0.1.
     spikes_of : {"series", "noise"}
-        Whose standard deviation a spike has three times: that of the series (0.71), or that of the noise (0.1).
+        Whose standard deviation a spike has three times: that of the series (0.71), or that of the
+        noise (0.1).
 
     Raises
     ------
@@ -108,7 +118,9 @@ def server_metrics(
     >>> plant.values.shape, round(float(anomalous_steps(plant)[0, 8000:].mean()), 2)
     ((1, 10000, 1), 0.06)
     """
-    if not (0 <= clean_steps <= n_steps and n_steps > 0 and 0 <= anomaly_share <= 0.1 and step_s > 0):
+    if not (
+        0 <= clean_steps <= n_steps and n_steps > 0 and 0 <= anomaly_share <= 0.1 and step_s > 0
+    ):
         raise BadInput(
             "Expected clean_steps of at most n_steps, a share of 0 to 0.1, a step above 0. "
             f"Received: {clean_steps} of {n_steps}, {anomaly_share}, {step_s}."
@@ -118,7 +130,9 @@ def server_metrics(
     spike = 3 * (float(np.sqrt(0.5 + NOISE**2)) if spikes_of == "series" else NOISE)
     series = _Series(load, times_s, clean_steps, spike, np.random.default_rng([seed, 1]))
     series.put_in(anomaly_share)
-    return SimulatedPlant((SERVER,), (LOAD_CHANNEL,), times_s, load[None, :, None], series.sorted_anomalies())
+    return SimulatedPlant(
+        (SERVER,), (LOAD_CHANNEL,), times_s, load[None, :, None], series.sorted_anomalies()
+    )
 
 
 def anomalous_steps(plant: SimulatedPlant) -> NDArray[np.bool_]:
@@ -147,7 +161,12 @@ class _Series:
     """A load into which anomalies are put, each at a free place; changes the values in place."""
 
     def __init__(
-        self, values: Floats, times_s: NDArray[np.int64], first: int, spike: float, rng: np.random.Generator
+        self,
+        values: Floats,
+        times_s: NDArray[np.int64],
+        first: int,
+        spike: float,
+        rng: np.random.Generator,
     ) -> None:
         self.values, self.times_s, self.spike, self.rng = values, times_s, spike, rng
         self.step_s = int(times_s[1] - times_s[0]) if times_s.size > 1 else 60
@@ -161,7 +180,9 @@ class _Series:
         return sorted(self.anomalies, key=lambda one: one.start_at)
 
     def put_in(self, share: float) -> None:
-        """Anomalies of all kinds, block by block, so that their share is the same early and late."""
+        """Anomalies of all kinds, block by block, so that their share is the same early and
+        late.
+        """
         n_steps = self.values.size - self.first
         n_blocks = round(n_steps * share / (_BLOCK_STEPS * _BLOCK_SHARE))
         block = n_steps // max(n_blocks, 1)
@@ -181,7 +202,9 @@ class _Series:
     def _place(self, length: int, within: NDArray[np.bool_]) -> int | None:
         """A random start whose steps and margins are free, or None; the steps are taken."""
         starts = np.flatnonzero(within)
-        starts = starts[(starts >= _MARGIN_STEPS) & (starts + length + _MARGIN_STEPS <= self.values.size)]
+        starts = starts[
+            (starts >= _MARGIN_STEPS) & (starts + length + _MARGIN_STEPS <= self.values.size)
+        ]
         n_taken = np.concatenate([[0], np.cumsum(~self.free)])
         starts = starts[n_taken[starts + length + _MARGIN_STEPS] == n_taken[starts - _MARGIN_STEPS]]
         if not starts.size:
@@ -194,7 +217,9 @@ class _Series:
         start_s = int(self.times_s[start])
         ends_at = from_epoch_s(start_s + length * self.step_s)
         self.anomalies.append(
-            SimulatedAnomaly(SERVER, from_epoch_s(start_s), ends_at, kind, (LOAD_CHANNEL,), description)
+            SimulatedAnomaly(
+                SERVER, from_epoch_s(start_s), ends_at, kind, (LOAD_CHANNEL,), description
+            )
         )
 
     def _point(self, within: NDArray[np.bool_]) -> None:
@@ -225,7 +250,9 @@ class _Series:
             return
         fails = start + DEGRADATION_STEPS
         progress = np.arange(1, DEGRADATION_STEPS + 1) / DEGRADATION_STEPS
-        self.values[start:fails] += 0.8 * progress + progress * self.rng.normal(0.0, 5 * NOISE, DEGRADATION_STEPS)
+        self.values[start:fails] += 0.8 * progress + progress * self.rng.normal(
+            0.0, 5 * NOISE, DEGRADATION_STEPS
+        )
         self.values[fails : fails + FAILURE_STEPS] -= 2.0
         self._note(start, DEGRADATION_STEPS, "degradation", "Load and jitter grow before a failure")
         self._note(fails, FAILURE_STEPS, "failure", "The server answers nothing")

@@ -1,4 +1,6 @@
-"""A fleet of machines of our own making, in shifts, with Mondays, holidays, start-ups and jobs; faults on request."""
+"""A fleet of machines of our own making, in shifts, with Mondays, holidays, start-ups and jobs;
+faults on request.
+"""
 
 from __future__ import annotations
 
@@ -16,10 +18,24 @@ from tsad_tasks.base.interval import epoch_s, from_epoch_s
 from tsad_tasks.model.features import site_seconds
 
 FLEET_CHANNELS = (
-    "spindle_speed", "feed", "load", "power", "current", "torque", "vibration", "sound", "spindle_temperature",
-    "motor_temperature", "coolant_temperature", "room_temperature", "oil_pressure", "air_pressure", "coolant_flow",
-    "oil_level", "cycle_time",
-)  # fmt: skip
+    "spindle_speed",
+    "feed",
+    "load",
+    "power",
+    "current",
+    "torque",
+    "vibration",
+    "sound",
+    "spindle_temperature",
+    "motor_temperature",
+    "coolant_temperature",
+    "room_temperature",
+    "oil_pressure",
+    "air_pressure",
+    "coolant_flow",
+    "oil_level",
+    "cycle_time",
+)
 FAULT_KINDS = ("point", "shift", "ramp")
 _FAULT_HOURS = {"point": 0.0, "shift": 2.0, "ramp": 4.0}
 _DAY_S, _HOUR_S = 86400, 3600
@@ -39,9 +55,10 @@ def machine_fleet(
 ) -> SimulatedPlant:
     """Machine tools that work around the clock, in two shifts or in one, without any fault.
 
-    Those in shifts stand at night, at weekends and on holidays, and are cold on Mondays. Each has levels, noise, breaks
-    and a sequence of jobs of its own; a job sets speed and feed, from which load, power, heat and vibration follow. Oil
-    is refilled on Mondays. Now and then a sensor's noise is four times its usual, as real ones' is.
+    Those in shifts stand at night, at weekends and on holidays, and are cold on Mondays. Each has
+    levels, noise, breaks and a sequence of jobs of its own; a job sets speed and feed, from which
+    load, power, heat and vibration follow. Oil is refilled on Mondays. Now and then a sensor's
+    noise is four times its usual, as real ones' is.
 
     Parameters
     ----------
@@ -54,7 +71,8 @@ def machine_fleet(
     Raises
     ------
     BadInput
-        When the length, the step or the number of machines is out of range, or `start_at` has no zone.
+        When the length, the step or the number of machines is out of range, or `start_at` has no
+        zone.
 
     >>> from datetime import UTC
     >>> fleet = machine_fleet(days=2, machines=3, start_at=datetime(2024, 5, 6, tzinfo=UTC), seed=7)
@@ -79,7 +97,11 @@ def machine_fleet(
 
 
 def _machine(
-    local_s: NDArray[np.int64], step_s: int, number: int, rng: np.random.Generator, holidays: Sequence[int]
+    local_s: NDArray[np.int64],
+    step_s: int,
+    number: int,
+    rng: np.random.Generator,
+    holidays: Sequence[int],
 ) -> Floats:
     """Readings of one machine, (n_steps, 17)."""
     n = local_s.size
@@ -99,18 +121,50 @@ def _machine(
     power = 0.6 + 1.1 * on + 0.11 * level[3] * load * (1 + wobble(3, 0.02))
     current = 1.0 + 2.1 * level[4] * power * (1 + wobble(4, 0.015))
     torque = 30 * level[5] * job_feed * run * (1 + wobble(5, 0.03))
-    vibration = 0.1 + 1.6 * level[6] * (0.4 * job_speed + 0.6 * cutting) * run * (1 + wobble(6, 0.06))
+    vibration = 0.1 + 1.6 * level[6] * (0.4 * job_speed + 0.6 * cutting) * run * (
+        1 + wobble(6, 0.06)
+    )
     sound = 45 + 28 * run * job_speed**0.3 * level[7] ** 0.1 + wobble(7, 0.8)
-    room = 20 + 2.5 * np.sin(2 * np.pi * (local_s % _DAY_S - 9 * _HOUR_S) / _DAY_S) + _weather(rng, n, step_s)
+    room = (
+        20
+        + 2.5 * np.sin(2 * np.pi * (local_s % _DAY_S - 9 * _HOUR_S) / _DAY_S)
+        + _weather(rng, n, step_s)
+    )
     spindle_heat = room + 0.55 * level[8] * lagged(load, 2400 / step_s) + wobble(8, 0.25)
     motor_heat = room + 5.0 * level[9] * lagged(power, 5400 / step_s) + wobble(9, 0.25)
     coolant_heat = room + 0.16 * level[10] * lagged(load, 9000 / step_s) + wobble(10, 0.2)
-    oil = 2.0 * on + 38 * level[12] * lagged(run, 600 / step_s) - 0.08 * (coolant_heat - 22) + wobble(12, 0.35)
+    oil = (
+        2.0 * on
+        + 38 * level[12] * lagged(run, 600 / step_s)
+        - 0.08 * (coolant_heat - 22)
+        + wobble(12, 0.35)
+    )
     air = 6.3 * level[13] ** 0.2 - 0.25 * run + wobble(13, 0.04, 1800)
     flow = 24 * level[14] * run * (1 + wobble(14, 0.02)) + wobble(14, 0.1)
-    cycle = np.where(run > 0.5, 95 * level[16] / np.maximum(job_feed, 0.2) * (1 + wobble(16, 0.02)), 0.0)
-    columns = [speed, feed, load, power, current, torque, vibration, sound, spindle_heat, motor_heat, coolant_heat]
-    columns += [room + wobble(11, 0.15), oil, air, flow, _oil_level(local_s, level[15]) + wobble(15, 0.3), cycle]
+    cycle = np.where(
+        run > 0.5, 95 * level[16] / np.maximum(job_feed, 0.2) * (1 + wobble(16, 0.02)), 0.0
+    )
+    columns = [
+        speed,
+        feed,
+        load,
+        power,
+        current,
+        torque,
+        vibration,
+        sound,
+        spindle_heat,
+        motor_heat,
+        coolant_heat,
+    ]
+    columns += [
+        room + wobble(11, 0.15),
+        oil,
+        air,
+        flow,
+        _oil_level(local_s, level[15]) + wobble(15, 0.3),
+        cycle,
+    ]
     return np.column_stack(columns).round(4)
 
 
@@ -122,7 +176,9 @@ def _sensor_noise(rng: np.random.Generator, n: int, memory_steps: float, spread:
 
 
 def _is_on(local_s: NDArray[np.int64], number: int, holidays: Sequence[int]) -> Floats:
-    """1 while the machine works: around the clock (but for Sunday mornings), in two shifts, or in one."""
+    """1 while the machine works: around the clock (but for Sunday mornings), in two shifts, or in
+    one.
+    """
     day, second = local_s // _DAY_S, local_s % _DAY_S
     weekday, hour = (day + 3) % 7, second / _HOUR_S
     if number % 3 == 0:
@@ -162,7 +218,9 @@ def _oil_level(local_s: NDArray[np.int64], level: float) -> Floats:
     return np.asarray(85 - 12 * level * since_refill / (7 * _DAY_S))
 
 
-def with_faults(fleet: SimulatedPlant, *, size: float, from_step: int, spreads: Floats, seed: int) -> SimulatedPlant:
+def with_faults(
+    fleet: SimulatedPlant, *, size: float, from_step: int, spreads: Floats, seed: int
+) -> SimulatedPlant:
     """The fleet with a fault in each machine that works long enough, in one channel.
 
     A spike of one step, a shift of two hours, a ramp of four, machine by machine in turn.
@@ -188,21 +246,31 @@ def with_faults(fleet: SimulatedPlant, *, size: float, from_step: int, spreads: 
         rng = np.random.default_rng([seed, machine])
         kind = FAULT_KINDS[machine % len(FAULT_KINDS)]
         length = max(1, round(_FAULT_HOURS[kind] * _HOUR_S / step_s))
-        first = _while_working(fleet.values[machine, :, 0], from_step, length, _HOUR_S // step_s, rng)
+        first = _while_working(
+            fleet.values[machine, :, 0], from_step, length, _HOUR_S // step_s, rng
+        )
         if first is None:
             continue
         channel = int(rng.integers(len(fleet.channels)))
         growth = np.linspace(0, 1, length) if kind == "ramp" else np.ones(length)
         offset = float(rng.choice((-1.0, 1.0))) * size * spreads[machine, channel]
         values[machine, first : first + length, channel] += offset * growth
-        start_at, end_at = (from_epoch_s(int(fleet.times_s[0]) + step * step_s) for step in (first, first + length))
+        start_at, end_at = (
+            from_epoch_s(int(fleet.times_s[0]) + step * step_s) for step in (first, first + length)
+        )
         said = f"{kind} of {size:g} spreads"
-        anomalies.append(SimulatedAnomaly(name, start_at, end_at, kind, (fleet.channels[channel],), said))
+        anomalies.append(
+            SimulatedAnomaly(name, start_at, end_at, kind, (fleet.channels[channel],), said)
+        )
     return replace(fleet, values=values, anomalies=sorted(anomalies, key=lambda one: one.start_at))
 
 
-def _while_working(speed: Floats, from_step: int, length: int, margin: int, rng: np.random.Generator) -> int | None:
-    """A step from which on the machine works for so long, and has for `margin` steps before; None if it never does."""
+def _while_working(
+    speed: Floats, from_step: int, length: int, margin: int, rng: np.random.Generator
+) -> int | None:
+    """A step from which on the machine works for so long, and has for `margin` steps before; None
+    if it never does.
+    """
     works = np.concatenate(([0], np.cumsum(speed > 100)))
     starts = np.arange(max(from_step, margin), speed.size - length)
     whole = works[starts + length] - works[starts - margin] == length + margin

@@ -22,7 +22,9 @@ def test_a_checksum_is_the_same_in_another_process() -> None:
         "import numpy as np; from tsad_tasks.base.digest import block_checksum;"
         "print(block_checksum(np.array([[1.0, np.nan], [0.0, 4.0]]), [3, 5]))"
     )
-    found = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+    found = subprocess.run(
+        [sys.executable, "-c", program], capture_output=True, text=True, check=True
+    )
     assert int(found.stdout) == block_checksum(VALUES, [3, 5])
 
 
@@ -53,7 +55,9 @@ def test_a_checksum_leaves_the_readings_untouched() -> None:
 
 @quick
 @given(st.integers(0, 10_000), st.integers(0, 10), st.integers(0, 30))
-def test_a_change_is_seen_in_exactly_the_hours_within_reach(seed: int, reach: int, changed: int) -> None:
+def test_a_change_is_seen_in_exactly_the_hours_within_reach(
+    seed: int, reach: int, changed: int
+) -> None:
     checksums = np.random.default_rng(seed).integers(-(2**63), 2**63, (2, 40))
     hours = 480_000 + np.arange(40)
     other = checksums.copy()

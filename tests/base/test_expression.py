@@ -81,9 +81,15 @@ def test_anything_else_is_refused_with_what_was_expected(text: str) -> None:
 
 
 def test_an_unknown_channel_is_named_beside_the_known_ones() -> None:
-    with pytest.raises(ConfigError, match=r"speed, power, cpu %. Received: sped \(did you mean speed\?\)"):
+    with pytest.raises(
+        ConfigError, match=r"speed, power, cpu %. Received: sped \(did you mean speed\?\)"
+    ):
         compile_expression("sped > 1", list(CHANNELS))
 
 
 def test_channels_are_listed_once_in_order_and_functions_are_none_of_them() -> None:
-    assert channels_of("abs(`cpu %`) > 1 and power > speed > `cpu %`") == ("cpu %", "power", "speed")
+    assert channels_of("abs(`cpu %`) > 1 and power > speed > `cpu %`") == (
+        "cpu %",
+        "power",
+        "speed",
+    )

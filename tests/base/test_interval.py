@@ -11,7 +11,14 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tsad_tasks.base.errors import BadInput
-from tsad_tasks.base.interval import day_chunks, epoch_s, from_epoch_s, hour_ceil, hour_floor, hours_between
+from tsad_tasks.base.interval import (
+    day_chunks,
+    epoch_s,
+    from_epoch_s,
+    hour_ceil,
+    hour_floor,
+    hours_between,
+)
 
 quick = settings(max_examples=60, deadline=None, derandomize=True)
 NAIVE_AT = datetime(2024, 5, 1, tzinfo=UTC).replace(tzinfo=None)
@@ -50,7 +57,9 @@ def test_hours_between_cover_the_interval_and_no_more(start_at: datetime, length
 
 @quick
 @given(times, st.integers(1, 1_000_000), st.integers(1, 4))
-def test_day_chunks_join_seamlessly_and_cut_at_midnight(start_at: datetime, length_s: int, days: int) -> None:
+def test_day_chunks_join_seamlessly_and_cut_at_midnight(
+    start_at: datetime, length_s: int, days: int
+) -> None:
     end_at = start_at.astimezone(UTC) + timedelta(seconds=length_s)
     chunks = day_chunks(start_at, end_at, days)
     assert chunks[0][0] == start_at.astimezone(UTC)

@@ -1,4 +1,6 @@
-"""Files in the format of the CATS data set are read whole, and what is no such file is answered with what it lacks."""
+"""Files in the format of the CATS data set are read whole, and what is no such file is answered
+with what it lacks.
+"""
 
 from __future__ import annotations
 
@@ -91,6 +93,10 @@ def test_text_in_a_channel_is_refused(tmp_path: Path) -> None:
 def test_what_is_no_file_or_of_another_kind_is_refused(tmp_path: Path) -> None:
     (tmp_path / "data.xlsx").write_text("x")
     (tmp_path / "data.parquet").write_text("x")
-    for name, said in (("none.csv", "does not exist"), ("data.xlsx", r"\.parquet"), ("data.parquet", "which is none")):
+    for name, said in (
+        ("none.csv", "does not exist"),
+        ("data.xlsx", r"\.parquet"),
+        ("data.parquet", "which is none"),
+    ):
         with pytest.raises(BadInput, match=said):
             read_cats(tmp_path / name)

@@ -52,7 +52,9 @@ def made_nab(kind: str, seed: int) -> object:
 
 
 def test_nab_prefixes_and_other_units_and_faults(nab_files: list[object]) -> None:
-    assert list(NAB.broken_promises(nab_files, {"made/spike.csv": 450, "made/shift.csv": 450})) == []
+    assert (
+        list(NAB.broken_promises(nab_files, {"made/spike.csv": 450, "made/shift.csv": 450})) == []
+    )
 
 
 def test_a_nab_file_is_scored_the_same_alone_and_among_others(nab_files: list[object]) -> None:

@@ -1,4 +1,6 @@
-"""The plant of document A has its 17 channels, hides its faults, and couples what is said to be coupled."""
+"""The plant of document A has its 17 channels, hides its faults, and couples what is said to be
+coupled.
+"""
 
 from __future__ import annotations
 
@@ -53,7 +55,9 @@ def test_there_are_17_named_channels_at_one_hertz(plant: SimulatedPlant) -> None
     assert np.isfinite(plant.values).all()
 
 
-def test_the_first_fifth_is_nominal_and_3_8_percent_of_the_rows_are_abnormal(plant: SimulatedPlant) -> None:
+def test_the_first_fifth_is_nominal_and_3_8_percent_of_the_rows_are_abnormal(
+    plant: SimulatedPlant,
+) -> None:
     labels = anomalous_steps(plant)[0]
     assert not labels[: N_ROWS // 5].any()
     assert labels.mean() == pytest.approx(0.038, abs=0.0005)
@@ -88,7 +92,9 @@ def test_readings_before_the_first_segment_are_those_of_a_plant_without_any(
     assert np.array_equal(plant.values[0, :first], clean.values[0, :first])
 
 
-def test_segments_change_what_is_read_by_more_than_its_noise(plant: SimulatedPlant, clean: SimulatedPlant) -> None:
+def test_segments_change_what_is_read_by_more_than_its_noise(
+    plant: SimulatedPlant, clean: SimulatedPlant
+) -> None:
     changed = np.abs(plant.values[0] - clean.values[0])
     sizes = np.array([changed[rows].max() for rows in _rows(plant)])
     assert sizes.min() > 0
@@ -103,15 +109,22 @@ def test_every_segment_names_its_root_cause_and_category(plant: SimulatedPlant) 
 def test_a_fault_upstream_shows_downstream(plant: SimulatedPlant, clean: SimulatedPlant) -> None:
     difference = np.abs(_column(plant, "cso1") - _column(clean, "cso1"))
     upstream = [
-        rows for rows, one in zip(_rows(plant), plant.anomalies, strict=True)
+        rows
+        for rows, one in zip(_rows(plant), plant.anomalies, strict=True)
         if one.channels == ("bso1",) and one.kind == "offset"
-    ]  # fmt: skip
+    ]
     assert upstream
     assert all(difference[rows].max() > 0.1 for rows in upstream)
 
 
-def test_a_command_that_is_not_obeyed_is_recorded_as_given(plant: SimulatedPlant, clean: SimulatedPlant) -> None:
-    commanded = [rows for rows, one in zip(_rows(plant), plant.anomalies, strict=True) if one.channels == ("amud",)]
+def test_a_command_that_is_not_obeyed_is_recorded_as_given(
+    plant: SimulatedPlant, clean: SimulatedPlant
+) -> None:
+    commanded = [
+        rows
+        for rows, one in zip(_rows(plant), plant.anomalies, strict=True)
+        if one.channels == ("amud",)
+    ]
     assert np.array_equal(_column(plant, "amud"), _column(clean, "amud"))
     changed = np.abs(_column(plant, "bso1") - _column(clean, "bso1"))
     assert commanded
@@ -140,7 +153,11 @@ def test_filters_equal_their_recursion(lag_steps: float, period_steps: float | N
     for value in x:
         state = pole * state + (1 - pole) * value
         slow.append(state.real)
-    fast = first_order(x, lag_steps) if period_steps is None else second_order(x, period_steps, lag_steps)
+    fast = (
+        first_order(x, lag_steps)
+        if period_steps is None
+        else second_order(x, period_steps, lag_steps)
+    )
     assert np.allclose(fast, slow)
 
 

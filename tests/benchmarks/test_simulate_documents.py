@@ -1,4 +1,6 @@
-"""The series of documents B and D have the noise, the anomalies and the labels that they are said to have."""
+"""The series of documents B and D have the noise, the anomalies and the labels that they are said
+to have.
+"""
 
 from __future__ import annotations
 
@@ -45,14 +47,18 @@ def test_the_same_seed_gives_the_same_load_and_another_seed_another() -> None:
     assert not np.array_equal(first.values, other.values)
 
 
-def test_five_to_ten_percent_of_the_steps_after_the_clean_ones_are_abnormal(plant: SimulatedPlant) -> None:
+def test_five_to_ten_percent_of_the_steps_after_the_clean_ones_are_abnormal(
+    plant: SimulatedPlant,
+) -> None:
     labels = anomalous_steps(plant)[0]
     assert not labels[:8_000].any()
     assert 0.05 < labels[8_000:].mean() < 0.10
 
 
 def test_clean_load_is_a_daily_sine_with_noise_and_a_drift(plant: SimulatedPlant) -> None:
-    clean = server_metrics(start_at=START_AT, seed=7, n_steps=28_800, clean_steps=28_800).values[0, :, 0]
+    clean = server_metrics(start_at=START_AT, seed=7, n_steps=28_800, clean_steps=28_800).values[
+        0, :, 0
+    ]
     days = clean.reshape(20, 1440)
     assert np.diff(clean).std() == pytest.approx(0.1 * np.sqrt(2), rel=0.03)
     assert days[:, 690:750].mean() - days[:, :30].mean() == pytest.approx(2.0, abs=0.05)
@@ -62,12 +68,17 @@ def test_clean_load_is_a_daily_sine_with_noise_and_a_drift(plant: SimulatedPlant
 def test_every_kind_occurs_and_none_touches_another(plant: SimulatedPlant) -> None:
     kinds = {one.kind for one in plant.anomalies}
     assert kinds == {"point", "contextual", "collective", "degradation", "failure"}
-    gaps = [after.start_at - before.end_at for before, after in zip(plant.anomalies, plant.anomalies[1:], strict=False)]
+    gaps = [
+        after.start_at - before.end_at
+        for before, after in zip(plant.anomalies, plant.anomalies[1:], strict=False)
+    ]
     assert all(gap.total_seconds() >= 0 for gap in gaps)
 
 
 def test_a_point_is_one_step_three_standard_deviations_off(plant: SimulatedPlant) -> None:
-    clean = server_metrics(start_at=START_AT, seed=7, n_steps=40_000, anomaly_share=0.0).values[0, :, 0]
+    clean = server_metrics(start_at=START_AT, seed=7, n_steps=40_000, anomaly_share=0.0).values[
+        0, :, 0
+    ]
     points = [_rows(plant, one) for one in plant.anomalies if one.kind == "point"]
     sizes = np.array([plant.values[0, rows, 0] - clean[rows] for rows in points])
     assert len(points) > 100
@@ -82,7 +93,9 @@ def test_contextual_anomalies_lie_at_night_within_the_usual_range(plant: Simulat
     assert all(plant.values[0, _rows(plant, one), 0].mean() < usual.max() for one in nightly)
 
 
-def test_every_degradation_grows_for_45_minutes_and_ends_where_a_failure_starts(plant: SimulatedPlant) -> None:
+def test_every_degradation_grows_for_45_minutes_and_ends_where_a_failure_starts(
+    plant: SimulatedPlant,
+) -> None:
     failures = {one.start_at for one in plant.anomalies if one.kind == "failure"}
     ramps = [one for one in plant.anomalies if one.kind == "degradation"]
     assert len(ramps) >= 5
@@ -90,7 +103,9 @@ def test_every_degradation_grows_for_45_minutes_and_ends_where_a_failure_starts(
     assert all((one.end_at - one.start_at).total_seconds() == 45 * 60 for one in ramps)
 
 
-@pytest.mark.parametrize("wrong", [{"clean_steps": 20_000}, {"anomaly_share": 0.5}, {"n_steps": 0, "clean_steps": 0}])
+@pytest.mark.parametrize(
+    "wrong", [{"clean_steps": 20_000}, {"anomaly_share": 0.5}, {"n_steps": 0, "clean_steps": 0}]
+)
 def test_impossible_sizes_of_a_load_are_refused(wrong: dict[str, Any]) -> None:
     with pytest.raises(BadInput, match="Expected clean_steps"):
         server_metrics(start_at=START_AT, seed=7, **wrong)

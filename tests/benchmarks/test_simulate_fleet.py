@@ -1,4 +1,6 @@
-"""The simulated fleet: the same for the same seed, machines that differ, shifts that stop, faults where said."""
+"""The simulated fleet: the same for the same seed, machines that differ, shifts that stop, faults
+where said.
+"""
 
 from __future__ import annotations
 
@@ -23,7 +25,10 @@ def test_the_same_arguments_give_the_same_numbers_and_another_seed_others() -> N
 
 
 def test_a_machine_is_the_same_in_a_larger_fleet() -> None:
-    assert machine_fleet(days=9, machines=2, start_at=MONDAY, seed=7).values.tobytes() == FLEET.values[:2].tobytes()
+    assert (
+        machine_fleet(days=9, machines=2, start_at=MONDAY, seed=7).values.tobytes()
+        == FLEET.values[:2].tobytes()
+    )
 
 
 def test_some_machines_never_stand_and_the_others_do_at_night_and_on_sundays() -> None:
@@ -50,7 +55,11 @@ def test_faults_are_where_their_labels_are_and_of_the_size_that_is_asked_for() -
     faulty = with_faults(FLEET, size=3.0, from_step=288, spreads=spreads, seed=7)
     assert {one.kind for one in faulty.anomalies} == {"point", "shift", "ramp"}
     changed = np.argwhere(faulty.values != FLEET.values)
-    assert len({(machine, channel) for machine, _, channel in changed.tolist()}) == len(faulty.anomalies) == 6
+    assert (
+        len({(machine, channel) for machine, _, channel in changed.tolist()})
+        == len(faulty.anomalies)
+        == 6
+    )
     for one in faulty.anomalies:
         machine, channel = FLEET.entities.index(one.entity), FLEET_CHANNELS.index(one.channels[0])
         offset = np.abs(faulty.values - FLEET.values)[machine, :, channel]

@@ -1,4 +1,6 @@
-"""Splits: by time nothing is seen twice, at random nearly everything is, and the measure says so."""
+"""Splits: by time nothing is seen twice, at random nearly everything is, and the measure says
+so.
+"""
 
 from __future__ import annotations
 
@@ -26,7 +28,9 @@ def test_by_time_no_reading_is_in_two_parts(steps: np.ndarray, width: int) -> No
         for part in (split.train, split.validation, split.test)
     ]
     assert sum(map(len, readings)) == len(set.union(*readings))
-    assert sum(map(len, (split.train, split.validation, split.test))) + split.n_embargoed == len(steps)
+    assert sum(map(len, (split.train, split.validation, split.test))) + split.n_embargoed == len(
+        steps
+    )
     assert not len(split.test) or overlap_share(split, steps, width=width) == 0.0
 
 
@@ -71,7 +75,9 @@ def test_windows_of_another_entity_are_no_leak() -> None:
 
 
 def test_shares_must_add_up_and_a_leak_of_nothing_is_unknown() -> None:
-    with pytest.raises(BadInput, match=r"Expected three shares that add up to 1\. Received: \(0.5, 0.5, 0.5\)\."):
+    with pytest.raises(
+        BadInput, match=r"Expected three shares that add up to 1\. Received: \(0.5, 0.5, 0.5\)\."
+    ):
         split_by_time(np.arange(9), width=2, shares=(0.5, 0.5, 0.5))
     empty = np.array([], np.int64)
     assert math.isnan(overlap_share(Split(np.arange(3), empty, empty), np.arange(3), width=2))

@@ -16,7 +16,13 @@ from tests.plants.weeks import Weeks
 from tsad_tasks.base.errors import BadInput, NothingToDo
 from tsad_tasks.base.interval import HOUR
 from tsad_tasks.champions.champions import promote, roll_back
-from tsad_tasks.champions.shadow import Paired, compare_shadows, decline, promote_ready, shadow_rules
+from tsad_tasks.champions.shadow import (
+    Paired,
+    compare_shadows,
+    decline,
+    promote_ready,
+    shadow_rules,
+)
 from tsad_tasks.storage.store import Store
 
 DAY_END = SPLIT_AT + 26 * HOUR
@@ -34,7 +40,9 @@ def compared(plant: Plant | Weeks, end_at: datetime, lineage: str = "live") -> A
 
 def promoted(plant: Plant, versions: list[int], end_at: datetime, lineage: str = "live") -> Any:
     with Store.connect(plant.uri) as store:
-        return promote_ready(store, plant.config, versions, end_at=end_at, by="shadow", lineage=lineage)
+        return promote_ready(
+            store, plant.config, versions, end_at=end_at, by="shadow", lineage=lineage
+        )
 
 
 def test_what_passes_the_gate_goes_into_the_shadow_and_what_fails_does_not(plant: Plant) -> None:
@@ -50,21 +58,33 @@ def test_what_passes_the_gate_goes_into_the_shadow_and_what_fails_does_not(plant
     ]
 
 
-def test_a_shadow_is_scored_beside_the_champion_and_nobody_sees_it(plant: Plant, tmp_path: Path) -> None:
+def test_a_shadow_is_scored_beside_the_champion_and_nobody_sees_it(
+    plant: Plant, tmp_path: Path
+) -> None:
     run_interval(plant, SPLIT_AT, SPLIT_AT + HOUR)
     challenger(plant, nervous_in=tmp_path)
     run_hours(plant, [SPLIT_AT + i * HOUR for i in range(1, 4)])
-    pairs = plant.execute("SELECT entity, hour_at, n_paired, challenger_version FROM tsad.v_shadow ORDER BY 1, 2")
+    pairs = plant.execute(
+        "SELECT entity, hour_at, n_paired, challenger_version FROM tsad.v_shadow ORDER BY 1, 2"
+    )
     assert len(pairs) == 2 * 3
     assert {row[2:] for row in pairs} == {(12, 2)}
-    flags, shadow_flags = plant.execute("SELECT sum(n_champion_flags), sum(n_challenger_flags) FROM tsad.v_shadow")[0]
-    seen = plant.execute("SELECT count(*) FROM tsad.v_anomaly WHERE at >= %s", SPLIT_AT + HOUR)[0][0]
+    flags, shadow_flags = plant.execute(
+        "SELECT sum(n_champion_flags), sum(n_challenger_flags) FROM tsad.v_shadow"
+    )[0]
+    seen = plant.execute("SELECT count(*) FROM tsad.v_anomaly WHERE at >= %s", SPLIT_AT + HOUR)[0][
+        0
+    ]
     assert flags == seen < shadow_flags
-    assert {row[0] for row in plant.execute("SELECT DISTINCT lineage FROM tsad.v_incident")} <= {"live"}
+    assert {row[0] for row in plant.execute("SELECT DISTINCT lineage FROM tsad.v_incident")} <= {
+        "live"
+    }
     assert plant.execute("SELECT count(*) FROM tsad.unscored_hour")[0][0] == 0
 
 
-def test_the_rows_that_people_see_are_the_same_with_and_without_a_shadow(plant: Plant, cluster: Any) -> None:
+def test_the_rows_that_people_see_are_the_same_with_and_without_a_shadow(
+    plant: Plant, cluster: Any
+) -> None:
     twin = Plant(cluster.create_database("twin_of_shadow", template="tsad_trained"), config())
     challenger(plant)
     for one in (plant, twin):
@@ -80,7 +100,10 @@ def test_a_good_challenger_takes_over_after_a_day_and_no_sooner(plant: Plant) ->
     challenger(plant)
     run_interval(plant, SPLIT_AT + 2 * HOUR, SPLIT_AT + 20 * HOUR)
     early = compared(plant, SPLIT_AT + 20 * HOUR)
-    assert (early.ready, early.waiting) == ([], {2: "18 of 24 hours and 432 of 144 steps scored by both"})
+    assert (early.ready, early.waiting) == (
+        [],
+        {2: "18 of 24 hours and 432 of 144 steps scored by both"},
+    )
     assert plant.execute("SELECT count(*) FROM tsad.gate_decision WHERE stage = 'shadow'") == [(0,)]
     run_interval(plant, SPLIT_AT + 20 * HOUR, DAY_END)
     late = compared(plant, DAY_END)
@@ -99,10 +122,14 @@ def test_hours_that_nothing_was_read_in_lengthen_the_shadow(plant: Plant) -> Non
     first, last = SPLIT_AT + 5 * HOUR, SPLIT_AT + 9 * HOUR
     plant.execute("DELETE FROM plant.metrics WHERE at >= %s AND at < %s", first, last)
     run_interval(plant, SPLIT_AT + 2 * HOUR, DAY_END)
-    assert compared(plant, DAY_END).waiting == {2: "20 of 24 hours and 470 of 144 steps scored by both"}
+    assert compared(plant, DAY_END).waiting == {
+        2: "20 of 24 hours and 470 of 144 steps scored by both"
+    }
 
 
-def test_a_nervous_challenger_leaves_the_shadow_and_the_champion_stays(plant: Plant, tmp_path: Path) -> None:
+def test_a_nervous_challenger_leaves_the_shadow_and_the_champion_stays(
+    plant: Plant, tmp_path: Path
+) -> None:
     run_interval(plant, SPLIT_AT, SPLIT_AT + 2 * HOUR)
     challenger(plant, nervous_in=tmp_path)
     run_interval(plant, SPLIT_AT + 2 * HOUR, DAY_END)
@@ -110,7 +137,9 @@ def test_a_nervous_challenger_leaves_the_shadow_and_the_champion_stays(plant: Pl
     assert found.ready == []
     assert "flag_share" in found.failed[2]
     assert plant.execute(STATES) == [(1, "champion"), (2, "shadow failed")]
-    rules = plant.execute("SELECT rule, passed FROM tsad.v_model_decision WHERE stage = 'shadow' AND version = 2")
+    rules = plant.execute(
+        "SELECT rule, passed FROM tsad.v_model_decision WHERE stage = 'shadow' AND version = 2"
+    )
     assert {("flag_share", False), ("hours", True)} <= {*rules}
     with pytest.raises(NothingToDo):
         promoted(plant, found.ready, DAY_END)
@@ -119,10 +148,16 @@ def test_a_nervous_challenger_leaves_the_shadow_and_the_champion_stays(plant: Pl
 def test_the_same_retraining_again_changes_nothing(plant: Plant) -> None:
     run_interval(plant, SPLIT_AT, SPLIT_AT + 2 * HOUR)
     first = challenger(plant)
-    before = plant.execute("SELECT * FROM tsad.champion_record ORDER BY 1, 5"), plant.execute(HISTORY)
+    before = (
+        plant.execute("SELECT * FROM tsad.champion_record ORDER BY 1, 5"),
+        plant.execute(HISTORY),
+    )
     run_interval(plant, SPLIT_AT + 2 * HOUR, SPLIT_AT + 3 * HOUR)
     assert challenger(plant) == first
-    assert (plant.execute("SELECT * FROM tsad.champion_record ORDER BY 1, 5"), plant.execute(HISTORY)) == before
+    assert (
+        plant.execute("SELECT * FROM tsad.champion_record ORDER BY 1, 5"),
+        plant.execute(HISTORY),
+    ) == before
 
 
 def test_a_person_may_reject_what_passed(plant: Plant) -> None:
@@ -153,8 +188,15 @@ def test_rolling_back_gives_the_rows_their_former_meaning(plant: Plant, tmp_path
     assert _seen(plant) == {name: rows for name, rows in before.items() if name != "scores"}
     known = "SELECT count(*) FROM tsad.scores_as_known_at(%s, 'room', 'host-01', %s, %s) WHERE flag"
     flags_then = plant.execute(known, worse_at, hours[3], hours[-1] + HOUR)
-    assert flags_then[0][0] == sum(row[0] == "host-01" and row[1] >= hours[3] for row in worse["anomalies"])
-    assert [row[1] for row in plant.execute(HISTORY)] == ["promoted", "shadow_started", "promoted", "rolled_back"]
+    assert flags_then[0][0] == sum(
+        row[0] == "host-01" and row[1] >= hours[3] for row in worse["anomalies"]
+    )
+    assert [row[1] for row in plant.execute(HISTORY)] == [
+        "promoted",
+        "shadow_started",
+        "promoted",
+        "rolled_back",
+    ]
 
 
 def _seen(plant: Plant) -> dict[str, Any]:
@@ -188,7 +230,9 @@ def test_promotions_at_once_leave_one_champion(plant: Plant) -> None:
         thread.start()
     for thread in threads:
         thread.join(60)
-    periods = plant.execute("SELECT valid_from, valid_to FROM tsad.champion_period WHERE lineage = 'live' ORDER BY 1")
+    periods = plant.execute(
+        "SELECT valid_from, valid_to FROM tsad.champion_period WHERE lineage = 'live' ORDER BY 1"
+    )
     assert [start for start, _ in periods[1:]] == [end for _, end in periods[:-1]]
     assert plant.execute(
         "SELECT count(*) FROM tsad.champion_period WHERE valid_to = 'infinity' AND lineage = 'live'"
@@ -223,4 +267,6 @@ def test_few_incidents_decide_nothing_and_many_do() -> None:
 
 def test_a_challenger_that_misses_a_known_anomaly_fails() -> None:
     paired = Paired(24, 5000, 4990, (10, 20), (1, 2), 3, (1, 2))
-    assert [row.rule for row in shadow_rules(config(), paired) if not row.passed] == ["labels_found"]
+    assert [row.rule for row in shadow_rules(config(), paired) if not row.passed] == [
+        "labels_found"
+    ]

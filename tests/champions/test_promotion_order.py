@@ -1,4 +1,6 @@
-"""Registrations, comparisons, promotions, ways back in any order, killed anywhere: one champion for each hour."""
+"""Registrations, comparisons, promotions, ways back in any order, killed anywhere: one champion for
+each hour.
+"""
 
 from __future__ import annotations
 
@@ -66,7 +68,9 @@ Work = Callable[[Store], Any]
 
 @dataclass
 class Story:
-    """Weeks with a champion and readings; `SAVE` keeps the models and decisions that `BEGIN` goes back to."""
+    """Weeks with a champion and readings; `SAVE` keeps the models and decisions that `BEGIN` goes
+    back to.
+    """
 
     weeks: Weeks
     first: NewModel
@@ -93,10 +97,13 @@ class Story:
         with Store.connect(self.weeks.uri) as store:
             may_be_refused(store)
 
-    # What may happen ------------------------------------------------------------------------------------------------
+    # What may happen
+    # ------------------------------------------------------------------------------------------------
 
     def registers(self, number: int) -> Work:
-        """A retraining, of which the fourth fails the gate; the same number again is the same one."""
+        """A retraining, of which the fourth fails the gate; the same number again is the same
+        one.
+        """
         model = replace(self.first, seed=10 + number, parent_model_id=1)
         return lambda store: register_model(store, model, FAILED if number == 4 else PASSED, [])
 
@@ -114,10 +121,14 @@ class Story:
         return lambda store: promote(store, self.weeks.config, number, by="ada", reason="hasty")
 
     def rolls_back(self, number: int) -> Work:
-        return lambda store: roll_back(store, self.weeks.config, version=number, by="ada", reason="hasty")
+        return lambda store: roll_back(
+            store, self.weeks.config, version=number, by="ada", reason="hasty"
+        )
 
     def declines(self, number: int) -> Work:
-        return lambda store: decline(store, self.weeks.config, [number], end_at=week(1, 3 * number), by="ada")
+        return lambda store: decline(
+            store, self.weeks.config, [number], end_at=week(1, 3 * number), by="ada"
+        )
 
     def scores(self, number: int) -> Work:
         """One of some backfills that overlap."""
@@ -132,16 +143,25 @@ class Story:
 
 
 @pytest.fixture(scope="module")
-def opened_story(cluster: Cluster, template_database: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Story]:
+def opened_story(
+    cluster: Cluster, template_database: str, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Story]:
     name, shadow = f"story_{uuid4().hex}", {"hours": 2, "min_windows": 5, "max_flag_share": 0.5}
     uri = cluster.create_database(name, template=template_database)
-    weeks = Weeks.filled(uri, tmp_path_factory.mktemp("story"), shadow=shadow, gate=CONFIG["gate"] | {"n_injected": 10})
+    weeks = Weeks.filled(
+        uri,
+        tmp_path_factory.mktemp("story"),
+        shadow=shadow,
+        gate=CONFIG["gate"] | {"n_injected": 10},
+    )
     weeks.train(week(1))
     with Store.connect(uri) as store:
         ingest_interval(store, weeks.config, uri, start_at=week(1), end_at=week(1, N_HOURS))
         row = store.records("select_model", {"model_id": 1})[0]
     owner = connect(uri)
-    made = Story(weeks, NewModel(**{name: row[name] for name in NewModel.__dataclass_fields__}), owner)
+    made = Story(
+        weeks, NewModel(**{name: row[name] for name in NewModel.__dataclass_fields__}), owner
+    )
     made.execute(KEEP_FIRST)
     yield made
     owner.close()
@@ -196,9 +216,13 @@ parts = st.builds(Part, st.sampled_from(KINDS), st.integers(1, 4), st.none() | s
 BEGINNING = [Part("scores", 1), Part("registers", 1), Part("scores", 2)]
 
 
-@settings(max_examples=6, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(
+    max_examples=6, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+)
 @given(st.booleans(), st.lists(parts, min_size=1, max_size=6))
-def test_any_order_with_kills_leaves_what_it_leaves_without(story: Story, is_late: bool, more: list[Part]) -> None:
+def test_any_order_with_kills_leaves_what_it_leaves_without(
+    story: Story, is_late: bool, more: list[Part]
+) -> None:
     whole = [*(BEGINNING if is_late else []), *more]
     assert told(story, whole, may_die=True) == told(story, whole, may_die=False)
 
@@ -206,11 +230,15 @@ def test_any_order_with_kills_leaves_what_it_leaves_without(story: Story, is_lat
 @pytest.mark.parametrize(
     "last",
     [
-        Part("registers", 2), Part("registers", 4), Part("compares", 3), Part("promotes", 2), Part("declines", 2),
+        Part("registers", 2),
+        Part("registers", 4),
+        Part("compares", 3),
+        Part("promotes", 2),
+        Part("declines", 2),
         Part("rolls_back", 1),
     ],
     ids=lambda part: f"{part.what} {part.number}",
-)  # fmt: skip
+)
 def test_a_kill_before_any_statement_or_commit_changes_nothing(story: Story, last: Part) -> None:
     waiting = [] if last.what == "registers" else [Part("registers", 2)]
     done = [Part("promotes", 3)] if last.what == "rolls_back" else []
@@ -227,7 +255,9 @@ def test_a_kill_before_any_statement_or_commit_changes_nothing(story: Story, las
 
 
 class InterruptedStore(MortalStore):
-    """Before its n-th write others begin their work; who has to wait for a lock of this one's goes on afterwards."""
+    """Before its n-th write others begin their work; who has to wait for a lock of this one's goes
+    on afterwards.
+    """
 
     others: tuple[threading.Thread, ...] = ()
 

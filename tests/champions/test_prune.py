@@ -32,7 +32,9 @@ NEXT_MONTH = datetime.now(UTC) + timedelta(days=30)
 
 @pytest.fixture
 def plant(warehouse_uri: str, tmp_path: Path) -> Weeks:
-    """Champions of five weeks, versions 1 to 5, and version 6, which did not pass the gate; all but one are copies."""
+    """Champions of five weeks, versions 1 to 5, and version 6, which did not pass the gate; all but
+    one are copies.
+    """
     made = Weeks.filled(warehouse_uri, tmp_path, retention=SHORT)
     made.train(week(1))
     for number in range(2, 6):
@@ -50,10 +52,16 @@ def register(plant: Weeks, end_at: datetime, gate: list[GateRow]) -> None:
         folder, sha256 = store_bundle(plant.folder / "plant", bundle.detector, bundle.spec, card)
         first = NewModel(**{name: row[name] for name in NewModel.__dataclass_fields__})
         parent = store.select_champion_at(first.dataset_id, 0, "live", end_at)
-        model = replace(first, train_end_at=end_at, artifact_uri=str(folder), sha256=sha256, card=card)
+        model = replace(
+            first, train_end_at=end_at, artifact_uri=str(folder), sha256=sha256, card=card
+        )
         register_model(
-            store, replace(model, parent_model_id=parent and parent.model_id), gate, [], in_shadow=False
-        )  # fmt: skip
+            store,
+            replace(model, parent_model_id=parent and parent.model_id),
+            gate,
+            [],
+            in_shadow=False,
+        )
 
 
 def pruned(plant: Weeks, **options: Any) -> PruneSummary:
@@ -67,7 +75,9 @@ def folders(plant: Weeks) -> set[str]:
 
 
 def folder_of(plant: Weeks, version: int) -> Path:
-    return Path(plant.execute("SELECT artifact_uri FROM tsad.v_model WHERE version = %s", version)[0][0])
+    return Path(
+        plant.execute("SELECT artifact_uri FROM tsad.v_model WHERE version = %s", version)[0][0]
+    )
 
 
 USE = ModelUse(1, 1, "/a/b", False, False, False, None, False, None, week(1))
@@ -93,20 +103,30 @@ def test_each_reference_keeps_a_bundle(changes: dict[str, Any], reason: str | No
 
 
 def test_where_all_scores_are_kept_whoever_was_champion_stays() -> None:
-    assert why_kept(replace(USE, scored_until=week(1)), used_before=week(2), scored_before=None) is not None
+    assert (
+        why_kept(replace(USE, scored_until=week(1)), used_before=week(2), scored_before=None)
+        is not None
+    )
 
 
 def test_what_nothing_refers_to_goes_and_its_row_and_decisions_stay(plant: Weeks) -> None:
     gone = {folder_of(plant, version).name for version in (1, 2, 6)}
-    before, decisions = folders(plant), plant.execute("SELECT * FROM tsad.v_model_history ORDER BY decided_at")
+    before, decisions = (
+        folders(plant),
+        plant.execute("SELECT * FROM tsad.v_model_history ORDER BY decided_at"),
+    )
     found = pruned(plant)
     assert found.pruned == (1, 2, 6)
     assert folders(plant) == before - gone
     assert found.n_bytes > 1000
-    assert plant.execute("SELECT count(*) FROM tsad.v_model_decision WHERE version IN (2, 6)") == [(2,)]
+    assert plant.execute("SELECT count(*) FROM tsad.v_model_decision WHERE version IN (2, 6)") == [
+        (2,)
+    ]
     assert plant.execute("SELECT * FROM tsad.v_model_history ORDER BY decided_at") == decisions
     why = "nothing refers to it, and it was last of use before 2026-04-12 00:00 UTC"
-    assert plant.execute("SELECT DISTINCT pruned_because FROM tsad.v_model WHERE pruned_at IS NOT NULL") == [(why,)]
+    assert plant.execute(
+        "SELECT DISTINCT pruned_because FROM tsad.v_model WHERE pruned_at IS NOT NULL"
+    ) == [(why,)]
 
 
 def test_the_champion_scores_on_and_a_rollback_finds_the_one_before(plant: Weeks) -> None:
@@ -118,7 +138,9 @@ def test_the_champion_scores_on_and_a_rollback_finds_the_one_before(plant: Weeks
     assert plant.execute("SELECT DISTINCT status, model_id FROM tsad.v_status") == [("scored", 4)]
 
 
-def test_a_challenger_that_waits_for_the_shadow_keeps_its_bundle_until_it_is_superseded(plant: Weeks) -> None:
+def test_a_challenger_that_waits_for_the_shadow_keeps_its_bundle_until_it_is_superseded(
+    plant: Weeks,
+) -> None:
     said = "INSERT INTO tsad.model_decision (model_id, lineage, decision) VALUES (6, 'live', %s)"
     plant.execute(said, "waiting")
     assert 6 not in pruned(plant, dry_run=True).pruned
@@ -168,15 +190,21 @@ def test_whoever_asks_for_a_pruned_version_is_told(plant: Weeks) -> None:
             lambda: registered_subject(store, plant.config, version=6),
         ]
         for ask in asked:
-            with pytest.raises(BadInput, match=r"whose bundle is kept\. Received: \d, pruned at 20"):
+            with pytest.raises(
+                BadInput, match=r"whose bundle is kept\. Received: \d, pruned at 20"
+            ):
                 ask()
     assert plant.execute("SELECT version FROM tsad.v_model WHERE champion") == [(5,)]
 
 
 def test_a_question_keeps_its_version_as_long_as_scores_are_kept(plant: Weeks) -> None:
     with Store.connect(plant.uri) as store:
-        score_what_if(store, plant.config, 6, start_at=week(5), end_at=week(5, 2), run_id="question")
-    fates = {fate.version: fate.because for fate in pruned(plant, newest_at=week(5, 25), kept_s=1).fates}
+        score_what_if(
+            store, plant.config, 6, start_at=week(5), end_at=week(5, 2), run_id="question"
+        )
+    fates = {
+        fate.version: fate.because for fate in pruned(plant, newest_at=week(5, 25), kept_s=1).fates
+    }
     assert fates[6] == "its scores are kept"
     assert 6 in pruned(plant, newest_at=week(5, 27), kept_s=1).pruned
 
@@ -191,7 +219,9 @@ def test_a_rolled_back_champion_is_kept_by_its_scores_only(plant: Weeks) -> None
 
 def test_leftovers_of_killed_trainings_go_when_they_are_old(plant: Weeks) -> None:
     bundle = read_bundle(UPath(folder_of(plant, 5)))
-    leftover, _ = store_bundle(plant.folder / "plant", bundle.detector, bundle.spec, {"of": "a killed training"})
+    leftover, _ = store_bundle(
+        plant.folder / "plant", bundle.detector, bundle.spec, {"of": "a killed training"}
+    )
     names = {leftover.name, ".0123456789abcdef-x1_2y3z4", "0123456789abcdef0", "notes"}
     for name in names:
         (plant.folder / "plant" / name).mkdir(exist_ok=True)
@@ -203,21 +233,29 @@ def test_leftovers_of_killed_trainings_go_when_they_are_old(plant: Weeks) -> Non
 
 
 def test_a_bundle_that_another_version_shares_stays(plant: Weeks) -> None:
-    plant.execute("UPDATE tsad.model SET artifact_uri = %s WHERE version = 6", str(folder_of(plant, 5)))
+    plant.execute(
+        "UPDATE tsad.model SET artifact_uri = %s WHERE version = 6", str(folder_of(plant, 5))
+    )
     found = pruned(plant)
     assert (found.pruned, folder_of(plant, 5).exists()) == ((1, 2), True)
 
 
-def test_bundles_are_known_however_their_place_is_spelled_others_stay(plant: Weeks, tmp_path: Path) -> None:
+def test_bundles_are_known_however_their_place_is_spelled_others_stay(
+    plant: Weeks, tmp_path: Path
+) -> None:
     plant.execute("UPDATE tsad.model SET artifact_uri = 'file://' || artifact_uri || '/'")
     with Store.connect(plant.uri) as store:
-        elsewhere = prune_bundles(store, plant.config, UPath(tmp_path / "new"), newest_at=NEWEST_AT, kept_s=1)
+        elsewhere = prune_bundles(
+            store, plant.config, UPath(tmp_path / "new"), newest_at=NEWEST_AT, kept_s=1
+        )
     assert (elsewhere.pruned, elsewhere.leftovers) == ((), ())
     assert pruned(plant, now=lambda: NEXT_MONTH).pruned == (1, 2, 6)
     assert len(folders(plant)) == 3
 
 
-def test_maintain_prunes_only_where_it_is_asked_to(plant: Weeks, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_maintain_prunes_only_where_it_is_asked_to(
+    plant: Weeks, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setenv("TSAD_ARTIFACTS", str(plant.folder))
     with Store.connect(plant.uri) as store:
         ingest_interval(store, plant.config, plant.uri, start_at=week(5), end_at=NEWEST_AT)

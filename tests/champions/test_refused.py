@@ -1,4 +1,6 @@
-"""A training is done when its model passed the gate; one that was refused is done again when it is asked for again."""
+"""A training is done when its model passed the gate; one that was refused is done again when it is
+asked for again.
+"""
 
 from __future__ import annotations
 
@@ -58,7 +60,10 @@ def test_a_gate_that_asks_for_less_judges_the_same_bundle_anew(refused: Weeks) -
     assert (again.version, again.gate_passed, again.valid_from) == (1, True, week(1))
     assert refused.execute(MODELS) == [(1, "champion", True)]
     assert refused.execute(FAILED) == []
-    assert refused.execute(HISTORY) == [(1, "gate_failed", "latency_ms"), (1, "promoted", "the first champion")]
+    assert refused.execute(HISTORY) == [
+        (1, "gate_failed", "latency_ms"),
+        (1, "promoted", "the first champion"),
+    ]
 
 
 def test_what_passed_is_done(refused: Weeks) -> None:
@@ -83,8 +88,13 @@ def test_another_bundle_is_another_version_with_decisions_of_its_own(refused: We
 
 def test_other_rules_that_fail_are_another_decision(plant: Plant) -> None:
     other = [replace(FAILED_GATE[0], rule="collective_share")]
-    assert [challenger(plant, gate=gate).version for gate in (FAILED_GATE, FAILED_GATE, other, PASSED)] == [2] * 4
-    assert plant.execute(HISTORY)[1:3] == [(2, "gate_failed", "point_share"), (2, "gate_failed", "collective_share")]
+    assert [
+        challenger(plant, gate=gate).version for gate in (FAILED_GATE, FAILED_GATE, other, PASSED)
+    ] == [2] * 4
+    assert plant.execute(HISTORY)[1:3] == [
+        (2, "gate_failed", "point_share"),
+        (2, "gate_failed", "collective_share"),
+    ]
     assert [row[1] for row in plant.execute(HISTORY)[3:]] == ["shadow_started"]
     assert plant.execute(MODELS)[1:] == [(2, "shadow", True)]
     # What passed stays so, whatever a late retry of a task brings.
@@ -97,20 +107,29 @@ def test_a_bundle_that_was_pruned_meanwhile_is_there_again_once_it_passes(refuse
     assert refused.execute("SELECT count(*) FROM tsad.model WHERE pruned_at IS NOT NULL") == [(1,)]
     refused.config = config_of()
     refused.train(week(1))
-    ((uri, sha256, pruned_at),) = refused.execute("SELECT artifact_uri, sha256, pruned_at FROM tsad.model")
+    ((uri, sha256, pruned_at),) = refused.execute(
+        "SELECT artifact_uri, sha256, pruned_at FROM tsad.model"
+    )
     assert pruned_at is None
     assert read_bundle(UPath(uri), expected_sha256=sha256).card["n_parameters"] >= 0
 
 
-def test_a_network_that_learned_the_same_again_is_the_same_bundle(plant: Plant, tmp_path: Path) -> None:
+def test_a_network_that_learned_the_same_again_is_the_same_bundle(
+    plant: Plant, tmp_path: Path
+) -> None:
     strict = config(
-        gate=ROOM["gate"] | {"max_latency_ms": 1e-9}, training=ROOM["training"] | {"epochs": 2, "max_windows": 300}
+        gate=ROOM["gate"] | {"max_latency_ms": 1e-9},
+        training=ROOM["training"] | {"epochs": 2, "max_windows": 300},
     )
     with Store.connect(plant.uri) as store:
         for name in ("first", "second"):
-            run = Retraining(store, strict, SPLIT_AT, UPath(tmp_path / name), UPath(tmp_path / "artifacts"))
+            run = Retraining(
+                store, strict, SPLIT_AT, UPath(tmp_path / name), UPath(tmp_path / "artifacts")
+            )
             assert [summary.version for summary in retrain(run)] == [2]
-    ((seconds,),) = plant.execute("SELECT card -> 'training' -> 'seconds' FROM tsad.model WHERE version = 2")
+    ((seconds,),) = plant.execute(
+        "SELECT card -> 'training' -> 'seconds' FROM tsad.model WHERE version = 2"
+    )
     assert seconds > 0
 
 
@@ -119,8 +138,13 @@ def test_the_demo_names_the_rules_that_failed_with_their_numbers(
 ) -> None:
     monkeypatch.setattr(demo, "DATASET", "plant")
     said = demo._refusal(refused.uri)
-    assert said.startswith("Expected a model that passes the gate. Received: version 1, which failed latency_ms: ")
-    assert "limit at most 1.00 × 10⁻⁹ (CPU milliseconds from readings to an error, per window, median)" in said
+    assert said.startswith(
+        "Expected a model that passes the gate. Received: version 1, which failed latency_ms: "
+    )
+    assert (
+        "limit at most 1.00 × 10⁻⁹ (CPU milliseconds from readings to an error, per window, median)"
+        in said
+    )
     assert said.count("limit") == 1
 
 
@@ -134,11 +158,18 @@ FOLDING = {"detector": {"name": "state_head"}, "threshold": {"kind": "hysteresis
             {"detector": {"name": "isolation_forest"}},
             r"\(epoch 1 of 1, [\d,]+ windows\)\. Lower training\.max_windows",
         ),
-        (FOLDING, r"\(after 1 entity\)\. Lower training\.max_fold_values, or raise training\.timeout"),
+        (
+            FOLDING,
+            r"\(after 1 entity\)\. Lower training\.max_fold_values, or raise training\.timeout",
+        ),
     ],
 )
 def test_a_training_that_timed_out_registers_no_model(
-    warehouse_uri: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, parts: dict[str, Any], said: str
+    warehouse_uri: str,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    parts: dict[str, Any],
+    said: str,
 ) -> None:
     made = Weeks.filled(warehouse_uri, tmp_path, **parts)
     # A day passes whenever somebody looks at the clock.
@@ -158,4 +189,6 @@ def test_a_field_that_counts_no_more_is_said_once_when_a_training_runs(
         assert old.train(week(1)).gate_passed
     said = [text for text in caplog.messages if "max_minutes" in text]
     assert len(said) == 1
-    assert said[0].startswith("plant: training.max_minutes: Expected training.max_windows and training.epochs")
+    assert said[0].startswith(
+        "plant: training.max_minutes: Expected training.max_windows and training.epochs"
+    )

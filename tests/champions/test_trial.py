@@ -1,4 +1,6 @@
-"""A shadow is no mere waiting: anomalies are put into its hours, people's words count, a window's time is measured."""
+"""A shadow is no mere waiting: anomalies are put into its hours, people's words count, a window's
+time is measured.
+"""
 
 from __future__ import annotations
 
@@ -43,7 +45,9 @@ def weeks(cluster: Cluster, template_database: str, tmp_path: Path) -> Iterator[
 def in_shadow(weeks: Weeks, factor: float | None = None) -> None:
     """A challenger with limits so many times the champion's, and the whole day of its shadow."""
     weeks.score(week(1), week(1, 2))
-    challenger(weeks, end_at=week(1, 1), limits=(factor, weeks.folder / "other") if factor else None)
+    challenger(
+        weeks, end_at=week(1, 1), limits=(factor, weeks.folder / "other") if factor else None
+    )
     weeks.score(week(1, 2), DAY_END)
 
 
@@ -51,7 +55,9 @@ def rules(weeks: Weeks) -> dict[str, list[Any]]:
     return {rule: rest for rule, *rest in weeks.execute(RULES)}
 
 
-def test_a_blind_challenger_does_not_pass_and_its_anomalies_are_written_nowhere(weeks: Weeks) -> None:
+def test_a_blind_challenger_does_not_pass_and_its_anomalies_are_written_nowhere(
+    weeks: Weeks,
+) -> None:
     in_shadow(weeks, factor=100)
     before = weeks.execute(COUNTS)
     found = compared(weeks, DAY_END)
@@ -64,7 +70,9 @@ def test_a_blind_challenger_does_not_pass_and_its_anomalies_are_written_nowhere(
     assert weeks.execute(COUNTS) == before
 
 
-def test_a_good_challenger_finds_what_the_champion_finds_however_late_it_is_asked(weeks: Weeks) -> None:
+def test_a_good_challenger_finds_what_the_champion_finds_however_late_it_is_asked(
+    weeks: Weeks,
+) -> None:
     in_shadow(weeks)
     first, second = (compared(weeks, at) for at in (DAY_END, week(100)))
     assert first.ready == second.ready == [2]
@@ -82,7 +90,9 @@ def trial_row(challenger: Verdicts, champion: Verdicts | None) -> GateRow:
 
 
 @pytest.mark.parametrize(("n_found", "passes"), [(20, True), (18, True), (10, False)])
-def test_without_a_champion_to_compare_with_the_gate_s_limits_hold(n_found: int, passes: bool) -> None:
+def test_without_a_champion_to_compare_with_the_gate_s_limits_hold(
+    n_found: int, passes: bool
+) -> None:
     row = trial_row(verdicts(n_found, 20), None)
     assert row.limit_value == pytest.approx((0.9 + 0.5 + 0.7) / 3)
     assert row.passed is passes
@@ -96,7 +106,9 @@ def test_a_champion_that_cries_wolf_is_no_standard_and_no_excuse() -> None:
 
 def test_where_nothing_can_be_put_in_that_is_said() -> None:
     nothing = Verdicts({"point": delays(0, 0)}, 0, 0)
-    assert trial_row(nothing, nothing).note == "not tested: too few clean hours to put an anomaly into"
+    assert (
+        trial_row(nothing, nothing).note == "not tested: too few clean hours to put an anomaly into"
+    )
     assert [row.passed for row in trial_rules(config(), None)] == [True, True]
 
 
@@ -109,13 +121,20 @@ def test_what_people_said_in_the_shadow_s_hours_counts(weeks: Weeks) -> None:
         weeks.execute(say, MACHINE, week(1, hour), week(1, hour + 1), verdict)
     # A label that a person calls normal is none, and one beside a verdict is the same fault.
     for start, end in ((4.5, 4.6), (14, 15), (20, 20.2)):
-        weeks.execute("SELECT tsad.add_label('plant', %s, %s, %s)", MACHINE, week(1, start), week(1, end))
+        weeks.execute(
+            "SELECT tsad.add_label('plant', %s, %s, %s)", MACHINE, week(1, start), week(1, end)
+        )
     weeks.execute("UPDATE tsad.label SET origin = 'file' WHERE start_at = %s", week(1, 20))
     weeks.execute(say, MACHINE, week(1, 20), week(1, 21), "false_alarm")
     compared(weeks, DAY_END)
     found = rules(weeks)
     assert found["labels_found"][:3] == [2, 2, True]
-    assert found["confirmed_found"] == [None, None, True, "not tested: no confirmed incidents in these hours"]
+    assert found["confirmed_found"] == [
+        None,
+        None,
+        True,
+        "not tested: no confirmed incidents in these hours",
+    ]
     assert found["false_alarms"][:3] == [1, 1, True]
 
 
@@ -132,14 +151,21 @@ def test_the_report_has_the_rules_of_the_shadow_in_words(weeks: Weeks) -> None:
     compared(weeks, DAY_END)
     with Store.connect(weeks.uri) as store:
         rows = {row.rule: row for row in gate_rows(store, 2, "shadow")}
-    assert (rows["hours that both scored"].value, rows["labels found"].note) == (24, "none in these hours")
+    assert (rows["hours that both scored"].value, rows["labels found"].note) == (
+        24,
+        "none in these hours",
+    )
     assert rows["injected anomalies found"].note == "of 60 injected"
     assert rows["CPU milliseconds per window"].at_most
 
 
 def test_what_is_met_by_a_range_that_reaches_the_limit_says_so(weeks: Weeks) -> None:
-    row = GateRow("incidents_per_entity_week", 3.5, 2.0, None, True, "7 incidents in 2 clean weeks", 1.9, 5.9)
-    assert full_note(row) == "3.50 (1.90–5.90): not clearly above 2.00; 7 incidents in 2 clean weeks"
+    row = GateRow(
+        "incidents_per_entity_week", 3.5, 2.0, None, True, "7 incidents in 2 clean weeks", 1.9, 5.9
+    )
+    assert (
+        full_note(row) == "3.50 (1.90–5.90): not clearly above 2.00; 7 incidents in 2 clean weeks"
+    )
     with Store.connect(weeks.uri) as store, store.transaction():
         store.insert_gate_decisions(1, [row], "shadow")
         assert gate_rows(store, 1, "shadow")[0].note == "not clearly above"
@@ -158,6 +184,8 @@ FACTS: dict[str, Any] = {"n_labels": 0, "n_labels_found": (0, 0)}
         ({"n_false": (1, 20)}, []),
     ],
 )
-def test_people_s_words_decide_and_few_false_alarms_do_not(said: dict[str, Any], failed: list[str]) -> None:
+def test_people_s_words_decide_and_few_false_alarms_do_not(
+    said: dict[str, Any], failed: list[str]
+) -> None:
     paired = Paired(24, 5000, 5000, (0, 0), (0, 0), **FACTS | said)
     assert [row.rule for row in shadow_rules(config(), paired) if not row.passed] == failed

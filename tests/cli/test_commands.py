@@ -67,12 +67,18 @@ Tsad = Callable[..., Said]
 
 
 @pytest.fixture
-def tsad(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path) -> Tsad:
+def tsad(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> Tsad:
     """Runs `tsad` with a home and dataset files of its own: room.yaml, and what the test adds."""
     folder = tmp_path / "datasets"
     folder.mkdir()
     folder.joinpath("room.yaml").write_text(yaml.safe_dump(CONFIG), encoding="utf-8")
-    for name, value in {"TSAD_HOME": tmp_path / "home", "TSAD_DATASETS": folder, "TSAD_ARTIFACTS": tmp_path}.items():
+    for name, value in {
+        "TSAD_HOME": tmp_path / "home",
+        "TSAD_DATASETS": folder,
+        "TSAD_ARTIFACTS": tmp_path,
+    }.items():
         monkeypatch.setenv(name, str(value))
 
     def run(*arguments: str) -> Said:
@@ -106,7 +112,9 @@ def _refused(said: Said, code: int = 2) -> str:
 def test_the_installed_command_fails_in_one_paragraph_without_a_traceback(tmp_path: Path) -> None:
     command = [str(Path(sys.executable).with_name("tsad")), "score", "nowhere", *DAY]
     run = subprocess.run(command, capture_output=True, text=True, check=False, cwd=tmp_path)
-    names = sorted(path.stem for path in project_folder().joinpath("dags", "datasets").glob("*.yaml"))
+    names = sorted(
+        path.stem for path in project_folder().joinpath("dags", "datasets").glob("*.yaml")
+    )
     assert (run.returncode, run.stdout) == (2, "")
     assert run.stderr.startswith("Error: Expected a dataset of ")
     assert run.stderr.endswith(f"({', '.join(names)}). Received: nowhere.\n")
@@ -129,7 +137,10 @@ def test_the_list_of_commands_is_whole(tsad: Tsad) -> None:
     ("arguments", "message"),
     [
         (["score", "hall", *DAY], "(room). Received: hall."),
-        (["ingest", "room", "--from", "soon", "--to", "2026-03-02"], "Expected a time such as 2026-03-01T06:00"),
+        (
+            ["ingest", "room", "--from", "soon", "--to", "2026-03-02"],
+            "Expected a time such as 2026-03-01T06:00",
+        ),
         (
             ["ingest", "room", "--from", "0001-01-01T00:00+05:00", "--to", "2026-03-02"],
             "Received: 0001-01-01T00:00+05:00.",
@@ -138,11 +149,23 @@ def test_the_list_of_commands_is_whole(tsad: Tsad) -> None:
             ["ingest", "room", "--from", "2026-03-02", "--to", "2026-03-01"],
             "Expected --from before --to. Received: 2026-03-02",
         ),
-        (["score", "room", "--from", "2026-03-01", "--to", "2026-03-01"], "Expected --from before --to."),
-        (["score", "room", *DAY, "--lineage", "dead"], "--lineage: Expected live or replay. Received: dead."),
-        (["retrain", "room", "--end", "2026-03-01", "--lineage", "dead"], "--lineage: Expected live or replay."),
+        (
+            ["score", "room", "--from", "2026-03-01", "--to", "2026-03-01"],
+            "Expected --from before --to.",
+        ),
+        (
+            ["score", "room", *DAY, "--lineage", "dead"],
+            "--lineage: Expected live or replay. Received: dead.",
+        ),
+        (
+            ["retrain", "room", "--end", "2026-03-01", "--lineage", "dead"],
+            "--lineage: Expected live or replay.",
+        ),
         (["report", "room", "--end", "2026-02-30"], "Received: 2026-02-30."),
-        (["load-csv", "nowhere.csv", "--table", "t"], "Expected a file. Received: nowhere.csv, which is none."),
+        (
+            ["load-csv", "nowhere.csv", "--table", "t"],
+            "Expected a file. Received: nowhere.csv, which is none.",
+        ),
         (["anomalies", "hall"], "Expected a dataset that was ingested before. Received: 'hall'."),
         (
             ["datasets", "check", "hall"],
@@ -161,7 +184,8 @@ def test_bad_input_is_one_paragraph_and_exit_code_2(
 
 
 @pytest.mark.parametrize(
-    "arguments", [["score"], ["score", "room", "--form", "x"], ["anomalies", "room", "-n", "0"], ["fly"]]
+    "arguments",
+    [["score"], ["score", "room", "--form", "x"], ["anomalies", "room", "-n", "0"], ["fly"]],
 )
 def test_a_command_that_is_none_is_exit_code_2(tsad: Tsad, arguments: list[str]) -> None:
     said = tsad(*arguments)
@@ -169,7 +193,9 @@ def test_a_command_that_is_none_is_exit_code_2(tsad: Tsad, arguments: list[str])
     assert "Usage: tsad" in said.err
 
 
-def test_a_refused_password_is_told_without_it(tsad: Tsad, migrated: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_refused_password_is_told_without_it(
+    tsad: Tsad, migrated: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
     head, tail = migrated.split("@")
     monkeypatch.setenv("TSAD_DATABASE_URI", f"{head}wrong@{tail}")
     message = _refused(tsad("anomalies", "room"))
@@ -177,16 +203,22 @@ def test_a_refused_password_is_told_without_it(tsad: Tsad, migrated: str, monkey
     assert head.rsplit(":", 1)[1] not in message
 
 
-def test_a_server_that_does_not_answer_is_exit_code_1(tsad: Tsad, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_server_that_does_not_answer_is_exit_code_1(
+    tsad: Tsad, monkeypatch: pytest.MonkeyPatch
+) -> None:
     port = free_port()
     monkeypatch.setenv("TSAD_DATABASE_URI", f"postgresql://me:secret@127.0.0.1:{port}/warehouse")
     message = _refused(tsad("anomalies", "room"), code=1)
-    assert f"Expected a Postgres server at postgresql://me:***@127.0.0.1:{port}/warehouse." in message
+    assert (
+        f"Expected a Postgres server at postgresql://me:***@127.0.0.1:{port}/warehouse." in message
+    )
     monkeypatch.setenv("TSAD_MIGRATE_URI", f"postgresql://me:secret@127.0.0.1:{port}/warehouse")
     assert "Expected a Postgres server at" in _refused(tsad("migrate"), code=1)
 
 
-def test_an_unknown_database_is_told(tsad: Tsad, migrated: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_unknown_database_is_told(
+    tsad: Tsad, migrated: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setenv("TSAD_DATABASE_URI", migrated.rsplit("/", 1)[0] + "/nowhere")
     assert "Expected a database that exists at" in _refused(tsad("anomalies", "room"))
 
@@ -214,7 +246,9 @@ def test_a_source_without_a_connection_is_told_where_to_name_it(
     tsad: Tsad, migrated: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.delenv("TSAD_CONNECTION_ROOM")
-    assert "Expected the URI of connection 'room' in TSAD_CONNECTION_ROOM" in _refused(tsad("ingest", "room", *DAY))
+    assert "Expected the URI of connection 'room' in TSAD_CONNECTION_ROOM" in _refused(
+        tsad("ingest", "room", *DAY)
+    )
 
 
 def test_a_source_without_its_table_is_told(tsad: Tsad, migrated: str) -> None:
@@ -222,10 +256,13 @@ def test_a_source_without_its_table_is_told(tsad: Tsad, migrated: str) -> None:
     assert "Expected a table or view that matches plant.metrics. Received: none." in _refused(said)
 
 
-def test_a_score_without_a_champion_is_no_error(tsad: Tsad, migrated: str, warehouse_uri: str) -> None:
+def test_a_score_without_a_champion_is_no_error(
+    tsad: Tsad, migrated: str, warehouse_uri: str
+) -> None:
     run(
         warehouse_uri,
-        "CREATE SCHEMA plant; CREATE TABLE plant.metrics (at timestamptz, host text, cpu float8, temperature float8); "
+        "CREATE SCHEMA plant; CREATE TABLE plant.metrics (at timestamptz, host text, cpu float8, "
+        "temperature float8); "
         "INSERT INTO plant.metrics VALUES ('2026-03-01 05:00Z', 'a', 1, 2); "
         "GRANT USAGE ON SCHEMA plant TO PUBLIC; GRANT SELECT ON plant.metrics TO PUBLIC",
     )
@@ -235,7 +272,9 @@ def test_a_score_without_a_champion_is_no_error(tsad: Tsad, migrated: str, wareh
 
 
 def test_dataset_files_are_listed_with_what_is_wrong_with_them(tsad: Tsad, tmp_path: Path) -> None:
-    tmp_path.joinpath("datasets", "hall.yaml").write_text("dataset: hall\nsource: 5\n", encoding="utf-8")
+    tmp_path.joinpath("datasets", "hall.yaml").write_text(
+        "dataset: hall\nsource: 5\n", encoding="utf-8"
+    )
     said = tsad("datasets", "list")
     assert said.code == 0
     flat = " ".join(said.out.split())
@@ -243,8 +282,12 @@ def test_dataset_files_are_listed_with_what_is_wrong_with_them(tsad: Tsad, tmp_p
     assert "hall.yaml:2: source: Expected a mapping. Received: 5." in flat
 
 
-def test_a_check_names_the_mistake_and_is_exit_code_2(tsad: Tsad, migrated: str, tmp_path: Path) -> None:
-    tmp_path.joinpath("datasets", "hall.yaml").write_text("dataset: hall\nsource: 5\n", encoding="utf-8")
+def test_a_check_names_the_mistake_and_is_exit_code_2(
+    tsad: Tsad, migrated: str, tmp_path: Path
+) -> None:
+    tmp_path.joinpath("datasets", "hall.yaml").write_text(
+        "dataset: hall\nsource: 5\n", encoding="utf-8"
+    )
     said = tsad("datasets", "check")
     assert "Received: 2 errors, listed above." in _refused(said)
     flat = " ".join(said.out.split())
@@ -275,7 +318,9 @@ def test_status_without_anything_says_so(tsad: Tsad, monkeypatch: pytest.MonkeyP
     assert (said.code, said.out) == (0, "Airflow: not running\nPostgres: not running\n")
 
 
-def test_a_plant_is_scored_listed_and_shown(tsad: Tsad, plant: Plant, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_plant_is_scored_listed_and_shown(
+    tsad: Tsad, plant: Plant, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setenv("TSAD_DATABASE_URI", plant.uri)
     monkeypatch.setenv("TSAD_CONNECTION_ROOM", plant.uri)
     span = ("--from", SPLIT_AT.isoformat(), "--to", END_AT.isoformat())
@@ -298,8 +343,12 @@ def test_bundles_are_pruned_and_what_would_be_is_said(
     (uri,) = plant.execute("SELECT artifact_uri FROM tsad.v_model")[0]
     shutil.copytree(uri, tmp_path / "room" / Path(uri).name)
     assert "Expected --older-than, or retention.models" in _refused(tsad("prune", "room"))
-    assert "Expected of --older-than a duration such as" in _refused(tsad("prune", "room", "--older-than", "old"))
-    assert "kept champion or in the shadow" in " ".join(tsad("prune", "room", "--older-than", "0s").out.split())
+    assert "Expected of --older-than a duration such as" in _refused(
+        tsad("prune", "room", "--older-than", "old")
+    )
+    assert "kept champion or in the shadow" in " ".join(
+        tsad("prune", "room", "--older-than", "0s").out.split()
+    )
     plant.execute("DELETE FROM tsad.champion_record")
     plant.execute("UPDATE tsad.model SET train_end_at = train_end_at - interval '1 day'")
     said = tsad("prune", "room", "--older-than", "0s", "--dry-run").out
@@ -314,7 +363,9 @@ def test_people_are_told_of_a_plant_s_incidents(
     monkeypatch.setenv("TSAD_DATABASE_URI", plant.uri)
     monkeypatch.setenv("TSAD_CONNECTION_ROOM", plant.uri)
     told = {"targets": [{"webhook": "chat"}], "max_age": "3650d", "max_per_run": 1000}
-    tmp_path.joinpath("datasets", "room.yaml").write_text(yaml.safe_dump(CONFIG | {"notifications": told}))
+    tmp_path.joinpath("datasets", "room.yaml").write_text(
+        yaml.safe_dump(CONFIG | {"notifications": told})
+    )
     tsad("score", "room", "--from", SPLIT_AT.isoformat(), "--to", END_AT.isoformat())
     n_incidents = plant.execute("SELECT count(*) FROM tsad.v_incident WHERE lineage = 'live'")[0][0]
     with webhook() as chat:

@@ -30,8 +30,12 @@ def test_the_help_gives_examples(tsad: Tsad, command: str) -> None:
     assert f"tsad {command} server_room" in tsad(command, "--help").out
 
 
-def test_the_champion_is_judged_on_the_screen_and_as_a_pdf(tsad: Tsad, at_plant: Plant, tmp_path: Path) -> None:
-    said = tsad("evaluate", "room", "--to", SPLIT_AT.isoformat(), "--pdf", str(tmp_path / "report.pdf"))
+def test_the_champion_is_judged_on_the_screen_and_as_a_pdf(
+    tsad: Tsad, at_plant: Plant, tmp_path: Path
+) -> None:
+    said = tsad(
+        "evaluate", "room", "--to", SPLIT_AT.isoformat(), "--pdf", str(tmp_path / "report.pdf")
+    )
     assert (said.code, said.err) == (0, "")
     assert said.out.startswith("Finds ")
     assert "Judged by injected anomalies" in said.out
@@ -41,14 +45,26 @@ def test_the_champion_is_judged_on_the_screen_and_as_a_pdf(tsad: Tsad, at_plant:
 
 
 def test_a_model_that_is_none_is_refused(tsad: Tsad, at_plant: Plant) -> None:
-    assert "Expected a model of room (v1). Received: v7." in _refused(tsad("evaluate", "room", "--model", "7"))
+    assert "Expected a model of room (v1). Received: v7." in _refused(
+        tsad("evaluate", "room", "--model", "7")
+    )
     said = tsad("evaluate", "room", "--model", "newest")
     assert "--model: Expected a version such as 3 or v3. Received: newest." in said.err
     assert said.code == 2
 
 
-def test_readings_are_explored_on_the_screen_and_as_a_pdf(tsad: Tsad, at_plant: Plant, tmp_path: Path) -> None:
-    said = tsad("explore", "room", *RANGE, "--entity", "host-01", "--pdf", str(tmp_path / "new" / "look.pdf"))
+def test_readings_are_explored_on_the_screen_and_as_a_pdf(
+    tsad: Tsad, at_plant: Plant, tmp_path: Path
+) -> None:
+    said = tsad(
+        "explore",
+        "room",
+        *RANGE,
+        "--entity",
+        "host-01",
+        "--pdf",
+        str(tmp_path / "new" / "look.pdf"),
+    )
     assert (said.code, said.err) == (0, "")
     assert "1 of 2 entities" in said.out
     assert "Strongest correlations" in said.out
@@ -59,7 +75,10 @@ def test_the_training_is_previewed(tsad: Tsad, at_plant: Plant) -> None:
     said = tsad("explore", "room", "--training", "--to", SPLIT_AT.isoformat())
     assert said.code == 0
     span = training_range(at_plant.config, SPLIT_AT)
-    assert f"Learned from {span.start_at:%Y-%m-%d %H:%M} to {span.split_at:%Y-%m-%d %H:%M} UTC" in said.out
+    assert (
+        f"Learned from {span.start_at:%Y-%m-%d %H:%M} to {span.split_at:%Y-%m-%d %H:%M} UTC"
+        in said.out
+    )
     assert "Running hours, the shortest of 2" in said.out
 
 
@@ -73,7 +92,8 @@ def test_a_training_that_nobody_wants_is_not_done_and_that_is_kept(
     assert "Train on this? [y/N]" in said.out
     assert f"was stopped by {getpass.getuser()} (answered tsad retrain --preview)" in said.out
     decided = at_plant.execute(
-        "SELECT decision, end_at, n_entities, jsonb_array_length(jumps) FROM tsad.v_training_decision"
+        "SELECT decision, end_at, n_entities, jsonb_array_length(jumps) FROM "
+        "tsad.v_training_decision"
     )
     assert decided == [("stopped", SPLIT_AT + HOUR, 2, 4)]
     assert at_plant.execute("SELECT version FROM tsad.v_model") == [(1,)]

@@ -1,4 +1,6 @@
-"""The example datasets from simulated tables to listed incidents, by the commands that a person types."""
+"""The example datasets from simulated tables to listed incidents, by the commands that a person
+types.
+"""
 
 from __future__ import annotations
 
@@ -20,7 +22,8 @@ N_DAYS = 3
 END_AT = START_AT + timedelta(days=N_DAYS)
 DURING_THE_OPEN_DOOR = """
 SELECT entity FROM tsad.v_incident WHERE started_at >= '2026-09-01 02:00Z' AND started_at < '2026-09-01 04:30Z'"""
-# A budget of seconds, and a gate that lets any model pass: what is tested is the way, not how well it detects.
+# A budget of seconds, and a gate that lets any model pass: what is tested is the way, not how well
+# it detects.
 SMALL = {
     "features": {"min_own_scale": "6h"},
     "training": {"range": "1d", "max_windows": 2000, "epochs": 4},
@@ -39,7 +42,9 @@ SMALL = {
 def small_datasets(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, warehouse_uri: str, empty_database_uri: str
 ) -> None:
-    """The project's dataset files with a small budget, databases of their own, and a folder for models."""
+    """The project's dataset files with a small budget, databases of their own, and a folder for
+    models.
+    """
     for path in (project_folder() / "dags" / "datasets").glob("*.yaml"):
         fields: dict[str, Any] = yaml.safe_load(path.read_text())
         changed = {name: {**fields.get(name, {}), **part} for name, part in SMALL.items()}
@@ -74,7 +79,9 @@ def test_thirty_tables_by_pattern_are_thirty_entities_and_a_failing_motor_is_an_
     warehouse_uri: str, empty_database_uri: str
 ) -> None:
     assert "pump_02: current rose" in found("pumps", empty_database_uri, (11, 9))
-    assert rows(warehouse_uri, "SELECT count(*), min(name), max(name) FROM tsad.entity") == [(30, "pump_01", "pump_30")]
+    assert rows(warehouse_uri, "SELECT count(*), min(name), max(name) FROM tsad.entity") == [
+        (30, "pump_01", "pump_30")
+    ]
 
 
 @pytest.mark.usefixtures("small_datasets")
@@ -83,7 +90,10 @@ def test_a_long_table_in_local_time_lands_on_utc_hours_and_an_open_door_is_an_in
 ) -> None:
     assert "room-1" in found("cold_store", empty_database_uri, (48, 42))
     assert ("room-1",) in rows(warehouse_uri, DURING_THE_OPEN_DOOR)
-    assert str(rows(empty_database_uri, "SELECT min(read_at) FROM plant.cold_store_log")[0][0]) == "2026-08-31 02:00:00"
+    assert (
+        str(rows(empty_database_uri, "SELECT min(read_at) FROM plant.cold_store_log")[0][0])
+        == "2026-08-31 02:00:00"
+    )
     assert rows(warehouse_uri, "SELECT min(hour_at) FROM tsad.reading_block") == [(START_AT,)]
 
 

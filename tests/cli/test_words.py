@@ -26,16 +26,31 @@ def scored(tsad: Tsad, plant: Plant, monkeypatch: pytest.MonkeyPatch) -> str:
 def test_a_verdict_is_said_listed_and_withdrawn(tsad: Tsad, plant: Plant, scored: str) -> None:
     said = tsad("verdict", scored, "confirmed", "--note", "fan", "--by", "ada")
     assert (said.code, said.out) == (0, f"Verdict 1: {scored} is confirmed.\n")
-    assert plant.execute("SELECT verdict, said_by, note FROM tsad.v_verdict") == [("confirmed", "ada", "fan")]
+    assert plant.execute("SELECT verdict, said_by, note FROM tsad.v_verdict") == [
+        ("confirmed", "ada", "fan")
+    ]
     assert "confirmed" in tsad("anomalies", "room", *FAULT).out
     assert tsad("verdict", scored, "withdraw").out == "Verdict 1 withdrawn.\n"
     assert "Expected confirmed, expected, false_alarm" in _refused(tsad("verdict", scored, "fine"))
     assert "see tsad.v_incident" in _refused(tsad("verdict", "INC-0", "confirmed"))
 
 
-def test_maintenance_suppresses_at_once_until_it_is_withdrawn(tsad: Tsad, plant: Plant, scored: str) -> None:
+def test_maintenance_suppresses_at_once_until_it_is_withdrawn(
+    tsad: Tsad, plant: Plant, scored: str
+) -> None:
     assert tsad("maintenance", "list", "room").out == "No maintenance windows of room.\n"
-    added = tsad("maintenance", "add", "room", *FAULT, "--title", "new fans", "--after", "15min", "--by", "ada").out
+    added = tsad(
+        "maintenance",
+        "add",
+        "room",
+        *FAULT,
+        "--title",
+        "new fans",
+        "--after",
+        "15min",
+        "--by",
+        "ada",
+    ).out
     assert added.startswith("Maintenance 1: new fans. Incidents marked anew: ")
     held = "SELECT DISTINCT suppressed_by FROM tsad.v_incident WHERE incident_id = %s"
     assert plant.execute(held, scored) == [("maintenance 1: new fans",)]
@@ -51,10 +66,17 @@ def test_maintenance_suppresses_at_once_until_it_is_withdrawn(tsad: Tsad, plant:
     assert wrong.err.startswith("Error: --before: Expected a duration such as")
 
 
-def test_labels_and_a_new_normal_are_said(tsad: Tsad, plant: Plant, scored: str, tmp_path: Path) -> None:
-    assert tsad("label", "room", "host-01", *FAULT, "--kind", "leak").out == "Label 1: host-01, leak.\n"
+def test_labels_and_a_new_normal_are_said(
+    tsad: Tsad, plant: Plant, scored: str, tmp_path: Path
+) -> None:
+    assert (
+        tsad("label", "room", "host-01", *FAULT, "--kind", "leak").out
+        == "Label 1: host-01, leak.\n"
+    )
     path = tmp_path / "known.csv"
-    path.write_text("entity,start_at,end_at\nhost-02,2026-03-03 01:00,2026-03-03 02:00\n", encoding="utf-8")
+    path.write_text(
+        "entity,start_at,end_at\nhost-02,2026-03-03 01:00,2026-03-03 02:00\n", encoding="utf-8"
+    )
     assert tsad("labels", "room", "--csv", str(path)).out == f"1 labels of {path}.\n"
     path.write_text("entity,start_at,end_at\nhost-02,soon,2026-03-03 02:00\n", encoding="utf-8")
     assert f"{path}:2: Expected a time such as" in tsad("labels", "room", "--csv", str(path)).err
@@ -64,19 +86,43 @@ def test_labels_and_a_new_normal_are_said(tsad: Tsad, plant: Plant, scored: str,
     assert tsad("labels", "room", "--withdraw", "1", "--by", "ada").out == "Label 1 withdrawn.\n"
     assert "label that holds" in _refused(tsad("labels", "room", "--withdraw", "1"))
     assert "number of a label of room" in _refused(tsad("labels", "room", "--withdraw", "99"))
-    assert "host-02 is at its new normal" in tsad("new-normal", "room", "host-02", *FAULT, "--channel", "cpu").out
-    assert plant.execute("SELECT entity, channel, verdict FROM tsad.v_verdict") == [("host-02", "cpu", "new_normal")]
-    assert plant.execute("SELECT entity, kind, origin, withdrawn_by FROM tsad.v_label ORDER BY 3") == [
+    assert (
+        "host-02 is at its new normal"
+        in tsad("new-normal", "room", "host-02", *FAULT, "--channel", "cpu").out
+    )
+    assert plant.execute("SELECT entity, channel, verdict FROM tsad.v_verdict") == [
+        ("host-02", "cpu", "new_normal")
+    ]
+    assert plant.execute(
+        "SELECT entity, kind, origin, withdrawn_by FROM tsad.v_label ORDER BY 3"
+    ) == [
         ("host-02", "anomaly", "file", None),
         ("host-01", "leak", "person", "ada"),
     ]
 
 
-def test_a_changed_sensor_is_said_listed_and_withdrawn(tsad: Tsad, plant: Plant, scored: str) -> None:
-    entity, at = plant.execute("SELECT entity FROM tsad.v_incident WHERE incident_id = %s", scored)[0][0], FAULT[1]
+def test_a_changed_sensor_is_said_listed_and_withdrawn(
+    tsad: Tsad, plant: Plant, scored: str
+) -> None:
+    entity, at = (
+        plant.execute("SELECT entity FROM tsad.v_incident WHERE incident_id = %s", scored)[0][0],
+        FAULT[1],
+    )
     assert tsad("epoch", "list", "room").out == "No changed sensors of room.\n"
     said = tsad(
-        "epoch", "add", "room", entity, "cpu", "--from", at, "--kind", "replaced", "--why", "broke", "--by", "ada"
+        "epoch",
+        "add",
+        "room",
+        entity,
+        "cpu",
+        "--from",
+        at,
+        "--kind",
+        "replaced",
+        "--why",
+        "broke",
+        "--by",
+        "ada",
     )
     assert said.out.startswith(f"Change 1: {entity} cpu, replaced at {at.replace('T', ' ')} UTC.\n")
     assert plant.execute("SELECT channel, kind, reason, said_by FROM tsad.v_channel_epoch") == [
@@ -84,5 +130,17 @@ def test_a_changed_sensor_is_said_listed_and_withdrawn(tsad: Tsad, plant: Plant,
     ]
     assert "replaced" in tsad("epoch", "list", "room").out
     assert tsad("epoch", "withdraw", "room", "1").out == "Change 1 withdrawn.\n"
-    wrong = ("epoch", "add", "room", entity, "speed", "--from", at, "--kind", "unit", "--why", "broke")
+    wrong = (
+        "epoch",
+        "add",
+        "room",
+        entity,
+        "speed",
+        "--from",
+        at,
+        "--kind",
+        "unit",
+        "--why",
+        "broke",
+    )
     assert "Expected a channel of the dataset. Received: speed." in _refused(tsad(*wrong))

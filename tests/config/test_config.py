@@ -1,4 +1,6 @@
-"""A dataset file that cannot be used is one line with file, line, field, what was expected and what was received."""
+"""A dataset file that cannot be used is one line with file, line, field, what was expected and what
+was received.
+"""
 
 from __future__ import annotations
 
@@ -16,7 +18,14 @@ from hypothesis import strategies as st
 
 from tsad_tasks.base.errors import ConfigError
 from tsad_tasks.base.places import project_folder
-from tsad_tasks.config import DatasetConfig, deprecations, duration_s, holidays_of, json_schema, load_config
+from tsad_tasks.config import (
+    DatasetConfig,
+    deprecations,
+    duration_s,
+    holidays_of,
+    json_schema,
+    load_config,
+)
 from tsad_tasks.detectors.names import COUNTED, DETECTORS
 from tsad_tasks.detectors.registry import detector_class
 
@@ -35,16 +44,23 @@ source:
 DATASETS = project_folder() / "dags" / "datasets"
 BAD_INPUT = project_folder() / "docs" / "bad_input.md"
 
-# What is wrong, (text, its replacement) or an addition at the end, and what is said after the file's name.
+# What is wrong, (text, its replacement) or an addition at the end, and what is said after the
+# file's name.
 CASES = [
-    ("a key twice", "load: {}", "cpu: {}", ":10: cpu: Expected each key once. Received: a second one."),
+    (
+        "a key twice",
+        "load: {}",
+        "cpu: {}",
+        ":10: cpu: Expected each key once. Received: a second one.",
+    ),
     (
         "an unknown field",
         "site_zone:",
         "sitezone:",
         ":2: sitezone: Expected one of dataset, description, site_zone, score_every, source, running_when, "
         "startup_grace, "
-        "features, detector, threshold, alarm_policy, training, gate, shadow, drift, report, notifications, retention "
+        "features, detector, threshold, alarm_policy, training, gate, shadow, drift, report, "
+        "notifications, retention "
         "(did you mean site_zone?). "
         "Received: 'Europe/Berlin'.",
     ),
@@ -52,27 +68,36 @@ CASES = [
         "an unknown field further down",
         'unit: "%"',
         'units: "%"',
-        ":9: source.channels.cpu.units: Expected one of column, unit, aggregate, hold, low, high (did you mean unit?). "
+        ":9: source.channels.cpu.units: Expected one of column, unit, aggregate, hold, low, high "
+        "(did you mean unit?). "
         "Received: '%'.",
     ),
-    ("a missing field", "  connection: plant\n", "", ":3: source.connection: Expected this field. Received: nothing."),
+    (
+        "a missing field",
+        "  connection: plant\n",
+        "",
+        ":3: source.connection: Expected this field. Received: nothing.",
+    ),
     (
         "a name that is none",
         "dataset: room",
         "dataset: Room 1",
-        ":1: dataset: Expected a name of up to 48 small letters, digits and _, a letter first. Received: 'Room 1'.",
+        ":1: dataset: Expected a name of up to 48 small letters, digits and _, a letter first. "
+        "Received: 'Room 1'.",
     ),
     (
         "an unknown zone",
         "Europe/Berlin",
         "Berlin",
-        ":2: site_zone: Expected an IANA time zone such as UTC or Europe/Berlin. Received: 'Berlin'.",
+        ":2: site_zone: Expected an IANA time zone such as UTC or Europe/Berlin. Received: "
+        "'Berlin'.",
     ),
     (
         "a zone that is a list",
         "Europe/Berlin",
         "[UTC]",
-        ":2: site_zone: Expected an IANA time zone such as UTC or Europe/Berlin. Received: ['UTC'].",
+        ":2: site_zone: Expected an IANA time zone such as UTC or Europe/Berlin. Received: "
+        "['UTC'].",
     ),
     (
         "a password in the file",
@@ -85,33 +110,38 @@ CASES = [
         "no table",
         "plant.metrics",
         "[]",
-        ":5: source.tables: Expected a table, a list of tables, or a pattern with * such as plant.machine_*. "
+        ":5: source.tables: Expected a table, a list of tables, or a pattern with * such as "
+        "plant.machine_*. "
         "Received: [].",
     ),
     (
         "two sources of the entity's name",
         "{column: host}",
         "{column: host, constant: a}",
-        ":7: source.entity: Expected exactly one of column, from_table, constant. Received: column, constant.",
+        ":7: source.entity: Expected exactly one of column, from_table, constant. Received: "
+        "column, constant.",
     ),
     (
         "no source of the entity's name",
         "{column: host}",
         "{}",
-        ":7: source.entity: Expected exactly one of column, from_table, constant. Received: none of them.",
+        ":7: source.entity: Expected exactly one of column, from_table, constant. Received: none "
+        "of them.",
     ),
     (
         "a broken regular expression",
         "{column: host}",
         "{from_table: 'machine_('}",
-        ":7: source.entity.from_table: Expected a regular expression with one group, such as 'machine_(.*)'. "
+        ":7: source.entity.from_table: Expected a regular expression with one group, such as "
+        "'machine_(.*)'. "
         "Received: 'machine_('.",
     ),
     (
         "a regular expression without a group",
         "{column: host}",
         "{from_table: 'machine_.*'}",
-        ":7: source.entity.from_table: Expected a regular expression with one group, such as 'machine_(.*)'. "
+        ":7: source.entity.from_table: Expected a regular expression with one group, such as "
+        "'machine_(.*)'. "
         "Received: 'machine_.*'.",
     ),
     (
@@ -120,19 +150,26 @@ CASES = [
         "    {}\n",
         ":8: source.channels: Expected at least one. Received: {}.",
     ),
-    ("a channel without braces", "load: {}", "load:", ":10: source.channels.load: Expected a mapping. Received: None."),
+    (
+        "a channel without braces",
+        "load: {}",
+        "load:",
+        ":10: source.channels.load: Expected a mapping. Received: None.",
+    ),
     (
         "a channel's name that the dataset's view needs itself",
         "load:",
         "at:",
-        ":10: source.channels.at: Expected a channel's name of 1 to 63 bytes, printable, not entity, hour_at or at "
+        ":10: source.channels.at: Expected a channel's name of 1 to 63 bytes, printable, not "
+        "entity, hour_at or at "
         "(use column: for the source's name). Received: 'at'.",
     ),
     (
         "a channel's name that YAML takes for a number",
         "load:",
         "5:",
-        ":10: source.channels.5: Expected text (in quotes, where YAML would see a number, a date or a truth). "
+        ":10: source.channels.5: Expected text (in quotes, where YAML would see a number, a date "
+        "or a truth). "
         "Received: 5.",
     ),
     (
@@ -157,7 +194,8 @@ CASES = [
         "an unknown word",
         "load: {}",
         "load: {aggregate: median}",
-        ":10: source.channels.load.aggregate: Expected 'last', 'mean', 'min', 'max' or 'count'. Received: 'median'.",
+        ":10: source.channels.load.aggregate: Expected 'last', 'mean', 'min', 'max' or 'count'. "
+        "Received: 'median'.",
     ),
     (
         "a field of a channel whose name resembles a type",
@@ -169,14 +207,16 @@ CASES = [
         "a duration without a unit that is known",
         None,
         "  settle: 5 minutes",
-        ":11: source.settle: Expected a duration such as 30s, 5min, 1h, 30d (a number without unit counts seconds). "
+        ":11: source.settle: Expected a duration such as 30s, 5min, 1h, 30d (a number without unit "
+        "counts seconds). "
         "Received: '5 minutes'.",
     ),
     (
         "a negative duration",
         None,
         "  mutability: -60",
-        ":11: source.mutability: Expected a duration such as 30s, 5min, 1h, 30d (a number without unit counts "
+        ":11: source.mutability: Expected a duration such as 30s, 5min, 1h, 30d (a number without "
+        "unit counts "
         "seconds). "
         "Received: -60.",
     ),
@@ -184,7 +224,8 @@ CASES = [
         "a step that does not divide the hour",
         None,
         "  step: 7min",
-        ":11: source.step: Expected a step that divides one hour, such as 1s, 1min, 5min, 1h. Received: '7min'.",
+        ":11: source.step: Expected a step that divides one hour, such as 1s, 1min, 5min, 1h. "
+        "Received: '7min'.",
     ),
     (
         "a step longer than the interval",
@@ -202,13 +243,15 @@ CASES = [
         "a long table without its columns",
         None,
         "  shape: long\n  value_column: value",
-        ":3: source.channel_column: Expected this field, since the table is long. Received: nothing.",
+        ":3: source.channel_column: Expected this field, since the table is long. Received: "
+        "nothing.",
     ),
     (
         "a wide table with the columns of a long one",
         None,
         "  value_column: value",
-        ":11: source.value_column: Expected no such field, since the table is wide (or say shape: long). "
+        ":11: source.value_column: Expected no such field, since the table is wide (or say shape: "
+        "long). "
         "Received: value.",
     ),
     (
@@ -221,41 +264,47 @@ CASES = [
         "a condition that is none",
         None,
         "running_when: cpu >",
-        ":11: running_when: Expected a condition over channels, such as 'speed > 100 and power > 1'. Received: "
+        ":11: running_when: Expected a condition over channels, such as 'speed > 100 and power > "
+        "1'. Received: "
         "'cpu >'.",
     ),
     (
         "a schedule that is none",
         None,
         "training: {schedule: weekly}",
-        ":11: training.schedule: Expected a cron expression: minute hour day month weekday, in numbers, such as "
+        ":11: training.schedule: Expected a cron expression: minute hour day month weekday, in "
+        "numbers, such as "
         "'0 3 * * 1'. Received: 'weekly'.",
     ),
     (
         "an hour that no clock shows",
         None,
         "report: {schedule: '0 25 * * 1'}",
-        ":11: report.schedule: Expected a cron expression: minute hour day month weekday, in numbers, such as "
+        ":11: report.schedule: Expected a cron expression: minute hour day month weekday, in "
+        "numbers, such as "
         "'0 3 * * 1'. Received: '0 25 * * 1'.",
     ),
     (
         "retention of nothing",
         None,
         "retention: {readings: 0d}",
-        ":11: retention.readings: Expected a duration longer than zero, such as 5min, 1h, 30d. Received: '0d'.",
+        ":11: retention.readings: Expected a duration longer than zero, such as 5min, 1h, 30d. "
+        "Received: '0d'.",
     ),
     (
         "retention of no models",
         None,
         "retention: {models: soon}",
-        ":11: retention.models: Expected a duration such as 30s, 5min, 1h, 30d (a number without unit counts "
+        ":11: retention.models: Expected a duration such as 30s, 5min, 1h, 30d (a number without "
+        "unit counts "
         "seconds). Received: 'soon'.",
     ),
     (
         "a least deviation of an unknown channel",
         None,
         "alarm_policy: {min_deviation: {gpu: 2}}",
-        ":11: alarm_policy.min_deviation.gpu: Expected one of the channels cpu, load. Received: gpu.",
+        ":11: alarm_policy.min_deviation.gpu: Expected one of the channels cpu, load. Received: "
+        "gpu.",
     ),
     (
         "a number out of range",
@@ -273,21 +322,24 @@ CASES = [
         "settings of a detector that are no plain values",
         None,
         "detector: {params: {since: 2024-01-01}}",
-        ":11: detector.params: Expected text, finite numbers, true, false, lists and mappings only. "
+        ":11: detector.params: Expected text, finite numbers, true, false, lists and mappings "
+        "only. "
         "Received: {'since': datetime.date(2024, 1, 1)}.",
     ),
     (
         "holidays of an unknown country",
         None,
         "features: {holidays: Atlantis}",
-        ":11: features.holidays: Expected a country such as DE or US, or a region of it such as DE-BY. "
+        ":11: features.holidays: Expected a country such as DE or US, or a region of it such as "
+        "DE-BY. "
         "Received: Atlantis.",
     ),
     (
         "a look-back that never holds enough errors",
         None,
         "threshold: {kind: adaptive, min_count: 5000}",
-        ":11: threshold.min_count: Expected at most the 1440 errors that the look-back holds. Received: 5000.",
+        ":11: threshold.min_count: Expected at most the 1440 errors that the look-back holds. "
+        "Received: 5000.",
     ),
     (
         "a budget of no alarms",
@@ -299,34 +351,39 @@ CASES = [
         "news that there are none of",
         None,
         "notifications: {targets: [{webhook: chat, news: [all]}]}",
-        ":11: notifications.targets.0.news.0: Expected 'gate_failed', 'shadow_failed', 'training_stopped', 'promoted' "
+        ":11: notifications.targets.0.news.0: Expected 'gate_failed', 'shadow_failed', "
+        "'training_stopped', 'promoted' "
         "or 'rolled_back'. Received: 'all'.",
     ),
     (
         "a tab",
         None,
         "features:\n\tscaling: robust",
-        ":12: (file): Expected YAML, indented with spaces. Received: found character '\\t' that cannot start any "
+        ":12: (file): Expected YAML, indented with spaces. Received: found character '\\t' that "
+        "cannot start any "
         "token.",
     ),
     (
         "an open bracket",
         None,
         "features: {scaling: robust",
-        ":12: (file): Expected YAML, indented with spaces. Received: expected ',' or '}', but got '<stream end>'.",
+        ":12: (file): Expected YAML, indented with spaces. Received: expected ',' or '}', but got "
+        "'<stream end>'.",
     ),
     (
         "a head's time that is no multiple of the step",
         None,
         "detector: {name: state_head, params: {memory: 90s}}",
-        ":11: detector.params.memory: Expected a number of readings, or a duration that is a multiple of the step of "
+        ":11: detector.params.memory: Expected a number of readings, or a duration that is a "
+        "multiple of the step of "
         "60 s. Received: 90s.",
     ),
     (
         "a rule's time that is none",
         None,
         "detector: {name: event_head}\nthreshold: {kind: ranked, rule: {event_gap: six hours}}",
-        ":12: threshold.rule.event_gap: Expected a number of readings, or a duration that is a multiple of the step of "
+        ":12: threshold.rule.event_gap: Expected a number of readings, or a duration that is a "
+        "multiple of the step of "
         "60 s. Received: six hours.",
     ),
     (
@@ -367,7 +424,9 @@ def _message(path: Path) -> str:
 
 
 @pytest.mark.parametrize(("what", "old", "new", "message"), CASES, ids=[case[0] for case in CASES])
-def test_each_mistake_is_one_clear_line(tmp_path: Path, what: str, old: str | None, new: str, message: str) -> None:
+def test_each_mistake_is_one_clear_line(
+    tmp_path: Path, what: str, old: str | None, new: str, message: str
+) -> None:
     assert old is None or GOOD.count(old) == 1
     path = tmp_path / "room.yaml"
     path.write_text(GOOD + new + "\n" if old is None else GOOD.replace(old, new), encoding="utf-8")
@@ -378,32 +437,47 @@ def test_each_mistake_is_one_clear_line(tmp_path: Path, what: str, old: str | No
     ("content", "message"),
     [
         (b"", ":1: (file): Expected a mapping with dataset and source. Received: nothing."),
-        (b"# nothing yet\n", ":1: (file): Expected a mapping with dataset and source. Received: nothing."),
+        (
+            b"# nothing yet\n",
+            ":1: (file): Expected a mapping with dataset and source. Received: nothing.",
+        ),
         (b"- room\n", ":1: (file): Expected a mapping with dataset and source. Received: seq."),
         (b"room\n", ":1: (file): Expected a mapping with dataset and source. Received: str."),
         (
             b"dataset: room\ndescription: K\xfchlraum\n",
             ":2: (file): Expected a file in UTF-8. Received: the byte 0xfc.",
         ),
-        (b"[" * 5000, ":1: (file): Expected a mapping a few levels deep. Received: one too deep to be read."),
+        (
+            b"[" * 5000,
+            ":1: (file): Expected a mapping a few levels deep. Received: one too deep to be read.",
+        ),
     ],
     ids=["empty", "comments only", "list", "word", "latin-1", "deep"],
 )
-def test_a_file_that_is_no_mapping_is_one_clear_line(tmp_path: Path, content: bytes, message: str) -> None:
+def test_a_file_that_is_no_mapping_is_one_clear_line(
+    tmp_path: Path, content: bytes, message: str
+) -> None:
     path = tmp_path / "room.yaml"
     path.write_bytes(content)
     assert _message(path) == f"{path}{message}"
 
 
 def test_a_folder_or_a_missing_file_is_one_clear_line(tmp_path: Path) -> None:
-    assert _message(tmp_path) == f"{tmp_path}:1: (file): Expected a file that can be read. Received: Is a directory."
+    assert (
+        _message(tmp_path)
+        == f"{tmp_path}:1: (file): Expected a file that can be read. Received: Is a directory."
+    )
     missing = tmp_path / "room.yaml"
-    assert _message(missing).endswith("Expected a file that can be read. Received: No such file or directory.")
+    assert _message(missing).endswith(
+        "Expected a file that can be read. Received: No such file or directory."
+    )
 
 
 def test_two_mistakes_are_two_lines(tmp_path: Path) -> None:
     path = tmp_path / "room.yaml"
-    path.write_text(GOOD.replace("dataset: room", "dataset: 1") + "gate: {tolerance: 2}\n", encoding="utf-8")
+    path.write_text(
+        GOOD.replace("dataset: room", "dataset: 1") + "gate: {tolerance: 2}\n", encoding="utf-8"
+    )
     assert [line.split(" Expected")[0] for line in _message(path).splitlines()] == [
         f"{path}:1: dataset:",
         f"{path}:11: gate.tolerance:",
@@ -412,7 +486,11 @@ def test_two_mistakes_are_two_lines(tmp_path: Path) -> None:
 
 def test_every_mistake_is_in_the_guide() -> None:
     guide = BAD_INPUT.read_text(encoding="utf-8")
-    missing = [what for what, *_, message in CASES if f"| {what} | `room.yaml{_in_table(message)}` |" not in guide]
+    missing = [
+        what
+        for what, *_, message in CASES
+        if f"| {what} | `room.yaml{_in_table(message)}` |" not in guide
+    ]
     assert missing == []
 
 
@@ -422,7 +500,11 @@ def _in_table(message: str) -> str:
 
 def test_a_good_file_is_read_as_it_is_written(tmp_path: Path) -> None:
     path = tmp_path / "room.yaml"
-    path.write_bytes(("\ufeff" + GOOD + "score_every: 15min\nrunning_when: cpu > 3\n").replace("\n", "\r\n").encode())
+    path.write_bytes(
+        ("\ufeff" + GOOD + "score_every: 15min\nrunning_when: cpu > 3\n")
+        .replace("\n", "\r\n")
+        .encode()
+    )
     config = load_config(path)
     assert (config.interval_s, config.source.step_s, config.running_when) == (900, 60, "cpu > 3")
     assert config.channel_names == ("cpu", "load")
@@ -430,7 +512,10 @@ def test_a_good_file_is_read_as_it_is_written(tmp_path: Path) -> None:
 
 def test_anchors_and_merged_keys_are_no_second_keys(tmp_path: Path) -> None:
     path = tmp_path / "room.yaml"
-    path.write_text(GOOD.replace("load: {}", "load: &x {unit: W}\n    fan: {<<: *x, unit: rpm}"), encoding="utf-8")
+    path.write_text(
+        GOOD.replace("load: {}", "load: &x {unit: W}\n    fan: {<<: *x, unit: rpm}"),
+        encoding="utf-8",
+    )
     assert load_config(path).source.channels["fan"].unit == "rpm"
 
 
@@ -442,12 +527,18 @@ def test_a_file_that_contains_itself_is_a_config_error(tmp_path: Path) -> None:
 
 def test_the_defaults_are_those_of_production() -> None:
     config = _changed()
-    assert (config.threshold.kind, config.threshold.combination, config.threshold.top_k) == ("evt", "top_k", 2)
+    assert (config.threshold.kind, config.threshold.combination, config.threshold.top_k) == (
+        "evt",
+        "top_k",
+        2,
+    )
     assert (config.alarm_policy.budget_per_day, config.features.scaling) == (5.0, "robust")
     assert config.features.cyclic == ["hour", "weekday"]
 
 
-@pytest.mark.parametrize(("kind", "combination"), [("adaptive", "mean"), ("f1_best", "mean"), ("conformal", "top_k")])
+@pytest.mark.parametrize(
+    ("kind", "combination"), [("adaptive", "mean"), ("f1_best", "mean"), ("conformal", "top_k")]
+)
 def test_channels_are_combined_as_the_threshold_needs_unless_something_else_is_said(
     kind: str, combination: str
 ) -> None:
@@ -465,7 +556,10 @@ def test_a_new_budget_is_a_new_model_but_the_same_policy() -> None:
     old, new = _changed(), _changed(alarm_policy={"budget_per_day": 9})
     assert old.alarm_policy.version == new.alarm_policy.version
     assert old.model_hash != new.model_hash
-    fixed = [_changed(threshold={"kind": "percentile"}, alarm_policy=policy) for policy in ({}, {"budget_per_day": 9})]
+    fixed = [
+        _changed(threshold={"kind": "percentile"}, alarm_policy=policy)
+        for policy in ({}, {"budget_per_day": 9})
+    ]
     assert fixed[0].model_hash == fixed[1].model_hash
 
 
@@ -484,8 +578,10 @@ def test_what_counts_no_more_is_read_and_said_with_what_to_use_in_its_place(tmp_
     path = tmp_path / "room.yaml"
     path.write_text(f"{GOOD}training:\n  epochs: 3\n  max_minutes: 1.5\n", encoding="utf-8")
     assert deprecations(load_config(path), path) == [
-        f"{path}:13: training.max_minutes: Expected training.max_windows and training.epochs, which end a training "
-        "however busy the machine is. Received: 1.5, which is deprecated and ignored. Remove it; see training.timeout."
+        f"{path}:13: training.max_minutes: Expected training.max_windows and training.epochs, "
+        "which end a training "
+        "however busy the machine is. Received: 1.5, which is deprecated and ignored. Remove it; "
+        "see training.timeout."
     ]
     assert deprecations(_changed()) == []
     path.write_text(f"{GOOD}training: {{max_minute: 1.5}}\n", encoding="utf-8")
@@ -493,7 +589,11 @@ def test_what_counts_no_more_is_read_and_said_with_what_to_use_in_its_place(tmp_
 
 
 def test_none_of_our_own_files_says_what_counts_no_more() -> None:
-    paths = [path for name in ("dags", "tsad_tasks", "docs") for path in (project_folder() / name).rglob("*.yaml")]
+    paths = [
+        path
+        for name in ("dags", "tsad_tasks", "docs")
+        for path in (project_folder() / name).rglob("*.yaml")
+    ]
     assert len(paths) > 20
     assert [path for path in paths if "max_minutes" in path.read_text(encoding="utf-8")] == []
 
@@ -510,14 +610,27 @@ def test_holidays_follow_country_and_region_and_the_day_of_rest_its_weekend() ->
     [
         (
             "{mail: [a@b.c]}",
-            "notifications.targets.0.mail: Expected one of email, webhook, connection, news (did you mean email?)",
+            "notifications.targets.0.mail: Expected one of email, webhook, connection, news (did "
+            "you mean email?)",
         ),
-        ("{email: [shift]}", "notifications.targets.0.email.0: Expected an e-mail address such as shift@example.com."),
-        ("{email: [a@b.c], webhook: chat}", "notifications.targets.0: Expected exactly one of email, webhook."),
-        ("{webhook: 'https://me:secret@chat'}", "notifications.targets.0.webhook: Expected the id of a connection"),
+        (
+            "{email: [shift]}",
+            "notifications.targets.0.email.0: Expected an e-mail address such as "
+            "shift@example.com.",
+        ),
+        (
+            "{email: [a@b.c], webhook: chat}",
+            "notifications.targets.0: Expected exactly one of email, webhook.",
+        ),
+        (
+            "{webhook: 'https://me:secret@chat'}",
+            "notifications.targets.0.webhook: Expected the id of a connection",
+        ),
     ],
 )
-def test_a_target_that_is_none_is_told_without_secrets(tmp_path: Path, target: str, message: str) -> None:
+def test_a_target_that_is_none_is_told_without_secrets(
+    tmp_path: Path, target: str, message: str
+) -> None:
     path = tmp_path / "room.yaml"
     path.write_text(GOOD + f"notifications: {{targets: [{target}]}}\n", encoding="utf-8")
     assert f"{path}:11: {message}" in _message(path)
@@ -539,7 +652,12 @@ def test_times_of_heads_are_numbers_of_readings_and_the_same_model() -> None:
             "hysteresis",
             {"longest": "10h", "limit": 5},
         ),
-        ("state_head", {"memory": 150, "longest": 600, "limit": 5}, "hysteresis", {"longest": 600, "limit": 5}),
+        (
+            "state_head",
+            {"memory": 150, "longest": 600, "limit": 5},
+            "hysteresis",
+            {"longest": 600, "limit": 5},
+        ),
     ]
     times, counts = (
         _changed(detector={"name": name, "params": params}, threshold={"kind": kind, "rule": rule})
@@ -554,7 +672,11 @@ def test_times_of_heads_are_numbers_of_readings_and_the_same_model() -> None:
 def test_what_counts_readings_is_a_parameter_of_its_head(name: str) -> None:
     known = inspect.signature(detector_class(name)).parameters
     assert set(COUNTED[name]) <= set(known)
-    whole = {key for key, one in known.items() if one.annotation == "int"} - {"width", "n_channels", "n_inputs"}
+    whole = {key for key, one in known.items() if one.annotation == "int"} - {
+        "width",
+        "n_channels",
+        "n_inputs",
+    }
     assert whole == set(COUNTED[name])
 
 
@@ -564,25 +686,38 @@ def test_a_stored_configuration_is_the_same_dataset_again() -> None:
     assert DatasetConfig.model_validate(stored) == config
 
 
-@given(st.integers(0, 5000), st.sampled_from([("s", 1), ("min", 60), ("h", 3600), ("d", 86400), ("w", 604800)]))
+@given(
+    st.integers(0, 5000),
+    st.sampled_from([("s", 1), ("min", 60), ("h", 3600), ("d", 86400), ("w", 604800)]),
+)
 def test_durations_are_their_seconds(n: int, unit: tuple[str, int]) -> None:
-    assert duration_s(f"{n}{unit[0]}") == duration_s(f" {n} {unit[0]} ") == duration_s(n * unit[1]) == n * unit[1]
+    assert (
+        duration_s(f"{n}{unit[0]}")
+        == duration_s(f" {n} {unit[0]} ")
+        == duration_s(n * unit[1])
+        == n * unit[1]
+    )
 
 
-@pytest.mark.parametrize("text", ["", "h", "1.5h", "1h30min", "1 month", "-1h", True, None, 1.0, [1], "9" * 30 + "d"])
+@pytest.mark.parametrize(
+    "text", ["", "h", "1.5h", "1h30min", "1 month", "-1h", True, None, 1.0, [1], "9" * 30 + "d"]
+)
 def test_what_is_no_duration_is_refused(text: object) -> None:
     with pytest.raises(ValueError, match="a duration such as"):
         duration_s(text)
 
 
-@pytest.mark.parametrize("text", ["0 3 * * 1", "*/15 * * * *", "0 0,12 1-15/2 * 1-5", "59 23 31 12 7"])
+@pytest.mark.parametrize(
+    "text", ["0 3 * * 1", "*/15 * * * *", "0 0,12 1-15/2 * 1-5", "59 23 31 12 7"]
+)
 def test_cron_expressions_are_taken(text: str) -> None:
     source = yaml.safe_load(GOOD) | {"training": {"schedule": text}}
     assert DatasetConfig.model_validate(source).training.schedule == text
 
 
 @pytest.mark.parametrize(
-    "text", ["@weekly", "0 3 * *", "60 * * * *", "0 3 0 * *", "0 3 * 13 *", "0 3 * * 8", "5-1 * * * *"]
+    "text",
+    ["@weekly", "0 3 * *", "60 * * * *", "0 3 0 * *", "0 3 * 13 *", "0 3 * * 8", "5-1 * * * *"],
 )
 def test_what_is_no_cron_expression_is_refused(text: str) -> None:
     source = yaml.safe_load(GOOD) | {"training": {"schedule": text}}
@@ -601,7 +736,9 @@ def test_editors_and_we_agree_that_an_example_is_right(path: Path) -> None:
     assert load_config(path).dataset == path.stem
 
 
-@pytest.mark.parametrize("addition", ["sitezone: UTC", "score_every: 10min", "training: {range: 5 months}"])
+@pytest.mark.parametrize(
+    "addition", ["sitezone: UTC", "score_every: 10min", "training: {range: 5 months}"]
+)
 def test_editors_and_we_agree_that_a_mistake_is_one(addition: str) -> None:
     with pytest.raises(jsonschema.ValidationError):
         jsonschema.validate(yaml.safe_load(f"{GOOD}{addition}\n"), json.loads(json_schema()))

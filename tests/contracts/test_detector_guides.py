@@ -13,14 +13,22 @@ from tsad_tasks.detectors.names import DETECTORS, FOLDING
 from tsad_tasks.detectors.registry import detector_class
 
 GUIDES = project_folder() / "docs" / "guides" / "detectors"
-SOURCE: dict[str, Any] = {"connection": "plant", "tables": "t", "time": {"column": "at"}, "entity": {"column": "host"}}
+SOURCE: dict[str, Any] = {
+    "connection": "plant",
+    "tables": "t",
+    "time": {"column": "at"},
+    "entity": {"column": "host"},
+}
 
 
 @pytest.mark.parametrize("name", sorted(DETECTORS))
 def test_its_section_makes_a_dataset_file(name: str) -> None:
     section = yaml.safe_load((GUIDES / f"{name}.yaml").read_text(encoding="utf-8"))
     source = SOURCE | {"step": "1min", "channels": {"cpu": {}}}
-    assert DatasetConfig.model_validate({"dataset": "guide", "source": source} | section).detector.name == name
+    assert (
+        DatasetConfig.model_validate({"dataset": "guide", "source": source} | section).detector.name
+        == name
+    )
 
 
 def test_no_section_is_left_over() -> None:

@@ -1,6 +1,7 @@
 """What every registered detector of windows promises, trained for a moment on readings made here.
 
-Detectors that carry a state from reading to reading have contracts of their own (test_fold_detectors.py).
+Detectors that carry a state from reading to reading have contracts of their own
+(test_fold_detectors.py).
 """
 
 from __future__ import annotations
@@ -30,10 +31,19 @@ NAMES = [name for name in sorted(DETECTORS) if not detector_class(name).folds]
 NEURAL = [name for name in NAMES if issubclass(detector_class(name), NeuralDetector)]
 # These say how strange a window is between two bounds, and not what they would have expected.
 BOUNDED = {"bilstm_classifier", "isolation_forest"}
-PARAMS = {"ensemble": {"members": [{"name": "dense_autoencoder", "weight": 2}, {"name": "isolation_forest"}]}}
+PARAMS = {
+    "ensemble": {
+        "members": [{"name": "dense_autoencoder", "weight": 2}, {"name": "isolation_forest"}]
+    }
+}
 # Sensors, and context and derived columns. One sensor alone is tried where it may be another case.
 ALONE = {"dense_autoencoder", "isolation_forest", "lstm_autoencoder"}
-CASES = [(name, *shape) for name in NAMES for shape in ((3, 2), (1, 0)) if shape == (3, 2) or name in ALONE]
+CASES = [
+    (name, *shape)
+    for name in NAMES
+    for shape in ((3, 2), (1, 0))
+    if shape == (3, 2) or name in ALONE
+]
 
 pytestmark = pytest.mark.xdist_group("detectors")
 
@@ -51,27 +61,37 @@ class Fitted:
 
     def score(self, part: slice = slice(None), readings: Floats | None = None) -> Floats:
         chosen = self.readings if readings is None else readings
-        return self.detector.score(chosen[part], None if self.context is None else self.context[part])
+        return self.detector.score(
+            chosen[part], None if self.context is None else self.context[part]
+        )
 
     def again(self, warm_start: Detector | None = None) -> Fitted:
         detector = self.detector
-        return fit(detector.name, detector.n_channels, detector.n_inputs - detector.n_channels, warm_start)
+        return fit(
+            detector.name, detector.n_channels, detector.n_inputs - detector.n_channels, warm_start
+        )
 
     def residuals(self, readings: Floats) -> Floats:
         return self.detector.residuals(readings, self.context)
 
     def inputs(self, readings: Floats) -> Floats:
-        return readings if self.context is None else np.concatenate([readings, self.context], axis=1)
+        return (
+            readings if self.context is None else np.concatenate([readings, self.context], axis=1)
+        )
 
     def explained(self, readings: Floats, *ends: int) -> Floats:
         return self.detector.explain(self.inputs(readings), np.array(ends, dtype=np.int64))
 
 
-def make_readings(n: int, n_channels: int, n_context: int, seed: int) -> tuple[Floats, Floats | None]:
+def make_readings(
+    n: int, n_channels: int, n_context: int, seed: int
+) -> tuple[Floats, Floats | None]:
     phases = 2 * np.pi * np.arange(n)[:, None] / 50
     noise = np.random.default_rng(seed).normal(0, 0.05, (n, n_channels))
     readings = (np.sin(phases + np.arange(n_channels)) + noise).astype(np.float32)
-    context = np.concatenate([np.sin(phases), np.cos(phases)], axis=1).astype(np.float32)[:, :n_context]
+    context = np.concatenate([np.sin(phases), np.cos(phases)], axis=1).astype(np.float32)[
+        :, :n_context
+    ]
     return readings, context if n_context else None
 
 
@@ -94,9 +114,15 @@ def fit(name: str, n_channels: int, n_context: int, warm_start: Detector | None 
     detector, progress = build(name, n_channels, n_context), []
     training = make_training(n_channels, n_context, labelled=detector.supervised)
     history = detector.fit(
-        training, budget=BUDGET, seed=5, progress=lambda *epoch: progress.append(epoch), warm_start=warm_start
+        training,
+        budget=BUDGET,
+        seed=5,
+        progress=lambda *epoch: progress.append(epoch),
+        warm_start=warm_start,
     )
-    return Fitted(detector, training, history, progress, *make_readings(300, n_channels, n_context, seed=2))
+    return Fitted(
+        detector, training, history, progress, *make_readings(300, n_channels, n_context, seed=2)
+    )
 
 
 def case_name(case: tuple[str, int, int]) -> str:
@@ -122,14 +148,20 @@ def able_to(ability: str) -> pytest.MarkDecorator:
 
 def equal(left: Floats, right: Floats) -> bool:
     """Whether two arrays agree to the bit, NaN included."""
-    return left.dtype == right.dtype and left.shape == right.shape and left.tobytes() == right.tobytes()
+    return (
+        left.dtype == right.dtype
+        and left.shape == right.shape
+        and left.tobytes() == right.tobytes()
+    )
 
 
 def test_a_score_for_every_reading_and_nan_for_exactly_history(fitted: Fitted) -> None:
     scores = fitted.score()
     assert scores.shape == (300,)
     assert scores.dtype == np.float32
-    assert np.isnan(scores).tolist() == [True] * fitted.detector.history + [False] * (300 - fitted.detector.history)
+    assert np.isnan(scores).tolist() == [True] * fitted.detector.history + [False] * (
+        300 - fitted.detector.history
+    )
 
 
 def test_fewer_readings_than_a_window_have_no_score(fitted: Fitted) -> None:
@@ -152,13 +184,18 @@ def test_batches_of_1_60_and_256_agree_to_the_bit(fitted: Fitted) -> None:
     inputs, ends = fitted.inputs(fitted.readings), np.arange(HISTORY, 300)
     whole = fitted.detector.reconstruct(inputs, ends)
     for size in (1, 60, 256):
-        parts = [fitted.detector.reconstruct(inputs, ends[i : i + size]) for i in range(0, len(ends), size)]
+        parts = [
+            fitted.detector.reconstruct(inputs, ends[i : i + size])
+            for i in range(0, len(ends), size)
+        ]
         assert equal(np.concatenate([part.channel_errors for part in parts]), whole.channel_errors)
         assert equal(np.concatenate([part.expected for part in parts]), whole.expected)
 
 
 @pytest.mark.parametrize("bad", [np.nan, np.inf, -np.inf])
-def test_a_value_that_is_not_finite_in_all_channels_makes_its_windows_unknown(fitted: Fitted, bad: float) -> None:
+def test_a_value_that_is_not_finite_in_all_channels_makes_its_windows_unknown(
+    fitted: Fitted, bad: float
+) -> None:
     readings = fitted.readings.copy()
     readings[100] = bad
     unknown = np.isnan(fitted.score(readings=readings))
@@ -190,7 +227,9 @@ def test_a_huge_value_has_a_finite_score(fitted: Fitted) -> None:
     readings[100] = 3e38
     scores = fitted.score(readings=readings)[HISTORY:]
     assert np.isfinite(scores).all()
-    assert scores.max() > (fitted.score()[HISTORY:].max() if fitted.detector.name in BOUNDED else 1e30)
+    assert scores.max() > (
+        fitted.score()[HISTORY:].max() if fitted.detector.name in BOUNDED else 1e30
+    )
 
 
 @only(set(NAMES) - BOUNDED)
@@ -218,7 +257,10 @@ def test_an_injected_spike_scores_higher_than_any_clean_window(fitted: Fitted) -
 
 def test_saved_and_loaded_scores_are_equal(fitted: Fitted, tmp_path: Path) -> None:
     fitted.detector.save(tmp_path / "model")
-    for loaded in (load_detector(tmp_path / "model"), type(fitted.detector).load(tmp_path / "model")):
+    for loaded in (
+        load_detector(tmp_path / "model"),
+        type(fitted.detector).load(tmp_path / "model"),
+    ):
         assert equal(loaded.score(fitted.readings, fitted.context), fitted.score())
         assert loaded.to_files() == fitted.detector.to_files()
 
@@ -267,7 +309,9 @@ def test_a_fault_of_one_channel_is_led_by_that_channel(fitted: Fitted) -> None:
         assert shares[0, channel] > (0.5 if n_channels > 1 else 0.99)
 
 
-def test_shares_are_unknown_where_nothing_is_live_and_a_dead_channel_has_none(fitted: Fitted) -> None:
+def test_shares_are_unknown_where_nothing_is_live_and_a_dead_channel_has_none(
+    fitted: Fitted,
+) -> None:
     readings = fitted.readings.copy()
     readings[150] = np.nan
     readings[250, 0] = np.nan
@@ -275,14 +319,21 @@ def test_shares_are_unknown_where_nothing_is_live_and_a_dead_channel_has_none(fi
     shares = fitted.detector.channel_shares(fitted.inputs(readings), np.array([150, 250]))
     assert np.isnan(shares[0]).all()
     assert not np.nan_to_num(shares[1, 0])
-    assert fitted.detector.channel_shares(fitted.inputs(readings), np.array([], np.int64)).shape == (0, shares.shape[1])
+    assert fitted.detector.channel_shares(
+        fitted.inputs(readings), np.array([], np.int64)
+    ).shape == (0, shares.shape[1])
 
 
 def test_taking_away_what_is_derived_from_a_channel_as_well_is_possible(fitted: Fitted) -> None:
     detector, readings = fitted.detector, fitted.readings.copy()
     readings[150, 0] += 8
-    columns = np.arange(detector.n_inputs) % detector.n_channels == np.arange(detector.n_channels)[:, None]
-    assert detector.channel_shares(fitted.inputs(readings), np.array([150]), columns)[0].argmax() == 0
+    columns = (
+        np.arange(detector.n_inputs) % detector.n_channels
+        == np.arange(detector.n_channels)[:, None]
+    )
+    assert (
+        detector.channel_shares(fitted.inputs(readings), np.array([150]), columns)[0].argmax() == 0
+    )
 
 
 @able_to("probability")
@@ -313,7 +364,9 @@ def test_attention_adds_up_to_one(fitted: Fitted) -> None:
 
 
 def test_history_and_progress_tell_every_epoch(fitted: Fitted) -> None:
-    assert [epoch for epoch, _, _ in fitted.progress] == list(range(1, len(fitted.history.loss) + 1))
+    assert [epoch for epoch, _, _ in fitted.progress] == list(
+        range(1, len(fitted.history.loss) + 1)
+    )
     assert [loss for _, loss, _ in fitted.progress] == list(fitted.history.loss)
     assert [loss for _, _, loss in fitted.progress] == list(fitted.history.validation_loss)
     assert (fitted.history.stopped, fitted.history.n_windows) == ("epochs", 600 - HISTORY)
@@ -340,14 +393,20 @@ def test_training_may_begin_with_the_weights_of_another_model(fitted: Fitted) ->
 
 
 def test_training_does_not_begin_with_another_kind_of_detector(fitted: Fitted) -> None:
-    other = "dense_autoencoder" if fitted.detector.name != "dense_autoencoder" else "lstm_autoencoder"
+    other = (
+        "dense_autoencoder" if fitted.detector.name != "dense_autoencoder" else "lstm_autoencoder"
+    )
     with pytest.raises(ConfigError, match=f"warm_start: Expected .*Received: a {other}"):
         fitted.again(warm_start=build(other, 1, 0))
 
 
 @only(NEURAL)
 def test_a_model_saved_without_its_weights_scores_but_starts_no_training(fitted: Fitted) -> None:
-    files = {file: content for file, content in fitted.detector.to_files().items() if file != "weights.npz"}
+    files = {
+        file: content
+        for file, content in fitted.detector.to_files().items()
+        if file != "weights.npz"
+    }
     old = type(fitted.detector).from_files(files)
     assert equal(old.score(fitted.readings, fitted.context), fitted.score())
     assert old.to_files() == files
@@ -365,5 +424,14 @@ def test_onnx_equals_keras(fitted: Fitted) -> None:
     windows = random.normal(0, 1, (300, WIDTH, detector.n_inputs)).astype(np.float32)
     made, session = learner.model(windows), OnnxSession(learner.graph.filled())
     outputs = made if isinstance(made, list) else [made]
-    assert max(np.abs(session.run(windows, place) - output).max() for place, output in enumerate(outputs)) <= 1e-5
-    assert sum(np.size(weight) for weight in learner.model.trainable_variables) == detector.n_parameters
+    assert (
+        max(
+            np.abs(session.run(windows, place) - output).max()
+            for place, output in enumerate(outputs)
+        )
+        <= 1e-5
+    )
+    assert (
+        sum(np.size(weight) for weight in learner.model.trainable_variables)
+        == detector.n_parameters
+    )

@@ -1,4 +1,6 @@
-"""The guides' queries and words hold: each query runs for a reader and finds something, each word is defined once."""
+"""The guides' queries and words hold: each query runs for a reader and finds something, each word
+is defined once.
+"""
 
 from __future__ import annotations
 
@@ -26,24 +28,36 @@ from tsad_tasks.base.interval import HOUR
 from tsad_tasks.base.places import project_folder
 from tsad_tasks.monitoring.audit import WEEK, week_before
 from tsad_tasks.storage.database import connect
-from tsad_tasks.storage.rows import Exclusion, GateRow, IncidentRow, IngestHour, IngestIssue, QualityVerdict
+from tsad_tasks.storage.rows import (
+    Exclusion,
+    GateRow,
+    IncidentRow,
+    IngestHour,
+    IngestIssue,
+    QualityVerdict,
+)
 
 DOCS = project_folder() / "docs"
 GUIDE = DOCS.joinpath("sql.md").read_text(encoding="utf-8")
 QUERIES = re.findall(r"^([^\n]+):\n\n```sql\n([^;]+);\n```", GUIDE, re.MULTILINE)
 WORDS = re.findall(
     r"\w+",
-    "dataset entity channel reading feature window history detector error score threshold flag anomaly incident label "
+    "dataset entity channel reading feature window history detector error score threshold flag "
+    "anomaly incident label "
     "verdict interval champion challenger shadow gate promote drift",
 )
 
 
 @pytest.fixture(scope="module")
 def reader_uri(cluster: Cluster, template_database: str) -> Iterator[str]:
-    """A server room in which everything that the guide asks for has happened, as a reader may see it."""
+    """A server room in which everything that the guide asks for has happened, as a reader may see
+    it.
+    """
     name = f"documented_{uuid4().hex}"
     config = room_config("cpu", "temperature", dataset="server_room")
-    with opened_room(cluster.create_database(name, template=template_database), config, ("server-1",)) as room:
+    with opened_room(
+        cluster.create_database(name, template=template_database), config, ("server-1",)
+    ) as room:
         room.write(HOUR_AT, [[1, 20], [2, 50]])
         model_id = _decide(room)
         _score(room, model_id)
@@ -62,7 +76,9 @@ def _decide(room: Room) -> int:
         model_id = store.insert_model(model).model_id
         store.insert_gate_decisions(model_id, [GateRow("loss_finite", 1.0, None, None, True)])
         hour_before = HOUR_AT - HOUR
-        store.insert_exclusions(model_id, [Exclusion(room.entity_ids[0], hour_before, HOUR_AT, "label", 2)])
+        store.insert_exclusions(
+            model_id, [Exclusion(room.entity_ids[0], hour_before, HOUR_AT, "label", 2)]
+        )
         store.promote(model.scope, model_id, valid_from=HOUR_AT, reason="first")
     return model_id
 
@@ -72,36 +88,71 @@ def _score(room: Room, model_id: int) -> None:
     with store.transaction():
         rows = score_rows(room, model_id, [np.nan, 2.0])
         store.write_scores(rows, anomaly_rows(room, 1), attribution_rows(room, 1))
-        store.write_unscored_hours("live", [entity_id], [HOUR_AT + HOUR], ["failed"], "the bundle was altered")
+        store.write_unscored_hours(
+            "live", [entity_id], [HOUR_AT + HOUR], ["failed"], "the bundle was altered"
+        )
         times = {"started_at": peak_at, "last_flag_at": peak_at, "peak_at": peak_at}
         incident = IncidentRow(
-            "c0ffee", entity_id, model_id, n_flags=1, kind="point", severity="HIGH", peak_score=2.0,
-            top_channel_id=room.layout.channel_ids[1], sentence="It got hot.", provisional=False, **times,
-        )  # fmt: skip
+            "c0ffee",
+            entity_id,
+            model_id,
+            n_flags=1,
+            kind="point",
+            severity="HIGH",
+            peak_score=2.0,
+            top_channel_id=room.layout.channel_ids[1],
+            sentence="It got hot.",
+            provisional=False,
+            **times,
+        )
         store.upsert_incidents("live", "policy", [incident])
 
 
 def _judge(room: Room) -> None:
     store, hour = room.store, HOUR_AT
     with store.transaction():
-        verdict = QualityVerdict(room.entity_ids[0], hour, room.layout.channel_ids[0], "stuck", 2, "at 1 %")
+        verdict = QualityVerdict(
+            room.entity_ids[0], hour, room.layout.channel_ids[0], "stuck", 2, "at 1 %"
+        )
         store.replace_quality(room.entity_ids, [hour], [verdict])
-        store.upsert_ingest_hours(room.dataset_id, [IngestHour(hour, hour + HOUR, hour + HOUR, 3, 2, hour, 60.0)])
-        store.replace_ingest_issues(room.dataset_id, [hour], [IngestIssue(hour, "", "", "duplicate", 1)])
+        store.upsert_ingest_hours(
+            room.dataset_id, [IngestHour(hour, hour + HOUR, hour + HOUR, 3, 2, hour, 60.0)]
+        )
+        store.replace_ingest_issues(
+            room.dataset_id, [hour], [IngestIssue(hour, "", "", "duplicate", 1)]
+        )
 
 
 def _watch(room: Room, model_id: int) -> None:
     store, entity_id, week_at = room.store, room.entity_ids[0], week_before(HOUR_AT) + WEEK
-    columns: dict[str, list[object]] = {"model_id": [model_id], "entity_id": [entity_id], "n_steps": [2]}
-    columns |= {"channel_id": [room.layout.channel_ids[1]], "psi": [0.4], "shift": [2.0], "missing_share": [0.0]}
-    audited = {"dataset_id": room.dataset_id, "lineage": "live", "start_at": week_at, "end_at": week_at + WEEK}
+    columns: dict[str, list[object]] = {
+        "model_id": [model_id],
+        "entity_id": [entity_id],
+        "n_steps": [2],
+    }
+    columns |= {
+        "channel_id": [room.layout.channel_ids[1]],
+        "psi": [0.4],
+        "shift": [2.0],
+        "missing_share": [0.0],
+    }
+    audited = {
+        "dataset_id": room.dataset_id,
+        "lineage": "live",
+        "start_at": week_at,
+        "end_at": week_at + WEEK,
+    }
     with store.transaction():
         store.execute("upsert_drift", columns | {"lineage": "live", "week_at": week_at})
         store.execute("upsert_audit", audited)
 
 
-@pytest.mark.parametrize("statement", [query for _, query in QUERIES], ids=[title for title, _ in QUERIES])
-def test_a_reader_may_run_every_query_of_the_guide_and_each_finds_something(reader_uri: str, statement: str) -> None:
+@pytest.mark.parametrize(
+    "statement", [query for _, query in QUERIES], ids=[title for title, _ in QUERIES]
+)
+def test_a_reader_may_run_every_query_of_the_guide_and_each_finds_something(
+    reader_uri: str, statement: str
+) -> None:
     connection = connect(reader_uri)
     try:
         with connection.cursor() as cursor:
@@ -119,8 +170,10 @@ def test_the_guide_names_every_view_and_function(reader_uri: str) -> None:
     connection = connect(reader_uri)
     with connection.cursor() as cursor:
         cursor.execute(
-            "SELECT relname::text FROM pg_class WHERE relnamespace = 'tsad'::regnamespace AND relname LIKE 'v\\_%' "
-            "UNION ALL SELECT proname::text || '(' FROM pg_proc WHERE pronamespace = 'tsad'::regnamespace "
+            "SELECT relname::text FROM pg_class WHERE relnamespace = 'tsad'::regnamespace AND "
+            "relname LIKE 'v\\_%' "
+            "UNION ALL SELECT proname::text || '(' FROM pg_proc WHERE pronamespace = "
+            "'tsad'::regnamespace "
             "AND has_function_privilege(oid, 'EXECUTE')"
         )
         names = [name for (name,) in cursor.fetchall()]
@@ -131,7 +184,9 @@ def test_the_guide_names_every_view_and_function(reader_uri: str) -> None:
 
 def test_every_word_is_defined_once() -> None:
     defined = Counter(
-        re.findall(r"^\| \*\*(\w+)\*\* \|", DOCS.joinpath("glossary.md").read_text(encoding="utf-8"), re.M)
+        re.findall(
+            r"^\| \*\*(\w+)\*\* \|", DOCS.joinpath("glossary.md").read_text(encoding="utf-8"), re.M
+        )
     )
     assert {word: defined[word] for word in WORDS} == dict.fromkeys(WORDS, 1)
     assert set(defined.values()) == {1}

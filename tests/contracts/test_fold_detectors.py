@@ -40,7 +40,9 @@ def part(series: Series, steps: slice, entities: slice = slice(None)) -> Series:
 def fitted(case: tuple[str, str]) -> FoldDetector:
     name, member = case
     params = (MEMBER if member else {}) | {"n_commission": N_TRAINING}
-    detector = build_detector(name, width=10, n_channels=N_CHANNELS, n_inputs=N_CHANNELS, params=params)
+    detector = build_detector(
+        name, width=10, n_channels=N_CHANNELS, n_inputs=N_CHANNELS, params=params
+    )
     detector.fit_series(ENTITIES, made_series(N_TRAINING, seed=1), seed=5)
     return detector
 
@@ -54,7 +56,8 @@ def only(cases: Iterable[tuple[str, str]]) -> pytest.MarkDecorator:
     return pytest.mark.parametrize("detector", list(cases), indirect=True, ids=case_name)
 
 
-# Windows of a member are unknown for a while after a gap, and its network learns from the last bits, too.
+# Windows of a member are unknown for a while after a gap, and its network learns from the last
+# bits, too.
 ALONE = [case for case in CASES if not case[1]]
 SLOW = ("state_head", "drift_aware", "variance_change", "novelty")
 
@@ -75,11 +78,15 @@ def series_errors(detector: FoldDetector, entities: list[str], series: Series) -
 
 
 @functools.cache
-def _once(case: tuple[FoldDetector, tuple[str, ...], bytes, bytes]) -> list[tuple[State, Reconstruction]]:
+def _once(
+    case: tuple[FoldDetector, tuple[str, ...], bytes, bytes],
+) -> list[tuple[State, Reconstruction]]:
     return []
 
 
-def advanced(detector: FoldDetector, entities: tuple[str, ...], series: Series) -> tuple[State, Reconstruction]:
+def advanced(
+    detector: FoldDetector, entities: tuple[str, ...], series: Series
+) -> tuple[State, Reconstruction]:
     """What follows the anchor; found once for the same readings."""
     kept = _once((detector, entities, series.values.tobytes(), series.local_s.tobytes()))
     if not kept:
@@ -94,7 +101,9 @@ def equal(left: State, right: State) -> bool:
         same
         and all(left[name].dtype == right[name].dtype for name in left)
         and all(
-            np.ascontiguousarray(left[name]).tobytes() == np.ascontiguousarray(right[name]).tobytes() for name in left
+            np.ascontiguousarray(left[name]).tobytes()
+            == np.ascontiguousarray(right[name]).tobytes()
+            for name in left
         )
     )
 
@@ -105,10 +114,14 @@ def same_bits(left: Reconstruction, right: Reconstruction) -> bool:
 
 def pieces(found: list[Reconstruction]) -> Reconstruction:
     names = vars(found[0])
-    return type(found[0])(**{name: np.concatenate([vars(each)[name] for each in found], axis=1) for name in names})
+    return type(found[0])(
+        **{name: np.concatenate([vars(each)[name] for each in found], axis=1) for name in names}
+    )
 
 
-def test_errors_and_expected_values_have_the_shape_of_the_readings(detector: FoldDetector, series: Series) -> None:
+def test_errors_and_expected_values_have_the_shape_of_the_readings(
+    detector: FoldDetector, series: Series
+) -> None:
     made = advanced(detector, tuple(ENTITIES), series)[1]
     for found in (made.channel_errors, made.expected):
         assert found.shape == series.values.shape
@@ -132,12 +145,16 @@ def test_cut_anywhere_the_errors_and_the_state_are_the_same(
     assert equal(state, whole_state)
 
 
-def test_alone_and_in_company_the_errors_are_the_same(detector: FoldDetector, series: Series) -> None:
+def test_alone_and_in_company_the_errors_are_the_same(
+    detector: FoldDetector, series: Series
+) -> None:
     alone = series_errors(detector, ENTITIES[1:2], part(series, slice(None), slice(1, 2)))
     assert alone.tobytes() == series_errors(detector, ENTITIES, series)[1:2].tobytes()
 
 
-def test_the_given_state_and_the_readings_are_untouched(detector: FoldDetector, series: Series) -> None:
+def test_the_given_state_and_the_readings_are_untouched(
+    detector: FoldDetector, series: Series
+) -> None:
     state, values = detector.start(ENTITIES), series.values.copy()
     kept = {name: array.copy() for name, array in state.items()}
     detector.advance(state, series)
@@ -154,10 +171,15 @@ def test_an_unknown_reading_leaves_its_entity_as_if_the_step_had_not_been(
     local_s = np.insert(series.local_s, [gap.start] * 10, 0)
     made = series_errors(detector, ENTITIES, Series(values, local_s, SECONDS))
     assert np.isnan(made[:, gap]).all()
-    assert np.delete(made, gap, axis=1).tobytes() == series_errors(detector, ENTITIES, series).tobytes()
+    assert (
+        np.delete(made, gap, axis=1).tobytes()
+        == series_errors(detector, ENTITIES, series).tobytes()
+    )
 
 
-def test_a_dead_channel_is_unknown_and_the_other_goes_on(detector: FoldDetector, series: Series) -> None:
+def test_a_dead_channel_is_unknown_and_the_other_goes_on(
+    detector: FoldDetector, series: Series
+) -> None:
     values = series.values.copy()
     values[:, 50:, 0] = np.nan
     errors = series_errors(detector, ENTITIES, Series(values, series.local_s, SECONDS))
@@ -165,7 +187,9 @@ def test_a_dead_channel_is_unknown_and_the_other_goes_on(detector: FoldDetector,
     assert np.isfinite(errors[:, 50:, 1]).mean() > 0.7
 
 
-def test_an_entity_that_was_not_trained_on_commissions_itself_to_the_same_state(series: Series) -> None:
+def test_an_entity_that_was_not_trained_on_commissions_itself_to_the_same_state(
+    series: Series,
+) -> None:
     for case in CASES[:-1]:
         detector, training = fitted(case), made_series(N_TRAINING, seed=1)
         state, made = detector.advance(detector.start(["new"] * len(ENTITIES)), training)
@@ -186,7 +210,9 @@ def test_a_change_that_lasts_raises_the_error(detector: FoldDetector, series: Se
     values[:, 100:140] += np.where(np.arange(40) % 8 < 5, 8, -8)[:, None]
     errors = series_errors(detector, ENTITIES, Series(values, series.local_s, SECONDS))
     usual = series_errors(detector, ENTITIES, series)
-    assert (np.nanmax(errors[:, 100:], axis=(1, 2)) > np.nanmax(usual[:, 20:100], axis=(1, 2))).all()
+    assert (
+        np.nanmax(errors[:, 100:], axis=(1, 2)) > np.nanmax(usual[:, 20:100], axis=(1, 2))
+    ).all()
 
 
 @only(ALONE)
@@ -195,32 +221,49 @@ def test_another_unit_of_the_sensor_changes_no_error(
     detector: FoldDetector, series: Series, factor: float, offset: float
 ) -> None:
     training = made_series(N_TRAINING, seed=1)
-    converted = [Series(each.values * factor + offset, each.local_s, SECONDS) for each in (training, series)]
-    again = build_detector(detector.name, width=10, n_channels=2, n_inputs=2, params={"n_commission": N_TRAINING})
+    converted = [
+        Series(each.values * factor + offset, each.local_s, SECONDS) for each in (training, series)
+    ]
+    again = build_detector(
+        detector.name, width=10, n_channels=2, n_inputs=2, params={"n_commission": N_TRAINING}
+    )
     again.fit_series(ENTITIES, converted[0], seed=5)
     np.testing.assert_allclose(
-        series_errors(again, ENTITIES, converted[1]), series_errors(detector, ENTITIES, series), rtol=1e-5, atol=1e-5
+        series_errors(again, ENTITIES, converted[1]),
+        series_errors(detector, ENTITIES, series),
+        rtol=1e-5,
+        atol=1e-5,
     )
 
 
 def test_odd_series_have_finite_errors(detector: FoldDetector) -> None:
     odd = np.stack([np.zeros(150), np.repeat([5.0, 6.0], 75), np.geomspace(1e-300, 1e300, 150)])
-    series = Series(np.repeat(odd[..., None], N_CHANNELS, axis=2), np.arange(150) * SECONDS, SECONDS)
+    series = Series(
+        np.repeat(odd[..., None], N_CHANNELS, axis=2), np.arange(150) * SECONDS, SECONDS
+    )
     errors = series_errors(detector, ["new", "newer", "newest"], series)
     assert np.isfinite(errors[:, N_TRAINING:]).any(axis=(1, 2)).all()
     assert not np.isinf(errors).any()
 
 
-def test_saved_and_loaded_it_is_the_same(detector: FoldDetector, series: Series, tmp_path: Path) -> None:
+def test_saved_and_loaded_it_is_the_same(
+    detector: FoldDetector, series: Series, tmp_path: Path
+) -> None:
     detector.save(tmp_path / "model")
     loaded = load_detector(tmp_path / "model")
     assert loaded.to_files() == detector.to_files()
-    assert series_errors(loaded, ENTITIES, series).tobytes() == series_errors(detector, ENTITIES, series).tobytes()
+    assert (
+        series_errors(loaded, ENTITIES, series).tobytes()
+        == series_errors(detector, ENTITIES, series).tobytes()
+    )
 
 
 def test_a_bundle_holds_only_onnx_and_json(detector: FoldDetector, tmp_path: Path) -> None:
     sha256 = write_bundle(tmp_path / "bundle", detector, {"threshold": 0.1}, {"rows": 3})
-    assert read_bundle(tmp_path / "bundle", expected_sha256=sha256).detector.to_files() == detector.to_files()
+    assert (
+        read_bundle(tmp_path / "bundle", expected_sha256=sha256).detector.to_files()
+        == detector.to_files()
+    )
     for path in (tmp_path / "bundle").iterdir():
         assert path.suffix in (".onnx", ".npz") or json.loads(path.read_text(encoding="utf-8"))
 
@@ -237,4 +280,7 @@ def test_readings_alone_are_scored_on_a_clock_of_their_own(name: str) -> None:
     detector.fit_series([""], part(series, slice(None), slice(0, 1)), seed=0)
     scores = detector.score(series.values[1].astype(np.float32))
     assert scores.shape == (N_TRAINING,)
-    assert scores[:100].tobytes() == detector.score(series.values[1, :100].astype(np.float32)).tobytes()
+    assert (
+        scores[:100].tobytes()
+        == detector.score(series.values[1, :100].astype(np.float32)).tobytes()
+    )

@@ -1,4 +1,6 @@
-"""What people's own queries may rely on: names and types, comments, and plans that touch only what is asked for."""
+"""What people's own queries may rely on: names and types, comments, and plans that touch only what
+is asked for.
+"""
 
 from __future__ import annotations
 
@@ -11,7 +13,14 @@ import numpy as np
 import pytest
 
 from devstack.postgres import Cluster
-from tests.storage.rooms import Room, anomaly_rows, attribution_rows, new_model, opened_room, score_rows
+from tests.storage.rooms import (
+    Room,
+    anomaly_rows,
+    attribution_rows,
+    new_model,
+    opened_room,
+    score_rows,
+)
 from tsad_tasks.base.places import project_folder
 from tsad_tasks.storage.database import connect
 
@@ -113,33 +122,39 @@ FUNCTIONS = {
     "scores": (f"{RANGE}, lineage text DEFAULT 'live'", SCORES),
     "scores_as_known_at": (f"known_at timestamptz, {RANGE}, lineage text DEFAULT 'live'", SCORES),
     "set_verdict": (
-        "incident_id text, verdict text, said_by text DEFAULT NULL::text, note text DEFAULT ''::text, "
+        "incident_id text, verdict text, said_by text DEFAULT NULL::text, note text DEFAULT "
+        "''::text, "
         "channel text DEFAULT NULL::text",
         "bigint",
     ),
     "add_verdict": (
         "dataset text, entity text, start_at timestamptz, end_at timestamptz, verdict text, "
-        "said_by text DEFAULT NULL::text, note text DEFAULT ''::text, channel text DEFAULT NULL::text, "
+        "said_by text DEFAULT NULL::text, note text DEFAULT ''::text, channel text DEFAULT "
+        "NULL::text, "
         "incident_id text DEFAULT NULL::text",
         "bigint",
     ),
     "withdraw_verdict": ("incident_id text", "bigint"),
     "add_label": (
-        "dataset text, entity text, start_at timestamptz, end_at timestamptz, kind text DEFAULT 'anomaly'::text, "
+        "dataset text, entity text, start_at timestamptz, end_at timestamptz, kind text DEFAULT "
+        "'anomaly'::text, "
         "note text DEFAULT ''::text, origin text DEFAULT 'person'::text",
         "integer",
     ),
     "withdraw_label": ("label_id integer, withdrawn_by text DEFAULT NULL::text", "integer"),
     "add_maintenance": (
-        "dataset text, start_at timestamptz, end_at timestamptz, title text, entity text DEFAULT NULL::text, "
-        "rrule text DEFAULT NULL::text, zone text DEFAULT NULL::text, margin_before_s integer DEFAULT 0, "
+        "dataset text, start_at timestamptz, end_at timestamptz, title text, entity text DEFAULT "
+        "NULL::text, "
+        "rrule text DEFAULT NULL::text, zone text DEFAULT NULL::text, margin_before_s integer "
+        "DEFAULT 0, "
         "margin_after_s integer DEFAULT 0, created_by text DEFAULT NULL::text",
         "bigint",
     ),
     "withdraw_maintenance": ("window_id bigint", "bigint"),
     "set_channel_epoch": (
         "dataset text, entity text, channel text, from_at timestamptz, kind text, reason text, "
-        'scale float8 DEFAULT NULL::float8, "offset" float8 DEFAULT NULL::float8, said_by text DEFAULT NULL::text',
+        'scale float8 DEFAULT NULL::float8, "offset" float8 DEFAULT NULL::float8, said_by text '
+        "DEFAULT NULL::text",
         "bigint",
     ),
     "withdraw_channel_epoch": ("epoch_id bigint", "bigint"),
@@ -175,38 +190,52 @@ def _plain(text: str) -> str:
 
 
 def _short(text: str) -> str:
-    text = text.replace("timestamp with time zone", "timestamptz").replace("double precision", "float8")
+    text = text.replace("timestamp with time zone", "timestamptz").replace(
+        "double precision", "float8"
+    )
     return text.replace("'live'::text", "'live'")
 
 
 def test_the_public_views_have_these_columns_in_this_order(room: Room) -> None:
     rows = room.rows(
         "SELECT c.relname::text, "
-        "string_agg(a.attname || ' ' || format_type(a.atttypid, a.atttypmod), ', ' ORDER BY attnum) "
+        "string_agg(a.attname || ' ' || format_type(a.atttypid, a.atttypmod), ', ' ORDER BY "
+        "attnum) "
         "FROM pg_class c JOIN pg_attribute a ON a.attrelid = c.oid AND a.attnum > 0 "
-        "WHERE c.relnamespace = 'tsad'::regnamespace AND c.relkind = 'v' AND c.relname LIKE 'v\\_%' GROUP BY 1"
+        "WHERE c.relnamespace = 'tsad'::regnamespace AND c.relkind = 'v' AND c.relname LIKE "
+        "'v\\_%' GROUP BY 1"
     )
-    assert {view: _short(columns) for view, columns in rows} == {view: _plain(text) for view, text in VIEWS.items()}
+    assert {view: _short(columns) for view, columns in rows} == {
+        view: _plain(text) for view, text in VIEWS.items()
+    }
 
 
 def test_the_public_functions_take_and_give_this(room: Room) -> None:
     rows = room.rows(
-        "SELECT proname::text, pg_get_function_arguments(oid), pg_get_function_result(oid) FROM pg_proc "
-        "WHERE pronamespace = 'tsad'::regnamespace AND has_function_privilege('tsad_reader', oid, 'EXECUTE')"
+        "SELECT proname::text, pg_get_function_arguments(oid), pg_get_function_result(oid) FROM "
+        "pg_proc "
+        "WHERE pronamespace = 'tsad'::regnamespace AND has_function_privilege('tsad_reader', oid, "
+        "'EXECUTE')"
     )
     found = {name: (_short(arguments), _short(result)) for name, arguments, result in rows}
-    assert found == {name: (_plain(arguments), _plain(result)) for name, (arguments, result) in FUNCTIONS.items()}
+    assert found == {
+        name: (_plain(arguments), _plain(result)) for name, (arguments, result) in FUNCTIONS.items()
+    }
 
 
 def test_the_datasets_own_view_has_a_column_for_each_channel(room: Room) -> None:
-    rows = room.rows("SELECT * FROM tsad.readings_room WHERE hour_at = %s AND entity = 'b' ORDER BY at", MONTHS[2])
+    rows = room.rows(
+        "SELECT * FROM tsad.readings_room WHERE hour_at = %s AND entity = 'b' ORDER BY at",
+        MONTHS[2],
+    )
     half = MONTHS[2].replace(minute=30)
     assert rows == [("b", MONTHS[2], MONTHS[2], 5.0, 6.0), ("b", MONTHS[2], half, 7.0, 8.0)]
 
 
 def test_every_table_view_and_function_has_a_comment(room: Room) -> None:
     rows = room.rows(
-        "SELECT relname::text FROM pg_class WHERE relnamespace = 'tsad'::regnamespace AND relkind IN ('r', 'p', 'v') "
+        "SELECT relname::text FROM pg_class WHERE relnamespace = 'tsad'::regnamespace AND relkind "
+        "IN ('r', 'p', 'v') "
         "AND NOT relispartition AND obj_description(oid, 'pg_class') IS NULL UNION ALL "
         "SELECT proname::text FROM pg_proc WHERE pronamespace = 'tsad'::regnamespace "
         "AND obj_description(oid, 'pg_proc') IS NULL"
@@ -218,7 +247,8 @@ def test_every_column_of_a_public_view_has_a_comment(room: Room) -> None:
     rows = room.rows(
         "SELECT c.relname::text, a.attname::text "
         "FROM pg_class c JOIN pg_attribute a ON a.attrelid = c.oid AND a.attnum > 0 "
-        "WHERE c.relnamespace = 'tsad'::regnamespace AND c.relkind = 'v' AND c.relname LIKE 'v\\_%' "
+        "WHERE c.relnamespace = 'tsad'::regnamespace AND c.relkind = 'v' AND c.relname LIKE "
+        "'v\\_%' "
         "AND col_description(c.oid, a.attnum) IS NULL"
     )
     assert rows == []
@@ -229,7 +259,9 @@ def test_the_datasets_own_view_tells_the_units(room: Room) -> None:
 
 
 def _plan(room: Room, statement: str) -> str:
-    """Plans of a statement and of the functions that it calls, as they ran, without sequential scans where possible."""
+    """Plans of a statement and of the functions that it calls, as they ran, without sequential
+    scans where possible.
+    """
     connection = connect(room.uri)
     try:
         with connection, connection.cursor() as cursor:
@@ -247,9 +279,13 @@ def _plan(room: Room, statement: str) -> str:
 
 
 def _scanned(plan: str, table: str) -> set[str]:
-    """How and where a partitioned table was read: the index conditions of the partitions that were."""
+    """How and where a partitioned table was read: the index conditions of the partitions that
+    were.
+    """
     lines = plan.splitlines()
-    found = [i for i, line in enumerate(lines) if re.search(rf"Scan.* on {table}_\d{{4}}_\d\d", line)]
+    found = [
+        i for i, line in enumerate(lines) if re.search(rf"Scan.* on {table}_\d{{4}}_\d\d", line)
+    ]
     read = [i for i in found if "never executed" not in lines[i]]
     return {re.sub(r".*(Index|Bitmap|Seq).* on (\S+).*", r"\1 \2", lines[i]) for i in read}
 
@@ -259,25 +295,41 @@ def _scanned(plan: str, table: str) -> set[str]:
     [
         (
             "reading_block",
-            "SELECT * FROM tsad.readings_room WHERE hour_at >= '2026-02-01Z' AND hour_at < '2026-03-01Z'",
+            "SELECT * FROM tsad.readings_room WHERE hour_at >= '2026-02-01Z' AND hour_at < "
+            "'2026-03-01Z'",
         ),
-        ("reading_block", "SELECT * FROM tsad.readings('room', 'a', '2026-02-05 07:00Z', '2026-02-05 08:00Z')"),
-        ("score_block", "SELECT * FROM tsad.scores('room', 'a', '2026-02-05 07:00Z', '2026-02-05 08:00Z')"),
+        (
+            "reading_block",
+            "SELECT * FROM tsad.readings('room', 'a', '2026-02-05 07:00Z', '2026-02-05 08:00Z')",
+        ),
         (
             "score_block",
-            "SELECT * FROM tsad.scores_as_known_at(now(), 'room', 'a', '2026-02-05 07:00Z', '2026-02-05 08:00Z')",
+            "SELECT * FROM tsad.scores('room', 'a', '2026-02-05 07:00Z', '2026-02-05 08:00Z')",
         ),
-        ("score_block", "SELECT * FROM tsad.v_status WHERE hour_at >= '2026-02-05Z' AND hour_at < '2026-02-06Z'"),
+        (
+            "score_block",
+            "SELECT * FROM tsad.scores_as_known_at(now(), 'room', 'a', '2026-02-05 07:00Z', "
+            "'2026-02-05 08:00Z')",
+        ),
+        (
+            "score_block",
+            "SELECT * FROM tsad.v_status WHERE hour_at >= '2026-02-05Z' AND hour_at < "
+            "'2026-02-06Z'",
+        ),
     ],
 )
-def test_a_range_touches_its_month_only_and_by_an_index(room: Room, table: str, statement: str) -> None:
+def test_a_range_touches_its_month_only_and_by_an_index(
+    room: Room, table: str, statement: str
+) -> None:
     assert _scanned(_plan(room, statement), table) == {f"Index {table}_2026_02"}
 
 
 def test_no_statement_needs_more_than_postgres_15() -> None:
     sources = sorted((project_folder() / "sql").rglob("*.sql"))
     assert len(sources) > 60
-    code = "\n".join(re.sub(r"--.*|'[^']*'", "", path.read_text(encoding="utf-8")) for path in sources)
+    code = "\n".join(
+        re.sub(r"--.*|'[^']*'", "", path.read_text(encoding="utf-8")) for path in sources
+    )
     newer = (
         r"any_value|random_normal|json_(table|query|exists|value|scalar|serialize)|is "
         r"json|uuidv7|system_user|array_shuffle|"

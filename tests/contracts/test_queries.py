@@ -1,4 +1,6 @@
-"""What every file of sql/queries promises: a purpose, one statement, a plan on the newest schema, a user."""
+"""What every file of sql/queries promises: a purpose, one statement, a plan on the newest schema, a
+user.
+"""
 
 from __future__ import annotations
 
@@ -22,7 +24,9 @@ VERBS = "close|delete|drop|ensure|insert|lock|read|refresh|select|supersede|upda
 
 @pytest.fixture(scope="module")
 def migrated(cluster: Cluster, template_database: str) -> Iterator[Connection]:
-    """A connection to a warehouse of the newest schema, with the temporary tables that writes go through."""
+    """A connection to a warehouse of the newest schema, with the temporary tables that writes go
+    through.
+    """
     name = f"queries_{uuid4().hex}"
     opened = connect(cluster.create_database(name, template=template_database))
     with opened.cursor() as cursor:
@@ -67,7 +71,9 @@ def test_each_is_used_and_none_is_missing() -> None:
     code = "\n".join(path.read_text(encoding="utf-8") for path in _modules())
     asked = set(re.findall(rf'"((?:{VERBS})_[a-z_]+)"', code))
     assert sorted(set(QUERIES) - asked) == []
-    called = set(re.findall(r'(?:execute|select|records|select_or_none|_copy_out)\(\s*"([a-z_]+)"', code))
+    called = set(
+        re.findall(r'(?:execute|select|records|select_or_none|_copy_out)\(\s*"([a-z_]+)"', code)
+    )
     assert sorted(called - set(QUERIES)) == []
 
 

@@ -1,4 +1,6 @@
-"""Airflow's environment for one warehouse and one dataset file; its metadata database is made once and copied."""
+"""Airflow's environment for one warehouse and one dataset file; its metadata database is made once
+and copied.
+"""
 
 from __future__ import annotations
 
@@ -13,7 +15,13 @@ from uuid import uuid4
 
 import yaml
 
-from devstack.environment import DATABASE_URI, METADATA_URI, Places, airflow_environment, ensure_secrets
+from devstack.environment import (
+    DATABASE_URI,
+    METADATA_URI,
+    Places,
+    airflow_environment,
+    ensure_secrets,
+)
 from devstack.postgres import AIRFLOW, PIPELINE, Cluster
 from tests.conftest import made_once
 from tsad_tasks.base.places import project_folder
@@ -24,7 +32,9 @@ MAKE_METADATA = "from tsad_headless import _ensure_metadata, _release_database; 
 
 @dataclass(frozen=True)
 class AirflowPlant:
-    """Airflow for a plant: the owner's URI of its warehouse and of its own database, places, environment."""
+    """Airflow for a plant: the owner's URI of its warehouse and of its own database, places,
+    environment.
+    """
 
     uri: str
     metadata_uri: str
@@ -32,8 +42,12 @@ class AirflowPlant:
     environment: dict[str, str]
 
 
-def airflow_plant(cluster: Cluster, warehouse_uri: str, folder: Path, config: Mapping[str, Any]) -> AirflowPlant:
-    """Airflow with the dataset `plant`, whose source is in the warehouse's database; tasks are the pipeline's login."""
+def airflow_plant(
+    cluster: Cluster, warehouse_uri: str, folder: Path, config: Mapping[str, Any]
+) -> AirflowPlant:
+    """Airflow with the dataset `plant`, whose source is in the warehouse's database; tasks are the
+    pipeline's login.
+    """
     (folder / "datasets").mkdir()
     (folder / "datasets" / "plant.yaml").write_text(yaml.safe_dump(dict(config)), encoding="utf-8")
     places = Places.of(project_folder(), folder / "home")
@@ -41,8 +55,12 @@ def airflow_plant(cluster: Cluster, warehouse_uri: str, folder: Path, config: Ma
     environment = airflow_environment(places, kept, cluster, os.environ, headless=True)
     environment |= {"TSAD_DATASETS": str(folder / "datasets"), "AIRFLOW_CONN_PLANT": warehouse_uri}
     environment[DATABASE_URI] = cluster.uri(warehouse_uri.rsplit("/", 1)[1], PIPELINE)
-    metadata_uri = cluster.create_database(f"airflow_{uuid4().hex}", _metadata(cluster, environment), AIRFLOW)
-    return AirflowPlant(warehouse_uri, metadata_uri, places, environment | {METADATA_URI: metadata_uri})
+    metadata_uri = cluster.create_database(
+        f"airflow_{uuid4().hex}", _metadata(cluster, environment), AIRFLOW
+    )
+    return AirflowPlant(
+        warehouse_uri, metadata_uri, places, environment | {METADATA_URI: metadata_uri}
+    )
 
 
 def _metadata(cluster: Cluster, environment: Mapping[str, str]) -> str:
@@ -51,7 +69,11 @@ def _metadata(cluster: Cluster, environment: Mapping[str, str]) -> str:
     def make(uri: str) -> None:
         command = [sys.executable, "-c", MAKE_METADATA]
         made = subprocess.run(
-            command, env={**environment, METADATA_URI: uri}, capture_output=True, text=True, check=False
+            command,
+            env={**environment, METADATA_URI: uri},
+            capture_output=True,
+            text=True,
+            check=False,
         )
         assert made.returncode == 0, made.stderr[-3000:]
 

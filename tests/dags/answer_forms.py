@@ -1,7 +1,9 @@
-"""Run in a process of its own, in Airflow's environment: waits for forms, one after another, and answers them.
+"""Run in a process of its own, in Airflow's environment: waits for forms, one after another, and
+answers them.
 
-Each argument is an option that somebody called ada chooses, as the api-server would write it, or `nobody`, for which
-the scheduler's own sweep takes the form's default. The forms' bodies go to stdout as a JSON list.
+Each argument is an option that somebody called ada chooses, as the api-server would write it, or
+`nobody`, for which the scheduler's own sweep takes the form's default. The forms' bodies go to
+stdout as a JSON list.
 """
 
 from __future__ import annotations
@@ -61,7 +63,9 @@ def _respond(waiting: Any, option: str, session: Any) -> None:
     form = waiting.hitl_detail
     form.responded_at, form.responded_by = timezone.utcnow(), {"id": "1", "name": "ada"}
     form.chosen_options, form.params_input = [option], {}
-    handle_event_submit(TriggerEvent(form.as_resume_event_payload()), task_instance=waiting, session=session)
+    handle_event_submit(
+        TriggerEvent(form.as_resume_event_payload()), task_instance=waiting, session=session
+    )
 
 
 def _sweep() -> None:
@@ -78,7 +82,9 @@ def _sweep() -> None:
         with create_session() as session:
             SchedulerJobRunner.check_awaiting_input_timeouts(scheduler, session=session)
         with create_session() as session:
-            n_waiting = session.scalar(select(func.count()).where(TaskInstance.state == "awaiting_input"))
+            n_waiting = session.scalar(
+                select(func.count()).where(TaskInstance.state == "awaiting_input")
+            )
 
 
 if __name__ == "__main__":

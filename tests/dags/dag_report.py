@@ -1,7 +1,8 @@
-"""Run in a process of its own, with Airflow's environment: what the DAG files are, as one line of JSON.
+"""Run in a process of its own, with Airflow's environment: what the DAG files are, as one line of
+JSON.
 
-First which heavy modules the import of DAGs and plugins loads, then the DAGs as Airflow's own loader reads them, what
-the DAGs of broken files raise, and what the bridge makes of our errors.
+First which heavy modules the import of DAGs and plugins loads, then the DAGs as Airflow's own
+loader reads them, what the DAGs of broken files raise, and what the bridge makes of our errors.
 """
 
 from __future__ import annotations
@@ -15,11 +16,23 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
-HEAVY = {"keras", "tensorflow", "pandas", "matplotlib", "onnxruntime", "onnx", "sklearn", "reportlab", "pyarrow"}
+HEAVY = {
+    "keras",
+    "tensorflow",
+    "pandas",
+    "matplotlib",
+    "onnxruntime",
+    "onnx",
+    "sklearn",
+    "reportlab",
+    "pyarrow",
+}
 
 
 def loaded() -> dict[str, Any]:
-    """Heavy modules after importing all DAG files and all plugins, beside those that Airflow alone loads."""
+    """Heavy modules after importing all DAG files and all plugins, beside those that Airflow alone
+    loads.
+    """
     import airflow.sdk  # noqa: F401
 
     before = HEAVY & set(sys.modules)
@@ -37,7 +50,13 @@ def report() -> dict[str, Any]:
     bag = DagBag(os.environ["AIRFLOW__CORE__DAGS_FOLDER"])
     found = {dag_id: described(dag) for dag_id, dag in bag.dags.items()}
     errors = list(bag.import_errors.values())
-    return {"heavy": heavy, "import_errors": errors, "dags": found, "bridge": bridge(), "ends": ends(bag)}
+    return {
+        "heavy": heavy,
+        "import_errors": errors,
+        "dags": found,
+        "bridge": bridge(),
+        "ends": ends(bag),
+    }
 
 
 def described(dag: Any) -> dict[str, Any]:
@@ -46,8 +65,17 @@ def described(dag: Any) -> dict[str, Any]:
 
     timetable = DagSerialization.from_dict(DagSerialization.to_dict(dag)).timetable
     tasks = [
-        {"id": one.task_id, "owner": one.owner, "retries": one.retries, "delay_s": one.retry_delay.total_seconds()}
-        | {"upstream": sorted(one.upstream_task_ids), "doc": one.doc_md or "", "rule": str(one.trigger_rule)}
+        {
+            "id": one.task_id,
+            "owner": one.owner,
+            "retries": one.retries,
+            "delay_s": one.retry_delay.total_seconds(),
+        }
+        | {
+            "upstream": sorted(one.upstream_task_ids),
+            "doc": one.doc_md or "",
+            "rule": str(one.trigger_rule),
+        }
         for one in dag.tasks
     ]
     return {
@@ -64,7 +92,9 @@ def described(dag: Any) -> dict[str, Any]:
 
 
 def interval(timetable: Any, at: datetime) -> list[str]:
-    """The first data interval that starts at a moment or later; none where only people start runs."""
+    """The first data interval that starts at a moment or later; none where only people start
+    runs.
+    """
     from airflow.timetables.base import TimeRestriction
     from pendulum import instance
 
@@ -103,7 +133,11 @@ def bridge() -> dict[str, str]:
         return call
 
     families = (name for name in dir(errors) if isinstance(getattr(errors, name), type))
-    ours = [getattr(errors, name) for name in sorted(families) if issubclass(getattr(errors, name), errors.TsadError)]
+    ours = [
+        getattr(errors, name)
+        for name in sorted(families)
+        if issubclass(getattr(errors, name), errors.TsadError)
+    ]
     later = datetime(2026, 3, 5, 11, tzinfo=UTC)
     made = [family("said", later) if family is errors.NotYet else family("said") for family in ours]
     made += [psycopg2.OperationalError("said"), ValueError("said")]
@@ -134,7 +168,12 @@ def _interval_of(later: datetime) -> Any:
         "ti": SimpleNamespace(map_index=-1),
     }
     found = task_interval(context)
-    return [type(found.start_at).__name__, found.start_at.isoformat(), found.end_at.isoformat(), found.is_backfill]
+    return [
+        type(found.start_at).__name__,
+        found.start_at.isoformat(),
+        found.end_at.isoformat(),
+        found.is_backfill,
+    ]
 
 
 if __name__ == "__main__":

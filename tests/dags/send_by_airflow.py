@@ -1,4 +1,5 @@
-"""Sends the messages of a JSON list on stdin by Airflow's hooks; a line of stdout for each says what came of it.
+"""Sends the messages of a JSON list on stdin by Airflow's hooks; a line of stdout for each says
+what came of it.
 
 Run by test_senders.py in a process of its own, as Airflow's tasks are.
 """
@@ -33,7 +34,9 @@ def _notified(is_backfill: bool, lineage: str) -> str:
     from tsad_bridge import TaskInterval
 
     at = datetime(2026, 3, 1, tzinfo=UTC)
-    interval = TaskInterval("run", "room.score", at, at, {"lineage": lineage, "notify": False}, is_backfill, -1)
+    interval = TaskInterval(
+        "run", "room.score", at, at, {"lineage": lineage, "notify": False}, is_backfill, -1
+    )
     try:
         return str(notify(SimpleNamespace())(None, interval))  # type: ignore[arg-type]
     except NothingToDo as nothing:

@@ -1,4 +1,6 @@
-"""The DAGs as Airflow reads them: the examples, a file with a mistake, and one that no DAG could be named after."""
+"""The DAGs as Airflow reads them: the examples, a file with a mistake, and one that no DAG could be
+named after.
+"""
 
 from __future__ import annotations
 
@@ -26,7 +28,9 @@ Dag = dict[str, Any]
 
 @pytest.fixture(scope="module")
 def dataset_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The examples, one with an approval, a file with a mistake, an impossible name, and a second one of a dataset."""
+    """The examples, one with an approval, a file with a mistake, an impossible name, and a second
+    one of a dataset.
+    """
     folder = tmp_path_factory.mktemp("datasets")
     for path in dataset_paths():
         shutil.copy(path, folder)
@@ -35,7 +39,9 @@ def dataset_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
         .read_text(encoding="utf-8")
         .replace(f"dataset: {EXAMPLES[0]}", "dataset: asked")
     )
-    folder.joinpath("asked.yaml").write_text(f"{asked}\nshadow: {{approve: manual}}\n", encoding="utf-8")
+    folder.joinpath("asked.yaml").write_text(
+        f"{asked}\nshadow: {{approve: manual}}\n", encoding="utf-8"
+    )
     folder.joinpath("hall.yaml").write_text("dataset: hall\nsource: 5\n", encoding="utf-8")
     folder.joinpath("pump house (süd).yaml").write_text("dataset: hall\n", encoding="utf-8")
     shutil.copy(folder / f"{EXAMPLES[0]}.yaml", folder / f"{EXAMPLES[0]}.yml")
@@ -48,13 +54,17 @@ def environment(tmp_path_factory: pytest.TempPathFactory, dataset_folder: Path) 
     home = tmp_path_factory.mktemp("home")
     places, (kept, _) = Places.of(project_folder(), home), ensure_secrets(home)
     nobody = Cluster(home, home, 9, dict.fromkeys(ROLES, "unused"))
-    return airflow_environment(places, kept, nobody, os.environ) | {"TSAD_DATASETS": str(dataset_folder)}
+    return airflow_environment(places, kept, nobody, os.environ) | {
+        "TSAD_DATASETS": str(dataset_folder)
+    }
 
 
 @pytest.fixture(scope="module")
 def report(environment: dict[str, str]) -> dict[str, Any]:
     program = Path(__file__).with_name("dag_report.py")
-    run = subprocess.run([sys.executable, str(program)], env=environment, capture_output=True, text=True, check=False)
+    run = subprocess.run(
+        [sys.executable, str(program)], env=environment, capture_output=True, text=True, check=False
+    )
     assert run.returncode == 0, run.stderr[-4000:]
     answer: dict[str, Any] = json.loads(run.stdout)
     return answer
@@ -73,7 +83,8 @@ def test_no_file_has_an_import_error(report: dict[str, Any]) -> None:
 
 def test_each_dataset_has_its_dags_and_there_is_one_of_maintenance(dags: dict[str, Dag]) -> None:
     assert sorted(dags) == sorted(
-        [f"{name}.{kind}" for name in [*EXAMPLES, "asked"] for kind in (*KINDS, *BY_HAND)] + ["tsad.maintain"]
+        [f"{name}.{kind}" for name in [*EXAMPLES, "asked"] for kind in (*KINDS, *BY_HAND)]
+        + ["tsad.maintain"]
     )
 
 
@@ -112,7 +123,9 @@ def test_every_task_is_tried_again_after_a_while(dags: dict[str, Dag]) -> None:
     assert {(task["retries"], task["delay_s"]) for task in tasks} == {(2, 30.0)}
 
 
-def test_nothing_catches_up_by_itself_and_only_scoring_runs_beside_itself(dags: dict[str, Dag]) -> None:
+def test_nothing_catches_up_by_itself_and_only_scoring_runs_beside_itself(
+    dags: dict[str, Dag],
+) -> None:
     assert {dag["catchup"] for dag in dags.values()} == {False}
     automatic = {dag_id: dag for dag_id, dag in dags.items() if not dag_id.startswith("asked.")}
     assert {dag_id.split(".")[1]: dag["max_active_runs"] for dag_id, dag in automatic.items()} == {
@@ -126,7 +139,9 @@ def test_nothing_catches_up_by_itself_and_only_scoring_runs_beside_itself(dags: 
     }
 
 
-def test_a_form_that_waits_for_a_person_does_not_hold_back_later_comparisons(dags: dict[str, Dag]) -> None:
+def test_a_form_that_waits_for_a_person_does_not_hold_back_later_comparisons(
+    dags: dict[str, Dag],
+) -> None:
     dag = dags["asked.promote"]
     assert dag["max_active_runs"] == 32
     upstream = {task["id"]: task["upstream"] for task in dag["tasks"]}
@@ -136,8 +151,13 @@ def test_a_form_that_waits_for_a_person_does_not_hold_back_later_comparisons(dag
 
 def test_scoring_has_intervals_of_an_hour_and_all_can_be_backfilled(dags: dict[str, Dag]) -> None:
     for name in EXAMPLES:
-        assert dags[f"{name}.score"]["interval"] == ["2026-03-05T10:00:00+00:00", "2026-03-05T11:00:00+00:00"]
-    assert {dag_id.split(".")[1] for dag_id, dag in dags.items() if not dag["periodic"]} == {*BY_HAND}
+        assert dags[f"{name}.score"]["interval"] == [
+            "2026-03-05T10:00:00+00:00",
+            "2026-03-05T11:00:00+00:00",
+        ]
+    assert {dag_id.split(".")[1] for dag_id, dag in dags.items() if not dag["periodic"]} == {
+        *BY_HAND
+    }
 
 
 def test_a_retraining_is_a_week_that_ends_when_it_runs(dags: dict[str, Dag]) -> None:
@@ -167,13 +187,19 @@ def test_a_retraining_is_a_chain_of_nine_tasks_that_tells_of_itself(dags: dict[s
     assert [task["upstream"] for task in tasks] == [[], *([name] for name in names[:-1])]
     assert dags["server_room.retrain"]["params"]["end"]["type"] == ["null", "string"]
     (told,) = [task for task in every if task["id"] == "notify"]
-    assert (told["upstream"], told["rule"], bool(told["doc"])) == (["register"], "TriggerRule.ALL_DONE", True)
+    assert (told["upstream"], told["rule"], bool(told["doc"])) == (
+        ["register"],
+        "TriggerRule.ALL_DONE",
+        True,
+    )
 
 
 def test_a_promotion_tells_of_itself_and_hides_no_failure(dags: dict[str, Dag]) -> None:
     found = {}
     for name in ("server_room", "asked"):
-        (found[name],) = [task for task in dags[f"{name}.promote"]["tasks"] if task["id"] == "notify"]
+        (found[name],) = [
+            task for task in dags[f"{name}.promote"]["tasks"] if task["id"] == "notify"
+        ]
     assert {name: task["upstream"] for name, task in found.items()} == {
         "server_room": ["promote"],
         "asked": ["decline"],
@@ -197,11 +223,15 @@ def test_importing_dags_and_plugins_loads_nothing_heavy(report: dict[str, Any]) 
     assert report["heavy"] == {"airflow": [], "ours": []}
 
 
-def test_the_bridge_fails_skips_reschedules_or_lets_airflow_try_again(report: dict[str, Any]) -> None:
+def test_the_bridge_fails_skips_reschedules_or_lets_airflow_try_again(
+    report: dict[str, Any],
+) -> None:
     ended = report["bridge"]
     fails = ["AccessDenied", "BadInput", "BundleError", "ConfigError", "SourceError"]
     again = ["OperationalError", "TsadError", "Unavailable", "ValueError"]
-    assert {name: ended[name] for name in fails} == dict.fromkeys(fails, "AirflowFailException: said")
+    assert {name: ended[name] for name in fails} == dict.fromkeys(
+        fails, "AirflowFailException: said"
+    )
     assert {name: ended[name] for name in again} == {name: f"{name}: said" for name in again}
     assert ended["NothingToDo"] == "AirflowSkipException: said"
     assert ended["NotYet"] == "AirflowRescheduleException: 2026-03-05 11:00:00+00:00"
@@ -210,7 +240,8 @@ def test_the_bridge_fails_skips_reschedules_or_lets_airflow_try_again(report: di
 @pytest.mark.parametrize("case", ["no interval", "empty interval"])
 def test_a_run_without_an_interval_says_how_to_get_one(report: dict[str, Any], case: str) -> None:
     assert report["bridge"][case] == (
-        "BadInput: Expected a run with a data interval. Received: none. Trigger with a logical date (its interval ends "
+        "BadInput: Expected a run with a data interval. Received: none. Trigger with a logical "
+        "date (its interval ends "
         "there), or start a backfill."
     )
 

@@ -1,4 +1,6 @@
-"""The report DAG through real Airflow: drift and audit leave rows, and drift above the limit starts a retraining."""
+"""The report DAG through real Airflow: drift and audit leave rows, and drift above the limit starts
+a retraining.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,6 @@
-"""News of models through real Airflow: what a retraining and a promotion tell, and that telling hides no failure."""
+"""News of models through real Airflow: what a retraining and a promotion tell, and that telling
+hides no failure.
+"""
 
 from __future__ import annotations
 
@@ -20,7 +22,10 @@ from tsad_tasks.base.errors import TsadError
 from tsad_tasks.base.interval import HOUR
 
 # No challenger is that fast.
-STRICT = {"gate": CONFIG["gate"] | {"max_latency_ms": 1e-9}, "notifications": {"targets": [{"webhook": "chat"}]}}
+STRICT = {
+    "gate": CONFIG["gate"] | {"max_latency_ms": 1e-9},
+    "notifications": {"targets": [{"webhook": "chat"}]},
+}
 
 
 @pytest.fixture
@@ -31,7 +36,9 @@ def chat() -> Iterator[Running]:
 
 @pytest.fixture
 def newsroom(warehouse_uri: str, cluster: Cluster, tmp_path: Path, chat: Running) -> AirflowPlant:
-    """A champion of the first week, and a day of the second that is a known fault; a chat is told."""
+    """A champion of the first week, and a day of the second that is a known fault; a chat is
+    told.
+    """
     weeks = Weeks.filled(warehouse_uri, tmp_path)
     weeks.train(week(1))
     weeks.execute("SELECT tsad.add_label('plant', %s, %s, %s)", MACHINE, week(1, 24), week(1, 48))
@@ -58,7 +65,9 @@ def test_a_retraining_that_failed_stays_red_one_that_failed_the_gate_is_green_an
         assert trained == [("failed", ["exclusions"]), ("success", [])]
         assert outcomes(airflow, ["plant.promote"], week(3), week(3, 1), HOUR) == [("success", [])]
         replay = {"lineage": "replay"}
-        assert outcomes(airflow, ["plant.retrain"], week(3), week(4), WEEK, replay) == [("success", [])]
+        assert outcomes(airflow, ["plant.retrain"], week(3), week(4), WEEK, replay) == [
+            ("success", [])
+        ]
     assert [said["subject"] for said in chat.receiver.said] == [
         "plant: a training was stopped",
         "plant: version 2 failed the gate",
@@ -67,4 +76,9 @@ def test_a_retraining_that_failed_stays_red_one_that_failed_the_gate_is_green_an
     decided = "SELECT lineage FROM tsad.v_model_history WHERE decision = 'gate_failed' ORDER BY decided_at"
     assert run(newsroom.uri, decided) == [("live",), ("replay",)]
     states = "SELECT state, counts ->> 'n_delivered' FROM tsad.run_status WHERE step = 'notify' ORDER BY finished_at"
-    assert run(newsroom.uri, states) == [("done", "1"), ("done", "1"), ("done", "0"), ("nothing_to_do", None)]
+    assert run(newsroom.uri, states) == [
+        ("done", "1"),
+        ("done", "1"),
+        ("done", "0"),
+        ("nothing_to_do", None),
+    ]

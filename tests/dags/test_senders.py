@@ -24,7 +24,17 @@ MESSAGE = {
     "payload": {"event": "opened", "thread": "t-1"},
 }
 MAIL, WEB = {"medium": "email", "connection": "mail"}, {"medium": "webhook", "connection": "web"}
-SENT = [MAIL, MAIL, MAIL, WEB, WEB, WEB, WEB, {**MAIL, "connection": "none"}, {**WEB, "connection": "none"}]
+SENT = [
+    MAIL,
+    MAIL,
+    MAIL,
+    WEB,
+    WEB,
+    WEB,
+    WEB,
+    {**MAIL, "connection": "none"},
+    {**WEB, "connection": "none"},
+]
 
 
 @pytest.fixture(scope="module")
@@ -42,40 +52,71 @@ def web() -> Iterator[Running]:
 
 
 @pytest.fixture(scope="module")
-def said(tmp_path_factory: pytest.TempPathFactory, mail: Running, web: Running) -> subprocess.CompletedProcess[str]:
+def said(
+    tmp_path_factory: pytest.TempPathFactory, mail: Running, web: Running
+) -> subprocess.CompletedProcess[str]:
     home = tmp_path_factory.mktemp("home")
     places, (kept, _) = Places.of(project_folder(), home), ensure_secrets(home)
     nobody = Cluster(home, home, 9, dict.fromkeys(ROLES, "unused"))
-    options = {"from_email": "tsad@example.com", "disable_ssl": True, "disable_tls": True, "retry_limit": 0}
+    options = {
+        "from_email": "tsad@example.com",
+        "disable_ssl": True,
+        "disable_tls": True,
+        "retry_limit": 0,
+    }
     connections = {
-        "AIRFLOW_CONN_MAIL": {"conn_type": "smtp", "host": "127.0.0.1", "port": mail.port, "extra": options},
-        "AIRFLOW_CONN_WEB": {"conn_type": "http", "host": f"http://127.0.0.1:{web.port}/hooks/to-ken"},
+        "AIRFLOW_CONN_MAIL": {
+            "conn_type": "smtp",
+            "host": "127.0.0.1",
+            "port": mail.port,
+            "extra": options,
+        },
+        "AIRFLOW_CONN_WEB": {
+            "conn_type": "http",
+            "host": f"http://127.0.0.1:{web.port}/hooks/to-ken",
+        },
     }
     environment = airflow_environment(places, kept, nobody, os.environ)
     environment |= {name: json.dumps(connection) for name, connection in connections.items()}
     environment["PYTHONPATH"] = str(project_folder() / "plugins")
     program = [sys.executable, str(Path(__file__).with_name("send_by_airflow.py"))]
     messages = json.dumps([MESSAGE | to for to in SENT])
-    run = subprocess.run(program, env=environment, input=messages, capture_output=True, text=True, check=False)
+    run = subprocess.run(
+        program, env=environment, input=messages, capture_output=True, text=True, check=False
+    )
     assert run.returncode == 0, run.stderr[-4000:]
     return run
 
 
 def test_each_answer_becomes_one_of_ours(said: subprocess.CompletedProcess[str]) -> None:
     assert [line.split(":")[0] for line in said.stdout.splitlines()[: len(SENT)]] == [
-        "Refused", "Unreachable", "sent", "Refused", "Undelivered", "Unreachable", "sent", "Unreachable", "Unreachable"
-    ]  # fmt: skip
+        "Refused",
+        "Unreachable",
+        "sent",
+        "Refused",
+        "Undelivered",
+        "Unreachable",
+        "sent",
+        "Unreachable",
+        "Unreachable",
+    ]
 
 
-def test_both_carry_the_key_and_the_text(said: subprocess.CompletedProcess[str], mail: Running, web: Running) -> None:
+def test_both_carry_the_key_and_the_text(
+    said: subprocess.CompletedProcess[str], mail: Running, web: Running
+) -> None:
     email, content = mail.receiver.said[-1], web.receiver.said[-1]
     assert (email["Message-ID"], email["Subject"], email["To"]) == (
-        "<k-1@notification.tsad>", "hall: ü", "shift@example.com"
-    )  # fmt: skip
+        "<k-1@notification.tsad>",
+        "hall: ü",
+        "shift@example.com",
+    )
     assert "Kühlraum &lt;1&gt;: 9 °C" in plain_text(email)
     assert (content["headers"]["Idempotency-Key"], content["text"], content["event"]) == (
-        "k-1", MESSAGE["text"], "opened"
-    )  # fmt: skip
+        "k-1",
+        MESSAGE["text"],
+        "opened",
+    )
 
 
 def test_the_secret_of_a_webhook_is_told_nowhere(said: subprocess.CompletedProcess[str]) -> None:

@@ -1,4 +1,6 @@
-"""The form `<dataset>.verdict` through real Airflow: what a person fills in is a verdict in the warehouse."""
+"""The form `<dataset>.verdict` through real Airflow: what a person fills in is a verdict in the
+warehouse.
+"""
 
 from __future__ import annotations
 
@@ -25,18 +27,31 @@ def uri(warehouse_uri: str, cluster: Cluster) -> str:
         model_id = room.store.insert_model(new_model(room)).model_id
         times = {"started_at": HOUR_AT, "last_flag_at": HOUR_AT, "peak_at": HOUR_AT}
         incident = IncidentRow(
-            INCIDENT, room.entity_ids[0], model_id, n_flags=1, kind="point", severity="HIGH", peak_score=2.0,
-            top_channel_id=None, sentence="It got hot.", provisional=False, **times,
-        )  # fmt: skip
+            INCIDENT,
+            room.entity_ids[0],
+            model_id,
+            n_flags=1,
+            kind="point",
+            severity="HIGH",
+            peak_score=2.0,
+            top_channel_id=None,
+            sentence="It got hot.",
+            provisional=False,
+            **times,
+        )
         room.store.upsert_incidents("live", "policy", [incident])
     return cluster.uri(warehouse_uri.rsplit("/", 1)[1], PIPELINE)
 
 
-def test_a_form_becomes_a_verdict_of_who_filled_it_in(uri: str, cluster: Cluster, tmp_path: Path) -> None:
+def test_a_form_becomes_a_verdict_of_who_filled_it_in(
+    uri: str, cluster: Cluster, tmp_path: Path
+) -> None:
     plant = airflow_plant(cluster, uri, tmp_path, CONFIG)
     at, conf = HOUR_AT, {"incident": INCIDENT, "verdict": "new_normal", "note": "fan"}
     with headless(plant.places, plant.environment) as airflow:
         list(airflow.runs(["plant.verdict"], at, at + HOUR, HOUR, conf))
     said = run(uri, "SELECT incident_id, verdict, said_by, note FROM tsad.v_verdict")
     assert said == [(INCIDENT, "new_normal", "tsad_headless", "fan")]
-    assert run(uri, "SELECT step, state, counts FROM tsad.run_status") == [("verdict", "done", {"verdict_id": 1})]
+    assert run(uri, "SELECT step, state, counts FROM tsad.run_status") == [
+        ("verdict", "done", {"verdict_id": 1})
+    ]

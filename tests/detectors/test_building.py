@@ -25,7 +25,9 @@ def test_the_documents_autoencoder_has_62529_parameters() -> None:
 
 
 def test_an_unknown_detector_lists_the_known() -> None:
-    with pytest.raises(ConfigError, match=r"Expected one of .*lstm_autoencoder.*\. Received: lstm_autoencodr"):
+    with pytest.raises(
+        ConfigError, match=r"Expected one of .*lstm_autoencoder.*\. Received: lstm_autoencodr"
+    ):
         detector_class("lstm_autoencodr")
 
 
@@ -54,33 +56,85 @@ def test_wrong_params_are_named(params: dict[str, Any], message: str) -> None:
         ("dense_autoencoder", {"units": []}, "units: Expected whole numbers above 0"),
         ("dense_autoencoder", {"units": [True]}, "units: Expected whole numbers above 0"),
         ("lstm_vae", {"code": 0}, "code: Expected a whole number of at least 1. Received: 0"),
-        ("lstm_vae", {"anomaly_share": 1}, "anomaly_share: Expected a number between 0 and 1. Received: 1"),
-        ("transformer_autoencoder", {"units": 30}, "units: Expected a multiple of heads \\(4\\). Received: 30"),
-        ("masked_autoencoder", {"stretches": 1}, "stretches: Expected a whole number of at least 2"),
-        ("forecaster", {"horizon": 10}, "horizon: Expected a whole number from 1 to 9. Received: 10"),
-        ("bilstm_classifier", {"dropout": 1.0}, "dropout: Expected a share, from 0 to below 1. Received: 1.0"),
-        ("bilstm_classifier", {"sampler": "adasyn"}, "sampler: Expected one of random, smote. Received: adasyn"),
-        ("bilstm_classifier", {"oversampling": 0}, "oversampling: Expected a number above 0. Received: 0"),
-        ("isolation_forest", {"trees": 2.5}, "trees: Expected a whole number of at least 1. Received: 2.5"),
+        (
+            "lstm_vae",
+            {"anomaly_share": 1},
+            "anomaly_share: Expected a number between 0 and 1. Received: 1",
+        ),
+        (
+            "transformer_autoencoder",
+            {"units": 30},
+            "units: Expected a multiple of heads \\(4\\). Received: 30",
+        ),
+        (
+            "masked_autoencoder",
+            {"stretches": 1},
+            "stretches: Expected a whole number of at least 2",
+        ),
+        (
+            "forecaster",
+            {"horizon": 10},
+            "horizon: Expected a whole number from 1 to 9. Received: 10",
+        ),
+        (
+            "bilstm_classifier",
+            {"dropout": 1.0},
+            "dropout: Expected a share, from 0 to below 1. Received: 1.0",
+        ),
+        (
+            "bilstm_classifier",
+            {"sampler": "adasyn"},
+            "sampler: Expected one of random, smote. Received: adasyn",
+        ),
+        (
+            "bilstm_classifier",
+            {"oversampling": 0},
+            "oversampling: Expected a number above 0. Received: 0",
+        ),
+        (
+            "isolation_forest",
+            {"trees": 2.5},
+            "trees: Expected a whole number of at least 1. Received: 2.5",
+        ),
         ("ensemble", {"members": [{"name": "lstm_vae"}]}, "members: Expected at least two"),
-        ("ensemble", {"members": [{"nam": "lstm_vae"}]}, "members: Expected name, params and weight"),
+        (
+            "ensemble",
+            {"members": [{"nam": "lstm_vae"}]},
+            "members: Expected name, params and weight",
+        ),
         ("ensemble", {"members": [{"name": "x"}] * 2}, "Expected one of .*Received: x"),
-        ("ensemble", {"members": [{"name": "bilstm_classifier"}] * 2}, "learn without labels. Received: bilstm"),
-        ("ensemble", {"members": [{"name": "ensemble"}] * 2}, "learn without labels. Received: ensemble"),
-        ("ensemble", {"members": [{"name": "forecaster", "weight": 0}] * 2}, "weight: Expected a number above 0"),
-        ("ensemble", {"members": [{"name": "forecaster", "params": {"x": 1}}] * 2}, "Expected units, horizon"),
+        (
+            "ensemble",
+            {"members": [{"name": "bilstm_classifier"}] * 2},
+            "learn without labels. Received: bilstm",
+        ),
+        (
+            "ensemble",
+            {"members": [{"name": "ensemble"}] * 2},
+            "learn without labels. Received: ensemble",
+        ),
+        (
+            "ensemble",
+            {"members": [{"name": "forecaster", "weight": 0}] * 2},
+            "weight: Expected a number above 0",
+        ),
+        (
+            "ensemble",
+            {"members": [{"name": "forecaster", "params": {"x": 1}}] * 2},
+            "Expected units, horizon",
+        ),
     ],
 )
-def test_wrong_params_of_any_detector_are_named(name: str, params: dict[str, Any], message: str) -> None:
+def test_wrong_params_of_any_detector_are_named(
+    name: str, params: dict[str, Any], message: str
+) -> None:
     with pytest.raises(ConfigError, match=message):
         build_detector(name, **SIZES, params=params)
 
 
 @pytest.mark.parametrize("name", sorted(DETECTORS))
 def test_importing_a_detector_does_not_import_what_trains_it(name: str) -> None:
-    code = (
-        f"import sys, {DETECTORS[name].partition(':')[0]}; sys.exit('keras' in sys.modules or 'sklearn' in sys.modules)"
-    )
+    code = f"import sys, {DETECTORS[name].partition(':')[0]}; sys.exit('keras' in sys.modules or 'sklearn' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
 
 
@@ -103,14 +157,19 @@ def test_readings_of_another_shape_are_refused(shape: tuple[int, ...]) -> None:
 
 def test_context_that_the_detector_does_not_know_is_refused() -> None:
     with pytest.raises(BadInput, match=r"Received: \[\(9, 1\), \(9, 2\)\]"):
-        zero_detector().score(np.zeros((9, 1), dtype=np.float32), np.zeros((9, 2), dtype=np.float32))
+        zero_detector().score(
+            np.zeros((9, 1), dtype=np.float32), np.zeros((9, 2), dtype=np.float32)
+        )
 
 
 @pytest.mark.parametrize(
-    ("error", "expected"), [("mse", [2.0, 5.0]), ("mae", [4 / 3, 7 / 3]), ("huber", [2.5 / 3, 5.5 / 3])]
+    ("error", "expected"),
+    [("mse", [2.0, 5.0]), ("mae", [4 / 3, 7 / 3]), ("huber", [2.5 / 3, 5.5 / 3])],
 )
 def test_errors_are_means_over_the_window(error: str, expected: list[float]) -> None:
-    scores = zero_detector(width=3, error=error).score(np.array([[1], [-1], [2], [4]], dtype=np.float32))
+    scores = zero_detector(width=3, error=error).score(
+        np.array([[1], [-1], [2], [4]], dtype=np.float32)
+    )
     assert scores[2:].tolist() == pytest.approx([2.0, 7.0] if error == "mse" else expected)
 
 

@@ -76,7 +76,9 @@ def test_a_local_folder_with_something_else_is_refused(tmp_path: Path) -> None:
     assert not list(tmp_path.parent.glob(f".{tmp_path.name}-*"))
 
 
-@pytest.mark.parametrize("name", ["card.json", "detector.json", "manifest.json", "model.onnx", "spec.json"])
+@pytest.mark.parametrize(
+    "name", ["card.json", "detector.json", "manifest.json", "model.onnx", "spec.json"]
+)
 def test_a_missing_file_is_named(folder: Folder, name: str) -> None:
     write_bundle(folder, zero_detector(), SPEC, {})
     (folder / name).unlink()
@@ -94,13 +96,17 @@ def test_an_altered_file_is_named_with_both_hashes(folder: Folder, name: str) ->
     write_bundle(folder, zero_detector(), SPEC, {})
     expected = json.loads((folder / "manifest.json").read_bytes())["sha256"][name]
     rewritten(folder, name, "{}")
-    with pytest.raises(BundleError, match=f"{name}: Expected sha256 {expected}. Received: 44136fa355b3"):
+    with pytest.raises(
+        BundleError, match=f"{name}: Expected sha256 {expected}. Received: 44136fa355b3"
+    ):
         read_bundle(folder)
 
 
 def test_another_manifest_than_registered_is_refused(folder: Folder) -> None:
     sha256 = write_bundle(folder, zero_detector(), SPEC, {})
-    with pytest.raises(BundleError, match=f"manifest.json: Expected sha256 {'0' * 64}. Received: {sha256}"):
+    with pytest.raises(
+        BundleError, match=f"manifest.json: Expected sha256 {'0' * 64}. Received: {sha256}"
+    ):
         read_bundle(folder, expected_sha256="0" * 64)
 
 
@@ -113,12 +119,15 @@ def test_another_manifest_than_registered_is_refused(folder: Folder) -> None:
         ('{"format_version": 99, "sha256": {}}', "Expected format version 1. Received: 99"),
         ('{"format_version": 1, "sha256": {"model.onnx": ""}}', "spec.json amiss"),
         (
-            '{"format_version": 1, "sha256": {"../x": "", "card.json": "", "spec.json": "", "detector.json": ""}}',
+            '{"format_version": 1, "sha256": {"../x": "", "card.json": "", "spec.json": "", '
+            '"detector.json": ""}}',
             r"\.\./x amiss",
         ),
     ],
 )
-def test_a_manifest_that_cannot_be_used_is_refused(folder: Folder, manifest: str, expected: str) -> None:
+def test_a_manifest_that_cannot_be_used_is_refused(
+    folder: Folder, manifest: str, expected: str
+) -> None:
     folder.mkdir(parents=True)
     rewritten(folder, "manifest.json", manifest)
     with pytest.raises(BundleError, match=expected):

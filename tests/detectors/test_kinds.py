@@ -1,4 +1,6 @@
-"""What single kinds of detectors promise beyond the contracts of all, without training a network."""
+"""What single kinds of detectors promise beyond the contracts of all, without training a
+network.
+"""
 
 from __future__ import annotations
 
@@ -30,7 +32,9 @@ def make_training(n_anomalies: int = 20) -> TrainingSet:
 
 
 @pytest.mark.parametrize("oversample", [repeated, interpolated])
-def test_oversampling_raises_the_share_in_what_is_trained_on_and_nowhere_else(oversample: Any) -> None:
+def test_oversampling_raises_the_share_in_what_is_trained_on_and_nowhere_else(
+    oversample: Any,
+) -> None:
     training = make_training()
     made = oversample(training, 0.3, 1)
     labels = made.labels[made.ends]
@@ -45,22 +49,37 @@ def test_windows_between_known_ones_are_anomalous_and_new() -> None:
     made = interpolated(training, 0.3, 1)
     new = gather(made.inputs, made.ends[len(training.ends) :], WIDTH)
     assert new[:, -1].min() > 0
-    assert not (new[:, None] == gather(training.inputs, training.ends, WIDTH)[None]).all(axis=(2, 3)).any()
+    assert (
+        not (new[:, None] == gather(training.inputs, training.ends, WIDTH)[None])
+        .all(axis=(2, 3))
+        .any()
+    )
 
 
 @pytest.mark.parametrize("oversample", [repeated, interpolated])
-def test_oversampling_is_the_same_for_the_same_seed_and_leaves_enough_alone(oversample: Any) -> None:
+def test_oversampling_is_the_same_for_the_same_seed_and_leaves_enough_alone(
+    oversample: Any,
+) -> None:
     training = make_training()
     first, again = (oversample(training, 0.3, 1) for _ in range(2))
-    assert (first.ends.tolist(), first.inputs.tolist()) == (again.ends.tolist(), again.inputs.tolist())
+    assert (first.ends.tolist(), first.inputs.tolist()) == (
+        again.ends.tolist(),
+        again.inputs.tolist(),
+    )
     assert oversample(training, 0.05, 1) is training
 
 
 @pytest.mark.parametrize(
     ("training", "message"),
     [
-        (make_training(9), r"Expected at least 10 anomalous windows .*Received: 9 of 237 and 1 of 57"),
-        (TrainingSet(*(make_training().__dict__ | {"labels": None}).values()), "Expected labels .*Received: none"),
+        (
+            make_training(9),
+            r"Expected at least 10 anomalous windows .*Received: 9 of 237 and 1 of 57",
+        ),
+        (
+            TrainingSet(*(make_training().__dict__ | {"labels": None}).values()),
+            "Expected labels .*Received: none",
+        ),
     ],
 )
 def test_too_few_labels_are_bad_input(training: TrainingSet, message: str) -> None:
@@ -71,10 +90,13 @@ def test_too_few_labels_are_bad_input(training: TrainingSet, message: str) -> No
 
 def test_the_forest_scores_as_scikit_learn_does() -> None:
     training = make_training()
-    forest: Any = build_detector("isolation_forest", width=WIDTH, n_channels=2, n_inputs=2, params={"trees": 20})
+    forest: Any = build_detector(
+        "isolation_forest", width=WIDTH, n_channels=2, n_inputs=2, params={"trees": 20}
+    )
     forest.fit(training, budget=Budget(), seed=3)
     features, held_out = (
-        forest._features_of(training.inputs, ends) for ends in (training.ends, training.validation_ends)
+        forest._features_of(training.inputs, ends)
+        for ends in (training.ends, training.validation_ends)
     )
     expected = (
         -ensemble.IsolationForest(n_estimators=20, max_samples=237, random_state=3)
@@ -87,7 +109,9 @@ def test_the_forest_scores_as_scikit_learn_does() -> None:
 
 def test_a_forest_saved_before_usual_features_were_kept_still_says_which_channel_it_was() -> None:
     training = make_training()
-    forest = build_detector("isolation_forest", width=WIDTH, n_channels=2, n_inputs=2, params={"trees": 20})
+    forest = build_detector(
+        "isolation_forest", width=WIDTH, n_channels=2, n_inputs=2, params={"trees": 20}
+    )
     forest.fit(training, budget=Budget(), seed=3)
     files = forest.to_files()
     details = json.loads(files["detector.json"])

@@ -1,4 +1,6 @@
-"""When training stops, what it keeps, and what it leaves alone; on a network small enough to compile at once."""
+"""When training stops, what it keeps, and what it leaves alone; on a network small enough to
+compile at once.
+"""
 
 from __future__ import annotations
 
@@ -35,10 +37,14 @@ WIDTH = 2
 def model() -> Any:
     keras = start_keras()
     zeros = keras.initializers.Zeros()
-    return keras.Sequential([keras.Input((WIDTH, 1)), keras.layers.Dense(1, kernel_initializer=zeros)])
+    return keras.Sequential(
+        [keras.Input((WIDTH, 1)), keras.layers.Dense(1, kernel_initializer=zeros)]
+    )
 
 
-def train(model: Any, training: TrainingSet, *, budget: Budget, seed: int, jit: bool = False) -> TrainingHistory:
+def train(
+    model: Any, training: TrainingSet, *, budget: Budget, seed: int, jit: bool = False
+) -> TrainingHistory:
     detector: Any = build_detector("dense_autoencoder", width=WIDTH, n_channels=1, n_inputs=1)
     learner = compiled(model, detector.objective(start_keras(), budget.loss), jit=jit)
     return keras_training.train(learner, training, budget=budget, seed=seed)
@@ -52,7 +58,8 @@ def make_training(scale: float = 1.0) -> TrainingSet:
 def test_a_timeout_is_an_error_that_says_what_to_lower(model: Any) -> None:
     budget = Budget(timeout_s=1e-9, epochs=12, batch_size=10)
     with pytest.raises(
-        BadInput, match=r"epoch 1 of 12, 149 windows\)\. Lower training\.max_windows or .*epochs, or raise"
+        BadInput,
+        match=r"epoch 1 of 12, 149 windows\)\. Lower training\.max_windows or .*epochs, or raise",
     ):
         train(model, make_training(), budget=budget, seed=1)
 
@@ -64,9 +71,15 @@ def test_a_machine_on_which_every_batch_takes_a_minute_learns_the_same(
     quick = train(model, make_training(), budget=budget, seed=1)
     model.set_weights(fresh)
     clock = count(step=60)
-    monkeypatch.setattr(fitting, "time", SimpleNamespace(monotonic=lambda: time.monotonic() + next(clock)))
+    monkeypatch.setattr(
+        fitting, "time", SimpleNamespace(monotonic=lambda: time.monotonic() + next(clock))
+    )
     slow = train(model, make_training(), budget=budget, seed=1)
-    assert (slow.loss, slow.validation_loss, slow.stopped) == (quick.loss, quick.validation_loss, "epochs")
+    assert (slow.loss, slow.validation_loss, slow.stopped) == (
+        quick.loss,
+        quick.validation_loss,
+        "epochs",
+    )
 
 
 @pytest.mark.parametrize("name", ["dense_autoencoder", "isolation_forest", "ensemble"])
@@ -90,7 +103,12 @@ def test_a_loss_that_is_not_finite_ends_training(model: Any) -> None:
 
 def test_the_best_weights_stay(model: Any) -> None:
     training = make_training()
-    history = train(model, training, budget=Budget(epochs=12, learning_rate=0.9, patience=12, batch_size=149), seed=1)
+    history = train(
+        model,
+        training,
+        budget=Budget(epochs=12, learning_rate=0.9, patience=12, batch_size=149),
+        seed=1,
+    )
     windows = gather(training.inputs, training.validation_ends, WIDTH)
     kept = float(np.square(windows - np.asarray(model(windows))).mean())
     assert kept == pytest.approx(min(history.validation_loss), rel=1e-4)
@@ -102,7 +120,9 @@ def test_same_seed_same_history_and_another_seed_another(model: Any) -> None:
     found = []
     for seed in (1, 1, 2):
         model.set_weights(fresh)
-        found.append(train(model, make_training(), budget=Budget(epochs=2, batch_size=10), seed=seed).loss)
+        found.append(
+            train(model, make_training(), budget=Budget(epochs=2, batch_size=10), seed=seed).loss
+        )
     assert found[0] == found[1] != found[2]
 
 
@@ -120,7 +140,11 @@ def test_compiled_and_plain_steps_learn_the_same(model: Any) -> None:
     found = []
     for jit in (False, True):
         model.set_weights(fresh)
-        found.append(train(model, make_training(), budget=Budget(epochs=3, batch_size=10), seed=1, jit=jit).loss)
+        found.append(
+            train(
+                model, make_training(), budget=Budget(epochs=3, batch_size=10), seed=1, jit=jit
+            ).loss
+        )
     assert found[0] == pytest.approx(found[1], rel=1e-5)
 
 
@@ -132,12 +156,17 @@ def test_compiling_waits_for_a_budget_that_pays() -> None:
 
 def test_a_plateau_halves_the_learning_rate() -> None:
     budget = Budget(learning_rate=0.008, patience=4, schedule="plateau")
-    rates = [learning_rate(budget, epoch, [3.0, 2.0, 2.0, 2.0, 1.0, 1.5, 1.5][:epoch]) for epoch in range(8)]
+    rates = [
+        learning_rate(budget, epoch, [3.0, 2.0, 2.0, 2.0, 1.0, 1.5, 1.5][:epoch])
+        for epoch in range(8)
+    ]
     assert rates == [0.008] * 4 + [0.004] * 3 + [0.002]
 
 
 def test_another_entity_is_not_traced_anew_and_learns_as_in_a_fresh_process() -> None:
-    detectors: list[Any] = [build_detector("dense_autoencoder", width=WIDTH, n_channels=1, n_inputs=1) for _ in "abc"]
+    detectors: list[Any] = [
+        build_detector("dense_autoencoder", width=WIDTH, n_channels=1, n_inputs=1) for _ in "abc"
+    ]
     neural._learner.cache_clear()
     for detector, scale in zip(detectors, (1.0, 2.0, 1.0), strict=True):
         detector.fit(make_training(scale), budget=Budget(epochs=1), seed=1)
@@ -150,14 +179,20 @@ def test_layers_that_see_other_channels_keep_what_their_seed_gave() -> None:
     one.fit(make_training(), budget=Budget(epochs=1), seed=1)
     model: Any = two.keras_model(seed=2)
     fresh = weights_of(model)
-    assert start_from(model, one.weights()) == ["dense_0.0.kernel", "sensors.0.kernel", "sensors.1.bias"]
+    assert start_from(model, one.weights()) == [
+        "dense_0.0.kernel",
+        "sensors.0.kernel",
+        "sensors.1.bias",
+    ]
     started = weights_of(model)
     assert np.array_equal(started["dense_0.0.kernel"], fresh["dense_0.0.kernel"])
     assert np.array_equal(started["dense_1.0.kernel"], one.weights()["dense_1.0.kernel"])
 
 
 def test_weights_of_which_none_fits_are_refused(model: Any) -> None:
-    with pytest.raises(ConfigError, match=r"Expected a model with a layer of the same .*a\.0\.kernel \(3,\)"):
+    with pytest.raises(
+        ConfigError, match=r"Expected a model with a layer of the same .*a\.0\.kernel \(3,\)"
+    ):
         start_from(model, {"a.0.kernel": np.zeros(3, np.float32)})
 
 

@@ -24,11 +24,17 @@ def test_both_databases_are_the_embedded_servers_unless_something_else_is_said()
     made = environment({})
     assert made["TSAD_DATABASE_URI"] == "postgresql://tsad_pipeline:pw@127.0.0.1:5432/warehouse"
     assert made["TSAD_MIGRATE_URI"] == "postgresql://tsad_owner:pw@127.0.0.1:5432/warehouse"
-    assert made["AIRFLOW__DATABASE__SQL_ALCHEMY_CONN"] == "postgresql+psycopg2://airflow:pw@127.0.0.1:5432/airflow"
+    assert (
+        made["AIRFLOW__DATABASE__SQL_ALCHEMY_CONN"]
+        == "postgresql+psycopg2://airflow:pw@127.0.0.1:5432/airflow"
+    )
 
 
 def test_any_server_replaces_the_embedded_one() -> None:
-    elsewhere = {"TSAD_DATABASE_URI": "postgresql://a@b/c", "AIRFLOW__DATABASE__SQL_ALCHEMY_CONN": "postgresql://d@e/f"}
+    elsewhere = {
+        "TSAD_DATABASE_URI": "postgresql://a@b/c",
+        "AIRFLOW__DATABASE__SQL_ALCHEMY_CONN": "postgresql://d@e/f",
+    }
     made = environment(elsewhere, cluster=None)
     assert made["TSAD_DATABASE_URI"] == made["TSAD_MIGRATE_URI"] == "postgresql://a@b/c"
     assert made["AIRFLOW_CONN_TSAD_WAREHOUSE"] == "postgresql://a@b/c"
@@ -68,8 +74,13 @@ def test_secrets_are_generated_once_and_readable_by_their_owner_only(tmp_path: P
     second, is_second_new = ensure_secrets(tmp_path)
     assert (is_first_new, is_second_new) == (True, False)
     assert first == second
-    assert json.loads((tmp_path / "passwords.json").read_text(encoding="utf-8")) == {"admin": first.admin_password}
-    modes = {stat.S_IMODE((tmp_path / name).stat().st_mode) for name in ("secrets.json", "passwords.json")}
+    assert json.loads((tmp_path / "passwords.json").read_text(encoding="utf-8")) == {
+        "admin": first.admin_password
+    }
+    modes = {
+        stat.S_IMODE((tmp_path / name).stat().st_mode)
+        for name in ("secrets.json", "passwords.json")
+    }
     assert modes == {0o600}
 
 

@@ -55,7 +55,9 @@ with DAG(
 """
 
 
-def run_headless(*arguments: str, environment: dict[str, str] | None = None) -> subprocess.CompletedProcess[str]:
+def run_headless(
+    *arguments: str, environment: dict[str, str] | None = None
+) -> subprocess.CompletedProcess[str]:
     program = project_folder() / "plugins" / "tsad_headless.py"
     command = [sys.executable, str(program), *arguments]
     return subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
@@ -77,25 +79,34 @@ def places(folder: Path) -> Places:
 def environment(cluster: Cluster, places: Places) -> dict[str, str]:
     metadata_uri = cluster.create_database(f"headless_{uuid4().hex}", owner=AIRFLOW)
     kept, _ = ensure_secrets(places.home)
-    return airflow_environment(places, kept, cluster, os.environ, headless=True) | {METADATA_URI: metadata_uri}
+    return airflow_environment(places, kept, cluster, os.environ, headless=True) | {
+        METADATA_URI: metadata_uri
+    }
 
 
 @pytest.fixture(scope="module")
 def finished(environment: dict[str, str]) -> subprocess.CompletedProcess[str]:
     """Three hours, newest first; the one that starts at 1:00 fails."""
     hours = ["--start", "2024-05-01T00:00Z", "--end", "2024-05-01T03:00Z", "--reverse"]
-    return run_headless("--dag", "toy.score", *hours, "--conf", '{"fail_hour": 1}', environment=environment)
+    return run_headless(
+        "--dag", "toy.score", *hours, "--conf", '{"fail_hour": 1}', environment=environment
+    )
 
 
-def test_each_run_has_exactly_the_interval_asked_for(finished: subprocess.CompletedProcess[str], folder: Path) -> None:
+def test_each_run_has_exactly_the_interval_asked_for(
+    finished: subprocess.CompletedProcess[str], folder: Path
+) -> None:
     seen = (folder / "intervals.txt").read_text(encoding="utf-8").splitlines()
     day = "2024-05-01"
     assert seen == [
-        f"{day} {hour:02}:00:00+00:00 {day} {hour + 1:02}:00:00+00:00 {day} {hour:02}:00:00+00:00" for hour in (2, 1, 0)
+        f"{day} {hour:02}:00:00+00:00 {day} {hour + 1:02}:00:00+00:00 {day} {hour:02}:00:00+00:00"
+        for hour in (2, 1, 0)
     ]
 
 
-def test_stdout_is_one_json_line_for_each_run_and_nothing_else(finished: subprocess.CompletedProcess[str]) -> None:
+def test_stdout_is_one_json_line_for_each_run_and_nothing_else(
+    finished: subprocess.CompletedProcess[str],
+) -> None:
     outcomes: list[dict[str, Any]] = [json.loads(line) for line in finished.stdout.splitlines()]
     assert [one["interval_start"][11:13] for one in outcomes] == ["02", "01", "00"]
     assert [one["state"] for one in outcomes] == ["success", "failed", "success"]
@@ -110,12 +121,15 @@ def test_one_failed_run_makes_the_exit_code_1_and_does_not_stop_the_others(
     assert (folder / "totals.txt").read_text(encoding="utf-8") == "30\n30\n"
 
 
-def test_one_process_runs_one_job_after_the_other(places: Places, environment: dict[str, str]) -> None:
+def test_one_process_runs_one_job_after_the_other(
+    places: Places, environment: dict[str, str]
+) -> None:
     at, hour = datetime(2024, 5, 2, tzinfo=UTC), timedelta(hours=1)
     with headless(places, environment) as airflow:
         first = list(airflow.runs(["toy.score"], at, at + 2 * hour, hour))
         with pytest.raises(
-            TsadError, match=r"Expected all 1 runs to succeed. Received: 1 failed \(toy.score: shards\)"
+            TsadError,
+            match=r"Expected all 1 runs to succeed. Received: 1 failed \(toy.score: shards\)",
         ):
             list(airflow.runs(["toy.score"], at, at + hour, hour, {"fail_hour": 0}))
         (last,) = airflow.runs(["toy.score"], at + 2 * hour, at + 3 * hour, hour)
@@ -124,7 +138,9 @@ def test_one_process_runs_one_job_after_the_other(places: Places, environment: d
     assert airflow.child.returncode == 1
 
 
-def test_a_job_that_cannot_be_run_ends_the_process_with_an_error(places: Places, environment: dict[str, str]) -> None:
+def test_a_job_that_cannot_be_run_ends_the_process_with_an_error(
+    places: Places, environment: dict[str, str]
+) -> None:
     at, hour = datetime(2024, 5, 2, tzinfo=UTC), timedelta(hours=1)
     with (
         pytest.raises(TsadError, match=r"Expected 1 runs\. Received: 0, then"),
@@ -137,12 +153,23 @@ def test_a_job_that_cannot_be_run_ends_the_process_with_an_error(places: Places,
     ("arguments", "message"),
     [
         (["--start", "yesterday", "--end", "2024-05-02"], "Expected an ISO time"),
-        (["--start", "2024-05-02", "--end", "2024-05-01"], "Expected --end at least one step after --start"),
-        (["--start", "2024-05-01", "--end", "2024-05-02", "--step", "0h"], "Expected --step such as"),
-        (["--start", "2024-05-01", "--end", "2024-05-02", "--conf", "[]"], "Expected a JSON object"),
+        (
+            ["--start", "2024-05-02", "--end", "2024-05-01"],
+            "Expected --end at least one step after --start",
+        ),
+        (
+            ["--start", "2024-05-01", "--end", "2024-05-02", "--step", "0h"],
+            "Expected --step such as",
+        ),
+        (
+            ["--start", "2024-05-01", "--end", "2024-05-02", "--conf", "[]"],
+            "Expected a JSON object",
+        ),
     ],
 )
-def test_bad_arguments_are_one_clear_line_and_exit_code_2(arguments: list[str], message: str) -> None:
+def test_bad_arguments_are_one_clear_line_and_exit_code_2(
+    arguments: list[str], message: str
+) -> None:
     refused = run_headless("--dag", "toy.score", *arguments)
     assert refused.returncode == 2
     assert refused.stderr.startswith(message)

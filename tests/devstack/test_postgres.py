@@ -105,7 +105,9 @@ def test_a_committed_row_survives_kill_9_of_the_server(folder: Path) -> None:
     assert query(again.uri(), "select answer from kept") == [(42,)]
 
 
-def test_a_stale_pid_file_that_names_another_living_program_does_not_stop_a_start(folder: Path) -> None:
+def test_a_stale_pid_file_that_names_another_living_program_does_not_stop_a_start(
+    folder: Path,
+) -> None:
     cluster = start(folder, durable=False)
     stop(folder)
     stale = cluster.data_folder / "postmaster.pid"
@@ -117,7 +119,9 @@ def test_a_server_that_was_killed_while_a_query_ran_starts_again(folder: Path) -
     cluster = start(folder, durable=False)
     program = f"import psycopg2; psycopg2.connect({cluster.uri()!r}).cursor().execute('select pg_sleep(600)')"
     sleeper = subprocess.Popen([sys.executable, "-c", program], stderr=subprocess.DEVNULL)
-    while not query(cluster.uri(), "select 1 from pg_stat_activity where query = 'select pg_sleep(600)'"):
+    while not query(
+        cluster.uri(), "select 1 from pg_stat_activity where query = 'select pg_sleep(600)'"
+    ):
         time.sleep(0.02)
     pid = postmaster_pid(cluster)
     os.kill(pid, signal.SIGKILL)
@@ -191,7 +195,9 @@ def test_a_cloned_database_has_the_rows_of_its_template(cluster: Cluster) -> Non
         query(clone_uri, "select 1")
 
 
-def test_the_command_line_starts_tells_and_stops(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_the_command_line_starts_tells_and_stops(
+    folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     assert main(["status", "--folder", str(folder)]) == 3
     assert main(["start", "--folder", str(folder)]) == 0
     assert main(["start", "--folder", str(folder)]) == 2

@@ -26,7 +26,9 @@ def test_the_demo_is_made_in_less_than_two_seconds() -> None:
     assert time.process_time() - began < 2.0
 
 
-def test_the_same_seed_gives_the_same_readings_and_another_seed_others(room: SimulatedPlant) -> None:
+def test_the_same_seed_gives_the_same_readings_and_another_seed_others(
+    room: SimulatedPlant,
+) -> None:
     again, other = (server_room(days=45, hosts=4, start_at=START_AT, seed=seed) for seed in (7, 8))
     assert room.values.tobytes() == again.values.tobytes()
     assert room.anomalies == again.anomalies
@@ -59,20 +61,28 @@ def test_temperature_follows_the_load_with_a_delay(room: SimulatedPlant) -> None
     assert np.corrcoef(cpu[:-1], temperature[1:])[0, 1] > 0
 
 
-def test_anomalies_are_mostly_in_the_last_48_hours_and_two_in_the_training_range(room: SimulatedPlant) -> None:
+def test_anomalies_are_mostly_in_the_last_48_hours_and_two_in_the_training_range(
+    room: SimulatedPlant,
+) -> None:
     end_at = START_AT + timedelta(days=45)
     recent = [one for one in room.anomalies if one.start_at >= end_at - timedelta(hours=48)]
     assert len(recent) == 6
     assert len(room.anomalies) == 8
     assert {one.kind for one in recent} == {"point", "contextual", "collective", "degradation"}
     assert all(START_AT < one.start_at < one.end_at <= end_at for one in room.anomalies)
-    assert all(one.entity in room.entities and set(one.channels) <= set(CHANNELS) for one in room.anomalies)
+    assert all(
+        one.entity in room.entities and set(one.channels) <= set(CHANNELS) for one in room.anomalies
+    )
 
 
-def test_each_anomaly_lies_outside_what_the_same_clock_time_usually_shows(room: SimulatedPlant) -> None:
+def test_each_anomaly_lies_outside_what_the_same_clock_time_usually_shows(
+    room: SimulatedPlant,
+) -> None:
     for one in room.anomalies:
         host = room.values[room.entities.index(one.entity)]
-        rows = np.flatnonzero((room.times_s >= epoch_s(one.start_at)) & (room.times_s < epoch_s(one.end_at)))
+        rows = np.flatnonzero(
+            (room.times_s >= epoch_s(one.start_at)) & (room.times_s < epoch_s(one.end_at))
+        )
         channel = CHANNELS.index(one.channels[0])
         usual = np.stack([host[rows - week * 10_080, channel] for week in (1, 2, 3)])
         deviation = np.abs(host[rows, channel] - usual.mean(axis=0)).max()

@@ -1,4 +1,6 @@
-"""The cold store and the pumps look like what they are called, and their anomalies are where they say."""
+"""The cold store and the pumps look like what they are called, and their anomalies are where they
+say.
+"""
 
 from __future__ import annotations
 
@@ -27,8 +29,12 @@ def store() -> SimulatedPlant:
 
 
 @pytest.mark.parametrize("make", [cold_store, pump_hall])
-def test_the_same_seed_gives_the_same_readings_and_another_seed_others(make: type[SimulatedPlant]) -> None:
-    first, again, other = (make(days=3, start_at=START_AT, seed=seed, step_s=600) for seed in (7, 7, 8))  # type: ignore[call-arg]
+def test_the_same_seed_gives_the_same_readings_and_another_seed_others(
+    make: type[SimulatedPlant],
+) -> None:
+    first, again, other = (
+        make(days=3, start_at=START_AT, seed=seed, step_s=600) for seed in (7, 7, 8)
+    )  # type: ignore[call-arg]
     assert first.values.tobytes() == again.values.tobytes()
     assert first.anomalies == again.anomalies
     assert not np.array_equal(first.values, other.values)
@@ -44,7 +50,9 @@ def test_a_standing_pump_moves_and_draws_nothing(hall: SimulatedPlant) -> None:
 def test_a_faulty_pump_runs_while_its_anomaly_lasts(hall: SimulatedPlant) -> None:
     for one in hall.anomalies:
         rows = (hall.times_s >= epoch_s(one.start_at)) & (hall.times_s < epoch_s(one.end_at))
-        assert hall.values[hall.entities.index(one.entity), rows, SPEED].min() > 1000, one.description
+        assert hall.values[hall.entities.index(one.entity), rows, SPEED].min() > 1000, (
+            one.description
+        )
 
 
 def test_a_cold_room_stays_cold_and_uses_power(store: SimulatedPlant) -> None:
@@ -64,7 +72,10 @@ def test_anomalies_lie_in_the_last_48_hours(name: str, request: pytest.FixtureRe
     plant: SimulatedPlant = request.getfixturevalue(name)
     end_at = START_AT + timedelta(days=8)
     assert len(plant.anomalies) >= 4
-    assert all(end_at - timedelta(hours=48) <= one.start_at < one.end_at <= end_at for one in plant.anomalies)
+    assert all(
+        end_at - timedelta(hours=48) <= one.start_at < one.end_at <= end_at
+        for one in plant.anomalies
+    )
 
 
 @pytest.mark.parametrize("wrong", [{"days": 2}, {"pumps": 0}, {"step_s": 7}])

@@ -1,6 +1,8 @@
-"""The services of docker-compose.yml as plain processes: the same commands, settings and health checks.
+"""The services of docker-compose.yml as plain processes: the same commands, settings and health
+checks.
 
-Only hosts, ports and folders are those of this machine; everything else is read from the file itself.
+Only hosts, ports and folders are those of this machine; everything else is read from the file
+itself.
 """
 
 from __future__ import annotations
@@ -41,12 +43,18 @@ class Service:
 
 
 def interpolated(value: Any, variables: dict[str, str]) -> Any:
-    """The value as compose would read it: `${NAME}`, `${NAME:-default}`, `${NAME:?message}` and `$$`."""
+    """The value as compose would read it: `${NAME}`, `${NAME:-default}`, `${NAME:?message}` and
+    `$$`.
+    """
     if isinstance(value, dict):
         return {key: interpolated(item, variables) for key, item in value.items()}
     if isinstance(value, list):
         return [interpolated(item, variables) for item in value]
-    return _VARIABLE.sub(lambda found: _value_of(found, variables), value) if isinstance(value, str) else value
+    return (
+        _VARIABLE.sub(lambda found: _value_of(found, variables), value)
+        if isinstance(value, str)
+        else value
+    )
 
 
 def _value_of(found: re.Match[str], variables: dict[str, str]) -> str:
@@ -77,18 +85,28 @@ class Composed:
         write_compose_secrets(self.folder / ".env")
         self.secrets = read_env_file(self.folder / ".env") | {"TSAD_UI_PORT": str(self.api_port)}
         # As text, since a path or a port of the test may look like another one's replacement.
-        content = interpolated(yaml.safe_load(COMPOSE_FILE.read_text(encoding="utf-8")), self.secrets)
-        self.services = {name: self._service(fields) for name, fields in content["services"].items()}
+        content = interpolated(
+            yaml.safe_load(COMPOSE_FILE.read_text(encoding="utf-8")), self.secrets
+        )
+        self.services = {
+            name: self._service(fields) for name, fields in content["services"].items()
+        }
         for name in ("airflow", "artifacts", "logs"):
             (self.folder / name).mkdir()
 
     def _service(self, fields: dict[str, Any]) -> Service:
         # A name without a value is handed on from a shell; nobody sets those here.
-        given = {name: value for name, value in fields.get("environment", {}).items() if value is not None}
+        given = {
+            name: value
+            for name, value in fields.get("environment", {}).items()
+            if value is not None
+        }
         environment = {name: self._here(str(value)) for name, value in given.items()}
         command = [self._here(part) for part in fields.get("command", [])]
         return Service(
-            command, environment, [self._here(part) for part in fields.get("healthcheck", {}).get("test", [])]
+            command,
+            environment,
+            [self._here(part) for part in fields.get("healthcheck", {}).get("test", [])],
         )
 
     def _here(self, text: str) -> str:
@@ -105,7 +123,9 @@ class Composed:
         return re.sub(pattern, lambda found: replacements[found[0]], text)
 
     def environment(self, name: str) -> dict[str, str]:
-        """The whole environment of a service: the file's, and what a container or its port mapping would give."""
+        """The whole environment of a service: the file's, and what a container or its port mapping
+        would give.
+        """
         machine = {
             "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}",
             "HOME": str(self.folder),
@@ -120,9 +140,14 @@ class Composed:
         """Run a service that ends."""
         with self._log(name).open("ab") as log:
             finished = subprocess.run(
-                self.services[name].command, env=self.environment(name), cwd=self.folder, stdout=log,
-                stderr=subprocess.STDOUT, check=False, timeout=180,
-            )  # fmt: skip
+                self.services[name].command,
+                env=self.environment(name),
+                cwd=self.folder,
+                stdout=log,
+                stderr=subprocess.STDOUT,
+                check=False,
+                timeout=180,
+            )
         assert finished.returncode == 0, self._tail(name)
 
     def start(self, *names: str) -> None:
@@ -130,9 +155,14 @@ class Composed:
         for name in names:
             with self._log(name).open("ab") as log:
                 child = subprocess.Popen(
-                    self.services[name].command, env=self.environment(name), cwd=self.folder, stdin=subprocess.DEVNULL,
-                    stdout=log, stderr=subprocess.STDOUT, start_new_session=True,
-                )  # fmt: skip
+                    self.services[name].command,
+                    env=self.environment(name),
+                    cwd=self.folder,
+                    stdin=subprocess.DEVNULL,
+                    stdout=log,
+                    stderr=subprocess.STDOUT,
+                    start_new_session=True,
+                )
             self.sessions[name] = child.pid
 
     def wait_until_healthy(self, *names: str, timeout_s: float = 120) -> None:
@@ -144,12 +174,18 @@ class Composed:
         assert self.members(name), f"{name} ended: {self._tail(name)}"
         kind, *command = self.services[name].healthcheck
         command = ["sh", "-c", *command] if kind == "CMD-SHELL" else command
-        asked = subprocess.run(command, env=self.environment(name), capture_output=True, check=False)
+        asked = subprocess.run(
+            command, env=self.environment(name), capture_output=True, check=False
+        )
         return asked.returncode == 0
 
     def members(self, name: str) -> list[psutil.Process]:
         """The living processes of a service."""
-        return [one for one in psutil.process_iter() if is_alive(one) and _session(one.pid) == self.sessions[name]]
+        return [
+            one
+            for one in psutil.process_iter()
+            if is_alive(one) and _session(one.pid) == self.sessions[name]
+        ]
 
     def kill(self, name: str) -> None:
         """`kill -9` for all of a service at once, as when its container or machine is lost."""
@@ -161,15 +197,24 @@ class Composed:
         for leader in self.sessions.values():
             with suppress(ProcessLookupError):
                 os.killpg(leader, signal.SIGTERM)
-        remaining = survivors_after([one for name in self.sessions for one in self.members(name)], STOP_S)
-        signal_all([*remaining, *(one for name in self.sessions for one in self.members(name))], psutil.Process.kill)
+        remaining = survivors_after(
+            [one for name in self.sessions for one in self.members(name)], STOP_S
+        )
+        signal_all(
+            [*remaining, *(one for name in self.sessions for one in self.members(name))],
+            psutil.Process.kill,
+        )
 
     def _log(self, name: str) -> Path:
         return self.folder / f"{name}.log"
 
     def _tail(self, name: str) -> str:
         path = self._log(name)
-        return path.read_text(encoding="utf-8", errors="replace")[-3000:] if path.exists() else "(no log)"
+        return (
+            path.read_text(encoding="utf-8", errors="replace")[-3000:]
+            if path.exists()
+            else "(no log)"
+        )
 
 
 def _session(pid: int) -> int | None:

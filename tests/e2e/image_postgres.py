@@ -1,4 +1,6 @@
-"""The embedded server turned into what compose's postgres image is: one superuser, then the init script."""
+"""The embedded server turned into what compose's postgres image is: one superuser, then the init
+script.
+"""
 
 from __future__ import annotations
 
@@ -35,16 +37,26 @@ def become_image(cluster: Cluster, passwords: dict[str, str]) -> None:
     """Leave one superuser `postgres` and no database of ours, then run the file's init script."""
     secret, new = sql.Literal(passwords["POSTGRES_PASSWORD"]), sql.Identifier(SUPERUSER)
     # A login cannot rename itself, so another one does it.
-    helping = sql.SQL("CREATE ROLE {} SUPERUSER LOGIN PASSWORD {}").format(sql.Identifier(_HELPING), secret)
+    helping = sql.SQL("CREATE ROLE {} SUPERUSER LOGIN PASSWORD {}").format(
+        sql.Identifier(_HELPING), secret
+    )
     run_sql(cluster.uri("postgres", OWNER), [helping])
     uri = f"postgresql://{_HELPING}:{passwords['POSTGRES_PASSWORD']}@127.0.0.1:{cluster.port}/postgres"
-    databases = [sql.SQL("DROP DATABASE {}").format(sql.Identifier(name)) for name in DATABASE_OWNERS]
-    roles = [sql.SQL("DROP ROLE {}").format(sql.Identifier(name)) for name in ROLES if name != OWNER]
+    databases = [
+        sql.SQL("DROP DATABASE {}").format(sql.Identifier(name)) for name in DATABASE_OWNERS
+    ]
+    roles = [
+        sql.SQL("DROP ROLE {}").format(sql.Identifier(name)) for name in ROLES if name != OWNER
+    ]
     renaming = sql.SQL("ALTER ROLE {} RENAME TO {}").format(sql.Identifier(OWNER), new)
-    run_sql(uri, [*databases, *roles, renaming, sql.SQL("ALTER ROLE {} PASSWORD {}").format(new, secret)])
-    run_sql(superuser_uri(cluster.port, passwords["POSTGRES_PASSWORD"]), [
-        sql.SQL("DROP ROLE {}").format(sql.Identifier(_HELPING))
-    ])  # fmt: skip
+    run_sql(
+        uri,
+        [*databases, *roles, renaming, sql.SQL("ALTER ROLE {} PASSWORD {}").format(new, secret)],
+    )
+    run_sql(
+        superuser_uri(cluster.port, passwords["POSTGRES_PASSWORD"]),
+        [sql.SQL("DROP ROLE {}").format(sql.Identifier(_HELPING))],
+    )
     _run_init_script(cluster.port, passwords)
 
 

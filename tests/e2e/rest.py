@@ -24,7 +24,9 @@ class Rest:
     @classmethod
     def login(cls, url: str, username: str, password: str) -> Rest:
         """A session of that user."""
-        answer = cls(url, "").send("POST", "/auth/token", {"username": username, "password": password})
+        answer = cls(url, "").send(
+            "POST", "/auth/token", {"username": username, "password": password}
+        )
         return cls(url, str(answer["access_token"]))
 
     def send(self, method: str, path: str, content: dict[str, Any] | None = None) -> dict[str, Any]:
@@ -38,7 +40,9 @@ class Rest:
             with _OPENER.open(request, timeout=30) as response:
                 return dict(json.load(response))
         except urllib.error.HTTPError as error:
-            raise AssertionError(f"{method} {path}: {error.code} {error.read().decode()[:500]}") from error
+            raise AssertionError(
+                f"{method} {path}: {error.code} {error.read().decode()[:500]}"
+            ) from error
 
     def unpause(self, dag_id: str) -> None:
         """Let the DAG run, as soon as it is known."""
@@ -48,7 +52,9 @@ class Rest:
     def _is_serialized(self, dag_id: str) -> bool:
         """A DAG is listed a moment before it can be triggered."""
         listed = [dag["dag_id"] for dag in self.send("GET", "/api/v2/dags")["dags"]]
-        return dag_id in listed and bool(self.send("GET", f"/api/v2/dags/{dag_id}/dagVersions")["dag_versions"])
+        return dag_id in listed and bool(
+            self.send("GET", f"/api/v2/dags/{dag_id}/dagVersions")["dag_versions"]
+        )
 
     def trigger(self, dag_id: str, logical_date: datetime) -> str:
         """Id of a run by hand."""
@@ -56,13 +62,25 @@ class Rest:
         return str(self.send("POST", f"/api/v2/dags/{dag_id}/dagRuns", content)["dag_run_id"])
 
     def backfill(self, dag_id: str, first_at: datetime, last_at: datetime) -> None:
-        """Start a backfill of the runs whose logical dates are from `first_at` to `last_at`, both included.
+        """Start a backfill of the runs whose logical dates are from `first_at` to `last_at`, both
+        included.
 
-        The scheduler closes the one before some time after its last run, and a DAG has one at a time.
+        The scheduler closes the one before some time after its last run, and a DAG has one at a
+        time.
         """
-        wait_for("the backfill before to be closed", lambda: not self._open_backfills(dag_id), timeout_s=90)
+        wait_for(
+            "the backfill before to be closed",
+            lambda: not self._open_backfills(dag_id),
+            timeout_s=90,
+        )
         span = {"from_date": first_at.isoformat(), "to_date": last_at.isoformat()}
-        content = {"dag_id": dag_id, **span, "max_active_runs": 4, "reprocess_behavior": "none", "dag_run_conf": {}}
+        content = {
+            "dag_id": dag_id,
+            **span,
+            "max_active_runs": 4,
+            "reprocess_behavior": "none",
+            "dag_run_conf": {},
+        }
         self.send("POST", "/api/v2/backfills", content)
 
     def _open_backfills(self, dag_id: str) -> list[int]:

@@ -1,4 +1,6 @@
-"""A small dataset for whole pipelines: two simulated hosts over a few days in a source table, and its file."""
+"""A small dataset for whole pipelines: two simulated hosts over a few days in a source table, and
+its file.
+"""
 
 from __future__ import annotations
 
@@ -22,7 +24,8 @@ N_HOSTS = 2
 TRAINED_AT = datetime(2024, 5, 6, 3, tzinfo=UTC)
 HOUR = timedelta(hours=1)
 
-# Any model passes this gate: what is tested is the way from table to rows, not how well two epochs detect.
+# Any model passes this gate: what is tested is the way from table to rows, not how well two epochs
+# detect.
 FILE = """\
 dataset: small_room
 description: Two simulated hosts, one reading per minute.

@@ -1,4 +1,6 @@
-"""What a person does: log in, switch the scoring DAG on, start a backfill in its dialog, see it turn green."""
+"""What a person does: log in, switch the scoring DAG on, start a backfill in its dialog, see it
+turn green.
+"""
 
 from __future__ import annotations
 
@@ -17,7 +19,15 @@ from upath import UPath
 from devstack import postgres, stack
 from devstack.environment import ADMIN, Places
 from tests.e2e.rest import Rest, wait_for
-from tests.e2e.small_room import CONNECTION, DATASET, HOUR, N_HOSTS, TRAINED_AT, fill_source, write_dataset
+from tests.e2e.small_room import (
+    CONNECTION,
+    DATASET,
+    HOUR,
+    N_HOSTS,
+    TRAINED_AT,
+    fill_source,
+    write_dataset,
+)
 from tsad_tasks.base.places import project_folder
 from tsad_tasks.champions.champions import register_model
 from tsad_tasks.config import load_config
@@ -92,7 +102,9 @@ def page() -> Iterator[Page]:
     program = shutil.which("chromium") or shutil.which("chromium-browser")
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=program, args=FLAGS)
-        opened = browser.new_page(viewport={"width": 1400, "height": 900}, locale="en-GB", timezone_id="UTC")
+        opened = browser.new_page(
+            viewport={"width": 1400, "height": 900}, locale="en-GB", timezone_id="UTC"
+        )
         opened.set_default_timeout(60_000)
         yield opened
         browser.close()
@@ -113,7 +125,9 @@ def choose_time(page: Page, dialog: Locator, position: int, at: datetime) -> Non
     popover.get_by_placeholder("YYYY/MM/DD").fill(f"{at:%Y/%m/%d}")
     popover.get_by_placeholder("HH:mm").fill(f"{at:%H:%M}")
     page.keyboard.press("Escape")
-    expect(dialog.get_by_test_id("datetime-input").nth(position)).to_contain_text(f"{at:%b %d, %Y %H:%M}")
+    expect(dialog.get_by_test_id("datetime-input").nth(position)).to_contain_text(
+        f"{at:%b %d, %Y %H:%M}"
+    )
 
 
 def start_backfill(page: Page, ui: Ui, first_at: datetime, last_at: datetime) -> None:
@@ -131,12 +145,17 @@ def start_backfill(page: Page, ui: Ui, first_at: datetime, last_at: datetime) ->
 
 def statuses(uri: str) -> list[tuple[datetime, str]]:
     span = "SELECT hour_at, status FROM tsad.v_status WHERE hour_at < '2025-01-01' ORDER BY 1"
-    with closing(psycopg2.connect(uri, options="-c timezone=UTC")) as connection, connection.cursor() as cursor:
+    with (
+        closing(psycopg2.connect(uri, options="-c timezone=UTC")) as connection,
+        connection.cursor() as cursor,
+    ):
         cursor.execute(span)
         return list(cursor.fetchall())
 
 
-def test_a_backfill_started_in_the_ui_turns_green_and_its_hours_are_in_v_status(ui: Ui, page: Page) -> None:
+def test_a_backfill_started_in_the_ui_turns_green_and_its_hours_are_in_v_status(
+    ui: Ui, page: Page
+) -> None:
     browser_uri = ui.cluster.uri(role=postgres.BROWSER)
     assert statuses(browser_uri) == []
     log_in(page, ui)
@@ -170,8 +189,15 @@ def challenge(ui: Ui) -> None:
 
 
 def move_shadow(ui: Ui, to_at: datetime) -> None:
-    with closing(psycopg2.connect(ui.cluster.uri())) as connection, connection, connection.cursor() as cursor:
-        cursor.execute("UPDATE tsad.champion_record SET valid_from = %s WHERE lineage = 'live/shadow'", (to_at,))
+    with (
+        closing(psycopg2.connect(ui.cluster.uri())) as connection,
+        connection,
+        connection.cursor() as cursor,
+    ):
+        cursor.execute(
+            "UPDATE tsad.champion_record SET valid_from = %s WHERE lineage = 'live/shadow'",
+            (to_at,),
+        )
 
 
 def champions(ui: Ui) -> list[tuple[int, str]]:
@@ -195,7 +221,11 @@ def test_a_challenger_is_promoted_by_a_person_who_sees_its_numbers(ui: Ui, page:
     expect(page.get_by_text("flag_share")).to_be_visible()
     page.screenshot(path=ui.pictures / "form.png")
     page.get_by_role("button", name="Approve").click()
-    wait_for("a new champion", lambda: champions(ui) == [(1, "former champion"), (2, "champion")], timeout_s=120)
+    wait_for(
+        "a new champion",
+        lambda: champions(ui) == [(1, "former champion"), (2, "champion")],
+        timeout_s=120,
+    )
 
 
 def decisions(ui: Ui) -> list[tuple[str, str, int]]:
@@ -220,4 +250,6 @@ def test_a_training_is_stopped_by_a_person_who_sees_what_it_would_learn(ui: Ui, 
     page.get_by_role("button", name="Stop").click()
     wait_for("the decision", lambda: decisions(ui) == [("stopped", ADMIN, N_HOSTS)], timeout_s=120)
     run = f"/api/v2/dags/{RETRAIN}/dagRuns/{run_id}"
-    wait_for("the end of the run", lambda: rest.send("GET", run)["state"] == "success", timeout_s=120)
+    wait_for(
+        "the end of the run", lambda: rest.send("GET", run)["state"] == "success", timeout_s=120
+    )

@@ -1,4 +1,6 @@
-"""docker-compose.yml's services as processes: a retraining and backfills by Celery, with a worker killed in one."""
+"""docker-compose.yml's services as processes: a retraining and backfills by Celery, with a worker
+killed in one.
+"""
 
 from __future__ import annotations
 
@@ -19,7 +21,15 @@ from devstack.environment import THREAD_PINS
 from tests.e2e.composed import COMPOSE_FILE, Composed
 from tests.e2e.image_postgres import become_image, run_sql, superuser_uri
 from tests.e2e.rest import Rest, wait_for
-from tests.e2e.small_room import CONNECTION, DATASET, HOUR, N_HOSTS, TRAINED_AT, fill_source, write_dataset
+from tests.e2e.small_room import (
+    CONNECTION,
+    DATASET,
+    HOUR,
+    N_HOSTS,
+    TRAINED_AT,
+    fill_source,
+    write_dataset,
+)
 from tsad_tasks.base.interval import hours_between
 from tsad_tasks.config import load_config
 from tsad_tasks.ingest.ingest import ingest_interval
@@ -58,7 +68,9 @@ class Running:
 
     def superuser(self, database: str = "postgres") -> str:
         """URI of the server's superuser."""
-        return superuser_uri(self.composed.postgres_port, self.composed.secrets["POSTGRES_PASSWORD"], database)
+        return superuser_uri(
+            self.composed.postgres_port, self.composed.secrets["POSTGRES_PASSWORD"], database
+        )
 
     def pipeline(self, database: str = "warehouse") -> str:
         """URI of the login that tasks use."""
@@ -77,7 +89,10 @@ def composed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Composed]:
     services = Composed(folder, folder / "datasets", cluster.port)
     try:
         become_image(cluster, services.secrets)
-        run_sql(superuser_uri(cluster.port, services.secrets["POSTGRES_PASSWORD"]), [sql.SQL("CREATE DATABASE plant")])
+        run_sql(
+            superuser_uri(cluster.port, services.secrets["POSTGRES_PASSWORD"]),
+            [sql.SQL("CREATE DATABASE plant")],
+        )
         fill_source(superuser_uri(cluster.port, services.secrets["POSTGRES_PASSWORD"], "plant"))
         yield services
     finally:
@@ -99,17 +114,23 @@ def running(composed: Composed) -> Running:
 
 @pytest.fixture(scope="module")
 def champion(running: Running) -> None:
-    """A model, trained by the DAG through Celery, that is champion from the end of its training range on."""
+    """A model, trained by the DAG through Celery, that is champion from the end of its training
+    range on.
+    """
     secret = running.composed.secrets["POSTGRES_PASSWORD"]
     server = {"host": "127.0.0.1", "port": running.composed.postgres_port, "schema": "plant"}
     login = {"login": "postgres", "password": secret}
     running.rest.send(
-        "POST", "/api/v2/connections", {"connection_id": CONNECTION, "conn_type": "postgres", **server, **login}
+        "POST",
+        "/api/v2/connections",
+        {"connection_id": CONNECTION, "conn_type": "postgres", **server, **login},
     )
     running.rest.unpause(RETRAIN)
     running.rest.trigger(RETRAIN, TRAINED_AT)
     running.rest.wait_until_done(RETRAIN, TRAINED_AT, TRAINED_AT, 1, timeout_s=240)
-    run_sql(running.superuser(), [sql.SQL("CREATE DATABASE clone TEMPLATE warehouse OWNER tsad_owner")])
+    run_sql(
+        running.superuser(), [sql.SQL("CREATE DATABASE clone TEMPLATE warehouse OWNER tsad_owner")]
+    )
 
 
 def rows(uri: str, statement: str, *parameters: Any) -> list[tuple[Any, ...]]:
@@ -125,7 +146,9 @@ def statuses(uri: str, start_at: datetime, end_at: datetime) -> list[str]:
 
 def current_rows(uri: str, end_at: datetime) -> dict[str, list[str]]:
     """Everything that is current up to `end_at`, view by view, without bookkeeping."""
-    statement = "SELECT (to_jsonb(v) - %s::text[])::text FROM tsad.{view} v WHERE v.{time} < %s ORDER BY 1"
+    statement = (
+        "SELECT (to_jsonb(v) - %s::text[])::text FROM tsad.{view} v WHERE v.{time} < %s ORDER BY 1"
+    )
     found = {}
     for view, time in VIEWS.items():
         names = {"view": sql.Identifier(view), "time": sql.Identifier(time)}
@@ -141,7 +164,11 @@ def score_in_process(running: Running, start_at: datetime, end_at: datetime) -> 
         for hour_at in hours_between(start_at, end_at):
             span: Any = {"start_at": hour_at, "end_at": hour_at + HOUR}
             ingest_interval(
-                store, config, running.superuser("plant"), history_s=history_s(store, config, **span), **span
+                store,
+                config,
+                running.superuser("plant"),
+                history_s=history_s(store, config, **span),
+                **span,
             )
             score_interval(store, config, **span)
             build_incidents(store, config, **span)
@@ -164,14 +191,24 @@ def test_the_file_holds_no_secret_and_opens_one_port_on_loopback() -> None:
 
 def test_the_services_share_secrets_and_pin_threads(composed: Composed) -> None:
     airflow = [composed.services[name].environment for name in ("migrate", "api-server", *SERVICES)]
-    shared = ("AIRFLOW__API_AUTH__JWT_SECRET", "AIRFLOW__CORE__FERNET_KEY", "AIRFLOW__API__SECRET_KEY")
-    assert all(len({environment[name] for environment in airflow}) == 1 for name in (*shared, *THREAD_PINS))
+    shared = (
+        "AIRFLOW__API_AUTH__JWT_SECRET",
+        "AIRFLOW__CORE__FERNET_KEY",
+        "AIRFLOW__API__SECRET_KEY",
+    )
+    assert all(
+        len({environment[name] for environment in airflow}) == 1 for name in (*shared, *THREAD_PINS)
+    )
     assert {name: airflow[0][name] for name in THREAD_PINS} == THREAD_PINS
-    assert not [one for one in airflow[1:] if {"TSAD_MIGRATE_URI", "AIRFLOW_ADMIN_PASSWORD"} & set(one)]
+    assert not [
+        one for one in airflow[1:] if {"TSAD_MIGRATE_URI", "AIRFLOW_ADMIN_PASSWORD"} & set(one)
+    ]
 
 
 def test_no_login_has_more_rights_than_it_needs(running: Running) -> None:
-    assert rows(running.superuser(), "SELECT rolname FROM pg_roles WHERE rolsuper OR rolcreaterole") == [("postgres",)]
+    assert rows(
+        running.superuser(), "SELECT rolname FROM pg_roles WHERE rolsuper OR rolcreaterole"
+    ) == [("postgres",)]
     assert statuses(running.browser(), TRAINED_AT, TRAINED_AT + HOUR) == []
     with pytest.raises(psycopg2.errors.InsufficientPrivilege):
         rows(running.browser(), "SELECT * FROM tsad.reading_block")
@@ -191,18 +228,26 @@ def test_a_backfill_by_celery_scores_its_hours(running: Running) -> None:
 
 
 @pytest.mark.usefixtures("champion")
-def test_a_worker_killed_in_a_backfill_leaves_the_rows_of_an_undisturbed_run(running: Running) -> None:
+def test_a_worker_killed_in_a_backfill_leaves_the_rows_of_an_undisturbed_run(
+    running: Running,
+) -> None:
     start_at = TRAINED_AT + N_QUIET * HOUR
     last_at = start_at + (N_KILLED - 1) * HOUR
     n_idle = len(running.composed.members("worker-1"))
     running.rest.backfill(SCORE, start_at, last_at)
-    wait_for("a task on worker-1", lambda: len(running.composed.members("worker-1")) > n_idle, timeout_s=60)
+    wait_for(
+        "a task on worker-1",
+        lambda: len(running.composed.members("worker-1")) > n_idle,
+        timeout_s=60,
+    )
     running.composed.kill("worker-1")
     running.composed.start("worker-1")
     running.rest.wait_until_done(SCORE, start_at, last_at, N_KILLED, timeout_s=240)
     assert max(running.rest.task_tries(SCORE, start_at, last_at)) > 1
     score_in_process(running, TRAINED_AT, last_at + HOUR)
-    found, expected = (current_rows(running.superuser(name), last_at + HOUR) for name in ("warehouse", "clone"))
+    found, expected = (
+        current_rows(running.superuser(name), last_at + HOUR) for name in ("warehouse", "clone")
+    )
     assert len(found["v_status"]) == (N_QUIET + N_KILLED) * N_HOSTS
     assert found["v_anomaly"]
     assert found == expected

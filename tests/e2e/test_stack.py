@@ -1,4 +1,6 @@
-"""The UI stack for real: up, its health and login over REST, a run, a killed scheduler, down, nothing left."""
+"""The UI stack for real: up, its health and login over REST, a run, a killed scheduler, down,
+nothing left.
+"""
 
 from __future__ import annotations
 
@@ -60,21 +62,33 @@ def running(places: Places) -> stack.StackStatus:
 
 
 def request(
-    running: stack.StackStatus, path: str, content: dict[str, Any] | None = None, token: str | None = None
+    running: stack.StackStatus,
+    path: str,
+    content: dict[str, Any] | None = None,
+    token: str | None = None,
 ) -> dict[str, Any]:
-    headers = {"content-type": "application/json"} | ({"authorization": f"Bearer {token}"} if token else {})
+    headers = {"content-type": "application/json"} | (
+        {"authorization": f"Bearer {token}"} if token else {}
+    )
     body = None if content is None else json.dumps(content).encode()
-    with urllib.request.urlopen(urllib.request.Request(running.url + path, body, headers), timeout=20) as response:
+    with urllib.request.urlopen(
+        urllib.request.Request(running.url + path, body, headers), timeout=20
+    ) as response:
         return dict(json.load(response))
 
 
 def token_of(running: stack.StackStatus, password: str | None) -> str:
-    return str(request(running, "/auth/token", {"username": "admin", "password": password})["access_token"])
+    return str(
+        request(running, "/auth/token", {"username": "admin", "password": password})["access_token"]
+    )
 
 
 def component_pids(places: Places) -> dict[str, int]:
     paths = {name: places.home / "run" / f"{name}.json" for name in stack.COMPONENTS}
-    return {name: int(json.loads(path.read_text(encoding="utf-8"))["pid"]) for name, path in paths.items()}
+    return {
+        name: int(json.loads(path.read_text(encoding="utf-8"))["pid"])
+        for name, path in paths.items()
+    }
 
 
 def session_of(pid: int) -> int | None:
@@ -84,7 +98,9 @@ def session_of(pid: int) -> int | None:
         return None
 
 
-def test_up_is_ready_and_shows_the_admin_password_once(running: stack.StackStatus, places: Places) -> None:
+def test_up_is_ready_and_shows_the_admin_password_once(
+    running: stack.StackStatus, places: Places
+) -> None:
     assert running.is_ready
     assert running.new_admin_password
     started = component_pids(places)
@@ -107,7 +123,9 @@ def test_a_taken_port_is_one_clear_error(running: stack.StackStatus, tmp_path: P
         stack.up(Places.of(project_folder(), tmp_path), port=running.port)
 
 
-def test_down_ends_everything_even_what_a_killed_scheduler_left(running: stack.StackStatus, places: Places) -> None:
+def test_down_ends_everything_even_what_a_killed_scheduler_left(
+    running: stack.StackStatus, places: Places
+) -> None:
     token = token_of(running, running.new_admin_password)
     request(running, "/api/v2/dags/toy/dagRuns", {"logical_date": "2024-05-01T06:00:00Z"}, token)
     wait_for_running_task(running, token)
@@ -123,7 +141,9 @@ def test_down_ends_everything_even_what_a_killed_scheduler_left(running: stack.S
 def wait_for_running_task(running: stack.StackStatus, token: str) -> None:
     deadline_s = time.monotonic() + 60
     while time.monotonic() < deadline_s:
-        found = request(running, "/api/v2/dags/toy/dagRuns/~/taskInstances?state=running", token=token)
+        found = request(
+            running, "/api/v2/dags/toy/dagRuns/~/taskInstances?state=running", token=token
+        )
         if found["total_entries"]:
             return
         time.sleep(0.5)

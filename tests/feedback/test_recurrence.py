@@ -21,7 +21,9 @@ def _local(text: str) -> datetime:
 
 
 def _shown(found: list[tuple[datetime, datetime]]) -> list[str]:
-    return [f"{a.astimezone(BERLIN):%m-%d %H:%M} {(b - a) / timedelta(hours=1):g} h" for a, b in found]
+    return [
+        f"{a.astimezone(BERLIN):%m-%d %H:%M} {(b - a) / timedelta(hours=1):g} h" for a, b in found
+    ]
 
 
 def test_a_window_recurs_at_the_same_wall_clock_time_before_and_after_clocks_change() -> None:
@@ -29,20 +31,33 @@ def test_a_window_recurs_at_the_same_wall_clock_time_before_and_after_clocks_cha
     found = occurrences(span, "FREQ=WEEKLY;BYDAY=SA;COUNT=3", BERLIN, YEAR)
     assert _shown(found) == ["03-21 22:00 8 h", "03-28 22:00 7 h", "04-04 22:00 8 h"]
     autumn = (_local("2026-10-17 22:00"), _local("2026-10-18 06:00"))
-    assert _shown(occurrences(autumn, "FREQ=WEEKLY;COUNT=2", BERLIN, YEAR)) == ["10-17 22:00 8 h", "10-24 22:00 9 h"]
+    assert _shown(occurrences(autumn, "FREQ=WEEKLY;COUNT=2", BERLIN, YEAR)) == [
+        "10-17 22:00 8 h",
+        "10-24 22:00 9 h",
+    ]
 
 
 def test_an_hour_that_clocks_skip_or_show_twice_is_inside() -> None:
     night = (_local("2026-03-28 02:00"), _local("2026-03-28 02:30"))
-    assert _shown(occurrences(night, "FREQ=DAILY;COUNT=2", BERLIN, YEAR)) == ["03-28 02:00 0.5 h", "03-29 03:00 0.5 h"]
+    assert _shown(occurrences(night, "FREQ=DAILY;COUNT=2", BERLIN, YEAR)) == [
+        "03-28 02:00 0.5 h",
+        "03-29 03:00 0.5 h",
+    ]
     autumn = (_local("2026-10-24 02:00"), _local("2026-10-24 02:30"))
-    assert _shown(occurrences(autumn, "FREQ=DAILY;COUNT=2", BERLIN, YEAR)) == ["10-24 02:00 0.5 h", "10-25 02:00 1.5 h"]
+    assert _shown(occurrences(autumn, "FREQ=DAILY;COUNT=2", BERLIN, YEAR)) == [
+        "10-24 02:00 0.5 h",
+        "10-25 02:00 1.5 h",
+    ]
 
 
 def test_the_end_of_a_rule_is_a_moment_and_not_a_wall_clock_time() -> None:
     span = (_local("2026-06-01 01:00"), _local("2026-06-01 02:00"))
     rule = "FREQ=DAILY;UNTIL=20260602T230000Z"
-    assert _shown(occurrences(span, rule, BERLIN, YEAR)) == ["06-01 01:00 1 h", "06-02 01:00 1 h", "06-03 01:00 1 h"]
+    assert _shown(occurrences(span, rule, BERLIN, YEAR)) == [
+        "06-01 01:00 1 h",
+        "06-02 01:00 1 h",
+        "06-03 01:00 1 h",
+    ]
 
 
 def test_without_a_rule_it_is_once_and_only_what_touches_the_range_is_found() -> None:
@@ -65,6 +80,8 @@ def test_a_part_of_the_year_has_the_times_of_the_whole_year_that_touch_it(
     start = _local(f"2025-12-28 {hour:02}:00")
     span = (start, start + timedelta(minutes=15 * quarters))
     within = (YEAR[0] + timedelta(days=first), YEAR[0] + timedelta(days=first + days))
-    whole = occurrences(span, "FREQ=DAILY", BERLIN, (YEAR[0] - timedelta(days=9), YEAR[1] + timedelta(days=60)))
+    whole = occurrences(
+        span, "FREQ=DAILY", BERLIN, (YEAR[0] - timedelta(days=9), YEAR[1] + timedelta(days=60))
+    )
     expected = [(a, b) for a, b in whole if b > within[0] and a < within[1]]
     assert occurrences(span, "FREQ=DAILY", BERLIN, within) == expected

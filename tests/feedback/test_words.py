@@ -1,4 +1,6 @@
-"""What people say holds, whatever late readings make of an incident; maintenance suppresses, and erases nothing."""
+"""What people say holds, whatever late readings make of an incident; maintenance suppresses, and
+erases nothing.
+"""
 
 from __future__ import annotations
 
@@ -33,17 +35,40 @@ REFUSED = [
     ("set_verdict('none', 'confirmed')", "incident_id of an incident"),
     ("set_verdict(KEY, 'fine')", "Expected confirmed, expected, false_alarm"),
     ("set_verdict(KEY, 'confirmed', channel => 'x')", "Expected a channel"),
-    ("add_verdict('plant', 'm-1', '2026-03-02', '2026-03-01', 'confirmed')", "Expected a beginning before its end"),
+    (
+        "add_verdict('plant', 'm-1', '2026-03-02', '2026-03-01', 'confirmed')",
+        "Expected a beginning before its end",
+    ),
     ("withdraw_verdict(KEY)", "Expected an incident with a verdict"),
-    ("add_label('plant', 'm-9', '2026-03-01', '2026-03-02')", "Expected an entity of the dataset plant"),
+    (
+        "add_label('plant', 'm-9', '2026-03-01', '2026-03-02')",
+        "Expected an entity of the dataset plant",
+    ),
     ("add_label('plant', 'm-1', '2026-03-01', 'infinity')", "Expected a beginning before its end"),
     ("add_maintenance('hall', '2026-03-01', '2026-03-02', 'x')", "Expected a dataset"),
     ("add_maintenance('plant', '2026-03-01', '2026-03-02', '')", "Expected a title"),
-    ("add_maintenance('plant', '2026-03-01', '2026-03-02', 'x', zone => 'Mars')", "Expected an IANA time zone"),
-    ("add_maintenance('plant', '2026-03-01', '2026-03-02', 'x', rrule => 'FREQ=NEVER')", "rule of RFC 5545"),
-    ("add_maintenance('plant', '2026-03-01', '2026-03-02', 'x', rrule => 'FREQ=DAILY;BYDAY=2MO')", "rule of RFC"),
-    ("add_maintenance('plant', '2026-03-01', '2026-03-02', 'x', rrule => 'FREQ=DAILY;UNTIL=20260231')", "range"),
-    ("add_maintenance('plant', '2026-03-01', '2026-03-02', 'x', margin_after_s => -1)", "Expected margins"),
+    (
+        "add_maintenance('plant', '2026-03-01', '2026-03-02', 'x', zone => 'Mars')",
+        "Expected an IANA time zone",
+    ),
+    (
+        "add_maintenance('plant', '2026-03-01', '2026-03-02', 'x', rrule => 'FREQ=NEVER')",
+        "rule of RFC 5545",
+    ),
+    (
+        "add_maintenance('plant', '2026-03-01', '2026-03-02', 'x', rrule => "
+        "'FREQ=DAILY;BYDAY=2MO')",
+        "rule of RFC",
+    ),
+    (
+        "add_maintenance('plant', '2026-03-01', '2026-03-02', 'x', rrule => "
+        "'FREQ=DAILY;UNTIL=20260231')",
+        "range",
+    ),
+    (
+        "add_maintenance('plant', '2026-03-01', '2026-03-02', 'x', margin_after_s => -1)",
+        "Expected margins",
+    ),
     ("withdraw_maintenance(7)", "Expected the window_id"),
 ]
 
@@ -73,24 +98,32 @@ def test_a_verdict_stays_with_its_incident_when_late_readings_replace_it(weeks: 
     with Store.connect(weeks.uri) as store:
         set_verdict(store, old, "confirmed", said_by="ada", note="pump")
     weeks.execute(
-        "UPDATE plant.metrics SET temperature = temperature - 15 WHERE at >= %s AND at < %s", FAULT[0], week(1, 51)
+        "UPDATE plant.metrics SET temperature = temperature - 15 WHERE at >= %s AND at < %s",
+        FAULT[0],
+        week(1, 51),
     )
     weeks.score(week(1), week(1, 72), force=True)
     assert weeks.longest_incident() != old
     assert ("confirmed",) in weeks.execute(
         "SELECT verdict FROM tsad.v_incident WHERE incident_id = %s", weeks.longest_incident()
     )
-    assert weeks.execute("SELECT incident_id, said_by, note FROM tsad.v_verdict") == [(old, "ada", "pump")]
+    assert weeks.execute("SELECT incident_id, said_by, note FROM tsad.v_verdict") == [
+        (old, "ada", "pump")
+    ]
 
 
-def test_people_say_verdicts_and_labels_with_the_readers_role(weeks: Weeks, cluster: Cluster) -> None:
+def test_people_say_verdicts_and_labels_with_the_readers_role(
+    weeks: Weeks, cluster: Cluster
+) -> None:
     uri, key = cluster.uri(weeks.uri.rsplit("/", 1)[1], BROWSER), weeks.longest_incident()
     run(uri, "SELECT tsad.set_verdict(%s, 'expected')", (key,))
     run(uri, "SELECT tsad.add_label('plant', 'm-1', %s, %s)", FAULT)
     run(uri, "SELECT tsad.add_maintenance('plant', %s, %s, 'filter')", FAULT)
     assert run(uri, "SELECT verdict, said_by FROM tsad.v_verdict") == [("expected", BROWSER)]
     assert run(uri, "SELECT entity, origin FROM tsad.v_label") == [(MACHINE, "person")]
-    assert run(uri, "SELECT title, zone, created_by FROM tsad.v_maintenance") == [("filter", "Europe/Berlin", BROWSER)]
+    assert run(uri, "SELECT title, zone, created_by FROM tsad.v_maintenance") == [
+        ("filter", "Europe/Berlin", BROWSER)
+    ]
 
 
 def test_what_makes_no_sense_is_refused(weeks: Weeks) -> None:
@@ -118,9 +151,13 @@ def test_merging_again_suppresses_the_same_and_writes_nothing(weeks: Weeks) -> N
     assert weeks.execute(everything) == before
 
 
-def test_an_incident_may_outlive_maintenance_as_long_as_windows_hold_it_and_its_margin(weeks: Weeks) -> None:
+def test_an_incident_may_outlive_maintenance_as_long_as_windows_hold_it_and_its_margin(
+    weeks: Weeks,
+) -> None:
     with Store.connect(weeks.uri) as store:
-        (memory_steps,) = {one.memory_steps for one in store.select_incidents("live", [1], week(1), week(2))}
+        (memory_steps,) = {
+            one.memory_steps for one in store.select_incidents("live", [1], week(1), week(2))
+        }
     # The moving average of 15 errors holds a reading for 14 steps after it.
     assert memory_steps == 14
     until = FAULT[1] - timedelta(minutes=10 * (memory_steps + 1))
@@ -131,13 +168,19 @@ def test_an_incident_may_outlive_maintenance_as_long_as_windows_hold_it_and_its_
 
 
 def test_maintenance_of_another_machine_or_day_suppresses_nothing(weeks: Weeks) -> None:
-    weeks.execute("INSERT INTO tsad.entity (dataset_id, name) SELECT dataset_id, 'm-2' FROM tsad.dataset")
+    weeks.execute(
+        "INSERT INTO tsad.entity (dataset_id, name) SELECT dataset_id, 'm-2' FROM tsad.dataset"
+    )
     assert _maintain(weeks, *FAULT, entity="m-2")[1] == 0
     assert _maintain(weeks, *FAULT, entity=MACHINE)[1] == 1
 
 
-def test_maintenance_that_recurs_holds_incidents_on_both_sides_of_a_change_of_clocks(weeks: Weeks) -> None:
-    """In Berlin clocks go forward on 29 March: 01:00 to 04:00 there is 00:00 UTC before and 23:00 UTC after it."""
+def test_maintenance_that_recurs_holds_incidents_on_both_sides_of_a_change_of_clocks(
+    weeks: Weeks,
+) -> None:
+    """In Berlin clocks go forward on 29 March: 01:00 to 04:00 there is 00:00 UTC before and 23:00
+    UTC after it.
+    """
     weeks.shift(week(3), week(3, 3))
     weeks.shift(week(4) - timedelta(hours=1), week(4, 2))
     weeks.score(week(3) - timedelta(hours=24), week(4, 24))
@@ -173,7 +216,9 @@ def test_labels_of_a_file_are_taken_all_or_none(weeks: Weeks, tmp_path: Path) ->
         assert weeks.execute("SELECT count(*) FROM tsad.v_label") == [(0,)]
         path.write_text(good, encoding="utf-8")
         assert add_labels(store, "plant", path, datetime.fromisoformat) == 1
-    assert weeks.execute("SELECT entity, kind, origin, note FROM tsad.v_label") == [(MACHINE, "leak", "file", "seen")]
+    assert weeks.execute("SELECT entity, kind, origin, note FROM tsad.v_label") == [
+        (MACHINE, "leak", "file", "seen")
+    ]
 
 
 def test_a_label_that_was_taken_back_stays_and_counts_for_nothing(weeks: Weeks) -> None:
@@ -187,7 +232,9 @@ def test_a_label_that_was_taken_back_stays_and_counts_for_nothing(weeks: Weeks) 
         with pytest.raises(BadInput, match="number of a label of hall"):
             withdraw_label(store, "hall", key, withdrawn_by="ada")
         again = add_label(store, "plant", MACHINE, *FAULT, kind="leak")
-    said = weeks.execute("SELECT label_id, kind, withdrawn_by, withdrawn_at IS NULL FROM tsad.v_label ORDER BY 1")
+    said = weeks.execute(
+        "SELECT label_id, kind, withdrawn_by, withdrawn_at IS NULL FROM tsad.v_label ORDER BY 1"
+    )
     assert said == [(key, "anomaly", "ada", False), (again, "leak", None, True)]
 
 
@@ -198,7 +245,9 @@ def _excluded(weeks: Weeks, store: Store) -> set[str]:
     return {row.reason for row in exclusions_of(store, weeks.config, scope, span)}
 
 
-def test_what_the_source_says_again_of_a_label_that_was_taken_back_is_not_taken(weeks: Weeks) -> None:
+def test_what_the_source_says_again_of_a_label_that_was_taken_back_is_not_taken(
+    weeks: Weeks,
+) -> None:
     with Store.connect(weeks.uri) as store:
         (entity_id,) = store.select_entities(store.select_dataset("plant").dataset_id).values()
         said = [Label(entity_id, *FAULT, "bad", "source")]

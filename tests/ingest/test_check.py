@@ -45,7 +45,8 @@ def test_a_good_dataset_has_no_errors(plant: Plant) -> None:
 
 def test_a_large_table_without_a_time_index_is_a_warning(plant: Plant) -> None:
     plant.run(
-        "INSERT INTO reading (at, machine) SELECT '2024-04-01Z', 'm1' FROM generate_series(1, 20000); ANALYZE reading"
+        "INSERT INTO reading (at, machine) SELECT '2024-04-01Z', 'm1' FROM generate_series(1, "
+        "20000); ANALYZE reading"
     )
     assert "every run reads the whole table" in _texts(plant, "warning")
     plant.run("CREATE INDEX ON reading (at)")
@@ -55,8 +56,16 @@ def test_a_large_table_without_a_time_index_is_a_warning(plant: Plant) -> None:
 @pytest.mark.parametrize(
     ("source", "level", "text"),
     [
-        ({"channels": {"temp": {}, "pressure": {}}}, "error", "Expected the column pressure. Received: at, machine"),
-        ({"channels": {"temp": {}, "time": {"column": "at"}}}, "error", ": Expected numbers. Received: timestamptz."),
+        (
+            {"channels": {"temp": {}, "pressure": {}}},
+            "error",
+            "Expected the column pressure. Received: at, machine",
+        ),
+        (
+            {"channels": {"temp": {}, "time": {"column": "at"}}},
+            "error",
+            ": Expected numbers. Received: timestamptz.",
+        ),
         ({"tables": "raeding"}, "error", "Similar: public.reading."),
         ({}, "warning", "load: Expected numbers. Received: texts"),
         (
@@ -65,8 +74,16 @@ def test_a_large_table_without_a_time_index_is_a_warning(plant: Plant) -> None:
             "Readings are 600 s apart, the step is 60 s: most steps will be empty. Set step: 600s",
         ),
         ({"step": "1h"}, "info", "readings of a step are made one by the channel's aggregate"),
-        ({"channels": {"temp": {"high": 10}}}, "warning", "temp: 100.0% of the values are out of range (20 to 20"),
-        ({"time": {"column": "at", "unit": "s"}}, "warning", "Expected no time.unit, since at is a timestamptz"),
+        (
+            {"channels": {"temp": {"high": 10}}},
+            "warning",
+            "temp: 100.0% of the values are out of range (20 to 20",
+        ),
+        (
+            {"time": {"column": "at", "unit": "s"}},
+            "warning",
+            "Expected no time.unit, since at is a timestamptz",
+        ),
     ],
 )
 def test_findings(plant: Plant, source: dict[str, Any], level: str, text: str) -> None:

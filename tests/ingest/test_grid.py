@@ -18,24 +18,40 @@ GRID = Grid(0, 2 * HOUR_US, STEP_S, n_entities=2, n_channels=5)
 
 VALUES = st.sampled_from([-1.5, -0.0, 0.0, 1.0, 2.25, 1e9, float("nan")])
 WIDE = st.lists(
-    st.tuples(st.integers(0, 7199), st.integers(0, 1), st.integers(0, 2), st.lists(VALUES, min_size=5, max_size=5)),
+    st.tuples(
+        st.integers(0, 7199),
+        st.integers(0, 1),
+        st.integers(0, 2),
+        st.lists(VALUES, min_size=5, max_size=5),
+    ),
     max_size=30,
 )
 
 
 def _wide(content):
-    columns = [np.array(column) for column in zip(*content, strict=True)] if content else [np.zeros(0, int)] * 4
+    columns = (
+        [np.array(column) for column in zip(*content, strict=True)]
+        if content
+        else [np.zeros(0, int)] * 4
+    )
     values = np.array(columns[3], float).reshape(len(content), 5)
     return Rows(
-        columns[0].astype(np.int64) * 1_000_000, columns[1].astype(np.intp), columns[2].astype(np.int64), values
+        columns[0].astype(np.int64) * 1_000_000,
+        columns[1].astype(np.intp),
+        columns[2].astype(np.int64),
+        values,
     )
 
 
 def _long(content):
     rows = [(t, e, u, c, v[c]) for t, e, u, v in content for c in range(5)]
-    t, e, u, c, v = (np.array(column) for column in zip(*rows, strict=True)) if rows else [np.zeros(0)] * 5
+    t, e, u, c, v = (
+        (np.array(column) for column in zip(*rows, strict=True)) if rows else [np.zeros(0)] * 5
+    )
     times_us = t.astype(np.int64) * 1_000_000
-    return Rows(times_us, e.astype(np.intp), u.astype(np.int64), v.astype(float), channel=c.astype(np.intp))
+    return Rows(
+        times_us, e.astype(np.intp), u.astype(np.int64), v.astype(float), channel=c.astype(np.intp)
+    )
 
 
 def _slow_values(content):
@@ -59,7 +75,10 @@ def test_wide_rows_equal_the_slow_twin(content):
 @quick
 @given(WIDE)
 def test_long_rows_give_the_bits_of_wide_rows(content):
-    wide, long = to_grid(_wide(content), GRID, AGGREGATES), to_grid(_long(content), GRID, AGGREGATES)
+    wide, long = (
+        to_grid(_wide(content), GRID, AGGREGATES),
+        to_grid(_long(content), GRID, AGGREGATES),
+    )
     np.testing.assert_array_equal(long.values, wide.values)
     np.testing.assert_array_equal(long.present, wide.present)
 
@@ -68,7 +87,10 @@ def test_long_rows_give_the_bits_of_wide_rows(content):
 @given(WIDE, st.randoms(use_true_random=False))
 def test_the_order_of_rows_does_not_change_a_bit(content, random):
     shuffled = random.sample(content, len(content))
-    one, other = to_grid(_wide(content), GRID, AGGREGATES), to_grid(_wide(shuffled), GRID, AGGREGATES)
+    one, other = (
+        to_grid(_wide(content), GRID, AGGREGATES),
+        to_grid(_wide(shuffled), GRID, AGGREGATES),
+    )
     assert (one.values + 0.0).tobytes() == (other.values + 0.0).tobytes()
     np.testing.assert_array_equal(one.duplicate, other.duplicate)
 
@@ -89,14 +111,24 @@ def test_an_entity_gets_the_same_bits_with_and_without_the_others():
     own = entity == 1
     alone = Rows(times_us[own], entity[own] * 0, np.arange(n)[own], rows.values[own])
     together = to_grid(rows, GRID, AGGREGATES).values[1]
-    assert together.tobytes() == to_grid(alone, Grid(0, 2 * HOUR_US, STEP_S, 1, 5), AGGREGATES).values[0].tobytes()
+    assert (
+        together.tobytes()
+        == to_grid(alone, Grid(0, 2 * HOUR_US, STEP_S, 1, 5), AGGREGATES).values[0].tobytes()
+    )
 
 
 def test_a_table_without_a_channel_says_nothing_about_it():
     times_us = np.array([0, 0])
     values = np.array([[1.0, np.nan], [9.0, 2.0]])
     offered = np.array([[True, False], [False, True]])
-    rows = Rows(times_us, np.zeros(2, np.intp), np.zeros(2, np.int64), values, table=np.array([0, 1]), offered=offered)
+    rows = Rows(
+        times_us,
+        np.zeros(2, np.intp),
+        np.zeros(2, np.int64),
+        values,
+        table=np.array([0, 1]),
+        offered=offered,
+    )
     gridded = to_grid(rows, Grid(0, HOUR_US, 3600, 1, 2), ["last", "last"])
     assert gridded.values.ravel().tolist() == [1.0, 2.0]
     assert gridded.duplicate.sum() == 0
@@ -104,7 +136,12 @@ def test_a_table_without_a_channel_says_nothing_about_it():
 
 @pytest.mark.parametrize(("time_s", "n_off_grid"), [(600, 0), (601, 1)])
 def test_a_lone_row_beside_the_grid_is_counted(time_s, n_off_grid):
-    rows = Rows(np.array([time_s * 1_000_000]), np.zeros(1, np.intp), np.zeros(1, np.int64), np.array([[7.0]]))
+    rows = Rows(
+        np.array([time_s * 1_000_000]),
+        np.zeros(1, np.intp),
+        np.zeros(1, np.int64),
+        np.array([[7.0]]),
+    )
     gridded = to_grid(rows, Grid(0, HOUR_US, 600, 1, 1), ["mean"])
     assert gridded.values[0, 1, 0] == 7.0
     assert gridded.off_grid.sum() == n_off_grid

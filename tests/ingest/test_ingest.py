@@ -1,4 +1,6 @@
-"""What is read, when it is read again, and that neither order, retries nor races change what is kept."""
+"""What is read, when it is read again, and that neither order, retries nor races change what is
+kept.
+"""
 
 from __future__ import annotations
 
@@ -79,19 +81,34 @@ def test_later_changes_are_listed_with_the_command_that_reads_them(plant: Plant)
     plant.run("UPDATE reading SET changed = '2030-01-01Z' WHERE at = '2024-05-01 10:00Z'")
     plant.run("DELETE FROM reading WHERE at = '2024-05-01 11:00Z'")
     with Store.connect(plant.warehouse_uri) as store:
-        late = late_changes(store, config, plant.source_uri, start_at=at("08:00"), end_at=at("12:00"))
-    assert [(found.hour_at.hour, found.n_rows_now - found.n_rows_read) for found in late] == [(9, 1), (10, 0), (11, -2)]
-    assert late[0].command == "tsad ingest plant --from 2024-05-01T09:00Z --to 2024-05-01T10:00Z --force"
+        late = late_changes(
+            store, config, plant.source_uri, start_at=at("08:00"), end_at=at("12:00")
+        )
+    assert [(found.hour_at.hour, found.n_rows_now - found.n_rows_read) for found in late] == [
+        (9, 1),
+        (10, 0),
+        (11, -2),
+    ]
+    assert (
+        late[0].command
+        == "tsad ingest plant --from 2024-05-01T09:00Z --to 2024-05-01T10:00Z --force"
+    )
     assert late[2].command == ""
 
 
 def test_what_the_source_has_deleted_stays_and_is_counted(plant: Plant) -> None:
     plant.ingest("10:00", "11:00")
     before = plant.readings()
-    plant.run("DELETE FROM reading WHERE at < '2024-05-01 10:20Z' AND machine = 'm1' OR machine = 'm2'")
+    plant.run(
+        "DELETE FROM reading WHERE at < '2024-05-01 10:20Z' AND machine = 'm1' OR machine = 'm2'"
+    )
     assert plant.ingest("10:00", "11:00", force=True).n_blocks_changed == 0
     assert plant.readings() == before
-    assert plant.issues() == {("vanished", "m1", ""): 2, ("vanished", "m2", ""): 6, ("resampled", "m1", ""): 4}
+    assert plant.issues() == {
+        ("vanished", "m1", ""): 2,
+        ("vanished", "m2", ""): 6,
+        ("resampled", "m1", ""): 4,
+    }
 
 
 def test_a_value_that_became_null_is_null(plant: Plant) -> None:
@@ -182,13 +199,16 @@ def test_the_lag_is_measured_live_and_not_in_a_backfill(plant: Plant) -> None:
     assert plant.ingest("10:00", "11:00", config).lag_s == 307
     plant.now_at = at("11:30")
     plant.ingest("10:00", "11:00", config)
-    assert plant.rows("SELECT lag_s FROM tsad.ingest_hour WHERE hour_at = '2024-05-01 10:00Z'") == [(307,)]
+    assert plant.rows("SELECT lag_s FROM tsad.ingest_hour WHERE hour_at = '2024-05-01 10:00Z'") == [
+        (307,)
+    ]
     assert plant.ingest("05:00", "06:00", config).lag_s is None
 
 
 def test_labels_of_the_source_are_kept_by_the_hour(plant: Plant) -> None:
     plant.run(
-        "UPDATE reading SET bad = true WHERE machine = 'm1' AND at BETWEEN '2024-05-01 09:40Z' AND '2024-05-01 10:15Z'"
+        "UPDATE reading SET bad = true WHERE machine = 'm1' AND at BETWEEN '2024-05-01 09:40Z' AND "
+        "'2024-05-01 10:15Z'"
     )
     config = plant.config(label="bad")
     plant.ingest("09:00", "11:00", config)
@@ -201,26 +221,40 @@ def test_sensors_are_judged_beside_the_machine(plant: Plant) -> None:
     plant.run("UPDATE reading SET temp = NULL WHERE machine = 'm2'")
     config = plant.config(channels={"temp": {"high": 970}, "load": {}}, step="5min")
     plant.ingest("10:00", "11:00", config)
-    verdicts = plant.rows("SELECT entity, channel, verdict FROM tsad.v_quality WHERE verdict = 'dead'")
+    verdicts = plant.rows(
+        "SELECT entity, channel, verdict FROM tsad.v_quality WHERE verdict = 'dead'"
+    )
     assert verdicts == [("m2", "temp", "dead")]
 
 
 def test_verdicts_do_not_depend_on_the_order_of_runs(plant: Plant) -> None:
     plant.run("DELETE FROM reading")
     plant.run(
-        "INSERT INTO reading SELECT t, 'm1', 20 + random(), CASE WHEN t < '2024-05-08 09:00Z' THEN random() ELSE 1 END "
+        "INSERT INTO reading SELECT t, 'm1', 20 + random(), CASE WHEN t < '2024-05-08 09:00Z' THEN "
+        "random() ELSE 1 END "
         "FROM generate_series('2024-05-07 09:00Z'::timestamptz, '2024-05-08 10:59Z', '1 min') t"
     )
     config = plant.config(step="1min")
-    for start, end in [("08 10:00", "08 11:00"), ("08 09:00", "08 10:00"), ("07 09:00", "07 11:00")]:
+    for start, end in [
+        ("08 10:00", "08 11:00"),
+        ("08 09:00", "08 10:00"),
+        ("07 09:00", "07 11:00"),
+    ]:
         plant.ingest(f"2024-05-{start}", f"2024-05-{end}", config)
-    backwards = plant.rows("SELECT hour_at, channel, verdict, n_steps FROM tsad.v_quality ORDER BY 1, 2, 3")
+    backwards = plant.rows(
+        "SELECT hour_at, channel, verdict, n_steps FROM tsad.v_quality ORDER BY 1, 2, 3"
+    )
     plant.ingest("2024-05-07 09:00", "2024-05-08 11:00", config, force=True)
     assert (at("2024-05-08 10:00"), "load", "constant", 60) in backwards
-    assert plant.rows("SELECT hour_at, channel, verdict, n_steps FROM tsad.v_quality ORDER BY 1, 2, 3") == backwards
+    assert (
+        plant.rows("SELECT hour_at, channel, verdict, n_steps FROM tsad.v_quality ORDER BY 1, 2, 3")
+        == backwards
+    )
 
 
-def test_a_wrong_password_is_denied_and_the_next_run_reads_the_connection_anew(plant: Plant) -> None:
+def test_a_wrong_password_is_denied_and_the_next_run_reads_the_connection_anew(
+    plant: Plant,
+) -> None:
     right = plant.source_uri
     plant.source_uri = right.replace("@", "-wrong@", 1)
     with pytest.raises(AccessDenied, match="Expected a login") as caught:
@@ -251,15 +285,29 @@ def test_a_source_that_is_too_slow_may_be_tried_again(plant: Plant) -> None:
     [
         ({"tables": "readings"}, r"matches readings\. Received: none\. Similar: public\.reading"),
         ({"tables": "plant.*"}, r"matches plant\.\*"),
-        ({"time": {"column": "att"}}, r"time column att\. Received: at, machine, .* Did you mean at\?"),
-        ({"time": {"column": "machine"}}, "a timestamp, a date or a number in the time column machine. Received: text"),
-        ({"time": {"column": "temp"}}, r"Expected time\.unit \(s, ms, us or ns\) for the number column temp"),
+        (
+            {"time": {"column": "att"}},
+            r"time column att\. Received: at, machine, .* Did you mean at\?",
+        ),
+        (
+            {"time": {"column": "machine"}},
+            "a timestamp, a date or a number in the time column machine. Received: text",
+        ),
+        (
+            {"time": {"column": "temp"}},
+            r"Expected time\.unit \(s, ms, us or ns\) for the number column temp",
+        ),
         ({"entity": {"column": "host"}}, r"entity column host\."),
-        ({"entity": {"from_table": "machine_(.*)"}}, "Expected a name that matches entity.from_table"),
+        (
+            {"entity": {"from_table": "machine_(.*)"}},
+            "Expected a name that matches entity.from_table",
+        ),
         ({"channels": {"x": {}, "y": {}}}, r"at least one of the columns x, y\."),
     ],
 )
-def test_a_source_that_is_not_what_the_file_says(plant: Plant, source: dict[str, object], message: str) -> None:
+def test_a_source_that_is_not_what_the_file_says(
+    plant: Plant, source: dict[str, object], message: str
+) -> None:
     with pytest.raises(SourceError, match=message):
         plant.ingest("10:00", "11:00", plant.config(**source))
 

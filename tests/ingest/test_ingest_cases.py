@@ -1,4 +1,6 @@
-"""Every kind of bad or odd input: what is taken, what is counted. docs/bad_input.md is the same table in words."""
+"""Every kind of bad or odd input: what is taken, what is counted. docs/bad_input.md is the same
+table in words.
+"""
 
 from __future__ import annotations
 
@@ -18,7 +20,9 @@ NEW = ("new_entity", "m1", "")
 
 @dataclass(frozen=True)
 class Case:
-    """Rows of the source, how it is read, and what must come of [10:00, 11:00) of 1 May 2024 (or of `hours`)."""
+    """Rows of the source, how it is read, and what must come of [10:00, 11:00) of 1 May 2024 (or of
+    `hours`).
+    """
 
     name: str
     table: str
@@ -32,7 +36,10 @@ class Case:
 def m1(**values: float) -> dict[tuple[str, str, str], float]:
     """Readings of m1: `temp_1000=1.0` is temp at 10:00."""
     parts = {name: name.rsplit("_", 1) for name in values}
-    return {("m1", f"{time[:2]}:{time[2:]}", channel): values[name] for name, (channel, time) in parts.items()}
+    return {
+        ("m1", f"{time[:2]}:{time[2:]}", channel): values[name]
+        for name, (channel, time) in parts.items()
+    }
 
 
 CASES = [
@@ -48,14 +55,16 @@ CASES = [
     Case(
         "of duplicates without updated_at each channel takes its greatest value",
         WIDE,
-        "('2024-05-01 10:00Z', 'm1', 5, NULL), ('2024-05-01 10:00Z', 'm1', 3, 50), ('2024-05-01 10:00Z', 'm1', 4, 40)",
+        "('2024-05-01 10:00Z', 'm1', 5, NULL), ('2024-05-01 10:00Z', 'm1', 3, 50), ('2024-05-01 "
+        "10:00Z', 'm1', 4, 40)",
         m1(temp_1000=5, load_1000=50),
         {("duplicate", "m1", ""): 2},
     ),
     Case(
         "rows out of order are put in order",
         WIDE,
-        "('2024-05-01 10:50Z', 'm1', 6, 1), ('2024-05-01 10:00Z', 'm1', 1, 1), ('2024-05-01 10:20Z', 'm1', 3, 1)",
+        "('2024-05-01 10:50Z', 'm1', 6, 1), ('2024-05-01 10:00Z', 'm1', 1, 1), ('2024-05-01 "
+        "10:20Z', 'm1', 3, 1)",
         m1(temp_1000=1, temp_1020=3, temp_1050=6, load_1000=1, load_1020=1, load_1050=1),
     ),
     Case("a gap stays a gap", WIDE, "('2024-05-01 10:00Z', 'm1', 1, NULL)", m1(temp_1000=1)),
@@ -77,7 +86,8 @@ CASES = [
     Case(
         "irregular readings of a step become one by the channel's aggregate",
         WIDE,
-        "('2024-05-01 10:07Z', 'm1', 1, 8), ('2024-05-01 10:01Z', 'm1', 3, 6), ('2024-05-01 10:09Z', 'm1', NULL, 1)",
+        "('2024-05-01 10:07Z', 'm1', 1, 8), ('2024-05-01 10:01Z', 'm1', 3, 6), ('2024-05-01 "
+        "10:09Z', 'm1', NULL, 1)",
         m1(temp_1000=1, load_1000=5),
         {("resampled", "m1", ""): 2},
         {"channels": {"temp": {"aggregate": "last"}, "load": {"aggregate": "mean"}}},
@@ -85,7 +95,8 @@ CASES = [
     Case(
         "readings at 1 Hz become one per step",
         WIDE.replace("temp float8", "temp float8 DEFAULT 1"),
-        "SELECT '2024-05-01 10:00Z'::timestamptz + i * interval '1 s', 'm1', i, 0 FROM generate_series(0, 1199) i",
+        "SELECT '2024-05-01 10:00Z'::timestamptz + i * interval '1 s', 'm1', i, 0 FROM "
+        "generate_series(0, 1199) i",
         m1(temp_1000=599, temp_1010=1199, load_1000=600, load_1010=600),
         {("resampled", "m1", ""): 1198},
         {"channels": {"temp": {"aggregate": "max"}, "load": {"aggregate": "count"}}},
@@ -93,7 +104,8 @@ CASES = [
     Case(
         "clocks set back: an ambiguous time is the first of the two",
         NAIVE,
-        "('2024-10-27 01:50', 'm1', 1, 1), ('2024-10-27 02:00', 'm1', 2, 2), ('2024-10-27 03:00', 'm1', 3, 3)",
+        "('2024-10-27 01:50', 'm1', 1, 1), ('2024-10-27 02:00', 'm1', 2, 2), ('2024-10-27 03:00', "
+        "'m1', 3, 3)",
         m1(temp_2350=1, load_2350=1, temp_0000=2, load_0000=2, temp_0200=3, load_0200=3),
         {("ambiguous_time", "", ""): 1},
         {"time": {"column": "at", "zone": "Europe/Berlin"}},
@@ -111,7 +123,8 @@ CASES = [
     Case(
         "clocks set forward: a time that never was is not taken",
         NAIVE,
-        "('2024-03-31 01:50', 'm1', 1, 1), ('2024-03-31 02:30', 'm1', 2, 2), ('2024-03-31 03:00', 'm1', 3, 3)",
+        "('2024-03-31 01:50', 'm1', 1, 1), ('2024-03-31 02:30', 'm1', 2, 2), ('2024-03-31 03:00', "
+        "'m1', 3, 3)",
         m1(temp_0050=1, load_0050=1, temp_0100=3, load_0100=3),
         {("nonexistent_time", "", ""): 1},
         {"time": {"column": "at", "zone": "Europe/Berlin"}},
@@ -169,7 +182,8 @@ CASES = [
     Case(
         "rows of nobody are not taken",
         WIDE,
-        "('2024-05-01 10:00Z', 'm1', 1, 1), ('2024-05-01 10:00Z', NULL, 2, 2), ('2024-05-01 10:10Z', '', 3, 3)",
+        "('2024-05-01 10:00Z', 'm1', 1, 1), ('2024-05-01 10:00Z', NULL, 2, 2), ('2024-05-01 "
+        "10:10Z', '', 3, 3)",
         m1(temp_1000=1, load_1000=1),
         {("null_entity", "", ""): 2},
     ),
@@ -259,7 +273,9 @@ def test_case(case: Case, plant: Plant) -> None:
 def test_an_empty_table_is_read_and_written_down(plant: Plant) -> None:
     plant.run(WIDE)
     assert plant.ingest("10:00", "11:00").n_hours_read == 1
-    assert plant.rows("SELECT n_rows, n_readings, newest_at FROM tsad.ingest_hour") == [(0, 0, None)]
+    assert plant.rows("SELECT n_rows, n_readings, newest_at FROM tsad.ingest_hour") == [
+        (0, 0, None)
+    ]
     assert plant.issues() == {}
 
 
@@ -277,14 +293,23 @@ def test_a_table_that_cannot_be_used_costs_only_itself(plant: Plant) -> None:
         "CREATE TABLE machine_3 (at timestamptz, temp int);"
         "INSERT INTO machine_3 VALUES ('2024-05-01 10:00Z', 5)"
     )
-    plant.ingest("10:00", "11:00", plant.config(tables="machine_*", entity={"from_table": "machine_(.*)"}))
-    assert plant.readings() == {("1", "10:00", "temp"): 1, ("1", "10:00", "load"): 2, ("3", "10:00", "temp"): 5}
+    plant.ingest(
+        "10:00", "11:00", plant.config(tables="machine_*", entity={"from_table": "machine_(.*)"})
+    )
+    assert plant.readings() == {
+        ("1", "10:00", "temp"): 1,
+        ("1", "10:00", "load"): 2,
+        ("3", "10:00", "temp"): 5,
+    }
     assert plant.issues()["unusable_table", "", ""] == 1
     assert plant.issues()["missing_column", "3", "load"] == 1
 
 
 def test_many_entities_with_the_same_issue_are_one_row(plant: Plant) -> None:
     plant.run(WIDE)
-    plant.run("INSERT INTO reading SELECT '2024-05-01 10:01Z', 'm' || i, 1, 1 FROM generate_series(1, 30) i")
+    plant.run(
+        "INSERT INTO reading SELECT '2024-05-01 10:01Z', 'm' || i, 1, 1 FROM generate_series(1, "
+        "30) i"
+    )
     plant.ingest("10:00", "11:00")
     assert plant.issues() == {("new_entity", "", ""): 30, ("off_grid", "", ""): 30}

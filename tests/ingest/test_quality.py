@@ -76,7 +76,10 @@ def test_values_outside_the_range_and_on_its_ends_are_told_apart() -> None:
     hour = usual(60)
     hour[:3], hour[10:30] = -40.0, 30.0
     found = verdicts(hour, low=np.array([0.0]), high=np.array([30.0]))
-    assert [(v.verdict, v.n_steps) for v in found if v.verdict != "stuck"] == [("out_of_range", 3), ("at_limit", 20)]
+    assert [(v.verdict, v.n_steps) for v in found if v.verdict != "stuck"] == [
+        ("out_of_range", 3),
+        ("at_limit", 20),
+    ]
     assert found[0].detail.startswith("-40 to ")
 
 
@@ -129,4 +132,8 @@ def test_a_healthy_server_room_has_no_verdicts() -> None:
     for host in clean:
         known = {"reference_median": np.median(host, axis=0), "reference_spread": host.std(axis=0)}
         hours = range(60, len(host), 60)
-        assert [v for at in hours for v in quality_verdicts(host[at : at + 60], host[at - 60 : at], **known)] == []
+        assert [
+            v
+            for at in hours
+            for v in quality_verdicts(host[at : at + 60], host[at - 60 : at], **known)
+        ] == []

@@ -1,4 +1,6 @@
-"""Sensors change and machines are added: what can be converted is, the rest is unknown until enough was read."""
+"""Sensors change and machines are added: what can be converted is, the rest is unknown until enough
+was read.
+"""
 
 from __future__ import annotations
 
@@ -36,7 +38,9 @@ ROWS = """
 def _trained(cluster: Cluster, template: str, folder: Path, **changes: Any) -> Iterator[Weeks]:
     """A machine whose first week was learned."""
     name = f"epochs_{uuid4().hex}"
-    made = Weeks.filled(cluster.create_database(name, template=template), folder, **CHANGES | changes)
+    made = Weeks.filled(
+        cluster.create_database(name, template=template), folder, **CHANGES | changes
+    )
     made.train(week(1))
     yield made
     cluster.drop_database(name)
@@ -45,19 +49,27 @@ def _trained(cluster: Cluster, template: str, folder: Path, **changes: Any) -> I
 @contextmanager
 def _copy(cluster: Cluster, trained: Weeks, folder: Path) -> Iterator[Weeks]:
     name = f"epoch_{uuid4().hex}"
-    yield Weeks(cluster.create_database(name, template=trained.uri.rsplit("/", 1)[1]), folder, trained.config)
+    yield Weeks(
+        cluster.create_database(name, template=trained.uri.rsplit("/", 1)[1]),
+        folder,
+        trained.config,
+    )
     cluster.drop_database(name)
 
 
 @pytest.fixture(scope="module")
-def trained(cluster: Cluster, template_database: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Weeks]:
+def trained(
+    cluster: Cluster, template_database: str, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Weeks]:
     """A machine learned by a detector that carries a state."""
     with _trained(cluster, template_database, tmp_path_factory.mktemp("epochs")) as made:
         yield made
 
 
 @pytest.fixture(scope="module")
-def forest(cluster: Cluster, template_database: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Weeks]:
+def forest(
+    cluster: Cluster, template_database: str, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Weeks]:
     """A machine learned by one that looks back a fixed time, as its threshold does."""
     detector = {"detector": {"name": "isolation_forest", "window": 3}}
     threshold = {"kind": "adaptive", "k": 3, "look_back": 60, "min_span": "6h", "min_count": 20}
@@ -87,18 +99,33 @@ def _send(weeks: Weeks, scale: float, offset: float) -> None:
 def _say(weeks: Weeks, kind: str, **terms: float) -> int:
     with Store.connect(weeks.uri) as store:
         return set_channel_epoch(
-            store, "plant", MACHINE, "temperature", CHANGED_AT, kind, "new sensor", said_by="ada", **terms
+            store,
+            "plant",
+            MACHINE,
+            "temperature",
+            CHANGED_AT,
+            kind,
+            "new sensor",
+            said_by="ada",
+            **terms,
         )
 
 
-def _scores(weeks: Weeks, start_at: datetime, end_at: datetime, entity: str = MACHINE) -> np.ndarray:
+def _scores(
+    weeks: Weeks, start_at: datetime, end_at: datetime, entity: str = MACHINE
+) -> np.ndarray:
     scores = "SELECT score::float8 FROM tsad.scores('plant', %s, %s, %s) ORDER BY at"
     return np.array([row[0] for row in weeks.execute(scores, entity, start_at, end_at)], float)
 
 
-def _statuses(weeks: Weeks, start_at: datetime, end_at: datetime, entity: str = MACHINE) -> set[tuple[str, float]]:
+def _statuses(
+    weeks: Weeks, start_at: datetime, end_at: datetime, entity: str = MACHINE
+) -> set[tuple[str, float]]:
     query = "SELECT status, coverage FROM tsad.v_status WHERE entity = %s AND hour_at >= %s AND hour_at < %s"
-    return {(status, round(coverage, 2)) for status, coverage in weeks.execute(query, entity, start_at, end_at)}
+    return {
+        (status, round(coverage, 2))
+        for status, coverage in weeks.execute(query, entity, start_at, end_at)
+    }
 
 
 def test_a_converted_sensor_leaves_the_scores_of_the_former_one(weeks: Weeks) -> None:
@@ -112,13 +139,17 @@ def test_a_converted_sensor_leaves_the_scores_of_the_former_one(weeks: Weeks) ->
     assert weeks.flagged_share(*FAULT) > 0.9
 
 
-def test_a_replaced_sensor_is_unknown_until_it_was_learned_and_its_neighbours_go_on(weeks: Weeks) -> None:
+def test_a_replaced_sensor_is_unknown_until_it_was_learned_and_its_neighbours_go_on(
+    weeks: Weeks,
+) -> None:
     weeks.shift(*FAULT)
     _send(weeks, 1.3, 40.0)
     _say(weeks, "replaced")
     weeks.score(week(1), week(1, 60))
     usable_at = CHANGED_AT + 24 * HOUR
-    assert weeks.execute("SELECT usable_at, n_running_hours FROM tsad.v_channel_epoch") == [(usable_at, 24.0)]
+    assert weeks.execute("SELECT usable_at, n_running_hours FROM tsad.v_channel_epoch") == [
+        (usable_at, 24.0)
+    ]
     detail = "SELECT DISTINCT detail FROM tsad.v_status WHERE hour_at >= %s AND hour_at < %s"
     assert weeks.execute(detail, CHANGED_AT, usable_at) == [
         ("temperature replaced, known from 2026-03-10 10:00 UTC on",)
@@ -140,7 +171,11 @@ def test_hours_in_any_order_and_a_late_word_leave_the_same_rows(
     weeks: Weeks = request.getfixturevalue(detector)
     _send(weeks, 1.3, 40.0)
     hours = [CHANGED_AT + i * HOUR for i in range(-2, 30)]
-    orders = {"forward": hours, "reverse": hours[::-1], "shuffled": list(np.random.default_rng(3).permutation(hours))}
+    orders = {
+        "forward": hours,
+        "reverse": hours[::-1],
+        "shuffled": list(np.random.default_rng(3).permutation(hours)),
+    }
     if order == "forward":
         weeks.score(hours[0], hours[-1] + HOUR)
     _say(weeks, "replaced")
@@ -151,10 +186,14 @@ def test_hours_in_any_order_and_a_late_word_leave_the_same_rows(
 
 def _bulk(weeks: Weeks, hours: list[datetime]) -> list[tuple[Any, ...]]:
     """Rows of one run over all hours, after everything that was scored and learned is forgotten."""
-    weeks.execute("TRUNCATE tsad.score_block, tsad.fold_state, tsad.entity_scale, tsad.incident, tsad.ingest_hour")
+    weeks.execute(
+        "TRUNCATE tsad.score_block, tsad.fold_state, tsad.entity_scale, tsad.incident, "
+        "tsad.ingest_hour"
+    )
     weeks.execute("DELETE FROM tsad.reading_block WHERE hour_at >= %s", hours[0])
     weeks.execute(
-        'UPDATE tsad.channel_epoch SET scale = NULL, "offset" = NULL, usable_at = NULL, n_running_hours = NULL '
+        'UPDATE tsad.channel_epoch SET scale = NULL, "offset" = NULL, usable_at = NULL, '
+        "n_running_hours = NULL "
         "WHERE NOT declared"
     )
     weeks.score(hours[0], hours[-1] + HOUR)
@@ -162,7 +201,9 @@ def _bulk(weeks: Weeks, hours: list[datetime]) -> list[tuple[Any, ...]]:
 
 
 @pytest.mark.parametrize("detector", ["weeks", "wood"])
-def test_runs_of_half_an_hour_leave_the_same_rows(request: pytest.FixtureRequest, detector: str) -> None:
+def test_runs_of_half_an_hour_leave_the_same_rows(
+    request: pytest.FixtureRequest, detector: str
+) -> None:
     weeks: Weeks = request.getfixturevalue(detector)
     _send(weeks, 1.3, 40.0)
     _say(weeks, "replaced")
@@ -181,8 +222,11 @@ def test_late_readings_of_the_learned_hours_are_learned_again(weeks: Weeks) -> N
     hours = [CHANGED_AT + i * HOUR for i in range(-2, 30)]
     weeks.score(hours[0], hours[-1] + HOUR)
     before = weeks.execute("SELECT scale FROM tsad.v_channel_epoch")
-    weeks.execute("UPDATE plant.metrics SET temperature = temperature + 30 WHERE at >= %s AND at < %s",
-                  CHANGED_AT + 3 * HOUR, CHANGED_AT + 9 * HOUR)  # fmt: skip
+    weeks.execute(
+        "UPDATE plant.metrics SET temperature = temperature + 30 WHERE at >= %s AND at < %s",
+        CHANGED_AT + 3 * HOUR,
+        CHANGED_AT + 9 * HOUR,
+    )
     weeks.score(CHANGED_AT + 3 * HOUR, CHANGED_AT + 9 * HOUR, force=True)
     assert weeks.execute("SELECT scale FROM tsad.v_channel_epoch") != before
     assert weeks.execute(ROWS) == _bulk(weeks, hours)
@@ -191,11 +235,15 @@ def test_late_readings_of_the_learned_hours_are_learned_again(weeks: Weeks) -> N
 def test_only_running_hours_count(weeks: Weeks) -> None:
     weeks.config = weeks.config.model_copy(update={"running_when": "load > 1"})
     idle = (CHANGED_AT + 2 * HOUR, CHANGED_AT + 8 * HOUR)
-    weeks.execute("UPDATE plant.metrics SET load = 0, temperature = 0 WHERE at >= %s AND at < %s", *idle)
+    weeks.execute(
+        "UPDATE plant.metrics SET load = 0, temperature = 0 WHERE at >= %s AND at < %s", *idle
+    )
     _send(weeks, 1.3, 40.0)
     _say(weeks, "replaced")
     weeks.score(week(1), CHANGED_AT + 10 * HOUR)
-    assert weeks.execute("SELECT usable_at, n_running_hours FROM tsad.v_channel_epoch") == [(None, 4.0)]
+    assert weeks.execute("SELECT usable_at, n_running_hours FROM tsad.v_channel_epoch") == [
+        (None, 4.0)
+    ]
     weeks.score(CHANGED_AT + 10 * HOUR, week(1, 60))
     (learned,) = weeks.execute('SELECT usable_at, scale, "offset" FROM tsad.v_channel_epoch')
     assert learned[0] == CHANGED_AT + 30 * HOUR
@@ -218,7 +266,9 @@ def test_hours_before_a_change_are_not_scored_anew(weeks: Weeks) -> None:
     weeks.score(week(1), week(1, 20))
     _say(weeks, "unit", **TO_CELSIUS)
     weeks.score(week(1), week(1, 20))
-    anew = weeks.execute("SELECT min(hour_at), count(*)::int FROM tsad.score_block WHERE revision = 2")
+    anew = weeks.execute(
+        "SELECT min(hour_at), count(*)::int FROM tsad.score_block WHERE revision = 2"
+    )
     assert anew == [(CHANGED_AT, 10)]
 
 
@@ -238,7 +288,8 @@ def test_a_training_over_a_change_learns_one_sensor(weeks: Weeks) -> None:
 def _add_machine(weeks: Weeks, start_at: datetime) -> None:
     """A machine like the first one, but at another level and livelier."""
     weeks.execute(
-        "INSERT INTO plant.metrics SELECT at + interval '7 days', 'm-2', temperature * 3 + 100, load * 2 "
+        "INSERT INTO plant.metrics SELECT at + interval '7 days', 'm-2', temperature * 3 + 100, "
+        "load * 2 "
         "FROM plant.metrics WHERE at >= %s AND machine = %s",
         start_at - timedelta(days=7),
         MACHINE,
@@ -255,7 +306,9 @@ def test_a_new_machine_counts_down_and_then_has_a_scale_of_its_own(wood: Weeks) 
     wood.score(CHANGED_AT + 6 * HOUR, week(1, 60))
     usable_at = CHANGED_AT + 24 * HOUR
     assert {status for status, _ in _statuses(wood, usable_at, week(1, 60), "m-2")} == {"scored"}
-    assert {status for status, _ in _statuses(wood, CHANGED_AT, usable_at, "m-2")} == {"unknown_entity_scale"}
+    assert {status for status, _ in _statuses(wood, CHANGED_AT, usable_at, "m-2")} == {
+        "unknown_entity_scale"
+    }
     flagged = "SELECT avg(flag::int)::float8 FROM tsad.scores('plant', 'm-2', %s, %s) WHERE score IS NOT NULL"
     assert wood.execute(flagged, *FAULT)[0][0] > 0.9
     assert wood.execute(flagged, usable_at, FAULT[0])[0][0] < 0.02
@@ -265,7 +318,11 @@ def test_a_new_machine_counts_down_and_then_has_a_scale_of_its_own(wood: Weeks) 
 def test_a_new_machine_has_the_same_rows_in_any_order(wood: Weeks, order: str) -> None:
     _add_machine(wood, CHANGED_AT)
     hours = [CHANGED_AT + i * HOUR for i in range(-2, 30)]
-    orders = {"forward": hours, "reverse": hours[::-1], "shuffled": list(np.random.default_rng(3).permutation(hours))}
+    orders = {
+        "forward": hours,
+        "reverse": hours[::-1],
+        "shuffled": list(np.random.default_rng(3).permutation(hours)),
+    }
     for hour in orders[order]:
         wood.score(hour, hour + HOUR)
     assert wood.execute(ROWS) == _bulk(wood, hours)
@@ -285,7 +342,9 @@ def test_the_tasks_with_their_files_leave_the_rows_of_one_go(wood: Weeks, tmp_pa
 
 
 @pytest.mark.parametrize("order", ["forward", "reverse"])
-def test_a_state_begins_anew_with_a_machines_own_scale_in_any_order(weeks: Weeks, order: str) -> None:
+def test_a_state_begins_anew_with_a_machines_own_scale_in_any_order(
+    weeks: Weeks, order: str
+) -> None:
     _add_machine(weeks, week(1))
     days = [week(1, 24 * i) for i in range(6)]
     for day in days if order == "forward" else days[::-1]:
@@ -299,9 +358,7 @@ def test_what_was_learned_stays_when_retention_drops_what_it_was_learned_from(wo
     _send(wood, 1.3, 40.0)
     _say(wood, "replaced")
     wood.score(week(1), week(1, 40))
-    known = (
-        "SELECT scale, usable_at FROM tsad.v_channel_epoch UNION ALL SELECT scales[1], usable_at FROM tsad.entity_scale"
-    )
+    known = "SELECT scale, usable_at FROM tsad.v_channel_epoch UNION ALL SELECT scales[1], usable_at FROM tsad.entity_scale"
     before = wood.execute(known)
     wood.execute("UPDATE tsad.dataset SET retired_before = %s", week(1, 36))
     wood.execute("DELETE FROM tsad.reading_block WHERE hour_at < %s", week(1, 36))
@@ -312,10 +369,22 @@ def test_what_was_learned_stays_when_retention_drops_what_it_was_learned_from(wo
 
 
 WRONG = {
-    "an unknown machine": ({"entity": "m-9"}, "Expected an entity of the dataset plant. Received: m-9."),
-    "an unknown channel": ({"channel": "speed"}, "Expected a channel of the dataset. Received: speed."),
-    "an unknown kind": ({"kind": "moved"}, "Expected replaced, recalibrated or unit. Received: moved."),
-    "a unit without terms": ({"kind": "unit"}, "Expected the scale and offset of the new unit. Received: none."),
+    "an unknown machine": (
+        {"entity": "m-9"},
+        "Expected an entity of the dataset plant. Received: m-9.",
+    ),
+    "an unknown channel": (
+        {"channel": "speed"},
+        "Expected a channel of the dataset. Received: speed.",
+    ),
+    "an unknown kind": (
+        {"kind": "moved"},
+        "Expected replaced, recalibrated or unit. Received: moved.",
+    ),
+    "a unit without terms": (
+        {"kind": "unit"},
+        "Expected the scale and offset of the new unit. Received: none.",
+    ),
     "no reason": ({"reason": ""}, "Expected a reason. Received: nothing."),
     "a scale of nothing": (
         {"scale": 0.0},
@@ -327,7 +396,12 @@ WRONG = {
 @pytest.mark.parametrize("name", WRONG)
 def test_a_wrong_word_on_a_sensor_is_refused(trained: Weeks, name: str) -> None:
     changes, message = WRONG[name]
-    said: dict[str, Any] = {"entity": MACHINE, "channel": "temperature", "from_at": CHANGED_AT, "kind": "replaced"}
+    said: dict[str, Any] = {
+        "entity": MACHINE,
+        "channel": "temperature",
+        "from_at": CHANGED_AT,
+        "kind": "replaced",
+    }
     said |= {"reason": "broke", "said_by": "ada"} | changes
     with Store.connect(trained.uri) as store, pytest.raises(BadInput) as refused:
         set_channel_epoch(store, "plant", **said)
@@ -338,7 +412,11 @@ def test_only_a_change_that_holds_can_be_withdrawn(weeks: Weeks) -> None:
     number = _say(weeks, "replaced")
     with Store.connect(weeks.uri) as store:
         withdraw_channel_epoch(store, "plant", number)
-        with pytest.raises(BadInput, match="Expected the epoch_id of a change of a sensor that holds"):
+        with pytest.raises(
+            BadInput, match="Expected the epoch_id of a change of a sensor that holds"
+        ):
             withdraw_channel_epoch(store, "plant", number)
-        with pytest.raises(BadInput, match=r"Expected the number of a change of a sensor of plant\. Received: 99"):
+        with pytest.raises(
+            BadInput, match=r"Expected the number of a change of a sensor of plant\. Received: 99"
+        ):
             withdraw_channel_epoch(store, "plant", 99)

@@ -8,18 +8,34 @@ import pytest
 from tsad_tasks.ingest.quality import quality_verdicts
 from tsad_tasks.ingest.sensor_quality import dependent_hours, suspects, usual_level
 
-FAULTS = ["none", "stuck", "constant", "at_limit", "out_of_range", "unit", "dead", "gaps", "rounded", "moved"]
+FAULTS = [
+    "none",
+    "stuck",
+    "constant",
+    "at_limit",
+    "out_of_range",
+    "unit",
+    "dead",
+    "gaps",
+    "rounded",
+    "moved",
+]
 
 
-def _with_fault(fault: str, rng: np.random.Generator, n_steps: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+def _with_fault(
+    fault: str, rng: np.random.Generator, n_steps: int
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Reference, previous hour and hour of one sensor."""
     reference = 20 + rng.normal(size=7 * n_steps)
     previous, values = 20 + rng.normal(size=n_steps), 20 + rng.normal(size=n_steps)
     changes = {
-        "stuck": (slice(n_steps // 3, None), 21.5), "at_limit": (slice(0, n_steps // 3), 40.0),
+        "stuck": (slice(n_steps // 3, None), 21.5),
+        "at_limit": (slice(0, n_steps // 3), 40.0),
         "dead": (slice(None), np.nan),
-        "out_of_range": (slice(3, 4), 41.0), "gaps": (slice(2, 9), np.nan), "constant": (slice(None), 20.5),
-    }  # fmt: skip
+        "out_of_range": (slice(3, 4), 41.0),
+        "gaps": (slice(2, 9), np.nan),
+        "constant": (slice(None), 20.5),
+    }
     if fault in changes:
         values[changes[fault][0]] = changes[fault][1]
     if fault == "constant":
@@ -37,15 +53,26 @@ def _with_fault(fault: str, rng: np.random.Generator, n_steps: int) -> tuple[np.
 def test_who_is_not_suspect_gets_no_verdict(n_steps: int) -> None:
     rng = np.random.default_rng(3)
     sensors = [_with_fault(fault, rng, n_steps) for fault in FAULTS for _ in range(20)]
-    reference, previous, values = (np.stack(part)[:, :, None] for part in zip(*sensors, strict=True))
+    reference, previous, values = (
+        np.stack(part)[:, :, None] for part in zip(*sensors, strict=True)
+    )
     low, high, (median, spread) = np.array([0.0]), np.array([40.0]), usual_level(reference)
     found = suspects(values, previous, low, high, median, spread)
-    judged = np.array([
-        bool(quality_verdicts(
-            values[i], previous[i], low=low, high=high, reference_median=median[i], reference_spread=spread[i]
-        ))
-        for i in range(len(values))
-    ])  # fmt: skip
+    judged = np.array(
+        [
+            bool(
+                quality_verdicts(
+                    values[i],
+                    previous[i],
+                    low=low,
+                    high=high,
+                    reference_median=median[i],
+                    reference_spread=spread[i],
+                )
+            )
+            for i in range(len(values))
+        ]
+    )
     assert not (judged & ~found).any()
     assert judged.any()
     assert not found[:20].any()

@@ -15,22 +15,33 @@ from tsad_tasks.config import DatasetConfig
 from tsad_tasks.ingest.sources import postgres as module
 from tsad_tasks.ingest.sources.postgres import connect_source, open_source
 
-START_US, END_US = (int(datetime(2024, 5, 1, hour, tzinfo=UTC).timestamp()) * 1_000_000 for hour in (10, 12))
+START_US, END_US = (
+    int(datetime(2024, 5, 1, hour, tzinfo=UTC).timestamp()) * 1_000_000 for hour in (10, 12)
+)
 
 
 def _config(**source: Any) -> DatasetConfig:
-    default = {"connection": "x", "tables": "reading", "time": {"column": "at"}, "entity": {"column": "machine"}}
+    default = {
+        "connection": "x",
+        "tables": "reading",
+        "time": {"column": "at"},
+        "entity": {"column": "machine"},
+    }
     return DatasetConfig.model_validate(
         {"dataset": "d", "source": {**default, "channels": {"a": {}, "b": {}}, **source}}
     )
 
 
-def test_rows_are_those_of_a_plain_query(empty_database_uri: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_rows_are_those_of_a_plain_query(
+    empty_database_uri: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(module, "_PIECE_BYTES", 1000)
     run(
         empty_database_uri,
-        "CREATE TABLE reading AS SELECT '2024-05-01 09:00Z'::timestamptz + i * interval '61 s' AS at, "
-        "'m' || i % 7 AS machine, sin(i)::float8 AS a, i::numeric / 3 AS b FROM generate_series(0, 299) i",
+        "CREATE TABLE reading AS SELECT '2024-05-01 09:00Z'::timestamptz + i * interval '61 s' AS "
+        "at, "
+        "'m' || i % 7 AS machine, sin(i)::float8 AS a, i::numeric / 3 AS b FROM generate_series(0, "
+        "299) i",
     )
     plain = run(
         empty_database_uri,
@@ -44,25 +55,39 @@ def test_rows_are_those_of_a_plain_query(empty_database_uri: str, monkeypatch: p
     assert list(zip(rows.times_us[order], names, *rows.values[order].T, strict=True)) == plain
 
 
-def test_a_pattern_finds_tables_views_and_parents_but_no_partitions_of_them(empty_database_uri: str) -> None:
+def test_a_pattern_finds_tables_views_and_parents_but_no_partitions_of_them(
+    empty_database_uri: str,
+) -> None:
     columns = "(at timestamptz, machine text, a int, b int)"
     run(
         empty_database_uri,
-        f"CREATE SCHEMA plant; CREATE TABLE plant.press_1 {columns}; CREATE VIEW plant.press_2 AS TABLE plant.press_1;"
+        f"CREATE SCHEMA plant; CREATE TABLE plant.press_1 {columns}; CREATE VIEW plant.press_2 AS "
+        "TABLE plant.press_1;"
         f"CREATE TABLE plant.press_3 {columns} PARTITION BY RANGE (at);"
         "CREATE TABLE plant.press_3_2024 PARTITION OF plant.press_3 DEFAULT;"
         f"CREATE TABLE plant.pressx {columns}; CREATE TABLE press_9 {columns}",
     )
     with open_source(empty_database_uri, _config(tables="plant.press_*")) as source:
-        assert [plan.table.title for plan in source.plans] == ["plant.press_1", "plant.press_2", "plant.press_3"]
-    with open_source(empty_database_uri, _config(tables=["plant.press_3_2024", "press_9"])) as source:
-        assert [plan.table.title for plan in source.plans] == ["plant.press_3_2024", "public.press_9"]
+        assert [plan.table.title for plan in source.plans] == [
+            "plant.press_1",
+            "plant.press_2",
+            "plant.press_3",
+        ]
+    with open_source(
+        empty_database_uri, _config(tables=["plant.press_3_2024", "press_9"])
+    ) as source:
+        assert [plan.table.title for plan in source.plans] == [
+            "plant.press_3_2024",
+            "public.press_9",
+        ]
 
 
 def test_a_list_with_a_missing_table_reads_the_others(empty_database_uri: str) -> None:
     run(empty_database_uri, "CREATE TABLE reading (at timestamptz, machine text, a int, b int)")
     with open_source(empty_database_uri, _config(tables=["reading", "plant.gone"])) as source:
-        assert [(fault.table, fault.issue) for fault in source.faults] == [("plant.gone", "unusable_table")]
+        assert [(fault.table, fault.issue) for fault in source.faults] == [
+            ("plant.gone", "unusable_table")
+        ]
 
 
 def test_nothing_can_be_written_through_a_source(empty_database_uri: str) -> None:
@@ -85,11 +110,14 @@ def test_a_statement_takes_no_longer_than_its_timeout(empty_database_uri: str) -
         cursor.execute("SELECT pg_sleep(5)")
 
 
-def test_a_table_that_the_login_may_not_read_is_an_unusable_one(cluster: Cluster, empty_database_uri: str) -> None:
+def test_a_table_that_the_login_may_not_read_is_an_unusable_one(
+    cluster: Cluster, empty_database_uri: str
+) -> None:
     columns = "(at timestamptz, machine text, a int, b int)"
     run(
         empty_database_uri,
-        f"CREATE TABLE reading {columns}; CREATE TABLE secret {columns}; GRANT SELECT ON reading TO {BROWSER}",
+        f"CREATE TABLE reading {columns}; CREATE TABLE secret {columns}; GRANT SELECT ON reading "
+        f"TO {BROWSER}",
     )
     uri = cluster.uri(empty_database_uri.rsplit("/", 1)[1], BROWSER)
     with open_source(uri, _config(tables=["reading", "secret"])) as source:
@@ -106,7 +134,9 @@ def test_hours_are_counted_as_they_are_read(empty_database_uri: str) -> None:
         "FROM generate_series(0, 35) i",
     )
     start_us = int(datetime(2024, 10, 26, 22, tzinfo=UTC).timestamp()) * 1_000_000
-    with open_source(empty_database_uri, _config(time={"column": "at", "zone": "Europe/Berlin"})) as source:
+    with open_source(
+        empty_database_uri, _config(time={"column": "at", "zone": "Europe/Berlin"})
+    ) as source:
         counts = source.count_hours(start_us, start_us + 7 * 3_600_000_000)
         rows = source.read(start_us, start_us + 7 * 3_600_000_000)
     hours, n_rows = np.unique(rows.times_us // 3_600_000_000 * 3_600_000_000, return_counts=True)
@@ -116,7 +146,8 @@ def test_hours_are_counted_as_they_are_read(empty_database_uri: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "uri", ["mysql://me:secret@host/db", "not a uri: secret", "", "postgresql://me:secret@host:port/db"]
+    "uri",
+    ["mysql://me:secret@host/db", "not a uri: secret", "", "postgresql://me:secret@host:port/db"],
 )
 def test_what_is_no_uri_is_not_shown(uri: str) -> None:
     with pytest.raises(BadInput, match="Expected the source connection as a URI") as caught:

@@ -1,4 +1,6 @@
-"""Limits keep to an alarm budget, whatever the fleet's size, and one bad machine or reading does not spoil them."""
+"""Limits keep to an alarm budget, whatever the fleet's size, and one bad machine or reading does
+not spoil them.
+"""
 
 from __future__ import annotations
 
@@ -31,24 +33,34 @@ def fleet(seed: int, n_machines: int, n_days: int) -> dict[str, NDArray[np.float
     """Errors that hang together for about ten steps, as those of overlapping windows do."""
     rng = np.random.default_rng(seed)
     white = rng.exponential(1.0, (n_machines, n_days * DAY + 9))
-    errors = np.lib.stride_tricks.sliding_window_view(white, 10, axis=1).mean(axis=2).astype(np.float32)
+    errors = (
+        np.lib.stride_tricks.sliding_window_view(white, 10, axis=1).mean(axis=2).astype(np.float32)
+    )
     return {f"m{i}": row for i, row in enumerate(errors)}
 
 
-def limits_of(errors: dict[str, NDArray[np.float32]], budget: AlarmBudget, how: ThresholdSettings) -> BudgetLimits:
+def limits_of(
+    errors: dict[str, NDArray[np.float32]], budget: AlarmBudget, how: ThresholdSettings
+) -> BudgetLimits:
     return budget_limits(errors, {name: row.size for name, row in errors.items()}, how, budget)
 
 
-def incidents(errors: NDArray[np.float32], limits: Calibration, how: ThresholdSettings, rule: IncidentRule) -> int:
+def incidents(
+    errors: NDArray[np.float32], limits: Calibration, how: ThresholdSettings, rule: IncidentRule
+) -> int:
     moving = collective_series(errors, limits, how)
-    scores, _ = combined_scores(errors, threshold_series(errors, limits, how), moving, limits.collective_limit)
+    scores, _ = combined_scores(
+        errors, threshold_series(errors, limits, how), moving, limits.collective_limit
+    )
     steps = np.flatnonzero(flag(scores))
     return len(incident_spans(steps * 300, scores[steps], rule, 300))
 
 
 @pytest.mark.parametrize("how", [EVT, POINTS_ONLY], ids=["with moving averages", "without"])
 @pytest.mark.parametrize("n_machines", [10, 100])
-def test_a_fleet_of_any_size_raises_at_most_what_the_budget_allows(n_machines: int, how: ThresholdSettings) -> None:
+def test_a_fleet_of_any_size_raises_at_most_what_the_budget_allows(
+    n_machines: int, how: ThresholdSettings
+) -> None:
     budget = AlarmBudget(5.0, 1.0, n_machines, RULE, 300)
     limits = limits_of(fleet(1, n_machines, 3), budget, how)
     n = sum(incidents(row, limits.pooled, how, RULE) for row in fleet(2, n_machines, 14).values())
@@ -64,12 +76,19 @@ def test_a_single_machine_does_not_use_up_the_budget_of_a_fleet() -> None:
 
 def test_a_larger_budget_never_gives_a_higher_limit() -> None:
     errors = fleet(1, 20, 3)
-    found = [limits_of(errors, AlarmBudget(n, 9.0, 20, RULE, 300), POINTS_ONLY).pooled.limit for n in (1.0, 5.0, 50.0)]
+    found = [
+        limits_of(errors, AlarmBudget(n, 9.0, 20, RULE, 300), POINTS_ONLY).pooled.limit
+        for n in (1.0, 5.0, 50.0)
+    ]
     assert found == sorted(found, reverse=True)
 
 
-@pytest.mark.parametrize("rule", [replace(RULE, consecutive=4), replace(RULE, min_score=0.3)], ids=["rows", "score"])
-def test_what_an_incident_needs_lowers_the_limit_and_the_budget_still_holds(rule: IncidentRule) -> None:
+@pytest.mark.parametrize(
+    "rule", [replace(RULE, consecutive=4), replace(RULE, min_score=0.3)], ids=["rows", "score"]
+)
+def test_what_an_incident_needs_lowers_the_limit_and_the_budget_still_holds(
+    rule: IncidentRule,
+) -> None:
     usual = limits_of(fleet(1, 100, 3), AlarmBudget(5.0, 1.0, 100, RULE, 300), POINTS_ONLY)
     limits = limits_of(fleet(1, 100, 3), AlarmBudget(5.0, 1.0, 100, rule, 300), POINTS_ONLY)
     assert limits.pooled.limit < usual.pooled.limit
@@ -94,7 +113,9 @@ def test_huge_errors_of_one_machine_do_not_blind_the_others() -> None:
     assert dirty < 1.3 * clean
 
 
-def test_no_more_than_a_hundredth_of_the_steps_lies_above_the_limit_however_large_the_budget() -> None:
+def test_no_more_than_a_hundredth_of_the_steps_lies_above_the_limit_however_large_the_budget() -> (
+    None
+):
     errors = fleet(1, 5, 3)
     limits = limits_of(errors, AlarmBudget(1e6, 1e6, 5, RULE, 300), EVT)
     joined = np.concatenate(list(errors.values()))
@@ -104,10 +125,14 @@ def test_no_more_than_a_hundredth_of_the_steps_lies_above_the_limit_however_larg
 def test_hours_off_count_as_time_but_not_as_errors() -> None:
     errors = fleet(1, 50, 3)
     halved = {
-        name: np.where(np.arange(row.size) % DAY < DAY // 2, row, np.float32(np.nan)) for name, row in errors.items()
+        name: np.where(np.arange(row.size) % DAY < DAY // 2, row, np.float32(np.nan))
+        for name, row in errors.items()
     }
     budget = AlarmBudget(5.0, 1.0, 50, RULE, 300)
-    assert limits_of(halved, budget, POINTS_ONLY).pooled.limit < limits_of(errors, budget, POINTS_ONLY).pooled.limit
+    assert (
+        limits_of(halved, budget, POINTS_ONLY).pooled.limit
+        < limits_of(errors, budget, POINTS_ONLY).pooled.limit
+    )
 
 
 def test_errors_that_are_all_zero_give_limits_above_zero() -> None:

@@ -1,4 +1,6 @@
-"""Figures of an evaluation agree with scikit-learn and with slow twins; what is unknown counts nowhere."""
+"""Figures of an evaluation agree with scikit-learn and with slow twins; what is unknown counts
+nowhere.
+"""
 
 from __future__ import annotations
 
@@ -33,7 +35,11 @@ from tsad_tasks.model.evaluation import (
 quick = settings(max_examples=50, deadline=None, derandomize=True)
 MINUTE = AlertSchedule(60, interval_s=60)
 # Few different scores, so that ties are the rule.
-steps = st.lists(st.tuples(st.booleans(), st.sampled_from([0.0, 0.25, 0.5, 1.0, math.nan])), min_size=1, max_size=40)
+steps = st.lists(
+    st.tuples(st.booleans(), st.sampled_from([0.0, 0.25, 0.5, 1.0, math.nan])),
+    min_size=1,
+    max_size=40,
+)
 
 
 def labels_and_scores(
@@ -42,7 +48,9 @@ def labels_and_scores(
     return np.array([label for label, _ in drawn]), np.array([score for _, score in drawn], kind)
 
 
-def of_both_classes(drawn: list[tuple[bool, float]]) -> tuple[NDArray[np.bool_], NDArray[np.floating]]:
+def of_both_classes(
+    drawn: list[tuple[bool, float]],
+) -> tuple[NDArray[np.bool_], NDArray[np.floating]]:
     labels, scores = labels_and_scores(drawn)
     known = ~np.isnan(scores)
     assume(len(set(labels[known].tolist())) == 2)
@@ -54,7 +62,9 @@ def of_both_classes(drawn: list[tuple[bool, float]]) -> tuple[NDArray[np.bool_],
 def test_areas_under_both_curves_are_scikit_learns(drawn: list[tuple[bool, float]]) -> None:
     labels, scores = of_both_classes(drawn)
     known = ~np.isnan(scores)
-    assert roc_curve(labels, scores).auc == pytest.approx(metrics.roc_auc_score(labels[known], scores[known]))
+    assert roc_curve(labels, scores).auc == pytest.approx(
+        metrics.roc_auc_score(labels[known], scores[known])
+    )
     expected = metrics.average_precision_score(labels[known], scores[known])
     assert pr_curve(labels, scores).average_precision == pytest.approx(expected)
 
@@ -64,10 +74,13 @@ def test_areas_under_both_curves_are_scikit_learns(drawn: list[tuple[bool, float
 def test_the_points_of_both_curves_are_scikit_learns(drawn: list[tuple[bool, float]]) -> None:
     labels, scores = of_both_classes(drawn)
     known = ~np.isnan(scores)
-    false, true, thresholds = metrics.roc_curve(labels[known], scores[known], drop_intermediate=False)
+    false, true, thresholds = metrics.roc_curve(
+        labels[known], scores[known], drop_intermediate=False
+    )
     roc = roc_curve(labels, scores)
     np.testing.assert_allclose(
-        [roc.false_positive_share, roc.true_positive_share, roc.thresholds], [false, true, thresholds]
+        [roc.false_positive_share, roc.true_positive_share, roc.thresholds],
+        [false, true, thresholds],
     )
     precision, recall, _ = metrics.precision_recall_curve(labels[known], scores[known])
     pr = pr_curve(labels, scores)
@@ -134,22 +147,36 @@ def test_a_best_threshold_parts_neighbouring_float32_scores() -> None:
 
 
 def test_without_a_scored_anomaly_there_is_no_best_threshold() -> None:
-    with pytest.raises(BadInput, match=r"Expected scored steps that are anomalies\. Received: none of 2\."):
+    with pytest.raises(
+        BadInput, match=r"Expected scored steps that are anomalies\. Received: none of 2\."
+    ):
         best_f1_threshold(np.array([False, True]), np.array([1.0, np.nan]))
 
 
 event_steps = st.lists(
-    st.tuples(st.booleans(), st.booleans(), st.sampled_from([True, True, False])), min_size=1, max_size=40
+    st.tuples(st.booleans(), st.booleans(), st.sampled_from([True, True, False])),
+    min_size=1,
+    max_size=40,
 )
 
 
 @quick
 @given(event_steps, st.integers(0, 3), st.integers(0, 3))
-def test_events_agree_with_the_slow_twin(drawn: list[tuple[bool, bool, bool]], gap: int, early: int) -> None:
+def test_events_agree_with_the_slow_twin(
+    drawn: list[tuple[bool, bool, bool]], gap: int, early: int
+) -> None:
     labels, flags, known = (np.array(column) for column in zip(*drawn, strict=True))
-    found = event_report(labels, flags, known, schedule=MINUTE, merge_gap_steps=gap, early_steps=early)
+    found = event_report(
+        labels, flags, known, schedule=MINUTE, merge_gap_steps=gap, early_steps=early
+    )
     expected = slow_events(labels.tolist(), flags.tolist(), known.tolist(), gap, early)
-    assert (found.n_events, found.n_found, found.n_unseen, found.n_alarms, found.n_false) == expected
+    assert (
+        found.n_events,
+        found.n_found,
+        found.n_unseen,
+        found.n_alarms,
+        found.n_false,
+    ) == expected
     assert len(found.delay_s) == len(found.lead_s) == found.n_found
 
 
@@ -159,7 +186,9 @@ def test_an_alert_comes_at_the_end_of_its_interval_and_after_the_settle_delay() 
     found = event_report(labels, flags, schedule=AlertSchedule(60, interval_s=3600, settle_s=300))
     assert found.delay_s == (3600 + 300 - 20 * 60,)
     assert found.lead_s == (200 * 60 - 3900,)
-    late = event_report(labels, flags, schedule=AlertSchedule(60, interval_s=3600, settle_s=300, start_s=7200 - 60))
+    late = event_report(
+        labels, flags, schedule=AlertSchedule(60, interval_s=3600, settle_s=300, start_s=7200 - 60)
+    )
     assert late.delay_s == (7200 + 3600 + 300 - (7140 + 20 * 60),)
 
 
@@ -212,7 +241,9 @@ def test_volumes_agree_with_the_slow_twin(drawn: list[tuple[bool, float]], buffe
     soft = buffered_labels(labels, buffer)[known]
     assume(labels[known].any() and (labels[known].sum() + soft.sum()) / 2 < known.sum())
     found = volume_under_surface(labels, scores, max_buffer_steps=buffer)
-    assert (found.pr, found.roc) == pytest.approx(slow_vus(labels.tolist(), scores.tolist(), buffer))
+    assert (found.pr, found.roc) == pytest.approx(
+        slow_vus(labels.tolist(), scores.tolist(), buffer)
+    )
 
 
 def test_a_score_that_comes_a_little_late_keeps_most_of_its_volume() -> None:
@@ -255,6 +286,7 @@ def test_entities_are_pooled_without_events_or_buffers_across_their_edge() -> No
 
 def test_arrays_of_different_lengths_are_refused() -> None:
     with pytest.raises(
-        BadInput, match=r"Expected arrays of one length, \(n_steps,\) each\. Received: \(2,\), \(3,\)\."
+        BadInput,
+        match=r"Expected arrays of one length, \(n_steps,\) each\. Received: \(2,\), \(3,\)\.",
     ):
         roc_curve(np.zeros(2, bool), np.zeros(3))

@@ -7,7 +7,13 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
 from tests.reference.slow_event_heads import slow_flags, slow_ranked_thresholds, slow_surprises
-from tsad_tasks.model.event_rule import AlarmRule, RankRule, alarm_starts, no_events, ranked_thresholds
+from tsad_tasks.model.event_rule import (
+    AlarmRule,
+    RankRule,
+    alarm_starts,
+    no_events,
+    ranked_thresholds,
+)
 from tsad_tasks.model.hysteresis import HysteresisRule, hysteresis_thresholds, no_alarm
 from tsad_tasks.model.novelty import MIN_BLOCKS, N_BLOCKS, no_blocks, novelty_surprises
 from tsad_tasks.model.surprise import N_TOP, no_past, surprises
@@ -22,7 +28,9 @@ NATS = arrays(np.float32, st.integers(1, 60), elements=st.floats(0, 16, width=32
 
 def found_surprises(errors: np.ndarray) -> np.ndarray:
     past = no_past(1, 1)
-    return np.array([surprises(past, ONE, np.array([[error]], np.float32)).item() for error in errors])
+    return np.array(
+        [surprises(past, ONE, np.array([[error]], np.float32)).item() for error in errors]
+    )
 
 
 @pytest.mark.parametrize("draw", ["exponential", "standard_t", "integers"])

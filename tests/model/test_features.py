@@ -1,4 +1,6 @@
-"""Features agree with their slow twins, and depend neither on where readings start nor on where they end."""
+"""Features agree with their slow twins, and depend neither on where readings start nor on where
+they end.
+"""
 
 from __future__ import annotations
 
@@ -45,7 +47,9 @@ def test_held_values_agree_with_the_slow_twin(seed: int, first: int, second: int
     values = readings(seed)
     found = held(values, [first, second])
     for channel, hold_steps in enumerate((first, second)):
-        np.testing.assert_array_equal(found[:, channel], slow_held(values[:, channel].tolist(), hold_steps))
+        np.testing.assert_array_equal(
+            found[:, channel], slow_held(values[:, channel].tolist(), hold_steps)
+        )
 
 
 @quick
@@ -59,10 +63,15 @@ def test_rolling_means_agree_with_the_slow_twin(seed: int, width: int) -> None:
 
 
 @quick
-@given(st.lists(st.sampled_from([True, True, True, False, None]), min_size=1, max_size=50), st.integers(0, 12))
+@given(
+    st.lists(st.sampled_from([True, True, True, False, None]), min_size=1, max_size=50),
+    st.integers(0, 12),
+)
 def test_running_state_agrees_with_the_slow_twin(on: list[bool | None], grace_steps: int) -> None:
     speed = np.array([[{True: 9.0, False: 0.0, None: np.nan}[state]] for state in on])
-    assert running_state(speed, "speed > 1", ["speed"], grace_steps).tolist() == slow_running(on, grace_steps)
+    assert running_state(speed, "speed > 1", ["speed"], grace_steps).tolist() == slow_running(
+        on, grace_steps
+    )
 
 
 Function = Callable[[NDArray[np.float64]], NDArray[np.generic]]
@@ -73,7 +82,9 @@ FUNCTIONS: list[tuple[Function, int]] = [
 ]
 
 
-@pytest.mark.parametrize(("function", "history"), FUNCTIONS, ids=["held", "derived", "running_state"])
+@pytest.mark.parametrize(
+    ("function", "history"), FUNCTIONS, ids=["held", "derived", "running_state"]
+)
 @quick
 @given(seed=st.integers(0, 10_000), start=st.integers(0, 40), end=st.integers(41, 60))
 def test_features_do_not_depend_on_start_or_end_to_the_bit(
@@ -85,7 +96,9 @@ def test_features_do_not_depend_on_start_or_end_to_the_bit(
     assert function(values[:end]).tobytes() == whole[:end].tobytes()
 
 
-@pytest.mark.parametrize("function", [function for function, _ in FUNCTIONS], ids=["held", "derived", "running_state"])
+@pytest.mark.parametrize(
+    "function", [function for function, _ in FUNCTIONS], ids=["held", "derived", "running_state"]
+)
 def test_many_entities_at_once_are_the_same_as_one_by_one(function: Function) -> None:
     values = np.stack([readings(seed) for seed in range(4)])
     together = function(values)
@@ -158,7 +171,9 @@ def test_the_largest_reading_scales_to_a_finite_number() -> None:
 def test_scaling_can_be_undone_and_goes_through_json_to_the_bit(seed: int, kind: str) -> None:
     values = readings(seed)
     scaler = fit_scaler(values, kind)
-    np.testing.assert_allclose(scaler.inverse(scaler.transform(values)), values, rtol=1e-4, atol=1e-4)
+    np.testing.assert_allclose(
+        scaler.inverse(scaler.transform(values)), values, rtol=1e-4, atol=1e-4
+    )
     assert Scaler.from_json(json.loads(json.dumps(scaler.to_json()))) == scaler
 
 
@@ -177,7 +192,8 @@ def test_a_pooled_scaler_finds_every_known_entity_plausible() -> None:
 
 def test_a_channel_that_an_entity_never_showed_has_no_say_in_the_pool() -> None:
     pooled = pooled_scaler(
-        [Scaler((100.0,), (5.0,), 9), Scaler((0.0,), (1.0,), 9), Scaler((100.0,), (5.0,), 9)], "robust"
+        [Scaler((100.0,), (5.0,), 9), Scaler((0.0,), (1.0,), 9), Scaler((100.0,), (5.0,), 9)],
+        "robust",
     )
     assert pooled.center == (100.0,)
     assert pooled.scale == (5.0,)
@@ -189,10 +205,17 @@ def test_a_pool_of_nothing_is_refused() -> None:
 
 
 @pytest.mark.parametrize(
-    "day", [datetime(2024, 3, 31, tzinfo=UTC), datetime(2024, 10, 27, tzinfo=UTC), datetime(2024, 7, 7, tzinfo=UTC)]
+    "day",
+    [
+        datetime(2024, 3, 31, tzinfo=UTC),
+        datetime(2024, 10, 27, tzinfo=UTC),
+        datetime(2024, 7, 7, tzinfo=UTC),
+    ],
 )
 @pytest.mark.parametrize("name", ["Europe/Berlin", "Australia/Lord_Howe", "Asia/Kathmandu", "UTC"])
-def test_hour_and_weekday_follow_the_clocks_of_the_site_through_clock_changes(day: datetime, name: str) -> None:
+def test_hour_and_weekday_follow_the_clocks_of_the_site_through_clock_changes(
+    day: datetime, name: str
+) -> None:
     zone = ZoneInfo(name)
     ats = [day + timedelta(minutes=7 * i) for i in range(300)]
     found = cyclic_time(np.array([int(at.timestamp()) for at in ats]), zone, ["hour", "weekday"])
@@ -207,7 +230,8 @@ def test_the_time_of_day_is_the_same_to_the_bit_wherever_it_is_asked() -> None:
     times_s = 1_700_000_000 + 60 * np.arange(3000)
     whole = cyclic_time(times_s, ZoneInfo("Europe/Berlin"), ["weekday", "hour"])
     alone = [
-        cyclic_time(times_s[i : i + 1], ZoneInfo("Europe/Berlin"), ["weekday", "hour"]) for i in range(0, 3000, 97)
+        cyclic_time(times_s[i : i + 1], ZoneInfo("Europe/Berlin"), ["weekday", "hour"])
+        for i in range(0, 3000, 97)
     ]
     assert np.concatenate(alone).tobytes() == whole[::97].tobytes()
     assert cyclic_time(times_s, ZoneInfo("UTC"), []).shape == (3000, 0)
@@ -247,6 +271,14 @@ def test_a_holiday_looks_like_the_day_of_rest_from_midnight_to_midnight_of_the_s
 def test_days_off_are_holidays_and_days_of_rest() -> None:
     off = days_off(A_WEEK_S, ZoneInfo("UTC"), [MAY_DAY])[:, 0].reshape(7, 24)
     assert off.all(axis=1).tolist() == off.any(axis=1).tolist() == [False] * 4 + [True, False, True]
-    assert days_off(A_WEEK_S, ZoneInfo("UTC"), [], rest_weekday=5)[:, 0].reshape(7, 24)[:, 0].tolist() == [
-        0, 0, 0, 0, 0, 1, 0,
-    ]  # fmt: skip
+    assert days_off(A_WEEK_S, ZoneInfo("UTC"), [], rest_weekday=5)[:, 0].reshape(7, 24)[
+        :, 0
+    ].tolist() == [
+        0,
+        0,
+        0,
+        0,
+        0,
+        1,
+        0,
+    ]

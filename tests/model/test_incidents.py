@@ -52,7 +52,11 @@ def test_rebuilding_what_hangs_together_gives_the_incidents_of_all(
     kept = incident_spans(times_s, scores, rule, 60)
     offset = int(np.searchsorted(times_s, first))
     found = [(span.first + offset, span.last + offset, span.peak + offset) for span in rebuilt]
-    assert found == [(s.first, s.last, s.peak) for s in kept if times_s[s.last] >= first and times_s[s.first] <= last]
+    assert found == [
+        (s.first, s.last, s.peak)
+        for s in kept
+        if times_s[s.last] >= first and times_s[s.first] <= last
+    ]
 
 
 @quick
@@ -60,13 +64,17 @@ def test_rebuilding_what_hangs_together_gives_the_incidents_of_all(
 def test_the_order_in_which_hours_arrive_does_not_matter(
     steps: list[int], rule: IncidentRule, order: list[int]
 ) -> None:
-    """Hours arrive one by one; each time the chains that the hour touches are rebuilt and replace what was there."""
+    """Hours arrive one by one; each time the chains that the hour touches are rebuilt and replace
+    what was there.
+    """
     known: list[int] = []
     stored: set[tuple[int, int]] = set()
     for hour in order:
         known = sorted(known + [step for step in steps if step // 61 == hour])
         times_s, scores = flags(known)
-        first, last = connected_range(times_s, hour * 61 * 60, (hour + 1) * 61 * 60, rule.merge_gap_s)
+        first, last = connected_range(
+            times_s, hour * 61 * 60, (hour + 1) * 61 * 60, rule.merge_gap_s
+        )
         inside = (times_s >= first) & (times_s <= last)
         times_s, scores = times_s[inside], scores[inside]
         stored = {span for span in stored if span[1] < first or span[0] > last}
@@ -85,7 +93,9 @@ def test_flags_exactly_the_gap_apart_are_one_incident() -> None:
 
 def test_a_long_chain_is_cut_at_its_maximum_length_and_every_flag_stays_in_one_piece() -> None:
     times_s, scores = flags(list(range(100)))
-    spans = incident_spans(times_s, scores, IncidentRule(merge_gap_s=60, max_length_s=1800, consecutive=5), 60)
+    spans = incident_spans(
+        times_s, scores, IncidentRule(merge_gap_s=60, max_length_s=1800, consecutive=5), 60
+    )
     assert [(span.first, span.last) for span in spans] == [(0, 29), (30, 59), (60, 89), (90, 99)]
     assert sum(span.n_flags for span in spans) == 100
 
@@ -117,7 +127,9 @@ def test_times_out_of_order_or_twice_are_refused(times_s: list[int]) -> None:
 def test_an_id_names_everything_that_makes_an_incident_and_not_the_zone_it_is_told_in() -> None:
     at = datetime(2024, 5, 1, 12, tzinfo=UTC)
     found = incident_id("host-1", "room", "v1", "live", at)
-    assert found == incident_id("host-1", "room", "v1", "live", at.astimezone(ZoneInfo("Asia/Tokyo")))
+    assert found == incident_id(
+        "host-1", "room", "v1", "live", at.astimezone(ZoneInfo("Asia/Tokyo"))
+    )
     assert len(found) == 14
     others = {
         incident_id("host-2", "room", "v1", "live", at),
@@ -133,6 +145,10 @@ def test_an_alarm_keeps_quiet_unless_it_gets_worse() -> None:
     times_s, errors = np.array([0, 60, 120, 180, 4000]), np.array([4, 5, 9, 9, 4], np.float32)
     rule = IncidentRule(merge_gap_s=60, max_length_s=604800, refractory_s=600, escalation=2.0)
     spans = incident_spans(times_s, errors - 3, rule, 60, errors)
-    assert [(span.first, span.last, span.peak) for span in spans] == [(0, 1, 1), (2, 3, 2), (4, 4, 4)]
+    assert [(span.first, span.last, span.peak) for span in spans] == [
+        (0, 1, 1),
+        (2, 3, 2),
+        (4, 4, 4),
+    ]
     with pytest.raises(BadInput, match="Expected the errors of flags"):
         incident_spans(times_s, errors - 3, rule, 60)

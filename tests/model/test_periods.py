@@ -1,4 +1,6 @@
-"""The period is found under noise, trend, gaps and outliers, and none is found where there is none."""
+"""The period is found under noise, trend, gaps and outliers, and none is found where there is
+none.
+"""
 
 from __future__ import annotations
 
@@ -23,7 +25,9 @@ def test_a_period_is_found_under_noise(period: int, noise: float) -> None:
 
 
 def test_a_trend_does_not_hide_the_period() -> None:
-    assert dominant_period(wave(480, 24, 0.3) + 0.1 * np.arange(480), 100) == pytest.approx(24, abs=1)
+    assert dominant_period(wave(480, 24, 0.3) + 0.1 * np.arange(480), 100) == pytest.approx(
+        24, abs=1
+    )
 
 
 def test_gaps_and_outliers_do_not_hide_the_period() -> None:

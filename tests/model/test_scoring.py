@@ -10,7 +10,13 @@ import pytest
 
 from tsad_tasks.model import scoring
 from tsad_tasks.model.features import Scaler
-from tsad_tasks.model.scoring import combined_errors, entity_features, entity_scores, entity_windows, hour_status
+from tsad_tasks.model.scoring import (
+    combined_errors,
+    entity_features,
+    entity_scores,
+    entity_windows,
+    hour_status,
+)
 from tsad_tasks.model.spec import FeatureSpec, ModelSpec
 from tsad_tasks.model.tails import fit_tails
 from tsad_tasks.model.thresholds import Calibration, ThresholdSettings
@@ -62,7 +68,9 @@ def test_no_wanted_step_gives_no_window() -> None:
     assert len(entity_windows(SPEC, features, np.zeros((2, 4), bool)).ends) == 0
 
 
-def test_windows_of_entities_together_are_those_of_each_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_windows_of_entities_together_are_those_of_each_alone(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     rng = np.random.default_rng(7)
     values = np.where(rng.random((5, 30, 2)) < 0.8, rng.normal(1, 1, (5, 30, 2)), NAN)
     features = entity_features(SPEC, [*SCALERS, *SCALERS, SCALERS[0]], values, 0)
@@ -80,8 +88,19 @@ def test_windows_of_entities_together_are_those_of_each_alone(monkeypatch: pytes
 @pytest.mark.parametrize("kind", ["adaptive", "mean_std"])
 def test_scores_of_entities_together_are_those_of_each_alone(kind: str) -> None:
     settings = ThresholdSettings(kind, 99.9, 2.0, 20, 5, 0.1, 3, 2.0)
-    own = {"b": Calibration(0.5, 0.2, 0.9, 0.5, 0.1, 0.7, 99), "c": Calibration(0.3, 0.1, 0.6, 0.3, 0.1, 0.4, 99)}
-    spec = ModelSpec(SPEC, {}, SCALERS[0], settings, own, Calibration(0.4, 0.1, 0.8, 0.4, 0.1, 0.6, 99), (1.0, 1.0))
+    own = {
+        "b": Calibration(0.5, 0.2, 0.9, 0.5, 0.1, 0.7, 99),
+        "c": Calibration(0.3, 0.1, 0.6, 0.3, 0.1, 0.4, 99),
+    }
+    spec = ModelSpec(
+        SPEC,
+        {},
+        SCALERS[0],
+        settings,
+        own,
+        Calibration(0.4, 0.1, 0.8, 0.4, 0.1, 0.6, 99),
+        (1.0, 1.0),
+    )
     errors = np.random.default_rng(7).random((3, 90), np.float32)
     errors[:, ::11] = NAN
     together = entity_scores(spec, ["a", "b", "c"], errors)
@@ -89,14 +108,21 @@ def test_scores_of_entities_together_are_those_of_each_alone(kind: str) -> None:
     for entity, name in enumerate("abc"):
         alone = entity_scores(spec, [name], errors[entity : entity + 1])
         for field in ("thresholds", "scores", "flags", "collective", "severity"):
-            np.testing.assert_array_equal(getattr(together, field)[entity], getattr(alone, field)[0])
+            np.testing.assert_array_equal(
+                getattr(together, field)[entity], getattr(alone, field)[0]
+            )
 
 
 LIMITS = Calibration(0.4, 0.1, 0.8, 0.4, 0.1, 0.6, 99)
 SETTINGS = ThresholdSettings("evt", 99.9, 2.0, 20, 5, 0.1, 3, 2.0)
 PLAIN = ModelSpec(SPEC, {}, SCALERS[0], SETTINGS, {}, LIMITS, (1.0, 1.0))
-TAILS = fit_tails({name: np.random.default_rng(i).exponential(1 + i, (400, 2)).astype(np.float32)
-                   for i, name in enumerate("ab")}, gap_steps=0)  # fmt: skip
+TAILS = fit_tails(
+    {
+        name: np.random.default_rng(i).exponential(1 + i, (400, 2)).astype(np.float32)
+        for i, name in enumerate("ab")
+    },
+    gap_steps=0,
+)
 SURPRISED = replace(PLAIN, tails=TAILS, combine="top_k", top_k=1, expected_incidents_per_day=2.5)
 
 
@@ -104,14 +130,23 @@ def test_a_country_adds_one_input_that_is_1_on_its_holidays_and_on_sundays() -> 
     spec = replace(SPEC, holidays=(5,))
     features = entity_features(spec, SCALERS[:1], np.full((1, 2 * 1440, 2), 5.0), 2 * 86400)
     assert features.inputs.shape[2] == spec.n_inputs == SPEC.n_inputs + 1
-    assert features.inputs[0, [0, 1440], -1].tolist() == [0.0, 1.0]  # The third day of 1970 was a Saturday.
-    friday = entity_features(replace(SPEC, holidays=(1,)), SCALERS[:1], np.full((1, 1, 2), 5.0), 86400)
+    assert features.inputs[0, [0, 1440], -1].tolist() == [
+        0.0,
+        1.0,
+    ]  # The third day of 1970 was a Saturday.
+    friday = entity_features(
+        replace(SPEC, holidays=(1,)), SCALERS[:1], np.full((1, 1, 2), 5.0), 86400
+    )
     assert friday.inputs[0, 0, -1] == 1.0
 
 
 def test_without_tails_errors_are_the_mean_of_live_channels_as_they_are() -> None:
     errors, parts = combined_errors(
-        PLAIN, ["a"], np.zeros(2, np.int64), np.array([[1, 3], [1, 3]], np.float32), np.array([[1, 1], [1, 0]], bool)
+        PLAIN,
+        ["a"],
+        np.zeros(2, np.int64),
+        np.array([[1, 3], [1, 3]], np.float32),
+        np.array([[1, 1], [1, 0]], bool),
     )
     assert errors.tolist() == [2.0, 1.0]
     assert parts[0].tolist() == [1.0, 3.0]
@@ -119,7 +154,10 @@ def test_without_tails_errors_are_the_mean_of_live_channels_as_they_are() -> Non
 
 
 def test_with_tails_errors_are_surprises_and_the_highest_of_a_live_channel_counts() -> None:
-    raw, live = np.array([[1, 6], [1, 6], [1, 6]], np.float32), np.array([[1, 1], [1, 1], [1, 0]], bool)
+    raw, live = (
+        np.array([[1, 6], [1, 6], [1, 6]], np.float32),
+        np.array([[1, 1], [1, 1], [1, 0]], bool),
+    )
     errors, parts = combined_errors(SURPRISED, ["a", "b"], np.array([0, 1, 0]), raw, live)
     np.testing.assert_array_equal(parts[:2], TAILS.surprises(raw[:2], ["a", "b"]))
     assert errors.tolist() == [parts[0, 1], parts[1, 1], parts[2, 0]]
@@ -133,7 +171,10 @@ def test_windows_together_have_the_errors_of_each_alone() -> None:
     for i in range(50):
         one = slice(i, i + 1)
         alone = combined_errors(SURPRISED, ["a", "b"], of[one], raw[one], live[one])
-        assert (alone[0].tobytes(), alone[1].tobytes()) == (together[one].tobytes(), parts[one].tobytes())
+        assert (alone[0].tobytes(), alone[1].tobytes()) == (
+            together[one].tobytes(),
+            parts[one].tobytes(),
+        )
 
 
 def test_a_spec_goes_through_json_to_the_bit() -> None:
@@ -154,11 +195,24 @@ def test_a_bundle_from_before_there_were_tails_and_holidays_scores_as_it_did() -
 @pytest.mark.parametrize("first_step", [1, 2, 20, 21, 55, 90])
 def test_steps_that_are_only_looked_back_at_get_no_score_and_change_none(first_step: int) -> None:
     settings = ThresholdSettings("adaptive", 99.9, 2.0, 20, 5, 0.1, 3, 2.0)
-    spec = ModelSpec(SPEC, {}, SCALERS[0], settings, {}, Calibration(0.4, 0.1, 0.8, 0.4, 0.1, 0.6, 99), (1.0, 1.0))
+    spec = ModelSpec(
+        SPEC,
+        {},
+        SCALERS[0],
+        settings,
+        {},
+        Calibration(0.4, 0.1, 0.8, 0.4, 0.1, 0.6, 99),
+        (1.0, 1.0),
+    )
     errors = np.random.default_rng(7).random((2, 90), np.float32)
-    whole, late = entity_scores(spec, ["a", "b"], errors), entity_scores(spec, ["a", "b"], errors, first_step)
+    whole, late = (
+        entity_scores(spec, ["a", "b"], errors),
+        entity_scores(spec, ["a", "b"], errors, first_step),
+    )
     for field in ("thresholds", "scores", "flags", "collective", "severity"):
-        np.testing.assert_array_equal(getattr(late, field)[:, first_step:], getattr(whole, field)[:, first_step:])
+        np.testing.assert_array_equal(
+            getattr(late, field)[:, first_step:], getattr(whole, field)[:, first_step:]
+        )
     assert np.isnan(late.scores[:, :first_step]).all()
     assert not late.flags[:, :first_step].any()
 

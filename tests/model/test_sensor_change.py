@@ -10,18 +10,26 @@ from tsad_tasks.model.sensor_change import Piece, conversion, convert, pieces, s
 
 STEP_S, N_HOURS = 600, 12
 BEGAN = st.tuples(
-    st.integers(1, 2), st.integers(-5, 80).map(lambda n: n * STEP_S), st.integers(0, 30).map(lambda n: n * STEP_S),
-    st.sampled_from([1.0, 2.0]), st.sampled_from([0.0, 3.0]), st.booleans(),
-)  # fmt: skip
+    st.integers(1, 2),
+    st.integers(-5, 80).map(lambda n: n * STEP_S),
+    st.integers(0, 30).map(lambda n: n * STEP_S),
+    st.sampled_from([1.0, 2.0]),
+    st.sampled_from([0.0, 3.0]),
+    st.booleans(),
+)
 
 
 def _pieces(drawn: list[tuple[int, int, int, float, float, bool]]) -> list[Piece]:
     """Changes in the order of their beginning, some of which are not known yet."""
     ordered = sorted(drawn, key=lambda one: one[1])
-    return pieces([
-        (channel, from_s, from_s + wait_s, scale, offset) if known else (channel, from_s, None, None, None)
-        for channel, from_s, wait_s, scale, offset, known in ordered
-    ])  # fmt: skip
+    return pieces(
+        [
+            (channel, from_s, from_s + wait_s, scale, offset)
+            if known
+            else (channel, from_s, None, None, None)
+            for channel, from_s, wait_s, scale, offset, known in ordered
+        ]
+    )
 
 
 def _seen(parts: list[Piece], channel: int) -> np.ndarray:
@@ -32,7 +40,9 @@ def _seen(parts: list[Piece], channel: int) -> np.ndarray:
 
 @settings(deadline=None)
 @given(st.lists(BEGAN, max_size=5))
-def test_the_latest_change_that_began_decides_alone(drawn: list[tuple[int, int, int, float, float, bool]]) -> None:
+def test_the_latest_change_that_began_decides_alone(
+    drawn: list[tuple[int, int, int, float, float, bool]],
+) -> None:
     ordered, seen = sorted(drawn, key=lambda one: one[1]), _seen(_pieces(drawn), 1).reshape(-1)
     for step, value in enumerate(seen.tolist()):
         deciding = [one for one in ordered if one[0] == 1 and one[1] <= step * STEP_S][-1:]
@@ -46,7 +56,8 @@ def test_the_latest_change_that_began_decides_alone(drawn: list[tuple[int, int, 
 @settings(deadline=None)
 @given(st.lists(BEGAN, max_size=4), st.lists(BEGAN, max_size=4))
 def test_hours_that_are_seen_otherwise_have_another_salt(
-    one: list[tuple[int, int, int, float, float, bool]], other: list[tuple[int, int, int, float, float, bool]]
+    one: list[tuple[int, int, int, float, float, bool]],
+    other: list[tuple[int, int, int, float, float, bool]],
 ) -> None:
     hours_s = 3600 * np.arange(N_HOURS)
     before, after = _pieces(one), _pieces(other)

@@ -1,4 +1,6 @@
-"""Surprise is a tail probability: monotone, finite, alone, small as a file, and not moved by one long episode."""
+"""Surprise is a tail probability: monotone, finite, alone, small as a file, and not moved by one
+long episode.
+"""
 
 from __future__ import annotations
 
@@ -13,7 +15,13 @@ from hypothesis.extra.numpy import arrays
 from numpy.typing import NDArray
 
 from tsad_tasks.base.errors import BadInput
-from tsad_tasks.model.tails import ChannelTails, cluster_peaks, fit_tails, generalized_pareto, top_mean
+from tsad_tasks.model.tails import (
+    ChannelTails,
+    cluster_peaks,
+    fit_tails,
+    generalized_pareto,
+    top_mean,
+)
 
 quick = settings(max_examples=60, deadline=None, derandomize=True)
 
@@ -41,7 +49,9 @@ def test_each_entity_is_judged_by_its_own_unit_and_a_stranger_by_the_usual_one()
 
 @quick
 @given(arrays(np.float32, 20, elements=st.floats(0, 2.0**100, width=32)))
-def test_a_larger_error_is_never_less_surprising_and_no_surprise_is_infinite(errors: NDArray[np.float32]) -> None:
+def test_a_larger_error_is_never_less_surprising_and_no_surprise_is_infinite(
+    errors: NDArray[np.float32],
+) -> None:
     surprises = FITTED.surprises(np.repeat(np.sort(errors)[:, None], 3, axis=1))
     assert np.isfinite(surprises).all()
     assert (np.diff(surprises, axis=0) >= 0).all()
@@ -58,7 +68,9 @@ def test_the_largest_number_is_finite_and_what_is_unknown_stays_unknown() -> Non
 def test_the_surprise_of_an_error_does_not_depend_on_its_batch(seed: int, size: int) -> None:
     errors, names = exponential(seed, 60, 3), ["b", "a", "c"] * 20
     whole = FITTED.surprises(errors, names)
-    parts = [FITTED.surprises(errors[i : i + size], names[i : i + size]) for i in range(0, 60, size)]
+    parts = [
+        FITTED.surprises(errors[i : i + size], names[i : i + size]) for i in range(0, 60, size)
+    ]
     assert np.concatenate(parts).tobytes() == whole.tobytes()
     assert FITTED.surprises(np.asfortranarray(errors), names).tobytes() == whole.tobytes()
 
@@ -69,8 +81,10 @@ def test_one_long_episode_is_not_taken_for_many() -> None:
     episode[5000:5100] = 9.0
     once = errors.copy()
     once[5000] = 9.0
-    (one,), (many,), (plain,) = (fit_tails(each, gap_steps=10).surprises(np.full((1, 1), 12, np.float32))[0]
-                                 for each in (once, episode, errors))  # fmt: skip
+    (one,), (many,), (plain,) = (
+        fit_tails(each, gap_steps=10).surprises(np.full((1, 1), 12, np.float32))[0]
+        for each in (once, episode, errors)
+    )
     assert many == pytest.approx(one, rel=0.1)
     assert many == pytest.approx(plain, rel=0.2)
 
@@ -79,7 +93,10 @@ def test_an_anomaly_among_the_held_out_errors_does_not_blind_the_scale() -> None
     errors = exponential(1, 10_000)
     spoilt = errors.copy()
     spoilt[4000:4010] = 1e6
-    clean, dirty = (fit_tails(each).surprises(np.full((1, 1), 20, np.float32))[0, 0] for each in (errors, spoilt))
+    clean, dirty = (
+        fit_tails(each).surprises(np.full((1, 1), 20, np.float32))[0, 0]
+        for each in (errors, spoilt)
+    )
     assert dirty > 0.5 * clean
 
 
@@ -105,7 +122,9 @@ def test_a_channel_that_never_erred_is_surprising_when_it_does() -> None:
 
 
 def test_errors_that_are_all_equal_give_a_rising_scale() -> None:
-    surprises = fit_tails(np.ones((100, 1), np.float32)).surprises(np.array([[0.5], [1.0], [2.0]], np.float32))
+    surprises = fit_tails(np.ones((100, 1), np.float32)).surprises(
+        np.array([[0.5], [1.0], [2.0]], np.float32)
+    )
     assert (np.diff(surprises[:, 0]) > 0).all()
 
 
@@ -142,8 +161,10 @@ def test_moments_find_scale_and_shape(shape: float, is_heavy: bool) -> None:
 def test_the_top_mean_is_that_of_a_sorted_list(seed: int, k: int) -> None:
     rng = np.random.default_rng(seed)
     surprises, live = rng.exponential(1, (5, 4)).astype(np.float32), rng.random((5, 4)) < 0.7
-    expected = [np.mean(sorted(row[mask].tolist())[-k:]) if mask.any() else np.nan
-                for row, mask in zip(surprises, live, strict=True)]  # fmt: skip
+    expected = [
+        np.mean(sorted(row[mask].tolist())[-k:]) if mask.any() else np.nan
+        for row, mask in zip(surprises, live, strict=True)
+    ]
     np.testing.assert_allclose(top_mean(surprises, live, k), expected, rtol=1e-6)
 
 

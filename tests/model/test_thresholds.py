@@ -1,4 +1,6 @@
-"""Thresholds agree with their slow twin, do not care where a series starts, and cannot be silenced."""
+"""Thresholds agree with their slow twin, do not care where a series starts, and cannot be
+silenced.
+"""
 
 from __future__ import annotations
 
@@ -32,7 +34,9 @@ from tsad_tasks.model.thresholds import (
 )
 
 quick = settings(max_examples=60, deadline=None, derandomize=True)
-ADAPTIVE = ThresholdSettings.on_grid(Threshold.model_validate({"kind": "adaptive"}).model_dump(), 60)
+ADAPTIVE = ThresholdSettings.on_grid(
+    Threshold.model_validate({"kind": "adaptive"}).model_dump(), 60
+)
 SMALL = replace(ADAPTIVE, look_back_steps=40, min_count=10, collective_width=5)
 ROLLING = replace(SMALL, kind="rolling_percentile", percentile=90.0)
 LIMITS = Calibration(1.0, 0.5, 4.0, 1.0, 0.2, 2.0, 1000)
@@ -51,7 +55,9 @@ def normal(seed: int, n: int) -> NDArray[np.float32]:
     return np.random.default_rng(seed).gamma(4.0, 0.25, n).astype(np.float32)
 
 
-def flags_of(errors: NDArray[np.float32], calibration: Calibration, how: ThresholdSettings) -> NDArray[np.bool_]:
+def flags_of(
+    errors: NDArray[np.float32], calibration: Calibration, how: ThresholdSettings
+) -> NDArray[np.bool_]:
     averages = collective_series(errors, calibration, how)
     scores, _ = combined_scores(
         errors, threshold_series(errors, calibration, how), averages, calibration.collective_limit
@@ -66,7 +72,9 @@ def flags_of(errors: NDArray[np.float32], calibration: Calibration, how: Thresho
     st.sampled_from([0.0, 0.5, 1.0]),
     st.sampled_from([1.0, 6.0]),
 )
-def test_thresholds_agree_with_the_slow_twin(seed: int, look_back: int, floor: float, k: float) -> None:
+def test_thresholds_agree_with_the_slow_twin(
+    seed: int, look_back: int, floor: float, k: float
+) -> None:
     how = replace(SMALL, look_back_steps=look_back, floor=floor, k=k, min_count=3)
     errors = errors_of(seed, 200)
     expected = slow_thresholds(errors.astype(float).tolist(), LIMITS, how)
@@ -74,12 +82,23 @@ def test_thresholds_agree_with_the_slow_twin(seed: int, look_back: int, floor: f
 
 
 @quick
-@given(st.integers(0, 10_000), st.sampled_from([1, 7, 40, 500]), st.sampled_from([0.0, 0.5]), st.integers(51, 99))
-def test_rolling_percentiles_agree_with_the_slow_twin(seed: int, look_back: int, floor: float, percentile: int) -> None:
-    how = replace(ROLLING, look_back_steps=look_back, floor=floor, percentile=float(percentile), min_count=3)
+@given(
+    st.integers(0, 10_000),
+    st.sampled_from([1, 7, 40, 500]),
+    st.sampled_from([0.0, 0.5]),
+    st.integers(51, 99),
+)
+def test_rolling_percentiles_agree_with_the_slow_twin(
+    seed: int, look_back: int, floor: float, percentile: int
+) -> None:
+    how = replace(
+        ROLLING, look_back_steps=look_back, floor=floor, percentile=float(percentile), min_count=3
+    )
     errors = errors_of(seed, 120)
     expected = slow_thresholds(errors.astype(float).tolist(), LIMITS, how)
-    np.testing.assert_array_equal(threshold_series(errors, LIMITS, how), np.array(expected, np.float32))
+    np.testing.assert_array_equal(
+        threshold_series(errors, LIMITS, how), np.array(expected, np.float32)
+    )
 
 
 @quick
@@ -92,7 +111,12 @@ def test_moving_averages_agree_with_the_slow_twin(seed: int, width: int) -> None
 
 
 @quick
-@given(st.integers(0, 10_000), st.integers(0, 150), st.integers(151, 300), st.sampled_from([SMALL, ROLLING]))
+@given(
+    st.integers(0, 10_000),
+    st.integers(0, 150),
+    st.integers(151, 300),
+    st.sampled_from([SMALL, ROLLING]),
+)
 def test_series_do_not_depend_on_start_or_end_to_the_bit(
     seed: int, start: int, end: int, how: ThresholdSettings
 ) -> None:
@@ -100,22 +124,31 @@ def test_series_do_not_depend_on_start_or_end_to_the_bit(
     for series in (threshold_series, collective_series):
         whole, part = series(errors, LIMITS, how), series(errors[:, start:end], LIMITS, how)
         assert part[:, h:].tobytes() == whole[:, start + h : end].tobytes()
-        assert series(errors[:, :end], LIMITS, how).tobytes() == np.ascontiguousarray(whole[:, :end]).tobytes()
+        assert (
+            series(errors[:, :end], LIMITS, how).tobytes()
+            == np.ascontiguousarray(whole[:, :end]).tobytes()
+        )
 
 
 @quick
 @given(st.integers(0, 10_000), st.integers(0, 299), st.sampled_from([SMALL, ROLLING]))
-def test_one_late_error_changes_only_what_looks_back_at_it(seed: int, late: int, how: ThresholdSettings) -> None:
+def test_one_late_error_changes_only_what_looks_back_at_it(
+    seed: int, late: int, how: ThresholdSettings
+) -> None:
     errors = errors_of(seed, 300)
     changed = errors.copy()
     changed[late] = 3.9
-    differ = np.flatnonzero(threshold_series(errors, LIMITS, how) != threshold_series(changed, LIMITS, how))
+    differ = np.flatnonzero(
+        threshold_series(errors, LIMITS, how) != threshold_series(changed, LIMITS, how)
+    )
     assert all(late < step <= late + how.look_back_steps for step in differ)
 
 
 @quick
 @given(st.integers(0, 10_000), st.integers(0, 199), st.sampled_from([SMALL, ROLLING]))
-def test_steps_that_are_only_looked_back_at_change_no_threshold(seed: int, first: int, how: ThresholdSettings) -> None:
+def test_steps_that_are_only_looked_back_at_change_no_threshold(
+    seed: int, first: int, how: ThresholdSettings
+) -> None:
     errors = errors_of(seed, 2, 200)
     whole = np.ascontiguousarray(threshold_series(errors, LIMITS, how)[:, first:])
     assert threshold_series(errors, LIMITS, how, first).tobytes() == whole.tobytes()
@@ -213,7 +246,9 @@ def test_a_score_is_above_zero_exactly_where_the_error_is_above_the_threshold(
 
 def test_what_is_not_finite_has_no_score_and_no_flag() -> None:
     errors = np.array([np.nan, np.inf, 1.0], np.float32)
-    scores, collective = combined_scores(errors, np.full(3, 2, np.float32), np.full(3, 9, np.float32), 0.5)
+    scores, collective = combined_scores(
+        errors, np.full(3, 2, np.float32), np.full(3, 9, np.float32), 0.5
+    )
     assert np.isnan(scores[:2]).all()
     assert scores[2] == 1.0
     assert collective.tolist() == [False, False, True]
@@ -248,7 +283,10 @@ def test_errors_that_are_all_zero_give_a_limit_above_zero() -> None:
     calibration = calibrate(np.zeros(100, np.float32), settings=ADAPTIVE)
     assert calibration.limit > 0
     assert calibration.collective_limit > 0
-    assert flags_of(np.array([0.0, 1.0], np.float32), calibration, ADAPTIVE).tolist() == [False, True]
+    assert flags_of(np.array([0.0, 1.0], np.float32), calibration, ADAPTIVE).tolist() == [
+        False,
+        True,
+    ]
 
 
 def test_a_further_error_is_over_the_conformal_limit_as_seldom_as_guaranteed() -> None:
@@ -293,7 +331,9 @@ def _f1(errors: NDArray[np.float32], labels: NDArray[np.bool_], limit: float) ->
 
 
 def test_f1_best_without_labels_says_what_to_do() -> None:
-    with pytest.raises(BadInput, match=r"Expected labelled anomalies .* Received: none\. Name the label column"):
+    with pytest.raises(
+        BadInput, match=r"Expected labelled anomalies .* Received: none\. Name the label column"
+    ):
         calibrate(normal(1, 100), settings=replace(ADAPTIVE, kind="f1_best"))
 
 
@@ -325,7 +365,9 @@ def test_settings_and_calibration_go_through_json_to_the_bit() -> None:
 
 def test_the_look_back_covers_the_least_time_on_coarse_and_fine_grids() -> None:
     fields = Threshold.model_validate({}).model_dump()
-    assert [ThresholdSettings.on_grid(fields, step_s).look_back_steps for step_s in (1, 60, 3600)] == [
+    assert [
+        ThresholdSettings.on_grid(fields, step_s).look_back_steps for step_s in (1, 60, 3600)
+    ] == [
         86400,
         1440,
         1000,

@@ -30,7 +30,11 @@ def test_windows_agree_with_the_slow_twin(seed: int, width: int, min_coverage: f
     present, running, context_ok = series(seed)
     found = window_index(present, running, context_ok, width=width, min_coverage=min_coverage)
     ends, live, reasons = slow_windows(
-        present.tolist(), running.tolist(), context_ok.tolist(), width=width, min_coverage=min_coverage
+        present.tolist(),
+        running.tolist(),
+        context_ok.tolist(),
+        width=width,
+        min_coverage=min_coverage,
     )
     assert found.ends.tolist() == ends
     assert found.live.tolist() == live
@@ -39,7 +43,9 @@ def test_windows_agree_with_the_slow_twin(seed: int, width: int, min_coverage: f
 
 @quick
 @given(st.integers(0, 10_000), st.integers(1, 6), st.integers(0, 30), st.integers(31, 40))
-def test_windows_depend_only_on_their_own_steps(seed: int, width: int, start: int, end: int) -> None:
+def test_windows_depend_only_on_their_own_steps(
+    seed: int, width: int, start: int, end: int
+) -> None:
     present, running, context_ok = series(seed)
     whole = window_index(present, running, context_ok, width=width, min_coverage=0.5)
     part = window_index(
@@ -60,12 +66,16 @@ def test_windows_depend_only_on_their_own_steps(seed: int, width: int, start: in
 def test_a_step_without_any_reading_is_missing_even_when_running_is_unknown() -> None:
     present = np.array([[True], [False]])
     running = np.array([0, 5], np.int8)
-    assert window_index(present, running, np.ones(2, bool), width=1, min_coverage=0.5).reasons.tolist() == [0, 1]
+    assert window_index(
+        present, running, np.ones(2, bool), width=1, min_coverage=0.5
+    ).reasons.tolist() == [0, 1]
 
 
 def test_an_off_step_stays_off_though_nothing_was_read() -> None:
     present, running = np.array([[True], [False]]), np.array([0, 3], np.int8)
-    assert window_index(present, running, np.ones(2, bool), width=1, min_coverage=0.5).reasons.tolist() == [0, 3]
+    assert window_index(
+        present, running, np.ones(2, bool), width=1, min_coverage=0.5
+    ).reasons.tolist() == [0, 3]
 
 
 def test_a_dead_channel_does_not_stop_the_others() -> None:
@@ -76,15 +86,21 @@ def test_a_dead_channel_does_not_stop_the_others() -> None:
 
 
 def test_all_dead_is_never_scored_even_when_no_coverage_is_asked_for() -> None:
-    index = window_index(np.zeros((4, 2), bool), np.zeros(4, np.int8), np.ones(4, bool), width=2, min_coverage=0.0)
+    index = window_index(
+        np.zeros((4, 2), bool), np.zeros(4, np.int8), np.ones(4, bool), width=2, min_coverage=0.0
+    )
     assert index.ends.size == 0
 
 
 def test_shapes_that_do_not_fit_are_refused() -> None:
     with pytest.raises(BadInput, match="Expected shapes"):
-        window_index(np.ones((4, 2), bool), np.zeros(3, np.int8), np.ones(4, bool), width=2, min_coverage=0.5)
+        window_index(
+            np.ones((4, 2), bool), np.zeros(3, np.int8), np.ones(4, bool), width=2, min_coverage=0.5
+        )
     with pytest.raises(BadInput, match="at least 1 step"):
-        window_index(np.ones((4, 2), bool), np.zeros(4, np.int8), np.ones(4, bool), width=0, min_coverage=0.5)
+        window_index(
+            np.ones((4, 2), bool), np.zeros(4, np.int8), np.ones(4, bool), width=0, min_coverage=0.5
+        )
 
 
 def test_gathered_windows_are_the_readings_up_to_their_ends() -> None:
@@ -114,10 +130,13 @@ def test_an_error_does_not_depend_on_its_neighbours(seed: int, n_channels: int) 
     live = rng.random((50, n_channels)) < 0.7
     channel_errors[~live] = np.nan
     together = window_errors(channel_errors, live)
-    alone = np.concatenate([window_errors(channel_errors[i : i + 1], live[i : i + 1]) for i in range(50)])
+    alone = np.concatenate(
+        [window_errors(channel_errors[i : i + 1], live[i : i + 1]) for i in range(50)]
+    )
     assert together.tobytes() == alone.tobytes()
     expected = [
-        np.mean(row[ok].astype(float)) if ok.any() else np.nan for row, ok in zip(channel_errors, live, strict=True)
+        np.mean(row[ok].astype(float)) if ok.any() else np.nan
+        for row, ok in zip(channel_errors, live, strict=True)
     ]
     np.testing.assert_allclose(together, expected, rtol=1e-6)
 

@@ -1,4 +1,6 @@
-"""Housekeeping removes what was asked for and nothing else, and says what a person should look at."""
+"""Housekeeping removes what was asked for and nothing else, and says what a person should look
+at.
+"""
 
 from __future__ import annotations
 
@@ -15,7 +17,12 @@ from tests.plants.trained import END_AT, SPLIT_AT, Plant
 from tsad_tasks.base.errors import AccessDenied, Unavailable
 from tsad_tasks.base.interval import HOUR
 from tsad_tasks.ingest.ingest import ingest_interval
-from tsad_tasks.monitoring.maintain import MaintainSummary, SilentEntity, delete_run_folders, maintain_dataset
+from tsad_tasks.monitoring.maintain import (
+    MaintainSummary,
+    SilentEntity,
+    delete_run_folders,
+    maintain_dataset,
+)
 from tsad_tasks.scoring.incidents import build_incidents
 from tsad_tasks.scoring.score import ScoreSummary, score_interval
 from tsad_tasks.storage.store import Store
@@ -56,16 +63,24 @@ def keeping(plant: Plant, **retention: str) -> Plant:
 def maintain(plant: Plant, **options: Any) -> MaintainSummary:
     with Store.connect(plant.uri) as store:
         return maintain_dataset(
-            store, plant.config, plant.uri, **{"at": END_AT, "now": lambda: NOW} | options  # type: ignore[arg-type]
-        )  # fmt: skip
+            store,
+            plant.config,
+            plant.uri,
+            **{"at": END_AT, "now": lambda: NOW} | options,  # type: ignore[arg-type]
+        )
 
 
 def add_january(plant: Plant, dataset: str) -> None:
-    """A day of readings in a month of its own, of a dataset that is made when there is none of the name."""
+    """A day of readings in a month of its own, of a dataset that is made when there is none of the
+    name.
+    """
     config = plant.config.model_copy(update={"dataset": dataset})
     with Store.connect(plant.uri) as store, store.transaction():
         row = store.upsert_dataset(config)
-        layout, ids = store.ensure_layout(row.dataset_id, config), store.ensure_entities(row.dataset_id, ["host-01"])
+        layout, ids = (
+            store.ensure_layout(row.dataset_id, config),
+            store.ensure_entities(row.dataset_id, ["host-01"]),
+        )
         hours = [JANUARY + i * HOUR for i in range(24)]
         store.write_blocks(layout, [ids["host-01"]] * 24, hours, np.ones((24, 12, 2)))
 
@@ -74,7 +89,11 @@ def test_without_retention_nothing_is_removed(plant: Plant) -> None:
     score(ingest(plant))
     before = plant.rows()
     summary = maintain(plant)
-    assert (summary.n_reading_blocks_deleted, summary.n_score_blocks_deleted, summary.months_dropped) == (0, 0, ())
+    assert (
+        summary.n_reading_blocks_deleted,
+        summary.n_score_blocks_deleted,
+        summary.months_dropped,
+    ) == (0, 0, ())
     assert plant.rows() == before
 
 
@@ -104,7 +123,9 @@ def test_retired_readings_stay_away_even_when_they_are_asked_for_again(plant: Pl
     maintain(keeping(ingest(plant), readings="6h"))
     kept = plant.execute(BLOCKS)
     with Store.connect(plant.uri) as store:
-        ingest_interval(store, plant.config, plant.uri, start_at=SPLIT_AT, end_at=END_AT, force=True)
+        ingest_interval(
+            store, plant.config, plant.uri, start_at=SPLIT_AT, end_at=END_AT, force=True
+        )
     assert plant.execute(BLOCKS) == kept
 
 
@@ -123,7 +144,10 @@ def test_retired_scores_leave_anomalies_and_incidents(plant: Plant) -> None:
     after = plant.rows()
     assert summary.n_score_blocks_deleted > 0
     assert min(row[1] for row in after["scores"]) == summary.scores_before == END_AT - 4 * HOUR
-    assert (after["anomalies"], after["attributions"]) == (before["anomalies"], before["attributions"])
+    assert (after["anomalies"], after["attributions"]) == (
+        before["anomalies"],
+        before["attributions"],
+    )
     assert [row[0] for row in after["incidents"]] == [row[0] for row in before["incidents"]]
 
 
@@ -147,8 +171,15 @@ def test_a_month_that_all_datasets_have_retired_is_dropped_whole(plant: Plant) -
     assert plant.execute("SELECT to_regclass('tsad.reading_block_2026_01')") == [(None,)]
 
 
-def test_run_files_go_after_two_days_and_only_those_of_the_dataset(plant: Plant, artifacts: Path) -> None:
-    for name, age_days in (("room.score/old", 3), ("room.score/new", 1), ("room2.score/old", 3), ("roomy/old", 3)):
+def test_run_files_go_after_two_days_and_only_those_of_the_dataset(
+    plant: Plant, artifacts: Path
+) -> None:
+    for name, age_days in (
+        ("room.score/old", 3),
+        ("room.score/new", 1),
+        ("room2.score/old", 3),
+        ("roomy/old", 3),
+    ):
         made = artifacts / "runs" / name / "shard" / "features.npz"
         made.parent.mkdir(parents=True)
         made.write_bytes(b"x")
@@ -169,7 +200,9 @@ def test_run_files_in_an_object_store_go_as_well() -> None:
 
 
 @pytest.mark.parametrize(("n_hours", "expected"), [(2, ()), (3, ("host-01", "host-02"))])
-def test_three_hours_without_a_score_are_told(plant: Plant, n_hours: int, expected: tuple[str, ...]) -> None:
+def test_three_hours_without_a_score_are_told(
+    plant: Plant, n_hours: int, expected: tuple[str, ...]
+) -> None:
     score(ingest(plant), END_AT - n_hours * HOUR)
     silent = maintain(plant).silent
     assert tuple(one.entity for one in silent) == expected
@@ -177,7 +210,9 @@ def test_three_hours_without_a_score_are_told(plant: Plant, n_hours: int, expect
 
 
 def test_an_entity_that_fell_silent_is_told_and_one_that_is_off_is_not(plant: Plant) -> None:
-    plant.execute("DELETE FROM plant.metrics WHERE host = 'host-02' AND at >= %s", SPLIT_AT + 6 * HOUR)
+    plant.execute(
+        "DELETE FROM plant.metrics WHERE host = 'host-02' AND at >= %s", SPLIT_AT + 6 * HOUR
+    )
     score(ingest(plant))
     assert maintain(plant).silent == (SilentEntity("host-02", 6, "stale"),)
     plant.execute("UPDATE tsad.score_block SET status = 'off' WHERE status = 'stale'")
@@ -195,7 +230,9 @@ def test_rows_that_came_too_late_are_listed_with_their_command(plant: Plant) -> 
     plant.execute("DELETE FROM plant.metrics WHERE at = '2026-03-07 15:00Z'")
     summary = maintain(plant)
     assert (summary.n_late_hours, summary.n_vanished_hours) == (1, 1)
-    assert summary.late_commands == ("tsad ingest room --from 2026-03-07T14:00Z --to 2026-03-07T15:00Z --force",)
+    assert summary.late_commands == (
+        "tsad ingest room --from 2026-03-07T14:00Z --to 2026-03-07T15:00Z --force",
+    )
 
 
 def test_what_needs_no_source_is_done_while_the_source_is_down(plant: Plant) -> None:

@@ -19,9 +19,7 @@ from tsad_tasks.storage.store import Store
 
 MONDAY = datetime(2026, 3, 2, tzinfo=UTC)
 NEXT = MONDAY + timedelta(days=7, hours=6)
-DRIFT = (
-    "SELECT entity, channel, psi, drift, shift, missing_share FROM tsad.v_drift WHERE channel IS NOT NULL ORDER BY 1, 2"
-)
+DRIFT = "SELECT entity, channel, psi, drift, shift, missing_share FROM tsad.v_drift WHERE channel IS NOT NULL ORDER BY 1, 2"
 AUDIT = "SELECT lineage, n_known, n_found, n_incidents, n_right, n_wrong, median_delay_s FROM tsad.v_audit ORDER BY 1"
 
 
@@ -37,7 +35,9 @@ def test_a_week_is_the_last_whole_one() -> None:
 
 def test_a_channel_that_moved_has_drifted_and_the_others_have_not(plant: Plant) -> None:
     plant.execute(
-        "UPDATE plant.metrics SET temperature = temperature + 40 WHERE host = 'host-01' AND at >= %s", SPLIT_AT
+        "UPDATE plant.metrics SET temperature = temperature + 40 WHERE host = 'host-01' AND at >= "
+        "%s",
+        SPLIT_AT,
     )
     run_interval(plant, SPLIT_AT, SPLIT_AT + 36 * HOUR)
     first = watched(plant)
@@ -49,10 +49,16 @@ def test_a_channel_that_moved_has_drifted_and_the_others_have_not(plant: Plant) 
     assert moved[4] > 2 > abs(still[4])
     assert first.where == "temperature of host-01"
     assert all(0 <= row[5] < 0.05 for row in found.values())
-    assert watched(plant).n_rows == first.n_rows == plant.execute("SELECT count(*) FROM tsad.drift")[0][0]
+    assert (
+        watched(plant).n_rows
+        == first.n_rows
+        == plant.execute("SELECT count(*) FROM tsad.drift")[0][0]
+    )
 
 
-def test_an_early_retraining_starts_only_where_it_is_asked_for_and_drift_is_large(plant: Plant) -> None:
+def test_an_early_retraining_starts_only_where_it_is_asked_for_and_drift_is_large(
+    plant: Plant,
+) -> None:
     run_interval(plant, SPLIT_AT, END_AT)
     with pytest.raises(NothingToDo, match="not set"):
         watched(plant, retrain_if_drifted)
@@ -61,15 +67,28 @@ def test_an_early_retraining_starts_only_where_it_is_asked_for_and_drift_is_larg
     assert watched(plant, retrain_if_drifted, drift={"retrain_above": 1e-9}).highest > 0
 
 
-def test_the_audit_counts_known_anomalies_and_what_people_said(plant: Plant, tmp_path: Path) -> None:
+def test_the_audit_counts_known_anomalies_and_what_people_said(
+    plant: Plant, tmp_path: Path
+) -> None:
     run_interval(plant, SPLIT_AT, SPLIT_AT + HOUR)
     challenger(plant, end_at=SPLIT_AT, nervous_in=tmp_path)
     run_interval(plant, SPLIT_AT, END_AT)
-    incidents = plant.execute("SELECT incident_id, entity, started_at, last_flag_at FROM tsad.v_incident ORDER BY 3")
+    incidents = plant.execute(
+        "SELECT incident_id, entity, started_at, last_flag_at FROM tsad.v_incident ORDER BY 3"
+    )
     first, entity, started_at, last_at = next(row for row in incidents if row[2] > SPLIT_AT + HOUR)
-    other = next(row[0] for row in incidents if row[0] != first and not row[3] > started_at - HOUR / 2)
-    plant.execute("SELECT tsad.add_label('room', %s, %s, %s)", entity, started_at - HOUR / 2, last_at + HOUR / 12)
-    plant.execute("SELECT tsad.add_label('room', 'host-02', %s, %s)", SPLIT_AT + HOUR, SPLIT_AT + HOUR * 1.1)
+    other = next(
+        row[0] for row in incidents if row[0] != first and not row[3] > started_at - HOUR / 2
+    )
+    plant.execute(
+        "SELECT tsad.add_label('room', %s, %s, %s)",
+        entity,
+        started_at - HOUR / 2,
+        last_at + HOUR / 12,
+    )
+    plant.execute(
+        "SELECT tsad.add_label('room', 'host-02', %s, %s)", SPLIT_AT + HOUR, SPLIT_AT + HOUR * 1.1
+    )
     plant.execute("SELECT tsad.set_verdict(%s, 'confirmed', 'me')", first)
     plant.execute("SELECT tsad.set_verdict(%s, 'false_alarm', 'me')", other)
     assert watched(plant, audit_week).n_models == 2
@@ -77,7 +96,9 @@ def test_the_audit_counts_known_anomalies_and_what_people_said(plant: Plant, tmp
     live, shadow = plant.execute(AUDIT)
     assert live == ("live", 2, 1, len(incidents), 1, 1, 1800.0)
     assert shadow[0] == "live/shadow"
-    days = plant.execute("SELECT days, incidents_per_day * days FROM tsad.v_audit WHERE lineage = 'live'")[0]
+    days = plant.execute(
+        "SELECT days, incidents_per_day * days FROM tsad.v_audit WHERE lineage = 'live'"
+    )[0]
     assert days == (0.5, pytest.approx(len(incidents)))
 
 

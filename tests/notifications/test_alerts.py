@@ -21,8 +21,12 @@ def minute(n: int) -> datetime:
     return AT + timedelta(minutes=n)
 
 
-def seen(start: int, end: int, severity: str = "LOW", *, is_open: bool = True, name: str = "") -> Sighting:
-    return Sighting(name or f"INC-{start}-{end}", "a", minute(start), minute(end), severity, is_open, "a: ...")
+def seen(
+    start: int, end: int, severity: str = "LOW", *, is_open: bool = True, name: str = ""
+) -> Sighting:
+    return Sighting(
+        name or f"INC-{start}-{end}", "a", minute(start), minute(end), severity, is_open, "a: ..."
+    )
 
 
 class Book:
@@ -47,15 +51,26 @@ class Book:
         if change.former is None:
             alert = replace(alert, alert_id=next(self._ids))
             self.alerts.append(alert)
-        self.alerts = [alert if other.alert_id == alert.alert_id else other for other in self.alerts]
-        self.told += [(alert.alert_id, event, alert.severity * (event == "escalated")) for event in change.events]
+        self.alerts = [
+            alert if other.alert_id == alert.alert_id else other for other in self.alerts
+        ]
+        self.told += [
+            (alert.alert_id, event, alert.severity * (event == "escalated"))
+            for event in change.events
+        ]
         return change.events
 
 
 def test_an_incident_opens_escalates_and_closes_once() -> None:
     book = Book()
     steps = [seen(0, 1), seen(0, 2, "HIGH"), seen(0, 2, "MEDIUM"), seen(0, 2, is_open=False)]
-    assert [book.follow(step) for step in (*steps, steps[-1])] == [["opened"], ["escalated"], [], ["closed"], []]
+    assert [book.follow(step) for step in (*steps, steps[-1])] == [
+        ["opened"],
+        ["escalated"],
+        [],
+        ["closed"],
+        [],
+    ]
 
 
 def test_an_incident_under_another_id_is_the_same_alert() -> None:
@@ -97,7 +112,10 @@ def test_old_incidents_open_nothing_but_what_was_told_is_followed() -> None:
     book = Book()
     assert book.follow(seen(0, 1), young_from=minute(1)) == []
     assert book.follow(seen(0, 1)) == ["opened"]
-    assert book.follow(seen(0, 1, "HIGH", is_open=False), young_from=minute(9)) == ["escalated", "closed"]
+    assert book.follow(seen(0, 1, "HIGH", is_open=False), young_from=minute(9)) == [
+        "escalated",
+        "closed",
+    ]
 
 
 def test_entities_are_told_apart() -> None:
@@ -109,14 +127,22 @@ def test_entities_are_told_apart() -> None:
 def test_what_a_person_called_normal_does_not_escalate_and_is_closed_once() -> None:
     book = Book()
     judged = [replace(seen(0, n, "HIGH", is_open=n < 3), is_normal=True) for n in (1, 2, 3)]
-    assert [book.follow(one) for one in (seen(0, 1), *judged, judged[-1])] == [["opened"], [], [], ["closed"], []]
+    assert [book.follow(one) for one in (seen(0, 1), *judged, judged[-1])] == [
+        ["opened"],
+        [],
+        [],
+        ["closed"],
+        [],
+    ]
     assert book.alerts[0].severity == "LOW"
 
 
 def test_another_incident_of_the_same_alert_escalates_by_itself() -> None:
     book = Book()
     normal = replace(seen(0, 1, "HIGH", name="known"), is_normal=True)
-    assert [book.follow(*found) for found in ([seen(0, 1)], [normal, seen(3, 4, "MEDIUM", name="new")])] == [
+    assert [
+        book.follow(*found) for found in ([seen(0, 1)], [normal, seen(3, 4, "MEDIUM", name="new")])
+    ] == [
         ["opened"],
         ["escalated"],
     ]
@@ -144,7 +170,9 @@ incidents = st.builds(
 
 
 @given(st.lists(st.lists(incidents, max_size=6), max_size=8))
-def test_whatever_happens_nothing_is_told_twice_and_everything_once(rounds: list[list[Sighting]]) -> None:
+def test_whatever_happens_nothing_is_told_twice_and_everything_once(
+    rounds: list[list[Sighting]],
+) -> None:
     book = Book()
     for found in rounds:
         before = book.standing
@@ -154,24 +182,44 @@ def test_whatever_happens_nothing_is_told_twice_and_everything_once(rounds: list
         assert book.follow(*reversed(found)) == []
         _covers(book, found)
     assert max(Counter(book.told).values(), default=1) == 1
-    assert {key for key, event, _ in book.told if event == "opened"} == {alert.alert_id for alert in book.alerts}
+    assert {key for key, event, _ in book.told if event == "opened"} == {
+        alert.alert_id for alert in book.alerts
+    }
 
 
 def _covers(book: Book, found: list[Sighting]) -> None:
-    """Each incident has an alert, at least as severe if nobody called it normal, and each alert has an incident."""
+    """Each incident has an alert, at least as severe if nobody called it normal, and each alert has
+    an incident.
+    """
     for incident in found:
         near = [alert for alert in book.standing if _overlaps(alert, incident, timedelta())]
-        assert any(incident.is_normal or RANK[alert.severity] >= RANK[incident.severity] for alert in near)
-    assert all(any(_overlaps(alert, incident, GAP) for incident in found) for alert in book.standing)
+        assert any(
+            incident.is_normal or RANK[alert.severity] >= RANK[incident.severity] for alert in near
+        )
+    assert all(
+        any(_overlaps(alert, incident, GAP) for incident in found) for alert in book.standing
+    )
 
 
 def _opens_only_what_nobody_knew(before: list[Alert], book: Book, found: list[Sighting]) -> None:
     """No incident of a new alert was near to one that stood, under whatever id."""
-    opened = [alert for alert in book.standing if alert.alert_id not in [other.alert_id for other in before]]
-    inside = [incident for incident in found if any(_overlaps(alert, incident, timedelta()) for alert in opened)]
-    assert not [incident for incident in inside if any(_overlaps(alert, incident, GAP) for alert in before)]
+    opened = [
+        alert
+        for alert in book.standing
+        if alert.alert_id not in [other.alert_id for other in before]
+    ]
+    inside = [
+        incident
+        for incident in found
+        if any(_overlaps(alert, incident, timedelta()) for alert in opened)
+    ]
+    assert not [
+        incident for incident in inside if any(_overlaps(alert, incident, GAP) for alert in before)
+    ]
 
 
 def _overlaps(alert: Alert, incident: Sighting, gap: timedelta) -> bool:
-    near = alert.start_at <= incident.last_flag_at + gap and alert.end_at >= incident.started_at - gap
+    near = (
+        alert.start_at <= incident.last_flag_at + gap and alert.end_at >= incident.started_at - gap
+    )
     return near and alert.entity == incident.entity

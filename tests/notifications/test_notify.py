@@ -53,7 +53,10 @@ from tsad_tasks.storage.store import Store
 
 STEP = timedelta(minutes=30)
 NOW = HOUR_AT + 24 * HOUR
-BOTH = {"targets": [{"email": ["shift@example.com"], "connection": "mail"}, {"webhook": "web"}], "max_per_run": 3}
+BOTH = {
+    "targets": [{"email": ["shift@example.com"], "connection": "mail"}, {"webhook": "web"}],
+    "max_per_run": 3,
+}
 
 
 def configured(**notifications: Any) -> DatasetConfig:
@@ -90,10 +93,18 @@ class Hall:
     def clear(self) -> None:
         self.ask("DELETE FROM tsad.notification; DELETE FROM tsad.alert; DELETE FROM tsad.news")
         self.ask("DELETE FROM tsad.incident; DELETE FROM tsad.score_block")
-        self.ask("DELETE FROM tsad.model_decision; DELETE FROM tsad.training_decision; DELETE FROM tsad.gate_decision")
-        self.ask("DELETE FROM tsad.champion_record; DELETE FROM tsad.model WHERE model_id <> %s", self.model_id)
+        self.ask(
+            "DELETE FROM tsad.model_decision; DELETE FROM tsad.training_decision; DELETE FROM "
+            "tsad.gate_decision"
+        )
+        self.ask(
+            "DELETE FROM tsad.champion_record; DELETE FROM tsad.model WHERE model_id <> %s",
+            self.model_id,
+        )
         with self.room.store.transaction():
-            self.room.store.promote(new_model(self.room), self.model_id, valid_from=HOUR_AT, reason="first")
+            self.room.store.promote(
+                new_model(self.room), self.model_id, valid_from=HOUR_AT, reason="first"
+            )
         self.config, self.now_at = configured(), NOW
         for running in (self.mail, self.web):
             running.receiver.keys, running.receiver.said, running.receiver.faults = [], [], []
@@ -101,17 +112,34 @@ class Hall:
     def becomes(self, *spans: Span) -> None:
         """These are the incidents that stand from now on."""
         with self.room.store.transaction():
-            known = self.room.store.select_incidents("live", self.room.entity_ids, HOUR_AT - HOUR, NOW + 99 * HOUR)
+            known = self.room.store.select_incidents(
+                "live", self.room.entity_ids, HOUR_AT - HOUR, NOW + 99 * HOUR
+            )
             new = {span.incident_id: span for span in spans}
-            self.room.store.withdraw_incidents({old.incident_id: None for old in known if old.incident_id not in new})
-            self.room.store.upsert_incidents("live", "v1", [self._row(span) for span in new.values()])
+            self.room.store.withdraw_incidents(
+                {old.incident_id: None for old in known if old.incident_id not in new}
+            )
+            self.room.store.upsert_incidents(
+                "live", "v1", [self._row(span) for span in new.values()]
+            )
 
     def _row(self, span: Span) -> IncidentRow:
         at, key = HOUR_AT + span.start * STEP, self.room.entity_ids[span.entity]
         return IncidentRow(
-            span.incident_id, key, self.model_id, at, HOUR_AT + span.end * STEP, 1, "point", span.severity, 2.0, at,
-            None, f"{'ab'[span.entity]}: the error is 3.0 × the threshold", False,
-        )  # fmt: skip
+            span.incident_id,
+            key,
+            self.model_id,
+            at,
+            HOUR_AT + span.end * STEP,
+            1,
+            "point",
+            span.severity,
+            2.0,
+            at,
+            None,
+            f"{'ab'[span.entity]}: the error is 3.0 × the threshold",
+            False,
+        )
 
     def scored(self, n_hours: int) -> None:
         """The first entity is scored up to so many hours."""
@@ -119,7 +147,9 @@ class Hall:
             last = np.array([HOUR_S + 3600 * (n_hours - 1)])
             rows = score_rows(self.room, self.model_id, [-0.5, -0.5], hours_s=last)
             with self.room.store.transaction():
-                self.room.store.write_scores(rows, anomaly_rows(self.room), attribution_rows(self.room))
+                self.room.store.write_scores(
+                    rows, anomaly_rows(self.room), attribution_rows(self.room)
+                )
 
     def challenges(self, rows: Sequence[GateRow], **changes: Any) -> int:
         """The version of a challenger that its gate let pass, or not."""
@@ -133,10 +163,29 @@ class Hall:
 
     def stops(self, lineage: str = "live", by: str = "ada", reason: str = "not now") -> None:
         """A training is stopped."""
-        row: dict[str, Any] = {"dataset_id": self.room.dataset_id, "lineage": lineage, "decision": "stopped"}
-        row |= {"start_at": HOUR_AT - 24 * HOUR, "end_at": HOUR_AT, "decided_by": by, "reason": reason}
-        row |= {"n_readings": 40, "n_entities": 2, "excluded_share": 0.2, "missing_share": None, "pdf": ""}
-        row |= {"left_out": '{"label": 0.15, "high score": 0.05}', "jumps": "[]", "decided_at": utc_now()}
+        row: dict[str, Any] = {
+            "dataset_id": self.room.dataset_id,
+            "lineage": lineage,
+            "decision": "stopped",
+        }
+        row |= {
+            "start_at": HOUR_AT - 24 * HOUR,
+            "end_at": HOUR_AT,
+            "decided_by": by,
+            "reason": reason,
+        }
+        row |= {
+            "n_readings": 40,
+            "n_entities": 2,
+            "excluded_share": 0.2,
+            "missing_share": None,
+            "pdf": "",
+        }
+        row |= {
+            "left_out": '{"label": 0.15, "high score": 0.05}',
+            "jumps": "[]",
+            "decided_at": utc_now(),
+        }
         with self.room.store.transaction():
             self.room.store.execute("insert_training_decision", row)
 
@@ -151,8 +200,15 @@ class Hall:
     def enqueue(self, store: Store | None = None) -> EnqueueSummary:
         return enqueue(store or self.room.store, self.config, end_at=HOUR_AT + HOUR)
 
-    def deliver(self, send: Callable[[Message], None] | None = None, store: Store | None = None) -> tuple[int, ...]:
-        done = deliver(store or self.room.store, self.config, send or sender(self.uri_of), now=lambda: self.now_at)
+    def deliver(
+        self, send: Callable[[Message], None] | None = None, store: Store | None = None
+    ) -> tuple[int, ...]:
+        done = deliver(
+            store or self.room.store,
+            self.config,
+            send or sender(self.uri_of),
+            now=lambda: self.now_at,
+        )
         return done.n_delivered, done.n_put_off, done.n_failed
 
     def told(self) -> list[str]:
@@ -239,8 +295,11 @@ def test_a_suppressed_incident_is_not_told_and_one_that_was_is_withdrawn(hall: H
     hall.ask("UPDATE tsad.incident SET suppressed_by = 'inspection'")
     hall.enqueue()
     assert [" ".join(row) for row in hall.rows("event", "medium")] == [
-        "opened email", "opened webhook", "withdrawn email", "withdrawn webhook"
-    ]  # fmt: skip
+        "opened email",
+        "opened webhook",
+        "withdrawn email",
+        "withdrawn webhook",
+    ]
 
 
 def test_old_incidents_and_replays_are_told_to_nobody(hall: Hall) -> None:
@@ -261,7 +320,9 @@ def test_closed_alerts_settle_and_open_ones_do_not(hall: Hall) -> None:
 
 
 @pytest.mark.parametrize("verdict", ["false_alarm", "expected", "new_normal"])
-def test_what_a_person_called_normal_is_not_escalated_and_its_end_is_told_once(hall: Hall, verdict: str) -> None:
+def test_what_a_person_called_normal_is_not_escalated_and_its_end_is_told_once(
+    hall: Hall, verdict: str
+) -> None:
     hall.becomes(Span(0, 1))
     hall.enqueue()
     hall.ask("SELECT tsad.set_verdict('INC-0-0', %s, 'ada')", verdict)
@@ -269,7 +330,10 @@ def test_what_a_person_called_normal_is_not_escalated_and_its_end_is_told_once(h
     assert hall.enqueue().n_events == 0
     hall.scored(9)
     assert [hall.enqueue().n_events for _ in range(2)] == [1, 0]
-    assert [row[0] for row in hall.rows("event", "medium") if row[1] == "email"] == ["opened", "closed"]
+    assert [row[0] for row in hall.rows("event", "medium") if row[1] == "email"] == [
+        "opened",
+        "closed",
+    ]
 
 
 def test_what_a_person_confirmed_is_escalated(hall: Hall) -> None:
@@ -288,7 +352,11 @@ def test_old_alerts_go_with_their_messages_and_what_is_open_or_waits_stays(hall:
     hall.web.receiver.faults = [BUSY]
     hall.deliver()
     assert retired(hall, days=90) == 1
-    assert sorted(hall.rows("entity", "medium")) == [("a", "webhook"), ("b", "email"), ("b", "webhook")]
+    assert sorted(hall.rows("entity", "medium")) == [
+        ("a", "webhook"),
+        ("b", "email"),
+        ("b", "webhook"),
+    ]
     hall.now_at += HOUR
     hall.deliver()
     assert [retired(hall, days=90) for _ in range(2)] == [1, 0]
@@ -317,10 +385,14 @@ def test_digests_go_as_well(hall: Hall) -> None:
 def retired(hall: Hall, *, days: int, kept_s: int = 86400) -> int:
     """Messages removed by a dataset whose newest reading and score are so many days later."""
     later = np.array([HOUR_S + 86400 * days])
-    rows = score_rows(hall.room, hall.model_id, [-0.5, -0.5], hours_s=later, entity_ids=hall.room.entity_ids[:1])
+    rows = score_rows(
+        hall.room, hall.model_id, [-0.5, -0.5], hours_s=later, entity_ids=hall.room.entity_ids[:1]
+    )
     with hall.room.store.transaction():
         hall.room.store.write_scores(rows, anomaly_rows(hall.room), attribution_rows(hall.room))
-    return retire_alerts(hall.room.store, hall.config, newest_at=HOUR_AT + timedelta(days=days), kept_s=kept_s)
+    return retire_alerts(
+        hall.room.store, hall.config, newest_at=HOUR_AT + timedelta(days=days), kept_s=kept_s
+    )
 
 
 def test_without_targets_there_are_no_alerts(hall: Hall) -> None:
@@ -344,7 +416,10 @@ def test_each_address_gets_its_own_message(hall: Hall) -> None:
     hall.enqueue()
     hall.mail.receiver.faults = [UNKNOWN]
     assert hall.deliver() == (1, 1, 0)
-    assert [" ".join(row) for row in hall.rows("address", "state")] == ["a***@b.c pending", "d***@e.f delivered"]
+    assert [" ".join(row) for row in hall.rows("address", "state")] == [
+        "a***@b.c pending",
+        "d***@e.f delivered",
+    ]
 
 
 def test_what_is_not_accepted_waits_longer_each_time(hall: Hall) -> None:
@@ -353,7 +428,11 @@ def test_what_is_not_accepted_waits_longer_each_time(hall: Hall) -> None:
     hall.web.receiver.faults = [BUSY] * 3
     for wait_s in (60, 120, 240):
         hall.deliver()
-        (waits,) = [row for row in hall.rows("next_attempt_at", "last_error", "medium") if row[2] == "webhook"]
+        (waits,) = [
+            row
+            for row in hall.rows("next_attempt_at", "last_error", "medium")
+            if row[2] == "webhook"
+        ]
         waits_until = datetime.fromisoformat(waits[0])
         assert waits_until == hall.now_at + timedelta(seconds=wait_s)
         assert waits[1] == "Expected 2xx of the webhook web. Received: 503."
@@ -409,7 +488,10 @@ def test_an_unforeseen_error_is_raised_and_stops_the_others_only_once(hall: Hall
     with pytest.raises(ZeroDivisionError):
         hall.deliver(broken)
     assert hall.deliver() == (1, 0, 0)
-    assert set(hall.rows("last_error", "state")) == {("ZeroDivisionError", "pending"), ("", "delivered")}
+    assert set(hall.rows("last_error", "state")) == {
+        ("ZeroDivisionError", "pending"),
+        ("", "delivered"),
+    }
 
 
 def test_two_runs_at_once_share_the_work(hall: Hall) -> None:
@@ -429,10 +511,16 @@ def test_two_runs_at_once_share_the_work(hall: Hall) -> None:
 
 def test_payloads_and_errors_hold_no_secret(hall: Hall) -> None:
     def send(message: Message) -> None:
-        uri = f"http://me:pass-word@127.0.0.1:{hall.web.port}/hook/to-ken".replace(str(hall.web.port), "9")
-        sender(lambda _: uri if message.medium == "webhook" else "smtp://me:pass-word@127.0.0.1:9?from_email=a@b.c")(
-            message
+        uri = f"http://me:pass-word@127.0.0.1:{hall.web.port}/hook/to-ken".replace(
+            str(hall.web.port), "9"
         )
+        sender(
+            lambda _: (
+                uri
+                if message.medium == "webhook"
+                else "smtp://me:pass-word@127.0.0.1:9?from_email=a@b.c"
+            )
+        )(message)
 
     hall.becomes(Span(0, 1))
     hall.enqueue()
@@ -442,7 +530,8 @@ def test_payloads_and_errors_hold_no_secret(hall: Hall) -> None:
     assert not [secret for secret in ("pass-word", "to-ken", "127.0.0.1") if secret in said]
 
 
-# News of models ----------------------------------------------------------------------------------------------------
+# News of models
+# ----------------------------------------------------------------------------------------------------
 
 
 EVERY = ["gate_failed", "shadow_failed", "training_stopped", "promoted", "rolled_back"]
@@ -450,7 +539,9 @@ SHIFT = {"email": ["shift@example.com"], "connection": "mail"}
 
 
 def test_each_decision_is_told_once_to_whom_it_concerns(hall: Hall) -> None:
-    hall.config = configured(targets=[SHIFT | {"news": ["gate_failed"]}, {"webhook": "web", "news": EVERY}])
+    hall.config = configured(
+        targets=[SHIFT | {"news": ["gate_failed"]}, {"webhook": "web", "news": EVERY}]
+    )
     settings: dict[str, Any] = {"by": "ada", "reason": "so she said"}
     for happens in (
         lambda: hall.challenges(FAILED, seed=8),
@@ -470,11 +561,13 @@ def test_each_decision_is_told_once_to_whom_it_concerns(hall: Hall) -> None:
         "room: rolled back to version 1",
         "room: a training was stopped",
     ]
-    rules = [[rule["rule"] for rule in said.get("failed_rules", [])] for said in hall.web.receiver.said]
-    assert rules == [["point_share"], ["agreement"], [], [], []]
-    assert [row for row in hall.rows("event", "version", "state", "medium") if row[3] == "email"] == [
-        ("gate_failed", 2, "delivered", "email")
+    rules = [
+        [rule["rule"] for rule in said.get("failed_rules", [])] for said in hall.web.receiver.said
     ]
+    assert rules == [["point_share"], ["agreement"], [], [], []]
+    assert [
+        row for row in hall.rows("event", "version", "state", "medium") if row[3] == "email"
+    ] == [("gate_failed", 2, "delivered", "email")]
 
 
 def _fails_in_shadow(hall: Hall, version: int) -> None:
@@ -488,24 +581,41 @@ def _fails_in_shadow(hall: Hall, version: int) -> None:
 
 
 def test_the_email_on_a_gate_says_what_was_not_met_who_stays_and_where_to_look(hall: Hall) -> None:
-    hall.challenges([*PASSED, GateRow("point_share", 0.2, 0.9, 0.95, False, "share found of 30")], seed=8)
+    hall.challenges(
+        [*PASSED, GateRow("point_share", 0.2, 0.9, 0.95, False, "share found of 30")], seed=8
+    )
     hall.news()
-    hall.ask("UPDATE tsad.notification SET payload = payload || %s", '{"decided_at": "2026-03-01T05:00:00+00:00"}')
+    hall.ask(
+        "UPDATE tsad.notification SET payload = payload || %s",
+        '{"decided_at": "2026-03-01T05:00:00+00:00"}',
+    )
     hall.deliver()
     assert plain_text(hall.mail.receiver.said[0]) == (
         "Version 2 failed the gate. Version 1 stays champion.\n\n"
-        "Dataset:   room\nTraining:  1–28 Feb 2026\nDecided:   1 Mar 2026 05:00 (UTC, UTC) by gate\n"
+        "Dataset:   room\nTraining:  1–28 Feb 2026\nDecided:   1 Mar 2026 05:00 (UTC, UTC) by "
+        "gate\n"
         "Because:   point_share\n\n"
         "Not met:\n  point_share: 0.200; limit 0.900; champion 0.950 – share found of 30\n\n"
         "What to do:\n  tsad models room\n  tsad models room --history\n\n"
-        "Look further:\n  SELECT rule, value, limit_value, champion_value, passed, note FROM tsad.v_model_decision "
+        "Look further:\n  SELECT rule, value, limit_value, champion_value, passed, note FROM "
+        "tsad.v_model_decision "
         "WHERE dataset = 'room' AND version = 2 ORDER BY passed, stage, rule;\n"
     )
     said = hall.web.receiver.said[0]
     assert said["failed_rules"] == [
-        {"rule": "point_share", "value": 0.2, "limit": 0.9, "champion": 0.95, "note": "share found of 30"}
+        {
+            "rule": "point_share",
+            "value": 0.2,
+            "limit": 0.9,
+            "champion": 0.95,
+            "note": "share found of 30",
+        }
     ]
-    assert (said["version"], said["champion_version"], said["commands"][0]) == (2, 1, "tsad models room")
+    assert (said["version"], said["champion_version"], said["commands"][0]) == (
+        2,
+        1,
+        "tsad models room",
+    )
 
 
 def test_numbers_without_end_are_told_too(hall: Hall) -> None:
@@ -521,7 +631,10 @@ def test_a_stopped_training_says_what_was_too_much(hall: Hall) -> None:
     hall.deliver()
     said = hall.web.receiver.said[0]
     assert said["text"].startswith("A training was stopped. Version 1 stays champion.\n")
-    assert "by exclusions\nBecause:   Expected less.\n\nLeft out:\n  15.0 % label\n  5.0 % high score\n" in said["text"]
+    assert (
+        "by exclusions\nBecause:   Expected less.\n\nLeft out:\n  15.0 % label\n  5.0 % high "
+        "score\n" in said["text"]
+    )
     assert "  tsad explore room --training\n" in said["text"]
     assert said["excluded_share"] == 0.2
 
@@ -531,7 +644,9 @@ def test_the_model_of_an_entity_names_it(hall: Hall) -> None:
     hall.news()
     hall.deliver()
     assert hall.told() == ["room: version 2 failed the gate (a)"]
-    assert hall.web.receiver.said[0]["text"].startswith("Version 2 failed the gate (a). There is no champion yet.\n")
+    assert hall.web.receiver.said[0]["text"].startswith(
+        "Version 2 failed the gate (a). There is no champion yet.\n"
+    )
     assert set(hall.rows("entity", "version")) == {("a", 2)}
 
 
@@ -542,8 +657,14 @@ def test_replays_old_decisions_and_mere_steps_on_the_way_are_no_news(hall: Hall)
         hall.decides(decision)
     hall.decides("gate_failed")
     hall.stops()
-    hall.ask("UPDATE tsad.model_decision SET decided_at = decided_at - interval '49 hours' WHERE lineage = 'live'")
-    hall.ask("UPDATE tsad.training_decision SET decided_at = decided_at - interval '49 hours' WHERE lineage = 'live'")
+    hall.ask(
+        "UPDATE tsad.model_decision SET decided_at = decided_at - interval '49 hours' WHERE "
+        "lineage = 'live'"
+    )
+    hall.ask(
+        "UPDATE tsad.training_decision SET decided_at = decided_at - interval '49 hours' WHERE "
+        "lineage = 'live'"
+    )
     assert hall.news() == NewsSummary()
 
 
@@ -558,7 +679,9 @@ def test_without_being_asked_a_target_is_told_of_all_but_promotions(hall: Hall) 
 
 
 def test_an_address_in_two_targets_is_told_what_either_asks_for(hall: Hall) -> None:
-    hall.config = configured(targets=[SHIFT | {"news": ["promoted"]}, SHIFT | {"news": ["rolled_back"]}])
+    hall.config = configured(
+        targets=[SHIFT | {"news": ["promoted"]}, SHIFT | {"news": ["rolled_back"]}]
+    )
     hall.decides("promoted")
     hall.decides("rolled_back")
     assert hall.news() == NewsSummary(2, 2)
@@ -589,7 +712,8 @@ def test_two_runs_at_once_tell_news_once(hall: Hall) -> None:
     assert sorted(one.n_news for one in told) == [0, 1]
 
 
-# Whatever breaks ----------------------------------------------------------------------------------------------------
+# Whatever breaks
+# ----------------------------------------------------------------------------------------------------
 
 
 class Killed(BaseException):
@@ -626,7 +750,10 @@ class Run:
     web_faults: list[str]
 
     def happen(self, hall: Hall) -> None:
-        hall.mail.receiver.faults, hall.web.receiver.faults = list(self.mail_faults), list(self.web_faults)
+        hall.mail.receiver.faults, hall.web.receiver.faults = (
+            list(self.mail_faults),
+            list(self.web_faults),
+        )
         with MortalStore.connect(hall.room.uri) as store, suppress(Killed):
             assert isinstance(store, MortalStore)
             store.n_left = 10**9 if self.n_statements is None else self.n_statements
@@ -670,7 +797,9 @@ class Decided:
     lineage: str
 
     def happen(self, hall: Hall) -> None:
-        hall.stops(self.lineage) if self.event == "training_stopped" else hall.decides(self.event, self.lineage)
+        hall.stops(self.lineage) if self.event == "training_stopped" else hall.decides(
+            self.event, self.lineage
+        )
 
 
 spans = st.builds(
@@ -681,14 +810,27 @@ spans = st.builds(
     st.integers(0, 1),
 )
 faults = st.lists(st.sampled_from([TAKEN, BUSY, DROPPED]), max_size=4)
-runs = st.builds(Run, st.none() | st.integers(0, 30), st.none() | st.integers(0, 5), st.booleans(), faults, faults)
+runs = st.builds(
+    Run,
+    st.none() | st.integers(0, 30),
+    st.none() | st.integers(0, 5),
+    st.booleans(),
+    faults,
+    faults,
+)
 late_rows = st.builds(Rows, st.lists(spans, max_size=6), st.integers(0, 20))
-decided = st.builds(Decided, st.sampled_from([*EVERY, "waiting"]), st.sampled_from(["live", "replay"]))
+decided = st.builds(
+    Decided, st.sampled_from([*EVERY, "waiting"]), st.sampled_from(["live", "replay"])
+)
 
 
-@settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(
+    max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+)
 @given(st.lists(late_rows | decided | runs, max_size=12))
-def test_each_event_is_accepted_once_and_none_is_lost(hall: Hall, story: Sequence[Rows | Decided | Run]) -> None:
+def test_each_event_is_accepted_once_and_none_is_lost(
+    hall: Hall, story: Sequence[Rows | Decided | Run]
+) -> None:
     hall.clear()
     for part in story:
         part.happen(hall)
@@ -701,11 +843,16 @@ KILLS += [Run(None, n, after, [], []) for n in range(6) for after in (False, Tru
 
 
 @pytest.mark.parametrize("part", [0, 1])
-def test_a_kill_before_any_statement_or_around_any_message_changes_nothing(hall: Hall, part: int) -> None:
+def test_a_kill_before_any_statement_or_around_any_message_changes_nothing(
+    hall: Hall, part: int
+) -> None:
     first, second = Rows([Span(0, 1), Span(20, 21)], 0), Rows([Span(1, 2, "HIGH")], 6)
     for kill in KILLS:
         hall.clear()
-        for rows, run in ((first, kill if part == 0 else CALM), (second, kill if part == 1 else CALM)):
+        for rows, run in (
+            (first, kill if part == 0 else CALM),
+            (second, kill if part == 1 else CALM),
+        ):
             rows.happen(hall)
             Decided("gate_failed", "live").happen(hall)
             run.happen(hall)
@@ -726,9 +873,13 @@ def _settled(hall: Hall) -> None:
 
 
 def _all_accepted(hall: Hall) -> None:
-    """The receivers, dropping doubles, have exactly the messages of the outbox, an alert's in their order."""
+    """The receivers, dropping doubles, have exactly the messages of the outbox, an alert's in their
+    order.
+    """
     for running, medium in ((hall.mail, "email"), (hall.web, "webhook")):
-        rows = hall.ask("SELECT key, alert_id FROM tsad.notification WHERE medium = %s ORDER BY 1", medium)
+        rows = hall.ask(
+            "SELECT key, alert_id FROM tsad.notification WHERE medium = %s ORDER BY 1", medium
+        )
         assert running.receiver.accepted == {key for key, _ in rows}
         arrived = list(dict.fromkeys(running.receiver.keys))
         sent = hall.ask(
@@ -749,7 +900,8 @@ def _events(hall: Hall, medium: str) -> list[dict[str, Any]]:
 def _decisions_are_told(hall: Hall) -> None:
     """Each live decision that is news, once to each address, and nothing else."""
     decisions = hall.ask(
-        "SELECT decision FROM tsad.model_decision WHERE lineage = 'live' AND decision NOT IN ('promoted', 'waiting') "
+        "SELECT decision FROM tsad.model_decision WHERE lineage = 'live' AND decision NOT IN "
+        "('promoted', 'waiting') "
         "UNION ALL SELECT 'training_stopped' FROM tsad.training_decision WHERE lineage = 'live'"
     )
     for medium in ("email", "webhook"):
@@ -761,7 +913,9 @@ def _decisions_are_told(hall: Hall) -> None:
 def _nothing_told_twice(hall: Hall) -> None:
     for medium in ("email", "webhook"):
         events = [event for event in _events(hall, medium) if event["event"] not in EVERY]
-        told = Counter((e["thread"], e["event"], e["severity"] * (e["event"] == "escalated")) for e in events)
+        told = Counter(
+            (e["thread"], e["event"], e["severity"] * (e["event"] == "escalated")) for e in events
+        )
         assert max(told.values(), default=1) == 1
         opened = {thread for thread, event, _ in told if event == "opened"}
         assert opened == {row[0] for row in hall.ask("SELECT thread::text FROM tsad.alert")}

@@ -12,7 +12,16 @@ from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 
-from tests.receivers import BUSY, DROPPED, STALLED, UNKNOWN, Running, mail_server, plain_text, webhook
+from tests.receivers import (
+    BUSY,
+    DROPPED,
+    STALLED,
+    UNKNOWN,
+    Running,
+    mail_server,
+    plain_text,
+    webhook,
+)
 from tsad_tasks.base.errors import BadInput, Refused, Undelivered, Unreachable
 from tsad_tasks.notifications.channels import senders
 from tsad_tasks.notifications.channels.senders import sender
@@ -23,7 +32,9 @@ PLAIN = "disable_ssl=true&disable_tls=true"
 
 
 def message(medium: str) -> Message:
-    return Message("k-1", medium, "there", "shift@example.com", "hall: ü", "Kühlraum: 9 °C\n.\nend", PAYLOAD)
+    return Message(
+        "k-1", medium, "there", "shift@example.com", "hall: ü", "Kühlraum: 9 °C\n.\nend", PAYLOAD
+    )
 
 
 @pytest.fixture
@@ -39,7 +50,9 @@ def web() -> Iterator[Running]:
 
 
 def send_mail(port: int, options: str = PLAIN, login: str = "") -> None:
-    sender(lambda _: f"smtp://{login}127.0.0.1:{port}?from_email=tsad%40example.com&{options}")(message("email"))
+    sender(lambda _: f"smtp://{login}127.0.0.1:{port}?from_email=tsad%40example.com&{options}")(
+        message("email")
+    )
 
 
 def post(port: int, rest: str = "/hooks/secret") -> None:
@@ -50,16 +63,29 @@ def test_an_email_arrives_as_text_with_its_key_and_thread(mail: Running) -> None
     send_mail(mail.port)
     (email,) = mail.receiver.said
     assert plain_text(email) == "Kühlraum: 9 °C\n.\nend\n"
-    headers = [email[name] for name in ("Subject", "From", "To", "Message-ID", "References", "Auto-Submitted")]
-    assert headers == ["hall: ü", "tsad@example.com", "shift@example.com", "<k-1@notification.tsad>",
-                       "<t-1@notification.tsad>", "auto-generated"]  # fmt: skip
+    headers = [
+        email[name]
+        for name in ("Subject", "From", "To", "Message-ID", "References", "Auto-Submitted")
+    ]
+    assert headers == [
+        "hall: ü",
+        "tsad@example.com",
+        "shift@example.com",
+        "<k-1@notification.tsad>",
+        "<t-1@notification.tsad>",
+        "auto-generated",
+    ]
 
 
 def test_a_webhook_gets_the_payload_and_the_key(web: Running) -> None:
     post(web.port)
     (said,) = web.receiver.said
     assert {name: said[name] for name in PAYLOAD} == PAYLOAD
-    assert (said["key"], said["text"], said["headers"]["Idempotency-Key"]) == ("k-1", message("").text, "k-1")
+    assert (said["key"], said["text"], said["headers"]["Idempotency-Key"]) == (
+        "k-1",
+        message("").text,
+        "k-1",
+    )
 
 
 def test_a_login_is_used(mail: Running, web: Running) -> None:
@@ -69,8 +95,12 @@ def test_a_login_is_used(mail: Running, web: Running) -> None:
     assert web.receiver.said[0]["headers"]["Authorization"] == "Basic bWU6cEBzcw=="
 
 
-@pytest.mark.parametrize(("fault", "family"), [(BUSY, Undelivered), (UNKNOWN, Refused), (DROPPED, Unreachable)])
-def test_what_a_receiver_answers_says_what_to_do(mail: Running, web: Running, fault: str, family: type) -> None:
+@pytest.mark.parametrize(
+    ("fault", "family"), [(BUSY, Undelivered), (UNKNOWN, Refused), (DROPPED, Unreachable)]
+)
+def test_what_a_receiver_answers_says_what_to_do(
+    mail: Running, web: Running, fault: str, family: type
+) -> None:
     mail.receiver.faults, web.receiver.faults = [fault], [fault]
     for attempt in (lambda: send_mail(mail.port), lambda: post(web.port)):
         with pytest.raises(Undelivered, match="Received: ") as raised:
@@ -80,7 +110,9 @@ def test_what_a_receiver_answers_says_what_to_do(mail: Running, web: Running, fa
     post(web.port)
 
 
-def test_a_receiver_that_stalls_is_left_alone(mail: Running, web: Running, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_receiver_that_stalls_is_left_alone(
+    mail: Running, web: Running, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(senders, "TIMEOUT_S", 0.2)
     mail.receiver.faults, web.receiver.faults = [STALLED], [STALLED]
     for attempt in (lambda: send_mail(mail.port), lambda: post(web.port)):
@@ -115,20 +147,23 @@ def certificate(tmp_path: Path) -> ssl.SSLContext:
     """A server's context with a certificate that nobody knows."""
     key, name = ec.generate_private_key(ec.SECP256R1()), x509.Name([])
     now = datetime.now(UTC)
-    signed = x509.CertificateBuilder(name, name, key.public_key(), 1, now, now + timedelta(days=1)).sign(
-        key, hashes.SHA256()
-    )
+    signed = x509.CertificateBuilder(
+        name, name, key.public_key(), 1, now, now + timedelta(days=1)
+    ).sign(key, hashes.SHA256())
     encoding, plain = serialization.Encoding.PEM, serialization.NoEncryption()
     path = tmp_path / "both.pem"
     path.write_bytes(
-        key.private_bytes(encoding, serialization.PrivateFormat.PKCS8, plain) + signed.public_bytes(encoding)
+        key.private_bytes(encoding, serialization.PrivateFormat.PKCS8, plain)
+        + signed.public_bytes(encoding)
     )
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.load_cert_chain(path)
     return context
 
 
-def test_tls_is_the_default_and_an_unknown_certificate_is_refused(certificate: ssl.SSLContext) -> None:
+def test_tls_is_the_default_and_an_unknown_certificate_is_refused(
+    certificate: ssl.SSLContext,
+) -> None:
     with mail_server(certificate) as mail:
         with pytest.raises(Unreachable, match="certificate verify failed"):
             send_mail(mail.port, options="")
@@ -137,7 +172,9 @@ def test_tls_is_the_default_and_an_unknown_certificate_is_refused(certificate: s
         assert mail.receiver.keys == ["k-1"]
 
 
-@pytest.mark.parametrize("uri", ["smtp://elsewhere", "smtp://?from_email=a@b.c", "file:///etc/passwd"])
+@pytest.mark.parametrize(
+    "uri", ["smtp://elsewhere", "smtp://?from_email=a@b.c", "file:///etc/passwd"]
+)
 def test_a_connection_that_cannot_be_used_is_told_without_it(uri: str) -> None:
     medium = "webhook" if uri.startswith("file") else "email"
     with pytest.raises(Unreachable, match="of connection there") as raised:

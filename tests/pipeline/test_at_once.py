@@ -1,4 +1,6 @@
-"""Two schedulers' worth of runs on one dataset at the same time: no deadlock, no lost update, one champion."""
+"""Two schedulers' worth of runs on one dataset at the same time: no deadlock, no lost update, one
+champion.
+"""
 
 from __future__ import annotations
 
@@ -27,9 +29,12 @@ from tsad_tasks.training.retrain import Retraining, retrain
 
 HOURS = [week(1) + i * HOUR for i in range(36)]
 SEEN = {
-    "statuses": "SELECT entity, hour_at, status, model_id FROM tsad.v_status WHERE lineage = 'live' ORDER BY 1, 2",
-    "anomalies": "SELECT entity, at, score, model_id FROM tsad.v_anomaly WHERE lineage = 'live' ORDER BY 1, 2",
-    "incidents": "SELECT incident_id, n_flags FROM tsad.v_incident WHERE lineage = 'live' ORDER BY 1",
+    "statuses": "SELECT entity, hour_at, status, model_id FROM tsad.v_status WHERE lineage = "
+    "'live' ORDER BY 1, 2",
+    "anomalies": "SELECT entity, at, score, model_id FROM tsad.v_anomaly WHERE lineage = 'live' "
+    "ORDER BY 1, 2",
+    "incidents": "SELECT incident_id, n_flags FROM tsad.v_incident WHERE lineage = 'live' ORDER BY "
+    "1",
 }
 
 
@@ -37,7 +42,9 @@ SEEN = {
 def weeks(cluster: Cluster, template_database: str, tmp_path: Path) -> Iterator[Weeks]:
     name = f"weeks_{uuid4().hex}"
     shadow = {"hours": 2, "min_windows": 5}
-    made = Weeks.filled(cluster.create_database(name, template=template_database), tmp_path, shadow=shadow)
+    made = Weeks.filled(
+        cluster.create_database(name, template=template_database), tmp_path, shadow=shadow
+    )
     made.shift(week(1, 20), week(1, 22))
     assert made.train(week(1)).promoted
     yield made
@@ -61,8 +68,12 @@ def retrained(weeks: Weeks, seeds: list[int]) -> Callable[[], None]:
         for seed in seeds:
             folder = UPath(weeks.folder / f"at_once_{seed}")
             with Store.connect(weeks.uri) as store:
-                ingest_interval(store, weeks.config, weeks.uri, start_at=START_AT, end_at=START_AT + WEEK)
-                retrain(Retraining(store, weeks.config, week(1), folder, UPath(weeks.folder), seed=seed))
+                ingest_interval(
+                    store, weeks.config, weeks.uri, start_at=START_AT, end_at=START_AT + WEEK
+                )
+                retrain(
+                    Retraining(store, weeks.config, week(1), folder, UPath(weeks.folder), seed=seed)
+                )
 
     return work
 
@@ -110,7 +121,9 @@ def run_at_once(*works: Callable[[], None]) -> list[BaseException]:
     return failures
 
 
-def test_live_runs_backfills_retrainings_and_promotions_at_once_leave_what_a_quiet_run_leaves(weeks: Weeks) -> None:
+def test_live_runs_backfills_retrainings_and_promotions_at_once_leave_what_a_quiet_run_leaves(
+    weeks: Weeks,
+) -> None:
     shuffled = random.Random(3).sample(HOURS, len(HOURS))
     works = scored(weeks, HOURS), scored(weeks, HOURS[::-1]), scored(weeks, shuffled)
     assert run_at_once(*works, retrained(weeks, [11, 12]), promoted(weeks, 25)) == []

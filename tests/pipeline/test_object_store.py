@@ -1,4 +1,6 @@
-"""Bundles, run files and reports in an object store: the same rows as in a folder, and errors that say what to do."""
+"""Bundles, run files and reports in an object store: the same rows as in a folder, and errors that
+say what to do.
+"""
 
 from __future__ import annotations
 
@@ -65,7 +67,9 @@ def root(address: str) -> UPath:
 
 
 def made(uri: str, folder: Path | UPath) -> Weeks:
-    """A week learned and six hours of the next with a fault, scored by the three tasks with their files."""
+    """A week learned and six hours of the next with a fault, scored by the three tasks with their
+    files.
+    """
     plant = Weeks.filled(uri, folder)
     plant.shift(*FAULT)
     plant.train(week(1))
@@ -84,13 +88,24 @@ def rows(plant: Weeks) -> dict[str, list[tuple[Any, ...]]]:
     return {name: plant.execute(statement) for name, statement in CURRENT.items()}
 
 
-def tsad(plant: Weeks, folder: Path, *arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
+def tsad(
+    plant: Weeks, folder: Path, *arguments: str, **environment: str
+) -> subprocess.CompletedProcess[str]:
     """A command in a process of its own, which knows of the plant what the environment says."""
     folder.joinpath("plant.yaml").write_text(yaml.safe_dump(CONFIG), encoding="utf-8")
-    known = {"TSAD_DATABASE_URI": plant.uri, "TSAD_CONNECTION_PLANT": plant.uri, "TSAD_DATASETS": str(folder)}
+    known = {
+        "TSAD_DATABASE_URI": plant.uri,
+        "TSAD_CONNECTION_PLANT": plant.uri,
+        "TSAD_DATASETS": str(folder),
+    }
     variables = os.environ | known | {"TSAD_ARTIFACTS": str(plant.folder)} | environment
     return subprocess.run(
-        [*COMMAND, *arguments], env=variables, capture_output=True, text=True, check=False, cwd=project_folder()
+        [*COMMAND, *arguments],
+        env=variables,
+        capture_output=True,
+        text=True,
+        check=False,
+        cwd=project_folder(),
     )
 
 
@@ -109,7 +124,9 @@ def test_a_plant_in_an_object_store_has_the_rows_of_one_in_a_folder(
         cluster.drop_database(name)
 
 
-def test_a_fresh_process_scores_reports_and_prunes(warehouse_uri: str, tmp_path: Path, root: UPath) -> None:
+def test_a_fresh_process_scores_reports_and_prunes(
+    warehouse_uri: str, tmp_path: Path, root: UPath
+) -> None:
     plant = made(warehouse_uri, root)
     span = ("--from", week(1, 6).isoformat(), "--to", week(1, 8).isoformat())
     assert tsad(plant, tmp_path, "score", "plant", *span).stderr == ""
@@ -118,19 +135,25 @@ def test_a_fresh_process_scores_reports_and_prunes(warehouse_uri: str, tmp_path:
     (pdf,) = (root / "reports" / "plant").iterdir()
     assert pdf.read_bytes()[:5] == b"%PDF-"
     register(plant, week(1, 1), FAILED)
-    assert "removed; 0 folders" in tsad(plant, tmp_path, "prune", "plant", "--older-than", "1h").stdout
+    assert (
+        "removed; 0 folders" in tsad(plant, tmp_path, "prune", "plant", "--older-than", "1h").stdout
+    )
     assert len(list((root / "plant").iterdir())) == 1
     assert delete_run_folders(root / "runs", "plant", week(99)) == 1
 
 
-def test_writers_of_one_version_at_once_make_one_bundle_and_another_is_refused(warehouse_uri: str, root: UPath) -> None:
+def test_writers_of_one_version_at_once_make_one_bundle_and_another_is_refused(
+    warehouse_uri: str, root: UPath
+) -> None:
     plant = Weeks.filled(warehouse_uri, root)
     plant.train(week(1))
     (uri,) = plant.execute("SELECT artifact_uri FROM tsad.model")[0]
     known = read_bundle(place(uri))
     with ThreadPoolExecutor(4) as pool:
         writers = [
-            pool.submit(store_bundle, root / "race", known.detector, known.spec, known.card, known.canary)
+            pool.submit(
+                store_bundle, root / "race", known.detector, known.spec, known.card, known.canary
+            )
             for _ in range(4)
         ]
     ((folder, sha256),) = {(str(writer.result()[0]), writer.result()[1]) for writer in writers}
@@ -149,7 +172,9 @@ def test_what_another_process_writes_is_seen(root: UPath) -> None:
 
 
 def test_a_bucket_that_is_missing_is_named_and_not_made(address: str) -> None:
-    with pytest.raises(BadInput, match=r"Expected an object store with the bucket no-such-bucket.*Received: none"):
+    with pytest.raises(
+        BadInput, match=r"Expected an object store with the bucket no-such-bucket.*Received: none"
+    ):
         place("s3://no-such-bucket/tsad")
     assert not S3FileSystem(skip_instance_cache=True).exists("no-such-bucket")
 
@@ -157,10 +182,14 @@ def test_a_bucket_that_is_missing_is_named_and_not_made(address: str) -> None:
 def test_a_refused_login_says_what_is_needed(address: str, root: UPath) -> None:
     requests.post(f"{address}/moto-api/reset-auth", data="0", timeout=5)
     try:
-        with pytest.raises(AccessDenied, match=r"may list, read and write the bucket secrets, from AWS_ACCESS_KEY_ID"):
+        with pytest.raises(
+            AccessDenied,
+            match=r"may list, read and write the bucket secrets, from AWS_ACCESS_KEY_ID",
+        ):
             place("s3://secrets/tsad")
         with pytest.raises(
-            AccessDenied, match=r"Expected to be let read the file s3://.*manifest\.json\. Received: Forbidden"
+            AccessDenied,
+            match=r"Expected to be let read the file s3://.*manifest\.json\. Received: Forbidden",
         ):
             read_bundle(root / "bundle")
     finally:
@@ -171,12 +200,21 @@ def test_a_refused_login_says_what_is_needed(address: str, root: UPath) -> None:
     ("environment", "code", "said"),
     [
         ({"AWS_ACCESS_KEY_ID": "", "AWS_SECRET_ACCESS_KEY": ""}, 2, "Received: none, or not all."),
-        ({"AWS_ENDPOINT_URL_S3": "http://127.0.0.1:9"}, 1, "Received: Could not connect to the endpoint URL"),
+        (
+            {"AWS_ENDPOINT_URL_S3": "http://127.0.0.1:9"},
+            1,
+            "Received: Could not connect to the endpoint URL",
+        ),
         ({"TSAD_ARTIFACTS": "s3://no-such-bucket/tsad"}, 2, "Received: none of that name."),
     ],
 )
 def test_a_command_says_it_in_one_paragraph(
-    warehouse_uri: str, tmp_path: Path, root: UPath, environment: dict[str, str], code: int, said: str
+    warehouse_uri: str,
+    tmp_path: Path,
+    root: UPath,
+    environment: dict[str, str],
+    code: int,
+    said: str,
 ) -> None:
     plant = Weeks.filled(warehouse_uri, root)
     with Store.connect(warehouse_uri) as store:

@@ -27,8 +27,10 @@ ROWS = {
     "scores": """
       SELECT v.entity, v.hour_at, v.status, m.version, v.coverage
       FROM tsad.v_status v JOIN tsad.model m USING (model_id) WHERE v.lineage = 'replay' ORDER BY 1, 2""",
-    "anomalies": "SELECT entity, at, severity, score FROM tsad.v_anomaly WHERE lineage = 'replay' ORDER BY 1, 2",
-    "incidents": "SELECT incident_id, started_at, last_flag_at, n_flags FROM tsad.v_incident ORDER BY 1",
+    "anomalies": "SELECT entity, at, severity, score FROM tsad.v_anomaly WHERE lineage = 'replay' "
+    "ORDER BY 1, 2",
+    "incidents": "SELECT incident_id, started_at, last_flag_at, n_flags FROM tsad.v_incident ORDER "
+    "BY 1",
     "champions": """
       SELECT m.version, p.valid_from, p.valid_to FROM tsad.champion_period p JOIN tsad.model m USING (model_id)
       WHERE p.lineage = 'replay' ORDER BY 2""",
@@ -39,7 +41,9 @@ ROWS = {
 def replay(weeks: Weeks, end_at: datetime = END_AT) -> Replay:
     with Store.connect(weeks.uri) as store:
         ingest_interval(store, weeks.config, weeks.uri, start_at=START_AT, end_at=end_at)
-        made = Replay(store, weeks.config, START_AT, end_at, UPath(weeks.folder), WEEK, say=lambda _text: None)
+        made = Replay(
+            store, weeks.config, START_AT, end_at, UPath(weeks.folder), WEEK, say=lambda _text: None
+        )
         return made.run()
 
 
@@ -50,7 +54,9 @@ def rows(weeks: Weeks) -> dict[str, Any]:
 @pytest.fixture
 def weeks(cluster: Cluster, template_database: str, tmp_path: Path) -> Iterator[Weeks]:
     name = f"weeks_{uuid4().hex}"
-    yield Weeks.filled(cluster.create_database(name, template=template_database), tmp_path, shadow=SHADOW)
+    yield Weeks.filled(
+        cluster.create_database(name, template=template_database), tmp_path, shadow=SHADOW
+    )
     cluster.drop_database(name)
 
 
@@ -63,22 +69,36 @@ def test_every_hour_has_the_champion_that_it_would_have_had(weeks: Weeks) -> Non
     looked_ahead = """
       SELECT count(*) FROM tsad.v_status v JOIN tsad.model m USING (model_id) WHERE m.train_end_at > v.hour_at"""
     assert weeks.execute(looked_ahead) == [(0,)]
-    assert weeks.execute("SELECT count(*) FROM tsad.v_status WHERE lineage = 'replay'") == [(3 * 168,)]
+    assert weeks.execute("SELECT count(*) FROM tsad.v_status WHERE lineage = 'replay'") == [
+        (3 * 168,)
+    ]
     found = "SELECT count(*) FROM tsad.v_incident WHERE started_at >= %s AND started_at < %s"
     assert weeks.execute(found, week(2, 50), week(2, 54)) == [(1,)]
-    assert weeks.execute("SELECT count(*) FROM tsad.champion_period WHERE lineage LIKE 'live%%'") == [(0,)]
+    assert weeks.execute(
+        "SELECT count(*) FROM tsad.champion_period WHERE lineage LIKE 'live%%'"
+    ) == [(0,)]
 
 
 class Killed(Exception):
     """Stands for a process that is gone."""
 
 
-@pytest.mark.parametrize("place", ["score_interval", "build_incidents", "retrain", "compare_shadows", "promote_ready"])
+@pytest.mark.parametrize(
+    "place", ["score_interval", "build_incidents", "retrain", "compare_shadows", "promote_ready"]
+)
 def test_a_replay_that_was_killed_goes_on_to_the_same_rows(
-    weeks: Weeks, cluster: Cluster, template_database: str, monkeypatch: pytest.MonkeyPatch, place: str
+    weeks: Weeks,
+    cluster: Cluster,
+    template_database: str,
+    monkeypatch: pytest.MonkeyPatch,
+    place: str,
 ) -> None:
     name = f"twin_{uuid4().hex}"
-    twin = Weeks.filled(cluster.create_database(name, template=template_database), weeks.folder / "twin", shadow=SHADOW)
+    twin = Weeks.filled(
+        cluster.create_database(name, template=template_database),
+        weeks.folder / "twin",
+        shadow=SHADOW,
+    )
     replay(twin)
     real, calls = getattr(history, place), []
 
@@ -106,12 +126,16 @@ def test_a_range_without_room_for_a_training_says_so(weeks: Weeks) -> None:
 
 
 def test_what_another_version_would_have_said_stands_beside_what_was_said(weeks: Weeks) -> None:
-    weeks.config = weeks.config.model_copy(update={"shadow": weeks.config.shadow.model_copy(update={"hours": 0})})
+    weeks.config = weeks.config.model_copy(
+        update={"shadow": weeks.config.shadow.model_copy(update={"hours": 0})}
+    )
     weeks.train(week(1))
     weeks.shift(week(1, 50), week(1, 54))
     weeks.score(week(1), week(2))
     weeks.train(week(2))
-    before = {name: weeks.execute(text.replace("'replay'", "'live'")) for name, text in ROWS.items()}
+    before = {
+        name: weeks.execute(text.replace("'replay'", "'live'")) for name, text in ROWS.items()
+    }
     span: dict[str, Any] = {"start_at": week(1), "end_at": week(2)}
     with Store.connect(weeks.uri) as store:
         found = score_what_if(store, weeks.config, 2, run_id="a question", **span)
@@ -121,7 +145,9 @@ def test_what_another_version_would_have_said_stands_beside_what_was_said(weeks:
     assert found == again
     assert (found.lineage, found.n_hours) == ("what_if/a_question", 168)
     assert found.n_flags[0] < found.n_flags[1]
-    assert {name: weeks.execute(text.replace("'replay'", "'live'")) for name, text in ROWS.items()} == before
+    assert {
+        name: weeks.execute(text.replace("'replay'", "'live'")) for name, text in ROWS.items()
+    } == before
     side = "SELECT count(*), sum(n_other_flags) FROM tsad.compare_lineages('plant', %s, 'live', %s, %s)"
     assert weeks.execute(side, found.lineage, week(1), week(2)) == [(168, found.n_flags[1])]
 
@@ -131,7 +157,9 @@ def test_no_model_scores_what_it_was_trained_on_whatever_its_period_says(weeks: 
     weeks.execute("UPDATE tsad.champion_record SET valid_from = %s", START_AT)
     weeks.score(week(1, -2), week(1, 2))
     statuses = weeks.execute("SELECT hour_at, status FROM tsad.v_status ORDER BY 1")
-    assert statuses == [(week(1) + i * HOUR, "no_champion" if i < 0 else "scored") for i in range(-2, 2)]
+    assert statuses == [
+        (week(1) + i * HOUR, "no_champion" if i < 0 else "scored") for i in range(-2, 2)
+    ]
 
 
 def test_rescoring_reads_what_came_too_late(weeks: Weeks) -> None:
@@ -139,8 +167,14 @@ def test_rescoring_reads_what_came_too_late(weeks: Weeks) -> None:
     weeks.score(week(1), week(1, 24))
     weeks.shift(week(1, 3), week(1, 5))
     weeks.score(week(1, 23), week(1, 24))
-    assert weeks.execute("SELECT count(*) FROM tsad.v_incident WHERE started_at = %s", week(1, 3)) == [(0,)]
+    assert weeks.execute(
+        "SELECT count(*) FROM tsad.v_incident WHERE started_at = %s", week(1, 3)
+    ) == [(0,)]
     with Store.connect(weeks.uri) as store:
-        done = rescore_as_of(store, weeks.config, weeks.uri, start_at=week(1), end_at=week(1) + timedelta(days=1))
+        done = rescore_as_of(
+            store, weeks.config, weeks.uri, start_at=week(1), end_at=week(1) + timedelta(days=1)
+        )
     assert (done.n_changed_blocks, done.n_superseded > 0) == (2, True)
-    assert weeks.execute("SELECT count(*) FROM tsad.v_incident WHERE started_at = %s", week(1, 3)) == [(1,)]
+    assert weeks.execute(
+        "SELECT count(*) FROM tsad.v_incident WHERE started_at = %s", week(1, 3)
+    ) == [(1,)]

@@ -65,20 +65,35 @@ def test_the_bulk_run_scores_every_hour_and_finds_anomalies(expected: Rows) -> N
 
 
 @pytest.mark.parametrize("order", ["forward", "reverse", "shuffled"])
-def test_hourly_runs_in_any_order_leave_the_rows_of_the_bulk_run(plant: Plant, expected: Rows, order: str) -> None:
-    hours = {"forward": HOURS, "reverse": HOURS[::-1], "shuffled": list(np.random.default_rng(7).permutation(HOURS))}
+def test_hourly_runs_in_any_order_leave_the_rows_of_the_bulk_run(
+    plant: Plant, expected: Rows, order: str
+) -> None:
+    hours = {
+        "forward": HOURS,
+        "reverse": HOURS[::-1],
+        "shuffled": list(np.random.default_rng(7).permutation(HOURS)),
+    }
     run_hours(plant, hours[order])
     assert plant.rows() == expected
 
 
 def test_a_second_run_writes_nothing(plant: Plant) -> None:
     run_hours(plant, HOURS[:4])
-    before = plant.execute("SELECT xmin::text, * FROM tsad.score_block ORDER BY entity_id, hour_at, model_id")
+    before = plant.execute(
+        "SELECT xmin::text, * FROM tsad.score_block ORDER BY entity_id, hour_at, model_id"
+    )
     run_hours(plant, HOURS[:4])
-    assert plant.execute("SELECT xmin::text, * FROM tsad.score_block ORDER BY entity_id, hour_at, model_id") == before
+    assert (
+        plant.execute(
+            "SELECT xmin::text, * FROM tsad.score_block ORDER BY entity_id, hour_at, model_id"
+        )
+        == before
+    )
 
 
-def test_intervals_of_fifteen_minutes_leave_the_rows_of_the_bulk_run(plant: Plant, expected: Rows) -> None:
+def test_intervals_of_fifteen_minutes_leave_the_rows_of_the_bulk_run(
+    plant: Plant, expected: Rows
+) -> None:
     edges = [SPLIT_AT + timedelta(minutes=15 * i) for i in range(4 * len(HOURS) + 1)]
     for start_at, end_at in pairwise(edges):
         run_interval(plant, start_at, end_at)
@@ -90,7 +105,9 @@ def test_the_tasks_with_their_files_leave_the_rows_of_the_bulk_run(
 ) -> None:
     span = {"start_at": SPLIT_AT, "end_at": END_AT}
     with Store.connect(plant.uri) as store:
-        ingest_interval(store, plant.config, plant.uri, history_s=history_s(store, plant.config, **span), **span)
+        ingest_interval(
+            store, plant.config, plant.uri, history_s=history_s(store, plant.config, **span), **span
+        )
         made = build_features(store, plant.config, folder=UPath(tmp_path), n_shards=2, **span)
         build_windows(made.shards)
         for shard in made.shards:
@@ -100,7 +117,9 @@ def test_the_tasks_with_their_files_leave_the_rows_of_the_bulk_run(
     assert plant.rows() == expected
 
 
-def test_workers_killed_in_the_middle_leave_the_rows_of_the_bulk_run(plant: Plant, expected: Rows) -> None:
+def test_workers_killed_in_the_middle_leave_the_rows_of_the_bulk_run(
+    plant: Plant, expected: Rows
+) -> None:
     context = multiprocessing.get_context("spawn")
     n_scored = []
     for moment_s in (0.0, 0.02, 0.05):
@@ -131,10 +150,21 @@ def _wait_for_more_scores(plant: Plant) -> None:
 def _train_replay(plant: Plant) -> None:
     with Store.connect(plant.uri) as store:
         folder = artifacts_folder() / f"race-{os.getpid()}"
-        retrain(Retraining(store, plant.config, SPLIT_AT, UPath(folder), UPath(artifacts_folder()), lineage="replay"))
+        retrain(
+            Retraining(
+                store,
+                plant.config,
+                SPLIT_AT,
+                UPath(folder),
+                UPath(artifacts_folder()),
+                lineage="replay",
+            )
+        )
 
 
-def test_live_backfill_and_retraining_at_once_leave_the_rows_of_the_bulk_run(plant: Plant, expected: Rows) -> None:
+def test_live_backfill_and_retraining_at_once_leave_the_rows_of_the_bulk_run(
+    plant: Plant, expected: Rows
+) -> None:
     context = multiprocessing.get_context("spawn")
     orders = [HOURS, HOURS[::-1], HOURS[6:] + HOURS[:6]]
     workers = [context.Process(target=run_hours, args=(plant, hours)) for hours in orders]
@@ -144,7 +174,11 @@ def test_live_backfill_and_retraining_at_once_leave_the_rows_of_the_bulk_run(pla
     for worker in workers:
         worker.join()
     assert [worker.exitcode for worker in workers] == [0, 0, 0, 0]
-    live = {name: [row for row in rows if "replay" not in row] for name, rows in plant.rows().items()}
+    live = {
+        name: [row for row in rows if "replay" not in row] for name, rows in plant.rows().items()
+    }
     assert live | {"scores": plant.rows()["scores"]} == expected
-    periods = plant.execute("SELECT lineage, count(*) FROM tsad.champion_period GROUP BY 1 ORDER BY 1")
+    periods = plant.execute(
+        "SELECT lineage, count(*) FROM tsad.champion_period GROUP BY 1 ORDER BY 1"
+    )
     assert periods == [("live", 1), ("replay", 1)]

@@ -27,14 +27,18 @@ def with_limits(bundle: Any, folder: Path, factor: float) -> tuple[str, str]:
     """Place and sha256 of a bundle whose calibrated limits are so many times what they were."""
     spec = ModelSpec.from_json(bundle.spec)
     limits = {name: _times(one, factor) for name, one in spec.calibrations.items()}
-    changed = replace(spec, calibrations=limits, threshold=replace(spec.threshold, kind="percentile"))
+    changed = replace(
+        spec, calibrations=limits, threshold=replace(spec.threshold, kind="percentile")
+    )
     uri, sha256 = store_bundle(UPath(folder), bundle.detector, changed.to_json(), bundle.card)
     return str(uri), sha256
 
 
 def _times(one: Calibration, factor: float) -> Calibration:
     """What lasts is not found sooner, but later."""
-    return replace(one, limit=one.limit * factor, collective_limit=one.collective_limit * max(factor, 1.0))
+    return replace(
+        one, limit=one.limit * factor, collective_limit=one.collective_limit * max(factor, 1.0)
+    )
 
 
 def challenger(

@@ -1,4 +1,6 @@
-"""A trained plant, made once per session and cloned for each test; and source tables of their own for each file."""
+"""A trained plant, made once per session and cloned for each test; and source tables of their own
+for each file.
+"""
 
 from __future__ import annotations
 

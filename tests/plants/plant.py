@@ -1,4 +1,6 @@
-"""A small plant for tests: source tables in one database, the warehouse in another, a clock that tests set."""
+"""A small plant for tests: source tables in one database, the warehouse in another, a clock that
+tests set.
+"""
 
 from __future__ import annotations
 
@@ -29,7 +31,9 @@ SOURCE = {
 
 def at(text: str, day: datetime = DAY) -> datetime:
     """A time of the day, such as `10:30`, or of a day, such as `2024-10-27 01:00`."""
-    return datetime.fromisoformat(text if "-" in text else f"{day:%Y-%m-%d} {text}").replace(tzinfo=UTC)
+    return datetime.fromisoformat(text if "-" in text else f"{day:%Y-%m-%d} {text}").replace(
+        tzinfo=UTC
+    )
 
 
 @dataclass
@@ -45,7 +49,8 @@ class Plant:
         self.run("DROP SCHEMA public CASCADE; CREATE SCHEMA public")
         run(
             self.warehouse_uri,
-            "TRUNCATE tsad.dataset, tsad.reading_block, tsad.ingest_hour, tsad.ingest_issue, tsad.quality CASCADE",
+            "TRUNCATE tsad.dataset, tsad.reading_block, tsad.ingest_hour, tsad.ingest_issue, "
+            "tsad.quality CASCADE",
         )
 
     def run(self, statements: str) -> None:
@@ -56,25 +61,35 @@ class Plant:
         """The dataset `plant`, changed by what is given."""
         return DatasetConfig.model_validate({"dataset": "plant", "source": {**SOURCE, **source}})
 
-    def ingest(self, start: str, end: str, config: DatasetConfig | None = None, **options: Any) -> IngestSummary:
+    def ingest(
+        self, start: str, end: str, config: DatasetConfig | None = None, **options: Any
+    ) -> IngestSummary:
         """Ingest [start, end) at `now_at`."""
         with Store.connect(self.warehouse_uri) as store:
             return ingest_interval(
-                store, config or self.config(), self.source_uri, start_at=at(start), end_at=at(end),
+                store,
+                config or self.config(),
+                self.source_uri,
+                start_at=at(start),
+                end_at=at(end),
                 **{"now": lambda: self.now_at, **options},
-            )  # fmt: skip
+            )
 
     def readings(self) -> dict[tuple[str, str, str], float]:
         """Values by entity, time and channel."""
         rows = self.rows(
-            "SELECT e.name, to_char(r.at AT TIME ZONE 'UTC', 'HH24:MI'), r.channel, r.value FROM tsad.entity e, "
+            "SELECT e.name, to_char(r.at AT TIME ZONE 'UTC', 'HH24:MI'), r.channel, r.value FROM "
+            "tsad.entity e, "
             "tsad.readings('plant', e.name, '2000-01-01', '2100-01-01') r ORDER BY 1, 2, 3"
         )
         return {(entity, time, channel): value for entity, time, channel, value in rows}
 
     def issues(self) -> dict[tuple[str, str, str], int]:
         """Rows by issue, entity and channel."""
-        rows = self.rows("SELECT issue, entity, channel, sum(n_rows)::int FROM tsad.ingest_issue GROUP BY 1, 2, 3")
+        rows = self.rows(
+            "SELECT issue, entity, channel, sum(n_rows)::int FROM tsad.ingest_issue GROUP BY 1, 2, "
+            "3"
+        )
         return {(issue, entity, channel): n_rows for issue, entity, channel, n_rows in rows}
 
     def rows(self, statement: str) -> list[tuple[Any, ...]]:
@@ -86,6 +101,8 @@ class Plant:
 def opened_plant(cluster: Cluster, template: str) -> Iterator[Plant]:
     """A plant with databases of its own."""
     names = [f"test_{uuid4().hex}" for _ in range(2)]
-    yield Plant(cluster.create_database(names[0]), cluster.create_database(names[1], template=template))
+    yield Plant(
+        cluster.create_database(names[0]), cluster.create_database(names[1], template=template)
+    )
     for name in names:
         cluster.drop_database(name)

@@ -1,4 +1,6 @@
-"""A small plant with a trained champion: source table, readings and model in one database, cloned for each test."""
+"""A small plant with a trained champion: source table, readings and model in one database, cloned
+for each test.
+"""
 
 from __future__ import annotations
 
@@ -72,15 +74,21 @@ def fill(uri: str) -> None:
     split = int((SPLIT_AT - START_AT).total_seconds()) // 300
     values[0, split + 40 : split + 43, 0] += 60.0
     values[1, split + 70 : split + 100, 1] += 25.0
-    columns = [binary.timestamptz(np.repeat(room.times_s, n_hosts)), binary.text(list(room.entities) * n_steps)]
+    columns = [
+        binary.timestamptz(np.repeat(room.times_s, n_hosts)),
+        binary.text(list(room.entities) * n_steps),
+    ]
     columns += [binary.nullable(column) for column in values.transpose(1, 0, 2).reshape(-1, 2).T]
     connection = connect(uri)
     with connection, connection.cursor() as cursor:
         cursor.execute("CREATE SCHEMA plant")
         cursor.execute(
-            "CREATE TABLE plant.metrics (at timestamptz, host text, cpu double precision, temperature double precision)"
+            "CREATE TABLE plant.metrics (at timestamptz, host text, cpu double precision, "
+            "temperature double precision)"
         )
-        cursor.copy_expert("COPY plant.metrics FROM STDIN (FORMAT binary)", io.BytesIO(binary.encode(columns)))
+        cursor.copy_expert(
+            "COPY plant.metrics FROM STDIN (FORMAT binary)", io.BytesIO(binary.encode(columns))
+        )
     connection.close()
 
 

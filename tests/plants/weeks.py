@@ -1,4 +1,6 @@
-"""Weeks of one machine, trained and scored by the cheapest detector, for what people say of them."""
+"""Weeks of one machine, trained and scored by the cheapest detector, for what people say of
+them.
+"""
 
 from __future__ import annotations
 
@@ -86,13 +88,23 @@ class Weeks:
         n_steps, rng = N_WEEKS * 7 * 144, np.random.default_rng(5)
         steps = np.arange(n_steps)
         temperature = 20 + 3 * np.sin(2 * np.pi * steps / 144) + rng.normal(0, 0.5, n_steps)
-        columns = [binary.timestamptz(int(START_AT.timestamp()) + 600 * steps), binary.text([MACHINE] * n_steps)]
-        columns += [binary.nullable(column) for column in (temperature, 50 + rng.normal(0, 5, n_steps))]
+        columns = [
+            binary.timestamptz(int(START_AT.timestamp()) + 600 * steps),
+            binary.text([MACHINE] * n_steps),
+        ]
+        columns += [
+            binary.nullable(column) for column in (temperature, 50 + rng.normal(0, 5, n_steps))
+        ]
         connection = connect(self.uri)
         with connection, connection.cursor() as cursor:
             cursor.execute("CREATE SCHEMA plant")
-            cursor.execute("CREATE TABLE plant.metrics (at timestamptz, machine text, temperature float8, load float8)")
-            cursor.copy_expert("COPY plant.metrics FROM STDIN (FORMAT binary)", io.BytesIO(binary.encode(columns)))
+            cursor.execute(
+                "CREATE TABLE plant.metrics (at timestamptz, machine text, temperature float8, "
+                "load float8)"
+            )
+            cursor.copy_expert(
+                "COPY plant.metrics FROM STDIN (FORMAT binary)", io.BytesIO(binary.encode(columns))
+            )
         connection.close()
 
     def execute(self, statement: str, *params: object) -> list[tuple[Any, ...]]:
@@ -101,7 +113,9 @@ class Weeks:
 
     def shift(self, start_at: datetime, end_at: datetime, by: float = 15.0) -> None:
         """Another temperature in [start_at, end_at)."""
-        change = "UPDATE plant.metrics SET temperature = temperature + %s WHERE at >= %s AND at < %s"
+        change = (
+            "UPDATE plant.metrics SET temperature = temperature + %s WHERE at >= %s AND at < %s"
+        )
         self.execute(change, by, start_at, end_at)
 
     def train(self, end_at: datetime) -> RegisterSummary:
@@ -134,11 +148,14 @@ class Weeks:
     def incidents(self) -> list[tuple[Any, ...]]:
         """Ids of what stands, with verdict and suppression."""
         return self.execute(
-            "SELECT incident_id, verdict, suppressed_by, started_at, last_flag_at FROM tsad.v_incident "
+            "SELECT incident_id, verdict, suppressed_by, started_at, last_flag_at FROM "
+            "tsad.v_incident "
             "ORDER BY started_at"
         )
 
     def excluded(self, model_id: int) -> dict[str, int]:
         """Steps that a training left out, by reason."""
-        query = "SELECT reason, sum(n_steps)::int FROM tsad.v_exclusion WHERE model_id = %s GROUP BY 1"
+        query = (
+            "SELECT reason, sum(n_steps)::int FROM tsad.v_exclusion WHERE model_id = %s GROUP BY 1"
+        )
         return dict(self.execute(query, model_id))

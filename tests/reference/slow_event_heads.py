@@ -1,4 +1,6 @@
-"""Surprise among all past errors, ranked thresholds, hysteresis: everything remembered, one number at a time."""
+"""Surprise among all past errors, ranked thresholds, hysteresis: everything remembered, one number
+at a time.
+"""
 
 from __future__ import annotations
 
@@ -44,10 +46,18 @@ def slow_ranked_thresholds(errors: Sequence[float], rule: RankRule) -> list[floa
                 events[-1].append(i)
             else:
                 events.append([i])
-        peaks = [max(errors[i] for i in event) for event in events if n - event[-1] >= rule.event_gap]
+        peaks = [
+            max(errors[i] for i in event) for event in events if n - event[-1] >= rule.event_gap
+        ]
         n_higher = sum(peak >= error for peak in peaks)
         known = math.isfinite(error)
-        found.append(float(np.float32(rule.limit + rule.penalty * math.log1p(n_higher)) if known else rule.limit))
+        found.append(
+            float(
+                np.float32(rule.limit + rule.penalty * math.log1p(n_higher))
+                if known
+                else rule.limit
+            )
+        )
     return found
 
 

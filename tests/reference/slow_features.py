@@ -9,7 +9,14 @@ from collections.abc import Sequence
 def slow_held(values: Sequence[float], hold_steps: int) -> list[float]:
     """The youngest known value that is at most `hold_steps` old."""
     return [
-        next((value for value in values[max(0, t - hold_steps) : t + 1][::-1] if math.isfinite(value)), math.nan)
+        next(
+            (
+                value
+                for value in values[max(0, t - hold_steps) : t + 1][::-1]
+                if math.isfinite(value)
+            ),
+            math.nan,
+        )
         for t in range(len(values))
     ]
 

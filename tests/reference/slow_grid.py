@@ -9,7 +9,9 @@ from typing import NamedTuple
 
 
 class Row(NamedTuple):
-    """One value of one channel: seconds, position of the entity, position of the channel, number of the update."""
+    """One value of one channel: seconds, position of the entity, position of the channel, number of
+    the update.
+    """
 
     time_s: int
     entity: int
@@ -18,8 +20,12 @@ class Row(NamedTuple):
     value: float
 
 
-def slow_grid(rows: Sequence[Row], step_s: int, aggregates: Sequence[str]) -> dict[tuple[int, int, int], float]:
-    """Value by entity, step and channel; a cell without rows is absent, one without values NaN (or a count of 0)."""
+def slow_grid(
+    rows: Sequence[Row], step_s: int, aggregates: Sequence[str]
+) -> dict[tuple[int, int, int], float]:
+    """Value by entity, step and channel; a cell without rows is absent, one without values NaN (or
+    a count of 0).
+    """
     same_time: dict[tuple[int, int, int], list[Row]] = defaultdict(list)
     for row in rows:
         same_time[row.entity, row.channel, row.time_s].append(row)
@@ -41,5 +47,10 @@ def _aggregate(name: str, found: Sequence[tuple[int, float]]) -> float:
         return float(len(values))
     if not values:
         return math.nan
-    chosen = {"last": values[-1], "min": min(values), "max": max(values), "mean": sum(values) / len(values)}
+    chosen = {
+        "last": values[-1],
+        "min": min(values),
+        "max": max(values),
+        "mean": sum(values) / len(values),
+    }
     return chosen[name]

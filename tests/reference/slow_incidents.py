@@ -23,7 +23,11 @@ def slow_incidents(
 
 
 def _counts(
-    chain: Sequence[int], times_s: Sequence[int], scores: Sequence[float], rule: IncidentRule, step_s: int
+    chain: Sequence[int],
+    times_s: Sequence[int],
+    scores: Sequence[float],
+    rule: IncidentRule,
+    step_s: int,
 ) -> bool:
     row = best = 1
     for before, i in pairwise(chain):

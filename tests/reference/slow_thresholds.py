@@ -8,16 +8,23 @@ from collections.abc import Sequence
 from tsad_tasks.model.thresholds import COLLECTIVE_CAP, Calibration, ThresholdSettings
 
 
-def slow_thresholds(errors: Sequence[float], calibration: Calibration, settings: ThresholdSettings) -> list[float]:
+def slow_thresholds(
+    errors: Sequence[float], calibration: Calibration, settings: ThresholdSettings
+) -> list[float]:
     """Threshold of each step from the errors before it."""
     return [
-        _threshold(errors[max(0, t - settings.look_back_steps) : t], calibration, settings) for t in range(len(errors))
+        _threshold(errors[max(0, t - settings.look_back_steps) : t], calibration, settings)
+        for t in range(len(errors))
     ]
 
 
-def _threshold(before: Sequence[float], calibration: Calibration, settings: ThresholdSettings) -> float:
+def _threshold(
+    before: Sequence[float], calibration: Calibration, settings: ThresholdSettings
+) -> float:
     usable = [error for error in before if error <= calibration.limit]
-    if settings.kind not in ("adaptive", "rolling_percentile") or len(usable) < max(settings.min_count, 1):
+    if settings.kind not in ("adaptive", "rolling_percentile") or len(usable) < max(
+        settings.min_count, 1
+    ):
         return calibration.limit
     if settings.kind == "rolling_percentile":
         return max(_percentile(usable, settings.percentile), settings.floor * calibration.limit)
@@ -28,10 +35,16 @@ def _threshold(before: Sequence[float], calibration: Calibration, settings: Thre
 
 def _percentile(errors: Sequence[float], percentile: float) -> float:
     """The lowest error that at least so many per cent of the errors are not above."""
-    return min(error for error in errors if 100 * sum(other <= error for other in errors) >= percentile * len(errors))
+    return min(
+        error
+        for error in errors
+        if 100 * sum(other <= error for other in errors) >= percentile * len(errors)
+    )
 
 
-def slow_averages(errors: Sequence[float], calibration: Calibration, settings: ThresholdSettings) -> list[float]:
+def slow_averages(
+    errors: Sequence[float], calibration: Calibration, settings: ThresholdSettings
+) -> list[float]:
     """Moving average that ends at each step."""
     width, cap = settings.collective_width, COLLECTIVE_CAP * calibration.limit
     averages = []

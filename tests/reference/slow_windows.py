@@ -17,7 +17,9 @@ def slow_windows(
     ends, lives, reasons = [], [], []
     for t in range(len(present)):
         steps = range(t - width + 1, t + 1)
-        live = [t >= width - 1 and all(present[s][c] for s in steps) for c in range(len(present[0]))]
+        live = [
+            t >= width - 1 and all(present[s][c] for s in steps) for c in range(len(present[0]))
+        ]
         reason = _reason(t, present, running, context_ok, steps, live, min_coverage)
         reasons.append(reason)
         if reason == 0:

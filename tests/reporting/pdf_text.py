@@ -1,6 +1,7 @@
 """Text and page count of an uncompressed report, read without a PDF library.
 
-reportlab keeps ASCII readable in the first subset of each font; other characters come as separate pieces.
+reportlab keeps ASCII readable in the first subset of each font; other characters come as separate
+pieces.
 """
 
 from __future__ import annotations

@@ -1,4 +1,6 @@
-"""An evaluation judges by labels where there are, else by what was injected, and changes nothing."""
+"""An evaluation judges by labels where there are, else by what was injected, and changes
+nothing.
+"""
 
 from __future__ import annotations
 
@@ -35,8 +37,15 @@ NOW = datetime(2026, 3, 8, 1, tzinfo=UTC)
 FAULT_AT = SPLIT_AT + timedelta(minutes=350)
 
 
-def evaluated(plant: Plant, folder: Path, **options: Any) -> tuple[EvaluationContent, EvaluationSummary]:
-    fields: dict[str, Any] = {"until_at": SPLIT_AT, "seed": 7, "folder": UPath(folder), "now": lambda: NOW} | options
+def evaluated(
+    plant: Plant, folder: Path, **options: Any
+) -> tuple[EvaluationContent, EvaluationSummary]:
+    fields: dict[str, Any] = {
+        "until_at": SPLIT_AT,
+        "seed": 7,
+        "folder": UPath(folder),
+        "now": lambda: NOW,
+    } | options
     with Store.connect(plant.uri) as store:
         subject = registered_subject(store, plant.config)
         return evaluate_model(store, plant.config, subject, **fields)
@@ -48,15 +57,30 @@ def with_fault(plant: Plant) -> Plant:
         ingest_interval(store, plant.config, plant.uri, start_at=SPLIT_AT, end_at=END_AT)
         with store.transaction():
             ids = store.select_entities(store.select_dataset("room").dataset_id)
-            store.upsert_labels([Label(ids["host-02"], FAULT_AT, FAULT_AT + timedelta(minutes=150), "hot", "file", "")])
+            store.upsert_labels(
+                [
+                    Label(
+                        ids["host-02"],
+                        FAULT_AT,
+                        FAULT_AT + timedelta(minutes=150),
+                        "hot",
+                        "file",
+                        "",
+                    )
+                ]
+            )
     return plant
 
 
-def test_without_labels_it_judges_by_injected_anomalies_and_says_so(plant: Plant, tmp_path: Path) -> None:
+def test_without_labels_it_judges_by_injected_anomalies_and_says_so(
+    plant: Plant, tmp_path: Path
+) -> None:
     content, summary = evaluated(plant, tmp_path)
     assert content.evidence == "injected"
     assert [part.name for part in content.parts] == ["training", "validation", "test"]
-    assert all({kind for kind, _, _ in part.by_kind} >= {"point", "collective"} for part in content.parts)
+    assert all(
+        {kind for kind, _, _ in part.by_kind} >= {"point", "collective"} for part in content.parts
+    )
     assert all(part.figures.roc_auc > 0.8 for part in content.parts)
     assert "injected" in summary.finding
     assert n_pages(Path(summary.pdf).read_bytes()) == summary.n_pages
@@ -83,8 +107,13 @@ def test_the_figures_in_json_are_those_of_the_pages(plant: Plant, tmp_path: Path
     assert (figures["evidence"], figures["finding"]) == ("injected", summary.finding)
 
 
-def test_the_same_seed_gives_the_same_bytes_and_another_one_other_anomalies(plant: Plant, tmp_path: Path) -> None:
-    files = [Path(evaluated(plant, tmp_path / str(n), seed=seed)[1].pdf) for n, seed in enumerate((7, 7, 8))]
+def test_the_same_seed_gives_the_same_bytes_and_another_one_other_anomalies(
+    plant: Plant, tmp_path: Path
+) -> None:
+    files = [
+        Path(evaluated(plant, tmp_path / str(n), seed=seed)[1].pdf)
+        for n, seed in enumerate((7, 7, 8))
+    ]
     first, again, other = (file.read_bytes() for file in files)
     assert first == again
     assert first != other
@@ -119,7 +148,13 @@ def test_examples_show_readings_with_what_was_expected(plant: Plant, tmp_path: P
 
 def test_a_retraining_leaves_a_report_in_its_folder(plant: Plant) -> None:
     with Store.connect(plant.uri) as store:
-        run = Retraining(store, plant.config, SPLIT_AT, UPath(artifacts_folder() / "run"), UPath(artifacts_folder()))
+        run = Retraining(
+            store,
+            plant.config,
+            SPLIT_AT,
+            UPath(artifacts_folder() / "run"),
+            UPath(artifacts_folder()),
+        )
         said = evaluate_run(run)
     report = said["reports"]["all"]
     assert Path(report["pdf"]).read_bytes().startswith(b"%PDF")
@@ -131,9 +166,13 @@ def test_a_model_that_is_not_there_is_told_with_those_that_are(plant: Plant) -> 
     with Store.connect(plant.uri) as store:
         with pytest.raises(BadInput, match=r"Expected a model of room \(v1\)\. Received: v9\."):
             registered_subject(store, plant.config, version=9)
-        with pytest.raises(BadInput, match=r"Expected an entity of room \(host-01, host-02\)\. Received: host-09\."):
+        with pytest.raises(
+            BadInput, match=r"Expected an entity of room \(host-01, host-02\)\. Received: host-09\."
+        ):
             registered_subject(store, plant.config, entity="host-09")
-        with pytest.raises(BadInput, match=r"Expected a champion of room\. Received: none of 1 models\. Train one"):
+        with pytest.raises(
+            BadInput, match=r"Expected a champion of room\. Received: none of 1 models\. Train one"
+        ):
             registered_subject(store, plant.config, lineage="replay")
 
 
@@ -148,6 +187,9 @@ def test_readings_count_up_to_the_newest_or_up_to_what_was_asked_for(plant: Plan
 
 
 def test_the_parts_are_those_of_the_models_card() -> None:
-    card = {"train_start_at": START_AT.isoformat(), "train_split_at": (START_AT + timedelta(days=4)).isoformat(),
-            "train_end_at": (START_AT + timedelta(days=5)).isoformat()}  # fmt: skip
+    card = {
+        "train_start_at": START_AT.isoformat(),
+        "train_split_at": (START_AT + timedelta(days=4)).isoformat(),
+        "train_end_at": (START_AT + timedelta(days=5)).isoformat(),
+    }
     assert span_of_card(card).gate_at == START_AT + timedelta(days=4, hours=12)

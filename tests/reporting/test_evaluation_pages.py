@@ -12,7 +12,12 @@ from tests.reporting.pdf_text import ascii_text, n_pages
 from tsad_tasks.reporting.evaluation.content import EvaluationContent
 from tsad_tasks.reporting.evaluation.pages import evaluation_bytes, headline_text
 from tsad_tasks.reporting.exploration.content import ExplorationContent
-from tsad_tasks.reporting.exploration.pages import exploration_bytes, overview_text, period_text_of, preview_text
+from tsad_tasks.reporting.exploration.pages import (
+    exploration_bytes,
+    overview_text,
+    period_text_of,
+    preview_text,
+)
 
 
 def shown(content: EvaluationContent | ExplorationContent) -> str:
@@ -26,22 +31,36 @@ def test_an_evaluation_leads_with_its_finding_and_shows_every_section() -> None:
     text = shown(evaluation())
     assert "Finds all 6 labelled anomalies in the test readings" in text
     for title in (
-        "Ranked by score, anomalies come first", "Of the flagged steps", "lie above the threshold",
-        "What the model saw: 1 find", "Stated probabilities are off by", "Validation loss was lowest at epoch 2 of 3",
-        "of the training range is left out", "What another threshold would have done", "point-adjusted",
-    ):  # fmt: skip
+        "Ranked by score, anomalies come first",
+        "Of the flagged steps",
+        "lie above the threshold",
+        "What the model saw: 1 find",
+        "Stated probabilities are off by",
+        "Validation loss was lowest at epoch 2 of 3",
+        "of the training range is left out",
+        "What another threshold would have done",
+        "point-adjusted",
+    ):
         assert title in text
 
 
 def test_injected_evidence_is_never_taken_for_labels() -> None:
     text = shown(evaluation(evidence="injected"))
-    assert "Judged by injected anomalies, because no reading after the training part is labelled" in text
+    assert (
+        "Judged by injected anomalies, because no reading after the training part is labelled"
+        in text
+    )
     assert "labelled anomalies in the test" not in text
     assert "Judged by the dataset's own labels" in shown(evaluation())
 
 
 def test_the_headline_is_that_of_the_latest_part_with_events() -> None:
-    parts = (part("training"), part("validation"), part("test", n_events=0), part("later", n_events=3))
+    parts = (
+        part("training"),
+        part("validation"),
+        part("test", n_events=0),
+        part("later", n_events=3),
+    )
     assert "3 labelled anomalies in the later readings" in headline_text(evaluation(parts=parts))
     none = evaluation(parts=(part("test", n_events=0),))
     assert headline_text(none).startswith("No labelled anomaly could be judged; no false alarm in ")
@@ -49,9 +68,12 @@ def test_the_headline_is_that_of_the_latest_part_with_events() -> None:
 
 def test_what_cannot_be_judged_is_drawn_without_a_figure() -> None:
     content = evaluation(
-        parts=(part("test", n_events=0),), examples=(), reliability=None, preview=None,
+        parts=(part("test", n_events=0),),
+        examples=(),
+        reliability=None,
+        preview=None,
         model=replace(evaluation().model, loss=(), validation_loss=()),
-    )  # fmt: skip
+    )
     text = shown(content)
     assert "Ranked by score" not in text
     assert "Validation loss" not in text
@@ -77,8 +99,14 @@ def test_the_same_content_gives_the_same_bytes() -> None:
 
 def test_an_exploration_shows_gaps_labels_correlations_and_periods() -> None:
     text = shown(exploration())
-    for words in ("93.1 % of the readings are there", "1 known anomaly", "bearing wear", "Missing readings by channel",
-                  "speed and current move together (1.00)", "Every channel repeats after 24 h"):  # fmt: skip
+    for words in (
+        "93.1 % of the readings are there",
+        "1 known anomaly",
+        "bearing wear",
+        "Missing readings by channel",
+        "speed and current move together (1.00)",
+        "Every channel repeats after 24 h",
+    ):
         assert words in text
 
 
@@ -93,16 +121,24 @@ def test_a_preview_comes_first_and_names_what_is_left_out() -> None:
 def test_an_exploration_of_one_channel_without_labels_or_scores_is_drawn() -> None:
     content = exploration()
     lone = replace(
-        content, channels=content.channels[:1], correlations=np.ones((1, 1)), missing=content.missing[:1],
-        labels=(), n_anomalies=None, series=(), from_source=True,
-    )  # fmt: skip
+        content,
+        channels=content.channels[:1],
+        correlations=np.ones((1, 1)),
+        missing=content.missing[:1],
+        labels=(),
+        n_anomalies=None,
+        series=(),
+        from_source=True,
+    )
     text = shown(lone)
     assert "straight from the source table" in text
     assert "No known anomaly" in text
     assert "move together" not in text
 
 
-@pytest.mark.parametrize(("period_s", "expected"), [(None, "No channel repeats itself"), (3600.0, "Every channel")])
+@pytest.mark.parametrize(
+    ("period_s", "expected"), [(None, "No channel repeats itself"), (3600.0, "Every channel")]
+)
 def test_periods_are_put_into_words(period_s: float | None, expected: str) -> None:
     views = [replace(view, period_s=period_s) for view in exploration().channels]
     assert period_text_of(views).startswith(expected)
@@ -112,5 +148,10 @@ def test_a_silent_and_a_flat_channel_are_named() -> None:
     content = exploration()
     nothing = replace(content.channels[0].summary, n_known=0)
     flat = replace(content.channels[1].summary, low=2.0, high=2.0)
-    views = tuple(replace(view, summary=one) for view, one in zip(content.channels, (nothing, flat), strict=True))
-    assert "current never changes and speed says nothing." in overview_text(replace(content, channels=views))
+    views = tuple(
+        replace(view, summary=one)
+        for view, one in zip(content.channels, (nothing, flat), strict=True)
+    )
+    assert "current never changes and speed says nothing." in overview_text(
+        replace(content, channels=views)
+    )

@@ -42,4 +42,9 @@ def test_numbers_stay_with_their_unit_when_wrapped() -> None:
 def test_fonts_are_found_without_importing_matplotlib_or_pandas() -> None:
     code = "import tsad_tasks.reporting.period.pdf as p, sys; from tsad_tasks.reporting.drawing.fonts import register_fonts as r; r();"
     code += "print({'matplotlib', 'pandas', 'keras'} & set(sys.modules))"
-    assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout == "set()\n"
+    assert (
+        subprocess.run(
+            [sys.executable, "-c", code], capture_output=True, text=True, check=True
+        ).stdout
+        == "set()\n"
+    )

@@ -59,7 +59,9 @@ def test_a_report_without_any_score_does_not_look_normal() -> None:
 
 
 def test_what_maintenance_suppresses_is_a_table_of_its_own_at_the_end() -> None:
-    row = SuppressedRow("INC-0099", "P-03", "HIGH", SMALL.start_at, SMALL.start_at, "maintenance 4: new filters")
+    row = SuppressedRow(
+        "INC-0099", "P-03", "HIGH", SMALL.start_at, SMALL.start_at, "maintenance 4: new filters"
+    )
     text = shown(replace(SMALL, suppressed=(row,)))
     assert "1 incident wholly inside maintenance windows. They are not counted above" in text
     assert text.rindex("maintenance 4: new filters") > text.rindex("Self-audit")
@@ -68,7 +70,10 @@ def test_what_maintenance_suppresses_is_a_table_of_its_own_at_the_end() -> None:
 
 def test_an_incident_page_leads_with_its_sentence() -> None:
     text = shown(
-        with_incident(sentence="P-07: flow fell to 3 m/s; 9 m/s was expected", coverage_line="Coverage 99 of 100")
+        with_incident(
+            sentence="P-07: flow fell to 3 m/s; 9 m/s was expected",
+            coverage_line="Coverage 99 of 100",
+        )
     )
     assert "P-07: flow fell to 3 m/s; 9 m/s was expected" in text
     assert "INC-0042" in text
@@ -90,7 +95,9 @@ def test_forty_incidents_have_pages_or_rows_with_page_numbers() -> None:
 
 def test_what_is_left_out_is_counted_and_its_view_named() -> None:
     content = replace(sample_report(3, n_channels=1, n_anomalies=9), n_anomalies=1234)
-    document, _ = report_bytes(content, limits=Limits(n_worst=1, n_unjudged=1, n_incidents=2), compressed=False)
+    document, _ = report_bytes(
+        content, limits=Limits(n_worst=1, n_unjudged=1, n_incidents=2), compressed=False
+    )
     text = ascii_text(document)
     assert "Not listed: 1, in the SQL view tsad.v_incident." in text
     assert "tsad.v_anomaly" in text
@@ -106,26 +113,34 @@ def test_any_number_of_channels_fits_one_page(n_channels: int) -> None:
 
 def test_a_channel_without_any_reading_says_so() -> None:
     incident = sample_incident(42, n_channels=1, n_steps=90)
-    silent = replace(incident.channels[0], values=np.full(90, np.nan), worst_value=None, worst_expected=None)
+    silent = replace(
+        incident.channels[0], values=np.full(90, np.nan), worst_value=None, worst_expected=None
+    )
     text = shown(with_incident(channels=(silent,), heat=None))
     assert "no data in this span" in text
     assert "no data" in text
 
 
 def test_a_single_reading_is_drawn() -> None:
-    assert "INC-0044" in shown(replace(SMALL, incidents=(sample_incident(44, n_channels=1, n_steps=1),)))
+    assert "INC-0044" in shown(
+        replace(SMALL, incidents=(sample_incident(44, n_channels=1, n_steps=1),))
+    )
 
 
 def test_an_incident_without_any_series_is_drawn() -> None:
     nothing = np.array([], dtype="datetime64[s]")
     empty = ScoreSeries(nothing, np.array([]), np.array([]), np.array([], dtype=bool))
-    assert "INC-0042" in shown(with_incident(scores=empty, channels=(), heat=None, peak_error=float("nan")))
+    assert "INC-0042" in shown(
+        with_incident(scores=empty, channels=(), heat=None, peak_error=float("nan"))
+    )
 
 
 def test_unknown_errors_and_thresholds_are_drawn() -> None:
     incident = sample_incident(42, n_channels=1, n_steps=90)
     unknown = np.full(90, np.nan)
-    scores = replace(incident.scores, errors=unknown, thresholds=unknown, flags=np.zeros(90, dtype=bool))
+    scores = replace(
+        incident.scores, errors=unknown, thresholds=unknown, flags=np.zeros(90, dtype=bool)
+    )
     assert "INC-0042" in shown(with_incident(scores=scores, peak_threshold=float("nan")))
 
 
@@ -133,7 +148,9 @@ def test_infinite_readings_do_not_stretch_the_plot_to_nothing() -> None:
     incident = sample_incident(42, n_channels=1, n_steps=90)
     values = incident.channels[0].values.copy()
     values[3] = np.inf
-    document, _ = report_bytes(with_incident(channels=(replace(incident.channels[0], values=values),), heat=None))
+    document, _ = report_bytes(
+        with_incident(channels=(replace(incident.channels[0], values=values),), heat=None)
+    )
     assert document.startswith(b"%PDF")
     assert b"inf " not in document
     assert b"nan " not in document
@@ -143,7 +160,12 @@ def test_hostile_names_are_shown_and_cut() -> None:
     incident = sample_incident(42, n_channels=3, n_steps=90)
     channels = tuple(replace(channel, name=HOSTILE, unit="<µ&>") for channel in incident.channels)
     content = with_incident(
-        channels=channels, heat=incident.heat, entity=HOSTILE, sentence=HOSTILE * 3, incident_id=HOSTILE, note=HOSTILE
+        channels=channels,
+        heat=incident.heat,
+        entity=HOSTILE,
+        sentence=HOSTILE * 3,
+        incident_id=HOSTILE,
+        note=HOSTILE,
     )
     text = shown(replace(content, dataset=HOSTILE, title=HOSTILE, description=HOSTILE))
     assert "<b>&amp;</b>" in text
@@ -153,8 +175,13 @@ def test_the_same_content_gives_the_same_bytes_in_any_process() -> None:
     code = "import hashlib; from tsad_tasks.reporting.period.pdf import report_bytes; from tsad_tasks.reporting.period.sample import *;"
     code += "print(hashlib.sha256(report_bytes(sample_report(2, n_anomalies=3))[0]).hexdigest())"
     environment = {**os.environ, "PYTHONHASHSEED": "4711"}
-    other = subprocess.run([sys.executable, "-c", code], env=environment, capture_output=True, text=True, check=True)
-    here = [hashlib.sha256(report_bytes(sample_report(2, n_anomalies=3))[0]).hexdigest() for _ in range(2)]
+    other = subprocess.run(
+        [sys.executable, "-c", code], env=environment, capture_output=True, text=True, check=True
+    )
+    here = [
+        hashlib.sha256(report_bytes(sample_report(2, n_anomalies=3))[0]).hexdigest()
+        for _ in range(2)
+    ]
     assert [*here, other.stdout.strip()] == [here[0]] * 3
 
 

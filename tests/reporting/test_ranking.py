@@ -4,14 +4,23 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from tsad_tasks.reporting.period.ranking import Limits, highest_scores, look_first, with_own_page, worst_first
+from tsad_tasks.reporting.period.ranking import (
+    Limits,
+    highest_scores,
+    look_first,
+    with_own_page,
+    worst_first,
+)
 from tsad_tasks.reporting.period.sample import sample_incident, sample_report
 
 ONE = sample_incident(42, n_channels=1, n_steps=20)
 
 
 def incidents(n: int, verdict: str | None) -> list:
-    return [replace(ONE, incident_id=f"{verdict}-{i}", peak_error=100.0 - i, verdict=verdict) for i in range(n)]
+    return [
+        replace(ONE, incident_id=f"{verdict}-{i}", peak_error=100.0 - i, verdict=verdict)
+        for i in range(n)
+    ]
 
 
 def test_severity_comes_before_the_height_of_the_error() -> None:

@@ -53,26 +53,45 @@ def render(plant: Plant, **options: Any) -> ReportSummary:
 
 def hot(report: ReportContent) -> IncidentPage:
     """The incident of the injected fault: host-02's temperature, 25 °C up."""
-    return next(one for one in report.incidents if one.entity == "host-02" and "temperature rose" in one.sentence)
+    return next(
+        one
+        for one in report.incidents
+        if one.entity == "host-02" and "temperature rose" in one.sentence
+    )
 
 
 def test_headline_and_coverage_agree_with_the_views(plant: Plant) -> None:
     head = content(score(plant)).headline
     ((n_hours, n_incidents, n_open),) = plant.execute(
-        "SELECT (SELECT count(*) FROM tsad.v_status WHERE status IN ('scored', 'partial')), count(*), "
+        "SELECT (SELECT count(*) FROM tsad.v_status WHERE status IN ('scored', 'partial')), "
+        "count(*), "
         "count(*) FILTER (WHERE state = 'open') FROM tsad.v_incident"
     )
-    assert (head.n_hours_scored, head.n_hours_expected, head.n_entities) == (n_hours, 24, 2) == (24, 24, 2)
-    assert (head.n_all_incidents, head.n_open, head.n_readings) == (n_incidents, n_open, 12 * 12 * 2)
-    assert head.highest_ratio == pytest.approx(1 + plant.execute("SELECT max(score) FROM tsad.v_anomaly")[0][0])
+    assert (
+        (head.n_hours_scored, head.n_hours_expected, head.n_entities)
+        == (n_hours, 24, 2)
+        == (24, 24, 2)
+    )
+    assert (head.n_all_incidents, head.n_open, head.n_readings) == (
+        n_incidents,
+        n_open,
+        12 * 12 * 2,
+    )
+    assert head.highest_ratio == pytest.approx(
+        1 + plant.execute("SELECT max(score) FROM tsad.v_anomaly")[0][0]
+    )
 
 
 def test_a_page_says_what_the_stored_sentence_says(plant: Plant) -> None:
     page = hot(content(score(plant)))
-    ((sentence,),) = plant.execute("SELECT sentence FROM tsad.v_incident WHERE incident_id = %s", page.incident_id)
+    ((sentence,),) = plant.execute(
+        "SELECT sentence FROM tsad.v_incident WHERE incident_id = %s", page.incident_id
+    )
     cpu, temperature = page.channels
     assert page.sentence == sentence
-    assert f"rose to {temperature.worst_value:.2f} °C; {temperature.worst_expected:.2f} ±" in sentence
+    assert (
+        f"rose to {temperature.worst_value:.2f} °C; {temperature.worst_expected:.2f} ±" in sentence
+    )
     assert (temperature.unit, cpu.unit) == ("°C", "%")
     assert temperature.error_share > 0.5
     assert temperature.error_share + cpu.error_share == pytest.approx(1)
@@ -82,8 +101,10 @@ def test_expected_values_computed_again_are_those_that_scoring_stored(plant: Pla
     page = hot(content(score(plant)))
     rows = plant.execute(
         "SELECT at, actual, expected, spread FROM tsad.v_attribution WHERE entity = 'host-02'"
-        " AND channel = 'temperature' AND at BETWEEN %s AND %s", page.started_at, page.last_flag_at,
-    )  # fmt: skip
+        " AND channel = 'temperature' AND at BETWEEN %s AND %s",
+        page.started_at,
+        page.last_flag_at,
+    )
     channel = page.channels[1]
     times = [np.datetime64(at.replace(tzinfo=None)) for at, *_ in rows]
     at = np.searchsorted(channel.times, times)
@@ -92,17 +113,25 @@ def test_expected_values_computed_again_are_those_that_scoring_stored(plant: Pla
     assert channel.upper is not None
     np.testing.assert_allclose(channel.values[at], [row[1] for row in rows], rtol=1e-12)
     np.testing.assert_allclose(channel.expected[at], [row[2] for row in rows], rtol=1e-12)
-    np.testing.assert_allclose((channel.upper - channel.expected)[at], [row[3] for row in rows], rtol=1e-9)
+    np.testing.assert_allclose(
+        (channel.upper - channel.expected)[at], [row[3] for row in rows], rtol=1e-9
+    )
 
 
 def test_errors_thresholds_and_flags_are_those_of_the_scores_function(plant: Plant) -> None:
     page = hot(content(score(plant)))
-    start_at, end_at = (item.astype(object).replace(tzinfo=UTC) for item in page.scores.times[[0, -1]])
+    start_at, end_at = (
+        item.astype(object).replace(tzinfo=UTC) for item in page.scores.times[[0, -1]]
+    )
     rows = plant.execute(
-        "SELECT error, flag FROM tsad.scores('room', 'host-02', %s, %s) ORDER BY at", start_at, end_at + HOUR / 60
+        "SELECT error, flag FROM tsad.scores('room', 'host-02', %s, %s) ORDER BY at",
+        start_at,
+        end_at + HOUR / 60,
     )
     assert page.started_at - start_at >= HOUR
-    np.testing.assert_array_equal(page.scores.errors, np.array([row[0] for row in rows], np.float32))
+    np.testing.assert_array_equal(
+        page.scores.errors, np.array([row[0] for row in rows], np.float32)
+    )
     np.testing.assert_array_equal(page.scores.flags, [row[1] for row in rows])
     assert (page.scores.errors > page.scores.thresholds)[page.scores.flags].all()
 
@@ -132,7 +161,8 @@ def test_an_altered_bundle_costs_the_band_and_no_more(plant: Plant) -> None:
 
 def test_what_was_not_read_is_unknown_in_every_series(plant: Plant) -> None:
     plant.execute(
-        "DELETE FROM plant.metrics WHERE at >= '2026-03-07 17:00Z' AND at < '2026-03-07 17:30Z' AND host = 'host-02'"
+        "DELETE FROM plant.metrics WHERE at >= '2026-03-07 17:00Z' AND at < '2026-03-07 17:30Z' "
+        "AND host = 'host-02'"
     )
     page = hot(content(score(plant)))
     inside = (page.scores.times >= np.datetime64("2026-03-07T17:00")) & (
@@ -146,8 +176,11 @@ def test_what_was_not_read_is_unknown_in_every_series(plant: Plant) -> None:
 
 
 def test_nothing_is_expected_of_readings_that_the_model_was_trained_on(plant: Plant) -> None:
-    plant.execute("UPDATE plant.metrics SET cpu = cpu + 80 WHERE host = 'host-01' AND at BETWEEN %s AND %s",
-                  SPLIT_AT + HOUR / 2, SPLIT_AT + HOUR)  # fmt: skip
+    plant.execute(
+        "UPDATE plant.metrics SET cpu = cpu + 80 WHERE host = 'host-01' AND at BETWEEN %s AND %s",
+        SPLIT_AT + HOUR / 2,
+        SPLIT_AT + HOUR,
+    )
     page = min(content(score(plant)).incidents, key=lambda one: one.started_at)
     learned = page.scores.times < np.datetime64(SPLIT_AT.replace(tzinfo=None))
     assert learned.any()
@@ -158,11 +191,15 @@ def test_nothing_is_expected_of_readings_that_the_model_was_trained_on(plant: Pl
 
 def test_verdicts_on_sensors_and_issues_of_the_source_are_listed(plant: Plant) -> None:
     score(plant)
-    plant.execute("INSERT INTO tsad.ingest_issue VALUES (1, %s, 'host-01', '', 'duplicate', 3, 'x')", SPLIT_AT)
     plant.execute(
-        "INSERT INTO tsad.quality SELECT e.entity_id, %s, c.channel_id, 'stuck', 12, 'held 20' FROM tsad.entity e,"
-        " tsad.channel c WHERE e.name = 'host-02' AND c.name = 'temperature'", SPLIT_AT + 6 * HOUR,
-    )  # fmt: skip
+        "INSERT INTO tsad.ingest_issue VALUES (1, %s, 'host-01', '', 'duplicate', 3, 'x')", SPLIT_AT
+    )
+    plant.execute(
+        "INSERT INTO tsad.quality SELECT e.entity_id, %s, c.channel_id, 'stuck', 12, 'held 20' "
+        "FROM tsad.entity e,"
+        " tsad.channel c WHERE e.name = 'host-02' AND c.name = 'temperature'",
+        SPLIT_AT + 6 * HOUR,
+    )
     report = content(plant)
     found = {(row.entity, row.channel, row.verdict, row.n_readings) for row in report.quality}
     assert {("host-02", "temperature", "stuck", 12), ("host-01", "(all)", "duplicate", 3)} <= found
@@ -172,9 +209,16 @@ def test_verdicts_on_sensors_and_issues_of_the_source_are_listed(plant: Plant) -
 def test_anomalies_are_the_highest_scores_with_their_incidents(plant: Plant) -> None:
     report = content(score(plant))
     ((n_all, highest),) = plant.execute("SELECT count(*), max(score) FROM tsad.v_anomaly")
-    assert (report.n_anomalies, len(report.anomalies), report.anomalies[0].score) == (n_all, n_all, highest)
+    assert (report.n_anomalies, len(report.anomalies), report.anomalies[0].score) == (
+        n_all,
+        n_all,
+        highest,
+    )
     assert hot(report).incident_id in {row.incident_id for row in report.anomalies}
-    assert all(row.error / row.threshold == pytest.approx(1 + row.score, rel=1e-5) for row in report.anomalies)
+    assert all(
+        row.error / row.threshold == pytest.approx(1 + row.score, rel=1e-5)
+        for row in report.anomalies
+    )
 
 
 def test_an_audited_week_is_in_the_report(plant: Plant) -> None:
@@ -203,16 +247,25 @@ def test_what_maintenance_suppresses_is_listed_apart_and_counts_for_nothing(plan
 
 def test_the_champions_card_shows_its_training_and_its_gate(plant: Plant) -> None:
     (card,) = content(score(plant)).models
-    assert (card.role, card.version, card.n_channels, card.valid_from) == ("champion", "1", 2, SPLIT_AT)
+    assert (card.role, card.version, card.n_channels, card.valid_from) == (
+        "champion",
+        "1",
+        2,
+        SPLIT_AT,
+    )
     assert len(card.gate) == 15
-    ((value, note),) = plant.execute("SELECT value, note FROM tsad.v_model_decision WHERE rule = 'point_share'")
+    ((value, note),) = plant.execute(
+        "SELECT value, note FROM tsad.v_model_decision WHERE rule = 'point_share'"
+    )
     (points,) = (row for row in card.gate if row.rule == "point anomalies found")
     assert (points.value, f"share found {points.note} anomalies") == (value, note)
     assert len(card.loss_history) == len(card.validation_history) == plant.config.training.epochs
     assert card.gate_note.endswith("gate passed.")
 
 
-def test_the_same_period_gives_the_same_bytes_on_disk_and_elsewhere(plant: Plant, tmp_path: Path) -> None:
+def test_the_same_period_gives_the_same_bytes_on_disk_and_elsewhere(
+    plant: Plant, tmp_path: Path
+) -> None:
     score(plant)
     local, remote = UPath(tmp_path / "new" / "report.pdf"), UPath("memory://reports/report.pdf")
     summary = render(plant, path=local)
@@ -227,7 +280,9 @@ def test_by_default_the_period_ends_there_and_goes_to_the_artifacts(
 ) -> None:
     monkeypatch.setenv("TSAD_ARTIFACTS", str(tmp_path))
     summary = render(plant, start_at=None)
-    assert summary.path == str(tmp_path / "reports" / "room" / "room_20260301T0000_20260308T0000.pdf")
+    assert summary.path == str(
+        tmp_path / "reports" / "room" / "room_20260301T0000_20260308T0000.pdf"
+    )
 
 
 def test_a_report_writes_nothing_into_the_warehouse(plant: Plant, tmp_path: Path) -> None:
@@ -252,10 +307,14 @@ def test_a_thinned_series_keeps_its_extremes_and_its_worst_flag() -> None:
     assert len(kept) == 2 * 1251
     assert 4325 in kept
     assert (np.diff(kept) >= 0).all()
-    assert {int(np.nanargmin(values)), int(np.nanargmax(np.where(flags, values, -1)))} <= set(kept.tolist())
+    assert {int(np.nanargmin(values)), int(np.nanargmax(np.where(flags, values, -1)))} <= set(
+        kept.tolist()
+    )
 
 
-def test_a_long_incident_is_drawn_from_a_regular_grid(plant: Plant, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_long_incident_is_drawn_from_a_regular_grid(
+    plant: Plant, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr("tsad_tasks.reporting.period.incidents.MAX_POINTS", 20)
     page = hot(content(score(plant)))
     assert len(page.scores.times) <= 22
@@ -264,8 +323,14 @@ def test_a_long_incident_is_drawn_from_a_regular_grid(plant: Plant, monkeypatch:
 
 
 def test_a_week_before_all_readings_is_an_honest_empty_report(plant: Plant) -> None:
-    report = content(plant, start_at=SPLIT_AT - timedelta(days=30), end_at=SPLIT_AT - timedelta(days=23))
-    assert (report.headline.n_hours_expected, report.headline.highest_ratio, report.data_until) == (0, None, None)
+    report = content(
+        plant, start_at=SPLIT_AT - timedelta(days=30), end_at=SPLIT_AT - timedelta(days=23)
+    )
+    assert (report.headline.n_hours_expected, report.headline.highest_ratio, report.data_until) == (
+        0,
+        None,
+        None,
+    )
     assert (report.incidents, report.models, report.coverage.entities) == ((), (), ())
 
 

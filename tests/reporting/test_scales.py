@@ -9,12 +9,20 @@ import numpy as np
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tsad_tasks.reporting.drawing.scales import kept_indices, nice_ticks, runs_of, tick_texts, time_ticks
+from tsad_tasks.reporting.drawing.scales import (
+    kept_indices,
+    nice_ticks,
+    runs_of,
+    tick_texts,
+    time_ticks,
+)
 from tsad_tasks.reporting.period.content import Flags, Floats
 
 quick = settings(max_examples=100, deadline=None, derandomize=True)
 readings = st.lists(
-    st.tuples(st.floats(-1e6, 1e6) | st.just(math.nan), st.integers(0, 4), st.booleans()), min_size=1, max_size=40
+    st.tuples(st.floats(-1e6, 1e6) | st.just(math.nan), st.integers(0, 4), st.booleans()),
+    min_size=1,
+    max_size=40,
 )
 
 
@@ -22,9 +30,13 @@ def slow_kept(values: Floats, columns: np.ndarray, flags: Flags) -> set[float]:
     """The values that must be drawn, column by column."""
     wanted = set()
     for column in set(columns):
-        inside = [i for i in range(len(values)) if columns[i] == column and math.isfinite(values[i])]
+        inside = [
+            i for i in range(len(values)) if columns[i] == column and math.isfinite(values[i])
+        ]
         flagged = [values[i] for i in inside if flags[i]]
-        wanted |= {f(values[i] for i in inside) for f in (min, max) if inside} | ({max(flagged)} if flagged else set())
+        wanted |= {f(values[i] for i in inside) for f in (min, max) if inside} | (
+            {max(flagged)} if flagged else set()
+        )
     return wanted
 
 

@@ -69,7 +69,9 @@ def test_a_channel_in_numbers_counts_what_is_missing_constant_and_extreme() -> N
 
 def test_nothing_is_extreme_where_nothing_is_known_and_unknown_is_not_extreme() -> None:
     assert not extreme(np.array([np.nan, np.nan])).any()
-    assert np.flatnonzero(extreme(np.array([0.0, 0.1, 0.2, 0.1, 0.2, 50.0, np.nan]))).tolist() == [5]
+    assert np.flatnonzero(extreme(np.array([0.0, 0.1, 0.2, 0.1, 0.2, 50.0, np.nan]))).tolist() == [
+        5
+    ]
 
 
 def test_one_spike_does_not_flatten_a_histogram_and_is_counted() -> None:

@@ -66,8 +66,12 @@ def champion(plant: Plant, lineage: str = "live") -> tuple[int, str, str]:
     return model_id, uri, sha256
 
 
-def change_bundle(plant: Plant, folder: Path, change: Callable[[Files], Files], lineage: str = "live") -> None:
-    """Puts a changed copy of the champion's bundle in its place, its manifest and sha256 made right."""
+def change_bundle(
+    plant: Plant, folder: Path, change: Callable[[Files], Files], lineage: str = "live"
+) -> None:
+    """Puts a changed copy of the champion's bundle in its place, its manifest and sha256 made
+    right.
+    """
     model_id, uri, _ = champion(plant, lineage)
     names = [path.name for path in Path(uri).iterdir() if path.name != "manifest.json"]
     files = change({name: (Path(uri) / name).read_bytes() for name in names})
@@ -77,15 +81,22 @@ def change_bundle(plant: Plant, folder: Path, change: Callable[[Files], Files], 
         (folder / name).write_bytes(content)
     sha256 = hashlib.sha256(manifest).hexdigest()
     plant.execute(
-        "UPDATE tsad.model SET artifact_uri = %s, sha256 = %s WHERE model_id = %s", str(folder), sha256, model_id
+        "UPDATE tsad.model SET artifact_uri = %s, sha256 = %s WHERE model_id = %s",
+        str(folder),
+        sha256,
+        model_id,
     )
 
 
 def statuses(plant: Plant, lineage: str = "live") -> set[tuple[Any, ...]]:
-    return set(plant.execute("SELECT DISTINCT status FROM tsad.v_status WHERE lineage = %s", lineage))
+    return set(
+        plant.execute("SELECT DISTINCT status FROM tsad.v_status WHERE lineage = %s", lineage)
+    )
 
 
-def test_a_good_model_passes_and_its_canary_is_small_and_made_of_clean_readings(plant: Plant) -> None:
+def test_a_good_model_passes_and_its_canary_is_small_and_made_of_clean_readings(
+    plant: Plant,
+) -> None:
     _, uri, sha256 = champion(plant)
     bundle = read_bundle(UPath(uri), expected_sha256=sha256)
     assert bundle.canary is not None
@@ -99,8 +110,14 @@ def test_a_good_model_passes_and_its_canary_is_small_and_made_of_clean_readings(
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        (zeroed_onnx, r"room v1: Expected the error .* of its clean canary.* Received: .* steps differ"),
-        (deaf, r"room v1: Expected a flag on its canary, a fault of .* scales in .* Received: none"),
+        (
+            zeroed_onnx,
+            r"room v1: Expected the error .* of its clean canary.* Received: .* steps differ",
+        ),
+        (
+            deaf,
+            r"room v1: Expected a flag on its canary, a fault of .* scales in .* Received: none",
+        ),
     ],
 )
 def test_a_silently_broken_model_fails_the_run_and_marks_its_hours(
@@ -117,7 +134,12 @@ def test_hours_that_failed_are_scored_once_the_bundle_is_back(plant: Plant, tmp_
     change_bundle(plant, tmp_path, zeroed_onnx)
     with pytest.raises(BundleError):
         run_interval(plant, SPLIT_AT, END_AT)
-    plant.execute("UPDATE tsad.model SET artifact_uri = %s, sha256 = %s WHERE model_id = %s", uri, sha256, model_id)
+    plant.execute(
+        "UPDATE tsad.model SET artifact_uri = %s, sha256 = %s WHERE model_id = %s",
+        uri,
+        sha256,
+        model_id,
+    )
     run_interval(plant, SPLIT_AT, END_AT)
     assert statuses(plant) == {("scored",)}
 
@@ -133,13 +155,17 @@ def test_a_bundle_of_an_older_version_is_used_without_and_says_so_once(
     assert len([one for one in caplog.messages if "room v1" in one and "has no canary" in one]) == 1
 
 
-def test_a_broken_challenger_in_the_shadow_does_not_stop_the_champion(plant: Plant, tmp_path: Path) -> None:
+def test_a_broken_challenger_in_the_shadow_does_not_stop_the_champion(
+    plant: Plant, tmp_path: Path
+) -> None:
     run_interval(plant, SPLIT_AT, SPLIT_AT + HOUR)
     challenger(plant, end_at=SPLIT_AT)
     change_bundle(plant, tmp_path, zeroed_onnx, "live/shadow")
     run_interval(plant, SPLIT_AT, SPLIT_AT + 4 * HOUR)
     assert statuses(plant) == {("scored",)}
-    failed = "SELECT DISTINCT lineage, status FROM tsad.unscored_hour WHERE superseded_at = 'infinity'"
+    failed = (
+        "SELECT DISTINCT lineage, status FROM tsad.unscored_hour WHERE superseded_at = 'infinity'"
+    )
     assert plant.execute(failed) == [("live/shadow", "failed")]
 
 
@@ -156,7 +182,9 @@ def test_a_folding_model_passes(folding: Plant) -> None:
 
 
 @pytest.mark.parametrize("change", [deaf, forgetful])
-def test_a_broken_folding_model_fails_the_run(folding: Plant, tmp_path: Path, change: Callable[[Files], Files]) -> None:
+def test_a_broken_folding_model_fails_the_run(
+    folding: Plant, tmp_path: Path, change: Callable[[Files], Files]
+) -> None:
     change_bundle(folding, tmp_path, change, LINEAGE)
     with pytest.raises(BundleError, match="canary"):
         run_interval(folding, SPLIT_AT, END_AT, LINEAGE)

@@ -60,7 +60,10 @@ def folding(cluster: Cluster, folding_template: str) -> Iterator[Plant]:
 def expected(cluster: Cluster, folding_template: str) -> Iterator[Rows]:
     """The rows of one run over all hours."""
     name = f"fold_{uuid4().hex}"
-    plant = Plant(cluster.create_database(name, template=folding_template), config(detector={"name": "drift_aware"}))
+    plant = Plant(
+        cluster.create_database(name, template=folding_template),
+        config(detector={"name": "drift_aware"}),
+    )
     run_interval(plant, SPLIT_AT, END_AT)
     yield plant.rows()
     cluster.drop_database(name)
@@ -72,8 +75,14 @@ def test_every_hour_is_scored_and_a_lasting_fault_is_found(expected: Rows) -> No
 
 
 @pytest.mark.parametrize("order", ["forward", "reverse", "shuffled"])
-def test_hourly_runs_in_any_order_leave_the_rows_of_the_bulk_run(folding: Plant, expected: Rows, order: str) -> None:
-    hours = {"forward": HOURS, "reverse": HOURS[::-1], "shuffled": list(np.random.default_rng(7).permutation(HOURS))}
+def test_hourly_runs_in_any_order_leave_the_rows_of_the_bulk_run(
+    folding: Plant, expected: Rows, order: str
+) -> None:
+    hours = {
+        "forward": HOURS,
+        "reverse": HOURS[::-1],
+        "shuffled": list(np.random.default_rng(7).permutation(HOURS)),
+    }
     run_hours(folding, hours[order])
     assert folding.rows() == expected
 
@@ -85,7 +94,9 @@ def test_the_tasks_with_their_files_leave_the_rows_of_the_bulk_run(
     run_hours(folding, HOURS[:4])
     with Store.connect(folding.uri) as store:
         ingest_interval(store, folding.config, folding.uri, **span)
-        made = build_features(store, folding.config, folder=UPath(tmp_path), n_shards=2, lineage=LINEAGE, **span)
+        made = build_features(
+            store, folding.config, folder=UPath(tmp_path), n_shards=2, lineage=LINEAGE, **span
+        )
         build_windows(made.shards)
         for shard in made.shards:
             score_shard(store, folding.config, shard)
@@ -106,7 +117,8 @@ def test_states_that_are_lost_or_worthless_change_nothing(folding: Plant, expect
 def test_few_states_are_remembered(folding: Plant) -> None:
     run_hours(folding, HOURS)
     ((most, newest),) = folding.execute(
-        "SELECT max(n), max(newest) FROM (SELECT count(*) AS n, max(hour_at) AS newest FROM tsad.fold_state"
+        "SELECT max(n), max(newest) FROM (SELECT count(*) AS n, max(hour_at) AS newest FROM "
+        "tsad.fold_state"
         " GROUP BY entity_id) by_entity"
     )
     assert most <= 8
@@ -118,7 +130,9 @@ def test_a_late_row_scores_all_later_hours_again_as_if_it_had_been_there_in_time
 ) -> None:
     late = "UPDATE plant.metrics SET cpu = cpu + 40 WHERE host = 'host-02' AND at >= %s AND at < %s"
     span = (HOURS[3], HOURS[3] + timedelta(minutes=20))
-    in_time = Plant(cluster.create_database(f"in_time_{uuid4().hex}", template=folding_template), folding.config)
+    in_time = Plant(
+        cluster.create_database(f"in_time_{uuid4().hex}", template=folding_template), folding.config
+    )
     in_time.execute(late, *span)
     run_interval(in_time, SPLIT_AT, END_AT)
     run_hours(folding, HOURS[:6])

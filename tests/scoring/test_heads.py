@@ -1,4 +1,6 @@
-"""The heads in production are what the benchmarks measure: through training and scoring, the same flags."""
+"""The heads in production are what the benchmarks measure: through training and scoring, the same
+flags.
+"""
 
 from __future__ import annotations
 
@@ -42,17 +44,27 @@ run_interval = functools.partial(test_same_rows.run_interval, lineage=LINEAGE)
 run_hours = functools.partial(test_same_rows.run_hours, lineage=LINEAGE)
 
 
-def head_config(detector: str, threshold: dict[str, Any], channels: tuple[str, ...], **training: Any) -> DatasetConfig:
+def head_config(
+    detector: str, threshold: dict[str, Any], channels: tuple[str, ...], **training: Any
+) -> DatasetConfig:
     source = CONFIG["source"] | {"channels": {name: {} for name in channels}}
     learned = {"range": "4d", "min_hours": 10, "max_windows": 1000} | training
-    return DatasetConfig.model_validate({
-        "dataset": "room", "source": source, "detector": {"name": detector}, "threshold": threshold,
-        "training": learned, "gate": OPEN_GATE,
-    })  # fmt: skip
+    return DatasetConfig.model_validate(
+        {
+            "dataset": "room",
+            "source": source,
+            "detector": {"name": detector},
+            "threshold": threshold,
+            "training": learned,
+            "gate": OPEN_GATE,
+        }
+    )
 
 
 def made_readings(faults: dict[int, tuple[int, int, float]], n_channels: int) -> np.ndarray:
-    """(N_STEPS, n_channels): daily waves and noise, moved by faults: first step, by length, channel and height."""
+    """(N_STEPS, n_channels): daily waves and noise, moved by faults: first step, by length, channel
+    and height.
+    """
     steps = np.arange(N_STEPS)
     noise = np.random.default_rng(4).normal(0, 0.5, (N_STEPS, n_channels))
     values = 20 + noise + 0.5 * np.sin(2 * np.pi * steps * STEP_S / 86_400)[:, None]
@@ -62,16 +74,22 @@ def made_readings(faults: dict[int, tuple[int, int, float]], n_channels: int) ->
 
 
 def plant_of(cluster: Cluster, template: str, config: DatasetConfig, values: np.ndarray) -> str:
-    """Name of a database with readings, and a champion of lineage replay from the end of its training range on."""
+    """Name of a database with readings, and a champion of lineage replay from the end of its
+    training range on.
+    """
     name = named()
     plant = Plant(cluster.create_database(name, template=template), config)
     columns = ", ".join(f"{name} double precision" for name in config.channel_names)
-    plant.execute(f"CREATE SCHEMA plant; CREATE TABLE plant.metrics (at timestamptz, host text, {columns})")
+    plant.execute(
+        f"CREATE SCHEMA plant; CREATE TABLE plant.metrics (at timestamptz, host text, {columns})"
+    )
     fill(plant, values)
     with Store.connect(plant.uri) as store:
         ingest_interval(store, config, plant.uri, start_at=START_AT, end_at=anchor_at(config))
         folder = UPath(artifacts_folder() / uuid4().hex)
-        (summary,) = retrain(Retraining(store, config, anchor_at(config), folder, folder, lineage=LINEAGE))
+        (summary,) = retrain(
+            Retraining(store, config, anchor_at(config), folder, folder, lineage=LINEAGE)
+        )
     assert summary.valid_from == anchor_at(config)
     return name
 
@@ -83,7 +101,9 @@ def fill(plant: Plant, values: np.ndarray) -> None:
     columns += [binary.nullable(column) for column in values.T]
     connection = connect(plant.uri)
     with connection, connection.cursor() as cursor:
-        cursor.copy_expert("COPY plant.metrics FROM STDIN (FORMAT binary)", io.BytesIO(binary.encode(columns)))
+        cursor.copy_expert(
+            "COPY plant.metrics FROM STDIN (FORMAT binary)", io.BytesIO(binary.encode(columns))
+        )
     connection.close()
 
 
@@ -120,9 +140,18 @@ def step_of(at: datetime) -> int:
 
 
 END_AT = START_AT + timedelta(seconds=STEP_S * N_STEPS)
-SPIKES = {300: (1, 0, 12.0), 420: (2, 0, 9.0), 560: (1, 0, -10.0), 900: (1, 0, 11.0), 1000: (2, 0, 12.0),
-          1230: (1, 0, 8.0), 1300: (3, 0, 13.0), 1420: (1, 0, -9.0), 1500: (60, 0, 5.0),
-          1650: (1, 0, 40.0)}  # fmt: skip
+SPIKES = {
+    300: (1, 0, 12.0),
+    420: (2, 0, 9.0),
+    560: (1, 0, -10.0),
+    900: (1, 0, 11.0),
+    1000: (2, 0, 12.0),
+    1230: (1, 0, 8.0),
+    1300: (3, 0, 13.0),
+    1420: (1, 0, -9.0),
+    1500: (60, 0, 5.0),
+    1650: (1, 0, 40.0),
+}
 EVENTS = head_config("event_head", RANKED, ("cpu",))
 # One channel after the other is somewhere else for 30 readings.
 SHIFTS = {1152 + 155 * channel + 40: (30, channel, 8.0) for channel in range(len(CHANNELS))}
@@ -153,9 +182,13 @@ NAB = benchmark("nab")
 
 
 def benchmarked(n_probation: int) -> tuple[np.ndarray, np.ndarray]:
-    """Errors (1, N_STEPS) that benchmarks/nab.py makes of the series, and their thresholds (N_STEPS,)."""
+    """Errors (1, N_STEPS) that benchmarks/nab.py makes of the series, and their thresholds
+    (N_STEPS,).
+    """
     local_s = epoch_s(START_AT) + STEP_S * np.arange(N_STEPS)
-    file = NAB.NabFile("made", ("",) * N_STEPS, made_readings(SPIKES, 1)[:, 0], local_s, n_probation)
+    file = NAB.NabFile(
+        "made", ("",) * N_STEPS, made_readings(SPIKES, 1)[:, 0], local_s, n_probation
+    )
     errors = NAB.file_errors([file], {})
     return errors, ranked(errors)
 
@@ -171,7 +204,9 @@ def scored(plant: Plant) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         "SELECT errors, thresholds, scores FROM tsad.score_block"
         " WHERE superseded_at = 'infinity' AND thresholds IS NOT NULL ORDER BY hour_at"
     )
-    errors, thresholds, scores = (np.concatenate([np.array(row[i], float) for row in rows]) for i in range(3))
+    errors, thresholds, scores = (
+        np.concatenate([np.array(row[i], float) for row in rows]) for i in range(3)
+    )
     return errors, thresholds, scores
 
 
@@ -201,35 +236,54 @@ def test_thresholds_that_begin_with_the_training_are_the_same_in_any_order(
 
 
 @pytest.mark.parametrize(("channel", "name"), enumerate(CHANNELS))
-def test_the_channel_that_left_its_state_leads(cluster: Cluster, states: str, channel: int, name: str) -> None:
+def test_the_channel_that_left_its_state_leads(
+    cluster: Cluster, states: str, channel: int, name: str
+) -> None:
     plant = copied(cluster, states, STATES)
     first = step_of(anchor_at(STATES)) + 155 * channel + 40
     started, ended = (START_AT + timedelta(seconds=STEP_S * step) for step in (first, first + 30))
     run_interval(plant, anchor_at(STATES), END_AT)
     during = [started, ended]
-    leaders = plant.execute("SELECT DISTINCT channel FROM tsad.v_anomaly WHERE at >= %s AND at < %s", *during)
+    leaders = plant.execute(
+        "SELECT DISTINCT channel FROM tsad.v_anomaly WHERE at >= %s AND at < %s", *during
+    )
     assert leaders == [(name,)]
-    shares = dict(plant.execute(
-        "SELECT channel, avg(share) FROM tsad.v_attribution WHERE at >= %s AND at < %s GROUP BY 1", *during
-    ))  # fmt: skip
+    shares = dict(
+        plant.execute(
+            "SELECT channel, avg(share) FROM tsad.v_attribution WHERE at >= %s AND at < %s GROUP "
+            "BY 1",
+            *during,
+        )
+    )
     assert shares.pop(name) > 0.5 > max(shares.values(), default=0.0)
-    assert (name,) in plant.execute("SELECT channel FROM tsad.v_incident WHERE started_at < %s", ended)
+    assert (name,) in plant.execute(
+        "SELECT channel FROM tsad.v_incident WHERE started_at < %s", ended
+    )
 
 
 def test_one_error_of_a_whole_window_is_put_down_to_the_channel_that_made_it(
     cluster: Cluster, template_database: str
 ) -> None:
     config = head_config("isolation_forest", {"kind": "percentile"}, CHANNELS)
-    plant = copied(cluster, plant_of(cluster, template_database, config, made_readings(SHIFTS, len(CHANNELS))), config)
+    plant = copied(
+        cluster,
+        plant_of(cluster, template_database, config, made_readings(SHIFTS, len(CHANNELS))),
+        config,
+    )
     first = step_of(anchor_at(config)) + 155 + 40
-    started, ended = (START_AT + timedelta(seconds=STEP_S * step) for step in (first + 9, first + 30))
+    started, ended = (
+        START_AT + timedelta(seconds=STEP_S * step) for step in (first + 9, first + 30)
+    )
     run_interval(plant, started.replace(minute=0), ended)
     leaders = plant.execute(
-        "SELECT channel, count(*) FROM tsad.v_anomaly WHERE at BETWEEN %s AND %s GROUP BY 1", started, ended
+        "SELECT channel, count(*) FROM tsad.v_anomaly WHERE at BETWEEN %s AND %s GROUP BY 1",
+        started,
+        ended,
     )
     assert max(leaders, key=lambda row: row[1])[0] == CHANNELS[1]
     ((lowest, highest),) = plant.execute(
-        "SELECT min(total), max(total) FROM (SELECT sum(share) AS total FROM tsad.v_attribution GROUP BY at) each"
+        "SELECT min(total), max(total) FROM (SELECT sum(share) AS total FROM tsad.v_attribution "
+        "GROUP BY at) each"
     )
     assert 0.9 < lowest <= highest < 1.001
 
@@ -241,7 +295,9 @@ def learned_from(n_entities: int, **training: Any) -> timedelta:
     return span.split_at - fold_start(config, n_entities, span)
 
 
-def test_a_fold_learns_from_the_newest_part_that_it_can_afford_but_from_three_days_at_least() -> None:
+def test_a_fold_learns_from_the_newest_part_that_it_can_afford_but_from_three_days_at_least() -> (
+    None
+):
     whole = span_of(head_config("event_head", RANKED, ("cpu",), range="6d"))
     assert learned_from(1) == whole.split_at - whole.start_at
     a_step = 60 + 40
@@ -251,8 +307,12 @@ def test_a_fold_learns_from_the_newest_part_that_it_can_afford_but_from_three_da
     assert learned_from(6000, max_fold_values=1000, range="2d") < timedelta(days=2)
 
 
-@pytest.mark.parametrize(("name", "has_tails"), [("event_head", False), ("three_sigma", True), ("state_head", True)])
-def test_errors_that_are_surprise_already_are_not_mapped_to_surprise_again(name: str, *, has_tails: bool) -> None:
+@pytest.mark.parametrize(
+    ("name", "has_tails"), [("event_head", False), ("three_sigma", True), ("state_head", True)]
+)
+def test_errors_that_are_surprise_already_are_not_mapped_to_surprise_again(
+    name: str, *, has_tails: bool
+) -> None:
     values, scaler = made_readings({}, 1), Scaler((0.0,), (1.0,), 100)
     detector: Any = build_detector(name, width=1, n_channels=1, n_inputs=1)
     clock = epoch_s(START_AT) + STEP_S * np.arange(N_STEPS)
@@ -268,7 +328,9 @@ def test_errors_that_are_surprise_already_are_not_mapped_to_surprise_again(name:
 
 def test_the_card_says_since_when_a_fold_learned(cluster: Cluster, template_database: str) -> None:
     config = head_config("event_head", RANKED, ("cpu",), range="5d", max_fold_values=1000)
-    plant = copied(cluster, plant_of(cluster, template_database, config, made_readings({}, 1)), config)
+    plant = copied(
+        cluster, plant_of(cluster, template_database, config, made_readings({}, 1)), config
+    )
     ((card,),) = plant.execute("SELECT card FROM tsad.model")
     assert card["learned_from_at"] == (span_of(config).split_at - timedelta(days=3)).isoformat()
     assert card["n_windows_used"] == 3 * 288 < card["n_windows_available"]

@@ -1,4 +1,6 @@
-"""A place in the shadow is taken by one challenger at a time, and a person is asked about it once."""
+"""A place in the shadow is taken by one challenger at a time, and a person is asked about it
+once.
+"""
 
 from __future__ import annotations
 
@@ -31,7 +33,9 @@ SHADOWS = """
 def weeks(cluster: Cluster, template_database: str, tmp_path: Path) -> Iterator[Weeks]:
     """A champion, and a challenger with one hour in its shadow, which takes four."""
     name, shadow = f"weeks_{uuid4().hex}", {"hours": 4, "min_windows": 5, "max_flag_share": 0.5}
-    made = Weeks.filled(cluster.create_database(name, template=template_database), tmp_path, shadow=shadow)
+    made = Weeks.filled(
+        cluster.create_database(name, template=template_database), tmp_path, shadow=shadow
+    )
     made.train(week(1))
     made.score(week(1), week(1, 2))
     challenger(made, end_at=week(1, 1))
@@ -44,26 +48,45 @@ def newer(weeks: Weeks, seed: int, at: datetime | None = None) -> Any:
     return challenger(weeks, seed=seed, end_at=at or week(1, 2))
 
 
-def test_a_newer_challenger_waits_while_another_s_shadow_fills_and_then_takes_its_place(weeks: Weeks) -> None:
+def test_a_newer_challenger_waits_while_another_s_shadow_fills_and_then_takes_its_place(
+    weeks: Weeks,
+) -> None:
     second = newer(weeks, 9)
     assert (second.shadow_from, second.promoted, second.waits_for) == (None, False, 2)
     third = newer(weeks, 10)
     assert third == newer(weeks, 10)
-    assert weeks.execute(STATES) == [(1, "champion"), (2, "shadow"), (3, "superseded"), (4, "waiting")]
+    assert weeks.execute(STATES) == [
+        (1, "champion"),
+        (2, "shadow"),
+        (3, "superseded"),
+        (4, "waiting"),
+    ]
     weeks.score(week(1, 3), FULL)
     with Store.connect(weeks.uri) as store:
         ready = compare_shadows(store, weeks.config, end_at=FULL).ready
         promote_ready(store, weeks.config, ready, end_at=FULL, by="shadow")
-    assert weeks.execute(STATES) == [(1, "former champion"), (2, "champion"), (3, "superseded"), (4, "shadow")]
+    assert weeks.execute(STATES) == [
+        (1, "former champion"),
+        (2, "champion"),
+        (3, "superseded"),
+        (4, "shadow"),
+    ]
     assert weeks.execute(SHADOWS) == [(2, week(1, 2), False), (4, FULL, True)]
     assert weeks.execute(HISTORY) == [
-        (1, "promoted", None), (2, "shadow_started", None), (3, "waiting", 2), (3, "superseded", 4), (4, "waiting", 2),
-        (2, "promoted", 1), (4, "shadow_started", None),
-    ]  # fmt: skip
+        (1, "promoted", None),
+        (2, "shadow_started", None),
+        (3, "waiting", 2),
+        (3, "superseded", 4),
+        (4, "waiting", 2),
+        (2, "promoted", 1),
+        (4, "shadow_started", None),
+    ]
 
 
 def test_a_shadow_without_a_scored_hour_yields(weeks: Weeks) -> None:
-    weeks.execute("UPDATE tsad.champion_record SET valid_from = %s WHERE lineage = 'live/shadow'", week(1, 3))
+    weeks.execute(
+        "UPDATE tsad.champion_record SET valid_from = %s WHERE lineage = 'live/shadow'", week(1, 3)
+    )
     assert newer(weeks, 9).shadow_from == week(1, 4)
     assert weeks.execute(STATES) == [(1, "champion"), (2, "superseded"), (3, "shadow")]
 
@@ -76,7 +99,9 @@ def test_whoever_waits_takes_the_place_however_it_becomes_free(weeks: Weeks, way
         if way == "declined":
             assert decline(store, weeks.config, [2], end_at=FULL, by="ada") == [2]
         elif way == "failed":
-            strict = weeks.config.shadow.model_copy(update={"max_flag_share": 0.0, "min_agreement": 1.1})
+            strict = weeks.config.shadow.model_copy(
+                update={"max_flag_share": 0.0, "min_agreement": 1.1}
+            )
             weeks.config = weeks.config.model_copy(update={"shadow": strict})
             assert compare_shadows(store, weeks.config, end_at=FULL).failed == {2: ["agreement"]}
         else:
@@ -84,13 +109,20 @@ def test_whoever_waits_takes_the_place_however_it_becomes_free(weeks: Weeks, way
     assert weeks.execute(SHADOWS) == [(2, week(1, 2), False), (3, FULL, True)]
 
 
-def test_a_failed_newcomer_displaces_nobody_and_a_promoted_one_does_not_return(weeks: Weeks) -> None:
+def test_a_failed_newcomer_displaces_nobody_and_a_promoted_one_does_not_return(
+    weeks: Weeks,
+) -> None:
     newer(weeks, 9)
     challenger(weeks, seed=10, end_at=week(1, 2), gate=FAILED)
     with Store.connect(weeks.uri) as store:
         promote(store, weeks.config, 3, by="ada", reason="in a hurry")
         decline(store, weeks.config, [2], end_at=FULL, by="ada")
-    assert weeks.execute(STATES) == [(1, "former champion"), (2, "declined"), (3, "champion"), (4, "gate failed")]
+    assert weeks.execute(STATES) == [
+        (1, "former champion"),
+        (2, "declined"),
+        (3, "champion"),
+        (4, "gate failed"),
+    ]
     assert weeks.execute(SHADOWS) == [(2, week(1, 2), False)]
 
 
@@ -109,7 +141,8 @@ def test_after_four_weeks_a_newcomer_need_not_wait(weeks: Weeks) -> None:
     assert newer(weeks, 10, week(5, 3)).shadow_from == week(5, 3)
 
 
-# Forms --------------------------------------------------------------------------------------------------------------
+# Forms
+# --------------------------------------------------------------------------------------------------------------
 
 
 def asking(weeks: Weeks, run_id: str, end_at: datetime = FULL) -> CompareSummary:
@@ -123,14 +156,19 @@ def test_a_form_is_opened_once_and_by_its_own_run_again(weeks: Weeks) -> None:
     later = asking(weeks, "second", FULL + HOUR)
     assert (later.ready, later.asked, later.table) == ([], {2: "first"}, "")
     assert asking(weeks, "first").ready == [2]
-    assert weeks.execute("SELECT decided_by FROM tsad.v_model_history WHERE decision = 'asked'") == [("first",)]
+    assert weeks.execute(
+        "SELECT decided_by FROM tsad.v_model_history WHERE decision = 'asked'"
+    ) == [("first",)]
     assert weeks.execute(STATES) == [(1, "champion"), (2, "shadow")]
 
 
 def test_another_run_asks_when_a_form_is_open_for_longer_than_it_can_be(weeks: Weeks) -> None:
     weeks.score(week(1, 3), FULL)
     assert asking(weeks, "lost").ready == [2]
-    weeks.execute("UPDATE tsad.model_decision SET decided_at = decided_at - %s", timedelta(hours=25, minutes=1))
+    weeks.execute(
+        "UPDATE tsad.model_decision SET decided_at = decided_at - %s",
+        timedelta(hours=25, minutes=1),
+    )
     assert asking(weeks, "second").ready == [2]
     assert asking(weeks, "lost").asked == {2: "second"}
 

@@ -22,17 +22,19 @@ HOUR_S = int(HOUR_AT.timestamp())
 
 def room_config(*channels: str, step: str = "30min", dataset: str = "room") -> DatasetConfig:
     """A dataset of two steps an hour with these channels."""
-    return DatasetConfig.model_validate({
-        "dataset": dataset,
-        "source": {
-            "connection": "room",
-            "tables": "reading",
-            "time": {"column": "at"},
-            "entity": {"column": "host"},
-            "step": step,
-            "channels": {name: {"unit": "%"} for name in channels or ("cpu", "load")},
-        },
-    })  # fmt: skip
+    return DatasetConfig.model_validate(
+        {
+            "dataset": dataset,
+            "source": {
+                "connection": "room",
+                "tables": "reading",
+                "time": {"column": "at"},
+                "entity": {"column": "host"},
+                "step": step,
+                "channels": {name: {"unit": "%"} for name in channels or ("cpu", "load")},
+            },
+        }
+    )
 
 
 @dataclass
@@ -55,7 +57,9 @@ class Room:
 
     def write(self, hour_at: datetime, values: Any, entity: int = 0) -> int:
         """Rows changed by writing one block (steps × channels)."""
-        block = np.array(values, float).reshape(1, self.layout.n_steps, len(self.layout.channel_ids))
+        block = np.array(values, float).reshape(
+            1, self.layout.n_steps, len(self.layout.channel_ids)
+        )
         with self.store.transaction():
             self.store.lock_hours(self.dataset_id, [hour_at])
             return self.store.write_blocks(self.layout, [self.entity_ids[entity]], [hour_at], block)

@@ -48,7 +48,9 @@ def test_revisions_form_one_line_of_numbers_and_each_has_its_sql_file() -> None:
     options = Config()
     options.set_main_option("script_location", str(SCHEMA))
     options.set_main_option("path_separator", "os")
-    line = [script.revision for script in ScriptDirectory.from_config(options).walk_revisions()][::-1]
+    line = [script.revision for script in ScriptDirectory.from_config(options).walk_revisions()][
+        ::-1
+    ]
     assert line == [f"{number:04}" for number in range(1, len(line) + 1)]
     assert line == [path.name[:4] for path in sorted(SCHEMA.glob("*.sql"))]
     assert line == [path.name[:4] for path in sorted((SCHEMA / "versions").glob("*.py"))]
@@ -64,7 +66,9 @@ def test_a_second_migration_changes_nothing(warehouse_uri: str) -> None:
 def test_two_processes_may_migrate_at_once(warehouse_uri: str, empty_database_uri: str) -> None:
     context = multiprocessing.get_context("spawn")
     roles = {"writer": PIPELINE, "reader": BROWSER}
-    workers = [context.Process(target=migrate, args=(empty_database_uri,), kwargs=roles) for _ in range(2)]
+    workers = [
+        context.Process(target=migrate, args=(empty_database_uri,), kwargs=roles) for _ in range(2)
+    ]
     for worker in workers:
         worker.start()
     for worker in workers:
@@ -85,24 +89,38 @@ def test_a_failed_migration_leaves_nothing_and_the_next_one_works(empty_database
     assert migrate(empty_database_uri) == NEWEST
 
 
-def test_a_server_that_does_not_answer_or_refuses_is_our_error_without_the_password(empty_database_uri: str) -> None:
+def test_a_server_that_does_not_answer_or_refuses_is_our_error_without_the_password(
+    empty_database_uri: str,
+) -> None:
     port = free_port()
-    with pytest.raises(Unavailable, match=rf"Expected a Postgres server at postgresql://me:\*\*\*@127.0.0.1:{port}/w"):
+    with pytest.raises(
+        Unavailable,
+        match=rf"Expected a Postgres server at postgresql://me:\*\*\*@127.0.0.1:{port}/w",
+    ):
         migrate(f"postgresql://me:secret@127.0.0.1:{port}/w")
     head, tail = empty_database_uri.split("@")
     wrong = f"{head.rsplit(':', 1)[0]}:wrong@{tail}"
-    with pytest.raises(AccessDenied, match=r"Expected a login that postgresql://tsad_owner:\*\*\*@"):
+    with pytest.raises(
+        AccessDenied, match=r"Expected a login that postgresql://tsad_owner:\*\*\*@"
+    ):
         migrate(wrong)
 
 
-def test_a_login_that_may_not_make_schemas_is_told_so(cluster: Cluster, empty_database_uri: str) -> None:
+def test_a_login_that_may_not_make_schemas_is_told_so(
+    cluster: Cluster, empty_database_uri: str
+) -> None:
     uri = cluster.uri(empty_database_uri.rsplit("/", 1)[1], PIPELINE)
-    with pytest.raises(BadInput, match=r"may create extensions, schemas and roles at .* Received: permission denied"):
+    with pytest.raises(
+        BadInput,
+        match=r"may create extensions, schemas and roles at .* Received: permission denied",
+    ):
         migrate(uri)
 
 
 def test_an_unknown_login_role_is_told_by_name(empty_database_uri: str) -> None:
-    with pytest.raises(BadInput, match=r'Expected login roles that exist.*role "nobody_here" does not exist'):
+    with pytest.raises(
+        BadInput, match=r'Expected login roles that exist.*role "nobody_here" does not exist'
+    ):
         migrate(empty_database_uri, writer="nobody_here")
 
 

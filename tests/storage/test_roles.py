@@ -72,7 +72,9 @@ def _names(cluster: Cluster, database: str, kinds: str) -> list[str]:
 
 
 def test_the_pipeline_needs_no_more_than_its_own_role(cluster: Cluster, database: str) -> None:
-    assert _run(cluster, database, PIPELINE, "SELECT severity, channel FROM tsad.v_anomaly") == [("HIGH", "cpu")]
+    assert _run(cluster, database, PIPELINE, "SELECT severity, channel FROM tsad.v_anomaly") == [
+        ("HIGH", "cpu")
+    ]
 
 
 def test_a_reader_reads_every_view(cluster: Cluster, database: str) -> None:
@@ -84,9 +86,15 @@ def test_a_reader_reads_every_view(cluster: Cluster, database: str) -> None:
 
 @pytest.mark.parametrize(
     ("call", "n_rows"),
-    [(f"readings({RANGE})", 4), (f"scores({RANGE})", 2), (f"scores_as_known_at('infinity', {RANGE})", 0)],
+    [
+        (f"readings({RANGE})", 4),
+        (f"scores({RANGE})", 2),
+        (f"scores_as_known_at('infinity', {RANGE})", 0),
+    ],
 )
-def test_a_reader_calls_the_public_functions(cluster: Cluster, database: str, call: str, n_rows: int) -> None:
+def test_a_reader_calls_the_public_functions(
+    cluster: Cluster, database: str, call: str, n_rows: int
+) -> None:
     assert len(_run(cluster, database, BROWSER, f"SELECT tsad.{call}")) == n_rows
 
 
@@ -123,7 +131,8 @@ def test_a_reader_changes_nothing(cluster: Cluster, database: str, statement: st
     [
         "CREATE TABLE tsad.mine (n int)",
         "CREATE TABLE public.mine (n int)",
-        "CREATE TABLE tsad.part PARTITION OF tsad.reading_block FOR VALUES FROM ('2030-01-01') TO ('2030-02-01')",
+        "CREATE TABLE tsad.part PARTITION OF tsad.reading_block FOR VALUES FROM ('2030-01-01') TO "
+        "('2030-02-01')",
         "DROP TABLE tsad.anomaly",
         "DROP TABLE tsad.reading_block_2026_03",
         "ALTER TABLE tsad.anomaly ADD COLUMN mine int",
@@ -133,43 +142,66 @@ def test_a_reader_changes_nothing(cluster: Cluster, database: str, statement: st
         "DROP SCHEMA tsad CASCADE",
     ],
 )
-def test_a_writer_writes_rows_and_changes_no_object(cluster: Cluster, database: str, statement: str) -> None:
+def test_a_writer_writes_rows_and_changes_no_object(
+    cluster: Cluster, database: str, statement: str
+) -> None:
     with pytest.raises(InsufficientPrivilege):
         _run(cluster, database, PIPELINE, statement)
 
 
 def test_a_writer_gives_nobody_a_right(cluster: Cluster, database: str) -> None:
     _run(cluster, database, PIPELINE, "GRANT SELECT ON tsad.anomaly TO PUBLIC")
-    allowed = _run(cluster, database, PIPELINE, f"SELECT has_table_privilege('{BROWSER}', 'tsad.anomaly', 'SELECT')")
+    allowed = _run(
+        cluster,
+        database,
+        PIPELINE,
+        f"SELECT has_table_privilege('{BROWSER}', 'tsad.anomaly', 'SELECT')",
+    )
     assert allowed == [(False,)]
 
 
-def test_a_writer_gets_partitions_of_the_two_block_tables_only(cluster: Cluster, database: str) -> None:
-    _run(cluster, database, PIPELINE, "SELECT tsad.ensure_partition('score_block', '2031-12-31 23:59Z')")
+def test_a_writer_gets_partitions_of_the_two_block_tables_only(
+    cluster: Cluster, database: str
+) -> None:
+    _run(
+        cluster,
+        database,
+        PIPELINE,
+        "SELECT tsad.ensure_partition('score_block', '2031-12-31 23:59Z')",
+    )
     assert "tsad.score_block_2031_12" in _names(cluster, database, "r")
     for parent in ("anomaly", "reading_block; DROP TABLE tsad.anomaly"):
-        with pytest.raises(psycopg2.errors.RaiseException, match="Expected reading_block or score_block"):
+        with pytest.raises(
+            psycopg2.errors.RaiseException, match="Expected reading_block or score_block"
+        ):
             _run(cluster, database, PIPELINE, f"SELECT tsad.ensure_partition('{parent}', now())")
 
 
 def _hostile_config() -> DatasetConfig:
     """A dataset that no file can describe: its names have passed no check."""
     plain = room_config("cpu")
-    source = plain.source.model_copy(update={"channels": {name: Channel(unit="%'; --") for name in HOSTILE}})
+    source = plain.source.model_copy(
+        update={"channels": {name: Channel(unit="%'; --") for name in HOSTILE}}
+    )
     name = "x\"'; DROP SCHEMA tsad CASCADE; --%s é"
     return plain.model_copy(update={"dataset": name, "source": source, "description": "'); --"})
 
 
 def test_hostile_names_are_nothing_but_names(cluster: Cluster, warehouse_uri: str) -> None:
     config, entities = _hostile_config(), ("e'; DELETE FROM tsad.entity; --", 'e"%s', "e, f")
-    with opened_room(cluster.uri(warehouse_uri.rsplit("/", 1)[1], PIPELINE), config, entities) as room:
-        values = [[float(10 * step + channel) for channel in range(len(HOSTILE))] for step in range(2)]
+    with opened_room(
+        cluster.uri(warehouse_uri.rsplit("/", 1)[1], PIPELINE), config, entities
+    ) as room:
+        values = [
+            [float(10 * step + channel) for channel in range(len(HOSTILE))] for step in range(2)
+        ]
         room.write(HOUR_AT, values)
         view = 'tsad."readings_' + config.dataset.replace('"', '""') + '"'
         found = room.rows(f"TABLE {view} ORDER BY at")
         assert [(row[0], *row[3:]) for row in found] == [(entities[0], *row) for row in values]
         columns = room.rows(
-            "SELECT attname::text FROM pg_attribute WHERE attrelid = %s::regclass ORDER BY attnum", view
+            "SELECT attname::text FROM pg_attribute WHERE attrelid = %s::regclass ORDER BY attnum",
+            view,
         )
         assert [name for (name,) in columns[3:]] == HOSTILE
         by_name = room.rows(
@@ -182,7 +214,9 @@ def test_hostile_names_are_nothing_but_names(cluster: Cluster, warehouse_uri: st
 
 
 @pytest.mark.parametrize("name", ["", "at", "hour_at", "entity", "n" * 64, "é" * 32])
-def test_a_channel_that_cannot_be_a_column_of_the_datasets_view_is_refused(warehouse_uri: str, name: str) -> None:
+def test_a_channel_that_cannot_be_a_column_of_the_datasets_view_is_refused(
+    warehouse_uri: str, name: str
+) -> None:
     plain = room_config("cpu")
     source = plain.source.model_copy(update={"channels": {name: Channel()}})
     with (
@@ -199,7 +233,10 @@ def test_a_grown_layout_keeps_what_people_have_built_on_the_view(warehouse_uri: 
         grown = room.grown(room_config("cpu", "a, b"))
         grown.write(HOUR_AT, [[1, 5], [3, 6]])
         assert room.rows("SELECT cpu FROM public.mine") == [(3.0,)]
-        assert room.rows('SELECT cpu, "a, b" FROM tsad.readings_room ORDER BY at') == [(1.0, 5.0), (3.0, 6.0)]
+        assert room.rows('SELECT cpu, "a, b" FROM tsad.readings_room ORDER BY at') == [
+            (1.0, 5.0),
+            (3.0, 6.0),
+        ]
 
 
 def test_a_deleted_dataset_leaves_its_view_to_the_next_one_of_that_name(warehouse_uri: str) -> None:

@@ -75,13 +75,24 @@ def test_a_channel_that_is_no_longer_named_keeps_its_position(room: Room) -> Non
     assert shrunk.layout == room.layout
 
 
-def test_positions_are_kept_when_the_step_changes_so_that_old_rows_stay_in_their_columns(room: Room) -> None:
+def test_positions_are_kept_when_the_step_changes_so_that_old_rows_stay_in_their_columns(
+    room: Room,
+) -> None:
     room.write(HOUR_AT, [[1, 2], [3, 4]])
     other = room.grown(room_config("load", "cpu", step="20min"))
     assert other.layout.channel_names == ("cpu", "load")
     other.write(HOUR_AT + HOUR, [[5, 6], [7, 8], [9, 10]])
-    rows = room.rows("SELECT to_char(at AT TIME ZONE 'UTC', 'HH24:MI'), cpu, load FROM tsad.readings_room ORDER BY at")
-    assert rows == [("05:00", 1, 2), ("05:30", 3, 4), ("06:00", 5, 6), ("06:20", 7, 8), ("06:40", 9, 10)]
+    rows = room.rows(
+        "SELECT to_char(at AT TIME ZONE 'UTC', 'HH24:MI'), cpu, load FROM tsad.readings_room ORDER "
+        "BY at"
+    )
+    assert rows == [
+        ("05:00", 1, 2),
+        ("05:30", 3, 4),
+        ("06:00", 5, 6),
+        ("06:20", 7, 8),
+        ("06:40", 9, 10),
+    ]
 
 
 def test_a_dataset_that_goes_back_to_an_earlier_step_goes_back_to_that_layout(room: Room) -> None:
@@ -92,14 +103,19 @@ def test_a_dataset_that_goes_back_to_an_earlier_step_goes_back_to_that_layout(ro
 
 
 def test_a_unit_that_changes_is_told_in_the_datasets_view(room: Room) -> None:
-    channels = {name: channel.model_copy(update={"unit": "W"}) for name, channel in room.config.source.channels.items()}
+    channels = {
+        name: channel.model_copy(update={"unit": "W"})
+        for name, channel in room.config.source.channels.items()
+    }
     source = room.config.source.model_copy(update={"channels": channels})
     room.grown(room.config.model_copy(update={"source": source}))
     assert room.rows("SELECT col_description('tsad.readings_room'::regclass, 4)") == [("Unit: W",)]
 
 
 def test_an_unknown_dataset_is_bad_input(room: Room) -> None:
-    with pytest.raises(BadInput, match=r"Expected a dataset that was ingested before. Received: 'hall'"):
+    with pytest.raises(
+        BadInput, match=r"Expected a dataset that was ingested before. Received: 'hall'"
+    ):
         room.store.select_dataset("hall")
 
 
@@ -140,7 +156,9 @@ def test_two_writers_in_the_middle_of_their_work_may_both_need_a_new_partition(
             with Store.connect(room.uri) as store, store.transaction():
                 store.read_blocks(room.layout, room.entity_ids, hour_at, hour_at + HOUR)
                 before_at = HOUR_AT + (hour_at.day * HOUR)
-                store.write_blocks(room.layout, room.entity_ids[:1], [before_at], np.ones((1, 2, 2)))
+                store.write_blocks(
+                    room.layout, room.entity_ids[:1], [before_at], np.ones((1, 2, 2))
+                )
                 barrier.wait()
                 store.write_blocks(room.layout, room.entity_ids[:1], [hour_at], np.ones((1, 2, 2)))
 
@@ -148,7 +166,9 @@ def test_two_writers_in_the_middle_of_their_work_may_both_need_a_new_partition(
 
     hours = [datetime(2031, month, day, tzinfo=UTC) for day, month in enumerate(months, start=1)]
     assert _errors_of(*(writer(hour_at) for hour_at in hours)) == []
-    found = room.rows("SELECT hour_at FROM tsad.reading_block WHERE hour_at >= '2031-01-01' ORDER BY 1")
+    found = room.rows(
+        "SELECT hour_at FROM tsad.reading_block WHERE hour_at >= '2031-01-01' ORDER BY 1"
+    )
     assert found == [(hour_at,) for hour_at in hours]
 
 
@@ -159,7 +179,10 @@ def test_a_month_ends_at_midnight_utc_whatever_the_session_s_zone(room: Room) ->
     ):
         cursor.execute("SELECT tsad.ensure_partition('reading_block', '2031-03-15Z')")
     connection.close()
-    found = room.rows("SELECT pg_get_expr(relpartbound, oid) FROM pg_class WHERE relname = 'reading_block_2031_03'")
+    found = room.rows(
+        "SELECT pg_get_expr(relpartbound, oid) FROM pg_class WHERE relname = "
+        "'reading_block_2031_03'"
+    )
     (bound,) = found[0]
     assert bound == "FOR VALUES FROM ('2031-03-01 00:00:00+00') TO ('2031-04-01 00:00:00+00')"
 
@@ -173,8 +196,14 @@ def test_a_block_on_either_side_of_a_month_s_end_finds_its_partition(room: Room)
 
 def test_a_partition_has_the_keys_and_indexes_of_its_table(room: Room) -> None:
     room.rows("SELECT tsad.ensure_partition('score_block', '2031-03-15Z')")
-    found = room.rows("SELECT count(*) FROM pg_index WHERE indrelid = 'tsad.score_block_2031_03'::regclass")
-    assert found == room.rows("SELECT count(*) FROM pg_index WHERE indrelid = 'tsad.score_block'::regclass") == [(2,)]
+    found = room.rows(
+        "SELECT count(*) FROM pg_index WHERE indrelid = 'tsad.score_block_2031_03'::regclass"
+    )
+    assert (
+        found
+        == room.rows("SELECT count(*) FROM pg_index WHERE indrelid = 'tsad.score_block'::regclass")
+        == [(2,)]
+    )
 
 
 @contextmanager
@@ -232,7 +261,12 @@ def test_champions_stay_while_somebody_scores_and_many_may_score(room: Room) -> 
             store.promote(model.scope, model_id, valid_from=HOUR_AT, reason="test")
         promoted.set()
 
-    with Store.connect(room.uri) as first, Store.connect(room.uri) as second, first.transaction(), second.transaction():
+    with (
+        Store.connect(room.uri) as first,
+        Store.connect(room.uri) as second,
+        first.transaction(),
+        second.transaction(),
+    ):
         first.lock_champions(room.dataset_id)
         second.lock_champions(room.dataset_id)
         thread = threading.Thread(target=promote)
@@ -264,7 +298,10 @@ def test_the_same_training_is_the_same_model(room: Room) -> None:
     _, again = _registered(room, sha256="1" * 64)
     _, other = _registered(room, seed=8)
     assert first == again != other
-    assert room.rows("SELECT model_id, version FROM tsad.model ORDER BY 1") == [(first, 1), (other, 2)]
+    assert room.rows("SELECT model_id, version FROM tsad.model ORDER BY 1") == [
+        (first, 1),
+        (other, 2),
+    ]
 
 
 def test_models_registered_at_once_get_versions_of_their_own(room: Room) -> None:
@@ -299,12 +336,19 @@ def test_another_lineage_and_another_scope_have_their_own_champions(room: Room) 
     _promoted(room, HOUR_AT)
     _promoted(room, HOUR_AT, lineage="replay")
     _promoted(room, HOUR_AT, scope_entity_id=room.entity_ids[0])
-    assert room.rows("SELECT count(*) FROM tsad.champion_period WHERE valid_to = 'infinity'") == [(3,)]
+    assert room.rows("SELECT count(*) FROM tsad.champion_period WHERE valid_to = 'infinity'") == [
+        (3,)
+    ]
 
 
-def test_periods_that_touch_do_not_overlap_and_the_first_hour_belongs_to_the_new_champion(room: Room) -> None:
+def test_periods_that_touch_do_not_overlap_and_the_first_hour_belongs_to_the_new_champion(
+    room: Room,
+) -> None:
     first, second = _promoted(room, HOUR_AT), _promoted(room, LATER, seed=8)
-    found = [room.store.select_champion_at(room.dataset_id, 0, "live", at) for at in (LATER - HOUR, LATER)]
+    found = [
+        room.store.select_champion_at(room.dataset_id, 0, "live", at)
+        for at in (LATER - HOUR, LATER)
+    ]
     assert [one.model_id for one in found if one] == [first, second]
     assert room.store.select_champion_at(room.dataset_id, 0, "live", HOUR_AT - HOUR) is None
 
@@ -312,19 +356,30 @@ def test_periods_that_touch_do_not_overlap_and_the_first_hour_belongs_to_the_new
 # Scores and anomalies
 
 
-def _scored(room: Room, model_id: int, scores: list[float], *steps: int, score: float = 2.0) -> tuple[int, int, int]:
+def _scored(
+    room: Room, model_id: int, scores: list[float], *steps: int, score: float = 2.0
+) -> tuple[int, int, int]:
     with room.store.transaction():
         rows = score_rows(room, model_id, scores)
-        done = room.store.write_scores(rows, anomaly_rows(room, *steps, score=score), attribution_rows(room, *steps))
+        done = room.store.write_scores(
+            rows, anomaly_rows(room, *steps, score=score), attribution_rows(room, *steps)
+        )
     return done.n_new, done.n_superseded, done.n_anomalies
 
 
 def test_the_same_scores_again_write_nothing(room: Room) -> None:
     model_id = _promoted(room, HOUR_AT)
     assert _scored(room, model_id, [2.0, np.nan], 0) == (1, 0, 1)
-    before = room.rows("SELECT s.xmin::text, a.xmin::text, s.*, a.* FROM tsad.score_block s, tsad.anomaly a")
+    before = room.rows(
+        "SELECT s.xmin::text, a.xmin::text, s.*, a.* FROM tsad.score_block s, tsad.anomaly a"
+    )
     assert _scored(room, model_id, [2.0, np.nan], 0) == (0, 0, 0)
-    assert room.rows("SELECT s.xmin::text, a.xmin::text, s.*, a.* FROM tsad.score_block s, tsad.anomaly a") == before
+    assert (
+        room.rows(
+            "SELECT s.xmin::text, a.xmin::text, s.*, a.* FROM tsad.score_block s, tsad.anomaly a"
+        )
+        == before
+    )
 
 
 def test_changed_scores_are_a_new_revision_and_the_old_one_can_still_be_read(room: Room) -> None:
@@ -334,13 +389,20 @@ def test_changed_scores_are_a_new_revision_and_the_old_one_can_still_be_read(roo
     assert _scored(room, model_id, [0.0, 3.0], 1, score=3.0) == (1, 1, 1)
     call = "SELECT score, flag, revision FROM tsad.{}'room', 'a', '2026-03-01', '2026-03-02')"
     assert room.rows(call.format("scores(")) == [(0.0, False, 2), (3.0, True, 2)]
-    assert room.rows(call.format("scores_as_known_at(%s, "), known_at) == [(2.0, True, 1), (0.0, False, 1)]
-    assert room.rows("SELECT at, score FROM tsad.v_anomaly") == [(HOUR_AT + timedelta(minutes=30), 3.0)]
+    assert room.rows(call.format("scores_as_known_at(%s, "), known_at) == [
+        (2.0, True, 1),
+        (0.0, False, 1),
+    ]
+    assert room.rows("SELECT at, score FROM tsad.v_anomaly") == [
+        (HOUR_AT + timedelta(minutes=30), 3.0)
+    ]
 
 
 def test_an_unknown_score_is_null_and_says_why(room: Room) -> None:
     _scored(room, _promoted(room, HOUR_AT), [2.0, np.nan], 0)
-    rows = room.rows("SELECT score, flag, reason FROM tsad.scores('room', 'a', '2026-03-01', '2026-03-02')")
+    rows = room.rows(
+        "SELECT score, flag, reason FROM tsad.scores('room', 'a', '2026-03-01', '2026-03-02')"
+    )
     assert rows == [(2.0, True, "scored"), (None, None, "missing")]
 
 
@@ -362,7 +424,9 @@ def test_a_model_without_a_period_speaks_to_nobody(room: Room) -> None:
 def test_an_hour_without_champion_is_marked_and_unmarked(room: Room) -> None:
     def mark(status: str | None) -> int:
         with room.store.transaction():
-            return room.store.write_unscored_hours("live", room.entity_ids[:1], [HOUR_AT], [status], "none yet")
+            return room.store.write_unscored_hours(
+                "live", room.entity_ids[:1], [HOUR_AT], [status], "none yet"
+            )
 
     assert (mark("no_champion"), mark("no_champion")) == (1, 0)
     assert room.rows("SELECT status, detail FROM tsad.v_status") == [("no_champion", "none yet")]

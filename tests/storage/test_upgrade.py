@@ -1,4 +1,6 @@
-"""What the previous version left is read by this one: its rows mean the same, and its champion scores on."""
+"""What the previous version left is read by this one: its rows mean the same, and its champion
+scores on.
+"""
 
 from __future__ import annotations
 
@@ -28,16 +30,22 @@ from tsad_tasks.storage.store import Store
 PREVIOUS = Path(__file__).parents[1] / "previous"
 N_HOURS = 10
 SEEN = {
-    "anomalies": "SELECT entity, at, lineage, severity, score, channel, share FROM tsad.v_anomaly ORDER BY 1, 2",
-    "statuses": "SELECT entity, hour_at, lineage, status, coverage, model_id FROM tsad.v_status ORDER BY 1, 2",
-    "incidents": "SELECT incident_id, severity, state, started_at, n_flags, sentence FROM tsad.v_incident ORDER BY 1",
-    "champions": "SELECT version, lineage, valid_from, valid_to, champion FROM tsad.v_model ORDER BY 1",
+    "anomalies": "SELECT entity, at, lineage, severity, score, channel, share FROM tsad.v_anomaly "
+    "ORDER BY 1, 2",
+    "statuses": "SELECT entity, hour_at, lineage, status, coverage, model_id FROM tsad.v_status "
+    "ORDER BY 1, 2",
+    "incidents": "SELECT incident_id, severity, state, started_at, n_flags, sentence FROM "
+    "tsad.v_incident ORDER BY 1",
+    "champions": "SELECT version, lineage, valid_from, valid_to, champion FROM tsad.v_model ORDER "
+    "BY 1",
 }
 
 
 def migrate_to(uri: str, revision: str) -> None:
     """The schema as an earlier version had it."""
-    engine = create_engine("postgresql+psycopg2://", creator=lambda: connect(uri), poolclass=NullPool)
+    engine = create_engine(
+        "postgresql+psycopg2://", creator=lambda: connect(uri), poolclass=NullPool
+    )
     with engine.connect() as connection:
         options = Config()
         options.set_main_option("script_location", str(project_folder() / "sql" / "schema"))
@@ -53,9 +61,13 @@ def fill(uri: str, text: str, bundle: Path) -> None:
     with connection, connection.cursor() as cursor:
         for month in ("2026-03-01",):
             cursor.execute(
-                "SELECT tsad.ensure_partition(p, %s) FROM unnest(ARRAY['reading_block', 'score_block']) p", (month,)
+                "SELECT tsad.ensure_partition(p, %s) FROM unnest(ARRAY['reading_block', "
+                "'score_block']) p",
+                (month,),
             )
-        for table, columns, rows in re.findall(r"-- (\w+) \(([^)]*)\)\n(.*?)\\\.\n", text, re.DOTALL):
+        for table, columns, rows in re.findall(
+            r"-- (\w+) \(([^)]*)\)\n(.*?)\\\.\n", text, re.DOTALL
+        ):
             cursor.copy_expert(f"COPY tsad.{table} ({columns}) FROM STDIN", io.StringIO(rows))
         cursor.execute("UPDATE tsad.model SET artifact_uri = %s", (str(bundle),))
         cursor.execute("SELECT setval('tsad.model_model_id_seq', 100)")
@@ -73,7 +85,11 @@ def plant(cluster: Cluster, revision: str) -> Iterator[Plant]:
     name = f"upgrade_{uuid4().hex}"
     uri = cluster.create_database(name)
     migrate_to(uri, revision)
-    fill(uri, (PREVIOUS / revision / "rows.copy").read_text(encoding="utf-8"), PREVIOUS / revision / "bundle")
+    fill(
+        uri,
+        (PREVIOUS / revision / "rows.copy").read_text(encoding="utf-8"),
+        PREVIOUS / revision / "bundle",
+    )
     yield Plant(uri, config())
     cluster.drop_database(name)
 
@@ -108,5 +124,7 @@ def test_its_champion_gives_the_same_rows_again(plant: Plant) -> None:
         build_incidents(store, plant.config, **span)
     after = plant.execute(scores, SPLIT_AT)
     assert [row[:2] + row[3:] for row in after] == [row[:2] + row[3:] for row in before]
-    assert [row[2] for row in after] == [pytest.approx(row[2], abs=1e-6, nan_ok=True) for row in before]
+    assert [row[2] for row in after] == [
+        pytest.approx(row[2], abs=1e-6, nan_ok=True) for row in before
+    ]
     assert plant.execute("SELECT entity, at FROM tsad.v_anomaly ORDER BY 1, 2") == flags

@@ -23,7 +23,11 @@ numbers = st.floats(min_value=-1e8, max_value=1e8, allow_nan=False)
 def test_a_number_is_off_by_at_most_half_of_its_last_digit(value: float, n_decimals: int) -> None:
     if value != 0 and abs(value) < 1e-4:
         return
-    text = formats.number_text(value, n_decimals).replace(formats.MINUS, "-").replace(formats.THIN_SPACE, "")
+    text = (
+        formats.number_text(value, n_decimals)
+        .replace(formats.MINUS, "-")
+        .replace(formats.THIN_SPACE, "")
+    )
     assert abs(Decimal(text) - Decimal(repr(value))) <= Decimal(1).scaleb(-n_decimals) / 2
 
 
@@ -85,7 +89,10 @@ def test_very_large_and_very_small_numbers_become_powers_of_ten() -> None:
 
 
 def test_both_hours_of_the_autumn_change_are_labelled() -> None:
-    first, second = datetime(2026, 10, 25, 0, 30, tzinfo=UTC), datetime(2026, 10, 25, 1, 30, tzinfo=UTC)
+    first, second = (
+        datetime(2026, 10, 25, 0, 30, tzinfo=UTC),
+        datetime(2026, 10, 25, 1, 30, tzinfo=UTC),
+    )
     assert formats.clock_text(first, "Europe/Berlin") == "02:30 (UTC+2)"
     assert formats.clock_text(second, "Europe/Berlin") == "02:30 (UTC+1)"
     assert formats.clock_text(second + timedelta(hours=1), "Europe/Berlin") == "03:30"
@@ -98,4 +105,9 @@ def test_a_naive_time_is_refused() -> None:
 
 def test_formatting_needs_only_the_standard_library() -> None:
     code = "import tsad_tasks.text.formats, sys; print({'numpy', 'reportlab', 'pandas'} & set(sys.modules))"
-    assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout == "set()\n"
+    assert (
+        subprocess.run(
+            [sys.executable, "-c", code], capture_output=True, text=True, check=True
+        ).stdout
+        == "set()\n"
+    )

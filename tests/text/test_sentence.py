@@ -9,7 +9,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tsad_tasks.text.sentence import incident_sentence, quiet_sentence, shares_sentence, stopped_varying
+from tsad_tasks.text.sentence import (
+    incident_sentence,
+    quiet_sentence,
+    shares_sentence,
+    stopped_varying,
+)
 
 quick = settings(max_examples=100, deadline=None, derandomize=True)
 anything = st.none() | st.floats()
@@ -18,11 +23,17 @@ RANGE = {"expected": 41.8, "lower": 38.8, "upper": 44.8}
 
 
 def test_a_reading_over_its_range_rose() -> None:
-    assert incident_sentence(**CPU, actual=97.1, **RANGE) == "web-02: CPU rose to 97.1 %; 41.8 ± 3.0 % was expected"
+    assert (
+        incident_sentence(**CPU, actual=97.1, **RANGE)
+        == "web-02: CPU rose to 97.1 %; 41.8 ± 3.0 % was expected"
+    )
 
 
 def test_a_reading_under_its_range_fell() -> None:
-    assert incident_sentence(**CPU, actual=3.14, **RANGE) == "web-02: CPU fell to 3.1 %; 41.8 ± 3.0 % was expected"
+    assert (
+        incident_sentence(**CPU, actual=3.14, **RANGE)
+        == "web-02: CPU fell to 3.1 %; 41.8 ± 3.0 % was expected"
+    )
 
 
 def test_a_constant_channel_stopped_varying() -> None:
@@ -83,6 +94,9 @@ def test_unknown_shares_are_admitted() -> None:
 
 
 def test_an_empty_list_proves_that_work_was_done() -> None:
-    assert quiet_sentence(192, 192, 0.41) == "No incidents. 192 hours scored, highest error 0.41 of its threshold."
+    assert (
+        quiet_sentence(192, 192, 0.41)
+        == "No incidents. 192 hours scored, highest error 0.41 of its threshold."
+    )
     assert "could not be scored" in quiet_sentence(190, 192, 0.41)
     assert "nothing was scored" in quiet_sentence(0, 192, None)

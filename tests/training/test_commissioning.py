@@ -15,7 +15,9 @@ DRIFT = 5.0
 
 @pytest.fixture
 def drifting(warehouse_uri: str, tmp_path: Path) -> Weeks:
-    """A machine that is five degrees warmer each week than the week before, from the second one on."""
+    """A machine that is five degrees warmer each week than the week before, from the second one
+    on.
+    """
     made = Weeks.filled(warehouse_uri, tmp_path)
     for number in range(1, 6):
         made.shift(week(number), week(6), by=DRIFT)
@@ -35,7 +37,9 @@ def _references(weeks: Weeks) -> list[tuple[object, ...]]:
     )
 
 
-def test_a_drift_over_three_retrainings_is_blocked_until_it_is_the_new_normal(drifting: Weeks) -> None:
+def test_a_drift_over_three_retrainings_is_blocked_until_it_is_the_new_normal(
+    drifting: Weeks,
+) -> None:
     first, second, third = (drifting.train(week(number)) for number in (1, 2, 3))
     assert [summary.gate_passed for summary in (first, second, third)] == [True, True, False]
     assert third.failed_rules == ["commissioning_shift"]
@@ -47,7 +51,10 @@ def test_a_drift_over_three_retrainings_is_blocked_until_it_is_the_new_normal(dr
     with Store.connect(drifting.uri) as store:
         add_verdict(store, "plant", MACHINE, week(3), week(3, 1), "new_normal", said_by="ada")
     assert drifting.train(week(4)).gate_passed
-    assert _references(drifting) == [("temperature", 35, week(3), week(4), 1), ("load", 50, week(3), week(4), 1)]
+    assert _references(drifting) == [
+        ("temperature", 35, week(3), week(4), 1),
+        ("load", 50, week(3), week(4), 1),
+    ]
 
 
 def test_the_reference_is_frozen_at_the_first_training_that_passes(drifting: Weeks) -> None:
@@ -71,15 +78,23 @@ def test_a_verdict_on_one_channel_leaves_the_others_as_they_were(drifting: Weeks
         said = {"said_by": "ada", "channel": "temperature"}
         add_verdict(store, "plant", MACHINE, week(2), week(2, 1), "new_normal", **said)
     assert drifting.train(week(3)).gate_passed
-    assert _references(drifting) == [("temperature", 30, week(2), week(3), 1), ("load", 50, week(0), week(1), None)]
+    assert _references(drifting) == [
+        ("temperature", 30, week(2), week(3), 1),
+        ("load", 50, week(0), week(1), None),
+    ]
 
 
 def test_too_little_of_a_new_normal_is_no_reference_yet(drifting: Weeks) -> None:
     drifting.train(week(1))
     with Store.connect(drifting.uri) as store:
-        add_verdict(store, "plant", MACHINE, week(2, 160), week(2, 161), "new_normal", said_by="ada")
+        add_verdict(
+            store, "plant", MACHINE, week(2, 160), week(2, 161), "new_normal", said_by="ada"
+        )
     assert drifting.train(week(3)).gate_passed
-    assert _references(drifting) == [("temperature", 20, week(0), week(1), None), ("load", 50, week(0), week(1), None)]
+    assert _references(drifting) == [
+        ("temperature", 20, week(0), week(1), None),
+        ("load", 50, week(0), week(1), None),
+    ]
     assert drifting.train(week(3) + WEEK / 7).gate_passed
     assert [row[2] for row in _references(drifting)] == [week(2, 160)] * 2
 
@@ -88,7 +103,9 @@ def test_an_archive_that_was_garbled_is_not_learned(warehouse_uri: str, tmp_path
     weeks = Weeks.filled(warehouse_uri, tmp_path)
     weeks.config = config_of(gate=CONFIG["gate"] | {"max_incidents_per_entity_week": 1000})
     assert weeks.train(week(1)).gate_passed
-    garble = "UPDATE plant.metrics SET load = load + 100 * (random() - 0.5) WHERE at >= %s AND at < %s"
+    garble = (
+        "UPDATE plant.metrics SET load = load + 100 * (random() - 0.5) WHERE at >= %s AND at < %s"
+    )
     weeks.execute(garble, week(1), week(2))
     summary = weeks.train(week(2))
     assert "commissioning_spread" in summary.failed_rules

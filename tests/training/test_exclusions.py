@@ -17,7 +17,9 @@ OUTAGE, AGAIN = (week(1, 130), week(1, 142)), (week(2, 130), week(2, 142))
 
 @pytest.fixture
 def weeks(warehouse_uri: str, tmp_path: Path) -> Weeks:
-    """Two weeks, the first of which was learned; in the second there was an outage, in the third the same fault."""
+    """Two weeks, the first of which was learned; in the second there was an outage, in the third
+    the same fault.
+    """
     made = Weeks.filled(warehouse_uri, tmp_path)
     for fault in (OUTAGE, AGAIN):
         made.shift(*fault)
@@ -37,7 +39,9 @@ def _say(weeks: Weeks, verdict: str) -> None:
         set_verdict(store, weeks.longest_incident(), verdict, said_by="ada")
 
 
-def test_without_any_exclusion_the_outage_is_learned_and_the_same_fault_missed(weeks: Weeks) -> None:
+def test_without_any_exclusion_the_outage_is_learned_and_the_same_fault_missed(
+    weeks: Weeks,
+) -> None:
     _unlearned_high_scores(weeks)
     summary = weeks.train(week(2))
     weeks.score(week(2), week(3))
@@ -46,7 +50,9 @@ def test_without_any_exclusion_the_outage_is_learned_and_the_same_fault_missed(w
     assert weeks.flagged_share(*AGAIN) < 0.2
 
 
-def test_a_confirmed_outage_is_not_learned_and_the_same_fault_found_a_week_later(weeks: Weeks) -> None:
+def test_a_confirmed_outage_is_not_learned_and_the_same_fault_found_a_week_later(
+    weeks: Weeks,
+) -> None:
     _unlearned_high_scores(weeks)
     _say(weeks, "confirmed")
     summary = weeks.train(week(2))
@@ -92,7 +98,9 @@ def test_a_new_normal_wins_over_labels_of_the_source_but_not_of_a_person(weeks: 
     assert weeks.excluded(weeks.train(week(2, 2)).model_id)["label: anomaly"] == 72 + 6
 
 
-def test_a_lasting_shift_stops_the_retraining_until_it_is_the_new_normal(warehouse_uri: str, tmp_path: Path) -> None:
+def test_a_lasting_shift_stops_the_retraining_until_it_is_the_new_normal(
+    warehouse_uri: str, tmp_path: Path
+) -> None:
     made = Weeks.filled(warehouse_uri, tmp_path)
     made.shift(week(1, 60), week(6))
     made.train(week(1))
@@ -107,7 +115,9 @@ def test_a_lasting_shift_stops_the_retraining_until_it_is_the_new_normal(warehou
 
 def test_of_two_labels_that_the_range_cuts_the_longer_is_the_row(weeks: Weeks) -> None:
     for hours in (1, 2):
-        weeks.execute("SELECT tsad.add_label('plant', 'm-1', %s, %s)", week(1, -hours), week(1, hours))
+        weeks.execute(
+            "SELECT tsad.add_label('plant', 'm-1', %s, %s)", week(1, -hours), week(1, hours)
+        )
     reasons = weeks.excluded(weeks.train(week(2)).model_id)
     assert reasons["label: anomaly"] == 12 + 3
 
@@ -126,13 +136,20 @@ def test_a_training_that_would_leave_out_too_much_stops_and_says_why(weeks: Week
         BadInput, match=r"at most 10% of the running steps .* 19\.\d%: label 12\.\d%|label 12"
     ) as stopped:
         weeks.train(week(2))
-    assert "(label 12.2%, high score 7.7%). Look: tsad explore plant --training." in str(stopped.value)
+    assert "(label 12.2%, high score 7.7%). Look: tsad explore plant --training." in str(
+        stopped.value
+    )
     assert weeks.execute("SELECT count(*) FROM tsad.model") == [(1,)]
 
 
-def test_extreme_values_are_counted_a_row_for_each_entity(warehouse_uri: str, tmp_path: Path) -> None:
+def test_extreme_values_are_counted_a_row_for_each_entity(
+    warehouse_uri: str, tmp_path: Path
+) -> None:
     made = Weeks.filled(
-        warehouse_uri, tmp_path, detector={"name": "isolation_forest", "window": 2}, threshold={"kind": "percentile"}
+        warehouse_uri,
+        tmp_path,
+        detector={"name": "isolation_forest", "window": 2},
+        threshold={"kind": "percentile"},
     )
     made.shift(week(0, 10), week(0, 10.2), by=1e6)
     summary = made.train(week(1))

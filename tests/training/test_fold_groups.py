@@ -1,4 +1,6 @@
-"""Folds of large fleets: a choice is judged at length, all are calibrated, and small fleets are as they always were."""
+"""Folds of large fleets: a choice is judged at length, all are calibrated, and small fleets are as
+they always were.
+"""
 
 from __future__ import annotations
 
@@ -38,13 +40,22 @@ KNOWN, LIVELY = 3, 9
 
 
 def config(n_values: int, detector: str = "three_sigma", **training: Any) -> DatasetConfig:
-    source = {"connection": "plant", "tables": "t", "time": {"column": "at"}, "entity": {"column": "host"}}
-    return DatasetConfig.model_validate({
-        "dataset": "fleet", "source": source | {"step": "10min", "channels": {"cpu": {}, "fan": {}}},
-        "detector": {"name": detector}, "threshold": {"kind": "percentile", "combine": "top_k"},
-        "training": {"range": "5d", "min_hours": 10, "max_fold_values": n_values} | training,
-        "gate": {"n_injected": 10},
-    })  # fmt: skip
+    source = {
+        "connection": "plant",
+        "tables": "t",
+        "time": {"column": "at"},
+        "entity": {"column": "host"},
+    }
+    return DatasetConfig.model_validate(
+        {
+            "dataset": "fleet",
+            "source": source | {"step": "10min", "channels": {"cpu": {}, "fan": {}}},
+            "detector": {"name": detector},
+            "threshold": {"kind": "percentile", "combine": "top_k"},
+            "training": {"range": "5d", "min_hours": 10, "max_fold_values": n_values} | training,
+            "gate": {"n_injected": 10},
+        }
+    )
 
 
 @dataclass(frozen=True)
@@ -63,13 +74,17 @@ class Fleet:
         values = np.random.default_rng(4).normal(0, 1, (self.n, N_DAYS * 144, 2)) + 20
         # Later on all of them are livelier, one of them most.
         values[:, 450:] += np.random.default_rng(5).normal(0, 0.2, values[:, 450:].shape)
-        values[LIVELY % self.n, 450:] += np.random.default_rng(6).normal(0, 5, values[0, 450:].shape)
+        values[LIVELY % self.n, 450:] += np.random.default_rng(6).normal(
+            0, 5, values[0, 450:].shape
+        )
 
         def read(entity: int, start_at: datetime, end_at: datetime) -> np.ndarray:
             first, end = ((epoch_s(at) - epoch_s(START_AT)) // STEP_S for at in (start_at, end_at))
             return np.asarray(values[entity, first:end])
 
-        known = Exclusion(KNOWN, END_AT - timedelta(hours=9), END_AT - timedelta(hours=6), "label: fault", 18)
+        known = Exclusion(
+            KNOWN, END_AT - timedelta(hours=9), END_AT - timedelta(hours=6), "label: fault", 18
+        )
         return TrainingReader(read, self.config, training_range(self.config, END_AT), [known])
 
     @property
@@ -84,7 +99,9 @@ class Fleet:
 
 @dataclass(frozen=True)
 class Trained:
-    """A model at the split, with what it was calibrated on, and after its states were moved to the anchor."""
+    """A model at the split, with what it was calibrated on, and after its states were moved to the
+    anchor.
+    """
 
     fleet: Fleet
     groups: list[FoldGroup]
@@ -107,7 +124,14 @@ class Trained:
         history = fit_folding(self.fleet.reader, self.groups[:1], self.fleet.scales, seed=7)[1]
         judged = held_out_readings(self.fleet.reader, self.groups[0])
         outcome = run_gate(
-            self.fleet.config, self.spec, self.at_split, history, judged, None, seed=7, n_entities=self.fleet.n
+            self.fleet.config,
+            self.spec,
+            self.at_split,
+            history,
+            judged,
+            None,
+            seed=7,
+            n_entities=self.fleet.n,
         )
         return {row.rule: row for row in outcome.rows}
 
@@ -139,7 +163,11 @@ def test_the_choice_is_the_same_for_the_same_seed_and_as_mixed_as_the_fleet() ->
 def test_the_others_are_held_out_for_a_day_and_a_group_survives_its_file() -> None:
     chosen, others = LARGE.groups()
     assert chosen.span == LARGE.reader.span
-    assert others.span.split_at == others.span.gate_at - timedelta(days=1) == END_AT - timedelta(days=1)
+    assert (
+        others.span.split_at
+        == others.span.gate_at - timedelta(days=1)
+        == END_AT - timedelta(days=1)
+    )
     assert FoldGroup.from_json(json.loads(json.dumps(others.to_json()))) == others
 
 
@@ -175,10 +203,15 @@ def test_the_gate_judges_the_choice_and_says_so(large: Trained, small: Trained) 
 
 
 @pytest.mark.parametrize("detector", ["three_sigma", "event_head", "state_head"])
-def test_together_the_errors_are_to_the_bit_those_of_one_entity_after_the_other(detector: str) -> None:
+def test_together_the_errors_are_to_the_bit_those_of_one_entity_after_the_other(
+    detector: str,
+) -> None:
     fleet = Fleet(config(1_000_000, detector), 3)
     made, scales = fit_folding(fleet.reader, fleet.groups(), fleet.scales, seed=7)[0], fleet.scales
-    held_out, spec = held_out_readings(fleet.reader, fleet.groups()[0]), feature_spec_of(fleet.config)
+    held_out, spec = (
+        held_out_readings(fleet.reader, fleet.groups()[0]),
+        feature_spec_of(fleet.config),
+    )
     found = held_out_errors(spec, lambda name: scales.own.get(name, scales.pooled), made, held_out)
     for part in held_out:
         scaler = scales.own.get(part.entity, scales.pooled)
@@ -200,5 +233,8 @@ def test_going_on_from_the_gate_gives_to_the_bit_the_scores_of_going_through_eve
     errors = series_errors(
         spec.features, spec.scaler(part.entity), small.at_split, values, part.start_s, part.entity
     ).combined(spec, part.entity)
-    assert found.scores.tobytes() == entity_scores(spec, [part.entity], errors[None]).scores[0].tobytes()
+    assert (
+        found.scores.tobytes()
+        == entity_scores(spec, [part.entity], errors[None]).scores[0].tobytes()
+    )
     assert found.raised[at : at + 3].all()

@@ -49,7 +49,14 @@ def verdicts(n_found: int, n: int, **changes: Any) -> Verdicts:
 
 @pytest.mark.parametrize(
     ("n_found", "n", "passes"),
-    [(18, 20, True), (17, 20, True), (15, 20, False), (85, 100, True), (79, 100, False), (830, 1000, False)],
+    [
+        (18, 20, True),
+        (17, 20, True),
+        (15, 20, False),
+        (85, 100, True),
+        (79, 100, False),
+        (830, 1000, False),
+    ],
 )
 def test_a_share_fails_when_its_limit_is_above_the_interval_or_the_margin_is_used_up(
     n_found: int, n: int, passes: bool
@@ -60,13 +67,19 @@ def test_a_share_fails_when_its_limit_is_above_the_interval_or_the_margin_is_use
 
 
 @pytest.mark.parametrize(("n_flags", "passes"), [(5, True), (15, True), (21, False)])
-def test_false_alarms_fail_beyond_chance_or_beyond_a_multiple_of_the_limit(n_flags: int, passes: bool) -> None:
+def test_false_alarms_fail_beyond_chance_or_beyond_a_multiple_of_the_limit(
+    n_flags: int, passes: bool
+) -> None:
     row = _false_alarms(verdicts(20, 20, n_flags=n_flags), None, Gate(), 10)
     assert row.passed is passes
 
 
-@pytest.mark.parametrize(("n_incidents", "weeks", "passes"), [(3, 0.1, False), (1, 0.1, True), (6, 2.0, True)])
-def test_incidents_fail_only_where_chance_does_not_explain_them(n_incidents: int, weeks: float, passes: bool) -> None:
+@pytest.mark.parametrize(
+    ("n_incidents", "weeks", "passes"), [(3, 0.1, False), (1, 0.1, True), (6, 2.0, True)]
+)
+def test_incidents_fail_only_where_chance_does_not_explain_them(
+    n_incidents: int, weeks: float, passes: bool
+) -> None:
     row = _false_incidents(verdicts(20, 20, n_incidents=n_incidents, n_weeks=weeks), None, 2.0)
     assert row.passed is passes
 
@@ -80,7 +93,8 @@ def paired(lost: int, won: int, n: int) -> tuple[Verdicts, Verdicts]:
 
 
 @pytest.mark.parametrize(
-    ("lost", "won", "n", "passes"), [(4, 0, 60, True), (5, 0, 60, False), (8, 3, 60, True), (13, 1, 200, False)]
+    ("lost", "won", "n", "passes"),
+    [(4, 0, 60, True), (5, 0, 60, False), (8, 3, 60, True), (13, 1, 200, False)],
 )
 def test_a_challenger_fails_when_it_loses_more_pairs_than_chance_explains(
     lost: int, won: int, n: int, passes: bool
@@ -109,7 +123,9 @@ def test_a_champion_that_cries_wolf_is_no_standard(n_flags: int, passes: bool) -
         ((0, 0, None), (0, 0, 0), True, "share found of 3 known anomalies"),
     ],
 )
-def test_known_anomalies_decide_where_there_are_enough(found: Delays, old: Delays, passes: bool, note: str) -> None:
+def test_known_anomalies_decide_where_there_are_enough(
+    found: Delays, old: Delays, passes: bool, note: str
+) -> None:
     row = _known_found(verdicts(20, 20, known=found), verdicts(20, 20, known=old), Gate())
     assert row.passed is passes
     assert note in row.note
@@ -119,7 +135,9 @@ def test_two_models_are_given_the_same_anomalies_and_a_known_one_is_looked_for()
     part = held_out(daily(400), 200)
     values, known = part.values.copy(), np.zeros(400, bool)
     values[250:253], known[250:253] = 9.0, True
-    part = replace(part, values=values, judged=part.judged & ~known, gated=part.gated & ~known, known=known)
+    part = replace(
+        part, values=values, judged=part.judged & ~known, gated=part.gated & ~known, known=known
+    )
     spec = model(part)
     deaf = replace(spec, calibrations={"m": replace(spec.pooled_calibration, limit=1e9)})
     settings: dict[str, Any] = {"n_injected": 12, "seed": 7, "reference": spec, "rule": RULE}
@@ -133,18 +151,33 @@ def test_two_models_are_given_the_same_anomalies_and_a_known_one_is_looked_for()
 def test_every_rule_is_a_row_with_its_numbers() -> None:
     part = held_out(daily(400), 200)
     spec = model(part)
-    rows = {row.rule: row for row in run_gate(config(), spec, zero_detector(), HISTORY, [part], None, seed=7).rows}
+    rows = {
+        row.rule: row
+        for row in run_gate(config(), spec, zero_detector(), HISTORY, [part], None, seed=7).rows
+    }
     assert list(rows) == [
-        "finite_loss", "held_out_error", "point_share", "contextual_share", "collective_share", "known_share",
-        "false_alarm_share", "incidents_per_entity_week", "not_worse", "delay_s", "score_drift", "latency_ms",
+        "finite_loss",
+        "held_out_error",
+        "point_share",
+        "contextual_share",
+        "collective_share",
+        "known_share",
+        "false_alarm_share",
+        "incidents_per_entity_week",
+        "not_worse",
+        "delay_s",
+        "score_drift",
+        "latency_ms",
         "size_bytes",
-    ]  # fmt: skip
+    ]
     assert rows["known_share"].note == "too few known anomalies: 0; decides nothing"
     assert 0 < (rows["latency_ms"].value or 0) < 50
     assert rows["held_out_error"].value is not None
 
 
-def test_a_machine_that_makes_a_model_wait_does_not_make_it_slow(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_machine_that_makes_a_model_wait_does_not_make_it_slow(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     part = held_out(daily(400), 200)
 
     def interrupted(*arguments: Any) -> Any:
@@ -158,12 +191,18 @@ def test_a_machine_that_makes_a_model_wait_does_not_make_it_slow(monkeypatch: py
     assert value * TIMED_STEPS / 1000 < 0.1
 
 
-def test_a_retraining_meets_its_champion_on_the_same_readings_and_known_anomalies(plant: Plant, tmp_path: Path) -> None:
+def test_a_retraining_meets_its_champion_on_the_same_readings_and_known_anomalies(
+    plant: Plant, tmp_path: Path
+) -> None:
     for hours in (10, 7, 4):
         start_at = SPLIT_AT - hours * HOUR
-        plant.execute("SELECT tsad.add_label('room', 'host-01', %s, %s)", start_at, start_at + HOUR / 6)
+        plant.execute(
+            "SELECT tsad.add_label('room', 'host-01', %s, %s)", start_at, start_at + HOUR / 6
+        )
     with Store.connect(plant.uri) as store:
-        run = Retraining(store, plant.config, SPLIT_AT, UPath(tmp_path / "run"), UPath(tmp_path), seed=9)
+        run = Retraining(
+            store, plant.config, SPLIT_AT, UPath(tmp_path / "run"), UPath(tmp_path), seed=9
+        )
         (summary,) = retrain(run)
         rows = {row.rule: row for row in store.select_gate_decisions(summary.model_id)}
     assert "of 3 known anomalies" in rows["known_share"].note

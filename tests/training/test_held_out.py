@@ -1,4 +1,6 @@
-"""Calibration and injection on held-out readings that are few, or of a machine that stands half of the time."""
+"""Calibration and injection on held-out readings that are few, or of a machine that stands half of
+the time.
+"""
 
 from __future__ import annotations
 
@@ -38,13 +40,17 @@ def held_out(values: NDArray[np.float64], n_learned: int, *, is_short: bool = Tr
     """The first steps were learned from, half of the rest is for the gate."""
     steps = np.arange(len(values))
     judged, middle = steps >= n_learned, (len(values) + n_learned) // 2
-    return HeldOut("m", values, 0, judged, judged & (steps >= middle), (steps < n_learned) & is_short)
+    return HeldOut(
+        "m", values, 0, judged, judged & (steps >= middle), (steps < n_learned) & is_short
+    )
 
 
 def model(part: HeldOut, features: FeatureSpec = FEATURES, width: int = 3) -> ModelSpec:
     scaler = Scaler((0.0,), (1.0,), 100)
     detector = zero_detector(width=width, n_channels=1)
-    return calibrated_spec(replace(features, width=width), {"m": scaler}, scaler, SETTINGS, detector, [part])
+    return calibrated_spec(
+        replace(features, width=width), {"m": scaler}, scaler, SETTINGS, detector, [part]
+    )
 
 
 def test_few_held_out_errors_are_joined_by_learned_ones() -> None:
@@ -55,25 +61,47 @@ def test_few_held_out_errors_are_joined_by_learned_ones() -> None:
 
 def test_a_short_gate_with_room_for_one_anomaly_still_tests_all_kinds() -> None:
     part = held_out(daily(300), 200)
-    verdicts = judge(model(part), zero_detector(), [part], n_injected=12, seed=7, reference=model(part), rule=RULE)
+    verdicts = judge(
+        model(part),
+        zero_detector(),
+        [part],
+        n_injected=12,
+        seed=7,
+        reference=model(part),
+        rule=RULE,
+    )
     assert min(verdicts.n_injected.values()) > 0
 
 
 @pytest.mark.parametrize(("wander", "is_tested"), [(0.0, True), (4.0, False)])
-def test_contextual_anomalies_are_tested_only_where_days_are_alike(wander: float, is_tested: bool) -> None:
+def test_contextual_anomalies_are_tested_only_where_days_are_alike(
+    wander: float, is_tested: bool
+) -> None:
     level = np.random.default_rng(2).normal(0, 1, 17).repeat(24)[:400, None]
     part = held_out(daily(400) + wander * level, 200)
-    verdicts = judge(model(part), zero_detector(), [part], n_injected=12, seed=7, reference=model(part), rule=RULE)
+    verdicts = judge(
+        model(part),
+        zero_detector(),
+        [part],
+        n_injected=12,
+        seed=7,
+        reference=model(part),
+        rule=RULE,
+    )
     assert (verdicts.n_injected["contextual"] > 0) is is_tested
     assert verdicts.n_injected["point"] > 0
 
 
 @pytest.mark.parametrize(("running_when", "n_expected"), [("load > 90", 0), ("load > -90", 12)])
-def test_anomalies_are_counted_only_while_the_machine_runs(running_when: str, n_expected: int) -> None:
+def test_anomalies_are_counted_only_while_the_machine_runs(
+    running_when: str, n_expected: int
+) -> None:
     part = held_out(daily(400), 200)
     spec = model(part)
     running = replace(spec, features=replace(spec.features, running_when=running_when))
-    verdicts = judge(running, zero_detector(), [part], n_injected=12, seed=7, reference=running, rule=RULE)
+    verdicts = judge(
+        running, zero_detector(), [part], n_injected=12, seed=7, reference=running, rule=RULE
+    )
     assert sum(verdicts.n_injected.values()) == n_expected
 
 
@@ -92,7 +120,9 @@ def test_a_model_that_flags_everything_finds_nothing() -> None:
     deaf, nervous = ({"m": replace(spec.pooled_calibration, limit=limit)} for limit in (1e9, 1e-9))
     for calibrations in (deaf, nervous):
         changed = replace(spec, calibrations=calibrations)
-        verdicts = judge(changed, zero_detector(), [part], n_injected=12, seed=7, reference=spec, rule=RULE)
+        verdicts = judge(
+            changed, zero_detector(), [part], n_injected=12, seed=7, reference=spec, rule=RULE
+        )
         assert verdicts.overall == 0
 
 
@@ -103,7 +133,9 @@ BUDGET = AlarmBudget(1.0, 1.0, 1, RULE, 3600)
 def budgeted(part: HeldOut, **changes: Any) -> ModelSpec:
     scaler = Scaler((0.0,), (1.0,), 100)
     chosen: dict[str, Any] = {"combine": "top_k", "budget": BUDGET} | changes
-    return calibrated_spec(FEATURES, {"m": scaler}, scaler, NOISY, zero_detector(), [part], **chosen)
+    return calibrated_spec(
+        FEATURES, {"m": scaler}, scaler, NOISY, zero_detector(), [part], **chosen
+    )
 
 
 def test_a_budget_gives_a_limit_in_nats_and_what_to_expect() -> None:
@@ -122,7 +154,9 @@ def test_without_a_budget_there_is_no_threshold_of_kind_evt() -> None:
 
 def test_limits_come_from_the_calibration_part_alone() -> None:
     part = held_out(daily(900), 200, is_short=False)
-    spoilt = replace(part, values=np.where((part.gated | (np.arange(900) < 190))[:, None], 5.0, part.values))
+    spoilt = replace(
+        part, values=np.where((part.gated | (np.arange(900) < 190))[:, None], 5.0, part.values)
+    )
     assert budgeted(spoilt) == budgeted(part)
 
 
@@ -130,7 +164,9 @@ def test_a_reading_out_of_the_question_is_not_calibrated_with() -> None:
     part = held_out(daily(900), 200)
     spoilt = replace(part, values=part.values.copy())
     spoilt.values[[300, 420]] *= 1000.0
-    assert budgeted(spoilt).pooled_calibration.limit == pytest.approx(budgeted(part).pooled_calibration.limit, rel=0.15)
+    assert budgeted(spoilt).pooled_calibration.limit == pytest.approx(
+        budgeted(part).pooled_calibration.limit, rel=0.15
+    )
 
 
 def test_what_is_far_off_regularly_is_a_state_and_no_reading_out_of_the_question() -> None:
@@ -150,8 +186,10 @@ def test_a_threshold_from_training_errors_sees_nothing_else() -> None:
     spoilt = replace(part, values=np.where((np.arange(900) >= 405)[:, None], 3.0, part.values))
     scaler = Scaler((0.0,), (1.0,), 100)
     how = replace(SETTINGS, kind="training")
-    limits = [calibrated_spec(FEATURES, {}, scaler, how, zero_detector(), [each]).pooled_calibration.limit
-              for each in (part, spoilt)]  # fmt: skip
+    limits = [
+        calibrated_spec(FEATURES, {}, scaler, how, zero_detector(), [each]).pooled_calibration.limit
+        for each in (part, spoilt)
+    ]
     assert limits[0] == limits[1]
 
 
@@ -163,7 +201,9 @@ def test_f1_best_takes_labelled_readings_of_the_calibration_part() -> None:
     known = replace(part, values=values, judged=judged, learned=part.learned, labels=labels)
     scaler = Scaler((0.0,), (1.0,), 100)
     how = replace(SETTINGS, kind="f1_best")
-    limit = calibrated_spec(FEATURES, {}, scaler, how, zero_detector(), [known]).pooled_calibration.limit
+    limit = calibrated_spec(
+        FEATURES, {}, scaler, how, zero_detector(), [known]
+    ).pooled_calibration.limit
     assert 2.0 < limit < 36.0
 
 
@@ -174,7 +214,10 @@ def test_half_of_what_is_held_out_is_for_the_gate_or_all_but_a_week() -> None:
         config = trained_config(training={"range": range_days})
         spans[range_days] = training_range(config, end_at)
     whole, short = spans["30d"], spans["5d"]
-    assert (whole.gate_at - whole.split_at, whole.end_at - whole.gate_at) == (timedelta(days=7), timedelta(days=2))
+    assert (whole.gate_at - whole.split_at, whole.end_at - whole.gate_at) == (
+        timedelta(days=7),
+        timedelta(days=2),
+    )
     assert short.gate_at - short.split_at == short.end_at - short.gate_at == timedelta(hours=18)
 
 
@@ -183,7 +226,9 @@ def test_models_of_single_machines_share_the_budget_of_their_dataset() -> None:
     assert one.aim == whole.aim == pytest.approx(AIM * 5 / 300)
 
 
-TWO = replace(FEATURES, channels=("load", "heat"), hold_steps=(0, 0), lag=(1,), cyclic=("hour", "weekday"))
+TWO = replace(
+    FEATURES, channels=("load", "heat"), hold_steps=(0, 0), lag=(1,), cyclic=("hour", "weekday")
+)
 
 
 def test_a_share_of_windows_loses_one_channel_each_with_all_that_is_derived_from_it() -> None:
@@ -196,11 +241,16 @@ def test_a_share_of_windows_loses_one_channel_each_with_all_that_is_derived_from
     dead = windows[(windows == 0).any(axis=(1, 2))]
     assert len(dead) == 9
     assert (dead == dead[:, :1]).all()
-    assert {tuple(row) for row in dead[:, 0].tolist()} == {(0, 1, 0, 1, 1, 1, 1, 1), (1, 0, 1, 0, 1, 1, 1, 1)}
+    assert {tuple(row) for row in dead[:, 0].tolist()} == {
+        (0, 1, 0, 1, 1, 1, 1, 1),
+        (1, 0, 1, 0, 1, 1, 1, 1),
+    }
     assert (gather(made.inputs, made.validation_ends, TWO.width) == 1).all()
 
 
-@pytest.mark.parametrize(("spec", "share"), [(FEATURES, 0.5), (TWO, 0.0)], ids=["one channel", "no share"])
+@pytest.mark.parametrize(
+    ("spec", "share"), [(FEATURES, 0.5), (TWO, 0.0)], ids=["one channel", "no share"]
+)
 def test_windows_stay_as_they_are_where_no_channel_can_die(spec: FeatureSpec, share: float) -> None:
     inputs, ends = np.ones((9, spec.n_inputs), np.float32), np.arange(2, 9)
     prepared = PreparedTraining(inputs, ends, ends, np.zeros(9, bool), 7, np.zeros(1, np.int64))

@@ -58,18 +58,26 @@ def test_each_entity_is_scored_by_its_own_model_and_not_while_it_is_off(own_mode
 
 
 def test_a_window_of_auto_is_the_period_of_the_readings(plant: Plant, tmp_path: Path) -> None:
-    plant.execute("UPDATE plant.metrics SET cpu = 50 + 30 * sin(2 * pi() * extract(epoch FROM at) / (12 * 300))")
+    plant.execute(
+        "UPDATE plant.metrics SET cpu = 50 + 30 * sin(2 * pi() * extract(epoch FROM at) / (12 * "
+        "300))"
+    )
     plant.execute("UPDATE plant.metrics SET temperature = cpu")
     chosen = config(detector={"window": "auto"})
     with Store.connect(plant.uri) as store:
         ingest_interval(store, chosen, plant.uri, start_at=START_AT, end_at=SPLIT_AT, force=True)
-        run = Retraining(store, chosen, SPLIT_AT, UPath(tmp_path), UPath(tmp_path), lineage="replay")
+        run = Retraining(
+            store, chosen, SPLIT_AT, UPath(tmp_path), UPath(tmp_path), lineage="replay"
+        )
         find_exclusions(run)
         assert settled(run).config.detector.window == 12
 
 
 def test_each_entity_has_a_shadow_of_its_own_and_one_promotion_leaves_the_other(
-    own_models: Plant, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    own_models: Plant,
+    monkeypatch: pytest.MonkeyPatch,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
 ) -> None:
     run_interval(own_models, SPLIT_AT, SPLIT_AT + HOUR)
     first, second = (_challenged(own_models, version) for version in (2, 3))
@@ -91,7 +99,9 @@ def test_each_entity_has_a_shadow_of_its_own_and_one_promotion_leaves_the_other(
     ]
     monkeypatch.setenv("TSAD_DATABASE_URI", own_models.uri)
     monkeypatch.setenv("TSAD_DATASETS", str(tmp_path))
-    (tmp_path / "room.yaml").write_text(yaml.safe_dump(CONFIG | {"detector": OWN}), encoding="utf-8")
+    (tmp_path / "room.yaml").write_text(
+        yaml.safe_dump(CONFIG | {"detector": OWN}), encoding="utf-8"
+    )
     shadow("room")
     assert f"Version {second} of host-02, in the shadow since" in capsys.readouterr().out
 
@@ -103,4 +113,6 @@ def _challenged(plant: Plant, version: int) -> int:
         row = store.records("select_model", {"model_id": model_id})[0]
         first = NewModel(**{name: row[name] for name in NewModel.__dataclass_fields__})
         model = replace(first, seed=8, train_end_at=SPLIT_AT + HOUR, parent_model_id=model_id)
-        return register_model(store, model, [GateRow("finite_loss", 0.1, None, None, True)], []).version
+        return register_model(
+            store, model, [GateRow("finite_loss", 0.1, None, None, True)], []
+        ).version

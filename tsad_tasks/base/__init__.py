@@ -1,1 +1,3 @@
-"""What every room may use: errors, intervals, local time, digests, confidence, expressions, the clock."""
+"""What every room may use: errors, intervals, local time, digests, confidence, expressions, the
+clock.
+"""

@@ -1,7 +1,8 @@
 """Fingerprints of readings: did anything change that a score may depend on?
 
-The digest of an hour is the wrapping sum of one mixed number per (hour, block) over the hours that a score can see.
-Integer sums are exact, so a digest does not depend on where the look-back started to be read.
+The digest of an hour is the wrapping sum of one mixed number per (hour, block) over the hours that
+a score can see. Integer sums are exact, so a digest does not depend on where the look-back started
+to be read.
 """
 
 from __future__ import annotations
@@ -19,7 +20,8 @@ _FIRST, _SECOND = np.uint64(0xBF58476D1CE4E5B9), np.uint64(0x94D049BB133111EB)
 
 
 def block_checksum(values: NDArray[np.float64], channel_ids: Sequence[int]) -> int:
-    """Fingerprint of a block of readings as a signed 64-bit number, never 0; equal in every process.
+    """Fingerprint of a block of readings as a signed 64-bit number, never 0; equal in every
+    process.
 
     All NaNs are alike, and so are 0.0 and -0.0.
 
@@ -46,7 +48,10 @@ def block_checksums(blocks: NDArray[np.float64], channel_ids: Sequence[int]) -> 
     True
     """
     if blocks.ndim != 3 or blocks.shape[2] != len(channel_ids):
-        raise BadInput(f"Expected a column of values per channel. Received: {blocks.shape[1:]} for {len(channel_ids)}.")
+        raise BadInput(
+            f"Expected a column of values per channel. Received: {blocks.shape[1:]} for "
+            f"{len(channel_ids)}."
+        )
     canonical = np.ascontiguousarray(blocks, dtype="<f8") + 0.0
     canonical[np.isnan(canonical)] = np.nan
     head = blake2b(np.array([*blocks.shape[1:], *channel_ids], "<i8").tobytes(), digest_size=8)
@@ -67,7 +72,8 @@ def mix(checksums: NDArray[np.int64], hours_epoch: NDArray[np.int64]) -> NDArray
     hours_epoch : (n_hours,)
         A number of each hour that never changes, such as hours since 1970.
 
-    Source: Steele, Lea, Flood 2014, "Fast splittable pseudorandom number generators" (the finaliser of SplitMix64).
+    Source: Steele, Lea, Flood 2014, "Fast splittable pseudorandom number generators" (the finaliser
+    of SplitMix64).
 
     >>> mixed = mix(np.array([0, 7, 7]), np.array([1, 1, 2]))
     >>> int(mixed[0]), bool(mixed[1] != mixed[2])
@@ -78,7 +84,9 @@ def mix(checksums: NDArray[np.int64], hours_epoch: NDArray[np.int64]) -> NDArray
     return np.where(blocks == 0, np.uint64(0), _scramble(blocks ^ salts))
 
 
-def digests(checksums: NDArray[np.int64], hours_epoch: NDArray[np.int64], reach_hours: int) -> NDArray[np.int64]:
+def digests(
+    checksums: NDArray[np.int64], hours_epoch: NDArray[np.int64], reach_hours: int
+) -> NDArray[np.int64]:
     """The fingerprint of all blocks in `[hour - reach_hours, hour]`, for each hour.
 
     Parameters
@@ -101,7 +109,10 @@ def digests(checksums: NDArray[np.int64], hours_epoch: NDArray[np.int64], reach_
     """
     hours = np.asarray(hours_epoch, np.int64)
     if hours.size > 2 and np.ptp(np.diff(hours)) != 0:
-        raise BadInput("Expected consecutive hours (0 as the checksum of an hour without a block). Received: a gap.")
+        raise BadInput(
+            "Expected consecutive hours (0 as the checksum of an hour without a block). Received: "
+            "a gap."
+        )
     sums = np.cumsum(mix(checksums, hours), axis=-1, dtype=np.uint64)
     seen = sums.copy()
     seen[..., reach_hours + 1 :] -= sums[..., : -(reach_hours + 1)]

@@ -26,11 +26,15 @@ class SourceError(BadInput):
 
 
 class AccessDenied(BadInput):
-    """The source, the warehouse or the object store refused the login: check user and password of the connection."""
+    """The source, the warehouse or the object store refused the login: check user and password of
+    the connection.
+    """
 
 
 class BundleError(BadInput):
-    """A model bundle that is missing, altered or of an unknown format: retrain, or restore the folder."""
+    """A model bundle that is missing, altered or of an unknown format: retrain, or restore the
+    folder.
+    """
 
 
 class NothingToDo(TsadError):
@@ -54,8 +58,12 @@ class Undelivered(Unavailable):
 
 
 class Unreachable(Undelivered):
-    """Nothing can be sent through this connection for now: correct it, or wait until its server is back."""
+    """Nothing can be sent through this connection for now: correct it, or wait until its server is
+    back.
+    """
 
 
 class Refused(Undelivered):
-    """The receiver will not take this message: correct the address, or what the receiver accepts."""
+    """The receiver will not take this message: correct the address, or what the receiver
+    accepts.
+    """

@@ -1,7 +1,8 @@
-"""Expressions over channels, such as `speed > 100 and not (door == 1)`: checked when compiled, never run as Python.
+"""Expressions over channels, such as `speed > 100 and not (door == 1)`: checked when compiled,
+never run as Python.
 
-Allowed are comparisons (also chained), and, or, not, + - * /, abs(...), numbers, and names of channels; a name that is
-no identifier goes in backticks, `` `cpu %` > 5 ``, or in ch("cpu %").
+Allowed are comparisons (also chained), and, or, not, + - * /, abs(...), numbers, and names of
+channels; a name that is no identifier goes in backticks, `` `cpu %` > 5 ``, or in ch("cpu %").
 """
 
 from __future__ import annotations
@@ -49,7 +50,8 @@ def compile_expression(text: str, channel_names: Sequence[str]) -> Expression:
     Raises
     ------
     ConfigError
-        When the text is no condition, uses anything beyond the allowed words, or names an unknown channel.
+        When the text is no condition, uses anything beyond the allowed words, or names an unknown
+        channel.
 
     >>> fast = compile_expression("10 < speed <= 20 or `cpu %` > 90", ["speed", "cpu %"])
     >>> fast({"speed": np.array([5.0, 15.0, 5.0]), "cpu %": np.array([0.0, 0.0, 95.0])}).tolist()

@@ -58,7 +58,8 @@ def hour_ceil(at: datetime) -> datetime:
     8
     """
     floor = hour_floor(at)
-    # In UTC: across zones Python calls a time unequal to everything in the hour when clocks are set back.
+    # In UTC: across zones Python calls a time unequal to everything in the hour when clocks are set
+    # back.
     return floor if floor == _in_utc(at) else floor + HOUR
 
 
@@ -79,7 +80,9 @@ def hours_between(start_at: datetime, end_at: datetime) -> list[datetime]:
     return [first + i * HOUR for i in range(-((first - end) // HOUR))]
 
 
-def day_chunks(start_at: datetime, end_at: datetime, days: int = 1) -> list[tuple[datetime, datetime]]:
+def day_chunks(
+    start_at: datetime, end_at: datetime, days: int = 1
+) -> list[tuple[datetime, datetime]]:
     """`[start_at, end_at)` cut at UTC midnights, `days` apart from the midnight before `start_at`.
 
     Raises
@@ -104,7 +107,10 @@ def day_chunks(start_at: datetime, end_at: datetime, days: int = 1) -> list[tupl
 
 def _in_utc(at: datetime) -> datetime:
     if at.utcoffset() is None:
-        raise BadInput(f"Expected a time with a zone, such as 2024-05-01T00:00+00:00. Received: {at.isoformat()}.")
+        raise BadInput(
+            "Expected a time with a zone, such as 2024-05-01T00:00+00:00. Received: "
+            f"{at.isoformat()}."
+        )
     return at.astimezone(UTC)
 
 
@@ -119,5 +125,6 @@ def moment(text: str) -> datetime:
         return at.replace(tzinfo=UTC) if at.tzinfo is None else at.astimezone(UTC)
     except (ValueError, OverflowError) as error:
         raise BadInput(
-            f"Expected a time such as 2026-03-01T06:00 (UTC) or 2026-03-01T06:00+01:00. Received: {text}."
+            "Expected a time such as 2026-03-01T06:00 (UTC) or 2026-03-01T06:00+01:00. Received: "
+            f"{text}."
         ) from error

@@ -1,4 +1,6 @@
-"""Wall-clock times of a zone as UTC, with the hours that occur twice and those that never occur told apart."""
+"""Wall-clock times of a zone as UTC, with the hours that occur twice and those that never occur
+told apart.
+"""
 
 from __future__ import annotations
 
@@ -22,7 +24,8 @@ Mask = NDArray[np.bool_]
 class UtcTimes:
     """Times in UTC, shape (n,), and what was odd about them.
 
-    `nonexistent` ones are placed with the offset before the clocks changed, which says to which hour they are counted.
+    `nonexistent` ones are placed with the offset before the clocks changed, which says to which
+    hour they are counted.
     """
 
     times_us: Int64
@@ -30,7 +33,9 @@ class UtcTimes:
     nonexistent: Mask
 
 
-def utc_from_local(local_us: Int64, zone: ZoneInfo, ambiguous: Literal["first", "second"] = "first") -> UtcTimes:
+def utc_from_local(
+    local_us: Int64, zone: ZoneInfo, ambiguous: Literal["first", "second"] = "first"
+) -> UtcTimes:
     """UTC times of wall-clock times.
 
     Parameters
@@ -54,14 +59,16 @@ def utc_from_local(local_us: Int64, zone: ZoneInfo, ambiguous: Literal["first", 
     fits = (guesses >= starts) & (guesses < ends)
     n_fits = fits.sum(axis=1)
     first, last = fits.argmax(axis=1), len(offsets) - 1 - fits[:, ::-1].argmax(axis=1)
-    # No segment fits: the clock was set forward past it, and the last segment that has begun by then is the one before.
+    # No segment fits: the clock was set forward past it, and the last segment that has begun by
+    # then is the one before.
     before = np.maximum((guesses >= starts).sum(axis=1) - 1, 0)
     chosen = np.where(n_fits == 0, before, first if ambiguous == "first" else last)
     return UtcTimes(guesses[np.arange(len(chosen)), chosen], n_fits > 1, n_fits == 0)
 
 
 def local_range(start_us: int, end_us: int, zone: ZoneInfo) -> tuple[int, int]:
-    """Wall-clock range, in microseconds, that holds every local time of the UTC range, and an hour more on both sides.
+    """Wall-clock range, in microseconds, that holds every local time of the UTC range, and an hour
+    more on both sides.
 
     Examples
     --------
@@ -96,10 +103,14 @@ def _change_s(low_s: int, high_s: int, zone: ZoneInfo) -> int:
     before = _offset_s(low_s, zone)
     while high_s - low_s > 1:
         middle_s = (low_s + high_s) // 2
-        low_s, high_s = (middle_s, high_s) if _offset_s(middle_s, zone) == before else (low_s, middle_s)
+        low_s, high_s = (
+            (middle_s, high_s) if _offset_s(middle_s, zone) == before else (low_s, middle_s)
+        )
     return high_s
 
 
 def _offset_s(utc_s: int, zone: ZoneInfo) -> int:
-    offset = (datetime(1970, 1, 1, tzinfo=UTC) + timedelta(seconds=utc_s)).astimezone(zone).utcoffset()
+    offset = (
+        (datetime(1970, 1, 1, tzinfo=UTC) + timedelta(seconds=utc_s)).astimezone(zone).utcoffset()
+    )
     return 0 if offset is None else int(offset.total_seconds())

@@ -1,4 +1,6 @@
-"""Who is champion: registration, the challenger's shadow, promotion and rollback, one transaction each."""
+"""Who is champion: registration, the challenger's shadow, promotion and rollback, one transaction
+each.
+"""
 
 from __future__ import annotations
 
@@ -8,16 +10,26 @@ from datetime import datetime, timedelta
 
 from tsad_tasks.base.errors import BadInput, NothingToDo
 from tsad_tasks.config import DatasetConfig
-from tsad_tasks.storage.rows import ChampionScope, Exclusion, GateRow, ModelDecision, NewModel, Shadow, TrainedModel
+from tsad_tasks.storage.rows import (
+    ChampionScope,
+    Exclusion,
+    GateRow,
+    ModelDecision,
+    NewModel,
+    Shadow,
+    TrainedModel,
+)
 from tsad_tasks.storage.store import Store, hours_later
 
-# So long a challenger keeps its place in the shadow, however few hours are scored: a newer one waits.
+# So long a challenger keeps its place in the shadow, however few hours are scored: a newer one
+# waits.
 LONGEST_SHADOW = timedelta(weeks=4)
 
 
 @dataclass(frozen=True)
 class RegisterSummary:
-    """The registered model and what became of it: champion from `valid_from`, or in the shadow from `shadow_from`.
+    """The registered model and what became of it: champion from `valid_from`, or in the shadow from
+    `shadow_from`.
 
     Attributes
     ----------
@@ -42,10 +54,12 @@ def register_model(
     *,
     in_shadow: bool = True,
 ) -> RegisterSummary:
-    """Registers a model with its gate and exclusions; what passed goes into the shadow of the champion.
+    """Registers a model with its gate and exclusions; what passed goes into the shadow of the
+    champion.
 
-    The first model of a scope has nobody to be compared with: it is champion at once. A model that the gate refused
-    before is judged anew when the same bundle comes again: the gate, its readings and its champion may be others now.
+    The first model of a scope has nobody to be compared with: it is champion at once. A model that
+    the gate refused before is judged anew when the same bundle comes again: the gate, its readings
+    and its champion may be others now.
 
     Parameters
     ----------
@@ -64,7 +78,14 @@ def register_model(
         valid_from = shadow_from = None
         if failed:
             if failed != refused:
-                _decide(store, model.scope, registered.model_id, "gate_failed", "gate", ", ".join(failed))
+                _decide(
+                    store,
+                    model.scope,
+                    registered.model_id,
+                    "gate_failed",
+                    "gate",
+                    ", ".join(failed),
+                )
         elif in_shadow and champion_periods(store, model.scope):
             shadow_from = _start_shadow(store, model, registered, is_new=is_new)
             valid_from = _first_hour(champion_periods(store, model.scope), registered.model_id)
@@ -73,9 +94,15 @@ def register_model(
         waits_for = store.select_or_none("select_waited_for", {"model_id": registered.model_id})
     promoted = valid_from is not None
     return RegisterSummary(
-        registered.model_id, registered.version, not failed, promoted, valid_from, shadow_from, failed,
+        registered.model_id,
+        registered.version,
+        not failed,
+        promoted,
+        valid_from,
+        shadow_from,
+        failed,
         waits_for[0] if waits_for else None,
-    )  # fmt: skip
+    )
 
 
 def _failed_rules(store: Store, registered: TrainedModel) -> list[str]:
@@ -95,7 +122,9 @@ def _first_hour(periods: Sequence[Period], model_id: int) -> datetime | None:
 
 
 def _next_hour(store: Store, scope: ChampionScope, at: datetime) -> datetime:
-    """The first hour from `at` on that no live champion has scored yet; `at` itself in other lineages."""
+    """The first hour from `at` on that no live champion has scored yet; `at` itself in other
+    lineages.
+    """
     if scope.lineage != "live":
         return at
     scored = store.select_latest_scored_hour(scope.dataset_id, scope.scope_entity_id, scope.lineage)
@@ -113,14 +142,19 @@ def _decide(
     valid_from: datetime | None = None,
     former: int | None = None,
 ) -> None:
-    store.insert_model_decision(ModelDecision(model_id, scope.lineage, decision, by, reason, valid_from, former))
+    store.insert_model_decision(
+        ModelDecision(model_id, scope.lineage, decision, by, reason, valid_from, former)
+    )
 
 
-def _start_shadow(store: Store, model: NewModel, registered: TrainedModel, *, is_new: bool) -> datetime | None:
-    """The first hour that the challenger is scored beside the champion; None while it waits for its place.
+def _start_shadow(
+    store: Store, model: NewModel, registered: TrainedModel, *, is_new: bool
+) -> datetime | None:
+    """The first hour that the challenger is scored beside the champion; None while it waits for its
+    place.
 
-    A challenger that was there before keeps its place when hours of its shadow are scored; else it yields. Of those
-    that wait only the newest goes on waiting.
+    A challenger that was there before keeps its place when hours of its shadow are scored; else it
+    yields. Of those that wait only the newest goes on waiting.
     """
     if not is_new:
         return _first_hour(champion_periods(store, model.scope.shadow), registered.model_id)
@@ -130,7 +164,15 @@ def _start_shadow(store: Store, model: NewModel, registered: TrainedModel, *, is
     for former in _shadows(store, model.scope):
         if _keeps_place(store, model.scope, former, model.train_end_at):
             reason = f"version {former.version} is in the shadow since {former.valid_from:%Y-%m-%d %H:%M} UTC"
-            _decide(store, model.scope, registered.model_id, "waiting", "gate", reason, former=former.model_id)
+            _decide(
+                store,
+                model.scope,
+                registered.model_id,
+                "waiting",
+                "gate",
+                reason,
+                former=former.model_id,
+            )
             return None
         _yield_place(store, model.scope, former, registered, model.train_end_at)
     return _enter_shadow(store, model.scope, registered.model_id, model.train_end_at)
@@ -139,7 +181,9 @@ def _start_shadow(store: Store, model: NewModel, registered: TrainedModel, *, is
 def _keeps_place(store: Store, scope: ChampionScope, shadow: Shadow, at: datetime) -> bool:
     """Whether a shadow has begun to fill, and is not too old."""
     params = asdict(scope) | {"model_id": shadow.model_id, "start_at": shadow.valid_from}
-    return at - shadow.valid_from < LONGEST_SHADOW and bool(store.select("select_shadow_begun", params)[0][0])
+    return at - shadow.valid_from < LONGEST_SHADOW and bool(
+        store.select("select_shadow_begun", params)[0][0]
+    )
 
 
 def _yield_place(
@@ -149,7 +193,9 @@ def _yield_place(
     _supersede(store, scope, former.model_id, newer)
 
 
-def _supersede(store: Store, scope: ChampionScope, model_id: int, newer: TrainedModel | Waiting) -> None:
+def _supersede(
+    store: Store, scope: ChampionScope, model_id: int, newer: TrainedModel | Waiting
+) -> None:
     reason = f"version {newer.version} came"
     _decide(store, scope, model_id, "superseded", "gate", reason, former=newer.model_id)
 
@@ -159,7 +205,9 @@ def _enter_shadow(store: Store, scope: ChampionScope, model_id: int, at: datetim
     taken = [valid_to for _, _, valid_to in champion_periods(store, scope.shadow)]
     start_at = max([_next_hour(store, scope, at), *taken])
     store.promote(scope.shadow, model_id, valid_from=start_at, reason="gate passed")
-    _decide(store, scope, model_id, "shadow_started", "gate", "all rules passed", valid_from=start_at)
+    _decide(
+        store, scope, model_id, "shadow_started", "gate", "all rules passed", valid_from=start_at
+    )
     return start_at
 
 
@@ -172,8 +220,12 @@ class Waiting:
     train_end_at: datetime
 
 
-def _waiting(store: Store, scope: ChampionScope, before: TrainedModel | None = None) -> Waiting | None:
-    """The challenger that waits, unless a newer one has passed its gate since (`before`: another than that)."""
+def _waiting(
+    store: Store, scope: ChampionScope, before: TrainedModel | None = None
+) -> Waiting | None:
+    """The challenger that waits, unless a newer one has passed its gate since (`before`: another
+    than that).
+    """
     params = asdict(scope) | {"before_version": before.version if before else None}
     row = store.select_or_none("select_waiting_model", params)
     return Waiting(*row) if row else None
@@ -186,8 +238,12 @@ def _fill_shadow(store: Store, scope: ChampionScope) -> None:
         _enter_shadow(store, scope, waiting.model_id, waiting.train_end_at)
 
 
-def replace_old_shadow(store: Store, scope: ChampionScope, shadow: Shadow, *, at: datetime) -> int | None:
-    """Version of the waiting challenger that takes the place of one that is undecided for too long; None: it stays."""
+def replace_old_shadow(
+    store: Store, scope: ChampionScope, shadow: Shadow, *, at: datetime
+) -> int | None:
+    """Version of the waiting challenger that takes the place of one that is undecided for too long;
+    None: it stays.
+    """
     with store.transaction():
         store.lock_dataset(scope.dataset_id, "champion")
         waiting = _waiting(store, scope)
@@ -212,8 +268,8 @@ def _end_shadow(store: Store, scope: ChampionScope, shadow: Shadow, at: datetime
 def _promote_at_once(store: Store, model: NewModel, registered: TrainedModel) -> datetime | None:
     """When the model's period starts; its own start when it was champion before.
 
-    The end of the training range; live, after a first champion, the next hour that no champion has scored yet. It ends
-    where a later period follows.
+    The end of the training range; live, after a first champion, the next hour that no champion has
+    scored yet. It ends where a later period follows.
     """
     periods = champion_periods(store, model.scope)
     if (known := _first_hour(periods, registered.model_id)) is not None:
@@ -222,14 +278,28 @@ def _promote_at_once(store: Store, model: NewModel, registered: TrainedModel) ->
     if any(valid_from == start_at for _, valid_from, _ in periods):
         return None
     later = min((valid_from for _, valid_from, _ in periods if valid_from > start_at), default=None)
-    former = next((key for key, valid_from, valid_to in periods if valid_from < start_at < valid_to), None)
-    store.promote(model.scope, registered.model_id, valid_from=start_at, valid_to=later, reason="gate passed")
+    former = next(
+        (key for key, valid_from, valid_to in periods if valid_from < start_at < valid_to), None
+    )
+    store.promote(
+        model.scope, registered.model_id, valid_from=start_at, valid_to=later, reason="gate passed"
+    )
     reason = "gate passed" if periods else "the first champion"
-    _decide(store, model.scope, registered.model_id, "promoted", "gate", reason, valid_from=start_at, former=former)
+    _decide(
+        store,
+        model.scope,
+        registered.model_id,
+        "promoted",
+        "gate",
+        reason,
+        valid_from=start_at,
+        former=former,
+    )
     return start_at
 
 
-# By hand, and after a shadow -----------------------------------------------------------------------------------------
+# By hand, and after a shadow
+# -----------------------------------------------------------------------------------------
 
 
 @dataclass(frozen=True)
@@ -251,7 +321,8 @@ def promote(
     at: datetime | None = None,
     lineage: str = "live",
 ) -> Change:
-    """Makes a model champion from the next hour that is not scored yet, and takes it out of the shadow.
+    """Makes a model champion from the next hour that is not scored yet, and takes it out of the
+    shadow.
 
     Who waits for the place in the shadow takes it.
 
@@ -269,7 +340,8 @@ def promote(
         former = _current(champion_periods(store, scope))
         if former is not None and former[0] == model.model_id:
             raise BadInput(
-                f"Expected a version that is not champion of {config.dataset}. Received: {version}, which is."
+                f"Expected a version that is not champion of {config.dataset}. Received: "
+                f"{version}, which is."
             )
         valid_from = _next_hour(store, scope, max(filter(None, (at, model.train_end_at))))
         for shadow in _shadows(store, scope):
@@ -293,8 +365,8 @@ def roll_back(
 ) -> Change:
     """Makes a former champion champion again, from the hour at which the present one took over.
 
-    The rows of the present champion leave the views; they stay in the tables. The hours since then have to be scored
-    again by the one that is back: `score_interval` does it.
+    The rows of the present champion leave the views; they stay in the tables. The hours since then
+    have to be scored again by the one that is back: `score_interval` does it.
 
     Parameters
     ----------
@@ -304,26 +376,42 @@ def roll_back(
     Raises
     ------
     BadInput
-        When there is no champion, none before it, or the version never was one, or its bundle was pruned.
+        When there is no champion, none before it, or the version never was one, or its bundle was
+        pruned.
     """
     with store.transaction():
         dataset = store.select_dataset(config.dataset)
-        entity_id = 0 if entity is None else store.select_entities(dataset.dataset_id).get(entity, -1)
+        entity_id = (
+            0 if entity is None else store.select_entities(dataset.dataset_id).get(entity, -1)
+        )
         scope = ChampionScope(dataset.dataset_id, entity_id, lineage)
         store.lock_dataset(dataset.dataset_id, "champion")
         periods = champion_periods(store, scope)
         present = _current(periods)
         if present is None:
-            raise BadInput(f"Expected a champion of {config.dataset} to roll back from. Received: none.")
+            raise BadInput(
+                f"Expected a champion of {config.dataset} to roll back from. Received: none."
+            )
         model = _former_model(store, config, periods, present, version, lineage)
         check_bundle(config, model.version, model.pruned_at)
-        return _take_over(store, config, scope, model, present, at or present[1], "rolled_back", by, reason)
+        return _take_over(
+            store, config, scope, model, present, at or present[1], "rolled_back", by, reason
+        )
 
 
 def end_shadow(
-    store: Store, scope: ChampionScope, shadow: Shadow, *, at: datetime, decision: str, by: str, reason: str
+    store: Store,
+    scope: ChampionScope,
+    shadow: Shadow,
+    *,
+    at: datetime,
+    decision: str,
+    by: str,
+    reason: str,
 ) -> None:
-    """Takes a challenger out of the shadow for good; the champion stays, and who waits takes its place."""
+    """Takes a challenger out of the shadow for good; the champion stays, and who waits takes its
+    place.
+    """
     with store.transaction():
         store.lock_dataset(scope.dataset_id, "champion")
         if shadow.model_id not in [one.model_id for one in _shadows(store, scope)]:
@@ -350,12 +438,19 @@ def _model_of(
     params = {"dataset": config.dataset, "version": version, "model_id": model_id}
     row = store.select_or_none("select_model_version", params)
     if row is None:
-        raise BadInput(f"Expected the version of a model of {config.dataset}. Received: {version}. See: tsad models")
+        raise BadInput(
+            f"Expected the version of a model of {config.dataset}. Received: {version}. See: tsad "
+            "models"
+        )
     return KnownModel(*row)
 
 
-def locked_model(store: Store, config: DatasetConfig, version: int, lineage: str) -> tuple[KnownModel, ChampionScope]:
-    """A version that can be used, and what it may speak for; nobody prunes it until the transaction ends."""
+def locked_model(
+    store: Store, config: DatasetConfig, version: int, lineage: str
+) -> tuple[KnownModel, ChampionScope]:
+    """A version that can be used, and what it may speak for; nobody prunes it until the transaction
+    ends.
+    """
     dataset = store.select_dataset(config.dataset)
     store.lock_dataset(dataset.dataset_id, "champion")
     model = _model_of(store, config, version=version)
@@ -367,8 +462,10 @@ def check_bundle(config: DatasetConfig, version: int, pruned_at: datetime | None
     """Raises BadInput where the bundle of a version was pruned."""
     if pruned_at is not None:
         raise BadInput(
-            f"Expected a version of {config.dataset} whose bundle is kept. Received: {version}, pruned at "
-            f"{pruned_at:%Y-%m-%d %H:%M} UTC. Choose another (tsad models {config.dataset}), or train one on its range "
+            f"Expected a version of {config.dataset} whose bundle is kept. Received: {version}, "
+            "pruned at "
+            f"{pruned_at:%Y-%m-%d %H:%M} UTC. Choose another (tsad models {config.dataset}), or "
+            "train one on its range "
             "with another seed."
         )
 
@@ -378,16 +475,27 @@ def _current(periods: Sequence[Period]) -> Period | None:
 
 
 def _former_model(
-    store: Store, config: DatasetConfig, periods: Sequence[Period], present: Period, version: int | None, lineage: str
+    store: Store,
+    config: DatasetConfig,
+    periods: Sequence[Period],
+    present: Period,
+    version: int | None,
+    lineage: str,
 ) -> KnownModel:
     before = [key for key, _, _ in periods if key != present[0]]
     if version is not None:
         model = _model_of(store, config, version=version)
         if model.model_id not in before:
-            raise BadInput(f"Expected a former {lineage} champion of {config.dataset}. Received: version {version}.")
+            raise BadInput(
+                f"Expected a former {lineage} champion of {config.dataset}. Received: version "
+                f"{version}."
+            )
         return model
     if not before:
-        raise BadInput(f"Expected a champion of {config.dataset} before the present one. Received: it is the first.")
+        raise BadInput(
+            f"Expected a champion of {config.dataset} before the present one. Received: it is the "
+            "first."
+        )
     return _model_of(store, config, model_id=before[-1])
 
 
@@ -407,5 +515,7 @@ def _take_over(
     store.promote(scope, model.model_id, valid_from=valid_from, reason=reason)
     beaten = _model_of(store, config, model_id=former[0]) if former else None
     former_id = beaten.model_id if beaten else None
-    _decide(store, scope, model.model_id, decision, by, reason, valid_from=valid_from, former=former_id)
+    _decide(
+        store, scope, model.model_id, decision, by, reason, valid_from=valid_from, former=former_id
+    )
     return Change(model.version, valid_from, beaten.version if beaten else None)

@@ -1,7 +1,8 @@
 """Bundles that nothing refers to any more: which ones, why the others stay, and their removal.
 
-The row comes first: once it is committed that a bundle is given up, its folder goes with all folders that no row refers
-to. A kill between the two leaves a folder that the next run removes, and never a row whose folder is missing.
+The row comes first: once it is committed that a bundle is given up, its folder goes with all
+folders that no row refers to. A kill between the two leaves a folder that the next run removes, and
+never a row whose folder is missing.
 """
 
 from __future__ import annotations
@@ -42,8 +43,8 @@ class PruneSummary:
 
     Attributes
     ----------
-    leftovers : folders that were removed, or would be: of a training that was killed before it registered its model,
-        or of a version that an earlier run gave up.
+    leftovers : folders that were removed, or would be: of a training that was killed before it
+        registered its model, or of a version that an earlier run gave up.
     n_bytes : of everything that was removed, or would be.
     """
 
@@ -88,7 +89,8 @@ def prune_bundles(
     dry_run: bool = False,
     now: Callable[[], datetime] = utc_now,
 ) -> PruneSummary:
-    """Gives up the bundles of a dataset that nothing refers to, and removes their folders below `root`.
+    """Gives up the bundles of a dataset that nothing refers to, and removes their folders below
+    `root`.
 
     Parameters
     ----------
@@ -107,7 +109,9 @@ def prune_bundles(
         kept = _kept(uses, found, used_before, _scored_before(config, newest_at))
         if not dry_run:
             given_up = [use.model_id for use in uses if use.model_id not in kept]
-            store.execute("update_pruned_models", {"model_ids": given_up, "because": _because(used_before)})
+            store.execute(
+                "update_pruned_models", {"model_ids": given_up, "because": _because(used_before)}
+            )
     folders = _removable(uses, kept, found, now() - LEFTOVER_AGE)
     if not dry_run:
         for name in folders:
@@ -121,7 +125,10 @@ def _scored_before(config: DatasetConfig, newest_at: datetime) -> datetime | Non
 
 
 def _kept(
-    uses: Sequence[ModelUse], found: Mapping[str, Contents], used_before: datetime, scored_before: datetime | None
+    uses: Sequence[ModelUse],
+    found: Mapping[str, Contents],
+    used_before: datetime,
+    scored_before: datetime | None,
 ) -> dict[int, str]:
     """Why bundles stay, by model."""
     kept: dict[int, str] = {}
@@ -139,16 +146,23 @@ def _because(used_before: datetime) -> str:
 
 
 def _removable(
-    uses: Sequence[ModelUse], kept: Mapping[int, str], found: Mapping[str, Contents], old_before: datetime
+    uses: Sequence[ModelUse],
+    kept: Mapping[int, str],
+    found: Mapping[str, Contents],
+    old_before: datetime,
 ) -> dict[str, Contents]:
-    """Folders whose versions are given up, and old ones that no version refers to; nothing else there is ours."""
+    """Folders whose versions are given up, and old ones that no version refers to; nothing else
+    there is ours.
+    """
     needed = {use.folder_name for use in uses if use.model_id in kept}
     given_up = {use.folder_name for use in uses} - needed
     ours = {name: _BUNDLE.fullmatch(name) for name in found}
     return {
         name: found[name]
         for name, match in ours.items()
-        if match and name not in needed and (name in given_up or found[name].written_at < old_before)
+        if match
+        and name not in needed
+        and (name in given_up or found[name].written_at < old_before)
     }
 
 

@@ -1,4 +1,6 @@
-"""Tasks of `<dataset>.promote`: a challenger's shadow beside its champion, rule by rule, and what follows from it."""
+"""Tasks of `<dataset>.promote`: a challenger's shadow beside its champion, rule by rule, and what
+follows from it.
+"""
 
 from __future__ import annotations
 
@@ -29,11 +31,14 @@ class Paired:
 
     Attributes
     ----------
-    n_hours, n_steps : that both have scored; of the steps, on how many they agree, and what each flags
+    n_hours, n_steps : that both have scored; of the steps, on how many they agree, and what each
+        flags
     n_incidents : of the challenger and of the champion, without those in maintenance windows
     n_labels, n_labels_found : labels in these hours, and those that challenger and champion flag
-    n_confirmed, n_confirmed_found : the same of incidents that people confirmed, as far as no label is there
-    n_false : incidents of challenger and champion that overlap in time what people called false_alarm or expected
+    n_confirmed, n_confirmed_found : the same of incidents that people confirmed, as far as no label
+        is there
+    n_false : incidents of challenger and champion that overlap in time what people called
+        false_alarm or expected
     last_hour_at : the last of the hours
     """
 
@@ -79,7 +84,8 @@ def compare(
     lineage: str = "live",
     leaving_out: Collection[int] = (),
 ) -> list[Comparison]:
-    """Every open shadow of the lineage on the whole hours before `end_at`, but for those of some versions.
+    """Every open shadow of the lineage on the whole hours before `end_at`, but for those of some
+    versions.
 
     Raises
     ------
@@ -95,7 +101,12 @@ def compare(
 
 
 def _comparison(
-    store: Store, config: DatasetConfig, dataset: DatasetRow, shadow: Shadow, end_at: datetime, lineage: str
+    store: Store,
+    config: DatasetConfig,
+    dataset: DatasetRow,
+    shadow: Shadow,
+    end_at: datetime,
+    lineage: str,
 ) -> Comparison:
     paired = paired_hours(store, dataset, shadow, end_at, lineage)
     rows = shadow_rules(config, paired)
@@ -103,24 +114,48 @@ def _comparison(
     scope = ChampionScope(dataset.dataset_id, shadow.scope_entity_id, lineage)
     if is_complete:
         last_at = paired.last_hour_at
-        trial = shadow_trial(store, config, scope, shadow, end_at=hours_later(last_at, 1)) if last_at else None
+        trial = (
+            shadow_trial(store, config, scope, shadow, end_at=hours_later(last_at, 1))
+            if last_at
+            else None
+        )
         rows += trial_rules(config, trial)
     return Comparison(scope, shadow, paired, rows, is_complete)
 
 
-def paired_hours(store: Store, dataset: DatasetRow, shadow: Shadow, end_at: datetime, lineage: str) -> Paired:
+def paired_hours(
+    store: Store, dataset: DatasetRow, shadow: Shadow, end_at: datetime, lineage: str
+) -> Paired:
     """Challenger and champion on the hours from the shadow's beginning to `end_at`."""
-    ids = [shadow.scope_entity_id] if shadow.scope_entity_id else [*store.select_entities(dataset.dataset_id).values()]
-    params: dict[str, Any] = {"start_at": shadow.valid_from, "end_at": end_at, "lineage": lineage, "entity_ids": ids}
+    ids = (
+        [shadow.scope_entity_id]
+        if shadow.scope_entity_id
+        else [*store.select_entities(dataset.dataset_id).values()]
+    )
+    params: dict[str, Any] = {
+        "start_at": shadow.valid_from,
+        "end_at": end_at,
+        "lineage": lineage,
+        "entity_ids": ids,
+    }
     params |= {"dataset": dataset.name, "version": shadow.version, "model_id": shadow.model_id}
-    n_hours, n_steps, n_agreed, *n_flags, last_hour_at = store.select("select_shadow_pairs", params)[0]
+    n_hours, n_steps, n_agreed, *n_flags, last_hour_at = store.select(
+        "select_shadow_pairs", params
+    )[0]
     incidents = store.select("select_shadow_incidents", params)[0]
     known = {by: found for by, *found in store.select("select_shadow_known", params)}
     n_labels, *labels = known.get("label", (0, 0, 0))
     n_confirmed, *confirmed = known.get("verdict", (0, 0, 0))
     found = (n_labels, _two(labels), n_confirmed, _two(confirmed))
     return Paired(
-        n_hours, n_steps, n_agreed, _two(n_flags), _two(incidents[:2]), *found, _two(incidents[2:]), last_hour_at
+        n_hours,
+        n_steps,
+        n_agreed,
+        _two(n_flags),
+        _two(incidents[:2]),
+        *found,
+        _two(incidents[2:]),
+        last_hour_at,
     )
 
 
@@ -130,16 +165,22 @@ def _two(numbers: Sequence[int]) -> tuple[int, int]:
 
 
 def shadow_rules(config: DatasetConfig, paired: Paired) -> list[GateRow]:
-    """The rules that count what both have scored; the first two say whether the shadow has lasted long enough."""
+    """The rules that count what both have scored; the first two say whether the shadow has lasted
+    long enough.
+    """
     rules = config.shadow
     return [
-        _at_least("hours", paired.n_hours, rules.hours, "hours that challenger and champion both scored"),
+        _at_least(
+            "hours", paired.n_hours, rules.hours, "hours that challenger and champion both scored"
+        ),
         _at_least("windows", paired.n_steps, config.shadow_windows, "steps that both scored"),
         _flag_share(rules, paired),
         _incidents(rules, paired),
         _agreement(rules, paired),
         _known_found("labels_found", "labels", paired.n_labels, paired.n_labels_found),
-        _known_found("confirmed_found", "confirmed incidents", paired.n_confirmed, paired.n_confirmed_found),
+        _known_found(
+            "confirmed_found", "confirmed incidents", paired.n_confirmed, paired.n_confirmed_found
+        ),
         _false_alarms(rules, paired),
     ]
 
@@ -152,11 +193,15 @@ def _flag_share(rules: ShadowRules, paired: Paired) -> GateRow:
     n = max(paired.n_steps, 1)
     value, old = paired.n_flags[0] / n, paired.n_flags[1] / n
     limit = max(rules.max_flag_share, 2 * old)
-    return GateRow("flag_share", value, limit, old, value <= limit, f"flagged share of {paired.n_steps} steps")
+    return GateRow(
+        "flag_share", value, limit, old, value <= limit, f"flagged share of {paired.n_steps} steps"
+    )
 
 
 def _incidents(rules: ShadowRules, paired: Paired) -> GateRow:
-    """Fails only where chance does not explain the challenger's incidents: few of them decide nothing."""
+    """Fails only where chance does not explain the challenger's incidents: few of them decide
+    nothing.
+    """
     value, old = paired.n_incidents
     chance = chance_of_losing(value, old, rules.max_alert_ratio)
     note = f"incidents; a {rules.max_alert_ratio:g} times noisier challenger has as many with a chance of {chance:.0%}"
@@ -166,7 +211,9 @@ def _incidents(rules: ShadowRules, paired: Paired) -> GateRow:
 def _agreement(rules: ShadowRules, paired: Paired) -> GateRow:
     value = paired.n_agreed / max(paired.n_steps, 1)
     note = "share of steps that both flag, or neither"
-    return GateRow("agreement", value, rules.min_agreement, None, value >= rules.min_agreement, note)
+    return GateRow(
+        "agreement", value, rules.min_agreement, None, value >= rules.min_agreement, note
+    )
 
 
 def _known_found(rule: str, what: str, n: int, found: tuple[int, int]) -> GateRow:
@@ -178,7 +225,9 @@ def _known_found(rule: str, what: str, n: int, found: tuple[int, int]) -> GateRo
 
 
 def _false_alarms(rules: ShadowRules, paired: Paired) -> GateRow:
-    """By people's words on the champion's incidents, at whatever time and entity the challenger has one too."""
+    """By people's words on the champion's incidents, at whatever time and entity the challenger has
+    one too.
+    """
     value, old = paired.n_false
     if not (value or old):
         note = "not tested: nobody called an incident of these hours a false alarm or expected"
@@ -190,7 +239,8 @@ def _false_alarms(rules: ShadowRules, paired: Paired) -> GateRow:
 
 @dataclass(frozen=True)
 class CompareSummary:
-    """What a comparison found, for the form and the log; the challengers that may be promoted by version.
+    """What a comparison found, for the form and the log; the challengers that may be promoted by
+    version.
 
     Attributes
     ----------
@@ -207,9 +257,15 @@ class CompareSummary:
 
 
 def compare_shadows(
-    store: Store, config: DatasetConfig, *, end_at: datetime, lineage: str = "live", run_id: str | None = None
+    store: Store,
+    config: DatasetConfig,
+    *,
+    end_at: datetime,
+    lineage: str = "live",
+    run_id: str | None = None,
 ) -> CompareSummary:
-    """Task `compare`: challengers that have been in the shadow long enough get their rules; who fails one leaves it.
+    """Task `compare`: challengers that have been in the shadow long enough get their rules; who
+    fails one leaves it.
 
     Parameters
     ----------
@@ -231,7 +287,11 @@ def compare_shadows(
         ready = [one for one in ready if one.shadow.version not in asked]
     return CompareSummary(
         ready=[one.shadow.version for one in ready],
-        waiting={one.shadow.version: waiting_for(config, one.paired) for one in found if not one.is_complete},
+        waiting={
+            one.shadow.version: waiting_for(config, one.paired)
+            for one in found
+            if not one.is_complete
+        },
         failed={one.shadow.version: one.failed for one in found if one.is_complete and one.failed},
         table="\n\n".join(markdown(one) for one in found if one.shadow.version not in asked),
         asked=asked,
@@ -243,18 +303,28 @@ def _decide(store: Store, one: Comparison, end_at: datetime) -> None:
     with store.transaction():
         store.insert_gate_decisions(one.shadow.model_id, one.rows, "shadow")
     if one.failed:
-        settings: dict[str, Any] = {"decision": "shadow_failed", "by": BY_RULE, "reason": ", ".join(one.failed)}
+        settings: dict[str, Any] = {
+            "decision": "shadow_failed",
+            "by": BY_RULE,
+            "reason": ", ".join(one.failed),
+        }
         end_shadow(store, one.scope, one.shadow, at=hour_ceil(end_at), **settings)
 
 
 def _replaced(store: Store, undecided: Sequence[Comparison], end_at: datetime) -> dict[int, int]:
-    newer = {one.shadow.version: replace_old_shadow(store, one.scope, one.shadow, at=end_at) for one in undecided}
+    newer = {
+        one.shadow.version: replace_old_shadow(store, one.scope, one.shadow, at=end_at)
+        for one in undecided
+    }
     return {old: new for old, new in newer.items() if new is not None}
 
 
 def _open_forms(store: Store, config: DatasetConfig, lineage: str) -> dict[int, str]:
     """Runs whose form waits for a person, by version."""
-    dataset, open_s = store.select_dataset(config.dataset), config.shadow.answer_within_s + FORM_MARGIN_S
+    dataset, open_s = (
+        store.select_dataset(config.dataset),
+        config.shadow.answer_within_s + FORM_MARGIN_S,
+    )
     params = {"dataset_id": dataset.dataset_id, "lineage": lineage, "open_s": open_s}
     return dict(store.select("select_open_forms", params))
 
@@ -264,15 +334,21 @@ def _of_others(forms: dict[int, str], run_id: str) -> dict[int, str]:
     return {version: run for version, run in forms.items() if run != run_id}
 
 
-def _ask(store: Store, config: DatasetConfig, ready: Sequence[Comparison], lineage: str, run_id: str) -> dict[int, str]:
-    """Notes that this run asks about these; those that another run asks about meanwhile come back."""
+def _ask(
+    store: Store, config: DatasetConfig, ready: Sequence[Comparison], lineage: str, run_id: str
+) -> dict[int, str]:
+    """Notes that this run asks about these; those that another run asks about meanwhile come
+    back.
+    """
     with store.transaction():
         store.lock_dataset(store.select_dataset(config.dataset).dataset_id, "champion")
         forms = _open_forms(store, config, lineage)
         for one in ready:
             if one.shadow.version not in forms:
                 said = "a person is asked on the form of this run"
-                store.insert_model_decision(ModelDecision(one.shadow.model_id, lineage, "asked", run_id, said))
+                store.insert_model_decision(
+                    ModelDecision(one.shadow.model_id, lineage, "asked", run_id, said)
+                )
     return _of_others(forms, run_id)
 
 
@@ -308,7 +384,13 @@ def _number(value: float | None) -> str:
 
 
 def promote_ready(
-    store: Store, config: DatasetConfig, versions: Sequence[int], *, end_at: datetime, by: str, lineage: str = "live"
+    store: Store,
+    config: DatasetConfig,
+    versions: Sequence[int],
+    *,
+    end_at: datetime,
+    by: str,
+    lineage: str = "live",
 ) -> list[Change]:
     """Task `promote`: makes champions of those that may be, as far as they are still in the shadow.
 
@@ -319,15 +401,28 @@ def promote_ready(
     """
     at, dataset = hour_ceil(end_at), store.select_dataset(config.dataset)
     there = [one.version for one in store.select_shadows(dataset.dataset_id, lineage)]
-    settings: dict[str, Any] = {"by": by, "reason": "passed gate and shadow", "at": at, "lineage": lineage}
-    changes = [promote(store, config, version, **settings) for version in versions if version in there]
+    settings: dict[str, Any] = {
+        "by": by,
+        "reason": "passed gate and shadow",
+        "at": at,
+        "lineage": lineage,
+    }
+    changes = [
+        promote(store, config, version, **settings) for version in versions if version in there
+    ]
     if not changes:
         raise NothingToDo(f"No challenger of {config.dataset} that has passed is in the shadow.")
     return changes
 
 
 def decline(
-    store: Store, config: DatasetConfig, versions: Sequence[int], *, end_at: datetime, by: str, lineage: str = "live"
+    store: Store,
+    config: DatasetConfig,
+    versions: Sequence[int],
+    *,
+    end_at: datetime,
+    by: str,
+    lineage: str = "live",
 ) -> list[int]:
     """Task `decline`: takes challengers that a person did not want out of the shadow."""
     dataset, declined = store.select_dataset(config.dataset), []
@@ -335,7 +430,13 @@ def decline(
         if shadow.version in versions:
             scope = ChampionScope(dataset.dataset_id, shadow.scope_entity_id, lineage)
             end_shadow(
-                store, scope, shadow, at=hour_ceil(end_at), decision="declined", by=by, reason="rejected on the form"
+                store,
+                scope,
+                shadow,
+                at=hour_ceil(end_at),
+                decision="declined",
+                by=by,
+                reason="rejected on the form",
             )
             declined.append(shadow.version)
     return declined

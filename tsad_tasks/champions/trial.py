@@ -1,7 +1,9 @@
-"""A trial in the shadow: anomalies put into its own hours, the same ones for challenger and champion.
+"""A trial in the shadow: anomalies put into its own hours, the same ones for challenger and
+champion.
 
-On a quiet day a challenger that finds nothing agrees with its champion on every step. Here both are shown the readings
-of these hours with anomalies in them, as the gate does it; nothing of that is written.
+On a quiet day a challenger that finds nothing agrees with its champion on every step. Here both are
+shown the readings of these hours with anomalies in them, as the gate does it; nothing of that is
+written.
 """
 
 from __future__ import annotations
@@ -26,7 +28,12 @@ from tsad_tasks.storage.rows import ChampionScope, GateRow, Shadow
 from tsad_tasks.storage.store import Store, hours_later
 from tsad_tasks.training.exclusions import exclusions_of
 from tsad_tasks.training.fit import Scope, TrainingRange, TrainingReader, evenly
-from tsad_tasks.training.gate import MAX_GATE_ENTITIES, comparable_model, not_worse, window_milliseconds
+from tsad_tasks.training.gate import (
+    MAX_GATE_ENTITIES,
+    comparable_model,
+    not_worse,
+    window_milliseconds,
+)
 from tsad_tasks.training.held_out import HeldOut, Verdicts, judge, n_found
 
 # Each round folds all steps anew: 24 entities of 17 channels would take minutes.
@@ -43,7 +50,8 @@ class Trial:
     Attributes
     ----------
     champion : None where it sees other channels or steps than the challenger.
-    latency_ms : CPU time of challenger and champion, per window, median; measured here, on these readings.
+    latency_ms : CPU time of challenger and champion, per window, median; measured here, on these
+        readings.
     """
 
     challenger: Verdicts
@@ -54,15 +62,18 @@ class Trial:
 def shadow_trial(
     store: Store, config: DatasetConfig, scope: ChampionScope, shadow: Shadow, *, end_at: datetime
 ) -> Trial | None:
-    """The trial of a challenger on its shadow's last week of hours before `end_at`; None where nothing was read.
+    """The trial of a challenger on its shadow's last week of hours before `end_at`; None where
+    nothing was read.
 
-    Anomalies, their places and sizes depend on the model's seed, these readings and the champion's scales alone. A
-    folding detector begins with the state of its anchor.
+    Anomalies, their places and sizes depend on the model's seed, these readings and the champion's
+    scales alone. A folding detector begins with the state of its anchor.
     """
     model = store.records("select_model", {"model_id": shadow.model_id})[0]
     bundle = read_bundle(place(model["artifact_uri"]), expected_sha256=model["sha256"])
     spec = ModelSpec.from_json(bundle.spec)
-    champion = store.select_champion_at(scope.dataset_id, scope.scope_entity_id, scope.lineage, end_at)
+    champion = store.select_champion_at(
+        scope.dataset_id, scope.scope_entity_id, scope.lineage, end_at
+    )
     old = comparable_model(champion, spec) if champion else None
     new = spec, bundle.detector
     span = max(shadow.valid_from, hours_later(end_at, -MAX_HOURS)), end_at
@@ -70,12 +81,17 @@ def shadow_trial(
     return _tried(config, new, old, parts, seed=model["seed"]) if parts else None
 
 
-def _tried(config: DatasetConfig, new: Model, old: Model | None, parts: Sequence[HeldOut], *, seed: int) -> Trial:
+def _tried(
+    config: DatasetConfig, new: Model, old: Model | None, parts: Sequence[HeldOut], *, seed: int
+) -> Trial:
     settings: dict[str, Any] = {"n_injected": config.gate.n_injected, "seed": seed}
     settings |= {"reference": (old or new)[0], "rule": incident_rule(config.alarm_policy)}
     challenger = judge(*new, parts, **settings)
     champion = judge(*old, parts, **settings) if old else None
-    latency_ms = window_milliseconds(*new, parts[0]), window_milliseconds(*old, parts[0]) if old else None
+    latency_ms = (
+        window_milliseconds(*new, parts[0]),
+        window_milliseconds(*old, parts[0]) if old else None,
+    )
     return Trial(challenger, champion, latency_ms)
 
 
@@ -86,19 +102,30 @@ def _shadow_readings(
     span: tuple[datetime, datetime],
     models: Sequence[Model],
 ) -> list[HeldOut]:
-    """Readings of the shadow's hours by entity; before them room for anomalies, and what the models look back at."""
+    """Readings of the shadow's hours by entity; before them room for anomalies, and what the models
+    look back at.
+    """
     spec = models[0][0].features
     room_hours = -(-(3 * spec.width + 2 * LASTING_STEPS[1]) * spec.step_s // 3600)
     room_at = hours_later(span[0], -room_hours)
     from_at = hours_later(room_at, -max(one.score_reach_hours for one, _ in models))
     whole = TrainingRange(from_at, room_at, span[0], hour_ceil(span[1]))
     entities = _chosen_entities(store, scope, folds=any(detector.folds for _, detector in models))
-    reader = _reader(store, config, spec.channels, whole, Scope(scope.scope_entity_id, "", entities), scope.lineage)
+    reader = _reader(
+        store,
+        config,
+        spec.channels,
+        whole,
+        Scope(scope.scope_entity_id, "", entities),
+        scope.lineage,
+    )
     parts = (_part(reader, name, key, spec.step_s) for name, key in entities)
     return [part for part in parts if np.isfinite(part.values[part.judged]).any()]
 
 
-def _chosen_entities(store: Store, scope: ChampionScope, *, folds: bool) -> tuple[tuple[str, int], ...]:
+def _chosen_entities(
+    store: Store, scope: ChampionScope, *, folds: bool
+) -> tuple[tuple[str, int], ...]:
     """Some entities of the scope, evenly."""
     known = sorted(store.select_entities(scope.dataset_id).items())
     own = [pair for pair in known if scope.scope_entity_id in (0, pair[1])]
@@ -120,17 +147,24 @@ def _reader(
 
 
 def _part(reader: TrainingReader, name: str, entity_id: int, step_s: int) -> HeldOut:
-    """One entity: clean steps count, and anomalies go into those of the shadow where there are enough."""
+    """One entity: clean steps count, and anomalies go into those of the shadow where there are
+    enough.
+    """
     span = reader.span
     values = reader.values(entity_id, span.start_at, span.end_at)
     steps = np.arange(len(values))
-    room, shadow = ((epoch_s(at) - epoch_s(span.start_at)) // step_s for at in (span.split_at, span.gate_at))
+    room, shadow = (
+        (epoch_s(at) - epoch_s(span.start_at)) // step_s for at in (span.split_at, span.gate_at)
+    )
     judged = ~reader.excluded(entity_id, span.start_at, span.end_at) & (steps >= room)
     nothing = np.zeros(len(values), bool)
-    return HeldOut(name, values, epoch_s(span.start_at), judged, judged & (steps >= shadow), nothing)
+    return HeldOut(
+        name, values, epoch_s(span.start_at), judged, judged & (steps >= shadow), nothing
+    )
 
 
-# What follows from it -----------------------------------------------------------------------------------------------
+# What follows from it
+# -----------------------------------------------------------------------------------------------
 
 
 def trial_rules(config: DatasetConfig, trial: Trial | None) -> list[GateRow]:
@@ -139,7 +173,9 @@ def trial_rules(config: DatasetConfig, trial: Trial | None) -> list[GateRow]:
 
 
 def _injected_found(gate: Gate, trial: Trial | None) -> GateRow:
-    """Not worse than the champion on the same anomalies, by the gate's paired test; without a standard, its limits."""
+    """Not worse than the champion on the same anomalies, by the gate's paired test; without a
+    standard, its limits.
+    """
     if trial is None or not trial.challenger.all_delays:
         note = "not tested: too few clean hours to put an anomaly into"
         return GateRow("injected_found", None, None, None, True, note)
@@ -150,7 +186,9 @@ def _injected_found(gate: Gate, trial: Trial | None) -> GateRow:
 
 
 def _by_limits(gate: Gate, found: Verdicts, row: GateRow) -> GateRow:
-    """Where there is no champion to compare with: what the gate wants of each kind, taken together."""
+    """Where there is no champion to compare with: what the gate wants of each kind, taken
+    together.
+    """
     limits = {"point": gate.min_point_share, "contextual": gate.min_contextual_share}
     limits |= {"collective": gate.min_collective_share}
     limit = sum(limits[kind] * n for kind, n in found.n_injected.items()) / len(found.all_delays)
@@ -161,7 +199,11 @@ def _by_limits(gate: Gate, found: Verdicts, row: GateRow) -> GateRow:
 
 def _latency(gate: Gate, trial: Trial | None) -> GateRow:
     if trial is None:
-        return GateRow("latency_ms", None, gate.max_latency_ms, None, True, "not tested: nothing was read")
+        return GateRow(
+            "latency_ms", None, gate.max_latency_ms, None, True, "not tested: nothing was read"
+        )
     value, old = trial.latency_ms
     note = "CPU milliseconds from readings to an error, per window, median; measured when compared"
-    return GateRow("latency_ms", value, gate.max_latency_ms, old, value <= gate.max_latency_ms, note)
+    return GateRow(
+        "latency_ms", value, gate.max_latency_ms, old, value <= gate.max_latency_ms, note
+    )

@@ -8,7 +8,9 @@ from tsad_tasks.base.errors import TsadError
 
 
 def main() -> None:
-    """Runs the command; an error is one paragraph on stderr, exit code 2 for bad input, 1 for the rest."""
+    """Runs the command; an error is one paragraph on stderr, exit code 2 for bad input, 1 for the
+    rest.
+    """
     import psycopg2
     from sqlalchemy.exc import DBAPIError
 
@@ -40,7 +42,9 @@ def _explained(error: Exception) -> TsadError:
         )
     if isinstance(cause, (psycopg2.OperationalError, psycopg2.InterfaceError)):
         return Unavailable(f"Expected a database that answers. Received: {said}.")
-    return TsadError(f"Expected a database that takes our statements. Received: {type(cause).__name__}: {said}.")
+    return TsadError(
+        f"Expected a database that takes our statements. Received: {type(cause).__name__}: {said}."
+    )
 
 
 __all__ = ["main"]

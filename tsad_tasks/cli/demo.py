@@ -1,4 +1,6 @@
-"""`tsad demo`: from a simulated sensor table to incidents on the screen and a PDF, through the real DAGs."""
+"""`tsad demo`: from a simulated sensor table to incidents on the screen and a PDF, through the real
+DAGs.
+"""
 
 from __future__ import annotations
 
@@ -29,7 +31,9 @@ MARGIN = timedelta(minutes=15)
 
 
 def run_demo(*, days: int, n_hours: int) -> None:
-    """Fills the plant, trains, scores the last hours, reports; what is there already is used again."""
+    """Fills the plant, trains, scores the last hours, reports; what is there already is used
+    again.
+    """
     if days * 24 <= n_hours + 48:
         raise BadInput(f"Expected at least {n_hours // 24 + 3} days. Received: {days}.")
     began = time.monotonic()
@@ -39,10 +43,15 @@ def run_demo(*, days: int, n_hours: int) -> None:
     room = server_room(days=days, hosts=4, start_at=START_AT, seed=SEED)
     n_rows = fill_server_metrics(session.ensure_plant().owner_uri, room)
     session.offer_plant()
-    say(f"1/4 plant.server_metrics: {n_rows:,} simulated rows, {START_AT:%Y-%m-%d} to {end_at:%Y-%m-%d}")
+    say(
+        f"1/4 plant.server_metrics: {n_rows:,} simulated rows, {START_AT:%Y-%m-%d} to "
+        f"{end_at:%Y-%m-%d}"
+    )
     places = session.places()
     # Shards share this one process, where they would run one after the other.
-    environment = stack_environment(places, inherited=os.environ, headless=True) | {"TSAD_SHARDS": "1"}
+    environment = stack_environment(places, inherited=os.environ, headless=True) | {
+        "TSAD_SHARDS": "1"
+    }
     with headless(places, environment) as airflow:
         _train(airflow, home.uri, split_at)
         _score(airflow, split_at, end_at, n_hours)
@@ -54,7 +63,9 @@ def run_demo(*, days: int, n_hours: int) -> None:
 
 def _train(airflow: Headless, uri: str, split_at: datetime) -> None:
     with Store.connect(uri) as store, store.transaction():
-        known = store.records("select_champion_of", {"dataset": DATASET, "lineage": "live", "at": split_at})
+        known = store.records(
+            "select_champion_of", {"dataset": DATASET, "lineage": "live", "at": split_at}
+        )
     if known:
         say(f"2/4 retrain: model {known[0]['version']} is champion already")
         return
@@ -62,13 +73,17 @@ def _train(airflow: Headless, uri: str, split_at: datetime) -> None:
     with progress("2/4 retrain (real DAG)", 1) as advance:
         _run(airflow.runs([f"{DATASET}.retrain"], split_at - week, split_at, week), advance)
     with Store.connect(uri) as store, store.transaction():
-        known = store.records("select_champion_of", {"dataset": DATASET, "lineage": "live", "at": split_at})
+        known = store.records(
+            "select_champion_of", {"dataset": DATASET, "lineage": "live", "at": split_at}
+        )
     if not known:
         raise TsadError(_refusal(uri))
     card = known[0]["card"]
     say(
-        f"    model {known[0]['version']}: {card['n_parameters']:,} parameters, {card['n_windows_used']:,} windows "
-        f"({card['used_share']:.0%} of the range), {len(card['training']['loss'])} epochs, gate passed"
+        f"    model {known[0]['version']}: {card['n_parameters']:,} parameters, "
+        f"{card['n_windows_used']:,} windows "
+        f"({card['used_share']:.0%} of the range), {len(card['training']['loss'])} epochs, gate "
+        "passed"
     )
 
 
@@ -76,7 +91,11 @@ def _refusal(uri: str) -> str:
     """Which rules the newest model failed, and by how much."""
     with Store.connect(uri) as store, store.transaction():
         models = store.records("select_model_list", {"dataset": DATASET, "n": 1})
-        version = {"dataset": DATASET, "version": models[0]["version"] if models else None, "model_id": None}
+        version = {
+            "dataset": DATASET,
+            "version": models[0]["version"] if models else None,
+            "model_id": None,
+        }
         found = store.select_or_none("select_model_version", version)
         rows = store.select_gate_decisions(found[0]) if found else []
     failed = "; ".join(failure(row) for row in rows if not row.passed)
@@ -102,7 +121,13 @@ def _run(outcomes: Iterable[Outcome], advance: Advance) -> None:
 
 def _show(uri: str, room: SimulatedPlant, split_at: datetime, end_at: datetime) -> None:
     with Store.connect(uri) as store, store.transaction():
-        params = {"dataset": DATASET, "lineage": "live", "start_at": split_at, "end_at": end_at, "n": 500}
+        params = {
+            "dataset": DATASET,
+            "lineage": "live",
+            "start_at": split_at,
+            "end_at": end_at,
+            "n": 500,
+        }
         found = store.records("select_incident_list", params | {"suppressed": False})
     injected = [anomaly for anomaly in room.anomalies if anomaly.end_at > split_at]
     rows = [_found_row(anomaly, found) for anomaly in injected]
@@ -115,7 +140,10 @@ def _show(uri: str, room: SimulatedPlant, split_at: datetime, end_at: datetime) 
     n_found, mark = sum(row[4] is not None for row in rows), ":" if others else "."
     say(f"{n_found} of {len(rows)} found; {len(others)} other incidents{mark}")
     for row in others[:10]:
-        say(f"  {row['incident_id']}  {row['severity']:6}  {row['started_at']:%d %b %H:%M}  {row['sentence']}")
+        say(
+            f"  {row['incident_id']}  {row['severity']:6}  {row['started_at']:%d %b %H:%M}  "
+            f"{row['sentence']}"
+        )
 
 
 def _matches(anomaly: SimulatedAnomaly, found: Sequence[dict[str, Any]]) -> list[str]:
@@ -123,8 +151,13 @@ def _matches(anomaly: SimulatedAnomaly, found: Sequence[dict[str, Any]]) -> list
 
 
 def _is_match(anomaly: SimulatedAnomaly, row: dict[str, Any]) -> bool:
-    """Whether an incident on the same host is led by a channel that was changed, or covers half of the anomaly."""
-    start_at, end_at = max(row["started_at"], anomaly.start_at), min(row["last_flag_at"], anomaly.end_at + MARGIN)
+    """Whether an incident on the same host is led by a channel that was changed, or covers half of
+    the anomaly.
+    """
+    start_at, end_at = (
+        max(row["started_at"], anomaly.start_at),
+        min(row["last_flag_at"], anomaly.end_at + MARGIN),
+    )
     if row["entity"] != anomaly.entity or end_at < start_at:
         return False
     covers_half = (end_at - start_at) * 2 >= anomaly.end_at - anomaly.start_at
@@ -133,7 +166,11 @@ def _is_match(anomaly: SimulatedAnomaly, row: dict[str, Any]) -> bool:
 
 def _found_row(anomaly: SimulatedAnomaly, found: Sequence[dict[str, Any]]) -> tuple[Any, ...]:
     head = (anomaly.kind, anomaly.entity, f"{anomaly.start_at:%d %b %H:%M}", anomaly.description)
-    first = min((row for row in found if _is_match(anomaly, row)), key=lambda row: row["started_at"], default=None)
+    first = min(
+        (row for row in found if _is_match(anomaly, row)),
+        key=lambda row: row["started_at"],
+        default=None,
+    )
     if first is None:
         return (*head, None, None, None)
     minutes = max(0, int((first["started_at"] - anomaly.start_at).total_seconds() // 60))
@@ -141,7 +178,9 @@ def _found_row(anomaly: SimulatedAnomaly, found: Sequence[dict[str, Any]]) -> tu
 
 
 def _next_steps(split_at: datetime, end_at: datetime) -> None:
-    pdf = report_path(DATASET, end_at - timedelta(seconds=config_of(DATASET).report.period_s), end_at)
+    pdf = report_path(
+        DATASET, end_at - timedelta(seconds=config_of(DATASET).report.period_s), end_at
+    )
     cluster = postgres.ensure_running(postgres_folder())
     uri = cluster.uri(postgres.WAREHOUSE, postgres.BROWSER)
     say("")

@@ -1,4 +1,6 @@
-"""`tsad evaluate` and `tsad explore`: how a model does, and what readings look like, on the screen and as a PDF."""
+"""`tsad evaluate` and `tsad explore`: how a model does, and what readings look like, on the screen
+and as a PDF.
+"""
 
 from __future__ import annotations
 
@@ -14,7 +16,11 @@ from tsad_tasks.cli import session
 from tsad_tasks.cli.screen import console, say, table
 from tsad_tasks.config import DatasetConfig
 from tsad_tasks.reporting.evaluation.content import EvaluationContent, PartResult
-from tsad_tasks.reporting.exploration.content import ChannelView, ExplorationContent, TrainingPreview
+from tsad_tasks.reporting.exploration.content import (
+    ChannelView,
+    ExplorationContent,
+    TrainingPreview,
+)
 from tsad_tasks.storage.paths import artifacts_root, config_of
 from tsad_tasks.storage.store import Store
 from tsad_tasks.text.formats import duration_text, joined, share_text
@@ -27,27 +33,41 @@ _MANY_ROWS = 20
 
 def evaluate(
     dataset: Dataset,
-    model: Annotated[str | None, typer.Option(help="Version, such as 3 or v3; default: the newest champion.")] = None,
+    model: Annotated[
+        str | None, typer.Option(help="Version, such as 3 or v3; default: the newest champion.")
+    ] = None,
     entity: Entity = None,
-    end: Annotated[str | None, typer.Option("--to", help="Readings up to then count; default: the newest.")] = None,
+    end: Annotated[
+        str | None, typer.Option("--to", help="Readings up to then count; default: the newest.")
+    ] = None,
     pdf: Pdf = None,
-    seed: Annotated[int | None, typer.Option(help="Of injected anomalies; default: the model's.")] = None,
+    seed: Annotated[
+        int | None, typer.Option(help="Of injected anomalies; default: the model's.")
+    ] = None,
     lineage: Annotated[str, typer.Option(help="live or replay: whose champion.")] = "live",
 ) -> None:
-    """Judge a model on training, validation and test readings, and write the report as PDF and JSON.
+    """Judge a model on training, validation and test readings, and write the report as PDF and
+    JSON.
 
-    Judged by the dataset's labels where readings that were not learned from have any, else by injected anomalies.
+    Judged by the dataset's labels where readings that were not learned from have any, else by
+    injected anomalies.
 
     \b
     tsad evaluate server_room
     tsad evaluate server_room --model 3 --to 2026-03-08 --pdf report.pdf
     """
-    from tsad_tasks.reporting.evaluation.evaluate import evaluate_model, evaluated_until, registered_subject
+    from tsad_tasks.reporting.evaluation.evaluate import (
+        evaluate_model,
+        evaluated_until,
+        registered_subject,
+    )
     from tsad_tasks.storage.artifacts import place
 
     config, version, until = config_of(dataset), _version(model), moment(end) if end else None
     with session.open_store() as store, console.status("scoring"):
-        subject = registered_subject(store, config, version=version, entity=entity, lineage=_lineage(lineage))
+        subject = registered_subject(
+            store, config, version=version, entity=entity, lineage=_lineage(lineage)
+        )
         chosen_seed = subject.card.get("seed", config.training.seed) if seed is None else seed
         content, summary = evaluate_model(
             store,
@@ -81,7 +101,18 @@ def _lineage(name: str) -> str:
     return name
 
 
-_PART_COLUMNS = ("part", "steps", "found", "precision", "event F1", "false/day", "delay", "ROC-AUC", "PR-AUC", "VUS-PR")
+_PART_COLUMNS = (
+    "part",
+    "steps",
+    "found",
+    "precision",
+    "event F1",
+    "false/day",
+    "delay",
+    "ROC-AUC",
+    "PR-AUC",
+    "VUS-PR",
+)
 
 
 def show_evaluation(content: EvaluationContent) -> None:
@@ -90,7 +121,12 @@ def show_evaluation(content: EvaluationContent) -> None:
 
     say(headline_text(content))
     say(evidence_text(content))
-    table(content.model.name, _PART_COLUMNS, [_part_row(part) for part in content.parts], right=_PART_COLUMNS[1:])
+    table(
+        content.model.name,
+        _PART_COLUMNS,
+        [_part_row(part) for part in content.parts],
+        right=_PART_COLUMNS[1:],
+    )
     kinds = [(kind, f"{found} of {n}") for kind, found, n in content.headline.by_kind]
     if kinds:
         table(f"Found by kind, {content.headline.name}", ("kind", "found"), kinds, right=("found",))
@@ -111,17 +147,26 @@ def _known(value: float) -> float | None:
 
 def explore(
     dataset: Dataset,
-    start: Annotated[str | None, typer.Option("--from", help="Start; default: a training range earlier.")] = None,
-    end: Annotated[str | None, typer.Option("--to", help="End; default: the newest reading.")] = None,
+    start: Annotated[
+        str | None, typer.Option("--from", help="Start; default: a training range earlier.")
+    ] = None,
+    end: Annotated[
+        str | None, typer.Option("--to", help="End; default: the newest reading.")
+    ] = None,
     entity: Entity = None,
     training: Annotated[
-        bool, typer.Option("--training", help="Preview what a training that ends at --to would learn from.")
+        bool,
+        typer.Option(
+            "--training", help="Preview what a training that ends at --to would learn from."
+        ),
     ] = False,
     pdf: Pdf = None,
 ) -> None:
-    """Show what readings look like: gaps, distributions, correlations, periods, known anomalies; on screen and as PDF.
+    """Show what readings look like: gaps, distributions, correlations, periods, known anomalies; on
+    screen and as PDF.
 
-    Reads the warehouse, or the source table where nothing was ingested yet (then give --from and --to).
+    Reads the warehouse, or the source table where nothing was ingested yet (then give --from and
+    --to).
 
     \b
     tsad explore server_room
@@ -187,7 +232,18 @@ def _write(config: DatasetConfig, content: ExplorationContent, pdf: str | None) 
     return write_exploration(config, content, place(pdf) if pdf else default)
 
 
-_CHANNEL_COLUMNS = ("channel", "unit", "missing", "lowest", "1 %", "median", "99 %", "highest", "extreme", "period")
+_CHANNEL_COLUMNS = (
+    "channel",
+    "unit",
+    "missing",
+    "lowest",
+    "1 %",
+    "median",
+    "99 %",
+    "highest",
+    "extreme",
+    "period",
+)
 
 
 def show_exploration(content: ExplorationContent) -> None:
@@ -195,13 +251,24 @@ def show_exploration(content: ExplorationContent) -> None:
     from tsad_tasks.reporting.exploration.pages import overview_text, strongest_pairs
 
     who = f"{len(content.entities)} of {content.n_all_entities} entities"
-    say(f"{overview_text(content)} {who}, {content.start_at:%Y-%m-%d %H:%M} to {content.end_at:%Y-%m-%d %H:%M} UTC.")
+    say(
+        f"{overview_text(content)} {who}, {content.start_at:%Y-%m-%d %H:%M} to "
+        f"{content.end_at:%Y-%m-%d %H:%M} UTC."
+    )
     rows = [_channel_row(view) for view in content.channels]
     table(content.dataset, _CHANNEL_COLUMNS, rows, right=_CHANNEL_COLUMNS[2:])
     pairs = strongest_pairs(content, 5)
     if pairs:
-        table("Strongest correlations", ("channel", "other", "correlation"), pairs, right=("correlation",))
-    labels = [(label.entity, label.kind, label.start_at, label.end_at) for label in content.labels[:_MANY_ROWS]]
+        table(
+            "Strongest correlations",
+            ("channel", "other", "correlation"),
+            pairs,
+            right=("correlation",),
+        )
+    labels = [
+        (label.entity, label.kind, label.start_at, label.end_at)
+        for label in content.labels[:_MANY_ROWS]
+    ]
     if labels:
         shown = f"{len(labels)} of {len(content.labels)}"
         table(f"Known anomalies, {shown}, UTC", ("entity", "kind", "from", "to"), labels)
@@ -211,7 +278,14 @@ def _channel_row(view: ChannelView) -> tuple[Any, ...]:
     found = view.summary
     figures = (found.low, found.quantiles[0], found.median, found.quantiles[4], found.high)
     period = duration_text(view.period_s) if view.period_s else None
-    return (view.name, view.unit, share_text(found.missing_share), *map(_known, figures), found.n_extreme, period)
+    return (
+        view.name,
+        view.unit,
+        share_text(found.missing_share),
+        *map(_known, figures),
+        found.n_extreme,
+        period,
+    )
 
 
 def show_preview(preview: TrainingPreview) -> None:
@@ -220,12 +294,23 @@ def show_preview(preview: TrainingPreview) -> None:
 
     say(preview_text(preview))
     say(
-        f"Learned from {preview.start_at:%Y-%m-%d %H:%M} to {preview.split_at:%Y-%m-%d %H:%M} UTC, held out up to "
+        f"Learned from {preview.start_at:%Y-%m-%d %H:%M} to {preview.split_at:%Y-%m-%d %H:%M} UTC, "
+        "held out up to "
         f"{preview.end_at:%Y-%m-%d %H:%M}; {preview.n_windows} of {preview.n_available} windows "
         f"({share_text(preview.used_share)})."
     )
-    rows = [(one.name, _known(one.median), _known(one.worst), one.worst_entity, one.worst_at, one.n_extreme,
-             _known(one.distance)) for one in preview.channels]  # fmt: skip
+    rows = [
+        (
+            one.name,
+            _known(one.median),
+            _known(one.worst),
+            one.worst_entity,
+            one.worst_at,
+            one.n_extreme,
+            _known(one.distance),
+        )
+        for one in preview.channels
+    ]
     columns = ("channel", "median", "farthest", "of", "at", "extreme", "moved")
     table("Training data", columns, rows, right=("median", "farthest", "extreme", "moved"))
     moved = [(one.entity, one.channel, one.before, one.now, one.shift) for one in preview.jumps]
@@ -234,9 +319,13 @@ def show_preview(preview: TrainingPreview) -> None:
         table("Moved since the champion was trained", heads, moved, right=heads[2:])
     lost = [(reason, n_steps, share_text(share)) for reason, n_steps, share in preview.left_out]
     if lost:
-        table("Left out, running steps", ("reason", "steps", "share"), lost, right=("steps", "share"))
+        table(
+            "Left out, running steps", ("reason", "steps", "share"), lost, right=("steps", "share")
+        )
     if preview.stops:
         say("More is left out than training.max_excluded_share: a retraining would stop.")
     shortest = [f"{name} {hours:.0f} h" for name, hours in preview.running_hours[:5]]
-    say(f"Running hours, the shortest of {len(preview.running_hours)}: {joined(shortest)} "
-        f"of {preview.hours_possible:.0f} h possible.")  # fmt: skip
+    say(
+        f"Running hours, the shortest of {len(preview.running_hours)}: {joined(shortest)} "
+        f"of {preview.hours_possible:.0f} h possible."
+    )

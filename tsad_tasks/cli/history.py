@@ -17,7 +17,9 @@ from tsad_tasks.storage.store import Store
 _WEEKS = ("week", "version", "entity_hours", "incidents", "labels", "labels_found")
 
 
-def show_replay(store: Store, config: DatasetConfig, start_at: datetime, end_at: datetime, *, every: str) -> None:
+def show_replay(
+    store: Store, config: DatasetConfig, start_at: datetime, end_at: datetime, *, every: str
+) -> None:
     """Replays [start_at, end_at) and shows what came of it."""
     period = timedelta(seconds=TypeAdapter(DurationS).validate_python(every))
     replay = Replay(store, config, start_at, end_at, artifacts_root(), period, say=say)

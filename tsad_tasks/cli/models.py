@@ -22,7 +22,9 @@ if TYPE_CHECKING:
 
 Dataset = Annotated[str, typer.Argument(help="Name of a dataset file, such as server_room.")]
 Why = Annotated[str, typer.Option("--why", help="Reason; it is kept with the decision.")]
-Lineage = Annotated[str, typer.Option(help="live: what people see; replay: what backfilled retrainings say.")]
+Lineage = Annotated[
+    str, typer.Option(help="live: what people see; replay: what backfilled retrainings say.")
+]
 _COLUMNS = (
     "version",
     "entity",
@@ -35,28 +37,48 @@ _COLUMNS = (
     "detector",
     "pruned_at",
 )
-_HISTORY = ("decided_at", "lineage", "version", "decision", "former_version", "valid_from", "decided_by", "reason")
+_HISTORY = (
+    "decided_at",
+    "lineage",
+    "version",
+    "decision",
+    "former_version",
+    "valid_from",
+    "decided_by",
+    "reason",
+)
 
 
 def models(
     dataset: Dataset,
-    history: Annotated[bool, typer.Option(help="Everything that was decided, newest first.")] = False,
+    history: Annotated[
+        bool, typer.Option(help="Everything that was decided, newest first.")
+    ] = False,
     n: Annotated[int, typer.Option("-n", min=1, help="At most so many.")] = 30,
 ) -> None:
     """List the models of a dataset and what became of them."""
-    name, columns = ("select_model_history", _HISTORY) if history else ("select_model_list", _COLUMNS)
+    name, columns = (
+        ("select_model_history", _HISTORY) if history else ("select_model_list", _COLUMNS)
+    )
     with session.open_store() as store, store.transaction():
         store.select_dataset(dataset)
         rows = store.records(name, {"dataset": dataset, "n": n})
     if not rows:
         say("No model yet: tsad retrain")
         return
-    table(f"{dataset}, UTC", columns, [tuple(row[column] for column in columns) for row in rows], right=("version",))
+    table(
+        f"{dataset}, UTC",
+        columns,
+        [tuple(row[column] for column in columns) for row in rows],
+        right=("version",),
+    )
 
 
 def prune(
     dataset: Dataset,
-    dry_run: Annotated[bool, typer.Option("--dry-run", help="Only say what would be removed, and why.")] = False,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Only say what would be removed, and why.")
+    ] = False,
     older_than: Annotated[
         str | None, typer.Option(help="Such as 90d; default: retention.models of the dataset file.")
     ] = None,
@@ -67,21 +89,28 @@ def prune(
     config = config_of(dataset)
     kept_s = _duration(older_than) if older_than else config.retention.models_s
     if kept_s is None:
-        raise BadInput(f"Expected --older-than, or retention.models in the file of {dataset}. Received: neither.")
+        raise BadInput(
+            f"Expected --older-than, or retention.models in the file of {dataset}. Received: "
+            "neither."
+        )
     with session.open_store() as store:
         newest_at = _newest_reading(store, dataset)
         found = prune_bundles(
             store, config, artifacts_root(), newest_at=newest_at, kept_s=kept_s, dry_run=dry_run
-        )  # fmt: skip
+        )
     _show_pruned(dataset, found, "would be removed" if dry_run else "removed")
 
 
 def _show_pruned(dataset: str, found: PruneSummary, verb: str) -> None:
     rows = [
-        (one.version, verb if one.is_pruned else "kept", one.because, one.n_bytes / 1e6 or None) for one in found.fates
+        (one.version, verb if one.is_pruned else "kept", one.because, one.n_bytes / 1e6 or None)
+        for one in found.fates
     ]
     table(dataset, ("version", "bundle", "why", "MB"), rows, right=("version", "MB"))
-    say(f"{found.n_bytes / 1e6:.3g} MB {verb}; {len(found.leftovers)} folders of these belong to no version.")
+    say(
+        f"{found.n_bytes / 1e6:.3g} MB {verb}; {len(found.leftovers)} folders of these belong to "
+        "no version."
+    )
 
 
 def _duration(text: str) -> int:
@@ -108,7 +137,10 @@ def shadow(dataset: Dataset, lineage: Lineage = "live") -> None:
     config = config_of(dataset)
     with session.open_store() as store, store.transaction():
         found = compare(store, config, end_at=datetime.now(UTC), lineage=lineage)
-        names = {key: name for name, key in store.select_entities(store.select_dataset(dataset).dataset_id).items()}
+        names = {
+            key: name
+            for name, key in store.select_entities(store.select_dataset(dataset).dataset_id).items()
+        }
     for one in found:
         shown = [
             (
@@ -140,18 +172,25 @@ def promote(
     with session.open_store() as store:
         change = champions.promote(
             store, config_of(dataset), version, by=getpass.getuser(), reason=why, lineage=lineage
-        )  # fmt: skip
+        )
     say(_said(change))
 
 
 def rollback(
     dataset: Dataset,
     why: Why,
-    version: Annotated[int | None, typer.Option("--to", help="A former champion; default: the one before.")] = None,
-    start: Annotated[
-        str | None, typer.Option("--from", help="From this hour; default: where the present champion took over.")
+    version: Annotated[
+        int | None, typer.Option("--to", help="A former champion; default: the one before.")
     ] = None,
-    entity: Annotated[str | None, typer.Option(help="Where each entity has a model of its own.")] = None,
+    start: Annotated[
+        str | None,
+        typer.Option(
+            "--from", help="From this hour; default: where the present champion took over."
+        ),
+    ] = None,
+    entity: Annotated[
+        str | None, typer.Option(help="Where each entity has a model of its own.")
+    ] = None,
     lineage: Lineage = "live",
 ) -> None:
     """Make a former champion champion again, and score again what the present one has scored."""
@@ -160,7 +199,14 @@ def rollback(
     config, at = config_of(dataset), moment(start) if start else None
     with session.open_store() as store:
         change = champions.roll_back(
-            store, config, by=getpass.getuser(), reason=why, version=version, at=at, entity=entity, lineage=lineage
+            store,
+            config,
+            by=getpass.getuser(),
+            reason=why,
+            version=version,
+            at=at,
+            entity=entity,
+            lineage=lineage,
         )
         say(_said(change))
         _score_again(store, dataset, change.valid_from, lineage)
@@ -181,7 +227,9 @@ def _said(change: Change) -> str:
     return f"Version {change.version} is champion from {change.valid_from:%Y-%m-%d %H:%M} UTC on{place}."
 
 
-def show_what_if(store: Store, config: DatasetConfig, version: int, start_at: datetime, end_at: datetime) -> None:
+def show_what_if(
+    store: Store, config: DatasetConfig, version: int, start_at: datetime, end_at: datetime
+) -> None:
     """A range scored by a version of one's choice, beside what was said."""
     from tsad_tasks.pipeline.rescore import score_what_if
 
@@ -193,4 +241,7 @@ def show_what_if(store: Store, config: DatasetConfig, version: int, start_at: da
     ]
     title = f"{found.n_hours} hours of entities that both have scored"
     table(title, ("", "flags", "incidents"), rows, right=("flags", "incidents"))
-    say(f"They agree on {found.n_agreed} of {found.n_steps} steps. Its rows are in lineage {found.lineage}.")
+    say(
+        f"They agree on {found.n_agreed} of {found.n_steps} steps. Its rows are in lineage "
+        f"{found.lineage}."
+    )

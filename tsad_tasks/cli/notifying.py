@@ -29,10 +29,14 @@ _COLUMNS = (
 
 def notify(
     dataset: Annotated[str, typer.Argument(help="Name of a dataset file, such as server_room.")],
-    pending: Annotated[bool, typer.Option("--pending", help="Only list what waits or failed; send nothing.")] = False,
+    pending: Annotated[
+        bool, typer.Option("--pending", help="Only list what waits or failed; send nothing.")
+    ] = False,
     n: Annotated[int, typer.Option("-n", min=1, help="List at most so many.")] = 30,
 ) -> None:
-    """Tell the dataset's targets what became of live incidents and models, and list the messages, newest first."""
+    """Tell the dataset's targets what became of live incidents and models, and list the messages,
+    newest first.
+    """
     config = config_of(dataset)
     with session.open_store() as store:
         if not pending:

@@ -55,7 +55,9 @@ def fill_server_metrics(uri: str, room: SimulatedPlant) -> int:
 
 
 def fill_cold_store(uri: str, store: SimulatedPlant) -> int:
-    """Rows of the long table `plant.cold_store_log`, written unless the same range is there already."""
+    """Rows of the long table `plant.cold_store_log`, written unless the same range is there
+    already.
+    """
     local_s = _local_s(store.times_s)
     n_rooms, n_steps, n_channels = store.values.shape
     with closing(connect(uri)) as connection, connection, connection.cursor() as cursor:
@@ -74,14 +76,19 @@ def fill_cold_store(uri: str, store: SimulatedPlant) -> int:
 
 
 def fill_pumps(uri: str, hall: SimulatedPlant) -> int:
-    """Rows of `plant.pump_01` and so on, a table per pump, written unless the same range is there already."""
+    """Rows of `plant.pump_01` and so on, a table per pump, written unless the same range is there
+    already.
+    """
     span = int(hall.times_s[0]), int(hall.times_s[-1]), hall.times_s.size
     with closing(connect(uri)) as connection, connection, connection.cursor() as cursor:
         for name, values in zip(hall.entities, hall.values, strict=True):
             table, index = sql.Identifier("plant", name), sql.Identifier(f"{name}_at")
             cursor.execute(sql.SQL(_PUMP).format(table=table, index=index))
             if not _holds(cursor, name, "at", span):
-                columns = [binary.timestamptz(hall.times_s), *(binary.nullable(column) for column in values.T)]
+                columns = [
+                    binary.timestamptz(hall.times_s),
+                    *(binary.nullable(column) for column in values.T),
+                ]
                 _refill(cursor, name, binary.encode(columns))
     return int(hall.values.shape[0] * hall.values.shape[1])
 
@@ -89,12 +96,18 @@ def fill_pumps(uri: str, hall: SimulatedPlant) -> int:
 def _local_s(times_s: NDArray[np.int64]) -> NDArray[np.int64]:
     """What the cold store's clock shows, as seconds since 1970 on that clock."""
     offsets = (from_epoch_s(s).astimezone(COLD_STORE_ZONE).utcoffset() for s in times_s.tolist())
-    return times_s + np.array([int(offset.total_seconds()) for offset in offsets if offset is not None], np.int64)
+    return times_s + np.array(
+        [int(offset.total_seconds()) for offset in offsets if offset is not None], np.int64
+    )
 
 
-def _holds(cursor: extensions.cursor, table: str, time_column: str, span: tuple[int, int, int]) -> bool:
+def _holds(
+    cursor: extensions.cursor, table: str, time_column: str, span: tuple[int, int, int]
+) -> bool:
     """Whether the first time, the last one and the number of rows are these already."""
-    statement = "SELECT extract(epoch FROM min({at})), extract(epoch FROM max({at})), count(*) FROM {table}"
+    statement = (
+        "SELECT extract(epoch FROM min({at})), extract(epoch FROM max({at})), count(*) FROM {table}"
+    )
     names = {"at": sql.Identifier(time_column), "table": sql.Identifier("plant", table)}
     cursor.execute(sql.SQL(statement).format(**names))
     return cursor.fetchone() == span
@@ -103,12 +116,17 @@ def _holds(cursor: extensions.cursor, table: str, time_column: str, span: tuple[
 def _refill(cursor: extensions.cursor, table: str, stream: bytes) -> None:
     name = sql.Identifier("plant", table)
     cursor.execute(sql.SQL("TRUNCATE {}").format(name))
-    cursor.copy_expert(sql.SQL("COPY {} FROM STDIN (FORMAT binary)").format(name), io.BytesIO(stream))
+    cursor.copy_expert(
+        sql.SQL("COPY {} FROM STDIN (FORMAT binary)").format(name), io.BytesIO(stream)
+    )
     cursor.execute(sql.SQL("ANALYZE {}").format(name))
 
 
 def _rows(room: SimulatedPlant) -> bytes:
     n_hosts, n_steps, n_channels = room.values.shape
     values = room.values.transpose(1, 0, 2).reshape(-1, n_channels)
-    columns = [binary.timestamptz(np.repeat(room.times_s, n_hosts)), binary.text(list(room.entities) * n_steps)]
+    columns = [
+        binary.timestamptz(np.repeat(room.times_s, n_hosts)),
+        binary.text(list(room.entities) * n_steps),
+    ]
     return binary.encode([*columns, *(binary.nullable(column) for column in values.T)])

@@ -72,7 +72,9 @@ def ask_about(run: Retraining) -> None:
 
     say_markdown(preview_run(run).table)
     is_approved = typer.confirm("Train on this?", default=False)
-    decide_training(run, Answer(is_approved, getpass.getuser(), "answered tsad retrain --preview", utc_now()))
+    decide_training(
+        run, Answer(is_approved, getpass.getuser(), "answered tsad retrain --preview", utc_now())
+    )
 
 
 def show_gate(store: Store, summary: RegisterSummary) -> None:
@@ -80,7 +82,14 @@ def show_gate(store: Store, summary: RegisterSummary) -> None:
     with store.transaction():
         rows = store.select_gate_decisions(summary.model_id)
     shown = [
-        ("passed" if row.passed else "FAILED", row.rule, row.value, row.limit_value, row.champion_value, full_note(row))
+        (
+            "passed" if row.passed else "FAILED",
+            row.rule,
+            row.value,
+            row.limit_value,
+            row.champion_value,
+            full_note(row),
+        )
         for row in rows
     ]
     table(
@@ -100,5 +109,7 @@ def _outcome(summary: RegisterSummary) -> str:
     if summary.valid_from is None and summary.shadow_from is not None:
         return f"Model {summary.version} passed: in the shadow from {summary.shadow_from:%Y-%m-%d %H:%M} UTC on."
     if summary.valid_from is None:
-        return f"Model {summary.version} passed, but another model is champion from the same hour on."
+        return (
+            f"Model {summary.version} passed, but another model is champion from the same hour on."
+        )
     return f"Model {summary.version} is champion from {summary.valid_from:%Y-%m-%d %H:%M} UTC on."

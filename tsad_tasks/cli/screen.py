@@ -10,7 +10,14 @@ from typing import Any
 
 from rich.console import Console
 from rich.markdown import Markdown
-from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+from rich.progress import (
+    BarColumn,
+    Progress,
+    TaskProgressColumn,
+    TextColumn,
+    TimeElapsedColumn,
+    TimeRemainingColumn,
+)
 from rich.table import Table
 
 from tsad_tasks.base.errors import BadInput, NothingToDo, TsadError
@@ -45,7 +52,9 @@ def progress(what: str, total: int) -> Iterator[Advance]:
         TimeRemainingColumn(),
         TextColumn("{task.fields[detail]}"),
     )
-    with Progress(*columns, console=console, transient=False, disable=not console.is_terminal) as bar:
+    with Progress(
+        *columns, console=console, transient=False, disable=not console.is_terminal
+    ) as bar:
         task = bar.add_task(what, total=total, detail="")
 
         def advance(n: int, detail: str) -> None:
@@ -68,20 +77,37 @@ def say_markdown(text: str) -> None:
 
 def say_counts(what: str, counts: Mapping[str, Any]) -> None:
     """One line of counts; those that are nothing are left out."""
-    shown = [f"{name.removeprefix('n_').replace('_', ' ')} {value}" for name, value in counts.items() if _counts(value)]
+    shown = [
+        f"{name.removeprefix('n_').replace('_', ' ')} {value}"
+        for name, value in counts.items()
+        if _counts(value)
+    ]
     say(f"{what}: {joined(shown) if shown else 'nothing to do'}")
 
 
 def _counts(value: Any) -> bool:
-    return isinstance(value, (int, float, str, dict)) and not isinstance(value, bool) and bool(value)
+    return (
+        isinstance(value, (int, float, str, dict)) and not isinstance(value, bool) and bool(value)
+    )
 
 
-def table(title: str, columns: Sequence[str], rows: Sequence[Sequence[Any]], *, right: Sequence[str] = ()) -> None:
+def table(
+    title: str, columns: Sequence[str], rows: Sequence[Sequence[Any]], *, right: Sequence[str] = ()
+) -> None:
     """A table; what is unknown shows as –."""
-    shown = Table(title=title, title_justify="left", title_style="bold", header_style="bold", box=None, pad_edge=False)
+    shown = Table(
+        title=title,
+        title_justify="left",
+        title_style="bold",
+        header_style="bold",
+        box=None,
+        pad_edge=False,
+    )
     for name in columns:
         widest = name == max(columns, key=lambda column: _width(columns, rows, column))
-        shown.add_column(name, justify="right" if name in right else "left", overflow="fold", no_wrap=not widest)
+        shown.add_column(
+            name, justify="right" if name in right else "left", overflow="fold", no_wrap=not widest
+        )
     for row in rows:
         shown.add_row(*(_cell(value) for value in row))
     console.print(shown)

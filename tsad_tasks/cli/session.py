@@ -1,4 +1,6 @@
-"""Which warehouse and which source a command talks to: the environment's, else the embedded server's."""
+"""Which warehouse and which source a command talks to: the environment's, else the embedded
+server's.
+"""
 
 from __future__ import annotations
 
@@ -98,7 +100,9 @@ def _open_for_reading(plant: Plant) -> None:
     statements = (
         sql.SQL("CREATE SCHEMA plant"),
         sql.SQL("GRANT USAGE ON SCHEMA plant TO {}").format(reader),
-        sql.SQL("ALTER DEFAULT PRIVILEGES IN SCHEMA plant GRANT SELECT ON TABLES TO {}").format(reader),
+        sql.SQL("ALTER DEFAULT PRIVILEGES IN SCHEMA plant GRANT SELECT ON TABLES TO {}").format(
+            reader
+        ),
     )
     connection = connect(plant.owner_uri)
     try:

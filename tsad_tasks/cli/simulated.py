@@ -1,4 +1,6 @@
-"""`tsad simulate`: example datasets filled with readings of our own making, and what was put into them."""
+"""`tsad simulate`: example datasets filled with readings of our own making, and what was put into
+them.
+"""
 
 from __future__ import annotations
 
@@ -42,7 +44,10 @@ def show_simulated(name: str, uri: str, *, days: int) -> None:
     n_rows, anomalies = PLANTS[name](uri, days)
     end_at = START_AT + timedelta(days=days)
     split_at = end_at - timedelta(days=N_SCORED_DAYS)
-    say(f"{name}: {n_rows:,} rows, {START_AT:%Y-%m-%d} to {end_at:%Y-%m-%d} UTC, with these anomalies:")
+    say(
+        f"{name}: {n_rows:,} rows, {START_AT:%Y-%m-%d} to {end_at:%Y-%m-%d} UTC, with these "
+        "anomalies:"
+    )
     columns = ("kind", "entity", "from", "to", "what")
     rows = [(one.kind, one.entity, one.start_at, one.end_at, one.description) for one in anomalies]
     table("", columns, rows)

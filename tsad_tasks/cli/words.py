@@ -25,17 +25,47 @@ From = Annotated[str, typer.Option("--from", help="Start, such as 2026-03-01T06:
 To = Annotated[str, typer.Option("--to", help="End (not included).")]
 Note = Annotated[str, typer.Option(help="More in words.")]
 By = Annotated[str | None, typer.Option(help="Who says so; default: your login.")]
-Channel = Annotated[str | None, typer.Option(help="The channel that is meant; default: all of the entity.")]
+Channel = Annotated[
+    str | None, typer.Option(help="The channel that is meant; default: all of the entity.")
+]
 
 _WITHDRAW = "withdraw"
-_COLUMNS = ("window_id", "title", "entity", "start_at", "end_at", "rrule", "zone", "created_by", "withdrawn_at")
+_COLUMNS = (
+    "window_id",
+    "title",
+    "entity",
+    "start_at",
+    "end_at",
+    "rrule",
+    "zone",
+    "created_by",
+    "withdrawn_at",
+)
 _LABEL_COLUMNS = (
-    "label_id", "entity", "start_at", "end_at", "kind", "origin", "note", "withdrawn_by", "withdrawn_at",
-)  # fmt: skip
+    "label_id",
+    "entity",
+    "start_at",
+    "end_at",
+    "kind",
+    "origin",
+    "note",
+    "withdrawn_by",
+    "withdrawn_at",
+)
 _EPOCH_COLUMNS = (
-    "epoch_id", "entity", "channel", "kind", "from_at", "scale", "offset", "usable_at", "n_running_hours",
-    "needed_hours", "reason", "withdrawn_at",
-)  # fmt: skip
+    "epoch_id",
+    "entity",
+    "channel",
+    "kind",
+    "from_at",
+    "scale",
+    "offset",
+    "usable_at",
+    "n_running_hours",
+    "needed_hours",
+    "reason",
+    "withdrawn_at",
+)
 
 
 def _who(name: str | None) -> str:
@@ -46,7 +76,10 @@ def verdict(
     incident: Annotated[str, typer.Argument(help="incident_id, as tsad anomalies lists it.")],
     word: Annotated[
         str,
-        typer.Argument(metavar="VERDICT", help="confirmed, expected, false_alarm, new_normal, sensor_fault; withdraw."),
+        typer.Argument(
+            metavar="VERDICT",
+            help="confirmed, expected, false_alarm, new_normal, sensor_fault; withdraw.",
+        ),
     ],
     note: Note = "",
     by: By = None,
@@ -54,7 +87,8 @@ def verdict(
 ) -> None:
     """Say what an incident was; the latest word counts.
 
-    What is confirmed, expected or a sensor fault is kept out of trainings; a false alarm and a new normal are learned.
+    What is confirmed, expected or a sensor fault is kept out of trainings; a false alarm and a new
+    normal are learned.
     """
     from tsad_tasks.feedback.words import set_verdict, withdraw_verdict
 
@@ -67,15 +101,30 @@ def verdict(
 
 
 def new_normal(
-    dataset: Dataset, entity: Entity, start: From, end: To, note: Note = "", by: By = None, channel: Channel = None
+    dataset: Dataset,
+    entity: Entity,
+    start: From,
+    end: To,
+    note: Note = "",
+    by: By = None,
+    channel: Channel = None,
 ) -> None:
-    """Say that a shift which no incident tells is normal from then on; its commissioning reference is made anew."""
+    """Say that a shift which no incident tells is normal from then on; its commissioning reference
+    is made anew.
+    """
     from tsad_tasks.feedback.words import add_verdict
 
     span = session.interval(start, end)
     with session.open_store() as store:
         key = add_verdict(
-            store, config_of(dataset).dataset, entity, *span, "new_normal", said_by=_who(by), note=note, channel=channel
+            store,
+            config_of(dataset).dataset,
+            entity,
+            *span,
+            "new_normal",
+            said_by=_who(by),
+            note=note,
+            channel=channel,
         )
     say(f"Verdict {key}: {entity} is at its new normal.")
 
@@ -100,7 +149,10 @@ def label(
 def labels(
     dataset: Dataset,
     csv: Annotated[
-        Path | None, typer.Option(help="Take those of a file: entity, start_at, end_at, kind, note; all or none.")
+        Path | None,
+        typer.Option(
+            help="Take those of a file: entity, start_at, end_at, kind, note; all or none."
+        ),
     ] = None,
     withdraw: Annotated[int | None, typer.Option(help="Take one back: its number.")] = None,
     by: By = None,
@@ -122,12 +174,18 @@ def labels(
 
 
 def _listed(dataset: str, query: str, columns: Sequence[str], heads: tuple[str, str]) -> None:
-    """What people said, as a table under the first of the heads; the second one where there is nothing."""
+    """What people said, as a table under the first of the heads; the second one where there is
+    nothing.
+    """
     with session.open_store() as store, store.transaction():
         rows = store.records(query, {"dataset": store.select_dataset(dataset).name})
     title, nothing = heads
     if rows:
-        table(f"{title} of {dataset}, UTC", columns, [tuple(row[name] for name in columns) for row in rows])
+        table(
+            f"{title} of {dataset}, UTC",
+            columns,
+            [tuple(row[name] for name in columns) for row in rows],
+        )
     else:
         say(f"{nothing} of {dataset}.")
 
@@ -139,13 +197,21 @@ def add_window(
     end: To,
     title: Annotated[str, typer.Option(help="What is done.")],
     entity: Annotated[str | None, typer.Option(help="Machine or host; default: all.")] = None,
-    rrule: Annotated[str | None, typer.Option(help="How it recurs (RFC 5545), such as FREQ=WEEKLY;BYDAY=SU.")] = None,
-    zone: Annotated[str | None, typer.Option(help="Zone in which it recurs; default: the dataset's site_zone.")] = None,
-    before: Annotated[str, typer.Option(help="What counts as inside before it, such as 15min.")] = "0",
+    rrule: Annotated[
+        str | None, typer.Option(help="How it recurs (RFC 5545), such as FREQ=WEEKLY;BYDAY=SU.")
+    ] = None,
+    zone: Annotated[
+        str | None, typer.Option(help="Zone in which it recurs; default: the dataset's site_zone.")
+    ] = None,
+    before: Annotated[
+        str, typer.Option(help="What counts as inside before it, such as 15min.")
+    ] = "0",
     after: Annotated[str, typer.Option(help="What counts as inside after it.")] = "0",
     by: By = None,
 ) -> None:
-    """Add a maintenance window, for the past too: incidents wholly inside do not alert, nothing in it is learned."""
+    """Add a maintenance window, for the past too: incidents wholly inside do not alert, nothing in
+    it is learned.
+    """
     from tsad_tasks.feedback.words import add_maintenance
 
     span, margins = (
@@ -154,9 +220,17 @@ def add_window(
     )
     with session.open_store() as store:
         window_id, n_changed = add_maintenance(
-            store, config_of(dataset).dataset, *span, title, entity=entity, rrule=rrule, zone=zone,
-            margin_before_s=margins[0], margin_after_s=margins[1], created_by=_who(by),
-        )  # fmt: skip
+            store,
+            config_of(dataset).dataset,
+            *span,
+            title,
+            entity=entity,
+            rrule=rrule,
+            zone=zone,
+            margin_before_s=margins[0],
+            margin_after_s=margins[1],
+            created_by=_who(by),
+        )
     say(f"Maintenance {window_id}: {title}. Incidents marked anew: {n_changed}.")
 
 
@@ -174,7 +248,9 @@ def list_windows(dataset: Dataset) -> None:
 
 
 @maintenance.command("withdraw")
-def withdraw_window(dataset: Dataset, window: Annotated[int, typer.Argument(help="Its number.")]) -> None:
+def withdraw_window(
+    dataset: Dataset, window: Annotated[int, typer.Argument(help="Its number.")]
+) -> None:
     """Take back a maintenance window; its incidents count again."""
     from tsad_tasks.feedback.words import withdraw_maintenance
 
@@ -188,36 +264,64 @@ def add_epoch(
     dataset: Dataset,
     entity: Entity,
     channel: Annotated[str, typer.Argument(help="The sensor.")],
-    start: Annotated[str, typer.Option("--from", help="From when on it is another one, such as 2026-03-01T06:00.")],
+    start: Annotated[
+        str,
+        typer.Option("--from", help="From when on it is another one, such as 2026-03-01T06:00."),
+    ],
     kind: Annotated[str, typer.Option(help="replaced, recalibrated or unit.")],
     why: Annotated[str, typer.Option(help="The reason.")],
-    scale: Annotated[float | None, typer.Option(help="Former terms = value * scale + offset.")] = None,
-    offset: Annotated[float | None, typer.Option(help="Former terms = value * scale + offset.")] = None,
+    scale: Annotated[
+        float | None, typer.Option(help="Former terms = value * scale + offset.")
+    ] = None,
+    offset: Annotated[
+        float | None, typer.Option(help="Former terms = value * scale + offset.")
+    ] = None,
     by: By = None,
 ) -> None:
-    """Say that a sensor changed: it is converted by scale and offset, else unknown until these were learned.
+    """Say that a sensor changed: it is converted by scale and offset, else unknown until these were
+    learned.
 
-    What was scored since then is scored anew as far back as readings may still change; further back: tsad rescore.
+    What was scored since then is scored anew as far back as readings may still change; further
+    back: tsad rescore.
     """
     from tsad_tasks.feedback.words import set_channel_epoch
 
     name, from_at = config_of(dataset).dataset, moment(start)
     with session.open_store() as store:
         key = set_channel_epoch(
-            store, name, entity, channel, from_at, kind, why, scale=scale, offset=offset, said_by=_who(by)
+            store,
+            name,
+            entity,
+            channel,
+            from_at,
+            kind,
+            why,
+            scale=scale,
+            offset=offset,
+            said_by=_who(by),
         )
     say(f"Change {key}: {entity} {channel}, {kind} at {from_at:%Y-%m-%d %H:%M} UTC.")
-    say(f"Score what came since then: tsad rescore {name} --from {from_at:%Y-%m-%dT%H:%MZ} --to <now>")
+    say(
+        f"Score what came since then: tsad rescore {name} --from {from_at:%Y-%m-%dT%H:%MZ} --to "
+        "<now>"
+    )
 
 
 @epoch.command("list")
 def list_epochs(dataset: Dataset) -> None:
     """List the changes of a dataset's sensors, the newest first."""
-    _listed(dataset, "select_channel_epoch_list", _EPOCH_COLUMNS, ("Changed sensors", "No changed sensors"))
+    _listed(
+        dataset,
+        "select_channel_epoch_list",
+        _EPOCH_COLUMNS,
+        ("Changed sensors", "No changed sensors"),
+    )
 
 
 @epoch.command("withdraw")
-def withdraw_epoch(dataset: Dataset, number: Annotated[int, typer.Argument(help="Its number.")]) -> None:
+def withdraw_epoch(
+    dataset: Dataset, number: Annotated[int, typer.Argument(help="Its number.")]
+) -> None:
     """Take back a change of a sensor."""
     from tsad_tasks.feedback.words import withdraw_channel_epoch
 

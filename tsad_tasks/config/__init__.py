@@ -31,7 +31,17 @@ from pydantic_core import PydanticCustomError
 
 from tsad_tasks.base.errors import ConfigError
 
-_UNITS_S = {"s": 1, "sec": 1, "min": 60, "m": 60, "h": 3600, "d": 86400, "day": 86400, "days": 86400, "w": 604800}
+_UNITS_S = {
+    "s": 1,
+    "sec": 1,
+    "min": 60,
+    "m": 60,
+    "h": 3600,
+    "d": 86400,
+    "day": 86400,
+    "days": 86400,
+    "w": 604800,
+}
 _DURATION = re.compile(r"^\s*(\d+)\s*([a-z]+)\s*$")
 _NAME = re.compile(r"[a-z][a-z0-9_]{0,47}")
 _CONNECTION = re.compile(r"[A-Za-z0-9_.-]+")
@@ -53,7 +63,9 @@ def duration_s(text: object) -> int:
     """
     seconds = _seconds(text)
     if seconds is None or not 0 <= seconds <= _CENTURY_S:
-        raise ValueError("a duration such as 30s, 5min, 1h, 30d (a number without unit counts seconds)")
+        raise ValueError(
+            "a duration such as 30s, 5min, 1h, 30d (a number without unit counts seconds)"
+        )
     return seconds
 
 
@@ -102,14 +114,19 @@ def _dataset_name(name: object) -> str:
 def _connection_id(name: object) -> str:
     if not isinstance(name, str) or not _CONNECTION.fullmatch(name):
         raise _wrong(
-            "the id of a connection (letters, digits, _ . -)", "something else (not shown, it may hold a password)"
+            "the id of a connection (letters, digits, _ . -)",
+            "something else (not shown, it may hold a password)",
         )
     return name
 
 
 def _table_names(tables: object) -> object:
     names = [tables] if isinstance(tables, str) else tables
-    if not isinstance(names, list) or not names or not all(isinstance(name, str) and name.strip() for name in names):
+    if (
+        not isinstance(names, list)
+        or not names
+        or not all(isinstance(name, str) and name.strip() for name in names)
+    ):
         raise ValueError("a table, a list of tables, or a pattern with * such as plant.machine_*")
     return tables
 
@@ -131,7 +148,9 @@ def _cron(text: object) -> str:
     """
     fields = text.split() if isinstance(text, str) else []
     if len(fields) != 5 or not all(map(_is_cron_field, fields, _CRON_RANGES)):
-        raise ValueError("a cron expression: minute hour day month weekday, in numbers, such as '0 3 * * 1'")
+        raise ValueError(
+            "a cron expression: minute hour day month weekday, in numbers, such as '0 3 * * 1'"
+        )
     return str(text)
 
 
@@ -185,7 +204,9 @@ def holidays_of(code: str) -> tuple[tuple[int, ...], int]:
 
     country, _, region = code.partition("-")
     try:
-        found = holidays.country_holidays(country, subdiv=region or None, years=range(*_HOLIDAY_YEARS))
+        found = holidays.country_holidays(
+            country, subdiv=region or None, years=range(*_HOLIDAY_YEARS)
+        )
     except NotImplementedError:
         return (), _SUNDAY
     days = sorted((day - date(1970, 1, 1)).days for day in found)
@@ -216,7 +237,9 @@ Share = Annotated[float, Field(ge=0.0, le=1.0)]
 class Section(BaseModel):
     """A mapping in a dataset file: unknown keys are errors, values never change after loading."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True, populate_by_name=True, allow_inf_nan=False)
+    model_config = ConfigDict(
+        extra="forbid", frozen=True, populate_by_name=True, allow_inf_nan=False
+    )
 
 
 class TimeColumn(Section):
@@ -236,17 +259,25 @@ class EntitySource(Section):
     """Where the name of the machine or host comes from: exactly one of the three."""
 
     column: Named | None = Field(None, description="Column that holds the entity's name.")
-    from_table: Named | None = Field(None, description="Regular expression on the table's name; its first group is it.")
+    from_table: Named | None = Field(
+        None, description="Regular expression on the table's name; its first group is it."
+    )
     constant: Named | None = Field(None, description="The one entity of this table.")
 
     @model_validator(mode="after")
     def _exactly_one(self) -> EntitySource:
-        given = [name for name in ("column", "from_table", "constant") if getattr(self, name) is not None]
+        given = [
+            name for name in ("column", "from_table", "constant") if getattr(self, name) is not None
+        ]
         if len(given) != 1:
-            raise _wrong("exactly one of column, from_table, constant", ", ".join(given) or "none of them")
+            raise _wrong(
+                "exactly one of column, from_table, constant", ", ".join(given) or "none of them"
+            )
         if self.from_table is not None and _n_groups(self.from_table) < 1:
             raise _wrong(
-                "a regular expression with one group, such as 'machine_(.*)'", repr(self.from_table), "from_table"
+                "a regular expression with one group, such as 'machine_(.*)'",
+                repr(self.from_table),
+                "from_table",
             )
         return self
 
@@ -268,8 +299,12 @@ class Channel(Section):
     aggregate: Literal["last", "mean", "min", "max", "count"] = Field(
         "mean", description="How readings that share a grid step become one."
     )
-    hold_s: DurationS = Field(0, alias="hold", description="How long a value stays valid when none follows.")
-    low: float | None = Field(None, description="Lower end of the sensor's range; below it the value is out of range.")
+    hold_s: DurationS = Field(
+        0, alias="hold", description="How long a value stays valid when none follows."
+    )
+    low: float | None = Field(
+        None, description="Lower end of the sensor's range; below it the value is out of range."
+    )
     high: float | None = Field(None, description="Upper end of the sensor's range.")
 
     @model_validator(mode="after")
@@ -288,11 +323,15 @@ class Source(Section):
     tables: Annotated[str | list[str], BeforeValidator(_table_names)] = Field(
         description="Table, list of tables, or a pattern with * such as plant.machine_*."
     )
-    shape: Literal["wide", "long"] = Field("wide", description="wide: a column per channel; long: a row per value.")
+    shape: Literal["wide", "long"] = Field(
+        "wide", description="wide: a column per channel; long: a row per value."
+    )
     time: TimeColumn
     entity: EntitySource
     channels: dict[Annotated[str, AfterValidator(_channel_name)], Channel] = Field(min_length=1)
-    channel_column: Named | None = Field(None, description="Long tables: column with the channel's name.")
+    channel_column: Named | None = Field(
+        None, description="Long tables: column with the channel's name."
+    )
     value_column: Named | None = Field(None, description="Long tables: column with the value.")
     updated_at: Named | None = Field(
         None, description="Column that grows when a row changes; decides between duplicates."
@@ -301,8 +340,12 @@ class Source(Section):
     step_s: Annotated[int, BeforeValidator(_step_s), WithJsonSchema(_DURATION_JSON)] = Field(
         60, alias="step", description="Grid step; divides one hour."
     )
-    settle_s: DurationS = Field(0, alias="settle", description="Wait after an interval's end before it is read.")
-    mutability_s: DurationS = Field(10800, alias="mutability", description="How long rows may still arrive or change.")
+    settle_s: DurationS = Field(
+        0, alias="settle", description="Wait after an interval's end before it is read."
+    )
+    mutability_s: DurationS = Field(
+        10800, alias="mutability", description="How long rows may still arrive or change."
+    )
     statement_timeout_s: LastingS = Field(300, alias="statement_timeout")
 
     @model_validator(mode="after")
@@ -312,7 +355,11 @@ class Source(Section):
             if self.shape == "long" and not is_given:
                 raise _wrong("this field, since the table is long", "nothing", name)
             if self.shape == "wide" and is_given:
-                raise _wrong("no such field, since the table is wide (or say shape: long)", getattr(self, name), name)
+                raise _wrong(
+                    "no such field, since the table is wide (or say shape: long)",
+                    getattr(self, name),
+                    name,
+                )
         return self
 
     @property
@@ -335,11 +382,17 @@ class Features(Section):
     rolling_mean: list[Annotated[int, Field(ge=2, le=1440)]] = Field(default_factory=list)
     lag: list[Annotated[int, Field(ge=1, le=1440)]] = Field(default_factory=list)
     diff: list[Annotated[int, Field(ge=1, le=1440)]] = Field(default_factory=list)
-    cyclic: list[Cyclic] = Field(default_factory=_every_cycle, description="Context inputs, in site time.")
-    holidays: Annotated[str, AfterValidator(_country)] | None = Field(
-        None, description="Country, such as DE, or region, such as DE-BY, whose holidays are days of rest."
+    cyclic: list[Cyclic] = Field(
+        default_factory=_every_cycle, description="Context inputs, in site time."
     )
-    min_own_scale_s: DurationS = Field(259200, alias="min_own_scale", description="Running time before an own scale.")
+    holidays: Annotated[str, AfterValidator(_country)] | None = Field(
+        None,
+        description="Country, such as DE, or region, such as DE-BY, whose holidays are days of "
+        "rest.",
+    )
+    min_own_scale_s: DurationS = Field(
+        259200, alias="min_own_scale", description="Running time before an own scale."
+    )
     rebaseline_after_s: LastingS = Field(
         86400,
         alias="rebaseline_after",
@@ -354,14 +407,19 @@ class Detector(Section):
     """Which model, and its sizes."""
 
     name: Annotated[str, AfterValidator(_detector_name)] = "lstm_autoencoder"
-    scope: Literal["dataset", "entity"] = Field("dataset", description="One model for all entities, or one each.")
+    scope: Literal["dataset", "entity"] = Field(
+        "dataset", description="One model for all entities, or one each."
+    )
     window: Annotated[int, Field(ge=2, le=1440)] | Literal["auto"] = Field(
-        DEFAULT_WINDOW, description="Steps; auto: the readings' period, if one of 5 to 60 steps stands out, else 10."
+        DEFAULT_WINDOW,
+        description="Steps; auto: the readings' period, if one of 5 to 60 steps stands out, else "
+        "10.",
     )
     min_coverage: Share = Field(0.5, description="Smallest share of live channels for a score.")
     params: Annotated[dict[str, Any], AfterValidator(_json_values)] = Field(
         default_factory=dict,
-        description="The detector's own. What counts readings in those with a state may be a duration, such as 6h.",
+        description="The detector's own. What counts readings in those with a state may be a "
+        "duration, such as 6h.",
     )
 
     @property
@@ -395,27 +453,44 @@ class Threshold(Section):
         "conformal",
         "ranked",
         "hysteresis",
-    ] = Field("evt", description="evt keeps to the alarm policy's budget; the others are limits as their names say.")
+    ] = Field(
+        "evt",
+        description="evt keeps to the alarm policy's budget; the others are limits as their names "
+        "say.",
+    )
     combine: Literal["top_k", "mean", "max"] | None = Field(
         None,
-        description="top_k: the mean of the most surprising channels, calibrated (default of evt and conformal); "
-        "mean: of all channels' errors as they are (default of the others); max: the highest of them (default of "
+        description="top_k: the mean of the most surprising channels, calibrated (default of evt "
+        "and conformal); "
+        "mean: of all channels' errors as they are (default of the others); max: the highest of "
+        "them (default of "
         "ranked and hysteresis).",
     )
-    top_k: Annotated[int, Field(ge=1, le=1000)] = Field(2, description="Channels that top_k takes the mean of.")
+    top_k: Annotated[int, Field(ge=1, le=1000)] = Field(
+        2, description="Channels that top_k takes the mean of."
+    )
     percentile: Annotated[float, Field(gt=50, lt=100)] = 99.9
     k: Annotated[float, Field(gt=0, le=50)] = 6.0
-    look_back: Annotated[int, Field(ge=50, le=20000)] = Field(1000, description="Errors that a rolling threshold sees.")
-    min_span_s: DurationS = Field(86400, alias="min_span", description="… and at least this much time.")
+    look_back: Annotated[int, Field(ge=50, le=20000)] = Field(
+        1000, description="Errors that a rolling threshold sees."
+    )
+    min_span_s: DurationS = Field(
+        86400, alias="min_span", description="… and at least this much time."
+    )
     min_count: Annotated[int, Field(ge=10)] = Field(
         200, description="With fewer errors the calibrated threshold holds."
     )
-    floor: Share = Field(0.5, description="A rolling threshold never falls below this share of the calibrated one.")
-    collective_width: Annotated[int, Field(ge=0, le=1440)] = Field(15, description="Moving average; 0 switches it off.")
+    floor: Share = Field(
+        0.5, description="A rolling threshold never falls below this share of the calibrated one."
+    )
+    collective_width: Annotated[int, Field(ge=0, le=1440)] = Field(
+        15, description="Moving average; 0 switches it off."
+    )
     collective_k: Annotated[float, Field(gt=0, le=50)] = 6.0
     rule: dict[str, float | str] = Field(
         default_factory=dict,
-        description="Of ranked: limit, penalty, event_error, event_gap; of hysteresis: limit, leave, leave_share, "
+        description="Of ranked: limit, penalty, event_error, event_gap; of hysteresis: limit, "
+        "leave, leave_share, "
         "longest, recent. Counts are readings, or durations such as 6h.",
     )
 
@@ -438,22 +513,36 @@ _POLICY_OF_MODELS = (*_BUDGET, "merge_gap_s", "consecutive", "min_score")
 
 
 class AlarmPolicy(Section):
-    """How flags become incidents; its hash, but for the budget, is the version that incidents carry."""
+    """How flags become incidents; its hash, but for the budget, is the version that incidents
+    carry.
+    """
 
     budget_per_day: Annotated[float, Field(gt=0)] = Field(
-        5.0, description="Incidents a day that the whole dataset may raise while nothing is wrong (threshold.kind evt)."
+        5.0,
+        description="Incidents a day that the whole dataset may raise while nothing is wrong "
+        "(threshold.kind evt).",
     )
     budget_per_entity_week: Annotated[float, Field(gt=0)] = Field(
         1.0, description="… and one entity in a week; what is lower holds."
     )
     merge_gap_s: DurationS = Field(
-        1800, alias="merge_gap", description="Flags closer than this, or than two steps, are one incident."
+        1800,
+        alias="merge_gap",
+        description="Flags closer than this, or than two steps, are one incident.",
     )
-    max_length_s: LastingS = Field(604800, alias="max_length", description="A longer incident is cut here.")
-    consecutive: Annotated[int, Field(ge=1, le=1440)] = Field(1, description="Flags in a row that open an incident.")
-    min_score: Annotated[float, Field(ge=0)] = Field(0.0, description="Smallest peak score of an incident.")
+    max_length_s: LastingS = Field(
+        604800, alias="max_length", description="A longer incident is cut here."
+    )
+    consecutive: Annotated[int, Field(ge=1, le=1440)] = Field(
+        1, description="Flags in a row that open an incident."
+    )
+    min_score: Annotated[float, Field(ge=0)] = Field(
+        0.0, description="Smallest peak score of an incident."
+    )
     refractory_s: DurationS = Field(
-        0, alias="refractory", description="Flags this long after an alarm are part of it; 0: merge_gap alone decides."
+        0,
+        alias="refractory",
+        description="Flags this long after an alarm are part of it; 0: merge_gap alone decides.",
     )
     escalation: Annotated[float, Field(gt=0)] = Field(
         2.0, description="… but an error higher by this than all since the alarm is a new one."
@@ -476,15 +565,18 @@ class Training(Section):
     max_windows: Annotated[int, Field(ge=100)] = 60_000
     max_fold_values: Annotated[int, Field(ge=1000)] = Field(
         16_000_000,
-        description="Entities × channels × steps that a folding detector learns from, the newest of the range: nine "
-        "minutes on one core. Three days are never cut. As many may be held out: in a larger fleet a choice of "
+        description="Entities × channels × steps that a folding detector learns from, the newest "
+        "of the range: nine "
+        "minutes on one core. Three days are never cut. As many may be held out: in a larger fleet "
+        "a choice of "
         "entities is judged, at least 24, and the others calibrate on a day.",
     )
     epochs: Annotated[int, Field(ge=1, le=1000)] = 30
     timeout_s: LastingS = Field(
         43200,
         alias="timeout",
-        description="A safeguard: longer than this is an error that says what to lower, and never a model. "
+        description="A safeguard: longer than this is an error that says what to lower, and never "
+        "a model. "
         "What ends a training is windows × epochs, or patience.",
     )
     max_minutes: Annotated[float, Field(gt=0)] | None = Field(
@@ -501,26 +593,40 @@ class Training(Section):
         0.3, description="Held out: a week, or half of it, to calibrate on, the rest for the gate."
     )
     max_excluded_share: Share = Field(
-        0.1, description="A larger share of the running steps left out stops a retraining; labels teach a classifier."
+        0.1,
+        description="A larger share of the running steps left out stops a retraining; labels teach "
+        "a classifier.",
     )
     high_score_lasting_s: LastingS = Field(
-        3600, alias="high_score_lasting", description="What the champion scored HIGH for so long is not learned."
+        3600,
+        alias="high_score_lasting",
+        description="What the champion scored HIGH for so long is not learned.",
     )
     dead_channel_share: Share = Field(
-        0.2, description="Share of windows in which one channel is made dead, so that a dead sensor upsets no other."
+        0.2,
+        description="Share of windows in which one channel is made dead, so that a dead sensor "
+        "upsets no other.",
     )
     seed: int = 7
     min_hours: Annotated[float, Field(ge=1)] = Field(
         24.0, description="Less running time than this stops a retraining."
     )
     warm_start_from: str | None = Field(
-        None, description="Begin with the weights of this dataset's champion; `champion` means the own one."
+        None,
+        description="Begin with the weights of this dataset's champion; `champion` means the own "
+        "one.",
     )
     preview: Literal["automatic", "manual"] = Field(
-        "automatic", description="manual: a person sees, on a form in Airflow, what will be learned, and may stop it."
+        "automatic",
+        description="manual: a person sees, on a form in Airflow, what will be learned, and may "
+        "stop it.",
     )
-    answer_within_s: DurationS = Field(86400, alias="answer_within", description="How long the form waits.")
-    unanswered: Literal["train", "stop"] = Field("stop", description="What happens when nobody answers.")
+    answer_within_s: DurationS = Field(
+        86400, alias="answer_within", description="How long the form waits."
+    )
+    unanswered: Literal["train", "stop"] = Field(
+        "stop", description="What happens when nobody answers."
+    )
 
 
 class Gate(Section):
@@ -531,24 +637,40 @@ class Gate(Section):
     min_collective_share: Share = 0.7
     max_false_alarm_share: Share = 0.01
     max_incidents_per_entity_week: Annotated[float, Field(gt=0)] | None = Field(
-        None, description="False alarms on clean held-out readings; default, with kind evt: twice the alarm budget."
+        None,
+        description="False alarms on clean held-out readings; default, with kind evt: twice the "
+        "alarm budget.",
     )
-    min_known_share: Share = Field(0.5, description="Share of known anomalies in held-out readings to be found.")
-    min_known: Annotated[int, Field(ge=1)] = Field(3, description="Fewer known anomalies than this decide nothing.")
-    margin: Share = Field(0.1, description="A share this far below its limit fails, even where chance may explain it.")
+    min_known_share: Share = Field(
+        0.5, description="Share of known anomalies in held-out readings to be found."
+    )
+    min_known: Annotated[int, Field(ge=1)] = Field(
+        3, description="Fewer known anomalies than this decide nothing."
+    )
+    margin: Share = Field(
+        0.1, description="A share this far below its limit fails, even where chance may explain it."
+    )
     max_excess: Annotated[float, Field(ge=1)] = Field(
-        2.0, description="False alarms of so many times their limit fail, even where chance may explain them."
+        2.0,
+        description="False alarms of so many times their limit fail, even where chance may explain "
+        "them.",
     )
     tolerance: Share = Field(0.05, description="How much worse than the champion a share may be …")
     min_pairs: Annotated[int, Field(ge=1)] = Field(
-        200, description="… where so many anomalies were injected; with fewer, only what chance does not explain fails."
+        200,
+        description="… where so many anomalies were injected; with fewer, only what chance does "
+        "not explain fails.",
     )
     n_injected: Annotated[int, Field(ge=10, le=1000)] = 60
     max_score_drift: Annotated[float, Field(gt=0)] = Field(
-        0.25, description="PSI of scores against the champion's above which the report says so; it decides nothing."
+        0.25,
+        description="PSI of scores against the champion's above which the report says so; it "
+        "decides nothing.",
     )
     max_latency_ms: Annotated[float, Field(gt=0)] = Field(
-        50.0, description="CPU time per window, median; a machine with a hundred entities has 36 s an hour each."
+        50.0,
+        description="CPU time per window, median; a machine with a hundred entities has 36 s an "
+        "hour each.",
     )
     max_commissioning_shift: Annotated[float, Field(gt=0)] = Field(
         3.0, description="Spreads by which a channel may have left its commissioning reference."
@@ -559,26 +681,43 @@ class Gate(Section):
 
 
 class Shadow(Section):
-    """How long a challenger that passed the gate is scored beside the champion, and what it must show there."""
+    """How long a challenger that passed the gate is scored beside the champion, and what it must
+    show there.
+    """
 
     hours: Annotated[int, Field(ge=0, le=720)] = Field(
-        24, description="Hours that both must have scored; 0: what passes the gate is champion at once."
+        24,
+        description="Hours that both must have scored; 0: what passes the gate is champion at "
+        "once.",
     )
     min_windows: Annotated[int, Field(ge=0)] | None = Field(
         None,
-        description="… and steps, idle time lengthens the shadow; null: half of those that one entity has in these "
+        description="… and steps, idle time lengthens the shadow; null: half of those that one "
+        "entity has in these "
         "hours, at most 500.",
     )
     approve: Literal["automatic", "manual"] = Field(
-        "automatic", description="manual: a person promotes or rejects, on a form in Airflow that shows the numbers."
+        "automatic",
+        description="manual: a person promotes or rejects, on a form in Airflow that shows the "
+        "numbers.",
     )
-    answer_within_s: DurationS = Field(86400, alias="answer_within", description="How long the form waits.")
-    unanswered: Literal["promote", "reject"] = Field("reject", description="What happens when nobody answers.")
+    answer_within_s: DurationS = Field(
+        86400, alias="answer_within", description="How long the form waits."
+    )
+    unanswered: Literal["promote", "reject"] = Field(
+        "reject", description="What happens when nobody answers."
+    )
     max_alert_ratio: Annotated[float, Field(ge=1)] = Field(
-        2.0, description="Incidents, as a multiple of the champion's, that a challenger may surely not exceed."
+        2.0,
+        description="Incidents, as a multiple of the champion's, that a challenger may surely not "
+        "exceed.",
     )
-    max_flag_share: Share = Field(0.01, description="Share of steps it may flag, or twice the champion's.")
-    min_agreement: Share = Field(0.9, description="Smallest share of steps that both flag, or neither.")
+    max_flag_share: Share = Field(
+        0.01, description="Share of steps it may flag, or twice the champion's."
+    )
+    min_agreement: Share = Field(
+        0.9, description="Smallest share of steps that both flag, or neither."
+    )
 
 
 class Drift(Section):
@@ -586,7 +725,8 @@ class Drift(Section):
 
     retrain_above: Annotated[float, Field(gt=0)] | None = Field(
         None,
-        description="PSI of a channel's week above which the report DAG starts a retraining; 0.25 is a large shift.",
+        description="PSI of a channel's week above which the report DAG starts a retraining; 0.25 "
+        "is a large shift.",
     )
 
 
@@ -605,24 +745,31 @@ def _mail_address(text: object) -> str:
 
 
 NewsName = Literal["gate_failed", "shadow_failed", "training_stopped", "promoted", "rolled_back"]
-_BAD_NEWS: tuple[NewsName, ...] = ("gate_failed", "shadow_failed", "training_stopped", "rolled_back")
+_BAD_NEWS: tuple[NewsName, ...] = (
+    "gate_failed",
+    "shadow_failed",
+    "training_stopped",
+    "rolled_back",
+)
 
 
 class NotificationTarget(Section):
     """Who is told: e-mail addresses, or a webhook."""
 
-    email: list[Annotated[str, BeforeValidator(_mail_address), WithJsonSchema({"type": "string"})]] | None = Field(
-        None, min_length=1, description="Addresses; each gets messages of its own."
-    )
-    webhook: Annotated[str, BeforeValidator(_connection_id), WithJsonSchema({"type": "string"})] | None = Field(
-        None, description="Id of the connection that holds the URL."
-    )
-    connection: Annotated[str, BeforeValidator(_connection_id), WithJsonSchema({"type": "string"})] = Field(
-        "smtp_default", description="Id of the mail server's connection."
-    )
+    email: (
+        list[Annotated[str, BeforeValidator(_mail_address), WithJsonSchema({"type": "string"})]]
+        | None
+    ) = Field(None, min_length=1, description="Addresses; each gets messages of its own.")
+    webhook: (
+        Annotated[str, BeforeValidator(_connection_id), WithJsonSchema({"type": "string"})] | None
+    ) = Field(None, description="Id of the connection that holds the URL.")
+    connection: Annotated[
+        str, BeforeValidator(_connection_id), WithJsonSchema({"type": "string"})
+    ] = Field("smtp_default", description="Id of the mail server's connection.")
     news: list[NewsName] = Field(
         list(_BAD_NEWS),
-        description="What it is told of models, beside incidents; []: nothing. Default: all but promoted.",
+        description="What it is told of models, beside incidents; []: nothing. Default: all but "
+        "promoted.",
     )
 
     @model_validator(mode="after")
@@ -653,10 +800,14 @@ class Retention(Section):
     readings_s: LastingS | None = Field(None, alias="readings")
     scores_s: LastingS | None = Field(None, alias="scores")
     models_s: LastingS | None = Field(
-        None, alias="models", description="Bundles that nothing refers to any more; rows and decisions stay."
+        None,
+        alias="models",
+        description="Bundles that nothing refers to any more; rows and decisions stay.",
     )
     notifications_s: LastingS | None = Field(
-        None, alias="notifications", description="Alerts that have ended, at least 60 days, and their messages."
+        None,
+        alias="notifications",
+        description="Alerts that have ended, at least 60 days, and their messages.",
     )
 
 
@@ -664,15 +815,19 @@ class DatasetConfig(Section):
     """One dataset: its tables, how they are read, what detects, what alarms."""
 
     dataset: Annotated[
-        str, BeforeValidator(_dataset_name), WithJsonSchema({"type": "string", "pattern": f"^{_NAME.pattern}$"})
+        str,
+        BeforeValidator(_dataset_name),
+        WithJsonSchema({"type": "string", "pattern": f"^{_NAME.pattern}$"}),
     ]
     description: str = ""
     site_zone: ZoneName = Field("UTC", description="Zone of pages, PDFs, and of hour and weekday.")
-    interval_s: Annotated[int, BeforeValidator(_interval_s), WithJsonSchema({"enum": list(_SCORE_EVERY)})] = Field(
-        3600, alias="score_every", description="How often the score DAG runs."
-    )
+    interval_s: Annotated[
+        int, BeforeValidator(_interval_s), WithJsonSchema({"enum": list(_SCORE_EVERY)})
+    ] = Field(3600, alias="score_every", description="How often the score DAG runs.")
     source: Source
-    running_when: str | None = Field(None, description="Expression over channels, such as 'speed > 100 and power > 1'.")
+    running_when: str | None = Field(
+        None, description="Expression over channels, such as 'speed > 100 and power > 1'."
+    )
     startup_grace_s: DurationS = Field(0, alias="startup_grace")
     features: Features = Features()
     detector: Detector = Detector()
@@ -689,11 +844,17 @@ class DatasetConfig(Section):
     @model_validator(mode="after")
     def _consistent(self) -> DatasetConfig:
         if self.source.step_s > self.interval_s:
-            raise _wrong("a step no longer than score_every", f"{self.source.step_s} s", "source", "step")
+            raise _wrong(
+                "a step no longer than score_every", f"{self.source.step_s} s", "source", "step"
+            )
         for name in self.alarm_policy.min_deviation:
             if name not in self.source.channels:
                 raise _wrong(
-                    f"one of the channels {', '.join(self.channel_names)}", name, "alarm_policy", "min_deviation", name
+                    f"one of the channels {', '.join(self.channel_names)}",
+                    name,
+                    "alarm_policy",
+                    "min_deviation",
+                    name,
                 )
         if self.running_when is not None:
             _check_expression(self.running_when, self.channel_names)
@@ -704,13 +865,20 @@ class DatasetConfig(Section):
         return self
 
     def _count_readings(self) -> None:
-        """Durations become numbers of readings, so that 6h and 360 of a minute are the same model."""
+        """Durations become numbers of readings, so that 6h and 360 of a minute are the same
+        model.
+        """
         from tsad_tasks.detectors.names import COUNTED
 
         detector, step_s = self.detector, self.source.step_s
-        params = _counted(detector.params, COUNTED.get(detector.name, ()), step_s, "detector", "params")
+        params = _counted(
+            detector.params, COUNTED.get(detector.name, ()), step_s, "detector", "params"
+        )
         counted = _counted(self.threshold.rule, COUNTED_IN_RULES, step_s, "threshold", "rule")
-        rule = {name: value if isinstance(value, str) else float(value) for name, value in counted.items()}
+        rule = {
+            name: value if isinstance(value, str) else float(value)
+            for name, value in counted.items()
+        }
         # Frozen for everybody else; this is still a part of making it.
         self.__dict__["detector"] = detector.model_copy(update={"params": params})
         self.__dict__["threshold"] = self.threshold.model_copy(update={"rule": rule})
@@ -733,7 +901,10 @@ class DatasetConfig(Section):
         unknown = sorted(set(threshold.rule) - set(known))
         if unknown:
             raise _wrong(
-                f"parameters of {threshold.kind}: {', '.join(known) or 'none'}", unknown[0], "threshold", "rule"
+                f"parameters of {threshold.kind}: {', '.join(known) or 'none'}",
+                unknown[0],
+                "threshold",
+                "rule",
             )
         for key, value in threshold.rule.items():
             if isinstance(value, str):
@@ -764,21 +935,39 @@ class DatasetConfig(Section):
     @property
     def model_hash(self) -> str:
         """Hash of everything that affects errors, scores and flags of a model trained now."""
-        parts = self.model_dump(mode="json", include={"features", "detector", "threshold", "running_when", "training"})
-        # These say whether a model is trained, not how; and how a sensor is seen, whatever the model.
-        for name in ("max_excluded_share", "timeout_s", "max_minutes", "preview", "answer_within_s", "unanswered"):
+        parts = self.model_dump(
+            mode="json", include={"features", "detector", "threshold", "running_when", "training"}
+        )
+        # These say whether a model is trained, not how; and how a sensor is seen, whatever the
+        # model.
+        for name in (
+            "max_excluded_share",
+            "timeout_s",
+            "max_minutes",
+            "preview",
+            "answer_within_s",
+            "unanswered",
+        ):
             del parts["training"][name]
         del parts["features"]["rebaseline_after_s"]
-        parts |= {"startup_grace_s": self.startup_grace_s, "channels": self.channel_names, "step_s": self.source.step_s}
+        parts |= {
+            "startup_grace_s": self.startup_grace_s,
+            "channels": self.channel_names,
+            "step_s": self.source.step_s,
+        }
         if self.threshold.kind == "evt":
             parts |= self.alarm_policy.model_dump(mode="json", include=set(_POLICY_OF_MODELS))
         return config_hash(parts)
 
 
-def _counted(params: Mapping[str, Any], names: Sequence[str], step_s: int, *field: str) -> dict[str, Any]:
+def _counted(
+    params: Mapping[str, Any], names: Sequence[str], step_s: int, *field: str
+) -> dict[str, Any]:
     """The parameters, with numbers of readings in place of those durations that may be given so."""
     return {
-        name: _n_readings(value, step_s, *field, name) if name in names and isinstance(value, str) else value
+        name: _n_readings(value, step_s, *field, name)
+        if name in names and isinstance(value, str)
+        else value
         for name, value in params.items()
     }
 
@@ -786,7 +975,11 @@ def _counted(params: Mapping[str, Any], names: Sequence[str], step_s: int, *fiel
 def _n_readings(text: str, step_s: int, *field: str) -> int:
     seconds = _seconds(text) or 0
     if seconds == 0 or seconds % step_s:
-        raise _wrong(f"a number of readings, or a duration that is a multiple of the step of {step_s} s", text, *field)
+        raise _wrong(
+            f"a number of readings, or a duration that is a multiple of the step of {step_s} s",
+            text,
+            *field,
+        )
     return seconds // step_s
 
 
@@ -797,7 +990,9 @@ def _check_expression(text: str, channel_names: Sequence[str]) -> None:
     try:
         compile_expression(text, channel_names)
     except ConfigError as error:
-        expected, received = str(error).removeprefix("Expected ").removesuffix(".").split(". Received: ", 1)
+        expected, received = (
+            str(error).removeprefix("Expected ").removesuffix(".").split(". Received: ", 1)
+        )
         raise _wrong(expected, received, "running_when") from None
 
 
@@ -818,7 +1013,11 @@ def load_config(path: Path) -> DatasetConfig:
     root = _composed(path, text)
     if not isinstance(root, yaml.MappingNode):
         raise _error(
-            path, 1, "(file)", "a mapping with dataset and source", "nothing" if root is None else root.tag[18:]
+            path,
+            1,
+            "(file)",
+            "a mapping with dataset and source",
+            "nothing" if root is None else root.tag[18:],
         )
     for node in _nodes(root, set()):
         _check_node(path, node)
@@ -827,11 +1026,14 @@ def load_config(path: Path) -> DatasetConfig:
     except yaml.YAMLError as error:
         raise _yaml_error(path, error) from error
     except ValidationError as error:
-        raise ConfigError("\n".join(_explain_one(path, root, dict(found)) for found in error.errors())) from error
+        raise ConfigError(
+            "\n".join(_explain_one(path, root, dict(found)) for found in error.errors())
+        ) from error
 
 
 def deprecations(config: DatasetConfig, path: Path | None = None) -> list[str]:
-    """A line on each field that is read and counts no more: where it is, and what to use in its place.
+    """A line on each field that is read and counts no more: where it is, and what to use in its
+    place.
 
     Parameters
     ----------
@@ -841,9 +1043,14 @@ def deprecations(config: DatasetConfig, path: Path | None = None) -> list[str]:
         return []
     loc = ("training", "max_minutes")
     where = config.dataset if path is None else f"{path}:{_line(_composed(path, _text(path)), loc)}"
-    expected = "training.max_windows and training.epochs, which end a training however busy the machine is"
+    expected = (
+        "training.max_windows and training.epochs, which end a training however busy the machine is"
+    )
     received = f"{config.training.max_minutes:g}, which is deprecated and ignored"
-    return [f"{where}: {'.'.join(loc)}: Expected {expected}. Received: {received}. Remove it; see training.timeout."]
+    return [
+        f"{where}: {'.'.join(loc)}: Expected {expected}. Received: {received}. Remove it; see "
+        "training.timeout."
+    ]
 
 
 def _error(path: Path, line: int, field: str, expected: str, received: str) -> ConfigError:
@@ -859,7 +1066,9 @@ def _text(path: Path) -> str:
         return content.decode("utf-8")
     except UnicodeDecodeError as error:
         line = content[: error.start].count(b"\n") + 1
-        raise _error(path, line, "(file)", "a file in UTF-8", f"the byte {content[error.start]:#x}") from error
+        raise _error(
+            path, line, "(file)", "a file in UTF-8", f"the byte {content[error.start]:#x}"
+        ) from error
 
 
 def _composed(path: Path, text: str) -> yaml.Node | None:
@@ -867,17 +1076,23 @@ def _composed(path: Path, text: str) -> yaml.Node | None:
         return yaml.compose(text, Loader=yaml.SafeLoader)
     except yaml.reader.ReaderError as error:
         line = text[: error.position].count("\n") + 1
-        raise _error(path, line, "(file)", "text without control characters", repr(text[error.position])) from error
+        raise _error(
+            path, line, "(file)", "text without control characters", repr(text[error.position])
+        ) from error
     except yaml.YAMLError as error:
         raise _yaml_error(path, error) from error
     except RecursionError as error:
-        raise _error(path, 1, "(file)", "a mapping a few levels deep", "one too deep to be read") from error
+        raise _error(
+            path, 1, "(file)", "a mapping a few levels deep", "one too deep to be read"
+        ) from error
 
 
 def _yaml_error(path: Path, error: yaml.YAMLError) -> ConfigError:
     mark = getattr(error, "problem_mark", None)
     problem = getattr(error, "problem", None) or " ".join(str(error).split())
-    return _error(path, mark.line + 1 if mark else 1, "(file)", "YAML, indented with spaces", problem)
+    return _error(
+        path, mark.line + 1 if mark else 1, "(file)", "YAML, indented with spaces", problem
+    )
 
 
 def _nodes(node: Any, seen: set[int]) -> Iterator[Any]:
@@ -886,13 +1101,19 @@ def _nodes(node: Any, seen: set[int]) -> Iterator[Any]:
         return
     seen.add(id(node))
     yield node
-    below = [part for pair in node.value for part in pair] if isinstance(node, yaml.MappingNode) else node.value
+    below = (
+        [part for pair in node.value for part in pair]
+        if isinstance(node, yaml.MappingNode)
+        else node.value
+    )
     for child in below if isinstance(node, yaml.CollectionNode) else ():
         yield from _nodes(child, seen)
 
 
 def _check_node(path: Path, node: Any) -> None:
-    """YAML lets a second key replace the first without a word, and Postgres takes no NUL character."""
+    """YAML lets a second key replace the first without a word, and Postgres takes no NUL
+    character.
+    """
     line = node.start_mark.line + 1
     if isinstance(node, yaml.ScalarNode) and "\0" in node.value:
         raise _error(path, line, "(file)", "text without control characters", repr(node.value))
@@ -905,7 +1126,11 @@ def _check_node(path: Path, node: Any) -> None:
 def _explain_one(path: Path, root: Any, found: dict[str, Any]) -> str:
     context = found.get("ctx", {})
     loc = [*(part for part in found["loc"] if part != "[key]"), *context.get("field", ())]
-    received = "nothing" if found["type"] == "missing" else context.get("received") or _shorten(found["input"])
+    received = (
+        "nothing"
+        if found["type"] == "missing"
+        else context.get("received") or _shorten(found["input"])
+    )
     field = ".".join(str(part) for part in loc) or "(file)"
     return str(_error(path, _line(root, loc), field, _expected(found, loc), received))
 
@@ -939,15 +1164,23 @@ def _known_fields(loc: Sequence[Any]) -> list[str]:
     """Names that the mapping at a place of the file may have."""
     section: type[Section] = DatasetConfig
     for part in loc:
-        fields = {field.alias or name: field.annotation for name, field in section.model_fields.items()}
+        fields = {
+            field.alias or name: field.annotation for name, field in section.model_fields.items()
+        }
         section = _section_in(fields.get(str(part))) or section
-    return [field.alias or name for name, field in section.model_fields.items() if not field.json_schema_extra]
+    return [
+        field.alias or name
+        for name, field in section.model_fields.items()
+        if not field.json_schema_extra
+    ]
 
 
 def _section_in(annotation: Any) -> type[Section] | None:
     """The section that a field is, or holds a list or mapping of."""
     found = (
-        part for part in (annotation, *get_args(annotation)) if isinstance(part, type) and issubclass(part, Section)
+        part
+        for part in (annotation, *get_args(annotation))
+        if isinstance(part, type) and issubclass(part, Section)
     )
     return next(found, None)
 

@@ -1,7 +1,9 @@
-"""What every detector is: it learns from windows, reconstructs, scores and explains, and never decides.
+"""What every detector is: it learns from windows, reconstructs, scores and explains, and never
+decides.
 
-A detector sees scaled inputs of shape (n_steps, n_inputs): first the `n_channels` sensors, then context and derived
-columns, which it uses but does not reconstruct. A window is named by its last step and reaches `history` steps back.
+A detector sees scaled inputs of shape (n_steps, n_inputs): first the `n_channels` sensors, then
+context and derived columns, which it uses but does not reconstruct. A window is named by its last
+step and reaches `history` steps back.
 """
 
 from __future__ import annotations
@@ -65,7 +67,8 @@ class TrainingSet:
 class Budget:
     """How much and how a detector may learn; `schedule` says how the learning rate falls.
 
-    No clock is part of it, lest a busy machine makes another model: after `timeout_s` there is an error, and none.
+    No clock is part of it, lest a busy machine makes another model: after `timeout_s` there is an
+    error, and none.
     """
 
     epochs: int = 30
@@ -110,8 +113,9 @@ class Reconstruction:
 class Detector(Protocol):
     """A model of what is normal.
 
-    `supervised`: learns from labels. `folds`: carries a state from reading to reading (`fold.FoldDetector`).
-    `on_one_scale`: errors of all channels and entities compare as they are; they need no `core.tails`.
+    `supervised`: learns from labels. `folds`: carries a state from reading to reading
+    (`fold.FoldDetector`). `on_one_scale`: errors of all channels and entities compare as they are;
+    they need no `core.tails`.
     """
 
     supervised: ClassVar[bool]
@@ -139,7 +143,8 @@ class Detector(Protocol):
         progress: Progress | None = None,
         warm_start: Detector | None = None,
     ) -> TrainingHistory:
-        """Learn; `progress` gets epoch (from 1), loss and validation loss; `warm_start` gives the first weights.
+        """Learn; `progress` gets epoch (from 1), loss and validation loss; `warm_start` gives the
+        first weights.
 
         Raises
         ------
@@ -151,16 +156,21 @@ class Detector(Protocol):
         """Errors and expected values of the windows that end at `ends`."""
 
     def explain(self, inputs: Floats, ends: NDArray[np.int64]) -> Floats:
-        """How much each step and channel added to the error of windows, (n_windows, width, n_channels), 0 and up."""
+        """How much each step and channel added to the error of windows, (n_windows, width,
+        n_channels), 0 and up.
+        """
 
     @property
     def judges_windows(self) -> bool:
-        """Whether a window has one error, the same in all live channels: `channel_shares` says where it comes from."""
+        """Whether a window has one error, the same in all live channels: `channel_shares` says
+        where it comes from.
+        """
 
     def channel_shares(
         self, inputs: Floats, ends: NDArray[np.int64], columns: NDArray[np.bool_] | None = None
     ) -> Floats:
-        """Each channel's share in the error of windows, (n_windows, n_channels), of sum 1; NaN where it is unknown.
+        """Each channel's share in the error of windows, (n_windows, n_channels), of sum 1; NaN
+        where it is unknown.
 
         Parameters
         ----------
@@ -169,7 +179,9 @@ class Detector(Protocol):
         """
 
     def score(self, readings: Floats, context: Floats | None = None) -> Floats:
-        """Scores (n_readings,), higher is stranger; NaN for the first `history` and where no channel is live."""
+        """Scores (n_readings,), higher is stranger; NaN for the first `history` and where no
+        channel is live.
+        """
 
     def residuals(self, readings: Floats, context: Floats | None = None) -> Floats:
         """Reading minus expected value, (n_readings, n_channels); NaN where unknown."""
@@ -190,7 +202,9 @@ class Detector(Protocol):
 
 
 class WindowScores:
-    """Scores and residuals of a series, and files in a folder, for detectors that give `reconstruct` and `to_files`."""
+    """Scores and residuals of a series, and files in a folder, for detectors that give
+    `reconstruct` and `to_files`.
+    """
 
     supervised: ClassVar[bool] = False
     folds: ClassVar[bool] = False
@@ -243,7 +257,8 @@ def channel_errors(observed: Floats, expected: Floats, kind: Loss) -> Floats:
     Returns
     -------
     (n_windows, n_channels)
-        NaN where the window holds a non-finite value; never Inf, so that Inf cannot come out of finite readings.
+        NaN where the window holds a non-finite value; never Inf, so that Inf cannot come out of
+        finite readings.
 
     >>> import numpy as np
     >>> observed = np.array([[[1.0], [3.0]], [[1.0], [np.inf]]], dtype=np.float32)
@@ -253,7 +268,8 @@ def channel_errors(observed: Floats, expected: Floats, kind: Loss) -> Floats:
     n_windows, width, n_channels = observed.shape
     total = np.zeros((n_windows, n_channels), dtype=np.float32)
     with np.errstate(over="ignore", invalid="ignore"):
-        # Step by step, because NumPy's own mean adds in an order that depends on the shape of the batch.
+        # Step by step, because NumPy's own mean adds in an order that depends on the shape of the
+        # batch.
         for step in range(width):
             total += step_errors(observed[:, step] - expected[:, step], kind)
     bounded = np.minimum(total / np.float32(width), LARGEST)
@@ -275,7 +291,9 @@ def as_shares(parts: NDArray[np.floating[Any]]) -> Floats:
 
 
 def step_errors(difference: Floats, kind: Loss) -> Floats:
-    """Errors of differences, of the same shape: squared, absolute, or Huber's with its bend at 1."""
+    """Errors of differences, of the same shape: squared, absolute, or Huber's with its bend at
+    1.
+    """
     if kind == "mse":
         return difference * difference
     size = np.abs(difference)
@@ -288,9 +306,13 @@ def _of_series(detector: Detector, readings: Floats, context: Floats | None) -> 
     """Reconstruction of every reading's window; NaN for the first `history`."""
     inputs = _inputs(detector, readings, context)
     n_readings, n_known = len(inputs), max(len(inputs) - detector.history, 0)
-    found = Reconstruction(*(np.full((n_readings, detector.n_channels), np.nan, dtype=np.float32) for _ in range(2)))
+    found = Reconstruction(
+        *(np.full((n_readings, detector.n_channels), np.nan, dtype=np.float32) for _ in range(2))
+    )
     if n_known:
-        known = detector.reconstruct(inputs, np.arange(detector.history, n_readings, dtype=np.int64))
+        known = detector.reconstruct(
+            inputs, np.arange(detector.history, n_readings, dtype=np.int64)
+        )
         found.channel_errors[detector.history :] = known.channel_errors
         found.expected[detector.history :] = known.expected
     return found
@@ -303,6 +325,8 @@ def _inputs(detector: Detector, readings: Floats, context: Floats | None) -> Flo
     fits = readings.ndim == 2 and readings.shape[1] == detector.n_channels
     fits &= n_context == 0 if context is None else context.shape == (len(readings), n_context)
     if not fits:
-        wanted = f"(n, {detector.n_channels})" + (f" and context of (n, {n_context})" if n_context else "")
+        wanted = f"(n, {detector.n_channels})" + (
+            f" and context of (n, {n_context})" if n_context else ""
+        )
         raise BadInput(f"Expected readings of shape {wanted}. Received: {shapes}.")
     return np.concatenate(parts, axis=1, dtype=np.float32, casting="same_kind")

@@ -1,7 +1,8 @@
-"""A model's folder: its detector's files, its specification and its card, held together by a manifest of hashes.
+"""A model's folder: its detector's files, its specification and its card, held together by a
+manifest of hashes.
 
-A bundle holds ONNX and JSON, never pickle. It is written whole or not at all and never changes afterwards. Folders are
-local, or anything that `universal_pathlib` reaches (s3://…, memory://…).
+A bundle holds ONNX and JSON, never pickle. It is written whole or not at all and never changes
+afterwards. Folders are local, or anything that `universal_pathlib` reaches (s3://…, memory://…).
 """
 
 from __future__ import annotations
@@ -41,7 +42,8 @@ class Bundle:
     sha256 : str
         Of the manifest, hence of everything.
     canary : dict or None
-        Readings with a fault that the model must find, and what it made of them; older bundles have none.
+        Readings with a fault that the model must find, and what it made of them; older bundles have
+        none.
     """
 
     detector: Detector
@@ -53,8 +55,9 @@ class Bundle:
 
 def write_bundle(
     folder: Folder, detector: Detector, spec: Json, card: Json, canary: Json | None = None
-) -> str:  # fmt: skip
-    """Write a bundle and return its manifest's sha256; writing the same bundle again changes nothing.
+) -> str:
+    """Write a bundle and return its manifest's sha256; writing the same bundle again changes
+    nothing.
 
     Raises
     ------
@@ -70,12 +73,16 @@ def write_bundle(
 def store_bundle(
     root: Folder, detector: Detector, spec: Json, card: Json, canary: Json | None = None
 ) -> tuple[Folder, str]:
-    """Write a bundle into a folder below `root` that its hash names, and return folder and sha256."""
+    """Write a bundle into a folder below `root` that its hash names, and return folder and
+    sha256.
+    """
     folder = root / _sha256(_contents(detector, spec, card, canary)[1])[:16]
     return folder, write_bundle(folder, detector, spec, card, canary)
 
 
-def _contents(detector: Detector, spec: Json, card: Json, canary: Json | None) -> tuple[dict[str, bytes], bytes]:
+def _contents(
+    detector: Detector, spec: Json, card: Json, canary: Json | None
+) -> tuple[dict[str, bytes], bytes]:
     files = detector.to_files() | {SPEC_FILE: _json_bytes(spec), CARD_FILE: _json_bytes(card)}
     files |= {} if canary is None else {CANARY_FILE: _json_bytes(canary)}
     hashes = {name: _sha256(files[name]) for name in sorted(files)}
@@ -83,7 +90,8 @@ def _contents(detector: Detector, spec: Json, card: Json, canary: Json | None) -
 
 
 def read_bundle(folder: Folder, *, expected_sha256: str | None = None) -> Bundle:
-    """The bundle of a folder, every file checked against the manifest, and that against `expected_sha256`.
+    """The bundle of a folder, every file checked against the manifest, and that against
+    `expected_sha256`.
 
     Raises
     ------
@@ -97,7 +105,9 @@ def read_bundle(folder: Folder, *, expected_sha256: str | None = None) -> Bundle
     files = _read_files(folder, list(hashes))
     for name, content in files.items():
         _check_sha256(folder / name, content, hashes[name])
-    spec, card, canary = (json.loads(files.get(name, b"null")) for name in (SPEC_FILE, CARD_FILE, CANARY_FILE))
+    spec, card, canary = (
+        json.loads(files.get(name, b"null")) for name in (SPEC_FILE, CARD_FILE, CANARY_FILE)
+    )
     return Bundle(detector_from_files(files), spec, card, _sha256(manifest), canary)
 
 
@@ -110,7 +120,8 @@ def _is_there(folder: Folder, manifest: bytes) -> bool:
         return True
     raise BundleError(
         f"{folder}: Expected no other bundle here, since bundles are never overwritten. "
-        f"Received: one with manifest {_sha256(found)}, to be replaced by {_sha256(manifest)}. Choose another folder."
+        f"Received: one with manifest {_sha256(found)}, to be replaced by {_sha256(manifest)}. "
+        "Choose another folder."
     )
 
 
@@ -119,7 +130,8 @@ def _publish(folder: Folder, files: Mapping[str, bytes], manifest: bytes) -> Non
         _rename_into_place(folder, files, manifest)
         return
     make_folder(folder)
-    # The manifest comes last: without it, what a killed writer left behind is not a bundle, and is written again.
+    # The manifest comes last: without it, what a killed writer left behind is not a bundle, and is
+    # written again.
     for name in sorted(files, key=lambda name: name == MANIFEST_FILE):
         (folder / name).write_bytes(files[name])
 
@@ -135,7 +147,9 @@ def _rename_into_place(folder: Path, files: Mapping[str, bytes], manifest: bytes
     except OSError as error:
         shutil.rmtree(draft, ignore_errors=True)
         if not folder.is_dir() or not _is_there(folder, manifest):
-            raise BundleError(f"{folder}: Expected an absent or empty folder. Received: {error}.") from error
+            raise BundleError(
+                f"{folder}: Expected an absent or empty folder. Received: {error}."
+            ) from error
 
 
 def _hashes(path: Folder, manifest: bytes) -> dict[str, str]:
@@ -147,28 +161,41 @@ def _hashes(path: Folder, manifest: bytes) -> dict[str, str]:
             f"{path}: Expected JSON with format_version and sha256. Received: {error!r}. {_ADVICE}"
         ) from error
     if version != FORMAT_VERSION:
-        raise BundleError(f"{path}: Expected format version {FORMAT_VERSION}. Received: {version}. Upgrade tsad.")
-    odd = sorted(name for name in hashes if "/" in name or name in (".", "..")) + sorted(_NEEDED - set(hashes))
+        raise BundleError(
+            f"{path}: Expected format version {FORMAT_VERSION}. Received: {version}. Upgrade tsad."
+        )
+    odd = sorted(name for name in hashes if "/" in name or name in (".", "..")) + sorted(
+        _NEEDED - set(hashes)
+    )
     if odd:
         raise BundleError(
-            f"{path}: Expected plain file names with {sorted(_NEEDED)}. Received: {', '.join(odd)} amiss."
+            f"{path}: Expected plain file names with {sorted(_NEEDED)}. Received: {', '.join(odd)} "
+            "amiss."
         )
     return hashes
 
 
 def _read_files(folder: Folder, names: Sequence[str]) -> dict[str, bytes]:
-    """Files by name, from an object store all at once: each request to it takes tens of milliseconds."""
+    """Files by name, from an object store all at once: each request to it takes tens of
+    milliseconds.
+    """
     if isinstance(folder, Path):
         return {name: _read(folder / name) for name in names}
     paths = [(folder / name).path for name in names]
     found = folder.fs.cat(paths, on_error="return")
-    return {name: _content(folder / name, found[path]) for name, path in zip(names, paths, strict=True)}
+    return {
+        name: _content(folder / name, found[path]) for name, path in zip(names, paths, strict=True)
+    }
 
 
 def _read(path: Folder) -> bytes:
     # Opened as a file, an object store would be asked for its size first.
     try:
-        return path.read_bytes() if isinstance(path, Path) else _content(path, path.fs.cat_file(path.path))
+        return (
+            path.read_bytes()
+            if isinstance(path, Path)
+            else _content(path, path.fs.cat_file(path.path))
+        )
     except OSError as error:
         return _content(path, error)
 
@@ -176,9 +203,13 @@ def _read(path: Folder) -> bytes:
 def _content(path: Folder, found: bytes | Exception) -> bytes:
     """What was read, or what the error means."""
     if isinstance(found, (FileNotFoundError, NotADirectoryError, IsADirectoryError)):
-        raise BundleError(f"Expected the file {path}. Received: nothing there. {_ADVICE}") from found
+        raise BundleError(
+            f"Expected the file {path}. Received: nothing there. {_ADVICE}"
+        ) from found
     if isinstance(found, PermissionError):
-        raise AccessDenied(f"Expected to be let read the file {path}. Received: {found}.") from found
+        raise AccessDenied(
+            f"Expected to be let read the file {path}. Received: {found}."
+        ) from found
     if isinstance(found, Exception):
         raise found
     return bytes(found)
@@ -186,11 +217,15 @@ def _content(path: Folder, found: bytes | Exception) -> bytes:
 
 def _check_sha256(path: Folder, content: bytes, expected: str) -> None:
     if _sha256(content) != expected:
-        raise BundleError(f"{path}: Expected sha256 {expected}. Received: {_sha256(content)}. {_ADVICE}")
+        raise BundleError(
+            f"{path}: Expected sha256 {expected}. Received: {_sha256(content)}. {_ADVICE}"
+        )
 
 
 def _json_bytes(value: Mapping[str, Any]) -> bytes:
-    return (json.dumps(value, sort_keys=True, indent=2, allow_nan=False, ensure_ascii=False) + "\n").encode()
+    return (
+        json.dumps(value, sort_keys=True, indent=2, allow_nan=False, ensure_ascii=False) + "\n"
+    ).encode()
 
 
 def _sha256(content: bytes) -> str:

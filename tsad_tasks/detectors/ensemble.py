@@ -1,4 +1,6 @@
-"""Several detectors of windows as one: each member's errors on the calibrated scale, and their weighted mean."""
+"""Several detectors of windows as one: each member's errors on the calibrated scale, and their
+weighted mean.
+"""
 
 from __future__ import annotations
 
@@ -44,8 +46,9 @@ class Member:
 class Ensemble(WindowScores):
     """Registered detectors of windows that vote.
 
-    An error becomes a surprise in nats, by the member's errors of the validation windows (`core.tails`); so members of
-    different scales can be averaged. A member that does not know a channel does not vote on it.
+    An error becomes a surprise in nats, by the member's errors of the validation windows
+    (`core.tails`); so members of different scales can be averaged. A member that does not know a
+    channel does not vote on it.
 
     Parameters
     ----------
@@ -56,7 +59,11 @@ class Ensemble(WindowScores):
     name = "ensemble"
 
     def __init__(
-        self, width: int, n_channels: int, n_inputs: int, members: Sequence[Mapping[str, Any]] = DEFAULT_MEMBERS
+        self,
+        width: int,
+        n_channels: int,
+        n_inputs: int,
+        members: Sequence[Mapping[str, Any]] = DEFAULT_MEMBERS,
     ) -> None:
         check_sizes(width, n_channels, n_inputs)
         self.width, self.n_channels, self.n_inputs = width, n_channels, n_inputs
@@ -78,10 +85,14 @@ class Ensemble(WindowScores):
         warm_start: Detector | None = None,
     ) -> TrainingHistory:
         started, told = time.monotonic(), list[TrainingHistory]()
-        for place, (member, start) in enumerate(zip(self.members, self._starts(warm_start), strict=True)):
+        for place, (member, start) in enumerate(
+            zip(self.members, self._starts(warm_start), strict=True)
+        ):
             tell = _later(progress, sum(len(history.loss) for history in told))
             told.append(
-                member.detector.fit(training, budget=budget, seed=seed + place, progress=tell, warm_start=start)
+                member.detector.fit(
+                    training, budget=budget, seed=seed + place, progress=tell, warm_start=start
+                )
             )
             check_time(started, budget, len(training.ends), budget.epochs)
         errors = [
@@ -116,7 +127,9 @@ class Ensemble(WindowScores):
         total = np.zeros((len(ends), self.n_channels))
         for member, tails in zip(self.members, self._tails, strict=True):
             shares = member.detector.channel_shares(inputs, ends, columns)
-            total += np.nan_to_num(shares, nan=0.0) * self._votes(member, tails, inputs, ends)[:, None]
+            total += (
+                np.nan_to_num(shares, nan=0.0) * self._votes(member, tails, inputs, ends)[:, None]
+            )
         return as_shares(total)
 
     def _votes(
@@ -133,12 +146,20 @@ class Ensemble(WindowScores):
             votes = self._votes(member, tails, inputs, ends)
             shares = member.detector.explain(inputs, ends).astype(np.float64)
             whole = shares.sum(axis=(1, 2))
-            total += shares * np.divide(votes, whole, out=np.zeros_like(whole), where=whole > 0)[:, None, None]
+            total += (
+                shares
+                * np.divide(votes, whole, out=np.zeros_like(whole), where=whole > 0)[:, None, None]
+            )
         return np.minimum(total, np.finfo(np.float32).max).astype(np.float32)
 
     def to_files(self) -> dict[str, bytes]:
         self._check_fitted()
-        details = {"name": self.name, "width": self.width, "n_channels": self.n_channels, "n_inputs": self.n_inputs}
+        details = {
+            "name": self.name,
+            "width": self.width,
+            "n_channels": self.n_channels,
+            "n_inputs": self.n_inputs,
+        }
         details |= {"params": self.params, "tails": [tails.to_json() for tails in self._tails]}
         files = {
             f"{_prefix(place)}{file}": content
@@ -150,7 +171,9 @@ class Ensemble(WindowScores):
     @classmethod
     def from_files(cls, files: Mapping[str, bytes]) -> Self:
         details = json.loads(files[DETAILS_FILE])
-        ensemble = cls(*(details[key] for key in ("width", "n_channels", "n_inputs")), **details["params"])
+        ensemble = cls(
+            *(details[key] for key in ("width", "n_channels", "n_inputs")), **details["params"]
+        )
         ensemble._tails = [ChannelTails.from_json(fields) for fields in details["tails"]]
         ensemble.members = [
             Member(detector_from_files(_of_member(files, place)), member.weight)
@@ -160,22 +183,32 @@ class Ensemble(WindowScores):
 
     def _member(self, fields: Mapping[str, Any]) -> Member:
         sizes = {"width": self.width, "n_channels": self.n_channels, "n_inputs": self.n_inputs}
-        return Member(build_detector(fields["name"], **sizes, params=fields["params"]), fields["weight"])
+        return Member(
+            build_detector(fields["name"], **sizes, params=fields["params"]), fields["weight"]
+        )
 
     def _starts(self, warm_start: Detector | None) -> list[Detector | None]:
         """The detector that each member begins with; trees grow anew."""
         if warm_start is None:
             return [None] * len(self.members)
         if not isinstance(warm_start, Ensemble) or self._names() != warm_start._names():
-            raise ConfigError(f"warm_start: Expected an {self.name} of {self._names()}. Received: a {warm_start.name}.")
-        return [other.detector if isinstance(other.detector, NeuralDetector) else None for other in warm_start.members]
+            raise ConfigError(
+                f"warm_start: Expected an {self.name} of {self._names()}. Received: a "
+                f"{warm_start.name}."
+            )
+        return [
+            other.detector if isinstance(other.detector, NeuralDetector) else None
+            for other in warm_start.members
+        ]
 
     def _names(self) -> list[str]:
         return [member.detector.name for member in self.members]
 
     def _check_fitted(self) -> None:
         if not self._tails:
-            raise BadInput("Expected a fitted detector. Received: one that has not learned; call fit or load.")
+            raise BadInput(
+                "Expected a fitted detector. Received: one that has not learned; call fit or load."
+            )
 
 
 def _member_fields(members: Any) -> list[dict[str, Any]]:
@@ -186,12 +219,20 @@ def _member_fields(members: Any) -> list[dict[str, Any]]:
 
 
 def _checked(fields: Any) -> dict[str, Any]:
-    if not isinstance(fields, Mapping) or "name" not in fields or set(fields) - {"name", "params", "weight"}:
-        raise ConfigError(f"detector.params.members: Expected name, params and weight. Received: {fields}.")
+    if (
+        not isinstance(fields, Mapping)
+        or "name" not in fields
+        or set(fields) - {"name", "params", "weight"}
+    ):
+        raise ConfigError(
+            f"detector.params.members: Expected name, params and weight. Received: {fields}."
+        )
     found = detector_class(fields["name"])
     if found.folds or found.supervised or fields["name"] == Ensemble.name:
         wanted = "detectors of windows that learn without labels"
-        raise ConfigError(f"detector.params.members: Expected {wanted}. Received: {fields['name']}.")
+        raise ConfigError(
+            f"detector.params.members: Expected {wanted}. Received: {fields['name']}."
+        )
     weight = number("members.weight", fields.get("weight", 1.0))
     return {"name": fields["name"], "params": dict(fields.get("params") or {}), "weight": weight}
 
@@ -202,7 +243,11 @@ def _prefix(place: int) -> str:
 
 def _of_member(files: Mapping[str, bytes], place: int) -> dict[str, bytes]:
     start = _prefix(place)
-    return {file.removeprefix(start): content for file, content in files.items() if file.startswith(start)}
+    return {
+        file.removeprefix(start): content
+        for file, content in files.items()
+        if file.startswith(start)
+    }
 
 
 def _later(progress: Progress | None, n_before: int) -> Progress | None:

@@ -15,22 +15,37 @@ def check_sizes(width: int, n_channels: int, n_inputs: int) -> None:
     """Raise ConfigError where no window can have these sizes."""
     if width < 2 or not 1 <= n_channels <= n_inputs:
         received = f"width {width}, n_channels {n_channels}, n_inputs {n_inputs}"
-        raise ConfigError(f"Expected width >= 2 and 1 <= n_channels <= n_inputs. Received: {received}.")
+        raise ConfigError(
+            f"Expected width >= 2 and 1 <= n_channels <= n_inputs. Received: {received}."
+        )
 
 
 def check_finite_windows(training: TrainingSet) -> None:
-    """Raise BadInput where there is no window to train or to validate on, or an input is not finite."""
+    """Raise BadInput where there is no window to train or to validate on, or an input is not
+    finite.
+    """
     if not (len(training.ends) and len(training.validation_ends)):
         received = f"{len(training.ends)} and {len(training.validation_ends)}"
-        raise BadInput(f"Expected windows to train and to validate on. Received: {received}. Widen training.range.")
+        raise BadInput(
+            f"Expected windows to train and to validate on. Received: {received}. Widen "
+            "training.range."
+        )
     if not np.isfinite(training.inputs).all():
-        raise BadInput("Expected finite inputs. Received: NaN or Inf; replace what is unknown by 0 before training.")
+        raise BadInput(
+            "Expected finite inputs. Received: NaN or Inf; replace what is unknown by 0 before "
+            "training."
+        )
 
 
 def check_fits(training: TrainingSet, width: int, n_channels: int, n_inputs: int) -> None:
-    """Raise BadInput where the windows are not as `check_finite_windows` wants them, or of other sizes."""
+    """Raise BadInput where the windows are not as `check_finite_windows` wants them, or of other
+    sizes.
+    """
     check_finite_windows(training)
-    expected, received = (width, n_channels, n_inputs), (training.width, training.n_channels, training.inputs.shape[1])
+    expected, received = (
+        (width, n_channels, n_inputs),
+        (training.width, training.n_channels, training.inputs.shape[1]),
+    )
     if expected != received:
         raise BadInput(f"Expected width, n_channels, n_inputs {expected}. Received: {received}.")
 
@@ -46,8 +61,10 @@ def check_time(started: float, budget: Budget, n_windows: int, epoch: int = 1) -
     lasted_s = time.monotonic() - started
     if lasted_s > budget.timeout_s:
         raise BadInput(
-            f"Expected a training within training.timeout, {budget.timeout_s:,g} s. Received: {lasted_s:,.0f} s (epoch "
-            f"{epoch} of {budget.epochs}, {n_windows:,} windows). Lower training.max_windows or training.epochs, or "
+            f"Expected a training within training.timeout, {budget.timeout_s:,g} s. Received: "
+            f"{lasted_s:,.0f} s (epoch "
+            f"{epoch} of {budget.epochs}, {n_windows:,} windows). Lower training.max_windows or "
+            "training.epochs, or "
             "raise training.timeout."
         )
 

@@ -1,4 +1,6 @@
-"""Where each detector is, by name: a plain table, since dataset files are checked whenever DAGs are parsed."""
+"""Where each detector is, by name: a plain table, since dataset files are checked whenever DAGs are
+parsed.
+"""
 
 from __future__ import annotations
 
@@ -24,11 +26,21 @@ DETECTORS = {
     "variance_change": "tsad_tasks.detectors.folding.surprise_detectors:VarianceChange",
 }
 
-# These carry a state from reading to reading; windows are of one step, and only they take a folding threshold.
-FOLDING = frozenset({
-    "drift_aware", "event_head", "level", "novelty", "range", "seasonal_profile", "state_head", "three_sigma",
-    "variance_change",
-})  # fmt: skip
+# These carry a state from reading to reading; windows are of one step, and only they take a folding
+# threshold.
+FOLDING = frozenset(
+    {
+        "drift_aware",
+        "event_head",
+        "level",
+        "novelty",
+        "range",
+        "seasonal_profile",
+        "state_head",
+        "three_sigma",
+        "variance_change",
+    }
+)
 
 # Parameters of these that count readings: a dataset file may give them as durations.
 COUNTED = dict.fromkeys(FOLDING, ("n_commission",)) | {

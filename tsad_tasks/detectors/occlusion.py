@@ -1,4 +1,6 @@
-"""One score for a whole window: it counts in every live channel, and each value of the window owes a part of it."""
+"""One score for a whole window: it counts in every live channel, and each value of the window owes
+a part of it.
+"""
 
 from __future__ import annotations
 
@@ -26,7 +28,9 @@ def one_score_each(
     return Reconstruction(errors, np.full_like(errors, np.nan))
 
 
-def occluded(inputs: Floats, ends: NDArray[np.int64], width: int, blank: Floats, scores_of: ScoresOf) -> Floats:
+def occluded(
+    inputs: Floats, ends: NDArray[np.int64], width: int, blank: Floats, scores_of: ScoresOf
+) -> Floats:
     """The `occlusion_shares` of the windows that end at `ends`, (n_windows, width, n_channels)."""
     n_channels = len(blank)
     parts = [
@@ -37,7 +41,11 @@ def occluded(inputs: Floats, ends: NDArray[np.int64], width: int, blank: Floats,
 
 
 def taken_away(
-    seen: Floats, live: NDArray[np.bool_], usual: Floats, columns: NDArray[np.bool_], scores_of: ScoresOf
+    seen: Floats,
+    live: NDArray[np.bool_],
+    usual: Floats,
+    columns: NDArray[np.bool_],
+    scores_of: ScoresOf,
 ) -> Floats:
     """How far scores fall when a channel is taken away, as shares (n, n_channels): see `as_shares`.
 
@@ -88,11 +96,14 @@ def own_columns(n_channels: int, n_inputs: int) -> NDArray[np.bool_]:
     return np.eye(n_channels, n_inputs, dtype=bool)
 
 
-def occlusion_shares(windows: Floats, n_channels: int, blank: Floats, scores_of: ScoresOf) -> Floats:
+def occlusion_shares(
+    windows: Floats, n_channels: int, blank: Floats, scores_of: ScoresOf
+) -> Floats:
     """How far scores fall when one value is taken away, (n, width, n_channels), 0 and up.
 
     0 in channels of a window that hold a non-finite value.
-    Source: Zeiler and Fergus, Visualizing and understanding convolutional networks, 2014, section 4.2.
+    Source: Zeiler and Fergus, Visualizing and understanding convolutional networks, 2014, section
+    4.2.
 
     Parameters
     ----------
@@ -113,4 +124,6 @@ def occlusion_shares(windows: Floats, n_channels: int, blank: Floats, scores_of:
             seen = windows.copy()
             seen[:, step, channel] = blank[channel]
             found[:, step, channel] = np.maximum(whole - scores_of(seen), 0)
-    return np.where(np.isfinite(windows[:, :, :n_channels]).all(axis=1, keepdims=True), found, np.float32(0))
+    return np.where(
+        np.isfinite(windows[:, :, :n_channels]).all(axis=1, keepdims=True), found, np.float32(0)
+    )

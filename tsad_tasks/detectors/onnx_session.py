@@ -1,4 +1,6 @@
-"""Inference by ONNX Runtime: one thread, small batches, outputs that depend on nothing but their own window."""
+"""Inference by ONNX Runtime: one thread, small batches, outputs that depend on nothing but their
+own window.
+"""
 
 from __future__ import annotations
 
@@ -27,14 +29,20 @@ class OnnxSession:
         options.intra_op_num_threads = options.inter_op_num_threads = 1
         options.log_severity_level = _ERRORS_ONLY
         try:
-            self._session = onnxruntime.InferenceSession(content, options, providers=["CPUExecutionProvider"])
+            self._session = onnxruntime.InferenceSession(
+                content, options, providers=["CPUExecutionProvider"]
+            )
         except Exception as error:  # ONNX Runtime's errors share no narrower base class.
-            raise BundleError(f"Expected model.onnx with a readable graph. Received: {error}.") from error
+            raise BundleError(
+                f"Expected model.onnx with a readable graph. Received: {error}."
+            ) from error
         self._input_name = self._session.get_inputs()[0].name
         self._output_names = [output.name for output in self._session.get_outputs()]
 
     def run(self, windows: Floats, output: int = 0) -> Floats:
-        """One of the graph's outputs for windows of shape (n_windows, width, n_inputs), finite values only."""
+        """One of the graph's outputs for windows of shape (n_windows, width, n_inputs), finite
+        values only.
+        """
         name = self._output_names[output]
         outputs = [
             self._session.run([name], {self._input_name: windows[part]})[0]

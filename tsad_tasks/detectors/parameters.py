@@ -1,4 +1,6 @@
-"""Checks of detectors' parameters: what comes from a YAML file is one value of the right kind, or one clear error."""
+"""Checks of detectors' parameters: what comes from a YAML file is one value of the right kind, or
+one clear error.
+"""
 
 from __future__ import annotations
 
@@ -18,7 +20,9 @@ def whole_number(name: str, value: Any, *, least: int = 1, most: int | None = No
     if is_whole and value >= least and (most is None or value <= most):
         return int(value)
     bound = f"of at least {least}" if most is None else f"from {least} to {most}"
-    raise ConfigError(f"detector.params.{name}: Expected a whole number {bound}. Received: {value}.")
+    raise ConfigError(
+        f"detector.params.{name}: Expected a whole number {bound}. Received: {value}."
+    )
 
 
 def number(name: str, value: Any, *, above: float = 0.0, below: float | None = None) -> float:
@@ -42,7 +46,9 @@ def share(name: str, value: Any) -> float:
     """
     if isinstance(value, int | float) and not isinstance(value, bool) and 0 <= value < 1:
         return float(value)
-    raise ConfigError(f"detector.params.{name}: Expected a share, from 0 to below 1. Received: {value}.")
+    raise ConfigError(
+        f"detector.params.{name}: Expected a share, from 0 to below 1. Received: {value}."
+    )
 
 
 def sizes(name: str, value: Any, n: int | None = None) -> tuple[int, ...]:
@@ -52,7 +58,11 @@ def sizes(name: str, value: Any, n: int | None = None) -> tuple[int, ...]:
     (64, 32)
     """
     is_list = isinstance(value, Sequence) and not isinstance(value, str)
-    if is_list and (len(value) == n or (n is None and value)) and all(_is_size(part) for part in value):
+    if (
+        is_list
+        and (len(value) == n or (n is None and value))
+        and all(_is_size(part) for part in value)
+    ):
         return tuple(value)
     wanted = {None: "whole numbers", 1: "one whole number", 2: "two whole numbers"}[n]
     raise ConfigError(f"detector.params.{name}: Expected {wanted} above 0. Received: {value}.")

@@ -26,14 +26,21 @@ def detector_class(name: str) -> type[Detector]:
         Listing the known names.
     """
     if name not in DETECTORS:
-        raise ConfigError(f"detector.name: Expected one of {', '.join(sorted(DETECTORS))}. Received: {name}.")
+        raise ConfigError(
+            f"detector.name: Expected one of {', '.join(sorted(DETECTORS))}. Received: {name}."
+        )
     module, _, attribute = DETECTORS[name].partition(":")
     found: type[Detector] = getattr(import_module(module), attribute)
     return found
 
 
 def build_detector(
-    name: str, *, width: int, n_channels: int, n_inputs: int, params: Mapping[str, Any] | None = None
+    name: str,
+    *,
+    width: int,
+    n_channels: int,
+    n_inputs: int,
+    params: Mapping[str, Any] | None = None,
 ) -> Detector:
     """A detector that has not learned yet.
 
@@ -43,11 +50,18 @@ def build_detector(
         For an unknown name or parameter, or a parameter's value that the detector refuses.
     """
     found, chosen = detector_class(name), dict(params or {})
-    known = [parameter for parameter in inspect.signature(found).parameters if parameter not in _SIZES]
+    known = [
+        parameter for parameter in inspect.signature(found).parameters if parameter not in _SIZES
+    ]
     unknown = sorted(set(chosen) - set(known))
     if unknown:
-        raise ConfigError(f"detector.params: Expected {', '.join(known) or 'none'}. Received: {', '.join(unknown)}.")
-    detector: Detector = found(**dict(zip(_SIZES, (width, n_channels, n_inputs), strict=True)), **chosen)
+        raise ConfigError(
+            f"detector.params: Expected {', '.join(known) or 'none'}. Received: "
+            f"{', '.join(unknown)}."
+        )
+    detector: Detector = found(
+        **dict(zip(_SIZES, (width, n_channels, n_inputs), strict=True)), **chosen
+    )
     return detector
 
 
@@ -67,8 +81,12 @@ def detector_from_files(files: Mapping[str, bytes]) -> Detector:
     from tsad_tasks.detectors.base import DETAILS_FILE
 
     if DETAILS_FILE not in files:
-        raise BundleError(f"Expected {DETAILS_FILE}. Received: {', '.join(sorted(files)) or 'no files'}.")
+        raise BundleError(
+            f"Expected {DETAILS_FILE}. Received: {', '.join(sorted(files)) or 'no files'}."
+        )
     name = json.loads(files[DETAILS_FILE])["name"]
     if name not in DETECTORS:
-        raise BundleError(f"{DETAILS_FILE}: Expected one of {', '.join(sorted(DETECTORS))}. Received: {name}.")
+        raise BundleError(
+            f"{DETAILS_FILE}: Expected one of {', '.join(sorted(DETECTORS))}. Received: {name}."
+        )
     return detector_class(name).from_files(files)

@@ -18,8 +18,9 @@ _UNTIL = re.compile(r"UNTIL=(\d{8}T\d{6})Z")
 def occurrences(span: Span, rule: str | None, zone: ZoneInfo, within: Span) -> list[Span]:
     """The times at which [start, end) recurs that touch `within`, ascending, in UTC.
 
-    Each begins and ends at the same wall-clock times as the first, whatever clocks do. Of a time that clocks show
-    twice, the first one begins it and the second one ends it; a time that they skip counts with the offset before.
+    Each begins and ends at the same wall-clock times as the first, whatever clocks do. Of a time
+    that clocks show twice, the first one begins it and the second one ends it; a time that they
+    skip counts with the offset before.
 
     Parameters
     ----------
@@ -39,7 +40,9 @@ def occurrences(span: Span, rule: str | None, zone: ZoneInfo, within: Span) -> l
     [(22, 1), (29, 1), (5, 0)]
     """
     found = [span] if rule is None else _recurring(span, rule, zone, within)
-    return [(a.astimezone(UTC), b.astimezone(UTC)) for a, b in found if b > within[0] and a < within[1]]
+    return [
+        (a.astimezone(UTC), b.astimezone(UTC)) for a, b in found if b > within[0] and a < within[1]
+    ]
 
 
 def _recurring(span: Span, rule: str, zone: ZoneInfo, within: Span) -> list[Span]:
@@ -48,15 +51,21 @@ def _recurring(span: Span, rule: str, zone: ZoneInfo, within: Span) -> list[Span
     from_at = (within[0] - (span[1] - span[0]) - _DAY).astimezone(UTC).replace(tzinfo=None)
     until_at = (within[1] + _DAY).astimezone(UTC).replace(tzinfo=None)
     try:
-        starts = rrulestr(_local_until(rule, zone), dtstart=first).between(from_at, until_at, inc=True)
+        starts = rrulestr(_local_until(rule, zone), dtstart=first).between(
+            from_at, until_at, inc=True
+        )
     except (ValueError, TypeError) as error:
-        said = f"Expected a rule of RFC 5545 such as FREQ=WEEKLY;BYDAY=SU. Received: {rule} ({error})."
+        said = (
+            f"Expected a rule of RFC 5545 such as FREQ=WEEKLY;BYDAY=SU. Received: {rule} ({error})."
+        )
         raise BadInput(said) from error
     return [_placed(at, end - first, span[1] - span[0], zone) for at in starts]
 
 
 def _placed(local: datetime, wall: timedelta, real: timedelta, zone: ZoneInfo) -> Span:
-    """One time of the wall clock in UTC; where clocks skip all of it, it lasts as long as the first."""
+    """One time of the wall clock in UTC; where clocks skip all of it, it lasts as long as the
+    first.
+    """
     start = local.replace(tzinfo=zone).astimezone(UTC)
     end = (local + wall).replace(tzinfo=zone, fold=1).astimezone(UTC)
     return start, end if end > start else start + real

@@ -40,9 +40,14 @@ class Taken:
 
 
 def taken(
-    rows: SourceRows, config: DatasetConfig, entity_names: Sequence[str], span_us: tuple[int, int], tally: Tally
+    rows: SourceRows,
+    config: DatasetConfig,
+    entity_names: Sequence[str],
+    span_us: tuple[int, int],
+    tally: Tally,
 ) -> Taken:
-    """The readings in `rows` on the grid of [start, end) (whole hours), whatever was not taken counted in `tally`.
+    """The readings in `rows` on the grid of [start, end) (whole hours), whatever was not taken
+    counted in `tally`.
 
     Parameters
     ----------
@@ -60,22 +65,32 @@ def taken(
     entity = position[kept.entity] if len(kept.entity) else kept.entity
     content = Rows(
         kept.times_us, entity, kept.updated_us, kept.values, kept.channel, kept.table, kept.offered
-    )  # fmt: skip
-    gridded = to_grid(content, grid, [channel.aggregate for channel in config.source.channels.values()])
+    )
+    gridded = to_grid(
+        content, grid, [channel.aggregate for channel in config.source.channels.values()]
+    )
     for issue in ("duplicate", "resampled", "off_grid"):
         _count_cells(issue, getattr(gridded, issue), names, grid, tally)
     newest = np.full(grid.n_hours, np.iinfo(np.int64).min)
     np.maximum.at(newest, (kept.times_us - start_us) // HOUR_US, kept.times_us)
     has_value = ~np.isnan(gridded.values).all(axis=2)
     n_readings = has_value.reshape(len(names), grid.n_hours, 3600 // grid.step_s).sum(axis=(0, 2))
-    return Taken(names, gridded, _labelled(kept, entity, grid), n_rows, n_readings.astype(np.int64), newest)
+    return Taken(
+        names, gridded, _labelled(kept, entity, grid), n_rows, n_readings.astype(np.int64), newest
+    )
 
 
 def _usable(rows: SourceRows, config: DatasetConfig, tally: Tally) -> SourceRows:
     """Rows of an entity, at a time that exists, of a channel of the dataset."""
-    tally.add("ambiguous_time", rows.times_us[rows.ambiguous], detail=f"read as the {config.source.time.ambiguous} one")
     tally.add(
-        "nonexistent_time", rows.times_us[rows.nonexistent], detail=f"not in zone {config.source.time.zone}; not taken"
+        "ambiguous_time",
+        rows.times_us[rows.ambiguous],
+        detail=f"read as the {config.source.time.ambiguous} one",
+    )
+    tally.add(
+        "nonexistent_time",
+        rows.times_us[rows.nonexistent],
+        detail=f"not in zone {config.source.time.zone}; not taken",
     )
     nobody = ~rows.nonexistent & (rows.entity < 0)
     tally.add("null_entity", rows.times_us[nobody], detail="not taken")
@@ -85,7 +100,9 @@ def _usable(rows: SourceRows, config: DatasetConfig, tally: Tally) -> SourceRows
     return rows if usable.all() else _chosen(rows, usable)
 
 
-def _known_channels(rows: SourceRows, channel: NDArray[np.intp], usable: Mask, n_channels: int, tally: Tally) -> Mask:
+def _known_channels(
+    rows: SourceRows, channel: NDArray[np.intp], usable: Mask, n_channels: int, tally: Tally
+) -> Mask:
     tally.add("null_channel", rows.times_us[usable & (channel < 0)], detail="not taken")
     for position in range(n_channels, len(rows.channel_names)):
         unknown = rows.times_us[usable & (channel == position)]
@@ -124,7 +141,12 @@ def _screened(rows: SourceRows, tally: Tally) -> SourceRows:
             row = at[0][channel == position]
             name = rows.channel_names[position]
             tally.add(
-                issue, rows.times_us[row], rows.entity[row], rows.entity_names, channel=name, detail="read as NULL"
+                issue,
+                rows.times_us[row],
+                rows.entity[row],
+                rows.entity_names,
+                channel=name,
+                detail="read as NULL",
             )
     return replace(rows, values=np.where(marked, np.nan, rows.values))
 
@@ -135,7 +157,14 @@ def _count_faulty_columns(rows: SourceRows, tally: Tally) -> None:
         for fault in plan.faults:
             detail = f"{fault.table}: {fault.detail}"
             who = np.zeros(len(times_us), np.intp) if plan.entity else None
-            tally.add(fault.issue, times_us, who, [plan.entity or ""], channel=fault.channel, detail=detail)
+            tally.add(
+                fault.issue,
+                times_us,
+                who,
+                [plan.entity or ""],
+                channel=fault.channel,
+                detail=detail,
+            )
 
 
 def count_tables(faults: Sequence[Fault], hours_us: Sequence[int], tally: Tally) -> None:
@@ -145,9 +174,13 @@ def count_tables(faults: Sequence[Fault], hours_us: Sequence[int], tally: Tally)
         tally.add_count("unusable_table", hour_us, len(faults), detail=detail)
 
 
-def _count_cells(issue: str, n_rows: NDArray[np.int64], names: Sequence[str], grid: Grid, tally: Tally) -> None:
+def _count_cells(
+    issue: str, n_rows: NDArray[np.int64], names: Sequence[str], grid: Grid, tally: Tally
+) -> None:
     for entity, hour in np.argwhere(n_rows).tolist():
-        tally.add_count(issue, grid.start_us + hour * HOUR_US, int(n_rows[entity, hour]), entity=names[entity])
+        tally.add_count(
+            issue, grid.start_us + hour * HOUR_US, int(n_rows[entity, hour]), entity=names[entity]
+        )
 
 
 def _labelled(rows: SourceRows, entity: NDArray[np.intp], grid: Grid) -> Mask:

@@ -1,4 +1,6 @@
-"""Command `datasets check`: what a dataset file says against what its source tables are, before anything runs."""
+"""Command `datasets check`: what a dataset file says against what its source tables are, before
+anything runs.
+"""
 
 from __future__ import annotations
 
@@ -33,14 +35,22 @@ class Finding:
     text: str
 
 
-def check_dataset(config: DatasetConfig, source_uri: str, *, now: Callable[[], datetime] = utc_now) -> list[Finding]:
-    """Findings about the dataset's file and live tables, errors first; the last six hours of readings are looked at.
+def check_dataset(
+    config: DatasetConfig, source_uri: str, *, now: Callable[[], datetime] = utc_now
+) -> list[Finding]:
+    """Findings about the dataset's file and live tables, errors first; the last six hours of
+    readings are looked at.
 
-    Whatever keeps the tables from being read, such as a wrong password, is a finding and not raised.
+    Whatever keeps the tables from being read, such as a wrong password, is a finding and not
+    raised.
     """
     try:
         with open_source(source_uri, config) as source:
-            found = [*_columns(config, source), *_indexes(config, source), *_readings(config, source, now())]
+            found = [
+                *_columns(config, source),
+                *_indexes(config, source),
+                *_readings(config, source, now()),
+            ]
     except TsadError as error:
         found = [Finding("error", str(error))]
     found += [Finding("warning", text) for text in deprecations_of(config)]
@@ -48,32 +58,48 @@ def check_dataset(config: DatasetConfig, source_uri: str, *, now: Callable[[], d
 
 
 def _columns(config: DatasetConfig, source: Source) -> Iterator[Finding]:
-    yield Finding("info", f"{len(source.plans)} of {len(source.plans) + len(source.faults)} tables can be read.")
+    yield Finding(
+        "info",
+        f"{len(source.plans)} of {len(source.plans) + len(source.faults)} tables can be read.",
+    )
     for fault in source.faults[:_SAMPLE_TABLES]:
         yield Finding("error", f"{fault.table}: {fault.detail}")
     yield from _once(
         [(fault.detail, fault.table, "error") for plan in source.plans for fault in plan.faults],
     )
     unused = [(plan, unused_columns(config, plan)) for plan in source.plans]
-    texts = [(f"Columns that are not used: {', '.join(names)}.", plan.table.title) for plan, names in unused if names]
+    texts = [
+        (f"Columns that are not used: {', '.join(names)}.", plan.table.title)
+        for plan, names in unused
+        if names
+    ]
     yield from _once([(text, table, "info") for text, table in texts])
     yield from _texts(config, source.plans)
 
 
 def _texts(config: DatasetConfig, plans: Sequence[TablePlan]) -> Iterator[Finding]:
     columns = [
-        (column.name, plan.table.title) for plan in plans for _, column in plan.channels if column.family == "text"
+        (column.name, plan.table.title)
+        for plan in plans
+        for _, column in plan.channels
+        if column.family == "text"
     ]
-    columns += [(plan.value.name, plan.table.title) for plan in plans if plan.value and plan.value.family == "text"]
-    text = (
-        "{}: Expected numbers. Received: texts; those that are no number are read as NULL and counted as not_numeric."
-    )
+    columns += [
+        (plan.value.name, plan.table.title)
+        for plan in plans
+        if plan.value and plan.value.family == "text"
+    ]
+    text = "{}: Expected numbers. Received: texts; those that are no number are read as NULL and counted as not_numeric."
     yield from _once([(text.format(name), table, "warning") for name, table in columns])
     if config.source.time.unit is not None:
         timed = [plan for plan in plans if plan.time.family in {"timestamptz", "timestamp", "date"}]
         rule = "Expected no time.unit, since {} is a {}. Received: {}; it is ignored."
-        details = [rule.format(plan.time.name, plan.time.family, config.source.time.unit) for plan in timed]
-        yield from _once([(text, plan.table.title, "warning") for text, plan in zip(details, timed, strict=True)])
+        details = [
+            rule.format(plan.time.name, plan.time.family, config.source.time.unit) for plan in timed
+        ]
+        yield from _once(
+            [(text, plan.table.title, "warning") for text, plan in zip(details, timed, strict=True)]
+        )
 
 
 def _once(found: Sequence[tuple[str, str, Level]]) -> Iterator[Finding]:
@@ -90,9 +116,19 @@ def _indexes(config: DatasetConfig, source: Source) -> Iterator[Finding]:
     found: list[tuple[str, str, Level]] = []
     for plan in source.plans:
         if plan.table.may_have_index and not plan.time.has_index:
-            level: Level = "warning" if plan.table.n_rows_estimate >= _INDEX_MATTERS_ROWS else "info"
-            statement = f'CREATE INDEX ON "{plan.table.schema}"."{plan.table.name}" ("{plan.time.name}");'
-            found.append((f"No index begins with {plan.time.name}: every run reads the whole table.", statement, level))
+            level: Level = (
+                "warning" if plan.table.n_rows_estimate >= _INDEX_MATTERS_ROWS else "info"
+            )
+            statement = (
+                f'CREATE INDEX ON "{plan.table.schema}"."{plan.table.name}" ("{plan.time.name}");'
+            )
+            found.append(
+                (
+                    f"No index begins with {plan.time.name}: every run reads the whole table.",
+                    statement,
+                    level,
+                )
+            )
     for level in ("warning", "info"):
         of_level = [(text, statement) for text, statement, its_level in found if its_level == level]
         if of_level:
@@ -107,11 +143,16 @@ def _readings(config: DatasetConfig, source: Source, now_at: datetime) -> Iterat
         yield Finding("warning", "Expected rows. Received: empty tables.")
         return
     oldest_at = min(low for low, _ in bounds if low is not None)
-    yield Finding("info", f"Readings from {oldest_at:%Y-%m-%d %H:%M} to {newest_at:%Y-%m-%d %H:%M} UTC.")
+    yield Finding(
+        "info", f"Readings from {oldest_at:%Y-%m-%d %H:%M} to {newest_at:%Y-%m-%d %H:%M} UTC."
+    )
     yield from _age(config, newest_at, now_at)
     null_times = source.count_null_times()
     if null_times:
-        yield Finding("warning", f"{config.source.time.column}: {null_times} rows without a time; they are not taken.")
+        yield Finding(
+            "warning",
+            f"{config.source.time.column}: {null_times} rows without a time; they are not taken.",
+        )
     end_at = hour_floor(newest_at) + timedelta(hours=1)
     start_at = end_at - timedelta(hours=_SAMPLE_HOURS)
     rows = source.read(epoch_s(start_at) * 1_000_000, epoch_s(end_at) * 1_000_000)
@@ -122,19 +163,27 @@ def _age(config: DatasetConfig, newest_at: datetime, now_at: datetime) -> Iterat
     hint = " Is time.unit right?" if config.source.time.unit else " Is time.zone right?"
     if newest_at > now_at + timedelta(minutes=5):
         yield Finding(
-            "warning", f"Expected no readings from the future. Received: {newest_at:%Y-%m-%d %H:%M} UTC.{hint}"
+            "warning",
+            f"Expected no readings from the future. Received: {newest_at:%Y-%m-%d %H:%M} "
+            f"UTC.{hint}",
         )
     if newest_at < now_at - timedelta(days=_OLD_DAYS):
         age = (now_at - newest_at).days
-        yield Finding("warning", f"The newest reading is {age} days old: live runs will find a gap.")
+        yield Finding(
+            "warning", f"The newest reading is {age} days old: live runs will find a gap."
+        )
 
 
 def _sample(config: DatasetConfig, rows: SourceRows) -> Iterator[Finding]:
     if not len(rows.times_us):
         return
-    yield Finding("info", f"{len(rows.entity_names)} entities, such as {', '.join(rows.entity_names[:3])}.")
+    yield Finding(
+        "info", f"{len(rows.entity_names)} entities, such as {', '.join(rows.entity_names[:3])}."
+    )
     if (rows.entity < 0).any():
-        yield Finding("warning", f"{int((rows.entity < 0).sum())} rows without an entity; they are not taken.")
+        yield Finding(
+            "warning", f"{int((rows.entity < 0).sum())} rows without an entity; they are not taken."
+        )
     yield from _rate(config, rows)
     yield from _channels(config, rows)
 
@@ -148,22 +197,35 @@ def _rate(config: DatasetConfig, rows: SourceRows) -> Iterator[Finding]:
     step_s = config.source.step_s
     text = f"Readings are {apart_s:g} s apart, the step is {step_s} s"
     if apart_s > 1.5 * step_s:
-        yield Finding("warning", f"{text}: most steps will be empty. Set step: {apart_s:g}s, or hold on the channels.")
+        yield Finding(
+            "warning",
+            f"{text}: most steps will be empty. Set step: {apart_s:g}s, or hold on the channels.",
+        )
     elif apart_s < step_s / 1.5:
-        yield Finding("info", f"{text}: readings of a step are made one by the channel's aggregate.")
+        yield Finding(
+            "info", f"{text}: readings of a step are made one by the channel's aggregate."
+        )
     off_grid = float(np.mean(of_first % (step_s * 1_000_000) != 0))
     if off_grid > 0.5 and apart_s > step_s / 1.5:
         yield Finding(
-            "info", f"{off_grid:.0%} of the times are not on the grid; they are moved to the step they are in."
+            "info",
+            f"{off_grid:.0%} of the times are not on the grid; they are moved to the step they are "
+            "in.",
         )
 
 
 def _channels(config: DatasetConfig, rows: SourceRows) -> Iterator[Finding]:
     unknown = rows.channel_names[len(config.channel_names) :]
     if unknown:
-        yield Finding("info", f"Channels of the source that are not used: {', '.join(unknown[:10])}.")
+        yield Finding(
+            "info", f"Channels of the source that are not used: {', '.join(unknown[:10])}."
+        )
     for position, (name, channel) in enumerate(config.source.channels.items()):
-        values = rows.values[:, position] if rows.channel is None else rows.values[rows.channel == position]
+        values = (
+            rows.values[:, position]
+            if rows.channel is None
+            else rows.values[rows.channel == position]
+        )
         known = values[np.isfinite(values)]
         if not len(known):
             yield Finding("warning", f"{name}: no value in the last {_SAMPLE_HOURS} hours.")
@@ -173,7 +235,9 @@ def _channels(config: DatasetConfig, rows: SourceRows) -> Iterator[Finding]:
         outside = float(np.mean((known < low) | (known > high)))
         if outside > 0:
             span = f"{known.min():g} to {known.max():g}, range {low:g} to {high:g}"
-            yield Finding("warning", f"{name}: {outside:.1%} of the values are out of range ({span}).")
+            yield Finding(
+                "warning", f"{name}: {outside:.1%} of the values are out of range ({span})."
+            )
 
 
 def newest_hour(config: DatasetConfig, source_uri: str) -> datetime | None:

@@ -1,6 +1,8 @@
-"""Rows of a source on a regular grid: duplicates decided, several readings of a step made one, and all of it counted.
+"""Rows of a source on a regular grid: duplicates decided, several readings of a step made one, and
+all of it counted.
 
-The order of the rows never matters, to the bit: ties are decided by values, and sums run in the order of time.
+The order of the rows never matters, to the bit: ties are decided by values, and sums run in the
+order of time.
 """
 
 from __future__ import annotations
@@ -53,7 +55,8 @@ class Rows:
 
     Attributes
     ----------
-    times_us, entity, updated_us : (n_rows,) time, position of the entity, and what decides between duplicates.
+    times_us, entity, updated_us : (n_rows,) time, position of the entity, and what decides between
+        duplicates.
     values : (n_rows, n_channels) of wide rows, (n_rows,) of long ones; NaN where nothing was said.
     channel : (n_rows,) position of the channel of long rows; None for wide ones.
     table : (n_rows,) which table a wide row is from.
@@ -78,7 +81,8 @@ class Gridded:
     values : (n_entities, n_steps, n_channels), NaN where nothing was read.
     present : same shape; whether the source said anything, be it NULL.
     duplicate : (n_entities, n_hours) rows that gave way to another one of the same entity and time.
-    resampled : (n_entities, n_hours) rows beyond the first of their step, made one by the channel's aggregate.
+    resampled : (n_entities, n_hours) rows beyond the first of their step, made one by the channel's
+        aggregate.
     off_grid : (n_entities, n_hours) rows alone in their step, moved to its beginning.
     """
 
@@ -92,9 +96,9 @@ class Gridded:
 def to_grid(rows: Rows, grid: Grid, aggregates: Sequence[Aggregate]) -> Gridded:
     """Readings on the grid, and how many rows were not taken as they came.
 
-    Of rows of the same entity and time the one with the highest `updated_us` wins, NULLs included; among equals each
-    channel takes its greatest value. A step holds what its channel's aggregate makes of the readings in
-    [step, step + step_s); `count` is 0 where there are rows but no values.
+    Of rows of the same entity and time the one with the highest `updated_us` wins, NULLs included;
+    among equals each channel takes its greatest value. A step holds what its channel's aggregate
+    makes of the readings in [step, step + step_s); `count` is 0 where there are rows but no values.
 
     Examples
     --------
@@ -109,7 +113,9 @@ def to_grid(rows: Rows, grid: Grid, aggregates: Sequence[Aggregate]) -> Gridded:
     counts = np.zeros((3, grid.n_entities, grid.n_hours), np.int64)
     merge = np.maximum if rows.channel is None else np.add
     for part, channels in _parts(rows, grid):
-        counts = merge(counts, _put(part, grid, [aggregates[c] for c in channels], channels, values, present))
+        counts = merge(
+            counts, _put(part, grid, [aggregates[c] for c in channels], channels, values, present)
+        )
     shape = (grid.n_entities, grid.n_steps, grid.n_channels)
     return Gridded(values.reshape(shape), present.reshape(shape), *counts)
 
@@ -147,9 +153,16 @@ def _chosen(rows: Rows, chosen: Index, values: Float) -> Rows:
 
 
 def _put(
-    rows: Rows, grid: Grid, aggregates: list[Aggregate], channels: list[int], values: Float, present: Mask
+    rows: Rows,
+    grid: Grid,
+    aggregates: list[Aggregate],
+    channels: list[int],
+    values: Float,
+    present: Mask,
 ) -> Int64:
-    """Write the channels' columns of `values` and `present`; the rows not taken as they came, (3, entities, hours)."""
+    """Write the channels' columns of `values` and `present`; the rows not taken as they came, (3,
+    entities, hours).
+    """
     keys, content, duplicates = _distinct(rows, grid)
     span_us = grid.end_us - grid.start_us
     cells = keys // span_us * grid.n_steps + keys % span_us // grid.step_us
@@ -168,7 +181,9 @@ def _put(
 
 def _distinct(rows: Rows, grid: Grid) -> tuple[Int64, Float, Int64]:
     """Keys (entity and time) in order, their values, and the keys of rows that gave way."""
-    keys = rows.entity.astype(np.int64) * (grid.end_us - grid.start_us) + (rows.times_us - grid.start_us)
+    keys = rows.entity.astype(np.int64) * (grid.end_us - grid.start_us) + (
+        rows.times_us - grid.start_us
+    )
     in_order = bool((keys[1:] > keys[:-1]).all())
     if in_order:
         return keys, rows.values, keys[:0]
@@ -184,7 +199,8 @@ def _winners(rows: Rows, order: Index, starts: Index) -> Float:
     updated = rows.updated_us[order]
     newest = np.repeat(np.maximum.reduceat(updated, starts), np.diff(np.append(starts, len(order))))
     contenders = np.where((updated == newest)[:, None], rows.values[order], np.nan)
-    # Adding 0 turns -0.0 into 0.0: of those two, the greatest would depend on the order of the rows.
+    # Adding 0 turns -0.0 into 0.0: of those two, the greatest would depend on the order of the
+    # rows.
     winners: Float = np.fmax.reduceat(contenders + 0.0, starts, axis=0)
     return winners
 

@@ -1,7 +1,9 @@
-"""Task `ingest`: from the source tables to blocks of readings, only what is missing or may still change.
+"""Task `ingest`: from the source tables to blocks of readings, only what is missing or may still
+change.
 
-Each chunk of hours is one transaction: take the locks of its hours, read the source, merge, write. Since the source is
-read under the locks, whoever writes later has seen the source later, and the order of runs does not matter.
+Each chunk of hours is one transaction: take the locks of its hours, read the source, merge, write.
+Since the source is read under the locks, whoever writes later has seen the source later, and the
+order of runs does not matter.
 """
 
 from __future__ import annotations
@@ -34,7 +36,9 @@ _CHUNK_HOURS = 24
 
 @dataclass(frozen=True)
 class IngestSummary:
-    """What ingesting did. `lag_s` is None when nothing was read live; `issues` counts rows by name."""
+    """What ingesting did. `lag_s` is None when nothing was read live; `issues` counts rows by
+    name.
+    """
 
     n_hours_read: int = 0
     n_hours_skipped: int = 0
@@ -70,7 +74,8 @@ class IngestSummary:
 class LateHour:
     """An hour in which the source no longer agrees with what was read.
 
-    `command` reads and scores it again; it is empty when rows are merely gone, since absence does not erase.
+    `command` reads and scores it again; it is empty when rows are merely gone, since absence does
+    not erase.
     """
 
     hour_at: datetime
@@ -93,8 +98,9 @@ def ingest_interval(
 ) -> IngestSummary:
     """Counts of bringing the readings up to `end_at` into the warehouse.
 
-    Reads the hours since `start_at` less the mutability period (or less `history_s`, if that is longer) which the
-    ledger does not have, has not as far, or has from a time when their rows could still change.
+    Reads the hours since `start_at` less the mutability period (or less `history_s`, if that is
+    longer) which the ledger does not have, has not as far, or has from a time when their rows could
+    still change.
 
     Parameters
     ----------
@@ -113,7 +119,9 @@ def ingest_interval(
         dataset = store.upsert_dataset(config)
         layout = store.ensure_layout(dataset.dataset_id, config)
     first_at = start_at - timedelta(seconds=max(history_s, config.source.mutability_s))
-    wanted = [hour for hour in hours_between(first_at, end_at) if hour >= (dataset.retired_before or hour)]
+    wanted = [
+        hour for hour in hours_between(first_at, end_at) if hour >= (dataset.retired_before or hour)
+    ]
     forced = set(hours_between(start_at, end_at)) if force else set()
     ingest = _Ingest(store, config, dataset.dataset_id, layout, end_at, frozenset(forced), now)
     due = ingest.due_hours(wanted)
@@ -128,7 +136,8 @@ def _require_settled(config: DatasetConfig, end_at: datetime, now_at: datetime) 
     settled_at = end_at + timedelta(seconds=config.source.settle_s)
     if now_at < settled_at:
         raise NotYet(
-            f"Expected {config.dataset} to have settled until {end_at:%Y-%m-%d %H:%M} UTC, which is so at "
+            f"Expected {config.dataset} to have settled until {end_at:%Y-%m-%d %H:%M} UTC, which "
+            "is so at "
             f"{settled_at:%Y-%m-%d %H:%M:%S} UTC. Received: {now_at:%Y-%m-%d %H:%M:%S} UTC.",
             settled_at,
         )
@@ -159,12 +168,16 @@ class _Ingest:
         return {row.hour_at: row for row in rows}
 
     def _due(self, hours: Sequence[datetime], ledger: dict[datetime, IngestHour]) -> list[datetime]:
-        return [hour for hour in hours if hour in self.forced or self._is_due(hour, ledger.get(hour))]
+        return [
+            hour for hour in hours if hour in self.forced or self._is_due(hour, ledger.get(hour))
+        ]
 
     def _is_due(self, hour: datetime, row: IngestHour | None) -> bool:
         """Never read, not read far enough, or read when rows could still change."""
         final_at = hour + HOUR + timedelta(seconds=self.config.source.mutability_s)
-        return row is None or row.read_until < min(hour + HOUR, self.end_at) or row.read_at < final_at
+        return (
+            row is None or row.read_until < min(hour + HOUR, self.end_at) or row.read_at < final_at
+        )
 
     def read_hours(self, source: Source, hours: Sequence[datetime]) -> IngestSummary:
         """Read `hours` chunk by chunk; chunks grow as long as they fit into memory."""
@@ -178,7 +191,11 @@ class _Ingest:
                 done = self._read_chunk(source, chunk, null_times if is_last else 0)
                 summary, at = summary + done, at + len(chunk)
                 rows_per_hour = max(rows_per_hour, done.n_rows // len(chunk))
-                n_hours = min(2 * n_hours, _CHUNK_HOURS, self._affordable_hours(rows_per_hour, done.n_entities))
+                n_hours = min(
+                    2 * n_hours,
+                    _CHUNK_HOURS,
+                    self._affordable_hours(rows_per_hour, done.n_entities),
+                )
         return summary
 
     def _affordable_hours(self, rows_per_hour: int, n_entities: int) -> int:
@@ -187,18 +204,24 @@ class _Ingest:
         block_bytes = 6 * 8 * n_channels * self.layout.n_steps
         return max(1, _CHUNK_BYTES // (rows_per_hour * row_bytes + n_entities * block_bytes))
 
-    def _read_chunk(self, source: Source, chunk: Sequence[datetime], null_times: int) -> IngestSummary:
+    def _read_chunk(
+        self, source: Source, chunk: Sequence[datetime], null_times: int
+    ) -> IngestSummary:
         with self.store.transaction():
             self.store.lock_hours(self.dataset_id, dependent_hours(chunk))
             ledger = self._ledger(chunk)
             due = self._due(chunk, ledger)
             if not due:
                 return IngestSummary(n_hours_skipped=len(chunk))
-            # Hours between the first and the last due one are read along: that changes nothing, and asks once.
+            # Hours between the first and the last due one are read along: that changes nothing, and
+            # asks once.
             hours = hours_between(due[0], due[-1] + HOUR)
             tally = Tally()
             tally.add_count(
-                "null_time", epoch_s(hours[-1]) * 1_000_000, null_times, detail="in the whole source; not taken"
+                "null_time",
+                epoch_s(hours[-1]) * 1_000_000,
+                null_times,
+                detail="in the whole source; not taken",
             )
             summary = _Chunk(self, source, hours, ledger, tally).take()
             return replace(summary, n_hours_skipped=len(chunk) - len(hours))
@@ -253,8 +276,11 @@ class _Chunk:
         start_us, end_us = (epoch_s(at) * 1_000_000 for at in (self.hours[0], self.read_until))
         rows = self.source.read(start_us, end_us, known)
         if self.source.faults:
-            count_tables(self.source.faults, [epoch_s(hour) * 1_000_000 for hour in self.hours], self.tally)
-        # Readings of all known entities are compared where an hour was read before: some may have vanished.
+            count_tables(
+                self.source.faults, [epoch_s(hour) * 1_000_000 for hour in self.hours], self.tally
+            )
+        # Readings of all known entities are compared where an hour was read before: some may have
+        # vanished.
         shown = known if any(hour in self.ledger for hour in self.hours) else ()
         grid_end_us = epoch_s(self.hours[-1] + HOUR) * 1_000_000
         return taken(rows, self.ingest.config, list(shown), (start_us, grid_end_us), self.tally)
@@ -262,15 +288,24 @@ class _Chunk:
     def _count_new(self, read: Taken, known: dict[str, int]) -> None:
         for position, name in enumerate(read.entity_names):
             if name not in known:
-                first = int(read.gridded.present[position].any(axis=1).argmax()) * self.ingest.config.source.step_s
+                first = (
+                    int(read.gridded.present[position].any(axis=1).argmax())
+                    * self.ingest.config.source.step_s
+                )
                 hour_us = (epoch_s(self.hours[0]) + first) // 3600 * 3_600_000_000
-                self.tally.add_count("new_entity", hour_us, 1, entity=name, detail="not seen before")
+                self.tally.add_count(
+                    "new_entity", hour_us, 1, entity=name, detail="not seen before"
+                )
 
     def _merge(self, layout: Layout, entity_ids: list[int], read: Taken) -> tuple[int, Mask]:
-        """Blocks changed, and which (n_entities, n_hours): what the source says wins, else all stays."""
+        """Blocks changed, and which (n_entities, n_hours): what the source says wins, else all
+        stays.
+        """
         if not entity_ids:
             return 0, np.zeros((0, len(self.hours)), bool)
-        blocks = self.ingest.store.read_raw_blocks(layout, entity_ids, self.hours[0], self.hours[-1] + HOUR)
+        blocks = self.ingest.store.read_raw_blocks(
+            layout, entity_ids, self.hours[0], self.hours[-1] + HOUR
+        )
         columns = [layout.channel_names.index(name) for name in self.ingest.config.channel_names]
         before, present = blocks.values[:, :, columns], read.gridded.present
         after = np.where(present, read.gridded.values, before)
@@ -283,11 +318,15 @@ class _Chunk:
         entity, hour = np.nonzero(changed)
         by_hour = merged.reshape(len(entity_ids), len(self.hours), layout.n_steps, -1)[entity, hour]
         hours = [self.hours[i] for i in hour.tolist()]
-        return self.ingest.store.write_blocks(layout, [entity_ids[i] for i in entity.tolist()], hours, by_hour), changed
+        return self.ingest.store.write_blocks(
+            layout, [entity_ids[i] for i in entity.tolist()], hours, by_hour
+        ), changed
 
     def _by_hour(self, cells: Mask) -> Mask:
         """Whether anything is true, (n_entities, n_hours), in (n_entities, n_steps, n_channels)."""
-        anything: Mask = np.logical_or.reduce(cells.reshape(len(cells), len(self.hours), -1), axis=2)
+        anything: Mask = np.logical_or.reduce(
+            cells.reshape(len(cells), len(self.hours), -1), axis=2
+        )
         return anything
 
     def _count_vanished(self, before: Float, present: Mask, names: Sequence[str]) -> None:
@@ -295,8 +334,12 @@ class _Chunk:
         gone = ~np.isnan(before) & ~present & self._offered()
         gone[:, n_seen:] = False
         for entity, step in np.argwhere(gone.any(axis=2)).tolist():
-            hour_us = (epoch_s(self.hours[0]) + step * self.ingest.layout.step_s) // 3600 * 3_600_000_000
-            self.tally.add_count("vanished", hour_us, 1, entity=names[entity], detail="gone from the source; kept")
+            hour_us = (
+                (epoch_s(self.hours[0]) + step * self.ingest.layout.step_s) // 3600 * 3_600_000_000
+            )
+            self.tally.add_count(
+                "vanished", hour_us, 1, entity=names[entity], detail="gone from the source; kept"
+            )
 
     def _offered(self) -> Mask:
         """Channels that at least one table has: of the others nothing can vanish."""
@@ -311,12 +354,24 @@ class _Chunk:
     def _ledger_row(self, i: int, hour: datetime, read: Taken, read_at: datetime) -> IngestHour:
         read_until = min(hour + HOUR, self.read_until)
         newest_us = int(read.newest_us[i])
-        newest_at = from_epoch_s(newest_us // 1_000_000) if read.n_rows[i] and newest_us > 0 else None
+        newest_at = (
+            from_epoch_s(newest_us // 1_000_000) if read.n_rows[i] and newest_us > 0 else None
+        )
         before = self.ledger.get(hour)
         is_first = before is None or before.read_until < read_until
         is_live = read_at < hour + HOUR + timedelta(seconds=self.ingest.config.source.mutability_s)
-        lag_s = (read_at - newest_at).total_seconds() if newest_at and is_first and is_live else None
-        return IngestHour(hour, read_until, read_at, int(read.n_rows[i]), int(read.n_readings[i]), newest_at, lag_s)
+        lag_s = (
+            (read_at - newest_at).total_seconds() if newest_at and is_first and is_live else None
+        )
+        return IngestHour(
+            hour,
+            read_until,
+            read_at,
+            int(read.n_rows[i]),
+            int(read.n_readings[i]),
+            newest_at,
+            lag_s,
+        )
 
     def _judge(self, entity_ids: NDArray[np.int64], changed: Mask) -> int:
         ingest = self.ingest
@@ -330,7 +385,14 @@ class _Chunk:
 
     def _issues(self) -> list[IngestIssue]:
         return [
-            IngestIssue(from_epoch_s(n.hour_us // 1_000_000), n.entity, n.channel, n.issue, n.n_rows, n.detail)
+            IngestIssue(
+                from_epoch_s(n.hour_us // 1_000_000),
+                n.entity,
+                n.channel,
+                n.issue,
+                n.n_rows,
+                n.detail,
+            )
             for n in self.tally.counts()
         ]
 
@@ -345,9 +407,15 @@ def _runs(hours: Sequence[datetime]) -> Iterator[Sequence[datetime]]:
 
 
 def _labels(
-    hours: Sequence[datetime], read_until: datetime, layout: Layout, entity_ids: Sequence[int], labelled: Mask
+    hours: Sequence[datetime],
+    read_until: datetime,
+    layout: Layout,
+    entity_ids: Sequence[int],
+    labelled: Mask,
 ) -> list[Label]:
-    """Labelled steps as intervals, cut at each hour so that they do not depend on what was read together."""
+    """Labelled steps as intervals, cut at each hour so that they do not depend on what was read
+    together.
+    """
     found = []
     for i, entity_id in enumerate(entity_ids):
         for k in range(len(hours) if labelled[i].any() else 0):
@@ -369,10 +437,11 @@ def _label_spans(hour: datetime, step_s: int, steps: Mask) -> Iterator[tuple[dat
 def late_changes(
     store: Store, config: DatasetConfig, source_uri: str, *, start_at: datetime, end_at: datetime
 ) -> list[LateHour]:
-    """Wholly read hours of [start_at, end_at) in which the source now has other rows than were read.
+    """Wholly read hours of [start_at, end_at) in which the source now has other rows than were
+    read.
 
-    More rows, or rows updated since they were read (with `updated_at` configured), come with the command that reads and
-    scores them again; fewer rows are only told.
+    More rows, or rows updated since they were read (with `updated_at` configured), come with the
+    command that reads and scores them again; fewer rows are only told.
 
     Raises
     ------
@@ -381,11 +450,17 @@ def late_changes(
     """
     with store.transaction():
         dataset = store.upsert_dataset(config)
-        first_at, last_at = hour_floor(start_at), hour_floor(end_at - timedelta(microseconds=1)) + HOUR
+        first_at, last_at = (
+            hour_floor(start_at),
+            hour_floor(end_at - timedelta(microseconds=1)) + HOUR,
+        )
         ledger = store.select_ingest_hours(dataset.dataset_id, first_at, last_at)
     with open_source(source_uri, config) as source:
         now = source.count_hours(epoch_s(first_at) * 1_000_000, epoch_s(last_at) * 1_000_000)
-    found = (_late_hour(config, row, now.get(epoch_s(row.hour_at) * 1_000_000, HourCount(0, None))) for row in ledger)
+    found = (
+        _late_hour(config, row, now.get(epoch_s(row.hour_at) * 1_000_000, HourCount(0, None)))
+        for row in ledger
+    )
     return [late for late in found if late is not None]
 
 
@@ -394,5 +469,9 @@ def _late_hour(config: DatasetConfig, row: IngestHour, now: HourCount) -> LateHo
     if row.read_until < row.hour_at + HOUR or (now.n_rows == row.n_rows and not is_updated):
         return None
     span = f"--from {row.hour_at:%Y-%m-%dT%H:%MZ} --to {row.hour_at + HOUR:%Y-%m-%dT%H:%MZ}"
-    command = f"tsad ingest {config.dataset} {span} --force" if now.n_rows > row.n_rows or is_updated else ""
+    command = (
+        f"tsad ingest {config.dataset} {span} --force"
+        if now.n_rows > row.n_rows or is_updated
+        else ""
+    )
     return LateHour(row.hour_at, row.n_rows, now.n_rows, now.updated_at, command)

@@ -10,15 +10,16 @@ from numpy.typing import NDArray
 
 from tsad_tasks.base.errors import BadInput
 
-# So many equal values in a row are stuck, at least; and this many times the sensor's usual run of equal values.
+# So many equal values in a row are stuck, at least; and this many times the sensor's usual run of
+# equal values.
 STUCK_STEPS = 30
 STUCK_RUNS = 10
 # Fewer values of an hour than this say nothing about its level or variation.
 MIN_VALUES = 5
 # Values on the end of the range: at least MIN_VALUES and this share of the hour.
 AT_LIMIT_SHARE = 0.25
-# A level has moved when it is this many usual spreads away; it fits a unit within so many spreads, and at most 5 % of
-# what the readings just before lead to expect, or 10 % of what is usual.
+# A level has moved when it is this many usual spreads away; it fits a unit within so many spreads,
+# and at most 5 % of what the readings just before lead to expect, or 10 % of what is usual.
 MOVED_SPREADS, FITTING_SPREADS, FITTING_SHARES = 8.0, 3.0, (0.05, 0.10)
 
 _UNITS = (
@@ -32,7 +33,9 @@ _UNITS = (
 
 
 class QualityVerdict(NamedTuple):
-    """One verdict: channel, constant | stuck | at_limit | out_of_range | unit_jump | dead, how many steps, why."""
+    """One verdict: channel, constant | stuck | at_limit | out_of_range | unit_jump | dead, how many
+    steps, why.
+    """
 
     channel_index: int
     verdict: str
@@ -62,10 +65,11 @@ def quality_verdicts(
 ) -> list[QualityVerdict]:
     """What is wrong with the sensors in one hour, by channel.
 
-    dead: nothing was read while other channels were. out_of_range: values outside the sensor's range. at_limit: a
-    quarter of the hour lies exactly on an end of it. constant: one value in this hour and before, though the channel
-    usually varies. stuck: the same value for 30 steps and ten times its usual run, though the channel usually varies.
-    unit_jump: the level is that of another unit (°F for °C, thousandths, hundredths, or back) and far from its own.
+    dead: nothing was read while other channels were. out_of_range: values outside the sensor's
+    range. at_limit: a quarter of the hour lies exactly on an end of it. constant: one value in this
+    hour and before, though the channel usually varies. stuck: the same value for 30 steps and ten
+    times its usual run, though the channel usually varies. unit_jump: the level is that of another
+    unit (°F for °C, thousandths, hundredths, or back) and far from its own.
 
     Parameters
     ----------
@@ -76,8 +80,9 @@ def quality_verdicts(
     low, high : (n_channels,)
         Ends of each sensor's range; NaN or None where not stated.
     reference_median, reference_spread : (n_channels,)
-        Usual level and robust standard deviation (centre and scale of the scaler), 0 for a channel that does not vary;
-        NaN or None where not known: then neither constant, stuck nor unit_jump is said.
+        Usual level and robust standard deviation (centre and scale of the scaler), 0 for a channel
+        that does not vary; NaN or None where not known: then neither constant, stuck nor unit_jump
+        is said.
 
     >>> hour = np.column_stack([np.full(6, 80.6), np.arange(6.0)])
     >>> usual = {"reference_median": np.array([27.0, 3.0]), "reference_spread": np.array([0.5, 1.0])}
@@ -86,16 +91,22 @@ def quality_verdicts(
     """
     n_channels = values.shape[1]
     given = (low, high, reference_median, reference_spread)
-    usual = [np.full(n_channels, np.nan) if part is None else np.asarray(part, np.float64) for part in given]
+    usual = [
+        np.full(n_channels, np.nan) if part is None else np.asarray(part, np.float64)
+        for part in given
+    ]
     if previous.shape[1:] != (n_channels,) or any(part.shape != (n_channels,) for part in usual):
         raise BadInput(
-            f"Expected {n_channels} channels everywhere. Received: {previous.shape}, {[p.shape for p in usual]}."
+            f"Expected {n_channels} channels everywhere. Received: {previous.shape}, "
+            f"{[p.shape for p in usual]}."
         )
     n_read = int(np.isfinite(values).any(axis=1).sum())
     found = []
     for index in range(n_channels):
         channel = _Channel(
-            _finite(values[:, index]), _finite(previous[:, index]), *(float(part[index]) for part in usual)
+            _finite(values[:, index]),
+            _finite(previous[:, index]),
+            *(float(part[index]) for part in usual),
         )
         found += [QualityVerdict(index, *verdict) for verdict in _verdicts(channel, n_read)]
     return found
@@ -119,7 +130,11 @@ def _range(channel: _Channel) -> Iterator[tuple[str, int, str]]:
     hour, low, high = channel.hour, channel.low, channel.high
     n_outside = int(((hour < low) | (hour > high)).sum())
     if n_outside:
-        yield "out_of_range", n_outside, f"{hour.min():.6g} to {hour.max():.6g}, range {low:.6g} to {high:.6g}"
+        yield (
+            "out_of_range",
+            n_outside,
+            f"{hour.min():.6g} to {hour.max():.6g}, range {low:.6g} to {high:.6g}",
+        )
     for end, name in ((low, "low"), (high, "high")):
         n_there = int((hour == end).sum())
         if n_there >= max(MIN_VALUES, AT_LIMIT_SHARE * hour.size):
@@ -131,7 +146,11 @@ def _unchanging(channel: _Channel) -> Iterator[tuple[str, int, str]]:
     if not channel.spread > 0 or hour.size < MIN_VALUES:
         return
     if channel.previous.size and np.ptp(both) == 0:
-        yield "constant", int(hour.size), f"only {hour[0]:.6g} in {both.size} readings, usually ± {channel.spread:.3g}"
+        yield (
+            "constant",
+            int(hour.size),
+            f"only {hour[0]:.6g} in {both.size} readings, usually ± {channel.spread:.3g}",
+        )
         return
     starts = np.concatenate(([0], np.flatnonzero(np.diff(both)) + 1, [both.size]))
     runs = np.diff(starts)
@@ -140,7 +159,11 @@ def _unchanging(channel: _Channel) -> Iterator[tuple[str, int, str]]:
     usual_run = (both.size - runs[longest]) / max(runs.size - 1, 1)
     if in_hour[longest] >= max(STUCK_STEPS, STUCK_RUNS * usual_run):
         n_steps = min(int(runs[longest]), int(starts[longest + 1]) - channel.previous.size)
-        yield "stuck", n_steps, f"{both[starts[longest]]:.6g} in {int(runs[longest])} readings in a row"
+        yield (
+            "stuck",
+            n_steps,
+            f"{both[starts[longest]]:.6g} in {int(runs[longest])} readings in a row",
+        )
 
 
 def _unit(channel: _Channel) -> Iterator[tuple[str, int, str]]:
@@ -151,12 +174,25 @@ def _unit(channel: _Channel) -> Iterator[tuple[str, int, str]]:
     scatter, (own, share) = (q3 - q1) / 1.349, _own_level(channel)
     for name, factor, offset in _UNITS:
         expected = own * factor + offset
-        tolerance = min(max(FITTING_SPREADS * channel.spread * factor, 0.01 * abs(expected)), share * abs(expected))
-        # The move is also four times what the fit leaves open, and the scatter has shrunk along with the level: else a
-        # shift of the level explains it as well.
-        moved = abs(level - own) > max(MOVED_SPREADS * channel.spread, 4 * tolerance, 0.1 * abs(own))
-        if moved and abs(level - expected) <= tolerance and scatter <= FITTING_SPREADS * channel.spread * factor:
-            yield "unit_jump", int(channel.hour.size), f"median {level:.6g} is the former {own:.6g} {name}"
+        tolerance = min(
+            max(FITTING_SPREADS * channel.spread * factor, 0.01 * abs(expected)),
+            share * abs(expected),
+        )
+        # The move is also four times what the fit leaves open, and the scatter has shrunk along
+        # with the level: else a shift of the level explains it as well.
+        moved = abs(level - own) > max(
+            MOVED_SPREADS * channel.spread, 4 * tolerance, 0.1 * abs(own)
+        )
+        if (
+            moved
+            and abs(level - expected) <= tolerance
+            and scatter <= FITTING_SPREADS * channel.spread * factor
+        ):
+            yield (
+                "unit_jump",
+                int(channel.hour.size),
+                f"median {level:.6g} is the former {own:.6g} {name}",
+            )
             return
 
 

@@ -1,7 +1,9 @@
-"""Part of task `ingest`: what is learned of changed sensors and of new machines, once enough running hours were read.
+"""Part of task `ingest`: what is learned of changed sensors and of new machines, once enough
+running hours were read.
 
-A pure function of the readings: of the first running steps since the change, beside those at the same times of day in
-the week before it; of a new machine, of its first running steps. What was learned stands until one of these changes.
+A pure function of the readings: of the first running steps since the change, beside those at the
+same times of day in the week before it; of a new machine, of its first running steps. What was
+learned stands until one of these changes.
 """
 
 from __future__ import annotations
@@ -18,7 +20,13 @@ from tsad_tasks.base.interval import HOUR, epoch_s, from_epoch_s, hour_ceil, hou
 from tsad_tasks.config import DatasetConfig
 from tsad_tasks.model.features import fit_scaler, held, running_state
 from tsad_tasks.model.sensor_change import conversion, same_time_of_day
-from tsad_tasks.storage.rows import ChannelEpoch, DatasetRow, LearnedEpoch, LearnedScale, UnscaledEntity
+from tsad_tasks.storage.rows import (
+    ChannelEpoch,
+    DatasetRow,
+    LearnedEpoch,
+    LearnedScale,
+    UnscaledEntity,
+)
 from tsad_tasks.storage.store import Store, hours_later
 
 Float = NDArray[np.float64]
@@ -39,7 +47,8 @@ def learn_levels(store: Store, config: DatasetConfig) -> int:
 
 @dataclass(frozen=True)
 class _Readings:
-    """Consecutive hours of one entity, in the configured channels, and which steps count as running.
+    """Consecutive hours of one entity, in the configured channels, and which steps count as
+    running.
 
     Attributes
     ----------
@@ -77,10 +86,15 @@ class _Learner:
         self._epochs = store.select_channel_epochs(self._ids, before_at) if self._ids else []
 
     def learn_epochs(self) -> int:
-        """How many changed sensors are known better; each sees only those that changed before it."""
+        """How many changed sensors are known better; each sees only those that changed before
+        it.
+        """
         n_changed = 0
         for position, epoch in enumerate(self._epochs):
-            is_fixed = epoch.declared or self._layout.channel_ids.index(epoch.channel_id) not in self._columns
+            is_fixed = (
+                epoch.declared
+                or self._layout.channel_ids.index(epoch.channel_id) not in self._columns
+            )
             learned = None if is_fixed else self._learned_epoch(position)
             if learned is not None:
                 n_changed += self._store.update_channel_epoch(learned)
@@ -103,25 +117,38 @@ class _Learner:
         def marked(readings: _Readings) -> Mask:
             return self._between(readings, epoch, epoch.from_at, end_at)
 
-        found = self._read(epoch.entity_id, start_at, (before, end_at), marked, self._n_steps(needed_hours))
+        found = self._read(
+            epoch.entity_id, start_at, (before, end_at), marked, self._n_steps(needed_hours)
+        )
         return self._conversion(epoch, found, marked(found), needed_hours)
 
-    def _between(self, readings: _Readings, epoch: ChannelEpoch, start_at: datetime, end_at: datetime | None) -> Mask:
-        """bool (n_steps,), where the changed sensor was read while the machine ran, in [start_at, end_at)."""
+    def _between(
+        self, readings: _Readings, epoch: ChannelEpoch, start_at: datetime, end_at: datetime | None
+    ) -> Mask:
+        """bool (n_steps,), where the changed sensor was read while the machine ran, in [start_at,
+        end_at).
+        """
         times_s = readings.times_s(self._step_s)
         known = np.isfinite(readings.values[:, self._column(epoch.channel_id)]) & readings.running
         known &= times_s >= epoch_s(start_at)
-        return np.asarray(known if end_at is None else known & (times_s < epoch_s(end_at)), np.bool_)
+        return np.asarray(
+            known if end_at is None else known & (times_s < epoch_s(end_at)), np.bool_
+        )
 
-    def _conversion(self, epoch: ChannelEpoch, found: _Readings, after: Mask, needed_hours: float) -> LearnedEpoch:
+    def _conversion(
+        self, epoch: ChannelEpoch, found: _Readings, after: Mask, needed_hours: float
+    ) -> LearnedEpoch:
         chosen = np.flatnonzero(after)[: self._n_steps(needed_hours)]
         n_hours = len(chosen) * self._step_s / 3600
-        before = np.flatnonzero(self._between(found, epoch, epoch.from_at - REFERENCE, epoch.from_at))
+        before = np.flatnonzero(
+            self._between(found, epoch, epoch.from_at - REFERENCE, epoch.from_at)
+        )
         if len(chosen) < self._n_steps(needed_hours) or len(before) < MIN_REFERENCE:
             return LearnedEpoch(epoch.epoch_id, None, None, None, n_hours, needed_hours, None)
         usable_at, digest = self._usable(found, int(chosen[-1]))
         values = found.values[:, self._column(epoch.channel_id)]
-        # A machine that rests at night is not compared with its nights, nor one day's cycle with another part of it.
+        # A machine that rests at night is not compared with its nights, nor one day's cycle with
+        # another part of it.
         times_s = found.times_s(self._step_s)
         alike = before[same_time_of_day(times_s[before], times_s[chosen])]
         before = alike if len(alike) >= MIN_REFERENCE else before
@@ -132,7 +159,9 @@ class _Learner:
         """Later changes of the same sensor."""
         epoch = self._epochs[position]
         same = (epoch.entity_id, epoch.channel_id)
-        return [one for one in self._epochs[position + 1 :] if (one.entity_id, one.channel_id) == same]
+        return [
+            one for one in self._epochs[position + 1 :] if (one.entity_id, one.channel_id) == same
+        ]
 
     def learn_scales(self) -> int:
         """How many machines that a champion has no scale for are known better."""
@@ -142,35 +171,52 @@ class _Learner:
         learned = (self._learned_scale(one, first_hours[one.entity_id]) for one in found)
         return sum(self._store.upsert_entity_scale(one) for one in learned if one is not None)
 
-    def _learned_scale(self, entity: UnscaledEntity, start_at: datetime | None) -> LearnedScale | None:
-        """What is known of a machine now; None: nothing was read, or what it was learned from stands."""
+    def _learned_scale(
+        self, entity: UnscaledEntity, start_at: datetime | None
+    ) -> LearnedScale | None:
+        """What is known of a machine now; None: nothing was read, or what it was learned from
+        stands.
+        """
         epochs = [one for one in self._epochs if one.entity_id == entity.entity_id]
         if start_at is None or self._is_retired(entity.from_at, entity.usable_at):
             return None
         if self._stands(entity.entity_id, start_at, entity.usable_at, entity.learned_from, epochs):
             return None
         config = self._config
-        needed_hours = entity.needed_hours or min(config.features.min_own_scale_s, config.training.range_s / 2) / 3600
+        needed_hours = (
+            entity.needed_hours
+            or min(config.features.min_own_scale_s, config.training.range_s / 2) / 3600
+        )
 
         def marked(readings: _Readings) -> Mask:
             return np.asarray(readings.running & np.isfinite(readings.values).any(axis=1), np.bool_)
 
-        found = self._read(entity.entity_id, start_at, (epochs, None), marked, self._n_steps(needed_hours))
+        found = self._read(
+            entity.entity_id, start_at, (epochs, None), marked, self._n_steps(needed_hours)
+        )
         scaling = entity.scaling or config.features.scaling
         return self._scale(entity.entity_id, found, marked(found), needed_hours, scaling)
 
-    def _scale(self, entity_id: int, found: _Readings, marked: Mask, needed_hours: float, scaling: str) -> LearnedScale:
+    def _scale(
+        self, entity_id: int, found: _Readings, marked: Mask, needed_hours: float, scaling: str
+    ) -> LearnedScale:
         chosen = np.flatnonzero(marked)[: self._n_steps(needed_hours)]
         n_hours = len(chosen) * self._step_s / 3600
         if len(chosen) < self._n_steps(needed_hours):
-            return LearnedScale(entity_id, [], [], [], scaling, found.start_at, None, n_hours, needed_hours, None)
+            return LearnedScale(
+                entity_id, [], [], [], scaling, found.start_at, None, n_hours, needed_hours, None
+            )
         values = found.values[chosen]
         scaler, shown = fit_scaler(values, scaling), np.isfinite(values).any(axis=0)
         usable_at, digest = self._usable(found, int(chosen[-1]))
-        centers, scales = (np.where(shown, part, np.nan).tolist() for part in (scaler.center, scaler.scale))
+        centers, scales = (
+            np.where(shown, part, np.nan).tolist() for part in (scaler.center, scaler.scale)
+        )
         ids = [self._layout.channel_ids[i] for i in self._columns]
         span = found.start_at, usable_at
-        return LearnedScale(entity_id, ids, centers, scales, scaling, *span, n_hours, needed_hours, digest)
+        return LearnedScale(
+            entity_id, ids, centers, scales, scaling, *span, n_hours, needed_hours, digest
+        )
 
     def _stands(
         self,
@@ -183,7 +229,9 @@ class _Learner:
         """Whether what was learned was learned from the readings as they are now."""
         if usable_at is None:
             return False
-        checksums = self._store.read_checksums_before(entity_id, start_at, max(usable_at, start_at), epochs)
+        checksums = self._store.read_checksums_before(
+            entity_id, start_at, max(usable_at, start_at), epochs
+        )
         return readings_digest(checksums[0], start_at) == learned_from
 
     def _is_retired(self, start_at: datetime | None, usable_at: datetime | None) -> bool:
@@ -194,7 +242,9 @@ class _Learner:
     def _usable(self, found: _Readings, last: int) -> tuple[datetime, int]:
         """The whole hour after a step, and the digest of what was read before it."""
         usable_at = hour_ceil(found.start_at + timedelta(seconds=(last + 1) * self._step_s))
-        return usable_at, readings_digest(found.checksums[: (usable_at - found.start_at) // HOUR], found.start_at)
+        return usable_at, readings_digest(
+            found.checksums[: (usable_at - found.start_at) // HOUR], found.start_at
+        )
 
     def _read(
         self,
@@ -204,10 +254,14 @@ class _Learner:
         marked: Callable[[_Readings], Mask],
         n_needed: int,
     ) -> _Readings:
-        """Readings from `start_at` on, as far as it takes to have so many marked steps, if there are."""
+        """Readings from `start_at` on, as far as it takes to have so many marked steps, if there
+        are.
+        """
         epochs, end_at = seen
         assert self._read_until is not None
-        last_at = max(start_at, min(self._read_until, hour_ceil(end_at) if end_at else self._read_until))
+        last_at = max(
+            start_at, min(self._read_until, hour_ceil(end_at) if end_at else self._read_until)
+        )
         n_hours = REFERENCE // HOUR + 2 * -(-n_needed * self._step_s // 3600)
         while True:
             until_at = min(hours_later(start_at, n_hours), last_at)
@@ -224,7 +278,9 @@ class _Learner:
         values = np.asarray(blocks.values[0][:, self._columns], np.float64)
         hold_steps = [channel.hold_s // self._step_s for channel in config.source.channels.values()]
         grace = config.startup_grace_s // self._step_s
-        state = running_state(held(values, hold_steps), config.running_when, config.channel_names, grace)
+        state = running_state(
+            held(values, hold_steps), config.running_when, config.channel_names, grace
+        )
         return _Readings(start_at, values, np.asarray(state == 0, np.bool_), blocks.checksums[0])
 
     def _n_steps(self, hours: float) -> int:

@@ -1,7 +1,8 @@
 """Verdicts on sensors for hours whose readings changed, from the hour itself and a fixed look-back.
 
-What is usual for a sensor is taken from the same hour of the seven days before; what came just before, from the hour
-before. So a change in one hour may change the verdicts of the next hour and of the same hour of the next seven days.
+What is usual for a sensor is taken from the same hour of the seven days before; what came just
+before, from the hour before. So a change in one hour may change the verdicts of the next hour and
+of the same hour of the next seven days.
 """
 
 from __future__ import annotations
@@ -34,9 +35,15 @@ def dependent_hours(hours: Sequence[datetime]) -> list[datetime]:
 
 
 def judge_hours(
-    store: Store, config: DatasetConfig, layout: Layout, entity_ids: Sequence[int], hours: Sequence[datetime]
+    store: Store,
+    config: DatasetConfig,
+    layout: Layout,
+    entity_ids: Sequence[int],
+    hours: Sequence[datetime],
 ) -> int:
-    """How many verdicts on the sensors of `entity_ids` in `hours`; replacing former ones. Needs the hours' locks."""
+    """How many verdicts on the sensors of `entity_ids` in `hours`; replacing former ones. Needs the
+    hours' locks.
+    """
     if not len(entity_ids) or not hours:
         return 0
     look_back = (0, PREVIOUS_H, *REFERENCE_H)
@@ -61,7 +68,10 @@ def _spans(hours: set[datetime]) -> list[tuple[datetime, datetime]]:
 
 
 def _blocks(
-    store: Store, layout: Layout, entity_ids: Sequence[int], spans: Sequence[tuple[datetime, datetime]]
+    store: Store,
+    layout: Layout,
+    entity_ids: Sequence[int],
+    spans: Sequence[tuple[datetime, datetime]],
 ) -> dict[datetime, Float]:
     """Readings by hour, each (n_entities, n_steps, n_channels)."""
     blocks: dict[datetime, Float] = {}
@@ -74,14 +84,20 @@ def _blocks(
 
 
 def _hour_verdicts(
-    config: DatasetConfig, layout: Layout, entity_ids: Sequence[int], hour: datetime, blocks: dict[datetime, Float]
+    config: DatasetConfig,
+    layout: Layout,
+    entity_ids: Sequence[int],
+    hour: datetime,
+    blocks: dict[datetime, Float],
 ) -> list[QualityVerdict]:
     columns = [layout.channel_names.index(name) for name in config.channel_names]
     channels = config.source.channels.values()
     low = np.array([np.nan if channel.low is None else channel.low for channel in channels])
     high = np.array([np.nan if channel.high is None else channel.high for channel in channels])
     values, previous = blocks[hour][:, :, columns], blocks[hour - PREVIOUS_H * HOUR][:, :, columns]
-    reference = np.concatenate([blocks[hour - n * HOUR][:, :, columns] for n in REFERENCE_H], axis=1)
+    reference = np.concatenate(
+        [blocks[hour - n * HOUR][:, :, columns] for n in REFERENCE_H], axis=1
+    )
     median, spread = usual_level(reference)
     verdicts = []
     for i in np.flatnonzero(suspects(values, previous, low, high, median, spread)).tolist():
@@ -89,12 +105,19 @@ def _hour_verdicts(
         usual = {"reference_median": median[i], "reference_spread": spread[i]}
         for found in quality_verdicts(values[i], previous[i], low=low, high=high, **usual):
             channel_id = layout.channel_ids[columns[found.channel_index]]
-            verdicts.append(QualityVerdict(entity_id, hour, channel_id, found.verdict, found.n_steps, found.detail))
+            verdicts.append(
+                QualityVerdict(
+                    entity_id, hour, channel_id, found.verdict, found.n_steps, found.detail
+                )
+            )
     return verdicts
 
 
-def suspects(values: Float, previous: Float, low: Float, high: Float, median: Float, spread: Float) -> Mask:
-    """Entities (n_entities,) on whose sensors a verdict is possible at all: a quick look before the thorough one.
+def suspects(
+    values: Float, previous: Float, low: Float, high: Float, median: Float, spread: Float
+) -> Mask:
+    """Entities (n_entities,) on whose sensors a verdict is possible at all: a quick look before the
+    thorough one.
 
     Parameters
     ----------
@@ -132,6 +155,9 @@ def usual_level(reference: Float) -> tuple[Float, Float]:
 def _medians(values: Float, n_values: NDArray[np.int64]) -> Float:
     # NaN sorts last, so the first n_values of each are the known ones.
     ordered = np.sort(values, axis=1)
-    middle = [np.take_along_axis(ordered, np.maximum(n_values + k, 0)[:, None, :] // 2, axis=1) for k in (-1, 0)]
+    middle = [
+        np.take_along_axis(ordered, np.maximum(n_values + k, 0)[:, None, :] // 2, axis=1)
+        for k in (-1, 0)
+    ]
     medians: Float = np.where(n_values > 0, (middle[0] + middle[1])[:, 0, :] / 2, np.nan)
     return medians

@@ -14,7 +14,9 @@ MAX_NAMES = 20
 
 
 class Count(NamedTuple):
-    """So many rows of an hour (microseconds since 1970); '' stands for several entities or channels."""
+    """So many rows of an hour (microseconds since 1970); '' stands for several entities or
+    channels.
+    """
 
     hour_us: int
     entity: str
@@ -61,7 +63,14 @@ class Tally:
             self.add_count(issue, hour, n, entity=name, channel=channel, detail=detail)
 
     def add_count(
-        self, issue: str, hour_us: int, n_rows: int, *, entity: str = "", channel: str = "", detail: str = ""
+        self,
+        issue: str,
+        hour_us: int,
+        n_rows: int,
+        *,
+        entity: str = "",
+        channel: str = "",
+        detail: str = "",
     ) -> None:
         """Count so many rows of one hour."""
         if n_rows:
@@ -77,7 +86,9 @@ class Tally:
         return dict(sorted(found.items()))
 
     def counts(self) -> Iterator[Count]:
-        """Each count; where more than 20 entities or channels share hour and issue, one sum that names a few."""
+        """Each count; where more than 20 entities or channels share hour and issue, one sum that
+        names a few.
+        """
         groups: defaultdict[tuple[int, str], list[Count]] = defaultdict(list)
         for (hour_us, entity, channel, issue), n_rows in sorted(self._counts.items()):
             detail = self._details.get((entity, channel, issue), "")

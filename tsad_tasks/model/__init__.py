@@ -1,1 +1,3 @@
-"""Numbers in, numbers out: features, windows, scores, thresholds, incidents. No files, clock, database or random state."""
+"""Numbers in, numbers out: features, windows, scores, thresholds, incidents. No files, clock,
+database or random state.
+"""

@@ -1,8 +1,10 @@
-"""Thresholds from an alarm budget: how many incidents a day a dataset may raise while nothing is wrong.
+"""Thresholds from an alarm budget: how many incidents a day a dataset may raise while nothing is
+wrong.
 
-How many incidents held-out readings would have raised is known for low thresholds, where they are many; an
-extreme-value tail of their peaks says how few are left at a higher one. Incidents are counted, not flags: what follows
-closely belongs to the same one (`core.incidents`), so errors that depend on their neighbours need no further care.
+How many incidents held-out readings would have raised is known for low thresholds, where they are
+many; an extreme-value tail of their peaks says how few are left at a higher one. Incidents are
+counted, not flags: what follows closely belongs to the same one (`core.incidents`), so errors that
+depend on their neighbours need no further care.
 """
 
 from __future__ import annotations
@@ -95,9 +97,13 @@ class BudgetLimits:
 
 
 def budget_limits(
-    errors: Mapping[str, Errors], judged_steps: Mapping[str, int], settings: ThresholdSettings, budget: AlarmBudget
+    errors: Mapping[str, Errors],
+    judged_steps: Mapping[str, int],
+    settings: ThresholdSettings,
+    budget: AlarmBudget,
 ) -> BudgetLimits:
-    """Limits such that held-out readings would have raised half as many incidents as the budget allows.
+    """Limits such that held-out readings would have raised half as many incidents as the budget
+    allows.
 
     Single errors and moving averages get half of it each, where there are moving averages.
 
@@ -106,8 +112,8 @@ def budget_limits(
     errors : (n_steps,) by entity name
         Held-out errors on the grid, NaN where unknown.
     judged_steps : by entity name
-        Steps that the errors stand for, those included in which the machine was off: the time over which incidents are
-        counted.
+        Steps that the errors stand for, those included in which the machine was off: the time over
+        which incidents are counted.
 
     Raises
     ------
@@ -132,9 +138,13 @@ def budget_limits(
     lasting = {name: _lasting(part, point.limit(name), settings) for name, part in errors.items()}
     collective = _limits_of(lasting, days, budget, budget.aim / n_kinds)
     # One error alone, however large, must not lift the moving average over its limit.
-    one_alone = pooled.mean + (COLLECTIVE_CAP * point.pooled - pooled.mean) / settings.collective_width
+    one_alone = (
+        pooled.mean + (COLLECTIVE_CAP * point.pooled - pooled.mean) / settings.collective_width
+    )
     lowest = min(one_alone, point.pooled)
-    return _joined(pooled, point, replace(collective, pooled=max(collective.pooled, lowest)), budget)
+    return _joined(
+        pooled, point, replace(collective, pooled=max(collective.pooled, lowest)), budget
+    )
 
 
 def _lasting(errors: Errors, limit: float, settings: ThresholdSettings) -> Errors:
@@ -144,7 +154,9 @@ def _lasting(errors: Errors, limit: float, settings: ThresholdSettings) -> Error
 
 @dataclass(frozen=True)
 class _Limits:
-    """Limits of one kind of error, and how many incidents per entity and day are expected at the pooled one."""
+    """Limits of one kind of error, and how many incidents per entity and day are expected at the
+    pooled one.
+    """
 
     pooled: float
     own: Mapping[str, float]
@@ -154,7 +166,9 @@ class _Limits:
         return stored_limit(max(self.pooled, self.own.get(name, 0.0)))
 
 
-def _joined(pooled: Calibration, point: _Limits, collective: _Limits | None, budget: AlarmBudget) -> BudgetLimits:
+def _joined(
+    pooled: Calibration, point: _Limits, collective: _Limits | None, budget: AlarmBudget
+) -> BudgetLimits:
     lasting = point if collective is None else collective
     own = {
         name: replace(pooled, limit=point.limit(name), collective_limit=lasting.limit(name))
@@ -165,7 +179,9 @@ def _joined(pooled: Calibration, point: _Limits, collective: _Limits | None, bud
     return BudgetLimits(common, own, float(f"{rate * budget.n_entities:.6g}"))
 
 
-def _limits_of(errors: Mapping[str, Errors], days: Mapping[str, float], budget: AlarmBudget, aim: float) -> _Limits:
+def _limits_of(
+    errors: Mapping[str, Errors], days: Mapping[str, float], budget: AlarmBudget, aim: float
+) -> _Limits:
     """Limits at which each entity is expected to raise `aim` incidents a day."""
     series = {name: _Series.of(part.astype(np.float64), budget) for name, part in errors.items()}
     known = np.concatenate([part.errors[np.isfinite(part.errors)] for part in series.values()])
@@ -188,7 +204,9 @@ def _limits_of(errors: Mapping[str, Errors], days: Mapping[str, float], budget: 
 
 @dataclass(frozen=True)
 class _Series:
-    """Errors (n_steps,), and the lowest of as many in a row as an incident needs; NaN where unknown."""
+    """Errors (n_steps,), and the lowest of as many in a row as an incident needs; NaN where
+    unknown.
+    """
 
     errors: Floats
     rows: Floats
@@ -202,7 +220,9 @@ class _Series:
         return cls(errors, rows, budget)
 
     def peaks(self, level: float) -> Floats:
-        """For each run of errors above the level: the threshold below which it is an incident, if above the level."""
+        """For each run of errors above the level: the threshold below which it is an incident, if
+        above the level.
+        """
         above = np.flatnonzero(self.errors > level)
         if not above.size:
             return np.empty(0)
@@ -216,12 +236,17 @@ class _Series:
 def _start(series: Sequence[_Series], known: Floats, n_peaks: float) -> float:
     """The highest level with so many peaks above it, or the lowest one that can count as a tail."""
     levels: list[float] = np.quantile(known, _START_QUANTILES).tolist()
-    return next((level for level in levels if sum(part.peaks(level).size for part in series) >= n_peaks), levels[-1])
+    return next(
+        (level for level in levels if sum(part.peaks(level).size for part in series) >= n_peaks),
+        levels[-1],
+    )
 
 
 @dataclass(frozen=True)
 class _PeakTail:
-    """How many peaks are left above a level: `n` above the start, then a generalised Pareto tail."""
+    """How many peaks are left above a level: `n` above the start, then a generalised Pareto
+    tail.
+    """
 
     start: float
     n: int
@@ -236,7 +261,9 @@ class _PeakTail:
     def limit(self, wanted: float, n: int | None = None) -> float:
         """The level above which `wanted` peaks are left of `n` above the start."""
         ratio = math.log(max((self.n if n is None else n) / wanted, 1.0))
-        return self.start + self.scale * (math.expm1(self.shape * ratio) / self.shape if self.shape else ratio)
+        return self.start + self.scale * (
+            math.expm1(self.shape * ratio) / self.shape if self.shape else ratio
+        )
 
     def n_above(self, level: float) -> float:
         """How many peaks are left above a level."""
@@ -246,7 +273,9 @@ class _PeakTail:
 
 
 def _own_limit(tail: _PeakTail, excesses: Floats, share: float, wanted: float) -> float:
-    """The limit of an entity with more peaks than its share of all; 0 when it has no more than chance explains."""
+    """The limit of an entity with more peaks than its share of all; 0 when it has no more than
+    chance explains.
+    """
     usual = tail.n * share
     if excesses.size <= usual + UNLIKELY * math.sqrt(usual) + UNLIKELY:
         return 0.0

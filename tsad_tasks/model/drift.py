@@ -1,7 +1,9 @@
-"""Slow baselines of smoothed channels, which keep up with drift: how far a reading is from what was usual before.
+"""Slow baselines of smoothed channels, which keep up with drift: how far a reading is from what was
+usual before.
 
-Each channel is smoothed over ten readings and compared with a slow average as it was twenty readings before, so that an
-onset does not lift its own baseline. Smoothed values are in scales of commissioning.
+Each channel is smoothed over ten readings and compared with a slow average as it was twenty
+readings before, so that an onset does not lift its own baseline. Smoothed values are in scales of
+commissioning.
 """
 
 from __future__ import annotations
@@ -18,7 +20,9 @@ Floats64 = NDArray[np.float64]
 UNIT = 2.0**-20
 _CLIP = 50.0
 _SMALLEST_SPREAD = 0.1
-_QUANTILE_SCALE = 2.563  # From the 10th to the 90th percentile of a normal distribution, in standard deviations.
+_QUANTILE_SCALE = (
+    2.563  # From the 10th to the 90th percentile of a normal distribution, in standard deviations.
+)
 _P90_SCALE = 1.645
 N_LAST = 3
 
@@ -52,7 +56,8 @@ def no_baseline(n_units: int, n_channels: int, rule: Baseline) -> Arrays:
 
 
 def scale_of(readings: Floats64) -> tuple[float, float]:
-    """Median, and the range of the middle 80 % as a standard deviation, else the standard deviation; 0 for constants.
+    """Median, and the range of the middle 80 % as a standard deviation, else the standard
+    deviation; 0 for constants.
 
     >>> scale_of(np.array([0.0, 5.0, 5.0, 5.0, 5.0]))[0], scale_of(np.ones(3))[1]
     (5.0, 0.0)
@@ -63,7 +68,8 @@ def scale_of(readings: Floats64) -> tuple[float, float]:
 
 
 def smoothed(state: Arrays, rows: NDArray[np.int64], readings: Floats64) -> Floats64:
-    """Smoothed readings (n_rows, n_channels) in scales; an unknown one leaves its channel as it was.
+    """Smoothed readings (n_rows, n_channels) in scales; an unknown one leaves its channel as it
+    was.
 
     A channel that was constant while commissioning gets its first departure as scale.
 
@@ -75,21 +81,28 @@ def smoothed(state: Arrays, rows: NDArray[np.int64], readings: Floats64) -> Floa
     away = np.where(known, readings - state["center"][rows], 0.0)
     scale = np.where(state["scale"][rows] > 0, state["scale"][rows], np.abs(away))
     state["scale"][rows] = scale
-    units = np.rint(np.clip(away / np.where(scale > 0, scale, 1.0), -_CLIP, _CLIP) / UNIT).astype(np.int32)
+    units = np.rint(np.clip(away / np.where(scale > 0, scale, 1.0), -_CLIP, _CLIP) / UNIT).astype(
+        np.int32
+    )
     before = state["ring"][rows]
-    ring = np.where(known[:, :, None], np.concatenate([before[..., 1:], units[..., None]], axis=-1), before)
+    ring = np.where(
+        known[:, :, None], np.concatenate([before[..., 1:], units[..., None]], axis=-1), before
+    )
     n = state["n"][rows] + known
     state["ring"][rows], state["n"][rows] = ring, n
     # Whole numbers, so that the sum is the same in any order.
     means = ring.sum(axis=-1, dtype=np.int64) / np.maximum(np.minimum(n, ring.shape[-1]), 1) * UNIT
     last = state["last"][rows]
-    state["last"][rows] = np.where(known[:, :, None], np.concatenate([last[..., 1:], means[..., None]], axis=-1), last)
+    state["last"][rows] = np.where(
+        known[:, :, None], np.concatenate([last[..., 1:], means[..., None]], axis=-1), last
+    )
     found: NDArray[np.float64] = means
     return found
 
 
 def follow(state: Arrays, rows: NDArray[np.int64], means: Floats64, gain: Floats64) -> None:
-    """Move the baselines towards smoothed readings (n_rows, n_channels) by a share, gain of the same shape.
+    """Move the baselines towards smoothed readings (n_rows, n_channels) by a share, gain of the
+    same shape.
 
     >>> state = no_baseline(1, 1, Baseline(delay=2))
     >>> follow(state, np.array([0]), np.array([[4.0]]), np.array([[0.5]]))
@@ -98,11 +111,14 @@ def follow(state: Arrays, rows: NDArray[np.int64], means: Floats64, gain: Floats
     """
     usual = state["usual"][rows] + gain * (means - state["usual"][rows])
     state["usual"][rows] = usual
-    state["delayed"][rows] = np.concatenate([state["delayed"][rows][..., 1:], usual[..., None]], axis=-1)
+    state["delayed"][rows] = np.concatenate(
+        [state["delayed"][rows][..., 1:], usual[..., None]], axis=-1
+    )
 
 
 def settle(state: Arrays, rows: NDArray[np.int64], level: Floats64 | None = None) -> None:
-    """Set the delayed baselines to where the baseline is now, or both to a level (n_rows, n_channels).
+    """Set the delayed baselines to where the baseline is now, or both to a level (n_rows,
+    n_channels).
 
     >>> state = no_baseline(1, 1, Baseline(delay=2))
     >>> settle(state, np.array([0]), np.array([[4.0]]))
@@ -115,7 +131,8 @@ def settle(state: Arrays, rows: NDArray[np.int64], level: Floats64 | None = None
 
 
 def commission(state: Arrays, rows: NDArray[np.int64], readings: Floats64, rule: Baseline) -> None:
-    """Scales, baselines and the spread around them from the readings of units (n_rows, n_readings, n_channels).
+    """Scales, baselines and the spread around them from the readings of units (n_rows, n_readings,
+    n_channels).
 
     A step of which a unit has read nothing is none for it.
 
@@ -133,7 +150,9 @@ def commission(state: Arrays, rows: NDArray[np.int64], readings: Floats64, rule:
     for unit, count, of_unit in zip(rows.tolist(), n.tolist(), found, strict=True):
         settled = of_unit[rule.delay : count]
         if len(settled):
-            state["spread"][unit] = np.maximum(np.percentile(settled, 90, axis=0) / _P90_SCALE, _SMALLEST_SPREAD)
+            state["spread"][unit] = np.maximum(
+                np.percentile(settled, 90, axis=0) / _P90_SCALE, _SMALLEST_SPREAD
+            )
 
 
 def _commission_scales(state: Arrays, rows: NDArray[np.int64], readings: Floats64) -> None:
@@ -145,14 +164,22 @@ def _commission_scales(state: Arrays, rows: NDArray[np.int64], readings: Floats6
 
 
 def _first_deviations(
-    state: Arrays, rows: NDArray[np.int64], readings: Floats64, rule: Baseline, n_before: NDArray[np.int64]
+    state: Arrays,
+    rows: NDArray[np.int64],
+    readings: Floats64,
+    rule: Baseline,
+    n_before: NDArray[np.int64],
 ) -> Floats64:
-    """Distances (n_rows, n_channels) from the delayed baseline; early readings move the baseline more."""
+    """Distances (n_rows, n_channels) from the delayed baseline; early readings move the baseline
+    more.
+    """
     fresh = state["n"][rows] == 0
     means = smoothed(state, rows, readings)
     if fresh.any():
         state["usual"][rows] = np.where(fresh, means, state["usual"][rows])
-        state["delayed"][rows] = np.where(fresh[..., None], means[..., None], state["delayed"][rows])
+        state["delayed"][rows] = np.where(
+            fresh[..., None], means[..., None], state["delayed"][rows]
+        )
     away: Floats64 = np.abs(means - state["delayed"][rows][..., 0])
     gain = np.maximum(1.0 / rule.memory, 1.0 / (n_before + 1))
     follow(state, rows, means, np.where(np.isfinite(readings), gain[:, None], 0.0))
@@ -181,7 +208,8 @@ def expected_value(state: Arrays, rows: NDArray[np.int64]) -> Floats64:
 
 
 def roughness(readings: Floats64) -> NDArray[np.float64]:
-    """Half the mean squared step over the variance, by channel: near 1 for noise, near 0 for what moves slowly.
+    """Half the mean squared step over the variance, by channel: near 1 for noise, near 0 for what
+    moves slowly.
 
     NaN for a constant channel, or one with fewer than two readings. Source: von Neumann, 1941.
 

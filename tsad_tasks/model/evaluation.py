@@ -1,7 +1,9 @@
-"""How good scores and flags are against labels: by step, by event, over all thresholds, as a volume, as probabilities.
+"""How good scores and flags are against labels: by step, by event, over all thresholds, as a
+volume, as probabilities.
 
-Steps without a score (NaN) are left out and counted. A share of nothing is NaN, never 0. Where labels are ranges, look
-at events first: a step-wise figure rewards long anomalies, and point-adjusted F1 rewards chance.
+Steps without a score (NaN) are left out and counted. A share of nothing is NaN, never 0. Where
+labels are ranges, look at events first: a step-wise figure rewards long anomalies, and
+point-adjusted F1 rewards chance.
 """
 
 from __future__ import annotations
@@ -38,7 +40,9 @@ def runs(flags: Flags) -> NDArray[np.int64]:
 
 @dataclass(frozen=True)
 class Confusion:
-    """Steps by what they are and what was said of them; `n_unknown` had no score and count nowhere else."""
+    """Steps by what they are and what was said of them; `n_unknown` had no score and count nowhere
+    else.
+    """
 
     true_positive: int
     false_positive: int
@@ -64,7 +68,10 @@ class Confusion:
     @property
     def f1(self) -> float:
         """Harmonic mean of precision and recall."""
-        return _share(2 * self.true_positive, 2 * self.true_positive + self.false_positive + self.false_negative)
+        return _share(
+            2 * self.true_positive,
+            2 * self.true_positive + self.false_positive + self.false_negative,
+        )
 
     @property
     def accuracy(self) -> float:
@@ -79,12 +86,21 @@ class Confusion:
     def swapped(self) -> Confusion:
         """The same with the normal steps as the class to be found."""
         return Confusion(
-            self.true_negative, self.false_negative, self.false_positive, self.true_positive, self.n_unknown
+            self.true_negative,
+            self.false_negative,
+            self.false_positive,
+            self.true_positive,
+            self.n_unknown,
         )
 
     def __add__(self, other: Confusion) -> Confusion:
         """Both together, such as two entities."""
-        return Confusion(*(mine + its for mine, its in zip(vars(self).values(), vars(other).values(), strict=True)))
+        return Confusion(
+            *(
+                mine + its
+                for mine, its in zip(vars(self).values(), vars(other).values(), strict=True)
+            )
+        )
 
 
 def confusion(labels: Flags, flags: Flags, known: Flags | None = None) -> Confusion:
@@ -146,7 +162,9 @@ def classification_report(found: Confusion) -> ClassificationReport:
 
 
 def _class_scores(found: Confusion) -> ClassScores:
-    return ClassScores(found.precision, found.recall, found.f1, found.true_positive + found.false_negative)
+    return ClassScores(
+        found.precision, found.recall, found.f1, found.true_positive + found.false_negative
+    )
 
 
 @dataclass(frozen=True, eq=False)
@@ -156,7 +174,8 @@ class RocCurve:
     Attributes
     ----------
     false_positive_share, true_positive_share : (n_points,), from (0, 0) to (1, 1)
-    thresholds : (n_points,), descending from infinity; a step with a score at or above it is flagged
+    thresholds : (n_points,), descending from infinity; a step with a score at or above it is
+        flagged
     auc : area under the curve; NaN where one class is missing
     n_unknown : steps left out for want of a score
     """
@@ -174,9 +193,12 @@ class PrCurve:
 
     Attributes
     ----------
-    precision, recall : (n_points,), by descending threshold; without a flag precision is 1 by convention
-    thresholds : (n_points,), descending from infinity; a step with a score at or above it is flagged
-    average_precision : mean precision over recall, in steps, which does not flatter as a trapezoid does
+    precision, recall : (n_points,), by descending threshold; without a flag precision is 1 by
+        convention
+    thresholds : (n_points,), descending from infinity; a step with a score at or above it is
+        flagged
+    average_precision : mean precision over recall, in steps, which does not flatter as a trapezoid
+        does
     anomaly_share : the precision of who flags at random
     n_unknown : steps left out for want of a score
 
@@ -210,7 +232,13 @@ def _ranked(labels: Flags, scores: Floats) -> _Ranked:
     is_anomaly = labels[known][order]
     last = _last_of_ties(descending)
     found = np.cumsum(is_anomaly)[last].astype(np.float64)
-    return _Ranked(found, (last + 1).astype(np.float64), descending[last], int(is_anomaly.sum()), int((~known).sum()))
+    return _Ranked(
+        found,
+        (last + 1).astype(np.float64),
+        descending[last],
+        int(is_anomaly.sum()),
+        int((~known).sum()),
+    )
 
 
 def _last_of_ties(descending: NDArray[np.float64]) -> NDArray[np.int64]:
@@ -220,7 +248,8 @@ def _last_of_ties(descending: NDArray[np.float64]) -> NDArray[np.int64]:
 
 
 def roc_curve(labels: Flags, scores: Floats) -> RocCurve:
-    """The ROC curve and its area. Ties are one point, so that equal scores count half, as they should.
+    """The ROC curve and its area. Ties are one point, so that equal scores count half, as they
+    should.
 
     Parameters
     ----------
@@ -290,7 +319,10 @@ def best_f1_threshold(labels: Flags, scores: Floats) -> BestThreshold:
     """
     ranked = _ranked(labels, scores)
     if not ranked.n_positive:
-        raise BadInput(f"Expected scored steps that are anomalies. Received: none of {len(labels)}. Use other labels.")
+        raise BadInput(
+            f"Expected scored steps that are anomalies. Received: none of {len(labels)}. Use other "
+            "labels."
+        )
     f1 = 2 * ranked.true_positive / (ranked.n_flagged + ranked.n_positive)
     best = int(np.argmax(f1))
     found, n_flagged = float(ranked.true_positive[best]), float(ranked.n_flagged[best])
@@ -299,7 +331,9 @@ def best_f1_threshold(labels: Flags, scores: Floats) -> BestThreshold:
 
 
 def _below(descending: NDArray[np.float64], at: int, kind: np.dtype[Any]) -> float:
-    """A number of the scores' own precision below the score at a rank, and not below the next one."""
+    """A number of the scores' own precision below the score at a rank, and not below the next
+    one.
+    """
     if at + 1 == len(descending):
         return float(np.nextafter(descending[at].astype(kind), kind.type(-math.inf)))
     middle = float(((descending[at] + descending[at + 1]) / 2).astype(kind))
@@ -308,7 +342,8 @@ def _below(descending: NDArray[np.float64], at: int, kind: np.dtype[Any]) -> flo
 
 @dataclass(frozen=True)
 class AlertSchedule:
-    """When a step's flag reaches a person: at the end of its scoring interval, and after the settle delay.
+    """When a step's flag reaches a person: at the end of its scoring interval, and after the settle
+    delay.
 
     Attributes
     ----------
@@ -339,12 +374,14 @@ class EventReport:
 
     Attributes
     ----------
-    n_events, n_found : events with at least one score, and those with a flag inside (or shortly before)
+    n_events, n_found : events with at least one score, and those with a flag inside (or shortly
+        before)
     n_unseen : events without any score; they count nowhere else
     n_alarms, n_false : runs of flags, and those that touch no event
     days : time with scores
     delay_s : by found event, from its beginning to the alert, the schedule's wait included
-    lead_s : by found event, from the alert to its end (the failure, where labels are degradations); below 0 is too late
+    lead_s : by found event, from the alert to its end (the failure, where labels are degradations);
+        below 0 is too late
     """
 
     n_events: int
@@ -391,7 +428,12 @@ class EventReport:
 
     def __add__(self, other: EventReport) -> EventReport:
         """Both together, such as two entities."""
-        return EventReport(*(mine + its for mine, its in zip(vars(self).values(), vars(other).values(), strict=True)))
+        return EventReport(
+            *(
+                mine + its
+                for mine, its in zip(vars(self).values(), vars(other).values(), strict=True)
+            )
+        )
 
 
 NO_EVENTS = EventReport(0, 0, 0, 0, 0, 0.0)
@@ -466,7 +508,9 @@ def _first_inside(steps: NDArray[np.int64], spans: NDArray[np.int64]) -> NDArray
 
 
 def _first_touching(spans: NDArray[np.int64], others: NDArray[np.int64]) -> NDArray[np.int64]:
-    """The first of the other spans (ends ascending) that shares a step with each span, -1 where none does."""
+    """The first of the other spans (ends ascending) that shares a step with each span, -1 where
+    none does.
+    """
     if not len(others):
         return np.full(len(spans), -1, np.int64)
     at = np.searchsorted(others[:, 1], spans[:, 0], side="right")
@@ -483,20 +527,24 @@ def _merged(spans: NDArray[np.int64], gap_steps: int) -> NDArray[np.int64]:
 
 
 def echo(labels: Flags, late_steps: int) -> Flags:
-    """The steps after each event, (n_steps,), whose windows still hold it: no flag there is right or wrong.
+    """The steps after each event, (n_steps,), whose windows still hold it: no flag there is right
+    or wrong.
 
     >>> echo(np.array([False, True, False, False, False]), 2).tolist()
     [False, False, True, True, False]
     """
-    since = np.arange(len(labels)) - np.maximum.accumulate(np.where(labels, np.arange(len(labels)), -late_steps - 1))
+    since = np.arange(len(labels)) - np.maximum.accumulate(
+        np.where(labels, np.arange(len(labels)), -late_steps - 1)
+    )
     return np.asarray(~labels & (since <= late_steps), np.bool_)
 
 
 def point_adjusted_f1(labels: Flags, flags: Flags, known: Flags | None = None) -> float:
     """F1 by step after every step of an event that was hit once is taken for found.
 
-    Only to compare with papers, and never alone: one lucky flag in a long event is worth all of it, so that random
-    flags look good. Source: Xu et al., 2018; Kim et al., 2022 (what is wrong with it).
+    Only to compare with papers, and never alone: one lucky flag in a long event is worth all of it,
+    so that random flags look good. Source: Xu et al., 2018; Kim et al., 2022 (what is wrong with
+    it).
 
     Parameters
     ----------
@@ -514,7 +562,9 @@ def point_adjusted_f1(labels: Flags, flags: Flags, known: Flags | None = None) -
 
 @dataclass(frozen=True)
 class Volume:
-    """Volumes under the precision-recall and the ROC surface; NaN where there is no event, or nothing else."""
+    """Volumes under the precision-recall and the ROC surface; NaN where there is no event, or
+    nothing else.
+    """
 
     pr: float
     roc: float
@@ -522,7 +572,8 @@ class Volume:
 
 
 def buffered_labels(labels: Flags, buffer_steps: int) -> NDArray[np.float64]:
-    """Labels that fade out over half a buffer on either side of each event: sqrt(1 - distance / buffer), at most 1.
+    """Labels that fade out over half a buffer on either side of each event: sqrt(1 - distance /
+    buffer), at most 1.
 
     Source: Paparrizos et al., 2022, section 4 (where two fade-outs meet they add up).
 
@@ -539,11 +590,15 @@ def buffered_labels(labels: Flags, buffer_steps: int) -> NDArray[np.float64]:
     return np.minimum(soft, 1.0)
 
 
-def volume_under_surface(labels: Flags, scores: Floats, *, max_buffer_steps: int, n_buffers: int = 25) -> Volume:
-    """VUS-PR and VUS-ROC: mean area under the range-based curves over buffers from 0 to `max_buffer_steps`.
+def volume_under_surface(
+    labels: Flags, scores: Floats, *, max_buffer_steps: int, n_buffers: int = 25
+) -> Volume:
+    """VUS-PR and VUS-ROC: mean area under the range-based curves over buffers from 0 to
+    `max_buffer_steps`.
 
-    A score that rises a little early or late is not a miss, and no threshold has to be chosen. All thresholds are
-    used (the authors' code samples 250); the scores are sorted once, each buffer then costs one pass.
+    A score that rises a little early or late is not a miss, and no threshold has to be chosen. All
+    thresholds are used (the authors' code samples 250); the scores are sorted once, each buffer
+    then costs one pass.
 
     Parameters
     ----------
@@ -554,7 +609,8 @@ def volume_under_surface(labels: Flags, scores: Floats, *, max_buffer_steps: int
     n_buffers : int
         How many buffers are tried, evenly spaced; all where there are fewer.
 
-    Source: Paparrizos, Boniol, Palpanas, Tsay, Elmore and Franklin, Volume Under the Surface, PVLDB 15(11), 2022.
+    Source: Paparrizos, Boniol, Palpanas, Tsay, Elmore and Franklin, Volume Under the Surface, PVLDB
+    15(11), 2022.
 
     >>> labels = np.array([False, False, True, True, False, False])
     >>> volume_under_surface(labels, np.array([0, 0, 9.0, 9, 0, 0]), max_buffer_steps=0).pr
@@ -564,14 +620,25 @@ def volume_under_surface(labels: Flags, scores: Floats, *, max_buffer_steps: int
     known = ~np.isnan(scores)
     order = np.argsort(-scores[known], kind="stable")
     last = _last_of_ties(scores[known][order].astype(np.float64))
-    buffers = np.unique(np.linspace(0, max_buffer_steps, min(n_buffers, max_buffer_steps + 1)).round().astype(np.int64))
-    areas = [_areas(labels, buffered_labels(labels, int(buffer)), known, order, last) for buffer in buffers]
+    buffers = np.unique(
+        np.linspace(0, max_buffer_steps, min(n_buffers, max_buffer_steps + 1))
+        .round()
+        .astype(np.int64)
+    )
+    areas = [
+        _areas(labels, buffered_labels(labels, int(buffer)), known, order, last)
+        for buffer in buffers
+    ]
     pr, roc = np.mean(areas, axis=0).tolist()
     return Volume(pr, roc, int((~known).sum()))
 
 
 def _areas(
-    labels: Flags, soft: NDArray[np.float64], known: Flags, order: NDArray[np.int64], last: NDArray[np.int64]
+    labels: Flags,
+    soft: NDArray[np.float64],
+    known: Flags,
+    order: NDArray[np.int64],
+    last: NDArray[np.int64],
 ) -> tuple[float, float]:
     """Areas under the range-based precision-recall and ROC curves with one buffer."""
     weight = soft[known]
@@ -584,12 +651,18 @@ def _areas(
     precision = found / n_flagged
     false = (n_flagged - found) / n_normal
     pr = np.trapezoid(np.append(1.0, precision), np.append(0.0, recall))
-    roc = np.trapezoid(np.concatenate(([0.0], recall, [1.0])), np.concatenate(([0.0], false, [1.0])))
+    roc = np.trapezoid(
+        np.concatenate(([0.0], recall, [1.0])), np.concatenate(([0.0], false, [1.0]))
+    )
     return float(pr), float(roc)
 
 
-def _existence(inside: Flags, known: Flags, order: NDArray[np.int64], last: NDArray[np.int64]) -> NDArray[np.float64]:
-    """Share of the buffered events with a flagged step, at each rank; events without any score are left out."""
+def _existence(
+    inside: Flags, known: Flags, order: NDArray[np.int64], last: NDArray[np.int64]
+) -> NDArray[np.float64]:
+    """Share of the buffered events with a flagged step, at each rank; events without any score are
+    left out.
+    """
     ranks = np.full(len(inside), np.iinfo(np.int64).max)
     ranks[np.flatnonzero(known)[order]] = np.arange(len(order))
     spans = runs(inside)
@@ -644,12 +717,16 @@ def reliability(labels: Flags, probabilities: Floats, *, n_bins: int = 10) -> Re
     if not known.any():
         return Reliability(None, math.nan, n_unknown)
     curve = reliability_curve(probabilities[known], labels[known], n_bins)
-    return Reliability(curve, float(np.mean((probabilities[known] - labels[known]) ** 2)), n_unknown)
+    return Reliability(
+        curve, float(np.mean((probabilities[known] - labels[known]) ** 2)), n_unknown
+    )
 
 
 @dataclass(frozen=True)
 class Detection:
-    """Everything that one set of readings says about scores and flags; point-adjusted F1 is only an extra."""
+    """Everything that one set of readings says about scores and flags; point-adjusted F1 is only an
+    extra.
+    """
 
     steps: Confusion
     events: EventReport
@@ -663,7 +740,14 @@ class Detection:
     def to_json(self) -> dict[str, Any]:
         """The figures as a JSON object, None where a share of nothing was asked for."""
         names = ("precision", "recall", "f1", "accuracy", "always_normal_accuracy")
-        event_names = ("precision", "recall", "f1", "false_alarms_per_day", "median_delay_s", "median_lead_s")
+        event_names = (
+            "precision",
+            "recall",
+            "f1",
+            "false_alarms_per_day",
+            "median_delay_s",
+            "median_lead_s",
+        )
         steps = asdict(self.steps) | {name: getattr(self.steps, name) for name in names}
         events = asdict(self.events) | {name: getattr(self.events, name) for name in event_names}
         rest = {name: value for name, value in vars(self).items() if isinstance(value, float)}
@@ -679,9 +763,11 @@ def _plain(figures: Mapping[str, Any]) -> dict[str, Any]:
 
 @dataclass(frozen=True, eq=False)
 class Judged:
-    """One entity's steps to be judged: labels, scores (NaN where unknown) and flags, (n_steps,) each.
+    """One entity's steps to be judged: labels, scores (NaN where unknown) and flags, (n_steps,)
+    each.
 
-    `alarms` are the flags that an alarm policy lets through to people: events are judged by them; None: all.
+    `alarms` are the flags that an alarm policy lets through to people: events are judged by them;
+    None: all.
     """
 
     labels: Flags
@@ -700,7 +786,8 @@ def detection(
     early_steps: int = 0,
     late_steps: int = 0,
 ) -> Detection:
-    """All figures of some entities: steps are pooled, events and buffers never reach from one entity into another.
+    """All figures of some entities: steps are pooled, events and buffers never reach from one
+    entity into another.
 
     Parameters
     ----------
@@ -778,7 +865,9 @@ def pooled_steps(parts: Sequence[Judged]) -> Judged:
     """
     if not parts:
         return Judged(np.zeros(0, bool), np.zeros(0), np.zeros(0, bool))
-    labels, scores, flags = zip(*((part.labels, part.scores, part.flags) for part in parts), strict=True)
+    labels, scores, flags = zip(
+        *((part.labels, part.scores, part.flags) for part in parts), strict=True
+    )
     return Judged(np.concatenate(labels), np.concatenate(scores), np.concatenate(flags))
 
 
@@ -789,11 +878,16 @@ def _parted_volume(parts: Sequence[Judged], max_buffer_steps: int) -> Volume:
     scores = [side for part in parts for side in (part.scores.astype(np.float64), pause)]
     if not parts:
         return Volume(math.nan, math.nan, 0)
-    found = volume_under_surface(np.concatenate(labels), np.concatenate(scores), max_buffer_steps=max_buffer_steps)
+    found = volume_under_surface(
+        np.concatenate(labels), np.concatenate(scores), max_buffer_steps=max_buffer_steps
+    )
     return replace(found, n_unknown=found.n_unknown - len(parts) * len(pause))
 
 
 def _check_lengths(*arrays: NDArray[Any]) -> None:
     shapes = [array.shape for array in arrays]
     if len(set(shapes)) != 1 or len(shapes[0]) != 1:
-        raise BadInput(f"Expected arrays of one length, (n_steps,) each. Received: {', '.join(map(str, shapes))}.")
+        raise BadInput(
+            "Expected arrays of one length, (n_steps,) each. Received: "
+            f"{', '.join(map(str, shapes))}."
+        )

@@ -1,8 +1,10 @@
-"""When an event is worth an alarm: it must be rarer than earlier events, and alarms must not repeat themselves.
+"""When an event is worth an alarm: it must be rarer than earlier events, and alarms must not repeat
+themselves.
 
-Two parts, both functions of stored errors. A threshold that rises with the number of earlier events that were as high
-("ranked", a fold of fixed size), and the choice of flags that begin an alarm (a refractory time, broken by an
-escalation). Flags themselves are `core.thresholds.flag` of `core.thresholds.anomaly_scores`, as for every threshold.
+Two parts, both functions of stored errors. A threshold that rises with the number of earlier events
+that were as high ("ranked", a fold of fixed size), and the choice of flags that begin an alarm (a
+refractory time, broken by an escalation). Flags themselves are `core.thresholds.flag` of
+`core.thresholds.anomaly_scores`, as for every threshold.
 """
 
 from __future__ import annotations
@@ -39,7 +41,9 @@ class RankRule:
 
 @dataclass(frozen=True)
 class AlarmRule:
-    """Which flags begin an alarm: none within `refractory_s` of the last, unless higher by `escalation`."""
+    """Which flags begin an alarm: none within `refractory_s` of the last, unless higher by
+    `escalation`.
+    """
 
     refractory_s: int
     escalation: float = 2.0
@@ -59,11 +63,13 @@ def no_events(n_entities: int) -> Arrays:
     }
 
 
-def ranked_thresholds(state: Arrays, errors: NDArray[np.float32], rule: RankRule) -> tuple[Arrays, NDArray[np.float32]]:
+def ranked_thresholds(
+    state: Arrays, errors: NDArray[np.float32], rule: RankRule
+) -> tuple[Arrays, NDArray[np.float32]]:
     """State after a stretch of steps, and the threshold of each step, (n_entities, n_steps).
 
-    limit + penalty × ln(1 + number of closed earlier events whose peak was at least this error). Unknown errors let
-    time pass and get the limit. The given state stays as it is.
+    limit + penalty × ln(1 + number of closed earlier events whose peak was at least this error).
+    Unknown errors let time pass and get the limit. The given state stays as it is.
 
     Parameters
     ----------
@@ -79,7 +85,9 @@ def ranked_thresholds(state: Arrays, errors: NDArray[np.float32], rule: RankRule
     for i in range(errors.shape[1]):
         error = np.where(np.isfinite(errors[:, i]), errors[:, i], np.float32(0))
         _join(after, error, rule)
-        n_higher = np.count_nonzero(after["peaks"] >= np.maximum(error, np.float32(1e-30))[:, None], axis=1)
+        n_higher = np.count_nonzero(
+            after["peaks"] >= np.maximum(error, np.float32(1e-30))[:, None], axis=1
+        )
         thresholds[:, i] = rule.limit + rule.penalty * np.log1p(n_higher)
     return after, np.where(np.isfinite(errors), thresholds, np.float32(rule.limit))
 
@@ -96,12 +104,15 @@ def _join(state: Arrays, error: NDArray[np.float32], rule: RankRule) -> None:
     state["since"][high] = 0
 
 
-def alarm_starts(times_s: NDArray[np.int64], errors: NDArray[np.float32], rule: AlarmRule) -> list[int]:
+def alarm_starts(
+    times_s: NDArray[np.int64], errors: NDArray[np.float32], rule: AlarmRule
+) -> list[int]:
     """Positions of the flags of one entity that begin an alarm, ascending.
 
-    The first one does; then each that comes more than `refractory_s` after the last alarm, or whose error is at least
-    `escalation` above all since then. A pause of more than `refractory_s` between flags starts afresh, so that whole
-    chains of flags (`core.incidents.connected_range`) are enough to know.
+    The first one does; then each that comes more than `refractory_s` after the last alarm, or whose
+    error is at least `escalation` above all since then. A pause of more than `refractory_s` between
+    flags starts afresh, so that whole chains of flags (`core.incidents.connected_range`) are enough
+    to know.
 
     Parameters
     ----------

@@ -1,7 +1,9 @@
-"""What a detector sees: held and scaled channels, derived channels, the time of day, and whether the machine runs.
+"""What a detector sees: held and scaled channels, derived channels, the time of day, and whether
+the machine runs.
 
-Everything looks back a declared number of steps and never ahead: a value depends neither on where the array starts,
-beyond that history, nor on where it ends. Arrays are (..., n_steps, n_channels) on the grid, NaN where unknown.
+Everything looks back a declared number of steps and never ahead: a value depends neither on where
+the array starts, beyond that history, nor on where it ends. Arrays are (..., n_steps, n_channels)
+on the grid, NaN where unknown.
 """
 
 from __future__ import annotations
@@ -27,7 +29,8 @@ SUNDAY = 6
 
 
 def held(values: NDArray[np.float64], hold_steps: ArrayLike) -> NDArray[np.float64]:
-    """Values with gaps filled by the last one, which stays valid for `hold_steps` steps after its own.
+    """Values with gaps filled by the last one, which stays valid for `hold_steps` steps after its
+    own.
 
     What is not finite counts as not read. History: the largest of `hold_steps`.
 
@@ -59,7 +62,8 @@ class Scaler:
     n_readings: int
 
     def transform(self, values: NDArray[np.float64]) -> NDArray[np.float32]:
-        """(values − centre) / scale as float32, nothing clipped but what float32 cannot hold; NaN where not finite.
+        """(values − centre) / scale as float32, nothing clipped but what float32 cannot hold; NaN
+        where not finite.
 
         >>> Scaler((10.0,), (2.0,), 5).transform(np.array([[14.0], [np.nan]]))[:, 0].tolist()
         [2.0, nan]
@@ -75,27 +79,38 @@ class Scaler:
         >>> Scaler((10.0,), (2.0,), 5).inverse(np.array([[2.0]], np.float32)).tolist()
         [[14.0]]
         """
-        values: NDArray[np.float64] = scaled.astype(np.float64) * np.array(self.scale) + np.array(self.center)
+        values: NDArray[np.float64] = scaled.astype(np.float64) * np.array(self.scale) + np.array(
+            self.center
+        )
         return values
 
     def to_json(self) -> dict[str, Any]:
         """The scaler as a JSON object."""
-        return {"center": list(self.center), "scale": list(self.scale), "n_readings": self.n_readings}
+        return {
+            "center": list(self.center),
+            "scale": list(self.scale),
+            "n_readings": self.n_readings,
+        }
 
     @classmethod
     def from_json(cls, fields: Mapping[str, Any]) -> Scaler:
         """The scaler of a JSON object, to the bit."""
-        return cls(tuple(map(float, fields["center"])), tuple(map(float, fields["scale"])), int(fields["n_readings"]))
+        return cls(
+            tuple(map(float, fields["center"])),
+            tuple(map(float, fields["scale"])),
+            int(fields["n_readings"]),
+        )
 
 
 def fit_scaler(values: NDArray[np.float64], kind: str) -> Scaler:
     """Centre and scale of each channel.
 
-    robust is the median and the wider of the quartile range / 1.349 and the range of the middle 98 % / 4.65 (both the
-    standard deviation of a normal distribution), which a spike cannot move; where these meet, the standard deviation;
-    of a constant, 1. The quartiles alone would put a state that a machine is in for a tenth of its time, such as a
-    break, fifty spreads off. minmax is lowest and range, standard is mean and standard deviation, none changes
-    nothing. A channel without any value has centre 0 and scale 1.
+    robust is the median and the wider of the quartile range / 1.349 and the range of the middle 98
+    % / 4.65 (both the standard deviation of a normal distribution), which a spike cannot move;
+    where these meet, the standard deviation; of a constant, 1. The quartiles alone would put a
+    state that a machine is in for a tenth of its time, such as a break, fifty spreads off. minmax
+    is lowest and range, standard is mean and standard deviation, none changes nothing. A channel
+    without any value has centre 0 and scale 1.
 
     Parameters
     ----------
@@ -117,7 +132,9 @@ def fit_scaler(values: NDArray[np.float64], kind: str) -> Scaler:
     columns = (column[known] for column, known in zip(values.T, finite.T, strict=True))
     fitted = [_FITS[kind](column) if column.size else (0.0, 1.0) for column in columns]
     guarded = [(center, _positive(scale, center)) for center, scale in fitted]
-    return Scaler(tuple(c for c, _ in guarded), tuple(s for _, s in guarded), int(finite.any(axis=1).sum()))
+    return Scaler(
+        tuple(c for c, _ in guarded), tuple(s for _, s in guarded), int(finite.any(axis=1).sum())
+    )
 
 
 def _positive(scale: float, center: float) -> float:
@@ -149,9 +166,9 @@ _FITS = {"robust": _robust, "minmax": _minmax, "standard": _standard, "none": _u
 def pooled_scaler(scalers: Sequence[Scaler], kind: str) -> Scaler:
     """One scaler for entities that have none of their own yet, from the scalers of all the others.
 
-    minmax covers the ranges of all. The others take the median centre; the scale holds the median scale and the spread
-    between the centres, so that a new entity at an unusual but plausible level does not look strange.
-    A channel that an entity never showed (centre 0, scale 1) has no say.
+    minmax covers the ranges of all. The others take the median centre; the scale holds the median
+    scale and the spread between the centres, so that a new entity at an unusual but plausible level
+    does not look strange. A channel that an entity never showed (centre 0, scale 1) has no say.
 
     Raises
     ------
@@ -162,15 +179,23 @@ def pooled_scaler(scalers: Sequence[Scaler], kind: str) -> Scaler:
     (7.0,)
     """
     if not scalers:
-        raise BadInput("Expected the scaler of at least one entity. Received: none. Train on more readings.")
+        raise BadInput(
+            "Expected the scaler of at least one entity. Received: none. Train on more readings."
+        )
     channels = zip(
-        zip(*(s.center for s in scalers), strict=True), zip(*(s.scale for s in scalers), strict=True), strict=True
+        zip(*(s.center for s in scalers), strict=True),
+        zip(*(s.scale for s in scalers), strict=True),
+        strict=True,
     )
     pooled = [_pool(np.array(centers), np.array(scales), kind) for centers, scales in channels]
-    return Scaler(tuple(c for c, _ in pooled), tuple(s for _, s in pooled), sum(s.n_readings for s in scalers))
+    return Scaler(
+        tuple(c for c, _ in pooled), tuple(s for _, s in pooled), sum(s.n_readings for s in scalers)
+    )
 
 
-def _pool(centers: NDArray[np.float64], scales: NDArray[np.float64], kind: str) -> tuple[float, float]:
+def _pool(
+    centers: NDArray[np.float64], scales: NDArray[np.float64], kind: str
+) -> tuple[float, float]:
     shown = (centers != 0.0) | (scales != 1.0)
     if not shown.any():
         return 0.0, 1.0
@@ -182,7 +207,11 @@ def _pool(centers: NDArray[np.float64], scales: NDArray[np.float64], kind: str) 
 
 
 def n_derived(
-    n_channels: int, *, rolling_mean: Sequence[int] = (), lag: Sequence[int] = (), diff: Sequence[int] = ()
+    n_channels: int,
+    *,
+    rolling_mean: Sequence[int] = (),
+    lag: Sequence[int] = (),
+    diff: Sequence[int] = (),
 ) -> int:
     """How many columns `derived` has.
 
@@ -192,7 +221,9 @@ def n_derived(
     return n_channels * (len(rolling_mean) + len(lag) + len(diff))
 
 
-def derived_history(*, rolling_mean: Sequence[int] = (), lag: Sequence[int] = (), diff: Sequence[int] = ()) -> int:
+def derived_history(
+    *, rolling_mean: Sequence[int] = (), lag: Sequence[int] = (), diff: Sequence[int] = ()
+) -> int:
     """How many steps `derived` looks back.
 
     >>> derived_history(rolling_mean=[10], lag=[3])
@@ -202,13 +233,17 @@ def derived_history(*, rolling_mean: Sequence[int] = (), lag: Sequence[int] = ()
 
 
 def derived(
-    scaled: NDArray[np.float32], *, rolling_mean: Sequence[int] = (), lag: Sequence[int] = (), diff: Sequence[int] = ()
+    scaled: NDArray[np.float32],
+    *,
+    rolling_mean: Sequence[int] = (),
+    lag: Sequence[int] = (),
+    diff: Sequence[int] = (),
 ) -> NDArray[np.float32]:
     """Rolling means, lagged values and differences of the channels.
 
-    Columns: all channels for each rolling mean, then for each lag, then for each difference, in the order given.
-    A rolling mean is that of the known values, NaN when less than half of them are known. History: `derived_history`;
-    earlier steps are NaN.
+    Columns: all channels for each rolling mean, then for each lag, then for each difference, in the
+    order given. A rolling mean is that of the known values, NaN when less than half of them are
+    known. History: `derived_history`; earlier steps are NaN.
 
     Parameters
     ----------
@@ -227,7 +262,11 @@ def derived(
     with np.errstate(over="ignore", invalid="ignore"):
         diffs = [scaled - _shifted(scaled, steps) for steps in diff]
     columns = [*means, *lags, *diffs]
-    return np.concatenate(columns, axis=-1) if columns else np.empty((*scaled.shape[:-1], 0), np.float32)
+    return (
+        np.concatenate(columns, axis=-1)
+        if columns
+        else np.empty((*scaled.shape[:-1], 0), np.float32)
+    )
 
 
 def _shifted(scaled: NDArray[np.float32], steps: int) -> NDArray[np.float32]:
@@ -250,7 +289,8 @@ def _rolling_mean(scaled: NDArray[np.float32], width: int) -> NDArray[np.float32
 def _sliding_sum(values: NDArray[Any], width: int) -> NDArray[Any]:
     """Sums of `width` neighbours along the steps, each added up in the same order wherever it lies.
 
-    Blocks of 1, 2, 4, … steps are added to one another, so 1,440 steps take 11 additions, and no running sum drifts.
+    Blocks of 1, 2, 4, … steps are added to one another, so 1,440 steps take 11 additions, and no
+    running sum drifts.
     """
     n_sums = values.shape[-2] - width + 1
     block, length, offset = values, 1, 0
@@ -274,8 +314,9 @@ def cyclic_time(
 ) -> NDArray[np.float32]:
     """Sine and cosine of the time of day and of the weekday, on the clocks of the site.
 
-    hour runs once around per day, minute by minute; weekday has seven positions, and a holiday has that of the weekly
-    day of rest. On the days when clocks are changed this follows the clocks. History: none.
+    hour runs once around per day, minute by minute; weekday has seven positions, and a holiday has
+    that of the weekly day of rest. On the days when clocks are changed this follows the clocks.
+    History: none.
 
     Parameters
     ----------
@@ -298,17 +339,23 @@ def cyclic_time(
     minutes = _site_minutes(np.asarray(times_s, np.int64), zone)
     days = minutes // _DAY_MINUTES
     weekdays = np.where(_among(days, holidays), rest_weekday, (days + 3) % 7)
-    columns = {"hour": _circle(_DAY_MINUTES)[minutes % _DAY_MINUTES], "weekday": _circle(7)[weekdays]}
-    return np.concatenate([np.empty((minutes.size, 0), np.float32), *(columns[kind] for kind in kinds)], axis=1)
+    columns = {
+        "hour": _circle(_DAY_MINUTES)[minutes % _DAY_MINUTES],
+        "weekday": _circle(7)[weekdays],
+    }
+    return np.concatenate(
+        [np.empty((minutes.size, 0), np.float32), *(columns[kind] for kind in kinds)], axis=1
+    )
 
 
 def days_off(
     times_s: NDArray[np.int64], zone: ZoneInfo, holidays: Sequence[int], rest_weekday: int = SUNDAY
 ) -> NDArray[np.float32]:
-    """1 on holidays and on the weekly day of rest, else 0, on the calendar of the site; (n_steps, 1).
+    """1 on holidays and on the weekly day of rest, else 0, on the calendar of the site; (n_steps,
+    1).
 
-    A training range may hold no holiday at all: a detector then knows from the days of rest what this input means.
-    History: none.
+    A training range may hold no holiday at all: a detector then knows from the days of rest what
+    this input means. History: none.
 
     Parameters
     ----------
@@ -327,7 +374,8 @@ def _among(days: NDArray[np.int64], holidays: Sequence[int]) -> NDArray[np.bool_
 
 
 def site_seconds(times_s: NDArray[np.int64], zone: ZoneInfo) -> NDArray[np.int64]:
-    """Seconds since 1970 on the clocks of the site, (n_steps,): modulo 86,400 they are the time of day.
+    """Seconds since 1970 on the clocks of the site, (n_steps,): modulo 86,400 they are the time of
+    day.
 
     >>> site_seconds(np.array([0, 3600]), ZoneInfo("Europe/Berlin")).tolist()
     [3600, 7200]
@@ -350,19 +398,26 @@ def _offset_minutes(at_s: int, zone: ZoneInfo) -> int:
 
 @lru_cache(maxsize=4)
 def _circle(n_positions: int) -> NDArray[np.float32]:
-    """Sine and cosine of each position; a table, since the last bit of np.sin may depend on the array's layout."""
+    """Sine and cosine of each position; a table, since the last bit of np.sin may depend on the
+    array's layout.
+    """
     angles = [2 * math.pi * position / n_positions for position in range(n_positions)]
     # Rounded to 12 places, so that a quarter turn gives 0 and not 6e-17.
     return np.array([(round(math.sin(a), 12), round(math.cos(a), 12)) for a in angles], np.float32)
 
 
 def running_state(
-    values: NDArray[np.float64], expression: str | None, channel_names: Sequence[str], grace_steps: int
+    values: NDArray[np.float64],
+    expression: str | None,
+    channel_names: Sequence[str],
+    grace_steps: int,
 ) -> NDArray[np.int8]:
-    """0 where the machine runs, else the code of `tsad.reason`: 3 off, 4 startup, 5 running_unknown.
+    """0 where the machine runs, else the code of `tsad.reason`: 3 off, 4 startup, 5
+    running_unknown.
 
-    Start-up are the first `grace_steps` steps after a step that was off. Before the first known step the machine counts
-    as running for long; unknown steps neither start nor end a grace. History: `grace_steps`.
+    Start-up are the first `grace_steps` steps after a step that was off. Before the first known
+    step the machine counts as running for long; unknown steps neither start nor end a grace.
+    History: `grace_steps`.
 
     Parameters
     ----------

@@ -1,8 +1,10 @@
-"""An alarm with a state: easy to hold, hard to enter, and left for good when a new regime has come to stay.
+"""An alarm with a state: easy to hold, hard to enter, and left for good when a new regime has come
+to stay.
 
-The threshold is a fold over stored errors. While normal it is the limit; in an alarm it is lower, relative to how high
-the alarm was so far. The errors given to it persist by themselves (`held_error`): the lower of the last two while
-normal, the highest of the last three in an alarm. So a flag, error over threshold, is the alarm's state at that step.
+The threshold is a fold over stored errors. While normal it is the limit; in an alarm it is lower,
+relative to how high the alarm was so far. The errors given to it persist by themselves
+(`held_error`): the lower of the last two while normal, the highest of the last three in an alarm.
+So a flag, error over threshold, is the alarm's state at that step.
 """
 
 from __future__ import annotations
@@ -24,7 +26,8 @@ class HysteresisRule:
     Attributes
     ----------
     limit : an error above it begins an alarm.
-    leave, leave_share : it ends at an error of at most `leave`, or this share of the alarm's median error if higher.
+    leave, leave_share : it ends at an error of at most `leave`, or this share of the alarm's median
+        error if higher.
     longest : after so many readings the new regime is accepted.
     recent : it also ends when most of so many last readings were not above the limit.
     """
@@ -67,7 +70,8 @@ def held_error(alarm: NDArray[np.bool_], last: NDArray[np.float32]) -> NDArray[n
 def hysteresis_step(
     state: Arrays, rows: Rows, errors: NDArray[np.float32], rule: HysteresisRule
 ) -> NDArray[np.float32]:
-    """Threshold (n_rows,) of one error per row, which then decides whether the alarm begins, goes on or ends.
+    """Threshold (n_rows,) of one error per row, which then decides whether the alarm begins, goes
+    on or ends.
 
     Parameters
     ----------
@@ -91,7 +95,9 @@ def hysteresis_step(
 
 def _leaving(state: Arrays, rows: Rows, rule: HysteresisRule) -> NDArray[np.float32]:
     n = state["n"][rows]
-    known = np.where(np.arange(rule.longest) < n[:, None], state["errors"][rows], np.float32(np.inf))
+    known = np.where(
+        np.arange(rule.longest) < n[:, None], state["errors"][rows], np.float32(np.inf)
+    )
     median = np.take_along_axis(np.sort(known, axis=1), ((n - 1) // 2)[:, None], axis=1)[:, 0]
     return np.maximum(np.float32(rule.leave), median * np.float32(rule.leave_share))
 

@@ -1,4 +1,6 @@
-"""Runs of flags, merged into incidents. What comes out depends only on the flags of the whole chain."""
+"""Runs of flags, merged into incidents. What comes out depends only on the flags of the whole
+chain.
+"""
 
 from __future__ import annotations
 
@@ -25,14 +27,15 @@ class IncidentRule:
     merge_gap_s : int
         Flags at most this far apart belong together.
     max_length_s : int
-        An incident holds flags up to, not including, this long after its first one; the next flag starts another.
+        An incident holds flags up to, not including, this long after its first one; the next flag
+        starts another.
     consecutive : int
         So many flags in a row on the grid, somewhere in the chain, open it.
     min_score : float
         Smallest peak score of a chain.
     refractory_s, escalation
-        0: a chain is one incident. Else flags at most this far apart belong together, and each alarm among them
-        (`event_rule.alarm_starts`) begins an incident.
+        0: a chain is one incident. Else flags at most this far apart belong together, and each
+        alarm among them (`event_rule.alarm_starts`) begins an incident.
     """
 
     merge_gap_s: int
@@ -67,8 +70,8 @@ def incident_spans(
 ) -> list[IncidentSpan]:
     """The incidents of one entity, ascending.
 
-    A chain (flags with no gap above `gap_s`) counts or not as a whole; one that lasts too long is cut from its
-    first flag on. So give whole chains: `connected_range` says whether they are.
+    A chain (flags with no gap above `gap_s`) counts or not as a whole; one that lasts too long is
+    cut from its first flag on. So give whole chains: `connected_range` says whether they are.
 
     Parameters
     ----------
@@ -99,11 +102,19 @@ def incident_spans(
     chains = zip(starts.tolist(), ends.tolist(), strict=True)
     counting = ((a, b) for a, b in chains if _counts(times_s[a:b], scores[a:b], rule, step_s))
     alarms = (part for a, b in counting for part in _alarms(times_s, errors, a, b, rule))
-    return [_span(scores, first, end) for a, b in alarms for first, end in _cut(times_s, a, b, rule.max_length_s)]
+    return [
+        _span(scores, first, end)
+        for a, b in alarms
+        for first, end in _cut(times_s, a, b, rule.max_length_s)
+    ]
 
 
 def _alarms(
-    times_s: NDArray[np.int64], errors: NDArray[np.float32] | None, first: int, end: int, rule: IncidentRule
+    times_s: NDArray[np.int64],
+    errors: NDArray[np.float32] | None,
+    first: int,
+    end: int,
+    rule: IncidentRule,
 ) -> list[tuple[int, int]]:
     """The chain itself, or a part for each alarm in it."""
     if not rule.refractory_s:
@@ -117,13 +128,21 @@ def _alarms(
 
 def _check_flags(times_s: NDArray[np.int64], scores: NDArray[np.float32]) -> None:
     if times_s.shape != scores.shape or times_s.ndim != 1:
-        raise BadInput(f"Expected one time per score. Received: {times_s.shape} and {scores.shape}.")
+        raise BadInput(
+            f"Expected one time per score. Received: {times_s.shape} and {scores.shape}."
+        )
     if times_s.size > 1 and int(np.diff(times_s).min()) <= 0:
-        raise BadInput("Expected ascending times of flags, each once. Received: times out of order or twice.")
+        raise BadInput(
+            "Expected ascending times of flags, each once. Received: times out of order or twice."
+        )
 
 
-def _counts(times_s: NDArray[np.int64], scores: NDArray[np.float32], rule: IncidentRule, step_s: int) -> bool:
-    return bool(scores.max() >= rule.min_score) and _longest_row(times_s, step_s) >= rule.consecutive
+def _counts(
+    times_s: NDArray[np.int64], scores: NDArray[np.float32], rule: IncidentRule, step_s: int
+) -> bool:
+    return (
+        bool(scores.max() >= rule.min_score) and _longest_row(times_s, step_s) >= rule.consecutive
+    )
 
 
 def _longest_row(times_s: NDArray[np.int64], step_s: int) -> int:
@@ -131,7 +150,9 @@ def _longest_row(times_s: NDArray[np.int64], step_s: int) -> int:
     return int(np.diff(np.concatenate(([0], breaks, [times_s.size]))).max())
 
 
-def _cut(times_s: NDArray[np.int64], first: int, end: int, max_length_s: int) -> Iterator[tuple[int, int]]:
+def _cut(
+    times_s: NDArray[np.int64], first: int, end: int, max_length_s: int
+) -> Iterator[tuple[int, int]]:
     while first < end:
         cut = min(end, int(np.searchsorted(times_s, times_s[first] + max(max_length_s, 1))))
         yield first, cut
@@ -142,12 +163,15 @@ def _span(scores: NDArray[np.float32], first: int, end: int) -> IncidentSpan:
     return IncidentSpan(first, end - 1, end - first, first + int(np.argmax(scores[first:end])))
 
 
-def connected_range(times_s: NDArray[np.int64], start_s: int, end_s: int, merge_gap_s: int) -> tuple[int, int]:
+def connected_range(
+    times_s: NDArray[np.int64], start_s: int, end_s: int, merge_gap_s: int
+) -> tuple[int, int]:
     """Times of the first and last flag that hang together with anything in `[start_s, end_s)`.
 
-    A flag inside may appear or go, so chains that come within the gap of the range count as well. Without any flag
-    near, the range itself comes back. Who has read the flags of `[known_from_s, known_to_s)` has whole chains when
-    `first - merge_gap_s >= known_from_s` and `last + merge_gap_s < known_to_s`; else read further and ask again.
+    A flag inside may appear or go, so chains that come within the gap of the range count as well.
+    Without any flag near, the range itself comes back. Who has read the flags of `[known_from_s,
+    known_to_s)` has whole chains when `first - merge_gap_s >= known_from_s` and `last + merge_gap_s
+    < known_to_s`; else read further and ask again.
 
     Parameters
     ----------
@@ -162,13 +186,17 @@ def connected_range(times_s: NDArray[np.int64], start_s: int, end_s: int, merge_
 
 
 def _reach(times_s: NDArray[np.int64], from_s: int, merge_gap_s: int) -> int:
-    """The last of the ascending times that is linked to `from_s` by gaps of at most `merge_gap_s`."""
+    """The last of the ascending times that is linked to `from_s` by gaps of at most
+    `merge_gap_s`.
+    """
     ahead = np.concatenate(([from_s], times_s[times_s > from_s]))
     gaps = np.flatnonzero(np.diff(ahead) > merge_gap_s)
     return int(ahead[gaps[0]] if gaps.size else ahead[-1])
 
 
-def incident_id(entity: str, dataset: str, policy_version: str, lineage: str, first_flag_at: datetime) -> str:
+def incident_id(
+    entity: str, dataset: str, policy_version: str, lineage: str, first_flag_at: datetime
+) -> str:
     """Name of an incident: the same wherever and whenever it is found.
 
     Raises

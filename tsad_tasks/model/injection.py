@@ -1,6 +1,7 @@
 """Known anomalies, put into clean readings: what a gate and a benchmark measure a detector with.
 
-Source: document D (point, contextual and collective anomalies, shares of a robust standard deviation).
+Source: document D (point, contextual and collective anomalies, shares of a robust standard
+deviation).
 """
 
 from __future__ import annotations
@@ -43,11 +44,13 @@ def injection_plan(
     daily_steps: int,
     n_before: int = 0,
 ) -> list[Injection]:
-    """At most `n` anomalies, the three kinds in turn, so far apart that no window of `width` sees two of them.
+    """At most `n` anomalies, the three kinds in turn, so far apart that no window of `width` sees
+    two of them.
 
-    Fewer come back when the readings are too short for all; the first `width` steps stay clean. Contextual ones need
-    half a day of other readings (`daily_steps`), and are left out of the turn where there is less. `n_before` anomalies
-    of earlier plans have had their turn: where one plan has room for a single anomaly, all kinds still get theirs.
+    Fewer come back when the readings are too short for all; the first `width` steps stay clean.
+    Contextual ones need half a day of other readings (`daily_steps`), and are left out of the turn
+    where there is less. `n_before` anomalies of earlier plans have had their turn: where one plan
+    has room for a single anomaly, all kinds still get theirs.
 
     Raises
     ------
@@ -61,16 +64,29 @@ def injection_plan(
     room = 2 * width + LASTING_STEPS[1]
     n = min(n, (n_steps - width) // room)
     if n < 1 or not channels:
-        raise BadInput(f"Expected a channel and at least {room + width} steps. Received: {len(channels)}, {n_steps}.")
-    kinds = [kind for kind in KINDS if kind != "contextual" or n_steps >= daily_steps + LASTING_STEPS[1]]
+        raise BadInput(
+            f"Expected a channel and at least {room + width} steps. Received: {len(channels)}, "
+            f"{n_steps}."
+        )
+    kinds = [
+        kind for kind in KINDS if kind != "contextual" or n_steps >= daily_steps + LASTING_STEPS[1]
+    ]
     slots = np.linspace(width, n_steps, n + 1).astype(np.int64).tolist()
     return [
-        _planned(kinds[(n_before + turn) % len(kinds)], slots[turn], slots[turn + 1] - 2 * width, channels, rng)
+        _planned(
+            kinds[(n_before + turn) % len(kinds)],
+            slots[turn],
+            slots[turn + 1] - 2 * width,
+            channels,
+            rng,
+        )
         for turn in range(n)
     ]
 
 
-def _planned(kind: Kind, start: int, end: int, channels: Sequence[int], rng: np.random.Generator) -> Injection:
+def _planned(
+    kind: Kind, start: int, end: int, channels: Sequence[int], rng: np.random.Generator
+) -> Injection:
     length = _length(kind, rng)
     at = int(rng.integers(start, max(end - length, start) + 1))
     return Injection(kind, at, length, int(rng.choice(np.asarray(channels))))
@@ -93,8 +109,9 @@ def inject(
 ) -> NDArray[np.float64]:
     """A copy of the readings with one anomaly.
 
-    point: a spike of 4 to 10 spreads, up or down. contextual: the values of half a day away, each usual, now not.
-    collective: 10 to 20 steps of a level 3 to 6 spreads off, of a ramp up to there, or of one frozen value at it.
+    point: a spike of 4 to 10 spreads, up or down. contextual: the values of half a day away, each
+    usual, now not. collective: 10 to 20 steps of a level 3 to 6 spreads off, of a ramp up to there,
+    or of one frozen value at it.
 
     Parameters
     ----------
@@ -112,21 +129,27 @@ def inject(
     Raises
     ------
     BadInput
-        When the kind is unknown, `at` is outside, or a contextual anomaly has no readings half a day away.
+        When the kind is unknown, `at` is outside, or a contextual anomaly has no readings half a
+        day away.
 
     >>> spiked = inject(np.zeros((5, 1)), "point", at=2, channel=0, spread=1.0, rng=np.random.default_rng(7))
     >>> (abs(spiked[:, 0]) >= 4.0).tolist()
     [False, False, True, False, False]
     """
     if kind not in KINDS or not 0 <= at < values.shape[0]:
-        raise BadInput(f"Expected one of {', '.join(KINDS)} within {values.shape[0]} steps. Received: {kind} at {at}.")
+        raise BadInput(
+            f"Expected one of {', '.join(KINDS)} within {values.shape[0]} steps. Received: {kind} "
+            f"at {at}."
+        )
     end = min(at + (_length(kind, rng) if length is None else length), values.shape[0])
     changed = values.copy()
     clean = values[at:end, channel]
     if kind == "point":
         changed[at:end, channel] = clean + _either(rng) * rng.uniform(*POINT_SPREADS) * spread
     elif kind == "contextual":
-        changed[at:end, channel] = values[_half_a_day_away(at, end, values.shape[0], daily_steps), channel]
+        changed[at:end, channel] = values[
+            _half_a_day_away(at, end, values.shape[0], daily_steps), channel
+        ]
     else:
         changed[at:end, channel] = _lasting(clean, spread, rng)
     return changed
@@ -141,15 +164,21 @@ def _half_a_day_away(at: int, end: int, n_steps: int, daily_steps: int) -> slice
     for start in (at - half, at + half):
         if start >= 0 and start + end - at <= n_steps:
             return slice(start, start + end - at)
-    raise BadInput(f"Expected readings half a day ({half} steps) from step {at}. Received: {n_steps} steps.")
+    raise BadInput(
+        f"Expected readings half a day ({half} steps) from step {at}. Received: {n_steps} steps."
+    )
 
 
-def _lasting(clean: NDArray[np.float64], spread: float, rng: np.random.Generator) -> NDArray[np.float64]:
+def _lasting(
+    clean: NDArray[np.float64], spread: float, rng: np.random.Generator
+) -> NDArray[np.float64]:
     offset = _either(rng) * rng.uniform(*COLLECTIVE_SPREADS) * spread
     shape = rng.choice(_SHAPES)
     if shape == "flatline":
         return np.full(clean.size, clean[0] + offset)
-    growth = np.linspace(1 / clean.size, 1.0, clean.size) if shape == "ramp" else np.ones(clean.size)
+    growth = (
+        np.linspace(1 / clean.size, 1.0, clean.size) if shape == "ramp" else np.ones(clean.size)
+    )
     return clean + offset * growth
 
 
@@ -178,8 +207,14 @@ def inject_all(
     for one in plan:
         rows = slice(one.at, one.at + one.length)
         injected = inject(
-            values, one.kind, at=one.at, channel=one.channel, spread=spread[one.channel], rng=rng,
-            length=one.length, daily_steps=daily_steps,
-        )  # fmt: skip
+            values,
+            one.kind,
+            at=one.at,
+            channel=one.channel,
+            spread=spread[one.channel],
+            rng=rng,
+            length=one.length,
+            daily_steps=daily_steps,
+        )
         changed[rows, one.channel] = injected[rows, one.channel]
     return changed

@@ -1,9 +1,10 @@
-"""Shapes that were not seen before: the last eight blocks of readings against all stretches of eight blocks.
+"""Shapes that were not seen before: the last eight blocks of readings against all stretches of
+eight blocks.
 
-A block's value is scaled by what commissioning ranged over; eight values make a shape (their orthonormal Haar
-transform) and a level (themselves). Its distance to the nearest stretch that ended at least eight blocks before is the
-error, and how surprising that is among past distances counts until the next block. Of the past, the last 512 blocks are
-kept.
+A block's value is scaled by what commissioning ranged over; eight values make a shape (their
+orthonormal Haar transform) and a level (themselves). Its distance to the nearest stretch that ended
+at least eight blocks before is the error, and how surprising that is among past distances counts
+until the next block. Of the past, the last 512 blocks are kept.
 
 Source of the idea: Hampton, Adaptive resonance theory for time series (ARTime), 2022.
 """
@@ -33,14 +34,21 @@ Distances = NDArray[np.float32]
 
 @dataclass(frozen=True)
 class Variant:
-    """Commissioning readings per block are 1 / `divisor` of all; `spikes` keeps a block's extreme; `level_weight`."""
+    """Commissioning readings per block are 1 / `divisor` of all; `spikes` keeps a block's extreme;
+    `level_weight`.
+    """
 
     divisor: int
     spikes: bool
     level_weight: float
 
 
-VARIANTS = (Variant(104, False, 1), Variant(104, True, 1), Variant(104, True, 4), Variant(208, False, 1))
+VARIANTS = (
+    Variant(104, False, 1),
+    Variant(104, True, 1),
+    Variant(104, True, 4),
+    Variant(208, False, 1),
+)
 _N = len(VARIANTS)
 _SPIKES = np.array([variant.spikes for variant in VARIANTS])
 _WEIGHTS = np.array([variant.level_weight for variant in VARIANTS], np.float32)
@@ -62,7 +70,10 @@ def no_blocks(n_series: int) -> Arrays:
     (2, 4, 512)
     """
     shape, far = (n_series, _N), np.int64(2**62)
-    past = {f"past_{name}": array for name, array in _by_variant(no_past(n_series * _N, 1), n_series).items()}
+    past = {
+        f"past_{name}": array
+        for name, array in _by_variant(no_past(n_series * _N, 1), n_series).items()
+    }
     return past | {
         "length": np.ones(shape, np.int32),
         "low": np.zeros(n_series, np.int64),
@@ -110,7 +121,9 @@ def novelty_surprises(state: Arrays, rows: Rows, units: Rows) -> NDArray[np.floa
 def _complete(state: Arrays, series: Rows, variant: Rows) -> None:
     """Take the blocks that these series and variants have just completed."""
     at = (series, variant)
-    state["blocks"][at] = np.concatenate([state["blocks"][at][:, 1:], _scaled_value(state, at)[:, None]], axis=1)
+    state["blocks"][at] = np.concatenate(
+        [state["blocks"][at][:, 1:], _scaled_value(state, at)[:, None]], axis=1
+    )
     state["n_blocks"][at] += 1
     fresh = no_blocks(1)
     for name in ("n_in_block", "total", "largest", "smallest"):
@@ -119,13 +132,21 @@ def _complete(state: Arrays, series: Rows, variant: Rows) -> None:
     series, variant = series[judged], variant[judged]
     if not series.size:
         return
-    distances = _nearest(state["blocks"][series, variant], state["n_blocks"][series, variant], _WEIGHTS[variant])
-    state["surprise"][series, variant] = surprises(_past(state), series * _N + variant, distances[:, None])[:, 0]
+    distances = _nearest(
+        state["blocks"][series, variant], state["n_blocks"][series, variant], _WEIGHTS[variant]
+    )
+    state["surprise"][series, variant] = surprises(
+        _past(state), series * _N + variant, distances[:, None]
+    )[:, 0]
 
 
 def _past(state: Arrays) -> Arrays:
     """The memory of distances, first axis series and variant; a view."""
-    past = {name.removeprefix("past_"): array for name, array in state.items() if name.startswith("past_")}
+    past = {
+        name.removeprefix("past_"): array
+        for name, array in state.items()
+        if name.startswith("past_")
+    }
     return {name: array.reshape(-1, *array.shape[2:]) for name, array in past.items()}
 
 
@@ -144,7 +165,9 @@ def _block_mean(state: Arrays, at: tuple[Rows, Rows]) -> NDArray[np.float64]:
 
 
 def _spike_value(state: Arrays, at: tuple[Rows, Rows], span: Rows) -> NDArray[np.float64]:
-    """The block's extreme that is farther from a running middle, or its mean if that is nearly the same."""
+    """The block's extreme that is farther from a running middle, or its mean if that is nearly the
+    same.
+    """
     mean, before = _block_mean(state, at), state["middle"][at]
     middle = np.where(state["n_blocks"][at] == 0, mean, before + _MIDDLE_GAIN * (mean - before))
     state["middle"][at] = middle
@@ -155,11 +178,17 @@ def _spike_value(state: Arrays, at: tuple[Rows, Rows], span: Rows) -> NDArray[np
 
 def _nearest(blocks: Distances, n_blocks: NDArray[np.int32], weights: Distances) -> Distances:
     parts = [slice(first, first + _CHUNK) for first in range(0, len(blocks), _CHUNK)]
-    return np.concatenate([_nearest_together(blocks[part], n_blocks[part], weights[part]) for part in parts])
+    return np.concatenate(
+        [_nearest_together(blocks[part], n_blocks[part], weights[part]) for part in parts]
+    )
 
 
-def _nearest_together(blocks: Distances, n_blocks: NDArray[np.int32], weights: Distances) -> Distances:
-    """Distance (n,) of the last eight blocks to the nearest eight that ended at least eight blocks before."""
+def _nearest_together(
+    blocks: Distances, n_blocks: NDArray[np.int32], weights: Distances
+) -> Distances:
+    """Distance (n,) of the last eight blocks to the nearest eight that ended at least eight blocks
+    before.
+    """
     n_seen = np.minimum(n_blocks, N_KEPT)
     first = N_KEPT - int(n_seen.max())
     n_windows = N_KEPT - first - 2 * N_BLOCKS + 1

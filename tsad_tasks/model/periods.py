@@ -7,21 +7,24 @@ from numpy.typing import NDArray
 
 from tsad_tasks.base.errors import BadInput
 
-# A period repeats at least so often in the series, and the series agrees with itself one period later at least so well.
+# A period repeats at least so often in the series, and the series agrees with itself one period
+# later at least so well.
 MIN_REPEATS = 3
 MIN_CORRELATION = 0.3
-# A whole fraction of the best lag is the period where its correlation comes this close, within so much of the fraction.
+# A whole fraction of the best lag is the period where its correlation comes this close, within so
+# much of the fraction.
 CLOSE, TOLERANCE = 0.8, 0.05
 # Deviations are cut off at so many robust spreads.
 CUT = 4.0
 
 
 def dominant_period(values: NDArray[np.floating], max_steps: int) -> int | None:
-    """The number of steps after which a series agrees best with itself, or None where it does not repeat.
+    """The number of steps after which a series agrees best with itself, or None where it does not
+    repeat.
 
-    The strongest peak of the autocorrelation that follows its first dip, or a whole fraction of it that is nearly as
-    strong, since a series of period 24 also has the period 48. A straight trend is taken out, and values far out are
-    cut off.
+    The strongest peak of the autocorrelation that follows its first dip, or a whole fraction of it
+    that is nearly as strong, since a series of period 24 also has the period 48. A straight trend
+    is taken out, and values far out are cut off.
 
     Parameters
     ----------
@@ -46,9 +49,11 @@ def dominant_period(values: NDArray[np.floating], max_steps: int) -> int | None:
 
 
 def autocorrelation(values: NDArray[np.floating], max_lag: int) -> NDArray[np.float64]:
-    """How well a series without its trend agrees with itself some steps later, (max_lag + 1,), from -1 to 1.
+    """How well a series without its trend agrees with itself some steps later, (max_lag + 1,), from
+    -1 to 1.
 
-    Source: Wiener (1930) and Khinchin (1934): the inverse transform of the power spectrum, here of the known values.
+    Source: Wiener (1930) and Khinchin (1934): the inverse transform of the power spectrum, here of
+    the known values.
 
     Parameters
     ----------
@@ -61,13 +66,20 @@ def autocorrelation(values: NDArray[np.floating], max_lag: int) -> NDArray[np.fl
     centred, known = _without_trend(np.asarray(values, dtype=np.float64))
     length = 1 << int(2 * len(centred) - 1).bit_length()
     products = _lagged(centred, centred, length)[: max_lag + 1]
-    energies = _lagged(centred**2, known, length)[: max_lag + 1], _lagged(known, centred**2, length)[: max_lag + 1]
+    energies = (
+        _lagged(centred**2, known, length)[: max_lag + 1],
+        _lagged(known, centred**2, length)[: max_lag + 1],
+    )
     scale = np.sqrt(np.maximum(energies[0], 0) * np.maximum(energies[1], 0))
-    found = np.divide(products, scale, out=np.zeros_like(scale), where=scale > 1e-12 * energies[0][0])
+    found = np.divide(
+        products, scale, out=np.zeros_like(scale), where=scale > 1e-12 * energies[0][0]
+    )
     return np.asarray(np.clip(found, -1, 1))
 
 
-def _lagged(first: NDArray[np.float64], second: NDArray[np.float64], length: int) -> NDArray[np.float64]:
+def _lagged(
+    first: NDArray[np.float64], second: NDArray[np.float64], length: int
+) -> NDArray[np.float64]:
     """Sums over steps of `first` times `second` some steps later."""
     spectrum = np.conj(np.fft.rfft(first, length)) * np.fft.rfft(second, length)
     return np.fft.irfft(spectrum, length)
@@ -84,7 +96,9 @@ def varies(values: NDArray[np.float64]) -> bool:
 
 
 def _without_trend(values: NDArray[np.float64]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Deviations from a straight line, cut off where far out and 0 where unknown; and 1 where known."""
+    """Deviations from a straight line, cut off where far out and 0 where unknown; and 1 where
+    known.
+    """
     known, steps = np.isfinite(values), np.arange(len(values), dtype=np.float64)
     rest = np.where(known, values - _resistant_slope(steps[known], values[known]) * steps, 0.0)
     rest = np.where(known, rest - np.median(rest[known]), 0.0)
@@ -107,11 +121,16 @@ def _resistant_slope(steps: NDArray[np.float64], values: NDArray[np.float64]) ->
 
 
 def _strongest_lag(correlation: NDArray[np.float64]) -> int | None:
-    """The strongest peak after the correlation has dipped once, or a whole fraction of it that is nearly as strong."""
+    """The strongest peak after the correlation has dipped once, or a whole fraction of it that is
+    nearly as strong.
+    """
     inner = correlation[1:-1]
     lags = np.flatnonzero((inner >= correlation[:-2]) & (inner > correlation[2:])) + 1
     dip = np.flatnonzero(correlation < MIN_CORRELATION)
-    lags = lags[(lags >= (dip[0] if dip.size else _first_rise(correlation))) & (correlation[lags] >= MIN_CORRELATION)]
+    lags = lags[
+        (lags >= (dip[0] if dip.size else _first_rise(correlation)))
+        & (correlation[lags] >= MIN_CORRELATION)
+    ]
     if not lags.size:
         return None
     best = int(lags[correlation[lags].argmax()])

@@ -27,7 +27,8 @@ class ReliabilityCurve:
 
     @property
     def error(self) -> float:
-        """Expected calibration error: the mean distance of what happened from what was said, by events.
+        """Expected calibration error: the mean distance of what happened from what was said, by
+        events.
 
         Source: Naeini et al., Obtaining well calibrated probabilities using Bayesian binning, 2015.
 
@@ -63,18 +64,26 @@ def reliability_curve(
     bins = np.minimum((said * n_bins).astype(np.int64), n_bins - 1)
     n_events = np.bincount(bins, minlength=n_bins)
     used = n_events > 0
-    sums = (np.bincount(bins, weights=values, minlength=n_bins)[used] for values in (said, did.astype(np.float64)))
+    sums = (
+        np.bincount(bins, weights=values, minlength=n_bins)[used]
+        for values in (said, did.astype(np.float64))
+    )
     mean, share = (total / n_events[used] for total in sums)
     return ReliabilityCurve(mean, share, n_events[used].astype(np.int64))
 
 
-def anomaly_probability(surprises: NDArray[np.floating], anomaly_share: float) -> NDArray[np.float64]:
-    """Probability that a reading is an anomaly, from its surprise in nats and the share of anomalies.
+def anomaly_probability(
+    surprises: NDArray[np.floating], anomaly_share: float
+) -> NDArray[np.float64]:
+    """Probability that a reading is an anomaly, from its surprise in nats and the share of
+    anomalies.
 
-    With p = exp(−surprise), normal readings are at least −e p ln p times as likely as anomalies (for p < 1/e), whatever
-    anomalies look like; so this is the highest probability that the surprise can justify.
+    With p = exp(−surprise), normal readings are at least −e p ln p times as likely as anomalies
+    (for p < 1/e), whatever anomalies look like; so this is the highest probability that the
+    surprise can justify.
 
-    Source: Sellke, Bayarri and Berger, Calibration of p values for testing precise null hypotheses, 2001, eq. 3.
+    Source: Sellke, Bayarri and Berger, Calibration of p values for testing precise null hypotheses,
+    2001, eq. 3.
 
     Parameters
     ----------

@@ -23,10 +23,19 @@ from tsad_tasks.model.thresholds import (
     severities,
     threshold_series,
 )
-from tsad_tasks.model.windows import OFF, PENDING, SCORED, STARTUP, batches, window_errors, window_reasons
+from tsad_tasks.model.windows import (
+    OFF,
+    PENDING,
+    SCORED,
+    STARTUP,
+    batches,
+    window_errors,
+    window_reasons,
+)
 
 SEVERITIES = ("NONE", "LOW", "MEDIUM", "HIGH")
-# Entities are computed together, as many as keep each temporary array in the caches and a long range in memory.
+# Entities are computed together, as many as keep each temporary array in the caches and a long
+# range in memory.
 _CELLS = 1 << 18
 
 
@@ -42,7 +51,8 @@ class Features:
     inputs : float32 (n_entities, n_steps, n_inputs), 0 where unknown.
     present : bool (n_entities, n_steps, n_channels), whether a value is known, held ones included.
     running : int8 (n_entities, n_steps), 0 or the reason why the step is not scored.
-    context_ok : bool (n_entities, n_steps), whether derived columns are known where their channel is.
+    context_ok : bool (n_entities, n_steps), whether derived columns are known where their channel
+        is.
     """
 
     inputs: NDArray[np.float32]
@@ -71,7 +81,9 @@ def entity_features(
     clock = _clock(spec, times_s)
     clock = np.broadcast_to(clock, (n_entities, *clock.shape))
     inputs = np.concatenate([scaled, more, clock], axis=-1, dtype=np.float32)
-    return Features(np.nan_to_num(inputs, nan=0.0), np.isfinite(scaled), running, _context_ok(scaled, more))
+    return Features(
+        np.nan_to_num(inputs, nan=0.0), np.isfinite(scaled), running, _context_ok(scaled, more)
+    )
 
 
 def _clock(spec: FeatureSpec, times_s: NDArray[np.int64]) -> NDArray[np.float32]:
@@ -79,7 +91,9 @@ def _clock(spec: FeatureSpec, times_s: NDArray[np.int64]) -> NDArray[np.float32]
     cyclic = cyclic_time(times_s, spec.zone, spec.cyclic, spec.holidays, spec.rest_weekday)
     if not spec.holidays:
         return cyclic
-    return np.concatenate([cyclic, days_off(times_s, spec.zone, spec.holidays, spec.rest_weekday)], axis=1)
+    return np.concatenate(
+        [cyclic, days_off(times_s, spec.zone, spec.holidays, spec.rest_weekday)], axis=1
+    )
 
 
 def _context_ok(scaled: NDArray[np.float32], more: NDArray[np.float32]) -> NDArray[np.bool_]:
@@ -92,7 +106,8 @@ def _context_ok(scaled: NDArray[np.float32], more: NDArray[np.float32]) -> NDArr
 
 @dataclass(frozen=True)
 class Windows:
-    """The windows that need an error, of all entities, as positions in the entities' steps laid end to end.
+    """The windows that need an error, of all entities, as positions in the entities' steps laid end
+    to end.
 
     Attributes
     ----------
@@ -139,7 +154,8 @@ def combined_errors(
     channel_errors: NDArray[np.float32],
     live: NDArray[np.bool_],
 ) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-    """The error of each window (n,), and of its channels (n, n_channels), on the model's scale; NaN where unknown.
+    """The error of each window (n,), and of its channels (n, n_channels), on the model's scale; NaN
+    where unknown.
 
     Without tails that is the detector's own scale, with them it is surprise in nats.
 
@@ -151,14 +167,18 @@ def combined_errors(
     """
     found = channel_errors
     if spec.tails is not None:
-        units = np.array([spec.tails.unit(name) for name in entities], np.float64).reshape(len(entities), -1)
+        units = np.array([spec.tails.unit(name) for name in entities], np.float64).reshape(
+            len(entities), -1
+        )
         found = spec.tails.surprises_in(channel_errors, units[entity_of] * spec.tails.grown(live))
     if spec.combine == "mean":
         errors = window_errors(found, live)
     else:
         errors = top_mean(found, live, spec.top_k if spec.combine == "top_k" else 1)
     with np.errstate(invalid="ignore"):
-        return np.where(np.isfinite(errors), errors, np.float32(np.nan)), np.where(live, found, np.float32(np.nan))
+        return np.where(np.isfinite(errors), errors, np.float32(np.nan)), np.where(
+            live, found, np.float32(np.nan)
+        )
 
 
 @dataclass(frozen=True)
@@ -172,11 +192,14 @@ class Scores:
     severity: NDArray[np.int8]
 
 
-def entity_scores(spec: ModelSpec, entities: Sequence[str], errors: NDArray[np.float32], first_step: int = 0) -> Scores:
+def entity_scores(
+    spec: ModelSpec, entities: Sequence[str], errors: NDArray[np.float32], first_step: int = 0
+) -> Scores:
     """Scores from errors, float32 (n_entities, n_steps), NaN where unknown.
 
-    Steps before `first_step` are only looked back at, and get neither threshold nor score. The first
-    `spec.threshold.history_steps` steps have less to look back at: their scores are not to be used.
+    Steps before `first_step` are only looked back at, and get neither threshold nor score. The
+    first `spec.threshold.history_steps` steps have less to look back at: their scores are not to be
+    used.
     """
     thresholds = np.full_like(errors, np.nan)
     scores = np.full_like(errors, np.nan)
@@ -187,7 +210,9 @@ def entity_scores(spec: ModelSpec, entities: Sequence[str], errors: NDArray[np.f
         thresholds[judged] = threshold_series(errors[part], limits, spec.threshold, first_step)
         # A moving average sees the steps of its own width only.
         n_before = min(first_step, max(spec.threshold.collective_width - 1, 0))
-        moving = collective_series(errors[part, first_step - n_before :], limits, spec.threshold)[:, n_before:]
+        moving = collective_series(errors[part, first_step - n_before :], limits, spec.threshold)[
+            :, n_before:
+        ]
         scores[judged], collective[judged] = combined_scores(
             errors[judged], thresholds[judged], moving, limits.collective_limit
         )
@@ -197,12 +222,26 @@ def entity_scores(spec: ModelSpec, entities: Sequence[str], errors: NDArray[np.f
 
 # Of several the first one holds; the order is that of the rules in `hour_status`.
 _STATUSES = np.array(
-    ["off", "unknown_entity_scale", "scored", "partial", "inputs_retired", "stale", "gap", "insufficient_history"]
+    [
+        "off",
+        "unknown_entity_scale",
+        "scored",
+        "partial",
+        "inputs_retired",
+        "stale",
+        "gap",
+        "insufficient_history",
+    ]
 )
 
 
 def hour_status(
-    reasons: NDArray[np.int16], present: NDArray[np.bool_], *, provisional: Marks, silent: Marks, retired: Marks
+    reasons: NDArray[np.int16],
+    present: NDArray[np.bool_],
+    *,
+    provisional: Marks,
+    silent: Marks,
+    retired: Marks,
 ) -> tuple[NDArray[np.str_], NDArray[np.int64], NDArray[np.int64]]:
     """Status of entities' hours, steps needed, steps seen, (...) each.
 
@@ -222,7 +261,15 @@ def hour_status(
     n_needed = np.count_nonzero(~np.isin(reasons, (OFF, STARTUP, PENDING)), axis=-1)
     n_seen = np.count_nonzero(reasons == SCORED, axis=-1)
     unread, any_seen = ~present.any(axis=-1), n_seen > 0
-    rules = [n_needed == 0, any_seen & provisional, n_seen == n_needed, any_seen, retired, unread & silent, unread]
+    rules = [
+        n_needed == 0,
+        any_seen & provisional,
+        n_seen == n_needed,
+        any_seen,
+        retired,
+        unread & silent,
+        unread,
+    ]
     first = np.select(np.broadcast_arrays(*rules), list(range(len(rules))), len(rules))
     return _STATUSES[first], np.asarray(n_needed), np.asarray(n_seen)
 

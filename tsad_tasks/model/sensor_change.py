@@ -1,4 +1,6 @@
-"""Sensors that changed: what they send is converted into the terms that held before, or unknown until that is known."""
+"""Sensors that changed: what they send is converted into the terms that held before, or unknown
+until that is known.
+"""
 
 from __future__ import annotations
 
@@ -13,7 +15,8 @@ from tsad_tasks.model.features import fit_scaler
 
 _HOUR_S, _DAY_S = 3600, 86400
 _NEVER_S = np.iinfo(np.int64).max
-# Below this share of each other's, two spreads are not of one quantity: a sensor that stands still has none.
+# Below this share of each other's, two spreads are not of one quantity: a sensor that stands still
+# has none.
 _FLAT = 1e-6
 
 
@@ -35,7 +38,8 @@ class Piece:
 
 
 def pieces(began: Sequence[tuple[int, int, int | None, float | None, float | None]]) -> list[Piece]:
-    """The pieces of changes (channel_id, from_s, usable_s, scale, offset), oldest first; the latest one decides alone.
+    """The pieces of changes (channel_id, from_s, usable_s, scale, offset), oldest first; the latest
+    one decides alone.
 
     >>> found = pieces([(1, 0, 0, 2.0, 0.0), (1, 50, None, None, None)])
     >>> [(piece.from_s, piece.until_s, piece.usable_s == found[1].until_s) for piece in found][0]
@@ -63,23 +67,29 @@ def convert(values: NDArray[np.float64], parts: Sequence[Piece], start_s: int, s
     """
     for part in parts:
         first, usable, end = (
-            min(max(0, -(-(s - start_s) // step_s)), len(values)) for s in (part.from_s, part.usable_s, part.until_s)
+            min(max(0, -(-(s - start_s) // step_s)), len(values))
+            for s in (part.from_s, part.usable_s, part.until_s)
         )
         values[first:usable] = np.nan
         values[usable:end] = values[usable:end] * part.scale + part.offset
 
 
 def salts(parts: Sequence[Piece], hours_s: NDArray[np.int64]) -> NDArray[np.uint64]:
-    """Numbers (n_hours,) that tell how each hour's values are seen: 0 where they are taken as they came.
+    """Numbers (n_hours,) that tell how each hour's values are seen: 0 where they are taken as they
+    came.
 
     >>> salts(pieces([(1, 3600, 3600, 2.0, 0.0)]), np.array([0, 3600, 7200])).astype(bool).tolist()
     [False, True, True]
     """
     found = np.zeros(len(hours_s), np.uint64)
     for part in parts:
-        edges = np.stack([part.from_s - hours_s, part.usable_s - hours_s, part.until_s - hours_s], axis=1)
+        edges = np.stack(
+            [part.from_s - hours_s, part.usable_s - hours_s, part.until_s - hours_s], axis=1
+        )
         keys, which = np.unique(edges.clip(0, _HOUR_S), axis=0, return_inverse=True)
-        found += np.array([_salt(part, *key) for key in keys.tolist()], np.uint64)[which.reshape(-1)]
+        found += np.array([_salt(part, *key) for key in keys.tolist()], np.uint64)[
+            which.reshape(-1)
+        ]
     return found
 
 
@@ -88,7 +98,10 @@ def _salt(part: Piece, from_s: int, usable_s: int, until_s: int) -> int:
     if from_s >= until_s or is_as_it_came:
         return 0
     terms = (part.scale, part.offset) if usable_s < until_s else (1.0, 0.0)
-    content = np.array([part.channel_id, from_s, usable_s, until_s], "<i8").tobytes() + np.array(terms, "<f8").tobytes()
+    content = (
+        np.array([part.channel_id, from_s, usable_s, until_s], "<i8").tobytes()
+        + np.array(terms, "<f8").tobytes()
+    )
     return int.from_bytes(blake2b(content, digest_size=8).digest(), "little")
 
 
@@ -105,7 +118,8 @@ def salted(checksums: NDArray[np.int64], salt: NDArray[np.uint64]) -> NDArray[np
 
 
 def conversion(before: NDArray[np.float64], after: NDArray[np.float64]) -> tuple[float, float]:
-    """Scale and offset that give the values of a changed sensor the median and robust spread of those before.
+    """Scale and offset that give the values of a changed sensor the median and robust spread of
+    those before.
 
     Where one of both stands still there is no spread to compare: then the offset alone is fitted.
 
@@ -120,7 +134,8 @@ def conversion(before: NDArray[np.float64], after: NDArray[np.float64]) -> tuple
 
 
 def same_time_of_day(before_s: NDArray[np.int64], after_s: NDArray[np.int64]) -> NDArray[np.int64]:
-    """Positions in `before_s` at the times of day of `after_s`, each as often as it is there; epoch seconds.
+    """Positions in `before_s` at the times of day of `after_s`, each as often as it is there; epoch
+    seconds.
 
     >>> same_time_of_day(np.array([0, 3600, 86400]), np.array([172800, 180000])).tolist()
     [0, 2]

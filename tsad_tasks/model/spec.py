@@ -1,4 +1,6 @@
-"""Everything of a model that affects errors, scores and flags, beside the network itself: the bundle's spec.json."""
+"""Everything of a model that affects errors, scores and flags, beside the network itself: the
+bundle's spec.json.
+"""
 
 from __future__ import annotations
 
@@ -24,7 +26,8 @@ class FeatureSpec:
     ----------
     channels : names in the order of the inputs' first columns.
     hold_steps : by channel, how long a value stays valid.
-    holidays : days since 1970 that are like the weekly day of rest; without any there is no such input.
+    holidays : days since 1970 that are like the weekly day of rest; without any there is no such
+        input.
     rest_weekday : 0 is Monday.
     """
 
@@ -60,10 +63,15 @@ class FeatureSpec:
         return 2 * len(self.cyclic) + bool(self.holidays)
 
     def dead_inputs(self, channel: int) -> NDArray[np.bool_]:
-        """Which inputs (n_inputs,) are unknown while a channel is: it, and what is derived from it."""
+        """Which inputs (n_inputs,) are unknown while a channel is: it, and what is derived from
+        it.
+        """
         sensed = np.arange(self.n_inputs) < self.n_inputs - self.n_clock_inputs
-        # What is derived from channels comes after them, in the same order; the clock's inputs come last.
-        return np.asarray(sensed & (np.arange(self.n_inputs) % len(self.channels) == channel), np.bool_)
+        # What is derived from channels comes after them, in the same order; the clock's inputs come
+        # last.
+        return np.asarray(
+            sensed & (np.arange(self.n_inputs) % len(self.channels) == channel), np.bool_
+        )
 
     @property
     def channel_inputs(self) -> NDArray[np.bool_]:
@@ -77,7 +85,10 @@ class FeatureSpec:
         return (
             self.width
             - 1
-            + max(back + max(self.hold_steps, default=0), self.grace_steps + max(self.hold_steps, default=0))
+            + max(
+                back + max(self.hold_steps, default=0),
+                self.grace_steps + max(self.hold_steps, default=0),
+            )
         )
 
     @property
@@ -93,11 +104,13 @@ class ModelSpec:
     Attributes
     ----------
     scalers, calibrations : by entity name; an entity that is not there uses the pooled one.
-    spreads : half-width that holds 95 % of the residuals by channel, in scaled units: the ± of "expected".
+    spreads : half-width that holds 95 % of the residuals by channel, in scaled units: the ± of
+        "expected".
     tails : surprise of channel errors; None: they are taken as they are.
     combine : {"mean", "top_k", "max"}, how the errors of the live channels become one.
     top_k : how many of the highest, for top_k.
-    expected_incidents_per_day : of all entities while nothing is wrong; None where the threshold has no budget.
+    expected_incidents_per_day : of all entities while nothing is wrong; None where the threshold
+        has no budget.
     """
 
     features: FeatureSpec
@@ -114,7 +127,9 @@ class ModelSpec:
 
     @property
     def score_reach_hours(self) -> int:
-        """Whole hours before a reading that its threshold looks back, the errors' own reach included."""
+        """Whole hours before a reading that its threshold looks back, the errors' own reach
+        included.
+        """
         look_back_s = self.threshold.history_steps * self.features.step_s
         return math.ceil(look_back_s / 3600) + self.features.reach_hours
 
@@ -135,7 +150,9 @@ class ModelSpec:
             "scalers": {name: scaler.to_json() for name, scaler in sorted(self.scalers.items())},
             "pooled_scaler": self.pooled_scaler.to_json(),
             "threshold": self.threshold.to_json(),
-            "calibrations": {name: found.to_json() for name, found in sorted(self.calibrations.items())},
+            "calibrations": {
+                name: found.to_json() for name, found in sorted(self.calibrations.items())
+            },
             "pooled_calibration": self.pooled_calibration.to_json(),
             "spreads": list(self.spreads),
             "tails": self.tails.to_json() if self.tails else None,
@@ -146,14 +163,18 @@ class ModelSpec:
 
     @classmethod
     def from_json(cls, fields: Mapping[str, Any]) -> ModelSpec:
-        """The spec of a JSON object, to the bit. What older bundles do not say is as it was when they were made."""
+        """The spec of a JSON object, to the bit. What older bundles do not say is as it was when
+        they were made.
+        """
         tails = fields.get("tails")
         return cls(
             features=feature_spec(fields["features"]),
             scalers={name: Scaler.from_json(part) for name, part in fields["scalers"].items()},
             pooled_scaler=Scaler.from_json(fields["pooled_scaler"]),
             threshold=ThresholdSettings.from_json(fields["threshold"]),
-            calibrations={name: Calibration.from_json(part) for name, part in fields["calibrations"].items()},
+            calibrations={
+                name: Calibration.from_json(part) for name, part in fields["calibrations"].items()
+            },
             pooled_calibration=Calibration.from_json(fields["pooled_calibration"]),
             spreads=tuple(fields["spreads"]),
             tails=ChannelTails.from_json(tails) if tails else None,
@@ -166,5 +187,7 @@ class ModelSpec:
 def feature_spec(fields: Mapping[str, Any]) -> FeatureSpec:
     """The feature spec of a JSON object."""
     lists = ("channels", "hold_steps", "rolling_mean", "lag", "diff", "cyclic", "holidays")
-    values: dict[str, Any] = {name: tuple(value) if name in lists else value for name, value in fields.items()}
+    values: dict[str, Any] = {
+        name: tuple(value) if name in lists else value for name, value in fields.items()
+    }
     return FeatureSpec(**values)

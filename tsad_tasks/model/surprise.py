@@ -1,11 +1,12 @@
 """How surprising an error is among all errors before it, in nats, with a memory of fixed size.
 
-The memory of one kind of error ("member") of one series: how many past errors fell into each of 256 bins of nearly
-equal ratio, and the 128 largest of them as they were. Above the 98 % quantile the tail is exponential, fitted to the
-largest errors; up to 6,400 errors that is what all of them would give, and later the 128 largest stand for the tail
-with the share that they are.
+The memory of one kind of error ("member") of one series: how many past errors fell into each of 256
+bins of nearly equal ratio, and the 128 largest of them as they were. Above the 98 % quantile the
+tail is exponential, fitted to the largest errors; up to 6,400 errors that is what all of them would
+give, and later the 128 largest stand for the tail with the share that they are.
 
-Source: exponential tail, Siffer et al., Anomaly detection in streams with extreme value theory, 2017.
+Source: exponential tail, Siffer et al., Anomaly detection in streams with extreme value theory,
+2017.
 """
 
 from __future__ import annotations
@@ -30,7 +31,8 @@ TAIL_SHARE = 0.02
 # A probability of e^-50 is as good as none, and the sum of members is not drowned by one.
 LARGEST = 50.0
 
-# A series' tails are refitted together, this many series at once, so that the temporaries stay in the caches.
+# A series' tails are refitted together, this many series at once, so that the temporaries stay in
+# the caches.
 _CHUNK = 64
 _PLACES = np.arange(GROUP)
 
@@ -55,7 +57,8 @@ def no_past(n_series: int, n_members: int) -> Arrays:
 
 
 def surprises(past: Arrays, rows: Rows, errors: NDArray[np.float32]) -> NDArray[np.float64]:
-    """−ln of the probability of an error at least as large, (n_rows, n_members); then the errors become past ones.
+    """−ln of the probability of an error at least as large, (n_rows, n_members); then the errors
+    become past ones.
 
     0 for the first 50 errors; tails are fitted anew every 25.
 
@@ -126,12 +129,16 @@ def _bins(errors: NDArray[np.float32]) -> NDArray[np.int64]:
 
 
 def _n_below(past: Arrays, rows: Rows, bins: NDArray[np.int64]) -> NDArray[np.float64]:
-    """Errors in lower bins and half of those in the same; none for the first bin, which holds what is nearly 0."""
+    """Errors in lower bins and half of those in the same; none for the first bin, which holds what
+    is nearly 0.
+    """
     group, place = np.divmod(bins, GROUP)
     in_groups, member = past["groups"][rows], np.arange(bins.shape[1])
     in_bins = past["counts"][rows[:, None], member, group]
     below = np.where(group[:, :, None] > _PLACES, in_groups, 0).sum(axis=2)
-    twice = in_bins * ((place[:, :, None] > _PLACES).astype(np.int8) + (place[:, :, None] >= _PLACES))
+    twice = in_bins * (
+        (place[:, :, None] > _PLACES).astype(np.int8) + (place[:, :, None] >= _PLACES)
+    )
     return np.where(bins > 0, below + 0.5 * twice.sum(axis=2), 0.0)
 
 

@@ -1,8 +1,10 @@
-"""Kinds of errors of one series against its own past: level, slow change, season, change of variance.
+"""Kinds of errors of one series against its own past: level, slow change, season, change of
+variance.
 
-All work on readings in whole units of 2^-20 commissioning scales, so that sums over a look-back are exact and a change
-of a sensor's unit (°C to °F) changes nothing. A part's state is arrays whose first axis is the series, changed in
-place; `rows` says which series have a reading, each once. Look-backs count readings.
+All work on readings in whole units of 2^-20 commissioning scales, so that sums over a look-back are
+exact and a change of a sensor's unit (°C to °F) changes nothing. A part's state is arrays whose
+first axis is the series, changed in place; `rows` says which series have a reading, each once.
+Look-backs count readings.
 """
 
 from __future__ import annotations
@@ -43,7 +45,9 @@ class Now:
         return np.maximum(np.minimum(self.units, _CLIP), -_CLIP)
 
 
-def units_of(readings: NDArray[np.float64], center: NDArray[np.float64], scale: NDArray[np.float64]) -> Rows:
+def units_of(
+    readings: NDArray[np.float64], center: NDArray[np.float64], scale: NDArray[np.float64]
+) -> Rows:
     """Readings in whole units of 2^-20 scales from the center.
 
     >>> units_of(np.array([3.0, 1e300]), np.ones(2), np.full(2, 4.0)).tolist() == [2**19, 2**40]
@@ -51,7 +55,8 @@ def units_of(readings: NDArray[np.float64], center: NDArray[np.float64], scale: 
     """
     with np.errstate(over="ignore", invalid="ignore"):
         scaled = (readings - center) / scale / UNIT
-    # Where reading and scale are both beyond what a number holds, nothing is known; that counts as the middle.
+    # Where reading and scale are both beyond what a number holds, nothing is known; that counts as
+    # the middle.
     known = np.where(np.isnan(scaled), 0.0, scaled)
     return np.rint(np.maximum(np.minimum(known, _LARGEST), -_LARGEST)).astype(np.int64)
 
@@ -94,7 +99,9 @@ class Level:
 
 
 class Slow:
-    """How far the mean of 12 readings is from a slow average, and that of 36 from the middle of commissioning."""
+    """How far the mean of 12 readings is from a slow average, and that of 36 from the middle of
+    commissioning.
+    """
 
     members: tuple[str, ...] = ("slow", "slow")
     widths: ClassVar = (12, 36)
@@ -106,13 +113,17 @@ class Slow:
     def errors(self, state: Arrays, rows: Rows, now: Now) -> NDArray[np.float64]:
         ring = _push(state, rows, now.clipped)
         short, long = (_mean(ring, state["n"][rows], width) for width in self.widths)
-        usual = averages_before(state, rows, np.asarray(now.clipped[:, None] * UNIT, np.float64), self.gain)[:, 0]
+        usual = averages_before(
+            state, rows, np.asarray(now.clipped[:, None] * UNIT, np.float64), self.gain
+        )[:, 0]
         found: NDArray[np.float64] = np.abs(_columns(short - usual, long))
         return found
 
 
 class Change:
-    """How far spread (24, 12, 72 readings) and roughness (24 steps), as logarithms, are from slow averages of them."""
+    """How far spread (24, 12, 72 readings) and roughness (24 steps), as logarithms, are from slow
+    averages of them.
+    """
 
     members: tuple[str, ...] = ("change",) * 4
     widths: ClassVar = (24, 12, 72)
@@ -142,8 +153,8 @@ class Change:
 class Season:
     """How far readings, and means of them, are from what is usual at this time of day and week.
 
-    Profiles: half hour of the day, hour of the week, hour of workday or weekend, hour of the day; each a slow average
-    per slot that starts at the slot's first reading.
+    Profiles: half hour of the day, hour of the week, hour of workday or weekend, hour of the day;
+    each a slow average per slot that starts at the slot's first reading.
     """
 
     members: tuple[str, ...] = ("season",) * 3 + ("season12",) * 3 + ("season36",) * 2
@@ -152,10 +163,15 @@ class Season:
 
     def empty(self, n_series: int) -> Arrays:
         shape = (n_series, sum(self.sizes))
-        return _trailing(n_series, 36, 4) | {"usual": np.zeros(shape), "visits": np.zeros(shape, np.int32)}
+        return _trailing(n_series, 36, 4) | {
+            "usual": np.zeros(shape),
+            "visits": np.zeros(shape, np.int32),
+        }
 
     def usual(self, state: Arrays, rows: Rows, half_hour: Rows) -> NDArray[np.float64]:
-        """Mean of the first three profiles where they have been before, in scales; 0 where none has."""
+        """Mean of the first three profiles where they have been before, in scales; 0 where none
+        has.
+        """
         slots = (rows[:, None], _slots(half_hour)[:, :3])
         seen, usual = state["visits"][slots] > 0, state["usual"][slots]
         total = sum((np.where(seen[:, i], usual[:, i], 0.0) for i in range(3)), np.zeros(len(rows)))
@@ -196,19 +212,26 @@ def _columns(*columns: NDArray[Any]) -> NDArray[Any]:
 
 
 def _trailing(n_series: int, width: int, *signals: int) -> Arrays:
-    return {"ring": np.zeros((n_series, *signals, width), np.int32), "n": np.zeros(n_series, np.int32)}
+    return {
+        "ring": np.zeros((n_series, *signals, width), np.int32),
+        "n": np.zeros(n_series, np.int32),
+    }
 
 
 def _push(state: Arrays, rows: Rows, units: Rows) -> Rows:
     """The last readings, newest last, after one more."""
-    ring = np.concatenate([state["ring"][rows][..., 1:], units[..., None].astype(np.int32)], axis=-1)
+    ring = np.concatenate(
+        [state["ring"][rows][..., 1:], units[..., None].astype(np.int32)], axis=-1
+    )
     state["ring"][rows] = ring
     state["n"][rows] += 1
     return ring.astype(np.int64)
 
 
 def _mean(ring: Rows, n: Rows, width: int) -> NDArray[np.float64]:
-    """Mean of the last `width` readings, or of all while there are fewer; whole numbers, so exact."""
+    """Mean of the last `width` readings, or of all while there are fewer; whole numbers, so
+    exact.
+    """
     found: NDArray[np.float64] = ring[:, -width:].sum(axis=1) / np.minimum(n, width) * UNIT
     return found
 
@@ -217,7 +240,9 @@ def _std(ring: Rows, n: Rows, width: int) -> NDArray[np.float64]:
     """Standard deviation likewise; exactly 0 for readings that are all the same."""
     last, count = ring[:, -width:], np.minimum(n, width).astype(np.int64)
     total, squares = last.sum(axis=1), (last * last).sum(axis=1)
-    found: NDArray[np.float64] = np.sqrt((count * squares - total * total).astype(np.float64)) / count * UNIT
+    found: NDArray[np.float64] = (
+        np.sqrt((count * squares - total * total).astype(np.float64)) / count * UNIT
+    )
     return found
 
 
@@ -225,10 +250,14 @@ def _averages(n_series: int, n_signals: int) -> Arrays:
     return {"slow": np.zeros((n_series, n_signals)), "slow_n": np.zeros(n_series, np.int32)}
 
 
-def averages_before(state: Arrays, rows: Rows, signals: NDArray[np.float64], gain: float) -> NDArray[np.float64]:
-    """Slow averages (n_rows, n_signals) before the signals, which then move them; at first the signals themselves.
+def averages_before(
+    state: Arrays, rows: Rows, signals: NDArray[np.float64], gain: float
+) -> NDArray[np.float64]:
+    """Slow averages (n_rows, n_signals) before the signals, which then move them; at first the
+    signals themselves.
 
-    The i-th signal moves its average by at least 1 / i of the difference, so that early ones count alike.
+    The i-th signal moves its average by at least 1 / i of the difference, so that early ones count
+    alike.
 
     >>> state = {"slow": np.zeros((1, 1)), "slow_n": np.zeros(1, np.int32)}
     >>> [averages_before(state, np.array([0]), np.array([[x]]), 0.1).item() for x in (4.0, 8.0, 0.0)]

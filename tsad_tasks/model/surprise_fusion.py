@@ -1,6 +1,8 @@
-"""One error per reading from many surprises: weighted families, a bonus beyond the past range, a second level.
+"""One error per reading from many surprises: weighted families, a bonus beyond the past range, a
+second level.
 
-What a channel's event score is made of; weights and constants were chosen on NAB's corpus, none on a single file.
+What a channel's event score is made of; weights and constants were chosen on NAB's corpus, none on
+a single file.
 """
 
 from __future__ import annotations
@@ -40,7 +42,8 @@ class Fusion:
 
     Attributes
     ----------
-    weights : by family; a family's members share its weight, and a family that is not there is not computed.
+    weights : by family; a family's members share its weight, and a family that is not there is not
+        computed.
     range_bonus : nats for a reading that leaves the past range by more than 5 % of it.
     second_level : whether a tenth of the result is how surprising the result itself is.
     """
@@ -63,7 +66,9 @@ class Fusion:
 
     @cached_property
     def _shares(self) -> list[float]:
-        """Weight of each column of the parts that count, a family's weight shared by its members."""
+        """Weight of each column of the parts that count, a family's weight shared by its
+        members.
+        """
         members = [part.members[i] for part in self.parts.values() for i in self._columns(part)]
         return [self.weights[family] / members.count(family) for family in members]
 
@@ -88,12 +93,14 @@ class Fusion:
     def errors(
         self, states: States, rows: Rows, now: Now, member: NDArray[np.float32] | None = None
     ) -> NDArray[np.float64]:
-        """Errors (n_rows,) in nats, 0 and up, of one reading per row, which then becomes part of the state.
+        """Errors (n_rows,) in nats, 0 and up, of one reading per row, which then becomes part of
+        the state.
 
         Parameters
         ----------
         states : of `empty`, changed in place.
-        member : (n_rows,) errors of another detector, which weighs `weights["member"]`; NaN where it has none.
+        member : (n_rows,) errors of another detector, which weighs `weights["member"]`; NaN where
+            it has none.
 
         >>> fusion, one = Fusion({"level": 1.0}, second_level=False), np.array([0])
         >>> states, readings = fusion.empty(1), [*range(-30, 30), 40]
@@ -112,10 +119,14 @@ class Fusion:
         self, states: States, rows: Rows, now: Now, member: NDArray[np.float32] | None
     ) -> NDArray[np.float64]:
         total = self._of_parts(states, rows, now)
-        weight = np.full(len(rows), sum(weight for family, weight in self.weights.items() if family != MEMBER))
+        weight = np.full(
+            len(rows), sum(weight for family, weight in self.weights.items() if family != MEMBER)
+        )
         if self.weights.get("novelty"):
             novel = novelty_surprises(states["novelty"], rows, now.units)
-            total += self.weights["novelty"] * _weighted_sum(novel, [1 / novel.shape[1]] * novel.shape[1])
+            total += self.weights["novelty"] * _weighted_sum(
+                novel, [1 / novel.shape[1]] * novel.shape[1]
+            )
         if member is not None:
             self._add_member(states["member_past"], rows, member, total, weight)
         fused: NDArray[np.float64] = total / weight
@@ -125,9 +136,14 @@ class Fusion:
         if not self.parts:
             return np.zeros(len(rows))
         found = [
-            part.errors(states.get(name, {}), rows, now)[:, self._chosen[name]] for name, part in self.parts.items()
+            part.errors(states.get(name, {}), rows, now)[:, self._chosen[name]]
+            for name, part in self.parts.items()
         ]
-        surprise = surprises(states["past"], rows, np.concatenate(found, axis=1, dtype=np.float32, casting="same_kind"))
+        surprise = surprises(
+            states["past"],
+            rows,
+            np.concatenate(found, axis=1, dtype=np.float32, casting="same_kind"),
+        )
         return _weighted_sum(surprise, self._shares)
 
     def _add_member(
@@ -139,7 +155,9 @@ class Fusion:
         weight: NDArray[np.float64],
     ) -> None:
         known = np.isfinite(member)
-        total[known] += self.weights[MEMBER] * surprises(past, rows[known], member[known][:, None])[:, 0]
+        total[known] += (
+            self.weights[MEMBER] * surprises(past, rows[known], member[known][:, None])[:, 0]
+        )
         weight[known] += self.weights[MEMBER]
 
 
@@ -161,7 +179,8 @@ def range_excess(state: Arrays, rows: Rows, units: Rows) -> NDArray[np.float64]:
 
 
 def expected_level(states: States, rows: Rows, half_hour: Rows) -> NDArray[np.float64]:
-    """What readings (n_rows,) are expected to be, in scales from the center: the season's mean, else the center.
+    """What readings (n_rows,) are expected to be, in scales from the center: the season's mean,
+    else the center.
 
     >>> expected_level({}, np.array([0]), np.array([0])).tolist()
     [0.0]

@@ -1,8 +1,10 @@
-"""One scale for the errors of all channels: how surprising an error is, in nats, by errors of held-out readings.
+"""One scale for the errors of all channels: how surprising an error is, in nats, by errors of
+held-out readings.
 
-A surprise of s nats means: normal readings show such an error with probability exp(−s). The map from error to surprise
-is a polyline, so that it is the same to the bit element by element. Its body is empirical; its tail is extreme-value
-theory's, from the highest error of each cluster of neighbours: one long episode is not taken for a hundred.
+A surprise of s nats means: normal readings show such an error with probability exp(−s). The map
+from error to surprise is a polyline, so that it is the same to the bit element by element. Its body
+is empirical; its tail is extreme-value theory's, from the highest error of each cluster of
+neighbours: one long episode is not taken for a hundred.
 """
 
 from __future__ import annotations
@@ -24,10 +26,12 @@ MIN_ERRORS = 50
 # The tail starts where an error has this probability, or where so many errors lie above it.
 TAIL_SHARE, MIN_ABOVE = 0.02, 25
 HEAVIEST_SHAPE = 0.25
-# An excess counts at most so many median excesses: an anomaly among the held-out readings does not blind the scale.
+# An excess counts at most so many median excesses: an anomaly among the held-out readings does not
+# blind the scale.
 CAP = 10.0
 UNIT_QUANTILE, GROWTH_QUANTILE = 0.95, 0.99
-# No entity's unit is smaller than this share of the usual one, nor than a thousandth of the channel's scale, squared.
+# No entity's unit is smaller than this share of the usual one, nor than a thousandth of the
+# channel's scale, squared.
 UNIT_FLOOR, SMALLEST_UNIT = 0.1, 1e-6
 
 _BODY = (0.8, 0.65, 0.5, 0.35, 0.25, 0.18, 0.12, 0.09, 0.06, 0.045, 0.03)
@@ -37,7 +41,8 @@ _FLOAT32_MAX = float(np.finfo(np.float32).max)
 
 @dataclass(frozen=True)
 class Tail:
-    """The surprise of one channel's errors: a rising polyline from (0, 0), straight on after its last knot.
+    """The surprise of one channel's errors: a rising polyline from (0, 0), straight on after its
+    last knot.
 
     Attributes
     ----------
@@ -70,7 +75,8 @@ class ChannelTails:
     tails : by channel, of errors in units.
     pooled_unit : (n_channels,), for entities without a unit of their own.
     units : by entity name, (n_channels,): an error that is high for this entity.
-    growth : (n_channels, n_channels), by how much the units of all channels grow while one is dead; empty: not at all.
+    growth : (n_channels, n_channels), by how much the units of all channels grow while one is dead;
+        empty: not at all.
     """
 
     tails: tuple[Tail, ...]
@@ -87,7 +93,8 @@ class ChannelTails:
         return self.units.get(entity, self.pooled_unit)
 
     def surprises(self, channel_errors: Errors, entities: Sequence[str] | None = None) -> Errors:
-        """Surprises in nats of channel errors, element by element; NaN where an error is not finite.
+        """Surprises in nats of channel errors, element by element; NaN where an error is not
+        finite.
 
         Parameters
         ----------
@@ -112,10 +119,15 @@ class ChannelTails:
         """
         ratios = channel_errors.astype(np.float64) / units
         columns = [tail.surprise(ratios[:, channel]) for channel, tail in enumerate(self.tails)]
-        return np.stack(columns, axis=1).astype(np.float32) if columns else np.empty(channel_errors.shape, np.float32)
+        return (
+            np.stack(columns, axis=1).astype(np.float32)
+            if columns
+            else np.empty(channel_errors.shape, np.float32)
+        )
 
     def grown(self, live: NDArray[np.bool_]) -> Floats:
-        """By how much the units of windows grow, (n, n_channels), for the channels that are dead in them.
+        """By how much the units of windows grow, (n, n_channels), for the channels that are dead in
+        them.
 
         A detector that misses a sensor knows less about the others, and errs more.
 
@@ -137,7 +149,10 @@ class ChannelTails:
     def to_json(self) -> dict[str, Any]:
         """The tails as a JSON object."""
         return {
-            "tails": [{"errors": list(tail.errors), "surprises": list(tail.surprises)} for tail in self.tails],
+            "tails": [
+                {"errors": list(tail.errors), "surprises": list(tail.surprises)}
+                for tail in self.tails
+            ],
             "pooled_unit": list(self.pooled_unit),
             "units": {name: list(unit) for name, unit in sorted(self.units.items())},
             "growth": [list(row) for row in self.growth],
@@ -146,7 +161,9 @@ class ChannelTails:
     @classmethod
     def from_json(cls, fields: Mapping[str, Any]) -> ChannelTails:
         """The tails of a JSON object, to the bit."""
-        tails = tuple(Tail(tuple(part["errors"]), tuple(part["surprises"])) for part in fields["tails"])
+        tails = tuple(
+            Tail(tuple(part["errors"]), tuple(part["surprises"])) for part in fields["tails"]
+        )
         units = {name: tuple(unit) for name, unit in fields["units"].items()}
         growth = tuple(tuple(row) for row in fields.get("growth", ()))
         return cls(tails, tuple(fields["pooled_unit"]), units, growth)
@@ -175,7 +192,8 @@ def fit_tails(errors: Errors | Mapping[str, Errors], *, gap_steps: int = 10) -> 
     n_known = np.sum([np.isfinite(part).sum(axis=0) for part in series.values()], axis=0)
     if not np.size(n_known) or int(np.max(n_known)) < MIN_ERRORS:
         raise BadInput(
-            f"Expected at least {MIN_ERRORS} held-out errors of a channel. Received: {np.max(n_known, initial=0)}. "
+            f"Expected at least {MIN_ERRORS} held-out errors of a channel. Received: "
+            f"{np.max(n_known, initial=0)}. "
             "Use a longer training range or a larger validation share."
         )
     pooled, units = _units(series, n_known)
@@ -185,8 +203,11 @@ def fit_tails(errors: Errors | Mapping[str, Errors], *, gap_steps: int = 10) -> 
     return ChannelTails(tuple(tails), tuple(pooled), {} if isinstance(errors, np.ndarray) else own)
 
 
-def unit_growth(usual: Errors, with_dead: Sequence[Errors], units: Floats) -> tuple[tuple[float, ...], ...]:
-    """`ChannelTails.growth`, from the errors of the same windows with all channels, and with each of them dead in turn.
+def unit_growth(
+    usual: Errors, with_dead: Sequence[Errors], units: Floats
+) -> tuple[tuple[float, ...], ...]:
+    """`ChannelTails.growth`, from the errors of the same windows with all channels, and with each
+    of them dead in turn.
 
     Parameters
     ----------
@@ -197,17 +218,29 @@ def unit_growth(usual: Errors, with_dead: Sequence[Errors], units: Floats) -> tu
     ((1.0, 3.0), (3.0, 1.0))
     """
     high = np.maximum(np.nanquantile(usual / units, GROWTH_QUANTILE, axis=0), SMALLEST_UNIT)
-    rows = [np.maximum(np.nanquantile(errors / units, GROWTH_QUANTILE, axis=0) / high, 1.0) for errors in with_dead]
+    rows = [
+        np.maximum(np.nanquantile(errors / units, GROWTH_QUANTILE, axis=0) / high, 1.0)
+        for errors in with_dead
+    ]
     return tuple(
-        tuple(1.0 if channel == dead else _rounded(factor) for channel, factor in enumerate(row.tolist()))
+        tuple(
+            1.0 if channel == dead else _rounded(factor)
+            for channel, factor in enumerate(row.tolist())
+        )
         for dead, row in enumerate(rows)
     )
 
 
-def _units(series: Mapping[str, Errors], n_known: NDArray[np.int64]) -> tuple[list[float], dict[str, list[float]]]:
-    """The usual unit, and each entity's: its own where it has enough errors, never far below the usual one."""
+def _units(
+    series: Mapping[str, Errors], n_known: NDArray[np.int64]
+) -> tuple[list[float], dict[str, list[float]]]:
+    """The usual unit, and each entity's: its own where it has enough errors, never far below the
+    usual one.
+    """
     found = {name: [_quantile(column) for column in part.T] for name, part in series.items()}
-    usual = np.array([_middle([own[channel] for own in found.values()]) for channel in range(len(n_known))])
+    usual = np.array(
+        [_middle([own[channel] for own in found.values()]) for channel in range(len(n_known))]
+    )
     usual = np.where(np.isfinite(usual), usual, _middle(usual.tolist(), otherwise=1.0))
     pooled = [_rounded(max(unit, SMALLEST_UNIT)) for unit in usual.tolist()]
     units = {}
@@ -255,7 +288,9 @@ def _tail(parts: Sequence[Floats], gap_steps: int) -> Tail:
 
 
 def _rising(errors: Sequence[float], surprises: Sequence[float]) -> Tail:
-    """A polyline from (0, 0); of knots at the same error the highest surprise would be too much, so the first stays."""
+    """A polyline from (0, 0); of knots at the same error the highest surprise would be too much, so
+    the first stays.
+    """
     knots = [(0.0, 0.0)]
     for error, surprise in zip(errors, surprises, strict=True):
         if _rounded(error) > knots[-1][0]:
@@ -264,7 +299,8 @@ def _rising(errors: Sequence[float], surprises: Sequence[float]) -> Tail:
 
 
 def top_mean(surprises: Errors, live: NDArray[np.bool_], k: int) -> Errors:
-    """The mean of the `k` highest surprises of live channels, (n,); of all live ones where they are fewer.
+    """The mean of the `k` highest surprises of live channels, (n,); of all live ones where they are
+    fewer.
 
     One channel's fault is thus not diluted by all the healthy ones. NaN where no channel is live.
 
@@ -286,7 +322,8 @@ def top_mean(surprises: Errors, live: NDArray[np.bool_], k: int) -> Errors:
 
 
 def cluster_peaks(parts: Sequence[Floats], level: float, gap_steps: int) -> Floats:
-    """The highest value of each cluster above a level; values at most `gap_steps` apart are one cluster.
+    """The highest value of each cluster above a level; values at most `gap_steps` apart are one
+    cluster.
 
     Parameters
     ----------
@@ -307,7 +344,8 @@ def cluster_peaks(parts: Sequence[Floats], level: float, gap_steps: int) -> Floa
 
 
 def cluster_starts(steps: NDArray[np.int64], gap_steps: int) -> NDArray[np.int64]:
-    """Positions in ascending `steps` at which a cluster starts: the first, and those after more than `gap_steps`.
+    """Positions in ascending `steps` at which a cluster starts: the first, and those after more
+    than `gap_steps`.
 
     >>> cluster_starts(np.array([3, 4, 6, 9]), 2).tolist()
     [0, 3]
@@ -318,8 +356,9 @@ def cluster_starts(steps: NDArray[np.int64], gap_steps: int) -> NDArray[np.int64
 def generalized_pareto(excesses: Floats) -> tuple[float, float]:
     """Scale and shape of a generalised Pareto distribution, by probability-weighted moments.
 
-    The shape is kept between 0 (exponential) and 0.25: an endpoint would make what lies behind it impossible, and a few
-    outliers make a tail without a mean. An excess counts at most ten median excesses. Without an excess, (0, 0).
+    The shape is kept between 0 (exponential) and 0.25: an endpoint would make what lies behind it
+    impossible, and a few outliers make a tail without a mean. An excess counts at most ten median
+    excesses. Without an excess, (0, 0).
 
     Parameters
     ----------

@@ -1,7 +1,9 @@
-"""From errors to scores and flags: calibrated limits, adaptive thresholds, moving averages, severities.
+"""From errors to scores and flags: calibrated limits, adaptive thresholds, moving averages,
+severities.
 
-Sums over a look-back are taken of whole numbers (an error as a multiple of limit / 2^24), so that a threshold is the
-same to the bit wherever the series starts. Errors, thresholds and averages are float32, as they are stored.
+Sums over a look-back are taken of whole numbers (an error as a multiple of limit / 2^24), so that a
+threshold is the same to the bit wherever the series starts. Errors, thresholds and averages are
+float32, as they are stored.
 """
 
 from __future__ import annotations
@@ -23,10 +25,12 @@ from tsad_tasks.model.hysteresis import HysteresisRule, hysteresis_thresholds, n
 MIN_CALIBRATION = 50
 # An error counts at most this many limits in a moving average, so that one spike stays a point.
 COLLECTIVE_CAP = 2.0
-# Calibration errors beyond median + this × (95th − 5th percentile) are taken for anomalies and left out, once.
+# Calibration errors beyond median + this × (95th − 5th percentile) are taken for anomalies and left
+# out, once.
 TRIM = 3.0
 
-# Rolling kinds follow the errors before a step; the others are one limit each. A further kind is a line in _LIMITS.
+# Rolling kinds follow the errors before a step; the others are one limit each. A further kind is a
+# line in _LIMITS.
 ROLLING_KINDS = ("adaptive", "rolling_percentile")
 # Folds over all errors since the anchor of a folding detector.
 FOLDING_KINDS = {"ranked": RankRule, "hysteresis": HysteresisRule}
@@ -47,11 +51,13 @@ class ThresholdSettings:
     Attributes
     ----------
     kind : one of `KINDS`
-        Fixed: percentile and mean_std of held-out errors; training, a percentile of the errors of what was learned
-        from (optimistic: a model knows these readings); f1_best, on labelled readings; conformal, a quantile with a
-        finite-sample guarantee; evt, by the alarm budget (`core.budget`). Rolling: adaptive (mean and standard
-        deviation) and rolling_percentile of the errors just before. Folding: ranked (`core.event_rule`) and hysteresis
-        (`core.hysteresis`), from the first error that is given, or from where `Calibration.start` says.
+        Fixed: percentile and mean_std of held-out errors; training, a percentile of the errors of
+        what was learned from (optimistic: a model knows these readings); f1_best, on labelled
+        readings; conformal, a quantile with a finite-sample guarantee; evt, by the alarm budget
+        (`core.budget`). Rolling: adaptive (mean and standard deviation) and rolling_percentile of
+        the errors just before. Folding: ranked (`core.event_rule`) and hysteresis
+        (`core.hysteresis`), from the first error that is given, or from where `Calibration.start`
+        says.
     percentile : float
         Of errors; used by percentile, rolling_percentile, training and conformal.
     k : float
@@ -86,7 +92,8 @@ class ThresholdSettings:
 
     @classmethod
     def on_grid(cls, fields: Mapping[str, Any], step_s: int) -> ThresholdSettings:
-        """Settings from the fields of `config.Threshold`, whose look-back is also a least time, on a grid of `step_s`.
+        """Settings from the fields of `config.Threshold`, whose look-back is also a least time, on
+        a grid of `step_s`.
 
         >>> fields = {"kind": "adaptive", "percentile": 99.9, "k": 6.0, "look_back": 1000, "min_span_s": 86400}
         >>> fields |= {"min_count": 200, "floor": 0.5, "collective_width": 15, "collective_k": 6.0}
@@ -133,14 +140,16 @@ class Calibration:
     mean, std : float
         Of the trimmed errors.
     limit : float
-        The calibrated threshold, above 0, exact in float32. No error above it enters an adaptive look-back.
+        The calibrated threshold, above 0, exact in float32. No error above it enters an adaptive
+        look-back.
     collective_mean, collective_std, collective_limit : float
-        The same of the moving averages; those of the errors themselves when there are no moving averages.
+        The same of the moving averages; those of the errors themselves when there are no moving
+        averages.
     n_errors : int
         How many errors were left after trimming.
     start : mapping
-        Where a folding threshold begins, as numbers and lists by name: what it has seen of the errors up to the model's
-        anchor. Empty: nothing.
+        Where a folding threshold begins, as numbers and lists by name: what it has seen of the
+        errors up to the model's anchor. Empty: nothing.
     """
 
     mean: float
@@ -185,14 +194,17 @@ class Limits:
 
 
 def calibrate(
-    errors: NDArray[np.float32], *, settings: ThresholdSettings, labels: NDArray[np.bool_] | None = None
+    errors: NDArray[np.float32],
+    *,
+    settings: ThresholdSettings,
+    labels: NDArray[np.bool_] | None = None,
 ) -> Calibration:
     """Limits from errors of normal readings.
 
-    Errors far out (above the median by more than 3 times the range of the middle 90 %) are left out once, so that a
-    few anomalies among the readings do not lift the limit; not for conformal, whose guarantee counts all, nor for
-    f1_best, which knows them. The collective limit is never so low that one error alone, however large, could lift the
-    moving average over it.
+    Errors far out (above the median by more than 3 times the range of the middle 90 %) are left out
+    once, so that a few anomalies among the readings do not lift the limit; not for conformal, whose
+    guarantee counts all, nor for f1_best, which knows them. The collective limit is never so low
+    that one error alone, however large, could lift the moving average over it.
 
     Parameters
     ----------
@@ -204,7 +216,8 @@ def calibrate(
     Raises
     ------
     BadInput
-        When fewer than 50 errors are finite, labels are needed and missing, or conformal has too few errors.
+        When fewer than 50 errors are finite, labels are needed and missing, or conformal has too
+        few errors.
 
     >>> settings = ThresholdSettings("mean_std", 99.0, 3.0, 1000, 200, 0.5, 0, 3.0)
     >>> calibration = calibrate(np.array([1.0, 3.0] * 50 + [900.0], np.float32), settings=settings)
@@ -221,14 +234,17 @@ def calibrate(
     else:
         limit = _LIMITS[settings.kind](known if settings.kind == "conformal" else kept, settings)
     limit = stored_limit(limit)
-    return Calibration(mean, std, limit, *_collective(normal, mean, std, limit, settings), n_errors=int(kept.size))
+    return Calibration(
+        mean, std, limit, *_collective(normal, mean, std, limit, settings), n_errors=int(kept.size)
+    )
 
 
 def _enough(errors: NDArray[np.float32]) -> NDArray[np.float64]:
     known = errors[np.isfinite(errors)].astype(np.float64)
     if known.size < MIN_CALIBRATION:
         raise BadInput(
-            f"Expected at least {MIN_CALIBRATION} errors to calibrate a threshold. Received: {known.size}. "
+            f"Expected at least {MIN_CALIBRATION} errors to calibrate a threshold. Received: "
+            f"{known.size}. "
             "Use a longer training range or a larger validation share."
         )
     return known
@@ -243,11 +259,13 @@ def _percentile(errors: NDArray[np.float64], settings: ThresholdSettings) -> flo
 
 
 def conformal_limit(errors: NDArray[np.float64], settings: ThresholdSettings) -> float:
-    """The conformal quantile: a further error is above it with probability at most 1 − percentile / 100.
+    """The conformal quantile: a further error is above it with probability at most 1 − percentile /
+    100.
 
-    The guarantee is for errors that are exchangeable with the calibration errors, such as those of separate machines or
-    days. Errors of neighbouring windows resemble one another: over a long time the share above the limit is still about
-    right, but flags come in runs, and within one day there may be many or none.
+    The guarantee is for errors that are exchangeable with the calibration errors, such as those of
+    separate machines or days. Errors of neighbouring windows resemble one another: over a long time
+    the share above the limit is still about right, but flags come in runs, and within one day there
+    may be many or none.
 
     Parameters
     ----------
@@ -270,16 +288,21 @@ def conformal_limit(errors: NDArray[np.float64], settings: ThresholdSettings) ->
     if rank > errors.size:
         needed = math.ceil(round(settings.percentile / (100 - settings.percentile), 9))
         raise BadInput(
-            f"Expected at least {needed} errors for a conformal threshold at {settings.percentile:g} %. "
+            f"Expected at least {needed} errors for a conformal threshold at "
+            f"{settings.percentile:g} %. "
             f"Received: {errors.size}. Lower threshold.percentile, or use a longer training range."
         )
     return float(np.partition(errors, rank - 1)[rank - 1])
 
 
-def conformal_p_values(errors: NDArray[np.float32], calibration_errors: NDArray[np.float32]) -> NDArray[np.float64]:
-    """(1 + how many calibration errors are at least as large) / (1 + how many there are); NaN for unknown errors.
+def conformal_p_values(
+    errors: NDArray[np.float32], calibration_errors: NDArray[np.float32]
+) -> NDArray[np.float64]:
+    """(1 + how many calibration errors are at least as large) / (1 + how many there are); NaN for
+    unknown errors.
 
-    For an error that is exchangeable with them, the p-value is at most a with probability at most a, for every a.
+    For an error that is exchangeable with them, the p-value is at most a with probability at most
+    a, for every a.
 
     Source: Vovk, Gammerman and Shafer (2005).
 
@@ -292,7 +315,8 @@ def conformal_p_values(errors: NDArray[np.float32], calibration_errors: NDArray[
 
 
 def f1_best_limit(errors: NDArray[np.float32], labels: NDArray[np.bool_]) -> float:
-    """The limit at which flags of single steps agree best with the labels (F1); of several the highest.
+    """The limit at which flags of single steps agree best with the labels (F1); of several the
+    highest.
 
     Halfway between the lowest error that is flagged and the highest one that is not.
 
@@ -351,7 +375,11 @@ def _collective(
     kept = _trimmed(known)
     center, spread = float(kept.mean()), float(kept.std())
     one_alone = mean + (COLLECTIVE_CAP * limit - mean) / settings.collective_width
-    return center, spread, stored_limit(max(center + settings.collective_k * spread, min(one_alone, limit)))
+    return (
+        center,
+        spread,
+        stored_limit(max(center + settings.collective_k * spread, min(one_alone, limit))),
+    )
 
 
 def _trimmed(errors: NDArray[np.float64]) -> NDArray[np.float64]:
@@ -369,15 +397,20 @@ def stored_limit(limit: float) -> float:
 
 
 def threshold_series(
-    errors: NDArray[np.float32], calibration: Calibration | Limits, settings: ThresholdSettings, first_step: int = 0
+    errors: NDArray[np.float32],
+    calibration: Calibration | Limits,
+    settings: ThresholdSettings,
+    first_step: int = 0,
 ) -> NDArray[np.float32]:
-    """The threshold of each step from `first_step` on, (..., n_steps - first_step); earlier ones are looked back at.
+    """The threshold of each step from `first_step` on, (..., n_steps - first_step); earlier ones
+    are looked back at.
 
-    Fixed kinds: the calibrated limit. Adaptive: mean + k standard deviations of the errors at the `look_back_steps`
-    steps before the step, between `floor` × limit and the limit; rolling_percentile: their percentile, the lowest error
-    that so many are not above, in the same bounds. Unknown errors and errors above the limit do not
-    count; with fewer than `min_count` others the limit holds. No error above the limit thus ever goes unflagged,
-    however long a fault lasts and however near the limit it stays: adapting only makes quiet times more sensitive.
+    Fixed kinds: the calibrated limit. Adaptive: mean + k standard deviations of the errors at the
+    `look_back_steps` steps before the step, between `floor` × limit and the limit;
+    rolling_percentile: their percentile, the lowest error that so many are not above, in the same
+    bounds. Unknown errors and errors above the limit do not count; with fewer than `min_count`
+    others the limit holds. No error above the limit thus ever goes unflagged, however long a fault
+    lasts and however near the limit it stays: adapting only makes quiet times more sensitive.
     History: `look_back_steps`.
 
     Parameters
@@ -401,9 +434,9 @@ def threshold_series(
     bits = _bits(settings.look_back_steps)
     with np.errstate(invalid="ignore"):
         usable = errors <= np.asarray(limit, np.float32)
-        units = np.rint(np.where(usable, errors, np.float32(0)).astype(np.float64) * (2.0**bits / limit)).astype(
-            np.int64
-        )
+        units = np.rint(
+            np.where(usable, errors, np.float32(0)).astype(np.float64) * (2.0**bits / limit)
+        ).astype(np.int64)
     count = _sum_before(usable, settings.look_back_steps, first_step)
     n = np.maximum(count, 1).astype(np.float64)
     mean = _sum_before(units, settings.look_back_steps, first_step) / n
@@ -416,7 +449,8 @@ def threshold_series(
 def starts_after(
     errors: NDArray[np.float32], starts: Sequence[FoldStart], settings: ThresholdSettings
 ) -> list[FoldStart]:
-    """Where the folding thresholds of entities are after their errors (n_entities, n_steps), begun at `starts`.
+    """Where the folding thresholds of entities are after their errors (n_entities, n_steps), begun
+    at `starts`.
 
     >>> fields = {"kind": "ranked", "percentile": 99.9, "k": 6.0, "look_back": 1000, "min_span_s": 86400}
     >>> fields |= {"min_count": 200, "floor": 0.5, "collective_width": 0, "collective_k": 6.0, "rule": {"event_gap": 2}}
@@ -428,18 +462,25 @@ def starts_after(
     [9.0, 8.0]
     """
     state, _ = _folded(errors, starts, settings)
-    return [{name: _without_last_zeros(array[i]) for name, array in state.items()} for i in range(len(errors))]
+    return [
+        {name: _without_last_zeros(array[i]) for name, array in state.items()}
+        for i in range(len(errors))
+    ]
 
 
 def _without_last_zeros(values: NDArray[Any]) -> float | list[float]:
-    found: float | list[float] = np.trim_zeros(values, "b").tolist() if values.ndim else values.item()
+    found: float | list[float] = (
+        np.trim_zeros(values, "b").tolist() if values.ndim else values.item()
+    )
     return found
 
 
 def _folded(
     errors: NDArray[np.float32], starts: Sequence[FoldStart], settings: ThresholdSettings
 ) -> tuple[dict[str, NDArray[Any]], NDArray[np.float32]]:
-    """State after errors (..., n_steps), and thresholds of their shape; one start is that of all."""
+    """State after errors (..., n_steps), and thresholds of their shape; one start is that of
+    all.
+    """
     rule, rows = settings.folding_rule, errors.reshape(-1, errors.shape[-1])
     each = starts if len(starts) == len(rows) else [starts[0]] * len(rows)
     if isinstance(rule, RankRule):
@@ -462,14 +503,20 @@ def _begun(state: dict[str, NDArray[Any]], starts: Sequence[FoldStart]) -> dict[
 
 
 def _rolling_percentiles(
-    errors: NDArray[np.float32], limit: NDArray[np.float32], settings: ThresholdSettings, first_step: int
+    errors: NDArray[np.float32],
+    limit: NDArray[np.float32],
+    settings: ThresholdSettings,
+    first_step: int,
 ) -> NDArray[np.float32]:
     """Order statistics of errors that occurred, so nothing is rounded."""
     n_steps = errors.shape[-1]
     rows = errors.reshape(-1, n_steps)
     limits = np.broadcast_to(limit, (*errors.shape[:-1], 1)).reshape(-1).tolist()
     found = np.array(
-        [_rolling_percentile(row.tolist(), top, settings, first_step) for row, top in zip(rows, limits, strict=True)],
+        [
+            _rolling_percentile(row.tolist(), top, settings, first_step)
+            for row, top in zip(rows, limits, strict=True)
+        ],
         np.float32,
     )
     return found.reshape(*errors.shape[:-1], n_steps - first_step)
@@ -479,11 +526,15 @@ def _rolling_percentile(
     errors: Sequence[float], limit: float, settings: ThresholdSettings, first_step: int
 ) -> list[float]:
     width, lowest = settings.look_back_steps, max(settings.floor * limit, _SMALLEST_LIMIT)
-    window = sorted(error for error in errors[max(first_step - width, 0) : first_step] if error <= limit)
+    window = sorted(
+        error for error in errors[max(first_step - width, 0) : first_step] if error <= limit
+    )
     thresholds = []
     for step in range(first_step, len(errors)):
         rank = math.ceil(round(len(window) * settings.percentile / 100, 9))
-        thresholds.append(limit if len(window) < max(settings.min_count, 1) else max(window[rank - 1], lowest))
+        thresholds.append(
+            limit if len(window) < max(settings.min_count, 1) else max(window[rank - 1], lowest)
+        )
         if errors[step] <= limit:
             insort(window, errors[step])
         if step >= width and errors[step - width] <= limit:
@@ -492,12 +543,16 @@ def _rolling_percentile(
 
 
 def _bits(n_summands: int) -> int:
-    """Binary places of an error in [0, limit] such that `n_summands` squares fit into 62 bits; 24 up to 16,384."""
+    """Binary places of an error in [0, limit] such that `n_summands` squares fit into 62 bits; 24
+    up to 16,384.
+    """
     return min(24, (62 - max(n_summands, 1).bit_length()) // 2)
 
 
 def _sum_before(counts: NDArray[Any], n_before: int, first_step: int = 0) -> NDArray[np.int64]:
-    """The sum of the `n_before` numbers before each step from `first_step` on; exact, as wrapping differences are."""
+    """The sum of the `n_before` numbers before each step from `first_step` on; exact, as wrapping
+    differences are.
+    """
     n_steps = counts.shape[-1]
     sums = np.zeros((*counts.shape[:-1], n_steps + 1), np.int64)
     np.cumsum(counts, axis=-1, dtype=np.int64, out=sums[..., 1:])
@@ -512,7 +567,8 @@ def collective_series(
 ) -> NDArray[np.float32]:
     """The mean of the last `collective_width` errors, each counting at most twice the limit.
 
-    NaN where one of them is unknown, and everywhere when `collective_width` is 0. History: `collective_width - 1`.
+    NaN where one of them is unknown, and everywhere when `collective_width` is 0. History:
+    `collective_width - 1`.
 
     Parameters
     ----------
@@ -527,11 +583,14 @@ def collective_series(
     return _moving_average(errors, calibration.limit, settings.collective_width)
 
 
-def lasting_errors(errors: NDArray[np.float32], moving_average: NDArray[np.float32]) -> NDArray[np.float32]:
-    """The lower of error and moving average, which the collective limit is for; NaN where one is unknown.
+def lasting_errors(
+    errors: NDArray[np.float32], moving_average: NDArray[np.float32]
+) -> NDArray[np.float32]:
+    """The lower of error and moving average, which the collective limit is for; NaN where one is
+    unknown.
 
-    The average says that it lasted, the error that it is still so: the average alone would flag normal readings for a
-    while after a spike.
+    The average says that it lasted, the error that it is still so: the average alone would flag
+    normal readings for a while after a spike.
 
     >>> lasting_errors(np.array([1, 9], np.float32), np.array([4, 4], np.float32)).tolist()
     [1.0, 4.0]
@@ -539,11 +598,15 @@ def lasting_errors(errors: NDArray[np.float32], moving_average: NDArray[np.float
     return np.minimum(moving_average, errors)
 
 
-def _moving_average(errors: NDArray[np.float32], limit: float | NDArray[np.float64], width: int) -> NDArray[np.float32]:
+def _moving_average(
+    errors: NDArray[np.float32], limit: float | NDArray[np.float64], width: int
+) -> NDArray[np.float32]:
     if width == 0:
         return np.full(errors.shape, np.nan, np.float32)
     known = np.isfinite(errors)
-    capped = np.minimum(np.where(known, errors, np.float32(0)).astype(np.float64) / limit, COLLECTIVE_CAP)
+    capped = np.minimum(
+        np.where(known, errors, np.float32(0)).astype(np.float64) / limit, COLLECTIVE_CAP
+    )
     count = _sum_before(known, width - 1) + known
     units = np.rint(capped * 2.0**40).astype(np.int64)
     average = (_sum_before(units, width - 1) + units) * (limit / (width * 2.0**40))
@@ -551,7 +614,8 @@ def _moving_average(errors: NDArray[np.float32], limit: float | NDArray[np.float
 
 
 def flag(scores: NDArray[np.float32], threshold: float = 0.0) -> NDArray[np.bool_]:
-    """Whether a score is over the threshold; unknown is not. The only place where scores are compared.
+    """Whether a score is over the threshold; unknown is not. The only place where scores are
+    compared.
 
     >>> flag(np.array([0.0, 0.1, np.nan], np.float32)).tolist()
     [False, True, False]
@@ -567,12 +631,17 @@ def severities(scores: NDArray[np.float32]) -> NDArray[np.int8]:
     >>> severities(np.array([0.0, 0.2, 0.7, 3.0, np.nan], np.float32)).tolist()
     [0, 1, 2, 3, 0]
     """
-    levels = (flag(scores, level).astype(np.int8) for level in (LOW_SCORE, MEDIUM_SCORE, HIGH_SCORE))
+    levels = (
+        flag(scores, level).astype(np.int8) for level in (LOW_SCORE, MEDIUM_SCORE, HIGH_SCORE)
+    )
     return sum(levels, np.zeros(np.shape(scores), np.int8))
 
 
-def anomaly_scores(errors: NDArray[np.float32], thresholds: NDArray[np.float32]) -> NDArray[np.float32]:
-    """(error − threshold) / threshold; NaN where the error is not finite; above 0 exactly where error > threshold.
+def anomaly_scores(
+    errors: NDArray[np.float32], thresholds: NDArray[np.float32]
+) -> NDArray[np.float32]:
+    """(error − threshold) / threshold; NaN where the error is not finite; above 0 exactly where
+    error > threshold.
 
     Parameters
     ----------
@@ -586,7 +655,9 @@ def anomaly_scores(errors: NDArray[np.float32], thresholds: NDArray[np.float32])
     """
     wide = np.asarray(thresholds, np.float32).astype(np.float64)
     with np.errstate(invalid="ignore"):
-        scores = np.minimum((np.asarray(errors, np.float32).astype(np.float64) - wide) / wide, _FLOAT32_MAX)
+        scores = np.minimum(
+            (np.asarray(errors, np.float32).astype(np.float64) - wide) / wide, _FLOAT32_MAX
+        )
     return np.where(np.isfinite(errors), scores, np.nan).astype(np.float32)
 
 

@@ -1,4 +1,6 @@
-"""Windows as positions and a mask: which readings end a window that can be scored, and why the others do not."""
+"""Windows as positions and a mask: which readings end a window that can be scored, and why the
+others do not.
+"""
 
 from __future__ import annotations
 
@@ -12,7 +14,9 @@ from numpy.typing import NDArray
 
 from tsad_tasks.base.errors import BadInput
 
-SCORED, MISSING, INCOMPLETE, OFF, STARTUP, RUNNING_UNKNOWN, NOT_FINITE, PENDING, BEFORE_HISTORY = range(9)
+SCORED, MISSING, INCOMPLETE, OFF, STARTUP, RUNNING_UNKNOWN, NOT_FINITE, PENDING, BEFORE_HISTORY = (
+    range(9)
+)
 
 Number = TypeVar("Number", bound=np.generic)
 
@@ -47,10 +51,11 @@ def window_index(
 ) -> WindowIndex:
     """The windows of `width` steps that can be scored, and why the other steps cannot.
 
-    A channel is live in a window when all its values are there. A window counts when the machine ran and the context
-    was known at each of its steps, and the share of live channels is at least `min_coverage` (and not 0).
-    Of several reasons the first holds: 3 off and 4 startup (of the window's last step), 1 missing (nothing was read at
-    the last step), 5 running_unknown (at the last step), 8 before_history, 2 incomplete_window.
+    A channel is live in a window when all its values are there. A window counts when the machine
+    ran and the context was known at each of its steps, and the share of live channels is at least
+    `min_coverage` (and not 0). Of several reasons the first holds: 3 off and 4 startup (of the
+    window's last step), 1 missing (nothing was read at the last step), 5 running_unknown (at the
+    last step), 8 before_history, 2 incomplete_window.
 
     Parameters
     ----------
@@ -72,7 +77,9 @@ def window_index(
     ([1, 4], [8, 0, 1, 2, 0])
     """
     _check_index(present, running, context_ok, width)
-    live, reasons = window_reasons(present, running, context_ok, width=width, min_coverage=min_coverage)
+    live, reasons = window_reasons(
+        present, running, context_ok, width=width, min_coverage=min_coverage
+    )
     ends = np.flatnonzero(reasons[first_step:] == SCORED).astype(np.int64) + first_step
     return WindowIndex(ends, live[ends], reasons)
 
@@ -85,7 +92,8 @@ def window_reasons(
     width: int,
     min_coverage: float,
 ) -> tuple[NDArray[np.bool_], NDArray[np.int16]]:
-    """For the window that ends at each step: which channels are live in it, and why it cannot be scored (0: it can).
+    """For the window that ends at each step: which channels are live in it, and why it cannot be
+    scored (0: it can).
 
     The rules are those of `window_index`; here axes may come first, such as one of entities.
 
@@ -127,9 +135,15 @@ def _check_index(
 ) -> None:
     if width < 1:
         raise BadInput(f"Expected a window of at least 1 step. Received: {width}.")
-    if present.ndim != 2 or running.shape != present.shape[:1] or context_ok.shape != present.shape[:1]:
+    if (
+        present.ndim != 2
+        or running.shape != present.shape[:1]
+        or context_ok.shape != present.shape[:1]
+    ):
         shapes = (present.shape, running.shape, context_ok.shape)
-        raise BadInput(f"Expected shapes (n_steps, n_channels), (n_steps,), (n_steps,). Received: {shapes}.")
+        raise BadInput(
+            f"Expected shapes (n_steps, n_channels), (n_steps,), (n_steps,). Received: {shapes}."
+        )
 
 
 def _all_of_last(present: NDArray[np.bool_], width: int) -> NDArray[np.bool_]:
@@ -156,7 +170,10 @@ def gather(inputs: NDArray[Number], ends: NDArray[np.int64], width: int) -> NDAr
     [[1.0, 2.0], [2.0, 3.0]]
     """
     if ends.size and int(ends.min()) < width - 1:
-        raise BadInput(f"Expected windows that end at position {width - 1} or later. Received: {int(ends.min())}.")
+        raise BadInput(
+            f"Expected windows that end at position {width - 1} or later. Received: "
+            f"{int(ends.min())}."
+        )
     return np.take(inputs, ends[:, None] + np.arange(1 - width, 1, dtype=np.int64), axis=0)
 
 
@@ -170,10 +187,13 @@ def batches(n: int, size: int) -> Iterator[slice]:
         yield slice(start, min(start + size, n))
 
 
-def window_errors(channel_errors: NDArray[np.float32], live: NDArray[np.bool_]) -> NDArray[np.float32]:
+def window_errors(
+    channel_errors: NDArray[np.float32], live: NDArray[np.bool_]
+) -> NDArray[np.float32]:
     """The error of each window: the mean over its live channels; NaN where none is live.
 
-    Channels are added one after the other in double precision, so that an error does not depend on its neighbours.
+    Channels are added one after the other in double precision, so that an error does not depend on
+    its neighbours.
 
     Parameters
     ----------

@@ -31,8 +31,11 @@ def week_before(end_at: datetime) -> datetime:
     return midnight - timedelta(days=end_at.weekday()) - WEEK
 
 
-def audit_week(store: Store, config: DatasetConfig, *, end_at: datetime, lineage: str = "live") -> AuditSummary:
-    """Counts the last whole week before `end_at`; once more gives the figures as they are known then.
+def audit_week(
+    store: Store, config: DatasetConfig, *, end_at: datetime, lineage: str = "live"
+) -> AuditSummary:
+    """Counts the last whole week before `end_at`; once more gives the figures as they are known
+    then.
 
     Raises
     ------
@@ -41,9 +44,16 @@ def audit_week(store: Store, config: DatasetConfig, *, end_at: datetime, lineage
     """
     week_at = week_before(end_at)
     dataset = store.select_dataset(config.dataset)
-    params = {"dataset_id": dataset.dataset_id, "lineage": lineage, "start_at": week_at, "end_at": week_at + WEEK}
+    params = {
+        "dataset_id": dataset.dataset_id,
+        "lineage": lineage,
+        "start_at": week_at,
+        "end_at": week_at + WEEK,
+    }
     with store.transaction():
         n_models = store.execute("upsert_audit", params)
     if not n_models:
-        raise NothingToDo(f"No model of {config.dataset} was champion in the week from {week_at:%Y-%m-%d}.")
+        raise NothingToDo(
+            f"No model of {config.dataset} was champion in the week from {week_at:%Y-%m-%d}."
+        )
     return AuditSummary(week_at, n_models)

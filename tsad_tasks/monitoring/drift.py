@@ -1,7 +1,8 @@
-"""Task `drift`: how far a week's readings lie from the training range, and its scores from the model's first week.
+"""Task `drift`: how far a week's readings lie from the training range, and its scores from the
+model's first week.
 
-Of a week only the hours count of which the model is champion: it was trained on what came before. A machine that stands
-still is part of a week as it is of the training range.
+Of a week only the hours count of which the model is champion: it was trained on what came before. A
+machine that stands still is part of a week as it is of the training range.
 """
 
 from __future__ import annotations
@@ -27,7 +28,9 @@ OF_SCORES = 0
 
 @dataclass(frozen=True)
 class DriftSummary:
-    """The week that was measured, rows written, and the highest index of readings, of which channel and entity."""
+    """The week that was measured, rows written, and the highest index of readings, of which channel
+    and entity.
+    """
 
     week_at: datetime
     n_rows: int
@@ -35,7 +38,9 @@ class DriftSummary:
     where: str
 
 
-def measure_drift(store: Store, config: DatasetConfig, *, end_at: datetime, lineage: str = "live") -> DriftSummary:
+def measure_drift(
+    store: Store, config: DatasetConfig, *, end_at: datetime, lineage: str = "live"
+) -> DriftSummary:
     """Measures the last whole week before `end_at` against what its last champions were trained on.
 
     Raises
@@ -47,11 +52,14 @@ def measure_drift(store: Store, config: DatasetConfig, *, end_at: datetime, line
     champions = {
         one.scope_entity_id: one
         for one in sorted(
-            store.select_champions(dataset.dataset_id, lineage, week_at, week_at + WEEK), key=lambda one: one.valid_from
+            store.select_champions(dataset.dataset_id, lineage, week_at, week_at + WEEK),
+            key=lambda one: one.valid_from,
         )
     }
     if not champions:
-        raise NothingToDo(f"No model of {config.dataset} was champion in the week from {week_at:%Y-%m-%d}.")
+        raise NothingToDo(
+            f"No model of {config.dataset} was champion in the week from {week_at:%Y-%m-%d}."
+        )
     week = _Week(store, config, dataset, lineage, week_at)
     rows = [row for champion in champions.values() for row in week.rows(champion)]
     columns = {field.name: [asdict(row)[field.name] for row in rows] for field in fields(DriftRow)}
@@ -75,7 +83,12 @@ class _Week:
     """One week of a dataset."""
 
     def __init__(
-        self, store: Store, config: DatasetConfig, dataset: DatasetRow, lineage: str, week_at: datetime
+        self,
+        store: Store,
+        config: DatasetConfig,
+        dataset: DatasetRow,
+        lineage: str,
+        week_at: datetime,
     ) -> None:
         self.store, self.config, self.lineage, self.week_at = store, config, lineage, week_at
         self.entities = store.select_entities(dataset.dataset_id)
@@ -91,10 +104,16 @@ class _Week:
     def _of_readings(self, champion: Champion, entity_id: int) -> Iterator[DriftRow]:
         trained_until = hour_floor(champion.train_end_at)
         start_at = hour_floor(trained_until - timedelta(seconds=self.config.training.range_s))
-        reference = self.store.read_blocks(self.layout, [entity_id], start_at, trained_until).values[0]
+        reference = self.store.read_blocks(
+            self.layout, [entity_id], start_at, trained_until
+        ).values[0]
         seen_at = max(self.week_at, hour_floor(champion.valid_from))
-        seen = self.store.read_blocks(self.layout, [entity_id], seen_at, self.week_at + WEEK).values[0]
-        for position, (key, name) in enumerate(zip(self.layout.channel_ids, self.layout.channel_names, strict=True)):
+        seen = self.store.read_blocks(
+            self.layout, [entity_id], seen_at, self.week_at + WEEK
+        ).values[0]
+        for position, (key, name) in enumerate(
+            zip(self.layout.channel_ids, self.layout.channel_names, strict=True)
+        ):
             if name in self.config.channel_names:
                 parts = reference[:, position], seen[:, position]
                 yield _row(champion.model_id, entity_id, key, *parts, 24 * self.layout.n_steps)
@@ -106,10 +125,14 @@ class _Week:
         if first_at + WEEK > self.week_at:
             reference = reference[:0]
         seen = self._scores(entity_id, self.week_at, self.week_at + WEEK)
-        return _row(champion.model_id, entity_id, OF_SCORES, reference, seen, 24 * self.layout.n_steps)
+        return _row(
+            champion.model_id, entity_id, OF_SCORES, reference, seen, 24 * self.layout.n_steps
+        )
 
     def _scores(self, entity_id: int, start_at: datetime, end_at: datetime) -> NDArray[np.float32]:
-        return self.store.read_score_series(self.lineage, entity_id, start_at, end_at, self.layout.n_steps).scores
+        return self.store.read_score_series(
+            self.lineage, entity_id, start_at, end_at, self.layout.n_steps
+        ).scores
 
 
 def _row(
@@ -123,7 +146,9 @@ def _row(
     """Less than half a day of values is a time of day: it has no index."""
     known, before = (part[np.isfinite(part)].astype(np.float64) for part in (seen, reference))
     missing = 1 - known.size / seen.size if seen.size else None
-    index = stability_index(before, known) if min(known.size, before.size) >= daily_steps // 2 else None
+    index = (
+        stability_index(before, known) if min(known.size, before.size) >= daily_steps // 2 else None
+    )
     shift = None
     if known.size and before.size:
         center, spread = scale_of(before)
@@ -131,7 +156,9 @@ def _row(
     return DriftRow(model_id, entity_id, channel_id, index, shift, missing, known.size)
 
 
-def retrain_if_drifted(store: Store, config: DatasetConfig, *, end_at: datetime, lineage: str = "live") -> DriftSummary:
+def retrain_if_drifted(
+    store: Store, config: DatasetConfig, *, end_at: datetime, lineage: str = "live"
+) -> DriftSummary:
     """Task `retrain_early`: goes on only where readings drifted beyond `drift.retrain_above`.
 
     Raises
@@ -141,7 +168,9 @@ def retrain_if_drifted(store: Store, config: DatasetConfig, *, end_at: datetime,
     """
     limit = config.drift.retrain_above
     if limit is None:
-        raise NothingToDo("drift.retrain_above is not set: drift is measured, and retrains nothing.")
+        raise NothingToDo(
+            "drift.retrain_above is not set: drift is measured, and retrains nothing."
+        )
     found = measure_drift(store, config, end_at=end_at, lineage=lineage)
     if found.highest is None or found.highest <= limit:
         raise NothingToDo(f"Drift of {config.dataset}: {found.highest}, not above {limit:g}.")

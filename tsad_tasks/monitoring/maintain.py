@@ -1,4 +1,6 @@
-"""Housekeeping of one dataset: retention, files of old runs, rows that came too late, entities without scores."""
+"""Housekeeping of one dataset: retention, files of old runs, rows that came too late, entities
+without scores.
+"""
 
 from __future__ import annotations
 
@@ -33,7 +35,9 @@ log = logging.getLogger("tsad")
 
 @dataclass(frozen=True)
 class SilentEntity:
-    """An entity without a score for long: `hours` is None when it never had one, `status` that of the newest hour."""
+    """An entity without a score for long: `hours` is None when it never had one, `status` that of
+    the newest hour.
+    """
 
     entity: str
     hours: int | None
@@ -44,7 +48,8 @@ class SilentEntity:
 class MaintainSummary:
     """What was cleared away, and what a person should look at.
 
-    `late_commands` read and score late hours again, at most 50 of them; hours whose rows are merely gone have none.
+    `late_commands` read and score late hours again, at most 50 of them; hours whose rows are merely
+    gone have none.
     """
 
     readings_before: datetime | None = None
@@ -63,9 +68,15 @@ class MaintainSummary:
 
 
 def maintain_dataset(
-    store: Store, config: DatasetConfig, source_uri: str, *, at: datetime, now: Callable[[], datetime] = utc_now
+    store: Store,
+    config: DatasetConfig,
+    source_uri: str,
+    *,
+    at: datetime,
+    now: Callable[[], datetime] = utc_now,
 ) -> MaintainSummary:
-    """Counts of one dataset's housekeeping; what needs no source is done before the source is asked.
+    """Counts of one dataset's housekeeping; what needs no source is done before the source is
+    asked.
 
     Parameters
     ----------
@@ -82,7 +93,11 @@ def maintain_dataset(
         newest_hour_at, newest_at = _ledger_ends(store, dataset, at)
         former = {"dataset_id": dataset.dataset_id, "before_at": at - FORMER_STATES_AGE}
         store.execute("delete_former_states", former)
-        silent = () if newest_hour_at is None else silent_entities(store, config, dataset, newest_hour_at)
+        silent = (
+            ()
+            if newest_hour_at is None
+            else silent_entities(store, config, dataset, newest_hour_at)
+        )
     n_folders = delete_run_folders(artifacts_root() / "runs", config.dataset, now() - RUN_FILES_AGE)
     retired = MaintainSummary() if newest_at is None else retire(store, config, dataset, newest_at)
     if newest_at is not None:
@@ -104,9 +119,13 @@ def maintain_dataset(
     return summary
 
 
-def _ledger_ends(store: Store, dataset: DatasetRow, at: datetime) -> tuple[datetime | None, datetime | None]:
+def _ledger_ends(
+    store: Store, dataset: DatasetRow, at: datetime
+) -> tuple[datetime | None, datetime | None]:
     """The newest hour read from the source, and the newest reading found."""
-    hour_at, newest_at = store.select("select_ledger_ends", {"dataset_id": dataset.dataset_id, "before_at": at})[0]
+    hour_at, newest_at = store.select(
+        "select_ledger_ends", {"dataset_id": dataset.dataset_id, "before_at": at}
+    )[0]
     return hour_at, newest_at
 
 
@@ -117,21 +136,30 @@ def _tell(dataset: str, summary: MaintainSummary) -> None:
     if summary.n_late_hours:
         commands = "\n".join(summary.late_commands)
         log.warning(
-            "%s: %d hours changed after they were read. To take them:\n%s", dataset, summary.n_late_hours, commands
+            "%s: %d hours changed after they were read. To take them:\n%s",
+            dataset,
+            summary.n_late_hours,
+            commands,
         )
 
 
-def retire(store: Store, config: DatasetConfig, dataset: DatasetRow, newest_at: datetime) -> MaintainSummary:
-    """Removes readings and scores older than the retention, counted from the dataset's newest reading.
+def retire(
+    store: Store, config: DatasetConfig, dataset: DatasetRow, newest_at: datetime
+) -> MaintainSummary:
+    """Removes readings and scores older than the retention, counted from the dataset's newest
+    reading.
 
-    Anomalies, incidents and decisions stay. That readings are retired is noted first, so that whoever scores meanwhile
-    keeps what was scored; a kill at any moment leaves the rest to the next run.
+    Anomalies, incidents and decisions stay. That readings are retired is noted first, so that
+    whoever scores meanwhile keeps what was scored; a kill at any moment leaves the rest to the next
+    run.
     """
     readings_before = _horizon(newest_at, config.retention.readings_s)
     scores_before = _horizon(newest_at, config.retention.scores_s)
     if readings_before is not None:
         with store.transaction():
-            store.execute("update_retired_before", {"dataset_id": dataset.dataset_id, "at": readings_before})
+            store.execute(
+                "update_retired_before", {"dataset_id": dataset.dataset_id, "at": readings_before}
+            )
     months = _dropped(store, "drop_reading_months") if readings_before else ()
     months += _dropped(store, "drop_score_months") if scores_before else ()
     return MaintainSummary(
@@ -143,12 +171,16 @@ def retire(store: Store, config: DatasetConfig, dataset: DatasetRow, newest_at: 
     )
 
 
-def _pruned(store: Store, config: DatasetConfig, newest_at: datetime, now: Callable[[], datetime]) -> dict[str, Any]:
+def _pruned(
+    store: Store, config: DatasetConfig, newest_at: datetime, now: Callable[[], datetime]
+) -> dict[str, Any]:
     """Versions and leftovers whose bundles went, where the dataset asks for it."""
     kept_s = config.retention.models_s
     if kept_s is None:
         return {}
-    found = prune_bundles(store, config, artifacts_root(), newest_at=newest_at, kept_s=kept_s, now=now)
+    found = prune_bundles(
+        store, config, artifacts_root(), newest_at=newest_at, kept_s=kept_s, now=now
+    )
     return {"versions_pruned": found.pruned, "n_leftovers_deleted": len(found.leftovers)}
 
 
@@ -157,7 +189,9 @@ def _alerts_retired(store: Store, config: DatasetConfig, newest_at: datetime) ->
     kept_s = config.retention.notifications_s
     if kept_s is None:
         return {}
-    return {"n_notifications_deleted": retire_alerts(store, config, newest_at=newest_at, kept_s=kept_s)}
+    return {
+        "n_notifications_deleted": retire_alerts(store, config, newest_at=newest_at, kept_s=kept_s)
+    }
 
 
 def _horizon(newest_at: datetime, kept_s: int | None) -> datetime | None:
@@ -165,7 +199,9 @@ def _horizon(newest_at: datetime, kept_s: int | None) -> datetime | None:
 
 
 def _dropped(store: Store, name: str) -> tuple[str, ...]:
-    """Whole months that all datasets are done with: dropping them is far cheaper than deleting their rows."""
+    """Whole months that all datasets are done with: dropping them is far cheaper than deleting
+    their rows.
+    """
     with store.transaction():
         return tuple(month for (month,) in store.select(name, {}))
 
@@ -180,7 +216,11 @@ def _delete(store: Store, dataset: DatasetRow, what: str, before_at: datetime | 
     }[what]
     with store.transaction():
         entity_ids = list(store.select_entities(dataset.dataset_id).values())
-        first = [hour for _, hour in store.select(first_hours, {"entity_ids": entity_ids}) if hour is not None]
+        first = [
+            hour
+            for _, hour in store.select(first_hours, {"entity_ids": entity_ids})
+            if hour is not None
+        ]
     n_deleted = 0
     for start_at, end_at in day_chunks(min(first, default=before_at), before_at):
         with store.transaction():
@@ -190,7 +230,9 @@ def _delete(store: Store, dataset: DatasetRow, what: str, before_at: datetime | 
 
 
 def delete_run_folders(runs: UPath, dataset: str, before_at: datetime) -> int:
-    """Run folders of a dataset's DAGs that were deleted, since nothing in them was written after `before_at`."""
+    """Run folders of a dataset's DAGs that were deleted, since nothing in them was written after
+    `before_at`.
+    """
     if not runs.exists():
         return 0
     dags = [folder for folder in runs.iterdir() if folder.name.startswith(f"{dataset}.")]
@@ -203,7 +245,9 @@ def delete_run_folders(runs: UPath, dataset: str, before_at: datetime) -> int:
 def silent_entities(
     store: Store, config: DatasetConfig, dataset: DatasetRow, newest_hour_at: datetime
 ) -> tuple[SilentEntity, ...]:
-    """Entities that live champions gave no score, though they were not off, for three intervals and three hours."""
+    """Entities that live champions gave no score, though they were not off, for three intervals and
+    three hours.
+    """
     params = {"dataset_id": dataset.dataset_id, "lineage": "live", "newest_hour_at": newest_hour_at}
     allowed = max(SILENT_INTERVALS * timedelta(seconds=config.interval_s), SILENT_LEAST)
     found = []
@@ -214,10 +258,16 @@ def silent_entities(
     return tuple(found)
 
 
-def _late(store: Store, config: DatasetConfig, source_uri: str, newest_at: datetime) -> list[LateHour]:
+def _late(
+    store: Store, config: DatasetConfig, source_uri: str, newest_at: datetime
+) -> list[LateHour]:
     """Late rows of the last week in which rows no longer count by themselves."""
     with store.transaction():
         dataset = store.select_dataset(config.dataset)
     end_at = hour_floor(newest_at - timedelta(seconds=config.source.mutability_s))
     start_at = max(end_at - LATE_RANGE, dataset.retired_before or end_at - LATE_RANGE)
-    return late_changes(store, config, source_uri, start_at=start_at, end_at=end_at) if start_at < end_at else []
+    return (
+        late_changes(store, config, source_uri, start_at=start_at, end_at=end_at)
+        if start_at < end_at
+        else []
+    )

@@ -1,7 +1,9 @@
-"""What people are to be told: alerts brought in line with the incidents that stand, and the events that this makes.
+"""What people are to be told: alerts brought in line with the incidents that stand, and the events
+that this makes.
 
-An alert is bound to an entity and a time. Incidents may be replaced, merged, split, moved or taken back by late
-readings, under whatever id: as long as one overlaps, the alert goes on and nothing is told twice.
+An alert is bound to an entity and a time. Incidents may be replaced, merged, split, moved or taken
+back by late readings, under whatever id: as long as one overlaps, the alert goes on and nothing is
+told twice.
 """
 
 from __future__ import annotations
@@ -16,7 +18,9 @@ RANK = {"LOW": 1, "MEDIUM": 2, "HIGH": 3}
 
 @dataclass(frozen=True)
 class Alert:
-    """What people were told of. `alert_id` is None until it is stored; `end_at` is the last flag, included."""
+    """What people were told of. `alert_id` is None until it is stored; `end_at` is the last flag,
+    included.
+    """
 
     alert_id: int | None
     thread: str
@@ -37,7 +41,8 @@ class Sighting:
     Attributes
     ----------
     last_flag_at : included
-    is_normal : a person said that it is a false alarm, expected or the new normal; nobody is told that it gets worse.
+    is_normal : a person said that it is a false alarm, expected or the new normal; nobody is told
+        that it gets worse.
     """
 
     incident_id: str
@@ -52,7 +57,9 @@ class Sighting:
 
 @dataclass(frozen=True)
 class Change:
-    """An alert as it is from now on, as it was (None: it is new), and what is to be told of it, in order."""
+    """An alert as it is from now on, as it was (None: it is new), and what is to be told of it, in
+    order.
+    """
 
     alert: Alert
     former: Alert | None
@@ -61,7 +68,9 @@ class Change:
 
 @dataclass(frozen=True)
 class _Cluster:
-    """Incidents of one entity with no gap above the merge gap between them: what one alert stands for at least."""
+    """Incidents of one entity with no gap above the merge gap between them: what one alert stands
+    for at least.
+    """
 
     incidents: tuple[Sighting, ...]
 
@@ -77,7 +86,8 @@ class _Cluster:
 def alert_changes(
     alerts: Sequence[Alert], incidents: Sequence[Sighting], *, gap: timedelta, young_from: datetime
 ) -> list[Change]:
-    """Alerts that change, and what is to be told: opened, escalated, closed, withdrawn, each at most once an alert.
+    """Alerts that change, and what is to be told: opened, escalated, closed, withdrawn, each at
+    most once an alert.
 
     Once these changes are stored, the same incidents give none.
 
@@ -99,8 +109,12 @@ def alert_changes(
     owned, met = _bound(alerts, clusters, gap)
     changes = [_followed(alert, owned[i], met[i]) for i, alert in enumerate(alerts)]
     taken = {id(cluster) for found in met for cluster in found}
-    free = (cluster for cluster in clusters if id(cluster) not in taken and cluster.end_at > young_from)
-    return [change for change in changes if change.alert != change.former] + [_opened(cluster) for cluster in free]
+    free = (
+        cluster for cluster in clusters if id(cluster) not in taken and cluster.end_at > young_from
+    )
+    return [change for change in changes if change.alert != change.former] + [
+        _opened(cluster) for cluster in free
+    ]
 
 
 def _clusters(incidents: Sequence[Sighting], gap: timedelta) -> list[_Cluster]:
@@ -124,7 +138,9 @@ def _linked(incidents: Iterable[Sighting], gap: timedelta) -> list[_Cluster]:
 def _bound(
     alerts: Sequence[Alert], clusters: Sequence[_Cluster], gap: timedelta
 ) -> tuple[list[list[_Cluster]], list[list[_Cluster]]]:
-    """Clusters that each alert stands for, and all that it meets: the alert opened first stands for a cluster."""
+    """Clusters that each alert stands for, and all that it meets: the alert opened first stands for
+    a cluster.
+    """
     met = [[cluster for cluster in clusters if _meets(alert, cluster, gap)] for alert in alerts]
     taken: set[int] = set()
     owned = []
@@ -140,20 +156,26 @@ def _meets(alert: Alert, cluster: _Cluster, gap: timedelta) -> bool:
 
 
 def _followed(alert: Alert, owned: Sequence[_Cluster], met: Sequence[_Cluster]) -> Change:
-    """The alert after the incidents that it stands for; one whose incidents went over to an older alert only ends."""
+    """The alert after the incidents that it stands for; one whose incidents went over to an older
+    alert only ends.
+    """
     if not met:
         return Change(replace(alert, state="withdrawn"), alert, ("withdrawn",))
     now = _ended(alert, owned or met)
     if owned:
         incidents = [incident for cluster in owned for incident in cluster.incidents]
         now = _risen(replace(now, start_at=owned[0].start_at, end_at=owned[-1].end_at), incidents)
-    events = ["escalated"] * (now.severity != alert.severity) + ["closed"] * (now.closed_told and not alert.closed_told)
+    events = ["escalated"] * (now.severity != alert.severity) + ["closed"] * (
+        now.closed_told and not alert.closed_told
+    )
     return Change(now, alert, tuple(events))
 
 
 def _ended(alert: Alert, clusters: Sequence[_Cluster]) -> Alert:
     is_open = any(incident.is_open for cluster in clusters for incident in cluster.incidents)
-    return replace(alert, state="open" if is_open else "closed", closed_told=alert.closed_told or not is_open)
+    return replace(
+        alert, state="open" if is_open else "closed", closed_told=alert.closed_told or not is_open
+    )
 
 
 def _risen(alert: Alert, incidents: Sequence[Sighting]) -> Alert:
@@ -162,9 +184,17 @@ def _risen(alert: Alert, incidents: Sequence[Sighting]) -> Alert:
     It rises only with incidents that no person called normal.
     """
     judged_normal = all(incident.is_normal for incident in incidents)
-    counted = incidents if judged_normal else [incident for incident in incidents if not incident.is_normal]
+    counted = (
+        incidents
+        if judged_normal
+        else [incident for incident in incidents if not incident.is_normal]
+    )
     worst = _worst(counted)
-    told = alert.severity if judged_normal else max(alert.severity, worst.severity, key=RANK.__getitem__)
+    told = (
+        alert.severity
+        if judged_normal
+        else max(alert.severity, worst.severity, key=RANK.__getitem__)
+    )
     return replace(alert, severity=told, incident_id=worst.incident_id, sentence=worst.sentence)
 
 
@@ -174,7 +204,9 @@ def _worst(incidents: Sequence[Sighting]) -> Sighting:
 
 
 def _opened(cluster: _Cluster) -> Change:
-    """A new alert. One that has ended already says so itself, and is not closed in a second message."""
+    """A new alert. One that has ended already says so itself, and is not closed in a second
+    message.
+    """
     worst = _worst(cluster.incidents)
     is_open = any(incident.is_open for incident in cluster.incidents)
     alert = Alert(

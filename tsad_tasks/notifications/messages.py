@@ -8,7 +8,13 @@ from datetime import datetime
 from typing import Any
 
 from tsad_tasks.notifications.alerts import Change
-from tsad_tasks.notifications.model_messages import HISTORY_SQL, NEWS, news_line, news_lines, news_subject
+from tsad_tasks.notifications.model_messages import (
+    HISTORY_SQL,
+    NEWS,
+    news_line,
+    news_lines,
+    news_subject,
+)
 from tsad_tasks.text.formats import joined, span_text, stamp_text
 
 Payload = dict[str, Any]
@@ -26,7 +32,9 @@ _DATASET_SQL = "SELECT * FROM tsad.v_incident WHERE dataset = '$dataset' AND lin
 
 
 def event_payload(dataset: str, zone: str, change: Change, event: str) -> Payload:
-    """What is told of one event of an alert; nothing in it is secret, and it needs no more look-up."""
+    """What is told of one event of an alert; nothing in it is secret, and it needs no more
+    look-up.
+    """
     alert = change.alert
     payload: Payload = {
         "event": event,
@@ -125,7 +133,11 @@ def _said(payload: Payload) -> list[str]:
 
 def _digest_lines(payload: Payload) -> list[str]:
     shown = payload["events"][:_MOST_LISTED]
-    lines = [f"{payload['n_events']} events in one run: {_counts(payload)}.", "", *map(_event_line, shown)]
+    lines = [
+        f"{payload['n_events']} events in one run: {_counts(payload)}.",
+        "",
+        *map(_event_line, shown),
+    ]
     n_left = payload["n_events"] - len(shown)
     return [*lines, f"… and {n_left} more."] if n_left else lines
 
@@ -133,6 +145,8 @@ def _digest_lines(payload: Payload) -> list[str]:
 def _event_line(event: Payload) -> str:
     if event["event"] in NEWS:
         return news_line(event)
-    started_at, last_flag_at = (datetime.fromisoformat(event[name]) for name in ("started_at", "last_flag_at"))
+    started_at, last_flag_at = (
+        datetime.fromisoformat(event[name]) for name in ("started_at", "last_flag_at")
+    )
     span = span_text(started_at, last_flag_at, event["zone"])
     return f"{event['event']:<9} {event['severity']:<6} {span}: {event['sentence']}"

@@ -1,4 +1,6 @@
-"""What a message says of a model: the payload that a webhook gets, and the same as a short e-mail."""
+"""What a message says of a model: the payload that a webhook gets, and the same as a short
+e-mail.
+"""
 
 from __future__ import annotations
 
@@ -24,8 +26,12 @@ _RULES_SQL = (
     "SELECT rule, value, limit_value, champion_value, passed, note FROM tsad.v_model_decision "
     "WHERE dataset = '$dataset' AND version = $version ORDER BY passed, stage, rule"
 )
-_TRAINING_SQL = "SELECT * FROM tsad.v_training_decision WHERE dataset = '$dataset' ORDER BY decided_at DESC"
-HISTORY_SQL = "SELECT * FROM tsad.v_model_history WHERE dataset = '$dataset' ORDER BY decided_at DESC"
+_TRAINING_SQL = (
+    "SELECT * FROM tsad.v_training_decision WHERE dataset = '$dataset' ORDER BY decided_at DESC"
+)
+HISTORY_SQL = (
+    "SELECT * FROM tsad.v_model_history WHERE dataset = '$dataset' ORDER BY decided_at DESC"
+)
 _SQL = {"gate_failed": _RULES_SQL, "shadow_failed": _RULES_SQL, "training_stopped": _TRAINING_SQL}
 _COMMANDS = {
     "training_stopped": ("tsad explore $dataset --training", "tsad retrain $dataset --preview"),
@@ -35,12 +41,25 @@ _COMMANDS = {
 
 def news_payload(dataset: str, zone: str, news: News) -> Payload:
     """What is told of a decision; nothing in it is secret, and it needs no more look-up."""
-    fields = {name: value for name, value in asdict(news).items() if name != "news_id" and value not in (None, ())}
-    times = {name: value.isoformat() for name, value in fields.items() if isinstance(value, datetime)}
+    fields = {
+        name: value
+        for name, value in asdict(news).items()
+        if name != "news_id" and value not in (None, ())
+    }
+    times = {
+        name: value.isoformat() for name, value in fields.items() if isinstance(value, datetime)
+    }
     payload: Payload = fields | times | {"dataset": dataset, "zone": zone}
-    sql = _SQL.get(news.event, HISTORY_SQL).replace("$version", str(news.version)).replace("$dataset", dataset)
+    sql = (
+        _SQL.get(news.event, HISTORY_SQL)
+        .replace("$version", str(news.version))
+        .replace("$dataset", dataset)
+    )
     commands = _COMMANDS.get(news.event, ("tsad models $dataset", "tsad models $dataset --history"))
-    payload |= {"sql": sql, "commands": [command.replace("$dataset", dataset) for command in commands]}
+    payload |= {
+        "sql": sql,
+        "commands": [command.replace("$dataset", dataset) for command in commands],
+    }
     return payload | {"sentence": _sentence(payload)}
 
 
@@ -115,7 +134,9 @@ def _rule_line(rule: Mapping[str, Any]) -> str:
     '  point_share: 0.200; limit 0.900 – share found'
     """
     named = {"": rule["value"], "limit ": rule["limit"], "champion ": rule["champion"]}
-    numbers = "; ".join(f"{name}{_number(value)}" for name, value in named.items() if value is not None)
+    numbers = "; ".join(
+        f"{name}{_number(value)}" for name, value in named.items() if value is not None
+    )
     return f"  {rule['rule']}: {numbers}" + (f" – {rule['note']}" if rule["note"] else "")
 
 

@@ -19,7 +19,8 @@ class News:
     start_at, end_at : the training range.
     entity : that the model is of; None: of the whole dataset, as trainings are.
     version, former_version : the model, and whose place it took; None of a training.
-    champion_version : the champion now; None where there is none, or, of a training, each entity has its own.
+    champion_version : the champion now; None where there is none, or, of a training, each entity
+        has its own.
     n_champions : how many there are now, of the entity or the dataset.
     failed_rules : rule, value, limit, champion and note of each rule that was not met.
     excluded_share, left_out : of a training: share of the running readings, in all and by reason.

@@ -1,13 +1,14 @@
-"""Task `notify`: tells people what became of live incidents and models, through an outbox that loses nothing.
+"""Task `notify`: tells people what became of live incidents and models, through an outbox that
+loses nothing.
 
-`enqueue` brings alerts in line with the incidents that stand, and puts a message for each event and address into the
-outbox, in one transaction; `enqueue_news` does that for decisions on models and trainings. `deliver` sends what is due,
-each message in a transaction of its own.
+`enqueue` brings alerts in line with the incidents that stand, and puts a message for each event and
+address into the outbox, in one transaction; `enqueue_news` does that for decisions on models and
+trainings. `deliver` sends what is due, each message in a transaction of its own.
 
-What can be promised: no event is lost, and none is put into the outbox twice. A process that dies after the receiver
-took a message and before that was committed sends it again, with the same key: as Message-ID of an e-mail, as header
-Idempotency-Key of a webhook. A receiver that drops keys it has seen gets each message exactly once; one that does not
-may, after such a crash, get it twice.
+What can be promised: no event is lost, and none is put into the outbox twice. A process that dies
+after the receiver took a message and before that was committed sends it again, with the same key:
+as Message-ID of an e-mail, as header Idempotency-Key of a webhook. A receiver that drops keys it
+has seen gets each message exactly once; one that does not may, after such a crash, get it twice.
 """
 
 from __future__ import annotations
@@ -30,7 +31,8 @@ from tsad_tasks.storage.rows import DatasetRow
 from tsad_tasks.storage.store import Store
 
 MOST_REFUSALS = 5
-# So long before anything that could open an alert, closed ones stay as they are: years of them cost nothing.
+# So long before anything that could open an alert, closed ones stay as they are: years of them cost
+# nothing.
 SETTLED = timedelta(days=60)
 FIRST_WAIT_S, LONGEST_WAIT_S = 60, 3600
 
@@ -91,7 +93,12 @@ class Address:
 
 
 def notify(
-    store: Store, config: DatasetConfig, send: Send, *, end_at: datetime, now: Callable[[], datetime] = utc_now
+    store: Store,
+    config: DatasetConfig,
+    send: Send,
+    *,
+    end_at: datetime,
+    now: Callable[[], datetime] = utc_now,
 ) -> dict[str, int]:
     """Counts of what was found to tell and of what was delivered."""
     found = enqueue(store, config, end_at=end_at)
@@ -107,11 +114,12 @@ def notify_of_models(
 
 
 def enqueue(store: Store, config: DatasetConfig, *, end_at: datetime) -> EnqueueSummary:
-    """Alerts brought in line with the live incidents that stand; each event becomes a message to each address.
+    """Alerts brought in line with the live incidents that stand; each event becomes a message to
+    each address.
 
-    Without targets there are no alerts either. Only incidents with a flag within `notifications.max_age` of the
-    interval's end, or of the newest scored hour when that is later, open one: neither switching notifications on nor
-    clearing an old run sends history.
+    Without targets there are no alerts either. Only incidents with a flag within
+    `notifications.max_age` of the interval's end, or of the newest scored hour when that is later,
+    open one: neither switching notifications on nor clearing an old run sends history.
     """
     addresses = list(_addresses(config.notifications.targets))
     if not addresses:
@@ -133,14 +141,21 @@ def _addresses(targets: Sequence[NotificationTarget]) -> Iterator[Address]:
 
 def _addresses_of(target: NotificationTarget) -> Iterator[Address]:
     for address in target.email or ("",):
-        yield Address("email", target.connection, address) if address else Address("webhook", target.webhook or "", "")
+        yield (
+            Address("email", target.connection, address)
+            if address
+            else Address("webhook", target.webhook or "", "")
+        )
 
 
-def enqueue_news(store: Store, config: DatasetConfig, *, now: Callable[[], datetime] = utc_now) -> NewsSummary:
-    """Decisions on live models and trainings that nobody was told of; each becomes a message to who wants such news.
+def enqueue_news(
+    store: Store, config: DatasetConfig, *, now: Callable[[], datetime] = utc_now
+) -> NewsSummary:
+    """Decisions on live models and trainings that nobody was told of; each becomes a message to who
+    wants such news.
 
-    Told and put into the outbox in one transaction. What was decided longer ago than `notifications.max_age`, and what
-    no target wanted when it was new, is never told.
+    Told and put into the outbox in one transaction. What was decided longer ago than
+    `notifications.max_age`, and what no target wanted when it was new, is never told.
     """
     wanted = _wanted_news(config.notifications.targets)
     events = sorted({event for chosen in wanted.values() for event in chosen})
@@ -151,7 +166,9 @@ def enqueue_news(store: Store, config: DatasetConfig, *, now: Callable[[], datet
         outbox = Outbox(store, store.select_dataset(config.dataset).dataset_id)
         outbox.lock()
         told = outbox.insert_news(events, newer_than)
-        rows = [row for to, chosen in wanted.items() for row in _news_messages(config, told, chosen, to)]
+        rows = [
+            row for to, chosen in wanted.items() for row in _news_messages(config, told, chosen, to)
+        ]
         return NewsSummary(len(told), outbox.insert(rows))
 
 
@@ -167,33 +184,48 @@ def _wanted_news(targets: Sequence[NotificationTarget]) -> dict[Address, set[str
 def _news_messages(
     config: DatasetConfig, told: Sequence[News], chosen: Collection[str], to: Address
 ) -> list[NewNotification]:
-    return _few(config, [_news_message(config, news, to) for news in told if news.event in chosen], to)
+    return _few(
+        config, [_news_message(config, news, to) for news in told if news.event in chosen], to
+    )
 
 
 def _news_message(config: DatasetConfig, news: News, to: Address) -> NewNotification:
-    payload, key = news_payload(config.dataset, config.site_zone, news), _key(news.thread, *asdict(to).values())
-    return NewNotification(None, news.event, key, payload=payload, news_id=news.news_id, **asdict(to))
+    payload, key = (
+        news_payload(config.dataset, config.site_zone, news),
+        _key(news.thread, *asdict(to).values()),
+    )
+    return NewNotification(
+        None, news.event, key, payload=payload, news_id=news.news_id, **asdict(to)
+    )
 
 
-def _changes(outbox: Outbox, config: DatasetConfig, dataset: DatasetRow, end_at: datetime) -> list[Change]:
+def _changes(
+    outbox: Outbox, config: DatasetConfig, dataset: DatasetRow, end_at: datetime
+) -> list[Change]:
     newest_at = max(end_at, outbox.scored_until() or end_at)
     young_from = newest_at - timedelta(seconds=config.notifications.max_age_s)
     newer_than = _newer_than(config, dataset, newest_at)
     incidents = outbox.incidents(newer_than, newer_than - SETTLED)
     gap = timedelta(seconds=dataset.merge_gap_s)
-    return alert_changes(outbox.alerts(newer_than - SETTLED), incidents, gap=gap, young_from=young_from)
+    return alert_changes(
+        outbox.alerts(newer_than - SETTLED), incidents, gap=gap, young_from=young_from
+    )
 
 
 def _newer_than(config: DatasetConfig, dataset: DatasetRow, newest_at: datetime) -> datetime:
-    """Incidents with a later flag may open an alert, or be a part of a long fault that belongs to one."""
+    """Incidents with a later flag may open an alert, or be a part of a long fault that belongs to
+    one.
+    """
     age_s = config.notifications.max_age_s + config.alarm_policy.max_length_s + dataset.merge_gap_s
     return newest_at - timedelta(seconds=age_s)
 
 
 def retire_alerts(store: Store, config: DatasetConfig, *, newest_at: datetime, kept_s: int) -> int:
-    """Messages that were removed with alerts that ended longer than `kept_s` before the newest reading.
+    """Messages that were removed with alerts that ended longer than `kept_s` before the newest
+    reading.
 
-    Alerts that are open, or closed so lately that they are still followed, stay: nothing is told twice.
+    Alerts that are open, or closed so lately that they are still followed, stay: nothing is told
+    twice.
     """
     with store.transaction():
         dataset = store.select_dataset(config.dataset)
@@ -211,7 +243,9 @@ def _stored(outbox: Outbox, change: Change) -> Change:
     return Change(outbox.insert_alert(change.alert), None, change.events)
 
 
-def _messages(config: DatasetConfig, told: Sequence[tuple[Change, str]], to: Address) -> list[NewNotification]:
+def _messages(
+    config: DatasetConfig, told: Sequence[tuple[Change, str]], to: Address
+) -> list[NewNotification]:
     return _few(config, [_message(config, change, event, to) for change, event in told], to)
 
 
@@ -229,7 +263,9 @@ def _message(config: DatasetConfig, change: Change, event: str, to: Address) -> 
 
 def _digest(config: DatasetConfig, rows: Sequence[NewNotification], to: Address) -> NewNotification:
     payload = digest_payload(config.dataset, config.site_zone, [row.payload for row in rows])
-    return NewNotification(None, "digest", _key(*(row.key for row in rows)), payload=payload, **asdict(to))
+    return NewNotification(
+        None, "digest", _key(*(row.key for row in rows)), payload=payload, **asdict(to)
+    )
 
 
 def _key(*parts: str) -> str:
@@ -244,10 +280,12 @@ def _key(*parts: str) -> str:
 def deliver(
     store: Store, config: DatasetConfig, send: Send, *, now: Callable[[], datetime] = utc_now
 ) -> DeliverySummary:
-    """What came of sending the messages that are due, oldest first; what is not accepted waits for a later run.
+    """What came of sending the messages that are due, oldest first; what is not accepted waits for
+    a later run.
 
-    Waits grow from one minute to an hour. What a receiver refuses for good is tried five times and then marked as
-    failed, which `tsad.v_notification` and `tsad notify --pending` show. Runs at the same time share the work.
+    Waits grow from one minute to an hour. What a receiver refuses for good is tried five times and
+    then marked as failed, which `tsad.v_notification` and `tsad notify --pending` show. Runs at the
+    same time share the work.
 
     Parameters
     ----------
@@ -257,7 +295,9 @@ def deliver(
         dataset = store.select_dataset(config.dataset)
     delivery = _Delivery(store, Outbox(store, dataset.dataset_id), send, now())
     attempts = list(iter(delivery.next_attempt, None))
-    n_delivered, n_failed = (sum(getattr(each, name) is not None for each in attempts) for name in ENDS)
+    n_delivered, n_failed = (
+        sum(getattr(each, name) is not None for each in attempts) for name in ENDS
+    )
     return DeliverySummary(n_delivered, len(attempts) - n_delivered - n_failed, n_failed)
 
 
@@ -274,7 +314,8 @@ class _Delivery:
     def next_attempt(self) -> Attempt | None:
         """What came of the next message, committed; None when nothing is due any more.
 
-        An error that nobody foresaw is raised after the message was put off, so that it stops the others only once.
+        An error that nobody foresaw is raised after the message was put off, so that it stops the
+        others only once.
         """
         with self._store.transaction():
             due = self._outbox.next_due(self._now_at, sorted(self._unreachable))
@@ -302,7 +343,9 @@ class _Delivery:
         said, n_refused = str(error)[:500], due.n_refused + isinstance(error, Refused)
         if n_refused >= MOST_REFUSALS:
             return Attempt(n_refused, failed_at=self._now_at, last_error=said)
-        return Attempt(n_refused, next_attempt_at=self._now_at + waiting_time(due.attempts), last_error=said)
+        return Attempt(
+            n_refused, next_attempt_at=self._now_at + waiting_time(due.attempts), last_error=said
+        )
 
 
 def waiting_time(n_attempts: int) -> timedelta:
@@ -316,5 +359,11 @@ def waiting_time(n_attempts: int) -> timedelta:
 
 def _as_message(due: DueNotification) -> Message:
     return Message(
-        due.key, due.medium, due.connection, due.address, subject(due.payload), body(due.payload), due.payload
+        due.key,
+        due.medium,
+        due.connection,
+        due.address,
+        subject(due.payload),
+        body(due.payload),
+        due.payload,
     )

@@ -43,7 +43,9 @@ class DueNotification:
 
 @dataclass(frozen=True)
 class Attempt:
-    """What came of trying to deliver a message: at most one of delivered, failed and next attempt."""
+    """What came of trying to deliver a message: at most one of delivered, failed and next
+    attempt.
+    """
 
     n_refused: int = 0
     delivered_at: datetime | None = None
@@ -68,18 +70,26 @@ class Outbox:
         return row[0] if row else None
 
     def alerts(self, settled_before: datetime) -> list[Alert]:
-        """Alerts in the order in which they were opened, but for those withdrawn or closed and settled."""
+        """Alerts in the order in which they were opened, but for those withdrawn or closed and
+        settled.
+        """
         params = {"dataset_id": self._dataset_id, "settled_before": settled_before}
         return [Alert(*row) for row in self._store.select("select_alerts", params)]
 
     def incidents(self, newer_than: datetime, settled_before: datetime) -> list[Sighting]:
         """Incidents that these alerts may stand for, and all with a flag after a moment."""
-        params = {"dataset_id": self._dataset_id, "newer_than": newer_than, "settled_before": settled_before}
+        params = {
+            "dataset_id": self._dataset_id,
+            "newer_than": newer_than,
+            "settled_before": settled_before,
+        }
         return [Sighting(*row) for row in self._store.select("select_alertable_incidents", params)]
 
     def insert_alert(self, alert: Alert) -> Alert:
         """The alert as stored: with its number and the name of its thread."""
-        row = self._store.select("insert_alert", asdict(alert) | {"dataset_id": self._dataset_id})[0]
+        row = self._store.select("insert_alert", asdict(alert) | {"dataset_id": self._dataset_id})[
+            0
+        ]
         return Alert(**asdict(alert) | {"alert_id": row[0], "thread": row[1]})
 
     def update_alert(self, alert: Alert) -> None:
@@ -87,7 +97,9 @@ class Outbox:
         self._store.execute("update_alert", asdict(alert))
 
     def insert_news(self, events: Sequence[str], newer_than: datetime) -> list[News]:
-        """Decisions after a moment that nobody was told of, in their order; from now on they count as told."""
+        """Decisions after a moment that nobody was told of, in their order; from now on they count
+        as told.
+        """
         params = {"dataset_id": self._dataset_id, "events": list(events), "newer_than": newer_than}
         news_ids = [key for (key,) in self._store.select("insert_news", params)]
         found = self._store.records("select_news", {"news_ids": news_ids})
@@ -97,23 +109,33 @@ class Outbox:
         """Messages that were new."""
         if not rows:
             return 0
-        columns: dict[str, Any] = {name: [getattr(row, name) for row in rows] for name in asdict(rows[0])}
+        columns: dict[str, Any] = {
+            name: [getattr(row, name) for row in rows] for name in asdict(rows[0])
+        }
         columns["payload"] = [json.dumps(row.payload, ensure_ascii=False) for row in rows]
-        return self._store.execute("insert_notifications", columns | {"dataset_id": self._dataset_id})
+        return self._store.execute(
+            "insert_notifications", columns | {"dataset_id": self._dataset_id}
+        )
 
     def delete_before(self, before_at: datetime) -> int:
-        """Messages removed with the alerts that ended before a moment; what waits or is open stays."""
+        """Messages removed with the alerts that ended before a moment; what waits or is open
+        stays.
+        """
         params = {"dataset_id": self._dataset_id, "before_at": before_at}
         n_deleted = self._store.execute("delete_notifications", params)
         self._store.execute("delete_alerts", params)
         return n_deleted
 
     def next_due(self, now_at: datetime, unreachable: Sequence[str]) -> DueNotification | None:
-        """The next message that is due, locked; none that goes through an unreachable connection."""
+        """The next message that is due, locked; none that goes through an unreachable
+        connection.
+        """
         params = {"dataset_id": self._dataset_id, "now": now_at, "unreachable": list(unreachable)}
         row = self._store.select_or_none("select_due_notification", params)
         return DueNotification(*row) if row else None
 
     def update(self, due: DueNotification, attempt: Attempt) -> None:
         """Writes what came of an attempt."""
-        self._store.execute("update_notification", asdict(attempt) | {"notification_id": due.notification_id})
+        self._store.execute(
+            "update_notification", asdict(attempt) | {"notification_id": due.notification_id}
+        )

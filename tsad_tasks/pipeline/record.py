@@ -1,4 +1,6 @@
-"""What each step of each run did, as a row of `run_status`: counts when it worked, the family of the error when not."""
+"""What each step of each run did, as a row of `run_status`: counts when it worked, the family of
+the error when not.
+"""
 
 from __future__ import annotations
 
@@ -43,7 +45,11 @@ class StepRecord:
 
     def add(self, summary: Any) -> dict[str, Any]:
         """The summary as counts."""
-        self.counts = asdict(summary) if is_dataclass(summary) and not isinstance(summary, type) else dict(summary)
+        self.counts = (
+            asdict(summary)
+            if is_dataclass(summary) and not isinstance(summary, type)
+            else dict(summary)
+        )
         return self.counts
 
 
@@ -69,25 +75,41 @@ def recorded(
 ) -> Iterator[StepRecord]:
     """Writes the step's row when it ends, whichever way, and lets errors through."""
     record, began = StepRecord(), time.monotonic()
-    row = {"run_id": run_id, "step": step, "shard": max(shard, 0), "start_at": start_at, "end_at": end_at}
+    row = {
+        "run_id": run_id,
+        "step": step,
+        "shard": max(shard, 0),
+        "start_at": start_at,
+        "end_at": end_at,
+    }
     try:
         yield record
     except Exception as error:
-        _write(store, config, row | {"state": state_of(error), "message": str(error)[:2000]}, record, began)
+        _write(
+            store,
+            config,
+            row | {"state": state_of(error), "message": str(error)[:2000]},
+            record,
+            began,
+        )
         raise
     _write(store, config, row | {"state": "done", "message": ""}, record, began)
 
 
-def _write(store: Store, config: DatasetConfig, row: dict[str, Any], record: StepRecord, began: float) -> None:
+def _write(
+    store: Store, config: DatasetConfig, row: dict[str, Any], record: StepRecord, began: float
+) -> None:
     try:
         store.rollback()
         with store.transaction():
             dataset = store.upsert_dataset(config)
             seconds = time.monotonic() - began
             store.upsert_run_status(
-                row | {"dataset_id": dataset.dataset_id, "counts": record.counts, "seconds": seconds}
+                row
+                | {"dataset_id": dataset.dataset_id, "counts": record.counts, "seconds": seconds}
             )
     except psycopg2.Error:
-        # The warehouse itself is gone: the step's own error says so, and must not be hidden by this one.
+        # The warehouse itself is gone: the step's own error says so, and must not be hidden by this
+        # one.
         if row["state"] == "done":
             raise

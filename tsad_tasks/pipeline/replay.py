@@ -1,7 +1,9 @@
-"""A stretch of the past, as if the pipeline had run all along: weekly retrainings, shadows, promotions, scores.
+"""A stretch of the past, as if the pipeline had run all along: weekly retrainings, shadows,
+promotions, scores.
 
-It writes to the lineage `replay` only. Every hour is scored by the model that would have been champion then, and no
-model sees a reading of its future. Killed and started again it goes on where it stopped, and leaves the same rows.
+It writes to the lineage `replay` only. Every hour is scored by the model that would have been
+champion then, and no model sees a reading of its future. Killed and started again it goes on where
+it stopped, and leaves the same rows.
 """
 
 from __future__ import annotations
@@ -33,7 +35,8 @@ Advance = Callable[[datetime], None]
 
 @dataclass
 class Replay:
-    """One replay of [start_at, end_at): the first training ends where the training range from `start_at` on is full.
+    """One replay of [start_at, end_at): the first training ends where the training range from
+    `start_at` on is full.
 
     Attributes
     ----------
@@ -69,7 +72,8 @@ class Replay:
         if self.first_at >= self.end_at:
             raise BadInput(
                 f"Expected more than the training range of {self.config.dataset} "
-                f"({self.config.training.range_s / 86400:g} days). Received: {self.start_at} to {self.end_at}."
+                f"({self.config.training.range_s / 86400:g} days). Received: {self.start_at} to "
+                f"{self.end_at}."
             )
         now = self._resumed_at()
         self._merge(max(self.first_at, now - self.chunk), now)
@@ -107,7 +111,9 @@ class Replay:
 
     def _retrain(self, at: datetime) -> None:
         folder = Path(tempfile.mkdtemp(prefix="tsad-replay-"))
-        run = Retraining(self.store, self.config, at, UPath(folder), self.artifacts, lineage=LINEAGE)
+        run = Retraining(
+            self.store, self.config, at, UPath(folder), self.artifacts, lineage=LINEAGE
+        )
         try:
             for summary in retrain(run):
                 self.registered.append(summary)
@@ -124,7 +130,9 @@ class Replay:
         try:
             found = compare_shadows(self.store, self.config, end_at=at, lineage=LINEAGE)
             self._turned_away(at, found.failed)
-            changes = promote_ready(self.store, self.config, found.ready, end_at=at, by=BY, lineage=LINEAGE)
+            changes = promote_ready(
+                self.store, self.config, found.ready, end_at=at, by=BY, lineage=LINEAGE
+            )
         except NothingToDo:
             self.store.rollback()
             return
@@ -135,11 +143,15 @@ class Replay:
     def _turned_away(self, at: datetime, failed: dict[int, list[str]]) -> None:
         for version, rules in failed.items():
             self.rejected[version] = rules
-            self.say(f"{at:%Y-%m-%d %H:%M}  version {version} leaves the shadow: {', '.join(rules)}")
+            self.say(
+                f"{at:%Y-%m-%d %H:%M}  version {version} leaves the shadow: {', '.join(rules)}"
+            )
 
     def _merge(self, start_at: datetime, end_at: datetime) -> None:
         if start_at < end_at:
-            build_incidents(self.store, self.config, start_at=start_at, end_at=end_at, lineage=LINEAGE)
+            build_incidents(
+                self.store, self.config, start_at=start_at, end_at=end_at, lineage=LINEAGE
+            )
 
 
 def _said(summary: RegisterSummary) -> str:

@@ -1,4 +1,6 @@
-"""Task `rescore`: a range scored again as of then, or by a version of one's choice beside the rows that people see."""
+"""Task `rescore`: a range scored again as of then, or by a version of one's choice beside the rows
+that people see.
+"""
 
 from __future__ import annotations
 
@@ -30,17 +32,29 @@ class RescoreSummary:
 
 
 def rescore_as_of(
-    store: Store, config: DatasetConfig, source_uri: str, *, start_at: datetime, end_at: datetime, lineage: str = "live"
+    store: Store,
+    config: DatasetConfig,
+    source_uri: str,
+    *,
+    start_at: datetime,
+    end_at: datetime,
+    lineage: str = "live",
 ) -> RescoreSummary:
-    """Reads [start_at, end_at) again, a day at a time, and scores what has changed with the champion of each hour."""
+    """Reads [start_at, end_at) again, a day at a time, and scores what has changed with the
+    champion of each hour.
+    """
     ingested, scored = IngestSummary(), ScoreSummary()
     for first_at, last_at in day_chunks(hour_floor(start_at), hour_ceil(end_at)):
         span: dict[str, Any] = {"start_at": first_at, "end_at": last_at}
         needed_s = history_s(store, config, lineage=lineage, **span)
-        ingested += ingest_interval(store, config, source_uri, history_s=needed_s, force=True, **span)
+        ingested += ingest_interval(
+            store, config, source_uri, history_s=needed_s, force=True, **span
+        )
         scored += score_interval(store, config, lineage=lineage, **span)
     found = build_incidents(store, config, start_at=start_at, end_at=end_at, lineage=lineage)
-    return RescoreSummary(ingested.n_blocks_changed, scored.n_written, scored.n_superseded, found.n_incidents)
+    return RescoreSummary(
+        ingested.n_blocks_changed, scored.n_written, scored.n_superseded, found.n_incidents
+    )
 
 
 @dataclass(frozen=True)
@@ -72,16 +86,24 @@ def lineage_of(run_id: str) -> str:
 
 
 def score_what_if(
-    store: Store, config: DatasetConfig, version: int, *, start_at: datetime, end_at: datetime, run_id: str
+    store: Store,
+    config: DatasetConfig,
+    version: int,
+    *,
+    start_at: datetime,
+    end_at: datetime,
+    run_id: str,
 ) -> WhatIf:
-    """Scores [start_at, end_at) with one version under a lineage of its own; the same run again leaves the same rows.
+    """Scores [start_at, end_at) with one version under a lineage of its own; the same run again
+    leaves the same rows.
 
     The version may have been trained on these readings: that is what was asked for.
 
     Raises
     ------
     BadInput
-        When there is no such version, its bundle was pruned, or the run was of another one or range.
+        When there is no such version, its bundle was pruned, or the run was of another one or
+        range.
     """
     lineage, span = lineage_of(run_id), (hour_floor(start_at), hour_ceil(end_at))
     with store.transaction():
@@ -94,20 +116,34 @@ def score_what_if(
     return what_if(store, config, lineage, start_at=span[0], end_at=span[1])
 
 
-def _open_period(store: Store, scope: ChampionScope, model_id: int, span: tuple[datetime, datetime]) -> None:
+def _open_period(
+    store: Store, scope: ChampionScope, model_id: int, span: tuple[datetime, datetime]
+) -> None:
     start_at, end_at = span
     known = champion_periods(store, scope)
     if known == [(model_id, start_at, end_at)]:
         return
     if known:
-        raise BadInput(f"Expected a run id that was not used before. Received: {scope.lineage}, of another question.")
+        raise BadInput(
+            f"Expected a run id that was not used before. Received: {scope.lineage}, of another "
+            "question."
+        )
     store.promote(scope, model_id, valid_from=start_at, valid_to=end_at, reason="what if")
 
 
-def what_if(store: Store, config: DatasetConfig, lineage: str, *, start_at: datetime, end_at: datetime) -> WhatIf:
+def what_if(
+    store: Store, config: DatasetConfig, lineage: str, *, start_at: datetime, end_at: datetime
+) -> WhatIf:
     """The comparison of a what-if lineage with what people see."""
     params = {"dataset": config.dataset, "lineage": lineage, "start_at": start_at, "end_at": end_at}
     with store.transaction():
         n_hours, n_steps, n_agreed, *n_flags = store.select("select_what_if", params)[0]
         n_incidents = store.select("select_what_if_incidents", params)[0]
-    return WhatIf(lineage, n_hours, n_steps, n_agreed, (n_flags[0], n_flags[1]), (n_incidents[0], n_incidents[1]))
+    return WhatIf(
+        lineage,
+        n_hours,
+        n_steps,
+        n_agreed,
+        (n_flags[0], n_flags[1]),
+        (n_incidents[0], n_incidents[1]),
+    )

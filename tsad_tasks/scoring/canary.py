@@ -1,7 +1,8 @@
-"""A clean stretch of readings and a copy with a fault: a model that no longer finds it is broken, and says so at once.
+"""A clean stretch of readings and a copy with a fault: a model that no longer finds it is broken,
+and says so at once.
 
-Both are part of the model's bundle, made when it is calibrated, and go through everything that scores go through:
-features, windows, detector, errors, threshold.
+Both are part of the model's bundle, made when it is calibrated, and go through everything that
+scores go through: features, windows, detector, errors, threshold.
 """
 
 from __future__ import annotations
@@ -27,9 +28,11 @@ log = logging.getLogger("tsad")
 
 # A level this far off, in scales of the channel; the smallest that the model finds is taken.
 FAULT_SIZES, FAULT_STEPS = (6.0, 12.0, 25.0, 50.0), 10
-# Errors are those of another machine and another ONNX Runtime as well; relative where they are above 1.
+# Errors are those of another machine and another ONNX Runtime as well; relative where they are
+# above 1.
 TOLERANCE = 1e-5
-# Beyond this a rolling threshold has less to look back at, here as there; scoring a canary stays a few milliseconds.
+# Beyond this a rolling threshold has less to look back at, here as there; scoring a canary stays a
+# few milliseconds.
 MAX_LOOK_BACK, MAX_ENTITIES = 60, 24
 
 
@@ -42,7 +45,8 @@ class Canary:
     values : float64 (n_steps, n_channels), NaN where nothing was read.
     start_s : epoch seconds of the first step.
     errors : float32 (n_steps,) of the clean readings, NaN where there is none.
-    at, channel, offset : the fault: `FAULT_STEPS` steps from `at` on, so much higher, in the channel's unit.
+    at, channel, offset : the fault: `FAULT_STEPS` steps from `at` on, so much higher, in the
+        channel's unit.
     size : of the offset, in scales of the channel.
     """
 
@@ -75,7 +79,10 @@ class Canary:
     @classmethod
     def from_json(cls, fields: Mapping[str, Any]) -> Canary:
         """The canary of a JSON object, to the bit."""
-        values, errors = np.array(fields["values"], np.float64), np.array(fields["errors"], np.float32)
+        values, errors = (
+            np.array(fields["values"], np.float64),
+            np.array(fields["errors"], np.float32),
+        )
         return cls(**{**fields, "values": values, "errors": errors})
 
 
@@ -103,7 +110,9 @@ def _n_ended(part: HeldOut) -> int:
 
 def _clean_stretch(spec: ModelSpec, part: HeldOut) -> HeldOut:
     """The newest whole hours with the most complete windows, which are what `judged` says then."""
-    features = entity_features(spec.features, [spec.scaler(part.entity)], part.values[None], part.start_s)
+    features = entity_features(
+        spec.features, [spec.scaler(part.entity)], part.values[None], part.start_s
+    )
     index = entity_windows(spec.features, features, np.ones((1, len(part.values)), bool))
     ended = np.isin(np.arange(len(part.values)), index.ends) & part.judged
     per_hour = 3600 // spec.features.step_s
@@ -113,12 +122,16 @@ def _clean_stretch(spec: ModelSpec, part: HeldOut) -> HeldOut:
     first = int(starts[np.argmax(n_before[starts + n_steps] - n_before[starts])])
     steps = slice(first, first + n_steps)
     start_s = part.start_s + first * spec.features.step_s
-    return replace(part, values=part.values[steps], start_s=start_s, judged=ended[steps], labels=None)
+    return replace(
+        part, values=part.values[steps], start_s=start_s, judged=ended[steps], labels=None
+    )
 
 
 def _n_hours(spec: ModelSpec) -> int:
     """Whole hours that hold what features and threshold look back at, a window and the fault."""
-    look_back = min(spec.threshold.history_steps, MAX_LOOK_BACK) + spec.features.width + 2 * FAULT_STEPS
+    look_back = (
+        min(spec.threshold.history_steps, MAX_LOOK_BACK) + spec.features.width + 2 * FAULT_STEPS
+    )
     return -(-look_back * spec.features.step_s // 3600) + spec.features.reach_hours
 
 
@@ -132,7 +145,9 @@ def _found_faults(spec: ModelSpec, detector: Detector, clean: HeldOut) -> Iterat
     for size in FAULT_SIZES:
         for channel in np.flatnonzero(np.isfinite(clean.values[at])).tolist():
             offset = float(size * scale[channel])
-            canary = Canary(clean.entity, clean.values, clean.start_s, errors, at, channel, offset, size)
+            canary = Canary(
+                clean.entity, clean.values, clean.start_s, errors, at, channel, offset, size
+            )
             if (_flags(spec, detector, canary) & ~raised)[canary.fault].any():
                 yield canary
 
@@ -172,7 +187,8 @@ def check_canary(name: str, spec: ModelSpec, bundle: Bundle) -> None:
     Raises
     ------
     BundleError
-        When the fault is not flagged, or the clean readings have other errors than when the model was calibrated.
+        When the fault is not flagged, or the clean readings have other errors than when the model
+        was calibrated.
     """
     if bundle.canary is None:
         _say_without(name, bundle.sha256)
@@ -183,7 +199,8 @@ def check_canary(name: str, spec: ModelSpec, bundle: Bundle) -> None:
     if not _flags(spec, bundle.detector, canary)[canary.fault].any():
         channel = spec.features.channels[canary.channel]
         raise BundleError(
-            f"{name}: Expected a flag on its canary, a fault of {canary.size:g} scales in {channel}. "
+            f"{name}: Expected a flag on its canary, a fault of {canary.size:g} scales in "
+            f"{channel}. "
             "Received: none. The model is broken: restore its folder, roll back, or retrain."
         )
 
@@ -194,8 +211,10 @@ def _check_errors(name: str, canary: Canary, errors: NDArray[np.float32]) -> Non
         return
     step = int(np.flatnonzero(~same)[0])
     raise BundleError(
-        f"{name}: Expected the error {canary.errors[step]:.6g} at step {step} of its clean canary, as when it was "
-        f"calibrated. Received: {errors[step]:.6g}, and {np.count_nonzero(~same)} of {same.size} steps differ. "
+        f"{name}: Expected the error {canary.errors[step]:.6g} at step {step} of its clean canary, "
+        "as when it was "
+        f"calibrated. Received: {errors[step]:.6g}, and {np.count_nonzero(~same)} of {same.size} "
+        "steps differ. "
         "The model is broken: restore its folder, roll back, or retrain."
     )
 
@@ -203,4 +222,8 @@ def _check_errors(name: str, canary: Canary, errors: NDArray[np.float32]) -> Non
 @lru_cache(maxsize=1024)
 def _say_without(name: str, sha256: str) -> None:
     """Once for each bundle and process."""
-    log.info("%s (bundle %s) has no canary: older, or it finds no fault in quiet readings.", name, sha256[:12])
+    log.info(
+        "%s (bundle %s) has no canary: older, or it finds no fault in quiet readings.",
+        name,
+        sha256[:12],
+    )

@@ -1,4 +1,6 @@
-"""What a model expected of an entity, computed again for a short range: only flagged readings keep it as rows."""
+"""What a model expected of an entity, computed again for a short range: only flagged readings keep
+it as rows.
+"""
 
 from __future__ import annotations
 
@@ -30,7 +32,8 @@ class ExpectedReadings:
     ----------
     actual, expected : float64 (n_steps, n_channels), held values included in `actual`.
     spread : float64 (n_channels,), half-width that holds 95 % of the usual differences.
-    channel_errors : float32 (n_steps, n_channels), of the window that ends at the step, on the model's scale.
+    channel_errors : float32 (n_steps, n_channels), of the window that ends at the step, on the
+        model's scale.
     """
 
     actual: Float
@@ -40,9 +43,15 @@ class ExpectedReadings:
 
 
 def expected_readings(
-    spec: ModelSpec, detector: Detector, entity: str, values: Float, start_s: int, scaler: Scaler | None = None
+    spec: ModelSpec,
+    detector: Detector,
+    entity: str,
+    values: Float,
+    start_s: int,
+    scaler: Scaler | None = None,
 ) -> ExpectedReadings:
-    """What the model expects of one entity's readings, float64 (n_steps, n_channels), as scoring computes it.
+    """What the model expects of one entity's readings, float64 (n_steps, n_channels), as scoring
+    computes it.
 
     Parameters
     ----------
@@ -58,7 +67,9 @@ def expected_readings(
     of_channels = combined_errors(spec, [entity], of_it, found.channel_errors, index.live)[1]
     errors[index.ends] = of_channels * channel_weights(found)
     spread = np.array(spec.spreads) * np.array(scaler.scale)
-    return ExpectedReadings(held(values, spec.features.hold_steps), scaler.inverse(scaled), spread, errors)
+    return ExpectedReadings(
+        held(values, spec.features.hold_steps), scaler.inverse(scaled), spread, errors
+    )
 
 
 def expected_in_range(
@@ -72,12 +83,14 @@ def expected_in_range(
     anchor_at: datetime,
     scale: OwnScale | None,
 ) -> ExpectedReadings:
-    """What the model expects of an entity (name and id) at the steps of [start_at, end_at), which lie on the grid.
+    """What the model expects of an entity (name and id) at the steps of [start_at, end_at), which
+    lie on the grid.
 
     Parameters
     ----------
     anchor_at : where a folding model's states begin; nothing is expected before it.
-    scale : the entity's, where it was learned after the model; the latter expects by it from then on.
+    scale : the entity's, where it was learned after the model; the latter expects by it from then
+        on.
     """
     name, entity_id = entity
     from_at = hours_later(hour_floor(start_at), -spec.features.reach_hours)
@@ -89,10 +102,14 @@ def expected_in_range(
         values[: (epoch_s(anchor_at) - epoch_s(from_at)) // layout.step_s] = np.nan
     found = expected_readings(spec, detector, name, values[:, columns], epoch_s(from_at))
     if scale is not None and scale.usable_s < epoch_s(end_at):
-        later = expected_readings(spec, detector, name, values[:, columns], epoch_s(from_at), scale.scaler(spec))
+        later = expected_readings(
+            spec, detector, name, values[:, columns], epoch_s(from_at), scale.scaler(spec)
+        )
         found = _joined(found, later, max(0, (scale.usable_s - epoch_s(from_at)) // layout.step_s))
     steps = slice(*((epoch_s(at) - epoch_s(from_at)) // layout.step_s for at in (start_at, end_at)))
-    return ExpectedReadings(found.actual[steps], found.expected[steps], found.spread, found.channel_errors[steps])
+    return ExpectedReadings(
+        found.actual[steps], found.expected[steps], found.spread, found.channel_errors[steps]
+    )
 
 
 def _joined(before: ExpectedReadings, after: ExpectedReadings, step: int) -> ExpectedReadings:

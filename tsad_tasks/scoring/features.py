@@ -79,7 +79,9 @@ def planned_shards(
     end_at: datetime,
     entity_names: Sequence[str] | None = None,
 ) -> tuple[list[FeatureShard], list[Plan], int]:
-    """Features of all jobs of the lineage's champions and of the challengers in their shadow, and how many failed."""
+    """Features of all jobs of the lineage's champions and of the challengers in their shadow, and
+    how many failed.
+    """
     shards, plans, n_failed = [], [], 0
     span: dict[str, Any] = {"start_at": start_at, "end_at": end_at, "entity_names": entity_names}
     with store.transaction():
@@ -104,11 +106,15 @@ def _save(shards: Sequence[FeatureShard], folder: UPath, number: int) -> list[st
 def mark_unchampioned(store: Store, lineage: str, plan: Plan) -> None:
     """Gives the hours without a champion their status."""
     ids, hours = [key for key, _ in plan.unchampioned], [hour for _, hour in plan.unchampioned]
-    store.write_unscored_hours(lineage, ids, hours, ["no_champion"] * len(ids), "No model was champion at this hour.")
+    store.write_unscored_hours(
+        lineage, ids, hours, ["no_champion"] * len(ids), "No model was champion at this hour."
+    )
 
 
 def job_features(store: Store, dataset: DatasetRow, plan: Plan) -> tuple[list[FeatureShard], int]:
-    """Features of each job, and how many jobs failed for their bundle; these hours are marked as failed."""
+    """Features of each job, and how many jobs failed for their bundle; these hours are marked as
+    failed.
+    """
     shards, n_failed = [], 0
     for job in plan.jobs:
         try:
@@ -136,7 +142,9 @@ def load_model(champion: Champion) -> tuple[ModelSpec, Bundle]:
 
 
 def features_of_job(store: Store, dataset: DatasetRow, job: Job, spec: ModelSpec) -> FeatureShard:
-    """The job's features over the hours whose errors must be computed, and over what these look back to."""
+    """The job's features over the hours whose errors must be computed, and over what these look
+    back to.
+    """
     reach, errors_at = window_reach(job.champion, spec), _errors_at(job, spec)
     # Digests first: readings that change before they are read themselves then do not fit them.
     current = job.salted(reach.of_blocks(store, job.entity_ids, errors_at, job.end_at), errors_at)
@@ -150,22 +158,34 @@ def features_of_job(store: Store, dataset: DatasetRow, job: Job, spec: ModelSpec
     blocks = store.read_blocks(layout, job.entity_ids, values_at, job.end_at)
     values = blocks.values[:, :, _columns(layout, spec)]
     features = entity_features(spec.features, job.scalers(spec), values, epoch_s(values_at))
-    seen = current if folds is not None else job.salted(_seen(blocks, reach, values_at, wanted), errors_at)
+    seen = (
+        current
+        if folds is not None
+        else job.salted(_seen(blocks, reach, values_at, wanted), errors_at)
+    )
     return FeatureShard(job, values_at, errors_at, values, wanted, seen, features, folds)
 
 
 def _errors_at(job: Job, spec: ModelSpec) -> datetime:
-    """Where the error series starts: thresholds look back so far, those of a folding model to its anchor."""
+    """Where the error series starts: thresholds look back so far, those of a folding model to its
+    anchor.
+    """
     from_at = min(anchor_at(job.champion), job.first_at)
     if job.champion.folds:
         return from_at
-    return max(from_at, hours_later(job.first_at, spec.features.reach_hours - spec.score_reach_hours))
+    return max(
+        from_at, hours_later(job.first_at, spec.features.reach_hours - spec.score_reach_hours)
+    )
 
 
-def _seen(blocks: Blocks, reach: Reach, values_at: datetime, wanted: NDArray[np.bool_]) -> NDArray[np.int64]:
+def _seen(
+    blocks: Blocks, reach: Reach, values_at: datetime, wanted: NDArray[np.bool_]
+) -> NDArray[np.int64]:
     seen = np.zeros(wanted.shape, np.int64)
     n_seen = blocks.checksums.shape[1] - reach.hours
-    seen[:, wanted.shape[1] - n_seen :] = reach.digests(blocks.checksums, values_at)[:, reach.hours :]
+    seen[:, wanted.shape[1] - n_seen :] = reach.digests(blocks.checksums, values_at)[
+        :, reach.hours :
+    ]
     return seen
 
 
@@ -173,29 +193,53 @@ def _columns(layout: Layout, spec: ModelSpec) -> list[int]:
     return [layout.channel_names.index(name) for name in spec.features.channels]
 
 
-def _wanted(store: Store, job: Job, errors_at: datetime, current: NDArray[np.int64]) -> NDArray[np.bool_]:
-    """bool (n_entities, n_hours from errors_at): targets, and look-back hours without valid stored errors."""
-    stored, digests_then = store.read_window_digests(job.champion.model_id, job.entity_ids, errors_at, job.end_at)
+def _wanted(
+    store: Store, job: Job, errors_at: datetime, current: NDArray[np.int64]
+) -> NDArray[np.bool_]:
+    """bool (n_entities, n_hours from errors_at): targets, and look-back hours without valid stored
+    errors.
+    """
+    stored, digests_then = store.read_window_digests(
+        job.champion.model_id, job.entity_ids, errors_at, job.end_at
+    )
     stale = ~stored | (digests_then != current)
     has_target: NDArray[np.bool_] = np.logical_or.reduce(job.targets, axis=1)
-    wanted: NDArray[np.bool_] = stale & (current != 0) & has_target[:, None] & job.scoped(errors_at, stale.shape[1])
+    wanted: NDArray[np.bool_] = (
+        stale & (current != 0) & has_target[:, None] & job.scoped(errors_at, stale.shape[1])
+    )
     wanted[:, -job.targets.shape[1] :] |= job.targets
     return wanted
 
 
 def fold_starts(
-    store: Store, job: Job, errors_at: datetime, wanted: NDArray[np.bool_], current: NDArray[np.int64]
+    store: Store,
+    job: Job,
+    errors_at: datetime,
+    wanted: NDArray[np.bool_],
+    current: NDArray[np.int64],
 ) -> FoldStarts:
-    """Where each entity's fold starts: after the last remembered state before what is wanted, or at the anchor."""
+    """Where each entity's fold starts: after the last remembered state before what is wanted, or at
+    the anchor.
+    """
     n_hours = wanted.shape[1]
     first = np.where(wanted.any(axis=1), wanted.argmax(axis=1), n_hours)
-    remembered, digests = store.read_fold_digests(job.champion.model_id, job.entity_ids, errors_at, job.end_at)
+    remembered, digests = store.read_fold_digests(
+        job.champion.model_id, job.entity_ids, errors_at, job.end_at
+    )
     hours = np.arange(n_hours)
-    usable = remembered & (digests == current) & (hours < first[:, None]) & (first < n_hours)[:, None]
+    usable = (
+        remembered & (digests == current) & (hours < first[:, None]) & (first < n_hours)[:, None]
+    )
     usable &= job.scoped(errors_at, n_hours)
     after = np.where(usable, hours + 1, 0).max(axis=1)
-    known = [(key, from_epoch_s(epoch_s(errors_at) + 3600 * (int(hour) - 1)))
-             for key, hour in zip(job.entity_ids, after, strict=True) if hour]  # fmt: skip
+    known = [
+        (key, from_epoch_s(epoch_s(errors_at) + 3600 * (int(hour) - 1)))
+        for key, hour in zip(job.entity_ids, after, strict=True)
+        if hour
+    ]
     ids, ends = [key for key, _ in known], [at for _, at in known]
     states = store.read_fold_states(job.champion.model_id, ids, ends)
-    return FoldStarts(np.where(first < n_hours, after, n_hours), tuple(states.get(key, b"") for key in job.entity_ids))
+    return FoldStarts(
+        np.where(first < n_hours, after, n_hours),
+        tuple(states.get(key, b"") for key in job.entity_ids),
+    )

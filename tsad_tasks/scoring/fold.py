@@ -1,4 +1,6 @@
-"""Errors of a folding model: each entity's state is carried on, hour by hour, and remembered where it saves time."""
+"""Errors of a folding model: each entity's state is carried on, hour by hour, and remembered where
+it saves time.
+"""
 
 from __future__ import annotations
 
@@ -28,12 +30,15 @@ from tsad_tasks.storage.store import Store, hours_later
 
 # Older states go, but for one a day: a late row makes at most a day be folded again.
 REMEMBERED_HOURS = 6
-# States of so many series are in memory together: more at once would gain nothing, a step costs as much as 40 of them.
+# States of so many series are in memory together: more at once would gain nothing, a step costs as
+# much as 40 of them.
 SERIES_TOGETHER = 4000
 
 
 class StateAfter(NamedTuple):
-    """An entity's state after an hour: its place in the job, the hour from the shard's `errors_at` on, and bytes."""
+    """An entity's state after an hour: its place in the job, the hour from the shard's `errors_at`
+    on, and bytes.
+    """
 
     entity: int
     hour: int
@@ -41,7 +46,9 @@ class StateAfter(NamedTuple):
 
 
 def series_of(spec: FeatureSpec, features: Features, start_s: int) -> Series:
-    """What a folding detector sees: scaled channels, unknown where nothing is known or the machine does not run."""
+    """What a folding detector sees: scaled channels, unknown where nothing is known or the machine
+    does not run.
+    """
     n_channels = len(spec.channels)
     known = features.present & (features.running == 0)[..., None]
     values = np.where(known, features.inputs[..., :n_channels].astype(np.float64), np.nan)
@@ -57,7 +64,9 @@ def entity_reconstruction(
     start_s: int,
     ends: NDArray[np.int64],
 ) -> Reconstruction:
-    """What a detector makes of one entity's windows; a folding one starts at its anchor, which is the first step."""
+    """What a detector makes of one entity's windows; a folding one starts at its anchor, which is
+    the first step.
+    """
     if not detector.folds:
         return detector.reconstruct(features.inputs[0], ends)
     folding = cast(FoldDetector, detector)
@@ -66,16 +75,23 @@ def entity_reconstruction(
 
 
 def entities_reconstruction(
-    spec: FeatureSpec, detector: FoldDetector, entities: Sequence[str], features: Sequence[Features], start_s: int
+    spec: FeatureSpec,
+    detector: FoldDetector,
+    entities: Sequence[str],
+    features: Sequence[Features],
+    start_s: int,
 ) -> Reconstruction:
-    """What a folding detector makes of entities' readings on the same steps, (n_entities, n_steps, n_channels)."""
+    """What a folding detector makes of entities' readings on the same steps, (n_entities, n_steps,
+    n_channels).
+    """
     each = [series_of(spec, one, start_s) for one in features]
     series = Series(np.concatenate([one.values for one in each]), each[0].local_s, spec.step_s)
     return detector.advance(detector.start(entities), series)[1]
 
 
 class EntityFold:
-    """What a folding detector makes of one entity's readings, and of copies of them that differ from a step on.
+    """What a folding detector makes of one entity's readings, and of copies of them that differ
+    from a step on.
 
     What comes before that step is gone through once.
 
@@ -86,22 +102,37 @@ class EntityFold:
     """
 
     def __init__(
-        self, spec: FeatureSpec, detector: FoldDetector, entity: str, features: Features, start_s: int, at: int
+        self,
+        spec: FeatureSpec,
+        detector: FoldDetector,
+        entity: str,
+        features: Features,
+        start_s: int,
+        at: int,
     ) -> None:
         self._spec, self._detector, self._start_s, self._at = spec, detector, start_s, at
         self._anchor = detector.start([entity])
         self._usual = series_of(spec, features, start_s)
-        self._state, self._before = detector.advance(self._anchor, part_of(self._usual, slice(None), slice(at)))
+        self._state, self._before = detector.advance(
+            self._anchor, part_of(self._usual, slice(None), slice(at))
+        )
 
     def reconstruction(self, features: Features, ends: NDArray[np.int64]) -> Reconstruction:
         """Errors and expected values of a copy at `ends`."""
         series, before = series_of(self._spec, features, self._start_s), slice(self._at)
-        if not np.array_equal(series.values[:, before], self._usual.values[:, before], equal_nan=True):
+        if not np.array_equal(
+            series.values[:, before], self._usual.values[:, before], equal_nan=True
+        ):
             return at_ends(self._detector.advance(self._anchor, series)[1], ends)
-        _, after = self._detector.advance(self._state, part_of(series, slice(None), slice(self._at, None)))
+        _, after = self._detector.advance(
+            self._state, part_of(series, slice(None), slice(self._at, None))
+        )
         parts = vars(self._before), vars(after)
         return at_ends(
-            type(after)(**{name: np.concatenate([one[name] for one in parts], axis=1) for name in parts[0]}), ends
+            type(after)(
+                **{name: np.concatenate([one[name] for one in parts], axis=1) for name in parts[0]}
+            ),
+            ends,
         )
 
 
@@ -113,7 +144,9 @@ def part_of(series: Series, entities: NDArray[np.int64] | slice, steps: slice) -
 def fold_shard(
     shard: FeatureShard, starts: FoldStarts, spec: ModelSpec, detector: FoldDetector
 ) -> tuple[Reconstruction, list[StateAfter]]:
-    """What the detector found, (n_entities, n_steps, n_channels) from each entity's start on, and its states."""
+    """What the detector found, (n_entities, n_steps, n_channels) from each entity's start on, and
+    its states.
+    """
     series = series_of(spec.features, shard.features, epoch_s(shard.values_at))
     found = {name: _unknown(series) for name in ("channel_errors", "expected")}
     states: list[StateAfter] = []
@@ -121,14 +154,18 @@ def fold_shard(
         entities = np.flatnonzero(starts.hours == first)
         state = _start_state(shard, starts, detector, entities)
         _fold_hours(shard, series, detector, (entities, state, first), (found, states))
-    return AssetReconstruction(**found) if "deviations" in found else Reconstruction(**found), states
+    return AssetReconstruction(**found) if "deviations" in found else Reconstruction(
+        **found
+    ), states
 
 
 def _unknown(series: Series) -> Floats:
     return np.full(series.values.shape, np.nan, np.float32)
 
 
-def _start_state(shard: FeatureShard, starts: FoldStarts, detector: FoldDetector, entities: NDArray[np.int64]) -> State:
+def _start_state(
+    shard: FeatureShard, starts: FoldStarts, detector: FoldDetector, entities: NDArray[np.int64]
+) -> State:
     contents = [starts.states[entity] for entity in entities]
     if not all(contents):
         return detector.start([shard.job.entities[entity][0] for entity in entities])
@@ -151,7 +188,9 @@ def _fold_hours(
         for name, part in vars(made).items():
             found.setdefault(name, _unknown(series))[entities, steps] = part
         if _is_remembered(shard, hour):
-            states += [StateAfter(int(e), hour, state_bytes(state, i)) for i, e in enumerate(entities)]
+            states += [
+                StateAfter(int(e), hour, state_bytes(state, i)) for i, e in enumerate(entities)
+            ]
 
 
 def _is_remembered(shard: FeatureShard, hour: int) -> bool:
@@ -166,7 +205,9 @@ def _is_remembered(shard: FeatureShard, hour: int) -> bool:
 def remember_states(
     store: Store, shard: FeatureShard, states: Sequence[StateAfter], digests: NDArray[np.int64]
 ) -> None:
-    """Writes states with the digests that were found under the locks, (n_entities, n_hours from errors_at)."""
+    """Writes states with the digests that were found under the locks, (n_entities, n_hours from
+    errors_at).
+    """
     # Of hours that another scale is for, the state is only passed through.
     scoped = shard.job.scoped(shard.errors_at, digests.shape[1])
     states = [one for one in states if scoped[one.entity, one.hour]]
@@ -179,4 +220,6 @@ def remember_states(
         [int(digests[one.entity, one.hour]) for one in states],
         [one.content for one in states],
     )
-    store.write_fold_states(shard.job.champion.model_id, rows, hours_later(max(hours), -REMEMBERED_HOURS))
+    store.write_fold_states(
+        shard.job.champion.model_id, rows, hours_later(max(hours), -REMEMBERED_HOURS)
+    )

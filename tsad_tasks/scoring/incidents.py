@@ -1,4 +1,6 @@
-"""Task `incidents`: merges flags into incidents, anew for every chain of flags that the interval touches."""
+"""Task `incidents`: merges flags into incidents, anew for every chain of flags that the interval
+touches.
+"""
 
 from __future__ import annotations
 
@@ -35,16 +37,25 @@ class IncidentSummary:
     n_suppression_changes: int = 0
 
     def __add__(self, other: IncidentSummary) -> IncidentSummary:
-        return IncidentSummary(*(a + b for a, b in zip(vars(self).values(), vars(other).values(), strict=True)))
+        return IncidentSummary(
+            *(a + b for a, b in zip(vars(self).values(), vars(other).values(), strict=True))
+        )
 
 
 def build_incidents(
-    store: Store, config: DatasetConfig, *, start_at: datetime, end_at: datetime, lineage: str = "live"
+    store: Store,
+    config: DatasetConfig,
+    *,
+    start_at: datetime,
+    end_at: datetime,
+    lineage: str = "live",
 ) -> IncidentSummary:
-    """Incidents of all chains of flags that touch [start_at, end_at), as the flags are now; also the shadow's.
+    """Incidents of all chains of flags that touch [start_at, end_at), as the flags are now; also
+    the shadow's.
 
-    Late readings may have moved flags of earlier hours, and of later ones as far as thresholds look back, so the range
-    is widened by both. What maintenance windows hold now is marked so, whenever it was.
+    Late readings may have moved flags of earlier hours, and of later ones as far as thresholds look
+    back, so the range is widened by both. What maintenance windows hold now is marked so, whenever
+    it was.
     """
     dataset, summary = store.select_dataset(config.dataset), IncidentSummary(0, 0, 0)
     with store.transaction():
@@ -60,7 +71,9 @@ def build_incidents(
 
 @dataclass(frozen=True)
 class _Chains:
-    """Flags of one entity from the first to the last that hang together with the range that is rebuilt."""
+    """Flags of one entity from the first to the last that hang together with the range that is
+    rebuilt.
+    """
 
     flags: list[Flag]
     from_at: datetime
@@ -73,7 +86,9 @@ class _Chains:
 class _Merge:
     """One rebuilding of incidents, under the dataset's lock."""
 
-    def __init__(self, store: Store, config: DatasetConfig, dataset: DatasetRow, lineage: str) -> None:
+    def __init__(
+        self, store: Store, config: DatasetConfig, dataset: DatasetRow, lineage: str
+    ) -> None:
         self._store, self._dataset, self._lineage = store, dataset, lineage
         self._policy: AlarmPolicy = config.alarm_policy
         self._window = config.detector.n_steps
@@ -86,16 +101,30 @@ class _Merge:
         ids = sorted(self._names)
         flags = self._store.select_flags(self._lineage, ids, first_at - margin, last_at + margin)
         standing = self._store.select_incidents(self._lineage, ids, first_at, last_at)
-        by_entity = {key: list(group) for key, group in groupby(flags, key=lambda flag: flag.entity_id)}
+        by_entity = {
+            key: list(group) for key, group in groupby(flags, key=lambda flag: flag.entity_id)
+        }
         touched = sorted(set(by_entity) | {incident.entity_id for incident in standing})
-        chains = {key: self._whole_chains(key, by_entity.get(key, []), first_at, last_at, margin) for key in touched}
-        tops = self._store.select_top_attributions([flag for each in chains.values() for flag in each.flags])
-        rows = {key: self._rows(key, self._alarming(each.flags, tops), tops) for key, each in chains.items()}
-        n_written = self._store.upsert_incidents(self._lineage, self._policy.version, [*chain(*rows.values())])
+        chains = {
+            key: self._whole_chains(key, by_entity.get(key, []), first_at, last_at, margin)
+            for key in touched
+        }
+        tops = self._store.select_top_attributions(
+            [flag for each in chains.values() for flag in each.flags]
+        )
+        rows = {
+            key: self._rows(key, self._alarming(each.flags, tops), tops)
+            for key, each in chains.items()
+        }
+        n_written = self._store.upsert_incidents(
+            self._lineage, self._policy.version, [*chain(*rows.values())]
+        )
         n_withdrawn = self._store.withdraw_incidents(self._replaced(chains, rows))
         return IncidentSummary(sum(map(len, rows.values())), n_written, n_withdrawn)
 
-    def _replaced(self, chains: dict[int, _Chains], rows: dict[int, list[IncidentRow]]) -> dict[str, str | None]:
+    def _replaced(
+        self, chains: dict[int, _Chains], rows: dict[int, list[IncidentRow]]
+    ) -> dict[str, str | None]:
         """What no longer stands, and which incident took its place."""
         if not chains:
             return {}
@@ -103,11 +132,20 @@ class _Merge:
         until_at = max(each.until_at for each in chains.values()) + timedelta(seconds=1)
         standing = self._store.select_incidents(self._lineage, list(chains), from_at, until_at)
         new = {row.incident_id for found in rows.values() for row in found}
-        gone = [old for old in standing if old.incident_id not in new and chains[old.entity_id].touches(old)]
+        gone = [
+            old
+            for old in standing
+            if old.incident_id not in new and chains[old.entity_id].touches(old)
+        ]
         return {old.incident_id: _successor(old, rows[old.entity_id]) for old in gone}
 
     def _whole_chains(
-        self, entity_id: int, flags: list[Flag], first_at: datetime, last_at: datetime, margin: timedelta
+        self,
+        entity_id: int,
+        flags: list[Flag],
+        first_at: datetime,
+        last_at: datetime,
+        margin: timedelta,
     ) -> _Chains:
         """The chains, from flags of a range wide enough that none of them is cut."""
         gap_s = self._rule.gap_s
@@ -117,9 +155,13 @@ class _Merge:
             known_from, known_to = first_at - margin, last_at + margin
             if first_s - gap_s >= epoch_s(known_from) and last_s + gap_s < epoch_s(known_to):
                 from_at, until_at = from_epoch_s(first_s), from_epoch_s(last_s)
-                return _Chains([flag for flag in flags if from_at <= flag.at <= until_at], from_at, until_at)
+                return _Chains(
+                    [flag for flag in flags if from_at <= flag.at <= until_at], from_at, until_at
+                )
             margin *= 4
-            flags = self._store.select_flags(self._lineage, [entity_id], first_at - margin, last_at + margin)
+            flags = self._store.select_flags(
+                self._lineage, [entity_id], first_at - margin, last_at + margin
+            )
 
     def _alarming(self, flags: list[Flag], tops: Attributions) -> list[Flag]:
         """Flags that deviate in the direction and by the amount that the policy asks for."""
@@ -131,16 +173,23 @@ class _Merge:
     def _rows(self, entity_id: int, flags: list[Flag], tops: Attributions) -> list[IncidentRow]:
         if not flags:
             return []
-        scores, errors = (np.array([getattr(flag, name) for flag in flags], np.float32) for name in ("score", "error"))
+        scores, errors = (
+            np.array([getattr(flag, name) for flag in flags], np.float32)
+            for name in ("score", "error")
+        )
         spans = incident_spans(_times(flags), scores, self._rule, self._dataset.step_s, errors)
         return [self._row(entity_id, flags, span, tops) for span in spans]
 
-    def _row(self, entity_id: int, flags: list[Flag], span: IncidentSpan, tops: Attributions) -> IncidentRow:
+    def _row(
+        self, entity_id: int, flags: list[Flag], span: IncidentSpan, tops: Attributions
+    ) -> IncidentRow:
         inside, peak = flags[span.first : span.last + 1], flags[span.peak]
         name, first = self._names[entity_id], flags[span.first]
         top = _worst(inside, tops)
         return IncidentRow(
-            incident_id=incident_id(name, self._dataset.name, self._policy.version, self._lineage, first.at),
+            incident_id=incident_id(
+                name, self._dataset.name, self._policy.version, self._lineage, first.at
+            ),
             entity_id=entity_id,
             model_id=first.model_id,
             started_at=first.at,
@@ -162,11 +211,15 @@ class _Merge:
 
 
 def _worst(flags: Sequence[Flag], tops: Attributions) -> TopAttribution | None:
-    """The reading farthest off in the channel that carries most, on the side to which it was off most of the time.
+    """The reading farthest off in the channel that carries most, on the side to which it was off
+    most of the time.
 
-    Windows go on being strange for a while after a fault, with the deviation turned round: that side does not count.
+    Windows go on being strange for a while after a fault, with the deviation turned round: that
+    side does not count.
     """
-    found = [(flag, tops[flag.entity_id, flag.at]) for flag in flags if (flag.entity_id, flag.at) in tops]
+    found = [
+        (flag, tops[flag.entity_id, flag.at]) for flag in flags if (flag.entity_id, flag.at) in tops
+    ]
     weights: Counter[int] = Counter()
     for flag, top in found:
         weights[top.channel_id] += top.share * (1 + flag.score)  # type: ignore[assignment]
@@ -211,5 +264,9 @@ def _sentence(entity: str, peak: Flag, top: TopAttribution | None) -> str:
 
 
 def _successor(old: StandingIncident, rows: Sequence[IncidentRow]) -> str | None:
-    meeting = (row for row in rows if row.started_at <= old.last_flag_at and row.last_flag_at >= old.started_at)
+    meeting = (
+        row
+        for row in rows
+        if row.started_at <= old.last_flag_at and row.last_flag_at >= old.started_at
+    )
     return next((row.incident_id for row in meeting), None)

@@ -17,7 +17,8 @@ from tsad_tasks.storage.store import Store
 
 @dataclass(frozen=True)
 class OwnScale:
-    """Centre and scale of a machine's channels, learned after its champion, for hours from `usable_s` on.
+    """Centre and scale of a machine's channels, learned after its champion, for hours from
+    `usable_s` on.
 
     Attributes
     ----------
@@ -34,20 +35,32 @@ class OwnScale:
         >>> bool(OwnScale(0, (("a", 1.0, 2.0),)).salt == OwnScale(0, (("a", 1.0, 3.0),)).salt)
         False
         """
-        content = repr((self.usable_s, [(name, center.hex(), scale.hex()) for name, center, scale in self.terms]))
-        return np.uint64(int.from_bytes(blake2b(content.encode(), digest_size=8).digest(), "little"))
+        content = repr(
+            (
+                self.usable_s,
+                [(name, center.hex(), scale.hex()) for name, center, scale in self.terms],
+            )
+        )
+        return np.uint64(
+            int.from_bytes(blake2b(content.encode(), digest_size=8).digest(), "little")
+        )
 
     def scaler(self, spec: ModelSpec) -> Scaler:
         """The scaler for a model; the pooled one's terms stay where nothing was learned."""
         known = {name: (center, scale) for name, center, scale in self.terms}
         pooled = spec.pooled_scaler
-        usual = zip(spec.features.channels, zip(pooled.center, pooled.scale, strict=True), strict=True)
+        usual = zip(
+            spec.features.channels, zip(pooled.center, pooled.scale, strict=True), strict=True
+        )
         terms = [known.get(name, pair) for name, pair in usual]
         return Scaler(tuple(c for c, _ in terms), tuple(s for _, s in terms), 0)
 
     def to_json(self) -> dict[str, Any]:
         """The scale as a JSON object."""
-        return {"usable_s": self.usable_s, "terms": [[name, c.hex(), s.hex()] for name, c, s in self.terms]}
+        return {
+            "usable_s": self.usable_s,
+            "terms": [[name, c.hex(), s.hex()] for name, c, s in self.terms],
+        }
 
     @classmethod
     def from_json(cls, fields: dict[str, Any]) -> OwnScale:
@@ -61,8 +74,12 @@ class OwnScale:
         return cls(fields["usable_s"], terms)
 
 
-def later_scales(store: Store, model_id: int, entity_ids: Sequence[int]) -> tuple[OwnScale | None, ...]:
-    """The scales of entities that a model has none for; None where it has one, or none was learned yet."""
+def later_scales(
+    store: Store, model_id: int, entity_ids: Sequence[int]
+) -> tuple[OwnScale | None, ...]:
+    """The scales of entities that a model has none for; None where it has one, or none was learned
+    yet.
+    """
     found: dict[int, OwnScale] = {}
     params = {"model_id": model_id, "entity_ids": list(entity_ids)}
     for entity_id, usable_at, name, center, scale in store.select("select_later_scales", params):

@@ -1,7 +1,8 @@
 """Which hours of which entities a run must score, with which model, and what it can reuse.
 
-A run owns the hours of its interval. It also scores anew every hour that was scored before and whose readings have
-changed since (a late row, or a backfill in reverse order): the digests say which.
+A run owns the hours of its interval. It also scores anew every hour that was scored before and
+whose readings have changed since (a late row, or a backfill in reverse order): the digests say
+which.
 """
 
 from __future__ import annotations
@@ -39,9 +40,10 @@ class Job:
     entities : name and id of the entities in it.
     targets : bool (n_entities, n_hours), which of them are written.
     n_pending : int (n_hours,), steps at the end of the hour that were not read yet.
-    scales : by entity, where it was learned after the champion; None: the champion's own or pooled one.
-    is_later : whether these scales are what the job scores with, in hours from which on they are usable; else it scores
-        the hours before with the champion's.
+    scales : by entity, where it was learned after the champion; None: the champion's own or pooled
+        one.
+    is_later : whether these scales are what the job scores with, in hours from which on they are
+        usable; else it scores the hours before with the champion's.
     """
 
     champion: Champion
@@ -64,23 +66,35 @@ class Job:
         return self.lineage.endswith(SHADOW_SUFFIX)
 
     def scalers(self, spec: ModelSpec) -> list[Scaler]:
-        """What each entity's readings are scaled with, whatever the hour that is looked back from."""
+        """What each entity's readings are scaled with, whatever the hour that is looked back
+        from.
+        """
         pairs = zip(self.entities, self.scales, strict=True)
-        return [scale.scaler(spec) if scale and self.is_later else spec.scaler(name) for (name, _), scale in pairs]
+        return [
+            scale.scaler(spec) if scale and self.is_later else spec.scaler(name)
+            for (name, _), scale in pairs
+        ]
 
     def provisional(self, spec: ModelSpec) -> NDArray[np.bool_]:
         """bool (n_entities,), whether the job scores an entity with the pooled scale."""
         pairs = zip(self.entities, self.scales, strict=True)
-        known = [not (scale and self.is_later) and spec.is_provisional(name) for (name, _), scale in pairs]
+        known = [
+            not (scale and self.is_later) and spec.is_provisional(name)
+            for (name, _), scale in pairs
+        ]
         return np.array(known, np.bool_)
 
     def scoped(self, from_at: datetime, n_hours: int) -> NDArray[np.bool_]:
-        """bool (n_entities, n_hours), the hours from a moment on that are scored with the scales of this job."""
+        """bool (n_entities, n_hours), the hours from a moment on that are scored with the scales of
+        this job.
+        """
         usable = _usable(self.scales, epoch_s(from_at), n_hours)
         return usable if self.is_later else ~usable
 
     def salted(self, digests: NDArray[np.int64], from_at: datetime) -> NDArray[np.int64]:
-        """Digests (n_entities, n_hours) from a moment on that also tell with which scale the hour is scored."""
+        """Digests (n_entities, n_hours) from a moment on that also tell with which scale the hour
+        is scored.
+        """
         return _salted(digests, self.scales, epoch_s(from_at))
 
 
@@ -89,10 +103,14 @@ def _usable(scales: Sequence[OwnScale | None], from_s: int, n_hours: int) -> NDA
     return np.asarray(from_s + 3600 * np.arange(n_hours)[None, :] >= usable_s[:, None], np.bool_)
 
 
-def _salted(digests: NDArray[np.int64], scales: Sequence[OwnScale | None], from_s: int) -> NDArray[np.int64]:
+def _salted(
+    digests: NDArray[np.int64], scales: Sequence[OwnScale | None], from_s: int
+) -> NDArray[np.int64]:
     salts = np.array([0 if scale is None else scale.salt for scale in scales], np.uint64)
     is_salted = _usable(scales, from_s, digests.shape[1]) & (digests != 0)
-    return np.where(is_salted, digests.view(np.uint64) + salts[:, None], digests.view(np.uint64)).view(np.int64)
+    return np.where(
+        is_salted, digests.view(np.uint64) + salts[:, None], digests.view(np.uint64)
+    ).view(np.int64)
 
 
 def parts(job: Job) -> list[Job]:
@@ -103,7 +121,10 @@ def parts(job: Job) -> list[Job]:
         return [job]
     found = [replace(job, targets=job.targets & ~own)] if (job.targets & ~own).any() else []
     entities, scales = tuple(job.entities[i] for i in later), tuple(job.scales[i] for i in later)
-    return [*found, replace(job, entities=entities, scales=scales, targets=own[later], is_later=True)]
+    return [
+        *found,
+        replace(job, entities=entities, scales=scales, targets=own[later], is_later=True),
+    ]
 
 
 @dataclass(frozen=True)
@@ -139,7 +160,9 @@ def plan_interval(
     if not entities:
         return Plan((), (), 0, 0)
     changed_from = hours_later(first_at, -(config.source.mutability_s // 3600))
-    champions = store.select_champions(dataset.dataset_id, lineage, changed_from, hours_later(last_at, 24 * 60))
+    champions = store.select_champions(
+        dataset.dataset_id, lineage, changed_from, hours_later(last_at, 24 * 60)
+    )
     is_learning = learns(store, list(entities.values()), min(changed_from, first_at), last_at)
     until_at = seen_until(store, dataset, lineage, champions, last_at, is_learning=is_learning)
     bounds = changed_from, first_at, last_at, until_at
@@ -149,25 +172,39 @@ def plan_interval(
     for champion, chosen in _scopes(champions, entities):
         job, n_kept = span.job(champion, chosen)
         n_current += n_kept
-        covered[[position[name] for name, _ in chosen]] |= _within(span.hours[span.mine], champion)[None, :]
+        covered[[position[name] for name, _ in chosen]] |= _within(span.hours[span.mine], champion)[
+            None, :
+        ]
         jobs += parts(job) if job is not None else []
     read, ids = span.ingested[span.mine], list(entities.values())
     # Only of what people see an hour without a champion is worth a word.
-    is_open = ~covered & read[None, :] & span.began(ids)[:, span.mine] & (lineage in PEOPLE_S_LINEAGES)
-    unchampioned = tuple((ids[entity], hours_later(first_at, int(hour))) for entity, hour in np.argwhere(is_open))
+    is_open = (
+        ~covered & read[None, :] & span.began(ids)[:, span.mine] & (lineage in PEOPLE_S_LINEAGES)
+    )
+    unchampioned = tuple(
+        (ids[entity], hours_later(first_at, int(hour))) for entity, hour in np.argwhere(is_open)
+    )
     return Plan(tuple(jobs), unchampioned, n_current, int((~read).sum()))
 
 
 def scored_lineages(
     store: Store, dataset_id: int, lineage: str, start_at: datetime, end_at: datetime
 ) -> tuple[str, ...]:
-    """The lineage and, where a challenger is in its shadow at any time of [start_at, end_at), that one."""
+    """The lineage and, where a challenger is in its shadow at any time of [start_at, end_at), that
+    one.
+    """
     shadow = lineage + SHADOW_SUFFIX
-    return (lineage, shadow) if store.select_champions(dataset_id, shadow, start_at, end_at) else (lineage,)
+    return (
+        (lineage, shadow)
+        if store.select_champions(dataset_id, shadow, start_at, end_at)
+        else (lineage,)
+    )
 
 
 def learns(store: Store, entity_ids: Sequence[int], start_at: datetime, end_at: datetime) -> bool:
-    """Whether readings of [start_at, end_at) may decide how all later ones of some entity are seen."""
+    """Whether readings of [start_at, end_at) may decide how all later ones of some entity are
+    seen.
+    """
     params = {"entity_ids": list(entity_ids), "start_at": start_at, "end_at": end_at}
     return bool(store.select("select_learning_entities", params))
 
@@ -184,8 +221,12 @@ def seen_until(
     """The end of the hours whose scores may depend on readings before `last_at`."""
     reach_s = max((champion.score_reach_s for champion in champions), default=0)
     scopes = [champion.scope_entity_id for champion in champions if champion.folds or is_learning]
-    newest = [store.select_latest_scored_hour(dataset.dataset_id, scope, lineage) for scope in scopes]
-    return max([hours_later(last_at, reach_s // 3600), *(hours_later(at, 1) for at in newest if at)])
+    newest = [
+        store.select_latest_scored_hour(dataset.dataset_id, scope, lineage) for scope in scopes
+    ]
+    return max(
+        [hours_later(last_at, reach_s // 3600), *(hours_later(at, 1) for at in newest if at)]
+    )
 
 
 def _n_hours(first_at: datetime, last_at: datetime) -> int:
@@ -201,7 +242,11 @@ def _scopes(
     chosen = []
     for champion in champions:
         scope = champion.scope_entity_id
-        pairs = tuple((name, key) for name, key in entities.items() if key == scope) if scope else shared
+        pairs = (
+            tuple((name, key) for name, key in entities.items() if key == scope)
+            if scope
+            else shared
+        )
         if pairs:
             chosen.append((champion, pairs))
     return chosen
@@ -214,7 +259,8 @@ class Ledger:
     Attributes
     ----------
     ingested : bool (n_hours,)
-    n_pending : int (n_hours,), steps at the end of each hour that were not read yet; 0 where nothing was read.
+    n_pending : int (n_hours,), steps at the end of each hour that were not read yet; 0 where
+        nothing was read.
     """
 
     ingested: NDArray[np.bool_]
@@ -233,7 +279,8 @@ def read_ledger(store: Store, dataset: DatasetRow, start_at: datetime, end_at: d
 
 
 class _Span:
-    """The hours around an interval, as far as its champions' scores reach: what was read of them, and what was scored.
+    """The hours around an interval, as far as its champions' scores reach: what was read of them,
+    and what was scored.
 
     Attributes
     ----------
@@ -259,7 +306,9 @@ class _Span:
         self.ingested, self._pending = ledger.ingested, ledger.n_pending
         self.hours = epoch_s(self._from_at) + 3600 * np.arange(len(self.ingested))
         self.mine = slice(_n_hours(self._from_at, first_at), _n_hours(self._from_at, last_at))
-        self._first_hours = dict(store.select("select_first_hours", {"entity_ids": list(entities.values())}))
+        self._first_hours = dict(
+            store.select("select_first_hours", {"entity_ids": list(entities.values())})
+        )
 
     def began(self, entity_ids: Sequence[int]) -> NDArray[np.bool_]:
         """bool (n_entities, n_hours): from the entity's first reading on."""
@@ -267,17 +316,27 @@ class _Span:
         first_s = np.array([np.inf if at is None else epoch_s(at) for at in first])
         return self.hours[None, :] >= first_s[:, None]
 
-    def job(self, champion: Champion, entities: tuple[tuple[str, int], ...]) -> tuple[Job | None, int]:
-        """The hours that this champion must score, and how many of the interval stand as they are."""
+    def job(
+        self, champion: Champion, entities: tuple[tuple[str, int], ...]
+    ) -> tuple[Job | None, int]:
+        """The hours that this champion must score, and how many of the interval stand as they
+        are.
+        """
         reach = score_reach(champion)
         n_hours = min(self.mine.stop + reach.hours, len(self.hours))
         if champion.folds or self._is_learning:
             n_hours = len(self.hours)
         until_at, hours = hours_later(self._from_at, n_hours), self.hours[:n_hours]
         ids = [key for _, key in entities]
-        scored, stored = self._store.read_score_digests(champion.model_id, ids, self._from_at, until_at)
+        scored, stored = self._store.read_score_digests(
+            champion.model_id, ids, self._from_at, until_at
+        )
         scales = later_scales(self._store, champion.model_id, ids)
-        found = _salted(reach.of_blocks(self._store, ids, self._from_at, until_at), scales, epoch_s(self._from_at))
+        found = _salted(
+            reach.of_blocks(self._store, ids, self._from_at, until_at),
+            scales,
+            epoch_s(self._from_at),
+        )
         changed = scored & (stored != with_pending(found, self._pending[:n_hours]))
         mine = np.zeros(n_hours, bool)
         mine[self.mine] = True
@@ -291,9 +350,19 @@ class _Span:
         first, last = int(touched[0]), int(touched[-1]) + 1
         bounds = hours_later(self._from_at, first), hours_later(self._from_at, last)
         span = slice(first, last)
-        return Job(champion, self._lineage, *bounds, entities, targets[:, span], self._pending[span], scales), n_current
+        return Job(
+            champion,
+            self._lineage,
+            *bounds,
+            entities,
+            targets[:, span],
+            self._pending[span],
+            scales,
+        ), n_current
 
-    def _kept(self, scored: NDArray[np.bool_], hours: NDArray[np.int64], reach: Reach) -> NDArray[np.bool_]:
+    def _kept(
+        self, scored: NDArray[np.bool_], hours: NDArray[np.int64], reach: Reach
+    ) -> NDArray[np.bool_]:
         """Hours whose readings retention has dropped: what was scored stays."""
         retired = self._dataset.retired_before
         if retired is None:
@@ -315,12 +384,23 @@ def _within(hours: NDArray[np.int64], champion: Champion) -> NDArray[np.bool_]:
 
 
 def history_s(
-    store: Store, config: DatasetConfig, *, start_at: datetime, end_at: datetime, lineage: str = "live"
+    store: Store,
+    config: DatasetConfig,
+    *,
+    start_at: datetime,
+    end_at: datetime,
+    lineage: str = "live",
 ) -> int:
     """How far before the interval the scores of its champions look back; 0 without a champion."""
     with store.transaction():
         dataset_id = store.upsert_dataset(config).dataset_id
         lineages = scored_lineages(store, dataset_id, lineage, start_at, end_at)
-        champions = [one for name in lineages for one in store.select_champions(dataset_id, name, start_at, end_at)]
-    since_s = [epoch_s(start_at) - epoch_s(anchor_at(champion)) for champion in champions if champion.folds]
+        champions = [
+            one
+            for name in lineages
+            for one in store.select_champions(dataset_id, name, start_at, end_at)
+        ]
+    since_s = [
+        epoch_s(start_at) - epoch_s(anchor_at(champion)) for champion in champions if champion.folds
+    ]
     return max([0, *since_s, *(champion.score_reach_s for champion in champions)])

@@ -1,4 +1,6 @@
-"""Task `score`: errors by ONNX Runtime, thresholds, scores, anomalies; written in one transaction per job."""
+"""Task `score`: errors by ONNX Runtime, thresholds, scores, anomalies; written in one transaction
+per job.
+"""
 
 from __future__ import annotations
 
@@ -16,7 +18,13 @@ from tsad_tasks.base.interval import epoch_s
 from tsad_tasks.config import DatasetConfig
 from tsad_tasks.detectors.base import Detector, as_shares
 from tsad_tasks.detectors.folding.fold import FoldDetector, at_ends, channel_weights
-from tsad_tasks.model.scoring import SEVERITIES, Windows, combined_errors, entity_scores, hour_status
+from tsad_tasks.model.scoring import (
+    SEVERITIES,
+    Windows,
+    combined_errors,
+    entity_scores,
+    hour_status,
+)
 from tsad_tasks.model.spec import ModelSpec
 from tsad_tasks.model.windows import NOT_FINITE, PENDING, SCORED
 from tsad_tasks.scoring.canary import check_canary
@@ -51,7 +59,9 @@ class ScoreSummary:
     n_anomalies: int = 0
 
     def __add__(self, other: ScoreSummary) -> ScoreSummary:
-        return ScoreSummary(*(a + b for a, b in zip(vars(self).values(), vars(other).values(), strict=True)))
+        return ScoreSummary(
+            *(a + b for a, b in zip(vars(self).values(), vars(other).values(), strict=True))
+        )
 
 
 def score_shard(store: Store, config: DatasetConfig, paths: Sequence[str]) -> ScoreSummary:
@@ -63,7 +73,11 @@ def score_shard(store: Store, config: DatasetConfig, paths: Sequence[str]) -> Sc
         When a champion is broken; its hours are marked as failed, those of the others are scored.
     """
     files = (place(name) for name in paths)
-    return _score_all(store, config, ((FeatureShard.load(path), load_windows(windows_path(path))) for path in files))
+    return _score_all(
+        store,
+        config,
+        ((FeatureShard.load(path), load_windows(windows_path(path))) for path in files),
+    )
 
 
 def score_interval(
@@ -76,7 +90,8 @@ def score_interval(
     entity_names: Sequence[str] | None = None,
     n_attempts: int = 0,
 ) -> ScoreSummary:
-    """Features, windows and scores of [start_at, end_at) in one go, in memory; leaves the rows of the three tasks.
+    """Features, windows and scores of [start_at, end_at) in one go, in memory; leaves the rows of
+    the three tasks.
 
     Raises
     ------
@@ -84,7 +99,9 @@ def score_interval(
         As `score_shard`.
     """
     span: dict[str, Any] = {"start_at": start_at, "end_at": end_at, "entity_names": entity_names}
-    shards, _, _ = planned_shards(store, config, store.select_dataset(config.dataset), lineage=lineage, **span)
+    shards, _, _ = planned_shards(
+        store, config, store.select_dataset(config.dataset), lineage=lineage, **span
+    )
     return _score_all(store, config, ((shard, None) for shard in shards), n_attempts)
 
 
@@ -100,7 +117,8 @@ def _score_all(
             summary += score_job(store, config, shard, windows, n_attempts=n_attempts)
         except BundleError as error:
             _fail_hours(store, config, shard.job, str(error))
-            # A broken challenger is never promoted: its hours are not scored. It does not stop the champions.
+            # A broken challenger is never promoted: its hours are not scored. It does not stop the
+            # champions.
             broken += [] if shard.job.is_shadow else [str(error)]
     if broken:
         raise BundleError("; ".join(broken))
@@ -117,9 +135,15 @@ def _fail_hours(store: Store, config: DatasetConfig, job: Job, message: str) -> 
 
 
 def score_job(
-    store: Store, config: DatasetConfig, shard: FeatureShard, windows: Windows | None = None, *, n_attempts: int = 0
+    store: Store,
+    config: DatasetConfig,
+    shard: FeatureShard,
+    windows: Windows | None = None,
+    *,
+    n_attempts: int = 0,
 ) -> ScoreSummary:
-    """Scores one job; when its readings or its champion change meanwhile, plans and scores these hours again.
+    """Scores one job; when its readings or its champion change meanwhile, plans and scores these
+    hours again.
 
     Parameters
     ----------
@@ -141,7 +165,10 @@ def score_job(
     if written is not None:
         return written
     if n_attempts >= MAX_ATTEMPTS:
-        raise Unavailable(f"Expected the readings of {config.dataset} to stand still for a moment. Received: changes.")
+        raise Unavailable(
+            f"Expected the readings of {config.dataset} to stand still for a moment. Received: "
+            "changes."
+        )
     names = [name for name, _ in job.entities]
     span: dict[str, Any] = {"start_at": job.first_at, "end_at": job.end_at, "entity_names": names}
     return score_interval(store, config, lineage=job.lineage, n_attempts=n_attempts + 1, **span)
@@ -149,7 +176,9 @@ def score_job(
 
 @dataclass(frozen=True)
 class _Computed:
-    """Errors of the wanted windows, on the steps of the shard's values, NaN elsewhere; states of a folding model."""
+    """Errors of the wanted windows, on the steps of the shard's values, NaN elsewhere; states of a
+    folding model.
+    """
 
     errors: NDArray[np.float32]
     channel_errors: NDArray[np.float32]
@@ -157,7 +186,9 @@ class _Computed:
     states: Sequence[StateAfter]
 
 
-def _compute(shard: FeatureShard, windows: Windows, spec: ModelSpec, detector: Detector) -> _Computed:
+def _compute(
+    shard: FeatureShard, windows: Windows, spec: ModelSpec, detector: Detector
+) -> _Computed:
     n_entities, n_steps, n_inputs = shard.features.inputs.shape
     n_channels = len(spec.features.channels)
     states: Sequence[StateAfter] = ()
@@ -174,7 +205,12 @@ def _compute(shard: FeatureShard, windows: Windows, spec: ModelSpec, detector: D
     errors[windows.ends], channel_errors[windows.ends] = made[0], made[1] * channel_weights(found)
     expected[windows.ends] = found.expected
     shape = (n_entities, n_steps)
-    return _Computed(errors.reshape(shape), channel_errors.reshape(*shape, -1), expected.reshape(*shape, -1), states)
+    return _Computed(
+        errors.reshape(shape),
+        channel_errors.reshape(*shape, -1),
+        expected.reshape(*shape, -1),
+        states,
+    )
 
 
 def _write(
@@ -185,7 +221,9 @@ def _write(
     model: tuple[ModelSpec, Detector],
     computed: _Computed,
 ) -> ScoreSummary | None:
-    """Writes the job under the hours' locks; None when its readings or its champion are no longer what they were."""
+    """Writes the job under the hours' locks; None when its readings or its champion are no longer
+    what they were.
+    """
     job, (spec, detector) = shard.job, model
     with store.transaction():
         store.lock_champions(dataset.dataset_id)
@@ -197,20 +235,33 @@ def _write(
         if memo is None or (ledger.n_pending != job.n_pending).any():
             return None
         hours = _Hours(shard, windows, spec, computed, memo, dataset)
-        written = store.write_scores(hours.score_rows(), hours.anomaly_rows(), hours.attribution_rows(store, detector))
+        written = store.write_scores(
+            hours.score_rows(), hours.anomaly_rows(), hours.attribution_rows(store, detector)
+        )
         remember_states(store, shard, computed.states, memo.window_digests)
         _unmark(store, job)
     n_hours = int(job.targets.sum())
     return ScoreSummary(
-        n_hours, written.n_new, written.n_superseded, len(windows.ends), hours.n_flags, written.n_anomalies
+        n_hours,
+        written.n_new,
+        written.n_superseded,
+        len(windows.ends),
+        hours.n_flags,
+        written.n_anomalies,
     )
 
 
 def _lock(store: Store, dataset: DatasetRow, shard: FeatureShard, spec: ModelSpec) -> None:
-    # A fold sees too many hours to lock them all: what changes an old one is noticed by the digests of the next run.
+    # A fold sees too many hours to lock them all: what changes an old one is noticed by the digests
+    # of the next run.
     n_hours, reach = shard.wanted.shape[1], spec.features.reach_hours
-    written = [hours_later(shard.errors_at, int(i)) for i in np.flatnonzero(shard.wanted.any(axis=0))]
-    seen = [hours_later(shard.errors_at, i) for i in range(max(-reach, n_hours - MAX_SEEN_HOURS), n_hours)]
+    written = [
+        hours_later(shard.errors_at, int(i)) for i in np.flatnonzero(shard.wanted.any(axis=0))
+    ]
+    seen = [
+        hours_later(shard.errors_at, i)
+        for i in range(max(-reach, n_hours - MAX_SEEN_HOURS), n_hours)
+    ]
     store.lock_hours(dataset.dataset_id, written, seen=seen)
 
 
@@ -242,18 +293,23 @@ class _Memo:
 
 
 def _memo_under_lock(store: Store, shard: FeatureShard, spec: ModelSpec) -> _Memo | None:
-    """What is stored of the look-back; None when any of it, or of what the features saw, has changed.
+    """What is stored of the look-back; None when any of it, or of what the features saw, has
+    changed.
 
     Errors of hours that another scale is for do not compare: they count as unknown.
     """
     job, n_steps = shard.job, 3600 // spec.features.step_s
     if later_scales(store, job.champion.model_id, job.entity_ids) != job.scales:
         return None
-    memo = store.read_score_memo(job.champion.model_id, job.entity_ids, shard.errors_at, job.end_at, n_steps)
+    memo = store.read_score_memo(
+        job.champion.model_id, job.entity_ids, shard.errors_at, job.end_at, n_steps
+    )
     now, score_digests = _digests_under_lock(store, shard, spec)
     scoped = job.scoped(shard.errors_at, now.shape[1])
     needed = np.logical_or.reduce(job.targets, axis=1)[:, None] & (now != 0) & scoped
-    moved = np.where(shard.wanted, shard.digests != now, needed & (~memo.stored | (memo.window_digests != now)))
+    moved = np.where(
+        shard.wanted, shard.digests != now, needed & (~memo.stored | (memo.window_digests != now))
+    )
     if moved.any():
         return None
     kept = memo.stored & ~shard.wanted & scoped
@@ -264,7 +320,9 @@ def _memo_under_lock(store: Store, shard: FeatureShard, spec: ModelSpec) -> _Mem
 def _digests_under_lock(
     store: Store, shard: FeatureShard, spec: ModelSpec
 ) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    """Window and score digests (n_entities, n_hours from errors_at); the latter hold for the job's hours."""
+    """Window and score digests (n_entities, n_hours from errors_at); the latter hold for the job's
+    hours.
+    """
     champion = shard.job.champion
     reaches = window_reach(champion, spec), score_reach(champion)
     from_at = min(reaches[0].first(shard.errors_at), reaches[1].first(shard.job.first_at))
@@ -278,7 +336,9 @@ def _unmark(store: Store, job: Job) -> None:
     entity, hour = np.nonzero(job.targets)
     hours = [hours_later(job.first_at, i) for i in range(job.targets.shape[1])]
     ids = np.array(job.entity_ids)[entity].tolist()
-    store.write_unscored_hours(job.lineage, ids, [hours[i] for i in hour.tolist()], [None] * len(ids), "")
+    store.write_unscored_hours(
+        job.lineage, ids, [hours[i] for i in hour.tolist()], [None] * len(ids), ""
+    )
 
 
 class _Hours:
@@ -301,7 +361,9 @@ class _Hours:
         self.targets: NDArray[np.bool_] = np.zeros(shard.wanted.shape, bool)
         self.targets[:, -self.job.targets.shape[1] :] = self.job.targets
         on_series = self._on_series
-        self.errors = np.where(self.wanted_steps, on_series(computed.errors, np.nan), memo.errors).astype(np.float32)
+        self.errors = np.where(
+            self.wanted_steps, on_series(computed.errors, np.nan), memo.errors
+        ).astype(np.float32)
         self.channel_errors = on_series(computed.channel_errors, np.nan)
         self.expected = on_series(computed.expected, np.nan)
         self.values = on_series(shard.values, np.nan)
@@ -315,7 +377,9 @@ class _Hours:
         self.n_flags = int(self.flags.sum())
 
     def _on_series(self, array: NDArray[Any], fill: float) -> NDArray[Any]:
-        """The part of an array of the shard's steps that lies on the error series, padded where it starts later."""
+        """The part of an array of the shard's steps that lies on the error series, padded where it
+        starts later.
+        """
         if self.offset <= 0:
             return array[:, -self.offset :]
         padding = np.full((len(array), self.offset, *array.shape[2:]), fill, array.dtype)
@@ -339,7 +403,9 @@ class _Hours:
         entity, hour = np.nonzero(self.shard.wanted)
         n_hours = self.job.targets.shape[1]
         score_digests = np.zeros(self.targets.shape, np.int64)
-        score_digests[:, -n_hours:] = with_pending(self.memo.score_digests[:, -n_hours:], self.job.n_pending)
+        score_digests[:, -n_hours:] = with_pending(
+            self.memo.score_digests[:, -n_hours:], self.job.n_pending
+        )
         status, n_needed, n_seen = self._status(entity, hour)
         return ScoreRows(
             model_id=self.job.champion.model_id,
@@ -370,7 +436,11 @@ class _Hours:
         reach = max(self.spec.features.reach_hours, 1)
         silent = n_before[entity, hour + 1] == n_before[entity, np.maximum(hour - reach, 0)]
         retired = np.array([self._is_retired(i) for i in range(read.shape[1])], bool)
-        marks = {"provisional": self.provisional[entity], "silent": silent, "retired": retired[hour]}
+        marks = {
+            "provisional": self.provisional[entity],
+            "silent": silent,
+            "retired": retired[hour],
+        }
         return hour_status(self._by_hour(self.reasons)[entity, hour], read[entity, hour], **marks)
 
     def _coverage(
@@ -393,7 +463,9 @@ class _Hours:
         return AnomalyRows(
             entity_ids=np.array(self.job.entity_ids)[entity],
             times_s=self._times(step),
-            kind=["collective" if found else "point" for found in self.scores.collective[entity, step]],
+            kind=[
+                "collective" if found else "point" for found in self.scores.collective[entity, step]
+            ],
             severity=[SEVERITIES[level] for level in self.scores.severity[entity, step]],
             error=self.errors[entity, step],
             threshold=self.scores.thresholds[entity, step],
@@ -405,7 +477,9 @@ class _Hours:
         return epoch_s(self.shard.errors_at) + steps * self.spec.features.step_s
 
     def attribution_rows(self, store: Store, detector: Detector) -> AttributionRows:
-        """The channels that carry most of the error of each flagged step, in the sensors' units, and in which steps."""
+        """The channels that carry most of the error of each flagged step, in the sensors' units,
+        and in which steps.
+        """
         entity, step = np.nonzero(self.flags)
         share = self._shares(detector, entity, step)
         rank = np.argsort(np.argsort(-share, axis=1, kind="stable"), axis=1, kind="stable")
@@ -423,33 +497,50 @@ class _Hours:
             step_shares=by_step[row, :, channel] * share[row, channel, None].astype(np.float32),
         )
 
-    def _shares(self, detector: Detector, entity: NDArray[np.int64], step: NDArray[np.int64]) -> NDArray[np.float64]:
-        """Share of each channel in the error of flagged steps, (n, n_channels); NaN in rows where it is unknown."""
+    def _shares(
+        self, detector: Detector, entity: NDArray[np.int64], step: NDArray[np.int64]
+    ) -> NDArray[np.float64]:
+        """Share of each channel in the error of flagged steps, (n, n_channels); NaN in rows where
+        it is unknown.
+        """
         errors = self.channel_errors[entity, step].astype(np.float64)
         if detector.judges_windows and len(entity):
             # Not what a dead channel owes: the 0 that stands for it is no reading.
-            found = detector.channel_shares(*self._flagged(entity, step), self.spec.features.channel_inputs)
+            found = detector.channel_shares(
+                *self._flagged(entity, step), self.spec.features.channel_inputs
+            )
             return np.asarray(as_shares(np.where(np.isfinite(errors), found, 0)), np.float64)
         parts = np.nan_to_num(errors)
-        return np.asarray(parts / np.maximum(parts.sum(axis=1, keepdims=True), np.finfo(np.float64).tiny), np.float64)
+        return np.asarray(
+            parts / np.maximum(parts.sum(axis=1, keepdims=True), np.finfo(np.float64).tiny),
+            np.float64,
+        )
 
     def _flagged(
         self, entity: NDArray[np.int64], step: NDArray[np.int64]
     ) -> tuple[NDArray[np.float32], NDArray[np.int64]]:
-        """Inputs of all entities' steps laid end to end, and where the windows of flagged steps end in them."""
+        """Inputs of all entities' steps laid end to end, and where the windows of flagged steps end
+        in them.
+        """
         inputs = self.shard.features.inputs
-        return inputs.reshape(-1, inputs.shape[-1]), entity * self.shard.values.shape[1] + step - self.offset
+        return inputs.reshape(-1, inputs.shape[-1]), entity * self.shard.values.shape[
+            1
+        ] + step - self.offset
 
     def _step_shares(
         self, detector: Detector, entity: NDArray[np.int64], step: NDArray[np.int64]
     ) -> NDArray[np.float32]:
-        """(n, width, n_channels): which steps of their windows carry a channel's error; each channel's sum is 1."""
+        """(n, width, n_channels): which steps of their windows carry a channel's error; each
+        channel's sum is 1.
+        """
         width, (inputs, ends) = self.spec.features.width, self._flagged(entity, step)
         parts = detector.explain(inputs, ends) if width > 1 and len(ends) else None
         if parts is None:
             return np.full((len(ends), width, self.values.shape[-1]), 1 / width, np.float32)
         total = parts.sum(axis=1, dtype=np.float64, keepdims=True)
-        shares = np.where(total > 0, parts / np.maximum(total, np.finfo(np.float64).tiny), 1 / width)
+        shares = np.where(
+            total > 0, parts / np.maximum(total, np.finfo(np.float64).tiny), 1 / width
+        )
         return shares.astype(np.float32)
 
     def _in_units(
@@ -459,10 +550,17 @@ class _Hours:
         center = np.array([scaler.center for scaler in scalers])[entity, channel]
         scale = np.array([scaler.scale for scaler in scalers])[entity, channel]
         read = self.values[entity, step, channel]
-        actual = np.where(np.isfinite(read), read, self.inputs[entity, step, channel] * scale + center)
+        actual = np.where(
+            np.isfinite(read), read, self.inputs[entity, step, channel] * scale + center
+        )
         expected = self.expected[entity, step, channel].astype(np.float64) * scale + center
         return actual, expected, np.array(self.spec.spreads)[channel] * scale
 
     def _channel_ids(self, store: Store) -> NDArray[np.int64]:
         layout = store.select_layouts(self.dataset.dataset_id)[0]
-        return np.array([layout.channel_ids[layout.channel_names.index(name)] for name in self.spec.features.channels])
+        return np.array(
+            [
+                layout.channel_ids[layout.channel_names.index(name)]
+                for name in self.spec.features.channels
+            ]
+        )

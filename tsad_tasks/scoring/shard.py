@@ -1,4 +1,6 @@
-"""What the feature, window and score tasks hand to one another: files in the run's artifact folder."""
+"""What the feature, window and score tasks hand to one another: files in the run's artifact
+folder.
+"""
 
 from __future__ import annotations
 
@@ -46,7 +48,8 @@ class FoldStarts:
 
     Attributes
     ----------
-    hours : int64 (n_entities,), counted from the shard's `errors_at`; past the end where nothing is wanted.
+    hours : int64 (n_entities,), counted from the shard's `errors_at`; past the end where nothing is
+        wanted.
     states : the states there; empty at the model's anchor.
     """
 
@@ -56,7 +59,11 @@ class FoldStarts:
     def to_arrays(self) -> dict[str, NDArray[Any]]:
         """The starts as arrays of a file."""
         content = np.frombuffer(b"".join(self.states), np.uint8)
-        return {"fold_hours": self.hours, "fold_states": content, "fold_ends": np.cumsum([len(s) for s in self.states])}
+        return {
+            "fold_hours": self.hours,
+            "fold_states": content,
+            "fold_ends": np.cumsum([len(s) for s in self.states]),
+        }
 
     @classmethod
     def from_arrays(cls, arrays: dict[str, NDArray[Any]]) -> Self | None:
@@ -78,7 +85,8 @@ class FeatureShard:
     errors_at : whole hour at which the error series starts (the thresholds' look-back).
     values : float64 (n_entities, n_steps, n_channels) as read, in the model's channels.
     wanted : bool (n_entities, n_hours from errors_at), hours whose errors must be computed.
-    digests : int64 (n_entities, n_hours from errors_at), of the blocks that the wanted errors were made from.
+    digests : int64 (n_entities, n_hours from errors_at), of the blocks that the wanted errors were
+        made from.
     folds : where the folds of a folding model start.
     """
 
@@ -98,7 +106,11 @@ class FeatureShard:
         arrays |= {"targets": self.job.targets, "n_pending": self.job.n_pending}
         arrays |= {name: getattr(self.features, name) for name in self._ARRAYS}
         arrays |= self.folds.to_arrays() if self.folds else {}
-        facts = {"values_s": epoch_s(self.values_at), "errors_s": epoch_s(self.errors_at), "job": _job_facts(self.job)}
+        facts = {
+            "values_s": epoch_s(self.values_at),
+            "errors_s": epoch_s(self.errors_at),
+            "job": _job_facts(self.job),
+        }
         write_arrays(path, arrays, facts)
 
     @classmethod
@@ -148,12 +160,22 @@ def _fact(value: Any) -> Any:
 
 def _job(facts: dict[str, Any], targets: NDArray[np.bool_], n_pending: NDArray[np.int64]) -> Job:
     champion: dict[str, Any] = {
-        name: from_epoch_s(v["epoch_s"]) if isinstance(v, dict) else v for name, v in facts["champion"].items()
+        name: from_epoch_s(v["epoch_s"]) if isinstance(v, dict) else v
+        for name, v in facts["champion"].items()
     }
     entities = tuple((str(name), int(key)) for name, key in facts["entities"])
     bounds = from_epoch_s(facts["first_s"]), from_epoch_s(facts["end_s"])
     scales = tuple(OwnScale.from_json(scale) if scale else None for scale in facts["scales"])
-    return Job(Champion(**champion), facts["lineage"], *bounds, entities, targets, n_pending, scales, facts["is_later"])
+    return Job(
+        Champion(**champion),
+        facts["lineage"],
+        *bounds,
+        entities,
+        targets,
+        n_pending,
+        scales,
+        facts["is_later"],
+    )
 
 
 def entity_shards(names: Sequence[str], n_shards: int) -> list[list[str]]:

@@ -39,12 +39,15 @@ def place(uri: str) -> UPath:
 
 @cache
 def _check_bucket(bucket: str) -> None:
-    """Asks for a bucket, once in a process: what is wrong with it is said before anything is half written."""
+    """Asks for a bucket, once in a process: what is wrong with it is said before anything is half
+    written.
+    """
     try:
         UPath(f"s3://{bucket}", use_listings_cache=False).fs.info(bucket)
     except FileNotFoundError as error:
         raise BadInput(
-            f"Expected an object store with the bucket {bucket}, which tsad does not make. Received: none of that name."
+            f"Expected an object store with the bucket {bucket}, which tsad does not make. "
+            "Received: none of that name."
         ) from error
     except PermissionError as error:
         raise _denied(bucket, str(error)) from error
@@ -54,7 +57,8 @@ def _check_bucket(bucket: str) -> None:
 
 def _denied(bucket: str, said: str) -> AccessDenied:
     return AccessDenied(
-        f"Expected credentials that may list, read and write the bucket {bucket}, from AWS_ACCESS_KEY_ID and "
+        f"Expected credentials that may list, read and write the bucket {bucket}, from "
+        "AWS_ACCESS_KEY_ID and "
         f"AWS_SECRET_ACCESS_KEY, a profile or a role. Received: {said.rstrip('.')}."
     )
 
@@ -65,4 +69,6 @@ def _explained(bucket: str, error: Exception) -> TsadError:
 
     if isinstance(error, (NoCredentialsError, PartialCredentialsError)):
         return _denied(bucket, "none, or not all")
-    return Unavailable(f"Expected an object store that answers for the bucket {bucket}. Received: {error}")
+    return Unavailable(
+        f"Expected an object store that answers for the bucket {bucket}. Received: {error}"
+    )

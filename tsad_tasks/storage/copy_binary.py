@@ -1,7 +1,8 @@
 """PostgreSQL's binary COPY format, encoded and decoded column by column in NumPy.
 
-Every encoder gives the bytes of one column for all rows, and a mask of the bytes that count, since NULLs and texts make
-rows of different lengths. Source: PostgreSQL documentation, COPY, "Binary Format"; array_recv in src/backend/utils/adt.
+Every encoder gives the bytes of one column for all rows, and a mask of the bytes that count, since
+NULLs and texts make rows of different lengths. Source: PostgreSQL documentation, COPY, "Binary
+Format"; array_recv in src/backend/utils/adt.
 """
 
 from __future__ import annotations
@@ -32,7 +33,9 @@ class Column:
 
 def _as_bytes(values: NDArray[Any]) -> Bytes:
     width = values.dtype.itemsize * math.prod(values.shape[1:])
-    return np.frombuffer(np.ascontiguousarray(values).tobytes(), np.uint8).reshape(len(values), width)
+    return np.frombuffer(np.ascontiguousarray(values).tobytes(), np.uint8).reshape(
+        len(values), width
+    )
 
 
 def _prefixed(values: NDArray[Any], n_bytes: NDArray[Any] | int) -> Bytes:
@@ -79,7 +82,11 @@ def text(values: Sequence[str]) -> Column:
 
 
 def array(
-    values: NDArray[Any], kind: str, *, nullable: bool = False, absent: NDArray[np.bool_] | None = None
+    values: NDArray[Any],
+    kind: str,
+    *,
+    nullable: bool = False,
+    absent: NDArray[np.bool_] | None = None,
 ) -> Column:
     """A column of arrays of one shape.
 
@@ -154,7 +161,11 @@ class Field:
         if not self.shape:
             return [*prefix, (self.name, f">{self.kind}")]
         element = np.dtype([("n", ">i4"), ("v", f">{self.kind}")])
-        return [*prefix, (f"{self.name}_head", ">i4", (3 + 2 * len(self.shape),)), (self.name, element, self.shape)]
+        return [
+            *prefix,
+            (f"{self.name}_head", ">i4", (3 + 2 * len(self.shape),)),
+            (self.name, element, self.shape),
+        ]
 
 
 def decode(stream: bytes, fields: Sequence[Field]) -> dict[str, NDArray[Any]]:
@@ -171,10 +182,15 @@ def decode(stream: bytes, fields: Sequence[Field]) -> dict[str, NDArray[Any]]:
         raise ValueError(f"Expected rows of {dtype.itemsize} bytes. Received: {len(body)} bytes.")
     rows = np.frombuffer(body, dtype)
     if len(rows) and not (rows["n_fields"] == len(fields)).all():
-        raise ValueError(f"Expected {len(fields)} columns in every row. Received: rows of another width.")
+        raise ValueError(
+            f"Expected {len(fields)} columns in every row. Received: rows of another width."
+        )
     for field in fields:
         _check_field(field, rows)
-    return {field.name: _native(rows[field.name]["v"] if field.shape else rows[field.name]) for field in fields}
+    return {
+        field.name: _native(rows[field.name]["v"] if field.shape else rows[field.name])
+        for field in fields
+    }
 
 
 def _check_field(field: Field, rows: NDArray[Any]) -> None:
@@ -183,9 +199,13 @@ def _check_field(field: Field, rows: NDArray[Any]) -> None:
         fits = rows[f"{field.name}_n"] == rows.dtype[field.name].itemsize
     else:
         head = rows[f"{field.name}_head"]
-        fits = (head[:, [0, 1, *range(3, head.shape[1], 2)]] == (len(field.shape), 0, *field.shape)).all(axis=1)
+        fits = (
+            head[:, [0, 1, *range(3, head.shape[1], 2)]] == (len(field.shape), 0, *field.shape)
+        ).all(axis=1)
     if not fits.all():
-        raise ValueError(f"Expected {field.name} of shape {field.shape}, without NULL. Received: something else.")
+        raise ValueError(
+            f"Expected {field.name} of shape {field.shape}, without NULL. Received: something else."
+        )
 
 
 def _native(values: NDArray[Any]) -> NDArray[Any]:

@@ -15,7 +15,10 @@ from tsad_tasks.base.errors import AccessDenied, BadInput, Unavailable
 # A busy machine may need seconds to answer.
 CONNECT_TIMEOUT_S = 30
 _QUERIES = Path(__file__).parents[2] / "sql" / "queries"
-_DENIED = re.compile(r"password authentication failed|no password supplied|role .* does not exist|not permitted", re.I)
+_DENIED = re.compile(
+    r"password authentication failed|no password supplied|role .* does not exist|not permitted",
+    re.I,
+)
 _PASSWORD = re.compile(r"(://[^:/@]*):[^@]*@")
 
 
@@ -38,12 +41,15 @@ def warehouse_uri() -> str:
 
 
 def connection_uri(connection_id: str) -> str:
-    """URI of a source connection, from `TSAD_CONNECTION_<ID>` or `AIRFLOW_CONN_<ID>`, read anew at each call."""
+    """URI of a source connection, from `TSAD_CONNECTION_<ID>` or `AIRFLOW_CONN_<ID>`, read anew at
+    each call.
+    """
     names = (f"TSAD_CONNECTION_{connection_id.upper()}", f"AIRFLOW_CONN_{connection_id.upper()}")
     uri = next((os.environ[name] for name in names if os.environ.get(name)), None)
     if uri is None:
         raise BadInput(
-            f"Expected the URI of connection {connection_id!r} in {names[0]} (or an Airflow connection of that id). "
+            f"Expected the URI of connection {connection_id!r} in {names[0]} (or an Airflow "
+            "connection of that id). "
             "Received: nothing."
         )
     return uri
@@ -69,9 +75,13 @@ def connect(uri: str, *, statement_timeout_s: int = 0) -> Connection:
         The server did not answer.
     """
     plain = re.sub(r"^postgres(ql)?(\+\w+)?://", "postgresql://", uri)
-    options = f"-c timezone=UTC -c statement_timeout={statement_timeout_s * 1000} -c extra_float_digits=3"
+    options = (
+        f"-c timezone=UTC -c statement_timeout={statement_timeout_s * 1000} -c extra_float_digits=3"
+    )
     try:
-        return psycopg2.connect(plain, application_name="tsad", connect_timeout=CONNECT_TIMEOUT_S, options=options)
+        return psycopg2.connect(
+            plain, application_name="tsad", connect_timeout=CONNECT_TIMEOUT_S, options=options
+        )
     except psycopg2.OperationalError as error:
         raise _explained(plain, error) from error
 

@@ -18,7 +18,9 @@ class Contents:
 
 
 def folders_below(place: UPath) -> dict[str, Contents]:
-    """Contents of each folder in a place, by name; folders without files are left out. One listing for all."""
+    """Contents of each folder in a place, by name; folders without files are left out. One listing
+    for all.
+    """
     if not place.exists():
         return {}
     start = f"{place.path.rstrip('/')}/"
@@ -44,9 +46,17 @@ def remove_folder(folder: UPath) -> None:
 
 
 def _file_written_at(facts: Mapping[str, object]) -> datetime:
-    """The time in what a file system says of a file: local, s3 and memory each have a name of their own for it."""
-    found = next((facts[name] for name in ("mtime", "LastModified", "created") if facts.get(name)), None)
+    """The time in what a file system says of a file: local, s3 and memory each have a name of their
+    own for it.
+    """
+    found = next(
+        (facts[name] for name in ("mtime", "LastModified", "created") if facts.get(name)), None
+    )
     if isinstance(found, datetime):
         return found
     # What tells no time is not old.
-    return datetime.fromtimestamp(found, UTC) if isinstance(found, (int, float)) else datetime.max.replace(tzinfo=UTC)
+    return (
+        datetime.fromtimestamp(found, UTC)
+        if isinstance(found, (int, float))
+        else datetime.max.replace(tzinfo=UTC)
+    )

@@ -33,14 +33,17 @@ def migrate(uri: str, *, writer: str | None = None, reader: str | None = None) -
     AccessDenied, Unavailable
         As `database.connect`.
     """
-    engine = create_engine("postgresql+psycopg2://", creator=lambda: connect(uri), poolclass=NullPool)
+    engine = create_engine(
+        "postgresql+psycopg2://", creator=lambda: connect(uri), poolclass=NullPool
+    )
     try:
         return _migrate(engine, writer, reader)
     except (psycopg2.errors.InsufficientPrivilege, ProgrammingError) as error:
         if not isinstance(getattr(error, "orig", error), psycopg2.errors.InsufficientPrivilege):
             raise
         raise BadInput(
-            f"Expected a login that may create extensions, schemas and roles at {without_password(uri)}. "
+            "Expected a login that may create extensions, schemas and roles at "
+            f"{without_password(uri)}. "
             f"Received: {_first_line(error)}."
         ) from error
     finally:
@@ -70,7 +73,8 @@ def _grant(connection: Connection, group: str, login: str | None) -> None:
         connection.execute(text(f"GRANT {group} TO {quoted}"))
     except ProgrammingError as error:
         raise BadInput(
-            f"Expected login roles that exist, for --writer and --reader. Received: {_first_line(error)}."
+            "Expected login roles that exist, for --writer and --reader. Received: "
+            f"{_first_line(error)}."
         ) from error
     connection.commit()
 

@@ -16,7 +16,8 @@ from tsad_tasks.storage.artifacts import place
 
 
 def artifacts_root() -> UPath:
-    """Folder or object store of bundles, run files and reports: `TSAD_ARTIFACTS`, else `.tsad/artifacts`.
+    """Folder or object store of bundles, run files and reports: `TSAD_ARTIFACTS`, else
+    `.tsad/artifacts`.
 
     `place` says what it raises.
     """
@@ -39,7 +40,9 @@ def datasets_folder() -> Path:
 
 def dataset_paths() -> list[Path]:
     """All dataset files, by name."""
-    return sorted(path for path in datasets_folder().glob("*.y*ml") if path.suffix in (".yaml", ".yml"))
+    return sorted(
+        path for path in datasets_folder().glob("*.y*ml") if path.suffix in (".yaml", ".yml")
+    )
 
 
 def named_config(path: Path) -> DatasetConfig:
@@ -52,7 +55,9 @@ def named_config(path: Path) -> DatasetConfig:
     """
     config = load_config(path)
     if config.dataset != path.stem:
-        raise ConfigError(f"{path}:1: dataset: Expected the file's name, {path.stem}. Received: {config.dataset}.")
+        raise ConfigError(
+            f"{path}:1: dataset: Expected the file's name, {path.stem}. Received: {config.dataset}."
+        )
     return config
 
 
@@ -74,10 +79,19 @@ def config_of(dataset: str) -> DatasetConfig:
 
 
 def deprecations_of(config: DatasetConfig) -> list[str]:
-    """What the dataset's file says that counts no more, a line each, with what to use in its place."""
-    return deprecations(config, next((path for path in dataset_paths() if path.stem == config.dataset), None))
+    """What the dataset's file says that counts no more, a line each, with what to use in its
+    place.
+    """
+    return deprecations(
+        config, next((path for path in dataset_paths() if path.stem == config.dataset), None)
+    )
 
 
 def report_path(dataset: str, start_at: datetime, end_at: datetime) -> UPath:
     """Where the PDF of a period goes."""
-    return artifacts_root() / "reports" / dataset / f"{dataset}_{start_at:%Y%m%dT%H%M}_{end_at:%Y%m%dT%H%M}.pdf"
+    return (
+        artifacts_root()
+        / "reports"
+        / dataset
+        / f"{dataset}_{start_at:%Y%m%dT%H%M}_{end_at:%Y%m%dT%H%M}.pdf"
+    )

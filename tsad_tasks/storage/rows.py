@@ -121,7 +121,9 @@ class LearnedEpoch:
 
 @dataclass(frozen=True)
 class UnscaledEntity:
-    """An entity that a champion has no scale for, and what was learned of it so far; None: nothing yet."""
+    """An entity that a champion has no scale for, and what was learned of it so far; None: nothing
+    yet.
+    """
 
     entity_id: int
     from_at: datetime | None
@@ -282,7 +284,9 @@ class TopAttribution:
 
 @dataclass(frozen=True)
 class StandingIncident:
-    """An incident that counts; `memory_steps`: for how many steps its model's windows hold a reading that is over."""
+    """An incident that counts; `memory_steps`: for how many steps its model's windows hold a
+    reading that is over.
+    """
 
     incident_id: str
     entity_id: int
@@ -356,8 +360,8 @@ class ModelUse:
     is_pruned : its bundle was given up.
     is_in_use : champion, or in the shadow, until further notice; in any lineage.
     is_waiting : another challenger has its place in the shadow.
-    place : 1 for the newest champion of its scope and lineage, 2 for the one before; None: never champion, or rolled
-        back.
+    place : 1 for the newest champion of its scope and lineage, 2 for the one before; None: never
+        champion, or rolled back.
     is_parent_in_use : one of its children is in use.
     scored_until : the end of the last range that it scored as champion or by request.
     used_until : the end of its training, or of the last range that it scored, in the shadow too.
@@ -412,7 +416,9 @@ class GateRow:
 
 @dataclass(frozen=True)
 class DriftRow:
-    """How far a week of a channel (0: of the scores) lies from its reference; None where it is not known."""
+    """How far a week of a channel (0: of the scores) lies from its reference; None where it is not
+    known.
+    """
 
     model_id: int
     entity_id: int

@@ -1,7 +1,7 @@
 """The one formatter of numbers, shares, durations and times, for mail, page, PDF and command line.
 
-A value is rounded once, half up (away from zero), and leaves as a string. What is unknown reads "no data",
-never 0. Numbers need only the standard library.
+A value is rounded once, half up (away from zero), and leaves as a string. What is unknown reads "no
+data", never 0. Numbers need only the standard library.
 """
 
 from __future__ import annotations
@@ -37,7 +37,8 @@ def is_known(value: float | None) -> bool:
 
 
 def round_half_up(value: float, n_decimals: int) -> Decimal:
-    """A finite value rounded once, halves away from zero, as its shortest decimal notation shows it.
+    """A finite value rounded once, halves away from zero, as its shortest decimal notation shows
+    it.
 
     >>> round_half_up(50.65, 1), round_half_up(-2.165, 2), round_half_up(0.5, 0)
     (Decimal('50.7'), Decimal('-2.17'), Decimal('1'))
@@ -49,7 +50,8 @@ def round_half_up(value: float, n_decimals: int) -> Decimal:
 
 
 def n_decimals_for(spread: float | None, value: float | None = None) -> int:
-    """Decimals that show two significant digits of the spread; without one, three digits of the value.
+    """Decimals that show two significant digits of the spread; without one, three digits of the
+    value.
 
     >>> n_decimals_for(0.38), n_decimals_for(3.0), n_decimals_for(27.0), n_decimals_for(None, 4.213)
     (2, 1, 0, 2)
@@ -62,7 +64,8 @@ def n_decimals_for(spread: float | None, value: float | None = None) -> int:
 
 
 def number_text(value: float | None, n_decimals: int = 0) -> str:
-    """A number with a true minus sign and thousands set apart; very large and very small ones as powers of ten.
+    """A number with a true minus sign and thousands set apart; very large and very small ones as
+    powers of ten.
 
     >>> number_text(-2.165, 2), number_text(1234567), number_text(None), number_text(-0.04, 1)
     ('−2.17', '1\u202f234\u202f567', 'no data', '0.0')
@@ -110,8 +113,11 @@ def with_unit(text: str, unit: str | None) -> str:
     return f"{text} {unit}" if unit and text != NO_DATA else text
 
 
-def expected_text(expected: float | None, lower: float | None, upper: float | None, unit: str | None = None) -> str:
-    """What was expected: with ±, as a range where the sides differ, or alone where no range is known.
+def expected_text(
+    expected: float | None, lower: float | None, upper: float | None, unit: str | None = None
+) -> str:
+    """What was expected: with ±, as a range where the sides differ, or alone where no range is
+    known.
 
     >>> expected_text(41.84, 38.84, 44.84, "%"), expected_text(5.0, 4.0, 9.0, "bar"), expected_text(41.84, None, None)
     ('41.8 ± 3.0 %', '4.0 to 9.0 bar', '41.8')
@@ -121,8 +127,12 @@ def expected_text(expected: float | None, lower: float | None, upper: float | No
         return value_text(expected, unit)
     n_decimals = n_decimals_for(spread, upper)
     if expected is None or math.isnan(expected) or _lopsided(expected, lower, upper):
-        return with_unit(f"{number_text(lower, n_decimals)} to {number_text(upper, n_decimals)}", unit)
-    return with_unit(f"{number_text(expected, n_decimals)} ± {number_text(spread, n_decimals)}", unit)
+        return with_unit(
+            f"{number_text(lower, n_decimals)} to {number_text(upper, n_decimals)}", unit
+        )
+    return with_unit(
+        f"{number_text(expected, n_decimals)} ± {number_text(spread, n_decimals)}", unit
+    )
 
 
 def half_width(lower: float | None, upper: float | None) -> float | None:
@@ -136,7 +146,9 @@ def half_width(lower: float | None, upper: float | None) -> float | None:
     return float(f"{(upper - lower) / 2:.12g}")
 
 
-def difference_text(actual: float | None, expected: float | None, spread: float | None = None) -> str:
+def difference_text(
+    actual: float | None, expected: float | None, spread: float | None = None
+) -> str:
     """Actual minus expected with its sign, rounded once from the unrounded difference.
 
     >>> difference_text(2.8649, 5.0357, 0.38), difference_text(50.65, 41.84, 3.0), difference_text(1.0, None)
@@ -154,7 +166,11 @@ def signed_text(value: float | None, n_decimals: int) -> str:
     ('+1.85', '0.00')
     """
     text = number_text(value, n_decimals)
-    return f"+{text}" if value is not None and value > 0 and any(digit in text for digit in "123456789∞") else text
+    return (
+        f"+{text}"
+        if value is not None and value > 0 and any(digit in text for digit in "123456789∞")
+        else text
+    )
 
 
 def share_text(share: float | None) -> str:
@@ -216,14 +232,19 @@ def zone_of(name: str) -> ZoneInfo:
 
 
 def local_time(at: datetime, zone: str) -> datetime:
-    """A moment in the site zone. Naive times are refused, for nobody knows which moment they mean."""
+    """A moment in the site zone. Naive times are refused, for nobody knows which moment they
+    mean.
+    """
     if at.tzinfo is None:
-        raise ValueError(f"Expected a time with a zone. Received: {at!r}. Attach UTC where the time was read.")
+        raise ValueError(
+            f"Expected a time with a zone. Received: {at!r}. Attach UTC where the time was read."
+        )
     return at.astimezone(zone_of(zone))
 
 
 def clock_text(at: datetime | None, zone: str) -> str:
-    """Hours and minutes in the site zone; in the hour that occurs twice, with the offset that tells which.
+    """Hours and minutes in the site zone; in the hour that occurs twice, with the offset that tells
+    which.
 
     >>> clock_text(datetime(2026, 11, 20, 12, 21, tzinfo=UTC), "Europe/Berlin")
     '13:21'
@@ -293,7 +314,8 @@ def span_text(started_at: datetime, ended_at: datetime | None, zone: str) -> str
 
 
 def period_text(start_at: datetime, end_at: datetime, zone: str) -> str:
-    """The days of a half-open period, with clock times where it does not run from midnight to midnight.
+    """The days of a half-open period, with clock times where it does not run from midnight to
+    midnight.
 
     >>> period_text(datetime(2026, 11, 15, 23, tzinfo=UTC), datetime(2026, 11, 22, 23, tzinfo=UTC), "Europe/Berlin")
     '16–22 Nov 2026'
@@ -320,7 +342,8 @@ def offset_text(at: datetime, zone: str) -> str:
 
 
 def zone_text(zone: str, start_at: datetime, end_at: datetime) -> str:
-    """The site zone's name with its offset, or both offsets where the clocks change within the period.
+    """The site zone's name with its offset, or both offsets where the clocks change within the
+    period.
 
     >>> zone_text("Europe/Berlin", datetime(2026, 10, 20, tzinfo=UTC), datetime(2026, 10, 27, tzinfo=UTC))
     'Europe/Berlin (UTC+2, later UTC+1)'
@@ -373,7 +396,9 @@ def _lopsided(expected: float, lower: float, upper: float) -> bool:
 
 
 def _rounded_seconds(seconds: float) -> int:
-    """Whole seconds below a minute's worth of sense, whole minutes from an hour, whole hours from two days."""
+    """Whole seconds below a minute's worth of sense, whole minutes from an hour, whole hours from
+    two days.
+    """
     for limit_s, unit_s in ((3600, 1), (172800, 60)):
         rounded = int(round_half_up(seconds / unit_s, 0)) * unit_s
         if rounded < limit_s:
@@ -395,7 +420,9 @@ def _occurs_twice(local: datetime) -> bool:
 
 
 def _exists(local: datetime) -> bool:
-    return local.astimezone(UTC).astimezone(local.tzinfo).replace(tzinfo=None) == local.replace(tzinfo=None)
+    return local.astimezone(UTC).astimezone(local.tzinfo).replace(tzinfo=None) == local.replace(
+        tzinfo=None
+    )
 
 
 def _is_midnight(local: datetime) -> bool:

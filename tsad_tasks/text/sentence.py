@@ -20,7 +20,21 @@ from tsad_tasks.text.formats import (
     value_text,
 )
 
-_WORDS = ("none", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten", "eleven", "twelve")
+_WORDS = (
+    "none",
+    "one",
+    "two",
+    "three",
+    "four",
+    "five",
+    "six",
+    "seven",
+    "eight",
+    "nine",
+    "ten",
+    "eleven",
+    "twelve",
+)
 _MOST_NAMED = 4
 
 
@@ -41,8 +55,8 @@ def incident_sentence(
     Parameters
     ----------
     channel, actual, expected, lower, upper
-        The channel that carries most of the error, its worst reading in `unit`, and what was expected then;
-        `None` or NaN is unknown.
+        The channel that carries most of the error, its worst reading in `unit`, and what was
+        expected then; `None` or NaN is unknown.
     error_ratio
         The highest error divided by its threshold, used where no expected range is known.
     stopped_varying
@@ -69,13 +83,13 @@ def incident_sentence(
     if stopped_varying or not lower <= actual <= upper:
         middle = expected if is_known(expected) else (lower + upper) / 2
         return f"{entity}: {channel} {_verb(actual, middle, stopped_varying)} {value}; {wanted} was expected"
-    return (
-        f"{entity}: {channel} was {value}, inside the expected {wanted}; its course was unusual{_in_brackets(reached)}"
-    )
+    return f"{entity}: {channel} was {value}, inside the expected {wanted}; its course was unusual{_in_brackets(reached)}"
 
 
 def stopped_varying(
-    actual: npt.NDArray[np.floating], lower: npt.NDArray[np.floating], upper: npt.NDArray[np.floating]
+    actual: npt.NDArray[np.floating],
+    lower: npt.NDArray[np.floating],
+    upper: npt.NDArray[np.floating],
 ) -> bool:
     """Whether at least five known readings stayed within 1 % of the expected range's width.
 
@@ -96,13 +110,18 @@ def shares_sentence(names: Sequence[str], shares: Sequence[float]) -> str:
     >>> shares_sentence(["CPU", "memory", "disk"], [0.7, 0.25, 0.05])
     'Two of 3 channels carry 95.0 % of the error: CPU 70.0 % and memory 25.0 %.'
     """
-    known = sorted(((s, n) for s, n in zip(shares, names, strict=True) if is_known(s)), key=lambda pair: -pair[0])
+    known = sorted(
+        ((s, n) for s, n in zip(shares, names, strict=True) if is_known(s)),
+        key=lambda pair: -pair[0],
+    )
     if len(names) == 1:
         return "It is the only channel."
     if not known:
         return "How the error spreads over the channels is not known."
     n_carry = n_carrying([share for share, _ in known])
-    listed = joined([f"{name} {share_text(share)}" for share, name in known[: min(n_carry, _MOST_NAMED)]])
+    listed = joined(
+        [f"{name} {share_text(share)}" for share, name in known[: min(n_carry, _MOST_NAMED)]]
+    )
     more = f" and {counted(n_carry - _MOST_NAMED, 'other')}" if n_carry > _MOST_NAMED else ""
     if n_carry == 1:
         return f"One of {len(names)} channels carries {share_text(known[0][0])} of the error: {known[0][1]}."
@@ -133,7 +152,11 @@ def quiet_sentence(n_hours_scored: int, n_hours_expected: int, highest_ratio: fl
         return f"No incidents are known, because nothing was scored: 0 of {count_text(n_hours_expected)} hours."
     missing = n_hours_expected - n_hours_scored
     rest = f" {counted(missing, 'hour')} could not be scored." if missing > 0 else ""
-    highest = f", highest error {ratio_text(highest_ratio)} of its threshold" if is_known(highest_ratio) else ""
+    highest = (
+        f", highest error {ratio_text(highest_ratio)} of its threshold"
+        if is_known(highest_ratio)
+        else ""
+    )
     return f"No incidents. {counted(n_hours_scored, 'hour')} scored{highest}.{rest}"
 
 

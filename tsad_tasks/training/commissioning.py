@@ -58,27 +58,41 @@ class Level:
 
     @property
     def shift(self) -> float | None:
-        """Spreads of the reference between its median and the one of now; None where there is nothing to compare."""
+        """Spreads of the reference between its median and the one of now; None where there is
+        nothing to compare.
+        """
         if self.reference is None or self.verdict_id is not None:
             return None
         return abs(self.now.median - self.reference.median) / self.reference.spread
 
     @property
     def widening(self) -> float | None:
-        """The spread of now as a multiple of the reference's; None where there is nothing to compare."""
+        """The spread of now as a multiple of the reference's; None where there is nothing to
+        compare.
+        """
         if self.reference is None or self.verdict_id is not None:
             return None
         return self.now.spread / self.reference.spread
 
 
-def commissioning_levels(store: Store, reader: TrainingReader, scope: Scope, lineage: str) -> list[Level]:
-    """The channels of a training range beside their references, of entities with enough running time."""
+def commissioning_levels(
+    store: Store, reader: TrainingReader, scope: Scope, lineage: str
+) -> list[Level]:
+    """The channels of a training range beside their references, of entities with enough running
+    time.
+    """
     dataset_id = store.select_dataset(reader.config.dataset).dataset_id
-    ids = {name: key for key, name, _ in store.select("select_channels", {"dataset_id": dataset_id})}
+    ids = {
+        name: key for key, name, _ in store.select("select_channels", {"dataset_id": dataset_id})
+    }
     params = {"lineage": lineage, "entity_ids": [key for _, key in scope.entities]}
     known = {row[:2]: Reference(*row) for row in store.select("select_references", params)}
-    said = [one for one in standing_verdicts(store, dataset_id, lineage) if one.verdict == "new_normal"]
-    return [level for entity in scope.entities for level in _levels_of(reader, entity, ids, known, said)]
+    said = [
+        one for one in standing_verdicts(store, dataset_id, lineage) if one.verdict == "new_normal"
+    ]
+    return [
+        level for entity in scope.entities for level in _levels_of(reader, entity, ids, known, said)
+    ]
 
 
 def _levels_of(
@@ -99,20 +113,34 @@ def _levels_of(
         since = verdict.start_at if verdict else reference.from_at if reference else span.start_at
         now = _reference(reader, key, channel_id, clean[:, position], since)
         if now is not None:
-            found.append(Level(name, channel, now, reference, verdict.verdict_id if verdict else None))
+            found.append(
+                Level(name, channel, now, reference, verdict.verdict_id if verdict else None)
+            )
     return found
 
 
-def _rebaselining(said: Sequence[Said], entity_id: int, channel_id: int, reference: Reference | None) -> Said | None:
+def _rebaselining(
+    said: Sequence[Said], entity_id: int, channel_id: int, reference: Reference | None
+) -> Said | None:
     """The latest verdict new_normal that the reference does not know of."""
     if reference is None:
         return None
-    of_it = (one for one in said if one.entity_id == entity_id and one.channel_id in (None, channel_id))
-    return max((one for one in of_it if one.end_at > reference.to_at), key=lambda one: one.start_at, default=None)
+    of_it = (
+        one for one in said if one.entity_id == entity_id and one.channel_id in (None, channel_id)
+    )
+    return max(
+        (one for one in of_it if one.end_at > reference.to_at),
+        key=lambda one: one.start_at,
+        default=None,
+    )
 
 
 def _reference(
-    reader: TrainingReader, entity_id: int, channel_id: int, values: np.ndarray[Any, Any], since: datetime
+    reader: TrainingReader,
+    entity_id: int,
+    channel_id: int,
+    values: np.ndarray[Any, Any],
+    since: datetime,
 ) -> Reference | None:
     """What a channel is like from a moment on; None where too little is known."""
     span, step_s = reader.span, reader.config.source.step_s
@@ -131,21 +159,49 @@ def enough_s(config: DatasetConfig) -> float:
 
 
 def shift_rule(config: DatasetConfig, levels: Sequence[Level]) -> GateRow:
-    """The gate's rule: no channel is farther from its commissioning reference than the dataset allows."""
+    """The gate's rule: no channel is farther from its commissioning reference than the dataset
+    allows.
+    """
     limit = config.gate.max_commissioning_shift
-    worst = max((one for one in levels if one.shift is not None), key=lambda one: one.shift or 0.0, default=None)
+    worst = max(
+        (one for one in levels if one.shift is not None),
+        key=lambda one: one.shift or 0.0,
+        default=None,
+    )
     if worst is None or worst.shift is None:
-        return GateRow(SHIFT_RULE, None, limit, None, True, "nothing to compare with: the references are made now")
+        return GateRow(
+            SHIFT_RULE,
+            None,
+            limit,
+            None,
+            True,
+            "nothing to compare with: the references are made now",
+        )
     passed = worst.shift <= limit
-    return GateRow(SHIFT_RULE, worst.shift, limit, None, passed, _note(config, worst, passed=passed))
+    return GateRow(
+        SHIFT_RULE, worst.shift, limit, None, passed, _note(config, worst, passed=passed)
+    )
 
 
 def spread_rule(config: DatasetConfig, levels: Sequence[Level]) -> GateRow:
-    """The gate's rule: no channel scatters much wider than at commissioning, as readings that were garbled do."""
+    """The gate's rule: no channel scatters much wider than at commissioning, as readings that were
+    garbled do.
+    """
     limit = config.gate.max_commissioning_spread
-    worst = max((one for one in levels if one.widening is not None), key=lambda one: one.widening or 0.0, default=None)
+    worst = max(
+        (one for one in levels if one.widening is not None),
+        key=lambda one: one.widening or 0.0,
+        default=None,
+    )
     if worst is None or worst.widening is None:
-        return GateRow(SPREAD_RULE, None, limit, None, True, "nothing to compare with: the references are made now")
+        return GateRow(
+            SPREAD_RULE,
+            None,
+            limit,
+            None,
+            True,
+            "nothing to compare with: the references are made now",
+        )
     passed = worst.widening <= limit
     note = f"{worst.entity} {worst.channel}: its spread as a multiple of the one at commissioning"
     return GateRow(SPREAD_RULE, worst.widening, limit, None, passed, note)
@@ -155,7 +211,8 @@ def _note(config: DatasetConfig, worst: Level, *, passed: bool) -> str:
     old, unit = worst.reference, config.source.channels[worst.channel].unit or ""
     assert old is not None
     said = (
-        f"{worst.entity} {worst.channel}: median {worst.now.median:.4g} {unit}, at commissioning {old.median:.4g} "
+        f"{worst.entity} {worst.channel}: median {worst.now.median:.4g} {unit}, at commissioning "
+        f"{old.median:.4g} "
         f"± {old.spread:.4g} {unit} ({old.from_at:%Y-%m-%d} to {old.to_at:%Y-%m-%d})"
     ).replace("  ", " ")
     if passed:
@@ -165,7 +222,9 @@ def _note(config: DatasetConfig, worst: Level, *, passed: bool) -> str:
 
 
 def freeze_references(store: Store, lineage: str, model_id: int, levels: Sequence[Level]) -> int:
-    """References that a successful training made: the first ones, and those that a verdict new_normal asked for."""
+    """References that a successful training made: the first ones, and those that a verdict
+    new_normal asked for.
+    """
     new = [(vars(one.now) | {"verdict_id": one.verdict_id}) for one in levels if one.is_new]
     if not new:
         return 0

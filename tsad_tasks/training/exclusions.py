@@ -1,4 +1,6 @@
-"""What a training leaves out, and why: known anomalies, people's words, maintenance, high scores, bad data."""
+"""What a training leaves out, and why: known anomalies, people's words, maintenance, high scores,
+bad data.
+"""
 
 from __future__ import annotations
 
@@ -26,7 +28,8 @@ from tsad_tasks.training.fit import (
     is_known,
 )
 
-# An event that was expected is no fault, yet not how the machine runs either: that is what new_normal says.
+# An event that was expected is no fault, yet not how the machine runs either: that is what
+# new_normal says.
 LEFT_OUT_VERDICTS = ("confirmed", "expected", "sensor_fault")
 LEARNED_VERDICTS = ("false_alarm", "new_normal")
 _MARGIN = timedelta(seconds=LABEL_MARGIN_S)
@@ -67,7 +70,9 @@ def standing_verdicts(store: Store, dataset_id: int, lineage: str) -> list[Said]
 def _without(old: Said, later: Said) -> list[Said]:
     if old.entity_id != later.entity_id:
         return [old]
-    return [replace(old, start_at=start, end_at=end) for start, end in without(old.span, [later.span])]
+    return [
+        replace(old, start_at=start, end_at=end) for start, end in without(old.span, [later.span])
+    ]
 
 
 def exclusions_of(
@@ -75,40 +80,65 @@ def exclusions_of(
 ) -> list[Exclusion]:
     """Ranges that a training leaves out, a row each, with the reason.
 
-    What a person called a false alarm or the new normal is learned: that wins over high scores, and over labels that
-    no person set.
+    What a person called a false alarm or the new normal is learned: that wins over high scores, and
+    over labels that no person set.
     """
     search = _Search(store, config, scope, span, lineage)
     said = [*search.labels(), *search.verdicts()]
-    found = [*said, *search.maintenance(), *search.high_scores(filter(is_known, said)), *search.bad_hours()]
-    # Of two that begin together for one reason, as where the training range cuts them, the longer holds the other.
-    longest = {(row.entity_id, row.start_at, row.reason): row for row in sorted(found, key=lambda row: row.end_at)}
+    found = [
+        *said,
+        *search.maintenance(),
+        *search.high_scores(filter(is_known, said)),
+        *search.bad_hours(),
+    ]
+    # Of two that begin together for one reason, as where the training range cuts them, the longer
+    # holds the other.
+    longest = {
+        (row.entity_id, row.start_at, row.reason): row
+        for row in sorted(found, key=lambda row: row.end_at)
+    }
     return [longest[key] for key in sorted(longest)]
 
 
 class _Search:
     """Reasons to leave something out of one training, each as rows."""
 
-    def __init__(self, store: Store, config: DatasetConfig, scope: Scope, span: TrainingRange, lineage: str) -> None:
+    def __init__(
+        self, store: Store, config: DatasetConfig, scope: Scope, span: TrainingRange, lineage: str
+    ) -> None:
         self._store, self._config, self._span, self._lineage = store, config, span, lineage
         self._dataset_id = store.select_dataset(config.dataset).dataset_id
         self._ids = sorted(key for _, key in scope.entities)
-        self._said = [one for one in standing_verdicts(store, self._dataset_id, lineage) if one.entity_id in self._ids]
+        self._said = [
+            one
+            for one in standing_verdicts(store, self._dataset_id, lineage)
+            if one.entity_id in self._ids
+        ]
 
-    def _rows(self, spans: Mapping[int, Sequence[Span]], reason: str, *, join: bool = True) -> Iterator[Exclusion]:
+    def _rows(
+        self, spans: Mapping[int, Sequence[Span]], reason: str, *, join: bool = True
+    ) -> Iterator[Exclusion]:
         """A row for each range, those that overlap as one, cut to the training range."""
         step_s, span = self._config.source.step_s, self._span
         for entity_id, ranges in spans.items():
             for start, end in merged(ranges) if join else ranges:
                 first, last = max(start, span.start_at), min(end, span.end_at)
                 if first < last:
-                    yield Exclusion(entity_id, first, last, reason, (epoch_s(last) - epoch_s(first)) // step_s)
+                    yield Exclusion(
+                        entity_id, first, last, reason, (epoch_s(last) - epoch_s(first)) // step_s
+                    )
 
     def labels(self) -> Iterator[Exclusion]:
         """Known anomalies with a margin, each by itself, as a classifier learns from them."""
-        for label in self._store.select_labels(self._dataset_id, self._span.start_at, self._span.end_at):
+        for label in self._store.select_labels(
+            self._dataset_id, self._span.start_at, self._span.end_at
+        ):
             cuts = [] if label.origin == "person" else self._learned(label.entity_id)
-            parts = without((label.start_at, label.end_at), cuts) if label.entity_id in self._ids else []
+            parts = (
+                without((label.start_at, label.end_at), cuts)
+                if label.entity_id in self._ids
+                else []
+            )
             wide = {label.entity_id: [(start - _MARGIN, end + _MARGIN) for start, end in parts]}
             yield from self._rows(wide, f"{LABEL_REASON}{label.kind}", join=False)
 
@@ -116,41 +146,63 @@ class _Search:
         """What people confirmed, expected, or put down to a sensor, with a margin."""
         for verdict in LEFT_OUT_VERDICTS:
             spans = {
-                key: [(one.start_at - _MARGIN, one.end_at + _MARGIN) for one in self._said_of(key, (verdict,))]
+                key: [
+                    (one.start_at - _MARGIN, one.end_at + _MARGIN)
+                    for one in self._said_of(key, (verdict,))
+                ]
                 for key in self._ids
             }
             yield from self._rows(spans, f"verdict: {verdict}", join=False)
 
     def maintenance(self) -> Iterator[Exclusion]:
         """Maintenance windows with their margins."""
-        for one in maintenance_of(self._store, self._dataset_id, self._span.start_at, self._span.end_at):
+        for one in maintenance_of(
+            self._store, self._dataset_id, self._span.start_at, self._span.end_at
+        ):
             ids = self._ids if one.entity_id is None else [one.entity_id]
             inside = {key: [(one.start_at, one.end_at)] for key in ids if key in self._ids}
             yield from self._rows(inside, one.name)
 
     def high_scores(self, known: Iterable[Exclusion]) -> Iterator[Exclusion]:
-        """What the lineage's champions scored HIGH for long, with a margin, as far as nobody says what it is."""
+        """What the lineage's champions scored HIGH for long, with a margin, as far as nobody says
+        what it is.
+        """
         named = [(row.entity_id, (row.start_at, row.end_at)) for row in known]
         for key in self._ids:
             wide = merged([(start - _MARGIN, end + _MARGIN) for start, end in self._high(key)])
-            cuts = [*self._learned(key), *self._becoming_normal(key), *(span for of, span in named if of == key)]
-            yield from self._rows({key: [part for each in wide for part in without(each, cuts)]}, "high score")
+            cuts = [
+                *self._learned(key),
+                *self._becoming_normal(key),
+                *(span for of, span in named if of == key),
+            ]
+            yield from self._rows(
+                {key: [part for each in wide for part in without(each, cuts)]}, "high score"
+            )
 
     def bad_hours(self) -> Iterator[Exclusion]:
         """Hours of sensors out of order."""
-        params = {"entity_ids": self._ids, "start_at": self._span.start_at, "end_at": self._span.end_at}
+        params = {
+            "entity_ids": self._ids,
+            "start_at": self._span.start_at,
+            "end_at": self._span.end_at,
+        }
         for entity_id, hour_at, verdict in self._store.select("select_bad_hours", params):
-            yield from self._rows({entity_id: [(hour_at, hour_at + timedelta(hours=1))]}, f"quality: {verdict}")
+            yield from self._rows(
+                {entity_id: [(hour_at, hour_at + timedelta(hours=1))]}, f"quality: {verdict}"
+            )
 
     def _high(self, entity_id: int) -> list[Span]:
         """Runs of HIGH scores that last, merged as flags are."""
         span, step_s = self._span, self._config.source.step_s
         n_steps = 3600 // step_s
-        series = self._store.read_score_series(self._lineage, entity_id, span.start_at, span.end_at, n_steps)
+        series = self._store.read_score_series(
+            self._lineage, entity_id, span.start_at, span.end_at, n_steps
+        )
         first_s = epoch_s(span.start_at)
         marks = severities(series.scores) == _HIGH
         found = [
-            (from_epoch_s(first_s + int(a) * step_s), from_epoch_s(first_s + int(b) * step_s)) for a, b in runs(marks)
+            (from_epoch_s(first_s + int(a) * step_s), from_epoch_s(first_s + int(b) * step_s))
+            for a, b in runs(marks)
         ]
         lasting = timedelta(seconds=self._config.training.high_score_lasting_s)
         gap = timedelta(seconds=self._config.alarm_policy.merge_gap_s)
@@ -164,15 +216,24 @@ class _Search:
         return [one.span for one in self._said_of(entity_id, LEARNED_VERDICTS)]
 
     def _becoming_normal(self, entity_id: int) -> list[Span]:
-        """From a new normal until a champion knows it: what is scored HIGH for that, unless people say otherwise."""
+        """From a new normal until a champion knows it: what is scored HIGH for that, unless people
+        say otherwise.
+        """
         others = [one.span for one in self._said_of(entity_id, LEFT_OUT_VERDICTS)]
-        spans = [(one.end_at, one.learned_at or self._span.end_at) for one in self._said_of(entity_id, ("new_normal",))]
-        return [part for start, end in spans if start < end for part in without((start, end), others)]
+        spans = [
+            (one.end_at, one.learned_at or self._span.end_at)
+            for one in self._said_of(entity_id, ("new_normal",))
+        ]
+        return [
+            part for start, end in spans if start < end for part in without((start, end), others)
+        ]
 
 
 @dataclass(frozen=True)
 class LeftOut:
-    """How much of a training range is left out: running steps, those left out, and those by reason."""
+    """How much of a training range is left out: running steps, those left out, and those by
+    reason.
+    """
 
     n_running: int
     n_excluded: int
@@ -189,13 +250,20 @@ class LeftOut:
 
 
 def left_out(reader: TrainingReader, scope: Scope, exclusions: Sequence[Exclusion]) -> LeftOut:
-    """How many running steps of a range its exclusions take; a step with two reasons counts for both of them."""
+    """How many running steps of a range its exclusions take; a step with two reasons counts for
+    both of them.
+    """
     span = reader.span
     names = sorted({_family(row.reason) for row in exclusions})
-    parts = {name: reader.leaving_out([row for row in exclusions if _family(row.reason) == name]) for name in names}
+    parts = {
+        name: reader.leaving_out([row for row in exclusions if _family(row.reason) == name])
+        for name in names
+    }
     whole, every = reader.leaving_out([]), reader.leaving_out(exclusions)
     n_running, n_excluded, by_reason = 0, 0, dict.fromkeys(names, 0)
-    by_reason[EXTREME_REASON] = sum(row.n_steps for row in exclusions if row.reason == EXTREME_REASON)
+    by_reason[EXTREME_REASON] = sum(
+        row.n_steps for row in exclusions if row.reason == EXTREME_REASON
+    )
     for _, key in scope.entities:
         _, running = whole.clean(key, span.start_at, span.end_at)
         n_running += int(running.sum())
@@ -221,7 +289,9 @@ def counted(exclusions: Sequence[Exclusion], config: DatasetConfig) -> list[Excl
     return [row for row in exclusions if not is_known(row)]
 
 
-def too_much_left_out(reader: TrainingReader, scope: Scope, exclusions: Sequence[Exclusion]) -> LeftOut | None:
+def too_much_left_out(
+    reader: TrainingReader, scope: Scope, exclusions: Sequence[Exclusion]
+) -> LeftOut | None:
     """What is left out, when it is more than `training.max_excluded_share` of the running steps."""
     lost = counted(exclusions, reader.config)
     found = left_out(reader, scope, lost) if lost else LeftOut(0, 0, {})
@@ -229,19 +299,29 @@ def too_much_left_out(reader: TrainingReader, scope: Scope, exclusions: Sequence
 
 
 def refusal(reader: TrainingReader, scope: Scope, found: LeftOut) -> str:
-    """Why a training is stopped that would leave out so much: the shares by reason, and what to do."""
-    name, span, limit = reader.config.dataset, reader.span, reader.config.training.max_excluded_share
+    """Why a training is stopped that would leave out so much: the shares by reason, and what to
+    do.
+    """
+    name, span, limit = (
+        reader.config.dataset,
+        reader.span,
+        reader.config.training.max_excluded_share,
+    )
     shares = ", ".join(f"{reason} {share:.1%}" for reason, _, share in found.ranking())
     ends = f"{span.start_at:%Y-%m-%d %H:%M}, {span.end_at:%Y-%m-%d %H:%M}"
     return (
-        f"Expected at most {limit:.0%} of the running steps of {name} ({scope.name}) in [{ends}) UTC to be "
+        f"Expected at most {limit:.0%} of the running steps of {name} ({scope.name}) in [{ends}) "
+        "UTC to be "
         f"left out of training. Received: {found.share:.1%} ({shares}). "
-        f"Look: tsad explore {name} --training. What is normal by now: tsad verdict INCIDENT new_normal. "
+        f"Look: tsad explore {name} --training. What is normal by now: tsad verdict INCIDENT "
+        "new_normal. "
         "Or raise training.max_excluded_share."
     )
 
 
-def extreme_values(prepared: PreparedTraining, scope: Scope, span: TrainingRange) -> list[Exclusion]:
+def extreme_values(
+    prepared: PreparedTraining, scope: Scope, span: TrainingRange
+) -> list[Exclusion]:
     """What no window was learned from for being out of the question: a row per entity, counted."""
     return [
         Exclusion(key, span.start_at, span.gate_at, EXTREME_REASON, int(n))

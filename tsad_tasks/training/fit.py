@@ -35,7 +35,8 @@ LABEL_MARGIN_S, LABEL_REASON, CONFIRMED_REASON = 1800, "label: ", "verdict: conf
 # Counted, not a range: windows with such a value are not learned from.
 EXTREME_REASON = "extreme values"
 FEW_WINDOWS = 50
-# A folding detector learns from at least three days. Each of its steps costs as much as so many series in it.
+# A folding detector learns from at least three days. Each of its steps costs as much as so many
+# series in it.
 MIN_FOLD_S, STEP_SERIES = 259200, 40
 SHORTEST_PERIOD, LONGEST_PERIOD, MAX_PERIOD_ENTITIES = 5, 60, 24
 DAY_S, WEEK_S = 86400, 604800
@@ -59,7 +60,10 @@ def training_scopes(store: Store, config: DatasetConfig) -> list[Scope]:
     dataset = store.select_dataset(config.dataset)
     entities = tuple(sorted(store.select_entities(dataset.dataset_id).items()))
     if not entities:
-        raise NothingToDo(f"Expected readings of {config.dataset} to train on. Received: no entity yet; ingest first.")
+        raise NothingToDo(
+            f"Expected readings of {config.dataset} to train on. Received: no entity yet; ingest "
+            "first."
+        )
     if config.detector.scope == "dataset":
         return [Scope(0, "all", entities)]
     return [Scope(key, name, ((name, key),)) for name, key in entities]
@@ -67,7 +71,9 @@ def training_scopes(store: Store, config: DatasetConfig) -> list[Scope]:
 
 @dataclass(frozen=True)
 class TrainingRange:
-    """A training range, cut by time: learn from [start_at, split_at), calibrate and gate on [split_at, end_at)."""
+    """A training range, cut by time: learn from [start_at, split_at), calibrate and gate on
+    [split_at, end_at).
+    """
 
     start_at: datetime
     split_at: datetime
@@ -76,18 +82,24 @@ class TrainingRange:
 
 
 def training_range(config: DatasetConfig, end_at: datetime) -> TrainingRange:
-    """The rolling range that ends at `end_at`, whole hours, of which the last `validation_share` is held out.
+    """The rolling range that ends at `end_at`, whole hours, of which the last `validation_share` is
+    held out.
 
-    The first half of that is for calibration, or a whole week where that leaves the gate a day or more: a week has
-    Mondays and Sundays, and limits that have not seen them cry wolf on them. The rest is only for the gate.
+    The first half of that is for calibration, or a whole week where that leaves the gate a day or
+    more: a week has Mondays and Sundays, and limits that have not seen them cry wolf on them. The
+    rest is only for the gate.
     """
     end = hour_ceil(end_at)
-    held_s = max(int(config.training.range_s * config.training.validation_share) // 7200 * 7200, 7200)
+    held_s = max(
+        int(config.training.range_s * config.training.validation_share) // 7200 * 7200, 7200
+    )
     gate_s = held_s // 2
     if held_s >= WEEK_S + DAY_S:
         gate_s = min(gate_s, held_s - WEEK_S)
     start = end - timedelta(seconds=config.training.range_s)
-    return TrainingRange(hour_ceil(start), end - timedelta(seconds=held_s), end - timedelta(seconds=gate_s), end)
+    return TrainingRange(
+        hour_ceil(start), end - timedelta(seconds=held_s), end - timedelta(seconds=gate_s), end
+    )
 
 
 @dataclass(frozen=True)
@@ -99,7 +111,10 @@ class FoldGroup:
 
     def to_json(self) -> dict[str, Any]:
         """The group as a JSON object."""
-        return {"entities": self.entities, "span": {name: epoch_s(at) for name, at in vars(self.span).items()}}
+        return {
+            "entities": self.entities,
+            "span": {name: epoch_s(at) for name, at in vars(self.span).items()},
+        }
 
     @classmethod
     def from_json(cls, fields: Mapping[str, Any]) -> FoldGroup:
@@ -137,9 +152,11 @@ class PreparedTraining:
 
     Attributes
     ----------
-    inputs, ends, validation_ends, labels : as in `TrainingSet`; only the steps that some window needs are kept.
+    inputs, ends, validation_ends, labels : as in `TrainingSet`; only the steps that some window
+        needs are kept.
     n_available : windows that the range offers; the sampled share of them is trained on.
-    n_extreme : (n_entities,), steps that no window may hold for a value that is out of the question.
+    n_extreme : (n_entities,), steps that no window may hold for a value that is out of the
+        question.
     """
 
     inputs: NDArray[np.float32]
@@ -151,7 +168,11 @@ class PreparedTraining:
 
     def save(self, path: UPath) -> None:
         """Writes the windows as one file."""
-        arrays: dict[str, NDArray[Any]] = {"inputs": self.inputs, "ends": self.ends, "labels": self.labels}
+        arrays: dict[str, NDArray[Any]] = {
+            "inputs": self.inputs,
+            "ends": self.ends,
+            "labels": self.labels,
+        }
         arrays |= {"validation_ends": self.validation_ends, "n_extreme": self.n_extreme}
         write_arrays(path, arrays, {"n_available": self.n_available})
 
@@ -180,7 +201,11 @@ class Scales:
     def to_json(self) -> dict[str, Any]:
         """The scales as a JSON object."""
         own = {name: scaler.to_json() for name, scaler in self.own.items()}
-        return {"own": own, "pooled": self.pooled.to_json(), "running_hours": dict(self.running_hours)}
+        return {
+            "own": own,
+            "pooled": self.pooled.to_json(),
+            "running_hours": dict(self.running_hours),
+        }
 
     @classmethod
     def from_json(cls, fields: Mapping[str, Any]) -> Scales:
@@ -203,7 +228,9 @@ def fit_scales(reader: TrainingReader, scope: Scope) -> Scales:
         values, usable = reader.clean(entity_id, span.start_at, span.split_at)
         hours[name] = float(usable.sum()) * config.source.step_s / 3600
         if usable.any():
-            scalers[name] = fit_scaler(np.where(usable[:, None], values, np.nan), config.features.scaling)
+            scalers[name] = fit_scaler(
+                np.where(usable[:, None], values, np.nan), config.features.scaling
+            )
     _check_hours(config, span, hours)
     enough_s = min(config.features.min_own_scale_s, config.training.range_s / 2)
     own = {name: scaler for name, scaler in scalers.items() if hours[name] * 3600 >= enough_s}
@@ -219,7 +246,10 @@ def prepare_training(reader: TrainingReader, scope: Scope, scales: Scales) -> Pr
         When there is no complete window.
     """
     quota = max(1, reader.config.training.max_windows // len(scope.entities))
-    parts = [reader.windows(key, scales.own.get(name, scales.pooled), quota) for name, key in scope.entities]
+    parts = [
+        reader.windows(key, scales.own.get(name, scales.pooled), quota)
+        for name, key in scope.entities
+    ]
     return _joined(reader.config, parts)
 
 
@@ -247,7 +277,8 @@ class TrainingReader:
 
     Parameters
     ----------
-    read : readings float64 (n_steps, n_channels) of an entity id in [start_at, end_at), whole hours.
+    read : readings float64 (n_steps, n_channels) of an entity id in [start_at, end_at), whole
+        hours.
     """
 
     def __init__(
@@ -296,12 +327,19 @@ class TrainingReader:
         return self._marked(entity_id, start_at, end_at, ranges, 0)
 
     def labelled(self, entity_id: int, start_at: datetime, end_at: datetime) -> NDArray[np.bool_]:
-        """bool (n_steps,), which steps of an entity are known anomalies, without the margin that is excluded."""
+        """bool (n_steps,), which steps of an entity are known anomalies, without the margin that is
+        excluded.
+        """
         labels = [part for part in self._exclusions if is_known(part)]
         return self._marked(entity_id, start_at, end_at, labels, LABEL_MARGIN_S)
 
     def _marked(
-        self, entity_id: int, start_at: datetime, end_at: datetime, parts: Sequence[Exclusion], margin_s: int
+        self,
+        entity_id: int,
+        start_at: datetime,
+        end_at: datetime,
+        parts: Sequence[Exclusion],
+        margin_s: int,
     ) -> NDArray[np.bool_]:
         first_s, step_s = epoch_s(start_at), self._spec.step_s
         marked = np.zeros((epoch_s(end_at) - first_s) // step_s, bool)
@@ -323,7 +361,8 @@ class TrainingReader:
         return values, usable & ~self.excluded(entity_id, start_at, end_at)
 
     def windows(self, entity_id: int, scaler: Scaler, quota: int) -> _EntityWindows:
-        """Evenly sampled windows of an entity, none across the split, over an excluded step or from before the range.
+        """Evenly sampled windows of an entity, none across the split, over an excluded step or from
+        before the range.
 
         A model thus depends on the readings of its range alone, not on what was ingested before.
         """
@@ -337,22 +376,34 @@ class TrainingReader:
         bad = out | extreme
         index = entity_windows(spec, features, np.ones((1, len(values)), bool))
         ever = features.present[0].any(axis=0)
-        ends = index.ends[index.live[:, ever].all(axis=1) & ~seen_by_window(bad, spec.width)[index.ends]]
+        ends = index.ends[
+            index.live[:, ever].all(axis=1) & ~seen_by_window(bad, spec.width)[index.ends]
+        ]
         split = (epoch_s(span.split_at) - epoch_s(from_at)) // spec.step_s
         train = ends[ends < split]
         held = ends[ends >= split + spec.width]
         chosen = with_labels(train, labels, quota), with_labels(held, labels, max(1, quota // 5))
-        return _EntityWindows(features.inputs[0], *chosen, labels, len(train), int((extreme & ~out).sum()))
+        return _EntityWindows(
+            features.inputs[0], *chosen, labels, len(train), int((extreme & ~out).sum())
+        )
 
-    def _not_learned(self, entity_id: int, start_at: datetime, end_at: datetime) -> NDArray[np.bool_]:
-        """bool (n_steps,), which steps no window to learn from may hold; labels teach a supervised detector."""
+    def _not_learned(
+        self, entity_id: int, start_at: datetime, end_at: datetime
+    ) -> NDArray[np.bool_]:
+        """bool (n_steps,), which steps no window to learn from may hold; labels teach a supervised
+        detector.
+        """
         if not self._is_supervised:
             return self.excluded(entity_id, start_at, end_at)
         others = [part for part in self._exclusions if not is_known(part)]
         return self._marked(entity_id, start_at, end_at, others, 0)
 
-    def series(self, entity_id: int, scaler: Scaler, start_at: datetime, end_at: datetime) -> Series:
-        """What a folding detector learns from: an entity's readings, unknown where they are excluded."""
+    def series(
+        self, entity_id: int, scaler: Scaler, start_at: datetime, end_at: datetime
+    ) -> Series:
+        """What a folding detector learns from: an entity's readings, unknown where they are
+        excluded.
+        """
         values = self.values(entity_id, start_at, end_at)
         features = entity_features(self._spec, [scaler], values[None], epoch_s(start_at))
         found = series_of(self._spec, features, epoch_s(start_at))
@@ -360,19 +411,29 @@ class TrainingReader:
         return found
 
     def held_out(self, name: str, entity_id: int) -> HeldOut | None:
-        """Readings from the split on, and those before it where few are held out; None when there are none.
+        """Readings from the split on, and those before it where few are held out; None when there
+        are none.
 
-        A few days of an hourly sensor are a handful of windows that do not overlap: they say too little about what is
-        normal, and what was learned from says more, if somewhat too favourably.
+        A few days of an hourly sensor are a handful of windows that do not overlap: they say too
+        little about what is normal, and what was learned from says more, if somewhat too
+        favourably.
         """
         span, spec = self.span, self._spec
-        is_short = epoch_s(span.gate_at) - epoch_s(span.split_at) < FEW_WINDOWS * spec.width * spec.step_s
+        is_short = (
+            epoch_s(span.gate_at) - epoch_s(span.split_at) < FEW_WINDOWS * spec.width * spec.step_s
+        )
         # A folding detector's state is that of the split.
         with_learned = (is_short or self.config.threshold.kind == "training") and not self._folds
         reach_hours = 0 if self._folds else spec.reach_hours
-        from_at = span.start_at if with_learned else max(span.start_at, hours_later(span.split_at, -reach_hours))
+        from_at = (
+            span.start_at
+            if with_learned
+            else max(span.start_at, hours_later(span.split_at, -reach_hours))
+        )
         values = self.values(entity_id, from_at, span.end_at)
-        first, gate = ((epoch_s(at) - epoch_s(from_at)) // spec.step_s for at in (span.split_at, span.gate_at))
+        first, gate = (
+            (epoch_s(at) - epoch_s(from_at)) // spec.step_s for at in (span.split_at, span.gate_at)
+        )
         steps = np.arange(len(values))
         clean = ~self.excluded(entity_id, from_at, span.end_at)
         # One window between what was learned and what is judged, so that no reading is in both.
@@ -383,7 +444,9 @@ class TrainingReader:
         learned = clean & (steps < first) if with_learned else np.zeros(len(values), bool)
         known = self.labelled(entity_id, from_at, span.end_at) & after
         gated = judged & (steps >= gate)
-        return HeldOut(name, values, epoch_s(from_at), judged, gated, learned, known & (steps < gate), known)
+        return HeldOut(
+            name, values, epoch_s(from_at), judged, gated, learned, known & (steps < gate), known
+        )
 
 
 def is_known(part: Exclusion) -> bool:
@@ -428,15 +491,21 @@ def _joined(config: DatasetConfig, parts: Sequence[_EntityWindows]) -> PreparedT
     labels = [compact(part.labels, [part.ends, part.validation_ends], width)[0] for part in parts]
     n_available = sum(part.n_available for part in parts)
     n_extreme = np.array([part.n_extreme for part in parts], np.int64)
-    prepared = PreparedTraining(inputs, joined, np.concatenate(held), np.concatenate(labels), n_available, n_extreme)
+    prepared = PreparedTraining(
+        inputs, joined, np.concatenate(held), np.concatenate(labels), n_available, n_extreme
+    )
     return with_dead_channels(prepared, feature_spec_of(config), config.training.dead_channel_share)
 
 
-def with_dead_channels(prepared: PreparedTraining, spec: FeatureSpec, share: float) -> PreparedTraining:
-    """The windows, in a share of which one channel is dead: unknown at all steps, each channel in turn.
+def with_dead_channels(
+    prepared: PreparedTraining, spec: FeatureSpec, share: float
+) -> PreparedTraining:
+    """The windows, in a share of which one channel is dead: unknown at all steps, each channel in
+    turn.
 
-    Sensors fail. A detector that always saw all of them takes the 0 that stands for one that is dead for a reading, and
-    finds the others strange; one that has seen dead ones does not. Validation windows stay as they are.
+    Sensors fail. A detector that always saw all of them takes the 0 that stands for one that is
+    dead for a reading, and finds the others strange; one that has seen dead ones does not.
+    Validation windows stay as they are.
     """
     n_dead, width, n_channels = int(share * len(prepared.ends)), spec.width, len(spec.channels)
     if n_channels < 2 or not n_dead:
@@ -475,9 +544,13 @@ def compact(
 
 
 def period_window(reader: TrainingReader, scope: Scope) -> int:
-    """Steps of a window that holds a period of the readings: the usual one of some entities, or the default."""
+    """Steps of a window that holds a period of the readings: the usual one of some entities, or the
+    default.
+    """
     span = reader.span
-    chosen = [scope.entities[i] for i in evenly(np.arange(len(scope.entities)), MAX_PERIOD_ENTITIES)]
+    chosen = [
+        scope.entities[i] for i in evenly(np.arange(len(scope.entities)), MAX_PERIOD_ENTITIES)
+    ]
     periods = []
     for _, key in chosen:
         values, usable = reader.clean(key, span.start_at, span.split_at)
@@ -494,7 +567,9 @@ def fit_detector(
     progress: Progress | None = None,
     warm_start: Detector | None = None,
 ) -> tuple[Detector, TrainingHistory]:
-    """A detector that has learned from the prepared windows, from the weights of `warm_start` on."""
+    """A detector that has learned from the prepared windows, from the weights of `warm_start`
+    on.
+    """
     settings, budget, spec = config.detector, config.training, feature_spec_of(config)
     detector = build_detector(
         settings.name,
@@ -512,16 +587,26 @@ def fit_detector(
         prepared.labels if detector.supervised else None,
     )
     limits = Budget(
-        budget.epochs, budget.patience, budget.batch_size, budget.learning_rate, budget.loss, timeout_s=budget.timeout_s
+        budget.epochs,
+        budget.patience,
+        budget.batch_size,
+        budget.learning_rate,
+        budget.loss,
+        timeout_s=budget.timeout_s,
     )
-    return detector, detector.fit(training, budget=limits, seed=seed, progress=progress, warm_start=warm_start)
+    return detector, detector.fit(
+        training, budget=limits, seed=seed, progress=progress, warm_start=warm_start
+    )
 
 
 def scope_series(
     reader: TrainingReader, entities: Entities, scales: Scales, start_at: datetime, end_at: datetime
 ) -> tuple[list[str], Series]:
     """Names and series of entities in [start_at, end_at), for a folding detector."""
-    parts = [reader.series(key, scales.own.get(name, scales.pooled), start_at, end_at) for name, key in entities]
+    parts = [
+        reader.series(key, scales.own.get(name, scales.pooled), start_at, end_at)
+        for name, key in entities
+    ]
     values = np.concatenate([part.values for part in parts])
     return [name for name, _ in entities], Series(values, parts[0].local_s, parts[0].step_s)
 
@@ -533,10 +618,12 @@ def together(entities: Entities, n_channels: int) -> Iterator[Entities]:
 
 
 def fold_start(config: DatasetConfig, n_entities: int, span: TrainingRange) -> datetime:
-    """Where a folding detector begins to learn: the newest part of the range up to the split that it can afford.
+    """Where a folding detector begins to learn: the newest part of the range up to the split that
+    it can afford.
 
-    Whole hours that hold at most `training.max_fold_values` values, of all entities, channels and steps; but three days
-    at least, as far as the range has them. Measured (event_head, one core): 32 us a value, and 40 values more a step.
+    Whole hours that hold at most `training.max_fold_values` values, of all entities, channels and
+    steps; but three days at least, as far as the range has them. Measured (event_head, one core):
+    32 us a value, and 40 values more a step.
     """
     n_values = n_entities * len(config.channel_names) + STEP_SERIES
     affordable_s = config.training.max_fold_values // n_values * config.source.step_s // 3600 * 3600
@@ -551,13 +638,16 @@ def affordable_entities(config: DatasetConfig, n_steps: int) -> int:
 def fit_folding(
     reader: TrainingReader, groups: Sequence[FoldGroup], scales: Scales, *, seed: int
 ) -> tuple[FoldDetector, TrainingHistory, list[FoldErrors]]:
-    """A folding detector whose states are those of each group's split, and its errors of what it learned from.
+    """A folding detector whose states are those of each group's split, and its errors of what it
+    learned from.
 
     What is the same for all entities it learns from the first group.
     """
     config, spec, started = reader.config, feature_spec_of(reader.config), time.monotonic()
     sizes = {"width": 1, "n_channels": len(spec.channels), "n_inputs": len(spec.channels)}
-    detector = cast(FoldDetector, build_detector(config.detector.name, **sizes, params=config.detector.params))
+    detector = cast(
+        FoldDetector, build_detector(config.detector.name, **sizes, params=config.detector.params)
+    )
     first, *others = groups
     start_at = fold_start(config, len(first.entities), first.span)
     names, series = scope_series(reader, first.entities, scales, start_at, first.span.split_at)
@@ -576,12 +666,15 @@ def _check_time(config: DatasetConfig, started: float, group: FoldGroup) -> None
     if lasted_s > timeout_s:
         n_entities = counted(len(group.entities), "entity", "entities")
         raise BadInput(
-            f"Expected a training within training.timeout, {timeout_s:,} s. Received: {lasted_s:,.0f} s (after "
+            f"Expected a training within training.timeout, {timeout_s:,} s. Received: "
+            f"{lasted_s:,.0f} s (after "
             f"{n_entities}). Lower training.max_fold_values, or raise training.timeout."
         )
 
 
-def _joined_in(detector: FoldDetector, reader: TrainingReader, group: FoldGroup, scales: Scales) -> FoldErrors:
+def _joined_in(
+    detector: FoldDetector, reader: TrainingReader, group: FoldGroup, scales: Scales
+) -> FoldErrors:
     """Commissions a group's entities beside those that the detector was fitted on."""
     start_at, errors, known = fold_start(reader.config, len(group.entities), group.span), [], []
     for part in together(group.entities, len(reader.config.channel_names)):
@@ -598,7 +691,8 @@ class FoldErrors:
     Attributes
     ----------
     start_at : where it began to learn.
-    channel_errors : float32 (n_entities, n_steps, n_channels), in the order of the group's entities.
+    channel_errors : float32 (n_entities, n_steps, n_channels), in the order of the group's
+        entities.
     known : bool, as `channel_errors`, whether there is a reading to learn from.
     """
 
@@ -619,21 +713,34 @@ class FoldErrors:
 
 
 def spec_after(spec: ModelSpec, entities: Sequence[str], found: FoldErrors) -> ModelSpec:
-    """The spec, whose folding thresholds have seen the errors of a stretch more; other kinds have no state."""
+    """The spec, whose folding thresholds have seen the errors of a stretch more; other kinds have
+    no state.
+    """
     if spec.threshold.kind not in FOLDING_KINDS:
         return spec
     errors = _entity_errors(spec, entities, found)
     limits = [spec.calibration(name) for name in entities]
     starts = starts_after(errors, [each.start for each in limits], spec.threshold)
-    began = {name: replace(one, start=start) for name, one, start in zip(entities, limits, starts, strict=True)}
+    began = {
+        name: replace(one, start=start)
+        for name, one, start in zip(entities, limits, starts, strict=True)
+    }
     return replace(spec, calibrations={**spec.calibrations, **began})
 
 
-def _entity_errors(spec: ModelSpec, entities: Sequence[str], found: FoldErrors) -> NDArray[np.float32]:
-    """Errors (n_entities, n_steps) of a stretch, combined as scoring does; NaN where it would not score."""
+def _entity_errors(
+    spec: ModelSpec, entities: Sequence[str], found: FoldErrors
+) -> NDArray[np.float32]:
+    """Errors (n_entities, n_steps) of a stretch, combined as scoring does; NaN where it would not
+    score.
+    """
     shape, n_channels = found.known.shape[:2], found.known.shape[2]
     live, reasons = window_reasons(
-        found.known, np.zeros(shape, np.int8), np.ones(shape, bool), width=1, min_coverage=spec.features.min_coverage
+        found.known,
+        np.zeros(shape, np.int8),
+        np.ones(shape, bool),
+        width=1,
+        min_coverage=spec.features.min_coverage,
     )
     of_entity = np.repeat(np.arange(shape[0]), shape[1])
     parts = (found.channel_errors.reshape(-1, n_channels), live.reshape(-1, n_channels))
@@ -642,9 +749,14 @@ def _entity_errors(spec: ModelSpec, entities: Sequence[str], found: FoldErrors) 
 
 
 def move_to_anchor(
-    detector: FoldDetector, reader: TrainingReader, groups: Sequence[FoldGroup], scales: Scales, spec: ModelSpec
+    detector: FoldDetector,
+    reader: TrainingReader,
+    groups: Sequence[FoldGroup],
+    scales: Scales,
+    spec: ModelSpec,
 ) -> ModelSpec:
-    """Carries a folding detector's states from each group's split to the end of its range, where scoring begins.
+    """Carries a folding detector's states from each group's split to the end of its range, where
+    scoring begins.
 
     Returns the spec with the thresholds as they are then.
     """
@@ -654,5 +766,7 @@ def move_to_anchor(
             names, series = scope_series(reader, part, scales, split_at, end_at)
             state, made = detector.advance(detector.start(names), series)
             detector.restart(names, state)
-            spec = spec_after(spec, names, FoldErrors(split_at, made.channel_errors, np.isfinite(series.values)))
+            spec = spec_after(
+                spec, names, FoldErrors(split_at, made.channel_errors, np.isfinite(series.values))
+            )
     return spec

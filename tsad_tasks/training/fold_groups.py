@@ -1,9 +1,11 @@
-"""Which entities of a large fleet a folding detector is judged on at length: the others are held out for a day only.
+"""Which entities of a large fleet a folding detector is judged on at length: the others are held
+out for a day only.
 
-A fold goes through its readings one by one, each at the same cost: 1,500 machines at a reading per minute would be
-calibrated for hours. All of them are commissioned, and all have held-out errors of their own, from which their own
-units and limits come; the choice has as many as `training.max_fold_values` allows over all held-out readings, and only
-the choice goes through the gate.
+A fold goes through its readings one by one, each at the same cost: 1,500 machines at a reading per
+minute would be calibrated for hours. All of them are commissioned, and all have held-out errors of
+their own, from which their own units and limits come; the choice has as many as
+`training.max_fold_values` allows over all held-out readings, and only the choice goes through the
+gate.
 """
 
 from __future__ import annotations
@@ -33,11 +35,15 @@ MIN_CHOSEN = 24
 OTHERS_HELD_S, OTHERS_HELD_STEPS = 86400, 120
 
 
-def fold_groups(reader: TrainingReader, scope: Scope, scales: Scales, *, seed: int) -> list[FoldGroup]:
-    """The choice first, then the others; one group of all where they are few, or held out no longer than these.
+def fold_groups(
+    reader: TrainingReader, scope: Scope, scales: Scales, *, seed: int
+) -> list[FoldGroup]:
+    """The choice first, then the others; one group of all where they are few, or held out no longer
+    than these.
 
-    The choice is the same for the same seed: entities with known anomalies in held-out readings, and of all others one
-    of each of as many strata of running hours, so that machines that work in shifts are there as often as in the fleet.
+    The choice is the same for the same seed: entities with known anomalies in held-out readings,
+    and of all others one of each of as many strata of running hours, so that machines that work in
+    shifts are there as often as in the fleet.
     """
     span, entities = reader.span, scope.entities
     n, late = n_chosen(reader.config, span), others_split(reader.config, span)
@@ -67,7 +73,8 @@ def n_chosen(config: DatasetConfig, span: TrainingRange) -> int:
 def stratified(
     order_by: Sequence[float], first: NDArray[np.bool_], n: int, rng: np.random.Generator
 ) -> NDArray[np.int64]:
-    """`n` positions, ascending: the `first` ones, evenly where they are more, and one of each stratum of the others.
+    """`n` positions, ascending: the `first` ones, evenly where they are more, and one of each
+    stratum of the others.
 
     Strata are equal parts of the others' order.
 
@@ -77,6 +84,7 @@ def stratified(
     preferred = evenly(np.flatnonzero(first), n)
     others, n_drawn = np.flatnonzero(~first), n - len(preferred)
     ordered = others[np.argsort(np.asarray(order_by)[others], kind="stable")]
-    # One random start and equal strides: each has the same chance, and neighbours in the order are not drawn together.
+    # One random start and equal strides: each has the same chance, and neighbours in the order are
+    # not drawn together.
     at = (rng.random() + np.arange(n_drawn)) * len(ordered) / max(n_drawn, 1)
     return np.sort(np.concatenate([preferred, ordered[at.astype(np.int64)]]))

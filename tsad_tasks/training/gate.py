@@ -1,4 +1,6 @@
-"""Tasks `calibrate`, `gate` and `register` of a retraining: limits, rules, and the row that decides."""
+"""Tasks `calibrate`, `gate` and `register` of a retraining: limits, rules, and the row that
+decides.
+"""
 
 from __future__ import annotations
 
@@ -54,7 +56,9 @@ TIMED_STEPS, N_TIMED = 256, 5
 def held_out_readings(reader: TrainingReader, group: FoldGroup) -> list[HeldOut]:
     """Held-out readings of a group's entities."""
     reader = reader.on(group.span)
-    return [part for name, key in group.entities if (part := reader.held_out(name, key)) is not None]
+    return [
+        part for name, key in group.entities if (part := reader.held_out(name, key)) is not None
+    ]
 
 
 def calibrate_model(
@@ -69,7 +73,8 @@ def calibrate_model(
 
     Parameters
     ----------
-    n_entities : of the whole dataset, which share its alarm budget; None: the model is for all of them.
+    n_entities : of the whole dataset, which share its alarm budget; None: the model is for all of
+        them.
     """
     threshold, step_s = config.threshold, config.source.step_s
     return calibrated_spec(
@@ -85,12 +90,16 @@ def calibrate_model(
     )
 
 
-def alarm_budget(config: DatasetConfig, n_modelled: int, n_entities: int | None = None) -> AlarmBudget:
+def alarm_budget(
+    config: DatasetConfig, n_modelled: int, n_entities: int | None = None
+) -> AlarmBudget:
     """The share of the dataset's alarm budget that a model of so many of its entities has."""
     policy = config.alarm_policy
     rule = incident_rule(policy)
     per_day = policy.budget_per_day * n_modelled / (n_entities or n_modelled)
-    return AlarmBudget(per_day, policy.budget_per_entity_week / 7, n_modelled, rule, config.source.step_s)
+    return AlarmBudget(
+        per_day, policy.budget_per_entity_week / 7, n_modelled, rule, config.source.step_s
+    )
 
 
 @dataclass(frozen=True)
@@ -123,11 +132,17 @@ def run_gate(
     Parameters
     ----------
     also : rules that were judged elsewhere.
-    n_entities : that the model is for, where they are not those of `held_out`; notes say on how many of them it was.
+    n_entities : that the model is for, where they are not those of `held_out`; notes say on how
+        many of them it was.
     """
     chosen = _judged_parts(held_out)
     rule = incident_rule(config.alarm_policy)
-    settings: dict[str, Any] = {"n_injected": config.gate.n_injected, "seed": seed, "reference": spec, "rule": rule}
+    settings: dict[str, Any] = {
+        "n_injected": config.gate.n_injected,
+        "seed": seed,
+        "reference": spec,
+        "rule": rule,
+    }
     challenger = judge(spec, detector, chosen, **settings)
     incumbent, old = None, None if champion is None else comparable_model(champion, spec)
     if old is not None:
@@ -139,26 +154,37 @@ def run_gate(
 
 
 def _saying_on_whom(rows: Sequence[GateRow], n_judged: int, n_entities: int) -> list[GateRow]:
-    """The rows, whose notes say on how many entities they are, where these are not all; the loss is of all windows."""
+    """The rows, whose notes say on how many entities they are, where these are not all; the loss is
+    of all windows.
+    """
     if n_judged == n_entities:
         return list(rows)
     on_whom = f"; on {n_judged:,} of {n_entities:,} entities"
-    return [row if row.rule == "finite_loss" else replace(row, note=row.note + on_whom) for row in rows]
+    return [
+        row if row.rule == "finite_loss" else replace(row, note=row.note + on_whom) for row in rows
+    ]
 
 
 def _judged_parts(held_out: Sequence[HeldOut]) -> list[HeldOut]:
     """Some entities, evenly, and as many with known anomalies."""
     numbers = np.arange(len(held_out))
     known = np.array([part.known is not None and bool(part.known.any()) for part in held_out], bool)
-    chosen = np.union1d(evenly(numbers, MAX_GATE_ENTITIES), evenly(numbers[known], MAX_GATE_ENTITIES))
+    chosen = np.union1d(
+        evenly(numbers, MAX_GATE_ENTITIES), evenly(numbers[known], MAX_GATE_ENTITIES)
+    )
     return [held_out[int(i)] for i in chosen]
 
 
 def comparable_model(champion: ChampionAt, spec: ModelSpec) -> tuple[ModelSpec, Detector] | None:
-    """Spec and detector of the champion; None where it does not see the same channels in the same steps."""
+    """Spec and detector of the champion; None where it does not see the same channels in the same
+    steps.
+    """
     bundle = read_bundle(place(champion.artifact_uri), expected_sha256=champion.sha256)
     old = ModelSpec.from_json(bundle.spec)
-    same = old.features.channels == spec.features.channels and old.features.step_s == spec.features.step_s
+    same = (
+        old.features.channels == spec.features.channels
+        and old.features.step_s == spec.features.step_s
+    )
     return (old, bundle.detector) if same else None
 
 
@@ -189,10 +215,19 @@ def _rules(
 
 def _finite_loss(history: TrainingHistory) -> GateRow:
     if not history.validation_loss:
-        return GateRow("finite_loss", None, None, None, True, "not tested: this detector counts, and has no loss")
+        return GateRow(
+            "finite_loss",
+            None,
+            None,
+            None,
+            True,
+            "not tested: this detector counts, and has no loss",
+        )
     loss = history.validation_loss[-1]
     finite = bool(np.isfinite(loss)) and history.stopped != "diverged"
-    return GateRow("finite_loss", loss if np.isfinite(loss) else None, None, None, finite, "validation loss")
+    return GateRow(
+        "finite_loss", loss if np.isfinite(loss) else None, None, None, finite, "validation loss"
+    )
 
 
 def _held_out_error(challenger: Verdicts, champion: Verdicts | None) -> GateRow:
@@ -202,11 +237,20 @@ def _held_out_error(challenger: Verdicts, champion: Verdicts | None) -> GateRow:
     return GateRow("held_out_error", challenger.mean_error, None, old, True, note)
 
 
-def _injected_found(kind: str, challenger: Verdicts, champion: Verdicts | None, limit: float, margin: float) -> GateRow:
+def _injected_found(
+    kind: str, challenger: Verdicts, champion: Verdicts | None, limit: float, margin: float
+) -> GateRow:
     found, old = challenger.delays[kind], _share(champion.delays[kind]) if champion else None
     value = _share(found)
     if value is None:
-        return GateRow(f"{kind}_share", None, limit, old, True, "not tested: too few held-out days, or none alike")
+        return GateRow(
+            f"{kind}_share",
+            None,
+            limit,
+            old,
+            True,
+            "not tested: too few held-out days, or none alike",
+        )
     low, high = share_interval(n_found(found), len(found))
     passed = high >= limit and value >= limit - margin
     note = f"share found of {len(found)} injected {kind} anomalies"
@@ -219,14 +263,24 @@ def _share(delays: Delays) -> float | None:
 
 def _known_found(challenger: Verdicts, champion: Verdicts | None, gate: Gate) -> GateRow:
     """Labels and verdicts in held-out readings; fails only where chance does not explain it."""
-    found, limit, old = challenger.known, gate.min_known_share, _share(champion.known) if champion else None
+    found, limit, old = (
+        challenger.known,
+        gate.min_known_share,
+        _share(champion.known) if champion else None,
+    )
     value, n = _share(found), len(found)
     if n < gate.min_known:
-        return GateRow("known_share", value, limit, old, True, f"too few known anomalies: {n}; decides nothing")
+        return GateRow(
+            "known_share", value, limit, old, True, f"too few known anomalies: {n}; decides nothing"
+        )
     low, high = share_interval(n_found(found), n)
     chance = _chance(found, champion.known) if champion else 1.0
-    note = f"share found of {n} known anomalies" + (f"; {_against(found, champion.known)}" if champion else "")
-    return GateRow("known_share", value, limit, old, high >= limit and chance > SURE, note, low, high)
+    note = f"share found of {n} known anomalies" + (
+        f"; {_against(found, champion.known)}" if champion else ""
+    )
+    return GateRow(
+        "known_share", value, limit, old, high >= limit and chance > SURE, note, low, high
+    )
 
 
 def _chance(found: Delays, old: Delays) -> float:
@@ -245,7 +299,9 @@ def _against(found: Delays, old: Delays) -> str:
     return f"{lost} that only the champion finds, {won} only the challenger, by chance with {_chance(found, old):.0%}"
 
 
-def _false_alarms(challenger: Verdicts, champion: Verdicts | None, gate: Gate, width: int) -> GateRow:
+def _false_alarms(
+    challenger: Verdicts, champion: Verdicts | None, gate: Gate, width: int
+) -> GateRow:
     """Windows overlap: as many steps as a window has count as one."""
     value, old = challenger.false_alarm_share, champion.false_alarm_share if champion else None
     limit, n = gate.max_false_alarm_share, challenger.n_judged
@@ -257,10 +313,14 @@ def _false_alarms(challenger: Verdicts, champion: Verdicts | None, gate: Gate, w
     return GateRow("false_alarm_share", value, limit, old, passed, note, low, high)
 
 
-def _false_incidents(challenger: Verdicts, champion: Verdicts | None, limit: float | None) -> GateRow:
+def _false_incidents(
+    challenger: Verdicts, champion: Verdicts | None, limit: float | None
+) -> GateRow:
     """Fails only where chance does not explain the incidents: a short held-out range holds few."""
     if not challenger.n_weeks:
-        return GateRow("incidents_per_entity_week", None, limit, None, True, "not tested: nothing was judged")
+        return GateRow(
+            "incidents_per_entity_week", None, limit, None, True, "not tested: nothing was judged"
+        )
     n, weeks = challenger.n_incidents, challenger.n_weeks
     low, high = (end / weeks for end in count_interval(n))
     old = champion.n_incidents / champion.n_weeks if champion and champion.n_weeks else None
@@ -270,11 +330,18 @@ def _false_incidents(challenger: Verdicts, champion: Verdicts | None, limit: flo
 
 
 def not_worse(challenger: Verdicts, champion: Verdicts | None, gate: Gate) -> GateRow:
-    """The same anomalies, in pairs: worse than tolerated fails where chance does not explain it, or they are many."""
+    """The same anomalies, in pairs: worse than tolerated fails where chance does not explain it, or
+    they are many.
+    """
     value, old = challenger.overall, champion.overall if champion else None
     if champion is None or value is None or old is None:
         return GateRow(
-            "not_worse", value, None, old, True, "no champion to compare with" if not champion else "not tested"
+            "not_worse",
+            value,
+            None,
+            old,
+            True,
+            "no champion to compare with" if not champion else "not tested",
         )
     false_alarms = champion.false_alarm_share
     if false_alarms is not None and false_alarms > gate.max_false_alarm_share:
@@ -289,7 +356,14 @@ def not_worse(challenger: Verdicts, champion: Verdicts | None, gate: Gate) -> Ga
 
 def _delay(challenger: Verdicts, champion: Verdicts | None, step_s: int) -> GateRow:
     value, old = (_median_delay(one, step_s) if one else None for one in (challenger, champion))
-    return GateRow("delay_s", value, None, old, True, "median seconds from an injected anomaly to its flag; shown")
+    return GateRow(
+        "delay_s",
+        value,
+        None,
+        old,
+        True,
+        "median seconds from an injected anomaly to its flag; shown",
+    )
 
 
 def _median_delay(verdicts: Verdicts, step_s: int) -> float | None:
@@ -300,7 +374,9 @@ def _median_delay(verdicts: Verdicts, step_s: int) -> float | None:
 def _score_drift(challenger: Verdicts, champion: Verdicts | None, limit: float) -> GateRow:
     value = stability_index(champion.scores, challenger.scores) if champion else None
     note = "PSI of scores on clean held-out steps against the champion's; shown"
-    return GateRow("score_drift", value, limit, None, True, note if champion else "no champion to compare with")
+    return GateRow(
+        "score_drift", value, limit, None, True, note if champion else "no champion to compare with"
+    )
 
 
 Model = tuple[ModelSpec, Detector]
@@ -311,15 +387,20 @@ def _latency(
 ) -> GateRow:
     """CPU time, since a wall clock tells how busy the machine was; the limit is generous."""
     if not held_out:
-        return GateRow("latency_ms", None, gate.max_latency_ms, None, True, "not tested: nothing was judged")
+        return GateRow(
+            "latency_ms", None, gate.max_latency_ms, None, True, "not tested: nothing was judged"
+        )
     value = window_milliseconds(spec, detector, held_out[0])
     before = window_milliseconds(*old, held_out[0]) if old else None
     note = "CPU milliseconds from readings to an error, per window, median"
-    return GateRow("latency_ms", value, gate.max_latency_ms, before, value <= gate.max_latency_ms, note)
+    return GateRow(
+        "latency_ms", value, gate.max_latency_ms, before, value <= gate.max_latency_ms, note
+    )
 
 
 def window_milliseconds(spec: ModelSpec, detector: Detector, part: HeldOut) -> float:
-    """CPU milliseconds of this process from readings to an error, per window: median of some runs over one entity.
+    """CPU milliseconds of this process from readings to an error, per window: median of some runs
+    over one entity.
 
     What other programs make it wait does not count.
     """
@@ -332,9 +413,13 @@ def window_milliseconds(spec: ModelSpec, detector: Detector, part: HeldOut) -> f
 
 
 def _size(detector: Detector, old: Model | None) -> GateRow:
-    sizes = [sum(map(len, one.to_files().values())) for one in ([detector] + ([old[1]] if old else []))]
+    sizes = [
+        sum(map(len, one.to_files().values())) for one in ([detector] + ([old[1]] if old else []))
+    ]
     before = float(sizes[1]) if old else None
-    return GateRow("size_bytes", float(sizes[0]), None, before, True, "bytes of the detector's files; shown")
+    return GateRow(
+        "size_bytes", float(sizes[0]), None, before, True, "bytes of the detector's files; shown"
+    )
 
 
 def model_card(
@@ -356,10 +441,16 @@ def model_card(
 
     Parameters
     ----------
-    learned_from_at : where a folding detector began to learn, every step from there to the split; others take samples.
-    incidents_per_day : expected while nothing is wrong; None where the limits are not made for a budget.
+    learned_from_at : where a folding detector began to learn, every step from there to the split;
+        others take samples.
+    incidents_per_day : expected while nothing is wrong; None where the limits are not made for a
+        budget.
     """
-    n_used = len(prepared.ends) if learned_from_at is None else min(history.n_windows, prepared.n_available)
+    n_used = (
+        len(prepared.ends)
+        if learned_from_at is None
+        else min(history.n_windows, prepared.n_available)
+    )
     return {
         "dataset": config.dataset,
         "scope": scope.name,

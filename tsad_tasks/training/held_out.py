@@ -1,4 +1,6 @@
-"""How a model does on held-out readings: errors, calibration, detection of injected anomalies, false alarms."""
+"""How a model does on held-out readings: errors, calibration, detection of injected anomalies,
+false alarms.
+"""
 
 from __future__ import annotations
 
@@ -17,17 +19,30 @@ from tsad_tasks.model.budget import AlarmBudget, BudgetLimits, budget_limits
 from tsad_tasks.model.features import Scaler
 from tsad_tasks.model.incidents import IncidentRule, incident_spans
 from tsad_tasks.model.injection import KINDS, Injection, inject_all, injection_plan
-from tsad_tasks.model.scoring import Features, Windows, combined_errors, entity_features, entity_scores, entity_windows
+from tsad_tasks.model.scoring import (
+    Features,
+    Windows,
+    combined_errors,
+    entity_features,
+    entity_scores,
+    entity_windows,
+)
 from tsad_tasks.model.spec import FeatureSpec, ModelSpec
 from tsad_tasks.model.tails import ChannelTails, fit_tails, unit_growth
 from tsad_tasks.model.thresholds import MIN_CALIBRATION, Calibration, ThresholdSettings, calibrate
 from tsad_tasks.model.windows import batches, gather
-from tsad_tasks.scoring.fold import SERIES_TOGETHER, EntityFold, entities_reconstruction, entity_reconstruction
+from tsad_tasks.scoring.fold import (
+    SERIES_TOGETHER,
+    EntityFold,
+    entities_reconstruction,
+    entity_reconstruction,
+)
 
 MAX_ROUNDS, WEEK_S = 60, 604800
 CONTEXT_FACTOR = 3.0
 SPREAD_QUANTILE = 0.95
-# What lies so far off is no reading of a machine that is well: it is neither learned from nor calibrated with.
+# What lies so far off is no reading of a machine that is well: it is neither learned from nor
+# calibrated with.
 MAX_GROWTH_ENTITIES, MAX_GROWTH_WINDOWS = 24, 150
 EXTREME_SPREADS, USUAL_QUANTILE = 50.0, 0.995
 
@@ -42,8 +57,10 @@ class HeldOut:
     start_s : epoch seconds of the first step.
     judged : bool (n_steps,), steps that count: not excluded, and after the reach.
     gated : bool (n_steps,), the part of them that is kept for the gate.
-    learned : bool (n_steps,), steps before the split that calibration sees as well; none where it has enough without.
-    labels : bool (n_steps,), known anomalies, which are not judged; None where nobody asked for them.
+    learned : bool (n_steps,), steps before the split that calibration sees as well; none where it
+        has enough without.
+    labels : bool (n_steps,), known anomalies, which are not judged; None where nobody asked for
+        them.
     known : the same over all held-out readings, those of the gate's part included.
     """
 
@@ -95,13 +112,20 @@ def series_errors(
     """Errors of one entity's series, window by window, as scoring computes them."""
     features, index = _windows_of(spec, scaler, values, start_s)
     return _of_windows(
-        spec, features, index, entity_reconstruction(spec, detector, entity, features, start_s, index.ends)
+        spec,
+        features,
+        index,
+        entity_reconstruction(spec, detector, entity, features, start_s, index.ends),
     )
 
 
-def _of_windows(spec: FeatureSpec, features: Features, index: Windows, found: Reconstruction) -> SeriesErrors:
+def _of_windows(
+    spec: FeatureSpec, features: Features, index: Windows, found: Reconstruction
+) -> SeriesErrors:
     """What was found of one entity's windows, on its steps."""
-    channel_errors, residuals = np.full((2, features.inputs.shape[1], len(spec.channels)), np.nan, np.float32)
+    channel_errors, residuals = np.full(
+        (2, features.inputs.shape[1], len(spec.channels)), np.nan, np.float32
+    )
     live = np.zeros(channel_errors.shape, bool)
     live[index.ends], channel_errors[index.ends] = index.live, found.channel_errors
     sensors = features.inputs[0, :, : len(spec.channels)]
@@ -111,15 +135,21 @@ def _of_windows(spec: FeatureSpec, features: Features, index: Windows, found: Re
 
 
 def held_out_errors(
-    spec: FeatureSpec, scaler_of: Callable[[str], Scaler], detector: Detector, parts: Sequence[HeldOut]
+    spec: FeatureSpec,
+    scaler_of: Callable[[str], Scaler],
+    detector: Detector,
+    parts: Sequence[HeldOut],
 ) -> dict[str, SeriesErrors]:
     """Errors of each entity's series, by name: those of `series_errors`.
 
-    A folding detector goes through series of the same steps together: each step costs as much as 40 series in it.
+    A folding detector goes through series of the same steps together: each step costs as much as 40
+    series in it.
     """
     if not detector.folds:
         return {
-            part.entity: series_errors(spec, scaler_of(part.entity), detector, part.values, part.start_s, part.entity)
+            part.entity: series_errors(
+                spec, scaler_of(part.entity), detector, part.values, part.start_s, part.entity
+            )
             for part in parts
         }
     found: dict[str, SeriesErrors] = {}
@@ -129,11 +159,16 @@ def held_out_errors(
 
 
 def _folded_together(
-    spec: FeatureSpec, scaler_of: Callable[[str], Scaler], detector: FoldDetector, parts: Sequence[HeldOut]
+    spec: FeatureSpec,
+    scaler_of: Callable[[str], Scaler],
+    detector: FoldDetector,
+    parts: Sequence[HeldOut],
 ) -> dict[str, SeriesErrors]:
     names, start_s = [part.entity for part in parts], parts[0].start_s
     seen = [_windows_of(spec, scaler_of(part.entity), part.values, start_s) for part in parts]
-    made = entities_reconstruction(spec, detector, names, [features for features, _ in seen], start_s)
+    made = entities_reconstruction(
+        spec, detector, names, [features for features, _ in seen], start_s
+    )
     n_steps = len(parts[0].values)
     return {
         name: _of_windows(spec, features, index, at_ends(made, index.ends + i * n_steps))
@@ -151,10 +186,11 @@ def _alike(parts: Sequence[HeldOut], n: int) -> Iterator[list[HeldOut]]:
 
 
 def is_extreme(features: Features, n_channels: int) -> NDArray[np.bool_]:
-    """Whether any channel of one entity is out of the question, (n_steps,): more than 50 spreads off.
+    """Whether any channel of one entity is out of the question, (n_steps,): more than 50 spreads
+    off.
 
-    What occurs for more than a two-hundredth of the running time is a state of the machine, however far off: a limit
-    is never below three times that.
+    What occurs for more than a two-hundredth of the running time is a state of the machine, however
+    far off: a limit is never below three times that.
     """
     size = np.abs(features.inputs[0, :, :n_channels])
     running = size[features.running[0] == 0]
@@ -192,12 +228,14 @@ def calibrated_spec(
     top_k: int = 2,
     budget: AlarmBudget | None = None,
 ) -> ModelSpec:
-    """The whole spec, with limits from errors of the calibration part of held-out readings, and learned ones if few.
+    """The whole spec, with limits from errors of the calibration part of held-out readings, and
+    learned ones if few.
 
     Parameters
     ----------
     combine : {"mean", "top_k", "max"}
-        top_k puts the errors of channels on the scale of surprise first, unless they are on one scale already.
+        top_k puts the errors of channels on the scale of surprise first, unless they are on one
+        scale already.
     budget : what thresholds of kind evt keep to.
 
     Raises
@@ -208,7 +246,9 @@ def calibrated_spec(
     found = held_out_errors(spec, lambda name: scalers.get(name, pooled), detector, held_out)
     held_out = [_without_extremes(part, found[part.entity]) for part in held_out]
     residuals = [found[part.entity].residuals[part.calibrating] for part in held_out]
-    spreads = _spreads(np.concatenate(residuals) if residuals else np.zeros((0, len(spec.channels)), np.float32))
+    spreads = _spreads(
+        np.concatenate(residuals) if residuals else np.zeros((0, len(spec.channels)), np.float32)
+    )
     model = ModelSpec(spec, scalers, pooled, settings, {}, _NO_LIMIT, spreads, None, combine, top_k)
     if combine == "top_k" and not detector.on_one_scale:
         model = replace(model, tails=_tails(found, held_out, spec))
@@ -232,8 +272,12 @@ def _without_extremes(part: HeldOut, found: SeriesErrors) -> HeldOut:
 _NO_LIMIT = Calibration(0.0, 0.0, 1.0, 0.0, 0.0, 1.0, 0)
 
 
-def _tails(found: Mapping[str, SeriesErrors], held_out: Sequence[HeldOut], spec: FeatureSpec) -> ChannelTails:
-    """What the calibration part says of how surprising an error is; windows that overlap are one cluster."""
+def _tails(
+    found: Mapping[str, SeriesErrors], held_out: Sequence[HeldOut], spec: FeatureSpec
+) -> ChannelTails:
+    """What the calibration part says of how surprising an error is; windows that overlap are one
+    cluster.
+    """
     nan = np.float32(np.nan)
     known = {part.entity: found[part.entity].live & part.calibrating[:, None] for part in held_out}
     errors = {name: np.where(mask, found[name].channel_errors, nan) for name, mask in known.items()}
@@ -241,30 +285,50 @@ def _tails(found: Mapping[str, SeriesErrors], held_out: Sequence[HeldOut], spec:
 
 
 def _with_growth(
-    model: ModelSpec, detector: Detector, found: Mapping[str, SeriesErrors], held_out: Sequence[HeldOut]
+    model: ModelSpec,
+    detector: Detector,
+    found: Mapping[str, SeriesErrors],
+    held_out: Sequence[HeldOut],
 ) -> ModelSpec:
-    """The model, knowing by how much the errors of some held-out windows grow while a channel is dead."""
+    """The model, knowing by how much the errors of some held-out windows grow while a channel is
+    dead.
+    """
     spec, tails = model.features, model.tails
     if tails is None or detector.folds or len(spec.channels) < 2:
         return model
-    parts = [_some_windows(model, part, found[part.entity]) for part in _some(held_out, MAX_GROWTH_ENTITIES)]
-    windows = np.concatenate([np.zeros((0, spec.width, spec.n_inputs), np.float32), *(one for one, _ in parts)])
+    parts = [
+        _some_windows(model, part, found[part.entity])
+        for part in _some(held_out, MAX_GROWTH_ENTITIES)
+    ]
+    windows = np.concatenate(
+        [np.zeros((0, spec.width, spec.n_inputs), np.float32), *(one for one, _ in parts)]
+    )
     if len(windows) < MIN_CALIBRATION:
         return model
     units = np.concatenate([unit for _, unit in parts])
     usual = _errors_of_windows(detector, windows)
-    dead = (_errors_of_windows(detector, windows * ~spec.dead_inputs(i)) for i in range(len(spec.channels)))
+    dead = (
+        _errors_of_windows(detector, windows * ~spec.dead_inputs(i))
+        for i in range(len(spec.channels))
+    )
     return replace(model, tails=replace(tails, growth=unit_growth(usual, list(dead), units)))
 
 
 def _some_windows(
     model: ModelSpec, part: HeldOut, found: SeriesErrors
 ) -> tuple[NDArray[np.float32], NDArray[np.float64]]:
-    """Complete windows (n, width, n_inputs) of the calibration part, and their units (n, n_channels)."""
+    """Complete windows (n, width, n_inputs) of the calibration part, and their units (n,
+    n_channels).
+    """
     features, _ = _windows_of(model.features, model.scaler(part.entity), part.values, part.start_s)
-    ends = np.array(_some(np.flatnonzero(part.calibrating & found.live.all(axis=1)), MAX_GROWTH_WINDOWS), np.int64)
+    ends = np.array(
+        _some(np.flatnonzero(part.calibrating & found.live.all(axis=1)), MAX_GROWTH_WINDOWS),
+        np.int64,
+    )
     unit = model.tails.unit(part.entity) if model.tails else ()
-    return gather(features.inputs[0], ends, model.features.width), np.tile(np.array(unit), (len(ends), 1))
+    return gather(features.inputs[0], ends, model.features.width), np.tile(
+        np.array(unit), (len(ends), 1)
+    )
 
 
 def _some(items: Sequence[Any] | NDArray[Any], n: int) -> list[Any]:
@@ -275,10 +339,14 @@ def _some(items: Sequence[Any] | NDArray[Any], n: int) -> list[Any]:
 
 def _errors_of_windows(detector: Detector, windows: NDArray[np.float32]) -> NDArray[np.float32]:
     n, width, n_inputs = windows.shape
-    return detector.reconstruct(windows.reshape(-1, n_inputs), width * np.arange(1, n + 1) - 1).channel_errors
+    return detector.reconstruct(
+        windows.reshape(-1, n_inputs), width * np.arange(1, n + 1) - 1
+    ).channel_errors
 
 
-def _with_limits(model: ModelSpec, errors: Mapping[str, NDArray[np.float32]], held_out: Sequence[HeldOut]) -> ModelSpec:
+def _with_limits(
+    model: ModelSpec, errors: Mapping[str, NDArray[np.float32]], held_out: Sequence[HeldOut]
+) -> ModelSpec:
     """Limits of all entities together, and of each that has enough errors of its own."""
     parts = [_calibrating(model.threshold, part, errors[part.entity]) for part in held_out]
     pooled = calibrate(
@@ -300,7 +368,9 @@ def _joined(parts: Sequence[NDArray[Any]], kind: type) -> NDArray[Any]:
 def _calibrating(
     settings: ThresholdSettings, part: HeldOut, errors: NDArray[np.float32]
 ) -> tuple[NDArray[np.float32], NDArray[np.bool_]]:
-    """Errors (n_steps,) that a limit is made from, NaN elsewhere, and which of them are known anomalies."""
+    """Errors (n_steps,) that a limit is made from, NaN elsewhere, and which of them are known
+    anomalies.
+    """
     labels = np.zeros(len(errors), bool)
     used = part.calibrating
     if settings.kind == "training":
@@ -311,13 +381,17 @@ def _calibrating(
     return np.where(used, errors, np.float32(np.nan)), labels
 
 
-def _is_enough(settings: ThresholdSettings, errors: NDArray[np.float32], labels: NDArray[np.bool_]) -> bool:
+def _is_enough(
+    settings: ThresholdSettings, errors: NDArray[np.float32], labels: NDArray[np.bool_]
+) -> bool:
     """Whether an entity's own errors say enough for a limit of its own."""
     known = np.isfinite(errors)
     needed = 2 * MIN_CALIBRATION
     if settings.kind == "conformal":
         needed = max(needed, math.ceil(2 / (1 - settings.percentile / 100)))
-    return int(known.sum()) >= needed and (settings.kind != "f1_best" or bool((known & labels).any()))
+    return int(known.sum()) >= needed and (
+        settings.kind != "f1_best" or bool((known & labels).any())
+    )
 
 
 def _budgeted(
@@ -337,7 +411,9 @@ def _budgeted(
 def _spreads(residuals: NDArray[np.float32]) -> tuple[float, ...]:
     """Half-width that holds 95 % of the residuals, by channel; 1 where none is known."""
     columns = (column[np.isfinite(column)] for column in np.abs(residuals).T)
-    return tuple(float(np.quantile(column, SPREAD_QUANTILE)) if column.size else 1.0 for column in columns)
+    return tuple(
+        float(np.quantile(column, SPREAD_QUANTILE)) if column.size else 1.0 for column in columns
+    )
 
 
 Delays = tuple[int | None, ...]
@@ -349,8 +425,8 @@ class Verdicts:
 
     Attributes
     ----------
-    delays : steps from the beginning of each injected anomaly to its flag, None where there is none; by kind, in the
-        order in which they were injected, which is the same for every model.
+    delays : steps from the beginning of each injected anomaly to its flag, None where there is
+        none; by kind, in the order in which they were injected, which is the same for every model.
     n_flags, n_judged : flagged steps without injections, and how many were judged.
     n_incidents, n_weeks : what these flags amount to, in so many weeks of one entity.
     scores : float32 (n_judged,), of these steps.
@@ -407,7 +483,8 @@ def judge(
     reference: ModelSpec,
     rule: IncidentRule,
 ) -> Verdicts:
-    """Detection of injected anomalies and false alarms. The same seed injects the same anomalies for every model.
+    """Detection of injected anomalies and false alarms. The same seed injects the same anomalies
+    for every model.
 
     Parameters
     ----------
@@ -451,7 +528,8 @@ class _Clean:
 
 
 def first_flags(raised: NDArray[np.bool_], known: NDArray[np.bool_], width: int) -> Delays:
-    """Steps from the beginning of each run of marks to the first flag in a window that sees it; None without one.
+    """Steps from the beginning of each run of marks to the first flag in a window that sees it;
+    None without one.
 
     Parameters
     ----------
@@ -461,7 +539,9 @@ def first_flags(raised: NDArray[np.bool_], known: NDArray[np.bool_], width: int)
     (2, None)
     """
     edges = np.diff(np.concatenate(([0], known.astype(np.int8), [0])))
-    runs = zip(np.flatnonzero(edges == 1).tolist(), np.flatnonzero(edges == -1).tolist(), strict=True)
+    runs = zip(
+        np.flatnonzero(edges == 1).tolist(), np.flatnonzero(edges == -1).tolist(), strict=True
+    )
     return tuple(_first_flag(raised[first : end + width - 1]) for first, end in runs)
 
 
@@ -490,10 +570,14 @@ class _Judged:
         self._raw = np.where(found.live, found.channel_errors, np.float32(np.nan))
 
     def _folded(self) -> EntityFold:
-        """What a folding detector makes of the readings; anomalies are put into the gate's part of them."""
+        """What a folding detector makes of the readings; anomalies are put into the gate's part of
+        them.
+        """
         part, at = self.part, int(np.argmax(self.part.gated))
         detector = cast(FoldDetector, self._detector)
-        return EntityFold(self.spec.features, detector, part.entity, self._features, part.start_s, at)
+        return EntityFold(
+            self.spec.features, detector, part.entity, self._features, part.start_s, at
+        )
 
     def _reconstructed(self, features: Features, ends: NDArray[np.int64]) -> Reconstruction:
         return (
@@ -503,17 +587,23 @@ class _Judged:
         )
 
     def clean(self, rule: IncidentRule) -> _Clean:
-        """Flags, incidents, scores and errors of the gate's part, and the known anomalies that were found."""
+        """Flags, incidents, scores and errors of the gate's part, and the known anomalies that were
+        found.
+        """
         part, step_s = self.part, self.spec.features.step_s
         found = self.flags(part.values)
         scored = found.known & part.judged & part.gated
         raised = np.flatnonzero(found.raised & scored)
-        spans = incident_spans(part.start_s + raised * step_s, found.scores[raised], rule, step_s, self._errors[raised])
+        spans = incident_spans(
+            part.start_s + raised * step_s, found.scores[raised], rule, step_s, self._errors[raised]
+        )
         raw = self._raw[scored]
         known = np.zeros(len(scored), bool) if part.known is None else part.known
         delays = first_flags(found.raised, known, self.spec.features.width)
         n_weeks = int(np.count_nonzero(scored)) * step_s / WEEK_S
-        return _Clean(len(raised), len(spans), n_weeks, found.scores[scored], raw[np.isfinite(raw)], delays)
+        return _Clean(
+            len(raised), len(spans), n_weeks, found.scores[scored], raw[np.isfinite(raw)], delays
+        )
 
     def flags(self, values: NDArray[np.float64]) -> _Flags:
         """Flags of readings that are the held-out ones but for a few."""
@@ -521,7 +611,9 @@ class _Judged:
         return _Flags(scores.flags[0], np.isfinite(scores.scores[0]), scores.scores[0])
 
     def _errors_of(self, values: NDArray[np.float64]) -> NDArray[np.float32]:
-        """Only windows with something new in them go through the detector: the errors of the others are known."""
+        """Only windows with something new in them go through the detector: the errors of the others
+        are known.
+        """
         features, index = _windows_of(self.spec.features, self._scaler, values, self.part.start_s)
         changed = (features.inputs != self._features.inputs)[0].any(axis=1)
         n_before = np.concatenate(([0], np.cumsum(changed)))
@@ -549,13 +641,17 @@ def _add_hits(
 ) -> None:
     """Injects in rounds, as many anomalies as fit at once, until the quota is met.
 
-    Found is what raises a flag that the clean readings do not: a model that flags everything finds nothing.
+    Found is what raises a flag that the clean readings do not: a model that flags everything finds
+    nothing.
     """
     n_done = n_planned = 0
     part, width = judged.part, judged.spec.features.width
     scale, daily = reference.scaler(part.entity).scale, 86400 // reference.features.step_s
     scored = _scored_steps(reference, part, part.values) & part.judged
-    strange, raised_before = CONTEXT_FACTOR * _day_to_day(part, daily), judged.flags(part.values).raised
+    strange, raised_before = (
+        CONTEXT_FACTOR * _day_to_day(part, daily),
+        judged.flags(part.values).raised,
+    )
     for _ in range(MAX_ROUNDS):
         plan = _placed(reference.features, part, quota - n_done, n_planned, rng)
         if not plan or n_done >= quota:
@@ -571,10 +667,11 @@ def _add_hits(
 
 
 def _counts(one: Injection, scored: NDArray[np.bool_], moved: NDArray[np.bool_]) -> bool:
-    """Whether an injection can be found: while the machine runs and is read, and goes on running with it.
+    """Whether an injection can be found: while the machine runs and is read, and goes on running
+    with it.
 
-    A contextual one only where days are alike: what moves a channel, most of the time, no further than days differ is
-    none.
+    A contextual one only where days are alike: what moves a channel, most of the time, no further
+    than days differ is none.
 
     Parameters
     ----------
@@ -588,20 +685,30 @@ def _counts(one: Injection, scored: NDArray[np.bool_], moved: NDArray[np.bool_])
 
 
 def _day_to_day(part: HeldOut, daily_steps: int) -> NDArray[np.float64]:
-    """How much a channel usually differs from the day before, (n_channels,); 0 where nothing is known of it."""
-    moved = np.abs(part.values[daily_steps:] - part.values[:-daily_steps])[part.judged[daily_steps:]]
+    """How much a channel usually differs from the day before, (n_channels,); 0 where nothing is
+    known of it.
+    """
+    moved = np.abs(part.values[daily_steps:] - part.values[:-daily_steps])[
+        part.judged[daily_steps:]
+    ]
     known = (column[np.isfinite(column)] for column in moved.T)
     return np.array([np.median(column) if column.size else 0.0 for column in known])
 
 
-def _scored_steps(reference: ModelSpec, part: HeldOut, values: NDArray[np.float64]) -> NDArray[np.bool_]:
+def _scored_steps(
+    reference: ModelSpec, part: HeldOut, values: NDArray[np.float64]
+) -> NDArray[np.bool_]:
     """Steps (n_steps,) that end a complete window."""
-    _, windows = _windows_of(reference.features, reference.scaler(part.entity), values, part.start_s)
+    _, windows = _windows_of(
+        reference.features, reference.scaler(part.entity), values, part.start_s
+    )
     ended: NDArray[np.bool_] = np.isin(np.arange(len(values)), windows.ends)
     return ended
 
 
-def _placed(spec: FeatureSpec, part: HeldOut, n: int, n_before: int, rng: np.random.Generator) -> list[Injection]:
+def _placed(
+    spec: FeatureSpec, part: HeldOut, n: int, n_before: int, rng: np.random.Generator
+) -> list[Injection]:
     """A plan inside the gate's part, or inside all of the judged steps where that is too short."""
     channels = [i for i in range(part.values.shape[1]) if np.isfinite(part.values[:, i]).any()]
     for steps in (np.flatnonzero(part.gated), np.flatnonzero(part.judged)):
@@ -610,7 +717,9 @@ def _placed(spec: FeatureSpec, part: HeldOut, n: int, n_before: int, rng: np.ran
         first, n_steps = int(steps[0]), int(steps[-1] - steps[0]) + 1
         try:
             daily = 86400 // spec.step_s
-            plan = injection_plan(n_steps, channels, n, spec.width, rng=rng, daily_steps=daily, n_before=n_before)
+            plan = injection_plan(
+                n_steps, channels, n, spec.width, rng=rng, daily_steps=daily, n_before=n_before
+            )
         except BadInput:
             continue
         return [replace(one, at=one.at + first) for one in plan]

@@ -30,8 +30,19 @@ from tsad_tasks.storage.artifacts import place
 from tsad_tasks.storage.paths import deprecations_of
 from tsad_tasks.storage.rows import ChampionAt, Exclusion, GateRow, TrainedModel
 from tsad_tasks.storage.store import Store
-from tsad_tasks.training.commissioning import commissioning_levels, freeze_references, shift_rule, spread_rule
-from tsad_tasks.training.exclusions import LeftOut, exclusions_of, extreme_values, refusal, too_much_left_out
+from tsad_tasks.training.commissioning import (
+    commissioning_levels,
+    freeze_references,
+    shift_rule,
+    spread_rule,
+)
+from tsad_tasks.training.exclusions import (
+    LeftOut,
+    exclusions_of,
+    extreme_values,
+    refusal,
+    too_much_left_out,
+)
 from tsad_tasks.training.fit import (
     FoldErrors,
     FoldGroup,
@@ -63,7 +74,11 @@ from tsad_tasks.training.gate import (
 Count = dict[str, Any]
 log = logging.getLogger("tsad")
 
-_FOLD_ERRORS_FILE, _SPLIT_SPEC_FILE, _GROUPS_FILE = "fold_errors_{}.npz", "spec_at_split.json", "fold_groups.json"
+_FOLD_ERRORS_FILE, _SPLIT_SPEC_FILE, _GROUPS_FILE = (
+    "fold_errors_{}.npz",
+    "spec_at_split.json",
+    "fold_groups.json",
+)
 
 
 @dataclass(frozen=True)
@@ -105,10 +120,15 @@ class Retraining:
         """Scopes that task `exclusions` left to train, each with its folder."""
         for fields in json.loads((self.folder / "scopes.json").read_text()):
             entities = tuple((name, key) for name, key in fields["entities"])
-            yield Scope(fields["entity_id"], fields["name"], entities), self.folder / f"scope_{fields['entity_id']}"
+            yield (
+                Scope(fields["entity_id"], fields["name"], entities),
+                self.folder / f"scope_{fields['entity_id']}",
+            )
 
     def reader(self, folder: UPath) -> TrainingReader:
-        """The readings of the range, without what task `exclusions` left out for the scope of a folder."""
+        """The readings of the range, without what task `exclusions` left out for the scope of a
+        folder.
+        """
         return TrainingReader.of_store(self.store, self.config, self.span, _exclusions(folder))
 
     def challenger(self, folder: UPath) -> Challenger:
@@ -116,7 +136,9 @@ class Retraining:
         made = json.loads((folder / "bundle.json").read_text())
         bundle = read_bundle(place(made["uri"]), expected_sha256=made["sha256"])
         if not bundle.detector.folds:
-            return Challenger(made["uri"], bundle, ModelSpec.from_json(bundle.spec), bundle.detector)
+            return Challenger(
+                made["uri"], bundle, ModelSpec.from_json(bundle.spec), bundle.detector
+            )
         # The states of a folding model in its bundle are those after what is judged.
         spec = ModelSpec.from_json(json.loads((folder / _SPLIT_SPEC_FILE).read_text()))
         return Challenger(made["uri"], bundle, spec, load_detector(folder / "detector"))
@@ -124,11 +146,15 @@ class Retraining:
     def champion(self, scope: Scope) -> ChampionAt | None:
         """The champion that a challenger has to beat."""
         dataset = self.store.select_dataset(self.config.dataset)
-        return self.store.select_champion_at(dataset.dataset_id, scope.entity_id, self.lineage, self.span.end_at)
+        return self.store.select_champion_at(
+            dataset.dataset_id, scope.entity_id, self.lineage, self.span.end_at
+        )
 
 
 def settled(run: Retraining) -> Retraining:
-    """The retraining with a window chosen from its readings, where the dataset asks for that; once, for all tasks."""
+    """The retraining with a window chosen from its readings, where the dataset asks for that; once,
+    for all tasks.
+    """
     if run.config.detector.window != "auto":
         return run
     path = run.folder / "window.json"
@@ -149,16 +175,20 @@ def find_exclusions(run: Retraining) -> Count:
     Raises
     ------
     NothingToDo
-        When this very training was registered before, and its model passed the gate. One that the gate refused is done
-        again: the readings, what is known of them, or the gate may be others by now.
+        When this very training was registered before, and its model passed the gate. One that the
+        gate refused is done again: the readings, what is known of them, or the gate may be others
+        by now.
     BadInput
         When too much would be left out; a row of `training_decision` says so.
     """
     run = settled(run)
-    scopes = [scope for scope in training_scopes(run.store, run.config) if not _is_trained(run, scope)]
+    scopes = [
+        scope for scope in training_scopes(run.store, run.config) if not _is_trained(run, scope)
+    ]
     if not scopes:
         raise NothingToDo(
-            f"{run.config.dataset} was trained on this range, with this configuration and seed, before; "
+            f"{run.config.dataset} was trained on this range, with this configuration and seed, "
+            "before; "
             "its model passed the gate."
         )
     make_folder(run.folder)
@@ -183,18 +213,42 @@ def _check_left_out(run: Retraining, scope: Scope, exclusions: Sequence[Exclusio
 
 
 def _write_stop(run: Retraining, scope: Scope, found: LeftOut, reason: str) -> None:
-    """The row that says that a rule stopped this training; nobody was asked, so nothing else was looked at."""
+    """The row that says that a rule stopped this training; nobody was asked, so nothing else was
+    looked at.
+    """
     shares = {name: share for name, _, share in found.ranking()}
-    shown = {"n_readings": found.n_running - found.n_excluded, "n_entities": len(scope.entities), "pdf": ""}
-    shown |= {"excluded_share": found.share, "missing_share": None, "left_out": json.dumps(shares), "jumps": "[]"}
+    shown = {
+        "n_readings": found.n_running - found.n_excluded,
+        "n_entities": len(scope.entities),
+        "pdf": "",
+    }
+    shown |= {
+        "excluded_share": found.share,
+        "missing_share": None,
+        "left_out": json.dumps(shares),
+        "jumps": "[]",
+    }
     write_training_decision(run, "stopped", "exclusions", reason, utc_now(), shown)
 
 
 def write_training_decision(
-    run: Retraining, decision: str, by: str, reason: str, decided_at: datetime, shown: Mapping[str, Any]
+    run: Retraining,
+    decision: str,
+    by: str,
+    reason: str,
+    decided_at: datetime,
+    shown: Mapping[str, Any],
 ) -> None:
-    """Writes whether a training goes on, who decided that, and the numbers shown; the same again is no new row."""
-    row: dict[str, Any] = {"decision": decision, "decided_by": by, "reason": reason, "decided_at": decided_at, **shown}
+    """Writes whether a training goes on, who decided that, and the numbers shown; the same again is
+    no new row.
+    """
+    row: dict[str, Any] = {
+        "decision": decision,
+        "decided_by": by,
+        "reason": reason,
+        "decided_at": decided_at,
+        **shown,
+    }
     row |= {"lineage": run.lineage, "start_at": run.span.start_at, "end_at": run.span.end_at}
     with run.store.transaction():
         row["dataset_id"] = run.store.select_dataset(run.config.dataset).dataset_id
@@ -204,22 +258,36 @@ def write_training_decision(
 def _is_trained(run: Retraining, scope: Scope) -> bool:
     """Whether this training was done: a model of it passed the gate."""
     dataset = run.store.select_dataset(run.config.dataset)
-    key = {"dataset_id": dataset.dataset_id, "scope_entity_id": scope.entity_id, "lineage": run.lineage}
-    key |= {"train_start_at": run.span.start_at, "train_end_at": run.span.end_at, "seed": run.chosen_seed}
+    key = {
+        "dataset_id": dataset.dataset_id,
+        "scope_entity_id": scope.entity_id,
+        "lineage": run.lineage,
+    }
+    key |= {
+        "train_start_at": run.span.start_at,
+        "train_end_at": run.span.end_at,
+        "seed": run.chosen_seed,
+    }
     key |= {"config_hash": run.config.model_hash, "sha256": None}
     found = run.store.select_or_none("select_trained_model", key)
     return found is not None and bool(TrainedModel(*found).gate_passed)
 
 
 def _write_exclusions(folder: UPath, found: Sequence[Exclusion]) -> None:
-    rows = [asdict(row) | {"start_at": epoch_s(row.start_at), "end_at": epoch_s(row.end_at)} for row in found]
+    rows = [
+        asdict(row) | {"start_at": epoch_s(row.start_at), "end_at": epoch_s(row.end_at)}
+        for row in found
+    ]
     (folder / "exclusions.json").write_text(json.dumps(rows))
 
 
 def _exclusions(folder: UPath) -> list[Exclusion]:
     rows = json.loads((folder / "exclusions.json").read_text())
     return [
-        Exclusion(**row | {"start_at": from_epoch_s(row["start_at"]), "end_at": from_epoch_s(row["end_at"])})
+        Exclusion(
+            **row
+            | {"start_at": from_epoch_s(row["start_at"]), "end_at": from_epoch_s(row["end_at"])}
+        )
         for row in rows
     ]
 
@@ -271,11 +339,15 @@ def train(run: Retraining, progress: Progress | None = None) -> Count:
 
 
 def _learned_from(run: Retraining) -> Count:
-    """Since when folding detectors learned, where that is not the whole range, and how many entities are judged."""
+    """Since when folding detectors learned, where that is not the whole range, and how many
+    entities are judged.
+    """
     if not detector_class(run.config.detector.name).folds:
         return {}
     found, of_scopes = {}, list(run.scopes())
-    late = max(part.start_at for scope, folder in of_scopes for part in _fold_errors(run, scope, folder))
+    late = max(
+        part.start_at for scope, folder in of_scopes for part in _fold_errors(run, scope, folder)
+    )
     if late > run.span.start_at:
         found["learned_from"] = f"{late:%Y-%m-%d %H:%M} UTC (training.max_fold_values)"
     n_chosen = sum(len(_groups(run, scope, folder)[0].entities) for scope, folder in of_scopes)
@@ -285,7 +357,9 @@ def _learned_from(run: Retraining) -> Count:
 
 
 def _groups(run: Retraining, scope: Scope, folder: UPath) -> list[FoldGroup]:
-    """The groups of entities that a folding detector was fitted on, the choice first; all together for the others."""
+    """The groups of entities that a folding detector was fitted on, the choice first; all together
+    for the others.
+    """
     path = folder / _GROUPS_FILE
     if not path.exists():
         return [FoldGroup(scope.entities, run.span)]
@@ -295,7 +369,9 @@ def _groups(run: Retraining, scope: Scope, folder: UPath) -> list[FoldGroup]:
 def _fold_errors(run: Retraining, scope: Scope, folder: UPath) -> list[FoldErrors]:
     """Errors of what was learned, by group."""
     n_groups = len(_groups(run, scope, folder))
-    return [FoldErrors.load(folder / _FOLD_ERRORS_FILE.format(number)) for number in range(n_groups)]
+    return [
+        FoldErrors.load(folder / _FOLD_ERRORS_FILE.format(number)) for number in range(n_groups)
+    ]
 
 
 def _fitted(
@@ -305,7 +381,9 @@ def _fitted(
         return _fitted_fold(run, scope, folder)
     prepared = PreparedTraining.load(folder / "windows.npz")
     started_from = _warm_start(run, scope)
-    return fit_detector(run.config, prepared, seed=run.chosen_seed, progress=progress, warm_start=started_from)
+    return fit_detector(
+        run.config, prepared, seed=run.chosen_seed, progress=progress, warm_start=started_from
+    )
 
 
 def _fitted_fold(run: Retraining, scope: Scope, folder: UPath) -> tuple[Detector, TrainingHistory]:
@@ -335,7 +413,10 @@ def _warm_start(run: Retraining, scope: Scope) -> Detector | None:
         other = run.store.select_dataset(name)
         champion = run.store.select_champion_at(other.dataset_id, 0, "live", run.span.end_at)
         if champion is None:
-            raise BadInput(f"training.warm_start_from: Expected a dataset with a champion. Received: {name}, without.")
+            raise BadInput(
+                f"training.warm_start_from: Expected a dataset with a champion. Received: {name}, "
+                "without."
+            )
     if champion is None:
         return None
     return read_bundle(place(champion.artifact_uri), expected_sha256=champion.sha256).detector
@@ -343,7 +424,9 @@ def _warm_start(run: Retraining, scope: Scope) -> Detector | None:
 
 def _history(folder: UPath) -> TrainingHistory:
     fields = json.loads((folder / "history.json").read_text())
-    return TrainingHistory(**fields | {name: tuple(fields[name]) for name in ("loss", "validation_loss")})
+    return TrainingHistory(
+        **fields | {name: tuple(fields[name]) for name in ("loss", "validation_loss")}
+    )
 
 
 def calibrate(run: Retraining) -> Count:
@@ -353,19 +436,34 @@ def calibrate(run: Retraining) -> Count:
     for scope, folder in run.scopes():
         detector, scales = load_detector(folder / "detector"), _scales(folder)
         groups = _groups(run, scope, folder)
-        held_out = [part for group in groups for part in held_out_readings(run.reader(folder), group)]
+        held_out = [
+            part for group in groups for part in held_out_readings(run.reader(folder), group)
+        ]
         spec = calibrate_model(run.config, scales, detector, held_out, n_entities=n_entities)
         if detector.folds:
             spec = _moved_to_anchor(run, scope, folder, cast(FoldDetector, detector), spec)
         prepared = PreparedTraining.load(folder / "windows.npz")
         card = model_card(
-            run.config, scope, run.span, scales, prepared, detector, _history(folder), seed=run.chosen_seed,
-            learned_from_at=_fold_errors(run, scope, folder)[0].start_at if detector.folds else None,
+            run.config,
+            scope,
+            run.span,
+            scales,
+            prepared,
+            detector,
+            _history(folder),
+            seed=run.chosen_seed,
+            learned_from_at=_fold_errors(run, scope, folder)[0].start_at
+            if detector.folds
+            else None,
             incidents_per_day=spec.expected_incidents_per_day,
-        )  # fmt: skip
+        )
         canary = canary_of(spec, detector, held_out)
         uri, sha256 = store_bundle(
-            run.artifacts / run.config.dataset, detector, spec.to_json(), card, canary.to_json() if canary else None
+            run.artifacts / run.config.dataset,
+            detector,
+            spec.to_json(),
+            card,
+            canary.to_json() if canary else None,
         )
         (folder / "bundle.json").write_text(json.dumps({"uri": str(uri), "sha256": sha256}))
         uris.append(str(uri))
@@ -375,7 +473,9 @@ def calibrate(run: Retraining) -> Count:
 def _moved_to_anchor(
     run: Retraining, scope: Scope, folder: UPath, detector: FoldDetector, spec: ModelSpec
 ) -> ModelSpec:
-    """The spec at the anchor, to which the detector's states are moved; the one at the split is kept for the gate."""
+    """The spec at the anchor, to which the detector's states are moved; the one at the split is
+    kept for the gate.
+    """
     at_split, groups = spec, _groups(run, scope, folder)
     for group, errors in zip(groups, _fold_errors(run, scope, folder), strict=True):
         at_split = spec_after(at_split, [name for name, _ in group.entities], errors)
@@ -392,9 +492,16 @@ def gate(run: Retraining) -> Count:
         held_out = held_out_readings(run.reader(folder), _groups(run, scope, folder)[0])
         levels = commissioning_levels(run.store, run.reader(folder), scope, run.lineage)
         outcome = run_gate(
-            run.config, found.spec, found.judged, history, held_out, run.champion(scope), seed=run.chosen_seed,
-            also=[shift_rule(run.config, levels), spread_rule(run.config, levels)], n_entities=len(scope.entities),
-        )  # fmt: skip
+            run.config,
+            found.spec,
+            found.judged,
+            history,
+            held_out,
+            run.champion(scope),
+            seed=run.chosen_seed,
+            also=[shift_rule(run.config, levels), spread_rule(run.config, levels)],
+            n_entities=len(scope.entities),
+        )
         (folder / "gate.json").write_text(json.dumps([asdict(row) for row in outcome.rows]))
         failed[scope.name] = _failed(outcome)
     return {"failed_rules": failed}
@@ -405,7 +512,9 @@ def _failed(outcome: GateOutcome) -> list[str]:
 
 
 def register(run: Retraining) -> list[RegisterSummary]:
-    """Task `register`: the models' rows, with gate and exclusions, and who is champion from when."""
+    """Task `register`: the models' rows, with gate and exclusions, and who is champion from
+    when.
+    """
     run = settled(run)
     dataset = run.store.select_dataset(run.config.dataset)
     summaries = []
@@ -455,7 +564,9 @@ def _freeze(run: Retraining, scope: Scope, folder: UPath, model_id: int) -> None
 def ingest_history(run: Retraining, source_uri: str) -> IngestSummary:
     """Task `ingest_history`: readings of the whole range that are not there yet, in chunks."""
     span = run.span
-    return ingest_interval(run.store, run.config, source_uri, start_at=span.start_at, end_at=span.end_at)
+    return ingest_interval(
+        run.store, run.config, source_uri, start_at=span.start_at, end_at=span.end_at
+    )
 
 
 def _register(run: Retraining) -> Count:

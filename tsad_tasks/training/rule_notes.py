@@ -1,4 +1,6 @@
-"""Rules of gate and shadow in words: which way a limit counts, and where an outcome is not to the letter."""
+"""Rules of gate and shadow in words: which way a limit counts, and where an outcome is not to the
+letter.
+"""
 
 from __future__ import annotations
 
@@ -6,14 +8,22 @@ from tsad_tasks.storage.rows import GateRow
 from tsad_tasks.text.formats import figure_text
 
 # Their limit is the most that may be; that of the others is the least.
-AT_MOST = frozenset({
-    "false_alarm_share", "incidents_per_entity_week", "score_drift", "latency_ms", "commissioning_shift",
-    "commissioning_spread", "flag_share",
-})  # fmt: skip
+AT_MOST = frozenset(
+    {
+        "false_alarm_share",
+        "incidents_per_entity_week",
+        "score_drift",
+        "latency_ms",
+        "commissioning_shift",
+        "commissioning_spread",
+        "flag_share",
+    }
+)
 
 
 def doubt(row: GateRow) -> str:
-    """Why a rule is met whose value is beyond the limit: its range reaches the limit. Empty where it is not beyond.
+    """Why a rule is met whose value is beyond the limit: its range reaches the limit. Empty where
+    it is not beyond.
 
     >>> doubt(GateRow("incidents_per_entity_week", 3.5, 2.0, None, True, "", 1.9, 5.9))
     '3.50 (1.90–5.90): not clearly above 2.00'
@@ -22,13 +32,21 @@ def doubt(row: GateRow) -> str:
     >>> doubt(GateRow("point_share", 0.95, 0.9, None, True, "", 0.86, 0.98))
     ''
     """
-    if not row.passed or row.value is None or row.limit_value is None or row.low is None or row.high is None:
+    if (
+        not row.passed
+        or row.value is None
+        or row.limit_value is None
+        or row.low is None
+        or row.high is None
+    ):
         return ""
     is_most = row.rule in AT_MOST
     if row.value <= row.limit_value if is_most else row.value >= row.limit_value:
         return ""
     estimate = f"{figure_text(row.value)} ({figure_text(row.low)}–{figure_text(row.high)})"
-    return f"{estimate}: not clearly {'above' if is_most else 'below'} {figure_text(row.limit_value)}"
+    return (
+        f"{estimate}: not clearly {'above' if is_most else 'below'} {figure_text(row.limit_value)}"
+    )
 
 
 def failure(row: GateRow) -> str:

@@ -9,7 +9,9 @@ down_revision = None
 
 
 def upgrade() -> None:
-    statements = Path(__file__).parents[1].joinpath("0001_warehouse.sql").read_text(encoding="utf-8")
+    statements = (
+        Path(__file__).parents[1].joinpath("0001_warehouse.sql").read_text(encoding="utf-8")
+    )
     # Without parameters psycopg2 leaves the percent signs alone.
     with op.get_bind().connection.cursor() as cursor:
         cursor.execute(statements)

@@ -1,4 +1,6 @@
-"""The event head: all families of surprise fused per channel, and, on request, another detector as one more member."""
+"""The event head: all families of surprise fused per channel, and, on request, another detector as
+one more member.
+"""
 
 from __future__ import annotations
 
@@ -25,7 +27,8 @@ _VALIDATION_SHARE = 0.15
 
 
 class EventHead(SurpriseDetector):
-    """Errors in nats per channel: how surprising a reading is to level, season, change, shape and range together.
+    """Errors in nats per channel: how surprising a reading is to level, season, change, shape and
+    range together.
 
     Parameters
     ----------
@@ -38,8 +41,9 @@ class EventHead(SurpriseDetector):
     second_level : bool
         Whether a tenth of the error is how surprising the error itself is.
     member : mapping, optional
-        A registered detector of windows as one more family: `name`, `params`, `weight` (0.25), `width` (10), `epochs`
-        (10). It learns all training series together; entities that were not trained on go without it.
+        A registered detector of windows as one more family: `name`, `params`, `weight` (0.25),
+        `width` (10), `epochs` (10). It learns all training series together; entities that were not
+        trained on go without it.
     """
 
     name = "event_head"
@@ -57,13 +61,19 @@ class EventHead(SurpriseDetector):
     ) -> None:
         super().__init__(width, n_channels, n_inputs, n_commission)
         self.chosen, self.member = _checked_weights(weights), _checked_member(member)
-        all_weights = WEIGHTS | self.chosen | ({MEMBER: self.member["weight"]} if self.member else {})
+        all_weights = (
+            WEIGHTS | self.chosen | ({MEMBER: self.member["weight"]} if self.member else {})
+        )
         self.fusion = Fusion(all_weights, range_bonus, second_level)
         self._network: Detector | None = None
 
     @property
     def params(self) -> dict[str, Any]:
-        own = {"weights": self.chosen, "range_bonus": self.fusion.range_bonus, "second_level": self.fusion.second_level}
+        own = {
+            "weights": self.chosen,
+            "range_bonus": self.fusion.range_bonus,
+            "second_level": self.fusion.second_level,
+        }
         return own | {"member": self.member}
 
     @property
@@ -93,20 +103,29 @@ class EventHead(SurpriseDetector):
         if not self.member:
             return super().join_series(entities, series)
         units, windows = self._units(self._fresh(len(entities))), self._fitted_scales(series)
-        units["windows"] |= {name: array.reshape(-1, *array.shape[2:]) for name, array in windows.items()}
+        units["windows"] |= {
+            name: array.reshape(-1, *array.shape[2:]) for name, array in windows.items()
+        }
         values, half_hours = self._by_unit(self._with_member(units["windows"], series))
         errors = self._commission_all(units, np.arange(len(values)), values, half_hours)
         self._remember(entities, self._state(units, len(entities)))
         return self._by_entity(errors, len(entities))
 
     def advance(self, state: State, series: Series) -> tuple[State, Reconstruction]:
-        return self.fold(*self.with_member_errors(state, series)) if self.member else super().advance(state, series)
+        return (
+            self.fold(*self.with_member_errors(state, series))
+            if self.member
+            else super().advance(state, series)
+        )
 
     def with_member_errors(self, state: State, series: Series) -> tuple[State, Series]:
         """State and series with the member's errors as further channels, to be folded."""
         windows = {name: np.array(state[f"windows.{name}"]) for name in ("last", "center", "scale")}
         extended = self._with_member(windows, series)
-        kept = {f"windows.{name}": array.reshape(state[f"windows.{name}"].shape) for name, array in windows.items()}
+        kept = {
+            f"windows.{name}": array.reshape(state[f"windows.{name}"].shape)
+            for name, array in windows.items()
+        }
         return state | kept, extended
 
     def fold(self, state: State, extended: Series) -> tuple[State, Reconstruction]:
@@ -117,19 +136,30 @@ class EventHead(SurpriseDetector):
         if not self.member:
             return super()._by_unit(series)
         parts = (series.values[:, :, : self.n_channels], series.values[:, :, self.n_channels :])
-        pairs = [super(EventHead, self)._by_unit(Series(part, series.local_s, series.step_s)) for part in parts]
+        pairs = [
+            super(EventHead, self)._by_unit(Series(part, series.local_s, series.step_s))
+            for part in parts
+        ]
         return np.concatenate([pairs[0][0], pairs[1][0]], axis=2), pairs[0][1]
 
     def _with_member(self, windows: Arrays, series: Series) -> Series:
-        """The series with the network's errors as further channels; the last readings go into the windows' state."""
+        """The series with the network's errors as further channels; the last readings go into the
+        windows' state.
+        """
         n_entities, n_steps, n_channels = series.values.shape
         last = windows["last"].reshape(n_entities, n_channels, -1)
         readings = np.concatenate([last.transpose(0, 2, 1), series.values], axis=1)
         shape = (n_entities, n_channels)
-        scaled = _scaled({name: windows[name].reshape(shape) for name in ("center", "scale")}, readings)
+        scaled = _scaled(
+            {name: windows[name].reshape(shape) for name in ("center", "scale")}, readings
+        )
         errors = np.stack([self._network_errors(part, n_steps) for part in scaled])
-        windows["last"][...] = readings[:, n_steps:].transpose(0, 2, 1).reshape(windows["last"].shape)
-        return Series(np.concatenate([series.values, errors], axis=2), series.local_s, series.step_s)
+        windows["last"][...] = (
+            readings[:, n_steps:].transpose(0, 2, 1).reshape(windows["last"].shape)
+        )
+        return Series(
+            np.concatenate([series.values, errors], axis=2), series.local_s, series.step_s
+        )
 
     def _network_errors(self, inputs: Floats, n_steps: int) -> Floats:
         if self._network is None:
@@ -166,16 +196,25 @@ class EventHead(SurpriseDetector):
     @classmethod
     def from_files(cls, files: Mapping[str, bytes]) -> Self:
         detector = super().from_files(files)
-        of_member = {name[len(_MEMBER_FILE) :]: files[name] for name in files if name.startswith(_MEMBER_FILE)}
+        of_member = {
+            name[len(_MEMBER_FILE) :]: files[name]
+            for name in files
+            if name.startswith(_MEMBER_FILE)
+        }
         detector._network = detector_from_files(of_member) if of_member else None
         return detector
 
 
 def _scaled(windows: Arrays, values: NDArray[np.float64]) -> Floats:
-    """Values (n_entities, n_steps, n_channels) in scales, within ten; NaN where unknown, or the entity has no scale."""
+    """Values (n_entities, n_steps, n_channels) in scales, within ten; NaN where unknown, or the
+    entity has no scale.
+    """
     center, scale = windows["center"][:, None, :], windows["scale"][:, None, :]
     with np.errstate(invalid="ignore"):
-        units = units_of(np.nan_to_num(values, nan=0.0), center, np.where(scale > 0, scale, 1.0)) * _UNIT
+        units = (
+            units_of(np.nan_to_num(values, nan=0.0), center, np.where(scale > 0, scale, 1.0))
+            * _UNIT
+        )
     known = np.isfinite(values) & (scale > 0)
     return np.where(known, np.clip(units, -_CLIP, _CLIP), np.nan).astype(np.float32)
 
@@ -184,10 +223,14 @@ def _training_set(scaled: Floats, width: int) -> TrainingSet:
     """Windows of all entities laid end to end; the last ones of each validate."""
     n_channels = scaled.shape[2]
     known = np.isfinite(scaled).all(axis=2)
-    runs = np.lib.stride_tricks.sliding_window_view(np.pad(known, ((0, 0), (width - 1, 0))), width, axis=1).all(axis=2)
+    runs = np.lib.stride_tricks.sliding_window_view(
+        np.pad(known, ((0, 0), (width - 1, 0))), width, axis=1
+    ).all(axis=2)
     n_known = runs.cumsum(axis=1)
     is_last = n_known > np.floor(n_known[:, -1:] * (1 - _VALIDATION_SHARE))
-    ends, validation_ends = (np.flatnonzero(runs & chosen).astype(np.int64) for chosen in (~is_last, is_last))
+    ends, validation_ends = (
+        np.flatnonzero(runs & chosen).astype(np.int64) for chosen in (~is_last, is_last)
+    )
     inputs = np.nan_to_num(scaled, nan=0.0).reshape(-1, n_channels)
     return TrainingSet(inputs, ends, validation_ends, n_channels, width)
 
@@ -196,7 +239,8 @@ def _checked_weights(weights: Mapping[str, float] | None) -> dict[str, float]:
     chosen = dict(weights or {})
     if set(chosen) - set(WEIGHTS) or any(weight < 0 for weight in chosen.values()):
         raise ConfigError(
-            f"detector.params.weights: Expected weights >= 0 of {', '.join(WEIGHTS)}. Received: {chosen}."
+            f"detector.params.weights: Expected weights >= 0 of {', '.join(WEIGHTS)}. Received: "
+            f"{chosen}."
         )
     return chosen
 
@@ -204,10 +248,18 @@ def _checked_weights(weights: Mapping[str, float] | None) -> dict[str, float]:
 def _checked_member(member: Mapping[str, Any] | None) -> dict[str, Any]:
     if not member:
         return {}
-    chosen: dict[str, Any] = {"params": {}, "weight": 0.25, "width": 10, "epochs": 10} | dict(member)
-    if "name" not in chosen or set(chosen) - _MEMBER_KEYS or chosen["weight"] <= 0 or chosen["width"] < 2:
+    chosen: dict[str, Any] = {"params": {}, "weight": 0.25, "width": 10, "epochs": 10} | dict(
+        member
+    )
+    if (
+        "name" not in chosen
+        or set(chosen) - _MEMBER_KEYS
+        or chosen["weight"] <= 0
+        or chosen["width"] < 2
+    ):
         raise ConfigError(
-            "detector.params.member: Expected name, and optionally params, weight above 0, width from 2, epochs. "
+            "detector.params.member: Expected name, and optionally params, weight above 0, width "
+            "from 2, epochs. "
             f"Received: {dict(member)}."
         )
     return chosen

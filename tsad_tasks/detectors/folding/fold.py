@@ -1,8 +1,10 @@
-"""Detectors with a state: each reading is judged against all readings since an anchor, and then becomes part of them.
+"""Detectors with a state: each reading is judged against all readings since an anchor, and then
+becomes part of them.
 
-The state of several entities is a dict of arrays whose first axis is the entity, all of fixed shape and without
-objects, so that one entity's state is a slice that can be stored after any step. A step's result depends on the state
-before it and on the step alone: however a series is cut, in whatever company, the errors are the same to the bit.
+The state of several entities is a dict of arrays whose first axis is the entity, all of fixed shape
+and without objects, so that one entity's state is a slice that can be stored after any step. A
+step's result depends on the state before it and on the step alone: however a series is cut, in
+whatever company, the errors are the same to the bit.
 """
 
 from __future__ import annotations
@@ -40,7 +42,8 @@ class Series:
 
 @dataclass(frozen=True)
 class AssetReconstruction(Reconstruction):
-    """An asset's error is the same in all its live channels; `deviations` says which of them it came from.
+    """An asset's error is the same in all its live channels; `deviations` says which of them it
+    came from.
 
     Parameters
     ----------
@@ -51,10 +54,12 @@ class AssetReconstruction(Reconstruction):
 
 
 def channel_weights(found: Reconstruction) -> Floats:
-    """By how much a channel's error counts when people ask where it came from, (..., n_channels), 0 to 1.
+    """By how much a channel's error counts when people ask where it came from, (..., n_channels), 0
+    to 1.
 
-    1 for detectors that judge each channel alone. Where an asset is judged as a whole, the channel that deviates most
-    has 1, another one its deviation as a share of that; the highest error of the channels stays what it was.
+    1 for detectors that judge each channel alone. Where an asset is judged as a whole, the channel
+    that deviates most has 1, another one its deviation as a share of that; the highest error of the
+    channels stays what it was.
 
     >>> nothing = np.zeros((1, 2), np.float32)
     >>> channel_weights(AssetReconstruction(nothing, nothing, np.array([[8.0, 2.0]], np.float32))).tolist()
@@ -69,8 +74,12 @@ def channel_weights(found: Reconstruction) -> Floats:
 
 
 def at_ends(found: Reconstruction, ends: NDArray[np.int64]) -> Reconstruction:
-    """What was found, (n_entities, n_steps, n_channels), at positions in the steps of all entities laid end to end."""
-    return type(found)(**{name: part.reshape(-1, part.shape[-1])[ends] for name, part in vars(found).items()})
+    """What was found, (n_entities, n_steps, n_channels), at positions in the steps of all entities
+    laid end to end.
+    """
+    return type(found)(
+        **{name: part.reshape(-1, part.shape[-1])[ends] for name, part in vars(found).items()}
+    )
 
 
 class FoldDetector(Detector, Protocol):
@@ -79,7 +88,8 @@ class FoldDetector(Detector, Protocol):
     Attributes
     ----------
     training_errors : float32 (n_entities, n_steps, n_channels), of the last `fit_series`
-        Each judged by the readings before it alone: what a threshold's own fold begins with. Not saved.
+        Each judged by the readings before it alone: what a threshold's own fold begins with. Not
+        saved.
     """
 
     training_errors: Floats
@@ -88,7 +98,8 @@ class FoldDetector(Detector, Protocol):
         """Learn fixed parameters and each entity's state at the end of the training series."""
 
     def join_series(self, entities: Sequence[str], series: Series) -> Floats:
-        """Commission further entities as `fit_series` did; what is the same for all entities stays as it is.
+        """Commission further entities as `fit_series` did; what is the same for all entities stays
+        as it is.
 
         Gives their `training_errors`.
         """
@@ -97,19 +108,25 @@ class FoldDetector(Detector, Protocol):
         """States at the anchor; an entity that was not trained on begins with an empty one."""
 
     def restart(self, entities: Sequence[str], state: State) -> None:
-        """Makes these the states that `start` gives of these entities: the anchor is where they end."""
+        """Makes these the states that `start` gives of these entities: the anchor is where they
+        end.
+        """
 
     def advance(self, state: State, series: Series) -> tuple[State, Reconstruction]:
-        """States after a stretch of steps, and errors and expected values (n_entities, n_steps, n_channels) in it.
+        """States after a stretch of steps, and errors and expected values (n_entities, n_steps,
+        n_channels) in it.
 
-        NaN where a value is unknown or the state has seen too little. The given state stays as it is.
+        NaN where a value is unknown or the state has seen too little. The given state stays as it
+        is.
         """
 
 
 def state_bytes(state: State, entity: int) -> bytes:
     """One entity's state, to be stored; no pickle."""
     content = io.BytesIO()
-    np.savez_compressed(content, allow_pickle=False, **{name: array[entity] for name, array in state.items()})
+    np.savez_compressed(
+        content, allow_pickle=False, **{name: array[entity] for name, array in state.items()}
+    )
     return content.getvalue()
 
 

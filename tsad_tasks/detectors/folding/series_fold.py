@@ -1,8 +1,10 @@
-"""What all detectors with a state share: commissioning, the loop over steps, states by entity, files.
+"""What all detectors with a state share: commissioning, the loop over steps, states by entity,
+files.
 
-A unit is what is judged alone: a channel of an entity, or an entity with all its channels. It is commissioned on the
-readings of the training range, or, where it was not trained on, on its first `n_commission` readings: both come to the
-same state to the bit, since what was collected is then folded as if it had been trained on.
+A unit is what is judged alone: a channel of an entity, or an entity with all its channels. It is
+commissioned on the readings of the training range, or, where it was not trained on, on its first
+`n_commission` readings: both come to the same state to the bit, since what was collected is then
+folded as if it had been trained on.
 """
 
 from __future__ import annotations
@@ -29,7 +31,14 @@ from tsad_tasks.detectors.base import (
     WindowScores,
 )
 from tsad_tasks.detectors.fitting import check_files
-from tsad_tasks.detectors.folding.fold import Series, State, at_ends, channel_weights, joined_state, state_bytes
+from tsad_tasks.detectors.folding.fold import (
+    Series,
+    State,
+    at_ends,
+    channel_weights,
+    joined_state,
+    state_bytes,
+)
 from tsad_tasks.detectors.parameters import whole_number
 from tsad_tasks.model.surprise_families import half_hour_of_week
 
@@ -48,7 +57,8 @@ Found = tuple[NDArray[np.floating[Any]], ...]
 class SeriesFold(WindowScores):
     """A detector that folds readings into a state.
 
-    A subclass says `name`, `params`, `per_channel`, `empty`, `step`, and `commission` or `commission_units`.
+    A subclass says `name`, `params`, `per_channel`, `empty`, `step`, and `commission` or
+    `commission_units`.
 
     Parameters
     ----------
@@ -88,13 +98,18 @@ class SeriesFold(WindowScores):
         raise NotImplementedError
 
     def commission_units(self, units: Units, rows: Rows, readings: NDArray[np.float64]) -> None:
-        """Commission units on their readings (n_rows, n_steps, n_columns), each on the steps that it has read."""
+        """Commission units on their readings (n_rows, n_steps, n_columns), each on the steps that
+        it has read.
+        """
         for unit, of_unit in zip(rows.tolist(), readings, strict=True):
             self.commission(units, unit, of_unit[np.isfinite(of_unit).any(axis=1)])
 
     @abstractmethod
-    def step(self, units: Units, rows: Rows, readings: NDArray[np.float64], half_hour: Rows) -> Found:
-        """Errors and expected values (n_rows, n_columns) of one reading per row, which then joins the state.
+    def step(
+        self, units: Units, rows: Rows, readings: NDArray[np.float64], half_hour: Rows
+    ) -> Found:
+        """Errors and expected values (n_rows, n_columns) of one reading per row, which then joins
+        the state.
 
         Parameters
         ----------
@@ -120,7 +135,9 @@ class SeriesFold(WindowScores):
         return self._columns
 
     def fit_series(self, entities: Sequence[str], series: Series, *, seed: int) -> None:
-        """Commission every unit on its readings and fold them; the states at the end are where `start` begins."""
+        """Commission every unit on its readings and fold them; the states at the end are where
+        `start` begins.
+        """
         self.trained = {}
         self.training_errors = self.join_series(entities, series)
 
@@ -146,7 +163,10 @@ class SeriesFold(WindowScores):
     def advance(self, state: State, series: Series) -> tuple[State, Reconstruction]:
         units = self._units(state)
         values, half_hours = self._by_unit(series)
-        found = [np.full((*values.shape[:2], self._columns), np.nan, np.float32) for _ in range(self.n_found)]
+        found = [
+            np.full((*values.shape[:2], self._columns), np.nan, np.float32)
+            for _ in range(self.n_found)
+        ]
         for i in range(values.shape[1]):
             self._take(units, values[:, i], half_hours[:, i], [part[:, i] for part in found])
         n_entities = series.values.shape[0]
@@ -157,20 +177,26 @@ class SeriesFold(WindowScores):
         """What `advance` gives of what `step` has found, (n_entities, n_steps, n_channels) each."""
         return Reconstruction(errors, expected)
 
-    def _take(self, units: Units, readings: NDArray[np.float64], half_hour: Rows, found: Sequence[Floats]) -> None:
+    def _take(
+        self, units: Units, readings: NDArray[np.float64], half_hour: Rows, found: Sequence[Floats]
+    ) -> None:
         known = np.isfinite(readings).any(axis=1)
         rows = np.flatnonzero(known & units["fold"]["ready"])
         if rows.size:
             # Unknown where the reading is, whatever the others of the entity say.
             live = np.isfinite(readings[rows, : self._columns])
-            for part, of_step in zip(found, self.step(units, rows, readings[rows], half_hour[rows]), strict=True):
+            for part, of_step in zip(
+                found, self.step(units, rows, readings[rows], half_hour[rows]), strict=True
+            ):
                 with np.errstate(over="ignore"):
                     part[rows] = np.where(live, of_step, np.nan)
         waiting = np.flatnonzero(known & ~units["fold"]["ready"])
         if waiting.size:
             self._wait(units, waiting, readings[waiting], half_hour[waiting])
 
-    def _wait(self, units: Units, rows: Rows, readings: NDArray[np.float64], half_hour: Rows) -> None:
+    def _wait(
+        self, units: Units, rows: Rows, readings: NDArray[np.float64], half_hour: Rows
+    ) -> None:
         fold = units["fold"]
         n = fold["n_waiting"][rows]
         fold["waiting"][rows, n] = readings
@@ -183,15 +209,23 @@ class SeriesFold(WindowScores):
             for name in ("waiting", "waiting_at", "n_waiting"):
                 fold[name][full] = 0
 
-    def _commission_all(self, units: Units, rows: Rows, values: NDArray[np.float64], half_hours: Rows) -> Floats:
-        """Commission units on what is known of their values (n_units, n_steps, n_columns), and the errors of a fold."""
+    def _commission_all(
+        self, units: Units, rows: Rows, values: NDArray[np.float64], half_hours: Rows
+    ) -> Floats:
+        """Commission units on what is known of their values (n_units, n_steps, n_columns), and the
+        errors of a fold.
+        """
         known = np.isfinite(values).any(axis=(1, 2))
         self.commission_units(units, rows[known], values[known])
         units["fold"]["ready"][rows[known]] = True
         return self.replay(units, rows, values, half_hours)
 
-    def replay(self, units: Units, rows: Rows, values: NDArray[np.float64], half_hours: Rows) -> Floats:
-        """Errors (n_units, n_steps, n_columns) of the readings of commissioning, which join the state."""
+    def replay(
+        self, units: Units, rows: Rows, values: NDArray[np.float64], half_hours: Rows
+    ) -> Floats:
+        """Errors (n_units, n_steps, n_columns) of the readings of commissioning, which join the
+        state.
+        """
         errors = np.full((*values.shape[:2], self._columns), np.nan, np.float32)
         for i in range(values.shape[1]):
             now = np.flatnonzero(np.isfinite(values[:, i]).any(axis=1))
@@ -215,14 +249,23 @@ class SeriesFold(WindowScores):
         for path, array in state.items():
             part, _, name = path.partition(".")
             copy = np.array(array, order="C")
-            units.setdefault(part, {})[name] = copy.reshape(-1, *copy.shape[2:]) if self.per_channel else copy
+            units.setdefault(part, {})[name] = (
+                copy.reshape(-1, *copy.shape[2:]) if self.per_channel else copy
+            )
         return units
 
     def _state(self, units: Units, n_entities: int) -> State:
-        arrays = {f"{part}.{name}": array for part, named in units.items() for name, array in named.items()}
+        arrays = {
+            f"{part}.{name}": array
+            for part, named in units.items()
+            for name, array in named.items()
+        }
         if not self.per_channel:
             return arrays
-        return {path: array.reshape(n_entities, self.n_channels, *array.shape[1:]) for path, array in arrays.items()}
+        return {
+            path: array.reshape(n_entities, self.n_channels, *array.shape[1:])
+            for path, array in arrays.items()
+        }
 
     def _by_unit(self, series: Series) -> tuple[NDArray[np.float64], Rows]:
         """Values (n_units, n_steps, n_columns) and half hours of the week (n_units, n_steps)."""
@@ -236,7 +279,9 @@ class SeriesFold(WindowScores):
     def _by_entity(self, part: Floats, n_entities: int) -> Floats:
         if not self.per_channel:
             return part
-        return np.ascontiguousarray(part.reshape(n_entities, self.n_channels, -1).transpose(0, 2, 1))
+        return np.ascontiguousarray(
+            part.reshape(n_entities, self.n_channels, -1).transpose(0, 2, 1)
+        )
 
     def fit(
         self,
@@ -247,12 +292,16 @@ class SeriesFold(WindowScores):
         progress: Progress | None = None,
         warm_start: Detector | None = None,
     ) -> TrainingHistory:
-        """Fold the inputs as one series on a clock of its own; `fit_series` is what knows entities and local time."""
+        """Fold the inputs as one series on a clock of its own; `fit_series` is what knows entities
+        and local time.
+        """
         self.fit_series([_ALONE], self._alone(training.inputs), seed=seed)
         return TrainingHistory((), (), len(training.inputs), 0.0, "epochs")
 
     def reconstruct(self, inputs: Floats, ends: NDArray[np.int64]) -> Reconstruction:
-        """Errors and expected values of the readings at `ends`, when `inputs` follow the training."""
+        """Errors and expected values of the readings at `ends`, when `inputs` follow the
+        training.
+        """
         return at_ends(self.advance(self.start([_ALONE]), self._alone(inputs))[1], ends)
 
     def explain(self, inputs: Floats, ends: NDArray[np.int64]) -> Floats:
@@ -267,9 +316,17 @@ class SeriesFold(WindowScores):
         return Series(values, np.arange(len(inputs), dtype=np.int64) * _STEP_S, _STEP_S)
 
     def to_files(self) -> dict[str, bytes]:
-        details = {"name": self.name, "width": self.width, "n_channels": self.n_channels, "n_inputs": self.n_inputs}
+        details = {
+            "name": self.name,
+            "width": self.width,
+            "n_channels": self.n_channels,
+            "n_inputs": self.n_inputs,
+        }
         details |= {"params": self.params | {"n_commission": self.n_commission}}
-        states = {entity: base64.b64encode(content).decode() for entity, content in sorted(self.trained.items())}
+        states = {
+            entity: base64.b64encode(content).decode()
+            for entity, content in sorted(self.trained.items())
+        }
         return {DETAILS_FILE: json_bytes(details), STATES_FILE: json_bytes(states)}
 
     @classmethod

@@ -1,4 +1,6 @@
-"""The state head: one error for all channels, against baselines that follow drift and freeze in an alarm."""
+"""The state head: one error for all channels, against baselines that follow drift and freeze in an
+alarm.
+"""
 
 from __future__ import annotations
 
@@ -21,8 +23,8 @@ from tsad_tasks.model.hysteresis import HysteresisRule, held_error, hysteresis_s
 class StateHead(SeriesFold):
     """Deviations from slow baselines, near their maximum over the channels, held with hysteresis.
 
-    Its errors are made for `core.hysteresis`: over that threshold is the alarm's state. While baselines are learned
-    anew after an alarm, errors are NaN.
+    Its errors are made for `core.hysteresis`: over that threshold is the alarm's state. While
+    baselines are learned anew after an alarm, errors are NaN.
 
     Parameters
     ----------
@@ -31,12 +33,13 @@ class StateHead(SeriesFold):
     smooth, memory, delay : int
         Readings; see `core.drift.Baseline`.
     limit, leave, leave_share, longest, recent
-        See `core.hysteresis.HysteresisRule`; a baseline learns only from deviations up to the limit.
+        See `core.hysteresis.HysteresisRule`; a baseline learns only from deviations up to the
+        limit.
     relearn : int
         Readings after an alarm, in which baselines follow quickly and nothing is judged.
     slow_ratio : float
-        A channel whose von Neumann ratio over the training readings is lower, in the median of the fleet, is not
-        watched, unless all are; 0 watches all.
+        A channel whose von Neumann ratio over the training readings is lower, in the median of the
+        fleet, is not watched, unless all are; 0 watches all.
     """
 
     name = "state_head"
@@ -62,10 +65,16 @@ class StateHead(SeriesFold):
         slow_ratio: float = 0.3,
     ) -> None:
         super().__init__(width, n_channels, n_inputs, n_commission)
-        if min(smooth, memory, delay, longest, recent, relearn) < 1 or recent > longest or min(limit, leave) <= 0:
+        if (
+            min(smooth, memory, delay, longest, recent, relearn) < 1
+            or recent > longest
+            or min(limit, leave) <= 0
+        ):
             raise ConfigError(
-                "detector.params: Expected smooth, memory, delay, longest, recent, relearn >= 1, recent <= longest, "
-                f"limit and leave above 0. Received: {(smooth, memory, delay, longest, recent, relearn, limit, leave)}."
+                "detector.params: Expected smooth, memory, delay, longest, recent, relearn >= 1, "
+                "recent <= longest, "
+                "limit and leave above 0. Received: "
+                f"{(smooth, memory, delay, longest, recent, relearn, limit, leave)}."
             )
         self.baseline = drift.Baseline(smooth, memory, delay)
         self.rule = HysteresisRule(limit, leave, leave_share, longest, recent)
@@ -74,7 +83,11 @@ class StateHead(SeriesFold):
 
     @property
     def params(self) -> dict[str, Any]:
-        return vars(self.baseline) | vars(self.rule) | {"relearn": self.relearn, "slow_ratio": self.slow_ratio}
+        return (
+            vars(self.baseline)
+            | vars(self.rule)
+            | {"relearn": self.relearn, "slow_ratio": self.slow_ratio}
+        )
 
     def fit_series(self, entities: Sequence[str], series: Series, *, seed: int) -> None:
         ratios = np.stack([drift.roughness(values) for values in series.values])
@@ -85,7 +98,10 @@ class StateHead(SeriesFold):
         super().fit_series(entities, series, seed=seed)
 
     def empty(self, n_units: int) -> Units:
-        mode = {"relearning": np.zeros(n_units, np.int32), "last": np.zeros((n_units, 3), np.float32)}
+        mode = {
+            "relearning": np.zeros(n_units, np.int32),
+            "last": np.zeros((n_units, 3), np.float32),
+        }
         return {
             "baseline": drift.no_baseline(n_units, self.n_channels, self.baseline),
             "alarm": no_alarm(n_units, self.rule),
@@ -95,11 +111,15 @@ class StateHead(SeriesFold):
     def commission_units(self, units: Units, rows: Rows, readings: NDArray[np.float64]) -> None:
         drift.commission(units["baseline"], rows, readings, self.baseline)
 
-    def replay(self, units: Units, rows: Rows, values: NDArray[np.float64], half_hours: Rows) -> Floats:
+    def replay(
+        self, units: Units, rows: Rows, values: NDArray[np.float64], half_hours: Rows
+    ) -> Floats:
         """Commissioning has folded them already, and judges none."""
         return np.full(values.shape, np.nan, np.float32)
 
-    def step(self, units: Units, rows: Rows, readings: NDArray[np.float64], half_hour: Rows) -> Found:
+    def step(
+        self, units: Units, rows: Rows, readings: NDArray[np.float64], half_hour: Rows
+    ) -> Found:
         baseline, known = units["baseline"], np.isfinite(readings)
         means = drift.smoothed(baseline, rows, readings)
         expected = drift.expected_value(baseline, rows)
@@ -109,14 +129,21 @@ class StateHead(SeriesFold):
         self._learn_anew(units, rows[learning], means[learning], known[learning])
         judged = ~learning
         if judged.any():
-            errors[judged] = self._judge(units, rows[judged], means[judged], known[judged], each[judged])
+            errors[judged] = self._judge(
+                units, rows[judged], means[judged], known[judged], each[judged]
+            )
         return np.broadcast_to(errors[:, None], readings.shape), expected, each
 
     def made(self, errors: Floats, expected: Floats, deviations: Floats) -> AssetReconstruction:  # type: ignore[override]
         return AssetReconstruction(errors, expected, deviations)
 
     def _judge(
-        self, units: Units, rows: Rows, means: NDArray[np.float64], known: NDArray[np.bool_], each: NDArray[np.float64]
+        self,
+        units: Units,
+        rows: Rows,
+        means: NDArray[np.float64],
+        known: NDArray[np.bool_],
+        each: NDArray[np.float64],
     ) -> Floats:
         deviation = _near_largest(each).astype(np.float32)
         last = np.concatenate([units["mode"]["last"][rows][:, 1:], deviation[:, None]], axis=1)
@@ -126,18 +153,24 @@ class StateHead(SeriesFold):
         hysteresis_step(units["alarm"], rows, errors, self.rule)
         after = units["alarm"]["alarm"][rows]
         calm = ~before & ~after
-        gain = np.where(known & (deviation <= self.rule.limit)[:, None], 1.0 / self.baseline.memory, 0.0)
+        gain = np.where(
+            known & (deviation <= self.rule.limit)[:, None], 1.0 / self.baseline.memory, 0.0
+        )
         drift.follow(units["baseline"], rows[calm], means[calm], gain[calm])
         self._begin_anew(units, rows[before & ~after])
         return errors
 
     def _begin_anew(self, units: Units, rows: Rows) -> None:
         level = units["baseline"]["last"][rows]
-        drift.settle(units["baseline"], rows, (level[..., 0] + level[..., 1] + level[..., 2]) / drift.N_LAST)
+        drift.settle(
+            units["baseline"], rows, (level[..., 0] + level[..., 1] + level[..., 2]) / drift.N_LAST
+        )
         units["mode"]["relearning"][rows] = self.relearn
         units["mode"]["last"][rows] = 0
 
-    def _learn_anew(self, units: Units, rows: Rows, means: NDArray[np.float64], known: NDArray[np.bool_]) -> None:
+    def _learn_anew(
+        self, units: Units, rows: Rows, means: NDArray[np.float64], known: NDArray[np.bool_]
+    ) -> None:
         drift.follow(units["baseline"], rows, means, np.where(known, self.relearn_gain, 0.0))
         units["mode"]["relearning"][rows] -= 1
         drift.settle(units["baseline"], rows[units["mode"]["relearning"][rows] == 0])
@@ -155,7 +188,9 @@ class StateHead(SeriesFold):
 
 
 def _near_largest(deviations: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Fourth root of the sum of fourth powers, (n_rows,): quiet channels do not dilute the loudest."""
+    """Fourth root of the sum of fourth powers, (n_rows,): quiet channels do not dilute the
+    loudest.
+    """
     total = np.zeros(len(deviations))
     for column in deviations.T:
         total += (column * column) * (column * column)
@@ -168,7 +203,9 @@ class DriftAware(SeriesFold):
     name = "drift_aware"
     per_channel: ClassVar[bool] = True
 
-    def __init__(self, width: int, n_channels: int, n_inputs: int, n_commission: int = 400, memory: int = 150) -> None:
+    def __init__(
+        self, width: int, n_channels: int, n_inputs: int, n_commission: int = 400, memory: int = 150
+    ) -> None:
         super().__init__(width, n_channels, n_inputs, n_commission)
         self.baseline = drift.Baseline(memory=memory)
 
@@ -182,13 +219,19 @@ class DriftAware(SeriesFold):
     def commission_units(self, units: Units, rows: Rows, readings: NDArray[np.float64]) -> None:
         drift.commission(units["baseline"], rows, readings, self.baseline)
 
-    def replay(self, units: Units, rows: Rows, values: NDArray[np.float64], half_hours: Rows) -> Floats:
+    def replay(
+        self, units: Units, rows: Rows, values: NDArray[np.float64], half_hours: Rows
+    ) -> Floats:
         """Commissioning has folded them already, and judges none."""
         return np.full(values.shape, np.nan, np.float32)
 
-    def step(self, units: Units, rows: Rows, readings: NDArray[np.float64], half_hour: Rows) -> Found:
+    def step(
+        self, units: Units, rows: Rows, readings: NDArray[np.float64], half_hour: Rows
+    ) -> Found:
         means = drift.smoothed(units["baseline"], rows, readings)
         expected = drift.expected_value(units["baseline"], rows)
         errors = drift.deviations(units["baseline"], rows, means)
-        drift.follow(units["baseline"], rows, means, np.full(means.shape, 1.0 / self.baseline.memory))
+        drift.follow(
+            units["baseline"], rows, means, np.full(means.shape, 1.0 / self.baseline.memory)
+        )
         return errors, expected

@@ -1,4 +1,6 @@
-"""Baselines, per channel: each family of surprises alone, the distance from a fixed mean, the past range."""
+"""Baselines, per channel: each family of surprises alone, the distance from a fixed mean, the past
+range.
+"""
 
 from __future__ import annotations
 
@@ -15,16 +17,20 @@ from tsad_tasks.model.surprise_fusion import WEIGHTS, Fusion, expected_level, ra
 
 
 class SurpriseDetector(SeriesFold):
-    """Readings in robust scales of commissioning, judged by a fusion of surprises; a subclass says which.
+    """Readings in robust scales of commissioning, judged by a fusion of surprises; a subclass says
+    which.
 
-    What these detectors call an error is −ln of a probability already: surprise among all past errors.
+    What these detectors call an error is −ln of a probability already: surprise among all past
+    errors.
     """
 
     on_one_scale: ClassVar[bool] = True
     fusion: Fusion
 
     def empty(self, n_units: int) -> Units:
-        return self.fusion.empty(n_units) | {"scaling": {"center": np.zeros(n_units), "scale": np.zeros(n_units)}}
+        return self.fusion.empty(n_units) | {
+            "scaling": {"center": np.zeros(n_units), "scale": np.zeros(n_units)}
+        }
 
     def commission(self, units: Units, unit: int, readings: NDArray[np.float64]) -> None:
         center, scale = robust_scale(readings[:, 0])
@@ -35,8 +41,13 @@ class SurpriseDetector(SeriesFold):
             units["novelty"]["low"][unit], units["novelty"]["high"][unit] = known
             units["novelty"]["length"][unit] = block_lengths(len(readings))
 
-    def step(self, units: Units, rows: Rows, readings: NDArray[np.float64], half_hour: Rows) -> Found:
-        center, scale = units["scaling"]["center"][rows], scales_now(units["scaling"], rows, readings[:, 0])
+    def step(
+        self, units: Units, rows: Rows, readings: NDArray[np.float64], half_hour: Rows
+    ) -> Found:
+        center, scale = (
+            units["scaling"]["center"][rows],
+            scales_now(units["scaling"], rows, readings[:, 0]),
+        )
         now = Now(units_of(readings[:, 0], center, scale), half_hour)
         expected = center + scale * expected_level(units, rows, half_hour)
         member = np.asarray(readings[:, 1], np.float32) if self._depth > 1 else None
@@ -44,7 +55,8 @@ class SurpriseDetector(SeriesFold):
 
 
 def robust_scale(readings: NDArray[np.float64]) -> tuple[float, float]:
-    """Median, and interquartile range as a standard deviation, or the standard deviation; 0 for constant readings.
+    """Median, and interquartile range as a standard deviation, or the standard deviation; 0 for
+    constant readings.
 
     >>> robust_scale(np.array([1.0, 1.0, 1.0]))
     (1.0, 0.0)
@@ -55,7 +67,9 @@ def robust_scale(readings: NDArray[np.float64]) -> tuple[float, float]:
 
 
 def scales_now(scaling: Arrays, rows: Rows, readings: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Scales (n_rows,), above 0. A channel that was constant while commissioning gets its first departure as scale."""
+    """Scales (n_rows,), above 0. A channel that was constant while commissioning gets its first
+    departure as scale.
+    """
     scale, away = scaling["scale"][rows], np.abs(readings - scaling["center"][rows])
     found = np.where(scale > 0, scale, away)
     scaling["scale"][rows] = found
@@ -105,7 +119,9 @@ class NoveltyDetector(_Family):
 
 
 class ThreeSigma(SeriesFold):
-    """Distance from the mean of commissioning, in standard deviations: 3 is the fixed threshold of old."""
+    """Distance from the mean of commissioning, in standard deviations: 3 is the fixed threshold of
+    old.
+    """
 
     name = "three_sigma"
 
@@ -121,8 +137,13 @@ class ThreeSigma(SeriesFold):
         scaling["center"][unit] = readings.mean() if varies else readings[0, 0]
         scaling["scale"][unit] = readings.std() if varies else 0.0
 
-    def step(self, units: Units, rows: Rows, readings: NDArray[np.float64], half_hour: Rows) -> Found:
-        center, scale = units["scaling"]["center"][rows], scales_now(units["scaling"], rows, readings[:, 0])
+    def step(
+        self, units: Units, rows: Rows, readings: NDArray[np.float64], half_hour: Rows
+    ) -> Found:
+        center, scale = (
+            units["scaling"]["center"][rows],
+            scales_now(units["scaling"], rows, readings[:, 0]),
+        )
         return np.abs(units_of(readings[:, 0], center, scale) * UNIT)[:, None], center[:, None]
 
 
@@ -133,10 +154,19 @@ class RangeDetector(_Family):
     on_one_scale: ClassVar[bool] = False
     weights: ClassVar = {}
 
-    def step(self, units: Units, rows: Rows, readings: NDArray[np.float64], half_hour: Rows) -> Found:
-        center, scale = units["scaling"]["center"][rows], scales_now(units["scaling"], rows, readings[:, 0])
+    def step(
+        self, units: Units, rows: Rows, readings: NDArray[np.float64], half_hour: Rows
+    ) -> Found:
+        center, scale = (
+            units["scaling"]["center"][rows],
+            scales_now(units["scaling"], rows, readings[:, 0]),
+        )
         low, high = (
-            np.where(units["range"]["low"][rows] > units["range"]["high"][rows], 0, units["range"][end][rows])
+            np.where(
+                units["range"]["low"][rows] > units["range"]["high"][rows],
+                0,
+                units["range"][end][rows],
+            )
             for end in ("low", "high")
         )
         expected = center + scale * (low + high) / 2 * UNIT

@@ -17,8 +17,9 @@ from tsad_tasks.detectors.parameters import sizes
 class AttentionAutoencoder(Autoencoder):
     """An LSTM over the window, a weighted sum of its steps as the code, and an LSTM back up.
 
-    Its second output is the weights of the steps, which add up to 1; an explanation is the error of each step times its
-    weight. Source: Bahdanau, Cho and Bengio, Neural machine translation by jointly learning to align, 2015.
+    Its second output is the weights of the steps, which add up to 1; an explanation is the error of
+    each step times its weight. Source: Bahdanau, Cho and Bengio, Neural machine translation by
+    jointly learning to align, 2015.
 
     Parameters
     ----------
@@ -59,9 +60,12 @@ class AttentionAutoencoder(Autoencoder):
         seen = lstm(keras, outer, seed, "encoder", return_sequences=True)(windows)
         energy = dense(keras, code, seed + 1, "attention_inner", "tanh")(seen)
         weights = keras.ops.softmax(dense(keras, 1, seed + 2, "attention")(energy), axis=1)
-        # A product of matrices: in ONNX Runtime a sum over the steps depends on the size of the batch.
+        # A product of matrices: in ONNX Runtime a sum over the steps depends on the size of the
+        # batch.
         summed = keras.ops.matmul(keras.ops.transpose(weights, (0, 2, 1)), seen)[:, 0]
-        repeated = keras.layers.RepeatVector(self.width, name="repeat")(dense(keras, code, seed + 3, "code")(summed))
+        repeated = keras.layers.RepeatVector(self.width, name="repeat")(
+            dense(keras, code, seed + 3, "code")(summed)
+        )
         made = lstm(keras, outer, seed + 4, "decoder", return_sequences=True)(repeated)
         return [dense(keras, self.n_channels, seed + 5, "sensors")(made), weights[:, :, 0]]
 

@@ -1,4 +1,6 @@
-"""What all autoencoders share: a window's error is the difference between it and what the network makes of it."""
+"""What all autoencoders share: a window's error is the difference between it and what the network
+makes of it.
+"""
 
 from __future__ import annotations
 
@@ -30,16 +32,27 @@ class Autoencoder(NeuralDetector):
         return mean_error
 
     def reconstruct(self, inputs: Floats, ends: NDArray[np.int64]) -> Reconstruction:
-        parts = [self.of_windows(gather(inputs, ends[part], self.width)) for part in batches(len(ends), BATCH_SIZE)]
+        parts = [
+            self.of_windows(gather(inputs, ends[part], self.width))
+            for part in batches(len(ends), BATCH_SIZE)
+        ]
         if not parts:
-            return Reconstruction(*(np.empty((0, self.n_channels), dtype=np.float32) for _ in range(2)))
+            return Reconstruction(
+                *(np.empty((0, self.n_channels), dtype=np.float32) for _ in range(2))
+            )
         return Reconstruction(
-            np.concatenate([part.channel_errors for part in parts]), np.concatenate([part.expected for part in parts])
+            np.concatenate([part.channel_errors for part in parts]),
+            np.concatenate([part.expected for part in parts]),
         )
 
     def explain(self, inputs: Floats, ends: NDArray[np.int64]) -> Floats:
-        parts = [self.shares_of(gather(inputs, ends[part], self.width)) for part in batches(len(ends), BATCH_SIZE)]
-        return np.concatenate([np.empty((0, self.width, self.n_channels), dtype=np.float32), *parts])
+        parts = [
+            self.shares_of(gather(inputs, ends[part], self.width))
+            for part in batches(len(ends), BATCH_SIZE)
+        ]
+        return np.concatenate(
+            [np.empty((0, self.width, self.n_channels), dtype=np.float32), *parts]
+        )
 
     def of_windows(self, windows: Floats) -> Reconstruction:
         """Errors and expected values of windows (n, width, n_inputs) as they are."""
@@ -50,10 +63,14 @@ class Autoencoder(NeuralDetector):
 
     def shares_of(self, windows: Floats) -> Floats:
         """What each step and channel added, (n, width, n_channels)."""
-        return step_shares(windows[:, :, : self.n_channels], self.differences(windows)[0], self.error)
+        return step_shares(
+            windows[:, :, : self.n_channels], self.differences(windows)[0], self.error
+        )
 
     def differences(self, windows: Floats) -> tuple[Floats, Floats]:
-        """What is left of the last steps, (n, n_last_steps, n_channels), and the last step as expected."""
+        """What is left of the last steps, (n, n_last_steps, n_channels), and the last step as
+        expected.
+        """
         made = self.outputs(windows)
         sensors = windows[:, -made.shape[1] :, : self.n_channels]
         with np.errstate(over="ignore", invalid="ignore"):
@@ -61,7 +78,8 @@ class Autoencoder(NeuralDetector):
 
 
 def step_shares(sensors: Floats, differences: Floats, kind: Loss) -> Floats:
-    """Errors of steps, 0 where the network makes nothing and in channels that hold a non-finite value.
+    """Errors of steps, 0 where the network makes nothing and in channels that hold a non-finite
+    value.
 
     Parameters
     ----------

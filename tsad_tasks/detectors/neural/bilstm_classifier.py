@@ -1,4 +1,6 @@
-"""The context-aware bidirectional LSTM classifier: it learns from labels which windows end in an anomaly."""
+"""The context-aware bidirectional LSTM classifier: it learns from labels which windows end in an
+anomaly.
+"""
 
 from __future__ import annotations
 
@@ -12,18 +14,30 @@ from tsad_tasks.detectors.base import Floats, Loss, Reconstruction, Schedule, Tr
 from tsad_tasks.detectors.neural.keras_training import Objective
 from tsad_tasks.detectors.neural.network import NeuralDetector
 from tsad_tasks.detectors.neural.oversampling import interpolated, repeated, window_labels
-from tsad_tasks.detectors.neural.seeded_layers import bidirectional_lstm, dense, dense_size, lstm_size
-from tsad_tasks.detectors.occlusion import channels_taken_away, occluded, one_score_each, own_columns
+from tsad_tasks.detectors.neural.seeded_layers import (
+    bidirectional_lstm,
+    dense,
+    dense_size,
+    lstm_size,
+)
+from tsad_tasks.detectors.occlusion import (
+    channels_taken_away,
+    occluded,
+    one_score_each,
+    own_columns,
+)
 from tsad_tasks.detectors.parameters import choice, number, share, sizes
 
 
 class BilstmClassifier(NeuralDetector):
-    """Two bidirectional LSTM layers over the sensors, merged with the last step's context, and dense layers.
+    """Two bidirectional LSTM layers over the sensors, merged with the last step's context, and
+    dense layers.
 
-    It gives the probability p that the last step of a window is an anomaly. Its error is −ln(1 − p), the same for every
-    live channel, so that it can stand beside other detectors' errors. Training makes the binary cross-entropy small;
-    the learning rate is halved on a plateau. Only what is trained on is oversampled.
-    Source: Graves and Schmidhuber, Framewise phoneme classification with bidirectional LSTM, 2005.
+    It gives the probability p that the last step of a window is an anomaly. Its error is −ln(1 −
+    p), the same for every live channel, so that it can stand beside other detectors' errors.
+    Training makes the binary cross-entropy small; the learning rate is halved on a plateau. Only
+    what is trained on is oversampled. Source: Graves and Schmidhuber, Framewise phoneme
+    classification with bidirectional LSTM, 2005.
 
     Parameters
     ----------
@@ -65,7 +79,10 @@ class BilstmClassifier(NeuralDetector):
     ) -> None:
         super().__init__(width, n_channels, n_inputs, input_limit, error)
         self.units, self.dense_units = sizes("units", units, 2), sizes("dense_units", dense_units)
-        self.dropout, self.sampler = share("dropout", dropout), choice("sampler", sampler, ("random", "smote"))
+        self.dropout, self.sampler = (
+            share("dropout", dropout),
+            choice("sampler", sampler, ("random", "smote")),
+        )
         self.oversampling = None if oversampling is None else number("oversampling", oversampling)
 
     @property
@@ -88,7 +105,9 @@ class BilstmClassifier(NeuralDetector):
 
     def network(self, keras: Any, windows: Any, seed: int) -> Any:
         layers, (outer, inner) = keras.layers, self.units
-        seen = bidirectional_lstm(keras, outer, seed, "outer", return_sequences=True)(windows[:, :, : self.n_channels])
+        seen = bidirectional_lstm(keras, outer, seed, "outer", return_sequences=True)(
+            windows[:, :, : self.n_channels]
+        )
         seen = layers.Dropout(self.dropout, seed=seed + 2, name="outer_dropout")(seen)
         seen = layers.BatchNormalization(name="outer_norm")(seen)
         seen = bidirectional_lstm(keras, inner, seed + 3, "inner", return_sequences=False)(seen)
@@ -97,7 +116,9 @@ class BilstmClassifier(NeuralDetector):
         merged = keras.ops.concatenate([seen, windows[:, -1, self.n_channels :]], axis=-1)
         for place, units in enumerate(self.dense_units):
             merged = dense(keras, units, seed + 10 + 2 * place, f"dense_{place}", "relu")(merged)
-            merged = layers.Dropout(self.dropout, seed=seed + 11 + 2 * place, name=f"dense_{place}_dropout")(merged)
+            merged = layers.Dropout(
+                self.dropout, seed=seed + 11 + 2 * place, name=f"dense_{place}_dropout"
+            )(merged)
         return dense(keras, 1, seed + 6, "logit")(merged)
 
     def objective(self, keras: Any, loss: Loss) -> Objective:
@@ -115,14 +136,19 @@ class BilstmClassifier(NeuralDetector):
         return made(training, self.oversampling, seed)
 
     def seen(self, inputs: Floats) -> Floats:
-        # An implausible value is what this detector looks for: it is cut off at the limit, and not taken for dead.
-        return np.clip(np.where(np.isfinite(inputs), inputs, np.float32(0)), -self.limits, self.limits)
+        # An implausible value is what this detector looks for: it is cut off at the limit, and not
+        # taken for dead.
+        return np.clip(
+            np.where(np.isfinite(inputs), inputs, np.float32(0)), -self.limits, self.limits
+        )
 
     def reconstruct(self, inputs: Floats, ends: NDArray[np.int64]) -> Reconstruction:
         return one_score_each(inputs, ends, self.width, self.n_channels, self._errors)
 
     def probability(self, scores: Floats) -> NDArray[np.float64]:
-        """Probability that windows with these scores are anomalies, from 0 to 1, of the same shape; NaN stays."""
+        """Probability that windows with these scores are anomalies, from 0 to 1, of the same shape;
+        NaN stays.
+        """
         return -np.expm1(-np.asarray(scores, dtype=np.float64))
 
     @property
@@ -134,10 +160,14 @@ class BilstmClassifier(NeuralDetector):
     ) -> Floats:
         columns = own_columns(self.n_channels, self.n_inputs) if columns is None else columns
         usual = np.zeros(self.n_inputs, np.float32)
-        return channels_taken_away(inputs, ends, self.width, usual, columns, lambda windows: windows, self._errors)
+        return channels_taken_away(
+            inputs, ends, self.width, usual, columns, lambda windows: windows, self._errors
+        )
 
     def explain(self, inputs: Floats, ends: NDArray[np.int64]) -> Floats:
-        return occluded(inputs, ends, self.width, np.zeros(self.n_channels, dtype=np.float32), self._errors)
+        return occluded(
+            inputs, ends, self.width, np.zeros(self.n_channels, dtype=np.float32), self._errors
+        )
 
     def _errors(self, windows: Floats) -> Floats:
         """−ln(1 − p) of windows, (n,), float32."""

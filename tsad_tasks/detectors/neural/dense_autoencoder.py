@@ -1,4 +1,6 @@
-"""The dense autoencoder: a window as one row of numbers, through narrower layers to a code and back."""
+"""The dense autoencoder: a window as one row of numbers, through narrower layers to a code and
+back.
+"""
 
 from __future__ import annotations
 
@@ -15,7 +17,8 @@ from tsad_tasks.detectors.parameters import sizes
 class DenseAutoencoder(Autoencoder):
     """Dense layers with ReLU down to a code, and mirrored layers back up.
 
-    Source: Hinton and Salakhutdinov, Reducing the dimensionality of data with neural networks, 2006.
+    Source: Hinton and Salakhutdinov, Reducing the dimensionality of data with neural networks,
+    2006.
 
     Parameters
     ----------
@@ -46,12 +49,19 @@ class DenseAutoencoder(Autoencoder):
 
     @property
     def n_parameters(self) -> int:
-        widths = [self.width * self.n_inputs, *self.units, *self.units[-2::-1], self.width * self.n_channels]
+        widths = [
+            self.width * self.n_inputs,
+            *self.units,
+            *self.units[-2::-1],
+            self.width * self.n_channels,
+        ]
         return sum(dense_size(*layer) for layer in pairwise(widths))
 
     def network(self, keras: Any, windows: Any, seed: int) -> Any:
         made = keras.layers.Flatten(name="flat")(windows)
         for place, units in enumerate([*self.units, *self.units[-2::-1]]):
             made = dense(keras, units, seed + place, f"dense_{place}", "relu")(made)
-        made = dense(keras, self.width * self.n_channels, seed + 2 * len(self.units), "sensors")(made)
+        made = dense(keras, self.width * self.n_channels, seed + 2 * len(self.units), "sensors")(
+            made
+        )
         return keras.layers.Reshape((self.width, self.n_channels), name="windows_made")(made)

@@ -1,4 +1,6 @@
-"""The forecaster: it predicts the last steps of a window from those before, and so learns without any label."""
+"""The forecaster: it predicts the last steps of a window from those before, and so learns without
+any label.
+"""
 
 from __future__ import annotations
 
@@ -11,9 +13,11 @@ from tsad_tasks.detectors.parameters import whole_number
 
 
 class Forecaster(Autoencoder):
-    """An LSTM over the first steps of a window, and a dense layer to the last ones; only those have errors.
+    """An LSTM over the first steps of a window, and a dense layer to the last ones; only those have
+    errors.
 
-    Source: Hundman et al., Detecting spacecraft anomalies using LSTMs and nonparametric dynamic thresholding, 2018.
+    Source: Hundman et al., Detecting spacecraft anomalies using LSTMs and nonparametric dynamic
+    thresholding, 2018.
 
     Parameters
     ----------
@@ -40,7 +44,11 @@ class Forecaster(Autoencoder):
     ) -> None:
         super().__init__(width, n_channels, n_inputs, input_limit, error)
         self.units = whole_number("units", units)
-        self.horizon = max(1, width // 5) if horizon is None else whole_number("horizon", horizon, most=width - 1)
+        self.horizon = (
+            max(1, width // 5)
+            if horizon is None
+            else whole_number("horizon", horizon, most=width - 1)
+        )
 
     @property
     def params(self) -> dict[str, Any]:
@@ -48,7 +56,9 @@ class Forecaster(Autoencoder):
 
     @property
     def n_parameters(self) -> int:
-        return lstm_size(self.n_inputs, self.units) + dense_size(self.units, self.horizon * self.n_channels)
+        return lstm_size(self.n_inputs, self.units) + dense_size(
+            self.units, self.horizon * self.n_channels
+        )
 
     def network(self, keras: Any, windows: Any, seed: int) -> Any:
         known = windows[:, : -self.horizon]

@@ -1,4 +1,5 @@
-"""Training with Keras, in the one process that needs it: fast, quiet, and the same to the bit for the same seed.
+"""Training with Keras, in the one process that needs it: fast, quiet, and the same to the bit for
+the same seed.
 
 Nothing here is imported from Keras before a function is called: it costs four seconds and 700 MB.
 """
@@ -26,7 +27,8 @@ from tsad_tasks.model.windows import batches, gather
 if TYPE_CHECKING:
     from tsad_tasks.detectors.neural.onnx_template import GraphTemplate
 
-# XLA takes about five seconds to compile an LSTM, and saves 3.5 microseconds per step of a window after that.
+# XLA takes about five seconds to compile an LSTM, and saves 3.5 microseconds per step of a window
+# after that.
 MIN_COMPILED_STEPS = 1_500_000
 FINAL_RATE_SHARE = 0.02
 VALIDATION_BATCH = 256
@@ -37,7 +39,9 @@ TrainStep = Callable[[NDArray[np.float32], NDArray[np.float32]], float]
 
 
 def start_keras() -> Any:
-    """Keras on TensorFlow, one thread, deterministic operations, without the chatter of its libraries."""
+    """Keras on TensorFlow, one thread, deterministic operations, without the chatter of its
+    libraries.
+    """
     os.environ.setdefault("KERAS_BACKEND", "tensorflow")
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     with quiet_stderr():
@@ -85,7 +89,9 @@ class Learner:
     measure: TrainStep
 
     def restart(self, fresh: Any) -> None:
-        """Take the weights and random states of another model of the same architecture; forget all moments."""
+        """Take the weights and random states of another model of the same architecture; forget all
+        moments.
+        """
         for mine, theirs in zip(self.model.variables, fresh.variables, strict=True):
             mine.assign(theirs)
         for moment in self.optimizer.variables:
@@ -102,8 +108,8 @@ class Learner:
 def compiled(model: Any, objective: Objective, *, jit: bool) -> Learner:
     """A network with its training step; `jit` says whether XLA compiles it.
 
-    Keras's own `fit` is slower (benchmarks/train.py), compiles again for the last, smaller batch of an epoch, and does
-    not look at the timeout within an epoch.
+    Keras's own `fit` is slower (benchmarks/train.py), compiles again for the last, smaller batch of
+    an epoch, and does not look at the timeout within an epoch.
     """
     import keras
     import tensorflow
@@ -120,7 +126,10 @@ def compiled(model: Any, objective: Objective, *, jit: bool) -> Learner:
     def measure(windows: Any, labels: Any) -> Any:
         return objective(model(windows, training=False), windows, labels)
 
-    shapes = [tensorflow.TensorSpec((None, *shape), tensorflow.float32) for shape in (model.input_shape[1:], ())]
+    shapes = [
+        tensorflow.TensorSpec((None, *shape), tensorflow.float32)
+        for shape in (model.input_shape[1:], ())
+    ]
     return Learner(
         model,
         optimizer,
@@ -130,14 +139,21 @@ def compiled(model: Any, objective: Objective, *, jit: bool) -> Learner:
 
 
 def train(
-    learner: Learner, training: TrainingSet, *, budget: Budget, seed: int, progress: Progress | None = None
+    learner: Learner,
+    training: TrainingSet,
+    *,
+    budget: Budget,
+    seed: int,
+    progress: Progress | None = None,
 ) -> TrainingHistory:
-    """Let a network learn from the weights that it has; those with the smallest validation loss stay.
+    """Let a network learn from the weights that it has; those with the smallest validation loss
+    stay.
 
     Raises
     ------
     BadInput
-        Where there is no window to train or to validate on, an input is not finite, or the timeout has passed.
+        Where there is no window to train or to validate on, an input is not finite, or the timeout
+        has passed.
     """
     check_finite_windows(training)
     run = _Run(learner, training, budget, np.random.default_rng(seed))
@@ -148,15 +164,20 @@ def train(
             progress(len(run.loss), run.loss[-1], run.validation_loss[-1])
     learner.model.set_weights(run.best_weights)
     return TrainingHistory(
-        tuple(run.loss), tuple(run.validation_loss), len(training.ends), time.monotonic() - run.started, run.stopped
+        tuple(run.loss),
+        tuple(run.validation_loss),
+        len(training.ends),
+        time.monotonic() - run.started,
+        run.stopped,
     )
 
 
 def learning_rate(budget: Budget, epoch: int, validation_loss: Sequence[float] = ()) -> float:
     """Rate of an epoch (from 0).
 
-    "cosine": half a cosine from the budget's rate down to a fiftieth of it. "plateau": halved whenever the validation
-    loss was not lowered for half the budget's patience. "constant": the budget's rate.
+    "cosine": half a cosine from the budget's rate down to a fiftieth of it. "plateau": halved
+    whenever the validation loss was not lowered for half the budget's patience. "constant": the
+    budget's rate.
 
     >>> budget = Budget(epochs=3, learning_rate=0.01)
     >>> [round(learning_rate(budget, epoch), 4) for epoch in range(3)]
@@ -167,7 +188,9 @@ def learning_rate(budget: Budget, epoch: int, validation_loss: Sequence[float] =
     if budget.schedule == "cosine":
         share = 0.5 * (1 + math.cos(math.pi * epoch / budget.epochs))
     else:
-        share = 0.5 ** (_n_plateaus(validation_loss, budget.patience) if budget.schedule == "plateau" else 0)
+        share = 0.5 ** (
+            _n_plateaus(validation_loss, budget.patience) if budget.schedule == "plateau" else 0
+        )
     return budget.learning_rate * max(share, FINAL_RATE_SHARE)
 
 
@@ -205,10 +228,16 @@ class _Run:
         self.batch_size = min(self.budget.batch_size, len(self.training.ends))
         self.best_weights = self.learner.model.get_weights()
         labels = self.training.labels
-        self.labels = np.zeros(len(self.training.inputs), np.float32) if labels is None else labels.astype(np.float32)
+        self.labels = (
+            np.zeros(len(self.training.inputs), np.float32)
+            if labels is None
+            else labels.astype(np.float32)
+        )
 
     def epoch(self) -> None:
-        self.learner.optimizer.learning_rate.assign(learning_rate(self.budget, len(self.loss), self.validation_loss))
+        self.learner.optimizer.learning_rate.assign(
+            learning_rate(self.budget, len(self.loss), self.validation_loss)
+        )
         self.loss.append(self._train())
         self.validation_loss.append(self._validate())
         if self.validation_loss[-1] <= min(self.validation_loss):
@@ -220,7 +249,9 @@ class _Run:
         losses = []
         # Whole batches only: another size would be compiled anew.
         for first in range(0, len(order) - self.batch_size + 1, self.batch_size):
-            losses.append(float(self.learner.step(*self._batch(order[first : first + self.batch_size]))))
+            losses.append(
+                float(self.learner.step(*self._batch(order[first : first + self.batch_size])))
+            )
             check_time(self.started, self.budget, len(self.training.ends), len(self.loss) + 1)
         return float(np.mean(losses))
 

@@ -1,4 +1,6 @@
-"""The LSTM autoencoder: two LSTM layers down to a code, the code repeated for every step, two LSTM layers back up."""
+"""The LSTM autoencoder: two LSTM layers down to a code, the code repeated for every step, two LSTM
+layers back up.
+"""
 
 from __future__ import annotations
 

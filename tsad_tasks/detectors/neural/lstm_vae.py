@@ -1,4 +1,6 @@
-"""The LSTM variational autoencoder: it knows how sure it is, so that it gives probabilities and intervals."""
+"""The LSTM variational autoencoder: it knows how sure it is, so that it gives probabilities and
+intervals.
+"""
 
 from __future__ import annotations
 
@@ -27,12 +29,14 @@ LEVELS = (*(round(0.01 * percent, 2) for percent in range(1, 100)), 0.995, 0.999
 
 
 class LstmVae(Autoencoder):
-    """An LSTM down to the mean and spread of a code, and one back up to the mean and spread of every reading.
+    """An LSTM down to the mean and spread of a code, and one back up to the mean and spread of
+    every reading.
 
-    It learns the evidence lower bound; scoring goes through the code's mean, so that a score is the same every time.
-    The error of a step is that of its standardised deviation from what was expected: where the network knows that
-    readings spread, less is strange. `loss` chooses the likelihood: mse is normal, mae Laplace's, huber between them.
-    Source: Kingma and Welling, Auto-encoding variational Bayes, 2014; Park, Hoshi and Kemp, 2018, for the LSTM.
+    It learns the evidence lower bound; scoring goes through the code's mean, so that a score is the
+    same every time. The error of a step is that of its standardised deviation from what was
+    expected: where the network knows that readings spread, less is strange. `loss` chooses the
+    likelihood: mse is normal, mae Laplace's, huber between them. Source: Kingma and Welling,
+    Auto-encoding variational Bayes, 2014; Park, Hoshi and Kemp, 2018, for the LSTM.
 
     Parameters
     ----------
@@ -73,14 +77,20 @@ class LstmVae(Autoencoder):
     @property
     def n_parameters(self) -> int:
         recurrent = lstm_size(self.n_inputs, self.units) + lstm_size(self.code, self.units)
-        return recurrent + dense_size(self.units, 2 * self.code) + dense_size(self.units, 2 * self.n_channels)
+        return (
+            recurrent
+            + dense_size(self.units, 2 * self.code)
+            + dense_size(self.units, 2 * self.n_channels)
+        )
 
     def network(self, keras: Any, windows: Any, seed: int) -> Any:
         seen = lstm(keras, self.units, seed, "encoder", return_sequences=False)(windows)
         code = dense(keras, 2 * self.code, seed + 1, "code")(seen)
         mean, log_variance = code[:, : self.code], code[:, self.code :]
         # Noise only while training: its layer adds normal numbers to zeros then, and nothing later.
-        noise = keras.layers.GaussianNoise(1.0, seed=seed + 2, name="noise")(keras.ops.zeros_like(mean))
+        noise = keras.layers.GaussianNoise(1.0, seed=seed + 2, name="noise")(
+            keras.ops.zeros_like(mean)
+        )
         drawn = mean + keras.ops.exp(0.5 * log_variance) * noise
         repeated = keras.layers.RepeatVector(self.width, name="repeat")(drawn)
         made = lstm(keras, self.units, seed + 3, "decoder", return_sequences=True)(repeated)
@@ -97,7 +107,9 @@ class LstmVae(Autoencoder):
             mean, log_variance = ops.split(outputs[1], 2, axis=-1)
             deviations = (windows[:, :, : self.n_channels] - expected) * ops.exp(-log_spread)
             surprise = ops.mean(_surprise(ops, deviations, loss) + log_spread)
-            distance = 0.5 * ops.mean(ops.sum(mean**2 + ops.exp(log_variance) - 1 - log_variance, axis=-1))
+            distance = 0.5 * ops.mean(
+                ops.sum(mean**2 + ops.exp(log_variance) - 1 - log_variance, axis=-1)
+            )
             return surprise + distance / (self.width * self.n_channels)
 
         return negative_bound
@@ -113,19 +125,30 @@ class LstmVae(Autoencoder):
         inputs, ends = training.inputs, training.validation_ends
         errors = self.reconstruct(inputs, ends).channel_errors
         self._tails = fit_tails(_window_scores(errors)[:, None], gap_steps=self.width)
-        parts = (self.differences(gather(inputs, ends[part], self.width))[0] for part in batches(len(ends), BATCH_SIZE))
+        parts = (
+            self.differences(gather(inputs, ends[part], self.width))[0]
+            for part in batches(len(ends), BATCH_SIZE)
+        )
         last = np.abs(np.concatenate([part[:, -1] for part in parts])).astype(np.float64)
         self._deviations = np.quantile(last, LEVELS, axis=0).T
 
     def probability(self, scores: Floats) -> NDArray[np.float64]:
-        """Probability (n,) that windows with these scores are anomalies, from 0 to 1; NaN where unknown."""
+        """Probability (n,) that windows with these scores are anomalies, from 0 to 1; NaN where
+        unknown.
+        """
         if self._tails is None:
-            raise BadInput("Expected a calibrated detector. Received: one that has not learned; call fit or load.")
+            raise BadInput(
+                "Expected a calibrated detector. Received: one that has not learned; call fit or "
+                "load."
+            )
         surprises = self._tails.surprises(np.asarray(scores, dtype=np.float32)[:, None])[:, 0]
         return anomaly_probability(surprises, self.anomaly_share)
 
-    def interval(self, inputs: Floats, ends: NDArray[np.int64], level: float = 0.95) -> tuple[Floats, Floats]:
-        """Bounds (n, n_channels) that hold the last reading with a probability, as often as on held-out windows.
+    def interval(
+        self, inputs: Floats, ends: NDArray[np.int64], level: float = 0.95
+    ) -> tuple[Floats, Floats]:
+        """Bounds (n, n_channels) that hold the last reading with a probability, as often as on
+        held-out windows.
 
         Parameters
         ----------
@@ -133,7 +156,9 @@ class LstmVae(Autoencoder):
         """
         if not LEVELS[0] <= level <= LEVELS[-1]:
             raise BadInput(f"Expected a level from {LEVELS[0]} to {LEVELS[-1]}. Received: {level}.")
-        reach = np.array([np.interp(level, LEVELS, column) for column in self._deviations], dtype=np.float32)
+        reach = np.array(
+            [np.interp(level, LEVELS, column) for column in self._deviations], dtype=np.float32
+        )
         expected, spread = self._expected(gather(inputs, ends, self.width))
         return expected[:, -1] - reach * spread[:, -1], expected[:, -1] + reach * spread[:, -1]
 
@@ -143,7 +168,10 @@ class LstmVae(Autoencoder):
 
     def recall(self, details: Mapping[str, Any]) -> None:
         found = details["calibration"]
-        self._tails, self._deviations = ChannelTails.from_json(found["score_tails"]), np.array(found["last_deviations"])
+        self._tails, self._deviations = (
+            ChannelTails.from_json(found["score_tails"]),
+            np.array(found["last_deviations"]),
+        )
 
     def _expected(self, windows: Floats) -> tuple[Floats, Floats]:
         """Means and spreads (n, width, n_channels) of readings."""

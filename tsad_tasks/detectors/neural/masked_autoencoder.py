@@ -1,4 +1,6 @@
-"""The masked autoencoder: it fills in stretches of a window that it does not see, and so learns without any label."""
+"""The masked autoencoder: it fills in stretches of a window that it does not see, and so learns
+without any label.
+"""
 
 from __future__ import annotations
 
@@ -18,9 +20,10 @@ from tsad_tasks.detectors.parameters import whole_number
 class MaskedAutoencoder(Autoencoder):
     """Transformer blocks over a window of which one stretch after the other is hidden.
 
-    A window is seen once per stretch; what the network makes of a step is what it makes where the step is hidden. So
-    there is nothing to copy, and no bottleneck. Training and scoring hide the same stretches: nothing is random.
-    Source: Zerveas et al., A Transformer-based framework for multivariate time series representation learning, 2021.
+    A window is seen once per stretch; what the network makes of a step is what it makes where the
+    step is hidden. So there is nothing to copy, and no bottleneck. Training and scoring hide the
+    same stretches: nothing is random. Source: Zerveas et al., A Transformer-based framework for
+    multivariate time series representation learning, 2021.
 
     Parameters
     ----------
@@ -51,11 +54,19 @@ class MaskedAutoencoder(Autoencoder):
     ) -> None:
         super().__init__(width, n_channels, n_inputs, input_limit, error)
         self.units, self.heads = multiple_of_heads(units, heads)
-        self.blocks, self.stretches = whole_number("blocks", blocks), whole_number("stretches", stretches, least=2)
+        self.blocks, self.stretches = (
+            whole_number("blocks", blocks),
+            whole_number("stretches", stretches, least=2),
+        )
 
     @property
     def params(self) -> dict[str, Any]:
-        return {"units": self.units, "heads": self.heads, "blocks": self.blocks, "stretches": self.stretches}
+        return {
+            "units": self.units,
+            "heads": self.heads,
+            "blocks": self.blocks,
+            "stretches": self.stretches,
+        }
 
     @property
     def n_parameters(self) -> int:
@@ -65,20 +76,27 @@ class MaskedAutoencoder(Autoencoder):
     def network(self, keras: Any, windows: Any, seed: int) -> Any:
         ops, hidden = keras.ops, hidden_steps(self.width, self.stretches)
         copies = ops.repeat(ops.expand_dims(windows, 1), len(hidden), axis=1)
-        seen = ops.concatenate([copies * (1 - hidden), ops.zeros_like(copies[:, :, :, :1]) + hidden], axis=-1)
+        seen = ops.concatenate(
+            [copies * (1 - hidden), ops.zeros_like(copies[:, :, :, :1]) + hidden], axis=-1
+        )
         seen = ops.reshape(seen, (-1, self.width, self.n_inputs + 1))
-        steps = dense(keras, self.units, seed, "steps")(seen) + self_attention.positions(self.width, self.units)
+        steps = dense(keras, self.units, seed, "steps")(seen) + self_attention.positions(
+            self.width, self.units
+        )
         for place in range(self.blocks):
             first = seed + 10 + place * self_attention.N_SEEDS
             steps = self_attention.block(keras, steps, self.heads, first, f"block_{place}")
         made = dense(keras, self.n_channels, seed + 1, "sensors")(steps)
         made = ops.reshape(made, (-1, len(hidden), self.width, self.n_channels))
         stretch_of = hidden[:, :, 0].argmax(axis=0)
-        return ops.stack([made[:, stretch, step] for step, stretch in enumerate(stretch_of.tolist())], axis=1)
+        return ops.stack(
+            [made[:, stretch, step] for step, stretch in enumerate(stretch_of.tolist())], axis=1
+        )
 
 
 def hidden_steps(width: int, n_stretches: int) -> NDArray[np.float32]:
-    """1 where a step is hidden, (n_stretches, width, 1): each step in one of the stretches, which are about as long.
+    """1 where a step is hidden, (n_stretches, width, 1): each step in one of the stretches, which
+    are about as long.
 
     >>> hidden_steps(3, 2)[:, :, 0].tolist()
     [[1.0, 1.0, 0.0], [0.0, 0.0, 1.0]]

@@ -62,9 +62,9 @@ class NeuralDetector(WindowScores):
     n_channels, n_inputs : int
         Sensors, and sensors plus context and derived columns.
     input_limit : float
-        An input beyond this many times the training's 99.9th percentile (of absolute values, by input) is implausible:
-        the network sees 0, as for a dead channel, so that one broken sensor does not drown its neighbours.
-        Errors are measured on the readings as they are.
+        An input beyond this many times the training's 99.9th percentile (of absolute values, by
+        input) is implausible: the network sees 0, as for a dead channel, so that one broken sensor
+        does not drown its neighbours. Errors are measured on the readings as they are.
     error : mse, mae or huber, optional
         What the error of a step is; by default that which was trained on (the budget's loss).
     """
@@ -74,7 +74,12 @@ class NeuralDetector(WindowScores):
     schedule: ClassVar[Schedule | None] = None
 
     def __init__(
-        self, width: int, n_channels: int, n_inputs: int, input_limit: float = 2.0, error: Loss | None = None
+        self,
+        width: int,
+        n_channels: int,
+        n_inputs: int,
+        input_limit: float = 2.0,
+        error: Loss | None = None,
     ) -> None:
         check_sizes(width, n_channels, n_inputs)
         self.width, self.n_channels, self.n_inputs = width, n_channels, n_inputs
@@ -87,7 +92,9 @@ class NeuralDetector(WindowScores):
 
     @property
     def drops_out(self) -> bool:
-        """Whether training draws a random number for every value: compiled by XLA that is six times slower."""
+        """Whether training draws a random number for every value: compiled by XLA that is six times
+        slower.
+        """
         return False
 
     @property
@@ -102,7 +109,9 @@ class NeuralDetector(WindowScores):
 
     @abstractmethod
     def network(self, keras: Any, windows: Any, seed: int) -> Any:
-        """The output, or a list of outputs, of the network for a symbolic input (n, width, n_inputs)."""
+        """The output, or a list of outputs, of the network for a symbolic input (n, width,
+        n_inputs).
+        """
 
     @abstractmethod
     def objective(self, keras: Any, loss: Loss) -> Objective:
@@ -128,7 +137,9 @@ class NeuralDetector(WindowScores):
         prepared = self.prepared(replace(training, inputs=self.seen(training.inputs)), seed)
         budget = replace(budget, schedule=self.schedule or budget.schedule)
         with quiet_stderr():
-            learner = self.learner(budget, seed, jit=not self.drops_out and pays_to_compile(training, budget))
+            learner = self.learner(
+                budget, seed, jit=not self.drops_out and pays_to_compile(training, budget)
+            )
         if warm_start is not None:
             start_from(learner.model, self._weights_of(warm_start))
         history = train(learner, prepared, budget=budget, seed=seed, progress=progress)
@@ -141,30 +152,47 @@ class NeuralDetector(WindowScores):
         return training
 
     def calibrate(self, training: TrainingSet) -> None:
-        """What is learned from the validation windows once the network is fitted; nothing by default."""
+        """What is learned from the validation windows once the network is fitted; nothing by
+        default.
+        """
 
     def seen(self, inputs: Floats) -> Floats:
-        """What the network sees of inputs (..., n_inputs): 0 in place of what is not finite or beyond the limits."""
+        """What the network sees of inputs (..., n_inputs): 0 in place of what is not finite or
+        beyond the limits.
+        """
         with np.errstate(invalid="ignore"):
             return np.where(np.abs(inputs) <= self.limits, inputs, np.float32(0))
 
     def outputs(self, windows: Floats, output: int = 0) -> Floats:
         """One of the network's outputs for windows (n, width, n_inputs) as they are."""
-        # A recurrent network in ONNX turns NaN into an ordinary number: it sees 0, and the errors bring NaN back.
+        # A recurrent network in ONNX turns NaN into an ordinary number: it sees 0, and the errors
+        # bring NaN back.
         return self._session.run(self.seen(windows), output)
 
     def to_files(self) -> dict[str, bytes]:
-        details = {"name": self.name, "width": self.width, "n_channels": self.n_channels, "n_inputs": self.n_inputs}
-        details |= {"params": self.params | {"input_limit": self.input_limit, "error": self.chosen_error}}
+        details = {
+            "name": self.name,
+            "width": self.width,
+            "n_channels": self.n_channels,
+            "n_inputs": self.n_inputs,
+        }
+        details |= {
+            "params": self.params | {"input_limit": self.input_limit, "error": self.chosen_error}
+        }
         details |= {"error": self.error, "limits": self.limits.tolist(), **self.learned()}
-        files = {MODEL_FILE: self._fitted(), DETAILS_FILE: json.dumps(details, sort_keys=True, indent=2).encode()}
+        files = {
+            MODEL_FILE: self._fitted(),
+            DETAILS_FILE: json.dumps(details, sort_keys=True, indent=2).encode(),
+        }
         return files if self._weights is None else files | {WEIGHTS_FILE: self._weights}
 
     @classmethod
     def from_files(cls, files: Mapping[str, bytes]) -> Self:
         check_files(files, MODEL_FILE, DETAILS_FILE)
         details = json.loads(files[DETAILS_FILE])
-        detector = cls(*(details[key] for key in ("width", "n_channels", "n_inputs")), **details["params"])
+        detector = cls(
+            *(details[key] for key in ("width", "n_channels", "n_inputs")), **details["params"]
+        )
         detector._use(files[MODEL_FILE], files.get(WEIGHTS_FILE), details["error"])
         detector.limits = np.array(details["limits"], dtype=np.float32)
         detector.recall(details)
@@ -188,7 +216,8 @@ class NeuralDetector(WindowScores):
         self._fitted()
         if self._weights is None:
             raise ConfigError(
-                f"warm_start: Expected a model with {WEIGHTS_FILE}. Received: one from before it was kept; retrain it."
+                f"warm_start: Expected a model with {WEIGHTS_FILE}. Received: one from before it "
+                "was kept; retrain it."
             )
         return weights_from(self._weights)
 
@@ -197,9 +226,13 @@ class NeuralDetector(WindowScores):
         return OnnxSession(self._fitted())
 
     def learner(self, budget: Budget, seed: int, *, jit: bool) -> Learner:
-        """The compiled network, with the weights that a seed gives; it is the next one's of this architecture too."""
+        """The compiled network, with the weights that a seed gives; it is the next one's of this
+        architecture too.
+        """
         sizes = self.width, self.n_channels, self.n_inputs
-        learner = _learner(self.name, sizes, json.dumps(self.params, sort_keys=True), budget.loss, jit)
+        learner = _learner(
+            self.name, sizes, json.dumps(self.params, sort_keys=True), budget.loss, jit
+        )
         learner.restart(self.keras_model(seed))
         return learner
 
@@ -210,7 +243,9 @@ class NeuralDetector(WindowScores):
 
     def _fitted(self) -> bytes:
         if self._graph is None:
-            raise BadInput("Expected a fitted detector. Received: one that has not learned; call fit or load.")
+            raise BadInput(
+                "Expected a fitted detector. Received: one that has not learned; call fit or load."
+            )
         return self._graph
 
     def _use(self, graph: bytes, weights: bytes | None, trained_on: Loss) -> None:
@@ -224,7 +259,9 @@ class NeuralDetector(WindowScores):
 
 @lru_cache(maxsize=N_KEPT_LEARNERS)
 def _learner(name: str, sizes: tuple[int, int, int], params: str, loss: Loss, jit: bool) -> Learner:
-    """The compiled network of an architecture: tracing it takes seconds, and many entities train the same one."""
+    """The compiled network of an architecture: tracing it takes seconds, and many entities train
+    the same one.
+    """
     start_keras().backend.clear_session()
     width, n_channels, n_inputs = sizes
     detector: Any = build_detector(

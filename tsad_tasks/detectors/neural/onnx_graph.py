@@ -1,4 +1,6 @@
-"""One spelling for one network: the exporter names and orders a graph's parts anew in each process."""
+"""One spelling for one network: the exporter names and orders a graph's parts anew in each
+process.
+"""
 
 from __future__ import annotations
 
@@ -9,9 +11,11 @@ from onnx import helper
 
 
 def canonical_graph(content: bytes) -> bytes:
-    """The same graph with its parts ordered and named by their place, so that equal networks are equal bytes.
+    """The same graph with its parts ordered and named by their place, so that equal networks are
+    equal bytes.
 
-    Nodes with a graph of their own (If, Loop) are not renamed inside; ONNX's checker then refuses the result.
+    Nodes with a graph of their own (If, Loop) are not renamed inside; ONNX's checker then refuses
+    the result.
     """
     model = onnx.load_from_string(content)
     ordered = list(_in_order(model.graph))
@@ -25,10 +29,13 @@ def canonical_graph(content: bytes) -> bytes:
     ]
     nodes = [_renamed_node(node, place, names, constants) for place, node in enumerate(ordered)]
     inputs, outputs = (
-        [_renamed_value(value, names) for value in values] for values in (model.graph.input, model.graph.output)
+        [_renamed_value(value, names) for value in values]
+        for values in (model.graph.input, model.graph.output)
     )
     graph = helper.make_graph(nodes, "detector", inputs, outputs, kept)
-    renamed = helper.make_model(graph, opset_imports=model.opset_import, ir_version=model.ir_version)
+    renamed = helper.make_model(
+        graph, opset_imports=model.opset_import, ir_version=model.ir_version
+    )
     onnx.checker.check_model(renamed)
     return bytes(renamed.SerializeToString(deterministic=True))
 
@@ -39,7 +46,9 @@ def _in_order(graph: onnx.GraphProto) -> Iterator[onnx.NodeProto]:
     waiting, given = [maker[value.name] for value in reversed(graph.output)], set()
     while waiting:
         node = waiting[-1]
-        needed = [maker[name] for name in node.input if name in maker and id(maker[name]) not in given]
+        needed = [
+            maker[name] for name in node.input if name in maker and id(maker[name]) not in given
+        ]
         if needed:
             waiting.extend(reversed(needed))
             continue
@@ -74,7 +83,9 @@ def _renamed_node(
     renamed.CopyFrom(node)
     renamed.name = f"node_{place}"
     for position, name in enumerate(node.input):
-        renamed.input[position] = f"node_{place}_constant_{position}" if name in constants else names.get(name, "")
+        renamed.input[position] = (
+            f"node_{place}_constant_{position}" if name in constants else names.get(name, "")
+        )
     for position, name in enumerate(node.output):
         renamed.output[position] = names.get(name, "")
     return renamed

@@ -1,4 +1,6 @@
-"""Keras to ONNX once per architecture: another training of the same network only fills in its weights."""
+"""Keras to ONNX once per architecture: another training of the same network only fills in its
+weights.
+"""
 
 from __future__ import annotations
 
@@ -15,16 +17,17 @@ from onnx import numpy_helper
 from tsad_tasks.detectors.neural.keras_training import quiet_stderr
 from tsad_tasks.detectors.neural.onnx_graph import canonical_graph
 
-# float32 holds all whole numbers up to 2**24: each weight gets one of its own, too large for any other constant.
+# float32 holds all whole numbers up to 2**24: each weight gets one of its own, too large for any
+# other constant.
 FIRST_MARK, LAST_MARK = 2**20, 2**24
 
 
 class GraphTemplate:
     """The ONNX graph of a Keras model, for whatever weights the model has.
 
-    Converting takes seconds. So the model is converted once with a number of its own in place of each weight; where
-    those turn up in the graph, the weights go. Where they do not all turn up, because the conversion computes with
-    weights, every filling is a conversion.
+    Converting takes seconds. So the model is converted once with a number of its own in place of
+    each weight; where those turn up in the graph, the weights go. Where they do not all turn up,
+    because the conversion computes with weights, every filling is a conversion.
     """
 
     def __init__(self, model: Any) -> None:
@@ -46,7 +49,9 @@ def onnx_bytes(model: Any) -> bytes:
 
 def exported(model: Any) -> bytes:
     """What Keras's own exporter makes of the model, in one spelling."""
-    model(np.zeros((1, *model.input_shape[1:]), dtype=np.float32))  # Keras refuses to export what was never called.
+    model(
+        np.zeros((1, *model.input_shape[1:]), dtype=np.float32)
+    )  # Keras refuses to export what was never called.
     with tempfile.TemporaryDirectory() as folder, quiet_stderr():
         path = Path(folder) / "model.onnx"
         model.export(path, format="onnx", verbose=False)
@@ -91,7 +96,11 @@ def _filled(marked: onnx.ModelProto, weights: NDArray[np.float32]) -> bytes:
 
 
 def _constants(model: onnx.ModelProto) -> list[onnx.TensorProto]:
-    return [constant for constant in model.graph.initializer if constant.data_type == onnx.TensorProto.FLOAT]
+    return [
+        constant
+        for constant in model.graph.initializer
+        if constant.data_type == onnx.TensorProto.FLOAT
+    ]
 
 
 def _array(constant: onnx.TensorProto) -> NDArray[np.float32]:

@@ -24,19 +24,24 @@ def window_labels(training: TrainingSet) -> tuple[NDArray[np.bool_], NDArray[np.
         Where there are no labels, or too few anomalous windows.
     """
     if training.labels is None:
-        raise BadInput("Expected labels to learn from. Received: none; name a label column, or give verdicts.")
+        raise BadInput(
+            "Expected labels to learn from. Received: none; name a label column, or give verdicts."
+        )
     trained, validated = training.labels[training.ends], training.labels[training.validation_ends]
     if trained.sum() < MIN_TRAINED or validated.sum() < MIN_VALIDATED or trained.all():
         received = f"{trained.sum()} of {len(trained)} and {validated.sum()} of {len(validated)}"
         raise BadInput(
-            f"Expected at least {MIN_TRAINED} anomalous windows and a normal one to train on, and {MIN_VALIDATED} "
+            f"Expected at least {MIN_TRAINED} anomalous windows and a normal one to train on, and "
+            f"{MIN_VALIDATED} "
             f"to validate on. Received: {received}. Label more anomalies, or widen training.range."
         )
     return trained, validated
 
 
 def repeated(training: TrainingSet, ratio: float, seed: int) -> TrainingSet:
-    """Anomalous windows to train on again and again, until there are `ratio` times as many as normal ones."""
+    """Anomalous windows to train on again and again, until there are `ratio` times as many as
+    normal ones.
+    """
     from imblearn.over_sampling import RandomOverSampler
 
     labels, _ = window_labels(training)
@@ -48,7 +53,8 @@ def repeated(training: TrainingSet, ratio: float, seed: int) -> TrainingSet:
 
 
 def interpolated(training: TrainingSet, ratio: float, seed: int) -> TrainingSet:
-    """New anomalous windows between known ones, until there are `ratio` times as many as normal ones.
+    """New anomalous windows between known ones, until there are `ratio` times as many as normal
+    ones.
 
     Source: Chawla et al., SMOTE: synthetic minority over-sampling technique, 2002.
     """
@@ -57,7 +63,11 @@ def interpolated(training: TrainingSet, ratio: float, seed: int) -> TrainingSet:
     labels, _ = window_labels(training)
     if _ratio(labels) >= ratio:
         return training
-    sampler = SMOTE(sampling_strategy=ratio, random_state=seed, k_neighbors=min(N_NEIGHBOURS, int(labels.sum()) - 1))
+    sampler = SMOTE(
+        sampling_strategy=ratio,
+        random_state=seed,
+        k_neighbors=min(N_NEIGHBOURS, int(labels.sum()) - 1),
+    )
     rows = gather(training.inputs, training.ends, training.width).reshape(len(labels), -1)
     made = sampler.fit_resample(rows, labels)[0][len(labels) :].astype(np.float32)
     return _with_windows(training, made.reshape(len(made), training.width, -1))

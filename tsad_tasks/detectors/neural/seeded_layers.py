@@ -1,4 +1,5 @@
-"""Keras layers with a name, so that weights can be found again, and with a seed of their own; and how large they are.
+"""Keras layers with a name, so that weights can be found again, and with a seed of their own; and
+how large they are.
 
 Keras is an argument, since it is imported only where something is trained.
 """
@@ -26,7 +27,9 @@ def lstm(keras: Any, units: int, seed: int, name: str, *, return_sequences: bool
     )
 
 
-def bidirectional_lstm(keras: Any, units: int, seed: int, name: str, *, return_sequences: bool) -> Any:
+def bidirectional_lstm(
+    keras: Any, units: int, seed: int, name: str, *, return_sequences: bool
+) -> Any:
     """An LSTM layer forwards and another backwards, side by side; it takes two seeds."""
     forward = lstm(keras, units, seed, f"{name}_forward", return_sequences=return_sequences)
     backward = lstm(keras, units, seed + 1, f"{name}_backward", return_sequences=return_sequences)

@@ -28,7 +28,9 @@ def positions(n_steps: int, units: int) -> NDArray[np.float32]:
 
 
 def block(keras: Any, steps: Any, n_heads: int, seed: int, name: str) -> Any:
-    """Steps (n, n_steps, units) after one block: each sees all others, then passes two dense layers."""
+    """Steps (n, n_steps, units) after one block: each sees all others, then passes two dense
+    layers.
+    """
     units = steps.shape[-1]
     normed = keras.layers.LayerNormalization(name=f"{name}_norm_before")(steps)
     steps = steps + _attention(keras, normed, n_heads, seed, name)
@@ -45,7 +47,10 @@ def block_size(units: int) -> int:
     """
     norms = 2 * 2 * units
     return (
-        4 * dense_size(units, units) + norms + dense_size(units, WIDENING * units) + dense_size(WIDENING * units, units)
+        4 * dense_size(units, units)
+        + norms
+        + dense_size(units, WIDENING * units)
+        + dense_size(WIDENING * units, units)
     )
 
 
@@ -55,7 +60,9 @@ def _attention(keras: Any, steps: Any, n_heads: int, seed: int, name: str) -> An
         _heads(keras, dense(keras, units, seed + place, f"{name}_{part}")(steps), n_heads)
         for place, part in enumerate(("queries", "keys", "values"))
     )
-    agreement = keras.ops.matmul(queries, keras.ops.transpose(keys, (0, 1, 3, 2))) / np.sqrt(units // n_heads)
+    agreement = keras.ops.matmul(queries, keras.ops.transpose(keys, (0, 1, 3, 2))) / np.sqrt(
+        units // n_heads
+    )
     mixed = keras.ops.matmul(keras.ops.softmax(agreement, axis=-1), values)
     joined = keras.ops.reshape(keras.ops.transpose(mixed, (0, 2, 1, 3)), (-1, n_steps, units))
     return dense(keras, units, seed + 3, f"{name}_joined")(joined)
@@ -64,4 +71,6 @@ def _attention(keras: Any, steps: Any, n_heads: int, seed: int, name: str) -> An
 def _heads(keras: Any, steps: Any, n_heads: int) -> Any:
     """Steps as (n, n_heads, n_steps, units / n_heads)."""
     n_steps, units = steps.shape[1:]
-    return keras.ops.transpose(keras.ops.reshape(steps, (-1, n_steps, n_heads, units // n_heads)), (0, 2, 1, 3))
+    return keras.ops.transpose(
+        keras.ops.reshape(steps, (-1, n_steps, n_heads, units // n_heads)), (0, 2, 1, 3)
+    )

@@ -1,4 +1,6 @@
-"""The Transformer autoencoder: every step sees all others on the way to one code, and on the way back."""
+"""The Transformer autoencoder: every step sees all others on the way to one code, and on the way
+back.
+"""
 
 from __future__ import annotations
 
@@ -13,7 +15,8 @@ from tsad_tasks.detectors.parameters import whole_number
 
 
 class TransformerAutoencoder(Autoencoder):
-    """Transformer blocks, a code of the whole window, the code for every step with its position, and blocks again.
+    """Transformer blocks, a code of the whole window, the code for every step with its position,
+    and blocks again.
 
     Source: Vaswani et al., Attention is all you need, 2017, for the blocks.
 
@@ -65,7 +68,9 @@ class TransformerAutoencoder(Autoencoder):
         code = dense(keras, self.code, seed + 1, "code")(keras.layers.Flatten(name="flat")(steps))
         repeated = keras.layers.RepeatVector(self.width, name="repeat")(code)
         steps = dense(keras, self.units, seed + 2, "steps_again")(repeated) + places
-        steps = self._blocks(keras, steps, seed + 10 + self.blocks * self_attention.N_SEEDS, "decoder")
+        steps = self._blocks(
+            keras, steps, seed + 10 + self.blocks * self_attention.N_SEEDS, "decoder"
+        )
         return dense(keras, self.n_channels, seed + 3, "sensors")(steps)
 
     def _blocks(self, keras: Any, steps: Any, seed: int, name: str) -> Any:
@@ -83,5 +88,7 @@ def multiple_of_heads(units: Any, heads: Any) -> tuple[int, int]:
     """
     n_units, n_heads = whole_number("units", units), whole_number("heads", heads)
     if n_units % n_heads:
-        raise ConfigError(f"detector.params.units: Expected a multiple of heads ({heads}). Received: {units}.")
+        raise ConfigError(
+            f"detector.params.units: Expected a multiple of heads ({heads}). Received: {units}."
+        )
     return n_units, n_heads

@@ -21,7 +21,9 @@ def weights_of(model: Any) -> Weights:
 
 
 def weights_bytes(weights: Weights) -> bytes:
-    """The weights as one file, equal weights as equal bytes: zip archives made by NumPy carry no date."""
+    """The weights as one file, equal weights as equal bytes: zip archives made by NumPy carry no
+    date.
+    """
     content = io.BytesIO()
     np.savez(content, allow_pickle=False, **{name: weights[name] for name in sorted(weights)})
     return content.getvalue()
@@ -43,7 +45,8 @@ def weights_from(content: bytes) -> Weights:
 
 
 def start_from(model: Any, weights: Mapping[str, NDArray[np.float32]]) -> list[str]:
-    """Copy the weights whose name and shape agree into a model; the names of those that stayed as they were.
+    """Copy the weights whose name and shape agree into a model; the names of those that stayed as
+    they were.
 
     A layer that sees another number of inputs or channels keeps what its seed gave.
 
@@ -53,11 +56,16 @@ def start_from(model: Any, weights: Mapping[str, NDArray[np.float32]]) -> list[s
         Where nothing agrees.
     """
     mine = _named(model)
-    agreed = [name for name, weight in mine.items() if name in weights and weights[name].shape == weight.shape]
+    agreed = [
+        name
+        for name, weight in mine.items()
+        if name in weights and weights[name].shape == weight.shape
+    ]
     if not agreed:
         received = ", ".join(f"{name} {weight.shape}" for name, weight in weights.items())
         raise ConfigError(
-            f"warm_start: Expected a model with a layer of the same name and shape. Received: {received}."
+            "warm_start: Expected a model with a layer of the same name and shape. Received: "
+            f"{received}."
         )
     for name in agreed:
         mine[name].assign(weights[name])

@@ -1,4 +1,6 @@
-"""Loads a CSV or parquet file into a source table, in pieces: a way in for sensors that have no database yet."""
+"""Loads a CSV or parquet file into a source table, in pieces: a way in for sensors that have no
+database yet.
+"""
 
 from __future__ import annotations
 
@@ -92,13 +94,15 @@ def load_table(
     ----------
     uri : of a login that may create tables.
     table : `name` or `schema.name`; made, with types seen in the first rows, when it is missing.
-    mode : what to do when the table holds rows: `create` refuses, `replace` deletes them first, `append` keeps them.
+    mode : what to do when the table holds rows: `create` refuses, `replace` deletes them first,
+        `append` keeps them.
     progress : told the number of rows so far after each piece.
 
     Raises
     ------
     BadInput
-        The file cannot be read, or a cell is not what its column needs; the message names line and column.
+        The file cannot be read, or a cell is not what its column needs; the message names line and
+        column.
     SourceError
         The table holds rows, or other columns than the file.
     """
@@ -128,7 +132,9 @@ def _pieces(path: Path, options: LoadOptions) -> Iterator[pd.DataFrame]:
         pieces = _parquet(path) if path.suffix in {".parquet", ".pq"} else _csv(path, options)
         first = next(pieces, None)
     except (OSError, UnicodeDecodeError, ValueError) as error:
-        raise BadInput(f"{path}: Expected a readable CSV or parquet file. Received: {_one_line(error)}") from error
+        raise BadInput(
+            f"{path}: Expected a readable CSV or parquet file. Received: {_one_line(error)}"
+        ) from error
     if first is None or not len(first):
         raise BadInput(f"{path}: Expected a header and at least one row. Received: an empty file.")
     _require_columns(path, list(first.columns), options)
@@ -136,16 +142,25 @@ def _pieces(path: Path, options: LoadOptions) -> Iterator[pd.DataFrame]:
     try:
         yield from (_with_entity(piece, options) for piece in pieces)
     except (OSError, UnicodeDecodeError, ValueError) as error:
-        raise BadInput(f"{path}: Expected a readable CSV or parquet file. Received: {_one_line(error)}") from error
+        raise BadInput(
+            f"{path}: Expected a readable CSV or parquet file. Received: {_one_line(error)}"
+        ) from error
 
 
 def _csv(path: Path, options: LoadOptions) -> Iterator[pd.DataFrame]:
     import pandas as pd
 
     reader = pd.read_csv(
-        path, sep=options.delimiter, dtype=str, keep_default_na=False, na_values=_NULLS, chunksize=_PIECE_ROWS,
-        skipinitialspace=True, encoding="utf-8-sig", skip_blank_lines=False,
-    )  # fmt: skip
+        path,
+        sep=options.delimiter,
+        dtype=str,
+        keep_default_na=False,
+        na_values=_NULLS,
+        chunksize=_PIECE_ROWS,
+        skipinitialspace=True,
+        encoding="utf-8-sig",
+        skip_blank_lines=False,
+    )
     with reader:
         for piece in reader:
             if not isinstance(piece.index, pd.RangeIndex):
@@ -163,15 +178,27 @@ def _parquet(path: Path) -> Iterator[pd.DataFrame]:
 def _require_columns(path: Path, names: Sequence[str], options: LoadOptions) -> None:
     if options.time_column not in names:
         hint = " Is the delimiter right?" if len(names) == 1 else ""
-        raise BadInput(f"{path}:1: Expected the time column {options.time_column}. Received: {', '.join(names)}.{hint}")
-    unnamed = [name for name in names if not name or name.startswith("Unnamed: ") or re.search(r"\.\d+$", name)]
+        raise BadInput(
+            f"{path}:1: Expected the time column {options.time_column}. Received: "
+            f"{', '.join(names)}.{hint}"
+        )
+    unnamed = [
+        name
+        for name in names
+        if not name or name.startswith("Unnamed: ") or re.search(r"\.\d+$", name)
+    ]
     twice = [name for name in unnamed if re.sub(r"\.\d+$", "", name) in names]
     if twice or "" in unnamed or any(name.startswith("Unnamed: ") for name in unnamed):
-        raise BadInput(f"{path}:1: Expected a different name in each column's header. Received: {', '.join(names)}.")
+        raise BadInput(
+            f"{path}:1: Expected a different name in each column's header. Received: "
+            f"{', '.join(names)}."
+        )
 
 
 def _with_entity(piece: pd.DataFrame, options: LoadOptions) -> pd.DataFrame:
-    return piece if options.entity is None else piece.assign(**{options.entity_column: options.entity})
+    return (
+        piece if options.entity is None else piece.assign(**{options.entity_column: options.entity})
+    )
 
 
 def _kinds(texts: pd.DataFrame, options: LoadOptions) -> dict[str, Kind]:
@@ -183,14 +210,17 @@ def _kind(name: str, column: pd.Series[Any], options: LoadOptions) -> Kind:
 
     if name == options.time_column:
         return "timestamptz"
-    if name in options.text_columns or (options.entity is not None and name == options.entity_column):
+    if name in options.text_columns or (
+        options.entity is not None and name == options.entity_column
+    ):
         return "text"
     if column.dtype.kind == "M":
         return "timestamptz"
     known = column.dropna()
     if column.dtype == bool or (len(known) and known.isin(list(_BOOLS)).all()):
         return "boolean"
-    # Mostly numbers: the others are mistakes that the reader is told of, not reasons for a column of texts.
+    # Mostly numbers: the others are mistakes that the reader is told of, not reasons for a column
+    # of texts.
     share = pd.to_numeric(known, errors="coerce").notna().mean() if len(known) else 1.0
     return "double precision" if share > _MOSTLY else "text"
 
@@ -203,10 +233,12 @@ def _typed(
     missing = set(columns) ^ set(texts.columns)
     if missing:
         raise BadInput(
-            f"{path}: Expected the columns {', '.join(columns)} throughout. Received: {', '.join(texts.columns)}."
+            f"{path}: Expected the columns {', '.join(columns)} throughout. Received: "
+            f"{', '.join(texts.columns)}."
         )
     converted = {
-        name: _converted(_Cells(path, name, texts[name], n_before), columns[name], options) for name in columns
+        name: _converted(_Cells(path, name, texts[name], n_before), columns[name], options)
+        for name in columns
     }
     return pd.DataFrame(converted)
 
@@ -260,12 +292,17 @@ def _times(cells: _Cells, options: LoadOptions) -> pd.Series[Any]:
         cells.require(epochs.isna(), f"a number of {options.unit} since 1970")
         return pd.to_datetime(epochs, unit=options.unit, utc=True)
     if cells.column.dtype.kind in "iuf":
-        cells.require(np.ones(len(cells.column), bool), "a timestamp (or give the unit of the numbers: s, ms, us, ns)")
+        cells.require(
+            np.ones(len(cells.column), bool),
+            "a timestamp (or give the unit of the numbers: s, ms, us, ns)",
+        )
     if cells.column.dtype.kind == "M":
         return _in_utc(cells, cells.column, options)
     texts = cells.column.astype(str).str.strip()
     has_offset = texts.str.contains(_OFFSET, regex=True)
-    times = pd.to_datetime(texts, errors="coerce", utc=True, format=options.time_format or "ISO8601")
+    times = pd.to_datetime(
+        texts, errors="coerce", utc=True, format=options.time_format or "ISO8601"
+    )
     cells.require(times.isna(), _time_rule(options))
     if has_offset.all():
         return times
@@ -296,7 +333,10 @@ def _identifier(table: str) -> sql.Composable:
 
 
 def _prepared(
-    cursor: extensions.cursor, table: str, wanted: dict[str, Kind], mode: Literal["create", "append", "replace"]
+    cursor: extensions.cursor,
+    table: str,
+    wanted: dict[str, Kind],
+    mode: Literal["create", "append", "replace"],
 ) -> dict[str, Kind]:
     """The columns of the table, which exists afterwards and has room for the file."""
     schema, _ = split_name(table)
@@ -304,8 +344,13 @@ def _prepared(
         cursor.execute(sql.SQL("CREATE SCHEMA IF NOT EXISTS {}").format(sql.Identifier(schema)))
     found = _existing(cursor, table)
     if not found:
-        parts = [sql.SQL("{} {}").format(sql.Identifier(name), sql.SQL(kind)) for name, kind in wanted.items()]
-        cursor.execute(sql.SQL("CREATE TABLE {} ({})").format(_identifier(table), sql.SQL(", ").join(parts)))
+        parts = [
+            sql.SQL("{} {}").format(sql.Identifier(name), sql.SQL(kind))
+            for name, kind in wanted.items()
+        ]
+        cursor.execute(
+            sql.SQL("CREATE TABLE {} ({})").format(_identifier(table), sql.SQL(", ").join(parts))
+        )
         return wanted
     if set(found) != set(wanted):
         names, others = ", ".join(wanted), ", ".join(found)
@@ -316,20 +361,24 @@ def _prepared(
     has_rows = cast("tuple[bool]", cursor.fetchone())[0]
     if has_rows and mode == "create":
         raise SourceError(
-            f"Expected {table} to be empty. Received: a table with rows. Replace them, append to them, or name another "
+            f"Expected {table} to be empty. Received: a table with rows. Replace them, append to "
+            "them, or name another "
             "table."
         )
-    return {name: cast("Kind", found[name] if found[name] in _KINDS else wanted[name]) for name in wanted}
+    return {
+        name: cast("Kind", found[name] if found[name] in _KINDS else wanted[name])
+        for name in wanted
+    }
 
 
 _KINDS = {"timestamptz", "double precision", "boolean", "text"}
 
 
 def _existing(cursor: extensions.cursor, table: str) -> dict[str, str]:
-    statement = (
-        "SELECT attname, format_type(atttypid, NULL) FROM pg_attribute WHERE attrelid = to_regclass(%s) AND attnum > 0"
+    statement = "SELECT attname, format_type(atttypid, NULL) FROM pg_attribute WHERE attrelid = to_regclass(%s) AND attnum > 0"
+    cursor.execute(
+        statement + " AND NOT attisdropped ORDER BY attnum", (_identifier(table).as_string(cursor),)
     )
-    cursor.execute(statement + " AND NOT attisdropped ORDER BY attnum", (_identifier(table).as_string(cursor),))
     found = cast("list[tuple[str, str]]", cursor.fetchall())
     return {name: kind.replace("timestamp with time zone", "timestamptz") for name, kind in found}
 
@@ -340,24 +389,35 @@ def _copy(cursor: extensions.cursor, table: str, typed: pd.DataFrame) -> None:
 
     stream = io.BytesIO()
     # An unquoted empty cell is NULL; Arrow quotes every text, so that an empty text stays one.
-    csv.write_csv(pa.Table.from_pandas(typed, preserve_index=False), stream, csv.WriteOptions(include_header=False))
+    csv.write_csv(
+        pa.Table.from_pandas(typed, preserve_index=False),
+        stream,
+        csv.WriteOptions(include_header=False),
+    )
     stream.seek(0)
     columns = sql.SQL(", ").join(sql.Identifier(name) for name in typed.columns)
     statement = sql.SQL("COPY {} ({}) FROM STDIN (FORMAT csv)").format(_identifier(table), columns)
     try:
         cursor.copy_expert(statement, stream)
     except psycopg2.DataError as error:
-        raise SourceError(f"Expected {table} to take the file's values. Received: {_one_line(error)}") from error
+        raise SourceError(
+            f"Expected {table} to take the file's values. Received: {_one_line(error)}"
+        ) from error
 
 
 def _index(cursor: extensions.cursor, table: str, time_column: str) -> None:
     cursor.execute(
-        "SELECT EXISTS (SELECT FROM pg_index JOIN pg_attribute ON attrelid = indrelid AND attnum = indkey[0] "
+        "SELECT EXISTS (SELECT FROM pg_index JOIN pg_attribute ON attrelid = indrelid AND attnum = "
+        "indkey[0] "
         "WHERE indrelid = to_regclass(%s) AND attname = %s)",
         (_identifier(table).as_string(cursor), time_column),
     )
     if not cast("tuple[bool]", cursor.fetchone())[0]:
-        cursor.execute(sql.SQL("CREATE INDEX ON {} ({})").format(_identifier(table), sql.Identifier(time_column)))
+        cursor.execute(
+            sql.SQL("CREATE INDEX ON {} ({})").format(
+                _identifier(table), sql.Identifier(time_column)
+            )
+        )
     cursor.execute(sql.SQL("ANALYZE {}").format(_identifier(table)))
 
 

@@ -1,6 +1,7 @@
 """Which source tables a dataset means, what is in them, and how each is to be read.
 
-What is missing costs as little as possible: a channel column costs that channel, a time or entity column that table.
+What is missing costs as little as possible: a channel column costs that channel, a time or entity
+column that table.
 """
 
 from __future__ import annotations
@@ -18,13 +19,23 @@ from psycopg2 import extensions
 from tsad_tasks.base.errors import SourceError
 from tsad_tasks.config import DatasetConfig
 
-Family = Literal["integer", "float", "numeric", "bool", "text", "timestamptz", "timestamp", "date", "other"]
+Family = Literal[
+    "integer", "float", "numeric", "bool", "text", "timestamptz", "timestamp", "date", "other"
+]
 
-_QUERIES = Path(__file__).parents[2] / "sql" / "source"
+_QUERIES = Path(__file__).parents[3] / "sql" / "source"
 _FAMILIES: dict[str, Family] = {
-    "int2": "integer", "int4": "integer", "int8": "integer", "float4": "float", "float8": "float", "numeric": "numeric",
-    "bool": "bool", "timestamptz": "timestamptz", "timestamp": "timestamp", "date": "date",
-}  # fmt: skip
+    "int2": "integer",
+    "int4": "integer",
+    "int8": "integer",
+    "float4": "float",
+    "float8": "float",
+    "numeric": "numeric",
+    "bool": "bool",
+    "timestamptz": "timestamptz",
+    "timestamp": "timestamp",
+    "date": "date",
+}
 _VALUES = {"integer", "float", "numeric", "bool", "text"}
 _NUMBERS = {"integer", "float", "numeric"}
 _UPDATES = {"timestamptz", "timestamp", "integer"}
@@ -113,7 +124,18 @@ def source_tables(cursor: extensions.cursor, config: DatasetConfig) -> list[Sour
 
 def _grouped(rows: Iterable[tuple[Any, ...]]) -> list[SourceTable]:
     tables: dict[tuple[str, str], SourceTable] = {}
-    for schema, name, readable, indexable, n_rows, column, type_name, category, required, indexed in rows:
+    for (
+        schema,
+        name,
+        readable,
+        indexable,
+        n_rows,
+        column,
+        type_name,
+        category,
+        required,
+        indexed,
+    ) in rows:
         family = _FAMILIES.get(type_name, "text" if category in "SE" else "other")
         columns = {column: SourceColumn(column, family, required, indexed)}
         before = tables.get((schema, name))
@@ -141,7 +163,10 @@ def split_name(name: str) -> tuple[str, str]:
     """
     parts = [(quoted or plain).replace('""', '"') for quoted, plain in _PART.findall(name)]
     if not 1 <= len(parts) <= 2:
-        raise SourceError(f'Expected a table such as plant.machine or "odd.schema"."odd.table". Received: {name!r}.')
+        raise SourceError(
+            'Expected a table such as plant.machine or "odd.schema"."odd.table". Received: '
+            f"{name!r}."
+        )
     return (parts[0], parts[1]) if len(parts) == 2 else ("", parts[0])
 
 
@@ -149,7 +174,9 @@ def _like(pattern: str) -> str:
     return re.sub(r"([\\%_])", r"\\\1", pattern).replace("*", "%")
 
 
-def table_plans(config: DatasetConfig, tables: Sequence[SourceTable]) -> tuple[list[TablePlan], list[Fault]]:
+def table_plans(
+    config: DatasetConfig, tables: Sequence[SourceTable]
+) -> tuple[list[TablePlan], list[Fault]]:
     """How each table is read, and the tables that cannot be.
 
     Raises
@@ -180,23 +207,34 @@ def _unmatched(config: DatasetConfig, tables: Sequence[SourceTable]) -> Iterable
 def _plan(config: DatasetConfig, table: SourceTable) -> TablePlan | str:
     """The plan, or why there is none."""
     source = config.source
-    reason = _time_reason(config, table) or _entity_reason(config, table) or _long_reason(config, table)
+    reason = (
+        _time_reason(config, table) or _entity_reason(config, table) or _long_reason(config, table)
+    )
     if not table.is_readable or reason:
         return reason or "Expected a login that may read it. Received: permission denied."
     channels, faults = _channels(config, table)
     if source.shape == "wide" and not channels:
-        return (
-            f"Expected at least one of the columns {', '.join(source.channel_columns().values())}. {_received(table)}"
-        )
-    updated_at, label = (_optional(table, name, faults) for name in (source.updated_at, source.label))
+        return f"Expected at least one of the columns {', '.join(source.channel_columns().values())}. {_received(table)}"
+    updated_at, label = (
+        _optional(table, name, faults) for name in (source.updated_at, source.label)
+    )
     if updated_at is not None and updated_at.family not in _UPDATES:
-        detail = f"{updated_at.name}: Expected a timestamp or an integer. Received: {updated_at.family}."
+        detail = (
+            f"{updated_at.name}: Expected a timestamp or an integer. Received: {updated_at.family}."
+        )
         faults.append(Fault(table.title, "not_numeric_column", detail))
         updated_at = None
     value = table.columns[source.value_column] if source.value_column else None
     entity = _constant_entity(config, table)
     return TablePlan(
-        table, table.columns[source.time.column], entity, channels, value, updated_at, label, tuple(faults)
+        table,
+        table.columns[source.time.column],
+        entity,
+        channels,
+        value,
+        updated_at,
+        label,
+        tuple(faults),
     )
 
 
@@ -217,15 +255,17 @@ def _entity_reason(config: DatasetConfig, table: SourceTable) -> str:
     if entity.column is not None and entity.column not in table.columns:
         return f"Expected the entity column {entity.column}. {_received(table, entity.column)}"
     if entity.from_table is not None and not re.fullmatch(entity.from_table, table.name):
-        return (
-            f"Expected a name that matches entity.from_table {entity.from_table!r} as a whole. Received: {table.name}."
-        )
+        return f"Expected a name that matches entity.from_table {entity.from_table!r} as a whole. Received: {table.name}."
     return ""
 
 
 def _long_reason(config: DatasetConfig, table: SourceTable) -> str:
     source = config.source
-    missing = [name for name in (source.channel_column, source.value_column) if name and name not in table.columns]
+    missing = [
+        name
+        for name in (source.channel_column, source.value_column)
+        if name and name not in table.columns
+    ]
     if missing:
         return f"Expected the column {missing[0]}. {_received(table, missing[0])}"
     if source.value_column and table.columns[source.value_column].family not in _VALUES:
@@ -239,7 +279,9 @@ def _constant_entity(config: DatasetConfig, table: SourceTable) -> str | None:
     return str(match[1]) if match else entity.constant
 
 
-def _channels(config: DatasetConfig, table: SourceTable) -> tuple[tuple[tuple[int, SourceColumn], ...], list[Fault]]:
+def _channels(
+    config: DatasetConfig, table: SourceTable
+) -> tuple[tuple[tuple[int, SourceColumn], ...], list[Fault]]:
     usable: list[tuple[int, SourceColumn]] = []
     faults: list[Fault] = []
     if config.source.shape == "long":
@@ -267,7 +309,9 @@ def _optional(table: SourceTable, name: str | None, faults: list[Fault]) -> Sour
 def _received(table: SourceTable, wanted: str = "") -> str:
     near = get_close_matches(wanted, table.columns, 1) if wanted else []
     columns = list(table.columns)
-    shown = ", ".join(columns[:12]) + (f" and {len(columns) - 12} more" if len(columns) > 12 else "")
+    shown = ", ".join(columns[:12]) + (
+        f" and {len(columns) - 12} more" if len(columns) > 12 else ""
+    )
     return f"Received: {shown}." + (f" Did you mean {near[0]}?" if near else "")
 
 

@@ -1,4 +1,5 @@
-"""Sending a message by SMTP or HTTP over a connection's URI; and what any sender's errors mean for the outbox.
+"""Sending a message by SMTP or HTTP over a connection's URI; and what any sender's errors mean for
+the outbox.
 
 No error says more of a connection than its id: a webhook's URL may be a secret.
 """
@@ -28,10 +29,12 @@ _NOT_THE_ADDRESS = (401, 403, 407, 408, 425, 429)
 
 
 def sender(uri_of: Callable[[str], str]) -> Send:
-    """Sends over the connections whose URIs `uri_of` gives by id, in the form that Airflow gives them.
+    """Sends over the connections whose URIs `uri_of` gives by id, in the form that Airflow gives
+    them.
 
-    `smtp://user:password@host:465?from_email=tsad%40example.com` speaks TLS from the first byte. With
-    `disable_ssl=true` it starts TLS by STARTTLS, and only with `disable_tls=true` as well there is none.
+    `smtp://user:password@host:465?from_email=tsad%40example.com` speaks TLS from the first byte.
+    With `disable_ssl=true` it starts TLS by STARTTLS, and only with `disable_tls=true` as well
+    there is none.
     """
 
     def send(message: Message) -> None:
@@ -45,7 +48,8 @@ def sender(uri_of: Callable[[str], str]) -> Send:
 
 
 def email_headers(message: Message) -> dict[str, str]:
-    """Headers that make doubles recognisable, keep an alert's messages together, and ask for no automatic answer.
+    """Headers that make doubles recognisable, keep an alert's messages together, and ask for no
+    automatic answer.
 
     >>> email_headers(Message("k1", "email", "c", "a@b.c", "s", "t", {"thread": "x"}))["Message-ID"]
     '<k1@notification.tsad>'
@@ -58,7 +62,11 @@ def email_headers(message: Message) -> dict[str, str]:
 
 def webhook_request(message: Message) -> tuple[bytes, dict[str, str]]:
     """Body and headers: the payload with key, subject and text (which chats show)."""
-    content = message.payload | {"key": message.key, "subject": message.subject, "text": message.text}
+    content = message.payload | {
+        "key": message.key,
+        "subject": message.subject,
+        "text": message.text,
+    }
     headers = {"Content-Type": "application/json; charset=utf-8", "Idempotency-Key": message.key}
     return json.dumps(content, ensure_ascii=False).encode(), headers
 
@@ -70,14 +78,19 @@ def smtp_error(error: OSError, connection: str) -> Undelivered:
     if isinstance(error, smtplib.SMTPDataError):
         return _answered(error.smtp_code, error.smtp_error)
     if isinstance(error, smtplib.SMTPResponseException):
-        return Unreachable(f"Connection {connection}: {_answered(error.smtp_code, error.smtp_error)}")
+        return Unreachable(
+            f"Connection {connection}: {_answered(error.smtp_code, error.smtp_error)}"
+        )
     return unreachable(error, connection)
 
 
 def _answered(code: int, said: bytes | str) -> Undelivered:
     text = said.decode("utf-8", "replace") if isinstance(said, bytes) else said
     family = Refused if code >= 500 else Undelivered
-    return family(f"Expected a mail server that takes the message. Received: {code} {' '.join(text.split())[:200]}")
+    return family(
+        f"Expected a mail server that takes the message. Received: {code} "
+        f"{' '.join(text.split())[:200]}"
+    )
 
 
 def unreachable(error: Exception, connection: str) -> Unreachable:
@@ -87,7 +100,9 @@ def unreachable(error: Exception, connection: str) -> Unreachable:
     while cause.__context__ is not None and not getattr(cause, "strerror", None):
         cause = cause.__context__
     said = getattr(cause, "strerror", None) or type(cause).__name__
-    return Unreachable(f"Expected a server that answers at connection {connection}. Received: {said}.")
+    return Unreachable(
+        f"Expected a server that answers at connection {connection}. Received: {said}."
+    )
 
 
 def check_status(status: int, connection: str) -> None:
@@ -95,7 +110,11 @@ def check_status(status: int, connection: str) -> None:
     if 200 <= status < 300:
         return
     said = f"Expected 2xx of the webhook {connection}. Received: {status}."
-    raise Refused(said) if 400 <= status < 500 and status not in _NOT_THE_ADDRESS else Undelivered(said)
+    raise (
+        Refused(said)
+        if 400 <= status < 500 and status not in _NOT_THE_ADDRESS
+        else Undelivered(said)
+    )
 
 
 def _send_email(message: Message, uri: str) -> None:
@@ -103,7 +122,8 @@ def _send_email(message: Message, uri: str) -> None:
     options = {name: found[-1] for name, found in parse_qs(parts.query).items()}
     if not parts.hostname or "from_email" not in options:
         raise Unreachable(
-            f"Expected a URI such as smtp://host:465?from_email=tsad@example.com of connection {message.connection}. "
+            "Expected a URI such as smtp://host:465?from_email=tsad@example.com of connection "
+            f"{message.connection}. "
             "Received: one without host or from_email."
         )
     email = _email(message, options["from_email"])
@@ -133,11 +153,15 @@ def _email(message: Message, from_email: str) -> EmailMessage:
 
 
 def _connected(parts: SplitResult, options: dict[str, str]) -> smtplib.SMTP:
-    """A client, encrypted unless the connection says otherwise, and logged in where it names a user."""
+    """A client, encrypted unless the connection says otherwise, and logged in where it names a
+    user.
+    """
     host, without_ssl = parts.hostname or "", _is_set(options, "disable_ssl")
     timeout_s = float(options.get("timeout", TIMEOUT_S))
     if not without_ssl:
-        client: smtplib.SMTP = smtplib.SMTP_SSL(host, parts.port or 465, timeout=timeout_s, context=_tls(options))
+        client: smtplib.SMTP = smtplib.SMTP_SSL(
+            host, parts.port or 465, timeout=timeout_s, context=_tls(options)
+        )
     else:
         client = smtplib.SMTP(host, parts.port or 587, timeout=timeout_s)
     try:
@@ -189,11 +213,14 @@ def _post(message: Message, uri: str) -> None:
 
 
 def _refuse_url(connection: str) -> NoReturn:
-    raise Unreachable(f"Expected an http or https URL of connection {connection}. Received: another (not shown).")
+    raise Unreachable(
+        f"Expected an http or https URL of connection {connection}. Received: another (not shown)."
+    )
 
 
 def _web_url(uri: str) -> tuple[str, dict[str, str]]:
-    """URL and login of a connection, whose host may be a whole URL, and whose path may be the scheme, as in Airflow.
+    """URL and login of a connection, whose host may be a whole URL, and whose path may be the
+    scheme, as in Airflow.
 
     >>> _web_url("http://https%3A%2F%2Fchat.example%2Fhooks%2F7")
     ('https://chat.example/hooks/7', {})

@@ -1,4 +1,6 @@
-"""Plots drawn straight onto a sheet: series with their expected range, errors with their threshold, heat maps."""
+"""Plots drawn straight onto a sheet: series with their expected range, errors with their threshold,
+heat maps.
+"""
 
 from __future__ import annotations
 
@@ -48,7 +50,9 @@ _GAP_STEPS = 2.5
 
 @dataclass(frozen=True)
 class Frame:
-    """A plot's rectangle on the sheet and the time span that its width shows, in seconds since 1970."""
+    """A plot's rectangle on the sheet and the time span that its width shows, in seconds since
+    1970.
+    """
 
     x: float
     y: float
@@ -83,15 +87,21 @@ class Frame:
 
 @dataclass(frozen=True)
 class Trace:
-    """A series reduced to the points that are drawn; `breaks[i]` is true where no line leads to point i."""
+    """A series reduced to the points that are drawn; `breaks[i]` is true where no line leads to
+    point i.
+    """
 
     xs: Seconds
     kept: Indices
     breaks: Flags
 
 
-def trace(frame: Frame, seconds: Seconds, values: Floats, flags: Flags, strange: Floats | None = None) -> Trace:
-    """The points of a series worth drawing: each column's extremes and worst flag; gaps stay gaps."""
+def trace(
+    frame: Frame, seconds: Seconds, values: Floats, flags: Flags, strange: Floats | None = None
+) -> Trace:
+    """The points of a series worth drawing: each column's extremes and worst flag; gaps stay
+    gaps.
+    """
     xs = frame.times.places(seconds)
     columns = np.maximum(((xs - frame.x) / _COLUMN_WIDTH).astype(np.intp), 0)
     kept = np.arange(len(values))
@@ -149,7 +159,9 @@ def draw_error_panel(sheet: Sheet, frame: Frame, scores: ScoreSeries, label: str
     draw_first_flags(sheet, frame, span, seconds, scores.errors, scores.flags)
 
 
-def _draw_threshold(sheet: Sheet, frame: Frame, span: Span, seconds: Seconds, thresholds: Floats, label: str) -> None:
+def _draw_threshold(
+    sheet: Sheet, frame: Frame, span: Span, seconds: Seconds, thresholds: Floats, label: str
+) -> None:
     for start, end in runs_of(np.isfinite(thresholds)):
         steps = _thinned(frame, seconds[start:end], thresholds[start:end])
         sheet.polyline(np.column_stack([steps[0], span.places(steps[1])]), FLAGGED, 0.8, "3 2")
@@ -159,7 +171,9 @@ def _draw_threshold(sheet: Sheet, frame: Frame, span: Span, seconds: Seconds, th
 
 
 def _thinned(frame: Frame, seconds: Seconds, values: Floats) -> tuple[Seconds, Floats]:
-    """x and value of a line, with the highest and lowest value of each column; a single value spans the frame."""
+    """x and value of a line, with the highest and lowest value of each column; a single value spans
+    the frame.
+    """
     kept = trace(frame, seconds, values, np.zeros(len(values), dtype=bool))
     xs, shown = kept.xs, values[kept.kept]
     if len(shown) == 1:
@@ -167,10 +181,16 @@ def _thinned(frame: Frame, seconds: Seconds, values: Floats) -> tuple[Seconds, F
     return xs, shown
 
 
-def draw_channel_panel(sheet: Sheet, frame: Frame, channel: ChannelSeries, scores: ScoreSeries) -> None:
-    """Readings over their expected range; flagged readings thick and in the flag's colour; gaps hatched."""
+def draw_channel_panel(
+    sheet: Sheet, frame: Frame, channel: ChannelSeries, scores: ScoreSeries
+) -> None:
+    """Readings over their expected range; flagged readings thick and in the flag's colour; gaps
+    hatched.
+    """
     seconds = epoch_s(channel.times)
-    span = frame.values(*value_limits(channel.values, channel.lower, channel.upper, channel.expected))
+    span = frame.values(
+        *value_limits(channel.values, channel.lower, channel.upper, channel.expected)
+    )
     flags = flags_at(seconds, epoch_s(scores.times), scores.flags)
     if not np.isfinite(channel.values).any():
         draw_nothing(sheet, frame)
@@ -201,25 +221,38 @@ def draw_unknown(sheet: Sheet, frame: Frame, seconds: Seconds, values: Floats) -
 
 
 def unknown_spans(frame: Frame, seconds: Seconds, values: Floats) -> list[tuple[float, float]]:
-    """Times between which nothing was read: between two readings, and at the ends of what was asked for."""
+    """Times between which nothing was read: between two readings, and at the ends of what was asked
+    for.
+    """
     known = seconds[np.isfinite(values)]
     if len(known) == 0:
         return [(frame.start_s + frame.air_s, frame.end_s - frame.air_s)]
     step_s = usual_step_s(seconds)
     wide = np.flatnonzero(np.diff(known) > _GAP_STEPS * step_s)
     inner = [(float(known[i]), float(known[i + 1])) for i in wide]
-    ends = [(frame.start_s + frame.air_s, float(known[0])), (float(known[-1]), frame.end_s - frame.air_s)]
+    ends = [
+        (frame.start_s + frame.air_s, float(known[0])),
+        (float(known[-1]), frame.end_s - frame.air_s),
+    ]
     return inner + [span for span in ends if span[1] - span[0] > _GAP_STEPS * step_s]
 
 
 def draw_line(
-    sheet: Sheet, frame: Frame, span: Span, seconds: Seconds, values: Floats, flags: Flags, colour: Colour
+    sheet: Sheet,
+    frame: Frame,
+    span: Span,
+    seconds: Seconds,
+    values: Floats,
+    flags: Flags,
+    colour: Colour,
 ) -> None:
     """A series with its flagged part thick; readings without neighbours become dots."""
     _draw_trace(sheet, span, trace(frame, seconds, values, flags), values, flags, colour)
 
 
-def _draw_trace(sheet: Sheet, span: Span, points: Trace, values: Floats, flags: Flags, colour: Colour) -> None:
+def _draw_trace(
+    sheet: Sheet, span: Span, points: Trace, values: Floats, flags: Flags, colour: Colour
+) -> None:
     shown, flagged = values[points.kept], flags[points.kept]
     spots = np.column_stack([points.xs, span.places(shown)])
     for start, end in _strokes(points, np.isfinite(shown)):
@@ -237,7 +270,9 @@ def _strokes(points: Trace, wanted: Flags) -> list[tuple[int, int]]:
     return strokes
 
 
-def _draw_stroke(sheet: Sheet, spots: npt.NDArray[np.float64], colour: Colour, width: float) -> None:
+def _draw_stroke(
+    sheet: Sheet, spots: npt.NDArray[np.float64], colour: Colour, width: float
+) -> None:
     if len(spots) == 1:
         sheet.marker("circle", float(spots[0, 0]), float(spots[0, 1]), 2.2 * width, colour)
     sheet.polyline(spots, colour, width)
@@ -249,7 +284,11 @@ def _draw_expected(sheet: Sheet, span: Span, points: Trace, channel: ChannelSeri
         return
     lower, upper = channel.lower[points.kept], channel.upper[points.kept]
     for start, end in runs_of(np.isfinite(lower) & np.isfinite(upper)):
-        xs, low, high = points.xs[start:end], span.places(lower[start:end]), span.places(upper[start:end])
+        xs, low, high = (
+            points.xs[start:end],
+            span.places(lower[start:end]),
+            span.places(upper[start:end]),
+        )
         if len(xs) == 1:
             xs, high, low = np.array([xs[0] - 3, xs[0] + 3]), np.repeat(high, 2), np.repeat(low, 2)
         outline = np.concatenate([np.column_stack([xs, high]), np.column_stack([xs, low])[::-1]])
@@ -261,13 +300,26 @@ def _draw_expected_line(sheet: Sheet, span: Span, points: Trace, expected: Float
         return
     shown = expected[points.kept]
     for start, end in runs_of(np.isfinite(shown)):
-        sheet.polyline(np.column_stack([points.xs[start:end], span.places(shown[start:end])]), MUTED, 0.7, "1 1.5")
+        sheet.polyline(
+            np.column_stack([points.xs[start:end], span.places(shown[start:end])]),
+            MUTED,
+            0.7,
+            "1 1.5",
+        )
 
 
 def draw_first_flags(
-    sheet: Sheet, frame: Frame, span: Span, seconds: Seconds, values: Floats, flags: Flags, n_most: int = 12
+    sheet: Sheet,
+    frame: Frame,
+    span: Span,
+    seconds: Seconds,
+    values: Floats,
+    flags: Flags,
+    n_most: int = 12,
 ) -> None:
-    """A triangle at the first reading of each run of flags, the longest runs first where there are many."""
+    """A triangle at the first reading of each run of flags, the longest runs first where there are
+    many.
+    """
     runs = sorted(runs_of(flags & np.isfinite(values)), key=lambda run: run[0] - run[1])[:n_most]
     for start, _ in runs:
         x, y = frame.clip(float(seconds[start])), span.place(float(values[start]))
@@ -275,8 +327,12 @@ def draw_first_flags(
         sheet.marker("triangle", x, y, 6, FLAGGED)
 
 
-def draw_heat_rows(sheet: Sheet, frame: Frame, heat: HeatMap, rows: list[int], row_height: float) -> None:
-    """Errors of chosen channels as luminance of one hue on a square-root scale; missing buckets are hatched."""
+def draw_heat_rows(
+    sheet: Sheet, frame: Frame, heat: HeatMap, rows: list[int], row_height: float
+) -> None:
+    """Errors of chosen channels as luminance of one hue on a square-root scale; missing buckets are
+    hatched.
+    """
     starts = epoch_s(heat.bucket_starts)
     lefts = np.clip(frame.times.places(starts), frame.x, frame.x + frame.width)
     rights = np.clip(frame.times.places(starts + heat.bucket_s), frame.x, frame.x + frame.width)
@@ -292,9 +348,13 @@ def draw_heat_rows(sheet: Sheet, frame: Frame, heat: HeatMap, rows: list[int], r
         sheet.rects(boxes[level], HEAT[level])
 
 
-def _hatch_missing(sheet: Sheet, errors: Floats, lefts: Seconds, rights: Seconds, y: float, row_height: float) -> None:
+def _hatch_missing(
+    sheet: Sheet, errors: Floats, lefts: Seconds, rights: Seconds, y: float, row_height: float
+) -> None:
     for start, end in runs_of(np.isnan(errors)):
-        sheet.hatch(float(lefts[start]), y + 0.4, float(rights[end - 1] - lefts[start]), row_height - 0.8)
+        sheet.hatch(
+            float(lefts[start]), y + 0.4, float(rights[end - 1] - lefts[start]), row_height - 0.8
+        )
 
 
 def highest_error(heat: HeatMap) -> float:
@@ -308,7 +368,8 @@ def highest_error(heat: HeatMap) -> float:
 
 
 def heat_levels(errors: Floats, highest: float) -> npt.NDArray[np.intp]:
-    """The luminance step of each error on a square-root scale; −1 draws nothing (no error to speak of, or missing).
+    """The luminance step of each error on a square-root scale; −1 draws nothing (no error to speak
+    of, or missing).
 
     >>> heat_levels(np.array([0.0, 0.25, 1.0, np.nan]), 1.0)
     array([-1,  4,  8, -1])
@@ -316,7 +377,9 @@ def heat_levels(errors: Floats, highest: float) -> npt.NDArray[np.intp]:
     if highest <= 0:
         return np.full(len(errors), -1)
     share = np.sqrt(np.clip(np.nan_to_num(errors / highest, nan=0.0, posinf=1.0), 0, 1))
-    return np.where(share < 0.04, -1, np.minimum((share * len(HEAT)).astype(np.intp), len(HEAT) - 1))
+    return np.where(
+        share < 0.04, -1, np.minimum((share * len(HEAT)).astype(np.intp), len(HEAT) - 1)
+    )
 
 
 def draw_sparkline(sheet: Sheet, frame: Frame, scores: ScoreSeries) -> None:

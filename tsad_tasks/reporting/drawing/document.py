@@ -38,7 +38,9 @@ def document_bytes(sheet: Sheet, document: Document, pages: Sequence[Page]) -> t
     return sheet.finish(), len(pages)
 
 
-def _draw_page(sheet: Sheet, document: Document, page: Page, number: str, numbers: PageNumbers) -> None:
+def _draw_page(
+    sheet: Sheet, document: Document, page: Page, number: str, numbers: PageNumbers
+) -> None:
     if page.level is not None:
         sheet.bookmark(page.key, page.title, page.level)
     if page.key != document.bare_key:

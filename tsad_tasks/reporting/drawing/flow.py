@@ -16,7 +16,9 @@ Places = Sequence[tuple[float, float]]
 
 @dataclass(frozen=True)
 class Block:
-    """Something of a known height that is drawn from its top; `header` is drawn before it where it opens a page."""
+    """Something of a known height that is drawn from its top; `header` is drawn before it where it
+    opens a page.
+    """
 
     height: float
     draw: Draw
@@ -25,7 +27,8 @@ class Block:
 
 
 def pages_of(blocks: Sequence[Block], room: float) -> list[list[Block]]:
-    """Blocks dealt onto pages with so much room; what belongs to the next block moves along with it.
+    """Blocks dealt onto pages with so much room; what belongs to the next block moves along with
+    it.
 
     >>> [len(page) for page in pages_of([Block(40, print), Block(40, print), Block(40, print)], 100)]
     [2, 1]
@@ -70,7 +73,9 @@ def gap(height: float) -> Block:
 def heading(text: str, style: TextStyle = HEADING) -> Block:
     """A heading, kept with what it heads."""
     return Block(
-        style.size + 11, lambda sheet, y: _one_line(sheet, y + style.size + 3, text, style), keep_with_next=True
+        style.size + 11,
+        lambda sheet, y: _one_line(sheet, y + style.size + 3, text, style),
+        keep_with_next=True,
     )
 
 
@@ -78,7 +83,9 @@ def _one_line(sheet: Sheet, y: float, text: str, style: TextStyle) -> None:
     sheet.cut(sheet.left, y, text, style, sheet.inner_width)
 
 
-def paragraph(text: str, width: float, style: TextStyle = BODY, *, keep_with_next: bool = False) -> Block:
+def paragraph(
+    text: str, width: float, style: TextStyle = BODY, *, keep_with_next: bool = False
+) -> Block:
     """A wrapped text."""
     n_lines = len(wrap_text(text, style, width))
     return Block(
@@ -96,8 +103,8 @@ def _wrapped(sheet: Sheet, y: float, text: str, style: TextStyle, width: float) 
 class Column:
     """A column of a table: its title and how its cells stand.
 
-    With a share it is loose: it takes that part of what the others leave, and long texts are cut. Without one it is
-    as wide as its widest text up to a quarter of a page, and at least `width`.
+    With a share it is loose: it takes that part of what the others leave, and long texts are cut.
+    Without one it is as wide as its widest text up to a quarter of a page, and at least `width`.
     """
 
     title: str
@@ -142,10 +149,17 @@ USUAL_LOOK = TableLook()
 def table_blocks(
     columns: Sequence[Column], rows: Sequence[Row], width: float, look: TableLook = USUAL_LOOK
 ) -> list[Block]:
-    """A header and one block per row, the header kept with the first row and repeated on each page."""
+    """A header and one block per row, the header kept with the first row and repeated on each
+    page.
+    """
     places = column_places(columns, rows, width, look)
-    header = Block(15, lambda sheet, y: _draw_header(sheet, columns, places, y, look), keep_with_next=True)
-    body = [Block(look.row_height, _row_drawing(columns, places, row, look), header=header) for row in rows]
+    header = Block(
+        15, lambda sheet, y: _draw_header(sheet, columns, places, y, look), keep_with_next=True
+    )
+    body = [
+        Block(look.row_height, _row_drawing(columns, places, row, look), header=header)
+        for row in rows
+    ]
     return [header, replace(body[0], header=None), *body[1:]] if body else []
 
 
@@ -158,10 +172,15 @@ def column_places(
     [(0.0, 30.0), (40.0, 60.0)]
     """
     room = width - look.gap * (len(columns) - 1)
-    firm = [0.0 if column.share else _natural_width(column, rows, i, look) for i, column in enumerate(columns)]
+    firm = [
+        0.0 if column.share else _natural_width(column, rows, i, look)
+        for i, column in enumerate(columns)
+    ]
     left_over = max(room - sum(firm), 0.25 * room)
     shares = sum(column.share for column in columns) or 1.0
-    wanted = [column.share / shares * left_over or own for column, own in zip(columns, firm, strict=True)]
+    wanted = [
+        column.share / shares * left_over or own for column, own in zip(columns, firm, strict=True)
+    ]
     widths = [own * min(1.0, room / sum(wanted)) for own in wanted]
     return [(sum(widths[:i]) + look.gap * i, own) for i, own in enumerate(widths)]
 
@@ -181,14 +200,18 @@ def _row_drawing(columns: Sequence[Column], places: Places, row: Row, look: Tabl
     return lambda sheet, y: _draw_row(sheet, columns, places, row, y, look)
 
 
-def _draw_header(sheet: Sheet, columns: Sequence[Column], places: Places, y: float, look: TableLook) -> None:
+def _draw_header(
+    sheet: Sheet, columns: Sequence[Column], places: Places, y: float, look: TableLook
+) -> None:
     for column, (x, width) in zip(columns, places, strict=True):
         box = Box(sheet.left + x, y, width, 15)
         _draw_text(sheet, box, column.title, _head_style(look), column.align, y + 9.5)
     sheet.line(sheet.left, y + 14, sheet.right, y + 14, RULE, 0.8)
 
 
-def _draw_row(sheet: Sheet, columns: Sequence[Column], places: Places, row: Row, y: float, look: TableLook) -> None:
+def _draw_row(
+    sheet: Sheet, columns: Sequence[Column], places: Places, row: Row, y: float, look: TableLook
+) -> None:
     for column, (x, width), cell in zip(columns, places, row.cells, strict=True):
         box = Box(sheet.left + x, y, width, look.row_height)
         if isinstance(cell, str):
@@ -201,7 +224,9 @@ def _draw_row(sheet: Sheet, columns: Sequence[Column], places: Places, row: Row,
         sheet.link(row.link, sheet.left, y, sheet.inner_width, look.row_height)
 
 
-def _draw_text(sheet: Sheet, box: Box, text: str, style: TextStyle, align: Align, baseline: float) -> None:
+def _draw_text(
+    sheet: Sheet, box: Box, text: str, style: TextStyle, align: Align, baseline: float
+) -> None:
     x = box.x + box.width * {"left": 0.0, "right": 1.0, "centre": 0.5}[align]
     sheet.cut(x, baseline, text, style, box.width, align)
 

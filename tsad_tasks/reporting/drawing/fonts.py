@@ -26,7 +26,9 @@ def font_folder() -> Path:
     """The folder with the DejaVu files, found without importing matplotlib."""
     spec = importlib.util.find_spec("matplotlib")
     if spec is None or not spec.submodule_search_locations:
-        raise FileNotFoundError("Expected matplotlib's fonts. Received: no matplotlib package. Install the lock file.")
+        raise FileNotFoundError(
+            "Expected matplotlib's fonts. Received: no matplotlib package. Install the lock file."
+        )
     return Path(next(iter(spec.submodule_search_locations))) / "mpl-data" / "fonts" / "ttf"
 
 
@@ -41,13 +43,17 @@ def _register(name: str, path: Path) -> frozenset[int]:
     try:
         font = TTFont(name, str(path))
     except TTFError as error:
-        raise FileNotFoundError(f"Expected the font {path}. Received: {error}. Install the lock file again.") from error
+        raise FileNotFoundError(
+            f"Expected the font {path}. Received: {error}. Install the lock file again."
+        ) from error
     pdfmetrics.registerFont(font)
     return frozenset(font.face.charToGlyph)
 
 
 class _Drawable(dict[int, str | None]):
-    """What each code point becomes: itself, a space, nothing, or a box where the fonts have no glyph."""
+    """What each code point becomes: itself, a space, nothing, or a box where the fonts have no
+    glyph.
+    """
 
     def __missing__(self, code_point: int) -> str | None:
         self[code_point] = _drawable(chr(code_point))
@@ -68,7 +74,8 @@ _DRAWABLE = _Drawable()
 
 @lru_cache(maxsize=8192)
 def clean_text(text: str) -> str:
-    """Text that can be drawn as it stands: no control, direction or zero-width characters, no missing glyphs.
+    """Text that can be drawn as it stands: no control, direction or zero-width characters, no
+    missing glyphs.
 
     >>> clean_text("pump\\n7\\u202e \\U0001f525 < & >")
     'pump 7 □ < & >'
@@ -106,13 +113,18 @@ def cut_text(text: str, style: TextStyle, max_width: float) -> str:
 
 
 def wrap_text(text: str, style: TextStyle, max_width: float, max_lines: int = 99) -> list[str]:
-    """Lines that are at most so wide, broken at ordinary spaces; the last one is cut where there would be more.
+    """Lines that are at most so wide, broken at ordinary spaces; the last one is cut where there
+    would be more.
 
     >>> wrap_text("one two three four five", TextStyle(10), 55, max_lines=2)
     ['one two', 'three fo…']
     """
     lines: list[str] = []
-    words = [piece for word in _unbreakable(clean_text(text)) for piece in _pieces(word, style, max_width)]
+    words = [
+        piece
+        for word in _unbreakable(clean_text(text))
+        for piece in _pieces(word, style, max_width)
+    ]
     for word in words:
         if lines and text_width(f"{lines[-1]} {word}", style.size, style.bold) <= max_width:
             lines[-1] = f"{lines[-1]} {word}"
@@ -120,7 +132,10 @@ def wrap_text(text: str, style: TextStyle, max_width: float, max_lines: int = 99
             lines.append(word)
     if len(lines) <= max_lines:
         return lines
-    return [*lines[: max_lines - 1], cut_text(" ".join(lines[max_lines - 1 : max_lines + 3]), style, max_width)]
+    return [
+        *lines[: max_lines - 1],
+        cut_text(" ".join(lines[max_lines - 1 : max_lines + 3]), style, max_width),
+    ]
 
 
 def _unbreakable(text: str) -> list[str]:

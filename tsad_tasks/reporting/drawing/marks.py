@@ -39,12 +39,22 @@ class LegendEntry:
 def draw_severity(sheet: Sheet, x: float, y: float, severity: Severity, style: TextStyle) -> float:
     """Draws shape and word with the baseline at `y`; returns the x behind them."""
     mark = SEVERITY_MARKS[severity]
-    sheet.marker(mark.shape, x + style.size * 0.42, y - style.size * 0.36, style.size * 0.84, mark.colour)
-    return x + style.size * 1.1 + sheet.text(x + style.size * 1.1, y, mark.word, style.but(colour=mark.colour))
+    sheet.marker(
+        mark.shape, x + style.size * 0.42, y - style.size * 0.36, style.size * 0.84, mark.colour
+    )
+    return (
+        x
+        + style.size * 1.1
+        + sheet.text(x + style.size * 1.1, y, mark.word, style.but(colour=mark.colour))
+    )
 
 
-def draw_legend(sheet: Sheet, y: float, entries: Sequence[LegendEntry], x: float | None = None) -> float:
-    """Draws entries side by side, on as many lines as they need; returns the baseline of the last line."""
+def draw_legend(
+    sheet: Sheet, y: float, entries: Sequence[LegendEntry], x: float | None = None
+) -> float:
+    """Draws entries side by side, on as many lines as they need; returns the baseline of the last
+    line.
+    """
     left = x = sheet.left if x is None else x
     for entry in entries:
         width = entry.width + 5 + width_of(entry.name, SMALL)
@@ -56,9 +66,13 @@ def draw_legend(sheet: Sheet, y: float, entries: Sequence[LegendEntry], x: float
     return y
 
 
-def line_entry(name: str, colour: tuple[float, float, float], width: float, dash: str = "") -> LegendEntry:
+def line_entry(
+    name: str, colour: tuple[float, float, float], width: float, dash: str = ""
+) -> LegendEntry:
     """A legend entry with a short line."""
-    return LegendEntry(18, lambda sheet, x, y: sheet.line(x, y, x + 18, y, colour, width, dash), name)
+    return LegendEntry(
+        18, lambda sheet, x, y: sheet.line(x, y, x + 18, y, colour, width, dash), name
+    )
 
 
 def ground_entry(name: str, fill: tuple[float, float, float]) -> LegendEntry:
@@ -70,7 +84,9 @@ def severity_entry(severity: Severity, name: str = "") -> LegendEntry:
     """A legend entry with a severity's shape."""
     mark = SEVERITY_MARKS[severity]
     return LegendEntry(
-        8, lambda sheet, x, y: sheet.marker(mark.shape, x + 4, y, 7.5, mark.colour), name or mark.word.lower()
+        8,
+        lambda sheet, x, y: sheet.marker(mark.shape, x + 4, y, 7.5, mark.colour),
+        name or mark.word.lower(),
     )
 
 
@@ -85,13 +101,17 @@ def _draw_hatch(sheet: Sheet, x: float, y: float) -> None:
 
 
 def _draw_stroke_sample(sheet: Sheet, x: float, y: float) -> None:
-    sheet.polyline(np.array([[x, y + 1], [x + 6, y - 1], [x + 12, y + 1], [x + 18, y - 1]]), ACTUAL, 0.8)
+    sheet.polyline(
+        np.array([[x, y + 1], [x + 6, y - 1], [x + 12, y + 1], [x + 18, y - 1]]), ACTUAL, 0.8
+    )
 
 
 ACTUAL_ENTRY = LegendEntry(18, _draw_stroke_sample, "actual")
 FLAGGED_ENTRY = line_entry("flagged", FLAGGED, 1.7)
 THRESHOLD_ENTRY = line_entry("threshold", FLAGGED, 0.8, "3 2")
-FIRST_FLAG_ENTRY = LegendEntry(7, lambda sheet, x, y: sheet.marker("triangle", x + 3.5, y, 6, FLAGGED), "first flag")
+FIRST_FLAG_ENTRY = LegendEntry(
+    7, lambda sheet, x, y: sheet.marker("triangle", x + 3.5, y, 6, FLAGGED), "first flag"
+)
 RANGE_ENTRY = ground_entry("expected range", BAND)
 EXPECTED_ENTRY = line_entry("expected", MUTED, 0.7, "1 1.5")
 INCIDENT_ENTRY = ground_entry("incident", INCIDENT_GROUND)

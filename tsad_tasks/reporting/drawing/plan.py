@@ -1,4 +1,6 @@
-"""What a page is before it is drawn: its bookmark, its footer and how to draw it once all page numbers are known."""
+"""What a page is before it is drawn: its bookmark, its footer and how to draw it once all page
+numbers are known.
+"""
 
 from __future__ import annotations
 
@@ -32,7 +34,10 @@ def bottom_of(sheet: Sheet) -> float:
 def flow_pages(key: str, title: str, blocks: Sequence[Block], room: float) -> list[Page]:
     """Blocks on as many pages as they need, the first of them bookmarked."""
     dealt = pages_of(blocks, room)
-    return [Page(f"{key}-{n}" if n else key, title, _drawing(page), None if n else 0) for n, page in enumerate(dealt)]
+    return [
+        Page(f"{key}-{n}" if n else key, title, _drawing(page), None if n else 0)
+        for n, page in enumerate(dealt)
+    ]
 
 
 def _drawing(page: Sequence[Block]) -> Callable[[Sheet, PageNumbers], None]:

@@ -1,4 +1,6 @@
-"""Plots of numbers against numbers: curves, histograms, matrices. What differs in colour differs in shape or weight."""
+"""Plots of numbers against numbers: curves, histograms, matrices. What differs in colour differs in
+shape or weight.
+"""
 
 from __future__ import annotations
 
@@ -98,7 +100,9 @@ def power_ticks(limits: tuple[float, float]) -> Ticks:
     """
     first, last = math.ceil(limits[0] - 1e-9), math.floor(limits[1] + 1e-9)
     every = max(1, -(-(last - first) // 7))
-    return [(float(power), _power_text(power)) for power in range(first, last + 1) if power % every == 0]
+    return [
+        (float(power), _power_text(power)) for power in range(first, last + 1) if power % every == 0
+    ]
 
 
 def _power_text(power: int) -> str:
@@ -107,8 +111,12 @@ def _power_text(power: int) -> str:
     return f"{10.0**power:g}" if -3 <= power < 0 else f"10{str(power).translate(_SUPERSCRIPT)}"
 
 
-def draw_axes(sheet: Sheet, axes: Axes, x_ticks: Ticks, y_ticks: Ticks, x_label: str = "", y_label: str = "") -> None:
-    """Faint lines with their values, and what the axes show: below, and above the upper left corner."""
+def draw_axes(
+    sheet: Sheet, axes: Axes, x_ticks: Ticks, y_ticks: Ticks, x_label: str = "", y_label: str = ""
+) -> None:
+    """Faint lines with their values, and what the axes show: below, and above the upper left
+    corner.
+    """
     for value, text in y_ticks:
         y = axes.up.place(value)
         sheet.line(axes.x, y, axes.x + axes.width, y, GRID, 0.5)
@@ -140,7 +148,9 @@ def _thinned(points: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
 
 
 def draw_bars(sheet: Sheet, axes: Axes, edges: Floats, heights: Floats, fill: Colour) -> None:
-    """Filled bars between edges, as high as the axes say; nothing for what is at or below the axis."""
+    """Filled bars between edges, as high as the axes say; nothing for what is at or below the
+    axis.
+    """
     lefts, tops = axes.across.places(edges), axes.up.places(np.maximum(heights, axes.y_limits[0]))
     boxes = [
         (float(left), float(top), float(max(right - left - 0.25, 0.3)), float(axes.bottom - top))
@@ -164,7 +174,11 @@ def draw_upright(sheet: Sheet, axes: Axes, value: float, text: str) -> None:
     sheet.line(x, axes.y - 2, x, axes.bottom, FLAGGED, 0.9, "3 2")
     leftwards = x > axes.x + 0.7 * axes.width
     sheet.text(
-        x + (-3 if leftwards else 3), axes.y + 5, text, TINY.but(colour=FLAGGED), "right" if leftwards else "left"
+        x + (-3 if leftwards else 3),
+        axes.y + 5,
+        text,
+        TINY.but(colour=FLAGGED),
+        "right" if leftwards else "left",
     )
 
 
@@ -177,8 +191,12 @@ def log_heights(counts: npt.NDArray[np.int64]) -> npt.NDArray[np.float64]:
     return np.asarray(np.log10(np.maximum(counts, 0.5)), np.float64)
 
 
-def draw_confusion(sheet: Sheet, x: float, y: float, width: float, cells: tuple[int, int, int, int]) -> float:
-    """Counts of hits, false flags, misses and quiet steps, shaded by their share of the row; returns the lower end."""
+def draw_confusion(
+    sheet: Sheet, x: float, y: float, width: float, cells: tuple[int, int, int, int]
+) -> float:
+    """Counts of hits, false flags, misses and quiet steps, shaded by their share of the row;
+    returns the lower end.
+    """
     hit, false, missed, quiet = cells
     label, height = 46.0, 42.0
     side = (width - label) / 2
@@ -189,23 +207,38 @@ def draw_confusion(sheet: Sheet, x: float, y: float, width: float, cells: tuple[
         sheet.text(x, top + height / 2 + 2.5, name, SMALL)
         for i, count in enumerate(pair):
             share = count / sum(pair) if sum(pair) else math.nan
-            _draw_cell(sheet, (x + label + side * i, top, side - 2, height), count, share, right=(row == i))
+            _draw_cell(
+                sheet, (x + label + side * i, top, side - 2, height), count, share, right=(row == i)
+            )
     return y + 12 + 2 * (height + 2)
 
 
-def _draw_cell(sheet: Sheet, box: tuple[float, float, float, float], count: int, share: float, *, right: bool) -> None:
+def _draw_cell(
+    sheet: Sheet, box: tuple[float, float, float, float], count: int, share: float, *, right: bool
+) -> None:
     x, y, width, height = box
     level = 0 if math.isnan(share) else min(int(share * len(COVERAGE)), len(COVERAGE) - 1)
     fill = COVERAGE[level] if right else HEAT[level]
     sheet.rect(x, y, width, height, fill=fill)
     ink = PAPER if level >= 4 else INK
-    sheet.cut(x + width / 2, y + height / 2, count_text(count), STRONG.but(colour=ink), width - 4, "centre")
+    sheet.cut(
+        x + width / 2,
+        y + height / 2,
+        count_text(count),
+        STRONG.but(colour=ink),
+        width - 4,
+        "centre",
+    )
     text = "–" if math.isnan(share) else share_text(share)
     sheet.cut(x + width / 2, y + height / 2 + 11, text, TINY.but(colour=ink), width - 4, "centre")
 
 
-def draw_correlations(sheet: Sheet, x: float, y: float, width: float, found: Floats, names: Sequence[str]) -> float:
-    """Correlations as cells with their numbers: blue positive, orange negative, dark strong, hatched unknown."""
+def draw_correlations(
+    sheet: Sheet, x: float, y: float, width: float, found: Floats, names: Sequence[str]
+) -> float:
+    """Correlations as cells with their numbers: blue positive, orange negative, dark strong,
+    hatched unknown.
+    """
     label = 84.0
     side = min((width - label) / max(len(names), 1), 30.0)
     for i, name in enumerate(names):
@@ -228,4 +261,10 @@ def _draw_correlation(sheet: Sheet, x: float, y: float, side: float, value: floa
     sheet.rect(x, y, side, side, fill=shades[level])
     text = number_text(abs(value), 2).removeprefix("0") if abs(value) < 0.995 else "1"
     style = TextStyle(min(6.5, side * 0.36), colour=PAPER if level >= 4 else INK)
-    sheet.text(x + side / 2, y + side / 2 + 2.2, f"{MINUS if value < -0.005 else ''}{text}", style, "centre")
+    sheet.text(
+        x + side / 2,
+        y + side / 2 + 2.2,
+        f"{MINUS if value < -0.005 else ''}{text}",
+        style,
+        "centre",
+    )

@@ -13,7 +13,23 @@ from tsad_tasks.reporting.period.content import Flags, Floats, Times
 from tsad_tasks.text.formats import MONTHS, n_decimals_for, number_text, zone_of
 
 Indices = npt.NDArray[np.intp]
-_TIME_STEPS_S = (60, 120, 300, 600, 900, 1800, 3600, 7200, 10800, 21600, 43200, 86400, 172800, 604800, 1209600)
+_TIME_STEPS_S = (
+    60,
+    120,
+    300,
+    600,
+    900,
+    1800,
+    3600,
+    7200,
+    10800,
+    21600,
+    43200,
+    86400,
+    172800,
+    604800,
+    1209600,
+)
 _DAY_S = 86400
 
 
@@ -91,7 +107,9 @@ def tick_texts(ticks: list[float], n_decimals: int) -> list[str]:
         if limit <= largest < 1e12:
             scaled = [tick / divisor for tick in ticks]
             n_decimals = max((n_decimals_needed(value) for value in scaled), default=0)
-            return [f"{number_text(value, n_decimals)} {name}" if value else "0" for value in scaled]
+            return [
+                f"{number_text(value, n_decimals)} {name}" if value else "0" for value in scaled
+            ]
     return [number_text(tick, n_decimals) for tick in ticks]
 
 
@@ -105,7 +123,8 @@ def n_decimals_needed(value: float) -> int:
 
 
 def time_ticks(start_s: float, end_s: float, zone: str, n_wanted: int) -> list[tuple[float, str]]:
-    """Round local times inside a span as (seconds since 1970, label); midnights are labelled with the day.
+    """Round local times inside a span as (seconds since 1970, label); midnights are labelled with
+    the day.
 
     >>> time_ticks(0, 4 * 3600, "UTC", 4)[1:3]
     [(3600.0, '01:00'), (7200.0, '02:00')]
@@ -114,11 +133,16 @@ def time_ticks(start_s: float, end_s: float, zone: str, n_wanted: int) -> list[t
     step_s = next((step for step in _TIME_STEPS_S if step >= wanted * 0.7), None)
     if step_s is None:
         step_s = _DAY_S * max(1, math.ceil(wanted / _DAY_S))
-    return [(at_s, _tick_label(at_s, zone, step_s)) for at_s in _local_grid(start_s, end_s, zone, step_s)]
+    return [
+        (at_s, _tick_label(at_s, zone, step_s))
+        for at_s in _local_grid(start_s, end_s, zone, step_s)
+    ]
 
 
 def _local_grid(start_s: float, end_s: float, zone: str, step_s: int) -> list[float]:
-    """Moments whose wall clock is a multiple of the step; a wall time that the clocks skip or repeat comes once."""
+    """Moments whose wall clock is a multiple of the step; a wall time that the clocks skip or
+    repeat comes once.
+    """
     local = datetime.fromtimestamp(start_s, UTC).astimezone(zone_of(zone))
     wall = local.replace(hour=0, minute=0, second=0, microsecond=0, tzinfo=None)
     moments: list[float] = []
@@ -141,7 +165,8 @@ def _tick_label(at_s: float, zone: str, step_s: int) -> str:
 def kept_indices(
     values: Floats, columns: Indices, flags: Flags | None = None, strange: Floats | None = None
 ) -> Indices:
-    """Which readings to draw: of each column the lowest, the highest and the worst flagged, and one of an empty one.
+    """Which readings to draw: of each column the lowest, the highest and the worst flagged, and one
+    of an empty one.
 
     Parameters
     ----------
@@ -158,7 +183,11 @@ def kept_indices(
     kept = [_first_of_unknown_columns(values, columns), *_ends_by_column(values, columns, known)]
     if flags is not None:
         flagged = known[flags[known]]
-        kept.append(_ends_by_column(values if strange is None else np.nan_to_num(strange), columns, flagged)[1])
+        kept.append(
+            _ends_by_column(
+                values if strange is None else np.nan_to_num(strange), columns, flagged
+            )[1]
+        )
     return np.unique(np.concatenate([*kept, known[:1], known[-1:]]))
 
 
@@ -196,8 +225,11 @@ def usual_step_s(seconds: npt.NDArray[np.float64]) -> float:
     return float(np.median(np.diff(seconds))) if len(seconds) > 1 else 60.0
 
 
-def flags_at(seconds: npt.NDArray[np.float64], flag_seconds: npt.NDArray[np.float64], flags: Flags) -> Flags:
-    """The flag that held at each time: that of the latest scored reading up to it, if not older than one step.
+def flags_at(
+    seconds: npt.NDArray[np.float64], flag_seconds: npt.NDArray[np.float64], flags: Flags
+) -> Flags:
+    """The flag that held at each time: that of the latest scored reading up to it, if not older
+    than one step.
 
     >>> flags_at(np.array([0.0, 60.0, 90.0]), np.array([0.0, 60.0]), np.array([False, True]))
     array([False,  True,  True])

@@ -1,4 +1,6 @@
-"""The paper: drawing in points from the top left corner. The one module that talks to reportlab's canvas."""
+"""The paper: drawing in points from the top left corner. The one module that talks to reportlab's
+canvas.
+"""
 
 from __future__ import annotations
 
@@ -14,7 +16,15 @@ from reportlab.lib.pagesizes import A4, letter
 from reportlab.pdfgen.canvas import Canvas
 from reportlab.pdfgen.pathobject import PDFPathObject
 
-from tsad_tasks.reporting.drawing.fonts import BOLD, REGULAR, clean_text, cut_text, register_fonts, width_of, wrap_text
+from tsad_tasks.reporting.drawing.fonts import (
+    BOLD,
+    REGULAR,
+    clean_text,
+    cut_text,
+    register_fonts,
+    width_of,
+    wrap_text,
+)
 from tsad_tasks.reporting.drawing.theme import HATCH, INK, Colour, Shape, TextStyle
 
 PageSize = Literal["A4", "letter"]
@@ -37,7 +47,9 @@ class _Strokes(PDFPathObject):  # type: ignore[misc]
 
 @contextmanager
 def _without_base85() -> Iterator[None]:
-    """Binary streams: reportlab's default of base 85 makes a page a quarter larger and takes half of the time."""
+    """Binary streams: reportlab's default of base 85 makes a page a quarter larger and takes half
+    of the time.
+    """
     before, rl_config.useA85 = rl_config.useA85, 0
     try:
         yield
@@ -46,16 +58,22 @@ def _without_base85() -> Iterator[None]:
 
 
 class Sheet:
-    """Pages of one document. `x` grows to the right and `y` downwards, both from the top left corner."""
+    """Pages of one document. `x` grows to the right and `y` downwards, both from the top left
+    corner.
+    """
 
     def __init__(self, page_size: PageSize = "A4", *, compressed: bool = True) -> None:
         if page_size not in _SIZES:
-            raise ValueError(f"Expected a page size of {' or '.join(_SIZES)}. Received: {page_size!r}.")
+            raise ValueError(
+                f"Expected a page size of {' or '.join(_SIZES)}. Received: {page_size!r}."
+            )
         register_fonts()
         self.width, self.height = (float(length) for length in _SIZES[page_size])
         self.left, self.right = MARGIN, self.width - MARGIN
         self._stream = io.BytesIO()
-        self._canvas = Canvas(self._stream, pagesize=_SIZES[page_size], invariant=1, pageCompression=int(compressed))
+        self._canvas = Canvas(
+            self._stream, pagesize=_SIZES[page_size], invariant=1, pageCompression=int(compressed)
+        )
         self._pen: dict[str, object] = {"alpha": 1.0}
 
     @property
@@ -98,10 +116,20 @@ class Sheet:
         width = width_of(text, style)
         self._set("fill", style.colour)
         self._set("font", (style.bold, style.size))
-        self._canvas.drawString(x - width * {"left": 0.0, "right": 1.0, "centre": 0.5}[align], self.height - y, text)
+        self._canvas.drawString(
+            x - width * {"left": 0.0, "right": 1.0, "centre": 0.5}[align], self.height - y, text
+        )
         return width
 
-    def cut(self, x: float, y: float, text: str, style: TextStyle, max_width: float, align: Align = "left") -> float:
+    def cut(
+        self,
+        x: float,
+        y: float,
+        text: str,
+        style: TextStyle,
+        max_width: float,
+        align: Align = "left",
+    ) -> float:
         """Draws text that is cut with … where it is wider than allowed; returns its width."""
         return self.text(x, y, cut_text(text, style, max_width), style, align)
 
@@ -115,14 +143,23 @@ class Sheet:
         max_lines: int = 99,
         leading: float = 1.4,
     ) -> float:
-        """Draws wrapped text, the first baseline at `y`; returns the baseline of the line that would follow."""
+        """Draws wrapped text, the first baseline at `y`; returns the baseline of the line that
+        would follow.
+        """
         for line in wrap_text(text, style, max_width, max_lines):
             self.text(x, y, line, style)
             y += style.size * leading
         return y
 
     def line(
-        self, x1: float, y1: float, x2: float, y2: float, colour: Colour = INK, width: float = 0.5, dash: str = ""
+        self,
+        x1: float,
+        y1: float,
+        x2: float,
+        y2: float,
+        colour: Colour = INK,
+        width: float = 0.5,
+        dash: str = "",
     ) -> None:
         """Draws a straight line."""
         self._stroke(colour, width, dash)
@@ -143,14 +180,18 @@ class Sheet:
         if stroke:
             self._stroke(stroke, line_width)
         flipped = self.height - y - height
-        self._canvas.rect(x, flipped, width, height, stroke=int(stroke is not None), fill=int(fill is not None))
+        self._canvas.rect(
+            x, flipped, width, height, stroke=int(stroke is not None), fill=int(fill is not None)
+        )
 
     def rects(self, boxes: Sequence[tuple[float, float, float, float]], fill: Colour) -> None:
         """Fills many rectangles (x, y, width, height) of one colour in one path."""
         if boxes:
             self._set("fill", fill)
             numbers = [
-                number for x, y, width, height in boxes for number in (x, self.height - y - height, width, height)
+                number
+                for x, y, width, height in boxes
+                for number in (x, self.height - y - height, width, height)
             ]
             self._draw(("%.2f %.2f %.2f %.2f re " * len(boxes)) % tuple(numbers), stroke=0, fill=1)
 
@@ -165,7 +206,9 @@ class Sheet:
         if len(pairs):
             self._stroke(colour, width)
             flipped = np.array([0, self.height, 0, self.height]) + pairs * np.array([1, -1, 1, -1])
-            self._draw(("%.2f %.2f m %.2f %.2f l " * len(pairs)) % tuple(flipped.ravel()), stroke=1, fill=0)
+            self._draw(
+                ("%.2f %.2f m %.2f %.2f l " * len(pairs)) % tuple(flipped.ravel()), stroke=1, fill=0
+            )
 
     def polygon(self, points: Points, fill: Colour, alpha: float = 1.0) -> None:
         """Fills a closed shape through points of shape (n, 2)."""
@@ -183,7 +226,11 @@ class Sheet:
             self._canvas.circle(x, self.height - y, half * 0.85, stroke=0, fill=1)
             return
         corners = {
-            "triangle": [(x - half, y + half * 0.85), (x + half, y + half * 0.85), (x, y - half * 0.95)],
+            "triangle": [
+                (x - half, y + half * 0.85),
+                (x + half, y + half * 0.85),
+                (x, y - half * 0.95),
+            ],
             "diamond": [(x - half, y), (x, y - half), (x + half, y), (x, y + half)],
         }
         self.polygon(np.array(corners[shape]), fill)

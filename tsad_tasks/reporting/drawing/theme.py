@@ -1,4 +1,6 @@
-"""Colours, type sizes and severity marks; each difference also shows in shape, weight or luminance."""
+"""Colours, type sizes and severity marks; each difference also shows in shape, weight or
+luminance.
+"""
 
 from __future__ import annotations
 
@@ -37,9 +39,21 @@ GOOD = colour("#1F6B45")
 
 HEAT = tuple(
     colour(step)
-    for step in ("#FFF3E9", "#FEE3CC", "#FDC99B", "#FBAA66", "#EC823A", "#CF5A17", "#A63C07", "#7A2704", "#521703")
+    for step in (
+        "#FFF3E9",
+        "#FEE3CC",
+        "#FDC99B",
+        "#FBAA66",
+        "#EC823A",
+        "#CF5A17",
+        "#A63C07",
+        "#7A2704",
+        "#521703",
+    )
 )
-COVERAGE = tuple(colour(step) for step in ("#E9F0F7", "#D3E1EE", "#B4CCE3", "#86ACD0", "#5A8CBC", "#2F6AA3"))
+COVERAGE = tuple(
+    colour(step) for step in ("#E9F0F7", "#D3E1EE", "#B4CCE3", "#86ACD0", "#5A8CBC", "#2F6AA3")
+)
 
 
 @dataclass(frozen=True)
@@ -50,7 +64,9 @@ class TextStyle:
     bold: bool = False
     colour: Colour = INK
 
-    def but(self, *, size: float | None = None, bold: bool | None = None, colour: Colour | None = None) -> TextStyle:
+    def but(
+        self, *, size: float | None = None, bold: bool | None = None, colour: Colour | None = None
+    ) -> TextStyle:
         """The same style with something changed."""
         return replace(
             self,

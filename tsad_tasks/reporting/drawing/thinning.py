@@ -1,4 +1,6 @@
-"""Long series on a coarser, still regular grid that keeps what matters: two real readings stand for many."""
+"""Long series on a coarser, still regular grid that keeps what matters: two real readings stand for
+many.
+"""
 
 from __future__ import annotations
 
@@ -11,7 +13,8 @@ from tsad_tasks.reporting.period.content import Flags, Floats
 def thinned(values: Floats, flags: Flags, width: int) -> Indices:
     """Positions of two readings of every `width`: the lowest and the highest, in the order of time.
 
-    Where some of them are flagged, only these are looked at, so that the worst flagged reading stays.
+    Where some of them are flagged, only these are looked at, so that the worst flagged reading
+    stays.
 
     Parameters
     ----------
@@ -32,6 +35,9 @@ def thinned(values: Floats, flags: Flags, width: int) -> Indices:
     parts.ravel()[: len(values)], raised.ravel()[: len(values)] = values, flags
     known = np.isfinite(parts)
     wanted = known & (raised | ~(raised & known).any(axis=1, keepdims=True))
-    ends = [np.where(wanted, parts, np.inf).argmin(axis=1), np.where(wanted, parts, -np.inf).argmax(axis=1)]
+    ends = [
+        np.where(wanted, parts, np.inf).argmin(axis=1),
+        np.where(wanted, parts, -np.inf).argmax(axis=1),
+    ]
     both = np.sort(np.stack(ends, axis=1), axis=1) + width * np.arange(n_parts)[:, None]
     return np.minimum(both, len(values) - 1).ravel()

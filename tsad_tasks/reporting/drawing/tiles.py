@@ -12,9 +12,16 @@ GAP = 8.0
 
 
 def draw_tiles(
-    sheet: Sheet, tiles: Sequence[tuple[str, str, list[str]]], y: float, *, height: float, first: float, leading: float
+    sheet: Sheet,
+    tiles: Sequence[tuple[str, str, list[str]]],
+    y: float,
+    *,
+    height: float,
+    first: float,
+    leading: float,
 ) -> float:
-    """Draws tiles of a figure, its name and small lines side by side from `y` down; returns where they end.
+    """Draws tiles of a figure, its name and small lines side by side from `y` down; returns where
+    they end.
 
     Parameters
     ----------

@@ -1,4 +1,6 @@
-"""Everything that an evaluation report shows, as plain values: a step measures them, this package only draws them."""
+"""Everything that an evaluation report shows, as plain values: a step measures them, this package
+only draws them.
+"""
 
 from __future__ import annotations
 
@@ -6,7 +8,13 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Literal
 
-from tsad_tasks.model.evaluation import ClassificationReport, Detection, PrCurve, Reliability, RocCurve
+from tsad_tasks.model.evaluation import (
+    ClassificationReport,
+    Detection,
+    PrCurve,
+    Reliability,
+    RocCurve,
+)
 from tsad_tasks.reporting.exploration.content import TrainingPreview
 from tsad_tasks.reporting.exploration.statistics import Histogram
 from tsad_tasks.reporting.period.content import ChannelSeries, ScoreSeries
@@ -17,7 +25,9 @@ EVIDENCE_WORDS: dict[Evidence, str] = {"labels": "labelled", "injected": "inject
 
 @dataclass(frozen=True)
 class OtherThreshold:
-    """What a multiple of the threshold would have done: events found, false alarms, and the same by step."""
+    """What a multiple of the threshold would have done: events found, false alarms, and the same by
+    step.
+    """
 
     multiple: float
     n_found: int
@@ -113,7 +123,9 @@ class EvaluationContent:
 
     @property
     def headline(self) -> PartResult:
-        """The part that speaks for the model: test, or where that has no event the latest part that was not learned."""
+        """The part that speaks for the model: test, or where that has no event the latest part that
+        was not learned.
+        """
         held_out = [part for part in self.parts if part.name != "training"] or list(self.parts)
         judged = [part for part in held_out if part.figures.events.n_events] or held_out
         return next((part for part in judged if part.name == "test"), judged[-1])

@@ -1,6 +1,8 @@
-"""Task `evaluate`: how a model does on training, validation and test readings, as a PDF and as JSON.
+"""Task `evaluate`: how a model does on training, validation and test readings, as a PDF and as
+JSON.
 
-Judged against the dataset's labels where there are, else against anomalies that are put into clean readings.
+Judged against the dataset's labels where there are, else against anomalies that are put into clean
+readings.
 """
 
 from __future__ import annotations
@@ -71,13 +73,20 @@ MULTIPLES = (0.5, 0.75, 1.0, 1.5, 2.0, 3.0, 5.0)
 RATIO_EDGES = np.linspace(-3.0, 3.0, 61)
 
 
-def part_result(config: DatasetConfig, found: Sequence[Scored], part: Part, width: int) -> PartResult:
+def part_result(
+    config: DatasetConfig, found: Sequence[Scored], part: Part, width: int
+) -> PartResult:
     """How the model did on one part of all stretches."""
     step_s, late = config.source.step_s, width - 1
     slices = [part.steps(one.stretch.start_s, step_s) for one in found]
     judged = [one.judged(steps, step_s) for one, steps in zip(found, slices, strict=True)]
     figures = detection(judged, max_buffer_steps=width, **_rules(config, width))
-    pooled = pooled_steps([replace(one, scores=np.where(echo(one.labels, late), np.nan, one.scores)) for one in judged])
+    pooled = pooled_steps(
+        [
+            replace(one, scores=np.where(echo(one.labels, late), np.nan, one.scores))
+            for one in judged
+        ]
+    )
     ratios = np.log10(np.clip(1 + pooled.scores, 10 ** RATIO_EDGES[0], 10 ** RATIO_EDGES[-1]))
     return PartResult(
         name=part.name,
@@ -90,7 +99,9 @@ def part_result(config: DatasetConfig, found: Sequence[Scored], part: Part, widt
         normal=histogram(ratios[~pooled.labels], edges=RATIO_EDGES),
         anomalous=histogram(ratios[pooled.labels], edges=RATIO_EDGES),
         by_kind=_by_kind(found, slices, late),
-        others=() if part.name == "training" else tuple(_other(config, found, slices, width, m) for m in MULTIPLES),
+        others=()
+        if part.name == "training"
+        else tuple(_other(config, found, slices, width, m) for m in MULTIPLES),
     )
 
 
@@ -106,30 +117,53 @@ def _rules(config: DatasetConfig, width: int) -> dict[str, Any]:
 
 
 def _other(
-    config: DatasetConfig, found: Sequence[Scored], slices: Sequence[slice], width: int, multiple: float
+    config: DatasetConfig,
+    found: Sequence[Scored],
+    slices: Sequence[slice],
+    width: int,
+    multiple: float,
 ) -> OtherThreshold:
     """What this many times the threshold would have found, and at what price."""
     changed = [one.at_multiple(config, multiple) for one in found]
-    judged = [one.judged(steps, config.source.step_s) for one, steps in zip(changed, slices, strict=True)]
-    events, steps = event_total(judged, **_rules(config, width)), step_total(judged, late_steps=width - 1)
+    judged = [
+        one.judged(steps, config.source.step_s) for one, steps in zip(changed, slices, strict=True)
+    ]
+    events, steps = (
+        event_total(judged, **_rules(config, width)),
+        step_total(judged, late_steps=width - 1),
+    )
     return OtherThreshold(
-        multiple, events.n_found, events.n_events, events.false_alarms_per_day, steps.precision, steps.recall
+        multiple,
+        events.n_found,
+        events.n_events,
+        events.false_alarms_per_day,
+        steps.precision,
+        steps.recall,
     )
 
 
-def _by_kind(found: Sequence[Scored], slices: Sequence[slice], late: int) -> tuple[tuple[str, int, int], ...]:
+def _by_kind(
+    found: Sequence[Scored], slices: Sequence[slice], late: int
+) -> tuple[tuple[str, int, int], ...]:
     counts: dict[str, list[int]] = {}
     for one, steps in zip(found, slices, strict=True):
         for event in one.stretch.events:
-            if steps.start <= event[1] < steps.stop and np.isfinite(one.scores[event[1] : event[2] + late]).any():
+            if (
+                steps.start <= event[1] < steps.stop
+                and np.isfinite(one.scores[event[1] : event[2] + late]).any()
+            ):
                 count = counts.setdefault(event[0], [0, 0])
                 count[0] += one.raises(event, late)
                 count[1] += 1
     return tuple((kind, hits, n) for kind, (hits, n) in sorted(counts.items()))
 
 
-def reliability_of(found: Sequence[Scored], parts: Sequence[Part], step_s: int) -> Reliability | None:
-    """How far stated probabilities hold on readings that were not learned from; None where none are stated."""
+def reliability_of(
+    found: Sequence[Scored], parts: Sequence[Part], step_s: int
+) -> Reliability | None:
+    """How far stated probabilities hold on readings that were not learned from; None where none are
+    stated.
+    """
     pairs = []
     for one in found:
         for part in parts:
@@ -147,7 +181,9 @@ def evidence_of(found: Sequence[Stretch], parts: Sequence[Part], step_s: int) ->
     """Labels, where a part that was not learned from has any; else anomalies must be injected."""
     held_out = [part for part in parts if part.name != "training"]
     marked = any(
-        (one.labels & ~one.ignored)[part.steps(one.start_s, step_s)].any() for one in found for part in held_out
+        (one.labels & ~one.ignored)[part.steps(one.start_s, step_s)].any()
+        for one in found
+        for part in held_out
     )
     return "labels" if marked else "injected"
 
@@ -171,15 +207,20 @@ def evaluation_content(
     parts = judged_parts(subject, until_at)
     if not parts:
         raise BadInput(
-            f"Expected readings after {subject.first_at:%Y-%m-%d %H:%M} UTC to judge a folding model by: its state has "
-            f"seen all before. Received: none up to {until_at:%Y-%m-%d %H:%M} UTC. Ingest more, or give --to."
+            f"Expected readings after {subject.first_at:%Y-%m-%d %H:%M} UTC to judge a folding "
+            "model by: its state has "
+            f"seen all before. Received: none up to {until_at:%Y-%m-%d %H:%M} UTC. Ingest more, or "
+            "give --to."
         )
     step_s = subject.spec.features.step_s
     clean = stretches(store, config, subject, until_at)
     evidence = evidence_of(clean, parts, step_s)
     if evidence == "injected":
         n = max(3, -(-config.gate.n_injected // len(clean)))
-        clean = [injected(config, subject, one, parts, n, (seed, number)) for number, one in enumerate(clean)]
+        clean = [
+            injected(config, subject, one, parts, n, (seed, number))
+            for number, one in enumerate(clean)
+        ]
     found = [scored(config, subject, one) for one in clean]
     dataset = store.select_dataset(config.dataset)
     return EvaluationContent(
@@ -195,7 +236,9 @@ def evaluation_content(
         n_all_entities=len(store.select_entities(dataset.dataset_id)),
         step_s=step_s,
         alert_wait=_alert_wait(config),
-        parts=tuple(part_result(config, found, part, subject.spec.features.width) for part in parts),
+        parts=tuple(
+            part_result(config, found, part, subject.spec.features.width) for part in parts
+        ),
         examples=tuple(examples(config, subject, found, parts)),
         reliability=reliability_of(found, parts, step_s),
         preview=_preview(store, config, subject),
@@ -203,7 +246,11 @@ def evaluation_content(
 
 
 def _alert_wait(config: DatasetConfig) -> str:
-    settle = f" and a settle delay of {duration_text(config.source.settle_s)}" if config.source.settle_s else ""
+    settle = (
+        f" and a settle delay of {duration_text(config.source.settle_s)}"
+        if config.source.settle_s
+        else ""
+    )
     return f"runs every {duration_text(config.interval_s)}{settle}"
 
 
@@ -271,7 +318,9 @@ def evaluate_model(
     """
     began = time.monotonic()
     with store.snapshot():
-        content = evaluation_content(store, config, subject, until_at=until_at, seed=seed, generated_at=now())
+        content = evaluation_content(
+            store, config, subject, until_at=until_at, seed=seed, generated_at=now()
+        )
     document, n_pages = evaluation_bytes(content, page_size=config.report.page_size)
     target = pdf or folder / "evaluation.pdf"
     for needed in {folder, target.parent}:
@@ -280,27 +329,38 @@ def evaluate_model(
     figures = folder / "evaluation.json"
     figures.write_text(json.dumps(evaluation_json(content), indent=2))
     seconds = round(time.monotonic() - began, 1)
-    return content, EvaluationSummary(str(target), str(figures), n_pages, headline_text(content), seconds)
+    return content, EvaluationSummary(
+        str(target), str(figures), n_pages, headline_text(content), seconds
+    )
 
 
 def evaluation_json(content: EvaluationContent) -> dict[str, Any]:
     """The figures of a report, as JSON."""
     model = content.model
     parts = [
-        {"name": part.name, "start_at": part.start_at.isoformat(), "end_at": part.end_at.isoformat()}
+        {
+            "name": part.name,
+            "start_at": part.start_at.isoformat(),
+            "end_at": part.end_at.isoformat(),
+        }
         | part.figures.to_json()
         | {"by_kind": {kind: {"n_found": found, "n": n} for kind, found, n in part.by_kind}}
         for part in content.parts
     ]
     return {
         "dataset": content.dataset,
-        "model": {"version": model.version, "detector": model.detector, "n_parameters": model.n_parameters,
-                  "sha256": model.sha256, "seed": model.seed},
+        "model": {
+            "version": model.version,
+            "detector": model.detector,
+            "n_parameters": model.n_parameters,
+            "sha256": model.sha256,
+            "seed": model.seed,
+        },
         "evidence": content.evidence,
         "n_entities": content.n_entities,
         "finding": headline_text(content),
         "parts": parts,
-    }  # fmt: skip
+    }
 
 
 def evaluate_run(run: Retraining) -> dict[str, Any]:
@@ -321,14 +381,24 @@ def evaluate_run(run: Retraining) -> dict[str, Any]:
         name = f"{run.span.end_at:%Y-%m-%dT%H}_{subject.sha256[:8]}"
         kept = run.artifacts / "evaluations" / run.config.dataset / name
         _, summary = evaluate_model(
-            run.store, run.config, subject, folder=kept, until_at=run.span.end_at, seed=run.chosen_seed
+            run.store,
+            run.config,
+            subject,
+            folder=kept,
+            until_at=run.span.end_at,
+            seed=run.chosen_seed,
         )
         findings[scope.name] = {"pdf": summary.pdf, "finding": summary.finding}
     return {"reports": findings}
 
 
 def registered_subject(
-    store: Store, config: DatasetConfig, *, version: int | None = None, entity: str | None = None, lineage: str = "live"
+    store: Store,
+    config: DatasetConfig,
+    *,
+    version: int | None = None,
+    entity: str | None = None,
+    lineage: str = "live",
 ) -> Subject:
     """A registered model, by default the newest champion.
 
@@ -341,7 +411,9 @@ def registered_subject(
     """
     with store.transaction():
         dataset = store.select_dataset(config.dataset)
-        rows = store.records("select_models", {"dataset_id": dataset.dataset_id, "lineage": lineage})
+        rows = store.records(
+            "select_models", {"dataset_id": dataset.dataset_id, "lineage": lineage}
+        )
         row = _model_row(config, rows, version, _scope_id(store, config, entity))
         check_bundle(config, row["version"], row["pruned_at"])
         scopes = {scope.entity_id: scope for scope in training_scopes(store, config)}
@@ -359,7 +431,10 @@ def _scope_id(store: Store, config: DatasetConfig, entity: str | None) -> int | 
         return None
     known = store.select_entities(store.select_dataset(config.dataset).dataset_id)
     if entity not in known:
-        raise BadInput(f"Expected an entity of {config.dataset} ({', '.join(sorted(known)[:8])}). Received: {entity}.")
+        raise BadInput(
+            f"Expected an entity of {config.dataset} ({', '.join(sorted(known)[:8])}). Received: "
+            f"{entity}."
+        )
     return known[entity]
 
 
@@ -372,7 +447,10 @@ def _scope_of(entity_id: int, entities: tuple[tuple[str, int], ...]) -> Scope:
 
 
 def _model_row(
-    config: DatasetConfig, rows: Sequence[dict[str, Any]], version: int | None, entity_id: int | None
+    config: DatasetConfig,
+    rows: Sequence[dict[str, Any]],
+    version: int | None,
+    entity_id: int | None,
 ) -> dict[str, Any]:
     """The row of a version, else of the latest champion, of one entity where one is named."""
     if version is not None:
@@ -381,24 +459,35 @@ def _model_row(
         wanted = f"a model of {config.dataset} ({known})", f"v{version}"
     else:
         champions = [row for row in rows if row["valid_from"] is not None]
-        own = [row for row in champions if entity_id is None or row["scope_entity_id"] in (0, entity_id)]
+        own = [
+            row
+            for row in champions
+            if entity_id is None or row["scope_entity_id"] in (0, entity_id)
+        ]
         chosen = sorted(own, key=lambda row: row["valid_from"], reverse=True)
         wanted = f"a champion of {config.dataset}", f"none of {len(rows)} models"
     if not chosen:
-        raise BadInput(f"Expected {wanted[0]}. Received: {wanted[1]}. Train one: tsad retrain {config.dataset}")
+        raise BadInput(
+            f"Expected {wanted[0]}. Received: {wanted[1]}. Train one: tsad retrain {config.dataset}"
+        )
     return chosen[0]
 
 
 def span_of_card(card: Mapping[str, Any]) -> TrainingRange:
     """The training range that a card names."""
     start, split, end = (
-        datetime.fromisoformat(card[name]) for name in ("train_start_at", "train_split_at", "train_end_at")
+        datetime.fromisoformat(card[name])
+        for name in ("train_start_at", "train_split_at", "train_end_at")
     )
     return TrainingRange(start, split, split + (end - split) / 2, end)
 
 
-def evaluated_until(store: Store, config: DatasetConfig, subject: Subject, end_at: datetime | None) -> datetime:
-    """Up to when readings count: what was asked for, else the newest, at most 30 days after the training range."""
+def evaluated_until(
+    store: Store, config: DatasetConfig, subject: Subject, end_at: datetime | None
+) -> datetime:
+    """Up to when readings count: what was asked for, else the newest, at most 30 days after the
+    training range.
+    """
     with store.transaction():
         newest = end_at or newest_end(store, config)
     limit = subject.span.end_at + MAX_SINCE

@@ -1,4 +1,6 @@
-"""Stretches to show in an evaluation: the clearest find, the most usual one, a miss and a false alarm."""
+"""Stretches to show in an evaluation: the clearest find, the most usual one, a miss and a false
+alarm.
+"""
 
 from __future__ import annotations
 
@@ -26,7 +28,9 @@ MAX_STEPS = 900
 
 @dataclass(frozen=True, eq=False)
 class _Found:
-    """An event or an alarm of one stretch: steps [first, end), its highest score, and what it is."""
+    """An event or an alarm of one stretch: steps [first, end), its highest score, and what it
+    is.
+    """
 
     scored: Scored
     kind: str
@@ -36,10 +40,16 @@ class _Found:
     at: int
 
 
-def examples(config: DatasetConfig, subject: Subject, found: Sequence[Scored], parts: Sequence[Part]) -> list[Example]:
-    """At most four examples from one part that was not learned from: the test part, if it has known anomalies."""
+def examples(
+    config: DatasetConfig, subject: Subject, found: Sequence[Scored], parts: Sequence[Part]
+) -> list[Example]:
+    """At most four examples from one part that was not learned from: the test part, if it has known
+    anomalies.
+    """
     held_out = sorted((part for part in parts if part.name != "training"), key=_order)
-    events = {part: [one for each in found for one in _events(subject, each, part)] for part in held_out}
+    events = {
+        part: [one for each in found for one in _events(subject, each, part)] for part in held_out
+    }
     for part in sorted(held_out, key=lambda part: not events[part]):
         alarms = [one for each in found for one in _false_alarms(subject, each, part)]
         chosen = _chosen(events[part], alarms)
@@ -69,19 +79,27 @@ def _false_alarms(subject: Subject, one: Scored, part: Part) -> Iterator[_Found]
     for first, end in (runs(one.alarms[steps]) + steps.start).tolist():
         near = slice(max(first - spec.width + 1, 0), end)
         known = _found(one, "false alarm", first, end)
-        if known is not None and not (one.stretch.labels[near].any() or one.stretch.ignored[first:end].any()):
+        if known is not None and not (
+            one.stretch.labels[near].any() or one.stretch.ignored[first:end].any()
+        ):
             yield known
 
 
 def _found(one: Scored, kind: str, first: int, end: int) -> _Found | None:
     scores = np.where(np.isfinite(one.scores[first:end]), one.scores[first:end], -np.inf)
     at = int(np.argmax(scores))
-    return _Found(one, kind, first, end, float(scores[at]), first + at) if np.isfinite(scores[at]) else None
+    return (
+        _Found(one, kind, first, end, float(scores[at]), first + at)
+        if np.isfinite(scores[at])
+        else None
+    )
 
 
 def _chosen(events: Sequence[_Found], alarms: Sequence[_Found]) -> list[tuple[str, _Found]]:
     hits = sorted((one for one in events if _is_hit(one)), key=lambda one: one.peak)
-    misses = sorted((one for one in events if not _is_hit(one)), key=lambda one: one.first - one.end)
+    misses = sorted(
+        (one for one in events if not _is_hit(one)), key=lambda one: one.first - one.end
+    )
     false = sorted(alarms, key=lambda one: -one.peak)
     chosen = [("Found, the clearest", hits[-1])] if hits else []
     chosen += [("Found, one in the middle", hits[len(hits) // 2])] if len(hits) > 2 else []
@@ -104,7 +122,9 @@ def _example(config: DatasetConfig, subject: Subject, title: str, one: _Found) -
     expected = _expected(subject, one, steps)
     channel = _channel(subject, one, expected.channel_errors[one.at - steps.start])
     name = subject.spec.features.channels[channel]
-    times = (stretch.start_s + np.arange(steps.start, steps.stop) * config.source.step_s).astype("datetime64[s]")
+    times = (stretch.start_s + np.arange(steps.start, steps.stop) * config.source.step_s).astype(
+        "datetime64[s]"
+    )
     half = expected.spread[channel]
     middle = expected.expected[:, channel]
     series = ChannelSeries(
@@ -118,10 +138,14 @@ def _example(config: DatasetConfig, subject: Subject, title: str, one: _Found) -
     )
     scores = ScoreSeries(times, scored.errors[steps], scored.thresholds[steps], scored.flags[steps])
     known = [event for event in stretch.events if event[1] < steps.stop and event[2] > steps.start]
-    ranges = tuple((_at(config, stretch, first), _at(config, stretch, end)) for _, first, end in known)
+    ranges = tuple(
+        (_at(config, stretch, first), _at(config, stretch, end)) for _, first, end in known
+    )
     what = "" if one.kind == "false alarm" else f": {one.kind}"
     ratio = f"highest error {ratio_text(1 + one.peak)} times its threshold"
-    return Example(f"{title}{what} · {stretch.entity} · {ratio}", stretch.entity, series, scores, ranges)
+    return Example(
+        f"{title}{what} · {stretch.entity} · {ratio}", stretch.entity, series, scores, ranges
+    )
 
 
 def _at(config: DatasetConfig, stretch: Stretch, step: int) -> datetime:
@@ -133,34 +157,52 @@ def _excerpt(subject: Subject, one: _Found) -> slice:
     pad = max(PAD_WINDOWS * subject.spec.features.width, MIN_PAD_STEPS)
     first, end = max(one.first - pad, 0), min(one.end + pad, len(one.scored.scores))
     return (
-        slice(first, min(end, first + MAX_STEPS)) if one.at < first + MAX_STEPS else slice(one.at - pad, one.at + pad)
+        slice(first, min(end, first + MAX_STEPS))
+        if one.at < first + MAX_STEPS
+        else slice(one.at - pad, one.at + pad)
     )
 
 
 def _expected(subject: Subject, one: _Found, steps: slice) -> ExpectedReadings:
     """What the model expected there; a folding model is followed from the first step on."""
-    reach = steps.start if subject.detector.folds else min(subject.spec.features.reach_steps, steps.start)
+    reach = (
+        steps.start
+        if subject.detector.folds
+        else min(subject.spec.features.reach_steps, steps.start)
+    )
     from_step = steps.start - reach
     stretch = one.scored.stretch
     start_s = stretch.start_s + from_step * subject.spec.features.step_s
     found = expected_readings(
-        subject.spec, subject.detector, stretch.entity, stretch.values[from_step : steps.stop], start_s
+        subject.spec,
+        subject.detector,
+        stretch.entity,
+        stretch.values[from_step : steps.stop],
+        start_s,
     )
-    return ExpectedReadings(found.actual[reach:], found.expected[reach:], found.spread, found.channel_errors[reach:])
+    return ExpectedReadings(
+        found.actual[reach:], found.expected[reach:], found.spread, found.channel_errors[reach:]
+    )
 
 
 def _channel(subject: Subject, one: _Found, errors: NDArray[np.float32]) -> int:
-    """The channel with the largest error (n_channels,) at a step; where all are the same, what the detector says."""
+    """The channel with the largest error (n_channels,) at a step; where all are the same, what the
+    detector says.
+    """
     parts = _explained(subject, one) if subject.detector.judges_windows else errors
     return int(np.argmax(np.where(np.isfinite(errors), np.nan_to_num(parts, nan=0.0), -np.inf)))
 
 
 def _explained(subject: Subject, one: _Found) -> NDArray[np.float32]:
-    """Share of each channel in the error of an example's window, (n_channels,); NaN where it is unknown."""
+    """Share of each channel in the error of an example's window, (n_channels,); NaN where it is
+    unknown.
+    """
     spec, stretch = subject.spec.features, one.scored.stretch
     first = max(one.at - spec.reach_steps, 0)
     start_s = stretch.start_s + first * spec.step_s
     scaler = subject.spec.scaler(stretch.entity)
     features = entity_features(spec, [scaler], stretch.values[None, first : one.at + 1], start_s)
     ends = np.array([one.at - first])
-    return np.asarray(subject.detector.channel_shares(features.inputs[0], ends, spec.channel_inputs)[0])
+    return np.asarray(
+        subject.detector.channel_shares(features.inputs[0], ends, spec.channel_inputs)[0]
+    )

@@ -1,4 +1,6 @@
-"""Readings to judge a model by: what is known of them, what is put into them, and what the model makes of them."""
+"""Readings to judge a model by: what is known of them, what is put into them, and what the model
+makes of them.
+"""
 
 from __future__ import annotations
 
@@ -95,17 +97,23 @@ class Scored:
         """What this many times the threshold would have made of the stretch."""
         scores = ((1 + self.scores) / np.float32(multiple) - 1).astype(np.float32)
         raised = flag(scores)
-        return replace(self, scores=scores, flags=raised, alarms=alarms_of(config, raised, scores, self.errors))
+        return replace(
+            self, scores=scores, flags=raised, alarms=alarms_of(config, raised, scores, self.errors)
+        )
 
     def judged(self, part: slice, step_s: int) -> Judged:
         """The steps of one part, to be judged."""
         scores = np.where(self.stretch.ignored, np.float32(np.nan), self.scores)[part]
         start_s = self.stretch.start_s + part.start * step_s
-        return Judged(self.stretch.labels[part], scores, self.flags[part], start_s, self.alarms[part])
+        return Judged(
+            self.stretch.labels[part], scores, self.flags[part], start_s, self.alarms[part]
+        )
 
     def raises(self, event: tuple[str, int, int], late_steps: int) -> bool:
         """Whether an alarm finds a known anomaly, while it lasts or while windows still hold it."""
-        return bool((self.alarms & np.isfinite(self.scores))[event[1] : event[2] + late_steps].any())
+        return bool(
+            (self.alarms & np.isfinite(self.scores))[event[1] : event[2] + late_steps].any()
+        )
 
 
 @dataclass(frozen=True)
@@ -122,19 +130,30 @@ class Part:
 
 
 def judged_parts(subject: Subject, until_at: datetime) -> list[Part]:
-    """Training, validation, test and what came later, each a window's width after the cut, as far as there is any."""
-    span, width = subject.span, timedelta(seconds=subject.spec.features.width * subject.spec.features.step_s)
+    """Training, validation, test and what came later, each a window's width after the cut, as far
+    as there is any.
+    """
+    span, width = (
+        subject.span,
+        timedelta(seconds=subject.spec.features.width * subject.spec.features.step_s),
+    )
     parts = [
         Part("training", span.start_at, span.split_at),
         Part("validation", span.split_at + width, span.gate_at),
         Part("test", span.gate_at + width, span.end_at),
         Part("later", span.end_at, until_at),
     ]
-    return [part for part in parts if part.start_at >= subject.first_at and part.end_at > part.start_at]
+    return [
+        part for part in parts if part.start_at >= subject.first_at and part.end_at > part.start_at
+    ]
 
 
-def stretches(store: Store, config: DatasetConfig, subject: Subject, until_at: datetime) -> list[Stretch]:
-    """Readings of at most 24 of the model's entities, those with labels first, from where judging can begin."""
+def stretches(
+    store: Store, config: DatasetConfig, subject: Subject, until_at: datetime
+) -> list[Stretch]:
+    """Readings of at most 24 of the model's entities, those with labels first, from where judging
+    can begin.
+    """
     start_at, step_s = subject.first_at, subject.spec.features.step_s
     dataset = store.select_dataset(config.dataset)
     layout = store.select_layouts(dataset.dataset_id)[0]
@@ -142,8 +161,9 @@ def stretches(store: Store, config: DatasetConfig, subject: Subject, until_at: d
     names = {key: name for name, key in subject.scope.entities}
     labels = [
         LabelRange(names[label.entity_id], label.start_at, label.end_at, label.kind)
-        for label in store.select_labels(dataset.dataset_id, start_at, until_at) if label.entity_id in names
-    ]  # fmt: skip
+        for label in store.select_labels(dataset.dataset_id, start_at, until_at)
+        if label.entity_id in names
+    ]
     chosen = _chosen(subject.scope.entities, {label.entity for label in labels})
     params = {"entity_ids": [key for _, key in chosen], "start_at": start_at, "end_at": until_at}
     bad = [
@@ -152,10 +172,23 @@ def stretches(store: Store, config: DatasetConfig, subject: Subject, until_at: d
     ]
     found = []
     for name, key in chosen:
-        values = np.asarray(store.read_blocks(layout, [key], start_at, until_at).values[0][:, columns], np.float64)
+        values = np.asarray(
+            store.read_blocks(layout, [key], start_at, until_at).values[0][:, columns], np.float64
+        )
         own = [label for label in labels if label.entity == name]
-        marks, ignored = (label_marks([name], ranges, start_at, len(values), step_s)[0] for ranges in (own, bad))
-        found.append(Stretch(name, epoch_s(start_at), values, marks, ignored, _events(own, marks, start_at, step_s)))
+        marks, ignored = (
+            label_marks([name], ranges, start_at, len(values), step_s)[0] for ranges in (own, bad)
+        )
+        found.append(
+            Stretch(
+                name,
+                epoch_s(start_at),
+                values,
+                marks,
+                ignored,
+                _events(own, marks, start_at, step_s),
+            )
+        )
     return found
 
 
@@ -164,7 +197,9 @@ def _chosen(entities: Sequence[tuple[str, int]], labelled: set[str]) -> list[tup
     others = [pair for pair in entities if pair[0] not in labelled]
     n_others = MAX_ENTITIES - len(with_labels)
     return sorted(
-        with_labels + [others[i] for i in evenly(np.arange(len(others)), n_others)] if n_others else with_labels
+        with_labels + [others[i] for i in evenly(np.arange(len(others)), n_others)]
+        if n_others
+        else with_labels
     )
 
 
@@ -172,7 +207,9 @@ def _events(
     labels: Sequence[LabelRange], marks: NDArray[np.bool_], start_at: datetime, step_s: int
 ) -> tuple[tuple[str, int, int], ...]:
     """Each run of labelled steps, with the kind of the label that it starts in."""
-    starts = [((epoch_s(label.start_at) - epoch_s(start_at)) // step_s, label.kind) for label in labels]
+    starts = [
+        ((epoch_s(label.start_at) - epoch_s(start_at)) // step_s, label.kind) for label in labels
+    ]
     return tuple(
         (max((start, kind) for start, kind in starts if start <= first)[1], first, end)
         for first, end in runs(marks).tolist()
@@ -182,21 +219,38 @@ def _events(
 def scored(config: DatasetConfig, subject: Subject, stretch: Stretch) -> Scored:
     """What the model makes of a stretch, as scoring computes it."""
     spec, entity = subject.spec, stretch.entity
-    found = series_errors(spec.features, spec.scaler(entity), subject.detector, stretch.values, stretch.start_s, entity)
+    found = series_errors(
+        spec.features,
+        spec.scaler(entity),
+        subject.detector,
+        stretch.values,
+        stretch.start_s,
+        entity,
+    )
     errors = found.combined(spec, entity)
     made = entity_scores(spec, [entity], errors[None])
     flags = made.flags[0]
     probability = _probabilities(subject.detector, found.channel_errors, found.live)
     return Scored(
-        stretch, errors, made.thresholds[0], made.scores[0], flags,
-        alarms_of(config, flags, made.scores[0], errors), probability,
-    )  # fmt: skip
+        stretch,
+        errors,
+        made.thresholds[0],
+        made.scores[0],
+        flags,
+        alarms_of(config, flags, made.scores[0], errors),
+        probability,
+    )
 
 
 def alarms_of(
-    config: DatasetConfig, flags: NDArray[np.bool_], scores: NDArray[np.float32], errors: NDArray[np.float32]
+    config: DatasetConfig,
+    flags: NDArray[np.bool_],
+    scores: NDArray[np.float32],
+    errors: NDArray[np.float32],
 ) -> NDArray[np.bool_]:
-    """Flags that belong to an incident by number and height; deviation and direction are not looked at."""
+    """Flags that belong to an incident by number and height; deviation and direction are not looked
+    at.
+    """
     policy, step_s = config.alarm_policy, config.source.step_s
     at = np.flatnonzero(flags)
     rule = incident_rule(policy)
@@ -209,20 +263,33 @@ def alarms_of(
 def _probabilities(
     detector: Detector, channel_errors: NDArray[np.float32], live: NDArray[np.bool_]
 ) -> NDArray[np.float64] | None:
-    """The probabilities (n_steps,) of those detectors that state any, from the scores that they give themselves."""
+    """The probabilities (n_steps,) of those detectors that state any, from the scores that they
+    give themselves.
+    """
     state = getattr(detector, "probability", None)
     if state is None:
         return None
-    probabilities: NDArray[np.float64] = state(window_errors(np.where(live, channel_errors, np.float32(0)), live))
+    probabilities: NDArray[np.float64] = state(
+        window_errors(np.where(live, channel_errors, np.float32(0)), live)
+    )
     return probabilities
 
 
 def injected(
-    config: DatasetConfig, subject: Subject, stretch: Stretch, parts: Sequence[Part], n: int, seed: tuple[int, int]
+    config: DatasetConfig,
+    subject: Subject,
+    stretch: Stretch,
+    parts: Sequence[Part],
+    n: int,
+    seed: tuple[int, int],
 ) -> Stretch:
-    """The stretch with anomalies in every part, as the gate puts them; readings that are labelled are ignored."""
+    """The stretch with anomalies in every part, as the gate puts them; readings that are labelled
+    are ignored.
+    """
     spec, rng = subject.spec.features, np.random.default_rng(seed)
-    channels = [i for i in range(stretch.values.shape[1]) if np.isfinite(stretch.values[:, i]).any()]
+    channels = [
+        i for i in range(stretch.values.shape[1]) if np.isfinite(stretch.values[:, i]).any()
+    ]
     daily, plan = _DAY_S // spec.step_s, []
     for part in parts:
         steps = part.steps(stretch.start_s, spec.step_s)
@@ -236,22 +303,36 @@ def injected(
     marks = np.zeros(len(values), bool)
     for one in kept:
         marks[one.at : one.at + one.length] = True
-    events = tuple((one.kind, one.at, one.at + one.length) for one in sorted(kept, key=lambda one: one.at))
-    return replace(stretch, values=values, labels=marks, ignored=stretch.ignored | stretch.labels, events=events)
+    events = tuple(
+        (one.kind, one.at, one.at + one.length) for one in sorted(kept, key=lambda one: one.at)
+    )
+    return replace(
+        stretch,
+        values=values,
+        labels=marks,
+        ignored=stretch.ignored | stretch.labels,
+        events=events,
+    )
 
 
 def _plan(
     steps: slice, channels: Sequence[int], n: int, width: int, daily: int, rng: np.random.Generator
 ) -> list[Injection]:
     try:
-        plan = injection_plan(steps.stop - steps.start, channels, n, width, rng=rng, daily_steps=daily)
+        plan = injection_plan(
+            steps.stop - steps.start, channels, n, width, rng=rng, daily_steps=daily
+        )
     except BadInput:
         return []
     return [replace(one, at=one.at + steps.start) for one in plan]
 
 
-def _is_anomaly(subject: Subject, stretch: Stretch, values: NDArray[np.float64], one: Injection, daily: int) -> bool:
-    """Whether anything was read there, and a contextual one moves the channel by more than days differ."""
+def _is_anomaly(
+    subject: Subject, stretch: Stretch, values: NDArray[np.float64], one: Injection, daily: int
+) -> bool:
+    """Whether anything was read there, and a contextual one moves the channel by more than days
+    differ.
+    """
     rows = slice(one.at, one.at + one.length)
     clean = stretch.values[:, one.channel]
     moved = np.abs(values[rows, one.channel] - clean[rows])

@@ -1,4 +1,6 @@
-"""The evaluation report: what a model finds and what it costs, each page under the finding that it shows."""
+"""The evaluation report: what a model finds and what it costs, each page under the finding that it
+shows.
+"""
 
 from __future__ import annotations
 
@@ -17,7 +19,17 @@ from tsad_tasks.reporting.drawing.charts import (
     frame_ticks,
 )
 from tsad_tasks.reporting.drawing.document import Document, document_bytes
-from tsad_tasks.reporting.drawing.flow import Block, Box, Cell, Column, Row, TableLook, gap, paragraph, table_blocks
+from tsad_tasks.reporting.drawing.flow import (
+    Block,
+    Box,
+    Cell,
+    Column,
+    Row,
+    TableLook,
+    gap,
+    paragraph,
+    table_blocks,
+)
 from tsad_tasks.reporting.drawing.marks import (
     ACTUAL_ENTRY,
     ERROR_ENTRY,
@@ -63,7 +75,12 @@ from tsad_tasks.reporting.drawing.theme import (
     TextStyle,
 )
 from tsad_tasks.reporting.drawing.tiles import draw_tiles
-from tsad_tasks.reporting.evaluation.content import EVIDENCE_WORDS, EvaluationContent, Example, PartResult
+from tsad_tasks.reporting.evaluation.content import (
+    EVIDENCE_WORDS,
+    EvaluationContent,
+    Example,
+    PartResult,
+)
 from tsad_tasks.reporting.exploration.pages import facts_blocks, finding, preview_blocks
 from tsad_tasks.reporting.period.content import ChannelSeries, Floats
 from tsad_tasks.text.formats import (
@@ -103,10 +120,14 @@ def evaluation_bytes(
         generated_at=content.generated_at,
         bare_key=_COVER,
     )
-    return document_bytes(sheet, document, evaluation_pages(content, *inner_size(sheet), bottom_of(sheet)))
+    return document_bytes(
+        sheet, document, evaluation_pages(content, *inner_size(sheet), bottom_of(sheet))
+    )
 
 
-def evaluation_pages(content: EvaluationContent, width: float, room: float, bottom: float) -> list[Page]:
+def evaluation_pages(
+    content: EvaluationContent, width: float, room: float, bottom: float
+) -> list[Page]:
     """All pages in their order, those without anything to show left out."""
     sections = [
         ("events", "Events and alarms", _event_blocks(content, width)),
@@ -117,8 +138,20 @@ def evaluation_pages(content: EvaluationContent, width: float, room: float, bott
         ("reliability", "Reliability", _reliability_blocks(content, width)),
         ("learning", "Learning", [*_learning_blocks(content, width), *_preview(content, width)]),
     ]
-    following = [page for key, title, blocks in sections if blocks for page in flow_pages(key, title, blocks, room)]
-    return [Page(_COVER, "Summary", lambda sheet, numbers: _draw_cover(sheet, content, following, numbers)), *following]
+    following = [
+        page
+        for key, title, blocks in sections
+        if blocks
+        for page in flow_pages(key, title, blocks, room)
+    ]
+    return [
+        Page(
+            _COVER,
+            "Summary",
+            lambda sheet, numbers: _draw_cover(sheet, content, following, numbers),
+        ),
+        *following,
+    ]
 
 
 def _preview(content: EvaluationContent, width: float) -> list[Block]:
@@ -150,23 +183,38 @@ def _days_text(days: float) -> str:
 def evidence_text(content: EvaluationContent) -> str:
     """What the model was judged by, so that nobody takes the one for the other."""
     who = counted(content.n_entities, "entity", "entities")
-    who += f" of {count_text(content.n_all_entities)}" if content.n_entities < content.n_all_entities else ""
+    who += (
+        f" of {count_text(content.n_all_entities)}"
+        if content.n_entities < content.n_all_entities
+        else ""
+    )
     if content.evidence == "labels":
         text = "Judged by the dataset's own labels: known anomalies from its label column, its files or its people."
     else:
         text = (
-            "Judged by injected anomalies, because no reading after the training part is labelled: spikes, values of "
-            "half a day away, and lasting shifts, ramps and freezes put into the readings, as the gate does. Real "
-            "faults may be easier or harder to find; one among these readings counts as a false alarm."
+            "Judged by injected anomalies, because no reading after the training part is labelled: "
+            "spikes, values of "
+            "half a day away, and lasting shifts, ramps and freezes put into the readings, as the "
+            "gate does. Real "
+            "faults may be easier or harder to find; one among these readings counts as a false "
+            "alarm."
         )
     flatters = " Training readings were learned from: their figures flatter."
     return f"{text} {who.capitalize()}.{flatters if any(part.name == 'training' for part in content.parts) else ''}"
 
 
-def _draw_cover(sheet: Sheet, content: EvaluationContent, following: Sequence[Page], numbers: PageNumbers) -> None:
+def _draw_cover(
+    sheet: Sheet, content: EvaluationContent, following: Sequence[Page], numbers: PageNumbers
+) -> None:
     zone = f"times in {zone_text(content.zone, content.start_at, content.end_at)}"
     used = sheet.text(sheet.right, 56, zone, BODY.but(size=8), "right")
-    sheet.cut(sheet.left, 56, "Model evaluation", TextStyle(11, colour=MUTED), sheet.inner_width - used - 20)
+    sheet.cut(
+        sheet.left,
+        56,
+        "Model evaluation",
+        TextStyle(11, colour=MUTED),
+        sheet.inner_width - used - 20,
+    )
     y = sheet.paragraph(sheet.left, 85, content.model.name, _NAME, sheet.inner_width, 2, 1.15)
     made = f"Generated {stamp_text(content.generated_at, content.zone)}."
     about = f"{content.description}. " if content.description else ""
@@ -175,7 +223,11 @@ def _draw_cover(sheet: Sheet, content: EvaluationContent, following: Sequence[Pa
     y = sheet.paragraph(sheet.left, y + 26, headline_text(content), _LEAD, sheet.inner_width, 3)
     y = sheet.paragraph(sheet.left, y + 4, evidence_text(content), BODY, sheet.inner_width, 4, 1.45)
     y = _draw_parts(sheet, content, y + 8)
-    for block in [*_figure_blocks(content, sheet.inner_width), gap(12), *facts_blocks(_model_facts(content))]:
+    for block in [
+        *_figure_blocks(content, sheet.inner_width),
+        gap(12),
+        *facts_blocks(_model_facts(content)),
+    ]:
         block.draw(sheet, y)
         y += block.height
     _draw_sections(sheet, following, numbers, bottom_of(sheet) - 8)
@@ -187,9 +239,21 @@ def _tiles(content: EvaluationContent) -> list[tuple[str, str, list[str]]]:
     figures, events = part.figures, part.figures.events
     where = f"{part.name} readings"
     return [
-        (f"{events.n_found} of {events.n_events}", "anomalies found", [where, _unseen_text(events.n_unseen)]),
-        (_known(events.false_alarms_per_day), "false alarms", ["per entity and day", _days_text(events.days)]),
-        (_known(figures.average_precision, 2), "PR-AUC", [f"chance: {_known(figures.anomaly_share, 2)}"]),
+        (
+            f"{events.n_found} of {events.n_events}",
+            "anomalies found",
+            [where, _unseen_text(events.n_unseen)],
+        ),
+        (
+            _known(events.false_alarms_per_day),
+            "false alarms",
+            ["per entity and day", _days_text(events.days)],
+        ),
+        (
+            _known(figures.average_precision, 2),
+            "PR-AUC",
+            [f"chance: {_known(figures.anomaly_share, 2)}"],
+        ),
         (_known(figures.roc_auc, 3), "ROC-AUC", ["chance: 0.5"]),
     ]
 
@@ -208,8 +272,20 @@ def _known(value: float, n_decimals: int | None = None) -> str:
 
 def _draw_parts(sheet: Sheet, content: EvaluationContent, y: float) -> float:
     """The parts on a line of time; what lies between two of them is the embargo."""
-    frame = Frame(sheet.left, y + 12, sheet.inner_width, 16, content.start_at.timestamp(), content.end_at.timestamp())
-    fills = {"training": COVERAGE[1], "validation": COVERAGE[3], "test": COVERAGE[5], "later": FAINT}
+    frame = Frame(
+        sheet.left,
+        y + 12,
+        sheet.inner_width,
+        16,
+        content.start_at.timestamp(),
+        content.end_at.timestamp(),
+    )
+    fills = {
+        "training": COVERAGE[1],
+        "validation": COVERAGE[3],
+        "test": COVERAGE[5],
+        "later": FAINT,
+    }
     for part in content.parts:
         left, right = (frame.clip(at.timestamp()) for at in (part.start_at, part.end_at))
         sheet.rect(left, frame.y, max(right - left, 1.0), frame.height, fill=fills[part.name])
@@ -234,10 +310,15 @@ _FIGURE_COLUMNS = (
 def _figure_blocks(content: EvaluationContent, width: float) -> list[Block]:
     rows = [Row(_figure_cells(part, content.zone)) for part in content.parts]
     note = (
-        "Found and precision count events and alarms; false/day is per entity. PR-AUC is average precision over steps; "
+        "Found and precision count events and alarms; false/day is per entity. PR-AUC is average "
+        "precision over steps; "
         "VUS-PR allows for a little early or late, without any threshold."
     )
-    return [*table_blocks(_FIGURE_COLUMNS, rows, width, TableLook(gap=7)), gap(3), paragraph(note, width, SMALL)]
+    return [
+        *table_blocks(_FIGURE_COLUMNS, rows, width, TableLook(gap=7)),
+        gap(3),
+        paragraph(note, width, SMALL),
+    ]
 
 
 def _figure_cells(part: PartResult, zone: str) -> list[str]:
@@ -260,7 +341,10 @@ def _model_facts(content: EvaluationContent) -> list[tuple[str, str]]:
     windows = f"{counted(model.n_windows or 0, 'window')} ({share_text(model.used_share)} of those that there are)"
     facts = [
         ("Detector", f"{model.detector}, {counted(model.n_parameters, 'parameter')}"),
-        ("Sees", f"windows of {counted(model.window, 'step')} of {counted(model.n_channels, 'channel')}"),
+        (
+            "Sees",
+            f"windows of {counted(model.window, 'step')} of {counted(model.n_channels, 'channel')}",
+        ),
         ("Learned from", windows if model.n_windows else NO_DATA),
         ("Judged on", period_text(content.start_at, content.end_at, content.zone)),
         ("Seed, sha256", f"{NO_DATA if model.seed is None else model.seed}, {model.sha256}"),
@@ -283,10 +367,14 @@ def _event_blocks(content: EvaluationContent, width: float) -> list[Block]:
     title = finding(_event_finding(content), width)
     words = EVIDENCE_WORDS[content.evidence]
     text = (
-        f"An event is a run of {words} steps; it is found when an alarm touches it or the windows that still hold it. "
-        f"An alarm is a run of flags that the alarm policy lets through. Delay counts from the beginning of the event "
-        f"to the alert, which comes at the end of the scoring interval: the schedule {content.alert_wait}. "
-        "Lead is what is left from the alert to the end of the event; below zero the alert came after it."
+        f"An event is a run of {words} steps; it is found when an alarm touches it or the windows "
+        "that still hold it. "
+        "An alarm is a run of flags that the alarm policy lets through. Delay counts from the "
+        "beginning of the event "
+        "to the alert, which comes at the end of the scoring interval: the schedule "
+        f"{content.alert_wait}. "
+        "Lead is what is left from the alert to the end of the event; below zero the alert came "
+        "after it."
     )
     rows = [Row(_event_cells(part)) for part in content.parts]
     blocks = [
@@ -338,11 +426,20 @@ def _event_finding(content: EvaluationContent) -> str:
     events = part.figures.events
     if not events.delay_s:
         return headline_text(content)
-    share = "All events" if events.n_found == events.n_events else f"{share_text(events.recall)} of the events"
+    share = (
+        "All events"
+        if events.n_found == events.n_events
+        else f"{share_text(events.recall)} of the events"
+    )
     return f"{share} are found; half of the alerts come within {_wait_text(events.median_delay_s)} of the beginning."
 
 
-_KIND_COLUMNS = (Column("Kind of anomaly", 0.4), Column("Part", 0.3), Column("Found", align="right"), Column("", 0.3))
+_KIND_COLUMNS = (
+    Column("Kind of anomaly", 0.4),
+    Column("Part", 0.3),
+    Column("Found", align="right"),
+    Column("", 0.3),
+)
 
 
 def _kind_blocks(content: EvaluationContent, width: float) -> list[Block]:
@@ -371,9 +468,17 @@ def _delay_blocks(content: EvaluationContent, width: float) -> list[Block]:
     counts, _ = np.histogram(delays, edges)
 
     def draw(sheet: Sheet, y: float) -> None:
-        axes = Axes(sheet.left + 34, y + 26, width - 34, 130, (low, high), (0.0, float(counts.max()) * 1.08))
-        draw_axes(sheet, axes, value_ticks(axes.x_limits, 8), value_ticks(axes.y_limits, 4), "minutes from the "
-                  "beginning of the event to its alert", "found events")  # fmt: skip
+        axes = Axes(
+            sheet.left + 34, y + 26, width - 34, 130, (low, high), (0.0, float(counts.max()) * 1.08)
+        )
+        draw_axes(
+            sheet,
+            axes,
+            value_ticks(axes.x_limits, 8),
+            value_ticks(axes.y_limits, 4),
+            "minutes from the beginning of the event to its alert",
+            "found events",
+        )
         draw_bars(sheet, axes, edges, counts.astype(np.float64), COVERAGE[5])
         draw_upright(sheet, axes, float(np.median(delays)), "median")
 
@@ -386,17 +491,27 @@ def _curve_blocks(content: EvaluationContent, width: float) -> list[Block]:
     figures = content.headline.figures
     title = (
         f"Ranked by score, anomalies come first: ROC-AUC {_known(figures.roc_auc, 3)}, "
-        f"PR-AUC {_known(figures.average_precision, 3)} where chance has {_known(figures.anomaly_share, 3)}."
+        f"PR-AUC {_known(figures.average_precision, 3)} where chance has "
+        f"{_known(figures.anomaly_share, 3)}."
         if figures.average_precision > 2 * figures.anomaly_share
-        else f"Ranked by score, anomalies hardly come first: PR-AUC {_known(figures.average_precision, 3)} where "
+        else "Ranked by score, anomalies hardly come first: PR-AUC "
+        f"{_known(figures.average_precision, 3)} where "
         f"chance has {_known(figures.anomaly_share, 3)}."
     )
     text = (
-        "Both curves judge single steps over all thresholds, so they tell how well scores order steps, not how a "
-        "threshold was chosen. With few anomalies the right one says more: it looks only at what is flagged. The dot "
+        "Both curves judge single steps over all thresholds, so they tell how well scores order "
+        "steps, not how a "
+        "threshold was chosen. With few anomalies the right one says more: it looks only at what "
+        "is flagged. The dot "
         "is the threshold in use."
     )
-    curves = [*finding(title, width), paragraph(text, width), gap(6), _curves_block(content, width), gap(14)]
+    curves = [
+        *finding(title, width),
+        paragraph(text, width),
+        gap(6),
+        _curves_block(content, width),
+        gap(14),
+    ]
     return [*curves, *_other_blocks(content, width)]
 
 
@@ -412,18 +527,24 @@ _OTHER_COLUMNS = (
 def _other_blocks(content: EvaluationContent, width: float) -> list[Block]:
     """What a higher or lower threshold would trade for what."""
     rows = [
-        Row([
-            "in use" if one.multiple == 1 else f"{one.multiple:g} × that",
-            f"{one.n_found} of {one.n_events}",
-            _known(one.false_alarms_per_day),
-            _known(one.precision, 2),
-            _known(one.recall, 2),
-        ])
+        Row(
+            [
+                "in use" if one.multiple == 1 else f"{one.multiple:g} × that",
+                f"{one.n_found} of {one.n_events}",
+                _known(one.false_alarms_per_day),
+                _known(one.precision, 2),
+                _known(one.recall, 2),
+            ]
+        )
         for one in content.headline.others
-    ]  # fmt: skip
+    ]
     name = content.headline.name
     text = f"What another threshold would have done with the {name} readings; chosen here, it would flatter."
-    return [paragraph(text, width, keep_with_next=True), *table_blocks(_OTHER_COLUMNS, rows, width)] if rows else []
+    return (
+        [paragraph(text, width, keep_with_next=True), *table_blocks(_OTHER_COLUMNS, rows, width)]
+        if rows
+        else []
+    )
 
 
 def _curves_block(content: EvaluationContent, width: float) -> Block:
@@ -434,12 +555,23 @@ def _curves_block(content: EvaluationContent, width: float) -> Block:
         roc = Axes(sheet.left + 30, y + 16, side, side, _UNIT, _UNIT)
         pr = Axes(sheet.left + 30 + side + 56, y + 16, side, side, _UNIT, _UNIT)
         ticks = value_ticks(_UNIT, 5)
-        draw_axes(sheet, roc, ticks, ticks, "share of normal steps flagged", "share of anomalous steps flagged")
+        draw_axes(
+            sheet,
+            roc,
+            ticks,
+            ticks,
+            "share of normal steps flagged",
+            "share of anomalous steps flagged",
+        )
         draw_axes(sheet, pr, ticks, ticks, "recall", "precision")
-        draw_curve(sheet, roc, np.array([0.0, 1.0]), np.array([0.0, 1.0]), LineLook(GRID, 1.0, "2 2"))
+        draw_curve(
+            sheet, roc, np.array([0.0, 1.0]), np.array([0.0, 1.0]), LineLook(GRID, 1.0, "2 2")
+        )
         for part in shown:
             look = _PART_LOOKS[part.name]
-            draw_curve(sheet, roc, part.roc.false_positive_share, part.roc.true_positive_share, look)
+            draw_curve(
+                sheet, roc, part.roc.false_positive_share, part.roc.true_positive_share, look
+            )
             draw_curve(sheet, pr, *_staircase(part), look)
             _draw_in_use(sheet, roc, pr, part, look)
         draw_legend(sheet, roc.bottom + 38, [_part_entry(part) for part in shown])
@@ -470,14 +602,17 @@ def _confusion_blocks(content: EvaluationContent, width: float) -> list[Block]:
     steps = content.headline.figures.steps
     if np.isfinite(steps.precision):
         title = (
-            f"Of the flagged steps {share_text(steps.precision)} are anomalies; of the anomalous steps "
+            f"Of the flagged steps {share_text(steps.precision)} are anomalies; of the anomalous "
+            "steps "
             f"{share_text(steps.recall) if np.isfinite(steps.recall) else NO_DATA} are flagged."
         )
     else:
         title = f"No step of the {content.headline.name} readings is flagged."
     text = (
-        f"By single steps. Steps whose window still holds an anomaly that is over count neither way. An accuracy says "
-        f"little where anomalies are rare: who never flags reaches {share_text(steps.always_normal_accuracy)}."
+        "By single steps. Steps whose window still holds an anomaly that is over count neither "
+        "way. An accuracy says "
+        "little where anomalies are rare: who never flags reaches "
+        f"{share_text(steps.always_normal_accuracy)}."
     )
     return [
         *finding(title, width),
@@ -495,7 +630,9 @@ def _matrices_block(content: EvaluationContent, width: float) -> Block:
 
     def draw(sheet: Sheet, y: float) -> None:
         for i, part in enumerate(content.parts):
-            _draw_matrix(sheet, part, sheet.left + i % per_row * (side + 18), y + 134 * (i // per_row), side)
+            _draw_matrix(
+                sheet, part, sheet.left + i % per_row * (side + 18), y + 134 * (i // per_row), side
+            )
 
     return Block(134.0 * -(-len(content.parts) // per_row), draw)
 
@@ -505,7 +642,9 @@ def _draw_matrix(sheet: Sheet, part: PartResult, x: float, y: float, side: float
     sheet.cut(x, y + 9, part.name.capitalize(), STRONG, side)
     cells = (steps.true_positive, steps.false_positive, steps.false_negative, steps.true_negative)
     bottom = draw_confusion(sheet, x, y + 16, side, cells)
-    sheet.cut(x, bottom + 8, f"{counted(steps.n_unknown, 'step')} unscored or not judged", SMALL, side)
+    sheet.cut(
+        x, bottom + 8, f"{counted(steps.n_unknown, 'step')} unscored or not judged", SMALL, side
+    )
 
 
 _REPORT_COLUMNS = (
@@ -526,11 +665,21 @@ def _report_blocks(content: EvaluationContent, width: float) -> list[Block]:
             _class_row(part.name, "anomaly", report.anomaly),
             _class_row("", "normal", report.normal),
             _class_row("", "mean of both", report.macro),
-            Row(["", "accuracy", "", "", _known(report.accuracy, 3), count_text(report.macro.n_steps)]),
+            Row(
+                [
+                    "",
+                    "accuracy",
+                    "",
+                    "",
+                    _known(report.accuracy, 3),
+                    count_text(report.macro.n_steps),
+                ]
+            ),
             Row(["", "point-adjusted", "", "", _known(part.figures.point_adjusted_f1, 3), ""]),
         ]
     note = (
-        "Point-adjusted F1 takes an event for found in full after one flag in it: it flatters, random flags included, "
+        "Point-adjusted F1 takes an event for found in full after one flag in it: it flatters, "
+        "random flags included, "
         "and is here only to compare with papers that give nothing else."
     )
     return [
@@ -552,8 +701,10 @@ def _error_blocks(content: EvaluationContent, width: float) -> list[Block]:
     both = f"{share_text(anomalous)} of the anomalous and {share_text(normal)} of the normal steps"
     title = f"{both} lie above the threshold."
     text = (
-        "Errors of single steps as a multiple of the threshold that held at the time, both axes logarithmic. Good "
-        "detection keeps the two hills apart and the threshold between them; what lies beyond an edge is counted in "
+        "Errors of single steps as a multiple of the threshold that held at the time, both axes "
+        "logarithmic. Good "
+        "detection keeps the two hills apart and the threshold between them; what lies beyond an "
+        "edge is counted in "
         "the last bar."
     )
     shown = [part for part in content.parts if part.figures.steps.n]
@@ -571,7 +722,9 @@ def _histogram_legend() -> Block:
         line_entry("anomalous steps", FLAGGED, 1.4),
         line_entry("threshold", FLAGGED, 0.9, "3 2"),
     ]
-    return Block(18, lambda sheet, y: _ignored(draw_legend(sheet, y + 8, entries)), keep_with_next=True)
+    return Block(
+        18, lambda sheet, y: _ignored(draw_legend(sheet, y + 8, entries)), keep_with_next=True
+    )
 
 
 def _ignored(_: float) -> None:
@@ -587,15 +740,33 @@ def _histogram_block(part: PartResult, width: float) -> Block:
 
     def draw(sheet: Sheet, y: float) -> None:
         axes = Axes(
-            sheet.left + 44, y + 20, width - 44, 88, (float(low), float(high)), (-0.3, float(np.log10(highest)) + 0.15)
+            sheet.left + 44,
+            y + 20,
+            width - 44,
+            88,
+            (float(low), float(high)),
+            (-0.3, float(np.log10(highest)) + 0.15),
         )
         chosen = slice(int(np.searchsorted(edges, low)), int(np.searchsorted(edges, high)))
         bounds = edges[chosen.start : chosen.stop + 1]
         label = f"{part.name}: steps by error"
-        draw_axes(sheet, axes, power_ticks(axes.x_limits), power_ticks(axes.y_limits), "error / threshold", label)
+        draw_axes(
+            sheet,
+            axes,
+            power_ticks(axes.x_limits),
+            power_ticks(axes.y_limits),
+            "error / threshold",
+            label,
+        )
         draw_bars(sheet, axes, bounds, log_heights(part.normal.counts[chosen]), BAND)
         if part.anomalous.counts.any():
-            draw_steps(sheet, axes, bounds, log_heights(part.anomalous.counts[chosen]), LineLook(FLAGGED, 1.3))
+            draw_steps(
+                sheet,
+                axes,
+                bounds,
+                log_heights(part.anomalous.counts[chosen]),
+                LineLook(FLAGGED, 1.3),
+            )
         draw_upright(sheet, axes, 0.0, "threshold")
 
     return Block(136, draw)
@@ -615,11 +786,19 @@ def _learning_blocks(content: EvaluationContent, width: float) -> list[Block]:
     }.get(model.stopped, model.stopped or "unknown")
     took = f" It took {duration_text(model.seconds)}." if model.seconds is not None else ""
     text = f"{counted(model.n_parameters, 'parameter')}. Training ended because of: {why}.{took}"
-    return [*finding(title, width), paragraph(text, width), gap(4), _loss_block(content, best, width)]
+    return [
+        *finding(title, width),
+        paragraph(text, width),
+        gap(4),
+        _loss_block(content, best, width),
+    ]
 
 
 def _loss_block(content: EvaluationContent, best: int, width: float) -> Block:
-    curves = [np.array(values, np.float64) for values in (content.model.loss, content.model.validation_loss)]
+    curves = [
+        np.array(values, np.float64)
+        for values in (content.model.loss, content.model.validation_loss)
+    ]
     known = np.concatenate([values[np.isfinite(values)] for values in curves])
     if not known.size:
         return gap(1)
@@ -632,11 +811,16 @@ def _loss_block(content: EvaluationContent, best: int, width: float) -> Block:
         n = max(len(values) for values in curves)
         axes = Axes(sheet.left + 44, y + 24, width - 44, 150, (1.0, float(max(n, 2))), limits)
         ticks = _loss_ticks(limits) if is_log else value_ticks(limits, 5)
-        draw_axes(sheet, axes, _epoch_ticks(n), ticks, "epoch", "loss, logarithmic" if is_log else "loss")
+        draw_axes(
+            sheet, axes, _epoch_ticks(n), ticks, "epoch", "loss, logarithmic" if is_log else "loss"
+        )
         for values, look in zip(shown, _LOSS_LOOKS.values(), strict=True):
             draw_curve(sheet, axes, np.arange(1.0, len(values) + 1), values, look)
         draw_upright(sheet, axes, float(best), f"epoch {best}")
-        entries = [line_entry(name, look.colour, look.width, look.dash) for name, look in _LOSS_LOOKS.items()]
+        entries = [
+            line_entry(name, look.colour, look.width, look.dash)
+            for name, look in _LOSS_LOOKS.items()
+        ]
         draw_legend(sheet, axes.bottom + 36, entries)
 
     return Block(236, draw)
@@ -647,7 +831,9 @@ _LOSS_LOOKS = {"training": LineLook(MUTED, 1.0, "2 1.6"), "validation": LineLook
 
 def _epoch_ticks(n: int) -> list[tuple[float, str]]:
     every = max(1, -(-n // 10))
-    return [(float(epoch), str(epoch)) for epoch in range(1, n + 1) if epoch == 1 or epoch % every == 0]
+    return [
+        (float(epoch), str(epoch)) for epoch in range(1, n + 1) if epoch == 1 or epoch % every == 0
+    ]
 
 
 def _loss_ticks(limits: tuple[float, float]) -> list[tuple[float, str]]:
@@ -659,22 +845,42 @@ def _loss_ticks(limits: tuple[float, float]) -> list[tuple[float, str]]:
     return [(float(np.log10(value)), f"{value:.3g}") for value in inside]
 
 
-_ARTICLED = {"Missed": "a miss", "Flagged": "one that raised no alarm", "False alarm": "a false alarm"}
+_ARTICLED = {
+    "Missed": "a miss",
+    "Flagged": "one that raised no alarm",
+    "False alarm": "a false alarm",
+}
 
 
 def _example_blocks(content: EvaluationContent, width: float) -> list[Block]:
     if not content.examples:
         return []
     found = [one for one in content.examples if one.title.startswith("Found")]
-    others = [_ARTICLED[one.title.split(",")[0].split(":")[0]] for one in content.examples if one not in found]
+    others = [
+        _ARTICLED[one.title.split(",")[0].split(":")[0]]
+        for one in content.examples
+        if one not in found
+    ]
     parts = [counted(len(found), "find")] * bool(found) + others
     title = f"What the model saw: {joined(parts)} from the {content.headline.name} readings."
     entries = [
-        ACTUAL_ENTRY, RANGE_ENTRY, EXPECTED_ENTRY, FLAGGED_ENTRY, FIRST_FLAG_ENTRY, ERROR_ENTRY, THRESHOLD_ENTRY,
+        ACTUAL_ENTRY,
+        RANGE_ENTRY,
+        EXPECTED_ENTRY,
+        FLAGGED_ENTRY,
+        FIRST_FLAG_ENTRY,
+        ERROR_ENTRY,
+        THRESHOLD_ENTRY,
         ground_entry(f"{EVIDENCE_WORDS[content.evidence]} anomaly", INCIDENT_GROUND),
-    ]  # fmt: skip
-    legend = Block(30, lambda sheet, y: _ignored(draw_legend(sheet, y + 8, entries)), keep_with_next=True)
-    blocks = [block for one in content.examples for block in (_example_block(one, content.zone, width), gap(8))]
+    ]
+    legend = Block(
+        30, lambda sheet, y: _ignored(draw_legend(sheet, y + 8, entries)), keep_with_next=True
+    )
+    blocks = [
+        block
+        for one in content.examples
+        for block in (_example_block(one, content.zone, width), gap(8))
+    ]
     return [*finding(title, width), legend, *blocks]
 
 
@@ -682,7 +888,9 @@ def _example_block(one: Example, zone: str, width: float) -> Block:
     def draw(sheet: Sheet, y: float) -> None:
         sheet.cut(sheet.left, y + 9, one.title, STRONG, width)
         seconds = epoch_s(one.channel.times)
-        frame = Frame(sheet.left + 44, y + 30, width - 44, 66, float(seconds[0]), float(seconds[-1]))
+        frame = Frame(
+            sheet.left + 44, y + 30, width - 44, 66, float(seconds[0]), float(seconds[-1])
+        )
         ticks = frame_ticks(frame, zone)
         lower = frame.lowered(frame.bottom + 18, 42)
         for panel in (frame, lower):
@@ -707,12 +915,15 @@ def _reliability_blocks(content: EvaluationContent, width: float) -> list[Block]
     if found is None or found.curve is None:
         return []
     title = (
-        f"Stated probabilities are off by {share_text(found.calibration_error)} on average (Brier score "
+        f"Stated probabilities are off by {share_text(found.calibration_error)} on average (Brier "
+        "score "
         f"{_known(found.brier)})."
     )
     text = (
-        "Steps that were not learned from, by the probability that the model states; the share of them that are "
-        "anomalies should be the same, on the diagonal. Circles are as large as their steps are many."
+        "Steps that were not learned from, by the probability that the model states; the share of "
+        "them that are "
+        "anomalies should be the same, on the diagonal. Circles are as large as their steps are "
+        "many."
     )
     curve = found.curve
 
@@ -720,11 +931,15 @@ def _reliability_blocks(content: EvaluationContent, width: float) -> list[Block]
         axes = Axes(sheet.left + 44, y + 20, 260, 260, _UNIT, _UNIT)
         ticks = value_ticks(_UNIT, 5)
         draw_axes(sheet, axes, ticks, ticks, "stated probability", "share of anomalies")
-        draw_curve(sheet, axes, np.array([0.0, 1.0]), np.array([0.0, 1.0]), LineLook(MUTED, 0.8, "2 2"))
+        draw_curve(
+            sheet, axes, np.array([0.0, 1.0]), np.array([0.0, 1.0]), LineLook(MUTED, 0.8, "2 2")
+        )
         draw_curve(sheet, axes, curve.said, curve.happened, LineLook(INK, 0.9))
         for said, happened, n in zip(curve.said, curve.happened, curve.n_events, strict=True):
             size = 4 + 2.2 * float(np.log10(n))
-            sheet.marker("circle", axes.across.place(float(said)), axes.up.place(float(happened)), size, INK)
+            sheet.marker(
+                "circle", axes.across.place(float(said)), axes.up.place(float(happened)), size, INK
+            )
 
     return [*finding(title, width), paragraph(text, width), Block(320, draw)]
 

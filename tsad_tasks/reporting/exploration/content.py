@@ -64,13 +64,15 @@ class ExcludedRange:
 
 @dataclass(frozen=True, eq=False)
 class ChannelPreview:
-    """One channel of the training data: distributions of both parts over the same edges, and what stands out.
+    """One channel of the training data: distributions of both parts over the same edges, and what
+    stands out.
 
     Attributes
     ----------
     distance : Kolmogorov–Smirnov statistic of the two parts, 0 to 1
     n_extreme : values of the part that is learned from beyond 10 robust standard deviations
-    worst : the one farthest from the median, NaN where none is known; `worst_at` and `worst_entity` say where
+    worst : the one farthest from the median, NaN where none is known; `worst_at` and `worst_entity`
+        say where
     """
 
     name: str
@@ -87,7 +89,9 @@ class ChannelPreview:
 
 @dataclass(frozen=True)
 class Jump:
-    """A channel's centre now and when the champion was trained, and how many of the champion's scales lie between."""
+    """A channel's centre now and when the champion was trained, and how many of the champion's
+    scales lie between.
+    """
 
     entity: str
     channel: str

@@ -1,4 +1,6 @@
-"""What the readings of a dataset look like, and what a training would learn from them; reads only."""
+"""What the readings of a dataset look like, and what a training would learn from them; reads
+only.
+"""
 
 from __future__ import annotations
 
@@ -83,7 +85,8 @@ class Explored:
     values : float64 (n_entities, n_steps, n_channels), NaN where nothing was read.
     labelled : bool (n_entities, n_steps)
     labels : the same as ranges.
-    flag_times_s : epoch seconds of the champions' flags, all entities; None where nothing was scored.
+    flag_times_s : epoch seconds of the champions' flags, all entities; None where nothing was
+        scored.
     """
 
     entities: tuple[str, ...]
@@ -100,13 +103,16 @@ class Explored:
     @property
     def times_s(self) -> NDArray[np.int64]:
         """Epoch seconds of the steps."""
-        return epoch_s(self.start_at) + np.arange(self.values.shape[1], dtype=np.int64) * self.step_s
+        return (
+            epoch_s(self.start_at) + np.arange(self.values.shape[1], dtype=np.int64) * self.step_s
+        )
 
 
 def explored_range(
     store: Store, config: DatasetConfig, start_at: datetime | None, end_at: datetime | None
 ) -> tuple[datetime, datetime]:
-    """Whole hours to explore: what was asked for, else the training range before the newest reading.
+    """Whole hours to explore: what was asked for, else the training range before the newest
+    reading.
 
     Raises
     ------
@@ -126,12 +132,19 @@ def newest_end(store: Store, config: DatasetConfig) -> datetime:
     params = {"dataset_id": dataset.dataset_id, "before_at": FAR_AWAY}
     _, newest_at = store.select("select_ledger_ends", params)[0]
     if newest_at is None:
-        raise BadInput(f"Expected readings of {config.dataset}. Received: none yet. Run: tsad ingest {config.dataset}")
+        raise BadInput(
+            f"Expected readings of {config.dataset}. Received: none yet. Run: tsad ingest "
+            f"{config.dataset}"
+        )
     return hour_ceil(newest_at + timedelta(seconds=1))
 
 
 def warehouse_readings(
-    store: Store, config: DatasetConfig, start_at: datetime, end_at: datetime, entity: str | None = None
+    store: Store,
+    config: DatasetConfig,
+    start_at: datetime,
+    end_at: datetime,
+    entity: str | None = None,
 ) -> Explored:
     """Readings, labels and flags of [start_at, end_at), whole hours, as the warehouse has them.
 
@@ -154,18 +167,32 @@ def warehouse_readings(
     named = {key: name for name, key in known.items()}
     ranges = tuple(
         LabelRange(named[label.entity_id], label.start_at, label.end_at, label.kind)
-        for label in labels if label.entity_id in ids
-    )  # fmt: skip
+        for label in labels
+        if label.entity_id in ids
+    )
     marks = label_marks(names, ranges, start_at, blocks.values.shape[1], layout.step_s)
     times = np.array([epoch_s(flag.at) for flag in flags], np.int64) if is_scored else None
     values = np.asarray(blocks.values[:, :, columns], np.float64)
     return Explored(
-        tuple(names), len(known), start_at, end_at, layout.step_s, values, marks, ranges, times, from_source=False
+        tuple(names),
+        len(known),
+        start_at,
+        end_at,
+        layout.step_s,
+        values,
+        marks,
+        ranges,
+        times,
+        from_source=False,
     )
 
 
 def source_readings(
-    config: DatasetConfig, source_uri: str, start_at: datetime, end_at: datetime, entity: str | None = None
+    config: DatasetConfig,
+    source_uri: str,
+    start_at: datetime,
+    end_at: datetime,
+    entity: str | None = None,
 ) -> Explored:
     """The same straight from the source table, for a dataset that was not ingested yet."""
     parts = []
@@ -185,7 +212,16 @@ def source_readings(
     ranges = _ranges_of(names, labelled, start_at, config.source.step_s)
     joined = np.concatenate(values, axis=1)
     return Explored(
-        tuple(names), len(every), start_at, end_at, config.source.step_s, joined, labelled, ranges, None, True
+        tuple(names),
+        len(every),
+        start_at,
+        end_at,
+        config.source.step_s,
+        joined,
+        labelled,
+        ranges,
+        None,
+        True,
     )
 
 
@@ -196,7 +232,8 @@ def _chosen(names: Sequence[str], entity: str | None) -> list[str]:
     if entity is not None or not names:
         known = ", ".join(names[:8]) + (" …" if len(names) > 8 else "") or "none"
         raise BadInput(
-            f"Expected an entity with readings ({known}). Received: {entity or 'no readings in this range'}."
+            f"Expected an entity with readings ({known}). Received: "
+            f"{entity or 'no readings in this range'}."
         )
     return [names[i] for i in evenly(np.arange(len(names)), MAX_ENTITIES)]
 
@@ -211,13 +248,20 @@ def _rows(array: NDArray[Number], rows: Sequence[int], nothing: float) -> NDArra
 
 
 def label_marks(
-    names: Sequence[str], labels: Sequence[LabelRange], start_at: datetime, n_steps: int, step_s: int
+    names: Sequence[str],
+    labels: Sequence[LabelRange],
+    start_at: datetime,
+    n_steps: int,
+    step_s: int,
 ) -> NDArray[np.bool_]:
     """bool (n_entities, n_steps), which steps lie in a label."""
     marks = np.zeros((len(names), n_steps), bool)
     for label in labels:
         if label.entity in names:
-            ends = [-(-(epoch_s(at) - epoch_s(start_at)) // step_s) for at in (label.start_at, label.end_at)]
+            ends = [
+                -(-(epoch_s(at) - epoch_s(start_at)) // step_s)
+                for at in (label.start_at, label.end_at)
+            ]
             marks[list(names).index(label.entity), max(ends[0], 0) : max(ends[1], 0)] = True
     return marks
 
@@ -227,14 +271,23 @@ def _ranges_of(
 ) -> tuple[LabelRange, ...]:
     first_s = epoch_s(start_at)
     return tuple(
-        LabelRange(name, from_epoch_s(first_s + int(a) * step_s), from_epoch_s(first_s + int(b) * step_s), "source")
+        LabelRange(
+            name,
+            from_epoch_s(first_s + int(a) * step_s),
+            from_epoch_s(first_s + int(b) * step_s),
+            "source",
+        )
         for name, row in zip(names, marks, strict=True)
         for a, b in runs(row)
     )
 
 
 def explored_content(
-    config: DatasetConfig, found: Explored, *, generated_at: datetime, preview: TrainingPreview | None = None
+    config: DatasetConfig,
+    found: Explored,
+    *,
+    generated_at: datetime,
+    preview: TrainingPreview | None = None,
 ) -> ExplorationContent:
     """Everything that an exploration shows of these readings."""
     days, day_of = _days(found, config)
@@ -263,7 +316,9 @@ def explored_content(
 
 
 def _days(found: Explored, config: DatasetConfig) -> tuple[tuple[date, ...], NDArray[np.int64]]:
-    """The site's days, and the position of each step's day; hours are the unit, as no zone changes within one."""
+    """The site's days, and the position of each step's day; hours are the unit, as no zone changes
+    within one.
+    """
     hours = found.times_s[:: 3600 // found.step_s]
     local = [from_epoch_s(int(hour)).astimezone(config.zone).date() for hour in hours]
     days = sorted(set(local))
@@ -272,11 +327,15 @@ def _days(found: Explored, config: DatasetConfig) -> tuple[tuple[date, ...], NDA
     return tuple(days), np.repeat(of_hour, 3600 // found.step_s)
 
 
-def _daily(share: NDArray[np.float64], day_of: NDArray[np.int64], n_days: int) -> NDArray[np.float64]:
+def _daily(
+    share: NDArray[np.float64], day_of: NDArray[np.int64], n_days: int
+) -> NDArray[np.float64]:
     return np.bincount(day_of, share, n_days) / np.maximum(np.bincount(day_of, minlength=n_days), 1)
 
 
-def _anomalies_by_day(found: Explored, day_of: NDArray[np.int64], n_days: int) -> NDArray[np.float64] | None:
+def _anomalies_by_day(
+    found: Explored, day_of: NDArray[np.int64], n_days: int
+) -> NDArray[np.float64] | None:
     if found.flag_times_s is None:
         return None
     steps = (found.flag_times_s - epoch_s(found.start_at)) // found.step_s
@@ -294,15 +353,23 @@ def _channel_view(config: DatasetConfig, found: Explored, channel: int) -> Chann
     name = config.channel_names[channel]
     values = found.values[:, :, channel]
     shown = histogram(values)
-    labelled = histogram(values[found.labelled], edges=shown.edges) if found.labelled.any() else None
+    labelled = (
+        histogram(values[found.labelled], edges=shown.edges) if found.labelled.any() else None
+    )
     lags = min(values.shape[1] // 2, MAX_LAG_S // found.step_s)
     unknown = np.full(lags + 1, np.nan)
     alike = _mean_of([autocorrelation(row, lags) if varies(row) else unknown for row in values])
     period = dominant_period(values.T, lags) if lags > 1 else None
     return ChannelView(
-        name, config.source.channels[name].unit or "", channel_summary(values.ravel()), shown, labelled, alike,
-        float(found.step_s), None if period is None else float(period * found.step_s),
-    )  # fmt: skip
+        name,
+        config.source.channels[name].unit or "",
+        channel_summary(values.ravel()),
+        shown,
+        labelled,
+        alike,
+        float(found.step_s),
+        None if period is None else float(period * found.step_s),
+    )
 
 
 def _mean_of(rows: Sequence[NDArray[np.float64]]) -> NDArray[np.float64]:
@@ -312,26 +379,50 @@ def _mean_of(rows: Sequence[NDArray[np.float64]]) -> NDArray[np.float64]:
     return np.where(known.any(axis=0), total / np.maximum(known.sum(axis=0), 1), np.nan)
 
 
-def _key_series(config: DatasetConfig, found: Explored, channels: Sequence[ChannelView]) -> tuple[KeySeries, ...]:
-    """The channels of one entity, of all those with labels the one with the most: what a person looks at first."""
-    entity = int(np.argmax(found.labelled.sum(axis=1) * 10**9 + np.isfinite(found.values).sum(axis=(1, 2))))
-    varied = [i for i, view in enumerate(channels) if view.summary.n_known and not view.summary.is_constant]
+def _key_series(
+    config: DatasetConfig, found: Explored, channels: Sequence[ChannelView]
+) -> tuple[KeySeries, ...]:
+    """The channels of one entity, of all those with labels the one with the most: what a person
+    looks at first.
+    """
+    entity = int(
+        np.argmax(found.labelled.sum(axis=1) * 10**9 + np.isfinite(found.values).sum(axis=(1, 2)))
+    )
+    varied = [
+        i
+        for i, view in enumerate(channels)
+        if view.summary.n_known and not view.summary.is_constant
+    ]
     times = found.times_s.astype("datetime64[s]")
     return tuple(
-        _thinned_series(found.entities[entity], channels[i], times, found.values[entity, :, i], found.labelled[entity])
+        _thinned_series(
+            found.entities[entity],
+            channels[i],
+            times,
+            found.values[entity, :, i],
+            found.labelled[entity],
+        )
         for i in varied[:MAX_SERIES]
     )
 
 
 def _thinned_series(
-    entity: str, view: ChannelView, times: Times, values: NDArray[np.float64], labelled: NDArray[np.bool_]
+    entity: str,
+    view: ChannelView,
+    times: Times,
+    values: NDArray[np.float64],
+    labelled: NDArray[np.bool_],
 ) -> KeySeries:
     width = max(2, 2 * -(-len(values) // SERIES_POINTS))
-    kept = thinned(values, labelled, width) if len(values) > SERIES_POINTS else np.arange(len(values))
+    kept = (
+        thinned(values, labelled, width) if len(values) > SERIES_POINTS else np.arange(len(values))
+    )
     return KeySeries(entity, view.name, view.unit, times[kept], values[kept])
 
 
-def training_preview(store: Store, config: DatasetConfig, end_at: datetime, lineage: str = "live") -> TrainingPreview:
+def training_preview(
+    store: Store, config: DatasetConfig, end_at: datetime, lineage: str = "live"
+) -> TrainingPreview:
     """What a training of a lineage that ends at `end_at` would learn from, all entities together.
 
     Raises
@@ -354,8 +445,12 @@ def training_preview(store: Store, config: DatasetConfig, end_at: datetime, line
         return replace(preview, jumps=_jumps(store, config, span, scales, lineage))
 
 
-def _jumps(store: Store, config: DatasetConfig, span: TrainingRange, scales: Scales, lineage: str) -> tuple[Jump, ...]:
-    """The channels that moved most since the champion was trained, of entities with their own scale then and now."""
+def _jumps(
+    store: Store, config: DatasetConfig, span: TrainingRange, scales: Scales, lineage: str
+) -> tuple[Jump, ...]:
+    """The channels that moved most since the champion was trained, of entities with their own scale
+    then and now.
+    """
     dataset_id = store.select_dataset(config.dataset).dataset_id
     found: list[Jump] = []
     for scope in training_scopes(store, config):
@@ -363,12 +458,20 @@ def _jumps(store: Store, config: DatasetConfig, span: TrainingRange, scales: Sca
         if champion is not None:
             bundle = read_bundle(place(champion.artifact_uri), expected_sha256=champion.sha256)
             former = ModelSpec.from_json(bundle.spec)
-            both = [name for name, _ in scope.entities if name in former.scalers and name in scales.own]
-            found += [jump for name in both for jump in _jumps_of(name, config.channel_names, former, scales.own[name])]
+            both = [
+                name for name, _ in scope.entities if name in former.scalers and name in scales.own
+            ]
+            found += [
+                jump
+                for name in both
+                for jump in _jumps_of(name, config.channel_names, former, scales.own[name])
+            ]
     return tuple(sorted(found, key=lambda jump: -abs(jump.shift))[:MAX_JUMPS])
 
 
-def _jumps_of(entity: str, channel_names: Sequence[str], former: ModelSpec, scaler: Scaler) -> Iterator[Jump]:
+def _jumps_of(
+    entity: str, channel_names: Sequence[str], former: ModelSpec, scaler: Scaler
+) -> Iterator[Jump]:
     old = former.scalers[entity]
     for channel, now in zip(channel_names, scaler.center, strict=True):
         if channel in former.features.channels:
@@ -391,11 +494,14 @@ def preview_of(
     running_hours: Mapping[str, float],
     n_windows: tuple[int, int],
 ) -> TrainingPreview:
-    """A training range for a person to look at; `n_windows` are those learned from, and those that there are."""
+    """A training range for a person to look at; `n_windows` are those learned from, and those that
+    there are.
+    """
     config, span = reader.config, reader.span
     names = {key: name for name, key in scope.entities}
     excluded = tuple(
-        ExcludedRange(names[one.entity_id], one.start_at, one.end_at, one.reason, one.n_steps) for one in exclusions
+        ExcludedRange(names[one.entity_id], one.start_at, one.end_at, one.reason, one.n_steps)
+        for one in exclusions
     )
     out = [reader.excluded(key, span.start_at, span.end_at) for _, key in scope.entities]
     sides = _Sides.of(reader, scope)
@@ -413,7 +519,9 @@ def preview_of(
         running_hours=tuple(sorted(running_hours.items(), key=lambda pair: pair[1])),
         n_entities=len(scope.entities),
         hours_possible=(epoch_s(span.split_at) - epoch_s(span.start_at)) / 3600,
-        channels=tuple(sides.preview(reader, channel) for channel in range(len(config.channel_names))),
+        channels=tuple(
+            sides.preview(reader, channel) for channel in range(len(config.channel_names))
+        ),
         n_readings=lost.n_running - lost.n_excluded,
         left_out_share=lost.share,
         left_out=lost.ranking(),
@@ -423,7 +531,9 @@ def preview_of(
 
 @dataclass(frozen=True, eq=False)
 class _Sides:
-    """What is learned from and what is held out, of some entities, NaN where a training leaves it out."""
+    """What is learned from and what is held out, of some entities, NaN where a training leaves it
+    out.
+    """
 
     entities: Sequence[str]
     learned: NDArray[np.float64]
@@ -435,7 +545,9 @@ class _Sides:
         span, sides = reader.span, []
         for ends in ((span.start_at, span.split_at), (span.split_at, span.end_at)):
             found = [reader.clean(key, *ends) for _, key in chosen]
-            sides.append(np.stack([np.where(usable[:, None], values, np.nan) for values, usable in found]))
+            sides.append(
+                np.stack([np.where(usable[:, None], values, np.nan) for values, usable in found])
+            )
         return cls([name for name, _ in chosen], *sides)
 
     def preview(self, reader: TrainingReader, channel: int) -> ChannelPreview:
@@ -460,7 +572,9 @@ class _Sides:
 
 
 def _farthest(rows: NDArray[np.float64]) -> tuple[int, int]:
-    """Row and column of the value farthest from its row's median; the first one where nothing is known."""
+    """Row and column of the value farthest from its row's median; the first one where nothing is
+    known.
+    """
     distances = np.abs(rows - _medians(rows))
     worst = int(np.argmax(np.where(np.isfinite(distances), distances, -1.0)))
     return worst // rows.shape[1], worst % rows.shape[1]
@@ -472,7 +586,9 @@ def _medians(rows: NDArray[np.float64]) -> NDArray[np.float64]:
     return np.array([[np.median(row) if row.size else 0.0] for row in known])
 
 
-def write_exploration(config: DatasetConfig, content: ExplorationContent, path: UPath) -> tuple[str, int]:
+def write_exploration(
+    config: DatasetConfig, content: ExplorationContent, path: UPath
+) -> tuple[str, int]:
     """Where the PDF of an exploration is, and its pages."""
     document, n_pages = exploration_bytes(content, page_size=config.report.page_size)
     make_folder(path.parent)

@@ -1,4 +1,6 @@
-"""The exploration of a dataset, and the preview of a training: each page under the finding that it shows."""
+"""The exploration of a dataset, and the preview of a training: each page under the finding that it
+shows.
+"""
 
 from __future__ import annotations
 
@@ -19,7 +21,16 @@ from tsad_tasks.reporting.drawing.charts import (
     frame_ticks,
 )
 from tsad_tasks.reporting.drawing.document import Document, document_bytes
-from tsad_tasks.reporting.drawing.flow import Block, Column, Row, TableLook, gap, heading, paragraph, table_blocks
+from tsad_tasks.reporting.drawing.flow import (
+    Block,
+    Column,
+    Row,
+    TableLook,
+    gap,
+    heading,
+    paragraph,
+    table_blocks,
+)
 from tsad_tasks.reporting.drawing.fonts import wrap_text
 from tsad_tasks.reporting.drawing.marks import MISSING_ENTRY, draw_legend, ground_entry, line_entry
 from tsad_tasks.reporting.drawing.plan import Page, flow_pages, inner_size
@@ -92,7 +103,9 @@ def finding(text: str, width: float) -> list[Block]:
     return [
         Block(
             n_lines * TITLE.size * 1.3 + 8,
-            lambda sheet, y: _drawn(sheet.paragraph(sheet.left, y + TITLE.size, text, TITLE, width, 3, 1.3)),
+            lambda sheet, y: _drawn(
+                sheet.paragraph(sheet.left, y + TITLE.size, text, TITLE, width, 3, 1.3)
+            ),
             keep_with_next=True,
         )
     ]
@@ -144,7 +157,12 @@ def exploration_pages(content: ExplorationContent, width: float, room: float) ->
         ("distributions", "Distributions and correlations", shapes),
         ("periods", "Autocorrelation", _period_blocks(content, width)),
     ]
-    return [page for key, title, blocks in sections if blocks for page in flow_pages(key, title, blocks, room)]
+    return [
+        page
+        for key, title, blocks in sections
+        if blocks
+        for page in flow_pages(key, title, blocks, room)
+    ]
 
 
 _CHANNEL_COLUMNS = (
@@ -166,9 +184,9 @@ def overview_text(content: ExplorationContent) -> str:
     silent = [view.name for view in content.channels if not view.summary.n_known]
     known = np.array([view.summary.missing_share for view in content.channels])
     parts = [f"{share_text(float(1 - known.mean()))} of the readings are there"]
-    parts += [f"{joined(flat[:4])} never changes"] * (len(flat) == 1) + [f"{joined(flat[:4])} never change"] * (
-        len(flat) > 1
-    )
+    parts += [f"{joined(flat[:4])} never changes"] * (len(flat) == 1) + [
+        f"{joined(flat[:4])} never change"
+    ] * (len(flat) > 1)
     parts += [f"{joined(silent[:4])} says nothing"] * bool(silent)
     n_extreme = sum(view.summary.n_extreme for view in content.channels)
     parts += [f"{counted(n_extreme, 'reading')} far out"] * bool(n_extreme)
@@ -177,16 +195,28 @@ def overview_text(content: ExplorationContent) -> str:
 
 def _channel_blocks(content: ExplorationContent, width: float) -> list[Block]:
     who = counted(len(content.entities), "entity", "entities")
-    who += f" of {count_text(content.n_all_entities)}" if len(content.entities) < content.n_all_entities else ""
-    where = "straight from the source table, not ingested yet" if content.from_source else "as the warehouse has them"
+    who += (
+        f" of {count_text(content.n_all_entities)}"
+        if len(content.entities) < content.n_all_entities
+        else ""
+    )
+    where = (
+        "straight from the source table, not ingested yet"
+        if content.from_source
+        else "as the warehouse has them"
+    )
     facts = [
         ("Readings", f"{period_text(content.start_at, content.end_at, content.zone)}, {where}"),
-        ("Entities", f"{who}: {', '.join(content.entities[:8])}{' …' if len(content.entities) > 8 else ''}"),
+        (
+            "Entities",
+            f"{who}: {', '.join(content.entities[:8])}{' …' if len(content.entities) > 8 else ''}",
+        ),
         ("Step", duration_text(content.step_s)),
         ("Known anomalies", counted(len(content.labels), "label") if content.labels else "none"),
     ]
     text = (
-        "Extreme is farther from the median than ten robust standard deviations (the interquartile range over 1.349). "
+        "Extreme is farther from the median than ten robust standard deviations (the interquartile "
+        "range over 1.349). "
         "A period is that of the highest peak of the autocorrelation."
     )
     rows = [Row(_channel_cells(view)) for view in content.channels]
@@ -215,8 +245,16 @@ def _channel_cells(view: ChannelView) -> list[str]:
 def _day_blocks(content: ExplorationContent, width: float) -> list[Block]:
     return [
         *finding(_day_finding(content), width),
-        *([_day_bars(content, width, content.labelled_share, "share of readings labelled")] if content.labels else []),
-        *([] if content.n_anomalies is None else [_day_bars(content, width, content.n_anomalies, "flagged readings")]),
+        *(
+            [_day_bars(content, width, content.labelled_share, "share of readings labelled")]
+            if content.labels
+            else []
+        ),
+        *(
+            []
+            if content.n_anomalies is None
+            else [_day_bars(content, width, content.n_anomalies, "flagged readings")]
+        ),
         *_label_blocks(content, width),
         gap(6),
         _missing_block(content, width),
@@ -227,16 +265,29 @@ def _day_finding(content: ExplorationContent) -> str:
     worst = np.nanmax(content.missing, axis=0) if content.missing.size else np.zeros(0)
     n_bad = int(np.count_nonzero(worst > 0.5))
     labels = (
-        f"{counted(len(content.labels), 'known anomaly', 'known anomalies')}" if content.labels else "No known anomaly"
+        f"{counted(len(content.labels), 'known anomaly', 'known anomalies')}"
+        if content.labels
+        else "No known anomaly"
     )
-    gaps = f"{counted(n_bad, 'day')} with a channel mostly missing" if n_bad else "no day with a channel mostly missing"
+    gaps = (
+        f"{counted(n_bad, 'day')} with a channel mostly missing"
+        if n_bad
+        else "no day with a channel mostly missing"
+    )
     return f"{labels}; {gaps}."
 
 
 def _day_bars(content: ExplorationContent, width: float, heights: Floats, label: str) -> Block:
     def draw(sheet: Sheet, y: float) -> None:
         highest = max(float(np.max(heights, initial=0.0)), 1e-9)
-        axes = Axes(sheet.left + 84, y + 20, width - 84, 70, (0.0, float(len(content.days))), (0.0, highest * 1.08))
+        axes = Axes(
+            sheet.left + 84,
+            y + 20,
+            width - 84,
+            70,
+            (0.0, float(len(content.days))),
+            (0.0, highest * 1.08),
+        )
         ticks = value_ticks(axes.y_limits, 3) if np.any(heights > 0) else [(0.0, "0")]
         draw_axes(sheet, axes, _day_ticks(content), ticks, "", label)
         draw_bars(sheet, axes, np.arange(len(content.days) + 1.0), heights, FLAGGED)
@@ -264,8 +315,16 @@ def _label_blocks(content: ExplorationContent, width: float) -> list[Block]:
         own = [label for label in content.labels if label.kind == kind]
         seconds = sum((label.end_at - label.start_at).total_seconds() for label in own)
         first = min(own, key=lambda label: label.start_at)
-        rows.append(Row([kind.replace("_", " "), count_text(n), duration_text(seconds),
-                         f"{time_text(first.start_at, content.zone)}, {first.entity}"]))  # fmt: skip
+        rows.append(
+            Row(
+                [
+                    kind.replace("_", " "),
+                    count_text(n),
+                    duration_text(seconds),
+                    f"{time_text(first.start_at, content.zone)}, {first.entity}",
+                ]
+            )
+        )
     return table_blocks(_LABEL_COLUMNS, rows, width)
 
 
@@ -284,12 +343,22 @@ def _missing_block(content: ExplorationContent, width: float) -> Block:
         bottom = top + len(content.channels) * row_height
         for at, text in _day_ticks(content):
             sheet.text(left + at * side, bottom + 10, text, SMALL, "centre")
-        draw_legend(sheet, bottom + 26, [ground_entry(name, missing_shade(share)) for share, name in _SHADES])
+        draw_legend(
+            sheet,
+            bottom + 26,
+            [ground_entry(name, missing_shade(share)) for share, name in _SHADES],
+        )
 
     return Block(18 + len(content.channels) * row_height + 34, draw)
 
 
-_SHADES = ((0.0, "all there"), (0.01, "a trace missing"), (0.2, "some"), (0.5, "much"), (1.0, "nothing there"))
+_SHADES = (
+    (0.0, "all there"),
+    (0.01, "a trace missing"),
+    (0.2, "some"),
+    (0.5, "much"),
+    (1.0, "nothing there"),
+)
 
 
 def missing_shade(share: float) -> tuple[float, float, float]:
@@ -307,10 +376,14 @@ def _series_blocks(content: ExplorationContent, width: float) -> list[Block]:
     if not content.series:
         return []
     one = content.series[0]
-    title = f"{joined([series.channel for series in content.series])} of {one.entity} over the range."
+    title = (
+        f"{joined([series.channel for series in content.series])} of {one.entity} over the range."
+    )
     text = "Lowest and highest reading of each stretch; the ground is tinted where an anomaly is known."
     entries = [ground_entry("known anomaly", INCIDENT_GROUND), MISSING_ENTRY]
-    legend = Block(20, lambda sheet, y: _drawn(draw_legend(sheet, y + 8, entries)), keep_with_next=True)
+    legend = Block(
+        20, lambda sheet, y: _drawn(draw_legend(sheet, y + 8, entries)), keep_with_next=True
+    )
     return [
         *finding(title, width),
         paragraph(text, width),
@@ -321,7 +394,14 @@ def _series_blocks(content: ExplorationContent, width: float) -> list[Block]:
 
 def _series_block(content: ExplorationContent, one: KeySeries, width: float) -> Block:
     def draw(sheet: Sheet, y: float) -> None:
-        frame = Frame(sheet.left + 44, y + 14, width - 44, 66, content.start_at.timestamp(), content.end_at.timestamp())
+        frame = Frame(
+            sheet.left + 44,
+            y + 14,
+            width - 44,
+            66,
+            content.start_at.timestamp(),
+            content.end_at.timestamp(),
+        )
         for label in content.labels:
             if label.entity == one.entity:
                 _draw_known(sheet, frame, label.start_at.timestamp(), label.end_at.timestamp())
@@ -331,7 +411,13 @@ def _series_block(content: ExplorationContent, one: KeySeries, width: float) -> 
         seconds = epoch_s(one.times)
         draw_unknown(sheet, frame, seconds, one.values)
         draw_line(sheet, frame, span, seconds, one.values, np.zeros(len(one.values), bool), ACTUAL)
-        sheet.cut(frame.x, frame.y - 4, with_unit(one.channel, f"in {one.unit}" if one.unit else None), STRONG, width)
+        sheet.cut(
+            frame.x,
+            frame.y - 4,
+            with_unit(one.channel, f"in {one.unit}" if one.unit else None),
+            STRONG,
+            width,
+        )
         draw_time_labels(sheet, frame, frame.bottom + 10, content.zone)
 
     return Block(100, draw)
@@ -348,7 +434,11 @@ def _distribution_blocks(content: ExplorationContent, width: float) -> list[Bloc
     if not views:
         return []
     skewed = [view.name for view in views if _is_skewed(view)]
-    title = f"{joined(skewed[:4])} lean to one side." if len(skewed) > 1 else "Distributions of all channels."
+    title = (
+        f"{joined(skewed[:4])} lean to one side."
+        if len(skewed) > 1
+        else "Distributions of all channels."
+    )
     title = f"{skewed[0]} leans to one side." if len(skewed) == 1 else title
     text = "Middle 99.8 % of the readings of all explored entities; the line at each median." + (
         " The outline shows labelled readings, as high as their own highest bar."
@@ -356,7 +446,11 @@ def _distribution_blocks(content: ExplorationContent, width: float) -> list[Bloc
         else ""
     )
     rows = [views[i : i + 3] for i in range(0, len(views), 3)]
-    return [*finding(title, width), paragraph(text, width), *(_distribution_row(row, width) for row in rows)]
+    return [
+        *finding(title, width),
+        paragraph(text, width),
+        *(_distribution_row(row, width) for row in rows),
+    ]
 
 
 def _is_skewed(view: ChannelView) -> bool:
@@ -377,7 +471,14 @@ def _distribution_row(views: Sequence[ChannelView], width: float) -> Block:
 
 
 def _small_axes(sheet: Sheet, i: int, y: float, side: float, edges: Floats) -> Axes:
-    return Axes(sheet.left + i * (side + 18), y + 22, side, 70, (float(edges[0]), float(edges[-1])), (0.0, 1.08))
+    return Axes(
+        sheet.left + i * (side + 18),
+        y + 22,
+        side,
+        70,
+        (float(edges[0]), float(edges[-1])),
+        (0.0, 1.08),
+    )
 
 
 def _draw_distribution(sheet: Sheet, axes: Axes, view: ChannelView) -> None:
@@ -386,7 +487,13 @@ def _draw_distribution(sheet: Sheet, axes: Axes, view: ChannelView) -> None:
     sheet.cut(axes.x, axes.y - 6, label, STRONG, axes.width)
     draw_bars(sheet, axes, view.histogram.edges, _relative(view.histogram.counts), COVERAGE[4])
     if view.labelled is not None and view.labelled.counts.any():
-        draw_steps(sheet, axes, view.histogram.edges, _relative(view.labelled.counts), LineLook(FLAGGED, 1.1))
+        draw_steps(
+            sheet,
+            axes,
+            view.histogram.edges,
+            _relative(view.labelled.counts),
+            LineLook(FLAGGED, 1.1),
+        )
     draw_upright(sheet, axes, min(max(view.summary.median, axes.x_limits[0]), axes.x_limits[1]), "")
 
 
@@ -401,24 +508,39 @@ def _correlation_blocks(content: ExplorationContent, width: float) -> list[Block
     pairs = strongest_pairs(content, 8)
     strong = [pair for pair in pairs if abs(pair[2]) >= _STRONG_CORRELATION]
     title = (
-        f"{strong[0][0]} and {strong[0][1]} move together ({_signed(strong[0][2])}); {counted(len(strong), 'pair')} "
+        f"{strong[0][0]} and {strong[0][1]} move together ({_signed(strong[0][2])}); "
+        f"{counted(len(strong), 'pair')} "
         f"of channels at {_STRONG_CORRELATION:g} or more."
         if strong
-        else f"No two channels move together closely: at most {_signed(pairs[0][2]) if pairs else 'nothing known'}."
+        else "No two channels move together closely: at most "
+        f"{_signed(pairs[0][2]) if pairs else 'nothing known'}."
     )
     names = [view.name for view in content.channels]
     side = min((width - 84) / n, 30.0)
     matrix = Block(
         n * side + 24,
-        lambda sheet, y: _drawn(draw_correlations(sheet, sheet.left, y + 4, width, content.correlations, names)),
+        lambda sheet, y: _drawn(
+            draw_correlations(sheet, sheet.left, y + 4, width, content.correlations, names)
+        ),
     )
     text = (
-        "Pearson correlations of readings at the same time, median over entities. Channels that move together back "
+        "Pearson correlations of readings at the same time, median over entities. Channels that "
+        "move together back "
         "each other up: a fault in one shows against the others."
     )
     rows = [Row([one, other, _signed(value)]) for one, other, value in pairs]
-    columns = (Column("Strongest pairs", 0.5), Column("", 0.5), Column("Correlation", align="right", width=70))
-    return [*finding(title, width), paragraph(text, width), matrix, gap(8), *table_blocks(columns, rows, width)]
+    columns = (
+        Column("Strongest pairs", 0.5),
+        Column("", 0.5),
+        Column("Correlation", align="right", width=70),
+    )
+    return [
+        *finding(title, width),
+        paragraph(text, width),
+        matrix,
+        gap(8),
+        *table_blocks(columns, rows, width),
+    ]
 
 
 def strongest_pairs(content: ExplorationContent, n: int) -> list[tuple[str, str, float]]:
@@ -427,7 +549,11 @@ def strongest_pairs(content: ExplorationContent, n: int) -> list[tuple[str, str,
     values = content.correlations[rows, columns]
     order = np.argsort(-np.abs(np.where(np.isfinite(values), values, 0.0)), kind="stable")
     names = [view.name for view in content.channels]
-    return [(names[columns[i]], names[rows[i]], float(values[i])) for i in order[:n] if np.isfinite(values[i])]
+    return [
+        (names[columns[i]], names[rows[i]], float(values[i]))
+        for i in order[:n]
+        if np.isfinite(values[i])
+    ]
 
 
 def _signed(value: float) -> str:
@@ -440,11 +566,17 @@ def _period_blocks(content: ExplorationContent, width: float) -> list[Block]:
         return []
     rows = [views[i : i + 2] for i in range(0, len(views), 2)]
     text = (
-        "How much a reading resembles the one so much later, 1 being the same; mean over entities. The dashed line "
-        "marks the dominant period. A detector's window should see a good part of a short period; long ones are what "
+        "How much a reading resembles the one so much later, 1 being the same; mean over entities. "
+        "The dashed line "
+        "marks the dominant period. A detector's window should see a good part of a short period; "
+        "long ones are what "
         "hour and weekday as inputs are for."
     )
-    return [*finding(period_text_of(views), width), paragraph(text, width), *(_period_row(row, width) for row in rows)]
+    return [
+        *finding(period_text_of(views), width),
+        paragraph(text, width),
+        *(_period_row(row, width) for row in rows),
+    ]
 
 
 def period_text_of(views: Sequence[ChannelView]) -> str:
@@ -484,7 +616,9 @@ def _lag_ticks(limits: tuple[float, float]) -> list[tuple[float, str]]:
 
 
 def preview_blocks(preview: TrainingPreview, zone: str, width: float) -> list[Block]:
-    """What a training learns from: range, exclusions, extremes, running hours, and both parts' distributions."""
+    """What a training learns from: range, exclusions, extremes, running hours, and both parts'
+    distributions.
+    """
     return [
         *finding(preview_text(preview), width),
         *facts_blocks(_preview_facts(preview, zone)),
@@ -505,7 +639,9 @@ def preview_text(preview: TrainingPreview) -> str:
     moved = [one.name for one in preview.channels if one.distance > _NEAR * 3]
     n_extreme = sum(one.n_extreme for one in preview.channels)
     parts = [f"{share_text(preview.excluded_share)} of the training range is left out"]
-    parts += [f"{counted(n_extreme, 'extreme reading')} {'stays' if n_extreme == 1 else 'stay'} in"] * bool(n_extreme)
+    parts += [
+        f"{counted(n_extreme, 'extreme reading')} {'stays' if n_extreme == 1 else 'stay'} in"
+    ] * bool(n_extreme)
     parts += [f"{joined(moved[:3])} moved between the two parts"] * bool(moved)
     return f"{joined(parts)}."
 
@@ -516,10 +652,16 @@ def _preview_facts(preview: TrainingPreview, zone: str) -> list[tuple[str, str]]
     used = f"{count_text(preview.n_windows)} of {counted(preview.n_available, 'complete window')}"
     return [
         ("Learned from", f"{_ends(preview.start_at, preview.split_at, zone)}: {total}"),
-        ("Held out", f"{_ends(preview.split_at, preview.end_at, zone)}; the gate uses what comes after "
-                     f"{time_text(preview.gate_at, zone)}"),
-        ("Windows", f"{used} ({share_text(preview.used_share)}), {counted(preview.window, 'step')} each"),
-    ]  # fmt: skip
+        (
+            "Held out",
+            f"{_ends(preview.split_at, preview.end_at, zone)}; the gate uses what comes after "
+            f"{time_text(preview.gate_at, zone)}",
+        ),
+        (
+            "Windows",
+            f"{used} ({share_text(preview.used_share)}), {counted(preview.window, 'step')} each",
+        ),
+    ]
 
 
 def _ends(start_at: datetime, end_at: datetime, zone: str) -> str:
@@ -540,7 +682,8 @@ _PREVIEW_COLUMNS = (
 def _preview_channel_blocks(preview: TrainingPreview, zone: str, width: float) -> list[Block]:
     rows = [Row(_preview_cells(one, zone)) for one in preview.channels]
     text = (
-        "Extreme readings lie farther from the median than ten robust standard deviations of their entity. Moved is "
+        "Extreme readings lie farther from the median than ten robust standard deviations of their "
+        "entity. Moved is "
         "the largest difference of the distributions of both parts, 0 to 1 (Kolmogorov–Smirnov)."
     )
     return [*table_blocks(_PREVIEW_COLUMNS, rows, width), gap(3), paragraph(text, width, SMALL)]
@@ -568,19 +711,30 @@ _EXCLUDED_COLUMNS = (
 
 def _excluded_blocks(preview: TrainingPreview, zone: str, width: float) -> list[Block]:
     if not preview.excluded:
-        return [paragraph("Nothing is left out: no label and no sensor out of order in this range.", width)]
+        return [
+            paragraph(
+                "Nothing is left out: no label and no sensor out of order in this range.", width
+            )
+        ]
     reasons: dict[str, list[ExcludedRange]] = {}
     for one in preview.excluded:
         reasons.setdefault(one.reason, []).append(one)
     ranked = sorted(reasons.items(), key=lambda pair: -sum(one.n_steps for one in pair[1]))
-    rows = [Row(_excluded_cells(reason, found, zone)) for reason, found in ranked[:_MANY_EXCLUSIONS]]
+    rows = [
+        Row(_excluded_cells(reason, found, zone)) for reason, found in ranked[:_MANY_EXCLUSIONS]
+    ]
     return table_blocks(_EXCLUDED_COLUMNS, rows, width)
 
 
 def _excluded_cells(reason: str, found: Sequence[ExcludedRange], zone: str) -> list[str]:
     first = min(found, key=lambda one: one.start_at)
     n_steps = sum(one.n_steps for one in found)
-    return [reason, count_text(len(found)), count_text(n_steps), f"{first.entity}, {time_text(first.start_at, zone)}"]
+    return [
+        reason,
+        count_text(len(found)),
+        count_text(n_steps),
+        f"{first.entity}, {time_text(first.start_at, zone)}",
+    ]
 
 
 _JUMP_COLUMNS = (
@@ -635,7 +789,11 @@ def _preview_distributions(preview: TrainingPreview, width: float) -> list[Block
     legend = Block(
         18,
         lambda sheet, y: _drawn(
-            draw_legend(sheet, y + 8, [ground_entry("learned from", BAND), line_entry("held out", ACTUAL, 1.2)])
+            draw_legend(
+                sheet,
+                y + 8,
+                [ground_entry("learned from", BAND), line_entry("held out", ACTUAL, 1.2)],
+            )
         ),
         keep_with_next=True,
     )
@@ -650,8 +808,20 @@ def _preview_row(channels: Sequence[ChannelPreview], width: float) -> Block:
         for i, one in enumerate(channels):
             axes = _small_axes(sheet, i, y, side, one.learned.edges)
             draw_axes(sheet, axes, value_ticks(axes.x_limits, 4), [], "", "")
-            sheet.cut(axes.x, axes.y - 6, with_unit(one.name, f"in {one.unit}" if one.unit else None), STRONG, side)
+            sheet.cut(
+                axes.x,
+                axes.y - 6,
+                with_unit(one.name, f"in {one.unit}" if one.unit else None),
+                STRONG,
+                side,
+            )
             draw_bars(sheet, axes, one.learned.edges, _relative(one.learned.counts), BAND)
-            draw_steps(sheet, axes, one.learned.edges, _relative(one.held_out.counts), LineLook(ACTUAL, 1.1))
+            draw_steps(
+                sheet,
+                axes,
+                one.learned.edges,
+                _relative(one.held_out.counts),
+                LineLook(ACTUAL, 1.1),
+            )
 
     return Block(118, draw)

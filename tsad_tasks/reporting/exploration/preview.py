@@ -1,4 +1,6 @@
-"""What a retraining would learn from, for a person to approve before it does: the preview, and what was decided."""
+"""What a retraining would learn from, for a person to approve before it does: the preview, and what
+was decided.
+"""
 
 from __future__ import annotations
 
@@ -57,7 +59,8 @@ class Answer:
 
 
 def preview_run(run: Retraining) -> PreviewSummary:
-    """Task `preview`: what task `exclusions` left to learn from, as numbers and as a PDF in the run's artifacts.
+    """Task `preview`: what task `exclusions` left to learn from, as numbers and as a PDF in the
+    run's artifacts.
 
     Raises
     ------
@@ -65,7 +68,12 @@ def preview_run(run: Retraining) -> PreviewSummary:
         When there are too few running hours to train.
     """
     content = _content(settled(run))
-    place = run.artifacts / "explorations" / run.config.dataset / f"training_{run.span.end_at:%Y%m%dT%H%M}.pdf"
+    place = (
+        run.artifacts
+        / "explorations"
+        / run.config.dataset
+        / f"training_{run.span.end_at:%Y%m%dT%H%M}.pdf"
+    )
     pdf, _ = write_exploration(run.config, content, place)
     summary = summary_of(content, pdf)
     (run.folder / _FILE).write_text(json.dumps(asdict(summary)))
@@ -99,10 +107,16 @@ def markdown(content: ExplorationContent, preview: TrainingPreview, pdf: str) ->
     """What will be learned from, for the approval form."""
     ends = " to ".join(f"{at:%Y-%m-%d %H:%M}" for at in (preview.start_at, preview.end_at))
     readings = f"{count_text(preview.n_readings)} readings of {counted(preview.n_entities, 'entity', 'entities')}"
-    lost = [f"| {reason} | {count_text(n)} | {share_text(share)} |" for reason, n, share in preview.left_out]
-    channels = [f"| {view.name} | {share_text(view.summary.missing_share)} |" for view in content.channels]
+    lost = [
+        f"| {reason} | {count_text(n)} | {share_text(share)} |"
+        for reason, n, share in preview.left_out
+    ]
+    channels = [
+        f"| {view.name} | {share_text(view.summary.missing_share)} |" for view in content.channels
+    ]
     parts = [
-        f"{ends} UTC: {readings}, {share_text(preview.left_out_share)} of the running ones left out.",
+        f"{ends} UTC: {readings}, {share_text(preview.left_out_share)} of the running ones left "
+        "out.",
         preview_text(preview),
         _table("left out because of | readings | share", lost) if lost else "Nothing is left out.",
         _table("channel | missing", channels),
@@ -113,11 +127,18 @@ def markdown(content: ExplorationContent, preview: TrainingPreview, pdf: str) ->
 
 
 def jumps_table(jumps: tuple[Jump, ...]) -> str:
-    """The channels that moved most, in Markdown; a sentence where there is nothing to compare with."""
+    """The channels that moved most, in Markdown; a sentence where there is nothing to compare
+    with.
+    """
     if not jumps:
         return "No champion to compare with: no jumps."
-    rows = [f"| {one.entity} | {one.channel} | {one.before:.4g} | {one.now:.4g} | {one.shift:+.2g} |" for one in jumps]
-    heads = "entity | channel | centre when the champion was trained | now | moved by, in its scales"
+    rows = [
+        f"| {one.entity} | {one.channel} | {one.before:.4g} | {one.now:.4g} | {one.shift:+.2g} |"
+        for one in jumps
+    ]
+    heads = (
+        "entity | channel | centre when the champion was trained | now | moved by, in its scales"
+    )
     return _table(heads, rows)
 
 
@@ -126,17 +147,26 @@ def _table(heads: str, rows: list[str]) -> str:
 
 
 def decide_training(run: Retraining, answer: Answer) -> dict[str, Any]:
-    """Task `approved`: writes what was answered, with what was shown, and goes on where it was approved.
+    """Task `approved`: writes what was answered, with what was shown, and goes on where it was
+    approved.
 
     Raises
     ------
     NothingToDo
         When the training is stopped: the champion stays.
     """
-    shown, said = json.loads((run.folder / _FILE).read_text()), "approved" if answer.is_approved else "stopped"
-    row = {name: shown[name] for name in ("n_readings", "n_entities", "excluded_share", "missing_share", "pdf")}
+    shown, said = (
+        json.loads((run.folder / _FILE).read_text()),
+        "approved" if answer.is_approved else "stopped",
+    )
+    row = {
+        name: shown[name]
+        for name in ("n_readings", "n_entities", "excluded_share", "missing_share", "pdf")
+    }
     row |= {name: json.dumps(shown[name]) for name in ("left_out", "jumps")}
     write_training_decision(run, said, answer.by, answer.reason, answer.answered_at, row)
     if not answer.is_approved:
-        raise NothingToDo(f"The training of {run.config.dataset} was stopped by {answer.by} ({answer.reason}).")
+        raise NothingToDo(
+            f"The training of {run.config.dataset} was stopped by {answer.by} ({answer.reason})."
+        )
     return {"approved_by": answer.by}

@@ -1,4 +1,5 @@
-"""What readings look like before a model sees them: extremes, distributions, correlations, periods, gaps.
+"""What readings look like before a model sees them: extremes, distributions, correlations, periods,
+gaps.
 
 Values are (n_steps, n_channels) on a grid, NaN where nothing was read. What is not known stays NaN.
 """
@@ -67,11 +68,21 @@ def channel_summary(values: Float) -> ChannelSummary:
     quantiles = tuple(np.quantile(known, QUANTILES).tolist())
     n_extreme = int(np.count_nonzero(extreme(known)))
     low, high = float(known.min()), float(known.max())
-    return ChannelSummary(known.size, missing, float(known.mean()), float(known.std()), low, high, quantiles, n_extreme)
+    return ChannelSummary(
+        known.size,
+        missing,
+        float(known.mean()),
+        float(known.std()),
+        low,
+        high,
+        quantiles,
+        n_extreme,
+    )
 
 
 def extreme(values: Float, n_spreads: float = EXTREME_SPREADS) -> NDArray[np.bool_]:
-    """Whether each value, (n,), is farther from the median than `n_spreads` robust standard deviations.
+    """Whether each value, (n,), is farther from the median than `n_spreads` robust standard
+    deviations.
 
     The spread is the interquartile range over 1.349; where that is 0, the standard deviation.
 
@@ -89,7 +100,9 @@ def extreme(values: Float, n_spreads: float = EXTREME_SPREADS) -> NDArray[np.boo
 
 @dataclass(frozen=True, eq=False)
 class Histogram:
-    """Counts (n_bins,) between edges (n_bins + 1,), and how many values lie below and above them."""
+    """Counts (n_bins,) between edges (n_bins + 1,), and how many values lie below and above
+    them.
+    """
 
     counts: NDArray[np.int64]
     edges: Float
@@ -97,8 +110,11 @@ class Histogram:
     n_above: int = 0
 
 
-def histogram(values: NDArray[np.floating[Any]], *, n_bins: int = 40, edges: Float | None = None) -> Histogram:
-    """The distribution of the known values; by default over the middle 99.8 %, so that one spike does not flatten it.
+def histogram(
+    values: NDArray[np.floating[Any]], *, n_bins: int = 40, edges: Float | None = None
+) -> Histogram:
+    """The distribution of the known values; by default over the middle 99.8 %, so that one spike
+    does not flatten it.
 
     >>> histogram(np.array([0.0, 1.0, 1.0, np.nan]), edges=np.array([0.0, 0.5, 1.0])).counts.tolist()
     [1, 2]
@@ -120,10 +136,11 @@ def _edges(known: Float, n_bins: int) -> Float:
 
 
 def distance_of_distributions(first: Float, second: Float) -> float:
-    """The largest difference of two distribution functions, 0 to 1: the Kolmogorov–Smirnov statistic.
+    """The largest difference of two distribution functions, 0 to 1: the Kolmogorov–Smirnov
+    statistic.
 
-    Unknown values are left out; NaN where one side has none. Neighbouring readings resemble one another, so no p-value
-    is given: it would be far too small.
+    Unknown values are left out; NaN where one side has none. Neighbouring readings resemble one
+    another, so no p-value is given: it would be far too small.
 
     Source: Smirnov, 1939.
 
@@ -139,7 +156,8 @@ def distance_of_distributions(first: Float, second: Float) -> float:
 
 
 def correlations(values: Float) -> Float:
-    """Pearson correlations of all pairs of channels, (n_channels, n_channels), over the steps that both know.
+    """Pearson correlations of all pairs of channels, (n_channels, n_channels), over the steps that
+    both know.
 
     NaN where fewer than 10 steps are shared or a channel does not vary in them.
 
@@ -156,7 +174,8 @@ def correlations(values: Float) -> Float:
     marks = known.astype(np.float64)
     n = marks.T @ marks
     with np.errstate(invalid="ignore", divide="ignore"):
-        # Sums of a over the steps where b is known too: the pair's own means, not those of all steps.
+        # Sums of a over the steps where b is known too: the pair's own means, not those of all
+        # steps.
         own, square = centred.T @ marks, (centred**2).T @ marks
         variance = square / n - (own / n) ** 2
         covariance = centred.T @ centred / n - own * own.T / n**2
@@ -189,4 +208,6 @@ def missing_shares(values: Float, days: NDArray[np.int64]) -> Float:
     n_days = int(days.max()) + 1 if days.size else 0
     steps = np.bincount(days, minlength=n_days)
     columns = [np.bincount(days, weights=column, minlength=n_days) for column in share.T]
-    return np.array([column / np.maximum(steps, 1) for column in columns]).reshape(share.shape[1], n_days)
+    return np.array([column / np.maximum(steps, 1) for column in columns]).reshape(
+        share.shape[1], n_days
+    )

@@ -18,8 +18,10 @@ _COLUMNS = (
     Column("Expected", align="right", width=44),
 )
 _TEXT = (
-    "By labels and verdicts. Found: of the anomalies that people know of. Precision: of the incidents that somebody"
-    " judged. False: incidents that somebody called so. Expected: incidents a day while nothing is wrong."
+    "By labels and verdicts. Found: of the anomalies that people know of. Precision: of the "
+    "incidents that somebody"
+    " judged. False: incidents that somebody called so. Expected: incidents a day while nothing is "
+    "wrong."
 )
 
 
@@ -28,20 +30,26 @@ def audit_blocks(content: ReportContent, width: float) -> list[Block]:
     if not content.audit:
         return []
     rows = [_row(one) for one in content.audit]
-    return [heading("Self-audit"), paragraph(_TEXT, width, keep_with_next=True), *table_blocks(_COLUMNS, rows, width)]
+    return [
+        heading("Self-audit"),
+        paragraph(_TEXT, width, keep_with_next=True),
+        *table_blocks(_COLUMNS, rows, width),
+    ]
 
 
 def _row(row: AuditRow) -> Row:
-    return Row([
-        row.model,
-        # Weeks are those of UTC.
-        date_text(row.week_at, "UTC"),
-        figure_text(row.days),
-        f"{row.n_found} of {row.n_known}",
-        share_text(row.precision),
-        NO_DATA if row.median_delay_s is None else _delay_text(row.median_delay_s),
-        *(NO_DATA if one is None else figure_text(one) for one in _rates(row)),
-    ])  # fmt: skip
+    return Row(
+        [
+            row.model,
+            # Weeks are those of UTC.
+            date_text(row.week_at, "UTC"),
+            figure_text(row.days),
+            f"{row.n_found} of {row.n_known}",
+            share_text(row.precision),
+            NO_DATA if row.median_delay_s is None else _delay_text(row.median_delay_s),
+            *(NO_DATA if one is None else figure_text(one) for one in _rates(row)),
+        ]
+    )
 
 
 def _rates(row: AuditRow) -> tuple[float | None, float | None, float | None]:

@@ -23,7 +23,9 @@ Times = npt.NDArray[np.datetime64]
 
 @dataclass(frozen=True, eq=False)
 class ScoreSeries:
-    """Errors with their thresholds and flags around an incident; all of one length, times ascending."""
+    """Errors with their thresholds and flags around an incident; all of one length, times
+    ascending.
+    """
 
     times: Times
     errors: Floats
@@ -38,7 +40,8 @@ class ScoreSeries:
 class ChannelSeries:
     """One channel around an incident: readings, what was expected, and its share of the error.
 
-    `expected`, `lower` and `upper` may be missing. `worst_*` describe the flagged reading farthest from expectation.
+    `expected`, `lower` and `upper` may be missing. `worst_*` describe the flagged reading farthest
+    from expectation.
     """
 
     name: str
@@ -62,7 +65,9 @@ class ChannelSeries:
 
 @dataclass(frozen=True, eq=False)
 class HeatMap:
-    """Errors by channel and time bucket: `errors` is (n_channels, n_buckets) in the channels' order, NaN is missing."""
+    """Errors by channel and time bucket: `errors` is (n_channels, n_buckets) in the channels'
+    order, NaN is missing.
+    """
 
     bucket_starts: Times
     bucket_s: float
@@ -71,14 +76,17 @@ class HeatMap:
     def __post_init__(self) -> None:
         if self.errors.ndim != 2 or self.errors.shape[1] != len(self.bucket_starts):
             raise ValueError(
-                f"Expected errors of shape (n_channels, {len(self.bucket_starts)}). Received: {self.errors.shape}."
+                f"Expected errors of shape (n_channels, {len(self.bucket_starts)}). Received: "
+                f"{self.errors.shape}."
                 " Give one column for each bucket start."
             )
 
 
 @dataclass(frozen=True, eq=False)
 class IncidentPage:
-    """One incident with what is needed to judge it. `ended_at` is None while it is open, `verdict` until it has one."""
+    """One incident with what is needed to judge it. `ended_at` is None while it is open, `verdict`
+    until it has one.
+    """
 
     incident_id: str
     entity: str
@@ -136,7 +144,9 @@ class AnomalyRow:
 
 @dataclass(frozen=True)
 class QualityRow:
-    """One finding about a channel's readings: constant, stuck, at range limit, out of range, unit jump, …"""
+    """One finding about a channel's readings: constant, stuck, at range limit, out of range, unit
+    jump, …
+    """
 
     entity: str
     channel: str
@@ -149,7 +159,8 @@ class QualityRow:
 
 @dataclass(frozen=True, eq=False)
 class EntityCoverage:
-    """Hours of one entity by status. `n_hours_expected` leaves out `off`; `day_shares` is the scored share per day.
+    """Hours of one entity by status. `n_hours_expected` leaves out `off`; `day_shares` is the
+    scored share per day.
 
     NaN in `day_shares` is a day on which nothing was expected.
     """
@@ -188,7 +199,9 @@ class Coverage:
 
 @dataclass(frozen=True)
 class GateRow:
-    """One rule of the gate: what was reached against the limit (`at_most` or at least); `low` to `high` holds 95 %."""
+    """One rule of the gate: what was reached against the limit (`at_most` or at least); `low` to
+    `high` holds 95 %.
+    """
 
     rule: str
     value: float | None
@@ -203,7 +216,9 @@ class GateRow:
 
 @dataclass(frozen=True, eq=False)
 class ModelCard:
-    """One model: what it is, what it learned from, how it was judged. `role` is champion, shadow, rejected, …"""
+    """One model: what it is, what it learned from, how it was judged. `role` is champion, shadow,
+    rejected, …
+    """
 
     name: str
     detector: str
@@ -229,7 +244,9 @@ class ModelCard:
 
 @dataclass(frozen=True)
 class AuditRow:
-    """What a model did in a week, by labels and verdicts; None where nothing is known or was expected."""
+    """What a model did in a week, by labels and verdicts; None where nothing is known or was
+    expected.
+    """
 
     model: str
     week_at: datetime
@@ -258,7 +275,9 @@ class SuppressedRow:
 
 @dataclass(frozen=True)
 class Headline:
-    """The figures of the cover. `alarm_budget` counts incidents for the period; `highest_ratio` is error/threshold."""
+    """The figures of the cover. `alarm_budget` counts incidents for the period; `highest_ratio` is
+    error/threshold.
+    """
 
     n_entities: int
     n_hours_scored: int
@@ -278,7 +297,8 @@ class Headline:
 
 @dataclass(frozen=True, eq=False)
 class ReportContent:
-    """A whole report. Incidents and anomalies may come in any order; `n_anomalies` counts all of the period.
+    """A whole report. Incidents and anomalies may come in any order; `n_anomalies` counts all of
+    the period.
 
     `incidents` and `headline` are without those that maintenance suppresses.
     """

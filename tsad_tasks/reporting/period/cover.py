@@ -10,7 +10,12 @@ import numpy as np
 
 from tsad_tasks.reporting.drawing.charts import Frame, draw_time_grid, draw_time_labels, frame_ticks
 from tsad_tasks.reporting.drawing.fonts import width_of
-from tsad_tasks.reporting.drawing.marks import MISSING_ENTRY, draw_legend, draw_severity, severity_entry
+from tsad_tasks.reporting.drawing.marks import (
+    MISSING_ENTRY,
+    draw_legend,
+    draw_severity,
+    severity_entry,
+)
 from tsad_tasks.reporting.drawing.plan import PageNumbers, bottom_of
 from tsad_tasks.reporting.drawing.sheet import Sheet
 from tsad_tasks.reporting.drawing.theme import (
@@ -54,7 +59,9 @@ _N_FIRST = 10
 _STRIP_LABEL_WIDTH = 100.0
 
 
-def draw_cover(sheet: Sheet, content: ReportContent, sections: Sequence[tuple[str, str]], numbers: PageNumbers) -> None:
+def draw_cover(
+    sheet: Sheet, content: ReportContent, sections: Sequence[tuple[str, str]], numbers: PageNumbers
+) -> None:
     """Draws the cover; `sections` are (key, title) of the parts that follow."""
     y = _draw_title(sheet, content)
     y = draw_tiles(sheet, _tiles(content), y + 6, height=74, first=52, leading=11)
@@ -68,12 +75,18 @@ def draw_cover(sheet: Sheet, content: ReportContent, sections: Sequence[tuple[st
 def _draw_title(sheet: Sheet, content: ReportContent) -> float:
     zone = f"times in {zone_text(content.site_zone, content.start_at, content.end_at)}"
     used = sheet.text(sheet.right, 56, zone, BODY.but(size=8), "right")
-    sheet.cut(sheet.left, 56, content.title, TextStyle(11, colour=MUTED), sheet.inner_width - used - 20)
+    sheet.cut(
+        sheet.left, 56, content.title, TextStyle(11, colour=MUTED), sheet.inner_width - used - 20
+    )
     y = sheet.paragraph(sheet.left, 85, content.dataset, _NAME, sheet.inner_width, 2, 1.15)
     period = period_text(content.start_at, content.end_at, content.site_zone)
     sheet.cut(sheet.left, y - 8, period, TextStyle(13), sheet.inner_width)
     made = f"Generated {stamp_text(content.generated_at, content.site_zone)}"
-    until = f" from readings up to {time_text(content.data_until, content.site_zone)}" if content.data_until else ""
+    until = (
+        f" from readings up to {time_text(content.data_until, content.site_zone)}"
+        if content.data_until
+        else ""
+    )
     about = f"{content.description}. " if content.description else ""
     return sheet.paragraph(sheet.left, y + 7, f"{about}{made}{until}.", BODY, sheet.inner_width, 3)
 
@@ -81,16 +94,36 @@ def _draw_title(sheet: Sheet, content: ReportContent) -> float:
 def _tiles(content: ReportContent) -> list[tuple[str, str, list[str]]]:
     """Figure, its name, and lines that explain it."""
     head = content.headline
-    by_severity = ", ".join(f"{head.n_incidents.get(s, 0)} {SEVERITY_MARKS[s].word.lower()}" for s in SEVERITIES)
+    by_severity = ", ".join(
+        f"{head.n_incidents.get(s, 0)} {SEVERITY_MARKS[s].word.lower()}" for s in SEVERITIES
+    )
     share = head.n_hours_scored / head.n_hours_expected if head.n_hours_expected else None
     hours = f"{count_text(head.n_hours_scored)} of {counted(head.n_hours_expected, 'hour')}"
-    unjudged = f"{count_text(head.n_unjudged)} without a verdict" if head.n_unjudged is not None else ""
-    highest = f"highest error {ratio_text(head.highest_ratio)} × thr." if head.highest_ratio is not None else ""
+    unjudged = (
+        f"{count_text(head.n_unjudged)} without a verdict" if head.n_unjudged is not None else ""
+    )
+    highest = (
+        f"highest error {ratio_text(head.highest_ratio)} × thr."
+        if head.highest_ratio is not None
+        else ""
+    )
     return [
-        (count_text(head.n_all_incidents), _noun(head.n_all_incidents), [by_severity, _budget_text(content)]),
+        (
+            count_text(head.n_all_incidents),
+            _noun(head.n_all_incidents),
+            [by_severity, _budget_text(content)],
+        ),
         (count_text(head.n_open), "still open", [unjudged, highest]),
-        (share_text(share), "of hours scored", [hours, counted(head.n_entities, "entity", "entities")]),
-        (_short_count(head.n_readings), "readings", [_exact(head.n_readings), _findings(len(content.quality))]),
+        (
+            share_text(share),
+            "of hours scored",
+            [hours, counted(head.n_entities, "entity", "entities")],
+        ),
+        (
+            _short_count(head.n_readings),
+            "readings",
+            [_exact(head.n_readings), _findings(len(content.quality))],
+        ),
     ]
 
 
@@ -139,13 +172,21 @@ def lead_sentence(content: ReportContent) -> str:
 
 
 def _entities_of(incidents: Sequence[IncidentPage], severity: Severity) -> str:
-    names = list(dict.fromkeys(one.entity for one in worst_first(incidents) if one.severity == severity))
-    more = [f"{counted(len(names) - 3, 'other entity', 'other entities')}"] if len(names) > 3 else []
+    names = list(
+        dict.fromkeys(one.entity for one in worst_first(incidents) if one.severity == severity)
+    )
+    more = (
+        [f"{counted(len(names) - 3, 'other entity', 'other entities')}"] if len(names) > 3 else []
+    )
     return joined(names[:3] + more)
 
 
 def _unscored_text(n_hours: int) -> str:
-    return f" {counted(n_hours, 'hour')} could not be scored; nothing is known about them." if n_hours > 0 else ""
+    return (
+        f" {counted(n_hours, 'hour')} could not be scored; nothing is known about them."
+        if n_hours > 0
+        else ""
+    )
 
 
 def _draw_strip(sheet: Sheet, content: ReportContent, y: float) -> float:
@@ -173,14 +214,19 @@ def _draw_strip(sheet: Sheet, content: ReportContent, y: float) -> float:
 def _strip_entities(content: ReportContent) -> list[str]:
     """Entities with incidents, worst first, then those with hours unscored, then the others."""
     ranked = [one.entity for one in worst_first(content.incidents)]
-    by_lack = sorted(content.coverage.entities, key=lambda one: (one.n_hours_scored - one.n_hours_expected, one.entity))
+    by_lack = sorted(
+        content.coverage.entities,
+        key=lambda one: (one.n_hours_scored - one.n_hours_expected, one.entity),
+    )
     return list(dict.fromkeys(ranked + [one.entity for one in by_lack]))[:_N_STRIP_ROWS]
 
 
 def _draw_strip_rest(sheet: Sheet, content: ReportContent, n_shown: int, y: float) -> None:
     n_all = max(content.headline.n_entities, n_shown)
     if n_shown < n_all:
-        sheet.cut(sheet.left, y, f"{n_shown} of {count_text(n_all)} entities", SMALL, _STRIP_LABEL_WIDTH)
+        sheet.cut(
+            sheet.left, y, f"{n_shown} of {count_text(n_all)} entities", SMALL, _STRIP_LABEL_WIDTH
+        )
 
 
 def _draw_strip_row(sheet: Sheet, content: ReportContent, name: str, frame: Frame) -> None:
@@ -203,7 +249,9 @@ def _draw_unscored_days(sheet: Sheet, content: ReportContent, name: str, frame: 
 
 
 def _day_starts(content: ReportContent) -> list[float]:
-    """The local midnights at which the days of the coverage begin, and the one at which the last day ends."""
+    """The local midnights at which the days of the coverage begin, and the one at which the last
+    day ends.
+    """
     days = content.coverage.days
     ends = [*days, days[-1] + timedelta(days=1)] if days else []
     return [datetime.combine(day, time.min, zone_of(content.site_zone)).timestamp() for day in ends]
@@ -219,7 +267,9 @@ def _draw_bar(sheet: Sheet, content: ReportContent, incident: IncidentPage, fram
     sheet.marker(mark.shape, left, frame.y + 4, 5.5, mark.colour)
 
 
-def _draw_look_first(sheet: Sheet, content: ReportContent, numbers: PageNumbers, y: float, bottom: float) -> None:
+def _draw_look_first(
+    sheet: Sheet, content: ReportContent, numbers: PageNumbers, y: float, bottom: float
+) -> None:
     ranked = look_first(content.incidents)
     if not ranked or y + 50 > bottom:
         return
@@ -231,7 +281,9 @@ def _draw_look_first(sheet: Sheet, content: ReportContent, numbers: PageNumbers,
         y = _draw_entry(sheet, content, incident, numbers, y)
 
 
-def _draw_entry(sheet: Sheet, content: ReportContent, incident: IncidentPage, numbers: PageNumbers, y: float) -> float:
+def _draw_entry(
+    sheet: Sheet, content: ReportContent, incident: IncidentPage, numbers: PageNumbers, y: float
+) -> float:
     key, room = incident_key(incident), sheet.inner_width - 120
     draw_severity(sheet, sheet.left, y + 7, incident.severity, STRONG)
     sheet.cut(sheet.left, y + 17, incident.incident_id, SMALL, 62)
@@ -257,7 +309,9 @@ def _entry_text(content: ReportContent, incident: IncidentPage) -> str:
     )
 
 
-def _draw_sections(sheet: Sheet, sections: Sequence[tuple[str, str]], numbers: PageNumbers, y: float) -> None:
+def _draw_sections(
+    sheet: Sheet, sections: Sequence[tuple[str, str]], numbers: PageNumbers, y: float
+) -> None:
     x = sheet.left
     for key, title in sections:
         text = f"{title}  {numbers.get(key, NO_DATA)}"

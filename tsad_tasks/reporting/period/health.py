@@ -11,7 +11,13 @@ from zoneinfo import ZoneInfo
 import numpy as np
 
 from tsad_tasks.base.interval import hour_floor, hours_between
-from tsad_tasks.reporting.period.content import SCORED_STATUSES, AnomalyRow, Coverage, EntityCoverage, QualityRow
+from tsad_tasks.reporting.period.content import (
+    SCORED_STATUSES,
+    AnomalyRow,
+    Coverage,
+    EntityCoverage,
+    QualityRow,
+)
 from tsad_tasks.reporting.period.incidents import ReportPeriod, peak_figures
 from tsad_tasks.reporting.period.ranking import DEFAULT_LIMITS
 from tsad_tasks.storage.rows import IngestHour
@@ -20,7 +26,9 @@ Statuses = Mapping[datetime, str]
 
 
 def coverage_of(period: ReportPeriod) -> Coverage:
-    """Hours of every entity by status; hours that no step has got to are not read or not scored, never left out."""
+    """Hours of every entity by status; hours that no step has got to are not read or not scored,
+    never left out.
+    """
     entities = period.store.select_entities(period.dataset.dataset_id)
     hours = hours_between(period.start_at, period.end_at)
     zone = ZoneInfo(period.dataset.site_zone)
@@ -29,16 +37,24 @@ def coverage_of(period: ReportPeriod) -> Coverage:
     first = dict(period.store.select("select_first_hours", {"entity_ids": list(entities.values())}))
     found = []
     for name, entity_id in sorted(entities.items()):
-        began_at = min([at for at in (first.get(entity_id), *known.get(name, {})) if at is not None], default=None)
+        began_at = min(
+            [at for at in (first.get(entity_id), *known.get(name, {})) if at is not None],
+            default=None,
+        )
         if began_at is None or began_at >= period.end_at:
             continue
-        own = {hour: _status(hour, known.get(name, {}), ledger) for hour in hours if hour >= began_at}
+        own = {
+            hour: _status(hour, known.get(name, {}), ledger) for hour in hours if hour >= began_at
+        }
         found.append(_entity_coverage(name, own, days, zone))
     return Coverage(days, tuple(found))
 
 
 def _days(start_at: datetime, end_at: datetime, zone: ZoneInfo) -> tuple[date, ...]:
-    first, last = start_at.astimezone(zone).date(), (end_at - timedelta(microseconds=1)).astimezone(zone).date()
+    first, last = (
+        start_at.astimezone(zone).date(),
+        (end_at - timedelta(microseconds=1)).astimezone(zone).date(),
+    )
     return tuple(first + timedelta(days=i) for i in range((last - first).days + 1))
 
 
@@ -55,7 +71,9 @@ def _status(hour: datetime, known: Statuses, ledger: set[datetime]) -> str:
     return known.get(hour) or ("not_scored" if hour in ledger else "not_read")
 
 
-def _entity_coverage(name: str, statuses: Statuses, days: Sequence[date], zone: ZoneInfo) -> EntityCoverage:
+def _entity_coverage(
+    name: str, statuses: Statuses, days: Sequence[date], zone: ZoneInfo
+) -> EntityCoverage:
     expected, scored = np.zeros((2, len(days)))
     for hour, status in statuses.items():
         day = (hour.astimezone(zone).date() - days[0]).days
@@ -71,7 +89,9 @@ def n_readings(period: ReportPeriod) -> int:
 
 
 def _ledger(period: ReportPeriod) -> list[IngestHour]:
-    return period.store.select_ingest_hours(period.dataset.dataset_id, hour_floor(period.start_at), period.end_at)
+    return period.store.select_ingest_hours(
+        period.dataset.dataset_id, hour_floor(period.start_at), period.end_at
+    )
 
 
 def quality_rows(period: ReportPeriod) -> tuple[QualityRow, ...]:
@@ -84,7 +104,9 @@ def quality_rows(period: ReportPeriod) -> tuple[QualityRow, ...]:
 
 def _quality_row(row: dict[str, Any], verdict: str, n: int) -> QualityRow:
     where = row["entity"] or "(all)", row["channel"] or "(all)"
-    return QualityRow(*where, verdict.replace("_", " "), n, row["first_at"], row["last_at"], row["detail"])
+    return QualityRow(
+        *where, verdict.replace("_", " "), n, row["first_at"], row["last_at"], row["detail"]
+    )
 
 
 def anomaly_rows(period: ReportPeriod) -> tuple[tuple[AnomalyRow, ...], int]:
@@ -95,7 +117,9 @@ def anomaly_rows(period: ReportPeriod) -> tuple[tuple[AnomalyRow, ...], int]:
 
 
 def _anomaly_row(record: dict[str, Any]) -> AnomalyRow:
-    error, threshold = peak_figures(record | {"peak_score": record["score"], "peak_kind": record["kind"]})
+    error, threshold = peak_figures(
+        record | {"peak_score": record["score"], "peak_kind": record["kind"]}
+    )
     expected, spread = record["expected"], record["spread"]
     has_range = expected is not None and spread is not None
     return AnomalyRow(

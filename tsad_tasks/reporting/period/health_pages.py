@@ -1,4 +1,6 @@
-"""Data quality and coverage: what was wrong with the readings, and which hours have no score and why."""
+"""Data quality and coverage: what was wrong with the readings, and which hours have no score and
+why.
+"""
 
 from __future__ import annotations
 
@@ -6,11 +8,26 @@ from collections.abc import Mapping
 
 import numpy as np
 
-from tsad_tasks.reporting.drawing.flow import Block, Box, Column, Row, gap, heading, paragraph, table_blocks
+from tsad_tasks.reporting.drawing.flow import (
+    Block,
+    Box,
+    Column,
+    Row,
+    gap,
+    heading,
+    paragraph,
+    table_blocks,
+)
 from tsad_tasks.reporting.drawing.marks import MISSING_ENTRY, LegendEntry, draw_legend
 from tsad_tasks.reporting.drawing.sheet import Sheet
 from tsad_tasks.reporting.drawing.theme import COVERAGE, FAINT
-from tsad_tasks.reporting.period.content import SCORED_STATUSES, Coverage, EntityCoverage, QualityRow, ReportContent
+from tsad_tasks.reporting.period.content import (
+    SCORED_STATUSES,
+    Coverage,
+    EntityCoverage,
+    QualityRow,
+    ReportContent,
+)
 from tsad_tasks.reporting.period.ranking import Limits
 from tsad_tasks.text.formats import EN_DASH, count_text, counted, day_text, share_text, time_text
 
@@ -22,7 +39,8 @@ STATUS_MEANINGS: dict[str, str] = {
     "stale": "the source's newest reading was older than the hour",
     "off": "the entity was not running",
     "no_champion": "no model was valid for this hour",
-    "unknown_entity_scale": "scored with the scale of all entities, for it has none of its own yet: provisional",
+    "unknown_entity_scale": "scored with the scale of all entities, for it has none of its own "
+    "yet: provisional",
     "inputs_retired": "the readings had been removed by retention",
     "failed": "scoring ended with an error; see the task's log",
     "not_scored": "read, but no run of the score DAG has come to it",
@@ -69,30 +87,42 @@ def _quality_blocks(content: ReportContent, limits: Limits, width: float) -> lis
     findings = f"{of}{counted(len(content.quality), 'finding')} in {n_readings}"
     text = f"{findings}. They are about sensors and their tables, not about the plant."
     rows = [_quality_row(row, content.site_zone) for row in shown]
-    return [paragraph(text, width, keep_with_next=True), *table_blocks(_QUALITY_COLUMNS, rows, width)]
+    return [
+        paragraph(text, width, keep_with_next=True),
+        *table_blocks(_QUALITY_COLUMNS, rows, width),
+    ]
 
 
 def _quality_row(row: QualityRow, zone: str) -> Row:
     times = [time_text(row.first_at, zone), time_text(row.last_at, zone)]
-    return Row([row.entity, row.channel, row.verdict, count_text(row.n_readings), *times, row.detail])
+    return Row(
+        [row.entity, row.channel, row.verdict, count_text(row.n_readings), *times, row.detail]
+    )
 
 
 def _status_blocks(content: ReportContent, width: float) -> list[Block]:
     hours = content.coverage.n_hours_by_status
     total = sum(hours.values())
     head = content.headline
-    share = share_text(head.n_hours_scored / head.n_hours_expected if head.n_hours_expected else None)
-    text = (
-        f"{count_text(head.n_hours_scored)} of {counted(head.n_hours_expected, 'expected hour')} were scored ({share})."
+    share = share_text(
+        head.n_hours_scored / head.n_hours_expected if head.n_hours_expected else None
     )
-    order = [status for status in STATUS_MEANINGS if hours.get(status)] + sorted(set(hours) - set(STATUS_MEANINGS))
+    text = f"{count_text(head.n_hours_scored)} of {counted(head.n_hours_expected, 'expected hour')} were scored ({share})."
+    order = [status for status in STATUS_MEANINGS if hours.get(status)] + sorted(
+        set(hours) - set(STATUS_MEANINGS)
+    )
     rows = [_status_row(status, hours[status], total) for status in order]
-    return [paragraph(text, width, keep_with_next=bool(rows)), *table_blocks(_STATUS_COLUMNS, rows, width)]
+    return [
+        paragraph(text, width, keep_with_next=bool(rows)),
+        *table_blocks(_STATUS_COLUMNS, rows, width),
+    ]
 
 
 def _status_row(status: str, n_hours: int, total: int) -> Row:
     share = share_text(n_hours / total if total else None)
-    return Row([status.replace("_", " "), count_text(n_hours), share, STATUS_MEANINGS.get(status, "")])
+    return Row(
+        [status.replace("_", " "), count_text(n_hours), share, STATUS_MEANINGS.get(status, "")]
+    )
 
 
 def _entity_blocks(coverage: Coverage, limits: Limits, width: float) -> list[Block]:
@@ -100,10 +130,18 @@ def _entity_blocks(coverage: Coverage, limits: Limits, width: float) -> list[Blo
         return [paragraph("No entity was expected in this period.", width)]
     ranked = sorted(coverage.entities, key=lambda one: (_scored_share(one), one.entity))
     shown = ranked[: limits.n_entities]
-    columns = [Column("Entity", 0.4), Column(_days_title(coverage), width=_DAYS_WIDTH), Column("Hours", align="right")]
+    columns = [
+        Column("Entity", 0.4),
+        Column(_days_title(coverage), width=_DAYS_WIDTH),
+        Column("Hours", align="right"),
+    ]
     columns += [Column("Share", align="right"), Column("Not scored", 0.6)]
     table = table_blocks(columns, [_entity_row(one) for one in shown], width)
-    return [paragraph(_rest_text(ranked, len(shown)), width, keep_with_next=True), _legend(), *table]
+    return [
+        paragraph(_rest_text(ranked, len(shown)), width, keep_with_next=True),
+        _legend(),
+        *table,
+    ]
 
 
 def _rest_text(ranked: list[EntityCoverage], n_shown: int) -> str:
@@ -122,7 +160,11 @@ def _days_title(coverage: Coverage) -> str:
 
 
 def _scored_share(entity: EntityCoverage) -> float:
-    return min(1.0, entity.n_hours_scored / entity.n_hours_expected) if entity.n_hours_expected else 1.0
+    return (
+        min(1.0, entity.n_hours_scored / entity.n_hours_expected)
+        if entity.n_hours_expected
+        else 1.0
+    )
 
 
 def _entity_row(entity: EntityCoverage) -> Row:
@@ -145,9 +187,14 @@ def unscored_text(n_hours_by_status: Mapping[str, int]) -> str:
     >>> unscored_text({"scored": 100, "gap": 3, "stale": 8})
     'stale 8 h, gap 3 h'
     """
-    lacks = [(n, status) for status, n in n_hours_by_status.items() if n and status not in SCORED_STATUSES]
+    lacks = [
+        (n, status)
+        for status, n in n_hours_by_status.items()
+        if n and status not in SCORED_STATUSES
+    ]
     return ", ".join(
-        f"{status.replace('_', ' ')} {count_text(n)} h" for n, status in sorted(lacks, key=lambda x: (-x[0], x[1]))
+        f"{status.replace('_', ' ')} {count_text(n)} h"
+        for n, status in sorted(lacks, key=lambda x: (-x[0], x[1]))
     )
 
 
@@ -170,7 +217,11 @@ def coverage_level(share: float) -> int:
     >>> coverage_level(0.02), coverage_level(0.97), coverage_level(1.0)
     (0, 4, 5)
     """
-    return len(COVERAGE) - 1 if share >= 1 else min(int(share * (len(COVERAGE) - 1)), len(COVERAGE) - 2)
+    return (
+        len(COVERAGE) - 1
+        if share >= 1
+        else min(int(share * (len(COVERAGE) - 1)), len(COVERAGE) - 2)
+    )
 
 
 def _legend() -> Block:
@@ -181,7 +232,10 @@ def _legend() -> Block:
     def dash(sheet: Sheet, x: float, y: float) -> None:
         sheet.line(x + 2, y, x + 10, y, FAINT, 0.5)
 
-    entries = [LegendEntry(7.0 * len(COVERAGE), ramp, "little to all of the day scored"), MISSING_ENTRY]
+    entries = [
+        LegendEntry(7.0 * len(COVERAGE), ramp, "little to all of the day scored"),
+        MISSING_ENTRY,
+    ]
     entries.append(LegendEntry(12, dash, "nothing expected"))
     return Block(16, lambda sheet, y: _draw_legend_line(sheet, y, entries), keep_with_next=True)
 

@@ -36,7 +36,16 @@ from tsad_tasks.reporting.drawing.marks import (
 )
 from tsad_tasks.reporting.drawing.scales import epoch_s, usual_step_s
 from tsad_tasks.reporting.drawing.sheet import Sheet
-from tsad_tasks.reporting.drawing.theme import BODY, FLAGGED, GRID, SMALL, STRONG, TINY, TITLE, TextStyle
+from tsad_tasks.reporting.drawing.theme import (
+    BODY,
+    FLAGGED,
+    GRID,
+    SMALL,
+    STRONG,
+    TINY,
+    TITLE,
+    TextStyle,
+)
 from tsad_tasks.reporting.period.content import ChannelSeries, HeatMap, IncidentPage
 from tsad_tasks.text.formats import (
     NO_DATA,
@@ -75,10 +84,16 @@ class Layout:
     n_table_rows: int
 
 
-def draw_incident(sheet: Sheet, incident: IncidentPage, zone: str, until_s: float, top: float, bottom: float) -> None:
+def draw_incident(
+    sheet: Sheet, incident: IncidentPage, zone: str, until_s: float, top: float, bottom: float
+) -> None:
     """Draws one incident between two heights; `until_s` stands in for the end of an open one."""
     channels = by_share(incident.channels)
-    ended_s = incident.ended_at.timestamp() if incident.ended_at else max(until_s, incident.started_at.timestamp())
+    ended_s = (
+        incident.ended_at.timestamp()
+        if incident.ended_at
+        else max(until_s, incident.started_at.timestamp())
+    )
     y = _draw_words(sheet, incident, channels, zone, ended_s, top)
     layout = layout_for(incident, len(channels), bottom - y)
     frame = time_frame(sheet, incident, ended_s, y, layout.error_height)
@@ -91,12 +106,16 @@ def draw_incident(sheet: Sheet, incident: IncidentPage, zone: str, until_s: floa
 
 def by_share(channels: Sequence[ChannelSeries]) -> list[int]:
     """Positions of the channels, the largest share of the error first; unknown shares last."""
-    shares = [channel.error_share if is_known(channel.error_share) else -1.0 for channel in channels]
+    shares = [
+        channel.error_share if is_known(channel.error_share) else -1.0 for channel in channels
+    ]
     return sorted(range(len(channels)), key=lambda i: (-shares[i], i))
 
 
 def layout_for(incident: IncidentPage, n_channels: int, room: float) -> Layout:
-    """Heights that fill the room: table rows give way before heat rows, and both before the plots get too flat."""
+    """Heights that fill the room: table rows give way before heat rows, and both before the plots
+    get too flat.
+    """
     n_panels = min(n_channels, _N_PANELS)
     n_heat = min(n_channels, 18) if incident.heat is not None else 0
     for n_table, n_rows in _row_choices(min(n_channels, 8), n_heat):
@@ -118,7 +137,9 @@ def _table_height(n_rows: int) -> float:
     return 15 + 13.5 * n_rows + 14 if n_rows else 0
 
 
-def time_frame(sheet: Sheet, incident: IncidentPage, ended_s: float, y: float, height: float) -> Frame:
+def time_frame(
+    sheet: Sheet, incident: IncidentPage, ended_s: float, y: float, height: float
+) -> Frame:
     """The frame of the uppermost plot: it spans all series and the whole incident."""
     series = [incident.scores.times, *(channel.times for channel in incident.channels)]
     seconds = [epoch_s(times) for times in series if len(times)]
@@ -137,26 +158,42 @@ def _draw_words(
     x = sheet.left + sheet.cut(sheet.left, y + 8, incident.incident_id, _ID_STYLE, 200) + 10
     x = draw_severity(sheet, x, y + 8, incident.severity, _ID_STYLE) + 10
     words = [incident.state.capitalize(), incident.kind, incident.nature]
-    sheet.cut(x, y + 8, " · ".join(word for word in words if word), _ID_STYLE.but(bold=False), sheet.right - x)
+    sheet.cut(
+        x,
+        y + 8,
+        " · ".join(word for word in words if word),
+        _ID_STYLE.but(bold=False),
+        sheet.right - x,
+    )
     y = sheet.paragraph(sheet.left, y + 26, incident.sentence, TITLE, sheet.inner_width, 3, 1.25)
-    y = sheet.paragraph(sheet.left, y + 1, _explanation(incident, channels), BODY, sheet.inner_width, 4)
+    y = sheet.paragraph(
+        sheet.left, y + 1, _explanation(incident, channels), BODY, sheet.inner_width, 4
+    )
     return _draw_facts(sheet, _facts(incident, channels, zone, ended_s), y + 6) + 14
 
 
 def _explanation(incident: IncidentPage, order: list[int]) -> str:
     names = [incident.channels[i].name for i in order]
-    shares = shares_sentence(names, [incident.channels[i].error_share for i in order]) if names else ""
+    shares = (
+        shares_sentence(names, [incident.channels[i].error_share for i in order]) if names else ""
+    )
     verdict = f"Verdict: {incident.verdict or 'none yet'}."
     return " ".join(part for part in (shares, verdict, incident.note) if part)
 
 
-def _facts(incident: IncidentPage, order: list[int], zone: str, ended_s: float) -> list[tuple[str, str, str]]:
+def _facts(
+    incident: IncidentPage, order: list[int], zone: str, ended_s: float
+) -> list[tuple[str, str, str]]:
     length = duration_text(ended_s - incident.started_at.timestamp())
     flags = counted(incident.n_flags, "flagged reading") if incident.n_flags is not None else ""
     so_far = f"{length} so far" if incident.ended_at is None else length
     scope = f"error {figure_text(incident.peak_error)}, threshold {figure_text(incident.peak_threshold)}"
     return [
-        ("What", f"{incident.kind.capitalize()}{', ' + incident.nature if incident.nature else ''}", flags),
+        (
+            "What",
+            f"{incident.kind.capitalize()}{', ' + incident.nature if incident.nature else ''}",
+            flags,
+        ),
         ("Where", incident.entity, _n_channels_text(incident)),
         ("When", span_text(incident.started_at, incident.ended_at, zone), so_far),
         ("How strange", f"{ratio_text(incident.error_ratio)} × its threshold", scope),
@@ -166,14 +203,21 @@ def _facts(incident: IncidentPage, order: list[int], zone: str, ended_s: float) 
 def _n_channels_text(incident: IncidentPage) -> str:
     shares = [channel.error_share for channel in incident.channels if is_known(channel.error_share)]
     if not shares:
-        return counted(len(incident.channels), "channel") if incident.channels else "channels unknown"
+        return (
+            counted(len(incident.channels), "channel") if incident.channels else "channels unknown"
+        )
     return f"{n_carrying(shares)} of {counted(len(incident.channels), 'channel')}"
 
 
 def _draw_facts(sheet: Sheet, facts: list[tuple[str, str, str]], y: float) -> float:
-    """Name over value over detail, each column as wide as its text asks for; long names leave room for the others."""
+    """Name over value over detail, each column as wide as its text asks for; long names leave room
+    for the others.
+    """
     most = 0.3 * sheet.inner_width
-    wanted = [min(max(width_of(value, STRONG), width_of(detail, SMALL), 60) + 12, most) for _, value, detail in facts]
+    wanted = [
+        min(max(width_of(value, STRONG), width_of(detail, SMALL), 60) + 12, most)
+        for _, value, detail in facts
+    ]
     stretch = sheet.inner_width / sum(wanted)
     x = sheet.left
     for (name, value, detail), width in zip(facts, wanted, strict=True):
@@ -197,7 +241,9 @@ def _draw_panels(
     """Draws the errors and the top channels; returns the height below them."""
     ticks = frame_ticks(frame, zone)
     _draw_panel_ground(sheet, incident, frame, ticks, ended_s)
-    draw_error_panel(sheet, frame, incident.scores, f"threshold {figure_text(incident.peak_threshold)}")
+    draw_error_panel(
+        sheet, frame, incident.scores, f"threshold {figure_text(incident.peak_threshold)}"
+    )
     _draw_error_label(sheet, incident, zone, frame.y)
     y = frame.bottom + _PANEL_GAP
     for i in order[:_N_PANELS]:
@@ -210,7 +256,11 @@ def _draw_panels(
 
 
 def _draw_panel_ground(
-    sheet: Sheet, incident: IncidentPage, frame: Frame, ticks: list[tuple[float, str]], ended_s: float
+    sheet: Sheet,
+    incident: IncidentPage,
+    frame: Frame,
+    ticks: list[tuple[float, str]],
+    ended_s: float,
 ) -> None:
     draw_ground(sheet, frame, incident.started_at.timestamp(), ended_s)
     draw_time_grid(sheet, frame, ticks)
@@ -219,43 +269,73 @@ def _draw_panel_ground(
 def _draw_error_label(sheet: Sheet, incident: IncidentPage, zone: str, y: float) -> None:
     sheet.text(sheet.left, y + 7, "Error", STRONG)
     at = f" at {clock_text(incident.peak_at, zone)}" if incident.peak_at else ""
-    sheet.cut(sheet.left, y + 17, f"highest {figure_text(incident.peak_error)}{at}", SMALL, _LABEL_WIDTH - 30)
+    sheet.cut(
+        sheet.left,
+        y + 17,
+        f"highest {figure_text(incident.peak_error)}{at}",
+        SMALL,
+        _LABEL_WIDTH - 30,
+    )
     if len(incident.channels) > 1:
         sheet.cut(
-            sheet.left, y + 26, f"{counted(len(incident.channels), 'channel')} together", SMALL, _LABEL_WIDTH - 30
+            sheet.left,
+            y + 26,
+            f"{counted(len(incident.channels), 'channel')} together",
+            SMALL,
+            _LABEL_WIDTH - 30,
         )
 
 
-def _draw_channel_label(sheet: Sheet, channel: ChannelSeries, incident: IncidentPage, zone: str, y: float) -> None:
+def _draw_channel_label(
+    sheet: Sheet, channel: ChannelSeries, incident: IncidentPage, zone: str, y: float
+) -> None:
     room, spread = _LABEL_WIDTH - 30, half_width(channel.worst_lower, channel.worst_upper)
     figure = TextStyle(10.5, bold=True)
     sheet.cut(sheet.left, y + 7, channel.name, STRONG, room)
-    width = sheet.cut(sheet.left, y + 20, value_text(channel.worst_value, channel.unit, spread), figure, room)
+    width = sheet.cut(
+        sheet.left, y + 20, value_text(channel.worst_value, channel.unit, spread), figure, room
+    )
     difference = difference_text(channel.worst_value, channel.worst_expected, spread)
     if difference != NO_DATA:
-        sheet.cut(sheet.left + width + 6, y + 20, difference, STRONG.but(colour=FLAGGED), room - width)
+        sheet.cut(
+            sheet.left + width + 6, y + 20, difference, STRONG.but(colour=FLAGGED), room - width
+        )
     wanted = expected_text(channel.worst_expected, channel.worst_lower, channel.worst_upper)
-    lines = [f"expected {wanted}" if wanted != NO_DATA else "no expected value", _share_line(channel, incident, zone)]
+    lines = [
+        f"expected {wanted}" if wanted != NO_DATA else "no expected value",
+        _share_line(channel, incident, zone),
+    ]
     for i, text in enumerate(lines):
         sheet.cut(sheet.left, y + 30 + 9.5 * i, text, SMALL, room)
 
 
 def _share_line(channel: ChannelSeries, incident: IncidentPage, zone: str) -> str:
-    share = f"{share_text(channel.error_share)} of the error" if is_known(channel.error_share) else ""
+    share = (
+        f"{share_text(channel.error_share)} of the error" if is_known(channel.error_share) else ""
+    )
     at = f"at {moment_text(channel, incident, zone)}" if channel.worst_at else ""
     return ", ".join(part for part in (at, share) if part)
 
 
 def moment_text(channel: ChannelSeries, incident: IncidentPage, zone: str) -> str:
-    """When a channel was worst: the clock time, with the day where it is not the day on which the incident began."""
+    """When a channel was worst: the clock time, with the day where it is not the day on which the
+    incident began.
+    """
     if channel.worst_at is None:
         return NO_DATA
-    same_day = local_time(channel.worst_at, zone).date() == local_time(incident.started_at, zone).date()
+    same_day = (
+        local_time(channel.worst_at, zone).date() == local_time(incident.started_at, zone).date()
+    )
     return clock_text(channel.worst_at, zone) if same_day else time_text(channel.worst_at, zone)
 
 
 def _draw_heat(
-    sheet: Sheet, incident: IncidentPage, order: list[int], layout: Layout, frame: Frame, ended_s: float
+    sheet: Sheet,
+    incident: IncidentPage,
+    order: list[int],
+    layout: Layout,
+    frame: Frame,
+    ended_s: float,
 ) -> float:
     """Draws the heat map with its labels; returns the height below it."""
     shown = order[: layout.n_heat_rows]
@@ -263,14 +343,23 @@ def _draw_heat(
         return frame.y - _PANEL_GAP
     frame = frame.lowered(frame.y, len(shown) * layout.heat_row_height)
     for place, i in enumerate(shown):
-        _draw_heat_label(sheet, incident.channels[i], frame, frame.y + place * layout.heat_row_height, layout, place)
+        _draw_heat_label(
+            sheet,
+            incident.channels[i],
+            frame,
+            frame.y + place * layout.heat_row_height,
+            layout,
+            place,
+        )
     draw_heat_rows(sheet, frame, incident.heat, shown, layout.heat_row_height)
     left, right = frame.clip(incident.started_at.timestamp()), frame.clip(ended_s)
     sheet.rect(left, frame.y, max(right - left, 1.0), frame.height, stroke=FLAGGED, line_width=0.7)
     return frame.bottom
 
 
-def _draw_heat_label(sheet: Sheet, channel: ChannelSeries, frame: Frame, y: float, layout: Layout, place: int) -> None:
+def _draw_heat_label(
+    sheet: Sheet, channel: ChannelSeries, frame: Frame, y: float, layout: Layout, place: int
+) -> None:
     height, baseline = layout.heat_row_height, y + layout.heat_row_height / 2 + 2.5
     style = SMALL.but(bold=place < _N_PANELS, colour=(0.075, 0.1, 0.15))
     sheet.cut(sheet.left, baseline, channel.name, style, _LABEL_WIDTH - 44)
@@ -283,10 +372,14 @@ def _legend(incident: IncidentPage, order: list[int], layout: Layout) -> list[Le
     entries = [ACTUAL_ENTRY] if top else [ERROR_ENTRY]
     entries += [FLAGGED_ENTRY, FIRST_FLAG_ENTRY, THRESHOLD_ENTRY]
     entries += [RANGE_ENTRY] if any(channel.lower is not None for channel in top) else []
-    entries += [EXPECTED_ENTRY] if any(c.expected is not None and c.lower is None for c in top) else []
+    entries += (
+        [EXPECTED_ENTRY] if any(c.expected is not None and c.lower is None for c in top) else []
+    )
     entries += [INCIDENT_ENTRY, MISSING_ENTRY]
     return entries + (
-        [heat_entry(_heat_name(incident.heat))] if incident.heat is not None and layout.n_heat_rows else []
+        [heat_entry(_heat_name(incident.heat))]
+        if incident.heat is not None and layout.n_heat_rows
+        else []
     )
 
 
@@ -304,7 +397,9 @@ _COLUMNS = (
 )
 
 
-def _draw_table(sheet: Sheet, incident: IncidentPage, order: list[int], zone: str, layout: Layout, y: float) -> None:
+def _draw_table(
+    sheet: Sheet, incident: IncidentPage, order: list[int], zone: str, layout: Layout, y: float
+) -> None:
     shown = [incident.channels[i] for i in order[: layout.n_table_rows]]
     rows = [_channel_row(one, incident, zone) for one in shown]
     y = draw_blocks(sheet, table_blocks(_COLUMNS, rows, sheet.inner_width), y)

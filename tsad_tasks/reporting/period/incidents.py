@@ -1,4 +1,6 @@
-"""Pages of a report's incidents: errors around each, and by channel what was read beside what was expected."""
+"""Pages of a report's incidents: errors around each, and by channel what was read beside what was
+expected.
+"""
 
 from __future__ import annotations
 
@@ -38,7 +40,9 @@ Float = NDArray[np.float64]
 
 @dataclass(frozen=True)
 class ReportPeriod:
-    """What a report is about, and where its rows are. `data_until` is the newest reading, None where there is none."""
+    """What a report is about, and where its rows are. `data_until` is the newest reading, None
+    where there is none.
+    """
 
     store: Store
     dataset: DatasetRow
@@ -59,7 +63,9 @@ class ReportPeriod:
         }
 
 
-def incident_pages(period: ReportPeriod, rows: Sequence[dict[str, Any]]) -> tuple[IncidentPage, ...]:
+def incident_pages(
+    period: ReportPeriod, rows: Sequence[dict[str, Any]]
+) -> tuple[IncidentPage, ...]:
     """Incidents with their errors; those that get a page of their own also by channel."""
     views = [_View.of(period, row) for row in rows]
     pages = [view.page() for view in views]
@@ -95,11 +101,20 @@ class _View:
         start_s, end_s = _bounds_s(row, step_s, period.data_until)
         seconds = np.arange(start_s, end_s, step_s, dtype=np.int64)
         first_at, last_at = hour_floor(from_epoch_s(start_s)), hour_ceil(from_epoch_s(end_s))
-        found = period.store.read_score_series(period.lineage, row["entity_id"], first_at, last_at, 3600 // step_s)
+        found = period.store.read_score_series(
+            period.lineage, row["entity_id"], first_at, last_at, 3600 // step_s
+        )
         shown = slice(*((at_s - epoch_s(first_at)) // step_s for at_s in (start_s, end_s)))
         steps = ScoreSteps(found.errors[shown], found.thresholds[shown], found.scores[shown])
         raised = flag(steps.scores)
-        return cls(period, row, seconds, steps, raised, raised & (steps.scores > anomaly_scores(*_pair(steps))))
+        return cls(
+            period,
+            row,
+            seconds,
+            steps,
+            raised,
+            raised & (steps.scores > anomaly_scores(*_pair(steps))),
+        )
 
     @property
     def start_at(self) -> datetime:
@@ -113,7 +128,9 @@ class _View:
     def inside(self) -> NDArray[np.bool_]:
         """Flagged steps of the incident itself."""
         first_s, last_s = epoch_s(self.row["started_at"]), epoch_s(self.row["last_flag_at"])
-        within: NDArray[np.bool_] = self.raised & (self.seconds >= first_s) & (self.seconds <= last_s)
+        within: NDArray[np.bool_] = (
+            self.raised & (self.seconds >= first_s) & (self.seconds <= last_s)
+        )
         return within
 
     def page(self) -> IncidentPage:
@@ -163,7 +180,9 @@ def _pair(steps: ScoreSteps) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
 
 
 def _bounds_s(row: dict[str, Any], step_s: int, data_until: datetime | None) -> tuple[int, int]:
-    """First step shown, and the end: half its length (or an hour) before, half an hour after where data goes so far."""
+    """First step shown, and the end: half its length (or an hour) before, half an hour after where
+    data goes so far.
+    """
     first_s, end_s = epoch_s(row["started_at"]), epoch_s(row["last_flag_at"]) + step_s
     start_s = first_s - max(3600, (end_s - first_s) // 2)
     newest_s = epoch_s(data_until) + step_s if data_until else end_s
@@ -201,15 +220,21 @@ class Models:
         self._known: dict[int, Model] = {}
 
     def get(self, model_id: int) -> Model:
-        """The model of an id; a missing or altered bundle costs the report its expected values, no more."""
+        """The model of an id; a missing or altered bundle costs the report its expected values, no
+        more.
+        """
         if model_id not in self._known:
             (record,) = self._store.records("select_model", {"model_id": model_id})
             try:
-                bundle = read_bundle(place(record["artifact_uri"]), expected_sha256=record["sha256"])
+                bundle = read_bundle(
+                    place(record["artifact_uri"]), expected_sha256=record["sha256"]
+                )
             except (BundleError, OSError):
                 self._known[model_id] = Model(record, None, None)
             else:
-                self._known[model_id] = Model(record, ModelSpec.from_json(bundle.spec), bundle.detector)
+                self._known[model_id] = Model(
+                    record, ModelSpec.from_json(bundle.spec), bundle.detector
+                )
         return self._known[model_id]
 
 
@@ -234,14 +259,18 @@ class FlaggedReadings:
     seconds: NDArray[np.int64]
 
     def channel_shares(self) -> Float:
-        """Share (n_channels,) of each channel in the incident's error, the strangest readings counting most."""
+        """Share (n_channels,) of each channel in the incident's error, the strangest readings
+        counting most.
+        """
         if not self.shares.any():
             return np.full(self.shares.shape[1], np.nan)
         total: Float = (self.shares * self.weights[:, None]).sum(axis=0) / self.weights.sum()
         return total
 
     def worst(self, channel: int) -> int | None:
-        """The flag at which a channel was farthest off, on the side to which it was off most, as in the sentence."""
+        """The flag at which a channel was farthest off, on the side to which it was off most, as in
+        the sentence.
+        """
         deviation = self.actual[:, channel] - self.expected[:, channel]
         known = np.isfinite(deviation)
         leads = known & (self.shares.argmax(axis=1) == channel)
@@ -262,7 +291,10 @@ class _Explained:
         self._layout = store.select_layouts(dataset.dataset_id)[0]
         names: list[str] = self._model.record["card"]["channels"]
         self._names = [name for name in names if name in self._layout.channel_names]
-        self._units = {name: unit or "" for _, name, unit in store.select("select_channels", self._period.params)}
+        self._units = {
+            name: unit or ""
+            for _, name, unit in store.select("select_channels", self._period.params)
+        }
         self._expected = self._recomputed()
         self._verdicts = self._sensor_verdicts()
         self._values = self._read()
@@ -289,7 +321,9 @@ class _Explained:
 
     @property
     def _has_one_error(self) -> bool:
-        """Whether the error is the same in all channels: what scoring found out of each is stored."""
+        """Whether the error is the same in all channels: what scoring found out of each is
+        stored.
+        """
         return self._model.detector is not None and self._model.detector.judges_windows
 
     def _read(self) -> Float:
@@ -307,7 +341,9 @@ class _Explained:
         """The page with channels, heat map and words."""
         flagged = self._flagged()
         shares = flagged.channel_shares()
-        channels = tuple(self._channel(i, float(shares[i]), flagged) for i in range(len(self._names)))
+        channels = tuple(
+            self._channel(i, float(shares[i]), flagged) for i in range(len(self._names))
+        )
         return replace(
             page,
             channels=channels,
@@ -333,7 +369,9 @@ class _Explained:
         )
 
     def _stored_flags(self) -> FlaggedReadings:
-        """The same from the rows that scoring kept of each flagged reading: its leading channels."""
+        """The same from the rows that scoring kept of each flagged reading: its leading
+        channels.
+        """
         until_at = self._row["last_flag_at"] + timedelta(seconds=1)
         params = {"lineage": self._period.lineage, "entity_id": self._row["entity_id"]}
         params |= {"start_at": self._row["started_at"], "end_at": until_at}
@@ -346,17 +384,26 @@ class _Explained:
             at, channel = times.index(row["at"]), self._names.index(row["channel"])
             known = (row["share"], row["actual"], row["expected"])
             table[:, at, channel] = [np.nan if value is None else value for value in known]
-            weights[at], spread[channel] = 1 + row["score"], np.nan if row["spread"] is None else row["spread"]
+            weights[at], spread[channel] = (
+                1 + row["score"],
+                np.nan if row["spread"] is None else row["spread"],
+            )
         seconds = np.array([epoch_s(at) for at in times], np.int64)
-        return FlaggedReadings(np.nan_to_num(table[0]), table[1], table[2], spread, weights, seconds)
+        return FlaggedReadings(
+            np.nan_to_num(table[0]), table[1], table[2], spread, weights, seconds
+        )
 
     def _channel(self, i: int, share: float, flagged: FlaggedReadings) -> ChannelSeries:
         kept, times = self._view.kept(self._values[:, i])
         name = self._names[i]
-        series = ChannelSeries(name, self._units[name], times, self._values[kept, i], error_share=share)
+        series = ChannelSeries(
+            name, self._units[name], times, self._values[kept, i], error_share=share
+        )
         if self._expected is not None:
             expected, width = self._expected.expected[kept, i], self._expected.spread[i]
-            series = replace(series, expected=expected, lower=expected - width, upper=expected + width)
+            series = replace(
+                series, expected=expected, lower=expected - width, upper=expected + width
+            )
         worst = flagged.worst(i)
         if worst is None:
             return series
@@ -395,34 +442,53 @@ class _Explained:
     def _note(self) -> str:
         notes = []
         if self._verdicts:
-            notes.append(f"Data quality of {self._row['channel']} meanwhile: {joined(self._verdicts)}.")
+            notes.append(
+                f"Data quality of {self._row['channel']} meanwhile: {joined(self._verdicts)}."
+            )
         if self._expected is None:
-            notes.append("No expected values can be shown: the model's bundle is missing or altered.")
+            notes.append(
+                "No expected values can be shown: the model's bundle is missing or altered."
+            )
         if self._row["provisional"]:
             notes.append("Provisional: the entity has no scale of its own yet.")
         if self._row["peak_kind"] == "collective":
-            notes.append("It lasted: the moving average of the error decided, against a limit of its own.")
+            notes.append(
+                "It lasted: the moving average of the error decided, against a limit of its own."
+            )
         return " ".join(notes)
 
     def _model_line(self) -> str:
         record, zone = self._model.record, self._period.dataset.site_zone
-        trained = f"trained to {date_text(record['train_end_at'], zone)}, sha256 {record['sha256'][:12]}"
+        trained = (
+            f"trained to {date_text(record['train_end_at'], zone)}, sha256 {record['sha256'][:12]}"
+        )
         model = f"Model {record['detector']} v{record['version']} ({trained})"
-        return " · ".join([model, threshold_words(record["card"]), f"policy {self._row['policy_version']}"])
+        return " · ".join(
+            [model, threshold_words(record["card"]), f"policy {self._row['policy_version']}"]
+        )
 
     def _coverage_line(self) -> str:
         n_scored, n_all = int(np.isfinite(self._view.steps.scores).sum()), len(self._view.seconds)
-        parts = [f"Scored {count_text(n_scored)} of {counted(n_all, 'reading')} shown ({share_text(n_scored / n_all)})"]
+        parts = [
+            f"Scored {count_text(n_scored)} of {counted(n_all, 'reading')} shown "
+            f"({share_text(n_scored / n_all)})"
+        ]
         if self._period.data_until is not None:
-            parts.append(f"data up to {time_text(self._period.data_until, self._period.dataset.site_zone)}")
+            parts.append(
+                f"data up to {time_text(self._period.data_until, self._period.dataset.site_zone)}"
+            )
         return " · ".join(parts if self._expected is None else [*parts, _BAND_WORDS])
 
 
 def bucket_length_s(length_s: int, step_s: int) -> int:
-    """Length of a heat map's bucket: a round number of whole steps, so that at most 90 or so cover the length.
+    """Length of a heat map's bucket: a round number of whole steps, so that at most 90 or so cover
+    the length.
 
     >>> bucket_length_s(7200, 60), bucket_length_s(86400, 300), bucket_length_s(600, 900)
     (120, 1800, 900)
     """
     fitting = [bucket_s for bucket_s in BUCKETS_S if bucket_s % step_s == 0]
-    return next((bucket_s for bucket_s in fitting if bucket_s * MAX_BUCKETS >= length_s), max([step_s, *fitting]))
+    return next(
+        (bucket_s for bucket_s in fitting if bucket_s * MAX_BUCKETS >= length_s),
+        max([step_s, *fitting]),
+    )

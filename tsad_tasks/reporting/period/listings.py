@@ -23,7 +23,13 @@ from tsad_tasks.reporting.drawing.plan import PageNumbers
 from tsad_tasks.reporting.drawing.scales import epoch_s
 from tsad_tasks.reporting.drawing.sheet import Sheet
 from tsad_tasks.reporting.drawing.theme import CELL, SMALL
-from tsad_tasks.reporting.period.content import AnomalyRow, IncidentPage, ReportContent, Severity, SuppressedRow
+from tsad_tasks.reporting.period.content import (
+    AnomalyRow,
+    IncidentPage,
+    ReportContent,
+    Severity,
+    SuppressedRow,
+)
 from tsad_tasks.reporting.period.ranking import Limits, highest_scores, worst_first
 from tsad_tasks.text.formats import (
     count_text,
@@ -69,7 +75,9 @@ _SUPPRESSED_COLUMNS = (
 )
 
 
-def incident_blocks(content: ReportContent, limits: Limits, numbers: PageNumbers, width: float) -> list[Block]:
+def incident_blocks(
+    content: ReportContent, limits: Limits, numbers: PageNumbers, width: float
+) -> list[Block]:
     """All incidents, worst first, one row each with its errors in small."""
     ranked = worst_first(content.incidents)
     shown = ranked[: limits.n_incidents]
@@ -98,7 +106,11 @@ def incident_key(incident: IncidentPage) -> str:
 
 
 def _of(n_shown: int, n_all: int, noun: str) -> str:
-    return f"{count_text(n_shown)} of {counted(n_all, noun)}" if n_shown < n_all else counted(n_all, noun)
+    return (
+        f"{count_text(n_shown)} of {counted(n_all, noun)}"
+        if n_shown < n_all
+        else counted(n_all, noun)
+    )
 
 
 def _incident_row(incident: IncidentPage, content: ReportContent, numbers: PageNumbers) -> Row:
@@ -136,7 +148,14 @@ def suppressed_blocks(content: ReportContent, limits: Limits, width: float) -> l
 
 
 def _suppressed_row(row: SuppressedRow, zone: str) -> Row:
-    return Row([span_text(row.started_at, row.last_flag_at, zone), row.entity, row.severity.lower(), row.window])
+    return Row(
+        [
+            span_text(row.started_at, row.last_flag_at, zone),
+            row.entity,
+            row.severity.lower(),
+            row.window,
+        ]
+    )
 
 
 def severity_cell(severity: Severity, below: str) -> Cell:
@@ -155,7 +174,11 @@ def _draw_spark(sheet: Sheet, box: Box, incident: IncidentPage) -> None:
         sheet.hatch(box.x, box.y + 4, box.width, box.height - 8)
         return
     start_s, end_s = float(seconds[0]), max(float(seconds[-1]), float(seconds[0]) + 600)
-    draw_sparkline(sheet, Frame(box.x + 2, box.y + 4, box.width - 4, box.height - 8, start_s, end_s), incident.scores)
+    draw_sparkline(
+        sheet,
+        Frame(box.x + 2, box.y + 4, box.width - 4, box.height - 8, start_s, end_s),
+        incident.scores,
+    )
 
 
 def anomaly_blocks(content: ReportContent, limits: Limits, width: float) -> list[Block]:
@@ -173,13 +196,18 @@ def anomaly_blocks(content: ReportContent, limits: Limits, width: float) -> list
 def _anomaly_intro(n_shown: int, n_all: int, content: ReportContent) -> str:
     if n_all == 0:
         return quiet_sentence(
-            content.headline.n_hours_scored, content.headline.n_hours_expected, content.headline.highest_ratio
+            content.headline.n_hours_scored,
+            content.headline.n_hours_expected,
+            content.headline.highest_ratio,
         ).replace("incidents", "anomalies")
-    meaning = "Score is (error − threshold) / threshold: high above 1.0, medium above 0.5, low above 0."
+    meaning = (
+        "Score is (error − threshold) / threshold: high above 1.0, medium above 0.5, low above 0."
+    )
     if n_shown == n_all:
         return f"{counted(n_all, 'anomaly', 'anomalies')}, in the order of time. {meaning}"
     return (
-        f"The {count_text(n_shown)} highest scores of {count_text(n_all)} anomalies, in the order of time. {meaning}"
+        f"The {count_text(n_shown)} highest scores of {count_text(n_all)} anomalies, in the order "
+        f"of time. {meaning}"
         " All of them are in the SQL view tsad.v_anomaly."
     )
 

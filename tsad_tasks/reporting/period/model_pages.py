@@ -1,4 +1,6 @@
-"""Model cards and the gate: what scored these hours, what it learned from, and why it was let in."""
+"""Model cards and the gate: what scored these hours, what it learned from, and why it was let
+in.
+"""
 
 from __future__ import annotations
 
@@ -7,13 +9,41 @@ from datetime import datetime
 import numpy as np
 
 from tsad_tasks.reporting.drawing.charts import draw_histories
-from tsad_tasks.reporting.drawing.flow import Block, Box, Cell, Column, Draw, Row, gap, heading, paragraph, table_blocks
+from tsad_tasks.reporting.drawing.flow import (
+    Block,
+    Box,
+    Cell,
+    Column,
+    Draw,
+    Row,
+    gap,
+    heading,
+    paragraph,
+    table_blocks,
+)
 from tsad_tasks.reporting.drawing.marks import draw_legend, line_entry
 from tsad_tasks.reporting.drawing.sheet import Sheet
-from tsad_tasks.reporting.drawing.theme import CELL, FLAGGED, GOOD, INK, SMALL, STRONG, SUBHEADING, TextStyle
+from tsad_tasks.reporting.drawing.theme import (
+    CELL,
+    FLAGGED,
+    GOOD,
+    INK,
+    SMALL,
+    STRONG,
+    SUBHEADING,
+    TextStyle,
+)
 from tsad_tasks.reporting.period.content import GateRow, ModelCard, ReportContent
 from tsad_tasks.reporting.period.ranking import Limits
-from tsad_tasks.text.formats import NO_DATA, count_text, counted, date_text, duration_text, figure_text, share_text
+from tsad_tasks.text.formats import (
+    NO_DATA,
+    count_text,
+    counted,
+    date_text,
+    duration_text,
+    figure_text,
+    share_text,
+)
 
 _GATE_COLUMNS = (
     Column("", width=42),
@@ -48,7 +78,10 @@ def _rest_blocks(cards: tuple[ModelCard, ...], width: float) -> list[Block]:
 
 
 def _card_blocks(card: ModelCard, zone: str, width: float) -> list[Block]:
-    blocks = [heading(f"{card.name} · {card.role}", SUBHEADING), *_fact_blocks(_card_facts(card, zone))]
+    blocks = [
+        heading(f"{card.name} · {card.role}", SUBHEADING),
+        *_fact_blocks(_card_facts(card, zone)),
+    ]
     if card.threshold_text:
         blocks.append(paragraph(f"Threshold. {card.threshold_text}", width))
     if card.loss_history or card.validation_history:
@@ -93,7 +126,9 @@ def _used_text(card: ModelCard) -> str:
 
 
 def _fact_blocks(facts: list[tuple[str, str]]) -> list[Block]:
-    return [Block(13, _fact_drawing(name, value), keep_with_next=True) for name, value in facts] + [gap(4)]
+    return [Block(13, _fact_drawing(name, value), keep_with_next=True) for name, value in facts] + [
+        gap(4)
+    ]
 
 
 def _fact_drawing(name: str, value: str) -> Draw:
@@ -107,8 +142,13 @@ def _fact_drawing(name: str, value: str) -> Draw:
 def _history_block(card: ModelCard) -> Block:
     def draw(sheet: Sheet, y: float) -> None:
         sheet.text(sheet.left, y + 10, "Loss by epoch", STRONG)
-        lines = [(np.array(card.loss_history, float), ""), (np.array(card.validation_history, float), "3 2")]
-        draw_histories(sheet, sheet.left + 110, y + 4, 260, 62, [line for line in lines if len(line[0])])
+        lines = [
+            (np.array(card.loss_history, float), ""),
+            (np.array(card.validation_history, float), "3 2"),
+        ]
+        draw_histories(
+            sheet, sheet.left + 110, y + 4, 260, 62, [line for line in lines if len(line[0])]
+        )
         draw_legend(sheet, y + 24, [line_entry("training", INK, 0.9)])
         draw_legend(sheet, y + 36, [line_entry("validation", INK, 0.9, "3 2")])
 
@@ -117,7 +157,11 @@ def _history_block(card: ModelCard) -> Block:
 
 def _gate_blocks(card: ModelCard, width: float) -> list[Block]:
     if not card.gate:
-        return [paragraph(f"Gate. {card.gate_note or 'No gate decision is known for this model.'}", width)]
+        return [
+            paragraph(
+                f"Gate. {card.gate_note or 'No gate decision is known for this model.'}", width
+            )
+        ]
     shadow = [gap(10), *_rule_blocks("Shadow", card.shadow, "", width)] if card.shadow else []
     return [*_rule_blocks("Gate", card.gate, card.gate_note, width), *shadow]
 
@@ -127,11 +171,16 @@ def _rule_blocks(stage: str, rules: tuple[GateRow, ...], note: str, width: float
     verdict = "passed" if n_passed == len(rules) else "not passed"
     text = f"{stage} {verdict}: {n_passed} of {counted(len(rules), 'rule')} met. {note}".strip()
     rows = [_gate_row(row) for row in rules]
-    return [paragraph(text, width, STRONG, keep_with_next=True), *table_blocks(_GATE_COLUMNS, rows, width)]
+    return [
+        paragraph(text, width, STRONG, keep_with_next=True),
+        *table_blocks(_GATE_COLUMNS, rows, width),
+    ]
 
 
 def _gate_row(row: GateRow) -> Row:
-    limit, champion = (figure_text(one) if one is not None else "–" for one in (row.limit, row.champion))
+    limit, champion = (
+        figure_text(one) if one is not None else "–" for one in (row.limit, row.champion)
+    )
     if row.limit is not None:
         limit = f"{'≤' if row.at_most else '≥'} {limit}"
     cells = [row.rule, figure_text(row.value), _range_text(row), limit, champion, row.note]
@@ -139,7 +188,11 @@ def _gate_row(row: GateRow) -> Row:
 
 
 def _range_text(row: GateRow) -> str:
-    return "–" if row.low is None or row.high is None else f"{figure_text(row.low)} to {figure_text(row.high)}"
+    return (
+        "–"
+        if row.low is None or row.high is None
+        else f"{figure_text(row.low)} to {figure_text(row.high)}"
+    )
 
 
 def _passed_cell(passed: bool) -> Cell:

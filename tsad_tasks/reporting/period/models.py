@@ -1,4 +1,6 @@
-"""Model cards of a report: the champions of its period, what they learned from and why the gate let them in."""
+"""Model cards of a report: the champions of its period, what they learned from and why the gate let
+them in.
+"""
 
 from __future__ import annotations
 
@@ -41,26 +43,43 @@ _RULES = {
     "injected_found": "injected anomalies found",
 }
 _LONG_WORDS = {
-    "share found ": "", "flagged share ": "", "the same ": "", " held-out": "", " anomalies": "", " known": "",
-    "mean error of windows": "",  " weeks of one entity": " weeks", "incidents ": "",
+    "share found ": "",
+    "flagged share ": "",
+    "the same ": "",
+    " held-out": "",
+    " anomalies": "",
+    " known": "",
+    "mean error of windows": "",
+    " weeks of one entity": " weeks",
+    "incidents ": "",
     "milliseconds from readings to an error, per window, median": "",
     "median seconds from an injected anomaly to its flag": "",
     "PSI of scores on clean steps against the champion's": "",
-    "bytes of the detector's files": "", "no champion to compare with": "no champion", "validation loss": "",
-    "hours that challenger and champion both scored": "", "steps that both scored": "", "flagged, ": "",
-    "share of steps that both flag, or neither": "", " in these hours": "", ", put into the shadow's hours": "",
+    "bytes of the detector's files": "",
+    "no champion to compare with": "no champion",
+    "validation loss": "",
+    "hours that challenger and champion both scored": "",
+    "steps that both scored": "",
+    "flagged, ": "",
+    "share of steps that both flag, or neither": "",
+    " in these hours": "",
+    ", put into the shadow's hours": "",
     "incidents that people called false alarms or expected": "",
-}  # fmt: skip
+}
 
 
 def model_cards(
     store: Store, dataset: str, zone: str, params: dict[str, Any], end_at: datetime
 ) -> tuple[ModelCard, ...]:
-    """Cards of the models of a period, newest champion first, challengers that were turned away last."""
+    """Cards of the models of a period, newest champion first, challengers that were turned away
+    last.
+    """
     records = store.records("select_period_models", params)
     detailed = {record["model_id"] for record in records[: DEFAULT_LIMITS.n_models]}
     rules = {key: (gate_rows(store, key), gate_rows(store, key, "shadow")) for key in detailed}
-    return tuple(_card(one, dataset, zone, end_at, *rules.get(one["model_id"], ((), ()))) for one in records)
+    return tuple(
+        _card(one, dataset, zone, end_at, *rules.get(one["model_id"], ((), ()))) for one in records
+    )
 
 
 def audit_rows(store: Store, params: dict[str, Any]) -> tuple[AuditRow, ...]:
@@ -83,7 +102,9 @@ def _audit_row(row: dict[str, Any]) -> AuditRow:
 def gate_rows(store: Store, model_id: int, stage: str = "gate") -> tuple[GateRow, ...]:
     """The rules of the gate, or of the shadow, for a model, in words."""
     rows = {row.rule: row for row in store.select_gate_decisions(model_id, stage)}
-    ordered = [rows[rule] for rule in _RULES if rule in rows] + [rows[rule] for rule in sorted(set(rows) - set(_RULES))]
+    ordered = [rows[rule] for rule in _RULES if rule in rows] + [
+        rows[rule] for rule in sorted(set(rows) - set(_RULES))
+    ]
     return tuple(_gate_row(row) for row in ordered)
 
 
@@ -112,7 +133,9 @@ def _short(note: str) -> str:
     >>> _short("not tested: no labels in these hours")
     'none in these hours'
     """
-    if "nobody called" in note or (note.startswith("not tested: no ") and note.endswith("in these hours")):
+    if "nobody called" in note or (
+        note.startswith("not tested: no ") and note.endswith("in these hours")
+    ):
         return "none in these hours"
     if note.startswith("not tested:"):
         return "not tested, range too short"
@@ -158,7 +181,11 @@ def _card(
 
 def _role(record: dict[str, Any], zone: str, end_at: datetime) -> str:
     if record["valid_from"] is None:
-        return "challenger, turned away by the gate" if record["gate_passed"] is False else "challenger, never champion"
+        return (
+            "challenger, turned away by the gate"
+            if record["gate_passed"] is False
+            else "challenger, never champion"
+        )
     if record["valid_to"] is None or record["valid_to"] >= end_at:
         return "champion"
     return f"champion until {date_text(record['valid_to'], zone)}"
@@ -174,7 +201,9 @@ def _gate_note(record: dict[str, Any], zone: str) -> str:
 def _metrics(training: dict[str, Any]) -> dict[str, float]:
     found = {}
     if training.get("loss"):
-        found[f"training loss after {counted(len(training['loss']), 'epoch')}"] = training["loss"][-1]
+        found[f"training loss after {counted(len(training['loss']), 'epoch')}"] = training["loss"][
+            -1
+        ]
     if training.get("validation_loss"):
         found["validation loss"] = training["validation_loss"][-1]
     if training.get("seconds") is not None:
@@ -197,7 +226,8 @@ def threshold_words(card: dict[str, Any]) -> str:
 _THRESHOLD_WORDS = {
     "evt": "threshold: by extreme values of held-out errors, as high as the alarm budget needs",
     "percentile": "threshold: percentile {percentile:g} of held-out errors",
-    "rolling_percentile": "rolling threshold: percentile {percentile:g} of the last {look_back} errors",
+    "rolling_percentile": "rolling threshold: percentile {percentile:g} of the last {look_back} "
+    "errors",
     "mean_std": "threshold: mean + {k:g} σ of held-out errors",
     "adaptive": "adaptive threshold: mean + {k:g} σ of the last {look_back} errors",
     "training": "threshold: percentile {percentile:g} of the errors of what was learned from",
@@ -217,13 +247,13 @@ def threshold_text(card: dict[str, Any]) -> str:
     text = f"{words[0].upper()}{words[1:]}"
     if settings["kind"] in ("adaptive", "rolling_percentile"):
         text += (
-            f" and at least {duration_text(settings['min_span_s'])}; between {share_text(settings['floor'])} of the"
-            " calibrated limit and that limit. Errors above it do not enter the look-back, so that a lasting fault"
+            f" and at least {duration_text(settings['min_span_s'])}; between "
+            f"{share_text(settings['floor'])} of the"
+            " calibrated limit and that limit. Errors above it do not enter the look-back, so that "
+            "a lasting fault"
             " cannot silence itself"
         )
     if settings.get("collective_width") and settings["kind"] not in FOLDING_KINDS:
-        text += (
-            f". What lasts: the mean of {count_text(settings['collective_width'])} errors against a limit of its own"
-        )
+        text += f". What lasts: the mean of {count_text(settings['collective_width'])} errors against a limit of its own"
         text += "" if settings["kind"] == "evt" else f", mean + {settings['collective_k']:g} σ"
     return f"{text}."

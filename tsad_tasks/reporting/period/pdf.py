@@ -9,14 +9,26 @@ from pathlib import Path
 
 from tsad_tasks.reporting.drawing.document import Document, document_bytes, write_whole
 from tsad_tasks.reporting.drawing.flow import Block, gap
-from tsad_tasks.reporting.drawing.plan import TOP, Page, PageNumbers, bottom_of, flow_pages, inner_size
+from tsad_tasks.reporting.drawing.plan import (
+    TOP,
+    Page,
+    PageNumbers,
+    bottom_of,
+    flow_pages,
+    inner_size,
+)
 from tsad_tasks.reporting.drawing.sheet import PageSize, Sheet
 from tsad_tasks.reporting.period.audit_page import audit_blocks
 from tsad_tasks.reporting.period.content import IncidentPage, ReportContent
 from tsad_tasks.reporting.period.cover import draw_cover
 from tsad_tasks.reporting.period.health_pages import health_blocks
 from tsad_tasks.reporting.period.incident_page import draw_incident
-from tsad_tasks.reporting.period.listings import anomaly_blocks, incident_blocks, incident_key, suppressed_blocks
+from tsad_tasks.reporting.period.listings import (
+    anomaly_blocks,
+    incident_blocks,
+    incident_key,
+    suppressed_blocks,
+)
 from tsad_tasks.reporting.period.model_pages import model_blocks
 from tsad_tasks.reporting.period.ranking import DEFAULT_LIMITS, Limits, with_own_page
 from tsad_tasks.text.formats import period_text
@@ -67,17 +79,27 @@ def report_bytes(
         generated_at=content.generated_at,
         bare_key=_COVER,
     )
-    return document_bytes(sheet, document, planned_pages(content, limits, inner_size(sheet), bottom_of(sheet)))
+    return document_bytes(
+        sheet, document, planned_pages(content, limits, inner_size(sheet), bottom_of(sheet))
+    )
 
 
-def planned_pages(content: ReportContent, limits: Limits, size: tuple[float, float], bottom: float) -> list[Page]:
-    """All pages in their order. The list of incidents is planned twice, for it shows the numbers of later pages."""
+def planned_pages(
+    content: ReportContent, limits: Limits, size: tuple[float, float], bottom: float
+) -> list[Page]:
+    """All pages in their order. The list of incidents is planned twice, for it shows the numbers of
+    later pages.
+    """
     width, room = size
     own = [_incident_page(one, content, bottom) for one in with_own_page(content.incidents, limits)]
     rest = _closing_pages(content, limits, width, room)
     n_all = max(len(content.incidents), content.headline.n_all_incidents)
     listed = n_all > min(_N_WITHOUT_LIST, len(own))
-    n_list_pages = len(_list_pages(content, limits, {page.key: 1 for page in own}, width, room)) if listed else 0
+    n_list_pages = (
+        len(_list_pages(content, limits, {page.key: 1 for page in own}, width, room))
+        if listed
+        else 0
+    )
     numbers = {page.key: 2 + n_list_pages + i for i, page in enumerate(own)}
     lists = _list_pages(content, limits, numbers, width, room) if listed else []
     following = [*lists, *own, *rest]
@@ -85,24 +107,36 @@ def planned_pages(content: ReportContent, limits: Limits, size: tuple[float, flo
 
 
 def _closing_pages(content: ReportContent, limits: Limits, width: float, room: float) -> list[Page]:
-    """Anomalies, health and models; without anomalies, the sentence that says so stands over the data quality."""
-    anomalies, health = anomaly_blocks(content, limits, width), health_blocks(content, limits, width)
+    """Anomalies, health and models; without anomalies, the sentence that says so stands over the
+    data quality.
+    """
+    anomalies, health = (
+        anomaly_blocks(content, limits, width),
+        health_blocks(content, limits, width),
+    )
     closing = [*model_blocks(content, limits, width), *audit_blocks(content, width)]
     models = flow_pages("models", "Model and gate", closing, room)
     models += _suppressed_pages(content, limits, width, room)
     if not content.anomalies:
         together = [*anomalies, gap(14), *health]
-        return [*flow_pages("health", "Anomalies, data quality and coverage", together, room), *models]
+        return [
+            *flow_pages("health", "Anomalies, data quality and coverage", together, room),
+            *models,
+        ]
     pages = flow_pages("anomalies", "Anomalies", anomalies, room)
     return [*pages, *flow_pages("health", "Data quality and coverage", health, room), *models]
 
 
-def _suppressed_pages(content: ReportContent, limits: Limits, width: float, room: float) -> list[Page]:
+def _suppressed_pages(
+    content: ReportContent, limits: Limits, width: float, room: float
+) -> list[Page]:
     blocks = suppressed_blocks(content, limits, width)
     return flow_pages("suppressed", "Suppressed by maintenance", blocks, room) if blocks else []
 
 
-def _list_pages(content: ReportContent, limits: Limits, numbers: PageNumbers, width: float, room: float) -> list[Page]:
+def _list_pages(
+    content: ReportContent, limits: Limits, numbers: PageNumbers, width: float, room: float
+) -> list[Page]:
     blocks: list[Block] = incident_blocks(content, limits, numbers, width)
     return flow_pages("incidents", "All incidents", blocks, room)
 
@@ -112,17 +146,33 @@ def _cover_page(content: ReportContent, following: list[Page]) -> Page:
     first = next((page for page in following if page.key.startswith("incident-")), None)
     if first is not None:
         sections.insert(int(sections[0][0] == "incidents"), (first.key, "Incident pages"))
-    return Page(_COVER, "Summary", lambda sheet, numbers: draw_cover(sheet, content, sections, numbers))
+    return Page(
+        _COVER, "Summary", lambda sheet, numbers: draw_cover(sheet, content, sections, numbers)
+    )
 
 
 def _incident_page(incident: IncidentPage, content: ReportContent, bottom: float) -> Page:
     until_s = (content.data_until or content.end_at).timestamp()
-    draw = partial(_draw_incident_page, incident=incident, zone=content.site_zone, until_s=until_s, bottom=bottom)
+    draw = partial(
+        _draw_incident_page,
+        incident=incident,
+        zone=content.site_zone,
+        until_s=until_s,
+        bottom=bottom,
+    )
     title = f"{incident.severity.capitalize()} · {incident.sentence}"
-    return Page(incident_key(incident), title, draw, 1, (incident.model_line, incident.coverage_line))
+    return Page(
+        incident_key(incident), title, draw, 1, (incident.model_line, incident.coverage_line)
+    )
 
 
 def _draw_incident_page(
-    sheet: Sheet, numbers: PageNumbers, *, incident: IncidentPage, zone: str, until_s: float, bottom: float
+    sheet: Sheet,
+    numbers: PageNumbers,
+    *,
+    incident: IncidentPage,
+    zone: str,
+    until_s: float,
+    bottom: float,
 ) -> None:
     draw_incident(sheet, incident, zone, until_s, TOP, bottom)

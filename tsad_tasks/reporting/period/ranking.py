@@ -31,9 +31,17 @@ def worst_first(incidents: Sequence[IncidentPage]) -> list[IncidentPage]:
 
 
 def look_first(incidents: Sequence[IncidentPage]) -> list[IncidentPage]:
-    """Incidents as one should read them: those without a verdict, by severity, open ones before closed ones."""
+    """Incidents as one should read them: those without a verdict, by severity, open ones before
+    closed ones.
+    """
     return sorted(
-        incidents, key=lambda one: (one.verdict is not None, _rank(one), one.state != "open", _strangeness(one))
+        incidents,
+        key=lambda one: (
+            one.verdict is not None,
+            _rank(one),
+            one.state != "open",
+            _strangeness(one),
+        ),
     )
 
 
@@ -56,7 +64,12 @@ def _rank(incident: IncidentPage) -> int:
 
 
 def _strangeness(incident: IncidentPage) -> tuple[int, float, float, str]:
-    return (_rank(incident), -_known(incident.error_ratio), incident.started_at.timestamp(), incident.incident_id)
+    return (
+        _rank(incident),
+        -_known(incident.error_ratio),
+        incident.started_at.timestamp(),
+        incident.incident_id,
+    )
 
 
 def _known(value: float) -> float:

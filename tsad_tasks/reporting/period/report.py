@@ -15,7 +15,13 @@ from tsad_tasks.base.clock import utc_now
 from tsad_tasks.base.errors import BadInput
 from tsad_tasks.config import DatasetConfig
 from tsad_tasks.detectors.base import make_folder
-from tsad_tasks.reporting.period.content import SEVERITIES, Coverage, Headline, ReportContent, SuppressedRow
+from tsad_tasks.reporting.period.content import (
+    SEVERITIES,
+    Coverage,
+    Headline,
+    ReportContent,
+    SuppressedRow,
+)
 from tsad_tasks.reporting.period.health import anomaly_rows, coverage_of, n_readings, quality_rows
 from tsad_tasks.reporting.period.incidents import ReportPeriod, incident_pages
 from tsad_tasks.reporting.period.models import audit_rows, model_cards
@@ -49,7 +55,8 @@ def render_period(
     path: UPath | None = None,
     now: Callable[[], datetime] = utc_now,
 ) -> ReportSummary:
-    """The PDF of [start_at, end_at), by default the report's period before `end_at`, written whole or not at all.
+    """The PDF of [start_at, end_at), by default the report's period before `end_at`, written whole
+    or not at all.
 
     Parameters
     ----------
@@ -63,7 +70,9 @@ def render_period(
     """
     began = time.monotonic()
     start_at = start_at or end_at - timedelta(seconds=config.report.period_s)
-    content = period_content(store, config, start_at=start_at, end_at=end_at, lineage=lineage, generated_at=now())
+    content = period_content(
+        store, config, start_at=start_at, end_at=end_at, lineage=lineage, generated_at=now()
+    )
     target = path or report_path(config.dataset, start_at, end_at)
     n_pages, n_bytes = _write(content, target, config)
     seconds = round(time.monotonic() - began, 2)
@@ -97,7 +106,9 @@ def period_content(
         When the period is empty, or the dataset was never ingested.
     """
     if start_at >= end_at:
-        raise BadInput(f"Expected a period that starts before its end. Received: {start_at} to {end_at}.")
+        raise BadInput(
+            f"Expected a period that starts before its end. Received: {start_at} to {end_at}."
+        )
     with store.snapshot():
         period, found = _period(store, config, lineage, start_at, end_at)
         incidents = [row for row in found if row["suppressed_by"] is None]
@@ -127,9 +138,15 @@ def period_content(
 
 def _suppressed(found: Sequence[dict[str, Any]]) -> tuple[SuppressedRow, ...]:
     """Incidents inside maintenance windows, in the order of time."""
-    held = sorted((row for row in found if row["suppressed_by"]), key=lambda row: (row["started_at"], row["entity"]))
+    held = sorted(
+        (row for row in found if row["suppressed_by"]),
+        key=lambda row: (row["started_at"], row["entity"]),
+    )
     names = ("incident_id", "entity", "severity", "started_at", "last_flag_at")
-    return tuple(SuppressedRow(**{name: row[name] for name in names}, window=row["suppressed_by"]) for row in held)
+    return tuple(
+        SuppressedRow(**{name: row[name] for name in names}, window=row["suppressed_by"])
+        for row in held
+    )
 
 
 def _title(start_at: datetime, end_at: datetime, lineage: str) -> str:
@@ -141,23 +158,34 @@ def _title(start_at: datetime, end_at: datetime, lineage: str) -> str:
 def _period(
     store: Store, config: DatasetConfig, lineage: str, start_at: datetime, end_at: datetime
 ) -> tuple[ReportPeriod, list[dict[str, Any]]]:
-    """The period with its incidents; data counts to its end, and as far as its open incidents have gone on since."""
-    period = ReportPeriod(store, store.select_dataset(config.dataset), lineage, start_at, end_at, None)
+    """The period with its incidents; data counts to its end, and as far as its open incidents have
+    gone on since.
+    """
+    period = ReportPeriod(
+        store, store.select_dataset(config.dataset), lineage, start_at, end_at, None
+    )
     incidents = store.records("select_period_incidents", period.params)
     gap = timedelta(seconds=period.dataset.merge_gap_s)
-    before_at = max([end_at, *(row["last_flag_at"] + gap for row in incidents if row["state"] == "open")])
+    before_at = max(
+        [end_at, *(row["last_flag_at"] + gap for row in incidents if row["state"] == "open")]
+    )
     _, newest_at = store.select("select_ledger_ends", period.params | {"before_at": before_at})[0]
     return ReportPeriod(store, period.dataset, lineage, start_at, end_at, newest_at), incidents
 
 
-def _headline(period: ReportPeriod, incidents: Sequence[dict[str, Any]], coverage: Coverage) -> Headline:
+def _headline(
+    period: ReportPeriod, incidents: Sequence[dict[str, Any]], coverage: Coverage
+) -> Headline:
     (highest,) = period.store.select("select_highest_score", period.params)[0]
     return Headline(
         n_entities=len(coverage.entities),
         n_hours_scored=sum(entity.n_hours_scored for entity in coverage.entities),
         n_hours_expected=sum(entity.n_hours_expected for entity in coverage.entities),
         n_readings=n_readings(period),
-        n_incidents={severity: sum(row["severity"] == severity for row in incidents) for severity in SEVERITIES},
+        n_incidents={
+            severity: sum(row["severity"] == severity for row in incidents)
+            for severity in SEVERITIES
+        },
         n_open=sum(row["state"] == "open" for row in incidents),
         highest_ratio=None if highest is None else 1 + highest,
     )

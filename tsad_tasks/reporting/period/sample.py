@@ -1,4 +1,6 @@
-"""A made-up report, to look at and to measure: `python -m tsad_tasks.reporting.period.sample report.pdf`."""
+"""A made-up report, to look at and to measure: `python -m tsad_tasks.reporting.period.sample
+report.pdf`.
+"""
 
 from __future__ import annotations
 
@@ -54,12 +56,16 @@ CHANNELS = (
 )
 
 
-def sample_incident(number: int = 42, *, n_channels: int = 17, n_steps: int = 360, step_s: int = 60) -> IncidentPage:
+def sample_incident(
+    number: int = 42, *, n_channels: int = 17, n_steps: int = 360, step_s: int = 60
+) -> IncidentPage:
     """A made-up incident, the same for the same number."""
     generator = np.random.default_rng(number)
     n_flagged = max(1, int(n_steps * generator.uniform(0.05, 0.45)))
     first = int(n_steps * 0.55)
-    severity: Severity = SEVERITIES[min(2, int(generator.integers(0, 6)) // 2)] if number != 42 else "HIGH"
+    severity: Severity = (
+        SEVERITIES[min(2, int(generator.integers(0, 6)) // 2)] if number != 42 else "HIGH"
+    )
     strength = {"HIGH": 1.0, "MEDIUM": 0.55, "LOW": 0.35}[severity]
     still_open = number % 4 == 2
     before_s = int(generator.integers(2, 160)) * 3600 if not still_open else n_steps * step_s
@@ -96,24 +102,32 @@ def sample_incident(number: int = 42, *, n_channels: int = 17, n_steps: int = 36
         peak_threshold=0.435,
         peak_at=_at(int(seconds[worst])),
         n_flags=int(flags.sum()),
-        scores=ScoreSeries(times, errors.astype(np.float32), np.full(n_steps, 0.435, np.float32), flags),
+        scores=ScoreSeries(
+            times, errors.astype(np.float32), np.full(n_steps, 0.435, np.float32), flags
+        ),
         channels=channels,
         heat=_heat(seconds, channels, 600),
         verdict=None if number % 3 else "real fault: “suction strainer clogged”",
         note="Nearest known incident: INC-0031 (6 Nov, P-07, 91 % alike)." if number == 42 else "",
-        model_line="Model lstm_autoencoder v14 (champion since 16 Nov, gate passed; sha256 3f9c02d1a7be)"
+        model_line="Model lstm_autoencoder v14 (champion since 16 Nov, gate passed; sha256 "
+        "3f9c02d1a7be)"
         " · threshold adaptive, 6 σ over 1 000 errors · shadow v15 agrees (13:19–15:52)",
-        coverage_line="Coverage 24 438 of 24 480 readings (99.8 %), ambient temperature missing 03:00–03:41"
+        coverage_line="Coverage 24 438 of 24 480 readings (99.8 %), ambient temperature missing "
+        "03:00–03:41"
         " · config e67d23e7820c · data up to 20 Nov 16:00 · scored 16:04",
     )
 
 
-def sample_report(n_incidents: int = 12, *, n_channels: int = 17, n_anomalies: int = 640) -> ReportContent:
+def sample_report(
+    n_incidents: int = 12, *, n_channels: int = 17, n_anomalies: int = 640
+) -> ReportContent:
     """A made-up week of seven pumps."""
     incidents = tuple(sample_incident(42 + i, n_channels=n_channels) for i in range(n_incidents))
     coverage = _coverage()
     n_scored = sum(entity.n_hours_scored for entity in coverage.entities)
-    by_severity = {severity: sum(one.severity == severity for one in incidents) for severity in SEVERITIES}
+    by_severity = {
+        severity: sum(one.severity == severity for one in incidents) for severity in SEVERITIES
+    }
     return ReportContent(
         dataset="pump-skids",
         title="Weekly anomaly report",
@@ -147,7 +161,9 @@ def sample_report(n_incidents: int = 12, *, n_channels: int = 17, n_anomalies: i
 def empty_report() -> ReportContent:
     """A week in which everything was scored and nothing was strange."""
     report = sample_report(0, n_anomalies=0)
-    return replace(report, quality=(), coverage=_coverage(complete=True), headline=_quiet_headline())
+    return replace(
+        report, quality=(), coverage=_coverage(complete=True), headline=_quiet_headline()
+    )
 
 
 def _quiet_headline() -> Headline:
@@ -171,12 +187,18 @@ def _ramp(n_steps: int, first: int, n_flagged: int) -> Floats:
     return rise * fall
 
 
-def _channel(generator: np.random.Generator, times: np.ndarray, push: Floats, i: int) -> ChannelSeries:
+def _channel(
+    generator: np.random.Generator, times: np.ndarray, push: Floats, i: int
+) -> ChannelSeries:
     name, unit, level, spread, shift = CHANNELS[i % len(CHANNELS)]
     steps = np.arange(len(times))
     expected = level + 0.35 * spread * np.sin(steps / 170 + i)
     noise = (
-        np.convolve(generator.standard_normal(len(times)), np.ones(5) / 5, mode="same")[: len(times)] * spread * 0.45
+        np.convolve(generator.standard_normal(len(times)), np.ones(5) / 5, mode="same")[
+            : len(times)
+        ]
+        * spread
+        * 0.45
     )
     values = expected + noise + shift * push
     if i in (1, 10):
@@ -260,7 +282,13 @@ def _quality() -> tuple[QualityRow, ...]:
     )
     return tuple(
         QualityRow(
-            entity, channel, verdict, n, START + timedelta(hours=9 * i), START + timedelta(hours=9 * i + 7), detail
+            entity,
+            channel,
+            verdict,
+            n,
+            START + timedelta(hours=9 * i),
+            START + timedelta(hours=9 * i + 7),
+            detail,
         )
         for i, (entity, channel, verdict, n, detail) in enumerate(rows, start=1)
     )
@@ -290,19 +318,45 @@ def _model_card() -> ModelCard:
         n_channels=17,
         seed=7,
         sha256="3f9c02d1a7be5d0c8e41f6b2973a0d64c5e8b19f7a2d3c4b5e6f708192a3b4c5",
-        threshold_text="Adaptive: mean + 6 σ over the last 1 000 errors and at least a day; never below half of the"
+        threshold_text="Adaptive: mean + 6 σ over the last 1 000 errors and at least a day; never "
+        "below half of the"
         " calibrated 0.435. Errors above the calibrated limit do not enter the look-back.",
-        metrics={"validation loss": 0.0131, "F1 on labels to 9 Nov": 0.87, "false alarms per week": 1.2},
+        metrics={
+            "validation loss": 0.0131,
+            "F1 on labels to 9 Nov": 0.87,
+            "false alarms per week": 1.2,
+        },
         loss_history=tuple(0.012 + 0.2 * np.exp(-epochs / 4)),
         validation_history=tuple(0.0131 + 0.21 * np.exp(-epochs / 4.2)),
         gate=(
             GateRow("validation loss is finite", 0.0131, None, True),
             GateRow("point anomalies found", 0.983, 0.9, True, "of 60", 0.967, 0.911, 0.997),
-            GateRow("contextual anomalies found", 0.48, 0.5, True, "not clearly below", 0.6, 0.362, 0.607),
+            GateRow(
+                "contextual anomalies found",
+                0.48,
+                0.5,
+                True,
+                "not clearly below",
+                0.6,
+                0.362,
+                0.607,
+            ),
             GateRow("collective anomalies found", 0.733, 0.7, True, "of 60", 0.75, 0.61, 0.828),
             GateRow("known anomalies found", 1.0, 0.5, True, "too few: 1"),
-            GateRow("clean steps flagged", 0.0031, 0.01, True, "", 0.0029, 0.0011, 0.0084, at_most=True),
-            GateRow("false incidents, entity and week", 0.42, 2.0, True, "4 in 9 weeks", 0.6, 0.11, 1.07, at_most=True),
+            GateRow(
+                "clean steps flagged", 0.0031, 0.01, True, "", 0.0029, 0.0011, 0.0084, at_most=True
+            ),
+            GateRow(
+                "false incidents, entity and week",
+                0.42,
+                2.0,
+                True,
+                "4 in 9 weeks",
+                0.6,
+                0.11,
+                1.07,
+                at_most=True,
+            ),
             GateRow("milliseconds per window", 0.021, 50.0, True, "", 0.02, at_most=True),
         ),
         gate_note="Promoted on 16 Nov after 24 h as shadow.",
