@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from tsad_tasks.base.interval import epoch_s
+from tsad_tasks.base.interval import unix_s
 from tsad_tasks.config import DatasetConfig
 from tsad_tasks.detectors.folding.fold import FoldDetector
 from tsad_tasks.detectors.registry import detector_from_files
@@ -79,7 +79,7 @@ class Fleet:
         )
 
         def read(entity: int, start_at: datetime, end_at: datetime) -> np.ndarray:
-            first, end = ((epoch_s(at) - epoch_s(START_AT)) // STEP_S for at in (start_at, end_at))
+            first, end = ((unix_s(at) - unix_s(START_AT)) // STEP_S for at in (start_at, end_at))
             return np.asarray(values[entity, first:end])
 
         known = Exclusion(

@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 
 from tsad_tasks.base.confidence import share_interval
-from tsad_tasks.base.interval import epoch_s, hour_ceil
+from tsad_tasks.base.interval import hour_ceil, unix_s
 from tsad_tasks.config import DatasetConfig, Gate
 from tsad_tasks.detectors.base import Detector
 from tsad_tasks.detectors.bundle import read_bundle
@@ -154,13 +154,11 @@ def _part(reader: TrainingReader, name: str, entity_id: int, step_s: int) -> Hel
     values = reader.values(entity_id, span.start_at, span.end_at)
     steps = np.arange(len(values))
     room, shadow = (
-        (epoch_s(at) - epoch_s(span.start_at)) // step_s for at in (span.split_at, span.gate_at)
+        (unix_s(at) - unix_s(span.start_at)) // step_s for at in (span.split_at, span.gate_at)
     )
     judged = ~reader.excluded(entity_id, span.start_at, span.end_at) & (steps >= room)
     nothing = np.zeros(len(values), bool)
-    return HeldOut(
-        name, values, epoch_s(span.start_at), judged, judged & (steps >= shadow), nothing
-    )
+    return HeldOut(name, values, unix_s(span.start_at), judged, judged & (steps >= shadow), nothing)
 
 
 # What follows from it

@@ -17,7 +17,7 @@ from psycopg2.extras import Json
 
 from tsad_tasks.base.digest import block_checksums
 from tsad_tasks.base.errors import BadInput
-from tsad_tasks.base.interval import epoch_s, from_epoch_s
+from tsad_tasks.base.interval import from_unix_s, unix_s
 from tsad_tasks.config import DatasetConfig
 from tsad_tasks.model.sensor_change import Piece, convert, pieces, salted, salts
 from tsad_tasks.storage import copy_binary as binary
@@ -264,7 +264,7 @@ class Store:
         hours only `seen`.
         """
         params = {
-            name: [epoch_s(hour) // 3600 for hour in some]
+            name: [unix_s(hour) // 3600 for hour in some]
             for name, some in (("hours", hours), ("seen", seen))
         }
         self.select("lock_hours", {"dataset_id": dataset_id} | params)
@@ -279,7 +279,7 @@ class Store:
 
     def _ensure_partitions(self, parent: str, hours_s: NDArray[np.int64]) -> None:
         months = {
-            from_epoch_s(int(hour)).replace(day=1, hour=0)
+            from_unix_s(int(hour)).replace(day=1, hour=0)
             for hour in np.unique(hours_s // 86400) * 86400
         }
         self.select("ensure_partitions", {"parent": parent, "months": sorted(months)})
@@ -335,7 +335,7 @@ class Store:
         self, layout: Layout, entity_ids: Sequence[int], start_at: datetime, end_at: datetime
     ) -> Blocks:
         """Readings of [start_at, end_at) as they came."""
-        n_hours = (epoch_s(end_at) - epoch_s(start_at)) // 3600
+        n_hours = (unix_s(end_at) - unix_s(start_at)) // 3600
         values = np.full(
             (len(entity_ids), n_hours, layout.n_steps, len(layout.channel_ids)), np.nan
         )
@@ -384,7 +384,7 @@ class Store:
         self, entity_ids: Sequence[int], start_at: datetime, end_at: datetime
     ) -> NDArray[np.int64]:
         checksums = np.zeros(
-            (len(entity_ids), (epoch_s(end_at) - epoch_s(start_at)) // 3600), np.int64
+            (len(entity_ids), (unix_s(end_at) - unix_s(start_at)) // 3600), np.int64
         )
         columns = [
             binary.Field("entity_id", "i4"),
@@ -423,7 +423,7 @@ class Store:
         """
         if not len(entity_ids):
             return 0
-        hours_s = np.array([epoch_s(hour) for hour in hours], np.int64)
+        hours_s = np.array([unix_s(hour) for hour in hours], np.int64)
         self._ensure_partitions("reading_block", hours_s)
         self._copy_in(
             "incoming_reading",
@@ -496,7 +496,7 @@ class Store:
         n_steps: int,
     ) -> ScoreMemo:
         """What is stored of one model's errors in [start_at, end_at) (whole hours of `n_steps`)."""
-        shape = (len(entity_ids), (epoch_s(end_at) - epoch_s(start_at)) // 3600)
+        shape = (len(entity_ids), (unix_s(end_at) - unix_s(start_at)) // 3600)
         columns = [
             binary.Field("entity_id", "i4"),
             binary.Field("hour_at", "i8"),
@@ -544,7 +544,7 @@ class Store:
         start_at: datetime,
         end_at: datetime,
     ) -> tuple[NDArray[np.bool_], NDArray[np.int64]]:
-        shape = (len(entity_ids), (epoch_s(end_at) - epoch_s(start_at)) // 3600)
+        shape = (len(entity_ids), (unix_s(end_at) - unix_s(start_at)) // 3600)
         found, digests = np.zeros(shape, bool), np.zeros(shape, np.int64)
         columns = [
             binary.Field("entity_id", "i4"),
@@ -891,9 +891,9 @@ class Store:
             "end_at": end_at,
         }
         rows = self._copy_out("read_score_series", params, columns)
-        hours = (binary.epoch_s(rows["hour_at"]) - epoch_s(start_at)) // 3600
+        hours = (binary.unix_s(rows["hour_at"]) - unix_s(start_at)) // 3600
         series = np.full(
-            (3, (epoch_s(end_at) - epoch_s(start_at)) // 3600, n_steps), np.nan, np.float32
+            (3, (unix_s(end_at) - unix_s(start_at)) // 3600, n_steps), np.nan, np.float32
         )
         for position, name in enumerate(names):
             series[position, hours] = rows[name]
@@ -936,15 +936,15 @@ def _positions(
 ) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
     order = np.argsort(np.asarray(entity_ids))
     entity = order[np.searchsorted(np.asarray(entity_ids), rows["entity_id"], sorter=order)]
-    return entity, (binary.epoch_s(rows["hour_at"]) - epoch_s(start_at)) // 3600
+    return entity, (binary.unix_s(rows["hour_at"]) - unix_s(start_at)) // 3600
 
 
 def _pieces(epochs: Sequence[ChannelEpoch], entity_id: int) -> list[Piece]:
     began = [
         (
             one.channel_id,
-            epoch_s(one.from_at),
-            epoch_s(one.usable_at) if one.usable_at else None,
+            unix_s(one.from_at),
+            unix_s(one.usable_at) if one.usable_at else None,
             one.scale,
             one.offset,
         )
@@ -967,7 +967,7 @@ def _converted(
         found = _pieces(epochs, entity_ids[position])
         for column, channel_id in enumerate(layout.channel_ids):
             parts = [part for part in found if part.channel_id == channel_id]
-            convert(blocks.values[position, :, column], parts, epoch_s(start_at), layout.step_s)
+            convert(blocks.values[position, :, column], parts, unix_s(start_at), layout.step_s)
     return Blocks(blocks.values, _salted(blocks.checksums, entity_ids, start_at, epochs))
 
 
@@ -977,7 +977,7 @@ def _salted(
     start_at: datetime,
     epochs: Sequence[ChannelEpoch],
 ) -> NDArray[np.int64]:
-    hours_s = epoch_s(start_at) + 3600 * np.arange(checksums.shape[1], dtype=np.int64)
+    hours_s = unix_s(start_at) + 3600 * np.arange(checksums.shape[1], dtype=np.int64)
     changed = {one.entity_id for one in epochs}
     for position in (i for i, key in enumerate(entity_ids) if key in changed):
         parts = _pieces(epochs, entity_ids[position])
@@ -1002,8 +1002,8 @@ def _in_columns(values: NDArray[np.float64], stored: Layout, layout: Layout) -> 
 
 def whole_hours(start_at: datetime, end_at: datetime) -> tuple[datetime, datetime]:
     """The whole hours that cover [start_at, end_at)."""
-    start_s, end_s = epoch_s(start_at), epoch_s(end_at)
-    return from_epoch_s(start_s - start_s % 3600), from_epoch_s(end_s + -end_s % 3600)
+    start_s, end_s = unix_s(start_at), unix_s(end_at)
+    return from_unix_s(start_s - start_s % 3600), from_unix_s(end_s + -end_s % 3600)
 
 
 def hours_later(at: datetime, n_hours: int) -> datetime:

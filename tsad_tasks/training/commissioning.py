@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from tsad_tasks.base.interval import epoch_s, from_epoch_s
+from tsad_tasks.base.interval import from_unix_s, unix_s
 from tsad_tasks.config import DatasetConfig
 from tsad_tasks.model.features import fit_scaler
 from tsad_tasks.storage.rows import GateRow
@@ -144,12 +144,12 @@ def _reference(
 ) -> Reference | None:
     """What a channel is like from a moment on; None where too little is known."""
     span, step_s = reader.span, reader.config.source.step_s
-    first = max(0, -(-(epoch_s(since) - epoch_s(span.start_at)) // step_s))
+    first = max(0, -(-(unix_s(since) - unix_s(span.start_at)) // step_s))
     chosen = values[first:]
     if np.isfinite(chosen).sum() * step_s < enough_s(reader.config):
         return None
     scale = fit_scaler(chosen[:, None], "robust")
-    from_at = from_epoch_s(epoch_s(span.start_at) + first * step_s)
+    from_at = from_unix_s(unix_s(span.start_at) + first * step_s)
     return Reference(entity_id, channel_id, scale.center[0], scale.scale[0], from_at, span.end_at)
 
 

@@ -54,7 +54,7 @@ class HeldOut:
     Attributes
     ----------
     values : float64 (n_steps, n_channels); the first `reach` steps are only looked back at.
-    start_s : epoch seconds of the first step.
+    start_s : Unix seconds of the first step.
     judged : bool (n_steps,), steps that count: not excluded, and after the reach.
     gated : bool (n_steps,), the part of them that is kept for the gate.
     learned : bool (n_steps,), steps before the split that calibration sees as well; none where it

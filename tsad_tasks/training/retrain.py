@@ -16,7 +16,7 @@ from upath import UPath
 
 from tsad_tasks.base.clock import utc_now
 from tsad_tasks.base.errors import BadInput, NothingToDo
-from tsad_tasks.base.interval import epoch_s, from_epoch_s
+from tsad_tasks.base.interval import from_unix_s, unix_s
 from tsad_tasks.champions.champions import RegisterSummary, register_model
 from tsad_tasks.config import DatasetConfig
 from tsad_tasks.detectors.base import Detector, Progress, TrainingHistory, make_folder
@@ -275,7 +275,7 @@ def _is_trained(run: Retraining, scope: Scope) -> bool:
 
 def _write_exclusions(folder: UPath, found: Sequence[Exclusion]) -> None:
     rows = [
-        asdict(row) | {"start_at": epoch_s(row.start_at), "end_at": epoch_s(row.end_at)}
+        asdict(row) | {"start_at": unix_s(row.start_at), "end_at": unix_s(row.end_at)}
         for row in found
     ]
     (folder / "exclusions.json").write_text(json.dumps(rows))
@@ -285,8 +285,7 @@ def _exclusions(folder: UPath) -> list[Exclusion]:
     rows = json.loads((folder / "exclusions.json").read_text())
     return [
         Exclusion(
-            **row
-            | {"start_at": from_epoch_s(row["start_at"]), "end_at": from_epoch_s(row["end_at"])}
+            **row | {"start_at": from_unix_s(row["start_at"]), "end_at": from_unix_s(row["end_at"])}
         )
         for row in rows
     ]
