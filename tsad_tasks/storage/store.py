@@ -25,7 +25,7 @@ from psycopg2.extras import Json
 
 from tsad_tasks.base.digest import block_checksums
 from tsad_tasks.base.errors import BadInput
-from tsad_tasks.base.interval import epoch_s, from_epoch_s
+from tsad_tasks.base.interval import from_unix_s, unix_s
 from tsad_tasks.config import DatasetConfig
 from tsad_tasks.model.sensor_change import Piece, convert, pieces, salted, salts
 from tsad_tasks.storage import copy_binary as binary
@@ -42,7 +42,6 @@ from tsad_tasks.storage.rows import (
     Exclusion,
     Flag,
     FoldStates,
-    GateRow,
     IncidentRow,
     IngestHour,
     IngestIssue,
@@ -53,12 +52,13 @@ from tsad_tasks.storage.rows import (
     ModelDecision,
     ModelUse,
     NewModel,
+    OpenShadow,
     QualityVerdict,
+    RuleResult,
     ScoreMemo,
     ScoreRows,
     ScoreSteps,
     ScoreWrite,
-    Shadow,
     StandingIncident,
     TopAttribution,
     TrainedModel,
@@ -328,7 +328,7 @@ class Store:
         hours only `seen`.
         """
         params = {
-            name: [epoch_s(hour) // 3600 for hour in some]
+            name: [unix_s(hour) // 3600 for hour in some]
             for name, some in (("hours", hours), ("seen", seen))
         }
         self.select("lock_hours", {"dataset_id": dataset_id} | params)
@@ -343,7 +343,7 @@ class Store:
 
     def _ensure_partitions(self, parent: str, hours_s: NDArray[np.int64]) -> None:
         months = {
-            from_epoch_s(int(hour)).replace(day=1, hour=0)
+            from_unix_s(int(hour)).replace(day=1, hour=0)
             for hour in np.unique(hours_s // 86400) * 86400
         }
         self.select("ensure_partitions", {"parent": parent, "months": sorted(months)})
@@ -399,7 +399,7 @@ class Store:
         self, layout: Layout, entity_ids: Sequence[int], start_at: datetime, end_at: datetime
     ) -> Blocks:
         """Readings of [start_at, end_at) as they came."""
-        n_hours = (epoch_s(end_at) - epoch_s(start_at)) // 3600
+        n_hours = (unix_s(end_at) - unix_s(start_at)) // 3600
         values = np.full(
             (len(entity_ids), n_hours, layout.n_steps, len(layout.channel_ids)), np.nan
         )
@@ -448,7 +448,7 @@ class Store:
         self, entity_ids: Sequence[int], start_at: datetime, end_at: datetime
     ) -> NDArray[np.int64]:
         checksums = np.zeros(
-            (len(entity_ids), (epoch_s(end_at) - epoch_s(start_at)) // 3600), np.int64
+            (len(entity_ids), (unix_s(end_at) - unix_s(start_at)) // 3600), np.int64
         )
         columns = [
             binary.Field("entity_id", "i4"),
@@ -487,7 +487,7 @@ class Store:
         """
         if not len(entity_ids):
             return 0
-        hours_s = np.array([epoch_s(hour) for hour in hours], np.int64)
+        hours_s = np.array([unix_s(hour) for hour in hours], np.int64)
         self._ensure_partitions("reading_block", hours_s)
         self._copy_in(
             "incoming_reading",
@@ -560,7 +560,7 @@ class Store:
         n_steps: int,
     ) -> ScoreMemo:
         """What is stored of one model's errors in [start_at, end_at) (whole hours of `n_steps`)."""
-        shape = (len(entity_ids), (epoch_s(end_at) - epoch_s(start_at)) // 3600)
+        shape = (len(entity_ids), (unix_s(end_at) - unix_s(start_at)) // 3600)
         columns = [
             binary.Field("entity_id", "i4"),
             binary.Field("hour_at", "i8"),
@@ -608,7 +608,7 @@ class Store:
         start_at: datetime,
         end_at: datetime,
     ) -> tuple[NDArray[np.bool_], NDArray[np.int64]]:
-        shape = (len(entity_ids), (epoch_s(end_at) - epoch_s(start_at)) // 3600)
+        shape = (len(entity_ids), (unix_s(end_at) - unix_s(start_at)) // 3600)
         found, digests = np.zeros(shape, bool), np.zeros(shape, np.int64)
         columns = [
             binary.Field("entity_id", "i4"),
@@ -852,14 +852,14 @@ class Store:
         return ChampionAt(*row) if row else None
 
     def insert_gate_decisions(
-        self, model_id: int, rows: Sequence[GateRow], stage: str = "gate"
+        self, model_id: int, rows: Sequence[RuleResult], stage: str = "gate"
     ) -> None:
         """Writes the rules of a stage, their numbers and outcomes, and the gate's verdict on the
         model.
         """
         self.execute(
             "insert_gate_decisions",
-            {"model_id": model_id, "stage": stage} | columns(rows, GateRow),
+            {"model_id": model_id, "stage": stage} | columns(rows, RuleResult),
         )
         if stage == "gate":
             self.execute(
@@ -871,10 +871,10 @@ class Store:
         """Takes back the gate's rules of a model that it refused; how many there were."""
         return self.execute("delete_gate_decisions", {"model_id": model_id})
 
-    def select_gate_decisions(self, model_id: int, stage: str = "gate") -> list[GateRow]:
+    def select_gate_decisions(self, model_id: int, stage: str = "gate") -> list[RuleResult]:
         """The rules of one stage for one model."""
         params = {"model_id": model_id, "stage": stage}
-        return [GateRow(*row) for row in self.select("select_gate_decisions", params)]
+        return [RuleResult(*row) for row in self.select("select_gate_decisions", params)]
 
     def insert_exclusions(self, model_id: int, rows: Sequence[Exclusion]) -> None:
         """Writes what a training left out."""
@@ -916,10 +916,10 @@ class Store:
         self.lock_dataset(scope.dataset_id, "champion")
         return self.execute("close_champion_periods", asdict(scope) | {"at": at})
 
-    def select_shadows(self, dataset_id: int, lineage: str) -> list[Shadow]:
+    def select_shadows(self, dataset_id: int, lineage: str) -> list[OpenShadow]:
         """The challengers that are scored beside a lineage's champions now."""
         params = {"dataset_id": dataset_id, "lineage": lineage}
-        return [Shadow(*row) for row in self.select("select_shadows", params)]
+        return [OpenShadow(*row) for row in self.select("select_shadows", params)]
 
     def insert_model_decision(self, decision: ModelDecision) -> None:
         """Writes what was decided on a model."""
@@ -955,9 +955,9 @@ class Store:
             "end_at": end_at,
         }
         rows = self._copy_out("read_score_series", params, columns)
-        hours = (binary.epoch_s(rows["hour_at"]) - epoch_s(start_at)) // 3600
+        hours = (binary.unix_s(rows["hour_at"]) - unix_s(start_at)) // 3600
         series = np.full(
-            (3, (epoch_s(end_at) - epoch_s(start_at)) // 3600, n_steps), np.nan, np.float32
+            (3, (unix_s(end_at) - unix_s(start_at)) // 3600, n_steps), np.nan, np.float32
         )
         for position, name in enumerate(names):
             series[position, hours] = rows[name]
@@ -1013,15 +1013,15 @@ def _positions(
 ) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
     order = np.argsort(np.asarray(entity_ids))
     entity = order[np.searchsorted(np.asarray(entity_ids), rows["entity_id"], sorter=order)]
-    return entity, (binary.epoch_s(rows["hour_at"]) - epoch_s(start_at)) // 3600
+    return entity, (binary.unix_s(rows["hour_at"]) - unix_s(start_at)) // 3600
 
 
 def _pieces(epochs: Sequence[ChannelEpoch], entity_id: int) -> list[Piece]:
     began = [
         (
             one.channel_id,
-            epoch_s(one.from_at),
-            epoch_s(one.usable_at) if one.usable_at else None,
+            unix_s(one.from_at),
+            unix_s(one.usable_at) if one.usable_at else None,
             one.scale,
             one.offset,
         )
@@ -1044,7 +1044,7 @@ def _converted(
         found = _pieces(epochs, entity_ids[position])
         for column, channel_id in enumerate(layout.channel_ids):
             parts = [part for part in found if part.channel_id == channel_id]
-            convert(blocks.values[position, :, column], parts, epoch_s(start_at), layout.step_s)
+            convert(blocks.values[position, :, column], parts, unix_s(start_at), layout.step_s)
     return Blocks(blocks.values, _salted(blocks.checksums, entity_ids, start_at, epochs))
 
 
@@ -1054,7 +1054,7 @@ def _salted(
     start_at: datetime,
     epochs: Sequence[ChannelEpoch],
 ) -> NDArray[np.int64]:
-    hours_s = epoch_s(start_at) + 3600 * np.arange(checksums.shape[1], dtype=np.int64)
+    hours_s = unix_s(start_at) + 3600 * np.arange(checksums.shape[1], dtype=np.int64)
     changed = {one.entity_id for one in epochs}
     for position in (i for i, key in enumerate(entity_ids) if key in changed):
         parts = _pieces(epochs, entity_ids[position])
@@ -1079,8 +1079,8 @@ def _in_columns(values: NDArray[np.float64], stored: Layout, layout: Layout) -> 
 
 def whole_hours(start_at: datetime, end_at: datetime) -> tuple[datetime, datetime]:
     """The whole hours that cover [start_at, end_at)."""
-    start_s, end_s = epoch_s(start_at), epoch_s(end_at)
-    return from_epoch_s(start_s - start_s % 3600), from_epoch_s(end_s + -end_s % 3600)
+    start_s, end_s = unix_s(start_at), unix_s(end_at)
+    return from_unix_s(start_s - start_s % 3600), from_unix_s(end_s + -end_s % 3600)
 
 
 def hours_later(at: datetime, n_hours: int) -> datetime:
