@@ -32,7 +32,7 @@ from numpy.typing import NDArray
 from simulators.simulate_fleet import FLEET_CHANNELS, machine_fleet, with_faults
 
 from devstack.simulate import SimulatedAnomaly, SimulatedPlant
-from tsad_tasks.base.interval import epoch_s
+from tsad_tasks.base.interval import unix_s
 from tsad_tasks.config import DatasetConfig, holidays_of
 from tsad_tasks.detectors.base import Detector
 from tsad_tasks.model.incidents import incident_spans
@@ -168,11 +168,11 @@ def fitted(
     """A model of readings (n_machines, n_steps, n_channels), retrained as the DAG does it."""
     scope, start_s = (
         Scope(0, "all", tuple((name, number) for number, name in enumerate(names))),
-        epoch_s(sizes.start_at),
+        unix_s(sizes.start_at),
     )
 
     def read(machine: int, start_at: datetime, end_at: datetime) -> Floats:
-        first, end = ((epoch_s(at) - start_s) // STEP_S for at in (start_at, end_at))
+        first, end = ((unix_s(at) - start_s) // STEP_S for at in (start_at, end_at))
         return values[machine, first:end]
 
     span = training_range(config, sizes.scored_at)
@@ -230,7 +230,7 @@ def _is_found(
     dead: int | None,
 ) -> bool:
     machine = faulty.entities.index(fault.entity)
-    first, end = ((epoch_s(at) - model.start_s) // STEP_S for at in (fault.start_at, fault.end_at))
+    first, end = ((unix_s(at) - model.start_s) // STEP_S for at in (fault.start_at, fault.end_at))
     end += model.spec.features.width - 1
     if any(span[0] < end and span[1] >= first for span in clean[machine]):
         return False

@@ -30,7 +30,7 @@ from devstack.postgres import WAREHOUSE, Cluster, ensure_running, remove
 from devstack.simulate import CHANNELS, SimulatedPlant, server_room
 from devstack.stack import stack_environment
 from tsad_tasks.base.errors import TsadError
-from tsad_tasks.base.interval import epoch_s
+from tsad_tasks.base.interval import unix_s
 from tsad_tasks.detectors.names import DETECTORS
 from tsad_tasks.storage import copy_binary as binary
 from tsad_tasks.storage.database import connect
@@ -125,8 +125,8 @@ def _fill(uri: str, room: SimulatedPlant) -> None:
     n_hosts, n_steps, n_channels = room.values.shape
     faults = np.zeros((n_hosts, n_steps), bool)
     for anomaly in room.anomalies:
-        inside = (room.times_s >= epoch_s(anomaly.start_at)) & (
-            room.times_s < epoch_s(anomaly.end_at)
+        inside = (room.times_s >= unix_s(anomaly.start_at)) & (
+            room.times_s < unix_s(anomaly.end_at)
         )
         faults[room.entities.index(anomaly.entity), inside] = True
     _add_known_faults(room.values, faults)
@@ -253,8 +253,8 @@ def _found(
     """Injected anomalies with a flag in them, how many there are, and flags outside of all of
     them.
     """
-    first_s = epoch_s(TRAINED_AT)
-    spans = [(a.entity, epoch_s(a.start_at), epoch_s(a.end_at) + 3600) for a in room.anomalies]
+    first_s = unix_s(TRAINED_AT)
+    spans = [(a.entity, unix_s(a.start_at), unix_s(a.end_at) + 3600) for a in room.anomalies]
     spans = [span for span in spans if first_s <= span[1] < first_s + 3600 * n_hours]
     inside = [
         [one for one in flags if one[0] == entity and start <= one[1] < end]

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tsad_tasks.base.errors import BadInput
-from tsad_tasks.base.interval import epoch_s, from_epoch_s
+from tsad_tasks.base.interval import from_unix_s, unix_s
 
 CHANNELS = ("cpu", "memory", "disk", "network", "temperature")
 UNITS = ("%", "%", "MB/s", "Mbit/s", "°C")
@@ -43,7 +43,7 @@ class SimulatedPlant:
     entities : (n_entities,)
     channels : (n_channels,)
     times_s : (n_steps,)
-        Epoch seconds.
+        Unix seconds.
     values : (n_entities, n_steps, n_channels)
     anomalies : list, by time
     """
@@ -91,7 +91,7 @@ def server_room(
             "Expected 3 days or more, 1 to 99 hosts, a step that divides 3600 s. Received: "
             f"{days}, {hosts}, {step_s}."
         )
-    start_s = epoch_s(start_at)
+    start_s = unix_s(start_at)
     times_s = start_s + step_s * np.arange(days * _DAY_S // step_s, dtype=np.int64)
     values = np.stack(
         [_host(times_s, step_s, np.random.default_rng([seed, host])) for host in range(hosts)]
@@ -275,7 +275,7 @@ def put_in_faults(
     ----------
     values : (n_entities, n_steps, n_channels)
     times_s : (n_steps,)
-        Epoch seconds, evenly spaced.
+        Unix seconds, evenly spaced.
 
     >>> values, times_s = np.zeros((1, 8, 1)), np.arange(8) * 3600
     >>> freeze = Fault(4.0, 2.0, 0, "point", "one too many", ((0, "add", 10.0),))
@@ -299,8 +299,8 @@ def put_in_faults(
         names = tuple(channels[channel] for channel, _, _ in fault.changes)
         found = (
             entities[entity],
-            from_epoch_s(start_s),
-            from_epoch_s(stop_s),
+            from_unix_s(start_s),
+            from_unix_s(stop_s),
             fault.kind,
             names,
             fault.description,

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from devstack.simulate import Fault, Floats, SimulatedPlant, bump, lagged, noise, put_in_faults
 from tsad_tasks.base.errors import BadInput
-from tsad_tasks.base.interval import epoch_s
+from tsad_tasks.base.interval import unix_s
 
 COLD_CHANNELS = ("temperature", "humidity", "power")
 PUMP_CHANNELS = ("speed", "flow", "pressure", "current", "vibration")
@@ -78,7 +78,7 @@ def _times(days: int, n_entities: int, start_at: datetime, step_s: int) -> NDArr
             "Expected 3 days or more, 1 to 99 machines, a step that divides 3600 s. "
             f"Received: {days}, {n_entities}, {step_s}."
         )
-    return epoch_s(start_at) + step_s * np.arange(days * _DAY_S // step_s, dtype=np.int64)
+    return unix_s(start_at) + step_s * np.arange(days * _DAY_S // step_s, dtype=np.int64)
 
 
 def _finished(

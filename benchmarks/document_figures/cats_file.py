@@ -29,7 +29,7 @@ class CatsReadings:
     Attributes
     ----------
     times_s : int64 (n_rows,)
-        Epoch seconds.
+        Unix seconds.
     values : float64 (n_rows, 17)
         In the order of `CHANNELS`; NaN where nothing was read.
     labels : bool (n_rows,)

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 from devstack.simulate import Floats, SimulatedAnomaly, SimulatedPlant
 from tsad_tasks.base.errors import BadInput
-from tsad_tasks.base.interval import epoch_s, from_epoch_s
+from tsad_tasks.base.interval import from_unix_s, unix_s
 
 COMMANDS = ("aimp", "amud", "adbr", "adfl")
 STIMULI = ("arnd", "asin1", "asin2")
@@ -82,7 +82,7 @@ def cats_plant(
             f"Expected {MIN_ROWS:,} to {MAX_ROWS:,} rows, and at most one segment per 200 of them. "
             f"Received: {n_rows:,}, {wanted}."
         )
-    start_s = epoch_s(start_at)
+    start_s = unix_s(start_at)
     segments = planned_segments(n_rows, wanted, np.random.default_rng([seed, 0]))
     values = _Plant(n_rows, segments, seed).values()
     times_s = start_s + np.arange(n_rows, dtype=np.int64)
@@ -92,7 +92,7 @@ def cats_plant(
 
 
 def _anomaly(segment: Segment, start_s: int) -> SimulatedAnomaly:
-    start_at, end_at = (from_epoch_s(start_s + row) for row in (segment.start, segment.end))
+    start_at, end_at = (from_unix_s(start_s + row) for row in (segment.start, segment.end))
     said = f"{segment.category} in {segment.root}"
     return SimulatedAnomaly(PLANT, start_at, end_at, segment.category, (segment.root,), said)
 

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from devstack.simulate import Floats, SimulatedAnomaly, SimulatedPlant, sine
 from tsad_tasks.base.errors import BadInput
-from tsad_tasks.base.interval import epoch_s, from_epoch_s
+from tsad_tasks.base.interval import from_unix_s, unix_s
 
 LOAD_CHANNEL = "load"
 SERVER = "server-01"
@@ -125,7 +125,7 @@ def server_metrics(
             "Expected clean_steps of at most n_steps, a share of 0 to 0.1, a step above 0. "
             f"Received: {clean_steps} of {n_steps}, {anomaly_share}, {step_s}."
         )
-    times_s = epoch_s(start_at) + step_s * np.arange(n_steps, dtype=np.int64)
+    times_s = unix_s(start_at) + step_s * np.arange(n_steps, dtype=np.int64)
     load = _load(times_s, step_s, np.random.default_rng([seed, 0]))
     spike = 3 * (float(np.sqrt(0.5 + NOISE**2)) if spikes_of == "series" else NOISE)
     series = _Series(load, times_s, clean_steps, spike, np.random.default_rng([seed, 1]))
@@ -145,7 +145,7 @@ def anomalous_steps(plant: SimulatedPlant) -> NDArray[np.bool_]:
     """
     steps = np.zeros(plant.values.shape[:2], np.bool_)
     for one in plant.anomalies:
-        edges = np.searchsorted(plant.times_s, [epoch_s(one.start_at), epoch_s(one.end_at)])
+        edges = np.searchsorted(plant.times_s, [unix_s(one.start_at), unix_s(one.end_at)])
         steps[plant.entities.index(one.entity), edges[0] : edges[1]] = True
     return steps
 
@@ -215,10 +215,10 @@ class _Series:
 
     def _note(self, start: int, length: int, kind: str, description: str) -> None:
         start_s = int(self.times_s[start])
-        ends_at = from_epoch_s(start_s + length * self.step_s)
+        ends_at = from_unix_s(start_s + length * self.step_s)
         self.anomalies.append(
             SimulatedAnomaly(
-                SERVER, from_epoch_s(start_s), ends_at, kind, (LOAD_CHANNEL,), description
+                SERVER, from_unix_s(start_s), ends_at, kind, (LOAD_CHANNEL,), description
             )
         )
 

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from devstack.simulate import Floats, SimulatedAnomaly, SimulatedPlant, bump, lagged, noise
 from tsad_tasks.base.errors import BadInput
-from tsad_tasks.base.interval import epoch_s, from_epoch_s
+from tsad_tasks.base.interval import from_unix_s, unix_s
 from tsad_tasks.model.features import site_seconds
 
 FLEET_CHANNELS = (
@@ -84,7 +84,7 @@ def machine_fleet(
             "Expected 1 day or more, 1 to 9,999 machines, a step that divides 3600 s. "
             f"Received: {days}, {machines}, {step_s}."
         )
-    times_s = epoch_s(start_at) + step_s * np.arange(days * _DAY_S // step_s, dtype=np.int64)
+    times_s = unix_s(start_at) + step_s * np.arange(days * _DAY_S // step_s, dtype=np.int64)
     local_s = site_seconds(times_s, zone or ZoneInfo("UTC"))
     values = np.stack(
         [
@@ -256,7 +256,7 @@ def with_faults(
         offset = float(rng.choice((-1.0, 1.0))) * size * spreads[machine, channel]
         values[machine, first : first + length, channel] += offset * growth
         start_at, end_at = (
-            from_epoch_s(int(fleet.times_s[0]) + step * step_s) for step in (first, first + length)
+            from_unix_s(int(fleet.times_s[0]) + step * step_s) for step in (first, first + length)
         )
         said = f"{kind} of {size:g} spreads"
         anomalies.append(

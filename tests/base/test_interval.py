@@ -13,11 +13,11 @@ from hypothesis import strategies as st
 from tsad_tasks.base.errors import BadInput
 from tsad_tasks.base.interval import (
     day_chunks,
-    epoch_s,
-    from_epoch_s,
+    from_unix_s,
     hour_ceil,
     hour_floor,
     hours_between,
+    unix_s,
 )
 
 quick = settings(max_examples=60, deadline=None, derandomize=True)
@@ -29,7 +29,7 @@ times = st.builds(
 )
 
 
-@pytest.mark.parametrize("ask", [epoch_s, hour_floor, hour_ceil])
+@pytest.mark.parametrize("ask", [unix_s, hour_floor, hour_ceil])
 def test_a_time_without_zone_is_refused(ask: object) -> None:
     with pytest.raises(BadInput, match="Expected a time with a zone"):
         ask(NAIVE_AT)  # type: ignore[operator]
@@ -40,7 +40,7 @@ def test_a_time_without_zone_is_refused(ask: object) -> None:
 def test_floor_and_ceil_enclose_a_time_in_one_utc_hour(at: datetime) -> None:
     assert hour_floor(at) <= at <= hour_ceil(at) <= hour_floor(at) + timedelta(hours=1)
     assert hour_ceil(at).utcoffset() == timedelta(0)
-    assert epoch_s(hour_floor(at)) % 3600 == 0
+    assert unix_s(hour_floor(at)) % 3600 == 0
 
 
 @quick
@@ -65,7 +65,7 @@ def test_day_chunks_join_seamlessly_and_cut_at_midnight(
     assert chunks[0][0] == start_at.astimezone(UTC)
     assert chunks[-1][1] == end_at
     assert [b for _, b in chunks[:-1]] == [a for a, _ in chunks[1:]]
-    assert all(epoch_s(a) % 86400 == 0 and a.microsecond == 0 for a, _ in chunks[1:])
+    assert all(unix_s(a) % 86400 == 0 and a.microsecond == 0 for a, _ in chunks[1:])
     assert all(a < b <= a + timedelta(days=days) for a, b in chunks)
 
 
@@ -85,8 +85,8 @@ def test_an_empty_interval_has_no_hours_and_no_chunks() -> None:
 
 @quick
 @given(st.integers(-(10**9), 4 * 10**9))
-def test_epoch_seconds_go_there_and_back(s: int) -> None:
-    assert epoch_s(from_epoch_s(s)) == s
+def test_unix_seconds_go_there_and_back(s: int) -> None:
+    assert unix_s(from_unix_s(s)) == s
 
 
 def test_a_chunk_of_no_days_is_refused() -> None:

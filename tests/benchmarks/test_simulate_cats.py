@@ -23,7 +23,7 @@ from simulators.simulate_documents import anomalous_steps
 
 from devstack.simulate import SimulatedPlant
 from tsad_tasks.base.errors import BadInput
-from tsad_tasks.base.interval import epoch_s
+from tsad_tasks.base.interval import unix_s
 
 START_AT = datetime(2023, 1, 1, tzinfo=UTC)
 N_ROWS = 200_000
@@ -40,7 +40,7 @@ def clean() -> SimulatedPlant:
 
 
 def _rows(plant: SimulatedPlant) -> list[slice]:
-    edges = [(epoch_s(one.start_at), epoch_s(one.end_at)) for one in plant.anomalies]
+    edges = [(unix_s(one.start_at), unix_s(one.end_at)) for one in plant.anomalies]
     return [slice(*np.searchsorted(plant.times_s, pair).tolist()) for pair in edges]
 
 

@@ -13,7 +13,7 @@ from simulators.simulate_documents import anomalous_steps, noisy_sine, server_me
 
 from devstack.simulate import SimulatedAnomaly, SimulatedPlant
 from tsad_tasks.base.errors import BadInput
-from tsad_tasks.base.interval import epoch_s
+from tsad_tasks.base.interval import unix_s
 
 START_AT = datetime(2024, 4, 1, tzinfo=UTC)
 
@@ -24,7 +24,7 @@ def plant() -> SimulatedPlant:
 
 
 def _rows(plant: SimulatedPlant, one: SimulatedAnomaly) -> slice:
-    first, end = np.searchsorted(plant.times_s, [epoch_s(one.start_at), epoch_s(one.end_at)])
+    first, end = np.searchsorted(plant.times_s, [unix_s(one.start_at), unix_s(one.end_at)])
     return slice(int(first), int(end))
 
 

@@ -11,7 +11,7 @@ import pytest
 from simulators.simulate_fleet import FLEET_CHANNELS, machine_fleet, with_faults
 
 from tsad_tasks.base.errors import BadInput
-from tsad_tasks.base.interval import epoch_s
+from tsad_tasks.base.interval import unix_s
 
 MONDAY = datetime(2026, 3, 2, tzinfo=UTC)
 FLEET = machine_fleet(days=9, machines=6, start_at=MONDAY, seed=7)
@@ -38,7 +38,7 @@ def test_some_machines_never_stand_and_the_others_do_at_night_and_on_sundays() -
 
 
 def test_on_a_holiday_only_those_around_the_clock_work() -> None:
-    wednesday = epoch_s(MONDAY) // 86400 + 2
+    wednesday = unix_s(MONDAY) // 86400 + 2
     fleet = machine_fleet(days=4, machines=3, start_at=MONDAY, seed=7, holidays=[wednesday])
     works = fleet.values[:, :, 0].reshape(3, 4, 288)[:, 2, 12:] > 100
     assert works.any(axis=1).tolist() == [True, False, False]
@@ -63,7 +63,7 @@ def test_faults_are_where_their_labels_are_and_of_the_size_that_is_asked_for() -
     for one in faulty.anomalies:
         machine, channel = FLEET.entities.index(one.entity), FLEET_CHANNELS.index(one.channels[0])
         offset = np.abs(faulty.values - FLEET.values)[machine, :, channel]
-        first, end = ((epoch_s(at) - epoch_s(MONDAY)) // 300 for at in (one.start_at, one.end_at))
+        first, end = ((unix_s(at) - unix_s(MONDAY)) // 300 for at in (one.start_at, one.end_at))
         assert offset.max() == pytest.approx(6.0)
         assert np.flatnonzero(offset).min() >= first >= 288
         assert np.flatnonzero(offset).max() == end - 1

@@ -10,7 +10,7 @@ import pytest
 
 from devstack.simulate import CHANNELS, SimulatedPlant, server_room, sine
 from tsad_tasks.base.errors import BadInput
-from tsad_tasks.base.interval import epoch_s
+from tsad_tasks.base.interval import unix_s
 
 START_AT = datetime(2024, 4, 1, tzinfo=UTC)
 
@@ -39,7 +39,7 @@ def test_readings_are_complete_and_physically_possible(room: SimulatedPlant) -> 
     assert room.values.shape == (4, 64_800, 5)
     assert np.isfinite(room.values).all()
     assert (np.diff(room.times_s) == 60).all()
-    assert room.times_s[0] == epoch_s(START_AT)
+    assert room.times_s[0] == unix_s(START_AT)
     assert (room.values >= 0).all()
     assert (room.values[..., :2] <= 100).all()
     assert room.values[..., 4].min() > 15
@@ -81,7 +81,7 @@ def test_each_anomaly_lies_outside_what_the_same_clock_time_usually_shows(
     for one in room.anomalies:
         host = room.values[room.entities.index(one.entity)]
         rows = np.flatnonzero(
-            (room.times_s >= epoch_s(one.start_at)) & (room.times_s < epoch_s(one.end_at))
+            (room.times_s >= unix_s(one.start_at)) & (room.times_s < unix_s(one.end_at))
         )
         channel = CHANNELS.index(one.channels[0])
         usual = np.stack([host[rows - week * 10_080, channel] for week in (1, 2, 3)])
@@ -93,7 +93,7 @@ def test_few_hosts_share_the_anomalies_and_a_coarse_grid_keeps_them() -> None:
     small = server_room(days=3, hosts=1, start_at=START_AT, seed=1, step_s=300)
     assert len(small.anomalies) == 6
     assert {one.entity for one in small.anomalies} == {"host-01"}
-    assert all(epoch_s(one.start_at) % 300 == 0 for one in small.anomalies)
+    assert all(unix_s(one.start_at) % 300 == 0 for one in small.anomalies)
 
 
 @pytest.mark.parametrize("wrong", [{"days": 2}, {"hosts": 0}, {"hosts": 100}, {"step_s": 7}])

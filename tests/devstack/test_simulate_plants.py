@@ -12,7 +12,7 @@ import pytest
 from devstack.simulate import SimulatedPlant
 from devstack.simulate_plants import cold_store, pump_hall
 from tsad_tasks.base.errors import BadInput
-from tsad_tasks.base.interval import epoch_s
+from tsad_tasks.base.interval import unix_s
 
 START_AT = datetime(2024, 4, 1, tzinfo=UTC)
 SPEED, FLOW, CURRENT = 0, 1, 3
@@ -49,7 +49,7 @@ def test_a_standing_pump_moves_and_draws_nothing(hall: SimulatedPlant) -> None:
 
 def test_a_faulty_pump_runs_while_its_anomaly_lasts(hall: SimulatedPlant) -> None:
     for one in hall.anomalies:
-        rows = (hall.times_s >= epoch_s(one.start_at)) & (hall.times_s < epoch_s(one.end_at))
+        rows = (hall.times_s >= unix_s(one.start_at)) & (hall.times_s < unix_s(one.end_at))
         assert hall.values[hall.entities.index(one.entity), rows, SPEED].min() > 1000, (
             one.description
         )
@@ -63,7 +63,7 @@ def test_a_cold_room_stays_cold_and_uses_power(store: SimulatedPlant) -> None:
 
 def test_a_stuck_humidity_sensor_shows_one_value(store: SimulatedPlant) -> None:
     (stuck,) = (one for one in store.anomalies if "stuck" in one.description)
-    rows = (store.times_s >= epoch_s(stuck.start_at)) & (store.times_s < epoch_s(stuck.end_at))
+    rows = (store.times_s >= unix_s(stuck.start_at)) & (store.times_s < unix_s(stuck.end_at))
     assert np.ptp(store.values[store.entities.index(stuck.entity), rows, 1]) == 0
 
 

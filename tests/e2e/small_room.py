@@ -13,7 +13,7 @@ from pathlib import Path
 import psycopg2
 
 from devstack.simulate import CHANNELS, SimulatedPlant, server_room
-from tsad_tasks.base.interval import from_epoch_s
+from tsad_tasks.base.interval import from_unix_s
 
 DATASET = "small_room"
 CONNECTION = "plant"
@@ -78,6 +78,6 @@ def _as_csv(room: SimulatedPlant) -> io.StringIO:
     writer = csv.writer(stream)
     for host, readings in zip(room.entities, room.values.tolist(), strict=True):
         for time_s, values in zip(room.times_s.tolist(), readings, strict=True):
-            writer.writerow([from_epoch_s(time_s).isoformat(), host, *values])
+            writer.writerow([from_unix_s(time_s).isoformat(), host, *values])
     stream.seek(0)
     return stream

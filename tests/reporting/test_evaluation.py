@@ -17,7 +17,7 @@ from upath import UPath
 from tests.plants.trained import END_AT, SPLIT_AT, START_AT, Plant, artifacts_folder
 from tests.reporting.pdf_text import n_pages
 from tsad_tasks.base.errors import BadInput
-from tsad_tasks.base.interval import epoch_s
+from tsad_tasks.base.interval import unix_s
 from tsad_tasks.ingest.ingest import ingest_interval
 from tsad_tasks.reporting.evaluation.content import EvaluationContent
 from tsad_tasks.reporting.evaluation.evaluate import (
@@ -131,7 +131,7 @@ def test_no_reading_is_in_two_parts(plant: Plant) -> None:
     parts = judged_parts(subject, END_AT)
     width_s = plant.config.detector.window * plant.config.source.step_s
     for before, after in pairwise(parts[:-1]):
-        assert epoch_s(after.start_at) - epoch_s(before.end_at) == width_s
+        assert unix_s(after.start_at) - unix_s(before.end_at) == width_s
     assert (parts[0].start_at, parts[-1].end_at) == (SPLIT_AT - timedelta(days=5), END_AT)
 
 

@@ -19,7 +19,7 @@ from devstack.postgres import Cluster
 from tests.benchmark_modules import benchmark
 from tests.pipeline import test_same_rows
 from tests.plants.trained import CONFIG, Plant, artifacts_folder
-from tsad_tasks.base.interval import HOUR, epoch_s
+from tsad_tasks.base.interval import HOUR, unix_s
 from tsad_tasks.config import DatasetConfig
 from tsad_tasks.detectors.folding.fold import Series
 from tsad_tasks.detectors.registry import build_detector
@@ -96,7 +96,7 @@ def plant_of(cluster: Cluster, template: str, config: DatasetConfig, values: np.
 
 def fill(plant: Plant, values: np.ndarray) -> None:
     """Writes readings of one host, every five minutes."""
-    times_s = epoch_s(START_AT) + STEP_S * np.arange(len(values))
+    times_s = unix_s(START_AT) + STEP_S * np.arange(len(values))
     columns = [binary.timestamptz(times_s), binary.text(["host"] * len(values))]
     columns += [binary.nullable(column) for column in values.T]
     connection = connect(plant.uri)
@@ -136,7 +136,7 @@ def span_of(config: DatasetConfig) -> TrainingRange:
 
 
 def step_of(at: datetime) -> int:
-    return (epoch_s(at) - epoch_s(START_AT)) // STEP_S
+    return (unix_s(at) - unix_s(START_AT)) // STEP_S
 
 
 END_AT = START_AT + timedelta(seconds=STEP_S * N_STEPS)
@@ -185,7 +185,7 @@ def benchmarked(n_probation: int) -> tuple[np.ndarray, np.ndarray]:
     """Errors (1, N_STEPS) that benchmarks/nab.py makes of the series, and their thresholds
     (N_STEPS,).
     """
-    local_s = epoch_s(START_AT) + STEP_S * np.arange(N_STEPS)
+    local_s = unix_s(START_AT) + STEP_S * np.arange(N_STEPS)
     file = NAB.NabFile(
         "made", ("",) * N_STEPS, made_readings(SPIKES, 1)[:, 0], local_s, n_probation
     )
@@ -315,7 +315,7 @@ def test_errors_that_are_surprise_already_are_not_mapped_to_surprise_again(
 ) -> None:
     values, scaler = made_readings({}, 1), Scaler((0.0,), (1.0,), 100)
     detector: Any = build_detector(name, width=1, n_channels=1, n_inputs=1)
-    clock = epoch_s(START_AT) + STEP_S * np.arange(N_STEPS)
+    clock = unix_s(START_AT) + STEP_S * np.arange(N_STEPS)
     detector.fit_series(["host"], Series(values[None, :800], clock[:800], STEP_S), seed=0)
     steps = np.arange(N_STEPS - 800)
     part = HeldOut("host", values[800:], int(clock[800]), steps >= 0, steps >= 500, steps < 0)

@@ -12,13 +12,13 @@ from typing import Any
 import numpy as np
 import pytest
 
-from tsad_tasks.base.interval import epoch_s
+from tsad_tasks.base.interval import unix_s
 from tsad_tasks.config import DatasetConfig
 from tsad_tasks.detectors.folding.fold import FoldDetector
 from tsad_tasks.detectors.registry import detector_from_files
 from tsad_tasks.model.scoring import entity_scores
 from tsad_tasks.model.spec import ModelSpec
-from tsad_tasks.storage.rows import Exclusion, GateRow
+from tsad_tasks.storage.rows import Exclusion, RuleResult
 from tsad_tasks.training.fit import (
     FoldGroup,
     Scales,
@@ -79,7 +79,7 @@ class Fleet:
         )
 
         def read(entity: int, start_at: datetime, end_at: datetime) -> np.ndarray:
-            first, end = ((epoch_s(at) - epoch_s(START_AT)) // STEP_S for at in (start_at, end_at))
+            first, end = ((unix_s(at) - unix_s(START_AT)) // STEP_S for at in (start_at, end_at))
             return np.asarray(values[entity, first:end])
 
         known = Exclusion(
@@ -120,7 +120,7 @@ class Trained:
         move_to_anchor(detector, fleet.reader, groups, scales, spec)
         return cls(fleet, groups, held_out, spec, at_split, detector)
 
-    def gate(self) -> dict[str, GateRow]:
+    def gate(self) -> dict[str, RuleResult]:
         history = fit_folding(self.fleet.reader, self.groups[:1], self.fleet.scales, seed=7)[1]
         judged = held_out_readings(self.fleet.reader, self.groups[0])
         outcome = run_gate(

@@ -63,13 +63,13 @@ def block_checksums(blocks: NDArray[np.float64], channel_ids: Sequence[int]) -> 
     return found
 
 
-def mix(checksums: NDArray[np.int64], hours_epoch: NDArray[np.int64]) -> NDArray[np.uint64]:
+def mix(checksums: NDArray[np.int64], unix_hours: NDArray[np.int64]) -> NDArray[np.uint64]:
     """One well-mixed number per block and hour; 0 where the checksum is 0, which means: no block.
 
     Parameters
     ----------
     checksums : (..., n_hours)
-    hours_epoch : (n_hours,)
+    unix_hours : (n_hours,)
         A number of each hour that never changes, such as hours since 1970.
 
     Source: Steele, Lea, Flood 2014, "Fast splittable pseudorandom number generators" (the finaliser
@@ -80,12 +80,12 @@ def mix(checksums: NDArray[np.int64], hours_epoch: NDArray[np.int64]) -> NDArray
     (0, True)
     """
     blocks = np.asarray(checksums, np.int64).view(np.uint64)
-    salts = _scramble(np.asarray(hours_epoch, np.int64).view(np.uint64))
+    salts = _scramble(np.asarray(unix_hours, np.int64).view(np.uint64))
     return np.where(blocks == 0, np.uint64(0), _scramble(blocks ^ salts))
 
 
 def digests(
-    checksums: NDArray[np.int64], hours_epoch: NDArray[np.int64], reach_hours: int
+    checksums: NDArray[np.int64], unix_hours: NDArray[np.int64], reach_hours: int
 ) -> NDArray[np.int64]:
     """The fingerprint of all blocks in `[hour - reach_hours, hour]`, for each hour.
 
@@ -93,7 +93,7 @@ def digests(
     ----------
     checksums : (..., n_hours)
         One per consecutive hour; 0 where there is no block.
-    hours_epoch : (n_hours,)
+    unix_hours : (n_hours,)
         Evenly spaced numbers of these hours.
 
     History: `reach_hours` hours.
@@ -107,7 +107,7 @@ def digests(
     >>> bool(known[2] == digests(np.array([6, 7]), np.array([2, 3]), 1)[1])
     True
     """
-    hours = np.asarray(hours_epoch, np.int64)
+    hours = np.asarray(unix_hours, np.int64)
     if hours.size > 2 and np.ptp(np.diff(hours)) != 0:
         raise BadInput(
             "Expected consecutive hours (0 as the checksum of an hour without a block). Received: "

@@ -1,4 +1,4 @@
-"""Half-open time intervals `[start_at, end_at)` in UTC: hours, days and epoch seconds."""
+"""Half-open time intervals `[start_at, end_at)` in UTC: hours, days and Unix seconds."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from tsad_tasks.base.errors import BadInput
 HOUR = timedelta(hours=1)
 
 
-def epoch_s(at: datetime) -> int:
+def unix_s(at: datetime) -> int:
     """Whole seconds since 1970 in UTC, rounded down.
 
     Raises
@@ -17,16 +17,16 @@ def epoch_s(at: datetime) -> int:
     BadInput
         When `at` has no zone.
 
-    >>> epoch_s(datetime(1970, 1, 2, tzinfo=UTC))
+    >>> unix_s(datetime(1970, 1, 2, tzinfo=UTC))
     86400
     """
     return (_in_utc(at) - datetime(1970, 1, 1, tzinfo=UTC)) // timedelta(seconds=1)
 
 
-def from_epoch_s(s: int) -> datetime:
+def from_unix_s(s: int) -> datetime:
     """The time, in UTC, that is `s` seconds after 1970.
 
-    >>> from_epoch_s(3600).isoformat()
+    >>> from_unix_s(3600).isoformat()
     '1970-01-01T01:00:00+00:00'
     """
     return datetime(1970, 1, 1, tzinfo=UTC) + timedelta(seconds=int(s))

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from psycopg2 import extensions, sql
 
 from devstack.simulate import SimulatedPlant
-from tsad_tasks.base.interval import from_epoch_s
+from tsad_tasks.base.interval import from_unix_s
 from tsad_tasks.storage import copy_binary as binary
 from tsad_tasks.storage.database import connect
 
@@ -95,7 +95,7 @@ def fill_pumps(uri: str, hall: SimulatedPlant) -> int:
 
 def _local_s(times_s: NDArray[np.int64]) -> NDArray[np.int64]:
     """What the cold store's clock shows, as seconds since 1970 on that clock."""
-    offsets = (from_epoch_s(s).astimezone(COLD_STORE_ZONE).utcoffset() for s in times_s.tolist())
+    offsets = (from_unix_s(s).astimezone(COLD_STORE_ZONE).utcoffset() for s in times_s.tolist())
     return times_s + np.array(
         [int(offset.total_seconds()) for offset in offsets if offset is not None], np.int64
     )

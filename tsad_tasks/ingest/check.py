@@ -13,7 +13,7 @@ import numpy as np
 
 from tsad_tasks.base.clock import utc_now
 from tsad_tasks.base.errors import TsadError
-from tsad_tasks.base.interval import epoch_s, from_epoch_s, hour_floor
+from tsad_tasks.base.interval import from_unix_s, hour_floor, unix_s
 from tsad_tasks.config import DatasetConfig
 from tsad_tasks.ingest.sources.postgres import Source, SourceRows, open_source
 from tsad_tasks.ingest.sources.tables import TablePlan, unused_columns
@@ -155,7 +155,7 @@ def _readings(config: DatasetConfig, source: Source, now_at: datetime) -> Iterat
         )
     end_at = hour_floor(newest_at) + timedelta(hours=1)
     start_at = end_at - timedelta(hours=_SAMPLE_HOURS)
-    rows = source.read(epoch_s(start_at) * 1_000_000, epoch_s(end_at) * 1_000_000)
+    rows = source.read(unix_s(start_at) * 1_000_000, unix_s(end_at) * 1_000_000)
     yield from _sample(config, rows)
 
 
@@ -251,4 +251,4 @@ def newest_hour(config: DatasetConfig, source_uri: str) -> datetime | None:
     with open_source(source_uri, config) as source:
         highs = [source.time_bounds(plan)[1] for plan in source.plans]
     newest_at = max((high for high in highs if high is not None), default=None)
-    return None if newest_at is None else from_epoch_s(epoch_s(newest_at) // 3600 * 3600 + 3600)
+    return None if newest_at is None else from_unix_s(unix_s(newest_at) // 3600 * 3600 + 3600)

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 from tsad_tasks.base.clock import utc_now
 from tsad_tasks.base.errors import NotYet
-from tsad_tasks.base.interval import HOUR, epoch_s, from_epoch_s, hour_floor, hours_between
+from tsad_tasks.base.interval import HOUR, from_unix_s, hour_floor, hours_between, unix_s
 from tsad_tasks.config import DatasetConfig
 from tsad_tasks.ingest.accepted_rows import Taken, count_tables, taken
 from tsad_tasks.ingest.sensor_changes import learn_levels
@@ -219,7 +219,7 @@ class _Ingest:
             tally = Tally()
             tally.add_count(
                 "null_time",
-                epoch_s(hours[-1]) * 1_000_000,
+                unix_s(hours[-1]) * 1_000_000,
                 null_times,
                 detail="in the whole source; not taken",
             )
@@ -273,16 +273,16 @@ class _Chunk:
         return min(last + HOUR, max(self.ingest.end_at, before))
 
     def _read(self, known: dict[str, int]) -> Taken:
-        start_us, end_us = (epoch_s(at) * 1_000_000 for at in (self.hours[0], self.read_until))
+        start_us, end_us = (unix_s(at) * 1_000_000 for at in (self.hours[0], self.read_until))
         rows = self.source.read(start_us, end_us, known)
         if self.source.faults:
             count_tables(
-                self.source.faults, [epoch_s(hour) * 1_000_000 for hour in self.hours], self.tally
+                self.source.faults, [unix_s(hour) * 1_000_000 for hour in self.hours], self.tally
             )
         # Readings of all known entities are compared where an hour was read before: some may have
         # vanished.
         shown = known if any(hour in self.ledger for hour in self.hours) else ()
-        grid_end_us = epoch_s(self.hours[-1] + HOUR) * 1_000_000
+        grid_end_us = unix_s(self.hours[-1] + HOUR) * 1_000_000
         return taken(rows, self.ingest.config, list(shown), (start_us, grid_end_us), self.tally)
 
     def _count_new(self, read: Taken, known: dict[str, int]) -> None:
@@ -292,7 +292,7 @@ class _Chunk:
                     int(read.gridded.present[position].any(axis=1).argmax())
                     * self.ingest.config.source.step_s
                 )
-                hour_us = (epoch_s(self.hours[0]) + first) // 3600 * 3_600_000_000
+                hour_us = (unix_s(self.hours[0]) + first) // 3600 * 3_600_000_000
                 self.tally.add_count(
                     "new_entity", hour_us, 1, entity=name, detail="not seen before"
                 )
@@ -330,12 +330,12 @@ class _Chunk:
         return anything
 
     def _count_vanished(self, before: Float, present: Mask, names: Sequence[str]) -> None:
-        n_seen = (epoch_s(self.read_until) - epoch_s(self.hours[0])) // self.ingest.layout.step_s
+        n_seen = (unix_s(self.read_until) - unix_s(self.hours[0])) // self.ingest.layout.step_s
         gone = ~np.isnan(before) & ~present & self._offered()
         gone[:, n_seen:] = False
         for entity, step in np.argwhere(gone.any(axis=2)).tolist():
             hour_us = (
-                (epoch_s(self.hours[0]) + step * self.ingest.layout.step_s) // 3600 * 3_600_000_000
+                (unix_s(self.hours[0]) + step * self.ingest.layout.step_s) // 3600 * 3_600_000_000
             )
             self.tally.add_count(
                 "vanished", hour_us, 1, entity=names[entity], detail="gone from the source; kept"
@@ -355,7 +355,7 @@ class _Chunk:
         read_until = min(hour + HOUR, self.read_until)
         newest_us = int(read.newest_us[i])
         newest_at = (
-            from_epoch_s(newest_us // 1_000_000) if read.n_rows[i] and newest_us > 0 else None
+            from_unix_s(newest_us // 1_000_000) if read.n_rows[i] and newest_us > 0 else None
         )
         before = self.ledger.get(hour)
         is_first = before is None or before.read_until < read_until
@@ -386,7 +386,7 @@ class _Chunk:
     def _issues(self) -> list[IngestIssue]:
         return [
             IngestIssue(
-                from_epoch_s(n.hour_us // 1_000_000),
+                from_unix_s(n.hour_us // 1_000_000),
                 n.entity,
                 n.channel,
                 n.issue,
@@ -456,9 +456,9 @@ def late_changes(
         )
         ledger = store.select_ingest_hours(dataset.dataset_id, first_at, last_at)
     with open_source(source_uri, config) as source:
-        now = source.count_hours(epoch_s(first_at) * 1_000_000, epoch_s(last_at) * 1_000_000)
+        now = source.count_hours(unix_s(first_at) * 1_000_000, unix_s(last_at) * 1_000_000)
     found = (
-        _late_hour(config, row, now.get(epoch_s(row.hour_at) * 1_000_000, HourCount(0, None)))
+        _late_hour(config, row, now.get(unix_s(row.hour_at) * 1_000_000, HourCount(0, None)))
         for row in ledger
     )
     return [late for late in found if late is not None]

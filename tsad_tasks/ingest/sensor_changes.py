@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tsad_tasks.base.digest import mix
-from tsad_tasks.base.interval import HOUR, epoch_s, from_epoch_s, hour_ceil, hour_floor
+from tsad_tasks.base.interval import HOUR, from_unix_s, hour_ceil, hour_floor, unix_s
 from tsad_tasks.config import DatasetConfig
 from tsad_tasks.model.features import fit_scaler, held, running_state
 from tsad_tasks.model.sensor_change import conversion, same_time_of_day
@@ -63,12 +63,12 @@ class _Readings:
     checksums: NDArray[np.int64]
 
     def times_s(self, step_s: int) -> NDArray[np.int64]:
-        return epoch_s(self.start_at) + step_s * np.arange(len(self.values), dtype=np.int64)
+        return unix_s(self.start_at) + step_s * np.arange(len(self.values), dtype=np.int64)
 
 
 def readings_digest(checksums: NDArray[np.int64], start_at: datetime) -> int:
     """One number for consecutive blocks from `start_at` on."""
-    hours = epoch_s(start_at) // 3600 + np.arange(len(checksums))
+    hours = unix_s(start_at) // 3600 + np.arange(len(checksums))
     return int(mix(checksums, hours).sum(dtype=np.uint64).view(np.int64))
 
 
@@ -82,7 +82,7 @@ class _Learner:
         self._ids = list(store.select_entities(dataset_id).values())
         read_until = store.select("select_newest_ledger_hour", {"dataset": config.dataset})[0][0]
         self._read_until: datetime | None = read_until and hour_ceil(read_until)
-        before_at = self._read_until or from_epoch_s(0)
+        before_at = self._read_until or from_unix_s(0)
         self._epochs = store.select_channel_epochs(self._ids, before_at) if self._ids else []
 
     def learn_epochs(self) -> int:
@@ -130,10 +130,8 @@ class _Learner:
         """
         times_s = readings.times_s(self._step_s)
         known = np.isfinite(readings.values[:, self._column(epoch.channel_id)]) & readings.running
-        known &= times_s >= epoch_s(start_at)
-        return np.asarray(
-            known if end_at is None else known & (times_s < epoch_s(end_at)), np.bool_
-        )
+        known &= times_s >= unix_s(start_at)
+        return np.asarray(known if end_at is None else known & (times_s < unix_s(end_at)), np.bool_)
 
     def _conversion(
         self, epoch: ChannelEpoch, found: _Readings, after: Mask, needed_hours: float

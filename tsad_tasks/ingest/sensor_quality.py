@@ -13,7 +13,7 @@ from datetime import datetime, timedelta
 import numpy as np
 from numpy.typing import NDArray
 
-from tsad_tasks.base.interval import HOUR, epoch_s, from_epoch_s
+from tsad_tasks.base.interval import HOUR, from_unix_s, unix_s
 from tsad_tasks.config import DatasetConfig
 from tsad_tasks.ingest.quality import MOVED_SPREADS, STUCK_STEPS, quality_verdicts
 from tsad_tasks.storage.rows import Layout, QualityVerdict
@@ -62,9 +62,9 @@ def judge_hours(
 
 def _spans(hours: set[datetime]) -> list[tuple[datetime, datetime]]:
     """Runs of consecutive hours as [start, end)."""
-    ordered = np.array(sorted(epoch_s(hour) for hour in hours))
+    ordered = np.array(sorted(unix_s(hour) for hour in hours))
     runs = np.split(ordered, np.flatnonzero(np.diff(ordered) != 3600) + 1)
-    return [(from_epoch_s(run[0]), from_epoch_s(run[-1]) + HOUR) for run in runs]
+    return [(from_unix_s(run[0]), from_unix_s(run[-1]) + HOUR) for run in runs]
 
 
 def _blocks(

@@ -350,7 +350,7 @@ class AlertSchedule:
     step_s : grid step
     interval_s : how often is scored; intervals begin at whole multiples since 1970
     settle_s : how long late readings are waited for, the run's own time included
-    start_s : epoch seconds of step 0
+    start_s : Unix seconds of step 0
     """
 
     step_s: int
@@ -359,7 +359,7 @@ class AlertSchedule:
     start_s: int = 0
 
     def alert_s(self, step: int) -> int:
-        """Epoch seconds of the alert for a step.
+        """Unix seconds of the alert for a step.
 
         >>> AlertSchedule(step_s=60, interval_s=900, settle_s=120).alert_s(16)
         1920

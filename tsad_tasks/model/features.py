@@ -321,7 +321,7 @@ def cyclic_time(
     Parameters
     ----------
     times_s : (n_steps,)
-        Epoch seconds.
+        Unix seconds.
     kinds : of "hour", "weekday"
     holidays : days since 1970, by the calendar of the site.
     rest_weekday : 0 is Monday.

@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tsad_tasks.base.errors import BadInput
-from tsad_tasks.base.interval import epoch_s
+from tsad_tasks.base.interval import unix_s
 from tsad_tasks.model.event_rule import AlarmRule, alarm_starts
 
 
@@ -76,7 +76,7 @@ def incident_spans(
     Parameters
     ----------
     times_s : (n_flags,)
-        Epoch seconds of the flags, ascending, each once.
+        Unix seconds of the flags, ascending, each once.
     scores : (n_flags,)
         Scores of these flags.
     step_s : int
@@ -176,7 +176,7 @@ def connected_range(
     Parameters
     ----------
     times_s : (n_flags,)
-        Epoch seconds of the known flags, ascending.
+        Unix seconds of the known flags, ascending.
 
     >>> connected_range(np.array([0, 500, 560, 700, 2000]), 600, 660, 100)
     (500, 700)
@@ -208,5 +208,5 @@ def incident_id(
     >>> incident_id("host-1", "server_room", "v1", "live", datetime(2024, 5, 1, tzinfo=UTC))[:4]
     'INC-'
     """
-    parts = (dataset, entity, policy_version, lineage, str(epoch_s(first_flag_at)))
+    parts = (dataset, entity, policy_version, lineage, str(unix_s(first_flag_at)))
     return "INC-" + blake2b("\x1f".join(parts).encode(), digest_size=5).hexdigest()

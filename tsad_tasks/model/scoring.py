@@ -70,7 +70,7 @@ def entity_features(
     ----------
     scalers : one per entity.
     values : float64 (n_entities, n_steps, n_channels), NaN where nothing was read.
-    start_s : epoch seconds of the first step.
+    start_s : Unix seconds of the first step.
     """
     n_entities, n_steps, _ = values.shape
     known = held(values, spec.hold_steps)

@@ -22,7 +22,7 @@ _FLAT = 1e-6
 
 @dataclass(frozen=True)
 class Piece:
-    """How the values of one channel in [from_s, until_s), epoch seconds, are seen.
+    """How the values of one channel in [from_s, until_s), Unix seconds, are seen.
 
     Attributes
     ----------
@@ -134,7 +134,7 @@ def conversion(before: NDArray[np.float64], after: NDArray[np.float64]) -> tuple
 
 
 def same_time_of_day(before_s: NDArray[np.int64], after_s: NDArray[np.int64]) -> NDArray[np.int64]:
-    """Positions in `before_s` at the times of day of `after_s`, each as often as it is there; epoch
+    """Positions in `before_s` at the times of day of `after_s`, each as often as it is there; Unix
     seconds.
 
     >>> same_time_of_day(np.array([0, 3600, 86400]), np.array([172800, 180000])).tolist()

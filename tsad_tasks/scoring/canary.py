@@ -43,7 +43,7 @@ class Canary:
     Attributes
     ----------
     values : float64 (n_steps, n_channels), NaN where nothing was read.
-    start_s : epoch seconds of the first step.
+    start_s : Unix seconds of the first step.
     errors : float32 (n_steps,) of the clean readings, NaN where there is none.
     at, channel, offset : the fault: `FAULT_STEPS` steps from `at` on, so much higher, in the
         channel's unit.

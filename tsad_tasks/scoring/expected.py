@@ -10,7 +10,7 @@ from datetime import datetime
 import numpy as np
 from numpy.typing import NDArray
 
-from tsad_tasks.base.interval import epoch_s, hour_ceil, hour_floor
+from tsad_tasks.base.interval import hour_ceil, hour_floor, unix_s
 from tsad_tasks.detectors.base import Detector
 from tsad_tasks.detectors.folding.fold import channel_weights
 from tsad_tasks.model.features import Scaler, held
@@ -99,14 +99,14 @@ def expected_in_range(
     values = store.read_blocks(layout, [entity_id], from_at, hour_ceil(end_at)).values[0]
     columns = [layout.channel_names.index(channel) for channel in spec.features.channels]
     if detector.folds:
-        values[: (epoch_s(anchor_at) - epoch_s(from_at)) // layout.step_s] = np.nan
-    found = expected_readings(spec, detector, name, values[:, columns], epoch_s(from_at))
-    if scale is not None and scale.usable_s < epoch_s(end_at):
+        values[: (unix_s(anchor_at) - unix_s(from_at)) // layout.step_s] = np.nan
+    found = expected_readings(spec, detector, name, values[:, columns], unix_s(from_at))
+    if scale is not None and scale.usable_s < unix_s(end_at):
         later = expected_readings(
-            spec, detector, name, values[:, columns], epoch_s(from_at), scale.scaler(spec)
+            spec, detector, name, values[:, columns], unix_s(from_at), scale.scaler(spec)
         )
-        found = _joined(found, later, max(0, (scale.usable_s - epoch_s(from_at)) // layout.step_s))
-    steps = slice(*((epoch_s(at) - epoch_s(from_at)) // layout.step_s for at in (start_at, end_at)))
+        found = _joined(found, later, max(0, (scale.usable_s - unix_s(from_at)) // layout.step_s))
+    steps = slice(*((unix_s(at) - unix_s(from_at)) // layout.step_s for at in (start_at, end_at)))
     return ExpectedReadings(
         found.actual[steps], found.expected[steps], found.spread, found.channel_errors[steps]
     )

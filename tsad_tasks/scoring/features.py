@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from upath import UPath
 
 from tsad_tasks.base.errors import BundleError
-from tsad_tasks.base.interval import epoch_s, from_epoch_s
+from tsad_tasks.base.interval import from_unix_s, unix_s
 from tsad_tasks.config import DatasetConfig
 from tsad_tasks.detectors.bundle import Bundle, read_bundle
 from tsad_tasks.model.scoring import entity_features
@@ -157,7 +157,7 @@ def features_of_job(store: Store, dataset: DatasetRow, job: Job, spec: ModelSpec
     layout = store.select_layouts(dataset.dataset_id)[0]
     blocks = store.read_blocks(layout, job.entity_ids, values_at, job.end_at)
     values = blocks.values[:, :, _columns(layout, spec)]
-    features = entity_features(spec.features, job.scalers(spec), values, epoch_s(values_at))
+    features = entity_features(spec.features, job.scalers(spec), values, unix_s(values_at))
     seen = (
         current
         if folds is not None
@@ -233,7 +233,7 @@ def fold_starts(
     usable &= job.scoped(errors_at, n_hours)
     after = np.where(usable, hours + 1, 0).max(axis=1)
     known = [
-        (key, from_epoch_s(epoch_s(errors_at) + 3600 * (int(hour) - 1)))
+        (key, from_unix_s(unix_s(errors_at) + 3600 * (int(hour) - 1)))
         for key, hour in zip(job.entity_ids, after, strict=True)
         if hour
     ]

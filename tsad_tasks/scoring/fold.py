@@ -10,7 +10,7 @@ from typing import NamedTuple, cast
 import numpy as np
 from numpy.typing import NDArray
 
-from tsad_tasks.base.interval import epoch_s
+from tsad_tasks.base.interval import unix_s
 from tsad_tasks.detectors.base import Detector, Floats, Reconstruction
 from tsad_tasks.detectors.folding.fold import (
     AssetReconstruction,
@@ -147,7 +147,7 @@ def fold_shard(
     """What the detector found, (n_entities, n_steps, n_channels) from each entity's start on, and
     its states.
     """
-    series = series_of(spec.features, shard.features, epoch_s(shard.values_at))
+    series = series_of(spec.features, shard.features, unix_s(shard.values_at))
     found = {name: _unknown(series) for name in ("channel_errors", "expected")}
     states: list[StateAfter] = []
     for first in np.unique(starts.hours[starts.hours < shard.wanted.shape[1]]).tolist():
@@ -181,7 +181,7 @@ def _fold_hours(
 ) -> None:
     (entities, state, first), (found, states) = start, out
     n_hours, per_hour = shard.wanted.shape[1], 3600 // series.step_s
-    offset = (epoch_s(shard.errors_at) - epoch_s(shard.values_at)) // 3600
+    offset = (unix_s(shard.errors_at) - unix_s(shard.values_at)) // 3600
     for hour in range(first, n_hours):
         steps = slice((hour + offset) * per_hour, (hour + offset + 1) * per_hour)
         state, made = detector.advance(state, part_of(series, entities, steps))

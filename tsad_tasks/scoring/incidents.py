@@ -13,7 +13,7 @@ from itertools import chain, groupby
 import numpy as np
 from numpy.typing import NDArray
 
-from tsad_tasks.base.interval import epoch_s, from_epoch_s
+from tsad_tasks.base.interval import from_unix_s, unix_s
 from tsad_tasks.config import AlarmPolicy, DatasetConfig
 from tsad_tasks.feedback.maintenance import suppress_incidents
 from tsad_tasks.model.incidents import IncidentSpan, connected_range, incident_id, incident_spans
@@ -151,10 +151,10 @@ class _Merge:
         gap_s = self._rule.gap_s
         while True:
             times = _times(flags)
-            first_s, last_s = connected_range(times, epoch_s(first_at), epoch_s(last_at), gap_s)
+            first_s, last_s = connected_range(times, unix_s(first_at), unix_s(last_at), gap_s)
             known_from, known_to = first_at - margin, last_at + margin
-            if first_s - gap_s >= epoch_s(known_from) and last_s + gap_s < epoch_s(known_to):
-                from_at, until_at = from_epoch_s(first_s), from_epoch_s(last_s)
+            if first_s - gap_s >= unix_s(known_from) and last_s + gap_s < unix_s(known_to):
+                from_at, until_at = from_unix_s(first_s), from_unix_s(last_s)
                 return _Chains(
                     [flag for flag in flags if from_at <= flag.at <= until_at], from_at, until_at
                 )
@@ -236,7 +236,7 @@ def _deviation(top: TopAttribution) -> float:
 
 
 def _times(flags: Sequence[Flag]) -> NDArray[np.int64]:
-    return np.array([epoch_s(flag.at) for flag in flags], np.int64)
+    return np.array([unix_s(flag.at) for flag in flags], np.int64)
 
 
 def _deviates(policy: AlarmPolicy, top: TopAttribution | None) -> bool:

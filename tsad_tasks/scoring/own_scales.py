@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from tsad_tasks.base.interval import epoch_s
+from tsad_tasks.base.interval import unix_s
 from tsad_tasks.model.features import Scaler
 from tsad_tasks.model.spec import ModelSpec
 from tsad_tasks.storage.store import Store
@@ -83,6 +83,6 @@ def later_scales(
     found: dict[int, OwnScale] = {}
     params = {"model_id": model_id, "entity_ids": list(entity_ids)}
     for entity_id, usable_at, name, center, scale in store.select("select_later_scales", params):
-        known = found.get(entity_id, OwnScale(epoch_s(usable_at), ()))
+        known = found.get(entity_id, OwnScale(unix_s(usable_at), ()))
         found[entity_id] = OwnScale(known.usable_s, (*known.terms, (name, center, scale)))
     return tuple(found.get(key) for key in entity_ids)

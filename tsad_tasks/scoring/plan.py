@@ -14,7 +14,7 @@ from datetime import datetime
 import numpy as np
 from numpy.typing import NDArray
 
-from tsad_tasks.base.interval import epoch_s, from_epoch_s, hour_ceil, hour_floor
+from tsad_tasks.base.interval import from_unix_s, hour_ceil, hour_floor, unix_s
 from tsad_tasks.config import DatasetConfig
 from tsad_tasks.model.features import Scaler
 from tsad_tasks.model.spec import ModelSpec
@@ -23,7 +23,7 @@ from tsad_tasks.scoring.reach import Reach, anchor_at, score_reach
 from tsad_tasks.storage.rows import Champion, DatasetRow
 from tsad_tasks.storage.store import Store, hours_later
 
-PEOPLE_S_LINEAGES = ("live", "replay")
+VISIBLE_LINEAGES = ("live", "replay")
 _PENDING_SALT = 0x2545F4914F6CDD1D
 
 SHADOW_SUFFIX = "/shadow"
@@ -88,14 +88,14 @@ class Job:
         """bool (n_entities, n_hours), the hours from a moment on that are scored with the scales of
         this job.
         """
-        usable = _usable(self.scales, epoch_s(from_at), n_hours)
+        usable = _usable(self.scales, unix_s(from_at), n_hours)
         return usable if self.is_later else ~usable
 
     def salted(self, digests: NDArray[np.int64], from_at: datetime) -> NDArray[np.int64]:
         """Digests (n_entities, n_hours) from a moment on that also tell with which scale the hour
         is scored.
         """
-        return _salted(digests, self.scales, epoch_s(from_at))
+        return _salted(digests, self.scales, unix_s(from_at))
 
 
 def _usable(scales: Sequence[OwnScale | None], from_s: int, n_hours: int) -> NDArray[np.bool_]:
@@ -115,7 +115,7 @@ def _salted(
 
 def parts(job: Job) -> list[Job]:
     """A job as one of the champion's scales, and one of those that were learned later."""
-    own = _usable(job.scales, epoch_s(job.first_at), job.targets.shape[1]) & job.targets
+    own = _usable(job.scales, unix_s(job.first_at), job.targets.shape[1]) & job.targets
     later = np.flatnonzero(own.any(axis=1)).tolist()
     if not later:
         return [job]
@@ -179,7 +179,7 @@ def plan_interval(
     read, ids = span.ingested[span.mine], list(entities.values())
     # Only of what people see an hour without a champion is worth a word.
     is_open = (
-        ~covered & read[None, :] & span.began(ids)[:, span.mine] & (lineage in PEOPLE_S_LINEAGES)
+        ~covered & read[None, :] & span.began(ids)[:, span.mine] & (lineage in VISIBLE_LINEAGES)
     )
     unchampioned = tuple(
         (ids[entity], hours_later(first_at, int(hour))) for entity, hour in np.argwhere(is_open)
@@ -230,7 +230,7 @@ def seen_until(
 
 
 def _n_hours(first_at: datetime, last_at: datetime) -> int:
-    return (epoch_s(last_at) - epoch_s(first_at)) // 3600
+    return (unix_s(last_at) - unix_s(first_at)) // 3600
 
 
 def _scopes(
@@ -273,7 +273,7 @@ def read_ledger(store: Store, dataset: DatasetRow, start_at: datetime, end_at: d
     found = Ledger(np.zeros(n_hours, bool), np.zeros(n_hours, np.int64))
     for row in store.select_ingest_hours(dataset.dataset_id, start_at, end_at):
         at = _n_hours(start_at, row.hour_at)
-        unread_s = max(0, epoch_s(row.hour_at) + 3600 - epoch_s(row.read_until))
+        unread_s = max(0, unix_s(row.hour_at) + 3600 - unix_s(row.read_until))
         found.ingested[at], found.n_pending[at] = True, unread_s // dataset.step_s
     return found
 
@@ -284,7 +284,7 @@ class _Span:
 
     Attributes
     ----------
-    hours : int64 (n_hours,), epoch seconds.
+    hours : int64 (n_hours,), Unix seconds.
     mine : where the interval's own hours are among them.
     """
 
@@ -304,7 +304,7 @@ class _Span:
         self._from_at = min(changed_from, first_at)
         ledger = read_ledger(store, dataset, self._from_at, until_at)
         self.ingested, self._pending = ledger.ingested, ledger.n_pending
-        self.hours = epoch_s(self._from_at) + 3600 * np.arange(len(self.ingested))
+        self.hours = unix_s(self._from_at) + 3600 * np.arange(len(self.ingested))
         self.mine = slice(_n_hours(self._from_at, first_at), _n_hours(self._from_at, last_at))
         self._first_hours = dict(
             store.select("select_first_hours", {"entity_ids": list(entities.values())})
@@ -313,7 +313,7 @@ class _Span:
     def began(self, entity_ids: Sequence[int]) -> NDArray[np.bool_]:
         """bool (n_entities, n_hours): from the entity's first reading on."""
         first = [self._first_hours[key] for key in entity_ids]
-        first_s = np.array([np.inf if at is None else epoch_s(at) for at in first])
+        first_s = np.array([np.inf if at is None else unix_s(at) for at in first])
         return self.hours[None, :] >= first_s[:, None]
 
     def job(
@@ -335,7 +335,7 @@ class _Span:
         found = _salted(
             reach.of_blocks(self._store, ids, self._from_at, until_at),
             scales,
-            epoch_s(self._from_at),
+            unix_s(self._from_at),
         )
         changed = scored & (stored != with_pending(found, self._pending[:n_hours]))
         mine = np.zeros(n_hours, bool)
@@ -367,8 +367,8 @@ class _Span:
         retired = self._dataset.retired_before
         if retired is None:
             return np.zeros(scored.shape, bool)
-        first = [epoch_s(reach.first(from_epoch_s(hour))) for hour in hours.tolist()]
-        return scored & (np.array(first) < epoch_s(retired))[None, :]
+        first = [unix_s(reach.first(from_unix_s(hour))) for hour in hours.tolist()]
+        return scored & (np.array(first) < unix_s(retired))[None, :]
 
 
 def with_pending(found: NDArray[np.int64], n_pending: NDArray[np.int64]) -> NDArray[np.int64]:
@@ -378,8 +378,8 @@ def with_pending(found: NDArray[np.int64], n_pending: NDArray[np.int64]) -> NDAr
 
 
 def _within(hours: NDArray[np.int64], champion: Champion) -> NDArray[np.bool_]:
-    end = np.inf if champion.valid_to is None else epoch_s(champion.valid_to)
-    inside: NDArray[np.bool_] = (hours >= epoch_s(champion.valid_from)) & (hours < end)
+    end = np.inf if champion.valid_to is None else unix_s(champion.valid_to)
+    inside: NDArray[np.bool_] = (hours >= unix_s(champion.valid_from)) & (hours < end)
     return inside
 
 
@@ -401,6 +401,6 @@ def history_s(
             for one in store.select_champions(dataset_id, name, start_at, end_at)
         ]
     since_s = [
-        epoch_s(start_at) - epoch_s(anchor_at(champion)) for champion in champions if champion.folds
+        unix_s(start_at) - unix_s(anchor_at(champion)) for champion in champions if champion.folds
     ]
     return max([0, *since_s, *(champion.score_reach_s for champion in champions)])

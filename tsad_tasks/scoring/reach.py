@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tsad_tasks.base.digest import digests
-from tsad_tasks.base.interval import epoch_s, hour_ceil
+from tsad_tasks.base.interval import hour_ceil, unix_s
 from tsad_tasks.model.spec import ModelSpec
 from tsad_tasks.storage.rows import Champion
 from tsad_tasks.storage.store import Store, hours_later
@@ -41,10 +41,10 @@ class Reach:
         """Digests (n_entities, n_hours) from checksums that start at `first` of the first hour that
         is asked for.
         """
-        hours = epoch_s(from_at) // 3600 + np.arange(checksums.shape[1])
+        hours = unix_s(from_at) // 3600 + np.arange(checksums.shape[1])
         if self.anchor_at is None:
             return digests(checksums, hours, self.hours)
-        since = np.where(hours >= epoch_s(self.anchor_at) // 3600, checksums, 0)
+        since = np.where(hours >= unix_s(self.anchor_at) // 3600, checksums, 0)
         return digests(since, hours, len(hours))
 
     def of_blocks(
@@ -55,7 +55,7 @@ class Reach:
         """
         from_at = self.first(start_at)
         found = self.digests(store.read_checksums(entity_ids, from_at, end_at), from_at)
-        return found[:, (epoch_s(start_at) - epoch_s(from_at)) // 3600 :]
+        return found[:, (unix_s(start_at) - unix_s(from_at)) // 3600 :]
 
 
 def anchor_at(champion: Champion) -> datetime:

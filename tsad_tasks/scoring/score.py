@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tsad_tasks.base.errors import BundleError, Unavailable
-from tsad_tasks.base.interval import epoch_s
+from tsad_tasks.base.interval import unix_s
 from tsad_tasks.config import DatasetConfig
 from tsad_tasks.detectors.base import Detector, as_shares
 from tsad_tasks.detectors.folding.fold import FoldDetector, at_ends, channel_weights
@@ -356,7 +356,7 @@ class _Hours:
         self.shard, self.spec, self.memo, self.dataset = shard, spec, memo, dataset
         self.job = shard.job
         self.per_hour = 3600 // spec.features.step_s
-        self.offset = (epoch_s(shard.values_at) - epoch_s(shard.errors_at)) // 3600 * self.per_hour
+        self.offset = (unix_s(shard.values_at) - unix_s(shard.errors_at)) // 3600 * self.per_hour
         self.wanted_steps = np.repeat(shard.wanted, self.per_hour, axis=1)
         self.targets: NDArray[np.bool_] = np.zeros(shard.wanted.shape, bool)
         self.targets[:, -self.job.targets.shape[1] :] = self.job.targets
@@ -410,7 +410,7 @@ class _Hours:
         return ScoreRows(
             model_id=self.job.champion.model_id,
             entity_ids=np.array(self.job.entity_ids)[entity],
-            hours_s=epoch_s(self.shard.errors_at) + 3600 * hour,
+            hours_s=unix_s(self.shard.errors_at) + 3600 * hour,
             errors=self._by_hour(self.errors)[entity, hour],
             thresholds=self._by_hour(self.scores.thresholds)[entity, hour],
             scores=self._by_hour(self.scores.scores)[entity, hour],
@@ -474,7 +474,7 @@ class _Hours:
         )
 
     def _times(self, steps: NDArray[np.int64]) -> NDArray[np.int64]:
-        return epoch_s(self.shard.errors_at) + steps * self.spec.features.step_s
+        return unix_s(self.shard.errors_at) + steps * self.spec.features.step_s
 
     def attribution_rows(self, store: Store, detector: Detector) -> AttributionRows:
         """The channels that carry most of the error of each flagged step, in the sensors' units,

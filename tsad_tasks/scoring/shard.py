@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 from upath import UPath
 
-from tsad_tasks.base.interval import epoch_s, from_epoch_s
+from tsad_tasks.base.interval import from_unix_s, unix_s
 from tsad_tasks.detectors.base import make_folder
 from tsad_tasks.model.scoring import Features, Windows
 from tsad_tasks.scoring.own_scales import OwnScale
@@ -107,8 +107,8 @@ class FeatureShard:
         arrays |= {name: getattr(self.features, name) for name in self._ARRAYS}
         arrays |= self.folds.to_arrays() if self.folds else {}
         facts = {
-            "values_s": epoch_s(self.values_at),
-            "errors_s": epoch_s(self.errors_at),
+            "values_s": unix_s(self.values_at),
+            "errors_s": unix_s(self.errors_at),
             "job": _job_facts(self.job),
         }
         write_arrays(path, arrays, facts)
@@ -120,8 +120,8 @@ class FeatureShard:
         features = Features(*(arrays[name] for name in cls._ARRAYS))
         return cls(
             job,
-            from_epoch_s(facts["values_s"]),
-            from_epoch_s(facts["errors_s"]),
+            from_unix_s(facts["values_s"]),
+            from_unix_s(facts["errors_s"]),
             arrays["values"],
             arrays["wanted"],
             arrays["digests"],
@@ -146,8 +146,8 @@ def _job_facts(job: Job) -> dict[str, Any]:
     return {
         "champion": champion,
         "lineage": job.lineage,
-        "first_s": epoch_s(job.first_at),
-        "end_s": epoch_s(job.end_at),
+        "first_s": unix_s(job.first_at),
+        "end_s": unix_s(job.end_at),
         "entities": job.entities,
         "scales": [scale and scale.to_json() for scale in job.scales],
         "is_later": job.is_later,
@@ -155,16 +155,16 @@ def _job_facts(job: Job) -> dict[str, Any]:
 
 
 def _fact(value: Any) -> Any:
-    return {"epoch_s": epoch_s(value)} if isinstance(value, datetime) else value
+    return {"unix_s": unix_s(value)} if isinstance(value, datetime) else value
 
 
 def _job(facts: dict[str, Any], targets: NDArray[np.bool_], n_pending: NDArray[np.int64]) -> Job:
     champion: dict[str, Any] = {
-        name: from_epoch_s(v["epoch_s"]) if isinstance(v, dict) else v
+        name: from_unix_s(v["unix_s"]) if isinstance(v, dict) else v
         for name, v in facts["champion"].items()
     }
     entities = tuple((str(name), int(key)) for name, key in facts["entities"])
-    bounds = from_epoch_s(facts["first_s"]), from_epoch_s(facts["end_s"])
+    bounds = from_unix_s(facts["first_s"]), from_unix_s(facts["end_s"])
     scales = tuple(OwnScale.from_json(scale) if scale else None for scale in facts["scales"])
     return Job(
         Champion(**champion),

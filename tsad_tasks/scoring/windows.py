@@ -10,7 +10,7 @@ from dataclasses import dataclass
 import numpy as np
 from upath import UPath
 
-from tsad_tasks.base.interval import epoch_s
+from tsad_tasks.base.interval import unix_s
 from tsad_tasks.model.scoring import Windows, entity_windows
 from tsad_tasks.model.spec import FeatureSpec
 from tsad_tasks.scoring.features import load_model
@@ -51,7 +51,7 @@ def windows_of_shard(shard: FeatureShard, spec: FeatureSpec) -> Windows:
 
 def _wanted_steps(shard: FeatureShard, spec: FeatureSpec) -> np.ndarray:
     n_steps = 3600 // spec.step_s
-    offset = (epoch_s(shard.values_at) - epoch_s(shard.errors_at)) // 3600
+    offset = (unix_s(shard.values_at) - unix_s(shard.errors_at)) // 3600
     hours = np.zeros((len(shard.wanted), shard.values.shape[1] // n_steps), bool)
     hours[:, max(0, -offset) :] = shard.wanted[:, max(0, offset) :]
     return np.repeat(hours, n_steps, axis=1)

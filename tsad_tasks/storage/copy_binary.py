@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 HEADER = b"PGCOPY\n\xff\r\n\0" + bytes(8)
 TRAILER = b"\xff\xff"
-PG_EPOCH_S = 946_684_800
+POSTGRES_ORIGIN_S = 946_684_800
 _OIDS = {"i2": 21, "f4": 700, "f8": 701}
 
 Bytes = NDArray[np.uint8]
@@ -59,9 +59,9 @@ def nullable(values: NDArray[np.float64]) -> Column:
     return Column(content, kept)
 
 
-def timestamptz(epoch_s: Any) -> Column:
+def timestamptz(unix_s: Any) -> Column:
     """A timestamptz column from seconds since 1970."""
-    return number((np.asarray(epoch_s, np.int64) - PG_EPOCH_S) * 1_000_000, "i8")
+    return number((np.asarray(unix_s, np.int64) - POSTGRES_ORIGIN_S) * 1_000_000, "i8")
 
 
 def text(values: Sequence[str]) -> Column:
@@ -212,6 +212,6 @@ def _native(values: NDArray[Any]) -> NDArray[Any]:
     return values.astype(values.dtype.newbyteorder("="))
 
 
-def epoch_s(pg_micros: NDArray[Any]) -> NDArray[np.int64]:
+def unix_s(pg_micros: NDArray[Any]) -> NDArray[np.int64]:
     """Seconds since 1970 of a decoded timestamptz column."""
-    return np.asarray(pg_micros // 1_000_000 + PG_EPOCH_S, np.int64)
+    return np.asarray(pg_micros // 1_000_000 + POSTGRES_ORIGIN_S, np.int64)

@@ -8,7 +8,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
-from tsad_tasks.base.interval import epoch_s, from_epoch_s
+from tsad_tasks.base.interval import from_unix_s, unix_s
 from tsad_tasks.base.spans import Span, merged, without
 from tsad_tasks.config import DatasetConfig
 from tsad_tasks.detectors.registry import detector_class
@@ -125,7 +125,7 @@ class _Search:
                 first, last = max(start, span.start_at), min(end, span.end_at)
                 if first < last:
                     yield Exclusion(
-                        entity_id, first, last, reason, (epoch_s(last) - epoch_s(first)) // step_s
+                        entity_id, first, last, reason, (unix_s(last) - unix_s(first)) // step_s
                     )
 
     def labels(self) -> Iterator[Exclusion]:
@@ -198,10 +198,10 @@ class _Search:
         series = self._store.read_score_series(
             self._lineage, entity_id, span.start_at, span.end_at, n_steps
         )
-        first_s = epoch_s(span.start_at)
+        first_s = unix_s(span.start_at)
         marks = severities(series.scores) == _HIGH
         found = [
-            (from_epoch_s(first_s + int(a) * step_s), from_epoch_s(first_s + int(b) * step_s))
+            (from_unix_s(first_s + int(a) * step_s), from_unix_s(first_s + int(b) * step_s))
             for a, b in runs(marks)
         ]
         lasting = timedelta(seconds=self._config.training.high_score_lasting_s)

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from upath import UPath
 
 from tsad_tasks.base.errors import BadInput, NothingToDo
-from tsad_tasks.base.interval import epoch_s, from_epoch_s, hour_ceil
+from tsad_tasks.base.interval import from_unix_s, hour_ceil, unix_s
 from tsad_tasks.config import DEFAULT_WINDOW, DatasetConfig, holidays_of
 from tsad_tasks.detectors.base import Budget, Detector, Progress, TrainingHistory, TrainingSet
 from tsad_tasks.detectors.folding.fold import FoldDetector, Series
@@ -113,13 +113,13 @@ class FoldGroup:
         """The group as a JSON object."""
         return {
             "entities": self.entities,
-            "span": {name: epoch_s(at) for name, at in vars(self.span).items()},
+            "span": {name: unix_s(at) for name, at in vars(self.span).items()},
         }
 
     @classmethod
     def from_json(cls, fields: Mapping[str, Any]) -> FoldGroup:
         """The group of a JSON object."""
-        span = TrainingRange(**{name: from_epoch_s(at_s) for name, at_s in fields["span"].items()})
+        span = TrainingRange(**{name: from_unix_s(at_s) for name, at_s in fields["span"].items()})
         return cls(tuple((name, key) for name, key in fields["entities"]), span)
 
 
@@ -341,12 +341,12 @@ class TrainingReader:
         parts: Sequence[Exclusion],
         margin_s: int,
     ) -> NDArray[np.bool_]:
-        first_s, step_s = epoch_s(start_at), self._spec.step_s
-        marked = np.zeros((epoch_s(end_at) - first_s) // step_s, bool)
+        first_s, step_s = unix_s(start_at), self._spec.step_s
+        marked = np.zeros((unix_s(end_at) - first_s) // step_s, bool)
         for part in parts:
             if part.entity_id == entity_id:
-                first = (epoch_s(part.start_at) + margin_s - first_s) // step_s
-                end = -(-(epoch_s(part.end_at) - margin_s - first_s) // step_s)
+                first = (unix_s(part.start_at) + margin_s - first_s) // step_s
+                end = -(-(unix_s(part.end_at) - margin_s - first_s) // step_s)
                 marked[max(0, first) : max(0, end)] = True
         return marked
 
@@ -356,7 +356,7 @@ class TrainingReader:
         """Readings, and which steps are read, running and not excluded."""
         values = self.values(entity_id, start_at, end_at)
         unscaled = Scaler((0.0,) * values.shape[1], (1.0,) * values.shape[1], 0)
-        features = entity_features(self._spec, [unscaled], values[None], epoch_s(start_at))
+        features = entity_features(self._spec, [unscaled], values[None], unix_s(start_at))
         usable = features.present[0].any(axis=1) & (features.running[0] == 0)
         return values, usable & ~self.excluded(entity_id, start_at, end_at)
 
@@ -369,7 +369,7 @@ class TrainingReader:
         span, spec = self.span, self._spec
         from_at = span.start_at
         values = self.values(entity_id, from_at, span.gate_at)
-        features = entity_features(spec, [scaler], values[None], epoch_s(from_at))
+        features = entity_features(spec, [scaler], values[None], unix_s(from_at))
         out = self._not_learned(entity_id, from_at, span.gate_at)
         labels = self.labelled(entity_id, from_at, span.gate_at)
         extreme = is_extreme(features, len(spec.channels))
@@ -379,7 +379,7 @@ class TrainingReader:
         ends = index.ends[
             index.live[:, ever].all(axis=1) & ~seen_by_window(bad, spec.width)[index.ends]
         ]
-        split = (epoch_s(span.split_at) - epoch_s(from_at)) // spec.step_s
+        split = (unix_s(span.split_at) - unix_s(from_at)) // spec.step_s
         train = ends[ends < split]
         held = ends[ends >= split + spec.width]
         chosen = with_labels(train, labels, quota), with_labels(held, labels, max(1, quota // 5))
@@ -405,8 +405,8 @@ class TrainingReader:
         excluded.
         """
         values = self.values(entity_id, start_at, end_at)
-        features = entity_features(self._spec, [scaler], values[None], epoch_s(start_at))
-        found = series_of(self._spec, features, epoch_s(start_at))
+        features = entity_features(self._spec, [scaler], values[None], unix_s(start_at))
+        found = series_of(self._spec, features, unix_s(start_at))
         found.values[0, self.excluded(entity_id, start_at, end_at)] = np.nan
         return found
 
@@ -420,7 +420,7 @@ class TrainingReader:
         """
         span, spec = self.span, self._spec
         is_short = (
-            epoch_s(span.gate_at) - epoch_s(span.split_at) < FEW_WINDOWS * spec.width * spec.step_s
+            unix_s(span.gate_at) - unix_s(span.split_at) < FEW_WINDOWS * spec.width * spec.step_s
         )
         # A folding detector's state is that of the split.
         with_learned = (is_short or self.config.threshold.kind == "training") and not self._folds
@@ -432,7 +432,7 @@ class TrainingReader:
         )
         values = self.values(entity_id, from_at, span.end_at)
         first, gate = (
-            (epoch_s(at) - epoch_s(from_at)) // spec.step_s for at in (span.split_at, span.gate_at)
+            (unix_s(at) - unix_s(from_at)) // spec.step_s for at in (span.split_at, span.gate_at)
         )
         steps = np.arange(len(values))
         clean = ~self.excluded(entity_id, from_at, span.end_at)
@@ -445,7 +445,7 @@ class TrainingReader:
         known = self.labelled(entity_id, from_at, span.end_at) & after
         gated = judged & (steps >= gate)
         return HeldOut(
-            name, values, epoch_s(from_at), judged, gated, learned, known & (steps < gate), known
+            name, values, unix_s(from_at), judged, gated, learned, known & (steps < gate), known
         )
 
 
@@ -703,13 +703,13 @@ class FoldErrors:
     def save(self, path: UPath) -> None:
         """Writes the errors as one file."""
         arrays = {"channel_errors": self.channel_errors, "known": self.known}
-        write_arrays(path, arrays, {"start_s": epoch_s(self.start_at)})
+        write_arrays(path, arrays, {"start_s": unix_s(self.start_at)})
 
     @classmethod
     def load(cls, path: UPath) -> FoldErrors:
         """The errors of a file."""
         arrays, facts = read_arrays(path)
-        return cls(from_epoch_s(facts["start_s"]), **arrays)
+        return cls(from_unix_s(facts["start_s"]), **arrays)
 
 
 def spec_after(spec: ModelSpec, entities: Sequence[str], found: FoldErrors) -> ModelSpec:

@@ -17,7 +17,7 @@ from datetime import datetime, timedelta
 import numpy as np
 from numpy.typing import NDArray
 
-from tsad_tasks.base.interval import epoch_s
+from tsad_tasks.base.interval import unix_s
 from tsad_tasks.config import DatasetConfig
 from tsad_tasks.training.fit import (
     FoldGroup,
@@ -66,7 +66,7 @@ def others_split(config: DatasetConfig, span: TrainingRange) -> datetime:
 
 def n_chosen(config: DatasetConfig, span: TrainingRange) -> int:
     """How many entities can be judged over all held-out readings of a range."""
-    n_steps = max(1, (epoch_s(span.end_at) - epoch_s(span.split_at)) // config.source.step_s)
+    n_steps = max(1, (unix_s(span.end_at) - unix_s(span.split_at)) // config.source.step_s)
     return max(MIN_CHOSEN, affordable_entities(config, n_steps))
 
 

@@ -16,7 +16,7 @@ from upath import UPath
 
 from tsad_tasks.base.clock import utc_now
 from tsad_tasks.base.errors import BadInput, NothingToDo
-from tsad_tasks.base.interval import epoch_s, from_epoch_s
+from tsad_tasks.base.interval import from_unix_s, unix_s
 from tsad_tasks.champions.champions import RegisterSummary, register_model
 from tsad_tasks.config import DatasetConfig
 from tsad_tasks.detectors.base import Detector, Progress, TrainingHistory, make_folder
@@ -28,7 +28,7 @@ from tsad_tasks.model.spec import ModelSpec
 from tsad_tasks.scoring.canary import canary_of
 from tsad_tasks.storage.artifacts import place
 from tsad_tasks.storage.paths import deprecations_of
-from tsad_tasks.storage.rows import ChampionAt, Exclusion, GateRow, TrainedModel
+from tsad_tasks.storage.rows import ChampionAt, Exclusion, RuleResult, TrainedModel
 from tsad_tasks.storage.store import Store
 from tsad_tasks.training.commissioning import (
     commissioning_levels,
@@ -275,7 +275,7 @@ def _is_trained(run: Retraining, scope: Scope) -> bool:
 
 def _write_exclusions(folder: UPath, found: Sequence[Exclusion]) -> None:
     rows = [
-        asdict(row) | {"start_at": epoch_s(row.start_at), "end_at": epoch_s(row.end_at)}
+        asdict(row) | {"start_at": unix_s(row.start_at), "end_at": unix_s(row.end_at)}
         for row in found
     ]
     (folder / "exclusions.json").write_text(json.dumps(rows))
@@ -285,8 +285,7 @@ def _exclusions(folder: UPath) -> list[Exclusion]:
     rows = json.loads((folder / "exclusions.json").read_text())
     return [
         Exclusion(
-            **row
-            | {"start_at": from_epoch_s(row["start_at"]), "end_at": from_epoch_s(row["end_at"])}
+            **row | {"start_at": from_unix_s(row["start_at"]), "end_at": from_unix_s(row["end_at"])}
         )
         for row in rows
     ]
@@ -533,7 +532,7 @@ def register(run: Retraining) -> list[RegisterSummary]:
             sha256=found.bundle.sha256,
             card=_timed_card(found.bundle.card, _history(folder)),
         )
-        rows = [GateRow(**row) for row in json.loads((folder / "gate.json").read_text())]
+        rows = [RuleResult(**row) for row in json.loads((folder / "gate.json").read_text())]
         left_out = [*_exclusions(folder), *_extreme(run, scope, folder)]
         in_shadow = run.config.shadow.hours > 0
         summaries.append(register_model(run.store, model, rows, left_out, in_shadow=in_shadow))

@@ -41,7 +41,7 @@ Mask = NDArray[np.bool_]
 Index = NDArray[np.intp]
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC).replace(tzinfo=None)
-_PG_EPOCH_US = 946_684_800_000_000
+_POSTGRES_ORIGIN_US = 946_684_800_000_000
 _HOUR_US = 3_600_000_000
 _UNITS_NS = {"s": 1_000_000_000, "ms": 1_000_000, "us": 1_000, "ns": 1}
 _NUMBERS = {"integer", "float", "numeric"}
@@ -546,9 +546,9 @@ def _utc_times(config: DatasetConfig, time: SourceColumn, raw: Int64) -> tuple[I
     if time.family in _NUMBERS:
         return raw, nothing, nothing
     if time.family == "timestamptz":
-        return raw + _PG_EPOCH_US, nothing, nothing
+        return raw + _POSTGRES_ORIGIN_US, nothing, nothing
     found = utc_from_local(
-        raw + _PG_EPOCH_US, ZoneInfo(config.source.time.zone), config.source.time.ambiguous
+        raw + _POSTGRES_ORIGIN_US, ZoneInfo(config.source.time.zone), config.source.time.ambiguous
     )
     return found.times_us, found.ambiguous, found.nonexistent
 

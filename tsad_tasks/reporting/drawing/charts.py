@@ -15,13 +15,13 @@ from tsad_tasks.reporting.drawing.fonts import width_of
 from tsad_tasks.reporting.drawing.scales import (
     Indices,
     Span,
-    epoch_s,
     flags_at,
     kept_indices,
     nice_ticks,
     runs_of,
     tick_texts,
     time_ticks,
+    unix_s,
     usual_step_s,
     value_limits,
 )
@@ -150,7 +150,7 @@ def draw_value_axis(sheet: Sheet, frame: Frame, span: Span, n_wanted: int) -> No
 
 def draw_error_panel(sheet: Sheet, frame: Frame, scores: ScoreSeries, label: str) -> None:
     """Errors, their dashed threshold, and a triangle where each run of flags begins."""
-    seconds = epoch_s(scores.times)
+    seconds = unix_s(scores.times)
     span = frame.values(*value_limits(scores.errors, scores.thresholds, include_zero=True))
     draw_value_axis(sheet, frame, span, max(3, int(frame.height / 14)))
     draw_unknown(sheet, frame, seconds, scores.errors)
@@ -187,11 +187,11 @@ def draw_channel_panel(
     """Readings over their expected range; flagged readings thick and in the flag's colour; gaps
     hatched.
     """
-    seconds = epoch_s(channel.times)
+    seconds = unix_s(channel.times)
     span = frame.values(
         *value_limits(channel.values, channel.lower, channel.upper, channel.expected)
     )
-    flags = flags_at(seconds, epoch_s(scores.times), scores.flags)
+    flags = flags_at(seconds, unix_s(scores.times), scores.flags)
     if not np.isfinite(channel.values).any():
         draw_nothing(sheet, frame)
         return
@@ -333,7 +333,7 @@ def draw_heat_rows(
     """Errors of chosen channels as luminance of one hue on a square-root scale; missing buckets are
     hatched.
     """
-    starts = epoch_s(heat.bucket_starts)
+    starts = unix_s(heat.bucket_starts)
     lefts = np.clip(frame.times.places(starts), frame.x, frame.x + frame.width)
     rights = np.clip(frame.times.places(starts + heat.bucket_s), frame.x, frame.x + frame.width)
     highest = highest_error(heat)
@@ -384,7 +384,7 @@ def heat_levels(errors: Floats, highest: float) -> npt.NDArray[np.intp]:
 
 def draw_sparkline(sheet: Sheet, frame: Frame, scores: ScoreSeries) -> None:
     """Errors over their threshold in the height of a table row."""
-    seconds = epoch_s(scores.times)
+    seconds = unix_s(scores.times)
     if not np.isfinite(scores.errors).any():
         sheet.hatch(frame.x, frame.y, frame.width, frame.height)
         return

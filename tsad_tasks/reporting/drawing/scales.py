@@ -33,10 +33,10 @@ _TIME_STEPS_S = (
 _DAY_S = 86400
 
 
-def epoch_s(times: Times) -> npt.NDArray[np.float64]:
+def unix_s(times: Times) -> npt.NDArray[np.float64]:
     """Seconds since 1970 of UTC times.
 
-    >>> epoch_s(np.array(["1970-01-01T00:01", "1970-01-02"], dtype="datetime64[s]"))
+    >>> unix_s(np.array(["1970-01-01T00:01", "1970-01-02"], dtype="datetime64[s]"))
     array([6.00e+01, 8.64e+04])
     """
     return times.astype("datetime64[us]").astype(np.int64) / 1e6

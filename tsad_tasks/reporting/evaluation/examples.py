@@ -11,7 +11,7 @@ from datetime import datetime
 import numpy as np
 from numpy.typing import NDArray
 
-from tsad_tasks.base.interval import from_epoch_s
+from tsad_tasks.base.interval import from_unix_s
 from tsad_tasks.config import DatasetConfig
 from tsad_tasks.model.evaluation import runs
 from tsad_tasks.model.scoring import entity_features
@@ -149,7 +149,7 @@ def _example(config: DatasetConfig, subject: Subject, title: str, one: _Found) -
 
 
 def _at(config: DatasetConfig, stretch: Stretch, step: int) -> datetime:
-    return from_epoch_s(stretch.start_s + step * config.source.step_s)
+    return from_unix_s(stretch.start_s + step * config.source.step_s)
 
 
 def _excerpt(subject: Subject, one: _Found) -> slice:

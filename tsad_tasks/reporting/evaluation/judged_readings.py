@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tsad_tasks.base.errors import BadInput
-from tsad_tasks.base.interval import epoch_s
+from tsad_tasks.base.interval import unix_s
 from tsad_tasks.config import DatasetConfig
 from tsad_tasks.detectors.base import Detector
 from tsad_tasks.model.evaluation import Judged, runs
@@ -126,7 +126,7 @@ class Part:
 
     def steps(self, start_s: int, step_s: int) -> slice:
         """Its steps in a stretch that starts at `start_s`."""
-        return slice(*((epoch_s(at) - start_s) // step_s for at in (self.start_at, self.end_at)))
+        return slice(*((unix_s(at) - start_s) // step_s for at in (self.start_at, self.end_at)))
 
 
 def judged_parts(subject: Subject, until_at: datetime) -> list[Part]:
@@ -182,7 +182,7 @@ def stretches(
         found.append(
             Stretch(
                 name,
-                epoch_s(start_at),
+                unix_s(start_at),
                 values,
                 marks,
                 ignored,
@@ -208,7 +208,7 @@ def _events(
 ) -> tuple[tuple[str, int, int], ...]:
     """Each run of labelled steps, with the kind of the label that it starts in."""
     starts = [
-        ((epoch_s(label.start_at) - epoch_s(start_at)) // step_s, label.kind) for label in labels
+        ((unix_s(label.start_at) - unix_s(start_at)) // step_s, label.kind) for label in labels
     ]
     return tuple(
         (max((start, kind) for start, kind in starts if start <= first)[1], first, end)

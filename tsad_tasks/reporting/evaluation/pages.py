@@ -58,7 +58,7 @@ from tsad_tasks.reporting.drawing.plots import (
     power_ticks,
     value_ticks,
 )
-from tsad_tasks.reporting.drawing.scales import epoch_s, value_limits
+from tsad_tasks.reporting.drawing.scales import unix_s, value_limits
 from tsad_tasks.reporting.drawing.sheet import PageSize, Sheet
 from tsad_tasks.reporting.drawing.theme import (
     BAND,
@@ -887,7 +887,7 @@ def _example_blocks(content: EvaluationContent, width: float) -> list[Block]:
 def _example_block(one: Example, zone: str, width: float) -> Block:
     def draw(sheet: Sheet, y: float) -> None:
         sheet.cut(sheet.left, y + 9, one.title, STRONG, width)
-        seconds = epoch_s(one.channel.times)
+        seconds = unix_s(one.channel.times)
         frame = Frame(
             sheet.left + 44, y + 30, width - 44, 66, float(seconds[0]), float(seconds[-1])
         )

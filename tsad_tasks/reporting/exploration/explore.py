@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from upath import UPath
 
 from tsad_tasks.base.errors import BadInput
-from tsad_tasks.base.interval import day_chunks, epoch_s, from_epoch_s, hour_ceil
+from tsad_tasks.base.interval import day_chunks, from_unix_s, hour_ceil, unix_s
 from tsad_tasks.config import DatasetConfig
 from tsad_tasks.detectors.base import make_folder
 from tsad_tasks.detectors.bundle import read_bundle
@@ -85,7 +85,7 @@ class Explored:
     values : float64 (n_entities, n_steps, n_channels), NaN where nothing was read.
     labelled : bool (n_entities, n_steps)
     labels : the same as ranges.
-    flag_times_s : epoch seconds of the champions' flags, all entities; None where nothing was
+    flag_times_s : Unix seconds of the champions' flags, all entities; None where nothing was
         scored.
     """
 
@@ -102,10 +102,8 @@ class Explored:
 
     @property
     def times_s(self) -> NDArray[np.int64]:
-        """Epoch seconds of the steps."""
-        return (
-            epoch_s(self.start_at) + np.arange(self.values.shape[1], dtype=np.int64) * self.step_s
-        )
+        """Unix seconds of the steps."""
+        return unix_s(self.start_at) + np.arange(self.values.shape[1], dtype=np.int64) * self.step_s
 
 
 def explored_range(
@@ -171,7 +169,7 @@ def warehouse_readings(
         if label.entity_id in ids
     )
     marks = label_marks(names, ranges, start_at, blocks.values.shape[1], layout.step_s)
-    times = np.array([epoch_s(flag.at) for flag in flags], np.int64) if is_scored else None
+    times = np.array([unix_s(flag.at) for flag in flags], np.int64) if is_scored else None
     values = np.asarray(blocks.values[:, :, columns], np.float64)
     return Explored(
         tuple(names),
@@ -198,7 +196,7 @@ def source_readings(
     parts = []
     with open_source(source_uri, config) as source:
         for first_at, last_at in day_chunks(start_at, end_at):
-            span_us = (epoch_s(first_at) * 1_000_000, epoch_s(last_at) * 1_000_000)
+            span_us = (unix_s(first_at) * 1_000_000, unix_s(last_at) * 1_000_000)
             parts.append(taken(source.read(*span_us), config, (), span_us, Tally()))
     every = sorted({name for part in parts for name in part.entity_names})
     names = _chosen(every, entity)
@@ -259,7 +257,7 @@ def label_marks(
     for label in labels:
         if label.entity in names:
             ends = [
-                -(-(epoch_s(at) - epoch_s(start_at)) // step_s)
+                -(-(unix_s(at) - unix_s(start_at)) // step_s)
                 for at in (label.start_at, label.end_at)
             ]
             marks[list(names).index(label.entity), max(ends[0], 0) : max(ends[1], 0)] = True
@@ -269,12 +267,12 @@ def label_marks(
 def _ranges_of(
     names: Sequence[str], marks: NDArray[np.bool_], start_at: datetime, step_s: int
 ) -> tuple[LabelRange, ...]:
-    first_s = epoch_s(start_at)
+    first_s = unix_s(start_at)
     return tuple(
         LabelRange(
             name,
-            from_epoch_s(first_s + int(a) * step_s),
-            from_epoch_s(first_s + int(b) * step_s),
+            from_unix_s(first_s + int(a) * step_s),
+            from_unix_s(first_s + int(b) * step_s),
             "source",
         )
         for name, row in zip(names, marks, strict=True)
@@ -320,7 +318,7 @@ def _days(found: Explored, config: DatasetConfig) -> tuple[tuple[date, ...], NDA
     within one.
     """
     hours = found.times_s[:: 3600 // found.step_s]
-    local = [from_epoch_s(int(hour)).astimezone(config.zone).date() for hour in hours]
+    local = [from_unix_s(int(hour)).astimezone(config.zone).date() for hour in hours]
     days = sorted(set(local))
     position = {day: i for i, day in enumerate(days)}
     of_hour = np.array([position[day] for day in local], np.int64)
@@ -338,7 +336,7 @@ def _anomalies_by_day(
 ) -> NDArray[np.float64] | None:
     if found.flag_times_s is None:
         return None
-    steps = (found.flag_times_s - epoch_s(found.start_at)) // found.step_s
+    steps = (found.flag_times_s - unix_s(found.start_at)) // found.step_s
     return np.bincount(day_of[steps], minlength=n_days).astype(np.float64)
 
 
@@ -518,7 +516,7 @@ def preview_of(
         excluded_share=float(np.mean(out)),
         running_hours=tuple(sorted(running_hours.items(), key=lambda pair: pair[1])),
         n_entities=len(scope.entities),
-        hours_possible=(epoch_s(span.split_at) - epoch_s(span.start_at)) / 3600,
+        hours_possible=(unix_s(span.split_at) - unix_s(span.start_at)) / 3600,
         channels=tuple(
             sides.preview(reader, channel) for channel in range(len(config.channel_names))
         ),
@@ -556,7 +554,7 @@ class _Sides:
         first, second = self.learned[:, :, channel], self.held_out[:, :, channel]
         shown, known = histogram(first), first[np.isfinite(first)]
         entity, step = _farthest(first)
-        at = from_epoch_s(epoch_s(reader.span.start_at) + step * reader.config.source.step_s)
+        at = from_unix_s(unix_s(reader.span.start_at) + step * reader.config.source.step_s)
         return ChannelPreview(
             name=name,
             unit=reader.config.source.channels[name].unit or "",

@@ -45,7 +45,7 @@ from tsad_tasks.reporting.drawing.plots import (
     draw_upright,
     value_ticks,
 )
-from tsad_tasks.reporting.drawing.scales import epoch_s, value_limits
+from tsad_tasks.reporting.drawing.scales import unix_s, value_limits
 from tsad_tasks.reporting.drawing.sheet import PageSize, Sheet
 from tsad_tasks.reporting.drawing.theme import (
     ACTUAL,
@@ -408,7 +408,7 @@ def _series_block(content: ExplorationContent, one: KeySeries, width: float) -> 
         draw_time_grid(sheet, frame, frame_ticks(frame, content.zone))
         span = frame.values(*value_limits(one.values))
         draw_value_axis(sheet, frame, span, 4)
-        seconds = epoch_s(one.times)
+        seconds = unix_s(one.times)
         draw_unknown(sheet, frame, seconds, one.values)
         draw_line(sheet, frame, span, seconds, one.values, np.zeros(len(one.values), bool), ACTUAL)
         sheet.cut(

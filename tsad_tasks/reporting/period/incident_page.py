@@ -34,7 +34,7 @@ from tsad_tasks.reporting.drawing.marks import (
     draw_severity,
     heat_entry,
 )
-from tsad_tasks.reporting.drawing.scales import epoch_s, usual_step_s
+from tsad_tasks.reporting.drawing.scales import unix_s, usual_step_s
 from tsad_tasks.reporting.drawing.sheet import Sheet
 from tsad_tasks.reporting.drawing.theme import (
     BODY,
@@ -142,7 +142,7 @@ def time_frame(
 ) -> Frame:
     """The frame of the uppermost plot: it spans all series and the whole incident."""
     series = [incident.scores.times, *(channel.times for channel in incident.channels)]
-    seconds = [epoch_s(times) for times in series if len(times)]
+    seconds = [unix_s(times) for times in series if len(times)]
     steps = [usual_step_s(times) for times in seconds] or [600.0]
     lows, highs = [float(times[0]) for times in seconds], [float(times[-1]) for times in seconds]
     low = min([incident.started_at.timestamp(), *lows])

@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tsad_tasks.base.errors import BundleError
-from tsad_tasks.base.interval import epoch_s, from_epoch_s, hour_ceil, hour_floor
+from tsad_tasks.base.interval import from_unix_s, hour_ceil, hour_floor, unix_s
 from tsad_tasks.detectors.base import Detector
 from tsad_tasks.detectors.bundle import read_bundle
 from tsad_tasks.model.spec import ModelSpec
@@ -83,7 +83,7 @@ class _View:
 
     Attributes
     ----------
-    seconds : int64 (n_steps,), epoch seconds on the grid, from the lead-in to the lead-out.
+    seconds : int64 (n_steps,), Unix seconds on the grid, from the lead-in to the lead-out.
     raised, collective : bool (n_steps,), flags, and which of them the moving average decided.
     """
 
@@ -100,11 +100,11 @@ class _View:
         step_s = period.dataset.step_s
         start_s, end_s = _bounds_s(row, step_s, period.data_until)
         seconds = np.arange(start_s, end_s, step_s, dtype=np.int64)
-        first_at, last_at = hour_floor(from_epoch_s(start_s)), hour_ceil(from_epoch_s(end_s))
+        first_at, last_at = hour_floor(from_unix_s(start_s)), hour_ceil(from_unix_s(end_s))
         found = period.store.read_score_series(
             period.lineage, row["entity_id"], first_at, last_at, 3600 // step_s
         )
-        shown = slice(*((at_s - epoch_s(first_at)) // step_s for at_s in (start_s, end_s)))
+        shown = slice(*((at_s - unix_s(first_at)) // step_s for at_s in (start_s, end_s)))
         steps = ScoreSteps(found.errors[shown], found.thresholds[shown], found.scores[shown])
         raised = flag(steps.scores)
         return cls(
@@ -118,16 +118,16 @@ class _View:
 
     @property
     def start_at(self) -> datetime:
-        return from_epoch_s(int(self.seconds[0]))
+        return from_unix_s(int(self.seconds[0]))
 
     @property
     def end_at(self) -> datetime:
-        return from_epoch_s(int(self.seconds[-1]) + self.period.dataset.step_s)
+        return from_unix_s(int(self.seconds[-1]) + self.period.dataset.step_s)
 
     @property
     def inside(self) -> NDArray[np.bool_]:
         """Flagged steps of the incident itself."""
-        first_s, last_s = epoch_s(self.row["started_at"]), epoch_s(self.row["last_flag_at"])
+        first_s, last_s = unix_s(self.row["started_at"]), unix_s(self.row["last_flag_at"])
         within: NDArray[np.bool_] = (
             self.raised & (self.seconds >= first_s) & (self.seconds <= last_s)
         )
@@ -183,9 +183,9 @@ def _bounds_s(row: dict[str, Any], step_s: int, data_until: datetime | None) -> 
     """First step shown, and the end: half its length (or an hour) before, half an hour after where
     data goes so far.
     """
-    first_s, end_s = epoch_s(row["started_at"]), epoch_s(row["last_flag_at"]) + step_s
+    first_s, end_s = unix_s(row["started_at"]), unix_s(row["last_flag_at"]) + step_s
     start_s = first_s - max(3600, (end_s - first_s) // 2)
-    newest_s = epoch_s(data_until) + step_s if data_until else end_s
+    newest_s = unix_s(data_until) + step_s if data_until else end_s
     shown_s = max(end_s, min(end_s + int(LEAD_OUT.total_seconds()), newest_s))
     return start_s - start_s % step_s, shown_s + -shown_s % step_s
 
@@ -315,7 +315,7 @@ class _Explained:
             hour_ceil(self._model.record["train_end_at"]),
             later_scales(self._period.store, self._row["model_id"], [self._row["entity_id"]])[0],
         )
-        learned = view.seconds < epoch_s(self._model.record["train_end_at"])
+        learned = view.seconds < unix_s(self._model.record["train_end_at"])
         found.expected[learned], found.channel_errors[learned] = np.nan, np.nan
         return found
 
@@ -333,7 +333,7 @@ class _Explained:
         blocks = self._period.store.read_blocks(
             self._layout, [self._row["entity_id"]], first_at, hour_ceil(view.end_at)
         )
-        first = (epoch_s(view.start_at) - epoch_s(first_at)) // step_s
+        first = (unix_s(view.start_at) - unix_s(first_at)) // step_s
         columns = [self._layout.channel_names.index(name) for name in self._names]
         return blocks.values[0, first : first + len(view.seconds)][:, columns]
 
@@ -388,7 +388,7 @@ class _Explained:
                 1 + row["score"],
                 np.nan if row["spread"] is None else row["spread"],
             )
-        seconds = np.array([epoch_s(at) for at in times], np.int64)
+        seconds = np.array([unix_s(at) for at in times], np.int64)
         return FlaggedReadings(
             np.nan_to_num(table[0]), table[1], table[2], spread, weights, seconds
         )
@@ -414,7 +414,7 @@ class _Explained:
             worst_expected=middle,
             worst_lower=middle - spread,
             worst_upper=middle + spread,
-            worst_at=from_epoch_s(int(flagged.seconds[worst])),
+            worst_at=from_unix_s(int(flagged.seconds[worst])),
         )
 
     def _heat(self) -> HeatMap | None:

@@ -20,7 +20,7 @@ from tsad_tasks.reporting.drawing.flow import (
 )
 from tsad_tasks.reporting.drawing.marks import draw_severity
 from tsad_tasks.reporting.drawing.plan import PageNumbers
-from tsad_tasks.reporting.drawing.scales import epoch_s
+from tsad_tasks.reporting.drawing.scales import unix_s
 from tsad_tasks.reporting.drawing.sheet import Sheet
 from tsad_tasks.reporting.drawing.theme import CELL, SMALL
 from tsad_tasks.reporting.period.content import (
@@ -169,7 +169,7 @@ def severity_cell(severity: Severity, below: str) -> Cell:
 
 
 def _draw_spark(sheet: Sheet, box: Box, incident: IncidentPage) -> None:
-    seconds = epoch_s(incident.scores.times)
+    seconds = unix_s(incident.scores.times)
     if len(seconds) == 0:
         sheet.hatch(box.x, box.y + 4, box.width, box.height - 8)
         return
