@@ -19,6 +19,7 @@ from tsad_tasks.cli.notifying import notify
 from tsad_tasks.cli.screen import console, progress, say, say_counts, table
 from tsad_tasks.cli.words import epoch, label, labels, maintenance, new_normal, verdict
 from tsad_tasks.config import DatasetConfig, json_schema
+from tsad_tasks.storage.datasets import select_dataset, select_entities
 from tsad_tasks.storage.paths import artifacts_root, config_of, dataset_paths, named_config
 from tsad_tasks.storage.store import Store
 
@@ -434,7 +435,7 @@ def score_range(
 def _chunk_days(store: Store, config: DatasetConfig) -> int:
     """Days at a time, so that a chunk's readings stay within memory."""
     with store.transaction():
-        n_entities = len(store.select_entities(store.select_dataset(config.dataset).dataset_id))
+        n_entities = len(select_entities(store, select_dataset(store, config.dataset).dataset_id))
     per_day = max(1, n_entities) * len(config.channel_names) * 86400 // config.source.step_s
     return max(1, min(31, _MAX_VALUES // per_day))
 
@@ -513,7 +514,7 @@ def anomalies(
         "n": n,
     }
     with session.open_store() as store, store.transaction():
-        store.select_dataset(dataset)
+        select_dataset(store, dataset)
         if readings:
             rows, held = store.records("select_anomaly_list", params), []
         else:

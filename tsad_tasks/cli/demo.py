@@ -17,6 +17,7 @@ from devstack.stack import stack_environment
 from tsad_tasks.base.errors import BadInput, TsadError
 from tsad_tasks.base.interval import HOUR
 from tsad_tasks.base.places import postgres_folder
+from tsad_tasks.champions.queries import SELECT_GATE_DECISIONS
 from tsad_tasks.cli import session
 from tsad_tasks.cli.plant import fill_server_metrics
 from tsad_tasks.cli.screen import Advance, progress, say, table
@@ -97,7 +98,7 @@ def _refusal(uri: str) -> str:
             "model_id": None,
         }
         found = store.select_or_none("select_model_version", version)
-        rows = store.select_gate_decisions(found[0]) if found else []
+        rows = store.rows(SELECT_GATE_DECISIONS, model_id=found[0], stage="gate") if found else []
     failed = "; ".join(failure(row) for row in rows if not row.passed)
     received = f"version {version['version']}, which failed {failed}" if failed else "none"
     return f"Expected a model that passes the gate. Received: {received}. All rules: tsad.v_model_decision."

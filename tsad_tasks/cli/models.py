@@ -13,6 +13,8 @@ from tsad_tasks.base.interval import moment
 from tsad_tasks.cli import session
 from tsad_tasks.cli.screen import say, table
 from tsad_tasks.config import DatasetConfig, duration_s
+from tsad_tasks.ingest.queries import SELECT_LEDGER_ENDS, SELECT_NEWEST_LEDGER_HOUR
+from tsad_tasks.storage.datasets import select_dataset, select_entities
 from tsad_tasks.storage.paths import artifacts_root, config_of
 from tsad_tasks.storage.store import Store
 
@@ -61,7 +63,7 @@ def models(
         ("select_model_history", _HISTORY) if history else ("select_model_list", _COLUMNS)
     )
     with session.open_store() as store, store.transaction():
-        store.select_dataset(dataset)
+        select_dataset(store, dataset)
         rows = store.records(name, {"dataset": dataset, "n": n})
     if not rows:
         say("No model yet: tsad retrain")
@@ -122,8 +124,8 @@ def _duration(text: str) -> int:
 
 def _newest_reading(store: Store, dataset: str) -> datetime:
     with store.transaction():
-        params = {"dataset_id": store.select_dataset(dataset).dataset_id, "before_at": "infinity"}
-        newest_at: datetime | None = store.select("select_ledger_ends", params)[0][1]
+        dataset_id = select_dataset(store, dataset).dataset_id
+        _, newest_at = store.one(SELECT_LEDGER_ENDS, dataset_id=dataset_id, before_at="infinity")
     if newest_at is None:
         raise NothingToDo(f"{dataset} has no readings, from the newest of which ages would count.")
     return newest_at
@@ -139,7 +141,9 @@ def shadow(dataset: Dataset, lineage: Lineage = "live") -> None:
         found = compare(store, config, end_at=datetime.now(UTC), lineage=lineage)
         names = {
             key: name
-            for name, key in store.select_entities(store.select_dataset(dataset).dataset_id).items()
+            for name, key in select_entities(
+                store, select_dataset(store, dataset).dataset_id
+            ).items()
         }
     for one in found:
         shown = [
@@ -217,7 +221,7 @@ def _score_again(store: Store, dataset: str, from_at: datetime, lineage: str) ->
 
     config = config_of(dataset)
     with store.transaction():
-        newest = store.select("select_newest_ledger_hour", {"dataset": dataset})[0][0]
+        newest = store.one(SELECT_NEWEST_LEDGER_HOUR, dataset=dataset)
     if newest is not None and newest > from_at:
         score_range(store, config, from_at, newest, lineage)
 

@@ -10,6 +10,7 @@ from tsad_tasks.base.clock import utc_now
 from tsad_tasks.cli import session
 from tsad_tasks.cli.screen import say, say_counts, table
 from tsad_tasks.config import DatasetConfig
+from tsad_tasks.storage.datasets import select_dataset
 from tsad_tasks.storage.paths import config_of
 from tsad_tasks.storage.store import Store
 
@@ -42,7 +43,7 @@ def notify(
         if not pending:
             _notify(store, config)
         with store.transaction():
-            store.select_dataset(dataset)
+            select_dataset(store, dataset)
             params = {"dataset": dataset, "undelivered": pending, "n": n}
             rows = store.records("select_notifications", params)
     if rows:

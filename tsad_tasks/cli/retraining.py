@@ -13,6 +13,7 @@ from upath import UPath
 
 from tsad_tasks.base.clock import utc_now
 from tsad_tasks.champions.champions import RegisterSummary
+from tsad_tasks.champions.queries import SELECT_GATE_DECISIONS
 from tsad_tasks.cli.screen import console, say, say_counts, say_markdown, table
 from tsad_tasks.config import DatasetConfig
 from tsad_tasks.storage.store import Store
@@ -80,7 +81,7 @@ def ask_about(run: Retraining) -> None:
 def show_gate(store: Store, summary: RegisterSummary) -> None:
     """The gate's rules of one model and its outcome."""
     with store.transaction():
-        rows = store.select_gate_decisions(summary.model_id)
+        rows = store.rows(SELECT_GATE_DECISIONS, model_id=summary.model_id, stage="gate")
     shown = [
         (
             "passed" if row.passed else "FAILED",

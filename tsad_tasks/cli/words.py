@@ -14,6 +14,7 @@ from tsad_tasks.base.interval import moment
 from tsad_tasks.cli import session
 from tsad_tasks.cli.screen import say, table
 from tsad_tasks.config import duration_s
+from tsad_tasks.storage.datasets import select_dataset
 from tsad_tasks.storage.paths import config_of
 
 epoch = typer.Typer(no_args_is_help=True, help="Sensors that changed: add, list, withdraw.")
@@ -178,7 +179,7 @@ def _listed(dataset: str, query: str, columns: Sequence[str], heads: tuple[str, 
     nothing.
     """
     with session.open_store() as store, store.transaction():
-        rows = store.records(query, {"dataset": store.select_dataset(dataset).name})
+        rows = store.records(query, {"dataset": select_dataset(store, dataset).name})
     title, nothing = heads
     if rows:
         table(
