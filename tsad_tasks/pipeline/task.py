@@ -57,7 +57,7 @@ class TaskRun:
     send: Callable[[Message], None]
 
     @property
-    def span(self) -> dict[str, datetime]:
+    def span(self) -> dict[str, Any]:
         """`start_at` and `end_at`, as keywords.
 
         Raises
