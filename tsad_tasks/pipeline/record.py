@@ -12,8 +12,6 @@ from dataclasses import asdict, is_dataclass
 from datetime import datetime
 from typing import Any
 
-import psycopg2
-
 from tsad_tasks.base.errors import (
     AccessDenied,
     BadInput,
@@ -26,6 +24,7 @@ from tsad_tasks.base.errors import (
 )
 from tsad_tasks.config import DatasetConfig
 from tsad_tasks.pipeline.queries import UPSERT_RUN_STATUS
+from tsad_tasks.storage.database import DatabaseError
 from tsad_tasks.storage.datasets import upsert_dataset
 from tsad_tasks.storage.store import Store
 
@@ -115,7 +114,7 @@ def _write(
                 seconds=seconds,
                 **row,
             )
-    except psycopg2.Error:
+    except DatabaseError:
         # The warehouse itself is gone: the step's own error says so, and must not be hidden by this
         # one.
         if row["state"] == "done":
