@@ -161,8 +161,9 @@ def prune(
             raise NothingToDo(
                 f"{dataset} has no readings, from the newest of which ages would count."
             )
-        options = {"newest_at": newest_at, "kept_s": kept_s, "dry_run": dry_run}
-        pruned = prune_bundles(store, config, root, **options)
+        pruned = prune_bundles(
+            store, config, root, newest_at=newest_at, kept_s=kept_s, dry_run=dry_run
+        )
     verb = "would be removed" if dry_run else "removed"
     rows = [
         (one.version, verb if one.is_pruned else "kept", one.because, one.n_bytes / 1e6 or None)
