@@ -18,10 +18,9 @@ import pytest
 from tsad_tasks.base.errors import BadInput, ConfigError
 from tsad_tasks.detectors.base import Budget, Detector, Floats, TrainingHistory, TrainingSet
 from tsad_tasks.detectors.bundle import read_bundle, write_bundle
-from tsad_tasks.detectors.names import DETECTORS
+from tsad_tasks.detectors.inference.onnx_session import OnnxSession
 from tsad_tasks.detectors.neural.network import NeuralDetector
-from tsad_tasks.detectors.onnx_session import OnnxSession
-from tsad_tasks.detectors.registry import build_detector, detector_class, load_detector
+from tsad_tasks.detectors.registry import DETECTORS, build_detector, detector_class, load_detector
 from tsad_tasks.model.windows import gather
 
 WIDTH = 8

@@ -14,7 +14,7 @@ from sklearn import ensemble
 from tsad_tasks.base.errors import BadInput
 from tsad_tasks.detectors.base import Budget, TrainingSet
 from tsad_tasks.detectors.neural.masked_autoencoder import hidden_steps
-from tsad_tasks.detectors.neural.oversampling import interpolated, repeated
+from tsad_tasks.detectors.neural.training.oversampling import interpolated, repeated
 from tsad_tasks.detectors.registry import build_detector
 from tsad_tasks.model.windows import gather
 

@@ -7,8 +7,9 @@ from datetime import datetime, timedelta
 from pydantic import TypeAdapter
 
 from tsad_tasks.base.interval import HOUR
+from tsad_tasks.base.settings import DurationS
 from tsad_tasks.cli.screen import progress, say, table
-from tsad_tasks.config import DatasetConfig, DurationS
+from tsad_tasks.config import DatasetConfig
 from tsad_tasks.pipeline.replay import LINEAGE, Replay
 from tsad_tasks.reporting.period.report import render_period
 from tsad_tasks.storage.paths import artifacts_root

@@ -10,9 +10,10 @@ import typer
 
 from tsad_tasks.base.errors import BadInput, NothingToDo
 from tsad_tasks.base.interval import moment
+from tsad_tasks.base.settings import duration_s
 from tsad_tasks.cli import session
 from tsad_tasks.cli.screen import say, table
-from tsad_tasks.config import DatasetConfig, duration_s
+from tsad_tasks.config import DatasetConfig
 from tsad_tasks.storage.paths import artifacts_root, config_of
 from tsad_tasks.storage.store import Store
 

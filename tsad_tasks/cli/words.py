@@ -11,9 +11,9 @@ import typer
 
 from tsad_tasks.base.errors import BadInput
 from tsad_tasks.base.interval import moment
+from tsad_tasks.base.settings import duration_s
 from tsad_tasks.cli import session
 from tsad_tasks.cli.screen import say, table
-from tsad_tasks.config import duration_s
 from tsad_tasks.storage.paths import config_of
 
 epoch = typer.Typer(no_args_is_help=True, help="Sensors that changed: add, list, withdraw.")
