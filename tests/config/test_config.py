@@ -591,7 +591,7 @@ def test_none_of_our_own_files_says_what_counts_no_more() -> None:
         path
         for name in ("dags", "tsad_tasks", "docs")
         for path in (project_folder() / name).rglob("*")
-        if path.suffix == ".yaml" or path.parent.name == "detectors" and path.suffix == ".md"
+        if path.suffix == ".yaml" or (path.parent.name == "detectors" and path.suffix == ".md")
     ]
     assert len(paths) > 20
     assert [path for path in paths if "max_minutes" in path.read_text(encoding="utf-8")] == []

@@ -28,13 +28,13 @@ HISTORY = WIDTH - 1
 BUDGET = Budget(epochs=2, batch_size=64, learning_rate=0.003)
 NAMES = [name for name in sorted(DETECTORS) if not detector_class(name).folds]
 NEURAL = [name for name in NAMES if issubclass(detector_class(name), NeuralDetector)]
-# These say how strange a window is between two bounds, and not what they would have expected.
-BOUNDED = {"bilstm_classifier", "isolation_forest"}
 PARAMS = {
     "ensemble": {
         "members": [{"name": "dense_autoencoder", "weight": 2}, {"name": "isolation_forest"}]
     }
 }
+# These say how strange a window is between two bounds, and not what they would have expected.
+BOUNDED = {name for name in NAMES if "judges_windows" in vars(detector_class(name))} - set(PARAMS)
 # Sensors, and context and derived columns. One sensor alone is tried where it may be another case.
 ALONE = {"dense_autoencoder", "isolation_forest", "lstm_autoencoder"}
 CASES = [
