@@ -95,7 +95,7 @@ def test_the_forest_scores_as_scikit_learn_does() -> None:
     )
     forest.fit(training, budget=Budget(), seed=3)
     features, held_out = (
-        forest._features_of(training.inputs, ends)
+        forest._features(gather(training.inputs, ends, WIDTH))
         for ends in (training.ends, training.validation_ends)
     )
     expected = (
