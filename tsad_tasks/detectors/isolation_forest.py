@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, Self
 from pydantic import Field
 
 from tsad_tasks.base.errors import ConfigError
+from tsad_tasks.base.extras import require
 from tsad_tasks.base.lazy import np
 from tsad_tasks.detectors.base import (
     DETAILS_FILE,
@@ -75,6 +76,7 @@ class IsolationForest(DetectorBase):
         progress: Progress | None = None,
         warm_start: Detector | None = None,
     ) -> TrainingHistory:
+        require("train")
         from sklearn import ensemble
 
         from tsad_tasks.detectors.inference.onnx_session import BATCH_SIZE

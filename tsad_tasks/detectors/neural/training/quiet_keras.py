@@ -11,11 +11,19 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
+from tsad_tasks.base.extras import require
+
 
 def start_keras() -> Any:
     """Keras on TensorFlow, one thread, deterministic operations, without the chatter of its
     libraries.
+
+    Raises
+    ------
+    BadInput
+        When tsad[train] is not installed.
     """
+    require("train")
     os.environ.setdefault("KERAS_BACKEND", "tensorflow")
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     with quiet_stderr():
