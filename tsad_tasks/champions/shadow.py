@@ -25,36 +25,6 @@ FORM_MARGIN_S = 3600
 
 
 @dataclass(frozen=True)
-class ShadowComparison:
-    """What challenger and champion made of the same hours.
-
-    Attributes
-    ----------
-    n_hours, n_steps : that both have scored; of the steps, on how many they agree, and what each
-        flags
-    n_incidents : of the challenger and of the champion, without those in maintenance windows
-    n_labels, n_labels_found : labels in these hours, and those that challenger and champion flag
-    n_confirmed, n_confirmed_found : the same of incidents that people confirmed, as far as no label
-        is there
-    n_false : incidents of challenger and champion that overlap in time what people called
-        false_alarm or expected
-    last_hour_at : the last of the hours
-    """
-
-    n_hours: int
-    n_steps: int
-    n_agreed: int
-    n_flags: tuple[int, int]
-    n_incidents: tuple[int, int]
-    n_labels: int
-    n_labels_found: tuple[int, int]
-    n_confirmed: int = 0
-    n_confirmed_found: tuple[int, int] = (0, 0)
-    n_false: tuple[int, int] = (0, 0)
-    last_hour_at: datetime | None = None
-
-
-@dataclass(frozen=True)
 class JudgedShadow:
     """A challenger's shadow up to a moment.
 
@@ -161,79 +131,6 @@ def paired_hours(
 def _two(numbers: Sequence[int]) -> tuple[int, int]:
     first, second = numbers
     return first, second
-
-
-def shadow_rules(config: DatasetConfig, paired: ShadowComparison) -> list[RuleResult]:
-    """The rules that count what both have scored; the first two say whether the shadow has lasted
-    long enough.
-    """
-    rules = config.shadow
-    return [
-        _at_least(
-            "hours", paired.n_hours, rules.hours, "hours that challenger and champion both scored"
-        ),
-        _at_least("windows", paired.n_steps, config.shadow_windows, "steps that both scored"),
-        _flag_share(rules, paired),
-        _incidents(rules, paired),
-        _agreement(rules, paired),
-        _known_found("labels_found", "labels", paired.n_labels, paired.n_labels_found),
-        _known_found(
-            "confirmed_found", "confirmed incidents", paired.n_confirmed, paired.n_confirmed_found
-        ),
-        _false_alarms(rules, paired),
-    ]
-
-
-def _at_least(rule: str, value: float, limit: float, note: str) -> RuleResult:
-    return RuleResult(rule, value, limit, None, value >= limit, note)
-
-
-def _flag_share(rules: Shadow, paired: ShadowComparison) -> RuleResult:
-    n = max(paired.n_steps, 1)
-    value, old = paired.n_flags[0] / n, paired.n_flags[1] / n
-    limit = max(rules.max_flag_share, 2 * old)
-    return RuleResult(
-        "flag_share", value, limit, old, value <= limit, f"flagged share of {paired.n_steps} steps"
-    )
-
-
-def _incidents(rules: Shadow, paired: ShadowComparison) -> RuleResult:
-    """Fails only where chance does not explain the challenger's incidents: few of them decide
-    nothing.
-    """
-    value, old = paired.n_incidents
-    chance = chance_of_losing(value, old, rules.max_alert_ratio)
-    note = f"incidents; a {rules.max_alert_ratio:g} times noisier challenger has as many with a chance of {chance:.0%}"
-    return RuleResult("incidents", value, None, old, chance >= SURE, note)
-
-
-def _agreement(rules: Shadow, paired: ShadowComparison) -> RuleResult:
-    value = paired.n_agreed / max(paired.n_steps, 1)
-    note = "share of steps that both flag, or neither"
-    return RuleResult(
-        "agreement", value, rules.min_agreement, None, value >= rules.min_agreement, note
-    )
-
-
-def _known_found(rule: str, what: str, n: int, found: tuple[int, int]) -> RuleResult:
-    """Each was a fault: who finds fewer of them than the champion is not put down to chance."""
-    if not n:
-        return RuleResult(rule, None, None, None, True, f"not tested: no {what} in these hours")
-    value, old = found
-    return RuleResult(rule, value, old, old, value >= old, f"flagged, of {n} {what} in these hours")
-
-
-def _false_alarms(rules: Shadow, paired: ShadowComparison) -> RuleResult:
-    """By people's words on the champion's incidents, at whatever time and entity the challenger has
-    one too.
-    """
-    value, old = paired.n_false
-    if not (value or old):
-        note = "not tested: nobody called an incident of these hours a false alarm or expected"
-        return RuleResult("false_alarms", None, None, None, True, note)
-    chance = chance_of_losing(value, old, rules.max_alert_ratio)
-    note = f"incidents that people called false alarms or expected; as many by chance with {chance:.0%}"
-    return RuleResult("false_alarms", value, None, old, chance >= SURE, note)
 
 
 @dataclass(frozen=True)
