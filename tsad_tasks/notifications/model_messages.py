@@ -44,7 +44,7 @@ def news_payload(dataset: str, zone: str, news: News) -> Payload:
     fields = {
         name: value
         for name, value in asdict(news).items()
-        if name != "news_id" and value not in (None, ())
+        if name != "news_id" and value not in (None, (), [])
     }
     times = {
         name: value.isoformat() for name, value in fields.items() if isinstance(value, datetime)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -40,7 +40,7 @@ class News:
     champion_version: int | None = None
     n_champions: int = 0
     valid_from: datetime | None = None
-    failed_rules: tuple[Mapping[str, Any], ...] = ()
+    failed_rules: Sequence[Mapping[str, Any]] = ()
     excluded_share: float | None = None
     left_out: Mapping[str, float] | None = None
     pdf: str | None = None

@@ -4,13 +4,28 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from datetime import datetime
 from typing import Any
 
 from tsad_tasks.notifications.alerts import Alert, Sighting
 from tsad_tasks.notifications.news import News
-from tsad_tasks.storage.store import Store
+from tsad_tasks.notifications.queries import (
+    DELETE_ALERTS,
+    DELETE_NOTIFICATIONS,
+    INSERT_ALERT,
+    INSERT_NEWS,
+    INSERT_NOTIFICATIONS,
+    SELECT_ALERTABLE_INCIDENTS,
+    SELECT_ALERTS,
+    SELECT_DUE_NOTIFICATION,
+    SELECT_NEWEST_SCORED,
+    SELECT_NEWS,
+    UPDATE_ALERT,
+    UPDATE_NOTIFICATION,
+    DueNotification,
+)
+from tsad_tasks.storage.store import Store, columns
 
 
 @dataclass(frozen=True)
@@ -25,20 +40,6 @@ class NewNotification:
     address: str
     payload: dict[str, Any]
     news_id: int | None = None
-
-
-@dataclass(frozen=True)
-class DueNotification:
-    """A message that is to be sent now. Its row is locked until the transaction ends."""
-
-    notification_id: int
-    key: str
-    medium: str
-    connection: str
-    address: str
-    payload: dict[str, Any]
-    attempts: int
-    n_refused: int
 
 
 @dataclass(frozen=True)
@@ -66,76 +67,71 @@ class Outbox:
 
     def scored_until(self) -> datetime | None:
         """The end of the newest hour that live champions have scored."""
-        row = self._store.select_or_none("select_newest_scored", {"dataset_id": self._dataset_id})
-        return row[0] if row else None
+        return self._store.one(SELECT_NEWEST_SCORED, dataset_id=self._dataset_id)
 
     def alerts(self, settled_before: datetime) -> list[Alert]:
         """Alerts in the order in which they were opened, but for those withdrawn or closed and
         settled.
         """
-        params = {"dataset_id": self._dataset_id, "settled_before": settled_before}
-        return [Alert(*row) for row in self._store.select("select_alerts", params)]
+        return self._store.rows(
+            SELECT_ALERTS, dataset_id=self._dataset_id, settled_before=settled_before
+        )
 
     def incidents(self, newer_than: datetime, settled_before: datetime) -> list[Sighting]:
         """Incidents that these alerts may stand for, and all with a flag after a moment."""
-        params = {
-            "dataset_id": self._dataset_id,
-            "newer_than": newer_than,
-            "settled_before": settled_before,
-        }
-        return [Sighting(*row) for row in self._store.select("select_alertable_incidents", params)]
+        return self._store.rows(
+            SELECT_ALERTABLE_INCIDENTS,
+            dataset_id=self._dataset_id,
+            newer_than=newer_than,
+            settled_before=settled_before,
+        )
 
     def insert_alert(self, alert: Alert) -> Alert:
         """The alert as stored: with its number and the name of its thread."""
-        row = self._store.select("insert_alert", asdict(alert) | {"dataset_id": self._dataset_id})[
-            0
-        ]
-        return Alert(**asdict(alert) | {"alert_id": row[0], "thread": row[1]})
+        name = self._store.one(INSERT_ALERT, **asdict(alert) | {"dataset_id": self._dataset_id})
+        return replace(alert, **name._asdict())
 
     def update_alert(self, alert: Alert) -> None:
         """Writes what an alert stands for now."""
-        self._store.execute("update_alert", asdict(alert))
+        self._store.execute(UPDATE_ALERT, **asdict(alert))
 
     def insert_news(self, events: Sequence[str], newer_than: datetime) -> list[News]:
         """Decisions after a moment that nobody was told of, in their order; from now on they count
         as told.
         """
-        params = {"dataset_id": self._dataset_id, "events": list(events), "newer_than": newer_than}
-        news_ids = [key for (key,) in self._store.select("insert_news", params)]
-        found = self._store.records("select_news", {"news_ids": news_ids})
-        return [News(**row | {"failed_rules": tuple(row["failed_rules"] or ())}) for row in found]
+        news_ids = self._store.rows(
+            INSERT_NEWS, dataset_id=self._dataset_id, events=list(events), newer_than=newer_than
+        )
+        return self._store.rows(SELECT_NEWS, news_ids=news_ids)
 
     def insert(self, rows: Sequence[NewNotification]) -> int:
         """Messages that were new."""
-        if not rows:
-            return 0
-        columns: dict[str, Any] = {
-            name: [getattr(row, name) for row in rows] for name in asdict(rows[0])
-        }
-        columns["payload"] = [json.dumps(row.payload, ensure_ascii=False) for row in rows]
-        return self._store.execute(
-            "insert_notifications", columns | {"dataset_id": self._dataset_id}
-        )
+        unnested = columns(rows, NewNotification)
+        unnested["payload"] = [json.dumps(row.payload, ensure_ascii=False) for row in rows]
+        return self._store.execute(INSERT_NOTIFICATIONS, dataset_id=self._dataset_id, **unnested)
 
     def delete_before(self, before_at: datetime) -> int:
         """Messages removed with the alerts that ended before a moment; what waits or is open
         stays.
         """
         params = {"dataset_id": self._dataset_id, "before_at": before_at}
-        n_deleted = self._store.execute("delete_notifications", params)
-        self._store.execute("delete_alerts", params)
+        n_deleted = self._store.execute(DELETE_NOTIFICATIONS, **params)
+        self._store.execute(DELETE_ALERTS, **params)
         return n_deleted
 
     def next_due(self, now_at: datetime, unreachable: Sequence[str]) -> DueNotification | None:
         """The next message that is due, locked; none that goes through an unreachable
         connection.
         """
-        params = {"dataset_id": self._dataset_id, "now": now_at, "unreachable": list(unreachable)}
-        row = self._store.select_or_none("select_due_notification", params)
-        return DueNotification(*row) if row else None
+        return self._store.first(
+            SELECT_DUE_NOTIFICATION,
+            dataset_id=self._dataset_id,
+            now=now_at,
+            unreachable=list(unreachable),
+        )
 
     def update(self, due: DueNotification, attempt: Attempt) -> None:
         """Writes what came of an attempt."""
         self._store.execute(
-            "update_notification", asdict(attempt) | {"notification_id": due.notification_id}
+            UPDATE_NOTIFICATION, notification_id=due.notification_id, **asdict(attempt)
         )
