@@ -77,6 +77,11 @@ class RuleResult:
     decides: bool = True
     stage: Stage = Stage.GATE
 
+    def __post_init__(self) -> None:
+        # Postgres and JSON give the words.
+        object.__setattr__(self, "outcome", Outcome(self.outcome))
+        object.__setattr__(self, "stage", Stage(self.stage))
+
     @property
     def passed(self) -> bool:
         """Whether the rule lets the model pass: it does unless it decides and is failed."""

@@ -15,6 +15,7 @@ from typing import Any
 import numpy as np
 
 from tsad_tasks.base.interval import hour_ceil, unix_s
+from tsad_tasks.champions.queries import SELECT_MODEL
 from tsad_tasks.champions.rules.base import Trial
 from tsad_tasks.config import DatasetConfig
 from tsad_tasks.detectors.base import Detector
@@ -55,7 +56,7 @@ def shadow_trial(
     Anomalies, their places and sizes depend on the model's seed, these readings and the champion's
     scales alone. A folding detector begins with the state of its anchor.
     """
-    model = store.records("select_model", {"model_id": shadow.model_id})[0]
+    model = store.one(SELECT_MODEL, model_id=shadow.model_id)
     bundle = read_bundle(place(model["artifact_uri"]), expected_sha256=model["sha256"])
     spec = ModelSpec.from_json(bundle.spec)
     champion = store.select_champion_at(
@@ -146,4 +147,3 @@ def _part(reader: TrainingReader, name: str, entity_id: int, step_s: int) -> Hel
     judged = ~reader.excluded(entity_id, span.start_at, span.end_at) & (steps >= room)
     nothing = np.zeros(len(values), bool)
     return HeldOut(name, values, unix_s(span.start_at), judged, judged & (steps >= shadow), nothing)
-

@@ -17,12 +17,13 @@ from devstack.stack import stack_environment
 from tsad_tasks.base.errors import BadInput, TsadError
 from tsad_tasks.base.interval import HOUR
 from tsad_tasks.base.places import postgres_folder
+from tsad_tasks.champions.queries import SELECT_MODEL_VERSION, rule_results
 from tsad_tasks.cli import session
 from tsad_tasks.cli.plant import fill_server_metrics
 from tsad_tasks.cli.screen import Advance, progress, say, table
 from tsad_tasks.storage.paths import artifacts_root, config_of, report_path
 from tsad_tasks.storage.store import Store
-from tsad_tasks.training.rule_notes import failure
+from tsad_tasks.text.rules import failure
 
 DATASET = "server_room"
 START_AT = datetime(2026, 8, 31, tzinfo=UTC)
@@ -91,15 +92,11 @@ def _refusal(uri: str) -> str:
     """Which rules the newest model failed, and by how much."""
     with Store.connect(uri) as store, store.transaction():
         models = store.records("select_model_list", {"dataset": DATASET, "n": 1})
-        version = {
-            "dataset": DATASET,
-            "version": models[0]["version"] if models else None,
-            "model_id": None,
-        }
-        found = store.select_or_none("select_model_version", version)
-        rows = store.select_gate_decisions(found[0]) if found else []
+        version = models[0]["version"] if models else None
+        model = store.first(SELECT_MODEL_VERSION, dataset=DATASET, version=version, model_id=None)
+        rows = rule_results(store, model.model_id) if model else []
     failed = "; ".join(failure(row) for row in rows if not row.passed)
-    received = f"version {version['version']}, which failed {failed}" if failed else "none"
+    received = f"version {version}, which failed {failed}" if failed else "none"
     return f"Expected a model that passes the gate. Received: {received}. All rules: tsad.v_model_decision."
 
 

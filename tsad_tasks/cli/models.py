@@ -131,33 +131,23 @@ def _newest_reading(store: Store, dataset: str) -> datetime:
 
 def shadow(dataset: Dataset, lineage: Lineage = "live") -> None:
     """Show the challenger in the shadow beside its champion, as far as both have scored."""
-    from tsad_tasks.champions.shadow import compare, waiting_for
-    from tsad_tasks.training.rule_notes import full_note
+    from tsad_tasks.champions.shadow import judged_shadows, waiting_for
+    from tsad_tasks.text.rules import COLUMNS, table_rows
 
     config = config_of(dataset)
     with session.open_store() as store, store.transaction():
-        found = compare(store, config, end_at=datetime.now(UTC), lineage=lineage)
-        names = {
-            key: name
-            for name, key in store.select_entities(store.select_dataset(dataset).dataset_id).items()
-        }
+        found = judged_shadows(store, config, end_at=datetime.now(UTC), lineage=lineage)
+        entities = store.select_entities(store.select_dataset(dataset).dataset_id)
+    names = {key: f" of {name}" for name, key in entities.items()}
     for one in found:
-        shown = [
-            (
-                "met" if row.passed else "NOT MET",
-                row.rule,
-                row.value,
-                row.champion_value,
-                row.limit_value,
-                full_note(row),
-            )
-            for row in one.rows
-        ]
-        columns = ("", "rule", "challenger", "champion", "limit", "")
-        of = f" of {names[one.scope.scope_entity_id]}" if one.scope.scope_entity_id else ""
-        since = f"{one.shadow.valid_from:%Y-%m-%d %H:%M}"
-        table(f"Version {one.shadow.version}{of}, in the shadow since {since}", columns, shown)
-        say("Enough for a decision." if one.is_complete else waiting_for(config, one.paired) + ".")
+        of, since = (
+            names.get(one.scope.scope_entity_id, ""),
+            f"{one.shadow.valid_from:%Y-%m-%d %H:%M}",
+        )
+        title = f"Version {one.shadow.version}{of}, in the shadow since {since}"
+        table(title, COLUMNS, table_rows(one.rows), right=COLUMNS[2:5])
+        is_enough = one.is_complete
+        say("Enough for a decision." if is_enough else f"{waiting_for(config, one.compared)}.")
 
 
 def promote(

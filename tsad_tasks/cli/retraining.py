@@ -13,11 +13,12 @@ from upath import UPath
 
 from tsad_tasks.base.clock import utc_now
 from tsad_tasks.champions.champions import RegisterSummary
+from tsad_tasks.champions.queries import rule_results
 from tsad_tasks.cli.screen import console, say, say_counts, say_markdown, table
 from tsad_tasks.config import DatasetConfig
 from tsad_tasks.storage.store import Store
+from tsad_tasks.text.rules import COLUMNS, table_rows, tally
 from tsad_tasks.training.retrain import Retraining, retrain
-from tsad_tasks.training.rule_notes import full_note
 
 
 def show_retraining(
@@ -80,24 +81,9 @@ def ask_about(run: Retraining) -> None:
 def show_gate(store: Store, summary: RegisterSummary) -> None:
     """The gate's rules of one model and its outcome."""
     with store.transaction():
-        rows = store.select_gate_decisions(summary.model_id)
-    shown = [
-        (
-            "passed" if row.passed else "FAILED",
-            row.rule,
-            row.value,
-            row.limit_value,
-            row.champion_value,
-            full_note(row),
-        )
-        for row in rows
-    ]
-    table(
-        f"Gate of model {summary.version}",
-        ("", "rule", "value", "limit", "champion", ""),
-        shown,
-        right=("value", "limit"),
-    )
+        results = rule_results(store, summary.model_id)
+    title = f"Gate of model {summary.version}: {tally(results)}"
+    table(title, COLUMNS, table_rows(results), right=COLUMNS[2:5])
     say(_outcome(summary))
 
 

@@ -5,10 +5,11 @@ mail, command line and guide.
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from typing import Any
 
 from tsad_tasks.base.enums import Outcome, Stage
 from tsad_tasks.base.rule import Better, Rule, RuleResult, in_order, rules_of
-from tsad_tasks.text.formats import figure_text, with_unit
+from tsad_tasks.text.formats import count_text, figure_text, with_unit
 
 COLUMNS = ("outcome", "rule", "challenger", "champion", "limit", "note")
 _SIGNS = {Better.HIGHER: "≥ ", Better.LOWER: "≤ ", None: ""}
@@ -21,12 +22,12 @@ def outcome_text(result: RuleResult) -> str:
     >>> [outcome_text(RuleResult("hours", one)) for one in Outcome]
     ['met', 'not met', 'not tested']
     >>> [outcome_text(RuleResult("delay_s", one, decides=False)) for one in Outcome]
-    ['shown', 'shown, beyond', 'not tested']
+    ['shown', 'beyond', 'not tested']
     """
     if result.outcome is Outcome.NOT_TESTED:
         return "not tested"
     if not result.decides:
-        return "shown" if result.outcome is Outcome.MET else "shown, beyond"
+        return "shown" if result.outcome is Outcome.MET else "beyond"
     return "met" if result.outcome is Outcome.MET else "not met"
 
 
@@ -102,10 +103,12 @@ def brief_note(result: RuleResult) -> str:
         return said.rpartition(" ")[0]
     brief = result.declaration.brief
     # Rows of an earlier build have no count.
-    is_unknown = brief is None or ("{n}" in brief and result.n is None)
+    is_unknown = brief is not None and "{n" in brief and result.n is None
     if brief is None or is_unknown or result.outcome is Outcome.NOT_TESTED:
         return full_note(result)
-    return brief.format(**vars(result))
+    counts = {"n": result.n, "n_found": result.n_found}
+    texts = {name: "" if n is None else count_text(n) for name, n in counts.items()}
+    return brief.format(**texts)
 
 
 def failure(result: RuleResult) -> str:
@@ -187,10 +190,13 @@ def markdown_table(columns: Sequence[str], rows: Iterable[Sequence[str]]) -> str
 
 def rules_table(stage: Stage) -> str:
     """The rules of a stage for people, in Markdown."""
-    rows = [(f"`{one.name}`", _titled(one), one.requires) for one in rules_of(stage)]
+    rows = [
+        (f"`{one.name}`", titled(one) + ("" if one.decides else " (only shown)"), one.requires)
+        for one in rules_of(stage)
+    ]
     return markdown_table(("rule", "what is measured", "what must hold"), rows)
 
 
-def _titled(rule: Rule[object]) -> str:
-    title = f"{rule.title}, {rule.unit}" if rule.unit not in ("", "share") else rule.title
-    return title if rule.decides else f"{title} (only shown)"
+def titled(rule: Rule[Any]) -> str:
+    """What is measured, and in what unit."""
+    return f"{rule.title}, {rule.unit}" if rule.unit not in ("", "share") else rule.title

@@ -110,7 +110,7 @@ register(
         note="incidents that people called false alarms or expected; as many by chance with {chance:.0%}",
         brief="",
         untested={
-            "none": "nobody called an incident of these hours a false alarm or expected",
+            "none": "no incident was taken back in these hours",
         },
         order=80,
     )

@@ -7,10 +7,10 @@ is used.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 from tsad_tasks.base.enums import Stage
-from tsad_tasks.base.rule import Better, Measured, Rule, register
+from tsad_tasks.base.rule import Better, Measured, Rule, register, rules_of
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -26,6 +26,7 @@ __all__ = [
     "ShadowRule",
     "Trial",
     "register",
+    "shadow_rules",
 ]
 
 
@@ -97,3 +98,8 @@ class ShadowRule(Rule[ShadowEvidence]):
     stage: Stage = Stage.SHADOW
     is_wait: bool = False
     needs_trial: bool = False
+
+
+def shadow_rules() -> list[ShadowRule]:
+    """The shadow's rules, in the order in which they are shown."""
+    return cast("list[ShadowRule]", rules_of(Stage.SHADOW))

@@ -76,7 +76,7 @@ def _latency(evidence: ShadowEvidence) -> Measured:
 register(
     ShadowRule(
         name="latency_ms",
-        title="CPU time per window, median",
+        title="CPU time per window",
         unit="ms",
         better=Better.LOWER,
         limit="gate.max_latency_ms",

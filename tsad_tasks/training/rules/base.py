@@ -19,20 +19,22 @@ if TYPE_CHECKING:
     from tsad_tasks.training.held_out import Delays, DetectionResult
 
 __all__ = [
-    "Better",
     "PAIRS",
+    "Better",
     "GateEvidence",
     "GateRule",
     "Measured",
     "found_share",
-    "not_worse",
     "no_loser",
+    "not_worse",
     "register",
     "share_of",
 ]
 
 # Of what `found_share` counts.
-PAIRS = "{lost} that only the champion finds, {won} only the challenger, by chance with {chance:.0%}"
+PAIRS = (
+    "{lost} that only the champion finds, {won} only the challenger, by chance with {chance:.0%}"
+)
 
 
 @dataclass(frozen=True)
@@ -113,7 +115,9 @@ def found_share(found: Delays, old: Delays | None = None) -> Measured:
     )
 
 
-def not_worse(challenger: DetectionResult, champion: DetectionResult | None, gate: Gate) -> Measured:
+def not_worse(
+    challenger: DetectionResult, champion: DetectionResult | None, gate: Gate
+) -> Measured:
     """The share found of the same anomalies, with the champion's less the tolerance as the limit.
 
     Case `alone`: there is no champion. Case `wolf`: the champion flags more than `gate` allows of

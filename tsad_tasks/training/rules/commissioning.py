@@ -18,13 +18,15 @@ def _shift(evidence: GateEvidence) -> Measured:
     unit = evidence.config.source.channels[worst.channel].unit
     facts = {"entity": worst.entity, "channel": worst.channel, "now": now, "then": then}
     facts |= {"unit": f" {unit}" if unit else "", "dataset": evidence.config.dataset}
-    return Measured(worst.shift, n=len(moved), facts=facts | {"end": now.to_at - timedelta(hours=1)})
+    return Measured(
+        worst.shift, n=len(moved), facts=facts | {"end": now.to_at - timedelta(hours=1)}
+    )
 
 
 register(
     GateRule(
         name="commissioning_shift",
-        title="off the commissioning",
+        title="off commissioning",
         unit="spreads",
         better=Better.LOWER,
         limit="gate.max_commissioning_shift",
@@ -32,8 +34,7 @@ register(
         note="{entity} {channel}: median {now.median:.4g}{unit}, at commissioning {then.median:.4g} "
         "± {then.spread:.4g}{unit} ({then.from_at:%Y-%m-%d} to {then.to_at:%Y-%m-%d})",
         hint="If that is normal: tsad new-normal {dataset} {entity} --from … --to {end:%Y-%m-%dT%H:%M}",
-        brief="worst of {n} channels",
-        untested={"none": "nothing to compare with, the references are made now"},
+        untested={"none": "no reference before this one"},
         by_entity=False,
         order=120,
     )
@@ -54,13 +55,12 @@ def _widening(evidence: GateEvidence) -> Measured:
 register(
     GateRule(
         name="commissioning_spread",
-        title="spread, times the commissioning's",
+        title="spread to commissioning's",
         better=Better.LOWER,
         limit="gate.max_commissioning_spread",
         measure=_widening,
         note="{entity} {channel}: its spread as a multiple of the one at commissioning",
-        brief="worst of {n} channels",
-        untested={"none": "nothing to compare with, the references are made now"},
+        untested={"none": "no reference before this one"},
         by_entity=False,
         order=130,
     )

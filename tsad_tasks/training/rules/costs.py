@@ -15,7 +15,7 @@ def _latency(evidence: GateEvidence) -> Measured:
 register(
     GateRule(
         name="latency_ms",
-        title="CPU time per window, median",
+        title="CPU time per window",
         unit="ms",
         better=Better.LOWER,
         limit="gate.max_latency_ms",

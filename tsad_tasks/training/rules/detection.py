@@ -32,9 +32,7 @@ def _injected(evidence: GateEvidence, *, kind: str) -> Measured:
 
 def _within_margin(found: Measured, limit: float | None, evidence: GateEvidence) -> bool:
     assert limit is not None
-    return (found.high or 0) >= limit and (
-        found.value or 0
-    ) >= limit - evidence.config.gate.margin
+    return (found.high or 0) >= limit and (found.value or 0) >= limit - evidence.config.gate.margin
 
 
 for _number, _kind in enumerate(KINDS):
@@ -85,7 +83,7 @@ register(
         note="share found of {n} known anomalies",
         brief="of {n} known",
         cases={"paired": "share found of {n} known anomalies; " + PAIRS},
-        untested={"few": "too few known anomalies: {n}"},
+        untested={"few": "too few known: {n}"},
         order=40,
     )
 )
@@ -100,7 +98,7 @@ def _not_worse(evidence: GateEvidence) -> Measured:
 register(
     GateRule(
         name="not_worse",
-        title="found, against the champion",
+        title="found, beside the champion",
         unit="share",
         measure=_not_worse,
         meets=lambda found, limit, evidence: no_loser(found, limit, evidence.config.gate),
@@ -130,7 +128,7 @@ def _delay(evidence: GateEvidence) -> Measured:
 register(
     GateRule(
         name="delay_s",
-        title="delay to the flag, median",
+        title="median delay to the flag",
         unit="s",
         better=Better.LOWER,
         decides=False,

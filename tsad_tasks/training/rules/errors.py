@@ -37,7 +37,8 @@ register(
 
 def _error(evidence: GateEvidence) -> Measured:
     """The mean error; losses of other scales or other kinds of detectors do not compare."""
-    value, old = evidence.challenger.mean_error, evidence.champion and evidence.champion.mean_error
+    value, champion = evidence.challenger.mean_error, evidence.champion
+    old = champion.mean_error if champion else None
     return Measured(value, champion=old, case="none" if value is None else "")
 
 
@@ -69,7 +70,7 @@ def _drift(evidence: GateEvidence) -> Measured:
 register(
     GateRule(
         name="score_drift",
-        title="scores, PSI against the champion's",
+        title="PSI of scores to champion's",
         better=Better.LOWER,
         limit="gate.max_score_drift",
         decides=False,

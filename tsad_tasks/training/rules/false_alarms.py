@@ -11,7 +11,8 @@ def _flagged(evidence: GateEvidence) -> Measured:
     from tsad_tasks.base.confidence import share_interval
 
     challenger, champion = evidence.challenger, evidence.champion
-    value, old = challenger.false_alarm_share, champion and champion.false_alarm_share
+    value = challenger.false_alarm_share
+    old = champion.false_alarm_share if champion else None
     if value is None:
         return Measured(None, champion=old, n=challenger.n_judged)
     # Windows overlap: as many steps as a window has count as one.
@@ -67,13 +68,13 @@ def _few_enough(found: Measured, limit: float | None, _evidence: GateEvidence) -
 register(
     GateRule(
         name="incidents_per_entity_week",
-        title="false incidents, entity and week",
+        title="false incidents, entity, week",
         better=Better.LOWER,
         limit="gate.max_incidents_per_entity_week",
         measure=_incidents,
         meets=_few_enough,
         note="{n} incidents in {weeks:.2g} clean held-out weeks of one entity",
-        brief="{n} in clean weeks",
+        brief="{n} incidents",
         untested={"nothing": "nothing was judged"},
         order=60,
     )
