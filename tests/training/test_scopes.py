@@ -18,7 +18,7 @@ from tsad_tasks.base.rule import RuleResult
 from tsad_tasks.champions.champions import promote, register_model
 from tsad_tasks.champions.queries import SELECT_MODEL
 from tsad_tasks.champions.shadow import compare
-from tsad_tasks.cli.models import shadow
+from tsad_tasks.cli.champions import shadow
 from tsad_tasks.ingest.ingest import ingest_interval
 from tsad_tasks.storage.rows import NewModel
 from tsad_tasks.storage.store import Store

@@ -27,7 +27,7 @@ from tsad_tasks.champions.trial import shadow_trial
 from tsad_tasks.config import DatasetConfig
 from tsad_tasks.storage.rows import ChampionScope, DatasetRow, ModelDecision, OpenShadow
 from tsad_tasks.storage.store import Store, hours_later
-from tsad_tasks.text.rules import COLUMNS, markdown_table, table_rows
+from tsad_tasks.text.rules import RULE_COLUMNS, markdown_table, table_rows
 
 BY_RULE = "shadow"
 # A form takes its default by itself; so much later its run is broken, and another one asks.
@@ -272,7 +272,7 @@ def waiting_for(config: DatasetConfig, compared: ShadowComparison) -> str:
 
 def markdown(judged: JudgedShadow) -> str:
     """The rules of a shadow as a Markdown table, for the approval form."""
-    return f"Version {judged.shadow.version}\n\n{markdown_table(COLUMNS, table_rows(judged.rows))}"
+    return f"Version {judged.shadow.version}\n\n{markdown_table(RULE_COLUMNS, table_rows(judged.rows))}"
 
 
 def promote_ready(

@@ -11,7 +11,7 @@ from tsad_tasks.base.enums import Outcome, Stage
 from tsad_tasks.base.rule import Better, Rule, RuleResult, in_order, rules_of
 from tsad_tasks.text.formats import count_text, figure_text, with_unit
 
-COLUMNS = ("outcome", "rule", "challenger", "champion", "limit", "note")
+RULE_COLUMNS = ("outcome", "rule", "challenger", "champion", "limit", "note")
 _SIGNS = {Better.HIGHER: "≥ ", Better.LOWER: "≤ ", None: ""}
 _NOT_TESTED = "not tested: "
 
@@ -152,7 +152,7 @@ def tally(results: Iterable[RuleResult]) -> str:
 
 
 def table_rows(results: Sequence[RuleResult]) -> list[tuple[str, str, str, str, str, str]]:
-    """Cells of `COLUMNS`, a row a rule, in order.
+    """Cells of `RULE_COLUMNS`, a row a rule, in order.
 
     >>> table_rows([RuleResult("latency_ms", Outcome.MET, 3.0, 50.0, note="CPU")])
     [('met', 'latency_ms', '3.00', '', '≤ 50.0', 'CPU')]

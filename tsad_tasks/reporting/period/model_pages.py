@@ -4,6 +4,7 @@ in.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from datetime import datetime
 
 import numpy as np
@@ -14,9 +15,8 @@ from tsad_tasks.reporting.drawing.flow import (
     Block,
     Box,
     Cell,
-    Column,
-    Draw,
     Row,
+    TableColumn,
     gap,
     heading,
     paragraph,
@@ -48,16 +48,25 @@ from tsad_tasks.text.formats import (
 from tsad_tasks.text.rules import brief_note, limit_text, outcome_text, range_text, tally, titled
 
 _RULE_COLUMNS = (
-    Column("", width=56),
-    Column("Rule", 0.58),
-    Column("Reached", align="right"),
-    Column("95 %", align="right"),
-    Column("Limit", align="right"),
-    Column("Champion", align="right"),
-    Column("Note", 0.42),
+    TableColumn("", width=56),
+    TableColumn("Rule", 0.58),
+    TableColumn("Reached", align="right"),
+    TableColumn("95 %", align="right"),
+    TableColumn("Limit", align="right"),
+    TableColumn("Champion", align="right"),
+    TableColumn("Note", 0.42),
 )
-_METRIC_COLUMNS = (Column("Metric", width=180), Column("Value", align="right"), Column("", 1.0))
-_REST_COLUMNS = (Column("Model", 0.6), Column("Detector", 0.4), Column("Role"), Column("sha256"))
+_METRIC_COLUMNS = (
+    TableColumn("Metric", width=180),
+    TableColumn("Value", align="right"),
+    TableColumn("", 1.0),
+)
+_REST_COLUMNS = (
+    TableColumn("Model", 0.6),
+    TableColumn("Detector", 0.4),
+    TableColumn("Role"),
+    TableColumn("sha256"),
+)
 
 
 def model_blocks(content: ReportContent, limits: Limits, width: float) -> list[Block]:
@@ -133,7 +142,7 @@ def _fact_blocks(facts: list[tuple[str, str]]) -> list[Block]:
     ]
 
 
-def _fact_drawing(name: str, value: str) -> Draw:
+def _fact_drawing(name: str, value: str) -> Callable[[Sheet, float], None]:
     def draw(sheet: Sheet, y: float) -> None:
         sheet.text(sheet.left, y + 9, name, SMALL)
         sheet.cut(sheet.left + 110, y + 9, value, CELL, sheet.inner_width - 110)
