@@ -24,25 +24,19 @@ from tests.storage.rooms import (
     room_config,
     score_rows,
 )
+from tsad_tasks.base.enums import Outcome
 from tsad_tasks.base.interval import HOUR
 from tsad_tasks.base.places import project_folder
-from tsad_tasks.champions.queries import INSERT_EXCLUSIONS
-from tsad_tasks.champions.records import insert_model, insert_rule_results, open_period
-from tsad_tasks.ingest.queries import (
-    INSERT_INGEST_ISSUES,
-    INSERT_QUALITY,
-    UPSERT_INGEST_HOURS,
-    IngestHour,
-    IngestIssue,
-    SensorVerdict,
-)
+from tsad_tasks.base.rule import RuleResult
+from tsad_tasks.champions.queries import INSERT_EXCLUSIONS, write_rule_results
+from tsad_tasks.champions.records import insert_model, open_period
+from tsad_tasks.ingest.queries import UPSERT_INGEST_HOURS, IngestHour, IngestIssue, SensorVerdict
 from tsad_tasks.monitoring.audit import WEEK, week_before
-from tsad_tasks.monitoring.queries import UPSERT_AUDIT, UPSERT_DRIFT, DriftRow
 from tsad_tasks.scoring.queries import UPSERT_INCIDENTS, IncidentRow
 from tsad_tasks.storage.database import connect
 from tsad_tasks.storage.scores import write_scores, write_unscored_hours
 from tsad_tasks.storage.store import columns
-from tsad_tasks.training.queries import Exclusion, RuleResult
+from tsad_tasks.training.queries import Exclusion
 
 DOCS = project_folder() / "docs"
 GUIDE = DOCS.joinpath("sql.md").read_text(encoding="utf-8")
@@ -81,7 +75,7 @@ def _decide(room: Room) -> int:
     store, model = room.store, new_model(room)
     with store.transaction():
         model_id = insert_model(store, model).model_id
-        insert_rule_results(store, model_id, [RuleResult("loss_finite", 1.0, None, None, True)])
+        write_rule_results(store, model_id, [RuleResult("loss_finite", Outcome.MET, 1.0)])
         hour_before = HOUR_AT - HOUR
         store.execute(
             INSERT_EXCLUSIONS,
@@ -128,30 +122,39 @@ def _judge(room: Room) -> None:
         verdict = SensorVerdict(
             room.entity_ids[0], hour, room.layout.channel_ids[0], "stuck", 2, "at 1 %"
         )
-        store.execute(INSERT_QUALITY, **columns([verdict], SensorVerdict))
+        store.replace_quality(room.entity_ids, [hour], [verdict])
         store.execute(
             UPSERT_INGEST_HOURS,
             dataset_id=room.dataset_id,
             **columns([IngestHour(hour, hour + HOUR, hour + HOUR, 3, 2, hour, 60.0)], IngestHour),
         )
-        issue = IngestIssue(hour, "", "", "duplicate", 1)
-        store.execute(
-            INSERT_INGEST_ISSUES, dataset_id=room.dataset_id, **columns([issue], IngestIssue)
+        store.replace_ingest_issues(
+            room.dataset_id, [hour], [IngestIssue(hour, "", "", "duplicate", 1)]
         )
 
 
 def _watch(room: Room, model_id: int) -> None:
     store, entity_id, week_at = room.store, room.entity_ids[0], week_before(HOUR_AT) + WEEK
-    drift = DriftRow(model_id, entity_id, room.layout.channel_ids[1], 0.4, 2.0, 0.0, 2)
+    columns: dict[str, list[object]] = {
+        "model_id": [model_id],
+        "entity_id": [entity_id],
+        "n_steps": [2],
+    }
+    columns |= {
+        "channel_id": [room.layout.channel_ids[1]],
+        "psi": [0.4],
+        "shift": [2.0],
+        "missing_share": [0.0],
+    }
+    audited = {
+        "dataset_id": room.dataset_id,
+        "lineage": "live",
+        "start_at": week_at,
+        "end_at": week_at + WEEK,
+    }
     with store.transaction():
-        store.execute(UPSERT_DRIFT, lineage="live", week_at=week_at, **columns([drift], DriftRow))
-        store.execute(
-            UPSERT_AUDIT,
-            dataset_id=room.dataset_id,
-            lineage="live",
-            start_at=week_at,
-            end_at=week_at + WEEK,
-        )
+        store.execute("upsert_drift", columns | {"lineage": "live", "week_at": week_at})
+        store.execute("upsert_audit", audited)
 
 
 @pytest.mark.parametrize(

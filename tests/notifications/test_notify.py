@@ -34,10 +34,17 @@ from tests.storage.rooms import (
     score_rows,
 )
 from tsad_tasks.base.clock import utc_now
+from tsad_tasks.base.enums import Outcome, Stage
 from tsad_tasks.base.interval import HOUR
+from tsad_tasks.base.rule import RuleResult
 from tsad_tasks.champions.champions import end_shadow, promote, register_model, roll_back
-from tsad_tasks.champions.queries import INSERT_MODEL_DECISION, SELECT_SHADOWS, ModelDecision
-from tsad_tasks.champions.records import insert_model, insert_rule_results, open_period
+from tsad_tasks.champions.queries import (
+    INSERT_MODEL_DECISION,
+    SELECT_SHADOWS,
+    ModelDecision,
+    write_rule_results,
+)
+from tsad_tasks.champions.records import insert_model, open_period
 from tsad_tasks.config import DatasetConfig, Notifications
 from tsad_tasks.notifications.channels.senders import sender
 from tsad_tasks.notifications.notify import (
@@ -50,11 +57,10 @@ from tsad_tasks.notifications.notify import (
     enqueue_news,
     retire_alerts,
 )
-from tsad_tasks.scoring.queries import UPSERT_INCIDENTS, WITHDRAW_INCIDENTS, IncidentRow
+from tsad_tasks.scoring.queries import UPSERT_INCIDENTS, IncidentRow
 from tsad_tasks.storage.database import connect
 from tsad_tasks.storage.scores import SELECT_INCIDENTS, write_scores
 from tsad_tasks.storage.store import Statement, Store, columns
-from tsad_tasks.training.queries import RuleResult
 
 STEP = timedelta(minutes=30)
 NOW = HOUR_AT + 24 * HOUR
@@ -129,9 +135,8 @@ class Hall:
                 end_at=NOW + 99 * HOUR,
             )
             new = {span.incident_id: span for span in spans}
-            gone = [old.incident_id for old in known if old.incident_id not in new]
-            self.room.store.execute(
-                WITHDRAW_INCIDENTS, incident_id=gone, superseded_by=[None] * len(gone)
+            self.room.store.withdraw_incidents(
+                {old.incident_id: None for old in known if old.incident_id not in new}
             )
             self.room.store.execute(
                 UPSERT_INCIDENTS,
@@ -594,17 +599,18 @@ def _fails_in_shadow(hall: Hall, version: int) -> None:
     assert shadow.version == version
     with hall.room.store.transaction():
         rows = [
-            RuleResult("hours", 24, 24, None, True),
-            RuleResult("agreement", 0.7, 0.9, None, False),
+            RuleResult("hours", Outcome.MET, 24, 24, stage=Stage.SHADOW),
+            RuleResult("agreement", Outcome.FAILED, 0.7, 0.9, stage=Stage.SHADOW),
         ]
-        insert_rule_results(hall.room.store, shadow.model_id, rows, "shadow")
+        write_rule_results(hall.room.store, shadow.model_id, rows)
     end = {"at": NOW, "decision": "shadow_failed", "by": "shadow", "reason": "agreement"}
     end_shadow(hall.room.store, new_model(hall.room).scope, shadow, **end)
 
 
 def test_the_email_on_a_gate_says_what_was_not_met_who_stays_and_where_to_look(hall: Hall) -> None:
     hall.challenges(
-        [*PASSED, RuleResult("point_share", 0.2, 0.9, 0.95, False, "share found of 30")], seed=8
+        [*PASSED, RuleResult("point_share", Outcome.FAILED, 0.2, 0.9, 0.95, "share found of 30")],
+        seed=8,
     )
     hall.news()
     hall.ask(
@@ -617,7 +623,7 @@ def test_the_email_on_a_gate_says_what_was_not_met_who_stays_and_where_to_look(h
         "Dataset:   room\nTraining:  1–28 Feb 2026\nDecided:   1 Mar 2026 05:00 (UTC, UTC) by "
         "gate\n"
         "Because:   point_share\n\n"
-        "Not met:\n  point_share: 0.200; limit 0.900; champion 0.950 – share found of 30\n\n"
+        "Not met:\n  point_share: 0.200, limit at least 0.900, champion 0.950 (share found of 30)\n\n"
         "What to do:\n  tsad models room\n  tsad models room --history\n\n"
         "Look further:\n  SELECT rule, value, limit_value, champion_value, passed, note FROM "
         "tsad.v_model_decision "
@@ -641,10 +647,10 @@ def test_the_email_on_a_gate_says_what_was_not_met_who_stays_and_where_to_look(h
 
 
 def test_numbers_without_end_are_told_too(hall: Hall) -> None:
-    hall.challenges([RuleResult("shift", float("inf"), float("nan"), None, False)], seed=8)
+    hall.challenges([RuleResult("shift", Outcome.FAILED, float("inf"), float("nan"))], seed=8)
     hall.news()
     assert hall.deliver() == (2, 0, 0)
-    assert "  shift: Infinity; limit NaN\n" in hall.web.receiver.said[0]["text"]
+    assert "  shift: ∞, limit no data\n" in hall.web.receiver.said[0]["text"]
 
 
 def test_a_stopped_training_says_what_was_too_much(hall: Hall) -> None:

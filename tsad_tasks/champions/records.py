@@ -1,9 +1,8 @@
-"""Rows of models, of their rules, and of champions' periods, each written in one go."""
+"""Rows of models and of champions' periods, each written in one go."""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
 from dataclasses import asdict
 from datetime import datetime
 
@@ -11,17 +10,14 @@ from tsad_tasks.champions.queries import (
     CLOSE_CHAMPION_PERIOD,
     CLOSE_CHAMPION_PERIODS,
     INSERT_CHAMPION_PERIOD,
-    INSERT_GATE_DECISIONS,
     INSERT_MODEL,
-    UPDATE_GATE_PASSED,
 )
 from tsad_tasks.storage.datasets import lock_dataset
-from tsad_tasks.storage.store import Store, columns
+from tsad_tasks.storage.store import Store
 from tsad_tasks.training.queries import (
     SELECT_TRAINED_MODEL,
     ChampionScope,
     NewModel,
-    RuleResult,
     TrainedModel,
 )
 
@@ -36,20 +32,6 @@ def insert_model(store: Store, model: NewModel) -> TrainedModel:
     params = asdict(model) | {"card": json.dumps(model.card)}
     store.execute(INSERT_MODEL, **params)
     return store.one(SELECT_TRAINED_MODEL, **params)
-
-
-def insert_rule_results(
-    store: Store, model_id: int, rows: Sequence[RuleResult], stage: str = "gate"
-) -> None:
-    """Writes the rules of a stage, their numbers and outcomes, and the gate's verdict on the
-    model.
-    """
-    store.execute(
-        INSERT_GATE_DECISIONS, model_id=model_id, stage=stage, **columns(rows, RuleResult)
-    )
-    if stage == "gate":
-        gate_passed = all(row.passed for row in rows)
-        store.execute(UPDATE_GATE_PASSED, model_id=model_id, gate_passed=gate_passed)
 
 
 def open_period(

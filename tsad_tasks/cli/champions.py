@@ -15,10 +15,10 @@ from tsad_tasks.champions.champions import ChampionChange
 from tsad_tasks.cli.ingest import range_run
 from tsad_tasks.cli.options import Dataset, Lineage, moment_or_none, seconds
 from tsad_tasks.cli.screen import say, table
-from tsad_tasks.ingest.queries import SELECT_LEDGER_ENDS, SELECT_NEWEST_LEDGER_HOUR
 from tsad_tasks.storage.datasets import select_dataset, select_entities
 from tsad_tasks.storage.paths import artifacts_root, config_of
 from tsad_tasks.storage.store import Query
+from tsad_tasks.text.rules import RULE_COLUMNS, table_rows
 
 Why = Annotated[str, typer.Option("--why", help="Reason; it is kept with the decision.")]
 
@@ -54,27 +54,21 @@ def models(
 
 def shadow(dataset: Dataset, lineage: Lineage = "live") -> None:
     """Show the challenger in the shadow beside its champion, as far as both have scored."""
-    from tsad_tasks.champions.shadow import compare, waiting_for
-    from tsad_tasks.training.rule_notes import full_note
+    from tsad_tasks.champions.shadow import judged_shadows, waiting_for
 
     config = config_of(dataset)
     with local.open_store() as store, store.transaction():
-        judged = compare(store, config, end_at=utc_now(), lineage=lineage)
+        judged = judged_shadows(store, config, end_at=utc_now(), lineage=lineage)
         entities = select_entities(store, select_dataset(store, dataset).dataset_id)
         names = {key: name for name, key in entities.items()}
     for one in judged:
-        rows = [
-            (
-                "met" if row.passed else "NOT MET",
-                *(row.rule, row.value, row.champion_value, row.limit_value, full_note(row)),
-            )
-            for row in one.rows
-        ]
-        columns = ("", "rule", "challenger", "champion", "limit", "")
         of = f" of {names[one.scope.scope_entity_id]}" if one.scope.scope_entity_id else ""
         since = f"{one.shadow.valid_from:%Y-%m-%d %H:%M}"
-        table(f"Version {one.shadow.version}{of}, in the shadow since {since}", columns, rows)
-        say("Enough for a decision." if one.is_complete else waiting_for(config, one.paired) + ".")
+        title = f"Version {one.shadow.version}{of}, in the shadow since {since}"
+        table(title, RULE_COLUMNS, table_rows(one.rows), right=RULE_COLUMNS[2:5])
+        say(
+            "Enough for a decision." if one.is_complete else waiting_for(config, one.compared) + "."
+        )
 
 
 def promote(
@@ -122,7 +116,7 @@ def rollback(
         )
         say_change(change)
         with store.transaction():
-            newest_at = store.one(SELECT_NEWEST_LEDGER_HOUR, dataset=dataset)
+            newest_at = store.select("select_newest_ledger_hour", {"dataset": dataset})[0][0]
         if newest_at is not None and newest_at > change.valid_from:
             range_run(store, config, change.valid_from, newest_at).score(lineage)
 
@@ -154,16 +148,16 @@ def prune(
     with local.open_store() as store:
         with store.transaction():
             dataset_id = select_dataset(store, dataset).dataset_id
-            _, newest_at = store.one(
-                SELECT_LEDGER_ENDS, dataset_id=dataset_id, before_at="infinity"
+            ends = store.select(
+                "select_ledger_ends", {"dataset_id": dataset_id, "before_at": "infinity"}
             )
+        newest_at = ends[0][1]
         if newest_at is None:
             raise NothingToDo(
                 f"{dataset} has no readings, from the newest of which ages would count."
             )
-        pruned = prune_bundles(
-            store, config, root, newest_at=newest_at, kept_s=kept_s, dry_run=dry_run
-        )
+        options = {"newest_at": newest_at, "kept_s": kept_s, "dry_run": dry_run}
+        pruned = prune_bundles(store, config, root, **options)
     verb = "would be removed" if dry_run else "removed"
     rows = [
         (one.version, verb if one.is_pruned else "kept", one.because, one.n_bytes / 1e6 or None)

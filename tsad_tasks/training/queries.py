@@ -73,18 +73,6 @@ class ChampionAt:
 
 
 @dataclass(frozen=True)
-class RuleResult:
-    rule: str
-    value: float | None
-    limit_value: float | None
-    champion_value: float | None
-    passed: bool
-    note: str = ""
-    low: float | None = None
-    high: float | None = None
-
-
-@dataclass(frozen=True)
 class Exclusion:
     """Readings of an entity that a training left out, and why."""
 

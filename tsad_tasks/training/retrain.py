@@ -17,6 +17,7 @@ from upath import UPath
 from tsad_tasks.base.clock import utc_now
 from tsad_tasks.base.errors import BadInput, NothingToDo
 from tsad_tasks.base.interval import from_unix_s, unix_s
+from tsad_tasks.base.rule import RuleResult
 from tsad_tasks.champions.champions import RegisterSummary, register_model
 from tsad_tasks.config import DatasetConfig
 from tsad_tasks.detectors.base import Detector, Progress, TrainingHistory, make_folder
@@ -33,8 +34,6 @@ from tsad_tasks.storage.store import Store
 from tsad_tasks.training.commissioning import (
     commissioning_levels,
     freeze_references,
-    shift_rule,
-    spread_rule,
 )
 from tsad_tasks.training.exclusions import (
     LeftOut,
@@ -70,13 +69,7 @@ from tsad_tasks.training.gate import (
     new_model,
     run_gate,
 )
-from tsad_tasks.training.queries import (
-    SELECT_CHAMPION_AT,
-    SELECT_TRAINED_MODEL,
-    ChampionAt,
-    Exclusion,
-    RuleResult,
-)
+from tsad_tasks.training.queries import SELECT_CHAMPION_AT, ChampionAt, Exclusion, TrainedModel
 
 Count = dict[str, Any]
 log = logging.getLogger("tsad")
@@ -280,8 +273,8 @@ def _is_trained(run: Retraining, scope: Scope) -> bool:
         "seed": run.chosen_seed,
     }
     key |= {"config_hash": run.config.model_hash, "sha256": None}
-    found = run.store.first(SELECT_TRAINED_MODEL, **key)
-    return found is not None and bool(found.gate_passed)
+    found = run.store.select_or_none("select_trained_model", key)
+    return found is not None and bool(TrainedModel(*found).gate_passed)
 
 
 def _write_exclusions(folder: UPath, found: Sequence[Exclusion]) -> None:
@@ -515,7 +508,7 @@ def gate(run: Retraining) -> Count:
             held_out,
             run.champion(scope),
             seed=run.chosen_seed,
-            also=[shift_rule(run.config, levels), spread_rule(run.config, levels)],
+            levels=levels,
             n_entities=len(scope.entities),
         )
         (folder / "gate.json").write_text(json.dumps([asdict(row) for row in outcome.rows]))
