@@ -69,7 +69,12 @@ from tsad_tasks.training.gate import (
     new_model,
     run_gate,
 )
-from tsad_tasks.training.queries import SELECT_CHAMPION_AT, ChampionAt, Exclusion, TrainedModel
+from tsad_tasks.training.queries import (
+    SELECT_CHAMPION_AT,
+    SELECT_TRAINED_MODEL,
+    ChampionAt,
+    Exclusion,
+)
 
 Count = dict[str, Any]
 log = logging.getLogger("tsad")
@@ -273,8 +278,8 @@ def _is_trained(run: Retraining, scope: Scope) -> bool:
         "seed": run.chosen_seed,
     }
     key |= {"config_hash": run.config.model_hash, "sha256": None}
-    found = run.store.select_or_none("select_trained_model", key)
-    return found is not None and bool(TrainedModel(*found).gate_passed)
+    found = run.store.first(SELECT_TRAINED_MODEL, **key)
+    return found is not None and bool(found.gate_passed)
 
 
 def _write_exclusions(folder: UPath, found: Sequence[Exclusion]) -> None:
