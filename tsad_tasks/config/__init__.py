@@ -29,7 +29,9 @@ from pydantic import (
 )
 from pydantic_core import PydanticCustomError
 
+from tsad_tasks.base.enums import Stage
 from tsad_tasks.base.errors import ConfigError
+from tsad_tasks.base.rule import rules_of
 
 _UNITS_S = {
     "s": 1,
@@ -678,6 +680,10 @@ class Gate(Section):
     max_commissioning_spread: Annotated[float, Field(gt=1)] = Field(
         3.0, description="How many times wider than at commissioning a channel may scatter."
     )
+    limits: dict[str, float] = Field(
+        default_factory=dict,
+        description="Other limits of rules that bring one of their own, by the rule's name.",
+    )
 
 
 class Shadow(Section):
@@ -717,6 +723,10 @@ class Shadow(Section):
     )
     min_agreement: Share = Field(
         0.9, description="Smallest share of steps that both flag, or neither."
+    )
+    limits: dict[str, float] = Field(
+        default_factory=dict,
+        description="Other limits of rules that bring one of their own, by the rule's name.",
     )
 
 
@@ -861,6 +871,7 @@ class DatasetConfig(Section):
         self._count_readings()
         self._check_look_back()
         self._check_rule()
+        self._check_limits()
         self._widen_merge_gap()
         return self
 
@@ -909,6 +920,16 @@ class DatasetConfig(Section):
         for key, value in threshold.rule.items():
             if isinstance(value, str):
                 raise _wrong("a number", value, "threshold", "rule", key)
+
+    def _check_limits(self) -> None:
+        for stage in Stage:
+            given: dict[str, float] = getattr(self, stage).limits
+            if not given:
+                continue
+            known = [rule.name for rule in rules_of(stage) if isinstance(rule.limit, float)]
+            for name in given.keys() - set(known):
+                expected = f"a rule with a limit of its own: {', '.join(known) or 'none'}"
+                raise _wrong(expected, name, str(stage), "limits", name)
 
     def _widen_merge_gap(self) -> None:
         """Flags of neighbouring steps belong together, however coarse the grid."""
