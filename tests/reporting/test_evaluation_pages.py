@@ -16,8 +16,8 @@ from tsad_tasks.reporting.exploration.pages import (
     exploration_bytes,
     overview_text,
     period_text_of,
-    preview_text,
 )
+from tsad_tasks.reporting.exploration.preview_pages import preview_text
 
 
 def shown(content: EvaluationContent | ExplorationContent) -> str:

@@ -290,7 +290,7 @@ def _channel_row(view: ChannelView) -> tuple[Any, ...]:
 
 def show_preview(preview: TrainingPreview) -> None:
     """What a training would learn from, for a person to approve."""
-    from tsad_tasks.reporting.exploration.pages import preview_text
+    from tsad_tasks.reporting.exploration.preview_pages import preview_text
 
     say(preview_text(preview))
     say(

@@ -18,7 +18,6 @@ THIN_SPACE = "\u202f"
 EN_DASH = "\u2013"
 
 MONTHS = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
-WEEKDAYS = ("Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun")
 
 _SMALLEST_PLAIN = 1e-4
 _LARGEST_PLAIN = 1e9
@@ -74,11 +73,20 @@ def number_text(value: float | None, n_decimals: int = 0) -> str:
         return NO_DATA
     if math.isinf(value):
         return "∞" if value > 0 else f"{MINUS}∞"
-    if not _is_plain(value):
+    if value != 0 and not _SMALLEST_PLAIN <= abs(value) < _LARGEST_PLAIN:
         return _power_text(value)
     rounded = round_half_up(value, n_decimals)
     text = _group(f"{abs(rounded):f}")
     return f"{MINUS}{text}" if rounded < 0 else text
+
+
+def _power_text(value: float) -> str:
+    exponent = _exponent(value)
+    mantissa = round_half_up(value / 10.0**exponent, 2) if exponent > -300 else Decimal(0)
+    if abs(mantissa) >= 10:
+        mantissa, exponent = mantissa / 10, exponent + 1
+    sign = MINUS if mantissa < 0 else ""
+    return f"{sign}{abs(mantissa):.2f} × 10{str(exponent).translate(_SUPERSCRIPT)}"
 
 
 def count_text(n: int) -> str:
@@ -97,6 +105,24 @@ def counted(n: int, noun: str, plural: str | None = None) -> str:
     ('1 incident', '0 entities')
     """
     return f"{count_text(n)} {noun if n == 1 else plural or noun + 's'}"
+
+
+def counted_of(n: int, n_all: int, noun: str, plural: str) -> str:
+    """A count and its noun, and of how many, where there are more.
+
+    >>> counted_of(3, 300, "entity", "entities"), counted_of(1, 1, "entity", "entities")
+    ('3 entities of 300', '1 entity')
+    """
+    return counted(n, noun, plural) + (f" of {count_text(n_all)}" if n < n_all else "")
+
+
+def channel_text(name: str, unit: str | None) -> str:
+    """A channel's name with its unit, as over a plot.
+
+    >>> channel_text("pressure", "bar"), channel_text("state", None)
+    ('pressure in bar', 'state')
+    """
+    return f"{name} in {unit}" if unit else name
 
 
 def value_text(value: float | None, unit: str | None = None, spread: float | None = None) -> str:
@@ -126,13 +152,17 @@ def expected_text(
     if spread is None or lower is None or upper is None:
         return value_text(expected, unit)
     n_decimals = n_decimals_for(spread, upper)
-    if expected is None or math.isnan(expected) or _lopsided(expected, lower, upper):
-        return with_unit(
-            f"{number_text(lower, n_decimals)} to {number_text(upper, n_decimals)}", unit
-        )
-    return with_unit(
-        f"{number_text(expected, n_decimals)} ± {number_text(spread, n_decimals)}", unit
-    )
+    if expected is None or not _is_in_the_middle(expected, lower, upper):
+        ends = [number_text(value, n_decimals) for value in (lower, upper)]
+        return with_unit(" to ".join(ends), unit)
+    parts = [number_text(value, n_decimals) for value in (expected, spread)]
+    return with_unit(" ± ".join(parts), unit)
+
+
+def _is_in_the_middle(value: float, lower: float, upper: float) -> bool:
+    """Whether the distances to both ends are nearly the same; False where the value is NaN."""
+    below, above = value - lower, upper - value
+    return abs(below - above) <= 0.1 * max(abs(below), abs(above))
 
 
 def half_width(lower: float | None, upper: float | None) -> float | None:
@@ -166,11 +196,8 @@ def signed_text(value: float | None, n_decimals: int) -> str:
     ('+1.85', '0.00')
     """
     text = number_text(value, n_decimals)
-    return (
-        f"+{text}"
-        if value is not None and value > 0 and any(digit in text for digit in "123456789∞")
-        else text
-    )
+    is_above = value is not None and value > 0 and any(digit in text for digit in "123456789∞")
+    return f"+{text}" if is_above else text
 
 
 def share_text(share: float | None) -> str:
@@ -222,7 +249,16 @@ def duration_text(seconds: float | None) -> str:
         return MINUS + duration_text(-seconds)
     if 0 < seconds < 1:
         return "< 1 s"
-    return _two_units(_rounded_seconds(seconds))
+    # Whole seconds below an hour, whole minutes below two days, then whole hours.
+    for limit_s, unit_s in ((3600, 1), (172800, 60), (math.inf, 3600)):
+        rest = int(round_half_up(seconds / unit_s, 0)) * unit_s
+        if rest < limit_s:
+            break
+    shown = []
+    for unit_s, name in _UNITS if rest >= 172800 else _UNITS[1:]:
+        n, rest = divmod(rest, unit_s)
+        shown += [f"{n} {name}"] if n else []
+    return " ".join(shown[:2]) or "0 s"
 
 
 @lru_cache(maxsize=64)
@@ -254,8 +290,11 @@ def clock_text(at: datetime | None, zone: str) -> str:
     if at is None:
         return NO_DATA
     local = local_time(at, zone)
-    text = f"{local.hour:02d}:{local.minute:02d}"
-    return f"{text} ({offset_text(at, zone)})" if _occurs_twice(local) else text
+    text, wall = f"{local:%H:%M}", local.replace(tzinfo=None)
+    first, second = (local.replace(fold=fold).utcoffset() for fold in (0, 1))
+    # Offsets differ also where the clocks skip an hour: that time does not come back as it was.
+    exists = local.astimezone(UTC).astimezone(local.tzinfo).replace(tzinfo=None) == wall
+    return f"{text} ({offset_text(at, zone)})" if first != second and exists else text
 
 
 def day_text(at: datetime | date, zone: str = "UTC") -> str:
@@ -293,8 +332,8 @@ def stamp_text(at: datetime, zone: str) -> str:
     >>> stamp_text(datetime(2026, 11, 20, 12, 21, tzinfo=UTC), "Europe/Berlin")
     '20 Nov 2026 13:21 (Europe/Berlin, UTC+1)'
     """
-    local = local_time(at, zone)
-    return f"{date_text(at, zone)} {local.hour:02d}:{local.minute:02d} ({zone}, {offset_text(at, zone)})"
+    clock = f"{local_time(at, zone):%H:%M}"
+    return f"{date_text(at, zone)} {clock} ({zone}, {offset_text(at, zone)})"
 
 
 def span_text(started_at: datetime, ended_at: datetime | None, zone: str) -> str:
@@ -322,11 +361,16 @@ def period_text(start_at: datetime, end_at: datetime, zone: str) -> str:
     >>> period_text(datetime(2026, 11, 20, 8, tzinfo=UTC), datetime(2026, 11, 22, 8, tzinfo=UTC), "UTC")
     '20 Nov 2026 08:00 to 22 Nov 2026 08:00'
     """
-    first, end = local_time(start_at, zone), local_time(end_at, zone)
-    if not (_is_midnight(first) and _is_midnight(end)) or end.date() <= first.date():
-        ends = [f"{date_text(at, zone)} {clock_text(at, zone)}" for at in (start_at, end_at)]
-        return " to ".join(ends)
-    return _days_text(first.date(), end.date() - timedelta(days=1))
+    ends = [local_time(at, zone) for at in (start_at, end_at)]
+    first, last = ends[0].date(), ends[1].date() - timedelta(days=1)
+    if any((at.hour, at.minute) != (0, 0) for at in ends) or last < first:
+        return " to ".join(f"{date_text(at, zone)} {clock_text(at, zone)}" for at in ends)
+    if first == last:
+        return date_text(first)
+    if (first.year, first.month) == (last.year, last.month):
+        return f"{first.day}{EN_DASH}{date_text(last)}"
+    start = day_text(first) if first.year == last.year else date_text(first)
+    return f"{start} {EN_DASH} {date_text(last)}"
 
 
 def offset_text(at: datetime, zone: str) -> str:
@@ -371,68 +415,7 @@ def _clip_decimals(n: int) -> int:
     return min(max(n, 0), _MOST_DECIMALS)
 
 
-def _is_plain(value: float) -> bool:
-    return value == 0 or _SMALLEST_PLAIN <= abs(value) < _LARGEST_PLAIN
-
-
-def _power_text(value: float) -> str:
-    exponent = _exponent(value)
-    mantissa = round_half_up(value / 10.0**exponent, 2) if exponent > -300 else Decimal(0)
-    if abs(mantissa) >= 10:
-        mantissa, exponent = mantissa / 10, exponent + 1
-    sign = MINUS if mantissa < 0 else ""
-    return f"{sign}{abs(mantissa):.2f} × 10{str(exponent).translate(_SUPERSCRIPT)}"
-
-
 def _group(digits: str) -> str:
     whole, point, fraction = digits.partition(".")
     grouped = f"{int(whole):,}".replace(",", THIN_SPACE)
     return grouped + point + fraction
-
-
-def _lopsided(expected: float, lower: float, upper: float) -> bool:
-    below, above = expected - lower, upper - expected
-    return abs(below - above) > 0.1 * max(abs(below), abs(above))
-
-
-def _rounded_seconds(seconds: float) -> int:
-    """Whole seconds below a minute's worth of sense, whole minutes from an hour, whole hours from
-    two days.
-    """
-    for limit_s, unit_s in ((3600, 1), (172800, 60)):
-        rounded = int(round_half_up(seconds / unit_s, 0)) * unit_s
-        if rounded < limit_s:
-            return rounded
-    return int(round_half_up(seconds / 3600, 0)) * 3600
-
-
-def _two_units(seconds: int) -> str:
-    parts, rest = [], seconds
-    for unit_s, name in _UNITS if seconds >= 172800 else _UNITS[1:]:
-        parts.append((rest // unit_s, name))
-        rest %= unit_s
-    shown = [f"{n} {name}" for n, name in parts if n]
-    return " ".join(shown[:2]) or "0 s"
-
-
-def _occurs_twice(local: datetime) -> bool:
-    return local.replace(fold=0).utcoffset() != local.replace(fold=1).utcoffset() and _exists(local)
-
-
-def _exists(local: datetime) -> bool:
-    return local.astimezone(UTC).astimezone(local.tzinfo).replace(tzinfo=None) == local.replace(
-        tzinfo=None
-    )
-
-
-def _is_midnight(local: datetime) -> bool:
-    return local.hour == 0 and local.minute == 0
-
-
-def _days_text(first: date, last: date) -> str:
-    if first == last:
-        return date_text(first)
-    if (first.year, first.month) == (last.year, last.month):
-        return f"{first.day}{EN_DASH}{date_text(last)}"
-    start = day_text(first) if first.year == last.year else date_text(first)
-    return f"{start} {EN_DASH} {date_text(last)}"

@@ -11,6 +11,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 import numpy.typing as npt
 
+from tsad_tasks.reporting.drawing.marks import LegendEntry, line_entry
 from tsad_tasks.reporting.drawing.scales import Span, Ticks
 from tsad_tasks.reporting.drawing.series import Floats
 from tsad_tasks.reporting.drawing.sheet import Sheet
@@ -44,6 +45,10 @@ class LineLook:
     colour: Colour
     width: float
     dash: str = ""
+
+    def entry(self, name: str) -> LegendEntry:
+        """A legend entry with such a line."""
+        return line_entry(name, self.colour, self.width, self.dash)
 
 
 LOOKS = (

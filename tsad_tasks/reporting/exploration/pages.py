@@ -1,15 +1,11 @@
-"""The exploration of a dataset, and the preview of a training: each page under the finding that it
-shows.
-"""
+"""The exploration of a dataset: each page under the finding that it shows."""
 
 from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Sequence
-from datetime import datetime
 
 import numpy as np
-from numpy.typing import NDArray
 
 from tsad_tasks.reporting.drawing.charts import (
     Frame,
@@ -22,17 +18,21 @@ from tsad_tasks.reporting.drawing.charts import (
 from tsad_tasks.reporting.drawing.document import Document, document_bytes
 from tsad_tasks.reporting.drawing.flow import (
     Block,
-    Row,
     TableColumn,
     TableLook,
     facts_blocks,
+    figure_columns,
     finding,
     gap,
-    heading,
     paragraph,
     table_blocks,
 )
-from tsad_tasks.reporting.drawing.marks import MISSING_ENTRY, draw_legend, ground_entry, line_entry
+from tsad_tasks.reporting.drawing.marks import (
+    MISSING_ENTRY,
+    draw_legend,
+    ground_entry,
+    legend_block,
+)
 from tsad_tasks.reporting.drawing.plan import Page, flow_pages, inner_size
 from tsad_tasks.reporting.drawing.plots import (
     Axes,
@@ -41,41 +41,31 @@ from tsad_tasks.reporting.drawing.plots import (
     draw_bars,
     draw_correlations,
     draw_curve,
-    draw_steps,
     draw_upright,
 )
-from tsad_tasks.reporting.drawing.scales import unix_s, value_limits, value_ticks
+from tsad_tasks.reporting.drawing.scales import Ticks, unix_s, value_limits, value_ticks
 from tsad_tasks.reporting.drawing.series import Floats
 from tsad_tasks.reporting.drawing.sheet import PageSize, Sheet
 from tsad_tasks.reporting.drawing.theme import (
     ACTUAL,
-    BAND,
     CELL,
     COVERAGE,
     FLAGGED,
-    GRID,
     HEAT,
     INCIDENT_GROUND,
     INK,
     RULE,
     SMALL,
     STRONG,
-    SUBHEADING,
 )
-from tsad_tasks.reporting.exploration.content import (
-    ChannelPreview,
-    ChannelView,
-    ExcludedRange,
-    ExplorationContent,
-    Jump,
-    KeySeries,
-    TrainingPreview,
-)
+from tsad_tasks.reporting.exploration.content import ChannelView, ExplorationContent, KeySeries
+from tsad_tasks.reporting.exploration.histograms import HistogramPlot, histogram_rows
+from tsad_tasks.reporting.exploration.preview_pages import preview_blocks
 from tsad_tasks.text.formats import (
-    clock_text,
+    channel_text,
     count_text,
     counted,
-    date_text,
+    counted_of,
     day_text,
     duration_text,
     figure_text,
@@ -83,16 +73,32 @@ from tsad_tasks.text.formats import (
     number_text,
     period_text,
     share_text,
-    signed_text,
     time_text,
-    value_text,
     with_unit,
 )
 
 _STRONG_CORRELATION = 0.8
-_NEAR = 0.1
-_MANY_EXCLUSIONS = 24
-_MANY_ENTITIES = 30
+_CHANNEL_COLUMNS = (
+    TableColumn("Channel", 1.0),
+    *figure_columns("Missing", "Lowest", "1 %", "Median", "99 %", "Highest", "Extreme", "Period"),
+)
+_LABEL_COLUMNS = (
+    TableColumn("Kind", 0.5),
+    *figure_columns("Labels", "Time"),
+    TableColumn("First", 0.5),
+)
+_PAIR_COLUMNS = (
+    TableColumn("Strongest pairs", 0.5),
+    TableColumn("", 0.5),
+    *figure_columns("Correlation", width=70),
+)
+_SHADES = (
+    (0.0, "all there"),
+    (0.01, "a trace missing"),
+    (0.2, "some"),
+    (0.5, "much"),
+    (1.0, "nothing there"),
+)
 
 
 def exploration_bytes(
@@ -113,80 +119,65 @@ def exploration_bytes(
 
 
 def exploration_pages(content: ExplorationContent, width: float, room: float) -> list[Page]:
-    """All pages in their order."""
+    """All pages in their order, those without anything to show left out."""
     preview = preview_blocks(content.preview, content.zone, width) if content.preview else []
     channels = [*_channel_blocks(content, width), gap(16), *_day_blocks(content, width)]
     shapes = [*_distribution_blocks(content, width), gap(10), *_correlation_blocks(content, width)]
-    sections = [
-        ("preview", "Training data", preview),
-        ("channels", "Channels, anomalies and gaps", channels),
-        ("series", "Key series", _series_blocks(content, width)),
-        ("distributions", "Distributions and correlations", shapes),
-        ("periods", "Autocorrelation", _period_blocks(content, width)),
-    ]
     return [
-        page
-        for key, title, blocks in sections
-        if blocks
-        for page in flow_pages(key, title, blocks, room)
+        *flow_pages("preview", "Training data", preview, room),
+        *flow_pages("channels", "Channels, anomalies and gaps", channels, room),
+        *flow_pages("series", "Key series", _series_blocks(content, width), room),
+        *flow_pages("distributions", "Distributions and correlations", shapes, room),
+        *flow_pages("periods", "Autocorrelation", _period_blocks(content, width), room),
     ]
-
-
-_CHANNEL_COLUMNS = (
-    TableColumn("Channel", 1.0),
-    TableColumn("Missing", align="right"),
-    TableColumn("Lowest", align="right"),
-    TableColumn("1 %", align="right"),
-    TableColumn("Median", align="right"),
-    TableColumn("99 %", align="right"),
-    TableColumn("Highest", align="right"),
-    TableColumn("Extreme", align="right"),
-    TableColumn("Period", align="right"),
-)
 
 
 def overview_text(content: ExplorationContent) -> str:
     """What stands out of all channels, in a sentence."""
+    missing = [view.summary.missing_share for view in content.channels]
+    parts = [f"{share_text(float(1 - np.mean(missing)))} of the readings are there"]
     flat = [view.name for view in content.channels if view.summary.is_constant]
+    if flat:
+        parts.append(f"{joined(flat[:4])} never {'changes' if len(flat) == 1 else 'change'}")
     silent = [view.name for view in content.channels if not view.summary.n_known]
-    known = np.array([view.summary.missing_share for view in content.channels])
-    parts = [f"{share_text(float(1 - known.mean()))} of the readings are there"]
-    parts += [f"{joined(flat[:4])} never changes"] * (len(flat) == 1) + [
-        f"{joined(flat[:4])} never change"
-    ] * (len(flat) > 1)
-    parts += [f"{joined(silent[:4])} says nothing"] * bool(silent)
+    if silent:
+        parts.append(f"{joined(silent[:4])} says nothing")
     n_extreme = sum(view.summary.n_extreme for view in content.channels)
-    parts += [f"{counted(n_extreme, 'reading')} far out"] * bool(n_extreme)
+    if n_extreme:
+        parts.append(f"{counted(n_extreme, 'reading')} far out")
     return f"{joined(parts)}."
 
 
 def _channel_blocks(content: ExplorationContent, width: float) -> list[Block]:
-    who = counted(len(content.entities), "entity", "entities")
-    who += (
-        f" of {count_text(content.n_all_entities)}"
-        if len(content.entities) < content.n_all_entities
-        else ""
-    )
-    where = (
-        "straight from the source table, not ingested yet"
-        if content.from_source
-        else "as the warehouse has them"
-    )
+    period = period_text(content.start_at, content.end_at, content.zone)
+    where = "as the warehouse has them"
+    if content.from_source:
+        where = "straight from the source table, not ingested yet"
+    n_entities = counted_of(len(content.entities), content.n_all_entities, "entity", "entities")
+    names = ", ".join(content.entities[:8]) + (" …" if len(content.entities) > 8 else "")
     facts = [
-        ("Readings", f"{period_text(content.start_at, content.end_at, content.zone)}, {where}"),
-        (
-            "Entities",
-            f"{who}: {', '.join(content.entities[:8])}{' …' if len(content.entities) > 8 else ''}",
-        ),
+        ("Readings", f"{period}, {where}"),
+        ("Entities", f"{n_entities}: {names}"),
         ("Step", duration_text(content.step_s)),
         ("Known anomalies", counted(len(content.labels), "label") if content.labels else "none"),
     ]
+    rows = []
+    for view in content.channels:
+        found = view.summary
+        values = (found.low, found.quantiles[0], found.median, found.quantiles[4], found.high)
+        rows.append(
+            [
+                with_unit(view.name, f"({view.unit})" if view.unit else None),
+                share_text(found.missing_share),
+                *map(figure_text, values),
+                count_text(found.n_extreme),
+                duration_text(view.period_s) if view.period_s else "none",
+            ]
+        )
     text = (
         "Extreme is farther from the median than ten robust standard deviations (the interquartile "
-        "range over 1.349). "
-        "A period is that of the highest peak of the autocorrelation."
+        "range over 1.349). A period is that of the highest peak of the autocorrelation."
     )
-    rows = [Row(_channel_cells(view)) for view in content.channels]
     return [
         finding(overview_text(content), width),
         *facts_blocks(facts),
@@ -197,102 +188,50 @@ def _channel_blocks(content: ExplorationContent, width: float) -> list[Block]:
     ]
 
 
-def _channel_cells(view: ChannelView) -> list[str]:
-    found = view.summary
-    values = (found.low, found.quantiles[0], found.median, found.quantiles[4], found.high)
-    return [
-        with_unit(view.name, f"({view.unit})" if view.unit else None),
-        share_text(found.missing_share),
-        *(figure_text(value) for value in values),
-        count_text(found.n_extreme),
-        duration_text(view.period_s) if view.period_s else "none",
-    ]
-
-
 def _day_blocks(content: ExplorationContent, width: float) -> list[Block]:
+    """What is known of each day: labels, flags and gaps."""
+    worst = np.nanmax(content.missing, axis=0) if content.missing.size else np.zeros(0)
+    n_bad, labels = int(np.count_nonzero(worst > 0.5)), "No known anomaly"
+    if content.labels:
+        labels = counted(len(content.labels), "known anomaly", "known anomalies")
+    gaps = f"{counted(n_bad, 'day') if n_bad else 'no day'} with a channel mostly missing"
+    blocks = [finding(f"{labels}; {gaps}.", width)]
+    if content.labels:
+        shares = content.labelled_share
+        blocks.append(_day_bars(content, width, shares, "share of readings labelled"))
+    if content.n_anomalies is not None:
+        blocks.append(_day_bars(content, width, content.n_anomalies, "flagged readings"))
+    rows = []
+    for kind, n in Counter(label.kind for label in content.labels).most_common(12):
+        own = [label for label in content.labels if label.kind == kind]
+        seconds = sum((label.end_at - label.start_at).total_seconds() for label in own)
+        first = min(own, key=lambda label: label.start_at)
+        at = f"{time_text(first.start_at, content.zone)}, {first.entity}"
+        rows.append([kind.replace("_", " "), count_text(n), duration_text(seconds), at])
     return [
-        finding(_day_finding(content), width),
-        *(
-            [_day_bars(content, width, content.labelled_share, "share of readings labelled")]
-            if content.labels
-            else []
-        ),
-        *(
-            []
-            if content.n_anomalies is None
-            else [_day_bars(content, width, content.n_anomalies, "flagged readings")]
-        ),
-        *_label_blocks(content, width),
+        *blocks,
+        *table_blocks(_LABEL_COLUMNS, rows, width),
         gap(6),
         _missing_block(content, width),
     ]
 
 
-def _day_finding(content: ExplorationContent) -> str:
-    worst = np.nanmax(content.missing, axis=0) if content.missing.size else np.zeros(0)
-    n_bad = int(np.count_nonzero(worst > 0.5))
-    labels = (
-        f"{counted(len(content.labels), 'known anomaly', 'known anomalies')}"
-        if content.labels
-        else "No known anomaly"
-    )
-    gaps = (
-        f"{counted(n_bad, 'day')} with a channel mostly missing"
-        if n_bad
-        else "no day with a channel mostly missing"
-    )
-    return f"{labels}; {gaps}."
-
-
 def _day_bars(content: ExplorationContent, width: float, heights: Floats, label: str) -> Block:
+    n_days, highest = len(content.days), max(float(np.max(heights, initial=0.0)), 1e-9)
+
     def draw(sheet: Sheet, y: float) -> None:
-        highest = max(float(np.max(heights, initial=0.0)), 1e-9)
-        axes = Axes(
-            sheet.left + 84,
-            y + 20,
-            width - 84,
-            70,
-            (0.0, float(len(content.days))),
-            (0.0, highest * 1.08),
-        )
-        ticks = value_ticks(axes.y_limits, 3) if np.any(heights > 0) else [(0.0, "0")]
+        limits = (0.0, highest * 1.08)
+        axes = Axes(sheet.left + 84, y + 20, width - 84, 70, (0.0, float(n_days)), limits)
+        ticks = value_ticks(limits, 3) if np.any(heights > 0) else [(0.0, "0")]
         draw_axes(sheet, axes, _day_ticks(content), ticks, "", label)
-        draw_bars(sheet, axes, np.arange(len(content.days) + 1.0), heights, FLAGGED)
+        draw_bars(sheet, axes, np.arange(n_days + 1.0), heights, FLAGGED)
 
     return Block(112, draw)
 
 
-def _day_ticks(content: ExplorationContent) -> list[tuple[float, str]]:
+def _day_ticks(content: ExplorationContent) -> Ticks:
     every = max(1, -(-len(content.days) // 10))
     return [(i + 0.5, day_text(day)) for i, day in enumerate(content.days) if i % every == 0]
-
-
-_LABEL_COLUMNS = (
-    TableColumn("Kind", 0.5),
-    TableColumn("Labels", align="right"),
-    TableColumn("Time", align="right"),
-    TableColumn("First", 0.5),
-)
-
-
-def _label_blocks(content: ExplorationContent, width: float) -> list[Block]:
-    kinds = Counter(label.kind for label in content.labels)
-    rows = []
-    for kind, n in kinds.most_common(12):
-        own = [label for label in content.labels if label.kind == kind]
-        seconds = sum((label.end_at - label.start_at).total_seconds() for label in own)
-        first = min(own, key=lambda label: label.start_at)
-        rows.append(
-            Row(
-                [
-                    kind.replace("_", " "),
-                    count_text(n),
-                    duration_text(seconds),
-                    f"{time_text(first.start_at, content.zone)}, {first.entity}",
-                ]
-            )
-        )
-    return table_blocks(_LABEL_COLUMNS, rows, width)
 
 
 def _missing_block(content: ExplorationContent, width: float) -> Block:
@@ -310,22 +249,10 @@ def _missing_block(content: ExplorationContent, width: float) -> Block:
         bottom = top + len(content.channels) * row_height
         for at, text in _day_ticks(content):
             sheet.text(left + at * side, bottom + 10, text, SMALL, "centre")
-        draw_legend(
-            sheet,
-            bottom + 26,
-            [ground_entry(name, missing_shade(share)) for share, name in _SHADES],
-        )
+        entries = [ground_entry(name, missing_shade(share)) for share, name in _SHADES]
+        draw_legend(sheet, bottom + 26, entries)
 
     return Block(18 + len(content.channels) * row_height + 34, draw)
-
-
-_SHADES = (
-    (0.0, "all there"),
-    (0.01, "a trace missing"),
-    (0.2, "some"),
-    (0.5, "much"),
-    (1.0, "nothing there"),
-)
 
 
 def missing_shade(share: float) -> tuple[float, float, float]:
@@ -342,169 +269,94 @@ def missing_shade(share: float) -> tuple[float, float, float]:
 def _series_blocks(content: ExplorationContent, width: float) -> list[Block]:
     if not content.series:
         return []
-    one = content.series[0]
-    title = (
-        f"{joined([series.channel for series in content.series])} of {one.entity} over the range."
+    names = joined([series.channel for series in content.series])
+    text = (
+        "Lowest and highest reading of each stretch; the ground is tinted where an anomaly is "
+        "known."
     )
-    text = "Lowest and highest reading of each stretch; the ground is tinted where an anomaly is known."
     entries = [ground_entry("known anomaly", INCIDENT_GROUND), MISSING_ENTRY]
-    legend = Block(20, lambda sheet, y: draw_legend(sheet, y + 8, entries), keep_with_next=True)
     return [
-        finding(title, width),
+        finding(f"{names} of {content.series[0].entity} over the range.", width),
         paragraph(text, width),
-        legend,
+        legend_block(entries, 20),
         *(_series_block(content, each, width) for each in content.series),
     ]
 
 
 def _series_block(content: ExplorationContent, one: KeySeries, width: float) -> Block:
+    start_s, end_s = content.start_at.timestamp(), content.end_at.timestamp()
+    seconds, nowhere = unix_s(one.times), np.zeros(len(one.values), bool)
+
     def draw(sheet: Sheet, y: float) -> None:
-        frame = Frame(
-            sheet.left + 44,
-            y + 14,
-            width - 44,
-            66,
-            content.start_at.timestamp(),
-            content.end_at.timestamp(),
-        )
+        frame = Frame(sheet.left + 44, y + 14, width - 44, 66, start_s, end_s)
         for label in content.labels:
-            if label.entity == one.entity:
-                _draw_known(sheet, frame, label.start_at.timestamp(), label.end_at.timestamp())
+            began_s, ended_s = label.start_at.timestamp(), label.end_at.timestamp()
+            left, right = frame.clip(began_s), frame.clip(ended_s)
+            is_seen = right > left or start_s <= began_s < end_s
+            if label.entity == one.entity and is_seen:
+                room = (max(right - left, 1.2), frame.height)
+                sheet.rect(left, frame.y, *room, fill=INCIDENT_GROUND)
         draw_time_grid(sheet, frame, frame.ticks(content.zone))
         span = frame.values(value_limits(one.values))
         draw_value_axis(sheet, frame, span, 4)
-        seconds = unix_s(one.times)
         draw_unknown(sheet, frame, seconds, one.values)
-        draw_line(sheet, frame, span, seconds, one.values, np.zeros(len(one.values), bool), ACTUAL)
-        sheet.cut(
-            frame.x,
-            frame.y - 4,
-            with_unit(one.channel, f"in {one.unit}" if one.unit else None),
-            STRONG,
-            width,
-        )
+        draw_line(sheet, frame, span, seconds, one.values, nowhere, ACTUAL)
+        sheet.cut(frame.x, frame.y - 4, channel_text(one.channel, one.unit), STRONG, width)
         draw_time_labels(sheet, frame, frame.bottom + 10, content.zone)
 
     return Block(100, draw)
-
-
-def _draw_known(sheet: Sheet, frame: Frame, started_s: float, ended_s: float) -> None:
-    left, right = frame.clip(started_s), frame.clip(ended_s)
-    if right > left or frame.start_s <= started_s < frame.end_s:
-        sheet.rect(left, frame.y, max(right - left, 1.2), frame.height, fill=INCIDENT_GROUND)
 
 
 def _distribution_blocks(content: ExplorationContent, width: float) -> list[Block]:
     views = [view for view in content.channels if view.summary.n_known]
     if not views:
         return []
-    skewed = [view.name for view in views if _is_skewed(view)]
-    title = (
-        f"{joined(skewed[:4])} lean to one side."
-        if len(skewed) > 1
-        else "Distributions of all channels."
-    )
-    title = f"{skewed[0]} leans to one side." if len(skewed) == 1 else title
-    text = "Middle 99.8 % of the readings of all explored entities; the line at each median." + (
-        " The outline shows labelled readings, as high as their own highest bar."
-        if views[0].labelled is not None
-        else ""
-    )
-    rows = [views[i : i + 3] for i in range(0, len(views), 3)]
-    return [
-        finding(title, width),
-        paragraph(text, width),
-        *(_distribution_row(row, width) for row in rows),
-    ]
-
-
-def _is_skewed(view: ChannelView) -> bool:
-    low, _, median, _, high = view.summary.quantiles
-    below, above = median - low, high - median
-    return max(below, above) > 3 * min(below, above) > 0
-
-
-def _distribution_row(views: Sequence[ChannelView], width: float) -> Block:
-    side = (width - 2 * 18) / 3
-
-    def draw(sheet: Sheet, y: float) -> None:
-        for i, view in enumerate(views):
-            axes = _small_axes(sheet, i, y, side, view.histogram.edges)
-            _draw_distribution(sheet, axes, view)
-
-    return Block(118, draw)
-
-
-def _small_axes(sheet: Sheet, i: int, y: float, side: float, edges: Floats) -> Axes:
-    return Axes(
-        sheet.left + i * (side + 18),
-        y + 22,
-        side,
-        70,
-        (float(edges[0]), float(edges[-1])),
-        (0.0, 1.08),
-    )
-
-
-def _draw_distribution(sheet: Sheet, axes: Axes, view: ChannelView) -> None:
-    label = with_unit(view.name, f"in {view.unit}" if view.unit else None)
-    draw_axes(sheet, axes, value_ticks(axes.x_limits, 4), [], "", "")
-    sheet.cut(axes.x, axes.y - 6, label, STRONG, axes.width)
-    draw_bars(sheet, axes, view.histogram.edges, _relative(view.histogram.counts), COVERAGE[4])
-    if view.labelled is not None and view.labelled.counts.any():
-        draw_steps(
-            sheet,
-            axes,
-            view.histogram.edges,
-            _relative(view.labelled.counts),
-            LineLook(FLAGGED, 1.1),
-        )
-    draw_upright(sheet, axes, min(max(view.summary.median, axes.x_limits[0]), axes.x_limits[1]), "")
-
-
-def _relative(counts: NDArray[np.int64]) -> Floats:
-    return counts / max(int(counts.max(initial=0)), 1)
+    plots, skewed = [], []
+    for view in views:
+        low, _, median, _, high = view.summary.quantiles
+        below, above = median - low, high - median
+        if max(below, above) > 3 * min(below, above) > 0:
+            skewed.append(view.name)
+        labelled = view.labelled if view.labelled and view.labelled.counts.any() else None
+        title, look = channel_text(view.name, view.unit), LineLook(FLAGGED, 1.1)
+        plots.append(HistogramPlot(title, view.histogram, COVERAGE[4], labelled, look, median))
+    title = "Distributions of all channels."
+    if skewed:
+        title = f"{joined(skewed[:4])} {'leans' if len(skewed) == 1 else 'lean'} to one side."
+    text = "Middle 99.8 % of the readings of all explored entities; the line at each median."
+    if views[0].labelled is not None:
+        text += " The outline shows labelled readings, as high as their own highest bar."
+    return [finding(title, width), paragraph(text, width), *histogram_rows(plots, width)]
 
 
 def _correlation_blocks(content: ExplorationContent, width: float) -> list[Block]:
-    n = len(content.channels)
-    if n < 2:
+    names = [view.name for view in content.channels]
+    if len(names) < 2:
         return []
     pairs = strongest_pairs(content, 8)
     strong = [pair for pair in pairs if abs(pair[2]) >= _STRONG_CORRELATION]
-    title = (
-        f"{strong[0][0]} and {strong[0][1]} move together ({_signed(strong[0][2])}); "
-        f"{counted(len(strong), 'pair')} "
-        f"of channels at {_STRONG_CORRELATION:g} or more."
-        if strong
-        else "No two channels move together closely: at most "
-        f"{_signed(pairs[0][2]) if pairs else 'nothing known'}."
-    )
-    names = [view.name for view in content.channels]
-    side = min((width - 84) / n, 30.0)
-    matrix = Block(
-        n * side + 24,
-        lambda sheet, y: draw_correlations(
-            sheet, sheet.left, y + 4, width, content.correlations, names
-        ),
-    )
+    closest = number_text(pairs[0][2], 2) if pairs else "nothing known"
+    title = f"No two channels move together closely: at most {closest}."
+    if strong:
+        title = (
+            f"{pairs[0][0]} and {pairs[0][1]} move together ({closest}); "
+            f"{counted(len(strong), 'pair')} of channels at {_STRONG_CORRELATION:g} or more."
+        )
     text = (
         "Pearson correlations of readings at the same time, median over entities. Channels that "
-        "move together back "
-        "each other up: a fault in one shows against the others."
+        "move together back each other up: a fault in one shows against the others."
     )
-    rows = [Row([one, other, _signed(value)]) for one, other, value in pairs]
-    columns = (
-        TableColumn("Strongest pairs", 0.5),
-        TableColumn("", 0.5),
-        TableColumn("Correlation", align="right", width=70),
-    )
+
+    def draw(sheet: Sheet, y: float) -> None:
+        draw_correlations(sheet, sheet.left, y + 4, width, content.correlations, names)
+
+    rows = [[one, other, number_text(value, 2)] for one, other, value in pairs]
     return [
         finding(title, width),
         paragraph(text, width),
-        matrix,
+        Block(len(names) * min((width - 84) / len(names), 30.0) + 24, draw),
         gap(8),
-        *table_blocks(columns, rows, width),
+        *table_blocks(_PAIR_COLUMNS, rows, width),
     ]
 
 
@@ -521,26 +373,19 @@ def strongest_pairs(content: ExplorationContent, n: int) -> list[tuple[str, str,
     ]
 
 
-def _signed(value: float) -> str:
-    return number_text(value, 2)
-
-
 def _period_blocks(content: ExplorationContent, width: float) -> list[Block]:
     views = [view for view in content.channels if np.isfinite(view.autocorrelation).any()]
     if not views:
         return []
-    rows = [views[i : i + 2] for i in range(0, len(views), 2)]
     text = (
         "How much a reading resembles the one so much later, 1 being the same; mean over entities. "
-        "The dashed line "
-        "marks the dominant period. A detector's window should see a good part of a short period; "
-        "long ones are what "
-        "hour and weekday as inputs are for."
+        "The dashed line marks the dominant period. A detector's window should see a good part of "
+        "a short period; long ones are what hour and weekday as inputs are for."
     )
     return [
         finding(period_text_of(views), width),
         paragraph(text, width),
-        *(_period_row(row, width) for row in rows),
+        *(_period_row(views[i : i + 2], width) for i in range(0, len(views), 2)),
     ]
 
 
@@ -550,8 +395,8 @@ def period_text_of(views: Sequence[ChannelView]) -> str:
     if not periods:
         return "No channel repeats itself within eight days."
     (common, n), *_ = periods.most_common(1)
-    share = "every channel repeats" if n == len(views) else f"{n} of {len(views)} channels repeat"
-    return f"{share[0].upper()}{share[1:]} after {common}."
+    share = "Every channel repeats" if n == len(views) else f"{n} of {len(views)} channels repeat"
+    return f"{share} after {common}."
 
 
 def _period_row(views: Sequence[ChannelView], width: float) -> Block:
@@ -560,9 +405,13 @@ def _period_row(views: Sequence[ChannelView], width: float) -> Block:
     def draw(sheet: Sheet, y: float) -> None:
         for i, view in enumerate(views):
             hours = np.arange(len(view.autocorrelation)) * view.lag_s / 3600
-            x = sheet.left + 26 + i * (side + 46)
-            axes = Axes(x, y + 22, side, 66, (0.0, max(float(hours[-1]), 1e-9)), (-1.0, 1.0))
-            draw_axes(sheet, axes, _lag_ticks(axes.x_limits), value_ticks(axes.y_limits, 2), "", "")
+            x, last = sheet.left + 26 + i * (side + 46), max(float(hours[-1]), 1e-9)
+            axes = Axes(x, y + 22, side, 66, (0.0, last), (-1.0, 1.0))
+            lags = [(value, f"{text} h") for value, text in value_ticks((0.0, last), 6)]
+            if last >= 48:
+                days = range(0, int(last // 24) + 1, max(1, round(last / 24 / 8)))
+                lags = [(24.0 * day, f"{day} d") for day in days]
+            draw_axes(sheet, axes, lags, value_ticks(axes.y_limits, 2))
             sheet.cut(x, axes.y - 6, view.name, STRONG, side)
             sheet.line(x, axes.up.place(0), x + side, axes.up.place(0), RULE, 0.7)
             draw_curve(sheet, axes, hours, view.autocorrelation, LineLook(INK, 0.9))
@@ -570,221 +419,3 @@ def _period_row(views: Sequence[ChannelView], width: float) -> Block:
                 draw_upright(sheet, axes, view.period_s / 3600, duration_text(view.period_s))
 
     return Block(114, draw)
-
-
-def _lag_ticks(limits: tuple[float, float]) -> list[tuple[float, str]]:
-    """Whole days where there are some, else hours."""
-    if limits[1] >= 48:
-        every = max(1, round(limits[1] / 24 / 8))
-        return [(24.0 * day, f"{day} d") for day in range(0, int(limits[1] // 24) + 1, every)]
-    return [(value, f"{text} h") for value, text in value_ticks(limits, 6)]
-
-
-def preview_blocks(preview: TrainingPreview, zone: str, width: float) -> list[Block]:
-    """What a training learns from: range, exclusions, extremes, running hours, and both parts'
-    distributions.
-    """
-    return [
-        finding(preview_text(preview), width),
-        *facts_blocks(_preview_facts(preview, zone)),
-        gap(8),
-        *_preview_channel_blocks(preview, zone, width),
-        gap(10),
-        *_excluded_blocks(preview, zone, width),
-        gap(10),
-        *_jump_blocks(preview, width),
-        *_hours_blocks(preview, width),
-        gap(8),
-        *_preview_distributions(preview, width),
-    ]
-
-
-def preview_text(preview: TrainingPreview) -> str:
-    """Whether the training data look as they should, in a sentence."""
-    moved = [one.name for one in preview.channels if one.distance > _NEAR * 3]
-    n_extreme = sum(one.n_extreme for one in preview.channels)
-    parts = [f"{share_text(preview.excluded_share)} of the training range is left out"]
-    parts += [
-        f"{counted(n_extreme, 'extreme reading')} {'stays' if n_extreme == 1 else 'stay'} in"
-    ] * bool(n_extreme)
-    parts += [f"{joined(moved[:3])} moved between the two parts"] * bool(moved)
-    return f"{joined(parts)}."
-
-
-def _preview_facts(preview: TrainingPreview, zone: str) -> list[tuple[str, str]]:
-    hours = [hours for _, hours in preview.running_hours]
-    total = f"{number_text(sum(hours), 0)} running hours of {counted(preview.n_entities, 'entity', 'entities')}"
-    used = f"{count_text(preview.n_windows)} of {counted(preview.n_available, 'complete window')}"
-    return [
-        ("Learned from", f"{_ends(preview.start_at, preview.split_at, zone)}: {total}"),
-        (
-            "Held out",
-            f"{_ends(preview.split_at, preview.end_at, zone)}; the gate uses what comes after "
-            f"{time_text(preview.gate_at, zone)}",
-        ),
-        (
-            "Windows",
-            f"{used} ({share_text(preview.used_share)}), {counted(preview.window, 'step')} each",
-        ),
-    ]
-
-
-def _ends(start_at: datetime, end_at: datetime, zone: str) -> str:
-    first, last = (f"{date_text(at, zone)} {clock_text(at, zone)}" for at in (start_at, end_at))
-    return f"{first} to {last}"
-
-
-_PREVIEW_COLUMNS = (
-    TableColumn("Channel", 0.4),
-    TableColumn("Median", align="right"),
-    TableColumn("Farthest reading", align="right"),
-    TableColumn("Where", 0.6),
-    TableColumn("Extreme", align="right"),
-    TableColumn("Moved", align="right"),
-)
-
-
-def _preview_channel_blocks(preview: TrainingPreview, zone: str, width: float) -> list[Block]:
-    rows = [Row(_preview_cells(one, zone)) for one in preview.channels]
-    text = (
-        "Extreme readings lie farther from the median than ten robust standard deviations of their "
-        "entity. Moved is "
-        "the largest difference of the distributions of both parts, 0 to 1 (Kolmogorov–Smirnov)."
-    )
-    return [*table_blocks(_PREVIEW_COLUMNS, rows, width), gap(3), paragraph(text, width, SMALL)]
-
-
-def _preview_cells(one: ChannelPreview, zone: str) -> list[str]:
-    where = f"{one.worst_entity}, {time_text(one.worst_at, zone)}" if one.worst_at else "–"
-    return [
-        one.name,
-        value_text(one.median, one.unit),
-        value_text(one.worst, one.unit),
-        where,
-        count_text(one.n_extreme),
-        number_text(one.distance, 2) if np.isfinite(one.distance) else "–",
-    ]
-
-
-_EXCLUDED_COLUMNS = (
-    TableColumn("Left out because of", 0.4),
-    TableColumn("Ranges", align="right"),
-    TableColumn("Steps", align="right"),
-    TableColumn("First", 0.6),
-)
-
-
-def _excluded_blocks(preview: TrainingPreview, zone: str, width: float) -> list[Block]:
-    if not preview.excluded:
-        return [
-            paragraph(
-                "Nothing is left out: no label and no sensor out of order in this range.", width
-            )
-        ]
-    reasons: dict[str, list[ExcludedRange]] = {}
-    for one in preview.excluded:
-        reasons.setdefault(one.reason, []).append(one)
-    ranked = sorted(reasons.items(), key=lambda pair: -sum(one.n_steps for one in pair[1]))
-    rows = [
-        Row(_excluded_cells(reason, found, zone)) for reason, found in ranked[:_MANY_EXCLUSIONS]
-    ]
-    return table_blocks(_EXCLUDED_COLUMNS, rows, width)
-
-
-def _excluded_cells(reason: str, found: Sequence[ExcludedRange], zone: str) -> list[str]:
-    first = min(found, key=lambda one: one.start_at)
-    n_steps = sum(one.n_steps for one in found)
-    return [
-        reason,
-        count_text(len(found)),
-        count_text(n_steps),
-        f"{first.entity}, {time_text(first.start_at, zone)}",
-    ]
-
-
-_JUMP_COLUMNS = (
-    TableColumn("Moved since the champion was trained", 0.5),
-    TableColumn("Entity", 0.4),
-    TableColumn("Centre then", align="right"),
-    TableColumn("Now", align="right"),
-    TableColumn("In its scales", align="right"),
-)
-
-
-def _jump_blocks(preview: TrainingPreview, width: float) -> list[Block]:
-    if not preview.jumps:
-        return []
-    units = {one.name: one.unit for one in preview.channels}
-    rows = [Row(_jump_cells(one, units[one.channel])) for one in preview.jumps]
-    return [*table_blocks(_JUMP_COLUMNS, rows, width), gap(10)]
-
-
-def _jump_cells(one: Jump, unit: str) -> list[str]:
-    ends = (value_text(one.before, unit), value_text(one.now, unit))
-    return [one.channel, one.entity, *ends, signed_text(one.shift, 2)]
-
-
-def _hours_blocks(preview: TrainingPreview, width: float) -> list[Block]:
-    shown = preview.running_hours[:_MANY_ENTITIES]
-    if not shown:
-        return []
-    more = (
-        f", the {len(shown)} shortest of {len(preview.running_hours)}"
-        if len(shown) < len(preview.running_hours)
-        else ""
-    )
-    bars = [_hours_bar(name, hours, preview.hours_possible) for name, hours in shown]
-    return [heading(f"Running hours that are learned from, by entity{more}", SUBHEADING), *bars]
-
-
-def _hours_bar(name: str, hours: float, possible: float) -> Block:
-    def draw(sheet: Sheet, y: float) -> None:
-        x, width = sheet.left + 110, sheet.inner_width - 110 - 90
-        sheet.cut(sheet.left, y + 8, name, CELL, 104)
-        sheet.rect(x, y + 2, width, 7, fill=GRID)
-        sheet.rect(x, y + 2, width * min(hours / max(possible, 1e-9), 1.0), 7, fill=COVERAGE[4])
-        text = f"{number_text(hours, 0)} of {number_text(possible, 0)} h"
-        sheet.text(sheet.right, y + 8, text, CELL, "right")
-
-    return Block(12, draw)
-
-
-def _preview_distributions(preview: TrainingPreview, width: float) -> list[Block]:
-    rows = [preview.channels[i : i + 3] for i in range(0, len(preview.channels), 3)]
-    legend = Block(
-        18,
-        lambda sheet, y: draw_legend(
-            sheet,
-            y + 8,
-            [ground_entry("learned from", BAND), line_entry("held out", ACTUAL, 1.2)],
-        ),
-        keep_with_next=True,
-    )
-    title = heading("Distributions of what is learned from and what is held out", SUBHEADING)
-    return [title, legend, *(_preview_row(row, width) for row in rows)]
-
-
-def _preview_row(channels: Sequence[ChannelPreview], width: float) -> Block:
-    side = (width - 2 * 18) / 3
-
-    def draw(sheet: Sheet, y: float) -> None:
-        for i, one in enumerate(channels):
-            axes = _small_axes(sheet, i, y, side, one.learned.edges)
-            draw_axes(sheet, axes, value_ticks(axes.x_limits, 4), [], "", "")
-            sheet.cut(
-                axes.x,
-                axes.y - 6,
-                with_unit(one.name, f"in {one.unit}" if one.unit else None),
-                STRONG,
-                side,
-            )
-            draw_bars(sheet, axes, one.learned.edges, _relative(one.learned.counts), BAND)
-            draw_steps(
-                sheet,
-                axes,
-                one.learned.edges,
-                _relative(one.held_out.counts),
-                LineLook(ACTUAL, 1.1),
-            )
-
-    return Block(118, draw)

@@ -18,7 +18,7 @@ from tsad_tasks.reporting.exploration.explore import (
     warehouse_readings,
     write_exploration,
 )
-from tsad_tasks.reporting.exploration.pages import preview_text
+from tsad_tasks.reporting.exploration.preview_pages import preview_text
 from tsad_tasks.text.formats import count_text, counted, share_text
 from tsad_tasks.training.retrain import Retraining, settled, write_training_decision
 

@@ -34,7 +34,7 @@ from tsad_tasks.reporting.drawing.theme import (
     TextStyle,
 )
 from tsad_tasks.reporting.period.content import GateRow, ModelCard, ReportContent
-from tsad_tasks.reporting.period.ranking import Limits
+from tsad_tasks.reporting.period.ranking import ReportLimits
 from tsad_tasks.text.formats import (
     NO_DATA,
     count_text,
@@ -67,7 +67,7 @@ _REST_COLUMNS = (
 )
 
 
-def model_blocks(content: ReportContent, limits: Limits, width: float) -> list[Block]:
+def model_blocks(content: ReportContent, limits: ReportLimits, width: float) -> list[Block]:
     """A card for each model, and rows for those beyond the limit."""
     if not content.models:
         text = "No model was valid in this period, so nothing could be scored. Train one: tsad retrain."

@@ -8,9 +8,8 @@ from datetime import datetime
 from typing import Any
 
 from tsad_tasks.model.thresholds import FOLDING_KINDS
-from tsad_tasks.reporting.period.content import AuditRow, GateRow, ModelCard
+from tsad_tasks.reporting.period.content import GateRow, ModelCard
 from tsad_tasks.reporting.period.ranking import DEFAULT_LIMITS
-from tsad_tasks.scoring.plan import SHADOW_SUFFIX
 from tsad_tasks.storage.rows import RuleResult
 from tsad_tasks.storage.store import Store
 from tsad_tasks.text.formats import count_text, counted, date_text, duration_text, share_text
@@ -79,23 +78,6 @@ def model_cards(
     rules = {key: (gate_rows(store, key), gate_rows(store, key, "shadow")) for key in detailed}
     return tuple(
         _card(one, dataset, zone, end_at, *rules.get(one["model_id"], ((), ()))) for one in records
-    )
-
-
-def audit_rows(store: Store, params: dict[str, Any]) -> tuple[AuditRow, ...]:
-    """The audited weeks of a period; a challenger's are those in the shadow."""
-    rows = store.records("select_period_audit", params)
-    return tuple(_audit_row(row) for row in rows)
-
-
-def _audit_row(row: dict[str, Any]) -> AuditRow:
-    names = ("week_at", "days", "n_known", "n_found", "n_incidents", "precision", "median_delay_s")
-    rates = ("false_alarms_per_day", "incidents_per_day")
-    role = "challenger" if row["lineage"].endswith(SHADOW_SUFFIX) else "champion"
-    return AuditRow(
-        f"v{row['version']}, {role}",
-        **{name: row[name] for name in (*names, *rates)},
-        expected_per_day=row["expected_incidents_per_day"],
     )
 
 
