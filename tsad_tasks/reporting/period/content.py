@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from datetime import date, datetime
 
 from tsad_tasks.base.enums import SHADOW_SUFFIX, HourStatus, Severity
+from tsad_tasks.base.rule import RuleResult
 from tsad_tasks.reporting.drawing.series import (
     ChannelSeries,
     Floats,
@@ -154,23 +155,6 @@ class Coverage:
         return dict(total)
 
 
-@dataclass(frozen=True)
-class GateRow:
-    """One rule of the gate: what was reached against the limit (`at_most` or at least); `low` to
-    `high` holds 95 %.
-    """
-
-    rule: str
-    value: float | None
-    limit: float | None
-    passed: bool
-    note: str = ""
-    champion: float | None = None
-    low: float | None = None
-    high: float | None = None
-    at_most: bool = False
-
-
 @dataclass(frozen=True, eq=False)
 class ModelCard:
     """One model: what it is, what it learned from, how it was judged. `role` is champion, shadow,
@@ -194,9 +178,9 @@ class ModelCard:
     metrics: Mapping[str, float] = field(default_factory=dict)
     loss_history: tuple[float, ...] = ()
     validation_history: tuple[float, ...] = ()
-    gate: tuple[GateRow, ...] = ()
+    gate: tuple[RuleResult, ...] = ()
     gate_note: str = ""
-    shadow: tuple[GateRow, ...] = ()
+    shadow: tuple[RuleResult, ...] = ()
 
 
 @dataclass(frozen=True)

@@ -141,7 +141,7 @@ def period_content(
             n_anomalies=n_anomalies,
             quality=(*quality, *store.rows(SELECT_PERIOD_ISSUES, **period.params)),
             coverage=coverage,
-            models=model_cards(store, config.dataset, dataset.site_zone, period.params, end_at),
+            models=model_cards(period),
             audit=tuple(store.rows(SELECT_PERIOD_AUDIT, **period.params)),
             suppressed=_suppressed(every),
         )
