@@ -36,8 +36,7 @@ def is_known(value: float | None) -> bool:
 
 
 def round_half_up(value: float, n_decimals: int) -> Decimal:
-    """A finite value rounded once, halves away from zero, as its shortest decimal notation shows
-    it.
+    """A finite value rounded once, halves away from zero, from its shortest notation.
 
     >>> round_half_up(50.65, 1), round_half_up(-2.165, 2), round_half_up(0.5, 0)
     (Decimal('50.7'), Decimal('-2.17'), Decimal('1'))
@@ -49,8 +48,7 @@ def round_half_up(value: float, n_decimals: int) -> Decimal:
 
 
 def n_decimals_for(spread: float | None, value: float | None = None) -> int:
-    """Decimals that show two significant digits of the spread; without one, three digits of the
-    value.
+    """Decimals that show two digits of the spread; without one, three of the value.
 
     >>> n_decimals_for(0.38), n_decimals_for(3.0), n_decimals_for(27.0), n_decimals_for(None, 4.213)
     (2, 1, 0, 2)
@@ -63,8 +61,7 @@ def n_decimals_for(spread: float | None, value: float | None = None) -> int:
 
 
 def number_text(value: float | None, n_decimals: int = 0) -> str:
-    """A number with a true minus sign and thousands set apart; very large and very small ones as
-    powers of ten.
+    """A number with a true minus sign and thousands set apart; extreme ones as powers of ten.
 
     >>> number_text(-2.165, 2), number_text(1234567), number_text(None), number_text(-0.04, 1)
     ('−2.17', '1\u202f234\u202f567', 'no data', '0.0')
@@ -142,8 +139,7 @@ def with_unit(text: str, unit: str | None) -> str:
 def expected_text(
     expected: float | None, lower: float | None, upper: float | None, unit: str | None = None
 ) -> str:
-    """What was expected: with ±, as a range where the sides differ, or alone where no range is
-    known.
+    """What was expected: with ±, as a range where the sides differ, or without a range alone.
 
     >>> expected_text(41.84, 38.84, 44.84, "%"), expected_text(5.0, 4.0, 9.0, "bar"), expected_text(41.84, None, None)
     ('41.8 ± 3.0 %', '4.0 to 9.0 bar', '41.8')
@@ -152,17 +148,14 @@ def expected_text(
     if spread is None or lower is None or upper is None:
         return value_text(expected, unit)
     n_decimals = n_decimals_for(spread, upper)
-    if expected is None or not _is_in_the_middle(expected, lower, upper):
+    middle = math.nan if expected is None else expected
+    below, above = middle - lower, upper - middle
+    # Written so that NaN is not in the middle.
+    if not abs(below - above) <= 0.1 * max(abs(below), abs(above)):
         ends = [number_text(value, n_decimals) for value in (lower, upper)]
         return with_unit(" to ".join(ends), unit)
-    parts = [number_text(value, n_decimals) for value in (expected, spread)]
+    parts = [number_text(value, n_decimals) for value in (middle, spread)]
     return with_unit(" ± ".join(parts), unit)
-
-
-def _is_in_the_middle(value: float, lower: float, upper: float) -> bool:
-    """Whether the distances to both ends are nearly the same; False where the value is NaN."""
-    below, above = value - lower, upper - value
-    return abs(below - above) <= 0.1 * max(abs(below), abs(above))
 
 
 def half_width(lower: float | None, upper: float | None) -> float | None:
@@ -226,6 +219,19 @@ def figure_text(value: float | None) -> str:
     return number_text(value, n_decimals_for(None, value))
 
 
+def cell_text(value: float | None, n_decimals: int | None = None) -> str:
+    """A figure in a table: so many decimals or three digits; a dash where it is unknown.
+
+    >>> cell_text(0.5, 2), cell_text(0.0), cell_text(float("nan")), cell_text(None)
+    ('0.50', '0', '–', '–')
+    """
+    if value is None or not math.isfinite(value):
+        return EN_DASH
+    if n_decimals is None:
+        return figure_text(value) if value else "0"
+    return number_text(value, n_decimals)
+
+
 def ratio_text(ratio: float | None) -> str:
     """How many times something is something else, in about three digits.
 
@@ -268,9 +274,7 @@ def zone_of(name: str) -> ZoneInfo:
 
 
 def local_time(at: datetime, zone: str) -> datetime:
-    """A moment in the site zone. Naive times are refused, for nobody knows which moment they
-    mean.
-    """
+    """A moment in the site zone; naive times are refused, for they may mean any."""
     if at.tzinfo is None:
         raise ValueError(
             f"Expected a time with a zone. Received: {at!r}. Attach UTC where the time was read."
@@ -279,8 +283,7 @@ def local_time(at: datetime, zone: str) -> datetime:
 
 
 def clock_text(at: datetime | None, zone: str) -> str:
-    """Hours and minutes in the site zone; in the hour that occurs twice, with the offset that tells
-    which.
+    """Hours and minutes in the site zone; in the hour that occurs twice, with its offset.
 
     >>> clock_text(datetime(2026, 11, 20, 12, 21, tzinfo=UTC), "Europe/Berlin")
     '13:21'
@@ -353,8 +356,7 @@ def span_text(started_at: datetime, ended_at: datetime | None, zone: str) -> str
 
 
 def period_text(start_at: datetime, end_at: datetime, zone: str) -> str:
-    """The days of a half-open period, with clock times where it does not run from midnight to
-    midnight.
+    """The days of a half-open period, with times where it is not from midnight to midnight.
 
     >>> period_text(datetime(2026, 11, 15, 23, tzinfo=UTC), datetime(2026, 11, 22, 23, tzinfo=UTC), "Europe/Berlin")
     '16–22 Nov 2026'
@@ -386,8 +388,7 @@ def offset_text(at: datetime, zone: str) -> str:
 
 
 def zone_text(zone: str, start_at: datetime, end_at: datetime) -> str:
-    """The site zone's name with its offset, or both offsets where the clocks change within the
-    period.
+    """The site zone with its offset, or with both where the clocks change within the period.
 
     >>> zone_text("Europe/Berlin", datetime(2026, 10, 20, tzinfo=UTC), datetime(2026, 10, 27, tzinfo=UTC))
     'Europe/Berlin (UTC+2, later UTC+1)'

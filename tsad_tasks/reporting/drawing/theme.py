@@ -1,6 +1,4 @@
-"""Colours, type sizes and severity marks; each difference also shows in shape, weight or
-luminance.
-"""
+"""Colours, type sizes and severity marks; differences also show in shape, weight or luminance."""
 
 from __future__ import annotations
 

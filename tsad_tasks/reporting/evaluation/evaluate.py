@@ -1,5 +1,4 @@
-"""Task `evaluate`: how a model does on training, validation and test readings, as a PDF and as
-JSON.
+"""Task `evaluate`: how a model does on training, validation and test readings, as PDF and JSON.
 
 Judged against the dataset's labels where there are, else against anomalies that are put into clean
 readings.
@@ -58,7 +57,8 @@ from tsad_tasks.reporting.evaluation.judged_readings import (
     scored,
     stretches,
 )
-from tsad_tasks.reporting.evaluation.pages import evaluation_bytes, headline_text
+from tsad_tasks.reporting.evaluation.pages import evaluation_bytes
+from tsad_tasks.reporting.evaluation.words import headline_text
 from tsad_tasks.reporting.exploration.explore import newest_end, preview_of
 from tsad_tasks.reporting.exploration.statistics import histogram
 from tsad_tasks.reporting.period.models import threshold_text
@@ -127,9 +127,7 @@ def part_result(
 def reliability_of(
     scored_stretches: Sequence[Scored], parts: Sequence[JudgedPart], step_s: int
 ) -> Reliability | None:
-    """How far stated probabilities hold on readings that were not learned from; None where none are
-    stated.
-    """
+    """How far stated probabilities hold on what was not learned from; None without any."""
     labels, stated = [], []
     for one in scored_stretches:
         for part in parts:
@@ -436,9 +434,7 @@ def span_of_card(card: Mapping[str, Any]) -> TrainingRange:
 def evaluated_until(
     store: Store, config: DatasetConfig, subject: Subject, end_at: datetime | None
 ) -> datetime:
-    """Up to when readings count: what was asked for, else the newest, at most 30 days after the
-    training range.
-    """
+    """Up to when readings count: as asked, else the newest, at most 30 days after the training."""
     with store.transaction():
         newest = end_at or newest_end(store, config)
     limit = subject.span.end_at + MAX_SINCE

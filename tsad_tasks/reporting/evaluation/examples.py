@@ -1,6 +1,4 @@
-"""Stretches to show in an evaluation: the clearest find, the most usual one, a miss and a false
-alarm.
-"""
+"""What an evaluation shows: the clearest find, a usual one, a miss and a false alarm."""
 
 from __future__ import annotations
 
@@ -54,9 +52,7 @@ class _Stretch:
 def examples(
     config: DatasetConfig, subject: Subject, found: Sequence[Scored], parts: Sequence[JudgedPart]
 ) -> list[Example]:
-    """At most four examples from one part that was not learned from: the test part, if it has known
-    anomalies.
-    """
+    """At most four examples from one held-out part: test, if it has known anomalies."""
     names = ["test", "later", "validation"]
     held_out = [part for name in names for part in parts if part.name == name]
     events = {part: list(_events(subject, found, part)) for part in held_out}
@@ -162,9 +158,7 @@ def _expected(subject: Subject, one: _Stretch, steps: slice) -> ExpectedReadings
 
 
 def _channel(subject: Subject, one: _Stretch, errors: NDArray[np.float32]) -> int:
-    """The channel with the largest error (n_channels,) at a step; where all are the same, what the
-    detector says of its window.
-    """
+    """The channel with the largest error (n_channels,); where all are the same, the detector's."""
     parts = errors
     if subject.detector.judges_windows:
         spec, stretch = subject.spec.features, one.scored.stretch

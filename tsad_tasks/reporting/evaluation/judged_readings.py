@@ -1,6 +1,4 @@
-"""Readings to judge a model by: what is known of them, what is put into them, and what the model
-makes of them.
-"""
+"""Readings to judge a model by: what is known of them, put into them, and made of them."""
 
 from __future__ import annotations
 
@@ -126,9 +124,7 @@ class JudgedPart:
 
 
 def judged_parts(subject: Subject, until_at: datetime) -> list[JudgedPart]:
-    """Training, validation, test and what came later, each a window's width after the cut, as far
-    as there is any.
-    """
+    """Training, validation, test and later, a window apart; those without readings left out."""
     span, features = subject.span, subject.spec.features
     width = timedelta(seconds=features.width * features.step_s)
     parts = [
@@ -143,9 +139,7 @@ def judged_parts(subject: Subject, until_at: datetime) -> list[JudgedPart]:
 def stretches(
     store: Store, config: DatasetConfig, subject: Subject, until_at: datetime
 ) -> list[Stretch]:
-    """Readings of at most 24 of the model's entities, those with labels first, from where judging
-    can begin.
-    """
+    """Readings of at most 24 of the model's entities, those with labels first."""
     start_at, step_s = subject.first_at, subject.spec.features.step_s
     dataset = store.select_dataset(config.dataset)
     layout = store.select_layouts(dataset.dataset_id)[0]
@@ -156,14 +150,19 @@ def stretches(
         for label in store.select_labels(dataset.dataset_id, start_at, until_at)
         if label.entity_id in names
     ]
-    chosen = _chosen(subject.scope.entities, {label.entity for label in labels})
+    labelled = {label.entity for label in labels}
+    chosen = [pair for pair in subject.scope.entities if pair[0] in labelled][:MAX_ENTITIES]
+    others = [pair for pair in subject.scope.entities if pair[0] not in labelled]
+    if len(chosen) < MAX_ENTITIES:
+        places = evenly(np.arange(len(others)), MAX_ENTITIES - len(chosen))
+        chosen += [others[i] for i in places]
     params = {"entity_ids": [key for _, key in chosen], "start_at": start_at, "end_at": until_at}
     bad = [
         LabelRange(names[key], hour_at, hour_at + timedelta(hours=1), verdict)
         for key, hour_at, verdict in store.select("select_bad_hours", params)
     ]
     start_s, made = unix_s(start_at), []
-    for name, key in chosen:
+    for name, key in sorted(chosen):
         blocks = store.read_blocks(layout, [key], start_at, until_at)
         values = np.asarray(blocks.values[0][:, columns], np.float64)
         own = [label for label in labels if label.entity == name]
@@ -178,15 +177,6 @@ def stretches(
         )
         made.append(Stretch(name, start_s, values, marks, ignored, events))
     return made
-
-
-def _chosen(entities: Sequence[tuple[str, int]], labelled: set[str]) -> list[tuple[str, int]]:
-    chosen = [pair for pair in entities if pair[0] in labelled][:MAX_ENTITIES]
-    others = [pair for pair in entities if pair[0] not in labelled]
-    if len(chosen) < MAX_ENTITIES:
-        places = evenly(np.arange(len(others)), MAX_ENTITIES - len(chosen))
-        chosen += [others[i] for i in places]
-    return sorted(chosen)
 
 
 def scored(config: DatasetConfig, subject: Subject, stretch: Stretch) -> Scored:
@@ -213,9 +203,7 @@ def alarms_of(
     scores: NDArray[np.float32],
     errors: NDArray[np.float32],
 ) -> NDArray[np.bool_]:
-    """Flags that belong to an incident by number and height; deviation and direction are not looked
-    at.
-    """
+    """Flags that make an incident by number and height, whatever the deviation and direction."""
     at, step_s = np.flatnonzero(flags), config.source.step_s
     rule = incident_rule(config.alarm_policy)
     alarms = np.zeros(len(flags), bool)
@@ -232,9 +220,7 @@ def injected(
     n: int,
     seed: tuple[int, int],
 ) -> Stretch:
-    """The stretch with anomalies in every part, as the gate puts them; readings that are labelled
-    are ignored.
-    """
+    """The stretch with anomalies in every part, as the gate puts them, but for labels."""
     spec, rng = subject.spec.features, np.random.default_rng(seed)
     known = np.isfinite(stretch.values).any(axis=0)
     daily = _DAY_S // spec.step_s
@@ -263,9 +249,7 @@ def injected(
 
 
 def _is_anomaly(stretch: Stretch, values: NDArray[np.float64], one: Injection, daily: int) -> bool:
-    """Whether anything was read there, and a contextual one moves the channel by more than days
-    differ.
-    """
+    """Whether anything was read there; and a contextual one moves more than days differ."""
     rows, clean = slice(one.at, one.at + one.length), stretch.values[:, one.channel]
     moved = np.abs(values[rows, one.channel] - clean[rows])
     if not np.isfinite(moved).any() or stretch.ignored[rows].all():

@@ -1,6 +1,4 @@
-"""What the readings of a dataset look like, and what a training would learn from them; reads
-only.
-"""
+"""What the readings of a dataset look like, and what a training would learn; reads only."""
 
 from __future__ import annotations
 
@@ -108,8 +106,7 @@ class Explored:
 def explored_range(
     store: Store, config: DatasetConfig, start_at: datetime | None, end_at: datetime | None
 ) -> tuple[datetime, datetime]:
-    """Whole hours to explore: what was asked for, else the training range before the newest
-    reading.
+    """Whole hours to explore: as asked, else the training range before the newest reading.
 
     Raises
     ------
@@ -335,9 +332,7 @@ def _channel_view(config: DatasetConfig, found: Explored, channel: int) -> Chann
 
 
 def _key_series(found: Explored, channels: Sequence[ChannelView]) -> tuple[KeySeries, ...]:
-    """The channels of one entity, of all those with labels the one with the most: what a person
-    looks at first.
-    """
+    """The channels of the entity with the most labels, else readings: what to look at first."""
     n_readings = np.isfinite(found.values).sum(axis=(1, 2))
     entity = int(np.argmax(found.labelled.sum(axis=1) * 10**9 + n_readings))
     name, marks, times = found.entities[entity], found.labelled[entity], found.times_s
@@ -463,9 +458,7 @@ def preview_of(
 
 @dataclass(frozen=True, eq=False)
 class _Sides:
-    """What is learned from and what is held out, of some entities, NaN where a training leaves it
-    out.
-    """
+    """What is learned from and what is held out, NaN where a training leaves it out."""
 
     entities: Sequence[str]
     learned: NDArray[np.float64]
@@ -504,9 +497,7 @@ class _Sides:
 
 
 def _farthest(rows: NDArray[np.float64]) -> tuple[int, int]:
-    """Row and column of the value farthest from its row's median; the first one where nothing is
-    known.
-    """
+    """Row and column of the value farthest from its row's median; the first where none is known."""
     known = (row[np.isfinite(row)] for row in rows)
     medians = np.array([[np.median(row) if row.size else 0.0] for row in known])
     distances = np.abs(rows - medians)

@@ -2,102 +2,22 @@
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Sequence
-
-import numpy as np
-
-from tsad_tasks.reporting.drawing.charts import (
-    Frame,
-    draw_line,
-    draw_time_grid,
-    draw_time_labels,
-    draw_unknown,
-    draw_value_axis,
-)
-from tsad_tasks.reporting.drawing.document import Document, document_bytes
+from tsad_tasks.reporting.drawing.document import document_bytes
 from tsad_tasks.reporting.drawing.flow import (
-    Block,
-    TableColumn,
-    TableLook,
-    facts_blocks,
-    figure_columns,
-    finding,
     gap,
-    paragraph,
-    table_blocks,
 )
-from tsad_tasks.reporting.drawing.marks import (
-    MISSING_ENTRY,
-    draw_legend,
-    ground_entry,
-    legend_block,
-)
-from tsad_tasks.reporting.drawing.plan import Page, flow_pages, inner_size
-from tsad_tasks.reporting.drawing.plots import (
-    Axes,
-    LineLook,
-    draw_axes,
-    draw_bars,
-    draw_correlations,
-    draw_curve,
-    draw_upright,
-)
-from tsad_tasks.reporting.drawing.scales import Ticks, unix_s, value_limits, value_ticks
-from tsad_tasks.reporting.drawing.series import Floats
-from tsad_tasks.reporting.drawing.sheet import PageSize, Sheet
-from tsad_tasks.reporting.drawing.theme import (
-    ACTUAL,
-    CELL,
-    COVERAGE,
-    FLAGGED,
-    HEAT,
-    INCIDENT_GROUND,
-    INK,
-    RULE,
-    SMALL,
-    STRONG,
-)
-from tsad_tasks.reporting.exploration.content import ChannelView, ExplorationContent, KeySeries
-from tsad_tasks.reporting.exploration.histograms import HistogramPlot, histogram_rows
+from tsad_tasks.reporting.drawing.plan import Page, flow_pages, room_of
+from tsad_tasks.reporting.drawing.sheet import PageSize
+from tsad_tasks.reporting.exploration.channel_pages import channel_blocks, day_blocks, series_blocks
+from tsad_tasks.reporting.exploration.content import ExplorationContent
 from tsad_tasks.reporting.exploration.preview_pages import preview_blocks
+from tsad_tasks.reporting.exploration.shape_pages import (
+    correlation_blocks,
+    distribution_blocks,
+    period_blocks,
+)
 from tsad_tasks.text.formats import (
-    channel_text,
-    count_text,
-    counted,
-    counted_of,
-    day_text,
-    duration_text,
-    figure_text,
-    joined,
-    number_text,
     period_text,
-    share_text,
-    time_text,
-    with_unit,
-)
-
-_STRONG_CORRELATION = 0.8
-_CHANNEL_COLUMNS = (
-    TableColumn("Channel", 1.0),
-    *figure_columns("Missing", "Lowest", "1 %", "Median", "99 %", "Highest", "Extreme", "Period"),
-)
-_LABEL_COLUMNS = (
-    TableColumn("Kind", 0.5),
-    *figure_columns("Labels", "Time"),
-    TableColumn("First", 0.5),
-)
-_PAIR_COLUMNS = (
-    TableColumn("Strongest pairs", 0.5),
-    TableColumn("", 0.5),
-    *figure_columns("Correlation", width=70),
-)
-_SHADES = (
-    (0.0, "all there"),
-    (0.01, "a trace missing"),
-    (0.2, "some"),
-    (0.5, "much"),
-    (1.0, "nothing there"),
 )
 
 
@@ -105,317 +25,26 @@ def exploration_bytes(
     content: ExplorationContent, *, page_size: PageSize = "A4", compressed: bool = True
 ) -> tuple[bytes, int]:
     """The exploration as a PDF, and its number of pages."""
-    sheet = Sheet(page_size, compressed=compressed)
     period = period_text(content.start_at, content.end_at, content.zone)
-    document = Document(
-        title=f"Readings of {content.dataset} · {period}",
-        subject=f"What the readings of {content.dataset} look like",
-        zone=content.zone,
-        start_at=content.start_at,
-        end_at=content.end_at,
-        generated_at=content.generated_at,
+    return document_bytes(
+        content,
+        f"Readings of {content.dataset} · {period}",
+        f"What the readings of {content.dataset} look like",
+        lambda sheet: exploration_pages(content, sheet.inner_width, room_of(sheet)),
+        page_size=page_size,
+        compressed=compressed,
     )
-    return document_bytes(sheet, document, exploration_pages(content, *inner_size(sheet)))
 
 
 def exploration_pages(content: ExplorationContent, width: float, room: float) -> list[Page]:
     """All pages in their order, those without anything to show left out."""
     preview = preview_blocks(content.preview, content.zone, width) if content.preview else []
-    channels = [*_channel_blocks(content, width), gap(16), *_day_blocks(content, width)]
-    shapes = [*_distribution_blocks(content, width), gap(10), *_correlation_blocks(content, width)]
+    channels = [*channel_blocks(content, width), gap(16), *day_blocks(content, width)]
+    shapes = [*distribution_blocks(content, width), gap(10), *correlation_blocks(content, width)]
     return [
         *flow_pages("preview", "Training data", preview, room),
         *flow_pages("channels", "Channels, anomalies and gaps", channels, room),
-        *flow_pages("series", "Key series", _series_blocks(content, width), room),
+        *flow_pages("series", "Key series", series_blocks(content, width), room),
         *flow_pages("distributions", "Distributions and correlations", shapes, room),
-        *flow_pages("periods", "Autocorrelation", _period_blocks(content, width), room),
+        *flow_pages("periods", "Autocorrelation", period_blocks(content, width), room),
     ]
-
-
-def overview_text(content: ExplorationContent) -> str:
-    """What stands out of all channels, in a sentence."""
-    missing = [view.summary.missing_share for view in content.channels]
-    parts = [f"{share_text(float(1 - np.mean(missing)))} of the readings are there"]
-    flat = [view.name for view in content.channels if view.summary.is_constant]
-    if flat:
-        parts.append(f"{joined(flat[:4])} never {'changes' if len(flat) == 1 else 'change'}")
-    silent = [view.name for view in content.channels if not view.summary.n_known]
-    if silent:
-        parts.append(f"{joined(silent[:4])} says nothing")
-    n_extreme = sum(view.summary.n_extreme for view in content.channels)
-    if n_extreme:
-        parts.append(f"{counted(n_extreme, 'reading')} far out")
-    return f"{joined(parts)}."
-
-
-def _channel_blocks(content: ExplorationContent, width: float) -> list[Block]:
-    period = period_text(content.start_at, content.end_at, content.zone)
-    where = "as the warehouse has them"
-    if content.from_source:
-        where = "straight from the source table, not ingested yet"
-    n_entities = counted_of(len(content.entities), content.n_all_entities, "entity", "entities")
-    names = ", ".join(content.entities[:8]) + (" …" if len(content.entities) > 8 else "")
-    facts = [
-        ("Readings", f"{period}, {where}"),
-        ("Entities", f"{n_entities}: {names}"),
-        ("Step", duration_text(content.step_s)),
-        ("Known anomalies", counted(len(content.labels), "label") if content.labels else "none"),
-    ]
-    rows = []
-    for view in content.channels:
-        found = view.summary
-        values = (found.low, found.quantiles[0], found.median, found.quantiles[4], found.high)
-        rows.append(
-            [
-                with_unit(view.name, f"({view.unit})" if view.unit else None),
-                share_text(found.missing_share),
-                *map(figure_text, values),
-                count_text(found.n_extreme),
-                duration_text(view.period_s) if view.period_s else "none",
-            ]
-        )
-    text = (
-        "Extreme is farther from the median than ten robust standard deviations (the interquartile "
-        "range over 1.349). A period is that of the highest peak of the autocorrelation."
-    )
-    return [
-        finding(overview_text(content), width),
-        *facts_blocks(facts),
-        gap(8),
-        *table_blocks(_CHANNEL_COLUMNS, rows, width, TableLook(gap=8)),
-        gap(4),
-        paragraph(text, width),
-    ]
-
-
-def _day_blocks(content: ExplorationContent, width: float) -> list[Block]:
-    """What is known of each day: labels, flags and gaps."""
-    worst = np.nanmax(content.missing, axis=0) if content.missing.size else np.zeros(0)
-    n_bad, labels = int(np.count_nonzero(worst > 0.5)), "No known anomaly"
-    if content.labels:
-        labels = counted(len(content.labels), "known anomaly", "known anomalies")
-    gaps = f"{counted(n_bad, 'day') if n_bad else 'no day'} with a channel mostly missing"
-    blocks = [finding(f"{labels}; {gaps}.", width)]
-    if content.labels:
-        shares = content.labelled_share
-        blocks.append(_day_bars(content, width, shares, "share of readings labelled"))
-    if content.n_anomalies is not None:
-        blocks.append(_day_bars(content, width, content.n_anomalies, "flagged readings"))
-    rows = []
-    for kind, n in Counter(label.kind for label in content.labels).most_common(12):
-        own = [label for label in content.labels if label.kind == kind]
-        seconds = sum((label.end_at - label.start_at).total_seconds() for label in own)
-        first = min(own, key=lambda label: label.start_at)
-        at = f"{time_text(first.start_at, content.zone)}, {first.entity}"
-        rows.append([kind.replace("_", " "), count_text(n), duration_text(seconds), at])
-    return [
-        *blocks,
-        *table_blocks(_LABEL_COLUMNS, rows, width),
-        gap(6),
-        _missing_block(content, width),
-    ]
-
-
-def _day_bars(content: ExplorationContent, width: float, heights: Floats, label: str) -> Block:
-    n_days, highest = len(content.days), max(float(np.max(heights, initial=0.0)), 1e-9)
-
-    def draw(sheet: Sheet, y: float) -> None:
-        limits = (0.0, highest * 1.08)
-        axes = Axes(sheet.left + 84, y + 20, width - 84, 70, (0.0, float(n_days)), limits)
-        ticks = value_ticks(limits, 3) if np.any(heights > 0) else [(0.0, "0")]
-        draw_axes(sheet, axes, _day_ticks(content), ticks, "", label)
-        draw_bars(sheet, axes, np.arange(n_days + 1.0), heights, FLAGGED)
-
-    return Block(112, draw)
-
-
-def _day_ticks(content: ExplorationContent) -> Ticks:
-    every = max(1, -(-len(content.days) // 10))
-    return [(i + 0.5, day_text(day)) for i, day in enumerate(content.days) if i % every == 0]
-
-
-def _missing_block(content: ExplorationContent, width: float) -> Block:
-    row_height = min(14.0, 380 / max(len(content.channels), 1))
-
-    def draw(sheet: Sheet, y: float) -> None:
-        sheet.text(sheet.left, y + 9, "Missing readings by channel and day", STRONG)
-        top, left = y + 18, sheet.left + 84
-        side = (width - 84) / max(len(content.days), 1)
-        for i, view in enumerate(content.channels):
-            sheet.cut(sheet.left, top + (i + 0.5) * row_height + 2.5, view.name, CELL, 78)
-            for k, share in enumerate(content.missing[i]):
-                box = (left + k * side, top + i * row_height, max(side - 0.6, 0.4), row_height - 1)
-                sheet.rect(*box, fill=missing_shade(float(share)))
-        bottom = top + len(content.channels) * row_height
-        for at, text in _day_ticks(content):
-            sheet.text(left + at * side, bottom + 10, text, SMALL, "centre")
-        entries = [ground_entry(name, missing_shade(share)) for share, name in _SHADES]
-        draw_legend(sheet, bottom + 26, entries)
-
-    return Block(18 + len(content.channels) * row_height + 34, draw)
-
-
-def missing_shade(share: float) -> tuple[float, float, float]:
-    """The darker, the more is missing; a complete day is nearly white.
-
-    >>> missing_shade(0.0) == COVERAGE[0], missing_shade(1.0) == HEAT[-1]
-    (True, True)
-    """
-    if share <= 0:
-        return COVERAGE[0]
-    return HEAT[min(1 + int(share * (len(HEAT) - 2)), len(HEAT) - 1)] if share < 1 else HEAT[-1]
-
-
-def _series_blocks(content: ExplorationContent, width: float) -> list[Block]:
-    if not content.series:
-        return []
-    names = joined([series.channel for series in content.series])
-    text = (
-        "Lowest and highest reading of each stretch; the ground is tinted where an anomaly is "
-        "known."
-    )
-    entries = [ground_entry("known anomaly", INCIDENT_GROUND), MISSING_ENTRY]
-    return [
-        finding(f"{names} of {content.series[0].entity} over the range.", width),
-        paragraph(text, width),
-        legend_block(entries, 20),
-        *(_series_block(content, each, width) for each in content.series),
-    ]
-
-
-def _series_block(content: ExplorationContent, one: KeySeries, width: float) -> Block:
-    start_s, end_s = content.start_at.timestamp(), content.end_at.timestamp()
-    seconds, nowhere = unix_s(one.times), np.zeros(len(one.values), bool)
-
-    def draw(sheet: Sheet, y: float) -> None:
-        frame = Frame(sheet.left + 44, y + 14, width - 44, 66, start_s, end_s)
-        for label in content.labels:
-            began_s, ended_s = label.start_at.timestamp(), label.end_at.timestamp()
-            left, right = frame.clip(began_s), frame.clip(ended_s)
-            is_seen = right > left or start_s <= began_s < end_s
-            if label.entity == one.entity and is_seen:
-                room = (max(right - left, 1.2), frame.height)
-                sheet.rect(left, frame.y, *room, fill=INCIDENT_GROUND)
-        draw_time_grid(sheet, frame, frame.ticks(content.zone))
-        span = frame.values(value_limits(one.values))
-        draw_value_axis(sheet, frame, span, 4)
-        draw_unknown(sheet, frame, seconds, one.values)
-        draw_line(sheet, frame, span, seconds, one.values, nowhere, ACTUAL)
-        sheet.cut(frame.x, frame.y - 4, channel_text(one.channel, one.unit), STRONG, width)
-        draw_time_labels(sheet, frame, frame.bottom + 10, content.zone)
-
-    return Block(100, draw)
-
-
-def _distribution_blocks(content: ExplorationContent, width: float) -> list[Block]:
-    views = [view for view in content.channels if view.summary.n_known]
-    if not views:
-        return []
-    plots, skewed = [], []
-    for view in views:
-        low, _, median, _, high = view.summary.quantiles
-        below, above = median - low, high - median
-        if max(below, above) > 3 * min(below, above) > 0:
-            skewed.append(view.name)
-        labelled = view.labelled if view.labelled and view.labelled.counts.any() else None
-        title, look = channel_text(view.name, view.unit), LineLook(FLAGGED, 1.1)
-        plots.append(HistogramPlot(title, view.histogram, COVERAGE[4], labelled, look, median))
-    title = "Distributions of all channels."
-    if skewed:
-        title = f"{joined(skewed[:4])} {'leans' if len(skewed) == 1 else 'lean'} to one side."
-    text = "Middle 99.8 % of the readings of all explored entities; the line at each median."
-    if views[0].labelled is not None:
-        text += " The outline shows labelled readings, as high as their own highest bar."
-    return [finding(title, width), paragraph(text, width), *histogram_rows(plots, width)]
-
-
-def _correlation_blocks(content: ExplorationContent, width: float) -> list[Block]:
-    names = [view.name for view in content.channels]
-    if len(names) < 2:
-        return []
-    pairs = strongest_pairs(content, 8)
-    strong = [pair for pair in pairs if abs(pair[2]) >= _STRONG_CORRELATION]
-    closest = number_text(pairs[0][2], 2) if pairs else "nothing known"
-    title = f"No two channels move together closely: at most {closest}."
-    if strong:
-        title = (
-            f"{pairs[0][0]} and {pairs[0][1]} move together ({closest}); "
-            f"{counted(len(strong), 'pair')} of channels at {_STRONG_CORRELATION:g} or more."
-        )
-    text = (
-        "Pearson correlations of readings at the same time, median over entities. Channels that "
-        "move together back each other up: a fault in one shows against the others."
-    )
-
-    def draw(sheet: Sheet, y: float) -> None:
-        draw_correlations(sheet, sheet.left, y + 4, width, content.correlations, names)
-
-    rows = [[one, other, number_text(value, 2)] for one, other, value in pairs]
-    return [
-        finding(title, width),
-        paragraph(text, width),
-        Block(len(names) * min((width - 84) / len(names), 30.0) + 24, draw),
-        gap(8),
-        *table_blocks(_PAIR_COLUMNS, rows, width),
-    ]
-
-
-def strongest_pairs(content: ExplorationContent, n: int) -> list[tuple[str, str, float]]:
-    """Pairs of channels by how closely they move together, known ones only."""
-    rows, columns = np.tril_indices(len(content.channels), -1)
-    values = content.correlations[rows, columns]
-    order = np.argsort(-np.abs(np.where(np.isfinite(values), values, 0.0)), kind="stable")
-    names = [view.name for view in content.channels]
-    return [
-        (names[columns[i]], names[rows[i]], float(values[i]))
-        for i in order[:n]
-        if np.isfinite(values[i])
-    ]
-
-
-def _period_blocks(content: ExplorationContent, width: float) -> list[Block]:
-    views = [view for view in content.channels if np.isfinite(view.autocorrelation).any()]
-    if not views:
-        return []
-    text = (
-        "How much a reading resembles the one so much later, 1 being the same; mean over entities. "
-        "The dashed line marks the dominant period. A detector's window should see a good part of "
-        "a short period; long ones are what hour and weekday as inputs are for."
-    )
-    return [
-        finding(period_text_of(views), width),
-        paragraph(text, width),
-        *(_period_row(views[i : i + 2], width) for i in range(0, len(views), 2)),
-    ]
-
-
-def period_text_of(views: Sequence[ChannelView]) -> str:
-    """The periods that most channels have, in a sentence."""
-    periods = Counter(duration_text(view.period_s) for view in views if view.period_s)
-    if not periods:
-        return "No channel repeats itself within eight days."
-    (common, n), *_ = periods.most_common(1)
-    share = "Every channel repeats" if n == len(views) else f"{n} of {len(views)} channels repeat"
-    return f"{share} after {common}."
-
-
-def _period_row(views: Sequence[ChannelView], width: float) -> Block:
-    side = (width - 2 * 26 - 20) / 2
-
-    def draw(sheet: Sheet, y: float) -> None:
-        for i, view in enumerate(views):
-            hours = np.arange(len(view.autocorrelation)) * view.lag_s / 3600
-            x, last = sheet.left + 26 + i * (side + 46), max(float(hours[-1]), 1e-9)
-            axes = Axes(x, y + 22, side, 66, (0.0, last), (-1.0, 1.0))
-            lags = [(value, f"{text} h") for value, text in value_ticks((0.0, last), 6)]
-            if last >= 48:
-                days = range(0, int(last // 24) + 1, max(1, round(last / 24 / 8)))
-                lags = [(24.0 * day, f"{day} d") for day in days]
-            draw_axes(sheet, axes, lags, value_ticks(axes.y_limits, 2))
-            sheet.cut(x, axes.y - 6, view.name, STRONG, side)
-            sheet.line(x, axes.up.place(0), x + side, axes.up.place(0), RULE, 0.7)
-            draw_curve(sheet, axes, hours, view.autocorrelation, LineLook(INK, 0.9))
-            if view.period_s:
-                draw_upright(sheet, axes, view.period_s / 3600, duration_text(view.period_s))
-
-    return Block(114, draw)

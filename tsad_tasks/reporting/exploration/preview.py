@@ -127,9 +127,7 @@ def markdown(content: ExplorationContent, preview: TrainingPreview, pdf: str) ->
 
 
 def jumps_table(jumps: tuple[Jump, ...]) -> str:
-    """The channels that moved most, in Markdown; a sentence where there is nothing to compare
-    with.
-    """
+    """The channels that moved most, in Markdown; a sentence where nothing can be compared."""
     if not jumps:
         return "No champion to compare with: no jumps."
     rows = [

@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from datetime import datetime
-
-import numpy as np
 
 from tsad_tasks.reporting.drawing.flow import (
     Block,
@@ -33,6 +30,7 @@ from tsad_tasks.reporting.drawing.theme import (
 from tsad_tasks.reporting.exploration.content import ExcludedRange, TrainingPreview
 from tsad_tasks.reporting.exploration.histograms import HistogramPlot, histogram_rows
 from tsad_tasks.text.formats import (
+    cell_text,
     channel_text,
     clock_text,
     count_text,
@@ -68,9 +66,16 @@ _JUMP_COLUMNS = (
 
 
 def preview_blocks(preview: TrainingPreview, zone: str, width: float) -> list[Block]:
-    """What a training learns from: range, exclusions, extremes, running hours, and both parts'
-    distributions.
-    """
+    """What a training learns from: range, exclusions, extremes, hours, and distributions."""
+    units = {one.name: one.unit for one in preview.channels}
+    jumps = []
+    for jump in preview.jumps:
+        ends = [value_text(value, units[jump.channel]) for value in (jump.before, jump.now)]
+        jumps.append([jump.channel, jump.entity, *ends, signed_text(jump.shift, 2)])
+    outline, plots = LineLook(ACTUAL, 1.1), []
+    for one in preview.channels:
+        label = channel_text(one.name, one.unit)
+        plots.append(HistogramPlot(label, one.learned, BAND, one.held_out, outline))
     return [
         finding(preview_text(preview), width),
         *facts_blocks(_facts(preview, zone)),
@@ -79,12 +84,12 @@ def preview_blocks(preview: TrainingPreview, zone: str, width: float) -> list[Bl
         gap(10),
         *_excluded_blocks(preview, zone, width),
         gap(10),
-        *_jump_blocks(preview, width),
+        *([*table_blocks(_JUMP_COLUMNS, jumps, width), gap(10)] if jumps else []),
         *_hours_blocks(preview),
         gap(8),
         heading("Distributions of what is learned from and what is held out", SUBHEADING),
         legend_block([ground_entry("learned from", BAND), line_entry("held out", ACTUAL, 1.2)]),
-        *_distribution_blocks(preview, width),
+        *histogram_rows(plots, width),
     ]
 
 
@@ -123,7 +128,7 @@ def _channel_blocks(preview: TrainingPreview, zone: str, width: float) -> list[B
     for one in preview.channels:
         values = [value_text(value, one.unit) for value in (one.median, one.worst)]
         where = f"{one.worst_entity}, {time_text(one.worst_at, zone)}" if one.worst_at else "–"
-        moved = number_text(one.distance, 2) if np.isfinite(one.distance) else "–"
+        moved = cell_text(one.distance, 2)
         rows.append([one.name, *values, where, count_text(one.n_extreme), moved])
     text = (
         "Extreme readings lie farther from the median than ten robust standard deviations of their "
@@ -149,15 +154,6 @@ def _excluded_blocks(preview: TrainingPreview, zone: str, width: float) -> list[
     return table_blocks(_EXCLUDED_COLUMNS, rows, width)
 
 
-def _jump_blocks(preview: TrainingPreview, width: float) -> list[Block]:
-    units = {one.name: one.unit for one in preview.channels}
-    rows = []
-    for one in preview.jumps:
-        ends = [value_text(value, units[one.channel]) for value in (one.before, one.now)]
-        rows.append([one.channel, one.entity, *ends, signed_text(one.shift, 2)])
-    return [*table_blocks(_JUMP_COLUMNS, rows, width), gap(10)] if rows else []
-
-
 def _hours_blocks(preview: TrainingPreview) -> list[Block]:
     def bar(name: str, hours: float) -> Block:
         def draw(sheet: Sheet, y: float) -> None:
@@ -177,17 +173,3 @@ def _hours_blocks(preview: TrainingPreview) -> list[Block]:
     title = "Running hours that are learned from, by entity"
     title += f", the {len(shown)} shortest of {n_all}" if len(shown) < n_all else ""
     return [heading(title, SUBHEADING), *(bar(name, hours) for name, hours in shown)]
-
-
-def _distribution_blocks(preview: TrainingPreview, width: float) -> Sequence[Block]:
-    plots = [
-        HistogramPlot(
-            channel_text(one.name, one.unit),
-            one.learned,
-            BAND,
-            one.held_out,
-            LineLook(ACTUAL, 1.1),
-        )
-        for one in preview.channels
-    ]
-    return histogram_rows(plots, width)

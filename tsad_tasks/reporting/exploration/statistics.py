@@ -1,5 +1,4 @@
-"""What readings look like before a model sees them: extremes, distributions, correlations, periods,
-gaps.
+"""What readings look like: extremes, distributions, correlations, gaps.
 
 Values are (n_steps, n_channels) on a grid, NaN where nothing was read. What is not known stays NaN.
 """
@@ -78,8 +77,7 @@ def channel_summary(values: Float) -> ChannelSummary:
 
 
 def extreme(values: Float, n_spreads: float = EXTREME_SPREADS) -> NDArray[np.bool_]:
-    """Whether each value, (n,), is farther from the median than `n_spreads` robust standard
-    deviations.
+    """Whether each value, (n,), is more than `n_spreads` robust deviations off the median.
 
     The spread is the interquartile range over 1.349; where that is 0, the standard deviation.
 
@@ -97,9 +95,7 @@ def extreme(values: Float, n_spreads: float = EXTREME_SPREADS) -> NDArray[np.boo
 
 @dataclass(frozen=True, eq=False)
 class Histogram:
-    """Counts (n_bins,) between edges (n_bins + 1,), and how many values lie below and above
-    them.
-    """
+    """Counts (n_bins,) between edges (n_bins + 1,), and how many lie below and above."""
 
     counts: NDArray[np.int64]
     edges: Float
@@ -110,8 +106,7 @@ class Histogram:
 def histogram(
     values: NDArray[np.floating[Any]], *, n_bins: int = 40, edges: Float | None = None
 ) -> Histogram:
-    """The distribution of the known values; by default over the middle 99.8 %, so that one spike
-    does not flatten it.
+    """The distribution of known values, by default of the middle 99.8 %: no spike flattens it.
 
     >>> histogram(np.array([0.0, 1.0, 1.0, np.nan]), edges=np.array([0.0, 0.5, 1.0])).counts.tolist()
     [1, 2]
@@ -128,8 +123,7 @@ def histogram(
 
 
 def distance_of_distributions(first: Float, second: Float) -> float:
-    """The largest difference of two distribution functions, 0 to 1: the Kolmogorov–Smirnov
-    statistic.
+    """The Kolmogorov–Smirnov statistic: the largest difference of two distributions, 0 to 1.
 
     Unknown values are left out; NaN where one side has none. Neighbouring readings resemble one
     another, so no p-value is given: it would be far too small.
@@ -148,8 +142,7 @@ def distance_of_distributions(first: Float, second: Float) -> float:
 
 
 def correlations(values: Float) -> Float:
-    """Pearson correlations of all pairs of channels, (n_channels, n_channels), over the steps that
-    both know.
+    """Pearson correlations, (n_channels, n_channels), over the steps that both channels know.
 
     NaN where fewer than 10 steps are shared or a channel does not vary in them.
 

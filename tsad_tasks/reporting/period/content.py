@@ -157,9 +157,7 @@ class Coverage:
 
 @dataclass(frozen=True, eq=False)
 class ModelCard:
-    """One model: what it is, what it learned from, how it was judged. `role` is champion, shadow,
-    rejected and so on.
-    """
+    """One model: what it is, what it learned from, how it was judged; `role` in words."""
 
     name: str
     detector: str
@@ -185,9 +183,7 @@ class ModelCard:
 
 @dataclass(frozen=True)
 class AuditRow:
-    """What a model did in a week, by labels and verdicts; None where nothing is known or was
-    expected.
-    """
+    """What a model did in a week, by labels and verdicts; None where nothing is known."""
 
     version: int
     lineage: str
@@ -223,9 +219,7 @@ class SuppressedRow:
 
 @dataclass(frozen=True)
 class Headline:
-    """The figures of the cover. `alarm_budget` counts incidents for the period; `highest_ratio` is
-    error/threshold.
-    """
+    """The figures of the cover; `highest_ratio` is error / threshold."""
 
     n_entities: int
     n_hours_scored: int
@@ -263,7 +257,7 @@ class ReportContent:
     title: str
     start_at: datetime
     end_at: datetime
-    site_zone: str
+    zone: str
     generated_at: datetime
     headline: Headline
     incidents: tuple[IncidentPage, ...] = ()

@@ -31,7 +31,7 @@ from tsad_tasks.reporting.drawing.theme import (
     TextStyle,
 )
 from tsad_tasks.reporting.drawing.tiles import Tile, draw_tiles
-from tsad_tasks.reporting.period.content import IncidentPage, ReportContent
+from tsad_tasks.reporting.period.content import ReportContent
 from tsad_tasks.reporting.period.ranking import look_first, worst_first
 from tsad_tasks.text.formats import (
     NO_DATA,
@@ -47,7 +47,6 @@ from tsad_tasks.text.formats import (
     stamp_text,
     time_text,
     zone_of,
-    zone_text,
 )
 from tsad_tasks.text.sentence import quiet_sentence
 
@@ -64,7 +63,14 @@ def draw_cover(
     sheet: Sheet, content: ReportContent, sections: Sequence[tuple[str, str]], numbers: PageNumbers
 ) -> None:
     """Draws the cover; `sections` are (key, title) of the parts that follow."""
-    y = _draw_title(sheet, content)
+    zone, period = content.zone, period_text(content.start_at, content.end_at, content.zone)
+    y = draw_name(sheet, content, content.title, content.dataset, _NAME)
+    sheet.cut(sheet.left, y - 8, period, _PERIOD, sheet.inner_width)
+    made = f"Generated {stamp_text(content.generated_at, zone)}"
+    if content.data_until:
+        made += f" from readings up to {time_text(content.data_until, zone)}"
+    about = f"{content.description}. " if content.description else ""
+    y = sheet.paragraph(sheet.left, y + 7, f"{about}{made}.", BODY, sheet.inner_width, 3)
     y = draw_tiles(sheet, _tiles(content), y + 6, height=74, first=52, leading=11)
     y = sheet.paragraph(sheet.left, y + 24, lead_sentence(content), _LEAD, sheet.inner_width, 4)
     y = _draw_strip(sheet, content, y + 8)
@@ -78,19 +84,6 @@ def draw_cover(
         width = sheet.text(x, contents_y, text, CELL)
         sheet.link(key, x - 2, contents_y - 9, width + 4, 12)
         x += width + 18
-
-
-def _draw_title(sheet: Sheet, content: ReportContent) -> float:
-    start_at, end_at, zone = content.start_at, content.end_at, content.site_zone
-    zones = zone_text(zone, start_at, end_at)
-    y = draw_name(sheet, content.title, content.dataset, _NAME, zones)
-    period = period_text(start_at, end_at, zone)
-    sheet.cut(sheet.left, y - 8, period, _PERIOD, sheet.inner_width)
-    made = f"Generated {stamp_text(content.generated_at, zone)}"
-    if content.data_until:
-        made += f" from readings up to {time_text(content.data_until, zone)}"
-    about = f"{content.description}. " if content.description else ""
-    return sheet.paragraph(sheet.left, y + 7, f"{about}{made}.", BODY, sheet.inner_width, 3)
 
 
 def _tiles(content: ReportContent) -> list[Tile]:
@@ -168,10 +161,10 @@ def _draw_strip(sheet: Sheet, content: ReportContent, y: float) -> float:
     x = sheet.left + _STRIP_LABEL_WIDTH
     start_s, end_s = content.start_at.timestamp(), content.end_at.timestamp()
     frame = Frame(x, y + 18, sheet.right - x, row_height * len(names), start_s, end_s)
-    draw_time_grid(sheet, frame, frame.ticks(content.site_zone))
+    draw_time_grid(sheet, frame, frame.ticks(content.zone))
     for i, name in enumerate(names):
         _draw_strip_row(sheet, content, name, frame.lowered(frame.y + i * row_height, row_height))
-    draw_time_labels(sheet, frame, frame.bottom + 9, content.site_zone)
+    draw_time_labels(sheet, frame, frame.bottom + 9, content.zone)
     entries = [*map(severity_entry, SEVERITY_MARKS), _NOT_SCORED_ENTRY]
     bottom = draw_legend(sheet, frame.bottom + 22, entries, x)
     n_all = max(content.headline.n_entities, len(names))
@@ -182,12 +175,10 @@ def _draw_strip(sheet: Sheet, content: ReportContent, y: float) -> float:
 
 
 def _draw_strip_row(sheet: Sheet, content: ReportContent, name: str, frame: Frame) -> None:
-    """An entity's incidents, the worst on top, over what was not scored: each day hatched as high
-    as its share without a score.
-    """
+    """An entity's incidents, the worst on top; days hatched by their share without a score."""
     sheet.cut(sheet.left, frame.y + frame.height / 2 + 2.7, name, CELL, _STRIP_LABEL_WIDTH - 8)
     sheet.line(frame.x, frame.bottom, frame.x + frame.width, frame.bottom, GRID, 0.5)
-    days, zone = content.coverage.days, zone_of(content.site_zone)
+    days, zone = content.coverage.days, zone_of(content.zone)
     midnights = [*days, days[-1] + timedelta(days=1)] if days else []
     edges = [frame.clip(datetime.combine(day, time.min, zone).timestamp()) for day in midnights]
     for entity in content.coverage.entities:
@@ -216,23 +207,19 @@ def _draw_look_first(
     for incident in ranked[:_N_FIRST]:
         if y + 30 > bottom:
             return
+        when = span_text(incident.started_at, incident.ended_at, content.zone)
+        parts = [
+            "still open" if incident.state == "open" else "closed",
+            f"{when} ({duration_text(content.length_s(incident))})",
+            f"error {ratio_text(incident.error_ratio)} × its threshold",
+            incident.verdict or "no verdict yet",
+        ]
         draw_severity(sheet, sheet.left, y + 7, incident.severity, STRONG)
         sheet.cut(sheet.left, y + 17, incident.incident_id, SMALL, 62)
         sheet.cut(sheet.left + 68, y + 7, incident.sentence, STRONG, room + 20)
-        sheet.cut(sheet.left + 68, y + 17, _entry_text(content, incident), SMALL, room)
+        sheet.cut(sheet.left + 68, y + 17, " · ".join(parts), SMALL, room)
         if incident.key in numbers:
             sheet.text(sheet.right, y + 7, f"page {numbers[incident.key]}", CELL, "right")
             sheet.link(incident.key, sheet.left, y - 2, sheet.inner_width, 22)
         sheet.line(sheet.left, y + 22, sheet.right, y + 22, GRID, 0.5)
         y += 27
-
-
-def _entry_text(content: ReportContent, incident: IncidentPage) -> str:
-    when = span_text(incident.started_at, incident.ended_at, content.site_zone)
-    parts = [
-        "still open" if incident.state == "open" else "closed",
-        f"{when} ({duration_text(content.length_s(incident))})",
-        f"error {ratio_text(incident.error_ratio)} × its threshold",
-        incident.verdict or "no verdict yet",
-    ]
-    return " · ".join(parts)

@@ -28,9 +28,7 @@ from tsad_tasks.storage.rows import IngestHour
 
 
 def coverage_of(period: ReportPeriod, ledger: Sequence[IngestHour]) -> Coverage:
-    """Hours of every entity by status; hours that no step has got to are not read or not scored,
-    never left out.
-    """
+    """Hours of every entity by status, those included that no step has got to."""
     entities = period.store.select_entities(period.dataset.dataset_id)
     first_hours = period.store.select("select_first_hours", {"entity_ids": list(entities.values())})
     first, read = dict(first_hours), {row.hour_at for row in ledger}

@@ -1,6 +1,4 @@
-"""Data quality and coverage: what was wrong with the readings, and which hours have no score and
-why.
-"""
+"""Data quality and coverage: what was wrong with readings, which hours have no score and why."""
 
 from __future__ import annotations
 
@@ -73,19 +71,31 @@ _DAYS_WIDTH = 180.0
 
 def health_blocks(content: ReportContent, limits: ReportLimits, width: float) -> list[Block]:
     """Quality findings, then hours by status, then a strip of days for each entity."""
+    hours, head = content.coverage.n_hours_by_status, content.headline
+    expected = counted(head.n_hours_expected, "expected hour")
+    scored = f"{count_text(head.n_hours_scored)} of {expected} were scored"
+    order = [status for status in STATUS_MEANINGS if hours.get(status)]
+    order += sorted(set(hours) - set(STATUS_MEANINGS))
+    rows = []
+    for status in order:
+        share = share_text(hours[status] / (sum(hours.values()) or 1))
+        name, meaning = status.replace("_", " "), STATUS_MEANINGS.get(status, "")
+        rows.append([name, count_text(hours[status]), share, meaning])
+    text = f"{scored} ({share_text(head.scored_share)})."
     return [
         heading("Data quality"),
         *_quality_blocks(content, limits, width),
         gap(14),
         heading("Coverage"),
-        *_status_blocks(content, width),
+        paragraph(text, width, keep_with_next=bool(rows)),
+        *table_blocks(_STATUS_COLUMNS, rows, width),
         gap(14),
         *_entity_blocks(content.coverage, limits, width),
     ]
 
 
 def _quality_blocks(content: ReportContent, limits: ReportLimits, width: float) -> list[Block]:
-    n_readings, zone = counted(content.headline.n_readings, "reading"), content.site_zone
+    n_readings, zone = counted(content.headline.n_readings, "reading"), content.zone
     if not content.quality:
         n_entities = counted(content.headline.n_entities, "entity", "entities")
         return [paragraph(f"No findings. {n_readings} of {n_entities} were checked.", width)]
@@ -101,24 +111,6 @@ def _quality_blocks(content: ReportContent, limits: ReportLimits, width: float) 
     return [
         paragraph(text, width, keep_with_next=True),
         *table_blocks(_QUALITY_COLUMNS, rows, width),
-    ]
-
-
-def _status_blocks(content: ReportContent, width: float) -> list[Block]:
-    hours, head = content.coverage.n_hours_by_status, content.headline
-    expected = counted(head.n_hours_expected, "expected hour")
-    scored = f"{count_text(head.n_hours_scored)} of {expected} were scored"
-    text = f"{scored} ({share_text(head.scored_share)})."
-    order = [status for status in STATUS_MEANINGS if hours.get(status)]
-    order += sorted(set(hours) - set(STATUS_MEANINGS))
-    rows = []
-    for status in order:
-        share = share_text(hours[status] / (sum(hours.values()) or 1))
-        name, meaning = status.replace("_", " "), STATUS_MEANINGS.get(status, "")
-        rows.append([name, count_text(hours[status]), share, meaning])
-    return [
-        paragraph(text, width, keep_with_next=bool(rows)),
-        *table_blocks(_STATUS_COLUMNS, rows, width),
     ]
 
 

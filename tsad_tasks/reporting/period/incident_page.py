@@ -32,7 +32,6 @@ from tsad_tasks.reporting.drawing.marks import (
     MISSING_ENTRY,
     RANGE_ENTRY,
     THRESHOLD_ENTRY,
-    LegendEntry,
     draw_legend,
     draw_severity,
     heat_entry,
@@ -105,7 +104,18 @@ def draw_incident(
     y = _draw_panels(sheet, incident, channels, zone, layout, frame, ended_s)
     y = _draw_heat(sheet, incident, channels, layout, frame.lowered(y, 0), ended_s)
     draw_time_labels(sheet, frame, y + 9, zone)
-    y = draw_legend(sheet, y + 24, _legend(incident, channels, layout))
+    main, heat = channels[:_N_PANELS], incident.heat
+    entries = [ACTUAL_ENTRY if main else ERROR_ENTRY]
+    entries += [FLAGGED_ENTRY, FIRST_FLAG_ENTRY, THRESHOLD_ENTRY]
+    if any(channel.lower is not None for channel in main):
+        entries.append(RANGE_ENTRY)
+    if any(channel.expected is not None and channel.lower is None for channel in main):
+        entries.append(EXPECTED_ENTRY)
+    entries += [INCIDENT_ENTRY, MISSING_ENTRY]
+    if heat is not None and layout.n_heat_rows:
+        scale = f"0 to {figure_text(heat.highest)}, square-root scale"
+        entries.append(heat_entry(f"error per {duration_text(heat.bucket_s)}, {scale}"))
+    y = draw_legend(sheet, y + 24, entries)
     _draw_table(sheet, incident, channels, zone, layout, y + 9)
 
 
@@ -115,9 +125,7 @@ def by_share(channels: Sequence[ChannelSeries]) -> list[ChannelSeries]:
 
 
 def layout_for(incident: IncidentPage, n_channels: int, room: float) -> PageLayout:
-    """Heights that fill the room: table rows give way before heat rows, and both before the plots
-    get too flat.
-    """
+    """Heights that fill the room: first table rows give way, then heat rows, then plots."""
     n_panels, n_most = min(n_channels, _N_PANELS), min(n_channels, 8)
     n_heat, n_least = min(n_channels, 18) if incident.heat is not None else 0, min(n_channels, 3)
     choices = [(n, n_heat) for n in range(n_most, n_least - 1, -1)]
@@ -157,9 +165,7 @@ def _draw_words(
     ended_s: float,
     y: float,
 ) -> float:
-    """What it is, the sentence, what is known of the cause, and the facts; returns the height below
-    them.
-    """
+    """What it is, the sentence, the likely cause, and the facts; returns the height below."""
     width = sheet.inner_width
     x = sheet.left + sheet.cut(sheet.left, y + 8, incident.incident_id, _ID_STYLE, 200) + 10
     x = draw_severity(sheet, x, y + 8, incident.severity, _ID_STYLE) + 10
@@ -259,9 +265,7 @@ def _draw_channel_label(
 
 
 def moment_text(channel: ChannelSeries, incident: IncidentPage, zone: str) -> str:
-    """When a channel was worst: the clock time, with the day where it is not the day on which the
-    incident began.
-    """
+    """When a channel was worst; with the day where it is not that of the incident's beginning."""
     if channel.worst_at is None:
         return NO_DATA
     days = {local_time(at, zone).date() for at in (channel.worst_at, incident.started_at)}
@@ -293,23 +297,6 @@ def _draw_heat(
     left, right = frame.clip(incident.started_at.timestamp()), frame.clip(ended_s)
     sheet.rect(left, frame.y, max(right - left, 1.0), frame.height, stroke=FLAGGED, line_width=0.7)
     return frame.bottom
-
-
-def _legend(
-    incident: IncidentPage, channels: Sequence[ChannelSeries], layout: PageLayout
-) -> list[LegendEntry]:
-    top, heat = channels[:_N_PANELS], incident.heat
-    entries = [ACTUAL_ENTRY if top else ERROR_ENTRY]
-    entries += [FLAGGED_ENTRY, FIRST_FLAG_ENTRY, THRESHOLD_ENTRY]
-    if any(channel.lower is not None for channel in top):
-        entries.append(RANGE_ENTRY)
-    if any(channel.expected is not None and channel.lower is None for channel in top):
-        entries.append(EXPECTED_ENTRY)
-    entries += [INCIDENT_ENTRY, MISSING_ENTRY]
-    if heat is not None and layout.n_heat_rows:
-        scale = f"0 to {figure_text(heat.highest)}, square-root scale"
-        entries.append(heat_entry(f"error per {duration_text(heat.bucket_s)}, {scale}"))
-    return entries
 
 
 _COLUMNS = (

@@ -1,6 +1,4 @@
-"""Pages of a report's incidents: errors around each, and by channel what was read beside what was
-expected.
-"""
+"""Incidents of a report: errors around each, and by channel what was read and expected."""
 
 from __future__ import annotations
 
@@ -79,9 +77,7 @@ class _View:
 
     @classmethod
     def of(cls, period: ReportPeriod, row: PeriodIncident) -> _View:
-        """The view of an incident: from half its length (or an hour) before it to half an hour
-        after it, where data go so far.
-        """
+        """From half its length (or an hour) before it to half an hour after, at most to the end."""
         step_s, data_until = period.dataset.step_s, period.data_until
         first_s, last_s = unix_s(row.started_at), unix_s(row.last_flag_at) + step_s
         start_s = first_s - max(3600, (last_s - first_s) // 2)
@@ -175,9 +171,7 @@ class RegisteredModel:
 
     @property
     def has_one_error(self) -> bool:
-        """Whether the error is the same in all channels: what scoring found out of each is
-        stored.
-        """
+        """Whether all channels have the same error: scoring stores what it found of each."""
         return self.detector is not None and self.detector.judges_windows
 
 
@@ -189,9 +183,7 @@ class Models:
         self._known: dict[int, RegisteredModel] = {}
 
     def get(self, model_id: int) -> RegisteredModel:
-        """The model of an id; a missing or altered bundle costs the report its expected values, no
-        more.
-        """
+        """The model of an id; a missing or altered bundle only costs the expected values."""
         if model_id not in self._known:
             record = self._store.one(SELECT_MODEL, model_id=model_id)
             model, uri = RegisteredModel(record), place(record["artifact_uri"])
@@ -249,18 +241,14 @@ class FlaggedReadings:
         return cls(np.nan_to_num(table[0]), table[1], table[2], spread, weights, seconds)
 
     def channel_shares(self) -> Float:
-        """Share (n_channels,) of each channel in the incident's error, the strangest readings
-        counting most.
-        """
+        """Share (n_channels,) of each channel in the error; the strangest readings count most."""
         if not self.shares.any():
             return np.full(self.shares.shape[1], np.nan)
         total: Float = (self.shares * self.weights[:, None]).sum(axis=0) / self.weights.sum()
         return total
 
     def worst(self, channel: int) -> int | None:
-        """The flag at which a channel was farthest off, on the side to which it was off most, as in
-        the sentence.
-        """
+        """The flag at which a channel was farthest off, on the side of the sentence."""
         deviation = self.actual[:, channel] - self.expected[:, channel]
         known = np.isfinite(deviation)
         leads = known & (self.shares.argmax(axis=1) == channel)
@@ -272,8 +260,7 @@ class FlaggedReadings:
 
 
 class _Explained:
-    """One incident by channel: what was read, what the model expected, what sensors were found to
-    be.
+    """One incident by channel: what was read and expected, and what was wrong with the sensor.
 
     Attributes
     ----------
@@ -346,13 +333,21 @@ class _Explained:
             heat = heat_map(
                 expected.channel_errors, int(view.seconds[0]), self.period.dataset.step_s
             )
+        record, trained_to = self.model.record, self.model.record["train_end_at"]
+        learned = f"trained to {date_text(trained_to, self.period.dataset.site_zone)}"
+        model = [
+            f"Model {record['detector']} v{record['version']} ({learned}, sha256 "
+            f"{record['sha256'][:12]})",
+            threshold_words(record["card"]),
+            f"policy {self.row.policy_version}",
+        ]
         return replace(
             page,
             channels=tuple(self._channel(i, flagged) for i in range(len(self.names))),
             heat=heat,
             nature="sensor suspected" if self.verdicts else "",
             note=self._note(),
-            model_line=self._model_line(),
+            model_line=" · ".join(model),
             coverage_line=self._coverage_line(),
         )
 
@@ -395,17 +390,6 @@ class _Explained:
             )
         return " ".join(notes)
 
-    def _model_line(self) -> str:
-        record, zone = self.model.record, self.period.dataset.site_zone
-        learned_until = date_text(record["train_end_at"], zone)
-        trained = f"trained to {learned_until}, sha256 {record['sha256'][:12]}"
-        parts = [
-            f"Model {record['detector']} v{record['version']} ({trained})",
-            threshold_words(record["card"]),
-            f"policy {self.row.policy_version}",
-        ]
-        return " · ".join(parts)
-
     def _coverage_line(self) -> str:
         n_scored = int(np.isfinite(self.view.steps.scores).sum())
         n_all, data_until = len(self.view.seconds), self.period.data_until
@@ -435,8 +419,7 @@ def heat_map(errors: Floats, start_s: int, step_s: int) -> HeatMap:
 
 
 def bucket_length_s(length_s: int, step_s: int) -> int:
-    """Length of a heat map's bucket: a round number of whole steps, so that at most 90 or so cover
-    the length.
+    """Length of a heat map's bucket: round, in whole steps, about 90 of them at most.
 
     >>> bucket_length_s(7200, 60), bucket_length_s(86400, 300), bucket_length_s(600, 900)
     (120, 1800, 900)

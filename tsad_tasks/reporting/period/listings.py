@@ -111,7 +111,7 @@ def _incident_row(incident: IncidentPage, content: ReportContent, numbers: PageN
         frame = Frame(box.x + 2, box.y + 4, box.width - 4, box.height - 8, start_s, end_s)
         draw_sparkline(sheet, frame, incident.scores)
 
-    began = time_text(incident.started_at, content.site_zone)
+    began = time_text(incident.started_at, content.zone)
     length = duration_text(content.length_s(incident))
     state = "open" if incident.state == "open" else (incident.verdict or "no verdict")
     cells = [
@@ -136,7 +136,7 @@ def suppressed_blocks(content: ReportContent, limits: ReportLimits, width: float
     )
     rows = []
     for one in shown:
-        when = span_text(one.started_at, one.last_flag_at, content.site_zone)
+        when = span_text(one.started_at, one.last_flag_at, content.zone)
         rows.append([when, one.entity, one.severity.lower(), one.window])
     return [
         heading("Suppressed by maintenance"),
@@ -159,7 +159,7 @@ def anomaly_blocks(content: ReportContent, limits: ReportLimits, width: float) -
             f"The {count_text(len(shown))} highest scores of {count_text(n_all)} anomalies, in the "
             f"order of time. {_SCORE_MEANING} All of them are in the SQL view tsad.v_anomaly."
         )
-    rows = [_anomaly_row(row, content.site_zone) for row in shown]
+    rows = [_anomaly_row(row, content.zone) for row in shown]
     return [
         heading("Anomalies"),
         paragraph(intro, width, keep_with_next=bool(shown)),

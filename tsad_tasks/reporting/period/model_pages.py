@@ -1,6 +1,4 @@
-"""Model cards and the gate: what scored these hours, what it learned from, and why it was let
-in.
-"""
+"""Model cards: what scored these hours, what it learned from, and why it was let in."""
 
 from __future__ import annotations
 
@@ -71,7 +69,7 @@ def model_blocks(content: ReportContent, limits: ReportLimits, width: float) -> 
         text = "No model was valid in this period, so nothing could be scored. Train one: "
         return [*blocks, paragraph(f"{text}tsad retrain.", width)]
     for card in content.models[: limits.n_models]:
-        blocks += [*_card_blocks(card, content.site_zone, width), gap(16)]
+        blocks += [*_card_blocks(card, content.zone, width), gap(16)]
     rest = content.models[limits.n_models :]
     if rest:
         text = f"{counted(len(rest), 'more model')}; their cards are in the SQL view tsad.v_model."

@@ -1,6 +1,4 @@
-"""Model cards of a report: the champions of its period, what they learned from and why the gate let
-them in.
-"""
+"""The models of a report's period, and thresholds in words."""
 
 from __future__ import annotations
 
@@ -17,9 +15,7 @@ from tsad_tasks.text.formats import count_text, counted, date_text, duration_tex
 
 
 def model_cards(period: ReportPeriod) -> tuple[ModelCard, ...]:
-    """Cards of the models of a period, newest champion first, challengers that were turned away
-    last.
-    """
+    """Cards of the models of a period, newest champion first, refused challengers last."""
     cards: list[ModelCard] = []
     for record in period.store.rows(SELECT_PERIOD_MODELS, **period.params):
         stages: list[tuple[RuleResult, ...]] = [(), ()]

@@ -6,7 +6,7 @@ import time
 from dataclasses import dataclass
 from pathlib import Path
 
-from tsad_tasks.reporting.drawing.document import Document, document_bytes, write_whole
+from tsad_tasks.reporting.drawing.document import document_bytes, write_whole
 from tsad_tasks.reporting.drawing.flow import gap
 from tsad_tasks.reporting.drawing.plan import (
     TOP,
@@ -14,7 +14,7 @@ from tsad_tasks.reporting.drawing.plan import (
     PageNumbers,
     bottom_of,
     flow_pages,
-    inner_size,
+    room_of,
 )
 from tsad_tasks.reporting.drawing.sheet import PageSize, Sheet
 from tsad_tasks.reporting.period.audit_page import audit_blocks
@@ -66,34 +66,37 @@ def report_bytes(
     compressed: bool = True,
 ) -> tuple[bytes, int]:
     """The report as a PDF, and its number of pages."""
-    sheet = Sheet(page_size, compressed=compressed)
-    period = period_text(content.start_at, content.end_at, content.site_zone)
-    document = Document(
-        title=f"{content.title} · {content.dataset} · {period}",
-        subject=f"Anomalies and incidents of {content.dataset}",
-        zone=content.site_zone,
-        start_at=content.start_at,
-        end_at=content.end_at,
-        generated_at=content.generated_at,
-        bare_key=_COVER,
+    period = period_text(content.start_at, content.end_at, content.zone)
+    return document_bytes(
+        content,
+        f"{content.title} · {content.dataset} · {period}",
+        f"Anomalies and incidents of {content.dataset}",
+        lambda sheet: planned_pages(content, limits, sheet),
+        page_size=page_size,
+        compressed=compressed,
+        cover_key=_COVER,
     )
-    pages = planned_pages(content, limits, inner_size(sheet), bottom_of(sheet))
-    return document_bytes(sheet, document, pages)
 
 
-def planned_pages(
-    content: ReportContent, limits: ReportLimits, size: tuple[float, float], bottom: float
-) -> list[Page]:
-    """All pages in their order. The list of incidents is planned twice, for it shows the numbers of
-    later pages.
-    """
-    width, room = size
+def planned_pages(content: ReportContent, limits: ReportLimits, sheet: Sheet) -> list[Page]:
+    """All pages in their order."""
+    width, room, bottom = sheet.inner_width, room_of(sheet), bottom_of(sheet)
 
     def listed(numbers: PageNumbers) -> list[Page]:
         blocks = incident_blocks(content, limits, numbers, width)
         return flow_pages("incidents", "All incidents", blocks, room)
 
-    own = [_incident_page(one, content, bottom) for one in with_own_page(content.incidents, limits)]
+    def own_page(one: IncidentPage) -> Page:
+        until_s = (content.data_until or content.end_at).timestamp()
+        return Page(
+            one.key,
+            f"{one.severity.capitalize()} · {one.sentence}",
+            lambda sheet, _: draw_incident(sheet, one, content.zone, until_s, TOP, bottom),
+            1,
+            (one.model_line, one.coverage_line),
+        )
+
+    own = [own_page(one) for one in with_own_page(content.incidents, limits)]
     n_all = max(len(content.incidents), content.headline.n_all_incidents)
     lists: list[Page] = []
     if n_all > min(_N_WITHOUT_LIST, len(own)):
@@ -112,9 +115,7 @@ def planned_pages(
 def _closing_pages(
     content: ReportContent, limits: ReportLimits, width: float, room: float
 ) -> list[Page]:
-    """Anomalies, health and models; without anomalies, the sentence that says so stands over the
-    data quality.
-    """
+    """Anomalies, health and models; that there are no anomalies is said above the health."""
     anomalies = anomaly_blocks(content, limits, width)
     health = health_blocks(content, limits, width)
     if content.anomalies:
@@ -127,14 +128,3 @@ def _closing_pages(
     suppressed = suppressed_blocks(content, limits, width)
     pages += flow_pages("models", "Model and gate", models, room)
     return pages + flow_pages("suppressed", "Suppressed by maintenance", suppressed, room)
-
-
-def _incident_page(incident: IncidentPage, content: ReportContent, bottom: float) -> Page:
-    until_s = (content.data_until or content.end_at).timestamp()
-    return Page(
-        incident.key,
-        f"{incident.severity.capitalize()} · {incident.sentence}",
-        lambda sheet, _: draw_incident(sheet, incident, content.site_zone, until_s, TOP, bottom),
-        1,
-        (incident.model_line, incident.coverage_line),
-    )

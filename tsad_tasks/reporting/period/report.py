@@ -106,6 +106,8 @@ def period_content(
         raise BadInput(
             f"Expected a period that starts before its end. Received: {start_at} to {end_at}."
         )
+    length_s = int((end_at - start_at).total_seconds())
+    title = _TITLES_S.get(length_s, f"Anomaly report of {duration_text(length_s)}")
     with store.snapshot():
         dataset = store.select_dataset(config.dataset)
         period = ReportPeriod(store, dataset, lineage, start_at, end_at)
@@ -120,11 +122,11 @@ def period_content(
         quality = store.rows(SELECT_PERIOD_QUALITY, **period.params)
         return ReportContent(
             dataset=config.dataset,
-            title=_title(start_at, end_at, lineage),
+            title=title if lineage == Lineage.LIVE else f"{title} ({lineage})",
             description=config.description.rstrip("."),
             start_at=start_at,
             end_at=end_at,
-            site_zone=dataset.site_zone,
+            zone=dataset.site_zone,
             generated_at=generated_at,
             data_until=period.data_until,
             headline=Headline(
@@ -148,20 +150,12 @@ def period_content(
 
 
 def _data_until(period: ReportPeriod, incidents: list[PeriodIncident]) -> datetime | None:
-    """The newest reading: data count to the period's end, and as far as its open incidents have
-    gone on since.
-    """
+    """The newest reading up to the period's end, and as far as open incidents went on since."""
     gap = timedelta(seconds=period.dataset.merge_gap_s)
     went_on = [row.last_flag_at + gap for row in incidents if row.state == "open"]
     params = {"dataset_id": period.dataset.dataset_id, "before_at": max([period.end_at, *went_on])}
     ((_, newest_at),) = period.store.select("select_ledger_ends", params)
     return newest_at if isinstance(newest_at, datetime) else None
-
-
-def _title(start_at: datetime, end_at: datetime, lineage: str) -> str:
-    length_s = int((end_at - start_at).total_seconds())
-    title = _TITLES_S.get(length_s, f"Anomaly report of {duration_text(length_s)}")
-    return title if lineage == Lineage.LIVE else f"{title} ({lineage})"
 
 
 def _suppressed(incidents: list[PeriodIncident]) -> tuple[SuppressedRow, ...]:

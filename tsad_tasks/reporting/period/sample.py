@@ -56,6 +56,17 @@ CHANNELS = (
 
 SEVERITIES = tuple(reversed(Severity))
 STRENGTHS = {Severity.HIGH: 1.0, Severity.MEDIUM: 0.55, Severity.LOW: 0.35}
+QUALITY = (
+    ("P-03", "Tank level", "stuck", 412, "held 3.41 m for 6 h 52 min"),
+    ("P-05", "Oil temperature", "unit jump", 96, "values × 1.8 + 32: °F instead of °C"),
+    ("P-05", "Seal pressure", "at range limit", 31, "at the sensor's upper end, 10 bar"),
+    ("P-07", "Flow", "out of range", 4, "below 0 m³/h"),
+)
+WEEK, SHADOW = START - timedelta(days=7), Lineage.LIVE + SHADOW_SUFFIX
+AUDIT = (
+    AuditRow(14, Lineage.LIVE, WEEK, 7.0, 4, 3, 9, 0.75, 540.0, 0.143, 1.29, 2.5),
+    AuditRow(15, SHADOW, WEEK, 1.0, 0, 0, 2, None, None, 0.0, 2.0, 2.5),
+)
 SHARES = (0.588, 0.212, 0.101, 0.053, 0.029, 0.013, 0.004)
 
 
@@ -123,6 +134,11 @@ def sample_report(
     """A made-up week of seven pumps."""
     incidents = tuple(sample_incident(42 + i, n_channels=n_channels) for i in range(n_incidents))
     coverage = _coverage((0, 0, 9, 0, 31, 0, 2))
+    found = [START + timedelta(hours=9 * i) for i in range(1, 5)]
+    quality = tuple(
+        QualityRow(*row[:4], at, at + timedelta(hours=7), row[4])
+        for row, at in zip(QUALITY, found, strict=True)
+    )
     counts = {name: sum(one.severity == name for one in incidents) for name in SEVERITIES}
     return ReportContent(
         dataset="pump-skids",
@@ -130,7 +146,7 @@ def sample_report(
         description="Seven pump skids, 17 channels, one reading per minute",
         start_at=START,
         end_at=END,
-        site_zone=ZONE,
+        zone=ZONE,
         generated_at=END + timedelta(minutes=7),
         data_until=END - timedelta(minutes=1),
         headline=Headline(
@@ -147,10 +163,10 @@ def sample_report(
         incidents=incidents,
         anomalies=_anomalies(n_anomalies),
         n_anomalies=n_anomalies,
-        quality=_quality(),
+        quality=quality,
         coverage=coverage,
         models=(_model_card(),),
-        audit=_audit(),
+        audit=AUDIT,
     )
 
 
@@ -249,28 +265,6 @@ def _anomalies(n: int) -> tuple[AnomalyRow, ...]:
             )
         )
     return tuple(rows)
-
-
-def _quality() -> tuple[QualityRow, ...]:
-    rows = (
-        ("P-03", "Tank level", "stuck", 412, "held 3.41 m for 6 h 52 min"),
-        ("P-05", "Oil temperature", "unit jump", 96, "values × 1.8 + 32: °F instead of °C"),
-        ("P-05", "Seal pressure", "at range limit", 31, "at the sensor's upper end, 10 bar"),
-        ("P-07", "Flow", "out of range", 4, "below 0 m³/h"),
-    )
-    times = [START + timedelta(hours=9 * i) for i in range(1, 5)]
-    return tuple(
-        QualityRow(*row[:4], at, at + timedelta(hours=7), row[4])
-        for row, at in zip(rows, times, strict=True)
-    )
-
-
-def _audit() -> tuple[AuditRow, ...]:
-    week_at, shadow = START - timedelta(days=7), Lineage.LIVE + SHADOW_SUFFIX
-    return (
-        AuditRow(14, Lineage.LIVE, week_at, 7.0, 4, 3, 9, 0.75, 540.0, 0.143, 1.29, 2.5),
-        AuditRow(15, shadow, week_at, 1.0, 0, 0, 2, None, None, 0.0, 2.0, 2.5),
-    )
 
 
 def _model_card() -> ModelCard:
