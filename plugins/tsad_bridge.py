@@ -54,17 +54,28 @@ def source_uri(config: DatasetConfig) -> str:
 
 
 def _connection_uri(connection_id: str) -> str:
+    uri: str = airflow_connection(connection_id).get_uri()
+    return uri
+
+
+def airflow_connection(connection_id: str) -> Any:
+    """The connection as Airflow has it now.
+
+    Raises
+    ------
+    BadInput
+        When there is none of that id.
+    """
     from airflow.sdk import BaseHook
     from airflow.sdk.exceptions import AirflowNotFoundException
 
     try:
-        uri: str = BaseHook.get_connection(connection_id).get_uri()
+        return BaseHook.get_connection(connection_id)
     except AirflowNotFoundException as error:
         said = (
             f"Expected an Airflow connection named {connection_id!r}. Received: none of that name."
         )
         raise BadInput(said) from error
-    return uri
 
 
 @dataclass(frozen=True)

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from datetime import datetime
 from typing import Any
 
-from tsad_tasks.notifications.alerts import Alert, Sighting
+from tsad_tasks.notifications.alerts import Alert, AlertableIncident, AlertChange
 from tsad_tasks.notifications.news import News
 from tsad_tasks.storage.store import Store
 
@@ -76,25 +76,22 @@ class Outbox:
         params = {"dataset_id": self._dataset_id, "settled_before": settled_before}
         return [Alert(*row) for row in self._store.select("select_alerts", params)]
 
-    def incidents(self, newer_than: datetime, settled_before: datetime) -> list[Sighting]:
+    def incidents(self, newer_than: datetime, settled_before: datetime) -> list[AlertableIncident]:
         """Incidents that these alerts may stand for, and all with a flag after a moment."""
-        params = {
-            "dataset_id": self._dataset_id,
-            "newer_than": newer_than,
-            "settled_before": settled_before,
-        }
-        return [Sighting(*row) for row in self._store.select("select_alertable_incidents", params)]
+        params = {"newer_than": newer_than, "settled_before": settled_before}
+        rows = self._store.select(
+            "select_alertable_incidents", params | {"dataset_id": self._dataset_id}
+        )
+        return [AlertableIncident(*row) for row in rows]
 
-    def insert_alert(self, alert: Alert) -> Alert:
-        """The alert as stored: with its number and the name of its thread."""
-        row = self._store.select("insert_alert", asdict(alert) | {"dataset_id": self._dataset_id})[
-            0
-        ]
-        return Alert(**asdict(alert) | {"alert_id": row[0], "thread": row[1]})
-
-    def update_alert(self, alert: Alert) -> None:
-        """Writes what an alert stands for now."""
-        self._store.execute("update_alert", asdict(alert))
+    def store(self, change: AlertChange) -> AlertChange:
+        """The change as stored: a new alert with its number and the name of its thread."""
+        if change.former is not None:
+            self._store.execute("update_alert", asdict(change.alert))
+            return change
+        params = asdict(change.alert) | {"dataset_id": self._dataset_id}
+        ((alert_id, thread),) = self._store.select("insert_alert", params)
+        return replace(change, alert=replace(change.alert, alert_id=alert_id, thread=thread))
 
     def insert_news(self, events: Sequence[str], newer_than: datetime) -> list[News]:
         """Decisions after a moment that nobody was told of, in their order; from now on they count
@@ -109,13 +106,11 @@ class Outbox:
         """Messages that were new."""
         if not rows:
             return 0
-        columns: dict[str, Any] = {
-            name: [getattr(row, name) for row in rows] for name in asdict(rows[0])
-        }
+        names = asdict(rows[0])
+        columns: dict[str, Any] = {name: [getattr(row, name) for row in rows] for name in names}
         columns["payload"] = [json.dumps(row.payload, ensure_ascii=False) for row in rows]
-        return self._store.execute(
-            "insert_notifications", columns | {"dataset_id": self._dataset_id}
-        )
+        params = columns | {"dataset_id": self._dataset_id}
+        return self._store.execute("insert_notifications", params)
 
     def delete_before(self, before_at: datetime) -> int:
         """Messages removed with the alerts that ended before a moment; what waits or is open
@@ -136,6 +131,5 @@ class Outbox:
 
     def update(self, due: DueNotification, attempt: Attempt) -> None:
         """Writes what came of an attempt."""
-        self._store.execute(
-            "update_notification", asdict(attempt) | {"notification_id": due.notification_id}
-        )
+        params = asdict(attempt) | {"notification_id": due.notification_id}
+        self._store.execute("update_notification", params)
