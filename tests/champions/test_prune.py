@@ -21,7 +21,7 @@ from tsad_tasks.ingest.ingest import ingest_interval
 from tsad_tasks.monitoring.maintain import maintain_dataset
 from tsad_tasks.pipeline.rescore import score_what_if
 from tsad_tasks.reporting.evaluation.evaluate import registered_subject
-from tsad_tasks.storage.rows import GateRow, ModelUse, NewModel
+from tsad_tasks.storage.rows import ModelUse, NewModel, RuleResult
 from tsad_tasks.storage.store import Store
 
 SHORT = {"models": "1d", "scores": "1d"}
@@ -43,7 +43,7 @@ def plant(warehouse_uri: str, tmp_path: Path) -> Weeks:
     return made
 
 
-def register(plant: Weeks, end_at: datetime, gate: list[GateRow]) -> None:
+def register(plant: Weeks, end_at: datetime, gate: list[RuleResult]) -> None:
     """The first model once more, as if it had been trained until a moment."""
     with Store.connect(plant.uri) as store:
         (row,) = store.records("select_model", {"model_id": 1})
@@ -202,10 +202,10 @@ def test_a_question_keeps_its_version_as_long_as_scores_are_kept(plant: Weeks) -
         score_what_if(
             store, plant.config, 6, start_at=week(5), end_at=week(5, 2), run_id="question"
         )
-    fates = {
-        fate.version: fate.because for fate in pruned(plant, newest_at=week(5, 25), kept_s=1).fates
+    decisions = {
+        one.version: one.because for one in pruned(plant, newest_at=week(5, 25), kept_s=1).decisions
     }
-    assert fates[6] == "its scores are kept"
+    assert decisions[6] == "its scores are kept"
     assert 6 in pruned(plant, newest_at=week(5, 27), kept_s=1).pruned
 
 

@@ -17,12 +17,12 @@ from tests.plants.challengers import challenger
 from tests.plants.trained import config
 from tests.plants.weeks import CONFIG, MACHINE, Weeks, week
 from tests.training.test_gate import delays, verdicts
-from tsad_tasks.champions.shadow import Paired, shadow_rules
+from tsad_tasks.champions.shadow import ShadowComparison, shadow_rules
 from tsad_tasks.champions.trial import Trial, trial_rules
 from tsad_tasks.reporting.period.models import gate_rows
-from tsad_tasks.storage.rows import GateRow
+from tsad_tasks.storage.rows import RuleResult
 from tsad_tasks.storage.store import Store
-from tsad_tasks.training.held_out import Verdicts
+from tsad_tasks.training.held_out import DetectionResult
 from tsad_tasks.training.rule_notes import full_note
 
 RULES = "SELECT rule, value, champion_value, passed, note FROM tsad.v_model_decision WHERE stage = 'shadow'"
@@ -85,7 +85,7 @@ def test_a_good_challenger_finds_what_the_champion_finds_however_late_it_is_aske
     assert 0 < old_latency < 50
 
 
-def trial_row(challenger: Verdicts, champion: Verdicts | None) -> GateRow:
+def trial_row(challenger: DetectionResult, champion: DetectionResult | None) -> RuleResult:
     return trial_rules(config(gate={}), Trial(challenger, champion, (1.0, None)))[0]
 
 
@@ -105,7 +105,7 @@ def test_a_champion_that_cries_wolf_is_no_standard_and_no_excuse() -> None:
 
 
 def test_where_nothing_can_be_put_in_that_is_said() -> None:
-    nothing = Verdicts({"point": delays(0, 0)}, 0, 0)
+    nothing = DetectionResult({"point": delays(0, 0)}, 0, 0)
     assert (
         trial_row(nothing, nothing).note == "not tested: too few clean hours to put an anomaly into"
     )
@@ -160,7 +160,7 @@ def test_the_report_has_the_rules_of_the_shadow_in_words(weeks: Weeks) -> None:
 
 
 def test_what_is_met_by_a_range_that_reaches_the_limit_says_so(weeks: Weeks) -> None:
-    row = GateRow(
+    row = RuleResult(
         "incidents_per_entity_week", 3.5, 2.0, None, True, "7 incidents in 2 clean weeks", 1.9, 5.9
     )
     assert (
@@ -187,5 +187,5 @@ FACTS: dict[str, Any] = {"n_labels": 0, "n_labels_found": (0, 0)}
 def test_people_s_words_decide_and_few_false_alarms_do_not(
     said: dict[str, Any], failed: list[str]
 ) -> None:
-    paired = Paired(24, 5000, 5000, (0, 0), (0, 0), **FACTS | said)
+    paired = ShadowComparison(24, 5000, 5000, (0, 0), (0, 0), **FACTS | said)
     assert [row.rule for row in shadow_rules(config(), paired) if not row.passed] == failed

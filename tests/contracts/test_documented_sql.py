@@ -30,11 +30,11 @@ from tsad_tasks.monitoring.audit import WEEK, week_before
 from tsad_tasks.storage.database import connect
 from tsad_tasks.storage.rows import (
     Exclusion,
-    GateRow,
     IncidentRow,
     IngestHour,
     IngestIssue,
     QualityVerdict,
+    RuleResult,
 )
 
 DOCS = project_folder() / "docs"
@@ -74,7 +74,7 @@ def _decide(room: Room) -> int:
     store, model = room.store, new_model(room)
     with store.transaction():
         model_id = store.insert_model(model).model_id
-        store.insert_gate_decisions(model_id, [GateRow("loss_finite", 1.0, None, None, True)])
+        store.insert_gate_decisions(model_id, [RuleResult("loss_finite", 1.0, None, None, True)])
         hour_before = HOUR_AT - HOUR
         store.insert_exclusions(
             model_id, [Exclusion(room.entity_ids[0], hour_before, HOUR_AT, "label", 2)]

@@ -35,7 +35,7 @@ from tsad_tasks.ingest.ingest import ingest_interval
 from tsad_tasks.scoring.incidents import build_incidents
 from tsad_tasks.scoring.score import score_interval
 from tsad_tasks.storage.migrate import migrate
-from tsad_tasks.storage.rows import GateRow, NewModel
+from tsad_tasks.storage.rows import NewModel, RuleResult
 from tsad_tasks.storage.store import Store
 from tsad_tasks.training.retrain import Retraining, ingest_history, retrain
 
@@ -177,7 +177,7 @@ def challenge(ui: Ui) -> None:
     with Store.connect(ui.cluster.uri(role=postgres.PIPELINE)) as store:
         row = store.records("select_model", {"model_id": 1})[0]
         first = NewModel(**{name: row[name] for name in NewModel.__dataclass_fields__})
-        rules = [GateRow("finite_loss", 0.1, None, None, True)]
+        rules = [RuleResult("finite_loss", 0.1, None, None, True)]
         assert register_model(store, replace(first, seed=8), rules, []).shadow_from is not None
         # Airflow has also run the hour that has just gone by, so the shadow would begin now.
         shadow_from = TRAINED_AT + N_HOURS * HOUR

@@ -48,7 +48,7 @@ from tsad_tasks.notifications.notify import (
     retire_alerts,
 )
 from tsad_tasks.storage.database import connect
-from tsad_tasks.storage.rows import GateRow, IncidentRow, ModelDecision
+from tsad_tasks.storage.rows import IncidentRow, ModelDecision, RuleResult
 from tsad_tasks.storage.store import Store
 
 STEP = timedelta(minutes=30)
@@ -151,7 +151,7 @@ class Hall:
                     rows, anomaly_rows(self.room), attribution_rows(self.room)
                 )
 
-    def challenges(self, rows: Sequence[GateRow], **changes: Any) -> int:
+    def challenges(self, rows: Sequence[RuleResult], **changes: Any) -> int:
         """The version of a challenger that its gate let pass, or not."""
         return register_model(self.room.store, new_model(self.room, **changes), rows, []).version
 
@@ -574,7 +574,10 @@ def _fails_in_shadow(hall: Hall, version: int) -> None:
     (shadow,) = hall.room.store.select_shadows(hall.room.dataset_id, "live")
     assert shadow.version == version
     with hall.room.store.transaction():
-        rows = [GateRow("hours", 24, 24, None, True), GateRow("agreement", 0.7, 0.9, None, False)]
+        rows = [
+            RuleResult("hours", 24, 24, None, True),
+            RuleResult("agreement", 0.7, 0.9, None, False),
+        ]
         hall.room.store.insert_gate_decisions(shadow.model_id, rows, "shadow")
     end = {"at": NOW, "decision": "shadow_failed", "by": "shadow", "reason": "agreement"}
     end_shadow(hall.room.store, new_model(hall.room).scope, shadow, **end)
@@ -582,7 +585,7 @@ def _fails_in_shadow(hall: Hall, version: int) -> None:
 
 def test_the_email_on_a_gate_says_what_was_not_met_who_stays_and_where_to_look(hall: Hall) -> None:
     hall.challenges(
-        [*PASSED, GateRow("point_share", 0.2, 0.9, 0.95, False, "share found of 30")], seed=8
+        [*PASSED, RuleResult("point_share", 0.2, 0.9, 0.95, False, "share found of 30")], seed=8
     )
     hall.news()
     hall.ask(
@@ -619,7 +622,7 @@ def test_the_email_on_a_gate_says_what_was_not_met_who_stays_and_where_to_look(h
 
 
 def test_numbers_without_end_are_told_too(hall: Hall) -> None:
-    hall.challenges([GateRow("shift", float("inf"), float("nan"), None, False)], seed=8)
+    hall.challenges([RuleResult("shift", float("inf"), float("nan"), None, False)], seed=8)
     hall.news()
     assert hall.deliver() == (2, 0, 0)
     assert "  shift: Infinity; limit NaN\n" in hall.web.receiver.said[0]["text"]

@@ -16,11 +16,11 @@ from tsad_tasks.champions.champions import RegisterSummary, register_model
 from tsad_tasks.detectors.bundle import read_bundle, store_bundle
 from tsad_tasks.model.spec import ModelSpec
 from tsad_tasks.model.thresholds import Calibration
-from tsad_tasks.storage.rows import GateRow, NewModel
+from tsad_tasks.storage.rows import NewModel, RuleResult
 from tsad_tasks.storage.store import Store
 
-PASSED = [GateRow("finite_loss", 0.1, None, None, True)]
-FAILED = [GateRow("point_share", 0.2, 0.9, 0.95, False)]
+PASSED = [RuleResult("finite_loss", 0.1, None, None, True)]
+FAILED = [RuleResult("point_share", 0.2, 0.9, 0.95, False)]
 
 
 def with_limits(bundle: Any, folder: Path, factor: float) -> tuple[str, str]:
@@ -46,7 +46,7 @@ def challenger(
     *,
     seed: int = 8,
     end_at: datetime = SPLIT_AT + HOUR,
-    gate: list[GateRow] | None = None,
+    gate: list[RuleResult] | None = None,
     nervous_in: Path | None = None,
     limits: tuple[float, Path] | None = None,
     lineage: str = "live",

@@ -19,7 +19,7 @@ from tests.plants.weeks import Weeks, week
 from tsad_tasks.base.errors import NothingToDo
 from tsad_tasks.base.interval import HOUR
 from tsad_tasks.champions.champions import promote
-from tsad_tasks.champions.shadow import CompareSummary, compare_shadows, decline, promote_ready
+from tsad_tasks.champions.shadow import ShadowSummary, compare_shadows, decline, promote_ready
 from tsad_tasks.storage.store import Store
 
 FULL = week(1, 6)
@@ -145,7 +145,7 @@ def test_after_four_weeks_a_newcomer_need_not_wait(weeks: Weeks) -> None:
 # --------------------------------------------------------------------------------------------------------------
 
 
-def asking(weeks: Weeks, run_id: str, end_at: datetime = FULL) -> CompareSummary:
+def asking(weeks: Weeks, run_id: str, end_at: datetime = FULL) -> ShadowSummary:
     with Store.connect(weeks.uri) as store:
         return compare_shadows(store, weeks.config, end_at=end_at, run_id=run_id)
 

@@ -18,7 +18,7 @@ from tsad_tasks.detectors.folding.fold import FoldDetector
 from tsad_tasks.detectors.registry import detector_from_files
 from tsad_tasks.model.scoring import entity_scores
 from tsad_tasks.model.spec import ModelSpec
-from tsad_tasks.storage.rows import Exclusion, GateRow
+from tsad_tasks.storage.rows import Exclusion, RuleResult
 from tsad_tasks.training.fit import (
     FoldGroup,
     Scales,
@@ -120,7 +120,7 @@ class Trained:
         move_to_anchor(detector, fleet.reader, groups, scales, spec)
         return cls(fleet, groups, held_out, spec, at_split, detector)
 
-    def gate(self) -> dict[str, GateRow]:
+    def gate(self) -> dict[str, RuleResult]:
         history = fit_folding(self.fleet.reader, self.groups[:1], self.fleet.scales, seed=7)[1]
         judged = held_out_readings(self.fleet.reader, self.groups[0])
         outcome = run_gate(

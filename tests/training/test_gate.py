@@ -30,7 +30,7 @@ from tsad_tasks.training.gate import (
     run_gate,
     window_milliseconds,
 )
-from tsad_tasks.training.held_out import Delays, Verdicts, judge, series_errors
+from tsad_tasks.training.held_out import Delays, DetectionResult, judge, series_errors
 from tsad_tasks.training.retrain import Retraining, retrain
 
 HISTORY = TrainingHistory((0.2,), (0.1,), 100, 1.0, "epochs")
@@ -41,10 +41,10 @@ def delays(n_found: int, n: int) -> Delays:
     return (0,) * n_found + (None,) * (n - n_found)
 
 
-def verdicts(n_found: int, n: int, **changes: Any) -> Verdicts:
+def verdicts(n_found: int, n: int, **changes: Any) -> DetectionResult:
     """So many of n injected anomalies of each kind found, and no false alarm."""
     facts: dict[str, Any] = {"n_flags": 0, "n_judged": 1000, "n_weeks": 1.0}
-    return Verdicts(dict.fromkeys(KINDS, delays(n_found, n)), **facts | changes)
+    return DetectionResult(dict.fromkeys(KINDS, delays(n_found, n)), **facts | changes)
 
 
 @pytest.mark.parametrize(
@@ -84,11 +84,11 @@ def test_incidents_fail_only_where_chance_does_not_explain_them(
     assert row.passed is passes
 
 
-def paired(lost: int, won: int, n: int) -> tuple[Verdicts, Verdicts]:
+def paired(lost: int, won: int, n: int) -> tuple[DetectionResult, DetectionResult]:
     """A challenger and a champion: what only one of them finds, of n anomalies."""
     both = delays(n - lost - won, n - lost - won)
     tails = (None,) * lost + (0,) * won, (0,) * lost + (None,) * won
-    new, old = (Verdicts({"point": both + tail}, 0, 1000) for tail in tails)
+    new, old = (DetectionResult({"point": both + tail}, 0, 1000) for tail in tails)
     return new, old
 
 

@@ -17,7 +17,7 @@ from tsad_tasks.champions.champions import promote, register_model
 from tsad_tasks.champions.shadow import compare
 from tsad_tasks.cli.models import shadow
 from tsad_tasks.ingest.ingest import ingest_interval
-from tsad_tasks.storage.rows import GateRow, NewModel
+from tsad_tasks.storage.rows import NewModel, RuleResult
 from tsad_tasks.storage.store import Store
 from tsad_tasks.training.retrain import Retraining, find_exclusions, retrain, settled
 
@@ -114,5 +114,5 @@ def _challenged(plant: Plant, version: int) -> int:
         first = NewModel(**{name: row[name] for name in NewModel.__dataclass_fields__})
         model = replace(first, seed=8, train_end_at=SPLIT_AT + HOUR, parent_model_id=model_id)
         return register_model(
-            store, model, [GateRow("finite_loss", 0.1, None, None, True)], []
+            store, model, [RuleResult("finite_loss", 0.1, None, None, True)], []
         ).version

@@ -13,10 +13,10 @@ from tsad_tasks.config import DatasetConfig
 from tsad_tasks.storage.rows import (
     ChampionScope,
     Exclusion,
-    GateRow,
     ModelDecision,
     NewModel,
-    Shadow,
+    OpenShadow,
+    RuleResult,
     TrainedModel,
 )
 from tsad_tasks.storage.store import Store, hours_later
@@ -49,7 +49,7 @@ class RegisterSummary:
 def register_model(
     store: Store,
     model: NewModel,
-    outcome: Sequence[GateRow],
+    outcome: Sequence[RuleResult],
     exclusions: Sequence[Exclusion],
     *,
     in_shadow: bool = True,
@@ -178,7 +178,7 @@ def _start_shadow(
     return _enter_shadow(store, model.scope, registered.model_id, model.train_end_at)
 
 
-def _keeps_place(store: Store, scope: ChampionScope, shadow: Shadow, at: datetime) -> bool:
+def _keeps_place(store: Store, scope: ChampionScope, shadow: OpenShadow, at: datetime) -> bool:
     """Whether a shadow has begun to fill, and is not too old."""
     params = asdict(scope) | {"model_id": shadow.model_id, "start_at": shadow.valid_from}
     return at - shadow.valid_from < LONGEST_SHADOW and bool(
@@ -187,7 +187,11 @@ def _keeps_place(store: Store, scope: ChampionScope, shadow: Shadow, at: datetim
 
 
 def _yield_place(
-    store: Store, scope: ChampionScope, former: Shadow, newer: TrainedModel | Waiting, at: datetime
+    store: Store,
+    scope: ChampionScope,
+    former: OpenShadow,
+    newer: TrainedModel | Waiting,
+    at: datetime,
 ) -> None:
     _end_shadow(store, scope, former, _next_hour(store, scope, at))
     _supersede(store, scope, former.model_id, newer)
@@ -239,7 +243,7 @@ def _fill_shadow(store: Store, scope: ChampionScope) -> None:
 
 
 def replace_old_shadow(
-    store: Store, scope: ChampionScope, shadow: Shadow, *, at: datetime
+    store: Store, scope: ChampionScope, shadow: OpenShadow, *, at: datetime
 ) -> int | None:
     """Version of the waiting challenger that takes the place of one that is undecided for too long;
     None: it stays.
@@ -255,12 +259,12 @@ def replace_old_shadow(
         return waiting.version
 
 
-def _shadows(store: Store, scope: ChampionScope) -> list[Shadow]:
+def _shadows(store: Store, scope: ChampionScope) -> list[OpenShadow]:
     found = store.select_shadows(scope.dataset_id, scope.lineage)
     return [shadow for shadow in found if shadow.scope_entity_id == scope.scope_entity_id]
 
 
-def _end_shadow(store: Store, scope: ChampionScope, shadow: Shadow, at: datetime) -> None:
+def _end_shadow(store: Store, scope: ChampionScope, shadow: OpenShadow, at: datetime) -> None:
     """Nobody is in the shadow from `at` on; what was scored until then stays."""
     store.end_champions(scope.shadow, max(at, hours_later(shadow.valid_from, 1)))
 
@@ -303,7 +307,7 @@ def _promote_at_once(store: Store, model: NewModel, registered: TrainedModel) ->
 
 
 @dataclass(frozen=True)
-class Change:
+class ChampionChange:
     """Who is champion now, from which hour, and in whose place."""
 
     version: int
@@ -320,7 +324,7 @@ def promote(
     reason: str,
     at: datetime | None = None,
     lineage: str = "live",
-) -> Change:
+) -> ChampionChange:
     """Makes a model champion from the next hour that is not scored yet, and takes it out of the
     shadow.
 
@@ -362,7 +366,7 @@ def roll_back(
     at: datetime | None = None,
     entity: str | None = None,
     lineage: str = "live",
-) -> Change:
+) -> ChampionChange:
     """Makes a former champion champion again, from the hour at which the present one took over.
 
     The rows of the present champion leave the views; they stay in the tables. The hours since then
@@ -402,7 +406,7 @@ def roll_back(
 def end_shadow(
     store: Store,
     scope: ChampionScope,
-    shadow: Shadow,
+    shadow: OpenShadow,
     *,
     at: datetime,
     decision: str,
@@ -509,7 +513,7 @@ def _take_over(
     decision: str,
     by: str,
     reason: str,
-) -> Change:
+) -> ChampionChange:
     """One model's place is another's, from an hour on, with the row that says so."""
     store.end_champions(scope, valid_from)
     store.promote(scope, model.model_id, valid_from=valid_from, reason=reason)
@@ -518,4 +522,4 @@ def _take_over(
     _decide(
         store, scope, model.model_id, decision, by, reason, valid_from=valid_from, former=former_id
     )
-    return Change(model.version, valid_from, beaten.version if beaten else None)
+    return ChampionChange(model.version, valid_from, beaten.version if beaten else None)

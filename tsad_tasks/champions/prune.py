@@ -28,7 +28,7 @@ _BUNDLE = re.compile(r"[0-9a-f]{16}|\.[0-9a-f]{16}-\w+")
 
 
 @dataclass(frozen=True)
-class Fate:
+class PruneDecision:
     """What becomes of a version's bundle, and why. `n_bytes` is 0 where it is kept."""
 
     version: int
@@ -48,14 +48,14 @@ class PruneSummary:
     n_bytes : of everything that was removed, or would be.
     """
 
-    fates: tuple[Fate, ...] = ()
+    decisions: tuple[PruneDecision, ...] = ()
     leftovers: tuple[str, ...] = ()
     n_bytes: int = 0
 
     @property
     def pruned(self) -> tuple[int, ...]:
         """Versions whose bundles are gone, or would be."""
-        return tuple(fate.version for fate in self.fates if fate.is_pruned)
+        return tuple(one.version for one in self.decisions if one.is_pruned)
 
 
 def why_kept(use: ModelUse, *, used_before: datetime, scored_before: datetime | None) -> str | None:
@@ -169,11 +169,15 @@ def _removable(
 def _summary(
     uses: Sequence[ModelUse], kept: Mapping[int, str], folders: Mapping[str, Contents], because: str
 ) -> PruneSummary:
-    fates = []
+    decisions = []
     for use in (use for use in uses if not use.is_pruned):
         folder = folders.get(use.folder_name)
         is_kept, n_bytes = use.model_id in kept, folder.n_bytes if folder else 0
-        fates.append(Fate(use.version, not is_kept, kept.get(use.model_id, because), n_bytes))
+        decisions.append(
+            PruneDecision(use.version, not is_kept, kept.get(use.model_id, because), n_bytes)
+        )
     own = {use.folder_name for use in uses if not use.is_pruned}
     n_bytes = sum(folder.n_bytes for folder in folders.values())
-    return PruneSummary(tuple(fates), tuple(name for name in folders if name not in own), n_bytes)
+    return PruneSummary(
+        tuple(decisions), tuple(name for name in folders if name not in own), n_bytes
+    )

@@ -12,11 +12,10 @@ from typing import Any
 from tsad_tasks.base.confidence import SURE, chance_of_losing
 from tsad_tasks.base.errors import NothingToDo
 from tsad_tasks.base.interval import hour_ceil
-from tsad_tasks.champions.champions import Change, end_shadow, promote, replace_old_shadow
+from tsad_tasks.champions.champions import ChampionChange, end_shadow, promote, replace_old_shadow
 from tsad_tasks.champions.trial import shadow_trial, trial_rules
-from tsad_tasks.config import DatasetConfig
-from tsad_tasks.config import Shadow as ShadowRules
-from tsad_tasks.storage.rows import ChampionScope, DatasetRow, GateRow, ModelDecision, Shadow
+from tsad_tasks.config import DatasetConfig, Shadow
+from tsad_tasks.storage.rows import ChampionScope, DatasetRow, ModelDecision, OpenShadow, RuleResult
 from tsad_tasks.storage.store import Store, hours_later
 from tsad_tasks.training.rule_notes import full_note
 
@@ -26,7 +25,7 @@ FORM_MARGIN_S = 3600
 
 
 @dataclass(frozen=True)
-class Paired:
+class ShadowComparison:
     """What challenger and champion made of the same hours.
 
     Attributes
@@ -56,7 +55,7 @@ class Paired:
 
 
 @dataclass(frozen=True)
-class Comparison:
+class JudgedShadow:
     """A challenger's shadow up to a moment.
 
     Attributes
@@ -65,9 +64,9 @@ class Comparison:
     """
 
     scope: ChampionScope
-    shadow: Shadow
-    paired: Paired
-    rows: list[GateRow]
+    shadow: OpenShadow
+    paired: ShadowComparison
+    rows: list[RuleResult]
     is_complete: bool
 
     @property
@@ -83,7 +82,7 @@ def compare(
     end_at: datetime,
     lineage: str = "live",
     leaving_out: Collection[int] = (),
-) -> list[Comparison]:
+) -> list[JudgedShadow]:
     """Every open shadow of the lineage on the whole hours before `end_at`, but for those of some
     versions.
 
@@ -104,10 +103,10 @@ def _comparison(
     store: Store,
     config: DatasetConfig,
     dataset: DatasetRow,
-    shadow: Shadow,
+    shadow: OpenShadow,
     end_at: datetime,
     lineage: str,
-) -> Comparison:
+) -> JudgedShadow:
     paired = paired_hours(store, dataset, shadow, end_at, lineage)
     rows = shadow_rules(config, paired)
     is_complete = all(row.passed for row in rows[:2])
@@ -120,12 +119,12 @@ def _comparison(
             else None
         )
         rows += trial_rules(config, trial)
-    return Comparison(scope, shadow, paired, rows, is_complete)
+    return JudgedShadow(scope, shadow, paired, rows, is_complete)
 
 
 def paired_hours(
-    store: Store, dataset: DatasetRow, shadow: Shadow, end_at: datetime, lineage: str
-) -> Paired:
+    store: Store, dataset: DatasetRow, shadow: OpenShadow, end_at: datetime, lineage: str
+) -> ShadowComparison:
     """Challenger and champion on the hours from the shadow's beginning to `end_at`."""
     ids = (
         [shadow.scope_entity_id]
@@ -147,7 +146,7 @@ def paired_hours(
     n_labels, *labels = known.get("label", (0, 0, 0))
     n_confirmed, *confirmed = known.get("verdict", (0, 0, 0))
     found = (n_labels, _two(labels), n_confirmed, _two(confirmed))
-    return Paired(
+    return ShadowComparison(
         n_hours,
         n_steps,
         n_agreed,
@@ -164,7 +163,7 @@ def _two(numbers: Sequence[int]) -> tuple[int, int]:
     return first, second
 
 
-def shadow_rules(config: DatasetConfig, paired: Paired) -> list[GateRow]:
+def shadow_rules(config: DatasetConfig, paired: ShadowComparison) -> list[RuleResult]:
     """The rules that count what both have scored; the first two say whether the shadow has lasted
     long enough.
     """
@@ -185,60 +184,60 @@ def shadow_rules(config: DatasetConfig, paired: Paired) -> list[GateRow]:
     ]
 
 
-def _at_least(rule: str, value: float, limit: float, note: str) -> GateRow:
-    return GateRow(rule, value, limit, None, value >= limit, note)
+def _at_least(rule: str, value: float, limit: float, note: str) -> RuleResult:
+    return RuleResult(rule, value, limit, None, value >= limit, note)
 
 
-def _flag_share(rules: ShadowRules, paired: Paired) -> GateRow:
+def _flag_share(rules: Shadow, paired: ShadowComparison) -> RuleResult:
     n = max(paired.n_steps, 1)
     value, old = paired.n_flags[0] / n, paired.n_flags[1] / n
     limit = max(rules.max_flag_share, 2 * old)
-    return GateRow(
+    return RuleResult(
         "flag_share", value, limit, old, value <= limit, f"flagged share of {paired.n_steps} steps"
     )
 
 
-def _incidents(rules: ShadowRules, paired: Paired) -> GateRow:
+def _incidents(rules: Shadow, paired: ShadowComparison) -> RuleResult:
     """Fails only where chance does not explain the challenger's incidents: few of them decide
     nothing.
     """
     value, old = paired.n_incidents
     chance = chance_of_losing(value, old, rules.max_alert_ratio)
     note = f"incidents; a {rules.max_alert_ratio:g} times noisier challenger has as many with a chance of {chance:.0%}"
-    return GateRow("incidents", value, None, old, chance >= SURE, note)
+    return RuleResult("incidents", value, None, old, chance >= SURE, note)
 
 
-def _agreement(rules: ShadowRules, paired: Paired) -> GateRow:
+def _agreement(rules: Shadow, paired: ShadowComparison) -> RuleResult:
     value = paired.n_agreed / max(paired.n_steps, 1)
     note = "share of steps that both flag, or neither"
-    return GateRow(
+    return RuleResult(
         "agreement", value, rules.min_agreement, None, value >= rules.min_agreement, note
     )
 
 
-def _known_found(rule: str, what: str, n: int, found: tuple[int, int]) -> GateRow:
+def _known_found(rule: str, what: str, n: int, found: tuple[int, int]) -> RuleResult:
     """Each was a fault: who finds fewer of them than the champion is not put down to chance."""
     if not n:
-        return GateRow(rule, None, None, None, True, f"not tested: no {what} in these hours")
+        return RuleResult(rule, None, None, None, True, f"not tested: no {what} in these hours")
     value, old = found
-    return GateRow(rule, value, old, old, value >= old, f"flagged, of {n} {what} in these hours")
+    return RuleResult(rule, value, old, old, value >= old, f"flagged, of {n} {what} in these hours")
 
 
-def _false_alarms(rules: ShadowRules, paired: Paired) -> GateRow:
+def _false_alarms(rules: Shadow, paired: ShadowComparison) -> RuleResult:
     """By people's words on the champion's incidents, at whatever time and entity the challenger has
     one too.
     """
     value, old = paired.n_false
     if not (value or old):
         note = "not tested: nobody called an incident of these hours a false alarm or expected"
-        return GateRow("false_alarms", None, None, None, True, note)
+        return RuleResult("false_alarms", None, None, None, True, note)
     chance = chance_of_losing(value, old, rules.max_alert_ratio)
     note = f"incidents that people called false alarms or expected; as many by chance with {chance:.0%}"
-    return GateRow("false_alarms", value, None, old, chance >= SURE, note)
+    return RuleResult("false_alarms", value, None, old, chance >= SURE, note)
 
 
 @dataclass(frozen=True)
-class CompareSummary:
+class ShadowSummary:
     """What a comparison found, for the form and the log; the challengers that may be promoted by
     version.
 
@@ -263,7 +262,7 @@ def compare_shadows(
     end_at: datetime,
     lineage: str = "live",
     run_id: str | None = None,
-) -> CompareSummary:
+) -> ShadowSummary:
     """Task `compare`: challengers that have been in the shadow long enough get their rules; who
     fails one leaves it.
 
@@ -285,7 +284,7 @@ def compare_shadows(
     if run_id is not None:
         asked |= _ask(store, config, ready, lineage, run_id)
         ready = [one for one in ready if one.shadow.version not in asked]
-    return CompareSummary(
+    return ShadowSummary(
         ready=[one.shadow.version for one in ready],
         waiting={
             one.shadow.version: waiting_for(config, one.paired)
@@ -299,7 +298,7 @@ def compare_shadows(
     )
 
 
-def _decide(store: Store, one: Comparison, end_at: datetime) -> None:
+def _decide(store: Store, one: JudgedShadow, end_at: datetime) -> None:
     with store.transaction():
         store.insert_gate_decisions(one.shadow.model_id, one.rows, "shadow")
     if one.failed:
@@ -311,7 +310,7 @@ def _decide(store: Store, one: Comparison, end_at: datetime) -> None:
         end_shadow(store, one.scope, one.shadow, at=hour_ceil(end_at), **settings)
 
 
-def _replaced(store: Store, undecided: Sequence[Comparison], end_at: datetime) -> dict[int, int]:
+def _replaced(store: Store, undecided: Sequence[JudgedShadow], end_at: datetime) -> dict[int, int]:
     newer = {
         one.shadow.version: replace_old_shadow(store, one.scope, one.shadow, at=end_at)
         for one in undecided
@@ -335,7 +334,7 @@ def _of_others(forms: dict[int, str], run_id: str) -> dict[int, str]:
 
 
 def _ask(
-    store: Store, config: DatasetConfig, ready: Sequence[Comparison], lineage: str, run_id: str
+    store: Store, config: DatasetConfig, ready: Sequence[JudgedShadow], lineage: str, run_id: str
 ) -> dict[int, str]:
     """Notes that this run asks about these; those that another run asks about meanwhile come
     back.
@@ -352,13 +351,13 @@ def _ask(
     return _of_others(forms, run_id)
 
 
-def waiting_for(config: DatasetConfig, paired: Paired) -> str:
+def waiting_for(config: DatasetConfig, paired: ShadowComparison) -> str:
     """What a shadow lacks, in words."""
     hours = f"{paired.n_hours} of {config.shadow.hours} hours"
     return f"{hours} and {paired.n_steps} of {config.shadow_windows} steps scored by both"
 
 
-def markdown(comparison: Comparison) -> str:
+def markdown(comparison: JudgedShadow) -> str:
     """The numbers of a comparison as a Markdown table, for the approval form."""
     lines = [
         f"Version {comparison.shadow.version}",
@@ -372,7 +371,7 @@ def markdown(comparison: Comparison) -> str:
     return "\n".join(lines)
 
 
-def _outcome(row: GateRow) -> str:
+def _outcome(row: RuleResult) -> str:
     note = full_note(row)
     if note.startswith("not tested"):
         return note
@@ -391,7 +390,7 @@ def promote_ready(
     end_at: datetime,
     by: str,
     lineage: str = "live",
-) -> list[Change]:
+) -> list[ChampionChange]:
     """Task `promote`: makes champions of those that may be, as far as they are still in the shadow.
 
     Raises

@@ -24,7 +24,7 @@ from tsad_tasks.model.injection import LASTING_STEPS
 from tsad_tasks.model.spec import ModelSpec
 from tsad_tasks.scoring.alarm_rule import incident_rule
 from tsad_tasks.storage.artifacts import place
-from tsad_tasks.storage.rows import ChampionScope, GateRow, Shadow
+from tsad_tasks.storage.rows import ChampionScope, OpenShadow, RuleResult
 from tsad_tasks.storage.store import Store, hours_later
 from tsad_tasks.training.exclusions import exclusions_of
 from tsad_tasks.training.fit import Scope, TrainingRange, TrainingReader, evenly
@@ -34,7 +34,7 @@ from tsad_tasks.training.gate import (
     not_worse,
     window_milliseconds,
 )
-from tsad_tasks.training.held_out import HeldOut, Verdicts, judge, n_found
+from tsad_tasks.training.held_out import DetectionResult, HeldOut, judge, n_found
 
 # Each round folds all steps anew: 24 entities of 17 channels would take minutes.
 MAX_FOLDING_ENTITIES = 6
@@ -54,13 +54,18 @@ class Trial:
         readings.
     """
 
-    challenger: Verdicts
-    champion: Verdicts | None
+    challenger: DetectionResult
+    champion: DetectionResult | None
     latency_ms: tuple[float, float | None]
 
 
 def shadow_trial(
-    store: Store, config: DatasetConfig, scope: ChampionScope, shadow: Shadow, *, end_at: datetime
+    store: Store,
+    config: DatasetConfig,
+    scope: ChampionScope,
+    shadow: OpenShadow,
+    *,
+    end_at: datetime,
 ) -> Trial | None:
     """The trial of a challenger on its shadow's last week of hours before `end_at`; None where
     nothing was read.
@@ -165,25 +170,25 @@ def _part(reader: TrainingReader, name: str, entity_id: int, step_s: int) -> Hel
 # -----------------------------------------------------------------------------------------------
 
 
-def trial_rules(config: DatasetConfig, trial: Trial | None) -> list[GateRow]:
+def trial_rules(config: DatasetConfig, trial: Trial | None) -> list[RuleResult]:
     """The rules that need a trial: what was found of the anomalies, and how long a window takes."""
     return [_injected_found(config.gate, trial), _latency(config.gate, trial)]
 
 
-def _injected_found(gate: Gate, trial: Trial | None) -> GateRow:
+def _injected_found(gate: Gate, trial: Trial | None) -> RuleResult:
     """Not worse than the champion on the same anomalies, by the gate's paired test; without a
     standard, its limits.
     """
     if trial is None or not trial.challenger.all_delays:
         note = "not tested: too few clean hours to put an anomaly into"
-        return GateRow("injected_found", None, None, None, True, note)
+        return RuleResult("injected_found", None, None, None, True, note)
     row = not_worse(trial.challenger, trial.champion, gate)
     if row.limit_value is None:
         row = _by_limits(gate, trial.challenger, row)
     return replace(row, rule="injected_found", note=f"{row.note}, put into the shadow's hours")
 
 
-def _by_limits(gate: Gate, found: Verdicts, row: GateRow) -> GateRow:
+def _by_limits(gate: Gate, found: DetectionResult, row: RuleResult) -> RuleResult:
     """Where there is no champion to compare with: what the gate wants of each kind, taken
     together.
     """
@@ -195,13 +200,13 @@ def _by_limits(gate: Gate, found: Verdicts, row: GateRow) -> GateRow:
     return replace(row, limit_value=limit, passed=high >= limit, low=low, high=high, note=note)
 
 
-def _latency(gate: Gate, trial: Trial | None) -> GateRow:
+def _latency(gate: Gate, trial: Trial | None) -> RuleResult:
     if trial is None:
-        return GateRow(
+        return RuleResult(
             "latency_ms", None, gate.max_latency_ms, None, True, "not tested: nothing was read"
         )
     value, old = trial.latency_ms
     note = "CPU milliseconds from readings to an error, per window, median; measured when compared"
-    return GateRow(
+    return RuleResult(
         "latency_ms", value, gate.max_latency_ms, old, value <= gate.max_latency_ms, note
     )

@@ -17,7 +17,7 @@ from tsad_tasks.storage.paths import artifacts_root, config_of
 from tsad_tasks.storage.store import Store
 
 if TYPE_CHECKING:
-    from tsad_tasks.champions.champions import Change
+    from tsad_tasks.champions.champions import ChampionChange
     from tsad_tasks.champions.prune import PruneSummary
 
 Dataset = Annotated[str, typer.Argument(help="Name of a dataset file, such as server_room.")]
@@ -104,7 +104,7 @@ def prune(
 def _show_pruned(dataset: str, found: PruneSummary, verb: str) -> None:
     rows = [
         (one.version, verb if one.is_pruned else "kept", one.because, one.n_bytes / 1e6 or None)
-        for one in found.fates
+        for one in found.decisions
     ]
     table(dataset, ("version", "bundle", "why", "MB"), rows, right=("version", "MB"))
     say(
@@ -222,7 +222,7 @@ def _score_again(store: Store, dataset: str, from_at: datetime, lineage: str) ->
         score_range(store, config, from_at, newest, lineage)
 
 
-def _said(change: Change) -> str:
+def _said(change: ChampionChange) -> str:
     place = f" in the place of version {change.former_version}" if change.former_version else ""
     return f"Version {change.version} is champion from {change.valid_from:%Y-%m-%d %H:%M} UTC on{place}."
 

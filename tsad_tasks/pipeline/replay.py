@@ -19,7 +19,7 @@ from upath import UPath
 
 from tsad_tasks.base.errors import BadInput, NothingToDo
 from tsad_tasks.base.interval import HOUR, hour_ceil
-from tsad_tasks.champions.champions import Change, RegisterSummary
+from tsad_tasks.champions.champions import ChampionChange, RegisterSummary
 from tsad_tasks.champions.shadow import compare_shadows, promote_ready
 from tsad_tasks.config import DatasetConfig
 from tsad_tasks.scoring.incidents import build_incidents
@@ -53,7 +53,7 @@ class Replay:
     say: Say = print
     advance: Advance = lambda _at: None
     registered: list[RegisterSummary] = field(default_factory=list)
-    promoted: list[Change] = field(default_factory=list)
+    promoted: list[ChampionChange] = field(default_factory=list)
     rejected: dict[int, list[str]] = field(default_factory=dict)
 
     @property

@@ -23,7 +23,7 @@ from tsad_tasks.scoring.reach import Reach, anchor_at, score_reach
 from tsad_tasks.storage.rows import Champion, DatasetRow
 from tsad_tasks.storage.store import Store, hours_later
 
-PEOPLE_S_LINEAGES = ("live", "replay")
+VISIBLE_LINEAGES = ("live", "replay")
 _PENDING_SALT = 0x2545F4914F6CDD1D
 
 SHADOW_SUFFIX = "/shadow"
@@ -179,7 +179,7 @@ def plan_interval(
     read, ids = span.ingested[span.mine], list(entities.values())
     # Only of what people see an hour without a champion is worth a word.
     is_open = (
-        ~covered & read[None, :] & span.began(ids)[:, span.mine] & (lineage in PEOPLE_S_LINEAGES)
+        ~covered & read[None, :] & span.began(ids)[:, span.mine] & (lineage in VISIBLE_LINEAGES)
     )
     unchampioned = tuple(
         (ids[entity], hours_later(first_at, int(hour))) for entity, hour in np.argwhere(is_open)

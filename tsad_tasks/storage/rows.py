@@ -403,7 +403,7 @@ class ChampionAt:
 
 
 @dataclass(frozen=True)
-class GateRow:
+class RuleResult:
     rule: str
     value: float | None
     limit_value: float | None
@@ -430,7 +430,7 @@ class DriftRow:
 
 
 @dataclass(frozen=True)
-class Shadow:
+class OpenShadow:
     """A challenger that is scored beside the champion."""
 
     scope_entity_id: int

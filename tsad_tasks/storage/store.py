@@ -34,7 +34,6 @@ from tsad_tasks.storage.rows import (
     Exclusion,
     Flag,
     FoldStates,
-    GateRow,
     IncidentRow,
     IngestHour,
     IngestIssue,
@@ -45,12 +44,13 @@ from tsad_tasks.storage.rows import (
     ModelDecision,
     ModelUse,
     NewModel,
+    OpenShadow,
     QualityVerdict,
+    RuleResult,
     ScoreMemo,
     ScoreRows,
     ScoreSteps,
     ScoreWrite,
-    Shadow,
     StandingIncident,
     TopAttribution,
     TrainedModel,
@@ -788,14 +788,14 @@ class Store:
         return ChampionAt(*row) if row else None
 
     def insert_gate_decisions(
-        self, model_id: int, rows: Sequence[GateRow], stage: str = "gate"
+        self, model_id: int, rows: Sequence[RuleResult], stage: str = "gate"
     ) -> None:
         """Writes the rules of a stage, their numbers and outcomes, and the gate's verdict on the
         model.
         """
         self.execute(
             "insert_gate_decisions",
-            {"model_id": model_id, "stage": stage} | _columns(GateRow, rows),
+            {"model_id": model_id, "stage": stage} | _columns(RuleResult, rows),
         )
         if stage == "gate":
             self.execute(
@@ -807,10 +807,10 @@ class Store:
         """Takes back the gate's rules of a model that it refused; how many there were."""
         return self.execute("delete_gate_decisions", {"model_id": model_id})
 
-    def select_gate_decisions(self, model_id: int, stage: str = "gate") -> list[GateRow]:
+    def select_gate_decisions(self, model_id: int, stage: str = "gate") -> list[RuleResult]:
         """The rules of one stage for one model."""
         params = {"model_id": model_id, "stage": stage}
-        return [GateRow(*row) for row in self.select("select_gate_decisions", params)]
+        return [RuleResult(*row) for row in self.select("select_gate_decisions", params)]
 
     def insert_exclusions(self, model_id: int, rows: Sequence[Exclusion]) -> None:
         """Writes what a training left out."""
@@ -852,10 +852,10 @@ class Store:
         self.lock_dataset(scope.dataset_id, "champion")
         return self.execute("close_champion_periods", asdict(scope) | {"at": at})
 
-    def select_shadows(self, dataset_id: int, lineage: str) -> list[Shadow]:
+    def select_shadows(self, dataset_id: int, lineage: str) -> list[OpenShadow]:
         """The challengers that are scored beside a lineage's champions now."""
         params = {"dataset_id": dataset_id, "lineage": lineage}
-        return [Shadow(*row) for row in self.select("select_shadows", params)]
+        return [OpenShadow(*row) for row in self.select("select_shadows", params)]
 
     def insert_model_decision(self, decision: ModelDecision) -> None:
         """Writes what was decided on a model."""

@@ -12,7 +12,7 @@ import numpy as np
 from tsad_tasks.base.interval import from_unix_s, unix_s
 from tsad_tasks.config import DatasetConfig
 from tsad_tasks.model.features import fit_scaler
-from tsad_tasks.storage.rows import GateRow
+from tsad_tasks.storage.rows import RuleResult
 from tsad_tasks.storage.store import Store
 from tsad_tasks.training.exclusions import Said, standing_verdicts
 from tsad_tasks.training.fit import Scope, TrainingReader
@@ -158,7 +158,7 @@ def enough_s(config: DatasetConfig) -> float:
     return min(config.features.min_own_scale_s, config.training.range_s / 2)
 
 
-def shift_rule(config: DatasetConfig, levels: Sequence[Level]) -> GateRow:
+def shift_rule(config: DatasetConfig, levels: Sequence[Level]) -> RuleResult:
     """The gate's rule: no channel is farther from its commissioning reference than the dataset
     allows.
     """
@@ -169,7 +169,7 @@ def shift_rule(config: DatasetConfig, levels: Sequence[Level]) -> GateRow:
         default=None,
     )
     if worst is None or worst.shift is None:
-        return GateRow(
+        return RuleResult(
             SHIFT_RULE,
             None,
             limit,
@@ -178,12 +178,12 @@ def shift_rule(config: DatasetConfig, levels: Sequence[Level]) -> GateRow:
             "nothing to compare with: the references are made now",
         )
     passed = worst.shift <= limit
-    return GateRow(
+    return RuleResult(
         SHIFT_RULE, worst.shift, limit, None, passed, _note(config, worst, passed=passed)
     )
 
 
-def spread_rule(config: DatasetConfig, levels: Sequence[Level]) -> GateRow:
+def spread_rule(config: DatasetConfig, levels: Sequence[Level]) -> RuleResult:
     """The gate's rule: no channel scatters much wider than at commissioning, as readings that were
     garbled do.
     """
@@ -194,7 +194,7 @@ def spread_rule(config: DatasetConfig, levels: Sequence[Level]) -> GateRow:
         default=None,
     )
     if worst is None or worst.widening is None:
-        return GateRow(
+        return RuleResult(
             SPREAD_RULE,
             None,
             limit,
@@ -204,7 +204,7 @@ def spread_rule(config: DatasetConfig, levels: Sequence[Level]) -> GateRow:
         )
     passed = worst.widening <= limit
     note = f"{worst.entity} {worst.channel}: its spread as a multiple of the one at commissioning"
-    return GateRow(SPREAD_RULE, worst.widening, limit, None, passed, note)
+    return RuleResult(SPREAD_RULE, worst.widening, limit, None, passed, note)
 
 
 def _note(config: DatasetConfig, worst: Level, *, passed: bool) -> str:

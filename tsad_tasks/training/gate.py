@@ -28,7 +28,7 @@ from tsad_tasks.model.spec import ModelSpec
 from tsad_tasks.model.thresholds import ThresholdSettings
 from tsad_tasks.scoring.alarm_rule import incident_rule
 from tsad_tasks.storage.artifacts import place
-from tsad_tasks.storage.rows import ChampionAt, GateRow, NewModel
+from tsad_tasks.storage.rows import ChampionAt, NewModel, RuleResult
 from tsad_tasks.training.fit import (
     FoldGroup,
     PreparedTraining,
@@ -41,8 +41,8 @@ from tsad_tasks.training.fit import (
 )
 from tsad_tasks.training.held_out import (
     Delays,
+    DetectionResult,
     HeldOut,
-    Verdicts,
     calibrated_spec,
     judge,
     n_found,
@@ -106,9 +106,9 @@ def alarm_budget(
 class GateOutcome:
     """The gate's rules and what it measured."""
 
-    rows: list[GateRow]
-    challenger: Verdicts
-    champion: Verdicts | None
+    rows: list[RuleResult]
+    challenger: DetectionResult
+    champion: DetectionResult | None
 
     @property
     def passed(self) -> bool:
@@ -124,7 +124,7 @@ def run_gate(
     champion: ChampionAt | None,
     *,
     seed: int,
-    also: Sequence[GateRow] = (),
+    also: Sequence[RuleResult] = (),
     n_entities: int | None = None,
 ) -> GateOutcome:
     """The challenger's numbers beside the champion's, rule by rule.
@@ -153,7 +153,7 @@ def run_gate(
     return GateOutcome([*rows, *costs, *also], challenger, incumbent)
 
 
-def _saying_on_whom(rows: Sequence[GateRow], n_judged: int, n_entities: int) -> list[GateRow]:
+def _saying_on_whom(rows: Sequence[RuleResult], n_judged: int, n_entities: int) -> list[RuleResult]:
     """The rows, whose notes say on how many entities they are, where these are not all; the loss is
     of all windows.
     """
@@ -189,8 +189,11 @@ def comparable_model(champion: ChampionAt, spec: ModelSpec) -> tuple[ModelSpec, 
 
 
 def _rules(
-    config: DatasetConfig, challenger: Verdicts, champion: Verdicts | None, history: TrainingHistory
-) -> list[GateRow]:
+    config: DatasetConfig,
+    challenger: DetectionResult,
+    champion: DetectionResult | None,
+    history: TrainingHistory,
+) -> list[RuleResult]:
     gate = config.gate
     rows = [_finite_loss(history), _held_out_error(challenger, champion)]
     for kind, limit in (
@@ -213,9 +216,9 @@ def _rules(
     ]
 
 
-def _finite_loss(history: TrainingHistory) -> GateRow:
+def _finite_loss(history: TrainingHistory) -> RuleResult:
     if not history.validation_loss:
-        return GateRow(
+        return RuleResult(
             "finite_loss",
             None,
             None,
@@ -225,25 +228,29 @@ def _finite_loss(history: TrainingHistory) -> GateRow:
         )
     loss = history.validation_loss[-1]
     finite = bool(np.isfinite(loss)) and history.stopped != "diverged"
-    return GateRow(
+    return RuleResult(
         "finite_loss", loss if np.isfinite(loss) else None, None, None, finite, "validation loss"
     )
 
 
-def _held_out_error(challenger: Verdicts, champion: Verdicts | None) -> GateRow:
+def _held_out_error(challenger: DetectionResult, champion: DetectionResult | None) -> RuleResult:
     """Shown: losses of other scales or other kinds of detectors do not compare."""
     old = champion.mean_error if champion else None
     note = "mean error of the same held-out windows; shown"
-    return GateRow("held_out_error", challenger.mean_error, None, old, True, note)
+    return RuleResult("held_out_error", challenger.mean_error, None, old, True, note)
 
 
 def _injected_found(
-    kind: str, challenger: Verdicts, champion: Verdicts | None, limit: float, margin: float
-) -> GateRow:
+    kind: str,
+    challenger: DetectionResult,
+    champion: DetectionResult | None,
+    limit: float,
+    margin: float,
+) -> RuleResult:
     found, old = challenger.delays[kind], _share(champion.delays[kind]) if champion else None
     value = _share(found)
     if value is None:
-        return GateRow(
+        return RuleResult(
             f"{kind}_share",
             None,
             limit,
@@ -254,14 +261,16 @@ def _injected_found(
     low, high = share_interval(n_found(found), len(found))
     passed = high >= limit and value >= limit - margin
     note = f"share found of {len(found)} injected {kind} anomalies"
-    return GateRow(f"{kind}_share", value, limit, old, passed, note, low, high)
+    return RuleResult(f"{kind}_share", value, limit, old, passed, note, low, high)
 
 
 def _share(delays: Delays) -> float | None:
     return n_found(delays) / len(delays) if delays else None
 
 
-def _known_found(challenger: Verdicts, champion: Verdicts | None, gate: Gate) -> GateRow:
+def _known_found(
+    challenger: DetectionResult, champion: DetectionResult | None, gate: Gate
+) -> RuleResult:
     """Labels and verdicts in held-out readings; fails only where chance does not explain it."""
     found, limit, old = (
         challenger.known,
@@ -270,7 +279,7 @@ def _known_found(challenger: Verdicts, champion: Verdicts | None, gate: Gate) ->
     )
     value, n = _share(found), len(found)
     if n < gate.min_known:
-        return GateRow(
+        return RuleResult(
             "known_share", value, limit, old, True, f"too few known anomalies: {n}; decides nothing"
         )
     low, high = share_interval(n_found(found), n)
@@ -278,7 +287,7 @@ def _known_found(challenger: Verdicts, champion: Verdicts | None, gate: Gate) ->
     note = f"share found of {n} known anomalies" + (
         f"; {_against(found, champion.known)}" if champion else ""
     )
-    return GateRow(
+    return RuleResult(
         "known_share", value, limit, old, high >= limit and chance > SURE, note, low, high
     )
 
@@ -300,25 +309,25 @@ def _against(found: Delays, old: Delays) -> str:
 
 
 def _false_alarms(
-    challenger: Verdicts, champion: Verdicts | None, gate: Gate, width: int
-) -> GateRow:
+    challenger: DetectionResult, champion: DetectionResult | None, gate: Gate, width: int
+) -> RuleResult:
     """Windows overlap: as many steps as a window has count as one."""
     value, old = challenger.false_alarm_share, champion.false_alarm_share if champion else None
     limit, n = gate.max_false_alarm_share, challenger.n_judged
     note = f"flagged share of {n} clean held-out steps"
     if value is None:
-        return GateRow("false_alarm_share", None, limit, old, False, note)
+        return RuleResult("false_alarm_share", None, limit, old, False, note)
     low, high = share_interval(challenger.n_flags / width, n / width)
     passed = low <= limit and value <= limit * gate.max_excess
-    return GateRow("false_alarm_share", value, limit, old, passed, note, low, high)
+    return RuleResult("false_alarm_share", value, limit, old, passed, note, low, high)
 
 
 def _false_incidents(
-    challenger: Verdicts, champion: Verdicts | None, limit: float | None
-) -> GateRow:
+    challenger: DetectionResult, champion: DetectionResult | None, limit: float | None
+) -> RuleResult:
     """Fails only where chance does not explain the incidents: a short held-out range holds few."""
     if not challenger.n_weeks:
-        return GateRow(
+        return RuleResult(
             "incidents_per_entity_week", None, limit, None, True, "not tested: nothing was judged"
         )
     n, weeks = challenger.n_incidents, challenger.n_weeks
@@ -326,16 +335,18 @@ def _false_incidents(
     old = champion.n_incidents / champion.n_weeks if champion and champion.n_weeks else None
     note = f"{n} incidents in {weeks:.2g} clean held-out weeks of one entity"
     passed = limit is None or low <= limit
-    return GateRow("incidents_per_entity_week", n / weeks, limit, old, passed, note, low, high)
+    return RuleResult("incidents_per_entity_week", n / weeks, limit, old, passed, note, low, high)
 
 
-def not_worse(challenger: Verdicts, champion: Verdicts | None, gate: Gate) -> GateRow:
+def not_worse(
+    challenger: DetectionResult, champion: DetectionResult | None, gate: Gate
+) -> RuleResult:
     """The same anomalies, in pairs: worse than tolerated fails where chance does not explain it, or
     they are many.
     """
     value, old = challenger.overall, champion.overall if champion else None
     if champion is None or value is None or old is None:
-        return GateRow(
+        return RuleResult(
             "not_worse",
             value,
             None,
@@ -346,17 +357,21 @@ def not_worse(challenger: Verdicts, champion: Verdicts | None, gate: Gate) -> Ga
     false_alarms = champion.false_alarm_share
     if false_alarms is not None and false_alarms > gate.max_false_alarm_share:
         note = f"no standard: the champion flags {false_alarms:.1%} of the clean held-out steps"
-        return GateRow("not_worse", value, None, old, True, note)
+        return RuleResult("not_worse", value, None, old, True, note)
     found, before = challenger.all_delays, champion.all_delays
     limit, n = old - gate.tolerance, len(found)
     passed = value >= limit or (_chance(found, before) > SURE and n < gate.min_pairs)
     note = f"share found of the same {n} injected anomalies; {_against(found, before)}"
-    return GateRow("not_worse", value, limit, old, passed, note, *share_interval(n_found(found), n))
+    return RuleResult(
+        "not_worse", value, limit, old, passed, note, *share_interval(n_found(found), n)
+    )
 
 
-def _delay(challenger: Verdicts, champion: Verdicts | None, step_s: int) -> GateRow:
+def _delay(
+    challenger: DetectionResult, champion: DetectionResult | None, step_s: int
+) -> RuleResult:
     value, old = (_median_delay(one, step_s) if one else None for one in (challenger, champion))
-    return GateRow(
+    return RuleResult(
         "delay_s",
         value,
         None,
@@ -366,15 +381,17 @@ def _delay(challenger: Verdicts, champion: Verdicts | None, step_s: int) -> Gate
     )
 
 
-def _median_delay(verdicts: Verdicts, step_s: int) -> float | None:
-    delays = [each for each in verdicts.all_delays if each is not None]
+def _median_delay(result: DetectionResult, step_s: int) -> float | None:
+    delays = [each for each in result.all_delays if each is not None]
     return float(np.median(delays)) * step_s if delays else None
 
 
-def _score_drift(challenger: Verdicts, champion: Verdicts | None, limit: float) -> GateRow:
+def _score_drift(
+    challenger: DetectionResult, champion: DetectionResult | None, limit: float
+) -> RuleResult:
     value = stability_index(champion.scores, challenger.scores) if champion else None
     note = "PSI of scores on clean held-out steps against the champion's; shown"
-    return GateRow(
+    return RuleResult(
         "score_drift", value, limit, None, True, note if champion else "no champion to compare with"
     )
 
@@ -384,16 +401,16 @@ Model = tuple[ModelSpec, Detector]
 
 def _latency(
     gate: Gate, spec: ModelSpec, detector: Detector, held_out: Sequence[HeldOut], old: Model | None
-) -> GateRow:
+) -> RuleResult:
     """CPU time, since a wall clock tells how busy the machine was; the limit is generous."""
     if not held_out:
-        return GateRow(
+        return RuleResult(
             "latency_ms", None, gate.max_latency_ms, None, True, "not tested: nothing was judged"
         )
     value = window_milliseconds(spec, detector, held_out[0])
     before = window_milliseconds(*old, held_out[0]) if old else None
     note = "CPU milliseconds from readings to an error, per window, median"
-    return GateRow(
+    return RuleResult(
         "latency_ms", value, gate.max_latency_ms, before, value <= gate.max_latency_ms, note
     )
 
@@ -412,12 +429,12 @@ def window_milliseconds(spec: ModelSpec, detector: Detector, part: HeldOut) -> f
     return float(np.median(taken)) / len(values) * 1000
 
 
-def _size(detector: Detector, old: Model | None) -> GateRow:
+def _size(detector: Detector, old: Model | None) -> RuleResult:
     sizes = [
         sum(map(len, one.to_files().values())) for one in ([detector] + ([old[1]] if old else []))
     ]
     before = float(sizes[1]) if old else None
-    return GateRow(
+    return RuleResult(
         "size_bytes", float(sizes[0]), None, before, True, "bytes of the detector's files; shown"
     )
 

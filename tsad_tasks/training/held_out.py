@@ -420,7 +420,7 @@ Delays = tuple[int | None, ...]
 
 
 @dataclass(frozen=True)
-class Verdicts:
+class DetectionResult:
     """What a model made of the gate's part of held-out readings.
 
     Attributes
@@ -482,7 +482,7 @@ def judge(
     seed: int,
     reference: ModelSpec,
     rule: IncidentRule,
-) -> Verdicts:
+) -> DetectionResult:
     """Detection of injected anomalies and false alarms. The same seed injects the same anomalies
     for every model.
 
@@ -498,12 +498,12 @@ def judge(
         judged, rng = _Judged(spec, detector, part), np.random.default_rng([seed, number])
         found.append(judged.clean(rule))
         _add_hits(hits, judged, quota, rng, reference)
-    return _verdicts({kind: tuple(delays) for kind, delays in hits.items()}, found)
+    return _detection_result({kind: tuple(delays) for kind, delays in hits.items()}, found)
 
 
-def _verdicts(delays: Mapping[str, Delays], found: Sequence[_Clean]) -> Verdicts:
+def _detection_result(delays: Mapping[str, Delays], found: Sequence[_Clean]) -> DetectionResult:
     errors = np.concatenate([np.zeros(0, np.float32), *(one.errors for one in found)])
-    return Verdicts(
+    return DetectionResult(
         delays,
         n_flags=sum(one.n_flags for one in found),
         n_judged=sum(len(one.scores) for one in found),
@@ -517,7 +517,7 @@ def _verdicts(delays: Mapping[str, Delays], found: Sequence[_Clean]) -> Verdicts
 
 @dataclass(frozen=True)
 class _Clean:
-    """What a model made of one entity's readings as they are: see `Verdicts`."""
+    """What a model made of one entity's readings as they are: see `DetectionResult`."""
 
     n_flags: int
     n_incidents: int

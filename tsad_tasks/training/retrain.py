@@ -28,7 +28,7 @@ from tsad_tasks.model.spec import ModelSpec
 from tsad_tasks.scoring.canary import canary_of
 from tsad_tasks.storage.artifacts import place
 from tsad_tasks.storage.paths import deprecations_of
-from tsad_tasks.storage.rows import ChampionAt, Exclusion, GateRow, TrainedModel
+from tsad_tasks.storage.rows import ChampionAt, Exclusion, RuleResult, TrainedModel
 from tsad_tasks.storage.store import Store
 from tsad_tasks.training.commissioning import (
     commissioning_levels,
@@ -532,7 +532,7 @@ def register(run: Retraining) -> list[RegisterSummary]:
             sha256=found.bundle.sha256,
             card=_timed_card(found.bundle.card, _history(folder)),
         )
-        rows = [GateRow(**row) for row in json.loads((folder / "gate.json").read_text())]
+        rows = [RuleResult(**row) for row in json.loads((folder / "gate.json").read_text())]
         left_out = [*_exclusions(folder), *_extreme(run, scope, folder)]
         in_shadow = run.config.shadow.hours > 0
         summaries.append(register_model(run.store, model, rows, left_out, in_shadow=in_shadow))

@@ -4,7 +4,7 @@ letter.
 
 from __future__ import annotations
 
-from tsad_tasks.storage.rows import GateRow
+from tsad_tasks.storage.rows import RuleResult
 from tsad_tasks.text.formats import figure_text
 
 # Their limit is the most that may be; that of the others is the least.
@@ -21,15 +21,15 @@ AT_MOST = frozenset(
 )
 
 
-def doubt(row: GateRow) -> str:
+def doubt(row: RuleResult) -> str:
     """Why a rule is met whose value is beyond the limit: its range reaches the limit. Empty where
     it is not beyond.
 
-    >>> doubt(GateRow("incidents_per_entity_week", 3.5, 2.0, None, True, "", 1.9, 5.9))
+    >>> doubt(RuleResult("incidents_per_entity_week", 3.5, 2.0, None, True, "", 1.9, 5.9))
     '3.50 (1.90–5.90): not clearly above 2.00'
-    >>> doubt(GateRow("point_share", 0.85, 0.9, None, True, "", 0.72, 0.93))
+    >>> doubt(RuleResult("point_share", 0.85, 0.9, None, True, "", 0.72, 0.93))
     '0.850 (0.720–0.930): not clearly below 0.900'
-    >>> doubt(GateRow("point_share", 0.95, 0.9, None, True, "", 0.86, 0.98))
+    >>> doubt(RuleResult("point_share", 0.95, 0.9, None, True, "", 0.86, 0.98))
     ''
     """
     if (
@@ -49,10 +49,10 @@ def doubt(row: GateRow) -> str:
     )
 
 
-def failure(row: GateRow) -> str:
+def failure(row: RuleResult) -> str:
     """A rule that was not met, with its numbers.
 
-    >>> failure(GateRow("point_share", 0.62, 0.9, None, False, "share found of 60 injected point anomalies"))
+    >>> failure(RuleResult("point_share", 0.62, 0.9, None, False, "share found of 60 injected point anomalies"))
     'point_share: 0.620, limit at least 0.900 (share found of 60 injected point anomalies)'
     """
     value = "unknown" if row.value is None else figure_text(row.value)
@@ -61,6 +61,6 @@ def failure(row: GateRow) -> str:
     return f"{row.rule}: {value}{limit}" + (f" ({row.note})" if row.note else "")
 
 
-def full_note(row: GateRow) -> str:
+def full_note(row: RuleResult) -> str:
     """A rule's note, after the doubt that there is."""
     return "; ".join(filter(None, (doubt(row), row.note)))

@@ -11,7 +11,7 @@ from tsad_tasks.model.thresholds import FOLDING_KINDS
 from tsad_tasks.reporting.period.content import AuditRow, GateRow, ModelCard
 from tsad_tasks.reporting.period.ranking import DEFAULT_LIMITS
 from tsad_tasks.scoring.plan import SHADOW_SUFFIX
-from tsad_tasks.storage.rows import GateRow as StoredRow
+from tsad_tasks.storage.rows import RuleResult
 from tsad_tasks.storage.store import Store
 from tsad_tasks.text.formats import count_text, counted, date_text, duration_text, share_text
 from tsad_tasks.training.rule_notes import AT_MOST, doubt
@@ -108,7 +108,7 @@ def gate_rows(store: Store, model_id: int, stage: str = "gate") -> tuple[GateRow
     return tuple(_gate_row(row) for row in ordered)
 
 
-def _gate_row(row: StoredRow) -> GateRow:
+def _gate_row(row: RuleResult) -> GateRow:
     return GateRow(
         _RULES.get(row.rule, row.rule.replace("_", " ")),
         row.value,

@@ -1,0 +1,133 @@
+"""Words that Postgres, Airflow's forms, the dataset files and the code must spell alike: each set
+of them is declared here and nowhere else.
+
+SQL states them once more, as CHECK constraints in migrations; a test holds both equal.
+"""
+
+from __future__ import annotations
+
+from enum import StrEnum, unique
+
+SHADOW_SUFFIX = "/shadow"
+
+
+@unique
+class Lineage(StrEnum):
+    """A history of champions that people may look at.
+
+    Shadows (`live/shadow`) and questions (`what_if/…`) are lineages too, of which nobody is told.
+    """
+
+    LIVE = "live"
+    REPLAY = "replay"
+
+
+@unique
+class Severity(StrEnum):
+    """Of an anomaly, the mildest first.
+
+    >>> [one.rank for one in Severity], max(["LOW", "HIGH", "MEDIUM"], key=severity_rank)
+    ([1, 2, 3], 'HIGH')
+    """
+
+    LOW = "LOW"
+    MEDIUM = "MEDIUM"
+    HIGH = "HIGH"
+
+    @property
+    def rank(self) -> int:
+        """1 for the mildest; 0 is no anomaly."""
+        return list(Severity).index(self) + 1
+
+
+def severity_rank(severity: str) -> int:
+    """The rank of a severity by its name, as rows of Postgres carry it."""
+    return Severity(severity).rank
+
+
+@unique
+class HourStatus(StrEnum):
+    """Of an entity and hour: scored, or why not.
+
+    >>> HourStatus.PARTIAL.has_scores, HourStatus("gap").has_scores
+    (True, False)
+    """
+
+    SCORED = "scored"
+    PARTIAL = "partial"
+    INSUFFICIENT_HISTORY = "insufficient_history"
+    GAP = "gap"
+    STALE = "stale"
+    OFF = "off"
+    UNKNOWN_ENTITY_SCALE = "unknown_entity_scale"
+    INPUTS_RETIRED = "inputs_retired"
+    # Of hours that no model has a row for.
+    NO_CHAMPION = "no_champion"
+    FAILED = "failed"
+
+    @property
+    def has_scores(self) -> bool:
+        """Whether some step of the hour has a score."""
+        return self in (HourStatus.SCORED, HourStatus.PARTIAL, HourStatus.UNKNOWN_ENTITY_SCALE)
+
+
+@unique
+class Verdict(StrEnum):
+    """A person's word on an incident."""
+
+    CONFIRMED = "confirmed"
+    EXPECTED = "expected"
+    FALSE_ALARM = "false_alarm"
+    NEW_NORMAL = "new_normal"
+    SENSOR_FAULT = "sensor_fault"
+
+
+@unique
+class Decision(StrEnum):
+    """What became of a model, in the order in which it may happen."""
+
+    GATE_FAILED = "gate_failed"
+    WAITING = "waiting"
+    SHADOW_STARTED = "shadow_started"
+    ASKED = "asked"
+    SHADOW_FAILED = "shadow_failed"
+    SUPERSEDED = "superseded"
+    DECLINED = "declined"
+    PROMOTED = "promoted"
+    ROLLED_BACK = "rolled_back"
+
+
+@unique
+class TrainingDecision(StrEnum):
+    """Whether a training went on."""
+
+    APPROVED = "approved"
+    STOPPED = "stopped"
+
+
+@unique
+class NewsEvent(StrEnum):
+    """What is told of models."""
+
+    GATE_FAILED = Decision.GATE_FAILED.value
+    SHADOW_FAILED = Decision.SHADOW_FAILED.value
+    TRAINING_STOPPED = "training_stopped"
+    PROMOTED = Decision.PROMOTED.value
+    ROLLED_BACK = Decision.ROLLED_BACK.value
+
+
+@unique
+class Stage(StrEnum):
+    """Which rules a challenger is judged by: before it was ever used, and beside the champion."""
+
+    GATE = "gate"
+    SHADOW = "shadow"
+
+
+@unique
+class Outcome(StrEnum):
+    """Of a rule. What could not be measured is not tested, and never met."""
+
+    MET = "met"
+    FAILED = "failed"
+    NOT_TESTED = "not_tested"
