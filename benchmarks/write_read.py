@@ -33,7 +33,7 @@ from sqlalchemy import Engine, create_engine
 
 from devstack.postgres import ensure_running, remove
 from tsad_tasks.config import DatasetConfig
-from tsad_tasks.storage.database import connect, query
+from tsad_tasks.storage.database import connect, statement_text
 from tsad_tasks.storage.migrate import migrate
 from tsad_tasks.storage.rows import AnomalyRows, AttributionRows, Layout, ScoreRows
 from tsad_tasks.storage.store import Store
@@ -222,12 +222,12 @@ def write_times(bench: Bench, table: str, write: Callable[[], None], frame: pd.D
     return Timed(ours_s, pandas_s, raw_s)
 
 
-def read_times(bench: Bench, name: str, read: Callable[[], Any], statement: str) -> Timed:
-    """Each way to read; `name` is the query that ours asks."""
+def read_times(bench: Bench, path: str, read: Callable[[], Any], statement: str) -> Timed:
+    """Each way to read; `path` is the query that ours asks."""
     return Timed(
         _median_s(read),
         _median_s(lambda: bench.read_sql(statement)),
-        _median_s(lambda: bench.raw_read(query(name))),
+        _median_s(lambda: bench.raw_read(statement_text(path))),
     )
 
 
@@ -258,8 +258,10 @@ def measured(bench: Bench) -> dict[str, Timed]:
         "SELECT at, machine, value FROM reading",
         "SELECT at, machine, error FROM score",
     )
-    rows["read readings"] = read_times(bench, "read_reading_blocks", bench.read_blocks, reading)
-    rows["read scores"] = read_times(bench, "read_score_memo", bench.read_scores, score)
+    rows["read readings"] = read_times(
+        bench, "storage/read_reading_blocks", bench.read_blocks, reading
+    )
+    rows["read scores"] = read_times(bench, "storage/read_score_memo", bench.read_scores, score)
     return rows
 
 

@@ -1,13 +1,17 @@
-"""What every file of sql/queries promises: a purpose, one statement, a plan on the newest schema, a
-user.
+"""What every file of sql/queries promises: a purpose, one statement, a plan on the newest schema, and
+one declaration that says what it needs and what it gives.
 """
 
 from __future__ import annotations
 
+import ast
+import importlib
 import re
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Iterator
-from pathlib import Path
+from dataclasses import fields, is_dataclass
+from datetime import datetime
+from typing import Any, get_args, get_type_hints, is_typeddict
 from uuid import uuid4
 
 import pytest
@@ -15,11 +19,57 @@ from psycopg2.extensions import connection as Connection
 
 from devstack.postgres import Cluster
 from tsad_tasks.base.places import project_folder
-from tsad_tasks.storage.database import connect, query
-from tsad_tasks.storage.store import INCOMING
+from tsad_tasks.storage.database import connect, statement_text
+from tsad_tasks.storage.store import INCOMING, Query, Statement
 
-QUERIES = sorted(path.stem for path in (project_folder() / "sql" / "queries").glob("*.sql"))
+ROOT = project_folder()
+FILES = {
+    path.relative_to(ROOT / "sql" / "queries").with_suffix("").as_posix(): path
+    for path in sorted((ROOT / "sql" / "queries").rglob("*.sql"))
+}
 VERBS = "close|delete|drop|ensure|insert|lock|read|refresh|select|supersede|update|upsert|withdraw"
+MODULES = {path: ast.parse(path.read_text("utf-8")) for path in (ROOT / "tsad_tasks").rglob("*.py")}
+# What psycopg2 makes of a column's type.
+PYTHON_TYPES: dict[str, type] = {
+    "bool": bool,
+    "int2": int,
+    "int4": int,
+    "int8": int,
+    "float4": float,
+    "float8": float,
+    "text": str,
+    "timestamptz": datetime,
+    "bytea": memoryview,
+    "jsonb": dict,
+    "_int4": list,
+    "_float8": list,
+}
+
+
+def _declared() -> dict[str, Statement]:
+    """Every declaration, by the name of its module and its own."""
+    return {
+        f"{module}.{name}": getattr(importlib.import_module(module), name)
+        for path, tree in MODULES.items()
+        for module in [".".join(path.relative_to(ROOT).with_suffix("").parts)]
+        for name in _assigned_statements(tree)
+    }
+
+
+def _assigned_statements(tree: ast.Module) -> Iterator[str]:
+    for node in tree.body:
+        if isinstance(node, ast.Assign | ast.AnnAssign) and isinstance(node.value, ast.Call):
+            target = node.targets[0] if isinstance(node, ast.Assign) else node.target
+            if isinstance(node.value.func, ast.Name) and node.value.func.id in {
+                "Query",
+                "Statement",
+            }:
+                assert isinstance(target, ast.Name)
+                yield target.id
+
+
+DECLARED = _declared()
+QUERIES = {name: asked for name, asked in DECLARED.items() if isinstance(asked, Query)}
 
 
 @pytest.fixture(scope="module")
@@ -37,45 +87,122 @@ def migrated(cluster: Cluster, template_database: str) -> Iterator[Connection]:
     cluster.drop_database(name)
 
 
-def _code(name: str) -> str:
+def _code(path: str) -> str:
     """The statement without its comment and without what is quoted."""
-    return re.sub(r"'[^']*'", "''", query(name).split("\n", 1)[1])
+    return re.sub(r"'[^']*'", "''", statement_text(path).split("\n", 1)[1])
 
 
-@pytest.mark.parametrize("name", QUERIES)
-def test_its_name_is_a_verb_and_a_noun(name: str) -> None:
-    assert re.fullmatch(rf"({VERBS})_[a-z]+(_[a-z]+)*", name)
+def _parameters(path: str) -> set[str]:
+    return set(re.findall(r"%\((\w+)\)s", statement_text(path)))
 
 
-@pytest.mark.parametrize("name", QUERIES)
-def test_it_says_its_purpose_in_one_line_on_top(name: str) -> None:
-    first, second = query(name).splitlines()[:2]
+@pytest.mark.parametrize("path", FILES)
+def test_its_name_is_a_room_a_verb_and_a_noun(path: str) -> None:
+    assert re.fullmatch(rf"[a-z]+/({VERBS})_[a-z]+(_[a-z]+)*", path)
+    assert (ROOT / "tsad_tasks" / path.split("/")[0]).is_dir()
+
+
+def test_no_two_have_one_name() -> None:
+    assert [
+        name for name, n in Counter(path.stem for path in FILES.values()).items() if n > 1
+    ] == []
+
+
+@pytest.mark.parametrize("path", FILES)
+def test_it_says_its_purpose_in_one_line_on_top(path: str) -> None:
+    first, second = statement_text(path).splitlines()[:2]
     assert re.fullmatch(r"-- [A-Z].{10,150}\.", first)
     assert not second.startswith("--")
 
 
-@pytest.mark.parametrize("name", QUERIES)
-def test_it_is_one_statement(name: str) -> None:
-    assert ";" not in _code(name)
+@pytest.mark.parametrize("path", FILES)
+def test_it_is_one_statement(path: str) -> None:
+    assert ";" not in _code(path)
 
 
-@pytest.mark.parametrize("name", QUERIES)
-def test_it_has_a_plan_on_the_newest_schema(migrated: Connection, name: str) -> None:
+@pytest.mark.parametrize("path", FILES)
+def test_it_has_a_plan_on_the_newest_schema(migrated: Connection, path: str) -> None:
     with migrated.cursor() as cursor:
-        cursor.execute(f"EXPLAIN {query(name)}", defaultdict(lambda: None))
+        cursor.execute(f"EXPLAIN {statement_text(path)}", defaultdict(lambda: None))
         assert cursor.fetchall()
     migrated.rollback()
 
 
-def test_each_is_used_and_none_is_missing() -> None:
-    code = "\n".join(path.read_text(encoding="utf-8") for path in _modules())
-    asked = set(re.findall(rf'"((?:{VERBS})_[a-z_]+)"', code))
-    assert sorted(set(QUERIES) - asked) == []
-    called = set(
-        re.findall(r'(?:execute|select|records|select_or_none|_copy_out)\(\s*"([a-z_]+)"', code)
-    )
-    assert sorted(called - set(QUERIES)) == []
+def test_each_is_declared_once_in_its_room_and_none_is_missing() -> None:
+    rooms = {(asked.path, name.split(".")[1]) for name, asked in DECLARED.items()}
+    assert {path for path, room in rooms if path.split("/")[0] != room} == set()
+    n_declared = Counter(asked.path for asked in DECLARED.values())
+    assert [path for path, n in n_declared.items() if n > 1] == []
+    assert set(n_declared) <= set(FILES)
+    named = {
+        node.value
+        for tree in MODULES.values()
+        for node in ast.walk(tree)
+        if isinstance(node, ast.Constant) and isinstance(node.value, str)
+    }
+    undeclared = {path.split("/")[1] for path in set(FILES) - set(n_declared)}
+    assert undeclared <= named
+    assert {asked.path.split("/")[1] for asked in DECLARED.values()} & named == set()
 
 
-def _modules() -> list[Path]:
-    return sorted((project_folder() / "tsad_tasks").rglob("*.py"))
+@pytest.mark.parametrize("name", DECLARED)
+def test_a_declared_one_is_asked_with_exactly_its_parameters(name: str) -> None:
+    calls = [call for tree in MODULES.values() for call in _calls(tree, name.rsplit(".", 1)[1])]
+    assert calls, "Nobody asks it."
+    wanted = _parameters(DECLARED[name].path)
+    for call in calls:
+        given = {keyword.arg for keyword in call.keywords}
+        if None in given:
+            # The rest comes from a mapping, which only a run can tell.
+            assert given - {None} <= wanted
+        else:
+            assert given == wanted
+
+
+def _calls(tree: ast.Module, name: str) -> Iterator[ast.Call]:
+    """Calls of a store's methods with a statement of that name."""
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute) and node.args:
+            asked = node.args[0]
+            if isinstance(asked, ast.Name) and asked.id == name:
+                yield node
+
+
+@pytest.mark.parametrize("name", QUERIES)
+def test_its_rows_are_what_it_declares(migrated: Connection, name: str) -> None:
+    text = statement_text(QUERIES[name].path)
+    is_select = re.search(r"^(INSERT|UPDATE|DELETE)", text, re.M) is None
+    with migrated.cursor() as cursor:
+        # Nothing runs of a query in a subquery of which no row is wanted.
+        limited = f"SELECT * FROM ({text}) AS asked LIMIT 0"  # noqa: S608
+        cursor.execute(limited if is_select else text, defaultdict(lambda: None))
+        columns = {column.name: column.type_code for column in cursor.description or ()}
+        cursor.execute(
+            "SELECT oid, typname FROM pg_type WHERE oid = ANY(%s)", ([*columns.values()],)
+        )
+        type_names = dict(cursor.fetchall())
+    migrated.rollback()
+    found = {column: PYTHON_TYPES[type_names[oid]] for column, oid in columns.items()}
+    _compare(QUERIES[name].row, found)
+
+
+def _compare(row: Any, found: dict[str, type]) -> None:
+    if row is dict:
+        return
+    if not (is_dataclass(row) or is_typeddict(row) or issubclass(row, tuple)):
+        assert list(found.values()) == [row]
+        return
+    hints = get_type_hints(row)
+    names = [field.name for field in fields(row)] if is_dataclass(row) else list(hints)
+    assert list(found) == names
+    wrong = {name: hints[name] for name, kind in found.items() if not _holds(hints[name], kind)}
+    assert wrong == {}
+
+
+def _holds(hint: Any, kind: type) -> bool:
+    """Whether a field's type allows for what a column gives."""
+    allowed = [getattr(one, "__origin__", one) for one in (*get_args(hint), hint)]
+    if kind is dict:
+        # JSON may be a list as well.
+        return any(isinstance(one, type) and hasattr(one, "__iter__") for one in allowed)
+    return kind in allowed or (kind is list and tuple in allowed)

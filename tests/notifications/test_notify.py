@@ -6,7 +6,7 @@ import json
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any
@@ -17,6 +17,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from psycopg2.extensions import connection as Connection
+from psycopg2.extensions import cursor as Cursor
 
 from devstack.postgres import PIPELINE, Cluster
 from tests.plants.challengers import FAILED, PASSED
@@ -49,7 +50,7 @@ from tsad_tasks.notifications.notify import (
 )
 from tsad_tasks.storage.database import connect
 from tsad_tasks.storage.rows import IncidentRow, ModelDecision, RuleResult
-from tsad_tasks.storage.store import Store
+from tsad_tasks.storage.store import Statement, Store
 
 STEP = timedelta(minutes=30)
 NOW = HOUR_AT + 24 * HOUR
@@ -728,13 +729,11 @@ class MortalStore(Store):
 
     n_left = 10**9
 
-    def execute(self, name: str, params: Mapping[str, Any]) -> int:
+    @contextmanager
+    def _asked(self, statement: Statement, params: Mapping[str, Any]) -> Iterator[Cursor]:
         self._live()
-        return super().execute(name, params)
-
-    def select(self, name: str, params: Mapping[str, Any]) -> list[tuple[Any, ...]]:
-        self._live()
-        return super().select(name, params)
+        with super()._asked(statement, params) as cursor:
+            yield cursor
 
     def _live(self) -> None:
         self.n_left -= 1

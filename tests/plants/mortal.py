@@ -9,8 +9,10 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from typing import Any
 
+from psycopg2.extensions import cursor as Cursor
+
 from tsad_tasks.storage import copy_binary as binary
-from tsad_tasks.storage.store import Store
+from tsad_tasks.storage.store import Statement, Store
 
 FOREVER = 10**9
 READS = ("select_", "read_", "lock_")
@@ -29,13 +31,11 @@ class MortalStore(Store):
         """What happens then."""
         raise Killed
 
-    def execute(self, name: str, params: Mapping[str, Any]) -> int:
-        self._live(name)
-        return super().execute(name, params)
-
-    def select(self, name: str, params: Mapping[str, Any]) -> list[tuple[Any, ...]]:
-        self._live(name)
-        return super().select(name, params)
+    @contextmanager
+    def _asked(self, statement: Statement, params: Mapping[str, Any]) -> Iterator[Cursor]:
+        self._live(statement.path.split("/")[1])
+        with super()._asked(statement, params) as cursor:
+            yield cursor
 
     def _copy_in(self, table: str, columns: Sequence[binary.Column]) -> None:
         self._live(table)

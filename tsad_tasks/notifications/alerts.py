@@ -12,7 +12,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
-RANK = {"LOW": 1, "MEDIUM": 2, "HIGH": 3}
+from tsad_tasks.base.enums import severity_rank
+
+
 
 
 @dataclass(frozen=True)
@@ -156,7 +158,7 @@ def _followed(alert: Alert, owned: Sequence[_Cluster], met: Sequence[_Cluster]) 
         # severity are never told of a lower one.
         counted = [incident for incident in incidents if not incident.is_normal]
         worst = _worst(counted or incidents)
-        if counted and RANK[worst.severity] > RANK[alert.severity]:
+        if counted and severity_rank(worst.severity) > severity_rank(alert.severity):
             now = replace(now, severity=worst.severity)
         span = {"start_at": owned[0].start_at, "end_at": owned[-1].end_at}
         now = replace(now, **span, incident_id=worst.incident_id, sentence=worst.sentence)
@@ -167,7 +169,7 @@ def _followed(alert: Alert, owned: Sequence[_Cluster], met: Sequence[_Cluster]) 
 
 def _worst(incidents: Sequence[AlertableIncident]) -> AlertableIncident:
     """The most severe incident; of several the first."""
-    return max(incidents, key=lambda incident: RANK[incident.severity])
+    return max(incidents, key=lambda incident: severity_rank(incident.severity))
 
 
 def _opened(cluster: _Cluster) -> AlertChange:

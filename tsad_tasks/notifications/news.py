@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from datetime import datetime
 from typing import Any
@@ -68,7 +68,7 @@ class News:
     champion_version: int | None = None
     n_champions: int = 0
     valid_from: datetime | None = None
-    failed_rules: tuple[Mapping[str, Any], ...] = ()
+    failed_rules: Sequence[Mapping[str, Any]] = ()
     excluded_share: float | None = None
     left_out: Mapping[str, float] | None = None
     pdf: str | None = None
@@ -79,7 +79,7 @@ def news_payload(dataset: str, zone: str, news: News) -> Payload:
     payload: Payload = {
         name: value.isoformat() if isinstance(value, datetime) else value
         for name, value in asdict(news).items()
-        if name != "news_id" and value not in (None, ())
+        if name != "news_id" and value not in (None, (), [])
     }
     payload |= {"dataset": dataset, "zone": zone}
     sql = _SQL.get(news.event, HISTORY_SQL).replace("$version", str(news.version))

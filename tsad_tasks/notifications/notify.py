@@ -25,7 +25,8 @@ from tsad_tasks.notifications.alerts import AlertChange, alert_changes
 from tsad_tasks.notifications.channels.base import Message, Send
 from tsad_tasks.notifications.messages import body, digest_payload, event_payload, subject
 from tsad_tasks.notifications.news import news_payload
-from tsad_tasks.notifications.outbox import Attempt, DueNotification, NewNotification, Outbox
+from tsad_tasks.notifications.outbox import Attempt, NewNotification, Outbox
+from tsad_tasks.notifications.queries import DueNotification
 from tsad_tasks.storage.rows import DatasetRow
 from tsad_tasks.storage.store import Store
 

@@ -10,7 +10,22 @@ from typing import Any
 
 from tsad_tasks.notifications.alerts import Alert, AlertableIncident, AlertChange
 from tsad_tasks.notifications.news import News
-from tsad_tasks.storage.store import Store
+from tsad_tasks.notifications.queries import (
+    DELETE_ALERTS,
+    DELETE_NOTIFICATIONS,
+    INSERT_ALERT,
+    INSERT_NEWS,
+    INSERT_NOTIFICATIONS,
+    SELECT_ALERTABLE_INCIDENTS,
+    SELECT_ALERTS,
+    SELECT_DUE_NOTIFICATION,
+    SELECT_NEWEST_SCORED,
+    SELECT_NEWS,
+    UPDATE_ALERT,
+    UPDATE_NOTIFICATION,
+    DueNotification,
+)
+from tsad_tasks.storage.store import Store, columns
 
 
 @dataclass(frozen=True)
@@ -25,20 +40,6 @@ class NewNotification:
     address: str
     payload: dict[str, Any]
     news_id: int | None = None
-
-
-@dataclass(frozen=True)
-class DueNotification:
-    """A message that is to be sent now. Its row is locked until the transaction ends."""
-
-    notification_id: int
-    key: str
-    medium: str
-    connection: str
-    address: str
-    payload: dict[str, Any]
-    attempts: int
-    n_refused: int
 
 
 @dataclass(frozen=True)
@@ -66,70 +67,72 @@ class Outbox:
 
     def scored_until(self) -> datetime | None:
         """The end of the newest hour that live champions have scored."""
-        row = self._store.select_or_none("select_newest_scored", {"dataset_id": self._dataset_id})
-        return row[0] if row else None
+        return self._store.one(SELECT_NEWEST_SCORED, dataset_id=self._dataset_id)
 
     def alerts(self, settled_before: datetime) -> list[Alert]:
         """Alerts in the order in which they were opened, but for those withdrawn or closed and
         settled.
         """
-        params = {"dataset_id": self._dataset_id, "settled_before": settled_before}
-        return [Alert(*row) for row in self._store.select("select_alerts", params)]
+        return self._store.rows(
+            SELECT_ALERTS, dataset_id=self._dataset_id, settled_before=settled_before
+        )
 
     def incidents(self, newer_than: datetime, settled_before: datetime) -> list[AlertableIncident]:
         """Incidents that these alerts may stand for, and all with a flag after a moment."""
-        params = {"newer_than": newer_than, "settled_before": settled_before}
-        rows = self._store.select(
-            "select_alertable_incidents", params | {"dataset_id": self._dataset_id}
+        return self._store.rows(
+            SELECT_ALERTABLE_INCIDENTS,
+            dataset_id=self._dataset_id,
+            newer_than=newer_than,
+            settled_before=settled_before,
         )
-        return [AlertableIncident(*row) for row in rows]
 
     def store(self, change: AlertChange) -> AlertChange:
         """The change as stored: a new alert with its number and the name of its thread."""
         if change.former is not None:
-            self._store.execute("update_alert", asdict(change.alert))
+            self._store.execute(UPDATE_ALERT, **asdict(change.alert))
             return change
-        params = asdict(change.alert) | {"dataset_id": self._dataset_id}
-        ((alert_id, thread),) = self._store.select("insert_alert", params)
-        return replace(change, alert=replace(change.alert, alert_id=alert_id, thread=thread))
+        name = self._store.one(
+            INSERT_ALERT, **asdict(change.alert) | {"dataset_id": self._dataset_id}
+        )
+        return replace(change, alert=replace(change.alert, **name._asdict()))
 
     def insert_news(self, events: Sequence[str], newer_than: datetime) -> list[News]:
         """Decisions after a moment that nobody was told of, in their order; from now on they count
         as told.
         """
-        params = {"dataset_id": self._dataset_id, "events": list(events), "newer_than": newer_than}
-        news_ids = [key for (key,) in self._store.select("insert_news", params)]
-        found = self._store.records("select_news", {"news_ids": news_ids})
-        return [News(**row | {"failed_rules": tuple(row["failed_rules"] or ())}) for row in found]
+        news_ids = self._store.rows(
+            INSERT_NEWS, dataset_id=self._dataset_id, events=list(events), newer_than=newer_than
+        )
+        return self._store.rows(SELECT_NEWS, news_ids=news_ids)
 
     def insert(self, rows: Sequence[NewNotification]) -> int:
         """Messages that were new."""
-        if not rows:
-            return 0
-        names = asdict(rows[0])
-        columns: dict[str, Any] = {name: [getattr(row, name) for row in rows] for name in names}
-        columns["payload"] = [json.dumps(row.payload, ensure_ascii=False) for row in rows]
-        params = columns | {"dataset_id": self._dataset_id}
-        return self._store.execute("insert_notifications", params)
+        unnested = columns(rows, NewNotification)
+        unnested["payload"] = [json.dumps(row.payload, ensure_ascii=False) for row in rows]
+        return self._store.execute(INSERT_NOTIFICATIONS, dataset_id=self._dataset_id, **unnested)
 
     def delete_before(self, before_at: datetime) -> int:
         """Messages removed with the alerts that ended before a moment; what waits or is open
         stays.
         """
         params = {"dataset_id": self._dataset_id, "before_at": before_at}
-        n_deleted = self._store.execute("delete_notifications", params)
-        self._store.execute("delete_alerts", params)
+        n_deleted = self._store.execute(DELETE_NOTIFICATIONS, **params)
+        self._store.execute(DELETE_ALERTS, **params)
         return n_deleted
 
     def next_due(self, now_at: datetime, unreachable: Sequence[str]) -> DueNotification | None:
         """The next message that is due, locked; none that goes through an unreachable
         connection.
         """
-        params = {"dataset_id": self._dataset_id, "now": now_at, "unreachable": list(unreachable)}
-        row = self._store.select_or_none("select_due_notification", params)
-        return DueNotification(*row) if row else None
+        return self._store.first(
+            SELECT_DUE_NOTIFICATION,
+            dataset_id=self._dataset_id,
+            now=now_at,
+            unreachable=list(unreachable),
+        )
 
     def update(self, due: DueNotification, attempt: Attempt) -> None:
         """Writes what came of an attempt."""
-        params = asdict(attempt) | {"notification_id": due.notification_id}
-        self._store.execute("update_notification", params)
+        self._store.execute(
+            UPDATE_NOTIFICATION, notification_id=due.notification_id, **asdict(attempt)
+        )

@@ -14,6 +14,7 @@ from tsad_tasks.base.interval import day_chunks, hour_ceil, hour_floor
 from tsad_tasks.champions.champions import champion_periods, locked_model
 from tsad_tasks.config import DatasetConfig
 from tsad_tasks.ingest.ingest import IngestSummary, ingest_interval
+from tsad_tasks.pipeline.queries import SELECT_WHAT_IF, SELECT_WHAT_IF_INCIDENTS
 from tsad_tasks.scoring.incidents import build_incidents
 from tsad_tasks.scoring.plan import history_s
 from tsad_tasks.scoring.score import ScoreSummary, score_interval
@@ -137,13 +138,7 @@ def what_if(
     """The comparison of a what-if lineage with what people see."""
     params = {"dataset": config.dataset, "lineage": lineage, "start_at": start_at, "end_at": end_at}
     with store.transaction():
-        n_hours, n_steps, n_agreed, *n_flags = store.select("select_what_if", params)[0]
-        n_incidents = store.select("select_what_if_incidents", params)[0]
-    return WhatIf(
-        lineage,
-        n_hours,
-        n_steps,
-        n_agreed,
-        (n_flags[0], n_flags[1]),
-        (n_incidents[0], n_incidents[1]),
-    )
+        steps = store.one(SELECT_WHAT_IF, **params)
+        incidents = store.one(SELECT_WHAT_IF_INCIDENTS, **params)
+    flags = (steps.n_flags, steps.n_other_flags)
+    return WhatIf(lineage, steps.n_hours, steps.n_paired, steps.n_agreed, flags, incidents)

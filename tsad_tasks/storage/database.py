@@ -97,6 +97,12 @@ def _explained(uri: str, error: psycopg2.OperationalError) -> AccessDenied | Una
 
 
 @cache
-def query(name: str) -> str:
-    """The statement of `sql/queries/<name>.sql`."""
-    return _QUERIES.joinpath(f"{name}.sql").read_text(encoding="utf-8")
+def statement_text(path: str) -> str:
+    """The statement of `sql/queries/<path>.sql`."""
+    return _QUERIES.joinpath(f"{path}.sql").read_text(encoding="utf-8")
+
+
+@cache
+def path_of(name: str) -> str:
+    """Room and name of the statement of a name: the former way."""
+    return f"{next(_QUERIES.glob(f'*/{name}.sql')).parent.name}/{name}"

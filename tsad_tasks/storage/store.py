@@ -1,4 +1,11 @@
-"""The warehouse: one class over one connection, one method per query file, the same name."""
+"""The warehouse over one connection: transactions, and the statements of sql/queries in one typed way.
+
+A query is declared once, beside what one row of it is, in the room that asks it:
+
+    SELECT_CHAMPIONS = Query("scoring/select_champions", Champion)
+
+and is asked with its parameters by keyword: `store.rows(SELECT_CHAMPIONS, dataset_id=1, ...)`.
+"""
 
 from __future__ import annotations
 
@@ -6,13 +13,14 @@ import io
 import json
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import asdict, fields
+from dataclasses import asdict, dataclass, fields, is_dataclass
 from datetime import UTC, datetime, timedelta
-from typing import Any, TypeVar
+from typing import Any, Generic, TypeVar, is_typeddict
 
 import numpy as np
 from numpy.typing import NDArray
 from psycopg2.extensions import connection as Connection
+from psycopg2.extensions import cursor as Cursor
 from psycopg2.extras import Json
 
 from tsad_tasks.base.digest import block_checksums
@@ -21,7 +29,7 @@ from tsad_tasks.base.interval import from_unix_s, unix_s
 from tsad_tasks.config import DatasetConfig
 from tsad_tasks.model.sensor_change import Piece, convert, pieces, salted, salts
 from tsad_tasks.storage import copy_binary as binary
-from tsad_tasks.storage.database import connect, query
+from tsad_tasks.storage.database import connect, path_of, statement_text
 from tsad_tasks.storage.rows import (
     AnomalyRows,
     AttributionRows,
@@ -79,6 +87,32 @@ CREATE TEMP TABLE IF NOT EXISTS incoming_attribution
 """
 
 
+@dataclass(frozen=True)
+class Statement:
+    """A statement of `sql/queries/<path>.sql`, such as `ingest/upsert_labels`."""
+
+    path: str
+
+    @property
+    def text(self) -> str:
+        """The statement with its comment and its `%(name)s` parameters."""
+        return statement_text(self.path)
+
+
+@dataclass(frozen=True)
+class Query(Statement, Generic[Row]):
+    """A statement that gives rows, and what one row is.
+
+    Parameters
+    ----------
+    row : a dataclass or a named tuple, whose fields are the columns in their order; a `TypedDict`
+        or `dict`, by the columns' names (for tables that people see); or, where there is one
+        column, the type of its value.
+    """
+
+    row: type[Row]
+
+
 class Store:
     """The warehouse over one connection. Not shared between threads or processes."""
 
@@ -127,22 +161,52 @@ class Store:
         """Forgets what was not committed."""
         self._connection.rollback()
 
-    def execute(self, name: str, params: Mapping[str, Any]) -> int:
-        """Rows that the statement of `sql/queries/<name>.sql` touched."""
-        with self._connection.cursor() as cursor:
-            cursor.execute(query(name), params)
+    def rows(self, query: Query[Row], /, **params: object) -> list[Row]:
+        """All rows of a query."""
+        with self._asked(query, params) as cursor:
+            names = [column.name for column in cursor.description or ()]
+            return _as_rows(query.row, names, cursor.fetchall())
+
+    def first(self, query: Query[Row], /, **params: object) -> Row | None:
+        """The first row of a query, or None."""
+        return next(iter(self.rows(query, **params)), None)
+
+    def one(self, query: Query[Row], /, **params: object) -> Row:
+        """The row of a query that always gives one.
+
+        Raises
+        ------
+        LookupError
+            When it gave none, or more.
+        """
+        rows = self.rows(query, **params)
+        if len(rows) != 1:
+            raise LookupError(f"Expected one row of {query.path}. Received: {len(rows)}.")
+        return rows[0]
+
+    def execute(
+        self, statement: Statement | str, known: Mapping[str, Any] | None = None, /, **params: Any
+    ) -> int:
+        """Rows that a statement touched."""
+        if isinstance(statement, str):
+            statement = _named(statement)
+        with self._asked(statement, {**(known or {}), **params}) as cursor:
             return int(cursor.rowcount)
 
-    def select(self, name: str, params: Mapping[str, Any]) -> list[tuple[Any, ...]]:
-        """Rows of the statement of `sql/queries/<name>.sql`."""
+    @contextmanager
+    def _asked(self, statement: Statement, params: Mapping[str, Any]) -> Iterator[Cursor]:
         with self._connection.cursor() as cursor:
-            cursor.execute(query(name), params)
+            cursor.execute(statement.text, params)
+            yield cursor
+
+    def select(self, name: str, params: Mapping[str, Any]) -> list[tuple[Any, ...]]:
+        """Rows of the statement of that name: the former way, until all rooms declare theirs."""
+        with self._asked(_named(name), params) as cursor:
             return list(cursor.fetchall())
 
     def records(self, name: str, params: Mapping[str, Any]) -> list[dict[str, Any]]:
-        """Rows by column name, for reports and screens."""
-        with self._connection.cursor() as cursor:
-            cursor.execute(query(name), params)
+        """Rows by column name: the former way, until all rooms declare theirs."""
+        with self._asked(_named(name), params) as cursor:
             names = [column.name for column in cursor.description or ()]
             return [dict(zip(names, row, strict=True)) for row in cursor.fetchall()]
 
@@ -151,7 +215,7 @@ class Store:
     ) -> dict[str, NDArray[Any]]:
         stream = io.BytesIO()
         with self._connection.cursor() as cursor:
-            inner = cursor.mogrify(query(name), params).decode()
+            inner = cursor.mogrify(_named(name).text, params).decode()
             cursor.copy_expert(f"COPY ({inner}) TO STDOUT (FORMAT binary)", stream)
         return binary.decode(stream.getvalue(), columns)
 
@@ -446,7 +510,7 @@ class Store:
 
     def upsert_ingest_hours(self, dataset_id: int, rows: Sequence[IngestHour]) -> None:
         """Writes the ledger."""
-        self.execute("upsert_ingest_hours", {"dataset_id": dataset_id} | _columns(IngestHour, rows))
+        self.execute("upsert_ingest_hours", {"dataset_id": dataset_id} | columns(rows, IngestHour))
 
     def replace_ingest_issues(
         self, dataset_id: int, hours: Sequence[datetime], rows: Sequence[IngestIssue]
@@ -455,7 +519,7 @@ class Store:
         self.execute("delete_ingest_issues", {"dataset_id": dataset_id, "hours": list(hours)})
         if rows:
             self.execute(
-                "insert_ingest_issues", {"dataset_id": dataset_id} | _columns(IngestIssue, rows)
+                "insert_ingest_issues", {"dataset_id": dataset_id} | columns(rows, IngestIssue)
             )
 
     def replace_quality(
@@ -464,11 +528,11 @@ class Store:
         """Replaces the verdicts on sensors of `entity_ids` × `hours`."""
         self.execute("delete_quality", {"entity_ids": list(entity_ids), "hours": list(hours)})
         if rows:
-            self.execute("insert_quality", _columns(QualityVerdict, rows))
+            self.execute("insert_quality", columns(rows, QualityVerdict))
 
     def upsert_labels(self, rows: Sequence[Label]) -> int:
         """Labels that were new."""
-        return self.execute("upsert_labels", _columns(Label, rows)) if rows else 0
+        return self.execute("upsert_labels", columns(rows, Label)) if rows else 0
 
     def select_labels(self, dataset_id: int, start_at: datetime, end_at: datetime) -> list[Label]:
         """Known anomalies that touch [start_at, end_at)."""
@@ -738,7 +802,7 @@ class Store:
     ) -> int:
         """Incidents that were new or changed."""
         params = {"lineage": lineage, "policy_version": policy_version}
-        return self.execute("upsert_incidents", params | _columns(IncidentRow, rows)) if rows else 0
+        return self.execute("upsert_incidents", params | columns(rows, IncidentRow)) if rows else 0
 
     def withdraw_incidents(self, superseded_by: Mapping[str, str | None]) -> int:
         """Incidents taken back; each names what took its place, or None."""
@@ -795,7 +859,7 @@ class Store:
         """
         self.execute(
             "insert_gate_decisions",
-            {"model_id": model_id, "stage": stage} | _columns(RuleResult, rows),
+            {"model_id": model_id, "stage": stage} | columns(rows, RuleResult),
         )
         if stage == "gate":
             self.execute(
@@ -815,7 +879,7 @@ class Store:
     def insert_exclusions(self, model_id: int, rows: Sequence[Exclusion]) -> None:
         """Writes what a training left out."""
         if rows:
-            self.execute("insert_exclusions", {"model_id": model_id} | _columns(Exclusion, rows))
+            self.execute("insert_exclusions", {"model_id": model_id} | columns(rows, Exclusion))
 
     def select_latest_scored_hour(
         self, dataset_id: int, scope_entity_id: int | None, lineage: str
@@ -919,16 +983,29 @@ class Store:
         )
 
 
+def _named(name: str) -> Statement:
+    return Statement(path_of(name))
+
+
+def _as_rows(row: Any, names: Sequence[str], found: Sequence[tuple[Any, ...]]) -> list[Any]:
+    if row is dict or is_typeddict(row):
+        return [dict(zip(names, values, strict=True)) for values in found]
+    if is_dataclass(row) or issubclass(row, tuple):
+        return [row(*values) for values in found]
+    return [value for (value,) in found]
+
+
+def columns(rows: Sequence[Any], row: type) -> dict[str, list[Any]]:
+    """The fields of dataclass rows as a list each, for statements that `unnest` them."""
+    return {field.name: [getattr(item, field.name) for item in rows] for field in fields(row)}
+
+
 def _dumps(value: Any) -> str:
     return json.dumps(value, default=str)
 
 
 def _finite(at: datetime | None) -> datetime | None:
     return None if at is None or at.year <= 1 else at
-
-
-def _columns(row: type[Row], rows: Sequence[Row]) -> dict[str, list[Any]]:
-    return {field.name: [getattr(item, field.name) for item in rows] for field in fields(row)}  # type: ignore[arg-type]
 
 
 def _positions(

@@ -1,0 +1,48 @@
+"""Statements on alerts, news and the outbox, and what one row of each is."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, NamedTuple
+
+from tsad_tasks.notifications.alerts import Alert, AlertableIncident
+from tsad_tasks.notifications.news import News
+from tsad_tasks.storage.store import Query, Statement
+
+
+@dataclass(frozen=True)
+class DueNotification:
+    """A message that is to be sent now. Its row is locked until the transaction ends."""
+
+    notification_id: int
+    key: str
+    medium: str
+    connection: str
+    address: str
+    payload: dict[str, Any]
+    attempts: int
+    n_refused: int
+
+
+class AlertName(NamedTuple):
+    """What a new alert is known by: its number, and the random name of its thread."""
+
+    alert_id: int
+    thread: str
+
+
+SELECT_NEWEST_SCORED: Query[datetime | None] = Query("notifications/select_newest_scored", datetime)
+SELECT_ALERTS = Query("notifications/select_alerts", Alert)
+SELECT_ALERTABLE_INCIDENTS = Query("notifications/select_alertable_incidents", AlertableIncident)
+INSERT_ALERT = Query("notifications/insert_alert", AlertName)
+UPDATE_ALERT = Statement("notifications/update_alert")
+DELETE_ALERTS = Statement("notifications/delete_alerts")
+
+INSERT_NEWS = Query("notifications/insert_news", int)
+SELECT_NEWS = Query("notifications/select_news", News)
+
+INSERT_NOTIFICATIONS = Statement("notifications/insert_notifications")
+SELECT_DUE_NOTIFICATION = Query("notifications/select_due_notification", DueNotification)
+UPDATE_NOTIFICATION = Statement("notifications/update_notification")
+DELETE_NOTIFICATIONS = Statement("notifications/delete_notifications")
