@@ -278,7 +278,7 @@ def verdict(config: DatasetConfig) -> Callable[[Any, dict[str, Any], str], Any]:
     """A person's word on an incident of the dataset, from the form."""
 
     def work(store: Any, params: dict[str, Any], who: str) -> Any:
-        from tsad_tasks.feedback.words import set_verdict_in
+        from tsad_tasks.feedback.verdicts import set_verdict_in
 
         words = {"said_by": who, "note": params["note"], "channel": params["channel"] or None}
         return set_verdict_in(store, config.dataset, params["incident"], params["verdict"], **words)

@@ -12,7 +12,7 @@ from datetime import UTC, datetime
 from types import SimpleNamespace
 
 from tsad_tasks.base.errors import NothingToDo, Undelivered
-from tsad_tasks.notifications.notify import Message
+from tsad_tasks.notifications.channels.base import Message
 
 
 def main() -> None:

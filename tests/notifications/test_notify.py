@@ -37,11 +37,10 @@ from tsad_tasks.base.clock import utc_now
 from tsad_tasks.base.interval import HOUR
 from tsad_tasks.champions.champions import end_shadow, promote, register_model, roll_back
 from tsad_tasks.config import DatasetConfig, Notifications
-from tsad_tasks.notifications.channels.senders import sender
+from tsad_tasks.notifications.channels.base import Message, sender
 from tsad_tasks.notifications.notify import (
     MOST_REFUSALS,
     EnqueueSummary,
-    Message,
     NewsSummary,
     deliver,
     enqueue,

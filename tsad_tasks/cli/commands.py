@@ -197,7 +197,7 @@ def load_csv(
     ] = None,
 ) -> None:
     """Load a file into a source table."""
-    from tsad_tasks.ingest.sources.load_table import LoadOptions, load_table
+    from tsad_tasks.ingest.sources.postgres_tables.load_table import LoadOptions, load_table
 
     session.existing_file(path)
     target = uri or session.ensure_plant().owner_uri

@@ -13,6 +13,7 @@ from tsad_tasks.base.interval import moment
 from tsad_tasks.cli import session
 from tsad_tasks.cli.screen import say, table
 from tsad_tasks.config import DatasetConfig, duration_s
+from tsad_tasks.ingest.queries import SELECT_LEDGER_ENDS, SELECT_NEWEST_LEDGER_HOUR
 from tsad_tasks.storage.paths import artifacts_root, config_of
 from tsad_tasks.storage.store import Store
 
@@ -122,11 +123,11 @@ def _duration(text: str) -> int:
 
 def _newest_reading(store: Store, dataset: str) -> datetime:
     with store.transaction():
-        params = {"dataset_id": store.select_dataset(dataset).dataset_id, "before_at": "infinity"}
-        newest_at: datetime | None = store.select("select_ledger_ends", params)[0][1]
-    if newest_at is None:
+        dataset_id = store.select_dataset(dataset).dataset_id
+        ends = store.one(SELECT_LEDGER_ENDS, dataset_id=dataset_id, before_at="infinity")
+    if ends.newest_at is None:
         raise NothingToDo(f"{dataset} has no readings, from the newest of which ages would count.")
-    return newest_at
+    return ends.newest_at
 
 
 def shadow(dataset: Dataset, lineage: Lineage = "live") -> None:
@@ -217,7 +218,7 @@ def _score_again(store: Store, dataset: str, from_at: datetime, lineage: str) ->
 
     config = config_of(dataset)
     with store.transaction():
-        newest = store.select("select_newest_ledger_hour", {"dataset": dataset})[0][0]
+        newest = store.one(SELECT_NEWEST_LEDGER_HOUR, dataset=dataset)
     if newest is not None and newest > from_at:
         score_range(store, config, from_at, newest, lineage)
 

@@ -53,7 +53,7 @@ def notify(
 
 def _notify(store: Store, config: DatasetConfig) -> None:
     from tsad_tasks.notifications import notify
-    from tsad_tasks.notifications.channels.senders import sender
+    from tsad_tasks.notifications.channels.base import sender
     from tsad_tasks.storage.database import connection_uri
 
     if not config.notifications.targets:

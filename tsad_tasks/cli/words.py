@@ -90,7 +90,7 @@ def verdict(
     What is confirmed, expected or a sensor fault is kept out of trainings; a false alarm and a new
     normal are learned.
     """
-    from tsad_tasks.feedback.words import set_verdict, withdraw_verdict
+    from tsad_tasks.feedback.verdicts import set_verdict, withdraw_verdict
 
     with session.open_store() as store:
         if word == _WITHDRAW:
@@ -112,7 +112,7 @@ def new_normal(
     """Say that a shift which no incident tells is normal from then on; its commissioning reference
     is made anew.
     """
-    from tsad_tasks.feedback.words import add_verdict
+    from tsad_tasks.feedback.verdicts import add_verdict
 
     span = session.interval(start, end)
     with session.open_store() as store:
@@ -138,7 +138,7 @@ def label(
     note: Note = "",
 ) -> None:
     """Name a known anomaly: kept out of trainings, and a test for models."""
-    from tsad_tasks.feedback.words import add_label
+    from tsad_tasks.feedback.labels import add_label
 
     span = session.interval(start, end)
     with session.open_store() as store:
@@ -158,7 +158,7 @@ def labels(
     by: By = None,
 ) -> None:
     """List known anomalies, take those of a file, or take one back."""
-    from tsad_tasks.feedback.words import add_labels, withdraw_label
+    from tsad_tasks.feedback.labels import add_labels, withdraw_label
 
     name = config_of(dataset).dataset
     if csv is None and withdraw is None:
@@ -212,7 +212,7 @@ def add_window(
     """Add a maintenance window, for the past too: incidents wholly inside do not alert, nothing in
     it is learned.
     """
-    from tsad_tasks.feedback.words import add_maintenance
+    from tsad_tasks.feedback.maintenance import add_maintenance
 
     span, margins = (
         session.interval(start, end),
@@ -252,7 +252,7 @@ def withdraw_window(
     dataset: Dataset, window: Annotated[int, typer.Argument(help="Its number.")]
 ) -> None:
     """Take back a maintenance window; its incidents count again."""
-    from tsad_tasks.feedback.words import withdraw_maintenance
+    from tsad_tasks.feedback.maintenance import withdraw_maintenance
 
     with session.open_store() as store:
         n_changed = withdraw_maintenance(store, config_of(dataset).dataset, window)
@@ -284,11 +284,11 @@ def add_epoch(
     What was scored since then is scored anew as far back as readings may still change; further
     back: tsad rescore.
     """
-    from tsad_tasks.feedback.words import set_channel_epoch
+    from tsad_tasks.feedback.sensor_changes import add_sensor_change
 
     name, from_at = config_of(dataset).dataset, moment(start)
     with session.open_store() as store:
-        key = set_channel_epoch(
+        key = add_sensor_change(
             store,
             name,
             entity,
@@ -323,8 +323,8 @@ def withdraw_epoch(
     dataset: Dataset, number: Annotated[int, typer.Argument(help="Its number.")]
 ) -> None:
     """Take back a change of a sensor."""
-    from tsad_tasks.feedback.words import withdraw_channel_epoch
+    from tsad_tasks.feedback.sensor_changes import withdraw_sensor_change
 
     with session.open_store() as store:
-        withdraw_channel_epoch(store, config_of(dataset).dataset, number)
+        withdraw_sensor_change(store, config_of(dataset).dataset, number)
     say(f"Change {number} withdrawn.")

@@ -366,8 +366,14 @@ class Source(Section):
                 )
         if self.kind not in SOURCES:
             raise _wrong(f"one of {', '.join(SOURCES)}", self.kind, "kind")
+        settings = SOURCES[self.kind].settings
+        unknown = sorted(set(self.params) - set(settings.model_fields))
+        if unknown:
+            known = f"one of {', '.join(settings.model_fields)}" if settings.model_fields else ""
+            expected = known or f"no such field, since {self.kind} has no settings"
+            raise _wrong(expected, unknown[0], "params", unknown[0])
         try:
-            SOURCES[self.kind].settings.model_validate(self.params)
+            settings.model_validate(self.params)
         except ValidationError as error:
             found = error.errors()[0]
             place = [str(part) for part in found["loc"]]
@@ -751,10 +757,8 @@ class Report(Section):
 
 
 def _mail_address(text: object) -> str:
-    if not isinstance(text, str):
-        raise ValueError("an e-mail address such as shift@example.com")
-    CHANNELS["email"]().check_address(text)
-    return text
+    CHANNELS["email"]().check_address(text if isinstance(text, str) else "")
+    return str(text)
 
 
 NewsName = Literal["gate_failed", "shadow_failed", "training_stopped", "promoted", "rolled_back"]

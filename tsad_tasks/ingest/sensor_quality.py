@@ -88,8 +88,9 @@ def _hour_verdicts(
     verdicts = []
     for i in np.flatnonzero(suspects(values, previous, low, high, median, spread)).tolist():
         usual = {"reference_median": median[i], "reference_spread": spread[i]}
-        for index, *said in quality_verdicts(values[i], previous[i], low=low, high=high, **usual):
-            channel_id = layout.channel_ids[columns[index]]
+        for found in quality_verdicts(values[i], previous[i], low=low, high=high, **usual):
+            channel_id = layout.channel_ids[columns[found.channel_index]]
+            said = found.verdict, found.n_steps, found.detail
             verdicts.append(QualityVerdict(entity_ids[i], hour, channel_id, *said))
     return verdicts
 

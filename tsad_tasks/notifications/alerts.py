@@ -15,8 +15,6 @@ from datetime import datetime, timedelta
 from tsad_tasks.base.enums import severity_rank
 
 
-
-
 @dataclass(frozen=True)
 class Alert:
     """What people were told of. `alert_id` is None until it is stored; `end_at` is the last flag,
@@ -160,8 +158,8 @@ def _followed(alert: Alert, owned: Sequence[_Cluster], met: Sequence[_Cluster]) 
         worst = _worst(counted or incidents)
         if counted and severity_rank(worst.severity) > severity_rank(alert.severity):
             now = replace(now, severity=worst.severity)
-        span = {"start_at": owned[0].start_at, "end_at": owned[-1].end_at}
-        now = replace(now, **span, incident_id=worst.incident_id, sentence=worst.sentence)
+        now = replace(now, start_at=owned[0].start_at, end_at=owned[-1].end_at)
+        now = replace(now, incident_id=worst.incident_id, sentence=worst.sentence)
     has_risen = now.severity != alert.severity
     has_closed = now.closed_told and not alert.closed_told
     return AlertChange(now, alert, ("escalated",) * has_risen + ("closed",) * has_closed)

@@ -116,9 +116,7 @@ def enqueue(store: Store, config: DatasetConfig, *, end_at: datetime) -> Enqueue
             gap=timedelta(seconds=dataset.merge_gap_s),
             young_from=newest_at - timedelta(seconds=config.notifications.max_age_s),
         )
-        told = [
-            (change, event) for change in map(outbox.store, changes) for event in change.events
-        ]
+        told = [(change, event) for change in map(outbox.store, changes) for event in change.events]
         rows = []
         for to in wanted:
             messages = [_message(config, change, event, to) for change, event in told]
@@ -179,7 +177,9 @@ def _newer_than(config: DatasetConfig, dataset: DatasetRow, newest_at: datetime)
     return newest_at - timedelta(seconds=age_s)
 
 
-def _message(config: DatasetConfig, change: AlertChange, event: str, to: Address) -> NewNotification:
+def _message(
+    config: DatasetConfig, change: AlertChange, event: str, to: Address
+) -> NewNotification:
     payload = event_payload(config.dataset, config.site_zone, change, event)
     severity = change.alert.severity if event == "escalated" else ""
     key = message_key(change.alert.thread, event, severity, *asdict(to).values())

@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 
 from tsad_tasks.base.interval import from_unix_s, hour_ceil, hour_floor, unix_s
 from tsad_tasks.config import DatasetConfig
+from tsad_tasks.ingest.queries import SELECT_FIRST_HOURS
 from tsad_tasks.model.features import Scaler
 from tsad_tasks.model.spec import ModelSpec
 from tsad_tasks.scoring.own_scales import OwnScale, later_scales
@@ -306,9 +307,9 @@ class _Span:
         self.ingested, self._pending = ledger.ingested, ledger.n_pending
         self.hours = unix_s(self._from_at) + 3600 * np.arange(len(self.ingested))
         self.mine = slice(_n_hours(self._from_at, first_at), _n_hours(self._from_at, last_at))
-        self._first_hours = dict(
-            store.select("select_first_hours", {"entity_ids": list(entities.values())})
-        )
+        ids = list(entities.values())
+        rows = store.rows(SELECT_FIRST_HOURS, entity_ids=ids)
+        self._first_hours = {row.entity_id: row.hour_at for row in rows}
 
     def began(self, entity_ids: Sequence[int]) -> NDArray[np.bool_]:
         """bool (n_entities, n_hours): from the entity's first reading on."""

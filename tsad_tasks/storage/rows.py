@@ -91,7 +91,7 @@ class Label:
 
 
 @dataclass(frozen=True)
-class ChannelEpoch:
+class SensorChange:
     """From `from_at` on a sensor is another one; scale and offset are None until they are known."""
 
     epoch_id: int
@@ -107,7 +107,7 @@ class ChannelEpoch:
 
 
 @dataclass(frozen=True)
-class LearnedEpoch:
+class LearnedSensorChange:
     """What was learned of a changed sensor so far."""
 
     epoch_id: int

@@ -19,6 +19,7 @@ from typing import Any, Generic, TypeVar, is_typeddict
 
 import numpy as np
 from numpy.typing import NDArray
+from psycopg2 import DataError
 from psycopg2.extensions import connection as Connection
 from psycopg2.extensions import cursor as Cursor
 from psycopg2.extras import Json
@@ -37,7 +38,6 @@ from tsad_tasks.storage.rows import (
     Champion,
     ChampionAt,
     ChampionScope,
-    ChannelEpoch,
     DatasetRow,
     Exclusion,
     Flag,
@@ -47,8 +47,8 @@ from tsad_tasks.storage.rows import (
     IngestIssue,
     Label,
     Layout,
-    LearnedEpoch,
     LearnedScale,
+    LearnedSensorChange,
     ModelDecision,
     ModelUse,
     NewModel,
@@ -59,6 +59,7 @@ from tsad_tasks.storage.rows import (
     ScoreRows,
     ScoreSteps,
     ScoreWrite,
+    SensorChange,
     StandingIncident,
     TopAttribution,
     TrainedModel,
@@ -196,7 +197,11 @@ class Store:
     @contextmanager
     def _asked(self, statement: Statement, params: Mapping[str, Any]) -> Iterator[Cursor]:
         with self._connection.cursor() as cursor:
-            cursor.execute(statement.text, params)
+            try:
+                cursor.execute(statement.text, params)
+            except DataError as error:
+                # What our SQL functions refuse, such as an incident_id that is none.
+                raise BadInput(str(error).splitlines()[0]) from error
             yield cursor
 
     def select(self, name: str, params: Mapping[str, Any]) -> list[tuple[Any, ...]]:
@@ -377,7 +382,7 @@ class Store:
         entity_id: int,
         start_at: datetime,
         end_at: datetime,
-        epochs: Sequence[ChannelEpoch],
+        epochs: Sequence[SensorChange],
     ) -> Blocks:
         """The same of one entity as if there were only these changes of its sensors."""
         return _converted(
@@ -390,10 +395,10 @@ class Store:
 
     def select_channel_epochs(
         self, entity_ids: Sequence[int], before_at: datetime
-    ) -> list[ChannelEpoch]:
+    ) -> list[SensorChange]:
         """Changes of sensors that hold and began before a moment, oldest first."""
         params = {"entity_ids": list(entity_ids), "before_at": before_at}
-        return [ChannelEpoch(*row) for row in self.select("select_channel_epochs", params)]
+        return [SensorChange(*row) for row in self.select("select_channel_epochs", params)]
 
     def read_raw_blocks(
         self, layout: Layout, entity_ids: Sequence[int], start_at: datetime, end_at: datetime
@@ -435,7 +440,7 @@ class Store:
         return _salted(raw, entity_ids, start_at, self.select_channel_epochs(entity_ids, end_at))
 
     def read_checksums_before(
-        self, entity_id: int, start_at: datetime, end_at: datetime, epochs: Sequence[ChannelEpoch]
+        self, entity_id: int, start_at: datetime, end_at: datetime, epochs: Sequence[SensorChange]
     ) -> NDArray[np.int64]:
         """Checksums (1, n_hours) of one entity as if there were only these changes of its
         sensors.
@@ -460,7 +465,7 @@ class Store:
         checksums[_positions(rows, entity_ids, start_at)] = rows["checksum"]
         return checksums
 
-    def update_channel_epoch(self, learned: LearnedEpoch) -> int:
+    def update_channel_epoch(self, learned: LearnedSensorChange) -> int:
         """Whether what was learned of a changed sensor is new."""
         return self.execute("update_channel_epoch", asdict(learned))
 
@@ -1016,7 +1021,7 @@ def _positions(
     return entity, (binary.unix_s(rows["hour_at"]) - unix_s(start_at)) // 3600
 
 
-def _pieces(epochs: Sequence[ChannelEpoch], entity_id: int) -> list[Piece]:
+def _pieces(epochs: Sequence[SensorChange], entity_id: int) -> list[Piece]:
     began = [
         (
             one.channel_id,
@@ -1036,7 +1041,7 @@ def _converted(
     layout: Layout,
     entity_ids: Sequence[int],
     start_at: datetime,
-    epochs: Sequence[ChannelEpoch],
+    epochs: Sequence[SensorChange],
 ) -> Blocks:
     """Blocks as the pipeline sees them; the values are changed in place."""
     changed = {one.entity_id for one in epochs}
@@ -1052,7 +1057,7 @@ def _salted(
     checksums: NDArray[np.int64],
     entity_ids: Sequence[int],
     start_at: datetime,
-    epochs: Sequence[ChannelEpoch],
+    epochs: Sequence[SensorChange],
 ) -> NDArray[np.int64]:
     hours_s = unix_s(start_at) + 3600 * np.arange(checksums.shape[1], dtype=np.int64)
     changed = {one.entity_id for one in epochs}

@@ -44,7 +44,8 @@ class Email(NotificationChannel):
         from email.utils import formatdate
 
         query = parse_qs(urlsplit(connection.uri).query)
-        options = {name: values[-1] for name, values in query.items()} | connection.extras
+        options: dict[str, Any] = {name: values[-1] for name, values in query.items()}
+        options |= connection.extras
         if not urlsplit(connection.uri).hostname or "from_email" not in options:
             raise Unreachable(
                 "Expected a URI such as smtp://host:465?from_email=tsad@example.com of connection "
@@ -115,11 +116,12 @@ def smtp_error(error: OSError, connection: str) -> Undelivered:
     import smtplib
 
     if isinstance(error, smtplib.SMTPRecipientsRefused):
-        code, answer = next(iter(error.recipients.values()))
+        answers: list[tuple[int, bytes | str]] = list(error.recipients.values())
     elif isinstance(error, smtplib.SMTPResponseException):
-        code, answer = error.smtp_code, error.smtp_error
+        answers = [(error.smtp_code, error.smtp_error)]
     else:
         return unreachable(error, connection)
+    code, answer = answers[0]
     text = answer.decode("utf-8", "replace") if isinstance(answer, bytes) else answer
     received = f"Received: {code} {' '.join(text.split())[:200]}"
     said = f"Expected a mail server that takes the message. {received}"

@@ -20,8 +20,9 @@ from tsad_tasks.config import DatasetConfig
 from tsad_tasks.detectors.base import make_folder
 from tsad_tasks.detectors.bundle import read_bundle
 from tsad_tasks.detectors.registry import detector_class
-from tsad_tasks.ingest.accepted_rows import taken
-from tsad_tasks.ingest.sources.postgres import open_source
+from tsad_tasks.ingest.accepted_rows import accepted_rows
+from tsad_tasks.ingest.queries import SELECT_LEDGER_ENDS
+from tsad_tasks.ingest.sources.base import open_source
 from tsad_tasks.ingest.tally import Tally
 from tsad_tasks.model.evaluation import runs
 from tsad_tasks.model.features import Scaler
@@ -127,8 +128,8 @@ def explored_range(
 
 def newest_end(store: Store, config: DatasetConfig) -> datetime:
     dataset = store.select_dataset(config.dataset)
-    params = {"dataset_id": dataset.dataset_id, "before_at": FAR_AWAY}
-    _, newest_at = store.select("select_ledger_ends", params)[0]
+    ends = store.one(SELECT_LEDGER_ENDS, dataset_id=dataset.dataset_id, before_at=FAR_AWAY)
+    newest_at = ends.newest_at
     if newest_at is None:
         raise BadInput(
             f"Expected readings of {config.dataset}. Received: none yet. Run: tsad ingest "
@@ -197,7 +198,8 @@ def source_readings(
     with open_source(source_uri, config) as source:
         for first_at, last_at in day_chunks(start_at, end_at):
             span_us = (unix_s(first_at) * 1_000_000, unix_s(last_at) * 1_000_000)
-            parts.append(taken(source.read(*span_us), config, (), span_us, Tally()))
+            found = source.read(*span_us)
+            parts.append(accepted_rows(found, config, (), span_us, Tally()))
     every = sorted({name for part in parts for name in part.entity_names})
     names = _chosen(every, entity)
     values, marks = [], []

@@ -11,6 +11,7 @@ from zoneinfo import ZoneInfo
 import numpy as np
 
 from tsad_tasks.base.interval import hour_floor, hours_between
+from tsad_tasks.ingest.queries import SELECT_FIRST_HOURS
 from tsad_tasks.reporting.period.content import (
     SCORED_STATUSES,
     AnomalyRow,
@@ -34,7 +35,8 @@ def coverage_of(period: ReportPeriod) -> Coverage:
     zone = ZoneInfo(period.dataset.site_zone)
     days = _days(period.start_at, period.end_at, zone)
     known, ledger = _statuses(period), {row.hour_at for row in _ledger(period)}
-    first = dict(period.store.select("select_first_hours", {"entity_ids": list(entities.values())}))
+    rows = period.store.rows(SELECT_FIRST_HOURS, entity_ids=list(entities.values()))
+    first = {row.entity_id: row.hour_at for row in rows}
     found = []
     for name, entity_id in sorted(entities.items()):
         began_at = min(

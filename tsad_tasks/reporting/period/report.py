@@ -15,6 +15,7 @@ from tsad_tasks.base.clock import utc_now
 from tsad_tasks.base.errors import BadInput
 from tsad_tasks.config import DatasetConfig
 from tsad_tasks.detectors.base import make_folder
+from tsad_tasks.ingest.queries import SELECT_LEDGER_ENDS
 from tsad_tasks.reporting.period.content import (
     SEVERITIES,
     Coverage,
@@ -169,8 +170,9 @@ def _period(
     before_at = max(
         [end_at, *(row["last_flag_at"] + gap for row in incidents if row["state"] == "open")]
     )
-    _, newest_at = store.select("select_ledger_ends", period.params | {"before_at": before_at})[0]
-    return ReportPeriod(store, period.dataset, lineage, start_at, end_at, newest_at), incidents
+    dataset_id = period.dataset.dataset_id
+    ends = store.one(SELECT_LEDGER_ENDS, dataset_id=dataset_id, before_at=before_at)
+    return ReportPeriod(store, period.dataset, lineage, start_at, end_at, ends.newest_at), incidents
 
 
 def _headline(

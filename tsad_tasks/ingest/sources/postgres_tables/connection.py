@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import Any
 
 import psycopg2
 from psycopg2 import extensions
@@ -44,11 +45,11 @@ def connect_source(uri: str, *, read_only: bool) -> extensions.connection:
             "postgresql://user:password@host:5432/database. "
             "Received: something else (not shown, it may hold a password)."
         )
-    options = {"connect_timeout": CONNECT_TIMEOUT_S, "application_name": "tsad"}
+    options: dict[str, Any] = {"connect_timeout": CONNECT_TIMEOUT_S, "application_name": "tsad"}
     options |= {name: value for name, value in url.query.items() if _LIBPQ.match(name)}
     login = url.translate_connect_args(username="user", database="dbname")
     try:
-        connection = psycopg2.connect(**login, **options)
+        connection: extensions.connection = psycopg2.connect(**login, **options)
     except psycopg2.OperationalError as error:
         raise _refused(url, error) from None
     level = "REPEATABLE READ" if read_only else "READ COMMITTED"

@@ -172,7 +172,9 @@ def _require_columns(path: Path, names: Sequence[str], options: LoadOptions) -> 
     received = f"Received: {', '.join(names)}."
     if options.time_column not in names:
         hint = " Is the delimiter right?" if len(names) == 1 else ""
-        raise BadInput(f"{path}:1: Expected the time column {options.time_column}. {received}{hint}")
+        raise BadInput(
+            f"{path}:1: Expected the time column {options.time_column}. {received}{hint}"
+        )
     # pandas calls the second of two columns a "a.1", and one without a name "Unnamed: 3".
     is_twice = any(
         re.search(r"\.\d+$", name) and re.sub(r"\.\d+$", "", name) in names for name in names

@@ -107,9 +107,7 @@ def source_rows(
     parts : of each table.
     names : of entities and channels by their hash.
     """
-    parts = [
-        _in_span(config, plan, part, span_us) for plan, part in zip(plans, parts, strict=True)
-    ]
+    parts = [_in_span(config, plan, part, span_us) for plan, part in zip(plans, parts, strict=True)]
     is_long = config.source.shape == "long"
     offered = np.full((len(parts), len(config.channel_names)), is_long)
     for row, plan in zip(offered, plans, strict=True):
@@ -195,7 +193,8 @@ def hour_counts(
         quarters_us = utc_from_local(quarters_us, zone, config.source.time.ambiguous).times_us
     found: dict[int, HourCount] = {}
     for us, (_, n_rows, updated_at) in zip(quarters_us.tolist(), rows, strict=True):
-        at = plan.updated_at and as_utc(config, plan.updated_at, updated_at)
+        column = plan.updated_at
+        at = None if column is None else as_utc(config, column, updated_at)
         hour_us = us // HOUR_US * HOUR_US
         found[hour_us] = found.get(hour_us, HourCount(0)) + HourCount(n_rows, at)
     return found

@@ -105,10 +105,11 @@ def found_tables(cursor: extensions.cursor, config: DatasetConfig) -> list[Found
     tables: dict[tuple[str, str], FoundTable] = {}
     columns: dict[tuple[str, str], dict[str, SourceColumn]] = {}
     for row in cursor.fetchall():
-        key, column, type_name, category = (row[0], row[1]), *row[5:8]
+        key, (column, type_name, category) = (row[0], row[1]), row[5:8]
         family = _FAMILIES.get(type_name, "text" if category in "SE" else "other")
         columns.setdefault(key, {})[column] = SourceColumn(column, family, *row[8:])
-        tables.setdefault(key, FoundTable(*row[:5], columns[key]))
+        schema, name, is_readable, may_have_index, n_rows = row[:5]
+        tables[key] = FoundTable(schema, name, is_readable, may_have_index, n_rows, columns[key])
     if tables:
         return list(tables.values())
     cursor.execute(_QUERIES.joinpath("select_table_names.sql").read_text(encoding="utf-8"))

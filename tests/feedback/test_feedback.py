@@ -15,16 +15,9 @@ from devstack.postgres import BROWSER, Cluster
 from tests.plants.weeks import MACHINE, Weeks, week
 from tests.statements import run
 from tsad_tasks.base.errors import BadInput
-from tsad_tasks.feedback.words import (
-    add_label,
-    add_labels,
-    add_maintenance,
-    set_verdict,
-    set_verdict_in,
-    withdraw_label,
-    withdraw_maintenance,
-    withdraw_verdict,
-)
+from tsad_tasks.feedback.labels import add_label, add_labels, withdraw_label
+from tsad_tasks.feedback.maintenance import add_maintenance, withdraw_maintenance
+from tsad_tasks.feedback.verdicts import set_verdict, set_verdict_in, withdraw_verdict
 from tsad_tasks.storage.rows import Label
 from tsad_tasks.storage.store import Store
 from tsad_tasks.training.exclusions import exclusions_of
