@@ -23,9 +23,9 @@ def connection_of(connection_id: str) -> Connection:
     scheme = (found.schema or "http") if found.conn_type == "http" else found.conn_type
     host = found.host or ""
     scheme, _, place = (host if "://" in host else f"{scheme}://{host}").partition("://")
-    login = f"{quote(found.login, safe='')}:{quote(found.password or '', safe='')}@"
+    login = ":".join(quote(part or "", safe="") for part in (found.login, found.password))
     port = f":{found.port}" if found.port else ""
-    uri = f"{scheme}://{login if found.login else ''}{place}{port}"
+    uri = f"{scheme}://{login + '@' if found.login else ''}{place}{port}"
     return Connection(uri, found.extra_dejson)
 
 
