@@ -46,7 +46,7 @@ def audit_week(
     week_at, dataset = week_before(end_at), store.select_dataset(config.dataset)
     whose = {"dataset_id": dataset.dataset_id, "lineage": lineage}
     with store.transaction():
-        n_models = store.execute(UPSERT_AUDIT, whose, start_at=week_at, end_at=week_at + WEEK)
+        n_models = store.execute(UPSERT_AUDIT, start_at=week_at, end_at=week_at + WEEK, **whose)
     if not n_models:
         raise NothingToDo(
             f"No model of {config.dataset} was champion in the week from {week_at:%Y-%m-%d}."

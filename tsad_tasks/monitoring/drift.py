@@ -68,7 +68,7 @@ def measure_drift(
         for row in (*week.of_readings(champion, entity_id), week.of_scores(champion, entity_id))
     ]
     with store.transaction():
-        store.execute(UPSERT_DRIFT, columns(rows, DriftRow), lineage=lineage, week_at=week_at)
+        store.execute(UPSERT_DRIFT, lineage=lineage, week_at=week_at, **columns(rows, DriftRow))
     known = [(row.psi, row) for row in rows if row.channel_id != OF_SCORES and row.psi is not None]
     if not known:
         return DriftSummary(week_at, len(rows), None, "")

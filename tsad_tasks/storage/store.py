@@ -968,25 +968,6 @@ class Store:
             series[position, hours] = rows[name]
         return ScoreSteps(*series.reshape(3, -1))
 
-    def delete_reading_blocks(
-        self, entity_ids: Sequence[int], start_at: datetime, end_at: datetime
-    ) -> int:
-        """Blocks of readings removed from [start_at, end_at). Needs the hours' locks."""
-        return self._delete_blocks("delete_reading_blocks", entity_ids, start_at, end_at)
-
-    def delete_score_blocks(
-        self, entity_ids: Sequence[int], start_at: datetime, end_at: datetime
-    ) -> int:
-        """Blocks of scores removed from [start_at, end_at). Needs the hours' locks."""
-        return self._delete_blocks("delete_score_blocks", entity_ids, start_at, end_at)
-
-    def _delete_blocks(
-        self, name: str, entity_ids: Sequence[int], start_at: datetime, end_at: datetime
-    ) -> int:
-        return self.execute(
-            name, {"entity_ids": list(entity_ids), "start_at": start_at, "end_at": end_at}
-        )
-
 
 def _named(name: str) -> Statement:
     return Statement(path_of(name))
