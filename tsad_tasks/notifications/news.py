@@ -7,7 +7,10 @@ from dataclasses import asdict, dataclass
 from datetime import datetime
 from typing import Any
 
-from tsad_tasks.text.formats import figure_text, period_text, share_text, stamp_text
+from tsad_tasks.base.enums import Decision, Outcome, Stage
+from tsad_tasks.base.rule import RuleResult
+from tsad_tasks.text.formats import period_text, share_text, stamp_text
+from tsad_tasks.text.rules import failure
 
 Payload = dict[str, Any]
 _SUBJECTS = {
@@ -132,26 +135,28 @@ def news_lines(payload: Payload) -> list[str]:
     lines = [payload["sentence"], ""]
     lines += [f"{name + ':':<10} {text}" for name, text in labelled.items() if text]
     if "failed_rules" in payload:
-        lines += ["", "Not met:", *map(rule_line, payload["failed_rules"])]
+        lines += ["", "Not met:"]
+        lines += [failed_rule(payload["event"], rule) for rule in payload["failed_rules"]]
     if payload.get("left_out"):
         shares = payload["left_out"].items()
         lines += ["", "Left out:", *(f"  {share_text(share)} {reason}" for reason, share in shares)]
     return [*lines, "", "What to do:", *(f"  {command}" for command in payload["commands"])]
 
 
-def rule_line(rule: Mapping[str, Any]) -> str:
+def failed_rule(event: str, rule: Mapping[str, Any]) -> str:
     """A rule that was not met, with its numbers; JSON has infinity and NaN as text.
 
-    >>> rule_line({"rule": "point_share", "value": 0.2, "limit": 0.9, "champion": None, "note": "share found"})
-    '  point_share: 0.200; limit 0.900 – share found'
+    >>> failed_rule(Decision.GATE_FAILED, {"rule": "point_share", "value": 0.2, "limit": 0.9, "champion": None, "note": "share found"})
+    '  point_share: 0.200, limit at least 0.900 (share found)'
     """
-    named = {"": rule["value"], "limit ": rule["limit"], "champion ": rule["champion"]}
-    numbers = "; ".join(
-        f"{name}{value if isinstance(value, str) else figure_text(value)}"
-        for name, value in named.items()
-        if value is not None
+    value, limit, champion = (
+        None if rule[name] is None else float(rule[name]) for name in ("value", "limit", "champion")
     )
-    return f"  {rule['rule']}: {numbers}" + (f" – {rule['note']}" if rule["note"] else "")
+    stage = Stage.GATE if event == Decision.GATE_FAILED else Stage.SHADOW
+    failed = RuleResult(
+        rule["rule"], Outcome.FAILED, value, limit, champion, rule["note"], stage=stage
+    )
+    return f"  {failure(failed)}"
 
 
 def news_line(payload: Payload) -> str:

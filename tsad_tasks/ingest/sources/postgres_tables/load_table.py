@@ -18,6 +18,7 @@ import psycopg2
 from psycopg2 import extensions, sql
 
 from tsad_tasks.base.errors import BadInput, SourceError
+from tsad_tasks.base.extras import require
 from tsad_tasks.base.local_time import utc_from_local
 from tsad_tasks.ingest.sources.postgres_tables.connection import connect_source, explained_errors
 from tsad_tasks.ingest.sources.postgres_tables.tables import split_name
@@ -100,6 +101,7 @@ def load_table(
     SourceError
         The table holds rows, or other columns than the file.
     """
+    require("files")
     pieces = _pieces(path, options)
     columns: dict[str, Kind] = {}
     n_rows = n_empty = 0
