@@ -13,11 +13,11 @@ from urllib.parse import urlsplit
 import numpy as np
 import pytest
 import yaml
-from pydantic import BaseModel
 
 from devstack.postgres import PIPELINE, Cluster
 from tests.statements import run
 from tsad_tasks.base.errors import ConfigError
+from tsad_tasks.base.settings import Section
 from tsad_tasks.base.variants import SOURCES
 from tsad_tasks.cli import main
 from tsad_tasks.config import DatasetConfig, load_config
@@ -44,7 +44,7 @@ HALL = {
 }
 
 
-class CsvSettings(BaseModel, extra="forbid"):
+class CsvSettings(Section):
     """What `source.params` may say."""
 
     delimiter: str = ","
@@ -53,7 +53,7 @@ class CsvSettings(BaseModel, extra="forbid"):
 class CsvFolder(Source):
     """Each file of a folder holds the readings of one machine, as texts with a header."""
 
-    settings = CsvSettings
+    settings_model = CsvSettings
 
     def __init__(self, uri: str, config: DatasetConfig) -> None:
         self._config, self._folder = config, Path(urlsplit(uri).path)
@@ -142,7 +142,8 @@ def test_a_source_counts_its_hours_from_what_it_reads(hall: Path) -> None:
         ({"kind": "csv"}, "source.kind: Expected one of csv_folder, postgres. Received: csv."),
         (
             {"params": {"delimiters": ";"}},
-            "source.params.delimiters: Expected one of delimiter. Received: delimiters.",
+            "source.params.delimiters: Expected one of delimiter (did you mean "
+            "delimiter?). Received: ';'.",
         ),
         (
             {"params": {"delimiter": 5}},
@@ -151,7 +152,7 @@ def test_a_source_counts_its_hours_from_what_it_reads(hall: Path) -> None:
         ),
         (
             {"kind": "postgres"},
-            "source.params.delimiter: Expected no such field, since postgres has no settings.",
+            "source.params.delimiter: Expected no such field. Received: ';'.",
         ),
     ],
 )

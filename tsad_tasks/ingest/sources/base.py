@@ -13,8 +13,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING, ClassVar, Literal, Protocol
 
-from pydantic import BaseModel, ConfigDict
-
+from tsad_tasks.base.settings import Section
 from tsad_tasks.base.variants import SOURCES
 
 if TYPE_CHECKING:
@@ -27,10 +26,8 @@ HOUR_US = 3_600_000_000
 register = SOURCES.register
 
 
-class NoSettings(BaseModel):
+class NoSettings(Section):
     """Of a kind without settings of its own."""
-
-    model_config = ConfigDict(extra="forbid")
 
 
 @dataclass(frozen=True)
@@ -144,12 +141,12 @@ class Source(Protocol):
 
     Attributes
     ----------
-    settings : what `source.params` of a dataset file may say.
+    settings_model : what `source.params` of a dataset file may say.
     tables : those that can be read.
     faults : of those that cannot be.
     """
 
-    settings: ClassVar[type[BaseModel]] = NoSettings
+    settings_model: ClassVar[type[Section]] = NoSettings
     tables: tuple[SourceTable, ...]
     faults: tuple[SourceFault, ...] = ()
 
