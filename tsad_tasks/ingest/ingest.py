@@ -20,12 +20,30 @@ from tsad_tasks.base.errors import NotYet
 from tsad_tasks.base.interval import HOUR, from_unix_s, hour_floor, hours_between, unix_s
 from tsad_tasks.config import DatasetConfig
 from tsad_tasks.ingest.accepted_rows import AcceptedRows, accepted_rows, count_unusable_tables
+from tsad_tasks.ingest.queries import (
+    DELETE_INGEST_ISSUES,
+    INSERT_INGEST_ISSUES,
+    SELECT_INGEST_HOURS,
+    UPSERT_INGEST_HOURS,
+    UPSERT_LABELS,
+    IngestHour,
+    IngestIssue,
+    Label,
+)
 from tsad_tasks.ingest.sensor_changes import learn_sensors
 from tsad_tasks.ingest.sensor_quality import dependent_hours, judge_hours
 from tsad_tasks.ingest.sources.base import HOUR_US, HourCount, Source, open_source
 from tsad_tasks.ingest.tally import Tally
-from tsad_tasks.storage.rows import IngestHour, IngestIssue, Label, Layout
-from tsad_tasks.storage.store import Store
+from tsad_tasks.storage.datasets import (
+    Layout,
+    ensure_entities,
+    ensure_layout,
+    lock_hours,
+    select_entities,
+    upsert_dataset,
+)
+from tsad_tasks.storage.readings import read_raw_blocks, write_blocks
+from tsad_tasks.storage.store import Store, columns
 
 Mask = NDArray[np.bool_]
 
@@ -120,8 +138,8 @@ def ingest_interval(
             settled_at,
         )
     with store.transaction():
-        dataset = store.upsert_dataset(config)
-        layout = store.ensure_layout(dataset.dataset_id, config)
+        dataset = upsert_dataset(store, config)
+        layout = ensure_layout(store, dataset.dataset_id, config)
     first_at = start_at - timedelta(seconds=max(history_s, config.source.mutability_s))
     wanted = [
         hour for hour in hours_between(first_at, end_at) if hour >= (dataset.retired_before or hour)
@@ -153,7 +171,8 @@ class _Ingest:
 
     def ledger(self, hours: Sequence[datetime]) -> dict[datetime, IngestHour]:
         """What was read of these hours, and of those between them."""
-        rows = self.store.select_ingest_hours(self.dataset_id, hours[0], hours[-1] + HOUR)
+        span = {"start_at": hours[0], "end_at": hours[-1] + HOUR}
+        rows = self.store.rows(SELECT_INGEST_HOURS, dataset_id=self.dataset_id, **span)
         return {row.hour_at: row for row in rows}
 
     def due_hours(
@@ -193,7 +212,7 @@ class _Ingest:
         self, source: Source, chunk: Sequence[datetime], null_times: int
     ) -> IngestSummary:
         with self.store.transaction():
-            self.store.lock_hours(self.dataset_id, dependent_hours(chunk))
+            lock_hours(self.store, self.dataset_id, dependent_hours(chunk))
             ledger = self.ledger(chunk)
             due = self.due_hours(chunk, ledger)
             if not due:
@@ -225,15 +244,16 @@ class _Chunk:
     def ingest_hours(self) -> IngestSummary:
         """Read, merge, write."""
         store, dataset_id, layout = self.ingest.store, self.ingest.dataset_id, self.ingest.layout
-        known = store.select_entities(dataset_id)
+        known = select_entities(store, dataset_id)
         read_at = self.ingest.now()
         read = self._read(known)
-        ids = store.ensure_entities(dataset_id, read.entity_names)
+        ids = ensure_entities(store, dataset_id, read.entity_names)
         entity_ids = [ids[name] for name in read.entity_names]
         n_blocks, changed = self._merge(layout, entity_ids, read)
         rows = [self._ledger_row(i, hour, read, read_at) for i, hour in enumerate(self.hours)]
-        store.upsert_ingest_hours(dataset_id, rows)
-        store.upsert_labels(list(self._labels(entity_ids, read.labelled)))
+        store.execute(UPSERT_INGEST_HOURS, dataset_id=dataset_id, **columns(rows, IngestHour))
+        labels = list(self._labels(entity_ids, read.labelled))
+        store.execute(UPSERT_LABELS, **columns(labels, Label))
         changed_hours = [self.hours[i] for i in np.flatnonzero(changed.any(axis=0))]
         n_verdicts = 0
         if changed_hours:
@@ -250,7 +270,9 @@ class _Chunk:
             IngestIssue(from_unix_s(n.hour_us // 1_000_000), n.entity, n.channel, *n[3:])
             for n in self.tally.counts()
         ]
-        store.replace_ingest_issues(dataset_id, self.hours, issues)
+        store.execute(DELETE_INGEST_ISSUES, dataset_id=dataset_id, hours=self.hours)
+        told = columns(issues, IngestIssue)
+        store.execute(INSERT_INGEST_ISSUES, dataset_id=dataset_id, **told)
         return IngestSummary(
             n_hours_read=len(self.hours),
             n_rows=int(read.n_rows.sum()),
@@ -299,13 +321,13 @@ class _Chunk:
         if not entity_ids:
             return 0, np.zeros((0, len(self.hours)), bool)
         store, span = self.ingest.store, (self.hours[0], self.hours[-1] + HOUR)
-        blocks = store.read_raw_blocks(layout, entity_ids, *span)
-        columns = [layout.channel_names.index(name) for name in self.ingest.config.channel_names]
-        before, present = blocks.values[:, :, columns], read.gridded.present
+        blocks = read_raw_blocks(store, layout, entity_ids, *span)
+        positions = [layout.channel_names.index(name) for name in self.ingest.config.channel_names]
+        before, present = blocks.values[:, :, positions], read.gridded.present
         after = np.where(present, read.gridded.values, before)
         n_seen = (unix_s(self.read_until) - unix_s(self.hours[0])) // layout.step_s
         # Of channels that no table has nothing can vanish.
-        offered = np.zeros(len(columns), bool)
+        offered = np.zeros(len(positions), bool)
         for table in self.source.tables:
             offered[list(table.channels)] = True
         offered |= self.ingest.config.source.shape == "long"
@@ -318,10 +340,11 @@ class _Chunk:
         changed: Mask = differs.reshape(by_hour).any(axis=2)
         changed |= (blocks.checksums == 0) & present.reshape(by_hour).any(axis=2)
         merged = blocks.values
-        merged[:, :, columns] = after
+        merged[:, :, positions] = after
         at_entity, at_hour = np.nonzero(changed)
         shape = (len(entity_ids), len(self.hours), layout.n_steps, -1)
-        n_blocks = store.write_blocks(
+        n_blocks = write_blocks(
+            store,
             layout,
             [entity_ids[i] for i in at_entity.tolist()],
             [self.hours[i] for i in at_hour.tolist()],
@@ -373,10 +396,11 @@ def late_changes(
         See `open_source`.
     """
     with store.transaction():
-        dataset = store.upsert_dataset(config)
+        dataset = upsert_dataset(store, config)
         first_at = hour_floor(start_at)
         last_at = hour_floor(end_at - timedelta(microseconds=1)) + HOUR
-        ledger = store.select_ingest_hours(dataset.dataset_id, first_at, last_at)
+        span = {"start_at": first_at, "end_at": last_at}
+        ledger = store.rows(SELECT_INGEST_HOURS, dataset_id=dataset.dataset_id, **span)
     with open_source(source_uri, config) as source:
         counts = source.count_hours(_us(first_at), _us(last_at))
     late = []
@@ -384,8 +408,8 @@ def late_changes(
         now, hour_end = counts.get(_us(row.hour_at), HourCount(0)), row.hour_at + HOUR
         is_updated = now.updated_at is not None and now.updated_at > row.read_at
         if row.read_until >= hour_end and (now.n_rows != row.n_rows or is_updated):
-            span = f"--from {row.hour_at:%Y-%m-%dT%H:%MZ} --to {hour_end:%Y-%m-%dT%H:%MZ}"
-            again = f"tsad ingest {config.dataset} {span} --force"
+            text = f"--from {row.hour_at:%Y-%m-%dT%H:%MZ} --to {hour_end:%Y-%m-%dT%H:%MZ}"
+            again = f"tsad ingest {config.dataset} {text} --force"
             command = again if now.n_rows > row.n_rows or is_updated else ""
             late.append(LateHour(row.hour_at, row.n_rows, now.n_rows, now.updated_at, command))
     return late

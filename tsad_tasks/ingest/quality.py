@@ -32,7 +32,7 @@ _UNITS = (
 )
 
 
-class SensorVerdict(NamedTuple):
+class SensorFinding(NamedTuple):
     """One verdict: channel, constant | stuck | at_limit | out_of_range | unit_jump | dead, how many
     steps, why.
     """
@@ -62,7 +62,7 @@ def quality_verdicts(
     high: NDArray[np.float64] | None = None,
     reference_median: NDArray[np.float64] | None = None,
     reference_spread: NDArray[np.float64] | None = None,
-) -> list[SensorVerdict]:
+) -> list[SensorFinding]:
     """What is wrong with the sensors in one hour, by channel.
 
     dead: nothing was read while other channels were. out_of_range: values outside the sensor's
@@ -101,16 +101,16 @@ def quality_verdicts(
             f"{[p.shape for p in usual]}."
         )
     n_read = int(np.isfinite(values).any(axis=1).sum())
-    found: list[SensorVerdict] = []
+    found: list[SensorFinding] = []
     for index in range(n_channels):
         hour, before = (part[:, index][np.isfinite(part[:, index])] for part in (values, previous))
         channel = _Sensor(hour, before, *(float(part[index]) for part in usual))
         if hour.size:
             said = [*_range(channel), *_unchanging(channel), *_unit(channel)]
-            found += [SensorVerdict(index, *verdict) for verdict in said]
+            found += [SensorFinding(index, *verdict) for verdict in said]
         elif n_read >= MIN_VALUES:
             detail = f"nothing read at {n_read} steps at which other channels were"
-            found.append(SensorVerdict(index, "dead", n_read, detail))
+            found.append(SensorFinding(index, "dead", n_read, detail))
     return found
 
 

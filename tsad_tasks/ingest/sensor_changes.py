@@ -9,26 +9,36 @@ learned stands until one of these changes.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from datetime import datetime, timedelta
 
 import numpy as np
 from numpy.typing import NDArray
 
 from tsad_tasks.base.digest import mix
-from tsad_tasks.base.interval import HOUR, from_unix_s, hour_ceil, hour_floor, unix_s
+from tsad_tasks.base.interval import HOUR, from_unix_s, hour_ceil, hour_floor, hours_later, unix_s
 from tsad_tasks.config import DatasetConfig
-from tsad_tasks.ingest.queries import SELECT_FIRST_HOURS, SELECT_NEWEST_LEDGER_HOUR
-from tsad_tasks.model.features import fit_scaler, held, running_state
-from tsad_tasks.model.sensor_change import conversion, same_time_of_day
-from tsad_tasks.storage.rows import (
-    DatasetRow,
+from tsad_tasks.ingest.queries import (
+    SELECT_FIRST_HOURS,
+    SELECT_NEWEST_LEDGER_HOUR,
+    SELECT_UNSCALED_ENTITIES,
+    UPDATE_CHANNEL_EPOCH,
+    UPSERT_ENTITY_SCALE,
+    LearnedChange,
     LearnedScale,
-    LearnedSensorChange,
-    SensorChange,
     UnscaledEntity,
 )
-from tsad_tasks.storage.store import Store, hours_later
+from tsad_tasks.model.features import fit_scaler, held, running_state
+from tsad_tasks.model.sensor_change import conversion, same_time_of_day
+from tsad_tasks.storage.datasets import (
+    DatasetRow,
+    lock_dataset,
+    select_dataset,
+    select_entities,
+    select_layouts,
+)
+from tsad_tasks.storage.readings import SensorChange, read_blocks, read_checksums, sensor_changes
+from tsad_tasks.storage.store import Store
 
 Float = NDArray[np.float64]
 Mask = NDArray[np.bool_]
@@ -40,8 +50,8 @@ MIN_REFERENCE = 30
 def learn_sensors(store: Store, config: DatasetConfig) -> int:
     """How many changed sensors and new machines are known better than before."""
     with store.transaction():
-        dataset = store.select_dataset(config.dataset)
-        store.lock_dataset(dataset.dataset_id, "levels")
+        dataset = select_dataset(store, config.dataset)
+        lock_dataset(store, dataset.dataset_id, "levels")
         learner = _Learner(store, config, dataset)
         return learner.learn_changes() + learner.learn_scales()
 
@@ -83,14 +93,14 @@ class _Learner:
         self._store, self._config, self._dataset = store, config, dataset
         dataset_id = dataset.dataset_id
         self._step_s = config.source.step_s
-        self._layout = store.select_layouts(dataset_id)[0]
+        self._layout = select_layouts(store, dataset_id)[0]
         self._columns = [self._layout.channel_names.index(name) for name in config.channel_names]
         self._channel_ids = [self._layout.channel_ids[i] for i in self._columns]
-        ids = list(store.select_entities(dataset_id).values())
+        ids = list(select_entities(store, dataset_id).values())
         read_until = store.one(SELECT_NEWEST_LEDGER_HOUR, dataset=config.dataset)
         self._read_until: datetime | None = read_until and hour_ceil(read_until)
         before_at = self._read_until or from_unix_s(0)
-        self._changes = store.select_channel_epochs(ids, before_at) if ids else []
+        self._changes = sensor_changes(store, ids, before_at)
 
     def learn_changes(self) -> int:
         """How many changed sensors are known better; each sees only those that changed before
@@ -101,12 +111,12 @@ class _Learner:
             is_known = change.declared or change.channel_id not in self._channel_ids
             learned = None if is_known else self._learned_change(position)
             if learned is not None:
-                n_changed += self._store.update_channel_epoch(learned)
+                n_changed += self._store.execute(UPDATE_CHANNEL_EPOCH, **asdict(learned))
                 terms = {name: getattr(learned, name) for name in ("scale", "offset", "usable_at")}
                 self._changes[position] = replace(change, **terms)
         return n_changed
 
-    def _learned_change(self, position: int) -> LearnedSensorChange | None:
+    def _learned_change(self, position: int) -> LearnedChange | None:
         """What is known of a sensor now; None: its readings are those that it was learned from."""
         change = self._changes[position]
         whose = change.entity_id, change.channel_id
@@ -143,7 +153,7 @@ class _Learner:
         )
         if len(chosen) < n_needed or len(former) < MIN_REFERENCE:
             hours = n_hours, needed_hours
-            return LearnedSensorChange(change.epoch_id, None, None, None, *hours, None)
+            return LearnedChange(change.epoch_id, None, None, None, *hours, None)
         usable_at, digest = found.usable(int(chosen[-1]) + 1, self._step_s)
         # A machine that rests at night is not compared with its nights, nor one day's cycle with
         # another part of it.
@@ -151,16 +161,17 @@ class _Learner:
         former = alike if len(alike) >= MIN_REFERENCE else former
         terms = conversion(found.values[former, column], found.values[chosen, column])
         hours = n_hours, needed_hours
-        return LearnedSensorChange(change.epoch_id, *terms, usable_at, *hours, digest)
+        return LearnedChange(change.epoch_id, *terms, usable_at, *hours, digest)
 
     def learn_scales(self) -> int:
         """How many machines that a champion has no scale for are known better."""
-        unscaled = self._store.select_unscaled_entities(self._dataset.dataset_id)
+        dataset_id = self._dataset.dataset_id
+        unscaled = self._store.rows(SELECT_UNSCALED_ENTITIES, dataset_id=dataset_id)
         ids = [one.entity_id for one in unscaled]
-        rows = self._store.rows(SELECT_FIRST_HOURS, entity_ids=ids) if ids else []
-        first = {row.entity_id: row.hour_at for row in rows}
+        first = dict(self._store.rows(SELECT_FIRST_HOURS, entity_ids=ids))
         learned = (self._learned_scale(one, first[one.entity_id]) for one in unscaled)
-        return sum(self._store.upsert_entity_scale(one) for one in learned if one is not None)
+        scales = (asdict(one) for one in learned if one is not None)
+        return sum(self._store.execute(UPSERT_ENTITY_SCALE, **scale) for scale in scales)
 
     def _learned_scale(
         self, entity: UnscaledEntity, start_at: datetime | None
@@ -208,7 +219,7 @@ class _Learner:
         if usable_at is None:
             return False
         until_at = max(usable_at, start_at)
-        checksums = self._store.read_checksums_before(entity_id, start_at, until_at, changes)
+        checksums = read_checksums(self._store, [entity_id], start_at, until_at, changes=changes)
         return readings_digest(checksums[0], start_at) == learned_from
 
     def _is_retired(self, start_at: datetime | None, usable_at: datetime | None) -> bool:
@@ -237,8 +248,8 @@ class _Learner:
         n_hours = REFERENCE // HOUR + 2 * -(-n_needed * self._step_s // 3600)
         while True:
             until_at = min(hours_later(start_at, n_hours), last_at)
-            blocks = self._store.read_blocks_before(
-                self._layout, entity_id, start_at, until_at, changes
+            blocks = read_blocks(
+                self._store, self._layout, [entity_id], start_at, until_at, changes=changes
             )
             values = np.asarray(blocks.values[0][:, self._columns], np.float64)
             names, grace_steps = self._config.channel_names, grace // self._step_s

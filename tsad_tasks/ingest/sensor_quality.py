@@ -16,8 +16,10 @@ from numpy.typing import NDArray
 from tsad_tasks.base.interval import HOUR, from_unix_s, unix_s
 from tsad_tasks.config import DatasetConfig
 from tsad_tasks.ingest.quality import MOVED_SPREADS, STUCK_STEPS, quality_verdicts
-from tsad_tasks.storage.rows import Layout, QualityVerdict
-from tsad_tasks.storage.store import Store
+from tsad_tasks.ingest.queries import DELETE_QUALITY, INSERT_QUALITY, SensorVerdict
+from tsad_tasks.storage.datasets import Layout
+from tsad_tasks.storage.readings import read_raw_blocks
+from tsad_tasks.storage.store import Store, columns
 
 Float = NDArray[np.float64]
 Mask = NDArray[np.bool_]
@@ -50,18 +52,19 @@ def judge_hours(
     needed = sorted({unix_s(hour - n * HOUR) for hour in hours for n in look_back})
     runs = np.split(np.array(needed), np.flatnonzero(np.diff(needed) != 3600) + 1)
     size = max(1, _GROUP_BYTES // (len(needed) * layout.n_steps * len(layout.channel_ids) * 8))
-    verdicts: list[QualityVerdict] = []
+    verdicts: list[SensorVerdict] = []
     for first in range(0, len(entity_ids), size):
         ids = entity_ids[first : first + size]
         blocks: dict[datetime, Float] = {}
         for run in runs:
             start_at, end_at = from_unix_s(run[0]), from_unix_s(run[-1]) + HOUR
-            values = store.read_raw_blocks(layout, ids, start_at, end_at).values
+            values = read_raw_blocks(store, layout, ids, start_at, end_at).values
             for at_s, block in zip(run, np.split(values, len(run), axis=1), strict=True):
                 blocks[from_unix_s(at_s)] = block
         for hour in hours:
             verdicts += _hour_verdicts(config, layout, ids, hour, blocks)
-    store.replace_quality(entity_ids, hours, verdicts)
+    store.execute(DELETE_QUALITY, entity_ids=list(entity_ids), hours=list(hours))
+    store.execute(INSERT_QUALITY, **columns(verdicts, SensorVerdict))
     return len(verdicts)
 
 
@@ -71,7 +74,7 @@ def _hour_verdicts(
     entity_ids: Sequence[int],
     hour: datetime,
     blocks: dict[datetime, Float],
-) -> list[QualityVerdict]:
+) -> list[SensorVerdict]:
     """Verdicts on one hour.
 
     Parameters
@@ -91,7 +94,7 @@ def _hour_verdicts(
         for found in quality_verdicts(values[i], previous[i], low=low, high=high, **usual):
             channel_id = layout.channel_ids[columns[found.channel_index]]
             said = found.verdict, found.n_steps, found.detail
-            verdicts.append(QualityVerdict(entity_ids[i], hour, channel_id, *said))
+            verdicts.append(SensorVerdict(entity_ids[i], hour, channel_id, *said))
     return verdicts
 
 

@@ -20,8 +20,11 @@ from tsad_tasks.base.interval import hour_floor
 from tsad_tasks.config import DatasetConfig
 from tsad_tasks.model.drift import scale_of
 from tsad_tasks.monitoring.audit import WEEK, week_before
-from tsad_tasks.monitoring.queries import UPSERT_DRIFT
-from tsad_tasks.storage.rows import Champion, DriftRow, Layout
+from tsad_tasks.monitoring.queries import UPSERT_DRIFT, DriftRow
+from tsad_tasks.scoring.queries import SELECT_CHAMPIONS, Champion
+from tsad_tasks.storage.datasets import Layout, select_dataset, select_entities, select_layouts
+from tsad_tasks.storage.readings import read_blocks
+from tsad_tasks.storage.scores import read_score_series
 from tsad_tasks.storage.store import Store, columns
 
 OF_SCORES = 0
@@ -49,17 +52,23 @@ def measure_drift(
     NothingToDo
         When nobody was champion.
     """
-    week_at, dataset = week_before(end_at), store.select_dataset(config.dataset)
-    found = store.select_champions(dataset.dataset_id, lineage, week_at, week_at + WEEK)
+    week_at, dataset = week_before(end_at), select_dataset(store, config.dataset)
+    found = store.rows(
+        SELECT_CHAMPIONS,
+        dataset_id=dataset.dataset_id,
+        lineage=lineage,
+        start_at=week_at,
+        end_at=week_at + WEEK,
+    )
     # Of several champions of a week the last one counts.
     champions = {one.scope_entity_id: one for one in sorted(found, key=lambda one: one.valid_from)}
     if not champions:
         raise NothingToDo(
             f"No model of {config.dataset} was champion in the week from {week_at:%Y-%m-%d}."
         )
-    layout = store.select_layouts(dataset.dataset_id)[0]
+    layout = select_layouts(store, dataset.dataset_id)[0]
     week = _Week(store, config, layout, lineage, week_at)
-    entities = store.select_entities(dataset.dataset_id)
+    entities = select_entities(store, dataset.dataset_id)
     rows = [
         row
         for champion in champions.values()
@@ -99,7 +108,7 @@ class _Week:
             (max(self.week_at, hour_floor(champion.valid_from)), self.week_at + WEEK),
         ]
         reference, seen = (
-            self.store.read_blocks(self.layout, [entity_id], *span).values[0] for span in spans
+            read_blocks(self.store, self.layout, [entity_id], *span).values[0] for span in spans
         )
         names = zip(self.layout.channel_ids, self.layout.channel_names, strict=True)
         for position, (key, name) in enumerate(names):
@@ -111,8 +120,8 @@ class _Week:
         """A model that has no whole week before this one has no reference yet."""
         first_at = hour_floor(champion.valid_from)
         reference, seen = (
-            self.store.read_score_series(
-                self.lineage, entity_id, start_at, start_at + WEEK, self.layout.n_steps
+            read_score_series(
+                self.store, self.lineage, entity_id, start_at, start_at + WEEK, self.layout.n_steps
             ).scores
             for start_at in (first_at, self.week_at)
         )

@@ -31,9 +31,15 @@ from tsad_tasks.monitoring.queries import (
     FirstScoreHour,
 )
 from tsad_tasks.notifications.notify import retire_alerts
+from tsad_tasks.storage.datasets import (
+    DatasetRow,
+    lock_hours,
+    select_dataset,
+    select_entities,
+    upsert_dataset,
+)
 from tsad_tasks.storage.folders import remove_folder, written_at
 from tsad_tasks.storage.paths import artifacts_root
-from tsad_tasks.storage.rows import DatasetRow
 from tsad_tasks.storage.store import Store
 
 RUN_FILES_AGE = timedelta(days=2)
@@ -102,7 +108,7 @@ def maintain_dataset(
         See `open_source`.
     """
     with store.transaction():
-        dataset = store.upsert_dataset(config)
+        dataset = upsert_dataset(store, config)
         dataset_id = dataset.dataset_id
         ends = store.one(SELECT_LEDGER_ENDS, dataset_id=dataset_id, before_at=at)
         before_at = at - FORMER_STATES_AGE
@@ -158,18 +164,18 @@ def retire(
         with store.transaction():
             done["months_dropped"] += tuple(store.rows(DROP_SCORE_MONTHS))
     with store.transaction():
-        ids = list(store.select_entities(dataset_id).values())
+        ids = list(select_entities(store, dataset_id).values())
         first_readings = store.rows(SELECT_FIRST_HOURS, entity_ids=ids)
         first_scores = store.rows(SELECT_FIRST_SCORE_HOURS, entity_ids=ids)
     for start_at, end_at in _days(first_readings, done.get("readings_before")):
         with store.transaction():
-            store.lock_hours(dataset_id, hours_between(start_at, end_at))
+            lock_hours(store, dataset_id, hours_between(start_at, end_at))
             done["n_reading_blocks_deleted"] += store.execute(
                 DELETE_READING_BLOCKS, entity_ids=ids, start_at=start_at, end_at=end_at
             )
     for start_at, end_at in _days(first_scores, done.get("scores_before")):
         with store.transaction():
-            store.lock_hours(dataset_id, hours_between(start_at, end_at))
+            lock_hours(store, dataset_id, hours_between(start_at, end_at))
             done["n_score_blocks_deleted"] += store.execute(
                 DELETE_SCORE_BLOCKS, entity_ids=ids, start_at=start_at, end_at=end_at
             )
@@ -235,7 +241,7 @@ def _late(
     summary.
     """
     with store.transaction():
-        dataset = store.select_dataset(config.dataset)
+        dataset = select_dataset(store, config.dataset)
     end_at = hour_floor(newest_at - timedelta(seconds=config.source.mutability_s))
     start_at = max(end_at - LATE_RANGE, dataset.retired_before or end_at - LATE_RANGE)
     if start_at >= end_at:

@@ -1,23 +1,32 @@
-"""Statements of housekeeping, drift and audit."""
+"""Statements on drift, audits and retention, and what one row of each is."""
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from datetime import datetime
 from typing import NamedTuple
 
 from tsad_tasks.storage.store import Query, Statement
 
 
-class FirstScoreHour(NamedTuple):
-    """The first hour with scores of an entity; None where there is none."""
+@dataclass(frozen=True)
+class DriftRow:
+    """How far a week of a channel (0: of the scores) lies from its reference; None where it is not
+    known.
+    """
 
+    model_id: int
     entity_id: int
-    hour_at: datetime | None
+    channel_id: int
+    psi: float | None
+    shift: float | None
+    missing_share: float | None
+    n_steps: int
 
 
 class LastKnownHour(NamedTuple):
-    """The newest hour of an entity that has a score or was off, and its status at the newest hour of
-    the dataset.
+    """The newest hour of an entity that has a score or was off, and the status of the dataset's
+    newest hour.
     """
 
     entity: str
@@ -25,14 +34,21 @@ class LastKnownHour(NamedTuple):
     status: str | None
 
 
-DELETE_FORMER_STATES = Statement("monitoring/delete_former_states")
+class FirstScoreHour(NamedTuple):
+    """The first hour with scores of an entity."""
+
+    entity_id: int
+    hour_at: datetime | None
+
+
+UPSERT_DRIFT = Statement("monitoring/upsert_drift")
+UPSERT_AUDIT = Statement("monitoring/upsert_audit")
+SELECT_LAST_KNOWN_HOURS = Query("monitoring/select_last_known_hours", LastKnownHour)
+
+UPDATE_RETIRED_BEFORE = Statement("monitoring/update_retired_before")
+SELECT_FIRST_SCORE_HOURS = Query("monitoring/select_first_score_hours", FirstScoreHour)
 DELETE_READING_BLOCKS = Statement("monitoring/delete_reading_blocks")
 DELETE_SCORE_BLOCKS = Statement("monitoring/delete_score_blocks")
+DELETE_FORMER_STATES = Statement("monitoring/delete_former_states")
 DROP_READING_MONTHS = Query("monitoring/drop_reading_months", str)
 DROP_SCORE_MONTHS = Query("monitoring/drop_score_months", str)
-SELECT_FIRST_SCORE_HOURS = Query("monitoring/select_first_score_hours", FirstScoreHour)
-SELECT_LAST_KNOWN_HOURS = Query("monitoring/select_last_known_hours", LastKnownHour)
-UPDATE_RETIRED_BEFORE = Statement("monitoring/update_retired_before")
-
-UPSERT_AUDIT = Statement("monitoring/upsert_audit")
-UPSERT_DRIFT = Statement("monitoring/upsert_drift")

@@ -27,7 +27,7 @@ from tsad_tasks.notifications.messages import body, digest_payload, event_payloa
 from tsad_tasks.notifications.news import news_payload
 from tsad_tasks.notifications.outbox import Attempt, NewNotification, Outbox
 from tsad_tasks.notifications.queries import DueNotification
-from tsad_tasks.storage.rows import DatasetRow
+from tsad_tasks.storage.datasets import DatasetRow, select_dataset
 from tsad_tasks.storage.store import Store
 
 MOST_REFUSALS = 5
@@ -105,7 +105,7 @@ def enqueue(store: Store, config: DatasetConfig, *, end_at: datetime) -> Enqueue
     if not wanted:
         return EnqueueSummary()
     with store.transaction():
-        dataset = store.select_dataset(config.dataset)
+        dataset = select_dataset(store, config.dataset)
         outbox = Outbox(store, dataset.dataset_id)
         outbox.lock()
         newest_at = max(end_at, outbox.scored_until() or end_at)
@@ -139,7 +139,7 @@ def enqueue_news(
         return NewsSummary()
     newer_than = now() - timedelta(seconds=config.notifications.max_age_s)
     with store.transaction():
-        outbox = Outbox(store, store.select_dataset(config.dataset).dataset_id)
+        outbox = Outbox(store, select_dataset(store, config.dataset).dataset_id)
         outbox.lock()
         told, rows = outbox.insert_news(events, newer_than), []
         for to, chosen in wanted.items():
@@ -214,7 +214,7 @@ def retire_alerts(store: Store, config: DatasetConfig, *, newest_at: datetime, k
     twice.
     """
     with store.transaction():
-        dataset = store.select_dataset(config.dataset)
+        dataset = select_dataset(store, config.dataset)
         outbox = Outbox(store, dataset.dataset_id)
         outbox.lock()
         known_at = min(newest_at, outbox.scored_until() or newest_at)
@@ -237,7 +237,7 @@ def deliver(
     send : sends one message; raises `Undelivered` or one of its kinds when it was not accepted.
     """
     with store.transaction():
-        outbox = Outbox(store, store.select_dataset(config.dataset).dataset_id)
+        outbox = Outbox(store, select_dataset(store, config.dataset).dataset_id)
     attempts = list(_attempts(store, outbox, send, now()))
     n_delivered = sum(attempt.delivered_at is not None for attempt in attempts)
     n_failed = sum(attempt.failed_at is not None for attempt in attempts)
