@@ -1,5 +1,5 @@
 # One image for every Airflow service of docker-compose.yml. The checkout is at the same place in both stages, since the
-# project is installed from it: sql/, dags/ and plugins/ lie beside the package.
+# project is installed from it: sql/, third_party/, dags/ and plugins/ lie beside the package.
 
 FROM python:3.12-slim-bookworm AS build
 ENV PIP_DISABLE_PIP_VERSION_CHECK=1 \
@@ -11,6 +11,7 @@ WORKDIR /opt/tsad
 # Dependencies change more rarely than code, so they are a layer of their own.
 COPY pyproject.toml uv.lock README.md LICENSE ./
 RUN uv sync --frozen --no-cache --no-default-groups --compile-bytecode --no-install-project
+COPY third_party ./third_party
 COPY tsad_tasks ./tsad_tasks
 RUN uv sync --frozen --no-cache --no-default-groups --compile-bytecode
 COPY sql ./sql

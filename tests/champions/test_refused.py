@@ -137,7 +137,8 @@ def test_the_demo_names_the_rules_that_failed_with_their_numbers(
     refused: Weeks, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(demo, "DATASET", "plant")
-    said = demo._refusal(refused.uri)
+    with Store.connect(refused.uri) as store:
+        said = demo.refusal(store)
     assert said.startswith(
         "Expected a model that passes the gate. Received: version 1, which failed latency_ms: "
     )

@@ -17,6 +17,7 @@ from tsad_tasks.model.evaluation import (
     roc_curve,
 )
 from tsad_tasks.model.periods import autocorrelation
+from tsad_tasks.reporting.drawing.series import ChannelSeries, ScoreSeries
 from tsad_tasks.reporting.evaluation.content import (
     EvaluatedModel,
     EvaluationContent,
@@ -39,7 +40,6 @@ from tsad_tasks.reporting.exploration.statistics import (
     histogram,
     missing_shares,
 )
-from tsad_tasks.reporting.period.content import ChannelSeries, ScoreSeries
 
 START_AT = datetime(2026, 3, 2, tzinfo=UTC)
 N = 600

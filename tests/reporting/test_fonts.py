@@ -2,17 +2,30 @@
 
 from __future__ import annotations
 
+import hashlib
 import subprocess
 import sys
+import tomllib
+from pathlib import Path
 
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tsad_tasks.reporting.drawing.fonts import clean_text, cut_text, width_of, wrap_text
+from tsad_tasks.reporting.drawing import fonts
+from tsad_tasks.reporting.drawing.fonts import (
+    clean_text,
+    cut_text,
+    font_folder,
+    width_of,
+    wrap_text,
+)
 from tsad_tasks.reporting.drawing.theme import TextStyle
 
 quick = settings(max_examples=80, deadline=None, derandomize=True)
 STYLE = TextStyle(8)
+ROOT = Path(__file__).parents[2]
+FOLDER = ROOT / "third_party" / "dejavu"
 
 
 @quick
@@ -39,12 +52,25 @@ def test_numbers_stay_with_their_unit_when_wrapped() -> None:
     assert wrap_text("expected is 5.17 ± 0.38 bar", STYLE, 95) == ["expected is", "5.17 ± 0.38 bar"]
 
 
-def test_fonts_are_found_without_importing_matplotlib_or_pandas() -> None:
-    code = "import tsad_tasks.reporting.period.pdf as p, sys; from tsad_tasks.reporting.drawing.fonts import register_fonts as r; r();"
+def test_the_font_files_are_those_that_were_released() -> None:
+    listed = (FOLDER.parent / "README.md").read_text()
+    for path in FOLDER.iterdir():
+        assert f"| {path.name} | `{hashlib.sha256(path.read_bytes()).hexdigest()}` |" in listed
+    assert font_folder() == FOLDER
+
+
+def test_a_wheel_carries_the_fonts_to_where_they_are_looked_for(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    settings = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["hatch"]["build"]
+    carried = settings["targets"]["wheel"]["force-include"]
+    monkeypatch.setattr(fonts, "__file__", str(tmp_path / "tsad_tasks/reporting/drawing/fonts.py"))
+    assert font_folder() == tmp_path / carried["third_party/dejavu"]
+
+
+def test_reports_are_drawn_without_importing_pandas_or_keras() -> None:
+    code = "import tsad_tasks.reporting.period.pdf, sys;"
+    code += "from tsad_tasks.reporting.drawing.fonts import register_fonts; register_fonts();"
     code += "print({'matplotlib', 'pandas', 'keras'} & set(sys.modules))"
-    assert (
-        subprocess.run(
-            [sys.executable, "-c", code], capture_output=True, text=True, check=True
-        ).stdout
-        == "set()\n"
-    )
+    run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert run.stdout == "set()\n"

@@ -14,14 +14,12 @@ import numpy as np
 import pytest
 
 from tests.reporting.pdf_text import ascii_text, n_pages
+from tsad_tasks.reporting.drawing.series import ChannelSeries, HeatMap, ScoreSeries
 from tsad_tasks.reporting.period.content import (
-    ChannelSeries,
     Coverage,
     Headline,
-    HeatMap,
     IncidentPage,
     ReportContent,
-    ScoreSeries,
     SuppressedRow,
 )
 from tsad_tasks.reporting.period.pdf import render_report, report_bytes

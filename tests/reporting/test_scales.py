@@ -16,7 +16,7 @@ from tsad_tasks.reporting.drawing.scales import (
     tick_texts,
     time_ticks,
 )
-from tsad_tasks.reporting.period.content import Flags, Floats
+from tsad_tasks.reporting.drawing.series import Flags, Floats
 
 quick = settings(max_examples=100, deadline=None, derandomize=True)
 readings = st.lists(

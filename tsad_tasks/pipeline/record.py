@@ -11,8 +11,6 @@ from dataclasses import asdict, is_dataclass
 from datetime import datetime
 from typing import Any
 
-import psycopg2
-
 from tsad_tasks.base.errors import (
     AccessDenied,
     BadInput,
@@ -24,6 +22,7 @@ from tsad_tasks.base.errors import (
     Unavailable,
 )
 from tsad_tasks.config import DatasetConfig
+from tsad_tasks.storage.database import DatabaseError
 from tsad_tasks.storage.store import Store
 
 _STATES: tuple[tuple[type[TsadError], str], ...] = (
@@ -108,7 +107,7 @@ def _write(
                 row
                 | {"dataset_id": dataset.dataset_id, "counts": record.counts, "seconds": seconds}
             )
-    except psycopg2.Error:
+    except DatabaseError:
         # The warehouse itself is gone: the step's own error says so, and must not be hidden by this
         # one.
         if row["state"] == "done":

@@ -10,10 +10,14 @@ from pathlib import Path
 
 from upath import UPath
 
-from tsad_tasks.reporting.drawing.plan import Page, PageNumbers
+from tsad_tasks.reporting.drawing.plan import Page
 from tsad_tasks.reporting.drawing.sheet import Sheet
-from tsad_tasks.reporting.drawing.theme import BODY, CELL, RULE, TINY
+from tsad_tasks.reporting.drawing.theme import BODY, CELL, MUTED, RULE, TextStyle
 from tsad_tasks.text.formats import stamp_text, zone_text
+
+_TOP = TextStyle(8, colour=BODY.colour)
+_KIND = TextStyle(11, colour=MUTED)
+_STAMP = TextStyle(6, colour=MUTED)
 
 
 @dataclass(frozen=True)
@@ -33,38 +37,36 @@ def document_bytes(sheet: Sheet, document: Document, pages: Sequence[Page]) -> t
     """The pages as a PDF, and how many there are. The same content gives the same bytes."""
     sheet.describe(document.title, document.subject)
     numbers = {page.key: n for n, page in enumerate(pages, start=1)}
+    zone = zone_text(document.zone, document.start_at, document.end_at)
+    made = f"Generated {stamp_text(document.generated_at, document.zone)} by tsad"
     for number, page in enumerate(pages, start=1):
-        _draw_page(sheet, document, page, f"{number} / {len(pages)}", numbers)
+        if page.level is not None:
+            sheet.bookmark(page.key, page.title, page.level)
+        if page.key != document.bare_key:
+            _draw_top(sheet, 36, document.title, _TOP, zone)
+            sheet.line(sheet.left, 45, sheet.right, 45, RULE, 0.8)
+        page.draw(sheet, numbers)
+        y = sheet.height - 52
+        sheet.line(sheet.left, y, sheet.right, y, RULE, 1.2)
+        sheet.text(sheet.right, y + 13, f"{number} / {len(pages)}", CELL, "right")
+        y += 11
+        for line in [line for line in page.footer if line] or [made]:
+            y = sheet.paragraph(sheet.left, y, line, _STAMP, sheet.inner_width - 60, 2, 1.35)
+        sheet.end_page()
     return sheet.finish(), len(pages)
 
 
-def _draw_page(
-    sheet: Sheet, document: Document, page: Page, number: str, numbers: PageNumbers
-) -> None:
-    if page.level is not None:
-        sheet.bookmark(page.key, page.title, page.level)
-    if page.key != document.bare_key:
-        _draw_header(sheet, document)
-    page.draw(sheet, numbers)
-    _draw_footer(sheet, document, page, number)
-    sheet.end_page()
+def draw_name(sheet: Sheet, kind: str, name: str, style: TextStyle, zone: str) -> float:
+    """The upper end of a cover: which kind of document it is, and what of; returns the height
+    below.
+    """
+    _draw_top(sheet, 56, kind, _KIND, zone)
+    return sheet.paragraph(sheet.left, 85, name, style, sheet.inner_width, 2, 1.15)
 
 
-def _draw_header(sheet: Sheet, document: Document) -> None:
-    zone = f"times in {zone_text(document.zone, document.start_at, document.end_at)}"
-    used = sheet.text(sheet.right, 36, zone, BODY.but(size=8), "right")
-    sheet.cut(sheet.left, 36, document.title, BODY.but(size=8), sheet.inner_width - used - 20)
-    sheet.line(sheet.left, 45, sheet.right, 45, RULE, 0.8)
-
-
-def _draw_footer(sheet: Sheet, document: Document, page: Page, number: str) -> None:
-    y = sheet.height - 52
-    sheet.line(sheet.left, y, sheet.right, y, RULE, 1.2)
-    sheet.text(sheet.right, y + 13, number, CELL, "right")
-    made = f"Generated {stamp_text(document.generated_at, document.zone)} by tsad"
-    y += 11
-    for line in [line for line in page.footer if line] or [made]:
-        y = sheet.paragraph(sheet.left, y, line, TINY.but(size=6), sheet.inner_width - 60, 2, 1.35)
+def _draw_top(sheet: Sheet, y: float, title: str, style: TextStyle, zone: str) -> None:
+    used = sheet.text(sheet.right, y, f"times in {zone}", _TOP, "right")
+    sheet.cut(sheet.left, y, title, style, sheet.inner_width - used - 20)
 
 
 def write_whole(content: bytes, path: Path | UPath) -> None:

@@ -7,11 +7,18 @@ from dataclasses import dataclass, replace
 
 from tsad_tasks.reporting.drawing.fonts import width_of, wrap_text
 from tsad_tasks.reporting.drawing.sheet import Align, Sheet
-from tsad_tasks.reporting.drawing.theme import BODY, CELL, HEADING, MUTED, RULE, SMALL, TextStyle
+from tsad_tasks.reporting.drawing.theme import (
+    BODY,
+    CELL,
+    HEADING,
+    MUTED,
+    RULE,
+    SMALL,
+    TITLE,
+    TextStyle,
+)
 
-Draw = Callable[[Sheet, float], None]
 _WIDEST_FIRM = 96.0
-Places = Sequence[tuple[float, float]]
 
 
 @dataclass(frozen=True)
@@ -21,7 +28,7 @@ class Block:
     """
 
     height: float
-    draw: Draw
+    draw: Callable[[Sheet, float], object]
     keep_with_next: bool = False
     header: Block | None = None
 
@@ -33,28 +40,19 @@ def pages_of(blocks: Sequence[Block], room: float) -> list[list[Block]]:
     >>> [len(page) for page in pages_of([Block(40, print), Block(40, print), Block(40, print)], 100)]
     [2, 1]
     """
-    pages: list[list[Block]] = [[]]
-    for group in _groups(blocks):
-        height = sum(block.height for block in group)
-        if pages[-1] and _filled(pages[-1]) + height > room:
-            pages.append([])
-        if not pages[-1] and group[0].header is not None:
-            pages[-1].append(group[0].header)
-        pages[-1] += group
-    return pages
-
-
-def _groups(blocks: Sequence[Block]) -> list[list[Block]]:
     groups: list[list[Block]] = [[]]
     for block in blocks:
         groups[-1].append(block)
         if not block.keep_with_next:
             groups.append([])
-    return [group for group in groups if group]
-
-
-def _filled(page: Sequence[Block]) -> float:
-    return sum(block.height for block in page)
+    pages: list[list[Block]] = [[]]
+    for group in filter(None, groups):
+        if pages[-1] and sum(block.height for block in [*pages[-1], *group]) > room:
+            pages.append([])
+        if not pages[-1] and group[0].header is not None:
+            pages[-1].append(group[0].header)
+        pages[-1] += group
+    return pages
 
 
 def draw_blocks(sheet: Sheet, blocks: Sequence[Block], y: float) -> float:
@@ -72,35 +70,50 @@ def gap(height: float) -> Block:
 
 def heading(text: str, style: TextStyle = HEADING) -> Block:
     """A heading, kept with what it heads."""
-    return Block(
-        style.size + 11,
-        lambda sheet, y: _one_line(sheet, y + style.size + 3, text, style),
-        keep_with_next=True,
-    )
+
+    def draw(sheet: Sheet, y: float) -> None:
+        sheet.cut(sheet.left, y + style.size + 3, text, style, sheet.inner_width)
+
+    return Block(style.size + 11, draw, keep_with_next=True)
 
 
-def _one_line(sheet: Sheet, y: float, text: str, style: TextStyle) -> None:
-    sheet.cut(sheet.left, y, text, style, sheet.inner_width)
+def finding(text: str, width: float) -> Block:
+    """The title of a page: what it shows, in a sentence of at most three lines."""
+
+    def draw(sheet: Sheet, y: float) -> None:
+        sheet.paragraph(sheet.left, y + TITLE.size, text, TITLE, width, 3, 1.3)
+
+    n_lines = len(wrap_text(text, TITLE, width, 3))
+    return Block(n_lines * TITLE.size * 1.3 + 8, draw, keep_with_next=True)
 
 
 def paragraph(
     text: str, width: float, style: TextStyle = BODY, *, keep_with_next: bool = False
 ) -> Block:
     """A wrapped text."""
+
+    def draw(sheet: Sheet, y: float) -> None:
+        sheet.paragraph(sheet.left, y + style.size, text, style, width, leading=1.45)
+
     n_lines = len(wrap_text(text, style, width))
-    return Block(
-        n_lines * style.size * 1.45 + 5,
-        lambda sheet, y: _wrapped(sheet, y + style.size, text, style, width),
-        keep_with_next=keep_with_next,
-    )
+    return Block(n_lines * style.size * 1.45 + 5, draw, keep_with_next)
 
 
-def _wrapped(sheet: Sheet, y: float, text: str, style: TextStyle, width: float) -> None:
-    sheet.paragraph(sheet.left, y, text, style, width, leading=1.45)
+def facts_blocks(facts: Sequence[tuple[str, str]]) -> list[Block]:
+    """Names with their values, a line each; long values take up to three."""
+
+    def block(name: str, value: str) -> Block:
+        def draw(sheet: Sheet, y: float) -> None:
+            sheet.text(sheet.left, y + 9, name, SMALL)
+            sheet.paragraph(sheet.left + 84, y + 9, value, CELL, sheet.inner_width - 84, 3, 1.35)
+
+        return Block(13 + 10 * (len(wrap_text(value, CELL, 420, 3)) - 1), draw)
+
+    return [block(name, value) for name, value in facts]
 
 
 @dataclass(frozen=True)
-class Column:
+class TableColumn:
     """A column of a table: its title and how its cells stand.
 
     With a share it is loose: it takes that part of what the others leave, and long texts are cut.
@@ -113,6 +126,11 @@ class Column:
     width: float = 0.0
 
 
+def figure_columns(*titles: str, width: float = 0.0) -> list[TableColumn]:
+    """Columns of numbers, which stand at the right."""
+    return [TableColumn(title, align="right", width=width) for title in titles]
+
+
 @dataclass(frozen=True)
 class Box:
     """The room of one cell: left, top, width and height."""
@@ -122,8 +140,12 @@ class Box:
     width: float
     height: float
 
+    def line(self, offset: float = 2.7) -> float:
+        """A baseline: so far below the middle of the cell."""
+        return self.y + self.height / 2 + offset
 
-Cell = str | Callable[[Sheet, Box], None]
+
+Cell = str | Callable[[Sheet, Box], object]
 
 
 @dataclass(frozen=True)
@@ -147,35 +169,66 @@ USUAL_LOOK = TableLook()
 
 
 def table_blocks(
-    columns: Sequence[Column], rows: Sequence[Row], width: float, look: TableLook = USUAL_LOOK
+    columns: Sequence[TableColumn],
+    rows: Sequence[Row | Sequence[Cell]],
+    width: float,
+    look: TableLook = USUAL_LOOK,
 ) -> list[Block]:
     """A header and one block per row, the header kept with the first row and repeated on each
-    page.
+    page; nothing without rows.
     """
-    places = column_places(columns, rows, width, look)
-    header = Block(
-        15, lambda sheet, y: _draw_header(sheet, columns, places, y, look), keep_with_next=True
-    )
-    body = [
-        Block(look.row_height, _row_drawing(columns, places, row, look), header=header)
-        for row in rows
-    ]
-    return [header, replace(body[0], header=None), *body[1:]] if body else []
+    given = [row if isinstance(row, Row) else Row(row) for row in rows]
+    if not given:
+        return []
+    places = column_places(columns, given, width, look)
+
+    def draw_line(
+        sheet: Sheet, y: float, cells: Sequence[Cell], height: float, style: TextStyle, lift: float
+    ) -> None:
+        for column, (x, room), cell in zip(columns, places, cells, strict=True):
+            box = Box(sheet.left + x, y, room, height)
+            if isinstance(cell, str):
+                at = box.x + box.width * {"left": 0.0, "right": 1.0, "centre": 0.5}[column.align]
+                sheet.cut(at, y + lift, cell, style, room, column.align)
+            else:
+                cell(sheet, box)
+
+    def draw_header(sheet: Sheet, y: float) -> None:
+        titles = [column.title for column in columns]
+        draw_line(sheet, y, titles, 15, _head_style(look), 9.5)
+        sheet.line(sheet.left, y + 14, sheet.right, y + 14, RULE, 0.8)
+
+    def body(row: Row) -> Block:
+        def draw(sheet: Sheet, y: float) -> None:
+            draw_line(sheet, y, row.cells, look.row_height, look.style, look.row_height / 2 + 2.7)
+            bottom = y + look.row_height
+            sheet.line(sheet.left, bottom, sheet.right, bottom, RULE, 0.35)
+            if row.link:
+                sheet.link(row.link, sheet.left, y, sheet.inner_width, look.row_height)
+
+        return Block(look.row_height, draw, header=header)
+
+    header = Block(15, draw_header, keep_with_next=True)
+    first, *others = map(body, given)
+    return [header, replace(first, header=None), *others]
 
 
 def column_places(
-    columns: Sequence[Column], rows: Sequence[Row], width: float, look: TableLook = USUAL_LOOK
+    columns: Sequence[TableColumn], rows: Sequence[Row], width: float, look: TableLook = USUAL_LOOK
 ) -> list[tuple[float, float]]:
     """Left edge and width of each column, from the left end of the table.
 
-    >>> column_places([Column("n", width=30), Column("Name", share=1)], [], 100)
+    >>> column_places([TableColumn("n", width=30), TableColumn("Name", share=1)], [], 100)
     [(0.0, 30.0), (40.0, 60.0)]
     """
+    firm = []
+    for i, column in enumerate(columns):
+        texts = [cell for row in rows if isinstance(cell := row.cells[i], str)]
+        title = width_of(column.title, _head_style(look)) if column.title else 0.0
+        widest = max((width_of(text, look.style) for text in texts), default=0.0)
+        natural = max(column.width, title, min(widest, _WIDEST_FIRM))
+        firm.append(0.0 if column.share else natural)
     room = width - look.gap * (len(columns) - 1)
-    firm = [
-        0.0 if column.share else _natural_width(column, rows, i, look)
-        for i, column in enumerate(columns)
-    ]
     left_over = max(room - sum(firm), 0.25 * room)
     shares = sum(column.share for column in columns) or 1.0
     wanted = [
@@ -185,58 +238,16 @@ def column_places(
     return [(sum(widths[:i]) + look.gap * i, own) for i, own in enumerate(widths)]
 
 
-def _natural_width(column: Column, rows: Sequence[Row], i: int, look: TableLook) -> float:
-    texts = [cell for row in rows if isinstance(cell := row.cells[i], str)]
-    title = width_of(column.title, _head_style(look)) if column.title else 0.0
-    widest = max((width_of(text, look.style) for text in texts), default=0.0)
-    return max(column.width, title, min(widest, _WIDEST_FIRM))
-
-
 def _head_style(look: TableLook) -> TextStyle:
-    return look.style.but(bold=True, colour=MUTED)
-
-
-def _row_drawing(columns: Sequence[Column], places: Places, row: Row, look: TableLook) -> Draw:
-    return lambda sheet, y: _draw_row(sheet, columns, places, row, y, look)
-
-
-def _draw_header(
-    sheet: Sheet, columns: Sequence[Column], places: Places, y: float, look: TableLook
-) -> None:
-    for column, (x, width) in zip(columns, places, strict=True):
-        box = Box(sheet.left + x, y, width, 15)
-        _draw_text(sheet, box, column.title, _head_style(look), column.align, y + 9.5)
-    sheet.line(sheet.left, y + 14, sheet.right, y + 14, RULE, 0.8)
-
-
-def _draw_row(
-    sheet: Sheet, columns: Sequence[Column], places: Places, row: Row, y: float, look: TableLook
-) -> None:
-    for column, (x, width), cell in zip(columns, places, row.cells, strict=True):
-        box = Box(sheet.left + x, y, width, look.row_height)
-        if isinstance(cell, str):
-            _draw_text(sheet, box, cell, look.style, column.align, y + look.row_height / 2 + 2.7)
-        else:
-            cell(sheet, box)
-    bottom = y + look.row_height
-    sheet.line(sheet.left, bottom, sheet.right, bottom, RULE, 0.35)
-    if row.link:
-        sheet.link(row.link, sheet.left, y, sheet.inner_width, look.row_height)
-
-
-def _draw_text(
-    sheet: Sheet, box: Box, text: str, style: TextStyle, align: Align, baseline: float
-) -> None:
-    x = box.x + box.width * {"left": 0.0, "right": 1.0, "centre": 0.5}[align]
-    sheet.cut(x, baseline, text, style, box.width, align)
+    return replace(look.style, bold=True, colour=MUTED)
 
 
 def two_lines(first: str, second: str) -> Cell:
     """A cell with a line in ink over a muted one."""
 
     def draw(sheet: Sheet, box: Box) -> None:
-        sheet.cut(box.x, box.y + box.height / 2 - 1.5, first, CELL, box.width)
-        sheet.cut(box.x, box.y + box.height / 2 + 7.5, second, SMALL, box.width)
+        sheet.cut(box.x, box.line(-1.5), first, CELL, box.width)
+        sheet.cut(box.x, box.line(7.5), second, SMALL, box.width)
 
     return draw
 
@@ -246,9 +257,7 @@ def wrapped_cell(text: str, style: TextStyle = CELL) -> Cell:
 
     def draw(sheet: Sheet, box: Box) -> None:
         lines = wrap_text(text, style, box.width, 2)
-        y = box.y + box.height / 2 + 2.7 - 4.5 * (len(lines) - 1)
-        for line in lines:
-            sheet.text(box.x, y, line, style)
-            y += 9
+        for i, line in enumerate(lines):
+            sheet.text(box.x, box.line() - 4.5 * (len(lines) - 1) + 9 * i, line, style)
 
     return draw

@@ -1,11 +1,7 @@
-"""DejaVu in the PDF, and text that fits: cleaned, measured, cut and wrapped.
-
-The font files are those that matplotlib ships; matplotlib itself is not imported.
-"""
+"""DejaVu in the PDF, and text that fits: cleaned, measured, cut and wrapped."""
 
 from __future__ import annotations
 
-import importlib.util
 import unicodedata
 from functools import lru_cache
 from pathlib import Path
@@ -23,31 +19,32 @@ _FILES = {REGULAR: "DejaVuSans.ttf", BOLD: "DejaVuSans-Bold.ttf"}
 
 
 def font_folder() -> Path:
-    """The folder with the DejaVu files, found without importing matplotlib."""
-    spec = importlib.util.find_spec("matplotlib")
-    if spec is None or not spec.submodule_search_locations:
-        raise FileNotFoundError(
-            "Expected matplotlib's fonts. Received: no matplotlib package. Install the lock file."
-        )
-    return Path(next(iter(spec.submodule_search_locations))) / "mpl-data" / "fonts" / "ttf"
+    """The folder with the DejaVu files: in the checkout, or beside this module in a wheel."""
+    checkout = Path(__file__).parents[3] / "third_party" / "dejavu"
+    return checkout if checkout.is_dir() else Path(__file__).with_name("dejavu")
 
 
 @lru_cache(maxsize=1)
 def register_fonts() -> frozenset[int]:
-    """Registers both weights once; returns the code points that both can draw."""
-    faces = [_register(name, font_folder() / file_name) for name, file_name in _FILES.items()]
+    """Registers both weights once; returns the code points that both can draw.
+
+    Raises
+    ------
+    FileNotFoundError
+        When a font file is missing or cannot be read.
+    """
+    faces = []
+    for name, file_name in _FILES.items():
+        path = font_folder() / file_name
+        try:
+            font = TTFont(name, str(path))
+        except TTFError as error:
+            raise FileNotFoundError(
+                f"Expected the font {path}. Received: {error}. Install the project again."
+            ) from error
+        pdfmetrics.registerFont(font)
+        faces.append(frozenset(font.face.charToGlyph))
     return frozenset.intersection(*faces)
-
-
-def _register(name: str, path: Path) -> frozenset[int]:
-    try:
-        font = TTFont(name, str(path))
-    except TTFError as error:
-        raise FileNotFoundError(
-            f"Expected the font {path}. Received: {error}. Install the lock file again."
-        ) from error
-    pdfmetrics.registerFont(font)
-    return frozenset(font.face.charToGlyph)
 
 
 class _Drawable(dict[int, str | None]):
@@ -56,17 +53,14 @@ class _Drawable(dict[int, str | None]):
     """
 
     def __missing__(self, code_point: int) -> str | None:
-        self[code_point] = _drawable(chr(code_point))
-        return self[code_point]
-
-
-def _drawable(character: str) -> str | None:
-    category = unicodedata.category(character)
-    if character in "\t\n\r\v\f\u2028\u2029":
-        return " "
-    if category in ("Cc", "Cf") or "\ufe00" <= character <= "\ufe0f":
-        return None
-    return character if ord(character) in register_fonts() else REPLACEMENT
+        character = chr(code_point)
+        drawn: str | None = character if code_point in register_fonts() else REPLACEMENT
+        if character in "\t\n\r\v\f\u2028\u2029":
+            drawn = " "
+        elif unicodedata.category(character) in ("Cc", "Cf") or "\ufe00" <= character <= "\ufe0f":
+            drawn = None
+        self[code_point] = drawn
+        return drawn
 
 
 _DRAWABLE = _Drawable()
@@ -120,44 +114,31 @@ def wrap_text(text: str, style: TextStyle, max_width: float, max_lines: int = 99
     ['one two', 'three fo…']
     """
     lines: list[str] = []
-    words = [
-        piece
-        for word in _unbreakable(clean_text(text))
-        for piece in _pieces(word, style, max_width)
-    ]
-    for word in words:
-        if lines and text_width(f"{lines[-1]} {word}", style.size, style.bold) <= max_width:
-            lines[-1] = f"{lines[-1]} {word}"
-        else:
-            lines.append(word)
+    for word in _unbreakable(clean_text(text)):
+        # What alone is too wide is broken into pieces.
+        while word:
+            n_fit = len(word)
+            if text_width(word, style.size, style.bold) > max_width:
+                n_fit = max(1, len(cut_text(word, style, max_width)) - 1)
+            piece, word = word[:n_fit], word[n_fit:]
+            if lines and text_width(f"{lines[-1]} {piece}", style.size, style.bold) <= max_width:
+                lines[-1] = f"{lines[-1]} {piece}"
+            else:
+                lines.append(piece)
     if len(lines) <= max_lines:
         return lines
-    return [
-        *lines[: max_lines - 1],
-        cut_text(" ".join(lines[max_lines - 1 : max_lines + 3]), style, max_width),
-    ]
+    rest = " ".join(lines[max_lines - 1 : max_lines + 3])
+    return [*lines[: max_lines - 1], cut_text(rest, style, max_width)]
 
 
 def _unbreakable(text: str) -> list[str]:
     """Words, with numbers kept together with what follows them: ± and the unit, or the month."""
     words: list[str] = []
     for word in text.split():
-        if words and _leads(words[-1].rsplit(" ", 1)[-1]) and len(words[-1]) < 24:
+        last = words[-1].rsplit(" ", 1)[-1] if words else ""
+        figures = last.lstrip("−").replace(".", "").replace("\u202f", "")
+        if last and (last in "±<>×" or figures.isdecimal()) and len(words[-1]) < 24:
             words[-1] = f"{words[-1]} {word}"
         else:
             words.append(word)
     return words
-
-
-def _leads(word: str) -> bool:
-    return word in "±<>×" or word.lstrip("−").replace(".", "").replace("\u202f", "").isdecimal()
-
-
-def _pieces(word: str, style: TextStyle, max_width: float) -> list[str]:
-    """A word, broken into pieces where it alone is too wide."""
-    pieces = []
-    while text_width(word, style.size, style.bold) > max_width and len(word) > 1:
-        n_fit = max(1, len(cut_text(word, style, max_width)) - 1)
-        pieces.append(word[:n_fit])
-        word = word[n_fit:]
-    return [*pieces, word]

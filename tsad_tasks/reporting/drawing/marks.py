@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
+from tsad_tasks.reporting.drawing.flow import Block
 from tsad_tasks.reporting.drawing.fonts import width_of
+from tsad_tasks.reporting.drawing.series import Severity
 from tsad_tasks.reporting.drawing.sheet import Sheet
 from tsad_tasks.reporting.drawing.theme import (
     ACTUAL,
@@ -20,11 +22,9 @@ from tsad_tasks.reporting.drawing.theme import (
     MUTED,
     SEVERITY_MARKS,
     SMALL,
+    Colour,
     TextStyle,
 )
-from tsad_tasks.reporting.period.content import Severity
-
-Drawing = Callable[[Sheet, float, float], None]
 
 
 @dataclass(frozen=True)
@@ -32,21 +32,16 @@ class LegendEntry:
     """A drawing `width` wide, drawn from its left end at the middle of the text, and its name."""
 
     width: float
-    draw: Drawing
+    draw: Callable[[Sheet, float, float], object]
     name: str
 
 
 def draw_severity(sheet: Sheet, x: float, y: float, severity: Severity, style: TextStyle) -> float:
     """Draws shape and word with the baseline at `y`; returns the x behind them."""
-    mark = SEVERITY_MARKS[severity]
-    sheet.marker(
-        mark.shape, x + style.size * 0.42, y - style.size * 0.36, style.size * 0.84, mark.colour
-    )
-    return (
-        x
-        + style.size * 1.1
-        + sheet.text(x + style.size * 1.1, y, mark.word, style.but(colour=mark.colour))
-    )
+    mark, size = SEVERITY_MARKS[severity], style.size
+    sheet.marker(mark.shape, x + size * 0.42, y - size * 0.36, size * 0.84, mark.colour)
+    x += size * 1.1
+    return x + sheet.text(x, y, mark.word, replace(style, colour=mark.colour))
 
 
 def draw_legend(
@@ -66,33 +61,46 @@ def draw_legend(
     return y
 
 
-def line_entry(
-    name: str, colour: tuple[float, float, float], width: float, dash: str = ""
-) -> LegendEntry:
+def legend_block(entries: Sequence[LegendEntry], height: float = 18, first: float = 8) -> Block:
+    """A legend over what it explains; `first` is the baseline of its first line."""
+    return Block(height, lambda sheet, y: draw_legend(sheet, y + first, entries), True)
+
+
+def line_entry(name: str, colour: Colour, width: float, dash: str = "") -> LegendEntry:
     """A legend entry with a short line."""
     return LegendEntry(
         18, lambda sheet, x, y: sheet.line(x, y, x + 18, y, colour, width, dash), name
     )
 
 
-def ground_entry(name: str, fill: tuple[float, float, float]) -> LegendEntry:
+def ground_entry(name: str, fill: Colour) -> LegendEntry:
     """A legend entry with a filled box."""
     return LegendEntry(18, lambda sheet, x, y: sheet.rect(x, y - 4, 18, 8, fill=fill), name)
 
 
-def severity_entry(severity: Severity, name: str = "") -> LegendEntry:
+def ramp_entry(name: str, shades: Sequence[Colour], step: float, gap: float = 0.0) -> LegendEntry:
+    """A legend entry with all shades side by side, one each `step` points."""
+
+    def draw(sheet: Sheet, x: float, y: float) -> None:
+        for i, fill in enumerate(shades):
+            sheet.rect(x + step * i, y - 4, step - gap, 8, fill=fill)
+
+    return LegendEntry(step * len(shades), draw, name)
+
+
+def severity_entry(severity: Severity) -> LegendEntry:
     """A legend entry with a severity's shape."""
     mark = SEVERITY_MARKS[severity]
     return LegendEntry(
         8,
         lambda sheet, x, y: sheet.marker(mark.shape, x + 4, y, 7.5, mark.colour),
-        name or mark.word.lower(),
+        mark.word.lower(),
     )
 
 
-def _draw_ramp(sheet: Sheet, x: float, y: float) -> None:
-    for i, fill in enumerate(HEAT):
-        sheet.rect(x + 4 * i, y - 4, 4, 8, fill=fill)
+def heat_entry(name: str) -> LegendEntry:
+    """The legend entry of the heat map."""
+    return ramp_entry(name, HEAT, 4)
 
 
 def _draw_hatch(sheet: Sheet, x: float, y: float) -> None:
@@ -100,13 +108,12 @@ def _draw_hatch(sheet: Sheet, x: float, y: float) -> None:
     sheet.rect(x, y - 4, 18, 8, stroke=HATCH, line_width=0.3)
 
 
-def _draw_stroke_sample(sheet: Sheet, x: float, y: float) -> None:
-    sheet.polyline(
-        np.array([[x, y + 1], [x + 6, y - 1], [x + 12, y + 1], [x + 18, y - 1]]), ACTUAL, 0.8
-    )
+def _draw_course(sheet: Sheet, x: float, y: float) -> None:
+    points = [[x, y + 1], [x + 6, y - 1], [x + 12, y + 1], [x + 18, y - 1]]
+    sheet.polyline(np.array(points), ACTUAL, 0.8)
 
 
-ACTUAL_ENTRY = LegendEntry(18, _draw_stroke_sample, "actual")
+ACTUAL_ENTRY = LegendEntry(18, _draw_course, "actual")
 FLAGGED_ENTRY = line_entry("flagged", FLAGGED, 1.7)
 THRESHOLD_ENTRY = line_entry("threshold", FLAGGED, 0.8, "3 2")
 FIRST_FLAG_ENTRY = LegendEntry(
@@ -117,8 +124,3 @@ EXPECTED_ENTRY = line_entry("expected", MUTED, 0.7, "1 1.5")
 INCIDENT_ENTRY = ground_entry("incident", INCIDENT_GROUND)
 MISSING_ENTRY = LegendEntry(18, _draw_hatch, "no data")
 ERROR_ENTRY = line_entry("error", INK, 0.8)
-
-
-def heat_entry(name: str) -> LegendEntry:
-    """The legend entry of the heat map."""
-    return LegendEntry(4.0 * len(HEAT), _draw_ramp, name)

@@ -6,6 +6,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 
 from tsad_tasks.reporting.drawing.flow import Block, draw_blocks, pages_of
 from tsad_tasks.reporting.drawing.sheet import MARGIN, Sheet
@@ -21,7 +22,7 @@ class Page:
 
     key: str
     title: str
-    draw: Callable[[Sheet, PageNumbers], None]
+    draw: Callable[[Sheet, PageNumbers], object]
     level: int | None = 0
     footer: tuple[str, ...] = ()
 
@@ -31,22 +32,18 @@ def bottom_of(sheet: Sheet) -> float:
     return sheet.height - FOOTER_ROOM
 
 
-def flow_pages(key: str, title: str, blocks: Sequence[Block], room: float) -> list[Page]:
-    """Blocks on as many pages as they need, the first of them bookmarked."""
-    dealt = pages_of(blocks, room)
-    return [
-        Page(f"{key}-{n}" if n else key, title, _drawing(page), None if n else 0)
-        for n, page in enumerate(dealt)
-    ]
-
-
-def _drawing(page: Sequence[Block]) -> Callable[[Sheet, PageNumbers], None]:
-    def draw(sheet: Sheet, numbers: PageNumbers) -> None:
-        draw_blocks(sheet, page, TOP)
-
-    return draw
-
-
 def inner_size(sheet: Sheet) -> tuple[float, float]:
     """Width and height that content may fill."""
     return sheet.width - 2 * MARGIN, bottom_of(sheet) - TOP
+
+
+def flow_pages(key: str, title: str, blocks: Sequence[Block], room: float) -> list[Page]:
+    """Blocks on as many pages as they need, the first of them bookmarked; none without blocks."""
+
+    def draw(page: Sequence[Block], sheet: Sheet, numbers: PageNumbers) -> None:
+        draw_blocks(sheet, page, TOP)
+
+    return [
+        Page(f"{key}-{n}" if n else key, title, partial(draw, page), None if n else 0)
+        for n, page in enumerate(pages_of(blocks, room) if blocks else [])
+    ]

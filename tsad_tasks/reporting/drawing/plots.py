@@ -6,12 +6,13 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import numpy.typing as npt
 
-from tsad_tasks.reporting.drawing.scales import Span, nice_ticks, tick_texts
+from tsad_tasks.reporting.drawing.scales import Span, Ticks
+from tsad_tasks.reporting.drawing.series import Floats
 from tsad_tasks.reporting.drawing.sheet import Sheet
 from tsad_tasks.reporting.drawing.theme import (
     ACTUAL,
@@ -30,10 +31,8 @@ from tsad_tasks.reporting.drawing.theme import (
     Colour,
     TextStyle,
 )
-from tsad_tasks.reporting.period.content import Floats
 from tsad_tasks.text.formats import MINUS, count_text, number_text, share_text
 
-Ticks = Sequence[tuple[float, str]]
 _NEAREST = 0.3
 _SUPERSCRIPT = str.maketrans("0123456789-", "⁰¹²³⁴⁵⁶⁷⁸⁹⁻")
 
@@ -82,16 +81,6 @@ class Axes:
         return self.y + self.height
 
 
-def value_ticks(limits: tuple[float, float], n_wanted: int) -> Ticks:
-    """Round values inside the limits, with their texts.
-
-    >>> value_ticks((0.0, 1.0), 2)
-    [(0.0, '0.0'), (0.5, '0.5'), (1.0, '1.0')]
-    """
-    values, n_decimals = nice_ticks(*limits, n_wanted)
-    return list(zip(values, tick_texts(values, n_decimals), strict=True))
-
-
 def power_ticks(limits: tuple[float, float]) -> Ticks:
     """Whole powers of ten inside limits that are logarithms, at most about seven of them.
 
@@ -100,15 +89,13 @@ def power_ticks(limits: tuple[float, float]) -> Ticks:
     """
     first, last = math.ceil(limits[0] - 1e-9), math.floor(limits[1] + 1e-9)
     every = max(1, -(-(last - first) // 7))
-    return [
-        (float(power), _power_text(power)) for power in range(first, last + 1) if power % every == 0
-    ]
-
-
-def _power_text(power: int) -> str:
-    if 0 <= power <= 5:
-        return count_text(10**power)
-    return f"{10.0**power:g}" if -3 <= power < 0 else f"10{str(power).translate(_SUPERSCRIPT)}"
+    ticks = []
+    for power in range(first, last + 1):
+        text = f"10{str(power).translate(_SUPERSCRIPT)}"
+        if -3 <= power <= 5:
+            text = count_text(10**power) if power >= 0 else f"{10.0**power:g}"
+        ticks.append((float(power), text))
+    return [tick for tick in ticks if tick[0] % every == 0]
 
 
 def draw_axes(
@@ -134,17 +121,13 @@ def draw_curve(sheet: Sheet, axes: Axes, xs: Floats, ys: Floats, look: LineLook)
     """A line through known points, those left out that would not be seen."""
     known = np.isfinite(xs) & np.isfinite(ys)
     points = np.column_stack([axes.across.places(xs[known]), axes.up.places(ys[known])])
-    sheet.polyline(_thinned(points), look.colour, look.width, look.dash)
-
-
-def _thinned(points: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
-    """Points at least so far apart that they can be told apart; the first and the last stay."""
-    if len(points) < 400:
-        return points
-    cells = np.round(points / _NEAREST).astype(np.int64)
-    moved = np.append(True, (np.diff(cells, axis=0) != 0).any(axis=1))
-    moved[-1] = True
-    return np.asarray(points[moved], np.float64)
+    if len(points) >= 400:
+        # Points that cannot be told apart are one; the first and the last stay.
+        cells = np.round(points / _NEAREST).astype(np.int64)
+        moved = np.append(True, (np.diff(cells, axis=0) != 0).any(axis=1))
+        moved[-1] = True
+        points = points[moved]
+    sheet.polyline(points, look.colour, look.width, look.dash)
 
 
 def draw_bars(sheet: Sheet, axes: Axes, edges: Floats, heights: Floats, fill: Colour) -> None:
@@ -172,14 +155,11 @@ def draw_upright(sheet: Sheet, axes: Axes, value: float, text: str) -> None:
     """A dashed upright line, such as a threshold, with its name beside its upper end."""
     x = axes.across.place(value)
     sheet.line(x, axes.y - 2, x, axes.bottom, FLAGGED, 0.9, "3 2")
-    leftwards = x > axes.x + 0.7 * axes.width
-    sheet.text(
-        x + (-3 if leftwards else 3),
-        axes.y + 5,
-        text,
-        TINY.but(colour=FLAGGED),
-        "right" if leftwards else "left",
-    )
+    style = replace(TINY, colour=FLAGGED)
+    if x > axes.x + 0.7 * axes.width:
+        sheet.text(x - 3, axes.y + 5, text, style, "right")
+    else:
+        sheet.text(x + 3, axes.y + 5, text, style)
 
 
 def log_heights(counts: npt.NDArray[np.int64]) -> npt.NDArray[np.float64]:
@@ -207,30 +187,17 @@ def draw_confusion(
         sheet.text(x, top + height / 2 + 2.5, name, SMALL)
         for i, count in enumerate(pair):
             share = count / sum(pair) if sum(pair) else math.nan
-            _draw_cell(
-                sheet, (x + label + side * i, top, side - 2, height), count, share, right=(row == i)
-            )
+            shades = COVERAGE if row == i else HEAT
+            level = 0 if math.isnan(share) else min(int(share * len(COVERAGE)), len(COVERAGE) - 1)
+            ink = PAPER if level >= 4 else INK
+            left, middle = x + label + side * i, x + label + side * i + (side - 2) / 2
+            sheet.rect(left, top, side - 2, height, fill=shades[level])
+            style, room = replace(STRONG, colour=ink), side - 6
+            sheet.cut(middle, top + height / 2, count_text(count), style, room, "centre")
+            text = "–" if math.isnan(share) else share_text(share)
+            style = replace(TINY, colour=ink)
+            sheet.cut(middle, top + height / 2 + 11, text, style, room, "centre")
     return y + 12 + 2 * (height + 2)
-
-
-def _draw_cell(
-    sheet: Sheet, box: tuple[float, float, float, float], count: int, share: float, *, right: bool
-) -> None:
-    x, y, width, height = box
-    level = 0 if math.isnan(share) else min(int(share * len(COVERAGE)), len(COVERAGE) - 1)
-    fill = COVERAGE[level] if right else HEAT[level]
-    sheet.rect(x, y, width, height, fill=fill)
-    ink = PAPER if level >= 4 else INK
-    sheet.cut(
-        x + width / 2,
-        y + height / 2,
-        count_text(count),
-        STRONG.but(colour=ink),
-        width - 4,
-        "centre",
-    )
-    text = "–" if math.isnan(share) else share_text(share)
-    sheet.cut(x + width / 2, y + height / 2 + 11, text, TINY.but(colour=ink), width - 4, "centre")
 
 
 def draw_correlations(
@@ -260,11 +227,6 @@ def _draw_correlation(sheet: Sheet, x: float, y: float, side: float, value: floa
     level = min(int(abs(value) * len(shades)), len(shades) - 1)
     sheet.rect(x, y, side, side, fill=shades[level])
     text = number_text(abs(value), 2).removeprefix("0") if abs(value) < 0.995 else "1"
+    sign = MINUS if value < -0.005 else ""
     style = TextStyle(min(6.5, side * 0.36), colour=PAPER if level >= 4 else INK)
-    sheet.text(
-        x + side / 2,
-        y + side / 2 + 2.2,
-        f"{MINUS if value < -0.005 else ''}{text}",
-        style,
-        "centre",
-    )
+    sheet.text(x + side / 2, y + side / 2 + 2.2, f"{sign}{text}", style, "centre")

@@ -9,27 +9,12 @@ from datetime import UTC, datetime, timedelta
 import numpy as np
 import numpy.typing as npt
 
-from tsad_tasks.reporting.period.content import Flags, Floats, Times
-from tsad_tasks.text.formats import MONTHS, n_decimals_for, number_text, zone_of
+from tsad_tasks.reporting.drawing.series import Flags, Floats, Times
+from tsad_tasks.text.formats import MONTHS, number_text, zone_of
 
 Indices = npt.NDArray[np.intp]
-_TIME_STEPS_S = (
-    60,
-    120,
-    300,
-    600,
-    900,
-    1800,
-    3600,
-    7200,
-    10800,
-    21600,
-    43200,
-    86400,
-    172800,
-    604800,
-    1209600,
-)
+Ticks = list[tuple[float, str]]
+_MINUTES = (1, 2, 5, 10, 15, 30, 60, 120, 180, 360, 720, 1440, 2880, 10080, 20160)
 _DAY_S = 86400
 
 
@@ -90,7 +75,11 @@ def nice_ticks(low: float, high: float, n_wanted: int) -> tuple[list[float], int
     >>> nice_ticks(-0.3, 5.2, 3)
     ([0.0, 2.0, 4.0], 0)
     """
-    step = _nice_step((high - low) / max(n_wanted, 1))
+    rough = (high - low) / max(n_wanted, 1)
+    step = 1.0
+    if math.isfinite(rough) and rough > 0:
+        magnitude = 10.0 ** math.floor(math.log10(rough))
+        step = next(n for n in (1, 2, 5, 10) if rough <= n * magnitude * 1.0001) * magnitude
     first, last = math.ceil(low / step - 1e-9), math.floor(high / step + 1e-9)
     n_decimals = max(0, -math.floor(math.log10(step) + 1e-9))
     return [round(i * step, 12) for i in range(first, last + 1)], n_decimals
@@ -106,10 +95,8 @@ def tick_texts(ticks: list[float], n_decimals: int) -> list[str]:
     for limit, divisor, name in ((1e9, 1e9, "G"), (1e6, 1e6, "M"), (1e4, 1e3, "k")):
         if limit <= largest < 1e12:
             scaled = [tick / divisor for tick in ticks]
-            n_decimals = max((n_decimals_needed(value) for value in scaled), default=0)
-            return [
-                f"{number_text(value, n_decimals)} {name}" if value else "0" for value in scaled
-            ]
+            digits = max((n_decimals_needed(value) for value in scaled), default=0)
+            return [f"{number_text(value, digits)} {name}" if value else "0" for value in scaled]
     return [number_text(tick, n_decimals) for tick in ticks]
 
 
@@ -122,51 +109,48 @@ def n_decimals_needed(value: float) -> int:
     return next((n for n in range(3) if round(value, n) == round(value, 6)), 3)
 
 
-def time_ticks(start_s: float, end_s: float, zone: str, n_wanted: int) -> list[tuple[float, str]]:
+def value_ticks(limits: tuple[float, float], n_wanted: int) -> Ticks:
+    """Round values inside the limits, with their texts.
+
+    >>> value_ticks((0.0, 1.0), 2)
+    [(0.0, '0.0'), (0.5, '0.5'), (1.0, '1.0')]
+    """
+    values, n_decimals = nice_ticks(*limits, n_wanted)
+    return list(zip(values, tick_texts(values, n_decimals), strict=True))
+
+
+def time_ticks(start_s: float, end_s: float, zone: str, n_wanted: int) -> Ticks:
     """Round local times inside a span as (seconds since 1970, label); midnights are labelled with
     the day.
 
     >>> time_ticks(0, 4 * 3600, "UTC", 4)[1:3]
     [(3600.0, '01:00'), (7200.0, '02:00')]
     """
-    wanted = (end_s - start_s) / max(n_wanted, 1)
-    step_s = next((step for step in _TIME_STEPS_S if step >= wanted * 0.7), None)
+    wanted, zone_info = (end_s - start_s) / max(n_wanted, 1), zone_of(zone)
+    step_s = next((60 * minutes for minutes in _MINUTES if 60 * minutes >= wanted * 0.7), None)
     if step_s is None:
         step_s = _DAY_S * max(1, math.ceil(wanted / _DAY_S))
-    return [
-        (at_s, _tick_label(at_s, zone, step_s))
-        for at_s in _local_grid(start_s, end_s, zone, step_s)
-    ]
-
-
-def _local_grid(start_s: float, end_s: float, zone: str, step_s: int) -> list[float]:
-    """Moments whose wall clock is a multiple of the step; a wall time that the clocks skip or
-    repeat comes once.
-    """
-    local = datetime.fromtimestamp(start_s, UTC).astimezone(zone_of(zone))
+    local = datetime.fromtimestamp(start_s, UTC).astimezone(zone_info)
     wall = local.replace(hour=0, minute=0, second=0, microsecond=0, tzinfo=None)
-    moments: list[float] = []
-    while True:
-        at_s = wall.replace(tzinfo=zone_of(zone)).timestamp()
-        if at_s > end_s:
-            return sorted(set(moments))
-        if at_s >= start_s:
-            moments.append(at_s)
+    # By the wall clock: a time that the clocks skip or repeat comes once.
+    moments = set()
+    while (at_s := wall.replace(tzinfo=zone_info).timestamp()) <= end_s:
+        moments.add(at_s)
         wall += timedelta(seconds=step_s)
-
-
-def _tick_label(at_s: float, zone: str, step_s: int) -> str:
-    local = datetime.fromtimestamp(at_s, UTC).astimezone(zone_of(zone))
-    if step_s >= _DAY_S or (local.hour == 0 and local.minute == 0):
-        return f"{local.day} {MONTHS[local.month - 1]}"
-    return f"{local.hour:02d}:{local.minute:02d}"
+    ticks = []
+    for at_s in sorted(at_s for at_s in moments if at_s >= start_s):
+        local = datetime.fromtimestamp(at_s, UTC).astimezone(zone_info)
+        is_day = step_s >= _DAY_S or (local.hour == 0 and local.minute == 0)
+        day, clock = f"{local.day} {MONTHS[local.month - 1]}", f"{local:%H:%M}"
+        ticks.append((at_s, day if is_day else clock))
+    return ticks
 
 
 def kept_indices(
     values: Floats, columns: Indices, flags: Flags | None = None, strange: Floats | None = None
 ) -> Indices:
-    """Which readings to draw: of each column the lowest, the highest and the worst flagged, and one
-    of an empty one.
+    """Which readings to draw: of each column the lowest, the highest and the worst flagged, and
+    one of an empty one.
 
     Parameters
     ----------
@@ -179,15 +163,14 @@ def kept_indices(
     >>> kept_indices(np.array([1.0, 5.0, 2.0, 3.0, 3.5, 9.0]), np.array([0, 0, 0, 0, 0, 1]))
     array([0, 1, 5])
     """
-    known = np.flatnonzero(np.isfinite(values))
-    kept = [_first_of_unknown_columns(values, columns), *_ends_by_column(values, columns, known)]
+    is_known = np.isfinite(values)
+    known, unknown = np.flatnonzero(is_known), np.flatnonzero(~is_known)
+    empty = unknown[~np.isin(columns[unknown], np.unique(columns[is_known]))]
+    firsts = empty[np.unique(columns[empty], return_index=True)[1]]
+    kept = [firsts, *_ends_by_column(values, columns, known)]
     if flags is not None:
-        flagged = known[flags[known]]
-        kept.append(
-            _ends_by_column(
-                values if strange is None else np.nan_to_num(strange), columns, flagged
-            )[1]
-        )
+        heights = values if strange is None else np.nan_to_num(strange)
+        kept.append(_ends_by_column(heights, columns, known[flags[known]])[1])
     return np.unique(np.concatenate([*kept, known[:1], known[-1:]]))
 
 
@@ -197,13 +180,6 @@ def _ends_by_column(values: Floats, columns: Indices, chosen: Indices) -> tuple[
     starts = np.flatnonzero(np.diff(columns[order], prepend=-1))
     ends = np.append(starts[1:], len(order)) - 1 if len(order) else starts
     return order[starts], order[ends]
-
-
-def _first_of_unknown_columns(values: Floats, columns: Indices) -> Indices:
-    unknown = np.flatnonzero(~np.isfinite(values))
-    known_columns = np.unique(columns[np.isfinite(values)])
-    empty = unknown[~np.isin(columns[unknown], known_columns)]
-    return empty[np.unique(columns[empty], return_index=True)[1]]
 
 
 def runs_of(mask: Flags) -> list[tuple[int, int]]:
@@ -239,15 +215,3 @@ def flags_at(
     latest = np.searchsorted(flag_seconds, seconds, side="right") - 1
     fresh = (latest >= 0) & (seconds - flag_seconds[latest] < usual_step_s(flag_seconds))
     return np.asarray(flags[latest] & fresh, dtype=bool)
-
-
-def _nice_step(rough: float) -> float:
-    if not (math.isfinite(rough) and rough > 0):
-        return 1.0
-    magnitude = 10.0 ** math.floor(math.log10(rough))
-    return next(nice for nice in (1, 2, 5, 10) if rough <= nice * magnitude * 1.0001) * magnitude
-
-
-def decimals_for_ticks(low: float, high: float) -> int:
-    """Decimals for values on an axis from low to high."""
-    return n_decimals_for((high - low) / 10)

@@ -5,8 +5,7 @@ canvas.
 from __future__ import annotations
 
 import io
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from typing import Literal
 
 import numpy as np
@@ -43,18 +42,6 @@ class _Strokes(PDFPathObject):  # type: ignore[misc]
 
     def getCode(self) -> str:  # noqa: N802
         return self._operators
-
-
-@contextmanager
-def _without_base85() -> Iterator[None]:
-    """Binary streams: reportlab's default of base 85 makes a page a quarter larger and takes half
-    of the time.
-    """
-    before, rl_config.useA85 = rl_config.useA85, 0
-    try:
-        yield
-    finally:
-        rl_config.useA85 = before
 
 
 class Sheet:
@@ -106,8 +93,12 @@ class Sheet:
     def finish(self) -> bytes:
         """The whole document."""
         self._canvas.showOutline()
-        with _without_base85():
+        # Binary streams: the default of base 85 makes a page a quarter larger, in half of the time.
+        before, rl_config.useA85 = rl_config.useA85, 0
+        try:
             self._canvas.save()
+        finally:
+            rl_config.useA85 = before
         return self._stream.getvalue()
 
     def text(self, x: float, y: float, text: str, style: TextStyle, align: Align = "left") -> float:
@@ -116,22 +107,15 @@ class Sheet:
         width = width_of(text, style)
         self._set("fill", style.colour)
         self._set("font", (style.bold, style.size))
-        self._canvas.drawString(
-            x - width * {"left": 0.0, "right": 1.0, "centre": 0.5}[align], self.height - y, text
-        )
+        left = x - width * {"left": 0.0, "right": 1.0, "centre": 0.5}[align]
+        self._canvas.drawString(left, self.height - y, text)
         return width
 
     def cut(
-        self,
-        x: float,
-        y: float,
-        text: str,
-        style: TextStyle,
-        max_width: float,
-        align: Align = "left",
+        self, x: float, y: float, text: str, style: TextStyle, room: float, align: Align = "left"
     ) -> float:
         """Draws text that is cut with … where it is wider than allowed; returns its width."""
-        return self.text(x, y, cut_text(text, style, max_width), style, align)
+        return self.text(x, y, cut_text(text, style, room), style, align)
 
     def paragraph(
         self,
@@ -179,43 +163,39 @@ class Sheet:
         self._set("fill", fill or (1.0, 1.0, 1.0))
         if stroke:
             self._stroke(stroke, line_width)
-        flipped = self.height - y - height
-        self._canvas.rect(
-            x, flipped, width, height, stroke=int(stroke is not None), fill=int(fill is not None)
-        )
+        pens = {"stroke": int(stroke is not None), "fill": int(fill is not None)}
+        self._canvas.rect(x, self.height - y - height, width, height, **pens)
 
     def rects(self, boxes: Sequence[tuple[float, float, float, float]], fill: Colour) -> None:
         """Fills many rectangles (x, y, width, height) of one colour in one path."""
         if boxes:
             self._set("fill", fill)
-            numbers = [
-                number
+            operators = [
+                f"{x:.2f} {self.height - y - height:.2f} {width:.2f} {height:.2f} re "
                 for x, y, width, height in boxes
-                for number in (x, self.height - y - height, width, height)
             ]
-            self._draw(("%.2f %.2f %.2f %.2f re " * len(boxes)) % tuple(numbers), stroke=0, fill=1)
+            self._draw("".join(operators), fill=1)
 
     def polyline(self, points: Points, colour: Colour, width: float = 0.8, dash: str = "") -> None:
         """Draws a line through points of shape (n, 2)."""
         if len(points) > 1:
             self._stroke(colour, width, dash)
-            self._draw(self._operators(points), stroke=1, fill=0)
+            self._draw(self._operators(points), stroke=1)
 
     def segments(self, pairs: Points, colour: Colour, width: float = 0.5) -> None:
         """Draws separate straight lines, (n, 4) as x1, y1, x2, y2, in one path."""
         if len(pairs):
             self._stroke(colour, width)
             flipped = np.array([0, self.height, 0, self.height]) + pairs * np.array([1, -1, 1, -1])
-            self._draw(
-                ("%.2f %.2f m %.2f %.2f l " * len(pairs)) % tuple(flipped.ravel()), stroke=1, fill=0
-            )
+            operators = "%.2f %.2f m %.2f %.2f l " * len(pairs)
+            self._draw(operators % tuple(flipped.ravel()), stroke=1)
 
     def polygon(self, points: Points, fill: Colour, alpha: float = 1.0) -> None:
         """Fills a closed shape through points of shape (n, 2)."""
         if len(points) > 2:
             self._set("fill", fill)
             self._set("alpha", alpha)
-            self._draw(self._operators(points) + "h ", stroke=0, fill=1)
+            self._draw(self._operators(points) + "h ", fill=1)
             self._set("alpha", 1.0)
 
     def marker(self, shape: Shape, x: float, y: float, size: float, fill: Colour) -> None:
@@ -225,15 +205,11 @@ class Sheet:
             self._set("fill", fill)
             self._canvas.circle(x, self.height - y, half * 0.85, stroke=0, fill=1)
             return
-        corners = {
-            "triangle": [
-                (x - half, y + half * 0.85),
-                (x + half, y + half * 0.85),
-                (x, y - half * 0.95),
-            ],
-            "diamond": [(x - half, y), (x, y - half), (x + half, y), (x, y + half)],
-        }
-        self.polygon(np.array(corners[shape]), fill)
+        foot = y + half * 0.85
+        corners = [(x - half, y), (x, y - half), (x + half, y), (x, y + half)]
+        if shape == "triangle":
+            corners = [(x - half, foot), (x + half, foot), (x, y - half * 0.95)]
+        self.polygon(np.array(corners), fill)
 
     def hatch(self, x: float, y: float, width: float, height: float, step: float = 3.0) -> None:
         """Fills a rectangle with thin diagonal lines: nothing is known here."""
@@ -244,23 +220,11 @@ class Sheet:
         x2, y2 = np.maximum(starts - height, 0), np.clip(starts, 0, height)
         self.segments(np.column_stack([x + x1, y + y1, x + x2, y + y2]), HATCH, 0.35)
 
-    @contextmanager
-    def clipped(self, x: float, y: float, width: float, height: float) -> Iterator[None]:
-        """Draws only inside a rectangle."""
-        self._canvas.saveState()
-        path = self._canvas.beginPath()
-        path.rect(x, self.height - y - height, width, height)
-        self._canvas.clipPath(path, stroke=0, fill=0)
-        before = dict(self._pen)
-        yield
-        self._canvas.restoreState()
-        self._pen = before
-
     def _operators(self, points: Points) -> str:
         flipped = np.column_stack([points[:, 0], self.height - points[:, 1]])
         return ("%.1f %.1f m " + "%.1f %.1f l " * (len(points) - 1)) % tuple(flipped.ravel())
 
-    def _draw(self, operators: str, *, stroke: int, fill: int) -> None:
+    def _draw(self, operators: str, *, stroke: int = 0, fill: int = 0) -> None:
         self._canvas.drawPath(_Strokes("n " + operators), stroke=stroke, fill=fill)
 
     def _stroke(self, colour: Colour, width: float, dash: str = "") -> None:

@@ -4,10 +4,10 @@ luminance.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Literal
 
-from tsad_tasks.reporting.period.content import Severity
+from tsad_tasks.reporting.drawing.series import Severity
 
 Colour = tuple[float, float, float]
 Shape = Literal["triangle", "diamond", "circle"]
@@ -37,23 +37,11 @@ INCIDENT_GROUND = colour("#FCEDE3")
 HATCH = colour("#8A94A3")
 GOOD = colour("#1F6B45")
 
-HEAT = tuple(
-    colour(step)
-    for step in (
-        "#FFF3E9",
-        "#FEE3CC",
-        "#FDC99B",
-        "#FBAA66",
-        "#EC823A",
-        "#CF5A17",
-        "#A63C07",
-        "#7A2704",
-        "#521703",
-    )
-)
-COVERAGE = tuple(
-    colour(step) for step in ("#E9F0F7", "#D3E1EE", "#B4CCE3", "#86ACD0", "#5A8CBC", "#2F6AA3")
-)
+_ORANGES = "#FFF3E9 #FEE3CC #FDC99B #FBAA66 #EC823A #CF5A17 #A63C07 #7A2704 #521703"
+_BLUES = "#E9F0F7 #D3E1EE #B4CCE3 #86ACD0 #5A8CBC #2F6AA3"
+# Both from light to dark: they read the same in grey.
+HEAT = tuple(map(colour, _ORANGES.split()))
+COVERAGE = tuple(map(colour, _BLUES.split()))
 
 
 @dataclass(frozen=True)
@@ -63,17 +51,6 @@ class TextStyle:
     size: float
     bold: bool = False
     colour: Colour = INK
-
-    def but(
-        self, *, size: float | None = None, bold: bool | None = None, colour: Colour | None = None
-    ) -> TextStyle:
-        """The same style with something changed."""
-        return replace(
-            self,
-            size=self.size if size is None else size,
-            bold=self.bold if bold is None else bold,
-            colour=self.colour if colour is None else colour,
-        )
 
 
 TITLE = TextStyle(13, bold=True)

@@ -7,7 +7,7 @@ from __future__ import annotations
 import numpy as np
 
 from tsad_tasks.reporting.drawing.scales import Indices
-from tsad_tasks.reporting.period.content import Flags, Floats
+from tsad_tasks.reporting.drawing.series import Flags, Floats
 
 
 def thinned(values: Floats, flags: Flags, width: int) -> Indices:

@@ -9,19 +9,14 @@ from tsad_tasks.reporting.drawing.theme import PANEL, SMALL, STRONG, TextStyle
 
 FIGURE = TextStyle(19, bold=True)
 GAP = 8.0
+# Figure, its name, and lines that explain it, of which empty ones are left out.
+Tile = tuple[str, str, list[str]]
 
 
 def draw_tiles(
-    sheet: Sheet,
-    tiles: Sequence[tuple[str, str, list[str]]],
-    y: float,
-    *,
-    height: float,
-    first: float,
-    leading: float,
+    sheet: Sheet, tiles: Sequence[Tile], y: float, *, height: float, first: float, leading: float
 ) -> float:
-    """Draws tiles of a figure, its name and small lines side by side from `y` down; returns where
-    they end.
+    """Draws tiles side by side from `y` down; returns where they end.
 
     Parameters
     ----------
@@ -33,6 +28,6 @@ def draw_tiles(
         sheet.rect(x, y, width, height, fill=PANEL)
         sheet.cut(x + 8, y + 25, figure, FIGURE, width - 12)
         sheet.cut(x + 8, y + 38, name, STRONG, width - 12)
-        for k, line in enumerate(line for line in lines if line):
+        for k, line in enumerate(filter(None, lines)):
             sheet.cut(x + 8, y + first + leading * k, line, SMALL, width - 12)
     return y + height

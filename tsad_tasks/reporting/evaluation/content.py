@@ -15,9 +15,9 @@ from tsad_tasks.model.evaluation import (
     Reliability,
     RocCurve,
 )
+from tsad_tasks.reporting.drawing.series import ChannelSeries, ScoreSeries
 from tsad_tasks.reporting.exploration.content import TrainingPreview
 from tsad_tasks.reporting.exploration.statistics import Histogram
-from tsad_tasks.reporting.period.content import ChannelSeries, ScoreSeries
 
 Evidence = Literal["labels", "injected"]
 EVIDENCE_WORDS: dict[Evidence, str] = {"labels": "labelled", "injected": "injected"}

@@ -15,9 +15,9 @@ from tsad_tasks.base.interval import from_unix_s
 from tsad_tasks.config import DatasetConfig
 from tsad_tasks.model.evaluation import runs
 from tsad_tasks.model.scoring import entity_features
+from tsad_tasks.reporting.drawing.series import ChannelSeries, ScoreSeries
 from tsad_tasks.reporting.evaluation.content import Example
 from tsad_tasks.reporting.evaluation.judged_readings import Part, Scored, Stretch, Subject
-from tsad_tasks.reporting.period.content import ChannelSeries, ScoreSeries
 from tsad_tasks.scoring.expected import ExpectedReadings, expected_readings
 from tsad_tasks.text.formats import ratio_text
 

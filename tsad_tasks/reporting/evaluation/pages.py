@@ -5,6 +5,7 @@ shows.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 import numpy as np
 
@@ -16,16 +17,17 @@ from tsad_tasks.reporting.drawing.charts import (
     draw_ground,
     draw_time_grid,
     draw_time_labels,
-    frame_ticks,
 )
 from tsad_tasks.reporting.drawing.document import Document, document_bytes
 from tsad_tasks.reporting.drawing.flow import (
     Block,
     Box,
     Cell,
-    Column,
     Row,
+    TableColumn,
     TableLook,
+    facts_blocks,
+    finding,
     gap,
     paragraph,
     table_blocks,
@@ -56,9 +58,9 @@ from tsad_tasks.reporting.drawing.plots import (
     draw_upright,
     log_heights,
     power_ticks,
-    value_ticks,
 )
-from tsad_tasks.reporting.drawing.scales import unix_s, value_limits
+from tsad_tasks.reporting.drawing.scales import unix_s, value_limits, value_ticks
+from tsad_tasks.reporting.drawing.series import ChannelSeries, Floats
 from tsad_tasks.reporting.drawing.sheet import PageSize, Sheet
 from tsad_tasks.reporting.drawing.theme import (
     BAND,
@@ -81,8 +83,7 @@ from tsad_tasks.reporting.evaluation.content import (
     Example,
     PartResult,
 )
-from tsad_tasks.reporting.exploration.pages import facts_blocks, finding, preview_blocks
-from tsad_tasks.reporting.period.content import ChannelSeries, Floats
+from tsad_tasks.reporting.exploration.pages import preview_blocks
 from tsad_tasks.text.formats import (
     NO_DATA,
     count_text,
@@ -207,7 +208,7 @@ def _draw_cover(
     sheet: Sheet, content: EvaluationContent, following: Sequence[Page], numbers: PageNumbers
 ) -> None:
     zone = f"times in {zone_text(content.zone, content.start_at, content.end_at)}"
-    used = sheet.text(sheet.right, 56, zone, BODY.but(size=8), "right")
+    used = sheet.text(sheet.right, 56, zone, replace(BODY, size=8), "right")
     sheet.cut(
         sheet.left,
         56,
@@ -295,15 +296,15 @@ def _draw_parts(sheet: Sheet, content: EvaluationContent, y: float) -> float:
 
 
 _FIGURE_COLUMNS = (
-    Column("Part", 1.0),
-    Column("Steps", align="right"),
-    Column("Found", align="right"),
-    Column("Precision", align="right"),
-    Column("Event F1", align="right"),
-    Column("False/day", align="right"),
-    Column("ROC-AUC", align="right"),
-    Column("PR-AUC", align="right"),
-    Column("VUS-PR", align="right"),
+    TableColumn("Part", 1.0),
+    TableColumn("Steps", align="right"),
+    TableColumn("Found", align="right"),
+    TableColumn("Precision", align="right"),
+    TableColumn("Event F1", align="right"),
+    TableColumn("False/day", align="right"),
+    TableColumn("ROC-AUC", align="right"),
+    TableColumn("PR-AUC", align="right"),
+    TableColumn("VUS-PR", align="right"),
 )
 
 
@@ -364,7 +365,7 @@ def _draw_sections(sheet: Sheet, pages: Sequence[Page], numbers: PageNumbers, y:
 
 
 def _event_blocks(content: EvaluationContent, width: float) -> list[Block]:
-    title = finding(_event_finding(content), width)
+    title = [finding(_event_finding(content), width)]
     words = EVIDENCE_WORDS[content.evidence]
     text = (
         f"An event is a run of {words} steps; it is found when an alarm touches it or the windows "
@@ -388,15 +389,15 @@ def _event_blocks(content: EvaluationContent, width: float) -> list[Block]:
 
 
 _EVENT_COLUMNS = (
-    Column("Part", 1.0),
-    Column("Found", align="right"),
-    Column("Recall", align="right"),
-    Column("Alarms", align="right"),
-    Column("False", align="right"),
-    Column("Precision", align="right"),
-    Column("F1", align="right"),
-    Column("Median delay", align="right"),
-    Column("Median lead", align="right"),
+    TableColumn("Part", 1.0),
+    TableColumn("Found", align="right"),
+    TableColumn("Recall", align="right"),
+    TableColumn("Alarms", align="right"),
+    TableColumn("False", align="right"),
+    TableColumn("Precision", align="right"),
+    TableColumn("F1", align="right"),
+    TableColumn("Median delay", align="right"),
+    TableColumn("Median lead", align="right"),
 )
 
 
@@ -435,10 +436,10 @@ def _event_finding(content: EvaluationContent) -> str:
 
 
 _KIND_COLUMNS = (
-    Column("Kind of anomaly", 0.4),
-    Column("Part", 0.3),
-    Column("Found", align="right"),
-    Column("", 0.3),
+    TableColumn("Kind of anomaly", 0.4),
+    TableColumn("Part", 0.3),
+    TableColumn("Found", align="right"),
+    TableColumn("", 0.3),
 )
 
 
@@ -506,7 +507,7 @@ def _curve_blocks(content: EvaluationContent, width: float) -> list[Block]:
         "is the threshold in use."
     )
     curves = [
-        *finding(title, width),
+        finding(title, width),
         paragraph(text, width),
         gap(6),
         _curves_block(content, width),
@@ -516,11 +517,11 @@ def _curve_blocks(content: EvaluationContent, width: float) -> list[Block]:
 
 
 _OTHER_COLUMNS = (
-    Column("Threshold", 1.0),
-    Column("Events found", align="right", width=70),
-    Column("False alarms/day", align="right", width=70),
-    Column("Step precision", align="right", width=70),
-    Column("Step recall", align="right", width=70),
+    TableColumn("Threshold", 1.0),
+    TableColumn("Events found", align="right", width=70),
+    TableColumn("False alarms/day", align="right", width=70),
+    TableColumn("Step precision", align="right", width=70),
+    TableColumn("Step recall", align="right", width=70),
 )
 
 
@@ -615,7 +616,7 @@ def _confusion_blocks(content: EvaluationContent, width: float) -> list[Block]:
         f"{share_text(steps.always_normal_accuracy)}."
     )
     return [
-        *finding(title, width),
+        finding(title, width),
         paragraph(text, width),
         gap(8),
         _matrices_block(content, width),
@@ -648,12 +649,12 @@ def _draw_matrix(sheet: Sheet, part: PartResult, x: float, y: float, side: float
 
 
 _REPORT_COLUMNS = (
-    Column("Part", 0.5),
-    Column("Class", 0.5),
-    Column("Precision", align="right", width=60),
-    Column("Recall", align="right", width=60),
-    Column("F1", align="right", width=60),
-    Column("Steps", align="right", width=60),
+    TableColumn("Part", 0.5),
+    TableColumn("Class", 0.5),
+    TableColumn("Precision", align="right", width=60),
+    TableColumn("Recall", align="right", width=60),
+    TableColumn("F1", align="right", width=60),
+    TableColumn("Steps", align="right", width=60),
 )
 
 
@@ -709,7 +710,7 @@ def _error_blocks(content: EvaluationContent, width: float) -> list[Block]:
     )
     shown = [part for part in content.parts if part.figures.steps.n]
     blocks = [block for part in shown for block in (_histogram_block(part, width), gap(6))]
-    return [*finding(title, width), paragraph(text, width), gap(4), _histogram_legend(), *blocks]
+    return [finding(title, width), paragraph(text, width), gap(4), _histogram_legend(), *blocks]
 
 
 def _part_of(n: int, whole: int) -> float | None:
@@ -787,7 +788,7 @@ def _learning_blocks(content: EvaluationContent, width: float) -> list[Block]:
     took = f" It took {duration_text(model.seconds)}." if model.seconds is not None else ""
     text = f"{counted(model.n_parameters, 'parameter')}. Training ended because of: {why}.{took}"
     return [
-        *finding(title, width),
+        finding(title, width),
         paragraph(text, width),
         gap(4),
         _loss_block(content, best, width),
@@ -881,7 +882,7 @@ def _example_blocks(content: EvaluationContent, width: float) -> list[Block]:
         for one in content.examples
         for block in (_example_block(one, content.zone, width), gap(8))
     ]
-    return [*finding(title, width), legend, *blocks]
+    return [finding(title, width), legend, *blocks]
 
 
 def _example_block(one: Example, zone: str, width: float) -> Block:
@@ -891,7 +892,7 @@ def _example_block(one: Example, zone: str, width: float) -> Block:
         frame = Frame(
             sheet.left + 44, y + 30, width - 44, 66, float(seconds[0]), float(seconds[-1])
         )
-        ticks = frame_ticks(frame, zone)
+        ticks = frame.ticks(zone)
         lower = frame.lowered(frame.bottom + 18, 42)
         for panel in (frame, lower):
             for started_at, ended_at in one.anomalies:
@@ -941,7 +942,7 @@ def _reliability_blocks(content: EvaluationContent, width: float) -> list[Block]
                 "circle", axes.across.place(float(said)), axes.up.place(float(happened)), size, INK
             )
 
-    return [*finding(title, width), paragraph(text, width), Block(320, draw)]
+    return [finding(title, width), paragraph(text, width), Block(320, draw)]
 
 
 __all__ = ["evaluation_bytes", "evaluation_pages", "evidence_text", "headline_text"]

@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import date, datetime
 
+from tsad_tasks.reporting.drawing.series import Floats, Times
 from tsad_tasks.reporting.exploration.statistics import ChannelSummary, Histogram
-from tsad_tasks.reporting.period.content import Floats, Times
 
 
 @dataclass(frozen=True, eq=False)

@@ -28,6 +28,7 @@ from tsad_tasks.model.features import Scaler
 from tsad_tasks.model.periods import autocorrelation, dominant_period, varies
 from tsad_tasks.model.spec import ModelSpec
 from tsad_tasks.reporting.drawing.document import write_whole
+from tsad_tasks.reporting.drawing.series import Times
 from tsad_tasks.reporting.drawing.thinning import thinned
 from tsad_tasks.reporting.exploration.content import (
     ChannelPreview,
@@ -48,7 +49,6 @@ from tsad_tasks.reporting.exploration.statistics import (
     histogram,
     missing_shares,
 )
-from tsad_tasks.reporting.period.content import Times
 from tsad_tasks.storage.artifacts import place
 from tsad_tasks.storage.rows import Exclusion
 from tsad_tasks.storage.store import Store, whole_hours

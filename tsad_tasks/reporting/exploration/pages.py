@@ -18,20 +18,20 @@ from tsad_tasks.reporting.drawing.charts import (
     draw_time_labels,
     draw_unknown,
     draw_value_axis,
-    frame_ticks,
 )
 from tsad_tasks.reporting.drawing.document import Document, document_bytes
 from tsad_tasks.reporting.drawing.flow import (
     Block,
-    Column,
     Row,
+    TableColumn,
     TableLook,
+    facts_blocks,
+    finding,
     gap,
     heading,
     paragraph,
     table_blocks,
 )
-from tsad_tasks.reporting.drawing.fonts import wrap_text
 from tsad_tasks.reporting.drawing.marks import MISSING_ENTRY, draw_legend, ground_entry, line_entry
 from tsad_tasks.reporting.drawing.plan import Page, flow_pages, inner_size
 from tsad_tasks.reporting.drawing.plots import (
@@ -43,9 +43,9 @@ from tsad_tasks.reporting.drawing.plots import (
     draw_curve,
     draw_steps,
     draw_upright,
-    value_ticks,
 )
-from tsad_tasks.reporting.drawing.scales import unix_s, value_limits
+from tsad_tasks.reporting.drawing.scales import unix_s, value_limits, value_ticks
+from tsad_tasks.reporting.drawing.series import Floats
 from tsad_tasks.reporting.drawing.sheet import PageSize, Sheet
 from tsad_tasks.reporting.drawing.theme import (
     ACTUAL,
@@ -61,7 +61,6 @@ from tsad_tasks.reporting.drawing.theme import (
     SMALL,
     STRONG,
     SUBHEADING,
-    TITLE,
 )
 from tsad_tasks.reporting.exploration.content import (
     ChannelPreview,
@@ -72,7 +71,6 @@ from tsad_tasks.reporting.exploration.content import (
     KeySeries,
     TrainingPreview,
 )
-from tsad_tasks.reporting.period.content import Floats
 from tsad_tasks.text.formats import (
     clock_text,
     count_text,
@@ -95,37 +93,6 @@ _STRONG_CORRELATION = 0.8
 _NEAR = 0.1
 _MANY_EXCLUSIONS = 24
 _MANY_ENTITIES = 30
-
-
-def finding(text: str, width: float) -> list[Block]:
-    """The title of a page: what it shows, in a sentence."""
-    n_lines = len(wrap_text(text, TITLE, width, 3))
-    return [
-        Block(
-            n_lines * TITLE.size * 1.3 + 8,
-            lambda sheet, y: _drawn(
-                sheet.paragraph(sheet.left, y + TITLE.size, text, TITLE, width, 3, 1.3)
-            ),
-            keep_with_next=True,
-        )
-    ]
-
-
-def _drawn(_: float) -> None:
-    return None
-
-
-def facts_blocks(facts: Sequence[tuple[str, str]]) -> list[Block]:
-    """Names with their values, a line each; long values take two."""
-    return [_fact(name, value) for name, value in facts]
-
-
-def _fact(name: str, value: str) -> Block:
-    def draw(sheet: Sheet, y: float) -> None:
-        sheet.text(sheet.left, y + 9, name, SMALL)
-        sheet.paragraph(sheet.left + 84, y + 9, value, CELL, sheet.inner_width - 84, 3, 1.35)
-
-    return Block(13 + 10 * (len(wrap_text(value, CELL, 420, 3)) - 1), draw)
 
 
 def exploration_bytes(
@@ -166,15 +133,15 @@ def exploration_pages(content: ExplorationContent, width: float, room: float) ->
 
 
 _CHANNEL_COLUMNS = (
-    Column("Channel", 1.0),
-    Column("Missing", align="right"),
-    Column("Lowest", align="right"),
-    Column("1 %", align="right"),
-    Column("Median", align="right"),
-    Column("99 %", align="right"),
-    Column("Highest", align="right"),
-    Column("Extreme", align="right"),
-    Column("Period", align="right"),
+    TableColumn("Channel", 1.0),
+    TableColumn("Missing", align="right"),
+    TableColumn("Lowest", align="right"),
+    TableColumn("1 %", align="right"),
+    TableColumn("Median", align="right"),
+    TableColumn("99 %", align="right"),
+    TableColumn("Highest", align="right"),
+    TableColumn("Extreme", align="right"),
+    TableColumn("Period", align="right"),
 )
 
 
@@ -221,7 +188,7 @@ def _channel_blocks(content: ExplorationContent, width: float) -> list[Block]:
     )
     rows = [Row(_channel_cells(view)) for view in content.channels]
     return [
-        *finding(overview_text(content), width),
+        finding(overview_text(content), width),
         *facts_blocks(facts),
         gap(8),
         *table_blocks(_CHANNEL_COLUMNS, rows, width, TableLook(gap=8)),
@@ -244,7 +211,7 @@ def _channel_cells(view: ChannelView) -> list[str]:
 
 def _day_blocks(content: ExplorationContent, width: float) -> list[Block]:
     return [
-        *finding(_day_finding(content), width),
+        finding(_day_finding(content), width),
         *(
             [_day_bars(content, width, content.labelled_share, "share of readings labelled")]
             if content.labels
@@ -301,10 +268,10 @@ def _day_ticks(content: ExplorationContent) -> list[tuple[float, str]]:
 
 
 _LABEL_COLUMNS = (
-    Column("Kind", 0.5),
-    Column("Labels", align="right"),
-    Column("Time", align="right"),
-    Column("First", 0.5),
+    TableColumn("Kind", 0.5),
+    TableColumn("Labels", align="right"),
+    TableColumn("Time", align="right"),
+    TableColumn("First", 0.5),
 )
 
 
@@ -381,11 +348,9 @@ def _series_blocks(content: ExplorationContent, width: float) -> list[Block]:
     )
     text = "Lowest and highest reading of each stretch; the ground is tinted where an anomaly is known."
     entries = [ground_entry("known anomaly", INCIDENT_GROUND), MISSING_ENTRY]
-    legend = Block(
-        20, lambda sheet, y: _drawn(draw_legend(sheet, y + 8, entries)), keep_with_next=True
-    )
+    legend = Block(20, lambda sheet, y: draw_legend(sheet, y + 8, entries), keep_with_next=True)
     return [
-        *finding(title, width),
+        finding(title, width),
         paragraph(text, width),
         legend,
         *(_series_block(content, each, width) for each in content.series),
@@ -405,8 +370,8 @@ def _series_block(content: ExplorationContent, one: KeySeries, width: float) -> 
         for label in content.labels:
             if label.entity == one.entity:
                 _draw_known(sheet, frame, label.start_at.timestamp(), label.end_at.timestamp())
-        draw_time_grid(sheet, frame, frame_ticks(frame, content.zone))
-        span = frame.values(*value_limits(one.values))
+        draw_time_grid(sheet, frame, frame.ticks(content.zone))
+        span = frame.values(value_limits(one.values))
         draw_value_axis(sheet, frame, span, 4)
         seconds = unix_s(one.times)
         draw_unknown(sheet, frame, seconds, one.values)
@@ -447,7 +412,7 @@ def _distribution_blocks(content: ExplorationContent, width: float) -> list[Bloc
     )
     rows = [views[i : i + 3] for i in range(0, len(views), 3)]
     return [
-        *finding(title, width),
+        finding(title, width),
         paragraph(text, width),
         *(_distribution_row(row, width) for row in rows),
     ]
@@ -519,8 +484,8 @@ def _correlation_blocks(content: ExplorationContent, width: float) -> list[Block
     side = min((width - 84) / n, 30.0)
     matrix = Block(
         n * side + 24,
-        lambda sheet, y: _drawn(
-            draw_correlations(sheet, sheet.left, y + 4, width, content.correlations, names)
+        lambda sheet, y: draw_correlations(
+            sheet, sheet.left, y + 4, width, content.correlations, names
         ),
     )
     text = (
@@ -530,12 +495,12 @@ def _correlation_blocks(content: ExplorationContent, width: float) -> list[Block
     )
     rows = [Row([one, other, _signed(value)]) for one, other, value in pairs]
     columns = (
-        Column("Strongest pairs", 0.5),
-        Column("", 0.5),
-        Column("Correlation", align="right", width=70),
+        TableColumn("Strongest pairs", 0.5),
+        TableColumn("", 0.5),
+        TableColumn("Correlation", align="right", width=70),
     )
     return [
-        *finding(title, width),
+        finding(title, width),
         paragraph(text, width),
         matrix,
         gap(8),
@@ -573,7 +538,7 @@ def _period_blocks(content: ExplorationContent, width: float) -> list[Block]:
         "hour and weekday as inputs are for."
     )
     return [
-        *finding(period_text_of(views), width),
+        finding(period_text_of(views), width),
         paragraph(text, width),
         *(_period_row(row, width) for row in rows),
     ]
@@ -620,7 +585,7 @@ def preview_blocks(preview: TrainingPreview, zone: str, width: float) -> list[Bl
     distributions.
     """
     return [
-        *finding(preview_text(preview), width),
+        finding(preview_text(preview), width),
         *facts_blocks(_preview_facts(preview, zone)),
         gap(8),
         *_preview_channel_blocks(preview, zone, width),
@@ -670,12 +635,12 @@ def _ends(start_at: datetime, end_at: datetime, zone: str) -> str:
 
 
 _PREVIEW_COLUMNS = (
-    Column("Channel", 0.4),
-    Column("Median", align="right"),
-    Column("Farthest reading", align="right"),
-    Column("Where", 0.6),
-    Column("Extreme", align="right"),
-    Column("Moved", align="right"),
+    TableColumn("Channel", 0.4),
+    TableColumn("Median", align="right"),
+    TableColumn("Farthest reading", align="right"),
+    TableColumn("Where", 0.6),
+    TableColumn("Extreme", align="right"),
+    TableColumn("Moved", align="right"),
 )
 
 
@@ -702,10 +667,10 @@ def _preview_cells(one: ChannelPreview, zone: str) -> list[str]:
 
 
 _EXCLUDED_COLUMNS = (
-    Column("Left out because of", 0.4),
-    Column("Ranges", align="right"),
-    Column("Steps", align="right"),
-    Column("First", 0.6),
+    TableColumn("Left out because of", 0.4),
+    TableColumn("Ranges", align="right"),
+    TableColumn("Steps", align="right"),
+    TableColumn("First", 0.6),
 )
 
 
@@ -738,11 +703,11 @@ def _excluded_cells(reason: str, found: Sequence[ExcludedRange], zone: str) -> l
 
 
 _JUMP_COLUMNS = (
-    Column("Moved since the champion was trained", 0.5),
-    Column("Entity", 0.4),
-    Column("Centre then", align="right"),
-    Column("Now", align="right"),
-    Column("In its scales", align="right"),
+    TableColumn("Moved since the champion was trained", 0.5),
+    TableColumn("Entity", 0.4),
+    TableColumn("Centre then", align="right"),
+    TableColumn("Now", align="right"),
+    TableColumn("In its scales", align="right"),
 )
 
 
@@ -788,12 +753,10 @@ def _preview_distributions(preview: TrainingPreview, width: float) -> list[Block
     rows = [preview.channels[i : i + 3] for i in range(0, len(preview.channels), 3)]
     legend = Block(
         18,
-        lambda sheet, y: _drawn(
-            draw_legend(
-                sheet,
-                y + 8,
-                [ground_entry("learned from", BAND), line_entry("held out", ACTUAL, 1.2)],
-            )
+        lambda sheet, y: draw_legend(
+            sheet,
+            y + 8,
+            [ground_entry("learned from", BAND), line_entry("held out", ACTUAL, 1.2)],
         ),
         keep_with_next=True,
     )

@@ -2,20 +2,27 @@
 
 from __future__ import annotations
 
-from tsad_tasks.reporting.drawing.flow import Block, Column, Row, heading, paragraph, table_blocks
+from tsad_tasks.reporting.drawing.flow import (
+    Block,
+    Row,
+    TableColumn,
+    heading,
+    paragraph,
+    table_blocks,
+)
 from tsad_tasks.reporting.period.content import AuditRow, ReportContent
 from tsad_tasks.text.formats import NO_DATA, date_text, duration_text, figure_text, share_text
 
 _COLUMNS = (
-    Column("Model", width=88),
-    Column("Week from", width=58),
-    Column("Days", align="right", width=28),
-    Column("Found", align="right", width=36),
-    Column("Precision", align="right", width=44),
-    Column("Delay", align="right", width=44),
-    Column("False a day", align="right", width=52),
-    Column("All a day", align="right", width=44),
-    Column("Expected", align="right", width=44),
+    TableColumn("Model", width=88),
+    TableColumn("Week from", width=58),
+    TableColumn("Days", align="right", width=28),
+    TableColumn("Found", align="right", width=36),
+    TableColumn("Precision", align="right", width=44),
+    TableColumn("Delay", align="right", width=44),
+    TableColumn("False a day", align="right", width=52),
+    TableColumn("All a day", align="right", width=44),
+    TableColumn("Expected", align="right", width=44),
 )
 _TEXT = (
     "By labels and verdicts. Found: of the anomalies that people know of. Precision: of the "

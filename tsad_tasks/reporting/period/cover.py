@@ -8,7 +8,7 @@ from datetime import datetime, time, timedelta
 
 import numpy as np
 
-from tsad_tasks.reporting.drawing.charts import Frame, draw_time_grid, draw_time_labels, frame_ticks
+from tsad_tasks.reporting.drawing.charts import Frame, draw_time_grid, draw_time_labels
 from tsad_tasks.reporting.drawing.fonts import width_of
 from tsad_tasks.reporting.drawing.marks import (
     MISSING_ENTRY,
@@ -17,6 +17,7 @@ from tsad_tasks.reporting.drawing.marks import (
     severity_entry,
 )
 from tsad_tasks.reporting.drawing.plan import PageNumbers, bottom_of
+from tsad_tasks.reporting.drawing.series import SEVERITIES, Severity
 from tsad_tasks.reporting.drawing.sheet import Sheet
 from tsad_tasks.reporting.drawing.theme import (
     BODY,
@@ -31,7 +32,7 @@ from tsad_tasks.reporting.drawing.theme import (
     TextStyle,
 )
 from tsad_tasks.reporting.drawing.tiles import draw_tiles
-from tsad_tasks.reporting.period.content import SEVERITIES, IncidentPage, ReportContent, Severity
+from tsad_tasks.reporting.period.content import IncidentPage, ReportContent
 from tsad_tasks.reporting.period.listings import incident_key
 from tsad_tasks.reporting.period.ranking import look_first, worst_first
 from tsad_tasks.text.formats import (
@@ -74,7 +75,7 @@ def draw_cover(
 
 def _draw_title(sheet: Sheet, content: ReportContent) -> float:
     zone = f"times in {zone_text(content.site_zone, content.start_at, content.end_at)}"
-    used = sheet.text(sheet.right, 56, zone, BODY.but(size=8), "right")
+    used = sheet.text(sheet.right, 56, zone, replace(BODY, size=8), "right")
     sheet.cut(
         sheet.left, 56, content.title, TextStyle(11, colour=MUTED), sheet.inner_width - used - 20
     )
@@ -199,7 +200,7 @@ def _draw_strip(sheet: Sheet, content: ReportContent, y: float) -> float:
     x = sheet.left + _STRIP_LABEL_WIDTH
     start_s, end_s = content.start_at.timestamp(), content.end_at.timestamp()
     frame = Frame(x, y + 18, sheet.right - x, row_height * len(names), start_s, end_s)
-    draw_time_grid(sheet, frame, frame_ticks(frame, content.site_zone))
+    draw_time_grid(sheet, frame, frame.ticks(content.site_zone))
     for i, name in enumerate(names):
         _draw_strip_row(sheet, content, name, frame.lowered(frame.y + i * row_height, row_height))
     draw_time_labels(sheet, frame, frame.bottom + 9, content.site_zone)
@@ -317,6 +318,6 @@ def _draw_sections(
         text = f"{title}  {numbers.get(key, NO_DATA)}"
         if x + width_of(text, CELL) > sheet.right:
             x, y = sheet.left, y + 12
-        width = sheet.text(x, y, text, CELL.but(colour=INK))
+        width = sheet.text(x, y, text, replace(CELL, colour=INK))
         sheet.link(key, x - 2, y - 9, width + 4, 12)
         x += width + 18

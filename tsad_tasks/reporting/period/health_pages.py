@@ -11,8 +11,8 @@ import numpy as np
 from tsad_tasks.reporting.drawing.flow import (
     Block,
     Box,
-    Column,
     Row,
+    TableColumn,
     gap,
     heading,
     paragraph,
@@ -48,19 +48,19 @@ STATUS_MEANINGS: dict[str, str] = {
 }
 _DAYS_WIDTH = 180.0
 _QUALITY_COLUMNS = (
-    Column("Entity", 0.2),
-    Column("Channel", 0.28),
-    Column("Finding"),
-    Column("Readings", align="right"),
-    Column("From"),
-    Column("To"),
-    Column("Detail", 0.5),
+    TableColumn("Entity", 0.2),
+    TableColumn("Channel", 0.28),
+    TableColumn("Finding"),
+    TableColumn("Readings", align="right"),
+    TableColumn("From"),
+    TableColumn("To"),
+    TableColumn("Detail", 0.5),
 )
 _STATUS_COLUMNS = (
-    Column("Status", width=90),
-    Column("Hours", align="right", width=36),
-    Column("Share", align="right", width=36),
-    Column("Meaning", 1.0),
+    TableColumn("Status", width=90),
+    TableColumn("Hours", align="right", width=36),
+    TableColumn("Share", align="right", width=36),
+    TableColumn("Meaning", 1.0),
 )
 
 
@@ -131,11 +131,11 @@ def _entity_blocks(coverage: Coverage, limits: Limits, width: float) -> list[Blo
     ranked = sorted(coverage.entities, key=lambda one: (_scored_share(one), one.entity))
     shown = ranked[: limits.n_entities]
     columns = [
-        Column("Entity", 0.4),
-        Column(_days_title(coverage), width=_DAYS_WIDTH),
-        Column("Hours", align="right"),
+        TableColumn("Entity", 0.4),
+        TableColumn(_days_title(coverage), width=_DAYS_WIDTH),
+        TableColumn("Hours", align="right"),
     ]
-    columns += [Column("Share", align="right"), Column("Not scored", 0.6)]
+    columns += [TableColumn("Share", align="right"), TableColumn("Not scored", 0.6)]
     table = table_blocks(columns, [_entity_row(one) for one in shown], width)
     return [
         paragraph(_rest_text(ranked, len(shown)), width, keep_with_next=True),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from tsad_tasks.reporting.drawing.charts import (
     Frame,
@@ -14,10 +14,8 @@ from tsad_tasks.reporting.drawing.charts import (
     draw_heat_rows,
     draw_time_grid,
     draw_time_labels,
-    frame_ticks,
-    highest_error,
 )
-from tsad_tasks.reporting.drawing.flow import Column, Row, draw_blocks, table_blocks
+from tsad_tasks.reporting.drawing.flow import Row, TableColumn, draw_blocks, table_blocks
 from tsad_tasks.reporting.drawing.fonts import width_of
 from tsad_tasks.reporting.drawing.marks import (
     ACTUAL_ENTRY,
@@ -35,6 +33,7 @@ from tsad_tasks.reporting.drawing.marks import (
     heat_entry,
 )
 from tsad_tasks.reporting.drawing.scales import unix_s, usual_step_s
+from tsad_tasks.reporting.drawing.series import ChannelSeries, HeatMap
 from tsad_tasks.reporting.drawing.sheet import Sheet
 from tsad_tasks.reporting.drawing.theme import (
     BODY,
@@ -46,7 +45,7 @@ from tsad_tasks.reporting.drawing.theme import (
     TITLE,
     TextStyle,
 )
-from tsad_tasks.reporting.period.content import ChannelSeries, HeatMap, IncidentPage
+from tsad_tasks.reporting.period.content import IncidentPage
 from tsad_tasks.text.formats import (
     NO_DATA,
     clock_text,
@@ -162,7 +161,7 @@ def _draw_words(
         x,
         y + 8,
         " · ".join(word for word in words if word),
-        _ID_STYLE.but(bold=False),
+        replace(_ID_STYLE, bold=False),
         sheet.right - x,
     )
     y = sheet.paragraph(sheet.left, y + 26, incident.sentence, TITLE, sheet.inner_width, 3, 1.25)
@@ -239,7 +238,7 @@ def _draw_panels(
     ended_s: float,
 ) -> float:
     """Draws the errors and the top channels; returns the height below them."""
-    ticks = frame_ticks(frame, zone)
+    ticks = frame.ticks(zone)
     _draw_panel_ground(sheet, incident, frame, ticks, ended_s)
     draw_error_panel(
         sheet, frame, incident.scores, f"threshold {figure_text(incident.peak_threshold)}"
@@ -298,7 +297,11 @@ def _draw_channel_label(
     difference = difference_text(channel.worst_value, channel.worst_expected, spread)
     if difference != NO_DATA:
         sheet.cut(
-            sheet.left + width + 6, y + 20, difference, STRONG.but(colour=FLAGGED), room - width
+            sheet.left + width + 6,
+            y + 20,
+            difference,
+            replace(STRONG, colour=FLAGGED),
+            room - width,
         )
     wanted = expected_text(channel.worst_expected, channel.worst_lower, channel.worst_upper)
     lines = [
@@ -361,7 +364,7 @@ def _draw_heat_label(
     sheet: Sheet, channel: ChannelSeries, frame: Frame, y: float, layout: Layout, place: int
 ) -> None:
     height, baseline = layout.heat_row_height, y + layout.heat_row_height / 2 + 2.5
-    style = SMALL.but(bold=place < _N_PANELS, colour=(0.075, 0.1, 0.15))
+    style = replace(SMALL, bold=place < _N_PANELS, colour=(0.075, 0.1, 0.15))
     sheet.cut(sheet.left, baseline, channel.name, style, _LABEL_WIDTH - 44)
     sheet.text(frame.x - 4, baseline, share_text(channel.error_share), style, "right")
     sheet.line(frame.x, y + height, frame.x + frame.width, y + height, GRID, 0.4)
@@ -384,16 +387,16 @@ def _legend(incident: IncidentPage, order: list[int], layout: Layout) -> list[Le
 
 
 def _heat_name(heat: HeatMap) -> str:
-    return f"error per {duration_text(heat.bucket_s)}, 0 to {figure_text(highest_error(heat))}, square-root scale"
+    return f"error per {duration_text(heat.bucket_s)}, 0 to {figure_text(heat.highest)}, square-root scale"
 
 
 _COLUMNS = (
-    Column("Channel", 1.0),
-    Column("Share", align="right", width=44),
-    Column("Actual", align="right", width=70),
-    Column("Expected", align="right", width=80),
-    Column("Difference", align="right", width=54),
-    Column("Worst at", align="right", width=58),
+    TableColumn("Channel", 1.0),
+    TableColumn("Share", align="right", width=44),
+    TableColumn("Actual", align="right", width=70),
+    TableColumn("Expected", align="right", width=80),
+    TableColumn("Difference", align="right", width=54),
+    TableColumn("Worst at", align="right", width=58),
 )
 
 

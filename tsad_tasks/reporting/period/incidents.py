@@ -18,8 +18,9 @@ from tsad_tasks.detectors.base import Detector
 from tsad_tasks.detectors.bundle import read_bundle
 from tsad_tasks.model.spec import ModelSpec
 from tsad_tasks.model.thresholds import anomaly_scores, flag
+from tsad_tasks.reporting.drawing.series import ChannelSeries, HeatMap, ScoreSeries
 from tsad_tasks.reporting.drawing.thinning import thinned
-from tsad_tasks.reporting.period.content import ChannelSeries, HeatMap, IncidentPage, ScoreSeries
+from tsad_tasks.reporting.period.content import IncidentPage
 from tsad_tasks.reporting.period.models import threshold_words
 from tsad_tasks.reporting.period.ranking import DEFAULT_LIMITS, with_own_page
 from tsad_tasks.scoring.expected import ExpectedReadings, expected_in_range

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 from tsad_tasks.reporting.drawing.charts import Frame, draw_sparkline
 from tsad_tasks.reporting.drawing.flow import (
     Block,
     Box,
     Cell,
-    Column,
     Row,
+    TableColumn,
     TableLook,
     heading,
     paragraph,
@@ -21,13 +22,13 @@ from tsad_tasks.reporting.drawing.flow import (
 from tsad_tasks.reporting.drawing.marks import draw_severity
 from tsad_tasks.reporting.drawing.plan import PageNumbers
 from tsad_tasks.reporting.drawing.scales import unix_s
+from tsad_tasks.reporting.drawing.series import Severity
 from tsad_tasks.reporting.drawing.sheet import Sheet
 from tsad_tasks.reporting.drawing.theme import CELL, SMALL
 from tsad_tasks.reporting.period.content import (
     AnomalyRow,
     IncidentPage,
     ReportContent,
-    Severity,
     SuppressedRow,
 )
 from tsad_tasks.reporting.period.ranking import Limits, highest_scores, worst_first
@@ -46,32 +47,32 @@ from tsad_tasks.text.formats import (
 from tsad_tasks.text.sentence import quiet_sentence
 
 _INCIDENT_COLUMNS = (
-    Column("Severity", width=62),
-    Column("What happened", 0.5),
-    Column("When", width=92),
-    Column("Peak", align="right"),
-    Column("Error, threshold", width=80),
-    Column("Page", align="right"),
+    TableColumn("Severity", width=62),
+    TableColumn("What happened", 0.5),
+    TableColumn("When", width=92),
+    TableColumn("Peak", align="right"),
+    TableColumn("Error, threshold", width=80),
+    TableColumn("Page", align="right"),
 )
-_DENSE = CELL.but(size=7)
+_DENSE = replace(CELL, size=7)
 _ANOMALY_COLUMNS = (
-    Column("Time"),
-    Column("Entity", 0.4),
-    Column("Severity", width=44),
-    Column("Score", align="right"),
-    Column("Error / limit", align="right"),
-    Column("Channel", 0.6),
-    Column("Actual", align="right"),
-    Column("Expected", align="right"),
-    Column("Incident"),
+    TableColumn("Time"),
+    TableColumn("Entity", 0.4),
+    TableColumn("Severity", width=44),
+    TableColumn("Score", align="right"),
+    TableColumn("Error / limit", align="right"),
+    TableColumn("Channel", 0.6),
+    TableColumn("Actual", align="right"),
+    TableColumn("Expected", align="right"),
+    TableColumn("Incident"),
 )
 
 
 _SUPPRESSED_COLUMNS = (
-    Column("First to last flag", width=130),
-    Column("Entity", 0.3),
-    Column("Severity", width=60),
-    Column("Maintenance window", 0.7),
+    TableColumn("First to last flag", width=130),
+    TableColumn("Entity", 0.3),
+    TableColumn("Severity", width=60),
+    TableColumn("Maintenance window", 0.7),
 )
 
 
@@ -120,7 +121,7 @@ def _incident_row(incident: IncidentPage, content: ReportContent, numbers: PageN
     return Row(
         [
             severity_cell(incident.severity, incident.incident_id),
-            wrapped_cell(incident.sentence, CELL.but(size=7.2)),
+            wrapped_cell(incident.sentence, replace(CELL, size=7.2)),
             two_lines(time_text(incident.started_at, content.site_zone), f"{length}, {state}"),
             f"{ratio_text(incident.error_ratio)} ×",
             lambda sheet, box: _draw_spark(sheet, box, incident),
@@ -162,7 +163,9 @@ def severity_cell(severity: Severity, below: str) -> Cell:
     """Shape and word of a severity over an id."""
 
     def draw(sheet: Sheet, box: Box) -> None:
-        draw_severity(sheet, box.x, box.y + box.height / 2 - 1.5, severity, CELL.but(bold=True))
+        draw_severity(
+            sheet, box.x, box.y + box.height / 2 - 1.5, severity, replace(CELL, bold=True)
+        )
         sheet.cut(box.x, box.y + box.height / 2 + 7.5, below, SMALL, box.width)
 
     return draw

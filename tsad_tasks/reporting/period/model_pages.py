@@ -4,6 +4,7 @@ in.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from datetime import datetime
 
 import numpy as np
@@ -13,9 +14,8 @@ from tsad_tasks.reporting.drawing.flow import (
     Block,
     Box,
     Cell,
-    Column,
-    Draw,
     Row,
+    TableColumn,
     gap,
     heading,
     paragraph,
@@ -46,16 +46,25 @@ from tsad_tasks.text.formats import (
 )
 
 _GATE_COLUMNS = (
-    Column("", width=42),
-    Column("Rule", 0.6),
-    Column("Reached", align="right"),
-    Column("95 %", align="right"),
-    Column("Limit", align="right"),
-    Column("Champion", align="right"),
-    Column("Note", 0.4),
+    TableColumn("", width=42),
+    TableColumn("Rule", 0.6),
+    TableColumn("Reached", align="right"),
+    TableColumn("95 %", align="right"),
+    TableColumn("Limit", align="right"),
+    TableColumn("Champion", align="right"),
+    TableColumn("Note", 0.4),
 )
-_METRIC_COLUMNS = (Column("Metric", width=180), Column("Value", align="right"), Column("", 1.0))
-_REST_COLUMNS = (Column("Model", 0.6), Column("Detector", 0.4), Column("Role"), Column("sha256"))
+_METRIC_COLUMNS = (
+    TableColumn("Metric", width=180),
+    TableColumn("Value", align="right"),
+    TableColumn("", 1.0),
+)
+_REST_COLUMNS = (
+    TableColumn("Model", 0.6),
+    TableColumn("Detector", 0.4),
+    TableColumn("Role"),
+    TableColumn("sha256"),
+)
 
 
 def model_blocks(content: ReportContent, limits: Limits, width: float) -> list[Block]:
@@ -131,7 +140,7 @@ def _fact_blocks(facts: list[tuple[str, str]]) -> list[Block]:
     ]
 
 
-def _fact_drawing(name: str, value: str) -> Draw:
+def _fact_drawing(name: str, value: str) -> Callable[[Sheet, float], None]:
     def draw(sheet: Sheet, y: float) -> None:
         sheet.text(sheet.left, y + 9, name, SMALL)
         sheet.cut(sheet.left + 110, y + 9, value, CELL, sheet.inner_width - 110)

@@ -6,7 +6,8 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from tsad_tasks.reporting.period.content import SEVERITIES, AnomalyRow, IncidentPage
+from tsad_tasks.reporting.drawing.series import SEVERITIES
+from tsad_tasks.reporting.period.content import AnomalyRow, IncidentPage
 
 
 @dataclass(frozen=True)

@@ -15,13 +15,8 @@ from tsad_tasks.base.clock import utc_now
 from tsad_tasks.base.errors import BadInput
 from tsad_tasks.config import DatasetConfig
 from tsad_tasks.detectors.base import make_folder
-from tsad_tasks.reporting.period.content import (
-    SEVERITIES,
-    Coverage,
-    Headline,
-    ReportContent,
-    SuppressedRow,
-)
+from tsad_tasks.reporting.drawing.series import SEVERITIES
+from tsad_tasks.reporting.period.content import Coverage, Headline, ReportContent, SuppressedRow
 from tsad_tasks.reporting.period.health import anomaly_rows, coverage_of, n_readings, quality_rows
 from tsad_tasks.reporting.period.incidents import ReportPeriod, incident_pages
 from tsad_tasks.reporting.period.models import audit_rows, model_cards

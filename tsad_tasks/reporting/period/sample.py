@@ -11,23 +11,25 @@ from pathlib import Path
 
 import numpy as np
 
-from tsad_tasks.reporting.period.content import (
+from tsad_tasks.reporting.drawing.series import (
     SEVERITIES,
+    ChannelSeries,
+    Floats,
+    HeatMap,
+    ScoreSeries,
+    Severity,
+)
+from tsad_tasks.reporting.period.content import (
     AnomalyRow,
     AuditRow,
-    ChannelSeries,
     Coverage,
     EntityCoverage,
-    Floats,
     GateRow,
     Headline,
-    HeatMap,
     IncidentPage,
     ModelCard,
     QualityRow,
     ReportContent,
-    ScoreSeries,
-    Severity,
 )
 from tsad_tasks.reporting.period.pdf import render_report
 from tsad_tasks.text.sentence import incident_sentence
