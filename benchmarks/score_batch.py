@@ -253,7 +253,7 @@ def _fit(scope_folder: Any, keras_path: Path) -> None:
     from dataclasses import asdict
 
     from tsad_tasks.detectors.base import Budget, TrainingSet
-    from tsad_tasks.detectors.neural.keras_training import train
+    from tsad_tasks.detectors.neural.training.keras_training import train
     from tsad_tasks.detectors.registry import build_detector, detector_from_files
     from tsad_tasks.training.fit import PreparedTraining
 

@@ -13,15 +13,17 @@ from upath import UPath
 from tests.plants.challengers import FAILED, PASSED
 from tests.plants.weeks import WEEK, Weeks, config_of, week
 from tsad_tasks.base.errors import BadInput
+from tsad_tasks.base.rule import RuleResult
 from tsad_tasks.champions import prune
 from tsad_tasks.champions.champions import promote, register_model, roll_back
 from tsad_tasks.champions.prune import PruneSummary, prune_bundles, why_kept
+from tsad_tasks.champions.queries import SELECT_MODEL
 from tsad_tasks.detectors.bundle import read_bundle, store_bundle
 from tsad_tasks.ingest.ingest import ingest_interval
 from tsad_tasks.monitoring.maintain import maintain_dataset
 from tsad_tasks.pipeline.rescore import score_what_if
 from tsad_tasks.reporting.evaluation.evaluate import registered_subject
-from tsad_tasks.storage.rows import ModelUse, NewModel, RuleResult
+from tsad_tasks.storage.rows import ModelUse, NewModel
 from tsad_tasks.storage.store import Store
 
 SHORT = {"models": "1d", "scores": "1d"}
@@ -46,7 +48,7 @@ def plant(warehouse_uri: str, tmp_path: Path) -> Weeks:
 def register(plant: Weeks, end_at: datetime, gate: list[RuleResult]) -> None:
     """The first model once more, as if it had been trained until a moment."""
     with Store.connect(plant.uri) as store:
-        (row,) = store.records("select_model", {"model_id": 1})
+        row = store.one(SELECT_MODEL, model_id=1)
         bundle = read_bundle(UPath(row["artifact_uri"]))
         card = bundle.card | {"train_end_at": end_at.isoformat()}
         folder, sha256 = store_bundle(plant.folder / "plant", bundle.detector, bundle.spec, card)

@@ -24,8 +24,11 @@ from tests.storage.rooms import (
     room_config,
     score_rows,
 )
+from tsad_tasks.base.enums import Outcome
 from tsad_tasks.base.interval import HOUR
 from tsad_tasks.base.places import project_folder
+from tsad_tasks.base.rule import RuleResult
+from tsad_tasks.champions.queries import write_rule_results
 from tsad_tasks.monitoring.audit import WEEK, week_before
 from tsad_tasks.storage.database import connect
 from tsad_tasks.storage.rows import (
@@ -34,7 +37,6 @@ from tsad_tasks.storage.rows import (
     IngestHour,
     IngestIssue,
     QualityVerdict,
-    RuleResult,
 )
 
 DOCS = project_folder() / "docs"
@@ -74,7 +76,7 @@ def _decide(room: Room) -> int:
     store, model = room.store, new_model(room)
     with store.transaction():
         model_id = store.insert_model(model).model_id
-        store.insert_gate_decisions(model_id, [RuleResult("loss_finite", 1.0, None, None, True)])
+        write_rule_results(store, model_id, [RuleResult("loss_finite", Outcome.MET, 1.0)])
         hour_before = HOUR_AT - HOUR
         store.insert_exclusions(
             model_id, [Exclusion(room.entity_ids[0], hour_before, HOUR_AT, "label", 2)]

@@ -77,7 +77,7 @@ VIEWS = {
     "v_model_decision": """
         dataset text, version integer, model_id integer, rule text, value float8, limit_value float8,
         champion_value float8, passed boolean, note text, decided_at timestamptz, stage text, low float8,
-        high float8""",
+        high float8, outcome text, n bigint, n_found bigint, decides boolean""",
     "v_model_history": """
         dataset text, entity text, lineage text, version integer, model_id integer, decision text,
         former_version integer, valid_from timestamptz, decided_by text, reason text, decided_at timestamptz""",

@@ -205,4 +205,7 @@ def _holds(hint: Any, kind: type) -> bool:
     if kind is dict:
         # JSON may be a list as well.
         return any(isinstance(one, type) and hasattr(one, "__iter__") for one in allowed)
+    if kind is str:
+        # Words that only some are allowed of are enumerations.
+        return any(isinstance(one, type) and issubclass(one, str) for one in allowed)
     return kind in allowed or (kind is list and tuple in allowed)

@@ -34,8 +34,11 @@ from tests.storage.rooms import (
     score_rows,
 )
 from tsad_tasks.base.clock import utc_now
+from tsad_tasks.base.enums import Outcome, Stage
 from tsad_tasks.base.interval import HOUR
+from tsad_tasks.base.rule import RuleResult
 from tsad_tasks.champions.champions import end_shadow, promote, register_model, roll_back
+from tsad_tasks.champions.queries import write_rule_results
 from tsad_tasks.config import DatasetConfig, Notifications
 from tsad_tasks.notifications.channels.senders import sender
 from tsad_tasks.notifications.notify import (
@@ -49,7 +52,7 @@ from tsad_tasks.notifications.notify import (
     retire_alerts,
 )
 from tsad_tasks.storage.database import connect
-from tsad_tasks.storage.rows import IncidentRow, ModelDecision, RuleResult
+from tsad_tasks.storage.rows import IncidentRow, ModelDecision
 from tsad_tasks.storage.store import Statement, Store
 
 STEP = timedelta(minutes=30)
@@ -576,17 +579,18 @@ def _fails_in_shadow(hall: Hall, version: int) -> None:
     assert shadow.version == version
     with hall.room.store.transaction():
         rows = [
-            RuleResult("hours", 24, 24, None, True),
-            RuleResult("agreement", 0.7, 0.9, None, False),
+            RuleResult("hours", Outcome.MET, 24, 24, stage=Stage.SHADOW),
+            RuleResult("agreement", Outcome.FAILED, 0.7, 0.9, stage=Stage.SHADOW),
         ]
-        hall.room.store.insert_gate_decisions(shadow.model_id, rows, "shadow")
+        write_rule_results(hall.room.store, shadow.model_id, rows)
     end = {"at": NOW, "decision": "shadow_failed", "by": "shadow", "reason": "agreement"}
     end_shadow(hall.room.store, new_model(hall.room).scope, shadow, **end)
 
 
 def test_the_email_on_a_gate_says_what_was_not_met_who_stays_and_where_to_look(hall: Hall) -> None:
     hall.challenges(
-        [*PASSED, RuleResult("point_share", 0.2, 0.9, 0.95, False, "share found of 30")], seed=8
+        [*PASSED, RuleResult("point_share", Outcome.FAILED, 0.2, 0.9, 0.95, "share found of 30")],
+        seed=8,
     )
     hall.news()
     hall.ask(
@@ -599,7 +603,7 @@ def test_the_email_on_a_gate_says_what_was_not_met_who_stays_and_where_to_look(h
         "Dataset:   room\nTraining:  1–28 Feb 2026\nDecided:   1 Mar 2026 05:00 (UTC, UTC) by "
         "gate\n"
         "Because:   point_share\n\n"
-        "Not met:\n  point_share: 0.200; limit 0.900; champion 0.950 – share found of 30\n\n"
+        "Not met:\n  point_share: 0.200, limit at least 0.900, champion 0.950 (share found of 30)\n\n"
         "What to do:\n  tsad models room\n  tsad models room --history\n\n"
         "Look further:\n  SELECT rule, value, limit_value, champion_value, passed, note FROM "
         "tsad.v_model_decision "
@@ -623,10 +627,10 @@ def test_the_email_on_a_gate_says_what_was_not_met_who_stays_and_where_to_look(h
 
 
 def test_numbers_without_end_are_told_too(hall: Hall) -> None:
-    hall.challenges([RuleResult("shift", float("inf"), float("nan"), None, False)], seed=8)
+    hall.challenges([RuleResult("shift", Outcome.FAILED, float("inf"), float("nan"))], seed=8)
     hall.news()
     assert hall.deliver() == (2, 0, 0)
-    assert "  shift: Infinity; limit NaN\n" in hall.web.receiver.said[0]["text"]
+    assert "  shift: ∞, limit no data\n" in hall.web.receiver.said[0]["text"]
 
 
 def test_a_stopped_training_says_what_was_too_much(hall: Hall) -> None:

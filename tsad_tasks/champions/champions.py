@@ -9,6 +9,20 @@ from dataclasses import asdict, dataclass
 from datetime import datetime, timedelta
 
 from tsad_tasks.base.errors import BadInput, NothingToDo
+from tsad_tasks.base.rule import RuleResult
+from tsad_tasks.champions.queries import (
+    DELETE_REFUSAL,
+    SELECT_CHAMPION_PERIODS,
+    SELECT_MODEL_VERSION,
+    SELECT_SHADOW_BEGUN,
+    SELECT_WAITED_FOR,
+    SELECT_WAITING_MODEL,
+    KnownModel,
+    Period,
+    Waiting,
+    rule_results,
+    write_rule_results,
+)
 from tsad_tasks.config import DatasetConfig
 from tsad_tasks.storage.rows import (
     ChampionScope,
@@ -16,7 +30,6 @@ from tsad_tasks.storage.rows import (
     ModelDecision,
     NewModel,
     OpenShadow,
-    RuleResult,
     TrainedModel,
 )
 from tsad_tasks.storage.store import Store, hours_later
@@ -69,10 +82,10 @@ def register_model(
         store.lock_dataset(model.dataset_id, "champion")
         registered = store.insert_model(model)
         refused = [] if registered.gate_passed else _failed_rules(store, registered)
-        is_new = bool(refused) or not store.select_gate_decisions(registered.model_id)
+        is_new = bool(refused) or not rule_results(store, registered.model_id)
         if not registered.gate_passed:
-            store.delete_refusal(registered.model_id)
-            store.insert_gate_decisions(registered.model_id, outcome)
+            store.execute(DELETE_REFUSAL, model_id=registered.model_id)
+            write_rule_results(store, registered.model_id, outcome)
         store.insert_exclusions(registered.model_id, exclusions)
         failed = _failed_rules(store, registered)
         valid_from = shadow_from = None
@@ -91,7 +104,7 @@ def register_model(
             valid_from = _first_hour(champion_periods(store, model.scope), registered.model_id)
         else:
             valid_from = _promote_at_once(store, model, registered)
-        waits_for = store.select_or_none("select_waited_for", {"model_id": registered.model_id})
+        waits_for = store.first(SELECT_WAITED_FOR, model_id=registered.model_id)
     promoted = valid_from is not None
     return RegisterSummary(
         registered.model_id,
@@ -101,20 +114,17 @@ def register_model(
         valid_from,
         shadow_from,
         failed,
-        waits_for[0] if waits_for else None,
+        waits_for,
     )
 
 
 def _failed_rules(store: Store, registered: TrainedModel) -> list[str]:
-    return [row.rule for row in store.select_gate_decisions(registered.model_id) if not row.passed]
-
-
-Period = tuple[int, datetime, datetime]
+    return [row.rule for row in rule_results(store, registered.model_id) if not row.passed]
 
 
 def champion_periods(store: Store, scope: ChampionScope) -> list[Period]:
     """Model, first hour and end of each period, oldest first."""
-    return store.select("select_champion_periods", asdict(scope))
+    return store.rows(SELECT_CHAMPION_PERIODS, **asdict(scope))
 
 
 def _first_hour(periods: Sequence[Period], model_id: int) -> datetime | None:
@@ -182,7 +192,7 @@ def _keeps_place(store: Store, scope: ChampionScope, shadow: OpenShadow, at: dat
     """Whether a shadow has begun to fill, and is not too old."""
     params = asdict(scope) | {"model_id": shadow.model_id, "start_at": shadow.valid_from}
     return at - shadow.valid_from < LONGEST_SHADOW and bool(
-        store.select("select_shadow_begun", params)[0][0]
+        store.one(SELECT_SHADOW_BEGUN, **params)
     )
 
 
@@ -215,15 +225,6 @@ def _enter_shadow(store: Store, scope: ChampionScope, model_id: int, at: datetim
     return start_at
 
 
-@dataclass(frozen=True)
-class Waiting:
-    """A challenger that waits for its place in the shadow."""
-
-    model_id: int
-    version: int
-    train_end_at: datetime
-
-
 def _waiting(
     store: Store, scope: ChampionScope, before: TrainedModel | None = None
 ) -> Waiting | None:
@@ -231,8 +232,7 @@ def _waiting(
     than that).
     """
     params = asdict(scope) | {"before_version": before.version if before else None}
-    row = store.select_or_none("select_waiting_model", params)
-    return Waiting(*row) if row else None
+    return store.first(SELECT_WAITING_MODEL, **params)
 
 
 def _fill_shadow(store: Store, scope: ChampionScope) -> None:
@@ -425,28 +425,17 @@ def end_shadow(
         _fill_shadow(store, scope)
 
 
-@dataclass(frozen=True)
-class KnownModel:
-    model_id: int
-    version: int
-    scope_entity_id: int
-    lineage: str
-    gate_passed: bool | None
-    train_end_at: datetime
-    pruned_at: datetime | None
-
-
 def _model_of(
     store: Store, config: DatasetConfig, *, version: int | None = None, model_id: int | None = None
 ) -> KnownModel:
     params = {"dataset": config.dataset, "version": version, "model_id": model_id}
-    row = store.select_or_none("select_model_version", params)
-    if row is None:
+    model = store.first(SELECT_MODEL_VERSION, **params)
+    if model is None:
         raise BadInput(
             f"Expected the version of a model of {config.dataset}. Received: {version}. See: tsad "
             "models"
         )
-    return KnownModel(*row)
+    return model
 
 
 def locked_model(

@@ -15,6 +15,7 @@ from datetime import datetime, timedelta
 from upath import UPath
 
 from tsad_tasks.base.clock import utc_now
+from tsad_tasks.champions.queries import UPDATE_PRUNED_MODELS
 from tsad_tasks.config import DatasetConfig
 from tsad_tasks.storage.folders import Contents, folders_below, remove_folder
 from tsad_tasks.storage.rows import ModelUse
@@ -109,9 +110,7 @@ def prune_bundles(
         kept = _kept(uses, found, used_before, _scored_before(config, newest_at))
         if not dry_run:
             given_up = [use.model_id for use in uses if use.model_id not in kept]
-            store.execute(
-                "update_pruned_models", {"model_ids": given_up, "because": _because(used_before)}
-            )
+            store.execute(UPDATE_PRUNED_MODELS, model_ids=given_up, because=_because(used_before))
     folders = _removable(uses, kept, found, now() - LEFTOVER_AGE)
     if not dry_run:
         for name in folders:

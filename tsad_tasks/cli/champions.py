@@ -17,6 +17,7 @@ from tsad_tasks.cli.options import Dataset, Lineage, moment_or_none, seconds
 from tsad_tasks.cli.screen import say, table
 from tsad_tasks.storage.paths import artifacts_root, config_of
 from tsad_tasks.storage.store import Query
+from tsad_tasks.text.rules import RULE_COLUMNS, table_rows
 
 Why = Annotated[str, typer.Option("--why", help="Reason; it is kept with the decision.")]
 
@@ -52,27 +53,21 @@ def models(
 
 def shadow(dataset: Dataset, lineage: Lineage = "live") -> None:
     """Show the challenger in the shadow beside its champion, as far as both have scored."""
-    from tsad_tasks.champions.shadow import compare, waiting_for
-    from tsad_tasks.training.rule_notes import full_note
+    from tsad_tasks.champions.shadow import judged_shadows, waiting_for
 
     config = config_of(dataset)
     with local.open_store() as store, store.transaction():
-        judged = compare(store, config, end_at=utc_now(), lineage=lineage)
+        judged = judged_shadows(store, config, end_at=utc_now(), lineage=lineage)
         entities = store.select_entities(store.select_dataset(dataset).dataset_id)
         names = {key: name for name, key in entities.items()}
     for one in judged:
-        rows = [
-            (
-                "met" if row.passed else "NOT MET",
-                *(row.rule, row.value, row.champion_value, row.limit_value, full_note(row)),
-            )
-            for row in one.rows
-        ]
-        columns = ("", "rule", "challenger", "champion", "limit", "")
         of = f" of {names[one.scope.scope_entity_id]}" if one.scope.scope_entity_id else ""
         since = f"{one.shadow.valid_from:%Y-%m-%d %H:%M}"
-        table(f"Version {one.shadow.version}{of}, in the shadow since {since}", columns, rows)
-        say("Enough for a decision." if one.is_complete else waiting_for(config, one.paired) + ".")
+        title = f"Version {one.shadow.version}{of}, in the shadow since {since}"
+        table(title, RULE_COLUMNS, table_rows(one.rows), right=RULE_COLUMNS[2:5])
+        say(
+            "Enough for a decision." if one.is_complete else waiting_for(config, one.compared) + "."
+        )
 
 
 def promote(

@@ -20,12 +20,14 @@ from devstack.stack import stack_environment
 from tsad_tasks.base.errors import BadInput, TsadError
 from tsad_tasks.base.interval import HOUR
 from tsad_tasks.base.places import postgres_folder
+from tsad_tasks.champions.queries import SELECT_MODEL_VERSION, rule_results
 from tsad_tasks.cli.champions import MODELS
 from tsad_tasks.cli.options import choice
 from tsad_tasks.cli.scoring import INCIDENTS
 from tsad_tasks.cli.screen import progress, say, table
 from tsad_tasks.storage.paths import artifacts_root, config_of, report_path
 from tsad_tasks.storage.store import Query, Store
+from tsad_tasks.text.rules import failure
 
 CHAMPION = Query("cli/select_champion_of", dict)
 DATASET = "server_room"
@@ -141,16 +143,14 @@ def select_champion(store: Store, at: datetime) -> dict[str, Any] | None:
 
 def refusal(store: Store) -> str:
     """Which rules the newest model failed, and by how much."""
-    from tsad_tasks.training.rule_notes import failure
-
     received = "none"
     with store.transaction():
         newest = store.first(MODELS, dataset=DATASET, n=1)
         if newest is not None:
             key = {"dataset": DATASET, "version": newest["version"], "model_id": None}
-            found = store.select_or_none("select_model_version", key)
-            rows = store.select_gate_decisions(found[0]) if found else []
-            failed = "; ".join(failure(row) for row in rows if not row.passed)
+            model = store.one(SELECT_MODEL_VERSION, **key)
+            results = rule_results(store, model.model_id)
+            failed = "; ".join(failure(row) for row in results if not row.passed)
             received = f"version {newest['version']}, which failed {failed}"
     said = f"Expected a model that passes the gate. Received: {received}."
     return f"{said} All rules: tsad.v_model_decision."

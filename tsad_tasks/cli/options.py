@@ -11,7 +11,7 @@ import typer
 from tsad_tasks.base.enums import Lineage as Lineages
 from tsad_tasks.base.errors import BadInput
 from tsad_tasks.base.interval import moment
-from tsad_tasks.config import duration_s
+from tsad_tasks.base.settings import duration_s
 
 Dataset = Annotated[str, typer.Argument(help="Name of a dataset file, such as server_room.")]
 From = Annotated[

@@ -16,16 +16,15 @@ from devstack import local
 from tsad_tasks.base.clock import utc_now
 from tsad_tasks.base.interval import moment
 from tsad_tasks.champions.champions import RegisterSummary
+from tsad_tasks.champions.queries import rule_results
 from tsad_tasks.cli.ingest import range_run
 from tsad_tasks.cli.options import Dataset, Lineage, lineage_of
 from tsad_tasks.cli.screen import console, say, say_counts, say_markdown, table
 from tsad_tasks.storage.paths import artifacts_root, config_of
 from tsad_tasks.storage.store import Store
+from tsad_tasks.text.rules import RULE_COLUMNS, table_rows, tally
 from tsad_tasks.training.retrain import Retraining
 from tsad_tasks.training.retrain import retrain as run_retraining
-from tsad_tasks.training.rule_notes import full_note
-
-GATE_COLUMNS = ("", "rule", "value", "limit", "champion", "")
 
 
 def retrain(
@@ -94,16 +93,9 @@ def ask_about(run: Retraining) -> None:
 def show_gate(store: Store, summary: RegisterSummary) -> None:
     """The gate's rules of one model and its outcome."""
     with store.transaction():
-        rules = store.select_gate_decisions(summary.model_id)
-    rows = [
-        (
-            "passed" if row.passed else "FAILED",
-            *(row.rule, row.value, row.limit_value, row.champion_value, full_note(row)),
-        )
-        for row in rules
-    ]
-    title = f"Gate of model {summary.version}"
-    table(title, GATE_COLUMNS, rows, right=("value", "limit"))
+        results = rule_results(store, summary.model_id)
+    title = f"Gate of model {summary.version}: {tally(results)}"
+    table(title, RULE_COLUMNS, table_rows(results), right=RULE_COLUMNS[2:5])
     say(f"Model {summary.version} {outcome_text(summary)}.")
 
 

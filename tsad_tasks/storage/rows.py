@@ -403,18 +403,6 @@ class ChampionAt:
 
 
 @dataclass(frozen=True)
-class RuleResult:
-    rule: str
-    value: float | None
-    limit_value: float | None
-    champion_value: float | None
-    passed: bool
-    note: str = ""
-    low: float | None = None
-    high: float | None = None
-
-
-@dataclass(frozen=True)
 class DriftRow:
     """How far a week of a channel (0: of the scores) lies from its reference; None where it is not
     known.

@@ -54,7 +54,6 @@ from tsad_tasks.storage.rows import (
     NewModel,
     OpenShadow,
     QualityVerdict,
-    RuleResult,
     ScoreMemo,
     ScoreRows,
     ScoreSteps,
@@ -850,31 +849,6 @@ class Store:
         }
         row = self.select_or_none("select_champion_at", params)
         return ChampionAt(*row) if row else None
-
-    def insert_gate_decisions(
-        self, model_id: int, rows: Sequence[RuleResult], stage: str = "gate"
-    ) -> None:
-        """Writes the rules of a stage, their numbers and outcomes, and the gate's verdict on the
-        model.
-        """
-        self.execute(
-            "insert_gate_decisions",
-            {"model_id": model_id, "stage": stage} | columns(rows, RuleResult),
-        )
-        if stage == "gate":
-            self.execute(
-                "update_gate_passed",
-                {"model_id": model_id, "gate_passed": all(row.passed for row in rows)},
-            )
-
-    def delete_refusal(self, model_id: int) -> int:
-        """Takes back the gate's rules of a model that it refused; how many there were."""
-        return self.execute("delete_gate_decisions", {"model_id": model_id})
-
-    def select_gate_decisions(self, model_id: int, stage: str = "gate") -> list[RuleResult]:
-        """The rules of one stage for one model."""
-        params = {"model_id": model_id, "stage": stage}
-        return [RuleResult(*row) for row in self.select("select_gate_decisions", params)]
 
     def insert_exclusions(self, model_id: int, rows: Sequence[Exclusion]) -> None:
         """Writes what a training left out."""

@@ -17,6 +17,7 @@ from upath import UPath
 from tsad_tasks.base.clock import utc_now
 from tsad_tasks.base.errors import BadInput, NothingToDo
 from tsad_tasks.base.interval import from_unix_s, unix_s
+from tsad_tasks.base.rule import RuleResult
 from tsad_tasks.champions.champions import RegisterSummary, register_model
 from tsad_tasks.config import DatasetConfig
 from tsad_tasks.detectors.base import Detector, Progress, TrainingHistory, make_folder
@@ -28,13 +29,11 @@ from tsad_tasks.model.spec import ModelSpec
 from tsad_tasks.scoring.canary import canary_of
 from tsad_tasks.storage.artifacts import place
 from tsad_tasks.storage.paths import deprecations_of
-from tsad_tasks.storage.rows import ChampionAt, Exclusion, RuleResult, TrainedModel
+from tsad_tasks.storage.rows import ChampionAt, Exclusion, TrainedModel
 from tsad_tasks.storage.store import Store
 from tsad_tasks.training.commissioning import (
     commissioning_levels,
     freeze_references,
-    shift_rule,
-    spread_rule,
 )
 from tsad_tasks.training.exclusions import (
     LeftOut,
@@ -498,7 +497,7 @@ def gate(run: Retraining) -> Count:
             held_out,
             run.champion(scope),
             seed=run.chosen_seed,
-            also=[shift_rule(run.config, levels), spread_rule(run.config, levels)],
+            levels=levels,
             n_entities=len(scope.entities),
         )
         (folder / "gate.json").write_text(json.dumps([asdict(row) for row in outcome.rows]))

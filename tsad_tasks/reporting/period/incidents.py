@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from tsad_tasks.base.errors import BundleError
 from tsad_tasks.base.interval import from_unix_s, hour_ceil, hour_floor, unix_s
+from tsad_tasks.champions.queries import SELECT_MODEL
 from tsad_tasks.detectors.base import Detector
 from tsad_tasks.detectors.bundle import read_bundle
 from tsad_tasks.model.spec import ModelSpec
@@ -225,7 +226,7 @@ class Models:
         more.
         """
         if model_id not in self._known:
-            (record,) = self._store.records("select_model", {"model_id": model_id})
+            record = self._store.one(SELECT_MODEL, model_id=model_id)
             try:
                 bundle = read_bundle(
                     place(record["artifact_uri"]), expected_sha256=record["sha256"]
