@@ -5,8 +5,8 @@
 # Seen: columns whose names end in _time or _at (also timestamp..., modified, date) become datetimes when every value
 #   is above 31536000, the number of seconds in 365 days; a single younger machine keeps them numbers. flow_at in Pa
 #   behaves alike. And to_json writes ten decimals: a leakage current of 3e-12 A is 0.0 in the file.
-# Source: pandas manual, read_json (keep_default_dates) and to_json (double_precision=10); the limit is in the code
-#   only.
+# Source: pandas manual, read_json (keep_default_dates) and to_json (double_precision=10); the limit is _MIN_STAMPS in
+#   its code.
 set -euo pipefail
 work=$(mktemp -d); trap 'rm -rf "$work"' EXIT
 python3 -m venv "$work/v"

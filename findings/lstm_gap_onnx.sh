@@ -3,12 +3,13 @@
 #   stays NaN.
 # Guess: NaN in, NaN out, as in Keras and PyTorch, so that a score of a window with a gap cannot look normal; adding 0
 #   changes nothing.
-# Versions: onnxruntime 1.31.1 (CPU; 1.32.0 the same), onnx 1.23.2. Converters always write a bias.
+# Versions: onnxruntime 1.31.1 (CPU; 1.32.0 the same), onnx 1.23.2. Layers of Keras and PyTorch have a bias by
+#   default.
 # Seen: with a bias and every reading NaN the last state of the LSTM is 1.0, that of the GRU 0.0; one NaN anywhere in
 #   the window leaves both finite and unremarkable. Without the bias input, and in the RNN operator with or without
 #   it, the state is NaN.
-# Source: seen; the bias is added and limited in one step, by comparisons that NaN does not survive (rnn_helpers,
-#   clip_add_bias).
+# Source: ONNX Runtime's rnn_helpers.cc, clip_add_bias: the bias is added and limited in one step, and std::min of a
+#   limit and NaN is the limit.
 set -euo pipefail
 work=$(mktemp -d); trap 'rm -rf "$work"' EXIT
 python3 -m venv "$work/v"

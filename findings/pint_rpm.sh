@@ -1,11 +1,10 @@
 #!/usr/bin/env bash
 # Pint: 3000 rpm are 314 Hz, and 50 Hz are 477 rpm.
 # Guess: a shaft at 3000 revolutions per minute turns 50 times a second: 50 Hz.
-# Version: Pint 0.25.3 (udunits2 does the same).
+# Version: Pint 0.25.3 (udunits2 is told to do the same: r-quantities/units issue 318).
 # Seen: a revolution is 2 pi radians, a radian is 1, Hz is 1/s: rpm to Hz is off by 2 pi, and 50 Hz in rad/s are 50.
 #   No error, as both are 1/[time]. Bearing frequencies and vibration bands land elsewhere.
-# Source: Pint issues 531, 182 and 1540; manual, "Defining Quantities" says nothing; the SI brochure keeps Hz and
-#   rad/s apart by name only.
+# Source: Pint issues 182, 531 and 1540.
 set -euo pipefail
 work=$(mktemp -d); trap 'rm -rf "$work"' EXIT
 python3 -m venv "$work/v"

@@ -6,8 +6,7 @@
 # Seen: a counter of 123456.79 becomes 123457.00; an epoch in a real column, 57 s off by its type (01:38:08 for
 #   01:39:05), is 39 minutes off by the cast (01:00:00); a float8 epoch 4 µs before the hour is counted to the next
 #   hour.
-# Source: PostgreSQL source, float4_numeric and float8_numeric (FLT_DIG, DBL_DIG); the manual's numeric chapter does
-#   not say so.
+# Source: PostgreSQL source, float4_numeric and float8_numeric (printed with FLT_DIG and DBL_DIG digits).
 set -euo pipefail
 work=$(mktemp -d); chmod 755 "$work"; mkdir "$work/db"
 as=(); if [ "$(id -u)" = 0 ]; then as=(setpriv --reuid=65534 --regid=65534 --clear-groups); chown 65534:65534 "$work/db"; fi

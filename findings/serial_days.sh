@@ -6,8 +6,7 @@
 # Seen: 02:00 as a double (20454.083333333332 days) becomes 01:59:59.999999893; floor("h"), resample and a database's
 #   date_trunc count it to 01. 2920 of the 8760 hours of a year. xarray, which decodes the same numbers from a netCDF
 #   file ("days since 1970-01-01"), rounds: none.
-# Source: seen; pandas manual, to_datetime, unit (warns of rounding for floats, with an example in the last digits of
-#   seconds).
+# Source: seen; pandas manual, to_datetime (warns that floats may be rounded).
 set -euo pipefail
 work=$(mktemp -d); trap 'rm -rf "$work"' EXIT
 python3 -m venv "$work/v"

@@ -2,9 +2,9 @@
 # PostgreSQL: AT TIME ZONE 'CET' is one hour off all summer, though SET timezone = 'CET' in the same server is not.
 # Guess: CET is the IANA zone of that name, as in Python's zoneinfo: +01 in winter, +02 in summer.
 # Version: PostgreSQL 18.6.
-# Seen: as an operand CET, MET and WET are abbreviations with one fixed offset (as are EST and MST); only the setting,
-#   which takes no abbreviations, finds the zone. date_trunc('day', t, 'CET') begins at 01:00 of the local day. And
-#   '+02' as an operand is POSIX, west of Greenwich: four hours from what the literal '12:00+02' means.
+# Seen: as an operand CET, MET and WET are abbreviations with one fixed offset; only the setting, which takes no
+#   abbreviations, finds the zone. date_trunc('day', t, 'CET') begins at 01:00 of the local day. And '+02' as an
+#   operand is POSIX, west of Greenwich: four hours from what the literal '12:00+02' means.
 # Source: PostgreSQL manual, "Time Zones" (abbreviations against full names) and "POSIX Time Zone Specifications".
 set -euo pipefail
 work=$(mktemp -d); chmod 755 "$work"; mkdir "$work/db"
