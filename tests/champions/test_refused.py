@@ -137,8 +137,7 @@ def test_the_demo_names_the_rules_that_failed_with_their_numbers(
     refused: Weeks, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(demo, "DATASET", "plant")
-    with Store.connect(refused.uri) as store:
-        said = demo.refusal(store)
+    said = demo._refusal(refused.uri)
     assert said.startswith(
         "Expected a model that passes the gate. Received: version 1, which failed latency_ms: "
     )

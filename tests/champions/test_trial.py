@@ -17,12 +17,13 @@ from tests.plants.challengers import challenger
 from tests.plants.trained import config
 from tests.plants.weeks import CONFIG, MACHINE, Weeks, week
 from tests.training.test_gate import delays, verdicts
+from tsad_tasks.champions.records import insert_rule_results
 from tsad_tasks.champions.shadow import ShadowComparison, shadow_rules
 from tsad_tasks.champions.trial import Trial, trial_rules
 from tsad_tasks.reporting.period.models import gate_rows
-from tsad_tasks.storage.rows import RuleResult
 from tsad_tasks.storage.store import Store
 from tsad_tasks.training.held_out import DetectionResult
+from tsad_tasks.training.queries import RuleResult
 from tsad_tasks.training.rule_notes import full_note
 
 RULES = "SELECT rule, value, champion_value, passed, note FROM tsad.v_model_decision WHERE stage = 'shadow'"
@@ -167,7 +168,7 @@ def test_what_is_met_by_a_range_that_reaches_the_limit_says_so(weeks: Weeks) -> 
         full_note(row) == "3.50 (1.90–5.90): not clearly above 2.00; 7 incidents in 2 clean weeks"
     )
     with Store.connect(weeks.uri) as store, store.transaction():
-        store.insert_gate_decisions(1, [row], "shadow")
+        insert_rule_results(store, 1, [row], "shadow")
         assert gate_rows(store, 1, "shadow")[0].note == "not clearly above"
 
 

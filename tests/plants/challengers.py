@@ -16,8 +16,8 @@ from tsad_tasks.champions.champions import RegisterSummary, register_model
 from tsad_tasks.detectors.bundle import read_bundle, store_bundle
 from tsad_tasks.model.spec import ModelSpec
 from tsad_tasks.model.thresholds import Calibration
-from tsad_tasks.storage.rows import NewModel, RuleResult
 from tsad_tasks.storage.store import Store
+from tsad_tasks.training.queries import NewModel, RuleResult
 
 PASSED = [RuleResult("finite_loss", 0.1, None, None, True)]
 FAILED = [RuleResult("point_share", 0.2, 0.9, 0.95, False)]

@@ -15,6 +15,7 @@ from tests.detectors.network_of_zeros import zero_detector
 from tests.plants.trained import SPLIT_AT, Plant, config
 from tests.training.test_held_out import RULE, daily, held_out, model
 from tsad_tasks.base.interval import HOUR
+from tsad_tasks.champions.queries import SELECT_GATE_DECISIONS
 from tsad_tasks.config import Gate
 from tsad_tasks.detectors.base import TrainingHistory
 from tsad_tasks.storage.store import Store
@@ -204,7 +205,10 @@ def test_a_retraining_meets_its_champion_on_the_same_readings_and_known_anomalie
             store, plant.config, SPLIT_AT, UPath(tmp_path / "run"), UPath(tmp_path), seed=9
         )
         (summary,) = retrain(run)
-        rows = {row.rule: row for row in store.select_gate_decisions(summary.model_id)}
+        rows = {
+            row.rule: row
+            for row in store.rows(SELECT_GATE_DECISIONS, model_id=summary.model_id, stage="gate")
+        }
     assert "of 3 known anomalies" in rows["known_share"].note
     both = (
         "known_share",

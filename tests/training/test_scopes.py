@@ -15,10 +15,10 @@ from tsad_tasks.base.errors import NothingToDo
 from tsad_tasks.base.interval import HOUR
 from tsad_tasks.champions.champions import promote, register_model
 from tsad_tasks.champions.shadow import compare
-from tsad_tasks.cli.champions import shadow
+from tsad_tasks.cli.models import shadow
 from tsad_tasks.ingest.ingest import ingest_interval
-from tsad_tasks.storage.rows import NewModel, RuleResult
 from tsad_tasks.storage.store import Store
+from tsad_tasks.training.queries import NewModel, RuleResult
 from tsad_tasks.training.retrain import Retraining, find_exclusions, retrain, settled
 
 OWN = {**CONFIG["detector"], "scope": "entity"}

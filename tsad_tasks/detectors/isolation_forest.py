@@ -16,7 +16,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tsad_tasks.base.errors import BadInput, ConfigError
-from tsad_tasks.base.extras import require
 from tsad_tasks.detectors.base import (
     DETAILS_FILE,
     Budget,
@@ -83,7 +82,6 @@ class IsolationForest(WindowScores):
         progress: Progress | None = None,
         warm_start: Detector | None = None,
     ) -> TrainingHistory:
-        require("train")
         from sklearn import ensemble
 
         if warm_start is not None:

@@ -4,12 +4,15 @@ the error when not.
 
 from __future__ import annotations
 
+import json
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, is_dataclass
 from datetime import datetime
 from typing import Any
+
+import psycopg2
 
 from tsad_tasks.base.errors import (
     AccessDenied,
@@ -22,7 +25,8 @@ from tsad_tasks.base.errors import (
     Unavailable,
 )
 from tsad_tasks.config import DatasetConfig
-from tsad_tasks.storage.database import DatabaseError
+from tsad_tasks.pipeline.queries import UPSERT_RUN_STATUS
+from tsad_tasks.storage.datasets import upsert_dataset
 from tsad_tasks.storage.store import Store
 
 _STATES: tuple[tuple[type[TsadError], str], ...] = (
@@ -101,13 +105,17 @@ def _write(
     try:
         store.rollback()
         with store.transaction():
-            dataset = store.upsert_dataset(config)
+            dataset = upsert_dataset(store, config)
             seconds = time.monotonic() - began
-            store.upsert_run_status(
-                row
-                | {"dataset_id": dataset.dataset_id, "counts": record.counts, "seconds": seconds}
+            counts = json.dumps(record.counts, default=str)
+            store.execute(
+                UPSERT_RUN_STATUS,
+                dataset_id=dataset.dataset_id,
+                counts=counts,
+                seconds=seconds,
+                **row,
             )
-    except DatabaseError:
+    except psycopg2.Error:
         # The warehouse itself is gone: the step's own error says so, and must not be hidden by this
         # one.
         if row["state"] == "done":

@@ -18,13 +18,16 @@ from pathlib import Path
 from upath import UPath
 
 from tsad_tasks.base.errors import BadInput, NothingToDo
-from tsad_tasks.base.interval import HOUR, hour_ceil
+from tsad_tasks.base.interval import HOUR, hour_ceil, hours_later
 from tsad_tasks.champions.champions import ChampionChange, RegisterSummary
+from tsad_tasks.champions.queries import SELECT_SHADOWS
 from tsad_tasks.champions.shadow import compare_shadows, promote_ready
 from tsad_tasks.config import DatasetConfig
 from tsad_tasks.scoring.incidents import build_incidents
+from tsad_tasks.scoring.queries import SELECT_LATEST_SCORED_HOUR
 from tsad_tasks.scoring.score import score_interval
-from tsad_tasks.storage.store import Store, hours_later
+from tsad_tasks.storage.datasets import select_dataset
+from tsad_tasks.storage.store import Store
 from tsad_tasks.training.retrain import Retraining, retrain
 
 LINEAGE = "replay"
@@ -90,9 +93,14 @@ class Replay:
         return self
 
     def _resumed_at(self) -> datetime:
-        dataset = self.store.select_dataset(self.config.dataset)
+        dataset = select_dataset(self.store, self.config.dataset)
         with self.store.transaction():
-            found = self.store.select_latest_scored_hour(dataset.dataset_id, None, LINEAGE)
+            found = self.store.one(
+                SELECT_LATEST_SCORED_HOUR,
+                dataset_id=dataset.dataset_id,
+                scope_entity_id=None,
+                lineage=LINEAGE,
+            )
         after = hours_later(found, 1) if found else self.first_at
         return min(max(after, self.first_at), self.end_at)
 
@@ -104,8 +112,10 @@ class Replay:
         n_done = (now - self.first_at) // self.every
         stops = [self.end_at, now + self.chunk, self.first_at + (n_done + 1) * self.every]
         with self.store.transaction():
-            dataset = self.store.select_dataset(self.config.dataset)
-            shadows = self.store.select_shadows(dataset.dataset_id, LINEAGE)
+            dataset = select_dataset(self.store, self.config.dataset)
+            shadows = self.store.rows(
+                SELECT_SHADOWS, dataset_id=dataset.dataset_id, lineage=LINEAGE
+            )
         ends = [hours_later(shadow.valid_from, self.config.shadow.hours) for shadow in shadows]
         return min([*stops, *(max(at, now + HOUR) for at in ends)])
 

@@ -12,14 +12,15 @@ from typing import Any
 from tsad_tasks.base.errors import BadInput
 from tsad_tasks.base.interval import day_chunks, hour_ceil, hour_floor
 from tsad_tasks.champions.champions import champion_periods, locked_model
+from tsad_tasks.champions.records import open_period
 from tsad_tasks.config import DatasetConfig
 from tsad_tasks.ingest.ingest import IngestSummary, ingest_interval
 from tsad_tasks.pipeline.queries import SELECT_WHAT_IF, SELECT_WHAT_IF_INCIDENTS
 from tsad_tasks.scoring.incidents import build_incidents
 from tsad_tasks.scoring.plan import history_s
 from tsad_tasks.scoring.score import ScoreSummary, score_interval
-from tsad_tasks.storage.rows import ChampionScope
 from tsad_tasks.storage.store import Store
+from tsad_tasks.training.queries import ChampionScope
 
 
 @dataclass(frozen=True)
@@ -129,7 +130,7 @@ def _open_period(
             f"Expected a run id that was not used before. Received: {scope.lineage}, of another "
             "question."
         )
-    store.promote(scope, model_id, valid_from=start_at, valid_to=end_at, reason="what if")
+    open_period(store, scope, model_id, valid_from=start_at, valid_to=end_at, reason="what if")
 
 
 def what_if(

@@ -28,7 +28,6 @@ from tsad_tasks.model.spec import ModelSpec
 from tsad_tasks.model.thresholds import ThresholdSettings
 from tsad_tasks.scoring.alarm_rule import incident_rule
 from tsad_tasks.storage.artifacts import place
-from tsad_tasks.storage.rows import ChampionAt, NewModel, RuleResult
 from tsad_tasks.training.fit import (
     FoldGroup,
     PreparedTraining,
@@ -48,6 +47,7 @@ from tsad_tasks.training.held_out import (
     n_found,
     series_errors,
 )
+from tsad_tasks.training.queries import ChampionAt, NewModel, RuleResult
 
 MAX_GATE_ENTITIES = 24
 TIMED_STEPS, N_TIMED = 256, 5

@@ -4,8 +4,8 @@ letter.
 
 from __future__ import annotations
 
-from tsad_tasks.storage.rows import RuleResult
 from tsad_tasks.text.formats import figure_text
+from tsad_tasks.training.queries import RuleResult
 
 # Their limit is the most that may be; that of the others is the least.
 AT_MOST = frozenset(

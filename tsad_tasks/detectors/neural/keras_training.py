@@ -20,7 +20,6 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from tsad_tasks.base.extras import require
 from tsad_tasks.detectors.base import Budget, Progress, Stopped, TrainingHistory, TrainingSet
 from tsad_tasks.detectors.fitting import check_finite_windows, check_time
 from tsad_tasks.model.windows import batches, gather
@@ -42,13 +41,7 @@ TrainStep = Callable[[NDArray[np.float32], NDArray[np.float32]], float]
 def start_keras() -> Any:
     """Keras on TensorFlow, one thread, deterministic operations, without the chatter of its
     libraries.
-
-    Raises
-    ------
-    BadInput
-        When tsad[train] is not installed.
     """
-    require("train")
     os.environ.setdefault("KERAS_BACKEND", "tensorflow")
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     with quiet_stderr():

@@ -7,13 +7,14 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Any
 
+from tsad_tasks.champions.queries import SELECT_GATE_DECISIONS
 from tsad_tasks.model.thresholds import FOLDING_KINDS
 from tsad_tasks.reporting.period.content import AuditRow, GateRow, ModelCard
 from tsad_tasks.reporting.period.ranking import DEFAULT_LIMITS
 from tsad_tasks.scoring.plan import SHADOW_SUFFIX
-from tsad_tasks.storage.rows import RuleResult
 from tsad_tasks.storage.store import Store
 from tsad_tasks.text.formats import count_text, counted, date_text, duration_text, share_text
+from tsad_tasks.training.queries import RuleResult
 from tsad_tasks.training.rule_notes import AT_MOST, doubt
 
 _RULES = {
@@ -101,7 +102,9 @@ def _audit_row(row: dict[str, Any]) -> AuditRow:
 
 def gate_rows(store: Store, model_id: int, stage: str = "gate") -> tuple[GateRow, ...]:
     """The rules of the gate, or of the shadow, for a model, in words."""
-    rows = {row.rule: row for row in store.select_gate_decisions(model_id, stage)}
+    rows = {
+        row.rule: row for row in store.rows(SELECT_GATE_DECISIONS, model_id=model_id, stage=stage)
+    }
     ordered = [rows[rule] for rule in _RULES if rule in rows] + [
         rows[rule] for rule in sorted(set(rows) - set(_RULES))
     ]

@@ -1,24 +1,26 @@
-"""`tsad verdict`, `new-normal`, `label`, `labels`, `maintenance`, `epoch`: what people say."""
+"""`tsad verdict`, `new-normal`, `label`, `labels`, `maintenance` and `epoch`: what people say."""
 
 from __future__ import annotations
 
 import getpass
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 
-from devstack import local
+from tsad_tasks.base.errors import BadInput
 from tsad_tasks.base.interval import moment
-from tsad_tasks.cli.options import Dataset, existing_file, interval, seconds
+from tsad_tasks.cli import session
 from tsad_tasks.cli.screen import say, table
+from tsad_tasks.config import duration_s
+from tsad_tasks.storage.datasets import select_dataset
 from tsad_tasks.storage.paths import config_of
-from tsad_tasks.storage.store import Query
 
 epoch = typer.Typer(no_args_is_help=True, help="Sensors that changed: add, list, withdraw.")
 maintenance = typer.Typer(no_args_is_help=True, help="Maintenance windows: add, list, withdraw.")
 
+Dataset = Annotated[str, typer.Argument(help="Name of a dataset file, such as server_room.")]
 Entity = Annotated[str, typer.Argument(help="Machine or host.")]
 From = Annotated[str, typer.Option("--from", help="Start, such as 2026-03-01T06:00 (included).")]
 To = Annotated[str, typer.Option("--to", help="End (not included).")]
@@ -28,38 +30,47 @@ Channel = Annotated[
     str | None, typer.Option(help="The channel that is meant; default: all of the entity.")
 ]
 
-LABELS = Query("cli/select_label_list", dict)
-LABEL_COLUMNS = (
-    *("label_id", "entity", "start_at", "end_at", "kind", "origin", "note"),
-    *("withdrawn_by", "withdrawn_at"),
+_WITHDRAW = "withdraw"
+_COLUMNS = (
+    "window_id",
+    "title",
+    "entity",
+    "start_at",
+    "end_at",
+    "rrule",
+    "zone",
+    "created_by",
+    "withdrawn_at",
 )
-WINDOWS = Query("cli/select_maintenance_list", dict)
-WINDOW_COLUMNS = (
-    *("window_id", "title", "entity", "start_at", "end_at", "rrule", "zone"),
-    *("created_by", "withdrawn_at"),
+_LABEL_COLUMNS = (
+    "label_id",
+    "entity",
+    "start_at",
+    "end_at",
+    "kind",
+    "origin",
+    "note",
+    "withdrawn_by",
+    "withdrawn_at",
 )
-EPOCHS = Query("cli/select_channel_epoch_list", dict)
-EPOCH_COLUMNS = (
-    *("epoch_id", "entity", "channel", "kind", "from_at", "scale", "offset", "usable_at"),
-    *("n_running_hours", "needed_hours", "reason", "withdrawn_at"),
+_EPOCH_COLUMNS = (
+    "epoch_id",
+    "entity",
+    "channel",
+    "kind",
+    "from_at",
+    "scale",
+    "offset",
+    "usable_at",
+    "n_running_hours",
+    "needed_hours",
+    "reason",
+    "withdrawn_at",
 )
 
 
-def login() -> str:
-    """The name under which the person works on this machine."""
-    return getpass.getuser()
-
-
-def list_rows(
-    dataset: str, query: Query[dict[str, Any]], columns: Sequence[str], title: str, nothing: str
-) -> None:
-    """Shows what people said, as a table; in words where there is nothing."""
-    with local.open_store() as store, store.transaction():
-        rows = store.rows(query, dataset=store.select_dataset(dataset).name)
-    if rows:
-        table(f"{title} of {dataset}, UTC", columns, rows)
-    else:
-        say(f"{nothing} of {dataset}.")
+def _who(name: str | None) -> str:
+    return name or getpass.getuser()
 
 
 def verdict(
@@ -82,11 +93,11 @@ def verdict(
     """
     from tsad_tasks.feedback.words import set_verdict, withdraw_verdict
 
-    with local.open_store() as store:
-        if word == "withdraw":
+    with session.open_store() as store:
+        if word == _WITHDRAW:
             say(f"Verdict {withdraw_verdict(store, incident)} withdrawn.")
             return
-        said = set_verdict(store, incident, word, said_by=by or login(), note=note, channel=channel)
+        said = set_verdict(store, incident, word, said_by=_who(by), note=note, channel=channel)
     say(f"Verdict {said['verdict_id']}: {incident} is {word}.")
 
 
@@ -104,10 +115,18 @@ def new_normal(
     """
     from tsad_tasks.feedback.words import add_verdict
 
-    span, name, who = interval(start, end), config_of(dataset).dataset, by or login()
-    said: dict[str, Any] = {"said_by": who, "note": note, "channel": channel}
-    with local.open_store() as store:
-        key = add_verdict(store, name, entity, *span, "new_normal", **said)
+    span = session.interval(start, end)
+    with session.open_store() as store:
+        key = add_verdict(
+            store,
+            config_of(dataset).dataset,
+            entity,
+            *span,
+            "new_normal",
+            said_by=_who(by),
+            note=note,
+            channel=channel,
+        )
     say(f"Verdict {key}: {entity} is at its new normal.")
 
 
@@ -122,8 +141,8 @@ def label(
     """Name a known anomaly: kept out of trainings, and a test for models."""
     from tsad_tasks.feedback.words import add_label
 
-    span = interval(start, end)
-    with local.open_store() as store:
+    span = session.interval(start, end)
+    with session.open_store() as store:
         key = add_label(store, config_of(dataset).dataset, entity, *span, kind=kind, note=note)
     say(f"Label {key}: {entity}, {kind}.")
 
@@ -144,15 +163,32 @@ def labels(
 
     name = config_of(dataset).dataset
     if csv is None and withdraw is None:
-        list_rows(name, LABELS, LABEL_COLUMNS, "Labels", "No labels")
+        _listed(name, "select_label_list", _LABEL_COLUMNS, ("Labels", "No labels"))
         return
-    with local.open_store() as store:
+    with session.open_store() as store:
         if withdraw is not None:
-            withdraw_label(store, name, withdraw, withdrawn_by=by or login())
+            withdraw_label(store, name, withdraw, withdrawn_by=_who(by))
             say(f"Label {withdraw} withdrawn.")
         if csv is not None:
-            path = existing_file(csv)
+            path = session.existing_file(csv)
             say(f"{add_labels(store, name, path, moment)} labels of {path}.")
+
+
+def _listed(dataset: str, query: str, columns: Sequence[str], heads: tuple[str, str]) -> None:
+    """What people said, as a table under the first of the heads; the second one where there is
+    nothing.
+    """
+    with session.open_store() as store, store.transaction():
+        rows = store.records(query, {"dataset": select_dataset(store, dataset).name})
+    title, nothing = heads
+    if rows:
+        table(
+            f"{title} of {dataset}, UTC",
+            columns,
+            [tuple(row[name] for name in columns) for row in rows],
+        )
+    else:
+        say(f"{nothing} of {dataset}.")
 
 
 @maintenance.command("add")
@@ -179,19 +215,37 @@ def add_window(
     """
     from tsad_tasks.feedback.words import add_maintenance
 
-    span, name, who = interval(start, end), config_of(dataset).dataset, by or login()
-    options: dict[str, Any] = {"entity": entity, "rrule": rrule, "zone": zone, "created_by": who}
-    options["margin_before_s"] = seconds("--before", before)
-    options["margin_after_s"] = seconds("--after", after)
-    with local.open_store() as store:
-        window_id, n_changed = add_maintenance(store, name, *span, title, **options)
+    span, margins = (
+        session.interval(start, end),
+        [_seconds(*pair) for pair in (("--before", before), ("--after", after))],
+    )
+    with session.open_store() as store:
+        window_id, n_changed = add_maintenance(
+            store,
+            config_of(dataset).dataset,
+            *span,
+            title,
+            entity=entity,
+            rrule=rrule,
+            zone=zone,
+            margin_before_s=margins[0],
+            margin_after_s=margins[1],
+            created_by=_who(by),
+        )
     say(f"Maintenance {window_id}: {title}. Incidents marked anew: {n_changed}.")
+
+
+def _seconds(option: str, text: str) -> int:
+    try:
+        return duration_s(int(text) if text.isdecimal() else text)
+    except ValueError as error:
+        raise BadInput(f"{option}: Expected {error}. Received: {text}.") from error
 
 
 @maintenance.command("list")
 def list_windows(dataset: Dataset) -> None:
     """List maintenance windows, the newest first."""
-    list_rows(dataset, WINDOWS, WINDOW_COLUMNS, "Maintenance", "No maintenance windows")
+    _listed(dataset, "select_maintenance_list", _COLUMNS, ("Maintenance", "No maintenance windows"))
 
 
 @maintenance.command("withdraw")
@@ -201,7 +255,7 @@ def withdraw_window(
     """Take back a maintenance window; its incidents count again."""
     from tsad_tasks.feedback.words import withdraw_maintenance
 
-    with local.open_store() as store:
+    with session.open_store() as store:
         n_changed = withdraw_maintenance(store, config_of(dataset).dataset, window)
     say(f"Maintenance {window} withdrawn. Incidents marked anew: {n_changed}.")
 
@@ -234,18 +288,35 @@ def add_epoch(
     from tsad_tasks.feedback.words import set_channel_epoch
 
     name, from_at = config_of(dataset).dataset, moment(start)
-    said: dict[str, Any] = {"scale": scale, "offset": offset, "said_by": by or login()}
-    with local.open_store() as store:
-        key = set_channel_epoch(store, name, entity, channel, from_at, kind, why, **said)
+    with session.open_store() as store:
+        key = set_channel_epoch(
+            store,
+            name,
+            entity,
+            channel,
+            from_at,
+            kind,
+            why,
+            scale=scale,
+            offset=offset,
+            said_by=_who(by),
+        )
     say(f"Change {key}: {entity} {channel}, {kind} at {from_at:%Y-%m-%d %H:%M} UTC.")
-    again = f"tsad rescore {name} --from {from_at:%Y-%m-%dT%H:%MZ} --to <now>"
-    say(f"Score what came since then: {again}")
+    say(
+        f"Score what came since then: tsad rescore {name} --from {from_at:%Y-%m-%dT%H:%MZ} --to "
+        "<now>"
+    )
 
 
 @epoch.command("list")
 def list_epochs(dataset: Dataset) -> None:
     """List the changes of a dataset's sensors, the newest first."""
-    list_rows(dataset, EPOCHS, EPOCH_COLUMNS, "Changed sensors", "No changed sensors")
+    _listed(
+        dataset,
+        "select_channel_epoch_list",
+        _EPOCH_COLUMNS,
+        ("Changed sensors", "No changed sensors"),
+    )
 
 
 @epoch.command("withdraw")
@@ -255,6 +326,6 @@ def withdraw_epoch(
     """Take back a change of a sensor."""
     from tsad_tasks.feedback.words import withdraw_channel_epoch
 
-    with local.open_store() as store:
+    with session.open_store() as store:
         withdraw_channel_epoch(store, config_of(dataset).dataset, number)
     say(f"Change {number} withdrawn.")

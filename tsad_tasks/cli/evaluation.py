@@ -1,17 +1,18 @@
-"""`tsad report`, `evaluate` and `explore`: a period, a model, and what readings look like; as PDF."""
+"""`tsad evaluate` and `tsad explore`: how a model does, and what readings look like, on the screen
+and as a PDF.
+"""
 
 from __future__ import annotations
 
 import math
+from datetime import datetime
 from typing import Annotated, Any
 
 import typer
 
-from devstack import local
-from tsad_tasks.base.clock import utc_now
 from tsad_tasks.base.errors import BadInput
 from tsad_tasks.base.interval import moment
-from tsad_tasks.cli.options import Dataset, Lineage, lineage_of, moment_or_none
+from tsad_tasks.cli import session
 from tsad_tasks.cli.screen import console, say, table
 from tsad_tasks.config import DatasetConfig
 from tsad_tasks.reporting.evaluation.content import EvaluationContent, PartResult
@@ -20,36 +21,14 @@ from tsad_tasks.reporting.exploration.content import (
     ExplorationContent,
     TrainingPreview,
 )
-from tsad_tasks.storage.artifacts import place
 from tsad_tasks.storage.paths import artifacts_root, config_of
 from tsad_tasks.storage.store import Store
 from tsad_tasks.text.formats import duration_text, joined, share_text
 
+Dataset = Annotated[str, typer.Argument(help="Name of a dataset file, such as server_room.")]
 Entity = Annotated[str | None, typer.Option(help="One entity only.")]
 Pdf = Annotated[str | None, typer.Option(help="Where the PDF goes; default: the artifacts folder.")]
-MANY_ROWS = 20
-
-
-def report(
-    dataset: Dataset,
-    end: Annotated[str, typer.Option("--end", help="End of the period.")],
-    start: Annotated[
-        str | None,
-        typer.Option("--from", help="Start; default: the report's period before the end."),
-    ] = None,
-    out: Annotated[
-        str | None, typer.Option(help="Where the PDF goes; default: the artifacts folder.")
-    ] = None,
-    lineage: Lineage = "live",
-) -> None:
-    """Render the PDF of a period."""
-    from tsad_tasks.reporting.period.report import render_period
-
-    config, path = config_of(dataset), place(out) if out else None
-    options: dict[str, Any] = {"lineage": lineage_of(lineage), "start_at": moment_or_none(start)}
-    with local.open_store() as store:
-        summary = render_period(store, config, end_at=moment(end), path=path, **options)
-    say(f"{summary.path}: {summary.n_pages} pages, {summary.n_incidents} incidents")
+_MANY_ROWS = 20
 
 
 def evaluate(
@@ -77,19 +56,25 @@ def evaluate(
     tsad evaluate server_room
     tsad evaluate server_room --model 3 --to 2026-03-08 --pdf report.pdf
     """
-    from tsad_tasks.reporting.evaluation import evaluate
+    from tsad_tasks.reporting.evaluation.evaluate import (
+        evaluate_model,
+        evaluated_until,
+        registered_subject,
+    )
+    from tsad_tasks.storage.artifacts import place
 
-    config, version, until = config_of(dataset), version_of(model), moment_or_none(end)
-    chosen: dict[str, Any] = {"version": version, "entity": entity, "lineage": lineage_of(lineage)}
-    with local.open_store() as store, console.status("scoring"):
-        subject = evaluate.registered_subject(store, config, **chosen)
+    config, version, until = config_of(dataset), _version(model), moment(end) if end else None
+    with session.open_store() as store, console.status("scoring"):
+        subject = registered_subject(
+            store, config, version=version, entity=entity, lineage=_lineage(lineage)
+        )
         chosen_seed = subject.card.get("seed", config.training.seed) if seed is None else seed
-        content, summary = evaluate.evaluate_model(
+        content, summary = evaluate_model(
             store,
             config,
             subject,
             folder=artifacts_root() / "evaluations" / dataset / subject.version,
-            until_at=evaluate.evaluated_until(store, config, subject, until),
+            until_at=evaluated_until(store, config, subject, until),
             seed=int(chosen_seed),
             pdf=place(pdf) if pdf else None,
         )
@@ -97,10 +82,10 @@ def evaluate(
     say(f"{summary.pdf}: {summary.n_pages} pages; figures in {summary.json}")
 
 
-def version_of(text: str | None) -> int | None:
+def _version(text: str | None) -> int | None:
     """The number of a version that a person typed.
 
-    >>> version_of("v3"), version_of("3"), version_of(None)
+    >>> _version("v3"), _version("3"), _version(None)
     (3, 3, None)
     """
     if text is None:
@@ -110,9 +95,23 @@ def version_of(text: str | None) -> int | None:
     return int(text.removeprefix("v"))
 
 
-PART_COLUMNS = (
-    *("part", "steps", "found", "precision", "event F1", "false/day", "delay"),
-    *("ROC-AUC", "PR-AUC", "VUS-PR"),
+def _lineage(name: str) -> str:
+    if name not in ("live", "replay"):
+        raise BadInput(f"--lineage: Expected live or replay. Received: {name}.")
+    return name
+
+
+_PART_COLUMNS = (
+    "part",
+    "steps",
+    "found",
+    "precision",
+    "event F1",
+    "false/day",
+    "delay",
+    "ROC-AUC",
+    "PR-AUC",
+    "VUS-PR",
 )
 
 
@@ -122,15 +121,18 @@ def show_evaluation(content: EvaluationContent) -> None:
 
     say(headline_text(content))
     say(evidence_text(content))
-    rows = [part_row(part) for part in content.parts]
-    table(content.model.name, PART_COLUMNS, rows, right=PART_COLUMNS[1:])
+    table(
+        content.model.name,
+        _PART_COLUMNS,
+        [_part_row(part) for part in content.parts],
+        right=_PART_COLUMNS[1:],
+    )
     kinds = [(kind, f"{found} of {n}") for kind, found, n in content.headline.by_kind]
     if kinds:
         table(f"Found by kind, {content.headline.name}", ("kind", "found"), kinds, right=("found",))
 
 
-def part_row(part: PartResult) -> tuple[Any, ...]:
-    """What a part of the readings said of the model, by the names of `PART_COLUMNS`."""
+def _part_row(part: PartResult) -> tuple[Any, ...]:
     figures, events = part.figures, part.figures.events
     delay = None if math.isnan(events.median_delay_s) else duration_text(events.median_delay_s)
     found = f"{events.n_found} of {events.n_events}"
@@ -171,33 +173,46 @@ def explore(
     tsad explore server_room --from 2026-03-01 --to 2026-03-08 --entity host-01
     tsad explore server_room --training --pdf preview.pdf
     """
-    from tsad_tasks.reporting.exploration import explore
-
-    config, span = config_of(dataset), (moment_or_none(start), moment_or_none(end))
-    with local.open_store() as store, console.status("reading"):
-        preview, from_source = None, all(span) and not training and not is_ingested(store, config)
-        start_at, end_at = explore.explored_range(store, config, *span)
-        if from_source:
-            uri = local.source_uri(config)
-            readings = explore.source_readings(config, uri, start_at, end_at, entity)
-        else:
-            preview = explore.training_preview(store, config, end_at) if training else None
-            readings = explore.warehouse_readings(store, config, start_at, end_at, entity)
-        content = explore.explored_content(
-            config, readings, generated_at=utc_now(), preview=preview
-        )
+    config = config_of(dataset)
+    moments = tuple(moment(text) if text else None for text in (start, end))
+    with session.open_store() as store, console.status("reading"):
+        content = _explored(store, config, moments[0], moments[1], entity, training=training)
     show_exploration(content)
     if content.preview:
         show_preview(content.preview)
-    ends = "_".join(f"{at:%Y%m%dT%H%M}" for at in (content.start_at, content.end_at))
-    default = artifacts_root() / "explorations" / content.dataset / f"{content.dataset}_{ends}.pdf"
-    target = place(pdf) if pdf else default
-    written, n_pages = explore.write_exploration(config, content, target)
-    say(f"{written}: {n_pages} pages")
+    target, n_pages = _write(config, content, pdf)
+    say(f"{target}: {n_pages} pages")
 
 
-def is_ingested(store: Store, config: DatasetConfig) -> bool:
-    """Whether the warehouse has readings of a dataset."""
+def _explored(
+    store: Store,
+    config: DatasetConfig,
+    start_at: datetime | None,
+    end_at: datetime | None,
+    entity: str | None,
+    *,
+    training: bool,
+) -> ExplorationContent:
+    from tsad_tasks.base.clock import utc_now
+    from tsad_tasks.reporting.exploration.explore import (
+        explored_content,
+        explored_range,
+        source_readings,
+        training_preview,
+        warehouse_readings,
+    )
+
+    if start_at and end_at and not training and not _is_ingested(store, config):
+        span = explored_range(store, config, start_at, end_at)
+        readings = source_readings(config, session.source_uri(config), *span, entity)
+        return explored_content(config, readings, generated_at=utc_now())
+    span = explored_range(store, config, start_at, end_at)
+    preview = training_preview(store, config, span[1]) if training else None
+    readings = warehouse_readings(store, config, *span, entity)
+    return explored_content(config, readings, generated_at=utc_now(), preview=preview)
+
+
+def _is_ingested(store: Store, config: DatasetConfig) -> bool:
     from tsad_tasks.reporting.exploration.explore import newest_end
 
     try:
@@ -208,8 +223,25 @@ def is_ingested(store: Store, config: DatasetConfig) -> bool:
     return True
 
 
-CHANNEL_COLUMNS = (
-    *("channel", "unit", "missing", "lowest", "1 %", "median", "99 %", "highest", "extreme"),
+def _write(config: DatasetConfig, content: ExplorationContent, pdf: str | None) -> tuple[str, int]:
+    from tsad_tasks.reporting.exploration.explore import write_exploration
+    from tsad_tasks.storage.artifacts import place
+
+    ends = "_".join(f"{at:%Y%m%dT%H%M}" for at in (content.start_at, content.end_at))
+    default = artifacts_root() / "explorations" / content.dataset / f"{content.dataset}_{ends}.pdf"
+    return write_exploration(config, content, place(pdf) if pdf else default)
+
+
+_CHANNEL_COLUMNS = (
+    "channel",
+    "unit",
+    "missing",
+    "lowest",
+    "1 %",
+    "median",
+    "99 %",
+    "highest",
+    "extreme",
     "period",
 )
 
@@ -219,28 +251,41 @@ def show_exploration(content: ExplorationContent) -> None:
     from tsad_tasks.reporting.exploration.pages import overview_text, strongest_pairs
 
     who = f"{len(content.entities)} of {content.n_all_entities} entities"
-    when = f"{content.start_at:%Y-%m-%d %H:%M} to {content.end_at:%Y-%m-%d %H:%M} UTC"
-    say(f"{overview_text(content)} {who}, {when}.")
-    rows = [channel_row(view) for view in content.channels]
-    table(content.dataset, CHANNEL_COLUMNS, rows, right=CHANNEL_COLUMNS[2:])
+    say(
+        f"{overview_text(content)} {who}, {content.start_at:%Y-%m-%d %H:%M} to "
+        f"{content.end_at:%Y-%m-%d %H:%M} UTC."
+    )
+    rows = [_channel_row(view) for view in content.channels]
+    table(content.dataset, _CHANNEL_COLUMNS, rows, right=_CHANNEL_COLUMNS[2:])
     pairs = strongest_pairs(content, 5)
     if pairs:
-        columns = ("channel", "other", "correlation")
-        table("Strongest correlations", columns, pairs, right=("correlation",))
-    shown = content.labels[:MANY_ROWS]
-    if shown:
-        labels = [(one.entity, one.kind, one.start_at, one.end_at) for one in shown]
-        title = f"Known anomalies, {len(shown)} of {len(content.labels)}, UTC"
-        table(title, ("entity", "kind", "from", "to"), labels)
+        table(
+            "Strongest correlations",
+            ("channel", "other", "correlation"),
+            pairs,
+            right=("correlation",),
+        )
+    labels = [
+        (label.entity, label.kind, label.start_at, label.end_at)
+        for label in content.labels[:_MANY_ROWS]
+    ]
+    if labels:
+        shown = f"{len(labels)} of {len(content.labels)}"
+        table(f"Known anomalies, {shown}, UTC", ("entity", "kind", "from", "to"), labels)
 
 
-def channel_row(view: ChannelView) -> tuple[Any, ...]:
-    """A channel in numbers, by the names of `CHANNEL_COLUMNS`."""
-    read = view.summary
-    figures = (read.low, read.quantiles[0], read.median, read.quantiles[4], read.high)
+def _channel_row(view: ChannelView) -> tuple[Any, ...]:
+    found = view.summary
+    figures = (found.low, found.quantiles[0], found.median, found.quantiles[4], found.high)
     period = duration_text(view.period_s) if view.period_s else None
-    missing = share_text(read.missing_share)
-    return (view.name, view.unit, missing, *map(_known, figures), read.n_extreme, period)
+    return (
+        view.name,
+        view.unit,
+        share_text(found.missing_share),
+        *map(_known, figures),
+        found.n_extreme,
+        period,
+    )
 
 
 def show_preview(preview: TrainingPreview) -> None:
@@ -248,16 +293,21 @@ def show_preview(preview: TrainingPreview) -> None:
     from tsad_tasks.reporting.exploration.pages import preview_text
 
     say(preview_text(preview))
-    learned = f"{preview.start_at:%Y-%m-%d %H:%M} to {preview.split_at:%Y-%m-%d %H:%M} UTC"
-    windows = f"{preview.n_windows} of {preview.n_available} windows"
     say(
-        f"Learned from {learned}, held out up to {preview.end_at:%Y-%m-%d %H:%M}; {windows} "
+        f"Learned from {preview.start_at:%Y-%m-%d %H:%M} to {preview.split_at:%Y-%m-%d %H:%M} UTC, "
+        "held out up to "
+        f"{preview.end_at:%Y-%m-%d %H:%M}; {preview.n_windows} of {preview.n_available} windows "
         f"({share_text(preview.used_share)})."
     )
     rows = [
         (
-            *(one.name, _known(one.median), _known(one.worst), one.worst_entity, one.worst_at),
-            *(one.n_extreme, _known(one.distance)),
+            one.name,
+            _known(one.median),
+            _known(one.worst),
+            one.worst_entity,
+            one.worst_at,
+            one.n_extreme,
+            _known(one.distance),
         )
         for one in preview.channels
     ]
@@ -269,8 +319,9 @@ def show_preview(preview: TrainingPreview) -> None:
         table("Moved since the champion was trained", heads, moved, right=heads[2:])
     lost = [(reason, n_steps, share_text(share)) for reason, n_steps, share in preview.left_out]
     if lost:
-        heads_lost = ("reason", "steps", "share")
-        table("Left out, running steps", heads_lost, lost, right=heads_lost[1:])
+        table(
+            "Left out, running steps", ("reason", "steps", "share"), lost, right=("steps", "share")
+        )
     if preview.stops:
         say("More is left out than training.max_excluded_share: a retraining would stop.")
     shortest = [f"{name} {hours:.0f} h" for name, hours in preview.running_hours[:5]]

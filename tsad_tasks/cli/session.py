@@ -1,18 +1,21 @@
 """Which warehouse and which source a command talks to: the environment's, else the embedded
-server's, which is started when it is asked for.
+server's.
 """
 
 from __future__ import annotations
 
 import os
-from contextlib import closing
 from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
 
+import psycopg2
 from psycopg2 import sql
 
 from devstack import postgres
 from devstack.environment import DATABASE_URI, MIGRATE_URI, Places
-from devstack.statements import statement
+from tsad_tasks.base.errors import BadInput
+from tsad_tasks.base.interval import moment
 from tsad_tasks.base.places import home_folder, postgres_folder, project_folder
 from tsad_tasks.config import DatasetConfig
 from tsad_tasks.storage.database import connect, connection_uri
@@ -83,19 +86,31 @@ def ensure_plant() -> Plant:
     """The database `plant` of the embedded server, made on the first call."""
     cluster = postgres.ensure_running(postgres_folder())
     plant = Plant(cluster.uri(PLANT, postgres.OWNER), cluster.uri(PLANT, postgres.PIPELINE))
-    if not has_plant(cluster):
+    with postgres.administration(cluster) as server, server.cursor() as cursor:
+        cursor.execute("SELECT 1 FROM pg_database WHERE datname = %s", (PLANT,))
+        is_there = cursor.fetchone() is not None
+    if not is_there:
         cluster.create_database(PLANT)
-        reader = sql.Identifier(postgres.PIPELINE)
-        with closing(connect(plant.owner_uri)) as owner, owner, owner.cursor() as cursor:
-            cursor.execute(sql.SQL(statement("plant_schema")).format(reader=reader))
+        _open_for_reading(plant)
     return plant
 
 
-def has_plant(cluster: postgres.Cluster) -> bool:
-    """Whether the embedded server has the demo's plant."""
-    with postgres.administration(cluster) as server, server.cursor() as cursor:
-        cursor.execute(statement("has_database"), (PLANT,))
-        return cursor.fetchone() == (True,)
+def _open_for_reading(plant: Plant) -> None:
+    reader = sql.Identifier(postgres.PIPELINE)
+    statements = (
+        sql.SQL("CREATE SCHEMA plant"),
+        sql.SQL("GRANT USAGE ON SCHEMA plant TO {}").format(reader),
+        sql.SQL("ALTER DEFAULT PRIVILEGES IN SCHEMA plant GRANT SELECT ON TABLES TO {}").format(
+            reader
+        ),
+    )
+    connection = connect(plant.owner_uri)
+    try:
+        with connection, connection.cursor() as cursor:
+            for statement in statements:
+                cursor.execute(statement)
+    finally:
+        connection.close()
 
 
 def offer_plant() -> None:
@@ -103,5 +118,23 @@ def offer_plant() -> None:
     if DEMO_VARIABLE in os.environ or not postgres_folder().exists():
         return
     cluster = postgres.ensure_running(postgres_folder())
-    if has_plant(cluster):
-        os.environ[DEMO_VARIABLE] = cluster.uri(PLANT, postgres.PIPELINE)
+    try:
+        psycopg2.connect(cluster.uri(PLANT, postgres.PIPELINE)).close()
+    except psycopg2.OperationalError:
+        return
+    os.environ[DEMO_VARIABLE] = cluster.uri(PLANT, postgres.PIPELINE)
+
+
+def interval(from_text: str, to_text: str) -> tuple[datetime, datetime]:
+    """The half-open interval that a person typed."""
+    start_at, end_at = moment(from_text), moment(to_text)
+    if start_at >= end_at:
+        raise BadInput(f"Expected --from before --to. Received: {from_text} and {to_text}.")
+    return start_at, end_at
+
+
+def existing_file(path: Path) -> Path:
+    """The path, if a file is there."""
+    if not path.is_file():
+        raise BadInput(f"Expected a file. Received: {path}, which is none.")
+    return path

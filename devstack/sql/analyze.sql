@@ -1,2 +1,0 @@
--- Tells the planner what was filled in.
-ANALYZE {table}

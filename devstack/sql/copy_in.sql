@@ -1,2 +1,0 @@
--- Fills a table.
-COPY {table} FROM STDIN (FORMAT binary)

@@ -1,2 +1,0 @@
--- Empties a table that is filled anew.
-TRUNCATE {table}
