@@ -24,7 +24,7 @@ export TF_CPP_MIN_LOG_LEVEL := 3
 
 N_TEST_WORKERS ?= 2
 SEEDS ?= 1
-SYNC_FLAGS := --frozen --compile-bytecode --all-groups
+SYNC_FLAGS := --frozen --compile-bytecode --all-groups --all-extras
 
 .DEFAULT_GOAL := help
 .PHONY: help setup demo up down status test check e2e lint-compose secrets bench-small bench-nab bench-skab documents clean

@@ -17,10 +17,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tsad_tasks.detectors.base import Budget, Detector, Floats, TrainingSet
-from tsad_tasks.detectors.names import DETECTORS
 from tsad_tasks.detectors.neural.network import NeuralDetector
-from tsad_tasks.detectors.neural.weights import start_from
-from tsad_tasks.detectors.registry import build_detector, detector_class
+from tsad_tasks.detectors.neural.training.weights import start_from
+from tsad_tasks.detectors.registry import DETECTORS, build_detector, detector_class
 from tsad_tasks.model.windows import gather
 
 WIDTH, N_CHANNELS, N_CONTEXT = 10, 5, 4

@@ -1,7 +1,7 @@
 """Every registered detector through the real DAGs: retrained, gated, and scoring hours, from its
 own YAML.
 
-The YAMLs are docs/guides/detectors/<name>.yaml, on simulated hosts. The promise: all runs are
+The sections are those of docs/guides/detectors/<name>.md, on simulated hosts. The promise: all runs are
 green, every hour that is scored has scores, and the table shows what each found of the injected
 anomalies and what it cost.
 
@@ -31,13 +31,13 @@ from devstack.simulate import CHANNELS, SimulatedPlant, server_room
 from devstack.stack import stack_environment
 from tsad_tasks.base.errors import TsadError
 from tsad_tasks.base.interval import unix_s
-from tsad_tasks.detectors.names import DETECTORS
+from tsad_tasks.detectors.registry import DETECTORS
 from tsad_tasks.storage import copy_binary as binary
 from tsad_tasks.storage.database import connect
 from tsad_tasks.storage.migrate import migrate
 
 PROJECT = Path(__file__).resolve().parents[1]
-YAMLS = PROJECT / "docs" / "guides" / "detectors"
+GUIDES = PROJECT / "docs" / "guides" / "detectors"
 START_AT = datetime(2024, 5, 6, tzinfo=UTC)
 N_DAYS = 16
 STEP_S = 300
@@ -165,7 +165,8 @@ def _add_known_faults(values: np.ndarray, faults: np.ndarray) -> None:
 def _write_datasets(folder: Path, arguments: argparse.Namespace) -> None:
     (folder / "datasets").mkdir()
     for name in arguments.only:
-        own = yaml.safe_load((YAMLS / f"{name}.yaml").read_text(encoding="utf-8"))
+        guide = (GUIDES / f"{name}.md").read_text(encoding="utf-8")
+        own = yaml.safe_load(guide.split("```yaml")[1].split("```")[0])
         content: dict[str, Any] = {"dataset": name} | BASE | own
         content["training"] = BASE["training"] | own.get("training", {})
         if arguments.small:

@@ -28,13 +28,12 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
-from devstack import postgres
+from devstack import local, postgres
 from devstack.environment import DATABASE_URI, MIGRATE_URI
 from devstack.headless import headless
 from devstack.stack import stack_environment
 from tsad_tasks.base.interval import HOUR
 from tsad_tasks.base.places import postgres_folder, project_folder
-from tsad_tasks.cli import session
 from tsad_tasks.config import DatasetConfig
 from tsad_tasks.ingest.ingest import ingest_interval
 from tsad_tasks.ingest.sources.load_table import LoadOptions, load_table
@@ -220,11 +219,11 @@ def _remove(home: Path) -> None:
 def _replay_and_judge(series: Series, path: Path) -> int:
     began, story = time.perf_counter(), Story()
     config = config_of(series.dataset)
-    warehouse = session.warehouse()
+    warehouse = local.warehouse()
     with story.timed("load"):
         options = LoadOptions("timestamp")
         table = f"plant.{series.dataset}"
-        loaded = load_table(session.ensure_plant().owner_uri, path, table, options, mode="replace")
+        loaded = load_table(local.ensure_plant().owner_uri, path, table, options, mode="replace")
     print(f"{table}: {loaded.n_rows:,} rows; replayed until {series.end_at:%Y-%m-%d %H:%M} UTC")
     replay = _weeks(story, config, warehouse.uri, series)
     twin_uri = _twin()
@@ -245,7 +244,7 @@ def _weeks(story: Story, config: DatasetConfig, uri: str, series: Series) -> Rep
     start_at = series.first_at - timedelta(seconds=config.training.range_s)
     with Store.connect(uri) as store, story.timed("replay"):
         ingest_interval(
-            store, config, session.source_uri(config), start_at=start_at, end_at=series.split_at
+            store, config, local.source_uri(config), start_at=start_at, end_at=series.split_at
         )
         replay = Replay(
             store, config, start_at, series.split_at, artifacts_root(), series.retrain_every
@@ -260,7 +259,7 @@ def _score(
     if start_at >= end_at:
         return
     span = {"start_at": start_at, "end_at": end_at}
-    ingest_interval(store, config, session.source_uri(config), **span)
+    ingest_interval(store, config, local.source_uri(config), **span)
     story.scored += score_interval(store, config, lineage=LINEAGE, **span)
     build_incidents(store, config, lineage=LINEAGE, **span)
 
@@ -274,8 +273,8 @@ def _twin() -> str:
 
 
 def _hours_by_dag(twin_uri: str, series: Series) -> None:
-    session.offer_plant()
-    places = session.places()
+    local.offer_plant()
+    places = local.places()
     inherited = {**os.environ, DATABASE_URI: twin_uri, MIGRATE_URI: twin_uri}
     environment = stack_environment(places, inherited=inherited, headless=True)
     with headless(places, environment) as airflow:

@@ -27,7 +27,8 @@ import numpy as np
 
 from tsad_tasks.detectors.base import Budget, TrainingSet
 from tsad_tasks.detectors.neural import network as neural
-from tsad_tasks.detectors.neural.keras_training import quiet_stderr, start_keras, train
+from tsad_tasks.detectors.neural.training.keras_training import train
+from tsad_tasks.detectors.neural.training.quiet_keras import quiet_stderr, start_keras
 from tsad_tasks.detectors.registry import build_detector
 from tsad_tasks.model.windows import gather
 

@@ -1,7 +1,8 @@
 """One set of DAGs per dataset file: `<dataset>.score`, `.retrain`, `.promote`, `.report`,
 `.verdict`, `.rescore`.
 
-Of all datasets: `tsad.maintain`.
+Of all datasets: `tsad.maintain`. Their tasks are those of the table tsad_tasks/pipeline/tasks.py;
+here is what Airflow needs beside it: schedules, forms, texts, and the operators of its own.
 
 A file that cannot be used becomes a DAG `<dataset>.config_error` that fails with the reason, and
 touches no other.
@@ -11,6 +12,7 @@ from __future__ import annotations
 
 import re
 import traceback
+from collections.abc import Callable
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -18,28 +20,18 @@ from typing import Any
 import pendulum
 from airflow.sdk import DAG, CronDataIntervalTimetable, Param, get_current_context, task
 
-from tsad_bridge import run_step, run_word
+from tsad_bridge import run_in_airflow
+from tsad_tasks.base.enums import Lineage, Verdict
 from tsad_tasks.base.errors import ConfigError
 from tsad_tasks.config import DatasetConfig
+from tsad_tasks.pipeline.task import Task
+from tsad_tasks.pipeline.tasks import asks_before_promotion, asks_before_training, tasks_of
 from tsad_tasks.storage.paths import dataset_paths, named_config
 
 START = pendulum.datetime(2000, 1, 1, tz="UTC")
 DEFAULTS: dict[str, Any] = {"owner": "tsad", "retries": 2, "retry_delay": timedelta(seconds=30)}
 CRONS = {300: "*/5 * * * *", 900: "*/15 * * * *", 3600: "0 * * * *"}
 MAX_FORMS = 32
-LINEAGE = Param(
-    "live",
-    enum=["live", "replay"],
-    description="Whose champions score: what people see, or a replay.",
-)
-END = "End of the training range; empty: that of the run's interval."
-NOTIFY = Param(
-    False,
-    type="boolean",
-    description="In a backfill: tell people as well. Scheduled runs always do.",
-)
-
-NOTIFY_DOC = "Tells the dataset's targets what was decided on models; see v_notification."
 
 SCORE_DOC = """
 ### Score {dataset}
@@ -52,17 +44,6 @@ retries and backfills in any order leave the same rows.
 SQL: `SELECT * FROM tsad.v_incident WHERE dataset = '{dataset}' ORDER BY started_at DESC` – also `tsad.v_anomaly`,
 `tsad.v_status`, `tsad.v_notification`, `tsad.readings_{dataset}`.
 """
-RETRAIN_TASKS = (
-    "ingest_history",
-    "exclusions",
-    "features",
-    "windows",
-    "train",
-    "calibrate",
-    "gate",
-    "register",
-    "evaluate",
-)
 RETRAIN_DOC = """
 ### Retrain {dataset}
 Trains a challenger on the rolling range that ends with the interval, calibrates it on held-out readings and, when it
@@ -87,7 +68,6 @@ REPORT_DOC = """
 ### Report {dataset}
 Renders the PDF of the period that ends with the interval. The path is in the task's log and its XCom.
 """
-VERDICTS = ["confirmed", "expected", "false_alarm", "new_normal", "sensor_fault"]
 RESCORE_DOC = """
 ### Rescore {dataset}
 By hand. **as_of** reads a range again from the source and scores what has changed, with the champion of each hour; what
@@ -111,402 +91,248 @@ after the mutability period, and datasets that have had no score for long.
 """
 
 
-def score_dag(config: DatasetConfig) -> DAG:
-    """Ingest, features, windows, score, incidents; one run per interval."""
-    with DAG(
-        f"{config.dataset}.score",
-        schedule=CronDataIntervalTimetable(CRONS[config.interval_s], timezone="UTC"),
-        start_date=START,
-        catchup=False,
-        max_active_runs=4,
-        default_args=DEFAULTS,
-        params={"lineage": LINEAGE, "notify": NOTIFY},
-        tags=["tsad", config.dataset, "score"],
-        doc_md=SCORE_DOC.format(dataset=config.dataset, description=config.description),
-    ) as dag:
-
-        @task(
-            doc_md="Readings from the source tables: only hours that are missing or may have "
-            "changed."
-        )
-        def ingest() -> dict[str, Any]:
-            from tsad_airflow_tasks import ingest
-
-            return run_step(config, "ingest", ingest(config), get_current_context())
-
-        @task(
-            multiple_outputs=True, doc_md="What must be scored, and the detector's inputs for it."
-        )
-        def features() -> dict[str, Any]:
-            from tsad_airflow_tasks import features
-
-            return run_step(config, "features", features(config), get_current_context())
-
-        @task(
-            doc_md="Which windows are complete enough: an index and a validity mask. Gives the "
-            "shards to be scored."
-        )
-        def windows(shards: list[list[str]]) -> list[list[str]]:
-            from tsad_airflow_tasks import windows
-
-            run_step(config, "windows", windows(shards), get_current_context())
-            return shards
-
-        @task(
-            doc_md="Errors, thresholds, scores and anomalies, written in one transaction per model."
-        )
-        def score(shard: list[str]) -> dict[str, Any]:
-            from tsad_airflow_tasks import score
-
-            return run_step(config, "score", score(config, shard), get_current_context())
-
-        @task(trigger_rule="none_failed", doc_md="Flags merged into incidents.")
-        def incidents() -> dict[str, Any]:
-            from tsad_airflow_tasks import incidents
-
-            return run_step(config, "incidents", incidents(config), get_current_context())
-
-        @task(
-            trigger_rule="none_failed",
-            doc_md="Tells the dataset's targets of live incidents; see v_notification.",
-        )
-        def notify() -> dict[str, Any]:
-            from tsad_airflow_tasks import notify
-
-            return run_step(config, "notify", notify(config), get_current_context())
-
-        made = features()
-        ingest() >> made
-        score.expand(shard=windows(made["shards"])) >> incidents() >> notify()
-    return dag
+def lineage_param(
+    description: str = "Whose champions score: what people see, or a replay.",
+) -> Param:
+    """The field of a form that chooses a lineage."""
+    return Param("live", enum=[one.value for one in Lineage], description=description)
 
 
-def retrain_dag(config: DatasetConfig) -> DAG:
-    """A challenger, its gate, and the champion's period if it passes."""
-    approval = (
-        "A person sees on the form of task `approve` what would be learned."
-        if _asks(config)
-        else ""
+def dataset_dags(config: DatasetConfig) -> list[DAG]:
+    """All DAGs of one dataset."""
+    words = {"dataset": config.dataset, "description": config.description}
+    person_trains = "A person sees on the form of task `approve` what would be learned."
+    person_promotes = (
+        "A person promotes or rejects on the form of task `approve`; it is opened once."
     )
+    is_manual = asks_before_promotion(config)
+    return [
+        dataset_dag(
+            config,
+            "score",
+            SCORE_DOC.format(**words),
+            CRONS[config.interval_s],
+            {
+                "lineage": lineage_param(),
+                "notify": Param(
+                    False,
+                    type="boolean",
+                    description="In a backfill: tell people as well. Scheduled runs always do.",
+                ),
+            },
+            max_active_runs=4,
+        ),
+        dataset_dag(
+            config,
+            "retrain",
+            RETRAIN_DOC.format(**words, approval=person_trains * asks_before_training(config)),
+            config.training.schedule,
+            {
+                "lineage": lineage_param("Backfilled runs always write to replay."),
+                "seed": Param(
+                    config.training.seed,
+                    type="integer",
+                    description="Seed of weights, batches and injections.",
+                ),
+                "end": Param(
+                    None,
+                    type=["null", "string"],
+                    format="date-time",
+                    description="End of the training range; empty: that of the run's interval.",
+                ),
+            },
+        ),
+        dataset_dag(
+            config,
+            "promote",
+            PROMOTE_DOC.format(
+                **words, hours=config.shadow.hours, approval=person_promotes * is_manual
+            ),
+            # Half an hour after the hour, when it has been scored.
+            "30 * * * *",
+            {"lineage": lineage_param()},
+            # A run whose form waits for a person does not hold back those after it.
+            max_active_runs=MAX_FORMS if is_manual else 1,
+        ),
+        dataset_dag(
+            config,
+            "report",
+            REPORT_DOC.format(**words),
+            config.report.schedule,
+            {"lineage": lineage_param()},
+        ),
+        dataset_dag(
+            config,
+            "verdict",
+            VERDICT_DOC.format(**words),
+            None,
+            {
+                "incident": Param(
+                    type="string", minLength=1, description="incident_id, as in tsad.v_incident."
+                ),
+                "verdict": Param(
+                    "confirmed", enum=[one.value for one in Verdict], description="What it was."
+                ),
+                "note": Param("", type="string", description="More in words."),
+                "channel": Param(
+                    "",
+                    type="string",
+                    description="The channel that is meant; empty: all of the entity.",
+                ),
+            },
+            max_active_runs=4,
+        ),
+        dataset_dag(
+            config,
+            "rescore",
+            RESCORE_DOC.format(**words),
+            None,
+            {
+                "from": Param(
+                    type="string", format="date-time", description="Beginning of the range."
+                ),
+                "to": Param(
+                    type="string", format="date-time", description="End of the range, not included."
+                ),
+                "mode": Param(
+                    "as_of",
+                    enum=["as_of", "what_if"],
+                    description="With the champions of then, or a version.",
+                ),
+                "version": Param(
+                    None, type=["null", "integer"], description="Of what_if: see tsad.v_model."
+                ),
+            },
+        ),
+    ]
+
+
+def dataset_dag(
+    config: DatasetConfig,
+    kind: str,
+    doc: str,
+    cron: str | None,
+    params: dict[str, Param],
+    *,
+    max_active_runs: int = 1,
+) -> DAG:
+    """The DAG `<dataset>.<kind>` with the tasks of the table that the dataset has."""
     with DAG(
-        f"{config.dataset}.retrain",
-        schedule=CronDataIntervalTimetable(config.training.schedule, timezone="UTC"),
+        f"{config.dataset}.{kind}",
+        schedule=CronDataIntervalTimetable(cron, timezone="UTC") if cron else None,
         start_date=START,
         catchup=False,
-        max_active_runs=1,
+        max_active_runs=max_active_runs,
         default_args=DEFAULTS,
-        params={
-            "lineage": Param(
-                "live",
-                enum=["live", "replay"],
-                description="Backfilled runs always write to replay.",
-            ),
-            "seed": Param(
-                config.training.seed,
-                type="integer",
-                description="Seed of weights, batches and injections.",
-            ),
-            "end": Param(None, type=["null", "string"], format="date-time", description=END),
-        },
-        tags=["tsad", config.dataset, "retrain"],
-        doc_md=RETRAIN_DOC.format(dataset=config.dataset, approval=approval),
+        params=params,
+        tags=["tsad", config.dataset, kind],
+        doc_md=doc,
     ) as dag:
-        last = None
-        for name in RETRAIN_TASKS:
-            current = _retrain_task(config, name)
-            if last is not None:
-                last >> current
-            last = current
-            if name == "register":
-                # Not last, lest it hides what failed: a run is as green as its last tasks.
-                current >> _notify_task(config, "all_done")
-            if name == "exclusions" and _asks(config):
-                last = _asked(config, current)
+        made: dict[str, Any] = {}
+        for declared in tasks_of(kind, config):
+            before = (
+                [*made.values()][-1:]
+                if declared.after is None
+                else [made[name] for name in declared.after]
+            )
+            made[declared.name] = airflow_task(config, declared, made)
+            for one in before:
+                one >> made[declared.name]
     return dag
 
 
-def _asks(config: DatasetConfig) -> bool:
-    return config.training.preview == "manual"
+def airflow_task(
+    config: DatasetConfig, declared: Task, made: dict[str, Any], task_id: str | None = None
+) -> Any:
+    """What a task of the table gives in Airflow; `made` has what those before it give."""
+    if declared.work is None:
+        return OPERATORS[declared.dag, declared.name](config, declared, made)
+    inputs = {name: handed_on(made, source) for name, source in declared.takes.items()}
+
+    @task(
+        task_id=task_id or declared.name,
+        multiple_outputs=declared.hands_on is None,
+        trigger_rule=declared.trigger_rule,
+        doc_md=declared.doc,
+    )
+    def run(inputs: dict[str, Any], item: Any = None) -> Any:
+        of_item = {declared.for_each: item} if declared.for_each else {}
+        return run_in_airflow(declared, config, inputs | of_item, get_current_context())
+
+    if declared.for_each:
+        return run.partial(inputs={}).expand(item=inputs[declared.for_each])
+    return run(inputs)
 
 
-def _asked(config: DatasetConfig, exclusions: Any) -> Any:
-    """Tasks `preview`, `approve` and `approved`, after which the training goes on."""
+def handed_on(made: dict[str, Any], source: str) -> Any:
+    """What a task hands on, or one part of it: `<task>.<key>`; None where the task is not there."""
+    name, _, key = source.partition(".")
+    output = made.get(name)
+    return output[key] if key and output is not None else output
+
+
+def training_form(config: DatasetConfig, declared: Task, _made: dict[str, Any]) -> Any:
+    """Asks whether to train; shows what `preview` found."""
     from airflow.providers.standard.operators.hitl import HITLOperator
 
-    @task(
-        doc_md="What would be learned: range, what is left out, what is missing, what moved; the "
-        "PDF is in the log."
-    )
-    def preview() -> dict[str, Any]:
-        from tsad_airflow_tasks import preview
-
-        return run_step(config, "preview", preview(config), get_current_context())
-
-    @task(
-        trigger_rule="none_failed",
-        doc_md="Writes who approved or stopped it; see v_training_decision.",
-    )
-    def approved(found: Any, answer: Any) -> dict[str, Any]:
-        from tsad_airflow_tasks import approved
-
-        return run_step(config, "approved", approved(config, found, answer), get_current_context())
-
-    asked = HITLOperator(
-        task_id="approve",
+    return HITLOperator(
+        task_id=declared.name,
         subject=f"{config.dataset}: train on this?",
         body="{{ ti.xcom_pull(task_ids='preview')['table'] }}",
         options=["Train", "Stop"],
         defaults=config.training.unanswered.capitalize(),
         response_timeout=timedelta(seconds=config.training.answer_within_s),
-        doc_md="A form that shows what would be learned.",
-    )
-    exclusions >> preview() >> asked
-    return approved(exclusions, asked.output)
+        doc_md=declared.doc,
+    ).output
 
 
-def _retrain_task(config: DatasetConfig, name: str) -> Any:
-    @task(task_id=name)
-    def run() -> dict[str, Any]:
-        from tsad_airflow_tasks import retraining
+def promotion_form(config: DatasetConfig, declared: Task, _made: dict[str, Any]) -> Any:
+    """Asks whether to promote; shows what `compare` found."""
+    from airflow.providers.standard.operators.hitl import ApprovalOperator as Approval
 
-        return run_step(config, name, retraining(config, name), get_current_context())
-
-    return run()
-
-
-def _notify_task(config: DatasetConfig, trigger_rule: str) -> Any:
-    @task(trigger_rule=trigger_rule, doc_md=NOTIFY_DOC)
-    def notify() -> dict[str, Any]:
-        from tsad_airflow_tasks import notify_of_models
-
-        return run_step(config, "notify", notify_of_models(config), get_current_context())
-
-    return notify()
-
-
-def promote_dag(config: DatasetConfig) -> DAG:
-    """A challenger's shadow beside its champion, and who is champion then."""
-    is_manual = config.shadow.approve == "manual"
-    approval = (
-        "A person promotes or rejects on the form of task `approve`; it is opened once."
-        if is_manual
-        else ""
-    )
-    with DAG(
-        f"{config.dataset}.promote",
-        # Half an hour after the hour, when it has been scored.
-        schedule=CronDataIntervalTimetable("30 * * * *", timezone="UTC"),
-        start_date=START,
-        catchup=False,
-        # A run whose form waits for a person does not hold back those after it.
-        max_active_runs=MAX_FORMS if is_manual else 1,
-        default_args=DEFAULTS,
-        params={"lineage": LINEAGE},
-        tags=["tsad", config.dataset, "promote"],
-        doc_md=PROMOTE_DOC.format(
-            dataset=config.dataset, hours=config.shadow.hours, approval=approval
-        ),
-    ) as dag:
-
-        @task(
-            multiple_outputs=True, doc_md="The rules of every shadow that has lasted long enough."
-        )
-        def compare() -> dict[str, Any]:
-            from tsad_airflow_tasks import compare
-
-            return run_step(config, "compare", compare(config), get_current_context())
-
-        @task(doc_md="Makes champions of the challengers that may be.")
-        def promote(ready: list[int], answer: Any = None) -> dict[str, Any]:
-            from tsad_airflow_tasks import promote
-
-            return run_step(
-                config, "promote", promote(config, ready, answer), get_current_context()
-            )
-
-        compared = compare()
-        ready = compared["ready"]
-        if not is_manual:
-            promote(ready) >> _notify_task(config, "none_failed")
-            return dag
-
-        @task.short_circuit(
-            ignore_downstream_trigger_rules=False, doc_md="Whether there is anything to approve."
-        )
-        def is_ready(ready: list[int]) -> bool:
-            return bool(ready)
-
-        @task(
-            trigger_rule="none_failed",
-            doc_md="Takes challengers that were rejected out of the shadow.",
-        )
-        def decline(ready: list[int], answer: Any) -> dict[str, Any]:
-            from tsad_airflow_tasks import decline
-
-            return run_step(
-                config, "decline", decline(config, ready, answer), get_current_context()
-            )
-
-        asked = _approval(config)
-        is_ready(ready) >> asked
-        (
-            promote(ready, asked.output)
-            >> decline(ready, asked.output)
-            >> _notify_task(config, "none_failed")
-        )
-    return dag
-
-
-def _approval(config: DatasetConfig) -> Any:
-    from airflow.providers.standard.operators.hitl import ApprovalOperator
-
-    return ApprovalOperator(
-        task_id="approve",
+    promotes = config.shadow.unanswered == "promote"
+    return Approval(
+        task_id=declared.name,
         subject=f"{config.dataset}: promote the challenger?",
         body="{{ ti.xcom_pull(task_ids='compare')['table'] }}",
-        defaults=ApprovalOperator.APPROVE
-        if config.shadow.unanswered == "promote"
-        else ApprovalOperator.REJECT,
+        defaults=Approval.APPROVE if promotes else Approval.REJECT,
         response_timeout=timedelta(seconds=config.shadow.answer_within_s),
-        doc_md="A form with the numbers of challenger and champion.",
-    )
+        doc_md=declared.doc,
+    ).output
 
 
-def report_dag(config: DatasetConfig) -> DAG:
-    """The PDF of a period."""
-    with DAG(
-        f"{config.dataset}.report",
-        schedule=CronDataIntervalTimetable(config.report.schedule, timezone="UTC"),
-        start_date=START,
-        catchup=False,
-        max_active_runs=1,
-        default_args=DEFAULTS,
-        params={"lineage": LINEAGE},
-        tags=["tsad", config.dataset, "report"],
-        doc_md=REPORT_DOC.format(dataset=config.dataset),
-    ) as dag:
+def is_ready(_config: DatasetConfig, declared: Task, made: dict[str, Any]) -> Any:
+    """Skips the form where no challenger is ready."""
 
-        @task(trigger_rule="none_failed", doc_md="Collects the period and renders the PDF.")
-        def report() -> dict[str, Any]:
-            from tsad_airflow_tasks import report
+    @task.short_circuit(ignore_downstream_trigger_rules=False, doc_md=declared.doc)
+    def is_ready(ready: list[int]) -> bool:
+        return bool(ready)
 
-            return run_step(config, "report", report(config), get_current_context())
-
-        drift = _watch_task(
-            config,
-            "drift",
-            "How far the last week's readings lie from the training range; v_drift.",
-        )
-        audit = _watch_task(
-            config, "audit", "Precision, recall and alarm rate of the last week; v_audit."
-        )
-        [drift, audit] >> report()
-        if config.drift.retrain_above is not None:
-            early = _watch_task(
-                config,
-                "retrain_early",
-                "Goes on where readings drifted beyond drift.retrain_above.",
-            )
-            drift >> early >> _retrain_now(config)
-    return dag
+    return is_ready(handed_on(made, declared.takes["ready"]))
 
 
-def rescore_dag(config: DatasetConfig) -> DAG:
-    """A range scored again, or by another version."""
-    with DAG(
-        f"{config.dataset}.rescore",
-        schedule=None,
-        start_date=START,
-        catchup=False,
-        max_active_runs=1,
-        default_args=DEFAULTS,
-        params={
-            "from": Param(type="string", format="date-time", description="Beginning of the range."),
-            "to": Param(
-                type="string", format="date-time", description="End of the range, not included."
-            ),
-            "mode": Param(
-                "as_of",
-                enum=["as_of", "what_if"],
-                description="With the champions of then, or a version.",
-            ),
-            "version": Param(
-                None, type=["null", "integer"], description="Of what_if: see tsad.v_model."
-            ),
-        },
-        tags=["tsad", config.dataset, "rescore"],
-        doc_md=RESCORE_DOC.format(dataset=config.dataset),
-    ) as dag:
-
-        @task(doc_md="Scores the range, a day at a time.")
-        def rescore() -> dict[str, Any]:
-            from tsad_airflow_tasks import rescore
-
-            context = get_current_context()
-            return run_word(config, "rescore", rescore(config, context["dag_run"].run_id), context)
-
-        rescore()
-    return dag
-
-
-def _watch_task(config: DatasetConfig, name: str, doc: str) -> Any:
-    @task(task_id=name, doc_md=doc)
-    def run() -> dict[str, Any]:
-        from tsad_airflow_tasks import watch
-
-        return run_step(config, name, watch(config, name), get_current_context())
-
-    return run()
-
-
-def _retrain_now(config: DatasetConfig) -> Any:
+def retrain_now(config: DatasetConfig, declared: Task, _made: dict[str, Any]) -> Any:
+    """Starts the DAG `<dataset>.retrain`."""
     from airflow.providers.standard.operators.trigger_dagrun import TriggerDagRunOperator
 
     return TriggerDagRunOperator(
-        task_id="retrain",
+        task_id=declared.name,
         trigger_dag_id=f"{config.dataset}.retrain",
         logical_date="{{ data_interval_end.isoformat() }}",
         # Airflow gives the run the interval that its own schedule ended last: what that trained on
         # already.
         conf={"end": "{{ data_interval_end.isoformat() }}"},
         skip_when_already_exists=True,
-        doc_md="Starts a retraining on the range that ends with this interval.",
-    )
+        doc_md=declared.doc,
+    ).output
 
 
-def verdict_dag(config: DatasetConfig) -> DAG:
-    """A form for a person's word on an incident."""
-    with DAG(
-        f"{config.dataset}.verdict",
-        schedule=None,
-        start_date=START,
-        catchup=False,
-        max_active_runs=4,
-        default_args=DEFAULTS,
-        params={
-            "incident": Param(
-                type="string", minLength=1, description="incident_id, as in tsad.v_incident."
-            ),
-            "verdict": Param("confirmed", enum=VERDICTS, description="What it was."),
-            "note": Param("", type="string", description="More in words."),
-            "channel": Param(
-                "",
-                type="string",
-                description="The channel that is meant; empty: all of the entity.",
-            ),
-        },
-        tags=["tsad", config.dataset, "verdict"],
-        doc_md=VERDICT_DOC.format(dataset=config.dataset),
-    ) as dag:
-
-        @task(doc_md="Writes the verdict.")
-        def verdict() -> dict[str, Any]:
-            from tsad_airflow_tasks import verdict
-
-            return run_word(config, "verdict", verdict(config), get_current_context())
-
-        verdict()
-    return dag
+OPERATORS: dict[tuple[str, str], Callable[[DatasetConfig, Task, dict[str, Any]], Any]] = {
+    ("retrain", "approve"): training_form,
+    ("promote", "is_ready"): is_ready,
+    ("promote", "approve"): promotion_form,
+    ("report", "retrain"): retrain_now,
+}
 
 
 def maintain_dag(configs: list[DatasetConfig]) -> DAG:
@@ -522,18 +348,9 @@ def maintain_dag(configs: list[DatasetConfig]) -> DAG:
         doc_md=MAINTAIN_DOC,
     ) as dag:
         for config in configs:
-            _maintain_task(config)
+            for declared in tasks_of("maintain", config):
+                airflow_task(config, declared, {}, task_id=config.dataset)
     return dag
-
-
-def _maintain_task(config: DatasetConfig) -> None:
-    @task(task_id=config.dataset)
-    def maintain() -> dict[str, Any]:
-        from tsad_airflow_tasks import maintain
-
-        return run_step(config, "maintain", maintain(config), get_current_context())
-
-    maintain()
 
 
 def config_error_id(path: Path) -> str:
@@ -574,23 +391,14 @@ def _all_dags() -> list[DAG]:
             if config.dataset in [other.dataset for other in configs]:
                 said = f"dataset: Expected one file per dataset. Received: {config.dataset} again."
                 raise ConfigError(f"{path}:1: {said}")
-            dags += [
-                score_dag(config),
-                retrain_dag(config),
-                promote_dag(config),
-                report_dag(config),
-            ]
-            dags += [verdict_dag(config), rescore_dag(config)]
+            dags += dataset_dags(config)
             configs.append(config)
         except ConfigError as error:
             dags.append(config_error_dag(path, str(error)))
         except Exception:
             # A fault of ours, which must not take the other datasets' DAGs away either.
-            dags.append(
-                config_error_dag(
-                    path, f"{path}: this file cannot be used.\n{traceback.format_exc()}"
-                )
-            )
+            message = f"{path}: this file cannot be used.\n{traceback.format_exc()}"
+            dags.append(config_error_dag(path, message))
     return [*dags, maintain_dag(configs)]
 
 

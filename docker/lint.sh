@@ -31,7 +31,7 @@ hadolint=$(dirname "$python")/hadolint
 if [ -x "$hadolint" ]; then
   run hadolint "$hadolint" Dockerfile
 else
-  missing="$missing\n  hadolint: .tools/bin/uv sync --frozen --compile-bytecode --all-groups"
+  missing="$missing\n  hadolint: .tools/bin/uv sync --frozen --compile-bytecode --all-groups --all-extras"
 fi
 
 run shell bash -n docker/postgres_init.sh

@@ -22,7 +22,7 @@ from document_figures.figures import Say, Sizes
 from document_figures.fitting import Bools, Errors, Values, budget_of, judge, preset
 from document_figures.splits import Split, overlap_share, split_at_random, split_by_time
 from tsad_tasks.detectors.base import Detector, TrainingSet
-from tsad_tasks.detectors.neural.oversampling import repeated
+from tsad_tasks.detectors.neural.training.oversampling import repeated
 from tsad_tasks.detectors.registry import build_detector
 from tsad_tasks.model.evaluation import (
     best_f1_threshold,

@@ -16,12 +16,12 @@ from tests.plants.weeks import Weeks
 from tsad_tasks.base.errors import BadInput, NothingToDo
 from tsad_tasks.base.interval import HOUR
 from tsad_tasks.champions.champions import promote, roll_back
+from tsad_tasks.champions.rules.base import ShadowComparison
 from tsad_tasks.champions.shadow import (
-    ShadowComparison,
     compare_shadows,
     decline,
     promote_ready,
-    shadow_rules,
+    shadow_results,
 )
 from tsad_tasks.storage.store import Store
 
@@ -259,7 +259,7 @@ def test_an_hourly_sensor_need_not_wait_for_weeks() -> None:
 def test_few_incidents_decide_nothing_and_many_do() -> None:
     def failed(incidents: tuple[int, int]) -> list[str]:
         paired = ShadowComparison(24, 5000, 5000, (0, 0), incidents, 3, (2, 2))
-        return [row.rule for row in shadow_rules(config(), paired) if not row.passed]
+        return [row.rule for row in shadow_results(config(), paired) if not row.passed]
 
     assert failed((4, 1)) == failed((0, 9)) == []
     assert failed((20, 1)) == ["incidents"]
@@ -267,6 +267,6 @@ def test_few_incidents_decide_nothing_and_many_do() -> None:
 
 def test_a_challenger_that_misses_a_known_anomaly_fails() -> None:
     paired = ShadowComparison(24, 5000, 4990, (10, 20), (1, 2), 3, (1, 2))
-    assert [row.rule for row in shadow_rules(config(), paired) if not row.passed] == [
+    assert [row.rule for row in shadow_results(config(), paired) if not row.passed] == [
         "labels_found"
     ]

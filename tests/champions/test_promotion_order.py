@@ -22,13 +22,14 @@ from tests.plants.mortal import MortalStore, killed, n_moments
 from tests.plants.weeks import CONFIG, Weeks, week
 from tsad_tasks.base.errors import BadInput, NothingToDo
 from tsad_tasks.champions.champions import promote, register_model, roll_back
+from tsad_tasks.champions.queries import SELECT_MODEL
 from tsad_tasks.champions.shadow import compare_shadows, decline, promote_ready
 from tsad_tasks.ingest.ingest import ingest_interval
 from tsad_tasks.scoring.incidents import build_incidents
 from tsad_tasks.scoring.score import score_interval
 from tsad_tasks.storage.database import connect
+from tsad_tasks.storage.rows import NewModel
 from tsad_tasks.storage.store import Store
-from tsad_tasks.training.queries import NewModel
 
 N_HOURS = 12
 RANGES = ((0, 4), (2, 8), (6, N_HOURS), (0, N_HOURS))
@@ -157,7 +158,7 @@ def opened_story(
     weeks.train(week(1))
     with Store.connect(uri) as store:
         ingest_interval(store, weeks.config, uri, start_at=week(1), end_at=week(1, N_HOURS))
-        row = store.records("select_model", {"model_id": 1})[0]
+        row = store.one(SELECT_MODEL, model_id=1)
     owner = connect(uri)
     made = Story(
         weeks, NewModel(**{name: row[name] for name in NewModel.__dataclass_fields__}), owner

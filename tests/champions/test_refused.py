@@ -137,12 +137,13 @@ def test_the_demo_names_the_rules_that_failed_with_their_numbers(
     refused: Weeks, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(demo, "DATASET", "plant")
-    said = demo._refusal(refused.uri)
+    with Store.connect(refused.uri) as store:
+        said = demo.refusal(store)
     assert said.startswith(
         "Expected a model that passes the gate. Received: version 1, which failed latency_ms: "
     )
     assert (
-        "limit at most 1.00 × 10⁻⁹ (CPU milliseconds from readings to an error, per window, median)"
+        "limit at most 1.00 × 10⁻⁹ ms (CPU milliseconds from readings to an error, per window, median)"
         in said
     )
     assert said.count("limit") == 1

@@ -17,14 +17,14 @@ from tests.plants.challengers import challenger
 from tests.plants.trained import config
 from tests.plants.weeks import CONFIG, MACHINE, Weeks, week
 from tests.training.test_gate import delays, verdicts
-from tsad_tasks.champions.records import insert_rule_results
-from tsad_tasks.champions.shadow import ShadowComparison, shadow_rules
-from tsad_tasks.champions.trial import Trial, trial_rules
-from tsad_tasks.reporting.period.models import gate_rows
+from tsad_tasks.base.enums import Outcome, Stage
+from tsad_tasks.base.rule import RuleResult
+from tsad_tasks.champions.queries import rule_results, write_rule_results
+from tsad_tasks.champions.rules.base import ShadowComparison, Trial
+from tsad_tasks.champions.shadow import shadow_results
 from tsad_tasks.storage.store import Store
+from tsad_tasks.text.rules import brief_note, full_note
 from tsad_tasks.training.held_out import DetectionResult
-from tsad_tasks.training.queries import RuleResult
-from tsad_tasks.training.rule_notes import full_note
 
 RULES = "SELECT rule, value, champion_value, passed, note FROM tsad.v_model_decision WHERE stage = 'shadow'"
 COUNTS = """
@@ -86,8 +86,16 @@ def test_a_good_challenger_finds_what_the_champion_finds_however_late_it_is_aske
     assert 0 < old_latency < 50
 
 
+QUIET = ShadowComparison(24, 5000, 5000, (0, 0), (0, 0), 0, (0, 0))
+
+
+def trial_rules(trial: Trial | None) -> dict[str, RuleResult]:
+    found = shadow_results(config(gate={}), QUIET, trial, with_trial=True)
+    return {row.rule: row for row in found if row.rule in ("injected_found", "latency_ms")}
+
+
 def trial_row(challenger: DetectionResult, champion: DetectionResult | None) -> RuleResult:
-    return trial_rules(config(gate={}), Trial(challenger, champion, (1.0, None)))[0]
+    return trial_rules(Trial(challenger, champion, (1.0, None)))["injected_found"]
 
 
 @pytest.mark.parametrize(("n_found", "passes"), [(20, True), (18, True), (10, False)])
@@ -110,7 +118,8 @@ def test_where_nothing_can_be_put_in_that_is_said() -> None:
     assert (
         trial_row(nothing, nothing).note == "not tested: too few clean hours to put an anomaly into"
     )
-    assert [row.passed for row in trial_rules(config(), None)] == [True, True]
+    for row in trial_rules(None).values():
+        assert (row.outcome, row.passed) == (Outcome.NOT_TESTED, True)
 
 
 def test_what_people_said_in_the_shadow_s_hours_counts(weeks: Weeks) -> None:
@@ -151,25 +160,21 @@ def test_the_report_has_the_rules_of_the_shadow_in_words(weeks: Weeks) -> None:
     in_shadow(weeks)
     compared(weeks, DAY_END)
     with Store.connect(weeks.uri) as store:
-        rows = {row.rule: row for row in gate_rows(store, 2, "shadow")}
-    assert (rows["hours that both scored"].value, rows["labels found"].note) == (
-        24,
-        "none in these hours",
-    )
-    assert rows["injected anomalies found"].note == "of 60 injected"
-    assert rows["CPU milliseconds per window"].at_most
+        rows = {row.declaration.title: row for row in rule_results(store, 2, Stage.SHADOW)}
+    assert next(iter(rows)) == "hours that both scored"
+    assert rows["hours that both scored"].value == 24
+    assert brief_note(rows["labels found"]) == "no labels in these hours"
+    assert brief_note(rows["injected anomalies found"]) == "of 60 injected"
 
 
 def test_what_is_met_by_a_range_that_reaches_the_limit_says_so(weeks: Weeks) -> None:
-    row = RuleResult(
-        "incidents_per_entity_week", 3.5, 2.0, None, True, "7 incidents in 2 clean weeks", 1.9, 5.9
-    )
-    assert (
-        full_note(row) == "3.50 (1.90–5.90): not clearly above 2.00; 7 incidents in 2 clean weeks"
-    )
+    note = "7 flags of 2 weeks"
+    row = RuleResult("flag_share", Outcome.MET, 3.5, 2.0, None, note, 1.9, 5.9, stage=Stage.SHADOW)
+    assert full_note(row) == "3.50 (1.90–5.90): not clearly above 2.00; 7 flags of 2 weeks"
     with Store.connect(weeks.uri) as store, store.transaction():
-        insert_rule_results(store, 1, [row], "shadow")
-        assert gate_rows(store, 1, "shadow")[0].note == "not clearly above"
+        write_rule_results(store, 1, [row])
+        (read,) = rule_results(store, 1, Stage.SHADOW)
+    assert (read, brief_note(read)) == (row, "not clearly above")
 
 
 FACTS: dict[str, Any] = {"n_labels": 0, "n_labels_found": (0, 0)}
@@ -189,4 +194,4 @@ def test_people_s_words_decide_and_few_false_alarms_do_not(
     said: dict[str, Any], failed: list[str]
 ) -> None:
     paired = ShadowComparison(24, 5000, 5000, (0, 0), (0, 0), **FACTS | said)
-    assert [row.rule for row in shadow_rules(config(), paired) if not row.passed] == failed
+    assert [row.rule for row in shadow_results(config(), paired) if not row.passed] == failed

@@ -6,11 +6,13 @@ import json
 import shutil
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import pytest
+import typer
 import yaml
 
 from devstack.postgres import BROWSER, PIPELINE, Cluster, free_port
@@ -19,6 +21,7 @@ from tests.receivers import webhook
 from tests.statements import run
 from tsad_tasks.base.places import project_folder
 from tsad_tasks.cli import main
+from tsad_tasks.cli.commands import app
 
 COMMANDS = [
     ["demo"],
@@ -228,7 +231,7 @@ def test_a_warehouse_without_schema_is_told_and_migrate_makes_it(
 ) -> None:
     monkeypatch.setenv("TSAD_DATABASE_URI", empty_database_uri)
     assert "Received: one without. Run: tsad migrate" in _refused(tsad("status"))
-    assert tsad("migrate", "--writer", PIPELINE).out == "Schema 0012.\n"
+    assert tsad("migrate", "--writer", PIPELINE).out == "Schema 0013.\n"
     assert tsad("status").code == 0
 
 
@@ -343,9 +346,9 @@ def test_bundles_are_pruned_and_what_would_be_is_said(
     (uri,) = plant.execute("SELECT artifact_uri FROM tsad.v_model")[0]
     shutil.copytree(uri, tmp_path / "room" / Path(uri).name)
     assert "Expected --older-than, or retention.models" in _refused(tsad("prune", "room"))
-    assert "Expected of --older-than a duration such as" in _refused(
-        tsad("prune", "room", "--older-than", "old")
-    )
+    wrong = tsad("prune", "room", "--older-than", "old")
+    assert wrong.code == 2
+    assert wrong.err.startswith("Error: --older-than: Expected a duration such as")
     assert "kept champion or in the shadow" in " ".join(
         tsad("prune", "room", "--older-than", "0s").out.split()
     )
@@ -375,3 +378,20 @@ def test_people_are_told_of_a_plant_s_incidents(
     assert f"messages {n_incidents} and delivered {n_incidents}" in said[0]
     assert said[1].startswith("notify: nothing to do\n")
     assert tsad("notify", "room", "--pending").out == "No messages wait.\n"
+
+
+def test_no_command_and_no_option_was_lost() -> None:
+    known = Path(__file__).with_name("public_commands.txt").read_text(encoding="utf-8")
+    assert "\n".join(command_lines(typer.main.get_command(app), "tsad")) + "\n" == known
+
+
+def command_lines(command: Any, name: str) -> Iterator[str]:
+    """A line for each command: what it takes, with `!` what it needs, with `=` its default."""
+    for child in getattr(command, "commands", {}).values():
+        yield from command_lines(child, f"{name} {child.name}")
+    takes = []
+    for one in command.params:
+        names = "/".join([*one.opts, *one.secondary_opts])
+        default = "!" if one.required else f"={one.default}"
+        takes.append(f"{names}{default}")
+    yield " ".join([name, *takes])

@@ -12,10 +12,10 @@ import pytest
 import yaml
 from typer.testing import CliRunner
 
+from devstack.plants import START_AT
 from tsad_tasks.base.interval import HOUR
 from tsad_tasks.base.places import project_folder
 from tsad_tasks.cli.commands import app
-from tsad_tasks.cli.demo import START_AT
 from tsad_tasks.storage.database import connect
 
 N_DAYS = 3

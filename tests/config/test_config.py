@@ -4,7 +4,6 @@ was received.
 
 from __future__ import annotations
 
-import inspect
 import json
 import subprocess
 import sys
@@ -18,16 +17,15 @@ from hypothesis import strategies as st
 
 from tsad_tasks.base.errors import ConfigError
 from tsad_tasks.base.places import project_folder
+from tsad_tasks.base.settings import counts_of_readings, duration_s
 from tsad_tasks.config import (
     DatasetConfig,
     deprecations,
-    duration_s,
     holidays_of,
     json_schema,
     load_config,
 )
-from tsad_tasks.detectors.names import COUNTED, DETECTORS
-from tsad_tasks.detectors.registry import detector_class
+from tsad_tasks.detectors.registry import DETECTORS
 
 GOOD = """\
 dataset: room
@@ -592,7 +590,8 @@ def test_none_of_our_own_files_says_what_counts_no_more() -> None:
     paths = [
         path
         for name in ("dags", "tsad_tasks", "docs")
-        for path in (project_folder() / name).rglob("*.yaml")
+        for path in (project_folder() / name).rglob("*")
+        if path.suffix == ".yaml" or (path.parent.name == "detectors" and path.suffix == ".md")
     ]
     assert len(paths) > 20
     assert [path for path in paths if "max_minutes" in path.read_text(encoding="utf-8")] == []
@@ -668,16 +667,45 @@ def test_times_of_heads_are_numbers_of_readings_and_the_same_model() -> None:
     assert times.model_hash == counts.model_hash
 
 
-@pytest.mark.parametrize("name", sorted(COUNTED))
-def test_what_counts_readings_is_a_parameter_of_its_head(name: str) -> None:
-    known = inspect.signature(detector_class(name)).parameters
-    assert set(COUNTED[name]) <= set(known)
-    whole = {key for key, one in known.items() if one.annotation == "int"} - {
-        "width",
-        "n_channels",
-        "n_inputs",
-    }
-    assert whole == set(COUNTED[name])
+@pytest.mark.parametrize("name", [name for name in DETECTORS if DETECTORS[name].folds])
+def test_every_whole_number_of_a_head_counts_readings_and_may_be_a_time(name: str) -> None:
+    model = DETECTORS[name].settings_model
+    counted = counts_of_readings(model)
+    whole = [key for key, field in model.model_fields.items() if field.annotation is int]
+    assert list(counted) == whole
+    assert "n_commission" in counted
+    for key in counted:
+        params = {"recent": 1} | {key: "10h"} if "recent" in counted else {key: "10h"}
+        assert _changed(detector={"name": name, "params": params}).detector.params[key] == 600
+
+
+@pytest.mark.parametrize(
+    ("detector", "message"),
+    [
+        ("{name: lstm_vae, params: {code: 0}}", "code: Expected greater than or equal to 1."),
+        (
+            "{name: lstm_vae, params: {cod: 8}}",
+            "cod: Expected one of input_limit, error, units, code, anomaly_share (did you mean "
+            "code?). Received: 8.",
+        ),
+        (
+            "{name: state_head, params: {memory: 90s}}",
+            "memory: Expected a number of readings, or a duration that is a multiple of the step of"
+            " 60 s. Received: 90s.",
+        ),
+        (
+            "{name: ensemble, params: {members: [{name: level}, {name: forecaster}]}}",
+            "members.0.name: Expected detectors of windows that learn without labels. Received: "
+            "level.",
+        ),
+    ],
+)
+def test_a_wrong_setting_of_a_detector_is_told_with_its_line(
+    tmp_path: Path, detector: str, message: str
+) -> None:
+    path = tmp_path / "room.yaml"
+    path.write_text(f"{GOOD}detector: {detector}\n", encoding="utf-8")
+    assert f"{path}:11: detector.params.{message}" in _message(path)
 
 
 def test_a_stored_configuration_is_the_same_dataset_again() -> None:

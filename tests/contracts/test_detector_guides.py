@@ -1,7 +1,8 @@
-"""Every detector has a section to copy, and the table of names tells the truth."""
+"""Every detector has a guide: a section to copy into a dataset file, and its settings."""
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 import pytest
@@ -9,8 +10,7 @@ import yaml
 
 from tsad_tasks.base.places import project_folder
 from tsad_tasks.config import DatasetConfig
-from tsad_tasks.detectors.names import DETECTORS, FOLDING
-from tsad_tasks.detectors.registry import detector_class
+from tsad_tasks.detectors.registry import DETECTORS
 
 GUIDES = project_folder() / "docs" / "guides" / "detectors"
 SOURCE: dict[str, Any] = {
@@ -21,19 +21,30 @@ SOURCE: dict[str, Any] = {
 }
 
 
-@pytest.mark.parametrize("name", sorted(DETECTORS))
+def guide(name: str) -> str:
+    return (GUIDES / f"{name}.md").read_text(encoding="utf-8")
+
+
+@pytest.mark.parametrize("name", DETECTORS)
 def test_its_section_makes_a_dataset_file(name: str) -> None:
-    section = yaml.safe_load((GUIDES / f"{name}.yaml").read_text(encoding="utf-8"))
+    [section] = re.findall(r"```yaml\n(.*?)```", guide(name), re.DOTALL)
     source = SOURCE | {"step": "1min", "channels": {"cpu": {}}}
-    assert (
-        DatasetConfig.model_validate({"dataset": "guide", "source": source} | section).detector.name
-        == name
-    )
+    fields = {"dataset": "guide", "source": source} | yaml.safe_load(section)
+    assert DatasetConfig.model_validate(fields).detector.name == name
 
 
-def test_no_section_is_left_over() -> None:
-    assert {path.stem for path in GUIDES.glob("*.yaml")} == set(DETECTORS)
+@pytest.mark.parametrize("name", DETECTORS)
+def test_it_says_what_each_setting_means(name: str) -> None:
+    described = re.findall(r"^\| `(\w+)` \| .+ \| .{15,} \|$", guide(name), re.MULTILINE)
+    assert described == list(DETECTORS[name].settings_model.model_fields)
 
 
-def test_the_table_knows_which_detectors_fold() -> None:
-    assert {name for name in DETECTORS if detector_class(name).folds} == set(FOLDING)
+@pytest.mark.parametrize("name", DETECTORS)
+def test_a_description_stands_alone(name: str) -> None:
+    fields = DETECTORS[name].settings_model.model_fields
+    for field in fields.values():
+        assert re.fullmatch(r"[A-Z0-9].{10,}\.", field.description or ""), field.description
+
+
+def test_no_guide_is_left_over() -> None:
+    assert {path.stem for path in GUIDES.iterdir()} == set(DETECTORS)

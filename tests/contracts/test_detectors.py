@@ -18,10 +18,9 @@ import pytest
 from tsad_tasks.base.errors import BadInput, ConfigError
 from tsad_tasks.detectors.base import Budget, Detector, Floats, TrainingHistory, TrainingSet
 from tsad_tasks.detectors.bundle import read_bundle, write_bundle
-from tsad_tasks.detectors.names import DETECTORS
+from tsad_tasks.detectors.inference.onnx_session import OnnxSession
 from tsad_tasks.detectors.neural.network import NeuralDetector
-from tsad_tasks.detectors.onnx_session import OnnxSession
-from tsad_tasks.detectors.registry import build_detector, detector_class, load_detector
+from tsad_tasks.detectors.registry import DETECTORS, build_detector, detector_class, load_detector
 from tsad_tasks.model.windows import gather
 
 WIDTH = 8
@@ -29,13 +28,13 @@ HISTORY = WIDTH - 1
 BUDGET = Budget(epochs=2, batch_size=64, learning_rate=0.003)
 NAMES = [name for name in sorted(DETECTORS) if not detector_class(name).folds]
 NEURAL = [name for name in NAMES if issubclass(detector_class(name), NeuralDetector)]
-# These say how strange a window is between two bounds, and not what they would have expected.
-BOUNDED = {"bilstm_classifier", "isolation_forest"}
 PARAMS = {
     "ensemble": {
         "members": [{"name": "dense_autoencoder", "weight": 2}, {"name": "isolation_forest"}]
     }
 }
+# These say how strange a window is between two bounds, and not what they would have expected.
+BOUNDED = {name for name in NAMES if "judges_windows" in vars(detector_class(name))} - set(PARAMS)
 # Sensors, and context and derived columns. One sensor alone is tried where it may be another case.
 ALONE = {"dense_autoencoder", "isolation_forest", "lstm_autoencoder"}
 CASES = [

@@ -24,25 +24,20 @@ from tests.storage.rooms import (
     room_config,
     score_rows,
 )
+from tsad_tasks.base.enums import Outcome
 from tsad_tasks.base.interval import HOUR
 from tsad_tasks.base.places import project_folder
-from tsad_tasks.champions.queries import INSERT_EXCLUSIONS
-from tsad_tasks.champions.records import insert_model, insert_rule_results, open_period
-from tsad_tasks.ingest.queries import (
-    INSERT_INGEST_ISSUES,
-    INSERT_QUALITY,
-    UPSERT_INGEST_HOURS,
+from tsad_tasks.base.rule import RuleResult
+from tsad_tasks.champions.queries import write_rule_results
+from tsad_tasks.monitoring.audit import WEEK, week_before
+from tsad_tasks.storage.database import connect
+from tsad_tasks.storage.rows import (
+    Exclusion,
+    IncidentRow,
     IngestHour,
     IngestIssue,
-    SensorVerdict,
+    QualityVerdict,
 )
-from tsad_tasks.monitoring.audit import WEEK, week_before
-from tsad_tasks.monitoring.queries import UPSERT_AUDIT, UPSERT_DRIFT, DriftRow
-from tsad_tasks.scoring.queries import UPSERT_INCIDENTS, IncidentRow
-from tsad_tasks.storage.database import connect
-from tsad_tasks.storage.scores import write_scores, write_unscored_hours
-from tsad_tasks.storage.store import columns
-from tsad_tasks.training.queries import Exclusion, RuleResult
 
 DOCS = project_folder() / "docs"
 GUIDE = DOCS.joinpath("sql.md").read_text(encoding="utf-8")
@@ -80,15 +75,13 @@ def _decide(room: Room) -> int:
     """Id of a champion that passed its gate."""
     store, model = room.store, new_model(room)
     with store.transaction():
-        model_id = insert_model(store, model).model_id
-        insert_rule_results(store, model_id, [RuleResult("loss_finite", 1.0, None, None, True)])
+        model_id = store.insert_model(model).model_id
+        write_rule_results(store, model_id, [RuleResult("loss_finite", Outcome.MET, 1.0)])
         hour_before = HOUR_AT - HOUR
-        store.execute(
-            INSERT_EXCLUSIONS,
-            model_id=model_id,
-            **columns([Exclusion(room.entity_ids[0], hour_before, HOUR_AT, "label", 2)], Exclusion),
+        store.insert_exclusions(
+            model_id, [Exclusion(room.entity_ids[0], hour_before, HOUR_AT, "label", 2)]
         )
-        open_period(store, model.scope, model_id, valid_from=HOUR_AT, reason="first")
+        store.promote(model.scope, model_id, valid_from=HOUR_AT, reason="first")
     return model_id
 
 
@@ -96,9 +89,9 @@ def _score(room: Room, model_id: int) -> None:
     store, entity_id, peak_at = room.store, room.entity_ids[0], HOUR_AT + timedelta(minutes=30)
     with store.transaction():
         rows = score_rows(room, model_id, [np.nan, 2.0])
-        write_scores(store, rows, anomaly_rows(room, 1), attribution_rows(room, 1))
-        write_unscored_hours(
-            store, "live", [entity_id], [HOUR_AT + HOUR], ["failed"], "the bundle was altered"
+        store.write_scores(rows, anomaly_rows(room, 1), attribution_rows(room, 1))
+        store.write_unscored_hours(
+            "live", [entity_id], [HOUR_AT + HOUR], ["failed"], "the bundle was altered"
         )
         times = {"started_at": peak_at, "last_flag_at": peak_at, "peak_at": peak_at}
         incident = IncidentRow(
@@ -114,44 +107,46 @@ def _score(room: Room, model_id: int) -> None:
             provisional=False,
             **times,
         )
-        store.execute(
-            UPSERT_INCIDENTS,
-            lineage="live",
-            policy_version="policy",
-            **columns([incident], IncidentRow),
-        )
+        store.upsert_incidents("live", "policy", [incident])
 
 
 def _judge(room: Room) -> None:
     store, hour = room.store, HOUR_AT
     with store.transaction():
-        verdict = SensorVerdict(
+        verdict = QualityVerdict(
             room.entity_ids[0], hour, room.layout.channel_ids[0], "stuck", 2, "at 1 %"
         )
-        store.execute(INSERT_QUALITY, **columns([verdict], SensorVerdict))
-        store.execute(
-            UPSERT_INGEST_HOURS,
-            dataset_id=room.dataset_id,
-            **columns([IngestHour(hour, hour + HOUR, hour + HOUR, 3, 2, hour, 60.0)], IngestHour),
+        store.replace_quality(room.entity_ids, [hour], [verdict])
+        store.upsert_ingest_hours(
+            room.dataset_id, [IngestHour(hour, hour + HOUR, hour + HOUR, 3, 2, hour, 60.0)]
         )
-        issue = IngestIssue(hour, "", "", "duplicate", 1)
-        store.execute(
-            INSERT_INGEST_ISSUES, dataset_id=room.dataset_id, **columns([issue], IngestIssue)
+        store.replace_ingest_issues(
+            room.dataset_id, [hour], [IngestIssue(hour, "", "", "duplicate", 1)]
         )
 
 
 def _watch(room: Room, model_id: int) -> None:
     store, entity_id, week_at = room.store, room.entity_ids[0], week_before(HOUR_AT) + WEEK
-    drift = DriftRow(model_id, entity_id, room.layout.channel_ids[1], 0.4, 2.0, 0.0, 2)
+    columns: dict[str, list[object]] = {
+        "model_id": [model_id],
+        "entity_id": [entity_id],
+        "n_steps": [2],
+    }
+    columns |= {
+        "channel_id": [room.layout.channel_ids[1]],
+        "psi": [0.4],
+        "shift": [2.0],
+        "missing_share": [0.0],
+    }
+    audited = {
+        "dataset_id": room.dataset_id,
+        "lineage": "live",
+        "start_at": week_at,
+        "end_at": week_at + WEEK,
+    }
     with store.transaction():
-        store.execute(UPSERT_DRIFT, lineage="live", week_at=week_at, **columns([drift], DriftRow))
-        store.execute(
-            UPSERT_AUDIT,
-            dataset_id=room.dataset_id,
-            lineage="live",
-            start_at=week_at,
-            end_at=week_at + WEEK,
-        )
+        store.execute("upsert_drift", columns | {"lineage": "live", "week_at": week_at})
+        store.execute("upsert_audit", audited)
 
 
 @pytest.mark.parametrize(

@@ -13,8 +13,7 @@ import pytest
 from tsad_tasks.detectors.base import Floats, Reconstruction
 from tsad_tasks.detectors.bundle import read_bundle, write_bundle
 from tsad_tasks.detectors.folding.fold import FoldDetector, Series, State, joined_state, state_bytes
-from tsad_tasks.detectors.names import DETECTORS
-from tsad_tasks.detectors.registry import build_detector, detector_class, load_detector
+from tsad_tasks.detectors.registry import DETECTORS, build_detector, detector_class, load_detector
 
 NAMES = [name for name in sorted(DETECTORS) if detector_class(name).folds]
 MEMBER = {"member": {"name": "dense_autoencoder", "epochs": 1}}

@@ -22,9 +22,7 @@ from tests.storage.rooms import (
     score_rows,
 )
 from tsad_tasks.base.places import project_folder
-from tsad_tasks.champions.records import insert_model, open_period
 from tsad_tasks.storage.database import connect
-from tsad_tasks.storage.scores import write_scores
 
 MONTHS = [datetime(2026, month, 5, 7, tzinfo=UTC) for month in (1, 2, 3)]
 
@@ -79,7 +77,7 @@ VIEWS = {
     "v_model_decision": """
         dataset text, version integer, model_id integer, rule text, value float8, limit_value float8,
         champion_value float8, passed boolean, note text, decided_at timestamptz, stage text, low float8,
-        high float8""",
+        high float8, outcome text, n bigint, n_found bigint, decides boolean""",
     "v_model_history": """
         dataset text, entity text, lineage text, version integer, model_id integer, decision text,
         former_version integer, valid_from timestamptz, decided_by text, reason text, decided_at timestamptz""",
@@ -179,12 +177,12 @@ def room(cluster: Cluster, template_database: str) -> Iterator[Room]:
 def _score(room: Room) -> None:
     model = new_model(room)
     with room.store.transaction():
-        model_id = insert_model(room.store, model).model_id
-        open_period(room.store, model.scope, model_id, valid_from=MONTHS[0], reason="first")
+        model_id = room.store.insert_model(model).model_id
+        room.store.promote(model.scope, model_id, valid_from=MONTHS[0], reason="first")
         for hour_at in MONTHS:
             hours_s = np.array([int(hour_at.timestamp())])
             rows = score_rows(room, model_id, [0.5, np.nan], hours_s=hours_s)
-            write_scores(room.store, rows, anomaly_rows(room), attribution_rows(room))
+            room.store.write_scores(rows, anomaly_rows(room), attribution_rows(room))
 
 
 def _plain(text: str) -> str:

@@ -49,11 +49,13 @@ def report() -> dict[str, Any]:
 
     bag = DagBag(os.environ["AIRFLOW__CORE__DAGS_FOLDER"])
     found = {dag_id: described(dag) for dag_id, dag in bag.dags.items()}
+    public = {dag_id: public_of(dag) for dag_id, dag in bag.dags.items()}
     errors = list(bag.import_errors.values())
     return {
         "heavy": heavy,
         "import_errors": errors,
         "dags": found,
+        "public": public,
         "bridge": bridge(),
         "ends": ends(bag),
     }
@@ -91,6 +93,30 @@ def described(dag: Any) -> dict[str, Any]:
     }
 
 
+def public_of(dag: Any) -> dict[str, Any]:
+    """What people, their runs and their XComs hold on to."""
+    params = {name: dag.params.get_param(name) for name in dag.params}
+    forms = {
+        name: one.schema
+        | {"description": one.description}
+        | ({"default": one.value} if one.has_value else {})
+        for name, one in params.items()
+    }
+    tasks = {
+        one.task_id: [
+            str(one.trigger_rule).rsplit(".", 1)[-1].lower(),
+            *sorted(one.upstream_task_ids),
+        ]
+        for one in dag.tasks
+    }
+    return {
+        "schedule": str(getattr(dag.timetable, "expression", None)),
+        "max_active_runs": dag.max_active_runs,
+        "params": forms,
+        "tasks": tasks,
+    }
+
+
 def interval(timetable: Any, at: datetime) -> list[str]:
     """The first data interval that starts at a moment or later; none where only people start
     runs.
@@ -122,7 +148,7 @@ def bridge() -> dict[str, str]:
     """What Airflow gets to see of each family of errors, and of runs without an interval."""
     import psycopg2
 
-    from tsad_bridge import airflow_errors, task_interval
+    from tsad_bridge import airflow_errors
     from tsad_tasks.base import errors
 
     def raised(error: Exception) -> Callable[[], None]:
@@ -141,39 +167,36 @@ def bridge() -> dict[str, str]:
     later = datetime(2026, 3, 5, 11, tzinfo=UTC)
     made = [family("said", later) if family is errors.NotYet else family("said") for family in ours]
     made += [psycopg2.OperationalError("said"), ValueError("said")]
-    no_interval: dict[str, Any] = {"data_interval_start": None, "data_interval_end": None}
-    empty = {"data_interval_start": later, "data_interval_end": later}
     ended = {type(error).__name__: ending(raised(error)) for error in made}
-    ended["no interval"] = ending(lambda: task_interval(no_interval))
-    ended["empty interval"] = ending(lambda: task_interval(empty))
-    ended["interval"] = str(_interval_of(later))
+    ended["no interval"] = ending(lambda: run_of(None, None).span)
+    ended["empty interval"] = ending(lambda: run_of(later, later).span)
+    found = run_of(later - timedelta(hours=1), later)
+    kinds = [type(at).__name__ for at in found.span.values()]
+    ended["interval"] = f"{kinds} {found.start_at} {found.end_at} {found.is_backfill}"
     return ended
 
 
-def _interval_of(later: datetime) -> Any:
+def run_of(start_at: datetime | None, end_at: datetime | None) -> Any:
     """What the bridge makes of a backfill's context, in Airflow's own times."""
     from types import SimpleNamespace
 
     import pendulum
 
-    from tsad_bridge import task_interval
+    from tsad_bridge import task_run
 
-    start = pendulum.instance(later - timedelta(hours=1)).in_timezone("Europe/Berlin")
     context = {
-        "data_interval_start": start,
-        "data_interval_end": pendulum.instance(later),
-        "dag_run": SimpleNamespace(run_type="backfill", run_id="backfill__x"),
+        "data_interval_start": start_at
+        and pendulum.instance(start_at).in_timezone("Europe/Berlin"),
+        "data_interval_end": end_at and pendulum.instance(end_at),
+        "dag_run": SimpleNamespace(
+            run_type="backfill", run_id="backfill__x", triggering_user_name=None
+        ),
         "dag": SimpleNamespace(dag_id="room.score"),
         "params": {"lineage": "live"},
         "ti": SimpleNamespace(map_index=-1),
     }
-    found = task_interval(context)
-    return [
-        type(found.start_at).__name__,
-        found.start_at.isoformat(),
-        found.end_at.isoformat(),
-        found.is_backfill,
-    ]
+    config: Any = SimpleNamespace()
+    return task_run(config, {}, context)
 
 
 if __name__ == "__main__":

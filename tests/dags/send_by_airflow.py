@@ -10,6 +10,7 @@ import json
 import sys
 from datetime import UTC, datetime
 from types import SimpleNamespace
+from typing import Any
 
 from tsad_tasks.base.errors import NothingToDo, Undelivered
 from tsad_tasks.notifications.notify import Message
@@ -30,15 +31,29 @@ def main() -> None:
 
 def _notified(is_backfill: bool, lineage: str) -> str:
     """What the task of such a run says without asking any dataset or store."""
-    from tsad_airflow_tasks import notify
-    from tsad_bridge import TaskInterval
+    from tsad_senders import send
+    from tsad_tasks.pipeline.task import TaskRun
+    from tsad_tasks.pipeline.tasks import notify
 
     at = datetime(2026, 3, 1, tzinfo=UTC)
-    interval = TaskInterval(
-        "run", "room.score", at, at, {"lineage": lineage, "notify": False}, is_backfill, -1
+    config: Any = SimpleNamespace()
+    run = TaskRun(
+        config,
+        "room.score",
+        "run",
+        at,
+        at,
+        params={"lineage": lineage, "notify": False},
+        inputs={},
+        is_backfill=is_backfill,
+        shard=-1,
+        started_by="ada",
+        uri_of=str,
+        send=send,
     )
+    store: Any = None
     try:
-        return str(notify(SimpleNamespace())(None, interval))  # type: ignore[arg-type]
+        return str(notify(store, run))
     except NothingToDo as nothing:
         return str(nothing)
 

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
 
 from devstack.environment import Places, airflow_environment, ensure_secrets
 from devstack.postgres import ROLES, Cluster
@@ -23,6 +24,12 @@ from tsad_tasks.storage.paths import dataset_paths
 EXAMPLES = sorted(path.stem for path in dataset_paths())
 KINDS = ("score", "retrain", "promote", "report")
 BY_HAND = ("verdict", "rescore")
+# Every task that a dataset may ask for is in the DAGs of one that asks for all.
+ASKS: dict[str, dict[str, Any]] = {
+    "shadow": {"approve": "manual"},
+    "training": {"preview": "manual"},
+    "drift": {"retrain_above": 0.5},
+}
 Dag = dict[str, Any]
 
 
@@ -34,14 +41,11 @@ def dataset_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("datasets")
     for path in dataset_paths():
         shutil.copy(path, folder)
-    asked = (
-        (folder / f"{EXAMPLES[0]}.yaml")
-        .read_text(encoding="utf-8")
-        .replace(f"dataset: {EXAMPLES[0]}", "dataset: asked")
-    )
-    folder.joinpath("asked.yaml").write_text(
-        f"{asked}\nshadow: {{approve: manual}}\n", encoding="utf-8"
-    )
+    fields = yaml.safe_load((folder / f"{EXAMPLES[0]}.yaml").read_text(encoding="utf-8"))
+    for section, asks in ASKS.items():
+        fields[section] = fields.get(section, {}) | asks
+    fields["dataset"] = "asked"
+    folder.joinpath("asked.yaml").write_text(yaml.safe_dump(fields), encoding="utf-8")
     folder.joinpath("hall.yaml").write_text("dataset: hall\nsource: 5\n", encoding="utf-8")
     folder.joinpath("pump house (süd).yaml").write_text("dataset: hall\n", encoding="utf-8")
     shutil.copy(folder / f"{EXAMPLES[0]}.yaml", folder / f"{EXAMPLES[0]}.yml")
@@ -86,6 +90,12 @@ def test_each_dataset_has_its_dags_and_there_is_one_of_maintenance(dags: dict[st
         [f"{name}.{kind}" for name in [*EXAMPLES, "asked"] for kind in (*KINDS, *BY_HAND)]
         + ["tsad.maintain"]
     )
+
+
+def test_no_id_form_schedule_order_or_trigger_rule_was_lost(report: dict[str, Any]) -> None:
+    known = json.loads(Path(__file__).with_name("public_dags.json").read_text(encoding="utf-8"))
+    found = {name: report["public"].get(name) for name in known}
+    assert found == known
 
 
 def test_a_file_that_cannot_be_used_is_a_dag_that_fails_with_the_reason(
@@ -248,5 +258,5 @@ def test_a_run_without_an_interval_says_how_to_get_one(report: dict[str, Any], c
 
 def test_the_interval_of_a_run_comes_in_plain_utc(report: dict[str, Any]) -> None:
     assert report["bridge"]["interval"] == (
-        "['datetime', '2026-03-05T10:00:00+00:00', '2026-03-05T11:00:00+00:00', True]"
+        "['datetime', 'datetime'] 2026-03-05 10:00:00+00:00 2026-03-05 11:00:00+00:00 True"
     )

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import subprocess
-import sys
 from typing import Any
 
 import numpy as np
@@ -12,10 +10,13 @@ import pytest
 
 from tests.detectors.network_of_zeros import zero_detector, zero_graph
 from tsad_tasks.base.errors import BadInput, BundleError, ConfigError
-from tsad_tasks.detectors.names import DETECTORS
-from tsad_tasks.detectors.neural.onnx_graph import canonical_graph
-from tsad_tasks.detectors.onnx_session import OnnxSession
-from tsad_tasks.detectors.registry import build_detector, detector_class, detector_from_files
+from tsad_tasks.detectors.inference.onnx_session import OnnxSession
+from tsad_tasks.detectors.neural.training.onnx_graph import canonical_graph
+from tsad_tasks.detectors.registry import (
+    build_detector,
+    detector_class,
+    detector_from_files,
+)
 
 SIZES: dict[str, Any] = {"width": 10, "n_channels": 1, "n_inputs": 1}
 
@@ -34,15 +35,15 @@ def test_an_unknown_detector_lists_the_known() -> None:
 @pytest.mark.parametrize(
     ("params", "message"),
     [
-        ({"unit": 3}, "Expected units, input_limit, error. Received: unit"),
+        ({"unit": 3}, r"unit: Expected one of input_limit, error, units \(did you mean units\?\)"),
         ({"units": [64]}, "units: Expected two whole numbers above 0"),
-        ({"units": [64, 0]}, "units: Expected two whole numbers above 0"),
+        ({"units": [64, 0]}, "units: Expected a list of whole numbers above 0"),
         ({"units": "ab"}, "units: Expected two whole numbers above 0"),
         ({"units": 5}, "units: Expected two whole numbers above 0"),
-        ({"error": "rmse"}, "error: Expected one of mse, mae, huber, null. Received: rmse"),
-        ({"input_limit": 0}, "input_limit: Expected a number above 0"),
-        ({"input_limit": "high"}, "input_limit: Expected a number above 0"),
-        ({"width": 3}, "Expected units, input_limit, error. Received: width"),
+        ({"error": "rmse"}, "error: Expected 'mse', 'mae' or 'huber'. Received: 'rmse'"),
+        ({"input_limit": 0}, "input_limit: Expected greater than 0. Received: 0"),
+        ({"input_limit": "high"}, "input_limit: Expected a number. Received: 'high'"),
+        ({"input_limit": 1, "units": 5}, "detector.params.units: Expected two whole numbers"),
     ],
 )
 def test_wrong_params_are_named(params: dict[str, Any], message: str) -> None:
@@ -53,13 +54,13 @@ def test_wrong_params_are_named(params: dict[str, Any], message: str) -> None:
 @pytest.mark.parametrize(
     ("name", "params", "message"),
     [
-        ("dense_autoencoder", {"units": []}, "units: Expected whole numbers above 0"),
-        ("dense_autoencoder", {"units": [True]}, "units: Expected whole numbers above 0"),
-        ("lstm_vae", {"code": 0}, "code: Expected a whole number of at least 1. Received: 0"),
+        ("dense_autoencoder", {"units": []}, "units: Expected a list of whole numbers above 0"),
+        ("dense_autoencoder", {"units": [True]}, "units: Expected a list of whole numbers above 0"),
+        ("lstm_vae", {"code": 0}, "code: Expected greater than or equal to 1. Received: 0"),
         (
             "lstm_vae",
             {"anomaly_share": 1},
-            "anomaly_share: Expected a number between 0 and 1. Received: 1",
+            "anomaly_share: Expected less than 1. Received: 1",
         ),
         (
             "transformer_autoencoder",
@@ -69,38 +70,38 @@ def test_wrong_params_are_named(params: dict[str, Any], message: str) -> None:
         (
             "masked_autoencoder",
             {"stretches": 1},
-            "stretches: Expected a whole number of at least 2",
+            "stretches: Expected greater than or equal to 2. Received: 1",
         ),
         (
             "forecaster",
             {"horizon": 10},
-            "horizon: Expected a whole number from 1 to 9. Received: 10",
+            r"horizon: Expected fewer steps than the window has \(10\). Received: 10",
         ),
         (
             "bilstm_classifier",
             {"dropout": 1.0},
-            "dropout: Expected a share, from 0 to below 1. Received: 1.0",
+            "dropout: Expected less than 1. Received: 1.0",
         ),
         (
             "bilstm_classifier",
             {"sampler": "adasyn"},
-            "sampler: Expected one of random, smote. Received: adasyn",
+            "sampler: Expected 'random' or 'smote'. Received: 'adasyn'",
         ),
         (
             "bilstm_classifier",
             {"oversampling": 0},
-            "oversampling: Expected a number above 0. Received: 0",
+            "oversampling: Expected greater than 0. Received: 0",
         ),
         (
             "isolation_forest",
             {"trees": 2.5},
-            "trees: Expected a whole number of at least 1. Received: 2.5",
+            "trees: Expected a whole number. Received: 2.5",
         ),
         ("ensemble", {"members": [{"name": "lstm_vae"}]}, "members: Expected at least two"),
         (
             "ensemble",
             {"members": [{"nam": "lstm_vae"}]},
-            "members: Expected name, params and weight",
+            "members.0.nam: Expected one of name, params, weight",
         ),
         ("ensemble", {"members": [{"name": "x"}] * 2}, "Expected one of .*Received: x"),
         (
@@ -116,12 +117,12 @@ def test_wrong_params_are_named(params: dict[str, Any], message: str) -> None:
         (
             "ensemble",
             {"members": [{"name": "forecaster", "weight": 0}] * 2},
-            "weight: Expected a number above 0",
+            "members.0.weight: Expected greater than 0",
         ),
         (
             "ensemble",
             {"members": [{"name": "forecaster", "params": {"x": 1}}] * 2},
-            "Expected units, horizon",
+            "members.0.params.x: Expected one of input_limit, error, units, horizon",
         ),
     ],
 )
@@ -130,12 +131,6 @@ def test_wrong_params_of_any_detector_are_named(
 ) -> None:
     with pytest.raises(ConfigError, match=message):
         build_detector(name, **SIZES, params=params)
-
-
-@pytest.mark.parametrize("name", sorted(DETECTORS))
-def test_importing_a_detector_does_not_import_what_trains_it(name: str) -> None:
-    code = f"import sys, {DETECTORS[name].partition(':')[0]}; sys.exit('keras' in sys.modules or 'sklearn' in sys.modules)"
-    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
 
 
 @pytest.mark.parametrize("sizes", [{"width": 1}, {"n_channels": 0}, {"n_channels": 2}])

@@ -14,7 +14,7 @@ from sklearn import ensemble
 from tsad_tasks.base.errors import BadInput
 from tsad_tasks.detectors.base import Budget, TrainingSet
 from tsad_tasks.detectors.neural.masked_autoencoder import hidden_steps
-from tsad_tasks.detectors.neural.oversampling import interpolated, repeated
+from tsad_tasks.detectors.neural.training.oversampling import interpolated, repeated
 from tsad_tasks.detectors.registry import build_detector
 from tsad_tasks.model.windows import gather
 
@@ -95,7 +95,7 @@ def test_the_forest_scores_as_scikit_learn_does() -> None:
     )
     forest.fit(training, budget=Budget(), seed=3)
     features, held_out = (
-        forest._features_of(training.inputs, ends)
+        forest._features(gather(training.inputs, ends, WIDTH))
         for ends in (training.ends, training.validation_ends)
     )
     expected = (

@@ -16,17 +16,16 @@ import pytest
 from tsad_tasks.base.errors import BadInput, BundleError, ConfigError
 from tsad_tasks.detectors import fitting
 from tsad_tasks.detectors.base import Budget, TrainingHistory, TrainingSet, channel_errors
-from tsad_tasks.detectors.neural import keras_training
 from tsad_tasks.detectors.neural import network as neural
 from tsad_tasks.detectors.neural.dense_autoencoder import DenseAutoencoder
-from tsad_tasks.detectors.neural.keras_training import (
+from tsad_tasks.detectors.neural.training import keras_training
+from tsad_tasks.detectors.neural.training.keras_training import (
     compiled,
     learning_rate,
     pays_to_compile,
-    quiet_stderr,
-    start_keras,
 )
-from tsad_tasks.detectors.neural.weights import start_from, weights_from, weights_of
+from tsad_tasks.detectors.neural.training.quiet_keras import quiet_stderr, start_keras
+from tsad_tasks.detectors.neural.training.weights import start_from, weights_from, weights_of
 from tsad_tasks.detectors.registry import build_detector
 from tsad_tasks.model.windows import gather
 

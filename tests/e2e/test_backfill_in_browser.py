@@ -28,15 +28,18 @@ from tests.e2e.small_room import (
     fill_source,
     write_dataset,
 )
+from tsad_tasks.base.enums import Outcome
 from tsad_tasks.base.places import project_folder
+from tsad_tasks.base.rule import RuleResult
 from tsad_tasks.champions.champions import register_model
+from tsad_tasks.champions.queries import SELECT_MODEL
 from tsad_tasks.config import load_config
 from tsad_tasks.ingest.ingest import ingest_interval
 from tsad_tasks.scoring.incidents import build_incidents
 from tsad_tasks.scoring.score import score_interval
 from tsad_tasks.storage.migrate import migrate
+from tsad_tasks.storage.rows import NewModel
 from tsad_tasks.storage.store import Store
-from tsad_tasks.training.queries import NewModel, RuleResult
 from tsad_tasks.training.retrain import Retraining, ingest_history, retrain
 
 SCORE, PROMOTE, RETRAIN = (f"{DATASET}.{kind}" for kind in ("score", "promote", "retrain"))
@@ -175,9 +178,9 @@ def challenge(ui: Ui) -> None:
     """The champion once more as another model, in its shadow, and an hour that both have scored."""
     config = load_config(ui.pictures / "datasets" / f"{DATASET}.yaml")
     with Store.connect(ui.cluster.uri(role=postgres.PIPELINE)) as store:
-        row = store.records("select_model", {"model_id": 1})[0]
+        row = store.one(SELECT_MODEL, model_id=1)
         first = NewModel(**{name: row[name] for name in NewModel.__dataclass_fields__})
-        rules = [RuleResult("finite_loss", 0.1, None, None, True)]
+        rules = [RuleResult("finite_loss", Outcome.MET, 0.1)]
         assert register_model(store, replace(first, seed=8), rules, []).shadow_from is not None
         # Airflow has also run the hour that has just gone by, so the shadow would begin now.
         shadow_from = TRAINED_AT + N_HOURS * HOUR

@@ -7,7 +7,7 @@ from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any
 from uuid import uuid4
@@ -34,10 +34,11 @@ from tests.storage.rooms import (
     score_rows,
 )
 from tsad_tasks.base.clock import utc_now
+from tsad_tasks.base.enums import Outcome, Stage
 from tsad_tasks.base.interval import HOUR
+from tsad_tasks.base.rule import RuleResult
 from tsad_tasks.champions.champions import end_shadow, promote, register_model, roll_back
-from tsad_tasks.champions.queries import INSERT_MODEL_DECISION, SELECT_SHADOWS, ModelDecision
-from tsad_tasks.champions.records import insert_model, insert_rule_results, open_period
+from tsad_tasks.champions.queries import write_rule_results
 from tsad_tasks.config import DatasetConfig, Notifications
 from tsad_tasks.notifications.channels.senders import sender
 from tsad_tasks.notifications.notify import (
@@ -50,11 +51,9 @@ from tsad_tasks.notifications.notify import (
     enqueue_news,
     retire_alerts,
 )
-from tsad_tasks.scoring.queries import UPSERT_INCIDENTS, WITHDRAW_INCIDENTS, IncidentRow
 from tsad_tasks.storage.database import connect
-from tsad_tasks.storage.scores import SELECT_INCIDENTS, write_scores
-from tsad_tasks.storage.store import Statement, Store, columns
-from tsad_tasks.training.queries import RuleResult
+from tsad_tasks.storage.rows import IncidentRow, ModelDecision
+from tsad_tasks.storage.store import Statement, Store
 
 STEP = timedelta(minutes=30)
 NOW = HOUR_AT + 24 * HOUR
@@ -107,12 +106,8 @@ class Hall:
             self.model_id,
         )
         with self.room.store.transaction():
-            open_period(
-                self.room.store,
-                new_model(self.room),
-                self.model_id,
-                valid_from=HOUR_AT,
-                reason="first",
+            self.room.store.promote(
+                new_model(self.room), self.model_id, valid_from=HOUR_AT, reason="first"
             )
         self.config, self.now_at = configured(), NOW
         for running in (self.mail, self.web):
@@ -121,23 +116,15 @@ class Hall:
     def becomes(self, *spans: Span) -> None:
         """These are the incidents that stand from now on."""
         with self.room.store.transaction():
-            known = self.room.store.rows(
-                SELECT_INCIDENTS,
-                lineage="live",
-                entity_ids=self.room.entity_ids,
-                start_at=HOUR_AT - HOUR,
-                end_at=NOW + 99 * HOUR,
+            known = self.room.store.select_incidents(
+                "live", self.room.entity_ids, HOUR_AT - HOUR, NOW + 99 * HOUR
             )
             new = {span.incident_id: span for span in spans}
-            gone = [old.incident_id for old in known if old.incident_id not in new]
-            self.room.store.execute(
-                WITHDRAW_INCIDENTS, incident_id=gone, superseded_by=[None] * len(gone)
+            self.room.store.withdraw_incidents(
+                {old.incident_id: None for old in known if old.incident_id not in new}
             )
-            self.room.store.execute(
-                UPSERT_INCIDENTS,
-                lineage="live",
-                policy_version="v1",
-                **columns([self._row(span) for span in new.values()], IncidentRow),
+            self.room.store.upsert_incidents(
+                "live", "v1", [self._row(span) for span in new.values()]
             )
 
     def _row(self, span: Span) -> IncidentRow:
@@ -164,8 +151,8 @@ class Hall:
             last = np.array([HOUR_S + 3600 * (n_hours - 1)])
             rows = score_rows(self.room, self.model_id, [-0.5, -0.5], hours_s=last)
             with self.room.store.transaction():
-                write_scores(
-                    self.room.store, rows, anomaly_rows(self.room), attribution_rows(self.room)
+                self.room.store.write_scores(
+                    rows, anomaly_rows(self.room), attribution_rows(self.room)
                 )
 
     def challenges(self, rows: Sequence[RuleResult], **changes: Any) -> int:
@@ -176,7 +163,7 @@ class Hall:
         """A decision on the champion."""
         with self.room.store.transaction():
             said = ModelDecision(self.model_id, lineage, decision, "ada", "so she said", HOUR_AT)
-            self.room.store.execute(INSERT_MODEL_DECISION, **asdict(said))
+            self.room.store.insert_model_decision(said)
 
     def stops(self, lineage: str = "live", by: str = "ada", reason: str = "not now") -> None:
         """A training is stopped."""
@@ -252,8 +239,8 @@ def opened_hall(cluster: Cluster, template_database: str) -> Iterator[Hall]:
     with opened_room(cluster.uri(name, PIPELINE)) as room, mail_server() as mail, webhook() as web:
         model = new_model(room)
         with room.store.transaction():
-            model_id = insert_model(room.store, model).model_id
-            open_period(room.store, model, model_id, valid_from=HOUR_AT, reason="first")
+            model_id = room.store.insert_model(model).model_id
+            room.store.promote(model, model_id, valid_from=HOUR_AT, reason="first")
         room.uri = owner
         connection = connect(owner)
         yield Hall(room, model_id, mail, web, connection)
@@ -406,7 +393,7 @@ def retired(hall: Hall, *, days: int, kept_s: int = 86400) -> int:
         hall.room, hall.model_id, [-0.5, -0.5], hours_s=later, entity_ids=hall.room.entity_ids[:1]
     )
     with hall.room.store.transaction():
-        write_scores(hall.room.store, rows, anomaly_rows(hall.room), attribution_rows(hall.room))
+        hall.room.store.write_scores(rows, anomaly_rows(hall.room), attribution_rows(hall.room))
     return retire_alerts(
         hall.room.store, hall.config, newest_at=HOUR_AT + timedelta(days=days), kept_s=kept_s
     )
@@ -588,23 +575,22 @@ def test_each_decision_is_told_once_to_whom_it_concerns(hall: Hall) -> None:
 
 
 def _fails_in_shadow(hall: Hall, version: int) -> None:
-    (shadow,) = hall.room.store.rows(
-        SELECT_SHADOWS, dataset_id=hall.room.dataset_id, lineage="live"
-    )
+    (shadow,) = hall.room.store.select_shadows(hall.room.dataset_id, "live")
     assert shadow.version == version
     with hall.room.store.transaction():
         rows = [
-            RuleResult("hours", 24, 24, None, True),
-            RuleResult("agreement", 0.7, 0.9, None, False),
+            RuleResult("hours", Outcome.MET, 24, 24, stage=Stage.SHADOW),
+            RuleResult("agreement", Outcome.FAILED, 0.7, 0.9, stage=Stage.SHADOW),
         ]
-        insert_rule_results(hall.room.store, shadow.model_id, rows, "shadow")
+        write_rule_results(hall.room.store, shadow.model_id, rows)
     end = {"at": NOW, "decision": "shadow_failed", "by": "shadow", "reason": "agreement"}
     end_shadow(hall.room.store, new_model(hall.room).scope, shadow, **end)
 
 
 def test_the_email_on_a_gate_says_what_was_not_met_who_stays_and_where_to_look(hall: Hall) -> None:
     hall.challenges(
-        [*PASSED, RuleResult("point_share", 0.2, 0.9, 0.95, False, "share found of 30")], seed=8
+        [*PASSED, RuleResult("point_share", Outcome.FAILED, 0.2, 0.9, 0.95, "share found of 30")],
+        seed=8,
     )
     hall.news()
     hall.ask(
@@ -617,7 +603,7 @@ def test_the_email_on_a_gate_says_what_was_not_met_who_stays_and_where_to_look(h
         "Dataset:   room\nTraining:  1–28 Feb 2026\nDecided:   1 Mar 2026 05:00 (UTC, UTC) by "
         "gate\n"
         "Because:   point_share\n\n"
-        "Not met:\n  point_share: 0.200; limit 0.900; champion 0.950 – share found of 30\n\n"
+        "Not met:\n  point_share: 0.200, limit at least 0.900, champion 0.950 (share found of 30)\n\n"
         "What to do:\n  tsad models room\n  tsad models room --history\n\n"
         "Look further:\n  SELECT rule, value, limit_value, champion_value, passed, note FROM "
         "tsad.v_model_decision "
@@ -641,10 +627,10 @@ def test_the_email_on_a_gate_says_what_was_not_met_who_stays_and_where_to_look(h
 
 
 def test_numbers_without_end_are_told_too(hall: Hall) -> None:
-    hall.challenges([RuleResult("shift", float("inf"), float("nan"), None, False)], seed=8)
+    hall.challenges([RuleResult("shift", Outcome.FAILED, float("inf"), float("nan"))], seed=8)
     hall.news()
     assert hall.deliver() == (2, 0, 0)
-    assert "  shift: Infinity; limit NaN\n" in hall.web.receiver.said[0]["text"]
+    assert "  shift: ∞, limit no data\n" in hall.web.receiver.said[0]["text"]
 
 
 def test_a_stopped_training_says_what_was_too_much(hall: Hall) -> None:

@@ -11,16 +11,19 @@ from upath import UPath
 
 from tests.plants.trained import SPLIT_AT, Plant
 from tests.plants.weeks import Weeks
+from tsad_tasks.base.enums import Outcome
 from tsad_tasks.base.interval import HOUR
+from tsad_tasks.base.rule import RuleResult
 from tsad_tasks.champions.champions import RegisterSummary, register_model
+from tsad_tasks.champions.queries import SELECT_MODEL
 from tsad_tasks.detectors.bundle import read_bundle, store_bundle
 from tsad_tasks.model.spec import ModelSpec
 from tsad_tasks.model.thresholds import Calibration
+from tsad_tasks.storage.rows import NewModel
 from tsad_tasks.storage.store import Store
-from tsad_tasks.training.queries import NewModel, RuleResult
 
-PASSED = [RuleResult("finite_loss", 0.1, None, None, True)]
-FAILED = [RuleResult("point_share", 0.2, 0.9, 0.95, False)]
+PASSED = [RuleResult("finite_loss", Outcome.MET, 0.1)]
+FAILED = [RuleResult("point_share", Outcome.FAILED, 0.2, 0.9, 0.95)]
 
 
 def with_limits(bundle: Any, folder: Path, factor: float) -> tuple[str, str]:
@@ -59,7 +62,7 @@ def challenger(
     nervous_in : a folder for a bundle whose limits are a tenth of what they were.
     """
     with Store.connect(plant.uri) as store:
-        row = store.records("select_model", {"model_id": 1})[0]
+        row = store.one(SELECT_MODEL, model_id=1)
     first = NewModel(**{name: row[name] for name in NewModel.__dataclass_fields__})
     model = replace(first, seed=seed, train_end_at=end_at, parent_model_id=1, lineage=lineage)
     if nervous_in is not None:

@@ -26,6 +26,7 @@ from tsad_tasks.reporting.period.report import ReportSummary, period_content, re
 from tsad_tasks.scoring.incidents import build_incidents
 from tsad_tasks.scoring.score import score_interval
 from tsad_tasks.storage.store import Store
+from tsad_tasks.text.rules import brief_note
 
 NOW = datetime(2026, 3, 8, 1, tzinfo=UTC)
 
@@ -257,8 +258,9 @@ def test_the_champions_card_shows_its_training_and_its_gate(plant: Plant) -> Non
     ((value, note),) = plant.execute(
         "SELECT value, note FROM tsad.v_model_decision WHERE rule = 'point_share'"
     )
-    (points,) = (row for row in card.gate if row.rule == "point anomalies found")
-    assert (points.value, f"share found {points.note} anomalies") == (value, note)
+    (points,) = (row for row in card.gate if row.rule == "point_share")
+    assert (points.value, points.note) == (value, note)
+    assert brief_note(points) == f"of {points.n} injected"
     assert len(card.loss_history) == len(card.validation_history) == plant.config.training.epochs
     assert card.gate_note.endswith("gate passed.")
 

@@ -24,13 +24,8 @@ from tests.storage.rooms import (
 )
 from tsad_tasks.base.errors import BadInput
 from tsad_tasks.base.interval import HOUR
-from tsad_tasks.champions.records import insert_model, open_period
-from tsad_tasks.scoring.queries import SELECT_CHAMPIONS
-from tsad_tasks.storage.datasets import lock_champions, lock_hours, select_dataset, select_layouts
-from tsad_tasks.storage.readings import read_blocks, write_blocks
-from tsad_tasks.storage.scores import write_scores, write_unscored_hours
+from tsad_tasks.storage.rows import NewModel
 from tsad_tasks.storage.store import Store
-from tsad_tasks.training.queries import SELECT_CHAMPION_AT, NewModel
 
 MONTH_AT = datetime(2031, 1, 1, tzinfo=UTC)
 LATER = HOUR_AT + 10 * HOUR
@@ -104,7 +99,7 @@ def test_a_dataset_that_goes_back_to_an_earlier_step_goes_back_to_that_layout(ro
     room.grown(room_config(step="20min"))
     back = room.grown(room.config)
     assert back.layout == room.layout
-    assert select_layouts(room.store, room.dataset_id)[0] == room.layout
+    assert room.store.select_layouts(room.dataset_id)[0] == room.layout
 
 
 def test_a_unit_that_changes_is_told_in_the_datasets_view(room: Room) -> None:
@@ -121,11 +116,11 @@ def test_an_unknown_dataset_is_bad_input(room: Room) -> None:
     with pytest.raises(
         BadInput, match=r"Expected a dataset that was ingested before. Received: 'hall'"
     ):
-        select_dataset(room.store, "hall")
+        room.store.select_dataset("hall")
 
 
 def test_a_horizon_of_minus_infinity_is_none(room: Room) -> None:
-    assert select_dataset(room.store, "room").retired_before is None
+    assert room.store.select_dataset("room").retired_before is None
 
 
 # Partitions and locks
@@ -159,13 +154,13 @@ def test_two_writers_in_the_middle_of_their_work_may_both_need_a_new_partition(
     def writer(hour_at: datetime) -> Callable[[], None]:
         def work() -> None:
             with Store.connect(room.uri) as store, store.transaction():
-                read_blocks(store, room.layout, room.entity_ids, hour_at, hour_at + HOUR)
+                store.read_blocks(room.layout, room.entity_ids, hour_at, hour_at + HOUR)
                 before_at = HOUR_AT + (hour_at.day * HOUR)
-                write_blocks(
-                    store, room.layout, room.entity_ids[:1], [before_at], np.ones((1, 2, 2))
+                store.write_blocks(
+                    room.layout, room.entity_ids[:1], [before_at], np.ones((1, 2, 2))
                 )
                 barrier.wait()
-                write_blocks(store, room.layout, room.entity_ids[:1], [hour_at], np.ones((1, 2, 2)))
+                store.write_blocks(room.layout, room.entity_ids[:1], [hour_at], np.ones((1, 2, 2)))
 
         return work
 
@@ -214,7 +209,7 @@ def test_a_partition_has_the_keys_and_indexes_of_its_table(room: Room) -> None:
 @contextmanager
 def _holding(room: Room, hours: list[datetime], seen: list[datetime]) -> Iterator[None]:
     with Store.connect(room.uri) as store, store.transaction():
-        lock_hours(store, room.dataset_id, hours, seen=seen)
+        store.lock_hours(room.dataset_id, hours, seen=seen)
         yield
 
 
@@ -223,7 +218,7 @@ def _is_blocked(room: Room, hours: list[datetime], seen: list[datetime] | None =
         store._connection.cursor().execute("SET lock_timeout = '50ms'")
         try:
             with store.transaction():
-                lock_hours(store, room.dataset_id, hours, seen=seen or [])
+                store.lock_hours(room.dataset_id, hours, seen=seen or [])
         except psycopg2.errors.LockNotAvailable:
             return True
         return False
@@ -263,7 +258,7 @@ def test_champions_stay_while_somebody_scores_and_many_may_score(room: Room) -> 
 
     def promote() -> None:
         with Store.connect(room.uri) as store, store.transaction():
-            open_period(store, model.scope, model_id, valid_from=HOUR_AT, reason="test")
+            store.promote(model.scope, model_id, valid_from=HOUR_AT, reason="test")
         promoted.set()
 
     with (
@@ -272,8 +267,8 @@ def test_champions_stay_while_somebody_scores_and_many_may_score(room: Room) -> 
         first.transaction(),
         second.transaction(),
     ):
-        lock_champions(first, room.dataset_id)
-        lock_champions(second, room.dataset_id)
+        first.lock_champions(room.dataset_id)
+        second.lock_champions(room.dataset_id)
         thread = threading.Thread(target=promote)
         thread.start()
         time.sleep(0.2)
@@ -288,13 +283,13 @@ def test_champions_stay_while_somebody_scores_and_many_may_score(room: Room) -> 
 def _registered(room: Room, **changes: object) -> tuple[NewModel, int]:
     model = new_model(room, **changes)
     with room.store.transaction():
-        return model, insert_model(room.store, model).model_id
+        return model, room.store.insert_model(model).model_id
 
 
 def _promoted(room: Room, valid_from: datetime, **changes: object) -> int:
     model, model_id = _registered(room, **changes)
     with room.store.transaction():
-        open_period(room.store, model.scope, model_id, valid_from=valid_from, reason="test")
+        room.store.promote(model.scope, model_id, valid_from=valid_from, reason="test")
     return model_id
 
 
@@ -313,7 +308,7 @@ def test_models_registered_at_once_get_versions_of_their_own(room: Room) -> None
     def work(seed: int) -> Callable[[], None]:
         def register() -> None:
             with Store.connect(room.uri) as store, store.transaction():
-                insert_model(store, new_model(room, seed=seed))
+                store.insert_model(new_model(room, seed=seed))
 
         return register
 
@@ -324,9 +319,7 @@ def test_models_registered_at_once_get_versions_of_their_own(room: Room) -> None
 def test_a_promotion_ends_the_period_before_it(room: Room) -> None:
     first, second = _promoted(room, HOUR_AT), _promoted(room, LATER, seed=8)
     start, end = HOUR_AT - timedelta(days=1), LATER + timedelta(days=1)
-    found = room.store.rows(
-        SELECT_CHAMPIONS, dataset_id=room.dataset_id, lineage="live", start_at=start, end_at=end
-    )
+    found = room.store.select_champions(room.dataset_id, "live", start, end)
     assert [(row.model_id, row.valid_from) for row in found] == [(first, HOUR_AT), (second, LATER)]
     assert (found[0].valid_to, found[1].valid_to.year) == (LATER, 9999)  # type: ignore[union-attr]
 
@@ -353,22 +346,11 @@ def test_periods_that_touch_do_not_overlap_and_the_first_hour_belongs_to_the_new
 ) -> None:
     first, second = _promoted(room, HOUR_AT), _promoted(room, LATER, seed=8)
     found = [
-        room.store.first(
-            SELECT_CHAMPION_AT, dataset_id=room.dataset_id, scope_entity_id=0, lineage="live", at=at
-        )
+        room.store.select_champion_at(room.dataset_id, 0, "live", at)
         for at in (LATER - HOUR, LATER)
     ]
     assert [one.model_id for one in found if one] == [first, second]
-    assert (
-        room.store.first(
-            SELECT_CHAMPION_AT,
-            dataset_id=room.dataset_id,
-            scope_entity_id=0,
-            lineage="live",
-            at=HOUR_AT - HOUR,
-        )
-        is None
-    )
+    assert room.store.select_champion_at(room.dataset_id, 0, "live", HOUR_AT - HOUR) is None
 
 
 # Scores and anomalies
@@ -379,11 +361,8 @@ def _scored(
 ) -> tuple[int, int, int]:
     with room.store.transaction():
         rows = score_rows(room, model_id, scores)
-        done = write_scores(
-            room.store,
-            rows,
-            anomaly_rows(room, *steps, score=score),
-            attribution_rows(room, *steps),
+        done = room.store.write_scores(
+            rows, anomaly_rows(room, *steps, score=score), attribution_rows(room, *steps)
         )
     return done.n_new, done.n_superseded, done.n_anomalies
 
@@ -445,8 +424,8 @@ def test_a_model_without_a_period_speaks_to_nobody(room: Room) -> None:
 def test_an_hour_without_champion_is_marked_and_unmarked(room: Room) -> None:
     def mark(status: str | None) -> int:
         with room.store.transaction():
-            return write_unscored_hours(
-                room.store, "live", room.entity_ids[:1], [HOUR_AT], [status], "none yet"
+            return room.store.write_unscored_hours(
+                "live", room.entity_ids[:1], [HOUR_AT], [status], "none yet"
             )
 
     assert (mark("no_champion"), mark("no_champion")) == (1, 0)

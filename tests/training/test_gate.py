@@ -14,25 +14,22 @@ from upath import UPath
 from tests.detectors.network_of_zeros import zero_detector
 from tests.plants.trained import SPLIT_AT, Plant, config
 from tests.training.test_held_out import RULE, daily, held_out, model
+from tsad_tasks.base.enums import Outcome, Stage
 from tsad_tasks.base.interval import HOUR
-from tsad_tasks.champions.queries import SELECT_GATE_DECISIONS
-from tsad_tasks.config import Gate
+from tsad_tasks.base.rule import RULES, RuleResult
+from tsad_tasks.champions.queries import rule_results
 from tsad_tasks.detectors.base import TrainingHistory
 from tsad_tasks.storage.store import Store
 from tsad_tasks.training import gate
 from tsad_tasks.training.gate import (
     N_TIMED,
     TIMED_STEPS,
-    _false_alarms,
-    _false_incidents,
-    _injected_found,
-    _known_found,
-    not_worse,
     run_gate,
     window_milliseconds,
 )
 from tsad_tasks.training.held_out import Delays, DetectionResult, judge, series_errors
 from tsad_tasks.training.retrain import Retraining, retrain
+from tsad_tasks.training.rules.base import GateEvidence
 
 HISTORY = TrainingHistory((0.2,), (0.1,), 100, 1.0, "epochs")
 KINDS = ("point", "contextual", "collective")
@@ -46,6 +43,15 @@ def verdicts(n_found: int, n: int, **changes: Any) -> DetectionResult:
     """So many of n injected anomalies of each kind found, and no false alarm."""
     facts: dict[str, Any] = {"n_flags": 0, "n_judged": 1000, "n_weeks": 1.0}
     return DetectionResult(dict.fromkeys(KINDS, delays(n_found, n)), **facts | changes)
+
+
+def judged(
+    rule: str, challenger: DetectionResult, champion: DetectionResult | None = None, **gate: Any
+) -> RuleResult:
+    """A rule's result, with the gate's settings changed."""
+    changed = config(gate=gate)
+    evidence = GateEvidence(changed, challenger, champion, HISTORY)
+    return RULES[Stage.GATE][rule].judge(evidence, changed)
 
 
 @pytest.mark.parametrize(
@@ -62,16 +68,17 @@ def verdicts(n_found: int, n: int, **changes: Any) -> DetectionResult:
 def test_a_share_fails_when_its_limit_is_above_the_interval_or_the_margin_is_used_up(
     n_found: int, n: int, passes: bool
 ) -> None:
-    row = _injected_found("point", verdicts(n_found, n), None, 0.9, 0.1)
+    row = judged("point_share", verdicts(n_found, n))
     assert row.passed is passes
     assert (row.low or 0) < (row.value or 0) < (row.high or 0)
 
 
-@pytest.mark.parametrize(("n_flags", "passes"), [(5, True), (15, True), (21, False)])
+@pytest.mark.parametrize(("n_flags", "passes"), [(5, True), (15, True), (21, False), (None, False)])
 def test_false_alarms_fail_beyond_chance_or_beyond_a_multiple_of_the_limit(
-    n_flags: int, passes: bool
+    n_flags: int | None, passes: bool
 ) -> None:
-    row = _false_alarms(verdicts(20, 20, n_flags=n_flags), None, Gate(), 10)
+    facts = {"n_judged": 0} if n_flags is None else {"n_flags": n_flags}
+    row = judged("false_alarm_share", verdicts(20, 20, **facts))
     assert row.passed is passes
 
 
@@ -81,7 +88,8 @@ def test_false_alarms_fail_beyond_chance_or_beyond_a_multiple_of_the_limit(
 def test_incidents_fail_only_where_chance_does_not_explain_them(
     n_incidents: int, weeks: float, passes: bool
 ) -> None:
-    row = _false_incidents(verdicts(20, 20, n_incidents=n_incidents, n_weeks=weeks), None, 2.0)
+    found = verdicts(20, 20, n_incidents=n_incidents, n_weeks=weeks)
+    row = judged("incidents_per_entity_week", found, max_incidents_per_entity_week=2.0)
     assert row.passed is passes
 
 
@@ -100,35 +108,37 @@ def paired(lost: int, won: int, n: int) -> tuple[DetectionResult, DetectionResul
 def test_a_challenger_fails_when_it_loses_more_pairs_than_chance_explains(
     lost: int, won: int, n: int, passes: bool
 ) -> None:
-    assert not_worse(*paired(lost, won, n), Gate()).passed is passes
+    assert judged("not_worse", *paired(lost, won, n)).passed is passes
 
 
 @pytest.mark.parametrize(
-    ("gate", "passes"), [(Gate(), False), (Gate(tolerance=0.06), True), (Gate(min_pairs=500), True)]
+    ("gate", "passes"), [({}, False), ({"tolerance": 0.06}, True), ({"min_pairs": 500}, True)]
 )
-def test_the_tolerance_decides_where_many_anomalies_were_injected(gate: Gate, passes: bool) -> None:
-    assert not_worse(*paired(120, 99, 400), gate).passed is passes
+def test_the_tolerance_decides_where_many_anomalies_were_injected(
+    gate: dict[str, Any], passes: bool
+) -> None:
+    assert judged("not_worse", *paired(120, 99, 400), **gate).passed is passes
 
 
-@pytest.mark.parametrize(("n_flags", "passes"), [(2, False), (300, True)])
-def test_a_champion_that_cries_wolf_is_no_standard(n_flags: int, passes: bool) -> None:
+@pytest.mark.parametrize(("n_flags", "outcome"), [(2, Outcome.FAILED), (300, Outcome.NOT_TESTED)])
+def test_a_champion_that_cries_wolf_is_no_standard(n_flags: int, outcome: Outcome) -> None:
     champion = verdicts(20, 20, n_flags=n_flags)
-    assert not_worse(verdicts(16, 20), champion, Gate()).passed is passes
+    assert judged("not_worse", verdicts(16, 20), champion).outcome is outcome
 
 
 @pytest.mark.parametrize(
-    ("found", "old", "passes", "note"),
+    ("found", "old", "outcome", "note"),
     [
-        ((None,), (0,), True, "too few known anomalies: 1; decides nothing"),
-        ((None,) * 6, (0,) * 6, False, "share found of 6 known anomalies"),
-        ((0, 0, None), (0, 0, 0), True, "share found of 3 known anomalies"),
+        ((None,), (0,), Outcome.NOT_TESTED, "not tested: too few known: 1"),
+        ((None,) * 6, (0,) * 6, Outcome.FAILED, "share found of 6 known anomalies"),
+        ((0, 0, None), (0, 0, 0), Outcome.MET, "share found of 3 known anomalies"),
     ],
 )
 def test_known_anomalies_decide_where_there_are_enough(
-    found: Delays, old: Delays, passes: bool, note: str
+    found: Delays, old: Delays, outcome: Outcome, note: str
 ) -> None:
-    row = _known_found(verdicts(20, 20, known=found), verdicts(20, 20, known=old), Gate())
-    assert row.passed is passes
+    row = judged("known_share", verdicts(20, 20, known=found), verdicts(20, 20, known=old))
+    assert (row.outcome, row.passed) == (outcome, outcome is not Outcome.FAILED)
     assert note in row.note
 
 
@@ -170,8 +180,11 @@ def test_every_rule_is_a_row_with_its_numbers() -> None:
         "score_drift",
         "latency_ms",
         "size_bytes",
+        "commissioning_shift",
+        "commissioning_spread",
     ]
-    assert rows["known_share"].note == "too few known anomalies: 0; decides nothing"
+    assert rows["known_share"].note == "not tested: too few known: 0"
+    assert rows["commissioning_shift"].outcome is Outcome.NOT_TESTED
     assert 0 < (rows["latency_ms"].value or 0) < 50
     assert rows["held_out_error"].value is not None
 
@@ -205,10 +218,7 @@ def test_a_retraining_meets_its_champion_on_the_same_readings_and_known_anomalie
             store, plant.config, SPLIT_AT, UPath(tmp_path / "run"), UPath(tmp_path), seed=9
         )
         (summary,) = retrain(run)
-        rows = {
-            row.rule: row
-            for row in store.rows(SELECT_GATE_DECISIONS, model_id=summary.model_id, stage="gate")
-        }
+        rows = {row.rule: row for row in rule_results(store, summary.model_id)}
     assert "of 3 known anomalies" in rows["known_share"].note
     both = (
         "known_share",

@@ -11,14 +11,17 @@ from upath import UPath
 
 from tests.pipeline.test_same_rows import run_interval
 from tests.plants.trained import CONFIG, SPLIT_AT, START_AT, Plant, config
+from tsad_tasks.base.enums import Outcome
 from tsad_tasks.base.errors import NothingToDo
 from tsad_tasks.base.interval import HOUR
+from tsad_tasks.base.rule import RuleResult
 from tsad_tasks.champions.champions import promote, register_model
+from tsad_tasks.champions.queries import SELECT_MODEL
 from tsad_tasks.champions.shadow import compare
-from tsad_tasks.cli.models import shadow
+from tsad_tasks.cli.champions import shadow
 from tsad_tasks.ingest.ingest import ingest_interval
+from tsad_tasks.storage.rows import NewModel
 from tsad_tasks.storage.store import Store
-from tsad_tasks.training.queries import NewModel, RuleResult
 from tsad_tasks.training.retrain import Retraining, find_exclusions, retrain, settled
 
 OWN = {**CONFIG["detector"], "scope": "entity"}
@@ -110,9 +113,9 @@ def _challenged(plant: Plant, version: int) -> int:
     """Version of a challenger that is the champion's bundle once more."""
     ((model_id,),) = plant.execute("SELECT model_id FROM tsad.v_model WHERE version = %s", version)
     with Store.connect(plant.uri) as store:
-        row = store.records("select_model", {"model_id": model_id})[0]
+        row = store.one(SELECT_MODEL, model_id=model_id)
         first = NewModel(**{name: row[name] for name in NewModel.__dataclass_fields__})
         model = replace(first, seed=8, train_end_at=SPLIT_AT + HOUR, parent_model_id=model_id)
         return register_model(
-            store, model, [RuleResult("finite_loss", 0.1, None, None, True)], []
+            store, model, [RuleResult("finite_loss", Outcome.MET, 0.1)], []
         ).version

@@ -9,22 +9,30 @@ from dataclasses import asdict, dataclass
 from datetime import datetime, timedelta
 
 from tsad_tasks.base.errors import BadInput, NothingToDo
-from tsad_tasks.base.interval import hours_later
+from tsad_tasks.base.rule import RuleResult
 from tsad_tasks.champions.queries import (
-    DELETE_GATE_DECISIONS,
-    INSERT_EXCLUSIONS,
-    INSERT_MODEL_DECISION,
-    SELECT_GATE_DECISIONS,
-    SELECT_SHADOWS,
-    ModelDecision,
-    OpenShadow,
+    DELETE_REFUSAL,
+    SELECT_CHAMPION_PERIODS,
+    SELECT_MODEL_VERSION,
+    SELECT_SHADOW_BEGUN,
+    SELECT_WAITED_FOR,
+    SELECT_WAITING_MODEL,
+    KnownModel,
+    Period,
+    Waiting,
+    rule_results,
+    write_rule_results,
 )
-from tsad_tasks.champions.records import end_periods, insert_model, insert_rule_results, open_period
 from tsad_tasks.config import DatasetConfig
-from tsad_tasks.scoring.queries import SELECT_LATEST_SCORED_HOUR
-from tsad_tasks.storage.datasets import lock_dataset, select_dataset, select_entities
-from tsad_tasks.storage.store import Store, columns
-from tsad_tasks.training.queries import ChampionScope, Exclusion, NewModel, RuleResult, TrainedModel
+from tsad_tasks.storage.rows import (
+    ChampionScope,
+    Exclusion,
+    ModelDecision,
+    NewModel,
+    OpenShadow,
+    TrainedModel,
+)
+from tsad_tasks.storage.store import Store, hours_later
 
 # So long a challenger keeps its place in the shadow, however few hours are scored: a newer one
 # waits.
@@ -71,18 +79,14 @@ def register_model(
     in_shadow : False makes it champion at once in any case.
     """
     with store.transaction():
-        lock_dataset(store, model.dataset_id, "champion")
-        registered = insert_model(store, model)
+        store.lock_dataset(model.dataset_id, "champion")
+        registered = store.insert_model(model)
         refused = [] if registered.gate_passed else _failed_rules(store, registered)
-        is_new = bool(refused) or not store.rows(
-            SELECT_GATE_DECISIONS, model_id=registered.model_id, stage="gate"
-        )
+        is_new = bool(refused) or not rule_results(store, registered.model_id)
         if not registered.gate_passed:
-            store.execute(DELETE_GATE_DECISIONS, model_id=registered.model_id)
-            insert_rule_results(store, registered.model_id, outcome)
-        store.execute(
-            INSERT_EXCLUSIONS, model_id=registered.model_id, **columns(exclusions, Exclusion)
-        )
+            store.execute(DELETE_REFUSAL, model_id=registered.model_id)
+            write_rule_results(store, registered.model_id, outcome)
+        store.insert_exclusions(registered.model_id, exclusions)
         failed = _failed_rules(store, registered)
         valid_from = shadow_from = None
         if failed:
@@ -100,7 +104,7 @@ def register_model(
             valid_from = _first_hour(champion_periods(store, model.scope), registered.model_id)
         else:
             valid_from = _promote_at_once(store, model, registered)
-        waits_for = store.select_or_none("select_waited_for", {"model_id": registered.model_id})
+        waits_for = store.first(SELECT_WAITED_FOR, model_id=registered.model_id)
     promoted = valid_from is not None
     return RegisterSummary(
         registered.model_id,
@@ -110,24 +114,17 @@ def register_model(
         valid_from,
         shadow_from,
         failed,
-        waits_for[0] if waits_for else None,
+        waits_for,
     )
 
 
 def _failed_rules(store: Store, registered: TrainedModel) -> list[str]:
-    return [
-        row.rule
-        for row in store.rows(SELECT_GATE_DECISIONS, model_id=registered.model_id, stage="gate")
-        if not row.passed
-    ]
-
-
-Period = tuple[int, datetime, datetime]
+    return [row.rule for row in rule_results(store, registered.model_id) if not row.passed]
 
 
 def champion_periods(store: Store, scope: ChampionScope) -> list[Period]:
     """Model, first hour and end of each period, oldest first."""
-    return store.select("select_champion_periods", asdict(scope))
+    return store.rows(SELECT_CHAMPION_PERIODS, **asdict(scope))
 
 
 def _first_hour(periods: Sequence[Period], model_id: int) -> datetime | None:
@@ -140,12 +137,7 @@ def _next_hour(store: Store, scope: ChampionScope, at: datetime) -> datetime:
     """
     if scope.lineage != "live":
         return at
-    scored = store.one(
-        SELECT_LATEST_SCORED_HOUR,
-        dataset_id=scope.dataset_id,
-        scope_entity_id=scope.scope_entity_id,
-        lineage=scope.lineage,
-    )
+    scored = store.select_latest_scored_hour(scope.dataset_id, scope.scope_entity_id, scope.lineage)
     return max(at, hours_later(scored, 1)) if scored else at
 
 
@@ -160,9 +152,8 @@ def _decide(
     valid_from: datetime | None = None,
     former: int | None = None,
 ) -> None:
-    store.execute(
-        INSERT_MODEL_DECISION,
-        **asdict(ModelDecision(model_id, scope.lineage, decision, by, reason, valid_from, former)),
+    store.insert_model_decision(
+        ModelDecision(model_id, scope.lineage, decision, by, reason, valid_from, former)
     )
 
 
@@ -201,7 +192,7 @@ def _keeps_place(store: Store, scope: ChampionScope, shadow: OpenShadow, at: dat
     """Whether a shadow has begun to fill, and is not too old."""
     params = asdict(scope) | {"model_id": shadow.model_id, "start_at": shadow.valid_from}
     return at - shadow.valid_from < LONGEST_SHADOW and bool(
-        store.select("select_shadow_begun", params)[0][0]
+        store.one(SELECT_SHADOW_BEGUN, **params)
     )
 
 
@@ -227,20 +218,11 @@ def _enter_shadow(store: Store, scope: ChampionScope, model_id: int, at: datetim
     """The first hour of a challenger in a shadow that is free."""
     taken = [valid_to for _, _, valid_to in champion_periods(store, scope.shadow)]
     start_at = max([_next_hour(store, scope, at), *taken])
-    open_period(store, scope.shadow, model_id, valid_from=start_at, reason="gate passed")
+    store.promote(scope.shadow, model_id, valid_from=start_at, reason="gate passed")
     _decide(
         store, scope, model_id, "shadow_started", "gate", "all rules passed", valid_from=start_at
     )
     return start_at
-
-
-@dataclass(frozen=True)
-class Waiting:
-    """A challenger that waits for its place in the shadow."""
-
-    model_id: int
-    version: int
-    train_end_at: datetime
 
 
 def _waiting(
@@ -250,8 +232,7 @@ def _waiting(
     than that).
     """
     params = asdict(scope) | {"before_version": before.version if before else None}
-    row = store.select_or_none("select_waiting_model", params)
-    return Waiting(*row) if row else None
+    return store.first(SELECT_WAITING_MODEL, **params)
 
 
 def _fill_shadow(store: Store, scope: ChampionScope) -> None:
@@ -268,7 +249,7 @@ def replace_old_shadow(
     None: it stays.
     """
     with store.transaction():
-        lock_dataset(store, scope.dataset_id, "champion")
+        store.lock_dataset(scope.dataset_id, "champion")
         waiting = _waiting(store, scope)
         is_there = shadow.model_id in [one.model_id for one in _shadows(store, scope)]
         if waiting is None or not is_there or at - shadow.valid_from < LONGEST_SHADOW:
@@ -279,13 +260,13 @@ def replace_old_shadow(
 
 
 def _shadows(store: Store, scope: ChampionScope) -> list[OpenShadow]:
-    found = store.rows(SELECT_SHADOWS, dataset_id=scope.dataset_id, lineage=scope.lineage)
+    found = store.select_shadows(scope.dataset_id, scope.lineage)
     return [shadow for shadow in found if shadow.scope_entity_id == scope.scope_entity_id]
 
 
 def _end_shadow(store: Store, scope: ChampionScope, shadow: OpenShadow, at: datetime) -> None:
     """Nobody is in the shadow from `at` on; what was scored until then stays."""
-    end_periods(store, scope.shadow, max(at, hours_later(shadow.valid_from, 1)))
+    store.end_champions(scope.shadow, max(at, hours_later(shadow.valid_from, 1)))
 
 
 def _promote_at_once(store: Store, model: NewModel, registered: TrainedModel) -> datetime | None:
@@ -304,13 +285,8 @@ def _promote_at_once(store: Store, model: NewModel, registered: TrainedModel) ->
     former = next(
         (key for key, valid_from, valid_to in periods if valid_from < start_at < valid_to), None
     )
-    open_period(
-        store,
-        model.scope,
-        registered.model_id,
-        valid_from=start_at,
-        valid_to=later,
-        reason="gate passed",
+    store.promote(
+        model.scope, registered.model_id, valid_from=start_at, valid_to=later, reason="gate passed"
     )
     reason = "gate passed" if periods else "the first champion"
     _decide(
@@ -408,12 +384,12 @@ def roll_back(
         pruned.
     """
     with store.transaction():
-        dataset = select_dataset(store, config.dataset)
+        dataset = store.select_dataset(config.dataset)
         entity_id = (
-            0 if entity is None else select_entities(store, dataset.dataset_id).get(entity, -1)
+            0 if entity is None else store.select_entities(dataset.dataset_id).get(entity, -1)
         )
         scope = ChampionScope(dataset.dataset_id, entity_id, lineage)
-        lock_dataset(store, dataset.dataset_id, "champion")
+        store.lock_dataset(dataset.dataset_id, "champion")
         periods = champion_periods(store, scope)
         present = _current(periods)
         if present is None:
@@ -441,7 +417,7 @@ def end_shadow(
     place.
     """
     with store.transaction():
-        lock_dataset(store, scope.dataset_id, "champion")
+        store.lock_dataset(scope.dataset_id, "champion")
         if shadow.model_id not in [one.model_id for one in _shadows(store, scope)]:
             raise NothingToDo(f"Version {shadow.version} is not in the shadow any more.")
         _end_shadow(store, scope, shadow, at)
@@ -449,28 +425,17 @@ def end_shadow(
         _fill_shadow(store, scope)
 
 
-@dataclass(frozen=True)
-class KnownModel:
-    model_id: int
-    version: int
-    scope_entity_id: int
-    lineage: str
-    gate_passed: bool | None
-    train_end_at: datetime
-    pruned_at: datetime | None
-
-
 def _model_of(
     store: Store, config: DatasetConfig, *, version: int | None = None, model_id: int | None = None
 ) -> KnownModel:
     params = {"dataset": config.dataset, "version": version, "model_id": model_id}
-    row = store.select_or_none("select_model_version", params)
-    if row is None:
+    model = store.first(SELECT_MODEL_VERSION, **params)
+    if model is None:
         raise BadInput(
             f"Expected the version of a model of {config.dataset}. Received: {version}. See: tsad "
             "models"
         )
-    return KnownModel(*row)
+    return model
 
 
 def locked_model(
@@ -479,8 +444,8 @@ def locked_model(
     """A version that can be used, and what it may speak for; nobody prunes it until the transaction
     ends.
     """
-    dataset = select_dataset(store, config.dataset)
-    lock_dataset(store, dataset.dataset_id, "champion")
+    dataset = store.select_dataset(config.dataset)
+    store.lock_dataset(dataset.dataset_id, "champion")
     model = _model_of(store, config, version=version)
     check_bundle(config, version, model.pruned_at)
     return model, ChampionScope(dataset.dataset_id, model.scope_entity_id, lineage)
@@ -539,8 +504,8 @@ def _take_over(
     reason: str,
 ) -> ChampionChange:
     """One model's place is another's, from an hour on, with the row that says so."""
-    end_periods(store, scope, valid_from)
-    open_period(store, scope, model.model_id, valid_from=valid_from, reason=reason)
+    store.end_champions(scope, valid_from)
+    store.promote(scope, model.model_id, valid_from=valid_from, reason=reason)
     beaten = _model_of(store, config, model_id=former[0]) if former else None
     former_id = beaten.model_id if beaten else None
     _decide(

@@ -5,61 +5,33 @@ follows from it.
 from __future__ import annotations
 
 from collections.abc import Collection, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
-from tsad_tasks.base.confidence import SURE, chance_of_losing
+from tsad_tasks.base.enums import Lineage
 from tsad_tasks.base.errors import NothingToDo
-from tsad_tasks.base.interval import hour_ceil, hours_later
+from tsad_tasks.base.interval import hour_ceil
+from tsad_tasks.base.rule import RuleResult
 from tsad_tasks.champions.champions import ChampionChange, end_shadow, promote, replace_old_shadow
 from tsad_tasks.champions.queries import (
-    INSERT_MODEL_DECISION,
-    SELECT_SHADOWS,
-    ModelDecision,
-    OpenShadow,
+    SELECT_OPEN_FORMS,
+    SELECT_SHADOW_INCIDENTS,
+    SELECT_SHADOW_KNOWN,
+    SELECT_SHADOW_PAIRS,
+    KnownCounts,
+    write_rule_results,
 )
-from tsad_tasks.champions.records import insert_rule_results
-from tsad_tasks.champions.trial import shadow_trial, trial_rules
-from tsad_tasks.config import DatasetConfig, Shadow
-from tsad_tasks.storage.datasets import DatasetRow, lock_dataset, select_dataset, select_entities
-from tsad_tasks.storage.store import Store
-from tsad_tasks.training.queries import ChampionScope, RuleResult
-from tsad_tasks.training.rule_notes import full_note
+from tsad_tasks.champions.rules.base import ShadowComparison, ShadowEvidence, Trial, shadow_rules
+from tsad_tasks.champions.trial import shadow_trial
+from tsad_tasks.config import DatasetConfig
+from tsad_tasks.storage.rows import ChampionScope, DatasetRow, ModelDecision, OpenShadow
+from tsad_tasks.storage.store import Store, hours_later
+from tsad_tasks.text.rules import RULE_COLUMNS, markdown_table, table_rows
 
 BY_RULE = "shadow"
 # A form takes its default by itself; so much later its run is broken, and another one asks.
 FORM_MARGIN_S = 3600
-
-
-@dataclass(frozen=True)
-class ShadowComparison:
-    """What challenger and champion made of the same hours.
-
-    Attributes
-    ----------
-    n_hours, n_steps : that both have scored; of the steps, on how many they agree, and what each
-        flags
-    n_incidents : of the challenger and of the champion, without those in maintenance windows
-    n_labels, n_labels_found : labels in these hours, and those that challenger and champion flag
-    n_confirmed, n_confirmed_found : the same of incidents that people confirmed, as far as no label
-        is there
-    n_false : incidents of challenger and champion that overlap in time what people called
-        false_alarm or expected
-    last_hour_at : the last of the hours
-    """
-
-    n_hours: int
-    n_steps: int
-    n_agreed: int
-    n_flags: tuple[int, int]
-    n_incidents: tuple[int, int]
-    n_labels: int
-    n_labels_found: tuple[int, int]
-    n_confirmed: int = 0
-    n_confirmed_found: tuple[int, int] = (0, 0)
-    n_false: tuple[int, int] = (0, 0)
-    last_hour_at: datetime | None = None
 
 
 @dataclass(frozen=True)
@@ -73,7 +45,7 @@ class JudgedShadow:
 
     scope: ChampionScope
     shadow: OpenShadow
-    paired: ShadowComparison
+    compared: ShadowComparison
     rows: list[RuleResult]
     is_complete: bool
 
@@ -83,12 +55,12 @@ class JudgedShadow:
         return [row.rule for row in self.rows if not row.passed]
 
 
-def compare(
+def judged_shadows(
     store: Store,
     config: DatasetConfig,
     *,
     end_at: datetime,
-    lineage: str = "live",
+    lineage: str = Lineage.LIVE,
     leaving_out: Collection[int] = (),
 ) -> list[JudgedShadow]:
     """Every open shadow of the lineage on the whole hours before `end_at`, but for those of some
@@ -99,15 +71,15 @@ def compare(
     NothingToDo
         When no challenger is in the shadow.
     """
-    dataset = select_dataset(store, config.dataset)
-    shadows = store.rows(SELECT_SHADOWS, dataset_id=dataset.dataset_id, lineage=lineage)
+    dataset = store.select_dataset(config.dataset)
+    shadows = store.select_shadows(dataset.dataset_id, lineage)
     if not shadows:
         raise NothingToDo(f"No challenger of {config.dataset} is in the shadow.")
     chosen = [shadow for shadow in shadows if shadow.version not in leaving_out]
-    return [_comparison(store, config, dataset, shadow, end_at, lineage) for shadow in chosen]
+    return [_judged(store, config, dataset, shadow, end_at, lineage) for shadow in chosen]
 
 
-def _comparison(
+def _judged(
     store: Store,
     config: DatasetConfig,
     dataset: DatasetRow,
@@ -115,133 +87,66 @@ def _comparison(
     end_at: datetime,
     lineage: str,
 ) -> JudgedShadow:
-    paired = paired_hours(store, dataset, shadow, end_at, lineage)
-    rows = shadow_rules(config, paired)
-    is_complete = all(row.passed for row in rows[:2])
+    compared = compared_hours(store, dataset, shadow, end_at, lineage)
     scope = ChampionScope(dataset.dataset_id, shadow.scope_entity_id, lineage)
-    if is_complete:
-        last_at = paired.last_hour_at
-        trial = (
-            shadow_trial(store, config, scope, shadow, end_at=hours_later(last_at, 1))
-            if last_at
-            else None
-        )
-        rows += trial_rules(config, trial)
-    return JudgedShadow(scope, shadow, paired, rows, is_complete)
+    is_complete = all(row.passed for row in shadow_results(config, compared, only_waits=True))
+    if not is_complete:
+        return JudgedShadow(scope, shadow, compared, shadow_results(config, compared), False)
+    last_at = compared.last_hour_at
+    until = {"end_at": hours_later(last_at, 1)} if last_at else {}
+    trial = shadow_trial(store, config, scope, shadow, **until) if until else None
+    results = shadow_results(config, compared, trial, with_trial=True)
+    return JudgedShadow(scope, shadow, compared, results, True)
 
 
-def paired_hours(
+def compared_hours(
     store: Store, dataset: DatasetRow, shadow: OpenShadow, end_at: datetime, lineage: str
 ) -> ShadowComparison:
     """Challenger and champion on the hours from the shadow's beginning to `end_at`."""
-    ids = (
-        [shadow.scope_entity_id]
-        if shadow.scope_entity_id
-        else [*select_entities(store, dataset.dataset_id).values()]
-    )
-    params: dict[str, Any] = {
-        "start_at": shadow.valid_from,
-        "end_at": end_at,
-        "lineage": lineage,
-        "entity_ids": ids,
-    }
-    params |= {"dataset": dataset.name, "version": shadow.version, "model_id": shadow.model_id}
-    n_hours, n_steps, n_agreed, *n_flags, last_hour_at = store.select(
-        "select_shadow_pairs", params
-    )[0]
-    incidents = store.select("select_shadow_incidents", params)[0]
-    known = {by: found for by, *found in store.select("select_shadow_known", params)}
-    n_labels, *labels = known.get("label", (0, 0, 0))
-    n_confirmed, *confirmed = known.get("verdict", (0, 0, 0))
-    found = (n_labels, _two(labels), n_confirmed, _two(confirmed))
+    scope_id = shadow.scope_entity_id
+    ids = [scope_id] if scope_id else [*store.select_entities(dataset.dataset_id).values()]
+    span: dict[str, Any] = {"start_at": shadow.valid_from, "end_at": end_at, "lineage": lineage}
+    scored = store.one(SELECT_SHADOW_PAIRS, dataset=dataset.name, version=shadow.version, **span)
+    incidents = store.one(SELECT_SHADOW_INCIDENTS, entity_ids=ids, **span)
+    rows = store.rows(SELECT_SHADOW_KNOWN, entity_ids=ids, model_id=shadow.model_id, **span)
+    known = {row.known_by: row for row in rows}
+    labels, words = (known.get(by, KnownCounts(by, 0, 0, 0)) for by in ("label", "verdict"))
     return ShadowComparison(
-        n_hours,
-        n_steps,
-        n_agreed,
-        _two(n_flags),
-        _two(incidents[:2]),
-        *found,
-        _two(incidents[2:]),
-        last_hour_at,
+        scored.n_hours,
+        scored.n_paired,
+        scored.n_agreed,
+        (scored.n_challenger_flags, scored.n_champion_flags),
+        (incidents.n_challenger, incidents.n_champion),
+        labels.n_known,
+        (labels.n_challenger, labels.n_champion),
+        words.n_known,
+        (words.n_challenger, words.n_champion),
+        (incidents.n_false_challenger, incidents.n_false_champion),
+        scored.last_hour_at,
     )
 
 
-def _two(numbers: Sequence[int]) -> tuple[int, int]:
-    first, second = numbers
-    return first, second
+def shadow_results(
+    config: DatasetConfig,
+    compared: ShadowComparison,
+    trial: Trial | None = None,
+    *,
+    only_waits: bool = False,
+    with_trial: bool = False,
+) -> list[RuleResult]:
+    """The shadow's rules in order.
 
-
-def shadow_rules(config: DatasetConfig, paired: ShadowComparison) -> list[RuleResult]:
-    """The rules that count what both have scored; the first two say whether the shadow has lasted
-    long enough.
+    Parameters
+    ----------
+    only_waits : those that say whether the shadow has lasted long enough.
+    with_trial : those of the trial as well, which has been made.
     """
-    rules = config.shadow
+    evidence = ShadowEvidence(config, compared, trial)
     return [
-        _at_least(
-            "hours", paired.n_hours, rules.hours, "hours that challenger and champion both scored"
-        ),
-        _at_least("windows", paired.n_steps, config.shadow_windows, "steps that both scored"),
-        _flag_share(rules, paired),
-        _incidents(rules, paired),
-        _agreement(rules, paired),
-        _known_found("labels_found", "labels", paired.n_labels, paired.n_labels_found),
-        _known_found(
-            "confirmed_found", "confirmed incidents", paired.n_confirmed, paired.n_confirmed_found
-        ),
-        _false_alarms(rules, paired),
+        rule.judge(evidence, config)
+        for rule in shadow_rules()
+        if (rule.is_wait or not only_waits) and (with_trial or not rule.needs_trial)
     ]
-
-
-def _at_least(rule: str, value: float, limit: float, note: str) -> RuleResult:
-    return RuleResult(rule, value, limit, None, value >= limit, note)
-
-
-def _flag_share(rules: Shadow, paired: ShadowComparison) -> RuleResult:
-    n = max(paired.n_steps, 1)
-    value, old = paired.n_flags[0] / n, paired.n_flags[1] / n
-    limit = max(rules.max_flag_share, 2 * old)
-    return RuleResult(
-        "flag_share", value, limit, old, value <= limit, f"flagged share of {paired.n_steps} steps"
-    )
-
-
-def _incidents(rules: Shadow, paired: ShadowComparison) -> RuleResult:
-    """Fails only where chance does not explain the challenger's incidents: few of them decide
-    nothing.
-    """
-    value, old = paired.n_incidents
-    chance = chance_of_losing(value, old, rules.max_alert_ratio)
-    note = f"incidents; a {rules.max_alert_ratio:g} times noisier challenger has as many with a chance of {chance:.0%}"
-    return RuleResult("incidents", value, None, old, chance >= SURE, note)
-
-
-def _agreement(rules: Shadow, paired: ShadowComparison) -> RuleResult:
-    value = paired.n_agreed / max(paired.n_steps, 1)
-    note = "share of steps that both flag, or neither"
-    return RuleResult(
-        "agreement", value, rules.min_agreement, None, value >= rules.min_agreement, note
-    )
-
-
-def _known_found(rule: str, what: str, n: int, found: tuple[int, int]) -> RuleResult:
-    """Each was a fault: who finds fewer of them than the champion is not put down to chance."""
-    if not n:
-        return RuleResult(rule, None, None, None, True, f"not tested: no {what} in these hours")
-    value, old = found
-    return RuleResult(rule, value, old, old, value >= old, f"flagged, of {n} {what} in these hours")
-
-
-def _false_alarms(rules: Shadow, paired: ShadowComparison) -> RuleResult:
-    """By people's words on the champion's incidents, at whatever time and entity the challenger has
-    one too.
-    """
-    value, old = paired.n_false
-    if not (value or old):
-        note = "not tested: nobody called an incident of these hours a false alarm or expected"
-        return RuleResult("false_alarms", None, None, None, True, note)
-    chance = chance_of_losing(value, old, rules.max_alert_ratio)
-    note = f"incidents that people called false alarms or expected; as many by chance with {chance:.0%}"
-    return RuleResult("false_alarms", value, None, old, chance >= SURE, note)
 
 
 @dataclass(frozen=True)
@@ -284,7 +189,7 @@ def compare_shadows(
         When no challenger is in the shadow.
     """
     asked = {} if run_id is None else _of_others(_open_forms(store, config, lineage), run_id)
-    found = compare(store, config, end_at=end_at, lineage=lineage, leaving_out=asked)
+    found = judged_shadows(store, config, end_at=end_at, lineage=lineage, leaving_out=asked)
     for one in found:
         if one.is_complete:
             _decide(store, one, end_at)
@@ -295,7 +200,7 @@ def compare_shadows(
     return ShadowSummary(
         ready=[one.shadow.version for one in ready],
         waiting={
-            one.shadow.version: waiting_for(config, one.paired)
+            one.shadow.version: waiting_for(config, one.compared)
             for one in found
             if not one.is_complete
         },
@@ -308,7 +213,7 @@ def compare_shadows(
 
 def _decide(store: Store, one: JudgedShadow, end_at: datetime) -> None:
     with store.transaction():
-        insert_rule_results(store, one.shadow.model_id, one.rows, "shadow")
+        write_rule_results(store, one.shadow.model_id, one.rows)
     if one.failed:
         settings: dict[str, Any] = {
             "decision": "shadow_failed",
@@ -329,11 +234,11 @@ def _replaced(store: Store, undecided: Sequence[JudgedShadow], end_at: datetime)
 def _open_forms(store: Store, config: DatasetConfig, lineage: str) -> dict[int, str]:
     """Runs whose form waits for a person, by version."""
     dataset, open_s = (
-        select_dataset(store, config.dataset),
+        store.select_dataset(config.dataset),
         config.shadow.answer_within_s + FORM_MARGIN_S,
     )
     params = {"dataset_id": dataset.dataset_id, "lineage": lineage, "open_s": open_s}
-    return dict(store.select("select_open_forms", params))
+    return {one.version: one.decided_by for one in store.rows(SELECT_OPEN_FORMS, **params)}
 
 
 def _of_others(forms: dict[int, str], run_id: str) -> dict[int, str]:
@@ -348,47 +253,26 @@ def _ask(
     back.
     """
     with store.transaction():
-        lock_dataset(store, select_dataset(store, config.dataset).dataset_id, "champion")
+        store.lock_dataset(store.select_dataset(config.dataset).dataset_id, "champion")
         forms = _open_forms(store, config, lineage)
         for one in ready:
             if one.shadow.version not in forms:
                 said = "a person is asked on the form of this run"
-                store.execute(
-                    INSERT_MODEL_DECISION,
-                    **asdict(ModelDecision(one.shadow.model_id, lineage, "asked", run_id, said)),
+                store.insert_model_decision(
+                    ModelDecision(one.shadow.model_id, lineage, "asked", run_id, said)
                 )
     return _of_others(forms, run_id)
 
 
-def waiting_for(config: DatasetConfig, paired: ShadowComparison) -> str:
+def waiting_for(config: DatasetConfig, compared: ShadowComparison) -> str:
     """What a shadow lacks, in words."""
-    hours = f"{paired.n_hours} of {config.shadow.hours} hours"
-    return f"{hours} and {paired.n_steps} of {config.shadow_windows} steps scored by both"
+    hours = f"{compared.n_hours} of {config.shadow.hours} hours"
+    return f"{hours} and {compared.n_steps} of {config.shadow_windows} steps scored by both"
 
 
-def markdown(comparison: JudgedShadow) -> str:
-    """The numbers of a comparison as a Markdown table, for the approval form."""
-    lines = [
-        f"Version {comparison.shadow.version}",
-        "",
-        "| rule | challenger | champion | limit | |",
-        "|---|---|---|---|---|",
-    ]
-    for row in comparison.rows:
-        numbers = (_number(row.value), _number(row.champion_value), _number(row.limit_value))
-        lines.append(f"| {row.rule} | {' | '.join(numbers)} | {_outcome(row)} |")
-    return "\n".join(lines)
-
-
-def _outcome(row: RuleResult) -> str:
-    note = full_note(row)
-    if note.startswith("not tested"):
-        return note
-    return f"{'met' if row.passed else 'not met'}: {note}"
-
-
-def _number(value: float | None) -> str:
-    return "" if value is None else f"{value:.4g}"
+def markdown(judged: JudgedShadow) -> str:
+    """The rules of a shadow as a Markdown table, for the approval form."""
+    return f"Version {judged.shadow.version}\n\n{markdown_table(RULE_COLUMNS, table_rows(judged.rows))}"
 
 
 def promote_ready(
@@ -407,11 +291,8 @@ def promote_ready(
     NothingToDo
         When there is none.
     """
-    at, dataset = hour_ceil(end_at), select_dataset(store, config.dataset)
-    there = [
-        one.version
-        for one in store.rows(SELECT_SHADOWS, dataset_id=dataset.dataset_id, lineage=lineage)
-    ]
+    at, dataset = hour_ceil(end_at), store.select_dataset(config.dataset)
+    there = [one.version for one in store.select_shadows(dataset.dataset_id, lineage)]
     settings: dict[str, Any] = {
         "by": by,
         "reason": "passed gate and shadow",
@@ -436,8 +317,8 @@ def decline(
     lineage: str = "live",
 ) -> list[int]:
     """Task `decline`: takes challengers that a person did not want out of the shadow."""
-    dataset, declined = select_dataset(store, config.dataset), []
-    for shadow in store.rows(SELECT_SHADOWS, dataset_id=dataset.dataset_id, lineage=lineage):
+    dataset, declined = store.select_dataset(config.dataset), []
+    for shadow in store.select_shadows(dataset.dataset_id, lineage):
         if shadow.version in versions:
             scope = ChampionScope(dataset.dataset_id, shadow.scope_entity_id, lineage)
             end_shadow(

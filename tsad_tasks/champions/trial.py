@@ -9,56 +9,37 @@ written.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
 
 import numpy as np
 
-from tsad_tasks.base.confidence import share_interval
-from tsad_tasks.base.interval import hour_ceil, hours_later, unix_s
-from tsad_tasks.champions.queries import OpenShadow
-from tsad_tasks.config import DatasetConfig, Gate
+from tsad_tasks.base.interval import hour_ceil, unix_s
+from tsad_tasks.champions.queries import SELECT_MODEL
+from tsad_tasks.champions.rules.base import Trial
+from tsad_tasks.config import DatasetConfig
 from tsad_tasks.detectors.base import Detector
 from tsad_tasks.detectors.bundle import read_bundle
 from tsad_tasks.model.injection import LASTING_STEPS
 from tsad_tasks.model.spec import ModelSpec
 from tsad_tasks.scoring.alarm_rule import incident_rule
 from tsad_tasks.storage.artifacts import place
-from tsad_tasks.storage.datasets import select_entities
-from tsad_tasks.storage.store import Store
+from tsad_tasks.storage.rows import ChampionScope, OpenShadow
+from tsad_tasks.storage.store import Store, hours_later
 from tsad_tasks.training.exclusions import exclusions_of
 from tsad_tasks.training.fit import Scope, TrainingRange, TrainingReader, evenly
 from tsad_tasks.training.gate import (
     MAX_GATE_ENTITIES,
     comparable_model,
-    not_worse,
     window_milliseconds,
 )
-from tsad_tasks.training.held_out import DetectionResult, HeldOut, judge, n_found
-from tsad_tasks.training.queries import SELECT_CHAMPION_AT, ChampionScope, RuleResult
+from tsad_tasks.training.held_out import HeldOut, judge
 
 # Each round folds all steps anew: 24 entities of 17 channels would take minutes.
 MAX_FOLDING_ENTITIES = 6
 # A shadow that gaps and idle time have lengthened to a month needs no month of anomalies.
 MAX_HOURS = 168
 Model = tuple[ModelSpec, Detector]
-
-
-@dataclass(frozen=True)
-class Trial:
-    """What challenger and champion made of the shadow's hours with anomalies in them.
-
-    Attributes
-    ----------
-    champion : None where it sees other channels or steps than the challenger.
-    latency_ms : CPU time of challenger and champion, per window, median; measured here, on these
-        readings.
-    """
-
-    challenger: DetectionResult
-    champion: DetectionResult | None
-    latency_ms: tuple[float, float | None]
 
 
 def shadow_trial(
@@ -75,15 +56,11 @@ def shadow_trial(
     Anomalies, their places and sizes depend on the model's seed, these readings and the champion's
     scales alone. A folding detector begins with the state of its anchor.
     """
-    model = store.records("select_model", {"model_id": shadow.model_id})[0]
+    model = store.one(SELECT_MODEL, model_id=shadow.model_id)
     bundle = read_bundle(place(model["artifact_uri"]), expected_sha256=model["sha256"])
     spec = ModelSpec.from_json(bundle.spec)
-    champion = store.first(
-        SELECT_CHAMPION_AT,
-        dataset_id=scope.dataset_id,
-        scope_entity_id=scope.scope_entity_id,
-        lineage=scope.lineage,
-        at=end_at,
+    champion = store.select_champion_at(
+        scope.dataset_id, scope.scope_entity_id, scope.lineage, end_at
     )
     old = comparable_model(champion, spec) if champion else None
     new = spec, bundle.detector
@@ -138,7 +115,7 @@ def _chosen_entities(
     store: Store, scope: ChampionScope, *, folds: bool
 ) -> tuple[tuple[str, int], ...]:
     """Some entities of the scope, evenly."""
-    known = sorted(select_entities(store, scope.dataset_id).items())
+    known = sorted(store.select_entities(scope.dataset_id).items())
     own = [pair for pair in known if scope.scope_entity_id in (0, pair[1])]
     chosen = evenly(np.arange(len(own)), MAX_FOLDING_ENTITIES if folds else MAX_GATE_ENTITIES)
     return tuple(own[i] for i in chosen)
@@ -170,49 +147,3 @@ def _part(reader: TrainingReader, name: str, entity_id: int, step_s: int) -> Hel
     judged = ~reader.excluded(entity_id, span.start_at, span.end_at) & (steps >= room)
     nothing = np.zeros(len(values), bool)
     return HeldOut(name, values, unix_s(span.start_at), judged, judged & (steps >= shadow), nothing)
-
-
-# What follows from it
-# -----------------------------------------------------------------------------------------------
-
-
-def trial_rules(config: DatasetConfig, trial: Trial | None) -> list[RuleResult]:
-    """The rules that need a trial: what was found of the anomalies, and how long a window takes."""
-    return [_injected_found(config.gate, trial), _latency(config.gate, trial)]
-
-
-def _injected_found(gate: Gate, trial: Trial | None) -> RuleResult:
-    """Not worse than the champion on the same anomalies, by the gate's paired test; without a
-    standard, its limits.
-    """
-    if trial is None or not trial.challenger.all_delays:
-        note = "not tested: too few clean hours to put an anomaly into"
-        return RuleResult("injected_found", None, None, None, True, note)
-    row = not_worse(trial.challenger, trial.champion, gate)
-    if row.limit_value is None:
-        row = _by_limits(gate, trial.challenger, row)
-    return replace(row, rule="injected_found", note=f"{row.note}, put into the shadow's hours")
-
-
-def _by_limits(gate: Gate, found: DetectionResult, row: RuleResult) -> RuleResult:
-    """Where there is no champion to compare with: what the gate wants of each kind, taken
-    together.
-    """
-    limits = {"point": gate.min_point_share, "contextual": gate.min_contextual_share}
-    limits |= {"collective": gate.min_collective_share}
-    limit = sum(limits[kind] * n for kind, n in found.n_injected.items()) / len(found.all_delays)
-    low, high = share_interval(n_found(found.all_delays), len(found.all_delays))
-    note = f"share found of {len(found.all_delays)} injected anomalies; {row.note}"
-    return replace(row, limit_value=limit, passed=high >= limit, low=low, high=high, note=note)
-
-
-def _latency(gate: Gate, trial: Trial | None) -> RuleResult:
-    if trial is None:
-        return RuleResult(
-            "latency_ms", None, gate.max_latency_ms, None, True, "not tested: nothing was read"
-        )
-    value, old = trial.latency_ms
-    note = "CPU milliseconds from readings to an error, per window, median; measured when compared"
-    return RuleResult(
-        "latency_ms", value, gate.max_latency_ms, old, value <= gate.max_latency_ms, note
-    )

@@ -1,194 +1,214 @@
-"""`tsad demo`: from a simulated sensor table to incidents on the screen and a PDF, through the real
-DAGs.
+"""`tsad demo` and `tsad simulate`: example tables with readings of our own making, and the way from
+them to incidents on the screen and a PDF, through the real DAGs.
 """
 
 from __future__ import annotations
 
 import os
 import time
-from collections.abc import Iterable, Sequence
-from datetime import UTC, datetime, timedelta
-from typing import Any
+from collections.abc import Sequence
+from datetime import datetime, timedelta
+from typing import Annotated, Any
 
-from devstack import postgres
-from devstack.headless import Headless, Outcome, headless
-from devstack.simulate import SimulatedAnomaly, SimulatedPlant, server_room
+import typer
+
+from devstack import local, postgres
+from devstack.headless import Headless, headless
+from devstack.plants import PLANTS, START_AT
+from devstack.simulate import SimulatedAnomaly
 from devstack.stack import stack_environment
 from tsad_tasks.base.errors import BadInput, TsadError
 from tsad_tasks.base.interval import HOUR
 from tsad_tasks.base.places import postgres_folder
-from tsad_tasks.champions.queries import SELECT_GATE_DECISIONS
-from tsad_tasks.cli import session
-from tsad_tasks.cli.plant import fill_server_metrics
-from tsad_tasks.cli.screen import Advance, progress, say, table
+from tsad_tasks.champions.queries import SELECT_MODEL_VERSION, rule_results
+from tsad_tasks.cli.champions import MODELS
+from tsad_tasks.cli.options import choice
+from tsad_tasks.cli.scoring import INCIDENTS
+from tsad_tasks.cli.screen import progress, say, table
 from tsad_tasks.storage.paths import artifacts_root, config_of, report_path
-from tsad_tasks.storage.store import Store
-from tsad_tasks.training.rule_notes import failure
+from tsad_tasks.storage.store import Query, Store
+from tsad_tasks.text.rules import failure
 
+CHAMPION = Query("cli/select_champion_of", dict)
 DATASET = "server_room"
-START_AT = datetime(2026, 8, 31, tzinfo=UTC)
-SEED = 7
 MARGIN = timedelta(minutes=15)
+WEEK = timedelta(days=7)
+SCORED = timedelta(days=2)
 
 
-def run_demo(*, days: int, n_hours: int) -> None:
-    """Fills the plant, trains, scores the last hours, reports; what is there already is used
-    again.
+def simulate(
+    plant: Annotated[str, typer.Argument(help="server_room, cold_store, pumps or all.")] = "all",
+    days: Annotated[int, typer.Option(min=1, help="Days of readings.")] = 33,
+    uri: Annotated[
+        str | None,
+        typer.Option(help="Database of the tables; default: the embedded server's plant."),
+    ] = None,
+) -> None:
+    """Fill the source tables of an example dataset with simulated readings and known anomalies."""
+    known = choice("PLANT", plant, (*PLANTS, "all"))
+    target = uri or local.ensure_plant().owner_uri
+    for name in PLANTS if known == "all" else (known,):
+        n_rows, room = PLANTS[name](target, days)
+        end_at = START_AT + timedelta(days=days)
+        span = f"{START_AT:%Y-%m-%d} to {end_at:%Y-%m-%d} UTC"
+        say(f"{name}: {n_rows:,} rows, {span}, with these anomalies:")
+        columns = ("kind", "entity", "from", "to", "what")
+        rows = [
+            (one.kind, one.entity, one.start_at, one.end_at, one.description)
+            for one in room.anomalies
+        ]
+        table("", columns, rows)
+        say(f"Next: tsad datasets check {name}")
+        say(f"      tsad retrain {name} --end {end_at - SCORED:%Y-%m-%d}")
+        say(f"      tsad score {name} --from {end_at - SCORED:%Y-%m-%d} --to {end_at:%Y-%m-%d}")
+        say(f"      tsad anomalies {name}")
+
+
+def demo(
+    days: Annotated[int, typer.Option(min=1, help="Days of simulated readings.")] = 45,
+    hours: Annotated[
+        int, typer.Option(min=1, help="Last hours to be scored through the real DAGs.")
+    ] = 48,
+) -> None:
+    """Simulate a server room, train, score the last hours through real Airflow DAGs, and write the
+    PDF.
     """
-    if days * 24 <= n_hours + 48:
-        raise BadInput(f"Expected at least {n_hours // 24 + 3} days. Received: {days}.")
-    began = time.monotonic()
+    if days * 24 <= hours + 48:
+        raise BadInput(f"Expected at least {hours // 24 + 3} days. Received: {days}.")
+    began, home = time.monotonic(), local.warehouse()
+    # What is there already is used again.
+    n_rows, room = PLANTS[DATASET](local.ensure_plant().owner_uri, days)
+    local.offer_plant()
     end_at = START_AT + timedelta(days=days)
-    split_at = end_at - n_hours * HOUR
-    home = session.warehouse()
-    room = server_room(days=days, hosts=4, start_at=START_AT, seed=SEED)
-    n_rows = fill_server_metrics(session.ensure_plant().owner_uri, room)
-    session.offer_plant()
-    say(
-        f"1/4 plant.server_metrics: {n_rows:,} simulated rows, {START_AT:%Y-%m-%d} to "
-        f"{end_at:%Y-%m-%d}"
-    )
-    places = session.places()
+    split_at = end_at - hours * HOUR
+    span = f"{START_AT:%Y-%m-%d} to {end_at:%Y-%m-%d}"
+    say(f"1/4 plant.server_metrics: {n_rows:,} simulated rows, {span}")
+    places = local.places()
+    environment = stack_environment(places, inherited=os.environ, headless=True)
     # Shards share this one process, where they would run one after the other.
-    environment = stack_environment(places, inherited=os.environ, headless=True) | {
-        "TSAD_SHARDS": "1"
-    }
-    with headless(places, environment) as airflow:
-        _train(airflow, home.uri, split_at)
-        _score(airflow, split_at, end_at, n_hours)
-        _report(airflow, end_at)
-    _show(home.uri, room, split_at, end_at)
-    _next_steps(split_at, end_at)
+    with headless(places, environment | {"TSAD_SHARDS": "1"}) as airflow:
+        train(airflow, home.uri, split_at)
+        title = f"3/4 backfill of {hours} hours (real DAG)"
+        run_dag(airflow, title, "score", split_at, end_at, HOUR)
+        run_dag(airflow, "4/4 report (real DAG)", "report", end_at - WEEK, end_at, WEEK)
+    show_found(home.uri, room.anomalies, split_at, end_at)
+    say_next_steps(split_at, end_at)
     say(f"Done in {time.monotonic() - began:.0f} s.")
 
 
-def _train(airflow: Headless, uri: str, split_at: datetime) -> None:
-    with Store.connect(uri) as store, store.transaction():
-        known = store.records(
-            "select_champion_of", {"dataset": DATASET, "lineage": "live", "at": split_at}
-        )
-    if known:
-        say(f"2/4 retrain: model {known[0]['version']} is champion already")
-        return
-    week = timedelta(days=7)
-    with progress("2/4 retrain (real DAG)", 1) as advance:
-        _run(airflow.runs([f"{DATASET}.retrain"], split_at - week, split_at, week), advance)
-    with Store.connect(uri) as store, store.transaction():
-        known = store.records(
-            "select_champion_of", {"dataset": DATASET, "lineage": "live", "at": split_at}
-        )
-    if not known:
-        raise TsadError(_refusal(uri))
-    card = known[0]["card"]
-    say(
-        f"    model {known[0]['version']}: {card['n_parameters']:,} parameters, "
-        f"{card['n_windows_used']:,} windows "
-        f"({card['used_share']:.0%} of the range), {len(card['training']['loss'])} epochs, gate "
-        "passed"
-    )
+def run_dag(
+    airflow: Headless,
+    title: str,
+    kind: str,
+    start_at: datetime,
+    end_at: datetime,
+    step: timedelta,
+) -> None:
+    """Runs a DAG of the demo's dataset over each step of a range, under a bar."""
+    with progress(title, (end_at - start_at) // step) as advance:
+        for run in airflow.runs([f"{DATASET}.{kind}"], start_at, end_at, step):
+            advance(1, f"{run['interval_start'][:16]} {run['seconds']:.1f} s")
 
 
-def _refusal(uri: str) -> str:
+def train(airflow: Headless, uri: str, split_at: datetime) -> None:
+    """Makes the first champion, unless there is one.
+
+    Raises
+    ------
+    TsadError
+        When no model passes the gate; it says which rules failed, and by how much.
+    """
+    with Store.connect(uri) as store:
+        champion = select_champion(store, split_at)
+        if champion is not None:
+            say(f"2/4 retrain: model {champion['version']} is champion already")
+            return
+        title = "2/4 retrain (real DAG)"
+        run_dag(airflow, title, "retrain", split_at - WEEK, split_at, WEEK)
+        champion = select_champion(store, split_at)
+        if champion is None:
+            raise TsadError(refusal(store))
+    card = champion["card"]
+    size = f"{card['n_parameters']:,} parameters, {card['n_windows_used']:,} windows"
+    used = f"({card['used_share']:.0%} of the range)"
+    epochs = f"{len(card['training']['loss'])} epochs, gate passed"
+    say(f"    model {champion['version']}: {size} {used}, {epochs}")
+
+
+def select_champion(store: Store, at: datetime) -> dict[str, Any] | None:
+    """The champion of the demo's dataset at a time."""
+    with store.transaction():
+        return store.first(CHAMPION, dataset=DATASET, lineage="live", at=at)
+
+
+def refusal(store: Store) -> str:
     """Which rules the newest model failed, and by how much."""
+    received = "none"
+    with store.transaction():
+        newest = store.first(MODELS, dataset=DATASET, n=1)
+        if newest is not None:
+            key = {"dataset": DATASET, "version": newest["version"], "model_id": None}
+            model = store.one(SELECT_MODEL_VERSION, **key)
+            results = rule_results(store, model.model_id)
+            failed = "; ".join(failure(row) for row in results if not row.passed)
+            received = f"version {newest['version']}, which failed {failed}"
+    said = f"Expected a model that passes the gate. Received: {received}."
+    return f"{said} All rules: tsad.v_model_decision."
+
+
+def show_found(
+    uri: str, anomalies: Sequence[SimulatedAnomaly], split_at: datetime, end_at: datetime
+) -> None:
+    """The anomalies that were put in beside the incidents that tell of them, and other incidents."""
+    params: dict[str, Any] = {"dataset": DATASET, "lineage": "live", "suppressed": False, "n": 500}
     with Store.connect(uri) as store, store.transaction():
-        models = store.records("select_model_list", {"dataset": DATASET, "n": 1})
-        version = {
-            "dataset": DATASET,
-            "version": models[0]["version"] if models else None,
-            "model_id": None,
-        }
-        found = store.select_or_none("select_model_version", version)
-        rows = store.rows(SELECT_GATE_DECISIONS, model_id=found[0], stage="gate") if found else []
-    failed = "; ".join(failure(row) for row in rows if not row.passed)
-    received = f"version {version['version']}, which failed {failed}" if failed else "none"
-    return f"Expected a model that passes the gate. Received: {received}. All rules: tsad.v_model_decision."
-
-
-def _score(airflow: Headless, split_at: datetime, end_at: datetime, n_hours: int) -> None:
-    with progress(f"3/4 backfill of {n_hours} hours (real DAG)", n_hours) as advance:
-        _run(airflow.runs([f"{DATASET}.score"], split_at, end_at, HOUR), advance)
-
-
-def _report(airflow: Headless, end_at: datetime) -> None:
-    week = timedelta(days=7)
-    with progress("4/4 report (real DAG)", 1) as advance:
-        _run(airflow.runs([f"{DATASET}.report"], end_at - week, end_at, week), advance)
-
-
-def _run(outcomes: Iterable[Outcome], advance: Advance) -> None:
-    for outcome in outcomes:
-        advance(1, f"{outcome['interval_start'][:16]} {outcome['seconds']:.1f} s")
-
-
-def _show(uri: str, room: SimulatedPlant, split_at: datetime, end_at: datetime) -> None:
-    with Store.connect(uri) as store, store.transaction():
-        params = {
-            "dataset": DATASET,
-            "lineage": "live",
-            "start_at": split_at,
-            "end_at": end_at,
-            "n": 500,
-        }
-        found = store.records("select_incident_list", params | {"suppressed": False})
-    injected = [anomaly for anomaly in room.anomalies if anomaly.end_at > split_at]
-    rows = [_found_row(anomaly, found) for anomaly in injected]
+        incidents = store.rows(INCIDENTS, start_at=split_at, end_at=end_at, **params)
+    rows, matched = [], set()
+    injected = [anomaly for anomaly in anomalies if anomaly.end_at > split_at]
+    for one in injected:
+        matches = [row for row in incidents if is_match(one, row)]
+        matched |= {row["incident_id"] for row in matches}
+        found_as: tuple[Any, ...] = (None, None, None)
+        if matches:
+            first = min(matches, key=lambda row: row["started_at"])
+            minutes = max(0, int((first["started_at"] - one.start_at).total_seconds() // 60))
+            found_as = (first["incident_id"], first["severity"], f"{minutes} min")
+        when = f"{one.start_at:%d %b %H:%M}"
+        rows.append((one.kind, one.entity, when, one.description, *found_as))
     columns = ("injected", "host", "from", "what", "found as", "severity", "after")
     say("")
     table(f"Injected anomalies of the last {(end_at - split_at) // HOUR} hours", columns, rows)
-    matched = {name for anomaly in injected for name in _matches(anomaly, found)}
-    others = [row for row in found if row["incident_id"] not in matched]
+    others = [row for row in incidents if row["incident_id"] not in matched]
     say("")
     n_found, mark = sum(row[4] is not None for row in rows), ":" if others else "."
     say(f"{n_found} of {len(rows)} found; {len(others)} other incidents{mark}")
     for row in others[:10]:
-        say(
-            f"  {row['incident_id']}  {row['severity']:6}  {row['started_at']:%d %b %H:%M}  "
-            f"{row['sentence']}"
-        )
+        when = f"{row['started_at']:%d %b %H:%M}"
+        say(f"  {row['incident_id']}  {row['severity']:6}  {when}  {row['sentence']}")
 
 
-def _matches(anomaly: SimulatedAnomaly, found: Sequence[dict[str, Any]]) -> list[str]:
-    return [row["incident_id"] for row in found if _is_match(anomaly, row)]
-
-
-def _is_match(anomaly: SimulatedAnomaly, row: dict[str, Any]) -> bool:
+def is_match(anomaly: SimulatedAnomaly, incident: dict[str, Any]) -> bool:
     """Whether an incident on the same host is led by a channel that was changed, or covers half of
     the anomaly.
     """
-    start_at, end_at = (
-        max(row["started_at"], anomaly.start_at),
-        min(row["last_flag_at"], anomaly.end_at + MARGIN),
-    )
-    if row["entity"] != anomaly.entity or end_at < start_at:
+    start_at = max(incident["started_at"], anomaly.start_at)
+    end_at = min(incident["last_flag_at"], anomaly.end_at + MARGIN)
+    if incident["entity"] != anomaly.entity or end_at < start_at:
         return False
     covers_half = (end_at - start_at) * 2 >= anomaly.end_at - anomaly.start_at
-    return covers_half or row["channel"] in anomaly.channels
+    return covers_half or incident["channel"] in anomaly.channels
 
 
-def _found_row(anomaly: SimulatedAnomaly, found: Sequence[dict[str, Any]]) -> tuple[Any, ...]:
-    head = (anomaly.kind, anomaly.entity, f"{anomaly.start_at:%d %b %H:%M}", anomaly.description)
-    first = min(
-        (row for row in found if _is_match(anomaly, row)),
-        key=lambda row: row["started_at"],
-        default=None,
-    )
-    if first is None:
-        return (*head, None, None, None)
-    minutes = max(0, int((first["started_at"] - anomaly.start_at).total_seconds() // 60))
-    return (*head, first["incident_id"], first["severity"], f"{minutes} min")
-
-
-def _next_steps(split_at: datetime, end_at: datetime) -> None:
-    pdf = report_path(
-        DATASET, end_at - timedelta(seconds=config_of(DATASET).report.period_s), end_at
-    )
+def say_next_steps(split_at: datetime, end_at: datetime) -> None:
+    """Where everything is, and what to type next."""
+    period = timedelta(seconds=config_of(DATASET).report.period_s)
     cluster = postgres.ensure_running(postgres_folder())
     uri = cluster.uri(postgres.WAREHOUSE, postgres.BROWSER)
     say("")
-    say(f"PDF         {pdf}")
+    say(f"PDF         {report_path(DATASET, end_at - period, end_at)}")
     say(f"Artifacts   {artifacts_root()}")
     say("Airflow UI  make up      (then: unpause server_room.score, Backfill)")
-    query = "SELECT * FROM tsad.v_incident"
-    say(f"SQL         {postgres.psql_path()} '{uri}' -c '{query}'")
+    asks = "-c 'SELECT * FROM tsad.v_incident'"
+    say(f"SQL         {postgres.psql_path()} '{uri}' {asks}")
     say(f"CLI         .venv/bin/tsad anomalies {DATASET} --from {split_at:%Y-%m-%d}")
     say("Stop        make down")

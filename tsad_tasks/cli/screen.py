@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import datetime
 from typing import Any
@@ -80,21 +80,19 @@ def say_counts(what: str, counts: Mapping[str, Any]) -> None:
     shown = [
         f"{name.removeprefix('n_').replace('_', ' ')} {value}"
         for name, value in counts.items()
-        if _counts(value)
+        if isinstance(value, (int, float, str, dict)) and not isinstance(value, bool) and value
     ]
     say(f"{what}: {joined(shown) if shown else 'nothing to do'}")
 
 
-def _counts(value: Any) -> bool:
-    return (
-        isinstance(value, (int, float, str, dict)) and not isinstance(value, bool) and bool(value)
-    )
-
-
 def table(
-    title: str, columns: Sequence[str], rows: Sequence[Sequence[Any]], *, right: Sequence[str] = ()
+    title: str,
+    columns: Sequence[str],
+    rows: Iterable[Sequence[Any] | Mapping[str, Any]],
+    *,
+    right: Sequence[str] = (),
 ) -> None:
-    """A table; what is unknown shows as –."""
+    """A table; what is unknown shows as –. A row that is a mapping has the columns' names."""
     shown = Table(
         title=title,
         title_justify="left",
@@ -103,19 +101,24 @@ def table(
         box=None,
         pad_edge=False,
     )
+    cells = [[_cell(value) for value in _values(row, columns)] for row in rows]
+    widths = [max((len(cell) for cell in column), default=0) for column in zip(*cells, strict=True)]
+    # The widest column is the one whose text wraps.
+    widest = columns[widths.index(max(widths))] if widths else columns[0]
     for name in columns:
-        widest = name == max(columns, key=lambda column: _width(columns, rows, column))
         shown.add_column(
-            name, justify="right" if name in right else "left", overflow="fold", no_wrap=not widest
+            name,
+            justify="right" if name in right else "left",
+            overflow="fold",
+            no_wrap=name != widest,
         )
-    for row in rows:
-        shown.add_row(*(_cell(value) for value in row))
+    for row in cells:
+        shown.add_row(*row)
     console.print(shown)
 
 
-def _width(columns: Sequence[str], rows: Sequence[Sequence[Any]], name: str) -> int:
-    position = columns.index(name)
-    return max((len(_cell(row[position])) for row in rows), default=0)
+def _values(row: Sequence[Any] | Mapping[str, Any], columns: Sequence[str]) -> Sequence[Any]:
+    return [row[name] for name in columns] if isinstance(row, Mapping) else row
 
 
 def _cell(value: Any) -> str:

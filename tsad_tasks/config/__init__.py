@@ -10,77 +10,45 @@ import json
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import date
-from difflib import get_close_matches
 from functools import cache
 from pathlib import Path
-from typing import Annotated, Any, Literal, get_args
+from typing import Annotated, Any, Literal
 from zoneinfo import ZoneInfo, available_timezones
 
 import yaml
 from pydantic import (
     AfterValidator,
-    BaseModel,
     BeforeValidator,
-    ConfigDict,
     Field,
     ValidationError,
     WithJsonSchema,
     model_validator,
 )
-from pydantic_core import PydanticCustomError
 
 from tsad_tasks.base.errors import ConfigError
+from tsad_tasks.base.settings import (
+    DURATION_JSON,
+    DurationS,
+    LastingS,
+    Problem,
+    Section,
+    counts_of_readings,
+    duration_s,
+    n_readings,
+    problems,
+    wrong,
+)
+from tsad_tasks.detectors.registry import DETECTORS
 
-_UNITS_S = {
-    "s": 1,
-    "sec": 1,
-    "min": 60,
-    "m": 60,
-    "h": 3600,
-    "d": 86400,
-    "day": 86400,
-    "days": 86400,
-    "w": 604800,
-}
-_DURATION = re.compile(r"^\s*(\d+)\s*([a-z]+)\s*$")
 _NAME = re.compile(r"[a-z][a-z0-9_]{0,47}")
 _CONNECTION = re.compile(r"[A-Za-z0-9_.-]+")
 _MAIL_ADDRESS = re.compile(r"[A-Za-z0-9.!#$%&'*+/=?^_`{|}~-]{1,64}@[A-Za-z0-9.-]{1,255}")
 _HOLIDAY_YEARS = (1990, 2061)
 _SUNDAY = 6
-_CENTURY_S = 100 * 366 * 86400
 _SCORE_EVERY = {"5min": 300, "15min": 900, "1h": 3600}
 _VIEW_COLUMNS = ("entity", "hour_at", "at")
 _CRON_RANGES = ((0, 59), (0, 23), (1, 31), (1, 12), (0, 7))
 _CRON_PART = re.compile(r"(?:\*|(\d{1,2})(?:-(\d{1,2}))?)(?:/([1-9]\d?))?")
-
-
-def duration_s(text: object) -> int:
-    """Seconds of a duration such as `90`, `"5min"`, `"1h"` or `"30d"`.
-
-    >>> duration_s("5min"), duration_s("30d"), duration_s(90)
-    (300, 2592000, 90)
-    """
-    seconds = _seconds(text)
-    if seconds is None or not 0 <= seconds <= _CENTURY_S:
-        raise ValueError(
-            "a duration such as 30s, 5min, 1h, 30d (a number without unit counts seconds)"
-        )
-    return seconds
-
-
-def _seconds(text: object) -> int | None:
-    if isinstance(text, int) and not isinstance(text, bool):
-        return text
-    match = _DURATION.match(text) if isinstance(text, str) else None
-    return int(match[1]) * _UNITS_S[match[2]] if match and match[2] in _UNITS_S else None
-
-
-def _lasting_s(text: object) -> int:
-    seconds = duration_s(text)
-    if seconds == 0:
-        raise ValueError("a duration longer than zero, such as 5min, 1h, 30d")
-    return seconds
 
 
 def _step_s(text: object) -> int:
@@ -113,7 +81,7 @@ def _dataset_name(name: object) -> str:
 
 def _connection_id(name: object) -> str:
     if not isinstance(name, str) or not _CONNECTION.fullmatch(name):
-        raise _wrong(
+        raise wrong(
             "the id of a connection (letters, digits, _ . -)",
             "something else (not shown, it may hold a password)",
         )
@@ -175,17 +143,14 @@ def _json_values(params: dict[str, Any]) -> dict[str, Any]:
 
 
 def _detector_name(name: str) -> str:
-    # Imported here, since a file without a detector needs no names.
-    from tsad_tasks.detectors.names import DETECTORS
-
     if name not in DETECTORS:
-        raise _wrong(f"one of {', '.join(sorted(DETECTORS))}", name)
+        raise wrong(f"one of {', '.join(DETECTORS)}", name)
     return name
 
 
 def _country(code: str) -> str:
     if not holidays_of(code)[0]:
-        raise _wrong("a country such as DE or US, or a region of it such as DE-BY", code)
+        raise wrong("a country such as DE or US, or a region of it such as DE-BY", code)
     return code
 
 
@@ -213,33 +178,11 @@ def holidays_of(code: str) -> tuple[tuple[int, ...], int]:
     return tuple(days), max(found.weekend, default=_SUNDAY)
 
 
-def _wrong(expected: str, received: object, *field: str) -> PydanticCustomError:
-    """An error about a field further down, with what was received there."""
-    context = {"expected": expected, "received": str(received), "field": field}
-    return PydanticCustomError("wrong", "{expected}", context)
-
-
-_DURATION_JSON = {
-    "anyOf": [
-        {"type": "integer", "minimum": 0},
-        {"type": "string", "pattern": rf"^\s*\d+\s*({'|'.join(_UNITS_S)})\s*$"},
-    ]
-}
-DurationS = Annotated[int, BeforeValidator(duration_s), WithJsonSchema(_DURATION_JSON)]
-LastingS = Annotated[int, BeforeValidator(_lasting_s), WithJsonSchema(_DURATION_JSON)]
 ZoneName = Annotated[str, BeforeValidator(_known_zone), WithJsonSchema({"type": "string"})]
 Cron = Annotated[str, BeforeValidator(_cron), WithJsonSchema({"type": "string"})]
 Named = Annotated[str, Field(min_length=1)]
 Cyclic = Literal["hour", "weekday"]
 Share = Annotated[float, Field(ge=0.0, le=1.0)]
-
-
-class Section(BaseModel):
-    """A mapping in a dataset file: unknown keys are errors, values never change after loading."""
-
-    model_config = ConfigDict(
-        extra="forbid", frozen=True, populate_by_name=True, allow_inf_nan=False
-    )
 
 
 class TimeColumn(Section):
@@ -270,11 +213,11 @@ class EntitySource(Section):
             name for name in ("column", "from_table", "constant") if getattr(self, name) is not None
         ]
         if len(given) != 1:
-            raise _wrong(
+            raise wrong(
                 "exactly one of column, from_table, constant", ", ".join(given) or "none of them"
             )
         if self.from_table is not None and _n_groups(self.from_table) < 1:
-            raise _wrong(
+            raise wrong(
                 "a regular expression with one group, such as 'machine_(.*)'",
                 repr(self.from_table),
                 "from_table",
@@ -310,7 +253,7 @@ class Channel(Section):
     @model_validator(mode="after")
     def _low_below_high(self) -> Channel:
         if self.low is not None and self.high is not None and self.low >= self.high:
-            raise _wrong(f"more than low, which is {self.low:g}", f"{self.high:g}", "high")
+            raise wrong(f"more than low, which is {self.low:g}", f"{self.high:g}", "high")
         return self
 
 
@@ -337,7 +280,7 @@ class Source(Section):
         None, description="Column that grows when a row changes; decides between duplicates."
     )
     label: Named | None = Field(None, description="Boolean or 0/1 column with known anomalies.")
-    step_s: Annotated[int, BeforeValidator(_step_s), WithJsonSchema(_DURATION_JSON)] = Field(
+    step_s: Annotated[int, BeforeValidator(_step_s), WithJsonSchema(DURATION_JSON)] = Field(
         60, alias="step", description="Grid step; divides one hour."
     )
     settle_s: DurationS = Field(
@@ -353,9 +296,9 @@ class Source(Section):
         for name in ("channel_column", "value_column"):
             is_given = getattr(self, name) is not None
             if self.shape == "long" and not is_given:
-                raise _wrong("this field, since the table is long", "nothing", name)
+                raise wrong("this field, since the table is long", "nothing", name)
             if self.shape == "wide" and is_given:
-                raise _wrong(
+                raise wrong(
                     "no such field, since the table is wide (or say shape: long)",
                     getattr(self, name),
                     name,
@@ -776,7 +719,7 @@ class NotificationTarget(Section):
     def _exactly_one(self) -> NotificationTarget:
         given = [name for name in ("email", "webhook") if getattr(self, name) is not None]
         if len(given) != 1:
-            raise _wrong("exactly one of email, webhook", " and ".join(given) or "none of them")
+            raise wrong("exactly one of email, webhook", " and ".join(given) or "none of them")
         return self
 
 
@@ -844,12 +787,12 @@ class DatasetConfig(Section):
     @model_validator(mode="after")
     def _consistent(self) -> DatasetConfig:
         if self.source.step_s > self.interval_s:
-            raise _wrong(
+            raise wrong(
                 "a step no longer than score_every", f"{self.source.step_s} s", "source", "step"
             )
         for name in self.alarm_policy.min_deviation:
             if name not in self.source.channels:
-                raise _wrong(
+                raise wrong(
                     f"one of the channels {', '.join(self.channel_names)}",
                     name,
                     "alarm_policy",
@@ -868,12 +811,16 @@ class DatasetConfig(Section):
         """Durations become numbers of readings, so that 6h and 360 of a minute are the same
         model.
         """
-        from tsad_tasks.detectors.names import COUNTED
-
         detector, step_s = self.detector, self.source.step_s
-        params = _counted(
-            detector.params, COUNTED.get(detector.name, ()), step_s, "detector", "params"
-        )
+        model = DETECTORS[detector.name].settings_model
+        counts = counts_of_readings(model)
+        params = _counted(detector.params, counts, step_s, "detector", "params")
+        try:
+            model.model_validate(params)
+        except ValidationError as error:
+            first = problems(error, model)[0]
+            place = "detector", "params", *first.field
+            raise wrong(first.expected, first.received, *place) from None
         counted = _counted(self.threshold.rule, COUNTED_IN_RULES, step_s, "threshold", "rule")
         rule = {
             name: value if isinstance(value, str) else float(value)
@@ -888,19 +835,18 @@ class DatasetConfig(Section):
         look_back = max(threshold.look_back, -(-threshold.min_span_s // self.source.step_s))
         if threshold.is_rolling and threshold.min_count > look_back:
             expected = f"at most the {look_back} errors that the look-back holds"
-            raise _wrong(expected, threshold.min_count, "threshold", "min_count")
+            raise wrong(expected, threshold.min_count, "threshold", "min_count")
 
     def _check_rule(self) -> None:
-        from tsad_tasks.detectors.names import FOLDING
-
         threshold, name = self.threshold, self.detector.name
         known = FOLDING_THRESHOLDS.get(threshold.kind, ())
-        if known and name not in FOLDING:
-            expected = f"another kind, or a detector of {', '.join(sorted(FOLDING))}"
-            raise _wrong(expected, f"{threshold.kind} with {name}", "threshold", "kind")
+        if known and not DETECTORS[name].folds:
+            folding = [other for other in DETECTORS if DETECTORS[other].folds]
+            expected = f"another kind, or a detector of {', '.join(folding)}"
+            raise wrong(expected, f"{threshold.kind} with {name}", "threshold", "kind")
         unknown = sorted(set(threshold.rule) - set(known))
         if unknown:
-            raise _wrong(
+            raise wrong(
                 f"parameters of {threshold.kind}: {', '.join(known) or 'none'}",
                 unknown[0],
                 "threshold",
@@ -908,7 +854,7 @@ class DatasetConfig(Section):
             )
         for key, value in threshold.rule.items():
             if isinstance(value, str):
-                raise _wrong("a number", value, "threshold", "rule", key)
+                raise wrong("a number", value, "threshold", "rule", key)
 
     def _widen_merge_gap(self) -> None:
         """Flags of neighbouring steps belong together, however coarse the grid."""
@@ -965,22 +911,11 @@ def _counted(
 ) -> dict[str, Any]:
     """The parameters, with numbers of readings in place of those durations that may be given so."""
     return {
-        name: _n_readings(value, step_s, *field, name)
+        name: n_readings(value, step_s, *field, name)
         if name in names and isinstance(value, str)
         else value
         for name, value in params.items()
     }
-
-
-def _n_readings(text: str, step_s: int, *field: str) -> int:
-    seconds = _seconds(text) or 0
-    if seconds == 0 or seconds % step_s:
-        raise _wrong(
-            f"a number of readings, or a duration that is a multiple of the step of {step_s} s",
-            text,
-            *field,
-        )
-    return seconds // step_s
 
 
 def _check_expression(text: str, channel_names: Sequence[str]) -> None:
@@ -993,7 +928,7 @@ def _check_expression(text: str, channel_names: Sequence[str]) -> None:
         expected, received = (
             str(error).removeprefix("Expected ").removesuffix(".").split(". Received: ", 1)
         )
-        raise _wrong(expected, received, "running_when") from None
+        raise wrong(expected, received, "running_when") from None
 
 
 def config_hash(parts: Any) -> str:
@@ -1026,9 +961,9 @@ def load_config(path: Path) -> DatasetConfig:
     except yaml.YAMLError as error:
         raise _yaml_error(path, error) from error
     except ValidationError as error:
-        raise ConfigError(
-            "\n".join(_explain_one(path, root, dict(found)) for found in error.errors())
-        ) from error
+        found = problems(error, DatasetConfig)
+        lines = (f"{path}:{_line(root, problem.field)}: {problem}" for problem in found)
+        raise ConfigError("\n".join(lines)) from error
 
 
 def deprecations(config: DatasetConfig, path: Path | None = None) -> list[str]:
@@ -1054,7 +989,7 @@ def deprecations(config: DatasetConfig, path: Path | None = None) -> list[str]:
 
 
 def _error(path: Path, line: int, field: str, expected: str, received: str) -> ConfigError:
-    return ConfigError(f"{path}:{line}: {field}: Expected {expected}. Received: {received}.")
+    return ConfigError(f"{path}:{line}: {Problem((field,), expected, received)}")
 
 
 def _text(path: Path) -> str:
@@ -1121,73 +1056,6 @@ def _check_node(path: Path, node: Any) -> None:
     for i, (name, key) in enumerate(keys):
         if isinstance(key, yaml.ScalarNode) and name in [other for other, _ in keys[:i]]:
             raise _error(path, key.start_mark.line + 1, name, "each key once", "a second one")
-
-
-def _explain_one(path: Path, root: Any, found: dict[str, Any]) -> str:
-    context = found.get("ctx", {})
-    loc = [*(part for part in found["loc"] if part != "[key]"), *context.get("field", ())]
-    received = (
-        "nothing"
-        if found["type"] == "missing"
-        else context.get("received") or _shorten(found["input"])
-    )
-    field = ".".join(str(part) for part in loc) or "(file)"
-    return str(_error(path, _line(root, loc), field, _expected(found, loc), received))
-
-
-_EXPECTED = {
-    "missing": "this field",
-    "dict_type": "a mapping",
-    "model_type": "a mapping",
-    "list_type": "a list",
-    "string_type": "text (in quotes, where YAML would see a number, a date or a truth)",
-    "string_too_short": "a name",
-    "too_short": "at least one",
-    "int_type": "a whole number",
-    "int_parsing": "a whole number",
-    "int_from_float": "a whole number",
-    "float_type": "a number",
-    "float_parsing": "a number",
-}
-
-
-def _expected(found: dict[str, Any], loc: Sequence[Any]) -> str:
-    if found["type"] == "extra_forbidden":
-        known = _known_fields(loc[:-1])
-        similar = get_close_matches(str(loc[-1]), known, 1)
-        return f"one of {', '.join(known)}" + (f" (did you mean {similar[0]}?)" if similar else "")
-    said = str(found["msg"]).removeprefix("Value error, ").removeprefix("Input should be ")
-    return _EXPECTED.get(found["type"], said)
-
-
-def _known_fields(loc: Sequence[Any]) -> list[str]:
-    """Names that the mapping at a place of the file may have."""
-    section: type[Section] = DatasetConfig
-    for part in loc:
-        fields = {
-            field.alias or name: field.annotation for name, field in section.model_fields.items()
-        }
-        section = _section_in(fields.get(str(part))) or section
-    return [
-        field.alias or name
-        for name, field in section.model_fields.items()
-        if not field.json_schema_extra
-    ]
-
-
-def _section_in(annotation: Any) -> type[Section] | None:
-    """The section that a field is, or holds a list or mapping of."""
-    found = (
-        part
-        for part in (annotation, *get_args(annotation))
-        if isinstance(part, type) and issubclass(part, Section)
-    )
-    return next(found, None)
-
-
-def _shorten(value: Any) -> str:
-    text = repr(value)
-    return text if len(text) <= 80 else text[:77] + "..."
 
 
 def _line(node: Any, loc: Sequence[Any]) -> int:

@@ -8,20 +8,24 @@ step and reaches `history` steps back.
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, ClassVar, Literal, Protocol, Self
+from typing import TYPE_CHECKING, Any, ClassVar, Literal, Protocol, Self, TypeAlias
 
-import numpy as np
-from numpy.typing import NDArray
-from upath import UPath
+from pydantic import ConfigDict, ValidationError
 
-from tsad_tasks.base.errors import BadInput
-from tsad_tasks.model.windows import window_errors
+from tsad_tasks.base.errors import BadInput, BundleError, ConfigError
+from tsad_tasks.base.lazy import np
+from tsad_tasks.base.settings import Section, problems
 
-Floats = NDArray[np.float32]
-Folder = Path | UPath
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+    from upath import UPath
+
+Floats: TypeAlias = "NDArray[np.float32]"
+Folder: TypeAlias = "Path | UPath"
 # They have no folders; asked to make one they list the whole bucket.
 _WITHOUT_FOLDERS = ("s3", "s3a", "gs", "gcs", "az", "abfs", "memory")
 
@@ -36,9 +40,18 @@ Loss = Literal["mse", "mae", "huber"]
 Schedule = Literal["cosine", "plateau", "constant"]
 Stopped = Literal["epochs", "patience", "diverged"]
 Progress = Callable[[int, float, float], None]
+# Scalar loss of (outputs of the network, windows, labels), all tensors.
+Objective = Callable[[Any, Any, Any], Any]
 
-DETAILS_FILE = "detector.json"
-LARGEST = np.finfo(np.float32).max
+DETAILS_FILE, MODEL_FILE, WEIGHTS_FILE = "detector.json", "model.onnx", "weights.npz"
+LARGEST = 3.4028234663852886e38  # the largest float32
+
+
+class DetectorSettings(Section):
+    """What a dataset file says in `detector.params`; kinds of values are taken as they are."""
+
+    # Built when a detector is first asked for: finding all of them takes no more than it must.
+    model_config = ConfigDict(strict=True, defer_build=True)
 
 
 @dataclass(frozen=True)
@@ -114,17 +127,21 @@ class Detector(Protocol):
     """A model of what is normal.
 
     `supervised`: learns from labels. `folds`: carries a state from reading to reading
-    (`fold.FoldDetector`). `on_one_scale`: errors of all channels and entities compare as they are;
-    they need no `core.tails`.
+    (`folding.fold.FoldDetector`). `on_one_scale`: errors of all channels and entities compare as
+    they are; they need no `model.tails`. `starts_warm`: begins with what another one has learned.
     """
 
+    settings_model: ClassVar[type[DetectorSettings]]
     supervised: ClassVar[bool]
+    starts_warm: ClassVar[bool]
     folds: ClassVar[bool]
     on_one_scale: ClassVar[bool]
     name: str
     width: int
     n_channels: int
     n_inputs: int
+
+    def __init__(self, width: int, n_channels: int, n_inputs: int, **params: Any) -> None: ...
 
     @property
     def history(self) -> int:
@@ -201,17 +218,51 @@ class Detector(Protocol):
         """The detector saved in a folder."""
 
 
-class WindowScores:
-    """Scores and residuals of a series, and files in a folder, for detectors that give
-    `reconstruct` and `to_files`.
+class DetectorBase(Detector):
+    """Settings, scores and files of a detector: a subclass gives `n_parameters`, `fit`,
+    `reconstruct`, `explain`, `to_files`, and `from_files` or `recall`.
+
+    Parameters
+    ----------
+    width : int
+        Steps in a window.
+    n_channels, n_inputs : int
+        Sensors, and sensors plus context and derived columns.
+    params
+        Settings as `settings_model` describes them.
+
+    Raises
+    ------
+    ConfigError
+        Where no window can have these sizes, or a setting is wrong.
     """
 
+    settings_model: ClassVar[type[DetectorSettings]] = DetectorSettings
     supervised: ClassVar[bool] = False
+    starts_warm: ClassVar[bool] = False
     folds: ClassVar[bool] = False
     on_one_scale: ClassVar[bool] = False
-    width: int
-    n_channels: int
-    n_inputs: int
+    least_width: ClassVar[int] = 2
+    settings: DetectorSettings
+
+    def __init__(self, width: int, n_channels: int, n_inputs: int, **params: Any) -> None:
+        if width < self.least_width or not 1 <= n_channels <= n_inputs:
+            expected = f"width >= {self.least_width} and 1 <= n_channels <= n_inputs"
+            received = f"width {width}, n_channels {n_channels}, n_inputs {n_inputs}"
+            raise ConfigError(f"Expected {expected}. Received: {received}.")
+        self.width, self.n_channels, self.n_inputs = width, n_channels, n_inputs
+        try:
+            self.settings = self.settings_model.model_validate(params)
+        except ValidationError as error:
+            wrong = problems(error, self.settings_model)
+            raise ConfigError(
+                "\n".join(f"detector.params.{problem}" for problem in wrong)
+            ) from error
+
+    @property
+    def params(self) -> dict[str, Any]:
+        """The settings, JSON: what another detector of this kind is made with."""
+        return self.settings.model_dump(mode="json")
 
     @property
     def history(self) -> int:
@@ -228,6 +279,8 @@ class WindowScores:
         return as_shares(np.asarray(parts.sum(axis=1, dtype=np.float64)))
 
     def score(self: Any, readings: Floats, context: Floats | None = None) -> Floats:
+        from tsad_tasks.model.windows import window_errors
+
         errors = _of_series(self, readings, context).channel_errors
         live = np.isfinite(errors)
         return window_errors(np.where(live, errors, np.float32(0)), live)
@@ -246,6 +299,28 @@ class WindowScores:
     def load(cls: Any, folder: Folder) -> Any:
         return cls.from_files({path.name: path.read_bytes() for path in folder.iterdir()})
 
+    def details(self, **learned: Any) -> bytes:
+        """`DETAILS_FILE`: name, sizes and settings, and what else was learned, JSON."""
+        sizes = {"width": self.width, "n_channels": self.n_channels, "n_inputs": self.n_inputs}
+        fields = {"name": self.name, "params": self.params} | sizes | learned
+        return json.dumps(fields, sort_keys=True, indent=2).encode()
+
+    @classmethod
+    def from_details(cls, files: Mapping[str, bytes], *needed: str) -> tuple[Self, dict[str, Any]]:
+        """A detector that has not learned yet, and the details that its files hold.
+
+        Raises
+        ------
+        BundleError
+            Where `DETAILS_FILE` or another file that is needed is missing.
+        """
+        if missing := sorted({DETAILS_FILE, *needed} - set(files)):
+            expected = " and ".join((*needed, DETAILS_FILE))
+            raise BundleError(f"Expected {expected}. Missing: {', '.join(missing)}.")
+        details = json.loads(files[DETAILS_FILE])
+        sizes = (details[key] for key in ("width", "n_channels", "n_inputs"))
+        return cls(*sizes, **details["params"]), details
+
 
 def channel_errors(observed: Floats, expected: Floats, kind: Loss) -> Floats:
     """Mean error over each window, by channel.
@@ -260,7 +335,6 @@ def channel_errors(observed: Floats, expected: Floats, kind: Loss) -> Floats:
         NaN where the window holds a non-finite value; never Inf, so that Inf cannot come out of
         finite readings.
 
-    >>> import numpy as np
     >>> observed = np.array([[[1.0], [3.0]], [[1.0], [np.inf]]], dtype=np.float32)
     >>> channel_errors(observed, np.zeros((2, 2, 1), dtype=np.float32), "mse").tolist()
     [[5.0], [nan]]
@@ -304,29 +378,20 @@ def step_errors(difference: Floats, kind: Loss) -> Floats:
 
 def _of_series(detector: Detector, readings: Floats, context: Floats | None) -> Reconstruction:
     """Reconstruction of every reading's window; NaN for the first `history`."""
-    inputs = _inputs(detector, readings, context)
-    n_readings, n_known = len(inputs), max(len(inputs) - detector.history, 0)
-    found = Reconstruction(
-        *(np.full((n_readings, detector.n_channels), np.nan, dtype=np.float32) for _ in range(2))
-    )
-    if n_known:
-        known = detector.reconstruct(
-            inputs, np.arange(detector.history, n_readings, dtype=np.int64)
-        )
-        found.channel_errors[detector.history :] = known.channel_errors
-        found.expected[detector.history :] = known.expected
-    return found
-
-
-def _inputs(detector: Detector, readings: Floats, context: Floats | None) -> Floats:
     parts = [readings] if context is None else [readings, context]
-    shapes = [part.shape for part in parts]
-    n_context = detector.n_inputs - detector.n_channels
-    fits = readings.ndim == 2 and readings.shape[1] == detector.n_channels
-    fits &= n_context == 0 if context is None else context.shape == (len(readings), n_context)
+    n_readings, n_channels, history = len(readings), detector.n_channels, detector.history
+    n_context = detector.n_inputs - n_channels
+    fits = readings.ndim == 2 and readings.shape[1] == n_channels
+    fits &= n_context == 0 if context is None else context.shape == (n_readings, n_context)
     if not fits:
-        wanted = f"(n, {detector.n_channels})" + (
-            f" and context of (n, {n_context})" if n_context else ""
-        )
-        raise BadInput(f"Expected readings of shape {wanted}. Received: {shapes}.")
-    return np.concatenate(parts, axis=1, dtype=np.float32, casting="same_kind")
+        expected = f"(n, {n_channels})" + (f" and context of (n, {n_context})" if n_context else "")
+        received = [part.shape for part in parts]
+        raise BadInput(f"Expected readings of shape {expected}. Received: {received}.")
+    inputs = np.concatenate(parts, axis=1, dtype=np.float32, casting="same_kind")
+    unknown = (np.full((n_readings, n_channels), np.nan, dtype=np.float32) for _ in range(2))
+    found = Reconstruction(*unknown)
+    if n_readings > history:
+        known = detector.reconstruct(inputs, np.arange(history, n_readings, dtype=np.int64))
+        found.channel_errors[history:] = known.channel_errors
+        found.expected[history:] = known.expected
+    return found

@@ -1,23 +1,12 @@
-"""Whether a training set fits a detector, and whether its saved files are all there."""
+"""Whether a training set fits a detector, and ends in time."""
 
 from __future__ import annotations
 
 import time
-from collections.abc import Collection
 
-import numpy as np
-
-from tsad_tasks.base.errors import BadInput, BundleError, ConfigError
-from tsad_tasks.detectors.base import Budget, TrainingSet
-
-
-def check_sizes(width: int, n_channels: int, n_inputs: int) -> None:
-    """Raise ConfigError where no window can have these sizes."""
-    if width < 2 or not 1 <= n_channels <= n_inputs:
-        received = f"width {width}, n_channels {n_channels}, n_inputs {n_inputs}"
-        raise ConfigError(
-            f"Expected width >= 2 and 1 <= n_channels <= n_inputs. Received: {received}."
-        )
+from tsad_tasks.base.errors import BadInput
+from tsad_tasks.base.lazy import np
+from tsad_tasks.detectors.base import Budget, Detector, TrainingSet
 
 
 def check_finite_windows(training: TrainingSet) -> None:
@@ -37,15 +26,13 @@ def check_finite_windows(training: TrainingSet) -> None:
         )
 
 
-def check_fits(training: TrainingSet, width: int, n_channels: int, n_inputs: int) -> None:
+def check_fits(training: TrainingSet, detector: Detector) -> None:
     """Raise BadInput where the windows are not as `check_finite_windows` wants them, or of other
-    sizes.
+    sizes than the detector's.
     """
     check_finite_windows(training)
-    expected, received = (
-        (width, n_channels, n_inputs),
-        (training.width, training.n_channels, training.inputs.shape[1]),
-    )
+    expected = detector.width, detector.n_channels, detector.n_inputs
+    received = training.width, training.n_channels, training.inputs.shape[1]
     if expected != received:
         raise BadInput(f"Expected width, n_channels, n_inputs {expected}. Received: {received}.")
 
@@ -62,15 +49,15 @@ def check_time(started: float, budget: Budget, n_windows: int, epoch: int = 1) -
     if lasted_s > budget.timeout_s:
         raise BadInput(
             f"Expected a training within training.timeout, {budget.timeout_s:,g} s. Received: "
-            f"{lasted_s:,.0f} s (epoch "
-            f"{epoch} of {budget.epochs}, {n_windows:,} windows). Lower training.max_windows or "
-            "training.epochs, or "
-            "raise training.timeout."
+            f"{lasted_s:,.0f} s (epoch {epoch} of {budget.epochs}, {n_windows:,} windows). "
+            "Lower training.max_windows or training.epochs, or raise training.timeout."
         )
 
 
-def check_files(files: Collection[str], *needed: str) -> None:
-    """Raise BundleError where one of a detector's files is missing."""
-    missing = sorted(set(needed) - set(files))
-    if missing:
-        raise BundleError(f"Expected {' and '.join(needed)}. Missing: {', '.join(missing)}.")
+def fitted(learned: bytes | None) -> bytes:
+    """What was learned; raise BadInput where nothing was."""
+    if learned is None:
+        raise BadInput(
+            "Expected a fitted detector. Received: one that has not learned; call fit or load."
+        )
+    return learned

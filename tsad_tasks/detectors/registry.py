@@ -1,20 +1,33 @@
-"""Detectors by name. Adding one is a file here and a line in `core.detector_names`."""
+"""Detectors by name: each file of this folder, of `neural` and of `folding` may register one."""
 
 from __future__ import annotations
 
-import inspect
 import json
-from collections.abc import Mapping
-from importlib import import_module
-from typing import TYPE_CHECKING, Any
+from collections.abc import Callable, Mapping
+from typing import Annotated, Any, TypeVar
+
+from pydantic import BeforeValidator, Field, ValidationError, model_validator
 
 from tsad_tasks.base.errors import BundleError, ConfigError
-from tsad_tasks.detectors.names import DETECTORS
+from tsad_tasks.base.registry import Registry
+from tsad_tasks.base.settings import problems, wrong
+from tsad_tasks.detectors.base import DETAILS_FILE, Detector, DetectorSettings, Folder
 
-if TYPE_CHECKING:
-    from tsad_tasks.detectors.base import Detector, Folder
+DETECTORS: Registry[type[Detector]] = Registry(
+    "detector", *(f"tsad_tasks.detectors{folder}" for folder in ("", ".neural", ".folding"))
+)
+Variant = TypeVar("Variant", bound=Detector)
 
-_SIZES = ("width", "n_channels", "n_inputs")
+
+def register(name: str) -> Callable[[type[Variant]], type[Variant]]:
+    """A decorator that gives a class of detectors the name by which dataset files ask for it."""
+
+    def named(detector: type[Variant]) -> type[Variant]:
+        DETECTORS.register(name)(detector)
+        detector.name = name
+        return detector
+
+    return named
 
 
 def detector_class(name: str) -> type[Detector]:
@@ -27,11 +40,9 @@ def detector_class(name: str) -> type[Detector]:
     """
     if name not in DETECTORS:
         raise ConfigError(
-            f"detector.name: Expected one of {', '.join(sorted(DETECTORS))}. Received: {name}."
+            f"detector.name: Expected one of {', '.join(DETECTORS)}. Received: {name}."
         )
-    module, _, attribute = DETECTORS[name].partition(":")
-    found: type[Detector] = getattr(import_module(module), attribute)
-    return found
+    return DETECTORS[name]
 
 
 def build_detector(
@@ -49,20 +60,7 @@ def build_detector(
     ConfigError
         For an unknown name or parameter, or a parameter's value that the detector refuses.
     """
-    found, chosen = detector_class(name), dict(params or {})
-    known = [
-        parameter for parameter in inspect.signature(found).parameters if parameter not in _SIZES
-    ]
-    unknown = sorted(set(chosen) - set(known))
-    if unknown:
-        raise ConfigError(
-            f"detector.params: Expected {', '.join(known) or 'none'}. Received: "
-            f"{', '.join(unknown)}."
-        )
-    detector: Detector = found(
-        **dict(zip(_SIZES, (width, n_channels, n_inputs), strict=True)), **chosen
-    )
-    return detector
+    return detector_class(name)(width, n_channels, n_inputs, **params or {})
 
 
 def load_detector(folder: Folder) -> Detector:
@@ -78,15 +76,32 @@ def detector_from_files(files: Mapping[str, bytes]) -> Detector:
     BundleError
         Where detector.json is missing, or names a detector that this version does not know.
     """
-    from tsad_tasks.detectors.base import DETAILS_FILE
-
     if DETAILS_FILE not in files:
-        raise BundleError(
-            f"Expected {DETAILS_FILE}. Received: {', '.join(sorted(files)) or 'no files'}."
-        )
+        received = ", ".join(sorted(files)) or "no files"
+        raise BundleError(f"Expected {DETAILS_FILE}. Received: {received}.")
     name = json.loads(files[DETAILS_FILE])["name"]
     if name not in DETECTORS:
-        raise BundleError(
-            f"{DETAILS_FILE}: Expected one of {', '.join(sorted(DETECTORS))}. Received: {name}."
-        )
-    return detector_class(name).from_files(files)
+        expected = f"one of {', '.join(DETECTORS)}"
+        raise BundleError(f"{DETAILS_FILE}: Expected {expected}. Received: {name}.")
+    return DETECTORS[name].from_files(files)
+
+
+class MemberSettings(DetectorSettings):
+    """A registered detector that is a part of another one."""
+
+    name: str = Field(description="The member's name, that of a registered detector.")
+    params: Annotated[dict[str, Any], BeforeValidator(lambda params: params or {})] = Field(
+        default_factory=dict, description="The member's own settings."
+    )
+
+    @model_validator(mode="after")
+    def _is_registered(self) -> MemberSettings:
+        if self.name not in DETECTORS:
+            raise wrong(f"one of {', '.join(DETECTORS)}", self.name, "name")
+        model = DETECTORS[self.name].settings_model
+        try:
+            model.model_validate(self.params)
+        except ValidationError as error:
+            problem = problems(error, model)[0]
+            raise wrong(problem.expected, problem.received, "params", *problem.field) from None
+        return self

@@ -9,8 +9,11 @@ from dataclasses import asdict
 from datetime import datetime
 from typing import Any
 
+from tsad_tasks.base.enums import Decision, Outcome, Stage
+from tsad_tasks.base.rule import RuleResult
 from tsad_tasks.notifications.news import News
-from tsad_tasks.text.formats import figure_text, period_text, share_text, stamp_text
+from tsad_tasks.text.formats import period_text, share_text, stamp_text
+from tsad_tasks.text.rules import failure
 
 Payload = dict[str, Any]
 _SUBJECTS = {
@@ -107,7 +110,8 @@ def news_lines(payload: Payload) -> list[str]:
     """The text of the e-mail, up to what to look at further."""
     lines = [payload["sentence"], "", *_facts(payload)]
     if "failed_rules" in payload:
-        lines += ["", "Not met:", *map(_rule_line, payload["failed_rules"])]
+        failed = [_failed_rule(payload["event"], rule) for rule in payload["failed_rules"]]
+        lines += ["", "Not met:", *failed]
     if payload.get("left_out"):
         shares = payload["left_out"].items()
         lines += ["", "Left out:", *(f"  {share_text(share)} {reason}" for reason, share in shares)]
@@ -127,22 +131,20 @@ def _facts(payload: Payload) -> list[str]:
     return [f"{name + ':':<10} {text}" for name, text in labelled.items() if text]
 
 
-def _rule_line(rule: Mapping[str, Any]) -> str:
-    """A rule that was not met, with its numbers.
+def _failed_rule(event: str, rule: Mapping[str, Any]) -> str:
+    """A rule that was not met, with its numbers; JSON has infinity and NaN as text.
 
-    >>> _rule_line({"rule": "point_share", "value": 0.2, "limit": 0.9, "champion": None, "note": "share found"})
-    '  point_share: 0.200; limit 0.900 – share found'
+    >>> _failed_rule(Decision.GATE_FAILED, {"rule": "point_share", "value": 0.2, "limit": 0.9, "champion": None, "note": "share found"})
+    '  point_share: 0.200, limit at least 0.900 (share found)'
     """
-    named = {"": rule["value"], "limit ": rule["limit"], "champion ": rule["champion"]}
-    numbers = "; ".join(
-        f"{name}{_number(value)}" for name, value in named.items() if value is not None
+    value, limit, champion = (
+        None if rule[name] is None else float(rule[name]) for name in ("value", "limit", "champion")
     )
-    return f"  {rule['rule']}: {numbers}" + (f" – {rule['note']}" if rule["note"] else "")
-
-
-def _number(value: float | str) -> str:
-    """A number; JSON has infinity and NaN as text."""
-    return value if isinstance(value, str) else figure_text(value)
+    stage = Stage.GATE if event == Decision.GATE_FAILED else Stage.SHADOW
+    failed = RuleResult(
+        rule["rule"], Outcome.FAILED, value, limit, champion, rule["note"], stage=stage
+    )
+    return f"  {failure(failed)}"
 
 
 def news_line(payload: Payload) -> str:

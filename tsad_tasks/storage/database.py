@@ -10,7 +10,10 @@ from pathlib import Path
 import psycopg2
 from psycopg2.extensions import connection as Connection
 
-from tsad_tasks.base.errors import AccessDenied, BadInput, Unavailable
+from tsad_tasks.base.errors import AccessDenied, BadInput, TsadError, Unavailable
+
+# What a statement may raise.
+DatabaseError = psycopg2.Error
 
 # A busy machine may need seconds to answer.
 CONNECT_TIMEOUT_S = 30
@@ -94,6 +97,21 @@ def _explained(uri: str, error: psycopg2.OperationalError) -> AccessDenied | Una
     if "database" in said and "does not exist" in said:
         return BadInput(f"Expected a database that exists at {where}. Received: {said}")
     return Unavailable(f"Expected a Postgres server at {where}. Received: {said}")
+
+
+def database_error(error: Exception) -> TsadError:
+    """What a database said to a statement, as one of our errors; SQLAlchemy's hold psycopg2's."""
+    cause = getattr(error, "orig", error)
+    said = (str(cause).splitlines() or [type(cause).__name__])[0]
+    if isinstance(cause, psycopg2.errors.InsufficientPrivilege):
+        return BadInput(
+            f"Expected a login that may use the warehouse. Received: {said}. "
+            "The warehouse's owner lets one in with: tsad migrate --writer <login>"
+        )
+    if isinstance(cause, (psycopg2.OperationalError, psycopg2.InterfaceError)):
+        return Unavailable(f"Expected a database that answers. Received: {said}.")
+    received = f"{type(cause).__name__}: {said}"
+    return TsadError(f"Expected a database that takes our statements. Received: {received}.")
 
 
 @cache

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Any
 
 import numpy as np
@@ -12,13 +12,10 @@ import numpy as np
 from tsad_tasks.base.interval import from_unix_s, unix_s
 from tsad_tasks.config import DatasetConfig
 from tsad_tasks.model.features import fit_scaler
-from tsad_tasks.storage.datasets import SELECT_CHANNELS, select_dataset
 from tsad_tasks.storage.store import Store
 from tsad_tasks.training.exclusions import Said, standing_verdicts
 from tsad_tasks.training.fit import Scope, TrainingReader
-from tsad_tasks.training.queries import RuleResult
 
-SHIFT_RULE, SPREAD_RULE = "commissioning_shift", "commissioning_spread"
 _COLUMNS = ("entity_id", "channel_id", "median", "spread", "from_at", "to_at", "verdict_id")
 
 
@@ -82,10 +79,9 @@ def commissioning_levels(
     """The channels of a training range beside their references, of entities with enough running
     time.
     """
-    dataset_id = select_dataset(store, reader.config.dataset).dataset_id
+    dataset_id = store.select_dataset(reader.config.dataset).dataset_id
     ids = {
-        channel.name: channel.channel_id
-        for channel in store.rows(SELECT_CHANNELS, dataset_id=dataset_id)
+        name: key for key, name, _ in store.select("select_channels", {"dataset_id": dataset_id})
     }
     params = {"lineage": lineage, "entity_ids": [key for _, key in scope.entities]}
     known = {row[:2]: Reference(*row) for row in store.select("select_references", params)}
@@ -158,69 +154,6 @@ def _reference(
 def enough_s(config: DatasetConfig) -> float:
     """Running seconds from which on a channel has a level of its own."""
     return min(config.features.min_own_scale_s, config.training.range_s / 2)
-
-
-def shift_rule(config: DatasetConfig, levels: Sequence[Level]) -> RuleResult:
-    """The gate's rule: no channel is farther from its commissioning reference than the dataset
-    allows.
-    """
-    limit = config.gate.max_commissioning_shift
-    worst = max(
-        (one for one in levels if one.shift is not None),
-        key=lambda one: one.shift or 0.0,
-        default=None,
-    )
-    if worst is None or worst.shift is None:
-        return RuleResult(
-            SHIFT_RULE,
-            None,
-            limit,
-            None,
-            True,
-            "nothing to compare with: the references are made now",
-        )
-    passed = worst.shift <= limit
-    return RuleResult(
-        SHIFT_RULE, worst.shift, limit, None, passed, _note(config, worst, passed=passed)
-    )
-
-
-def spread_rule(config: DatasetConfig, levels: Sequence[Level]) -> RuleResult:
-    """The gate's rule: no channel scatters much wider than at commissioning, as readings that were
-    garbled do.
-    """
-    limit = config.gate.max_commissioning_spread
-    worst = max(
-        (one for one in levels if one.widening is not None),
-        key=lambda one: one.widening or 0.0,
-        default=None,
-    )
-    if worst is None or worst.widening is None:
-        return RuleResult(
-            SPREAD_RULE,
-            None,
-            limit,
-            None,
-            True,
-            "nothing to compare with: the references are made now",
-        )
-    passed = worst.widening <= limit
-    note = f"{worst.entity} {worst.channel}: its spread as a multiple of the one at commissioning"
-    return RuleResult(SPREAD_RULE, worst.widening, limit, None, passed, note)
-
-
-def _note(config: DatasetConfig, worst: Level, *, passed: bool) -> str:
-    old, unit = worst.reference, config.source.channels[worst.channel].unit or ""
-    assert old is not None
-    said = (
-        f"{worst.entity} {worst.channel}: median {worst.now.median:.4g} {unit}, at commissioning "
-        f"{old.median:.4g} "
-        f"± {old.spread:.4g} {unit} ({old.from_at:%Y-%m-%d} to {old.to_at:%Y-%m-%d})"
-    ).replace("  ", " ")
-    if passed:
-        return said
-    end = (worst.now.to_at - timedelta(hours=1)).strftime("%Y-%m-%dT%H:%M")
-    return f"{said}. If that is normal: tsad new-normal {config.dataset} {worst.entity} --from … --to {end}"
 
 
 def freeze_references(store: Store, lineage: str, model_id: int, levels: Sequence[Level]) -> int:

@@ -6,20 +6,15 @@ from __future__ import annotations
 
 import time
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass
 from datetime import datetime
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 
-from tsad_tasks.base.confidence import (
-    SURE,
-    chance_of_losing,
-    count_interval,
-    share_interval,
-    stability_index,
-)
-from tsad_tasks.config import DatasetConfig, Gate
+from tsad_tasks.base.enums import Stage
+from tsad_tasks.base.rule import RuleResult, rules_of
+from tsad_tasks.config import DatasetConfig
 from tsad_tasks.detectors.base import Detector, TrainingHistory
 from tsad_tasks.detectors.bundle import read_bundle
 from tsad_tasks.detectors.registry import detector_class
@@ -28,6 +23,8 @@ from tsad_tasks.model.spec import ModelSpec
 from tsad_tasks.model.thresholds import ThresholdSettings
 from tsad_tasks.scoring.alarm_rule import incident_rule
 from tsad_tasks.storage.artifacts import place
+from tsad_tasks.storage.rows import ChampionAt, NewModel
+from tsad_tasks.training.commissioning import Level
 from tsad_tasks.training.fit import (
     FoldGroup,
     PreparedTraining,
@@ -39,18 +36,17 @@ from tsad_tasks.training.fit import (
     feature_spec_of,
 )
 from tsad_tasks.training.held_out import (
-    Delays,
     DetectionResult,
     HeldOut,
     calibrated_spec,
     judge,
-    n_found,
     series_errors,
 )
-from tsad_tasks.training.queries import ChampionAt, NewModel, RuleResult
+from tsad_tasks.training.rules.base import GateEvidence
 
 MAX_GATE_ENTITIES = 24
 TIMED_STEPS, N_TIMED = 256, 5
+Value = TypeVar("Value")
 
 
 def held_out_readings(reader: TrainingReader, group: FoldGroup) -> list[HeldOut]:
@@ -124,55 +120,55 @@ def run_gate(
     champion: ChampionAt | None,
     *,
     seed: int,
-    also: Sequence[RuleResult] = (),
+    levels: Sequence[Level] = (),
     n_entities: int | None = None,
 ) -> GateOutcome:
     """The challenger's numbers beside the champion's, rule by rule.
 
     Parameters
     ----------
-    also : rules that were judged elsewhere.
+    levels : channels of the training range beside their commissioning references.
     n_entities : that the model is for, where they are not those of `held_out`; notes say on how
         many of them it was.
     """
-    chosen = _judged_parts(held_out)
-    rule = incident_rule(config.alarm_policy)
+    numbers = np.arange(len(held_out))
+    known = np.array([part.known is not None and bool(part.known.any()) for part in held_out], bool)
+    # Some entities, evenly, and as many with known anomalies.
+    chosen = [
+        held_out[i]
+        for i in np.union1d(
+            evenly(numbers, MAX_GATE_ENTITIES), evenly(numbers[known], MAX_GATE_ENTITIES)
+        ).tolist()
+    ]
     settings: dict[str, Any] = {
         "n_injected": config.gate.n_injected,
         "seed": seed,
         "reference": spec,
-        "rule": rule,
+        "rule": incident_rule(config.alarm_policy),
     }
-    challenger = judge(spec, detector, chosen, **settings)
-    incumbent, old = None, None if champion is None else comparable_model(champion, spec)
-    if old is not None:
-        incumbent = judge(*old, chosen, **settings)
-    rows = _rules(config, challenger, incumbent, history)
-    rows = _saying_on_whom(rows, len(chosen), n_entities or len(held_out))
-    costs = [_latency(config.gate, spec, detector, chosen, old), _size(detector, old)]
-    return GateOutcome([*rows, *costs, *also], challenger, incumbent)
-
-
-def _saying_on_whom(rows: Sequence[RuleResult], n_judged: int, n_entities: int) -> list[RuleResult]:
-    """The rows, whose notes say on how many entities they are, where these are not all; the loss is
-    of all windows.
-    """
-    if n_judged == n_entities:
-        return list(rows)
-    on_whom = f"; on {n_judged:,} of {n_entities:,} entities"
-    return [
-        row if row.rule == "finite_loss" else replace(row, note=row.note + on_whom) for row in rows
-    ]
-
-
-def _judged_parts(held_out: Sequence[HeldOut]) -> list[HeldOut]:
-    """Some entities, evenly, and as many with known anomalies."""
-    numbers = np.arange(len(held_out))
-    known = np.array([part.known is not None and bool(part.known.any()) for part in held_out], bool)
-    chosen = np.union1d(
-        evenly(numbers, MAX_GATE_ENTITIES), evenly(numbers[known], MAX_GATE_ENTITIES)
+    models = [(spec, detector)]
+    if champion is not None and (old := comparable_model(champion, spec)) is not None:
+        models.append(old)
+    results = [judge(*model, chosen, **settings) for model in models]
+    latency_ms = [window_milliseconds(*model, chosen[0]) if chosen else None for model in models]
+    n_bytes = [sum(map(len, detector.to_files().values())) for _, detector in models]
+    evidence = GateEvidence(
+        config,
+        *_pair(results),
+        history,
+        levels,
+        _pair(latency_ms),
+        _pair(n_bytes),
+        len(chosen),
+        n_entities or len(held_out),
     )
-    return [held_out[int(i)] for i in chosen]
+    rows = [rule.judge(evidence, config) for rule in rules_of(Stage.GATE)]
+    return GateOutcome(rows, evidence.challenger, evidence.champion)
+
+
+def _pair(of_models: Sequence[Value]) -> tuple[Value, Value | None]:
+    """What there is of the challenger, and of the champion where it can be compared."""
+    return of_models[0], of_models[1] if len(of_models) > 1 else None
 
 
 def comparable_model(champion: ChampionAt, spec: ModelSpec) -> tuple[ModelSpec, Detector] | None:
@@ -188,238 +184,11 @@ def comparable_model(champion: ChampionAt, spec: ModelSpec) -> tuple[ModelSpec, 
     return (old, bundle.detector) if same else None
 
 
-def _rules(
-    config: DatasetConfig,
-    challenger: DetectionResult,
-    champion: DetectionResult | None,
-    history: TrainingHistory,
-) -> list[RuleResult]:
-    gate = config.gate
-    rows = [_finite_loss(history), _held_out_error(challenger, champion)]
-    for kind, limit in (
-        ("point", gate.min_point_share),
-        ("contextual", gate.min_contextual_share),
-        ("collective", gate.min_collective_share),
-    ):
-        rows.append(_injected_found(kind, challenger, champion, limit, gate.margin))
-    per_week = gate.max_incidents_per_entity_week
-    if per_week is None and config.threshold.kind == "evt":
-        per_week = 2 * config.alarm_policy.budget_per_entity_week
-    return [
-        *rows,
-        _known_found(challenger, champion, gate),
-        _false_alarms(challenger, champion, gate, config.detector.n_steps),
-        _false_incidents(challenger, champion, per_week),
-        not_worse(challenger, champion, gate),
-        _delay(challenger, champion, config.source.step_s),
-        _score_drift(challenger, champion, gate.max_score_drift),
-    ]
-
-
-def _finite_loss(history: TrainingHistory) -> RuleResult:
-    if not history.validation_loss:
-        return RuleResult(
-            "finite_loss",
-            None,
-            None,
-            None,
-            True,
-            "not tested: this detector counts, and has no loss",
-        )
-    loss = history.validation_loss[-1]
-    finite = bool(np.isfinite(loss)) and history.stopped != "diverged"
-    return RuleResult(
-        "finite_loss", loss if np.isfinite(loss) else None, None, None, finite, "validation loss"
-    )
-
-
-def _held_out_error(challenger: DetectionResult, champion: DetectionResult | None) -> RuleResult:
-    """Shown: losses of other scales or other kinds of detectors do not compare."""
-    old = champion.mean_error if champion else None
-    note = "mean error of the same held-out windows; shown"
-    return RuleResult("held_out_error", challenger.mean_error, None, old, True, note)
-
-
-def _injected_found(
-    kind: str,
-    challenger: DetectionResult,
-    champion: DetectionResult | None,
-    limit: float,
-    margin: float,
-) -> RuleResult:
-    found, old = challenger.delays[kind], _share(champion.delays[kind]) if champion else None
-    value = _share(found)
-    if value is None:
-        return RuleResult(
-            f"{kind}_share",
-            None,
-            limit,
-            old,
-            True,
-            "not tested: too few held-out days, or none alike",
-        )
-    low, high = share_interval(n_found(found), len(found))
-    passed = high >= limit and value >= limit - margin
-    note = f"share found of {len(found)} injected {kind} anomalies"
-    return RuleResult(f"{kind}_share", value, limit, old, passed, note, low, high)
-
-
-def _share(delays: Delays) -> float | None:
-    return n_found(delays) / len(delays) if delays else None
-
-
-def _known_found(
-    challenger: DetectionResult, champion: DetectionResult | None, gate: Gate
-) -> RuleResult:
-    """Labels and verdicts in held-out readings; fails only where chance does not explain it."""
-    found, limit, old = (
-        challenger.known,
-        gate.min_known_share,
-        _share(champion.known) if champion else None,
-    )
-    value, n = _share(found), len(found)
-    if n < gate.min_known:
-        return RuleResult(
-            "known_share", value, limit, old, True, f"too few known anomalies: {n}; decides nothing"
-        )
-    low, high = share_interval(n_found(found), n)
-    chance = _chance(found, champion.known) if champion else 1.0
-    note = f"share found of {n} known anomalies" + (
-        f"; {_against(found, champion.known)}" if champion else ""
-    )
-    return RuleResult(
-        "known_share", value, limit, old, high >= limit and chance > SURE, note, low, high
-    )
-
-
-def _chance(found: Delays, old: Delays) -> float:
-    """Probability that a challenger as good as the champion loses so many pairs."""
-    return chance_of_losing(*_discordant(found, old))
-
-
-def _discordant(found: Delays, old: Delays) -> tuple[int, int]:
-    """Anomalies that only the champion finds, and that only the challenger finds."""
-    pairs = [(new is not None, before is not None) for new, before in zip(found, old, strict=True)]
-    return pairs.count((False, True)), pairs.count((True, False))
-
-
-def _against(found: Delays, old: Delays) -> str:
-    lost, won = _discordant(found, old)
-    return f"{lost} that only the champion finds, {won} only the challenger, by chance with {_chance(found, old):.0%}"
-
-
-def _false_alarms(
-    challenger: DetectionResult, champion: DetectionResult | None, gate: Gate, width: int
-) -> RuleResult:
-    """Windows overlap: as many steps as a window has count as one."""
-    value, old = challenger.false_alarm_share, champion.false_alarm_share if champion else None
-    limit, n = gate.max_false_alarm_share, challenger.n_judged
-    note = f"flagged share of {n} clean held-out steps"
-    if value is None:
-        return RuleResult("false_alarm_share", None, limit, old, False, note)
-    low, high = share_interval(challenger.n_flags / width, n / width)
-    passed = low <= limit and value <= limit * gate.max_excess
-    return RuleResult("false_alarm_share", value, limit, old, passed, note, low, high)
-
-
-def _false_incidents(
-    challenger: DetectionResult, champion: DetectionResult | None, limit: float | None
-) -> RuleResult:
-    """Fails only where chance does not explain the incidents: a short held-out range holds few."""
-    if not challenger.n_weeks:
-        return RuleResult(
-            "incidents_per_entity_week", None, limit, None, True, "not tested: nothing was judged"
-        )
-    n, weeks = challenger.n_incidents, challenger.n_weeks
-    low, high = (end / weeks for end in count_interval(n))
-    old = champion.n_incidents / champion.n_weeks if champion and champion.n_weeks else None
-    note = f"{n} incidents in {weeks:.2g} clean held-out weeks of one entity"
-    passed = limit is None or low <= limit
-    return RuleResult("incidents_per_entity_week", n / weeks, limit, old, passed, note, low, high)
-
-
-def not_worse(
-    challenger: DetectionResult, champion: DetectionResult | None, gate: Gate
-) -> RuleResult:
-    """The same anomalies, in pairs: worse than tolerated fails where chance does not explain it, or
-    they are many.
-    """
-    value, old = challenger.overall, champion.overall if champion else None
-    if champion is None or value is None or old is None:
-        return RuleResult(
-            "not_worse",
-            value,
-            None,
-            old,
-            True,
-            "no champion to compare with" if not champion else "not tested",
-        )
-    false_alarms = champion.false_alarm_share
-    if false_alarms is not None and false_alarms > gate.max_false_alarm_share:
-        note = f"no standard: the champion flags {false_alarms:.1%} of the clean held-out steps"
-        return RuleResult("not_worse", value, None, old, True, note)
-    found, before = challenger.all_delays, champion.all_delays
-    limit, n = old - gate.tolerance, len(found)
-    passed = value >= limit or (_chance(found, before) > SURE and n < gate.min_pairs)
-    note = f"share found of the same {n} injected anomalies; {_against(found, before)}"
-    return RuleResult(
-        "not_worse", value, limit, old, passed, note, *share_interval(n_found(found), n)
-    )
-
-
-def _delay(
-    challenger: DetectionResult, champion: DetectionResult | None, step_s: int
-) -> RuleResult:
-    value, old = (_median_delay(one, step_s) if one else None for one in (challenger, champion))
-    return RuleResult(
-        "delay_s",
-        value,
-        None,
-        old,
-        True,
-        "median seconds from an injected anomaly to its flag; shown",
-    )
-
-
-def _median_delay(result: DetectionResult, step_s: int) -> float | None:
-    delays = [each for each in result.all_delays if each is not None]
-    return float(np.median(delays)) * step_s if delays else None
-
-
-def _score_drift(
-    challenger: DetectionResult, champion: DetectionResult | None, limit: float
-) -> RuleResult:
-    value = stability_index(champion.scores, challenger.scores) if champion else None
-    note = "PSI of scores on clean held-out steps against the champion's; shown"
-    return RuleResult(
-        "score_drift", value, limit, None, True, note if champion else "no champion to compare with"
-    )
-
-
-Model = tuple[ModelSpec, Detector]
-
-
-def _latency(
-    gate: Gate, spec: ModelSpec, detector: Detector, held_out: Sequence[HeldOut], old: Model | None
-) -> RuleResult:
-    """CPU time, since a wall clock tells how busy the machine was; the limit is generous."""
-    if not held_out:
-        return RuleResult(
-            "latency_ms", None, gate.max_latency_ms, None, True, "not tested: nothing was judged"
-        )
-    value = window_milliseconds(spec, detector, held_out[0])
-    before = window_milliseconds(*old, held_out[0]) if old else None
-    note = "CPU milliseconds from readings to an error, per window, median"
-    return RuleResult(
-        "latency_ms", value, gate.max_latency_ms, before, value <= gate.max_latency_ms, note
-    )
-
-
 def window_milliseconds(spec: ModelSpec, detector: Detector, part: HeldOut) -> float:
     """CPU milliseconds of this process from readings to an error, per window: median of some runs
     over one entity.
 
-    What other programs make it wait does not count.
+    What other programs make it wait does not count: a wall clock tells how busy the machine is.
     """
     values, scaler, taken = part.values[:TIMED_STEPS], spec.scaler(part.entity), []
     for _ in range(N_TIMED):
@@ -427,16 +196,6 @@ def window_milliseconds(spec: ModelSpec, detector: Detector, part: HeldOut) -> f
         series_errors(spec.features, scaler, detector, values, part.start_s, part.entity)
         taken.append(time.process_time() - began)
     return float(np.median(taken)) / len(values) * 1000
-
-
-def _size(detector: Detector, old: Model | None) -> RuleResult:
-    sizes = [
-        sum(map(len, one.to_files().values())) for one in ([detector] + ([old[1]] if old else []))
-    ]
-    before = float(sizes[1]) if old else None
-    return RuleResult(
-        "size_bytes", float(sizes[0]), None, before, True, "bytes of the detector's files; shown"
-    )
 
 
 def model_card(

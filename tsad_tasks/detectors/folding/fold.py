@@ -12,14 +12,15 @@ from __future__ import annotations
 import io
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol, TypeAlias
 
-import numpy as np
-from numpy.typing import NDArray
-
+from tsad_tasks.base.lazy import np
 from tsad_tasks.detectors.base import LARGEST, Detector, Floats, Reconstruction
 
-State = dict[str, NDArray[Any]]
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+State: TypeAlias = "dict[str, NDArray[Any]]"
 
 
 @dataclass(frozen=True)

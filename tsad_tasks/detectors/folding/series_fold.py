@@ -13,24 +13,24 @@ import base64
 import json
 from abc import abstractmethod
 from collections.abc import Mapping, Sequence
-from typing import Any, ClassVar, Self
+from typing import TYPE_CHECKING, Any, ClassVar, Self, TypeAlias
 
-import numpy as np
-from numpy.typing import NDArray
+from pydantic import Field
 
-from tsad_tasks.base.errors import ConfigError
+from tsad_tasks.base.lazy import np
+from tsad_tasks.base.settings import Readings
 from tsad_tasks.detectors.base import (
     DETAILS_FILE,
     Budget,
     Detector,
+    DetectorBase,
+    DetectorSettings,
     Floats,
     Progress,
     Reconstruction,
     TrainingHistory,
     TrainingSet,
-    WindowScores,
 )
-from tsad_tasks.detectors.fitting import check_files
 from tsad_tasks.detectors.folding.fold import (
     Series,
     State,
@@ -39,55 +39,48 @@ from tsad_tasks.detectors.folding.fold import (
     joined_state,
     state_bytes,
 )
-from tsad_tasks.detectors.parameters import whole_number
-from tsad_tasks.model.surprise_families import half_hour_of_week
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
 
 STATES_FILE = "states.json"
 _ALONE = ""
 _STEP_S = 60
 
-Arrays = dict[str, NDArray[Any]]
+Arrays: TypeAlias = "dict[str, NDArray[Any]]"
 # Arrays by part and name, first axis the unit.
-Units = dict[str, Arrays]
-Rows = NDArray[np.int64]
+Units: TypeAlias = "dict[str, Arrays]"
+Rows: TypeAlias = "NDArray[np.int64]"
 # Errors, expected values, and what a detector adds, all (n_rows, n_columns).
-Found = tuple[NDArray[np.floating[Any]], ...]
+Found: TypeAlias = "tuple[NDArray[np.floating[Any]], ...]"
 
 
-class SeriesFold(WindowScores):
+class FoldSettings(DetectorSettings):
+    """What all detectors with a state have in common."""
+
+    n_commission: Readings = Field(
+        750, description="Readings that commission an entity that was not trained on."
+    )
+
+
+class SeriesFold(DetectorBase):
     """A detector that folds readings into a state.
 
-    A subclass says `name`, `params`, `per_channel`, `empty`, `step`, and `commission` or
-    `commission_units`.
-
-    Parameters
-    ----------
-    width : int
-        Not used by the fold; windows given to `reconstruct` and `explain` have it.
-    n_channels, n_inputs : int
-        Sensors, and sensors plus context and derived columns, which a fold does not see.
-    n_commission : int
-        Readings that commission an entity that was not trained on.
+    A subclass says `per_channel`, `empty`, `step`, and `commission` or `commission_units`. The fold
+    has no use for the width of a window; windows given to `reconstruct` and `explain` have it.
     """
 
-    name: str
+    settings_model: ClassVar[type[DetectorSettings]] = FoldSettings
+    settings: FoldSettings
     training_errors: Floats
+    least_width: ClassVar[int] = 1
     folds: ClassVar[bool] = True
     per_channel: ClassVar[bool] = True
     n_found: ClassVar[int] = 2
 
-    def __init__(self, width: int, n_channels: int, n_inputs: int, n_commission: int = 750) -> None:
-        if not 1 <= n_channels <= n_inputs:
-            received = f"n_channels {n_channels}, n_inputs {n_inputs}"
-            raise ConfigError(f"Expected 1 <= n_channels <= n_inputs. Received: {received}.")
-        self.width, self.n_channels, self.n_inputs = width, n_channels, n_inputs
-        self.n_commission = whole_number("n_commission", n_commission)
+    def __init__(self, width: int, n_channels: int, n_inputs: int, **params: Any) -> None:
+        super().__init__(width, n_channels, n_inputs, **params)
         self.trained: dict[str, bytes] = {}
-
-    @property
-    @abstractmethod
-    def params(self) -> dict[str, Any]:
-        """Own parameters, JSON."""
 
     @abstractmethod
     def empty(self, n_units: int) -> Units:
@@ -180,34 +173,27 @@ class SeriesFold(WindowScores):
     def _take(
         self, units: Units, readings: NDArray[np.float64], half_hour: Rows, found: Sequence[Floats]
     ) -> None:
-        known = np.isfinite(readings).any(axis=1)
-        rows = np.flatnonzero(known & units["fold"]["ready"])
+        fold, known = units["fold"], np.isfinite(readings).any(axis=1)
+        rows = np.flatnonzero(known & fold["ready"])
         if rows.size:
             # Unknown where the reading is, whatever the others of the entity say.
             live = np.isfinite(readings[rows, : self._columns])
-            for part, of_step in zip(
-                found, self.step(units, rows, readings[rows], half_hour[rows]), strict=True
-            ):
+            judged = self.step(units, rows, readings[rows], half_hour[rows])
+            for part, of_step in zip(found, judged, strict=True):
                 with np.errstate(over="ignore"):
                     part[rows] = np.where(live, of_step, np.nan)
-        waiting = np.flatnonzero(known & ~units["fold"]["ready"])
-        if waiting.size:
-            self._wait(units, waiting, readings[waiting], half_hour[waiting])
-
-    def _wait(
-        self, units: Units, rows: Rows, readings: NDArray[np.float64], half_hour: Rows
-    ) -> None:
-        fold = units["fold"]
-        n = fold["n_waiting"][rows]
-        fold["waiting"][rows, n] = readings
-        fold["waiting_at"][rows, n] = half_hour
-        fold["n_waiting"][rows] = n + 1
-        full = rows[n + 1 == self.n_commission]
-        if full.size:
-            collected = fold["waiting"][full], fold["waiting_at"][full].astype(np.int64)
-            self._commission_all(units, full, *collected)
-            for name in ("waiting", "waiting_at", "n_waiting"):
-                fold[name][full] = 0
+        rows = np.flatnonzero(known & ~fold["ready"])
+        if rows.size:
+            n = fold["n_waiting"][rows]
+            fold["waiting"][rows, n] = readings[rows]
+            fold["waiting_at"][rows, n] = half_hour[rows]
+            fold["n_waiting"][rows] = n + 1
+            full = rows[n + 1 == self.settings.n_commission]
+            if full.size:
+                collected = fold["waiting"][full], fold["waiting_at"][full].astype(np.int64)
+                self._commission_all(units, full, *collected)
+                for name in ("waiting", "waiting_at", "n_waiting"):
+                    fold[name][full] = 0
 
     def _commission_all(
         self, units: Units, rows: Rows, values: NDArray[np.float64], half_hours: Rows
@@ -238,8 +224,8 @@ class SeriesFold(WindowScores):
         fold = {
             "ready": np.zeros(n_units, np.bool_),
             "n_waiting": np.zeros(n_units, np.int32),
-            "waiting": np.zeros((n_units, self.n_commission, self._depth)),
-            "waiting_at": np.zeros((n_units, self.n_commission), np.int16),
+            "waiting": np.zeros((n_units, self.settings.n_commission, self._depth)),
+            "waiting_at": np.zeros((n_units, self.settings.n_commission), np.int16),
         }
         return self._state(self.empty(n_units) | {"fold": fold}, n_entities)
 
@@ -255,20 +241,17 @@ class SeriesFold(WindowScores):
         return units
 
     def _state(self, units: Units, n_entities: int) -> State:
-        arrays = {
-            f"{part}.{name}": array
+        shape = (n_entities, self.n_channels) if self.per_channel else (n_entities,)
+        return {
+            f"{part}.{name}": array.reshape(*shape, *array.shape[1:])
             for part, named in units.items()
             for name, array in named.items()
-        }
-        if not self.per_channel:
-            return arrays
-        return {
-            path: array.reshape(n_entities, self.n_channels, *array.shape[1:])
-            for path, array in arrays.items()
         }
 
     def _by_unit(self, series: Series) -> tuple[NDArray[np.float64], Rows]:
         """Values (n_units, n_steps, n_columns) and half hours of the week (n_units, n_steps)."""
+        from tsad_tasks.model.surprise_families import half_hour_of_week
+
         n_entities, n_steps, _ = series.values.shape
         half_hours = np.broadcast_to(half_hour_of_week(series.local_s), (n_entities, n_steps))
         if not self.per_channel:
@@ -279,9 +262,8 @@ class SeriesFold(WindowScores):
     def _by_entity(self, part: Floats, n_entities: int) -> Floats:
         if not self.per_channel:
             return part
-        return np.ascontiguousarray(
-            part.reshape(n_entities, self.n_channels, -1).transpose(0, 2, 1)
-        )
+        by_channel = part.reshape(n_entities, self.n_channels, -1)
+        return np.ascontiguousarray(by_channel.transpose(0, 2, 1))
 
     def fit(
         self,
@@ -316,30 +298,20 @@ class SeriesFold(WindowScores):
         return Series(values, np.arange(len(inputs), dtype=np.int64) * _STEP_S, _STEP_S)
 
     def to_files(self) -> dict[str, bytes]:
-        details = {
-            "name": self.name,
-            "width": self.width,
-            "n_channels": self.n_channels,
-            "n_inputs": self.n_inputs,
-        }
-        details |= {"params": self.params | {"n_commission": self.n_commission}}
         states = {
             entity: base64.b64encode(content).decode()
             for entity, content in sorted(self.trained.items())
         }
-        return {DETAILS_FILE: json_bytes(details), STATES_FILE: json_bytes(states)}
+        states_json = json.dumps(states, sort_keys=True, indent=2).encode()
+        return {DETAILS_FILE: self.details(), STATES_FILE: states_json}
 
     @classmethod
     def from_files(cls, files: Mapping[str, bytes]) -> Self:
-        check_files(files, DETAILS_FILE, STATES_FILE)
-        details = json.loads(files[DETAILS_FILE])
-        sizes = {key: details[key] for key in ("width", "n_channels", "n_inputs")}
-        detector = cls(**sizes, **details["params"])
+        detector, details = cls.from_details(files, STATES_FILE)
         states = json.loads(files[STATES_FILE])
         detector.trained = {entity: base64.b64decode(content) for entity, content in states.items()}
+        detector.recall(details)
         return detector
 
-
-def json_bytes(fields: Mapping[str, Any]) -> bytes:
-    """JSON as it is saved."""
-    return json.dumps(fields, sort_keys=True, indent=2).encode()
+    def recall(self, details: Mapping[str, Any]) -> None:
+        """Take what a subclass has put into its details."""

@@ -4,129 +4,134 @@ alarm.
 
 from __future__ import annotations
 
-import json
 import warnings
 from collections.abc import Mapping, Sequence
-from typing import Any, ClassVar, Self
+from typing import TYPE_CHECKING, Any, ClassVar
 
-import numpy as np
-from numpy.typing import NDArray
+from pydantic import Field, model_validator
 
-from tsad_tasks.base.errors import ConfigError
-from tsad_tasks.detectors.base import DETAILS_FILE, Floats
+from tsad_tasks.base.lazy import np
+from tsad_tasks.base.settings import Readings, wrong
+from tsad_tasks.detectors.folding.baseline import BaselineDetector
 from tsad_tasks.detectors.folding.fold import AssetReconstruction, Series
-from tsad_tasks.detectors.folding.series_fold import Found, Rows, SeriesFold, Units, json_bytes
-from tsad_tasks.model import drift
-from tsad_tasks.model.hysteresis import HysteresisRule, held_error, hysteresis_step, no_alarm
+from tsad_tasks.detectors.folding.series_fold import FoldSettings, Found, Rows, Units
+from tsad_tasks.detectors.registry import register
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from tsad_tasks.detectors.base import Floats
 
 
-class StateHead(SeriesFold):
+class StateHeadSettings(FoldSettings):
+    """Settings of `state_head`."""
+
+    n_commission: Readings = Field(
+        400, description="Readings that commission an entity that was not trained on."
+    )
+    smooth: Readings = Field(10, description="Readings that a channel is smoothed over.")
+    memory: Readings = Field(
+        150, description="Readings over which the slow average of a channel forgets."
+    )
+    delay: Readings = Field(
+        20, description="The baseline is the slow average as it was so many readings before."
+    )
+    limit: float = Field(
+        5.0,
+        gt=0,
+        description="An error above it begins an alarm; a baseline learns only from deviations up "
+        "to it. In spreads.",
+    )
+    leave: float = Field(2.5, gt=0, description="An alarm ends at an error of at most this.")
+    leave_share: float = Field(
+        0.55,
+        description="An alarm ends at this share of its median error, if that is higher than leave.",
+    )
+    longest: Readings = Field(
+        600, description="After so many readings in an alarm the new regime is accepted."
+    )
+    recent: Readings = Field(
+        90,
+        description="An alarm also ends when most of so many last readings were not above the "
+        "limit.",
+    )
+    relearn: Readings = Field(
+        90,
+        description="Readings after an alarm, in which baselines follow quickly and nothing is "
+        "judged.",
+    )
+    slow_ratio: float = Field(
+        0.3,
+        description="A channel whose von Neumann ratio over the training readings is lower, in the "
+        "median of the fleet, is not watched, unless all are; 0 watches all.",
+    )
+
+    @model_validator(mode="after")
+    def _recent_within_longest(self) -> StateHeadSettings:
+        if self.recent > self.longest:
+            raise wrong(f"at most longest, which is {self.longest}", self.recent, "recent")
+        return self
+
+
+@register("state_head")
+class StateHead(BaselineDetector):
     """Deviations from slow baselines, near their maximum over the channels, held with hysteresis.
 
-    Its errors are made for `core.hysteresis`: over that threshold is the alarm's state. While
+    Its errors are made for `model.hysteresis`: over that threshold is the alarm's state. While
     baselines are learned anew after an alarm, errors are NaN.
-
-    Parameters
-    ----------
-    n_commission : int
-        Readings that commission an entity that was not trained on.
-    smooth, memory, delay : int
-        Readings; see `core.drift.Baseline`.
-    limit, leave, leave_share, longest, recent
-        See `core.hysteresis.HysteresisRule`; a baseline learns only from deviations up to the
-        limit.
-    relearn : int
-        Readings after an alarm, in which baselines follow quickly and nothing is judged.
-    slow_ratio : float
-        A channel whose von Neumann ratio over the training readings is lower, in the median of the
-        fleet, is not watched, unless all are; 0 watches all.
     """
 
-    name = "state_head"
+    settings_model = StateHeadSettings
+    settings: StateHeadSettings
     per_channel: ClassVar[bool] = False
     n_found: ClassVar[int] = 3
     relearn_gain: ClassVar[float] = 0.1
 
-    def __init__(
-        self,
-        width: int,
-        n_channels: int,
-        n_inputs: int,
-        n_commission: int = 400,
-        smooth: int = 10,
-        memory: int = 150,
-        delay: int = 20,
-        limit: float = 5.0,
-        leave: float = 2.5,
-        leave_share: float = 0.55,
-        longest: int = 600,
-        recent: int = 90,
-        relearn: int = 90,
-        slow_ratio: float = 0.3,
-    ) -> None:
-        super().__init__(width, n_channels, n_inputs, n_commission)
-        if (
-            min(smooth, memory, delay, longest, recent, relearn) < 1
-            or recent > longest
-            or min(limit, leave) <= 0
-        ):
-            raise ConfigError(
-                "detector.params: Expected smooth, memory, delay, longest, recent, relearn >= 1, "
-                "recent <= longest, "
-                "limit and leave above 0. Received: "
-                f"{(smooth, memory, delay, longest, recent, relearn, limit, leave)}."
-            )
-        self.baseline = drift.Baseline(smooth, memory, delay)
-        self.rule = HysteresisRule(limit, leave, leave_share, longest, recent)
-        self.relearn, self.slow_ratio = relearn, slow_ratio
+    def __init__(self, width: int, n_channels: int, n_inputs: int, **params: Any) -> None:
+        from tsad_tasks.model.drift import Baseline
+        from tsad_tasks.model.hysteresis import HysteresisRule
+
+        super().__init__(width, n_channels, n_inputs, **params)
+        mine = self.settings
+        self.baseline = Baseline(mine.smooth, mine.memory, mine.delay)
+        self.rule = HysteresisRule(
+            mine.limit, mine.leave, mine.leave_share, mine.longest, mine.recent
+        )
         self.watched = np.ones(n_channels, np.bool_)
 
-    @property
-    def params(self) -> dict[str, Any]:
-        return (
-            vars(self.baseline)
-            | vars(self.rule)
-            | {"relearn": self.relearn, "slow_ratio": self.slow_ratio}
-        )
-
     def fit_series(self, entities: Sequence[str], series: Series, *, seed: int) -> None:
-        ratios = np.stack([drift.roughness(values) for values in series.values])
+        from tsad_tasks.model.drift import roughness
+
+        ratios = np.stack([roughness(values) for values in series.values])
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", RuntimeWarning)
-            slow = np.nanmedian(ratios, axis=0) < self.slow_ratio
+            slow = np.nanmedian(ratios, axis=0) < self.settings.slow_ratio
         self.watched = ~slow | slow.all()
         super().fit_series(entities, series, seed=seed)
 
     def empty(self, n_units: int) -> Units:
-        mode = {
-            "relearning": np.zeros(n_units, np.int32),
-            "last": np.zeros((n_units, 3), np.float32),
-        }
-        return {
-            "baseline": drift.no_baseline(n_units, self.n_channels, self.baseline),
-            "alarm": no_alarm(n_units, self.rule),
-            "mode": mode,
-        }
+        from tsad_tasks.model.hysteresis import no_alarm
 
-    def commission_units(self, units: Units, rows: Rows, readings: NDArray[np.float64]) -> None:
-        drift.commission(units["baseline"], rows, readings, self.baseline)
-
-    def replay(
-        self, units: Units, rows: Rows, values: NDArray[np.float64], half_hours: Rows
-    ) -> Floats:
-        """Commissioning has folded them already, and judges none."""
-        return np.full(values.shape, np.nan, np.float32)
+        relearning, last = np.zeros(n_units, np.int32), np.zeros((n_units, 3), np.float32)
+        mode = {"relearning": relearning, "last": last}
+        return super().empty(n_units) | {"alarm": no_alarm(n_units, self.rule), "mode": mode}
 
     def step(
         self, units: Units, rows: Rows, readings: NDArray[np.float64], half_hour: Rows
     ) -> Found:
+        from tsad_tasks.model import drift
+
         baseline, known = units["baseline"], np.isfinite(readings)
         means = drift.smoothed(baseline, rows, readings)
         expected = drift.expected_value(baseline, rows)
         each = np.where(known & self.watched, drift.deviations(baseline, rows, means), 0.0)
-        learning = units["mode"]["relearning"][rows] > 0
+        relearning = units["mode"]["relearning"]
+        learning = relearning[rows] > 0
         errors = np.full(len(rows), np.nan, np.float32)
-        self._learn_anew(units, rows[learning], means[learning], known[learning])
+        anew, gain = rows[learning], np.where(known[learning], self.relearn_gain, 0.0)
+        drift.follow(baseline, anew, means[learning], gain)
+        relearning[anew] -= 1
+        drift.settle(baseline, anew[relearning[anew] == 0])
         judged = ~learning
         if judged.any():
             errors[judged] = self._judge(
@@ -145,93 +150,35 @@ class StateHead(SeriesFold):
         known: NDArray[np.bool_],
         each: NDArray[np.float64],
     ) -> Floats:
-        deviation = _near_largest(each).astype(np.float32)
-        last = np.concatenate([units["mode"]["last"][rows][:, 1:], deviation[:, None]], axis=1)
-        units["mode"]["last"][rows] = last
-        before = units["alarm"]["alarm"][rows]
+        """Errors (n_rows,) of readings, which change alarms and, while it is calm, baselines."""
+        from tsad_tasks.model import drift
+        from tsad_tasks.model.hysteresis import held_error, hysteresis_step
+
+        baseline, alarm, mode = units["baseline"], units["alarm"], units["mode"]
+        # Fourth root of the sum of fourth powers: quiet channels do not dilute the loudest.
+        total = np.zeros(len(each))
+        for column in each.T:
+            total += (column * column) * (column * column)
+        deviation = np.sqrt(np.sqrt(total)).astype(np.float32)
+        last = np.concatenate([mode["last"][rows][:, 1:], deviation[:, None]], axis=1)
+        mode["last"][rows] = last
+        before = alarm["alarm"][rows]
         errors = held_error(before, last)
-        hysteresis_step(units["alarm"], rows, errors, self.rule)
-        after = units["alarm"]["alarm"][rows]
-        calm = ~before & ~after
-        gain = np.where(
-            known & (deviation <= self.rule.limit)[:, None], 1.0 / self.baseline.memory, 0.0
-        )
-        drift.follow(units["baseline"], rows[calm], means[calm], gain[calm])
-        self._begin_anew(units, rows[before & ~after])
+        hysteresis_step(alarm, rows, errors, self.rule)
+        after = alarm["alarm"][rows]
+        calm, ended = ~before & ~after, rows[before & ~after]
+        learned = known & (deviation <= self.rule.limit)[:, None]
+        gain = np.where(learned, 1.0 / self.baseline.memory, 0.0)
+        drift.follow(baseline, rows[calm], means[calm], gain[calm])
+        level = baseline["last"][ended]
+        level = (level[..., 0] + level[..., 1] + level[..., 2]) / drift.N_LAST
+        drift.settle(baseline, ended, level)
+        mode["relearning"][ended] = self.settings.relearn
+        mode["last"][ended] = 0
         return errors
 
-    def _begin_anew(self, units: Units, rows: Rows) -> None:
-        level = units["baseline"]["last"][rows]
-        drift.settle(
-            units["baseline"], rows, (level[..., 0] + level[..., 1] + level[..., 2]) / drift.N_LAST
-        )
-        units["mode"]["relearning"][rows] = self.relearn
-        units["mode"]["last"][rows] = 0
+    def details(self, **learned: Any) -> bytes:
+        return super().details(watched=self.watched.tolist(), **learned)
 
-    def _learn_anew(
-        self, units: Units, rows: Rows, means: NDArray[np.float64], known: NDArray[np.bool_]
-    ) -> None:
-        drift.follow(units["baseline"], rows, means, np.where(known, self.relearn_gain, 0.0))
-        units["mode"]["relearning"][rows] -= 1
-        drift.settle(units["baseline"], rows[units["mode"]["relearning"][rows] == 0])
-
-    def to_files(self) -> dict[str, bytes]:
-        files = super().to_files()
-        details = json.loads(files[DETAILS_FILE]) | {"watched": self.watched.tolist()}
-        return files | {DETAILS_FILE: json_bytes(details)}
-
-    @classmethod
-    def from_files(cls, files: Mapping[str, bytes]) -> Self:
-        detector = super().from_files(files)
-        detector.watched = np.array(json.loads(files[DETAILS_FILE])["watched"], np.bool_)
-        return detector
-
-
-def _near_largest(deviations: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Fourth root of the sum of fourth powers, (n_rows,): quiet channels do not dilute the
-    loudest.
-    """
-    total = np.zeros(len(deviations))
-    for column in deviations.T:
-        total += (column * column) * (column * column)
-    return np.sqrt(np.sqrt(total))
-
-
-class DriftAware(SeriesFold):
-    """A baseline: each channel's distance from its own slow average, in spreads of it."""
-
-    name = "drift_aware"
-    per_channel: ClassVar[bool] = True
-
-    def __init__(
-        self, width: int, n_channels: int, n_inputs: int, n_commission: int = 400, memory: int = 150
-    ) -> None:
-        super().__init__(width, n_channels, n_inputs, n_commission)
-        self.baseline = drift.Baseline(memory=memory)
-
-    @property
-    def params(self) -> dict[str, Any]:
-        return {"memory": self.baseline.memory}
-
-    def empty(self, n_units: int) -> Units:
-        return {"baseline": drift.no_baseline(n_units, 1, self.baseline)}
-
-    def commission_units(self, units: Units, rows: Rows, readings: NDArray[np.float64]) -> None:
-        drift.commission(units["baseline"], rows, readings, self.baseline)
-
-    def replay(
-        self, units: Units, rows: Rows, values: NDArray[np.float64], half_hours: Rows
-    ) -> Floats:
-        """Commissioning has folded them already, and judges none."""
-        return np.full(values.shape, np.nan, np.float32)
-
-    def step(
-        self, units: Units, rows: Rows, readings: NDArray[np.float64], half_hour: Rows
-    ) -> Found:
-        means = drift.smoothed(units["baseline"], rows, readings)
-        expected = drift.expected_value(units["baseline"], rows)
-        errors = drift.deviations(units["baseline"], rows, means)
-        drift.follow(
-            units["baseline"], rows, means, np.full(means.shape, 1.0 / self.baseline.memory)
-        )
-        return errors, expected
+    def recall(self, details: Mapping[str, Any]) -> None:
+        self.watched = np.array(details["watched"], np.bool_)

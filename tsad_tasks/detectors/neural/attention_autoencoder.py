@@ -2,18 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import Any
 
-import numpy as np
+from pydantic import Field
 
-from tsad_tasks.detectors.base import Floats, Loss
+from tsad_tasks.base.lazy import np
+from tsad_tasks.detectors.base import LARGEST, Floats, Loss, Objective
 from tsad_tasks.detectors.neural.autoencoder import Autoencoder
-from tsad_tasks.detectors.neural.keras_training import Objective
+from tsad_tasks.detectors.neural.network import NetworkSettings, TwoSizes
 from tsad_tasks.detectors.neural.seeded_layers import dense, dense_size, lstm, lstm_size
-from tsad_tasks.detectors.parameters import sizes
+from tsad_tasks.detectors.registry import register
 
 
+class AttentionAutoencoderSettings(NetworkSettings):
+    """Settings of `attention_autoencoder`."""
+
+    units: TwoSizes = Field([64, 32], description="Width of the LSTM layers, and of the code.")
+
+
+@register("attention_autoencoder")
 class AttentionAutoencoder(Autoencoder):
     """An LSTM over the window, a weighted sum of its steps as the code, and an LSTM back up.
 
@@ -21,51 +28,30 @@ class AttentionAutoencoder(Autoencoder):
     each step times its weight. Source: Bahdanau, Cho and Bengio, Neural machine translation by
     jointly learning to align, 2015.
 
-    Parameters
-    ----------
-    units : (int, int)
-        Width of the LSTM layers, and of the code.
-
     >>> AttentionAutoencoder(width=10, n_channels=1, n_inputs=1).n_parameters
     45986
     """
 
-    name = "attention_autoencoder"
-
-    def __init__(
-        self,
-        width: int,
-        n_channels: int,
-        n_inputs: int,
-        units: Sequence[int] = (64, 32),
-        input_limit: float = 2.0,
-        error: Loss | None = None,
-    ) -> None:
-        super().__init__(width, n_channels, n_inputs, input_limit, error)
-        self.units = sizes("units", units, 2)
-
-    @property
-    def params(self) -> dict[str, Any]:
-        return {"units": list(self.units)}
+    settings_model = AttentionAutoencoderSettings
+    settings: AttentionAutoencoderSettings
 
     @property
     def n_parameters(self) -> int:
-        outer, code = self.units
+        outer, code = self.settings.units
         attention = dense_size(outer, code) + dense_size(code, 1)
         recurrent = lstm_size(self.n_inputs, outer) + lstm_size(code, outer)
         return recurrent + attention + dense_size(outer, code) + dense_size(outer, self.n_channels)
 
     def network(self, keras: Any, windows: Any, seed: int) -> Any:
-        outer, code = self.units
+        outer, code = self.settings.units
         seen = lstm(keras, outer, seed, "encoder", return_sequences=True)(windows)
         energy = dense(keras, code, seed + 1, "attention_inner", "tanh")(seen)
         weights = keras.ops.softmax(dense(keras, 1, seed + 2, "attention")(energy), axis=1)
         # A product of matrices: in ONNX Runtime a sum over the steps depends on the size of the
         # batch.
         summed = keras.ops.matmul(keras.ops.transpose(weights, (0, 2, 1)), seen)[:, 0]
-        repeated = keras.layers.RepeatVector(self.width, name="repeat")(
-            dense(keras, code, seed + 3, "code")(summed)
-        )
+        repeat = keras.layers.RepeatVector(self.width, name="repeat")
+        repeated = repeat(dense(keras, code, seed + 3, "code")(summed))
         made = lstm(keras, outer, seed + 4, "decoder", return_sequences=True)(repeated)
         return [dense(keras, self.n_channels, seed + 5, "sensors")(made), weights[:, :, 0]]
 
@@ -81,4 +67,4 @@ class AttentionAutoencoder(Autoencoder):
         errors = super().shares_of(windows)
         with np.errstate(over="ignore"):
             weighted = errors * (self.attention(windows) * np.float32(self.width))[:, :, None]
-        return np.minimum(weighted, np.finfo(np.float32).max)
+        return np.minimum(weighted, np.float32(LARGEST))

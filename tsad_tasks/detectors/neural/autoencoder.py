@@ -4,16 +4,23 @@ makes of it.
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
 
-import numpy as np
-from numpy.typing import NDArray
-
-from tsad_tasks.detectors.base import Floats, Loss, Reconstruction, channel_errors, step_errors
-from tsad_tasks.detectors.neural.keras_training import Objective
+from tsad_tasks.base.lazy import np
+from tsad_tasks.detectors.base import (
+    LARGEST,
+    Floats,
+    Loss,
+    Objective,
+    Reconstruction,
+    channel_errors,
+    step_errors,
+)
 from tsad_tasks.detectors.neural.network import NeuralDetector
-from tsad_tasks.detectors.onnx_session import BATCH_SIZE
-from tsad_tasks.model.windows import batches, gather
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
 
 
 class Autoencoder(NeuralDetector):
@@ -32,27 +39,27 @@ class Autoencoder(NeuralDetector):
         return mean_error
 
     def reconstruct(self, inputs: Floats, ends: NDArray[np.int64]) -> Reconstruction:
-        parts = [
-            self.of_windows(gather(inputs, ends[part], self.width))
-            for part in batches(len(ends), BATCH_SIZE)
-        ]
-        if not parts:
-            return Reconstruction(
-                *(np.empty((0, self.n_channels), dtype=np.float32) for _ in range(2))
-            )
-        return Reconstruction(
-            np.concatenate([part.channel_errors for part in parts]),
-            np.concatenate([part.expected for part in parts]),
+        found = self._by_batch(self.of_windows, inputs, ends)
+        nothing = np.empty((0, self.n_channels), dtype=np.float32)
+        errors, expected = (
+            np.concatenate([nothing, *(getattr(part, name) for part in found)])
+            for name in ("channel_errors", "expected")
         )
+        return Reconstruction(errors, expected)
 
     def explain(self, inputs: Floats, ends: NDArray[np.int64]) -> Floats:
-        parts = [
-            self.shares_of(gather(inputs, ends[part], self.width))
-            for part in batches(len(ends), BATCH_SIZE)
-        ]
-        return np.concatenate(
-            [np.empty((0, self.width, self.n_channels), dtype=np.float32), *parts]
-        )
+        nothing = np.empty((0, self.width, self.n_channels), dtype=np.float32)
+        return np.concatenate([nothing, *self._by_batch(self.shares_of, inputs, ends)])
+
+    def _by_batch(
+        self, compute: Callable[[Floats], Any], inputs: Floats, ends: NDArray[np.int64]
+    ) -> list[Any]:
+        """What is computed of the windows that end at `ends`, batch by batch."""
+        from tsad_tasks.detectors.inference.onnx_session import BATCH_SIZE
+        from tsad_tasks.model.windows import batches, gather
+
+        parts = batches(len(ends), BATCH_SIZE)
+        return [compute(gather(inputs, ends[part], self.width)) for part in parts]
 
     def of_windows(self, windows: Floats) -> Reconstruction:
         """Errors and expected values of windows (n, width, n_inputs) as they are."""
@@ -63,9 +70,8 @@ class Autoencoder(NeuralDetector):
 
     def shares_of(self, windows: Floats) -> Floats:
         """What each step and channel added, (n, width, n_channels)."""
-        return step_shares(
-            windows[:, :, : self.n_channels], self.differences(windows)[0], self.error
-        )
+        sensors = windows[:, :, : self.n_channels]
+        return step_shares(sensors, self.differences(windows)[0], self.error)
 
     def differences(self, windows: Floats) -> tuple[Floats, Floats]:
         """What is left of the last steps, (n, n_last_steps, n_channels), and the last step as
@@ -91,7 +97,7 @@ def step_shares(sensors: Floats, differences: Floats, kind: Loss) -> Floats:
     [[[1.0, 0.0], [9.0, 0.0]]]
     """
     with np.errstate(over="ignore", invalid="ignore"):
-        errors = np.minimum(step_errors(differences, kind), np.finfo(np.float32).max)
+        errors = np.minimum(step_errors(differences, kind), np.float32(LARGEST))
     found = np.zeros(sensors.shape, dtype=np.float32)
     found[:, -differences.shape[1] :] = np.where(_live(sensors)[:, None], errors, np.float32(0))
     return found

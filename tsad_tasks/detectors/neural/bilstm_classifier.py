@@ -4,31 +4,53 @@ anomaly.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
-import numpy as np
-from numpy.typing import NDArray
+from pydantic import Field
 
-from tsad_tasks.detectors.base import Floats, Loss, Reconstruction, Schedule, TrainingSet
-from tsad_tasks.detectors.neural.keras_training import Objective
-from tsad_tasks.detectors.neural.network import NeuralDetector
-from tsad_tasks.detectors.neural.oversampling import interpolated, repeated, window_labels
+from tsad_tasks.base.lazy import np
+from tsad_tasks.detectors.base import Floats, Loss, Objective, Reconstruction, Schedule, TrainingSet
+from tsad_tasks.detectors.neural.network import NetworkSettings, NeuralDetector, Sizes, TwoSizes
 from tsad_tasks.detectors.neural.seeded_layers import (
     bidirectional_lstm,
     dense,
     dense_size,
     lstm_size,
 )
-from tsad_tasks.detectors.occlusion import (
-    channels_taken_away,
-    occluded,
-    one_score_each,
-    own_columns,
-)
-from tsad_tasks.detectors.parameters import choice, number, share, sizes
+from tsad_tasks.detectors.registry import register
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
 
 
+class BilstmClassifierSettings(NetworkSettings):
+    """Settings of `bilstm_classifier`."""
+
+    units: TwoSizes = Field(
+        [64, 32], description="Width of the two LSTM layers, in each direction."
+    )
+    dense_units: Sizes = Field([32], description="Widths of the dense layers after the merge.")
+    dropout: float = Field(
+        0.2,
+        ge=0,
+        lt=1,
+        description="Share of values that is dropped while training, after each LSTM and dense "
+        "layer.",
+    )
+    oversampling: float | None = Field(
+        0.3,
+        gt=0,
+        description="How many anomalous windows there shall be for each normal one; null leaves "
+        "them as they are.",
+    )
+    sampler: Literal["random", "smote"] = Field(
+        "random",
+        description="Whether known windows are repeated (random), or new ones made between them "
+        "(smote).",
+    )
+
+
+@register("bilstm_classifier")
 class BilstmClassifier(NeuralDetector):
     """Two bidirectional LSTM layers over the sensors, merged with the last step's context, and
     dense layers.
@@ -39,86 +61,42 @@ class BilstmClassifier(NeuralDetector):
     what is trained on is oversampled. Source: Graves and Schmidhuber, Framewise phoneme
     classification with bidirectional LSTM, 2005.
 
-    Parameters
-    ----------
-    units : (int, int)
-        Width of the two LSTM layers, in each direction.
-    dense_units : (int, ...)
-        Widths of the dense layers after the merge.
-    dropout : float
-        Share of values that is dropped while training, after each LSTM layer and dense layer.
-    oversampling : float, optional
-        How many anomalous windows there shall be for each normal one; null leaves them as they are.
-    sampler : random or smote
-        Whether known windows are repeated, or new ones made between them.
-
     >>> BilstmClassifier(width=10, n_channels=1, n_inputs=3).n_parameters
     77569
     """
 
-    name = "bilstm_classifier"
+    settings_model = BilstmClassifierSettings
+    settings: BilstmClassifierSettings
     supervised: ClassVar[bool] = True
     schedule: ClassVar[Schedule | None] = "plateau"
 
     @property
     def drops_out(self) -> bool:
-        return self.dropout > 0
-
-    def __init__(
-        self,
-        width: int,
-        n_channels: int,
-        n_inputs: int,
-        units: Sequence[int] = (64, 32),
-        dense_units: Sequence[int] = (32,),
-        dropout: float = 0.2,
-        oversampling: float | None = 0.3,
-        sampler: str = "random",
-        input_limit: float = 2.0,
-        error: Loss | None = None,
-    ) -> None:
-        super().__init__(width, n_channels, n_inputs, input_limit, error)
-        self.units, self.dense_units = sizes("units", units, 2), sizes("dense_units", dense_units)
-        self.dropout, self.sampler = (
-            share("dropout", dropout),
-            choice("sampler", sampler, ("random", "smote")),
-        )
-        self.oversampling = None if oversampling is None else number("oversampling", oversampling)
-
-    @property
-    def params(self) -> dict[str, Any]:
-        return {
-            "units": list(self.units),
-            "dense_units": list(self.dense_units),
-            "dropout": self.dropout,
-            "oversampling": self.oversampling,
-            "sampler": self.sampler,
-        }
+        return self.settings.dropout > 0
 
     @property
     def n_parameters(self) -> int:
-        outer, inner = self.units
+        outer, inner = self.settings.units
         recurrent = 2 * lstm_size(self.n_channels, outer) + 2 * lstm_size(2 * outer, inner)
         normalised = 2 * (2 * outer + 2 * inner)
-        widths = [2 * inner + self.n_inputs - self.n_channels, *self.dense_units, 1]
+        n_merged = 2 * inner + self.n_inputs - self.n_channels
+        widths = [n_merged, *self.settings.dense_units, 1]
         return recurrent + normalised + sum(map(dense_size, widths, widths[1:]))
 
     def network(self, keras: Any, windows: Any, seed: int) -> Any:
-        layers, (outer, inner) = keras.layers, self.units
-        seen = bidirectional_lstm(keras, outer, seed, "outer", return_sequences=True)(
-            windows[:, :, : self.n_channels]
-        )
-        seen = layers.Dropout(self.dropout, seed=seed + 2, name="outer_dropout")(seen)
+        layers, (outer, inner), share = keras.layers, self.settings.units, self.settings.dropout
+        sensors, context = windows[:, :, : self.n_channels], windows[:, -1, self.n_channels :]
+        seen = bidirectional_lstm(keras, outer, seed, "outer", return_sequences=True)(sensors)
+        seen = layers.Dropout(share, seed=seed + 2, name="outer_dropout")(seen)
         seen = layers.BatchNormalization(name="outer_norm")(seen)
         seen = bidirectional_lstm(keras, inner, seed + 3, "inner", return_sequences=False)(seen)
-        seen = layers.Dropout(self.dropout, seed=seed + 5, name="inner_dropout")(seen)
+        seen = layers.Dropout(share, seed=seed + 5, name="inner_dropout")(seen)
         seen = layers.BatchNormalization(name="inner_norm")(seen)
-        merged = keras.ops.concatenate([seen, windows[:, -1, self.n_channels :]], axis=-1)
-        for place, units in enumerate(self.dense_units):
-            merged = dense(keras, units, seed + 10 + 2 * place, f"dense_{place}", "relu")(merged)
-            merged = layers.Dropout(
-                self.dropout, seed=seed + 11 + 2 * place, name=f"dense_{place}_dropout"
-            )(merged)
+        merged = keras.ops.concatenate([seen, context], axis=-1)
+        for place, units in enumerate(self.settings.dense_units):
+            name, first = f"dense_{place}", seed + 10 + 2 * place
+            merged = dense(keras, units, first, name, "relu")(merged)
+            merged = layers.Dropout(share, seed=first + 1, name=f"{name}_dropout")(merged)
         return dense(keras, 1, seed + 6, "logit")(merged)
 
     def objective(self, keras: Any, loss: Loss) -> Objective:
@@ -129,20 +107,24 @@ class BilstmClassifier(NeuralDetector):
         return cross_entropy
 
     def prepared(self, training: TrainingSet, seed: int) -> TrainingSet:
-        window_labels(training)
-        if self.oversampling is None:
+        from tsad_tasks.detectors.neural.training import oversampling
+
+        oversampling.window_labels(training)
+        if self.settings.oversampling is None:
             return training
-        made = repeated if self.sampler == "random" else interpolated
-        return made(training, self.oversampling, seed)
+        is_random = self.settings.sampler == "random"
+        oversample = oversampling.repeated if is_random else oversampling.interpolated
+        return oversample(training, self.settings.oversampling, seed)
 
     def seen(self, inputs: Floats) -> Floats:
         # An implausible value is what this detector looks for: it is cut off at the limit, and not
         # taken for dead.
-        return np.clip(
-            np.where(np.isfinite(inputs), inputs, np.float32(0)), -self.limits, self.limits
-        )
+        known = np.where(np.isfinite(inputs), inputs, np.float32(0))
+        return np.clip(known, -self.limits, self.limits)
 
     def reconstruct(self, inputs: Floats, ends: NDArray[np.int64]) -> Reconstruction:
+        from tsad_tasks.detectors.inference.occlusion import one_score_each
+
         return one_score_each(inputs, ends, self.width, self.n_channels, self._errors)
 
     def probability(self, scores: Floats) -> NDArray[np.float64]:
@@ -158,6 +140,8 @@ class BilstmClassifier(NeuralDetector):
     def channel_shares(
         self, inputs: Floats, ends: NDArray[np.int64], columns: NDArray[np.bool_] | None = None
     ) -> Floats:
+        from tsad_tasks.detectors.inference.occlusion import channels_taken_away, own_columns
+
         columns = own_columns(self.n_channels, self.n_inputs) if columns is None else columns
         usual = np.zeros(self.n_inputs, np.float32)
         return channels_taken_away(
@@ -165,9 +149,10 @@ class BilstmClassifier(NeuralDetector):
         )
 
     def explain(self, inputs: Floats, ends: NDArray[np.int64]) -> Floats:
-        return occluded(
-            inputs, ends, self.width, np.zeros(self.n_channels, dtype=np.float32), self._errors
-        )
+        from tsad_tasks.detectors.inference.occlusion import occluded
+
+        usual = np.zeros(self.n_channels, dtype=np.float32)
+        return occluded(inputs, ends, self.width, usual, self._errors)
 
     def _errors(self, windows: Floats) -> Floats:
         """−ln(1 − p) of windows, (n,), float32."""

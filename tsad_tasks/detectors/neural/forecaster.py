@@ -6,12 +6,25 @@ from __future__ import annotations
 
 from typing import Any
 
-from tsad_tasks.detectors.base import Loss
+from pydantic import Field
+
+from tsad_tasks.base.errors import ConfigError
 from tsad_tasks.detectors.neural.autoencoder import Autoencoder
+from tsad_tasks.detectors.neural.network import NetworkSettings, Size
 from tsad_tasks.detectors.neural.seeded_layers import dense, dense_size, lstm, lstm_size
-from tsad_tasks.detectors.parameters import whole_number
+from tsad_tasks.detectors.registry import register
 
 
+class ForecasterSettings(NetworkSettings):
+    """Settings of `forecaster`."""
+
+    units: Size = Field(64, description="Width of the LSTM.")
+    horizon: Size | None = Field(
+        None, description="How many last steps are predicted; null takes a fifth of the window."
+    )
+
+
+@register("forecaster")
 class Forecaster(Autoencoder):
     """An LSTM over the first steps of a window, and a dense layer to the last ones; only those have
     errors.
@@ -19,49 +32,33 @@ class Forecaster(Autoencoder):
     Source: Hundman et al., Detecting spacecraft anomalies using LSTMs and nonparametric dynamic
     thresholding, 2018.
 
-    Parameters
-    ----------
-    units : int
-        Width of the LSTM.
-    horizon : int, optional
-        How many last steps are predicted; a fifth of the window by default.
-
     >>> Forecaster(width=10, n_channels=1, n_inputs=1).n_parameters
     17026
     """
 
-    name = "forecaster"
+    settings_model = ForecasterSettings
+    settings: ForecasterSettings
 
-    def __init__(
-        self,
-        width: int,
-        n_channels: int,
-        n_inputs: int,
-        units: int = 64,
-        horizon: int | None = None,
-        input_limit: float = 2.0,
-        error: Loss | None = None,
-    ) -> None:
-        super().__init__(width, n_channels, n_inputs, input_limit, error)
-        self.units = whole_number("units", units)
-        self.horizon = (
-            max(1, width // 5)
-            if horizon is None
-            else whole_number("horizon", horizon, most=width - 1)
-        )
+    def __init__(self, width: int, n_channels: int, n_inputs: int, **params: Any) -> None:
+        super().__init__(width, n_channels, n_inputs, **params)
+        self.horizon = self.settings.horizon or max(1, width // 5)
+        if self.horizon >= width:
+            raise ConfigError(
+                "detector.params.horizon: Expected fewer steps than the window has "
+                f"({width}). Received: {self.horizon}."
+            )
 
     @property
     def params(self) -> dict[str, Any]:
-        return {"units": self.units, "horizon": self.horizon}
+        return super().params | {"horizon": self.horizon}
 
     @property
     def n_parameters(self) -> int:
-        return lstm_size(self.n_inputs, self.units) + dense_size(
-            self.units, self.horizon * self.n_channels
-        )
+        units, n_made = self.settings.units, self.horizon * self.n_channels
+        return lstm_size(self.n_inputs, units) + dense_size(units, n_made)
 
     def network(self, keras: Any, windows: Any, seed: int) -> Any:
-        known = windows[:, : -self.horizon]
-        seen = lstm(keras, self.units, seed, "past", return_sequences=False)(known)
+        past = lstm(keras, self.settings.units, seed, "past", return_sequences=False)
+        seen = past(windows[:, : -self.horizon])
         made = dense(keras, self.horizon * self.n_channels, seed + 1, "sensors")(seen)
         return keras.layers.Reshape((self.horizon, self.n_channels), name="future")(made)

@@ -7,85 +7,86 @@ from abc import abstractmethod
 from collections.abc import Mapping
 from dataclasses import replace
 from functools import cached_property, lru_cache
-from typing import Any, ClassVar, Self
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Self
 
-import numpy as np
+from pydantic import BeforeValidator, Field
 
-from tsad_tasks.base.errors import BadInput, ConfigError
+from tsad_tasks.base.errors import ConfigError
+from tsad_tasks.base.lazy import np
 from tsad_tasks.detectors.base import (
     DETAILS_FILE,
+    MODEL_FILE,
+    WEIGHTS_FILE,
     Budget,
     Detector,
+    DetectorBase,
+    DetectorSettings,
     Floats,
     Loss,
+    Objective,
     Progress,
     Schedule,
     TrainingHistory,
     TrainingSet,
-    WindowScores,
 )
-from tsad_tasks.detectors.fitting import check_files, check_fits, check_sizes
-from tsad_tasks.detectors.neural.keras_training import (
-    Learner,
-    Objective,
-    compiled,
-    pays_to_compile,
-    quiet_stderr,
-    start_keras,
-    train,
-)
-from tsad_tasks.detectors.neural.weights import (
-    WEIGHTS_FILE,
-    Weights,
-    start_from,
-    weights_bytes,
-    weights_from,
-    weights_of,
-)
-from tsad_tasks.detectors.onnx_session import OnnxSession
-from tsad_tasks.detectors.parameters import choice, number
-from tsad_tasks.detectors.registry import build_detector
+from tsad_tasks.detectors.fitting import check_fits, fitted
 
-MODEL_FILE = "model.onnx"
+if TYPE_CHECKING:
+    from tsad_tasks.detectors.inference.onnx_session import OnnxSession
+    from tsad_tasks.detectors.neural.training.keras_training import Learner
+    from tsad_tasks.detectors.neural.training.weights import Weights
+
 N_KEPT_LEARNERS = 4
 
 
-class NeuralDetector(WindowScores):
+def _sizes(value: Any) -> list[int]:
+    sizes = list(value) if isinstance(value, list | tuple) else []
+    # True is a number to Python, and none to people.
+    if not sizes or not all(type(size) is int and size > 0 for size in sizes):
+        raise ValueError("a list of whole numbers above 0")
+    return sizes
+
+
+def _two_sizes(value: Any) -> list[int]:
+    if not isinstance(value, list | tuple) or len(value) != 2:
+        raise ValueError("two whole numbers above 0")
+    return _sizes(value)
+
+
+Size = Annotated[int, Field(ge=1)]
+Sizes = Annotated[list[int], BeforeValidator(_sizes)]
+TwoSizes = Annotated[list[int], BeforeValidator(_two_sizes)]
+
+
+class NetworkSettings(DetectorSettings):
+    """What all networks have in common."""
+
+    input_limit: float = Field(
+        2.0,
+        gt=0,
+        description="An input beyond this many times the training's 99.9th percentile (of absolute "
+        "values) is implausible: the network sees 0, as for a dead channel, so that one broken "
+        "sensor does not drown its neighbours. Errors are measured on the readings as they are.",
+    )
+    error: Loss | None = Field(
+        None, description="What the error of a step is; null takes the loss that was trained on."
+    )
+
+
+class NeuralDetector(DetectorBase):
     """A network that sees windows (n, width, n_inputs).
 
-    A subclass says `name`, `n_parameters`, `params` (its own, JSON), `network` and `objective`.
-
-    Parameters
-    ----------
-    width : int
-        Steps in a window.
-    n_channels, n_inputs : int
-        Sensors, and sensors plus context and derived columns.
-    input_limit : float
-        An input beyond this many times the training's 99.9th percentile (of absolute values, by
-        input) is implausible: the network sees 0, as for a dead channel, so that one broken sensor
-        does not drown its neighbours. Errors are measured on the readings as they are.
-    error : mse, mae or huber, optional
-        What the error of a step is; by default that which was trained on (the budget's loss).
+    A subclass says `settings_model`, `n_parameters`, `network` and `objective`.
     """
 
-    name: str
-    n_inputs: int
+    settings_model: ClassVar[type[DetectorSettings]] = NetworkSettings
+    settings: NetworkSettings
+    starts_warm: ClassVar[bool] = True
     schedule: ClassVar[Schedule | None] = None
 
-    def __init__(
-        self,
-        width: int,
-        n_channels: int,
-        n_inputs: int,
-        input_limit: float = 2.0,
-        error: Loss | None = None,
-    ) -> None:
-        check_sizes(width, n_channels, n_inputs)
-        self.width, self.n_channels, self.n_inputs = width, n_channels, n_inputs
-        self.input_limit = number("input_limit", input_limit)
-        self.chosen_error: Loss | None = choice("error", error, ("mse", "mae", "huber", None))
-        self.error: Loss = self.chosen_error or "mse"
+    def __init__(self, width: int, n_channels: int, n_inputs: int, **params: Any) -> None:
+        super().__init__(width, n_channels, n_inputs, **params)
+        self.error: Loss = self.settings.error or "mse"
         self.limits = np.full(n_inputs, np.inf, dtype=np.float32)
         self._graph: bytes | None = None
         self._weights: bytes | None = None
@@ -102,11 +103,6 @@ class NeuralDetector(WindowScores):
     def n_parameters(self) -> int:
         """Trainable numbers."""
 
-    @property
-    @abstractmethod
-    def params(self) -> dict[str, Any]:
-        """Own parameters, JSON."""
-
     @abstractmethod
     def network(self, keras: Any, windows: Any, seed: int) -> Any:
         """The output, or a list of outputs, of the network for a symbolic input (n, width,
@@ -119,6 +115,8 @@ class NeuralDetector(WindowScores):
 
     def keras_model(self, seed: int) -> Any:
         """The network with the weights that a seed gives."""
+        from tsad_tasks.detectors.neural.training.quiet_keras import start_keras
+
         keras = start_keras()
         windows = keras.Input((self.width, self.n_inputs), name="windows")
         return keras.Model(windows, self.network(keras, windows, seed))
@@ -132,16 +130,27 @@ class NeuralDetector(WindowScores):
         progress: Progress | None = None,
         warm_start: Detector | None = None,
     ) -> TrainingHistory:
-        check_fits(training, self.width, self.n_channels, self.n_inputs)
-        self.limits = self._limits(training)
+        from tsad_tasks.detectors.neural.training.keras_training import pays_to_compile, train
+        from tsad_tasks.detectors.neural.training.quiet_keras import quiet_stderr
+        from tsad_tasks.detectors.neural.training.weights import (
+            start_from,
+            weights_bytes,
+            weights_of,
+        )
+
+        check_fits(training, self)
+        usual = np.quantile(np.abs(training.inputs[training.ends]), 0.999, axis=0)
+        self.limits = np.maximum(usual * self.settings.input_limit, 1.0).astype(np.float32)
         prepared = self.prepared(replace(training, inputs=self.seen(training.inputs)), seed)
         budget = replace(budget, schedule=self.schedule or budget.schedule)
         with quiet_stderr():
-            learner = self.learner(
-                budget, seed, jit=not self.drops_out and pays_to_compile(training, budget)
-            )
-        if warm_start is not None:
-            start_from(learner.model, self._weights_of(warm_start))
+            jit = not self.drops_out and pays_to_compile(training, budget)
+            learner = self.learner(budget, seed, jit=jit)
+        if isinstance(warm_start, type(self)):
+            start_from(learner.model, warm_start.weights())
+        elif warm_start is not None:
+            expected, received = f"Expected a {self.name}.", f"Received: a {warm_start.name}."
+            raise ConfigError(f"warm_start: {expected} {received}")
         history = train(learner, prepared, budget=budget, seed=seed, progress=progress)
         self._use(learner.graph.filled(), weights_bytes(weights_of(learner.model)), budget.loss)
         self.calibrate(training)
@@ -170,29 +179,13 @@ class NeuralDetector(WindowScores):
         return self._session.run(self.seen(windows), output)
 
     def to_files(self) -> dict[str, bytes]:
-        details = {
-            "name": self.name,
-            "width": self.width,
-            "n_channels": self.n_channels,
-            "n_inputs": self.n_inputs,
-        }
-        details |= {
-            "params": self.params | {"input_limit": self.input_limit, "error": self.chosen_error}
-        }
-        details |= {"error": self.error, "limits": self.limits.tolist(), **self.learned()}
-        files = {
-            MODEL_FILE: self._fitted(),
-            DETAILS_FILE: json.dumps(details, sort_keys=True, indent=2).encode(),
-        }
+        learned = {"error": self.error, "limits": self.limits.tolist(), **self.learned()}
+        files = {MODEL_FILE: fitted(self._graph), DETAILS_FILE: self.details(**learned)}
         return files if self._weights is None else files | {WEIGHTS_FILE: self._weights}
 
     @classmethod
     def from_files(cls, files: Mapping[str, bytes]) -> Self:
-        check_files(files, MODEL_FILE, DETAILS_FILE)
-        details = json.loads(files[DETAILS_FILE])
-        detector = cls(
-            *(details[key] for key in ("width", "n_channels", "n_inputs")), **details["params"]
-        )
+        detector, details = cls.from_details(files, MODEL_FILE)
         detector._use(files[MODEL_FILE], files.get(WEIGHTS_FILE), details["error"])
         detector.limits = np.array(details["limits"], dtype=np.float32)
         detector.recall(details)
@@ -213,7 +206,9 @@ class NeuralDetector(WindowScores):
         ConfigError
             Where the detector was saved by a version that did not keep them.
         """
-        self._fitted()
+        from tsad_tasks.detectors.neural.training.weights import weights_from
+
+        fitted(self._graph)
         if self._weights is None:
             raise ConfigError(
                 f"warm_start: Expected a model with {WEIGHTS_FILE}. Received: one from before it "
@@ -223,48 +218,36 @@ class NeuralDetector(WindowScores):
 
     @cached_property
     def _session(self) -> OnnxSession:
-        return OnnxSession(self._fitted())
+        from tsad_tasks.detectors.inference.onnx_session import OnnxSession
+
+        return OnnxSession(fitted(self._graph))
 
     def learner(self, budget: Budget, seed: int, *, jit: bool) -> Learner:
         """The compiled network, with the weights that a seed gives; it is the next one's of this
         architecture too.
         """
+        params = json.dumps(self.params, sort_keys=True)
         sizes = self.width, self.n_channels, self.n_inputs
-        learner = _learner(
-            self.name, sizes, json.dumps(self.params, sort_keys=True), budget.loss, jit
-        )
+        kind: Any = type(self)
+        learner = _learner(kind, sizes, params, budget.loss, jit)
         learner.restart(self.keras_model(seed))
         return learner
 
-    def _weights_of(self, other: Detector) -> Weights:
-        if isinstance(other, type(self)):
-            return other.weights()
-        raise ConfigError(f"warm_start: Expected a {self.name}. Received: a {other.name}.")
-
-    def _fitted(self) -> bytes:
-        if self._graph is None:
-            raise BadInput(
-                "Expected a fitted detector. Received: one that has not learned; call fit or load."
-            )
-        return self._graph
-
     def _use(self, graph: bytes, weights: bytes | None, trained_on: Loss) -> None:
-        self._graph, self._weights, self.error = graph, weights, self.chosen_error or trained_on
+        self._graph, self._weights, self.error = graph, weights, self.settings.error or trained_on
         self.__dict__.pop("_session", None)
-
-    def _limits(self, training: TrainingSet) -> Floats:
-        usual = np.quantile(np.abs(training.inputs[training.ends]), 0.999, axis=0)
-        return np.maximum(usual * self.input_limit, 1.0).astype(np.float32)
 
 
 @lru_cache(maxsize=N_KEPT_LEARNERS)
-def _learner(name: str, sizes: tuple[int, int, int], params: str, loss: Loss, jit: bool) -> Learner:
+def _learner(
+    kind: type[NeuralDetector], sizes: tuple[int, int, int], params: str, loss: Loss, jit: bool
+) -> Learner:
     """The compiled network of an architecture: tracing it takes seconds, and many entities train
     the same one.
     """
+    from tsad_tasks.detectors.neural.training.keras_training import compiled
+    from tsad_tasks.detectors.neural.training.quiet_keras import start_keras
+
     start_keras().backend.clear_session()
-    width, n_channels, n_inputs = sizes
-    detector: Any = build_detector(
-        name, width=width, n_channels=n_channels, n_inputs=n_inputs, params=json.loads(params)
-    )
+    detector = kind(*sizes, **json.loads(params))
     return compiled(detector.keras_model(0), detector.objective(start_keras(), loss), jit=jit)

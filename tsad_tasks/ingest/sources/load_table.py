@@ -18,6 +18,7 @@ import psycopg2
 from psycopg2 import extensions, sql
 
 from tsad_tasks.base.errors import BadInput, SourceError
+from tsad_tasks.base.extras import require
 from tsad_tasks.base.local_time import utc_from_local
 from tsad_tasks.ingest.sources.postgres import connect_source, explained_errors
 from tsad_tasks.ingest.sources.tables import split_name
@@ -106,6 +107,7 @@ def load_table(
     SourceError
         The table holds rows, or other columns than the file.
     """
+    require("files")
     pieces = _pieces(path, options)
     with (
         closing(connect_source(uri, read_only=False)) as connection,

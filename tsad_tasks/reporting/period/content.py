@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from datetime import date, datetime
 from typing import Literal
 
+from tsad_tasks.base.rule import RuleResult
 from tsad_tasks.reporting.drawing.series import (
     ChannelSeries,
     Floats,
@@ -137,23 +138,6 @@ class Coverage:
         return total
 
 
-@dataclass(frozen=True)
-class GateRow:
-    """One rule of the gate: what was reached against the limit (`at_most` or at least); `low` to
-    `high` holds 95 %.
-    """
-
-    rule: str
-    value: float | None
-    limit: float | None
-    passed: bool
-    note: str = ""
-    champion: float | None = None
-    low: float | None = None
-    high: float | None = None
-    at_most: bool = False
-
-
 @dataclass(frozen=True, eq=False)
 class ModelCard:
     """One model: what it is, what it learned from, how it was judged. `role` is champion, shadow,
@@ -177,9 +161,9 @@ class ModelCard:
     metrics: Mapping[str, float] = field(default_factory=dict)
     loss_history: tuple[float, ...] = ()
     validation_history: tuple[float, ...] = ()
-    gate: tuple[GateRow, ...] = ()
+    gate: tuple[RuleResult, ...] = ()
     gate_note: str = ""
-    shadow: tuple[GateRow, ...] = ()
+    shadow: tuple[RuleResult, ...] = ()
 
 
 @dataclass(frozen=True)

@@ -9,6 +9,7 @@ from datetime import datetime
 
 import numpy as np
 
+from tsad_tasks.base.rule import RuleResult
 from tsad_tasks.reporting.drawing.charts import draw_histories
 from tsad_tasks.reporting.drawing.flow import (
     Block,
@@ -33,7 +34,7 @@ from tsad_tasks.reporting.drawing.theme import (
     SUBHEADING,
     TextStyle,
 )
-from tsad_tasks.reporting.period.content import GateRow, ModelCard, ReportContent
+from tsad_tasks.reporting.period.content import ModelCard, ReportContent
 from tsad_tasks.reporting.period.ranking import Limits
 from tsad_tasks.text.formats import (
     NO_DATA,
@@ -44,15 +45,16 @@ from tsad_tasks.text.formats import (
     figure_text,
     share_text,
 )
+from tsad_tasks.text.rules import brief_note, limit_text, outcome_text, range_text, tally, titled
 
-_GATE_COLUMNS = (
-    TableColumn("", width=42),
-    TableColumn("Rule", 0.6),
+_RULE_COLUMNS = (
+    TableColumn("", width=56),
+    TableColumn("Rule", 0.58),
     TableColumn("Reached", align="right"),
     TableColumn("95 %", align="right"),
     TableColumn("Limit", align="right"),
     TableColumn("Champion", align="right"),
-    TableColumn("Note", 0.4),
+    TableColumn("Note", 0.42),
 )
 _METRIC_COLUMNS = (
     TableColumn("Metric", width=180),
@@ -175,38 +177,35 @@ def _gate_blocks(card: ModelCard, width: float) -> list[Block]:
     return [*_rule_blocks("Gate", card.gate, card.gate_note, width), *shadow]
 
 
-def _rule_blocks(stage: str, rules: tuple[GateRow, ...], note: str, width: float) -> list[Block]:
-    n_passed = sum(row.passed for row in rules)
-    verdict = "passed" if n_passed == len(rules) else "not passed"
-    text = f"{stage} {verdict}: {n_passed} of {counted(len(rules), 'rule')} met. {note}".strip()
-    rows = [_gate_row(row) for row in rules]
+def _rule_blocks(
+    stage: str, results: tuple[RuleResult, ...], note: str, width: float
+) -> list[Block]:
+    text = f"{stage} {tally(results)}. {note}".strip()
+    rows = [_rule_row(result) for result in results]
     return [
         paragraph(text, width, STRONG, keep_with_next=True),
-        *table_blocks(_GATE_COLUMNS, rows, width),
+        *table_blocks(_RULE_COLUMNS, rows, width),
     ]
 
 
-def _gate_row(row: GateRow) -> Row:
-    limit, champion = (
-        figure_text(one) if one is not None else "–" for one in (row.limit, row.champion)
+def _rule_row(result: RuleResult) -> Row:
+    value, champion = (
+        "–" if number is None else figure_text(number)
+        for number in (result.value, result.champion_value)
     )
-    if row.limit is not None:
-        limit = f"{'≤' if row.at_most else '≥'} {limit}"
-    cells = [row.rule, figure_text(row.value), _range_text(row), limit, champion, row.note]
-    return Row([_passed_cell(row.passed), *cells])
+    between, limit = range_text(result, " to ") or "–", limit_text(result) or "–"
+    title, note = titled(result.declaration), brief_note(result)
+    return Row([_outcome_cell(result), title, value, between, limit, champion, note])
 
 
-def _range_text(row: GateRow) -> str:
-    return (
-        "–"
-        if row.low is None or row.high is None
-        else f"{figure_text(row.low)} to {figure_text(row.high)}"
-    )
+def _outcome_cell(result: RuleResult) -> Cell:
+    """What became of a rule: only what was met is green, and only what stops a model is red."""
+    text = outcome_text(result)
+    colour = {"met": GOOD, "not met": FLAGGED}.get(text, INK)
+    mark = {"met": "✓ ", "not met": "✗ "}.get(text, "– ")
+    style = TextStyle(CELL.size, bold=text == "not met", colour=colour)
 
-
-def _passed_cell(passed: bool) -> Cell:
     def draw(sheet: Sheet, box: Box) -> None:
-        style = TextStyle(CELL.size, bold=not passed, colour=GOOD if passed else FLAGGED)
-        sheet.text(box.x, box.y + box.height / 2 + 2.7, "✓ met" if passed else "✗ missed", style)
+        sheet.text(box.x, box.y + box.height / 2 + 2.7, f"{mark}{text}", style)
 
     return draw

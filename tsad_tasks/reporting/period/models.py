@@ -7,66 +7,15 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Any
 
-from tsad_tasks.champions.queries import SELECT_GATE_DECISIONS
+from tsad_tasks.base.enums import Stage
+from tsad_tasks.base.rule import RuleResult
+from tsad_tasks.champions.queries import rule_results
 from tsad_tasks.model.thresholds import FOLDING_KINDS
-from tsad_tasks.reporting.period.content import AuditRow, GateRow, ModelCard
+from tsad_tasks.reporting.period.content import AuditRow, ModelCard
 from tsad_tasks.reporting.period.ranking import DEFAULT_LIMITS
 from tsad_tasks.scoring.plan import SHADOW_SUFFIX
 from tsad_tasks.storage.store import Store
 from tsad_tasks.text.formats import count_text, counted, date_text, duration_text, share_text
-from tsad_tasks.training.queries import RuleResult
-from tsad_tasks.training.rule_notes import AT_MOST, doubt
-
-_RULES = {
-    "finite_loss": "validation loss is finite",
-    "held_out_error": "error on held-out windows",
-    "point_share": "point anomalies found",
-    "contextual_share": "contextual anomalies found",
-    "collective_share": "collective anomalies found",
-    "known_share": "known anomalies found",
-    "false_alarm_share": "clean steps flagged",
-    "incidents_per_entity_week": "false incidents, entity and week",
-    "not_worse": "found, against the champion",
-    "delay_s": "seconds to the flag, median",
-    "score_drift": "PSI of scores, champion's to these",
-    "latency_ms": "CPU milliseconds per window",
-    "size_bytes": "bytes of the detector",
-    "commissioning_shift": "spreads off the commissioning",
-    "commissioning_spread": "spread, times the commissioning's",
-    "hours": "hours that both scored",
-    "windows": "steps that both scored",
-    "flag_share": "steps flagged",
-    "incidents": "incidents, not in maintenance",
-    "agreement": "steps judged alike",
-    "labels_found": "labels found",
-    "confirmed_found": "confirmed incidents found",
-    "false_alarms": "incidents that people took back",
-    "injected_found": "injected anomalies found",
-}
-_LONG_WORDS = {
-    "share found ": "",
-    "flagged share ": "",
-    "the same ": "",
-    " held-out": "",
-    " anomalies": "",
-    " known": "",
-    "mean error of windows": "",
-    " weeks of one entity": " weeks",
-    "incidents ": "",
-    "milliseconds from readings to an error, per window, median": "",
-    "median seconds from an injected anomaly to its flag": "",
-    "PSI of scores on clean steps against the champion's": "",
-    "bytes of the detector's files": "",
-    "no champion to compare with": "no champion",
-    "validation loss": "",
-    "hours that challenger and champion both scored": "",
-    "steps that both scored": "",
-    "flagged, ": "",
-    "share of steps that both flag, or neither": "",
-    " in these hours": "",
-    ", put into the shadow's hours": "",
-    "incidents that people called false alarms or expected": "",
-}
 
 
 def model_cards(
@@ -77,7 +26,9 @@ def model_cards(
     """
     records = store.records("select_period_models", params)
     detailed = {record["model_id"] for record in records[: DEFAULT_LIMITS.n_models]}
-    rules = {key: (gate_rows(store, key), gate_rows(store, key, "shadow")) for key in detailed}
+    rules = {
+        key: tuple(tuple(rule_results(store, key, stage)) for stage in Stage) for key in detailed
+    }
     return tuple(
         _card(one, dataset, zone, end_at, *rules.get(one["model_id"], ((), ()))) for one in records
     )
@@ -100,61 +51,13 @@ def _audit_row(row: dict[str, Any]) -> AuditRow:
     )
 
 
-def gate_rows(store: Store, model_id: int, stage: str = "gate") -> tuple[GateRow, ...]:
-    """The rules of the gate, or of the shadow, for a model, in words."""
-    rows = {
-        row.rule: row for row in store.rows(SELECT_GATE_DECISIONS, model_id=model_id, stage=stage)
-    }
-    ordered = [rows[rule] for rule in _RULES if rule in rows] + [
-        rows[rule] for rule in sorted(set(rows) - set(_RULES))
-    ]
-    return tuple(_gate_row(row) for row in ordered)
-
-
-def _gate_row(row: RuleResult) -> GateRow:
-    return GateRow(
-        _RULES.get(row.rule, row.rule.replace("_", " ")),
-        row.value,
-        row.limit_value,
-        row.passed,
-        # Beside it stand the range and the limit.
-        doubt(row).partition(": ")[2].rpartition(" ")[0] or _short(row.note),
-        row.champion_value,
-        row.low,
-        row.high,
-        at_most=row.rule in AT_MOST,
-    )
-
-
-def _short(note: str) -> str:
-    """What the rule does not say already.
-
-    >>> _short("share found of 32 injected point anomalies"), _short("not tested: the held-out range is too short")
-    ('of 32 injected point', 'not tested, range too short')
-    >>> _short("too few known anomalies: 1; decides nothing")
-    'too few: 1'
-    >>> _short("not tested: no labels in these hours")
-    'none in these hours'
-    """
-    if "nobody called" in note or (
-        note.startswith("not tested: no ") and note.endswith("in these hours")
-    ):
-        return "none in these hours"
-    if note.startswith("not tested:"):
-        return "not tested, range too short"
-    words = note.partition(";")[0]
-    for long, short in _LONG_WORDS.items():
-        words = words.replace(long, short)
-    return words
-
-
 def _card(
     record: dict[str, Any],
     dataset: str,
     zone: str,
     end_at: datetime,
-    gate: tuple[GateRow, ...],
-    shadow: tuple[GateRow, ...],
+    gate: tuple[RuleResult, ...],
+    shadow: tuple[RuleResult, ...],
 ) -> ModelCard:
     card, entity = record["card"], record["entity"]
     training = card.get("training", {})

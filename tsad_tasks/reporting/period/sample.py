@@ -5,12 +5,16 @@ report.pdf`.
 from __future__ import annotations
 
 import sys
+from collections.abc import Mapping
 from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
+from tsad_tasks.base.enums import Outcome, Stage
+from tsad_tasks.base.rule import Rule, RuleResult, rules_of
 from tsad_tasks.reporting.drawing.series import (
     SEVERITIES,
     ChannelSeries,
@@ -24,7 +28,6 @@ from tsad_tasks.reporting.period.content import (
     AuditRow,
     Coverage,
     EntityCoverage,
-    GateRow,
     Headline,
     IncidentPage,
     ModelCard,
@@ -330,46 +333,71 @@ def _model_card() -> ModelCard:
         },
         loss_history=tuple(0.012 + 0.2 * np.exp(-epochs / 4)),
         validation_history=tuple(0.0131 + 0.21 * np.exp(-epochs / 4.2)),
-        gate=(
-            GateRow("validation loss is finite", 0.0131, None, True),
-            GateRow("point anomalies found", 0.983, 0.9, True, "of 60", 0.967, 0.911, 0.997),
-            GateRow(
-                "contextual anomalies found",
-                0.48,
-                0.5,
-                True,
-                "not clearly below",
-                0.6,
-                0.362,
-                0.607,
-            ),
-            GateRow("collective anomalies found", 0.733, 0.7, True, "of 60", 0.75, 0.61, 0.828),
-            GateRow("known anomalies found", 1.0, 0.5, True, "too few: 1"),
-            GateRow(
-                "clean steps flagged", 0.0031, 0.01, True, "", 0.0029, 0.0011, 0.0084, at_most=True
-            ),
-            GateRow(
-                "false incidents, entity and week",
-                0.42,
-                2.0,
-                True,
-                "4 in 9 weeks",
-                0.6,
-                0.11,
-                1.07,
-                at_most=True,
-            ),
-            GateRow("milliseconds per window", 0.021, 50.0, True, "", 0.02, at_most=True),
-        ),
+        gate=_sample_results(Stage.GATE),
         gate_note="Promoted on 16 Nov after 24 h as shadow.",
-        shadow=(
-            GateRow("hours that both scored", 24.0, 24.0, True),
-            GateRow("steps judged alike", 0.994, 0.9, True),
-            GateRow("labels found", None, None, True, "none in these hours"),
-            GateRow("confirmed incidents found", 2.0, 2.0, True, "of 2 confirmed", 2.0),
-            GateRow("injected anomalies found", 0.817, 0.8, True, "of 60", 0.85, 0.701, 0.894),
-        ),
+        shadow=_sample_results(Stage.SHADOW),
     )
+
+
+# Value, low, high, champion, limit, n of some rules; those without are not tested.
+_MEASURED: Mapping[Stage, Mapping[str, tuple[float | None, ...]]] = {
+    Stage.GATE: {
+        "finite_loss": (0.0131, None, None, None, None, None),
+        "held_out_error": (0.0127, None, None, 0.0134, None, None),
+        "point_share": (0.983, 0.911, 0.997, 0.967, 0.9, 60),
+        "contextual_share": (0.48, 0.362, 0.607, 0.6, 0.5, 60),
+        "collective_share": (0.733, 0.61, 0.828, 0.75, 0.7, 60),
+        "false_alarm_share": (0.0031, 0.0011, 0.0084, 0.0029, 0.01, 25_920),
+        "incidents_per_entity_week": (0.42, 0.11, 1.07, 0.6, 2.0, 4),
+        "not_worse": (0.732, 0.662, 0.791, 0.772, 0.722, 180),
+        "delay_s": (540.0, None, None, 480.0, None, 132),
+        "score_drift": (0.31, None, None, None, 0.25, None),
+        "latency_ms": (0.021, None, None, 0.02, 50.0, None),
+        "size_bytes": (298_112.0, None, None, 298_112.0, None, None),
+        "commissioning_shift": (1.2, None, None, None, 3.0, 17),
+        "commissioning_spread": (1.07, None, None, None, 3.0, 17),
+    },
+    Stage.SHADOW: {
+        "hours": (24.0, None, None, None, 24.0, None),
+        "windows": (500.0, None, None, None, 500.0, None),
+        "flag_share": (0.0024, None, None, 0.0022, 0.01, 8_640),
+        "incidents": (2.0, None, None, 1.0, None, None),
+        "agreement": (0.994, None, None, None, 0.9, 8_640),
+        "confirmed_found": (2.0, None, None, 2.0, 2.0, 2),
+        "injected_found": (0.817, 0.701, 0.894, 0.85, 0.8, 60),
+        "latency_ms": (0.021, None, None, 0.02, 50.0, None),
+    },
+}
+
+
+def _sample_results(stage: Stage) -> tuple[RuleResult, ...]:
+    return tuple(
+        _sample_result(rule, *_MEASURED[stage].get(rule.name, ())) for rule in rules_of(stage)
+    )
+
+
+def _sample_result(
+    rule: Rule[Any],
+    value: float | None = None,
+    low: float | None = None,
+    high: float | None = None,
+    champion: float | None = None,
+    limit: float | None = None,
+    n: float | None = None,
+) -> RuleResult:
+    """What a rule would say; what is shown beyond its limit is noted, and decides nothing."""
+    note, outcome = rule.title, Outcome.MET
+    if value is None:
+        note, outcome = (
+            f"not tested: {next(iter(rule.untested.values()))}".format(n=1),
+            Outcome.NOT_TESTED,
+        )
+    elif not rule.decides and limit is not None and value > limit:
+        outcome = Outcome.FAILED
+    return RuleResult(
+        rule.name, outcome, value, limit, champion, note, low, high,
+        n=None if n is None else int(n), decides=rule.decides, stage=rule.stage,
+    )  # fmt: skip
 
 
 if __name__ == "__main__":

@@ -1,0 +1,107 @@
+"""Which warehouse and which source a command talks to: the environment's, else the embedded
+server's, which is started when it is asked for.
+"""
+
+from __future__ import annotations
+
+import os
+from contextlib import closing
+from dataclasses import dataclass
+
+from psycopg2 import sql
+
+from devstack import postgres
+from devstack.environment import DATABASE_URI, MIGRATE_URI, Places
+from devstack.statements import statement
+from tsad_tasks.base.places import home_folder, postgres_folder, project_folder
+from tsad_tasks.config import DatasetConfig
+from tsad_tasks.storage.database import connect, connection_uri
+from tsad_tasks.storage.migrate import migrate
+from tsad_tasks.storage.store import Store
+
+PLANT = "plant"
+DEMO_CONNECTION = "tsad_demo"
+DEMO_VARIABLE = f"AIRFLOW_CONN_{DEMO_CONNECTION.upper()}"
+
+
+def places() -> Places:
+    """The folders of the local stack."""
+    return Places.of(project_folder(), home_folder())
+
+
+@dataclass(frozen=True)
+class Warehouse:
+    """URIs of the pipeline's and of the owner's login."""
+
+    uri: str
+    owner_uri: str
+
+
+def warehouse() -> Warehouse:
+    """The warehouse of the environment, else the embedded server's, started and migrated."""
+    chosen = os.environ.get(DATABASE_URI)
+    if chosen:
+        return Warehouse(chosen, os.environ.get(MIGRATE_URI) or chosen)
+    cluster = postgres.ensure_running(postgres_folder())
+    owner_uri = cluster.uri(postgres.WAREHOUSE, postgres.OWNER)
+    migrate(owner_uri, writer=postgres.PIPELINE, reader=postgres.BROWSER)
+    return Warehouse(cluster.uri(postgres.WAREHOUSE, postgres.PIPELINE), owner_uri)
+
+
+def has_own_warehouse() -> bool:
+    """Whether the environment names a warehouse."""
+    return bool(os.environ.get(DATABASE_URI))
+
+
+def open_store() -> Store:
+    """The warehouse's store.
+
+    Raises
+    ------
+    BadInput
+        When the warehouse has no schema yet.
+    """
+    return Store.open(warehouse().uri)
+
+
+def source_uri(config: DatasetConfig) -> str:
+    """URI of the dataset's source; the demo's own plant needs no configuration."""
+    if config.source.connection == DEMO_CONNECTION and DEMO_VARIABLE not in os.environ:
+        return ensure_plant().reader_uri
+    return connection_uri(config.source.connection)
+
+
+@dataclass(frozen=True)
+class Plant:
+    """The embedded source database: who fills it, and who may only read it."""
+
+    owner_uri: str
+    reader_uri: str
+
+
+def ensure_plant() -> Plant:
+    """The database `plant` of the embedded server, made on the first call."""
+    cluster = postgres.ensure_running(postgres_folder())
+    plant = Plant(cluster.uri(PLANT, postgres.OWNER), cluster.uri(PLANT, postgres.PIPELINE))
+    if not has_plant(cluster):
+        cluster.create_database(PLANT)
+        reader = sql.Identifier(postgres.PIPELINE)
+        with closing(connect(plant.owner_uri)) as owner, owner, owner.cursor() as cursor:
+            cursor.execute(sql.SQL(statement("plant_schema")).format(reader=reader))
+    return plant
+
+
+def has_plant(cluster: postgres.Cluster) -> bool:
+    """Whether the embedded server has the demo's plant."""
+    with postgres.administration(cluster) as server, server.cursor() as cursor:
+        cursor.execute(statement("has_database"), (PLANT,))
+        return cursor.fetchone() == (True,)
+
+
+def offer_plant() -> None:
+    """Lets Airflow's programs find the demo's plant, when there is one."""
+    if DEMO_VARIABLE in os.environ or not postgres_folder().exists():
+        return
+    cluster = postgres.ensure_running(postgres_folder())
+    if has_plant(cluster):
+        os.environ[DEMO_VARIABLE] = cluster.uri(PLANT, postgres.PIPELINE)

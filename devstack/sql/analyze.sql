@@ -1,0 +1,2 @@
+-- Tells the planner what was filled in.
+ANALYZE {table}

@@ -1,0 +1,2 @@
+-- Fills a table.
+COPY {table} FROM STDIN (FORMAT binary)

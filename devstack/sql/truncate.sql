@@ -1,0 +1,2 @@
+-- Empties a table that is filled anew.
+TRUNCATE {table}

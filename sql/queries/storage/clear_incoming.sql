@@ -1,2 +1,0 @@
--- Empties a temporary table that was filled before in this transaction.
-TRUNCATE pg_temp.{table}

@@ -1,2 +1,0 @@
--- Takes rows in binary form into a temporary table.
-COPY pg_temp.{table} FROM STDIN (FORMAT binary)

@@ -1,2 +1,0 @@
--- Gives the rows of another statement in binary form.
-COPY ({statement}) TO STDOUT (FORMAT binary)

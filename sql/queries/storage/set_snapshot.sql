@@ -1,2 +1,0 @@
--- All reads of this transaction see one moment, and nothing can be written.
-SET TRANSACTION ISOLATION LEVEL REPEATABLE READ READ ONLY

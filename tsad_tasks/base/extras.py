@@ -1,0 +1,31 @@
+"""Packages that only some machines need: those of an extra of `tsad`."""
+
+from __future__ import annotations
+
+from importlib.util import find_spec
+
+from tsad_tasks.base.errors import BadInput
+
+# By extra of pyproject.toml, the modules that its packages bring.
+EXTRAS = {
+    "train": ("tensorflow", "tf2onnx", "skl2onnx", "imblearn"),
+    "files": ("pandas", "pyarrow"),
+}
+
+
+def require(extra: str) -> None:
+    """Checks that an extra is installed, and imports nothing of it.
+
+    Raises
+    ------
+    BadInput
+        When a package is missing; it says what to install.
+
+    >>> require("files")
+    """
+    missing = [name for name in EXTRAS[extra] if find_spec(name) is None]
+    if missing:
+        raise BadInput(
+            f"Expected the packages {', '.join(EXTRAS[extra])}. Received: no {', no '.join(missing)}. "
+            f"Install tsad[{extra}]."
+        )

@@ -1,0 +1,1 @@
+"""The shadow's rules: one file a family."""

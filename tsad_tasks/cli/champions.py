@@ -1,0 +1,167 @@
+"""`tsad models`, `shadow`, `promote`, `rollback` and `prune`: who is champion, and of what."""
+
+from __future__ import annotations
+
+import getpass
+from typing import Annotated
+
+import typer
+
+from devstack import local
+from tsad_tasks.base.clock import utc_now
+from tsad_tasks.base.errors import BadInput, NothingToDo
+from tsad_tasks.champions import champions
+from tsad_tasks.champions.champions import ChampionChange
+from tsad_tasks.cli.ingest import range_run
+from tsad_tasks.cli.options import Dataset, Lineage, moment_or_none, seconds
+from tsad_tasks.cli.screen import say, table
+from tsad_tasks.storage.paths import artifacts_root, config_of
+from tsad_tasks.storage.store import Query
+from tsad_tasks.text.rules import RULE_COLUMNS, table_rows
+
+Why = Annotated[str, typer.Option("--why", help="Reason; it is kept with the decision.")]
+
+MODELS = Query("cli/select_model_list", dict)
+HISTORY = Query("cli/select_model_history", dict)
+COLUMNS = (
+    *("version", "entity", "lineage", "state", "valid_from", "valid_to", "shadow_from"),
+    *("train_end_at", "detector", "pruned_at"),
+)
+HISTORY_COLUMNS = (
+    *("decided_at", "lineage", "version", "decision", "former_version", "valid_from"),
+    *("decided_by", "reason"),
+)
+
+
+def models(
+    dataset: Dataset,
+    history: Annotated[
+        bool, typer.Option(help="Everything that was decided, newest first.")
+    ] = False,
+    n: Annotated[int, typer.Option("-n", min=1, help="At most so many.")] = 30,
+) -> None:
+    """List the models of a dataset and what became of them."""
+    query, columns = (HISTORY, HISTORY_COLUMNS) if history else (MODELS, COLUMNS)
+    with local.open_store() as store, store.transaction():
+        store.select_dataset(dataset)
+        rows = store.rows(query, dataset=dataset, n=n)
+    if rows:
+        table(f"{dataset}, UTC", columns, rows, right=("version",))
+    else:
+        say("No model yet: tsad retrain")
+
+
+def shadow(dataset: Dataset, lineage: Lineage = "live") -> None:
+    """Show the challenger in the shadow beside its champion, as far as both have scored."""
+    from tsad_tasks.champions.shadow import judged_shadows, waiting_for
+
+    config = config_of(dataset)
+    with local.open_store() as store, store.transaction():
+        judged = judged_shadows(store, config, end_at=utc_now(), lineage=lineage)
+        entities = store.select_entities(store.select_dataset(dataset).dataset_id)
+        names = {key: name for name, key in entities.items()}
+    for one in judged:
+        of = f" of {names[one.scope.scope_entity_id]}" if one.scope.scope_entity_id else ""
+        since = f"{one.shadow.valid_from:%Y-%m-%d %H:%M}"
+        title = f"Version {one.shadow.version}{of}, in the shadow since {since}"
+        table(title, RULE_COLUMNS, table_rows(one.rows), right=RULE_COLUMNS[2:5])
+        say(
+            "Enough for a decision." if one.is_complete else waiting_for(config, one.compared) + "."
+        )
+
+
+def promote(
+    dataset: Dataset,
+    version: Annotated[int, typer.Argument(help="Version of the model; see: tsad models")],
+    why: Why,
+    lineage: Lineage = "live",
+) -> None:
+    """Make a model champion from the next hour that is not scored yet."""
+    config, who = config_of(dataset), getpass.getuser()
+    with local.open_store() as store:
+        change = champions.promote(store, config, version, by=who, reason=why, lineage=lineage)
+    say_change(change)
+
+
+def rollback(
+    dataset: Dataset,
+    why: Why,
+    version: Annotated[
+        int | None, typer.Option("--to", help="A former champion; default: the one before.")
+    ] = None,
+    start: Annotated[
+        str | None,
+        typer.Option(
+            "--from", help="From this hour; default: where the present champion took over."
+        ),
+    ] = None,
+    entity: Annotated[
+        str | None, typer.Option(help="Where each entity has a model of its own.")
+    ] = None,
+    lineage: Lineage = "live",
+) -> None:
+    """Make a former champion champion again, and score again what the present one has scored."""
+    config, who = config_of(dataset), getpass.getuser()
+    with local.open_store() as store:
+        change = champions.roll_back(
+            store,
+            config,
+            by=who,
+            reason=why,
+            version=version,
+            at=moment_or_none(start),
+            entity=entity,
+            lineage=lineage,
+        )
+        say_change(change)
+        with store.transaction():
+            newest_at = store.select("select_newest_ledger_hour", {"dataset": dataset})[0][0]
+        if newest_at is not None and newest_at > change.valid_from:
+            range_run(store, config, change.valid_from, newest_at).score(lineage)
+
+
+def say_change(change: ChampionChange) -> None:
+    """Who is champion from when on."""
+    place = f" in the place of version {change.former_version}" if change.former_version else ""
+    since = f"{change.valid_from:%Y-%m-%d %H:%M} UTC"
+    say(f"Version {change.version} is champion from {since} on{place}.")
+
+
+def prune(
+    dataset: Dataset,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Only say what would be removed, and why.")
+    ] = False,
+    older_than: Annotated[
+        str | None, typer.Option(help="Such as 90d; default: retention.models of the dataset file.")
+    ] = None,
+) -> None:
+    """Remove the bundles of versions that nothing refers to any more; rows and decisions stay."""
+    from tsad_tasks.champions.prune import prune_bundles
+
+    config, root = config_of(dataset), artifacts_root()
+    kept_s = seconds("--older-than", older_than) if older_than else config.retention.models_s
+    if kept_s is None:
+        said = f"Expected --older-than, or retention.models in the file of {dataset}."
+        raise BadInput(f"{said} Received: neither.")
+    with local.open_store() as store:
+        with store.transaction():
+            dataset_id = store.select_dataset(dataset).dataset_id
+            ends = store.select(
+                "select_ledger_ends", {"dataset_id": dataset_id, "before_at": "infinity"}
+            )
+        newest_at = ends[0][1]
+        if newest_at is None:
+            raise NothingToDo(
+                f"{dataset} has no readings, from the newest of which ages would count."
+            )
+        options = {"newest_at": newest_at, "kept_s": kept_s, "dry_run": dry_run}
+        pruned = prune_bundles(store, config, root, **options)
+    verb = "would be removed" if dry_run else "removed"
+    rows = [
+        (one.version, verb if one.is_pruned else "kept", one.because, one.n_bytes / 1e6 or None)
+        for one in pruned.decisions
+    ]
+    table(dataset, ("version", "bundle", "why", "MB"), rows, right=("version", "MB"))
+    leftovers = f"{len(pruned.leftovers)} folders of these belong to no version."
+    say(f"{pruned.n_bytes / 1e6:.3g} MB {verb}; {leftovers}")

@@ -1,0 +1,74 @@
+"""`tsad datasets`: the dataset files."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+
+import typer
+
+from devstack import local
+from tsad_tasks.base.errors import BadInput, TsadError
+from tsad_tasks.cli.screen import table
+from tsad_tasks.config import json_schema
+from tsad_tasks.storage.paths import config_of, dataset_paths, named_config
+
+datasets = typer.Typer(
+    no_args_is_help=True, help="Dataset files: list, check against live tables, JSON schema."
+)
+COLUMNS = ("dataset", "channels", "connection", "description")
+
+
+@datasets.command("list")
+def list_datasets() -> None:
+    """List the dataset files."""
+    rows: list[tuple[Any, ...]] = []
+    for path in dataset_paths():
+        try:
+            file = named_config(path)
+            n_channels, connection = len(file.channel_names), file.source.connection
+            rows.append((file.dataset, n_channels, connection, file.description))
+        except TsadError as error:
+            rows.append((path.stem, None, None, str(error)))
+    table("Datasets", COLUMNS, rows, right=("channels",))
+
+
+@datasets.command()
+def check(
+    names: Annotated[list[str] | None, typer.Argument(help="Datasets; default: all.")] = None,
+) -> None:
+    """Check dataset files against their live tables."""
+    from tsad_tasks.ingest.check import check_dataset
+
+    n_errors = 0
+    for name in names or [path.stem for path in dataset_paths()]:
+        try:
+            config = config_of(name)
+            found = check_dataset(config, local.source_uri(config))
+            findings = [(one.level, one.text) for one in found]
+        except TsadError as error:
+            findings = [("error", str(error))]
+        n_errors += sum(level == "error" for level, _ in findings)
+        table(name, ("", ""), findings)
+    if n_errors:
+        said = f"Received: {n_errors} errors, listed above."
+        raise BadInput(f"Expected dataset files that fit their tables. {said}")
+
+
+@datasets.command()
+def schema() -> None:
+    """Print the JSON schema of a dataset file, for editors."""
+    typer.echo(json_schema(), nl=False)
+
+
+@datasets.command()
+def preset(
+    name: Annotated[
+        str | None, typer.Argument(help="Such as document_d; default: list them.")
+    ] = None,
+) -> None:
+    """Print a dataset file to start from: tsad datasets preset document_d >
+    dags/datasets/mine.yaml
+    """
+    from tsad_tasks.config.presets import preset_names, preset_text
+
+    typer.echo(preset_text(name) if name else "\n".join(preset_names()), nl=name is None)

@@ -1,0 +1,78 @@
+"""`tsad ingest` and `tsad load-csv`: readings into the warehouse, and files into source tables."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from devstack import local
+from tsad_tasks.cli.options import Dataset, From, PlantUri, To, choice, existing_file, interval
+from tsad_tasks.cli.screen import console, progress, say, say_counts
+from tsad_tasks.config import DatasetConfig
+from tsad_tasks.pipeline.ranges import RangeRun
+from tsad_tasks.storage.paths import config_of
+from tsad_tasks.storage.store import Store
+
+UNITS = ("s", "ms", "us", "ns")
+MODES = ("create", "append", "replace")
+
+
+def range_run(
+    store: Store, config: DatasetConfig, start_at: datetime, end_at: datetime
+) -> RangeRun:
+    """A run over a range that the screen shows."""
+    uri = local.source_uri(config)
+    return RangeRun(store, config, uri, start_at, end_at, progress, say_counts)
+
+
+def ingest(
+    dataset: Dataset,
+    start: From,
+    end: To,
+    force: Annotated[
+        bool, typer.Option(help="Read the range again, whatever the ledger says.")
+    ] = False,
+) -> None:
+    """Bring readings of a range into the warehouse."""
+    config, span = config_of(dataset), interval(start, end)
+    with local.open_store() as store:
+        range_run(store, config, *span).ingest(force=force)
+
+
+def load_csv(
+    path: Annotated[Path, typer.Argument(help="CSV (also .gz) or parquet file.")],
+    into: Annotated[
+        str, typer.Option("--table", help="Source table, such as plant.ambient; made when missing.")
+    ],
+    time_column: Annotated[
+        str, typer.Option(help="Column with the time of the reading.")
+    ] = "timestamp",
+    unit: Annotated[str | None, typer.Option(help="Unit of integer epochs: s, ms, us, ns.")] = None,
+    zone: Annotated[str, typer.Option(help="Zone of times without an offset.")] = "UTC",
+    delimiter: Annotated[str, typer.Option(help="Delimiter of a CSV file.")] = ",",
+    entity: Annotated[
+        str | None, typer.Option(help="Adds a column `entity` with this name.")
+    ] = None,
+    mode: Annotated[
+        str, typer.Option(help="create (refuses a table with rows), append or replace.")
+    ] = "create",
+    uri: PlantUri = None,
+) -> None:
+    """Load a file into a source table."""
+    from tsad_tasks.ingest.sources.load_table import LoadOptions, load_table
+
+    existing_file(path)
+    target, epochs = uri or local.ensure_plant().owner_uri, choice("--unit", unit, UNITS)
+    options = LoadOptions(time_column, epochs, zone, None, delimiter, "entity", entity)
+    chosen = choice("--mode", mode, MODES)
+    with console.status("") as shown:
+
+        def advance(n_rows: int) -> None:
+            shown.update(f"{n_rows:,} rows read")
+
+        loaded = load_table(target, path, into, options, mode=chosen, progress=advance)
+    say(f"{loaded.table}: {loaded.n_rows:,} rows, {loaded.n_empty:,} empty values")
+    say("Columns: " + ", ".join(f"{name} {kind}" for name, kind in loaded.columns.items()))

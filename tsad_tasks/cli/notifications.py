@@ -1,0 +1,51 @@
+"""`tsad notify`: messages to people."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from devstack import local
+from tsad_tasks.base.clock import utc_now
+from tsad_tasks.cli.options import Dataset
+from tsad_tasks.cli.screen import say, say_counts, table
+from tsad_tasks.storage.database import connection_uri
+from tsad_tasks.storage.paths import config_of
+from tsad_tasks.storage.store import Query
+
+MESSAGES = Query("cli/select_notifications", dict)
+COLUMNS = (
+    *("created_at", "event", "entity", "version", "severity", "to", "state", "attempts"),
+    *("next_attempt_at", "last_error"),
+)
+
+
+def notify(
+    dataset: Dataset,
+    pending: Annotated[
+        bool, typer.Option("--pending", help="Only list what waits or failed; send nothing.")
+    ] = False,
+    n: Annotated[int, typer.Option("-n", min=1, help="List at most so many.")] = 30,
+) -> None:
+    """Tell the dataset's targets what became of live incidents and models, and list the messages,
+    newest first.
+    """
+    from tsad_tasks.notifications import notify
+    from tsad_tasks.notifications.channels.senders import sender
+
+    config = config_of(dataset)
+    with local.open_store() as store:
+        if not pending and config.notifications.targets:
+            told = notify.notify(store, config, sender(connection_uri), end_at=utc_now())
+            say_counts("notify", told)
+        elif not pending:
+            say("This dataset's file names no notifications.targets: nobody is told.")
+        with store.transaction():
+            store.select_dataset(dataset)
+            rows = store.rows(MESSAGES, dataset=dataset, undelivered=pending, n=n)
+    if rows:
+        shown = [row | {"to": row["address"] or row["connection"]} for row in rows]
+        table(f"{dataset}, UTC", COLUMNS, shown, right=("attempts",))
+    else:
+        say("No messages wait." if pending else "No messages.")

@@ -1,0 +1,108 @@
+"""`tsad score`, `rescore` and `anomalies`: ranges scored by hand, and what was found."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Annotated, Any
+
+import typer
+
+from devstack import local
+from tsad_tasks.base.clock import utc_now
+from tsad_tasks.cli.ingest import range_run
+from tsad_tasks.cli.options import Dataset, From, Lineage, To, interval, lineage_of
+from tsad_tasks.cli.screen import say, table
+from tsad_tasks.config import DatasetConfig
+from tsad_tasks.pipeline.rescore import score_what_if
+from tsad_tasks.storage.paths import config_of
+from tsad_tasks.storage.store import Query, Store
+
+Columns = tuple[str, ...]
+
+INCIDENTS = Query("cli/select_incident_list", dict)
+READINGS = Query("cli/select_anomaly_list", dict)
+INCIDENT_COLUMNS: Columns = (
+    *("incident_id", "severity", "state", "started_at", "last_flag_at"),
+    *("n_flags", "sentence", "verdict"),
+)
+SUPPRESSED_COLUMNS = ("incident_id", "started_at", "last_flag_at", "entity", "suppressed_by")
+READING_COLUMNS: Columns = (
+    *("entity", "at", "severity", "kind", "score", "error", "threshold"),
+    *("channel", "actual", "expected"),
+)
+
+
+def score(dataset: Dataset, start: From, end: To, lineage: Lineage = "live") -> None:
+    """Ingest and score a range with the champion of each hour, in bulk."""
+    config, span = config_of(dataset), interval(start, end)
+    with local.open_store() as store:
+        range_run(store, config, *span).score(lineage_of(lineage))
+
+
+def rescore(
+    dataset: Dataset,
+    start: From,
+    end: To,
+    lineage: Lineage = "live",
+    version: Annotated[
+        int | None,
+        typer.Option("--what-if", help="Score with this version instead, beside what people see."),
+    ] = None,
+) -> None:
+    """Read a range again from the source and score what has changed, as a new revision; or ask what
+    a version says.
+    """
+    config, span = config_of(dataset), interval(start, end)
+    with local.open_store() as store:
+        if version is None:
+            range_run(store, config, *span).score(lineage_of(lineage), force=True)
+        else:
+            show_what_if(store, config, version, *span)
+
+
+def show_what_if(
+    store: Store, config: DatasetConfig, version: int, start_at: datetime, end_at: datetime
+) -> None:
+    """A range scored by a version of one's choice, beside what was said."""
+    run_id = f"cli-{utc_now():%Y%m%dT%H%M%S}"
+    asked = score_what_if(store, config, version, start_at=start_at, end_at=end_at, run_id=run_id)
+    (n_flags, n_flags_before), (n_incidents, n_before) = asked.n_flags, asked.n_incidents
+    rows = [(f"version {version}", n_flags, n_incidents), ("as it was", n_flags_before, n_before)]
+    title = f"{asked.n_hours} hours of entities that both have scored"
+    table(title, ("", "flags", "incidents"), rows, right=("flags", "incidents"))
+    agreed = f"They agree on {asked.n_agreed} of {asked.n_steps} steps."
+    say(f"{agreed} Its rows are in lineage {asked.lineage}.")
+
+
+def anomalies(
+    dataset: Dataset,
+    start: Annotated[str, typer.Option("--from", help="Start of the range.")] = "2000-01-01",
+    end: Annotated[str, typer.Option("--to", help="End of the range.")] = "2100-01-01",
+    lineage: Lineage = "live",
+    readings: Annotated[
+        bool, typer.Option(help="Single flagged readings instead of incidents.")
+    ] = False,
+    n: Annotated[int, typer.Option("-n", min=1, help="At most so many.")] = 30,
+) -> None:
+    """List incidents, those that maintenance suppresses apart, or single anomalies, newest
+    first.
+    """
+    start_at, end_at = interval(start, end)
+    params: dict[str, Any] = {"dataset": dataset, "lineage": lineage_of(lineage), "n": n}
+    params |= {"start_at": start_at, "end_at": end_at}
+    suppressed: Sequence[dict[str, Any]] = ()
+    with local.open_store() as store, store.transaction():
+        store.select_dataset(dataset)
+        if readings:
+            columns, rows = READING_COLUMNS, store.rows(READINGS, **params)
+        else:
+            columns, rows = INCIDENT_COLUMNS, store.rows(INCIDENTS, **params, suppressed=False)
+            suppressed = store.rows(INCIDENTS, **params, suppressed=True)
+    if rows:
+        table(f"{dataset}, UTC", columns, rows, right=("score", "n_flags"))
+    else:
+        say("No anomalies in this range.")
+    if suppressed:
+        title = f"{len(suppressed)} suppressed by maintenance, UTC"
+        table(title, SUPPRESSED_COLUMNS, suppressed)

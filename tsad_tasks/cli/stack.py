@@ -1,0 +1,75 @@
+"""`tsad up`, `down`, `status` and `migrate`: the stack of one machine, and the warehouse."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from devstack import local
+from tsad_tasks.cli.screen import say, table
+from tsad_tasks.storage.store import Query
+
+OVERVIEW = Query("cli/select_dataset_overview", dict)
+OVERVIEW_COLUMNS = (
+    *("dataset", "entities", "newest reading", "newest score", "open incidents", "last problem"),
+)
+
+
+def up(
+    port: Annotated[
+        int, typer.Option(min=1, max=65535, help="Port of the UI on 127.0.0.1.")
+    ] = 8080,
+) -> None:
+    """Start Postgres and Airflow with its UI; prints the generated password once."""
+    from devstack import stack
+
+    local.warehouse()
+    local.offer_plant()
+    status = stack.up(local.places(), port=port, progress=say)
+    say(f"Airflow: {status.url}  user {status.admin}")
+    if status.new_admin_password:
+        path = local.places().password_path
+        say(f"Password (shown this once; kept in {path}): {status.new_admin_password}")
+    say("Stop with: tsad down")
+
+
+def down() -> None:
+    """Stop Airflow and the embedded Postgres, leaving no process behind."""
+    from devstack import stack
+
+    say(f"Stopped. {stack.down(local.places().home)} Airflow processes ended.")
+
+
+def status() -> None:
+    """Say what runs, and what each dataset last did."""
+    from devstack import stack
+
+    running = stack.status(local.places().home)
+    healthy = f"{', '.join(running.healthy)} healthy at {running.url}"
+    say(f"Airflow: {healthy if running.healthy else 'not running'}")
+    say(f"Postgres: {f'port {running.postgres_port}' if running.postgres_port else 'not running'}")
+    if running.postgres_port is None and not local.has_own_warehouse():
+        return
+    with local.open_store() as store, store.transaction():
+        rows = [tuple(row.values()) for row in store.rows(OVERVIEW)]
+    if rows:
+        table("Datasets", OVERVIEW_COLUMNS, rows, right=("entities", "open incidents"))
+
+
+def migrate(
+    uri: Annotated[
+        str | None,
+        typer.Option(help="URI of an owner; default: TSAD_MIGRATE_URI or the embedded server."),
+    ] = None,
+    writer: Annotated[
+        str | None, typer.Option(help="Login role that the pipeline uses: joins tsad_writer.")
+    ] = None,
+    reader: Annotated[
+        str | None, typer.Option(help="Login role that people use: joins tsad_reader.")
+    ] = None,
+) -> None:
+    """Bring the warehouse to the newest schema."""
+    from tsad_tasks.storage.migrate import migrate as run
+
+    say(f"Schema {run(uri or local.warehouse().owner_uri, writer=writer, reader=reader)}.")

@@ -1,0 +1,36 @@
+"""What compares channels with slow baselines of their own shares: commissioning."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from tsad_tasks.base.lazy import np
+from tsad_tasks.detectors.base import Floats
+from tsad_tasks.detectors.folding.series_fold import Rows, SeriesFold, Units
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from tsad_tasks.model.drift import Baseline
+
+
+class BaselineDetector(SeriesFold):
+    """Channels and their slow averages (`model.drift`)."""
+
+    baseline: Baseline
+
+    def empty(self, n_units: int) -> Units:
+        from tsad_tasks.model.drift import no_baseline
+
+        return {"baseline": no_baseline(n_units, self._columns, self.baseline)}
+
+    def commission_units(self, units: Units, rows: Rows, readings: NDArray[np.float64]) -> None:
+        from tsad_tasks.model.drift import commission
+
+        commission(units["baseline"], rows, readings, self.baseline)
+
+    def replay(
+        self, units: Units, rows: Rows, values: NDArray[np.float64], half_hours: Rows
+    ) -> Floats:
+        """Commissioning has folded them already, and judges none."""
+        return np.full(values.shape, np.nan, np.float32)

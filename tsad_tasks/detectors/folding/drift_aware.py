@@ -1,0 +1,51 @@
+"""The drift-aware detector, a baseline."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from pydantic import Field
+
+from tsad_tasks.base.lazy import np
+from tsad_tasks.base.settings import Readings
+from tsad_tasks.detectors.folding.baseline import BaselineDetector
+from tsad_tasks.detectors.folding.series_fold import FoldSettings, Found, Rows, Units
+from tsad_tasks.detectors.registry import register
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+
+class DriftAwareSettings(FoldSettings):
+    """Settings of `drift_aware`."""
+
+    n_commission: Readings = Field(
+        400, description="Readings that commission an entity that was not trained on."
+    )
+    memory: Readings = Field(150, description="Readings over which the baseline averages.")
+
+
+@register("drift_aware")
+class DriftAware(BaselineDetector):
+    """A baseline: each channel's distance from its own slow average, in spreads of it."""
+
+    settings_model = DriftAwareSettings
+    settings: DriftAwareSettings
+
+    def __init__(self, width: int, n_channels: int, n_inputs: int, **params: Any) -> None:
+        from tsad_tasks.model.drift import Baseline
+
+        super().__init__(width, n_channels, n_inputs, **params)
+        self.baseline = Baseline(memory=self.settings.memory)
+
+    def step(
+        self, units: Units, rows: Rows, readings: NDArray[np.float64], half_hour: Rows
+    ) -> Found:
+        from tsad_tasks.model import drift
+
+        baseline = units["baseline"]
+        means = drift.smoothed(baseline, rows, readings)
+        expected = drift.expected_value(baseline, rows)
+        errors = drift.deviations(baseline, rows, means)
+        drift.follow(baseline, rows, means, np.full(means.shape, 1.0 / self.baseline.memory))
+        return errors, expected

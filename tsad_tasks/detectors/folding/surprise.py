@@ -1,0 +1,96 @@
+"""What is judged by a fusion of surprises shares: the scale of commissioning, and the step."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, ClassVar
+
+from tsad_tasks.base.lazy import np
+from tsad_tasks.detectors.folding.series_fold import Arrays, Found, Rows, SeriesFold, Units
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from tsad_tasks.model.surprise_fusion import Fusion
+
+
+class SurpriseDetector(SeriesFold):
+    """Readings in robust scales of commissioning, judged by a fusion of surprises; a subclass says
+    which.
+
+    What these detectors call an error is −ln of a probability already: surprise among all past
+    errors.
+    """
+
+    on_one_scale: ClassVar[bool] = True
+    fusion: Fusion
+
+    def empty(self, n_units: int) -> Units:
+        return self.fusion.empty(n_units) | unscaled(n_units)
+
+    def commission(self, units: Units, unit: int, readings: NDArray[np.float64]) -> None:
+        from tsad_tasks.model.novelty import block_lengths
+        from tsad_tasks.model.surprise_families import units_of
+
+        center, scale = robust_scale(readings[:, 0])
+        units["scaling"]["center"][unit], units["scaling"]["scale"][unit] = center, scale
+        if "novelty" in units:
+            extremes = np.array([readings.min(), readings.max()])
+            known = units_of(extremes, np.full(2, center), np.full(2, scale or 1.0))
+            units["novelty"]["low"][unit], units["novelty"]["high"][unit] = known
+            units["novelty"]["length"][unit] = block_lengths(len(readings))
+
+    def step(
+        self, units: Units, rows: Rows, readings: NDArray[np.float64], half_hour: Rows
+    ) -> Found:
+        from tsad_tasks.model.surprise_families import Now, units_of
+        from tsad_tasks.model.surprise_fusion import expected_level
+
+        center, scale = scales_now(units["scaling"], rows, readings[:, 0])
+        now = Now(units_of(readings[:, 0], center, scale), half_hour)
+        expected = center + scale * expected_level(units, rows, half_hour)
+        member = np.asarray(readings[:, 1], np.float32) if self._depth > 1 else None
+        return self.fusion.errors(units, rows, now, member)[:, None], expected[:, None]
+
+
+class OneFamily(SurpriseDetector):
+    """A baseline: one kind of surprise, its families weighed as in the event head, without range
+    bonus and second level.
+    """
+
+    families: ClassVar[tuple[str, ...]]
+
+    def __init__(self, width: int, n_channels: int, n_inputs: int, **params: Any) -> None:
+        from tsad_tasks.model.surprise_fusion import WEIGHTS, Fusion
+
+        super().__init__(width, n_channels, n_inputs, **params)
+        weights = {name: WEIGHTS[name] / WEIGHTS[self.families[0]] for name in self.families}
+        self.fusion = Fusion(weights, range_bonus=0.0, second_level=False)
+
+
+def unscaled(n_units: int) -> Units:
+    """Centres and scales of units that are not commissioned yet."""
+    return {"scaling": {"center": np.zeros(n_units), "scale": np.zeros(n_units)}}
+
+
+def robust_scale(readings: NDArray[np.float64]) -> tuple[float, float]:
+    """Median, and interquartile range as a standard deviation, or the standard deviation; 0 for
+    constant readings.
+
+    >>> robust_scale(np.array([1.0, 1.0, 1.0]))
+    (1.0, 0.0)
+    """
+    low, center, high = np.percentile(readings, [25, 50, 75]).tolist()
+    spread = (high - low) / 1.349 if high > low else float(readings.std())
+    return center, spread if readings.max() > readings.min() else 0.0
+
+
+def scales_now(
+    scaling: Arrays, rows: Rows, readings: NDArray[np.float64]
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Centres and scales (n_rows,), those above 0. A channel that was constant while commissioning
+    gets its first departure as scale.
+    """
+    center, scale = scaling["center"][rows], scaling["scale"][rows]
+    found = np.where(scale > 0, scale, np.abs(readings - center))
+    scaling["scale"][rows] = found
+    return center, np.where(found > 0, found, 1.0)

@@ -1,0 +1,104 @@
+"""A range that a person names: ingested, and scored with the champion of each hour, in bulk."""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Callable, Mapping
+from contextlib import AbstractContextManager
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any
+
+from tsad_tasks.base.clock import utc_now
+from tsad_tasks.base.interval import day_chunks
+from tsad_tasks.config import DatasetConfig
+from tsad_tasks.ingest.ingest import IngestSummary, ingest_interval
+from tsad_tasks.pipeline.record import recorded
+from tsad_tasks.scoring.incidents import build_incidents
+from tsad_tasks.scoring.plan import history_s
+from tsad_tasks.scoring.score import ScoreSummary, score_interval
+from tsad_tasks.storage.store import Store
+
+MAX_VALUES = 30_000_000
+
+Advance = Callable[[int, str], None]
+Progress = Callable[[str, int], AbstractContextManager[Advance]]
+Say = Callable[[str, Mapping[str, Any]], None]
+
+
+def command_run_id() -> str:
+    """The id of a run that a command starts."""
+    return f"cli/{utc_now():%Y%m%dT%H%M%S}-{uuid.uuid4().hex[:6]}"
+
+
+@dataclass(frozen=True)
+class RangeRun:
+    """One run over [start_at, end_at), whose tasks `run_status` keeps.
+
+    Attributes
+    ----------
+    progress : shows how far a task is: called with its name and its number of chunks, it gives a
+        context whose value is called with how many were done, and which.
+    say : shows the counts of a task that has ended.
+    """
+
+    store: Store
+    config: DatasetConfig
+    source_uri: str
+    start_at: datetime
+    end_at: datetime
+    progress: Progress
+    say: Say
+    run_id: str = field(default_factory=command_run_id)
+
+    def ingest(self, *, history_s: int = 0, force: bool = False) -> None:
+        """Readings of the range and of the history before it, a day at a time.
+
+        Parameters
+        ----------
+        force : reads what has been read before as well.
+        """
+        chunks, summary = day_chunks(self.start_at, self.end_at), IngestSummary()
+        with self._recorded("ingest") as record, self.progress("ingest", len(chunks)) as advance:
+            for start_at, end_at in chunks:
+                span: dict[str, Any] = {"start_at": start_at, "end_at": end_at}
+                options: dict[str, Any] = {"history_s": history_s, "force": force}
+                summary += ingest_interval(
+                    self.store, self.config, self.source_uri, **span, **options
+                )
+                history_s = 0
+                advance(1, f"{start_at:%Y-%m-%d}")
+            counts = record.add(summary)
+        self.say("ingest", counts)
+
+    def score(self, lineage: str, *, force: bool = False) -> None:
+        """Ingests the range, scores it in chunks, and merges its flags."""
+        span: dict[str, Any] = {"start_at": self.start_at, "end_at": self.end_at}
+        needed_s = history_s(self.store, self.config, lineage=lineage, **span)
+        self.ingest(history_s=needed_s, force=force)
+        chunks = day_chunks(self.start_at, self.end_at, days=self._chunk_days())
+        summary = ScoreSummary()
+        with self._recorded("score") as record, self.progress("score", len(chunks)) as advance:
+            for start_at, end_at in chunks:
+                summary += score_interval(
+                    self.store, self.config, start_at=start_at, end_at=end_at, lineage=lineage
+                )
+                advance(1, f"{start_at:%Y-%m-%d}")
+            counts = record.add(summary)
+        self.say("score", counts)
+        with self._recorded("incidents") as record:
+            merged = build_incidents(self.store, self.config, lineage=lineage, **span)
+            self.say("incidents", record.add(merged))
+
+    def _recorded(self, task: str) -> Any:
+        span: dict[str, Any] = {"start_at": self.start_at, "end_at": self.end_at}
+        return recorded(self.store, self.config, task, run_id=self.run_id, **span)
+
+    def _chunk_days(self) -> int:
+        """Days at a time, so that a chunk's readings stay within memory."""
+        with self.store.transaction():
+            dataset = self.store.select_dataset(self.config.dataset)
+            n_entities = len(self.store.select_entities(dataset.dataset_id))
+        n_channels, step_s = len(self.config.channel_names), self.config.source.step_s
+        per_day = max(1, n_entities) * n_channels * 86400 // step_s
+        return max(1, min(31, MAX_VALUES // per_day))

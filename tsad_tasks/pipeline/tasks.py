@@ -1,0 +1,425 @@
+"""The table of tasks: each is declared once, by the function that does its work.
+
+The DAG file makes Airflow's tasks of `TASKS`, in this order; the bridge in plugins/ runs them by
+`run_task`; docs/tasks.md is printed from them (`python -m tsad_tasks.pipeline.tasks`). A function's
+docstring is what people read of the task in Airflow. Each imports what it needs when it runs:
+Airflow imports this file whenever it looks at the DAGs.
+"""
+
+from __future__ import annotations
+
+import os
+from dataclasses import asdict
+from typing import TYPE_CHECKING, Any
+
+from tsad_tasks.base.errors import BadInput, NothingToDo
+from tsad_tasks.base.interval import moment
+from tsad_tasks.config import DatasetConfig
+from tsad_tasks.pipeline.task import ALL_DONE, NONE_FAILED, TASKS, Task, TaskRun, always, does, log
+from tsad_tasks.storage.paths import artifacts_root, run_folder
+
+if TYPE_CHECKING:
+    from tsad_tasks.storage.store import Store
+    from tsad_tasks.training.retrain import Retraining
+
+
+def asks_before_training(config: DatasetConfig) -> bool:
+    """Whether a person sees what would be learned, and says whether it is."""
+    return config.training.preview == "manual"
+
+
+def asks_before_promotion(config: DatasetConfig) -> bool:
+    """Whether a person promotes or rejects a challenger."""
+    return config.shadow.approve == "manual"
+
+
+def retrains_early(config: DatasetConfig) -> bool:
+    """Whether drift starts a retraining."""
+    return config.drift.retrain_above is not None
+
+
+# <dataset>.score: one run per interval.
+
+
+@does(Task("score", "ingest"))
+def ingest(store: Store, run: TaskRun) -> Any:
+    """Readings from the source tables: only hours that are missing or may have changed."""
+    from tsad_tasks.ingest.ingest import ingest_interval
+    from tsad_tasks.scoring.plan import history_s
+
+    # Scores look back on readings before the interval.
+    needed_s = history_s(store, run.config, lineage=run.lineage, **run.span)
+    return ingest_interval(store, run.config, run.source_uri, history_s=needed_s, **run.span)
+
+
+@does(Task("score", "features"))
+def features(store: Store, run: TaskRun) -> Any:
+    """What must be scored, and the detector's inputs for it."""
+    from tsad_tasks.scoring.features import build_features
+
+    folder = run_folder(run.dag_id, run.run_id)
+    n_shards = int(os.environ.get("TSAD_SHARDS") or os.cpu_count() or 1)
+    options: dict[str, Any] = {"folder": folder, "lineage": run.lineage, "n_shards": n_shards}
+    return build_features(store, run.config, **run.span, **options)
+
+
+@does(Task("score", "windows", takes={"shards": "features.shards"}, hands_on="shards"))
+def windows(_store: Store, run: TaskRun) -> Any:
+    """Which windows are complete enough: an index and a validity mask. Gives the shards to be
+    scored.
+    """
+    from tsad_tasks.scoring.windows import build_windows
+
+    return build_windows(run.inputs["shards"])
+
+
+@does(Task("score", "score", takes={"shard": "windows"}, for_each="shard"))
+def score(store: Store, run: TaskRun) -> Any:
+    """Errors, thresholds, scores and anomalies, written in one transaction per model."""
+    from tsad_tasks.scoring.score import score_shard
+
+    return score_shard(store, run.config, run.inputs["shard"])
+
+
+@does(Task("score", "incidents", trigger_rule=NONE_FAILED))
+def incidents(store: Store, run: TaskRun) -> Any:
+    """Flags merged into incidents."""
+    from tsad_tasks.scoring.incidents import build_incidents
+
+    return build_incidents(store, run.config, lineage=run.lineage, **run.span)
+
+
+@does(Task("score", "notify", trigger_rule=NONE_FAILED))
+def notify(store: Store, run: TaskRun) -> Any:
+    """Tells the dataset's targets of live incidents; see v_notification."""
+    if run.lineage != "live" or (run.is_backfill and not run.params["notify"]):
+        raise NothingToDo("Replays notify nobody, and backfills only with notify: true.")
+    from tsad_tasks.notifications import notify
+
+    return notify.notify(store, run.config, run.send, end_at=run.span["end_at"])
+
+
+# <dataset>.retrain: a challenger, its gate, and the shadow if it passes.
+
+
+def retraining(store: Store, run: TaskRun) -> Retraining:
+    """The retraining whose range ends with the run's interval, or where its form says; a backfill
+    writes to `replay`.
+    """
+    from tsad_tasks.training.retrain import Retraining
+
+    end, folder = run.params["end"], run_folder(run.dag_id, run.run_id)
+    return Retraining(
+        store,
+        run.config,
+        moment(end) if end else run.span["end_at"],
+        folder,
+        artifacts_root(),
+        lineage="replay" if run.is_backfill else run.lineage,
+        seed=run.params["seed"],
+    )
+
+
+@does(Task("retrain", "ingest_history"))
+def ingest_history(store: Store, run: TaskRun) -> Any:
+    """Readings of the whole range that are not there yet."""
+    from tsad_tasks.training import retrain
+
+    return retrain.ingest_history(retraining(store, run), run.source_uri)
+
+
+@does(Task("retrain", "exclusions"))
+def exclusions(store: Store, run: TaskRun) -> Any:
+    """What the training leaves out, and why; too much stops it."""
+    from tsad_tasks.training import retrain
+
+    return retrain.find_exclusions(retraining(store, run))
+
+
+@does(Task("retrain", "preview", when=asks_before_training))
+def preview(store: Store, run: TaskRun) -> Any:
+    """What would be learned: range, what is left out, what is missing, what moved; the PDF is in
+    the log.
+    """
+    from tsad_tasks.reporting.exploration.preview import preview_run
+
+    made = retraining(store, run)
+    if made.lineage != "live":
+        raise NothingToDo("Nobody is asked about a replay.")
+    return preview_run(made)
+
+
+_SHOWN = "A form that shows what would be learned."
+TASKS.append(Task("retrain", "approve", _SHOWN, when=asks_before_training))
+_TRAINING_FORM = {"exclusions": "exclusions", "answer": "approve"}
+
+
+@does(
+    Task(
+        "retrain",
+        "approved",
+        trigger_rule=NONE_FAILED,
+        takes=_TRAINING_FORM,
+        when=asks_before_training,
+    )
+)
+def approved(store: Store, run: TaskRun) -> Any:
+    """Writes who approved or stopped it; see v_training_decision."""
+    from tsad_tasks.reporting.exploration import preview
+
+    if run.inputs["exclusions"] is None:
+        raise NothingToDo("There is nothing to train.")
+    answer = run.inputs["answer"]
+    if answer is None:
+        return {"approved_by": "nobody is asked about a replay"}
+    by = answered_by(answer)
+    default = f"nobody answered, training.unanswered: {run.config.training.unanswered}"
+    reason = "answered on the form" if by else default
+    is_approved, at = "Train" in answer["chosen_options"], answer["responded_at"]
+    decided = preview.Answer(is_approved, by or "nobody", reason, at)
+    return preview.decide_training(retraining(store, run), decided)
+
+
+def answered_by(answer: dict[str, Any] | None) -> str | None:
+    """Name of the person who filled in a form; None where there was none, or its default was
+    taken.
+    """
+    user = answer and answer.get("responded_by_user")
+    return str(user["name"]) if user else None
+
+
+@does(Task("retrain", "features"))
+def training_features(store: Store, run: TaskRun) -> Any:
+    """Scales, fitted on training readings only."""
+    from tsad_tasks.training import retrain
+
+    return retrain.make_features(retraining(store, run))
+
+
+@does(Task("retrain", "windows"))
+def training_windows(store: Store, run: TaskRun) -> Any:
+    """Windows to learn from, sampled evenly over entities and time."""
+    from tsad_tasks.training import retrain
+
+    return retrain.make_windows(retraining(store, run))
+
+
+@does(Task("retrain", "train"))
+def train(store: Store, run: TaskRun) -> Any:
+    """Fits the detector; each epoch is in the log."""
+    from tsad_tasks.training import retrain
+
+    def epoch(number: int, loss: float, validation_loss: float) -> None:
+        log.info("epoch %d: loss %.5f, validation %.5f", number, loss, validation_loss)
+
+    return retrain.train(retraining(store, run), epoch)
+
+
+@does(Task("retrain", "calibrate"))
+def calibrate(store: Store, run: TaskRun) -> Any:
+    """Thresholds from held-out readings, and the finished bundle."""
+    from tsad_tasks.training import retrain
+
+    return retrain.calibrate(retraining(store, run))
+
+
+@does(Task("retrain", "gate"))
+def gate(store: Store, run: TaskRun) -> Any:
+    """The challenger's numbers beside the champion's, rule by rule."""
+    from tsad_tasks.training import retrain
+
+    return retrain.gate(retraining(store, run))
+
+
+@does(Task("retrain", "register"))
+def register(store: Store, run: TaskRun) -> Any:
+    """The model's row with its gate; what passed goes into the champion's shadow."""
+    from tsad_tasks.training import retrain
+
+    return {"models": [asdict(one) for one in retrain.register(retraining(store, run))]}
+
+
+@does(Task("retrain", "evaluate"))
+def evaluate(store: Store, run: TaskRun) -> Any:
+    """A PDF on the challenger: curves, confusion matrices, losses, reconstructions."""
+    from tsad_tasks.reporting.evaluation.evaluate import evaluate_run
+
+    return evaluate_run(retraining(store, run))
+
+
+# Beside `evaluate` and not after it, lest it hides what failed: a run is as green as its last tasks.
+@does(Task("retrain", "notify", trigger_rule=ALL_DONE, after=("register",)))
+def notify_of_models(store: Store, run: TaskRun) -> Any:
+    """Tells the dataset's targets what was decided on models; see v_notification."""
+    if run.lineage != "live" or run.is_backfill:
+        # Of a backfill the next scheduled run tells.
+        raise NothingToDo("Replays and backfills notify nobody.")
+    from tsad_tasks.notifications import notify
+
+    return notify.notify_of_models(store, run.config, run.send)
+
+
+# <dataset>.promote: the shadow beside its champion, and who is champion then.
+
+
+@does(Task("promote", "compare"))
+def compare(store: Store, run: TaskRun) -> Any:
+    """The rules of every shadow that has lasted long enough."""
+    from tsad_tasks.champions.shadow import compare_shadows
+
+    # A form is opened once.
+    run_id = f"{run.dag_id}/{run.run_id}" if asks_before_promotion(run.config) else None
+    return compare_shadows(store, run.config, run_id=run_id, **run.until)
+
+
+_NUMBERS = "A form with the numbers of challenger and champion."
+_READY = {"ready": "compare.ready"}
+TASKS += [
+    Task(
+        "promote",
+        "is_ready",
+        "Whether there is anything to approve.",
+        takes=_READY,
+        when=asks_before_promotion,
+    ),
+    Task("promote", "approve", _NUMBERS, when=asks_before_promotion),
+]
+_PROMOTION_FORM = {"ready": "compare.ready", "answer": "approve"}
+
+
+@does(Task("promote", "promote", takes=_PROMOTION_FORM))
+def promote(store: Store, run: TaskRun) -> Any:
+    """Makes champions of the challengers that may be."""
+    from tsad_tasks.champions.shadow import BY_RULE, promote_ready
+
+    by = answered_by(run.inputs["answer"]) or BY_RULE
+    changes = promote_ready(store, run.config, run.inputs["ready"], by=by, **run.until)
+    return {"promoted": [asdict(change) for change in changes]}
+
+
+@does(
+    Task(
+        "promote",
+        "decline",
+        trigger_rule=NONE_FAILED,
+        takes=_PROMOTION_FORM,
+        when=asks_before_promotion,
+    )
+)
+def decline(store: Store, run: TaskRun) -> Any:
+    """Takes challengers that were rejected out of the shadow."""
+    from tsad_tasks.champions import shadow
+
+    answer = run.inputs["answer"]
+    rejected = run.inputs["ready"] if answer and "Reject" in answer["chosen_options"] else []
+    by = answered_by(answer) or "nobody answered"
+    return {"declined": shadow.decline(store, run.config, rejected, by=by, **run.until)}
+
+
+does(Task("promote", "notify", trigger_rule=NONE_FAILED))(notify_of_models)
+
+
+# <dataset>.report: the PDF of a period, and how far the world has moved.
+
+
+@does(Task("report", "drift"))
+def drift(store: Store, run: TaskRun) -> Any:
+    """How far the last week's readings lie from the training range; v_drift."""
+    from tsad_tasks.monitoring.drift import measure_drift
+
+    return measure_drift(store, run.config, **run.until)
+
+
+@does(Task("report", "audit", after=()))
+def audit(store: Store, run: TaskRun) -> Any:
+    """Precision, recall and alarm rate of the last week; v_audit."""
+    from tsad_tasks.monitoring.audit import audit_week
+
+    return audit_week(store, run.config, **run.until)
+
+
+@does(Task("report", "report", trigger_rule=NONE_FAILED, after=("drift", "audit")))
+def report(store: Store, run: TaskRun) -> Any:
+    """Collects the period and renders the PDF."""
+    from tsad_tasks.reporting.period.report import render_period
+
+    return render_period(store, run.config, **run.until)
+
+
+@does(Task("report", "retrain_early", after=("drift",), when=retrains_early))
+def retrain_early(store: Store, run: TaskRun) -> Any:
+    """Goes on where readings drifted beyond drift.retrain_above."""
+    from tsad_tasks.monitoring.drift import retrain_if_drifted
+
+    return retrain_if_drifted(store, run.config, **run.until)
+
+
+_EARLY = "Starts a retraining on the range that ends with this interval."
+TASKS.append(Task("report", "retrain", _EARLY, when=retrains_early))
+
+
+# By hand, each with a form.
+
+
+@does(Task("verdict", "verdict"))
+def verdict(store: Store, run: TaskRun) -> Any:
+    """Writes the verdict."""
+    from tsad_tasks.feedback.words import set_verdict_in
+
+    form = run.params
+    said = {"said_by": run.started_by, "note": form["note"], "channel": form["channel"] or None}
+    return set_verdict_in(store, run.config.dataset, form["incident"], form["verdict"], **said)
+
+
+@does(Task("rescore", "rescore"))
+def rescore(store: Store, run: TaskRun) -> Any:
+    """Scores the range, a day at a time."""
+    from tsad_tasks.pipeline.rescore import rescore_as_of, score_what_if
+
+    form = run.params
+    span: dict[str, Any] = {"start_at": moment(form["from"]), "end_at": moment(form["to"])}
+    if form["mode"] == "as_of":
+        return rescore_as_of(store, run.config, run.source_uri, **span)
+    if form["version"] is None:
+        raise BadInput("version: Expected the version of a model, for what_if. Received: none.")
+    return score_what_if(store, run.config, form["version"], run_id=run.run_id, **span)
+
+
+# tsad.maintain: one task per dataset, named as it.
+
+
+@does(Task("maintain", "maintain"))
+def maintain(store: Store, run: TaskRun) -> Any:
+    """Housekeeping of one dataset: what its file lets go, what changed too late, what is stale."""
+    from tsad_tasks.monitoring.maintain import maintain_dataset
+
+    return maintain_dataset(store, run.config, run.source_uri, at=run.span["end_at"])
+
+
+def tasks_of(dag: str, config: DatasetConfig) -> list[Task]:
+    """The tasks that a dataset has in one of its DAGs, in the order of the table."""
+    return [task for task in TASKS if task.dag == dag and task.when(config)]
+
+
+def tasks_page() -> str:
+    """docs/tasks.md: every task of every DAG."""
+    dags = dict.fromkeys(task.dag for task in TASKS)
+    lines = [
+        "# Tasks",
+        "",
+        "Printed from the table in tsad_tasks/pipeline/tasks.py:",
+        "`python -m tsad_tasks.pipeline.tasks > docs/tasks.md`. A task in *italics* is there where the",
+        "dataset file asks for it.",
+    ]
+    for dag in dags:
+        title = "tsad.maintain" if dag == "maintain" else f"<dataset>.{dag}"
+        lines += ["", f"## `{title}`", "", "| task | what it does |", "|---|---|"]
+        for task in TASKS:
+            if task.dag == dag:
+                name = task.name if task.when is always else f"*{task.name}*"
+                lines.append(f"| {name} | {task.doc} |")
+    return "\n".join([*lines, ""])
+
+
+if __name__ == "__main__":
+    print(tasks_page(), end="")

@@ -1,0 +1,202 @@
+"""What is said of a rule's result, made from its numbers and its declaration: the same in PDF, form,
+mail, command line and guide.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+from tsad_tasks.base.enums import Outcome, Stage
+from tsad_tasks.base.rule import Better, Rule, RuleResult, in_order, rules_of
+from tsad_tasks.text.formats import count_text, figure_text, with_unit
+
+RULE_COLUMNS = ("outcome", "rule", "challenger", "champion", "limit", "note")
+_SIGNS = {Better.HIGHER: "≥ ", Better.LOWER: "≤ ", None: ""}
+_NOT_TESTED = "not tested: "
+
+
+def outcome_text(result: RuleResult) -> str:
+    """A result in a word or two; what decides nothing is only shown.
+
+    >>> [outcome_text(RuleResult("hours", one)) for one in Outcome]
+    ['met', 'not met', 'not tested']
+    >>> [outcome_text(RuleResult("delay_s", one, decides=False)) for one in Outcome]
+    ['shown', 'beyond', 'not tested']
+    """
+    if result.outcome is Outcome.NOT_TESTED:
+        return "not tested"
+    if not result.decides:
+        return "shown" if result.outcome is Outcome.MET else "beyond"
+    return "met" if result.outcome is Outcome.MET else "not met"
+
+
+def limit_text(result: RuleResult) -> str:
+    """The limit and which way it counts; empty without one.
+
+    >>> limit_text(RuleResult("latency_ms", Outcome.MET, 3.0, 50.0))
+    '≤ 50.0'
+    """
+    if result.limit_value is None:
+        return ""
+    return f"{_SIGNS[result.declaration.better]}{figure_text(result.limit_value)}"
+
+
+def is_beyond(result: RuleResult) -> bool:
+    """Whether the value is on the wrong side of the limit, by whatever the rule is met."""
+    value, limit, better = result.value, result.limit_value, result.declaration.better
+    if value is None or limit is None or better is None:
+        return False
+    return value > limit if better is Better.LOWER else value < limit
+
+
+def doubt(result: RuleResult) -> str:
+    """Why a rule is met whose value is beyond the limit: its range reaches the limit. Empty where
+    it is not beyond.
+
+    >>> met = Outcome.MET
+    >>> doubt(RuleResult("incidents_per_entity_week", met, 3.5, 2.0, low=1.9, high=5.9))
+    'not clearly above 2.00'
+    >>> doubt(RuleResult("point_share", met, 0.85, 0.9, low=0.72, high=0.93))
+    'not clearly below 0.900'
+    >>> doubt(RuleResult("point_share", met, 0.95, 0.9, low=0.86, high=0.98))
+    ''
+    """
+    if result.outcome is not Outcome.MET or not is_beyond(result) or not range_text(result):
+        return ""
+    side = "above" if result.declaration.better is Better.LOWER else "below"
+    return f"not clearly {side} {figure_text(result.limit_value)}"
+
+
+def range_text(result: RuleResult, between: str = "–") -> str:
+    """Where the value may well lie; empty where it is no estimate."""
+    if result.low is None or result.high is None:
+        return ""
+    return f"{figure_text(result.low)}{between}{figure_text(result.high)}"
+
+
+def full_note(result: RuleResult) -> str:
+    """What there is to say beside numbers and outcome: a doubt, and what was measured.
+
+    >>> full_note(RuleResult("point_share", Outcome.MET, 0.85, 0.9, note="of 20", low=0.72, high=0.93))
+    '0.850 (0.720–0.930): not clearly below 0.900; of 20'
+    >>> full_note(RuleResult("hours", Outcome.NOT_TESTED, note="not tested: nothing was read"))
+    'nothing was read'
+    """
+    said, note = doubt(result), result.note
+    if result.outcome is Outcome.NOT_TESTED:
+        note = note.removeprefix(_NOT_TESTED)
+    if said:
+        said = f"{figure_text(result.value)} ({range_text(result)}): {said}"
+    return "; ".join(filter(None, (said, note)))
+
+
+def brief_note(result: RuleResult) -> str:
+    """The same in a few words, where title, range and limit stand beside it.
+
+    >>> brief_note(RuleResult("point_share", Outcome.MET, 0.95, 0.9, n=60, note="share found of 60 …"))
+    'of 60 injected'
+    >>> brief_note(RuleResult("point_share", Outcome.MET, 0.85, 0.9, low=0.72, high=0.93))
+    'not clearly below'
+    """
+    if said := doubt(result):
+        return said.rpartition(" ")[0]
+    brief = result.declaration.brief
+    # Rows of an earlier build have no count.
+    is_unknown = brief is not None and "{n" in brief and result.n is None
+    if brief is None or is_unknown or result.outcome is Outcome.NOT_TESTED:
+        return full_note(result)
+    counts = {"n": result.n, "n_found": result.n_found}
+    texts = {name: "" if n is None else count_text(n) for name, n in counts.items()}
+    return brief.format(**texts)
+
+
+def failure(result: RuleResult) -> str:
+    """A rule that was not met, with its numbers.
+
+    >>> failure(RuleResult("point_share", Outcome.FAILED, 0.62, 0.9, note="share found of 60"))
+    'point_share: 0.620, limit at least 0.900 (share found of 60)'
+    >>> failure(RuleResult("latency_ms", Outcome.FAILED, 61.0, 50.0, 9.5))
+    'latency_ms: 61.0 ms, limit at most 50.0 ms, champion 9.50 ms'
+    """
+    better, unit = result.declaration.better, result.declaration.unit
+    unit = "" if unit == "share" else unit
+    which = {Better.LOWER: "at most ", Better.HIGHER: "at least ", None: ""}[better]
+    numbers = {"": result.value, f"limit {which}": result.limit_value}
+    numbers |= {"champion ": result.champion_value}
+    said = [
+        f"{name}{with_unit(figure_text(value), unit)}"
+        for name, value in numbers.items()
+        if value is not None
+    ]
+    text = f"{result.rule}: {', '.join(said) or 'unknown'}"
+    return f"{text} ({result.note})" if result.note else text
+
+
+def tally(results: Iterable[RuleResult]) -> str:
+    """How many rules of a stage decided what.
+
+    >>> tally([RuleResult("hours", Outcome.MET), RuleResult("incidents", Outcome.NOT_TESTED)])
+    'passed: 1 of 1 tested rules met, 1 not tested'
+    """
+    every = list(results)
+    deciding = [one for one in every if one.decides and one.outcome is not Outcome.NOT_TESTED]
+    n_met = sum(one.outcome is Outcome.MET for one in deciding)
+    n_untested = sum(one.outcome is Outcome.NOT_TESTED for one in every)
+    n_shown = len(every) - len(deciding) - n_untested
+    said = [f"{n_met} of {len(deciding)} tested rules met"]
+    said += [f"{n_untested} not tested"] if n_untested else []
+    said += [f"{n_shown} only shown"] if n_shown else []
+    verdict = "passed" if all(one.passed for one in every) else "not passed"
+    return f"{verdict}: {', '.join(said)}"
+
+
+def table_rows(results: Sequence[RuleResult]) -> list[tuple[str, str, str, str, str, str]]:
+    """Cells of `RULE_COLUMNS`, a row a rule, in order.
+
+    >>> table_rows([RuleResult("latency_ms", Outcome.MET, 3.0, 50.0, note="CPU")])
+    [('met', 'latency_ms', '3.00', '', '≤ 50.0', 'CPU')]
+    """
+    return [
+        (
+            outcome_text(one),
+            one.rule,
+            _figure(one.value),
+            _figure(one.champion_value),
+            limit_text(one),
+            full_note(one),
+        )
+        for one in in_order(list(results))
+    ]
+
+
+def _figure(value: float | None) -> str:
+    return "" if value is None else figure_text(value)
+
+
+def markdown_table(columns: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
+    """A table in Markdown.
+
+    >>> print(markdown_table(("a", "b"), [("1", "2")]))
+    | a | b |
+    |---|---|
+    | 1 | 2 |
+    """
+    lines = [columns, ["---"] * len(columns), *rows]
+    texts = ["| " + " | ".join(line) + " |" for line in lines]
+    texts[1] = texts[1].replace(" ", "")
+    return "\n".join(texts)
+
+
+def rules_table(stage: Stage) -> str:
+    """The rules of a stage for people, in Markdown."""
+    rows = [
+        (f"`{one.name}`", titled(one) + ("" if one.decides else " (only shown)"), one.requires)
+        for one in rules_of(stage)
+    ]
+    return markdown_table(("rule", "what is measured", "what must hold"), rows)
+
+
+def titled(rule: Rule[Any]) -> str:
+    """What is measured, and in what unit."""
+    return f"{rule.title}, {rule.unit}" if rule.unit not in ("", "share") else rule.title

@@ -1,0 +1,150 @@
+"""What the gate's rules are made of: their evidence, and what several of them measure alike.
+
+A file of rules imports this and nothing slow at its top; what it needs of NumPy it imports where it
+is used.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any
+
+from tsad_tasks.base.rule import Better, Measured, Rule, RuleResult, register
+
+if TYPE_CHECKING:
+    from tsad_tasks.config import DatasetConfig, Gate
+    from tsad_tasks.detectors.base import TrainingHistory
+    from tsad_tasks.training.commissioning import Level
+    from tsad_tasks.training.held_out import Delays, DetectionResult
+
+__all__ = [
+    "PAIRS",
+    "Better",
+    "GateEvidence",
+    "GateRule",
+    "Measured",
+    "found_share",
+    "no_loser",
+    "not_worse",
+    "register",
+    "share_of",
+]
+
+# Of what `found_share` counts.
+PAIRS = (
+    "{lost} that only the champion finds, {won} only the challenger, by chance with {chance:.0%}"
+)
+
+
+@dataclass(frozen=True)
+class GateEvidence:
+    """What the gate's rules look at.
+
+    Attributes
+    ----------
+    challenger, champion : what each made of the same held-out readings; None: there is no champion,
+        or it sees other channels or steps.
+    levels : channels of the training range beside their commissioning references.
+    latency_ms : CPU time per window of challenger and champion; None where none was measured.
+    n_bytes : of the files of challenger and champion.
+    n_judged, n_entities : how many entities were judged, of how many.
+    """
+
+    config: DatasetConfig
+    challenger: DetectionResult
+    champion: DetectionResult | None
+    history: TrainingHistory
+    levels: Sequence[Level] = ()
+    latency_ms: tuple[float | None, float | None] = (None, None)
+    n_bytes: tuple[int, int | None] = (0, None)
+    n_judged: int = 1
+    n_entities: int = 1
+
+
+@dataclass(frozen=True, kw_only=True)
+class GateRule(Rule[GateEvidence]):
+    """A rule of the gate; `by_entity`: it is measured on the entities that were judged."""
+
+    by_entity: bool = True
+
+    def judge(self, evidence: GateEvidence, config: Any) -> RuleResult:
+        """The rule's row, which says on how many entities it is where these are not all."""
+        result = super().judge(evidence, config)
+        if not self.by_entity or evidence.n_judged == evidence.n_entities:
+            return result
+        on_whom = f"; on {evidence.n_judged:,} of {evidence.n_entities:,} entities"
+        return replace(result, note=result.note + on_whom)
+
+
+def share_of(delays: Delays) -> float | None:
+    """Which share of the anomalies was found; None where there are none.
+
+    >>> share_of((0, None, 3, None)), share_of(())
+    (0.5, None)
+    """
+    return sum(each is not None for each in delays) / len(delays) if delays else None
+
+
+def found_share(found: Delays, old: Delays | None = None) -> Measured:
+    """The share of anomalies that a challenger found, beside the champion's on the same ones.
+
+    With a champion, facts `lost` and `won` count the anomalies that only the champion finds and
+    that only the challenger finds, and `chance` is the probability that a challenger as good as the
+    champion loses so many of these.
+
+    >>> made = found_share((0, None, None), (None, 4, None))
+    >>> made.n_found, made.n, made.facts["lost"], made.facts["won"]
+    (1, 3, 1, 1)
+    """
+    from tsad_tasks.base.confidence import chance_of_losing, share_interval
+
+    n_found = sum(each is not None for each in found)
+    facts: dict[str, Any] = {}
+    if old is not None:
+        pairs = [(new is None, before is None) for new, before in zip(found, old, strict=True)]
+        lost, won = pairs.count((True, False)), pairs.count((False, True))
+        facts = {"lost": lost, "won": won, "chance": chance_of_losing(lost, won)}
+    return Measured(
+        share_of(found),
+        *share_interval(n_found, len(found)),
+        champion=share_of(old) if old else None,
+        n=len(found),
+        n_found=n_found,
+        facts=facts,
+    )
+
+
+def not_worse(
+    challenger: DetectionResult, champion: DetectionResult | None, gate: Gate
+) -> Measured:
+    """The share found of the same anomalies, with the champion's less the tolerance as the limit.
+
+    Case `alone`: there is no champion. Case `wolf`: the champion flags more than `gate` allows of
+    the clean steps, which is no standard. Case `nothing`: nothing could be put in.
+    """
+    found, old = challenger.all_delays, champion.all_delays if champion else None
+    if champion is None or not old or not found:
+        return Measured(
+            share_of(found),
+            champion=share_of(old or ()),
+            case="nothing" if champion else "alone",
+            n=len(found),
+        )
+    flagged = champion.false_alarm_share
+    if flagged is not None and flagged > gate.max_false_alarm_share:
+        return Measured(
+            share_of(found), champion=share_of(old), case="wolf", facts={"flagged": flagged}
+        )
+    made = found_share(found, old)
+    return replace(made, limit=(made.champion or 0.0) - gate.tolerance)
+
+
+def no_loser(found: Measured, limit: float | None, gate: Gate) -> bool:
+    """Whether a share of `not_worse` is within the tolerance, or what is beyond it is explained by
+    chance where the pairs are few.
+    """
+    from tsad_tasks.base.confidence import SURE
+
+    is_few = (found.n or 0) < gate.min_pairs
+    return (found.value or 0) >= (limit or 0) or (is_few and found.facts["chance"] > SURE)
