@@ -9,6 +9,7 @@ import typer
 
 from devstack import local
 from tsad_tasks.base.clock import utc_now
+from tsad_tasks.base.enums import Stage
 from tsad_tasks.base.errors import BadInput, NothingToDo
 from tsad_tasks.champions import champions
 from tsad_tasks.champions.champions import ChampionChange
@@ -17,7 +18,13 @@ from tsad_tasks.cli.options import Dataset, Lineage, moment_or_none, seconds
 from tsad_tasks.cli.screen import say, table
 from tsad_tasks.storage.paths import artifacts_root, config_of
 from tsad_tasks.storage.store import Query
-from tsad_tasks.text.rules import RULE_COLUMNS, table_rows
+from tsad_tasks.text.rules import (
+    RULE_COLUMNS,
+    RULES_COLUMNS,
+    rules_rows,
+    rules_table,
+    table_rows,
+)
 
 Why = Annotated[str, typer.Option("--why", help="Reason; it is kept with the decision.")]
 
@@ -68,6 +75,20 @@ def shadow(dataset: Dataset, lineage: Lineage = "live") -> None:
         say(
             "Enough for a decision." if one.is_complete else waiting_for(config, one.compared) + "."
         )
+
+
+def rules(
+    markdown: Annotated[
+        bool, typer.Option("--markdown", help="As docs/guides/models.md has them.")
+    ] = False,
+) -> None:
+    """List what a model must meet: the rules of the gate, and of the shadow after it."""
+    for stage in Stage:
+        if markdown:
+            print(rules_table(stage) + "\n")
+        else:
+            rows = [tuple(text.replace("`", "") for text in row) for row in rules_rows(stage)]
+            table(f"Rules of the {stage}", RULES_COLUMNS, rows)
 
 
 def promote(
