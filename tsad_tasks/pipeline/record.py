@@ -4,6 +4,7 @@ the error when not.
 
 from __future__ import annotations
 
+import json
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -22,7 +23,9 @@ from tsad_tasks.base.errors import (
     Unavailable,
 )
 from tsad_tasks.config import DatasetConfig
+from tsad_tasks.pipeline.queries import UPSERT_RUN_STATUS
 from tsad_tasks.storage.database import DatabaseError
+from tsad_tasks.storage.datasets import upsert_dataset
 from tsad_tasks.storage.store import Store
 
 _STATES: tuple[tuple[type[TsadError], str], ...] = (
@@ -91,7 +94,8 @@ def _write(
     store: Store, config: DatasetConfig, row: dict[str, Any], record: StepRecord, began: float
 ) -> None:
     store.rollback()
+    counts = json.dumps(record.counts, default=str)
     with store.transaction():
-        dataset_id, seconds = store.upsert_dataset(config).dataset_id, time.monotonic() - began
-        more = {"dataset_id": dataset_id, "counts": record.counts, "seconds": seconds}
-        store.upsert_run_status(row | more)
+        dataset_id, seconds = upsert_dataset(store, config).dataset_id, time.monotonic() - began
+        more = {"dataset_id": dataset_id, "counts": counts, "seconds": seconds}
+        store.execute(UPSERT_RUN_STATUS, row | more)

@@ -19,13 +19,16 @@ from typing import Any
 from upath import UPath
 
 from tsad_tasks.base.errors import BadInput, NothingToDo
-from tsad_tasks.base.interval import HOUR, hour_ceil
+from tsad_tasks.base.interval import HOUR, hour_ceil, hours_later
 from tsad_tasks.champions.champions import ChampionChange, RegisterSummary
+from tsad_tasks.champions.queries import SELECT_SHADOWS
 from tsad_tasks.champions.shadow import compare_shadows, promote_ready
 from tsad_tasks.config import DatasetConfig
 from tsad_tasks.scoring.incidents import build_incidents
+from tsad_tasks.scoring.queries import SELECT_LATEST_SCORED_HOUR
 from tsad_tasks.scoring.score import score_interval
-from tsad_tasks.storage.store import Store, hours_later
+from tsad_tasks.storage.datasets import select_dataset
+from tsad_tasks.storage.store import Store
 from tsad_tasks.training.retrain import Retraining, retrain
 
 LINEAGE = "replay"
@@ -77,7 +80,8 @@ class Replay:
                 f"{self.end_at}."
             )
         with self.store.transaction():
-            latest_at = self.store.select_latest_scored_hour(self._dataset_id, None, LINEAGE)
+            scope = {"dataset_id": self._dataset_id, "scope_entity_id": None, "lineage": LINEAGE}
+            latest_at = self.store.one(SELECT_LATEST_SCORED_HOUR, **scope)
         resumed_at = hours_later(latest_at, 1) if latest_at else self.first_at
         now = min(max(resumed_at, self.first_at), self.end_at)
         self._merge(max(self.first_at, now - self.chunk), now)
@@ -95,14 +99,15 @@ class Replay:
 
     @property
     def _dataset_id(self) -> int:
-        return self.store.select_dataset(self.config.dataset).dataset_id
+        return select_dataset(self.store, self.config.dataset).dataset_id
 
     def _next_stop(self, now: datetime) -> datetime:
         """Where something has to be decided again, a chunk from here at most."""
         n_done = (now - self.first_at) // self.every
         stops = [self.end_at, now + self.chunk, self.first_at + (n_done + 1) * self.every]
         with self.store.transaction():
-            shadows = self.store.select_shadows(self._dataset_id, LINEAGE)
+            of = {"dataset_id": self._dataset_id, "lineage": LINEAGE}
+            shadows = self.store.rows(SELECT_SHADOWS, **of)
         ends = [hours_later(shadow.valid_from, self.config.shadow.hours) for shadow in shadows]
         return min([*stops, *(max(at, now + HOUR) for at in ends)])
 

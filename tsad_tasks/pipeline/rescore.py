@@ -12,6 +12,7 @@ from typing import Any
 from tsad_tasks.base.errors import BadInput
 from tsad_tasks.base.interval import day_chunks, hour_ceil, hour_floor
 from tsad_tasks.champions.champions import champion_periods, locked_model
+from tsad_tasks.champions.records import open_period
 from tsad_tasks.config import DatasetConfig
 from tsad_tasks.ingest.ingest import IngestSummary, ingest_interval
 from tsad_tasks.pipeline.queries import SELECT_WHAT_IF, SELECT_WHAT_IF_INCIDENTS
@@ -110,7 +111,7 @@ def score_what_if(
         model, scope = locked_model(store, config, version, lineage)
         known, valid = champion_periods(store, scope), {"valid_from": span[0], "valid_to": span[1]}
         if not known:
-            store.promote(scope, model.model_id, reason="what if", **valid)
+            open_period(store, scope, model.model_id, reason="what if", **valid)
         elif known != [(model.model_id, *span)]:
             raise BadInput(
                 f"Expected a run id that was not used before. Received: {lineage}, of another "
