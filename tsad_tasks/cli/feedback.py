@@ -13,6 +13,7 @@ from devstack import local
 from tsad_tasks.base.interval import moment
 from tsad_tasks.cli.options import Dataset, existing_file, interval, seconds
 from tsad_tasks.cli.screen import say, table
+from tsad_tasks.storage.datasets import select_dataset
 from tsad_tasks.storage.paths import config_of
 from tsad_tasks.storage.store import Query
 
@@ -55,7 +56,7 @@ def list_rows(
 ) -> None:
     """Shows what people said, as a table; in words where there is nothing."""
     with local.open_store() as store, store.transaction():
-        rows = store.rows(query, dataset=store.select_dataset(dataset).name)
+        rows = store.rows(query, dataset=select_dataset(store, dataset).name)
     if rows:
         table(f"{title} of {dataset}, UTC", columns, rows)
     else:

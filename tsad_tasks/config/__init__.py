@@ -25,7 +25,9 @@ from pydantic import (
     model_validator,
 )
 
+from tsad_tasks.base.enums import Stage
 from tsad_tasks.base.errors import ConfigError
+from tsad_tasks.base.rule import rules_of
 from tsad_tasks.base.settings import (
     DURATION_JSON,
     DurationS,
@@ -621,6 +623,10 @@ class Gate(Section):
     max_commissioning_spread: Annotated[float, Field(gt=1)] = Field(
         3.0, description="How many times wider than at commissioning a channel may scatter."
     )
+    limits: dict[str, float] = Field(
+        default_factory=dict,
+        description="Other limits of rules that bring one of their own, by the rule's name.",
+    )
 
 
 class Shadow(Section):
@@ -660,6 +666,10 @@ class Shadow(Section):
     )
     min_agreement: Share = Field(
         0.9, description="Smallest share of steps that both flag, or neither."
+    )
+    limits: dict[str, float] = Field(
+        default_factory=dict,
+        description="Other limits of rules that bring one of their own, by the rule's name.",
     )
 
 
@@ -804,6 +814,7 @@ class DatasetConfig(Section):
         self._count_readings()
         self._check_look_back()
         self._check_rule()
+        self._check_limits()
         self._widen_merge_gap()
         return self
 
@@ -855,6 +866,16 @@ class DatasetConfig(Section):
         for key, value in threshold.rule.items():
             if isinstance(value, str):
                 raise wrong("a number", value, "threshold", "rule", key)
+
+    def _check_limits(self) -> None:
+        for stage in Stage:
+            given: dict[str, float] = getattr(self, stage).limits
+            if not given:
+                continue
+            known = [rule.name for rule in rules_of(stage) if isinstance(rule.limit, float)]
+            for name in given.keys() - set(known):
+                expected = f"a rule with a limit of its own: {', '.join(known) or 'none'}"
+                raise wrong(expected, name, str(stage), "limits", name)
 
     def _widen_merge_gap(self) -> None:
         """Flags of neighbouring steps belong together, however coarse the grid."""

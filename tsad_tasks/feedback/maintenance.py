@@ -11,7 +11,8 @@ from zoneinfo import ZoneInfo
 
 from tsad_tasks.base.errors import BadInput
 from tsad_tasks.feedback.recurrence import occurrences
-from tsad_tasks.storage.rows import DatasetRow, StandingIncident
+from tsad_tasks.storage.datasets import DatasetRow, lock_dataset, select_dataset, select_entities
+from tsad_tasks.storage.scores import SELECT_INCIDENTS, StandingIncident
 from tsad_tasks.storage.store import Store
 
 ALWAYS = (datetime.fromisoformat("1900-01-01T00:00Z"), datetime.fromisoformat("2200-01-01T00:00Z"))
@@ -69,8 +70,12 @@ def suppress_incidents(store: Store, dataset: DatasetRow, lineage: str) -> int:
     """Standing incidents of a lineage that maintenance began or ceased to hold, now marked so;
     needs their lock.
     """
-    standing = store.select_incidents(
-        lineage, sorted(store.select_entities(dataset.dataset_id).values()), *ALWAYS
+    standing = store.rows(
+        SELECT_INCIDENTS,
+        lineage=lineage,
+        entity_ids=sorted(select_entities(store, dataset.dataset_id).values()),
+        start_at=ALWAYS[0],
+        end_at=ALWAYS[1],
     )
     if not standing:
         return 0
@@ -95,10 +100,10 @@ def apply_maintenance(store: Store, name: str) -> int:
     """Incidents of a dataset that are marked otherwise than before, by its maintenance windows as
     they are now.
     """
-    dataset, n_changed = store.select_dataset(name), 0
+    dataset, n_changed = select_dataset(store, name), 0
     with store.transaction():
         for lineage in LINEAGES:
-            store.lock_dataset(dataset.dataset_id, f"incidents {lineage}")
+            lock_dataset(store, dataset.dataset_id, f"incidents {lineage}")
             n_changed += suppress_incidents(store, dataset, lineage)
     return n_changed
 

@@ -20,12 +20,30 @@ from tsad_tasks.base.errors import NotYet
 from tsad_tasks.base.interval import HOUR, from_unix_s, hour_floor, hours_between, unix_s
 from tsad_tasks.config import DatasetConfig
 from tsad_tasks.ingest.accepted_rows import Taken, count_tables, taken
+from tsad_tasks.ingest.queries import (
+    DELETE_INGEST_ISSUES,
+    INSERT_INGEST_ISSUES,
+    SELECT_INGEST_HOURS,
+    UPSERT_INGEST_HOURS,
+    UPSERT_LABELS,
+    IngestHour,
+    IngestIssue,
+    Label,
+)
 from tsad_tasks.ingest.sensor_changes import learn_levels
 from tsad_tasks.ingest.sensor_quality import dependent_hours, judge_hours
 from tsad_tasks.ingest.sources.postgres import HourCount, Source, open_source
 from tsad_tasks.ingest.tally import Tally
-from tsad_tasks.storage.rows import IngestHour, IngestIssue, Label, Layout
-from tsad_tasks.storage.store import Store
+from tsad_tasks.storage.datasets import (
+    Layout,
+    ensure_entities,
+    ensure_layout,
+    lock_hours,
+    select_entities,
+    upsert_dataset,
+)
+from tsad_tasks.storage.readings import read_raw_blocks, write_blocks
+from tsad_tasks.storage.store import Store, columns
 
 Mask = NDArray[np.bool_]
 Float = NDArray[np.float64]
@@ -116,8 +134,8 @@ def ingest_interval(
     """
     _require_settled(config, end_at, now())
     with store.transaction():
-        dataset = store.upsert_dataset(config)
-        layout = store.ensure_layout(dataset.dataset_id, config)
+        dataset = upsert_dataset(store, config)
+        layout = ensure_layout(store, dataset.dataset_id, config)
     first_at = start_at - timedelta(seconds=max(history_s, config.source.mutability_s))
     wanted = [
         hour for hour in hours_between(first_at, end_at) if hour >= (dataset.retired_before or hour)
@@ -164,7 +182,12 @@ class _Ingest:
         return self._due(hours, ledger)
 
     def _ledger(self, hours: Sequence[datetime]) -> dict[datetime, IngestHour]:
-        rows = self.store.select_ingest_hours(self.dataset_id, hours[0], hours[-1] + HOUR)
+        rows = self.store.rows(
+            SELECT_INGEST_HOURS,
+            dataset_id=self.dataset_id,
+            start_at=hours[0],
+            end_at=hours[-1] + HOUR,
+        )
         return {row.hour_at: row for row in rows}
 
     def _due(self, hours: Sequence[datetime], ledger: dict[datetime, IngestHour]) -> list[datetime]:
@@ -208,7 +231,7 @@ class _Ingest:
         self, source: Source, chunk: Sequence[datetime], null_times: int
     ) -> IngestSummary:
         with self.store.transaction():
-            self.store.lock_hours(self.dataset_id, dependent_hours(chunk))
+            lock_hours(self.store, self.dataset_id, dependent_hours(chunk))
             ledger = self._ledger(chunk)
             due = self._due(chunk, ledger)
             if not due:
@@ -240,18 +263,21 @@ class _Chunk:
     def take(self) -> IngestSummary:
         """Read, merge, write."""
         store, dataset_id, layout = self.ingest.store, self.ingest.dataset_id, self.ingest.layout
-        known = store.select_entities(dataset_id)
+        known = select_entities(store, dataset_id)
         read_at = self.ingest.now()
         read = self._read(known)
-        ids = store.ensure_entities(dataset_id, read.entity_names)
+        ids = ensure_entities(store, dataset_id, read.entity_names)
         self._count_new(read, known)
         entity_ids = [ids[name] for name in read.entity_names]
         n_blocks, changed = self._merge(layout, entity_ids, read)
         rows = self._ledger_rows(read, read_at)
-        store.upsert_ingest_hours(dataset_id, rows)
-        store.upsert_labels(_labels(self.hours, self.read_until, layout, entity_ids, read.labelled))
+        store.execute(UPSERT_INGEST_HOURS, dataset_id=dataset_id, **columns(rows, IngestHour))
+        labels = _labels(self.hours, self.read_until, layout, entity_ids, read.labelled)
+        store.execute(UPSERT_LABELS, **columns(labels, Label))
         n_verdicts = self._judge(np.array(entity_ids), changed)
-        store.replace_ingest_issues(dataset_id, self.hours, self._issues())
+        store.execute(DELETE_INGEST_ISSUES, dataset_id=dataset_id, hours=list(self.hours))
+        issues = columns(self._issues(), IngestIssue)
+        store.execute(INSERT_INGEST_ISSUES, dataset_id=dataset_id, **issues)
         lags = [row.lag_s for row in rows if row.lag_s is not None]
         return IngestSummary(
             n_hours_read=len(self.hours),
@@ -303,8 +329,8 @@ class _Chunk:
         """
         if not entity_ids:
             return 0, np.zeros((0, len(self.hours)), bool)
-        blocks = self.ingest.store.read_raw_blocks(
-            layout, entity_ids, self.hours[0], self.hours[-1] + HOUR
+        blocks = read_raw_blocks(
+            self.ingest.store, layout, entity_ids, self.hours[0], self.hours[-1] + HOUR
         )
         columns = [layout.channel_names.index(name) for name in self.ingest.config.channel_names]
         before, present = blocks.values[:, :, columns], read.gridded.present
@@ -318,8 +344,8 @@ class _Chunk:
         entity, hour = np.nonzero(changed)
         by_hour = merged.reshape(len(entity_ids), len(self.hours), layout.n_steps, -1)[entity, hour]
         hours = [self.hours[i] for i in hour.tolist()]
-        return self.ingest.store.write_blocks(
-            layout, [entity_ids[i] for i in entity.tolist()], hours, by_hour
+        return write_blocks(
+            self.ingest.store, layout, [entity_ids[i] for i in entity.tolist()], hours, by_hour
         ), changed
 
     def _by_hour(self, cells: Mask) -> Mask:
@@ -449,12 +475,14 @@ def late_changes(
         See `open_source`.
     """
     with store.transaction():
-        dataset = store.upsert_dataset(config)
+        dataset = upsert_dataset(store, config)
         first_at, last_at = (
             hour_floor(start_at),
             hour_floor(end_at - timedelta(microseconds=1)) + HOUR,
         )
-        ledger = store.select_ingest_hours(dataset.dataset_id, first_at, last_at)
+        ledger = store.rows(
+            SELECT_INGEST_HOURS, dataset_id=dataset.dataset_id, start_at=first_at, end_at=last_at
+        )
     with open_source(source_uri, config) as source:
         now = source.count_hours(unix_s(first_at) * 1_000_000, unix_s(last_at) * 1_000_000)
     found = (

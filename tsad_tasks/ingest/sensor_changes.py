@@ -9,25 +9,36 @@ learned stands until one of these changes.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from datetime import datetime, timedelta
 
 import numpy as np
 from numpy.typing import NDArray
 
 from tsad_tasks.base.digest import mix
-from tsad_tasks.base.interval import HOUR, from_unix_s, hour_ceil, hour_floor, unix_s
+from tsad_tasks.base.interval import HOUR, from_unix_s, hour_ceil, hour_floor, hours_later, unix_s
 from tsad_tasks.config import DatasetConfig
-from tsad_tasks.model.features import fit_scaler, held, running_state
-from tsad_tasks.model.sensor_change import conversion, same_time_of_day
-from tsad_tasks.storage.rows import (
-    ChannelEpoch,
-    DatasetRow,
-    LearnedEpoch,
+from tsad_tasks.ingest.queries import (
+    SELECT_FIRST_HOURS,
+    SELECT_NEWEST_LEDGER_HOUR,
+    SELECT_UNSCALED_ENTITIES,
+    UPDATE_CHANNEL_EPOCH,
+    UPSERT_ENTITY_SCALE,
+    LearnedChange,
     LearnedScale,
     UnscaledEntity,
 )
-from tsad_tasks.storage.store import Store, hours_later
+from tsad_tasks.model.features import fit_scaler, held, running_state
+from tsad_tasks.model.sensor_change import conversion, same_time_of_day
+from tsad_tasks.storage.datasets import (
+    DatasetRow,
+    lock_dataset,
+    select_dataset,
+    select_entities,
+    select_layouts,
+)
+from tsad_tasks.storage.readings import SensorChange, read_blocks, read_checksums, sensor_changes
+from tsad_tasks.storage.store import Store
 
 Float = NDArray[np.float64]
 Mask = NDArray[np.bool_]
@@ -39,8 +50,8 @@ MIN_REFERENCE = 30
 def learn_levels(store: Store, config: DatasetConfig) -> int:
     """How many changed sensors and new machines are known better than before."""
     with store.transaction():
-        dataset = store.select_dataset(config.dataset)
-        store.lock_dataset(dataset.dataset_id, "levels")
+        dataset = select_dataset(store, config.dataset)
+        lock_dataset(store, dataset.dataset_id, "levels")
         learner = _Learner(store, config, dataset)
         return learner.learn_epochs() + learner.learn_scales()
 
@@ -77,13 +88,13 @@ class _Learner:
         self._store, self._config, self._dataset = store, config, dataset
         dataset_id = dataset.dataset_id
         self._step_s = config.source.step_s
-        self._layout = store.select_layouts(dataset_id)[0]
+        self._layout = select_layouts(store, dataset_id)[0]
         self._columns = [self._layout.channel_names.index(name) for name in config.channel_names]
-        self._ids = list(store.select_entities(dataset_id).values())
-        read_until = store.select("select_newest_ledger_hour", {"dataset": config.dataset})[0][0]
+        self._ids = list(select_entities(store, dataset_id).values())
+        read_until = store.one(SELECT_NEWEST_LEDGER_HOUR, dataset=config.dataset)
         self._read_until: datetime | None = read_until and hour_ceil(read_until)
         before_at = self._read_until or from_unix_s(0)
-        self._epochs = store.select_channel_epochs(self._ids, before_at) if self._ids else []
+        self._epochs = sensor_changes(store, self._ids, before_at) if self._ids else []
 
     def learn_epochs(self) -> int:
         """How many changed sensors are known better; each sees only those that changed before
@@ -97,13 +108,13 @@ class _Learner:
             )
             learned = None if is_fixed else self._learned_epoch(position)
             if learned is not None:
-                n_changed += self._store.update_channel_epoch(learned)
+                n_changed += self._store.execute(UPDATE_CHANNEL_EPOCH, **asdict(learned))
                 self._epochs[position] = replace(
                     epoch, scale=learned.scale, offset=learned.offset, usable_at=learned.usable_at
                 )
         return n_changed
 
-    def _learned_epoch(self, position: int) -> LearnedEpoch | None:
+    def _learned_epoch(self, position: int) -> LearnedChange | None:
         """What is known of a sensor now; None: its readings are those that it was learned from."""
         epoch = self._epochs[position]
         before = [one for one in self._epochs[:position] if one.entity_id == epoch.entity_id]
@@ -123,7 +134,7 @@ class _Learner:
         return self._conversion(epoch, found, marked(found), needed_hours)
 
     def _between(
-        self, readings: _Readings, epoch: ChannelEpoch, start_at: datetime, end_at: datetime | None
+        self, readings: _Readings, epoch: SensorChange, start_at: datetime, end_at: datetime | None
     ) -> Mask:
         """bool (n_steps,), where the changed sensor was read while the machine ran, in [start_at,
         end_at).
@@ -134,15 +145,15 @@ class _Learner:
         return np.asarray(known if end_at is None else known & (times_s < unix_s(end_at)), np.bool_)
 
     def _conversion(
-        self, epoch: ChannelEpoch, found: _Readings, after: Mask, needed_hours: float
-    ) -> LearnedEpoch:
+        self, epoch: SensorChange, found: _Readings, after: Mask, needed_hours: float
+    ) -> LearnedChange:
         chosen = np.flatnonzero(after)[: self._n_steps(needed_hours)]
         n_hours = len(chosen) * self._step_s / 3600
         before = np.flatnonzero(
             self._between(found, epoch, epoch.from_at - REFERENCE, epoch.from_at)
         )
         if len(chosen) < self._n_steps(needed_hours) or len(before) < MIN_REFERENCE:
-            return LearnedEpoch(epoch.epoch_id, None, None, None, n_hours, needed_hours, None)
+            return LearnedChange(epoch.epoch_id, None, None, None, n_hours, needed_hours, None)
         usable_at, digest = self._usable(found, int(chosen[-1]))
         values = found.values[:, self._column(epoch.channel_id)]
         # A machine that rests at night is not compared with its nights, nor one day's cycle with
@@ -151,9 +162,11 @@ class _Learner:
         alike = before[same_time_of_day(times_s[before], times_s[chosen])]
         before = alike if len(alike) >= MIN_REFERENCE else before
         scale, offset = conversion(values[before], values[chosen])
-        return LearnedEpoch(epoch.epoch_id, scale, offset, usable_at, n_hours, needed_hours, digest)
+        return LearnedChange(
+            epoch.epoch_id, scale, offset, usable_at, n_hours, needed_hours, digest
+        )
 
-    def _later(self, position: int) -> list[ChannelEpoch]:
+    def _later(self, position: int) -> list[SensorChange]:
         """Later changes of the same sensor."""
         epoch = self._epochs[position]
         same = (epoch.entity_id, epoch.channel_id)
@@ -163,11 +176,12 @@ class _Learner:
 
     def learn_scales(self) -> int:
         """How many machines that a champion has no scale for are known better."""
-        found = self._store.select_unscaled_entities(self._dataset.dataset_id)
-        params = {"entity_ids": [one.entity_id for one in found]}
-        first_hours = dict(self._store.select("select_first_hours", params)) if found else {}
+        found = self._store.rows(SELECT_UNSCALED_ENTITIES, dataset_id=self._dataset.dataset_id)
+        ids = [one.entity_id for one in found]
+        first_hours = dict(self._store.rows(SELECT_FIRST_HOURS, entity_ids=ids))
         learned = (self._learned_scale(one, first_hours[one.entity_id]) for one in found)
-        return sum(self._store.upsert_entity_scale(one) for one in learned if one is not None)
+        scales = (asdict(one) for one in learned if one is not None)
+        return sum(self._store.execute(UPSERT_ENTITY_SCALE, **scale) for scale in scales)
 
     def _learned_scale(
         self, entity: UnscaledEntity, start_at: datetime | None
@@ -222,13 +236,13 @@ class _Learner:
         start_at: datetime,
         usable_at: datetime | None,
         learned_from: int | None,
-        epochs: Sequence[ChannelEpoch],
+        epochs: Sequence[SensorChange],
     ) -> bool:
         """Whether what was learned was learned from the readings as they are now."""
         if usable_at is None:
             return False
-        checksums = self._store.read_checksums_before(
-            entity_id, start_at, max(usable_at, start_at), epochs
+        checksums = read_checksums(
+            self._store, [entity_id], start_at, max(usable_at, start_at), changes=epochs
         )
         return readings_digest(checksums[0], start_at) == learned_from
 
@@ -248,7 +262,7 @@ class _Learner:
         self,
         entity_id: int,
         start_at: datetime,
-        seen: tuple[Sequence[ChannelEpoch], datetime | None],
+        seen: tuple[Sequence[SensorChange], datetime | None],
         marked: Callable[[_Readings], Mask],
         n_needed: int,
     ) -> _Readings:
@@ -269,10 +283,12 @@ class _Learner:
             n_hours *= 2
 
     def _readings(
-        self, entity_id: int, start_at: datetime, end_at: datetime, epochs: Sequence[ChannelEpoch]
+        self, entity_id: int, start_at: datetime, end_at: datetime, epochs: Sequence[SensorChange]
     ) -> _Readings:
         config = self._config
-        blocks = self._store.read_blocks_before(self._layout, entity_id, start_at, end_at, epochs)
+        blocks = read_blocks(
+            self._store, self._layout, [entity_id], start_at, end_at, changes=epochs
+        )
         values = np.asarray(blocks.values[0][:, self._columns], np.float64)
         hold_steps = [channel.hold_s // self._step_s for channel in config.source.channels.values()]
         grace = config.startup_grace_s // self._step_s

@@ -16,8 +16,10 @@ from numpy.typing import NDArray
 from tsad_tasks.base.interval import HOUR, from_unix_s, unix_s
 from tsad_tasks.config import DatasetConfig
 from tsad_tasks.ingest.quality import MOVED_SPREADS, STUCK_STEPS, quality_verdicts
-from tsad_tasks.storage.rows import Layout, QualityVerdict
-from tsad_tasks.storage.store import Store
+from tsad_tasks.ingest.queries import DELETE_QUALITY, INSERT_QUALITY, SensorVerdict
+from tsad_tasks.storage.datasets import Layout
+from tsad_tasks.storage.readings import read_raw_blocks
+from tsad_tasks.storage.store import Store, columns
 
 Float = NDArray[np.float64]
 Mask = NDArray[np.bool_]
@@ -50,13 +52,14 @@ def judge_hours(
     spans = _spans({hour - n * HOUR for hour in hours for n in look_back})
     n_hours = sum((end - start) // HOUR for start, end in spans)
     size = max(1, _GROUP_BYTES // (n_hours * layout.n_steps * len(layout.channel_ids) * 8))
-    verdicts: list[QualityVerdict] = []
+    verdicts: list[SensorVerdict] = []
     for first in range(0, len(entity_ids), size):
         ids = entity_ids[first : first + size]
         blocks = _blocks(store, layout, ids, spans)
         for hour in hours:
             verdicts += _hour_verdicts(config, layout, ids, hour, blocks)
-    store.replace_quality(entity_ids, hours, verdicts)
+    store.execute(DELETE_QUALITY, entity_ids=list(entity_ids), hours=list(hours))
+    store.execute(INSERT_QUALITY, **columns(verdicts, SensorVerdict))
     return len(verdicts)
 
 
@@ -76,7 +79,7 @@ def _blocks(
     """Readings by hour, each (n_entities, n_steps, n_channels)."""
     blocks: dict[datetime, Float] = {}
     for start_at, end_at in spans:
-        values = store.read_raw_blocks(layout, entity_ids, start_at, end_at).values
+        values = read_raw_blocks(store, layout, entity_ids, start_at, end_at).values
         n_hours = (end_at - start_at) // timedelta(hours=1)
         for i, block in enumerate(np.split(values, n_hours, axis=1)):
             blocks[start_at + i * HOUR] = block
@@ -89,7 +92,7 @@ def _hour_verdicts(
     entity_ids: Sequence[int],
     hour: datetime,
     blocks: dict[datetime, Float],
-) -> list[QualityVerdict]:
+) -> list[SensorVerdict]:
     columns = [layout.channel_names.index(name) for name in config.channel_names]
     channels = config.source.channels.values()
     low = np.array([np.nan if channel.low is None else channel.low for channel in channels])
@@ -106,7 +109,7 @@ def _hour_verdicts(
         for found in quality_verdicts(values[i], previous[i], low=low, high=high, **usual):
             channel_id = layout.channel_ids[columns[found.channel_index]]
             verdicts.append(
-                QualityVerdict(
+                SensorVerdict(
                     entity_id, hour, channel_id, found.verdict, found.n_steps, found.detail
                 )
             )

@@ -8,7 +8,7 @@ machine that stands still is part of a week as it is of the training range.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import asdict, dataclass, fields
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 import numpy as np
@@ -20,8 +20,12 @@ from tsad_tasks.base.interval import hour_floor
 from tsad_tasks.config import DatasetConfig
 from tsad_tasks.model.drift import scale_of
 from tsad_tasks.monitoring.audit import WEEK, week_before
-from tsad_tasks.storage.rows import Champion, DatasetRow, DriftRow
-from tsad_tasks.storage.store import Store
+from tsad_tasks.monitoring.queries import UPSERT_DRIFT, DriftRow
+from tsad_tasks.scoring.queries import SELECT_CHAMPIONS, Champion
+from tsad_tasks.storage.datasets import DatasetRow, select_dataset, select_entities, select_layouts
+from tsad_tasks.storage.readings import read_blocks
+from tsad_tasks.storage.scores import read_score_series
+from tsad_tasks.storage.store import Store, columns
 
 OF_SCORES = 0
 
@@ -48,11 +52,17 @@ def measure_drift(
     NothingToDo
         When nobody was champion.
     """
-    week_at, dataset = week_before(end_at), store.select_dataset(config.dataset)
+    week_at, dataset = week_before(end_at), select_dataset(store, config.dataset)
     champions = {
         one.scope_entity_id: one
         for one in sorted(
-            store.select_champions(dataset.dataset_id, lineage, week_at, week_at + WEEK),
+            store.rows(
+                SELECT_CHAMPIONS,
+                dataset_id=dataset.dataset_id,
+                lineage=lineage,
+                start_at=week_at,
+                end_at=week_at + WEEK,
+            ),
             key=lambda one: one.valid_from,
         )
     }
@@ -62,9 +72,8 @@ def measure_drift(
         )
     week = _Week(store, config, dataset, lineage, week_at)
     rows = [row for champion in champions.values() for row in week.rows(champion)]
-    columns = {field.name: [asdict(row)[field.name] for row in rows] for field in fields(DriftRow)}
     with store.transaction():
-        store.execute("upsert_drift", columns | {"lineage": lineage, "week_at": week_at})
+        store.execute(UPSERT_DRIFT, lineage=lineage, week_at=week_at, **columns(rows, DriftRow))
     return _summary(week, rows)
 
 
@@ -91,8 +100,8 @@ class _Week:
         week_at: datetime,
     ) -> None:
         self.store, self.config, self.lineage, self.week_at = store, config, lineage, week_at
-        self.entities = store.select_entities(dataset.dataset_id)
-        self.layout = store.select_layouts(dataset.dataset_id)[0]
+        self.entities = select_entities(store, dataset.dataset_id)
+        self.layout = select_layouts(store, dataset.dataset_id)[0]
 
     def rows(self, champion: Champion) -> Iterator[DriftRow]:
         """Rows of a champion's entities: one for each channel, and one for the scores."""
@@ -104,12 +113,12 @@ class _Week:
     def _of_readings(self, champion: Champion, entity_id: int) -> Iterator[DriftRow]:
         trained_until = hour_floor(champion.train_end_at)
         start_at = hour_floor(trained_until - timedelta(seconds=self.config.training.range_s))
-        reference = self.store.read_blocks(
-            self.layout, [entity_id], start_at, trained_until
+        reference = read_blocks(
+            self.store, self.layout, [entity_id], start_at, trained_until
         ).values[0]
         seen_at = max(self.week_at, hour_floor(champion.valid_from))
-        seen = self.store.read_blocks(
-            self.layout, [entity_id], seen_at, self.week_at + WEEK
+        seen = read_blocks(
+            self.store, self.layout, [entity_id], seen_at, self.week_at + WEEK
         ).values[0]
         for position, (key, name) in enumerate(
             zip(self.layout.channel_ids, self.layout.channel_names, strict=True)
@@ -130,8 +139,8 @@ class _Week:
         )
 
     def _scores(self, entity_id: int, start_at: datetime, end_at: datetime) -> NDArray[np.float32]:
-        return self.store.read_score_series(
-            self.lineage, entity_id, start_at, end_at, self.layout.n_steps
+        return read_score_series(
+            self.store, self.lineage, entity_id, start_at, end_at, self.layout.n_steps
         ).scores
 
 

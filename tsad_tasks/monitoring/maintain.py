@@ -17,11 +17,29 @@ from tsad_tasks.base.interval import HOUR, day_chunks, hour_floor, hours_between
 from tsad_tasks.champions.prune import prune_bundles
 from tsad_tasks.config import DatasetConfig
 from tsad_tasks.ingest.ingest import LateHour, late_changes
+from tsad_tasks.ingest.queries import SELECT_FIRST_HOURS, SELECT_LEDGER_ENDS, FirstHour
+from tsad_tasks.monitoring.queries import (
+    DELETE_FORMER_STATES,
+    DELETE_READING_BLOCKS,
+    DELETE_SCORE_BLOCKS,
+    DROP_READING_MONTHS,
+    DROP_SCORE_MONTHS,
+    SELECT_FIRST_SCORE_HOURS,
+    SELECT_LAST_KNOWN_HOURS,
+    UPDATE_RETIRED_BEFORE,
+    FirstScoreHour,
+)
 from tsad_tasks.notifications.notify import retire_alerts
+from tsad_tasks.storage.datasets import (
+    DatasetRow,
+    lock_hours,
+    select_dataset,
+    select_entities,
+    upsert_dataset,
+)
 from tsad_tasks.storage.folders import remove_folder, written_at
 from tsad_tasks.storage.paths import artifacts_root
-from tsad_tasks.storage.rows import DatasetRow
-from tsad_tasks.storage.store import Store
+from tsad_tasks.storage.store import Query, Statement, Store
 
 RUN_FILES_AGE = timedelta(days=2)
 FORMER_STATES_AGE = timedelta(days=7)
@@ -89,10 +107,13 @@ def maintain_dataset(
         See `open_source`.
     """
     with store.transaction():
-        dataset = store.upsert_dataset(config)
-        newest_hour_at, newest_at = _ledger_ends(store, dataset, at)
-        former = {"dataset_id": dataset.dataset_id, "before_at": at - FORMER_STATES_AGE}
-        store.execute("delete_former_states", former)
+        dataset = upsert_dataset(store, config)
+        newest_hour_at, newest_at = store.one(
+            SELECT_LEDGER_ENDS, dataset_id=dataset.dataset_id, before_at=at
+        )
+        store.execute(
+            DELETE_FORMER_STATES, dataset_id=dataset.dataset_id, before_at=at - FORMER_STATES_AGE
+        )
         silent = (
             ()
             if newest_hour_at is None
@@ -117,16 +138,6 @@ def maintain_dataset(
     )
     _tell(config.dataset, summary)
     return summary
-
-
-def _ledger_ends(
-    store: Store, dataset: DatasetRow, at: datetime
-) -> tuple[datetime | None, datetime | None]:
-    """The newest hour read from the source, and the newest reading found."""
-    hour_at, newest_at = store.select(
-        "select_ledger_ends", {"dataset_id": dataset.dataset_id, "before_at": at}
-    )[0]
-    return hour_at, newest_at
 
 
 def _tell(dataset: str, summary: MaintainSummary) -> None:
@@ -157,16 +168,18 @@ def retire(
     scores_before = _horizon(newest_at, config.retention.scores_s)
     if readings_before is not None:
         with store.transaction():
-            store.execute(
-                "update_retired_before", {"dataset_id": dataset.dataset_id, "at": readings_before}
-            )
-    months = _dropped(store, "drop_reading_months") if readings_before else ()
-    months += _dropped(store, "drop_score_months") if scores_before else ()
+            store.execute(UPDATE_RETIRED_BEFORE, dataset_id=dataset.dataset_id, at=readings_before)
+    months = _dropped(store, DROP_READING_MONTHS) if readings_before else ()
+    months += _dropped(store, DROP_SCORE_MONTHS) if scores_before else ()
     return MaintainSummary(
         readings_before=readings_before,
         scores_before=scores_before,
-        n_reading_blocks_deleted=_delete(store, dataset, "readings", readings_before),
-        n_score_blocks_deleted=_delete(store, dataset, "scores", scores_before),
+        n_reading_blocks_deleted=_delete(
+            store, dataset, SELECT_FIRST_HOURS, DELETE_READING_BLOCKS, readings_before
+        ),
+        n_score_blocks_deleted=_delete(
+            store, dataset, SELECT_FIRST_SCORE_HOURS, DELETE_SCORE_BLOCKS, scores_before
+        ),
         months_dropped=months,
     )
 
@@ -198,34 +211,35 @@ def _horizon(newest_at: datetime, kept_s: int | None) -> datetime | None:
     return None if kept_s is None else hour_floor(newest_at - timedelta(seconds=kept_s))
 
 
-def _dropped(store: Store, name: str) -> tuple[str, ...]:
+def _dropped(store: Store, query: Query[str]) -> tuple[str, ...]:
     """Whole months that all datasets are done with: dropping them is far cheaper than deleting
     their rows.
     """
     with store.transaction():
-        return tuple(month for (month,) in store.select(name, {}))
+        return tuple(store.rows(query))
 
 
-def _delete(store: Store, dataset: DatasetRow, what: str, before_at: datetime | None) -> int:
+def _delete(
+    store: Store,
+    dataset: DatasetRow,
+    first_hours: Query[FirstHour] | Query[FirstScoreHour],
+    delete: Statement,
+    before_at: datetime | None,
+) -> int:
     """Blocks of the dataset that were removed, a day per transaction."""
     if before_at is None:
         return 0
-    first_hours, delete = {
-        "readings": ("select_first_hours", store.delete_reading_blocks),
-        "scores": ("select_first_score_hours", store.delete_score_blocks),
-    }[what]
     with store.transaction():
-        entity_ids = list(store.select_entities(dataset.dataset_id).values())
-        first = [
-            hour
-            for _, hour in store.select(first_hours, {"entity_ids": entity_ids})
-            if hour is not None
-        ]
+        entity_ids = list(select_entities(store, dataset.dataset_id).values())
+        hours = [hour for _, hour in store.rows(first_hours, entity_ids=entity_ids)]
+    first_at = min(filter(None, hours), default=before_at)
     n_deleted = 0
-    for start_at, end_at in day_chunks(min(first, default=before_at), before_at):
+    for start_at, end_at in day_chunks(first_at, before_at):
         with store.transaction():
-            store.lock_hours(dataset.dataset_id, hours_between(start_at, end_at))
-            n_deleted += delete(entity_ids, start_at, end_at)
+            lock_hours(store, dataset.dataset_id, hours_between(start_at, end_at))
+            n_deleted += store.execute(
+                delete, entity_ids=entity_ids, start_at=start_at, end_at=end_at
+            )
     return n_deleted
 
 
@@ -248,10 +262,15 @@ def silent_entities(
     """Entities that live champions gave no score, though they were not off, for three intervals and
     three hours.
     """
-    params = {"dataset_id": dataset.dataset_id, "lineage": "live", "newest_hour_at": newest_hour_at}
     allowed = max(SILENT_INTERVALS * timedelta(seconds=config.interval_s), SILENT_LEAST)
+    rows = store.rows(
+        SELECT_LAST_KNOWN_HOURS,
+        dataset_id=dataset.dataset_id,
+        lineage="live",
+        newest_hour_at=newest_hour_at,
+    )
     found = []
-    for entity, known_at, status in store.select("select_last_known_hours", params):
+    for entity, known_at, status in rows:
         if known_at is None or newest_hour_at - known_at >= allowed:
             hours = None if known_at is None else (newest_hour_at - known_at) // HOUR
             found.append(SilentEntity(entity, hours, status or "not_scored"))
@@ -263,7 +282,7 @@ def _late(
 ) -> list[LateHour]:
     """Late rows of the last week in which rows no longer count by themselves."""
     with store.transaction():
-        dataset = store.select_dataset(config.dataset)
+        dataset = select_dataset(store, config.dataset)
     end_at = hour_floor(newest_at - timedelta(seconds=config.source.mutability_s))
     start_at = max(end_at - LATE_RANGE, dataset.retired_before or end_at - LATE_RANGE)
     return (

@@ -28,7 +28,7 @@ from tsad_tasks.notifications.model_messages import news_payload
 from tsad_tasks.notifications.news import News
 from tsad_tasks.notifications.outbox import Attempt, NewNotification, Outbox
 from tsad_tasks.notifications.queries import DueNotification
-from tsad_tasks.storage.rows import DatasetRow
+from tsad_tasks.storage.datasets import DatasetRow, select_dataset
 from tsad_tasks.storage.store import Store
 
 MOST_REFUSALS = 5
@@ -126,7 +126,7 @@ def enqueue(store: Store, config: DatasetConfig, *, end_at: datetime) -> Enqueue
     if not addresses:
         return EnqueueSummary()
     with store.transaction():
-        dataset = store.select_dataset(config.dataset)
+        dataset = select_dataset(store, config.dataset)
         outbox = Outbox(store, dataset.dataset_id)
         outbox.lock()
         changes = [_stored(outbox, change) for change in _changes(outbox, config, dataset, end_at)]
@@ -164,7 +164,7 @@ def enqueue_news(
         return NewsSummary()
     newer_than = now() - timedelta(seconds=config.notifications.max_age_s)
     with store.transaction():
-        outbox = Outbox(store, store.select_dataset(config.dataset).dataset_id)
+        outbox = Outbox(store, select_dataset(store, config.dataset).dataset_id)
         outbox.lock()
         told = outbox.insert_news(events, newer_than)
         rows = [
@@ -229,7 +229,7 @@ def retire_alerts(store: Store, config: DatasetConfig, *, newest_at: datetime, k
     twice.
     """
     with store.transaction():
-        dataset = store.select_dataset(config.dataset)
+        dataset = select_dataset(store, config.dataset)
         outbox = Outbox(store, dataset.dataset_id)
         outbox.lock()
         known_at = min(newest_at, outbox.scored_until() or newest_at)
@@ -293,7 +293,7 @@ def deliver(
     send : sends one message; raises `Undelivered` or one of its kinds when it was not accepted.
     """
     with store.transaction():
-        dataset = store.select_dataset(config.dataset)
+        dataset = select_dataset(store, config.dataset)
     delivery = _Delivery(store, Outbox(store, dataset.dataset_id), send, now())
     attempts = list(iter(delivery.next_attempt, None))
     n_delivered, n_failed = (

@@ -25,6 +25,7 @@ from tsad_tasks.notifications.queries import (
     UPDATE_NOTIFICATION,
     DueNotification,
 )
+from tsad_tasks.storage.datasets import lock_dataset
 from tsad_tasks.storage.store import Store, columns
 
 
@@ -63,7 +64,7 @@ class Outbox:
 
     def lock(self) -> None:
         """Only one run at a time decides what is to be told."""
-        self._store.lock_dataset(self._dataset_id, "alerts")
+        lock_dataset(self._store, self._dataset_id, "alerts")
 
     def scored_until(self) -> datetime | None:
         """The end of the newest hour that live champions have scored."""
