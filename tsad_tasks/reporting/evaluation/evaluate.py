@@ -19,6 +19,7 @@ from upath import UPath
 from tsad_tasks.base.clock import utc_now
 from tsad_tasks.base.enums import Lineage
 from tsad_tasks.base.errors import BadInput
+from tsad_tasks.base.interval import whole_hours
 from tsad_tasks.champions.champions import check_bundle
 from tsad_tasks.config import DatasetConfig
 from tsad_tasks.detectors.base import make_folder
@@ -63,7 +64,8 @@ from tsad_tasks.reporting.exploration.explore import newest_end, preview_of
 from tsad_tasks.reporting.exploration.statistics import histogram
 from tsad_tasks.reporting.period.models import threshold_text
 from tsad_tasks.storage.artifacts import place
-from tsad_tasks.storage.store import Query, Store, whole_hours
+from tsad_tasks.storage.datasets import select_dataset, select_entities
+from tsad_tasks.storage.store import Query, Store
 from tsad_tasks.text.formats import duration_text
 from tsad_tasks.training.exclusions import exclusions_of
 from tsad_tasks.training.fit import Scope, TrainingRange, TrainingReader, training_scopes
@@ -183,7 +185,7 @@ def evaluation_content(
             for number, one in enumerate(shown)
         ]
     scored_stretches = [scored(config, subject, one) for one in shown]
-    dataset = store.select_dataset(config.dataset)
+    dataset = select_dataset(store, config.dataset)
     wait = f"runs every {duration_text(config.interval_s)}"
     if config.source.settle_s:
         wait += f" and a settle delay of {duration_text(config.source.settle_s)}"
@@ -201,7 +203,7 @@ def evaluation_content(
         end_at=parts[-1].end_at,
         evidence=evidence,
         n_entities=len(shown),
-        n_all_entities=len(store.select_entities(dataset.dataset_id)),
+        n_all_entities=len(select_entities(store, dataset.dataset_id)),
         step_s=step_s,
         alert_wait=wait,
         parts=tuple(part_result(config, scored_stretches, part, width) for part in parts),
@@ -372,8 +374,8 @@ def registered_subject(
         When its bundle is not as it was registered.
     """
     with store.transaction():
-        dataset = store.select_dataset(config.dataset)
-        ids = store.select_entities(dataset.dataset_id)
+        dataset = select_dataset(store, config.dataset)
+        ids = select_entities(store, dataset.dataset_id)
         if entity is not None and entity not in ids:
             known = ", ".join(sorted(ids)[:8])
             raise BadInput(f"Expected an entity of {config.dataset} ({known}). Received: {entity}.")

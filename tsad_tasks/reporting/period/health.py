@@ -11,6 +11,7 @@ import numpy as np
 
 from tsad_tasks.base.enums import HourStatus, Severity
 from tsad_tasks.base.interval import hours_between
+from tsad_tasks.ingest.queries import SELECT_FIRST_HOURS, IngestHour
 from tsad_tasks.reporting.period.content import (
     SCORED_STATUSES,
     AnomalyRow,
@@ -24,14 +25,14 @@ from tsad_tasks.reporting.period.queries import (
     ReportPeriod,
 )
 from tsad_tasks.reporting.period.ranking import DEFAULT_LIMITS
-from tsad_tasks.storage.rows import IngestHour
+from tsad_tasks.storage.datasets import select_entities
 
 
 def coverage_of(period: ReportPeriod, ledger: Sequence[IngestHour]) -> Coverage:
     """Hours of every entity by status, those included that no step has got to."""
-    entities = period.store.select_entities(period.dataset.dataset_id)
-    first_hours = period.store.select("select_first_hours", {"entity_ids": list(entities.values())})
-    first, read = dict(first_hours), {row.hour_at for row in ledger}
+    entities = select_entities(period.store, period.dataset.dataset_id)
+    first = dict(period.store.rows(SELECT_FIRST_HOURS, entity_ids=list(entities.values())))
+    read = {row.hour_at for row in ledger}
     known: dict[str, dict[datetime, str]] = {}
     for entity, hour_at, status in period.store.rows(SELECT_PERIOD_STATUSES, **period.params):
         own = known.setdefault(entity, {})
@@ -44,7 +45,8 @@ def coverage_of(period: ReportPeriod, ledger: Sequence[IngestHour]) -> Coverage:
     covered = []
     for name, entity_id in sorted(entities.items()):
         own = known.get(name, {})
-        began_at = min([*own, *([first[entity_id]] if first.get(entity_id) else [])], default=None)
+        read_at = first.get(entity_id)
+        began_at = min([*own, *([read_at] if read_at else [])], default=None)
         if began_at is None or began_at >= period.end_at:
             continue
         statuses = []

@@ -32,7 +32,9 @@ from tsad_tasks.reporting.period.ranking import with_own_page
 from tsad_tasks.scoring.expected import ExpectedReadings, expected_in_range
 from tsad_tasks.scoring.own_scales import later_scales
 from tsad_tasks.storage.artifacts import place
-from tsad_tasks.storage.rows import Layout, ScoreSteps
+from tsad_tasks.storage.datasets import SELECT_CHANNELS, Layout, select_layouts
+from tsad_tasks.storage.readings import read_blocks
+from tsad_tasks.storage.scores import ScoreSteps, read_score_series
 from tsad_tasks.storage.store import Store
 from tsad_tasks.text.formats import count_text, counted, date_text, joined, share_text, time_text
 
@@ -86,8 +88,8 @@ class _View:
         end_s = max(last_s, min(last_s + LEAD_OUT_S, newest_s))
         end_s += -end_s % step_s
         first_at, last_at = hour_floor(from_unix_s(start_s)), hour_ceil(from_unix_s(end_s))
-        hours = period.store.read_score_series(
-            period.lineage, row.entity_id, first_at, last_at, 3600 // step_s
+        hours = read_score_series(
+            period.store, period.lineage, row.entity_id, first_at, last_at, 3600 // step_s
         )
         shown = slice(*((at_s - unix_s(first_at)) // step_s for at_s in (start_s, end_s)))
         steps = ScoreSteps(hours.errors[shown], hours.thresholds[shown], hours.scores[shown])
@@ -273,10 +275,10 @@ class _Explained:
         self.view, self.row, self.period = view, view.row, view.period
         self.model = models.get(view.row.model_id)
         store, dataset, entity_id = self.period.store, self.period.dataset, self.row.entity_id
-        layout = store.select_layouts(dataset.dataset_id)[0]
+        layout = select_layouts(store, dataset.dataset_id)[0]
         in_model: list[str] = self.model.record["card"]["channels"]
         self.names = [name for name in in_model if name in layout.channel_names]
-        channels = store.select("select_channels", self.period.params)
+        channels = store.rows(SELECT_CHANNELS, dataset_id=dataset.dataset_id)
         self.units = {name: unit or "" for _, name, unit in channels}
         self.expected = self._expectation(layout)
         span = self.row.span | {"start_at": hour_floor(self.row.started_at)}
@@ -287,7 +289,7 @@ class _Explained:
             )
         ]
         first_at = hour_floor(view.start_at)
-        blocks = store.read_blocks(layout, [entity_id], first_at, hour_ceil(view.end_at))
+        blocks = read_blocks(store, layout, [entity_id], first_at, hour_ceil(view.end_at))
         first = (unix_s(view.start_at) - unix_s(first_at)) // dataset.step_s
         columns = [layout.channel_names.index(name) for name in self.names]
         self.values = blocks.values[0, first : first + len(view.seconds)][:, columns]

@@ -7,7 +7,7 @@ from datetime import datetime, timedelta
 from typing import Any, NamedTuple
 
 from tsad_tasks.reporting.period.content import AuditRow, QualityRow
-from tsad_tasks.storage.rows import DatasetRow
+from tsad_tasks.storage.datasets import DatasetRow
 from tsad_tasks.storage.store import Query, Store
 
 

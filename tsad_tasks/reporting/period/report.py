@@ -16,6 +16,7 @@ from tsad_tasks.base.errors import BadInput
 from tsad_tasks.base.interval import hour_floor
 from tsad_tasks.config import DatasetConfig
 from tsad_tasks.detectors.base import make_folder
+from tsad_tasks.ingest.queries import SELECT_INGEST_HOURS, SELECT_LEDGER_ENDS
 from tsad_tasks.reporting.drawing.document import write_whole
 from tsad_tasks.reporting.period.content import Headline, ReportContent, SuppressedRow
 from tsad_tasks.reporting.period.health import anomaly_rows, coverage_of
@@ -32,6 +33,7 @@ from tsad_tasks.reporting.period.queries import (
     ReportPeriod,
 )
 from tsad_tasks.reporting.period.ranking import DEFAULT_LIMITS
+from tsad_tasks.storage.datasets import select_dataset
 from tsad_tasks.storage.paths import report_path
 from tsad_tasks.storage.store import Store
 from tsad_tasks.text.formats import duration_text
@@ -109,12 +111,17 @@ def period_content(
     length_s = int((end_at - start_at).total_seconds())
     title = _TITLES_S.get(length_s, f"Anomaly report of {duration_text(length_s)}")
     with store.snapshot():
-        dataset = store.select_dataset(config.dataset)
+        dataset = select_dataset(store, config.dataset)
         period = ReportPeriod(store, dataset, lineage, start_at, end_at)
         every = store.rows(SELECT_PERIOD_INCIDENTS, **period.params)
         period = replace(period, data_until=_data_until(period, every))
         incidents = [row for row in every if row.suppressed_by is None]
-        ledger = store.select_ingest_hours(dataset.dataset_id, hour_floor(start_at), end_at)
+        ledger = store.rows(
+            SELECT_INGEST_HOURS,
+            dataset_id=dataset.dataset_id,
+            start_at=hour_floor(start_at),
+            end_at=end_at,
+        )
         anomalies, n_anomalies = anomaly_rows(period)
         coverage = coverage_of(period, ledger)
         highest = store.one(SELECT_HIGHEST_SCORE, **period.params)
@@ -153,9 +160,9 @@ def _data_until(period: ReportPeriod, incidents: list[PeriodIncident]) -> dateti
     """The newest reading up to the period's end, and as far as open incidents went on since."""
     gap = timedelta(seconds=period.dataset.merge_gap_s)
     went_on = [row.last_flag_at + gap for row in incidents if row.state == "open"]
-    params = {"dataset_id": period.dataset.dataset_id, "before_at": max([period.end_at, *went_on])}
-    ((_, newest_at),) = period.store.select("select_ledger_ends", params)
-    return newest_at if isinstance(newest_at, datetime) else None
+    before_at, dataset_id = max([period.end_at, *went_on]), period.dataset.dataset_id
+    ends = period.store.one(SELECT_LEDGER_ENDS, dataset_id=dataset_id, before_at=before_at)
+    return ends.newest_at
 
 
 def _suppressed(incidents: list[PeriodIncident]) -> tuple[SuppressedRow, ...]:
