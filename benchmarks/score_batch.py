@@ -252,6 +252,7 @@ def _train(store: Any, folder: Path) -> None:
 
     from tsad_tasks.pipeline.retrain import TASKS
     from tsad_tasks.training.retrain import Retraining
+    from tsad_tasks.training.survey import Scales
 
     run = Retraining(
         store, _config(), FIRST_AT - LOOK_BACK_H * HOUR, UPath(folder / "run"), UPath(folder)
@@ -262,7 +263,7 @@ def _train(store: Any, folder: Path) -> None:
             _fit(scope_folder, folder / "model.keras")
         else:
             task(run)
-    own = scope_folder.scales().own
+    own = scope_folder.read("scales", Scales).own
     content = {name: (part.center[0], part.scale[0]) for name, part in own.items()}
     (folder / "scales.json").write_text(json.dumps(content))
 

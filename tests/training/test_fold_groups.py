@@ -21,6 +21,7 @@ from tsad_tasks.detectors.registry import detector_from_files
 from tsad_tasks.model.scoring import entity_scores
 from tsad_tasks.model.spec import ModelSpec
 from tsad_tasks.scoring.series import series_errors
+from tsad_tasks.storage.json_files import from_json_value, json_value
 from tsad_tasks.training.fit import fit_folding, move_to_anchor
 from tsad_tasks.training.fold_groups import MIN_CHOSEN, fold_groups
 from tsad_tasks.training.gate import run_gate
@@ -169,7 +170,7 @@ def test_the_others_are_held_out_for_a_day_and_a_group_survives_its_file() -> No
         == others.span.gate_at - timedelta(days=1)
         == END_AT - timedelta(days=1)
     )
-    assert FoldGroup.from_json(json.loads(json.dumps(others.to_json()))) == others
+    assert from_json_value(json.loads(json.dumps(json_value(others))), FoldGroup) == others
 
 
 def test_a_small_fleet_is_one_group_and_so_is_one_held_out_for_a_day() -> None:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 
 import numpy as np
 from numpy.typing import NDArray
@@ -77,8 +78,7 @@ def entity_features(
     running = running_state(known, spec.running_when, spec.channels, spec.grace_steps)
     scaled = np.stack([scaler.transform(part) for scaler, part in zip(scalers, known, strict=True)])
     more = derived(scaled, rolling_mean=spec.rolling_mean, lag=spec.lag, diff=spec.diff)
-    times_s = start_s + np.arange(n_steps, dtype=np.int64) * spec.step_s
-    clock = _clock(spec, times_s)
+    clock = _clock(spec, start_s, n_steps)
     clock = np.broadcast_to(clock, (n_entities, *clock.shape))
     inputs = np.concatenate([scaled, more, clock], axis=-1, dtype=np.float32)
     return Features(
@@ -86,8 +86,11 @@ def entity_features(
     )
 
 
-def _clock(spec: FeatureSpec, times_s: NDArray[np.int64]) -> NDArray[np.float32]:
-    """Inputs that all entities share, (n_steps, n)."""
+# Entities are often seen one by one on the same steps, and each quarter of an hour asks the zone.
+@lru_cache(maxsize=4)
+def _clock(spec: FeatureSpec, start_s: int, n_steps: int) -> NDArray[np.float32]:
+    """Inputs that all entities share, (n_steps, n); not to be changed."""
+    times_s = start_s + np.arange(n_steps, dtype=np.int64) * spec.step_s
     cyclic = cyclic_time(times_s, spec.zone, spec.cyclic, spec.holidays, spec.rest_weekday)
     if not spec.holidays:
         return cyclic

@@ -15,6 +15,7 @@ from tsad_tasks.training.fit import train
 from tsad_tasks.training.judge import calibrate, gate, judged_model
 from tsad_tasks.training.prepare import find_exclusions, make_features, make_windows
 from tsad_tasks.training.retrain import Count, Retraining, with_chosen_window
+from tsad_tasks.training.survey import Survey
 
 if TYPE_CHECKING:
     from tsad_tasks.ingest.ingest import IngestSummary
@@ -42,7 +43,7 @@ def register(run: Retraining) -> list[RegisterSummary]:
         summary = register_model(run.store, model, rows, left_out, in_shadow=in_shadow)
         if summary.gate_passed:
             with run.store.transaction():
-                levels = folder.survey().levels
+                levels = folder.read("survey", Survey).levels
                 freeze_references(run.store, run.lineage, summary.model_id, levels)
         summaries.append(summary)
     return summaries

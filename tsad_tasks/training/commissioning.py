@@ -32,16 +32,6 @@ class Reference:
     from_at: datetime
     to_at: datetime
 
-    def to_json(self) -> dict[str, Any]:
-        """The reference as a JSON object."""
-        return vars(self) | {"from_at": unix_s(self.from_at), "to_at": unix_s(self.to_at)}
-
-    @classmethod
-    def from_json(cls, fields: Mapping[str, Any]) -> Reference:
-        """The reference of a JSON object, to the bit."""
-        ends = {name: from_unix_s(fields[name]) for name in ("from_at", "to_at")}
-        return cls(**{**fields, **ends})
-
 
 SELECT_REFERENCES = Query("training/select_references", Reference)
 CLOSE_REFERENCES = Statement("training/close_references")
@@ -88,18 +78,6 @@ class Level:
         if self.reference is None or self.verdict_id is not None:
             return None
         return self.now.spread / self.reference.spread
-
-    def to_json(self) -> dict[str, Any]:
-        """The level as a JSON object."""
-        reference = self.reference and self.reference.to_json()
-        return vars(self) | {"now": self.now.to_json(), "reference": reference}
-
-    @classmethod
-    def from_json(cls, fields: Mapping[str, Any]) -> Level:
-        """The level of a JSON object, to the bit."""
-        now, reference = Reference.from_json(fields["now"]), fields["reference"]
-        reference = reference and Reference.from_json(reference)
-        return cls(**{**fields, "now": now, "reference": reference})
 
 
 @dataclass(frozen=True)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any, cast
 
@@ -14,7 +14,6 @@ from numpy.typing import NDArray
 from upath import UPath
 
 from tsad_tasks.base.errors import BadInput
-from tsad_tasks.base.interval import from_unix_s, unix_s
 from tsad_tasks.config import DatasetConfig
 from tsad_tasks.detectors.base import Budget, Detector, Progress, TrainingHistory, TrainingSet
 from tsad_tasks.detectors.bundle import read_bundle
@@ -26,6 +25,7 @@ from tsad_tasks.model.thresholds import FOLDING_KINDS, starts_after
 from tsad_tasks.model.windows import SCORED, window_reasons
 from tsad_tasks.storage.arrays import read_arrays, write_arrays
 from tsad_tasks.storage.artifacts import place
+from tsad_tasks.storage.json_files import from_json_value, json_value
 from tsad_tasks.storage.paths import deprecations_of
 from tsad_tasks.text.formats import counted
 from tsad_tasks.training.fold_groups import fold_start, together
@@ -38,7 +38,7 @@ from tsad_tasks.training.reader import (
     feature_spec_of,
 )
 from tsad_tasks.training.retrain import Retraining, champion_at, with_chosen_window
-from tsad_tasks.training.survey import Scales
+from tsad_tasks.training.survey import Scales, Survey
 from tsad_tasks.training.windows import PreparedTraining
 
 log = logging.getLogger("tsad")
@@ -236,24 +236,23 @@ class Trained:
         """Writes it as one file."""
         arrays: dict[str, NDArray[Any]] = {}
         for number, part in enumerate(self.errors):
-            arrays[f"channel_errors_{number}"] = part.channel_errors
-            arrays[f"known_{number}"] = part.known
-        starts = [unix_s(at) for at in self.learned_from]
-        write_arrays(path, arrays, {"history": asdict(self.history), "learned_from": starts})
+            arrays |= {f"channel_errors_{number}": part.channel_errors}
+            arrays |= {f"known_{number}": part.known}
+        facts = {"history": json_value(self.history)}
+        starts = json_value(self.learned_from, list[datetime])
+        write_arrays(path, arrays, facts | {"learned_from": starts})
 
     @classmethod
     def load(cls, path: UPath) -> Trained:
         """What is in a file."""
         arrays, facts = read_arrays(path)
-        history = facts["history"]
-        losses = {name: tuple(history[name]) for name in ("loss", "validation_loss")}
-        starts = [from_unix_s(at_s) for at_s in facts["learned_from"]]
+        starts = from_json_value(facts["learned_from"], list[datetime])
         errors = [
             FoldErrors(at, arrays[f"channel_errors_{number}"], arrays[f"known_{number}"])
             for number, at in enumerate(starts)
-            if f"known_{number}" in arrays
+            if arrays
         ]
-        return cls(TrainingHistory(**history | losses), starts, errors)
+        return cls(from_json_value(facts["history"], TrainingHistory), starts, errors)
 
 
 def train(run: Retraining, progress: Progress | None = None) -> dict[str, Any]:
@@ -270,11 +269,13 @@ def train(run: Retraining, progress: Progress | None = None) -> dict[str, Any]:
     n_epochs, seconds, n_entities, n_judged = 0, 0.0, 0, 0
     late_at = run.span.start_at
     for scope, folder in run.scopes():
-        scales = folder.scales()
+        scales = folder.read("scales", Scales)
         detector: Detector
         with folder.kept(run.config) as (kept, read, arrays):
             if detector_class(run.config.detector.name).folds:
-                reader = TrainingReader(read, run.config, run.span, folder.survey().exclusions)
+                reader = TrainingReader(
+                    read, run.config, run.span, folder.read("survey", Survey).exclusions
+                )
                 detector, history, found = fit_folding(
                     reader, kept.groups, scales, seed=run.chosen_seed
                 )

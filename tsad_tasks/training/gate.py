@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
@@ -46,6 +46,19 @@ class GateOutcome:
         return all(row.passed for row in self.rows)
 
 
+def gate_entities(known: Mapping[str, bool]) -> set[str]:
+    """Which entities are judged: some, evenly, and as many with known anomalies.
+
+    Parameters
+    ----------
+    known : of all that have held-out readings, whether known anomalies are in them.
+    """
+    names, has_known = list(known), np.array(list(known.values()), bool)
+    numbers = np.arange(len(names))
+    chosen = [*evenly(numbers, MAX_GATE_ENTITIES), *evenly(numbers[has_known], MAX_GATE_ENTITIES)]
+    return {names[i] for i in chosen}
+
+
 def run_gate(
     config: DatasetConfig,
     spec: ModelSpec,
@@ -62,19 +75,11 @@ def run_gate(
 
     Parameters
     ----------
+    held_out : of the entities that are judged, as `gate_entities` chooses them.
     levels : channels of the training range beside their commissioning references.
     n_entities : that the model is for, where they are not those of `held_out`; notes say on how
         many of them it was.
     """
-    numbers = np.arange(len(held_out))
-    known = np.array([part.known is not None and bool(part.known.any()) for part in held_out], bool)
-    # Some entities, evenly, and as many with known anomalies.
-    chosen = [
-        held_out[i]
-        for i in np.union1d(
-            evenly(numbers, MAX_GATE_ENTITIES), evenly(numbers[known], MAX_GATE_ENTITIES)
-        ).tolist()
-    ]
     settings: dict[str, Any] = {
         "n_injected": config.gate.n_injected,
         "seed": seed,
@@ -84,8 +89,9 @@ def run_gate(
     models = [(spec, detector)]
     if champion is not None and (old := comparable_model(champion, spec)) is not None:
         models.append(old)
-    results = [judge(*model, chosen, **settings) for model in models]
-    latency_ms = [window_milliseconds(*model, chosen[0]) if chosen else None for model in models]
+    results = [judge(*model, held_out, **settings) for model in models]
+    part = held_out[0] if held_out else None
+    latency_ms = [window_milliseconds(*model, part) if part else None for model in models]
     n_bytes = [sum(map(len, detector.to_files().values())) for _, detector in models]
     evidence = GateEvidence(
         config,
@@ -94,7 +100,7 @@ def run_gate(
         levels,
         _pair(latency_ms),
         _pair(n_bytes),
-        len(chosen),
+        len(held_out),
         n_entities or len(held_out),
     )
     rows = [rule.judge(evidence, config) for rule in rules_of(Stage.GATE)]

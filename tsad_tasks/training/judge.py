@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from datetime import datetime
 from typing import Any, cast
 
@@ -22,7 +22,7 @@ from tsad_tasks.storage.datasets import select_dataset
 from tsad_tasks.training.canary import canary_of
 from tsad_tasks.training.exclusions import extreme_values
 from tsad_tasks.training.fit import Trained, move_to_anchor, spec_after
-from tsad_tasks.training.gate import run_gate
+from tsad_tasks.training.gate import gate_entities, run_gate
 from tsad_tasks.training.held_out import HeldOut, calibrated_spec
 from tsad_tasks.training.kept import Kept
 from tsad_tasks.training.queries import Exclusion, NewModel
@@ -35,7 +35,7 @@ from tsad_tasks.training.reader import (
     training_scopes,
 )
 from tsad_tasks.training.retrain import Count, Retraining, ScopeFolder, with_chosen_window
-from tsad_tasks.training.survey import Scales
+from tsad_tasks.training.survey import Scales, Survey
 
 
 def calibrate(run: Retraining) -> Count:
@@ -43,18 +43,20 @@ def calibrate(run: Retraining) -> Count:
     run, uris = with_chosen_window(run), []
     n_entities = sum(len(scope.entities) for scope in training_scopes(run.store, run.config))
     for scope, folder in run.scopes():
-        detector, scales = load_detector(folder.path / "detector"), folder.scales()
+        detector, scales = load_detector(folder.path / "detector"), folder.read("scales", Scales)
         trained = Trained.load(folder.path / "trained.npz")
-        made: dict[str, Any] = {}
+        at_split = None
         with folder.kept(run.config) as (kept, read, _):
-            reader = TrainingReader(read, run.config, run.span, folder.survey().exclusions)
+            reader = TrainingReader(
+                read, run.config, run.span, folder.read("survey", Survey).exclusions
+            )
             held_out = [part for group in kept.groups for part in held_out_readings(reader, group)]
             spec = calibrate_model(run.config, scales, detector, held_out, n_entities=n_entities)
             if detector.folds:
                 # The bundle holds the states where scoring begins; the gate judges from the split on.
                 for group, errors in zip(kept.groups, trained.errors, strict=False):
                     spec = spec_after(spec, [name for name, _ in group.entities], errors)
-                made["spec_at_split"] = spec.to_json()
+                at_split = spec.to_json()
                 folding = cast(FoldDetector, detector)
                 spec = move_to_anchor(folding, reader, kept.groups, scales, spec)
         card = model_card(
@@ -77,7 +79,7 @@ def calibrate(run: Retraining) -> Count:
             card,
             canary.to_json() if canary else None,
         )
-        folder.write_json("bundle", made | {"uri": str(uri), "sha256": sha256})
+        folder.write("bundle", MadeBundle(str(uri), sha256, at_split))
         uris.append(str(uri))
     return {"bundles": uris}
 
@@ -87,10 +89,13 @@ def gate(run: Retraining) -> Count:
     run, failed = with_chosen_window(run), {}
     for scope, folder in run.scopes():
         found = challenger_of(folder)
-        survey = folder.survey()
+        survey = folder.read("survey", Survey)
         with folder.kept(run.config) as (kept, read, _):
             reader = TrainingReader(read, run.config, run.span, survey.exclusions)
-            held_out = held_out_readings(reader, kept.groups[0])
+            chosen = gate_entities(kept.held_out)
+            group = kept.groups[0]
+            judged = tuple(pair for pair in group.entities if pair[0] in chosen)
+            held_out = held_out_readings(reader, replace(group, entities=judged))
         outcome = run_gate(
             run.config,
             found.spec,
@@ -102,9 +107,18 @@ def gate(run: Retraining) -> Count:
             levels=survey.levels,
             n_entities=len(scope.entities),
         )
-        folder.write_json("gate", [asdict(row) for row in outcome.rows])
+        folder.write("gate", outcome.rows, list[RuleResult])
         failed[scope.name] = [row.rule for row in outcome.rows if not row.passed]
     return {"failed_rules": failed}
+
+
+@dataclass(frozen=True)
+class MadeBundle:
+    """Where task `calibrate` left a bundle; of a folding detector also the spec at the split."""
+
+    uri: str
+    sha256: str
+    spec_at_split: dict[str, Any] | None
 
 
 @dataclass(frozen=True)
@@ -116,7 +130,6 @@ class Challenger:
     spec, judged : spec and detector as they are at the split, where held-out readings begin.
     """
 
-    uri: str
     bundle: Bundle
     spec: ModelSpec
     judged: Detector
@@ -124,20 +137,20 @@ class Challenger:
 
 def challenger_of(folder: ScopeFolder) -> Challenger:
     """What task `calibrate` made for the scope of a folder."""
-    made = folder.read_json("bundle")
-    bundle = read_bundle(place(made["uri"]), expected_sha256=made["sha256"])
-    if not bundle.detector.folds:
-        return Challenger(made["uri"], bundle, ModelSpec.from_json(bundle.spec), bundle.detector)
-    spec = ModelSpec.from_json(made["spec_at_split"])
-    return Challenger(made["uri"], bundle, spec, load_detector(folder.path / "detector"))
+    made = folder.read("bundle", MadeBundle)
+    bundle = read_bundle(place(made.uri), expected_sha256=made.sha256)
+    if made.spec_at_split is None:
+        return Challenger(bundle, ModelSpec.from_json(bundle.spec), bundle.detector)
+    spec = ModelSpec.from_json(made.spec_at_split)
+    return Challenger(bundle, spec, load_detector(folder.path / "detector"))
 
 
 def judged_model(
     run: Retraining, scope: Scope, folder: ScopeFolder
 ) -> tuple[NewModel, list[RuleResult], list[Exclusion]]:
     """The row of a model that the gate has judged, its rules, and what it did not learn from."""
-    made, config = folder.read_json("bundle"), run.config
-    bundle = read_bundle(place(made["uri"]), expected_sha256=made["sha256"])
+    made, config = folder.read("bundle", MadeBundle), run.config
+    bundle = read_bundle(place(made.uri), expected_sha256=made.sha256)
     spec, parent = ModelSpec.from_json(bundle.spec), run.champion(scope)
     history = Trained.load(folder.path / "trained.npz").history
     # How long the training took is no part of the bundle.
@@ -155,17 +168,17 @@ def judged_model(
         window_reach_s=spec.features.reach_hours * 3600,
         score_reach_s=spec.score_reach_hours * 3600,
         n_parameters=int(bundle.card["n_parameters"]),
-        artifact_uri=made["uri"],
-        sha256=made["sha256"],
+        artifact_uri=made.uri,
+        sha256=made.sha256,
         card=bundle.card | timed,
         folds=detector_class(config.detector.name).folds,
     )
     with folder.kept(config) as (kept, _, _):
         n_extreme = kept.n_extreme
-    left_out = list(folder.survey().exclusions)
+    left_out = list(folder.read("survey", Survey).exclusions)
     if not model.folds:
         left_out += extreme_values(n_extreme, scope, run.span)
-    return model, [RuleResult(**row) for row in folder.read_json("gate")], left_out
+    return model, folder.read("gate", list[RuleResult]), left_out
 
 
 def held_out_readings(reader: TrainingReader, group: FoldGroup) -> list[HeldOut]:

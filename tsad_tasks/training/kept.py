@@ -13,8 +13,9 @@ from numpy.typing import NDArray
 from upath import UPath
 
 from tsad_tasks.base.errors import BadInput
-from tsad_tasks.base.interval import from_unix_s, unix_s
+from tsad_tasks.base.interval import unix_s
 from tsad_tasks.storage.arrays import arrays_reader, arrays_writer
+from tsad_tasks.storage.json_files import from_json_value, json_value
 from tsad_tasks.training.fold_groups import fold_groups, fold_start
 from tsad_tasks.training.reader import FoldGroup, Read, Scope, TrainingReader
 from tsad_tasks.training.survey import Scales
@@ -65,18 +66,6 @@ class Kept:
     n_available: int
     n_extreme: list[int]
 
-    def to_json(self) -> dict[str, Any]:
-        """What is kept, as a JSON object."""
-        groups = [group.to_json() for group in self.groups]
-        return vars(self) | {"groups": groups, "from_at": [unix_s(at) for at in self.from_at]}
-
-    @classmethod
-    def from_json(cls, fields: Mapping[str, Any]) -> Kept:
-        """What is kept, of a JSON object."""
-        groups = [FoldGroup.from_json(part) for part in fields["groups"]]
-        from_at = [from_unix_s(at_s) for at_s in fields["from_at"]]
-        return cls(**{**fields, "groups": groups, "from_at": from_at})
-
 
 def keep_readings(
     path: UPath, reader: TrainingReader, scope: Scope, scales: Scales, *, seed: int
@@ -122,7 +111,7 @@ def keep_readings(
             prepared = joined_windows(config, parts)
             for name in ("inputs", "ends", "validation_ends", "labels"):
                 write(name, getattr(prepared, name))
-        facts |= kept.to_json()
+        facts |= json_value(kept)
     return kept
 
 
@@ -132,7 +121,7 @@ def kept_readings(
 ) -> Iterator[tuple[Kept, Read, Mapping[str, NDArray[Any]]]]:
     """What task `windows` kept: its facts, its readings as they were read, and its arrays."""
     with arrays_reader(path) as (arrays, facts):
-        kept = Kept.from_json(facts)
+        kept = from_json_value(facts, Kept)
         starts = {
             key: at
             for group, at in zip(kept.groups, kept.from_at, strict=True)

@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 from tsad_tasks.base.clock import utc_now
 from tsad_tasks.base.errors import BadInput, NothingToDo
 from tsad_tasks.storage.datasets import select_dataset
+from tsad_tasks.storage.json_files import write_json
 from tsad_tasks.training.commissioning import Commissioning
 from tsad_tasks.training.exclusions import exclusions_of, refusal
 from tsad_tasks.training.kept import keep_readings
@@ -25,10 +26,13 @@ from tsad_tasks.training.reader import Scope, TrainingReader, stored_readings, t
 from tsad_tasks.training.retrain import (
     Count,
     Retraining,
+    TrainingPlan,
     with_chosen_window,
     write_training_decision,
 )
 from tsad_tasks.training.survey import (
+    Scales,
+    Survey,
     period_entities,
     period_of,
     period_window,
@@ -87,8 +91,8 @@ def find_exclusions(run: Retraining) -> Count:
             }
             write_training_decision(run, "stopped", "exclusions", reason, utc_now(), shown)
             raise BadInput(reason)
-        folder.write_json("survey", survey.to_json())
-    run.plan(scopes)
+        folder.write("survey", survey)
+    write_json(run.plan_path, TrainingPlan(run.config.detector.n_steps, scopes))
     n_exclusions = sum(len(surveys[scope.entity_id].exclusions) for scope in scopes)
     return {"n_scopes": len(scopes), "n_exclusions": n_exclusions}
 
@@ -134,8 +138,8 @@ def make_features(run: Retraining) -> Count:
     """
     run, hours = with_chosen_window(run), 0.0
     for _, folder in run.scopes():
-        scales = scales_of(run.config, run.span, folder.survey())
-        folder.write_json("scales", scales.to_json())
+        scales = scales_of(run.config, run.span, folder.read("survey", Survey))
+        folder.write("scales", scales)
         hours += sum(scales.running_hours.values())
     return {"running_hours": round(hours, 1)}
 
@@ -152,8 +156,9 @@ def make_windows(run: Retraining) -> Count:
     run, n_windows, n_available = with_chosen_window(run), 0, 0
     read = stored_readings(run.store, run.config)
     for scope, folder in run.scopes():
-        reader = TrainingReader(read, run.config, run.span, folder.survey().exclusions)
-        path, scales = folder.path / "readings.npz", folder.scales()
+        exclusions = folder.read("survey", Survey).exclusions
+        reader = TrainingReader(read, run.config, run.span, exclusions)
+        path, scales = folder.path / "readings.npz", folder.read("scales", Scales)
         kept = keep_readings(path, reader, scope, scales, seed=run.chosen_seed)
         n_windows += kept.n_windows
         n_available += kept.n_available

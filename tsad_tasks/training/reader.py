@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from tsad_tasks.base.errors import NothingToDo
-from tsad_tasks.base.interval import from_unix_s, hour_ceil, hours_later, unix_s
+from tsad_tasks.base.interval import hour_ceil, hours_later, unix_s
 from tsad_tasks.config import DatasetConfig, holidays_of
 from tsad_tasks.detectors.folding.fold import Series
 from tsad_tasks.detectors.registry import detector_class
@@ -101,17 +100,6 @@ class FoldGroup:
 
     entities: Entities
     span: TrainingRange
-
-    def to_json(self) -> dict[str, Any]:
-        """The group as a JSON object."""
-        span = {name: unix_s(at) for name, at in vars(self.span).items()}
-        return {"entities": self.entities, "span": span}
-
-    @classmethod
-    def from_json(cls, fields: Mapping[str, Any]) -> FoldGroup:
-        """The group of a JSON object."""
-        span = TrainingRange(**{name: from_unix_s(at_s) for name, at_s in fields["span"].items()})
-        return cls(tuple((name, key) for name, key in fields["entities"]), span)
 
 
 def feature_spec_of(config: DatasetConfig) -> FeatureSpec:

@@ -8,19 +8,18 @@ and trained.npz, `calibrate` bundle.json, `gate` gate.json.
 
 from __future__ import annotations
 
-import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from contextlib import AbstractContextManager
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
 from datetime import datetime
-from typing import Any
+from typing import Any, TypeVar
 
 from numpy.typing import NDArray
 from upath import UPath
 
 from tsad_tasks.config import DatasetConfig
-from tsad_tasks.detectors.base import make_folder
 from tsad_tasks.storage.datasets import select_dataset
+from tsad_tasks.storage.json_files import read_json, write_json
 from tsad_tasks.storage.store import Store
 from tsad_tasks.training.kept import Kept, kept_readings
 from tsad_tasks.training.queries import (
@@ -29,9 +28,9 @@ from tsad_tasks.training.queries import (
     ChampionAt,
 )
 from tsad_tasks.training.reader import Read, Scope, TrainingRange, training_range
-from tsad_tasks.training.survey import Scales, Survey
 
 Count = dict[str, Any]
+Value = TypeVar("Value")
 
 
 @dataclass(frozen=True)
@@ -40,13 +39,13 @@ class ScopeFolder:
 
     path: UPath
 
-    def survey(self) -> Survey:
-        """What task `exclusions` found."""
-        return Survey.from_json(self.read_json("survey"))
+    def read(self, name: str, kind: type[Value]) -> Value:
+        """The content of a JSON file: survey, scales, bundle or gate."""
+        return read_json(self.path / f"{name}.json", kind)
 
-    def scales(self) -> Scales:
-        """What task `features` made."""
-        return Scales.from_json(self.read_json("scales"))
+    def write(self, name: str, value: Any, kind: Any = None) -> None:
+        """Writes a JSON file."""
+        write_json(self.path / f"{name}.json", value, kind)
 
     def kept(
         self, config: DatasetConfig
@@ -54,14 +53,13 @@ class ScopeFolder:
         """What task `windows` kept."""
         return kept_readings(self.path / "readings.npz", config.source.step_s)
 
-    def read_json(self, name: str) -> Any:
-        """The content of a JSON file."""
-        return json.loads((self.path / f"{name}.json").read_text())
 
-    def write_json(self, name: str, content: Any) -> None:
-        """Writes a JSON file."""
-        make_folder(self.path)
-        (self.path / f"{name}.json").write_text(json.dumps(content))
+@dataclass(frozen=True)
+class TrainingPlan:
+    """Which scopes are to be trained, with windows of so many steps."""
+
+    window: int
+    scopes: list[Scope]
 
 
 @dataclass(frozen=True)
@@ -84,17 +82,14 @@ class Retraining:
     def chosen_seed(self) -> int:
         return self.config.training.seed if self.seed is None else self.seed
 
-    def plan(self, scopes: Sequence[Scope]) -> None:
-        """Writes which scopes are to be trained, and with which window."""
-        fields = {"window": self.config.detector.window, "scopes": [asdict(one) for one in scopes]}
-        make_folder(self.folder)
-        (self.folder / "plan.json").write_text(json.dumps(fields))
+    @property
+    def plan_path(self) -> UPath:
+        """Where task `exclusions` leaves the plan."""
+        return self.folder / "plan.json"
 
     def scopes(self) -> Iterator[tuple[Scope, ScopeFolder]]:
         """Scopes that task `exclusions` left to train, each with its folder."""
-        for fields in json.loads((self.folder / "plan.json").read_text())["scopes"]:
-            entities = tuple((name, key) for name, key in fields["entities"])
-            scope = Scope(fields["entity_id"], fields["name"], entities)
+        for scope in read_json(self.plan_path, TrainingPlan).scopes:
             yield scope, self.folder_of(scope)
 
     def folder_of(self, scope: Scope) -> ScopeFolder:
@@ -132,7 +127,7 @@ def with_chosen_window(run: Retraining) -> Retraining:
     """
     if run.config.detector.window != "auto":
         return run
-    return run.with_window(json.loads((run.folder / "plan.json").read_text())["window"])
+    return run.with_window(read_json(run.plan_path, TrainingPlan).window)
 
 
 def write_training_decision(

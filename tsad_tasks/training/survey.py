@@ -3,15 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass
-from datetime import datetime
-from typing import Any
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
 from tsad_tasks.base.errors import BadInput
-from tsad_tasks.base.interval import from_unix_s, unix_s
 from tsad_tasks.config import DEFAULT_WINDOW, DatasetConfig
 from tsad_tasks.model.features import Scaler, fit_scaler, pooled_scaler
 from tsad_tasks.model.periods import dominant_period
@@ -41,38 +38,6 @@ class Survey:
     hours: dict[str, float]
     scalers: dict[str, Scaler]
     levels: list[Level]
-
-    def to_json(self) -> dict[str, Any]:
-        """The survey as a JSON object."""
-        return {
-            "exclusions": [_in_seconds(asdict(row)) for row in self.exclusions],
-            "left_out": asdict(self.left_out),
-            "hours": self.hours,
-            "scalers": {name: scaler.to_json() for name, scaler in self.scalers.items()},
-            "levels": [level.to_json() for level in self.levels],
-        }
-
-    @classmethod
-    def from_json(cls, fields: Mapping[str, Any]) -> Survey:
-        """The survey of a JSON object, to the bit."""
-        ends = ("start_at", "end_at")
-        return cls(
-            [
-                Exclusion(**row | {name: from_unix_s(row[name]) for name in ends})
-                for row in fields["exclusions"]
-            ],
-            LeftOut(**fields["left_out"]),
-            fields["hours"],
-            {name: Scaler.from_json(part) for name, part in fields["scalers"].items()},
-            [Level.from_json(part) for part in fields["levels"]],
-        )
-
-
-def _in_seconds(fields: Mapping[str, Any]) -> dict[str, Any]:
-    return {
-        name: unix_s(value) if isinstance(value, datetime) else value
-        for name, value in fields.items()
-    }
 
 
 def surveyed(
@@ -125,18 +90,6 @@ class Scales:
     def of(self, entity: str) -> Scaler:
         """The scaler of an entity: its own, or the pooled one."""
         return self.own.get(entity, self.pooled)
-
-    def to_json(self) -> dict[str, Any]:
-        """The scales as a JSON object."""
-        own = {name: scaler.to_json() for name, scaler in self.own.items()}
-        hours = dict(self.running_hours)
-        return {"own": own, "pooled": self.pooled.to_json(), "running_hours": hours}
-
-    @classmethod
-    def from_json(cls, fields: Mapping[str, Any]) -> Scales:
-        """The scales of a JSON object, to the bit."""
-        own = {name: Scaler.from_json(part) for name, part in fields["own"].items()}
-        return cls(own, Scaler.from_json(fields["pooled"]), fields["running_hours"])
 
 
 def scales_of(config: DatasetConfig, span: TrainingRange, survey: Survey) -> Scales:

@@ -70,7 +70,7 @@ from tsad_tasks.training.reader import (
     training_scopes,
 )
 from tsad_tasks.training.retrain import Retraining
-from tsad_tasks.training.survey import scales_of, surveyed
+from tsad_tasks.training.survey import Scales, Survey, scales_of, surveyed
 
 Number = TypeVar("Number", bound=np.generic)
 
@@ -403,7 +403,7 @@ def prepared_preview(run: Retraining) -> TrainingPreview:
     own: dict[str, Scaler] = {}
     lost, n_windows, n_available = LeftOut(0, 0, {}), 0, 0
     for scope, folder in run.scopes():
-        survey, scales = folder.survey(), folder.scales()
+        survey, scales = folder.read("survey", Survey), folder.read("scales", Scales)
         with folder.kept(run.config) as (kept, _, _):
             counts = kept.n_windows, kept.n_available, kept.n_extreme
         n_windows, n_available = n_windows + counts[0], n_available + counts[1]

@@ -1,0 +1,45 @@
+"""Dataclasses in JSON files, as one task leaves them for the next: they come back to the bit."""
+
+from __future__ import annotations
+
+from typing import Any, TypeVar
+
+from pydantic import TypeAdapter
+from upath import UPath
+
+from tsad_tasks.detectors.base import make_folder
+
+Value = TypeVar("Value")
+
+
+# Each is built once: it takes milliseconds.
+_ADAPTERS: dict[Any, TypeAdapter[Any]] = {}
+
+
+def _adapter(kind: Any) -> TypeAdapter[Any]:
+    if kind not in _ADAPTERS:
+        _ADAPTERS[kind] = TypeAdapter(kind)
+    return _ADAPTERS[kind]
+
+
+def json_value(value: Any, kind: Any = None) -> Any:
+    """What JSON says of a dataclass, or of another kind that is named, such as `list[Exclusion]`."""
+    return _adapter(kind or type(value)).dump_python(value, mode="json")
+
+
+def from_json_value(content: Any, kind: type[Value]) -> Value:
+    """The value of which JSON says so."""
+    value: Value = _adapter(kind).validate_python(content)
+    return value
+
+
+def write_json(path: UPath, value: Any, kind: Any = None) -> None:
+    """Writes a dataclass, or a value of another kind that is named, into a file."""
+    make_folder(path.parent)
+    path.write_bytes(_adapter(kind or type(value)).dump_json(value))
+
+
+def read_json(path: UPath, kind: type[Value]) -> Value:
+    """The value in a file."""
+    value: Value = _adapter(kind).validate_json(path.read_bytes())
+    return value
