@@ -6,10 +6,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from tsad_tasks.feedback.words import add_label
 from upath import UPath
 
 from tests.plants.weeks import WEEK, Weeks, week
+from tsad_tasks.feedback.labels import add_label
 from tsad_tasks.ingest.ingest import ingest_interval
 from tsad_tasks.pipeline.retrain import TASKS, retrain
 from tsad_tasks.storage.store import Store
