@@ -112,40 +112,30 @@ def check_canary(name: str, spec: ModelSpec, bundle: Bundle) -> None:
     if bundle.canary is None:
         _say_without(name, bundle.sha256)
         return
-    canary = Canary.from_json(bundle.canary)
-    errors, _ = errors_and_flags(
-        spec, bundle.detector, canary.entity, canary.values, canary.start_s
-    )
-    _check_errors(name, canary, errors)
-    _, flags = errors_and_flags(spec, bundle.detector, canary.entity, canary.faulty, canary.start_s)
+    canary, detector = Canary.from_json(bundle.canary), bundle.detector
+    entity, start_s = canary.entity, canary.start_s
+    advice = "The model is broken: restore its folder, roll back, or retrain."
+    errors, _ = errors_and_flags(spec, detector, entity, canary.values, start_s)
+    same = np.isclose(errors, canary.errors, rtol=TOLERANCE, atol=TOLERANCE, equal_nan=True)
+    if not same.all():
+        step = int(np.flatnonzero(~same)[0])
+        raise BundleError(
+            f"{name}: Expected the error {canary.errors[step]:.6g} at step {step} of its clean "
+            f"canary, as when it was calibrated. Received: {errors[step]:.6g}, and "
+            f"{np.count_nonzero(~same)} of {same.size} steps differ. {advice}"
+        )
+    _, flags = errors_and_flags(spec, detector, entity, canary.faulty, start_s)
     if not flags[canary.fault].any():
-        channel = spec.features.channels[canary.channel]
         raise BundleError(
             f"{name}: Expected a flag on its canary, a fault of {canary.size:g} scales in "
-            f"{channel}. "
-            "Received: none. The model is broken: restore its folder, roll back, or retrain."
+            f"{spec.features.channels[canary.channel]}. Received: none. {advice}"
         )
-
-
-def _check_errors(name: str, canary: Canary, errors: NDArray[np.float32]) -> None:
-    same = np.isclose(errors, canary.errors, rtol=TOLERANCE, atol=TOLERANCE, equal_nan=True)
-    if same.all():
-        return
-    step = int(np.flatnonzero(~same)[0])
-    raise BundleError(
-        f"{name}: Expected the error {canary.errors[step]:.6g} at step {step} of its clean canary, "
-        "as when it was "
-        f"calibrated. Received: {errors[step]:.6g}, and {np.count_nonzero(~same)} of {same.size} "
-        "steps differ. "
-        "The model is broken: restore its folder, roll back, or retrain."
-    )
 
 
 @lru_cache(maxsize=1024)
 def _say_without(name: str, sha256: str) -> None:
     """Once for each bundle and process."""
+    short = sha256[:12]
     log.info(
-        "%s (bundle %s) has no canary: older, or it finds no fault in quiet readings.",
-        name,
-        sha256[:12],
+        "%s (bundle %s) has no canary: older, or it finds no fault in quiet readings.", name, short
     )

@@ -14,10 +14,11 @@ from tsad_tasks.base.interval import hour_ceil, hour_floor, hours_later, unix_s
 from tsad_tasks.detectors.base import Detector
 from tsad_tasks.detectors.folding.fold import channel_weights
 from tsad_tasks.model.features import Scaler, held
-from tsad_tasks.model.scoring import combined_errors, entity_features, entity_windows
+from tsad_tasks.model.scoring import combined_errors
 from tsad_tasks.model.spec import ModelSpec
 from tsad_tasks.scoring.fold import entity_reconstruction
 from tsad_tasks.scoring.own_scales import OwnScale
+from tsad_tasks.scoring.series import series_windows
 from tsad_tasks.storage.datasets import Layout
 from tsad_tasks.storage.readings import read_blocks
 from tsad_tasks.storage.store import Store
@@ -59,8 +60,7 @@ def expected_readings(
     scaler : None: the model's own for the entity, or its pooled one.
     """
     scaler = scaler or spec.scaler(entity)
-    features = entity_features(spec.features, [scaler], values[None], start_s)
-    index = entity_windows(spec.features, features, np.ones((1, len(values)), bool))
+    features, index = series_windows(spec.features, scaler, values, start_s)
     found = entity_reconstruction(spec.features, detector, entity, features, start_s, index.ends)
     scaled, errors = np.full((2, *values.shape), np.nan, np.float32)
     scaled[index.ends] = np.where(index.live, found.expected, np.nan)
@@ -106,15 +106,12 @@ def expected_in_range(
         later = expected_readings(
             spec, detector, name, values[:, columns], unix_s(from_at), scale.scaler(spec)
         )
-        found = _joined(found, later, max(0, (scale.usable_s - unix_s(from_at)) // layout.step_s))
+        # The one up to a step, and the other from there on, whose spreads count.
+        step = max(0, (scale.usable_s - unix_s(from_at)) // layout.step_s)
+        pairs = (found.expected, later.expected), (found.channel_errors, later.channel_errors)
+        expected, errors = (np.concatenate([old[:step], new[step:]]) for old, new in pairs)
+        found = ExpectedReadings(later.actual, expected, later.spread, errors)
     steps = slice(*((unix_s(at) - unix_s(from_at)) // layout.step_s for at in (start_at, end_at)))
     return ExpectedReadings(
         found.actual[steps], found.expected[steps], found.spread, found.channel_errors[steps]
     )
-
-
-def _joined(before: ExpectedReadings, after: ExpectedReadings, step: int) -> ExpectedReadings:
-    """One up to a step, and the other from there on, whose spreads count."""
-    pairs = ((before.expected, after.expected), (before.channel_errors, after.channel_errors))
-    expected, errors = (np.concatenate([old[:step], new[step:]]) for old, new in pairs)
-    return ExpectedReadings(after.actual, expected, after.spread, errors)

@@ -19,19 +19,18 @@ from tsad_tasks.model.scoring import entity_features
 from tsad_tasks.model.spec import ModelSpec
 from tsad_tasks.scoring.plan import Job, Plan, plan_interval, scored_lineages
 from tsad_tasks.scoring.queries import Champion
-from tsad_tasks.scoring.reach import Reach, anchor_at, window_reach
+from tsad_tasks.scoring.reach import anchor_at, window_reach
 from tsad_tasks.scoring.shard import FeatureShard, FoldStarts, entity_shards
 from tsad_tasks.storage.artifacts import place
 from tsad_tasks.storage.datasets import (
     DatasetRow,
-    Layout,
     lock_champions,
     select_dataset,
     select_entities,
     select_layouts,
 )
 from tsad_tasks.storage.folds import READ_FOLD_DIGESTS, read_fold_states
-from tsad_tasks.storage.readings import Blocks, read_blocks
+from tsad_tasks.storage.readings import read_blocks
 from tsad_tasks.storage.scores import READ_WINDOW_DIGESTS, read_digests, write_unscored_hours
 from tsad_tasks.storage.store import Store
 
@@ -66,7 +65,10 @@ def build_features(
     paths, plans, n_failed = [], [], 0
     for number, part in enumerate(entity_shards(names, n_shards) if names else []):
         shards, made, n_bad = planned_shards(store, config, dataset, entity_names=part, **span)
-        paths.append(_save(shards, folder, number))
+        files = [folder / f"features_{number}_{place}.npz" for place in range(len(shards))]
+        for shard, path in zip(shards, files, strict=True):
+            shard.save(path)
+        paths.append([str(path) for path in files])
         plans += made
         n_failed += n_bad
     return FeatureSummary(
@@ -91,7 +93,7 @@ def planned_shards(
     entity_names: Sequence[str] | None = None,
 ) -> tuple[list[FeatureShard], list[Plan], int]:
     """Features of all jobs of the lineage's champions and of the challengers in their shadow, and
-    how many failed.
+    how many failed for their bundle, whose hours are marked so.
     """
     shards, plans, n_failed = [], [], 0
     span: dict[str, Any] = {"start_at": start_at, "end_at": end_at, "entity_names": entity_names}
@@ -99,55 +101,25 @@ def planned_shards(
         lock_champions(store, dataset.dataset_id)
         for name in scored_lineages(store, dataset.dataset_id, lineage, start_at, end_at):
             plan = plan_interval(store, config, dataset, lineage=name, **span)
-            mark_unchampioned(store, name, plan)
-            found, n_bad = job_features(store, dataset, plan)
-            shards += found
+            ids, hours = [key for key, _ in plan.unchampioned], [at for _, at in plan.unchampioned]
+            statuses = ["no_champion"] * len(ids)
+            why = "No model was champion at this hour."
+            write_unscored_hours(store, name, ids, hours, statuses, why)
             plans.append(plan)
-            n_failed += n_bad
+            for job in plan.jobs:
+                try:
+                    spec, _ = load_model(job.champion)
+                except BundleError as error:
+                    mark_failed(store, job, str(error))
+                    n_failed += 1
+                else:
+                    shards.append(features_of_job(store, dataset, job, spec))
     return shards, plans, n_failed
-
-
-def _save(shards: Sequence[FeatureShard], folder: UPath, number: int) -> list[str]:
-    paths = [folder / f"features_{number}_{position}.npz" for position in range(len(shards))]
-    for shard, path in zip(shards, paths, strict=True):
-        shard.save(path)
-    return [str(path) for path in paths]
-
-
-def mark_unchampioned(store: Store, lineage: str, plan: Plan) -> None:
-    """Gives the hours without a champion their status."""
-    ids, hours = [key for key, _ in plan.unchampioned], [hour for _, hour in plan.unchampioned]
-    write_unscored_hours(
-        store,
-        lineage,
-        ids,
-        hours,
-        ["no_champion"] * len(ids),
-        "No model was champion at this hour.",
-    )
-
-
-def job_features(store: Store, dataset: DatasetRow, plan: Plan) -> tuple[list[FeatureShard], int]:
-    """Features of each job, and how many jobs failed for their bundle; these hours are marked as
-    failed.
-    """
-    shards, n_failed = [], 0
-    for job in plan.jobs:
-        try:
-            spec, _ = load_model(job.champion)
-        except BundleError as error:
-            mark_failed(store, job, str(error))
-            n_failed += 1
-        else:
-            shards.append(features_of_job(store, dataset, job, spec))
-    return shards, n_failed
 
 
 def mark_failed(store: Store, job: Job, message: str) -> None:
     """Gives the job's hours the status of a model that could not be used."""
-    pairs = np.argwhere(job.targets)
-    ids = [job.entity_ids[entity] for entity, _ in pairs]
-    hours = [hours_later(job.first_at, int(hour)) for _, hour in pairs]
+    ids, hours = job.target_hours()
     write_unscored_hours(store, job.lineage, ids, hours, ["failed"] * len(ids), message)
 
 
@@ -161,52 +133,33 @@ def features_of_job(store: Store, dataset: DatasetRow, job: Job, spec: ModelSpec
     """The job's features over the hours whose errors must be computed, and over what these look
     back to.
     """
-    reach, errors_at = window_reach(job.champion, spec), _errors_at(job, spec)
+    # Thresholds look back so far, those of a folding model to its anchor.
+    errors_at = min(anchor_at(job.champion), job.first_at)
+    if not job.champion.folds:
+        back_hours = spec.score_reach_hours - spec.features.reach_hours
+        errors_at = max(errors_at, hours_later(job.first_at, -back_hours))
     # Digests first: readings that change before they are read themselves then do not fit them.
+    reach = window_reach(job.champion, spec)
     current = job.salted(reach.of_blocks(store, job.entity_ids, errors_at, job.end_at), errors_at)
     wanted = _wanted(store, job, errors_at, current)
-    first_hour = int(np.argmax(wanted.any(axis=0)))
-    folds = fold_starts(store, job, errors_at, wanted, current) if job.champion.folds else None
-    if folds is not None:
+    first_hour, folds = int(np.argmax(wanted.any(axis=0))), None
+    if job.champion.folds:
+        folds = fold_starts(store, job, errors_at, wanted, current)
         first_hour = int(folds.hours.min())
     values_at = hours_later(errors_at, first_hour - spec.features.reach_hours)
     layout = select_layouts(store, dataset.dataset_id)[0]
+    columns = [layout.channel_names.index(name) for name in spec.features.channels]
     blocks = read_blocks(store, layout, job.entity_ids, values_at, job.end_at)
-    values = blocks.values[:, :, _columns(layout, spec)]
+    values = blocks.values[:, :, columns]
     features = entity_features(spec.features, job.scalers(spec), values, unix_s(values_at))
-    seen = (
-        current
-        if folds is not None
-        else job.salted(_seen(blocks, reach, values_at, wanted), errors_at)
-    )
+    seen = current
+    if folds is None:
+        # Of what was read just now, in case it has changed since.
+        found = reach.digests(blocks.checksums, values_at)[:, reach.hours :]
+        seen = np.zeros(wanted.shape, np.int64)
+        seen[:, wanted.shape[1] - found.shape[1] :] = found
+        seen = job.salted(seen, errors_at)
     return FeatureShard(job, values_at, errors_at, values, wanted, seen, features, folds)
-
-
-def _errors_at(job: Job, spec: ModelSpec) -> datetime:
-    """Where the error series starts: thresholds look back so far, those of a folding model to its
-    anchor.
-    """
-    from_at = min(anchor_at(job.champion), job.first_at)
-    if job.champion.folds:
-        return from_at
-    return max(
-        from_at, hours_later(job.first_at, spec.features.reach_hours - spec.score_reach_hours)
-    )
-
-
-def _seen(
-    blocks: Blocks, reach: Reach, values_at: datetime, wanted: NDArray[np.bool_]
-) -> NDArray[np.int64]:
-    seen = np.zeros(wanted.shape, np.int64)
-    n_seen = blocks.checksums.shape[1] - reach.hours
-    seen[:, wanted.shape[1] - n_seen :] = reach.digests(blocks.checksums, values_at)[
-        :, reach.hours :
-    ]
-    return seen
-
-
-def _columns(layout: Layout, spec: ModelSpec) -> list[int]:
-    return [layout.channel_names.index(name) for name in spec.features.channels]
 
 
 def _wanted(
@@ -253,8 +206,9 @@ def fold_starts(
         for key, hour in zip(job.entity_ids, after, strict=True)
         if hour
     ]
-    ids, ends = [key for key, _ in known], [at for _, at in known]
-    states = read_fold_states(store, job.champion.model_id, ids, ends)
+    states = read_fold_states(
+        store, job.champion.model_id, [key for key, _ in known], [at for _, at in known]
+    )
     return FoldStarts(
         np.where(first < n_hours, after, n_hours),
         tuple(states.get(key, b"") for key in job.entity_ids),

@@ -16,7 +16,6 @@ from tsad_tasks.detectors.folding.fold import (
     AssetReconstruction,
     FoldDetector,
     Series,
-    State,
     at_ends,
     joined_state,
     state_bytes,
@@ -148,49 +147,29 @@ def fold_shard(
     its states.
     """
     series = series_of(spec.features, shard.features, unix_s(shard.values_at))
+    n_hours, per_hour = shard.wanted.shape[1], 3600 // series.step_s
+    offset = (unix_s(shard.errors_at) - unix_s(shard.values_at)) // 3600
     found = {name: _unknown(series) for name in ("channel_errors", "expected")}
     states: list[StateAfter] = []
-    for first in np.unique(starts.hours[starts.hours < shard.wanted.shape[1]]).tolist():
+    for first in np.unique(starts.hours[starts.hours < n_hours]).tolist():
         entities = np.flatnonzero(starts.hours == first)
-        state = _start_state(shard, starts, detector, entities)
-        _fold_hours(shard, series, detector, (entities, state, first), (found, states))
-    return AssetReconstruction(**found) if "deviations" in found else Reconstruction(
-        **found
-    ), states
+        contents = [starts.states[entity] for entity in entities]
+        names = [shard.job.entities[entity][0] for entity in entities]
+        state = joined_state(contents) if all(contents) else detector.start(names)
+        for hour in range(first, n_hours):
+            steps = slice((hour + offset) * per_hour, (hour + offset + 1) * per_hour)
+            state, made = detector.advance(state, part_of(series, entities, steps))
+            for name, part in vars(made).items():
+                found.setdefault(name, _unknown(series))[entities, steps] = part
+            if _is_remembered(shard, hour):
+                after = (state_bytes(state, i) for i in range(len(entities)))
+                states += map(StateAfter, entities.tolist(), [hour] * len(entities), after)
+    kind = AssetReconstruction if "deviations" in found else Reconstruction
+    return kind(**found), states
 
 
 def _unknown(series: Series) -> Floats:
     return np.full(series.values.shape, np.nan, np.float32)
-
-
-def _start_state(
-    shard: FeatureShard, starts: FoldStarts, detector: FoldDetector, entities: NDArray[np.int64]
-) -> State:
-    contents = [starts.states[entity] for entity in entities]
-    if not all(contents):
-        return detector.start([shard.job.entities[entity][0] for entity in entities])
-    return joined_state(contents)
-
-
-def _fold_hours(
-    shard: FeatureShard,
-    series: Series,
-    detector: FoldDetector,
-    start: tuple[NDArray[np.int64], State, int],
-    out: tuple[dict[str, Floats], list[StateAfter]],
-) -> None:
-    (entities, state, first), (found, states) = start, out
-    n_hours, per_hour = shard.wanted.shape[1], 3600 // series.step_s
-    offset = (unix_s(shard.errors_at) - unix_s(shard.values_at)) // 3600
-    for hour in range(first, n_hours):
-        steps = slice((hour + offset) * per_hour, (hour + offset + 1) * per_hour)
-        state, made = detector.advance(state, part_of(series, entities, steps))
-        for name, part in vars(made).items():
-            found.setdefault(name, _unknown(series))[entities, steps] = part
-        if _is_remembered(shard, hour):
-            states += [
-                StateAfter(int(e), hour, state_bytes(state, i)) for i, e in enumerate(entities)
-            ]
 
 
 def _is_remembered(shard: FeatureShard, hour: int) -> bool:

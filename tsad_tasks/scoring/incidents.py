@@ -148,10 +148,7 @@ class _Merge:
             model_id=[flag.model_id for flag in all_flags],
         )
         tops = {(row.entity_id, row.at): row for row in leading}
-        rows = {
-            key: self._rows(key, self._alarming(each.flags, tops), tops)
-            for key, each in chains.items()
-        }
+        rows = {key: self._rows(key, each.flags, tops) for key, each in chains.items()}
         n_written = self._store.execute(
             UPSERT_INCIDENTS,
             lineage=self._lineage,
@@ -185,7 +182,16 @@ class _Merge:
             for old in standing
             if old.incident_id not in new and chains[old.entity_id].touches(old)
         ]
-        return {old.incident_id: _successor(old, rows[old.entity_id]) for old in gone}
+        # The first one that it meets.
+        successors = {}
+        for old in gone:
+            meeting = (
+                row.incident_id
+                for row in rows[old.entity_id]
+                if row.started_at <= old.last_flag_at and row.last_flag_at >= old.started_at
+            )
+            successors[old.incident_id] = next(meeting, None)
+        return successors
 
     def _whole_chains(
         self,
@@ -215,14 +221,11 @@ class _Merge:
                 end_at=last_at + margin,
             )
 
-    def _alarming(self, flags: list[Flag], tops: Attributions) -> list[Flag]:
-        """Flags that deviate in the direction and by the amount that the policy asks for."""
-        policy = self._policy
-        if policy.direction == "both" and not policy.min_deviation:
-            return flags
-        return [flag for flag in flags if _deviates(policy, tops.get((flag.entity_id, flag.at)))]
-
     def _rows(self, entity_id: int, flags: list[Flag], tops: Attributions) -> list[IncidentRow]:
+        """Incidents of an entity's flags that deviate in the direction and by the amount that the
+        policy asks for.
+        """
+        flags = [flag for flag in flags if self._deviates(tops.get((entity_id, flag.at)))]
         if not flags:
             return []
         scores, errors = (
@@ -232,22 +235,34 @@ class _Merge:
         spans = incident_spans(_times(flags), scores, self._rule, self._dataset.step_s, errors)
         return [self._row(entity_id, flags, span, tops) for span in spans]
 
+    def _deviates(self, top: TopAttribution | None) -> bool:
+        direction, is_plain = self._policy.direction, not self._policy.min_deviation
+        if top is None or top.actual is None or top.expected is None:
+            return True
+        if direction == "both" and is_plain:
+            return True
+        deviation = top.actual - top.expected
+        wanted = direction == "both" or (deviation > 0 if direction == "high" else deviation < 0)
+        return wanted and abs(deviation) >= self._policy.min_deviation.get(top.name, 0.0)
+
     def _row(
         self, entity_id: int, flags: list[Flag], span: IncidentSpan, tops: Attributions
     ) -> IncidentRow:
         inside, peak = flags[span.first : span.last + 1], flags[span.peak]
-        name, first = self._names[entity_id], flags[span.first]
+        name, first, policy = self._names[entity_id], flags[span.first], self._policy
+        # A spike is seen by the windows that hold it; what is flagged for longer lasted.
+        lasts = len(inside) > self._window or any(flag.kind == "collective" for flag in inside)
         top = _worst(inside, tops)
         return IncidentRow(
             incident_id=incident_id(
-                name, self._dataset.name, self._policy.version, self._lineage, first.at
+                name, self._dataset.name, policy.version, self._lineage, first.at
             ),
             entity_id=entity_id,
             model_id=first.model_id,
             started_at=first.at,
             last_flag_at=flags[span.last].at,
             n_flags=span.n_flags,
-            kind=self._kind(inside),
+            kind="collective" if lasts else "point",
             severity=max((flag.severity for flag in inside), key=_RANK.__getitem__),
             peak_score=peak.score,
             peak_at=peak.at,
@@ -255,11 +270,6 @@ class _Merge:
             sentence=_sentence(name, peak, top),
             provisional=any(flag.provisional for flag in inside),
         )
-
-    def _kind(self, flags: Sequence[Flag]) -> str:
-        """A spike is seen by the windows that hold it; what is flagged for longer lasted."""
-        lasting = len(flags) > self._window or any(flag.kind == "collective" for flag in flags)
-        return "collective" if lasting else "point"
 
 
 def _worst(flags: Sequence[Flag], tops: Attributions) -> TopAttribution | None:
@@ -291,14 +301,6 @@ def _times(flags: Sequence[Flag]) -> NDArray[np.int64]:
     return np.array([unix_s(flag.at) for flag in flags], np.int64)
 
 
-def _deviates(policy: AlarmPolicy, top: TopAttribution | None) -> bool:
-    if top is None or top.actual is None or top.expected is None:
-        return True
-    deviation = top.actual - top.expected
-    wanted = {"both": True, "high": deviation > 0, "low": deviation < 0}[policy.direction]
-    return wanted and abs(deviation) >= policy.min_deviation.get(top.name, 0.0)
-
-
 def _sentence(entity: str, peak: Flag, top: TopAttribution | None) -> str:
     if top is None:
         return incident_sentence(entity=entity, error_ratio=peak.score + 1)
@@ -313,12 +315,3 @@ def _sentence(entity: str, peak: Flag, top: TopAttribution | None) -> str:
         upper=top.expected + top.spread if known else None,  # type: ignore[operator]
         error_ratio=peak.score + 1,
     )
-
-
-def _successor(old: StandingIncident, rows: Sequence[IncidentRow]) -> str | None:
-    meeting = (
-        row
-        for row in rows
-        if row.started_at <= old.last_flag_at and row.last_flag_at >= old.started_at
-    )
-    return next((row.incident_id for row in meeting), None)

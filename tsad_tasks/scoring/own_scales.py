@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from hashlib import blake2b
-from typing import Any
 
 import numpy as np
 
@@ -55,24 +54,6 @@ class OwnScale:
         )
         terms = [known.get(name, pair) for name, pair in usual]
         return Scaler(tuple(c for c, _ in terms), tuple(s for _, s in terms), 0)
-
-    def to_json(self) -> dict[str, Any]:
-        """The scale as a JSON object."""
-        return {
-            "usable_s": self.usable_s,
-            "terms": [[name, c.hex(), s.hex()] for name, c, s in self.terms],
-        }
-
-    @classmethod
-    def from_json(cls, fields: dict[str, Any]) -> OwnScale:
-        """The scale of a JSON object, to the bit.
-
-        >>> scale = OwnScale(7, (("a", 0.1, 2.0),))
-        >>> OwnScale.from_json(scale.to_json()) == scale
-        True
-        """
-        terms = tuple((name, float.fromhex(c), float.fromhex(s)) for name, c, s in fields["terms"])
-        return cls(fields["usable_s"], terms)
 
 
 def later_scales(

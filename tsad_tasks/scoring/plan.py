@@ -26,7 +26,7 @@ from tsad_tasks.scoring.queries import (
     SELECT_LEARNING_ENTITIES,
     Champion,
 )
-from tsad_tasks.scoring.reach import Reach, anchor_at, score_reach
+from tsad_tasks.scoring.reach import anchor_at, score_reach
 from tsad_tasks.storage.datasets import DatasetRow, select_entities, upsert_dataset
 from tsad_tasks.storage.scores import READ_SCORE_DIGESTS, read_digests
 from tsad_tasks.storage.store import Store
@@ -67,6 +67,13 @@ class Job:
     @property
     def entity_ids(self) -> list[int]:
         return [entity_id for _, entity_id in self.entities]
+
+    def target_hours(self) -> tuple[list[int], list[datetime]]:
+        """Entity ids and hours of all that is written."""
+        pairs = np.argwhere(self.targets).tolist()
+        ids = self.entity_ids
+        hours = [hours_later(self.first_at, hour) for _, hour in pairs]
+        return [ids[entity] for entity, _ in pairs], hours
 
     @property
     def is_shadow(self) -> bool:
@@ -121,18 +128,16 @@ def _salted(
     ).view(np.int64)
 
 
-def parts(job: Job) -> list[Job]:
+def split_by_scale(job: Job) -> list[Job]:
     """A job as one of the champion's scales, and one of those that were learned later."""
     own = _usable(job.scales, unix_s(job.first_at), job.targets.shape[1]) & job.targets
     later = np.flatnonzero(own.any(axis=1)).tolist()
     if not later:
         return [job]
-    found = [replace(job, targets=job.targets & ~own)] if (job.targets & ~own).any() else []
     entities, scales = tuple(job.entities[i] for i in later), tuple(job.scales[i] for i in later)
-    return [
-        *found,
-        replace(job, entities=entities, scales=scales, targets=own[later], is_later=True),
-    ]
+    with_own = replace(job, entities=entities, scales=scales, targets=own[later], is_later=True)
+    others = job.targets & ~own
+    return [replace(job, targets=others), with_own] if others.any() else [with_own]
 
 
 @dataclass(frozen=True)
@@ -179,16 +184,19 @@ def plan_interval(
     until_at = seen_until(store, dataset, lineage, champions, last_at, is_learning=is_learning)
     bounds = changed_from, first_at, last_at, until_at
     span = _Span(store, dataset, entities, bounds, lineage, is_learning=is_learning)
-    jobs, covered, n_current = [], np.zeros((len(entities), _n_hours(first_at, last_at)), bool), 0
-    position = {name: i for i, name in enumerate(entities)}
-    for champion, chosen in _scopes(champions, entities):
-        job, n_kept = span.job(champion, chosen)
-        n_current += n_kept
-        covered[[position[name] for name, _ in chosen]] |= _within(span.hours[span.mine], champion)[
-            None, :
-        ]
-        jobs += parts(job) if job is not None else []
     read, ids = span.ingested[span.mine], list(entities.values())
+    jobs, covered, n_current = [], np.zeros((len(ids), len(read)), bool), 0
+    # A model of the entity's own goes before the dataset's.
+    own = {champion.scope_entity_id for champion in champions if champion.scope_entity_id}
+    for champion in champions:
+        scope = champion.scope_entity_id
+        is_its = np.array([key == scope if scope else key not in own for key in ids], bool)
+        if is_its.any():
+            pairs = zip(entities.items(), is_its, strict=True)
+            job, n_kept = span.job(champion, tuple(pair for pair, its in pairs if its))
+            n_current += n_kept
+            covered[is_its] |= _within(span.hours[span.mine], champion)[None, :]
+            jobs += split_by_scale(job) if job is not None else []
     # Only of what people see an hour without a champion is worth a word.
     is_open = (
         ~covered & read[None, :] & span.began(ids)[:, span.mine] & (lineage in VISIBLE_LINEAGES)
@@ -205,18 +213,9 @@ def scored_lineages(
     """The lineage and, where a challenger is in its shadow at any time of [start_at, end_at), that
     one.
     """
-    shadow = lineage + SHADOW_SUFFIX
-    return (
-        (lineage, shadow)
-        if store.rows(
-            SELECT_CHAMPIONS,
-            dataset_id=dataset_id,
-            lineage=shadow,
-            start_at=start_at,
-            end_at=end_at,
-        )
-        else (lineage,)
-    )
+    shadow, ends = lineage + SHADOW_SUFFIX, {"start_at": start_at, "end_at": end_at}
+    in_shadow = store.rows(SELECT_CHAMPIONS, dataset_id=dataset_id, lineage=shadow, **ends)
+    return (lineage, shadow) if in_shadow else (lineage,)
 
 
 def learns(store: Store, entity_ids: Sequence[int], start_at: datetime, end_at: datetime) -> bool:
@@ -238,42 +237,21 @@ def seen_until(
 ) -> datetime:
     """The end of the hours whose scores may depend on readings before `last_at`."""
     reach_s = max((champion.score_reach_s for champion in champions), default=0)
-    scopes = [champion.scope_entity_id for champion in champions if champion.folds or is_learning]
-    newest = [
-        store.one(
-            SELECT_LATEST_SCORED_HOUR,
-            dataset_id=dataset.dataset_id,
-            scope_entity_id=scope,
-            lineage=lineage,
-        )
-        for scope in scopes
-    ]
-    return max(
-        [hours_later(last_at, reach_s // 3600), *(hours_later(at, 1) for at in newest if at)]
-    )
+    ends = [hours_later(last_at, reach_s // 3600)]
+    for champion in champions:
+        if champion.folds or is_learning:
+            newest_at = store.one(
+                SELECT_LATEST_SCORED_HOUR,
+                dataset_id=dataset.dataset_id,
+                scope_entity_id=champion.scope_entity_id,
+                lineage=lineage,
+            )
+            ends += [hours_later(newest_at, 1)] if newest_at else []
+    return max(ends)
 
 
 def _n_hours(first_at: datetime, last_at: datetime) -> int:
     return (unix_s(last_at) - unix_s(first_at)) // 3600
-
-
-def _scopes(
-    champions: Sequence[Champion], entities: dict[str, int]
-) -> list[tuple[Champion, tuple[tuple[str, int], ...]]]:
-    """Entities by champion; a model of the entity's own goes before the dataset's."""
-    own = {champion.scope_entity_id for champion in champions if champion.scope_entity_id}
-    shared = tuple((name, key) for name, key in entities.items() if key not in own)
-    chosen = []
-    for champion in champions:
-        scope = champion.scope_entity_id
-        pairs = (
-            tuple((name, key) for name, key in entities.items() if key == scope)
-            if scope
-            else shared
-        )
-        if pairs:
-            chosen.append((champion, pairs))
-    return chosen
 
 
 @dataclass(frozen=True)
@@ -356,43 +334,29 @@ class _Span:
             self._store, READ_SCORE_DIGESTS, champion.model_id, ids, self._from_at, until_at
         )
         scales = later_scales(self._store, champion.model_id, ids)
-        found = _salted(
-            reach.of_blocks(self._store, ids, self._from_at, until_at),
-            scales,
-            unix_s(self._from_at),
-        )
+        digests = reach.of_blocks(self._store, ids, self._from_at, until_at)
+        found = _salted(digests, scales, unix_s(self._from_at))
         changed = scored & (stored != with_pending(found, self._pending[:n_hours]))
         mine = np.zeros(n_hours, bool)
         mine[self.mine] = True
-        usable = _within(hours, champion) & self.ingested[:n_hours]
-        usable = usable[None, :] & self.began(ids)[:, :n_hours] & ~self._kept(scored, hours, reach)
+        usable = (_within(hours, champion) & self.ingested[:n_hours])[None, :]
+        usable = usable & self.began(ids)[:, :n_hours]
+        if self._dataset.retired_before is not None:
+            # Hours whose readings retention has dropped: what was scored stays.
+            first_s = [unix_s(reach.first(from_unix_s(hour))) for hour in hours.tolist()]
+            usable &= ~(scored & (np.array(first_s) < unix_s(self._dataset.retired_before))[None])
         targets = usable & ((mine[None, :] & ~scored) | changed)
         n_current = int((mine[None, :] & scored & ~changed).sum())
         touched = np.flatnonzero(targets.any(axis=0))
         if not touched.size:
             return None, n_current
         first, last = int(touched[0]), int(touched[-1]) + 1
-        bounds = hours_later(self._from_at, first), hours_later(self._from_at, last)
-        span = slice(first, last)
+        span, found_at = slice(first, last), hours_later(self._from_at, first)
+        of_hours = targets[:, span], self._pending[span]
+        until_at = hours_later(self._from_at, last)
         return Job(
-            champion,
-            self._lineage,
-            *bounds,
-            entities,
-            targets[:, span],
-            self._pending[span],
-            scales,
+            champion, self._lineage, found_at, until_at, entities, *of_hours, scales
         ), n_current
-
-    def _kept(
-        self, scored: NDArray[np.bool_], hours: NDArray[np.int64], reach: Reach
-    ) -> NDArray[np.bool_]:
-        """Hours whose readings retention has dropped: what was scored stays."""
-        retired = self._dataset.retired_before
-        if retired is None:
-            return np.zeros(scored.shape, bool)
-        first = [unix_s(reach.first(from_unix_s(hour))) for hour in hours.tolist()]
-        return scored & (np.array(first) < unix_s(retired))[None, :]
 
 
 def with_pending(found: NDArray[np.int64], n_pending: NDArray[np.int64]) -> NDArray[np.int64]:

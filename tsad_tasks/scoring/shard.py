@@ -4,8 +4,6 @@ folder.
 
 from __future__ import annotations
 
-import io
-import json
 from collections.abc import Sequence
 from dataclasses import dataclass, fields
 from datetime import datetime
@@ -15,31 +13,12 @@ import numpy as np
 from numpy.typing import NDArray
 from upath import UPath
 
-from tsad_tasks.base.interval import from_unix_s, unix_s
-from tsad_tasks.detectors.base import make_folder
 from tsad_tasks.model.scoring import Features, Windows
 from tsad_tasks.scoring.own_scales import OwnScale
 from tsad_tasks.scoring.plan import Job
 from tsad_tasks.scoring.queries import Champion
-
-_ABSENT = -1
-
-
-def write_arrays(path: UPath, arrays: dict[str, NDArray[Any]], facts: dict[str, Any]) -> None:
-    """One .npz file with arrays and JSON facts; no pickle."""
-    content = io.BytesIO()
-    encoded = np.frombuffer(json.dumps(facts, sort_keys=True).encode(), np.uint8)
-    np.savez(content, allow_pickle=False, _facts=encoded, **arrays)
-    make_folder(path.parent)
-    path.write_bytes(content.getvalue())
-
-
-def read_arrays(path: UPath) -> tuple[dict[str, NDArray[Any]], dict[str, Any]]:
-    """Arrays and facts of a file of `write_arrays`."""
-    with np.load(io.BytesIO(path.read_bytes()), allow_pickle=False) as content:
-        arrays = {name: content[name] for name in content.files}
-    facts: dict[str, Any] = json.loads(arrays.pop("_facts").tobytes())
-    return arrays, facts
+from tsad_tasks.storage.arrays import read_arrays, write_arrays
+from tsad_tasks.storage.json_files import from_json_value, json_value
 
 
 @dataclass(frozen=True)
@@ -76,6 +55,20 @@ class FoldStarts:
 
 
 @dataclass(frozen=True)
+class ShardFacts:
+    """What is no array of a shard: see `FeatureShard` and `Job`."""
+
+    values_at: datetime
+    errors_at: datetime
+    champion: Champion
+    lineage: str
+    ends: tuple[datetime, datetime]
+    entities: tuple[tuple[str, int], ...]
+    scales: tuple[OwnScale | None, ...]
+    is_later: bool
+
+
+@dataclass(frozen=True)
 class FeatureShard:
     """One job with its features.
 
@@ -106,22 +99,38 @@ class FeatureShard:
         arrays |= {"targets": self.job.targets, "n_pending": self.job.n_pending}
         arrays |= {name: getattr(self.features, name) for name in self._ARRAYS}
         arrays |= self.folds.to_arrays() if self.folds else {}
-        facts = {
-            "values_s": unix_s(self.values_at),
-            "errors_s": unix_s(self.errors_at),
-            "job": _job_facts(self.job),
-        }
-        write_arrays(path, arrays, facts)
+        job = self.job
+        facts = ShardFacts(
+            self.values_at,
+            self.errors_at,
+            job.champion,
+            job.lineage,
+            (job.first_at, job.end_at),
+            job.entities,
+            job.scales,
+            job.is_later,
+        )
+        write_arrays(path, arrays, json_value(facts))
 
     @classmethod
     def load(cls, path: UPath) -> Self:
-        arrays, facts = read_arrays(path)
-        job = _job(facts["job"], arrays["targets"], arrays["n_pending"])
+        arrays, content = read_arrays(path)
+        facts = from_json_value(content, ShardFacts)
+        job = Job(
+            facts.champion,
+            facts.lineage,
+            *facts.ends,
+            facts.entities,
+            arrays["targets"],
+            arrays["n_pending"],
+            facts.scales,
+            facts.is_later,
+        )
         features = Features(*(arrays[name] for name in cls._ARRAYS))
         return cls(
             job,
-            from_unix_s(facts["values_s"]),
-            from_unix_s(facts["errors_s"]),
+            facts.values_at,
+            facts.errors_at,
             arrays["values"],
             arrays["wanted"],
             arrays["digests"],
@@ -139,43 +148,6 @@ def load_windows(path: UPath) -> Windows:
     """The windows of one feature shard."""
     arrays, _ = read_arrays(path)
     return Windows(arrays["ends"], arrays["live"], arrays["reasons"])
-
-
-def _job_facts(job: Job) -> dict[str, Any]:
-    champion = {field.name: _fact(getattr(job.champion, field.name)) for field in fields(Champion)}
-    return {
-        "champion": champion,
-        "lineage": job.lineage,
-        "first_s": unix_s(job.first_at),
-        "end_s": unix_s(job.end_at),
-        "entities": job.entities,
-        "scales": [scale and scale.to_json() for scale in job.scales],
-        "is_later": job.is_later,
-    }
-
-
-def _fact(value: Any) -> Any:
-    return {"unix_s": unix_s(value)} if isinstance(value, datetime) else value
-
-
-def _job(facts: dict[str, Any], targets: NDArray[np.bool_], n_pending: NDArray[np.int64]) -> Job:
-    champion: dict[str, Any] = {
-        name: from_unix_s(v["unix_s"]) if isinstance(v, dict) else v
-        for name, v in facts["champion"].items()
-    }
-    entities = tuple((str(name), int(key)) for name, key in facts["entities"])
-    bounds = from_unix_s(facts["first_s"]), from_unix_s(facts["end_s"])
-    scales = tuple(OwnScale.from_json(scale) if scale else None for scale in facts["scales"])
-    return Job(
-        Champion(**champion),
-        facts["lineage"],
-        *bounds,
-        entities,
-        targets,
-        n_pending,
-        scales,
-        facts["is_later"],
-    )
 
 
 def entity_shards(names: Sequence[str], n_shards: int) -> list[list[str]]:

@@ -1,0 +1,234 @@
+"""Rows of one job, from its errors: scores by hour, anomalies, and what carries them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from tsad_tasks.base.interval import hours_later, unix_s
+from tsad_tasks.detectors.base import Detector, as_shares
+from tsad_tasks.model.scoring import SEVERITIES, Windows, entity_scores, hour_status
+from tsad_tasks.model.spec import ModelSpec
+from tsad_tasks.model.windows import NOT_FINITE, PENDING, SCORED
+from tsad_tasks.scoring.fold import StateAfter
+from tsad_tasks.scoring.plan import with_pending
+from tsad_tasks.scoring.reach import window_reach
+from tsad_tasks.scoring.shard import FeatureShard
+from tsad_tasks.storage.datasets import DatasetRow, Layout
+from tsad_tasks.storage.scores import AnomalyRows, AttributionRows, ScoreRows
+
+TOP_CHANNELS = 5
+MIN_SHARE = 0.01
+_TINY = np.finfo(np.float64).tiny
+
+Positions = NDArray[np.int64]
+
+
+@dataclass(frozen=True)
+class Computed:
+    """Errors of the wanted windows, on the steps of the shard's values, NaN elsewhere; states of a
+    folding model.
+    """
+
+    errors: NDArray[np.float32]
+    channel_errors: NDArray[np.float32]
+    expected: NDArray[np.float32]
+    states: list[StateAfter]
+
+
+@dataclass(frozen=True)
+class Memo:
+    """What is stored, as it is under the locks.
+
+    Attributes
+    ----------
+    errors : (n_entities, n_steps from errors_at), NaN where they are computed anew.
+    window_digests, score_digests : (n_entities, n_hours from errors_at), of the readings.
+    """
+
+    errors: NDArray[np.float32]
+    window_digests: NDArray[np.int64]
+    score_digests: NDArray[np.int64]
+
+
+class JobRows:
+    """Rows of one job, from its errors. Steps of the error series start at `errors_at`."""
+
+    def __init__(
+        self,
+        shard: FeatureShard,
+        windows: Windows,
+        spec: ModelSpec,
+        computed: Computed,
+        memo: Memo,
+        dataset: DatasetRow,
+    ) -> None:
+        self.shard, self.spec, self.memo, self.dataset = shard, spec, memo, dataset
+        self.job, job = shard.job, shard.job
+        self.per_hour = 3600 // spec.features.step_s
+        self.offset = (unix_s(shard.values_at) - unix_s(shard.errors_at)) // 3600 * self.per_hour
+        self.entity_ids = np.array(job.entity_ids)
+        n_hours = job.targets.shape[1]
+        self.targets: NDArray[np.bool_] = np.zeros(shard.wanted.shape, bool)
+        self.targets[:, -n_hours:] = job.targets
+        wanted_steps = np.repeat(shard.wanted, self.per_hour, axis=1)
+        made = self._on_series(computed.errors, np.nan)
+        self.errors: NDArray[np.float32] = np.where(wanted_steps, made, memo.errors).astype(
+            np.float32
+        )
+        self.channel_errors = self._on_series(computed.channel_errors, np.nan)
+        self.expected = self._on_series(computed.expected, np.nan)
+        self.values = self._on_series(shard.values, np.nan)
+        n_channels = len(spec.features.channels)
+        self.inputs = self._on_series(shard.features.inputs[..., :n_channels], 0.0)
+        known, is_nan = self._on_series(windows.reasons, 0), np.isnan(self.errors)
+        reasons: Any = np.where((known == 0) & is_nan, NOT_FINITE, known)
+        for hour in np.flatnonzero(job.n_pending):
+            end = (shard.wanted.shape[1] - n_hours + int(hour) + 1) * self.per_hour
+            tail = slice(end - int(job.n_pending[hour]), end)
+            reasons[:, tail] = np.where(is_nan[:, tail], PENDING, reasons[:, tail])
+        self.reasons = reasons.astype(np.int16)
+        self.provisional = job.provisional(spec)
+        names, first = [name for name, _ in job.entities], shard.wanted.shape[1] - n_hours
+        self.scores = entity_scores(spec, names, self.errors, first * self.per_hour)
+        self.flags = self.scores.flags & np.repeat(self.targets, self.per_hour, axis=1)
+
+    def _on_series(self, array: NDArray[Any], fill: float) -> NDArray[Any]:
+        """The part of an array of the shard's steps that lies on the error series, padded where it
+        starts later.
+        """
+        if self.offset <= 0:
+            return array[:, -self.offset :]
+        padding = np.full((len(array), self.offset, *array.shape[2:]), fill, array.dtype)
+        return np.concatenate([padding, array], axis=1)
+
+    def _by_hour(self, array: NDArray[Any]) -> NDArray[Any]:
+        return array.reshape(len(array), -1, self.per_hour, *array.shape[2:])
+
+    def score_rows(self) -> ScoreRows:
+        """Targets with scores, and other computed hours as memos of errors."""
+        entity, hour = np.nonzero(self.shard.wanted)
+        n_hours = self.job.targets.shape[1]
+        digests = np.zeros(self.targets.shape, np.int64)
+        latest = self.memo.score_digests[:, -n_hours:]
+        digests[:, -n_hours:] = with_pending(latest, self.job.n_pending)
+        status, n_needed, n_seen = self._status(entity, hour)
+        reasons = self._by_hour(self.reasons)[entity, hour]
+        # The share of channels that were live in the steps that needed a score.
+        live = np.isfinite(self._by_hour(self.channel_errors)[entity, hour])
+        live &= (reasons == SCORED)[..., None]
+        n_live = np.count_nonzero(live, axis=(1, 2))
+        return ScoreRows(
+            model_id=self.job.champion.model_id,
+            entity_ids=self.entity_ids[entity],
+            hours_s=unix_s(self.shard.errors_at) + 3600 * hour,
+            errors=self._by_hour(self.errors)[entity, hour],
+            thresholds=self._by_hour(self.scores.thresholds)[entity, hour],
+            scores=self._by_hour(self.scores.scores)[entity, hour],
+            reasons=reasons,
+            channel_errors=self._by_hour(self.channel_errors)[entity, hour],
+            has_flags=np.logical_or.reduce(self._by_hour(self.flags)[entity, hour], axis=1),
+            memo=~self.targets[entity, hour],
+            status=status.tolist(),
+            coverage=np.asarray(n_live / np.maximum(n_needed * live.shape[2], 1), np.float32),
+            n_needed=n_needed,
+            n_seen=n_seen,
+            window_digests=self.memo.window_digests[entity, hour],
+            score_digests=digests[entity, hour],
+        )
+
+    def _status(
+        self, entity: Positions, hour: Positions
+    ) -> tuple[NDArray[np.str_], Positions, Positions]:
+        """Status, steps needed and steps seen of some hours of entities."""
+        read = self._by_hour(np.isfinite(self.values).any(axis=2))
+        n_before = np.cumsum(read.any(axis=2), axis=1, dtype=np.int64)
+        n_before = np.concatenate([np.zeros_like(n_before[:, :1]), n_before], axis=1)
+        reach_hours = max(self.spec.features.reach_hours, 1)
+        before = n_before[entity, np.maximum(hour - reach_hours, 0)]
+        retired, retired_at = np.zeros(read.shape[1], bool), self.dataset.retired_before
+        if retired_at is not None:
+            reach, hours = window_reach(self.job.champion, self.spec), range(read.shape[1])
+            starts = (reach.first(hours_later(self.shard.errors_at, one)) for one in hours)
+            retired[:] = [first_at < retired_at for first_at in starts]
+        return hour_status(
+            self._by_hour(self.reasons)[entity, hour],
+            read[entity, hour],
+            provisional=self.provisional[entity],
+            silent=n_before[entity, hour + 1] == before,
+            retired=retired[hour],
+        )
+
+    def anomaly_rows(self) -> AnomalyRows:
+        """One row per flagged step of the targets."""
+        entity, step = np.nonzero(self.flags)
+        is_collective = self.scores.collective[entity, step]
+        return AnomalyRows(
+            entity_ids=self.entity_ids[entity],
+            times_s=self._times(step),
+            kind=["collective" if one else "point" for one in is_collective],
+            severity=[SEVERITIES[level] for level in self.scores.severity[entity, step]],
+            error=self.errors[entity, step],
+            threshold=self.scores.thresholds[entity, step],
+            score=self.scores.scores[entity, step],
+            provisional=self.provisional[entity],
+        )
+
+    def _times(self, steps: Positions) -> Positions:
+        return unix_s(self.shard.errors_at) + steps * self.spec.features.step_s
+
+    def attribution_rows(self, layout: Layout, detector: Detector) -> AttributionRows:
+        """The channels that carry most of the error of each flagged step, in the sensors' units,
+        and in which steps.
+        """
+        entity, step = np.nonzero(self.flags)
+        share, by_step = self._shares(detector, entity, step)
+        rank = np.argsort(np.argsort(-share, axis=1, kind="stable"), axis=1, kind="stable")
+        row, channel = np.nonzero((rank < TOP_CHANNELS) & (share >= MIN_SHARE))
+        entity, step, scalers = entity[row], step[row], self.job.scalers(self.spec)
+        center = np.array([scaler.center for scaler in scalers])[entity, channel]
+        scale = np.array([scaler.scale for scaler in scalers])[entity, channel]
+        read, held = self.values[entity, step, channel], self.inputs[entity, step, channel]
+        expected = self.expected[entity, step, channel].astype(np.float64)
+        ids = dict(zip(layout.channel_names, layout.channel_ids, strict=True))
+        channel_ids = np.array([ids[name] for name in self.spec.features.channels])
+        return AttributionRows(
+            entity_ids=self.entity_ids[entity],
+            times_s=self._times(step),
+            channel_ids=channel_ids[channel],
+            share=share[row, channel].astype(np.float32),
+            actual=np.where(np.isfinite(read), read, held * scale + center),
+            expected=expected * scale + center,
+            spread=np.array(self.spec.spreads)[channel] * scale,
+            step_shares=by_step[row, :, channel] * share[row, channel, None].astype(np.float32),
+        )
+
+    def _shares(
+        self, detector: Detector, entity: Positions, step: Positions
+    ) -> tuple[NDArray[np.float64], NDArray[np.float32]]:
+        """Share of each channel in the error of flagged steps, (n, n_channels), NaN in rows where
+        it is unknown; and which steps of their windows carry a channel's error, (n, width,
+        n_channels), each channel's sum being 1.
+        """
+        width, errors = self.spec.features.width, self.channel_errors[entity, step]
+        # Inputs of all entities' steps laid end to end, and where the windows end in them.
+        inputs = self.shard.features.inputs.reshape(-1, self.shard.features.inputs.shape[-1])
+        ends = entity * self.shard.values.shape[1] + step - self.offset
+        if detector.judges_windows and len(entity):
+            # Not what a dead channel owes: the 0 that stands for it is no reading.
+            found = detector.channel_shares(inputs, ends, self.spec.features.channel_inputs)
+            found = as_shares(np.where(np.isfinite(errors), found, 0))
+            shares = np.asarray(found, np.float64)
+        else:
+            parts = np.nan_to_num(errors.astype(np.float64))
+            shares = parts / np.maximum(parts.sum(axis=1, keepdims=True), _TINY)
+        explained = detector.explain(inputs, ends) if width > 1 and len(ends) else None
+        if explained is None:
+            alike = np.full((len(ends), width, self.values.shape[-1]), 1 / width, np.float32)
+            return shares, alike
+        total = explained.sum(axis=1, dtype=np.float64, keepdims=True)
+        by_step = np.where(total > 0, explained / np.maximum(total, _TINY), 1 / width)
+        return shares, by_step.astype(np.float32)
