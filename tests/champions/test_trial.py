@@ -24,7 +24,7 @@ from tsad_tasks.champions.rules.base import ShadowComparison, Trial
 from tsad_tasks.champions.shadow import shadow_results
 from tsad_tasks.storage.store import Store
 from tsad_tasks.text.rules import brief_note, full_note
-from tsad_tasks.training.held_out import DetectionResult
+from tsad_tasks.training.injected import DetectionResult
 
 RULES = "SELECT rule, value, champion_value, passed, note FROM tsad.v_model_decision WHERE stage = 'shadow'"
 COUNTS = """

@@ -31,7 +31,8 @@ from tsad_tasks.storage import copy_binary as binary
 from tsad_tasks.storage.database import connect
 from tsad_tasks.storage.store import Store
 from tsad_tasks.training.fold_groups import fold_start
-from tsad_tasks.training.held_out import HeldOut, calibrated_spec
+from tsad_tasks.training.held_out import HeldOut
+from tsad_tasks.training.limits import calibrated_spec
 from tsad_tasks.training.reader import TrainingRange, feature_spec_of, training_range
 from tsad_tasks.training.retrain import Retraining
 

@@ -25,7 +25,8 @@ from tsad_tasks.storage.json_files import from_json_value, json_value
 from tsad_tasks.training.fit import fit_folding, move_to_anchor
 from tsad_tasks.training.fold_groups import MIN_CHOSEN, fold_groups
 from tsad_tasks.training.gate import run_gate
-from tsad_tasks.training.held_out import HeldOut, _Judged, held_out_errors
+from tsad_tasks.training.held_out import HeldOut, held_out_errors
+from tsad_tasks.training.injected import JudgedSeries
 from tsad_tasks.training.judge import calibrate_model, held_out_readings
 from tsad_tasks.training.queries import Exclusion
 from tsad_tasks.training.reader import (
@@ -231,7 +232,8 @@ def test_going_on_from_the_gate_gives_to_the_bit_the_scores_of_going_through_eve
     at = int(np.argmax(part.gated)) + (5 if first.startswith("after") else -5)
     values = part.values.copy()
     values[at : at + 3, 1] += 30
-    found = _Judged(spec, small.at_split, part).flags(values)
+    judged = JudgedSeries(spec, small.at_split, part)
+    found = judged.flags(*judged.seen(values))
     errors = series_errors(
         spec.features, spec.scaler(part.entity), small.at_split, values, part.start_s, part.entity
     ).combined(spec, part.entity)

@@ -29,7 +29,7 @@ from tsad_tasks.training.gate import (
     run_gate,
     window_milliseconds,
 )
-from tsad_tasks.training.held_out import Delays, DetectionResult, judge
+from tsad_tasks.training.injected import Delays, DetectionResult, judge
 from tsad_tasks.training.retrain import Retraining
 from tsad_tasks.training.rules.base import GateEvidence
 

@@ -22,15 +22,10 @@ from tsad_tasks.model.spec import FeatureSpec, ModelSpec
 from tsad_tasks.model.thresholds import ThresholdSettings
 from tsad_tasks.model.windows import gather
 from tsad_tasks.scoring.series import series_errors, series_windows
-from tsad_tasks.training.held_out import (
-    HeldOut,
-    _Judged,
-    calibrated_spec,
-    is_extreme,
-    judge,
-    seen_by_window,
-)
+from tsad_tasks.training.held_out import HeldOut, is_extreme, seen_by_window
+from tsad_tasks.training.injected import JudgedSeries, judge
 from tsad_tasks.training.judge import alarm_budget
+from tsad_tasks.training.limits import calibrated_spec
 from tsad_tasks.training.reader import training_range
 from tsad_tasks.training.windows import PreparedTraining, with_dead_channels
 
@@ -120,7 +115,8 @@ def test_reusing_the_errors_of_untouched_windows_changes_no_error() -> None:
     changed[[250, 251, 320]] += 5.0
     found = series_errors(spec.features, spec.scaler("m"), zero_detector(), changed, part.start_s)
     whole = found.combined(spec, "m")
-    np.testing.assert_array_equal(_Judged(spec, zero_detector(), part)._errors_of(changed), whole)
+    judged = JudgedSeries(spec, zero_detector(), part)
+    np.testing.assert_array_equal(judged._errors_of(*judged.seen(changed)), whole)
 
 
 def test_a_model_that_flags_everything_finds_nothing() -> None:

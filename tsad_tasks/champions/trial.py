@@ -32,7 +32,8 @@ from tsad_tasks.training.gate import (
     comparable_model,
     window_milliseconds,
 )
-from tsad_tasks.training.held_out import HeldOut, judge
+from tsad_tasks.training.held_out import HeldOut
+from tsad_tasks.training.injected import judge
 from tsad_tasks.training.queries import SELECT_CHAMPION_AT, ChampionScope
 from tsad_tasks.training.reader import Scope, TrainingRange, TrainingReader, evenly
 

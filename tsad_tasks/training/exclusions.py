@@ -71,16 +71,14 @@ def standing_verdicts(store: Store, dataset_id: int, lineage: str) -> list[Stand
     """What people said that holds: where two overlap, the later one."""
     found: list[StandingVerdict] = []
     for said in store.rows(SELECT_VERDICTS, dataset_id=dataset_id, lineage=lineage):
-        found = [part for old in found for part in _without(old, said)] + [said]
+        cuts = {said.entity_id: [said.span]}
+        found = [
+            replace(old, start_at=start, end_at=end)
+            for old in found
+            for start, end in without(old.span, cuts.get(old.entity_id, []))
+        ]
+        found.append(said)
     return found
-
-
-def _without(old: StandingVerdict, later: StandingVerdict) -> list[StandingVerdict]:
-    if old.entity_id != later.entity_id:
-        return [old]
-    return [
-        replace(old, start_at=start, end_at=end) for start, end in without(old.span, [later.span])
-    ]
 
 
 def exclusions_of(
@@ -132,44 +130,32 @@ class _Search:
             for start, end in merged(ranges) if join else ranges:
                 first, last = max(start, span.start_at), min(end, span.end_at)
                 if first < last:
-                    yield Exclusion(
-                        entity_id, first, last, reason, (unix_s(last) - unix_s(first)) // step_s
-                    )
+                    n_steps = (unix_s(last) - unix_s(first)) // step_s
+                    yield Exclusion(entity_id, first, last, reason, n_steps)
 
     def labels(self) -> Iterator[Exclusion]:
         """Known anomalies with a margin, each by itself, as a classifier learns from them."""
-        for label in self._store.rows(
-            SELECT_LABELS,
-            dataset_id=self._dataset_id,
-            start_at=self._span.start_at,
-            end_at=self._span.end_at,
-        ):
-            cuts = [] if label.origin == "person" else self._learned(label.entity_id)
-            parts = (
-                without((label.start_at, label.end_at), cuts)
-                if label.entity_id in self._ids
-                else []
-            )
-            wide = {label.entity_id: [(start - _MARGIN, end + _MARGIN) for start, end in parts]}
-            yield from self._rows(wide, f"{LABEL_REASON}{label.kind}", join=False)
+        ends = {"start_at": self._span.start_at, "end_at": self._span.end_at}
+        for label in self._store.rows(SELECT_LABELS, dataset_id=self._dataset_id, **ends):
+            if label.entity_id in self._ids:
+                cuts = [] if label.origin == "person" else self._learned(label.entity_id)
+                parts = without((label.start_at, label.end_at), cuts)
+                wide = [(start - _MARGIN, end + _MARGIN) for start, end in parts]
+                reason = f"{LABEL_REASON}{label.kind}"
+                yield from self._rows({label.entity_id: wide}, reason, join=False)
 
     def verdicts(self) -> Iterator[Exclusion]:
         """What people confirmed, expected, or put down to a sensor, with a margin."""
         for verdict in LEFT_OUT_VERDICTS:
-            spans = {
-                key: [
-                    (one.start_at - _MARGIN, one.end_at + _MARGIN)
-                    for one in self._said_of(key, (verdict,))
-                ]
-                for key in self._ids
-            }
-            yield from self._rows(spans, f"verdict: {verdict}", join=False)
+            for key in self._ids:
+                said = self._said_of(key, (verdict,))
+                wide = [(one.start_at - _MARGIN, one.end_at + _MARGIN) for one in said]
+                yield from self._rows({key: wide}, f"verdict: {verdict}", join=False)
 
     def maintenance(self) -> Iterator[Exclusion]:
         """Maintenance windows with their margins."""
-        for one in maintenance_of(
-            self._store, self._dataset_id, self._span.start_at, self._span.end_at
-        ):
+        ends = self._span.start_at, self._span.end_at
+        for one in maintenance_of(self._store, self._dataset_id, *ends):
             ids = self._ids if one.entity_id is None else [one.entity_id]
             inside = {key: [(one.start_at, one.end_at)] for key in ids if key in self._ids}
             yield from self._rows(inside, one.name)
@@ -181,14 +167,15 @@ class _Search:
         named = [(row.entity_id, (row.start_at, row.end_at)) for row in known]
         for key in self._ids:
             wide = merged([(start - _MARGIN, end + _MARGIN) for start, end in self._high(key)])
-            cuts = [
-                *self._learned(key),
-                *self._becoming_normal(key),
-                *(span for of, span in named if of == key),
-            ]
-            yield from self._rows(
-                {key: [part for each in wide for part in without(each, cuts)]}, "high score"
-            )
+            cuts = [*self._learned(key), *(span for of, span in named if of == key)]
+            # From a new normal until a champion knows it: what is scored HIGH for that, unless
+            # people say otherwise.
+            others = [one.span for one in self._said_of(key, LEFT_OUT_VERDICTS)]
+            for one in self._said_of(key, ("new_normal",)):
+                start, end = one.end_at, one.learned_at or self._span.end_at
+                cuts += without((start, end), others) if start < end else []
+            parts = [part for each in wide for part in without(each, cuts)]
+            yield from self._rows({key: parts}, "high score")
 
     def bad_hours(self) -> Iterator[Exclusion]:
         """Hours of sensors out of order."""

@@ -30,13 +30,7 @@ from tsad_tasks.storage.paths import deprecations_of
 from tsad_tasks.text.formats import counted
 from tsad_tasks.training.fold_groups import fold_start, together
 from tsad_tasks.training.kept import kept_windows
-from tsad_tasks.training.reader import (
-    Entities,
-    FoldGroup,
-    Scope,
-    TrainingReader,
-    feature_spec_of,
-)
+from tsad_tasks.training.reader import Entities, FoldGroup, Scope, TrainingReader, feature_spec_of
 from tsad_tasks.training.retrain import Retraining, champion_at, with_chosen_window
 from tsad_tasks.training.survey import Scales, Survey
 from tsad_tasks.training.windows import PreparedTraining

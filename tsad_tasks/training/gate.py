@@ -19,11 +19,8 @@ from tsad_tasks.scoring.alarm_rule import incident_rule
 from tsad_tasks.scoring.series import series_errors
 from tsad_tasks.storage.artifacts import place
 from tsad_tasks.training.commissioning import Level
-from tsad_tasks.training.held_out import (
-    DetectionResult,
-    HeldOut,
-    judge,
-)
+from tsad_tasks.training.held_out import HeldOut
+from tsad_tasks.training.injected import DetectionResult, judge
 from tsad_tasks.training.queries import ChampionAt
 from tsad_tasks.training.reader import evenly
 from tsad_tasks.training.rules.base import GateEvidence

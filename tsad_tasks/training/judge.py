@@ -23,8 +23,9 @@ from tsad_tasks.training.canary import canary_of
 from tsad_tasks.training.exclusions import extreme_values
 from tsad_tasks.training.fit import Trained, move_to_anchor, spec_after
 from tsad_tasks.training.gate import gate_entities, run_gate
-from tsad_tasks.training.held_out import HeldOut, calibrated_spec
+from tsad_tasks.training.held_out import HeldOut
 from tsad_tasks.training.kept import Kept
+from tsad_tasks.training.limits import calibrated_spec
 from tsad_tasks.training.queries import Exclusion, NewModel
 from tsad_tasks.training.reader import (
     FoldGroup,

@@ -22,11 +22,7 @@ from tsad_tasks.storage.datasets import select_dataset
 from tsad_tasks.storage.json_files import read_json, write_json
 from tsad_tasks.storage.store import Store
 from tsad_tasks.training.kept import Kept, kept_readings
-from tsad_tasks.training.queries import (
-    INSERT_TRAINING_DECISION,
-    SELECT_CHAMPION_AT,
-    ChampionAt,
-)
+from tsad_tasks.training.queries import INSERT_TRAINING_DECISION, SELECT_CHAMPION_AT, ChampionAt
 from tsad_tasks.training.reader import Read, Scope, TrainingRange, training_range
 
 Count = dict[str, Any]

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from datetime import datetime
 
     from tsad_tasks.config import DatasetConfig
-    from tsad_tasks.training.held_out import DetectionResult
+    from tsad_tasks.training.injected import DetectionResult
 
 __all__ = [
     "Better",

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from tsad_tasks.config import DatasetConfig, Gate
     from tsad_tasks.detectors.base import TrainingHistory
     from tsad_tasks.training.commissioning import Level
-    from tsad_tasks.training.held_out import Delays, DetectionResult
+    from tsad_tasks.training.injected import Delays, DetectionResult
 
 __all__ = [
     "PAIRS",

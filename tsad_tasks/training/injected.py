@@ -1,0 +1,322 @@
+"""How a model does on held-out readings: what it finds of the anomalies that are put into them, and
+how often it raises a false alarm.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import cast
+
+import numpy as np
+from numpy.typing import NDArray
+
+from tsad_tasks.base.errors import BadInput
+from tsad_tasks.detectors.base import Detector, Reconstruction
+from tsad_tasks.detectors.folding.fold import FoldDetector
+from tsad_tasks.model.incidents import IncidentRule, incident_spans
+from tsad_tasks.model.injection import KINDS, Injection, inject_all, injection_plan
+from tsad_tasks.model.scoring import Features, Windows, combined_errors, entity_scores
+from tsad_tasks.model.spec import FeatureSpec, ModelSpec
+from tsad_tasks.scoring.fold import EntityFold
+from tsad_tasks.scoring.series import on_steps, series_windows
+from tsad_tasks.training.held_out import HeldOut
+
+MAX_ROUNDS, WEEK_S = 60, 604800
+CONTEXT_FACTOR = 3.0
+
+Delays = tuple[int | None, ...]
+
+
+@dataclass(frozen=True)
+class DetectionResult:
+    """What a model made of the gate's part of held-out readings.
+
+    Attributes
+    ----------
+    delays : steps from the beginning of each injected anomaly to its flag, None where there is
+        none; by kind, in the order in which they were injected, which is the same for every model.
+    n_flags, n_judged : flagged steps without injections, and how many were judged.
+    n_incidents, n_weeks : what these flags amount to, in so many weeks of one entity.
+    scores : float32 (n_judged,), of these steps.
+    mean_error : of their windows, as the detector gives them.
+    known : as `delays`, of the known anomalies in held-out readings.
+    """
+
+    delays: Mapping[str, Delays]
+    n_flags: int
+    n_judged: int
+    n_incidents: int = 0
+    n_weeks: float = 0.0
+    scores: NDArray[np.float32] = field(default_factory=lambda: np.zeros(0, np.float32))
+    mean_error: float | None = None
+    known: Delays = ()
+
+    @property
+    def n_injected(self) -> dict[str, int]:
+        """Injected anomalies, by kind."""
+        return {kind: len(found) for kind, found in self.delays.items()}
+
+    @property
+    def all_delays(self) -> Delays:
+        """Delays of all kinds, in one order for every model."""
+        return tuple(each for kind in sorted(self.delays) for each in self.delays[kind])
+
+    @property
+    def false_alarm_share(self) -> float | None:
+        """Flagged share of the judged steps; None where nothing was judged."""
+        return self.n_flags / self.n_judged if self.n_judged else None
+
+    @property
+    def overall(self) -> float | None:
+        """Share found of all injected anomalies."""
+        return n_found(self.all_delays) / len(self.all_delays) if self.all_delays else None
+
+
+def n_found(delays: Delays) -> int:
+    """How many anomalies were found.
+
+    >>> n_found((0, None, 3))
+    2
+    """
+    return sum(each is not None for each in delays)
+
+
+def judge(
+    spec: ModelSpec,
+    detector: Detector,
+    held_out: Sequence[HeldOut],
+    *,
+    n_injected: int,
+    seed: int,
+    reference: ModelSpec,
+    rule: IncidentRule,
+) -> DetectionResult:
+    """Detection of injected anomalies and false alarms. The same seed injects the same anomalies
+    for every model.
+
+    Parameters
+    ----------
+    reference : the spec that says how large an injected anomaly is, and where one can be found.
+    rule : what makes an incident of flags.
+    """
+    hits: dict[str, list[int | None]] = {kind: [] for kind in KINDS}
+    quota = max(1, -(-n_injected // max(1, len(held_out))))
+    scores, errors = [np.zeros(0, np.float32)], [np.zeros(0, np.float32)]
+    n_flags, n_incidents, n_weeks, known = 0, 0, 0.0, list[int | None]()
+    for number, part in enumerate(held_out):
+        judged = JudgedSeries(spec, detector, part)
+        clean = judged.clean(rule)
+        scores.append(clean.scores)
+        errors.append(clean.errors)
+        n_flags, n_incidents = n_flags + clean.n_flags, n_incidents + clean.n_incidents
+        n_weeks += clean.n_weeks
+        known += clean.known
+        _add_hits(hits, judged, quota, np.random.default_rng([seed, number]), reference)
+    every = np.concatenate(errors)
+    return DetectionResult(
+        {kind: tuple(delays) for kind, delays in hits.items()},
+        n_flags=n_flags,
+        n_judged=sum(map(len, scores)),
+        n_incidents=n_incidents,
+        n_weeks=n_weeks,
+        scores=np.concatenate(scores),
+        mean_error=float(every.mean(dtype=np.float64)) if every.size else None,
+        known=tuple(known),
+    )
+
+
+def first_flags(raised: NDArray[np.bool_], known: NDArray[np.bool_], width: int) -> Delays:
+    """Steps from the beginning of each run of marks to the first flag in a window that sees it;
+    None without one.
+
+    Parameters
+    ----------
+    raised, known : (n_steps,)
+
+    >>> first_flags(np.array([0, 0, 0, 1, 0, 0], bool), np.array([0, 1, 1, 0, 0, 1], bool), 2)
+    (2, None)
+    """
+    edges = np.diff(np.concatenate(([0], known.astype(np.int8), [0])))
+    runs = zip(
+        np.flatnonzero(edges == 1).tolist(), np.flatnonzero(edges == -1).tolist(), strict=True
+    )
+    return tuple(_first_flag(raised[first : end + width - 1]) for first, end in runs)
+
+
+def _first_flag(raised: NDArray[np.bool_]) -> int | None:
+    return int(raised.argmax()) if raised.any() else None
+
+
+@dataclass(frozen=True)
+class CleanResult:
+    """What a model made of one entity's readings as they are: see `DetectionResult`."""
+
+    n_flags: int
+    n_incidents: int
+    n_weeks: float
+    scores: NDArray[np.float32]
+    errors: NDArray[np.float32]
+    known: Delays
+
+
+@dataclass(frozen=True)
+class SeriesFlags:
+    """Flags, where there is a score, and scores, all (n_steps,)."""
+
+    raised: NDArray[np.bool_]
+    known: NDArray[np.bool_]
+    scores: NDArray[np.float32]
+
+
+class JudgedSeries:
+    """Flags of one entity's held-out readings, as they are and with anomalies in them.
+
+    Attributes
+    ----------
+    usual : of the readings as they are.
+    index : their windows.
+    """
+
+    def __init__(self, spec: ModelSpec, detector: Detector, part: HeldOut) -> None:
+        self.spec, self.part, self._detector = spec, part, detector
+        self._features, self.index = self.seen(part.values)
+        self._fold = None
+        if detector.folds:
+            # Anomalies are put into the gate's part: what is before it is gone through once.
+            folding, at = cast(FoldDetector, detector), int(np.argmax(part.gated))
+            readings = part.entity, self._features, part.start_s
+            self._fold = EntityFold(spec.features, folding, *readings, at)
+        made = self._reconstructed(self._features, self.index.ends)
+        found = on_steps(spec.features, self._features, self.index, made)
+        self._errors = found.combined(spec, part.entity)
+        self._raw = np.where(found.live, found.channel_errors, np.float32(np.nan))
+        self.usual = self.flags(self._features, self.index)
+
+    def seen(self, values: NDArray[np.float64]) -> tuple[Features, Windows]:
+        """What the detector sees of readings on these steps."""
+        scaler = self.spec.scaler(self.part.entity)
+        return series_windows(self.spec.features, scaler, values, self.part.start_s)
+
+    def _reconstructed(self, features: Features, ends: NDArray[np.int64]) -> Reconstruction:
+        if self._fold is not None:
+            return self._fold.reconstruction(features, ends)
+        return self._detector.reconstruct(features.inputs[0], ends)
+
+    def clean(self, rule: IncidentRule) -> CleanResult:
+        """Flags, incidents, scores and errors of the gate's part, and the known anomalies that were
+        found.
+        """
+        part, found, step_s = self.part, self.usual, self.spec.features.step_s
+        scored = found.known & part.judged & part.gated
+        raised = np.flatnonzero(found.raised & scored)
+        times_s, errors = part.start_s + raised * step_s, self._errors[raised]
+        spans = incident_spans(times_s, found.scores[raised], rule, step_s, errors)
+        raw = self._raw[scored]
+        known = np.zeros(len(scored), bool) if part.known is None else part.known
+        return CleanResult(
+            len(raised),
+            len(spans),
+            int(np.count_nonzero(scored)) * step_s / WEEK_S,
+            found.scores[scored],
+            raw[np.isfinite(raw)],
+            first_flags(found.raised, known, self.spec.features.width),
+        )
+
+    def flags(self, features: Features, index: Windows) -> SeriesFlags:
+        """Flags of what is seen of readings that are the held-out ones but for a few."""
+        errors = self._errors_of(features, index)
+        scores = entity_scores(self.spec, [self.part.entity], errors[None])
+        return SeriesFlags(scores.flags[0], np.isfinite(scores.scores[0]), scores.scores[0])
+
+    def _errors_of(self, features: Features, index: Windows) -> NDArray[np.float32]:
+        """Only windows with something new in them go through the detector: the errors of the others
+        are known.
+        """
+        changed = (features.inputs != self._features.inputs)[0].any(axis=1)
+        n_before = np.concatenate(([0], np.cumsum(changed)))
+        first = np.maximum(index.ends + 1 - self.spec.features.width, 0)
+        # What a folding detector has seen stays with it.
+        first = np.zeros_like(first) if self._detector.folds else first
+        is_new = n_before[index.ends + 1] > n_before[first]
+        errors = np.full(len(self.part.values), np.nan, np.float32)
+        errors[index.ends] = self._errors[index.ends]
+        if not is_new.any():
+            return errors
+        found = self._reconstructed(features, index.ends[is_new])
+        of_it, live = np.zeros(int(is_new.sum()), np.int64), index.live[is_new]
+        made, _ = combined_errors(self.spec, [self.part.entity], of_it, found.channel_errors, live)
+        errors[index.ends[is_new]] = made
+        return errors
+
+
+def _add_hits(
+    hits: dict[str, list[int | None]],
+    judged: JudgedSeries,
+    quota: int,
+    rng: np.random.Generator,
+    reference: ModelSpec,
+) -> None:
+    """Injects in rounds, as many anomalies as fit at once, until the quota is met.
+
+    Found is what raises a flag that the clean readings do not: a model that flags everything finds
+    nothing. What counts as an injection can be found: while the machine runs and is read, and goes
+    on running with it. A contextual one only where days are alike: what moves a channel, most of
+    the time, no further than days differ is none.
+    """
+    n_done = n_planned = 0
+    part, width = judged.part, judged.spec.features.width
+    scale, daily = reference.scaler(part.entity).scale, 86400 // reference.features.step_s
+
+    def scored_steps(values: NDArray[np.float64], index: Windows) -> NDArray[np.bool_]:
+        """Steps that end a complete window of the reference, of which `index` are the model's."""
+        if reference is not judged.spec:
+            scaler = reference.scaler(part.entity)
+            _, index = series_windows(reference.features, scaler, values, part.start_s)
+        return np.isin(np.arange(len(values)), index.ends)
+
+    scored = scored_steps(part.values, judged.index) & part.judged
+    # How much a channel usually differs from the day before; 0 where nothing is known of it.
+    daily_moves = np.abs(part.values[daily:] - part.values[:-daily])[part.judged[daily:]]
+    known = (column[np.isfinite(column)] for column in daily_moves.T)
+    usual = np.array([np.median(column) if column.size else 0.0 for column in known])
+    for _ in range(MAX_ROUNDS):
+        plan = _placed(reference.features, part, quota - n_done, n_planned, rng)
+        if not plan or n_done >= quota:
+            return
+        values = inject_all(part.values, plan, spread=scale, rng=rng, daily_steps=daily)
+        features, index = judged.seen(values)
+        still = scored & scored_steps(values, index)
+        moved = np.abs(values - part.values) > CONTEXT_FACTOR * usual
+        counted = []
+        for one in plan:
+            steps = slice(one.at, one.at + one.length)
+            n_moved = np.count_nonzero(still[steps] & moved[steps, one.channel])
+            is_far = one.kind != "contextual" or 2 * n_moved >= one.length
+            if is_far and (one.kind == "contextual" or still[steps].any()):
+                counted.append(one)
+        if counted:
+            raised = judged.flags(features, index).raised & ~judged.usual.raised
+            for one in counted:
+                hits[one.kind].append(_first_flag(raised[one.at : one.at + one.length + width - 1]))
+        n_done, n_planned = n_done + len(counted), n_planned + len(plan)
+
+
+def _placed(
+    spec: FeatureSpec, part: HeldOut, n: int, n_before: int, rng: np.random.Generator
+) -> list[Injection]:
+    """A plan inside the gate's part, or inside all of the judged steps where that is too short."""
+    channels = [i for i in range(part.values.shape[1]) if np.isfinite(part.values[:, i]).any()]
+    for steps in (np.flatnonzero(part.gated), np.flatnonzero(part.judged)):
+        if not steps.size:
+            continue
+        first, n_steps = int(steps[0]), int(steps[-1] - steps[0]) + 1
+        try:
+            daily = 86400 // spec.step_s
+            plan = injection_plan(
+                n_steps, channels, n, spec.width, rng=rng, daily_steps=daily, n_before=n_before
+            )
+        except BadInput:
+            continue
+        return [replace(one, at=one.at + first) for one in plan]
+    return []

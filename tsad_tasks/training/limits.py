@@ -1,0 +1,173 @@
+"""Limits of a model, from its errors on held-out readings."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+
+import numpy as np
+from numpy.typing import NDArray
+
+from tsad_tasks.base.errors import BadInput
+from tsad_tasks.detectors.base import Detector
+from tsad_tasks.model.budget import AlarmBudget, budget_limits
+from tsad_tasks.model.features import Scaler
+from tsad_tasks.model.spec import FeatureSpec, ModelSpec
+from tsad_tasks.model.tails import fit_tails, unit_growth
+from tsad_tasks.model.thresholds import MIN_CALIBRATION, Calibration, ThresholdSettings, calibrate
+from tsad_tasks.model.windows import gather
+from tsad_tasks.scoring.series import series_windows
+from tsad_tasks.training.held_out import HeldOut, HeldOutErrors, held_out_errors
+
+SPREAD_QUANTILE = 0.95
+MAX_GROWTH_ENTITIES, MAX_GROWTH_WINDOWS = 24, 150
+_NO_LIMIT = Calibration(0.0, 0.0, 1.0, 0.0, 0.0, 1.0, 0)
+_NAN = np.float32(np.nan)
+
+
+def calibrated_spec(
+    spec: FeatureSpec,
+    scalers: Mapping[str, Scaler],
+    pooled: Scaler,
+    settings: ThresholdSettings,
+    detector: Detector,
+    held_out: Sequence[HeldOut],
+    *,
+    combine: str = "mean",
+    top_k: int = 2,
+    budget: AlarmBudget | None = None,
+) -> ModelSpec:
+    """The whole spec, with limits from errors of the calibration part of held-out readings, and
+    learned ones if few.
+
+    Parameters
+    ----------
+    combine : {"mean", "top_k", "max"}
+        top_k puts the errors of channels on the scale of surprise first, unless they are on one
+        scale already.
+    budget : what thresholds of kind evt keep to.
+
+    Raises
+    ------
+    BadInput
+        When all entities together have too few held-out windows.
+    """
+    found = held_out_errors(spec, lambda name: scalers.get(name, pooled), detector, held_out)
+    usable = {name: ~errors.extreme for name, errors in found.items()}
+    held_out = [
+        replace(
+            part,
+            judged=part.judged & usable[part.entity],
+            learned=part.learned & usable[part.entity],
+        )
+        for part in held_out
+    ]
+    spreads = _spreads([found[part.entity].residuals[part.calibrating] for part in held_out], spec)
+    model = ModelSpec(spec, scalers, pooled, settings, {}, _NO_LIMIT, spreads, None, combine, top_k)
+    if combine == "top_k" and not detector.on_one_scale:
+        # What the calibration part says of how surprising an error is; windows that overlap are
+        # one cluster.
+        known = {
+            part.entity: found[part.entity].live & part.calibrating[:, None] for part in held_out
+        }
+        of_channels = {
+            name: np.where(mask, found[name].channel_errors, _NAN) for name, mask in known.items()
+        }
+        model = replace(model, tails=fit_tails(of_channels, gap_steps=spec.width))
+    model = _with_growth(model, detector, found, held_out)
+    errors = {part.entity: found[part.entity].combined(model, part.entity) for part in held_out}
+    if settings.kind != "evt":
+        return _with_limits(model, errors, held_out)
+    if budget is None:
+        raise BadInput("Expected an alarm budget for a threshold of kind evt. Received: none.")
+    used = {part.entity: np.where(part.calibrating, errors[part.entity], _NAN) for part in held_out}
+    steps = {part.entity: int(np.count_nonzero(part.calibrating)) for part in held_out}
+    limits = budget_limits(used, steps, settings, budget)
+    return replace(
+        model,
+        calibrations=limits.own,
+        pooled_calibration=limits.pooled,
+        expected_incidents_per_day=limits.incidents_per_day,
+    )
+
+
+def _spreads(residuals: Sequence[NDArray[np.float32]], spec: FeatureSpec) -> tuple[float, ...]:
+    """Half-width that holds 95 % of the residuals, by channel; 1 where none is known."""
+    joined = np.concatenate([np.zeros((0, len(spec.channels)), np.float32), *residuals])
+    columns = (column[np.isfinite(column)] for column in np.abs(joined).T)
+    return tuple(
+        float(np.quantile(column, SPREAD_QUANTILE)) if column.size else 1.0 for column in columns
+    )
+
+
+def _with_growth(
+    model: ModelSpec,
+    detector: Detector,
+    found: Mapping[str, HeldOutErrors],
+    held_out: Sequence[HeldOut],
+) -> ModelSpec:
+    """The model, knowing by how much the errors of some held-out windows grow while a channel is
+    dead.
+    """
+    spec, tails = model.features, model.tails
+    if tails is None or detector.folds or len(spec.channels) < 2:
+        return model
+    windows, units = [np.zeros((0, spec.width, spec.n_inputs), np.float32)], []
+    for part in (held_out[i] for i in _some(len(held_out), MAX_GROWTH_ENTITIES)):
+        features, _ = series_windows(spec, model.scaler(part.entity), part.values, part.start_s)
+        whole = np.flatnonzero(part.calibrating & found[part.entity].live.all(axis=1))
+        ends = whole[_some(len(whole), MAX_GROWTH_WINDOWS)].astype(np.int64)
+        windows.append(gather(features.inputs[0], ends, spec.width))
+        units.append(np.tile(np.array(tails.unit(part.entity)), (len(ends), 1)))
+    every = np.concatenate(windows)
+    if len(every) < MIN_CALIBRATION:
+        return model
+    usual = _errors_of_windows(detector, every)
+    dead = [
+        _errors_of_windows(detector, every * ~spec.dead_inputs(i))
+        for i in range(len(spec.channels))
+    ]
+    return replace(
+        model, tails=replace(tails, growth=unit_growth(usual, dead, np.concatenate(units)))
+    )
+
+
+def _some(n_items: int, n: int) -> NDArray[np.int64]:
+    """At most `n` of so many positions, evenly."""
+    return np.unique(np.linspace(0, n_items - 1, min(n, n_items)).round().astype(np.int64))
+
+
+def _errors_of_windows(detector: Detector, windows: NDArray[np.float32]) -> NDArray[np.float32]:
+    n, width, n_inputs = windows.shape
+    ends = width * np.arange(1, n + 1) - 1
+    return detector.reconstruct(windows.reshape(-1, n_inputs), ends).channel_errors
+
+
+def _with_limits(
+    model: ModelSpec, errors: Mapping[str, NDArray[np.float32]], held_out: Sequence[HeldOut]
+) -> ModelSpec:
+    """Limits of all entities together, and of each that has enough errors of its own."""
+    settings = model.threshold
+    normal, labels = [np.zeros(0, np.float32)], [np.zeros(0, np.bool_)]
+    for part in held_out:
+        used, known = part.calibrating, np.zeros(len(part.values), bool)
+        if settings.kind == "training":
+            used = part.learned
+        elif settings.kind == "f1_best" and part.labels is not None:
+            known, used = part.labels, used | part.labels
+        normal.append(np.where(used, errors[part.entity], _NAN))
+        labels.append(known)
+    every = np.concatenate(normal), np.concatenate(labels)
+    pooled, own = calibrate(every[0], settings=settings, labels=every[1]), {}
+    # An entity has a limit of its own where its own errors say enough for one.
+    n_needed = 2 * MIN_CALIBRATION
+    if settings.kind == "conformal":
+        n_needed = max(n_needed, math.ceil(2 / (1 - settings.percentile / 100)))
+    for part, its, known in zip(held_out, normal[1:], labels[1:], strict=True):
+        finite = np.isfinite(its)
+        is_enough = int(finite.sum()) >= n_needed
+        is_enough &= settings.kind != "f1_best" or bool((finite & known).any())
+        if part.entity in model.scalers and is_enough:
+            own[part.entity] = calibrate(its, settings=settings, labels=known)
+    return replace(model, calibrations=own, pooled_calibration=pooled)
