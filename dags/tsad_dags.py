@@ -95,7 +95,7 @@ def lineage_param(
     description: str = "Whose champions score: what people see, or a replay.",
 ) -> Param:
     """The field of a form that chooses a lineage."""
-    return Param("live", enum=[one.value for one in Lineage], description=description)
+    return Param(Lineage.LIVE.value, enum=[one.value for one in Lineage], description=description)
 
 
 def dataset_dags(config: DatasetConfig) -> list[DAG]:
@@ -171,7 +171,9 @@ def dataset_dags(config: DatasetConfig) -> list[DAG]:
                     type="string", minLength=1, description="incident_id, as in tsad.v_incident."
                 ),
                 "verdict": Param(
-                    "confirmed", enum=[one.value for one in Verdict], description="What it was."
+                    Verdict.CONFIRMED.value,
+                    enum=[one.value for one in Verdict],
+                    description="What it was.",
                 ),
                 "note": Param("", type="string", description="More in words."),
                 "channel": Param(

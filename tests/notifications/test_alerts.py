@@ -10,7 +10,8 @@ from itertools import count
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tsad_tasks.notifications.alerts import RANK, Alert, Change, Sighting, alert_changes
+from tsad_tasks.base.enums import Severity, severity_rank
+from tsad_tasks.notifications.alerts import Alert, Change, Sighting, alert_changes
 
 AT = datetime(2026, 3, 1, tzinfo=UTC)
 GAP = timedelta(minutes=5)
@@ -162,7 +163,7 @@ incidents = st.builds(
     ),
     st.integers(0, 60),
     st.integers(0, 15),
-    st.sampled_from(sorted(RANK)),
+    st.sampled_from(sorted(Severity)),
     st.booleans(),
     st.sampled_from("ab"),
     st.booleans(),
@@ -194,7 +195,8 @@ def _covers(book: Book, found: list[Sighting]) -> None:
     for incident in found:
         near = [alert for alert in book.standing if _overlaps(alert, incident, timedelta())]
         assert any(
-            incident.is_normal or RANK[alert.severity] >= RANK[incident.severity] for alert in near
+            incident.is_normal or severity_rank(alert.severity) >= severity_rank(incident.severity)
+            for alert in near
         )
     assert all(
         any(_overlaps(alert, incident, GAP) for incident in found) for alert in book.standing

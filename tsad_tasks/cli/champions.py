@@ -14,7 +14,7 @@ from tsad_tasks.base.errors import BadInput, NothingToDo
 from tsad_tasks.champions import champions
 from tsad_tasks.champions.champions import ChampionChange
 from tsad_tasks.cli.ingest import range_run
-from tsad_tasks.cli.options import Dataset, Lineage, moment_or_none, seconds
+from tsad_tasks.cli.options import LIVE, Dataset, Lineage, moment_or_none, seconds
 from tsad_tasks.cli.screen import say, table
 from tsad_tasks.storage.paths import artifacts_root, config_of
 from tsad_tasks.storage.store import Query
@@ -58,7 +58,7 @@ def models(
         say("No model yet: tsad retrain")
 
 
-def shadow(dataset: Dataset, lineage: Lineage = "live") -> None:
+def shadow(dataset: Dataset, lineage: Lineage = LIVE) -> None:
     """Show the challenger in the shadow beside its champion, as far as both have scored."""
     from tsad_tasks.champions.shadow import judged_shadows, waiting_for
 
@@ -95,7 +95,7 @@ def promote(
     dataset: Dataset,
     version: Annotated[int, typer.Argument(help="Version of the model; see: tsad models")],
     why: Why,
-    lineage: Lineage = "live",
+    lineage: Lineage = LIVE,
 ) -> None:
     """Make a model champion from the next hour that is not scored yet."""
     config, who = config_of(dataset), getpass.getuser()
@@ -119,7 +119,7 @@ def rollback(
     entity: Annotated[
         str | None, typer.Option(help="Where each entity has a model of its own.")
     ] = None,
-    lineage: Lineage = "live",
+    lineage: Lineage = LIVE,
 ) -> None:
     """Make a former champion champion again, and score again what the present one has scored."""
     config, who = config_of(dataset), getpass.getuser()

@@ -17,6 +17,7 @@ from devstack.headless import Headless, headless
 from devstack.plants import PLANTS, START_AT
 from devstack.simulate import SimulatedAnomaly
 from devstack.stack import stack_environment
+from tsad_tasks.base.enums import Lineage
 from tsad_tasks.base.errors import BadInput, TsadError
 from tsad_tasks.base.interval import HOUR
 from tsad_tasks.base.places import postgres_folder
@@ -138,7 +139,7 @@ def train(airflow: Headless, uri: str, split_at: datetime) -> None:
 def select_champion(store: Store, at: datetime) -> dict[str, Any] | None:
     """The champion of the demo's dataset at a time."""
     with store.transaction():
-        return store.first(CHAMPION, dataset=DATASET, lineage="live", at=at)
+        return store.first(CHAMPION, dataset=DATASET, lineage=Lineage.LIVE, at=at)
 
 
 def refusal(store: Store) -> str:
@@ -160,7 +161,12 @@ def show_found(
     uri: str, anomalies: Sequence[SimulatedAnomaly], split_at: datetime, end_at: datetime
 ) -> None:
     """The anomalies that were put in beside the incidents that tell of them, and other incidents."""
-    params: dict[str, Any] = {"dataset": DATASET, "lineage": "live", "suppressed": False, "n": 500}
+    params: dict[str, Any] = {
+        "dataset": DATASET,
+        "lineage": Lineage.LIVE,
+        "suppressed": False,
+        "n": 500,
+    }
     with Store.connect(uri) as store, store.transaction():
         incidents = store.rows(INCIDENTS, start_at=split_at, end_at=end_at, **params)
     rows, matched = [], set()

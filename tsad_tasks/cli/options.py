@@ -18,6 +18,7 @@ From = Annotated[
     str, typer.Option("--from", help="Start of the range, such as 2026-03-01T00:00 (included).")
 ]
 To = Annotated[str, typer.Option("--to", help="End of the range (not included).")]
+LIVE = Lineages.LIVE.value
 Lineage = Annotated[
     str, typer.Option(help="live: what people see; replay: what backfilled retrainings say.")
 ]

@@ -25,7 +25,7 @@ from pydantic import (
     model_validator,
 )
 
-from tsad_tasks.base.enums import Stage
+from tsad_tasks.base.enums import NewsEvent, Stage
 from tsad_tasks.base.errors import ConfigError
 from tsad_tasks.base.rule import rules_of
 from tsad_tasks.base.settings import (
@@ -697,13 +697,7 @@ def _mail_address(text: object) -> str:
     return text
 
 
-NewsName = Literal["gate_failed", "shadow_failed", "training_stopped", "promoted", "rolled_back"]
-_BAD_NEWS: tuple[NewsName, ...] = (
-    "gate_failed",
-    "shadow_failed",
-    "training_stopped",
-    "rolled_back",
-)
+BAD_NEWS = tuple(one for one in NewsEvent if one is not NewsEvent.PROMOTED)
 
 
 class NotificationTarget(Section):
@@ -719,8 +713,8 @@ class NotificationTarget(Section):
     connection: Annotated[
         str, BeforeValidator(_connection_id), WithJsonSchema({"type": "string"})
     ] = Field("smtp_default", description="Id of the mail server's connection.")
-    news: list[NewsName] = Field(
-        list(_BAD_NEWS),
+    news: list[NewsEvent] = Field(
+        list(BAD_NEWS),
         description="What it is told of models, beside incidents; []: nothing. Default: all but "
         "promoted.",
     )

@@ -9,13 +9,13 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from zoneinfo import ZoneInfo
 
+from tsad_tasks.base.enums import Lineage
 from tsad_tasks.base.errors import BadInput
 from tsad_tasks.feedback.recurrence import occurrences
 from tsad_tasks.storage.rows import DatasetRow, StandingIncident
 from tsad_tasks.storage.store import Store
 
 ALWAYS = (datetime.fromisoformat("1900-01-01T00:00Z"), datetime.fromisoformat("2200-01-01T00:00Z"))
-LINEAGES = ("live", "replay")
 
 
 @dataclass(frozen=True)
@@ -97,7 +97,7 @@ def apply_maintenance(store: Store, name: str) -> int:
     """
     dataset, n_changed = store.select_dataset(name), 0
     with store.transaction():
-        for lineage in LINEAGES:
+        for lineage in Lineage:
             store.lock_dataset(dataset.dataset_id, f"incidents {lineage}")
             n_changed += suppress_incidents(store, dataset, lineage)
     return n_changed

@@ -13,11 +13,12 @@ from typing import Any
 
 import psycopg2
 
+from tsad_tasks.base.enums import Verdict
 from tsad_tasks.base.errors import BadInput
 from tsad_tasks.feedback.maintenance import apply_maintenance, known_zone
 from tsad_tasks.storage.store import Store
 
-VERDICTS = ("confirmed", "expected", "false_alarm", "new_normal", "sensor_fault")
+VERDICTS = tuple(one.value for one in Verdict)
 LABEL_COLUMNS = ("entity", "start_at", "end_at", "kind", "note")
 
 

@@ -13,6 +13,7 @@ from typing import Any
 from upath import UPath
 
 from tsad_tasks.base.clock import utc_now
+from tsad_tasks.base.enums import Lineage
 from tsad_tasks.base.interval import HOUR, day_chunks, hour_floor, hours_between
 from tsad_tasks.champions.prune import prune_bundles
 from tsad_tasks.config import DatasetConfig
@@ -248,7 +249,11 @@ def silent_entities(
     """Entities that live champions gave no score, though they were not off, for three intervals and
     three hours.
     """
-    params = {"dataset_id": dataset.dataset_id, "lineage": "live", "newest_hour_at": newest_hour_at}
+    params = {
+        "dataset_id": dataset.dataset_id,
+        "lineage": Lineage.LIVE,
+        "newest_hour_at": newest_hour_at,
+    }
     allowed = max(SILENT_INTERVALS * timedelta(seconds=config.interval_s), SILENT_LEAST)
     found = []
     for entity, known_at, status in store.select("select_last_known_hours", params):

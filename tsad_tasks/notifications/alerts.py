@@ -13,7 +13,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from itertools import groupby
 
-RANK = {"LOW": 1, "MEDIUM": 2, "HIGH": 3}
+from tsad_tasks.base.enums import severity_rank
 
 
 @dataclass(frozen=True)
@@ -191,16 +191,14 @@ def _risen(alert: Alert, incidents: Sequence[Sighting]) -> Alert:
     )
     worst = _worst(counted)
     told = (
-        alert.severity
-        if judged_normal
-        else max(alert.severity, worst.severity, key=RANK.__getitem__)
+        alert.severity if judged_normal else max(alert.severity, worst.severity, key=severity_rank)
     )
     return replace(alert, severity=told, incident_id=worst.incident_id, sentence=worst.sentence)
 
 
 def _worst(incidents: Sequence[Sighting]) -> Sighting:
     """The most severe incident; of several the first."""
-    return max(incidents, key=lambda incident: RANK[incident.severity])
+    return max(incidents, key=lambda incident: severity_rank(incident.severity))
 
 
 def _opened(cluster: _Cluster) -> Change:

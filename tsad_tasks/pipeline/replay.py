@@ -17,6 +17,7 @@ from pathlib import Path
 
 from upath import UPath
 
+from tsad_tasks.base.enums import Lineage
 from tsad_tasks.base.errors import BadInput, NothingToDo
 from tsad_tasks.base.interval import HOUR, hour_ceil
 from tsad_tasks.champions.champions import ChampionChange, RegisterSummary
@@ -27,8 +28,8 @@ from tsad_tasks.scoring.score import score_interval
 from tsad_tasks.storage.store import Store, hours_later
 from tsad_tasks.training.retrain import Retraining, retrain
 
-LINEAGE = "replay"
-BY = "replay"
+LINEAGE = Lineage.REPLAY
+BY = str(Lineage.REPLAY)
 Say = Callable[[str], None]
 Advance = Callable[[datetime], None]
 

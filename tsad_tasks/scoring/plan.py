@@ -14,6 +14,7 @@ from datetime import datetime
 import numpy as np
 from numpy.typing import NDArray
 
+from tsad_tasks.base.enums import Lineage
 from tsad_tasks.base.interval import from_unix_s, hour_ceil, hour_floor, unix_s
 from tsad_tasks.config import DatasetConfig
 from tsad_tasks.model.features import Scaler
@@ -23,7 +24,7 @@ from tsad_tasks.scoring.reach import Reach, anchor_at, score_reach
 from tsad_tasks.storage.rows import Champion, DatasetRow
 from tsad_tasks.storage.store import Store, hours_later
 
-VISIBLE_LINEAGES = ("live", "replay")
+VISIBLE_LINEAGES = frozenset(Lineage)
 _PENDING_SALT = 0x2545F4914F6CDD1D
 
 SHADOW_SUFFIX = "/shadow"
@@ -389,7 +390,7 @@ def history_s(
     *,
     start_at: datetime,
     end_at: datetime,
-    lineage: str = "live",
+    lineage: str = Lineage.LIVE,
 ) -> int:
     """How far before the interval the scores of its champions look back; 0 without a champion."""
     with store.transaction():

@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 
+from tsad_tasks.base.enums import Verdict
 from tsad_tasks.base.interval import from_unix_s, unix_s
 from tsad_tasks.config import DatasetConfig
 from tsad_tasks.model.features import fit_scaler
@@ -86,7 +87,9 @@ def commissioning_levels(
     params = {"lineage": lineage, "entity_ids": [key for _, key in scope.entities]}
     known = {row[:2]: Reference(*row) for row in store.select("select_references", params)}
     said = [
-        one for one in standing_verdicts(store, dataset_id, lineage) if one.verdict == "new_normal"
+        one
+        for one in standing_verdicts(store, dataset_id, lineage)
+        if one.verdict == Verdict.NEW_NORMAL
     ]
     return [
         level for entity in scope.entities for level in _levels_of(reader, entity, ids, known, said)

@@ -7,13 +7,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Literal
 
 import numpy as np
 import numpy.typing as npt
 
-Severity = Literal["HIGH", "MEDIUM", "LOW"]
-SEVERITIES: tuple[Severity, ...] = ("HIGH", "MEDIUM", "LOW")
 Floats = npt.NDArray[np.floating]
 Flags = npt.NDArray[np.bool_]
 Times = npt.NDArray[np.datetime64]

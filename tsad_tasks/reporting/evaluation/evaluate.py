@@ -18,6 +18,7 @@ import numpy as np
 from upath import UPath
 
 from tsad_tasks.base.clock import utc_now
+from tsad_tasks.base.enums import Lineage
 from tsad_tasks.base.errors import BadInput
 from tsad_tasks.champions.champions import check_bundle
 from tsad_tasks.config import DatasetConfig
@@ -398,7 +399,7 @@ def registered_subject(
     *,
     version: int | None = None,
     entity: str | None = None,
-    lineage: str = "live",
+    lineage: str = Lineage.LIVE,
 ) -> Subject:
     """A registered model, by default the newest champion.
 

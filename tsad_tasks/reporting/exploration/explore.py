@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 from upath import UPath
 
+from tsad_tasks.base.enums import Lineage
 from tsad_tasks.base.errors import BadInput
 from tsad_tasks.base.interval import day_chunks, from_unix_s, hour_ceil, unix_s
 from tsad_tasks.config import DatasetConfig
@@ -160,8 +161,8 @@ def warehouse_readings(
         ids = [known[name] for name in names]
         blocks = store.read_blocks(layout, ids, start_at, end_at)
         labels = store.select_labels(dataset.dataset_id, start_at, end_at)
-        flags = store.select_flags("live", ids, start_at, end_at)
-        is_scored = store.select_latest_scored_hour(dataset.dataset_id, 0, "live") is not None
+        flags = store.select_flags(Lineage.LIVE, ids, start_at, end_at)
+        is_scored = store.select_latest_scored_hour(dataset.dataset_id, 0, Lineage.LIVE) is not None
     named = {key: name for name, key in known.items()}
     ranges = tuple(
         LabelRange(named[label.entity_id], label.start_at, label.end_at, label.kind)
@@ -419,7 +420,7 @@ def _thinned_series(
 
 
 def training_preview(
-    store: Store, config: DatasetConfig, end_at: datetime, lineage: str = "live"
+    store: Store, config: DatasetConfig, end_at: datetime, lineage: str = Lineage.LIVE
 ) -> TrainingPreview:
     """What a training of a lineage that ends at `end_at` would learn from, all entities together.
 

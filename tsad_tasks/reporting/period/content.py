@@ -10,17 +10,17 @@ from dataclasses import dataclass, field
 from datetime import date, datetime
 from typing import Literal
 
+from tsad_tasks.base.enums import HourStatus, Severity
 from tsad_tasks.base.rule import RuleResult
 from tsad_tasks.reporting.drawing.series import (
     ChannelSeries,
     Floats,
     HeatMap,
     ScoreSeries,
-    Severity,
     expect_lengths,
 )
 
-SCORED_STATUSES = ("scored", "partial", "unknown_entity_scale")
+SCORED_STATUSES = tuple(one for one in HourStatus if one.has_scores)
 
 
 @dataclass(frozen=True, eq=False)

@@ -8,6 +8,7 @@ from datetime import datetime, time, timedelta
 
 import numpy as np
 
+from tsad_tasks.base.enums import Severity
 from tsad_tasks.reporting.drawing.charts import Frame, draw_time_grid, draw_time_labels
 from tsad_tasks.reporting.drawing.fonts import width_of
 from tsad_tasks.reporting.drawing.marks import (
@@ -17,7 +18,6 @@ from tsad_tasks.reporting.drawing.marks import (
     severity_entry,
 )
 from tsad_tasks.reporting.drawing.plan import PageNumbers, bottom_of
-from tsad_tasks.reporting.drawing.series import SEVERITIES, Severity
 from tsad_tasks.reporting.drawing.sheet import Sheet
 from tsad_tasks.reporting.drawing.theme import (
     BODY,
@@ -96,7 +96,7 @@ def _tiles(content: ReportContent) -> list[tuple[str, str, list[str]]]:
     """Figure, its name, and lines that explain it."""
     head = content.headline
     by_severity = ", ".join(
-        f"{head.n_incidents.get(s, 0)} {SEVERITY_MARKS[s].word.lower()}" for s in SEVERITIES
+        f"{head.n_incidents.get(s, 0)} {SEVERITY_MARKS[s].word.lower()}" for s in reversed(Severity)
     )
     share = head.n_hours_scored / head.n_hours_expected if head.n_hours_expected else None
     hours = f"{count_text(head.n_hours_scored)} of {counted(head.n_hours_expected, 'hour')}"
@@ -160,7 +160,7 @@ def lead_sentence(content: ReportContent) -> str:
     head = content.headline
     if head.n_all_incidents == 0:
         return quiet_sentence(head.n_hours_scored, head.n_hours_expected, head.highest_ratio)
-    severity = next(s for s in SEVERITIES if head.n_incidents.get(s, 0))
+    severity = next(s for s in reversed(Severity) if head.n_incidents.get(s, 0))
     where = _entities_of(content.incidents, severity)
     n = head.n_incidents[severity]
     first = f"{counted(n, f'{SEVERITY_MARKS[severity].word.lower()} incident')}{f' on {where}' if where else ''}"
@@ -204,7 +204,7 @@ def _draw_strip(sheet: Sheet, content: ReportContent, y: float) -> float:
     for i, name in enumerate(names):
         _draw_strip_row(sheet, content, name, frame.lowered(frame.y + i * row_height, row_height))
     draw_time_labels(sheet, frame, frame.bottom + 9, content.site_zone)
-    entries = [severity_entry(severity) for severity in SEVERITIES] + [
+    entries = [severity_entry(severity) for severity in reversed(Severity)] + [
         replace(MISSING_ENTRY, name="share of the day not scored")
     ]
     bottom = draw_legend(sheet, frame.bottom + 22, entries, x)

@@ -10,6 +10,7 @@ from zoneinfo import ZoneInfo
 
 import numpy as np
 
+from tsad_tasks.base.enums import HourStatus
 from tsad_tasks.base.interval import hour_floor, hours_between
 from tsad_tasks.reporting.period.content import (
     SCORED_STATUSES,
@@ -77,7 +78,7 @@ def _entity_coverage(
     expected, scored = np.zeros((2, len(days)))
     for hour, status in statuses.items():
         day = (hour.astimezone(zone).date() - days[0]).days
-        expected[max(day, 0)] += status != "off"
+        expected[max(day, 0)] += status != HourStatus.OFF
         scored[max(day, 0)] += status in SCORED_STATUSES
     shares = np.divide(scored, expected, out=np.full(len(days), np.nan), where=expected > 0)
     return EntityCoverage(name, int(expected.sum()), dict(Counter(statuses.values())), shares)

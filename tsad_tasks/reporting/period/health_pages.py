@@ -8,6 +8,7 @@ from collections.abc import Mapping
 
 import numpy as np
 
+from tsad_tasks.base.enums import HourStatus
 from tsad_tasks.reporting.drawing.flow import (
     Block,
     Box,
@@ -32,17 +33,17 @@ from tsad_tasks.reporting.period.ranking import Limits
 from tsad_tasks.text.formats import EN_DASH, count_text, counted, day_text, share_text, time_text
 
 STATUS_MEANINGS: dict[str, str] = {
-    "scored": "scored with every channel that reported",
-    "partial": "some readings or channels were missing; the rest was scored",
-    "insufficient_history": "not enough readings before it for a first score",
-    "gap": "no readings in the source",
-    "stale": "the source's newest reading was older than the hour",
-    "off": "the entity was not running",
-    "no_champion": "no model was valid for this hour",
-    "unknown_entity_scale": "scored with the scale of all entities, for it has none of its own "
+    HourStatus.SCORED: "scored with every channel that reported",
+    HourStatus.PARTIAL: "some readings or channels were missing; the rest was scored",
+    HourStatus.INSUFFICIENT_HISTORY: "not enough readings before it for a first score",
+    HourStatus.GAP: "no readings in the source",
+    HourStatus.STALE: "the source's newest reading was older than the hour",
+    HourStatus.OFF: "the entity was not running",
+    HourStatus.NO_CHAMPION: "no model was valid for this hour",
+    HourStatus.UNKNOWN_ENTITY_SCALE: "scored with the scale of all entities, for it has none of its own "
     "yet: provisional",
-    "inputs_retired": "the readings had been removed by retention",
-    "failed": "scoring ended with an error; see the task's log",
+    HourStatus.INPUTS_RETIRED: "the readings had been removed by retention",
+    HourStatus.FAILED: "scoring ended with an error; see the task's log",
     "not_scored": "read, but no run of the score DAG has come to it",
     "not_read": "no run of the score DAG has read it from the source",
 }

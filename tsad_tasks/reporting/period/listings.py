@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 
+from tsad_tasks.base.enums import Severity
 from tsad_tasks.reporting.drawing.charts import Frame, draw_sparkline
 from tsad_tasks.reporting.drawing.flow import (
     Block,
@@ -22,7 +23,6 @@ from tsad_tasks.reporting.drawing.flow import (
 from tsad_tasks.reporting.drawing.marks import draw_severity
 from tsad_tasks.reporting.drawing.plan import PageNumbers
 from tsad_tasks.reporting.drawing.scales import unix_s
-from tsad_tasks.reporting.drawing.series import Severity
 from tsad_tasks.reporting.drawing.sheet import Sheet
 from tsad_tasks.reporting.drawing.theme import CELL, SMALL
 from tsad_tasks.reporting.period.content import (

@@ -9,6 +9,7 @@ from datetime import datetime
 
 import numpy as np
 
+from tsad_tasks.base.enums import Outcome
 from tsad_tasks.base.rule import RuleResult
 from tsad_tasks.reporting.drawing.charts import draw_histories
 from tsad_tasks.reporting.drawing.flow import (
@@ -200,12 +201,12 @@ def _rule_row(result: RuleResult) -> Row:
 
 def _outcome_cell(result: RuleResult) -> Cell:
     """What became of a rule: only what was met is green, and only what stops a model is red."""
-    text = outcome_text(result)
-    colour = {"met": GOOD, "not met": FLAGGED}.get(text, INK)
-    mark = {"met": "✓ ", "not met": "✗ "}.get(text, "– ")
-    style = TextStyle(CELL.size, bold=text == "not met", colour=colour)
+    mark, colour = "– ", INK
+    if result.decides and result.outcome is not Outcome.NOT_TESTED:
+        mark, colour = ("✓ ", GOOD) if result.passed else ("✗ ", FLAGGED)
+    style = TextStyle(CELL.size, bold=not result.passed, colour=colour)
 
     def draw(sheet: Sheet, box: Box) -> None:
-        sheet.text(box.x, box.y + box.height / 2 + 2.7, f"{mark}{text}", style)
+        sheet.text(box.x, box.y + box.height / 2 + 2.7, mark + outcome_text(result), style)
 
     return draw

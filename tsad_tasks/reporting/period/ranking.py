@@ -6,7 +6,7 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from tsad_tasks.reporting.drawing.series import SEVERITIES
+from tsad_tasks.base.enums import severity_rank
 from tsad_tasks.reporting.period.content import AnomalyRow, IncidentPage
 
 
@@ -61,7 +61,7 @@ def highest_scores(anomalies: Sequence[AnomalyRow], n_most: int) -> list[Anomaly
 
 
 def _rank(incident: IncidentPage) -> int:
-    return SEVERITIES.index(incident.severity)
+    return -severity_rank(incident.severity)
 
 
 def _strangeness(incident: IncidentPage) -> tuple[int, float, float, str]:

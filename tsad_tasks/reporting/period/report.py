@@ -12,10 +12,10 @@ from typing import Any
 from upath import UPath
 
 from tsad_tasks.base.clock import utc_now
+from tsad_tasks.base.enums import Lineage, Severity
 from tsad_tasks.base.errors import BadInput
 from tsad_tasks.config import DatasetConfig
 from tsad_tasks.detectors.base import make_folder
-from tsad_tasks.reporting.drawing.series import SEVERITIES
 from tsad_tasks.reporting.period.content import Coverage, Headline, ReportContent, SuppressedRow
 from tsad_tasks.reporting.period.health import anomaly_rows, coverage_of, n_readings, quality_rows
 from tsad_tasks.reporting.period.incidents import ReportPeriod, incident_pages
@@ -45,7 +45,7 @@ def render_period(
     config: DatasetConfig,
     *,
     end_at: datetime,
-    lineage: str = "live",
+    lineage: str = Lineage.LIVE,
     start_at: datetime | None = None,
     path: UPath | None = None,
     now: Callable[[], datetime] = utc_now,
@@ -90,7 +90,7 @@ def period_content(
     *,
     start_at: datetime,
     end_at: datetime,
-    lineage: str = "live",
+    lineage: str = Lineage.LIVE,
     generated_at: datetime,
 ) -> ReportContent:
     """Everything that the report of [start_at, end_at) shows, read as of one moment.
@@ -147,7 +147,7 @@ def _suppressed(found: Sequence[dict[str, Any]]) -> tuple[SuppressedRow, ...]:
 def _title(start_at: datetime, end_at: datetime, lineage: str) -> str:
     length_s = int((end_at - start_at).total_seconds())
     title = _TITLES_S.get(length_s, f"Anomaly report of {duration_text(length_s)}")
-    return title if lineage == "live" else f"{title} ({lineage})"
+    return title if lineage == Lineage.LIVE else f"{title} ({lineage})"
 
 
 def _period(
@@ -179,7 +179,7 @@ def _headline(
         n_readings=n_readings(period),
         n_incidents={
             severity: sum(row["severity"] == severity for row in incidents)
-            for severity in SEVERITIES
+            for severity in reversed(Severity)
         },
         n_open=sum(row["state"] == "open" for row in incidents),
         highest_ratio=None if highest is None else 1 + highest,

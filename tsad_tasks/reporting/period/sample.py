@@ -13,15 +13,13 @@ from typing import Any
 
 import numpy as np
 
-from tsad_tasks.base.enums import Outcome, Stage
+from tsad_tasks.base.enums import HourStatus, Outcome, Severity, Stage
 from tsad_tasks.base.rule import Rule, RuleResult, rules_of
 from tsad_tasks.reporting.drawing.series import (
-    SEVERITIES,
     ChannelSeries,
     Floats,
     HeatMap,
     ScoreSeries,
-    Severity,
 )
 from tsad_tasks.reporting.period.content import (
     AnomalyRow,
@@ -69,9 +67,11 @@ def sample_incident(
     n_flagged = max(1, int(n_steps * generator.uniform(0.05, 0.45)))
     first = int(n_steps * 0.55)
     severity: Severity = (
-        SEVERITIES[min(2, int(generator.integers(0, 6)) // 2)] if number != 42 else "HIGH"
+        list(reversed(Severity))[min(2, int(generator.integers(0, 6)) // 2)]
+        if number != 42
+        else Severity.HIGH
     )
-    strength = {"HIGH": 1.0, "MEDIUM": 0.55, "LOW": 0.35}[severity]
+    strength = {Severity.HIGH: 1.0, Severity.MEDIUM: 0.55, Severity.LOW: 0.35}[severity]
     still_open = number % 4 == 2
     before_s = int(generator.integers(2, 160)) * 3600 if not still_open else n_steps * step_s
     first = n_steps - n_flagged if still_open else first
@@ -131,7 +131,8 @@ def sample_report(
     coverage = _coverage()
     n_scored = sum(entity.n_hours_scored for entity in coverage.entities)
     by_severity = {
-        severity: sum(one.severity == severity for one in incidents) for severity in SEVERITIES
+        severity: sum(one.severity == severity for one in incidents)
+        for severity in reversed(Severity)
     }
     return ReportContent(
         dataset="pump-skids",
@@ -172,7 +173,17 @@ def empty_report() -> ReportContent:
 
 
 def _quiet_headline() -> Headline:
-    return Headline(7, 1176, 1176, 1_199_520, {"HIGH": 0, "MEDIUM": 0, "LOW": 0}, 0, 0, 7, 0.41)
+    return Headline(
+        7,
+        1176,
+        1176,
+        1_199_520,
+        {Severity.HIGH: 0, Severity.MEDIUM: 0, Severity.LOW: 0},
+        0,
+        0,
+        7,
+        0.41,
+    )
 
 
 def _at(seconds: int) -> datetime:
@@ -250,7 +261,11 @@ def _coverage(*, complete: bool = False) -> Coverage:
         shares = np.ones(7)
         shares[2] = 1 - min(lost, 24) / 24
         shares[3] = 1 - max(0, lost - 24) / 24
-        statuses = {"scored": 168 - lost, "gap": lost // 2, "stale": lost - lost // 2}
+        statuses: dict[str, int] = {
+            HourStatus.SCORED: 168 - lost,
+            HourStatus.GAP: lost // 2,
+            HourStatus.STALE: lost - lost // 2,
+        }
         entities.append(EntityCoverage(f"P-{i + 1:02d}", 168, statuses, shares))
     return Coverage(days, tuple(entities))
 
@@ -262,7 +277,11 @@ def _anomalies(n: int) -> tuple[AnomalyRow, ...]:
         AnomalyRow(
             at=START + timedelta(minutes=13 * i),
             entity=f"P-{i % 7 + 1:02d}",
-            severity="HIGH" if ratios[i] > 1 else "MEDIUM" if ratios[i] > 0.5 else "LOW",
+            severity=Severity.HIGH
+            if ratios[i] > 1
+            else Severity.MEDIUM
+            if ratios[i] > 0.5
+            else Severity.LOW,
             error=float(0.435 * (1 + ratios[i])),
             threshold=0.435,
             score=float(ratios[i]),
