@@ -15,6 +15,7 @@ from typing import Any, cast
 from upath import UPath
 
 from tsad_tasks.base.clock import utc_now
+from tsad_tasks.base.enums import Lineage, TrainingDecision
 from tsad_tasks.base.errors import BadInput, NothingToDo
 from tsad_tasks.base.interval import from_unix_s, unix_s
 from tsad_tasks.base.rule import RuleResult
@@ -104,7 +105,7 @@ class Retraining:
     end_at: datetime
     folder: UPath
     artifacts: UPath
-    lineage: str = "live"
+    lineage: str = Lineage.LIVE
     seed: int | None = None
 
     @property
@@ -227,7 +228,7 @@ def _write_stop(run: Retraining, scope: Scope, found: LeftOut, reason: str) -> N
         "left_out": json.dumps(shares),
         "jumps": "[]",
     }
-    write_training_decision(run, "stopped", "exclusions", reason, utc_now(), shown)
+    write_training_decision(run, TrainingDecision.STOPPED, "exclusions", reason, utc_now(), shown)
 
 
 def write_training_decision(
@@ -409,7 +410,7 @@ def _warm_start(run: Retraining, scope: Scope) -> Detector | None:
         champion = run.champion(scope)
     else:
         other = run.store.select_dataset(name)
-        champion = run.store.select_champion_at(other.dataset_id, 0, "live", run.span.end_at)
+        champion = run.store.select_champion_at(other.dataset_id, 0, Lineage.LIVE, run.span.end_at)
         if champion is None:
             raise BadInput(
                 f"training.warm_start_from: Expected a dataset with a champion. Received: {name}, "
