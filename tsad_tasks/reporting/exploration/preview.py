@@ -18,7 +18,7 @@ from tsad_tasks.reporting.exploration.explore import (
     warehouse_readings,
     write_exploration,
 )
-from tsad_tasks.reporting.exploration.pages import preview_text
+from tsad_tasks.reporting.exploration.preview_pages import preview_text
 from tsad_tasks.text.formats import count_text, counted, share_text
 from tsad_tasks.training.retrain import Retraining, settled, write_training_decision
 
@@ -127,9 +127,7 @@ def markdown(content: ExplorationContent, preview: TrainingPreview, pdf: str) ->
 
 
 def jumps_table(jumps: tuple[Jump, ...]) -> str:
-    """The channels that moved most, in Markdown; a sentence where there is nothing to compare
-    with.
-    """
+    """The channels that moved most, in Markdown; a sentence where nothing can be compared."""
     if not jumps:
         return "No champion to compare with: no jumps."
     rows = [
