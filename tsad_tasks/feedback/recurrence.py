@@ -46,12 +46,13 @@ def occurrences(span: Span, rule: str | None, zone: ZoneInfo, within: Span) -> l
         # Wider than `within`, since the wall clock of a zone is less than a day from UTC.
         from_at = (within[0] - (span[1] - span[0]) - _DAY).astimezone(UTC).replace(tzinfo=None)
         until_at = (within[1] + _DAY).astimezone(UTC).replace(tzinfo=None)
-        # The rule's end is in UTC, its times are on the wall clock.
-        if (said := _UNTIL.search(rule)) is not None:
-            until = datetime.strptime(said[1], _COMPACT).replace(tzinfo=UTC).astimezone(zone)
-            rule = rule.replace(said[0], f"UNTIL={until:{_COMPACT}}")
+        local_rule = rule
         try:
-            starts = rrulestr(rule, dtstart=first).between(from_at, until_at, inc=True)
+            # The rule's end is in UTC, its times are on the wall clock.
+            if (said := _UNTIL.search(rule)) is not None:
+                until = datetime.strptime(said[1], _COMPACT).replace(tzinfo=UTC).astimezone(zone)
+                local_rule = rule.replace(said[0], f"UNTIL={until:{_COMPACT}}")
+            starts = rrulestr(local_rule, dtstart=first).between(from_at, until_at, inc=True)
         except (ValueError, TypeError) as error:
             raise BadInput(
                 "Expected a rule of RFC 5545 such as FREQ=WEEKLY;BYDAY=SU. Received: "
