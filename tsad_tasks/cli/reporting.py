@@ -1,0 +1,280 @@
+"""`tsad report`, `evaluate` and `explore`: a period, a model, and what readings look like; as PDF."""
+
+from __future__ import annotations
+
+import math
+from typing import Annotated, Any
+
+import typer
+
+from devstack import local
+from tsad_tasks.base.clock import utc_now
+from tsad_tasks.base.errors import BadInput
+from tsad_tasks.base.interval import moment
+from tsad_tasks.cli.options import Dataset, Lineage, lineage_of, moment_or_none
+from tsad_tasks.cli.screen import console, say, table
+from tsad_tasks.config import DatasetConfig
+from tsad_tasks.reporting.evaluation.content import EvaluationContent, PartResult
+from tsad_tasks.reporting.exploration.content import (
+    ChannelView,
+    ExplorationContent,
+    TrainingPreview,
+)
+from tsad_tasks.storage.artifacts import place
+from tsad_tasks.storage.paths import artifacts_root, config_of
+from tsad_tasks.storage.store import Store
+from tsad_tasks.text.formats import duration_text, joined, share_text
+
+Entity = Annotated[str | None, typer.Option(help="One entity only.")]
+Pdf = Annotated[str | None, typer.Option(help="Where the PDF goes; default: the artifacts folder.")]
+MANY_ROWS = 20
+
+
+def report(
+    dataset: Dataset,
+    end: Annotated[str, typer.Option("--end", help="End of the period.")],
+    start: Annotated[
+        str | None,
+        typer.Option("--from", help="Start; default: the report's period before the end."),
+    ] = None,
+    out: Annotated[
+        str | None, typer.Option(help="Where the PDF goes; default: the artifacts folder.")
+    ] = None,
+    lineage: Lineage = "live",
+) -> None:
+    """Render the PDF of a period."""
+    from tsad_tasks.reporting.period.report import render_period
+
+    config, path = config_of(dataset), place(out) if out else None
+    options: dict[str, Any] = {"lineage": lineage_of(lineage), "start_at": moment_or_none(start)}
+    with local.open_store() as store:
+        summary = render_period(store, config, end_at=moment(end), path=path, **options)
+    say(f"{summary.path}: {summary.n_pages} pages, {summary.n_incidents} incidents")
+
+
+def evaluate(
+    dataset: Dataset,
+    model: Annotated[
+        str | None, typer.Option(help="Version, such as 3 or v3; default: the newest champion.")
+    ] = None,
+    entity: Entity = None,
+    end: Annotated[
+        str | None, typer.Option("--to", help="Readings up to then count; default: the newest.")
+    ] = None,
+    pdf: Pdf = None,
+    seed: Annotated[
+        int | None, typer.Option(help="Of injected anomalies; default: the model's.")
+    ] = None,
+    lineage: Annotated[str, typer.Option(help="live or replay: whose champion.")] = "live",
+) -> None:
+    """Judge a model on training, validation and test readings, and write the report as PDF and
+    JSON.
+
+    Judged by the dataset's labels where readings that were not learned from have any, else by
+    injected anomalies.
+
+    \b
+    tsad evaluate server_room
+    tsad evaluate server_room --model 3 --to 2026-03-08 --pdf report.pdf
+    """
+    from tsad_tasks.reporting.evaluation import evaluate
+
+    config, version, until = config_of(dataset), _version_of(model), moment_or_none(end)
+    chosen: dict[str, Any] = {"version": version, "entity": entity, "lineage": lineage_of(lineage)}
+    with local.open_store() as store, console.status("scoring"):
+        subject = evaluate.registered_subject(store, config, **chosen)
+        chosen_seed = subject.card.get("seed", config.training.seed) if seed is None else seed
+        content, summary = evaluate.evaluate_model(
+            store,
+            config,
+            subject,
+            folder=artifacts_root() / "evaluations" / dataset / subject.version,
+            until_at=evaluate.evaluated_until(store, config, subject, until),
+            seed=int(chosen_seed),
+            pdf=place(pdf) if pdf else None,
+        )
+    show_evaluation(content)
+    say(f"{summary.pdf}: {summary.n_pages} pages; figures in {summary.json}")
+
+
+def _version_of(text: str | None) -> int | None:
+    """The number of a version that a person typed.
+
+    >>> _version_of("v3"), _version_of("3"), _version_of(None)
+    (3, 3, None)
+    """
+    if text is None:
+        return None
+    if not text.removeprefix("v").isdecimal():
+        raise BadInput(f"--model: Expected a version such as 3 or v3. Received: {text}.")
+    return int(text.removeprefix("v"))
+
+
+PART_COLUMNS = (
+    *("part", "steps", "found", "precision", "event F1", "false/day", "delay"),
+    *("ROC-AUC", "PR-AUC", "VUS-PR"),
+)
+
+
+def show_evaluation(content: EvaluationContent) -> None:
+    """Finding, evidence, and a row per part."""
+    from tsad_tasks.reporting.evaluation.pages import evidence_text, headline_text
+
+    say(headline_text(content))
+    say(evidence_text(content))
+    rows = [_part_row(part) for part in content.parts]
+    table(content.model.name, PART_COLUMNS, rows, right=PART_COLUMNS[1:])
+    kinds = [(kind, f"{found} of {n}") for kind, found, n in content.headline.by_kind]
+    if kinds:
+        table(f"Found by kind, {content.headline.name}", ("kind", "found"), kinds, right=("found",))
+
+
+def _part_row(part: PartResult) -> tuple[Any, ...]:
+    """What a part of the readings said of the model, by the names of `PART_COLUMNS`."""
+    figures, events = part.figures, part.figures.events
+    delay = None if math.isnan(events.median_delay_s) else duration_text(events.median_delay_s)
+    found = f"{events.n_found} of {events.n_events}"
+    numbers = (events.precision, events.f1, events.false_alarms_per_day)
+    areas = (figures.roc_auc, figures.average_precision, figures.vus_pr)
+    return (part.name, figures.steps.n, found, *map(_known, numbers), delay, *map(_known, areas))
+
+
+def _known(value: float) -> float | None:
+    return None if math.isnan(value) else value
+
+
+def explore(
+    dataset: Dataset,
+    start: Annotated[
+        str | None, typer.Option("--from", help="Start; default: a training range earlier.")
+    ] = None,
+    end: Annotated[
+        str | None, typer.Option("--to", help="End; default: the newest reading.")
+    ] = None,
+    entity: Entity = None,
+    training: Annotated[
+        bool,
+        typer.Option(
+            "--training", help="Preview what a training that ends at --to would learn from."
+        ),
+    ] = False,
+    pdf: Pdf = None,
+) -> None:
+    """Show what readings look like: gaps, distributions, correlations, periods, known anomalies; on
+    screen and as PDF.
+
+    Reads the warehouse, or the source table where nothing was ingested yet (then give --from and
+    --to).
+
+    \b
+    tsad explore server_room
+    tsad explore server_room --from 2026-03-01 --to 2026-03-08 --entity host-01
+    tsad explore server_room --training --pdf preview.pdf
+    """
+    from tsad_tasks.reporting.exploration import explore
+
+    config, span = config_of(dataset), (moment_or_none(start), moment_or_none(end))
+    with local.open_store() as store, console.status("reading"):
+        preview, from_source = None, all(span) and not training and not _is_ingested(store, config)
+        start_at, end_at = explore.explored_range(store, config, *span)
+        if from_source:
+            uri = local.source_uri(config)
+            readings = explore.source_readings(config, uri, start_at, end_at, entity)
+        else:
+            preview = explore.training_preview(store, config, end_at) if training else None
+            readings = explore.warehouse_readings(store, config, start_at, end_at, entity)
+        content = explore.explored_content(
+            config, readings, generated_at=utc_now(), preview=preview
+        )
+    show_exploration(content)
+    if content.preview:
+        show_preview(content.preview)
+    ends = "_".join(f"{at:%Y%m%dT%H%M}" for at in (content.start_at, content.end_at))
+    default = artifacts_root() / "explorations" / content.dataset / f"{content.dataset}_{ends}.pdf"
+    target = place(pdf) if pdf else default
+    written, n_pages = explore.write_exploration(config, content, target)
+    say(f"{written}: {n_pages} pages")
+
+
+def _is_ingested(store: Store, config: DatasetConfig) -> bool:
+    """Whether the warehouse has readings of a dataset."""
+    from tsad_tasks.reporting.exploration.explore import newest_end
+
+    try:
+        with store.transaction():
+            newest_end(store, config)
+    except BadInput:
+        return False
+    return True
+
+
+CHANNEL_COLUMNS = (
+    *("channel", "unit", "missing", "lowest", "1 %", "median", "99 %", "highest", "extreme"),
+    "period",
+)
+
+
+def show_exploration(content: ExplorationContent) -> None:
+    """Channels in numbers, the closest pairs, and the known anomalies."""
+    from tsad_tasks.reporting.exploration.pages import overview_text, strongest_pairs
+
+    who = f"{len(content.entities)} of {content.n_all_entities} entities"
+    when = f"{content.start_at:%Y-%m-%d %H:%M} to {content.end_at:%Y-%m-%d %H:%M} UTC"
+    say(f"{overview_text(content)} {who}, {when}.")
+    rows = [_channel_row(view) for view in content.channels]
+    table(content.dataset, CHANNEL_COLUMNS, rows, right=CHANNEL_COLUMNS[2:])
+    pairs = strongest_pairs(content, 5)
+    if pairs:
+        columns = ("channel", "other", "correlation")
+        table("Strongest correlations", columns, pairs, right=("correlation",))
+    shown = content.labels[:MANY_ROWS]
+    if shown:
+        labels = [(one.entity, one.kind, one.start_at, one.end_at) for one in shown]
+        title = f"Known anomalies, {len(shown)} of {len(content.labels)}, UTC"
+        table(title, ("entity", "kind", "from", "to"), labels)
+
+
+def _channel_row(view: ChannelView) -> tuple[Any, ...]:
+    """A channel in numbers, by the names of `CHANNEL_COLUMNS`."""
+    read = view.summary
+    figures = (read.low, read.quantiles[0], read.median, read.quantiles[4], read.high)
+    period = duration_text(view.period_s) if view.period_s else None
+    missing = share_text(read.missing_share)
+    return (view.name, view.unit, missing, *map(_known, figures), read.n_extreme, period)
+
+
+def show_preview(preview: TrainingPreview) -> None:
+    """What a training would learn from, for a person to approve."""
+    from tsad_tasks.reporting.exploration.pages import preview_text
+
+    say(preview_text(preview))
+    learned = f"{preview.start_at:%Y-%m-%d %H:%M} to {preview.split_at:%Y-%m-%d %H:%M} UTC"
+    windows = f"{preview.n_windows} of {preview.n_available} windows"
+    say(
+        f"Learned from {learned}, held out up to {preview.end_at:%Y-%m-%d %H:%M}; {windows} "
+        f"({share_text(preview.used_share)})."
+    )
+    rows = [
+        (
+            *(one.name, _known(one.median), _known(one.worst), one.worst_entity, one.worst_at),
+            *(one.n_extreme, _known(one.distance)),
+        )
+        for one in preview.channels
+    ]
+    columns = ("channel", "median", "farthest", "of", "at", "extreme", "moved")
+    table("Training data", columns, rows, right=("median", "farthest", "extreme", "moved"))
+    moved = [(one.entity, one.channel, one.before, one.now, one.shift) for one in preview.jumps]
+    if moved:
+        heads = ("entity", "channel", "before", "now", "scales")
+        table("Moved since the champion was trained", heads, moved, right=heads[2:])
+    lost = [(reason, n_steps, share_text(share)) for reason, n_steps, share in preview.left_out]
+    if lost:
+        heads_lost = ("reason", "steps", "share")
+        table("Left out, running steps", heads_lost, lost, right=heads_lost[1:])
+    if preview.stops:
+        say("More is left out than training.max_excluded_share: a retraining would stop.")
+    shortest = [f"{name} {hours:.0f} h" for name, hours in preview.running_hours[:5]]
+    say(
+        f"Running hours, the shortest of {len(preview.running_hours)}: {joined(shortest)} "
+        f"of {preview.hours_possible:.0f} h possible."
+    )

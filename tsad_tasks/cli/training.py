@@ -1,0 +1,112 @@
+"""`tsad retrain`: tasks, epochs and the gate's rules on the screen."""
+
+from __future__ import annotations
+
+import getpass
+import shutil
+import tempfile
+from datetime import timedelta
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from upath import UPath
+
+from devstack import local
+from tsad_tasks.base.clock import utc_now
+from tsad_tasks.base.interval import moment
+from tsad_tasks.champions.champions import RegisterSummary
+from tsad_tasks.champions.queries import rule_results
+from tsad_tasks.cli.ingest import range_run
+from tsad_tasks.cli.options import Dataset, Lineage, lineage_of
+from tsad_tasks.cli.screen import console, say, say_counts, say_markdown, table
+from tsad_tasks.storage.paths import artifacts_root, config_of
+from tsad_tasks.storage.store import Store
+from tsad_tasks.text.rules import RULE_COLUMNS, table_rows, tally
+from tsad_tasks.training.retrain import Retraining
+from tsad_tasks.training.retrain import retrain as run_retraining
+
+
+def retrain(
+    dataset: Dataset,
+    end: Annotated[str, typer.Option("--end", help="End of the rolling training range.")],
+    lineage: Lineage = "live",
+    seed: Annotated[int | None, typer.Option(help="Seed; default: the dataset file's.")] = None,
+    preview: Annotated[
+        bool, typer.Option("--preview", help="Show what would be learned, and ask.")
+    ] = False,
+) -> None:
+    """Train a challenger on the rolling range; what passes the gate goes into the champion's
+    shadow.
+    """
+    config, end_at, chosen = config_of(dataset), moment(end), lineage_of(lineage)
+    start_at = end_at - timedelta(seconds=config.training.range_s)
+    with local.open_store() as store:
+        range_run(store, config, start_at, end_at).ingest()
+        scratch = Path(tempfile.mkdtemp(prefix="tsad-retrain-"))
+        folders = (UPath(scratch), artifacts_root())
+        try:
+            run = Retraining(store, config, end_at, *folders, lineage=chosen, seed=seed)
+            summaries = show_retraining(run, asks=preview)
+        finally:
+            shutil.rmtree(scratch, ignore_errors=True)
+        for summary in summaries:
+            show_gate(store, summary)
+
+
+def show_retraining(run: Retraining, *, asks: bool) -> list[RegisterSummary]:
+    """Runs a retraining under a line that says how far it is, which makes room for the question
+    whether it may.
+    """
+    with console.status("training") as shown:
+
+        def epoch(number: int, loss: float, validation_loss: float) -> None:
+            text = f"epoch {number}: loss {loss:.5f}, validation {validation_loss:.5f}"
+            shown.update(text)
+            if not console.is_terminal:
+                say(text)
+
+        def approve() -> None:
+            shown.stop()
+            ask_about(run)
+            shown.start()
+
+        approval = approve if asks else None
+        return run_retraining(run, progress=epoch, say=say_counts, approve=approval)
+
+
+def ask_about(run: Retraining) -> None:
+    """Shows what will be learned, asks, and writes the answer.
+
+    Raises
+    ------
+    NothingToDo
+        When it is not yes.
+    """
+    from tsad_tasks.reporting.exploration.preview import Answer, decide_training, preview_run
+
+    say_markdown(preview_run(run).table)
+    is_approved, who = typer.confirm("Train on this?", default=False), getpass.getuser()
+    decide_training(run, Answer(is_approved, who, "answered tsad retrain --preview", utc_now()))
+
+
+def show_gate(store: Store, summary: RegisterSummary) -> None:
+    """The gate's rules of one model and its outcome."""
+    with store.transaction():
+        results = rule_results(store, summary.model_id)
+    title = f"Gate of model {summary.version}: {tally(results)}"
+    table(title, RULE_COLUMNS, table_rows(results), right=RULE_COLUMNS[2:5])
+    say(f"Model {summary.version} {_outcome_text(summary)}.")
+
+
+def _outcome_text(summary: RegisterSummary) -> str:
+    """What became of a model that was registered."""
+    if not summary.gate_passed:
+        return f"did not pass ({', '.join(summary.failed_rules)}); the champion stays"
+    if summary.waits_for is not None:
+        return f"passed: it waits, version {summary.waits_for} is in the shadow"
+    if summary.valid_from is not None:
+        return f"is champion from {summary.valid_from:%Y-%m-%d %H:%M} UTC on"
+    if summary.shadow_from is not None:
+        return f"passed: in the shadow from {summary.shadow_from:%Y-%m-%d %H:%M} UTC on"
+    return "passed, but another model is champion from the same hour on"
