@@ -118,7 +118,7 @@ PART_COLUMNS = (
 
 def show_evaluation(content: EvaluationContent) -> None:
     """Finding, evidence, and a row per part."""
-    from tsad_tasks.reporting.evaluation.pages import evidence_text, headline_text
+    from tsad_tasks.reporting.evaluation.words import evidence_text, headline_text
 
     say(headline_text(content))
     say(evidence_text(content))
@@ -216,7 +216,8 @@ CHANNEL_COLUMNS = (
 
 def show_exploration(content: ExplorationContent) -> None:
     """Channels in numbers, the closest pairs, and the known anomalies."""
-    from tsad_tasks.reporting.exploration.pages import overview_text, strongest_pairs
+    from tsad_tasks.reporting.exploration.channel_pages import overview_text
+    from tsad_tasks.reporting.exploration.shape_pages import strongest_pairs
 
     who = f"{len(content.entities)} of {content.n_all_entities} entities"
     when = f"{content.start_at:%Y-%m-%d %H:%M} to {content.end_at:%Y-%m-%d %H:%M} UTC"
@@ -245,7 +246,7 @@ def _channel_row(view: ChannelView) -> tuple[Any, ...]:
 
 def show_preview(preview: TrainingPreview) -> None:
     """What a training would learn from, for a person to approve."""
-    from tsad_tasks.reporting.exploration.pages import preview_text
+    from tsad_tasks.reporting.exploration.preview_pages import preview_text
 
     say(preview_text(preview))
     learned = f"{preview.start_at:%Y-%m-%d %H:%M} to {preview.split_at:%Y-%m-%d %H:%M} UTC"
