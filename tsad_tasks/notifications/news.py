@@ -114,14 +114,14 @@ def champion_that_stays(n_champions: int, version: int | None) -> str:
     ['There is no champion yet.', 'Version 5 stays champion.', 'The 2 champions stay.']
     """
     if n_champions == 1:
-    >>> news_subject({"event": "gate_failed", "version": 7}), news_subject({"event": "training_stopped"})
+        return f"Version {version} stays champion."
     return f"The {n_champions} champions stay." if n_champions else "There is no champion yet."
 
 
 def news_subject(payload: Payload) -> str:
     """What happened, and to which entity's model.
 
-    >>> news_subject({"event": NewsEvent.GATE_FAILED, "version": 7}), news_subject({"event": NewsEvent.TRAINING_STOPPED})
+    >>> news_subject({"event": "gate_failed", "version": 7}), news_subject({"event": "training_stopped"})
     ('version 7 failed the gate', 'a training was stopped')
     """
     said = _SUBJECTS[payload["event"]].format(**payload)

@@ -18,9 +18,7 @@ Times = npt.NDArray[np.datetime64]
 
 @dataclass(frozen=True, eq=False)
 class ScoreSeries:
-    """Errors with their thresholds and flags around an incident; all of one length, times
-    ascending.
-    """
+    """Errors with their thresholds and flags; all of one length, times ascending."""
 
     times: Times
     errors: Floats
@@ -60,9 +58,7 @@ class ChannelSeries:
 
 @dataclass(frozen=True, eq=False)
 class HeatMap:
-    """Errors by channel and time bucket: `errors` is (n_channels, n_buckets) in the channels'
-    order, NaN is missing.
-    """
+    """Errors (n_channels, n_buckets) in the order of the channels; NaN is missing."""
 
     bucket_starts: Times
     bucket_s: float

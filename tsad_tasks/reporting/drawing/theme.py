@@ -1,6 +1,4 @@
-"""Colours, type sizes and severity marks; each difference also shows in shape, weight or
-luminance.
-"""
+"""Colours, type sizes and severity marks; differences also show in shape, weight or luminance."""
 
 from __future__ import annotations
 
@@ -73,6 +71,7 @@ class SeverityMark:
     bar_share: float
 
 
+# The worst first.
 SEVERITY_MARKS: dict[Severity, SeverityMark] = {
     Severity.HIGH: SeverityMark("High", "triangle", colour("#A82A06"), 1.0),
     Severity.MEDIUM: SeverityMark("Medium", "diamond", colour("#A36A00"), 0.62),
