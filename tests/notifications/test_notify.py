@@ -39,7 +39,7 @@ from tsad_tasks.base.interval import HOUR
 from tsad_tasks.base.rule import RuleResult
 from tsad_tasks.champions.champions import end_shadow, promote, register_model, roll_back
 from tsad_tasks.champions.queries import write_rule_results
-from tsad_tasks.config import DatasetConfig, Notifications
+from tsad_tasks.config import DatasetConfig, NotificationsSection
 from tsad_tasks.notifications.channels.senders import sender
 from tsad_tasks.notifications.notify import (
     MOST_REFUSALS,
@@ -64,7 +64,7 @@ BOTH = {
 
 
 def configured(**notifications: Any) -> DatasetConfig:
-    chosen = Notifications.model_validate(BOTH | notifications)
+    chosen = NotificationsSection.model_validate(BOTH | notifications)
     return room_config().model_copy(update={"notifications": chosen})
 
 

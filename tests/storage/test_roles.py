@@ -22,7 +22,7 @@ from tests.storage.rooms import (
     room_config,
     score_rows,
 )
-from tsad_tasks.config import Channel, DatasetConfig
+from tsad_tasks.config import ChannelSection, DatasetConfig
 
 RANGE = "'room', 'a', '2026-03-01', '2026-03-02'"
 HOSTILE = [
@@ -181,7 +181,7 @@ def _hostile_config() -> DatasetConfig:
     """A dataset that no file can describe: its names have passed no check."""
     plain = room_config("cpu")
     source = plain.source.model_copy(
-        update={"channels": {name: Channel(unit="%'; --") for name in HOSTILE}}
+        update={"channels": {name: ChannelSection(unit="%'; --") for name in HOSTILE}}
     )
     name = "x\"'; DROP SCHEMA tsad CASCADE; --%s é"
     return plain.model_copy(update={"dataset": name, "source": source, "description": "'); --"})
@@ -218,7 +218,7 @@ def test_a_channel_that_cannot_be_a_column_of_the_datasets_view_is_refused(
     warehouse_uri: str, name: str
 ) -> None:
     plain = room_config("cpu")
-    source = plain.source.model_copy(update={"channels": {name: Channel()}})
+    source = plain.source.model_copy(update={"channels": {name: ChannelSection()}})
     with (
         pytest.raises(psycopg2.errors.CheckViolation),
         opened_room(warehouse_uri, plain.model_copy(update={"source": source})),

@@ -15,7 +15,8 @@ from tsad_tasks.champions.champions import ChampionChange
 from tsad_tasks.cli.ingest import range_run
 from tsad_tasks.cli.options import Dataset, Lineage, moment_or_none, seconds
 from tsad_tasks.cli.screen import say, table
-from tsad_tasks.storage.paths import artifacts_root, config_of
+from tsad_tasks.config import config_of
+from tsad_tasks.storage.paths import artifacts_root
 from tsad_tasks.storage.store import Query
 from tsad_tasks.text.rules import RULE_COLUMNS, table_rows
 

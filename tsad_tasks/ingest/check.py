@@ -14,10 +14,9 @@ import numpy as np
 from tsad_tasks.base.clock import utc_now
 from tsad_tasks.base.errors import TsadError
 from tsad_tasks.base.interval import from_unix_s, hour_floor, unix_s
-from tsad_tasks.config import DatasetConfig
+from tsad_tasks.config import DatasetConfig, deprecations_of
 from tsad_tasks.ingest.sources.postgres import Source, SourceRows, open_source
 from tsad_tasks.ingest.sources.tables import TablePlan, unused_columns
-from tsad_tasks.storage.paths import deprecations_of
 
 Level = Literal["error", "warning", "info"]
 

@@ -19,7 +19,7 @@ from tsad_tasks.base.errors import BadInput, NothingToDo
 from tsad_tasks.base.interval import from_unix_s, unix_s
 from tsad_tasks.base.rule import RuleResult
 from tsad_tasks.champions.champions import RegisterSummary, register_model
-from tsad_tasks.config import DatasetConfig
+from tsad_tasks.config import DatasetConfig, deprecations_of
 from tsad_tasks.detectors.base import Detector, Progress, TrainingHistory, make_folder
 from tsad_tasks.detectors.bundle import Bundle, read_bundle, store_bundle
 from tsad_tasks.detectors.folding.fold import FoldDetector
@@ -28,7 +28,6 @@ from tsad_tasks.ingest.ingest import IngestSummary, ingest_interval
 from tsad_tasks.model.spec import ModelSpec
 from tsad_tasks.scoring.canary import canary_of
 from tsad_tasks.storage.artifacts import place
-from tsad_tasks.storage.paths import deprecations_of
 from tsad_tasks.storage.rows import ChampionAt, Exclusion, TrainedModel
 from tsad_tasks.storage.store import Store
 from tsad_tasks.training.commissioning import (
