@@ -31,6 +31,19 @@ from pathlib import Path
 from statistics import median
 from typing import Any
 
+from tsad_tasks.ingest.queries import UPSERT_INGEST_HOURS, IngestHour
+from tsad_tasks.scoring.queries import SELECT_CHAMPIONS
+from tsad_tasks.storage.datasets import (
+    ensure_entities,
+    ensure_layout,
+    select_dataset,
+    select_entities,
+    upsert_dataset,
+)
+from tsad_tasks.storage.readings import write_blocks
+from tsad_tasks.storage.scores import read_score_memo
+from tsad_tasks.storage.store import columns
+
 HOUR = timedelta(hours=1)
 FIRST_AT = datetime(2026, 3, 10, tzinfo=UTC)
 N_RUNS = 3
@@ -207,25 +220,30 @@ def _readings(sizes: Sizes) -> Any:
 
 
 def _write_history(store: Any, sizes: Sizes, values: Any) -> None:
-    from tsad_tasks.storage.rows import IngestHour
 
     n_hours = values.shape[1] // 60
     hours = [FIRST_AT + (i - n_hours) * HOUR for i in range(n_hours)]
     with store.transaction():
-        dataset = store.upsert_dataset(_config())
-        ids = store.ensure_entities(dataset.dataset_id, sizes.names)
-        layout = store.ensure_layout(dataset.dataset_id, _config())
+        dataset = upsert_dataset(store, _config())
+        ids = ensure_entities(store, dataset.dataset_id, sizes.names)
+        layout = ensure_layout(store, dataset.dataset_id, _config())
         for i, hour in enumerate(hours):
             blocks = values[:, i * 60 : (i + 1) * 60, None]
-            store.write_blocks(
-                layout, [ids[name] for name in sizes.names], [hour] * sizes.n_entities, blocks
+            write_blocks(
+                store,
+                layout,
+                [ids[name] for name in sizes.names],
+                [hour] * sizes.n_entities,
+                blocks,
             )
         n_rows, read_at = 60 * sizes.n_entities, datetime.now(UTC)
         ledger = [
             IngestHour(hour, hour + HOUR, read_at, n_rows, n_rows, hour + HOUR, None)
             for hour in hours
         ]
-        store.upsert_ingest_hours(dataset.dataset_id, ledger)
+        store.execute(
+            UPSERT_INGEST_HOURS, dataset_id=dataset.dataset_id, **columns(ledger, IngestHour)
+        )
 
 
 def _train(store: Any, folder: Path) -> None:
@@ -327,12 +345,18 @@ def _copy(cursor: Any, table: str, sizes: Sizes, times_s: Any, columns: list[Any
 def _stored_errors(store: Any, sizes: Sizes) -> Any:
     """(n_entities, n_steps): the errors of the day before the first run."""
     with store.transaction():
-        dataset = store.select_dataset("fleet")
-        ids = store.select_entities(dataset.dataset_id)
-        (champion,) = store.select_champions(dataset.dataset_id, "live", FIRST_AT, FIRST_AT + HOUR)
+        dataset = select_dataset(store, "fleet")
+        ids = select_entities(store, dataset.dataset_id)
+        (champion,) = store.rows(
+            SELECT_CHAMPIONS,
+            dataset_id=dataset.dataset_id,
+            lineage="live",
+            start_at=FIRST_AT,
+            end_at=FIRST_AT + HOUR,
+        )
         keys = [ids[name] for name in sizes.names]
-        memo = store.read_score_memo(
-            champion.model_id, keys, FIRST_AT - LOOK_BACK_H * HOUR, FIRST_AT, 60
+        memo = read_score_memo(
+            store, champion.model_id, keys, FIRST_AT - LOOK_BACK_H * HOUR, FIRST_AT, 60
         )
     return memo.errors.reshape(len(keys), -1)
 

@@ -36,6 +36,7 @@ from devstack import postgres
 from tsad_tasks.base.errors import BadInput, NothingToDo
 from tsad_tasks.base.interval import HOUR
 from tsad_tasks.champions.champions import RegisterSummary, roll_back
+from tsad_tasks.champions.queries import SELECT_SHADOWS
 from tsad_tasks.champions.shadow import compare_shadows, promote_ready
 from tsad_tasks.config import DatasetConfig
 from tsad_tasks.ingest.ingest import ingest_interval
@@ -192,7 +193,11 @@ def live(plant: Plant, seed: int) -> None:
         while now < end_at:
             if (now - START_AT) % (7 * DAY) == timedelta(0):
                 _retrain(plant, store, now)
-            until = min(now + (HOUR if store.select_shadows(1, "live") else 6 * HOUR), end_at)
+            until = min(
+                now
+                + (HOUR if store.rows(SELECT_SHADOWS, dataset_id=1, lineage="live") else 6 * HOUR),
+                end_at,
+            )
             _words(plant, now, until)
             if now <= START_AT + LATE[1] + HOUR < until:
                 _late(plant, store, values, until)

@@ -34,8 +34,16 @@ from sqlalchemy import Engine, create_engine
 from devstack.postgres import ensure_running, remove
 from tsad_tasks.config import DatasetConfig
 from tsad_tasks.storage.database import connect, statement_text
+from tsad_tasks.storage.datasets import Layout, ensure_entities, ensure_layout, upsert_dataset
 from tsad_tasks.storage.migrate import migrate
-from tsad_tasks.storage.rows import AnomalyRows, AttributionRows, Layout, ScoreRows
+from tsad_tasks.storage.readings import read_blocks, write_blocks
+from tsad_tasks.storage.scores import (
+    AnomalyRows,
+    AttributionRows,
+    ScoreRows,
+    read_score_memo,
+    write_scores,
+)
 from tsad_tasks.storage.store import Store
 
 START_AT = datetime(2026, 3, 10, tzinfo=UTC)
@@ -78,10 +86,10 @@ class Bench:
         self.errors = random.random(self.values.shape, np.float32)
         self.errors.ravel()[::NULL_EVERY] = np.nan
         with self.store.transaction():
-            dataset = self.store.upsert_dataset(DatasetConfig.model_validate(CONFIG))
-            ids = self.store.ensure_entities(dataset.dataset_id, self.names)
-            self.layout: Layout = self.store.ensure_layout(
-                dataset.dataset_id, DatasetConfig.model_validate(CONFIG)
+            dataset = upsert_dataset(self.store, DatasetConfig.model_validate(CONFIG))
+            ids = ensure_entities(self.store, dataset.dataset_id, self.names)
+            self.layout: Layout = ensure_layout(
+                self.store, dataset.dataset_id, DatasetConfig.model_validate(CONFIG)
             )
         self.ids = [ids[name] for name in self.names]
 
@@ -97,11 +105,11 @@ class Bench:
         ids = np.repeat(self.ids, N_HOURS).tolist()
         hours = [START_AT + hour * timedelta(hours=1) for hour in range(N_HOURS)] * len(self.ids)
         with self.store.transaction():
-            self.store.write_blocks(self.layout, ids, hours, self.values.reshape(-1, N_STEPS, 1))
+            write_blocks(self.store, self.layout, ids, hours, self.values.reshape(-1, N_STEPS, 1))
 
     def read_blocks(self) -> Any:
         with self.store.transaction():
-            return self.store.read_blocks(self.layout, self.ids, START_AT, END_AT).values[:, :, 0]
+            return read_blocks(self.store, self.layout, self.ids, START_AT, END_AT).values[:, :, 0]
 
     def write_scores(self) -> None:
         none = np.zeros(0, np.int64)
@@ -109,11 +117,11 @@ class Bench:
         no_anomalies = AnomalyRows(none, none, [], [], error, error, error, np.zeros(0, bool))
         no_shares = AttributionRows(none, none, none, error, real, real, real, by_step)
         with self.store.transaction():
-            self.store.write_scores(self.score_rows(), no_anomalies, no_shares)
+            write_scores(self.store, self.score_rows(), no_anomalies, no_shares)
 
     def read_scores(self) -> Any:
         with self.store.transaction():
-            memo = self.store.read_score_memo(MODEL_ID, self.ids, START_AT, END_AT, N_STEPS)
+            memo = read_score_memo(self.store, MODEL_ID, self.ids, START_AT, END_AT, N_STEPS)
         return memo.errors.reshape(self.errors.shape)
 
     def score_rows(self) -> ScoreRows:

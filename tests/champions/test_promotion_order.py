@@ -28,8 +28,8 @@ from tsad_tasks.ingest.ingest import ingest_interval
 from tsad_tasks.scoring.incidents import build_incidents
 from tsad_tasks.scoring.score import score_interval
 from tsad_tasks.storage.database import connect
-from tsad_tasks.storage.rows import NewModel
 from tsad_tasks.storage.store import Store
+from tsad_tasks.training.queries import NewModel
 
 N_HOURS = 12
 RANGES = ((0, 4), (2, 8), (6, N_HOURS), (0, N_HOURS))

@@ -17,14 +17,14 @@ from tsad_tasks.base.rule import RuleResult
 from tsad_tasks.champions import prune
 from tsad_tasks.champions.champions import promote, register_model, roll_back
 from tsad_tasks.champions.prune import PruneSummary, prune_bundles, why_kept
-from tsad_tasks.champions.queries import SELECT_MODEL
+from tsad_tasks.champions.queries import SELECT_MODEL, ModelUse
 from tsad_tasks.detectors.bundle import read_bundle, store_bundle
 from tsad_tasks.ingest.ingest import ingest_interval
 from tsad_tasks.monitoring.maintain import maintain_dataset
 from tsad_tasks.pipeline.rescore import score_what_if
 from tsad_tasks.reporting.evaluation.evaluate import registered_subject
-from tsad_tasks.storage.rows import ModelUse, NewModel
 from tsad_tasks.storage.store import Store
+from tsad_tasks.training.queries import SELECT_CHAMPION_AT, NewModel
 
 SHORT = {"models": "1d", "scores": "1d"}
 NEWEST_AT = week(6)
@@ -53,7 +53,13 @@ def register(plant: Weeks, end_at: datetime, gate: list[RuleResult]) -> None:
         card = bundle.card | {"train_end_at": end_at.isoformat()}
         folder, sha256 = store_bundle(plant.folder / "plant", bundle.detector, bundle.spec, card)
         first = NewModel(**{name: row[name] for name in NewModel.__dataclass_fields__})
-        parent = store.select_champion_at(first.dataset_id, 0, "live", end_at)
+        parent = store.first(
+            SELECT_CHAMPION_AT,
+            dataset_id=first.dataset_id,
+            scope_entity_id=0,
+            lineage="live",
+            at=end_at,
+        )
         model = replace(
             first, train_end_at=end_at, artifact_uri=str(folder), sha256=sha256, card=card
         )

@@ -28,16 +28,15 @@ from tsad_tasks.base.enums import Outcome
 from tsad_tasks.base.interval import HOUR
 from tsad_tasks.base.places import project_folder
 from tsad_tasks.base.rule import RuleResult
-from tsad_tasks.champions.queries import write_rule_results
+from tsad_tasks.champions.queries import INSERT_EXCLUSIONS, write_rule_results
+from tsad_tasks.champions.records import insert_model, open_period
+from tsad_tasks.ingest.queries import UPSERT_INGEST_HOURS, IngestHour, IngestIssue, SensorVerdict
 from tsad_tasks.monitoring.audit import WEEK, week_before
+from tsad_tasks.scoring.queries import UPSERT_INCIDENTS, IncidentRow
 from tsad_tasks.storage.database import connect
-from tsad_tasks.storage.rows import (
-    Exclusion,
-    IncidentRow,
-    IngestHour,
-    IngestIssue,
-    QualityVerdict,
-)
+from tsad_tasks.storage.scores import write_scores, write_unscored_hours
+from tsad_tasks.storage.store import columns
+from tsad_tasks.training.queries import Exclusion
 
 DOCS = project_folder() / "docs"
 GUIDE = DOCS.joinpath("sql.md").read_text(encoding="utf-8")
@@ -75,13 +74,15 @@ def _decide(room: Room) -> int:
     """Id of a champion that passed its gate."""
     store, model = room.store, new_model(room)
     with store.transaction():
-        model_id = store.insert_model(model).model_id
+        model_id = insert_model(store, model).model_id
         write_rule_results(store, model_id, [RuleResult("loss_finite", Outcome.MET, 1.0)])
         hour_before = HOUR_AT - HOUR
-        store.insert_exclusions(
-            model_id, [Exclusion(room.entity_ids[0], hour_before, HOUR_AT, "label", 2)]
+        store.execute(
+            INSERT_EXCLUSIONS,
+            model_id=model_id,
+            **columns([Exclusion(room.entity_ids[0], hour_before, HOUR_AT, "label", 2)], Exclusion),
         )
-        store.promote(model.scope, model_id, valid_from=HOUR_AT, reason="first")
+        open_period(store, model.scope, model_id, valid_from=HOUR_AT, reason="first")
     return model_id
 
 
@@ -89,9 +90,9 @@ def _score(room: Room, model_id: int) -> None:
     store, entity_id, peak_at = room.store, room.entity_ids[0], HOUR_AT + timedelta(minutes=30)
     with store.transaction():
         rows = score_rows(room, model_id, [np.nan, 2.0])
-        store.write_scores(rows, anomaly_rows(room, 1), attribution_rows(room, 1))
-        store.write_unscored_hours(
-            "live", [entity_id], [HOUR_AT + HOUR], ["failed"], "the bundle was altered"
+        write_scores(store, rows, anomaly_rows(room, 1), attribution_rows(room, 1))
+        write_unscored_hours(
+            store, "live", [entity_id], [HOUR_AT + HOUR], ["failed"], "the bundle was altered"
         )
         times = {"started_at": peak_at, "last_flag_at": peak_at, "peak_at": peak_at}
         incident = IncidentRow(
@@ -107,18 +108,25 @@ def _score(room: Room, model_id: int) -> None:
             provisional=False,
             **times,
         )
-        store.upsert_incidents("live", "policy", [incident])
+        store.execute(
+            UPSERT_INCIDENTS,
+            lineage="live",
+            policy_version="policy",
+            **columns([incident], IncidentRow),
+        )
 
 
 def _judge(room: Room) -> None:
     store, hour = room.store, HOUR_AT
     with store.transaction():
-        verdict = QualityVerdict(
+        verdict = SensorVerdict(
             room.entity_ids[0], hour, room.layout.channel_ids[0], "stuck", 2, "at 1 %"
         )
         store.replace_quality(room.entity_ids, [hour], [verdict])
-        store.upsert_ingest_hours(
-            room.dataset_id, [IngestHour(hour, hour + HOUR, hour + HOUR, 3, 2, hour, 60.0)]
+        store.execute(
+            UPSERT_INGEST_HOURS,
+            dataset_id=room.dataset_id,
+            **columns([IngestHour(hour, hour + HOUR, hour + HOUR, 3, 2, hour, 60.0)], IngestHour),
         )
         store.replace_ingest_issues(
             room.dataset_id, [hour], [IngestIssue(hour, "", "", "duplicate", 1)]

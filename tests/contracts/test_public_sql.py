@@ -22,7 +22,9 @@ from tests.storage.rooms import (
     score_rows,
 )
 from tsad_tasks.base.places import project_folder
+from tsad_tasks.champions.records import insert_model, open_period
 from tsad_tasks.storage.database import connect
+from tsad_tasks.storage.scores import write_scores
 
 MONTHS = [datetime(2026, month, 5, 7, tzinfo=UTC) for month in (1, 2, 3)]
 
@@ -177,12 +179,12 @@ def room(cluster: Cluster, template_database: str) -> Iterator[Room]:
 def _score(room: Room) -> None:
     model = new_model(room)
     with room.store.transaction():
-        model_id = room.store.insert_model(model).model_id
-        room.store.promote(model.scope, model_id, valid_from=MONTHS[0], reason="first")
+        model_id = insert_model(room.store, model).model_id
+        open_period(room.store, model.scope, model_id, valid_from=MONTHS[0], reason="first")
         for hour_at in MONTHS:
             hours_s = np.array([int(hour_at.timestamp())])
             rows = score_rows(room, model_id, [0.5, np.nan], hours_s=hours_s)
-            room.store.write_scores(rows, anomaly_rows(room), attribution_rows(room))
+            write_scores(room.store, rows, anomaly_rows(room), attribution_rows(room))
 
 
 def _plain(text: str) -> str:

@@ -15,7 +15,9 @@ from tests.plants.weeks import CONFIG, config_of
 from tests.statements import run
 from tests.storage.rooms import HOUR_AT, new_model, opened_room
 from tsad_tasks.base.interval import HOUR
-from tsad_tasks.storage.rows import IncidentRow
+from tsad_tasks.champions.records import insert_model
+from tsad_tasks.scoring.queries import UPSERT_INCIDENTS, IncidentRow
+from tsad_tasks.storage.store import columns
 
 INCIDENT = "INC-1"
 
@@ -24,7 +26,7 @@ INCIDENT = "INC-1"
 def uri(warehouse_uri: str, cluster: Cluster) -> str:
     """The pipeline's login to a warehouse with one incident."""
     with opened_room(warehouse_uri, config_of(), ("m-1",)) as room, room.store.transaction():
-        model_id = room.store.insert_model(new_model(room)).model_id
+        model_id = insert_model(room.store, new_model(room)).model_id
         times = {"started_at": HOUR_AT, "last_flag_at": HOUR_AT, "peak_at": HOUR_AT}
         incident = IncidentRow(
             INCIDENT,
@@ -39,7 +41,12 @@ def uri(warehouse_uri: str, cluster: Cluster) -> str:
             provisional=False,
             **times,
         )
-        room.store.upsert_incidents("live", "policy", [incident])
+        room.store.execute(
+            UPSERT_INCIDENTS,
+            lineage="live",
+            policy_version="policy",
+            **columns([incident], IncidentRow),
+        )
     return cluster.uri(warehouse_uri.rsplit("/", 1)[1], PIPELINE)
 
 

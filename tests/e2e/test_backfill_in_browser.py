@@ -38,8 +38,8 @@ from tsad_tasks.ingest.ingest import ingest_interval
 from tsad_tasks.scoring.incidents import build_incidents
 from tsad_tasks.scoring.score import score_interval
 from tsad_tasks.storage.migrate import migrate
-from tsad_tasks.storage.rows import NewModel
 from tsad_tasks.storage.store import Store
+from tsad_tasks.training.queries import NewModel
 from tsad_tasks.training.retrain import Retraining, ingest_history, retrain
 
 SCORE, PROMOTE, RETRAIN = (f"{DATASET}.{kind}" for kind in ("score", "promote", "retrain"))

@@ -25,6 +25,8 @@ from tsad_tasks.monitoring.maintain import (
 )
 from tsad_tasks.scoring.incidents import build_incidents
 from tsad_tasks.scoring.score import ScoreSummary, score_interval
+from tsad_tasks.storage.datasets import ensure_entities, ensure_layout, upsert_dataset
+from tsad_tasks.storage.readings import write_blocks
 from tsad_tasks.storage.store import Store
 
 NOW = datetime(2026, 3, 9, tzinfo=UTC)
@@ -76,13 +78,13 @@ def add_january(plant: Plant, dataset: str) -> None:
     """
     config = plant.config.model_copy(update={"dataset": dataset})
     with Store.connect(plant.uri) as store, store.transaction():
-        row = store.upsert_dataset(config)
+        row = upsert_dataset(store, config)
         layout, ids = (
-            store.ensure_layout(row.dataset_id, config),
-            store.ensure_entities(row.dataset_id, ["host-01"]),
+            ensure_layout(store, row.dataset_id, config),
+            ensure_entities(store, row.dataset_id, ["host-01"]),
         )
         hours = [JANUARY + i * HOUR for i in range(24)]
-        store.write_blocks(layout, [ids["host-01"]] * 24, hours, np.ones((24, 12, 2)))
+        write_blocks(store, layout, [ids["host-01"]] * 24, hours, np.ones((24, 12, 2)))
 
 
 def test_without_retention_nothing_is_removed(plant: Plant) -> None:

@@ -7,7 +7,7 @@ from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from datetime import datetime, timedelta
 from typing import Any
 from uuid import uuid4
@@ -38,22 +38,28 @@ from tsad_tasks.base.enums import Outcome, Stage
 from tsad_tasks.base.interval import HOUR
 from tsad_tasks.base.rule import RuleResult
 from tsad_tasks.champions.champions import end_shadow, promote, register_model, roll_back
-from tsad_tasks.champions.queries import write_rule_results
+from tsad_tasks.champions.queries import (
+    INSERT_MODEL_DECISION,
+    SELECT_SHADOWS,
+    ModelDecision,
+    write_rule_results,
+)
+from tsad_tasks.champions.records import insert_model, open_period
 from tsad_tasks.config import DatasetConfig, NotificationsSection
-from tsad_tasks.notifications.channels.senders import sender
+from tsad_tasks.notifications.channels.base import Message, sender
 from tsad_tasks.notifications.notify import (
     MOST_REFUSALS,
     EnqueueSummary,
-    Message,
     NewsSummary,
     deliver,
     enqueue,
     enqueue_news,
     retire_alerts,
 )
+from tsad_tasks.scoring.queries import UPSERT_INCIDENTS, WITHDRAW_INCIDENTS, IncidentRow
 from tsad_tasks.storage.database import connect
-from tsad_tasks.storage.rows import IncidentRow, ModelDecision
-from tsad_tasks.storage.store import Statement, Store
+from tsad_tasks.storage.scores import SELECT_INCIDENTS, write_scores
+from tsad_tasks.storage.store import Statement, Store, columns
 
 STEP = timedelta(minutes=30)
 NOW = HOUR_AT + 24 * HOUR
@@ -106,8 +112,12 @@ class Hall:
             self.model_id,
         )
         with self.room.store.transaction():
-            self.room.store.promote(
-                new_model(self.room), self.model_id, valid_from=HOUR_AT, reason="first"
+            open_period(
+                self.room.store,
+                new_model(self.room),
+                self.model_id,
+                valid_from=HOUR_AT,
+                reason="first",
             )
         self.config, self.now_at = configured(), NOW
         for running in (self.mail, self.web):
@@ -116,15 +126,23 @@ class Hall:
     def becomes(self, *spans: Span) -> None:
         """These are the incidents that stand from now on."""
         with self.room.store.transaction():
-            known = self.room.store.select_incidents(
-                "live", self.room.entity_ids, HOUR_AT - HOUR, NOW + 99 * HOUR
+            known = self.room.store.rows(
+                SELECT_INCIDENTS,
+                lineage="live",
+                entity_ids=self.room.entity_ids,
+                start_at=HOUR_AT - HOUR,
+                end_at=NOW + 99 * HOUR,
             )
             new = {span.incident_id: span for span in spans}
-            self.room.store.withdraw_incidents(
-                {old.incident_id: None for old in known if old.incident_id not in new}
+            gone = [old.incident_id for old in known if old.incident_id not in new]
+            self.room.store.execute(
+                WITHDRAW_INCIDENTS, incident_id=gone, superseded_by=[None] * len(gone)
             )
-            self.room.store.upsert_incidents(
-                "live", "v1", [self._row(span) for span in new.values()]
+            self.room.store.execute(
+                UPSERT_INCIDENTS,
+                lineage="live",
+                policy_version="v1",
+                **columns([self._row(span) for span in new.values()], IncidentRow),
             )
 
     def _row(self, span: Span) -> IncidentRow:
@@ -151,8 +169,8 @@ class Hall:
             last = np.array([HOUR_S + 3600 * (n_hours - 1)])
             rows = score_rows(self.room, self.model_id, [-0.5, -0.5], hours_s=last)
             with self.room.store.transaction():
-                self.room.store.write_scores(
-                    rows, anomaly_rows(self.room), attribution_rows(self.room)
+                write_scores(
+                    self.room.store, rows, anomaly_rows(self.room), attribution_rows(self.room)
                 )
 
     def challenges(self, rows: Sequence[RuleResult], **changes: Any) -> int:
@@ -163,7 +181,7 @@ class Hall:
         """A decision on the champion."""
         with self.room.store.transaction():
             said = ModelDecision(self.model_id, lineage, decision, "ada", "so she said", HOUR_AT)
-            self.room.store.insert_model_decision(said)
+            self.room.store.execute(INSERT_MODEL_DECISION, **asdict(said))
 
     def stops(self, lineage: str = "live", by: str = "ada", reason: str = "not now") -> None:
         """A training is stopped."""
@@ -239,8 +257,8 @@ def opened_hall(cluster: Cluster, template_database: str) -> Iterator[Hall]:
     with opened_room(cluster.uri(name, PIPELINE)) as room, mail_server() as mail, webhook() as web:
         model = new_model(room)
         with room.store.transaction():
-            model_id = room.store.insert_model(model).model_id
-            room.store.promote(model, model_id, valid_from=HOUR_AT, reason="first")
+            model_id = insert_model(room.store, model).model_id
+            open_period(room.store, model, model_id, valid_from=HOUR_AT, reason="first")
         room.uri = owner
         connection = connect(owner)
         yield Hall(room, model_id, mail, web, connection)
@@ -393,7 +411,7 @@ def retired(hall: Hall, *, days: int, kept_s: int = 86400) -> int:
         hall.room, hall.model_id, [-0.5, -0.5], hours_s=later, entity_ids=hall.room.entity_ids[:1]
     )
     with hall.room.store.transaction():
-        hall.room.store.write_scores(rows, anomaly_rows(hall.room), attribution_rows(hall.room))
+        write_scores(hall.room.store, rows, anomaly_rows(hall.room), attribution_rows(hall.room))
     return retire_alerts(
         hall.room.store, hall.config, newest_at=HOUR_AT + timedelta(days=days), kept_s=kept_s
     )
@@ -575,7 +593,9 @@ def test_each_decision_is_told_once_to_whom_it_concerns(hall: Hall) -> None:
 
 
 def _fails_in_shadow(hall: Hall, version: int) -> None:
-    (shadow,) = hall.room.store.select_shadows(hall.room.dataset_id, "live")
+    (shadow,) = hall.room.store.rows(
+        SELECT_SHADOWS, dataset_id=hall.room.dataset_id, lineage="live"
+    )
     assert shadow.version == version
     with hall.room.store.transaction():
         rows = [

@@ -19,8 +19,8 @@ from tsad_tasks.champions.queries import SELECT_MODEL
 from tsad_tasks.detectors.bundle import read_bundle, store_bundle
 from tsad_tasks.model.spec import ModelSpec
 from tsad_tasks.model.thresholds import Calibration
-from tsad_tasks.storage.rows import NewModel
 from tsad_tasks.storage.store import Store
+from tsad_tasks.training.queries import NewModel
 
 PASSED = [RuleResult("finite_loss", Outcome.MET, 0.1)]
 FAILED = [RuleResult("point_share", Outcome.FAILED, 0.2, 0.9, 0.95)]

@@ -12,7 +12,7 @@ from typing import Any
 from psycopg2.extensions import cursor as Cursor
 
 from tsad_tasks.storage import copy_binary as binary
-from tsad_tasks.storage.store import Statement, Store
+from tsad_tasks.storage.store import Incoming, Statement, Store
 
 FOREVER = 10**9
 READS = ("select_", "read_", "lock_")
@@ -37,9 +37,9 @@ class MortalStore(Store):
         with super()._asked(statement, params) as cursor:
             yield cursor
 
-    def _copy_in(self, table: str, columns: Sequence[binary.Column]) -> None:
-        self._live(table)
-        super()._copy_in(table, columns)
+    def copy_in(self, incoming: Incoming, columns: Sequence[binary.Column]) -> None:
+        self._live(incoming.table)
+        super().copy_in(incoming, columns)
 
     @contextmanager
     def transaction(self) -> Iterator[None]:

@@ -19,6 +19,7 @@ from tests.reporting.pdf_text import n_pages
 from tsad_tasks.base.errors import BadInput
 from tsad_tasks.base.interval import unix_s
 from tsad_tasks.ingest.ingest import ingest_interval
+from tsad_tasks.ingest.queries import UPSERT_LABELS, Label
 from tsad_tasks.reporting.evaluation.content import EvaluationContent
 from tsad_tasks.reporting.evaluation.evaluate import (
     EvaluationSummary,
@@ -29,8 +30,8 @@ from tsad_tasks.reporting.evaluation.evaluate import (
     span_of_card,
 )
 from tsad_tasks.reporting.evaluation.judged_readings import judged_parts
-from tsad_tasks.storage.rows import Label
-from tsad_tasks.storage.store import Store
+from tsad_tasks.storage.datasets import select_dataset, select_entities
+from tsad_tasks.storage.store import Store, columns
 from tsad_tasks.training.retrain import Retraining
 
 NOW = datetime(2026, 3, 8, 1, tzinfo=UTC)
@@ -56,18 +57,22 @@ def with_fault(plant: Plant) -> Plant:
     with Store.connect(plant.uri) as store:
         ingest_interval(store, plant.config, plant.uri, start_at=SPLIT_AT, end_at=END_AT)
         with store.transaction():
-            ids = store.select_entities(store.select_dataset("room").dataset_id)
-            store.upsert_labels(
-                [
-                    Label(
-                        ids["host-02"],
-                        FAULT_AT,
-                        FAULT_AT + timedelta(minutes=150),
-                        "hot",
-                        "file",
-                        "",
-                    )
-                ]
+            ids = select_entities(store, select_dataset(store, "room").dataset_id)
+            store.execute(
+                UPSERT_LABELS,
+                **columns(
+                    [
+                        Label(
+                            ids["host-02"],
+                            FAULT_AT,
+                            FAULT_AT + timedelta(minutes=150),
+                            "hot",
+                            "file",
+                            "",
+                        )
+                    ],
+                    Label,
+                ),
             )
     return plant
 

@@ -11,6 +11,7 @@ import pytest
 
 from tests.plants.trained import SPLIT_AT, START_AT, Plant, config
 from tsad_tasks.base.errors import BadInput
+from tsad_tasks.ingest.queries import UPSERT_LABELS, Label
 from tsad_tasks.reporting.exploration.content import LabelRange
 from tsad_tasks.reporting.exploration.explore import (
     explored_content,
@@ -20,8 +21,8 @@ from tsad_tasks.reporting.exploration.explore import (
     training_preview,
     warehouse_readings,
 )
-from tsad_tasks.storage.rows import Label
-from tsad_tasks.storage.store import Store
+from tsad_tasks.storage.datasets import select_dataset, select_entities, upsert_dataset
+from tsad_tasks.storage.store import Store, columns
 
 NOW = datetime(2026, 3, 8, tzinfo=UTC)
 DAY = (START_AT + timedelta(days=1), START_AT + timedelta(days=2))
@@ -55,9 +56,13 @@ def test_an_exploration_sums_up_what_was_read(plant: Plant) -> None:
 def test_labels_are_marked_on_their_entity_and_day(plant: Plant) -> None:
     with Store.connect(plant.uri) as store:
         with store.transaction():
-            ids = store.select_entities(store.select_dataset("room").dataset_id)
-            store.upsert_labels(
-                [Label(ids["host-02"], DAY[0], DAY[0] + timedelta(hours=6), "hot", "file", "")]
+            ids = select_entities(store, select_dataset(store, "room").dataset_id)
+            store.execute(
+                UPSERT_LABELS,
+                **columns(
+                    [Label(ids["host-02"], DAY[0], DAY[0] + timedelta(hours=6), "hot", "file", "")],
+                    Label,
+                ),
             )
         readings = warehouse_readings(store, plant.config, *DAY)
     found = explored_content(plant.config, readings, generated_at=NOW)
@@ -100,7 +105,7 @@ def test_by_default_the_range_is_a_training_range_up_to_the_newest_reading(plant
 def test_nothing_ingested_is_told_with_what_to_do(warehouse_uri: str) -> None:
     with Store.connect(warehouse_uri) as store:
         with store.transaction():
-            store.upsert_dataset(config())
+            upsert_dataset(store, config())
         with pytest.raises(
             BadInput,
             match=r"Expected readings of room\. Received: none yet\. Run: tsad ingest room",
@@ -125,9 +130,12 @@ def test_a_preview_names_what_is_left_out_and_the_farthest_reading(plant: Plant)
     at = START_AT + timedelta(days=1)
     with Store.connect(plant.uri) as store:
         with store.transaction():
-            ids = store.select_entities(store.select_dataset("room").dataset_id)
-            store.upsert_labels(
-                [Label(ids["host-01"], at, at + timedelta(hours=3), "fault", "file", "")]
+            ids = select_entities(store, select_dataset(store, "room").dataset_id)
+            store.execute(
+                UPSERT_LABELS,
+                **columns(
+                    [Label(ids["host-01"], at, at + timedelta(hours=3), "fault", "file", "")], Label
+                ),
             )
         preview = training_preview(store, plant.config, SPLIT_AT)
     assert [(one.entity, one.reason, one.n_steps) for one in preview.excluded] == [

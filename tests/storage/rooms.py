@@ -13,8 +13,17 @@ from numpy.typing import NDArray
 
 from tsad_tasks.config import DatasetConfig
 from tsad_tasks.storage.database import connect
-from tsad_tasks.storage.rows import AnomalyRows, AttributionRows, Layout, NewModel, ScoreRows
+from tsad_tasks.storage.datasets import (
+    Layout,
+    ensure_entities,
+    ensure_layout,
+    lock_hours,
+    upsert_dataset,
+)
+from tsad_tasks.storage.readings import read_blocks, write_blocks
+from tsad_tasks.storage.scores import AnomalyRows, AttributionRows, ScoreRows
 from tsad_tasks.storage.store import Store
+from tsad_tasks.training.queries import NewModel
 
 HOUR_AT = datetime(2026, 3, 1, 5, tzinfo=UTC)
 HOUR_S = int(HOUR_AT.timestamp())
@@ -51,8 +60,8 @@ class Room:
     def grown(self, config: DatasetConfig) -> Room:
         """The same room after its dataset file was edited."""
         with self.store.transaction():
-            self.store.upsert_dataset(config)
-            layout = self.store.ensure_layout(self.dataset_id, config)
+            upsert_dataset(self.store, config)
+            layout = ensure_layout(self.store, self.dataset_id, config)
         return replace(self, config=config, layout=layout)
 
     def write(self, hour_at: datetime, values: Any, entity: int = 0) -> int:
@@ -61,13 +70,15 @@ class Room:
             1, self.layout.n_steps, len(self.layout.channel_ids)
         )
         with self.store.transaction():
-            self.store.lock_hours(self.dataset_id, [hour_at])
-            return self.store.write_blocks(self.layout, [self.entity_ids[entity]], [hour_at], block)
+            lock_hours(self.store, self.dataset_id, [hour_at])
+            return write_blocks(
+                self.store, self.layout, [self.entity_ids[entity]], [hour_at], block
+            )
 
     def read(self, start_at: datetime, end_at: datetime) -> NDArray[np.float64]:
         """Readings of the first entity, (n_steps, n_channels)."""
         with self.store.transaction():
-            blocks = self.store.read_blocks(self.layout, self.entity_ids[:1], start_at, end_at)
+            blocks = read_blocks(self.store, self.layout, self.entity_ids[:1], start_at, end_at)
         return np.asarray(blocks.values[0])
 
     def rows(self, statement: str, *params: object) -> list[tuple[Any, ...]]:
@@ -89,9 +100,9 @@ def opened_room(
     chosen = config or room_config()
     with Store.connect(uri) as store:
         with store.transaction():
-            dataset = store.upsert_dataset(chosen)
-            layout = store.ensure_layout(dataset.dataset_id, chosen)
-            ids = store.ensure_entities(dataset.dataset_id, entities)
+            dataset = upsert_dataset(store, chosen)
+            layout = ensure_layout(store, dataset.dataset_id, chosen)
+            ids = ensure_entities(store, dataset.dataset_id, entities)
         yield Room(uri, store, chosen, dataset.dataset_id, layout, [ids[name] for name in entities])
 
 

@@ -22,7 +22,10 @@ from tests.storage.rooms import (
     room_config,
     score_rows,
 )
+from tsad_tasks.champions.records import insert_model, open_period
 from tsad_tasks.config import ChannelSection, DatasetConfig
+from tsad_tasks.storage.datasets import select_entities
+from tsad_tasks.storage.scores import write_scores
 
 RANGE = "'room', 'a', '2026-03-01', '2026-03-02'"
 HOSTILE = [
@@ -54,10 +57,13 @@ def _write_everything(room: Room) -> None:
     model = new_model(room)
     room.write(HOUR_AT, [[1, 2], [3, 4]])
     with room.store.transaction():
-        model_id = room.store.insert_model(model).model_id
-        room.store.promote(model.scope, model_id, valid_from=HOUR_AT, reason="first")
-        room.store.write_scores(
-            score_rows(room, model_id, [2.0, 0.0]), anomaly_rows(room, 0), attribution_rows(room, 0)
+        model_id = insert_model(room.store, model).model_id
+        open_period(room.store, model.scope, model_id, valid_from=HOUR_AT, reason="first")
+        write_scores(
+            room.store,
+            score_rows(room, model_id, [2.0, 0.0]),
+            anomaly_rows(room, 0),
+            attribution_rows(room, 0),
         )
 
 
@@ -210,7 +216,7 @@ def test_hostile_names_are_nothing_but_names(cluster: Cluster, warehouse_uri: st
             entities[0],
         )
         assert {name for (name,) in by_name} == set(HOSTILE)
-        assert sorted(room.store.select_entities(room.dataset_id)) == sorted(entities)
+        assert sorted(select_entities(room.store, room.dataset_id)) == sorted(entities)
 
 
 @pytest.mark.parametrize("name", ["", "at", "hour_at", "entity", "n" * 64, "é" * 32])

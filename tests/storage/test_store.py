@@ -24,8 +24,13 @@ from tests.storage.rooms import (
 )
 from tsad_tasks.base.errors import BadInput
 from tsad_tasks.base.interval import HOUR
-from tsad_tasks.storage.rows import NewModel
+from tsad_tasks.champions.records import insert_model, open_period
+from tsad_tasks.scoring.queries import SELECT_CHAMPIONS
+from tsad_tasks.storage.datasets import lock_champions, lock_hours, select_dataset, select_layouts
+from tsad_tasks.storage.readings import read_blocks, write_blocks
+from tsad_tasks.storage.scores import write_scores, write_unscored_hours
 from tsad_tasks.storage.store import Store
+from tsad_tasks.training.queries import SELECT_CHAMPION_AT, NewModel
 
 MONTH_AT = datetime(2031, 1, 1, tzinfo=UTC)
 LATER = HOUR_AT + 10 * HOUR
@@ -99,7 +104,7 @@ def test_a_dataset_that_goes_back_to_an_earlier_step_goes_back_to_that_layout(ro
     room.grown(room_config(step="20min"))
     back = room.grown(room.config)
     assert back.layout == room.layout
-    assert room.store.select_layouts(room.dataset_id)[0] == room.layout
+    assert select_layouts(room.store, room.dataset_id)[0] == room.layout
 
 
 def test_a_unit_that_changes_is_told_in_the_datasets_view(room: Room) -> None:
@@ -116,11 +121,11 @@ def test_an_unknown_dataset_is_bad_input(room: Room) -> None:
     with pytest.raises(
         BadInput, match=r"Expected a dataset that was ingested before. Received: 'hall'"
     ):
-        room.store.select_dataset("hall")
+        select_dataset(room.store, "hall")
 
 
 def test_a_horizon_of_minus_infinity_is_none(room: Room) -> None:
-    assert room.store.select_dataset("room").retired_before is None
+    assert select_dataset(room.store, "room").retired_before is None
 
 
 # Partitions and locks
@@ -154,13 +159,13 @@ def test_two_writers_in_the_middle_of_their_work_may_both_need_a_new_partition(
     def writer(hour_at: datetime) -> Callable[[], None]:
         def work() -> None:
             with Store.connect(room.uri) as store, store.transaction():
-                store.read_blocks(room.layout, room.entity_ids, hour_at, hour_at + HOUR)
+                read_blocks(store, room.layout, room.entity_ids, hour_at, hour_at + HOUR)
                 before_at = HOUR_AT + (hour_at.day * HOUR)
-                store.write_blocks(
-                    room.layout, room.entity_ids[:1], [before_at], np.ones((1, 2, 2))
+                write_blocks(
+                    store, room.layout, room.entity_ids[:1], [before_at], np.ones((1, 2, 2))
                 )
                 barrier.wait()
-                store.write_blocks(room.layout, room.entity_ids[:1], [hour_at], np.ones((1, 2, 2)))
+                write_blocks(store, room.layout, room.entity_ids[:1], [hour_at], np.ones((1, 2, 2)))
 
         return work
 
@@ -209,7 +214,7 @@ def test_a_partition_has_the_keys_and_indexes_of_its_table(room: Room) -> None:
 @contextmanager
 def _holding(room: Room, hours: list[datetime], seen: list[datetime]) -> Iterator[None]:
     with Store.connect(room.uri) as store, store.transaction():
-        store.lock_hours(room.dataset_id, hours, seen=seen)
+        lock_hours(store, room.dataset_id, hours, seen=seen)
         yield
 
 
@@ -218,7 +223,7 @@ def _is_blocked(room: Room, hours: list[datetime], seen: list[datetime] | None =
         store._connection.cursor().execute("SET lock_timeout = '50ms'")
         try:
             with store.transaction():
-                store.lock_hours(room.dataset_id, hours, seen=seen or [])
+                lock_hours(store, room.dataset_id, hours, seen=seen or [])
         except psycopg2.errors.LockNotAvailable:
             return True
         return False
@@ -258,7 +263,7 @@ def test_champions_stay_while_somebody_scores_and_many_may_score(room: Room) -> 
 
     def promote() -> None:
         with Store.connect(room.uri) as store, store.transaction():
-            store.promote(model.scope, model_id, valid_from=HOUR_AT, reason="test")
+            open_period(store, model.scope, model_id, valid_from=HOUR_AT, reason="test")
         promoted.set()
 
     with (
@@ -267,8 +272,8 @@ def test_champions_stay_while_somebody_scores_and_many_may_score(room: Room) -> 
         first.transaction(),
         second.transaction(),
     ):
-        first.lock_champions(room.dataset_id)
-        second.lock_champions(room.dataset_id)
+        lock_champions(first, room.dataset_id)
+        lock_champions(second, room.dataset_id)
         thread = threading.Thread(target=promote)
         thread.start()
         time.sleep(0.2)
@@ -283,13 +288,13 @@ def test_champions_stay_while_somebody_scores_and_many_may_score(room: Room) -> 
 def _registered(room: Room, **changes: object) -> tuple[NewModel, int]:
     model = new_model(room, **changes)
     with room.store.transaction():
-        return model, room.store.insert_model(model).model_id
+        return model, insert_model(room.store, model).model_id
 
 
 def _promoted(room: Room, valid_from: datetime, **changes: object) -> int:
     model, model_id = _registered(room, **changes)
     with room.store.transaction():
-        room.store.promote(model.scope, model_id, valid_from=valid_from, reason="test")
+        open_period(room.store, model.scope, model_id, valid_from=valid_from, reason="test")
     return model_id
 
 
@@ -308,7 +313,7 @@ def test_models_registered_at_once_get_versions_of_their_own(room: Room) -> None
     def work(seed: int) -> Callable[[], None]:
         def register() -> None:
             with Store.connect(room.uri) as store, store.transaction():
-                store.insert_model(new_model(room, seed=seed))
+                insert_model(store, new_model(room, seed=seed))
 
         return register
 
@@ -319,7 +324,9 @@ def test_models_registered_at_once_get_versions_of_their_own(room: Room) -> None
 def test_a_promotion_ends_the_period_before_it(room: Room) -> None:
     first, second = _promoted(room, HOUR_AT), _promoted(room, LATER, seed=8)
     start, end = HOUR_AT - timedelta(days=1), LATER + timedelta(days=1)
-    found = room.store.select_champions(room.dataset_id, "live", start, end)
+    found = room.store.rows(
+        SELECT_CHAMPIONS, dataset_id=room.dataset_id, lineage="live", start_at=start, end_at=end
+    )
     assert [(row.model_id, row.valid_from) for row in found] == [(first, HOUR_AT), (second, LATER)]
     assert (found[0].valid_to, found[1].valid_to.year) == (LATER, 9999)  # type: ignore[union-attr]
 
@@ -346,11 +353,22 @@ def test_periods_that_touch_do_not_overlap_and_the_first_hour_belongs_to_the_new
 ) -> None:
     first, second = _promoted(room, HOUR_AT), _promoted(room, LATER, seed=8)
     found = [
-        room.store.select_champion_at(room.dataset_id, 0, "live", at)
+        room.store.first(
+            SELECT_CHAMPION_AT, dataset_id=room.dataset_id, scope_entity_id=0, lineage="live", at=at
+        )
         for at in (LATER - HOUR, LATER)
     ]
     assert [one.model_id for one in found if one] == [first, second]
-    assert room.store.select_champion_at(room.dataset_id, 0, "live", HOUR_AT - HOUR) is None
+    assert (
+        room.store.first(
+            SELECT_CHAMPION_AT,
+            dataset_id=room.dataset_id,
+            scope_entity_id=0,
+            lineage="live",
+            at=HOUR_AT - HOUR,
+        )
+        is None
+    )
 
 
 # Scores and anomalies
@@ -361,8 +379,11 @@ def _scored(
 ) -> tuple[int, int, int]:
     with room.store.transaction():
         rows = score_rows(room, model_id, scores)
-        done = room.store.write_scores(
-            rows, anomaly_rows(room, *steps, score=score), attribution_rows(room, *steps)
+        done = write_scores(
+            room.store,
+            rows,
+            anomaly_rows(room, *steps, score=score),
+            attribution_rows(room, *steps),
         )
     return done.n_new, done.n_superseded, done.n_anomalies
 
@@ -424,8 +445,8 @@ def test_a_model_without_a_period_speaks_to_nobody(room: Room) -> None:
 def test_an_hour_without_champion_is_marked_and_unmarked(room: Room) -> None:
     def mark(status: str | None) -> int:
         with room.store.transaction():
-            return room.store.write_unscored_hours(
-                "live", room.entity_ids[:1], [HOUR_AT], [status], "none yet"
+            return write_unscored_hours(
+                room.store, "live", room.entity_ids[:1], [HOUR_AT], [status], "none yet"
             )
 
     assert (mark("no_champion"), mark("no_champion")) == (1, 0)

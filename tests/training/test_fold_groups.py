@@ -19,7 +19,6 @@ from tsad_tasks.detectors.folding.fold import FoldDetector
 from tsad_tasks.detectors.registry import detector_from_files
 from tsad_tasks.model.scoring import entity_scores
 from tsad_tasks.model.spec import ModelSpec
-from tsad_tasks.storage.rows import Exclusion
 from tsad_tasks.training.fit import (
     FoldGroup,
     Scales,
@@ -34,6 +33,7 @@ from tsad_tasks.training.fit import (
 from tsad_tasks.training.fold_groups import MIN_CHOSEN, fold_groups
 from tsad_tasks.training.gate import calibrate_model, held_out_readings, run_gate
 from tsad_tasks.training.held_out import HeldOut, _Judged, held_out_errors, series_errors
+from tsad_tasks.training.queries import Exclusion
 
 START_AT, N_DAYS, STEP_S = datetime(2026, 3, 2, tzinfo=UTC), 5, 600
 END_AT = START_AT + timedelta(days=N_DAYS)

@@ -20,8 +20,8 @@ from tsad_tasks.champions.queries import SELECT_MODEL
 from tsad_tasks.champions.shadow import compare
 from tsad_tasks.cli.champions import shadow
 from tsad_tasks.ingest.ingest import ingest_interval
-from tsad_tasks.storage.rows import NewModel
 from tsad_tasks.storage.store import Store
+from tsad_tasks.training.queries import NewModel
 from tsad_tasks.training.retrain import Retraining, find_exclusions, retrain, settled
 
 OWN = {**CONFIG["detector"], "scope": "entity"}

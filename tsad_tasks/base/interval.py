@@ -128,3 +128,22 @@ def moment(text: str) -> datetime:
             "Expected a time such as 2026-03-01T06:00 (UTC) or 2026-03-01T06:00+01:00. Received: "
             f"{text}."
         ) from error
+
+
+def whole_hours(start_at: datetime, end_at: datetime) -> tuple[datetime, datetime]:
+    """The whole hours that cover [start_at, end_at).
+
+    >>> start_at, end_at = whole_hours(from_unix_s(3601), from_unix_s(7201))
+    >>> start_at.hour, end_at.hour
+    (1, 3)
+    """
+    return hour_floor(start_at), hour_ceil(end_at)
+
+
+def hours_later(at: datetime, n_hours: int) -> datetime:
+    """`at` and so many hours.
+
+    >>> hours_later(from_unix_s(3600), 2).hour
+    3
+    """
+    return at + n_hours * HOUR

@@ -9,30 +9,32 @@ from dataclasses import asdict, dataclass
 from datetime import datetime, timedelta
 
 from tsad_tasks.base.errors import BadInput, NothingToDo
+from tsad_tasks.base.interval import hours_later
 from tsad_tasks.base.rule import RuleResult
 from tsad_tasks.champions.queries import (
     DELETE_REFUSAL,
+    INSERT_EXCLUSIONS,
+    INSERT_MODEL_DECISION,
     SELECT_CHAMPION_PERIODS,
     SELECT_MODEL_VERSION,
     SELECT_SHADOW_BEGUN,
+    SELECT_SHADOWS,
     SELECT_WAITED_FOR,
     SELECT_WAITING_MODEL,
     KnownModel,
+    ModelDecision,
+    OpenShadow,
     Period,
     Waiting,
     rule_results,
     write_rule_results,
 )
+from tsad_tasks.champions.records import end_periods, insert_model, open_period
 from tsad_tasks.config import DatasetConfig
-from tsad_tasks.storage.rows import (
-    ChampionScope,
-    Exclusion,
-    ModelDecision,
-    NewModel,
-    OpenShadow,
-    TrainedModel,
-)
-from tsad_tasks.storage.store import Store, hours_later
+from tsad_tasks.scoring.queries import SELECT_LATEST_SCORED_HOUR
+from tsad_tasks.storage.datasets import lock_dataset, select_dataset, select_entities
+from tsad_tasks.storage.store import Store, columns
+from tsad_tasks.training.queries import ChampionScope, Exclusion, NewModel, TrainedModel
 
 # So long a challenger keeps its place in the shadow, however few hours are scored: a newer one
 # waits.
@@ -79,14 +81,16 @@ def register_model(
     in_shadow : False makes it champion at once in any case.
     """
     with store.transaction():
-        store.lock_dataset(model.dataset_id, "champion")
-        registered = store.insert_model(model)
+        lock_dataset(store, model.dataset_id, "champion")
+        registered = insert_model(store, model)
         refused = [] if registered.gate_passed else _failed_rules(store, registered)
         is_new = bool(refused) or not rule_results(store, registered.model_id)
         if not registered.gate_passed:
             store.execute(DELETE_REFUSAL, model_id=registered.model_id)
             write_rule_results(store, registered.model_id, outcome)
-        store.insert_exclusions(registered.model_id, exclusions)
+        store.execute(
+            INSERT_EXCLUSIONS, model_id=registered.model_id, **columns(exclusions, Exclusion)
+        )
         failed = _failed_rules(store, registered)
         valid_from = shadow_from = None
         if failed:
@@ -137,7 +141,12 @@ def _next_hour(store: Store, scope: ChampionScope, at: datetime) -> datetime:
     """
     if scope.lineage != "live":
         return at
-    scored = store.select_latest_scored_hour(scope.dataset_id, scope.scope_entity_id, scope.lineage)
+    scored = store.one(
+        SELECT_LATEST_SCORED_HOUR,
+        dataset_id=scope.dataset_id,
+        scope_entity_id=scope.scope_entity_id,
+        lineage=scope.lineage,
+    )
     return max(at, hours_later(scored, 1)) if scored else at
 
 
@@ -152,8 +161,9 @@ def _decide(
     valid_from: datetime | None = None,
     former: int | None = None,
 ) -> None:
-    store.insert_model_decision(
-        ModelDecision(model_id, scope.lineage, decision, by, reason, valid_from, former)
+    store.execute(
+        INSERT_MODEL_DECISION,
+        **asdict(ModelDecision(model_id, scope.lineage, decision, by, reason, valid_from, former)),
     )
 
 
@@ -218,7 +228,7 @@ def _enter_shadow(store: Store, scope: ChampionScope, model_id: int, at: datetim
     """The first hour of a challenger in a shadow that is free."""
     taken = [valid_to for _, _, valid_to in champion_periods(store, scope.shadow)]
     start_at = max([_next_hour(store, scope, at), *taken])
-    store.promote(scope.shadow, model_id, valid_from=start_at, reason="gate passed")
+    open_period(store, scope.shadow, model_id, valid_from=start_at, reason="gate passed")
     _decide(
         store, scope, model_id, "shadow_started", "gate", "all rules passed", valid_from=start_at
     )
@@ -249,7 +259,7 @@ def replace_old_shadow(
     None: it stays.
     """
     with store.transaction():
-        store.lock_dataset(scope.dataset_id, "champion")
+        lock_dataset(store, scope.dataset_id, "champion")
         waiting = _waiting(store, scope)
         is_there = shadow.model_id in [one.model_id for one in _shadows(store, scope)]
         if waiting is None or not is_there or at - shadow.valid_from < LONGEST_SHADOW:
@@ -260,13 +270,13 @@ def replace_old_shadow(
 
 
 def _shadows(store: Store, scope: ChampionScope) -> list[OpenShadow]:
-    found = store.select_shadows(scope.dataset_id, scope.lineage)
+    found = store.rows(SELECT_SHADOWS, dataset_id=scope.dataset_id, lineage=scope.lineage)
     return [shadow for shadow in found if shadow.scope_entity_id == scope.scope_entity_id]
 
 
 def _end_shadow(store: Store, scope: ChampionScope, shadow: OpenShadow, at: datetime) -> None:
     """Nobody is in the shadow from `at` on; what was scored until then stays."""
-    store.end_champions(scope.shadow, max(at, hours_later(shadow.valid_from, 1)))
+    end_periods(store, scope.shadow, max(at, hours_later(shadow.valid_from, 1)))
 
 
 def _promote_at_once(store: Store, model: NewModel, registered: TrainedModel) -> datetime | None:
@@ -285,8 +295,13 @@ def _promote_at_once(store: Store, model: NewModel, registered: TrainedModel) ->
     former = next(
         (key for key, valid_from, valid_to in periods if valid_from < start_at < valid_to), None
     )
-    store.promote(
-        model.scope, registered.model_id, valid_from=start_at, valid_to=later, reason="gate passed"
+    open_period(
+        store,
+        model.scope,
+        registered.model_id,
+        valid_from=start_at,
+        valid_to=later,
+        reason="gate passed",
     )
     reason = "gate passed" if periods else "the first champion"
     _decide(
@@ -384,12 +399,12 @@ def roll_back(
         pruned.
     """
     with store.transaction():
-        dataset = store.select_dataset(config.dataset)
+        dataset = select_dataset(store, config.dataset)
         entity_id = (
-            0 if entity is None else store.select_entities(dataset.dataset_id).get(entity, -1)
+            0 if entity is None else select_entities(store, dataset.dataset_id).get(entity, -1)
         )
         scope = ChampionScope(dataset.dataset_id, entity_id, lineage)
-        store.lock_dataset(dataset.dataset_id, "champion")
+        lock_dataset(store, dataset.dataset_id, "champion")
         periods = champion_periods(store, scope)
         present = _current(periods)
         if present is None:
@@ -417,7 +432,7 @@ def end_shadow(
     place.
     """
     with store.transaction():
-        store.lock_dataset(scope.dataset_id, "champion")
+        lock_dataset(store, scope.dataset_id, "champion")
         if shadow.model_id not in [one.model_id for one in _shadows(store, scope)]:
             raise NothingToDo(f"Version {shadow.version} is not in the shadow any more.")
         _end_shadow(store, scope, shadow, at)
@@ -444,8 +459,8 @@ def locked_model(
     """A version that can be used, and what it may speak for; nobody prunes it until the transaction
     ends.
     """
-    dataset = store.select_dataset(config.dataset)
-    store.lock_dataset(dataset.dataset_id, "champion")
+    dataset = select_dataset(store, config.dataset)
+    lock_dataset(store, dataset.dataset_id, "champion")
     model = _model_of(store, config, version=version)
     check_bundle(config, version, model.pruned_at)
     return model, ChampionScope(dataset.dataset_id, model.scope_entity_id, lineage)
@@ -504,8 +519,8 @@ def _take_over(
     reason: str,
 ) -> ChampionChange:
     """One model's place is another's, from an hour on, with the row that says so."""
-    store.end_champions(scope, valid_from)
-    store.promote(scope, model.model_id, valid_from=valid_from, reason=reason)
+    end_periods(store, scope, valid_from)
+    open_period(store, scope, model.model_id, valid_from=valid_from, reason=reason)
     beaten = _model_of(store, config, model_id=former[0]) if former else None
     former_id = beaten.model_id if beaten else None
     _decide(

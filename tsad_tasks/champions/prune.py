@@ -15,10 +15,10 @@ from datetime import datetime, timedelta
 from upath import UPath
 
 from tsad_tasks.base.clock import utc_now
-from tsad_tasks.champions.queries import UPDATE_PRUNED_MODELS
+from tsad_tasks.champions.queries import SELECT_MODEL_USES, UPDATE_PRUNED_MODELS, ModelUse
 from tsad_tasks.config import DatasetConfig
+from tsad_tasks.storage.datasets import lock_dataset, select_dataset
 from tsad_tasks.storage.folders import Contents, folders_below, remove_folder
-from tsad_tasks.storage.rows import ModelUse
 from tsad_tasks.storage.store import Store
 
 KEPT_CHAMPIONS = 3
@@ -103,10 +103,10 @@ def prune_bundles(
     used_before, place = newest_at - timedelta(seconds=kept_s), root / config.dataset
     found = folders_below(place)
     with store.transaction():
-        dataset_id = store.select_dataset(config.dataset).dataset_id
+        dataset_id = select_dataset(store, config.dataset).dataset_id
         # Nobody becomes champion meanwhile.
-        store.lock_dataset(dataset_id, "champion")
-        uses = store.select_model_uses(dataset_id)
+        lock_dataset(store, dataset_id, "champion")
+        uses = store.rows(SELECT_MODEL_USES, dataset_id=dataset_id)
         kept = _kept(uses, found, used_before, _scored_before(config, newest_at))
         if not dry_run:
             given_up = [use.model_id for use in uses if use.model_id not in kept]

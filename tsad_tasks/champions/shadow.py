@@ -5,29 +5,34 @@ follows from it.
 from __future__ import annotations
 
 from collections.abc import Collection, Sequence
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from datetime import datetime
 from typing import Any
 
 from tsad_tasks.base.enums import Lineage
 from tsad_tasks.base.errors import NothingToDo
-from tsad_tasks.base.interval import hour_ceil
+from tsad_tasks.base.interval import hour_ceil, hours_later
 from tsad_tasks.base.rule import RuleResult
 from tsad_tasks.champions.champions import ChampionChange, end_shadow, promote, replace_old_shadow
 from tsad_tasks.champions.queries import (
+    INSERT_MODEL_DECISION,
     SELECT_OPEN_FORMS,
     SELECT_SHADOW_INCIDENTS,
     SELECT_SHADOW_KNOWN,
     SELECT_SHADOW_PAIRS,
+    SELECT_SHADOWS,
     KnownCounts,
+    ModelDecision,
+    OpenShadow,
     write_rule_results,
 )
 from tsad_tasks.champions.rules.base import ShadowComparison, ShadowEvidence, Trial, shadow_rules
 from tsad_tasks.champions.trial import shadow_trial
 from tsad_tasks.config import DatasetConfig
-from tsad_tasks.storage.rows import ChampionScope, DatasetRow, ModelDecision, OpenShadow
-from tsad_tasks.storage.store import Store, hours_later
+from tsad_tasks.storage.datasets import DatasetRow, lock_dataset, select_dataset, select_entities
+from tsad_tasks.storage.store import Store
 from tsad_tasks.text.rules import RULE_COLUMNS, markdown_table, table_rows
+from tsad_tasks.training.queries import ChampionScope
 
 BY_RULE = "shadow"
 # A form takes its default by itself; so much later its run is broken, and another one asks.
@@ -71,8 +76,8 @@ def judged_shadows(
     NothingToDo
         When no challenger is in the shadow.
     """
-    dataset = store.select_dataset(config.dataset)
-    shadows = store.select_shadows(dataset.dataset_id, lineage)
+    dataset = select_dataset(store, config.dataset)
+    shadows = store.rows(SELECT_SHADOWS, dataset_id=dataset.dataset_id, lineage=lineage)
     if not shadows:
         raise NothingToDo(f"No challenger of {config.dataset} is in the shadow.")
     chosen = [shadow for shadow in shadows if shadow.version not in leaving_out]
@@ -104,7 +109,7 @@ def compared_hours(
 ) -> ShadowComparison:
     """Challenger and champion on the hours from the shadow's beginning to `end_at`."""
     scope_id = shadow.scope_entity_id
-    ids = [scope_id] if scope_id else [*store.select_entities(dataset.dataset_id).values()]
+    ids = [scope_id] if scope_id else [*select_entities(store, dataset.dataset_id).values()]
     span: dict[str, Any] = {"start_at": shadow.valid_from, "end_at": end_at, "lineage": lineage}
     scored = store.one(SELECT_SHADOW_PAIRS, dataset=dataset.name, version=shadow.version, **span)
     incidents = store.one(SELECT_SHADOW_INCIDENTS, entity_ids=ids, **span)
@@ -234,7 +239,7 @@ def _replaced(store: Store, undecided: Sequence[JudgedShadow], end_at: datetime)
 def _open_forms(store: Store, config: DatasetConfig, lineage: str) -> dict[int, str]:
     """Runs whose form waits for a person, by version."""
     dataset, open_s = (
-        store.select_dataset(config.dataset),
+        select_dataset(store, config.dataset),
         config.shadow.answer_within_s + FORM_MARGIN_S,
     )
     params = {"dataset_id": dataset.dataset_id, "lineage": lineage, "open_s": open_s}
@@ -253,13 +258,14 @@ def _ask(
     back.
     """
     with store.transaction():
-        store.lock_dataset(store.select_dataset(config.dataset).dataset_id, "champion")
+        lock_dataset(store, select_dataset(store, config.dataset).dataset_id, "champion")
         forms = _open_forms(store, config, lineage)
         for one in ready:
             if one.shadow.version not in forms:
                 said = "a person is asked on the form of this run"
-                store.insert_model_decision(
-                    ModelDecision(one.shadow.model_id, lineage, "asked", run_id, said)
+                store.execute(
+                    INSERT_MODEL_DECISION,
+                    **asdict(ModelDecision(one.shadow.model_id, lineage, "asked", run_id, said)),
                 )
     return _of_others(forms, run_id)
 
@@ -291,8 +297,11 @@ def promote_ready(
     NothingToDo
         When there is none.
     """
-    at, dataset = hour_ceil(end_at), store.select_dataset(config.dataset)
-    there = [one.version for one in store.select_shadows(dataset.dataset_id, lineage)]
+    at, dataset = hour_ceil(end_at), select_dataset(store, config.dataset)
+    there = [
+        one.version
+        for one in store.rows(SELECT_SHADOWS, dataset_id=dataset.dataset_id, lineage=lineage)
+    ]
     settings: dict[str, Any] = {
         "by": by,
         "reason": "passed gate and shadow",
@@ -317,8 +326,8 @@ def decline(
     lineage: str = "live",
 ) -> list[int]:
     """Task `decline`: takes challengers that a person did not want out of the shadow."""
-    dataset, declined = store.select_dataset(config.dataset), []
-    for shadow in store.select_shadows(dataset.dataset_id, lineage):
+    dataset, declined = select_dataset(store, config.dataset), []
+    for shadow in store.rows(SELECT_SHADOWS, dataset_id=dataset.dataset_id, lineage=lineage):
         if shadow.version in versions:
             scope = ChampionScope(dataset.dataset_id, shadow.scope_entity_id, lineage)
             end_shadow(

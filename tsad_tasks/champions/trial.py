@@ -14,8 +14,8 @@ from typing import Any
 
 import numpy as np
 
-from tsad_tasks.base.interval import hour_ceil, unix_s
-from tsad_tasks.champions.queries import SELECT_MODEL
+from tsad_tasks.base.interval import hour_ceil, hours_later, unix_s
+from tsad_tasks.champions.queries import SELECT_MODEL, OpenShadow
 from tsad_tasks.champions.rules.base import Trial
 from tsad_tasks.config import DatasetConfig
 from tsad_tasks.detectors.base import Detector
@@ -24,8 +24,8 @@ from tsad_tasks.model.injection import LASTING_STEPS
 from tsad_tasks.model.spec import ModelSpec
 from tsad_tasks.scoring.alarm_rule import incident_rule
 from tsad_tasks.storage.artifacts import place
-from tsad_tasks.storage.rows import ChampionScope, OpenShadow
-from tsad_tasks.storage.store import Store, hours_later
+from tsad_tasks.storage.datasets import select_entities
+from tsad_tasks.storage.store import Store
 from tsad_tasks.training.exclusions import exclusions_of
 from tsad_tasks.training.fit import Scope, TrainingRange, TrainingReader, evenly
 from tsad_tasks.training.gate import (
@@ -34,6 +34,7 @@ from tsad_tasks.training.gate import (
     window_milliseconds,
 )
 from tsad_tasks.training.held_out import HeldOut, judge
+from tsad_tasks.training.queries import SELECT_CHAMPION_AT, ChampionScope
 
 # Each round folds all steps anew: 24 entities of 17 channels would take minutes.
 MAX_FOLDING_ENTITIES = 6
@@ -59,8 +60,12 @@ def shadow_trial(
     model = store.one(SELECT_MODEL, model_id=shadow.model_id)
     bundle = read_bundle(place(model["artifact_uri"]), expected_sha256=model["sha256"])
     spec = ModelSpec.from_json(bundle.spec)
-    champion = store.select_champion_at(
-        scope.dataset_id, scope.scope_entity_id, scope.lineage, end_at
+    champion = store.first(
+        SELECT_CHAMPION_AT,
+        dataset_id=scope.dataset_id,
+        scope_entity_id=scope.scope_entity_id,
+        lineage=scope.lineage,
+        at=end_at,
     )
     old = comparable_model(champion, spec) if champion else None
     new = spec, bundle.detector
@@ -115,7 +120,7 @@ def _chosen_entities(
     store: Store, scope: ChampionScope, *, folds: bool
 ) -> tuple[tuple[str, int], ...]:
     """Some entities of the scope, evenly."""
-    known = sorted(store.select_entities(scope.dataset_id).items())
+    known = sorted(select_entities(store, scope.dataset_id).items())
     own = [pair for pair in known if scope.scope_entity_id in (0, pair[1])]
     chosen = evenly(np.arange(len(own)), MAX_FOLDING_ENTITIES if folds else MAX_GATE_ENTITIES)
     return tuple(own[i] for i in chosen)

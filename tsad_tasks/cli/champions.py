@@ -9,6 +9,7 @@ import typer
 
 from devstack import local
 from tsad_tasks.base.clock import utc_now
+from tsad_tasks.base.enums import Stage
 from tsad_tasks.base.errors import BadInput, NothingToDo
 from tsad_tasks.champions import champions
 from tsad_tasks.champions.champions import ChampionChange
@@ -16,9 +17,17 @@ from tsad_tasks.cli.ingest import range_run
 from tsad_tasks.cli.options import Dataset, Lineage, moment_or_none, seconds
 from tsad_tasks.cli.screen import say, table
 from tsad_tasks.config import config_of
+from tsad_tasks.ingest.queries import SELECT_LEDGER_ENDS, SELECT_NEWEST_LEDGER_HOUR
+from tsad_tasks.storage.datasets import select_dataset, select_entities
 from tsad_tasks.storage.paths import artifacts_root
 from tsad_tasks.storage.store import Query
-from tsad_tasks.text.rules import RULE_COLUMNS, table_rows
+from tsad_tasks.text.rules import (
+    RULE_COLUMNS,
+    RULES_COLUMNS,
+    rules_rows,
+    rules_table,
+    table_rows,
+)
 
 Why = Annotated[str, typer.Option("--why", help="Reason; it is kept with the decision.")]
 
@@ -44,7 +53,7 @@ def models(
     """List the models of a dataset and what became of them."""
     query, columns = (HISTORY, HISTORY_COLUMNS) if history else (MODELS, COLUMNS)
     with local.open_store() as store, store.transaction():
-        store.select_dataset(dataset)
+        select_dataset(store, dataset)
         rows = store.rows(query, dataset=dataset, n=n)
     if rows:
         table(f"{dataset}, UTC", columns, rows, right=("version",))
@@ -59,7 +68,7 @@ def shadow(dataset: Dataset, lineage: Lineage = "live") -> None:
     config = config_of(dataset)
     with local.open_store() as store, store.transaction():
         judged = judged_shadows(store, config, end_at=utc_now(), lineage=lineage)
-        entities = store.select_entities(store.select_dataset(dataset).dataset_id)
+        entities = select_entities(store, select_dataset(store, dataset).dataset_id)
         names = {key: name for name, key in entities.items()}
     for one in judged:
         of = f" of {names[one.scope.scope_entity_id]}" if one.scope.scope_entity_id else ""
@@ -69,6 +78,20 @@ def shadow(dataset: Dataset, lineage: Lineage = "live") -> None:
         say(
             "Enough for a decision." if one.is_complete else waiting_for(config, one.compared) + "."
         )
+
+
+def rules(
+    markdown: Annotated[
+        bool, typer.Option("--markdown", help="As docs/guides/models.md has them.")
+    ] = False,
+) -> None:
+    """List what a model must meet: the rules of the gate, and of the shadow after it."""
+    for stage in Stage:
+        if markdown:
+            print(rules_table(stage) + "\n")
+        else:
+            rows = [tuple(text.replace("`", "") for text in row) for row in rules_rows(stage)]
+            table(f"Rules of the {stage}", RULES_COLUMNS, rows)
 
 
 def promote(
@@ -116,7 +139,7 @@ def rollback(
         )
         say_change(change)
         with store.transaction():
-            newest_at = store.select("select_newest_ledger_hour", {"dataset": dataset})[0][0]
+            newest_at = store.one(SELECT_NEWEST_LEDGER_HOUR, dataset=dataset)
         if newest_at is not None and newest_at > change.valid_from:
             range_run(store, config, change.valid_from, newest_at).score(lineage)
 
@@ -147,17 +170,17 @@ def prune(
         raise BadInput(f"{said} Received: neither.")
     with local.open_store() as store:
         with store.transaction():
-            dataset_id = store.select_dataset(dataset).dataset_id
-            ends = store.select(
-                "select_ledger_ends", {"dataset_id": dataset_id, "before_at": "infinity"}
+            dataset_id = select_dataset(store, dataset).dataset_id
+            _, newest_at = store.one(
+                SELECT_LEDGER_ENDS, dataset_id=dataset_id, before_at="infinity"
             )
-        newest_at = ends[0][1]
         if newest_at is None:
             raise NothingToDo(
                 f"{dataset} has no readings, from the newest of which ages would count."
             )
-        options = {"newest_at": newest_at, "kept_s": kept_s, "dry_run": dry_run}
-        pruned = prune_bundles(store, config, root, **options)
+        pruned = prune_bundles(
+            store, config, root, newest_at=newest_at, kept_s=kept_s, dry_run=dry_run
+        )
     verb = "would be removed" if dry_run else "removed"
     rows = [
         (one.version, verb if one.is_pruned else "kept", one.because, one.n_bytes / 1e6 or None)

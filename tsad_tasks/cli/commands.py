@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import typer
 
-from tsad_tasks.cli.champions import models, promote, prune, rollback, shadow
+from tsad_tasks.cli.champions import models, promote, prune, rollback, rules, shadow
 from tsad_tasks.cli.datasets import datasets
 from tsad_tasks.cli.demo import demo, simulate
 from tsad_tasks.cli.feedback import epoch, label, labels, maintenance, new_normal, verdict
@@ -26,8 +26,22 @@ app = typer.Typer(
 )
 # In the order in which `tsad --help` lists them.
 COMMANDS = (
-    *(evaluate, explore, models, shadow, promote, rollback, prune, notify, verdict, label, labels),
-    *(new_normal, demo, simulate, up, down, status, migrate, load_csv, ingest, retrain, history),
+    *(evaluate, explore, models, rules, shadow, promote, rollback, prune, notify, verdict),
+    *(
+        label,
+        labels,
+        new_normal,
+        demo,
+        simulate,
+        up,
+        down,
+        status,
+        migrate,
+        load_csv,
+        ingest,
+        retrain,
+        history,
+    ),
     *(score, rescore, report, anomalies),
 )
 for command in COMMANDS:

@@ -12,6 +12,7 @@ from tsad_tasks.cli.options import Dataset
 from tsad_tasks.cli.screen import say, say_counts, table
 from tsad_tasks.config import config_of
 from tsad_tasks.storage.database import connection_uri
+from tsad_tasks.storage.datasets import select_dataset
 from tsad_tasks.storage.store import Query
 
 MESSAGES = Query("cli/select_notifications", dict)
@@ -32,7 +33,7 @@ def notify(
     newest first.
     """
     from tsad_tasks.notifications import notify
-    from tsad_tasks.notifications.channels.senders import sender
+    from tsad_tasks.notifications.channels.base import sender
 
     config = config_of(dataset)
     with local.open_store() as store:
@@ -42,7 +43,7 @@ def notify(
         elif not pending:
             say("This dataset's file names no notifications.targets: nobody is told.")
         with store.transaction():
-            store.select_dataset(dataset)
+            select_dataset(store, dataset)
             rows = store.rows(MESSAGES, dataset=dataset, undelivered=pending, n=n)
     if rows:
         shown = [row | {"to": row["address"] or row["connection"]} for row in rows]

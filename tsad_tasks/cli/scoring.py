@@ -15,6 +15,7 @@ from tsad_tasks.cli.options import Dataset, From, Lineage, To, interval, lineage
 from tsad_tasks.cli.screen import say, table
 from tsad_tasks.config import DatasetConfig, config_of
 from tsad_tasks.pipeline.rescore import score_what_if
+from tsad_tasks.storage.datasets import select_dataset
 from tsad_tasks.storage.store import Query, Store
 
 Columns = tuple[str, ...]
@@ -92,7 +93,7 @@ def anomalies(
     params |= {"start_at": start_at, "end_at": end_at}
     suppressed: Sequence[dict[str, Any]] = ()
     with local.open_store() as store, store.transaction():
-        store.select_dataset(dataset)
+        select_dataset(store, dataset)
         if readings:
             columns, rows = READING_COLUMNS, store.rows(READINGS, **params)
         else:

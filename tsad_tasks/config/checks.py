@@ -12,11 +12,11 @@ from zoneinfo import available_timezones
 from pydantic import AfterValidator, BeforeValidator, Field, WithJsonSchema
 
 from tsad_tasks.base.settings import DURATION_JSON, duration_s, wrong
+from tsad_tasks.base.variants import CHANNELS
 from tsad_tasks.detectors.registry import DETECTORS
 
 _NAME = re.compile(r"[a-z][a-z0-9_]{0,47}")
 _CONNECTION = re.compile(r"[A-Za-z0-9_.-]+")
-_MAIL_ADDRESS = re.compile(r"[A-Za-z0-9.!#$%&'*+/=?^_`{|}~-]{1,64}@[A-Za-z0-9.-]{1,255}")
 _HOLIDAY_YEARS = (1990, 2061)
 _SUNDAY = 6
 _SCORE_EVERY = {"5min": 300, "15min": 900, "1h": 3600}
@@ -116,9 +116,8 @@ def _detector_name(name: str) -> str:
 
 
 def _mail_address(text: object) -> str:
-    if not isinstance(text, str) or not _MAIL_ADDRESS.fullmatch(text):
-        raise ValueError("an e-mail address such as shift@example.com")
-    return text
+    CHANNELS["email"]().check_address(text if isinstance(text, str) else "")
+    return str(text)
 
 
 def _country(code: str) -> str:

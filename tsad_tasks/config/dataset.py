@@ -6,15 +6,17 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 from zoneinfo import ZoneInfo
 
-from pydantic import Field, ValidationError, model_validator
+from pydantic import Field, model_validator
 
+from tsad_tasks.base.enums import Stage
 from tsad_tasks.base.errors import ConfigError
+from tsad_tasks.base.rule import rules_of
 from tsad_tasks.base.settings import (
     DurationS,
     Section,
     counts_of_readings,
     n_readings,
-    problems,
+    validated,
     wrong,
 )
 from tsad_tasks.config.checks import DatasetName, IntervalS, ZoneName
@@ -82,6 +84,12 @@ class DatasetConfig(Section):
                 raise wrong(expected, name, "alarm_policy", "min_deviation", name)
         if self.running_when is not None:
             _check_expression(self.running_when, self.channel_names)
+        for stage in Stage:
+            given: dict[str, float] = getattr(self, stage).limits
+            known = [rule.name for rule in rules_of(stage) if isinstance(rule.limit, float)]
+            for name in given.keys() - set(known):
+                expected = f"a rule with a limit of its own: {', '.join(known) or 'none'}"
+                raise wrong(expected, name, str(stage), "limits", name)
         changed: dict[str, Section] = {
             "detector": _with_counts_of_readings(self.detector, step_s),
             "threshold": _with_numbers(self.threshold, self.detector.name, step_s),
@@ -135,12 +143,7 @@ def _with_counts_of_readings(detector: DetectorSection, step_s: int) -> Detector
     """
     model = DETECTORS[detector.name].settings_model
     params = _counted(detector.params, counts_of_readings(model), step_s, "detector", "params")
-    try:
-        model.model_validate(params)
-    except ValidationError as error:
-        first = problems(error, model)[0]
-        place = "detector", "params", *first.field
-        raise wrong(first.expected, first.received, *place) from None
+    validated(model, params, "detector", "params")
     return detector.model_copy(update={"params": params})
 
 

@@ -9,7 +9,8 @@ from typing import Any, Literal
 
 from pydantic import Field, model_validator
 
-from tsad_tasks.base.settings import DurationS, LastingS, Section, wrong
+from tsad_tasks.base.settings import DurationS, LastingS, Section, validated, wrong
+from tsad_tasks.base.variants import CHANNELS, SOURCES
 from tsad_tasks.config.checks import (
     ChannelName,
     ConnectionId,
@@ -105,6 +106,10 @@ class SourceSection(Section):
     connection: ConnectionId = Field(
         description="Airflow connection id (or TSAD_CONNECTION_<ID> outside Airflow)."
     )
+    kind: Named = Field("postgres", description="What the connection leads to.")
+    params: Params = Field(
+        default_factory=dict, description="Settings of the kind's own; postgres has none."
+    )
     tables: TableNames = Field(
         description="Table, list of tables, or a pattern with * such as plant.machine_*."
     )
@@ -145,6 +150,9 @@ class SourceSection(Section):
             if self.shape == "wide" and given is not None:
                 expected = "no such field, since the table is wide (or say shape: long)"
                 raise wrong(expected, given, name)
+        if self.kind not in SOURCES:
+            raise wrong(f"one of {', '.join(SOURCES)}", self.kind, "kind")
+        validated(SOURCES[self.kind].settings_model, self.params, "params")
         return self
 
     @property
@@ -509,6 +517,10 @@ class GateSection(Section):
         gt=1,
         description="How many times wider than at commissioning a channel may scatter.",
     )
+    limits: dict[str, float] = Field(
+        default_factory=dict,
+        description="Other limits of rules that bring one of their own, by the rule's name.",
+    )
 
 
 class ShadowSection(Section):
@@ -552,6 +564,10 @@ class ShadowSection(Section):
     min_agreement: Share = Field(
         0.9, description="Smallest share of steps that both flag, or neither."
     )
+    limits: dict[str, float] = Field(
+        default_factory=dict,
+        description="Other limits of rules that bring one of their own, by the rule's name.",
+    )
 
 
 class DriftSection(Section):
@@ -583,7 +599,7 @@ _BAD_NEWS: tuple[NewsName, ...] = (
 
 
 class NotificationTarget(Section):
-    """Who is told: e-mail addresses, or a webhook."""
+    """Who is told: e-mail addresses, a webhook, or addresses of another channel."""
 
     email: list[MailAddress] | None = Field(
         None, min_length=1, description="Addresses; each gets messages of its own."
@@ -591,8 +607,14 @@ class NotificationTarget(Section):
     webhook: ConnectionId | None = Field(
         None, description="Id of the connection that holds the URL."
     )
+    channel: Named | None = Field(
+        None, description="Another channel of notifications, with its addresses in `to`."
+    )
+    to: list[Named] | None = Field(
+        None, min_length=1, description="Addresses of `channel`, if it has any."
+    )
     connection: ConnectionId = Field(
-        "smtp_default", description="Id of the mail server's connection."
+        "smtp_default", description="Id of the connection of the mail server or channel."
     )
     news: list[NewsName] = Field(
         list(_BAD_NEWS),
@@ -602,10 +624,44 @@ class NotificationTarget(Section):
 
     @model_validator(mode="after")
     def _exactly_one(self) -> NotificationTarget:
-        given = [name for name in ("email", "webhook") if getattr(self, name) is not None]
+        names = ("email", "webhook", "channel")
+        given = [name for name in names if getattr(self, name) is not None]
         if len(given) != 1:
-            raise wrong("exactly one of email, webhook", " and ".join(given) or "none of them")
+            received = " and ".join(given) or "none of them"
+            raise wrong("exactly one of email, webhook, channel", received)
+        if self.to is not None and self.channel is None:
+            raise wrong("no such field without channel", ", ".join(self.to), "to")
+        if self.channel is None:
+            return self
+        if self.channel not in CHANNELS:
+            raise wrong(f"one of {', '.join(CHANNELS)}", self.channel, "channel")
+        if "connection" not in self.model_fields_set:
+            default = CHANNELS[self.channel].default_connection
+            if default is None:
+                raise wrong("the id of the channel's connection", "nothing", "connection")
+            # Frozen for everybody else; this is still a part of making it.
+            self.__dict__["connection"] = default
+        for i, address in enumerate(self.to or ()):
+            try:
+                CHANNELS[self.channel]().check_address(address)
+            except ValueError as error:
+                raise wrong(str(error), address, "to", str(i)) from None
         return self
+
+    @property
+    def medium(self) -> str:
+        """Name of the channel."""
+        return self.channel or ("webhook" if self.webhook is not None else "email")
+
+    @property
+    def connection_id(self) -> str:
+        """Id of the connection that the channel sends over."""
+        return self.connection if self.webhook is None else self.webhook
+
+    @property
+    def addresses(self) -> tuple[str, ...]:
+        """To whom; one empty text where the connection says it all."""
+        return tuple(self.email or self.to or ("",))
 
 
 class NotificationsSection(Section):

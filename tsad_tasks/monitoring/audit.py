@@ -7,6 +7,8 @@ from datetime import datetime, timedelta
 
 from tsad_tasks.base.errors import NothingToDo
 from tsad_tasks.config import DatasetConfig
+from tsad_tasks.monitoring.queries import UPSERT_AUDIT
+from tsad_tasks.storage.datasets import select_dataset
 from tsad_tasks.storage.store import Store
 
 WEEK = timedelta(days=7)
@@ -42,16 +44,10 @@ def audit_week(
     NothingToDo
         When no model was champion or in the shadow.
     """
-    week_at = week_before(end_at)
-    dataset = store.select_dataset(config.dataset)
-    params = {
-        "dataset_id": dataset.dataset_id,
-        "lineage": lineage,
-        "start_at": week_at,
-        "end_at": week_at + WEEK,
-    }
+    week_at, dataset = week_before(end_at), select_dataset(store, config.dataset)
+    whose = {"dataset_id": dataset.dataset_id, "lineage": lineage}
     with store.transaction():
-        n_models = store.execute("upsert_audit", params)
+        n_models = store.execute(UPSERT_AUDIT, start_at=week_at, end_at=week_at + WEEK, **whose)
     if not n_models:
         raise NothingToDo(
             f"No model of {config.dataset} was champion in the week from {week_at:%Y-%m-%d}."

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-from tsad_tasks.storage.store import Query
+from tsad_tasks.storage.store import Query, Statement
 
 
 class PairedSteps(NamedTuple):
@@ -24,5 +24,6 @@ class PairedIncidents(NamedTuple):
     n_live_incidents: int
 
 
+UPSERT_RUN_STATUS = Statement("pipeline/upsert_run_status")
 SELECT_WHAT_IF = Query("pipeline/select_what_if", PairedSteps)
 SELECT_WHAT_IF_INCIDENTS = Query("pipeline/select_what_if_incidents", PairedIncidents)

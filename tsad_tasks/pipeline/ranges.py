@@ -17,6 +17,7 @@ from tsad_tasks.pipeline.record import recorded
 from tsad_tasks.scoring.incidents import build_incidents
 from tsad_tasks.scoring.plan import history_s
 from tsad_tasks.scoring.score import ScoreSummary, score_interval
+from tsad_tasks.storage.datasets import select_dataset, select_entities
 from tsad_tasks.storage.store import Store
 
 MAX_VALUES = 30_000_000
@@ -97,8 +98,8 @@ class RangeRun:
     def _chunk_days(self) -> int:
         """Days at a time, so that a chunk's readings stay within memory."""
         with self.store.transaction():
-            dataset = self.store.select_dataset(self.config.dataset)
-            n_entities = len(self.store.select_entities(dataset.dataset_id))
+            dataset = select_dataset(self.store, self.config.dataset)
+            n_entities = len(select_entities(self.store, dataset.dataset_id))
         n_channels, step_s = len(self.config.channel_names), self.config.source.step_s
         per_day = max(1, n_entities) * n_channels * 86400 // step_s
         return max(1, min(31, MAX_VALUES // per_day))

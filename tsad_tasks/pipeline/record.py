@@ -4,9 +4,10 @@ the error when not.
 
 from __future__ import annotations
 
+import json
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import asdict, is_dataclass
 from datetime import datetime
 from typing import Any
@@ -22,7 +23,9 @@ from tsad_tasks.base.errors import (
     Unavailable,
 )
 from tsad_tasks.config import DatasetConfig
+from tsad_tasks.pipeline.queries import UPSERT_RUN_STATUS
 from tsad_tasks.storage.database import DatabaseError
+from tsad_tasks.storage.datasets import upsert_dataset
 from tsad_tasks.storage.store import Store
 
 _STATES: tuple[tuple[type[TsadError], str], ...] = (
@@ -74,41 +77,25 @@ def recorded(
 ) -> Iterator[StepRecord]:
     """Writes the step's row when it ends, whichever way, and lets errors through."""
     record, began = StepRecord(), time.monotonic()
-    row = {
-        "run_id": run_id,
-        "step": step,
-        "shard": max(shard, 0),
-        "start_at": start_at,
-        "end_at": end_at,
-    }
+    row = {"run_id": run_id, "step": step, "shard": max(shard, 0)}
+    row |= {"start_at": start_at, "end_at": end_at, "state": "done", "message": ""}
     try:
         yield record
     except Exception as error:
-        _write(
-            store,
-            config,
-            row | {"state": state_of(error), "message": str(error)[:2000]},
-            record,
-            began,
-        )
+        row |= {"state": state_of(error), "message": str(error)[:2000]}
+        # The warehouse itself may be gone: the step's own error says so, and must not be hidden.
+        with suppress(DatabaseError):
+            _write(store, config, row, record, began)
         raise
-    _write(store, config, row | {"state": "done", "message": ""}, record, began)
+    _write(store, config, row, record, began)
 
 
 def _write(
     store: Store, config: DatasetConfig, row: dict[str, Any], record: StepRecord, began: float
 ) -> None:
-    try:
-        store.rollback()
-        with store.transaction():
-            dataset = store.upsert_dataset(config)
-            seconds = time.monotonic() - began
-            store.upsert_run_status(
-                row
-                | {"dataset_id": dataset.dataset_id, "counts": record.counts, "seconds": seconds}
-            )
-    except DatabaseError:
-        # The warehouse itself is gone: the step's own error says so, and must not be hidden by this
-        # one.
-        if row["state"] == "done":
-            raise
+    store.rollback()
+    counts = json.dumps(record.counts, default=str)
+    with store.transaction():
+        dataset_id, seconds = upsert_dataset(store, config).dataset_id, time.monotonic() - began
+        more = {"dataset_id": dataset_id, "counts": counts, "seconds": seconds}
+        store.execute(UPSERT_RUN_STATUS, row | more)

@@ -10,7 +10,7 @@ from datetime import datetime
 import numpy as np
 from numpy.typing import NDArray
 
-from tsad_tasks.base.interval import hour_ceil, hour_floor, unix_s
+from tsad_tasks.base.interval import hour_ceil, hour_floor, hours_later, unix_s
 from tsad_tasks.detectors.base import Detector
 from tsad_tasks.detectors.folding.fold import channel_weights
 from tsad_tasks.model.features import Scaler, held
@@ -18,8 +18,9 @@ from tsad_tasks.model.scoring import combined_errors, entity_features, entity_wi
 from tsad_tasks.model.spec import ModelSpec
 from tsad_tasks.scoring.fold import entity_reconstruction
 from tsad_tasks.scoring.own_scales import OwnScale
-from tsad_tasks.storage.rows import Layout
-from tsad_tasks.storage.store import Store, hours_later
+from tsad_tasks.storage.datasets import Layout
+from tsad_tasks.storage.readings import read_blocks
+from tsad_tasks.storage.store import Store
 
 Float = NDArray[np.float64]
 
@@ -96,7 +97,7 @@ def expected_in_range(
     from_at = hours_later(hour_floor(start_at), -spec.features.reach_hours)
     if detector.folds:
         from_at = min(anchor_at, hour_floor(start_at))
-    values = store.read_blocks(layout, [entity_id], from_at, hour_ceil(end_at)).values[0]
+    values = read_blocks(store, layout, [entity_id], from_at, hour_ceil(end_at)).values[0]
     columns = [layout.channel_names.index(channel) for channel in spec.features.channels]
     if detector.folds:
         values[: (unix_s(anchor_at) - unix_s(from_at)) // layout.step_s] = np.nan

@@ -12,17 +12,28 @@ from numpy.typing import NDArray
 from upath import UPath
 
 from tsad_tasks.base.errors import BundleError
-from tsad_tasks.base.interval import from_unix_s, unix_s
+from tsad_tasks.base.interval import from_unix_s, hours_later, unix_s
 from tsad_tasks.config import DatasetConfig
 from tsad_tasks.detectors.bundle import Bundle, read_bundle
 from tsad_tasks.model.scoring import entity_features
 from tsad_tasks.model.spec import ModelSpec
 from tsad_tasks.scoring.plan import Job, Plan, plan_interval, scored_lineages
+from tsad_tasks.scoring.queries import Champion
 from tsad_tasks.scoring.reach import Reach, anchor_at, window_reach
 from tsad_tasks.scoring.shard import FeatureShard, FoldStarts, entity_shards
 from tsad_tasks.storage.artifacts import place
-from tsad_tasks.storage.rows import Blocks, Champion, DatasetRow, Layout
-from tsad_tasks.storage.store import Store, hours_later
+from tsad_tasks.storage.datasets import (
+    DatasetRow,
+    Layout,
+    lock_champions,
+    select_dataset,
+    select_entities,
+    select_layouts,
+)
+from tsad_tasks.storage.folds import READ_FOLD_DIGESTS, read_fold_states
+from tsad_tasks.storage.readings import Blocks, read_blocks
+from tsad_tasks.storage.scores import READ_WINDOW_DIGESTS, read_digests, write_unscored_hours
+from tsad_tasks.storage.store import Store
 
 
 @dataclass(frozen=True)
@@ -49,8 +60,8 @@ def build_features(
     n_shards: int = 1,
 ) -> FeatureSummary:
     """Feature files of all jobs of [start_at, end_at), in `folder`."""
-    dataset = store.select_dataset(config.dataset)
-    names = sorted(store.select_entities(dataset.dataset_id))
+    dataset = select_dataset(store, config.dataset)
+    names = sorted(select_entities(store, dataset.dataset_id))
     span: dict[str, Any] = {"start_at": start_at, "end_at": end_at, "lineage": lineage}
     paths, plans, n_failed = [], [], 0
     for number, part in enumerate(entity_shards(names, n_shards) if names else []):
@@ -85,7 +96,7 @@ def planned_shards(
     shards, plans, n_failed = [], [], 0
     span: dict[str, Any] = {"start_at": start_at, "end_at": end_at, "entity_names": entity_names}
     with store.transaction():
-        store.lock_champions(dataset.dataset_id)
+        lock_champions(store, dataset.dataset_id)
         for name in scored_lineages(store, dataset.dataset_id, lineage, start_at, end_at):
             plan = plan_interval(store, config, dataset, lineage=name, **span)
             mark_unchampioned(store, name, plan)
@@ -106,8 +117,13 @@ def _save(shards: Sequence[FeatureShard], folder: UPath, number: int) -> list[st
 def mark_unchampioned(store: Store, lineage: str, plan: Plan) -> None:
     """Gives the hours without a champion their status."""
     ids, hours = [key for key, _ in plan.unchampioned], [hour for _, hour in plan.unchampioned]
-    store.write_unscored_hours(
-        lineage, ids, hours, ["no_champion"] * len(ids), "No model was champion at this hour."
+    write_unscored_hours(
+        store,
+        lineage,
+        ids,
+        hours,
+        ["no_champion"] * len(ids),
+        "No model was champion at this hour.",
     )
 
 
@@ -132,7 +148,7 @@ def mark_failed(store: Store, job: Job, message: str) -> None:
     pairs = np.argwhere(job.targets)
     ids = [job.entity_ids[entity] for entity, _ in pairs]
     hours = [hours_later(job.first_at, int(hour)) for _, hour in pairs]
-    store.write_unscored_hours(job.lineage, ids, hours, ["failed"] * len(ids), message)
+    write_unscored_hours(store, job.lineage, ids, hours, ["failed"] * len(ids), message)
 
 
 def load_model(champion: Champion) -> tuple[ModelSpec, Bundle]:
@@ -154,8 +170,8 @@ def features_of_job(store: Store, dataset: DatasetRow, job: Job, spec: ModelSpec
     if folds is not None:
         first_hour = int(folds.hours.min())
     values_at = hours_later(errors_at, first_hour - spec.features.reach_hours)
-    layout = store.select_layouts(dataset.dataset_id)[0]
-    blocks = store.read_blocks(layout, job.entity_ids, values_at, job.end_at)
+    layout = select_layouts(store, dataset.dataset_id)[0]
+    blocks = read_blocks(store, layout, job.entity_ids, values_at, job.end_at)
     values = blocks.values[:, :, _columns(layout, spec)]
     features = entity_features(spec.features, job.scalers(spec), values, unix_s(values_at))
     seen = (
@@ -199,8 +215,8 @@ def _wanted(
     """bool (n_entities, n_hours from errors_at): targets, and look-back hours without valid stored
     errors.
     """
-    stored, digests_then = store.read_window_digests(
-        job.champion.model_id, job.entity_ids, errors_at, job.end_at
+    stored, digests_then = read_digests(
+        store, READ_WINDOW_DIGESTS, job.champion.model_id, job.entity_ids, errors_at, job.end_at
     )
     stale = ~stored | (digests_then != current)
     has_target: NDArray[np.bool_] = np.logical_or.reduce(job.targets, axis=1)
@@ -223,8 +239,8 @@ def fold_starts(
     """
     n_hours = wanted.shape[1]
     first = np.where(wanted.any(axis=1), wanted.argmax(axis=1), n_hours)
-    remembered, digests = store.read_fold_digests(
-        job.champion.model_id, job.entity_ids, errors_at, job.end_at
+    remembered, digests = read_digests(
+        store, READ_FOLD_DIGESTS, job.champion.model_id, job.entity_ids, errors_at, job.end_at
     )
     hours = np.arange(n_hours)
     usable = (
@@ -238,7 +254,7 @@ def fold_starts(
         if hour
     ]
     ids, ends = [key for key, _ in known], [at for _, at in known]
-    states = store.read_fold_states(job.champion.model_id, ids, ends)
+    states = read_fold_states(store, job.champion.model_id, ids, ends)
     return FoldStarts(
         np.where(first < n_hours, after, n_hours),
         tuple(states.get(key, b"") for key in job.entity_ids),

@@ -10,7 +10,7 @@ from typing import NamedTuple, cast
 import numpy as np
 from numpy.typing import NDArray
 
-from tsad_tasks.base.interval import unix_s
+from tsad_tasks.base.interval import hours_later, unix_s
 from tsad_tasks.detectors.base import Detector, Floats, Reconstruction
 from tsad_tasks.detectors.folding.fold import (
     AssetReconstruction,
@@ -25,8 +25,8 @@ from tsad_tasks.model.features import site_seconds
 from tsad_tasks.model.scoring import Features
 from tsad_tasks.model.spec import FeatureSpec, ModelSpec
 from tsad_tasks.scoring.shard import FeatureShard, FoldStarts
-from tsad_tasks.storage.rows import FoldStates
-from tsad_tasks.storage.store import Store, hours_later
+from tsad_tasks.storage.folds import FoldStates, write_fold_states
+from tsad_tasks.storage.store import Store
 
 # Older states go, but for one a day: a late row makes at most a day be folded again.
 REMEMBERED_HOURS = 6
@@ -220,6 +220,6 @@ def remember_states(
         [int(digests[one.entity, one.hour]) for one in states],
         [one.content for one in states],
     )
-    store.write_fold_states(
-        shard.job.champion.model_id, rows, hours_later(max(hours), -REMEMBERED_HOURS)
+    write_fold_states(
+        store, shard.job.champion.model_id, rows, hours_later(max(hours), -REMEMBERED_HOURS)
     )

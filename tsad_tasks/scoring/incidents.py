@@ -19,8 +19,19 @@ from tsad_tasks.feedback.maintenance import suppress_incidents
 from tsad_tasks.model.incidents import IncidentSpan, connected_range, incident_id, incident_spans
 from tsad_tasks.scoring.alarm_rule import incident_rule
 from tsad_tasks.scoring.plan import scored_lineages, seen_until
-from tsad_tasks.storage.rows import DatasetRow, Flag, IncidentRow, StandingIncident, TopAttribution
-from tsad_tasks.storage.store import Store
+from tsad_tasks.scoring.queries import (
+    SELECT_CHAMPIONS,
+    SELECT_FLAGS,
+    SELECT_TOP_ATTRIBUTIONS,
+    UPSERT_INCIDENTS,
+    WITHDRAW_INCIDENTS,
+    Flag,
+    IncidentRow,
+    TopAttribution,
+)
+from tsad_tasks.storage.datasets import DatasetRow, lock_dataset, select_dataset, select_entities
+from tsad_tasks.storage.scores import SELECT_INCIDENTS, StandingIncident
+from tsad_tasks.storage.store import Store, columns
 from tsad_tasks.text.sentence import incident_sentence
 
 Attributions = dict[tuple[int, datetime], TopAttribution]
@@ -57,12 +68,18 @@ def build_incidents(
     back, so the range is widened by both. What maintenance windows hold now is marked so, whenever
     it was.
     """
-    dataset, summary = store.select_dataset(config.dataset), IncidentSummary(0, 0, 0)
+    dataset, summary = select_dataset(store, config.dataset), IncidentSummary(0, 0, 0)
     with store.transaction():
         for name in scored_lineages(store, dataset.dataset_id, lineage, start_at, end_at):
-            store.lock_dataset(dataset.dataset_id, f"incidents {name}")
+            lock_dataset(store, dataset.dataset_id, f"incidents {name}")
             first_at = start_at - timedelta(seconds=config.source.mutability_s)
-            champions = store.select_champions(dataset.dataset_id, name, start_at, end_at)
+            champions = store.rows(
+                SELECT_CHAMPIONS,
+                dataset_id=dataset.dataset_id,
+                lineage=name,
+                start_at=start_at,
+                end_at=end_at,
+            )
             last_at = seen_until(store, dataset, name, champions, end_at)
             summary += _Merge(store, config, dataset, name).rebuild(first_at, last_at)
             summary += IncidentSummary(0, 0, 0, suppress_incidents(store, dataset, name))
@@ -92,15 +109,29 @@ class _Merge:
         self._store, self._dataset, self._lineage = store, dataset, lineage
         self._policy: AlarmPolicy = config.alarm_policy
         self._window = config.detector.n_steps
-        self._names = {key: name for name, key in store.select_entities(dataset.dataset_id).items()}
+        self._names = {
+            key: name for name, key in select_entities(store, dataset.dataset_id).items()
+        }
         self._rule = incident_rule(self._policy)
 
     def rebuild(self, first_at: datetime, last_at: datetime) -> IncidentSummary:
         """Incidents that touch [first_at, last_at) and whatever hangs together with them."""
         margin = timedelta(seconds=self._policy.max_length_s + self._rule.gap_s)
         ids = sorted(self._names)
-        flags = self._store.select_flags(self._lineage, ids, first_at - margin, last_at + margin)
-        standing = self._store.select_incidents(self._lineage, ids, first_at, last_at)
+        flags = self._store.rows(
+            SELECT_FLAGS,
+            lineage=self._lineage,
+            entity_ids=ids,
+            start_at=first_at - margin,
+            end_at=last_at + margin,
+        )
+        standing = self._store.rows(
+            SELECT_INCIDENTS,
+            lineage=self._lineage,
+            entity_ids=ids,
+            start_at=first_at,
+            end_at=last_at,
+        )
         by_entity = {
             key: list(group) for key, group in groupby(flags, key=lambda flag: flag.entity_id)
         }
@@ -109,17 +140,28 @@ class _Merge:
             key: self._whole_chains(key, by_entity.get(key, []), first_at, last_at, margin)
             for key in touched
         }
-        tops = self._store.select_top_attributions(
-            [flag for each in chains.values() for flag in each.flags]
+        all_flags = [flag for each in chains.values() for flag in each.flags]
+        leading = self._store.rows(
+            SELECT_TOP_ATTRIBUTIONS,
+            entity_id=[flag.entity_id for flag in all_flags],
+            at=[flag.at for flag in all_flags],
+            model_id=[flag.model_id for flag in all_flags],
         )
+        tops = {(row.entity_id, row.at): row for row in leading}
         rows = {
             key: self._rows(key, self._alarming(each.flags, tops), tops)
             for key, each in chains.items()
         }
-        n_written = self._store.upsert_incidents(
-            self._lineage, self._policy.version, [*chain(*rows.values())]
+        n_written = self._store.execute(
+            UPSERT_INCIDENTS,
+            lineage=self._lineage,
+            policy_version=self._policy.version,
+            **columns([*chain(*rows.values())], IncidentRow),
         )
-        n_withdrawn = self._store.withdraw_incidents(self._replaced(chains, rows))
+        replaced = self._replaced(chains, rows)
+        n_withdrawn = self._store.execute(
+            WITHDRAW_INCIDENTS, incident_id=[*replaced], superseded_by=[*replaced.values()]
+        )
         return IncidentSummary(sum(map(len, rows.values())), n_written, n_withdrawn)
 
     def _replaced(
@@ -130,7 +172,13 @@ class _Merge:
             return {}
         from_at = min(each.from_at for each in chains.values())
         until_at = max(each.until_at for each in chains.values()) + timedelta(seconds=1)
-        standing = self._store.select_incidents(self._lineage, list(chains), from_at, until_at)
+        standing = self._store.rows(
+            SELECT_INCIDENTS,
+            lineage=self._lineage,
+            entity_ids=list(chains),
+            start_at=from_at,
+            end_at=until_at,
+        )
         new = {row.incident_id for found in rows.values() for row in found}
         gone = [
             old
@@ -159,8 +207,12 @@ class _Merge:
                     [flag for flag in flags if from_at <= flag.at <= until_at], from_at, until_at
                 )
             margin *= 4
-            flags = self._store.select_flags(
-                self._lineage, [entity_id], first_at - margin, last_at + margin
+            flags = self._store.rows(
+                SELECT_FLAGS,
+                lineage=self._lineage,
+                entity_ids=[entity_id],
+                start_at=first_at - margin,
+                end_at=last_at + margin,
             )
 
     def _alarming(self, flags: list[Flag], tops: Attributions) -> list[Flag]:

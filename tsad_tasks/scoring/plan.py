@@ -14,14 +14,17 @@ from datetime import datetime
 import numpy as np
 from numpy.typing import NDArray
 
-from tsad_tasks.base.interval import from_unix_s, hour_ceil, hour_floor, unix_s
+from tsad_tasks.base.interval import from_unix_s, hour_ceil, hour_floor, hours_later, unix_s
 from tsad_tasks.config import DatasetConfig
+from tsad_tasks.ingest.queries import SELECT_FIRST_HOURS, SELECT_INGEST_HOURS
 from tsad_tasks.model.features import Scaler
 from tsad_tasks.model.spec import ModelSpec
 from tsad_tasks.scoring.own_scales import OwnScale, later_scales
+from tsad_tasks.scoring.queries import SELECT_CHAMPIONS, SELECT_LATEST_SCORED_HOUR, Champion
 from tsad_tasks.scoring.reach import Reach, anchor_at, score_reach
-from tsad_tasks.storage.rows import Champion, DatasetRow
-from tsad_tasks.storage.store import Store, hours_later
+from tsad_tasks.storage.datasets import DatasetRow, select_entities, upsert_dataset
+from tsad_tasks.storage.scores import READ_SCORE_DIGESTS, read_digests
+from tsad_tasks.storage.store import Store
 
 VISIBLE_LINEAGES = ("live", "replay")
 _PENDING_SALT = 0x2545F4914F6CDD1D
@@ -154,14 +157,18 @@ def plan_interval(
     entity_names : only these (a shard); None: all.
     """
     first_at, last_at = hour_floor(start_at), hour_ceil(end_at)
-    known = store.select_entities(dataset.dataset_id)
+    known = select_entities(store, dataset.dataset_id)
     chosen_names = known if entity_names is None else set(entity_names)
     entities = {name: key for name, key in known.items() if name in chosen_names}
     if not entities:
         return Plan((), (), 0, 0)
     changed_from = hours_later(first_at, -(config.source.mutability_s // 3600))
-    champions = store.select_champions(
-        dataset.dataset_id, lineage, changed_from, hours_later(last_at, 24 * 60)
+    champions = store.rows(
+        SELECT_CHAMPIONS,
+        dataset_id=dataset.dataset_id,
+        lineage=lineage,
+        start_at=changed_from,
+        end_at=hours_later(last_at, 24 * 60),
     )
     is_learning = learns(store, list(entities.values()), min(changed_from, first_at), last_at)
     until_at = seen_until(store, dataset, lineage, champions, last_at, is_learning=is_learning)
@@ -196,7 +203,13 @@ def scored_lineages(
     shadow = lineage + SHADOW_SUFFIX
     return (
         (lineage, shadow)
-        if store.select_champions(dataset_id, shadow, start_at, end_at)
+        if store.rows(
+            SELECT_CHAMPIONS,
+            dataset_id=dataset_id,
+            lineage=shadow,
+            start_at=start_at,
+            end_at=end_at,
+        )
         else (lineage,)
     )
 
@@ -222,7 +235,13 @@ def seen_until(
     reach_s = max((champion.score_reach_s for champion in champions), default=0)
     scopes = [champion.scope_entity_id for champion in champions if champion.folds or is_learning]
     newest = [
-        store.select_latest_scored_hour(dataset.dataset_id, scope, lineage) for scope in scopes
+        store.one(
+            SELECT_LATEST_SCORED_HOUR,
+            dataset_id=dataset.dataset_id,
+            scope_entity_id=scope,
+            lineage=lineage,
+        )
+        for scope in scopes
     ]
     return max(
         [hours_later(last_at, reach_s // 3600), *(hours_later(at, 1) for at in newest if at)]
@@ -271,7 +290,9 @@ def read_ledger(store: Store, dataset: DatasetRow, start_at: datetime, end_at: d
     """The ledger of the whole hours of [start_at, end_at)."""
     n_hours = _n_hours(start_at, end_at)
     found = Ledger(np.zeros(n_hours, bool), np.zeros(n_hours, np.int64))
-    for row in store.select_ingest_hours(dataset.dataset_id, start_at, end_at):
+    for row in store.rows(
+        SELECT_INGEST_HOURS, dataset_id=dataset.dataset_id, start_at=start_at, end_at=end_at
+    ):
         at = _n_hours(start_at, row.hour_at)
         unread_s = max(0, unix_s(row.hour_at) + 3600 - unix_s(row.read_until))
         found.ingested[at], found.n_pending[at] = True, unread_s // dataset.step_s
@@ -306,9 +327,7 @@ class _Span:
         self.ingested, self._pending = ledger.ingested, ledger.n_pending
         self.hours = unix_s(self._from_at) + 3600 * np.arange(len(self.ingested))
         self.mine = slice(_n_hours(self._from_at, first_at), _n_hours(self._from_at, last_at))
-        self._first_hours = dict(
-            store.select("select_first_hours", {"entity_ids": list(entities.values())})
-        )
+        self._first_hours = dict(store.rows(SELECT_FIRST_HOURS, entity_ids=list(entities.values())))
 
     def began(self, entity_ids: Sequence[int]) -> NDArray[np.bool_]:
         """bool (n_entities, n_hours): from the entity's first reading on."""
@@ -328,8 +347,8 @@ class _Span:
             n_hours = len(self.hours)
         until_at, hours = hours_later(self._from_at, n_hours), self.hours[:n_hours]
         ids = [key for _, key in entities]
-        scored, stored = self._store.read_score_digests(
-            champion.model_id, ids, self._from_at, until_at
+        scored, stored = read_digests(
+            self._store, READ_SCORE_DIGESTS, champion.model_id, ids, self._from_at, until_at
         )
         scales = later_scales(self._store, champion.model_id, ids)
         found = _salted(
@@ -393,12 +412,18 @@ def history_s(
 ) -> int:
     """How far before the interval the scores of its champions look back; 0 without a champion."""
     with store.transaction():
-        dataset_id = store.upsert_dataset(config).dataset_id
+        dataset_id = upsert_dataset(store, config).dataset_id
         lineages = scored_lineages(store, dataset_id, lineage, start_at, end_at)
         champions = [
             one
             for name in lineages
-            for one in store.select_champions(dataset_id, name, start_at, end_at)
+            for one in store.rows(
+                SELECT_CHAMPIONS,
+                dataset_id=dataset_id,
+                lineage=name,
+                start_at=start_at,
+                end_at=end_at,
+            )
         ]
     since_s = [
         unix_s(start_at) - unix_s(anchor_at(champion)) for champion in champions if champion.folds

@@ -10,10 +10,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tsad_tasks.base.digest import digests
-from tsad_tasks.base.interval import hour_ceil, unix_s
+from tsad_tasks.base.interval import hour_ceil, hours_later, unix_s
 from tsad_tasks.model.spec import ModelSpec
-from tsad_tasks.storage.rows import Champion
-from tsad_tasks.storage.store import Store, hours_later
+from tsad_tasks.scoring.queries import Champion
+from tsad_tasks.storage.readings import read_checksums
+from tsad_tasks.storage.store import Store
 
 
 @dataclass(frozen=True)
@@ -54,7 +55,7 @@ class Reach:
         on.
         """
         from_at = self.first(start_at)
-        found = self.digests(store.read_checksums(entity_ids, from_at, end_at), from_at)
+        found = self.digests(read_checksums(store, entity_ids, from_at, end_at), from_at)
         return found[:, (unix_s(start_at) - unix_s(from_at)) // 3600 :]
 
 

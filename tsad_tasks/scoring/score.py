@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tsad_tasks.base.errors import BundleError, Unavailable
-from tsad_tasks.base.interval import unix_s
+from tsad_tasks.base.interval import hours_later, unix_s
 from tsad_tasks.config import DatasetConfig
 from tsad_tasks.detectors.base import Detector, as_shares
 from tsad_tasks.detectors.folding.fold import FoldDetector, at_ends, channel_weights
@@ -32,12 +32,28 @@ from tsad_tasks.scoring.features import load_model, mark_failed, planned_shards
 from tsad_tasks.scoring.fold import StateAfter, fold_shard, remember_states
 from tsad_tasks.scoring.own_scales import later_scales
 from tsad_tasks.scoring.plan import Job, read_ledger, with_pending
+from tsad_tasks.scoring.queries import SELECT_CHAMPIONS
 from tsad_tasks.scoring.reach import Reach, score_reach, window_reach
 from tsad_tasks.scoring.shard import FeatureShard, load_windows
 from tsad_tasks.scoring.windows import windows_of_shard, windows_path
 from tsad_tasks.storage.artifacts import place
-from tsad_tasks.storage.rows import AnomalyRows, AttributionRows, DatasetRow, ScoreRows
-from tsad_tasks.storage.store import Store, hours_later
+from tsad_tasks.storage.datasets import (
+    DatasetRow,
+    lock_champions,
+    lock_hours,
+    select_dataset,
+    select_layouts,
+)
+from tsad_tasks.storage.readings import read_checksums
+from tsad_tasks.storage.scores import (
+    AnomalyRows,
+    AttributionRows,
+    ScoreRows,
+    read_score_memo,
+    write_scores,
+    write_unscored_hours,
+)
+from tsad_tasks.storage.store import Store
 
 log = logging.getLogger("tsad")
 
@@ -100,7 +116,7 @@ def score_interval(
     """
     span: dict[str, Any] = {"start_at": start_at, "end_at": end_at, "entity_names": entity_names}
     shards, _, _ = planned_shards(
-        store, config, store.select_dataset(config.dataset), lineage=lineage, **span
+        store, config, select_dataset(store, config.dataset), lineage=lineage, **span
     )
     return _score_all(store, config, ((shard, None) for shard in shards), n_attempts)
 
@@ -127,9 +143,9 @@ def _score_all(
 
 def _fail_hours(store: Store, config: DatasetConfig, job: Job, message: str) -> None:
     log.error(message)
-    dataset = store.select_dataset(config.dataset)
+    dataset = select_dataset(store, config.dataset)
     with store.transaction():
-        store.lock_champions(dataset.dataset_id)
+        lock_champions(store, dataset.dataset_id)
         if _is_champion(store, dataset, job):
             mark_failed(store, job, message)
 
@@ -156,7 +172,7 @@ def score_job(
     Unavailable
         When readings or champion keep changing.
     """
-    dataset, job = store.select_dataset(config.dataset), shard.job
+    dataset, job = select_dataset(store, config.dataset), shard.job
     spec, bundle = load_model(job.champion)
     check_canary(f"{config.dataset} v{job.champion.version}", spec, bundle)
     found = windows_of_shard(shard, spec.features) if windows is None else windows
@@ -226,7 +242,7 @@ def _write(
     """
     job, (spec, detector) = shard.job, model
     with store.transaction():
-        store.lock_champions(dataset.dataset_id)
+        lock_champions(store, dataset.dataset_id)
         _lock(store, dataset, shard, spec)
         if not _is_champion(store, dataset, job):
             return None
@@ -235,8 +251,8 @@ def _write(
         if memo is None or (ledger.n_pending != job.n_pending).any():
             return None
         hours = _Hours(shard, windows, spec, computed, memo, dataset)
-        written = store.write_scores(
-            hours.score_rows(), hours.anomaly_rows(), hours.attribution_rows(store, detector)
+        written = write_scores(
+            store, hours.score_rows(), hours.anomaly_rows(), hours.attribution_rows(store, detector)
         )
         remember_states(store, shard, computed.states, memo.window_digests)
         _unmark(store, job)
@@ -262,11 +278,17 @@ def _lock(store: Store, dataset: DatasetRow, shard: FeatureShard, spec: ModelSpe
         hours_later(shard.errors_at, i)
         for i in range(max(-reach, n_hours - MAX_SEEN_HOURS), n_hours)
     ]
-    store.lock_hours(dataset.dataset_id, written, seen=seen)
+    lock_hours(store, dataset.dataset_id, written, seen=seen)
 
 
 def _is_champion(store: Store, dataset: DatasetRow, job: Job) -> bool:
-    champions = store.select_champions(dataset.dataset_id, job.lineage, job.first_at, job.end_at)
+    champions = store.rows(
+        SELECT_CHAMPIONS,
+        dataset_id=dataset.dataset_id,
+        lineage=job.lineage,
+        start_at=job.first_at,
+        end_at=job.end_at,
+    )
     hours = np.flatnonzero(job.targets.any(axis=0))
     first_at, last_at = (hours_later(job.first_at, int(hours[i])) for i in (0, -1))
     return any(
@@ -301,8 +323,8 @@ def _memo_under_lock(store: Store, shard: FeatureShard, spec: ModelSpec) -> _Mem
     job, n_steps = shard.job, 3600 // spec.features.step_s
     if later_scales(store, job.champion.model_id, job.entity_ids) != job.scales:
         return None
-    memo = store.read_score_memo(
-        job.champion.model_id, job.entity_ids, shard.errors_at, job.end_at, n_steps
+    memo = read_score_memo(
+        store, job.champion.model_id, job.entity_ids, shard.errors_at, job.end_at, n_steps
     )
     now, score_digests = _digests_under_lock(store, shard, spec)
     scoped = job.scoped(shard.errors_at, now.shape[1])
@@ -326,7 +348,7 @@ def _digests_under_lock(
     champion = shard.job.champion
     reaches = window_reach(champion, spec), score_reach(champion)
     from_at = min(reaches[0].first(shard.errors_at), reaches[1].first(shard.job.first_at))
-    checksums = store.read_checksums(shard.job.entity_ids, from_at, shard.job.end_at)
+    checksums = read_checksums(store, shard.job.entity_ids, from_at, shard.job.end_at)
     found = (reach.digests(checksums, from_at)[:, -shard.wanted.shape[1] :] for reach in reaches)
     windows, scores = (shard.job.salted(part, shard.errors_at) for part in found)
     return windows, scores
@@ -336,8 +358,8 @@ def _unmark(store: Store, job: Job) -> None:
     entity, hour = np.nonzero(job.targets)
     hours = [hours_later(job.first_at, i) for i in range(job.targets.shape[1])]
     ids = np.array(job.entity_ids)[entity].tolist()
-    store.write_unscored_hours(
-        job.lineage, ids, [hours[i] for i in hour.tolist()], [None] * len(ids), ""
+    write_unscored_hours(
+        store, job.lineage, ids, [hours[i] for i in hour.tolist()], [None] * len(ids), ""
     )
 
 
@@ -557,7 +579,7 @@ class _Hours:
         return actual, expected, np.array(self.spec.spreads)[channel] * scale
 
     def _channel_ids(self, store: Store) -> NDArray[np.int64]:
-        layout = store.select_layouts(self.dataset.dataset_id)[0]
+        layout = select_layouts(store, self.dataset.dataset_id)[0]
         return np.array(
             [
                 layout.channel_ids[layout.channel_names.index(name)]

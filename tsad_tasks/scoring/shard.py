@@ -20,7 +20,7 @@ from tsad_tasks.detectors.base import make_folder
 from tsad_tasks.model.scoring import Features, Windows
 from tsad_tasks.scoring.own_scales import OwnScale
 from tsad_tasks.scoring.plan import Job
-from tsad_tasks.storage.rows import Champion
+from tsad_tasks.scoring.queries import Champion
 
 _ABSENT = -1
 

@@ -12,6 +12,7 @@ from tsad_tasks.base.rule import Better, Rule, RuleResult, in_order, rules_of
 from tsad_tasks.text.formats import count_text, figure_text, with_unit
 
 RULE_COLUMNS = ("outcome", "rule", "challenger", "champion", "limit", "note")
+RULES_COLUMNS = ("rule", "what is measured", "what must hold")
 _SIGNS = {Better.HIGHER: "≥ ", Better.LOWER: "≤ ", None: ""}
 _NOT_TESTED = "not tested: "
 
@@ -188,13 +189,17 @@ def markdown_table(columns: Sequence[str], rows: Iterable[Sequence[str]]) -> str
     return "\n".join(texts)
 
 
-def rules_table(stage: Stage) -> str:
-    """The rules of a stage for people, in Markdown."""
-    rows = [
+def rules_rows(stage: Stage) -> list[tuple[str, str, str]]:
+    """Cells of `RULES_COLUMNS`: the rules of a stage for people."""
+    return [
         (f"`{one.name}`", titled(one) + ("" if one.decides else " (only shown)"), one.requires)
         for one in rules_of(stage)
     ]
-    return markdown_table(("rule", "what is measured", "what must hold"), rows)
+
+
+def rules_table(stage: Stage) -> str:
+    """The rules of a stage in Markdown."""
+    return markdown_table(RULES_COLUMNS, rules_rows(stage))
 
 
 def titled(rule: Rule[Any]) -> str:

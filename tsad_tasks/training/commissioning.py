@@ -12,6 +12,7 @@ import numpy as np
 from tsad_tasks.base.interval import from_unix_s, unix_s
 from tsad_tasks.config import DatasetConfig
 from tsad_tasks.model.features import fit_scaler
+from tsad_tasks.storage.datasets import SELECT_CHANNELS, select_dataset
 from tsad_tasks.storage.store import Store
 from tsad_tasks.training.exclusions import Said, standing_verdicts
 from tsad_tasks.training.fit import Scope, TrainingReader
@@ -79,9 +80,10 @@ def commissioning_levels(
     """The channels of a training range beside their references, of entities with enough running
     time.
     """
-    dataset_id = store.select_dataset(reader.config.dataset).dataset_id
+    dataset_id = select_dataset(store, reader.config.dataset).dataset_id
     ids = {
-        name: key for key, name, _ in store.select("select_channels", {"dataset_id": dataset_id})
+        channel.name: channel.channel_id
+        for channel in store.rows(SELECT_CHANNELS, dataset_id=dataset_id)
     }
     params = {"lineage": lineage, "entity_ids": [key for _, key in scope.entities]}
     known = {row[:2]: Reference(*row) for row in store.select("select_references", params)}

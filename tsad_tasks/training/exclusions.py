@@ -13,9 +13,11 @@ from tsad_tasks.base.spans import Span, merged, without
 from tsad_tasks.config import DatasetConfig
 from tsad_tasks.detectors.registry import detector_class
 from tsad_tasks.feedback.maintenance import maintenance_of
+from tsad_tasks.ingest.queries import SELECT_LABELS
 from tsad_tasks.model.evaluation import runs
 from tsad_tasks.model.thresholds import severities
-from tsad_tasks.storage.rows import Exclusion
+from tsad_tasks.storage.datasets import select_dataset
+from tsad_tasks.storage.scores import read_score_series
 from tsad_tasks.storage.store import Store
 from tsad_tasks.training.fit import (
     EXTREME_REASON,
@@ -27,6 +29,7 @@ from tsad_tasks.training.fit import (
     TrainingReader,
     is_known,
 )
+from tsad_tasks.training.queries import Exclusion
 
 # An event that was expected is no fault, yet not how the machine runs either: that is what
 # new_normal says.
@@ -107,7 +110,7 @@ class _Search:
         self, store: Store, config: DatasetConfig, scope: Scope, span: TrainingRange, lineage: str
     ) -> None:
         self._store, self._config, self._span, self._lineage = store, config, span, lineage
-        self._dataset_id = store.select_dataset(config.dataset).dataset_id
+        self._dataset_id = select_dataset(store, config.dataset).dataset_id
         self._ids = sorted(key for _, key in scope.entities)
         self._said = [
             one
@@ -130,8 +133,11 @@ class _Search:
 
     def labels(self) -> Iterator[Exclusion]:
         """Known anomalies with a margin, each by itself, as a classifier learns from them."""
-        for label in self._store.select_labels(
-            self._dataset_id, self._span.start_at, self._span.end_at
+        for label in self._store.rows(
+            SELECT_LABELS,
+            dataset_id=self._dataset_id,
+            start_at=self._span.start_at,
+            end_at=self._span.end_at,
         ):
             cuts = [] if label.origin == "person" else self._learned(label.entity_id)
             parts = (
@@ -195,8 +201,8 @@ class _Search:
         """Runs of HIGH scores that last, merged as flags are."""
         span, step_s = self._span, self._config.source.step_s
         n_steps = 3600 // step_s
-        series = self._store.read_score_series(
-            self._lineage, entity_id, span.start_at, span.end_at, n_steps
+        series = read_score_series(
+            self._store, self._lineage, entity_id, span.start_at, span.end_at, n_steps
         )
         first_s = unix_s(span.start_at)
         marks = severities(series.scores) == _HIGH

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from upath import UPath
 
 from tsad_tasks.base.errors import BadInput, NothingToDo
-from tsad_tasks.base.interval import from_unix_s, hour_ceil, unix_s
+from tsad_tasks.base.interval import from_unix_s, hour_ceil, hours_later, unix_s
 from tsad_tasks.config import DEFAULT_WINDOW, DatasetConfig, holidays_of
 from tsad_tasks.detectors.base import Budget, Detector, Progress, TrainingHistory, TrainingSet
 from tsad_tasks.detectors.folding.fold import FoldDetector, Series
@@ -26,10 +26,12 @@ from tsad_tasks.model.thresholds import FOLDING_KINDS, starts_after
 from tsad_tasks.model.windows import SCORED, Number, batches, gather, window_reasons
 from tsad_tasks.scoring.fold import SERIES_TOGETHER, series_of
 from tsad_tasks.scoring.shard import read_arrays, write_arrays
-from tsad_tasks.storage.rows import Exclusion, Layout
-from tsad_tasks.storage.store import Store, hours_later
+from tsad_tasks.storage.datasets import Layout, select_dataset, select_entities, select_layouts
+from tsad_tasks.storage.readings import read_blocks
+from tsad_tasks.storage.store import Store
 from tsad_tasks.text.formats import counted
 from tsad_tasks.training.held_out import HeldOut, is_extreme, seen_by_window
+from tsad_tasks.training.queries import Exclusion
 
 LABEL_MARGIN_S, LABEL_REASON, CONFIRMED_REASON = 1800, "label: ", "verdict: confirmed"
 # Counted, not a range: windows with such a value are not learned from.
@@ -57,8 +59,8 @@ class Scope:
 
 def training_scopes(store: Store, config: DatasetConfig) -> list[Scope]:
     """The scopes that a retraining of the dataset has."""
-    dataset = store.select_dataset(config.dataset)
-    entities = tuple(sorted(store.select_entities(dataset.dataset_id).items()))
+    dataset = select_dataset(store, config.dataset)
+    entities = tuple(sorted(select_entities(store, dataset.dataset_id).items()))
     if not entities:
         raise NothingToDo(
             f"Expected readings of {config.dataset} to train on. Received: no entity yet; ingest "
@@ -303,12 +305,12 @@ class TrainingReader:
         channels: Sequence[str] | None = None,
     ) -> TrainingReader:
         """What was ingested; of the dataset's channels, unless others are named."""
-        dataset = store.select_dataset(config.dataset)
-        layout: Layout = store.select_layouts(dataset.dataset_id)[0]
+        dataset = select_dataset(store, config.dataset)
+        layout: Layout = select_layouts(store, dataset.dataset_id)[0]
         columns = [layout.channel_names.index(name) for name in channels or config.channel_names]
 
         def read(entity_id: int, start_at: datetime, end_at: datetime) -> NDArray[np.float64]:
-            blocks = store.read_blocks(layout, [entity_id], start_at, end_at)
+            blocks = read_blocks(store, layout, [entity_id], start_at, end_at)
             return np.asarray(blocks.values[0][:, columns], np.float64)
 
         return cls(read, config, span, exclusions)

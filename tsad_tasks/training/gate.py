@@ -23,7 +23,6 @@ from tsad_tasks.model.spec import ModelSpec
 from tsad_tasks.model.thresholds import ThresholdSettings
 from tsad_tasks.scoring.alarm_rule import incident_rule
 from tsad_tasks.storage.artifacts import place
-from tsad_tasks.storage.rows import ChampionAt, NewModel
 from tsad_tasks.training.commissioning import Level
 from tsad_tasks.training.fit import (
     FoldGroup,
@@ -42,6 +41,7 @@ from tsad_tasks.training.held_out import (
     judge,
     series_errors,
 )
+from tsad_tasks.training.queries import ChampionAt, NewModel
 from tsad_tasks.training.rules.base import GateEvidence
 
 MAX_GATE_ENTITIES = 24

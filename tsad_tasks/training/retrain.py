@@ -28,7 +28,7 @@ from tsad_tasks.ingest.ingest import IngestSummary, ingest_interval
 from tsad_tasks.model.spec import ModelSpec
 from tsad_tasks.scoring.canary import canary_of
 from tsad_tasks.storage.artifacts import place
-from tsad_tasks.storage.rows import ChampionAt, Exclusion, TrainedModel
+from tsad_tasks.storage.datasets import select_dataset
 from tsad_tasks.storage.store import Store
 from tsad_tasks.training.commissioning import (
     commissioning_levels,
@@ -67,6 +67,12 @@ from tsad_tasks.training.gate import (
     model_card,
     new_model,
     run_gate,
+)
+from tsad_tasks.training.queries import (
+    SELECT_CHAMPION_AT,
+    SELECT_TRAINED_MODEL,
+    ChampionAt,
+    Exclusion,
 )
 
 Count = dict[str, Any]
@@ -143,9 +149,13 @@ class Retraining:
 
     def champion(self, scope: Scope) -> ChampionAt | None:
         """The champion that a challenger has to beat."""
-        dataset = self.store.select_dataset(self.config.dataset)
-        return self.store.select_champion_at(
-            dataset.dataset_id, scope.entity_id, self.lineage, self.span.end_at
+        dataset = select_dataset(self.store, self.config.dataset)
+        return self.store.first(
+            SELECT_CHAMPION_AT,
+            dataset_id=dataset.dataset_id,
+            scope_entity_id=scope.entity_id,
+            lineage=self.lineage,
+            at=self.span.end_at,
         )
 
 
@@ -249,13 +259,13 @@ def write_training_decision(
     }
     row |= {"lineage": run.lineage, "start_at": run.span.start_at, "end_at": run.span.end_at}
     with run.store.transaction():
-        row["dataset_id"] = run.store.select_dataset(run.config.dataset).dataset_id
+        row["dataset_id"] = select_dataset(run.store, run.config.dataset).dataset_id
         run.store.execute("insert_training_decision", row)
 
 
 def _is_trained(run: Retraining, scope: Scope) -> bool:
     """Whether this training was done: a model of it passed the gate."""
-    dataset = run.store.select_dataset(run.config.dataset)
+    dataset = select_dataset(run.store, run.config.dataset)
     key = {
         "dataset_id": dataset.dataset_id,
         "scope_entity_id": scope.entity_id,
@@ -267,8 +277,8 @@ def _is_trained(run: Retraining, scope: Scope) -> bool:
         "seed": run.chosen_seed,
     }
     key |= {"config_hash": run.config.model_hash, "sha256": None}
-    found = run.store.select_or_none("select_trained_model", key)
-    return found is not None and bool(TrainedModel(*found).gate_passed)
+    found = run.store.first(SELECT_TRAINED_MODEL, **key)
+    return found is not None and bool(found.gate_passed)
 
 
 def _write_exclusions(folder: UPath, found: Sequence[Exclusion]) -> None:
@@ -407,8 +417,14 @@ def _warm_start(run: Retraining, scope: Scope) -> Detector | None:
     if name == "champion":
         champion = run.champion(scope)
     else:
-        other = run.store.select_dataset(name)
-        champion = run.store.select_champion_at(other.dataset_id, 0, "live", run.span.end_at)
+        other = select_dataset(run.store, name)
+        champion = run.store.first(
+            SELECT_CHAMPION_AT,
+            dataset_id=other.dataset_id,
+            scope_entity_id=0,
+            lineage="live",
+            at=run.span.end_at,
+        )
         if champion is None:
             raise BadInput(
                 f"training.warm_start_from: Expected a dataset with a champion. Received: {name}, "
@@ -513,7 +529,7 @@ def register(run: Retraining) -> list[RegisterSummary]:
     when.
     """
     run = settled(run)
-    dataset = run.store.select_dataset(run.config.dataset)
+    dataset = select_dataset(run.store, run.config.dataset)
     summaries = []
     for scope, folder in run.scopes():
         found = run.challenger(folder)

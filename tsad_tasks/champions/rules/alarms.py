@@ -53,7 +53,7 @@ def _not_sure(found: Measured, _limit: float | None, _evidence: ShadowEvidence) 
 
 
 def _incidents(evidence: ShadowEvidence) -> Measured:
-    """No more incidents than `shadow.max_alert_ratio` times the champion's, beyond chance; those in
+    """Raises no more incidents than `shadow.max_alert_ratio` times the champion's, beyond chance; those in
     maintenance windows do not count."""
     return _noise(*evidence.compared.n_incidents, evidence)
 
@@ -93,8 +93,8 @@ register(
 
 
 def _false_alarms(evidence: ShadowEvidence) -> Measured:
-    """The same of incidents at a time and entity where people said false_alarm or expected of one of
-    the champion's."""
+    """Raises no more incidents than `shadow.max_alert_ratio` times the champion's where people called
+    one of the champion's a false alarm or expected, beyond chance."""
     if not any(evidence.compared.n_false):
         return Measured(None, case="none")
     return _noise(*evidence.compared.n_false, evidence)

@@ -19,6 +19,7 @@ from upath import UPath
 
 from tsad_tasks.base.clock import utc_now
 from tsad_tasks.base.errors import BadInput
+from tsad_tasks.base.interval import whole_hours
 from tsad_tasks.champions.champions import check_bundle
 from tsad_tasks.config import DatasetConfig
 from tsad_tasks.detectors.base import make_folder
@@ -62,7 +63,8 @@ from tsad_tasks.reporting.exploration.explore import newest_end, preview_of
 from tsad_tasks.reporting.exploration.statistics import histogram
 from tsad_tasks.reporting.period.models import threshold_text
 from tsad_tasks.storage.artifacts import place
-from tsad_tasks.storage.store import Store, whole_hours
+from tsad_tasks.storage.datasets import select_dataset, select_entities
+from tsad_tasks.storage.store import Store
 from tsad_tasks.text.formats import duration_text
 from tsad_tasks.training.exclusions import exclusions_of
 from tsad_tasks.training.fit import Scope, TrainingRange, TrainingReader, training_scopes
@@ -222,7 +224,7 @@ def evaluation_content(
             for number, one in enumerate(clean)
         ]
     found = [scored(config, subject, one) for one in clean]
-    dataset = store.select_dataset(config.dataset)
+    dataset = select_dataset(store, config.dataset)
     return EvaluationContent(
         dataset=config.dataset,
         description=config.description.rstrip("."),
@@ -233,7 +235,7 @@ def evaluation_content(
         end_at=parts[-1].end_at,
         evidence=evidence,
         n_entities=len(found),
-        n_all_entities=len(store.select_entities(dataset.dataset_id)),
+        n_all_entities=len(select_entities(store, dataset.dataset_id)),
         step_s=step_s,
         alert_wait=_alert_wait(config),
         parts=tuple(
@@ -410,14 +412,14 @@ def registered_subject(
         When its bundle is not as it was registered.
     """
     with store.transaction():
-        dataset = store.select_dataset(config.dataset)
+        dataset = select_dataset(store, config.dataset)
         rows = store.records(
             "select_models", {"dataset_id": dataset.dataset_id, "lineage": lineage}
         )
         row = _model_row(config, rows, version, _scope_id(store, config, entity))
         check_bundle(config, row["version"], row["pruned_at"])
         scopes = {scope.entity_id: scope for scope in training_scopes(store, config)}
-        entities = tuple(sorted(store.select_entities(dataset.dataset_id).items()))
+        entities = tuple(sorted(select_entities(store, dataset.dataset_id).items()))
     scope = scopes.get(row["scope_entity_id"]) or _scope_of(row["scope_entity_id"], entities)
     bundle = read_bundle(place(row["artifact_uri"]), expected_sha256=row["sha256"])
     span = span_of_card(bundle.card)
@@ -429,7 +431,7 @@ def registered_subject(
 def _scope_id(store: Store, config: DatasetConfig, entity: str | None) -> int | None:
     if entity is None:
         return None
-    known = store.select_entities(store.select_dataset(config.dataset).dataset_id)
+    known = select_entities(store, select_dataset(store, config.dataset).dataset_id)
     if entity not in known:
         raise BadInput(
             f"Expected an entity of {config.dataset} ({', '.join(sorted(known)[:8])}). Received: "

@@ -16,6 +16,7 @@ from tsad_tasks.base.errors import BadInput
 from tsad_tasks.base.interval import unix_s
 from tsad_tasks.config import DatasetConfig
 from tsad_tasks.detectors.base import Detector
+from tsad_tasks.ingest.queries import SELECT_LABELS
 from tsad_tasks.model.evaluation import Judged, runs
 from tsad_tasks.model.incidents import incident_spans
 from tsad_tasks.model.injection import Injection, inject_all, injection_plan
@@ -26,6 +27,8 @@ from tsad_tasks.model.windows import window_errors
 from tsad_tasks.reporting.exploration.content import LabelRange
 from tsad_tasks.reporting.exploration.explore import label_marks
 from tsad_tasks.scoring.alarm_rule import incident_rule
+from tsad_tasks.storage.datasets import select_dataset, select_layouts
+from tsad_tasks.storage.readings import read_blocks
 from tsad_tasks.storage.store import Store
 from tsad_tasks.training.fit import Scope, TrainingRange, evenly
 from tsad_tasks.training.held_out import series_errors
@@ -155,13 +158,15 @@ def stretches(
     can begin.
     """
     start_at, step_s = subject.first_at, subject.spec.features.step_s
-    dataset = store.select_dataset(config.dataset)
-    layout = store.select_layouts(dataset.dataset_id)[0]
+    dataset = select_dataset(store, config.dataset)
+    layout = select_layouts(store, dataset.dataset_id)[0]
     columns = [layout.channel_names.index(name) for name in subject.spec.features.channels]
     names = {key: name for name, key in subject.scope.entities}
     labels = [
         LabelRange(names[label.entity_id], label.start_at, label.end_at, label.kind)
-        for label in store.select_labels(dataset.dataset_id, start_at, until_at)
+        for label in store.rows(
+            SELECT_LABELS, dataset_id=dataset.dataset_id, start_at=start_at, end_at=until_at
+        )
         if label.entity_id in names
     ]
     chosen = _chosen(subject.scope.entities, {label.entity for label in labels})
@@ -173,7 +178,7 @@ def stretches(
     found = []
     for name, key in chosen:
         values = np.asarray(
-            store.read_blocks(layout, [key], start_at, until_at).values[0][:, columns], np.float64
+            read_blocks(store, layout, [key], start_at, until_at).values[0][:, columns], np.float64
         )
         own = [label for label in labels if label.entity == name]
         marks, ignored = (

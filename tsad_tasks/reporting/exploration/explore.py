@@ -15,13 +15,14 @@ from numpy.typing import NDArray
 from upath import UPath
 
 from tsad_tasks.base.errors import BadInput
-from tsad_tasks.base.interval import day_chunks, from_unix_s, hour_ceil, unix_s
+from tsad_tasks.base.interval import day_chunks, from_unix_s, hour_ceil, unix_s, whole_hours
 from tsad_tasks.config import DatasetConfig
 from tsad_tasks.detectors.base import make_folder
 from tsad_tasks.detectors.bundle import read_bundle
 from tsad_tasks.detectors.registry import detector_class
-from tsad_tasks.ingest.accepted_rows import taken
-from tsad_tasks.ingest.sources.postgres import open_source
+from tsad_tasks.ingest.accepted_rows import accepted_rows
+from tsad_tasks.ingest.queries import SELECT_LABELS, SELECT_LEDGER_ENDS
+from tsad_tasks.ingest.sources.base import open_source
 from tsad_tasks.ingest.tally import Tally
 from tsad_tasks.model.evaluation import runs
 from tsad_tasks.model.features import Scaler
@@ -49,9 +50,11 @@ from tsad_tasks.reporting.exploration.statistics import (
     histogram,
     missing_shares,
 )
+from tsad_tasks.scoring.queries import SELECT_FLAGS, SELECT_LATEST_SCORED_HOUR
 from tsad_tasks.storage.artifacts import place
-from tsad_tasks.storage.rows import Exclusion
-from tsad_tasks.storage.store import Store, whole_hours
+from tsad_tasks.storage.datasets import select_dataset, select_entities, select_layouts
+from tsad_tasks.storage.readings import read_blocks
+from tsad_tasks.storage.store import Store
 from tsad_tasks.training.exclusions import counted, exclusions_of, extreme_values, left_out
 from tsad_tasks.training.fit import (
     Scales,
@@ -65,6 +68,7 @@ from tsad_tasks.training.fit import (
     training_range,
     training_scopes,
 )
+from tsad_tasks.training.queries import SELECT_CHAMPION_AT, Exclusion
 
 Number = TypeVar("Number", bound=np.generic)
 
@@ -126,9 +130,8 @@ def explored_range(
 
 
 def newest_end(store: Store, config: DatasetConfig) -> datetime:
-    dataset = store.select_dataset(config.dataset)
-    params = {"dataset_id": dataset.dataset_id, "before_at": FAR_AWAY}
-    _, newest_at = store.select("select_ledger_ends", params)[0]
+    dataset = select_dataset(store, config.dataset)
+    _, newest_at = store.one(SELECT_LEDGER_ENDS, dataset_id=dataset.dataset_id, before_at=FAR_AWAY)
     if newest_at is None:
         raise BadInput(
             f"Expected readings of {config.dataset}. Received: none yet. Run: tsad ingest "
@@ -152,16 +155,28 @@ def warehouse_readings(
         When the dataset was never ingested, or has no such entity.
     """
     with store.snapshot():
-        dataset = store.select_dataset(config.dataset)
-        known = store.select_entities(dataset.dataset_id)
+        dataset = select_dataset(store, config.dataset)
+        known = select_entities(store, dataset.dataset_id)
         names = _chosen(sorted(known), entity)
-        layout = store.select_layouts(dataset.dataset_id)[0]
+        layout = select_layouts(store, dataset.dataset_id)[0]
         columns = [layout.channel_names.index(name) for name in config.channel_names]
         ids = [known[name] for name in names]
-        blocks = store.read_blocks(layout, ids, start_at, end_at)
-        labels = store.select_labels(dataset.dataset_id, start_at, end_at)
-        flags = store.select_flags("live", ids, start_at, end_at)
-        is_scored = store.select_latest_scored_hour(dataset.dataset_id, 0, "live") is not None
+        blocks = read_blocks(store, layout, ids, start_at, end_at)
+        labels = store.rows(
+            SELECT_LABELS, dataset_id=dataset.dataset_id, start_at=start_at, end_at=end_at
+        )
+        flags = store.rows(
+            SELECT_FLAGS, lineage="live", entity_ids=ids, start_at=start_at, end_at=end_at
+        )
+        is_scored = (
+            store.one(
+                SELECT_LATEST_SCORED_HOUR,
+                dataset_id=dataset.dataset_id,
+                scope_entity_id=0,
+                lineage="live",
+            )
+            is not None
+        )
     named = {key: name for name, key in known.items()}
     ranges = tuple(
         LabelRange(named[label.entity_id], label.start_at, label.end_at, label.kind)
@@ -197,7 +212,8 @@ def source_readings(
     with open_source(source_uri, config) as source:
         for first_at, last_at in day_chunks(start_at, end_at):
             span_us = (unix_s(first_at) * 1_000_000, unix_s(last_at) * 1_000_000)
-            parts.append(taken(source.read(*span_us), config, (), span_us, Tally()))
+            read = source.read(*span_us)
+            parts.append(accepted_rows(read, config, (), span_us, Tally()))
     every = sorted({name for part in parts for name in part.entity_names})
     names = _chosen(every, entity)
     values, marks = [], []
@@ -449,10 +465,16 @@ def _jumps(
     """The channels that moved most since the champion was trained, of entities with their own scale
     then and now.
     """
-    dataset_id = store.select_dataset(config.dataset).dataset_id
+    dataset_id = select_dataset(store, config.dataset).dataset_id
     found: list[Jump] = []
     for scope in training_scopes(store, config):
-        champion = store.select_champion_at(dataset_id, scope.entity_id, lineage, span.end_at)
+        champion = store.first(
+            SELECT_CHAMPION_AT,
+            dataset_id=dataset_id,
+            scope_entity_id=scope.entity_id,
+            lineage=lineage,
+            at=span.end_at,
+        )
         if champion is not None:
             bundle = read_bundle(place(champion.artifact_uri), expected_sha256=champion.sha256)
             former = ModelSpec.from_json(bundle.spec)

@@ -11,6 +11,7 @@ from zoneinfo import ZoneInfo
 import numpy as np
 
 from tsad_tasks.base.interval import hour_floor, hours_between
+from tsad_tasks.ingest.queries import SELECT_FIRST_HOURS, SELECT_INGEST_HOURS, IngestHour
 from tsad_tasks.reporting.period.content import (
     SCORED_STATUSES,
     AnomalyRow,
@@ -20,7 +21,7 @@ from tsad_tasks.reporting.period.content import (
 )
 from tsad_tasks.reporting.period.incidents import ReportPeriod, peak_figures
 from tsad_tasks.reporting.period.ranking import DEFAULT_LIMITS
-from tsad_tasks.storage.rows import IngestHour
+from tsad_tasks.storage.datasets import select_entities
 
 Statuses = Mapping[datetime, str]
 
@@ -29,12 +30,12 @@ def coverage_of(period: ReportPeriod) -> Coverage:
     """Hours of every entity by status; hours that no step has got to are not read or not scored,
     never left out.
     """
-    entities = period.store.select_entities(period.dataset.dataset_id)
+    entities = select_entities(period.store, period.dataset.dataset_id)
     hours = hours_between(period.start_at, period.end_at)
     zone = ZoneInfo(period.dataset.site_zone)
     days = _days(period.start_at, period.end_at, zone)
     known, ledger = _statuses(period), {row.hour_at for row in _ledger(period)}
-    first = dict(period.store.select("select_first_hours", {"entity_ids": list(entities.values())}))
+    first = dict(period.store.rows(SELECT_FIRST_HOURS, entity_ids=list(entities.values())))
     found = []
     for name, entity_id in sorted(entities.items()):
         began_at = min(
@@ -89,8 +90,11 @@ def n_readings(period: ReportPeriod) -> int:
 
 
 def _ledger(period: ReportPeriod) -> list[IngestHour]:
-    return period.store.select_ingest_hours(
-        period.dataset.dataset_id, hour_floor(period.start_at), period.end_at
+    return period.store.rows(
+        SELECT_INGEST_HOURS,
+        dataset_id=period.dataset.dataset_id,
+        start_at=hour_floor(period.start_at),
+        end_at=period.end_at,
     )
 
 

@@ -27,7 +27,9 @@ from tsad_tasks.reporting.period.ranking import DEFAULT_LIMITS, with_own_page
 from tsad_tasks.scoring.expected import ExpectedReadings, expected_in_range
 from tsad_tasks.scoring.own_scales import later_scales
 from tsad_tasks.storage.artifacts import place
-from tsad_tasks.storage.rows import DatasetRow, ScoreSteps
+from tsad_tasks.storage.datasets import SELECT_CHANNELS, DatasetRow, select_layouts
+from tsad_tasks.storage.readings import read_blocks
+from tsad_tasks.storage.scores import ScoreSteps, read_score_series
 from tsad_tasks.storage.store import Store
 from tsad_tasks.text.formats import count_text, counted, date_text, joined, share_text, time_text
 
@@ -103,8 +105,8 @@ class _View:
         start_s, end_s = _bounds_s(row, step_s, period.data_until)
         seconds = np.arange(start_s, end_s, step_s, dtype=np.int64)
         first_at, last_at = hour_floor(from_unix_s(start_s)), hour_ceil(from_unix_s(end_s))
-        found = period.store.read_score_series(
-            period.lineage, row["entity_id"], first_at, last_at, 3600 // step_s
+        found = read_score_series(
+            period.store, period.lineage, row["entity_id"], first_at, last_at, 3600 // step_s
         )
         shown = slice(*((at_s - unix_s(first_at)) // step_s for at_s in (start_s, end_s)))
         steps = ScoreSteps(found.errors[shown], found.thresholds[shown], found.scores[shown])
@@ -290,12 +292,14 @@ class _Explained:
         self._view, self._row, self._period = view, view.row, view.period
         self._model = models.get(view.row["model_id"])
         store, dataset = self._period.store, self._period.dataset
-        self._layout = store.select_layouts(dataset.dataset_id)[0]
+        self._layout = select_layouts(store, dataset.dataset_id)[0]
         names: list[str] = self._model.record["card"]["channels"]
         self._names = [name for name in names if name in self._layout.channel_names]
         self._units = {
             name: unit or ""
-            for _, name, unit in store.select("select_channels", self._period.params)
+            for _, name, unit in store.rows(
+                SELECT_CHANNELS, dataset_id=self._period.dataset.dataset_id
+            )
         }
         self._expected = self._recomputed()
         self._verdicts = self._sensor_verdicts()
@@ -332,8 +336,12 @@ class _Explained:
         """Readings as the model saw them, (n_steps, n_channels)."""
         view, step_s = self._view, self._period.dataset.step_s
         first_at = hour_floor(view.start_at)
-        blocks = self._period.store.read_blocks(
-            self._layout, [self._row["entity_id"]], first_at, hour_ceil(view.end_at)
+        blocks = read_blocks(
+            self._period.store,
+            self._layout,
+            [self._row["entity_id"]],
+            first_at,
+            hour_ceil(view.end_at),
         )
         first = (unix_s(view.start_at) - unix_s(first_at)) // step_s
         columns = [self._layout.channel_names.index(name) for name in self._names]

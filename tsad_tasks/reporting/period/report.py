@@ -15,6 +15,7 @@ from tsad_tasks.base.clock import utc_now
 from tsad_tasks.base.errors import BadInput
 from tsad_tasks.config import DatasetConfig
 from tsad_tasks.detectors.base import make_folder
+from tsad_tasks.ingest.queries import SELECT_LEDGER_ENDS
 from tsad_tasks.reporting.drawing.series import SEVERITIES
 from tsad_tasks.reporting.period.content import Coverage, Headline, ReportContent, SuppressedRow
 from tsad_tasks.reporting.period.health import anomaly_rows, coverage_of, n_readings, quality_rows
@@ -22,6 +23,7 @@ from tsad_tasks.reporting.period.incidents import ReportPeriod, incident_pages
 from tsad_tasks.reporting.period.models import audit_rows, model_cards
 from tsad_tasks.reporting.period.pdf import render_report, report_bytes
 from tsad_tasks.reporting.period.ranking import DEFAULT_LIMITS
+from tsad_tasks.storage.datasets import select_dataset
 from tsad_tasks.storage.paths import report_path
 from tsad_tasks.storage.store import Store
 from tsad_tasks.text.formats import duration_text
@@ -157,14 +159,16 @@ def _period(
     gone on since.
     """
     period = ReportPeriod(
-        store, store.select_dataset(config.dataset), lineage, start_at, end_at, None
+        store, select_dataset(store, config.dataset), lineage, start_at, end_at, None
     )
     incidents = store.records("select_period_incidents", period.params)
     gap = timedelta(seconds=period.dataset.merge_gap_s)
     before_at = max(
         [end_at, *(row["last_flag_at"] + gap for row in incidents if row["state"] == "open")]
     )
-    _, newest_at = store.select("select_ledger_ends", period.params | {"before_at": before_at})[0]
+    _, newest_at = store.one(
+        SELECT_LEDGER_ENDS, dataset_id=period.dataset.dataset_id, before_at=before_at
+    )
     return ReportPeriod(store, period.dataset, lineage, start_at, end_at, newest_at), incidents
 
 

@@ -45,7 +45,7 @@ register(
 
 
 def _incidents(evidence: GateEvidence) -> Measured:
-    """No more incidents on clean held-out readings than `gate.max_incidents_per_entity_week`, beyond
+    """Raises no more incidents on clean held-out readings than `gate.max_incidents_per_entity_week`, beyond
     chance: a short range holds few."""
     from tsad_tasks.base.confidence import count_interval
 

@@ -15,18 +15,13 @@ from devstack.postgres import BROWSER, Cluster
 from tests.plants.weeks import MACHINE, Weeks, week
 from tests.statements import run
 from tsad_tasks.base.errors import BadInput
-from tsad_tasks.feedback.words import (
-    add_label,
-    add_labels,
-    add_maintenance,
-    set_verdict,
-    set_verdict_in,
-    withdraw_label,
-    withdraw_maintenance,
-    withdraw_verdict,
-)
-from tsad_tasks.storage.rows import Label
-from tsad_tasks.storage.store import Store
+from tsad_tasks.feedback.labels import add_label, add_labels, withdraw_label
+from tsad_tasks.feedback.maintenance import add_maintenance, withdraw_maintenance
+from tsad_tasks.feedback.verdicts import set_verdict, set_verdict_in, withdraw_verdict
+from tsad_tasks.ingest.queries import UPSERT_LABELS, Label
+from tsad_tasks.storage.datasets import select_dataset, select_entities
+from tsad_tasks.storage.scores import SELECT_INCIDENTS
+from tsad_tasks.storage.store import Store, columns
 from tsad_tasks.training.exclusions import exclusions_of
 from tsad_tasks.training.fit import training_range, training_scopes
 
@@ -156,7 +151,10 @@ def test_an_incident_may_outlive_maintenance_as_long_as_windows_hold_it_and_its_
 ) -> None:
     with Store.connect(weeks.uri) as store:
         (memory_steps,) = {
-            one.memory_steps for one in store.select_incidents("live", [1], week(1), week(2))
+            one.memory_steps
+            for one in store.rows(
+                SELECT_INCIDENTS, lineage="live", entity_ids=[1], start_at=week(1), end_at=week(2)
+            )
         }
     # The moving average of 15 errors holds a reading for 14 steps after it.
     assert memory_steps == 14
@@ -249,12 +247,12 @@ def test_what_the_source_says_again_of_a_label_that_was_taken_back_is_not_taken(
     weeks: Weeks,
 ) -> None:
     with Store.connect(weeks.uri) as store:
-        (entity_id,) = store.select_entities(store.select_dataset("plant").dataset_id).values()
+        (entity_id,) = select_entities(store, select_dataset(store, "plant").dataset_id).values()
         said = [Label(entity_id, *FAULT, "bad", "source")]
         with store.transaction():
-            store.upsert_labels(said)
+            store.execute(UPSERT_LABELS, **columns(said, Label))
         withdraw_label(store, "plant", 1, withdrawn_by="ada")
         with store.transaction():
-            store.upsert_labels(said)
+            store.execute(UPSERT_LABELS, **columns(said, Label))
     assert weeks.execute("SELECT count(*) FROM tsad.v_label") == [(1,)]
     assert weeks.execute("SELECT count(*) FROM tsad.label") == [(0,)]

@@ -1,0 +1,2 @@
+-- All reads of this transaction see one moment, and nothing can be written.
+SET TRANSACTION ISOLATION LEVEL REPEATABLE READ READ ONLY

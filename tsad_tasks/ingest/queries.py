@@ -1,0 +1,133 @@
+"""Statements on what was read from the source, and what one row of each is."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+from typing import NamedTuple
+
+from tsad_tasks.storage.store import Query, Statement
+
+
+@dataclass(frozen=True)
+class IngestHour:
+    """One hour of the ledger: until when and when it was read, and what was in it."""
+
+    hour_at: datetime
+    read_until: datetime
+    read_at: datetime
+    n_rows: int
+    n_readings: int
+    newest_at: datetime | None
+    lag_s: float | None
+
+
+@dataclass(frozen=True)
+class IngestIssue:
+    """Rows of one hour that were not taken as they came, counted."""
+
+    hour_at: datetime
+    entity: str
+    channel: str
+    issue: str
+    n_rows: int
+    detail: str = ""
+
+
+@dataclass(frozen=True)
+class SensorVerdict:
+    """What is wrong with a sensor in one hour, and in how many steps."""
+
+    entity_id: int
+    hour_at: datetime
+    channel_id: int
+    verdict: str
+    n_steps: int
+    detail: str = ""
+
+
+@dataclass(frozen=True)
+class Label:
+    """A known anomaly of an entity in [start_at, end_at)."""
+
+    entity_id: int
+    start_at: datetime
+    end_at: datetime
+    kind: str
+    origin: str
+    note: str = ""
+
+
+@dataclass(frozen=True)
+class LearnedChange:
+    """What was learned of a changed sensor so far."""
+
+    epoch_id: int
+    scale: float | None
+    offset: float | None
+    usable_at: datetime | None
+    n_running_hours: float
+    needed_hours: float
+    learned_from: int | None
+
+
+@dataclass(frozen=True)
+class UnscaledEntity:
+    """An entity that a champion has no scale for, and what was learned of it so far; None: nothing
+    yet.
+    """
+
+    entity_id: int
+    from_at: datetime | None
+    usable_at: datetime | None
+    scaling: str | None
+    needed_hours: float | None
+    learned_from: int | None
+
+
+@dataclass(frozen=True)
+class LearnedScale:
+    """Centre and scale of an entity's channels, NaN where a channel never showed a value."""
+
+    entity_id: int
+    channel_ids: list[int]
+    centers: list[float]
+    scales: list[float]
+    scaling: str
+    from_at: datetime
+    usable_at: datetime | None
+    n_running_hours: float
+    needed_hours: float
+    learned_from: int | None
+
+
+class FirstHour(NamedTuple):
+    """The first hour with readings of an entity."""
+
+    entity_id: int
+    hour_at: datetime | None
+
+
+class LedgerEnds(NamedTuple):
+    """The newest hour that was read from the source, and the newest reading found."""
+
+    hour_at: datetime | None
+    newest_at: datetime | None
+
+
+SELECT_FIRST_HOURS = Query("ingest/select_first_hours", FirstHour)
+SELECT_LEDGER_ENDS = Query("ingest/select_ledger_ends", LedgerEnds)
+SELECT_NEWEST_LEDGER_HOUR: Query[datetime | None] = Query(
+    "ingest/select_newest_ledger_hour", datetime
+)
+SELECT_INGEST_HOURS = Query("ingest/select_ingest_hours", IngestHour)
+UPSERT_INGEST_HOURS = Statement("ingest/upsert_ingest_hours")
+DELETE_INGEST_ISSUES = Statement("ingest/delete_ingest_issues")
+INSERT_INGEST_ISSUES = Statement("ingest/insert_ingest_issues")
+DELETE_QUALITY = Statement("ingest/delete_quality")
+INSERT_QUALITY = Statement("ingest/insert_quality")
+SELECT_LABELS = Query("ingest/select_labels", Label)
+UPSERT_LABELS = Statement("ingest/upsert_labels")
+UPDATE_CHANNEL_EPOCH = Statement("ingest/update_channel_epoch")
+SELECT_UNSCALED_ENTITIES = Query("ingest/select_unscaled_entities", UnscaledEntity)
+UPSERT_ENTITY_SCALE = Statement("ingest/upsert_entity_scale")

@@ -1,0 +1,83 @@
+"""Statements on champions, flags and incidents, and what one row of each is."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+
+from tsad_tasks.storage.store import Query, Statement
+
+
+@dataclass(frozen=True)
+class Champion:
+    """A champion's period, with what scoring needs to know of the model."""
+
+    scope_entity_id: int
+    model_id: int
+    valid_from: datetime
+    valid_to: datetime | None
+    train_end_at: datetime
+    window_reach_s: int
+    score_reach_s: int
+    artifact_uri: str
+    sha256: str
+    version: int
+    folds: bool
+
+
+@dataclass(frozen=True)
+class Flag:
+    """A flagged reading."""
+
+    entity_id: int
+    at: datetime
+    score: float
+    error: float
+    kind: str
+    severity: str
+    model_id: int
+    provisional: bool
+
+
+@dataclass(frozen=True)
+class TopAttribution:
+    """The leading channel of a flagged reading, with what was read and what was expected."""
+
+    entity_id: int
+    at: datetime
+    channel_id: int
+    name: str
+    unit: str | None
+    share: float
+    actual: float | None
+    expected: float | None
+    spread: float | None
+
+
+@dataclass(frozen=True)
+class IncidentRow:
+    """An incident to be written."""
+
+    incident_id: str
+    entity_id: int
+    model_id: int
+    started_at: datetime
+    last_flag_at: datetime
+    n_flags: int
+    kind: str
+    severity: str
+    peak_score: float
+    peak_at: datetime
+    top_channel_id: int | None
+    sentence: str
+    provisional: bool
+
+
+SELECT_CHAMPIONS = Query("scoring/select_champions", Champion)
+SELECT_LATEST_SCORED_HOUR: Query[datetime | None] = Query(
+    "scoring/select_latest_scored_hour", datetime
+)
+SELECT_FLAGS = Query("scoring/select_flags", Flag)
+SELECT_TOP_ATTRIBUTIONS = Query("scoring/select_top_attributions", TopAttribution)
+UPSERT_INCIDENTS = Statement("scoring/upsert_incidents")
+WITHDRAW_INCIDENTS = Statement("scoring/withdraw_incidents")

@@ -1,0 +1,87 @@
+"""Statements on models in training, and what one row of each is."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from tsad_tasks.storage.store import Query
+
+
+@dataclass(frozen=True)
+class ChampionScope:
+    """Whose champion: of a dataset (scope 0) or of one entity, in a lineage."""
+
+    dataset_id: int
+    scope_entity_id: int
+    lineage: str
+
+    @property
+    def shadow(self) -> ChampionScope:
+        """The same for the challenger that is scored beside the champion."""
+        return ChampionScope(self.dataset_id, self.scope_entity_id, f"{self.lineage}/shadow")
+
+
+@dataclass(frozen=True)
+class NewModel:
+    """A trained model, to be registered."""
+
+    dataset_id: int
+    scope_entity_id: int
+    lineage: str
+    parent_model_id: int | None
+    detector: str
+    seed: int
+    train_start_at: datetime
+    train_end_at: datetime
+    config_hash: str
+    window_reach_s: int
+    score_reach_s: int
+    n_parameters: int
+    artifact_uri: str
+    sha256: str
+    card: dict[str, Any]
+    folds: bool = False
+
+    @property
+    def scope(self) -> ChampionScope:
+        """Whose champion it may become."""
+        return ChampionScope(self.dataset_id, self.scope_entity_id, self.lineage)
+
+
+@dataclass(frozen=True)
+class TrainedModel:
+    """A registered model; `gate_passed` is None until it was judged."""
+
+    model_id: int
+    version: int
+    gate_passed: bool | None
+
+
+@dataclass(frozen=True)
+class ChampionAt:
+    """The champion of a scope at one moment."""
+
+    model_id: int
+    valid_from: datetime
+    valid_to: datetime | None
+    artifact_uri: str
+    sha256: str
+    version: int
+    train_end_at: datetime
+
+
+@dataclass(frozen=True)
+class Exclusion:
+    """Readings of an entity that a training left out, and why."""
+
+    entity_id: int
+    start_at: datetime
+    end_at: datetime
+    reason: str
+    n_steps: int
+
+
+SELECT_TRAINED_MODEL = Query("training/select_trained_model", TrainedModel)
+SELECT_CHAMPION_AT = Query("training/select_champion_at", ChampionAt)
