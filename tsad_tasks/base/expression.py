@@ -14,15 +14,16 @@ import re
 from collections.abc import Callable, Mapping, Sequence
 from difflib import get_close_matches
 from functools import reduce
-from typing import Any
-
-import numpy as np
-from numpy.typing import NDArray
+from typing import TYPE_CHECKING, Any
 
 from tsad_tasks.base.errors import ConfigError
+from tsad_tasks.base.lazy import np
 
-Channels = Mapping[str, NDArray[np.float64]]
-Expression = Callable[[Channels], NDArray[np.bool_]]
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+Channels = Mapping[str, "NDArray[np.float64]"]
+Expression = Callable[[Channels], "NDArray[np.bool_]"]
 _Part = Callable[[Channels], Any]
 
 _MAX_CHARACTERS = 1000
@@ -30,7 +31,7 @@ _ARITHMETIC: dict[type[ast.operator], Callable[[Any, Any], Any]] = {
     ast.Add: operator.add,
     ast.Sub: operator.sub,
     ast.Mult: operator.mul,
-    ast.Div: np.divide,
+    ast.Div: lambda left, right: np.divide(left, right),
 }
 _COMPARISONS: dict[type[ast.cmpop], Callable[[Any, Any], Any]] = {
     ast.Lt: operator.lt,

@@ -1,6 +1,4 @@
-"""Plots drawn straight onto a sheet: series with their expected range, errors with their threshold,
-heat maps.
-"""
+"""Plots over time: series with their expected range, errors with their threshold, heat maps."""
 
 from __future__ import annotations
 
@@ -52,8 +50,7 @@ _MOST_FIRST_FLAGS = 12
 
 @dataclass(frozen=True)
 class Frame:
-    """A plot's rectangle on the sheet and the time span that its width shows, in seconds since
-    1970.
+    """A plot's rectangle, and the time span that its width shows, in seconds since 1970.
 
     Attributes
     ----------
@@ -97,9 +94,7 @@ class Frame:
 
 @dataclass(frozen=True)
 class Trace:
-    """A series reduced to the points that are drawn; `breaks[i]` is true where no line leads to
-    point i.
-    """
+    """The points of a series that are drawn; no line leads to point i where `breaks[i]`."""
 
     xs: Seconds
     kept: Indices
@@ -115,9 +110,7 @@ class Trace:
 def trace(
     frame: Frame, seconds: Seconds, values: Floats, flags: Flags, strange: Floats | None = None
 ) -> Trace:
-    """The points of a series worth drawing: each column's extremes and worst flag; gaps stay
-    gaps.
-    """
+    """The points worth drawing: each column's extremes and worst flag; gaps stay gaps."""
     xs = frame.times.places(seconds)
     columns = np.maximum(((xs - frame.x) / _COLUMN_WIDTH).astype(np.intp), 0)
     kept = np.arange(len(values))
@@ -182,9 +175,7 @@ def draw_error_panel(sheet: Sheet, frame: Frame, scores: ScoreSeries, label: str
 def draw_channel_panel(
     sheet: Sheet, frame: Frame, channel: ChannelSeries, scores: ScoreSeries
 ) -> None:
-    """Readings over their expected range; flagged readings thick and in the flag's colour; gaps
-    hatched.
-    """
+    """Readings over their expected range: flagged ones thick and coloured, gaps hatched."""
     seconds, values, expected = unix_s(channel.times), channel.values, channel.expected
     if not np.isfinite(values).any():
         draw_nothing(sheet, frame)
@@ -209,9 +200,7 @@ def draw_nothing(sheet: Sheet, frame: Frame) -> None:
 
 
 def draw_unknown(sheet: Sheet, frame: Frame, seconds: Seconds, values: Floats) -> None:
-    """Hatches spans without readings that are wide enough to see: between two readings, and at the
-    ends of what was asked for.
-    """
+    """Hatches what is wide enough to see between two readings, and at both ends."""
     known = seconds[np.isfinite(values)]
     first_s, last_s = frame.start_s + frame.air_s, frame.end_s - frame.air_s
     spans = [(first_s, last_s)]
@@ -274,9 +263,7 @@ def _draw_expected(sheet: Sheet, span: Span, points: Trace, channel: ChannelSeri
 def _draw_first_flags(
     sheet: Sheet, frame: Frame, span: Span, seconds: Seconds, values: Floats, flags: Flags
 ) -> None:
-    """A triangle at the first reading of each run of flags, the longest runs first where there are
-    many.
-    """
+    """A triangle where each run of flags begins; where there are many, the longest runs'."""
     runs = sorted(runs_of(flags & np.isfinite(values)), key=lambda run: run[0] - run[1])
     for start, _ in runs[:_MOST_FIRST_FLAGS]:
         x, y = frame.clip(float(seconds[start])), span.place(float(values[start]))
@@ -287,9 +274,7 @@ def _draw_first_flags(
 def draw_heat_rows(
     sheet: Sheet, frame: Frame, heat: HeatMap, rows: list[int], row_height: float
 ) -> None:
-    """Errors of chosen channels as luminance of one hue on a square-root scale; missing buckets are
-    hatched.
-    """
+    """Errors of some channels as luminance of one hue (square root); missing ones hatched."""
     starts = unix_s(heat.bucket_starts)
     lefts = np.clip(frame.times.places(starts), frame.x, frame.x + frame.width)
     rights = np.clip(frame.times.places(starts + heat.bucket_s), frame.x, frame.x + frame.width)
@@ -307,8 +292,7 @@ def draw_heat_rows(
 
 
 def heat_levels(errors: Floats, highest: float) -> npt.NDArray[np.intp]:
-    """The luminance step of each error on a square-root scale; −1 draws nothing (no error to speak
-    of, or missing).
+    """The luminance step of each error (square root); −1, which draws nothing, for (almost) none.
 
     >>> heat_levels(np.array([0.0, 0.25, 1.0, np.nan]), 1.0)
     array([-1,  4,  8, -1])

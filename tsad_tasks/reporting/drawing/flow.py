@@ -23,9 +23,7 @@ _WIDEST_FIRM = 96.0
 
 @dataclass(frozen=True)
 class Block:
-    """Something of a known height that is drawn from its top; `header` is drawn before it where it
-    opens a page.
-    """
+    """Something of a known height, drawn from its top; after `header` where it opens a page."""
 
     height: float
     draw: Callable[[Sheet, float], object]
@@ -34,8 +32,7 @@ class Block:
 
 
 def pages_of(blocks: Sequence[Block], room: float) -> list[list[Block]]:
-    """Blocks dealt onto pages with so much room; what belongs to the next block moves along with
-    it.
+    """Blocks dealt onto pages; what belongs to the next block moves along with it.
 
     >>> [len(page) for page in pages_of([Block(40, print), Block(40, print), Block(40, print)], 100)]
     [2, 1]
@@ -174,9 +171,7 @@ def table_blocks(
     width: float,
     look: TableLook = USUAL_LOOK,
 ) -> list[Block]:
-    """A header and one block per row, the header kept with the first row and repeated on each
-    page; nothing without rows.
-    """
+    """A header, which comes again on each page, and a block per row; nothing without rows."""
     given = [row if isinstance(row, Row) else Row(row) for row in rows]
     if not given:
         return []

@@ -7,9 +7,9 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
+from tsad_tasks.base.enums import Severity
 from tsad_tasks.reporting.drawing.flow import Block
 from tsad_tasks.reporting.drawing.fonts import width_of
-from tsad_tasks.reporting.drawing.series import Severity
 from tsad_tasks.reporting.drawing.sheet import Sheet
 from tsad_tasks.reporting.drawing.theme import (
     ACTUAL,
@@ -47,9 +47,7 @@ def draw_severity(sheet: Sheet, x: float, y: float, severity: Severity, style: T
 def draw_legend(
     sheet: Sheet, y: float, entries: Sequence[LegendEntry], x: float | None = None
 ) -> float:
-    """Draws entries side by side, on as many lines as they need; returns the baseline of the last
-    line.
-    """
+    """Draws entries side by side, on lines as needed; returns the baseline of the last one."""
     left = x = sheet.left if x is None else x
     for entry in entries:
         width = entry.width + 5 + width_of(entry.name, SMALL)
@@ -108,12 +106,10 @@ def _draw_hatch(sheet: Sheet, x: float, y: float) -> None:
     sheet.rect(x, y - 4, 18, 8, stroke=HATCH, line_width=0.3)
 
 
-def _draw_course(sheet: Sheet, x: float, y: float) -> None:
-    points = [[x, y + 1], [x + 6, y - 1], [x + 12, y + 1], [x + 18, y - 1]]
-    sheet.polyline(np.array(points), ACTUAL, 0.8)
-
-
-ACTUAL_ENTRY = LegendEntry(18, _draw_course, "actual")
+_COURSE = np.array([[0, 1], [6, -1], [12, 1], [18, -1]])
+ACTUAL_ENTRY = LegendEntry(
+    18, lambda sheet, x, y: sheet.polyline(np.add(_COURSE, (x, y)), ACTUAL), "actual"
+)
 FLAGGED_ENTRY = line_entry("flagged", FLAGGED, 1.7)
 THRESHOLD_ENTRY = line_entry("threshold", FLAGGED, 0.8, "3 2")
 FIRST_FLAG_ENTRY = LegendEntry(

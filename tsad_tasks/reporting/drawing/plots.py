@@ -1,6 +1,4 @@
-"""Plots of numbers against numbers: curves, histograms, matrices. What differs in colour differs in
-shape or weight.
-"""
+"""Plots of numbers: curves, histograms, matrices; colours differ in shape or weight as well."""
 
 from __future__ import annotations
 
@@ -11,6 +9,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 import numpy.typing as npt
 
+from tsad_tasks.reporting.drawing.marks import LegendEntry, line_entry
 from tsad_tasks.reporting.drawing.scales import Span, Ticks
 from tsad_tasks.reporting.drawing.series import Floats
 from tsad_tasks.reporting.drawing.sheet import Sheet
@@ -44,6 +43,10 @@ class LineLook:
     colour: Colour
     width: float
     dash: str = ""
+
+    def entry(self, name: str) -> LegendEntry:
+        """A legend entry with such a line."""
+        return line_entry(name, self.colour, self.width, self.dash)
 
 
 LOOKS = (
@@ -98,12 +101,22 @@ def power_ticks(limits: tuple[float, float]) -> Ticks:
     return [tick for tick in ticks if tick[0] % every == 0]
 
 
+def log_ticks(limits: tuple[float, float]) -> Ticks:
+    """Values at 1, 2 and 5 times powers of ten inside limits that are logarithms.
+
+    >>> [text for _, text in log_ticks((-1.0, 0.5))]
+    ['0.1', '0.2', '0.5', '1', '2']
+    """
+    low, high = 10 ** limits[0], 10 ** limits[1]
+    powers = range(math.floor(limits[0]), math.ceil(limits[1]) + 1)
+    values = [factor * 10.0**power for power in powers for factor in (1, 2, 5)]
+    return [(math.log10(value), f"{value:.3g}") for value in values if low <= value <= high]
+
+
 def draw_axes(
     sheet: Sheet, axes: Axes, x_ticks: Ticks, y_ticks: Ticks, x_label: str = "", y_label: str = ""
 ) -> None:
-    """Faint lines with their values, and what the axes show: below, and above the upper left
-    corner.
-    """
+    """Faint lines with their values, and what the axes show: below, and at the upper left."""
     for value, text in y_ticks:
         y = axes.up.place(value)
         sheet.line(axes.x, y, axes.x + axes.width, y, GRID, 0.5)
@@ -131,9 +144,7 @@ def draw_curve(sheet: Sheet, axes: Axes, xs: Floats, ys: Floats, look: LineLook)
 
 
 def draw_bars(sheet: Sheet, axes: Axes, edges: Floats, heights: Floats, fill: Colour) -> None:
-    """Filled bars between edges, as high as the axes say; nothing for what is at or below the
-    axis.
-    """
+    """Filled bars between edges; nothing for what is at or below the axis."""
     lefts, tops = axes.across.places(edges), axes.up.places(np.maximum(heights, axes.y_limits[0]))
     boxes = [
         (float(left), float(top), float(max(right - left - 0.25, 0.3)), float(axes.bottom - top))
@@ -174,9 +185,7 @@ def log_heights(counts: npt.NDArray[np.int64]) -> npt.NDArray[np.float64]:
 def draw_confusion(
     sheet: Sheet, x: float, y: float, width: float, cells: tuple[int, int, int, int]
 ) -> float:
-    """Counts of hits, false flags, misses and quiet steps, shaded by their share of the row;
-    returns the lower end.
-    """
+    """Hits, false flags, misses and quiet steps, shaded by row; returns the lower end."""
     hit, false, missed, quiet = cells
     label, height = 46.0, 42.0
     side = (width - label) / 2
@@ -203,9 +212,7 @@ def draw_confusion(
 def draw_correlations(
     sheet: Sheet, x: float, y: float, width: float, found: Floats, names: Sequence[str]
 ) -> float:
-    """Correlations as cells with their numbers: blue positive, orange negative, dark strong,
-    hatched unknown.
-    """
+    """Correlations as cells: blue positive, orange negative, dark strong, hatched unknown."""
     label = 84.0
     side = min((width - label) / max(len(names), 1), 30.0)
     for i, name in enumerate(names):
