@@ -23,7 +23,10 @@ from tsad_tasks.storage.store import Store
 from tsad_tasks.training.retrain import Retraining, find_exclusions
 
 NOW = datetime(2026, 4, 1, tzinfo=UTC)
-DECISIONS = "SELECT decision, decided_by, n_readings, n_entities, left_out, jumps FROM tsad.v_training_decision"
+DECISIONS = (
+    "SELECT decision, decided_by, n_readings, n_entities, left_out, jumps "
+    "FROM tsad.v_training_decision"
+)
 
 
 @pytest.fixture

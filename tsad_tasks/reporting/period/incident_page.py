@@ -6,6 +6,7 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
+from tsad_tasks.reporting.drawing import theme
 from tsad_tasks.reporting.drawing.charts import (
     Frame,
     draw_channel_panel,
@@ -39,16 +40,7 @@ from tsad_tasks.reporting.drawing.marks import (
 from tsad_tasks.reporting.drawing.scales import unix_s, usual_step_s
 from tsad_tasks.reporting.drawing.series import ChannelSeries
 from tsad_tasks.reporting.drawing.sheet import Sheet
-from tsad_tasks.reporting.drawing.theme import (
-    BODY,
-    FLAGGED,
-    GRID,
-    SMALL,
-    STRONG,
-    TINY,
-    TITLE,
-    TextStyle,
-)
+from tsad_tasks.reporting.drawing.theme import TextStyle
 from tsad_tasks.reporting.period.content import IncidentPage
 from tsad_tasks.text.formats import (
     NO_DATA,
@@ -171,23 +163,24 @@ def _draw_words(
     x = draw_severity(sheet, x, y + 8, incident.severity, _ID_STYLE) + 10
     words = " · ".join(filter(None, [incident.state.capitalize(), incident.kind, incident.nature]))
     sheet.cut(x, y + 8, words, replace(_ID_STYLE, bold=False), sheet.right - x)
-    y = sheet.paragraph(sheet.left, y + 26, incident.sentence, TITLE, width, 3, 1.25)
+    y = sheet.paragraph(sheet.left, y + 26, incident.sentence, theme.TITLE, width, 3, 1.25)
     shares = [channel.error_share for channel in channels]
     spread = shares_sentence([channel.name for channel in channels], shares) if channels else ""
     verdict = f"Verdict: {incident.verdict or 'none yet'}."
     explanation = " ".join(filter(None, [spread, verdict, incident.note]))
-    y = sheet.paragraph(sheet.left, y + 1, explanation, BODY, width, 4) + 6
+    y = sheet.paragraph(sheet.left, y + 1, explanation, theme.BODY, width, 4) + 6
     x, facts = sheet.left, _facts(incident, zone, ended_s)
     # Each as wide as its text asks for; long names leave room for the others.
     texts = [
-        max(width_of(value, STRONG), width_of(detail, SMALL), 60) for _, value, detail in facts
+        max(width_of(value, theme.STRONG), width_of(detail, theme.SMALL), 60)
+        for _, value, detail in facts
     ]
     wanted = [min(text + 12, 0.3 * width) for text in texts]
     for (name, value, detail), own in zip(facts, wanted, strict=True):
         room = own * (width / sum(wanted))
-        sheet.text(x, y + 6, name, SMALL)
-        sheet.cut(x, y + 17, value, STRONG, room - 8)
-        sheet.cut(x, y + 27, detail, SMALL, room - 8)
+        sheet.text(x, y + 6, name, theme.SMALL)
+        sheet.cut(x, y + 17, value, theme.STRONG, room - 8)
+        sheet.cut(x, y + 27, detail, theme.SMALL, room - 8)
         x += room
     return y + 28 + 14
 
@@ -230,13 +223,13 @@ def _draw_panels(
     draw_time_grid(sheet, frame, ticks)
     threshold = f"threshold {figure_text(incident.peak_threshold)}"
     draw_error_panel(sheet, frame, incident.scores, threshold)
-    sheet.text(sheet.left, frame.y + 7, "Error", STRONG)
+    sheet.text(sheet.left, frame.y + 7, "Error", theme.STRONG)
     at = f" at {clock_text(incident.peak_at, zone)}" if incident.peak_at else ""
     highest = f"highest {figure_text(incident.peak_error)}{at}"
-    sheet.cut(sheet.left, frame.y + 17, highest, SMALL, _LABEL_ROOM)
+    sheet.cut(sheet.left, frame.y + 17, highest, theme.SMALL, _LABEL_ROOM)
     if len(channels) > 1:
         together = f"{counted(len(channels), 'channel')} together"
-        sheet.cut(sheet.left, frame.y + 26, together, SMALL, _LABEL_ROOM)
+        sheet.cut(sheet.left, frame.y + 26, together, theme.SMALL, _LABEL_ROOM)
     y = frame.bottom + _PANEL_GAP
     for channel in channels[:_N_PANELS]:
         panel = frame.lowered(y, layout.panel_height)
@@ -252,16 +245,18 @@ def _draw_channel_label(
     sheet: Sheet, channel: ChannelSeries, incident: IncidentPage, zone: str, y: float
 ) -> None:
     _, share, value, wanted, difference, _ = _cells(channel, incident, zone)
-    sheet.cut(sheet.left, y + 7, channel.name, STRONG, _LABEL_ROOM)
+    sheet.cut(sheet.left, y + 7, channel.name, theme.STRONG, _LABEL_ROOM)
     width = sheet.cut(sheet.left, y + 20, value, _WORST_STYLE, _LABEL_ROOM)
     if difference != NO_DATA:
-        style = replace(STRONG, colour=FLAGGED)
+        style = replace(theme.STRONG, colour=theme.FLAGGED)
         sheet.cut(sheet.left + width + 6, y + 20, difference, style, _LABEL_ROOM - width)
     expected = f"expected {wanted}" if wanted != NO_DATA else "no expected value"
-    sheet.cut(sheet.left, y + 30, expected, SMALL, _LABEL_ROOM)
+    sheet.cut(sheet.left, y + 30, expected, theme.SMALL, _LABEL_ROOM)
     at = f"at {moment_text(channel, incident, zone)}" if channel.worst_at else ""
     of_error = f"{share} of the error" if is_known(channel.error_share) else ""
-    sheet.cut(sheet.left, y + 39.5, ", ".join(filter(None, [at, of_error])), SMALL, _LABEL_ROOM)
+    sheet.cut(
+        sheet.left, y + 39.5, ", ".join(filter(None, [at, of_error])), theme.SMALL, _LABEL_ROOM
+    )
 
 
 def moment_text(channel: ChannelSeries, incident: IncidentPage, zone: str) -> str:
@@ -291,11 +286,13 @@ def _draw_heat(
         sheet.cut(sheet.left, y + height / 2 + 2.5, channel.name, style, _LABEL_WIDTH - 44)
         share = share_text(channel.error_share)
         sheet.text(frame.x - 4, y + height / 2 + 2.5, share, style, "right")
-        sheet.line(frame.x, y + height, frame.x + frame.width, y + height, GRID, 0.4)
+        sheet.line(frame.x, y + height, frame.x + frame.width, y + height, theme.GRID, 0.4)
     rows = [incident.channels.index(channel) for channel in shown]
     draw_heat_rows(sheet, frame, incident.heat, rows, height)
     left, right = frame.clip(incident.started_at.timestamp()), frame.clip(ended_s)
-    sheet.rect(left, frame.y, max(right - left, 1.0), frame.height, stroke=FLAGGED, line_width=0.7)
+    sheet.rect(
+        left, frame.y, max(right - left, 1.0), frame.height, stroke=theme.FLAGGED, line_width=0.7
+    )
     return frame.bottom
 
 
@@ -326,7 +323,7 @@ def _draw_table(
         text += f"{share_text(carried)} together."
         if 0 < layout.n_heat_rows < len(channels):
             text += f" The heat map shows the first {layout.n_heat_rows}."
-        sheet.text(sheet.left, y + 10, text, TINY)
+        sheet.text(sheet.left, y + 10, text, theme.TINY)
 
 
 def _cells(channel: ChannelSeries, incident: IncidentPage, zone: str) -> list[str]:
