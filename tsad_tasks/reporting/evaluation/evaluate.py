@@ -68,8 +68,14 @@ from tsad_tasks.storage.datasets import select_dataset, select_entities
 from tsad_tasks.storage.store import Query, Store
 from tsad_tasks.text.formats import duration_text
 from tsad_tasks.training.exclusions import exclusions_of
-from tsad_tasks.training.fit import Scope, TrainingRange, TrainingReader, training_scopes
-from tsad_tasks.training.retrain import Retraining, settled
+from tsad_tasks.training.judge import challenger_of
+from tsad_tasks.training.reader import (
+    Scope,
+    TrainingRange,
+    TrainingReader,
+    training_scopes,
+)
+from tsad_tasks.training.retrain import Retraining, with_chosen_window
 
 MAX_SINCE = timedelta(days=30)
 MULTIPLES = (0.5, 0.75, 1.0, 1.5, 2.0, 3.0, 5.0)
@@ -329,9 +335,9 @@ def evaluation_json(content: EvaluationContent) -> dict[str, Any]:
 
 def evaluate_run(run: Retraining) -> dict[str, Any]:
     """Task `evaluate` of a retraining: a report on each challenger, kept beside the bundles."""
-    run, findings = settled(run), {}
+    run, findings = with_chosen_window(run), {}
     for scope, folder in run.scopes():
-        found = run.challenger(folder)
+        found = challenger_of(folder)
         subject = Subject(
             spec=found.spec,
             detector=found.judged,

@@ -25,11 +25,12 @@ from tsad_tasks.model.windows import window_errors
 from tsad_tasks.reporting.exploration.content import LabelRange
 from tsad_tasks.reporting.exploration.explore import label_marks
 from tsad_tasks.scoring.alarm_rule import incident_rule
+from tsad_tasks.scoring.series import series_errors
 from tsad_tasks.storage.datasets import select_dataset, select_layouts
 from tsad_tasks.storage.readings import read_blocks
 from tsad_tasks.storage.store import Store
-from tsad_tasks.training.fit import Scope, TrainingRange, evenly
-from tsad_tasks.training.held_out import series_errors
+from tsad_tasks.training.queries import SELECT_BAD_HOURS
+from tsad_tasks.training.reader import Scope, TrainingRange, evenly
 
 MAX_ENTITIES = 24
 CONTEXT_FACTOR = 3.0
@@ -161,10 +162,12 @@ def stretches(
     if len(chosen) < MAX_ENTITIES:
         places = evenly(np.arange(len(others)), MAX_ENTITIES - len(chosen))
         chosen += [others[i] for i in places]
-    params = {"entity_ids": [key for _, key in chosen], "start_at": start_at, "end_at": until_at}
+    ids = [key for _, key in chosen]
     bad = [
-        LabelRange(names[key], hour_at, hour_at + timedelta(hours=1), verdict)
-        for key, hour_at, verdict in store.select("select_bad_hours", params)
+        LabelRange(
+            names[hour.entity_id], hour.hour_at, hour.hour_at + timedelta(hours=1), hour.verdict
+        )
+        for hour in store.rows(SELECT_BAD_HOURS, entity_ids=ids, start_at=start_at, end_at=until_at)
     ]
     start_s, made = unix_s(start_at), []
     for name, key in sorted(chosen):

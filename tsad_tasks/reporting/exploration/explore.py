@@ -17,7 +17,6 @@ from tsad_tasks.base.interval import day_chunks, from_unix_s, hour_ceil, unix_s,
 from tsad_tasks.config import DatasetConfig
 from tsad_tasks.detectors.base import make_folder
 from tsad_tasks.detectors.bundle import read_bundle
-from tsad_tasks.detectors.registry import detector_class
 from tsad_tasks.ingest.accepted_rows import accepted_rows
 from tsad_tasks.ingest.queries import SELECT_LABELS, SELECT_LEDGER_ENDS
 from tsad_tasks.ingest.sources.base import open_source
@@ -52,20 +51,26 @@ from tsad_tasks.storage.artifacts import place
 from tsad_tasks.storage.datasets import select_dataset, select_entities, select_layouts
 from tsad_tasks.storage.readings import read_blocks
 from tsad_tasks.storage.store import Store
-from tsad_tasks.training.exclusions import counted, exclusions_of, extreme_values, left_out
-from tsad_tasks.training.fit import (
-    Scales,
+from tsad_tasks.training.exclusions import (
+    LeftOut,
+    counted,
+    exclusions_of,
+    extreme_values,
+    left_out,
+)
+from tsad_tasks.training.kept import prepare_training
+from tsad_tasks.training.queries import SELECT_CHAMPION_AT, Exclusion
+from tsad_tasks.training.reader import (
     Scope,
     TrainingRange,
     TrainingReader,
     evenly,
     feature_spec_of,
-    fit_scales,
-    prepare_training,
     training_range,
     training_scopes,
 )
-from tsad_tasks.training.queries import SELECT_CHAMPION_AT, Exclusion
+from tsad_tasks.training.retrain import Retraining
+from tsad_tasks.training.survey import scales_of, surveyed
 
 Number = TypeVar("Number", bound=np.generic)
 
@@ -379,17 +384,49 @@ def training_preview(
         span, scope = training_range(config, end_at), _whole_scope(store, config)
         exclusions = exclusions_of(store, config, scope, span, lineage)
         reader = TrainingReader.of_store(store, config, span, exclusions)
-        scales = fit_scales(reader, scope)
+        survey = surveyed(reader, scope)
+        scales = scales_of(config, span, survey)
         prepared = prepare_training(reader, scope, scales)
-        if not detector_class(config.detector.name).folds:
-            exclusions += extreme_values(prepared, scope, span)
+        if not reader.folds:
+            exclusions = [*exclusions, *extreme_values(prepared.n_extreme.tolist(), scope, span)]
         counts = len(prepared.ends), prepared.n_available
-        preview = preview_of(reader, scope, exclusions, scales.running_hours, counts)
-        return replace(preview, jumps=_jumps(store, config, span, scales, lineage))
+        lost = survey.left_out.with_extremes(exclusions)
+        preview = preview_of(reader, scope, exclusions, scales.running_hours, counts, lost)
+        return replace(preview, jumps=jumps(store, config, span, scales.own, lineage))
 
 
-def _jumps(
-    store: Store, config: DatasetConfig, span: TrainingRange, scales: Scales, lineage: str
+def prepared_preview(run: Retraining) -> TrainingPreview:
+    """The same of a retraining whose windows are made: from its files."""
+    names: dict[int, str] = {}
+    exclusions: list[Exclusion] = []
+    hours: dict[str, float] = {}
+    own: dict[str, Scaler] = {}
+    lost, n_windows, n_available = LeftOut(0, 0, {}), 0, 0
+    for scope, folder in run.scopes():
+        survey, scales = folder.survey(), folder.scales()
+        with folder.kept(run.config) as (kept, _, _):
+            counts = kept.n_windows, kept.n_available, kept.n_extreme
+        n_windows, n_available = n_windows + counts[0], n_available + counts[1]
+        exclusions += survey.exclusions
+        if counts[2]:
+            exclusions += extreme_values(counts[2], scope, run.span)
+        lost += survey.left_out
+        hours |= scales.running_hours
+        own |= scales.own
+        names |= {key: name for name, key in scope.entities}
+    scope = Scope(0, "all", tuple(sorted((name, key) for key, name in names.items())))
+    reader = TrainingReader.of_store(run.store, run.config, run.span, exclusions)
+    lost = lost.with_extremes(exclusions)
+    preview = preview_of(reader, scope, exclusions, hours, (n_windows, n_available), lost)
+    return replace(preview, jumps=jumps(run.store, run.config, run.span, own, run.lineage))
+
+
+def jumps(
+    store: Store,
+    config: DatasetConfig,
+    span: TrainingRange,
+    own: Mapping[str, Scaler],
+    lineage: str,
 ) -> tuple[Jump, ...]:
     """The channels that moved most since the champion was trained, of entities with their own scale
     then and now.
@@ -407,13 +444,11 @@ def _jumps(
         if champion is not None:
             bundle = read_bundle(place(champion.artifact_uri), expected_sha256=champion.sha256)
             former = ModelSpec.from_json(bundle.spec)
-            both = [
-                name for name, _ in scope.entities if name in former.scalers and name in scales.own
-            ]
+            both = [name for name, _ in scope.entities if name in former.scalers and name in own]
             found += [
                 jump
                 for name in both
-                for jump in _jumps_of(name, config.channel_names, former, scales.own[name])
+                for jump in _jumps_of(name, config.channel_names, former, own[name])
             ]
     return tuple(sorted(found, key=lambda jump: -abs(jump.shift))[:MAX_JUMPS])
 
@@ -442,9 +477,14 @@ def preview_of(
     exclusions: Sequence[Exclusion],
     running_hours: Mapping[str, float],
     n_windows: tuple[int, int],
+    lost: LeftOut | None = None,
 ) -> TrainingPreview:
     """A training range for a person to look at; `n_windows` are those learned from, and those that
     there are.
+
+    Parameters
+    ----------
+    lost : how much is left out; None: that is read.
     """
     config, span = reader.config, reader.span
     names = {key: name for name, key in scope.entities}
@@ -454,7 +494,7 @@ def preview_of(
     )
     out = [reader.excluded(key, span.start_at, span.end_at) for _, key in scope.entities]
     sides = _Sides.of(reader, scope)
-    lost = left_out(reader, scope, counted(exclusions, config))
+    lost = lost or left_out(reader, scope, counted(exclusions, config))
     return TrainingPreview(
         start_at=span.start_at,
         split_at=span.split_at,
