@@ -27,7 +27,7 @@ SEEDS ?= 1
 SYNC_FLAGS := --frozen --compile-bytecode --all-groups --all-extras
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo up down status test check e2e lint-compose secrets bench-small bench-nab bench-skab documents clean
+.PHONY: help setup setup-e2e demo up down status test check e2e lint-compose secrets bench-small proofs bench-nab bench-skab documents clean
 
 help: ## list the commands
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' Makefile
@@ -56,6 +56,8 @@ check: $(SYNCED) ## ruff, mypy --strict, import contracts
 	@$(BIN)/mypy
 	@$(BIN)/lint-imports
 
+setup-e2e: $(SYNCED_E2E) ## install what make e2e needs, too
+
 e2e: $(SYNCED_E2E) ## the tests in a browser and with Celery (needs Chromium and redis-server)
 	@missing=; \
 	command -v chromium >/dev/null || command -v chromium-browser >/dev/null || missing="$$missing chromium"; \
@@ -74,9 +76,11 @@ secrets: .env ## write .env with random secrets for docker compose, if there is 
 .env:
 	@$(PYTHON) -m devstack.compose_secrets .env
 
-# tests/benchmarks lives the small sixty days.
-bench-small: $(SYNCED) ## a small size of every benchmark
-	@for benchmark in $(filter-out benchmarks/sixty_days.py,$(wildcard benchmarks/*.py)); do echo "== $$benchmark"; $(BIN)/python "$$benchmark" --small || exit 1; done
+bench-small: $(SYNCED) ## a small size of every benchmark, two at a time
+	@$(BIN)/python benchmarks/run_all.py --small --jobs 2
+
+proofs: $(SYNCED) ## every benchmark at full size, one after another (hours), each with a log in .tsad/proofs
+	@$(BIN)/python benchmarks/run_all.py
 
 bench-nab: $(SYNCED) ## NAB's files with one default config: DATA=folder, and REFEREE=path for the scores
 	@$(BIN)/python benchmarks/nab.py --data "$(DATA)" $(if $(REFEREE),--referee "$(REFEREE)") $(BENCH_FLAGS)

@@ -26,7 +26,7 @@ from devstack.postgres import WAREHOUSE, Cluster, ensure_running, remove
 from devstack.stack import stack_environment
 from tsad_tasks.config import DatasetConfig
 from tsad_tasks.ingest.ingest import IngestSummary, ingest_interval
-from tsad_tasks.ingest.sources.postgres import open_source
+from tsad_tasks.ingest.sources.base import open_source
 from tsad_tasks.storage.migrate import migrate
 from tsad_tasks.storage.store import Store
 from tsad_tasks.training.retrain import Retraining, retrain
@@ -180,7 +180,7 @@ def _run_hour(places: Places, environment: dict[str, str], at: datetime, title: 
 
 def _opened(plant: str, config: DatasetConfig) -> str:
     with open_source(plant, config) as source:
-        return f"{len(source.plans)} tables"
+        return f"{len(source.tables)} tables"
 
 
 def _read(plant: str, config: DatasetConfig) -> str:

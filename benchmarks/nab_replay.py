@@ -36,7 +36,7 @@ from tsad_tasks.base.interval import HOUR
 from tsad_tasks.base.places import postgres_folder, project_folder
 from tsad_tasks.config import DatasetConfig
 from tsad_tasks.ingest.ingest import ingest_interval
-from tsad_tasks.ingest.sources.load_table import LoadOptions, load_table
+from tsad_tasks.ingest.sources.postgres_tables.load_table import LoadOptions, load_table
 from tsad_tasks.pipeline.replay import Replay
 from tsad_tasks.scoring.incidents import build_incidents
 from tsad_tasks.scoring.score import ScoreSummary, score_interval

@@ -10,6 +10,7 @@ import os
 import pwd
 import shutil
 import stat
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -37,7 +38,16 @@ class Account:
 
     def reaches(self, folder: Path) -> bool:
         """Whether this account may walk from the root down into `folder`, which exists."""
-        return all(self._enters(step) for step in (folder, *folder.parents))
+        folders = (folder, *folder.parents)
+        if not self.drops_root:
+            return all(os.access(step, os.X_OK) for step in folders)
+        for status in (step.stat() for step in folders):
+            needed = stat.S_IXGRP if status.st_gid == self.group_id else stat.S_IXOTH
+            if status.st_uid == self.user_id:
+                needed = stat.S_IXUSR
+            if not status.st_mode & needed:
+                return False
+        return True
 
     def own(self, folder: Path) -> None:
         """Make `folder` a directory of this account that nobody else reads."""
@@ -45,27 +55,39 @@ class Account:
         if self.drops_root:
             os.chown(folder, self.user_id, self.group_id)
 
-    def _enters(self, folder: Path) -> bool:
-        if not self.drops_root:
-            return os.access(folder, os.X_OK)
-        status = folder.stat()
-        if status.st_uid == self.user_id:
-            return bool(status.st_mode & stat.S_IXUSR)
-        if status.st_gid == self.group_id:
-            return bool(status.st_mode & stat.S_IXGRP)
-        return bool(status.st_mode & stat.S_IXOTH)
-
 
 def server_account(data_folder: Path) -> Account:
     """The account that owns `data_folder`, or may: oneself, or for root an account without
     privileges.
+
+    Raises
+    ------
+    BadInput
+        The folder's owner is no user of this machine.
+    AccessDenied
+        There is no account without privileges.
     """
     if os.geteuid() != 0:
         return Account(os.geteuid(), os.getegid(), drops_root=False)
     nearest = next(folder for folder in (data_folder, *data_folder.parents) if folder.exists())
     owner_id = nearest.stat().st_uid
-    entry = _named_account() if owner_id == 0 else _account_of(owner_id)
-    return Account(entry.pw_uid, entry.pw_gid, drops_root=True)
+    if owner_id:
+        with suppress(KeyError):
+            entry = pwd.getpwuid(owner_id)
+            return Account(entry.pw_uid, entry.pw_gid, drops_root=True)
+        raise BadInput(
+            f"Expected the folder's owner to be a user of this machine. Received: user id {owner_id}. "
+            "Give the folder to an existing user (chown), or choose another one with TSAD_HOME."
+        )
+    for name in UNPRIVILEGED_NAMES:
+        with suppress(KeyError):
+            entry = pwd.getpwnam(name)
+            return Account(entry.pw_uid, entry.pw_gid, drops_root=True)
+    raise AccessDenied(
+        f"Expected one of the users {', '.join(UNPRIVILEGED_NAMES)} to exist, because PostgreSQL "
+        "refuses to run as root. Received: none of them. Run as an ordinary user, or add one of "
+        "them."
+    )
 
 
 def shelter_for(folder: Path) -> Path:
@@ -114,45 +136,6 @@ def remove_shelter(folder: Path) -> None:
     shutil.rmtree(_shelter_path(folder), ignore_errors=True)
 
 
-def reachable_binaries(installed: Path, account: Account, folder: Path) -> Path:
-    """`installed`, the folder of PostgreSQL's programs, or a copy of it that `account` reaches."""
-    if account.reaches(installed / "bin"):
-        return installed
-    # The copy is renamed into place, so that a kill during the copy leaves no half of it.
-    copy = shelter_for(folder) / f"postgres-{int(installed.stat().st_mtime)}"
-    if not copy.exists():
-        part = copy.with_suffix(".part")
-        shutil.rmtree(part, ignore_errors=True)
-        shutil.copytree(installed, part, symlinks=True)
-        part.chmod(0o755)
-        part.rename(copy)
-    return copy
-
-
 def _shelter_path(folder: Path) -> Path:
     name = hashlib.sha256(os.fsencode(folder.resolve())).hexdigest()[:12]
     return SHELTER / f"tsad-{name}"
-
-
-def _account_of(user_id: int) -> pwd.struct_passwd:
-    try:
-        return pwd.getpwuid(user_id)
-    except KeyError as error:
-        raise BadInput(
-            "Expected the folder's owner to be a user of this machine. Received: user id "
-            f"{user_id}. "
-            "Give the folder to an existing user (chown), or choose another one with TSAD_HOME."
-        ) from error
-
-
-def _named_account() -> pwd.struct_passwd:
-    for name in UNPRIVILEGED_NAMES:
-        try:
-            return pwd.getpwnam(name)
-        except KeyError:
-            continue
-    raise AccessDenied(
-        f"Expected one of the users {', '.join(UNPRIVILEGED_NAMES)} to exist, because PostgreSQL "
-        "refuses to run as "
-        "root. Received: none of them. Run as an ordinary user, or add one of them."
-    )

@@ -46,6 +46,23 @@ TIMEOUTS = {
 }
 
 
+SETTINGS = {
+    "AIRFLOW__CORE__LOAD_EXAMPLES": "False",
+    "AIRFLOW__CORE__EXECUTOR": "LocalExecutor",
+    "AIRFLOW__CORE__PARALLELISM": "4",
+    "AIRFLOW__CORE__AUTH_MANAGER": (
+        "airflow.api_fastapi.auth.managers.simple.simple_auth_manager.SimpleAuthManager"
+    ),
+    "AIRFLOW__CORE__SIMPLE_AUTH_MANAGER_USERS": f"{ADMIN}:admin",
+    "AIRFLOW__API__HOST": "127.0.0.1",
+    "AIRFLOW__API__WORKERS": "1",
+    "AIRFLOW__DAG_PROCESSOR__PARSING_PROCESSES": "1",
+    "AIRFLOW__DAG_PROCESSOR__REFRESH_INTERVAL": "30",
+    "AIRFLOW__DATABASE__LOAD_DEFAULT_CONNECTIONS": "False",
+    "AIRFLOW__USAGE_DATA_COLLECTION__ENABLED": "False",
+}
+
+
 @dataclass(frozen=True)
 class Secrets:
     """What Airflow's programs must share, and the admin's password."""
@@ -89,7 +106,10 @@ def ensure_secrets(home: Path) -> tuple[Secrets, bool]:
     with locked(home):
         if path.exists():
             return Secrets(**read_private_json(path)), False
-        generated = _generated_secrets()
+        fernet_key = base64.urlsafe_b64encode(secrets.token_bytes(32)).decode("ascii")
+        # JWT secret, API secret key, password of the admin.
+        rest = (secrets.token_urlsafe(n_bytes) for n_bytes in (48, 32, 12))
+        generated = Secrets(fernet_key, *rest)
         write_private(home / "passwords.json", json.dumps({ADMIN: generated.admin_password}) + "\n")
         write_private_json(path, asdict(generated))
         return generated, True
@@ -120,86 +140,40 @@ def airflow_environment(
         True gives runs without a scheduler their own metadata database, so that the UI never shows
         them: their start times are not when they ran.
     """
+
+    def uri(database: str, role: str, driver: str = "") -> str:
+        if cluster is None:
+            raise ValueError(f"Expected a cluster for the database {database}. Received: None.")
+        return cluster.uri(database, role).replace("postgresql://", f"postgresql{driver}://", 1)
+
+    warehouse_uri = inherited.get(DATABASE_URI) or uri(WAREHOUSE, PIPELINE)
+    owner_uri = inherited.get(MIGRATE_URI) or inherited.get(DATABASE_URI) or uri(WAREHOUSE, OWNER)
+    metadata_uri = None if headless else inherited.get(METADATA_URI)
+    metadata = HEADLESS_METADATA if headless else METADATA
+    known_paths = [one for one in inherited.get("PYTHONPATH", "").split(os.pathsep) if one]
+    paths = dict.fromkeys([str(places.project), str(places.plugins), *known_paths])
     return {
         **inherited,
         **THREAD_PINS,
-        **_airflow_settings(places, kept, api_port),
-        **_database_settings(cluster, inherited, headless=headless),
-        "PYTHONPATH": _python_path(places, inherited),
-        "TSAD_HOME": str(places.home),
-        "TSAD_PROJECT": str(places.project),
-    }
-
-
-def _airflow_settings(places: Places, kept: Secrets, api_port: int) -> dict[str, str]:
-    return {
-        "AIRFLOW_HOME": str(places.airflow_home),
         **TIMEOUTS,
+        **SETTINGS,
+        "AIRFLOW_HOME": str(places.airflow_home),
         "AIRFLOW__CORE__DAGS_FOLDER": str(places.dags),
         "AIRFLOW__CORE__PLUGINS_FOLDER": str(places.plugins),
-        "AIRFLOW__CORE__LOAD_EXAMPLES": "False",
-        "AIRFLOW__CORE__EXECUTOR": "LocalExecutor",
-        "AIRFLOW__CORE__PARALLELISM": "4",
-        "AIRFLOW__CORE__AUTH_MANAGER": (
-            "airflow.api_fastapi.auth.managers.simple.simple_auth_manager.SimpleAuthManager"
-        ),
-        "AIRFLOW__CORE__SIMPLE_AUTH_MANAGER_USERS": f"{ADMIN}:admin",
         "AIRFLOW__CORE__SIMPLE_AUTH_MANAGER_PASSWORDS_FILE": str(places.password_path),
         "AIRFLOW__CORE__FERNET_KEY": kept.fernet_key,
         "AIRFLOW__CORE__EXECUTION_API_SERVER_URL": f"http://127.0.0.1:{api_port}/execution/",
         "AIRFLOW__API_AUTH__JWT_SECRET": kept.jwt_secret,
         "AIRFLOW__API__SECRET_KEY": kept.api_secret_key,
-        "AIRFLOW__API__HOST": "127.0.0.1",
         "AIRFLOW__API__PORT": str(api_port),
         "AIRFLOW__API__BASE_URL": f"http://127.0.0.1:{api_port}",
-        "AIRFLOW__API__WORKERS": "1",
-        "AIRFLOW__DAG_PROCESSOR__PARSING_PROCESSES": "1",
-        "AIRFLOW__DAG_PROCESSOR__REFRESH_INTERVAL": "30",
-        "AIRFLOW__DATABASE__LOAD_DEFAULT_CONNECTIONS": "False",
         "AIRFLOW__LOGGING__BASE_LOG_FOLDER": str(places.airflow_home / "logs"),
-        "AIRFLOW__USAGE_DATA_COLLECTION__ENABLED": "False",
-    }
-
-
-def _database_settings(
-    cluster: Cluster | None, inherited: Mapping[str, str], *, headless: bool
-) -> dict[str, str]:
-    warehouse_uri = inherited.get(DATABASE_URI) or _uri(cluster, WAREHOUSE, PIPELINE)
-    settings = {
-        DATABASE_URI: warehouse_uri,
-        MIGRATE_URI: inherited.get(MIGRATE_URI)
-        or inherited.get(DATABASE_URI)
-        or _uri(cluster, WAREHOUSE, OWNER),
         "AIRFLOW_CONN_TSAD_WAREHOUSE": inherited.get("AIRFLOW_CONN_TSAD_WAREHOUSE")
         or warehouse_uri,
+        DATABASE_URI: warehouse_uri,
+        MIGRATE_URI: owner_uri,
+        METADATA_URI: metadata_uri or uri(metadata, AIRFLOW, "+psycopg2"),
+        "PYTHONPATH": os.pathsep.join(paths),
+        "TSAD_HOME": str(places.home),
+        "TSAD_PROJECT": str(places.project),
     }
-    if headless:
-        return settings | {METADATA_URI: _with_driver(_uri(cluster, HEADLESS_METADATA, AIRFLOW))}
-    return settings | {
-        METADATA_URI: inherited.get(METADATA_URI) or _with_driver(_uri(cluster, METADATA, AIRFLOW))
-    }
-
-
-def _uri(cluster: Cluster | None, database: str, role: str) -> str:
-    if cluster is None:
-        raise ValueError(f"Expected a cluster for the database {database}. Received: None.")
-    return cluster.uri(database, role)
-
-
-def _with_driver(uri: str) -> str:
-    return uri.replace("postgresql://", "postgresql+psycopg2://", 1)
-
-
-def _python_path(places: Places, inherited: Mapping[str, str]) -> str:
-    kept = [entry for entry in inherited.get("PYTHONPATH", "").split(os.pathsep) if entry]
-    ours = [str(places.project), str(places.plugins)]
-    return os.pathsep.join([*ours, *(entry for entry in kept if entry not in ours)])
-
-
-def _generated_secrets() -> Secrets:
-    return Secrets(
-        fernet_key=base64.urlsafe_b64encode(secrets.token_bytes(32)).decode("ascii"),
-        jwt_secret=secrets.token_urlsafe(48),
-        api_secret_key=secrets.token_urlsafe(32),
-        admin_password=secrets.token_urlsafe(12),
-    )

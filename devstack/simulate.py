@@ -5,8 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from pathlib import Path
 
 import numpy as np
+import yaml
 from numpy.typing import NDArray
 
 from tsad_tasks.base.errors import BadInput
@@ -14,7 +16,7 @@ from tsad_tasks.base.interval import from_unix_s, unix_s
 
 CHANNELS = ("cpu", "memory", "disk", "network", "temperature")
 UNITS = ("%", "%", "MB/s", "Mbit/s", "°C")
-_CPU, _MEMORY, _DISK, _NETWORK, _TEMPERATURE = range(5)
+_CPU, _MEMORY, _DISK, _NETWORK, _ = range(5)
 _DAY_S, _HOUR_S = 86400, 3600
 
 Floats = NDArray[np.float64]
@@ -97,7 +99,9 @@ def server_room(
         [_host(times_s, step_s, np.random.default_rng([seed, host])) for host in range(hosts)]
     )
     entities = tuple(f"host-{host + 1:02d}" for host in range(hosts))
-    faults = _RECENT + (_EARLIER if days >= 14 else ())
+    faults = known_faults("server_room")
+    if days >= 14:
+        faults += known_faults("server_room_earlier")
     rng = np.random.default_rng([seed, 1_000_000])
     anomalies = put_in_faults(values, times_s, entities, CHANNELS, faults, rng=rng)
     values[..., [_CPU, _MEMORY]] = values[..., [_CPU, _MEMORY]].clip(0, 100)
@@ -108,7 +112,12 @@ def server_room(
 def _host(times_s: NDArray[np.int64], step_s: int, rng: np.random.Generator) -> Floats:
     """Readings of one host without anomalies, (n_steps, n_channels)."""
     level = rng.uniform(0.8, 1.25, 5)
-    busy = _business(times_s) + noise(rng, times_s.size, 1800 / step_s, 0.06)
+    # Load by clock: 1 in the busiest hours of a working day, about a quarter of that at weekends.
+    hour, is_weekend = (times_s % _DAY_S) / _HOUR_S, (times_s // _DAY_S + 3) % 7 >= 5
+    day = _step(1.8 * (hour - 8)) * _step(1.1 * (18 - hour))
+    lunch = 1 - 0.18 * np.exp(-0.5 * ((hour - 12.6) / 0.5) ** 2)
+    business = day * lunch * np.where(is_weekend, 0.27, 1.0) + 0.05
+    busy = business + noise(rng, times_s.size, 1800 / step_s, 0.06)
     backup = bump(times_s % _DAY_S, 2.0 * _HOUR_S, 0.75 * _HOUR_S)
     cpu = 12 * level[0] + 38 * level[0] * busy + 9 * backup + noise(rng, times_s.size, 2, 1.8)
     disk = 15 * level[1] + 30 * busy + 95 * level[1] * backup + noise(rng, times_s.size, 2, 3.0)
@@ -118,19 +127,11 @@ def _host(times_s: NDArray[np.int64], step_s: int, rng: np.random.Generator) -> 
     temperature = (
         24 * level[3] ** 0.3 + 0.17 * warmth + season + noise(rng, times_s.size, 600 / step_s, 0.25)
     )
-    memory = _sawtooth(times_s, level[4]) + 9 * busy + noise(rng, times_s.size, 1200 / step_s, 0.7)
+    # Memory grows until the weekly restart, on Sundays at 4.
+    since_restart = (times_s - 3 * _DAY_S - 4 * _HOUR_S) % (7 * _DAY_S)
+    sawtooth = 38 * level[4] + 11 * since_restart / (7 * _DAY_S)
+    memory = sawtooth + 9 * busy + noise(rng, times_s.size, 1200 / step_s, 0.7)
     return np.column_stack([cpu, memory, disk, network, temperature])
-
-
-def _business(times_s: NDArray[np.int64]) -> Floats:
-    """Load by clock: 1 in the busiest hours of a working day, about a quarter of that at
-    weekends.
-    """
-    hour = (times_s % _DAY_S) / _HOUR_S
-    day = _step(1.8 * (hour - 8)) * _step(1.1 * (18 - hour))
-    lunch = 1 - 0.18 * np.exp(-0.5 * ((hour - 12.6) / 0.5) ** 2)
-    weekend = (times_s // _DAY_S + 3) % 7 >= 5
-    return np.asarray(day * lunch * np.where(weekend, 0.27, 1.0) + 0.05)
 
 
 def bump(second_of_day: NDArray[np.int64], start_s: float, length_s: float) -> Floats:
@@ -145,12 +146,6 @@ def bump(second_of_day: NDArray[np.int64], start_s: float, length_s: float) -> F
 
 def _step(x: Floats) -> Floats:
     return np.asarray(0.5 + 0.5 * np.tanh(0.5 * x))
-
-
-def _sawtooth(times_s: NDArray[np.int64], level: float) -> Floats:
-    """Memory that grows until the weekly restart, on Sundays at 4."""
-    since_restart = (times_s - 3 * _DAY_S - 4 * _HOUR_S) % (7 * _DAY_S)
-    return 38 * level + 11 * since_restart / (7 * _DAY_S)
 
 
 def noise(rng: np.random.Generator, n_steps: int, memory_steps: float, spread: float) -> Floats:
@@ -177,13 +172,13 @@ def lagged(values: Floats, lag_steps: float) -> Floats:
 
 
 @dataclass(frozen=True)
-class Fault:
+class SimulatedFault:
     """When an anomaly starts (hours before the end, at an entity counted from 0), how long, and
     what it does.
 
     Attributes
     ----------
-    changes : of (channel, shape, size)
+    changes : by channel, of (shape, size)
         Shapes add, ramp and saturate have sizes in the channel's unit, times has a factor, freeze
         keeps one value.
     """
@@ -193,70 +188,13 @@ class Fault:
     entity: int
     kind: str
     description: str
-    changes: tuple[tuple[int, str, float], ...]
+    changes: dict[str, tuple[str, float]]
 
 
-_RECENT = (
-    Fault(
-        43.5,
-        0.05,
-        0,
-        "point",
-        "CPU spike at night, as high as on a working day",
-        ((_CPU, "add", 45.0),),
-    ),
-    Fault(
-        38.0,
-        2.5,
-        1,
-        "collective",
-        "A fan failed: the temperature rises by 9 °C at unchanged load",
-        ((_TEMPERATURE, "saturate", 9.0),),
-    ),
-    Fault(
-        30.5,
-        0.75,
-        2,
-        "contextual",
-        "The nightly backup runs at the wrong time",
-        ((_DISK, "add", 95.0), (_CPU, "add", 9.0), (_NETWORK, "add", 38.0)),
-    ),
-    Fault(
-        22.0,
-        8.0,
-        3,
-        "degradation",
-        "A process leaks memory until it is restarted",
-        ((_MEMORY, "ramp", 26.0),),
-    ),
-    Fault(
-        12.2,
-        0.4,
-        0,
-        "collective",
-        "The network link is down",
-        ((_NETWORK, "times", 0.03), (_DISK, "times", 0.75)),
-    ),
-    Fault(
-        5.0,
-        1.0,
-        1,
-        "collective",
-        "Subtle: the temperature stays 2.5 °C above what the load explains",
-        ((_TEMPERATURE, "saturate", 2.5),),
-    ),
-)
-_EARLIER = (
-    Fault(
-        9.4 * 24,
-        1.5,
-        2,
-        "collective",
-        "A runaway process holds the CPU",
-        ((_CPU, "add", 48.0), (_TEMPERATURE, "saturate", 7.0)),
-    ),
-    Fault(12.6 * 24, 0.03, 3, "point", "A burst of disk writes", ((_DISK, "add", 260.0),)),
-)
+def known_faults(plant: str) -> list[SimulatedFault]:
+    """The faults of a plant, as devstack/faults.yaml lists them."""
+    listed = yaml.safe_load(Path(__file__).with_name("faults.yaml").read_text(encoding="utf-8"))
+    return [SimulatedFault(*fields) for fields in listed[plant]]
 
 
 def put_in_faults(
@@ -264,7 +202,7 @@ def put_in_faults(
     times_s: NDArray[np.int64],
     entities: Sequence[str],
     channels: Sequence[str],
-    faults: Sequence[Fault],
+    faults: Sequence[SimulatedFault],
     *,
     rng: np.random.Generator,
 ) -> list[SimulatedAnomaly]:
@@ -278,8 +216,9 @@ def put_in_faults(
         Unix seconds, evenly spaced.
 
     >>> values, times_s = np.zeros((1, 8, 1)), np.arange(8) * 3600
-    >>> freeze = Fault(4.0, 2.0, 0, "point", "one too many", ((0, "add", 10.0),))
-    >>> (one,) = put_in_faults(values, times_s, ["a"], ["x"], [freeze], rng=np.random.default_rng(7))
+    >>> fault = SimulatedFault(4.0, 2.0, 0, "point", "one too many", {"x": ("add", 10.0)})
+    >>> rng = np.random.default_rng(7)
+    >>> (one,) = put_in_faults(values, times_s, ["a"], ["x"], [fault], rng=rng)
     >>> (values[0, :, 0] > 0).tolist(), one.channels
     ([False, False, False, False, True, True, False, False], ('x',))
     """
@@ -288,29 +227,19 @@ def put_in_faults(
     anomalies = []
     for fault in faults:
         jitter_s = int(rng.integers(-10, 11)) * 60
-        start_s = _aligned(end_s - round(fault.hours_before_end * _HOUR_S) + jitter_s, step_s)
-        stop_s = start_s + max(step_s, _aligned(round(fault.hours * _HOUR_S), step_s))
+        before_s, length_s = round(fault.hours_before_end * _HOUR_S), round(fault.hours * _HOUR_S)
+        start_s = (end_s - before_s + jitter_s) // step_s * step_s
+        stop_s = start_s + max(step_s, length_s // step_s * step_s)
         entity = fault.entity % len(entities)
-        rows = slice(int(np.searchsorted(times_s, start_s)), int(np.searchsorted(times_s, stop_s)))
-        for channel, shape, size in fault.changes:
-            values[entity, rows, channel] = _changed(
-                values[entity, rows, channel], shape, size * rng.uniform(0.95, 1.05)
-            )
-        names = tuple(channels[channel] for channel, _, _ in fault.changes)
-        found = (
-            entities[entity],
-            from_unix_s(start_s),
-            from_unix_s(stop_s),
-            fault.kind,
-            names,
-            fault.description,
+        rows = slice(*np.searchsorted(times_s, [start_s, stop_s]).tolist())
+        for name, (shape, size) in fault.changes.items():
+            place = (entity, rows, channels.index(name))
+            values[place] = _changed(values[place], shape, size * rng.uniform(0.95, 1.05))
+        span, names = (from_unix_s(start_s), from_unix_s(stop_s)), tuple(fault.changes)
+        anomalies.append(
+            SimulatedAnomaly(entities[entity], *span, fault.kind, names, fault.description)
         )
-        anomalies.append(SimulatedAnomaly(*found))
     return sorted(anomalies, key=lambda anomaly: anomaly.start_at)
-
-
-def _aligned(s: int, step_s: int) -> int:
-    return s // step_s * step_s
 
 
 def _changed(clean: Floats, shape: str, size: float) -> Floats:

@@ -4,20 +4,25 @@ pumps.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from datetime import datetime
 
 import numpy as np
 from numpy.typing import NDArray
 
-from devstack.simulate import Fault, Floats, SimulatedPlant, bump, lagged, noise, put_in_faults
+from devstack.simulate import (
+    Floats,
+    SimulatedPlant,
+    bump,
+    known_faults,
+    lagged,
+    noise,
+    put_in_faults,
+)
 from tsad_tasks.base.errors import BadInput
 from tsad_tasks.base.interval import unix_s
 
 COLD_CHANNELS = ("temperature", "humidity", "power")
 PUMP_CHANNELS = ("speed", "flow", "pressure", "current", "vibration")
-_TEMPERATURE, _HUMIDITY, _POWER = range(3)
-_, _FLOW, _PRESSURE, _CURRENT, _VIBRATION = range(5)
 _DAY_S, _HOUR_S, _WEEK_S = 86400, 3600, 604800
 _ANOMALY_STREAM = 1_000_000
 
@@ -43,7 +48,7 @@ def cold_store(
         [_room(times_s, step_s, np.random.default_rng([seed, room])) for room in range(rooms)]
     )
     entities = tuple(f"room-{room + 1}" for room in range(rooms))
-    return _finished(values, times_s, entities, COLD_CHANNELS, _COLD_FAULTS, seed)
+    return _finished(values, times_s, entities, COLD_CHANNELS, "cold_store", seed)
 
 
 def pump_hall(
@@ -69,7 +74,7 @@ def pump_hall(
         [_pump(times_s, step_s, pump, np.random.default_rng([seed, pump])) for pump in range(pumps)]
     )
     entities = tuple(f"pump_{pump + 1:02d}" for pump in range(pumps))
-    return _finished(values, times_s, entities, PUMP_CHANNELS, _PUMP_FAULTS, seed)
+    return _finished(values, times_s, entities, PUMP_CHANNELS, "pumps", seed)
 
 
 def _times(days: int, n_entities: int, start_at: datetime, step_s: int) -> NDArray[np.int64]:
@@ -86,11 +91,11 @@ def _finished(
     times_s: NDArray[np.int64],
     entities: tuple[str, ...],
     channels: tuple[str, ...],
-    faults: Sequence[Fault],
+    plant: str,
     seed: int,
 ) -> SimulatedPlant:
     rng = np.random.default_rng([seed, _ANOMALY_STREAM])
-    anomalies = put_in_faults(values, times_s, entities, channels, faults, rng=rng)
+    anomalies = put_in_faults(values, times_s, entities, channels, known_faults(plant), rng=rng)
     # Only the temperature of a cold room goes below zero.
     first = 1 if channels == COLD_CHANNELS else 0
     values[..., first:] = values[..., first:].clip(min=0)
@@ -101,7 +106,11 @@ def _room(times_s: NDArray[np.int64], step_s: int, rng: np.random.Generator) -> 
     """Readings of one cold room without anomalies, (n_steps, n_channels)."""
     level = rng.uniform(0.85, 1.15, 3)
     second_of_day, n_steps = times_s % _DAY_S, times_s.size
-    doors = lagged(_doors(times_s, step_s, rng), 1200 / step_s)
+    # About two short openings an hour, Monday to Saturday, 5 to 15 o'clock.
+    hour, weekday = second_of_day // _HOUR_S, (times_s // _DAY_S + 3) % 7
+    is_open = rng.random(n_steps) < 2.0 * step_s / _HOUR_S
+    is_open &= (hour >= 5) & (hour < 15) & (weekday < 6)
+    doors = lagged(is_open * rng.uniform(0.5, 1.0, n_steps), 1200 / step_s)
     defrost = bump(
         (times_s + int(rng.integers(_DAY_S))) % (6 * _HOUR_S), 0.5 * _HOUR_S, 0.4 * _HOUR_S
     )
@@ -128,24 +137,15 @@ def _room(times_s: NDArray[np.int64], step_s: int, rng: np.random.Generator) -> 
     return np.column_stack([temperature, humidity, power])
 
 
-def _doors(times_s: NDArray[np.int64], step_s: int, rng: np.random.Generator) -> Floats:
-    """How much a door stands open, 0 to 1: about two short openings an hour, Monday to Saturday, 5
-    to 15 o'clock.
-    """
-    hour, weekday = times_s % _DAY_S // _HOUR_S, (times_s // _DAY_S + 3) % 7
-    is_open = (
-        (rng.random(times_s.size) < 2.0 * step_s / _HOUR_S)
-        & (hour >= 5)
-        & (hour < 15)
-        & (weekday < 6)
-    )
-    return np.asarray(is_open * rng.uniform(0.5, 1.0, times_s.size))
-
-
 def _pump(times_s: NDArray[np.int64], step_s: int, number: int, rng: np.random.Generator) -> Floats:
     """Readings of one pump without anomalies, (n_steps, n_channels)."""
     level, n_steps = rng.uniform(0.85, 1.15, 4), times_s.size
-    on = _is_on(times_s, number)
+    if number % 3 == 0:
+        # Every third pump stands only on Sundays from 2 to 4.
+        on = (times_s - 3 * _DAY_S - 2 * _HOUR_S) % _WEEK_S >= 2 * _HOUR_S
+    else:
+        # The others run a long shift, each with its own start.
+        on = (times_s - (4 * _HOUR_S + number * 600)) % _DAY_S < (12 + number % 4) * _HOUR_S
     demand = (
         1
         + 0.12 * np.sin(2 * np.pi * (times_s % _DAY_S - 7 * _HOUR_S) / _DAY_S)
@@ -169,59 +169,3 @@ def _pump(times_s: NDArray[np.int64], step_s: int, number: int, rng: np.random.G
         + noise(rng, n_steps, 2, 0.02)
     )
     return np.column_stack([speed, flow, pressure, current, vibration])
-
-
-def _is_on(times_s: NDArray[np.int64], number: int) -> NDArray[np.bool_]:
-    """Every third pump stands only on Sundays from 2 to 4; the others run a long shift, each with
-    its own start.
-    """
-    if number % 3 == 0:
-        since_stop = (times_s - 3 * _DAY_S - 2 * _HOUR_S) % _WEEK_S
-        return np.asarray(since_stop >= 2 * _HOUR_S)
-    since_start = (times_s - (4 * _HOUR_S + number * 600)) % _DAY_S
-    return np.asarray(since_start < (12 + number % 4) * _HOUR_S)
-
-
-_COLD_FAULTS = (
-    Fault(
-        45.5,
-        1.5,
-        0,
-        "collective",
-        "The door was left open at night",
-        ((_TEMPERATURE, "saturate", 7.0), (_HUMIDITY, "saturate", 14.0), (_POWER, "saturate", 2.5)),
-    ),
-    Fault(
-        27.0,
-        7.0,
-        1,
-        "degradation",
-        "The compressor loses refrigerant",
-        ((_TEMPERATURE, "ramp", 8.0),),
-    ),
-    Fault(
-        14.0, 6.0, 2, "collective", "The humidity sensor is stuck", ((_HUMIDITY, "freeze", 0.0),)
-    ),
-    Fault(4.0, 0.3, 0, "point", "The compressor's current surges", ((_POWER, "add", 9.0),)),
-)
-_PUMP_FAULTS = (
-    Fault(42.0, 6.0, 3, "degradation", "A bearing wears out", ((_VIBRATION, "ramp", 4.0),)),
-    Fault(
-        34.0,
-        1.0,
-        9,
-        "collective",
-        "Cavitation: less flow, much vibration",
-        ((_FLOW, "times", 0.75), (_PRESSURE, "times", 0.8), (_VIBRATION, "add", 2.2)),
-    ),
-    Fault(
-        21.0,
-        3.0,
-        15,
-        "collective",
-        "The filter is clogged: less flow at a higher pressure",
-        ((_FLOW, "times", 0.7), (_PRESSURE, "times", 1.25)),
-    ),
-    Fault(10.0, 0.5, 1, "collective", "A phase of the motor fails", ((_CURRENT, "times", 1.6),)),
-    Fault(6.0, 0.05, 21, "point", "A blow to the casing", ((_VIBRATION, "add", 6.0),)),
-)

@@ -16,6 +16,7 @@ import sys
 import time
 import urllib.request
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import closing, suppress
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from importlib.metadata import version
@@ -106,7 +107,11 @@ def up(
         if running.is_ready:
             return running
         end_processes(places.home)
-        _require_free(port)
+        if not postgres.is_free(port):
+            raise BadInput(
+                f"Expected port {port} to be free. Received: another program listens on it. "
+                "Stop that program, or choose another port: tsad up --port 8081"
+            )
         try:
             return _start(places, port, progress)
         except BaseException:
@@ -125,7 +130,8 @@ def down(home: Path) -> int:
 
 def status(home: Path) -> StackStatus:
     """What runs of the stack of `home`."""
-    port = _remembered_port(home)
+    remembered = home / "run" / "stack.json"
+    port = int(read_private_json(remembered)["port"]) if remembered.exists() else DEFAULT_PORT
     n_processes = len(stack_processes(home))
     cluster = postgres.running_cluster(home / "postgres")
     return StackStatus(
@@ -154,12 +160,22 @@ def stack_environment(
 
 def stack_processes(home: Path) -> list[psutil.Process]:
     """Every living process of the stack of `home`."""
-    sessions = _sessions(home)
-    return [
-        candidate
-        for candidate in psutil.process_iter()
-        if _belongs(candidate, str(home.absolute()), sessions)
-    ]
+    recorded = [_recorded(home, name) for name in COMPONENTS]
+    # Each component leads a session, whose number is not given anew while one member lives.
+    sessions = {one["pid"] for one in recorded if one and one["created_s"] > psutil.boot_time()}
+
+    def belongs(candidate: psutil.Process) -> bool:
+        try:
+            return is_alive(candidate) and candidate.environ().get(MARK) == str(home.absolute())
+        except psutil.AccessDenied:
+            with suppress(psutil.Error, OSError):
+                is_own = candidate.uids().real == os.getuid()
+                return is_own and os.getsid(candidate.pid) in sessions
+            return False
+        except (psutil.NoSuchProcess, OSError):
+            return False
+
+    return [candidate for candidate in psutil.process_iter() if belongs(candidate)]
 
 
 def end_processes(home: Path) -> int:
@@ -193,17 +209,11 @@ def _start(places: Places, port: int, progress: Progress) -> StackStatus:
     progress("scheduler")
     _spawn(places, SCHEDULER, environment)
     _wait_until_healthy(places.home, port, COMPONENTS)
-    return replace(status(places.home), new_admin_password=_password_to_show(places.home))
-
-
-def _password_to_show(home: Path) -> str | None:
-    """The admin's password on the first call, None on every later one."""
-    shown = home / "run" / "password-shown"
-    if shown.exists():
-        return None
+    kept, _ = ensure_secrets(places.home)
+    shown = places.home / "run" / "password-shown"
+    new_password = None if shown.exists() else kept.admin_password
     shown.touch()
-    kept, _ = ensure_secrets(home)
-    return kept.admin_password
+    return replace(status(places.home), new_admin_password=new_password)
 
 
 def _ensure_metadata(places: Places, environment: Mapping[str, str], progress: Progress) -> None:
@@ -215,35 +225,10 @@ def _ensure_metadata(places: Places, environment: Mapping[str, str], progress: P
     if stamp.exists() and read_private_json(stamp) == _metadata_state(uri):
         return
     progress("Airflow's metadata tables")
-    _run_once(places, "initdb", environment, ["-c", "from airflow.utils import db; db.initdb()"])
-    write_private_json(stamp, _metadata_state(uri))
-
-
-def _metadata_state(uri: str) -> dict[str, str | None]:
-    """Airflow's version, and the revision of its tables at `uri` if there are any."""
-    connection = psycopg2.connect(
-        uri.replace("+psycopg2", "", 1), connect_timeout=postgres.CONNECT_TIMEOUT_S
-    )
-    try:
-        with connection.cursor() as cursor:
-            cursor.execute("select to_regclass('alembic_version') is not null")
-            has_tables = (cursor.fetchone() or (False,))[0]
-            cursor.execute(
-                "select version_num from alembic_version" if has_tables else "select null"
-            )
-            revision = (cursor.fetchone() or (None,))[0]
-    finally:
-        connection.close()
-    return {"airflow": version("apache-airflow"), "revision": revision}
-
-
-def _run_once(
-    places: Places, name: str, environment: Mapping[str, str], arguments: list[str]
-) -> None:
-    log = _log_path(places.home, name)
+    log, program = _log_path(places.home, "initdb"), "from airflow.utils import db; db.initdb()"
     with log.open("ab") as output:
         finished = subprocess.run(
-            [sys.executable, *arguments],
+            [sys.executable, "-c", program],
             env=dict(environment),
             stdin=subprocess.DEVNULL,
             stdout=output,
@@ -252,9 +237,24 @@ def _run_once(
         )
     if finished.returncode != 0:
         raise Unavailable(
-            f"Expected Airflow's {name} to succeed. Received: exit code {finished.returncode}. "
-            f"The end of {log}:\n{_tail(log)}"
+            f"Expected Airflow's initdb to succeed. Received: exit code {finished.returncode}. "
+            f"The end of {log}:\n{postgres.log_tail(log)}"
         )
+    write_private_json(stamp, _metadata_state(uri))
+
+
+def _metadata_state(uri: str) -> dict[str, str | None]:
+    """Airflow's version, and the revision of its tables at `uri` if there are any."""
+    plain, timeout_s = uri.replace("+psycopg2", "", 1), postgres.CONNECT_TIMEOUT_S
+    with (
+        closing(psycopg2.connect(plain, connect_timeout=timeout_s)) as connection,
+        connection.cursor() as cursor,
+    ):
+        cursor.execute("select to_regclass('alembic_version') is not null")
+        has_tables = (cursor.fetchone() or (False,))[0]
+        cursor.execute("select version_num from alembic_version" if has_tables else "select null")
+        revision = (cursor.fetchone() or (None,))[0]
+    return {"airflow": version("apache-airflow"), "revision": revision}
 
 
 def _spawn(places: Places, name: str, environment: Mapping[str, str]) -> None:
@@ -286,45 +286,38 @@ def _wait_until_healthy(home: Path, port: int, names: Sequence[str]) -> None:
 def _ended(home: Path, name: str, what: str) -> Unavailable:
     log = _log_path(home, name)
     return Unavailable(
-        f"Expected Airflow's {name} to run. Received: {what}. The end of {log}:\n{_tail(log)}"
+        f"Expected Airflow's {name} to run. Received: {what}. The end of {log}:\n{postgres.log_tail(log)}"
     )
 
 
 def _healthy_components(home: Path, port: int) -> tuple[str, ...]:
-    health = _health(port)
-    return tuple(name for name in COMPONENTS if _is_healthy(health, name, _leader(home, name)))
-
-
-def _is_healthy(health: Mapping[str, Any], name: str, leader: psutil.Process | None) -> bool:
-    if leader is None or not health:
-        return False
-    if name == API_SERVER:
-        return bool(health["metadatabase"]["status"] == "healthy")
-    key = name.replace("-", "_")
-    heartbeat = health[key][f"latest_{key}_heartbeat"]
-    # After a kill the last heartbeat of the one before still looks healthy for half a minute.
-    is_own = (
-        heartbeat is not None
-        and datetime.fromisoformat(heartbeat).timestamp() >= leader.create_time()
-    )
-    return bool(is_own and health[key]["status"] == "healthy")
-
-
-def _health(port: int) -> dict[str, Any]:
-    """What the api-server says about all components; empty while it does not answer."""
-    opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
+    leaders = {name: leader for name in COMPONENTS if (leader := _leader(home, name))}
     try:
         # The first request for a task builds the routes of all versions, for seconds in which
         # nobody is answered.
-        opener.open(
-            f"http://{postgres.HOST}:{port}/execution/health", timeout=HEALTH_TIMEOUT_S
-        ).close()
-        with opener.open(
-            f"http://{postgres.HOST}:{port}/api/v2/monitor/health", timeout=HEALTH_TIMEOUT_S
-        ) as response:
-            return dict(json.load(response))
+        _answer(port, "execution/health")
+        health = _answer(port, "api/v2/monitor/health")
     except (OSError, ValueError):
-        return {}
+        return ()
+
+    def is_healthy(name: str, leader: psutil.Process) -> bool:
+        if name == API_SERVER:
+            return bool(health["metadatabase"]["status"] == "healthy")
+        key = name.replace("-", "_")
+        beat = health[key][f"latest_{key}_heartbeat"]
+        # After a kill the last heartbeat of the one before still looks healthy for half a minute.
+        is_own = beat and datetime.fromisoformat(beat).timestamp() >= leader.create_time()
+        return bool(is_own and health[key]["status"] == "healthy")
+
+    return tuple(name for name, leader in leaders.items() if is_healthy(name, leader))
+
+
+def _answer(port: int, path: str) -> dict[str, Any]:
+    """What the api-server says, whatever proxy the environment names."""
+    opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
+    url = f"http://{postgres.HOST}:{port}/{path}"
+    with opener.open(url, timeout=HEALTH_TIMEOUT_S) as response:
+        return dict(json.load(response))
 
 
 def _leader(home: Path, name: str) -> psutil.Process | None:
@@ -347,55 +340,7 @@ def _recorded(home: Path, name: str) -> dict[str, Any] | None:
     return read_private_json(path) if path.exists() else None
 
 
-def _sessions(home: Path) -> set[int]:
-    """Session ids of the components: each leads its own, and the number is not given anew while one
-    member lives.
-    """
-    recorded = [_recorded(home, name) for name in COMPONENTS]
-    return {one["pid"] for one in recorded if one and one["created_s"] > psutil.boot_time()}
-
-
-def _belongs(candidate: psutil.Process, home: str, sessions: set[int]) -> bool:
-    try:
-        return is_alive(candidate) and bool(candidate.environ().get(MARK) == home)
-    except psutil.AccessDenied:
-        return _is_own(candidate) and _session_of(candidate.pid) in sessions
-    except (psutil.NoSuchProcess, OSError):
-        return False
-
-
-def _is_own(candidate: psutil.Process) -> bool:
-    try:
-        return bool(candidate.uids().real == os.getuid())
-    except psutil.Error:
-        return False
-
-
-def _session_of(pid: int) -> int | None:
-    try:
-        return os.getsid(pid)
-    except OSError:
-        return None
-
-
-def _remembered_port(home: Path) -> int:
-    path = home / "run" / "stack.json"
-    return int(read_private_json(path)["port"]) if path.exists() else DEFAULT_PORT
-
-
-def _require_free(port: int) -> None:
-    if not postgres.is_free(port):
-        raise BadInput(
-            f"Expected port {port} to be free. Received: another program listens on it. "
-            "Stop that program, or choose another port: tsad up --port 8081"
-        )
-
-
 def _log_path(home: Path, name: str) -> Path:
     folder = home / "logs"
     folder.mkdir(parents=True, exist_ok=True)
     return folder / f"{name}.log"
-
-
-def _tail(log: Path, n_lines: int = 15) -> str:
-    return "\n".join(log.read_text(encoding="utf-8", errors="replace").splitlines()[-n_lines:])

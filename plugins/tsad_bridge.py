@@ -25,7 +25,7 @@ from tsad_tasks.config import DatasetConfig
 from tsad_tasks.pipeline.task import Task, TaskRun, run_task
 
 if TYPE_CHECKING:
-    from tsad_tasks.notifications.notify import Message
+    from tsad_tasks.notifications.channels.base import Message
 
 log = logging.getLogger("tsad")
 WAREHOUSE_CONNECTION = "tsad_warehouse"
@@ -60,15 +60,20 @@ def connection_uri(connection_id: str) -> str:
     BadInput
         When there is none of that id.
     """
+    uri: str = airflow_connection(connection_id).get_uri()
+    return uri
+
+
+def airflow_connection(connection_id: str) -> Any:
+    """The connection as Airflow has it now; raises as `connection_uri` does."""
     from airflow.sdk import BaseHook
 
     try:
-        uri: str = BaseHook.get_connection(connection_id).get_uri()
+        return BaseHook.get_connection(connection_id)
     except AirflowNotFoundException as error:
         raise BadInput(
             f"Expected an Airflow connection named {connection_id!r}. Received: none of that name."
         ) from error
-    return uri
 
 
 def run_in_airflow(

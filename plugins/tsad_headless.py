@@ -92,8 +92,8 @@ def moment_of(text: str) -> datetime:
 def intervals_between(start_at: datetime, end_at: datetime, step: timedelta) -> list[Interval]:
     """The whole steps of `[start_at, end_at)`, oldest first.
 
-    >>> found = intervals_between(moment_of("2024-05-01"), moment_of("2024-05-01T03:30"), step_of("1h"))
-    >>> [interval.start_at.hour for interval in found]
+    >>> start_at, end_at = moment_of("2024-05-01"), moment_of("2024-05-01T03:30")
+    >>> [one.start_at.hour for one in intervals_between(start_at, end_at, step_of("1h"))]
     [0, 1, 2]
     """
     n_steps = (end_at - start_at) // step
@@ -107,22 +107,19 @@ def intervals_between(start_at: datetime, end_at: datetime, step: timedelta) -> 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command line; see the module's docstring."""
     chosen = _parser().parse_args(arguments)
+    log = chosen.log or Path(os.environ.get("TSAD_HOME", ".tsad")) / "logs" / "headless.log"
     try:
-        jobs = (
-            _jobs_of(sys.stdin)
-            if chosen.jobs
-            else [_job_of(vars(chosen) | {"conf": _object_of(chosen.conf)})]
-        )
-        with _airflow_speaks_to(chosen.log or _default_log()) as answers:
+        jobs: Iterable[Job]
+        if chosen.jobs:
+            defaults = {"step": "1h", "reverse": False, "conf": {}}
+            jobs = (_job_of(defaults | _object_of(line)) for line in sys.stdin)
+        else:
+            jobs = [_job_of(vars(chosen) | {"conf": _object_of(chosen.conf)})]
+        with _airflow_speaks_to(log) as answers:
             return _run_all(jobs, answers)
     except BadArguments as error:
         print(error, file=sys.stderr)
         return 2
-
-
-def _jobs_of(lines: Iterable[str]) -> Iterator[Job]:
-    for line in lines:
-        yield _job_of({"step": "1h", "reverse": False, "conf": {}} | _object_of(line))
 
 
 def _job_of(wanted: Mapping[str, Any]) -> Job:
@@ -136,7 +133,9 @@ def _job_of(wanted: Mapping[str, Any]) -> Job:
 
 
 def _run_all(jobs: Iterable[Job], answers: TextIO) -> int:
-    _ensure_metadata()
+    from airflow import settings
+
+    ensure_metadata()
     bag = _synced_bag()
     n_failed = 0
     try:
@@ -146,18 +145,31 @@ def _run_all(jobs: Iterable[Job], answers: TextIO) -> int:
                 print(json.dumps(outcome), file=answers, flush=True)
                 n_failed += outcome["state"] != "success"
     finally:
-        _release_database()
+        settings.dispose_orm()
     return 1 if n_failed else 0
 
 
 def _timed_run(dag: DAG, interval: Interval, conf: dict[str, Any]) -> dict[str, Any]:
+    from airflow.sdk.definitions.dag import _run_task
     from airflow.utils.session import create_session
 
     started_s = time.perf_counter()
     with create_session() as session:
         run = _created_run(dag, interval, conf, session)
-        _run_until_done(dag, run, session)
+        while run.state == "running":
+            session.expire_all()
+            ready = _scheduled_instances(run, session)
+            for one in ready:
+                _run_task(ti=one, task=dag.task_dict[one.task_id], run_triggerer=True)
+            if not ready and run.state == "running":
+                # Nothing can start yet: a retry's delay is running.
+                time.sleep(POLL_S)
         instances = run.get_task_instances(session=session)
+        failed = [
+            one.task_id if one.map_index < 0 else f"{one.task_id}[{one.map_index}]"
+            for one in instances
+            if one.state == "failed"
+        ]
         return {
             "dag_id": dag.dag_id,
             "interval_start": interval.start_at.isoformat(),
@@ -165,9 +177,7 @@ def _timed_run(dag: DAG, interval: Interval, conf: dict[str, Any]) -> dict[str, 
             "state": str(run.state),
             "seconds": round(time.perf_counter() - started_s, 3),
             "n_tasks": len(instances),
-            "failed_tasks": sorted(
-                _label(instance) for instance in instances if instance.state == "failed"
-            ),
+            "failed_tasks": sorted(failed),
         }
 
 
@@ -196,17 +206,6 @@ def _created_run(dag: DAG, interval: Interval, conf: dict[str, Any], session: Se
     )
 
 
-def _run_until_done(dag: DAG, run: DagRun, session: Session) -> None:
-    while run.state == "running":
-        session.expire_all()
-        ready = _scheduled_instances(run, session)
-        for instance in ready:
-            _run_instance(dag, instance)
-        if not ready and run.state == "running":
-            # Nothing can start yet: a retry's delay is running.
-            time.sleep(POLL_S)
-
-
 def _scheduled_instances(run: DagRun, session: Session) -> list[TaskInstance]:
     schedulable, _ = run.update_state(session=session)
     for instance in schedulable:
@@ -221,13 +220,8 @@ def _scheduled_instances(run: DagRun, session: Session) -> list[TaskInstance]:
     )
 
 
-def _run_instance(dag: DAG, instance: TaskInstance) -> None:
-    from airflow.sdk.definitions.dag import _run_task
-
-    _run_task(ti=instance, task=dag.task_dict[instance.task_id], run_triggerer=True)
-
-
-def _ensure_metadata() -> None:
+def ensure_metadata() -> None:
+    """Makes the tables of Airflow's metadata database, unless they are up to date."""
     from airflow import settings
     from airflow.utils import db
 
@@ -255,32 +249,15 @@ def _synced_bag() -> BundleDagBag:
 
 
 def _chosen_dags(bag: BundleDagBag, dag_ids: list[str]) -> list[DAG]:
-    unknown = [dag_id for dag_id in dag_ids if dag_id not in bag.dags]
-    if unknown:
-        raise BadArguments(
-            f"Expected --dag to be one of {', '.join(sorted(bag.dags)) or '(none)'} in "
-            f"{bag.dag_folder}. "
-            f"Received: {unknown[0]}. {_import_errors(bag.import_errors)}"
-        )
+    for dag_id in dag_ids:
+        if dag_id not in bag.dags:
+            known = f"{', '.join(sorted(bag.dags)) or '(none)'} in {bag.dag_folder}"
+            broken = " ".join(
+                f"{path} failed: {trace.strip().splitlines()[-1]}"
+                for path, trace in sorted(bag.import_errors.items())
+            )
+            raise BadArguments(f"Expected --dag to be one of {known}. Received: {dag_id}. {broken}")
     return [bag.dags[dag_id] for dag_id in dag_ids]
-
-
-def _import_errors(errors: dict[str, str]) -> str:
-    return " ".join(
-        f"{path} failed: {trace.strip().splitlines()[-1]}" for path, trace in sorted(errors.items())
-    )
-
-
-def _release_database() -> None:
-    from airflow import settings
-
-    settings.dispose_orm()
-
-
-def _label(instance: TaskInstance) -> str:
-    return (
-        instance.task_id if instance.map_index < 0 else f"{instance.task_id}[{instance.map_index}]"
-    )
 
 
 @contextlib.contextmanager
@@ -312,10 +289,6 @@ def _object_of(text: str) -> dict[str, Any]:
     if not isinstance(found, dict):
         raise BadArguments(f"Expected a JSON object. Received: {text.strip()}.")
     return found
-
-
-def _default_log() -> Path:
-    return Path(os.environ.get("TSAD_HOME", ".tsad")) / "logs" / "headless.log"
 
 
 def _parser() -> argparse.ArgumentParser:

@@ -1,68 +1,32 @@
-"""Messages of the outbox, sent by Airflow's own hooks over its connections.
-
-The errors that leave here name no URL: a webhook's may be a secret.
-"""
+"""Messages of the outbox in Airflow: sent by the channels of tsad_tasks over Airflow's connections."""
 
 from __future__ import annotations
 
-from html import escape
-from typing import Any
+from urllib.parse import quote
 
-from tsad_tasks.base.errors import Unreachable
-from tsad_tasks.notifications.channels.senders import (
-    TIMEOUT_S,
-    check_status,
-    email_headers,
-    smtp_error,
-    unreachable,
-    webhook_request,
-)
-from tsad_tasks.notifications.notify import Message
-
-_PLAIN = '<pre style="font-family: inherit; white-space: pre-wrap">{}</pre>'
+from tsad_bridge import airflow_connection
+from tsad_tasks.notifications.channels.base import Connection, sender
 
 
-def send(message: Message) -> None:
-    """Sends one message; raises `Undelivered` or one of its kinds when it was not accepted."""
-    (_send_email if message.medium == "email" else _post)(message)
+def connection_of(connection_id: str) -> Connection:
+    """Airflow's connection as channels take it.
+
+    Not `get_uri()`: of an http connection whose host is a whole URL, as Airflow wants it, that
+    makes `http://https://host%2Fpath`.
+
+    Raises
+    ------
+    BadInput
+        When there is none of that id.
+    """
+    found = airflow_connection(connection_id)
+    scheme = (found.schema or "http") if found.conn_type == "http" else found.conn_type
+    host = found.host or ""
+    scheme, _, place = (host if "://" in host else f"{scheme}://{host}").partition("://")
+    login = ":".join(quote(part or "", safe="") for part in (found.login, found.password))
+    port = f":{found.port}" if found.port else ""
+    uri = f"{scheme}://{login + '@' if found.login else ''}{place}{port}"
+    return Connection(uri, found.extra_dejson)
 
 
-def _send_email(message: Message) -> None:
-    from airflow.providers.smtp.hooks.smtp import SmtpHook
-    from airflow.sdk.exceptions import AirflowException
-
-    try:
-        with SmtpHook(smtp_conn_id=message.connection) as hook:
-            hook.send_email_smtp(
-                to=[message.address],
-                subject=message.subject,
-                html_content=_PLAIN.format(escape(message.text, quote=False)),
-                custom_headers=email_headers(message),
-            )
-    except AirflowException as error:
-        raise Unreachable(f"Connection {message.connection}: {error}") from error
-    except OSError as error:
-        raise smtp_error(error, message.connection) from error
-
-
-def _post(message: Message) -> None:
-    # Not `HttpHook.run`, which logs the URL when the server does not answer.
-    content, headers = webhook_request(message)
-    try:
-        session, url = _session(message.connection, headers)
-        with session:
-            answer = session.post(url, data=content, timeout=TIMEOUT_S, allow_redirects=False)
-    except OSError as error:
-        raise unreachable(error, message.connection) from error
-    check_status(answer.status_code, message.connection)
-
-
-def _session(connection: str, headers: dict[str, str]) -> tuple[Any, str]:
-    from airflow.providers.http.hooks.http import HttpHook
-    from airflow.sdk.exceptions import AirflowException
-
-    hook = HttpHook(http_conn_id=connection)
-    try:
-        return hook.get_conn(headers), hook.url_from_endpoint(None)
-    except AirflowException as error:
-        raise Unreachable(f"Connection {connection}: {error}") from error
+send = sender(connection_of)

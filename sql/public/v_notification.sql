@@ -23,7 +23,7 @@ COMMENT ON COLUMN tsad.v_notification.severity IS 'The highest severity that peo
 COMMENT ON COLUMN tsad.v_notification.alert_state IS 'What became of the alert by now: open, closed or withdrawn.';
 COMMENT ON COLUMN tsad.v_notification.started_at IS 'First flag that the alert stands for, as known now.';
 COMMENT ON COLUMN tsad.v_notification.incident_id IS 'The incident that the alert stands for, as known now; see v_incident.';
-COMMENT ON COLUMN tsad.v_notification.medium IS 'email or webhook.';
+COMMENT ON COLUMN tsad.v_notification.medium IS 'By which channel: email, webhook, or another that the dataset''s file names.';
 COMMENT ON COLUMN tsad.v_notification.connection IS 'Id of the Airflow connection that it is sent through.';
 COMMENT ON COLUMN tsad.v_notification.address IS 'The address: its first letter and its domain; empty for a webhook, whose address is in its connection.';
 COMMENT ON COLUMN tsad.v_notification.state IS 'pending, delivered (a server took it), or failed (refused for good).';

@@ -609,8 +609,8 @@ def test_holidays_follow_country_and_region_and_the_day_of_rest_its_weekend() ->
     [
         (
             "{mail: [a@b.c]}",
-            "notifications.targets.0.mail: Expected one of email, webhook, connection, news (did "
-            "you mean email?)",
+            "notifications.targets.0.mail: Expected one of email, webhook, channel, to, "
+            "connection, news (did you mean email?)",
         ),
         (
             "{email: [shift]}",
@@ -619,7 +619,7 @@ def test_holidays_follow_country_and_region_and_the_day_of_rest_its_weekend() ->
         ),
         (
             "{email: [a@b.c], webhook: chat}",
-            "notifications.targets.0: Expected exactly one of email, webhook.",
+            "notifications.targets.0: Expected exactly one of email, webhook, channel.",
         ),
         (
             "{webhook: 'https://me:secret@chat'}",

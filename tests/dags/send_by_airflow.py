@@ -13,7 +13,7 @@ from types import SimpleNamespace
 from typing import Any
 
 from tsad_tasks.base.errors import NothingToDo, Undelivered
-from tsad_tasks.notifications.notify import Message
+from tsad_tasks.notifications.channels.base import Message
 
 
 def main() -> None:

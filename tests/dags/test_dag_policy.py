@@ -17,8 +17,8 @@ import yaml
 
 from devstack.environment import Places, airflow_environment, ensure_secrets
 from devstack.postgres import ROLES, Cluster
+from tsad_tasks.base.enums import Verdict
 from tsad_tasks.base.places import project_folder
-from tsad_tasks.feedback.words import VERDICTS
 from tsad_tasks.storage.paths import dataset_paths
 
 EXAMPLES = sorted(path.stem for path in dataset_paths())
@@ -225,7 +225,7 @@ def test_a_lineage_is_chosen_from_a_form(dags: dict[str, Dag]) -> None:
 def test_a_verdict_is_said_on_a_form_that_runs_by_hand_only(dags: dict[str, Dag]) -> None:
     dag = dags["server_room.verdict"]
     assert dag["interval"] == []
-    assert dag["params"]["verdict"]["enum"] == list(VERDICTS)
+    assert dag["params"]["verdict"]["enum"] == list(Verdict)
     assert dag["params"]["incident"]["minLength"] == 1
 
 

@@ -14,6 +14,14 @@ from typing import Any
 _OPENER = urllib.request.build_opener(urllib.request.ProxyHandler({}))
 
 
+class Refused(AssertionError):
+    """An answer of 400 and more."""
+
+    def __init__(self, code: int, text: str) -> None:
+        super().__init__(text)
+        self.code = code
+
+
 @dataclass(frozen=True)
 class Rest:
     """A login to the api-server at `url`."""
@@ -40,9 +48,8 @@ class Rest:
             with _OPENER.open(request, timeout=30) as response:
                 return dict(json.load(response))
         except urllib.error.HTTPError as error:
-            raise AssertionError(
-                f"{method} {path}: {error.code} {error.read().decode()[:500]}"
-            ) from error
+            answer = f"{method} {path}: {error.code} {error.read().decode()[:500]}"
+            raise Refused(error.code, answer) from error
 
     def unpause(self, dag_id: str) -> None:
         """Let the DAG run, as soon as it is known."""
@@ -50,11 +57,13 @@ class Rest:
         self.send("PATCH", f"/api/v2/dags/{dag_id}", {"is_paused": False})
 
     def _is_serialized(self, dag_id: str) -> bool:
-        """A DAG is listed a moment before it can be triggered."""
-        listed = [dag["dag_id"] for dag in self.send("GET", "/api/v2/dags")["dags"]]
-        return dag_id in listed and bool(
-            self.send("GET", f"/api/v2/dags/{dag_id}/dagVersions")["dag_versions"]
-        )
+        """A DAG is listed a moment before it can be triggered, and before it has versions."""
+        try:
+            return bool(self.send("GET", f"/api/v2/dags/{dag_id}/dagVersions")["dag_versions"])
+        except Refused as refused:
+            if refused.code != 404:
+                raise
+            return False
 
     def trigger(self, dag_id: str, logical_date: datetime) -> str:
         """Id of a run by hand."""

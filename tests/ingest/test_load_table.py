@@ -11,8 +11,8 @@ import psycopg2
 import pytest
 
 from tsad_tasks.base.errors import BadInput, SourceError
-from tsad_tasks.ingest.sources import load_table as module
-from tsad_tasks.ingest.sources.load_table import LoadOptions, load_table
+from tsad_tasks.ingest.sources.postgres_tables import load_table as module
+from tsad_tasks.ingest.sources.postgres_tables.load_table import LoadOptions, load_table
 
 
 def _rows(uri: str, statement: str) -> list[tuple[Any, ...]]:

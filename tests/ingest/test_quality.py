@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from devstack.simulate import server_room
 from tsad_tasks.base.errors import BadInput
-from tsad_tasks.ingest.quality import QualityVerdict, quality_verdicts
+from tsad_tasks.ingest.quality import SensorFinding, quality_verdicts
 
 USUAL = {"reference_median": np.array([25.0]), "reference_spread": np.array([1.0])}
 
@@ -22,11 +22,11 @@ def usual(n: int, level: float = 25.0, spread: float = 1.0) -> NDArray[np.float6
 
 def verdicts(
     hour: NDArray[np.float64], previous: NDArray[np.float64] | None = None, **known: Any
-) -> list[QualityVerdict]:
+) -> list[SensorFinding]:
     return quality_verdicts(hour, usual(60) if previous is None else previous, **{**USUAL, **known})
 
 
-def names(found: list[QualityVerdict]) -> list[str]:
+def names(found: list[SensorFinding]) -> list[str]:
     return [verdict.verdict for verdict in found]
 
 

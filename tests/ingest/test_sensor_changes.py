@@ -19,7 +19,7 @@ from devstack.postgres import Cluster
 from tests.plants.weeks import MACHINE, Weeks, week
 from tsad_tasks.base.errors import BadInput
 from tsad_tasks.base.interval import HOUR
-from tsad_tasks.feedback.words import set_channel_epoch, withdraw_channel_epoch
+from tsad_tasks.feedback.sensor_changes import add_sensor_change, withdraw_sensor_change
 from tsad_tasks.ingest.ingest import ingest_interval
 from tsad_tasks.scoring.features import build_features
 from tsad_tasks.scoring.score import score_shard
@@ -98,7 +98,7 @@ def _send(weeks: Weeks, scale: float, offset: float) -> None:
 
 def _say(weeks: Weeks, kind: str, **terms: float) -> int:
     with Store.connect(weeks.uri) as store:
-        return set_channel_epoch(
+        return add_sensor_change(
             store,
             "plant",
             MACHINE,
@@ -257,7 +257,7 @@ def test_a_withdrawn_change_gives_the_former_rows_back(weeks: Weeks) -> None:
     weeks.score(week(1), week(1, 20))
     assert weeks.execute(ROWS) != before
     with Store.connect(weeks.uri) as store:
-        withdraw_channel_epoch(store, "plant", number)
+        withdraw_sensor_change(store, "plant", number)
     weeks.score(week(1), week(1, 20))
     assert weeks.execute(ROWS) == before
 
@@ -404,19 +404,19 @@ def test_a_wrong_word_on_a_sensor_is_refused(trained: Weeks, name: str) -> None:
     }
     said |= {"reason": "broke", "said_by": "ada"} | changes
     with Store.connect(trained.uri) as store, pytest.raises(BadInput) as refused:
-        set_channel_epoch(store, "plant", **said)
+        add_sensor_change(store, "plant", **said)
     assert str(refused.value) == message
 
 
 def test_only_a_change_that_holds_can_be_withdrawn(weeks: Weeks) -> None:
     number = _say(weeks, "replaced")
     with Store.connect(weeks.uri) as store:
-        withdraw_channel_epoch(store, "plant", number)
+        withdraw_sensor_change(store, "plant", number)
         with pytest.raises(
             BadInput, match="Expected the epoch_id of a change of a sensor that holds"
         ):
-            withdraw_channel_epoch(store, "plant", number)
+            withdraw_sensor_change(store, "plant", number)
         with pytest.raises(
             BadInput, match=r"Expected the number of a change of a sensor of plant\. Received: 99"
         ):
-            withdraw_channel_epoch(store, "plant", 99)
+            withdraw_sensor_change(store, "plant", 99)

@@ -12,8 +12,9 @@ from devstack.postgres import BROWSER, Cluster
 from tests.statements import run
 from tsad_tasks.base.errors import AccessDenied, BadInput, SourceError, Unavailable
 from tsad_tasks.config import DatasetConfig
-from tsad_tasks.ingest.sources import postgres as module
-from tsad_tasks.ingest.sources.postgres import connect_source, open_source
+from tsad_tasks.ingest.sources.base import open_source
+from tsad_tasks.ingest.sources.postgres_tables import rows as module
+from tsad_tasks.ingest.sources.postgres_tables.connection import connect_source
 
 START_US, END_US = (
     int(datetime(2024, 5, 1, hour, tzinfo=UTC).timestamp()) * 1_000_000 for hour in (10, 12)
@@ -68,7 +69,7 @@ def test_a_pattern_finds_tables_views_and_parents_but_no_partitions_of_them(
         f"CREATE TABLE plant.pressx {columns}; CREATE TABLE press_9 {columns}",
     )
     with open_source(empty_database_uri, _config(tables="plant.press_*")) as source:
-        assert [plan.table.title for plan in source.plans] == [
+        assert [table.title for table in source.tables] == [
             "plant.press_1",
             "plant.press_2",
             "plant.press_3",
@@ -76,7 +77,7 @@ def test_a_pattern_finds_tables_views_and_parents_but_no_partitions_of_them(
     with open_source(
         empty_database_uri, _config(tables=["plant.press_3_2024", "press_9"])
     ) as source:
-        assert [plan.table.title for plan in source.plans] == [
+        assert [table.title for table in source.tables] == [
             "plant.press_3_2024",
             "public.press_9",
         ]

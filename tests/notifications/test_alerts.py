@@ -10,7 +10,8 @@ from itertools import count
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tsad_tasks.notifications.alerts import RANK, Alert, Change, Sighting, alert_changes
+from tsad_tasks.base.enums import Severity, severity_rank
+from tsad_tasks.notifications.alerts import Alert, AlertableIncident, AlertChange, alert_changes
 
 AT = datetime(2026, 3, 1, tzinfo=UTC)
 GAP = timedelta(minutes=5)
@@ -23,8 +24,8 @@ def minute(n: int) -> datetime:
 
 def seen(
     start: int, end: int, severity: str = "LOW", *, is_open: bool = True, name: str = ""
-) -> Sighting:
-    return Sighting(
+) -> AlertableIncident:
+    return AlertableIncident(
         name or f"INC-{start}-{end}", "a", minute(start), minute(end), severity, is_open, "a: ..."
     )
 
@@ -41,12 +42,12 @@ class Book:
     def standing(self) -> list[Alert]:
         return [alert for alert in self.alerts if alert.state != "withdrawn"]
 
-    def follow(self, *incidents: Sighting, young_from: datetime = ALWAYS) -> list[str]:
+    def follow(self, *incidents: AlertableIncident, young_from: datetime = ALWAYS) -> list[str]:
         standing = self.standing
         changes = alert_changes(standing, incidents, gap=GAP, young_from=young_from)
         return [event for change in changes for event in self._kept(change)]
 
-    def _kept(self, change: Change) -> tuple[str, ...]:
+    def _kept(self, change: AlertChange) -> tuple[str, ...]:
         alert = change.alert
         if change.former is None:
             alert = replace(alert, alert_id=next(self._ids))
@@ -162,7 +163,7 @@ incidents = st.builds(
     ),
     st.integers(0, 60),
     st.integers(0, 15),
-    st.sampled_from(sorted(RANK)),
+    st.sampled_from(sorted(map(str, Severity))),
     st.booleans(),
     st.sampled_from("ab"),
     st.booleans(),
@@ -171,7 +172,7 @@ incidents = st.builds(
 
 @given(st.lists(st.lists(incidents, max_size=6), max_size=8))
 def test_whatever_happens_nothing_is_told_twice_and_everything_once(
-    rounds: list[list[Sighting]],
+    rounds: list[list[AlertableIncident]],
 ) -> None:
     book = Book()
     for found in rounds:
@@ -187,21 +188,24 @@ def test_whatever_happens_nothing_is_told_twice_and_everything_once(
     }
 
 
-def _covers(book: Book, found: list[Sighting]) -> None:
+def _covers(book: Book, found: list[AlertableIncident]) -> None:
     """Each incident has an alert, at least as severe if nobody called it normal, and each alert has
     an incident.
     """
     for incident in found:
         near = [alert for alert in book.standing if _overlaps(alert, incident, timedelta())]
         assert any(
-            incident.is_normal or RANK[alert.severity] >= RANK[incident.severity] for alert in near
+            incident.is_normal or severity_rank(alert.severity) >= severity_rank(incident.severity)
+            for alert in near
         )
     assert all(
         any(_overlaps(alert, incident, GAP) for incident in found) for alert in book.standing
     )
 
 
-def _opens_only_what_nobody_knew(before: list[Alert], book: Book, found: list[Sighting]) -> None:
+def _opens_only_what_nobody_knew(
+    before: list[Alert], book: Book, found: list[AlertableIncident]
+) -> None:
     """No incident of a new alert was near to one that stood, under whatever id."""
     opened = [
         alert
@@ -218,7 +222,7 @@ def _opens_only_what_nobody_knew(before: list[Alert], book: Book, found: list[Si
     ]
 
 
-def _overlaps(alert: Alert, incident: Sighting, gap: timedelta) -> bool:
+def _overlaps(alert: Alert, incident: AlertableIncident, gap: timedelta) -> bool:
     near = (
         alert.start_at <= incident.last_flag_at + gap and alert.end_at >= incident.started_at - gap
     )

@@ -46,18 +46,17 @@ from tsad_tasks.champions.queries import (
 )
 from tsad_tasks.champions.records import insert_model, open_period
 from tsad_tasks.config import DatasetConfig, Notifications
-from tsad_tasks.notifications.channels.senders import sender
+from tsad_tasks.notifications.channels.base import Message, sender
 from tsad_tasks.notifications.notify import (
     MOST_REFUSALS,
     EnqueueSummary,
-    Message,
     NewsSummary,
     deliver,
     enqueue,
     enqueue_news,
     retire_alerts,
 )
-from tsad_tasks.scoring.queries import UPSERT_INCIDENTS, IncidentRow
+from tsad_tasks.scoring.queries import UPSERT_INCIDENTS, WITHDRAW_INCIDENTS, IncidentRow
 from tsad_tasks.storage.database import connect
 from tsad_tasks.storage.scores import SELECT_INCIDENTS, write_scores
 from tsad_tasks.storage.store import Statement, Store, columns
@@ -135,8 +134,9 @@ class Hall:
                 end_at=NOW + 99 * HOUR,
             )
             new = {span.incident_id: span for span in spans}
-            self.room.store.withdraw_incidents(
-                {old.incident_id: None for old in known if old.incident_id not in new}
+            gone = [old.incident_id for old in known if old.incident_id not in new]
+            self.room.store.execute(
+                WITHDRAW_INCIDENTS, incident_id=gone, superseded_by=[None] * len(gone)
             )
             self.room.store.execute(
                 UPSERT_INCIDENTS,

@@ -23,9 +23,9 @@ from tests.receivers import (
     webhook,
 )
 from tsad_tasks.base.errors import BadInput, Refused, Undelivered, Unreachable
-from tsad_tasks.notifications.channels import senders
-from tsad_tasks.notifications.channels.senders import sender
-from tsad_tasks.notifications.notify import Message
+from tsad_tasks.notifications.channels import email
+from tsad_tasks.notifications.channels import webhook as webhooks
+from tsad_tasks.notifications.channels.base import Message, sender
 
 PAYLOAD = {"event": "opened", "entity": "Kühlraum", "thread": "t-1"}
 PLAIN = "disable_ssl=true&disable_tls=true"
@@ -113,7 +113,8 @@ def test_what_a_receiver_answers_says_what_to_do(
 def test_a_receiver_that_stalls_is_left_alone(
     mail: Running, web: Running, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(senders, "TIMEOUT_S", 0.2)
+    for module in (email, webhooks):
+        monkeypatch.setattr(module, "TIMEOUT_S", 0.2)
     mail.receiver.faults, web.receiver.faults = [STALLED], [STALLED]
     for attempt in (lambda: send_mail(mail.port), lambda: post(web.port)):
         with pytest.raises(Unreachable, match="Received: "):
@@ -131,7 +132,7 @@ def test_a_server_that_is_not_there_is_told_without_the_url(mail: Running, web: 
 
 def test_a_redirected_message_is_not_delivered() -> None:
     with pytest.raises(Undelivered, match="Received: 302"):
-        senders.check_status(302, "there")
+        webhooks.check_status(302, "there")
 
 
 def test_without_being_told_so_nothing_is_said_in_clear(mail: Running) -> None:

@@ -11,7 +11,7 @@ from upath import UPath
 
 from tests.plants.weeks import MACHINE, Weeks, week
 from tsad_tasks.base.errors import BadInput, NothingToDo
-from tsad_tasks.feedback.words import add_label
+from tsad_tasks.feedback.labels import add_label
 from tsad_tasks.ingest.ingest import ingest_interval
 from tsad_tasks.reporting.exploration.preview import (
     Answer,

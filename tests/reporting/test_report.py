@@ -15,7 +15,7 @@ from tests.reporting.pdf_text import n_pages
 from tsad_tasks.base.errors import BadInput
 from tsad_tasks.base.interval import HOUR
 from tsad_tasks.config import Threshold
-from tsad_tasks.feedback.words import add_maintenance
+from tsad_tasks.feedback.maintenance import add_maintenance
 from tsad_tasks.ingest.ingest import ingest_interval
 from tsad_tasks.model.thresholds import FOLDING_KINDS, KINDS
 from tsad_tasks.monitoring.audit import audit_week

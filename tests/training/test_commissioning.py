@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from tests.plants.weeks import CONFIG, MACHINE, WEEK, Weeks, config_of, week
-from tsad_tasks.feedback.words import add_verdict
+from tsad_tasks.feedback.verdicts import add_verdict
 from tsad_tasks.storage.store import Store
 
 DRIFT = 5.0

@@ -8,7 +8,8 @@ import pytest
 
 from tests.plants.weeks import MACHINE, Weeks, week
 from tsad_tasks.base.errors import BadInput
-from tsad_tasks.feedback.words import add_label, set_verdict
+from tsad_tasks.feedback.labels import add_label
+from tsad_tasks.feedback.verdicts import set_verdict
 from tsad_tasks.storage.store import Store
 
 # Half a day of the held-out part of the second week; the same fault a week later.

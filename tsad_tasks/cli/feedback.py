@@ -81,7 +81,7 @@ def verdict(
     What is confirmed, expected or a sensor fault is kept out of trainings; a false alarm and a new
     normal are learned.
     """
-    from tsad_tasks.feedback.words import set_verdict, withdraw_verdict
+    from tsad_tasks.feedback.verdicts import set_verdict, withdraw_verdict
 
     with local.open_store() as store:
         if word == "withdraw":
@@ -103,7 +103,7 @@ def new_normal(
     """Say that a shift which no incident tells is normal from then on; its commissioning reference
     is made anew.
     """
-    from tsad_tasks.feedback.words import add_verdict
+    from tsad_tasks.feedback.verdicts import add_verdict
 
     span, name, who = interval(start, end), config_of(dataset).dataset, by or login()
     said: dict[str, Any] = {"said_by": who, "note": note, "channel": channel}
@@ -121,7 +121,7 @@ def label(
     note: Note = "",
 ) -> None:
     """Name a known anomaly: kept out of trainings, and a test for models."""
-    from tsad_tasks.feedback.words import add_label
+    from tsad_tasks.feedback.labels import add_label
 
     span = interval(start, end)
     with local.open_store() as store:
@@ -141,7 +141,7 @@ def labels(
     by: By = None,
 ) -> None:
     """List known anomalies, take those of a file, or take one back."""
-    from tsad_tasks.feedback.words import add_labels, withdraw_label
+    from tsad_tasks.feedback.labels import add_labels, withdraw_label
 
     name = config_of(dataset).dataset
     if csv is None and withdraw is None:
@@ -178,7 +178,7 @@ def add_window(
     """Add a maintenance window, for the past too: incidents wholly inside do not alert, nothing in
     it is learned.
     """
-    from tsad_tasks.feedback.words import add_maintenance
+    from tsad_tasks.feedback.maintenance import add_maintenance
 
     span, name, who = interval(start, end), config_of(dataset).dataset, by or login()
     options: dict[str, Any] = {"entity": entity, "rrule": rrule, "zone": zone, "created_by": who}
@@ -200,7 +200,7 @@ def withdraw_window(
     dataset: Dataset, window: Annotated[int, typer.Argument(help="Its number.")]
 ) -> None:
     """Take back a maintenance window; its incidents count again."""
-    from tsad_tasks.feedback.words import withdraw_maintenance
+    from tsad_tasks.feedback.maintenance import withdraw_maintenance
 
     with local.open_store() as store:
         n_changed = withdraw_maintenance(store, config_of(dataset).dataset, window)
@@ -232,12 +232,12 @@ def add_epoch(
     What was scored since then is scored anew as far back as readings may still change; further
     back: tsad rescore.
     """
-    from tsad_tasks.feedback.words import set_channel_epoch
+    from tsad_tasks.feedback.sensor_changes import add_sensor_change
 
     name, from_at = config_of(dataset).dataset, moment(start)
     said: dict[str, Any] = {"scale": scale, "offset": offset, "said_by": by or login()}
     with local.open_store() as store:
-        key = set_channel_epoch(store, name, entity, channel, from_at, kind, why, **said)
+        key = add_sensor_change(store, name, entity, channel, from_at, kind, why, **said)
     say(f"Change {key}: {entity} {channel}, {kind} at {from_at:%Y-%m-%d %H:%M} UTC.")
     again = f"tsad rescore {name} --from {from_at:%Y-%m-%dT%H:%MZ} --to <now>"
     say(f"Score what came since then: {again}")
@@ -254,8 +254,8 @@ def withdraw_epoch(
     dataset: Dataset, number: Annotated[int, typer.Argument(help="Its number.")]
 ) -> None:
     """Take back a change of a sensor."""
-    from tsad_tasks.feedback.words import withdraw_channel_epoch
+    from tsad_tasks.feedback.sensor_changes import withdraw_sensor_change
 
     with local.open_store() as store:
-        withdraw_channel_epoch(store, config_of(dataset).dataset, number)
+        withdraw_sensor_change(store, config_of(dataset).dataset, number)
     say(f"Change {number} withdrawn.")

@@ -62,7 +62,7 @@ def load_csv(
     uri: PlantUri = None,
 ) -> None:
     """Load a file into a source table."""
-    from tsad_tasks.ingest.sources.load_table import LoadOptions, load_table
+    from tsad_tasks.ingest.sources.postgres_tables.load_table import LoadOptions, load_table
 
     existing_file(path)
     target, epochs = uri or local.ensure_plant().owner_uri, choice("--unit", unit, UNITS)

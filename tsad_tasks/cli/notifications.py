@@ -33,7 +33,7 @@ def notify(
     newest first.
     """
     from tsad_tasks.notifications import notify
-    from tsad_tasks.notifications.channels.senders import sender
+    from tsad_tasks.notifications.channels.base import sender
 
     config = config_of(dataset)
     with local.open_store() as store:

@@ -1,22 +1,26 @@
-"""Maintenance windows: when they are, which incidents they hold, and the words that add and
-withdraw them.
-"""
+"""Maintenance windows: added and withdrawn, when they are, and which incidents they hold."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from zoneinfo import ZoneInfo
 
+from tsad_tasks.base.enums import Lineage
 from tsad_tasks.base.errors import BadInput
+from tsad_tasks.feedback.queries import (
+    INSERT_MAINTENANCE,
+    SELECT_MAINTENANCE_DATASET,
+    SELECT_MAINTENANCE_WINDOWS,
+    UPDATE_SUPPRESSED_BY,
+    WITHDRAW_MAINTENANCE,
+)
 from tsad_tasks.feedback.recurrence import occurrences
 from tsad_tasks.storage.datasets import DatasetRow, lock_dataset, select_dataset, select_entities
 from tsad_tasks.storage.scores import SELECT_INCIDENTS, StandingIncident
 from tsad_tasks.storage.store import Store
 
 ALWAYS = (datetime.fromisoformat("1900-01-01T00:00Z"), datetime.fromisoformat("2200-01-01T00:00Z"))
-LINEAGES = ("live", "replay")
 
 
 @dataclass(frozen=True)
@@ -32,13 +36,71 @@ class Maintenance:
         """Whether all of the incident is inside, but for the steps whose windows still hold
         readings of it.
         """
-        is_of_it = self.entity_id is None or self.entity_id == incident.entity_id
+        if self.entity_id not in (None, incident.entity_id):
+            return False
         end_at = self.end_at + incident.memory_steps * step
-        return (
-            is_of_it
-            and self.start_at <= incident.started_at
-            and incident.last_flag_at + step <= end_at
+        return self.start_at <= incident.started_at and incident.last_flag_at + step <= end_at
+
+
+def add_maintenance(
+    store: Store,
+    dataset: str,
+    start_at: datetime,
+    end_at: datetime,
+    title: str,
+    *,
+    entity: str | None = None,
+    rrule: str | None = None,
+    zone: str | None = None,
+    margin_before_s: int = 0,
+    margin_after_s: int = 0,
+    created_by: str,
+) -> tuple[int, int]:
+    """Number of a new maintenance window, and of the incidents that it suppresses at once.
+
+    Raises
+    ------
+    BadInput
+        When dataset, entity, range, zone or rule are not what they should be.
+    """
+    try:
+        known_zone = ZoneInfo(zone).key if zone else None
+    except (KeyError, ValueError, OSError) as error:
+        raise BadInput(
+            f"Expected an IANA time zone such as Europe/Berlin. Received: {zone}."
+        ) from error
+    with store.transaction():
+        window_id = store.one(
+            INSERT_MAINTENANCE,
+            dataset=dataset,
+            entity=entity,
+            start_at=start_at,
+            end_at=end_at,
+            title=title,
+            rrule=rrule,
+            zone=known_zone,
+            created_by=created_by,
+            margin_before_s=margin_before_s,
+            margin_after_s=margin_after_s,
         )
+    return window_id, apply_maintenance(store, dataset)
+
+
+def withdraw_maintenance(store: Store, dataset: str, window_id: int) -> int:
+    """Incidents that count again, after a maintenance window of the dataset was taken back.
+
+    Raises
+    ------
+    BadInput
+        When the dataset has no such window, or it was taken back before.
+    """
+    with store.transaction():
+        if store.first(SELECT_MAINTENANCE_DATASET, window_id=window_id) != dataset:
+            raise BadInput(
+                f"Expected the number of a maintenance window of {dataset}. Received: {window_id}."
+            )
+        store.execute(WITHDRAW_MAINTENANCE, window_id=window_id)
+    return apply_maintenance(store, dataset)
 
 
 def maintenance_of(
@@ -53,16 +115,13 @@ def maintenance_of(
         When a window's rule cannot be read, which the functions that add one do not let through.
     """
     found = []
-    for key, entity_id, *span, rule, zone, before_s, after_s, title in store.select(
-        "select_maintenance_windows", {"dataset_id": dataset_id}
-    ):
-        before, after = timedelta(seconds=before_s), timedelta(seconds=after_s)
-        within = (start_at - after, end_at + before)
-        times = occurrences((span[0], span[1]), rule, ZoneInfo(zone), within)
-        found += [
-            Maintenance(entity_id, a - before, b + after, f"maintenance {key}: {title}")
-            for a, b in times
-        ]
+    for window in store.rows(SELECT_MAINTENANCE_WINDOWS, dataset_id=dataset_id):
+        before = timedelta(seconds=window.margin_before_s)
+        after = timedelta(seconds=window.margin_after_s)
+        first, zone = (window.start_at, window.end_at), ZoneInfo(window.zone)
+        times = occurrences(first, window.rrule, zone, (start_at - after, end_at + before))
+        name = f"maintenance {window.window_id}: {window.title}"
+        found += [Maintenance(window.entity_id, a - before, b + after, name) for a, b in times]
     return found
 
 
@@ -70,30 +129,21 @@ def suppress_incidents(store: Store, dataset: DatasetRow, lineage: str) -> int:
     """Standing incidents of a lineage that maintenance began or ceased to hold, now marked so;
     needs their lock.
     """
-    standing = store.rows(
-        SELECT_INCIDENTS,
-        lineage=lineage,
-        entity_ids=sorted(select_entities(store, dataset.dataset_id).values()),
-        start_at=ALWAYS[0],
-        end_at=ALWAYS[1],
-    )
+    entity_ids = sorted(select_entities(store, dataset.dataset_id).values())
+    span = {"start_at": ALWAYS[0], "end_at": ALWAYS[1]}
+    standing = store.rows(SELECT_INCIDENTS, lineage=lineage, entity_ids=entity_ids, **span)
     if not standing:
         return 0
     step = timedelta(seconds=dataset.step_s)
-    first_at, last_at = (
-        min(one.started_at for one in standing),
-        max(one.last_flag_at for one in standing) + step,
-    )
+    first_at = min(one.started_at for one in standing)
+    last_at = max(one.last_flag_at for one in standing) + step
     windows = maintenance_of(store, dataset.dataset_id, first_at, last_at)
-    held = [_holder(windows, one, step) for one in standing]
-    params = {"incident_id": [one.incident_id for one in standing], "suppressed_by": held}
-    return store.execute("update_suppressed_by", params)
-
-
-def _holder(
-    windows: Sequence[Maintenance], incident: StandingIncident, step: timedelta
-) -> str | None:
-    return next((window.name for window in windows if window.holds(incident, step)), None)
+    holders = [
+        next((window.name for window in windows if window.holds(one, step)), None)
+        for one in standing
+    ]
+    ids = [one.incident_id for one in standing]
+    return store.execute(UPDATE_SUPPRESSED_BY, incident_id=ids, suppressed_by=holders)
 
 
 def apply_maintenance(store: Store, name: str) -> int:
@@ -102,23 +152,7 @@ def apply_maintenance(store: Store, name: str) -> int:
     """
     dataset, n_changed = select_dataset(store, name), 0
     with store.transaction():
-        for lineage in LINEAGES:
+        for lineage in Lineage:
             lock_dataset(store, dataset.dataset_id, f"incidents {lineage}")
             n_changed += suppress_incidents(store, dataset, lineage)
     return n_changed
-
-
-def known_zone(name: str | None) -> str | None:
-    """The zone's name.
-
-    Raises
-    ------
-    BadInput
-        When there is no such zone.
-    """
-    try:
-        return ZoneInfo(name).key if name else None
-    except (KeyError, ValueError, OSError) as error:
-        raise BadInput(
-            f"Expected an IANA time zone such as Europe/Berlin. Received: {name}."
-        ) from error

@@ -9,8 +9,8 @@ from zoneinfo import ZoneInfo
 from dateutil.rrule import rrulestr
 
 from tsad_tasks.base.errors import BadInput
+from tsad_tasks.base.spans import Span
 
-Span = tuple[datetime, datetime]
 _DAY = timedelta(days=1)
 _UNTIL = re.compile(r"UNTIL=(\d{8}T\d{6})Z")
 
@@ -39,27 +39,30 @@ def occurrences(span: Span, rule: str | None, zone: ZoneInfo, within: Span) -> l
     >>> [(a.day, a.hour) for a, _ in found]
     [(22, 1), (29, 1), (5, 0)]
     """
-    found = [span] if rule is None else _recurring(span, rule, zone, within)
+    found = [span]
+    if rule is not None:
+        first, end = (at.astimezone(zone).replace(tzinfo=None) for at in span)
+        # Wider than `within`, since the wall clock of a zone is less than a day from UTC.
+        from_at = (within[0] - (span[1] - span[0]) - _DAY).astimezone(UTC).replace(tzinfo=None)
+        until_at = (within[1] + _DAY).astimezone(UTC).replace(tzinfo=None)
+        # The rule's end is in UTC, its times are on the wall clock.
+        local_rule = _UNTIL.sub(lambda said: f"UNTIL={_local(said[1], zone)}", rule)
+        try:
+            starts = rrulestr(local_rule, dtstart=first).between(from_at, until_at, inc=True)
+        except (ValueError, TypeError) as error:
+            raise BadInput(
+                "Expected a rule of RFC 5545 such as FREQ=WEEKLY;BYDAY=SU. Received: "
+                f"{rule} ({error})."
+            ) from error
+        found = [_placed(at, end - first, span[1] - span[0], zone) for at in starts]
     return [
         (a.astimezone(UTC), b.astimezone(UTC)) for a, b in found if b > within[0] and a < within[1]
     ]
 
 
-def _recurring(span: Span, rule: str, zone: ZoneInfo, within: Span) -> list[Span]:
-    first, end = (at.astimezone(zone).replace(tzinfo=None) for at in span)
-    # Wider than `within`, since the wall clock of a zone is less than a day from UTC.
-    from_at = (within[0] - (span[1] - span[0]) - _DAY).astimezone(UTC).replace(tzinfo=None)
-    until_at = (within[1] + _DAY).astimezone(UTC).replace(tzinfo=None)
-    try:
-        starts = rrulestr(_local_until(rule, zone), dtstart=first).between(
-            from_at, until_at, inc=True
-        )
-    except (ValueError, TypeError) as error:
-        said = (
-            f"Expected a rule of RFC 5545 such as FREQ=WEEKLY;BYDAY=SU. Received: {rule} ({error})."
-        )
-        raise BadInput(said) from error
-    return [_placed(at, end - first, span[1] - span[0], zone) for at in starts]
+def _local(utc: str, zone: ZoneInfo) -> str:
+    at = datetime.strptime(utc, "%Y%m%dT%H%M%S").replace(tzinfo=UTC).astimezone(zone)
+    return f"{at:%Y%m%dT%H%M%S}"
 
 
 def _placed(local: datetime, wall: timedelta, real: timedelta, zone: ZoneInfo) -> Span:
@@ -69,13 +72,3 @@ def _placed(local: datetime, wall: timedelta, real: timedelta, zone: ZoneInfo) -
     start = local.replace(tzinfo=zone).astimezone(UTC)
     end = (local + wall).replace(tzinfo=zone, fold=1).astimezone(UTC)
     return start, end if end > start else start + real
-
-
-def _local_until(rule: str, zone: ZoneInfo) -> str:
-    """The rule with its end on the wall clock, as its times are."""
-
-    def local(match: re.Match[str]) -> str:
-        at = datetime.strptime(match[1], "%Y%m%dT%H%M%S").replace(tzinfo=UTC).astimezone(zone)
-        return f"UNTIL={at:%Y%m%dT%H%M%S}"
-
-    return _UNTIL.sub(local, rule)

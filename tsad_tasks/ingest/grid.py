@@ -25,7 +25,7 @@ HOUR_US = 3_600_000_000
 
 @dataclass(frozen=True)
 class Grid:
-    """Steps of some hours for some entities, anchored to the UTC epoch.
+    """Steps of some hours for some entities, anchored to 1970-01-01 UTC.
 
     `start_us` and `end_us` are whole hours in microseconds since 1970; `step_s` divides one hour.
     """
@@ -113,43 +113,34 @@ def to_grid(rows: Rows, grid: Grid, aggregates: Sequence[Aggregate]) -> Gridded:
     counts = np.zeros((3, grid.n_entities, grid.n_hours), np.int64)
     merge = np.maximum if rows.channel is None else np.add
     for part, channels in _parts(rows, grid):
-        counts = merge(
-            counts, _put(part, grid, [aggregates[c] for c in channels], channels, values, present)
-        )
+        chosen = [aggregates[channel] for channel in channels]
+        counts = merge(counts, _put(part, grid, chosen, channels, values, present))
     shape = (grid.n_entities, grid.n_steps, grid.n_channels)
     return Gridded(values.reshape(shape), present.reshape(shape), *counts)
 
 
 def _parts(rows: Rows, grid: Grid) -> Iterator[tuple[Rows, list[int]]]:
     """Channels that are said by the same rows, and those rows."""
+
+    def part(chosen: Index, values: Float) -> Rows:
+        return Rows(rows.times_us[chosen], rows.entity[chosen], rows.updated_us[chosen], values)
+
     if not len(rows.times_us):
         return
     if rows.channel is not None:
-        yield from _long_parts(rows, rows.channel)
+        order = np.argsort(rows.channel, kind="stable")
+        found, starts = np.unique(rows.channel[order], return_index=True)
+        for channel, chosen in zip(found.tolist(), np.split(order, starts[1:]), strict=True):
+            yield part(chosen, rows.values[chosen, None]), [channel]
     elif rows.offered is None or rows.table is None or rows.offered.all():
         yield rows, list(range(grid.n_channels))
     else:
-        yield from _wide_parts(rows, rows.table, rows.offered)
-
-
-def _long_parts(rows: Rows, channel: Index) -> Iterator[tuple[Rows, list[int]]]:
-    order = np.argsort(channel, kind="stable")
-    found, starts = np.unique(channel[order], return_index=True)
-    for c, chosen in zip(found.tolist(), np.split(order, starts[1:]), strict=True):
-        yield _chosen(rows, chosen, rows.values[chosen, None]), [c]
-
-
-def _wide_parts(rows: Rows, table: Index, offered: Mask) -> Iterator[tuple[Rows, list[int]]]:
-    patterns, pattern_of = np.unique(offered, axis=1, return_inverse=True)
-    for k in range(patterns.shape[1]):
-        channels = np.flatnonzero(pattern_of.ravel() == k)
-        chosen = np.flatnonzero(patterns[:, k][table])
-        if len(chosen):
-            yield _chosen(rows, chosen, rows.values[np.ix_(chosen, channels)]), channels.tolist()
-
-
-def _chosen(rows: Rows, chosen: Index, values: Float) -> Rows:
-    return Rows(rows.times_us[chosen], rows.entity[chosen], rows.updated_us[chosen], values)
+        patterns, pattern_of = np.unique(rows.offered, axis=1, return_inverse=True)
+        for k in range(patterns.shape[1]):
+            channels = np.flatnonzero(pattern_of.ravel() == k)
+            chosen = np.flatnonzero(patterns[:, k][rows.table])
+            if len(chosen):
+                yield part(chosen, rows.values[np.ix_(chosen, channels)]), channels.tolist()
 
 
 def _put(
@@ -176,33 +167,29 @@ def _put(
     alone[starts[sizes == 1]] = True
     moved = keys[alone & (keys % span_us % grid.step_us != 0)]
     beyond = np.delete(keys, starts)
-    return np.stack([_by_hour(counted, grid) for counted in (duplicates, beyond, moved)])
+    n_cells = grid.n_entities * grid.n_hours
+    counts = [np.bincount(at // HOUR_US, minlength=n_cells) for at in (duplicates, beyond, moved)]
+    return np.stack(counts).reshape(3, grid.n_entities, grid.n_hours).astype(np.int64)
 
 
 def _distinct(rows: Rows, grid: Grid) -> tuple[Int64, Float, Int64]:
     """Keys (entity and time) in order, their values, and the keys of rows that gave way."""
-    keys = rows.entity.astype(np.int64) * (grid.end_us - grid.start_us) + (
-        rows.times_us - grid.start_us
-    )
-    in_order = bool((keys[1:] > keys[:-1]).all())
-    if in_order:
+    span_us = grid.end_us - grid.start_us
+    keys = rows.entity.astype(np.int64) * span_us + (rows.times_us - grid.start_us)
+    if bool((keys[1:] > keys[:-1]).all()):
         return keys, rows.values, keys[:0]
     order = np.argsort(keys)
     keys = keys[order]
     starts = _run_starts(keys)
     if len(starts) == len(keys):
         return keys, rows.values[order], keys[:0]
-    return keys[starts], _winners(rows, order, starts), np.delete(keys, starts)
-
-
-def _winners(rows: Rows, order: Index, starts: Index) -> Float:
     updated = rows.updated_us[order]
     newest = np.repeat(np.maximum.reduceat(updated, starts), np.diff(np.append(starts, len(order))))
     contenders = np.where((updated == newest)[:, None], rows.values[order], np.nan)
     # Adding 0 turns -0.0 into 0.0: of those two, the greatest would depend on the order of the
     # rows.
     winners: Float = np.fmax.reduceat(contenders + 0.0, starts, axis=0)
-    return winners
+    return keys[starts], winners, np.delete(keys, starts)
 
 
 def _run_starts(ordered: Int64) -> Index:
@@ -226,26 +213,11 @@ def _n_values(values: Float, starts: Index) -> Float:
     return np.diff(np.append(starts, len(values))).astype(np.float64)
 
 
-def _means(values: Float, starts: Index) -> Float:
-    sums: Float = np.add.reduceat(values, starts)
-    means: Float = sums / _n_values(values, starts)
-    return means
-
-
-def _lasts(values: Float, starts: Index) -> Float:
-    lasts: Float = values[np.append(starts[1:], len(values)) - 1]
-    return lasts
-
-
+# Of values in runs that begin at `starts`, one of each run.
 _AGGREGATES: dict[str, Callable[[Float, Index], Float]] = {
-    "last": _lasts,
-    "mean": _means,
+    "last": lambda values, starts: values[np.append(starts[1:], len(values)) - 1],
+    "mean": lambda values, starts: np.add.reduceat(values, starts) / _n_values(values, starts),
     "min": np.minimum.reduceat,
     "max": np.maximum.reduceat,
     "count": _n_values,
 }
-
-
-def _by_hour(keys: Int64, grid: Grid) -> Int64:
-    counted = np.bincount(keys // HOUR_US, minlength=grid.n_entities * grid.n_hours)
-    return counted.reshape(grid.n_entities, grid.n_hours).astype(np.int64)

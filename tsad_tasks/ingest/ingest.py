@@ -9,7 +9,7 @@ order of runs does not matter.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field, fields, replace
 from datetime import datetime, timedelta
 
 import numpy as np
@@ -19,7 +19,7 @@ from tsad_tasks.base.clock import utc_now
 from tsad_tasks.base.errors import NotYet
 from tsad_tasks.base.interval import HOUR, from_unix_s, hour_floor, hours_between, unix_s
 from tsad_tasks.config import DatasetConfig
-from tsad_tasks.ingest.accepted_rows import Taken, count_tables, taken
+from tsad_tasks.ingest.accepted_rows import AcceptedRows, accepted_rows, count_unusable_tables
 from tsad_tasks.ingest.queries import (
     DELETE_INGEST_ISSUES,
     INSERT_INGEST_ISSUES,
@@ -30,9 +30,9 @@ from tsad_tasks.ingest.queries import (
     IngestIssue,
     Label,
 )
-from tsad_tasks.ingest.sensor_changes import learn_levels
+from tsad_tasks.ingest.sensor_changes import learn_sensors
 from tsad_tasks.ingest.sensor_quality import dependent_hours, judge_hours
-from tsad_tasks.ingest.sources.postgres import HourCount, Source, open_source
+from tsad_tasks.ingest.sources.base import HOUR_US, HourCount, Source, open_source
 from tsad_tasks.ingest.tally import Tally
 from tsad_tasks.storage.datasets import (
     Layout,
@@ -46,7 +46,6 @@ from tsad_tasks.storage.readings import read_raw_blocks, write_blocks
 from tsad_tasks.storage.store import Store, columns
 
 Mask = NDArray[np.bool_]
-Float = NDArray[np.float64]
 
 _CHUNK_BYTES = 256 << 20
 _CHUNK_HOURS = 24
@@ -71,20 +70,18 @@ class IngestSummary:
     n_levels_learned: int = 0
 
     def __add__(self, other: IngestSummary) -> IngestSummary:
-        names = sorted({*self.issues, *other.issues})
+        sums = {
+            one.name: getattr(self, one.name) + getattr(other, one.name)
+            for one in fields(self)
+            if one.type == "int"
+        }
         lags = [lag for lag in (self.lag_s, other.lag_s) if lag is not None]
+        names = sorted({*self.issues, *other.issues})
         return IngestSummary(
-            self.n_hours_read + other.n_hours_read,
-            self.n_hours_skipped + other.n_hours_skipped,
-            self.n_rows + other.n_rows,
-            self.n_readings + other.n_readings,
-            self.n_blocks_changed + other.n_blocks_changed,
-            max(self.n_entities, other.n_entities),
-            self.n_verdicts + other.n_verdicts,
-            min(lags, default=None),
-            {name: self.issues.get(name, 0) + other.issues.get(name, 0) for name in names},
-            tuple(sorted({*self.changed_hours, *other.changed_hours})),
-            self.n_levels_learned + other.n_levels_learned,
+            **sums | {"n_entities": max(self.n_entities, other.n_entities)},
+            lag_s=min(lags, default=None),
+            issues={name: self.issues.get(name, 0) + other.issues.get(name, 0) for name in names},
+            changed_hours=tuple(sorted({*self.changed_hours, *other.changed_hours})),
         )
 
 
@@ -132,7 +129,14 @@ def ingest_interval(
     SourceError, AccessDenied, Unavailable
         See `open_source`.
     """
-    _require_settled(config, end_at, now())
+    settled_at, now_at = end_at + timedelta(seconds=config.source.settle_s), now()
+    if now_at < settled_at:
+        raise NotYet(
+            f"Expected {config.dataset} to have settled until {end_at:%Y-%m-%d %H:%M} UTC, which "
+            f"is so at {settled_at:%Y-%m-%d %H:%M:%S} UTC. "
+            f"Received: {now_at:%Y-%m-%d %H:%M:%S} UTC.",
+            settled_at,
+        )
     with store.transaction():
         dataset = upsert_dataset(store, config)
         layout = ensure_layout(store, dataset.dataset_id, config)
@@ -140,25 +144,17 @@ def ingest_interval(
     wanted = [
         hour for hour in hours_between(first_at, end_at) if hour >= (dataset.retired_before or hour)
     ]
-    forced = set(hours_between(start_at, end_at)) if force else set()
-    ingest = _Ingest(store, config, dataset.dataset_id, layout, end_at, frozenset(forced), now)
-    due = ingest.due_hours(wanted)
+    forced = frozenset(hours_between(start_at, end_at) if force else ())
+    ingest = _Ingest(store, config, dataset.dataset_id, layout, end_at, forced, now)
+    due: list[datetime] = []
+    if wanted:
+        with store.transaction():
+            due = ingest.due_hours(wanted, ingest.ledger(wanted))
     summary = IngestSummary(n_hours_skipped=len(wanted) - len(due))
     if due:
         with open_source(source_uri, config) as source:
             summary += ingest.read_hours(source, due)
-    return replace(summary, n_levels_learned=learn_levels(store, config))
-
-
-def _require_settled(config: DatasetConfig, end_at: datetime, now_at: datetime) -> None:
-    settled_at = end_at + timedelta(seconds=config.source.settle_s)
-    if now_at < settled_at:
-        raise NotYet(
-            f"Expected {config.dataset} to have settled until {end_at:%Y-%m-%d %H:%M} UTC, which "
-            "is so at "
-            f"{settled_at:%Y-%m-%d %H:%M:%S} UTC. Received: {now_at:%Y-%m-%d %H:%M:%S} UTC.",
-            settled_at,
-        )
+    return replace(summary, n_levels_learned=learn_sensors(store, config))
 
 
 @dataclass(frozen=True)
@@ -173,81 +169,66 @@ class _Ingest:
     forced: frozenset[datetime]
     now: Callable[[], datetime]
 
-    def due_hours(self, hours: Sequence[datetime]) -> list[datetime]:
-        """Those of `hours`, ascending, that must be read."""
-        if not hours:
-            return []
-        with self.store.transaction():
-            ledger = self._ledger(hours)
-        return self._due(hours, ledger)
-
-    def _ledger(self, hours: Sequence[datetime]) -> dict[datetime, IngestHour]:
-        rows = self.store.rows(
-            SELECT_INGEST_HOURS,
-            dataset_id=self.dataset_id,
-            start_at=hours[0],
-            end_at=hours[-1] + HOUR,
-        )
+    def ledger(self, hours: Sequence[datetime]) -> dict[datetime, IngestHour]:
+        """What was read of these hours, and of those between them."""
+        span = {"start_at": hours[0], "end_at": hours[-1] + HOUR}
+        rows = self.store.rows(SELECT_INGEST_HOURS, dataset_id=self.dataset_id, **span)
         return {row.hour_at: row for row in rows}
 
-    def _due(self, hours: Sequence[datetime], ledger: dict[datetime, IngestHour]) -> list[datetime]:
-        return [
-            hour for hour in hours if hour in self.forced or self._is_due(hour, ledger.get(hour))
-        ]
-
-    def _is_due(self, hour: datetime, row: IngestHour | None) -> bool:
-        """Never read, not read far enough, or read when rows could still change."""
-        final_at = hour + HOUR + timedelta(seconds=self.config.source.mutability_s)
-        return (
-            row is None or row.read_until < min(hour + HOUR, self.end_at) or row.read_at < final_at
-        )
+    def due_hours(
+        self, hours: Sequence[datetime], ledger: dict[datetime, IngestHour]
+    ) -> list[datetime]:
+        """Those never read, not read far enough, or read when rows could still change."""
+        mutability = timedelta(seconds=self.config.source.mutability_s)
+        due = []
+        for hour in hours:
+            row, hour_end = ledger.get(hour), hour + HOUR
+            is_read = row is not None and row.read_until >= min(hour_end, self.end_at)
+            is_final = row is not None and row.read_at >= hour_end + mutability
+            if hour in self.forced or not (is_read and is_final):
+                due.append(hour)
+        return due
 
     def read_hours(self, source: Source, hours: Sequence[datetime]) -> IngestSummary:
         """Read `hours` chunk by chunk; chunks grow as long as they fit into memory."""
         summary, n_hours, rows_per_hour = IngestSummary(), 1, 1
         null_times = source.count_null_times(cheaply=True)
-        for run in _runs(hours):
+        n_channels = len(self.layout.channel_ids)
+        row_bytes, block_bytes = 4 * (60 + 8 * n_channels), 48 * n_channels * self.layout.n_steps
+        runs = np.flatnonzero(np.diff([unix_s(hour) for hour in hours]) != 3600) + 1
+        for run in np.split(np.array(hours, object), runs):
             at = 0
             while at < len(run):
-                chunk = run[at : at + n_hours]
+                chunk = run[at : at + n_hours].tolist()
                 is_last = chunk[-1] == hours[-1]
                 done = self._read_chunk(source, chunk, null_times if is_last else 0)
                 summary, at = summary + done, at + len(chunk)
                 rows_per_hour = max(rows_per_hour, done.n_rows // len(chunk))
-                n_hours = min(
-                    2 * n_hours,
-                    _CHUNK_HOURS,
-                    self._affordable_hours(rows_per_hour, done.n_entities),
-                )
+                hour_bytes = rows_per_hour * row_bytes + done.n_entities * block_bytes
+                n_hours = min(2 * n_hours, _CHUNK_HOURS, max(1, _CHUNK_BYTES // hour_bytes))
         return summary
-
-    def _affordable_hours(self, rows_per_hour: int, n_entities: int) -> int:
-        n_channels = len(self.layout.channel_ids)
-        row_bytes = 4 * (60 + 8 * n_channels)
-        block_bytes = 6 * 8 * n_channels * self.layout.n_steps
-        return max(1, _CHUNK_BYTES // (rows_per_hour * row_bytes + n_entities * block_bytes))
 
     def _read_chunk(
         self, source: Source, chunk: Sequence[datetime], null_times: int
     ) -> IngestSummary:
         with self.store.transaction():
             lock_hours(self.store, self.dataset_id, dependent_hours(chunk))
-            ledger = self._ledger(chunk)
-            due = self._due(chunk, ledger)
+            ledger = self.ledger(chunk)
+            due = self.due_hours(chunk, ledger)
             if not due:
                 return IngestSummary(n_hours_skipped=len(chunk))
             # Hours between the first and the last due one are read along: that changes nothing, and
             # asks once.
             hours = hours_between(due[0], due[-1] + HOUR)
-            tally = Tally()
-            tally.add_count(
-                "null_time",
-                unix_s(hours[-1]) * 1_000_000,
-                null_times,
-                detail="in the whole source; not taken",
-            )
-            summary = _Chunk(self, source, hours, ledger, tally).take()
+            tally, last_us = Tally(), _us(hours[-1])
+            detail = "in the whole source; not taken"
+            tally.add_count("null_time", last_us, null_times, detail=detail)
+            summary = _Chunk(self, source, hours, ledger, tally).ingest_hours()
             return replace(summary, n_hours_skipped=len(chunk) - len(hours))
+
+
+def _us(at: datetime) -> int:
+    return unix_s(at) * 1_000_000
 
 
 @dataclass(frozen=True)
@@ -260,25 +241,38 @@ class _Chunk:
     ledger: dict[datetime, IngestHour]
     tally: Tally
 
-    def take(self) -> IngestSummary:
+    def ingest_hours(self) -> IngestSummary:
         """Read, merge, write."""
         store, dataset_id, layout = self.ingest.store, self.ingest.dataset_id, self.ingest.layout
         known = select_entities(store, dataset_id)
         read_at = self.ingest.now()
         read = self._read(known)
         ids = ensure_entities(store, dataset_id, read.entity_names)
-        self._count_new(read, known)
         entity_ids = [ids[name] for name in read.entity_names]
         n_blocks, changed = self._merge(layout, entity_ids, read)
-        rows = self._ledger_rows(read, read_at)
+        rows = [self._ledger_row(i, hour, read, read_at) for i, hour in enumerate(self.hours)]
         store.execute(UPSERT_INGEST_HOURS, dataset_id=dataset_id, **columns(rows, IngestHour))
-        labels = _labels(self.hours, self.read_until, layout, entity_ids, read.labelled)
+        labels = list(self._labels(entity_ids, read.labelled))
         store.execute(UPSERT_LABELS, **columns(labels, Label))
-        n_verdicts = self._judge(np.array(entity_ids), changed)
-        store.execute(DELETE_INGEST_ISSUES, dataset_id=dataset_id, hours=list(self.hours))
-        issues = columns(self._issues(), IngestIssue)
-        store.execute(INSERT_INGEST_ISSUES, dataset_id=dataset_id, **issues)
-        lags = [row.lag_s for row in rows if row.lag_s is not None]
+        changed_hours = [self.hours[i] for i in np.flatnonzero(changed.any(axis=0))]
+        n_verdicts = 0
+        if changed_hours:
+            judged = dependent_hours(changed_hours)
+            known_hours = self.ingest.ledger(judged)
+            n_verdicts = judge_hours(
+                store,
+                self.ingest.config,
+                layout,
+                np.array(entity_ids)[changed.any(axis=1)].tolist(),
+                [hour for hour in judged if hour in known_hours],
+            )
+        issues = [
+            IngestIssue(from_unix_s(n.hour_us // 1_000_000), n.entity, n.channel, *n[3:])
+            for n in self.tally.counts()
+        ]
+        store.execute(DELETE_INGEST_ISSUES, dataset_id=dataset_id, hours=self.hours)
+        told = columns(issues, IngestIssue)
+        store.execute(INSERT_INGEST_ISSUES, dataset_id=dataset_id, **told)
         return IngestSummary(
             n_hours_read=len(self.hours),
             n_rows=int(read.n_rows.sum()),
@@ -286,9 +280,9 @@ class _Chunk:
             n_blocks_changed=n_blocks,
             n_entities=len(ids),
             n_verdicts=n_verdicts,
-            lag_s=min(lags, default=None),
+            lag_s=min((row.lag_s for row in rows if row.lag_s is not None), default=None),
             issues=self.tally.totals(),
-            changed_hours=tuple(self.hours[i] for i in np.flatnonzero(changed.any(axis=0))),
+            changed_hours=tuple(changed_hours),
         )
 
     @property
@@ -298,166 +292,93 @@ class _Chunk:
         before = self.ledger[last].read_until if last in self.ledger else last
         return min(last + HOUR, max(self.ingest.end_at, before))
 
-    def _read(self, known: dict[str, int]) -> Taken:
-        start_us, end_us = (unix_s(at) * 1_000_000 for at in (self.hours[0], self.read_until))
-        rows = self.source.read(start_us, end_us, known)
+    def _read(self, known: dict[str, int]) -> AcceptedRows:
+        config, start_us = self.ingest.config, _us(self.hours[0])
+        rows = self.source.read(start_us, _us(self.read_until), known)
         if self.source.faults:
-            count_tables(
-                self.source.faults, [unix_s(hour) * 1_000_000 for hour in self.hours], self.tally
-            )
+            count_unusable_tables(self.source.faults, [_us(at) for at in self.hours], self.tally)
         # Readings of all known entities are compared where an hour was read before: some may have
         # vanished.
-        shown = known if any(hour in self.ledger for hour in self.hours) else ()
-        grid_end_us = unix_s(self.hours[-1] + HOUR) * 1_000_000
-        return taken(rows, self.ingest.config, list(shown), (start_us, grid_end_us), self.tally)
-
-    def _count_new(self, read: Taken, known: dict[str, int]) -> None:
+        shown = list(known) if any(hour in self.ledger for hour in self.hours) else []
+        span_us = start_us, _us(self.hours[-1] + HOUR)
+        read = accepted_rows(rows, config, shown, span_us, self.tally)
         for position, name in enumerate(read.entity_names):
             if name not in known:
-                first = (
-                    int(read.gridded.present[position].any(axis=1).argmax())
-                    * self.ingest.config.source.step_s
-                )
-                hour_us = (unix_s(self.hours[0]) + first) // 3600 * 3_600_000_000
-                self.tally.add_count(
-                    "new_entity", hour_us, 1, entity=name, detail="not seen before"
-                )
+                first = int(read.gridded.present[position].any(axis=1).argmax())
+                self._count("new_entity", name, first, "not seen before")
+        return read
 
-    def _merge(self, layout: Layout, entity_ids: list[int], read: Taken) -> tuple[int, Mask]:
+    def _count(self, issue: str, entity: str, step: int, detail: str) -> None:
+        """Count one row at a step of the chunk."""
+        at_us = _us(self.hours[0]) + step * self.ingest.layout.step_s * 1_000_000
+        hour_us = at_us // HOUR_US * HOUR_US
+        self.tally.add_count(issue, hour_us, 1, entity=entity, detail=detail)
+
+    def _merge(self, layout: Layout, entity_ids: list[int], read: AcceptedRows) -> tuple[int, Mask]:
         """Blocks changed, and which (n_entities, n_hours): what the source says wins, else all
         stays.
         """
         if not entity_ids:
             return 0, np.zeros((0, len(self.hours)), bool)
-        blocks = read_raw_blocks(
-            self.ingest.store, layout, entity_ids, self.hours[0], self.hours[-1] + HOUR
-        )
-        columns = [layout.channel_names.index(name) for name in self.ingest.config.channel_names]
-        before, present = blocks.values[:, :, columns], read.gridded.present
+        store, span = self.ingest.store, (self.hours[0], self.hours[-1] + HOUR)
+        blocks = read_raw_blocks(store, layout, entity_ids, *span)
+        positions = [layout.channel_names.index(name) for name in self.ingest.config.channel_names]
+        before, present = blocks.values[:, :, positions], read.gridded.present
         after = np.where(present, read.gridded.values, before)
-        self._count_vanished(before, present, read.entity_names)
+        n_seen = (unix_s(self.read_until) - unix_s(self.hours[0])) // layout.step_s
+        # Of channels that no table has nothing can vanish.
+        offered = np.zeros(len(positions), bool)
+        for table in self.source.tables:
+            offered[list(table.channels)] = True
+        offered |= self.ingest.config.source.shape == "long"
+        gone = (~np.isnan(before) & ~present & offered)[:, :n_seen].any(axis=2)
+        for entity, step in np.argwhere(gone).tolist():
+            detail = "gone from the source; kept"
+            self._count("vanished", read.entity_names[entity], step, detail)
         differs = ~((after == before) | (np.isnan(after) & np.isnan(before)))
-        is_new = (blocks.checksums == 0) & self._by_hour(present)
-        changed: Mask = np.logical_or(self._by_hour(differs), is_new)
+        by_hour = (len(entity_ids), len(self.hours), -1)
+        changed: Mask = differs.reshape(by_hour).any(axis=2)
+        changed |= (blocks.checksums == 0) & present.reshape(by_hour).any(axis=2)
         merged = blocks.values
-        merged[:, :, columns] = after
-        entity, hour = np.nonzero(changed)
-        by_hour = merged.reshape(len(entity_ids), len(self.hours), layout.n_steps, -1)[entity, hour]
-        hours = [self.hours[i] for i in hour.tolist()]
-        return write_blocks(
-            self.ingest.store, layout, [entity_ids[i] for i in entity.tolist()], hours, by_hour
-        ), changed
-
-    def _by_hour(self, cells: Mask) -> Mask:
-        """Whether anything is true, (n_entities, n_hours), in (n_entities, n_steps, n_channels)."""
-        anything: Mask = np.logical_or.reduce(
-            cells.reshape(len(cells), len(self.hours), -1), axis=2
+        merged[:, :, positions] = after
+        at_entity, at_hour = np.nonzero(changed)
+        shape = (len(entity_ids), len(self.hours), layout.n_steps, -1)
+        n_blocks = write_blocks(
+            store,
+            layout,
+            [entity_ids[i] for i in at_entity.tolist()],
+            [self.hours[i] for i in at_hour.tolist()],
+            merged.reshape(shape)[at_entity, at_hour],
         )
-        return anything
+        return n_blocks, changed
 
-    def _count_vanished(self, before: Float, present: Mask, names: Sequence[str]) -> None:
-        n_seen = (unix_s(self.read_until) - unix_s(self.hours[0])) // self.ingest.layout.step_s
-        gone = ~np.isnan(before) & ~present & self._offered()
-        gone[:, n_seen:] = False
-        for entity, step in np.argwhere(gone.any(axis=2)).tolist():
-            hour_us = (
-                (unix_s(self.hours[0]) + step * self.ingest.layout.step_s) // 3600 * 3_600_000_000
-            )
-            self.tally.add_count(
-                "vanished", hour_us, 1, entity=names[entity], detail="gone from the source; kept"
-            )
-
-    def _offered(self) -> Mask:
-        """Channels that at least one table has: of the others nothing can vanish."""
-        offered = np.zeros(len(self.ingest.config.channel_names), bool)
-        for plan in self.source.plans:
-            offered[[position for position, _ in plan.channels]] = True
-        return np.ones_like(offered) if self.ingest.config.source.shape == "long" else offered
-
-    def _ledger_rows(self, read: Taken, read_at: datetime) -> list[IngestHour]:
-        return [self._ledger_row(i, hour, read, read_at) for i, hour in enumerate(self.hours)]
-
-    def _ledger_row(self, i: int, hour: datetime, read: Taken, read_at: datetime) -> IngestHour:
-        read_until = min(hour + HOUR, self.read_until)
-        newest_us = int(read.newest_us[i])
-        newest_at = (
-            from_unix_s(newest_us // 1_000_000) if read.n_rows[i] and newest_us > 0 else None
-        )
-        before = self.ledger.get(hour)
+    def _ledger_row(
+        self, i: int, hour: datetime, read: AcceptedRows, read_at: datetime
+    ) -> IngestHour:
+        read_until, before = min(hour + HOUR, self.read_until), self.ledger.get(hour)
+        n_rows, newest_us = int(read.n_rows[i]), int(read.newest_us[i])
+        newest_at = from_unix_s(newest_us // 1_000_000) if n_rows and newest_us > 0 else None
+        mutability = timedelta(seconds=self.ingest.config.source.mutability_s)
+        # How late readings are is known from an hour that was read first while it was fresh.
         is_first = before is None or before.read_until < read_until
-        is_live = read_at < hour + HOUR + timedelta(seconds=self.ingest.config.source.mutability_s)
-        lag_s = (
-            (read_at - newest_at).total_seconds() if newest_at and is_first and is_live else None
-        )
-        return IngestHour(
-            hour,
-            read_until,
-            read_at,
-            int(read.n_rows[i]),
-            int(read.n_readings[i]),
-            newest_at,
-            lag_s,
-        )
+        is_live = is_first and read_at < hour + HOUR + mutability
+        lag_s = (read_at - newest_at).total_seconds() if newest_at and is_live else None
+        n_readings = int(read.n_readings[i])
+        return IngestHour(hour, read_until, read_at, n_rows, n_readings, newest_at, lag_s)
 
-    def _judge(self, entity_ids: NDArray[np.int64], changed: Mask) -> int:
-        ingest = self.ingest
-        hours = [self.hours[i] for i in np.flatnonzero(changed.any(axis=0))]
-        if not hours:
-            return 0
-        ledger = ingest._ledger(dependent_hours(hours))
-        judged = [hour for hour in dependent_hours(hours) if hour in ledger]
-        of_changed = entity_ids[changed.any(axis=1)].tolist()
-        return judge_hours(ingest.store, ingest.config, ingest.layout, of_changed, judged)
-
-    def _issues(self) -> list[IngestIssue]:
-        return [
-            IngestIssue(
-                from_unix_s(n.hour_us // 1_000_000),
-                n.entity,
-                n.channel,
-                n.issue,
-                n.n_rows,
-                n.detail,
-            )
-            for n in self.tally.counts()
-        ]
-
-
-def _runs(hours: Sequence[datetime]) -> Iterator[Sequence[datetime]]:
-    """Consecutive hours together."""
-    start = 0
-    for i in range(1, len(hours) + 1):
-        if i == len(hours) or hours[i] - hours[i - 1] != HOUR:
-            yield hours[start:i]
-            start = i
-
-
-def _labels(
-    hours: Sequence[datetime],
-    read_until: datetime,
-    layout: Layout,
-    entity_ids: Sequence[int],
-    labelled: Mask,
-) -> list[Label]:
-    """Labelled steps as intervals, cut at each hour so that they do not depend on what was read
-    together.
-    """
-    found = []
-    for i, entity_id in enumerate(entity_ids):
-        for k in range(len(hours) if labelled[i].any() else 0):
-            if hours[k] + HOUR <= read_until:
-                steps = labelled[i, k * layout.n_steps : (k + 1) * layout.n_steps]
-                found += [
-                    Label(entity_id, *span, "anomaly", "source")
-                    for span in _label_spans(hours[k], layout.step_s, steps)
-                ]
-    return found
-
-
-def _label_spans(hour: datetime, step_s: int, steps: Mask) -> Iterator[tuple[datetime, datetime]]:
-    edges = np.flatnonzero(np.diff(np.concatenate([[False], steps, [False]]).astype(int)))
-    for first, end in edges.reshape(-1, 2).tolist():
-        yield hour + timedelta(seconds=first * step_s), hour + timedelta(seconds=end * step_s)
+    def _labels(self, entity_ids: Sequence[int], labelled: Mask) -> Iterator[Label]:
+        """Labelled steps of wholly read hours as intervals, cut at each hour so that they do not
+        depend on what was read together.
+        """
+        layout = self.ingest.layout
+        step = timedelta(seconds=layout.step_s)
+        by_hour = labelled.reshape(len(labelled), len(self.hours), layout.n_steps)
+        for i, k in np.argwhere(by_hour.any(axis=2)).tolist():
+            if self.hours[k] + HOUR <= self.read_until:
+                edges = np.flatnonzero(np.diff(by_hour[i, k].astype(int), prepend=0, append=0))
+                for first, end in edges.reshape(-1, 2).tolist():
+                    span = self.hours[k] + first * step, self.hours[k] + end * step
+                    yield Label(entity_ids[i], *span, "anomaly", "source")
 
 
 def late_changes(
@@ -476,30 +397,19 @@ def late_changes(
     """
     with store.transaction():
         dataset = upsert_dataset(store, config)
-        first_at, last_at = (
-            hour_floor(start_at),
-            hour_floor(end_at - timedelta(microseconds=1)) + HOUR,
-        )
-        ledger = store.rows(
-            SELECT_INGEST_HOURS, dataset_id=dataset.dataset_id, start_at=first_at, end_at=last_at
-        )
+        first_at = hour_floor(start_at)
+        last_at = hour_floor(end_at - timedelta(microseconds=1)) + HOUR
+        span = {"start_at": first_at, "end_at": last_at}
+        ledger = store.rows(SELECT_INGEST_HOURS, dataset_id=dataset.dataset_id, **span)
     with open_source(source_uri, config) as source:
-        now = source.count_hours(unix_s(first_at) * 1_000_000, unix_s(last_at) * 1_000_000)
-    found = (
-        _late_hour(config, row, now.get(unix_s(row.hour_at) * 1_000_000, HourCount(0, None)))
-        for row in ledger
-    )
-    return [late for late in found if late is not None]
-
-
-def _late_hour(config: DatasetConfig, row: IngestHour, now: HourCount) -> LateHour | None:
-    is_updated = now.updated_at is not None and now.updated_at > row.read_at
-    if row.read_until < row.hour_at + HOUR or (now.n_rows == row.n_rows and not is_updated):
-        return None
-    span = f"--from {row.hour_at:%Y-%m-%dT%H:%MZ} --to {row.hour_at + HOUR:%Y-%m-%dT%H:%MZ}"
-    command = (
-        f"tsad ingest {config.dataset} {span} --force"
-        if now.n_rows > row.n_rows or is_updated
-        else ""
-    )
-    return LateHour(row.hour_at, row.n_rows, now.n_rows, now.updated_at, command)
+        counts = source.count_hours(_us(first_at), _us(last_at))
+    late = []
+    for row in ledger:
+        now, hour_end = counts.get(_us(row.hour_at), HourCount(0)), row.hour_at + HOUR
+        is_updated = now.updated_at is not None and now.updated_at > row.read_at
+        if row.read_until >= hour_end and (now.n_rows != row.n_rows or is_updated):
+            text = f"--from {row.hour_at:%Y-%m-%dT%H:%MZ} --to {hour_end:%Y-%m-%dT%H:%MZ}"
+            again = f"tsad ingest {config.dataset} {text} --force"
+            command = again if now.n_rows > row.n_rows or is_updated else ""
+            late.append(LateHour(row.hour_at, row.n_rows, now.n_rows, now.updated_at, command))
+    return late

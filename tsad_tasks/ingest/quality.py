@@ -32,7 +32,7 @@ _UNITS = (
 )
 
 
-class QualityVerdict(NamedTuple):
+class SensorFinding(NamedTuple):
     """One verdict: channel, constant | stuck | at_limit | out_of_range | unit_jump | dead, how many
     steps, why.
     """
@@ -43,7 +43,7 @@ class QualityVerdict(NamedTuple):
     detail: str
 
 
-class _Channel(NamedTuple):
+class _Sensor(NamedTuple):
     """Finite values of one channel, and what is usual for it (NaN where that is not known)."""
 
     hour: NDArray[np.float64]
@@ -62,7 +62,7 @@ def quality_verdicts(
     high: NDArray[np.float64] | None = None,
     reference_median: NDArray[np.float64] | None = None,
     reference_spread: NDArray[np.float64] | None = None,
-) -> list[QualityVerdict]:
+) -> list[SensorFinding]:
     """What is wrong with the sensors in one hour, by channel.
 
     dead: nothing was read while other channels were. out_of_range: values outside the sensor's
@@ -101,56 +101,38 @@ def quality_verdicts(
             f"{[p.shape for p in usual]}."
         )
     n_read = int(np.isfinite(values).any(axis=1).sum())
-    found = []
+    found: list[SensorFinding] = []
     for index in range(n_channels):
-        channel = _Channel(
-            _finite(values[:, index]),
-            _finite(previous[:, index]),
-            *(float(part[index]) for part in usual),
-        )
-        found += [QualityVerdict(index, *verdict) for verdict in _verdicts(channel, n_read)]
+        hour, before = (part[:, index][np.isfinite(part[:, index])] for part in (values, previous))
+        channel = _Sensor(hour, before, *(float(part[index]) for part in usual))
+        if hour.size:
+            said = [*_range(channel), *_unchanging(channel), *_unit(channel)]
+            found += [SensorFinding(index, *verdict) for verdict in said]
+        elif n_read >= MIN_VALUES:
+            detail = f"nothing read at {n_read} steps at which other channels were"
+            found.append(SensorFinding(index, "dead", n_read, detail))
     return found
 
 
-def _finite(column: NDArray[np.float64]) -> NDArray[np.float64]:
-    return column[np.isfinite(column)]
-
-
-def _verdicts(channel: _Channel, n_read: int) -> Iterator[tuple[str, int, str]]:
-    if channel.hour.size == 0:
-        if n_read >= MIN_VALUES:
-            yield "dead", n_read, f"nothing read at {n_read} steps at which other channels were"
-        return
-    yield from _range(channel)
-    yield from _unchanging(channel)
-    yield from _unit(channel)
-
-
-def _range(channel: _Channel) -> Iterator[tuple[str, int, str]]:
+def _range(channel: _Sensor) -> Iterator[tuple[str, int, str]]:
     hour, low, high = channel.hour, channel.low, channel.high
     n_outside = int(((hour < low) | (hour > high)).sum())
     if n_outside:
-        yield (
-            "out_of_range",
-            n_outside,
-            f"{hour.min():.6g} to {hour.max():.6g}, range {low:.6g} to {high:.6g}",
-        )
+        seen = f"{hour.min():.6g} to {hour.max():.6g}, range {low:.6g} to {high:.6g}"
+        yield "out_of_range", n_outside, seen
     for end, name in ((low, "low"), (high, "high")):
         n_there = int((hour == end).sum())
         if n_there >= max(MIN_VALUES, AT_LIMIT_SHARE * hour.size):
             yield "at_limit", n_there, f"at the {name} end of the range, {end:.6g}"
 
 
-def _unchanging(channel: _Channel) -> Iterator[tuple[str, int, str]]:
+def _unchanging(channel: _Sensor) -> Iterator[tuple[str, int, str]]:
     hour, both = channel.hour, np.concatenate([channel.previous, channel.hour])
     if not channel.spread > 0 or hour.size < MIN_VALUES:
         return
     if channel.previous.size and np.ptp(both) == 0:
-        yield (
-            "constant",
-            int(hour.size),
-            f"only {hour[0]:.6g} in {both.size} readings, usually ± {channel.spread:.3g}",
-        )
+        usual = f"usually ± {channel.spread:.3g}"
+        yield "constant", int(hour.size), f"only {hour[0]:.6g} in {both.size} readings, {usual}"
         return
     starts = np.concatenate(([0], np.flatnonzero(np.diff(both)) + 1, [both.size]))
     runs = np.diff(starts)
@@ -159,47 +141,32 @@ def _unchanging(channel: _Channel) -> Iterator[tuple[str, int, str]]:
     usual_run = (both.size - runs[longest]) / max(runs.size - 1, 1)
     if in_hour[longest] >= max(STUCK_STEPS, STUCK_RUNS * usual_run):
         n_steps = min(int(runs[longest]), int(starts[longest + 1]) - channel.previous.size)
-        yield (
-            "stuck",
-            n_steps,
-            f"{both[starts[longest]]:.6g} in {int(runs[longest])} readings in a row",
-        )
+        value = f"{both[starts[longest]]:.6g}"
+        yield "stuck", n_steps, f"{value} in {int(runs[longest])} readings in a row"
 
 
-def _unit(channel: _Channel) -> Iterator[tuple[str, int, str]]:
+def _unit(channel: _Sensor) -> Iterator[tuple[str, int, str]]:
     """The first unit that fits, when the level is far from its own."""
-    if channel.hour.size < MIN_VALUES or not np.isfinite(channel.median + channel.spread):
+    spread = channel.spread
+    if channel.hour.size < MIN_VALUES or not np.isfinite(channel.median + spread):
         return
     q1, level, q3 = np.percentile(channel.hour, [25, 50, 75]).tolist()
-    scatter, (own, share) = (q3 - q1) / 1.349, _own_level(channel)
-    for name, factor, offset in _UNITS:
-        expected = own * factor + offset
-        tolerance = min(
-            max(FITTING_SPREADS * channel.spread * factor, 0.01 * abs(expected)),
-            share * abs(expected),
-        )
-        # The move is also four times what the fit leaves open, and the scatter has shrunk along
-        # with the level: else a shift of the level explains it as well.
-        moved = abs(level - own) > max(
-            MOVED_SPREADS * channel.spread, 4 * tolerance, 0.1 * abs(own)
-        )
-        if (
-            moved
-            and abs(level - expected) <= tolerance
-            and scatter <= FITTING_SPREADS * channel.spread * factor
-        ):
-            yield (
-                "unit_jump",
-                int(channel.hour.size),
-                f"median {level:.6g} is the former {own:.6g} {name}",
-            )
-            return
-
-
-def _own_level(channel: _Channel) -> tuple[float, float]:
-    """The level from which a jump would have started, and the share of it that a unit may miss."""
+    scatter = (q3 - q1) / 1.349
+    # The level from which a jump would have started, and the share of it that a unit may miss.
+    own, share = channel.median, FITTING_SHARES[1]
     if channel.previous.size >= MIN_VALUES:
         before = float(np.median(channel.previous))
-        if abs(before - channel.median) <= MOVED_SPREADS * channel.spread:
-            return before, FITTING_SHARES[0]
-    return channel.median, FITTING_SHARES[1]
+        if abs(before - channel.median) <= MOVED_SPREADS * spread:
+            own, share = before, FITTING_SHARES[0]
+    for name, factor, offset in _UNITS:
+        expected = own * factor + offset
+        open_to = max(FITTING_SPREADS * spread * factor, 0.01 * abs(expected))
+        tolerance = min(open_to, share * abs(expected))
+        # The move is also four times what the fit leaves open, and the scatter has shrunk along
+        # with the level: else a shift of the level explains it as well.
+        moved = abs(level - own) > max(MOVED_SPREADS * spread, 4 * tolerance, 0.1 * abs(own))
+        fits = abs(level - expected) <= tolerance and scatter <= FITTING_SPREADS * spread * factor
+        if moved and fits:
+            detail = f"median {level:.6g} is the former {own:.6g} {name}"
+            yield "unit_jump", int(channel.hour.size), detail
+            return

@@ -47,13 +47,13 @@ REFERENCE = timedelta(days=7)
 MIN_REFERENCE = 30
 
 
-def learn_levels(store: Store, config: DatasetConfig) -> int:
+def learn_sensors(store: Store, config: DatasetConfig) -> int:
     """How many changed sensors and new machines are known better than before."""
     with store.transaction():
         dataset = select_dataset(store, config.dataset)
         lock_dataset(store, dataset.dataset_id, "levels")
         learner = _Learner(store, config, dataset)
-        return learner.learn_epochs() + learner.learn_scales()
+        return learner.learn_changes() + learner.learn_scales()
 
 
 @dataclass(frozen=True)
@@ -63,18 +63,23 @@ class _Readings:
 
     Attributes
     ----------
+    times_s : int64 (n_steps,)
     values : float64 (n_steps, n_channels)
     running : bool (n_steps,)
     checksums : int64 (n_hours,)
     """
 
     start_at: datetime
+    times_s: NDArray[np.int64]
     values: Float
     running: Mask
     checksums: NDArray[np.int64]
 
-    def times_s(self, step_s: int) -> NDArray[np.int64]:
-        return unix_s(self.start_at) + step_s * np.arange(len(self.values), dtype=np.int64)
+    def usable(self, n_steps: int, step_s: int) -> tuple[datetime, int]:
+        """The whole hour after so many steps, and the digest of what was read before it."""
+        usable_at = hour_ceil(self.start_at + timedelta(seconds=n_steps * step_s))
+        n_hours = (usable_at - self.start_at) // HOUR
+        return usable_at, readings_digest(self.checksums[:n_hours], self.start_at)
 
 
 def readings_digest(checksums: NDArray[np.int64], start_at: datetime) -> int:
@@ -90,96 +95,81 @@ class _Learner:
         self._step_s = config.source.step_s
         self._layout = select_layouts(store, dataset_id)[0]
         self._columns = [self._layout.channel_names.index(name) for name in config.channel_names]
-        self._ids = list(select_entities(store, dataset_id).values())
+        self._channel_ids = [self._layout.channel_ids[i] for i in self._columns]
+        ids = list(select_entities(store, dataset_id).values())
         read_until = store.one(SELECT_NEWEST_LEDGER_HOUR, dataset=config.dataset)
         self._read_until: datetime | None = read_until and hour_ceil(read_until)
         before_at = self._read_until or from_unix_s(0)
-        self._epochs = sensor_changes(store, self._ids, before_at) if self._ids else []
+        self._changes = sensor_changes(store, ids, before_at)
 
-    def learn_epochs(self) -> int:
+    def learn_changes(self) -> int:
         """How many changed sensors are known better; each sees only those that changed before
         it.
         """
         n_changed = 0
-        for position, epoch in enumerate(self._epochs):
-            is_fixed = (
-                epoch.declared
-                or self._layout.channel_ids.index(epoch.channel_id) not in self._columns
-            )
-            learned = None if is_fixed else self._learned_epoch(position)
+        for position, change in enumerate(self._changes):
+            is_known = change.declared or change.channel_id not in self._channel_ids
+            learned = None if is_known else self._learned_change(position)
             if learned is not None:
                 n_changed += self._store.execute(UPDATE_CHANNEL_EPOCH, **asdict(learned))
-                self._epochs[position] = replace(
-                    epoch, scale=learned.scale, offset=learned.offset, usable_at=learned.usable_at
-                )
+                terms = {name: getattr(learned, name) for name in ("scale", "offset", "usable_at")}
+                self._changes[position] = replace(change, **terms)
         return n_changed
 
-    def _learned_epoch(self, position: int) -> LearnedChange | None:
+    def _learned_change(self, position: int) -> LearnedChange | None:
         """What is known of a sensor now; None: its readings are those that it was learned from."""
-        epoch = self._epochs[position]
-        before = [one for one in self._epochs[:position] if one.entity_id == epoch.entity_id]
-        start_at = hour_floor(epoch.from_at) - REFERENCE
-        learned = start_at, epoch.usable_at, epoch.learned_from
-        if self._is_retired(*learned[:2]) or self._stands(epoch.entity_id, *learned, before):
+        change = self._changes[position]
+        whose = change.entity_id, change.channel_id
+        before = [one for one in self._changes[:position] if one.entity_id == change.entity_id]
+        start_at = hour_floor(change.from_at) - REFERENCE
+        learned = start_at, change.usable_at
+        if self._is_retired(*learned) or self._stands(
+            change.entity_id, *learned, change.learned_from, before
+        ):
             return None
-        needed_hours = epoch.needed_hours or self._config.features.rebaseline_after_s / 3600
-        end_at = min((one.from_at for one in self._later(position)), default=None)
-
-        def marked(readings: _Readings) -> Mask:
-            return self._between(readings, epoch, epoch.from_at, end_at)
-
-        found = self._read(
-            epoch.entity_id, start_at, (before, end_at), marked, self._n_steps(needed_hours)
+        needed_hours = change.needed_hours or self._config.features.rebaseline_after_s / 3600
+        later = self._changes[position + 1 :]
+        end_at = min(
+            (one.from_at for one in later if (one.entity_id, one.channel_id) == whose), default=None
         )
-        return self._conversion(epoch, found, marked(found), needed_hours)
+        column = self._channel_ids.index(change.channel_id)
 
-    def _between(
-        self, readings: _Readings, epoch: SensorChange, start_at: datetime, end_at: datetime | None
-    ) -> Mask:
-        """bool (n_steps,), where the changed sensor was read while the machine ran, in [start_at,
-        end_at).
-        """
-        times_s = readings.times_s(self._step_s)
-        known = np.isfinite(readings.values[:, self._column(epoch.channel_id)]) & readings.running
-        known &= times_s >= unix_s(start_at)
-        return np.asarray(known if end_at is None else known & (times_s < unix_s(end_at)), np.bool_)
+        def read_while_running(
+            readings: _Readings, from_at: datetime, to_at: datetime | None
+        ) -> Mask:
+            known: Mask = np.isfinite(readings.values[:, column]) & readings.running
+            known &= readings.times_s >= unix_s(from_at)
+            return known if to_at is None else known & (readings.times_s < unix_s(to_at))
 
-    def _conversion(
-        self, epoch: SensorChange, found: _Readings, after: Mask, needed_hours: float
-    ) -> LearnedChange:
-        chosen = np.flatnonzero(after)[: self._n_steps(needed_hours)]
+        def after(readings: _Readings) -> Mask:
+            return read_while_running(readings, change.from_at, end_at)
+
+        n_needed = self._n_steps(needed_hours)
+        found = self._read(change.entity_id, start_at, end_at, before, after, n_needed)
+        chosen = np.flatnonzero(after(found))[:n_needed]
         n_hours = len(chosen) * self._step_s / 3600
-        before = np.flatnonzero(
-            self._between(found, epoch, epoch.from_at - REFERENCE, epoch.from_at)
+        former = np.flatnonzero(
+            read_while_running(found, change.from_at - REFERENCE, change.from_at)
         )
-        if len(chosen) < self._n_steps(needed_hours) or len(before) < MIN_REFERENCE:
-            return LearnedChange(epoch.epoch_id, None, None, None, n_hours, needed_hours, None)
-        usable_at, digest = self._usable(found, int(chosen[-1]))
-        values = found.values[:, self._column(epoch.channel_id)]
+        if len(chosen) < n_needed or len(former) < MIN_REFERENCE:
+            hours = n_hours, needed_hours
+            return LearnedChange(change.epoch_id, None, None, None, *hours, None)
+        usable_at, digest = found.usable(int(chosen[-1]) + 1, self._step_s)
         # A machine that rests at night is not compared with its nights, nor one day's cycle with
         # another part of it.
-        times_s = found.times_s(self._step_s)
-        alike = before[same_time_of_day(times_s[before], times_s[chosen])]
-        before = alike if len(alike) >= MIN_REFERENCE else before
-        scale, offset = conversion(values[before], values[chosen])
-        return LearnedChange(
-            epoch.epoch_id, scale, offset, usable_at, n_hours, needed_hours, digest
-        )
-
-    def _later(self, position: int) -> list[SensorChange]:
-        """Later changes of the same sensor."""
-        epoch = self._epochs[position]
-        same = (epoch.entity_id, epoch.channel_id)
-        return [
-            one for one in self._epochs[position + 1 :] if (one.entity_id, one.channel_id) == same
-        ]
+        alike = former[same_time_of_day(found.times_s[former], found.times_s[chosen])]
+        former = alike if len(alike) >= MIN_REFERENCE else former
+        terms = conversion(found.values[former, column], found.values[chosen, column])
+        hours = n_hours, needed_hours
+        return LearnedChange(change.epoch_id, *terms, usable_at, *hours, digest)
 
     def learn_scales(self) -> int:
         """How many machines that a champion has no scale for are known better."""
-        found = self._store.rows(SELECT_UNSCALED_ENTITIES, dataset_id=self._dataset.dataset_id)
-        ids = [one.entity_id for one in found]
-        first_hours = dict(self._store.rows(SELECT_FIRST_HOURS, entity_ids=ids))
-        learned = (self._learned_scale(one, first_hours[one.entity_id]) for one in found)
+        dataset_id = self._dataset.dataset_id
+        unscaled = self._store.rows(SELECT_UNSCALED_ENTITIES, dataset_id=dataset_id)
+        ids = [one.entity_id for one in unscaled]
+        first = dict(self._store.rows(SELECT_FIRST_HOURS, entity_ids=ids))
+        learned = (self._learned_scale(one, first[one.entity_id]) for one in unscaled)
         scales = (asdict(one) for one in learned if one is not None)
         return sum(self._store.execute(UPSERT_ENTITY_SCALE, **scale) for scale in scales)
 
@@ -189,46 +179,33 @@ class _Learner:
         """What is known of a machine now; None: nothing was read, or what it was learned from
         stands.
         """
-        epochs = [one for one in self._epochs if one.entity_id == entity.entity_id]
+        entity_id, features = entity.entity_id, self._config.features
+        changes = [one for one in self._changes if one.entity_id == entity_id]
         if start_at is None or self._is_retired(entity.from_at, entity.usable_at):
             return None
-        if self._stands(entity.entity_id, start_at, entity.usable_at, entity.learned_from, epochs):
+        if self._stands(entity_id, start_at, entity.usable_at, entity.learned_from, changes):
             return None
-        config = self._config
-        needed_hours = (
-            entity.needed_hours
-            or min(config.features.min_own_scale_s, config.training.range_s / 2) / 3600
-        )
+        usual_s = min(features.min_own_scale_s, self._config.training.range_s / 2)
+        needed_hours = entity.needed_hours or usual_s / 3600
+        n_needed, scaling = self._n_steps(needed_hours), entity.scaling or features.scaling
 
         def marked(readings: _Readings) -> Mask:
             return np.asarray(readings.running & np.isfinite(readings.values).any(axis=1), np.bool_)
 
-        found = self._read(
-            entity.entity_id, start_at, (epochs, None), marked, self._n_steps(needed_hours)
-        )
-        scaling = entity.scaling or config.features.scaling
-        return self._scale(entity.entity_id, found, marked(found), needed_hours, scaling)
-
-    def _scale(
-        self, entity_id: int, found: _Readings, marked: Mask, needed_hours: float, scaling: str
-    ) -> LearnedScale:
-        chosen = np.flatnonzero(marked)[: self._n_steps(needed_hours)]
-        n_hours = len(chosen) * self._step_s / 3600
-        if len(chosen) < self._n_steps(needed_hours):
-            return LearnedScale(
-                entity_id, [], [], [], scaling, found.start_at, None, n_hours, needed_hours, None
-            )
+        found = self._read(entity_id, start_at, None, changes, marked, n_needed)
+        chosen = np.flatnonzero(marked(found))[:n_needed]
+        hours = len(chosen) * self._step_s / 3600, needed_hours
+        if len(chosen) < n_needed:
+            since = scaling, found.start_at, None
+            return LearnedScale(entity_id, [], [], [], *since, *hours, None)
         values = found.values[chosen]
         scaler, shown = fit_scaler(values, scaling), np.isfinite(values).any(axis=0)
-        usable_at, digest = self._usable(found, int(chosen[-1]))
+        usable_at, digest = found.usable(int(chosen[-1]) + 1, self._step_s)
         centers, scales = (
             np.where(shown, part, np.nan).tolist() for part in (scaler.center, scaler.scale)
         )
-        ids = [self._layout.channel_ids[i] for i in self._columns]
-        span = found.start_at, usable_at
-        return LearnedScale(
-            entity_id, ids, centers, scales, scaling, *span, n_hours, needed_hours, digest
-        )
+        terms = self._channel_ids, centers, scales, scaling
+        return LearnedScale(entity_id, *terms, found.start_at, usable_at, *hours, digest)
 
     def _stands(
         self,
@@ -236,14 +213,13 @@ class _Learner:
         start_at: datetime,
         usable_at: datetime | None,
         learned_from: int | None,
-        epochs: Sequence[SensorChange],
+        changes: Sequence[SensorChange],
     ) -> bool:
         """Whether what was learned was learned from the readings as they are now."""
         if usable_at is None:
             return False
-        checksums = read_checksums(
-            self._store, [entity_id], start_at, max(usable_at, start_at), changes=epochs
-        )
+        until_at = max(usable_at, start_at)
+        checksums = read_checksums(self._store, [entity_id], start_at, until_at, changes=changes)
         return readings_digest(checksums[0], start_at) == learned_from
 
     def _is_retired(self, start_at: datetime | None, usable_at: datetime | None) -> bool:
@@ -251,54 +227,39 @@ class _Learner:
         retired = self._dataset.retired_before
         return bool(start_at and usable_at and retired and start_at < retired)
 
-    def _usable(self, found: _Readings, last: int) -> tuple[datetime, int]:
-        """The whole hour after a step, and the digest of what was read before it."""
-        usable_at = hour_ceil(found.start_at + timedelta(seconds=(last + 1) * self._step_s))
-        return usable_at, readings_digest(
-            found.checksums[: (usable_at - found.start_at) // HOUR], found.start_at
-        )
-
     def _read(
         self,
         entity_id: int,
         start_at: datetime,
-        seen: tuple[Sequence[SensorChange], datetime | None],
+        end_at: datetime | None,
+        changes: Sequence[SensorChange],
         marked: Callable[[_Readings], Mask],
         n_needed: int,
     ) -> _Readings:
         """Readings from `start_at` on, as far as it takes to have so many marked steps, if there
         are.
         """
-        epochs, end_at = seen
         assert self._read_until is not None
-        last_at = max(
-            start_at, min(self._read_until, hour_ceil(end_at) if end_at else self._read_until)
-        )
+        read_until = min(self._read_until, hour_ceil(end_at) if end_at else self._read_until)
+        last_at = max(start_at, read_until)
+        channels = self._config.source.channels.values()
+        hold_steps = [channel.hold_s // self._step_s for channel in channels]
+        grace, running_when = self._config.startup_grace_s, self._config.running_when
         n_hours = REFERENCE // HOUR + 2 * -(-n_needed * self._step_s // 3600)
         while True:
             until_at = min(hours_later(start_at, n_hours), last_at)
-            found = self._readings(entity_id, start_at, until_at, epochs)
+            blocks = read_blocks(
+                self._store, self._layout, [entity_id], start_at, until_at, changes=changes
+            )
+            values = np.asarray(blocks.values[0][:, self._columns], np.float64)
+            names, grace_steps = self._config.channel_names, grace // self._step_s
+            state = running_state(held(values, hold_steps), running_when, names, grace_steps)
+            times_s = unix_s(start_at) + self._step_s * np.arange(len(values), dtype=np.int64)
+            running = np.asarray(state == 0, np.bool_)
+            found = _Readings(start_at, times_s, values, running, blocks.checksums[0])
             if until_at == last_at or np.count_nonzero(marked(found)) >= n_needed:
                 return found
             n_hours *= 2
 
-    def _readings(
-        self, entity_id: int, start_at: datetime, end_at: datetime, epochs: Sequence[SensorChange]
-    ) -> _Readings:
-        config = self._config
-        blocks = read_blocks(
-            self._store, self._layout, [entity_id], start_at, end_at, changes=epochs
-        )
-        values = np.asarray(blocks.values[0][:, self._columns], np.float64)
-        hold_steps = [channel.hold_s // self._step_s for channel in config.source.channels.values()]
-        grace = config.startup_grace_s // self._step_s
-        state = running_state(
-            held(values, hold_steps), config.running_when, config.channel_names, grace
-        )
-        return _Readings(start_at, values, np.asarray(state == 0, np.bool_), blocks.checksums[0])
-
     def _n_steps(self, hours: float) -> int:
         return max(1, -(-int(hours * 3600) // self._step_s))
-
-    def _column(self, channel_id: int) -> int:
-        return self._columns.index(self._layout.channel_ids.index(channel_id))

@@ -8,7 +8,7 @@ of the same hour of the next seven days.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from datetime import datetime, timedelta
+from datetime import datetime
 
 import numpy as np
 from numpy.typing import NDArray
@@ -49,41 +49,23 @@ def judge_hours(
     if not len(entity_ids) or not hours:
         return 0
     look_back = (0, PREVIOUS_H, *REFERENCE_H)
-    spans = _spans({hour - n * HOUR for hour in hours for n in look_back})
-    n_hours = sum((end - start) // HOUR for start, end in spans)
-    size = max(1, _GROUP_BYTES // (n_hours * layout.n_steps * len(layout.channel_ids) * 8))
+    needed = sorted({unix_s(hour - n * HOUR) for hour in hours for n in look_back})
+    runs = np.split(np.array(needed), np.flatnonzero(np.diff(needed) != 3600) + 1)
+    size = max(1, _GROUP_BYTES // (len(needed) * layout.n_steps * len(layout.channel_ids) * 8))
     verdicts: list[SensorVerdict] = []
     for first in range(0, len(entity_ids), size):
         ids = entity_ids[first : first + size]
-        blocks = _blocks(store, layout, ids, spans)
+        blocks: dict[datetime, Float] = {}
+        for run in runs:
+            start_at, end_at = from_unix_s(run[0]), from_unix_s(run[-1]) + HOUR
+            values = read_raw_blocks(store, layout, ids, start_at, end_at).values
+            for at_s, block in zip(run, np.split(values, len(run), axis=1), strict=True):
+                blocks[from_unix_s(at_s)] = block
         for hour in hours:
             verdicts += _hour_verdicts(config, layout, ids, hour, blocks)
     store.execute(DELETE_QUALITY, entity_ids=list(entity_ids), hours=list(hours))
     store.execute(INSERT_QUALITY, **columns(verdicts, SensorVerdict))
     return len(verdicts)
-
-
-def _spans(hours: set[datetime]) -> list[tuple[datetime, datetime]]:
-    """Runs of consecutive hours as [start, end)."""
-    ordered = np.array(sorted(unix_s(hour) for hour in hours))
-    runs = np.split(ordered, np.flatnonzero(np.diff(ordered) != 3600) + 1)
-    return [(from_unix_s(run[0]), from_unix_s(run[-1]) + HOUR) for run in runs]
-
-
-def _blocks(
-    store: Store,
-    layout: Layout,
-    entity_ids: Sequence[int],
-    spans: Sequence[tuple[datetime, datetime]],
-) -> dict[datetime, Float]:
-    """Readings by hour, each (n_entities, n_steps, n_channels)."""
-    blocks: dict[datetime, Float] = {}
-    for start_at, end_at in spans:
-        values = read_raw_blocks(store, layout, entity_ids, start_at, end_at).values
-        n_hours = (end_at - start_at) // timedelta(hours=1)
-        for i, block in enumerate(np.split(values, n_hours, axis=1)):
-            blocks[start_at + i * HOUR] = block
-    return blocks
 
 
 def _hour_verdicts(
@@ -93,26 +75,26 @@ def _hour_verdicts(
     hour: datetime,
     blocks: dict[datetime, Float],
 ) -> list[SensorVerdict]:
+    """Verdicts on one hour.
+
+    Parameters
+    ----------
+    blocks : readings by hour, each (n_entities, n_steps, n_channels).
+    """
     columns = [layout.channel_names.index(name) for name in config.channel_names]
     channels = config.source.channels.values()
     low = np.array([np.nan if channel.low is None else channel.low for channel in channels])
     high = np.array([np.nan if channel.high is None else channel.high for channel in channels])
-    values, previous = blocks[hour][:, :, columns], blocks[hour - PREVIOUS_H * HOUR][:, :, columns]
-    reference = np.concatenate(
-        [blocks[hour - n * HOUR][:, :, columns] for n in REFERENCE_H], axis=1
-    )
-    median, spread = usual_level(reference)
+    values, previous = (blocks[hour - n * HOUR][:, :, columns] for n in (0, PREVIOUS_H))
+    reference = [blocks[hour - n * HOUR][:, :, columns] for n in REFERENCE_H]
+    median, spread = usual_level(np.concatenate(reference, axis=1))
     verdicts = []
     for i in np.flatnonzero(suspects(values, previous, low, high, median, spread)).tolist():
-        entity_id = entity_ids[i]
         usual = {"reference_median": median[i], "reference_spread": spread[i]}
         for found in quality_verdicts(values[i], previous[i], low=low, high=high, **usual):
             channel_id = layout.channel_ids[columns[found.channel_index]]
-            verdicts.append(
-                SensorVerdict(
-                    entity_id, hour, channel_id, found.verdict, found.n_steps, found.detail
-                )
-            )
+            said = found.verdict, found.n_steps, found.detail
+            verdicts.append(SensorVerdict(entity_ids[i], hour, channel_id, *said))
     return verdicts
 
 

@@ -44,16 +44,10 @@ def audit_week(
     NothingToDo
         When no model was champion or in the shadow.
     """
-    week_at = week_before(end_at)
-    dataset = select_dataset(store, config.dataset)
+    week_at, dataset = week_before(end_at), select_dataset(store, config.dataset)
+    whose = {"dataset_id": dataset.dataset_id, "lineage": lineage}
     with store.transaction():
-        n_models = store.execute(
-            UPSERT_AUDIT,
-            dataset_id=dataset.dataset_id,
-            lineage=lineage,
-            start_at=week_at,
-            end_at=week_at + WEEK,
-        )
+        n_models = store.execute(UPSERT_AUDIT, start_at=week_at, end_at=week_at + WEEK, **whose)
     if not n_models:
         raise NothingToDo(
             f"No model of {config.dataset} was champion in the week from {week_at:%Y-%m-%d}."

@@ -22,7 +22,7 @@ from tsad_tasks.model.drift import scale_of
 from tsad_tasks.monitoring.audit import WEEK, week_before
 from tsad_tasks.monitoring.queries import UPSERT_DRIFT, DriftRow
 from tsad_tasks.scoring.queries import SELECT_CHAMPIONS, Champion
-from tsad_tasks.storage.datasets import DatasetRow, select_dataset, select_entities, select_layouts
+from tsad_tasks.storage.datasets import Layout, select_dataset, select_entities, select_layouts
 from tsad_tasks.storage.readings import read_blocks
 from tsad_tasks.storage.scores import read_score_series
 from tsad_tasks.storage.store import Store, columns
@@ -53,116 +53,100 @@ def measure_drift(
         When nobody was champion.
     """
     week_at, dataset = week_before(end_at), select_dataset(store, config.dataset)
-    champions = {
-        one.scope_entity_id: one
-        for one in sorted(
-            store.rows(
-                SELECT_CHAMPIONS,
-                dataset_id=dataset.dataset_id,
-                lineage=lineage,
-                start_at=week_at,
-                end_at=week_at + WEEK,
-            ),
-            key=lambda one: one.valid_from,
-        )
-    }
+    found = store.rows(
+        SELECT_CHAMPIONS,
+        dataset_id=dataset.dataset_id,
+        lineage=lineage,
+        start_at=week_at,
+        end_at=week_at + WEEK,
+    )
+    # Of several champions of a week the last one counts.
+    champions = {one.scope_entity_id: one for one in sorted(found, key=lambda one: one.valid_from)}
     if not champions:
         raise NothingToDo(
             f"No model of {config.dataset} was champion in the week from {week_at:%Y-%m-%d}."
         )
-    week = _Week(store, config, dataset, lineage, week_at)
-    rows = [row for champion in champions.values() for row in week.rows(champion)]
+    layout = select_layouts(store, dataset.dataset_id)[0]
+    week = _Week(store, config, layout, lineage, week_at)
+    entities = select_entities(store, dataset.dataset_id)
+    rows = [
+        row
+        for champion in champions.values()
+        for entity_id in entities.values()
+        if champion.scope_entity_id in (0, entity_id)
+        for row in (*week.of_readings(champion, entity_id), week.of_scores(champion, entity_id))
+    ]
     with store.transaction():
         store.execute(UPSERT_DRIFT, lineage=lineage, week_at=week_at, **columns(rows, DriftRow))
-    return _summary(week, rows)
-
-
-def _summary(week: _Week, rows: list[DriftRow]) -> DriftSummary:
-    known = [row for row in rows if row.channel_id != OF_SCORES and row.psi is not None]
-    worst = max(known, key=lambda row: row.psi or 0.0, default=None)
-    if worst is None:
-        return DriftSummary(week.week_at, len(rows), None, "")
-    layout = week.layout
+    known = [(row.psi, row) for row in rows if row.channel_id != OF_SCORES and row.psi is not None]
+    if not known:
+        return DriftSummary(week_at, len(rows), None, "")
+    highest, worst = max(known, key=lambda one: one[0])
     channel = layout.channel_names[layout.channel_ids.index(worst.channel_id)]
-    entity = {key: name for name, key in week.entities.items()}[worst.entity_id]
-    return DriftSummary(week.week_at, len(rows), worst.psi, f"{channel} of {entity}")
+    (entity,) = (name for name, key in entities.items() if key == worst.entity_id)
+    return DriftSummary(week_at, len(rows), highest, f"{channel} of {entity}")
 
 
+@dataclass(frozen=True)
 class _Week:
     """One week of a dataset."""
 
-    def __init__(
-        self,
-        store: Store,
-        config: DatasetConfig,
-        dataset: DatasetRow,
-        lineage: str,
-        week_at: datetime,
-    ) -> None:
-        self.store, self.config, self.lineage, self.week_at = store, config, lineage, week_at
-        self.entities = select_entities(store, dataset.dataset_id)
-        self.layout = select_layouts(store, dataset.dataset_id)[0]
+    store: Store
+    config: DatasetConfig
+    layout: Layout
+    lineage: str
+    week_at: datetime
 
-    def rows(self, champion: Champion) -> Iterator[DriftRow]:
-        """Rows of a champion's entities: one for each channel, and one for the scores."""
-        for entity_id in self.entities.values():
-            if champion.scope_entity_id in (0, entity_id):
-                yield from self._of_readings(champion, entity_id)
-                yield self._of_scores(champion, entity_id)
-
-    def _of_readings(self, champion: Champion, entity_id: int) -> Iterator[DriftRow]:
+    def of_readings(self, champion: Champion, entity_id: int) -> Iterator[DriftRow]:
+        """A row for each channel."""
         trained_until = hour_floor(champion.train_end_at)
-        start_at = hour_floor(trained_until - timedelta(seconds=self.config.training.range_s))
-        reference = read_blocks(
-            self.store, self.layout, [entity_id], start_at, trained_until
-        ).values[0]
-        seen_at = max(self.week_at, hour_floor(champion.valid_from))
-        seen = read_blocks(
-            self.store, self.layout, [entity_id], seen_at, self.week_at + WEEK
-        ).values[0]
-        for position, (key, name) in enumerate(
-            zip(self.layout.channel_ids, self.layout.channel_names, strict=True)
-        ):
+        spans = [
+            (
+                hour_floor(trained_until - timedelta(seconds=self.config.training.range_s)),
+                trained_until,
+            ),
+            (max(self.week_at, hour_floor(champion.valid_from)), self.week_at + WEEK),
+        ]
+        reference, seen = (
+            read_blocks(self.store, self.layout, [entity_id], *span).values[0] for span in spans
+        )
+        names = zip(self.layout.channel_ids, self.layout.channel_names, strict=True)
+        for position, (key, name) in enumerate(names):
             if name in self.config.channel_names:
                 parts = reference[:, position], seen[:, position]
-                yield _row(champion.model_id, entity_id, key, *parts, 24 * self.layout.n_steps)
+                yield self._row(champion.model_id, entity_id, key, *parts)
 
-    def _of_scores(self, champion: Champion, entity_id: int) -> DriftRow:
+    def of_scores(self, champion: Champion, entity_id: int) -> DriftRow:
         """A model that has no whole week before this one has no reference yet."""
         first_at = hour_floor(champion.valid_from)
-        reference = self._scores(entity_id, first_at, first_at + WEEK)
+        reference, seen = (
+            read_score_series(
+                self.store, self.lineage, entity_id, start_at, start_at + WEEK, self.layout.n_steps
+            ).scores
+            for start_at in (first_at, self.week_at)
+        )
         if first_at + WEEK > self.week_at:
             reference = reference[:0]
-        seen = self._scores(entity_id, self.week_at, self.week_at + WEEK)
-        return _row(
-            champion.model_id, entity_id, OF_SCORES, reference, seen, 24 * self.layout.n_steps
-        )
+        return self._row(champion.model_id, entity_id, OF_SCORES, reference, seen)
 
-    def _scores(self, entity_id: int, start_at: datetime, end_at: datetime) -> NDArray[np.float32]:
-        return read_score_series(
-            self.store, self.lineage, entity_id, start_at, end_at, self.layout.n_steps
-        ).scores
-
-
-def _row(
-    model_id: int,
-    entity_id: int,
-    channel_id: int,
-    reference: NDArray[np.floating],
-    seen: NDArray[np.floating],
-    daily_steps: int,
-) -> DriftRow:
-    """Less than half a day of values is a time of day: it has no index."""
-    known, before = (part[np.isfinite(part)].astype(np.float64) for part in (seen, reference))
-    missing = 1 - known.size / seen.size if seen.size else None
-    index = (
-        stability_index(before, known) if min(known.size, before.size) >= daily_steps // 2 else None
-    )
-    shift = None
-    if known.size and before.size:
-        center, spread = scale_of(before)
-        shift = float((np.median(known) - center) / spread) if spread else None
-    return DriftRow(model_id, entity_id, channel_id, index, shift, missing, known.size)
+    def _row(
+        self,
+        model_id: int,
+        entity_id: int,
+        channel_id: int,
+        reference: NDArray[np.floating],
+        seen: NDArray[np.floating],
+    ) -> DriftRow:
+        known, before = (part[np.isfinite(part)].astype(np.float64) for part in (seen, reference))
+        missing = 1 - known.size / seen.size if seen.size else None
+        # Less than half a day of values is a time of day: it has no index.
+        is_enough = min(known.size, before.size) >= 12 * self.layout.n_steps
+        index = stability_index(before, known) if is_enough else None
+        shift = None
+        if known.size and before.size:
+            center, spread = scale_of(before)
+            shift = float((np.median(known) - center) / spread) if spread else None
+        return DriftRow(model_id, entity_id, channel_id, index, shift, missing, known.size)
 
 
 def retrain_if_drifted(

@@ -5,18 +5,19 @@ without scores.
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
 from upath import UPath
 
 from tsad_tasks.base.clock import utc_now
+from tsad_tasks.base.enums import Lineage
 from tsad_tasks.base.interval import HOUR, day_chunks, hour_floor, hours_between
 from tsad_tasks.champions.prune import prune_bundles
 from tsad_tasks.config import DatasetConfig
-from tsad_tasks.ingest.ingest import LateHour, late_changes
+from tsad_tasks.ingest.ingest import late_changes
 from tsad_tasks.ingest.queries import SELECT_FIRST_HOURS, SELECT_LEDGER_ENDS, FirstHour
 from tsad_tasks.monitoring.queries import (
     DELETE_FORMER_STATES,
@@ -39,7 +40,7 @@ from tsad_tasks.storage.datasets import (
 )
 from tsad_tasks.storage.folders import remove_folder, written_at
 from tsad_tasks.storage.paths import artifacts_root
-from tsad_tasks.storage.store import Query, Statement, Store
+from tsad_tasks.storage.store import Store
 
 RUN_FILES_AGE = timedelta(days=2)
 FORMER_STATES_AGE = timedelta(days=7)
@@ -108,139 +109,95 @@ def maintain_dataset(
     """
     with store.transaction():
         dataset = upsert_dataset(store, config)
-        newest_hour_at, newest_at = store.one(
-            SELECT_LEDGER_ENDS, dataset_id=dataset.dataset_id, before_at=at
-        )
-        store.execute(
-            DELETE_FORMER_STATES, dataset_id=dataset.dataset_id, before_at=at - FORMER_STATES_AGE
-        )
-        silent = (
-            ()
-            if newest_hour_at is None
-            else silent_entities(store, config, dataset, newest_hour_at)
-        )
-    n_folders = delete_run_folders(artifacts_root() / "runs", config.dataset, now() - RUN_FILES_AGE)
-    retired = MaintainSummary() if newest_at is None else retire(store, config, dataset, newest_at)
-    if newest_at is not None:
-        more = _pruned(store, config, newest_at, now) | _alerts_retired(store, config, newest_at)
-        retired = replace(retired, **more)
-    late = [] if newest_at is None else _late(store, config, source_uri, newest_at)
-    commands = [one.command for one in late if one.command]
-    summary = MaintainSummary(
-        **vars(retired)
-        | {
-            "n_run_folders_deleted": n_folders,
-            "silent": silent,
-            "n_late_hours": len(commands),
-            "n_vanished_hours": len(late) - len(commands),
-            "late_commands": tuple(commands[:MAX_COMMANDS]),
-        }
-    )
-    _tell(config.dataset, summary)
+        dataset_id = dataset.dataset_id
+        ends = store.one(SELECT_LEDGER_ENDS, dataset_id=dataset_id, before_at=at)
+        before_at = at - FORMER_STATES_AGE
+        store.execute(DELETE_FORMER_STATES, dataset_id=dataset_id, before_at=before_at)
+        silent: tuple[SilentEntity, ...] = ()
+        if ends.hour_at is not None:
+            silent = silent_entities(store, config, dataset, ends.hour_at)
+    runs = artifacts_root() / "runs"
+    n_folders = delete_run_folders(runs, config.dataset, now() - RUN_FILES_AGE)
+    done: dict[str, Any] = {"n_run_folders_deleted": n_folders, "silent": silent}
+    if ends.newest_at is not None:
+        done |= retire(store, config, dataset, ends.newest_at, now)
+        done |= _late(store, config, source_uri, ends.newest_at)
+    summary = MaintainSummary(**done)
+    for one in summary.silent:
+        since = "was never scored" if one.hours is None else f"has had no score for {one.hours} h"
+        log.warning("%s: %s %s (%s)", config.dataset, one.entity, since, one.status)
+    if summary.n_late_hours:
+        said = "%s: %d hours changed after they were read. To take them:\n%s"
+        commands = "\n".join(summary.late_commands)
+        log.warning(said, config.dataset, summary.n_late_hours, commands)
     return summary
 
 
-def _tell(dataset: str, summary: MaintainSummary) -> None:
-    for one in summary.silent:
-        since = "was never scored" if one.hours is None else f"has had no score for {one.hours} h"
-        log.warning("%s: %s %s (%s)", dataset, one.entity, since, one.status)
-    if summary.n_late_hours:
-        commands = "\n".join(summary.late_commands)
-        log.warning(
-            "%s: %d hours changed after they were read. To take them:\n%s",
-            dataset,
-            summary.n_late_hours,
-            commands,
-        )
-
-
 def retire(
-    store: Store, config: DatasetConfig, dataset: DatasetRow, newest_at: datetime
-) -> MaintainSummary:
-    """Removes readings and scores older than the retention, counted from the dataset's newest
-    reading.
+    store: Store,
+    config: DatasetConfig,
+    dataset: DatasetRow,
+    newest_at: datetime,
+    now: Callable[[], datetime],
+) -> dict[str, Any]:
+    """Removes what is older than the retention, counted from the dataset's newest reading; fields
+    of the summary.
 
     Anomalies, incidents and decisions stay. That readings are retired is noted first, so that
     whoever scores meanwhile keeps what was scored; a kill at any moment leaves the rest to the next
     run.
     """
-    readings_before = _horizon(newest_at, config.retention.readings_s)
-    scores_before = _horizon(newest_at, config.retention.scores_s)
-    if readings_before is not None:
+    done: dict[str, Any] = {"months_dropped": ()}
+    done |= {"n_reading_blocks_deleted": 0, "n_score_blocks_deleted": 0}
+    kept, dataset_id = config.retention, dataset.dataset_id
+    if kept.readings_s is not None:
+        readings_before = hour_floor(newest_at - timedelta(seconds=kept.readings_s))
+        done["readings_before"] = readings_before
         with store.transaction():
-            store.execute(UPDATE_RETIRED_BEFORE, dataset_id=dataset.dataset_id, at=readings_before)
-    months = _dropped(store, DROP_READING_MONTHS) if readings_before else ()
-    months += _dropped(store, DROP_SCORE_MONTHS) if scores_before else ()
-    return MaintainSummary(
-        readings_before=readings_before,
-        scores_before=scores_before,
-        n_reading_blocks_deleted=_delete(
-            store, dataset, SELECT_FIRST_HOURS, DELETE_READING_BLOCKS, readings_before
-        ),
-        n_score_blocks_deleted=_delete(
-            store, dataset, SELECT_FIRST_SCORE_HOURS, DELETE_SCORE_BLOCKS, scores_before
-        ),
-        months_dropped=months,
-    )
-
-
-def _pruned(
-    store: Store, config: DatasetConfig, newest_at: datetime, now: Callable[[], datetime]
-) -> dict[str, Any]:
-    """Versions and leftovers whose bundles went, where the dataset asks for it."""
-    kept_s = config.retention.models_s
-    if kept_s is None:
-        return {}
-    found = prune_bundles(
-        store, config, artifacts_root(), newest_at=newest_at, kept_s=kept_s, now=now
-    )
-    return {"versions_pruned": found.pruned, "n_leftovers_deleted": len(found.leftovers)}
-
-
-def _alerts_retired(store: Store, config: DatasetConfig, newest_at: datetime) -> dict[str, Any]:
-    """Messages that went with their alerts, where the dataset asks for it."""
-    kept_s = config.retention.notifications_s
-    if kept_s is None:
-        return {}
-    return {
-        "n_notifications_deleted": retire_alerts(store, config, newest_at=newest_at, kept_s=kept_s)
-    }
-
-
-def _horizon(newest_at: datetime, kept_s: int | None) -> datetime | None:
-    return None if kept_s is None else hour_floor(newest_at - timedelta(seconds=kept_s))
-
-
-def _dropped(store: Store, query: Query[str]) -> tuple[str, ...]:
-    """Whole months that all datasets are done with: dropping them is far cheaper than deleting
-    their rows.
-    """
-    with store.transaction():
-        return tuple(store.rows(query))
-
-
-def _delete(
-    store: Store,
-    dataset: DatasetRow,
-    first_hours: Query[FirstHour] | Query[FirstScoreHour],
-    delete: Statement,
-    before_at: datetime | None,
-) -> int:
-    """Blocks of the dataset that were removed, a day per transaction."""
-    if before_at is None:
-        return 0
-    with store.transaction():
-        entity_ids = list(select_entities(store, dataset.dataset_id).values())
-        hours = [hour for _, hour in store.rows(first_hours, entity_ids=entity_ids)]
-    first_at = min(filter(None, hours), default=before_at)
-    n_deleted = 0
-    for start_at, end_at in day_chunks(first_at, before_at):
+            store.execute(UPDATE_RETIRED_BEFORE, dataset_id=dataset_id, at=readings_before)
+        # Whole months that all datasets are done with: dropping them is far cheaper than deleting
+        # their rows.
         with store.transaction():
-            lock_hours(store, dataset.dataset_id, hours_between(start_at, end_at))
-            n_deleted += store.execute(
-                delete, entity_ids=entity_ids, start_at=start_at, end_at=end_at
+            done["months_dropped"] += tuple(store.rows(DROP_READING_MONTHS))
+    if kept.scores_s is not None:
+        done["scores_before"] = hour_floor(newest_at - timedelta(seconds=kept.scores_s))
+        with store.transaction():
+            done["months_dropped"] += tuple(store.rows(DROP_SCORE_MONTHS))
+    with store.transaction():
+        ids = list(select_entities(store, dataset_id).values())
+        first_readings = store.rows(SELECT_FIRST_HOURS, entity_ids=ids)
+        first_scores = store.rows(SELECT_FIRST_SCORE_HOURS, entity_ids=ids)
+    for start_at, end_at in _days(first_readings, done.get("readings_before")):
+        with store.transaction():
+            lock_hours(store, dataset_id, hours_between(start_at, end_at))
+            done["n_reading_blocks_deleted"] += store.execute(
+                DELETE_READING_BLOCKS, entity_ids=ids, start_at=start_at, end_at=end_at
             )
-    return n_deleted
+    for start_at, end_at in _days(first_scores, done.get("scores_before")):
+        with store.transaction():
+            lock_hours(store, dataset_id, hours_between(start_at, end_at))
+            done["n_score_blocks_deleted"] += store.execute(
+                DELETE_SCORE_BLOCKS, entity_ids=ids, start_at=start_at, end_at=end_at
+            )
+    if (kept_s := kept.models_s) is not None:
+        root = artifacts_root()
+        pruned = prune_bundles(store, config, root, newest_at=newest_at, kept_s=kept_s, now=now)
+        done["versions_pruned"] = pruned.pruned
+        done["n_leftovers_deleted"] = len(pruned.leftovers)
+    if (kept_s := kept.notifications_s) is not None:
+        n_deleted = retire_alerts(store, config, newest_at=newest_at, kept_s=kept_s)
+        done["n_notifications_deleted"] = n_deleted
+    return done
+
+
+def _days(
+    first: Sequence[FirstHour | FirstScoreHour], before_at: datetime | None
+) -> list[tuple[datetime, datetime]]:
+    """The days of what is to be deleted, a transaction each."""
+    known = [row.hour_at for row in first if row.hour_at is not None]
+    if before_at is None:
+        return []
+    return day_chunks(min(known, default=before_at), before_at)
 
 
 def delete_run_folders(runs: UPath, dataset: str, before_at: datetime) -> int:
@@ -263,30 +220,36 @@ def silent_entities(
     three hours.
     """
     allowed = max(SILENT_INTERVALS * timedelta(seconds=config.interval_s), SILENT_LEAST)
-    rows = store.rows(
+    silent = []
+    for row in store.rows(
         SELECT_LAST_KNOWN_HOURS,
         dataset_id=dataset.dataset_id,
-        lineage="live",
+        lineage=Lineage.LIVE,
         newest_hour_at=newest_hour_at,
-    )
-    found = []
-    for entity, known_at, status in rows:
-        if known_at is None or newest_hour_at - known_at >= allowed:
-            hours = None if known_at is None else (newest_hour_at - known_at) // HOUR
-            found.append(SilentEntity(entity, hours, status or "not_scored"))
-    return tuple(found)
+    ):
+        since = None if row.known_at is None else newest_hour_at - row.known_at
+        if since is None or since >= allowed:
+            hours = None if since is None else since // HOUR
+            silent.append(SilentEntity(row.entity, hours, row.status or "not_scored"))
+    return tuple(silent)
 
 
 def _late(
     store: Store, config: DatasetConfig, source_uri: str, newest_at: datetime
-) -> list[LateHour]:
-    """Late rows of the last week in which rows no longer count by themselves."""
+) -> dict[str, Any]:
+    """Late rows of the last week in which rows no longer count by themselves; fields of the
+    summary.
+    """
     with store.transaction():
         dataset = select_dataset(store, config.dataset)
     end_at = hour_floor(newest_at - timedelta(seconds=config.source.mutability_s))
     start_at = max(end_at - LATE_RANGE, dataset.retired_before or end_at - LATE_RANGE)
-    return (
-        late_changes(store, config, source_uri, start_at=start_at, end_at=end_at)
-        if start_at < end_at
-        else []
-    )
+    if start_at >= end_at:
+        return {}
+    late = late_changes(store, config, source_uri, start_at=start_at, end_at=end_at)
+    commands = [one.command for one in late if one.command]
+    return {
+        "n_late_hours": len(commands),
+        "n_vanished_hours": len(late) - len(commands),
+        "late_commands": tuple(commands[:MAX_COMMANDS]),
+    }

@@ -8,12 +8,11 @@ told twice.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
-from itertools import groupby
 
-RANK = {"LOW": 1, "MEDIUM": 2, "HIGH": 3}
+from tsad_tasks.base.enums import severity_rank
 
 
 @dataclass(frozen=True)
@@ -35,7 +34,7 @@ class Alert:
 
 
 @dataclass(frozen=True)
-class Sighting:
+class AlertableIncident:
     """An incident that stands, as far as alerts care.
 
     Attributes
@@ -56,7 +55,7 @@ class Sighting:
 
 
 @dataclass(frozen=True)
-class Change:
+class AlertChange:
     """An alert as it is from now on, as it was (None: it is new), and what is to be told of it, in
     order.
     """
@@ -72,7 +71,7 @@ class _Cluster:
     for at least.
     """
 
-    incidents: tuple[Sighting, ...]
+    incidents: tuple[AlertableIncident, ...]
 
     @property
     def start_at(self) -> datetime:
@@ -82,10 +81,23 @@ class _Cluster:
     def end_at(self) -> datetime:
         return max(incident.last_flag_at for incident in self.incidents)
 
+    @property
+    def is_open(self) -> bool:
+        return any(incident.is_open for incident in self.incidents)
+
+    def is_near(self, alert: Alert, gap: timedelta) -> bool:
+        """Whether the alert stands for these incidents, as far as entity and time go."""
+        meets = self.start_at - gap <= alert.end_at and alert.start_at <= self.end_at + gap
+        return meets and alert.entity == self.incidents[0].entity
+
 
 def alert_changes(
-    alerts: Sequence[Alert], incidents: Sequence[Sighting], *, gap: timedelta, young_from: datetime
-) -> list[Change]:
+    alerts: Sequence[Alert],
+    incidents: Sequence[AlertableIncident],
+    *,
+    gap: timedelta,
+    young_from: datetime,
+) -> list[AlertChange]:
     """Alerts that change, and what is to be told: opened, escalated, closed, withdrawn, each at
     most once an alert.
 
@@ -100,115 +112,69 @@ def alert_changes(
 
     >>> from datetime import UTC
     >>> at = datetime(2024, 5, 1, tzinfo=UTC)
-    >>> seen = Sighting("INC-1", "host-1", at, at, "LOW", True, "host-1: ...")
+    >>> seen = AlertableIncident("INC-1", "host-1", at, at, "LOW", True, "host-1: ...")
     >>> (change,) = alert_changes([], [seen], gap=timedelta(minutes=5), young_from=at - timedelta(days=2))
     >>> change.events, change.alert.state
     (('opened',), 'open')
     """
-    clusters = _clusters(incidents, gap)
-    owned, met = _bound(alerts, clusters, gap)
-    changes = [_followed(alert, owned[i], met[i]) for i, alert in enumerate(alerts)]
-    taken = {id(cluster) for found in met for cluster in found}
-    free = (
-        cluster for cluster in clusters if id(cluster) not in taken and cluster.end_at > young_from
-    )
-    return [change for change in changes if change.alert != change.former] + [
-        _opened(cluster) for cluster in free
-    ]
-
-
-def _clusters(incidents: Sequence[Sighting], gap: timedelta) -> list[_Cluster]:
-    ordered = sorted(incidents, key=lambda seen: (seen.entity, seen.started_at, seen.incident_id))
-    found: list[_Cluster] = []
-    for _, group in groupby(ordered, key=lambda seen: seen.entity):
-        found += _linked(group, gap)
-    return found
-
-
-def _linked(incidents: Iterable[Sighting], gap: timedelta) -> list[_Cluster]:
-    found: list[_Cluster] = []
-    for incident in incidents:
-        if found and incident.started_at <= found[-1].end_at + gap:
-            found[-1] = _Cluster((*found[-1].incidents, incident))
+    clusters: list[_Cluster] = []
+    for one in sorted(incidents, key=lambda seen: (seen.entity, seen.started_at, seen.incident_id)):
+        last = clusters[-1] if clusters else None
+        is_same = last is not None and last.incidents[0].entity == one.entity
+        if last is not None and is_same and one.started_at <= last.end_at + gap:
+            clusters[-1] = _Cluster((*last.incidents, one))
         else:
-            found.append(_Cluster((incident,)))
-    return found
+            clusters.append(_Cluster((one,)))
+    changes, owners = [], set[int]()
+    for alert in alerts:
+        met = [cluster for cluster in clusters if cluster.is_near(alert, gap)]
+        # Of several alerts the one that was opened first stands for a cluster.
+        owned = [cluster for cluster in met if id(cluster) not in owners]
+        owners |= {id(cluster) for cluster in met}
+        changes.append(_followed(alert, owned, met))
+    opened = [
+        _opened(cluster)
+        for cluster in clusters
+        if id(cluster) not in owners and cluster.end_at > young_from
+    ]
+    return [change for change in changes if change.alert != change.former] + opened
 
 
-def _bound(
-    alerts: Sequence[Alert], clusters: Sequence[_Cluster], gap: timedelta
-) -> tuple[list[list[_Cluster]], list[list[_Cluster]]]:
-    """Clusters that each alert stands for, and all that it meets: the alert opened first stands for
-    a cluster.
-    """
-    met = [[cluster for cluster in clusters if _meets(alert, cluster, gap)] for alert in alerts]
-    taken: set[int] = set()
-    owned = []
-    for found in met:
-        owned.append([cluster for cluster in found if id(cluster) not in taken])
-        taken |= {id(cluster) for cluster in found}
-    return owned, met
-
-
-def _meets(alert: Alert, cluster: _Cluster, gap: timedelta) -> bool:
-    near = cluster.start_at - gap <= alert.end_at and alert.start_at <= cluster.end_at + gap
-    return near and alert.entity == cluster.incidents[0].entity
-
-
-def _followed(alert: Alert, owned: Sequence[_Cluster], met: Sequence[_Cluster]) -> Change:
+def _followed(alert: Alert, owned: Sequence[_Cluster], met: Sequence[_Cluster]) -> AlertChange:
     """The alert after the incidents that it stands for; one whose incidents went over to an older
     alert only ends.
     """
     if not met:
-        return Change(replace(alert, state="withdrawn"), alert, ("withdrawn",))
-    now = _ended(alert, owned or met)
-    if owned:
-        incidents = [incident for cluster in owned for incident in cluster.incidents]
-        now = _risen(replace(now, start_at=owned[0].start_at, end_at=owned[-1].end_at), incidents)
-    events = ["escalated"] * (now.severity != alert.severity) + ["closed"] * (
-        now.closed_told and not alert.closed_told
-    )
-    return Change(now, alert, tuple(events))
-
-
-def _ended(alert: Alert, clusters: Sequence[_Cluster]) -> Alert:
-    is_open = any(incident.is_open for cluster in clusters for incident in cluster.incidents)
-    return replace(
+        return AlertChange(replace(alert, state="withdrawn"), alert, ("withdrawn",))
+    is_open = any(cluster.is_open for cluster in owned or met)
+    now = replace(
         alert, state="open" if is_open else "closed", closed_told=alert.closed_told or not is_open
     )
+    if owned:
+        incidents = [incident for cluster in owned for incident in cluster.incidents]
+        # It rises only with incidents that no person called normal, and people who were told of a
+        # severity are never told of a lower one.
+        counted = [incident for incident in incidents if not incident.is_normal]
+        worst = _worst(counted or incidents)
+        if counted and severity_rank(worst.severity) > severity_rank(alert.severity):
+            now = replace(now, severity=worst.severity)
+        now = replace(now, start_at=owned[0].start_at, end_at=owned[-1].end_at)
+        now = replace(now, incident_id=worst.incident_id, sentence=worst.sentence)
+    has_risen = now.severity != alert.severity
+    has_closed = now.closed_told and not alert.closed_told
+    return AlertChange(now, alert, ("escalated",) * has_risen + ("closed",) * has_closed)
 
 
-def _risen(alert: Alert, incidents: Sequence[Sighting]) -> Alert:
-    """The alert with the worst of its incidents; the severity that people were told never falls.
-
-    It rises only with incidents that no person called normal.
-    """
-    judged_normal = all(incident.is_normal for incident in incidents)
-    counted = (
-        incidents
-        if judged_normal
-        else [incident for incident in incidents if not incident.is_normal]
-    )
-    worst = _worst(counted)
-    told = (
-        alert.severity
-        if judged_normal
-        else max(alert.severity, worst.severity, key=RANK.__getitem__)
-    )
-    return replace(alert, severity=told, incident_id=worst.incident_id, sentence=worst.sentence)
-
-
-def _worst(incidents: Sequence[Sighting]) -> Sighting:
+def _worst(incidents: Sequence[AlertableIncident]) -> AlertableIncident:
     """The most severe incident; of several the first."""
-    return max(incidents, key=lambda incident: RANK[incident.severity])
+    return max(incidents, key=lambda incident: severity_rank(incident.severity))
 
 
-def _opened(cluster: _Cluster) -> Change:
+def _opened(cluster: _Cluster) -> AlertChange:
     """A new alert. One that has ended already says so itself, and is not closed in a second
     message.
     """
     worst = _worst(cluster.incidents)
-    is_open = any(incident.is_open for incident in cluster.incidents)
     alert = Alert(
         alert_id=None,
         thread="",
@@ -216,9 +182,9 @@ def _opened(cluster: _Cluster) -> Change:
         start_at=cluster.start_at,
         end_at=cluster.end_at,
         severity=worst.severity,
-        state="open" if is_open else "closed",
-        closed_told=not is_open,
+        state="open" if cluster.is_open else "closed",
+        closed_told=not cluster.is_open,
         incident_id=worst.incident_id,
         sentence=worst.sentence,
     )
-    return Change(alert, None, ("opened",))
+    return AlertChange(alert, None, ("opened",))

@@ -5,19 +5,18 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Sequence
 from datetime import datetime
-from typing import Any
 
-from tsad_tasks.notifications.alerts import Change
-from tsad_tasks.notifications.model_messages import (
+from tsad_tasks.notifications.alerts import AlertChange
+from tsad_tasks.notifications.news import (
     HISTORY_SQL,
     NEWS,
+    Payload,
     news_line,
     news_lines,
     news_subject,
 )
 from tsad_tasks.text.formats import joined, span_text, stamp_text
 
-Payload = dict[str, Any]
 _MOST_LISTED = 50
 _SUBJECTS = {
     "opened": "{severity} incident at {entity}",
@@ -25,13 +24,19 @@ _SUBJECTS = {
     "closed": "closed: incident at {entity}",
     "withdrawn": "withdrawn: incident at {entity}",
 }
-_WITHDRAWN = "Please forget it: readings that came late, or a maintenance window, left nothing to be alarmed about."
+_WITHDRAWN = (
+    "There is nothing to be alarmed about any more: readings that came late, or a maintenance "
+    "window, left no incident."
+)
 # Shown to people, never run from here.
 _INCIDENT_SQL = "SELECT * FROM tsad.v_incident WHERE incident_id = '$incident'"
-_DATASET_SQL = "SELECT * FROM tsad.v_incident WHERE dataset = '$dataset' AND lineage = 'live' ORDER BY started_at DESC"
+_DATASET_SQL = (
+    "SELECT * FROM tsad.v_incident WHERE dataset = '$dataset' AND lineage = 'live' "
+    "ORDER BY started_at DESC"
+)
 
 
-def event_payload(dataset: str, zone: str, change: Change, event: str) -> Payload:
+def event_payload(dataset: str, zone: str, change: AlertChange, event: str) -> Payload:
     """What is told of one event of an alert; nothing in it is secret, and it needs no more
     look-up.
     """
@@ -90,59 +95,41 @@ def _counts(payload: Payload) -> str:
 
 def body(payload: Payload) -> str:
     """The text of the e-mail: what, since when, and where to look further."""
-    return "\n".join([*_lines(payload), "", "Look further:", f"  {payload['sql']};", ""])
-
-
-def _lines(payload: Payload) -> list[str]:
     if payload["event"] == "digest":
-        return _digest_lines(payload)
-    return news_lines(payload) if payload["event"] in NEWS else _event_lines(payload)
+        lines = [f"{payload['n_events']} events in one run: {_counts(payload)}.", ""]
+        lines += map(_digest_line, payload["events"][:_MOST_LISTED])
+        n_left = payload["n_events"] - _MOST_LISTED
+        lines += [f"… and {n_left} more."] if n_left > 0 else []
+    elif payload["event"] in NEWS:
+        lines = news_lines(payload)
+    else:
+        lines = _event_lines(payload)
+    return "\n".join([*lines, "", "Look further:", f"  {payload['sql']};", ""])
 
 
 def _event_lines(payload: Payload) -> list[str]:
+    since_at, last_at = (
+        datetime.fromisoformat(payload[name]) for name in ("started_at", "last_flag_at")
+    )
+    before = payload.get("severity_before")
     labelled = {
         "Dataset": payload["dataset"],
         "Entity": payload["entity"],
-        "Severity": _severity(payload),
-        "Since": stamp_text(datetime.fromisoformat(payload["started_at"]), payload["zone"]),
-        "Last flag": stamp_text(datetime.fromisoformat(payload["last_flag_at"]), payload["zone"]),
+        "Severity": payload["severity"] + (f" (was {before})" if before else ""),
+        "Since": stamp_text(since_at, payload["zone"]),
+        "Last flag": stamp_text(last_at, payload["zone"]),
     }
-    return [
-        f"{payload['sentence']}.",
-        "",
-        *_said(payload),
-        *(f"{name + ':':<10} {text}" for name, text in labelled.items()),
-    ]
-
-
-def _severity(payload: Payload) -> str:
-    before = payload.get("severity_before")
-    return f"{payload['severity']} (was {before})" if before else str(payload["severity"])
-
-
-def _said(payload: Payload) -> list[str]:
-    """A sentence where the event needs one, and an empty line after it."""
+    lines = [f"{payload['sentence']}.", ""]
     if payload["event"] == "withdrawn":
-        return [_WITHDRAWN, ""]
-    if payload["event"] == "closed":
-        return ["Readings have been normal again for longer than the merge gap.", ""]
-    if payload["state"] == "closed":
-        return ["It has ended already.", ""]
-    return []
+        lines += [_WITHDRAWN, ""]
+    elif payload["event"] == "closed":
+        lines += ["Readings have been normal again for longer than the merge gap.", ""]
+    elif payload["state"] == "closed":
+        lines += ["It has ended already.", ""]
+    return [*lines, *(f"{name + ':':<10} {text}" for name, text in labelled.items())]
 
 
-def _digest_lines(payload: Payload) -> list[str]:
-    shown = payload["events"][:_MOST_LISTED]
-    lines = [
-        f"{payload['n_events']} events in one run: {_counts(payload)}.",
-        "",
-        *map(_event_line, shown),
-    ]
-    n_left = payload["n_events"] - len(shown)
-    return [*lines, f"… and {n_left} more."] if n_left else lines
-
-
-def _event_line(event: Payload) -> str:
+def _digest_line(event: Payload) -> str:
     if event["event"] in NEWS:
         return news_line(event)
     started_at, last_flag_at = (

@@ -1,11 +1,42 @@
-"""News of models: what was decided on them, or on a training, as far as people are told of it."""
+"""News of models: what was decided on them, or on a training; what a message says of it."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from datetime import datetime
 from typing import Any
+
+from tsad_tasks.base.enums import Decision, Outcome, Stage
+from tsad_tasks.base.rule import RuleResult
+from tsad_tasks.text.formats import period_text, share_text, stamp_text
+from tsad_tasks.text.rules import failure
+
+Payload = dict[str, Any]
+_SUBJECTS = {
+    "gate_failed": "version {version} failed the gate",
+    "shadow_failed": "version {version} failed in the shadow",
+    "training_stopped": "a training was stopped",
+    "promoted": "version {version} is champion",
+    "rolled_back": "rolled back to version {version}",
+}
+NEWS = frozenset(_SUBJECTS)
+# Shown to people, never run from here.
+_RULES_SQL = (
+    "SELECT rule, value, limit_value, champion_value, passed, note FROM tsad.v_model_decision "
+    "WHERE dataset = '$dataset' AND version = $version ORDER BY passed, stage, rule"
+)
+_TRAINING_SQL = (
+    "SELECT * FROM tsad.v_training_decision WHERE dataset = '$dataset' ORDER BY decided_at DESC"
+)
+HISTORY_SQL = (
+    "SELECT * FROM tsad.v_model_history WHERE dataset = '$dataset' ORDER BY decided_at DESC"
+)
+_SQL = {"gate_failed": _RULES_SQL, "shadow_failed": _RULES_SQL, "training_stopped": _TRAINING_SQL}
+_COMMANDS = {
+    "training_stopped": ("tsad explore $dataset --training", "tsad retrain $dataset --preview"),
+    "promoted": ("tsad models $dataset --history", 'tsad rollback $dataset --why "…"'),
+}
 
 
 @dataclass(frozen=True)
@@ -44,3 +75,94 @@ class News:
     excluded_share: float | None = None
     left_out: Mapping[str, float] | None = None
     pdf: str | None = None
+
+
+def news_payload(dataset: str, zone: str, news: News) -> Payload:
+    """What is told of a decision; nothing in it is secret, and it needs no more look-up."""
+    payload: Payload = {
+        name: value.isoformat() if isinstance(value, datetime) else value
+        for name, value in asdict(news).items()
+        if name != "news_id" and value not in (None, (), [])
+    }
+    payload |= {"dataset": dataset, "zone": zone}
+    sql = _SQL.get(news.event, HISTORY_SQL).replace("$version", str(news.version))
+    commands = _COMMANDS.get(news.event, ("tsad models $dataset", "tsad models $dataset --history"))
+    payload["sql"] = sql.replace("$dataset", dataset)
+    payload["commands"] = [command.replace("$dataset", dataset) for command in commands]
+    subject = news_subject(payload)
+    told = subject[0].upper() + subject[1:]
+    if news.event in ("promoted", "rolled_back"):
+        former = news.former_version
+        instead = f", in the place of version {former}" if former else ""
+        sentence = f"{told}, from {_stamp(payload, 'valid_from')} on{instead}."
+    else:
+        sentence = f"{told}. {champion_that_stays(news.n_champions, news.champion_version)}"
+    return payload | {"sentence": sentence}
+
+
+def champion_that_stays(n_champions: int, version: int | None) -> str:
+    """What a decision that changed nothing leaves.
+
+    >>> [champion_that_stays(n, 5) for n in (0, 1, 2)]
+    ['There is no champion yet.', 'Version 5 stays champion.', 'The 2 champions stay.']
+    """
+    if n_champions == 1:
+        return f"Version {version} stays champion."
+    return f"The {n_champions} champions stay." if n_champions else "There is no champion yet."
+
+
+def news_subject(payload: Payload) -> str:
+    """What happened, and to which entity's model.
+
+    >>> news_subject({"event": "gate_failed", "version": 7}), news_subject({"event": "training_stopped"})
+    ('version 7 failed the gate', 'a training was stopped')
+    """
+    said = _SUBJECTS[payload["event"]].format(**payload)
+    return f"{said} ({payload['entity']})" if "entity" in payload else said
+
+
+def news_lines(payload: Payload) -> list[str]:
+    """The text of the e-mail, up to what to look at further."""
+    start_at, end_at = (datetime.fromisoformat(payload[name]) for name in ("start_at", "end_at"))
+    labelled = {
+        "Dataset": payload["dataset"],
+        "Entity": payload.get("entity"),
+        "Training": period_text(start_at, end_at, payload["zone"]),
+        "Decided": f"{_stamp(payload, 'decided_at')} by {payload['decided_by']}",
+        "Because": payload["reason"],
+        "Pictures": payload.get("pdf"),
+    }
+    lines = [payload["sentence"], ""]
+    lines += [f"{name + ':':<10} {text}" for name, text in labelled.items() if text]
+    if "failed_rules" in payload:
+        lines += ["", "Not met:"]
+        lines += [failed_rule(payload["event"], rule) for rule in payload["failed_rules"]]
+    if payload.get("left_out"):
+        shares = payload["left_out"].items()
+        lines += ["", "Left out:", *(f"  {share_text(share)} {reason}" for reason, share in shares)]
+    return [*lines, "", "What to do:", *(f"  {command}" for command in payload["commands"])]
+
+
+def failed_rule(event: str, rule: Mapping[str, Any]) -> str:
+    """A rule that was not met, with its numbers; JSON has infinity and NaN as text.
+
+    >>> failed_rule(Decision.GATE_FAILED, {"rule": "point_share", "value": 0.2, "limit": 0.9, "champion": None, "note": "share found"})
+    '  point_share: 0.200, limit at least 0.900 (share found)'
+    """
+    value, limit, champion = (
+        None if rule[name] is None else float(rule[name]) for name in ("value", "limit", "champion")
+    )
+    stage = Stage.GATE if event == Decision.GATE_FAILED else Stage.SHADOW
+    failed = RuleResult(
+        rule["rule"], Outcome.FAILED, value, limit, champion, rule["note"], stage=stage
+    )
+    return f"  {failure(failed)}"
+
+
+def news_line(payload: Payload) -> str:
+    """One of many, in a digest."""
+    return f"{_stamp(payload, 'decided_at')}: {news_subject(payload)}: {payload['reason']}"
+
+
+def _stamp(payload: Payload, name: str) -> str:
+    return stamp_text(datetime.fromisoformat(payload[name]), payload["zone"])

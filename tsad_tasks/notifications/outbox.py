@@ -8,7 +8,7 @@ from dataclasses import asdict, dataclass, replace
 from datetime import datetime
 from typing import Any
 
-from tsad_tasks.notifications.alerts import Alert, Sighting
+from tsad_tasks.notifications.alerts import Alert, AlertableIncident, AlertChange
 from tsad_tasks.notifications.news import News
 from tsad_tasks.notifications.queries import (
     DELETE_ALERTS,
@@ -78,7 +78,7 @@ class Outbox:
             SELECT_ALERTS, dataset_id=self._dataset_id, settled_before=settled_before
         )
 
-    def incidents(self, newer_than: datetime, settled_before: datetime) -> list[Sighting]:
+    def incidents(self, newer_than: datetime, settled_before: datetime) -> list[AlertableIncident]:
         """Incidents that these alerts may stand for, and all with a flag after a moment."""
         return self._store.rows(
             SELECT_ALERTABLE_INCIDENTS,
@@ -87,14 +87,15 @@ class Outbox:
             settled_before=settled_before,
         )
 
-    def insert_alert(self, alert: Alert) -> Alert:
-        """The alert as stored: with its number and the name of its thread."""
-        name = self._store.one(INSERT_ALERT, **asdict(alert) | {"dataset_id": self._dataset_id})
-        return replace(alert, **name._asdict())
-
-    def update_alert(self, alert: Alert) -> None:
-        """Writes what an alert stands for now."""
-        self._store.execute(UPDATE_ALERT, **asdict(alert))
+    def store(self, change: AlertChange) -> AlertChange:
+        """The change as stored: a new alert with its number and the name of its thread."""
+        if change.former is not None:
+            self._store.execute(UPDATE_ALERT, **asdict(change.alert))
+            return change
+        name = self._store.one(
+            INSERT_ALERT, **asdict(change.alert) | {"dataset_id": self._dataset_id}
+        )
+        return replace(change, alert=replace(change.alert, **name._asdict()))
 
     def insert_news(self, events: Sequence[str], newer_than: datetime) -> list[News]:
         """Decisions after a moment that nobody was told of, in their order; from now on they count

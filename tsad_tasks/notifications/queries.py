@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, NamedTuple
 
-from tsad_tasks.notifications.alerts import Alert, Sighting
+from tsad_tasks.notifications.alerts import Alert, AlertableIncident
 from tsad_tasks.notifications.news import News
 from tsad_tasks.storage.store import Query, Statement
 
@@ -34,7 +34,7 @@ class AlertName(NamedTuple):
 
 SELECT_NEWEST_SCORED: Query[datetime | None] = Query("notifications/select_newest_scored", datetime)
 SELECT_ALERTS = Query("notifications/select_alerts", Alert)
-SELECT_ALERTABLE_INCIDENTS = Query("notifications/select_alertable_incidents", Sighting)
+SELECT_ALERTABLE_INCIDENTS = Query("notifications/select_alertable_incidents", AlertableIncident)
 INSERT_ALERT = Query("notifications/insert_alert", AlertName)
 UPDATE_ALERT = Statement("notifications/update_alert")
 DELETE_ALERTS = Statement("notifications/delete_alerts")

@@ -7,7 +7,7 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import asdict, is_dataclass
 from datetime import datetime
 from typing import Any
@@ -77,45 +77,25 @@ def recorded(
 ) -> Iterator[StepRecord]:
     """Writes the step's row when it ends, whichever way, and lets errors through."""
     record, began = StepRecord(), time.monotonic()
-    row = {
-        "run_id": run_id,
-        "step": step,
-        "shard": max(shard, 0),
-        "start_at": start_at,
-        "end_at": end_at,
-    }
+    row = {"run_id": run_id, "step": step, "shard": max(shard, 0)}
+    row |= {"start_at": start_at, "end_at": end_at, "state": "done", "message": ""}
     try:
         yield record
     except Exception as error:
-        _write(
-            store,
-            config,
-            row | {"state": state_of(error), "message": str(error)[:2000]},
-            record,
-            began,
-        )
+        row |= {"state": state_of(error), "message": str(error)[:2000]}
+        # The warehouse itself may be gone: the step's own error says so, and must not be hidden.
+        with suppress(DatabaseError):
+            _write(store, config, row, record, began)
         raise
-    _write(store, config, row | {"state": "done", "message": ""}, record, began)
+    _write(store, config, row, record, began)
 
 
 def _write(
     store: Store, config: DatasetConfig, row: dict[str, Any], record: StepRecord, began: float
 ) -> None:
-    try:
-        store.rollback()
-        with store.transaction():
-            dataset = upsert_dataset(store, config)
-            seconds = time.monotonic() - began
-            counts = json.dumps(record.counts, default=str)
-            store.execute(
-                UPSERT_RUN_STATUS,
-                dataset_id=dataset.dataset_id,
-                counts=counts,
-                seconds=seconds,
-                **row,
-            )
-    except DatabaseError:
-        # The warehouse itself is gone: the step's own error says so, and must not be hidden by this
-        # one.
-        if row["state"] == "done":
-            raise
+    store.rollback()
+    counts = json.dumps(record.counts, default=str)
+    with store.transaction():
+        dataset_id, seconds = upsert_dataset(store, config).dataset_id, time.monotonic() - began
+        more = {"dataset_id": dataset_id, "counts": counts, "seconds": seconds}
+        store.execute(UPSERT_RUN_STATUS, row | more)

@@ -14,6 +14,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 from upath import UPath
 
@@ -78,11 +79,15 @@ class Replay:
                 f"({self.config.training.range_s / 86400:g} days). Received: {self.start_at} to "
                 f"{self.end_at}."
             )
-        now = self._resumed_at()
+        with self.store.transaction():
+            scope = {"dataset_id": self._dataset_id, "scope_entity_id": None, "lineage": LINEAGE}
+            latest_at = self.store.one(SELECT_LATEST_SCORED_HOUR, **scope)
+        resumed_at = hours_later(latest_at, 1) if latest_at else self.first_at
+        now = min(max(resumed_at, self.first_at), self.end_at)
         self._merge(max(self.first_at, now - self.chunk), now)
         while now < self.end_at:
             self._decide(now)
-            if self._is_boundary(now):
+            if (now - self.first_at) % self.every == timedelta(0):
                 self._retrain(now)
             until = self._next_stop(now)
             score_interval(self.store, self.config, start_at=now, end_at=until, lineage=LINEAGE)
@@ -92,70 +97,54 @@ class Replay:
         self._decide(now)
         return self
 
-    def _resumed_at(self) -> datetime:
-        dataset = select_dataset(self.store, self.config.dataset)
-        with self.store.transaction():
-            found = self.store.one(
-                SELECT_LATEST_SCORED_HOUR,
-                dataset_id=dataset.dataset_id,
-                scope_entity_id=None,
-                lineage=LINEAGE,
-            )
-        after = hours_later(found, 1) if found else self.first_at
-        return min(max(after, self.first_at), self.end_at)
-
-    def _is_boundary(self, at: datetime) -> bool:
-        return (at - self.first_at) % self.every == timedelta(0)
+    @property
+    def _dataset_id(self) -> int:
+        return select_dataset(self.store, self.config.dataset).dataset_id
 
     def _next_stop(self, now: datetime) -> datetime:
         """Where something has to be decided again, a chunk from here at most."""
         n_done = (now - self.first_at) // self.every
         stops = [self.end_at, now + self.chunk, self.first_at + (n_done + 1) * self.every]
         with self.store.transaction():
-            dataset = select_dataset(self.store, self.config.dataset)
-            shadows = self.store.rows(
-                SELECT_SHADOWS, dataset_id=dataset.dataset_id, lineage=LINEAGE
-            )
+            of = {"dataset_id": self._dataset_id, "lineage": LINEAGE}
+            shadows = self.store.rows(SELECT_SHADOWS, **of)
         ends = [hours_later(shadow.valid_from, self.config.shadow.hours) for shadow in shadows]
         return min([*stops, *(max(at, now + HOUR) for at in ends)])
 
     def _retrain(self, at: datetime) -> None:
         folder = Path(tempfile.mkdtemp(prefix="tsad-replay-"))
-        run = Retraining(
-            self.store, self.config, at, UPath(folder), self.artifacts, lineage=LINEAGE
-        )
+        folders = (UPath(folder), self.artifacts)
+        run = Retraining(self.store, self.config, at, *folders, lineage=LINEAGE)
         try:
             for summary in retrain(run):
                 self.registered.append(summary)
-                self.say(f"{at:%Y-%m-%d %H:%M}  {_said(summary)}")
+                self._say(at, f"version {summary.version} {_outcome(summary)}")
         except NothingToDo:
             pass  # It was registered before this replay was interrupted.
         except BadInput as error:
             self.store.rollback()
-            self.say(f"{at:%Y-%m-%d %H:%M}  no retraining: {error}")
+            self._say(at, f"no retraining: {error}")
         finally:
             shutil.rmtree(folder, ignore_errors=True)
 
     def _decide(self, at: datetime) -> None:
+        until: dict[str, Any] = {"end_at": at, "lineage": LINEAGE}
         try:
-            found = compare_shadows(self.store, self.config, end_at=at, lineage=LINEAGE)
-            self._turned_away(at, found.failed)
-            changes = promote_ready(
-                self.store, self.config, found.ready, end_at=at, by=BY, lineage=LINEAGE
-            )
+            compared = compare_shadows(self.store, self.config, **until)
+            for version, rules in compared.failed.items():
+                self.rejected[version] = rules
+                self._say(at, f"version {version} leaves the shadow: {', '.join(rules)}")
+            ready = compared.ready
+            changes = promote_ready(self.store, self.config, ready, by=BY, **until)
         except NothingToDo:
             self.store.rollback()
             return
         for change in changes:
             self.promoted.append(change)
-            self.say(f"{at:%Y-%m-%d %H:%M}  version {change.version} takes over")
+            self._say(at, f"version {change.version} takes over")
 
-    def _turned_away(self, at: datetime, failed: dict[int, list[str]]) -> None:
-        for version, rules in failed.items():
-            self.rejected[version] = rules
-            self.say(
-                f"{at:%Y-%m-%d %H:%M}  version {version} leaves the shadow: {', '.join(rules)}"
-            )
+    def _say(self, at: datetime, text: str) -> None:
+        self.say(f"{at:%Y-%m-%d %H:%M}  {text}")
 
     def _merge(self, start_at: datetime, end_at: datetime) -> None:
         if start_at < end_at:
@@ -164,11 +153,11 @@ class Replay:
             )
 
 
-def _said(summary: RegisterSummary) -> str:
+def _outcome(summary: RegisterSummary) -> str:
     if not summary.gate_passed:
-        return f"version {summary.version} did not pass the gate: {', '.join(summary.failed_rules)}"
+        return f"did not pass the gate: {', '.join(summary.failed_rules)}"
     if summary.promoted:
-        return f"version {summary.version} is champion"
+        return "is champion"
     if summary.waits_for is not None:
-        return f"version {summary.version} passed the gate and waits: version {summary.waits_for} is in the shadow"
-    return f"version {summary.version} passed the gate and is in the shadow"
+        return f"passed the gate and waits: version {summary.waits_for} is in the shadow"
+    return "passed the gate and is in the shadow"

@@ -20,7 +20,6 @@ from tsad_tasks.scoring.incidents import build_incidents
 from tsad_tasks.scoring.plan import history_s
 from tsad_tasks.scoring.score import ScoreSummary, score_interval
 from tsad_tasks.storage.store import Store
-from tsad_tasks.training.queries import ChampionScope
 
 
 @dataclass(frozen=True)
@@ -110,27 +109,19 @@ def score_what_if(
     lineage, span = lineage_of(run_id), (hour_floor(start_at), hour_ceil(end_at))
     with store.transaction():
         model, scope = locked_model(store, config, version, lineage)
-        _open_period(store, scope, model.model_id, span)
+        known, valid = champion_periods(store, scope), {"valid_from": span[0], "valid_to": span[1]}
+        if not known:
+            open_period(store, scope, model.model_id, reason="what if", **valid)
+        elif known != [(model.model_id, *span)]:
+            raise BadInput(
+                f"Expected a run id that was not used before. Received: {lineage}, of another "
+                "question."
+            )
     summary = ScoreSummary()
     for first_at, last_at in day_chunks(*span):
         summary += score_interval(store, config, start_at=first_at, end_at=last_at, lineage=lineage)
     build_incidents(store, config, start_at=span[0], end_at=span[1], lineage=lineage)
     return what_if(store, config, lineage, start_at=span[0], end_at=span[1])
-
-
-def _open_period(
-    store: Store, scope: ChampionScope, model_id: int, span: tuple[datetime, datetime]
-) -> None:
-    start_at, end_at = span
-    known = champion_periods(store, scope)
-    if known == [(model_id, start_at, end_at)]:
-        return
-    if known:
-        raise BadInput(
-            f"Expected a run id that was not used before. Received: {scope.lineage}, of another "
-            "question."
-        )
-    open_period(store, scope, model_id, valid_from=start_at, valid_to=end_at, reason="what if")
 
 
 def what_if(

@@ -17,7 +17,7 @@ from tsad_tasks.base.errors import BadInput
 from tsad_tasks.config import DatasetConfig
 
 if TYPE_CHECKING:
-    from tsad_tasks.notifications.notify import Message
+    from tsad_tasks.notifications.channels.base import Message
     from tsad_tasks.storage.store import Store
 
 log = logging.getLogger("tsad")

@@ -364,7 +364,7 @@ TASKS.append(Task("report", "retrain", _EARLY, when=retrains_early))
 @does(Task("verdict", "verdict"))
 def verdict(store: Store, run: TaskRun) -> Any:
     """Writes the verdict."""
-    from tsad_tasks.feedback.words import set_verdict_in
+    from tsad_tasks.feedback.verdicts import set_verdict_in
 
     form = run.params
     said = {"said_by": run.started_by, "note": form["note"], "channel": form["channel"] or None}

@@ -16,7 +16,7 @@ from dataclasses import dataclass, fields, is_dataclass
 from typing import Any, Generic, TypeVar, is_typeddict
 
 from numpy.typing import NDArray
-from psycopg2 import sql
+from psycopg2 import DataError, sql
 from psycopg2.extensions import connection as Connection
 from psycopg2.extensions import cursor as Cursor
 
@@ -184,7 +184,11 @@ class Store:
     @contextmanager
     def _asked(self, statement: Statement, params: Mapping[str, Any]) -> Iterator[Cursor]:
         with self._connection.cursor() as cursor:
-            cursor.execute(statement.text, params)
+            try:
+                cursor.execute(statement.text, params)
+            except DataError as error:
+                # What our SQL functions refuse, such as an incident_id that is none.
+                raise BadInput(str(error).splitlines()[0]) from error
             yield cursor
 
     def select(self, name: str, params: Mapping[str, Any]) -> list[tuple[Any, ...]]:

@@ -20,9 +20,9 @@ from tsad_tasks.config import DatasetConfig
 from tsad_tasks.detectors.base import make_folder
 from tsad_tasks.detectors.bundle import read_bundle
 from tsad_tasks.detectors.registry import detector_class
-from tsad_tasks.ingest.accepted_rows import taken
+from tsad_tasks.ingest.accepted_rows import accepted_rows
 from tsad_tasks.ingest.queries import SELECT_LABELS, SELECT_LEDGER_ENDS
-from tsad_tasks.ingest.sources.postgres import open_source
+from tsad_tasks.ingest.sources.base import open_source
 from tsad_tasks.ingest.tally import Tally
 from tsad_tasks.model.evaluation import runs
 from tsad_tasks.model.features import Scaler
@@ -212,7 +212,8 @@ def source_readings(
     with open_source(source_uri, config) as source:
         for first_at, last_at in day_chunks(start_at, end_at):
             span_us = (unix_s(first_at) * 1_000_000, unix_s(last_at) * 1_000_000)
-            parts.append(taken(source.read(*span_us), config, (), span_us, Tally()))
+            read = source.read(*span_us)
+            parts.append(accepted_rows(read, config, (), span_us, Tally()))
     every = sorted({name for part in parts for name in part.entity_names})
     names = _chosen(every, entity)
     values, marks = [], []

@@ -15,16 +15,9 @@ from devstack.postgres import BROWSER, Cluster
 from tests.plants.weeks import MACHINE, Weeks, week
 from tests.statements import run
 from tsad_tasks.base.errors import BadInput
-from tsad_tasks.feedback.words import (
-    add_label,
-    add_labels,
-    add_maintenance,
-    set_verdict,
-    set_verdict_in,
-    withdraw_label,
-    withdraw_maintenance,
-    withdraw_verdict,
-)
+from tsad_tasks.feedback.labels import add_label, add_labels, withdraw_label
+from tsad_tasks.feedback.maintenance import add_maintenance, withdraw_maintenance
+from tsad_tasks.feedback.verdicts import set_verdict, set_verdict_in, withdraw_verdict
 from tsad_tasks.ingest.queries import UPSERT_LABELS, Label
 from tsad_tasks.storage.datasets import select_dataset, select_entities
 from tsad_tasks.storage.scores import SELECT_INCIDENTS

@@ -1,0 +1,208 @@
+"""What a source of readings is: one file of this folder each, registered under the name that a
+dataset file says as `source.kind`.
+
+A source knows the dataset's file and the URI of its connection, and nothing of the warehouse. Such
+a file imports nothing slow at its top, since all of them are imported when a dataset file is read.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import datetime
+from typing import TYPE_CHECKING, ClassVar, Literal, Protocol
+
+from tsad_tasks.base.settings import Section
+from tsad_tasks.base.variants import SOURCES
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+    from tsad_tasks.config import DatasetConfig
+
+HOUR_US = 3_600_000_000
+register = SOURCES.register
+
+
+class NoSettings(Section):
+    """Of a kind without settings of its own."""
+
+
+@dataclass(frozen=True)
+class SourceFault:
+    """Something of a table that cannot be used: the issue's name, whom it costs, and what to do."""
+
+    table: str
+    issue: Literal["unusable_table", "missing_column", "not_numeric_column"]
+    detail: str
+    channel: str = ""
+
+
+@dataclass(frozen=True)
+class SourceTable:
+    """A table, file or stream that can be read.
+
+    Attributes
+    ----------
+    entity : all of it is of this entity; None: each row says its own.
+    channels : positions of the dataset's channels that it has.
+    faults : what of it cannot be used.
+    unused : columns that the dataset does not read, such as a sensor that was added.
+    """
+
+    title: str
+    entity: str | None = None
+    channels: tuple[int, ...] = ()
+    faults: tuple[SourceFault, ...] = ()
+    unused: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class SourceRows:
+    """Rows of all tables of a dataset in a time range, in any order.
+
+    Attributes
+    ----------
+    times_us : (n_rows,) microseconds since 1970, UTC.
+    entity : (n_rows,) position in `entity_names`; -1 where the source has none.
+    updated_us : (n_rows,) grows when a row changes; equal everywhere when there is no such column.
+    label : (n_rows,) known anomalies.
+    values : (n_rows, n_channels) of wide tables, (n_rows,) of long ones; NaN is NULL, +Infinity was
+        NaN or infinite, -Infinity was no number at all: a mark costs only itself.
+    channel : (n_rows,) of long tables: position in `channel_names`, -1 where the source has none.
+    table : (n_rows,) position in `tables`.
+    offered : (n_tables, n_channels) channels that the table has.
+    ambiguous, nonexistent : (n_rows,) naive times that occur twice, or never.
+    channel_names : the dataset's channels, then names that only the source knows.
+    """
+
+    times_us: NDArray[np.int64]
+    entity: NDArray[np.intp]
+    updated_us: NDArray[np.int64]
+    label: NDArray[np.bool_]
+    values: NDArray[np.float64]
+    channel: NDArray[np.intp] | None
+    table: NDArray[np.intp]
+    offered: NDArray[np.bool_]
+    ambiguous: NDArray[np.bool_]
+    nonexistent: NDArray[np.bool_]
+    entity_names: tuple[str, ...]
+    channel_names: tuple[str, ...]
+    tables: tuple[SourceTable, ...]
+
+
+def plain_rows(
+    config: DatasetConfig,
+    table: SourceTable,
+    times_us: NDArray[np.int64],
+    entities: Sequence[str],
+    values: NDArray[np.float64],
+) -> SourceRows:
+    """Rows of one table with a column for each channel, without labels and times of change.
+
+    Parameters
+    ----------
+    times_us : (n_rows,) microseconds since 1970, UTC.
+    entities : (n_rows,) names.
+    values : (n_rows, n_channels), NaN where nothing was read.
+    """
+    import numpy as np
+
+    names, entity = np.unique(np.asarray(entities, dtype=object), return_inverse=True)
+    nothing = np.zeros(len(times_us), bool)
+    offered = np.isin(np.arange(len(config.channel_names)), table.channels)
+    zeros = np.zeros(len(times_us), np.int64)
+    return SourceRows(
+        times_us, entity, zeros, nothing, values, None, zeros.astype(np.intp), offered[None],
+        nothing, nothing, tuple(map(str, names)), config.channel_names, (table,),
+    )  # fmt: skip
+
+
+@dataclass(frozen=True)
+class HourCount:
+    """What the source holds of one hour at this moment."""
+
+    n_rows: int
+    updated_at: datetime | None = None
+
+    def __add__(self, other: HourCount) -> HourCount:
+        updates = [at for at in (self.updated_at, other.updated_at) if at is not None]
+        return HourCount(self.n_rows + other.n_rows, max(updates, default=None))
+
+
+class Source(Protocol):
+    """The sensor tables of one dataset, looked at anew when it is opened.
+
+    A class of this kind takes the connection's URI and the dataset's file. Opening and reading
+    raise `AccessDenied` (the login was refused), `Unavailable` (no answer: trying again may help)
+    or `SourceError` (not what the dataset file says).
+
+    Attributes
+    ----------
+    settings_model : what `source.params` of a dataset file may say.
+    tables : those that can be read.
+    faults : of those that cannot be.
+    """
+
+    settings_model: ClassVar[type[Section]] = NoSettings
+    tables: tuple[SourceTable, ...]
+    faults: tuple[SourceFault, ...] = ()
+
+    def __init__(self, uri: str, config: DatasetConfig) -> None: ...
+
+    def close(self) -> None:
+        """Nothing is read any more."""
+
+    def read(self, start_us: int, end_us: int, known_entities: Iterable[str] = ()) -> SourceRows:
+        """Rows with a time in [start_us, end_us), of all tables, as of one moment.
+
+        Parameters
+        ----------
+        known_entities : names that the source probably uses.
+        """
+        ...
+
+    def time_bounds(self, table: SourceTable) -> tuple[datetime | None, datetime | None]:
+        """Oldest and newest time of one table, in UTC; None where it is empty."""
+        ...
+
+    def count_hours(self, start_us: int, end_us: int) -> dict[int, HourCount]:
+        """What the source holds now, by hour (microseconds since 1970); hours without rows are
+        absent.
+        """
+        import numpy as np
+
+        hours_us = self.read(start_us, end_us).times_us // HOUR_US * HOUR_US
+        found, n_rows = np.unique(hours_us, return_counts=True)
+        return {int(at_us): HourCount(int(n)) for at_us, n in zip(found, n_rows, strict=True)}
+
+    def count_null_times(self, *, cheaply: bool = False) -> int:
+        """Rows without a time, which belong to no interval.
+
+        Parameters
+        ----------
+        cheaply : leave out tables of which this is slow to say.
+        """
+        return 0
+
+    def hints(self) -> list[tuple[Literal["warning", "info"], str, str]]:
+        """What a person might mend: how grave it is, what it is, and the table's title."""
+        return []
+
+
+@contextmanager
+def open_source(uri: str, config: DatasetConfig) -> Iterator[Source]:
+    """The dataset's source, by its kind.
+
+    Raises
+    ------
+    AccessDenied, Unavailable, SourceError
+        See `Source`.
+    """
+    source: Source = SOURCES[config.source.kind](uri, config)
+    try:
+        yield source
+    finally:
+        source.close()

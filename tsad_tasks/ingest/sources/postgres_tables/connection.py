@@ -1,0 +1,115 @@
+"""Connections to the database of a source, and what its errors mean."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import psycopg2
+from psycopg2 import extensions
+from sqlalchemy.engine import URL, make_url
+from sqlalchemy.exc import ArgumentError
+
+from tsad_tasks.base.errors import AccessDenied, BadInput, SourceError, TsadError, Unavailable
+from tsad_tasks.storage.database import CONNECT_TIMEOUT_S
+
+# Of the options in a URI those that libpq knows: Airflow adds others.
+_LIBPQ = re.compile(
+    r"^(ssl\w+|gss\w+|keepalives\w*|connect_timeout|target_session_attrs|options|channel_binding"
+    r"|service)$"
+)
+_DENIED = re.compile(
+    r"authenti|password|pg_hba|role .* does not exist|permission denied", re.IGNORECASE
+)
+
+
+def connect_source(uri: str, *, read_only: bool) -> extensions.connection:
+    """A new connection to the source's database; a changed password counts at once.
+
+    Raises
+    ------
+    BadInput
+        The text is no URI of Postgres. It is not shown, since it may hold a password.
+    AccessDenied, Unavailable, SourceError
+        See `Source`.
+    """
+    try:
+        url = make_url(uri)
+    except (ArgumentError, ValueError):
+        url = None
+    if url is None or not re.fullmatch(r"postgres(ql)?(\+\w+)?", url.drivername):
+        raise BadInput(
+            "Expected the source connection as a URI such as "
+            "postgresql://user:password@host:5432/database. "
+            "Received: something else (not shown, it may hold a password)."
+        )
+    options: dict[str, Any] = {"connect_timeout": CONNECT_TIMEOUT_S, "application_name": "tsad"}
+    options |= {name: value for name, value in url.query.items() if _LIBPQ.match(name)}
+    login = url.translate_connect_args(username="user", database="dbname")
+    try:
+        connection: extensions.connection = psycopg2.connect(**login, **options)
+    except psycopg2.OperationalError as error:
+        raise _refused(url, error) from None
+    level = "REPEATABLE READ" if read_only else "READ COMMITTED"
+    connection.set_session(isolation_level=level, readonly=read_only)
+    return connection
+
+
+def _refused(url: URL, error: psycopg2.OperationalError) -> TsadError:
+    said = " ".join(str(error).split())
+    if url.password:
+        said = said.replace(str(url.password), "***")
+    where = url.set(drivername="postgresql", query={}).render_as_string(hide_password=True)
+    if _DENIED.search(said):
+        return AccessDenied(
+            f"Expected a login that {where} accepts. Received: {said}. Check user and password of "
+            "the source connection; it is read anew on each run."
+        )
+    if re.search(r"database .* does not exist", said):
+        near = ", ".join(_databases(url))
+        return SourceError(
+            f"Expected a database that exists at {where}. Received: {url.database!r}. There is: "
+            f"{near}."
+        )
+    return Unavailable(f"Expected a PostgreSQL server at {where}. Received: {said}")
+
+
+def _databases(url: URL) -> list[str]:
+    """Databases of the server that `url` names, as far as its login may look."""
+    login = url.set(database="postgres").translate_connect_args(username="user", database="dbname")
+    try:
+        connection = psycopg2.connect(**login, connect_timeout=5)
+    except psycopg2.Error:
+        return ["unknown (this login may not look)"]
+    try:
+        with connection.cursor() as cursor:
+            cursor.execute(
+                "SELECT datname FROM pg_database WHERE datallowconn AND NOT datistemplate ORDER BY "
+                "1 LIMIT 20"
+            )
+            return [str(row[0]) for row in cursor.fetchall()]
+    finally:
+        connection.close()
+
+
+@contextmanager
+def explained_errors() -> Iterator[None]:
+    """What Postgres says, as the error family that decides between failing and trying again."""
+    try:
+        yield
+    except psycopg2.Error as error:
+        said = str(error).strip().split("\n", 1)[0]
+        if isinstance(error, psycopg2.errors.QueryCanceled):
+            raise Unavailable(
+                "Expected the source to answer within source.statement_timeout. Received: no "
+                "answer in time. `tsad datasets check` says whether the time column lacks an index."
+            ) from error
+        if isinstance(error, psycopg2.errors.InsufficientPrivilege):
+            raise AccessDenied(
+                f"Expected a login that may read the source tables. Received: {said}"
+            ) from error
+        if isinstance(error, (psycopg2.OperationalError, psycopg2.InterfaceError)):
+            raise Unavailable(f"Expected the source to answer. Received: {said}") from error
+        raise SourceError(f"Expected rows from the source. Received: {said}") from error

@@ -1,0 +1,372 @@
+"""Loads a CSV or parquet file into a source table, in pieces: a way in for sensors that have no
+database yet.
+"""
+
+from __future__ import annotations
+
+import io
+import re
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import closing, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal, cast
+from zoneinfo import ZoneInfo
+
+import numpy as np
+import psycopg2
+from psycopg2 import extensions, sql
+
+from tsad_tasks.base.errors import BadInput, SourceError
+from tsad_tasks.base.extras import require
+from tsad_tasks.base.local_time import utc_from_local
+from tsad_tasks.ingest.sources.postgres_tables.connection import connect_source, explained_errors
+from tsad_tasks.ingest.sources.postgres_tables.tables import split_name
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+Kind = Literal["timestamptz", "double precision", "boolean", "text"]
+Mode = Literal["create", "append", "replace"]
+
+_KINDS = {"timestamptz", "double precision", "boolean", "text"}
+_PIECE_ROWS = 200_000
+_NULLS = ["", "NA", "N/A", "NaN", "nan", "null", "NULL", "None"]
+_MOSTLY = 0.9
+_BOOLS = dict.fromkeys(("true", "t", "True", "TRUE"), True)
+_BOOLS |= dict.fromkeys(("false", "f", "False", "FALSE"), False)
+_OFFSET = r"(?:Z|z|UTC|[+-]\d{2}:?\d{2})$"
+_PARQUET = {".parquet", ".pq"}
+
+
+@dataclass(frozen=True)
+class LoadOptions:
+    """How a file is read.
+
+    Attributes
+    ----------
+    time_column : becomes `timestamptz`, is indexed, and may not be empty.
+    unit : of integers since 1970 (s, ms, us, ns); None for texts or timestamps.
+    zone : of times without an offset; the earlier one is meant where clocks are set back.
+    time_format : as in `strptime`; None for ISO 8601.
+    delimiter : of CSV files.
+    entity_column, entity : adds a column that holds one name, for files of a single machine.
+    text_columns : columns that stay text though their first rows look like numbers.
+    """
+
+    time_column: str
+    unit: Literal["s", "ms", "us", "ns"] | None = None
+    zone: str = "UTC"
+    time_format: str | None = None
+    delimiter: str = ","
+    entity_column: str = "entity"
+    entity: str | None = None
+    text_columns: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class LoadSummary:
+    """What was loaded: the columns with their types, and values that were empty."""
+
+    table: str
+    n_rows: int
+    n_empty: int
+    columns: dict[str, str]
+
+
+def load_table(
+    uri: str,
+    path: Path,
+    table: str,
+    options: LoadOptions,
+    *,
+    mode: Mode = "create",
+    progress: Callable[[int], None] = lambda n_rows: None,
+) -> LoadSummary:
+    """Load a CSV (also .gz, .bz2, .xz, .zip) or parquet file into `table`, all or nothing.
+
+    Parameters
+    ----------
+    uri : of a login that may create tables.
+    table : `name` or `schema.name`; made, with types seen in the first rows, when it is missing.
+    mode : what to do when the table holds rows: `create` refuses, `replace` deletes them first,
+        `append` keeps them.
+    progress : told the number of rows so far after each piece.
+
+    Raises
+    ------
+    BadInput
+        The file cannot be read, or a cell is not what its column needs; the message names line and
+        column.
+    SourceError
+        The table holds rows, or other columns than the file.
+    """
+    require("files")
+    pieces = _pieces(path, options)
+    columns: dict[str, Kind] = {}
+    n_rows = n_empty = 0
+    with (
+        closing(connect_source(uri, read_only=False)) as connection,
+        explained_errors(),
+        connection,
+        connection.cursor() as cursor,
+    ):
+        for texts in pieces:
+            if not columns:
+                kinds = {str(name): _kind(str(name), texts[name], options) for name in texts}
+                columns = _prepared(cursor, table, kinds, mode)
+            typed = _typed(path, texts, columns, options, n_rows)
+            _copy(cursor, table, typed)
+            n_rows, n_empty = n_rows + len(typed), n_empty + int(typed.isna().to_numpy().sum())
+            progress(n_rows)
+        _index(cursor, table, options.time_column)
+    return LoadSummary(table, n_rows, n_empty, {name: str(kind) for name, kind in columns.items()})
+
+
+@contextmanager
+def _read_errors(path: Path) -> Iterator[None]:
+    try:
+        yield
+    except (OSError, UnicodeDecodeError, ValueError) as error:
+        received = " ".join(str(error).split())
+        raise BadInput(
+            f"{path}: Expected a readable CSV or parquet file. Received: {received}"
+        ) from error
+
+
+def _pieces(path: Path, options: LoadOptions) -> Iterator[pd.DataFrame]:
+    """Pieces of the file, never none; cells of CSV files are texts or missing."""
+    with _read_errors(path):
+        pieces = _parquet(path) if path.suffix in _PARQUET else _csv(path, options)
+        piece = next(pieces, None)
+    if piece is None or not len(piece):
+        raise BadInput(f"{path}: Expected a header and at least one row. Received: an empty file.")
+    _require_columns(path, list(piece.columns), options)
+    while piece is not None:
+        named = {} if options.entity is None else {options.entity_column: options.entity}
+        yield piece.assign(**named)
+        with _read_errors(path):
+            piece = next(pieces, None)
+
+
+def _csv(path: Path, options: LoadOptions) -> Iterator[pd.DataFrame]:
+    import pandas as pd
+
+    reader = pd.read_csv(
+        path, sep=options.delimiter, dtype=str, keep_default_na=False, na_values=_NULLS,
+        chunksize=_PIECE_ROWS, skipinitialspace=True, encoding="utf-8-sig", skip_blank_lines=False,
+    )  # fmt: skip
+    with reader:
+        for piece in reader:
+            if not isinstance(piece.index, pd.RangeIndex):
+                raise OSError("more cells in a row than in the header")
+            yield piece.rename(columns=lambda name: str(name).strip())
+
+
+def _parquet(path: Path) -> Iterator[pd.DataFrame]:
+    import pyarrow.parquet as pq
+
+    for batch in pq.ParquetFile(path).iter_batches(_PIECE_ROWS):
+        yield batch.to_pandas()
+
+
+def _require_columns(path: Path, names: Sequence[str], options: LoadOptions) -> None:
+    received = f"Received: {', '.join(names)}."
+    if options.time_column not in names:
+        hint = " Is the delimiter right?" if len(names) == 1 else ""
+        raise BadInput(
+            f"{path}:1: Expected the time column {options.time_column}. {received}{hint}"
+        )
+    # pandas calls the second of two columns a "a.1", and one without a name "Unnamed: 3".
+    is_twice = any(
+        re.search(r"\.\d+$", name) and re.sub(r"\.\d+$", "", name) in names for name in names
+    )
+    if is_twice or any(not name or name.startswith("Unnamed: ") for name in names):
+        raise BadInput(f"{path}:1: Expected a different name in each column's header. {received}")
+
+
+def _kind(name: str, column: pd.Series[Any], options: LoadOptions) -> Kind:
+    import pandas as pd
+
+    is_entity = options.entity is not None and name == options.entity_column
+    if name != options.time_column and (name in options.text_columns or is_entity):
+        return "text"
+    if name == options.time_column or column.dtype.kind == "M":
+        return "timestamptz"
+    known = column.dropna()
+    if column.dtype == bool or (len(known) and known.isin(list(_BOOLS)).all()):
+        return "boolean"
+    # Mostly numbers: the others are mistakes that the reader is told of, not reasons for a column
+    # of texts.
+    share = pd.to_numeric(known, errors="coerce").notna().mean() if len(known) else 1.0
+    return "double precision" if share > _MOSTLY else "text"
+
+
+@dataclass(frozen=True)
+class _Cells:
+    """One column of a piece, and where it is in the file."""
+
+    path: Path
+    name: str
+    column: pd.Series[Any]
+    n_before: int
+
+    def require(self, wrong: Any, rule: str) -> None:
+        """Raise for the first cell that is wrong."""
+        positions = np.flatnonzero(np.asarray(wrong))
+        if not len(positions):
+            return
+        is_parquet = self.path.suffix in _PARQUET
+        line = self.n_before + int(positions[0]) + (1 if is_parquet else 2)
+        where = f"{self.path}:{'row ' if is_parquet else ''}{line}"
+        cell = self.column.iloc[positions[0]]
+        received = "nothing" if cell is None or cell != cell else repr(str(cell)[:60])
+        raise BadInput(f"{where}: {self.name}: Expected {rule}. Received: {received}.")
+
+
+def _typed(
+    path: Path, texts: pd.DataFrame, columns: dict[str, Kind], options: LoadOptions, n_before: int
+) -> pd.DataFrame:
+    """The cells of a piece as what their columns hold.
+
+    Parameters
+    ----------
+    n_before : rows in the pieces before.
+    """
+    import pandas as pd
+
+    if set(columns) ^ set(texts.columns):
+        raise BadInput(
+            f"{path}: Expected the columns {', '.join(columns)} throughout. Received: "
+            f"{', '.join(texts.columns)}."
+        )
+    typed: dict[str, pd.Series[Any]] = {}
+    for name, kind in columns.items():
+        column = texts[name]
+        cells = _Cells(path, name, column, n_before)
+        if name == options.time_column:
+            typed[name] = _times(cells, options)
+        elif kind == "timestamptz":
+            typed[name] = pd.to_datetime(column, utc=True)
+        elif kind == "double precision":
+            numbers = pd.to_numeric(column, errors="coerce")
+            rule = f"a number, as in the first rows (or name {name} as a text column)"
+            cells.require(numbers.isna() & column.notna(), rule)
+            typed[name] = numbers.astype("float64")
+        elif kind == "boolean":
+            truths = column if column.dtype == bool else column.map(_BOOLS)
+            cells.require(truths.isna() & column.notna(), "true or false, as in the first rows")
+            typed[name] = truths.astype("boolean")
+        else:
+            typed[name] = column.astype("object")
+    return pd.DataFrame(typed)
+
+
+def _times(cells: _Cells, options: LoadOptions) -> pd.Series[Any]:
+    import pandas as pd
+
+    column = cells.column
+    cells.require(column.isna(), "a time")
+    if options.unit is not None:
+        numbers = pd.to_numeric(column, errors="coerce")
+        cells.require(numbers.isna(), f"a number of {options.unit} since 1970")
+        return pd.to_datetime(numbers, unit=options.unit, utc=True)
+    if column.dtype.kind in "iuf":
+        rule = "a timestamp (or give the unit of the numbers: s, ms, us, ns)"
+        cells.require(np.ones(len(column), bool), rule)
+    if column.dtype.kind == "M":
+        if column.dt.tz is not None:
+            return column.dt.tz_convert("UTC")
+        local = column
+    else:
+        texts = column.astype(str).str.strip()
+        has_offset = texts.str.contains(_OFFSET, regex=True)
+        form = options.time_format or "ISO8601"
+        times = pd.to_datetime(texts, errors="coerce", utc=True, format=form)
+        rule = f"a time like {options.time_format}"
+        if options.time_format is None:
+            rule = (
+                "an ISO 8601 time such as 2024-05-01 10:00:00 (or give the time format, or the "
+                "unit of integer epochs)"
+            )
+        cells.require(times.isna(), rule)
+        if has_offset.all():
+            return times
+        cells.require(has_offset, "a time without an offset, as in other rows")
+        local = times.dt.tz_localize(None)
+    local_us = local.to_numpy("datetime64[us]").astype(np.int64)
+    found = utc_from_local(local_us, ZoneInfo(options.zone))
+    cells.require(found.nonexistent, f"a time that exists in zone {options.zone}")
+    return pd.Series(pd.to_datetime(found.times_us, unit="us", utc=True), index=local.index)
+
+
+def _identifier(table: str) -> sql.Identifier:
+    return sql.Identifier(*filter(None, split_name(table)))
+
+
+def _prepared(
+    cursor: extensions.cursor, table: str, wanted: dict[str, Kind], mode: Mode
+) -> dict[str, Kind]:
+    """The columns of the table, which exists afterwards and has room for the file."""
+    schema, _ = split_name(table)
+    if schema:
+        cursor.execute(sql.SQL("CREATE SCHEMA IF NOT EXISTS {}").format(sql.Identifier(schema)))
+    cursor.execute(
+        "SELECT attname, replace(format_type(atttypid, NULL), 'timestamp with time zone', "
+        "'timestamptz') FROM pg_attribute WHERE attrelid = to_regclass(%s) AND attnum > 0 "
+        "AND NOT attisdropped ORDER BY attnum",
+        (_identifier(table).as_string(cursor),),
+    )
+    found = dict(cast("list[tuple[str, Kind]]", cursor.fetchall()))
+    if not found:
+        columns = sql.SQL(", ").join(
+            sql.SQL("{} {}").format(sql.Identifier(name), sql.SQL(kind))
+            for name, kind in wanted.items()
+        )
+        cursor.execute(sql.SQL("CREATE TABLE {} ({})").format(_identifier(table), columns))
+        return wanted
+    if set(found) != set(wanted):
+        names, others = ", ".join(wanted), ", ".join(found)
+        raise SourceError(f"Expected {table} with the file's columns {names}. Received: {others}.")
+    if mode == "replace":
+        cursor.execute(sql.SQL("TRUNCATE {}").format(_identifier(table)))
+    cursor.execute(sql.SQL("SELECT EXISTS (SELECT FROM {})").format(_identifier(table)))
+    if mode == "create" and cast("tuple[bool]", cursor.fetchone())[0]:
+        raise SourceError(
+            f"Expected {table} to be empty. Received: a table with rows. Replace them, append to "
+            "them, or name another table."
+        )
+    return {name: found[name] if found[name] in _KINDS else kind for name, kind in wanted.items()}
+
+
+def _copy(cursor: extensions.cursor, table: str, typed: pd.DataFrame) -> None:
+    import pyarrow as pa
+    from pyarrow import csv
+
+    stream = io.BytesIO()
+    # An unquoted empty cell is NULL; Arrow quotes every text, so that an empty text stays one.
+    content = pa.Table.from_pandas(typed, preserve_index=False)
+    csv.write_csv(content, stream, csv.WriteOptions(include_header=False))
+    stream.seek(0)
+    columns = sql.SQL(", ").join(sql.Identifier(name) for name in typed.columns)
+    statement = sql.SQL("COPY {} ({}) FROM STDIN (FORMAT csv)").format(_identifier(table), columns)
+    try:
+        cursor.copy_expert(statement, stream)
+    except psycopg2.DataError as error:
+        received = " ".join(str(error).split())
+        raise SourceError(
+            f"Expected {table} to take the file's values. Received: {received}"
+        ) from error
+
+
+def _index(cursor: extensions.cursor, table: str, time_column: str) -> None:
+    name = _identifier(table)
+    cursor.execute(
+        "SELECT EXISTS (SELECT FROM pg_index JOIN pg_attribute ON attrelid = indrelid AND attnum = "
+        "indkey[0] WHERE indrelid = to_regclass(%s) AND attname = %s)",
+        (name.as_string(cursor), time_column),
+    )
+    if not cast("tuple[bool]", cursor.fetchone())[0]:
+        column = sql.Identifier(time_column)
+        cursor.execute(sql.SQL("CREATE INDEX ON {} ({})").format(name, column))
+    cursor.execute(sql.SQL("ANALYZE {}").format(name))

@@ -1,0 +1,215 @@
+"""What COPY brings of source tables, as rows in NumPy."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime, time, timedelta
+from typing import Any, cast
+from zoneinfo import ZoneInfo
+
+import numpy as np
+from numpy.typing import NDArray
+from psycopg2 import extensions
+
+from tsad_tasks.base.errors import SourceError
+from tsad_tasks.base.local_time import utc_from_local
+from tsad_tasks.config import DatasetConfig
+from tsad_tasks.ingest.sources.base import HOUR_US, HourCount, SourceRows
+from tsad_tasks.ingest.sources.postgres_tables.statements import (
+    ORIGIN,
+    QUARTER_US,
+    CopyField,
+    copy_fields,
+    copy_statement,
+    unit_ns,
+)
+from tsad_tasks.ingest.sources.postgres_tables.tables import NUMBERS, SourceColumn, TablePlan
+
+Int64 = NDArray[np.int64]
+# Columns of one table by name, (n_rows,); of a wide one `value` is (n_rows, n_channels it has).
+Part = dict[str, NDArray[Any]]
+
+NOBODY = 0
+_POSTGRES_ORIGIN_US = 946_684_800_000_000
+_PIECE_BYTES = 8 << 20
+_HEADER_BYTES = 19
+
+
+class _Decoder:
+    """A file for COPY to write to: bytes of fixed-width rows in, columns of native numbers out,
+    piece by piece.
+    """
+
+    def __init__(self, fields: Sequence[CopyField]) -> None:
+        self._fields = fields
+        self._dtype = np.dtype([("n_fields", ">i2"), *(field.dtype for field in fields)])
+        self._buffer = bytearray()
+        self._to_skip = _HEADER_BYTES
+        self._pieces: list[Part] = []
+
+    def write(self, chunk: bytes) -> int:
+        self._buffer += chunk
+        if len(self._buffer) >= _PIECE_BYTES:
+            self._take()
+        return len(chunk)
+
+    def columns(self) -> Part:
+        """Columns by name, (n_rows, n_expressions)."""
+        self._take()
+        names = [field.name for field in self._fields]
+        return {name: np.concatenate([piece[name] for piece in self._pieces]) for name in names}
+
+    def _take(self) -> None:
+        # The trailer of two bytes is shorter than any row, so whole rows never include it.
+        n_rows = (len(self._buffer) - self._to_skip) // self._dtype.itemsize
+        end = self._to_skip + n_rows * self._dtype.itemsize
+        rows = np.frombuffer(bytes(self._buffer[self._to_skip : end]), self._dtype)
+        if not (rows["n_fields"] == sum(len(field.expressions) for field in self._fields)).all():
+            raise SourceError(
+                "Expected rows of one width from the source. Received: another width, or a NULL."
+            )
+        contents = {field.name: rows[field.name]["content"] for field in self._fields}
+        self._pieces.append(
+            {
+                name: np.ascontiguousarray(column.astype(column.dtype.newbyteorder("=")))
+                for name, column in contents.items()
+            }
+        )
+        del self._buffer[:end]
+        self._to_skip = 0
+
+
+def copied(
+    cursor: extensions.cursor, config: DatasetConfig, plan: TablePlan, start_us: int, end_us: int
+) -> Part:
+    """The rows of one table in a range that is wider than asked for where times are naive."""
+    fields = copy_fields(config, plan)
+    decoder = _Decoder(fields)
+    cursor.copy_expert(copy_statement(config, plan, fields, start_us, end_us), decoder)
+    columns = decoder.columns()
+    content = columns.pop("value")
+    part = {"updated": np.zeros(len(content), np.int64), "label": np.zeros(len(content), bool)}
+    part |= {name: column[:, 0] for name, column in columns.items()}
+    return part | {"value": content if plan.value is None else content[:, 0]}
+
+
+def source_rows(
+    config: DatasetConfig,
+    plans: Sequence[TablePlan],
+    parts: Sequence[Part],
+    names: Mapping[int, str],
+    span_us: tuple[int, int],
+) -> SourceRows:
+    """The rows of all tables in [start, end), times in UTC.
+
+    Parameters
+    ----------
+    parts : of each table.
+    names : of entities and channels by their hash.
+    """
+    parts = [_in_span(config, plan, part, span_us) for plan, part in zip(plans, parts, strict=True)]
+    is_long = config.source.shape == "long"
+    offered = np.full((len(parts), len(config.channel_names)), is_long)
+    for row, plan in zip(offered, plans, strict=True):
+        row[list(plan.channels)] = True
+
+    def joined(name: str) -> NDArray[Any]:
+        return np.concatenate([part[name] for part in parts])
+
+    n_rows = [len(part["time"]) for part in parts]
+    if config.source.entity.column is None:
+        entity_names = tuple(sorted({str(plan.entity) for plan in plans}))
+        positions = [entity_names.index(str(plan.entity)) for plan in plans]
+        entity = np.repeat(np.array(positions, np.intp), n_rows)
+    else:
+        entity, entity_names = _positions(names, joined("entity"), ())
+    channel, channel_names = None, config.channel_names
+    if is_long:
+        columns = list(config.source.channel_columns().values())
+        channel, found_names = _positions(names, joined("channel"), columns)
+        channel_names = (*channel_names, *found_names[len(columns) :])
+        values = joined("value")
+    elif len(parts) == 1 and offered.all():
+        values = parts[0]["value"]
+    else:
+        values, end = np.full((sum(n_rows), offered.shape[1]), np.nan), 0
+        for plan, part in zip(plans, parts, strict=True):
+            start, end = end, end + len(part["time"])
+            values[start:end, list(plan.channels)] = part["value"]
+    return SourceRows(
+        times_us=joined("time"),
+        entity=entity,
+        updated_us=joined("updated"),
+        label=joined("label"),
+        values=values,
+        channel=channel,
+        table=np.repeat(np.arange(len(parts)), n_rows),
+        offered=offered,
+        ambiguous=joined("ambiguous"),
+        nonexistent=joined("nonexistent"),
+        entity_names=entity_names,
+        channel_names=channel_names,
+        tables=tuple(plans),
+    )
+
+
+def _in_span(config: DatasetConfig, plan: TablePlan, part: Part, span_us: tuple[int, int]) -> Part:
+    """The part's rows in [start, end), their times in UTC."""
+    raw, time_source = part["time"], config.source.time
+    nothing = np.zeros(len(raw), bool)
+    part = part | {"ambiguous": nothing, "nonexistent": nothing}
+    if plan.time.family == "integer":
+        ns = unit_ns(config)
+        part["time"] = raw * (ns // 1000) if ns >= 1000 else raw // 1000
+    elif plan.time.family == "timestamptz":
+        part["time"] = raw + _POSTGRES_ORIGIN_US
+    elif plan.time.family not in NUMBERS:
+        zone = ZoneInfo(time_source.zone)
+        found = utc_from_local(raw + _POSTGRES_ORIGIN_US, zone, time_source.ambiguous)
+        part["time"] = found.times_us
+        part |= {"ambiguous": found.ambiguous, "nonexistent": found.nonexistent}
+    kept = (part["time"] >= span_us[0]) & (part["time"] < span_us[1])
+    return part if kept.all() else {name: column[kept] for name, column in part.items()}
+
+
+def _positions(
+    names: Mapping[int, str], hashes: Int64, first: Sequence[str]
+) -> tuple[NDArray[np.intp], tuple[str, ...]]:
+    """Position of each row's name in the names, which begin with `first`."""
+    found, at = np.unique(hashes, return_inverse=True)
+    found_names = [None if key == NOBODY else names[key] for key in found.tolist()]
+    ordered = [*first, *sorted({name for name in found_names if name is not None} - set(first))]
+    position: dict[str | None, int] = {None: -1} | {name: i for i, name in enumerate(ordered)}
+    return np.array([position[name] for name in found_names], np.intp)[at], tuple(ordered)
+
+
+def hour_counts(
+    config: DatasetConfig, plan: TablePlan, rows: Sequence[tuple[Any, ...]]
+) -> dict[int, HourCount]:
+    """Counts of one table by UTC hour, of those by quarter."""
+    quarters_us = np.array([row[0] for row in rows], np.int64) * QUARTER_US
+    if plan.time.family in {"timestamp", "date"}:
+        zone = ZoneInfo(config.source.time.zone)
+        quarters_us = utc_from_local(quarters_us, zone, config.source.time.ambiguous).times_us
+    found: dict[int, HourCount] = {}
+    for us, (_, n_rows, updated_at) in zip(quarters_us.tolist(), rows, strict=True):
+        column = plan.updated_at
+        at = None if column is None else as_utc(config, column, updated_at)
+        hour_us = us // HOUR_US * HOUR_US
+        found[hour_us] = found.get(hour_us, HourCount(0)) + HourCount(n_rows, at)
+    return found
+
+
+def as_utc(config: DatasetConfig, column: SourceColumn, value: Any) -> datetime | None:
+    """A single time of the source, in UTC."""
+    if value is None:
+        return None
+    if column.family == "timestamptz":
+        return cast("datetime", value).astimezone(UTC)
+    if column.family in NUMBERS:
+        return datetime.fromtimestamp(float(value) * unit_ns(config) / 1e9, UTC)
+    naive = datetime.combine(value, time()) if column.family == "date" else cast("datetime", value)
+    local_us = np.array([(naive - ORIGIN) // timedelta(microseconds=1)])
+    zone = ZoneInfo(config.source.time.zone)
+    found = utc_from_local(local_us, zone, config.source.time.ambiguous)
+    return (ORIGIN + timedelta(microseconds=int(found.times_us[0]))).replace(tzinfo=UTC)

@@ -1,0 +1,203 @@
+"""Statements on source tables. Predicates are on the bare time column, so that its index serves.
+
+COPY writes fixed-width columns. A value that is not a finite number travels as a mark, so that it
+costs only itself and can be counted: NaN is NULL, +Infinity was NaN or infinite, -Infinity was no
+number at all. Names of entities and channels travel as hashes.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from typing import Any
+from zoneinfo import ZoneInfo
+
+from psycopg2 import sql
+
+from tsad_tasks.base.local_time import local_range
+from tsad_tasks.config import DatasetConfig
+from tsad_tasks.ingest.sources.postgres_tables.tables import NUMBERS, SourceColumn, TablePlan
+
+ORIGIN = datetime(1970, 1, 1)  # noqa: DTZ001
+# Zones change their offset at whole quarters of an hour, so a quarter of wall-clock time lies in
+# one UTC hour.
+QUARTER_US = 900_000_000
+NEVER = -(2**63)
+_UNITS_NS = {"s": 1_000_000_000, "ms": 1_000_000, "us": 1_000, "ns": 1}
+
+_NUMBER = r"^[ \t\r\n]*[+-]?([0-9]+\.?[0-9]*|\.[0-9]+)([eE][+-]?[0-9]{1,4})?[ \t\r\n]*$"
+_NOT_FINITE = r"^[ \t\r\n]*[+-]?(nan|inf|infinity)[ \t\r\n]*$"
+_CLAMPED = (
+    "WHEN abs({c}) > 1e300 THEN 'Infinity' WHEN abs({c}) < 1e-300 THEN 0 ELSE {c}::float8 END"
+)
+_VALUES = {
+    "integer": "coalesce({c}::float8, 'NaN')",
+    "bool": "coalesce({c}::int::float8, 'NaN')",
+    "float": "CASE WHEN abs({c}) <= 1e300 THEN {c}::float8 WHEN {c} IS NULL THEN 'NaN' ELSE "
+    "'Infinity' END",
+    "numeric": "CASE WHEN {c} IS NULL THEN 'NaN'::float8 WHEN {c} = 'NaN' THEN 'Infinity' "
+    + _CLAMPED,
+    "text": "CASE WHEN {c} IS NULL OR {c}::text ~ '^[ \\t\\r\\n]*$' THEN 'NaN'::float8 "
+    "WHEN {c}::text ~* {not_finite} THEN 'Infinity' "
+    "WHEN length({c}::text) > 300 OR {c}::text !~ {number} THEN '-Infinity' "
+    + _CLAMPED.replace("{c}", "{c}::text::numeric"),
+}
+_HASH = "coalesce(hashtextextended(nullif({c}::text, ''), 0), 0)"
+_LABELS = {
+    "bool": "coalesce({c}, false)",
+    **dict.fromkeys(NUMBERS, "coalesce({c}, 0) <> 0"),
+    "text": "coalesce(lower(btrim({c}::text)) IN ('1', '1.0', 't', 'true', 'y', 'yes'), false)",
+}
+
+
+def table_name(plan: TablePlan) -> sql.Identifier:
+    return sql.Identifier(plan.table.schema, plan.table.name)
+
+
+def unit_ns(config: DatasetConfig) -> int:
+    """Nanoseconds of one unit of the times that are numbers."""
+    return _UNITS_NS[config.source.time.unit or "s"]
+
+
+def expression(template: str, column: str) -> sql.Composable:
+    """SQL on a column, `{c}` in the template."""
+    number, not_finite, never = sql.Literal(_NUMBER), sql.Literal(_NOT_FINITE), sql.Literal(NEVER)
+    return sql.SQL(template).format(
+        c=sql.Identifier(column), number=number, not_finite=not_finite, never=never
+    )
+
+
+def in_range(
+    config: DatasetConfig, time: SourceColumn, start_us: int, end_us: int
+) -> sql.Composable:
+    """Predicate for times in [start_us, end_us); wider than asked for naive times and dates."""
+    bounds: tuple[Any, Any]
+    if time.family in NUMBERS:
+        bounds = -(-start_us * 1000 // unit_ns(config)), -(-end_us * 1000 // unit_ns(config))
+    else:
+        if time.family != "timestamptz":
+            zone = ZoneInfo(config.source.time.zone)
+            start_us, end_us = local_range(start_us, end_us, zone)
+        low, high = (ORIGIN + timedelta(microseconds=us) for us in (start_us, end_us))
+        bounds = low, high
+        if time.family == "timestamptz":
+            bounds = low.replace(tzinfo=UTC), high.replace(tzinfo=UTC)
+        elif time.family == "date":
+            bounds = low.date(), high.date() + timedelta(days=1)
+    return sql.SQL("{c} >= {low} AND {c} < {high}").format(
+        c=sql.Identifier(time.name), low=sql.Literal(bounds[0]), high=sql.Literal(bounds[1])
+    )
+
+
+@dataclass(frozen=True)
+class CopyField:
+    """One fixed-width column of a COPY, or as many as there are expressions."""
+
+    name: str
+    expressions: list[sql.Composable]
+    kind: str
+
+    @property
+    def dtype(self) -> tuple[str, Any, Any]:
+        element = [("length", ">i4"), ("content", self.kind)]
+        return self.name, element, (len(self.expressions),)
+
+
+def copy_fields(config: DatasetConfig, plan: TablePlan) -> list[CopyField]:
+    """What is read of a table: its time, whom it is of, and values as numbers or marks."""
+    time = plan.time
+    if time.family in NUMBERS - {"integer"}:
+        us_per_unit = sql.Literal(unit_ns(config) / 1000)
+        at: sql.Composable = sql.SQL("floor({c}::numeric * {us})::int8").format(
+            c=sql.Identifier(time.name), us=us_per_unit
+        )
+    else:
+        cast = {"integer": "{c}::int8", "date": "{c}::timestamp"}.get(time.family, "{c}")
+        at = expression(cast, time.name)
+    fields = [CopyField("time", [at], ">i8")]
+    names = ("entity", config.source.entity.column), ("channel", config.source.channel_column)
+    fields += [CopyField(name, [expression(_HASH, col)], ">i8") for name, col in names if col]
+    if (updated := plan.updated_at) is not None:
+        is_number = updated.family == "integer"
+        known = "coalesce({c}::int8, {never})" if is_number else "coalesce({c}, '-infinity')"
+        fields.append(CopyField("updated", [expression(known, updated.name)], ">i8"))
+    if plan.label is not None and plan.label.family in _LABELS:
+        label = expression(_LABELS[plan.label.family], plan.label.name)
+        fields.append(CopyField("label", [label], "?"))
+    columns = plan.columns if plan.value is None else (plan.value,)
+    values = [expression(_VALUES[column.family], column.name) for column in columns]
+    return [*fields, CopyField("value", values, ">f8")]
+
+
+def copy_statement(
+    config: DatasetConfig, plan: TablePlan, fields: list[CopyField], start_us: int, end_us: int
+) -> sql.Composable:
+    """COPY of the rows of a range."""
+    columns = sql.SQL(", ").join(one for field in fields for one in field.expressions)
+    return sql.SQL(
+        "COPY (SELECT {columns} FROM {table} WHERE {where}) TO STDOUT (FORMAT binary)"
+    ).format(
+        columns=columns,
+        table=table_name(plan),
+        where=in_range(config, plan.time, start_us, end_us),
+    )
+
+
+def count_statement(
+    config: DatasetConfig, plan: TablePlan, start_us: int, end_us: int
+) -> sql.Composable:
+    """Rows of a range, and their newest change, by quarter of an hour."""
+    column = sql.Identifier(plan.time.name)
+    if plan.time.family in NUMBERS:
+        quarter = sql.Literal(QUARTER_US * 1000 // unit_ns(config))
+        bucket = sql.SQL("floor({c}::numeric / {quarter})::int8").format(c=column, quarter=quarter)
+    else:
+        bucket = sql.SQL("floor(extract(epoch FROM {c}) / 900)::int8").format(c=column)
+    newest: sql.Composable = sql.SQL("NULL")
+    if plan.updated_at is not None and plan.updated_at.family in {"timestamptz", "timestamp"}:
+        newest = expression("max({c})", plan.updated_at.name)
+    return sql.SQL(
+        "SELECT {bucket}, count(*), {newest} FROM {table} WHERE {where} GROUP BY 1"
+    ).format(
+        bucket=bucket,
+        newest=newest,
+        table=table_name(plan),
+        where=in_range(config, plan.time, start_us, end_us),
+    )
+
+
+def null_times_statement(plans: list[TablePlan]) -> sql.Composable:
+    """How many rows of all these tables have no time."""
+    counts = [
+        sql.SQL("SELECT count(*) AS n FROM {} WHERE {} IS NULL").format(
+            table_name(plan), sql.Identifier(plan.time.name)
+        )
+        for plan in plans
+    ]
+    return sql.SQL("SELECT sum(n) FROM ({}) AS u").format(sql.SQL(" UNION ALL ").join(counts))
+
+
+def bounds_statement(plan: TablePlan) -> sql.Composable:
+    """Oldest and newest finite time of a table."""
+    is_number = plan.time.family in NUMBERS
+    known = "{c} IS NOT NULL" if is_number else "{c} < 'infinity' AND {c} > '-infinity'"
+    return sql.SQL("SELECT min({c}), max({c}) FROM {t} WHERE {known}").format(
+        c=sql.Identifier(plan.time.name),
+        t=table_name(plan),
+        known=expression(known, plan.time.name),
+    )
+
+
+def names_statement(
+    config: DatasetConfig, plan: TablePlan, column: str, hashes: list[int], span: tuple[int, int]
+) -> sql.Composable:
+    """Hash and name of those names in a range that have one of these hashes."""
+    return sql.SQL(
+        "SELECT DISTINCT hashtextextended({c}::text, 0), {c}::text FROM {t} "
+        "WHERE {where} AND hashtextextended({c}::text, 0) = ANY({new})"
+    ).format(
+        c=sql.Identifier(column),
+        t=table_name(plan),
+        new=sql.Literal(hashes),
+        where=in_range(config, plan.time, *span),
+    )

@@ -1,0 +1,243 @@
+"""Which tables a dataset means, what is in them, and how each is to be read.
+
+What is missing costs as little as possible: a channel column costs that channel, a time or entity
+column that table.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from difflib import get_close_matches
+from pathlib import Path
+from typing import Literal
+
+from psycopg2 import extensions
+
+from tsad_tasks.base.errors import SourceError
+from tsad_tasks.config import DatasetConfig
+from tsad_tasks.ingest.sources.base import SourceFault, SourceTable
+
+Family = Literal[
+    "integer", "float", "numeric", "bool", "text", "timestamptz", "timestamp", "date", "other"
+]
+
+NUMBERS = {"integer", "float", "numeric"}
+CLOCKS = {"timestamptz", "timestamp", "date"}
+_QUERIES = Path(__file__).parents[4] / "sql" / "source"
+_FAMILIES: dict[str, Family] = {
+    "int2": "integer", "int4": "integer", "int8": "integer", "float4": "float", "float8": "float",
+    "numeric": "numeric", "bool": "bool", "timestamptz": "timestamptz", "timestamp": "timestamp",
+    "date": "date",
+}  # fmt: skip
+_VALUES = {*NUMBERS, "bool", "text"}
+_PART = re.compile(r'"((?:[^"]|"")+)"|([^".]+)')
+
+
+@dataclass(frozen=True)
+class SourceColumn:
+    """A column: its type's family, and whether an index begins with it."""
+
+    name: str
+    family: Family
+    is_required: bool
+    has_index: bool
+
+
+@dataclass(frozen=True)
+class FoundTable:
+    """A table or view of the database."""
+
+    schema: str
+    name: str
+    is_readable: bool
+    may_have_index: bool
+    n_rows_estimate: int
+    columns: Mapping[str, SourceColumn]
+
+    @property
+    def title(self) -> str:
+        return f"{self.schema}.{self.name}"
+
+    def received(self, wanted: str = "") -> str:
+        """Its columns as the end of a message, with the one that may have been meant."""
+        near = get_close_matches(wanted, self.columns, 1) if wanted else []
+        n_more = len(self.columns) - 12
+        shown = ", ".join([*self.columns][:12]) + (f" and {n_more} more" if n_more > 0 else "")
+        return f"Received: {shown}." + (f" Did you mean {near[0]}?" if near else "")
+
+
+@dataclass(frozen=True, kw_only=True)
+class TablePlan(SourceTable):
+    """How one table is read.
+
+    `columns` are those of `channels`; of a long table there are none, but `value`.
+    """
+
+    table: FoundTable
+    time: SourceColumn
+    columns: tuple[SourceColumn, ...]
+    value: SourceColumn | None
+    updated_at: SourceColumn | None
+    label: SourceColumn | None
+
+
+def found_tables(cursor: extensions.cursor, config: DatasetConfig) -> list[FoundTable]:
+    """All tables and views that the dataset's names and patterns match, in one query.
+
+    Raises
+    ------
+    SourceError
+        None matches; the message names similar ones.
+    """
+    names = config.source.table_names
+    patterns = [
+        [re.sub(r"([\\%_])", r"\\\1", part).replace("*", "%") for part in split_name(name)]
+        for name in names
+    ]
+    params = {
+        "schemas": [schema for schema, _ in patterns],
+        "names": [table for _, table in patterns],
+        "globs": ["*" in name for name in names],
+    }
+    cursor.execute(_QUERIES.joinpath("select_columns.sql").read_text(encoding="utf-8"), params)
+    tables: dict[tuple[str, str], FoundTable] = {}
+    columns: dict[tuple[str, str], dict[str, SourceColumn]] = {}
+    for row in cursor.fetchall():
+        key, (column, type_name, category) = (row[0], row[1]), row[5:8]
+        family = _FAMILIES.get(type_name, "text" if category in "SE" else "other")
+        columns.setdefault(key, {})[column] = SourceColumn(column, family, *row[8:])
+        schema, name, is_readable, may_have_index, n_rows = row[:5]
+        tables[key] = FoundTable(schema, name, is_readable, may_have_index, n_rows, columns[key])
+    if tables:
+        return list(tables.values())
+    cursor.execute(_QUERIES.joinpath("select_table_names.sql").read_text(encoding="utf-8"))
+    known = [str(row[0]) for row in cursor.fetchall()]
+    wanted = [name if "." in name else f"public.{name}" for name in names]
+    near = [match for name in wanted for match in get_close_matches(name, known, 3)] or known[:5]
+    hint = f"Similar: {', '.join(near)}." if near else "There is no table that this login may see."
+    raise SourceError(
+        f"Expected a table or view that matches {', '.join(names)}. Received: none. {hint}"
+    )
+
+
+def split_name(name: str) -> tuple[str, str]:
+    """Schema ('' if not said) and name of a table; a part with dots stands in double quotes.
+
+    Examples
+    --------
+    >>> split_name("plant.machine_*"), split_name('"odd.name"')
+    (('plant', 'machine_*'), ('', 'odd.name'))
+    """
+    parts = [(quoted or plain).replace('""', '"') for quoted, plain in _PART.findall(name)]
+    if not 1 <= len(parts) <= 2:
+        raise SourceError(
+            'Expected a table such as plant.machine or "odd.schema"."odd.table". Received: '
+            f"{name!r}."
+        )
+    return (parts[0], parts[1]) if len(parts) == 2 else ("", parts[0])
+
+
+def table_plans(
+    config: DatasetConfig, tables: Sequence[FoundTable]
+) -> tuple[list[TablePlan], list[SourceFault]]:
+    """How each table is read, and the tables that cannot be.
+
+    Raises
+    ------
+    SourceError
+        None can be read.
+    """
+    plans: list[TablePlan] = []
+    faults: list[SourceFault] = []
+    found = {table.name for table in tables} | {table.title for table in tables}
+    for name in config.source.table_names:
+        if "*" not in name and ".".join(filter(None, split_name(name))) not in found:
+            detail = "Expected this table. Received: none of that name."
+            faults.append(SourceFault(name, "unusable_table", detail))
+    for table in tables:
+        if reason := _unusable(config, table):
+            faults.append(SourceFault(table.title, "unusable_table", reason))
+        else:
+            plans.append(_plan(config, table))
+    if not plans:
+        raise SourceError("\n".join(f"{fault.table}: {fault.detail}" for fault in faults[:5]))
+    return plans, faults
+
+
+def _unusable(config: DatasetConfig, table: FoundTable) -> str:
+    """Why nothing of the table can be read; empty where something can."""
+    source, time, entity = config.source, config.source.time, config.source.entity
+    needed = [("time column", time.column), ("entity column", entity.column)]
+    needed += [("column", source.channel_column), ("column", source.value_column)]
+    family = table.columns[time.column].family if time.column in table.columns else None
+    if family in NUMBERS and time.unit is None:
+        return (
+            f"Expected time.unit (s, ms, us or ns) for the number column {time.column}. "
+            "Received: nothing."
+        )
+    if family is not None and family not in NUMBERS | CLOCKS:
+        return (
+            f"Expected a timestamp, a date or a number in the time column {time.column}. "
+            f"Received: {family}."
+        )
+    for what, name in needed:
+        if name is not None and name not in table.columns:
+            return f"Expected the {what} {name}. {table.received(name)}"
+    if entity.from_table is not None and not re.fullmatch(entity.from_table, table.name):
+        return (
+            "Expected a name that matches entity.from_table "
+            f"{entity.from_table!r} as a whole. Received: {table.name}."
+        )
+    if source.value_column and table.columns[source.value_column].family not in _VALUES:
+        family = table.columns[source.value_column].family
+        return f"Expected numbers in {source.value_column}. Received: {family}."
+    if not table.is_readable:
+        return "Expected a login that may read it. Received: permission denied."
+    columns = source.channel_columns().values()
+    if source.shape == "wide" and not any(
+        name in table.columns and table.columns[name].family in _VALUES for name in columns
+    ):
+        return f"Expected at least one of the columns {', '.join(columns)}. {table.received()}"
+    return ""
+
+
+def _plan(config: DatasetConfig, table: FoundTable) -> TablePlan:
+    source, faults = config.source, list[SourceFault]()
+
+    def usable(
+        name: str | None, families: set[str] | None, expected: str = "", channel: str = ""
+    ) -> SourceColumn | None:
+        column = table.columns.get(name or "")
+        if column is None and name is not None:
+            detail = f"Expected the column {name}. {table.received(name)}"
+            faults.append(SourceFault(table.title, "missing_column", detail, channel))
+        if column is not None and families is not None and column.family not in families:
+            detail = f"{name}: Expected {expected}. Received: {column.family}."
+            faults.append(SourceFault(table.title, "not_numeric_column", detail, channel))
+            return None
+        return column
+
+    names = {} if source.shape == "long" else source.channel_columns()
+    channels = [usable(column, _VALUES, "numbers", name) for name, column in names.items()]
+    label = usable(source.label, None)
+    updates = {"timestamptz", "timestamp", "integer"}
+    updated_at = usable(source.updated_at, updates, "a timestamp or an integer")
+    pattern = source.entity.from_table
+    match = re.fullmatch(pattern, table.name) if pattern else None
+    used = {source.time.column, source.entity.column, source.channel_column, source.value_column}
+    used |= {source.updated_at, source.label, *source.channel_columns().values()}
+    return TablePlan(
+        table.title,
+        str(match[1]) if match else source.entity.constant,
+        tuple(position for position, column in enumerate(channels) if column),
+        tuple(faults),
+        tuple(name for name in table.columns if name not in used),
+        table=table,
+        time=table.columns[source.time.column],
+        columns=tuple(column for column in channels if column),
+        value=table.columns[source.value_column] if source.value_column else None,
+        updated_at=updated_at,
+        label=label,
+    )

@@ -1,0 +1,106 @@
+"""What a way to people is: one file of this folder each, registered under the name that a dataset
+file uses.
+
+A channel sends over a connection: ours are URIs in `TSAD_CONNECTION_<ID>`, Airflow's have fields
+beside. No error says more of a connection than its id, since a webhook's URL may be a secret.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any, ClassVar, Protocol
+
+from tsad_tasks.base.errors import BadInput, Unreachable
+from tsad_tasks.base.variants import CHANNELS
+
+TIMEOUT_S = 10.0
+register = CHANNELS.register
+
+
+@dataclass(frozen=True)
+class Message:
+    """One message to one address; `medium` is the channel's name."""
+
+    key: str
+    medium: str
+    connection: str
+    address: str
+    subject: str
+    text: str
+    payload: dict[str, Any]
+
+    @property
+    def thread(self) -> str:
+        """The name of the alert or the news that it is about; empty for a digest."""
+        return str(self.payload.get("thread", ""))
+
+
+@dataclass(frozen=True)
+class Connection:
+    """A server, and who we are to it.
+
+    Attributes
+    ----------
+    uri : with user and password, as `urllib.parse` splits it.
+    extras : what Airflow's connection holds in its extra field.
+    """
+
+    uri: str = field(repr=False)
+    extras: Mapping[str, Any] = field(default_factory=dict, repr=False)
+
+
+class NotificationChannel(Protocol):
+    """A way to people.
+
+    Attributes
+    ----------
+    default_connection : used by targets that name none; None: they must name one.
+    """
+
+    default_connection: ClassVar[str | None] = None
+
+    def check_address(self, address: str) -> None:
+        """Raises `ValueError`, which says what is expected, unless it is an address; all texts
+        are.
+        """
+
+    def send(self, message: Message, connection: Connection) -> None:
+        """Sends one message.
+
+        Raises
+        ------
+        Undelivered
+            It was not accepted: try again later. `Refused`: the receiver does not want it.
+            `Unreachable`: nothing can be sent through this connection now.
+        """
+        ...
+
+
+Send = Callable[[Message], None]
+
+
+def sender(connection_of: Callable[[str], str | Connection]) -> Send:
+    """Sends messages over connections, or their URIs, that `connection_of` gives by id."""
+
+    def send(message: Message) -> None:
+        try:
+            channel: NotificationChannel = CHANNELS[message.medium]()
+            found = connection_of(message.connection)
+        except BadInput as error:
+            raise Unreachable(str(error)) from error
+        channel.send(message, Connection(found) if isinstance(found, str) else found)
+
+    return send
+
+
+def unreachable(error: Exception, connection: str) -> Unreachable:
+    """What an error below the protocol means, without the address that it may name."""
+    inner = getattr(error, "reason", None)
+    cause: Any = inner if isinstance(inner, Exception) else error
+    while cause.__context__ is not None and not getattr(cause, "strerror", None):
+        cause = cause.__context__
+    said = getattr(cause, "strerror", None) or type(cause).__name__
+    return Unreachable(
+        f"Expected a server that answers at connection {connection}. Received: {said}."
+    )

@@ -1,0 +1,119 @@
+"""A POST of JSON to a URL, which is the connection's.
+
+What Airflow's connection holds in its extra field is sent as headers, but for the options that its
+own hook knows: of these `timeout`, `verify`, `cert` and `proxies` count here as well.
+"""
+
+from __future__ import annotations
+
+import json
+from base64 import b64encode
+from typing import TYPE_CHECKING, Any
+from urllib.parse import unquote, urlsplit, urlunsplit
+
+from tsad_tasks.base.errors import Refused, Undelivered, Unreachable
+from tsad_tasks.notifications.channels.base import (
+    TIMEOUT_S,
+    Connection,
+    Message,
+    NotificationChannel,
+    register,
+    unreachable,
+)
+
+if TYPE_CHECKING:
+    from urllib.request import OpenerDirector
+
+# Answers that say something of the connection or the moment, and nothing of the message.
+_NOT_THE_ADDRESS = (401, 403, 407, 408, 425, 429)
+_OPTIONS = {"timeout", "verify", "verify_ssl", "cert", "proxies", "proxy"}
+_IGNORED = {
+    "stream", "allow_redirects", "max_redirects", "trust_env", "check_response", "srv_lookup",
+}  # fmt: skip
+
+
+@register("webhook")
+class Webhook(NotificationChannel):
+    """The payload with key, subject and text (which chats show)."""
+
+    def send(self, message: Message, connection: Connection) -> None:
+        from http.client import HTTPException
+        from urllib.error import HTTPError
+        from urllib.request import Request
+
+        url, headers = web_url(connection.uri)
+        if urlsplit(url).scheme not in ("http", "https"):
+            raise Unreachable(
+                f"Expected an http or https URL of connection {message.connection}. Received: "
+                "another (not shown)."
+            )
+        extras = dict(connection.extras)
+        options = {name: extras.pop(name) for name in _OPTIONS | _IGNORED if name in extras}
+        headers |= {name: str(value) for name, value in extras.items()}
+        headers |= {
+            "Content-Type": "application/json; charset=utf-8",
+            "Idempotency-Key": message.key,
+        }
+        shown = {"key": message.key, "subject": message.subject, "text": message.text}
+        content = json.dumps(message.payload | shown, ensure_ascii=False).encode()
+        request = Request(url, content, headers, method="POST")
+        timeout_s = float(options.get("timeout", TIMEOUT_S))
+        try:
+            with _opener(options).open(request, timeout=timeout_s) as answer:
+                status = int(answer.status)
+        except HTTPError as error:
+            status = error.code
+        except (OSError, HTTPException) as error:
+            raise unreachable(error, message.connection) from error
+        check_status(status, message.connection)
+
+
+def web_url(uri: str) -> tuple[str, dict[str, str]]:
+    """URL and login of a connection, whose host may be a whole URL, and whose path may be the
+    scheme, as in Airflow.
+
+    >>> web_url("http://https%3A%2F%2Fchat.example%2Fhooks%2F7")
+    ('https://chat.example/hooks/7', {})
+    >>> web_url("http://chat.example:8443/https")[0]
+    'https://chat.example:8443'
+    """
+    parts = urlsplit(uri)
+    netloc, login = parts.netloc.rpartition("@")[2], {}
+    if parts.username:
+        pair = f"{unquote(parts.username)}:{unquote(parts.password or '')}"
+        login = {"Authorization": "Basic " + b64encode(pair.encode()).decode()}
+    if "://" in unquote(netloc):
+        return unquote(netloc), login
+    if parts.path in ("/http", "/https"):
+        return f"{parts.path[1:]}://{netloc}", login
+    return urlunsplit((parts.scheme, netloc, parts.path, parts.query, "")), login
+
+
+def _opener(options: dict[str, Any]) -> OpenerDirector:
+    """What sends the request: with the connection's proxies and certificates, and no redirect."""
+    import ssl
+    from urllib.request import HTTPRedirectHandler, HTTPSHandler, ProxyHandler, build_opener
+
+    class NoRedirect(HTTPRedirectHandler):
+        """A redirected POST would arrive as a GET without its message."""
+
+        def redirect_request(self, *_: Any) -> None:
+            return None
+
+    verify = options.get("verify", options.get("verify_ssl", True))
+    tls = ssl.create_default_context(cafile=verify if isinstance(verify, str) else None)
+    if verify is False:
+        tls.check_hostname, tls.verify_mode = False, ssl.CERT_NONE
+    if cert := options.get("cert"):
+        tls.load_cert_chain(*([cert] if isinstance(cert, str) else cert))
+    proxies = options.get("proxies", options.get("proxy"))
+    return build_opener(NoRedirect, HTTPSHandler(context=tls), ProxyHandler(proxies))
+
+
+def check_status(status: int, connection: str) -> None:
+    """Raises unless an HTTP status says that the message was accepted."""
+    if 200 <= status < 300:
+        return
+    is_refused = 400 <= status < 500 and status not in _NOT_THE_ADDRESS
+    said = f"Expected 2xx of the webhook {connection}. Received: {status}."
+    raise (Refused if is_refused else Undelivered)(said)
