@@ -45,16 +45,16 @@ from tsad_tasks.model.scoring import (
     hour_status,
 )
 from tsad_tasks.model.spec import ModelSpec
-from tsad_tasks.training.fit import (
+from tsad_tasks.training.fit import fit_detector
+from tsad_tasks.training.judge import alarm_budget, calibrate_model, held_out_readings
+from tsad_tasks.training.kept import prepare_training
+from tsad_tasks.training.reader import (
     FoldGroup,
     Scope,
     TrainingReader,
-    fit_detector,
-    fit_scales,
-    prepare_training,
     training_range,
 )
-from tsad_tasks.training.gate import alarm_budget, calibrate_model, held_out_readings
+from tsad_tasks.training.survey import scales_of, surveyed
 
 Floats = NDArray[np.float64]
 Span = tuple[int, int]
@@ -171,13 +171,13 @@ def fitted(
         unix_s(sizes.start_at),
     )
 
-    def read(machine: int, start_at: datetime, end_at: datetime) -> Floats:
+    def read(machines: Sequence[int], start_at: datetime, end_at: datetime) -> Floats:
         first, end = ((unix_s(at) - start_s) // STEP_S for at in (start_at, end_at))
-        return values[machine, first:end]
+        return values[list(machines), first:end]
 
     span = training_range(config, sizes.scored_at)
     reader = TrainingReader(read, config, span, [])
-    scales = fit_scales(reader, scope)
+    scales = scales_of(config, span, surveyed(reader, scope))
     detector, _ = fit_detector(config, prepare_training(reader, scope, scales), seed=seed)
     spec = calibrate_model(
         config, scales, detector, held_out_readings(reader, FoldGroup(scope.entities, span))

@@ -27,9 +27,10 @@ from devstack.stack import stack_environment
 from tsad_tasks.config import DatasetConfig
 from tsad_tasks.ingest.ingest import IngestSummary, ingest_interval
 from tsad_tasks.ingest.sources.base import open_source
+from tsad_tasks.pipeline.retrain import retrain
 from tsad_tasks.storage.migrate import migrate
 from tsad_tasks.storage.store import Store
-from tsad_tasks.training.retrain import Retraining, retrain
+from tsad_tasks.training.retrain import Retraining
 
 PROJECT = Path(__file__).resolve().parents[1]
 START_AT = datetime(2024, 5, 1, 10, tzinfo=UTC)

@@ -15,7 +15,7 @@ from dataclasses import replace
 
 from tsad_tasks.reporting.period.content import ReportContent
 from tsad_tasks.reporting.period.pdf import report_bytes
-from tsad_tasks.reporting.period.ranking import DEFAULT_LIMITS, Limits
+from tsad_tasks.reporting.period.ranking import DEFAULT_LIMITS, ReportLimits
 from tsad_tasks.reporting.period.sample import sample_incident, sample_report
 
 
@@ -32,7 +32,7 @@ def _fresh_s(code: str) -> float:
     return time.perf_counter() - started
 
 
-def print_row(name: str, content: ReportContent, limits: Limits) -> None:
+def print_row(name: str, content: ReportContent, limits: ReportLimits) -> None:
     """Renders once and prints one line of the table."""
     wall, cpu = time.perf_counter(), time.process_time()
     document, n_pages = report_bytes(content, limits=limits)
@@ -48,7 +48,7 @@ def main(n_incidents: int) -> None:
     week = sample_report(n_incidents, n_anomalies=500)
     only_pages = replace(week, anomalies=(), n_anomalies=0)
     day_long = tuple(sample_incident(i, n_steps=1440) for i in range(n_incidents))
-    all_pages = Limits(n_worst=n_incidents)
+    all_pages = ReportLimits(n_worst=n_incidents)
     print_row("each its page, 17 channels × 360 readings", only_pages, all_pages)
     print_row(
         "each its page, 17 channels × 1,440 readings",

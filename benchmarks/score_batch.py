@@ -250,32 +250,32 @@ def _train(store: Any, folder: Path) -> None:
     """All tasks of a retraining; the network is kept as Keras saves it, too, for the naive way."""
     from upath import UPath
 
-    from tsad_tasks.training import retrain
+    from tsad_tasks.pipeline.retrain import TASKS
+    from tsad_tasks.training.retrain import Retraining
 
-    run = retrain.Retraining(
+    run = Retraining(
         store, _config(), FIRST_AT - LOOK_BACK_H * HOUR, UPath(folder / "run"), UPath(folder)
     )
-    for task in (retrain.find_exclusions, retrain.make_features, retrain.make_windows):
-        task(run)
-    ((_, scope_folder),) = run.scopes()
-    _fit(scope_folder, folder / "model.keras")
-    for task in (retrain.calibrate, retrain.gate):
-        task(run)
-    retrain.register(run)
-    scales = json.loads((scope_folder / "scales.json").read_text())["own"]
-    content = {name: (part["center"][0], part["scale"][0]) for name, part in scales.items()}
+    for name, task in TASKS.items():
+        if name == "train":
+            ((_, scope_folder),) = run.scopes()
+            _fit(scope_folder, folder / "model.keras")
+        else:
+            task(run)
+    own = scope_folder.scales().own
+    content = {name: (part.center[0], part.scale[0]) for name, part in own.items()}
     (folder / "scales.json").write_text(json.dumps(content))
 
 
 def _fit(scope_folder: Any, keras_path: Path) -> None:
-    from dataclasses import asdict
-
     from tsad_tasks.detectors.base import Budget, TrainingSet
     from tsad_tasks.detectors.neural.training.keras_training import train
     from tsad_tasks.detectors.registry import build_detector, detector_from_files
-    from tsad_tasks.training.fit import PreparedTraining
+    from tsad_tasks.training.fit import Trained
+    from tsad_tasks.training.kept import kept_windows
 
-    prepared = PreparedTraining.load(scope_folder / "windows.npz")
+    with scope_folder.kept(_config()) as (kept, _, arrays):
+        prepared = kept_windows(kept, arrays)
     detector: Any = build_detector("lstm_autoencoder", width=10, n_channels=1, n_inputs=1)
     learner = detector.learner(Budget(), seed=7, jit=True)
     training = TrainingSet(prepared.inputs, prepared.ends, prepared.validation_ends, 1, 10)
@@ -290,8 +290,8 @@ def _fit(scope_folder: Any, keras_path: Path) -> None:
     }
     details |= {"error": "mse", "limits": [1e6]}
     files = {"model.onnx": learner.graph.filled(), "detector.json": json.dumps(details).encode()}
-    detector_from_files(files).save(scope_folder / "detector")
-    (scope_folder / "history.json").write_text(json.dumps(asdict(history)))
+    detector_from_files(files).save(scope_folder.path / "detector")
+    Trained(history, [], []).save(scope_folder.path / "trained.npz")
 
 
 def _fill_tables(store: Any, uri: str, sizes: Sizes, values: Any) -> None:

@@ -41,13 +41,14 @@ from tsad_tasks.champions.shadow import compare_shadows, promote_ready
 from tsad_tasks.config import DatasetConfig
 from tsad_tasks.ingest.ingest import ingest_interval
 from tsad_tasks.pipeline.rescore import rescore_as_of
+from tsad_tasks.pipeline.retrain import retrain
 from tsad_tasks.scoring.incidents import build_incidents
 from tsad_tasks.scoring.score import score_interval
 from tsad_tasks.storage import copy_binary as binary
 from tsad_tasks.storage.database import connect
 from tsad_tasks.storage.migrate import migrate
 from tsad_tasks.storage.store import Store
-from tsad_tasks.training.retrain import Retraining, retrain
+from tsad_tasks.training.retrain import Retraining
 
 START_AT = datetime(2026, 3, 2, tzinfo=UTC)
 DAY = timedelta(days=1)

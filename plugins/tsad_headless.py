@@ -54,7 +54,7 @@ class Interval:
 
 
 @dataclass(frozen=True)
-class Job:
+class HeadlessJob:
     """DAGs to be run over intervals, in that order."""
 
     dag_ids: list[str]
@@ -109,7 +109,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     chosen = _parser().parse_args(arguments)
     log = chosen.log or Path(os.environ.get("TSAD_HOME", ".tsad")) / "logs" / "headless.log"
     try:
-        jobs: Iterable[Job]
+        jobs: Iterable[HeadlessJob]
         if chosen.jobs:
             defaults = {"step": "1h", "reverse": False, "conf": {}}
             jobs = (_job_of(defaults | _object_of(line)) for line in sys.stdin)
@@ -122,17 +122,19 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return 2
 
 
-def _job_of(wanted: Mapping[str, Any]) -> Job:
+def _job_of(wanted: Mapping[str, Any]) -> HeadlessJob:
     missing = [name for name in ("dag", "start", "end") if not wanted.get(name)]
     if missing:
         raise BadArguments(f"Expected dag, start and end. Received: no {' and no '.join(missing)}.")
     intervals = intervals_between(
         moment_of(wanted["start"]), moment_of(wanted["end"]), step_of(wanted["step"])
     )
-    return Job(wanted["dag"], intervals[::-1] if wanted["reverse"] else intervals, wanted["conf"])
+    return HeadlessJob(
+        wanted["dag"], intervals[::-1] if wanted["reverse"] else intervals, wanted["conf"]
+    )
 
 
-def _run_all(jobs: Iterable[Job], answers: TextIO) -> int:
+def _run_all(jobs: Iterable[HeadlessJob], answers: TextIO) -> int:
     from airflow import settings
 
     ensure_metadata()

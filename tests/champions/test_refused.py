@@ -24,9 +24,10 @@ from tsad_tasks.champions.prune import prune_bundles
 from tsad_tasks.cli import demo
 from tsad_tasks.detectors import fitting, isolation_forest
 from tsad_tasks.detectors.bundle import read_bundle
+from tsad_tasks.pipeline.retrain import retrain
 from tsad_tasks.storage.store import Store
 from tsad_tasks.training import fit as training
-from tsad_tasks.training.retrain import Retraining, retrain
+from tsad_tasks.training.retrain import Retraining
 
 GATE = CONFIG["gate"]
 # No model takes that little.

@@ -11,7 +11,7 @@ import pytest
 from tests.cli.test_commands import Tsad, _refused, tsad
 from tests.plants.trained import SPLIT_AT, START_AT, Plant
 from tsad_tasks.base.interval import HOUR
-from tsad_tasks.training.fit import training_range
+from tsad_tasks.training.reader import training_range
 
 __all__ = ["tsad"]
 RANGE = ("--from", f"{START_AT:%Y-%m-%d}", "--to", f"{START_AT:%Y-%m}-04")

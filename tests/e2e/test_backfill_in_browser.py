@@ -35,12 +35,13 @@ from tsad_tasks.champions.champions import register_model
 from tsad_tasks.champions.queries import SELECT_MODEL
 from tsad_tasks.config import load_config
 from tsad_tasks.ingest.ingest import ingest_interval
+from tsad_tasks.pipeline.retrain import ingest_history, retrain
 from tsad_tasks.scoring.incidents import build_incidents
 from tsad_tasks.scoring.score import score_interval
 from tsad_tasks.storage.migrate import migrate
 from tsad_tasks.storage.store import Store
 from tsad_tasks.training.queries import NewModel
-from tsad_tasks.training.retrain import Retraining, ingest_history, retrain
+from tsad_tasks.training.retrain import Retraining
 
 SCORE, PROMOTE, RETRAIN = (f"{DATASET}.{kind}" for kind in ("score", "promote", "retrain"))
 N_HOURS = 3

@@ -23,7 +23,7 @@ from tsad_tasks.storage.datasets import select_dataset, select_entities
 from tsad_tasks.storage.scores import SELECT_INCIDENTS
 from tsad_tasks.storage.store import Store, columns
 from tsad_tasks.training.exclusions import exclusions_of
-from tsad_tasks.training.fit import training_range, training_scopes
+from tsad_tasks.training.reader import training_range, training_scopes
 
 FAULT = (week(1, 50), week(1, 53))
 REFUSED = [

@@ -22,10 +22,11 @@ from tsad_tasks.base.interval import HOUR
 from tsad_tasks.champions.champions import promote, roll_back
 from tsad_tasks.champions.shadow import compare_shadows, promote_ready
 from tsad_tasks.ingest.ingest import ingest_interval
+from tsad_tasks.pipeline.retrain import retrain
 from tsad_tasks.scoring.incidents import build_incidents
 from tsad_tasks.scoring.score import score_interval
 from tsad_tasks.storage.store import Store
-from tsad_tasks.training.retrain import Retraining, retrain
+from tsad_tasks.training.retrain import Retraining
 
 HOURS = [week(1) + i * HOUR for i in range(36)]
 SEEN = {

@@ -21,13 +21,14 @@ from devstack.postgres import Cluster
 from tests.plants.trained import END_AT, SPLIT_AT, Plant, artifacts_folder, config
 from tsad_tasks.base.interval import HOUR
 from tsad_tasks.ingest.ingest import ingest_interval
+from tsad_tasks.pipeline.retrain import retrain
 from tsad_tasks.scoring.features import build_features
 from tsad_tasks.scoring.incidents import build_incidents
 from tsad_tasks.scoring.plan import history_s
 from tsad_tasks.scoring.score import score_interval, score_shard
 from tsad_tasks.scoring.windows import build_windows
 from tsad_tasks.storage.store import Store
-from tsad_tasks.training.retrain import Retraining, retrain
+from tsad_tasks.training.retrain import Retraining
 
 Rows = dict[str, list[tuple[Any, ...]]]
 HOURS = [SPLIT_AT + i * HOUR for i in range((END_AT - SPLIT_AT) // HOUR)]

@@ -10,14 +10,13 @@ import pytest
 from tests.reporting.evaluation_sample import evaluation, exploration, part, preview
 from tests.reporting.pdf_text import ascii_text, n_pages
 from tsad_tasks.reporting.evaluation.content import EvaluationContent
-from tsad_tasks.reporting.evaluation.pages import evaluation_bytes, headline_text
+from tsad_tasks.reporting.evaluation.pages import evaluation_bytes
+from tsad_tasks.reporting.evaluation.words import headline_text
+from tsad_tasks.reporting.exploration.channel_pages import overview_text
 from tsad_tasks.reporting.exploration.content import ExplorationContent
-from tsad_tasks.reporting.exploration.pages import (
-    exploration_bytes,
-    overview_text,
-    period_text_of,
-    preview_text,
-)
+from tsad_tasks.reporting.exploration.pages import exploration_bytes
+from tsad_tasks.reporting.exploration.preview_pages import preview_text
+from tsad_tasks.reporting.exploration.shape_pages import period_text_of
 
 
 def shown(content: EvaluationContent | ExplorationContent) -> str:
@@ -152,6 +151,6 @@ def test_a_silent_and_a_flat_channel_are_named() -> None:
         replace(view, summary=one)
         for view, one in zip(content.channels, (nothing, flat), strict=True)
     )
-    assert "current never changes and speed says nothing." in overview_text(
+    assert "current never changes and speed has no readings." in overview_text(
         replace(content, channels=views)
     )

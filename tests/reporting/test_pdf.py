@@ -23,7 +23,7 @@ from tsad_tasks.reporting.period.content import (
     SuppressedRow,
 )
 from tsad_tasks.reporting.period.pdf import render_report, report_bytes
-from tsad_tasks.reporting.period.ranking import Limits
+from tsad_tasks.reporting.period.ranking import ReportLimits
 from tsad_tasks.reporting.period.sample import empty_report, sample_incident, sample_report
 
 HOSTILE = "<b>&amp;</b> \U0001f525\n\u202e)(\\ Tj %s {} " + "long " * 32
@@ -94,7 +94,7 @@ def test_forty_incidents_have_pages_or_rows_with_page_numbers() -> None:
 def test_what_is_left_out_is_counted_and_its_view_named() -> None:
     content = replace(sample_report(3, n_channels=1, n_anomalies=9), n_anomalies=1234)
     document, _ = report_bytes(
-        content, limits=Limits(n_worst=1, n_unjudged=1, n_incidents=2), compressed=False
+        content, limits=ReportLimits(n_worst=1, n_unjudged=1, n_incidents=2), compressed=False
     )
     text = ascii_text(document)
     assert "Not listed: 1, in the SQL view tsad.v_incident." in text
@@ -170,7 +170,8 @@ def test_hostile_names_are_shown_and_cut() -> None:
 
 
 def test_the_same_content_gives_the_same_bytes_in_any_process() -> None:
-    code = "import hashlib; from tsad_tasks.reporting.period.pdf import report_bytes; from tsad_tasks.reporting.period.sample import *;"
+    code = "import hashlib; from tsad_tasks.reporting.period.pdf import report_bytes;"
+    code += "from tsad_tasks.reporting.period.sample import *;"
     code += "print(hashlib.sha256(report_bytes(sample_report(2, n_anomalies=3))[0]).hexdigest())"
     environment = {**os.environ, "PYTHONHASHSEED": "4711"}
     other = subprocess.run(

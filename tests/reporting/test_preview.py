@@ -20,10 +20,14 @@ from tsad_tasks.reporting.exploration.preview import (
     preview_run,
 )
 from tsad_tasks.storage.store import Store
-from tsad_tasks.training.retrain import Retraining, find_exclusions
+from tsad_tasks.training.prepare import find_exclusions, make_features, make_windows
+from tsad_tasks.training.retrain import Retraining
 
 NOW = datetime(2026, 4, 1, tzinfo=UTC)
-DECISIONS = "SELECT decision, decided_by, n_readings, n_entities, left_out, jumps FROM tsad.v_training_decision"
+DECISIONS = (
+    "SELECT decision, decided_by, n_readings, n_entities, left_out, jumps "
+    "FROM tsad.v_training_decision"
+)
 
 
 @pytest.fixture
@@ -47,7 +51,8 @@ def asked(weeks: Weeks, store: Store) -> tuple[Retraining, PreviewSummary]:
     run = Retraining(
         store, weeks.config, week(2), UPath(weeks.folder / "asked"), UPath(weeks.folder)
     )
-    find_exclusions(run)
+    for task in (find_exclusions, make_features, make_windows):
+        task(run)
     return run, preview_run(run)
 
 

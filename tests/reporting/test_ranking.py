@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from tsad_tasks.reporting.period.ranking import (
-    Limits,
+    ReportLimits,
     highest_scores,
     look_first,
     with_own_page,
@@ -35,7 +35,7 @@ def test_an_unknown_threshold_ranks_last_of_its_severity() -> None:
 
 def test_the_worst_and_the_unjudged_have_pages_of_their_own() -> None:
     judged, unjudged = incidents(40, "real"), incidents(60, None)
-    chosen = with_own_page([*judged, *unjudged], Limits())
+    chosen = with_own_page([*judged, *unjudged], ReportLimits())
     assert sum(one.verdict is None for one in chosen) == 30
     assert sum(one.verdict is not None for one in chosen) == 10
 

@@ -26,12 +26,14 @@ from tsad_tasks.detectors.registry import build_detector
 from tsad_tasks.ingest.ingest import ingest_interval
 from tsad_tasks.model.features import Scaler
 from tsad_tasks.model.thresholds import ThresholdSettings
+from tsad_tasks.pipeline.retrain import retrain
 from tsad_tasks.storage import copy_binary as binary
 from tsad_tasks.storage.database import connect
 from tsad_tasks.storage.store import Store
-from tsad_tasks.training.fit import TrainingRange, feature_spec_of, fold_start, training_range
+from tsad_tasks.training.fold_groups import fold_start
 from tsad_tasks.training.held_out import HeldOut, calibrated_spec
-from tsad_tasks.training.retrain import Retraining, retrain
+from tsad_tasks.training.reader import TrainingRange, feature_spec_of, training_range
+from tsad_tasks.training.retrain import Retraining
 
 LINEAGE = "replay"
 START_AT = datetime(2026, 3, 2, tzinfo=UTC)

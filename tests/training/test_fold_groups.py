@@ -5,6 +5,7 @@ they always were.
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -19,21 +20,21 @@ from tsad_tasks.detectors.folding.fold import FoldDetector
 from tsad_tasks.detectors.registry import detector_from_files
 from tsad_tasks.model.scoring import entity_scores
 from tsad_tasks.model.spec import ModelSpec
-from tsad_tasks.training.fit import (
+from tsad_tasks.scoring.series import series_errors
+from tsad_tasks.training.fit import fit_folding, move_to_anchor
+from tsad_tasks.training.fold_groups import MIN_CHOSEN, fold_groups
+from tsad_tasks.training.gate import run_gate
+from tsad_tasks.training.held_out import HeldOut, _Judged, held_out_errors
+from tsad_tasks.training.judge import calibrate_model, held_out_readings
+from tsad_tasks.training.queries import Exclusion
+from tsad_tasks.training.reader import (
     FoldGroup,
-    Scales,
     Scope,
     TrainingReader,
     feature_spec_of,
-    fit_folding,
-    fit_scales,
-    move_to_anchor,
     training_range,
 )
-from tsad_tasks.training.fold_groups import MIN_CHOSEN, fold_groups
-from tsad_tasks.training.gate import calibrate_model, held_out_readings, run_gate
-from tsad_tasks.training.held_out import HeldOut, _Judged, held_out_errors, series_errors
-from tsad_tasks.training.queries import Exclusion
+from tsad_tasks.training.survey import Scales, scales_of, surveyed
 
 START_AT, N_DAYS, STEP_S = datetime(2026, 3, 2, tzinfo=UTC), 5, 600
 END_AT = START_AT + timedelta(days=N_DAYS)
@@ -79,9 +80,9 @@ class Fleet:
             0, 5, values[0, 450:].shape
         )
 
-        def read(entity: int, start_at: datetime, end_at: datetime) -> np.ndarray:
+        def read(entities: Sequence[int], start_at: datetime, end_at: datetime) -> np.ndarray:
             first, end = ((unix_s(at) - unix_s(START_AT)) // STEP_S for at in (start_at, end_at))
-            return np.asarray(values[entity, first:end])
+            return np.asarray(values[list(entities), first:end])
 
         known = Exclusion(
             KNOWN, END_AT - timedelta(hours=9), END_AT - timedelta(hours=6), "label: fault", 18
@@ -90,12 +91,11 @@ class Fleet:
 
     @property
     def scales(self) -> Scales:
-        return fit_scales(self.reader, self.scope)
+        return scales_of(self.config, self.reader.span, surveyed(self.reader, self.scope))
 
     def groups(self, seed: int = 7) -> list[FoldGroup]:
         hours = {name: float(i % 5) for i, (name, _) in enumerate(self.scope.entities)}
-        scales = Scales({}, self.scales.pooled, hours)
-        return fold_groups(self.reader, self.scope, scales, seed=seed)
+        return fold_groups(self.reader, self.scope, hours, seed=seed)
 
 
 @dataclass(frozen=True)

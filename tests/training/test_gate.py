@@ -19,6 +19,8 @@ from tsad_tasks.base.interval import HOUR
 from tsad_tasks.base.rule import RULES, RuleResult
 from tsad_tasks.champions.queries import rule_results
 from tsad_tasks.detectors.base import TrainingHistory
+from tsad_tasks.pipeline.retrain import retrain
+from tsad_tasks.scoring.series import series_errors
 from tsad_tasks.storage.store import Store
 from tsad_tasks.training import gate
 from tsad_tasks.training.gate import (
@@ -27,8 +29,8 @@ from tsad_tasks.training.gate import (
     run_gate,
     window_milliseconds,
 )
-from tsad_tasks.training.held_out import Delays, DetectionResult, judge, series_errors
-from tsad_tasks.training.retrain import Retraining, retrain
+from tsad_tasks.training.held_out import Delays, DetectionResult, judge
+from tsad_tasks.training.retrain import Retraining
 from tsad_tasks.training.rules.base import GateEvidence
 
 HISTORY = TrainingHistory((0.2,), (0.1,), 100, 1.0, "epochs")

@@ -21,9 +21,18 @@ from tsad_tasks.model.incidents import IncidentRule
 from tsad_tasks.model.spec import FeatureSpec, ModelSpec
 from tsad_tasks.model.thresholds import ThresholdSettings
 from tsad_tasks.model.windows import gather
-from tsad_tasks.training.fit import PreparedTraining, training_range, with_dead_channels
-from tsad_tasks.training.gate import alarm_budget
-from tsad_tasks.training.held_out import HeldOut, _Judged, calibrated_spec, judge, series_errors
+from tsad_tasks.scoring.series import series_errors, series_windows
+from tsad_tasks.training.held_out import (
+    HeldOut,
+    _Judged,
+    calibrated_spec,
+    is_extreme,
+    judge,
+    seen_by_window,
+)
+from tsad_tasks.training.judge import alarm_budget
+from tsad_tasks.training.reader import training_range
+from tsad_tasks.training.windows import PreparedTraining, with_dead_channels
 
 SETTINGS = ThresholdSettings("mean_std", 99.9, 6.0, 100, 50, 0.5, 0, 6.0)
 RULE = IncidentRule(7200, 604800)
@@ -176,8 +185,8 @@ def test_what_is_far_off_regularly_is_a_state_and_no_reading_out_of_the_question
     once[400] = 60.0
     counts = []
     for each in (values, once):
-        found = series_errors(FEATURES, Scaler((0.0,), (1.0,), 100), zero_detector(), each, 0)
-        counts.append(int(found.extreme.sum()))
+        features, _ = series_windows(FEATURES, Scaler((0.0,), (1.0,), 100), each, 0)
+        counts.append(int(seen_by_window(is_extreme(features, 1), FEATURES.width).sum()))
     assert counts == [0, 3]
 
 

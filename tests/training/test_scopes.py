@@ -20,9 +20,11 @@ from tsad_tasks.champions.queries import SELECT_MODEL
 from tsad_tasks.champions.shadow import compare
 from tsad_tasks.cli.champions import shadow
 from tsad_tasks.ingest.ingest import ingest_interval
+from tsad_tasks.pipeline.retrain import retrain
 from tsad_tasks.storage.store import Store
+from tsad_tasks.training.prepare import find_exclusions
 from tsad_tasks.training.queries import NewModel
-from tsad_tasks.training.retrain import Retraining, find_exclusions, retrain, settled
+from tsad_tasks.training.retrain import Retraining, with_chosen_window
 
 OWN = {**CONFIG["detector"], "scope": "entity"}
 
@@ -73,7 +75,7 @@ def test_a_window_of_auto_is_the_period_of_the_readings(plant: Plant, tmp_path: 
             store, chosen, SPLIT_AT, UPath(tmp_path), UPath(tmp_path), lineage="replay"
         )
         find_exclusions(run)
-        assert settled(run).config.detector.window == 12
+        assert with_chosen_window(run).config.detector.window == 12
 
 
 def test_each_entity_has_a_shadow_of_its_own_and_one_promotion_leaves_the_other(

@@ -27,7 +27,6 @@ from tsad_tasks.storage.artifacts import place
 from tsad_tasks.storage.datasets import select_entities
 from tsad_tasks.storage.store import Store
 from tsad_tasks.training.exclusions import exclusions_of
-from tsad_tasks.training.fit import Scope, TrainingRange, TrainingReader, evenly
 from tsad_tasks.training.gate import (
     MAX_GATE_ENTITIES,
     comparable_model,
@@ -35,6 +34,7 @@ from tsad_tasks.training.gate import (
 )
 from tsad_tasks.training.held_out import HeldOut, judge
 from tsad_tasks.training.queries import SELECT_CHAMPION_AT, ChampionScope
+from tsad_tasks.training.reader import Scope, TrainingRange, TrainingReader, evenly
 
 # Each round folds all steps anew: 24 entities of 17 channels would take minutes.
 MAX_FOLDING_ENTITIES = 6

@@ -25,7 +25,8 @@ from tsad_tasks.cli.champions import MODELS
 from tsad_tasks.cli.options import choice
 from tsad_tasks.cli.scoring import INCIDENTS
 from tsad_tasks.cli.screen import progress, say, table
-from tsad_tasks.storage.paths import artifacts_root, config_of, report_path
+from tsad_tasks.config import config_of
+from tsad_tasks.storage.paths import artifacts_root, report_path
 from tsad_tasks.storage.store import Query, Store
 from tsad_tasks.text.rules import failure
 
@@ -87,12 +88,12 @@ def demo(
     environment = stack_environment(places, inherited=os.environ, headless=True)
     # Shards share this one process, where they would run one after the other.
     with headless(places, environment | {"TSAD_SHARDS": "1"}) as airflow:
-        train(airflow, home.uri, split_at)
+        _train(airflow, home.uri, split_at)
         title = f"3/4 backfill of {hours} hours (real DAG)"
         run_dag(airflow, title, "score", split_at, end_at, HOUR)
         run_dag(airflow, "4/4 report (real DAG)", "report", end_at - WEEK, end_at, WEEK)
-    show_found(home.uri, room.anomalies, split_at, end_at)
-    say_next_steps(split_at, end_at)
+    _show_found(home.uri, room.anomalies, split_at, end_at)
+    _say_next_steps(split_at, end_at)
     say(f"Done in {time.monotonic() - began:.0f} s.")
 
 
@@ -110,7 +111,7 @@ def run_dag(
             advance(1, f"{run['interval_start'][:16]} {run['seconds']:.1f} s")
 
 
-def train(airflow: Headless, uri: str, split_at: datetime) -> None:
+def _train(airflow: Headless, uri: str, split_at: datetime) -> None:
     """Makes the first champion, unless there is one.
 
     Raises
@@ -156,7 +157,7 @@ def refusal(store: Store) -> str:
     return f"{said} All rules: tsad.v_model_decision."
 
 
-def show_found(
+def _show_found(
     uri: str, anomalies: Sequence[SimulatedAnomaly], split_at: datetime, end_at: datetime
 ) -> None:
     """The anomalies that were put in beside the incidents that tell of them, and other incidents."""
@@ -199,7 +200,7 @@ def is_match(anomaly: SimulatedAnomaly, incident: dict[str, Any]) -> bool:
     return covers_half or incident["channel"] in anomaly.channels
 
 
-def say_next_steps(split_at: datetime, end_at: datetime) -> None:
+def _say_next_steps(split_at: datetime, end_at: datetime) -> None:
     """Where everything is, and what to type next."""
     period = timedelta(seconds=config_of(DATASET).report.period_s)
     cluster = postgres.ensure_running(postgres_folder())

@@ -13,7 +13,7 @@ from tsad_tasks.base.errors import BadInput
 from tsad_tasks.base.interval import moment
 from tsad_tasks.cli.options import Dataset, Lineage, lineage_of, moment_or_none
 from tsad_tasks.cli.screen import console, say, table
-from tsad_tasks.config import DatasetConfig
+from tsad_tasks.config import DatasetConfig, config_of
 from tsad_tasks.reporting.evaluation.content import EvaluationContent, PartResult
 from tsad_tasks.reporting.exploration.content import (
     ChannelView,
@@ -21,7 +21,7 @@ from tsad_tasks.reporting.exploration.content import (
     TrainingPreview,
 )
 from tsad_tasks.storage.artifacts import place
-from tsad_tasks.storage.paths import artifacts_root, config_of
+from tsad_tasks.storage.paths import artifacts_root
 from tsad_tasks.storage.store import Store
 from tsad_tasks.text.formats import duration_text, joined, share_text
 
@@ -79,7 +79,7 @@ def evaluate(
     """
     from tsad_tasks.reporting.evaluation import evaluate
 
-    config, version, until = config_of(dataset), version_of(model), moment_or_none(end)
+    config, version, until = config_of(dataset), _version_of(model), moment_or_none(end)
     chosen: dict[str, Any] = {"version": version, "entity": entity, "lineage": lineage_of(lineage)}
     with local.open_store() as store, console.status("scoring"):
         subject = evaluate.registered_subject(store, config, **chosen)
@@ -97,10 +97,10 @@ def evaluate(
     say(f"{summary.pdf}: {summary.n_pages} pages; figures in {summary.json}")
 
 
-def version_of(text: str | None) -> int | None:
+def _version_of(text: str | None) -> int | None:
     """The number of a version that a person typed.
 
-    >>> version_of("v3"), version_of("3"), version_of(None)
+    >>> _version_of("v3"), _version_of("3"), _version_of(None)
     (3, 3, None)
     """
     if text is None:
@@ -118,18 +118,18 @@ PART_COLUMNS = (
 
 def show_evaluation(content: EvaluationContent) -> None:
     """Finding, evidence, and a row per part."""
-    from tsad_tasks.reporting.evaluation.pages import evidence_text, headline_text
+    from tsad_tasks.reporting.evaluation.words import evidence_text, headline_text
 
     say(headline_text(content))
     say(evidence_text(content))
-    rows = [part_row(part) for part in content.parts]
+    rows = [_part_row(part) for part in content.parts]
     table(content.model.name, PART_COLUMNS, rows, right=PART_COLUMNS[1:])
     kinds = [(kind, f"{found} of {n}") for kind, found, n in content.headline.by_kind]
     if kinds:
         table(f"Found by kind, {content.headline.name}", ("kind", "found"), kinds, right=("found",))
 
 
-def part_row(part: PartResult) -> tuple[Any, ...]:
+def _part_row(part: PartResult) -> tuple[Any, ...]:
     """What a part of the readings said of the model, by the names of `PART_COLUMNS`."""
     figures, events = part.figures, part.figures.events
     delay = None if math.isnan(events.median_delay_s) else duration_text(events.median_delay_s)
@@ -175,7 +175,7 @@ def explore(
 
     config, span = config_of(dataset), (moment_or_none(start), moment_or_none(end))
     with local.open_store() as store, console.status("reading"):
-        preview, from_source = None, all(span) and not training and not is_ingested(store, config)
+        preview, from_source = None, all(span) and not training and not _is_ingested(store, config)
         start_at, end_at = explore.explored_range(store, config, *span)
         if from_source:
             uri = local.source_uri(config)
@@ -196,7 +196,7 @@ def explore(
     say(f"{written}: {n_pages} pages")
 
 
-def is_ingested(store: Store, config: DatasetConfig) -> bool:
+def _is_ingested(store: Store, config: DatasetConfig) -> bool:
     """Whether the warehouse has readings of a dataset."""
     from tsad_tasks.reporting.exploration.explore import newest_end
 
@@ -216,12 +216,13 @@ CHANNEL_COLUMNS = (
 
 def show_exploration(content: ExplorationContent) -> None:
     """Channels in numbers, the closest pairs, and the known anomalies."""
-    from tsad_tasks.reporting.exploration.pages import overview_text, strongest_pairs
+    from tsad_tasks.reporting.exploration.channel_pages import overview_text
+    from tsad_tasks.reporting.exploration.shape_pages import strongest_pairs
 
     who = f"{len(content.entities)} of {content.n_all_entities} entities"
     when = f"{content.start_at:%Y-%m-%d %H:%M} to {content.end_at:%Y-%m-%d %H:%M} UTC"
     say(f"{overview_text(content)} {who}, {when}.")
-    rows = [channel_row(view) for view in content.channels]
+    rows = [_channel_row(view) for view in content.channels]
     table(content.dataset, CHANNEL_COLUMNS, rows, right=CHANNEL_COLUMNS[2:])
     pairs = strongest_pairs(content, 5)
     if pairs:
@@ -234,7 +235,7 @@ def show_exploration(content: ExplorationContent) -> None:
         table(title, ("entity", "kind", "from", "to"), labels)
 
 
-def channel_row(view: ChannelView) -> tuple[Any, ...]:
+def _channel_row(view: ChannelView) -> tuple[Any, ...]:
     """A channel in numbers, by the names of `CHANNEL_COLUMNS`."""
     read = view.summary
     figures = (read.low, read.quantiles[0], read.median, read.quantiles[4], read.high)
@@ -245,7 +246,7 @@ def channel_row(view: ChannelView) -> tuple[Any, ...]:
 
 def show_preview(preview: TrainingPreview) -> None:
     """What a training would learn from, for a person to approve."""
-    from tsad_tasks.reporting.exploration.pages import preview_text
+    from tsad_tasks.reporting.exploration.preview_pages import preview_text
 
     say(preview_text(preview))
     learned = f"{preview.start_at:%Y-%m-%d %H:%M} to {preview.split_at:%Y-%m-%d %H:%M} UTC"

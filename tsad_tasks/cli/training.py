@@ -20,11 +20,12 @@ from tsad_tasks.champions.queries import rule_results
 from tsad_tasks.cli.ingest import range_run
 from tsad_tasks.cli.options import Dataset, Lineage, lineage_of
 from tsad_tasks.cli.screen import console, say, say_counts, say_markdown, table
-from tsad_tasks.storage.paths import artifacts_root, config_of
+from tsad_tasks.config import config_of
+from tsad_tasks.pipeline.retrain import retrain as run_retraining
+from tsad_tasks.storage.paths import artifacts_root
 from tsad_tasks.storage.store import Store
 from tsad_tasks.text.rules import RULE_COLUMNS, table_rows, tally
 from tsad_tasks.training.retrain import Retraining
-from tsad_tasks.training.retrain import retrain as run_retraining
 
 
 def retrain(
@@ -96,10 +97,10 @@ def show_gate(store: Store, summary: RegisterSummary) -> None:
         results = rule_results(store, summary.model_id)
     title = f"Gate of model {summary.version}: {tally(results)}"
     table(title, RULE_COLUMNS, table_rows(results), right=RULE_COLUMNS[2:5])
-    say(f"Model {summary.version} {outcome_text(summary)}.")
+    say(f"Model {summary.version} {_outcome_text(summary)}.")
 
 
-def outcome_text(summary: RegisterSummary) -> str:
+def _outcome_text(summary: RegisterSummary) -> str:
     """What became of a model that was registered."""
     if not summary.gate_passed:
         return f"did not pass ({', '.join(summary.failed_rules)}); the champion stays"

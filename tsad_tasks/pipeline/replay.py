@@ -24,12 +24,13 @@ from tsad_tasks.champions.champions import ChampionChange, RegisterSummary
 from tsad_tasks.champions.queries import SELECT_SHADOWS
 from tsad_tasks.champions.shadow import compare_shadows, promote_ready
 from tsad_tasks.config import DatasetConfig
+from tsad_tasks.pipeline.retrain import retrain
 from tsad_tasks.scoring.incidents import build_incidents
 from tsad_tasks.scoring.queries import SELECT_LATEST_SCORED_HOUR
 from tsad_tasks.scoring.score import score_interval
 from tsad_tasks.storage.datasets import select_dataset
 from tsad_tasks.storage.store import Store
-from tsad_tasks.training.retrain import Retraining, retrain
+from tsad_tasks.training.retrain import Retraining
 
 LINEAGE = "replay"
 BY = "replay"

@@ -123,7 +123,7 @@ def retraining(store: Store, run: TaskRun) -> Retraining:
 @does(Task("retrain", "ingest_history"))
 def ingest_history(store: Store, run: TaskRun) -> Any:
     """Readings of the whole range that are not there yet."""
-    from tsad_tasks.training import retrain
+    from tsad_tasks.pipeline import retrain
 
     return retrain.ingest_history(retraining(store, run), run.source_uri)
 
@@ -131,9 +131,25 @@ def ingest_history(store: Store, run: TaskRun) -> Any:
 @does(Task("retrain", "exclusions"))
 def exclusions(store: Store, run: TaskRun) -> Any:
     """What the training leaves out, and why; too much stops it."""
-    from tsad_tasks.training import retrain
+    from tsad_tasks.training import prepare
 
-    return retrain.find_exclusions(retraining(store, run))
+    return prepare.find_exclusions(retraining(store, run))
+
+
+@does(Task("retrain", "features"))
+def training_features(store: Store, run: TaskRun) -> Any:
+    """Scales, fitted on training readings only."""
+    from tsad_tasks.training import prepare
+
+    return prepare.make_features(retraining(store, run))
+
+
+@does(Task("retrain", "windows"))
+def training_windows(store: Store, run: TaskRun) -> Any:
+    """Windows to learn from, sampled evenly over entities and time."""
+    from tsad_tasks.training import prepare
+
+    return prepare.make_windows(retraining(store, run))
 
 
 @does(Task("retrain", "preview", when=asks_before_training))
@@ -151,7 +167,7 @@ def preview(store: Store, run: TaskRun) -> Any:
 
 _SHOWN = "A form that shows what would be learned."
 TASKS.append(Task("retrain", "approve", _SHOWN, when=asks_before_training))
-_TRAINING_FORM = {"exclusions": "exclusions", "answer": "approve"}
+_TRAINING_FORM = {"windows": "windows", "answer": "approve"}
 
 
 @does(
@@ -167,7 +183,7 @@ def approved(store: Store, run: TaskRun) -> Any:
     """Writes who approved or stopped it; see v_training_decision."""
     from tsad_tasks.reporting.exploration import preview
 
-    if run.inputs["exclusions"] is None:
+    if run.inputs["windows"] is None:
         raise NothingToDo("There is nothing to train.")
     answer = run.inputs["answer"]
     if answer is None:
@@ -188,53 +204,37 @@ def answered_by(answer: dict[str, Any] | None) -> str | None:
     return str(user["name"]) if user else None
 
 
-@does(Task("retrain", "features"))
-def training_features(store: Store, run: TaskRun) -> Any:
-    """Scales, fitted on training readings only."""
-    from tsad_tasks.training import retrain
-
-    return retrain.make_features(retraining(store, run))
-
-
-@does(Task("retrain", "windows"))
-def training_windows(store: Store, run: TaskRun) -> Any:
-    """Windows to learn from, sampled evenly over entities and time."""
-    from tsad_tasks.training import retrain
-
-    return retrain.make_windows(retraining(store, run))
-
-
 @does(Task("retrain", "train"))
 def train(store: Store, run: TaskRun) -> Any:
     """Fits the detector; each epoch is in the log."""
-    from tsad_tasks.training import retrain
+    from tsad_tasks.training import fit
 
     def epoch(number: int, loss: float, validation_loss: float) -> None:
         log.info("epoch %d: loss %.5f, validation %.5f", number, loss, validation_loss)
 
-    return retrain.train(retraining(store, run), epoch)
+    return fit.train(retraining(store, run), epoch)
 
 
 @does(Task("retrain", "calibrate"))
 def calibrate(store: Store, run: TaskRun) -> Any:
     """Thresholds from held-out readings, and the finished bundle."""
-    from tsad_tasks.training import retrain
+    from tsad_tasks.training import judge
 
-    return retrain.calibrate(retraining(store, run))
+    return judge.calibrate(retraining(store, run))
 
 
 @does(Task("retrain", "gate"))
 def gate(store: Store, run: TaskRun) -> Any:
     """The challenger's numbers beside the champion's, rule by rule."""
-    from tsad_tasks.training import retrain
+    from tsad_tasks.training import judge
 
-    return retrain.gate(retraining(store, run))
+    return judge.gate(retraining(store, run))
 
 
 @does(Task("retrain", "register"))
 def register(store: Store, run: TaskRun) -> Any:
     """The model's row with its gate; what passed goes into the champion's shadow."""
-    from tsad_tasks.training import retrain
+    from tsad_tasks.pipeline import retrain
 
     return {"models": [asdict(one) for one in retrain.register(retraining(store, run))]}
 

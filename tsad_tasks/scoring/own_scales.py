@@ -12,6 +12,7 @@ import numpy as np
 from tsad_tasks.base.interval import unix_s
 from tsad_tasks.model.features import Scaler
 from tsad_tasks.model.spec import ModelSpec
+from tsad_tasks.scoring.queries import SELECT_LATER_SCALES
 from tsad_tasks.storage.store import Store
 
 
@@ -81,8 +82,8 @@ def later_scales(
     yet.
     """
     found: dict[int, OwnScale] = {}
-    params = {"model_id": model_id, "entity_ids": list(entity_ids)}
-    for entity_id, usable_at, name, center, scale in store.select("select_later_scales", params):
-        known = found.get(entity_id, OwnScale(unix_s(usable_at), ()))
-        found[entity_id] = OwnScale(known.usable_s, (*known.terms, (name, center, scale)))
+    for row in store.rows(SELECT_LATER_SCALES, model_id=model_id, entity_ids=list(entity_ids)):
+        known = found.get(row.entity_id, OwnScale(unix_s(row.usable_at), ()))
+        terms = (*known.terms, (row.name, row.center, row.scale))
+        found[row.entity_id] = OwnScale(known.usable_s, terms)
     return tuple(found.get(key) for key in entity_ids)

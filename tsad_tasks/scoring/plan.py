@@ -20,7 +20,12 @@ from tsad_tasks.ingest.queries import SELECT_FIRST_HOURS, SELECT_INGEST_HOURS
 from tsad_tasks.model.features import Scaler
 from tsad_tasks.model.spec import ModelSpec
 from tsad_tasks.scoring.own_scales import OwnScale, later_scales
-from tsad_tasks.scoring.queries import SELECT_CHAMPIONS, SELECT_LATEST_SCORED_HOUR, Champion
+from tsad_tasks.scoring.queries import (
+    SELECT_CHAMPIONS,
+    SELECT_LATEST_SCORED_HOUR,
+    SELECT_LEARNING_ENTITIES,
+    Champion,
+)
 from tsad_tasks.scoring.reach import Reach, anchor_at, score_reach
 from tsad_tasks.storage.datasets import DatasetRow, select_entities, upsert_dataset
 from tsad_tasks.storage.scores import READ_SCORE_DIGESTS, read_digests
@@ -218,8 +223,8 @@ def learns(store: Store, entity_ids: Sequence[int], start_at: datetime, end_at: 
     """Whether readings of [start_at, end_at) may decide how all later ones of some entity are
     seen.
     """
-    params = {"entity_ids": list(entity_ids), "start_at": start_at, "end_at": end_at}
-    return bool(store.select("select_learning_entities", params))
+    ends = {"start_at": start_at, "end_at": end_at}
+    return bool(store.rows(SELECT_LEARNING_ENTITIES, entity_ids=list(entity_ids), **ends))
 
 
 def seen_until(

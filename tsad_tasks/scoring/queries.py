@@ -73,6 +73,19 @@ class IncidentRow:
     provisional: bool
 
 
+@dataclass(frozen=True)
+class LaterScale:
+    """Centre and scale of an entity's channel, which may be used from a moment on."""
+
+    entity_id: int
+    usable_at: datetime
+    name: str
+    center: float
+    scale: float
+
+
+SELECT_LATER_SCALES = Query("scoring/select_later_scales", LaterScale)
+SELECT_LEARNING_ENTITIES = Query("scoring/select_learning_entities", int)
 SELECT_CHAMPIONS = Query("scoring/select_champions", Champion)
 SELECT_LATEST_SCORED_HOUR: Query[datetime | None] = Query(
     "scoring/select_latest_scored_hour", datetime

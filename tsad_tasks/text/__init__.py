@@ -1,3 +1,1 @@
-"""Numbers, times and sentences as people read them: the same in mail, page, PDF and on the command
-line.
-"""
+"""Numbers, times and sentences as people read them: in mail, page, PDF and command line."""

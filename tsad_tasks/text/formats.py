@@ -18,7 +18,6 @@ THIN_SPACE = "\u202f"
 EN_DASH = "\u2013"
 
 MONTHS = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
-WEEKDAYS = ("Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun")
 
 _SMALLEST_PLAIN = 1e-4
 _LARGEST_PLAIN = 1e9
@@ -37,8 +36,7 @@ def is_known(value: float | None) -> bool:
 
 
 def round_half_up(value: float, n_decimals: int) -> Decimal:
-    """A finite value rounded once, halves away from zero, as its shortest decimal notation shows
-    it.
+    """A finite value rounded once, halves away from zero, from its shortest notation.
 
     >>> round_half_up(50.65, 1), round_half_up(-2.165, 2), round_half_up(0.5, 0)
     (Decimal('50.7'), Decimal('-2.17'), Decimal('1'))
@@ -50,8 +48,7 @@ def round_half_up(value: float, n_decimals: int) -> Decimal:
 
 
 def n_decimals_for(spread: float | None, value: float | None = None) -> int:
-    """Decimals that show two significant digits of the spread; without one, three digits of the
-    value.
+    """Decimals that show two digits of the spread; without one, three of the value.
 
     >>> n_decimals_for(0.38), n_decimals_for(3.0), n_decimals_for(27.0), n_decimals_for(None, 4.213)
     (2, 1, 0, 2)
@@ -64,8 +61,7 @@ def n_decimals_for(spread: float | None, value: float | None = None) -> int:
 
 
 def number_text(value: float | None, n_decimals: int = 0) -> str:
-    """A number with a true minus sign and thousands set apart; very large and very small ones as
-    powers of ten.
+    """A number with a true minus sign and thousands set apart; extreme ones as powers of ten.
 
     >>> number_text(-2.165, 2), number_text(1234567), number_text(None), number_text(-0.04, 1)
     ('−2.17', '1\u202f234\u202f567', 'no data', '0.0')
@@ -74,11 +70,20 @@ def number_text(value: float | None, n_decimals: int = 0) -> str:
         return NO_DATA
     if math.isinf(value):
         return "∞" if value > 0 else f"{MINUS}∞"
-    if not _is_plain(value):
+    if value != 0 and not _SMALLEST_PLAIN <= abs(value) < _LARGEST_PLAIN:
         return _power_text(value)
     rounded = round_half_up(value, n_decimals)
     text = _group(f"{abs(rounded):f}")
     return f"{MINUS}{text}" if rounded < 0 else text
+
+
+def _power_text(value: float) -> str:
+    exponent = _exponent(value)
+    mantissa = round_half_up(value / 10.0**exponent, 2) if exponent > -300 else Decimal(0)
+    if abs(mantissa) >= 10:
+        mantissa, exponent = mantissa / 10, exponent + 1
+    sign = MINUS if mantissa < 0 else ""
+    return f"{sign}{abs(mantissa):.2f} × 10{str(exponent).translate(_SUPERSCRIPT)}"
 
 
 def count_text(n: int) -> str:
@@ -99,10 +104,28 @@ def counted(n: int, noun: str, plural: str | None = None) -> str:
     return f"{count_text(n)} {noun if n == 1 else plural or noun + 's'}"
 
 
+def counted_of(n: int, n_all: int, noun: str, plural: str) -> str:
+    """A count and its noun, and of how many, where there are more.
+
+    >>> counted_of(3, 300, "entity", "entities"), counted_of(1, 1, "entity", "entities")
+    ('3 entities of 300', '1 entity')
+    """
+    return counted(n, noun, plural) + (f" of {count_text(n_all)}" if n < n_all else "")
+
+
+def channel_text(name: str, unit: str | None) -> str:
+    """A channel's name with its unit, as over a plot.
+
+    >>> channel_text("pressure", "bar"), channel_text("state", None)
+    ('pressure in bar', 'state')
+    """
+    return f"{name} in {unit}" if unit else name
+
+
 def value_text(value: float | None, unit: str | None = None, spread: float | None = None) -> str:
     """A reading with its unit, as exact as the expected spread warrants.
 
-    >>> value_text(2.8649, "bar", 0.38), value_text(97.14, "%", 3.0), value_text(float("nan"), "bar")
+    >>> value_text(2.8649, "bar", 0.38), value_text(97.14, "%", 3.0), value_text(math.nan, "bar")
     ('2.86 bar', '97.1 %', 'no data')
     """
     return with_unit(number_text(value, n_decimals_for(spread, value)), unit)
@@ -116,23 +139,25 @@ def with_unit(text: str, unit: str | None) -> str:
 def expected_text(
     expected: float | None, lower: float | None, upper: float | None, unit: str | None = None
 ) -> str:
-    """What was expected: with ±, as a range where the sides differ, or alone where no range is
-    known.
+    """What was expected: with ±, as a range where the sides differ, or without a range alone.
 
-    >>> expected_text(41.84, 38.84, 44.84, "%"), expected_text(5.0, 4.0, 9.0, "bar"), expected_text(41.84, None, None)
-    ('41.8 ± 3.0 %', '4.0 to 9.0 bar', '41.8')
+    >>> expected_text(41.84, 38.84, 44.84, "%"), expected_text(5.0, 4.0, 9.0, "bar")
+    ('41.8 ± 3.0 %', '4.0 to 9.0 bar')
+    >>> expected_text(41.84, None, None)
+    '41.8'
     """
     spread = half_width(lower, upper)
     if spread is None or lower is None or upper is None:
         return value_text(expected, unit)
     n_decimals = n_decimals_for(spread, upper)
-    if expected is None or math.isnan(expected) or _lopsided(expected, lower, upper):
-        return with_unit(
-            f"{number_text(lower, n_decimals)} to {number_text(upper, n_decimals)}", unit
-        )
-    return with_unit(
-        f"{number_text(expected, n_decimals)} ± {number_text(spread, n_decimals)}", unit
-    )
+    middle = math.nan if expected is None else expected
+    below, above = middle - lower, upper - middle
+    # Written so that NaN is not in the middle.
+    if not abs(below - above) <= 0.1 * max(abs(below), abs(above)):
+        ends = [number_text(value, n_decimals) for value in (lower, upper)]
+        return with_unit(" to ".join(ends), unit)
+    parts = [number_text(value, n_decimals) for value in (middle, spread)]
+    return with_unit(" ± ".join(parts), unit)
 
 
 def half_width(lower: float | None, upper: float | None) -> float | None:
@@ -151,8 +176,8 @@ def difference_text(
 ) -> str:
     """Actual minus expected with its sign, rounded once from the unrounded difference.
 
-    >>> difference_text(2.8649, 5.0357, 0.38), difference_text(50.65, 41.84, 3.0), difference_text(1.0, None)
-    ('−2.17', '+8.8', 'no data')
+    >>> difference_text(2.8649, 5.0357, 0.38), difference_text(50.65, 41.84, 3.0)
+    ('−2.17', '+8.8')
     """
     if actual is None or expected is None:
         return NO_DATA
@@ -166,11 +191,8 @@ def signed_text(value: float | None, n_decimals: int) -> str:
     ('+1.85', '0.00')
     """
     text = number_text(value, n_decimals)
-    return (
-        f"+{text}"
-        if value is not None and value > 0 and any(digit in text for digit in "123456789∞")
-        else text
-    )
+    is_above = value is not None and value > 0 and any(digit in text for digit in "123456789∞")
+    return f"+{text}" if is_above else text
 
 
 def share_text(share: float | None) -> str:
@@ -199,6 +221,19 @@ def figure_text(value: float | None) -> str:
     return number_text(value, n_decimals_for(None, value))
 
 
+def cell_text(value: float | None, n_decimals: int | None = None) -> str:
+    """A figure in a table: so many decimals or three digits; a dash where it is unknown.
+
+    >>> cell_text(0.5, 2), cell_text(0.0), cell_text(float("nan")), cell_text(None)
+    ('0.50', '0', '–', '–')
+    """
+    if value is None or not math.isfinite(value):
+        return EN_DASH
+    if n_decimals is None:
+        return figure_text(value) if value else "0"
+    return number_text(value, n_decimals)
+
+
 def ratio_text(ratio: float | None) -> str:
     """How many times something is something else, in about three digits.
 
@@ -213,8 +248,8 @@ def ratio_text(ratio: float | None) -> str:
 def duration_text(seconds: float | None) -> str:
     """A duration in its two largest units, rounded once.
 
-    >>> duration_text(8880), duration_text(45), duration_text(0.4), duration_text(270000), duration_text(3599.6)
-    ('2 h 28 min', '45 s', '< 1 s', '3 d 3 h', '1 h')
+    >>> [duration_text(seconds) for seconds in (8880, 45, 0.4, 270000, 3599.6)]
+    ['2 h 28 min', '45 s', '< 1 s', '3 d 3 h', '1 h']
     """
     if seconds is None or not math.isfinite(seconds):
         return NO_DATA
@@ -222,7 +257,16 @@ def duration_text(seconds: float | None) -> str:
         return MINUS + duration_text(-seconds)
     if 0 < seconds < 1:
         return "< 1 s"
-    return _two_units(_rounded_seconds(seconds))
+    # Whole seconds below an hour, whole minutes below two days, then whole hours.
+    for limit_s, unit_s in ((3600, 1), (172800, 60), (math.inf, 3600)):
+        rest = int(round_half_up(seconds / unit_s, 0)) * unit_s
+        if rest < limit_s:
+            break
+    shown = []
+    for unit_s, name in _UNITS if rest >= 172800 else _UNITS[1:]:
+        n, rest = divmod(rest, unit_s)
+        shown += [f"{n} {name}"] if n else []
+    return " ".join(shown[:2]) or "0 s"
 
 
 @lru_cache(maxsize=64)
@@ -232,9 +276,7 @@ def zone_of(name: str) -> ZoneInfo:
 
 
 def local_time(at: datetime, zone: str) -> datetime:
-    """A moment in the site zone. Naive times are refused, for nobody knows which moment they
-    mean.
-    """
+    """A moment in the site zone; naive times are refused, for they may mean any."""
     if at.tzinfo is None:
         raise ValueError(
             f"Expected a time with a zone. Received: {at!r}. Attach UTC where the time was read."
@@ -243,8 +285,7 @@ def local_time(at: datetime, zone: str) -> datetime:
 
 
 def clock_text(at: datetime | None, zone: str) -> str:
-    """Hours and minutes in the site zone; in the hour that occurs twice, with the offset that tells
-    which.
+    """Hours and minutes in the site zone; in the hour that occurs twice, with its offset.
 
     >>> clock_text(datetime(2026, 11, 20, 12, 21, tzinfo=UTC), "Europe/Berlin")
     '13:21'
@@ -254,8 +295,11 @@ def clock_text(at: datetime | None, zone: str) -> str:
     if at is None:
         return NO_DATA
     local = local_time(at, zone)
-    text = f"{local.hour:02d}:{local.minute:02d}"
-    return f"{text} ({offset_text(at, zone)})" if _occurs_twice(local) else text
+    text, wall = f"{local:%H:%M}", local.replace(tzinfo=None)
+    first, second = (local.replace(fold=fold).utcoffset() for fold in (0, 1))
+    # Offsets differ also where the clocks skip an hour: that time does not come back as it was.
+    exists = local.astimezone(UTC).astimezone(local.tzinfo).replace(tzinfo=None) == wall
+    return f"{text} ({offset_text(at, zone)})" if first != second and exists else text
 
 
 def day_text(at: datetime | date, zone: str = "UTC") -> str:
@@ -293,8 +337,8 @@ def stamp_text(at: datetime, zone: str) -> str:
     >>> stamp_text(datetime(2026, 11, 20, 12, 21, tzinfo=UTC), "Europe/Berlin")
     '20 Nov 2026 13:21 (Europe/Berlin, UTC+1)'
     """
-    local = local_time(at, zone)
-    return f"{date_text(at, zone)} {local.hour:02d}:{local.minute:02d} ({zone}, {offset_text(at, zone)})"
+    clock = f"{local_time(at, zone):%H:%M}"
+    return f"{date_text(at, zone)} {clock} ({zone}, {offset_text(at, zone)})"
 
 
 def span_text(started_at: datetime, ended_at: datetime | None, zone: str) -> str:
@@ -314,19 +358,24 @@ def span_text(started_at: datetime, ended_at: datetime | None, zone: str) -> str
 
 
 def period_text(start_at: datetime, end_at: datetime, zone: str) -> str:
-    """The days of a half-open period, with clock times where it does not run from midnight to
-    midnight.
+    """The days of a half-open period, with times where it is not from midnight to midnight.
 
-    >>> period_text(datetime(2026, 11, 15, 23, tzinfo=UTC), datetime(2026, 11, 22, 23, tzinfo=UTC), "Europe/Berlin")
+    >>> start = datetime(2026, 11, 15, 23, tzinfo=UTC)
+    >>> period_text(start, datetime(2026, 11, 22, 23, tzinfo=UTC), "Europe/Berlin")
     '16–22 Nov 2026'
-    >>> period_text(datetime(2026, 11, 20, 8, tzinfo=UTC), datetime(2026, 11, 22, 8, tzinfo=UTC), "UTC")
-    '20 Nov 2026 08:00 to 22 Nov 2026 08:00'
+    >>> period_text(start, datetime(2026, 11, 22, 8, tzinfo=UTC), "UTC")
+    '15 Nov 2026 23:00 to 22 Nov 2026 08:00'
     """
-    first, end = local_time(start_at, zone), local_time(end_at, zone)
-    if not (_is_midnight(first) and _is_midnight(end)) or end.date() <= first.date():
-        ends = [f"{date_text(at, zone)} {clock_text(at, zone)}" for at in (start_at, end_at)]
-        return " to ".join(ends)
-    return _days_text(first.date(), end.date() - timedelta(days=1))
+    ends = [local_time(at, zone) for at in (start_at, end_at)]
+    first, last = ends[0].date(), ends[1].date() - timedelta(days=1)
+    if any((at.hour, at.minute) != (0, 0) for at in ends) or last < first:
+        return " to ".join(f"{date_text(at, zone)} {clock_text(at, zone)}" for at in ends)
+    if first == last:
+        return date_text(first)
+    if (first.year, first.month) == (last.year, last.month):
+        return f"{first.day}{EN_DASH}{date_text(last)}"
+    start = day_text(first) if first.year == last.year else date_text(first)
+    return f"{start} {EN_DASH} {date_text(last)}"
 
 
 def offset_text(at: datetime, zone: str) -> str:
@@ -342,10 +391,10 @@ def offset_text(at: datetime, zone: str) -> str:
 
 
 def zone_text(zone: str, start_at: datetime, end_at: datetime) -> str:
-    """The site zone's name with its offset, or both offsets where the clocks change within the
-    period.
+    """The site zone with its offset, or with both where the clocks change within the period.
 
-    >>> zone_text("Europe/Berlin", datetime(2026, 10, 20, tzinfo=UTC), datetime(2026, 10, 27, tzinfo=UTC))
+    >>> days = datetime(2026, 10, 20, tzinfo=UTC), datetime(2026, 10, 27, tzinfo=UTC)
+    >>> zone_text("Europe/Berlin", *days)
     'Europe/Berlin (UTC+2, later UTC+1)'
     """
     first, last = offset_text(start_at, zone), offset_text(end_at, zone)
@@ -371,68 +420,7 @@ def _clip_decimals(n: int) -> int:
     return min(max(n, 0), _MOST_DECIMALS)
 
 
-def _is_plain(value: float) -> bool:
-    return value == 0 or _SMALLEST_PLAIN <= abs(value) < _LARGEST_PLAIN
-
-
-def _power_text(value: float) -> str:
-    exponent = _exponent(value)
-    mantissa = round_half_up(value / 10.0**exponent, 2) if exponent > -300 else Decimal(0)
-    if abs(mantissa) >= 10:
-        mantissa, exponent = mantissa / 10, exponent + 1
-    sign = MINUS if mantissa < 0 else ""
-    return f"{sign}{abs(mantissa):.2f} × 10{str(exponent).translate(_SUPERSCRIPT)}"
-
-
 def _group(digits: str) -> str:
     whole, point, fraction = digits.partition(".")
     grouped = f"{int(whole):,}".replace(",", THIN_SPACE)
     return grouped + point + fraction
-
-
-def _lopsided(expected: float, lower: float, upper: float) -> bool:
-    below, above = expected - lower, upper - expected
-    return abs(below - above) > 0.1 * max(abs(below), abs(above))
-
-
-def _rounded_seconds(seconds: float) -> int:
-    """Whole seconds below a minute's worth of sense, whole minutes from an hour, whole hours from
-    two days.
-    """
-    for limit_s, unit_s in ((3600, 1), (172800, 60)):
-        rounded = int(round_half_up(seconds / unit_s, 0)) * unit_s
-        if rounded < limit_s:
-            return rounded
-    return int(round_half_up(seconds / 3600, 0)) * 3600
-
-
-def _two_units(seconds: int) -> str:
-    parts, rest = [], seconds
-    for unit_s, name in _UNITS if seconds >= 172800 else _UNITS[1:]:
-        parts.append((rest // unit_s, name))
-        rest %= unit_s
-    shown = [f"{n} {name}" for n, name in parts if n]
-    return " ".join(shown[:2]) or "0 s"
-
-
-def _occurs_twice(local: datetime) -> bool:
-    return local.replace(fold=0).utcoffset() != local.replace(fold=1).utcoffset() and _exists(local)
-
-
-def _exists(local: datetime) -> bool:
-    return local.astimezone(UTC).astimezone(local.tzinfo).replace(tzinfo=None) == local.replace(
-        tzinfo=None
-    )
-
-
-def _is_midnight(local: datetime) -> bool:
-    return local.hour == 0 and local.minute == 0
-
-
-def _days_text(first: date, last: date) -> str:
-    if first == last:
-        return date_text(first)
-    if (first.year, first.month) == (last.year, last.month):
-        return f"{first.day}{EN_DASH}{date_text(last)}"
-    start = day_text(first) if first.year == last.year else date_text(first)
-    return f"{start} {EN_DASH} {date_text(last)}"

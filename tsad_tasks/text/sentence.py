@@ -5,9 +5,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 from itertools import accumulate
 
-import numpy as np
-import numpy.typing as npt
-
 from tsad_tasks.text.formats import (
     count_text,
     counted,
@@ -20,21 +17,7 @@ from tsad_tasks.text.formats import (
     value_text,
 )
 
-_WORDS = (
-    "none",
-    "one",
-    "two",
-    "three",
-    "four",
-    "five",
-    "six",
-    "seven",
-    "eight",
-    "nine",
-    "ten",
-    "eleven",
-    "twelve",
-)
+_WORDS = "none one two three four five six seven eight nine ten eleven twelve"
 _MOST_NAMED = 4
 
 
@@ -48,7 +31,6 @@ def incident_sentence(
     lower: float | None = None,
     upper: float | None = None,
     error_ratio: float | None = None,
-    stopped_varying: bool = False,
 ) -> str:
     """What happened and what had been expected, in one sentence without a full stop.
 
@@ -59,49 +41,41 @@ def incident_sentence(
         expected then; `None` or NaN is unknown.
     error_ratio
         The highest error divided by its threshold, used where no expected range is known.
-    stopped_varying
-        Whether the channel held one value where it should have moved.
 
     Examples
     --------
-    >>> incident_sentence(entity="web-02", channel="CPU", unit="%", actual=97.1, expected=41.8, lower=38.8, upper=44.8)
+    >>> cpu = {"entity": "web-02", "channel": "CPU", "unit": "%"}
+    >>> incident_sentence(**cpu, actual=97.1, expected=41.8, lower=38.8, upper=44.8)
     'web-02: CPU rose to 97.1 %; 41.8 ± 3.0 % was expected'
-    >>> incident_sentence(entity="web-02", channel="CPU", unit="%", actual=97.1, expected=41.8, error_ratio=4.2)
+    >>> incident_sentence(**cpu, actual=97.1, expected=41.8, error_ratio=4.2)
     'web-02: CPU rose to 97.1 %; error 4.20 times its threshold'
     >>> incident_sentence(entity="web-02", error_ratio=4.2)
     'web-02: error 4.20 times its threshold'
     """
-    reached = _reached(error_ratio)
+    reached = f"error {ratio_text(error_ratio)} times its threshold"
+    if not is_known(error_ratio):
+        reached = ""
     if channel is None or actual is None or not is_known(actual):
-        return f"{entity}: {_unread(channel, reached)}"
+        cause = f", most of it from {channel}" if channel else ""
+        return f"{entity}: {reached or 'error over its threshold'}{cause}"
     spread = half_width(lower, upper)
     value = value_text(actual, unit, spread)
     if spread is None or lower is None or upper is None:
         tail = f"; {reached}" if reached else ""
-        return f"{entity}: {channel} {_verb(actual, expected, stopped_varying)} {value}{tail}"
+        return f"{entity}: {channel} {_verb(actual, expected)} {value}{tail}"
     wanted = expected_text(expected, lower, upper, unit)
-    if stopped_varying or not lower <= actual <= upper:
-        middle = expected if is_known(expected) else (lower + upper) / 2
-        return f"{entity}: {channel} {_verb(actual, middle, stopped_varying)} {value}; {wanted} was expected"
-    return f"{entity}: {channel} was {value}, inside the expected {wanted}; its course was unusual{_in_brackets(reached)}"
+    if lower <= actual <= upper:
+        also = f" ({reached})" if reached else ""
+        inside = f"inside the expected {wanted}; its course was unusual{also}"
+        return f"{entity}: {channel} was {value}, {inside}"
+    verb = _verb(actual, expected if is_known(expected) else (lower + upper) / 2)
+    return f"{entity}: {channel} {verb} {value}; {wanted} was expected"
 
 
-def stopped_varying(
-    actual: npt.NDArray[np.floating],
-    lower: npt.NDArray[np.floating],
-    upper: npt.NDArray[np.floating],
-) -> bool:
-    """Whether at least five known readings stayed within 1 % of the expected range's width.
-
-    >>> flat, low, high = np.full(6, 4.2), np.full(6, 4.0), np.full(6, 5.0)
-    >>> stopped_varying(flat, low, high), stopped_varying(np.linspace(4, 5, 6), low, high)
-    (True, False)
-    """
-    known = actual[np.isfinite(actual)]
-    widths = (upper - lower)[np.isfinite(upper - lower)]
-    if known.size < 5 or widths.size == 0:
-        return False
-    return bool(np.ptp(known) <= 0.01 * np.median(widths))
+def _verb(actual: float, expected: float | None) -> str:
+    if expected is None or not is_known(expected) or actual == expected:
+        return "was"
+    return "rose to" if actual > expected else "fell to"
 
 
 def shares_sentence(names: Sequence[str], shares: Sequence[float]) -> str:
@@ -110,23 +84,22 @@ def shares_sentence(names: Sequence[str], shares: Sequence[float]) -> str:
     >>> shares_sentence(["CPU", "memory", "disk"], [0.7, 0.25, 0.05])
     'Two of 3 channels carry 95.0 % of the error: CPU 70.0 % and memory 25.0 %.'
     """
-    known = sorted(
-        ((s, n) for s, n in zip(shares, names, strict=True) if is_known(s)),
-        key=lambda pair: -pair[0],
-    )
     if len(names) == 1:
         return "It is the only channel."
+    pairs = [pair for pair in zip(shares, names, strict=True) if is_known(pair[0])]
+    known = sorted(pairs, key=lambda pair: -pair[0])
     if not known:
         return "How the error spreads over the channels is not known."
     n_carry = n_carrying([share for share, _ in known])
-    listed = joined(
-        [f"{name} {share_text(share)}" for share, name in known[: min(n_carry, _MOST_NAMED)]]
-    )
-    more = f" and {counted(n_carry - _MOST_NAMED, 'other')}" if n_carry > _MOST_NAMED else ""
+    of = f"of {len(names)} channels"
     if n_carry == 1:
-        return f"One of {len(names)} channels carries {share_text(known[0][0])} of the error: {known[0][1]}."
+        return f"One {of} carries {share_text(known[0][0])} of the error: {known[0][1]}."
+    named = known[: min(n_carry, _MOST_NAMED)]
+    listed = joined([f"{name} {share_text(share)}" for share, name in named])
+    more = f" and {counted(n_carry - _MOST_NAMED, 'other')}" if n_carry > _MOST_NAMED else ""
     carried = share_text(min(1.0, sum(share for share, _ in known[:n_carry])))
-    return f"{number_word(n_carry).capitalize()} of {len(names)} channels carry {carried} of the error: {listed}{more}."
+    who = f"{number_word(n_carry).capitalize()} {of}"
+    return f"{who} carry {carried} of the error: {listed}{more}."
 
 
 def n_carrying(shares: Sequence[float], wanted_share: float = 0.9) -> int:
@@ -149,15 +122,13 @@ def quiet_sentence(n_hours_scored: int, n_hours_expected: int, highest_ratio: fl
     'No incidents are known, because nothing was scored: 0 of 192 hours.'
     """
     if n_hours_scored == 0:
-        return f"No incidents are known, because nothing was scored: 0 of {count_text(n_hours_expected)} hours."
+        hours = f"0 of {count_text(n_hours_expected)} hours"
+        return f"No incidents are known, because nothing was scored: {hours}."
+    text = f"No incidents. {counted(n_hours_scored, 'hour')} scored"
+    if is_known(highest_ratio):
+        text += f", highest error {ratio_text(highest_ratio)} of its threshold"
     missing = n_hours_expected - n_hours_scored
-    rest = f" {counted(missing, 'hour')} could not be scored." if missing > 0 else ""
-    highest = (
-        f", highest error {ratio_text(highest_ratio)} of its threshold"
-        if is_known(highest_ratio)
-        else ""
-    )
-    return f"No incidents. {counted(n_hours_scored, 'hour')} scored{highest}.{rest}"
+    return f"{text}." + (f" {counted(missing, 'hour')} could not be scored." if missing > 0 else "")
 
 
 def number_word(n: int) -> str:
@@ -166,25 +137,5 @@ def number_word(n: int) -> str:
     >>> number_word(3), number_word(17)
     ('three', '17')
     """
-    return _WORDS[n] if n < len(_WORDS) else count_text(n)
-
-
-def _reached(error_ratio: float | None) -> str:
-    return f"error {ratio_text(error_ratio)} times its threshold" if is_known(error_ratio) else ""
-
-
-def _unread(channel: str | None, reached: str) -> str:
-    cause = f", most of it from {channel}" if channel else ""
-    return f"{reached or 'error over its threshold'}{cause}"
-
-
-def _verb(actual: float, expected: float | None, stopped: bool) -> str:
-    if stopped:
-        return "stopped varying at"
-    if expected is None or not is_known(expected) or actual == expected:
-        return "was"
-    return "rose to" if actual > expected else "fell to"
-
-
-def _in_brackets(text: str) -> str:
-    return f" ({text})" if text else ""
+    words = _WORDS.split()
+    return words[n] if n < len(words) else count_text(n)

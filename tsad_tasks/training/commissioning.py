@@ -8,14 +8,15 @@ from datetime import datetime
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from tsad_tasks.base.interval import from_unix_s, unix_s
 from tsad_tasks.config import DatasetConfig
 from tsad_tasks.model.features import fit_scaler
 from tsad_tasks.storage.datasets import SELECT_CHANNELS, select_dataset
-from tsad_tasks.storage.store import Store
-from tsad_tasks.training.exclusions import Said, standing_verdicts
-from tsad_tasks.training.fit import Scope, TrainingReader
+from tsad_tasks.storage.store import Query, Statement, Store
+from tsad_tasks.training.exclusions import StandingVerdict, standing_verdicts
+from tsad_tasks.training.reader import Scope, TrainingReader
 
 _COLUMNS = ("entity_id", "channel_id", "median", "spread", "from_at", "to_at", "verdict_id")
 
@@ -30,6 +31,21 @@ class Reference:
     spread: float
     from_at: datetime
     to_at: datetime
+
+    def to_json(self) -> dict[str, Any]:
+        """The reference as a JSON object."""
+        return vars(self) | {"from_at": unix_s(self.from_at), "to_at": unix_s(self.to_at)}
+
+    @classmethod
+    def from_json(cls, fields: Mapping[str, Any]) -> Reference:
+        """The reference of a JSON object, to the bit."""
+        ends = {name: from_unix_s(fields[name]) for name in ("from_at", "to_at")}
+        return cls(**{**fields, **ends})
+
+
+SELECT_REFERENCES = Query("training/select_references", Reference)
+CLOSE_REFERENCES = Statement("training/close_references")
+INSERT_REFERENCES = Statement("training/insert_references")
 
 
 @dataclass(frozen=True)
@@ -73,55 +89,77 @@ class Level:
             return None
         return self.now.spread / self.reference.spread
 
+    def to_json(self) -> dict[str, Any]:
+        """The level as a JSON object."""
+        reference = self.reference and self.reference.to_json()
+        return vars(self) | {"now": self.now.to_json(), "reference": reference}
 
-def commissioning_levels(
-    store: Store, reader: TrainingReader, scope: Scope, lineage: str
-) -> list[Level]:
-    """The channels of a training range beside their references, of entities with enough running
-    time.
+    @classmethod
+    def from_json(cls, fields: Mapping[str, Any]) -> Level:
+        """The level of a JSON object, to the bit."""
+        now, reference = Reference.from_json(fields["now"]), fields["reference"]
+        reference = reference and Reference.from_json(reference)
+        return cls(**{**fields, "now": now, "reference": reference})
+
+
+@dataclass(frozen=True)
+class Commissioning:
+    """What the channels of a training range are compared with.
+
+    Attributes
+    ----------
+    channel_ids : by channel name.
+    references : by entity and channel id.
+    new_normals : the verdicts that replace references.
     """
-    dataset_id = select_dataset(store, reader.config.dataset).dataset_id
-    ids = {
-        channel.name: channel.channel_id
-        for channel in store.rows(SELECT_CHANNELS, dataset_id=dataset_id)
-    }
-    params = {"lineage": lineage, "entity_ids": [key for _, key in scope.entities]}
-    known = {row[:2]: Reference(*row) for row in store.select("select_references", params)}
-    said = [
-        one for one in standing_verdicts(store, dataset_id, lineage) if one.verdict == "new_normal"
-    ]
-    return [
-        level for entity in scope.entities for level in _levels_of(reader, entity, ids, known, said)
-    ]
 
+    channel_ids: Mapping[str, int]
+    references: Mapping[tuple[int, int], Reference]
+    new_normals: Sequence[StandingVerdict]
 
-def _levels_of(
-    reader: TrainingReader,
-    entity: tuple[str, int],
-    channel_ids: Mapping[str, int],
-    known: Mapping[tuple[int, int], Reference],
-    said: Sequence[Said],
-) -> list[Level]:
-    span, (name, key) = reader.span, entity
-    values, usable = reader.clean(key, span.start_at, span.end_at)
-    clean = np.where(usable[:, None], values, np.nan)
-    found = []
-    for position, channel in enumerate(reader.config.channel_names):
-        channel_id = channel_ids[channel]
-        reference = known.get((key, channel_id))
-        verdict = _rebaselining(said, key, channel_id, reference)
-        since = verdict.start_at if verdict else reference.from_at if reference else span.start_at
-        now = _reference(reader, key, channel_id, clean[:, position], since)
-        if now is not None:
-            found.append(
-                Level(name, channel, now, reference, verdict.verdict_id if verdict else None)
-            )
-    return found
+    @classmethod
+    def of_scope(cls, store: Store, dataset: str, scope: Scope, lineage: str) -> Commissioning:
+        """References and verdicts as they are now."""
+        dataset_id = select_dataset(store, dataset).dataset_id
+        channels = store.rows(SELECT_CHANNELS, dataset_id=dataset_id)
+        ids = [key for _, key in scope.entities]
+        references = store.rows(SELECT_REFERENCES, lineage=lineage, entity_ids=ids)
+        verdicts = standing_verdicts(store, dataset_id, lineage)
+        return cls(
+            {channel.name: channel.channel_id for channel in channels},
+            {(one.entity_id, one.channel_id): one for one in references},
+            [one for one in verdicts if one.verdict == "new_normal"],
+        )
+
+    def levels(
+        self, reader: TrainingReader, entity: tuple[str, int], clean: NDArray[np.float64]
+    ) -> list[Level]:
+        """The channels of an entity (name and id) beside their references, as far as they ran
+        enough.
+
+        Parameters
+        ----------
+        clean : (n_steps, n_channels) of the range, NaN where it is left out.
+        """
+        name, key = entity
+        found = []
+        for position, channel in enumerate(reader.config.channel_names):
+            channel_id = self.channel_ids[channel]
+            reference = self.references.get((key, channel_id))
+            verdict = _rebaselining(self.new_normals, key, channel_id, reference)
+            since_at = reader.span.start_at
+            if reference is not None:
+                since_at = verdict.start_at if verdict else reference.from_at
+            now = _reference(reader, key, channel_id, clean[:, position], since_at)
+            if now is not None:
+                verdict_id = verdict.verdict_id if verdict else None
+                found.append(Level(name, channel, now, reference, verdict_id))
+        return found
 
 
 def _rebaselining(
-    said: Sequence[Said], entity_id: int, channel_id: int, reference: Reference | None
-) -> Said | None:
+    said: Sequence[StandingVerdict], entity_id: int, channel_id: int, reference: Reference | None
+) -> StandingVerdict | None:
     """The latest verdict new_normal that the reference does not know of."""
     if reference is None:
         return None
@@ -166,5 +204,5 @@ def freeze_references(store: Store, lineage: str, model_id: int, levels: Sequenc
     if not new:
         return 0
     columns = {name: [row[name] for row in new] for name in _COLUMNS}
-    store.execute("close_references", {"lineage": lineage} | columns)
-    return store.execute("insert_references", {"lineage": lineage, "model_id": model_id} | columns)
+    store.execute(CLOSE_REFERENCES, lineage=lineage, **columns)
+    return store.execute(INSERT_REFERENCES, lineage=lineage, model_id=model_id, **columns)

@@ -4,9 +4,13 @@ bad data.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
+
+import numpy as np
+from numpy.typing import NDArray
 
 from tsad_tasks.base.interval import from_unix_s, unix_s
 from tsad_tasks.base.spans import Span, merged, without
@@ -18,18 +22,17 @@ from tsad_tasks.model.evaluation import runs
 from tsad_tasks.model.thresholds import severities
 from tsad_tasks.storage.datasets import select_dataset
 from tsad_tasks.storage.scores import read_score_series
-from tsad_tasks.storage.store import Store
-from tsad_tasks.training.fit import (
+from tsad_tasks.storage.store import Query, Store
+from tsad_tasks.training.queries import SELECT_BAD_HOURS, Exclusion
+from tsad_tasks.training.reader import (
     EXTREME_REASON,
     LABEL_MARGIN_S,
     LABEL_REASON,
-    PreparedTraining,
     Scope,
     TrainingRange,
     TrainingReader,
     is_known,
 )
-from tsad_tasks.training.queries import Exclusion
 
 # An event that was expected is no fault, yet not how the machine runs either: that is what
 # new_normal says.
@@ -40,7 +43,7 @@ _HIGH = 3
 
 
 @dataclass(frozen=True)
-class Said:
+class StandingVerdict:
     """A verdict as far as no later one contradicts it.
 
     Attributes
@@ -61,16 +64,18 @@ class Said:
         return self.start_at, self.end_at
 
 
-def standing_verdicts(store: Store, dataset_id: int, lineage: str) -> list[Said]:
+SELECT_VERDICTS = Query("training/select_verdicts", StandingVerdict)
+
+
+def standing_verdicts(store: Store, dataset_id: int, lineage: str) -> list[StandingVerdict]:
     """What people said that holds: where two overlap, the later one."""
-    found: list[Said] = []
-    params = {"dataset_id": dataset_id, "lineage": lineage}
-    for said in (Said(*row) for row in store.select("select_verdicts", params)):
+    found: list[StandingVerdict] = []
+    for said in store.rows(SELECT_VERDICTS, dataset_id=dataset_id, lineage=lineage):
         found = [part for old in found for part in _without(old, said)] + [said]
     return found
 
 
-def _without(old: Said, later: Said) -> list[Said]:
+def _without(old: StandingVerdict, later: StandingVerdict) -> list[StandingVerdict]:
     if old.entity_id != later.entity_id:
         return [old]
     return [
@@ -187,15 +192,10 @@ class _Search:
 
     def bad_hours(self) -> Iterator[Exclusion]:
         """Hours of sensors out of order."""
-        params = {
-            "entity_ids": self._ids,
-            "start_at": self._span.start_at,
-            "end_at": self._span.end_at,
-        }
-        for entity_id, hour_at, verdict in self._store.select("select_bad_hours", params):
-            yield from self._rows(
-                {entity_id: [(hour_at, hour_at + timedelta(hours=1))]}, f"quality: {verdict}"
-            )
+        ends = {"start_at": self._span.start_at, "end_at": self._span.end_at}
+        for bad in self._store.rows(SELECT_BAD_HOURS, entity_ids=self._ids, **ends):
+            hour = (bad.hour_at, bad.hour_at + timedelta(hours=1))
+            yield from self._rows({bad.entity_id: [hour]}, f"quality: {bad.verdict}")
 
     def _high(self, entity_id: int) -> list[Span]:
         """Runs of HIGH scores that last, merged as flags are."""
@@ -214,7 +214,7 @@ class _Search:
         gap = timedelta(seconds=self._config.alarm_policy.merge_gap_s)
         return [(start, end) for start, end in merged(found, gap) if end - start >= lasting]
 
-    def _said_of(self, entity_id: int, verdicts: Sequence[str]) -> list[Said]:
+    def _said_of(self, entity_id: int, verdicts: Sequence[str]) -> list[StandingVerdict]:
         return [one for one in self._said if one.entity_id == entity_id and one.verdict in verdicts]
 
     def _learned(self, entity_id: int) -> list[Span]:
@@ -249,34 +249,47 @@ class LeftOut:
     def share(self) -> float:
         return self.n_excluded / self.n_running if self.n_running else 0.0
 
+    def __add__(self, other: LeftOut) -> LeftOut:
+        by_reason = Counter(self.by_reason)
+        by_reason.update(other.by_reason)
+        return LeftOut(
+            self.n_running + other.n_running, self.n_excluded + other.n_excluded, dict(by_reason)
+        )
+
+    def with_extremes(self, exclusions: Sequence[Exclusion]) -> LeftOut:
+        """The same with the values that windows left out for being out of the question."""
+        n = sum(row.n_steps for row in exclusions if row.reason == EXTREME_REASON)
+        return replace(self, by_reason={**self.by_reason, EXTREME_REASON: n})
+
     def ranking(self) -> tuple[tuple[str, int, float], ...]:
         """Reason, running steps and their share, the largest first."""
         parts = sorted(self.by_reason.items(), key=lambda part: (-part[1], part[0]))
         return tuple((name, n, n / self.n_running) for name, n in parts if n)
 
 
-def left_out(reader: TrainingReader, scope: Scope, exclusions: Sequence[Exclusion]) -> LeftOut:
-    """How many running steps of a range its exclusions take; a step with two reasons counts for
-    both of them.
+def left_out_of(
+    reader: TrainingReader,
+    entity_id: int,
+    running: NDArray[np.bool_],
+    exclusions: Sequence[Exclusion],
+) -> LeftOut:
+    """How many running steps of an entity's range, bool (n_steps,), some exclusions take; a step
+    with two reasons counts for both of them.
     """
-    span = reader.span
-    names = sorted({_family(row.reason) for row in exclusions})
-    parts = {
-        name: reader.leaving_out([row for row in exclusions if _family(row.reason) == name])
-        for name in names
-    }
-    whole, every = reader.leaving_out([]), reader.leaving_out(exclusions)
-    n_running, n_excluded, by_reason = 0, 0, dict.fromkeys(names, 0)
-    by_reason[EXTREME_REASON] = sum(
-        row.n_steps for row in exclusions if row.reason == EXTREME_REASON
-    )
-    for _, key in scope.entities:
-        _, running = whole.clean(key, span.start_at, span.end_at)
-        n_running += int(running.sum())
-        n_excluded += int((running & every.excluded(key, span.start_at, span.end_at)).sum())
-        for name, part in parts.items():
-            by_reason[name] += int((running & part.excluded(key, span.start_at, span.end_at)).sum())
-    return LeftOut(n_running, n_excluded, by_reason)
+    ends, by_reason = (reader.span.start_at, reader.span.end_at), dict[str, int]()
+    for name in sorted({_family(row.reason) for row in exclusions}):
+        rows = [row for row in exclusions if _family(row.reason) == name]
+        by_reason[name] = int((running & reader.excluded(entity_id, *ends, rows)).sum())
+    n_excluded = int((running & reader.excluded(entity_id, *ends, exclusions)).sum())
+    return LeftOut(int(running.sum()), n_excluded, by_reason)
+
+
+def left_out(reader: TrainingReader, scope: Scope, exclusions: Sequence[Exclusion]) -> LeftOut:
+    """How many running steps of a range its exclusions take."""
+    found = LeftOut(0, 0, {})
+    for _, key, values in reader.whole_ranges(scope.entities):
+        found += left_out_of(reader, key, reader.running(values), exclusions)
+    return found.with_extremes(exclusions)
 
 
 def _family(reason: str) -> str:
@@ -295,42 +308,24 @@ def counted(exclusions: Sequence[Exclusion], config: DatasetConfig) -> list[Excl
     return [row for row in exclusions if not is_known(row)]
 
 
-def too_much_left_out(
-    reader: TrainingReader, scope: Scope, exclusions: Sequence[Exclusion]
-) -> LeftOut | None:
-    """What is left out, when it is more than `training.max_excluded_share` of the running steps."""
-    lost = counted(exclusions, reader.config)
-    found = left_out(reader, scope, lost) if lost else LeftOut(0, 0, {})
-    return found if found.share > reader.config.training.max_excluded_share else None
-
-
-def refusal(reader: TrainingReader, scope: Scope, found: LeftOut) -> str:
+def refusal(config: DatasetConfig, span: TrainingRange, scope: Scope, found: LeftOut) -> str:
     """Why a training is stopped that would leave out so much: the shares by reason, and what to
     do.
     """
-    name, span, limit = (
-        reader.config.dataset,
-        reader.span,
-        reader.config.training.max_excluded_share,
-    )
     shares = ", ".join(f"{reason} {share:.1%}" for reason, _, share in found.ranking())
-    ends = f"{span.start_at:%Y-%m-%d %H:%M}, {span.end_at:%Y-%m-%d %H:%M}"
     return (
-        f"Expected at most {limit:.0%} of the running steps of {name} ({scope.name}) in [{ends}) "
-        "UTC to be "
-        f"left out of training. Received: {found.share:.1%} ({shares}). "
-        f"Look: tsad explore {name} --training. What is normal by now: tsad verdict INCIDENT "
-        "new_normal. "
-        "Or raise training.max_excluded_share."
+        f"Expected at most {config.training.max_excluded_share:.0%} of the running steps of "
+        f"{config.dataset} ({scope.name}) in [{span.start_at:%Y-%m-%d %H:%M}, "
+        f"{span.end_at:%Y-%m-%d %H:%M}) UTC to be left out of training. Received: "
+        f"{found.share:.1%} ({shares}). Look: tsad explore {config.dataset} --training. What is "
+        "normal by now: tsad verdict INCIDENT new_normal. Or raise training.max_excluded_share."
     )
 
 
-def extreme_values(
-    prepared: PreparedTraining, scope: Scope, span: TrainingRange
-) -> list[Exclusion]:
+def extreme_values(n_extreme: Sequence[int], scope: Scope, span: TrainingRange) -> list[Exclusion]:
     """What no window was learned from for being out of the question: a row per entity, counted."""
     return [
         Exclusion(key, span.start_at, span.gate_at, EXTREME_REASON, int(n))
-        for (_, key), n in zip(scope.entities, prepared.n_extreme, strict=True)
+        for (_, key), n in zip(scope.entities, n_extreme, strict=True)
         if n
     ]

@@ -21,11 +21,8 @@ from tsad_tasks.model.incidents import IncidentRule, incident_spans
 from tsad_tasks.model.injection import KINDS, Injection, inject_all, injection_plan
 from tsad_tasks.model.scoring import (
     Features,
-    Windows,
     combined_errors,
-    entity_features,
     entity_scores,
-    entity_windows,
 )
 from tsad_tasks.model.spec import FeatureSpec, ModelSpec
 from tsad_tasks.model.tails import ChannelTails, fit_tails, unit_growth
@@ -35,8 +32,8 @@ from tsad_tasks.scoring.fold import (
     SERIES_TOGETHER,
     EntityFold,
     entities_reconstruction,
-    entity_reconstruction,
 )
+from tsad_tasks.scoring.series import SeriesErrors, on_steps, series_windows
 
 MAX_ROUNDS, WEEK_S = 60, 604800
 CONTEXT_FACTOR = 3.0
@@ -80,58 +77,15 @@ class HeldOut:
 
 
 @dataclass(frozen=True)
-class SeriesErrors:
-    """Errors of one entity's channels as the detector gives them, and residuals in scaled units.
+class HeldOutErrors(SeriesErrors):
+    """Errors of one entity's held-out readings.
 
     Attributes
     ----------
-    channel_errors, residuals : (n_steps, n_channels), NaN where unknown.
-    live : bool (n_steps, n_channels), channels that count; none where no window ends.
     extreme : bool (n_steps,), whether the window holds a reading that is out of the question.
     """
 
-    channel_errors: NDArray[np.float32]
-    residuals: NDArray[np.float32]
-    live: NDArray[np.bool_]
     extreme: NDArray[np.bool_]
-
-    def combined(self, spec: ModelSpec, entity: str) -> NDArray[np.float32]:
-        """Errors (n_steps,) on the model's scale; NaN where unknown."""
-        of_it = np.zeros(len(self.live), np.int64)
-        return combined_errors(spec, [entity], of_it, self.channel_errors, self.live)[0]
-
-
-def series_errors(
-    spec: FeatureSpec,
-    scaler: Scaler,
-    detector: Detector,
-    values: NDArray[np.float64],
-    start_s: int,
-    entity: str = "",
-) -> SeriesErrors:
-    """Errors of one entity's series, window by window, as scoring computes them."""
-    features, index = _windows_of(spec, scaler, values, start_s)
-    return _of_windows(
-        spec,
-        features,
-        index,
-        entity_reconstruction(spec, detector, entity, features, start_s, index.ends),
-    )
-
-
-def _of_windows(
-    spec: FeatureSpec, features: Features, index: Windows, found: Reconstruction
-) -> SeriesErrors:
-    """What was found of one entity's windows, on its steps."""
-    channel_errors, residuals = np.full(
-        (2, features.inputs.shape[1], len(spec.channels)), np.nan, np.float32
-    )
-    live = np.zeros(channel_errors.shape, bool)
-    live[index.ends], channel_errors[index.ends] = index.live, found.channel_errors
-    sensors = features.inputs[0, :, : len(spec.channels)]
-    residuals[index.ends] = np.where(index.live, sensors[index.ends] - found.expected, np.nan)
-    extreme = seen_by_window(is_extreme(features, len(spec.channels)), spec.width)
-    return SeriesErrors(channel_errors, residuals, live, extreme)
 
 
 def held_out_errors(
@@ -139,41 +93,34 @@ def held_out_errors(
     scaler_of: Callable[[str], Scaler],
     detector: Detector,
     parts: Sequence[HeldOut],
-) -> dict[str, SeriesErrors]:
+) -> dict[str, HeldOutErrors]:
     """Errors of each entity's series, by name: those of `series_errors`.
 
     A folding detector goes through series of the same steps together: each step costs as much as 40
     series in it.
     """
-    if not detector.folds:
-        return {
-            part.entity: series_errors(
-                spec, scaler_of(part.entity), detector, part.values, part.start_s, part.entity
+    found: dict[str, HeldOutErrors] = {}
+    n_together = max(1, SERIES_TOGETHER // len(spec.channels)) if detector.folds else 1
+    for alike in _alike(parts, n_together):
+        names, start_s, n_steps = (
+            [one.entity for one in alike],
+            alike[0].start_s,
+            len(alike[0].values),
+        )
+        seen = [series_windows(spec, scaler_of(one.entity), one.values, start_s) for one in alike]
+        if detector.folds:
+            folding, features = cast(FoldDetector, detector), [one for one, _ in seen]
+            folded = entities_reconstruction(spec, folding, names, features, start_s)
+        for number, (name, (features_of, index)) in enumerate(zip(names, seen, strict=True)):
+            if detector.folds:
+                made = at_ends(folded, index.ends + number * n_steps)
+            else:
+                made = detector.reconstruct(features_of.inputs[0], index.ends)
+            extreme = seen_by_window(is_extreme(features_of, len(spec.channels)), spec.width)
+            found[name] = HeldOutErrors(
+                **vars(on_steps(spec, features_of, index, made)), extreme=extreme
             )
-            for part in parts
-        }
-    found: dict[str, SeriesErrors] = {}
-    for alike in _alike(parts, max(1, SERIES_TOGETHER // len(spec.channels))):
-        found |= _folded_together(spec, scaler_of, cast(FoldDetector, detector), alike)
     return found
-
-
-def _folded_together(
-    spec: FeatureSpec,
-    scaler_of: Callable[[str], Scaler],
-    detector: FoldDetector,
-    parts: Sequence[HeldOut],
-) -> dict[str, SeriesErrors]:
-    names, start_s = [part.entity for part in parts], parts[0].start_s
-    seen = [_windows_of(spec, scaler_of(part.entity), part.values, start_s) for part in parts]
-    made = entities_reconstruction(
-        spec, detector, names, [features for features, _ in seen], start_s
-    )
-    n_steps = len(parts[0].values)
-    return {
-        name: _of_windows(spec, features, index, at_ends(made, index.ends + i * n_steps))
-        for i, (name, (features, index)) in enumerate(zip(names, seen, strict=True))
-    }
 
 
 def _alike(parts: Sequence[HeldOut], n: int) -> Iterator[list[HeldOut]]:
@@ -207,13 +154,6 @@ def seen_by_window(marks: NDArray[np.bool_], width: int) -> NDArray[np.bool_]:
     n_before = np.concatenate(([0], np.cumsum(marks)))
     ends = np.arange(len(marks))
     return np.asarray(n_before[ends + 1] > n_before[np.maximum(ends - width + 1, 0)], np.bool_)
-
-
-def _windows_of(
-    spec: FeatureSpec, scaler: Scaler, values: NDArray[np.float64], start_s: int
-) -> tuple[Features, Windows]:
-    features = entity_features(spec, [scaler], values[None], start_s)
-    return features, entity_windows(spec, features, np.ones((1, len(values)), bool))
 
 
 def calibrated_spec(
@@ -265,7 +205,7 @@ def calibrated_spec(
     )
 
 
-def _without_extremes(part: HeldOut, found: SeriesErrors) -> HeldOut:
+def _without_extremes(part: HeldOut, found: HeldOutErrors) -> HeldOut:
     return replace(part, judged=part.judged & ~found.extreme, learned=part.learned & ~found.extreme)
 
 
@@ -273,7 +213,7 @@ _NO_LIMIT = Calibration(0.0, 0.0, 1.0, 0.0, 0.0, 1.0, 0)
 
 
 def _tails(
-    found: Mapping[str, SeriesErrors], held_out: Sequence[HeldOut], spec: FeatureSpec
+    found: Mapping[str, HeldOutErrors], held_out: Sequence[HeldOut], spec: FeatureSpec
 ) -> ChannelTails:
     """What the calibration part says of how surprising an error is; windows that overlap are one
     cluster.
@@ -287,7 +227,7 @@ def _tails(
 def _with_growth(
     model: ModelSpec,
     detector: Detector,
-    found: Mapping[str, SeriesErrors],
+    found: Mapping[str, HeldOutErrors],
     held_out: Sequence[HeldOut],
 ) -> ModelSpec:
     """The model, knowing by how much the errors of some held-out windows grow while a channel is
@@ -315,12 +255,14 @@ def _with_growth(
 
 
 def _some_windows(
-    model: ModelSpec, part: HeldOut, found: SeriesErrors
+    model: ModelSpec, part: HeldOut, found: HeldOutErrors
 ) -> tuple[NDArray[np.float32], NDArray[np.float64]]:
     """Complete windows (n, width, n_inputs) of the calibration part, and their units (n,
     n_channels).
     """
-    features, _ = _windows_of(model.features, model.scaler(part.entity), part.values, part.start_s)
+    features, _ = series_windows(
+        model.features, model.scaler(part.entity), part.values, part.start_s
+    )
     ends = np.array(
         _some(np.flatnonzero(part.calibrating & found.live.all(axis=1)), MAX_GROWTH_WINDOWS),
         np.int64,
@@ -562,10 +504,12 @@ class _Judged:
     def __init__(self, spec: ModelSpec, detector: Detector, part: HeldOut) -> None:
         self.spec, self.part, self._detector = spec, part, detector
         self._scaler = spec.scaler(part.entity)
-        self._features, index = _windows_of(spec.features, self._scaler, part.values, part.start_s)
+        self._features, index = series_windows(
+            spec.features, self._scaler, part.values, part.start_s
+        )
         self._fold = self._folded() if detector.folds else None
         made = self._reconstructed(self._features, index.ends)
-        found = _of_windows(spec.features, self._features, index, made)
+        found = on_steps(spec.features, self._features, index, made)
         self._errors = found.combined(spec, part.entity)
         self._raw = np.where(found.live, found.channel_errors, np.float32(np.nan))
 
@@ -614,7 +558,9 @@ class _Judged:
         """Only windows with something new in them go through the detector: the errors of the others
         are known.
         """
-        features, index = _windows_of(self.spec.features, self._scaler, values, self.part.start_s)
+        features, index = series_windows(
+            self.spec.features, self._scaler, values, self.part.start_s
+        )
         changed = (features.inputs != self._features.inputs)[0].any(axis=1)
         n_before = np.concatenate(([0], np.cumsum(changed)))
         first = np.maximum(index.ends + 1 - self.spec.features.width, 0)
@@ -699,7 +645,7 @@ def _scored_steps(
     reference: ModelSpec, part: HeldOut, values: NDArray[np.float64]
 ) -> NDArray[np.bool_]:
     """Steps (n_steps,) that end a complete window."""
-    _, windows = _windows_of(
+    _, windows = series_windows(
         reference.features, reference.scaler(part.entity), values, part.start_s
     )
     ended: NDArray[np.bool_] = np.isin(np.arange(len(values)), windows.ends)

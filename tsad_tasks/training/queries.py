@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from tsad_tasks.storage.store import Query
+from tsad_tasks.storage.store import Query, Statement
 
 
 @dataclass(frozen=True)
@@ -83,5 +83,16 @@ class Exclusion:
     n_steps: int
 
 
+@dataclass(frozen=True)
+class BadHour:
+    """An hour in which a sensor of an entity was out of order."""
+
+    entity_id: int
+    hour_at: datetime
+    verdict: str
+
+
+SELECT_BAD_HOURS = Query("training/select_bad_hours", BadHour)
+INSERT_TRAINING_DECISION = Statement("training/insert_training_decision")
 SELECT_TRAINED_MODEL = Query("training/select_trained_model", TrainedModel)
 SELECT_CHAMPION_AT = Query("training/select_champion_at", ChampionAt)

@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
 from datetime import datetime
 from pathlib import Path
+from typing import Protocol
 
 from upath import UPath
 
 from tsad_tasks.reporting.drawing.plan import Page
-from tsad_tasks.reporting.drawing.sheet import Sheet
+from tsad_tasks.reporting.drawing.sheet import PageSize, Sheet
 from tsad_tasks.reporting.drawing.theme import BODY, CELL, MUTED, RULE, TextStyle
 from tsad_tasks.text.formats import stamp_text, zone_text
 
@@ -20,30 +20,42 @@ _KIND = TextStyle(11, colour=MUTED)
 _STAMP = TextStyle(6, colour=MUTED)
 
 
-@dataclass(frozen=True)
-class Document:
-    """What all pages share; the page `bare_key` has no line on top."""
+class DatedContent(Protocol):
+    """What a document is about, as far as its frame shows it."""
 
-    title: str
-    subject: str
-    zone: str
-    start_at: datetime
-    end_at: datetime
-    generated_at: datetime
-    bare_key: str = ""
+    @property
+    def zone(self) -> str: ...
+    @property
+    def start_at(self) -> datetime: ...
+    @property
+    def end_at(self) -> datetime: ...
+    @property
+    def generated_at(self) -> datetime: ...
 
 
-def document_bytes(sheet: Sheet, document: Document, pages: Sequence[Page]) -> tuple[bytes, int]:
-    """The pages as a PDF, and how many there are. The same content gives the same bytes."""
-    sheet.describe(document.title, document.subject)
+def document_bytes(
+    content: DatedContent,
+    title: str,
+    subject: str,
+    plan: Callable[[Sheet], Sequence[Page]],
+    *,
+    page_size: PageSize,
+    compressed: bool,
+    cover_key: str = "",
+) -> tuple[bytes, int]:
+    """The planned pages as a PDF, and how many there are: bookmarks, the line on top (but of the
+    cover), the page numbers and the stamp below. The same content gives the same bytes.
+    """
+    sheet = Sheet(page_size, compressed=compressed)
+    sheet.describe(title, subject)
+    pages = plan(sheet)
     numbers = {page.key: n for n, page in enumerate(pages, start=1)}
-    zone = zone_text(document.zone, document.start_at, document.end_at)
-    made = f"Generated {stamp_text(document.generated_at, document.zone)} by tsad"
+    made = f"Generated {stamp_text(content.generated_at, content.zone)} by tsad"
     for number, page in enumerate(pages, start=1):
         if page.level is not None:
             sheet.bookmark(page.key, page.title, page.level)
-        if page.key != document.bare_key:
-            _draw_top(sheet, 36, document.title, _TOP, zone)
+        if page.key != cover_key:
+            _draw_top(sheet, 36, title, _TOP, content)
             sheet.line(sheet.left, 45, sheet.right, 45, RULE, 0.8)
         page.draw(sheet, numbers)
         y = sheet.height - 52
@@ -56,16 +68,15 @@ def document_bytes(sheet: Sheet, document: Document, pages: Sequence[Page]) -> t
     return sheet.finish(), len(pages)
 
 
-def draw_name(sheet: Sheet, kind: str, name: str, style: TextStyle, zone: str) -> float:
-    """The upper end of a cover: which kind of document it is, and what of; returns the height
-    below.
-    """
-    _draw_top(sheet, 56, kind, _KIND, zone)
+def draw_name(sheet: Sheet, content: DatedContent, kind: str, name: str, style: TextStyle) -> float:
+    """The upper end of a cover: kind and name of the document; returns the height below."""
+    _draw_top(sheet, 56, kind, _KIND, content)
     return sheet.paragraph(sheet.left, 85, name, style, sheet.inner_width, 2, 1.15)
 
 
-def _draw_top(sheet: Sheet, y: float, title: str, style: TextStyle, zone: str) -> None:
-    used = sheet.text(sheet.right, y, f"times in {zone}", _TOP, "right")
+def _draw_top(sheet: Sheet, y: float, title: str, style: TextStyle, content: DatedContent) -> None:
+    zone = f"times in {zone_text(content.zone, content.start_at, content.end_at)}"
+    used = sheet.text(sheet.right, y, zone, _TOP, "right")
     sheet.cut(sheet.left, y, title, style, sheet.inner_width - used - 20)
 
 

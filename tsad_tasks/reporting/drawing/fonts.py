@@ -48,9 +48,7 @@ def register_fonts() -> frozenset[int]:
 
 
 class _Drawable(dict[int, str | None]):
-    """What each code point becomes: itself, a space, nothing, or a box where the fonts have no
-    glyph.
-    """
+    """What a code point becomes: itself, a space, nothing, or a box where there is no glyph."""
 
     def __missing__(self, code_point: int) -> str | None:
         character = chr(code_point)
@@ -68,8 +66,7 @@ _DRAWABLE = _Drawable()
 
 @lru_cache(maxsize=8192)
 def clean_text(text: str) -> str:
-    """Text that can be drawn as it stands: no control, direction or zero-width characters, no
-    missing glyphs.
+    """Text that can be drawn as it stands: without control characters and missing glyphs.
 
     >>> clean_text("pump\\n7\\u202e \\U0001f525 < & >")
     'pump 7 □ < & >'
@@ -107,8 +104,7 @@ def cut_text(text: str, style: TextStyle, max_width: float) -> str:
 
 
 def wrap_text(text: str, style: TextStyle, max_width: float, max_lines: int = 99) -> list[str]:
-    """Lines that are at most so wide, broken at ordinary spaces; the last one is cut where there
-    would be more.
+    """Lines that are at most so wide; the last one is cut where there would be more of them.
 
     >>> wrap_text("one two three four five", TextStyle(10), 55, max_lines=2)
     ['one two', 'three fo…']

@@ -1,6 +1,4 @@
-"""What a page is before it is drawn: its bookmark, its footer and how to draw it once all page
-numbers are known.
-"""
+"""What a page is before it is drawn, and before all page numbers are known."""
 
 from __future__ import annotations
 
@@ -9,7 +7,7 @@ from dataclasses import dataclass
 from functools import partial
 
 from tsad_tasks.reporting.drawing.flow import Block, draw_blocks, pages_of
-from tsad_tasks.reporting.drawing.sheet import MARGIN, Sheet
+from tsad_tasks.reporting.drawing.sheet import Sheet
 
 PageNumbers = Mapping[str, int]
 TOP = 62.0
@@ -32,9 +30,9 @@ def bottom_of(sheet: Sheet) -> float:
     return sheet.height - FOOTER_ROOM
 
 
-def inner_size(sheet: Sheet) -> tuple[float, float]:
-    """Width and height that content may fill."""
-    return sheet.width - 2 * MARGIN, bottom_of(sheet) - TOP
+def room_of(sheet: Sheet) -> float:
+    """The height that a page's content may fill."""
+    return bottom_of(sheet) - TOP
 
 
 def flow_pages(key: str, title: str, blocks: Sequence[Block], room: float) -> list[Page]:

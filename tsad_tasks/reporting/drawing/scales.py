@@ -120,8 +120,7 @@ def value_ticks(limits: tuple[float, float], n_wanted: int) -> Ticks:
 
 
 def time_ticks(start_s: float, end_s: float, zone: str, n_wanted: int) -> Ticks:
-    """Round local times inside a span as (seconds since 1970, label); midnights are labelled with
-    the day.
+    """Round local times in a span: seconds since 1970 and a label, for midnights the day.
 
     >>> time_ticks(0, 4 * 3600, "UTC", 4)[1:3]
     [(3600.0, '01:00'), (7200.0, '02:00')]
@@ -149,8 +148,7 @@ def time_ticks(start_s: float, end_s: float, zone: str, n_wanted: int) -> Ticks:
 def kept_indices(
     values: Floats, columns: Indices, flags: Flags | None = None, strange: Floats | None = None
 ) -> Indices:
-    """Which readings to draw: of each column the lowest, the highest and the worst flagged, and
-    one of an empty one.
+    """Which readings to draw: of each column both extremes and the worst flag, of an empty one any.
 
     Parameters
     ----------
@@ -204,8 +202,7 @@ def usual_step_s(seconds: npt.NDArray[np.float64]) -> float:
 def flags_at(
     seconds: npt.NDArray[np.float64], flag_seconds: npt.NDArray[np.float64], flags: Flags
 ) -> Flags:
-    """The flag that held at each time: that of the latest scored reading up to it, if not older
-    than one step.
+    """The flag at each time: that of the latest scored reading, if not older than one step.
 
     >>> flags_at(np.array([0.0, 60.0, 90.0]), np.array([0.0, 60.0]), np.array([False, True]))
     array([False,  True,  True])

@@ -7,13 +7,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Literal
 
 import numpy as np
 import numpy.typing as npt
 
-Severity = Literal["HIGH", "MEDIUM", "LOW"]
-SEVERITIES: tuple[Severity, ...] = ("HIGH", "MEDIUM", "LOW")
 Floats = npt.NDArray[np.floating]
 Flags = npt.NDArray[np.bool_]
 Times = npt.NDArray[np.datetime64]
@@ -21,9 +18,7 @@ Times = npt.NDArray[np.datetime64]
 
 @dataclass(frozen=True, eq=False)
 class ScoreSeries:
-    """Errors with their thresholds and flags around an incident; all of one length, times
-    ascending.
-    """
+    """Errors with their thresholds and flags; all of one length, times ascending."""
 
     times: Times
     errors: Floats
@@ -63,9 +58,7 @@ class ChannelSeries:
 
 @dataclass(frozen=True, eq=False)
 class HeatMap:
-    """Errors by channel and time bucket: `errors` is (n_channels, n_buckets) in the channels'
-    order, NaN is missing.
-    """
+    """Errors (n_channels, n_buckets) in the order of the channels; NaN is missing."""
 
     bucket_starts: Times
     bucket_s: float

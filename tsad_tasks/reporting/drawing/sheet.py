@@ -1,6 +1,4 @@
-"""The paper: drawing in points from the top left corner. The one module that talks to reportlab's
-canvas.
-"""
+"""The paper, in points from the top left corner. Only this module knows reportlab's canvas."""
 
 from __future__ import annotations
 
@@ -45,9 +43,7 @@ class _Strokes(PDFPathObject):  # type: ignore[misc]
 
 
 class Sheet:
-    """Pages of one document. `x` grows to the right and `y` downwards, both from the top left
-    corner.
-    """
+    """Pages of a document. `x` grows to the right and `y` down, from the top left corner."""
 
     def __init__(self, page_size: PageSize = "A4", *, compressed: bool = True) -> None:
         if page_size not in _SIZES:
@@ -127,9 +123,7 @@ class Sheet:
         max_lines: int = 99,
         leading: float = 1.4,
     ) -> float:
-        """Draws wrapped text, the first baseline at `y`; returns the baseline of the line that
-        would follow.
-        """
+        """Draws wrapped text, the first baseline at `y`; returns that of a next line."""
         for line in wrap_text(text, style, max_width, max_lines):
             self.text(x, y, line, style)
             y += style.size * leading

@@ -1,13 +1,11 @@
-"""Colours, type sizes and severity marks; each difference also shows in shape, weight or
-luminance.
-"""
+"""Colours, type sizes and severity marks; differences also show in shape, weight or luminance."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from typing import Literal
 
-from tsad_tasks.reporting.drawing.series import Severity
+from tsad_tasks.base.enums import Severity
 
 Colour = tuple[float, float, float]
 Shape = Literal["triangle", "diamond", "circle"]
@@ -73,8 +71,9 @@ class SeverityMark:
     bar_share: float
 
 
+# The worst first.
 SEVERITY_MARKS: dict[Severity, SeverityMark] = {
-    "HIGH": SeverityMark("High", "triangle", colour("#A82A06"), 1.0),
-    "MEDIUM": SeverityMark("Medium", "diamond", colour("#A36A00"), 0.62),
-    "LOW": SeverityMark("Low", "circle", colour("#5B6B80"), 0.3),
+    Severity.HIGH: SeverityMark("High", "triangle", colour("#A82A06"), 1.0),
+    Severity.MEDIUM: SeverityMark("Medium", "diamond", colour("#A36A00"), 0.62),
+    Severity.LOW: SeverityMark("Low", "circle", colour("#5B6B80"), 0.3),
 }

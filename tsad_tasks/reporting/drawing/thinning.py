@@ -1,6 +1,4 @@
-"""Long series on a coarser, still regular grid that keeps what matters: two real readings stand for
-many.
-"""
+"""Long series on a coarser, still regular grid: two real readings stand for many."""
 
 from __future__ import annotations
 

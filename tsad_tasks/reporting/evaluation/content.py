@@ -1,6 +1,4 @@
-"""Everything that an evaluation report shows, as plain values: a step measures them, this package
-only draws them.
-"""
+"""Everything that an evaluation report shows, as plain values."""
 
 from __future__ import annotations
 
@@ -25,9 +23,7 @@ EVIDENCE_WORDS: dict[Evidence, str] = {"labels": "labelled", "injected": "inject
 
 @dataclass(frozen=True)
 class OtherThreshold:
-    """What a multiple of the threshold would have done: events found, false alarms, and the same by
-    step.
-    """
+    """What a multiple of the threshold would have done, by event and by step."""
 
     multiple: float
     n_found: int
@@ -123,9 +119,7 @@ class EvaluationContent:
 
     @property
     def headline(self) -> PartResult:
-        """The part that speaks for the model: test, or where that has no event the latest part that
-        was not learned.
-        """
+        """The part that speaks for the model: test; without events there, the latest held out."""
         held_out = [part for part in self.parts if part.name != "training"] or list(self.parts)
         judged = [part for part in held_out if part.figures.events.n_events] or held_out
         return next((part for part in judged if part.name == "test"), judged[-1])

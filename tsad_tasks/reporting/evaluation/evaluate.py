@@ -1,5 +1,4 @@
-"""Task `evaluate`: how a model does on training, validation and test readings, as a PDF and as
-JSON.
+"""Task `evaluate`: how a model does on training, validation and test readings, as PDF and JSON.
 
 Judged against the dataset's labels where there are, else against anomalies that are put into clean
 readings.
@@ -18,6 +17,7 @@ import numpy as np
 from upath import UPath
 
 from tsad_tasks.base.clock import utc_now
+from tsad_tasks.base.enums import Lineage
 from tsad_tasks.base.errors import BadInput
 from tsad_tasks.base.interval import whole_hours
 from tsad_tasks.champions.champions import check_bundle
@@ -26,6 +26,7 @@ from tsad_tasks.detectors.base import make_folder
 from tsad_tasks.detectors.bundle import read_bundle
 from tsad_tasks.model.evaluation import (
     AlertSchedule,
+    Judged,
     Reliability,
     classification_report,
     detection,
@@ -48,7 +49,7 @@ from tsad_tasks.reporting.evaluation.content import (
 )
 from tsad_tasks.reporting.evaluation.examples import examples
 from tsad_tasks.reporting.evaluation.judged_readings import (
-    Part,
+    JudgedPart,
     Scored,
     Stretch,
     Subject,
@@ -57,18 +58,24 @@ from tsad_tasks.reporting.evaluation.judged_readings import (
     scored,
     stretches,
 )
-from tsad_tasks.reporting.evaluation.pages import evaluation_bytes, headline_text
-from tsad_tasks.reporting.exploration.content import TrainingPreview
+from tsad_tasks.reporting.evaluation.pages import evaluation_bytes
+from tsad_tasks.reporting.evaluation.words import headline_text
 from tsad_tasks.reporting.exploration.explore import newest_end, preview_of
 from tsad_tasks.reporting.exploration.statistics import histogram
 from tsad_tasks.reporting.period.models import threshold_text
 from tsad_tasks.storage.artifacts import place
 from tsad_tasks.storage.datasets import select_dataset, select_entities
-from tsad_tasks.storage.store import Store
+from tsad_tasks.storage.store import Query, Store
 from tsad_tasks.text.formats import duration_text
 from tsad_tasks.training.exclusions import exclusions_of
-from tsad_tasks.training.fit import Scope, TrainingRange, TrainingReader, training_scopes
-from tsad_tasks.training.retrain import Retraining, settled
+from tsad_tasks.training.judge import challenger_of
+from tsad_tasks.training.reader import (
+    Scope,
+    TrainingRange,
+    TrainingReader,
+    training_scopes,
+)
+from tsad_tasks.training.retrain import Retraining, with_chosen_window
 
 MAX_SINCE = timedelta(days=30)
 MULTIPLES = (0.5, 0.75, 1.0, 1.5, 2.0, 3.0, 5.0)
@@ -76,20 +83,40 @@ RATIO_EDGES = np.linspace(-3.0, 3.0, 61)
 
 
 def part_result(
-    config: DatasetConfig, found: Sequence[Scored], part: Part, width: int
+    config: DatasetConfig, scored_stretches: Sequence[Scored], part: JudgedPart, width: int
 ) -> PartResult:
-    """How the model did on one part of all stretches."""
+    """How the model did on one part of all stretches, `width` steps being what a window sees."""
     step_s, late = config.source.step_s, width - 1
-    slices = [part.steps(one.stretch.start_s, step_s) for one in found]
-    judged = [one.judged(steps, step_s) for one, steps in zip(found, slices, strict=True)]
-    figures = detection(judged, max_buffer_steps=width, **_rules(config, width))
+    rules: dict[str, Any] = {
+        "schedule": AlertSchedule(step_s, config.interval_s, config.source.settle_s),
+        "merge_gap_steps": config.alarm_policy.merge_gap_s // step_s,
+        "late_steps": late,
+    }
+
+    def judged(stretches: Sequence[Scored]) -> list[Judged]:
+        return [one.judged(part.steps(one.stretch.start_s, step_s), step_s) for one in stretches]
+
+    def other(multiple: float) -> OtherThreshold:
+        changed = judged([one.at_multiple(config, multiple) for one in scored_stretches])
+        events, steps = event_total(changed, **rules), step_total(changed, late_steps=late)
+        found = (events.n_found, events.n_events, events.false_alarms_per_day)
+        return OtherThreshold(multiple, *found, steps.precision, steps.recall)
+
+    by_kind: dict[str, list[bool]] = {}
+    for one in scored_stretches:
+        steps = part.steps(one.stretch.start_s, step_s)
+        for event in one.stretch.events:
+            kind, first, end = event
+            is_scored = np.isfinite(one.scores[first : end + late]).any()
+            if steps.start <= first < steps.stop and is_scored:
+                by_kind.setdefault(kind, []).append(one.raises(event, late))
+    own = judged(scored_stretches)
+    figures = detection(own, max_buffer_steps=width, **rules)
     pooled = pooled_steps(
-        [
-            replace(one, scores=np.where(echo(one.labels, late), np.nan, one.scores))
-            for one in judged
-        ]
+        [replace(one, scores=np.where(echo(one.labels, late), np.nan, one.scores)) for one in own]
     )
     ratios = np.log10(np.clip(1 + pooled.scores, 10 ** RATIO_EDGES[0], 10 ** RATIO_EDGES[-1]))
+    multiples = () if part.name == "training" else MULTIPLES
     return PartResult(
         name=part.name,
         start_at=part.start_at,
@@ -100,92 +127,33 @@ def part_result(
         pr=pr_curve(pooled.labels, pooled.scores),
         normal=histogram(ratios[~pooled.labels], edges=RATIO_EDGES),
         anomalous=histogram(ratios[pooled.labels], edges=RATIO_EDGES),
-        by_kind=_by_kind(found, slices, late),
-        others=()
-        if part.name == "training"
-        else tuple(_other(config, found, slices, width, m) for m in MULTIPLES),
+        by_kind=tuple((kind, sum(hits), len(hits)) for kind, hits in sorted(by_kind.items())),
+        others=tuple(map(other, multiples)),
     )
-
-
-def _rules(config: DatasetConfig, width: int) -> dict[str, Any]:
-    """When alerts come, and which flags and steps belong together."""
-    step_s = config.source.step_s
-    schedule = AlertSchedule(step_s, config.interval_s, config.source.settle_s)
-    return {
-        "schedule": schedule,
-        "merge_gap_steps": config.alarm_policy.merge_gap_s // step_s,
-        "late_steps": width - 1,
-    }
-
-
-def _other(
-    config: DatasetConfig,
-    found: Sequence[Scored],
-    slices: Sequence[slice],
-    width: int,
-    multiple: float,
-) -> OtherThreshold:
-    """What this many times the threshold would have found, and at what price."""
-    changed = [one.at_multiple(config, multiple) for one in found]
-    judged = [
-        one.judged(steps, config.source.step_s) for one, steps in zip(changed, slices, strict=True)
-    ]
-    events, steps = (
-        event_total(judged, **_rules(config, width)),
-        step_total(judged, late_steps=width - 1),
-    )
-    return OtherThreshold(
-        multiple,
-        events.n_found,
-        events.n_events,
-        events.false_alarms_per_day,
-        steps.precision,
-        steps.recall,
-    )
-
-
-def _by_kind(
-    found: Sequence[Scored], slices: Sequence[slice], late: int
-) -> tuple[tuple[str, int, int], ...]:
-    counts: dict[str, list[int]] = {}
-    for one, steps in zip(found, slices, strict=True):
-        for event in one.stretch.events:
-            if (
-                steps.start <= event[1] < steps.stop
-                and np.isfinite(one.scores[event[1] : event[2] + late]).any()
-            ):
-                count = counts.setdefault(event[0], [0, 0])
-                count[0] += one.raises(event, late)
-                count[1] += 1
-    return tuple((kind, hits, n) for kind, (hits, n) in sorted(counts.items()))
 
 
 def reliability_of(
-    found: Sequence[Scored], parts: Sequence[Part], step_s: int
+    scored_stretches: Sequence[Scored], parts: Sequence[JudgedPart], step_s: int
 ) -> Reliability | None:
-    """How far stated probabilities hold on readings that were not learned from; None where none are
-    stated.
-    """
-    pairs = []
-    for one in found:
+    """How far stated probabilities hold on what was not learned from; None without any."""
+    labels, stated = [], []
+    for one in scored_stretches:
         for part in parts:
-            steps = part.steps(one.stretch.start_s, step_s)
             if one.probability is not None and part.name != "training":
-                known = np.where(one.stretch.ignored, np.nan, one.probability)[steps]
-                pairs.append((one.stretch.labels[steps], known))
-    if not pairs:
-        return None
-    labels, stated = (np.concatenate(side) for side in zip(*pairs, strict=True))
-    return reliability(labels, stated)
+                steps = part.steps(one.stretch.start_s, step_s)
+                known = np.where(one.stretch.ignored, np.nan, one.probability)
+                labels.append(one.stretch.labels[steps])
+                stated.append(known[steps])
+    return reliability(np.concatenate(labels), np.concatenate(stated)) if labels else None
 
 
-def evidence_of(found: Sequence[Stretch], parts: Sequence[Part], step_s: int) -> Evidence:
+def evidence_of(found: Sequence[Stretch], parts: Sequence[JudgedPart], step_s: int) -> Evidence:
     """Labels, where a part that was not learned from has any; else anomalies must be injected."""
-    held_out = [part for part in parts if part.name != "training"]
     marked = any(
         (one.labels & ~one.ignored)[part.steps(one.start_s, step_s)].any()
         for one in found
-        for part in held_out
+        for part in parts
+        if part.name != "training"
     )
     return "labels" if marked else "injected"
 
@@ -210,21 +178,27 @@ def evaluation_content(
     if not parts:
         raise BadInput(
             f"Expected readings after {subject.first_at:%Y-%m-%d %H:%M} UTC to judge a folding "
-            "model by: its state has "
-            f"seen all before. Received: none up to {until_at:%Y-%m-%d %H:%M} UTC. Ingest more, or "
-            "give --to."
+            "model by: its state has seen all before. Received: none up to "
+            f"{until_at:%Y-%m-%d %H:%M} UTC. Ingest more, or give --to."
         )
-    step_s = subject.spec.features.step_s
-    clean = stretches(store, config, subject, until_at)
-    evidence = evidence_of(clean, parts, step_s)
+    step_s, width = subject.spec.features.step_s, subject.spec.features.width
+    shown = stretches(store, config, subject, until_at)
+    evidence = evidence_of(shown, parts, step_s)
     if evidence == "injected":
-        n = max(3, -(-config.gate.n_injected // len(clean)))
-        clean = [
+        n = max(3, -(-config.gate.n_injected // len(shown)))
+        shown = [
             injected(config, subject, one, parts, n, (seed, number))
-            for number, one in enumerate(clean)
+            for number, one in enumerate(shown)
         ]
-    found = [scored(config, subject, one) for one in clean]
+    scored_stretches = [scored(config, subject, one) for one in shown]
     dataset = select_dataset(store, config.dataset)
+    wait = f"runs every {duration_text(config.interval_s)}"
+    if config.source.settle_s:
+        wait += f" and a settle delay of {duration_text(config.source.settle_s)}"
+    exclusions = exclusions_of(store, config, subject.scope, subject.span)
+    reader = TrainingReader.of_store(store, config, subject.span, exclusions)
+    card = subject.card
+    n_windows = [int(card.get(f"n_windows_{name}") or 0) for name in ("used", "available")]
     return EvaluationContent(
         dataset=config.dataset,
         description=config.description.rstrip("."),
@@ -234,26 +208,21 @@ def evaluation_content(
         start_at=parts[0].start_at,
         end_at=parts[-1].end_at,
         evidence=evidence,
-        n_entities=len(found),
+        n_entities=len(shown),
         n_all_entities=len(select_entities(store, dataset.dataset_id)),
         step_s=step_s,
-        alert_wait=_alert_wait(config),
-        parts=tuple(
-            part_result(config, found, part, subject.spec.features.width) for part in parts
+        alert_wait=wait,
+        parts=tuple(part_result(config, scored_stretches, part, width) for part in parts),
+        examples=tuple(examples(config, subject, scored_stretches, parts)),
+        reliability=reliability_of(scored_stretches, parts, step_s),
+        preview=preview_of(
+            reader,
+            subject.scope,
+            exclusions,
+            card.get("running_hours", {}),
+            (n_windows[0], n_windows[1]),
         ),
-        examples=tuple(examples(config, subject, found, parts)),
-        reliability=reliability_of(found, parts, step_s),
-        preview=_preview(store, config, subject),
     )
-
-
-def _alert_wait(config: DatasetConfig) -> str:
-    settle = (
-        f" and a settle delay of {duration_text(config.source.settle_s)}"
-        if config.source.settle_s
-        else ""
-    )
-    return f"runs every {duration_text(config.interval_s)}{settle}"
 
 
 def model_facts(config: DatasetConfig, subject: Subject) -> EvaluatedModel:
@@ -280,12 +249,20 @@ def model_facts(config: DatasetConfig, subject: Subject) -> EvaluatedModel:
     )
 
 
-def _preview(store: Store, config: DatasetConfig, subject: Subject) -> TrainingPreview:
-    exclusions = exclusions_of(store, config, subject.scope, subject.span)
-    reader = TrainingReader.of_store(store, config, subject.span, exclusions)
-    card = subject.card
-    counts = (int(card.get("n_windows_used") or 0), int(card.get("n_windows_available") or 0))
-    return preview_of(reader, subject.scope, exclusions, card.get("running_hours", {}), counts)
+@dataclass(frozen=True)
+class DatasetModel:
+    """A model of a dataset, with the latest time from which it was champion of a lineage."""
+
+    model_id: int
+    version: int
+    scope_entity_id: int
+    artifact_uri: str
+    sha256: str
+    pruned_at: datetime | None
+    valid_from: datetime | None
+
+
+SELECT_MODELS = Query("reporting/select_models", DatasetModel)
 
 
 @dataclass(frozen=True)
@@ -338,26 +315,17 @@ def evaluate_model(
 
 def evaluation_json(content: EvaluationContent) -> dict[str, Any]:
     """The figures of a report, as JSON."""
-    model = content.model
     parts = [
-        {
-            "name": part.name,
-            "start_at": part.start_at.isoformat(),
-            "end_at": part.end_at.isoformat(),
-        }
+        {"name": part.name, "start_at": part.start_at.isoformat()}
+        | {"end_at": part.end_at.isoformat()}
         | part.figures.to_json()
         | {"by_kind": {kind: {"n_found": found, "n": n} for kind, found, n in part.by_kind}}
         for part in content.parts
     ]
+    names = ("version", "detector", "n_parameters", "sha256", "seed")
     return {
         "dataset": content.dataset,
-        "model": {
-            "version": model.version,
-            "detector": model.detector,
-            "n_parameters": model.n_parameters,
-            "sha256": model.sha256,
-            "seed": model.seed,
-        },
+        "model": {name: getattr(content.model, name) for name in names},
         "evidence": content.evidence,
         "n_entities": content.n_entities,
         "finding": headline_text(content),
@@ -367,9 +335,9 @@ def evaluation_json(content: EvaluationContent) -> dict[str, Any]:
 
 def evaluate_run(run: Retraining) -> dict[str, Any]:
     """Task `evaluate` of a retraining: a report on each challenger, kept beside the bundles."""
-    run, findings = settled(run), {}
+    run, findings = with_chosen_window(run), {}
     for scope, folder in run.scopes():
-        found = run.challenger(folder)
+        found = challenger_of(folder)
         subject = Subject(
             spec=found.spec,
             detector=found.judged,
@@ -400,7 +368,7 @@ def registered_subject(
     *,
     version: int | None = None,
     entity: str | None = None,
-    lineage: str = "live",
+    lineage: str = Lineage.LIVE,
 ) -> Subject:
     """A registered model, by default the newest champion.
 
@@ -413,66 +381,53 @@ def registered_subject(
     """
     with store.transaction():
         dataset = select_dataset(store, config.dataset)
-        rows = store.records(
-            "select_models", {"dataset_id": dataset.dataset_id, "lineage": lineage}
-        )
-        row = _model_row(config, rows, version, _scope_id(store, config, entity))
-        check_bundle(config, row["version"], row["pruned_at"])
+        ids = select_entities(store, dataset.dataset_id)
+        if entity is not None and entity not in ids:
+            known = ", ".join(sorted(ids)[:8])
+            raise BadInput(f"Expected an entity of {config.dataset} ({known}). Received: {entity}.")
+        rows = store.rows(SELECT_MODELS, dataset_id=dataset.dataset_id, lineage=lineage)
         scopes = {scope.entity_id: scope for scope in training_scopes(store, config)}
-        entities = tuple(sorted(select_entities(store, dataset.dataset_id).items()))
-    scope = scopes.get(row["scope_entity_id"]) or _scope_of(row["scope_entity_id"], entities)
-    bundle = read_bundle(place(row["artifact_uri"]), expected_sha256=row["sha256"])
+    row = _chosen(config, rows, version, None if entity is None else ids[entity])
+    check_bundle(config, row.version, row.pruned_at)
+    scope = scopes.get(row.scope_entity_id)
+    if scope is None:
+        # As it was when the model was trained, whatever the dataset file says now.
+        own = [pair for pair in ids.items() if row.scope_entity_id in (0, pair[1])]
+        name = own[0][0] if row.scope_entity_id else "all"
+        scope = Scope(row.scope_entity_id, name, tuple(sorted(own)))
+    bundle = read_bundle(place(row.artifact_uri), expected_sha256=row.sha256)
     span = span_of_card(bundle.card)
-    first_at = span.end_at if bundle.detector.folds else span.start_at
-    spec, name = ModelSpec.from_json(bundle.spec), f"v{row['version']}"
-    return Subject(spec, bundle.detector, bundle.card, name, row["sha256"], scope, span, first_at)
+    return Subject(
+        spec=ModelSpec.from_json(bundle.spec),
+        detector=bundle.detector,
+        card=bundle.card,
+        version=f"v{row.version}",
+        sha256=row.sha256,
+        scope=scope,
+        span=span,
+        first_at=span.end_at if bundle.detector.folds else span.start_at,
+    )
 
 
-def _scope_id(store: Store, config: DatasetConfig, entity: str | None) -> int | None:
-    if entity is None:
-        return None
-    known = select_entities(store, select_dataset(store, config.dataset).dataset_id)
-    if entity not in known:
-        raise BadInput(
-            f"Expected an entity of {config.dataset} ({', '.join(sorted(known)[:8])}). Received: "
-            f"{entity}."
-        )
-    return known[entity]
-
-
-def _scope_of(entity_id: int, entities: tuple[tuple[str, int], ...]) -> Scope:
-    """A scope as it was when the model was trained, whatever the dataset file says now."""
-    if entity_id == 0:
-        return Scope(0, "all", entities)
-    name = next(name for name, key in entities if key == entity_id)
-    return Scope(entity_id, name, ((name, entity_id),))
-
-
-def _model_row(
-    config: DatasetConfig,
-    rows: Sequence[dict[str, Any]],
-    version: int | None,
-    entity_id: int | None,
-) -> dict[str, Any]:
+def _chosen(
+    config: DatasetConfig, rows: Sequence[DatasetModel], version: int | None, entity_id: int | None
+) -> DatasetModel:
     """The row of a version, else of the latest champion, of one entity where one is named."""
-    if version is not None:
-        chosen = [row for row in rows if row["version"] == version]
-        known = ", ".join(f"v{row['version']}" for row in rows[:8]) or "none"
-        wanted = f"a model of {config.dataset} ({known})", f"v{version}"
+    if version is None:
+        wanted, received = f"a champion of {config.dataset}", f"none of {len(rows)} models"
+        scopes = {row.scope_entity_id for row in rows} if entity_id is None else {0, entity_id}
+        began = {row: row.valid_from for row in rows if row.scope_entity_id in scopes}
+        champions = {row: at for row, at in began.items() if at is not None}
+        chosen = max(champions, key=champions.__getitem__, default=None)
     else:
-        champions = [row for row in rows if row["valid_from"] is not None]
-        own = [
-            row
-            for row in champions
-            if entity_id is None or row["scope_entity_id"] in (0, entity_id)
-        ]
-        chosen = sorted(own, key=lambda row: row["valid_from"], reverse=True)
-        wanted = f"a champion of {config.dataset}", f"none of {len(rows)} models"
-    if not chosen:
+        known = ", ".join(f"v{row.version}" for row in rows[:8]) or "none"
+        wanted, received = f"a model of {config.dataset} ({known})", f"v{version}"
+        chosen = next((row for row in rows if row.version == version), None)
+    if chosen is None:
         raise BadInput(
-            f"Expected {wanted[0]}. Received: {wanted[1]}. Train one: tsad retrain {config.dataset}"
+            f"Expected {wanted}. Received: {received}. Train one: tsad retrain {config.dataset}"
         )
-    return chosen[0]
+    return chosen
 
 
 def span_of_card(card: Mapping[str, Any]) -> TrainingRange:
@@ -487,9 +442,7 @@ def span_of_card(card: Mapping[str, Any]) -> TrainingRange:
 def evaluated_until(
     store: Store, config: DatasetConfig, subject: Subject, end_at: datetime | None
 ) -> datetime:
-    """Up to when readings count: what was asked for, else the newest, at most 30 days after the
-    training range.
-    """
+    """Up to when readings count: as asked, else the newest, at most 30 days after the training."""
     with store.transaction():
         newest = end_at or newest_end(store, config)
     limit = subject.span.end_at + MAX_SINCE

@@ -1,6 +1,4 @@
-"""Readings to judge a model by: what is known of them, what is put into them, and what the model
-makes of them.
-"""
+"""Readings to judge a model by: what is known of them, put into them, and made of them."""
 
 from __future__ import annotations
 
@@ -27,11 +25,12 @@ from tsad_tasks.model.windows import window_errors
 from tsad_tasks.reporting.exploration.content import LabelRange
 from tsad_tasks.reporting.exploration.explore import label_marks
 from tsad_tasks.scoring.alarm_rule import incident_rule
+from tsad_tasks.scoring.series import series_errors
 from tsad_tasks.storage.datasets import select_dataset, select_layouts
 from tsad_tasks.storage.readings import read_blocks
 from tsad_tasks.storage.store import Store
-from tsad_tasks.training.fit import Scope, TrainingRange, evenly
-from tsad_tasks.training.held_out import series_errors
+from tsad_tasks.training.queries import SELECT_BAD_HOURS
+from tsad_tasks.training.reader import Scope, TrainingRange, evenly
 
 MAX_ENTITIES = 24
 CONTEXT_FACTOR = 3.0
@@ -100,27 +99,23 @@ class Scored:
         """What this many times the threshold would have made of the stretch."""
         scores = ((1 + self.scores) / np.float32(multiple) - 1).astype(np.float32)
         raised = flag(scores)
-        return replace(
-            self, scores=scores, flags=raised, alarms=alarms_of(config, raised, scores, self.errors)
-        )
+        alarms = alarms_of(config, raised, scores, self.errors)
+        return replace(self, scores=scores, flags=raised, alarms=alarms)
 
     def judged(self, part: slice, step_s: int) -> Judged:
         """The steps of one part, to be judged."""
         scores = np.where(self.stretch.ignored, np.float32(np.nan), self.scores)[part]
-        start_s = self.stretch.start_s + part.start * step_s
-        return Judged(
-            self.stretch.labels[part], scores, self.flags[part], start_s, self.alarms[part]
-        )
+        start_s, labels = self.stretch.start_s + part.start * step_s, self.stretch.labels[part]
+        return Judged(labels, scores, self.flags[part], start_s, self.alarms[part])
 
     def raises(self, event: tuple[str, int, int], late_steps: int) -> bool:
         """Whether an alarm finds a known anomaly, while it lasts or while windows still hold it."""
-        return bool(
-            (self.alarms & np.isfinite(self.scores))[event[1] : event[2] + late_steps].any()
-        )
+        _, first, end = event
+        return bool((self.alarms & np.isfinite(self.scores))[first : end + late_steps].any())
 
 
 @dataclass(frozen=True)
-class Part:
+class JudgedPart:
     """A part of the judged range, without the embargo at its beginning."""
 
     name: str
@@ -132,31 +127,23 @@ class Part:
         return slice(*((unix_s(at) - start_s) // step_s for at in (self.start_at, self.end_at)))
 
 
-def judged_parts(subject: Subject, until_at: datetime) -> list[Part]:
-    """Training, validation, test and what came later, each a window's width after the cut, as far
-    as there is any.
-    """
-    span, width = (
-        subject.span,
-        timedelta(seconds=subject.spec.features.width * subject.spec.features.step_s),
-    )
+def judged_parts(subject: Subject, until_at: datetime) -> list[JudgedPart]:
+    """Training, validation, test and later, a window apart; those without readings left out."""
+    span, features = subject.span, subject.spec.features
+    width = timedelta(seconds=features.width * features.step_s)
     parts = [
-        Part("training", span.start_at, span.split_at),
-        Part("validation", span.split_at + width, span.gate_at),
-        Part("test", span.gate_at + width, span.end_at),
-        Part("later", span.end_at, until_at),
+        JudgedPart("training", span.start_at, span.split_at),
+        JudgedPart("validation", span.split_at + width, span.gate_at),
+        JudgedPart("test", span.gate_at + width, span.end_at),
+        JudgedPart("later", span.end_at, until_at),
     ]
-    return [
-        part for part in parts if part.start_at >= subject.first_at and part.end_at > part.start_at
-    ]
+    return [one for one in parts if one.start_at >= subject.first_at and one.end_at > one.start_at]
 
 
 def stretches(
     store: Store, config: DatasetConfig, subject: Subject, until_at: datetime
 ) -> list[Stretch]:
-    """Readings of at most 24 of the model's entities, those with labels first, from where judging
-    can begin.
-    """
+    """Readings of at most 24 of the model's entities, those with labels first."""
     start_at, step_s = subject.first_at, subject.spec.features.step_s
     dataset = select_dataset(store, config.dataset)
     layout = select_layouts(store, dataset.dataset_id)[0]
@@ -169,82 +156,53 @@ def stretches(
         )
         if label.entity_id in names
     ]
-    chosen = _chosen(subject.scope.entities, {label.entity for label in labels})
-    params = {"entity_ids": [key for _, key in chosen], "start_at": start_at, "end_at": until_at}
+    labelled = {label.entity for label in labels}
+    chosen = [pair for pair in subject.scope.entities if pair[0] in labelled][:MAX_ENTITIES]
+    others = [pair for pair in subject.scope.entities if pair[0] not in labelled]
+    if len(chosen) < MAX_ENTITIES:
+        places = evenly(np.arange(len(others)), MAX_ENTITIES - len(chosen))
+        chosen += [others[i] for i in places]
+    ids = [key for _, key in chosen]
     bad = [
-        LabelRange(names[key], hour_at, hour_at + timedelta(hours=1), verdict)
-        for key, hour_at, verdict in store.select("select_bad_hours", params)
-    ]
-    found = []
-    for name, key in chosen:
-        values = np.asarray(
-            read_blocks(store, layout, [key], start_at, until_at).values[0][:, columns], np.float64
+        LabelRange(
+            names[hour.entity_id], hour.hour_at, hour.hour_at + timedelta(hours=1), hour.verdict
         )
+        for hour in store.rows(SELECT_BAD_HOURS, entity_ids=ids, start_at=start_at, end_at=until_at)
+    ]
+    start_s, made = unix_s(start_at), []
+    for name, key in sorted(chosen):
+        blocks = read_blocks(store, layout, [key], start_at, until_at)
+        values = np.asarray(blocks.values[0][:, columns], np.float64)
         own = [label for label in labels if label.entity == name]
         marks, ignored = (
             label_marks([name], ranges, start_at, len(values), step_s)[0] for ranges in (own, bad)
         )
-        found.append(
-            Stretch(
-                name,
-                unix_s(start_at),
-                values,
-                marks,
-                ignored,
-                _events(own, marks, start_at, step_s),
-            )
+        # Each run of labelled steps has the kind of the label that it starts in.
+        starts = [((unix_s(label.start_at) - start_s) // step_s, label.kind) for label in own]
+        events = tuple(
+            (max(one for one in starts if one[0] <= first)[1], first, end)
+            for first, end in runs(marks).tolist()
         )
-    return found
-
-
-def _chosen(entities: Sequence[tuple[str, int]], labelled: set[str]) -> list[tuple[str, int]]:
-    with_labels = [pair for pair in entities if pair[0] in labelled][:MAX_ENTITIES]
-    others = [pair for pair in entities if pair[0] not in labelled]
-    n_others = MAX_ENTITIES - len(with_labels)
-    return sorted(
-        with_labels + [others[i] for i in evenly(np.arange(len(others)), n_others)]
-        if n_others
-        else with_labels
-    )
-
-
-def _events(
-    labels: Sequence[LabelRange], marks: NDArray[np.bool_], start_at: datetime, step_s: int
-) -> tuple[tuple[str, int, int], ...]:
-    """Each run of labelled steps, with the kind of the label that it starts in."""
-    starts = [
-        ((unix_s(label.start_at) - unix_s(start_at)) // step_s, label.kind) for label in labels
-    ]
-    return tuple(
-        (max((start, kind) for start, kind in starts if start <= first)[1], first, end)
-        for first, end in runs(marks).tolist()
-    )
+        made.append(Stretch(name, start_s, values, marks, ignored, events))
+    return made
 
 
 def scored(config: DatasetConfig, subject: Subject, stretch: Stretch) -> Scored:
     """What the model makes of a stretch, as scoring computes it."""
-    spec, entity = subject.spec, stretch.entity
+    spec, detector, entity = subject.spec, subject.detector, stretch.entity
     found = series_errors(
-        spec.features,
-        spec.scaler(entity),
-        subject.detector,
-        stretch.values,
-        stretch.start_s,
-        entity,
+        spec.features, spec.scaler(entity), detector, stretch.values, stretch.start_s, entity
     )
     errors = found.combined(spec, entity)
     made = entity_scores(spec, [entity], errors[None])
-    flags = made.flags[0]
-    probability = _probabilities(subject.detector, found.channel_errors, found.live)
-    return Scored(
-        stretch,
-        errors,
-        made.thresholds[0],
-        made.scores[0],
-        flags,
-        alarms_of(config, flags, made.scores[0], errors),
-        probability,
-    )
+    flags, scores = made.flags[0], made.scores[0]
+    alarms = alarms_of(config, flags, scores, errors)
+    probability: NDArray[np.float64] | None = None
+    if hasattr(detector, "probability"):
+        # From the scores that the detector gives itself, before they are combined.
+        own = np.where(found.live, found.channel_errors, np.float32(0))
+        probability = detector.probability(window_errors(own, found.live))
+    return Scored(stretch, errors, made.thresholds[0], scores, flags, alarms, probability)
 
 
 def alarms_of(
@@ -253,93 +211,54 @@ def alarms_of(
     scores: NDArray[np.float32],
     errors: NDArray[np.float32],
 ) -> NDArray[np.bool_]:
-    """Flags that belong to an incident by number and height; deviation and direction are not looked
-    at.
-    """
-    policy, step_s = config.alarm_policy, config.source.step_s
-    at = np.flatnonzero(flags)
-    rule = incident_rule(policy)
+    """Flags that make an incident by number and height, whatever the deviation and direction."""
+    at, step_s = np.flatnonzero(flags), config.source.step_s
+    rule = incident_rule(config.alarm_policy)
     alarms = np.zeros(len(flags), bool)
     for span in incident_spans(at * step_s, scores[at], rule, step_s, errors[at]):
         alarms[at[span.first : span.last + 1]] = True
     return alarms
 
 
-def _probabilities(
-    detector: Detector, channel_errors: NDArray[np.float32], live: NDArray[np.bool_]
-) -> NDArray[np.float64] | None:
-    """The probabilities (n_steps,) of those detectors that state any, from the scores that they
-    give themselves.
-    """
-    state = getattr(detector, "probability", None)
-    if state is None:
-        return None
-    probabilities: NDArray[np.float64] = state(
-        window_errors(np.where(live, channel_errors, np.float32(0)), live)
-    )
-    return probabilities
-
-
 def injected(
     config: DatasetConfig,
     subject: Subject,
     stretch: Stretch,
-    parts: Sequence[Part],
+    parts: Sequence[JudgedPart],
     n: int,
     seed: tuple[int, int],
 ) -> Stretch:
-    """The stretch with anomalies in every part, as the gate puts them; readings that are labelled
-    are ignored.
-    """
+    """The stretch with anomalies in every part, as the gate puts them, but for labels."""
     spec, rng = subject.spec.features, np.random.default_rng(seed)
-    channels = [
-        i for i in range(stretch.values.shape[1]) if np.isfinite(stretch.values[:, i]).any()
-    ]
-    daily, plan = _DAY_S // spec.step_s, []
+    known = np.isfinite(stretch.values).any(axis=0)
+    daily = _DAY_S // spec.step_s
+    plan: list[Injection] = []
     for part in parts:
         steps = part.steps(stretch.start_s, spec.step_s)
-        plan += _plan(steps, channels, n, spec.width, daily, rng)
+        n_steps, channels = steps.stop - steps.start, np.flatnonzero(known).tolist()
+        try:
+            own = injection_plan(n_steps, channels, n, spec.width, rng=rng, daily_steps=daily)
+        except BadInput:
+            # The part is too short for any.
+            continue
+        plan += [replace(one, at=one.at + steps.start) for one in own]
     scale = subject.spec.scaler(stretch.entity).scale
     values = inject_all(stretch.values, plan, spread=scale, rng=rng, daily_steps=daily)
-    kept = [one for one in plan if _is_anomaly(subject, stretch, values, one, daily)]
+    kept = [one for one in plan if _is_anomaly(stretch, values, one, daily)]
     for one in set(plan) - set(kept):
         rows = slice(one.at, one.at + one.length)
         values[rows, one.channel] = stretch.values[rows, one.channel]
+    events = sorted(((one.kind, one.at, one.at + one.length) for one in kept), key=lambda e: e[1])
     marks = np.zeros(len(values), bool)
-    for one in kept:
-        marks[one.at : one.at + one.length] = True
-    events = tuple(
-        (one.kind, one.at, one.at + one.length) for one in sorted(kept, key=lambda one: one.at)
-    )
-    return replace(
-        stretch,
-        values=values,
-        labels=marks,
-        ignored=stretch.ignored | stretch.labels,
-        events=events,
-    )
+    for _, first, end in events:
+        marks[first:end] = True
+    ignored = stretch.ignored | stretch.labels
+    return replace(stretch, values=values, labels=marks, ignored=ignored, events=tuple(events))
 
 
-def _plan(
-    steps: slice, channels: Sequence[int], n: int, width: int, daily: int, rng: np.random.Generator
-) -> list[Injection]:
-    try:
-        plan = injection_plan(
-            steps.stop - steps.start, channels, n, width, rng=rng, daily_steps=daily
-        )
-    except BadInput:
-        return []
-    return [replace(one, at=one.at + steps.start) for one in plan]
-
-
-def _is_anomaly(
-    subject: Subject, stretch: Stretch, values: NDArray[np.float64], one: Injection, daily: int
-) -> bool:
-    """Whether anything was read there, and a contextual one moves the channel by more than days
-    differ.
-    """
-    rows = slice(one.at, one.at + one.length)
-    clean = stretch.values[:, one.channel]
+def _is_anomaly(stretch: Stretch, values: NDArray[np.float64], one: Injection, daily: int) -> bool:
+    """Whether anything was read there; and a contextual one moves more than days differ."""
+    rows, clean = slice(one.at, one.at + one.length), stretch.values[:, one.channel]
     moved = np.abs(values[rows, one.channel] - clean[rows])
     if not np.isfinite(moved).any() or stretch.ignored[rows].all():
         return False

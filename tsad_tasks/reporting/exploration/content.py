@@ -64,8 +64,7 @@ class ExcludedRange:
 
 @dataclass(frozen=True, eq=False)
 class ChannelPreview:
-    """One channel of the training data: distributions of both parts over the same edges, and what
-    stands out.
+    """One channel of the training data: both parts over the same edges, and what stands out.
 
     Attributes
     ----------
@@ -89,9 +88,7 @@ class ChannelPreview:
 
 @dataclass(frozen=True)
 class Jump:
-    """A channel's centre now and when the champion was trained, and how many of the champion's
-    scales lie between.
-    """
+    """A channel's centre now and when the champion was trained, and the shift in its scales."""
 
     entity: str
     channel: str

@@ -1,13 +1,11 @@
-"""What the readings of a dataset look like, and what a training would learn from them; reads
-only.
-"""
+"""What the readings of a dataset look like, and what a training would learn; reads only."""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from datetime import UTC, date, datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from typing import TypeVar
 
 import numpy as np
@@ -19,7 +17,6 @@ from tsad_tasks.base.interval import day_chunks, from_unix_s, hour_ceil, unix_s,
 from tsad_tasks.config import DatasetConfig
 from tsad_tasks.detectors.base import make_folder
 from tsad_tasks.detectors.bundle import read_bundle
-from tsad_tasks.detectors.registry import detector_class
 from tsad_tasks.ingest.accepted_rows import accepted_rows
 from tsad_tasks.ingest.queries import SELECT_LABELS, SELECT_LEDGER_ENDS
 from tsad_tasks.ingest.sources.base import open_source
@@ -29,7 +26,6 @@ from tsad_tasks.model.features import Scaler
 from tsad_tasks.model.periods import autocorrelation, dominant_period, varies
 from tsad_tasks.model.spec import ModelSpec
 from tsad_tasks.reporting.drawing.document import write_whole
-from tsad_tasks.reporting.drawing.series import Times
 from tsad_tasks.reporting.drawing.thinning import thinned
 from tsad_tasks.reporting.exploration.content import (
     ChannelPreview,
@@ -55,20 +51,26 @@ from tsad_tasks.storage.artifacts import place
 from tsad_tasks.storage.datasets import select_dataset, select_entities, select_layouts
 from tsad_tasks.storage.readings import read_blocks
 from tsad_tasks.storage.store import Store
-from tsad_tasks.training.exclusions import counted, exclusions_of, extreme_values, left_out
-from tsad_tasks.training.fit import (
-    Scales,
+from tsad_tasks.training.exclusions import (
+    LeftOut,
+    counted,
+    exclusions_of,
+    extreme_values,
+    left_out,
+)
+from tsad_tasks.training.kept import prepare_training
+from tsad_tasks.training.queries import SELECT_CHAMPION_AT, Exclusion
+from tsad_tasks.training.reader import (
     Scope,
     TrainingRange,
     TrainingReader,
     evenly,
     feature_spec_of,
-    fit_scales,
-    prepare_training,
     training_range,
     training_scopes,
 )
-from tsad_tasks.training.queries import SELECT_CHAMPION_AT, Exclusion
+from tsad_tasks.training.retrain import Retraining
+from tsad_tasks.training.survey import scales_of, surveyed
 
 Number = TypeVar("Number", bound=np.generic)
 
@@ -113,8 +115,7 @@ class Explored:
 def explored_range(
     store: Store, config: DatasetConfig, start_at: datetime | None, end_at: datetime | None
 ) -> tuple[datetime, datetime]:
-    """Whole hours to explore: what was asked for, else the training range before the newest
-    reading.
+    """Whole hours to explore: as asked, else the training range before the newest reading.
 
     Raises
     ------
@@ -183,19 +184,16 @@ def warehouse_readings(
         for label in labels
         if label.entity_id in ids
     )
-    marks = label_marks(names, ranges, start_at, blocks.values.shape[1], layout.step_s)
-    times = np.array([unix_s(flag.at) for flag in flags], np.int64) if is_scored else None
-    values = np.asarray(blocks.values[:, :, columns], np.float64)
     return Explored(
-        tuple(names),
-        len(known),
-        start_at,
-        end_at,
-        layout.step_s,
-        values,
-        marks,
-        ranges,
-        times,
+        entities=tuple(names),
+        n_all_entities=len(known),
+        start_at=start_at,
+        end_at=end_at,
+        step_s=layout.step_s,
+        values=np.asarray(blocks.values[:, :, columns], np.float64),
+        labelled=label_marks(names, ranges, start_at, blocks.values.shape[1], layout.step_s),
+        labels=ranges,
+        flag_times_s=np.array([unix_s(flag.at) for flag in flags], np.int64) if is_scored else None,
         from_source=False,
     )
 
@@ -215,7 +213,7 @@ def source_readings(
             read = source.read(*span_us)
             parts.append(accepted_rows(read, config, (), span_us, Tally()))
     every = sorted({name for part in parts for name in part.entity_names})
-    names = _chosen(every, entity)
+    names, step_s = _chosen(every, entity), config.source.step_s
     values, marks = [], []
     for part in parts:
         position = {name: i for i, name in enumerate(part.entity_names)}
@@ -223,19 +221,26 @@ def source_readings(
         values.append(_rows(part.gridded.values, rows, np.nan))
         marks.append(_rows(part.labelled, rows, False))
     labelled = np.concatenate(marks, axis=1)
-    ranges = _ranges_of(names, labelled, start_at, config.source.step_s)
-    joined = np.concatenate(values, axis=1)
     return Explored(
-        tuple(names),
-        len(every),
-        start_at,
-        end_at,
-        config.source.step_s,
-        joined,
-        labelled,
-        ranges,
-        None,
-        True,
+        entities=tuple(names),
+        n_all_entities=len(every),
+        start_at=start_at,
+        end_at=end_at,
+        step_s=step_s,
+        values=np.concatenate(values, axis=1),
+        labelled=labelled,
+        labels=tuple(
+            LabelRange(
+                name,
+                start_at + timedelta(seconds=first * step_s),
+                start_at + timedelta(seconds=end * step_s),
+                "source",
+            )
+            for name, row in zip(names, labelled, strict=True)
+            for first, end in runs(row).tolist()
+        ),
+        flag_times_s=None,
+        from_source=True,
     )
 
 
@@ -269,31 +274,12 @@ def label_marks(
     step_s: int,
 ) -> NDArray[np.bool_]:
     """bool (n_entities, n_steps), which steps lie in a label."""
-    marks = np.zeros((len(names), n_steps), bool)
+    marks, start_s = np.zeros((len(names), n_steps), bool), unix_s(start_at)
     for label in labels:
         if label.entity in names:
-            ends = [
-                -(-(unix_s(at) - unix_s(start_at)) // step_s)
-                for at in (label.start_at, label.end_at)
-            ]
+            ends = [-(-(unix_s(at) - start_s) // step_s) for at in (label.start_at, label.end_at)]
             marks[list(names).index(label.entity), max(ends[0], 0) : max(ends[1], 0)] = True
     return marks
-
-
-def _ranges_of(
-    names: Sequence[str], marks: NDArray[np.bool_], start_at: datetime, step_s: int
-) -> tuple[LabelRange, ...]:
-    first_s = unix_s(start_at)
-    return tuple(
-        LabelRange(
-            name,
-            from_unix_s(first_s + int(a) * step_s),
-            from_unix_s(first_s + int(b) * step_s),
-            "source",
-        )
-        for name, row in zip(names, marks, strict=True)
-        for a, b in runs(row)
-    )
 
 
 def explored_content(
@@ -304,7 +290,22 @@ def explored_content(
     preview: TrainingPreview | None = None,
 ) -> ExplorationContent:
     """Everything that an exploration shows of these readings."""
-    days, day_of = _days(found, config)
+    # The site's days: no zone changes within an hour, so hours are the unit.
+    per_hour = 3600 // found.step_s
+    hours = found.times_s[::per_hour].tolist()
+    local = [from_unix_s(hour).astimezone(config.zone).date() for hour in hours]
+    days = tuple(sorted(set(local)))
+    position = {day: i for i, day in enumerate(days)}
+    day_of = np.repeat(np.array([position[day] for day in local], np.int64), per_hour)
+    n_steps = np.maximum(np.bincount(day_of, minlength=len(days)), 1)
+    n_anomalies = None
+    if found.flag_times_s is not None:
+        steps = (found.flag_times_s - unix_s(found.start_at)) // found.step_s
+        n_anomalies = np.bincount(day_of[steps], minlength=len(days)).astype(np.float64)
+    # The median over entities, pair by pair, of those that know it.
+    stacked = np.stack([correlations(part) for part in found.values])
+    known = np.isfinite(stacked).any(axis=0)
+    medians = np.nanmedian(np.where(known, stacked, 0.0), axis=0)
     channels = tuple(_channel_view(config, found, i) for i in range(len(config.channel_names)))
     return ExplorationContent(
         dataset=config.dataset,
@@ -318,120 +319,53 @@ def explored_content(
         n_all_entities=found.n_all_entities,
         from_source=found.from_source,
         channels=channels,
-        correlations=_median_of([correlations(part) for part in found.values]),
+        correlations=np.where(known, medians, np.nan),
         days=days,
         missing=missing_shares(found.values, day_of),
         labels=found.labels,
-        labelled_share=_daily(found.labelled.mean(axis=0), day_of, len(days)),
-        n_anomalies=_anomalies_by_day(found, day_of, len(days)),
-        series=_key_series(config, found, channels),
+        labelled_share=np.bincount(day_of, found.labelled.mean(axis=0), len(days)) / n_steps,
+        n_anomalies=n_anomalies,
+        series=_key_series(found, channels),
         preview=preview,
     )
 
 
-def _days(found: Explored, config: DatasetConfig) -> tuple[tuple[date, ...], NDArray[np.int64]]:
-    """The site's days, and the position of each step's day; hours are the unit, as no zone changes
-    within one.
-    """
-    hours = found.times_s[:: 3600 // found.step_s]
-    local = [from_unix_s(int(hour)).astimezone(config.zone).date() for hour in hours]
-    days = sorted(set(local))
-    position = {day: i for i, day in enumerate(days)}
-    of_hour = np.array([position[day] for day in local], np.int64)
-    return tuple(days), np.repeat(of_hour, 3600 // found.step_s)
-
-
-def _daily(
-    share: NDArray[np.float64], day_of: NDArray[np.int64], n_days: int
-) -> NDArray[np.float64]:
-    return np.bincount(day_of, share, n_days) / np.maximum(np.bincount(day_of, minlength=n_days), 1)
-
-
-def _anomalies_by_day(
-    found: Explored, day_of: NDArray[np.int64], n_days: int
-) -> NDArray[np.float64] | None:
-    if found.flag_times_s is None:
-        return None
-    steps = (found.flag_times_s - unix_s(found.start_at)) // found.step_s
-    return np.bincount(day_of[steps], minlength=n_days).astype(np.float64)
-
-
-def _median_of(matrices: Sequence[NDArray[np.float64]]) -> NDArray[np.float64]:
-    """The median of the known values, place by place."""
-    stacked = np.stack(matrices)
-    known = np.isfinite(stacked).any(axis=0)
-    return np.where(known, np.nanmedian(np.where(known, stacked, 0.0), axis=0), np.nan)
-
-
 def _channel_view(config: DatasetConfig, found: Explored, channel: int) -> ChannelView:
     name = config.channel_names[channel]
-    values = found.values[:, :, channel]
+    values, marks = found.values[:, :, channel], found.labelled
     shown = histogram(values)
-    labelled = (
-        histogram(values[found.labelled], edges=shown.edges) if found.labelled.any() else None
-    )
     lags = min(values.shape[1] // 2, MAX_LAG_S // found.step_s)
     unknown = np.full(lags + 1, np.nan)
-    alike = _mean_of([autocorrelation(row, lags) if varies(row) else unknown for row in values])
+    alike = np.stack([autocorrelation(row, lags) if varies(row) else unknown for row in values])
+    n_known = np.isfinite(alike).sum(axis=0)
+    mean = np.nansum(alike, axis=0) / np.maximum(n_known, 1)
     period = dominant_period(values.T, lags) if lags > 1 else None
     return ChannelView(
-        name,
-        config.source.channels[name].unit or "",
-        channel_summary(values.ravel()),
-        shown,
-        labelled,
-        alike,
-        float(found.step_s),
-        None if period is None else float(period * found.step_s),
+        name=name,
+        unit=config.source.channels[name].unit or "",
+        summary=channel_summary(values.ravel()),
+        histogram=shown,
+        labelled=histogram(values[marks], edges=shown.edges) if marks.any() else None,
+        autocorrelation=np.where(n_known > 0, mean, np.nan),
+        lag_s=float(found.step_s),
+        period_s=None if period is None else float(period * found.step_s),
     )
 
 
-def _mean_of(rows: Sequence[NDArray[np.float64]]) -> NDArray[np.float64]:
-    stacked = np.stack(rows)
-    known = np.isfinite(stacked)
-    total = np.where(known, stacked, 0.0).sum(axis=0)
-    return np.where(known.any(axis=0), total / np.maximum(known.sum(axis=0), 1), np.nan)
-
-
-def _key_series(
-    config: DatasetConfig, found: Explored, channels: Sequence[ChannelView]
-) -> tuple[KeySeries, ...]:
-    """The channels of one entity, of all those with labels the one with the most: what a person
-    looks at first.
-    """
-    entity = int(
-        np.argmax(found.labelled.sum(axis=1) * 10**9 + np.isfinite(found.values).sum(axis=(1, 2)))
-    )
-    varied = [
-        i
-        for i, view in enumerate(channels)
-        if view.summary.n_known and not view.summary.is_constant
-    ]
-    times = found.times_s.astype("datetime64[s]")
-    return tuple(
-        _thinned_series(
-            found.entities[entity],
-            channels[i],
-            times,
-            found.values[entity, :, i],
-            found.labelled[entity],
-        )
-        for i in varied[:MAX_SERIES]
-    )
-
-
-def _thinned_series(
-    entity: str,
-    view: ChannelView,
-    times: Times,
-    values: NDArray[np.float64],
-    labelled: NDArray[np.bool_],
-) -> KeySeries:
-    width = max(2, 2 * -(-len(values) // SERIES_POINTS))
-    kept = (
-        thinned(values, labelled, width) if len(values) > SERIES_POINTS else np.arange(len(values))
-    )
-    return KeySeries(entity, view.name, view.unit, times[kept], values[kept])
+def _key_series(found: Explored, channels: Sequence[ChannelView]) -> tuple[KeySeries, ...]:
+    """The channels of the entity with the most labels, else readings: what to look at first."""
+    n_readings = np.isfinite(found.values).sum(axis=(1, 2))
+    entity = int(np.argmax(found.labelled.sum(axis=1) * 10**9 + n_readings))
+    name, marks, times = found.entities[entity], found.labelled[entity], found.times_s
+    series = []
+    for i, view in enumerate(channels):
+        if view.summary.n_known and not view.summary.is_constant:
+            values, kept = found.values[entity, :, i], np.arange(len(times))
+            if len(times) > SERIES_POINTS:
+                kept = thinned(values, marks, max(2, 2 * -(-len(values) // SERIES_POINTS)))
+            shown = times[kept].astype("datetime64[s]")
+            series.append(KeySeries(name, view.name, view.unit, shown, values[kept]))
+    return tuple(series[:MAX_SERIES])
 
 
 def training_preview(
@@ -450,17 +384,49 @@ def training_preview(
         span, scope = training_range(config, end_at), _whole_scope(store, config)
         exclusions = exclusions_of(store, config, scope, span, lineage)
         reader = TrainingReader.of_store(store, config, span, exclusions)
-        scales = fit_scales(reader, scope)
+        survey = surveyed(reader, scope)
+        scales = scales_of(config, span, survey)
         prepared = prepare_training(reader, scope, scales)
-        if not detector_class(config.detector.name).folds:
-            exclusions += extreme_values(prepared, scope, span)
+        if not reader.folds:
+            exclusions = [*exclusions, *extreme_values(prepared.n_extreme.tolist(), scope, span)]
         counts = len(prepared.ends), prepared.n_available
-        preview = preview_of(reader, scope, exclusions, scales.running_hours, counts)
-        return replace(preview, jumps=_jumps(store, config, span, scales, lineage))
+        lost = survey.left_out.with_extremes(exclusions)
+        preview = preview_of(reader, scope, exclusions, scales.running_hours, counts, lost)
+        return replace(preview, jumps=jumps(store, config, span, scales.own, lineage))
 
 
-def _jumps(
-    store: Store, config: DatasetConfig, span: TrainingRange, scales: Scales, lineage: str
+def prepared_preview(run: Retraining) -> TrainingPreview:
+    """The same of a retraining whose windows are made: from its files."""
+    names: dict[int, str] = {}
+    exclusions: list[Exclusion] = []
+    hours: dict[str, float] = {}
+    own: dict[str, Scaler] = {}
+    lost, n_windows, n_available = LeftOut(0, 0, {}), 0, 0
+    for scope, folder in run.scopes():
+        survey, scales = folder.survey(), folder.scales()
+        with folder.kept(run.config) as (kept, _, _):
+            counts = kept.n_windows, kept.n_available, kept.n_extreme
+        n_windows, n_available = n_windows + counts[0], n_available + counts[1]
+        exclusions += survey.exclusions
+        if counts[2]:
+            exclusions += extreme_values(counts[2], scope, run.span)
+        lost += survey.left_out
+        hours |= scales.running_hours
+        own |= scales.own
+        names |= {key: name for name, key in scope.entities}
+    scope = Scope(0, "all", tuple(sorted((name, key) for key, name in names.items())))
+    reader = TrainingReader.of_store(run.store, run.config, run.span, exclusions)
+    lost = lost.with_extremes(exclusions)
+    preview = preview_of(reader, scope, exclusions, hours, (n_windows, n_available), lost)
+    return replace(preview, jumps=jumps(run.store, run.config, run.span, own, run.lineage))
+
+
+def jumps(
+    store: Store,
+    config: DatasetConfig,
+    span: TrainingRange,
+    own: Mapping[str, Scaler],
+    lineage: str,
 ) -> tuple[Jump, ...]:
     """The channels that moved most since the champion was trained, of entities with their own scale
     then and now.
@@ -478,13 +444,11 @@ def _jumps(
         if champion is not None:
             bundle = read_bundle(place(champion.artifact_uri), expected_sha256=champion.sha256)
             former = ModelSpec.from_json(bundle.spec)
-            both = [
-                name for name, _ in scope.entities if name in former.scalers and name in scales.own
-            ]
+            both = [name for name, _ in scope.entities if name in former.scalers and name in own]
             found += [
                 jump
                 for name in both
-                for jump in _jumps_of(name, config.channel_names, former, scales.own[name])
+                for jump in _jumps_of(name, config.channel_names, former, own[name])
             ]
     return tuple(sorted(found, key=lambda jump: -abs(jump.shift))[:MAX_JUMPS])
 
@@ -513,9 +477,14 @@ def preview_of(
     exclusions: Sequence[Exclusion],
     running_hours: Mapping[str, float],
     n_windows: tuple[int, int],
+    lost: LeftOut | None = None,
 ) -> TrainingPreview:
     """A training range for a person to look at; `n_windows` are those learned from, and those that
     there are.
+
+    Parameters
+    ----------
+    lost : how much is left out; None: that is read.
     """
     config, span = reader.config, reader.span
     names = {key: name for name, key in scope.entities}
@@ -525,7 +494,7 @@ def preview_of(
     )
     out = [reader.excluded(key, span.start_at, span.end_at) for _, key in scope.entities]
     sides = _Sides.of(reader, scope)
-    lost = left_out(reader, scope, counted(exclusions, config))
+    lost = lost or left_out(reader, scope, counted(exclusions, config))
     return TrainingPreview(
         start_at=span.start_at,
         split_at=span.split_at,
@@ -551,9 +520,7 @@ def preview_of(
 
 @dataclass(frozen=True, eq=False)
 class _Sides:
-    """What is learned from and what is held out, of some entities, NaN where a training leaves it
-    out.
-    """
+    """What is learned from and what is held out, NaN where a training leaves it out."""
 
     entities: Sequence[str]
     learned: NDArray[np.float64]
@@ -592,18 +559,12 @@ class _Sides:
 
 
 def _farthest(rows: NDArray[np.float64]) -> tuple[int, int]:
-    """Row and column of the value farthest from its row's median; the first one where nothing is
-    known.
-    """
-    distances = np.abs(rows - _medians(rows))
+    """Row and column of the value farthest from its row's median; the first where none is known."""
+    known = (row[np.isfinite(row)] for row in rows)
+    medians = np.array([[np.median(row) if row.size else 0.0] for row in known])
+    distances = np.abs(rows - medians)
     worst = int(np.argmax(np.where(np.isfinite(distances), distances, -1.0)))
     return worst // rows.shape[1], worst % rows.shape[1]
-
-
-def _medians(rows: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Each row's own median, (n_rows, 1); 0 where it knows nothing."""
-    known = (row[np.isfinite(row)] for row in rows)
-    return np.array([[np.median(row) if row.size else 0.0] for row in known])
 
 
 def write_exploration(

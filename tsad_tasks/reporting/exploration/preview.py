@@ -14,13 +14,13 @@ from tsad_tasks.base.errors import NothingToDo
 from tsad_tasks.reporting.exploration.content import ExplorationContent, Jump, TrainingPreview
 from tsad_tasks.reporting.exploration.explore import (
     explored_content,
-    training_preview,
+    prepared_preview,
     warehouse_readings,
     write_exploration,
 )
-from tsad_tasks.reporting.exploration.pages import preview_text
+from tsad_tasks.reporting.exploration.preview_pages import preview_text
 from tsad_tasks.text.formats import count_text, counted, share_text
-from tsad_tasks.training.retrain import Retraining, settled, write_training_decision
+from tsad_tasks.training.retrain import Retraining, with_chosen_window, write_training_decision
 
 _FILE = "preview.json"
 
@@ -59,15 +59,13 @@ class Answer:
 
 
 def preview_run(run: Retraining) -> PreviewSummary:
-    """Task `preview`: what task `exclusions` left to learn from, as numbers and as a PDF in the
-    run's artifacts.
-
-    Raises
-    ------
-    BadInput
-        When there are too few running hours to train.
+    """Task `preview`: what will be learned from, which tasks `exclusions` to `windows` have
+    prepared, as numbers and as a PDF in the run's artifacts.
     """
-    content = _content(settled(run))
+    run = with_chosen_window(run)
+    readings = warehouse_readings(run.store, run.config, run.span.start_at, run.span.end_at)
+    preview = prepared_preview(run)
+    content = explored_content(run.config, readings, generated_at=utc_now(), preview=preview)
     place = (
         run.artifacts
         / "explorations"
@@ -78,13 +76,6 @@ def preview_run(run: Retraining) -> PreviewSummary:
     summary = summary_of(content, pdf)
     (run.folder / _FILE).write_text(json.dumps(asdict(summary)))
     return summary
-
-
-def _content(run: Retraining) -> ExplorationContent:
-    span = run.span
-    preview = training_preview(run.store, run.config, span.end_at, run.lineage)
-    readings = warehouse_readings(run.store, run.config, span.start_at, span.end_at)
-    return explored_content(run.config, readings, generated_at=utc_now(), preview=preview)
 
 
 def summary_of(content: ExplorationContent, pdf: str) -> PreviewSummary:
@@ -106,7 +97,8 @@ def summary_of(content: ExplorationContent, pdf: str) -> PreviewSummary:
 def markdown(content: ExplorationContent, preview: TrainingPreview, pdf: str) -> str:
     """What will be learned from, for the approval form."""
     ends = " to ".join(f"{at:%Y-%m-%d %H:%M}" for at in (preview.start_at, preview.end_at))
-    readings = f"{count_text(preview.n_readings)} readings of {counted(preview.n_entities, 'entity', 'entities')}"
+    entities = counted(preview.n_entities, "entity", "entities")
+    readings = f"{count_text(preview.n_readings)} readings of {entities}"
     lost = [
         f"| {reason} | {count_text(n)} | {share_text(share)} |"
         for reason, n, share in preview.left_out
@@ -127,9 +119,7 @@ def markdown(content: ExplorationContent, preview: TrainingPreview, pdf: str) ->
 
 
 def jumps_table(jumps: tuple[Jump, ...]) -> str:
-    """The channels that moved most, in Markdown; a sentence where there is nothing to compare
-    with.
-    """
+    """The channels that moved most, in Markdown; a sentence where nothing can be compared."""
     if not jumps:
         return "No champion to compare with: no jumps."
     rows = [

@@ -1,5 +1,4 @@
-"""What readings look like before a model sees them: extremes, distributions, correlations, periods,
-gaps.
+"""What readings look like: extremes, distributions, correlations, gaps.
 
 Values are (n_steps, n_channels) on a grid, NaN where nothing was read. What is not known stays NaN.
 """
@@ -65,24 +64,20 @@ def channel_summary(values: Float) -> ChannelSummary:
     missing = 1 - known.size / values.size if values.size else math.nan
     if not known.size:
         return ChannelSummary(0, missing, *(math.nan,) * 4, (math.nan,) * len(QUANTILES), 0)
-    quantiles = tuple(np.quantile(known, QUANTILES).tolist())
-    n_extreme = int(np.count_nonzero(extreme(known)))
-    low, high = float(known.min()), float(known.max())
     return ChannelSummary(
-        known.size,
-        missing,
-        float(known.mean()),
-        float(known.std()),
-        low,
-        high,
-        quantiles,
-        n_extreme,
+        n_known=known.size,
+        missing_share=missing,
+        mean=float(known.mean()),
+        std=float(known.std()),
+        low=float(known.min()),
+        high=float(known.max()),
+        quantiles=tuple(np.quantile(known, QUANTILES).tolist()),
+        n_extreme=int(np.count_nonzero(extreme(known))),
     )
 
 
 def extreme(values: Float, n_spreads: float = EXTREME_SPREADS) -> NDArray[np.bool_]:
-    """Whether each value, (n,), is farther from the median than `n_spreads` robust standard
-    deviations.
+    """Whether each value, (n,), is more than `n_spreads` robust deviations off the median.
 
     The spread is the interquartile range over 1.349; where that is 0, the standard deviation.
 
@@ -100,9 +95,7 @@ def extreme(values: Float, n_spreads: float = EXTREME_SPREADS) -> NDArray[np.boo
 
 @dataclass(frozen=True, eq=False)
 class Histogram:
-    """Counts (n_bins,) between edges (n_bins + 1,), and how many values lie below and above
-    them.
-    """
+    """Counts (n_bins,) between edges (n_bins + 1,), and how many lie below and above."""
 
     counts: NDArray[np.int64]
     edges: Float
@@ -113,31 +106,25 @@ class Histogram:
 def histogram(
     values: NDArray[np.floating[Any]], *, n_bins: int = 40, edges: Float | None = None
 ) -> Histogram:
-    """The distribution of the known values; by default over the middle 99.8 %, so that one spike
-    does not flatten it.
+    """The distribution of known values, by default of the middle 99.8 %: no spike flattens it.
 
-    >>> histogram(np.array([0.0, 1.0, 1.0, np.nan]), edges=np.array([0.0, 0.5, 1.0])).counts.tolist()
+    >>> values, edges = np.array([0.0, 1.0, 1.0, np.nan]), np.array([0.0, 0.5, 1.0])
+    >>> histogram(values, edges=edges).counts.tolist()
     [1, 2]
     """
     known = values[np.isfinite(values)].astype(np.float64)
-    bounds = _edges(known, n_bins) if edges is None else edges
-    counts, _ = np.histogram(known, bounds)
-    below, above = (int(np.count_nonzero(side)) for side in (known < bounds[0], known > bounds[-1]))
-    return Histogram(counts.astype(np.int64), bounds, below, above)
-
-
-def _edges(known: Float, n_bins: int) -> Float:
-    if not known.size:
-        return np.linspace(0.0, 1.0, n_bins + 1)
-    low, high = np.quantile(known, (0.001, 0.999)).tolist()
-    if low == high:
-        low, high = low - 0.5 * (abs(low) or 1.0), high + 0.5 * (abs(high) or 1.0)
-    return np.linspace(low, high, n_bins + 1)
+    if edges is None:
+        low, high = np.quantile(known, (0.001, 0.999)).tolist() if known.size else (0.0, 1.0)
+        if low == high:
+            low, high = low - 0.5 * (abs(low) or 1.0), high + 0.5 * (abs(high) or 1.0)
+        edges = np.linspace(low, high, n_bins + 1)
+    counts, _ = np.histogram(known, edges)
+    below, above = (int(np.count_nonzero(side)) for side in (known < edges[0], known > edges[-1]))
+    return Histogram(counts.astype(np.int64), edges, below, above)
 
 
 def distance_of_distributions(first: Float, second: Float) -> float:
-    """The largest difference of two distribution functions, 0 to 1: the Kolmogorov–Smirnov
-    statistic.
+    """The Kolmogorov–Smirnov statistic: the largest difference of two distributions, 0 to 1.
 
     Unknown values are left out; NaN where one side has none. Neighbouring readings resemble one
     another, so no p-value is given: it would be far too small.
@@ -156,8 +143,7 @@ def distance_of_distributions(first: Float, second: Float) -> float:
 
 
 def correlations(values: Float) -> Float:
-    """Pearson correlations of all pairs of channels, (n_channels, n_channels), over the steps that
-    both know.
+    """Pearson correlations, (n_channels, n_channels), over the steps that both channels know.
 
     NaN where fewer than 10 steps are shared or a channel does not vary in them.
 
@@ -170,7 +156,8 @@ def correlations(values: Float) -> Float:
     [1.0, -1.0, nan]
     """
     known = np.isfinite(values)
-    centred = np.where(known, values - _means(values, known), 0.0)
+    means = np.where(known, values, 0.0).sum(axis=0) / np.maximum(known.sum(axis=0), 1)
+    centred = np.where(known, values - means, 0.0)
     marks = known.astype(np.float64)
     n = marks.T @ marks
     with np.errstate(invalid="ignore", divide="ignore"):
@@ -183,11 +170,6 @@ def correlations(values: Float) -> Float:
         varies = variance > 1e-12 * np.maximum(square / n, 1e-300)
     usable = (n >= MIN_PAIRS) & varies & varies.T
     return np.where(usable, np.clip(found, -1.0, 1.0), np.nan)
-
-
-def _means(values: Float, known: NDArray[np.bool_]) -> Float:
-    count = np.maximum(known.sum(axis=0), 1)
-    return np.asarray(np.where(known, values, 0.0).sum(axis=0) / count, np.float64)
 
 
 def missing_shares(values: Float, days: NDArray[np.int64]) -> Float:
@@ -208,6 +190,5 @@ def missing_shares(values: Float, days: NDArray[np.int64]) -> Float:
     n_days = int(days.max()) + 1 if days.size else 0
     steps = np.bincount(days, minlength=n_days)
     columns = [np.bincount(days, weights=column, minlength=n_days) for column in share.T]
-    return np.array([column / np.maximum(steps, 1) for column in columns]).reshape(
-        share.shape[1], n_days
-    )
+    shares = np.array([column / np.maximum(steps, 1) for column in columns])
+    return shares.reshape(share.shape[1], n_days)

@@ -4,11 +4,10 @@ from __future__ import annotations
 
 from tsad_tasks.reporting.drawing.flow import (
     Block,
-    Row,
     TableColumn,
+    figure_columns,
     heading,
-    paragraph,
-    table_blocks,
+    told_table,
 )
 from tsad_tasks.reporting.period.content import AuditRow, ReportContent
 from tsad_tasks.text.formats import NO_DATA, date_text, duration_text, figure_text, share_text
@@ -16,52 +15,41 @@ from tsad_tasks.text.formats import NO_DATA, date_text, duration_text, figure_te
 _COLUMNS = (
     TableColumn("Model", width=88),
     TableColumn("Week from", width=58),
-    TableColumn("Days", align="right", width=28),
-    TableColumn("Found", align="right", width=36),
-    TableColumn("Precision", align="right", width=44),
-    TableColumn("Delay", align="right", width=44),
-    TableColumn("False a day", align="right", width=52),
-    TableColumn("All a day", align="right", width=44),
-    TableColumn("Expected", align="right", width=44),
+    *figure_columns("Days", width=28),
+    *figure_columns("Found", width=36),
+    *figure_columns("Precision", "Delay", width=44),
+    *figure_columns("False a day", width=52),
+    *figure_columns("All a day", "Expected", width=44),
 )
 _TEXT = (
-    "By labels and verdicts. Found: of the anomalies that people know of. Precision: of the "
-    "incidents that somebody"
-    " judged. False: incidents that somebody called so. Expected: incidents a day while nothing is "
-    "wrong."
+    "Counted by labels and verdicts. Found is out of the anomalies that people know of. Precision "
+    "is the share of right ones among the incidents that somebody judged. False incidents are "
+    "those that somebody called so. Expected is how many come a day while nothing is wrong."
 )
 
 
 def audit_blocks(content: ReportContent, width: float) -> list[Block]:
     """A row for each model and week; nothing where no week was audited."""
-    if not content.audit:
-        return []
-    rows = [_row(one) for one in content.audit]
-    return [
-        heading("Self-audit"),
-        paragraph(_TEXT, width, keep_with_next=True),
-        *table_blocks(_COLUMNS, rows, width),
-    ]
 
-
-def _row(row: AuditRow) -> Row:
-    return Row(
-        [
+    def cells(row: AuditRow) -> list[str]:
+        delay_s = row.median_delay_s
+        delay = NO_DATA if delay_s is None else duration_text(abs(delay_s))
+        return [
             row.model,
             # Weeks are those of UTC.
             date_text(row.week_at, "UTC"),
             figure_text(row.days),
             f"{row.n_found} of {row.n_known}",
             share_text(row.precision),
-            NO_DATA if row.median_delay_s is None else _delay_text(row.median_delay_s),
-            *(NO_DATA if one is None else figure_text(one) for one in _rates(row)),
+            f"{delay} early" if delay_s is not None and delay_s < 0 else delay,
+            figure_text(row.false_alarms_per_day),
+            figure_text(row.incidents_per_day),
+            figure_text(row.expected_incidents_per_day),
         ]
-    )
 
-
-def _rates(row: AuditRow) -> tuple[float | None, float | None, float | None]:
-    return row.false_alarms_per_day, row.incidents_per_day, row.expected_per_day
-
-
-def _delay_text(seconds: float) -> str:
-    return duration_text(seconds) if seconds >= 0 else f"{duration_text(-seconds)} early"
+    if not content.audit:
+        return []
+    return [
+        heading("Self-audit"),
+        *told_table(_TEXT, _COLUMNS, [cells(row) for row in content.audit], width),
+    ]

@@ -1,39 +1,43 @@
-"""Everything that a report shows, as plain values: a step reads them, this package only draws them.
+"""Everything that a report shows, as plain values: a step reads them, the pages only draw them.
 
 Arrays of times are `datetime64` in UTC, single times are aware datetimes; NaN is an unknown number.
 """
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import date, datetime
-from typing import Literal
 
+from tsad_tasks.base.enums import SHADOW_SUFFIX, HourStatus, Severity
 from tsad_tasks.base.rule import RuleResult
 from tsad_tasks.reporting.drawing.series import (
     ChannelSeries,
     Floats,
     HeatMap,
     ScoreSeries,
-    Severity,
     expect_lengths,
 )
 
-SCORED_STATUSES = ("scored", "partial", "unknown_entity_scale")
+SCORED_STATUSES = tuple(status for status in HourStatus if status.has_scores)
 
 
 @dataclass(frozen=True, eq=False)
 class IncidentPage:
-    """One incident with what is needed to judge it. `ended_at` is None while it is open, `verdict`
-    until it has one.
+    """One incident with what is needed to judge it.
+
+    Attributes
+    ----------
+    state : open or closed; `kind` is point or collective.
+    ended_at : None while it is open; `verdict` is None until it has one.
     """
 
     incident_id: str
     entity: str
     severity: Severity
-    state: Literal["open", "closed"]
-    kind: Literal["point", "collective"]
+    state: str
+    kind: str
     started_at: datetime
     ended_at: datetime | None
     sentence: str
@@ -57,6 +61,11 @@ class IncidentPage:
                 f"Expected a heat map row for each of {len(self.channels)} channels."
                 f" Received: {len(self.heat.errors)} rows in {self.incident_id}."
             )
+
+    @property
+    def key(self) -> str:
+        """The bookmark of its page."""
+        return f"incident-{self.incident_id.encode().hex()}"
 
     @property
     def error_ratio(self) -> float:
@@ -85,8 +94,8 @@ class AnomalyRow:
 
 @dataclass(frozen=True)
 class QualityRow:
-    """One finding about a channel's readings: constant, stuck, at range limit, out of range, unit
-    jump, …
+    """What was found of a channel's readings: constant, stuck, at range limit, unit jump and so on;
+    or what was not taken from the source as it came.
     """
 
     entity: str
@@ -100,10 +109,12 @@ class QualityRow:
 
 @dataclass(frozen=True, eq=False)
 class EntityCoverage:
-    """Hours of one entity by status. `n_hours_expected` leaves out `off`; `day_shares` is the
-    scored share per day.
+    """Hours of one entity by status.
 
-    NaN in `day_shares` is a day on which nothing was expected.
+    Attributes
+    ----------
+    n_hours_expected : without those in which it was off
+    day_shares : (n_days,), the scored share of each day; NaN where nothing was expected
     """
 
     entity: str
@@ -115,6 +126,13 @@ class EntityCoverage:
     def n_hours_scored(self) -> int:
         """Hours with a score, in full, in part or provisional."""
         return sum(self.n_hours_by_status.get(status, 0) for status in SCORED_STATUSES)
+
+    @property
+    def scored_share(self) -> float:
+        """Share of the expected hours that have a score; 1 where none was expected."""
+        if not self.n_hours_expected:
+            return 1.0
+        return min(1.0, self.n_hours_scored / self.n_hours_expected)
 
 
 @dataclass(frozen=True)
@@ -131,18 +149,15 @@ class Coverage:
     @property
     def n_hours_by_status(self) -> dict[str, int]:
         """Hours of all entities by status."""
-        total: dict[str, int] = {}
+        total: Counter[str] = Counter()
         for entity in self.entities:
-            for status, n_hours in entity.n_hours_by_status.items():
-                total[status] = total.get(status, 0) + n_hours
-        return total
+            total.update(entity.n_hours_by_status)
+        return dict(total)
 
 
 @dataclass(frozen=True, eq=False)
 class ModelCard:
-    """One model: what it is, what it learned from, how it was judged. `role` is champion, shadow,
-    rejected, …
-    """
+    """One model: what it is, what it learned from, how it was judged; `role` in words."""
 
     name: str
     detector: str
@@ -168,11 +183,10 @@ class ModelCard:
 
 @dataclass(frozen=True)
 class AuditRow:
-    """What a model did in a week, by labels and verdicts; None where nothing is known or was
-    expected.
-    """
+    """What a model did in a week, by labels and verdicts; None where nothing is known."""
 
-    model: str
+    version: int
+    lineage: str
     week_at: datetime
     days: float
     n_known: int
@@ -182,7 +196,13 @@ class AuditRow:
     median_delay_s: float | None
     false_alarms_per_day: float | None
     incidents_per_day: float | None
-    expected_per_day: float | None
+    expected_incidents_per_day: float | None
+
+    @property
+    def model(self) -> str:
+        """Its version and what it was then; a challenger's weeks are those in the shadow."""
+        role = "challenger" if self.lineage.endswith(SHADOW_SUFFIX) else "champion"
+        return f"v{self.version}, {role}"
 
 
 @dataclass(frozen=True)
@@ -199,9 +219,7 @@ class SuppressedRow:
 
 @dataclass(frozen=True)
 class Headline:
-    """The figures of the cover. `alarm_budget` counts incidents for the period; `highest_ratio` is
-    error/threshold.
-    """
+    """The figures of the cover; `highest_ratio` is error / threshold."""
 
     n_entities: int
     n_hours_scored: int
@@ -218,20 +236,28 @@ class Headline:
         """Incidents of every severity."""
         return sum(self.n_incidents.values())
 
+    @property
+    def scored_share(self) -> float | None:
+        """Share of the expected hours that have a score; None where none was expected."""
+        return self.n_hours_scored / self.n_hours_expected if self.n_hours_expected else None
+
 
 @dataclass(frozen=True, eq=False)
 class ReportContent:
-    """A whole report. Incidents and anomalies may come in any order; `n_anomalies` counts all of
-    the period.
+    """A whole report.
 
-    `incidents` and `headline` are without those that maintenance suppresses.
+    Attributes
+    ----------
+    incidents, anomalies : in any order; incidents and the headline are without those that
+        maintenance suppresses.
+    n_anomalies : all of the period, those included that are not listed.
     """
 
     dataset: str
     title: str
     start_at: datetime
     end_at: datetime
-    site_zone: str
+    zone: str
     generated_at: datetime
     headline: Headline
     incidents: tuple[IncidentPage, ...] = ()
@@ -244,3 +270,11 @@ class ReportContent:
     suppressed: tuple[SuppressedRow, ...] = ()
     description: str = ""
     data_until: datetime | None = None
+
+    def end_of(self, incident: IncidentPage) -> datetime:
+        """When an incident ended; an open one goes on as far as there are data."""
+        return incident.ended_at or self.data_until or self.end_at
+
+    def length_s(self, incident: IncidentPage) -> float:
+        """Seconds that an incident lasted, so far."""
+        return max(0.0, (self.end_of(incident) - incident.started_at).total_seconds())

@@ -1,71 +1,64 @@
-"""Model cards of a report: the champions of its period, what they learned from and why the gate let
-them in.
-"""
+"""The models of a report's period, and thresholds in words."""
 
 from __future__ import annotations
 
-from datetime import datetime
 from typing import Any
 
 from tsad_tasks.base.enums import Stage
 from tsad_tasks.base.rule import RuleResult
 from tsad_tasks.champions.queries import rule_results
 from tsad_tasks.model.thresholds import FOLDING_KINDS
-from tsad_tasks.reporting.period.content import AuditRow, ModelCard
+from tsad_tasks.reporting.period.content import ModelCard
+from tsad_tasks.reporting.period.queries import SELECT_PERIOD_MODELS, ReportPeriod
 from tsad_tasks.reporting.period.ranking import DEFAULT_LIMITS
-from tsad_tasks.scoring.plan import SHADOW_SUFFIX
-from tsad_tasks.storage.store import Store
 from tsad_tasks.text.formats import count_text, counted, date_text, duration_text, share_text
 
 
-def model_cards(
-    store: Store, dataset: str, zone: str, params: dict[str, Any], end_at: datetime
-) -> tuple[ModelCard, ...]:
-    """Cards of the models of a period, newest champion first, challengers that were turned away
-    last.
-    """
-    records = store.records("select_period_models", params)
-    detailed = {record["model_id"] for record in records[: DEFAULT_LIMITS.n_models]}
-    rules = {
-        key: tuple(tuple(rule_results(store, key, stage)) for stage in Stage) for key in detailed
-    }
-    return tuple(
-        _card(one, dataset, zone, end_at, *rules.get(one["model_id"], ((), ()))) for one in records
-    )
-
-
-def audit_rows(store: Store, params: dict[str, Any]) -> tuple[AuditRow, ...]:
-    """The audited weeks of a period; a challenger's are those in the shadow."""
-    rows = store.records("select_period_audit", params)
-    return tuple(_audit_row(row) for row in rows)
-
-
-def _audit_row(row: dict[str, Any]) -> AuditRow:
-    names = ("week_at", "days", "n_known", "n_found", "n_incidents", "precision", "median_delay_s")
-    rates = ("false_alarms_per_day", "incidents_per_day")
-    role = "challenger" if row["lineage"].endswith(SHADOW_SUFFIX) else "champion"
-    return AuditRow(
-        f"v{row['version']}, {role}",
-        **{name: row[name] for name in (*names, *rates)},
-        expected_per_day=row["expected_incidents_per_day"],
-    )
+def model_cards(period: ReportPeriod) -> tuple[ModelCard, ...]:
+    """Cards of the models of a period, newest champion first, refused challengers last."""
+    cards: list[ModelCard] = []
+    for record in period.store.rows(SELECT_PERIOD_MODELS, **period.params):
+        stages: list[tuple[RuleResult, ...]] = [(), ()]
+        if len(cards) < DEFAULT_LIMITS.n_models:
+            results = (rule_results(period.store, record["model_id"], one) for one in Stage)
+            stages = [tuple(found) for found in results]
+        cards.append(_card(period, record, *stages))
+    return tuple(cards)
 
 
 def _card(
+    period: ReportPeriod,
     record: dict[str, Any],
-    dataset: str,
-    zone: str,
-    end_at: datetime,
     gate: tuple[RuleResult, ...],
     shadow: tuple[RuleResult, ...],
 ) -> ModelCard:
-    card, entity = record["card"], record["entity"]
+    card, entity, zone = record["card"], record["entity"], period.dataset.site_zone
     training = card.get("training", {})
+    loss, validation = training.get("loss", ()), training.get("validation_loss", ())
+    metrics = {}
+    if loss:
+        metrics[f"training loss after {counted(len(loss), 'epoch')}"] = loss[-1]
+    if validation:
+        metrics["validation loss"] = validation[-1]
+    if training.get("seconds") is not None:
+        metrics["seconds of training"] = float(training["seconds"])
+    role, note = "champion", ""
+    if record["valid_from"] is None:
+        role = "challenger, never champion"
+    elif record["valid_to"] is not None and record["valid_to"] < period.end_at:
+        role = f"champion until {date_text(record['valid_to'], zone)}"
+    if record["valid_from"] is None and record["gate_passed"] is False:
+        role = "challenger, turned away by the gate"
+    if record["decided_at"] is not None:
+        reason = f": {record['reason']}" if record["reason"] else ""
+        note = f"Made champion on {date_text(record['decided_at'], zone)}{reason}."
+    elif record["gate_passed"] is False:
+        note = "The champion stayed."
     return ModelCard(
-        name=f"{dataset} v{record['version']}" + (f" ({entity})" if entity else ""),
+        name=f"{period.dataset.name} v{record['version']}" + (f" ({entity})" if entity else ""),
         detector=record["detector"],
         version=str(record["version"]),
-        role=_role(record, zone, end_at),
+        role=role,
         n_parameters=record["n_parameters"],
         trained_from=record["train_start_at"],
         trained_to=record["train_end_at"],
@@ -76,45 +69,13 @@ def _card(
         seed=record["seed"],
         sha256=record["sha256"],
         threshold_text=threshold_text(card),
-        metrics=_metrics(training),
-        loss_history=tuple(training.get("loss", ())),
-        validation_history=tuple(training.get("validation_loss", ())),
+        metrics=metrics,
+        loss_history=tuple(loss),
+        validation_history=tuple(validation),
         gate=gate,
-        gate_note=_gate_note(record, zone),
+        gate_note=note,
         shadow=shadow,
     )
-
-
-def _role(record: dict[str, Any], zone: str, end_at: datetime) -> str:
-    if record["valid_from"] is None:
-        return (
-            "challenger, turned away by the gate"
-            if record["gate_passed"] is False
-            else "challenger, never champion"
-        )
-    if record["valid_to"] is None or record["valid_to"] >= end_at:
-        return "champion"
-    return f"champion until {date_text(record['valid_to'], zone)}"
-
-
-def _gate_note(record: dict[str, Any], zone: str) -> str:
-    if record["decided_at"] is None:
-        return "The champion stayed." if record["gate_passed"] is False else ""
-    reason = f": {record['reason']}" if record["reason"] else ""
-    return f"Made champion on {date_text(record['decided_at'], zone)}{reason}."
-
-
-def _metrics(training: dict[str, Any]) -> dict[str, float]:
-    found = {}
-    if training.get("loss"):
-        found[f"training loss after {counted(len(training['loss']), 'epoch')}"] = training["loss"][
-            -1
-        ]
-    if training.get("validation_loss"):
-        found["validation loss"] = training["validation_loss"][-1]
-    if training.get("seconds") is not None:
-        found["seconds of training"] = float(training["seconds"])
-    return found
 
 
 def threshold_words(card: dict[str, Any]) -> str:
@@ -125,8 +86,7 @@ def threshold_words(card: dict[str, Any]) -> str:
     """
     settings = card.get("threshold", {})
     words = _THRESHOLD_WORDS.get(settings.get("kind", ""), "threshold unknown")
-    values = settings | {"look_back": count_text(settings.get("look_back", 0))}
-    return words.format_map(values)
+    return words.format_map(settings | {"look_back": count_text(settings.get("look_back", 0))})
 
 
 _THRESHOLD_WORDS = {
@@ -154,12 +114,11 @@ def threshold_text(card: dict[str, Any]) -> str:
     if settings["kind"] in ("adaptive", "rolling_percentile"):
         text += (
             f" and at least {duration_text(settings['min_span_s'])}; between "
-            f"{share_text(settings['floor'])} of the"
-            " calibrated limit and that limit. Errors above it do not enter the look-back, so that "
-            "a lasting fault"
-            " cannot silence itself"
+            f"{share_text(settings['floor'])} of the calibrated limit and that limit. Errors above "
+            "it do not enter the look-back, so that a lasting fault cannot silence itself"
         )
     if settings.get("collective_width") and settings["kind"] not in FOLDING_KINDS:
-        text += f". What lasts: the mean of {count_text(settings['collective_width'])} errors against a limit of its own"
-        text += "" if settings["kind"] == "evt" else f", mean + {settings['collective_k']:g} σ"
+        n_errors = counted(settings["collective_width"], "error")
+        text += f". What lasts is flagged by the mean of {n_errors}, which has a limit of its own"
+        text += "" if settings["kind"] == "evt" else f": mean + {settings['collective_k']:g} σ"
     return f"{text}."

@@ -6,12 +6,12 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from tsad_tasks.reporting.drawing.series import SEVERITIES
+from tsad_tasks.base.enums import severity_rank
 from tsad_tasks.reporting.period.content import AnomalyRow, IncidentPage
 
 
 @dataclass(frozen=True)
-class Limits:
+class ReportLimits:
     """How much of everything a report shows; what is left out is counted and its SQL view named."""
 
     n_worst: int = 20
@@ -23,30 +23,31 @@ class Limits:
     n_models: int = 6
 
 
-DEFAULT_LIMITS = Limits()
+DEFAULT_LIMITS = ReportLimits()
 
 
 def worst_first(incidents: Sequence[IncidentPage]) -> list[IncidentPage]:
     """Incidents by severity, then by how far the error was over its threshold."""
-    return sorted(incidents, key=_strangeness)
+    return sorted(incidents, key=_mildness)
 
 
 def look_first(incidents: Sequence[IncidentPage]) -> list[IncidentPage]:
-    """Incidents as one should read them: those without a verdict, by severity, open ones before
-    closed ones.
-    """
-    return sorted(
-        incidents,
-        key=lambda one: (
+    """Incidents as one should read them: those without a verdict, by severity, open ones first."""
+
+    def order(one: IncidentPage) -> tuple[object, ...]:
+        return (
             one.verdict is not None,
-            _rank(one),
+            -severity_rank(one.severity),
             one.state != "open",
-            _strangeness(one),
-        ),
-    )
+            _mildness(one),
+        )
+
+    return sorted(incidents, key=order)
 
 
-def with_own_page(incidents: Sequence[IncidentPage], limits: Limits) -> list[IncidentPage]:
+def with_own_page(
+    incidents: Sequence[IncidentPage], limits: ReportLimits = DEFAULT_LIMITS
+) -> list[IncidentPage]:
     """The worst incidents and the worst of those without a verdict, worst first."""
     ranked = worst_first(incidents)
     unjudged = [one for one in ranked if one.verdict is None][: limits.n_unjudged]
@@ -60,13 +61,9 @@ def highest_scores(anomalies: Sequence[AnomalyRow], n_most: int) -> list[Anomaly
     return sorted(highest, key=lambda row: (row.at, row.entity))
 
 
-def _rank(incident: IncidentPage) -> int:
-    return SEVERITIES.index(incident.severity)
-
-
-def _strangeness(incident: IncidentPage) -> tuple[int, float, float, str]:
+def _mildness(incident: IncidentPage) -> tuple[int, float, float, str]:
     return (
-        _rank(incident),
+        -severity_rank(incident.severity),
         -_known(incident.error_ratio),
         incident.started_at.timestamp(),
         incident.incident_id,

@@ -3,25 +3,35 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections import Counter
+from collections.abc import Callable
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
-from pathlib import Path
-from typing import Any
 
 from upath import UPath
 
 from tsad_tasks.base.clock import utc_now
+from tsad_tasks.base.enums import Lineage, Severity
 from tsad_tasks.base.errors import BadInput
+from tsad_tasks.base.interval import hour_floor
 from tsad_tasks.config import DatasetConfig
 from tsad_tasks.detectors.base import make_folder
-from tsad_tasks.ingest.queries import SELECT_LEDGER_ENDS
-from tsad_tasks.reporting.drawing.series import SEVERITIES
-from tsad_tasks.reporting.period.content import Coverage, Headline, ReportContent, SuppressedRow
-from tsad_tasks.reporting.period.health import anomaly_rows, coverage_of, n_readings, quality_rows
-from tsad_tasks.reporting.period.incidents import ReportPeriod, incident_pages
-from tsad_tasks.reporting.period.models import audit_rows, model_cards
-from tsad_tasks.reporting.period.pdf import render_report, report_bytes
+from tsad_tasks.ingest.queries import SELECT_INGEST_HOURS, SELECT_LEDGER_ENDS
+from tsad_tasks.reporting.drawing.document import write_whole
+from tsad_tasks.reporting.period.content import Headline, ReportContent, SuppressedRow
+from tsad_tasks.reporting.period.health import anomaly_rows, coverage_of
+from tsad_tasks.reporting.period.incidents import incident_pages
+from tsad_tasks.reporting.period.models import model_cards
+from tsad_tasks.reporting.period.pdf import report_bytes
+from tsad_tasks.reporting.period.queries import (
+    SELECT_HIGHEST_SCORE,
+    SELECT_PERIOD_AUDIT,
+    SELECT_PERIOD_INCIDENTS,
+    SELECT_PERIOD_ISSUES,
+    SELECT_PERIOD_QUALITY,
+    PeriodIncident,
+    ReportPeriod,
+)
 from tsad_tasks.reporting.period.ranking import DEFAULT_LIMITS
 from tsad_tasks.storage.datasets import select_dataset
 from tsad_tasks.storage.paths import report_path
@@ -47,7 +57,7 @@ def render_period(
     config: DatasetConfig,
     *,
     end_at: datetime,
-    lineage: str = "live",
+    lineage: str = Lineage.LIVE,
     start_at: datetime | None = None,
     path: UPath | None = None,
     now: Callable[[], datetime] = utc_now,
@@ -67,23 +77,15 @@ def render_period(
     """
     began = time.monotonic()
     start_at = start_at or end_at - timedelta(seconds=config.report.period_s)
-    content = period_content(
-        store, config, start_at=start_at, end_at=end_at, lineage=lineage, generated_at=now()
-    )
-    target = path or report_path(config.dataset, start_at, end_at)
-    n_pages, n_bytes = _write(content, target, config)
-    seconds = round(time.monotonic() - began, 2)
-    return ReportSummary(str(target), n_pages, n_bytes, content.headline.n_all_incidents, seconds)
-
-
-def _write(content: ReportContent, target: UPath, config: DatasetConfig) -> tuple[int, int]:
-    make_folder(target.parent)
-    if isinstance(target, Path):
-        written = render_report(content, target, page_size=config.report.page_size)
-        return written.n_pages, written.n_bytes
+    span = {"start_at": start_at, "end_at": end_at}
+    content = period_content(store, config, lineage=lineage, generated_at=now(), **span)
     document, n_pages = report_bytes(content, page_size=config.report.page_size)
-    target.write_bytes(document)
-    return n_pages, len(document)
+    target = path or report_path(config.dataset, start_at, end_at)
+    make_folder(target.parent)
+    write_whole(document, target)
+    seconds = round(time.monotonic() - began, 2)
+    n_incidents = content.headline.n_all_incidents
+    return ReportSummary(str(target), n_pages, len(document), n_incidents, seconds)
 
 
 def period_content(
@@ -92,7 +94,7 @@ def period_content(
     *,
     start_at: datetime,
     end_at: datetime,
-    lineage: str = "live",
+    lineage: str = Lineage.LIVE,
     generated_at: datetime,
 ) -> ReportContent:
     """Everything that the report of [start_at, end_at) shows, read as of one moment.
@@ -106,85 +108,74 @@ def period_content(
         raise BadInput(
             f"Expected a period that starts before its end. Received: {start_at} to {end_at}."
         )
+    length_s = int((end_at - start_at).total_seconds())
+    title = _TITLES_S.get(length_s, f"Anomaly report of {duration_text(length_s)}")
     with store.snapshot():
-        period, found = _period(store, config, lineage, start_at, end_at)
-        incidents = [row for row in found if row["suppressed_by"] is None]
+        dataset = select_dataset(store, config.dataset)
+        period = ReportPeriod(store, dataset, lineage, start_at, end_at)
+        every = store.rows(SELECT_PERIOD_INCIDENTS, **period.params)
+        period = replace(period, data_until=_data_until(period, every))
+        incidents = [row for row in every if row.suppressed_by is None]
+        ledger = store.rows(
+            SELECT_INGEST_HOURS,
+            dataset_id=dataset.dataset_id,
+            start_at=hour_floor(start_at),
+            end_at=end_at,
+        )
         anomalies, n_anomalies = anomaly_rows(period)
-        coverage = coverage_of(period)
-        zone = period.dataset.site_zone
+        coverage = coverage_of(period, ledger)
+        highest = store.one(SELECT_HIGHEST_SCORE, **period.params)
+        severities = Counter(row.severity for row in incidents)
+        quality = store.rows(SELECT_PERIOD_QUALITY, **period.params)
         return ReportContent(
             dataset=config.dataset,
-            title=_title(start_at, end_at, lineage),
+            title=title if lineage == Lineage.LIVE else f"{title} ({lineage})",
             description=config.description.rstrip("."),
             start_at=start_at,
             end_at=end_at,
-            site_zone=zone,
+            zone=dataset.site_zone,
             generated_at=generated_at,
             data_until=period.data_until,
-            headline=_headline(period, incidents, coverage),
+            headline=Headline(
+                n_entities=len(coverage.entities),
+                n_hours_scored=sum(entity.n_hours_scored for entity in coverage.entities),
+                n_hours_expected=sum(entity.n_hours_expected for entity in coverage.entities),
+                n_readings=sum(row.n_readings for row in ledger),
+                n_incidents={severity: severities[severity] for severity in Severity},
+                n_open=sum(row.state == "open" for row in incidents),
+                highest_ratio=None if highest is None else 1 + highest,
+            ),
             incidents=incident_pages(period, incidents[: DEFAULT_LIMITS.n_incidents]),
             anomalies=anomalies,
             n_anomalies=n_anomalies,
-            quality=quality_rows(period),
+            quality=(*quality, *store.rows(SELECT_PERIOD_ISSUES, **period.params)),
             coverage=coverage,
-            models=model_cards(store, config.dataset, zone, period.params, end_at),
-            audit=audit_rows(store, period.params | {"dataset": config.dataset}),
-            suppressed=_suppressed(found),
+            models=model_cards(period),
+            audit=tuple(store.rows(SELECT_PERIOD_AUDIT, **period.params)),
+            suppressed=_suppressed(every),
         )
 
 
-def _suppressed(found: Sequence[dict[str, Any]]) -> tuple[SuppressedRow, ...]:
-    """Incidents inside maintenance windows, in the order of time."""
-    held = sorted(
-        (row for row in found if row["suppressed_by"]),
-        key=lambda row: (row["started_at"], row["entity"]),
-    )
-    names = ("incident_id", "entity", "severity", "started_at", "last_flag_at")
-    return tuple(
-        SuppressedRow(**{name: row[name] for name in names}, window=row["suppressed_by"])
-        for row in held
-    )
-
-
-def _title(start_at: datetime, end_at: datetime, lineage: str) -> str:
-    length_s = int((end_at - start_at).total_seconds())
-    title = _TITLES_S.get(length_s, f"Anomaly report of {duration_text(length_s)}")
-    return title if lineage == "live" else f"{title} ({lineage})"
-
-
-def _period(
-    store: Store, config: DatasetConfig, lineage: str, start_at: datetime, end_at: datetime
-) -> tuple[ReportPeriod, list[dict[str, Any]]]:
-    """The period with its incidents; data counts to its end, and as far as its open incidents have
-    gone on since.
-    """
-    period = ReportPeriod(
-        store, select_dataset(store, config.dataset), lineage, start_at, end_at, None
-    )
-    incidents = store.records("select_period_incidents", period.params)
+def _data_until(period: ReportPeriod, incidents: list[PeriodIncident]) -> datetime | None:
+    """The newest reading up to the period's end, and as far as open incidents went on since."""
     gap = timedelta(seconds=period.dataset.merge_gap_s)
-    before_at = max(
-        [end_at, *(row["last_flag_at"] + gap for row in incidents if row["state"] == "open")]
-    )
-    _, newest_at = store.one(
-        SELECT_LEDGER_ENDS, dataset_id=period.dataset.dataset_id, before_at=before_at
-    )
-    return ReportPeriod(store, period.dataset, lineage, start_at, end_at, newest_at), incidents
+    went_on = [row.last_flag_at + gap for row in incidents if row.state == "open"]
+    before_at, dataset_id = max([period.end_at, *went_on]), period.dataset.dataset_id
+    ends = period.store.one(SELECT_LEDGER_ENDS, dataset_id=dataset_id, before_at=before_at)
+    return ends.newest_at
 
 
-def _headline(
-    period: ReportPeriod, incidents: Sequence[dict[str, Any]], coverage: Coverage
-) -> Headline:
-    (highest,) = period.store.select("select_highest_score", period.params)[0]
-    return Headline(
-        n_entities=len(coverage.entities),
-        n_hours_scored=sum(entity.n_hours_scored for entity in coverage.entities),
-        n_hours_expected=sum(entity.n_hours_expected for entity in coverage.entities),
-        n_readings=n_readings(period),
-        n_incidents={
-            severity: sum(row["severity"] == severity for row in incidents)
-            for severity in SEVERITIES
-        },
-        n_open=sum(row["state"] == "open" for row in incidents),
-        highest_ratio=None if highest is None else 1 + highest,
+def _suppressed(incidents: list[PeriodIncident]) -> tuple[SuppressedRow, ...]:
+    """Incidents inside maintenance windows, in the order of time."""
+    return tuple(
+        SuppressedRow(
+            row.incident_id,
+            row.entity,
+            Severity(row.severity),
+            row.started_at,
+            row.last_flag_at,
+            row.suppressed_by,
+        )
+        for row in sorted(incidents, key=lambda row: (row.started_at, row.entity))
+        if row.suppressed_by
     )

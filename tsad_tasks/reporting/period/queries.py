@@ -1,0 +1,106 @@
+"""Statements on a report's period, and what one row of each is."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any, NamedTuple
+
+from tsad_tasks.reporting.period.content import AuditRow, QualityRow
+from tsad_tasks.storage.datasets import DatasetRow
+from tsad_tasks.storage.store import Query, Store
+
+
+@dataclass(frozen=True)
+class ReportPeriod:
+    """What a report is about, and where its rows are.
+
+    Attributes
+    ----------
+    data_until : the newest reading; None where there is none.
+    """
+
+    store: Store
+    dataset: DatasetRow
+    lineage: str
+    start_at: datetime
+    end_at: datetime
+    data_until: datetime | None = None
+
+    @property
+    def params(self) -> dict[str, Any]:
+        """Parameters that the queries of a period share."""
+        return {
+            "dataset": self.dataset.name,
+            "dataset_id": self.dataset.dataset_id,
+            "lineage": self.lineage,
+            "start_at": self.start_at,
+            "end_at": self.end_at,
+        }
+
+
+@dataclass(frozen=True)
+class PeriodIncident:
+    """An incident that touches a period, with error and threshold where it was strangest; those and
+    `peak_kind` are None where that flag is no longer known.
+    """
+
+    incident_id: str
+    entity_id: int
+    entity: str
+    severity: str
+    kind: str
+    state: str
+    started_at: datetime
+    last_flag_at: datetime
+    n_flags: int
+    peak_score: float
+    peak_at: datetime
+    channel: str | None
+    sentence: str
+    provisional: bool
+    policy_version: str
+    model_id: int
+    suppressed_by: str | None
+    peak_kind: str | None
+    error: float | None
+    threshold: float | None
+
+    @property
+    def span(self) -> dict[str, datetime]:
+        """The times of its flags as half-open interval, for queries."""
+        until_at = self.last_flag_at + timedelta(seconds=1)
+        return {"start_at": self.started_at, "end_at": until_at}
+
+
+class HourOfEntity(NamedTuple):
+    """How an hour of an entity was left by one champion."""
+
+    entity: str
+    hour_at: datetime
+    status: str
+
+
+@dataclass(frozen=True)
+class KeptAttribution:
+    """One of the leading channels of a flagged reading, as scoring kept it."""
+
+    at: datetime
+    score: float
+    channel: str
+    share: float
+    actual: float | None
+    expected: float | None
+    spread: float | None
+
+
+SELECT_PERIOD_INCIDENTS = Query("reporting/select_period_incidents", PeriodIncident)
+SELECT_INCIDENT_ATTRIBUTIONS = Query("reporting/select_incident_attributions", KeptAttribution)
+SELECT_INCIDENT_QUALITY = Query("reporting/select_incident_quality", str)
+SELECT_HIGHEST_SCORE: Query[float | None] = Query("reporting/select_highest_score", float)
+SELECT_PERIOD_STATUSES = Query("reporting/select_period_statuses", HourOfEntity)
+SELECT_PERIOD_QUALITY = Query("reporting/select_period_quality", QualityRow)
+SELECT_PERIOD_ISSUES = Query("reporting/select_period_issues", QualityRow)
+SELECT_PERIOD_ANOMALIES = Query("reporting/select_period_anomalies", dict)
+SELECT_PERIOD_AUDIT = Query("reporting/select_period_audit", AuditRow)
+SELECT_PERIOD_MODELS = Query("reporting/select_period_models", dict)

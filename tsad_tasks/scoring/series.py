@@ -1,0 +1,76 @@
+"""Errors of one entity's series of readings, window by window, as scoring computes them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from tsad_tasks.detectors.base import Detector, Reconstruction
+from tsad_tasks.model.features import Scaler
+from tsad_tasks.model.scoring import (
+    Features,
+    Windows,
+    combined_errors,
+    entity_features,
+    entity_windows,
+)
+from tsad_tasks.model.spec import FeatureSpec, ModelSpec
+from tsad_tasks.scoring.fold import entity_reconstruction
+
+
+@dataclass(frozen=True)
+class SeriesErrors:
+    """Errors of one entity's channels as the detector gives them, and residuals in scaled units.
+
+    Attributes
+    ----------
+    channel_errors, residuals : (n_steps, n_channels), NaN where unknown.
+    live : bool (n_steps, n_channels), channels that count; none where no window ends.
+    """
+
+    channel_errors: NDArray[np.float32]
+    residuals: NDArray[np.float32]
+    live: NDArray[np.bool_]
+
+    def combined(self, spec: ModelSpec, entity: str) -> NDArray[np.float32]:
+        """Errors (n_steps,) on the model's scale; NaN where unknown."""
+        of_it = np.zeros(len(self.live), np.int64)
+        return combined_errors(spec, [entity], of_it, self.channel_errors, self.live)[0]
+
+
+def series_windows(
+    spec: FeatureSpec, scaler: Scaler, values: NDArray[np.float64], start_s: int
+) -> tuple[Features, Windows]:
+    """Features and windows of one entity's readings (n_steps, n_channels), all of them wanted."""
+    features = entity_features(spec, [scaler], values[None], start_s)
+    return features, entity_windows(spec, features, np.ones((1, len(values)), bool))
+
+
+def on_steps(
+    spec: FeatureSpec, features: Features, index: Windows, found: Reconstruction
+) -> SeriesErrors:
+    """What was found of one entity's windows, on its steps."""
+    n_channels = len(spec.channels)
+    shape = features.inputs.shape[1], n_channels
+    channel_errors, residuals = np.full((2, *shape), np.nan, np.float32)
+    live = np.zeros(shape, bool)
+    live[index.ends], channel_errors[index.ends] = index.live, found.channel_errors
+    sensors = features.inputs[0, :, :n_channels]
+    residuals[index.ends] = np.where(index.live, sensors[index.ends] - found.expected, np.nan)
+    return SeriesErrors(channel_errors, residuals, live)
+
+
+def series_errors(
+    spec: FeatureSpec,
+    scaler: Scaler,
+    detector: Detector,
+    values: NDArray[np.float64],
+    start_s: int,
+    entity: str = "",
+) -> SeriesErrors:
+    """Errors of one entity's readings (n_steps, n_channels), the first of them at `start_s`."""
+    features, index = series_windows(spec, scaler, values, start_s)
+    found = entity_reconstruction(spec, detector, entity, features, start_s, index.ends)
+    return on_steps(spec, features, index, found)

@@ -1,0 +1,54 @@
+"""Arrays and JSON facts in one .npz file, without pickle: what one task leaves for the next."""
+
+from __future__ import annotations
+
+import json
+import zipfile
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from upath import UPath
+
+from tsad_tasks.detectors.base import make_folder
+
+Write = Callable[[str, NDArray[Any]], None]
+_FACTS = "_facts"
+
+
+@contextmanager
+def arrays_writer(path: UPath, facts: dict[str, Any]) -> Iterator[Write]:
+    """Writes arrays one by one, so that they are never in memory together; facts as they are at
+    the end.
+    """
+    make_folder(path.parent)
+    with path.open("wb") as stream, zipfile.ZipFile(stream, "w") as archive:
+
+        def write(name: str, array: NDArray[Any]) -> None:
+            with archive.open(f"{name}.npy", "w", force_zip64=True) as member:
+                np.lib.format.write_array(member, np.asanyarray(array), allow_pickle=False)
+
+        yield write
+        write(_FACTS, np.frombuffer(json.dumps(facts, sort_keys=True).encode(), np.uint8))
+
+
+def write_arrays(path: UPath, arrays: Mapping[str, NDArray[Any]], facts: dict[str, Any]) -> None:
+    """One file with these arrays and facts."""
+    with arrays_writer(path, facts) as write:
+        for name, array in arrays.items():
+            write(name, array)
+
+
+@contextmanager
+def arrays_reader(path: UPath) -> Iterator[tuple[Mapping[str, NDArray[Any]], dict[str, Any]]]:
+    """Arrays, each of which is read when it is asked for, and facts of a file."""
+    with path.open("rb") as stream, np.load(stream, allow_pickle=False) as content:
+        yield content, json.loads(content[_FACTS].tobytes())
+
+
+def read_arrays(path: UPath) -> tuple[dict[str, NDArray[Any]], dict[str, Any]]:
+    """All arrays and the facts of a file."""
+    with arrays_reader(path) as (content, facts):
+        return {name: content[name] for name in content if name != _FACTS}, facts

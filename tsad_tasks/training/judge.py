@@ -1,0 +1,266 @@
+"""Last of three steps: limits from held-out readings, the bundle, and the gate's rules."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from datetime import datetime
+from typing import Any, cast
+
+from tsad_tasks.base.rule import RuleResult
+from tsad_tasks.config import DatasetConfig
+from tsad_tasks.detectors.base import Detector, TrainingHistory
+from tsad_tasks.detectors.bundle import Bundle, read_bundle, store_bundle
+from tsad_tasks.detectors.folding.fold import FoldDetector
+from tsad_tasks.detectors.registry import detector_class, load_detector
+from tsad_tasks.model.budget import AlarmBudget
+from tsad_tasks.model.spec import ModelSpec
+from tsad_tasks.model.thresholds import ThresholdSettings
+from tsad_tasks.scoring.alarm_rule import incident_rule
+from tsad_tasks.storage.artifacts import place
+from tsad_tasks.storage.datasets import select_dataset
+from tsad_tasks.training.canary import canary_of
+from tsad_tasks.training.exclusions import extreme_values
+from tsad_tasks.training.fit import Trained, move_to_anchor, spec_after
+from tsad_tasks.training.gate import run_gate
+from tsad_tasks.training.held_out import HeldOut, calibrated_spec
+from tsad_tasks.training.kept import Kept
+from tsad_tasks.training.queries import Exclusion, NewModel
+from tsad_tasks.training.reader import (
+    FoldGroup,
+    Scope,
+    TrainingRange,
+    TrainingReader,
+    feature_spec_of,
+    training_scopes,
+)
+from tsad_tasks.training.retrain import Count, Retraining, ScopeFolder, with_chosen_window
+from tsad_tasks.training.survey import Scales
+
+
+def calibrate(run: Retraining) -> Count:
+    """Task `calibrate`: limits from held-out readings, and the finished bundle."""
+    run, uris = with_chosen_window(run), []
+    n_entities = sum(len(scope.entities) for scope in training_scopes(run.store, run.config))
+    for scope, folder in run.scopes():
+        detector, scales = load_detector(folder.path / "detector"), folder.scales()
+        trained = Trained.load(folder.path / "trained.npz")
+        made: dict[str, Any] = {}
+        with folder.kept(run.config) as (kept, read, _):
+            reader = TrainingReader(read, run.config, run.span, folder.survey().exclusions)
+            held_out = [part for group in kept.groups for part in held_out_readings(reader, group)]
+            spec = calibrate_model(run.config, scales, detector, held_out, n_entities=n_entities)
+            if detector.folds:
+                # The bundle holds the states where scoring begins; the gate judges from the split on.
+                for group, errors in zip(kept.groups, trained.errors, strict=False):
+                    spec = spec_after(spec, [name for name, _ in group.entities], errors)
+                made["spec_at_split"] = spec.to_json()
+                folding = cast(FoldDetector, detector)
+                spec = move_to_anchor(folding, reader, kept.groups, scales, spec)
+        card = model_card(
+            run.config,
+            scope,
+            run.span,
+            scales,
+            kept,
+            detector,
+            trained.history,
+            seed=run.chosen_seed,
+            learned_from_at=trained.learned_from[0] if detector.folds else None,
+            incidents_per_day=spec.expected_incidents_per_day,
+        )
+        canary = canary_of(spec, detector, held_out)
+        uri, sha256 = store_bundle(
+            run.artifacts / run.config.dataset,
+            detector,
+            spec.to_json(),
+            card,
+            canary.to_json() if canary else None,
+        )
+        folder.write_json("bundle", made | {"uri": str(uri), "sha256": sha256})
+        uris.append(str(uri))
+    return {"bundles": uris}
+
+
+def gate(run: Retraining) -> Count:
+    """Task `gate`: the challenger's numbers beside the champion's, rule by rule."""
+    run, failed = with_chosen_window(run), {}
+    for scope, folder in run.scopes():
+        found = challenger_of(folder)
+        survey = folder.survey()
+        with folder.kept(run.config) as (kept, read, _):
+            reader = TrainingReader(read, run.config, run.span, survey.exclusions)
+            held_out = held_out_readings(reader, kept.groups[0])
+        outcome = run_gate(
+            run.config,
+            found.spec,
+            found.judged,
+            Trained.load(folder.path / "trained.npz").history,
+            held_out,
+            run.champion(scope),
+            seed=run.chosen_seed,
+            levels=survey.levels,
+            n_entities=len(scope.entities),
+        )
+        folder.write_json("gate", [asdict(row) for row in outcome.rows])
+        failed[scope.name] = [row.rule for row in outcome.rows if not row.passed]
+    return {"failed_rules": failed}
+
+
+@dataclass(frozen=True)
+class Challenger:
+    """A calibrated model that is not registered yet.
+
+    Attributes
+    ----------
+    spec, judged : spec and detector as they are at the split, where held-out readings begin.
+    """
+
+    uri: str
+    bundle: Bundle
+    spec: ModelSpec
+    judged: Detector
+
+
+def challenger_of(folder: ScopeFolder) -> Challenger:
+    """What task `calibrate` made for the scope of a folder."""
+    made = folder.read_json("bundle")
+    bundle = read_bundle(place(made["uri"]), expected_sha256=made["sha256"])
+    if not bundle.detector.folds:
+        return Challenger(made["uri"], bundle, ModelSpec.from_json(bundle.spec), bundle.detector)
+    spec = ModelSpec.from_json(made["spec_at_split"])
+    return Challenger(made["uri"], bundle, spec, load_detector(folder.path / "detector"))
+
+
+def judged_model(
+    run: Retraining, scope: Scope, folder: ScopeFolder
+) -> tuple[NewModel, list[RuleResult], list[Exclusion]]:
+    """The row of a model that the gate has judged, its rules, and what it did not learn from."""
+    made, config = folder.read_json("bundle"), run.config
+    bundle = read_bundle(place(made["uri"]), expected_sha256=made["sha256"])
+    spec, parent = ModelSpec.from_json(bundle.spec), run.champion(scope)
+    history = Trained.load(folder.path / "trained.npz").history
+    # How long the training took is no part of the bundle.
+    timed = {"training": bundle.card["training"] | {"seconds": history.seconds}}
+    model = NewModel(
+        dataset_id=select_dataset(run.store, config.dataset).dataset_id,
+        scope_entity_id=scope.entity_id,
+        lineage=run.lineage,
+        parent_model_id=parent.model_id if parent else None,
+        detector=config.detector.name,
+        seed=run.chosen_seed,
+        train_start_at=run.span.start_at,
+        train_end_at=run.span.end_at,
+        config_hash=config.model_hash,
+        window_reach_s=spec.features.reach_hours * 3600,
+        score_reach_s=spec.score_reach_hours * 3600,
+        n_parameters=int(bundle.card["n_parameters"]),
+        artifact_uri=made["uri"],
+        sha256=made["sha256"],
+        card=bundle.card | timed,
+        folds=detector_class(config.detector.name).folds,
+    )
+    with folder.kept(config) as (kept, _, _):
+        n_extreme = kept.n_extreme
+    left_out = list(folder.survey().exclusions)
+    if not model.folds:
+        left_out += extreme_values(n_extreme, scope, run.span)
+    return model, [RuleResult(**row) for row in folder.read_json("gate")], left_out
+
+
+def held_out_readings(reader: TrainingReader, group: FoldGroup) -> list[HeldOut]:
+    """Held-out readings of a group's entities."""
+    reader = reader.on(group.span)
+    return [
+        part for name, key in group.entities if (part := reader.held_out(name, key)) is not None
+    ]
+
+
+def calibrate_model(
+    config: DatasetConfig,
+    scales: Scales,
+    detector: Detector,
+    held_out: Sequence[HeldOut],
+    *,
+    n_entities: int | None = None,
+) -> ModelSpec:
+    """The model's spec with calibrated limits.
+
+    Parameters
+    ----------
+    n_entities : of the whole dataset, which share its alarm budget; None: the model is for all of
+        them.
+    """
+    threshold, step_s = config.threshold, config.source.step_s
+    return calibrated_spec(
+        feature_spec_of(config),
+        scales.own,
+        scales.pooled,
+        ThresholdSettings.on_grid(threshold.model_dump(), step_s),
+        detector,
+        held_out,
+        combine=threshold.combination,
+        top_k=threshold.top_k,
+        budget=alarm_budget(config, len(scales.running_hours), n_entities),
+    )
+
+
+def alarm_budget(
+    config: DatasetConfig, n_modelled: int, n_entities: int | None = None
+) -> AlarmBudget:
+    """The share of the dataset's alarm budget that a model of so many of its entities has."""
+    policy = config.alarm_policy
+    per_day = policy.budget_per_day * n_modelled / (n_entities or n_modelled)
+    per_entity_day, rule = policy.budget_per_entity_week / 7, incident_rule(policy)
+    return AlarmBudget(per_day, per_entity_day, n_modelled, rule, config.source.step_s)
+
+
+def model_card(
+    config: DatasetConfig,
+    scope: Scope,
+    span: TrainingRange,
+    scales: Scales,
+    kept: Kept,
+    detector: Detector,
+    history: TrainingHistory,
+    *,
+    seed: int,
+    learned_from_at: datetime | None = None,
+    incidents_per_day: float | None = None,
+) -> dict[str, Any]:
+    """What a person wants to know of a model: sizes, range, share of windows used, losses, limits.
+
+    Nothing that was measured with a clock: the same training is the same bundle.
+
+    Parameters
+    ----------
+    learned_from_at : where a folding detector began to learn, every step from there to the split;
+        others take samples.
+    incidents_per_day : expected while nothing is wrong; None where the limits are not made for a
+        budget.
+    """
+    n_used = kept.n_windows
+    if learned_from_at is not None:
+        n_used = min(history.n_windows, kept.n_available)
+    return {
+        "dataset": config.dataset,
+        "scope": scope.name,
+        "detector": config.detector.name,
+        "n_parameters": detector.n_parameters,
+        "channels": list(config.channel_names),
+        "window": detector.width,
+        "train_start_at": span.start_at.isoformat(),
+        "learned_from_at": (learned_from_at or span.start_at).isoformat(),
+        "train_split_at": span.split_at.isoformat(),
+        "train_end_at": span.end_at.isoformat(),
+        "n_windows_available": kept.n_available,
+        "n_windows_used": n_used,
+        "used_share": n_used / kept.n_available if kept.n_available else None,
+        "running_hours": dict(scales.running_hours),
+        "entities_with_own_scale": sorted(scales.own),
+        "seed": seed,
+        "training": {name: value for name, value in asdict(history).items() if name != "seconds"},
+        "threshold": config.threshold.model_dump(),
+        "config_hash": config.model_hash,
+        "expected_incidents_per_day": incidents_per_day,
+    }

@@ -1,0 +1,160 @@
+"""First of three steps: what a training learns from, which is left out, scaled and cut into
+windows.
+
+The range is read twice. Task `exclusions` measures all that scales, commissioning rules and the
+refusal of too many exclusions need; task `windows` makes windows with these scales, and keeps the
+readings that the later tasks need.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+from tsad_tasks.base.clock import utc_now
+from tsad_tasks.base.errors import BadInput, NothingToDo
+from tsad_tasks.storage.datasets import select_dataset
+from tsad_tasks.training.commissioning import Commissioning
+from tsad_tasks.training.exclusions import exclusions_of, refusal
+from tsad_tasks.training.kept import keep_readings
+from tsad_tasks.training.queries import SELECT_TRAINED_MODEL
+from tsad_tasks.training.reader import Scope, TrainingReader, stored_readings, training_scopes
+from tsad_tasks.training.retrain import (
+    Count,
+    Retraining,
+    with_chosen_window,
+    write_training_decision,
+)
+from tsad_tasks.training.survey import (
+    period_entities,
+    period_of,
+    period_window,
+    scales_of,
+    surveyed,
+)
+
+
+def find_exclusions(run: Retraining) -> Count:
+    """Task `exclusions`: scopes to train, what each leaves out, and what its readings are like.
+
+    Raises
+    ------
+    NothingToDo
+        When this very training was registered before, and its model passed the gate. One that the
+        gate refused is done again: the readings, what is known of them, or the gate may be others
+        by now.
+    BadInput
+        When too much would be left out; a row of `training_decision` says so.
+    """
+    store, config = run.store, run.config
+    scopes, is_auto = training_scopes(store, config), config.detector.window == "auto"
+    if not is_auto:
+        # Before anything is read. A window that is still to be chosen is part of what was trained.
+        scopes = _untrained(run, scopes)
+    looked_at = period_entities([pair for scope in scopes for pair in scope.entities])
+    periods: list[int | None] = []
+
+    def look(entity_id: int, clean: NDArray[np.float64]) -> None:
+        if is_auto and entity_id in looked_at:
+            periods.append(period_of(clean))
+
+    read, surveys = stored_readings(store, config), {}
+    for scope in scopes:
+        excluded = exclusions_of(store, config, scope, run.span, run.lineage)
+        reader = TrainingReader(read, config, run.span, excluded)
+        commissioning = Commissioning.of_scope(store, config.dataset, scope, run.lineage)
+        surveys[scope.entity_id] = surveyed(reader, scope, commissioning, look)
+    if is_auto:
+        run = run.with_window(period_window(len(looked_at), periods))
+        scopes = _untrained(run, scopes)
+    for scope in scopes:
+        survey, folder = surveys[scope.entity_id], run.folder_of(scope)
+        left_out = survey.left_out
+        if left_out.share > config.training.max_excluded_share:
+            reason = refusal(config, run.span, scope, left_out)
+            # Nobody was asked, so nothing else was looked at.
+            shown = {
+                "n_readings": left_out.n_running - left_out.n_excluded,
+                "n_entities": len(scope.entities),
+                "pdf": "",
+                "excluded_share": left_out.share,
+                "missing_share": None,
+                "left_out": json.dumps({name: share for name, _, share in left_out.ranking()}),
+                "jumps": "[]",
+            }
+            write_training_decision(run, "stopped", "exclusions", reason, utc_now(), shown)
+            raise BadInput(reason)
+        folder.write_json("survey", survey.to_json())
+    run.plan(scopes)
+    n_exclusions = sum(len(surveys[scope.entity_id].exclusions) for scope in scopes)
+    return {"n_scopes": len(scopes), "n_exclusions": n_exclusions}
+
+
+def _untrained(run: Retraining, scopes: Sequence[Scope]) -> list[Scope]:
+    """The scopes of which no model of this training has passed the gate yet.
+
+    Raises
+    ------
+    NothingToDo
+        When there is none.
+    """
+    found, dataset = [], select_dataset(run.store, run.config.dataset)
+    for scope in scopes:
+        model = run.store.first(
+            SELECT_TRAINED_MODEL,
+            dataset_id=dataset.dataset_id,
+            scope_entity_id=scope.entity_id,
+            lineage=run.lineage,
+            train_start_at=run.span.start_at,
+            train_end_at=run.span.end_at,
+            seed=run.chosen_seed,
+            config_hash=run.config.model_hash,
+            sha256=None,
+        )
+        if model is None or not model.gate_passed:
+            found.append(scope)
+    if not found:
+        raise NothingToDo(
+            f"{run.config.dataset} was trained on this range, with this configuration and seed, "
+            "before; its model passed the gate."
+        )
+    return found
+
+
+def make_features(run: Retraining) -> Count:
+    """Task `features`: scales, fitted on training readings only.
+
+    Raises
+    ------
+    BadInput
+        When there is less running time than `training.min_hours`.
+    """
+    run, hours = with_chosen_window(run), 0.0
+    for _, folder in run.scopes():
+        scales = scales_of(run.config, run.span, folder.survey())
+        folder.write_json("scales", scales.to_json())
+        hours += sum(scales.running_hours.values())
+    return {"running_hours": round(hours, 1)}
+
+
+def make_windows(run: Retraining) -> Count:
+    """Task `windows`: windows to learn from, sampled evenly over entities and time, and the
+    readings that calibration and gate look at.
+
+    Raises
+    ------
+    BadInput
+        When there is no complete window.
+    """
+    run, n_windows, n_available = with_chosen_window(run), 0, 0
+    read = stored_readings(run.store, run.config)
+    for scope, folder in run.scopes():
+        reader = TrainingReader(read, run.config, run.span, folder.survey().exclusions)
+        path, scales = folder.path / "readings.npz", folder.scales()
+        kept = keep_readings(path, reader, scope, scales, seed=run.chosen_seed)
+        n_windows += kept.n_windows
+        n_available += kept.n_available
+    return {"n_windows": n_windows, "n_available": n_available}

@@ -1,0 +1,352 @@
+"""What a training reads: for which entities, over which range, and without what is left out."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from tsad_tasks.base.errors import NothingToDo
+from tsad_tasks.base.interval import from_unix_s, hour_ceil, hours_later, unix_s
+from tsad_tasks.config import DatasetConfig, holidays_of
+from tsad_tasks.detectors.folding.fold import Series
+from tsad_tasks.detectors.registry import detector_class
+from tsad_tasks.model.features import SUNDAY, Scaler, held, running_state, site_seconds
+from tsad_tasks.model.spec import FeatureSpec
+from tsad_tasks.model.windows import batches
+from tsad_tasks.storage.datasets import select_dataset, select_entities, select_layouts
+from tsad_tasks.storage.readings import read_blocks
+from tsad_tasks.storage.store import Store
+from tsad_tasks.training.held_out import HeldOut
+from tsad_tasks.training.queries import Exclusion
+
+LABEL_MARGIN_S, LABEL_REASON, CONFIRMED_REASON = 1800, "label: ", "verdict: confirmed"
+# Counted, not a range: windows with such a value are not learned from.
+EXTREME_REASON = "extreme values"
+FEW_WINDOWS = 50
+DAY_S, WEEK_S = 86400, 604800
+# As many entities are read at once as have so many values: each query costs some milliseconds, and
+# three copies of what it gives are in memory for a moment.
+VALUES_TOGETHER = 1 << 20
+
+# Names and ids.
+Entities = tuple[tuple[str, int], ...]
+# Readings float64 (n_entities, n_steps, n_channels) of entity ids in [start_at, end_at), whole hours.
+Read = Callable[[Sequence[int], datetime, datetime], NDArray[np.float64]]
+
+
+@dataclass(frozen=True)
+class Scope:
+    """What one model is for: all entities (entity_id 0) or one of them."""
+
+    entity_id: int
+    name: str
+    entities: Entities
+
+
+def training_scopes(store: Store, config: DatasetConfig) -> list[Scope]:
+    """The scopes that a retraining of the dataset has."""
+    dataset = select_dataset(store, config.dataset)
+    entities = tuple(sorted(select_entities(store, dataset.dataset_id).items()))
+    if not entities:
+        raise NothingToDo(
+            f"Expected readings of {config.dataset} to train on. Received: no entity yet; ingest "
+            "first."
+        )
+    if config.detector.scope == "dataset":
+        return [Scope(0, "all", entities)]
+    return [Scope(key, name, ((name, key),)) for name, key in entities]
+
+
+@dataclass(frozen=True)
+class TrainingRange:
+    """A training range, cut by time: learn from [start_at, split_at), calibrate and gate on
+    [split_at, end_at).
+    """
+
+    start_at: datetime
+    split_at: datetime
+    gate_at: datetime
+    end_at: datetime
+
+
+def training_range(config: DatasetConfig, end_at: datetime) -> TrainingRange:
+    """The rolling range that ends at `end_at`, whole hours, of which the last `validation_share` is
+    held out.
+
+    The first half of that is for calibration, or a whole week where that leaves the gate a day or
+    more: a week has Mondays and Sundays, and limits that have not seen them cry wolf on them. The
+    rest is only for the gate.
+    """
+    training, end = config.training, hour_ceil(end_at)
+    held_s = max(int(training.range_s * training.validation_share) // 7200 * 7200, 7200)
+    gate_s = held_s // 2
+    if held_s >= WEEK_S + DAY_S:
+        gate_s = min(gate_s, held_s - WEEK_S)
+    return TrainingRange(
+        hour_ceil(end - timedelta(seconds=training.range_s)),
+        end - timedelta(seconds=held_s),
+        end - timedelta(seconds=gate_s),
+        end,
+    )
+
+
+@dataclass(frozen=True)
+class FoldGroup:
+    """Entities, by name and id, that share one range to learn from and to be held out."""
+
+    entities: Entities
+    span: TrainingRange
+
+    def to_json(self) -> dict[str, Any]:
+        """The group as a JSON object."""
+        span = {name: unix_s(at) for name, at in vars(self.span).items()}
+        return {"entities": self.entities, "span": span}
+
+    @classmethod
+    def from_json(cls, fields: Mapping[str, Any]) -> FoldGroup:
+        """The group of a JSON object."""
+        span = TrainingRange(**{name: from_unix_s(at_s) for name, at_s in fields["span"].items()})
+        return cls(tuple((name, key) for name, key in fields["entities"]), span)
+
+
+def feature_spec_of(config: DatasetConfig) -> FeatureSpec:
+    """The features that a model trained now would have."""
+    step_s, source, features = config.source.step_s, config.source, config.features
+    holidays, rest_weekday = holidays_of(features.holidays) if features.holidays else ((), SUNDAY)
+    return FeatureSpec(
+        channels=config.channel_names,
+        hold_steps=tuple(channel.hold_s // step_s for channel in source.channels.values()),
+        step_s=step_s,
+        site_zone=config.site_zone,
+        width=1 if detector_class(config.detector.name).folds else config.detector.n_steps,
+        min_coverage=config.detector.min_coverage,
+        running_when=config.running_when,
+        grace_steps=config.startup_grace_s // step_s,
+        rolling_mean=tuple(features.rolling_mean),
+        lag=tuple(features.lag),
+        diff=tuple(features.diff),
+        cyclic=tuple(features.cyclic),
+        holidays=holidays,
+        rest_weekday=rest_weekday,
+    )
+
+
+def is_known(part: Exclusion) -> bool:
+    """Whether an exclusion is a known anomaly, from which a supervised detector learns."""
+    return part.reason.startswith(LABEL_REASON) or part.reason == CONFIRMED_REASON
+
+
+def evenly(ends: NDArray[np.int64], n: int) -> NDArray[np.int64]:
+    """At most `n` of the ends, evenly over time.
+
+    >>> evenly(np.arange(10), 4)
+    array([0, 3, 6, 9])
+    """
+    if len(ends) <= n:
+        return ends
+    return ends[np.unique(np.linspace(0, len(ends) - 1, n).round().astype(np.int64))]
+
+
+def stored_readings(
+    store: Store, config: DatasetConfig, channels: Sequence[str] | None = None
+) -> Read:
+    """What was ingested; of the dataset's channels, unless others are named."""
+    dataset = select_dataset(store, config.dataset)
+    layout = select_layouts(store, dataset.dataset_id)[0]
+    columns = [layout.channel_names.index(name) for name in channels or config.channel_names]
+
+    def read(
+        entity_ids: Sequence[int], start_at: datetime, end_at: datetime
+    ) -> NDArray[np.float64]:
+        values = read_blocks(store, layout, entity_ids, start_at, end_at).values
+        is_whole = columns == list(range(values.shape[2]))
+        return values if is_whole else np.ascontiguousarray(values[:, :, columns])
+
+    return read
+
+
+class TrainingReader:
+    """Readings of a training range, without what is left out."""
+
+    def __init__(
+        self,
+        read: Read,
+        config: DatasetConfig,
+        span: TrainingRange,
+        exclusions: Sequence[Exclusion],
+    ) -> None:
+        self.read, self.config, self.span, self.exclusions = read, config, span, exclusions
+        self.spec = feature_spec_of(config)
+        kind = detector_class(config.detector.name)
+        self.is_supervised, self.folds = kind.supervised, kind.folds
+
+    @classmethod
+    def of_store(
+        cls,
+        store: Store,
+        config: DatasetConfig,
+        span: TrainingRange,
+        exclusions: Sequence[Exclusion],
+        channels: Sequence[str] | None = None,
+    ) -> TrainingReader:
+        """What was ingested; of the dataset's channels, unless others are named."""
+        return cls(stored_readings(store, config, channels), config, span, exclusions)
+
+    def on(self, span: TrainingRange) -> TrainingReader:
+        """The same readings, cut at other times."""
+        return TrainingReader(self.read, self.config, span, self.exclusions)
+
+    def step(self, at: datetime) -> int:
+        """How many steps after the beginning of the range a moment is."""
+        return (unix_s(at) - unix_s(self.span.start_at)) // self.spec.step_s
+
+    def whole_ranges(self, entities: Entities) -> Iterator[tuple[str, int, NDArray[np.float64]]]:
+        """Name, id and readings (n_steps, n_channels) of each entity over the range, read once."""
+        n_values = max(1, self.step(self.span.end_at) * len(self.spec.channels))
+        for part in batches(len(entities), max(1, VALUES_TOGETHER // n_values)):
+            chosen = entities[part]
+            keys = [key for _, key in chosen]
+            values = self.read(keys, self.span.start_at, self.span.end_at)
+            yield from (
+                (name, key, of_it) for (name, key), of_it in zip(chosen, values, strict=True)
+            )
+
+    def values(self, entity_id: int, start_at: datetime, end_at: datetime) -> NDArray[np.float64]:
+        """Readings (n_steps, n_channels) of an entity in [start_at, end_at), whole hours."""
+        return np.asarray(self.read([entity_id], start_at, end_at)[0], np.float64)
+
+    def excluded(
+        self,
+        entity_id: int,
+        start_at: datetime,
+        end_at: datetime,
+        exclusions: Sequence[Exclusion] | None = None,
+    ) -> NDArray[np.bool_]:
+        """bool (n_steps,), which steps of an entity are left out; for all reasons, or for some."""
+        chosen = self.exclusions if exclusions is None else exclusions
+        ranges = [part for part in chosen if part.reason != EXTREME_REASON]
+        return self._marked(entity_id, start_at, end_at, ranges, 0)
+
+    def labelled(self, entity_id: int, start_at: datetime, end_at: datetime) -> NDArray[np.bool_]:
+        """bool (n_steps,), which steps of an entity are known anomalies, without the margin that is
+        excluded.
+        """
+        labels = [part for part in self.exclusions if is_known(part)]
+        return self._marked(entity_id, start_at, end_at, labels, LABEL_MARGIN_S)
+
+    def _marked(
+        self,
+        entity_id: int,
+        start_at: datetime,
+        end_at: datetime,
+        parts: Sequence[Exclusion],
+        margin_s: int,
+    ) -> NDArray[np.bool_]:
+        first_s, step_s = unix_s(start_at), self.spec.step_s
+        marked = np.zeros((unix_s(end_at) - first_s) // step_s, bool)
+        for part in parts:
+            if part.entity_id == entity_id:
+                first = (unix_s(part.start_at) + margin_s - first_s) // step_s
+                end = -(-(unix_s(part.end_at) - margin_s - first_s) // step_s)
+                marked[max(0, first) : max(0, end)] = True
+        return marked
+
+    def not_learned(
+        self, entity_id: int, start_at: datetime, end_at: datetime
+    ) -> NDArray[np.bool_]:
+        """bool (n_steps,), which steps no window to learn from may hold; known anomalies teach a
+        supervised detector.
+        """
+        others = [part for part in self.exclusions if not (self.is_supervised and is_known(part))]
+        return self.excluded(entity_id, start_at, end_at, others)
+
+    def running(self, values: NDArray[np.float64]) -> NDArray[np.bool_]:
+        """bool (n_steps,), which steps are read while the machine runs, of readings (n_steps,
+        n_channels).
+        """
+        spec, known = self.spec, held(values, self.spec.hold_steps)
+        state = running_state(known, spec.running_when, spec.channels, spec.grace_steps)
+        return np.asarray(np.isfinite(known).any(axis=1) & (state == 0), np.bool_)
+
+    def clean(
+        self, entity_id: int, start_at: datetime, end_at: datetime
+    ) -> tuple[NDArray[np.float64], NDArray[np.bool_]]:
+        """Readings, and which steps are read, running and not excluded."""
+        values = self.values(entity_id, start_at, end_at)
+        return values, self.running(values) & ~self.excluded(entity_id, start_at, end_at)
+
+    def series(
+        self, entity_id: int, scaler: Scaler, start_at: datetime, end_at: datetime
+    ) -> Series:
+        """What a folding detector learns from: an entity's readings, unknown where they are
+        excluded.
+        """
+        values, spec = self.values(entity_id, start_at, end_at), self.spec
+        known = held(values, spec.hold_steps)
+        state = running_state(known, spec.running_when, spec.channels, spec.grace_steps)
+        is_seen = (state == 0) & ~self.excluded(entity_id, start_at, end_at)
+        seen = np.where(is_seen[:, None], scaler.transform(known), np.float32(np.nan))
+        times_s = unix_s(start_at) + np.arange(len(values), dtype=np.int64) * spec.step_s
+        return Series(seen[None].astype(np.float64), site_seconds(times_s, spec.zone), spec.step_s)
+
+    @property
+    def calibrates_on_learned(self) -> bool:
+        """Whether calibration sees what was learned from, too.
+
+        A few days of an hourly sensor are a handful of windows that do not overlap: they say too
+        little about what is normal, and what was learned from says more, if somewhat too
+        favourably.
+        """
+        few_s = FEW_WINDOWS * self.spec.width * self.spec.step_s
+        is_short = unix_s(self.span.gate_at) - unix_s(self.span.split_at) < few_s
+        # A folding detector's state is that of the split.
+        return (is_short or self.config.threshold.kind == "training") and not self.folds
+
+    @property
+    def held_out_from(self) -> datetime:
+        """Where held-out readings begin, with those that calibration and windows look back at."""
+        if self.calibrates_on_learned:
+            return self.span.start_at
+        reach_hours = 0 if self.folds else self.spec.reach_hours
+        return max(self.span.start_at, hours_later(self.span.split_at, -reach_hours))
+
+    def held_out(
+        self, name: str, entity_id: int, values: NDArray[np.float64] | None = None
+    ) -> HeldOut | None:
+        """Held-out readings of an entity, with those before them that they need; None when there
+        are none.
+
+        Parameters
+        ----------
+        values : (n_steps, n_channels) from `held_out_from` on; None: they are read.
+        """
+        span, spec, from_at = self.span, self.spec, self.held_out_from
+        if values is None:
+            values = self.values(entity_id, from_at, span.end_at)
+        first, gate = (
+            (unix_s(at) - unix_s(from_at)) // spec.step_s for at in (span.split_at, span.gate_at)
+        )
+        steps = np.arange(len(values))
+        clean = ~self.excluded(entity_id, from_at, span.end_at)
+        # One window between what was learned and what is judged, so that no reading is in both.
+        after = steps >= first + spec.width
+        judged = clean & after
+        if not np.isfinite(values[judged]).any():
+            return None
+        learned = clean & (steps < first) & self.calibrates_on_learned
+        known = self.labelled(entity_id, from_at, span.end_at) & after
+        return HeldOut(
+            name,
+            values,
+            unix_s(from_at),
+            judged,
+            judged & (steps >= gate),
+            learned,
+            known & (steps < gate),
+            known,
+        )

@@ -1,0 +1,185 @@
+"""A first look at the readings of a training range, and the scales that follow from it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict, dataclass
+from datetime import datetime
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from tsad_tasks.base.errors import BadInput
+from tsad_tasks.base.interval import from_unix_s, unix_s
+from tsad_tasks.config import DEFAULT_WINDOW, DatasetConfig
+from tsad_tasks.model.features import Scaler, fit_scaler, pooled_scaler
+from tsad_tasks.model.periods import dominant_period
+from tsad_tasks.training.commissioning import Commissioning, Level
+from tsad_tasks.training.exclusions import LeftOut, counted, left_out_of
+from tsad_tasks.training.queries import Exclusion
+from tsad_tasks.training.reader import Scope, TrainingRange, TrainingReader, evenly
+
+SHORTEST_PERIOD, LONGEST_PERIOD, MAX_PERIOD_ENTITIES = 5, 60, 24
+
+
+@dataclass(frozen=True)
+class Survey:
+    """What a first look at the readings of a scope says.
+
+    Attributes
+    ----------
+    exclusions : what is left out.
+    left_out : how much that is.
+    hours : by entity name, running hours that are learned from.
+    scalers : by entity name, of all that ran.
+    levels : channels beside their commissioning references.
+    """
+
+    exclusions: list[Exclusion]
+    left_out: LeftOut
+    hours: dict[str, float]
+    scalers: dict[str, Scaler]
+    levels: list[Level]
+
+    def to_json(self) -> dict[str, Any]:
+        """The survey as a JSON object."""
+        return {
+            "exclusions": [_in_seconds(asdict(row)) for row in self.exclusions],
+            "left_out": asdict(self.left_out),
+            "hours": self.hours,
+            "scalers": {name: scaler.to_json() for name, scaler in self.scalers.items()},
+            "levels": [level.to_json() for level in self.levels],
+        }
+
+    @classmethod
+    def from_json(cls, fields: Mapping[str, Any]) -> Survey:
+        """The survey of a JSON object, to the bit."""
+        ends = ("start_at", "end_at")
+        return cls(
+            [
+                Exclusion(**row | {name: from_unix_s(row[name]) for name in ends})
+                for row in fields["exclusions"]
+            ],
+            LeftOut(**fields["left_out"]),
+            fields["hours"],
+            {name: Scaler.from_json(part) for name, part in fields["scalers"].items()},
+            [Level.from_json(part) for part in fields["levels"]],
+        )
+
+
+def _in_seconds(fields: Mapping[str, Any]) -> dict[str, Any]:
+    return {
+        name: unix_s(value) if isinstance(value, datetime) else value
+        for name, value in fields.items()
+    }
+
+
+def surveyed(
+    reader: TrainingReader,
+    scope: Scope,
+    commissioning: Commissioning | None = None,
+    look: Callable[[int, NDArray[np.float64]], None] | None = None,
+) -> Survey:
+    """A first look at the readings of a scope, entity by entity.
+
+    Parameters
+    ----------
+    look : called with the id of an entity and what is learned from, (n_steps, n_channels), NaN
+        where it is left out.
+    """
+    config, span, split = reader.config, reader.span, reader.step(reader.span.split_at)
+    lost = counted(reader.exclusions, config)
+    found = Survey(list(reader.exclusions), LeftOut(0, 0, {}), {}, {}, [])
+    left_out = found.left_out
+    for name, key, values in reader.whole_ranges(scope.entities):
+        running = reader.running(values)
+        usable = running & ~reader.excluded(key, span.start_at, span.end_at)
+        clean = np.where(usable[:, None], values, np.nan)
+        left_out += left_out_of(reader, key, running, lost)
+        found.hours[name] = float(usable[:split].sum()) * config.source.step_s / 3600
+        if usable[:split].any():
+            found.scalers[name] = fit_scaler(clean[:split], config.features.scaling)
+        if commissioning is not None:
+            found.levels.extend(commissioning.levels(reader, (name, key), clean))
+        if look is not None:
+            look(key, clean[:split])
+    return Survey(found.exclusions, left_out, found.hours, found.scalers, found.levels)
+
+
+@dataclass(frozen=True)
+class Scales:
+    """Scales of a training range.
+
+    Attributes
+    ----------
+    own : by entity name, of entities with enough running time of their own.
+    pooled : for all others.
+    running_hours : by entity name, in the part that is learned from.
+    """
+
+    own: Mapping[str, Scaler]
+    pooled: Scaler
+    running_hours: Mapping[str, float]
+
+    def of(self, entity: str) -> Scaler:
+        """The scaler of an entity: its own, or the pooled one."""
+        return self.own.get(entity, self.pooled)
+
+    def to_json(self) -> dict[str, Any]:
+        """The scales as a JSON object."""
+        own = {name: scaler.to_json() for name, scaler in self.own.items()}
+        hours = dict(self.running_hours)
+        return {"own": own, "pooled": self.pooled.to_json(), "running_hours": hours}
+
+    @classmethod
+    def from_json(cls, fields: Mapping[str, Any]) -> Scales:
+        """The scales of a JSON object, to the bit."""
+        own = {name: Scaler.from_json(part) for name, part in fields["own"].items()}
+        return cls(own, Scaler.from_json(fields["pooled"]), fields["running_hours"])
+
+
+def scales_of(config: DatasetConfig, span: TrainingRange, survey: Survey) -> Scales:
+    """Scales from the part of the range that is learned from.
+
+    Raises
+    ------
+    BadInput
+        When there is less running time than `training.min_hours`.
+    """
+    n_hours = sum(survey.hours.values())
+    if n_hours < config.training.min_hours:
+        raise BadInput(
+            f"Expected at least {config.training.min_hours:g} running hours of {config.dataset} in "
+            f"[{span.start_at:%Y-%m-%d %H:%M}, {span.split_at:%Y-%m-%d %H:%M}) UTC. "
+            f"Received: {n_hours:.1f}. Ingest more, or lower training.min_hours."
+        )
+    enough_s = min(config.features.min_own_scale_s, config.training.range_s / 2)
+    own = {
+        name: scaler
+        for name, scaler in survey.scalers.items()
+        if survey.hours[name] * 3600 >= enough_s
+    }
+    pooled = pooled_scaler(list(survey.scalers.values()), config.features.scaling)
+    return Scales(own, pooled, survey.hours)
+
+
+def period_window(n_entities: int, periods: Sequence[int | None]) -> int:
+    """Steps of a window that holds the usual period of readings; the default where most of the
+    `n_entities` that were looked at have none.
+
+    >>> period_window(3, [12, None, 13]), period_window(3, [12, None, None]) == DEFAULT_WINDOW
+    (13, True)
+    """
+    known = sorted(one for one in periods if one is not None and one >= SHORTEST_PERIOD)
+    return known[len(known) // 2] if 2 * len(known) > n_entities else DEFAULT_WINDOW
+
+
+def period_entities(entities: Sequence[tuple[str, int]]) -> set[int]:
+    """Ids of the entities whose periods choose a window: some, evenly."""
+    return {entities[i][1] for i in evenly(np.arange(len(entities)), MAX_PERIOD_ENTITIES)}
+
+
+def period_of(clean: NDArray[np.float64]) -> int | None:
+    """The period of readings (n_steps, n_channels) in steps; None where there is none."""
+    return dominant_period(clean, LONGEST_PERIOD)

@@ -1,0 +1,194 @@
+"""Windows to learn from: chosen evenly over entities and time, and only the steps that they need."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+from numpy.typing import NDArray
+
+from tsad_tasks.base.errors import BadInput
+from tsad_tasks.base.interval import unix_s
+from tsad_tasks.config import DatasetConfig
+from tsad_tasks.model.features import Scaler
+from tsad_tasks.model.scoring import entity_features, entity_windows
+from tsad_tasks.model.spec import FeatureSpec
+from tsad_tasks.model.windows import Number, gather
+from tsad_tasks.training.held_out import is_extreme, seen_by_window
+from tsad_tasks.training.reader import TrainingReader, evenly, feature_spec_of
+
+
+@dataclass(frozen=True)
+class PreparedTraining:
+    """Windows to train on.
+
+    Attributes
+    ----------
+    inputs, ends, validation_ends, labels : as in `TrainingSet`; only the steps that some window
+        needs are kept.
+    n_available : windows that the range offers; the sampled share of them is trained on.
+    n_extreme : (n_entities,), steps that no window may hold for a value that is out of the
+        question.
+    """
+
+    inputs: NDArray[np.float32]
+    ends: NDArray[np.int64]
+    validation_ends: NDArray[np.int64]
+    labels: NDArray[np.bool_]
+    n_available: int
+    n_extreme: NDArray[np.int64]
+
+
+@dataclass(frozen=True)
+class EntityWindows:
+    """Where windows of one entity end: those to train on, and those to validate on.
+
+    Attributes
+    ----------
+    inputs, labels : (n_steps, …), of the steps that windows may hold.
+    n_available, n_extreme : as in `PreparedTraining`.
+    """
+
+    inputs: NDArray[np.float32]
+    ends: NDArray[np.int64]
+    validation_ends: NDArray[np.int64]
+    labels: NDArray[np.bool_]
+    n_available: int
+    n_extreme: int
+
+    def compacted(self, width: int) -> EntityWindows:
+        """The same windows on the steps that some of them hold."""
+        groups = [self.ends, self.validation_ends]
+        inputs, (ends, validation_ends) = compact(self.inputs, groups, width)
+        labels, _ = compact(self.labels, groups, width)
+        return replace(
+            self, inputs=inputs, labels=labels, ends=ends, validation_ends=validation_ends
+        )
+
+    def counts(self) -> EntityWindows:
+        """The same without inputs and labels, where only numbers are wanted."""
+        return replace(self, inputs=self.inputs[:0], labels=self.labels[:0])
+
+
+def entity_training(
+    reader: TrainingReader, entity_id: int, scaler: Scaler, quota: int, values: NDArray[np.float64]
+) -> EntityWindows:
+    """Evenly sampled windows of an entity, none across the split, over an excluded step or from
+    before the range.
+
+    A model thus depends on the readings of its range alone, not on what was ingested before.
+
+    Parameters
+    ----------
+    quota : how many at most to train on; a fifth of that to validate on.
+    values : float64 (n_steps, n_channels) of the range; what is held out for the gate is not used.
+    """
+    span, spec = reader.span, reader.spec
+    values = values[: reader.step(span.gate_at)]
+    features = entity_features(spec, [scaler], values[None], unix_s(span.start_at))
+    out = reader.not_learned(entity_id, span.start_at, span.gate_at)
+    labels = reader.labelled(entity_id, span.start_at, span.gate_at)
+    extreme = is_extreme(features, len(spec.channels))
+    index = entity_windows(spec, features, np.ones((1, len(values)), bool))
+    ever = features.present[0].any(axis=0)
+    is_whole = index.live[:, ever].all(axis=1)
+    ends = index.ends[is_whole & ~seen_by_window(out | extreme, spec.width)[index.ends]]
+    split = reader.step(span.split_at)
+    train = ends[ends < split]
+    return EntityWindows(
+        features.inputs[0],
+        with_labels(train, labels, quota),
+        with_labels(ends[ends >= split + spec.width], labels, max(1, quota // 5)),
+        labels,
+        len(train),
+        int((extreme & ~out).sum()),
+    )
+
+
+def with_labels(ends: NDArray[np.int64], labels: NDArray[np.bool_], n: int) -> NDArray[np.int64]:
+    """All ends that are labelled, and at most `n` of the others, evenly over time.
+
+    >>> with_labels(np.arange(6), np.array([0, 0, 1, 0, 0, 0], bool), 2)
+    array([0, 2, 5])
+    """
+    known = labels[ends]
+    return np.sort(np.concatenate([ends[known], evenly(ends[~known], n)]))
+
+
+def check_any(config: DatasetConfig, n_windows: int) -> None:
+    """Raises BadInput where there is no window to learn from."""
+    if not n_windows:
+        raise BadInput(
+            f"Expected windows of {config.detector.n_steps} complete steps of {config.dataset}. "
+            "Received: none. Set hold for channels that report rarely, or a coarser step."
+        )
+
+
+def joined_windows(config: DatasetConfig, parts: Sequence[EntityWindows]) -> PreparedTraining:
+    """The compacted windows of all entities, in a share of which one channel is dead.
+
+    Raises
+    ------
+    BadInput
+        When there is none.
+    """
+    offsets = np.concatenate(([0], np.cumsum([len(part.inputs) for part in parts])[:-1]))
+    pairs = list(zip(parts, offsets, strict=True))
+    ends = np.concatenate([part.ends + offset for part, offset in pairs])
+    check_any(config, len(ends))
+    prepared = PreparedTraining(
+        np.concatenate([part.inputs for part in parts]),
+        ends,
+        np.concatenate([part.validation_ends + offset for part, offset in pairs]),
+        np.concatenate([part.labels for part in parts]),
+        sum(part.n_available for part in parts),
+        np.array([part.n_extreme for part in parts], np.int64),
+    )
+    return with_dead_channels(prepared, feature_spec_of(config), config.training.dead_channel_share)
+
+
+def with_dead_channels(
+    prepared: PreparedTraining, spec: FeatureSpec, share: float
+) -> PreparedTraining:
+    """The windows, in a share of which one channel is dead: unknown at all steps, each channel in
+    turn.
+
+    Sensors fail. A detector that always saw all of them takes the 0 that stands for one that is
+    dead for a reading, and finds the others strange; one that has seen dead ones does not.
+    Validation windows stay as they are.
+    """
+    n_dead, width, n_channels = int(share * len(prepared.ends)), spec.width, len(spec.channels)
+    if n_channels < 2 or not n_dead:
+        return prepared
+    chosen = np.linspace(0, len(prepared.ends) - 1, n_dead).round().astype(np.int64)
+    inputs = gather(prepared.inputs, prepared.ends[chosen], width)
+    dead = spec.channel_inputs[np.arange(n_dead) % n_channels]
+    inputs *= ~dead[:, None, :]
+    ends = prepared.ends.copy()
+    ends[chosen] = len(prepared.inputs) + width * np.arange(1, n_dead + 1) - 1
+    labels = gather(prepared.labels[:, None], prepared.ends[chosen], width)
+    return replace(
+        prepared,
+        inputs=np.concatenate([prepared.inputs, inputs.reshape(-1, inputs.shape[2])]),
+        ends=ends,
+        labels=np.concatenate([prepared.labels, labels.reshape(-1)]),
+    )
+
+
+def compact(
+    inputs: NDArray[Number], groups: Sequence[NDArray[np.int64]], width: int
+) -> tuple[NDArray[Number], list[NDArray[np.int64]]]:
+    """Only the steps that some window needs, and where the windows end among them.
+
+    >>> kept, (ends,) = compact(np.arange(9.0, dtype=np.float32)[:, None], [np.array([2, 8])], 2)
+    >>> kept[:, 0].tolist(), ends.tolist()
+    ([1.0, 2.0, 7.0, 8.0], [1, 3])
+    """
+    marks = np.zeros(len(inputs) + 1, np.int64)
+    for ends in groups:
+        np.add.at(marks, ends - width + 1, 1)
+        np.add.at(marks, ends + 1, -1)
+    used = np.cumsum(marks[:-1]) > 0
+    position = np.cumsum(used) - 1
+    return inputs[used], [position[ends] for ends in groups]
