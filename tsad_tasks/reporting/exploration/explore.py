@@ -48,7 +48,7 @@ from tsad_tasks.reporting.exploration.statistics import (
     missing_shares,
 )
 from tsad_tasks.scoring.queries import SELECT_FLAGS, SELECT_LATEST_SCORED_HOUR
-from tsad_tasks.storage.artifacts import place
+from tsad_tasks.storage.artifacts import artifact_path
 from tsad_tasks.storage.datasets import select_dataset, select_entities, select_layouts
 from tsad_tasks.storage.readings import read_blocks
 from tsad_tasks.storage.store import Store
@@ -443,7 +443,9 @@ def jumps(
             at=span.end_at,
         )
         if champion is not None:
-            bundle = read_bundle(place(champion.artifact_uri), expected_sha256=champion.sha256)
+            bundle = read_bundle(
+                artifact_path(champion.artifact_uri), expected_sha256=champion.sha256
+            )
             former = ModelSpec.from_json(bundle.spec)
             both = [name for name, _ in scope.entities if name in former.scalers and name in own]
             found += [
