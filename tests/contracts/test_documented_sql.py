@@ -30,7 +30,14 @@ from tsad_tasks.base.places import project_folder
 from tsad_tasks.base.rule import RuleResult
 from tsad_tasks.champions.queries import INSERT_EXCLUSIONS, write_rule_results
 from tsad_tasks.champions.records import insert_model, open_period
-from tsad_tasks.ingest.queries import UPSERT_INGEST_HOURS, IngestHour, IngestIssue, SensorVerdict
+from tsad_tasks.ingest.queries import (
+    INSERT_INGEST_ISSUES,
+    INSERT_QUALITY,
+    UPSERT_INGEST_HOURS,
+    IngestHour,
+    IngestIssue,
+    SensorVerdict,
+)
 from tsad_tasks.monitoring.audit import WEEK, week_before
 from tsad_tasks.monitoring.queries import UPSERT_AUDIT, UPSERT_DRIFT, DriftRow
 from tsad_tasks.scoring.queries import UPSERT_INCIDENTS, IncidentRow
@@ -123,14 +130,15 @@ def _judge(room: Room) -> None:
         verdict = SensorVerdict(
             room.entity_ids[0], hour, room.layout.channel_ids[0], "stuck", 2, "at 1 %"
         )
-        store.replace_quality(room.entity_ids, [hour], [verdict])
+        store.execute(INSERT_QUALITY, **columns([verdict], SensorVerdict))
         store.execute(
             UPSERT_INGEST_HOURS,
             dataset_id=room.dataset_id,
             **columns([IngestHour(hour, hour + HOUR, hour + HOUR, 3, 2, hour, 60.0)], IngestHour),
         )
-        store.replace_ingest_issues(
-            room.dataset_id, [hour], [IngestIssue(hour, "", "", "duplicate", 1)]
+        issue = IngestIssue(hour, "", "", "duplicate", 1)
+        store.execute(
+            INSERT_INGEST_ISSUES, dataset_id=room.dataset_id, **columns([issue], IngestIssue)
         )
 
 
