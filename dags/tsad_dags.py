@@ -23,10 +23,9 @@ from airflow.sdk import DAG, CronDataIntervalTimetable, Param, get_current_conte
 from tsad_bridge import run_in_airflow
 from tsad_tasks.base.enums import Lineage, Verdict
 from tsad_tasks.base.errors import ConfigError
-from tsad_tasks.config import DatasetConfig
+from tsad_tasks.config import DatasetConfig, dataset_paths, named_config
 from tsad_tasks.pipeline.task import Task
 from tsad_tasks.pipeline.tasks import asks_before_promotion, asks_before_training, tasks_of
-from tsad_tasks.storage.paths import dataset_paths, named_config
 
 START = pendulum.datetime(2000, 1, 1, tz="UTC")
 DEFAULTS: dict[str, Any] = {"owner": "tsad", "retries": 2, "retry_delay": timedelta(seconds=30)}

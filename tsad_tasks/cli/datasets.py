@@ -10,8 +10,7 @@ from typer import Argument
 from devstack import local
 from tsad_tasks.base.errors import BadInput, TsadError
 from tsad_tasks.cli.screen import table
-from tsad_tasks.config import json_schema
-from tsad_tasks.storage.paths import config_of, dataset_paths, named_config
+from tsad_tasks.config import config_of, dataset_paths, json_schema, named_config
 
 datasets = typer.Typer(
     no_args_is_help=True, help="Dataset files: list, check against live tables, JSON schema."

@@ -14,8 +14,8 @@ from devstack import local
 from tsad_tasks.base.interval import moment
 from tsad_tasks.cli.options import Dataset, existing_file, interval, seconds
 from tsad_tasks.cli.screen import say, table
+from tsad_tasks.config import config_of
 from tsad_tasks.storage.datasets import select_dataset
-from tsad_tasks.storage.paths import config_of
 from tsad_tasks.storage.store import Query
 
 epoch = typer.Typer(no_args_is_help=True, help="Sensors that changed: add, list, withdraw.")

@@ -14,10 +14,10 @@ from tsad_tasks.base.settings import DurationS
 from tsad_tasks.cli.ingest import range_run
 from tsad_tasks.cli.options import Dataset, From, To, interval
 from tsad_tasks.cli.screen import progress, say, table
-from tsad_tasks.config import DatasetConfig
+from tsad_tasks.config import DatasetConfig, config_of
 from tsad_tasks.pipeline.replay import LINEAGE, Replay
 from tsad_tasks.reporting.period.report import render_period
-from tsad_tasks.storage.paths import artifacts_root, config_of
+from tsad_tasks.storage.paths import artifacts_root
 from tsad_tasks.storage.store import Query, Store
 
 WEEKS = Query("cli/select_weeks", dict)

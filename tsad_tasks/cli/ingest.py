@@ -11,9 +11,8 @@ from typer import Argument, Option
 from devstack import local
 from tsad_tasks.cli.options import Dataset, From, PlantUri, To, choice, existing_file, interval
 from tsad_tasks.cli.screen import console, progress, say, say_counts
-from tsad_tasks.config import DatasetConfig
+from tsad_tasks.config import DatasetConfig, config_of
 from tsad_tasks.pipeline.ranges import RangeRun
-from tsad_tasks.storage.paths import config_of
 from tsad_tasks.storage.store import Store
 
 UNITS = ("s", "ms", "us", "ns")

@@ -10,9 +10,9 @@ from devstack import local
 from tsad_tasks.base.clock import utc_now
 from tsad_tasks.cli.options import Dataset
 from tsad_tasks.cli.screen import say, say_counts, table
+from tsad_tasks.config import config_of
 from tsad_tasks.storage.database import connection_uri
 from tsad_tasks.storage.datasets import select_dataset
-from tsad_tasks.storage.paths import config_of
 from tsad_tasks.storage.store import Query
 
 MESSAGES = Query("cli/select_notifications", dict)

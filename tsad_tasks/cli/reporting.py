@@ -13,7 +13,7 @@ from tsad_tasks.base.errors import BadInput
 from tsad_tasks.base.interval import moment
 from tsad_tasks.cli.options import Dataset, Lineage, lineage_of, moment_or_none
 from tsad_tasks.cli.screen import console, say, table
-from tsad_tasks.config import DatasetConfig
+from tsad_tasks.config import DatasetConfig, config_of
 from tsad_tasks.reporting.evaluation.content import EvaluationContent, PartResult
 from tsad_tasks.reporting.exploration.content import (
     ChannelView,
@@ -21,7 +21,7 @@ from tsad_tasks.reporting.exploration.content import (
     TrainingPreview,
 )
 from tsad_tasks.storage.artifacts import place
-from tsad_tasks.storage.paths import artifacts_root, config_of
+from tsad_tasks.storage.paths import artifacts_root
 from tsad_tasks.storage.store import Store
 from tsad_tasks.text.formats import duration_text, joined, share_text
 

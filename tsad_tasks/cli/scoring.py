@@ -13,10 +13,9 @@ from tsad_tasks.base.clock import utc_now
 from tsad_tasks.cli.ingest import range_run
 from tsad_tasks.cli.options import Dataset, From, Lineage, To, interval, lineage_of
 from tsad_tasks.cli.screen import say, table
-from tsad_tasks.config import DatasetConfig
+from tsad_tasks.config import DatasetConfig, config_of
 from tsad_tasks.pipeline.rescore import score_what_if
 from tsad_tasks.storage.datasets import select_dataset
-from tsad_tasks.storage.paths import config_of
 from tsad_tasks.storage.store import Query, Store
 
 Columns = tuple[str, ...]

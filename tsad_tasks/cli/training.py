@@ -21,8 +21,9 @@ from tsad_tasks.champions.queries import rule_results
 from tsad_tasks.cli.ingest import range_run
 from tsad_tasks.cli.options import Dataset, Lineage, lineage_of
 from tsad_tasks.cli.screen import console, say, say_counts, say_markdown, table
+from tsad_tasks.config import config_of
 from tsad_tasks.pipeline.retrain import retrain as run_retraining
-from tsad_tasks.storage.paths import artifacts_root, config_of
+from tsad_tasks.storage.paths import artifacts_root
 from tsad_tasks.storage.store import Store
 from tsad_tasks.text.rules import RULE_COLUMNS, table_rows, tally
 from tsad_tasks.training.retrain import Retraining

@@ -97,7 +97,13 @@ def body(payload: Payload) -> str:
     """The text of the e-mail: what, since when, and where to look further."""
     if payload["event"] == "digest":
         lines = [f"{payload['n_events']} events in one run: {_counts(payload)}.", ""]
-        lines += map(_digest_line, payload["events"][:_MOST_LISTED])
+        for event in payload["events"][:_MOST_LISTED]:
+            if event["event"] in NEWS:
+                lines.append(news_line(event))
+                continue
+            span = span_text(*_span(event), event["zone"])
+            what = f"{event['event']:<9} {event['severity']:<6}"
+            lines.append(f"{what} {span}: {event['sentence']}")
         n_left = payload["n_events"] - _MOST_LISTED
         lines += [f"… and {n_left} more."] if n_left > 0 else []
     elif payload["event"] in NEWS:
@@ -108,9 +114,7 @@ def body(payload: Payload) -> str:
 
 
 def _event_lines(payload: Payload) -> list[str]:
-    since_at, last_at = (
-        datetime.fromisoformat(payload[name]) for name in ("started_at", "last_flag_at")
-    )
+    since_at, last_at = _span(payload)
     before = payload.get("severity_before")
     labelled = {
         "Dataset": payload["dataset"],
@@ -129,11 +133,6 @@ def _event_lines(payload: Payload) -> list[str]:
     return [*lines, *(f"{name + ':':<10} {text}" for name, text in labelled.items())]
 
 
-def _digest_line(event: Payload) -> str:
-    if event["event"] in NEWS:
-        return news_line(event)
-    started_at, last_flag_at = (
-        datetime.fromisoformat(event[name]) for name in ("started_at", "last_flag_at")
-    )
-    span = span_text(started_at, last_flag_at, event["zone"])
-    return f"{event['event']:<9} {event['severity']:<6} {span}: {event['sentence']}"
+def _span(event: Payload) -> tuple[datetime, datetime]:
+    started_at, last_flag_at = event["started_at"], event["last_flag_at"]
+    return datetime.fromisoformat(started_at), datetime.fromisoformat(last_flag_at)

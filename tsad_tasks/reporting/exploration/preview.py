@@ -97,7 +97,8 @@ def summary_of(content: ExplorationContent, pdf: str) -> PreviewSummary:
 def markdown(content: ExplorationContent, preview: TrainingPreview, pdf: str) -> str:
     """What will be learned from, for the approval form."""
     ends = " to ".join(f"{at:%Y-%m-%d %H:%M}" for at in (preview.start_at, preview.end_at))
-    readings = f"{count_text(preview.n_readings)} readings of {counted(preview.n_entities, 'entity', 'entities')}"
+    entities = counted(preview.n_entities, "entity", "entities")
+    readings = f"{count_text(preview.n_readings)} readings of {entities}"
     lost = [
         f"| {reason} | {count_text(n)} | {share_text(share)} |"
         for reason, n, share in preview.left_out

@@ -388,7 +388,8 @@ class _Explained:
             notes.append("Provisional: the entity has no scale of its own yet.")
         if self.row.peak_kind == "collective":
             notes.append(
-                "It lasted: the moving average of the error decided, against a limit of its own."
+                "It was flagged because it lasted: the moving average of the error exceeded a "
+                "limit of its own."
             )
         return " ".join(notes)
 
