@@ -14,7 +14,7 @@ from tsad_tasks.base.errors import BadInput, NothingToDo
 from tsad_tasks.champions import champions
 from tsad_tasks.champions.champions import ChampionChange
 from tsad_tasks.cli.ingest import range_run
-from tsad_tasks.cli.options import Dataset, Lineage, moment_or_none, seconds
+from tsad_tasks.cli.options import LIVE, Dataset, Lineage, moment_or_none, seconds
 from tsad_tasks.cli.screen import say, table
 from tsad_tasks.config import config_of
 from tsad_tasks.ingest.queries import SELECT_LEDGER_ENDS, SELECT_NEWEST_LEDGER_HOUR
@@ -53,7 +53,7 @@ def models(
         say("No model yet: tsad retrain")
 
 
-def shadow(dataset: Dataset, lineage: Lineage = "live") -> None:
+def shadow(dataset: Dataset, lineage: Lineage = LIVE) -> None:
     """Show the challenger in the shadow beside its champion, as far as both have scored."""
     from tsad_tasks.champions.shadow import judged_shadows, waiting_for
 
@@ -90,7 +90,7 @@ def promote(
     dataset: Dataset,
     version: Annotated[int, Argument(help="Version of the model; see: tsad models")],
     why: Why,
-    lineage: Lineage = "live",
+    lineage: Lineage = LIVE,
 ) -> None:
     """Make a model champion from the next hour that is not scored yet."""
     config, who = config_of(dataset), getpass.getuser()
@@ -110,7 +110,7 @@ def rollback(
         Option("--from", help="From this hour; default: where the present champion took over."),
     ] = None,
     entity: Annotated[str | None, Option(help="Where each entity has a model of its own.")] = None,
-    lineage: Lineage = "live",
+    lineage: Lineage = LIVE,
 ) -> None:
     """Make a former champion champion again, and score again what the present one has scored."""
     config, who = config_of(dataset), getpass.getuser()

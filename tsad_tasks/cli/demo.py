@@ -22,7 +22,7 @@ from tsad_tasks.base.interval import HOUR
 from tsad_tasks.base.places import postgres_folder
 from tsad_tasks.champions.queries import SELECT_MODEL_VERSION, rule_results
 from tsad_tasks.cli.champions import MODELS
-from tsad_tasks.cli.options import choice
+from tsad_tasks.cli.options import LIVE, choice
 from tsad_tasks.cli.scoring import INCIDENTS
 from tsad_tasks.cli.screen import progress, say, table
 from tsad_tasks.config import config_of
@@ -133,7 +133,7 @@ def _train(airflow: Headless, uri: str, split_at: datetime) -> None:
 def select_champion(store: Store, at: datetime) -> dict[str, Any] | None:
     """The champion of the demo's dataset at a time."""
     with store.transaction():
-        return store.first(CHAMPION, dataset=DATASET, lineage="live", at=at)
+        return store.first(CHAMPION, dataset=DATASET, lineage=LIVE, at=at)
 
 
 def refusal(store: Store) -> str:
@@ -155,7 +155,7 @@ def _show_found(
     uri: str, anomalies: Sequence[SimulatedAnomaly], split_at: datetime, end_at: datetime
 ) -> None:
     """Shows the anomalies that were put in beside the incidents that tell of them, and others."""
-    params: dict[str, Any] = {"dataset": DATASET, "lineage": "live", "suppressed": False, "n": 500}
+    params: dict[str, Any] = {"dataset": DATASET, "lineage": LIVE, "suppressed": False, "n": 500}
     with Store.connect(uri) as store, store.transaction():
         incidents = store.rows(INCIDENTS, start_at=split_at, end_at=end_at, **params)
     rows, matched = [], set()

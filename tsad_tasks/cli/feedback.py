@@ -11,6 +11,7 @@ import typer
 from typer import Argument, Option
 
 from devstack import local
+from tsad_tasks.base.enums import Verdict
 from tsad_tasks.base.interval import moment
 from tsad_tasks.cli.options import Dataset, existing_file, interval, seconds
 from tsad_tasks.cli.screen import say, table
@@ -109,7 +110,7 @@ def new_normal(
     span, name, who = interval(start, end), config_of(dataset).dataset, by or login()
     said: dict[str, Any] = {"said_by": who, "note": note, "channel": channel}
     with local.open_store() as store:
-        key = add_verdict(store, name, entity, *span, "new_normal", **said)
+        key = add_verdict(store, name, entity, *span, Verdict.NEW_NORMAL, **said)
     say(f"Verdict {key}: {entity} is at its new normal.")
 
 

@@ -13,6 +13,8 @@ from tsad_tasks.base.errors import BadInput
 from tsad_tasks.base.interval import moment
 from tsad_tasks.base.settings import duration_s
 
+LIVE = Lineages.LIVE.value
+
 Dataset = Annotated[str, Argument(help="Name of a dataset file, such as server_room.")]
 From = Annotated[
     str, Option("--from", help="Start of the range, such as 2026-03-01T00:00 (included).")

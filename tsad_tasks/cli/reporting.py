@@ -11,7 +11,7 @@ from devstack import local
 from tsad_tasks.base.clock import utc_now
 from tsad_tasks.base.errors import BadInput
 from tsad_tasks.base.interval import moment
-from tsad_tasks.cli.options import Dataset, Lineage, lineage_of, moment_or_none
+from tsad_tasks.cli.options import LIVE, Dataset, Lineage, lineage_of, moment_or_none
 from tsad_tasks.cli.screen import console, say, table
 from tsad_tasks.config import DatasetConfig, config_of
 from tsad_tasks.reporting.evaluation.content import EvaluationContent, PartResult
@@ -39,7 +39,7 @@ def report(
     out: Annotated[
         str | None, Option(help="Where the PDF goes; default: the artifacts folder.")
     ] = None,
-    lineage: Lineage = "live",
+    lineage: Lineage = LIVE,
 ) -> None:
     """Render the PDF of a period."""
     from tsad_tasks.reporting.period.report import render_period
@@ -62,7 +62,7 @@ def evaluate(
     ] = None,
     pdf: Pdf = None,
     seed: Annotated[int | None, Option(help="Of injected anomalies; default: the model's.")] = None,
-    lineage: Annotated[str, Option(help="live or replay: whose champion.")] = "live",
+    lineage: Annotated[str, Option(help="live or replay: whose champion.")] = LIVE,
 ) -> None:
     """Judge a model on training, validation and test readings, and write the report as PDF and
     JSON.

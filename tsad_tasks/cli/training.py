@@ -19,7 +19,7 @@ from tsad_tasks.base.interval import moment
 from tsad_tasks.champions.champions import RegisterSummary
 from tsad_tasks.champions.queries import rule_results
 from tsad_tasks.cli.ingest import range_run
-from tsad_tasks.cli.options import Dataset, Lineage, lineage_of
+from tsad_tasks.cli.options import LIVE, Dataset, Lineage, lineage_of
 from tsad_tasks.cli.screen import console, say, say_counts, say_markdown, table
 from tsad_tasks.config import config_of
 from tsad_tasks.pipeline.retrain import retrain as run_retraining
@@ -32,7 +32,7 @@ from tsad_tasks.training.retrain import Retraining
 def retrain(
     dataset: Dataset,
     end: Annotated[str, Option("--end", help="End of the rolling training range.")],
-    lineage: Lineage = "live",
+    lineage: Lineage = LIVE,
     seed: Annotated[int | None, Option(help="Seed; default: the dataset file's.")] = None,
     preview: Annotated[
         bool, Option("--preview", help="Show what would be learned, and ask.")

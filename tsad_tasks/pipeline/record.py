@@ -96,4 +96,4 @@ def _write(
     with store.transaction():
         dataset_id, seconds = upsert_dataset(store, config).dataset_id, time.monotonic() - began
         more = {"dataset_id": dataset_id, "counts": counts, "seconds": seconds}
-        store.execute(UPSERT_RUN_STATUS, row | more)
+        store.execute(UPSERT_RUN_STATUS, **row, **more)

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
+from tsad_tasks.base.enums import Lineage
 from tsad_tasks.base.errors import BadInput
 from tsad_tasks.base.interval import day_chunks, hour_ceil, hour_floor
 from tsad_tasks.champions.champions import champion_periods, locked_model
@@ -37,7 +38,7 @@ def rescore_as_of(
     *,
     start_at: datetime,
     end_at: datetime,
-    lineage: str = "live",
+    lineage: str = Lineage.LIVE,
 ) -> RescoreSummary:
     """Reads [start_at, end_at) again, day by day, and scores changes by each hour's champion."""
     ingested, scored = IngestSummary(), ScoreSummary()

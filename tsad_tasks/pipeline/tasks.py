@@ -12,6 +12,7 @@ import os
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
+from tsad_tasks.base.enums import Lineage, TrainingDecision
 from tsad_tasks.base.errors import BadInput, NothingToDo
 from tsad_tasks.base.interval import moment
 from tsad_tasks.config import DatasetConfig
@@ -92,7 +93,7 @@ def incidents(store: Store, run: TaskRun) -> Any:
 @does(Task("score", "notify", trigger_rule=NONE_FAILED))
 def notify(store: Store, run: TaskRun) -> Any:
     """Tells the dataset's targets of live incidents; see v_notification."""
-    if run.lineage != "live" or (run.is_backfill and not run.params["notify"]):
+    if run.lineage != Lineage.LIVE or (run.is_backfill and not run.params["notify"]):
         raise NothingToDo("Replays notify nobody, and backfills only with notify: true.")
     from tsad_tasks.notifications import notify
 
@@ -113,7 +114,7 @@ def retraining(store: Store, run: TaskRun) -> Retraining:
         moment(end) if end else run.span["end_at"],
         folder,
         artifacts_root(),
-        lineage="replay" if run.is_backfill else run.lineage,
+        lineage=Lineage.REPLAY if run.is_backfill else run.lineage,
         seed=run.params["seed"],
     )
 
@@ -158,7 +159,7 @@ def preview(store: Store, run: TaskRun) -> Any:
     from tsad_tasks.reporting.exploration.preview import preview_run
 
     made = retraining(store, run)
-    if made.lineage != "live":
+    if made.lineage != Lineage.LIVE:
         raise NothingToDo("Nobody is asked about a replay.")
     return preview_run(made)
 
@@ -171,7 +172,7 @@ _TRAINING_FORM = {"windows": "windows", "answer": "approve"}
 @does(
     Task(
         "retrain",
-        "approved",
+        TrainingDecision.APPROVED,
         trigger_rule=NONE_FAILED,
         takes=_TRAINING_FORM,
         when=asks_before_training,
@@ -247,7 +248,7 @@ def evaluate(store: Store, run: TaskRun) -> Any:
 @does(Task("retrain", "notify", trigger_rule=ALL_DONE, after=("register",)))
 def notify_of_models(store: Store, run: TaskRun) -> Any:
     """Tells the dataset's targets what was decided on models; see v_notification."""
-    if run.lineage != "live" or run.is_backfill:
+    if run.lineage != Lineage.LIVE or run.is_backfill:
         # Of a backfill the next scheduled run tells.
         raise NothingToDo("Replays and backfills notify nobody.")
     from tsad_tasks.notifications import notify

@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 from upath import UPath
 
+from tsad_tasks.base.enums import Lineage
 from tsad_tasks.base.errors import BadInput
 from tsad_tasks.base.interval import day_chunks, from_unix_s, hour_ceil, unix_s, whole_hours
 from tsad_tasks.config import DatasetConfig
@@ -167,14 +168,14 @@ def warehouse_readings(
             SELECT_LABELS, dataset_id=dataset.dataset_id, start_at=start_at, end_at=end_at
         )
         flags = store.rows(
-            SELECT_FLAGS, lineage="live", entity_ids=ids, start_at=start_at, end_at=end_at
+            SELECT_FLAGS, lineage=Lineage.LIVE, entity_ids=ids, start_at=start_at, end_at=end_at
         )
         is_scored = (
             store.one(
                 SELECT_LATEST_SCORED_HOUR,
                 dataset_id=dataset.dataset_id,
                 scope_entity_id=0,
-                lineage="live",
+                lineage=Lineage.LIVE,
             )
             is not None
         )
@@ -369,7 +370,7 @@ def _key_series(found: Explored, channels: Sequence[ChannelView]) -> tuple[KeySe
 
 
 def training_preview(
-    store: Store, config: DatasetConfig, end_at: datetime, lineage: str = "live"
+    store: Store, config: DatasetConfig, end_at: datetime, lineage: str = Lineage.LIVE
 ) -> TrainingPreview:
     """What a training of a lineage that ends at `end_at` would learn from, all entities together.
 

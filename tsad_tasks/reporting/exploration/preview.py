@@ -10,6 +10,7 @@ from datetime import datetime
 from typing import Any
 
 from tsad_tasks.base.clock import utc_now
+from tsad_tasks.base.enums import TrainingDecision
 from tsad_tasks.base.errors import NothingToDo
 from tsad_tasks.reporting.exploration.content import ExplorationContent, Jump, TrainingPreview
 from tsad_tasks.reporting.exploration.explore import (
@@ -147,7 +148,7 @@ def decide_training(run: Retraining, answer: Answer) -> dict[str, Any]:
     """
     shown, said = (
         json.loads((run.folder / _FILE).read_text()),
-        "approved" if answer.is_approved else "stopped",
+        TrainingDecision.APPROVED if answer.is_approved else TrainingDecision.STOPPED,
     )
     row = {
         name: shown[name]
