@@ -34,14 +34,14 @@ from devstack.headless import headless
 from devstack.stack import stack_environment
 from tsad_tasks.base.interval import HOUR
 from tsad_tasks.base.places import postgres_folder, project_folder
-from tsad_tasks.config import DatasetConfig
+from tsad_tasks.config import DatasetConfig, config_of
 from tsad_tasks.ingest.ingest import ingest_interval
 from tsad_tasks.ingest.sources.postgres_tables.load_table import LoadOptions, load_table
 from tsad_tasks.pipeline.replay import Replay
 from tsad_tasks.scoring.incidents import build_incidents
 from tsad_tasks.scoring.score import ScoreSummary, score_interval
 from tsad_tasks.storage.database import connect
-from tsad_tasks.storage.paths import artifacts_root, config_of
+from tsad_tasks.storage.paths import artifacts_root
 from tsad_tasks.storage.store import Store
 
 LINEAGE = "replay"

@@ -23,10 +23,9 @@ from airflow.sdk import DAG, CronDataIntervalTimetable, Param, get_current_conte
 from tsad_bridge import run_in_airflow
 from tsad_tasks.base.enums import Lineage, Verdict
 from tsad_tasks.base.errors import ConfigError
-from tsad_tasks.config import DatasetConfig
+from tsad_tasks.config import DatasetConfig, dataset_paths, named_config
 from tsad_tasks.pipeline.task import Task
 from tsad_tasks.pipeline.tasks import asks_before_promotion, asks_before_training, tasks_of
-from tsad_tasks.storage.paths import dataset_paths, named_config
 
 START = pendulum.datetime(2000, 1, 1, tz="UTC")
 DEFAULTS: dict[str, Any] = {"owner": "tsad", "retries": 2, "retry_delay": timedelta(seconds=30)}
@@ -123,7 +122,7 @@ def lineage_field(
     description: str = "Whose champions score: what people see, or a replay.",
 ) -> Param:
     """The field of a form that chooses a lineage."""
-    return field(description, "live", enum=[one.value for one in Lineage])
+    return field(description, Lineage.LIVE.value, enum=[one.value for one in Lineage])
 
 
 def dataset_dags(config: DatasetConfig) -> list[DAG]:
@@ -145,7 +144,7 @@ def dataset_dags(config: DatasetConfig) -> list[DAG]:
         "report": {"lineage": lineage_field()},
         "verdict": {
             "incident": field("incident_id, as in tsad.v_incident.", type="string", minLength=1),
-            "verdict": field("What it was.", "confirmed", enum=verdicts),
+            "verdict": field("What it was.", Verdict.CONFIRMED.value, enum=verdicts),
             "note": field("More in words.", "", type="string"),
             "channel": field(CHANNEL, "", type="string"),
         },

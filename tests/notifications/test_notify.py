@@ -45,7 +45,7 @@ from tsad_tasks.champions.queries import (
     write_rule_results,
 )
 from tsad_tasks.champions.records import insert_model, open_period
-from tsad_tasks.config import DatasetConfig, Notifications
+from tsad_tasks.config import DatasetConfig, NotificationsSection
 from tsad_tasks.notifications.channels.base import Message, sender
 from tsad_tasks.notifications.notify import (
     MOST_REFUSALS,
@@ -70,7 +70,7 @@ BOTH = {
 
 
 def configured(**notifications: Any) -> DatasetConfig:
-    chosen = Notifications.model_validate(BOTH | notifications)
+    chosen = NotificationsSection.model_validate(BOTH | notifications)
     return room_config().model_copy(update={"notifications": chosen})
 
 

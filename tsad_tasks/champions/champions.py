@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from datetime import datetime, timedelta
 
+from tsad_tasks.base.enums import Decision, Lineage, Stage
 from tsad_tasks.base.errors import BadInput, NothingToDo
 from tsad_tasks.base.interval import hours_later
 from tsad_tasks.base.rule import RuleResult
@@ -99,8 +100,8 @@ def register_model(
                     store,
                     model.scope,
                     registered.model_id,
-                    "gate_failed",
-                    "gate",
+                    Decision.GATE_FAILED,
+                    Stage.GATE,
                     ", ".join(failed),
                 )
         elif in_shadow and champion_periods(store, model.scope):
@@ -139,7 +140,7 @@ def _next_hour(store: Store, scope: ChampionScope, at: datetime) -> datetime:
     """The first hour from `at` on that no live champion has scored yet; `at` itself in other
     lineages.
     """
-    if scope.lineage != "live":
+    if scope.lineage != Lineage.LIVE:
         return at
     scored = store.one(
         SELECT_LATEST_SCORED_HOUR,
@@ -188,8 +189,8 @@ def _start_shadow(
                 store,
                 model.scope,
                 registered.model_id,
-                "waiting",
-                "gate",
+                Decision.WAITING,
+                Stage.GATE,
                 reason,
                 former=former.model_id,
             )
@@ -221,7 +222,7 @@ def _supersede(
     store: Store, scope: ChampionScope, model_id: int, newer: TrainedModel | Waiting
 ) -> None:
     reason = f"version {newer.version} came"
-    _decide(store, scope, model_id, "superseded", "gate", reason, former=newer.model_id)
+    _decide(store, scope, model_id, Decision.SUPERSEDED, Stage.GATE, reason, former=newer.model_id)
 
 
 def _enter_shadow(store: Store, scope: ChampionScope, model_id: int, at: datetime) -> datetime:
@@ -230,7 +231,13 @@ def _enter_shadow(store: Store, scope: ChampionScope, model_id: int, at: datetim
     start_at = max([_next_hour(store, scope, at), *taken])
     open_period(store, scope.shadow, model_id, valid_from=start_at, reason="gate passed")
     _decide(
-        store, scope, model_id, "shadow_started", "gate", "all rules passed", valid_from=start_at
+        store,
+        scope,
+        model_id,
+        Decision.SHADOW_STARTED,
+        Stage.GATE,
+        "all rules passed",
+        valid_from=start_at,
     )
     return start_at
 
@@ -308,8 +315,8 @@ def _promote_at_once(store: Store, model: NewModel, registered: TrainedModel) ->
         store,
         model.scope,
         registered.model_id,
-        "promoted",
-        "gate",
+        Decision.PROMOTED,
+        Stage.GATE,
         reason,
         valid_from=start_at,
         former=former,
@@ -338,7 +345,7 @@ def promote(
     by: str,
     reason: str,
     at: datetime | None = None,
-    lineage: str = "live",
+    lineage: str = Lineage.LIVE,
 ) -> ChampionChange:
     """Makes a model champion from the next hour that is not scored yet, and takes it out of the
     shadow.
@@ -366,7 +373,9 @@ def promote(
         for shadow in _shadows(store, scope):
             if shadow.model_id == model.model_id:
                 _end_shadow(store, scope, shadow, valid_from)
-        change = _take_over(store, config, scope, model, former, valid_from, "promoted", by, reason)
+        change = _take_over(
+            store, config, scope, model, former, valid_from, Decision.PROMOTED, by, reason
+        )
         _fill_shadow(store, scope)
         return change
 
@@ -380,7 +389,7 @@ def roll_back(
     version: int | None = None,
     at: datetime | None = None,
     entity: str | None = None,
-    lineage: str = "live",
+    lineage: str = Lineage.LIVE,
 ) -> ChampionChange:
     """Makes a former champion champion again, from the hour at which the present one took over.
 
@@ -414,7 +423,7 @@ def roll_back(
         model = _former_model(store, config, periods, present, version, lineage)
         check_bundle(config, model.version, model.pruned_at)
         return _take_over(
-            store, config, scope, model, present, at or present[1], "rolled_back", by, reason
+            store, config, scope, model, present, at or present[1], Decision.ROLLED_BACK, by, reason
         )
 
 

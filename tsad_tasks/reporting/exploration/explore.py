@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 from upath import UPath
 
+from tsad_tasks.base.enums import Lineage
 from tsad_tasks.base.errors import BadInput
 from tsad_tasks.base.interval import day_chunks, from_unix_s, hour_ceil, unix_s, whole_hours
 from tsad_tasks.config import DatasetConfig
@@ -139,14 +140,14 @@ def warehouse_readings(
             SELECT_LABELS, dataset_id=dataset.dataset_id, start_at=start_at, end_at=end_at
         )
         flags = store.rows(
-            SELECT_FLAGS, lineage="live", entity_ids=ids, start_at=start_at, end_at=end_at
+            SELECT_FLAGS, lineage=Lineage.LIVE, entity_ids=ids, start_at=start_at, end_at=end_at
         )
         is_scored = (
             store.one(
                 SELECT_LATEST_SCORED_HOUR,
                 dataset_id=dataset.dataset_id,
                 scope_entity_id=0,
-                lineage="live",
+                lineage=Lineage.LIVE,
             )
             is not None
         )

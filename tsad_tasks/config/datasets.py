@@ -1,0 +1,65 @@
+"""Where dataset files are, and which dataset is which."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+from tsad_tasks.base.errors import BadInput, ConfigError
+from tsad_tasks.base.places import project_folder
+from tsad_tasks.config.dataset import DatasetConfig
+from tsad_tasks.config.file import deprecations, load_config
+
+
+def datasets_folder() -> Path:
+    """Folder of the dataset files: `TSAD_DATASETS`, else `dags/datasets`."""
+    return Path(os.environ.get("TSAD_DATASETS") or project_folder() / "dags" / "datasets")
+
+
+def dataset_paths() -> list[Path]:
+    """All dataset files, by name."""
+    return sorted(
+        path for path in datasets_folder().glob("*.y*ml") if path.suffix in (".yaml", ".yml")
+    )
+
+
+def named_config(path: Path) -> DatasetConfig:
+    """The configuration of a file that is named as its dataset.
+
+    Raises
+    ------
+    ConfigError
+        When the file is wrong, or named otherwise.
+    """
+    config = load_config(path)
+    if config.dataset != path.stem:
+        raise ConfigError(
+            f"{path}:1: dataset: Expected the file's name, {path.stem}. Received: {config.dataset}."
+        )
+    return config
+
+
+def config_of(dataset: str) -> DatasetConfig:
+    """The configuration of a dataset, by its name.
+
+    Raises
+    ------
+    BadInput
+        When no file is named so.
+    ConfigError
+        When the file is wrong.
+    """
+    for path in dataset_paths():
+        if path.stem == dataset:
+            return named_config(path)
+    names = ", ".join(path.stem for path in dataset_paths()) or "none"
+    raise BadInput(f"Expected a dataset of {datasets_folder()} ({names}). Received: {dataset}.")
+
+
+def deprecations_of(config: DatasetConfig) -> list[str]:
+    """What the dataset's file says that counts no more, a line each, with what to use in its
+    place.
+    """
+    return deprecations(
+        config, next((path for path in dataset_paths() if path.stem == config.dataset), None)
+    )
