@@ -71,6 +71,8 @@ def preview_run(run: Retraining) -> PreviewSummary:
     prepared, as numbers and as a PDF in the run's artifacts.
     """
     run = with_chosen_window(run)
+    # What tasks before it read on the same connection must not hold the snapshot up.
+    run.store.rollback()
     readings = warehouse_readings(run.store, run.config, run.span.start_at, run.span.end_at)
     preview = prepared_preview(run)
     content = explored_content(run.config, readings, generated_at=utc_now(), preview=preview)
