@@ -1,11 +1,11 @@
-"""`tsad report`, `evaluate` and `explore`: a period, a model, and what readings look like; as PDF."""
+"""`tsad report`, `evaluate` and `explore`: periods, models, readings, each as PDF."""
 
 from __future__ import annotations
 
 import math
 from typing import Annotated, Any
 
-import typer
+from typer import Option
 
 from devstack import local
 from tsad_tasks.base.clock import utc_now
@@ -25,20 +25,19 @@ from tsad_tasks.storage.paths import artifacts_root
 from tsad_tasks.storage.store import Store
 from tsad_tasks.text.formats import duration_text, joined, share_text
 
-Entity = Annotated[str | None, typer.Option(help="One entity only.")]
-Pdf = Annotated[str | None, typer.Option(help="Where the PDF goes; default: the artifacts folder.")]
+Entity = Annotated[str | None, Option(help="One entity only.")]
+Pdf = Annotated[str | None, Option(help="Where the PDF goes; default: the artifacts folder.")]
 MANY_ROWS = 20
 
 
 def report(
     dataset: Dataset,
-    end: Annotated[str, typer.Option("--end", help="End of the period.")],
+    end: Annotated[str, Option("--end", help="End of the period.")],
     start: Annotated[
-        str | None,
-        typer.Option("--from", help="Start; default: the report's period before the end."),
+        str | None, Option("--from", help="Start; default: the report's period before the end.")
     ] = None,
     out: Annotated[
-        str | None, typer.Option(help="Where the PDF goes; default: the artifacts folder.")
+        str | None, Option(help="Where the PDF goes; default: the artifacts folder.")
     ] = None,
     lineage: Lineage = LIVE,
 ) -> None:
@@ -55,17 +54,15 @@ def report(
 def evaluate(
     dataset: Dataset,
     model: Annotated[
-        str | None, typer.Option(help="Version, such as 3 or v3; default: the newest champion.")
+        str | None, Option(help="Version, such as 3 or v3; default: the newest champion.")
     ] = None,
     entity: Entity = None,
     end: Annotated[
-        str | None, typer.Option("--to", help="Readings up to then count; default: the newest.")
+        str | None, Option("--to", help="Readings up to then count; default: the newest.")
     ] = None,
     pdf: Pdf = None,
-    seed: Annotated[
-        int | None, typer.Option(help="Of injected anomalies; default: the model's.")
-    ] = None,
-    lineage: Annotated[str, typer.Option(help="live or replay: whose champion.")] = LIVE,
+    seed: Annotated[int | None, Option(help="Of injected anomalies; default: the model's.")] = None,
+    lineage: Annotated[str, Option(help="live or replay: whose champion.")] = LIVE,
 ) -> None:
     """Judge a model on training, validation and test readings, and write the report as PDF and
     JSON.
@@ -146,17 +143,13 @@ def _known(value: float) -> float | None:
 def explore(
     dataset: Dataset,
     start: Annotated[
-        str | None, typer.Option("--from", help="Start; default: a training range earlier.")
+        str | None, Option("--from", help="Start; default: a training range earlier.")
     ] = None,
-    end: Annotated[
-        str | None, typer.Option("--to", help="End; default: the newest reading.")
-    ] = None,
+    end: Annotated[str | None, Option("--to", help="End; default: the newest reading.")] = None,
     entity: Entity = None,
     training: Annotated[
         bool,
-        typer.Option(
-            "--training", help="Preview what a training that ends at --to would learn from."
-        ),
+        Option("--training", help="Preview what a training that ends at --to would learn from."),
     ] = False,
     pdf: Pdf = None,
 ) -> None:
