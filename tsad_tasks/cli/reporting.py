@@ -165,6 +165,7 @@ def explore(
     tsad explore server_room --training --pdf preview.pdf
     """
     from tsad_tasks.reporting.exploration import explore
+    from tsad_tasks.reporting.exploration.training_preview import training_preview
 
     config, span = config_of(dataset), (moment_or_none(start), moment_or_none(end))
     with local.open_store() as store, console.status("reading"):
@@ -174,7 +175,7 @@ def explore(
             uri = local.source_uri(config)
             readings = explore.source_readings(config, uri, start_at, end_at, entity)
         else:
-            preview = explore.training_preview(store, config, end_at) if training else None
+            preview = training_preview(store, config, end_at) if training else None
             readings = explore.warehouse_readings(store, config, start_at, end_at, entity)
         content = explore.explored_content(
             config, readings, generated_at=utc_now(), preview=preview
