@@ -1,6 +1,4 @@
-"""What each step of each run did, as a row of `run_status`: counts when it worked, the family of
-the error when not.
-"""
+"""A row of `run_status` for each task of a run: its counts, or the family of its error."""
 
 from __future__ import annotations
 

@@ -1,6 +1,4 @@
-"""Task `rescore`: a range scored again as of then, or by a version of one's choice beside the rows
-that people see.
-"""
+"""Task `rescore`: a range scored again as of then, or by another version beside it."""
 
 from __future__ import annotations
 
@@ -42,9 +40,7 @@ def rescore_as_of(
     end_at: datetime,
     lineage: str = Lineage.LIVE,
 ) -> RescoreSummary:
-    """Reads [start_at, end_at) again, a day at a time, and scores what has changed with the
-    champion of each hour.
-    """
+    """Reads [start_at, end_at) again, day by day, and scores changes by each hour's champion."""
     ingested, scored = IngestSummary(), ScoreSummary()
     for first_at, last_at in day_chunks(hour_floor(start_at), hour_ceil(end_at)):
         span: dict[str, Any] = {"start_at": first_at, "end_at": last_at}

@@ -104,9 +104,7 @@ def notify(store: Store, run: TaskRun) -> Any:
 
 
 def retraining(store: Store, run: TaskRun) -> Retraining:
-    """The retraining whose range ends with the run's interval, or where its form says; a backfill
-    writes to `replay`.
-    """
+    """The retraining that ends with the interval, or where the form says; backfills are replays."""
     from tsad_tasks.training.retrain import Retraining
 
     end, folder = run.params["end"], run_folder(run.dag_id, run.run_id)
@@ -198,9 +196,7 @@ def approved(store: Store, run: TaskRun) -> Any:
 
 
 def answered_by(answer: dict[str, Any] | None) -> str | None:
-    """Name of the person who filled in a form; None where there was none, or its default was
-    taken.
-    """
+    """Name of the person who filled in a form; None where nobody did."""
     user = answer and answer.get("responded_by_user")
     return str(user["name"]) if user else None
 
@@ -248,7 +244,7 @@ def evaluate(store: Store, run: TaskRun) -> Any:
     return evaluate_run(retraining(store, run))
 
 
-# Beside `evaluate` and not after it, lest it hides what failed: a run is as green as its last tasks.
+# Beside `evaluate`, not after it, lest it hides what failed: a run is as green as its last tasks.
 @does(Task("retrain", "notify", trigger_rule=ALL_DONE, after=("register",)))
 def notify_of_models(store: Store, run: TaskRun) -> Any:
     """Tells the dataset's targets what was decided on models; see v_notification."""
@@ -405,13 +401,8 @@ def tasks_of(dag: str, config: DatasetConfig) -> list[Task]:
 def tasks_page() -> str:
     """docs/tasks.md: every task of every DAG."""
     dags = dict.fromkeys(task.dag for task in TASKS)
-    lines = [
-        "# Tasks",
-        "",
-        "Printed from the table in tsad_tasks/pipeline/tasks.py:",
-        "`python -m tsad_tasks.pipeline.tasks > docs/tasks.md`. A task in *italics* is there where the",
-        "dataset file asks for it.",
-    ]
+    how = "Printed from tsad_tasks/pipeline/tasks.py by `python -m tsad_tasks.pipeline.tasks`."
+    lines = ["# Tasks", "", how, "A task in *italics* is there where the dataset file asks for it."]
     for dag in dags:
         title = "tsad.maintain" if dag == "maintain" else f"<dataset>.{dag}"
         lines += ["", f"## `{title}`", "", "| task | what it does |", "|---|---|"]
