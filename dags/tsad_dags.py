@@ -23,10 +23,9 @@ from airflow.sdk import DAG, CronDataIntervalTimetable, Param, get_current_conte
 from tsad_bridge import run_in_airflow
 from tsad_tasks.base.enums import Lineage, Verdict
 from tsad_tasks.base.errors import ConfigError
-from tsad_tasks.config import DatasetConfig
+from tsad_tasks.config import DatasetConfig, dataset_paths, named_config
 from tsad_tasks.pipeline.task import Task
 from tsad_tasks.pipeline.tasks import asks_before_promotion, asks_before_training, tasks_of
-from tsad_tasks.storage.paths import dataset_paths, named_config
 
 START = pendulum.datetime(2000, 1, 1, tz="UTC")
 DEFAULTS: dict[str, Any] = {"owner": "tsad", "retries": 2, "retry_delay": timedelta(seconds=30)}
@@ -37,208 +36,172 @@ SCORE_DOC = """
 ### Score {dataset}
 {description}
 
-Ingests what is missing or changed, builds features and windows, scores with the champion of the hour and merges flags
-into incidents, of which it tells whom the dataset names, as of models. **Backfill any range from the UI**: re-runs,
-retries and backfills in any order leave the same rows.
+Ingests what is missing or changed, builds features and windows, scores with the champion of the
+hour and merges flags into incidents, of which it tells whom the dataset names, as of models.
+**Backfill any range from the UI**: re-runs, retries and backfills in any order leave the same
+rows.
 
-SQL: `SELECT * FROM tsad.v_incident WHERE dataset = '{dataset}' ORDER BY started_at DESC` – also `tsad.v_anomaly`,
-`tsad.v_status`, `tsad.v_notification`, `tsad.readings_{dataset}`.
+SQL: `SELECT * FROM tsad.v_incident WHERE dataset = '{dataset}' ORDER BY started_at DESC` – also
+`tsad.v_anomaly`, `tsad.v_status`, `tsad.v_notification`, `tsad.readings_{dataset}`.
 """
 RETRAIN_DOC = """
 ### Retrain {dataset}
-Trains a challenger on the rolling range that ends with the interval, calibrates it on held-out readings and, when it
-passes the gate, scores it in the champion's shadow until `{dataset}.promote` decides. A backfilled run writes to the
-lineage `replay`, never to `live`. Task `evaluate` writes a PDF on the challenger: curves, confusion matrices,
-losses, reconstructions. Task `notify` tells whom the dataset names where the gate, exclusions or a person said no.
-{approval}
+Trains a challenger on the rolling range that ends with the interval, calibrates it on held-out
+readings and, when it passes the gate, scores it in the champion's shadow until `{dataset}.promote`
+decides. A backfilled run writes to the lineage `replay`, never to `live`. Task `evaluate` writes a
+PDF on the challenger: curves, confusion matrices, losses, reconstructions. Task `notify` tells
+whom the dataset names where the gate, exclusions or a person said no. {approval}
 
-SQL: `SELECT * FROM tsad.v_model_decision WHERE dataset = '{dataset}' ORDER BY decided_at DESC` – also `tsad.v_model`,
-`tsad.v_training_decision`.
+SQL: `SELECT * FROM tsad.v_model_decision WHERE dataset = '{dataset}' ORDER BY decided_at DESC` –
+also `tsad.v_model`, `tsad.v_training_decision`.
 """
 PROMOTE_DOC = """
 ### Promote {dataset}
-Compares the challenger in the shadow with the champion on the hours that both have scored. After {hours} such hours the
-rules decide: who meets them takes over from the next hour that is not scored yet, who does not leaves the shadow.
-{approval}
+Compares the challenger in the shadow with the champion on the hours that both have scored. After
+{hours} such hours the rules decide: a challenger that meets them takes over from the next hour that
+is not scored yet; one that does not leaves the shadow. {approval}
 
-SQL: `SELECT * FROM tsad.v_shadow WHERE dataset = '{dataset}'` – also `tsad.v_model_decision` (stage shadow),
-`tsad.v_model_history`. By hand: `tsad promote`, `tsad rollback`.
+SQL: `SELECT * FROM tsad.v_shadow WHERE dataset = '{dataset}'` – also `tsad.v_model_decision`
+(stage shadow), `tsad.v_model_history`. By hand: `tsad promote`, `tsad rollback`.
 """
 REPORT_DOC = """
 ### Report {dataset}
-Renders the PDF of the period that ends with the interval. The path is in the task's log and its XCom.
+Renders the PDF of the period that ends with the interval. The path is in the task's log and its
+XCom.
 """
 RESCORE_DOC = """
 ### Rescore {dataset}
-By hand. **as_of** reads a range again from the source and scores what has changed, with the champion of each hour; what
-was known before stays readable by `tsad.scores_as_known_at`. **what_if** scores it with a version of your choice, under
-a lineage of its own: what people see stays as it is. Neither notifies anybody.
+By hand. **as_of** reads a range again from the source and scores what has changed, with the
+champion of each hour; what was known before stays readable by `tsad.scores_as_known_at`.
+**what_if** scores it with a version of your choice, under a lineage of its own: what people see
+stays as it is. Neither notifies anybody.
 
 SQL: `SELECT * FROM tsad.compare_lineages('{dataset}', 'what_if/<run>', 'live', from, to)`.
 """
 VERDICT_DOC = """
 ### Verdict on an incident of {dataset}
-Trigger it and fill in the form: what was the incident? The latest word counts. Retrainings leave out what is confirmed,
-expected or a sensor fault, and learn what is a false alarm or the new normal.
+Trigger it and fill in the form: what was the incident? The latest word counts. Retrainings leave
+out what is confirmed, expected or a sensor fault, and learn what is a false alarm or the new
+normal.
 
-SQL: `SELECT incident_id, sentence, verdict FROM tsad.v_incident WHERE dataset = '{dataset}' ORDER BY started_at DESC`.
-The same by SQL: `SELECT tsad.set_verdict(incident_id, verdict, said_by, note)`, and as a command: `tsad verdict`.
+SQL: `SELECT incident_id, sentence, verdict FROM tsad.v_incident WHERE dataset = '{dataset}'
+ORDER BY started_at DESC`.
+The same by SQL: `SELECT tsad.set_verdict(incident_id, verdict, said_by, note)`, and as a command:
+`tsad verdict`.
 """
 MAINTAIN_DOC = """
 ### Maintain
-Retention of readings, scores, bundles and alerts where a dataset asks for it, files of old runs, rows that changed
-after the mutability period, and datasets that have had no score for long.
+Retention of readings, scores, bundles and alerts where a dataset asks for it, files of old runs,
+rows that changed after the mutability period, and datasets that have had no score for long.
 """
 
 
-def lineage_param(
+DOCS = {
+    "score": SCORE_DOC,
+    "retrain": RETRAIN_DOC,
+    "promote": PROMOTE_DOC,
+    "report": REPORT_DOC,
+    "verdict": VERDICT_DOC,
+    "rescore": RESCORE_DOC,
+}
+TRAINING_APPROVAL = "A person sees on the form of task `approve` what would be learned."
+PROMOTION_APPROVAL = (
+    "A person promotes or rejects on the form of task `approve`; it is opened once."
+)
+NOTIFY = "In a backfill: tell people as well. Scheduled runs always do."
+CHANNEL = "The channel that is meant; empty: all of the entity."
+MODE = "With the champions of then, or a version."
+
+
+def field(description: str, *default: Any, **schema: Any) -> Param:
+    """A field of a form; without a default it must be filled in."""
+    return Param(*default, description=description, **schema)
+
+
+def lineage_field(
     description: str = "Whose champions score: what people see, or a replay.",
 ) -> Param:
     """The field of a form that chooses a lineage."""
-    return Param("live", enum=[one.value for one in Lineage], description=description)
+    return field(description, Lineage.LIVE.value, enum=[one.value for one in Lineage])
 
 
 def dataset_dags(config: DatasetConfig) -> list[DAG]:
-    """All DAGs of one dataset."""
-    words = {"dataset": config.dataset, "description": config.description}
-    person_trains = "A person sees on the form of task `approve` what would be learned."
-    person_promotes = (
-        "A person promotes or rejects on the form of task `approve`; it is opened once."
-    )
+    """All DAGs of one dataset: their forms, schedules and texts."""
+    seed, by_seed = config.training.seed, "Seed of weights, batches and injections."
+    end = "End of the training range; empty: that of the run's interval."
+    verdicts, time = [one.value for one in Verdict], {"type": "string", "format": "date-time"}
+    forms: dict[str, dict[str, Param]] = {
+        "score": {
+            "lineage": lineage_field(),
+            "notify": field(NOTIFY, False, type="boolean"),
+        },
+        "retrain": {
+            "lineage": lineage_field("Backfilled runs always write to replay."),
+            "seed": field(by_seed, seed, type="integer"),
+            "end": field(end, None, type=["null", "string"], format="date-time"),
+        },
+        "promote": {"lineage": lineage_field()},
+        "report": {"lineage": lineage_field()},
+        "verdict": {
+            "incident": field("incident_id, as in tsad.v_incident.", type="string", minLength=1),
+            "verdict": field("What it was.", Verdict.CONFIRMED.value, enum=verdicts),
+            "note": field("More in words.", "", type="string"),
+            "channel": field(CHANNEL, "", type="string"),
+        },
+        "rescore": {
+            "from": field("Beginning of the range.", **time),
+            "to": field("End of the range, not included.", **time),
+            "mode": field(MODE, "as_of", enum=["as_of", "what_if"]),
+            "version": field("Of what_if: see tsad.v_model.", None, type=["null", "integer"]),
+        },
+    }
+    crons = {
+        "score": CRONS[config.interval_s],
+        "retrain": config.training.schedule,
+        # Half an hour after the hour, when it has been scored.
+        "promote": "30 * * * *",
+        "report": config.report.schedule,
+    }
     is_manual = asks_before_promotion(config)
-    return [
-        dataset_dag(
-            config,
-            "score",
-            SCORE_DOC.format(**words),
-            CRONS[config.interval_s],
-            {
-                "lineage": lineage_param(),
-                "notify": Param(
-                    False,
-                    type="boolean",
-                    description="In a backfill: tell people as well. Scheduled runs always do.",
-                ),
-            },
-            max_active_runs=4,
-        ),
-        dataset_dag(
-            config,
-            "retrain",
-            RETRAIN_DOC.format(**words, approval=person_trains * asks_before_training(config)),
-            config.training.schedule,
-            {
-                "lineage": lineage_param("Backfilled runs always write to replay."),
-                "seed": Param(
-                    config.training.seed,
-                    type="integer",
-                    description="Seed of weights, batches and injections.",
-                ),
-                "end": Param(
-                    None,
-                    type=["null", "string"],
-                    format="date-time",
-                    description="End of the training range; empty: that of the run's interval.",
-                ),
-            },
-        ),
-        dataset_dag(
-            config,
-            "promote",
-            PROMOTE_DOC.format(
-                **words, hours=config.shadow.hours, approval=person_promotes * is_manual
-            ),
-            # Half an hour after the hour, when it has been scored.
-            "30 * * * *",
-            {"lineage": lineage_param()},
-            # A run whose form waits for a person does not hold back those after it.
-            max_active_runs=MAX_FORMS if is_manual else 1,
-        ),
-        dataset_dag(
-            config,
-            "report",
-            REPORT_DOC.format(**words),
-            config.report.schedule,
-            {"lineage": lineage_param()},
-        ),
-        dataset_dag(
-            config,
-            "verdict",
-            VERDICT_DOC.format(**words),
-            None,
-            {
-                "incident": Param(
-                    type="string", minLength=1, description="incident_id, as in tsad.v_incident."
-                ),
-                "verdict": Param(
-                    "confirmed", enum=[one.value for one in Verdict], description="What it was."
-                ),
-                "note": Param("", type="string", description="More in words."),
-                "channel": Param(
-                    "",
-                    type="string",
-                    description="The channel that is meant; empty: all of the entity.",
-                ),
-            },
-            max_active_runs=4,
-        ),
-        dataset_dag(
-            config,
-            "rescore",
-            RESCORE_DOC.format(**words),
-            None,
-            {
-                "from": Param(
-                    type="string", format="date-time", description="Beginning of the range."
-                ),
-                "to": Param(
-                    type="string", format="date-time", description="End of the range, not included."
-                ),
-                "mode": Param(
-                    "as_of",
-                    enum=["as_of", "what_if"],
-                    description="With the champions of then, or a version.",
-                ),
-                "version": Param(
-                    None, type=["null", "integer"], description="Of what_if: see tsad.v_model."
-                ),
-            },
-        ),
-    ]
+    approvals = {
+        "retrain": TRAINING_APPROVAL if asks_before_training(config) else "",
+        "promote": PROMOTION_APPROVAL if is_manual else "",
+    }
+    # A promotion whose form waits for a person does not hold back those after it.
+    most_runs = {"score": 4, "verdict": 4, "promote": MAX_FORMS if is_manual else 1}
+    words: dict[str, Any] = {"dataset": config.dataset, "description": config.description}
+    words["hours"] = config.shadow.hours
+    dags = []
+    for kind, form in forms.items():
+        doc = DOCS[kind].format(**words, approval=approvals.get(kind, ""))
+        with tsad_dag(
+            config.dataset, kind, doc, crons.get(kind), form, most_runs.get(kind, 1)
+        ) as dag:
+            made: dict[str, Any] = {}
+            for declared in tasks_of(kind, config):
+                names = [*made][-1:] if declared.after is None else declared.after
+                made[declared.name] = airflow_task(config, declared, made)
+                for name in names:
+                    made[name] >> made[declared.name]
+        dags.append(dag)
+    return dags
 
 
-def dataset_dag(
-    config: DatasetConfig,
-    kind: str,
-    doc: str,
-    cron: str | None,
-    params: dict[str, Param],
-    *,
-    max_active_runs: int = 1,
+def tsad_dag(
+    name: str, kind: str, doc: str, cron: str | None, form: dict[str, Param], max_active_runs: int
 ) -> DAG:
-    """The DAG `<dataset>.<kind>` with the tasks of the table that the dataset has."""
-    with DAG(
-        f"{config.dataset}.{kind}",
+    """The DAG `<name>.<kind>`, without tasks yet."""
+    return DAG(
+        f"{name}.{kind}",
         schedule=CronDataIntervalTimetable(cron, timezone="UTC") if cron else None,
         start_date=START,
         catchup=False,
         max_active_runs=max_active_runs,
         default_args=DEFAULTS,
-        params=params,
-        tags=["tsad", config.dataset, kind],
+        params=form,
+        tags=list(dict.fromkeys(["tsad", name, kind])),
         doc_md=doc,
-    ) as dag:
-        made: dict[str, Any] = {}
-        for declared in tasks_of(kind, config):
-            before = (
-                [*made.values()][-1:]
-                if declared.after is None
-                else [made[name] for name in declared.after]
-            )
-            made[declared.name] = airflow_task(config, declared, made)
-            for one in before:
-                one >> made[declared.name]
-    return dag
+    )
 
 
 def airflow_task(
@@ -337,16 +300,7 @@ OPERATORS: dict[tuple[str, str], Callable[[DatasetConfig, Task, dict[str, Any]],
 
 def maintain_dag(configs: list[DatasetConfig]) -> DAG:
     """Daily housekeeping of all datasets, each on its own."""
-    with DAG(
-        "tsad.maintain",
-        schedule=CronDataIntervalTimetable("30 1 * * *", timezone="UTC"),
-        start_date=START,
-        catchup=False,
-        max_active_runs=1,
-        default_args=DEFAULTS,
-        tags=["tsad", "maintain"],
-        doc_md=MAINTAIN_DOC,
-    ) as dag:
+    with tsad_dag("tsad", "maintain", MAINTAIN_DOC, "30 1 * * *", {}, 1) as dag:
         for config in configs:
             for declared in tasks_of("maintain", config):
                 airflow_task(config, declared, {}, task_id=config.dataset)

@@ -54,7 +54,7 @@ class Interval:
 
 
 @dataclass(frozen=True)
-class Job:
+class HeadlessJob:
     """DAGs to be run over intervals, in that order."""
 
     dag_ids: list[str]
@@ -109,7 +109,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     chosen = _parser().parse_args(arguments)
     log = chosen.log or Path(os.environ.get("TSAD_HOME", ".tsad")) / "logs" / "headless.log"
     try:
-        jobs: Iterable[Job]
+        jobs: Iterable[HeadlessJob]
         if chosen.jobs:
             defaults = {"step": "1h", "reverse": False, "conf": {}}
             jobs = (_job_of(defaults | _object_of(line)) for line in sys.stdin)
@@ -122,17 +122,19 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return 2
 
 
-def _job_of(wanted: Mapping[str, Any]) -> Job:
+def _job_of(wanted: Mapping[str, Any]) -> HeadlessJob:
     missing = [name for name in ("dag", "start", "end") if not wanted.get(name)]
     if missing:
         raise BadArguments(f"Expected dag, start and end. Received: no {' and no '.join(missing)}.")
     intervals = intervals_between(
         moment_of(wanted["start"]), moment_of(wanted["end"]), step_of(wanted["step"])
     )
-    return Job(wanted["dag"], intervals[::-1] if wanted["reverse"] else intervals, wanted["conf"])
+    return HeadlessJob(
+        wanted["dag"], intervals[::-1] if wanted["reverse"] else intervals, wanted["conf"]
+    )
 
 
-def _run_all(jobs: Iterable[Job], answers: TextIO) -> int:
+def _run_all(jobs: Iterable[HeadlessJob], answers: TextIO) -> int:
     from airflow import settings
 
     ensure_metadata()
@@ -182,9 +184,7 @@ def _timed_run(dag: DAG, interval: Interval, conf: dict[str, Any]) -> dict[str, 
 
 
 def _created_run(dag: DAG, interval: Interval, conf: dict[str, Any], session: Session) -> DagRun:
-    """A new run of the interval, with the logical date of a scheduled one; an earlier run of it is
-    replaced.
-    """
+    """A new run of the interval, dated like a scheduled one, in the place of an earlier run."""
     from airflow.models.dagrun import DagRun, get_or_create_dagrun
     from airflow.serialization.serialized_objects import DagSerialization
     from airflow.utils.types import DagRunTriggeredByType, DagRunType
@@ -233,9 +233,7 @@ def ensure_metadata() -> None:
 
 
 def _synced_bag() -> BundleDagBag:
-    """All DAGs, read once from the configured folder and written to the metadata database as
-    Airflow needs it there.
-    """
+    """All DAGs, read once from the configured folder and written to the metadata database."""
     from airflow.dag_processing.bundles.manager import DagBundlesManager
     from airflow.dag_processing.dagbag import BundleDagBag, sync_bag_to_db
 
@@ -262,9 +260,7 @@ def _chosen_dags(bag: BundleDagBag, dag_ids: list[str]) -> list[DAG]:
 
 @contextlib.contextmanager
 def _airflow_speaks_to(log: Path) -> Iterator[TextIO]:
-    """Send everything that is printed, also by native libraries, to `log`; yields the real
-    stdout.
-    """
+    """Send all that is printed, by native libraries too, to `log`; yields the real stdout."""
     log.parent.mkdir(parents=True, exist_ok=True)
     answers = os.fdopen(os.dup(1), "w", encoding="utf-8")
     errors_fd = os.dup(2)

@@ -270,17 +270,15 @@ CASES = [
         "a schedule that is none",
         None,
         "training: {schedule: weekly}",
-        ":11: training.schedule: Expected a cron expression: minute hour day month weekday, in "
-        "numbers, such as "
-        "'0 3 * * 1'. Received: 'weekly'.",
+        ":11: training.schedule: Expected a cron expression: minute hour day month weekday, "
+        "such as '0 3 * * 1', '0 3 * * MON' or @weekly. Received: 'weekly'.",
     ),
     (
         "an hour that no clock shows",
         None,
         "report: {schedule: '0 25 * * 1'}",
-        ":11: report.schedule: Expected a cron expression: minute hour day month weekday, in "
-        "numbers, such as "
-        "'0 3 * * 1'. Received: '0 25 * * 1'.",
+        ":11: report.schedule: Expected a cron expression: minute hour day month weekday, "
+        "such as '0 3 * * 1', '0 3 * * MON' or @weekly. Received: '0 25 * * 1'.",
     ),
     (
         "retention of nothing",
@@ -736,7 +734,18 @@ def test_what_is_no_duration_is_refused(text: object) -> None:
 
 
 @pytest.mark.parametrize(
-    "text", ["0 3 * * 1", "*/15 * * * *", "0 0,12 1-15/2 * 1-5", "59 23 31 12 7"]
+    "text",
+    [
+        "0 3 * * 1",
+        "*/15 * * * *",
+        "0 0,12 1-15/2 * 1-5",
+        "59 23 31 12 7",
+        "0 3 * * MON",
+        "0 3 1 JAN *",
+        "0 22 * * fri-mon",
+        "@daily",
+        "@weekly",
+    ],
 )
 def test_cron_expressions_are_taken(text: str) -> None:
     source = yaml.safe_load(GOOD) | {"training": {"schedule": text}}
@@ -745,7 +754,19 @@ def test_cron_expressions_are_taken(text: str) -> None:
 
 @pytest.mark.parametrize(
     "text",
-    ["@weekly", "0 3 * *", "60 * * * *", "0 3 0 * *", "0 3 * 13 *", "0 3 * * 8", "5-1 * * * *"],
+    [
+        "weekly",
+        "@weekday",
+        "0 3 * *",
+        "0 3 * * 1 30",
+        "60 * * * *",
+        "0 3 0 * *",
+        "0 3 * 13 *",
+        "0 3 * * 8",
+        "0 3 31 2 *",
+        "R 3 * * *",
+        "H 3 * * *",
+    ],
 )
 def test_what_is_no_cron_expression_is_refused(text: str) -> None:
     source = yaml.safe_load(GOOD) | {"training": {"schedule": text}}

@@ -19,6 +19,7 @@ from typing import Any
 HEAVY = {
     "keras",
     "tensorflow",
+    "numpy",
     "pandas",
     "matplotlib",
     "onnxruntime",

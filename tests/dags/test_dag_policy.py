@@ -19,7 +19,7 @@ from devstack.environment import Places, airflow_environment, ensure_secrets
 from devstack.postgres import ROLES, Cluster
 from tsad_tasks.base.enums import Verdict
 from tsad_tasks.base.places import project_folder
-from tsad_tasks.storage.paths import dataset_paths
+from tsad_tasks.config import dataset_paths
 
 EXAMPLES = sorted(path.stem for path in dataset_paths())
 KINDS = ("score", "retrain", "promote", "report")

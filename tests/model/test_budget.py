@@ -11,7 +11,7 @@ import pytest
 from numpy.typing import NDArray
 
 from tsad_tasks.base.errors import BadInput
-from tsad_tasks.config import Threshold
+from tsad_tasks.config import ThresholdSection
 from tsad_tasks.model.budget import AlarmBudget, BudgetLimits, budget_limits
 from tsad_tasks.model.incidents import IncidentRule, incident_spans
 from tsad_tasks.model.thresholds import (
@@ -24,7 +24,7 @@ from tsad_tasks.model.thresholds import (
 )
 
 RULE = IncidentRule(merge_gap_s=1800, max_length_s=604800)
-EVT = ThresholdSettings.on_grid(Threshold.model_validate({}).model_dump(), 300)
+EVT = ThresholdSettings.on_grid(ThresholdSection.model_validate({}).model_dump(), 300)
 POINTS_ONLY = replace(EVT, collective_width=0)
 DAY = 288
 

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from tests.reference.slow_thresholds import slow_averages, slow_thresholds
 from tsad_tasks.base.errors import BadInput
-from tsad_tasks.config import Threshold
+from tsad_tasks.config import ThresholdSection
 from tsad_tasks.model.thresholds import (
     FOLDING_KINDS,
     KINDS,
@@ -35,7 +35,7 @@ from tsad_tasks.model.thresholds import (
 
 quick = settings(max_examples=60, deadline=None, derandomize=True)
 ADAPTIVE = ThresholdSettings.on_grid(
-    Threshold.model_validate({"kind": "adaptive"}).model_dump(), 60
+    ThresholdSection.model_validate({"kind": "adaptive"}).model_dump(), 60
 )
 SMALL = replace(ADAPTIVE, look_back_steps=40, min_count=10, collective_width=5)
 ROLLING = replace(SMALL, kind="rolling_percentile", percentile=90.0)
@@ -364,7 +364,7 @@ def test_settings_and_calibration_go_through_json_to_the_bit() -> None:
 
 
 def test_the_look_back_covers_the_least_time_on_coarse_and_fine_grids() -> None:
-    fields = Threshold.model_validate({}).model_dump()
+    fields = ThresholdSection.model_validate({}).model_dump()
     assert [
         ThresholdSettings.on_grid(fields, step_s).look_back_steps for step_s in (1, 60, 3600)
     ] == [

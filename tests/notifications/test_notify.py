@@ -45,7 +45,7 @@ from tsad_tasks.champions.queries import (
     write_rule_results,
 )
 from tsad_tasks.champions.records import insert_model, open_period
-from tsad_tasks.config import DatasetConfig, Notifications
+from tsad_tasks.config import DatasetConfig, NotificationsSection
 from tsad_tasks.notifications.channels.base import Message, sender
 from tsad_tasks.notifications.notify import (
     MOST_REFUSALS,
@@ -60,6 +60,7 @@ from tsad_tasks.scoring.queries import UPSERT_INCIDENTS, WITHDRAW_INCIDENTS, Inc
 from tsad_tasks.storage.database import connect
 from tsad_tasks.storage.scores import SELECT_INCIDENTS, write_scores
 from tsad_tasks.storage.store import Statement, Store, columns
+from tsad_tasks.training.queries import INSERT_TRAINING_DECISION
 
 STEP = timedelta(minutes=30)
 NOW = HOUR_AT + 24 * HOUR
@@ -70,7 +71,7 @@ BOTH = {
 
 
 def configured(**notifications: Any) -> DatasetConfig:
-    chosen = Notifications.model_validate(BOTH | notifications)
+    chosen = NotificationsSection.model_validate(BOTH | notifications)
     return room_config().model_copy(update={"notifications": chosen})
 
 
@@ -209,7 +210,7 @@ class Hall:
             "decided_at": utc_now(),
         }
         with self.room.store.transaction():
-            self.room.store.execute("insert_training_decision", row)
+            self.room.store.execute(INSERT_TRAINING_DECISION, **row)
 
     def news(self, store: Store | None = None) -> NewsSummary:
         return enqueue_news(store or self.room.store, self.config)

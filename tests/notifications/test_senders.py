@@ -25,7 +25,7 @@ from tests.receivers import (
 from tsad_tasks.base.errors import BadInput, Refused, Undelivered, Unreachable
 from tsad_tasks.notifications.channels import email
 from tsad_tasks.notifications.channels import webhook as webhooks
-from tsad_tasks.notifications.channels.base import Message, sender
+from tsad_tasks.notifications.channels.base import Connection, Message, sender
 
 PAYLOAD = {"event": "opened", "entity": "Kühlraum", "thread": "t-1"}
 PLAIN = "disable_ssl=true&disable_tls=true"
@@ -93,6 +93,23 @@ def test_a_login_is_used(mail: Running, web: Running) -> None:
     assert "AUTH" in mail.commands
     sender(lambda _: f"http://me:p%40ss@127.0.0.1:{web.port}/x")(message("webhook"))
     assert web.receiver.said[0]["headers"]["Authorization"] == "Basic bWU6cEBzcw=="
+
+
+def test_a_token_logs_in_where_the_connection_says_oauth2(mail: Running) -> None:
+    send_mail(mail.port, options=f"{PLAIN}&auth_type=oauth2&access_token=t", login="me@")
+    assert mail.commands.count("AUTH") == 1
+    assert mail.receiver.keys == ["k-1"]
+
+
+def test_a_webhook_gets_the_headers_of_the_connection_and_none_of_its_options(
+    web: Running,
+) -> None:
+    extras = {"X-Chat": "hall", "timeout": 5, "verify": False, "stream": True}
+    uri = f"http://127.0.0.1:{web.port}/hooks"
+    sender(lambda _: Connection(uri, extras))(message("webhook"))
+    headers = web.receiver.said[0]["headers"]
+    assert headers["X-Chat"] == "hall"
+    assert not {"Timeout", "Verify", "Stream"} & set(headers)
 
 
 @pytest.mark.parametrize(

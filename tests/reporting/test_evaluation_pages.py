@@ -151,6 +151,6 @@ def test_a_silent_and_a_flat_channel_are_named() -> None:
         replace(view, summary=one)
         for view, one in zip(content.channels, (nothing, flat), strict=True)
     )
-    assert "current never changes and speed says nothing." in overview_text(
+    assert "current never changes and speed has no readings." in overview_text(
         replace(content, channels=views)
     )

@@ -170,7 +170,8 @@ def test_hostile_names_are_shown_and_cut() -> None:
 
 
 def test_the_same_content_gives_the_same_bytes_in_any_process() -> None:
-    code = "import hashlib; from tsad_tasks.reporting.period.pdf import report_bytes; from tsad_tasks.reporting.period.sample import *;"
+    code = "import hashlib; from tsad_tasks.reporting.period.pdf import report_bytes;"
+    code += "from tsad_tasks.reporting.period.sample import *;"
     code += "print(hashlib.sha256(report_bytes(sample_report(2, n_anomalies=3))[0]).hexdigest())"
     environment = {**os.environ, "PYTHONHASHSEED": "4711"}
     other = subprocess.run(

@@ -24,7 +24,10 @@ from tsad_tasks.training.prepare import find_exclusions, make_features, make_win
 from tsad_tasks.training.retrain import Retraining
 
 NOW = datetime(2026, 4, 1, tzinfo=UTC)
-DECISIONS = "SELECT decision, decided_by, n_readings, n_entities, left_out, jumps FROM tsad.v_training_decision"
+DECISIONS = (
+    "SELECT decision, decided_by, n_readings, n_entities, left_out, jumps "
+    "FROM tsad.v_training_decision"
+)
 
 
 @pytest.fixture

@@ -14,7 +14,7 @@ from tests.plants.trained import END_AT, SPLIT_AT, Plant
 from tests.reporting.pdf_text import n_pages
 from tsad_tasks.base.errors import BadInput
 from tsad_tasks.base.interval import HOUR
-from tsad_tasks.config import Threshold
+from tsad_tasks.config import ThresholdSection
 from tsad_tasks.feedback.maintenance import add_maintenance
 from tsad_tasks.ingest.ingest import ingest_interval
 from tsad_tasks.model.thresholds import FOLDING_KINDS, KINDS
@@ -338,7 +338,7 @@ def test_a_week_before_all_readings_is_an_honest_empty_report(plant: Plant) -> N
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_every_kind_of_threshold_is_said_in_words(kind: str) -> None:
-    settings = Threshold(kind=kind).model_dump()
+    settings = ThresholdSection(kind=kind).model_dump()
     words = threshold_words({"threshold": settings})
     assert "unknown" not in words
     text = threshold_text({"threshold": settings})

@@ -23,7 +23,7 @@ from tests.storage.rooms import (
     score_rows,
 )
 from tsad_tasks.champions.records import insert_model, open_period
-from tsad_tasks.config import Channel, DatasetConfig
+from tsad_tasks.config import ChannelSection, DatasetConfig
 from tsad_tasks.storage.datasets import select_entities
 from tsad_tasks.storage.scores import write_scores
 
@@ -187,7 +187,7 @@ def _hostile_config() -> DatasetConfig:
     """A dataset that no file can describe: its names have passed no check."""
     plain = room_config("cpu")
     source = plain.source.model_copy(
-        update={"channels": {name: Channel(unit="%'; --") for name in HOSTILE}}
+        update={"channels": {name: ChannelSection(unit="%'; --") for name in HOSTILE}}
     )
     name = "x\"'; DROP SCHEMA tsad CASCADE; --%s é"
     return plain.model_copy(update={"dataset": name, "source": source, "description": "'); --"})
@@ -224,7 +224,7 @@ def test_a_channel_that_cannot_be_a_column_of_the_datasets_view_is_refused(
     warehouse_uri: str, name: str
 ) -> None:
     plain = room_config("cpu")
-    source = plain.source.model_copy(update={"channels": {name: Channel()}})
+    source = plain.source.model_copy(update={"channels": {name: ChannelSection()}})
     with (
         pytest.raises(psycopg2.errors.CheckViolation),
         opened_room(warehouse_uri, plain.model_copy(update={"source": source})),

@@ -104,7 +104,8 @@ def test_a_naive_time_is_refused() -> None:
 
 
 def test_formatting_needs_only_the_standard_library() -> None:
-    code = "import tsad_tasks.text.formats, sys; print({'numpy', 'reportlab', 'pandas'} & set(sys.modules))"
+    code = "import tsad_tasks.text.formats, sys;"
+    code += "print({'numpy', 'reportlab', 'pandas'} & set(sys.modules))"
     assert (
         subprocess.run(
             [sys.executable, "-c", code], capture_output=True, text=True, check=True

@@ -17,7 +17,7 @@ from tsad_tasks.base.interval import HOUR
 from tsad_tasks.base.rule import RuleResult
 from tsad_tasks.champions.champions import promote, register_model
 from tsad_tasks.champions.queries import SELECT_MODEL
-from tsad_tasks.champions.shadow import compare
+from tsad_tasks.champions.shadow import judged_shadows
 from tsad_tasks.cli.champions import shadow
 from tsad_tasks.ingest.ingest import ingest_interval
 from tsad_tasks.pipeline.retrain import retrain
@@ -88,8 +88,10 @@ def test_each_entity_has_a_shadow_of_its_own_and_one_promotion_leaves_the_other(
     first, second = (_challenged(own_models, version) for version in (2, 3))
     run_interval(own_models, SPLIT_AT + HOUR, SPLIT_AT + 4 * HOUR)
     with Store.connect(own_models.uri) as store:
-        found = compare(store, own_models.config, end_at=SPLIT_AT + 4 * HOUR)
-        assert [(one.shadow.version, one.paired.n_hours, one.paired.n_steps) for one in found] == [
+        found = judged_shadows(store, own_models.config, end_at=SPLIT_AT + 4 * HOUR)
+        assert [
+            (one.shadow.version, one.compared.n_hours, one.compared.n_steps) for one in found
+        ] == [
             (first, 3, 36),
             (second, 3, 36),
         ]

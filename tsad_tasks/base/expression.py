@@ -14,15 +14,16 @@ import re
 from collections.abc import Callable, Mapping, Sequence
 from difflib import get_close_matches
 from functools import reduce
-from typing import Any
-
-import numpy as np
-from numpy.typing import NDArray
+from typing import TYPE_CHECKING, Any
 
 from tsad_tasks.base.errors import ConfigError
+from tsad_tasks.base.lazy import np
 
-Channels = Mapping[str, NDArray[np.float64]]
-Expression = Callable[[Channels], NDArray[np.bool_]]
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+Channels = Mapping[str, "NDArray[np.float64]"]
+Expression = Callable[[Channels], "NDArray[np.bool_]"]
 _Part = Callable[[Channels], Any]
 
 _MAX_CHARACTERS = 1000
@@ -30,7 +31,7 @@ _ARITHMETIC: dict[type[ast.operator], Callable[[Any, Any], Any]] = {
     ast.Add: operator.add,
     ast.Sub: operator.sub,
     ast.Mult: operator.mul,
-    ast.Div: np.divide,
+    ast.Div: lambda left, right: np.divide(left, right),
 }
 _COMPARISONS: dict[type[ast.cmpop], Callable[[Any, Any], Any]] = {
     ast.Lt: operator.lt,
@@ -59,7 +60,10 @@ def compile_expression(text: str, channel_names: Sequence[str]) -> Expression:
     """
     tree = _parse(text)
     for name in _names(tree, text):
-        _check_name(name, channel_names)
+        if name not in channel_names:
+            near = get_close_matches(name, channel_names, n=1)
+            hint = f" (did you mean {near[0]}?)" if near else ""
+            raise _wrong(f"one of the channels {', '.join(channel_names)}", f"{name}{hint}")
     condition = _condition(tree, text)
 
     def evaluate(channels: Channels) -> NDArray[np.bool_]:
@@ -116,13 +120,6 @@ def _quoted_name(call: ast.Call, text: str) -> str:
     raise _wrong('ch("name of a channel")', repr(text))
 
 
-def _check_name(name: str, channel_names: Sequence[str]) -> None:
-    if name not in channel_names:
-        near = get_close_matches(name, channel_names, n=1)
-        hint = f" (did you mean {near[0]}?)" if near else ""
-        raise _wrong(f"one of the channels {', '.join(channel_names)}", f"{name}{hint}")
-
-
 def _condition(node: ast.expr, text: str) -> _Part:
     if isinstance(node, ast.BoolOp):
         both = np.logical_and if isinstance(node.op, ast.And) else np.logical_or
@@ -165,14 +162,10 @@ def _number(node: ast.expr, text: str) -> _Part:
         left, right = _number(node.left, text), _number(node.right, text)
         return lambda channels: combine(left(channels), right(channels))
     if isinstance(node, ast.Call) and isinstance(node.func, ast.Name):
-        return _call(node, node.func.id, text)
+        if node.func.id == "ch":
+            return operator.itemgetter(_quoted_name(node, text))
+        if node.func.id == "abs" and len(node.args) == 1 and not node.keywords:
+            within = _number(node.args[0], text)
+            return lambda channels: np.abs(within(channels))
+        raise _wrong('abs(...) or ch("name")', f"{ast.unparse(node)!r} in {text!r}")
     raise _wrong("numbers, channels, + - * / and abs(...)", f"{ast.unparse(node)!r} in {text!r}")
-
-
-def _call(node: ast.Call, function: str, text: str) -> _Part:
-    if function == "ch":
-        return operator.itemgetter(_quoted_name(node, text))
-    if function == "abs" and len(node.args) == 1 and not node.keywords:
-        inner = _number(node.args[0], text)
-        return lambda channels: np.abs(inner(channels))
-    raise _wrong('abs(...) or ch("name")', f"{ast.unparse(node)!r} in {text!r}")

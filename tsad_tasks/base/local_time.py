@@ -94,23 +94,17 @@ def zone_offsets(start_us: int, end_us: int, zone: ZoneInfo) -> tuple[Int64, Int
     for probe_s in range(first_s, last_s, _PROBE_S):
         until_s = min(probe_s + _PROBE_S, last_s)
         if _offset_s(until_s, zone) != offsets[-1]:
-            starts.append(_change_s(probe_s, until_s, zone))
+            low_s, high_s = probe_s, until_s
+            while high_s - low_s > 1:
+                middle_s = (low_s + high_s) // 2
+                is_before = _offset_s(middle_s, zone) == offsets[-1]
+                low_s, high_s = (middle_s, high_s) if is_before else (low_s, middle_s)
+            starts.append(high_s)
             offsets.append(_offset_s(until_s, zone))
     return np.array(starts, np.int64) * US_PER_S, np.array(offsets, np.int64) * US_PER_S
 
 
-def _change_s(low_s: int, high_s: int, zone: ZoneInfo) -> int:
-    before = _offset_s(low_s, zone)
-    while high_s - low_s > 1:
-        middle_s = (low_s + high_s) // 2
-        low_s, high_s = (
-            (middle_s, high_s) if _offset_s(middle_s, zone) == before else (low_s, middle_s)
-        )
-    return high_s
-
-
 def _offset_s(utc_s: int, zone: ZoneInfo) -> int:
-    offset = (
-        (datetime(1970, 1, 1, tzinfo=UTC) + timedelta(seconds=utc_s)).astimezone(zone).utcoffset()
-    )
+    at = datetime(1970, 1, 1, tzinfo=UTC) + timedelta(seconds=utc_s)
+    offset = at.astimezone(zone).utcoffset()
     return 0 if offset is None else int(offset.total_seconds())

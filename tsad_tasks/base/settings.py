@@ -142,6 +142,15 @@ def problems(error: ValidationError, section: type[Section]) -> list[Problem]:
     return [_problem(dict(found), section) for found in error.errors()]
 
 
+def validated(section: type[Section], given: object, *field: str | int) -> Section:
+    """The settings of a variant; an error about them is one about the field that holds them."""
+    try:
+        return section.model_validate(given)
+    except ValidationError as error:
+        first = problems(error, section)[0]
+        raise wrong(first.expected, first.received, *field, *first.field) from None
+
+
 def _problem(found: dict[str, Any], section: type[Section]) -> Problem:
     context, text = found.get("ctx", {}), repr(found["input"])
     field = *(part for part in found["loc"] if part != "[key]"), *context.get("field", ())

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from datetime import datetime, timedelta
 from typing import Annotated, Any
 
-import typer
+from typer import Argument, Option
 
 from devstack import local, postgres
 from devstack.headless import Headless, headless
@@ -22,10 +22,11 @@ from tsad_tasks.base.interval import HOUR
 from tsad_tasks.base.places import postgres_folder
 from tsad_tasks.champions.queries import SELECT_MODEL_VERSION, rule_results
 from tsad_tasks.cli.champions import MODELS
-from tsad_tasks.cli.options import choice
+from tsad_tasks.cli.options import LIVE, choice
 from tsad_tasks.cli.scoring import INCIDENTS
 from tsad_tasks.cli.screen import progress, say, table
-from tsad_tasks.storage.paths import artifacts_root, config_of, report_path
+from tsad_tasks.config import config_of
+from tsad_tasks.storage.artifacts import artifacts_root, report_path
 from tsad_tasks.storage.store import Query, Store
 from tsad_tasks.text.rules import failure
 
@@ -37,11 +38,10 @@ SCORED = timedelta(days=2)
 
 
 def simulate(
-    plant: Annotated[str, typer.Argument(help="server_room, cold_store, pumps or all.")] = "all",
-    days: Annotated[int, typer.Option(min=1, help="Days of readings.")] = 33,
+    plant: Annotated[str, Argument(help="server_room, cold_store, pumps or all.")] = "all",
+    days: Annotated[int, Option(min=1, help="Days of readings.")] = 33,
     uri: Annotated[
-        str | None,
-        typer.Option(help="Database of the tables; default: the embedded server's plant."),
+        str | None, Option(help="Database of the tables; default: the embedded server's plant.")
     ] = None,
 ) -> None:
     """Fill the source tables of an example dataset with simulated readings and known anomalies."""
@@ -65,9 +65,9 @@ def simulate(
 
 
 def demo(
-    days: Annotated[int, typer.Option(min=1, help="Days of simulated readings.")] = 45,
+    days: Annotated[int, Option(min=1, help="Days of simulated readings.")] = 45,
     hours: Annotated[
-        int, typer.Option(min=1, help="Last hours to be scored through the real DAGs.")
+        int, Option(min=1, help="Last hours to be scored through the real DAGs.")
     ] = 48,
 ) -> None:
     """Simulate a server room, train, score the last hours through real Airflow DAGs, and write the
@@ -87,22 +87,17 @@ def demo(
     environment = stack_environment(places, inherited=os.environ, headless=True)
     # Shards share this one process, where they would run one after the other.
     with headless(places, environment | {"TSAD_SHARDS": "1"}) as airflow:
-        train(airflow, home.uri, split_at)
+        _train(airflow, home.uri, split_at)
         title = f"3/4 backfill of {hours} hours (real DAG)"
         run_dag(airflow, title, "score", split_at, end_at, HOUR)
         run_dag(airflow, "4/4 report (real DAG)", "report", end_at - WEEK, end_at, WEEK)
-    show_found(home.uri, room.anomalies, split_at, end_at)
-    say_next_steps(split_at, end_at)
+    _show_found(home.uri, room.anomalies, split_at, end_at)
+    _say_next_steps(split_at, end_at)
     say(f"Done in {time.monotonic() - began:.0f} s.")
 
 
 def run_dag(
-    airflow: Headless,
-    title: str,
-    kind: str,
-    start_at: datetime,
-    end_at: datetime,
-    step: timedelta,
+    airflow: Headless, title: str, kind: str, start_at: datetime, end_at: datetime, step: timedelta
 ) -> None:
     """Runs a DAG of the demo's dataset over each step of a range, under a bar."""
     with progress(title, (end_at - start_at) // step) as advance:
@@ -110,7 +105,7 @@ def run_dag(
             advance(1, f"{run['interval_start'][:16]} {run['seconds']:.1f} s")
 
 
-def train(airflow: Headless, uri: str, split_at: datetime) -> None:
+def _train(airflow: Headless, uri: str, split_at: datetime) -> None:
     """Makes the first champion, unless there is one.
 
     Raises
@@ -138,7 +133,7 @@ def train(airflow: Headless, uri: str, split_at: datetime) -> None:
 def select_champion(store: Store, at: datetime) -> dict[str, Any] | None:
     """The champion of the demo's dataset at a time."""
     with store.transaction():
-        return store.first(CHAMPION, dataset=DATASET, lineage="live", at=at)
+        return store.first(CHAMPION, dataset=DATASET, lineage=LIVE, at=at)
 
 
 def refusal(store: Store) -> str:
@@ -156,11 +151,11 @@ def refusal(store: Store) -> str:
     return f"{said} All rules: tsad.v_model_decision."
 
 
-def show_found(
+def _show_found(
     uri: str, anomalies: Sequence[SimulatedAnomaly], split_at: datetime, end_at: datetime
 ) -> None:
-    """The anomalies that were put in beside the incidents that tell of them, and other incidents."""
-    params: dict[str, Any] = {"dataset": DATASET, "lineage": "live", "suppressed": False, "n": 500}
+    """Shows the anomalies that were put in beside the incidents that tell of them, and others."""
+    params: dict[str, Any] = {"dataset": DATASET, "lineage": LIVE, "suppressed": False, "n": 500}
     with Store.connect(uri) as store, store.transaction():
         incidents = store.rows(INCIDENTS, start_at=split_at, end_at=end_at, **params)
     rows, matched = [], set()
@@ -188,9 +183,7 @@ def show_found(
 
 
 def is_match(anomaly: SimulatedAnomaly, incident: dict[str, Any]) -> bool:
-    """Whether an incident on the same host is led by a channel that was changed, or covers half of
-    the anomaly.
-    """
+    """Whether an incident on the host is led by a channel that changed, or covers half of it."""
     start_at = max(incident["started_at"], anomaly.start_at)
     end_at = min(incident["last_flag_at"], anomaly.end_at + MARGIN)
     if incident["entity"] != anomaly.entity or end_at < start_at:
@@ -199,7 +192,7 @@ def is_match(anomaly: SimulatedAnomaly, incident: dict[str, Any]) -> bool:
     return covers_half or incident["channel"] in anomaly.channels
 
 
-def say_next_steps(split_at: datetime, end_at: datetime) -> None:
+def _say_next_steps(split_at: datetime, end_at: datetime) -> None:
     """Where everything is, and what to type next."""
     period = timedelta(seconds=config_of(DATASET).report.period_s)
     cluster = postgres.ensure_running(postgres_folder())

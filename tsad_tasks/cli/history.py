@@ -5,8 +5,8 @@ from __future__ import annotations
 from datetime import datetime, timedelta
 from typing import Annotated
 
-import typer
 from pydantic import TypeAdapter
+from typer import Option
 
 from devstack import local
 from tsad_tasks.base.interval import HOUR
@@ -14,10 +14,10 @@ from tsad_tasks.base.settings import DurationS
 from tsad_tasks.cli.ingest import range_run
 from tsad_tasks.cli.options import Dataset, From, To, interval
 from tsad_tasks.cli.screen import progress, say, table
-from tsad_tasks.config import DatasetConfig
+from tsad_tasks.config import DatasetConfig, config_of
 from tsad_tasks.pipeline.replay import LINEAGE, Replay
 from tsad_tasks.reporting.period.report import render_period
-from tsad_tasks.storage.paths import artifacts_root, config_of
+from tsad_tasks.storage.artifacts import artifacts_root
 from tsad_tasks.storage.store import Query, Store
 
 WEEKS = Query("cli/select_weeks", dict)
@@ -28,9 +28,9 @@ def history(
     dataset: Dataset,
     start: From,
     end: To,
-    every: Annotated[str, typer.Option(help="Time between retrainings, such as 7d.")] = "7d",
+    every: Annotated[str, Option(help="Time between retrainings, such as 7d.")] = "7d",
     replay: Annotated[
-        bool, typer.Option(help="Also replay it: retrain, score and promote as if it had run.")
+        bool, Option(help="Also replay it: retrain, score and promote as if it had run.")
     ] = True,
 ) -> None:
     """Bring in a stretch of the past, and replay it as if the pipeline had run all along;

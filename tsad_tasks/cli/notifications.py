@@ -4,15 +4,15 @@ from __future__ import annotations
 
 from typing import Annotated
 
-import typer
+from typer import Option
 
 from devstack import local
 from tsad_tasks.base.clock import utc_now
 from tsad_tasks.cli.options import Dataset
 from tsad_tasks.cli.screen import say, say_counts, table
+from tsad_tasks.config import config_of
 from tsad_tasks.storage.database import connection_uri
 from tsad_tasks.storage.datasets import select_dataset
-from tsad_tasks.storage.paths import config_of
 from tsad_tasks.storage.store import Query
 
 MESSAGES = Query("cli/select_notifications", dict)
@@ -25,9 +25,9 @@ COLUMNS = (
 def notify(
     dataset: Dataset,
     pending: Annotated[
-        bool, typer.Option("--pending", help="Only list what waits or failed; send nothing.")
+        bool, Option("--pending", help="Only list what waits or failed; send nothing.")
     ] = False,
-    n: Annotated[int, typer.Option("-n", min=1, help="List at most so many.")] = 30,
+    n: Annotated[int, Option("-n", min=1, help="List at most so many.")] = 30,
 ) -> None:
     """Tell the dataset's targets what became of live incidents and models, and list the messages,
     newest first.

@@ -1,51 +1,49 @@
-"""`tsad report`, `evaluate` and `explore`: a period, a model, and what readings look like; as PDF."""
+"""`tsad report`, `evaluate` and `explore`: periods, models, readings, each as PDF."""
 
 from __future__ import annotations
 
 import math
 from typing import Annotated, Any
 
-import typer
+from typer import Option
 
 from devstack import local
 from tsad_tasks.base.clock import utc_now
 from tsad_tasks.base.errors import BadInput
 from tsad_tasks.base.interval import moment
-from tsad_tasks.cli.options import Dataset, Lineage, lineage_of, moment_or_none
+from tsad_tasks.cli.options import LIVE, Dataset, Lineage, lineage_of, moment_or_none
 from tsad_tasks.cli.screen import console, say, table
-from tsad_tasks.config import DatasetConfig
+from tsad_tasks.config import DatasetConfig, config_of
 from tsad_tasks.reporting.evaluation.content import EvaluationContent, PartResult
 from tsad_tasks.reporting.exploration.content import (
     ChannelView,
     ExplorationContent,
     TrainingPreview,
 )
-from tsad_tasks.storage.artifacts import place
-from tsad_tasks.storage.paths import artifacts_root, config_of
+from tsad_tasks.storage.artifacts import artifact_path, artifacts_root
 from tsad_tasks.storage.store import Store
 from tsad_tasks.text.formats import duration_text, joined, share_text
 
-Entity = Annotated[str | None, typer.Option(help="One entity only.")]
-Pdf = Annotated[str | None, typer.Option(help="Where the PDF goes; default: the artifacts folder.")]
+Entity = Annotated[str | None, Option(help="One entity only.")]
+Pdf = Annotated[str | None, Option(help="Where the PDF goes; default: the artifacts folder.")]
 MANY_ROWS = 20
 
 
 def report(
     dataset: Dataset,
-    end: Annotated[str, typer.Option("--end", help="End of the period.")],
+    end: Annotated[str, Option("--end", help="End of the period.")],
     start: Annotated[
-        str | None,
-        typer.Option("--from", help="Start; default: the report's period before the end."),
+        str | None, Option("--from", help="Start; default: the report's period before the end.")
     ] = None,
     out: Annotated[
-        str | None, typer.Option(help="Where the PDF goes; default: the artifacts folder.")
+        str | None, Option(help="Where the PDF goes; default: the artifacts folder.")
     ] = None,
-    lineage: Lineage = "live",
+    lineage: Lineage = LIVE,
 ) -> None:
     """Render the PDF of a period."""
     from tsad_tasks.reporting.period.report import render_period
 
-    config, path = config_of(dataset), place(out) if out else None
+    config, path = config_of(dataset), artifact_path(out) if out else None
     options: dict[str, Any] = {"lineage": lineage_of(lineage), "start_at": moment_or_none(start)}
     with local.open_store() as store:
         summary = render_period(store, config, end_at=moment(end), path=path, **options)
@@ -55,17 +53,15 @@ def report(
 def evaluate(
     dataset: Dataset,
     model: Annotated[
-        str | None, typer.Option(help="Version, such as 3 or v3; default: the newest champion.")
+        str | None, Option(help="Version, such as 3 or v3; default: the newest champion.")
     ] = None,
     entity: Entity = None,
     end: Annotated[
-        str | None, typer.Option("--to", help="Readings up to then count; default: the newest.")
+        str | None, Option("--to", help="Readings up to then count; default: the newest.")
     ] = None,
     pdf: Pdf = None,
-    seed: Annotated[
-        int | None, typer.Option(help="Of injected anomalies; default: the model's.")
-    ] = None,
-    lineage: Annotated[str, typer.Option(help="live or replay: whose champion.")] = "live",
+    seed: Annotated[int | None, Option(help="Of injected anomalies; default: the model's.")] = None,
+    lineage: Annotated[str, Option(help="live or replay: whose champion.")] = LIVE,
 ) -> None:
     """Judge a model on training, validation and test readings, and write the report as PDF and
     JSON.
@@ -79,7 +75,7 @@ def evaluate(
     """
     from tsad_tasks.reporting.evaluation import evaluate
 
-    config, version, until = config_of(dataset), version_of(model), moment_or_none(end)
+    config, version, until = config_of(dataset), _version_of(model), moment_or_none(end)
     chosen: dict[str, Any] = {"version": version, "entity": entity, "lineage": lineage_of(lineage)}
     with local.open_store() as store, console.status("scoring"):
         subject = evaluate.registered_subject(store, config, **chosen)
@@ -91,16 +87,16 @@ def evaluate(
             folder=artifacts_root() / "evaluations" / dataset / subject.version,
             until_at=evaluate.evaluated_until(store, config, subject, until),
             seed=int(chosen_seed),
-            pdf=place(pdf) if pdf else None,
+            pdf=artifact_path(pdf) if pdf else None,
         )
     show_evaluation(content)
     say(f"{summary.pdf}: {summary.n_pages} pages; figures in {summary.json}")
 
 
-def version_of(text: str | None) -> int | None:
+def _version_of(text: str | None) -> int | None:
     """The number of a version that a person typed.
 
-    >>> version_of("v3"), version_of("3"), version_of(None)
+    >>> _version_of("v3"), _version_of("3"), _version_of(None)
     (3, 3, None)
     """
     if text is None:
@@ -122,14 +118,14 @@ def show_evaluation(content: EvaluationContent) -> None:
 
     say(headline_text(content))
     say(evidence_text(content))
-    rows = [part_row(part) for part in content.parts]
+    rows = [_part_row(part) for part in content.parts]
     table(content.model.name, PART_COLUMNS, rows, right=PART_COLUMNS[1:])
     kinds = [(kind, f"{found} of {n}") for kind, found, n in content.headline.by_kind]
     if kinds:
         table(f"Found by kind, {content.headline.name}", ("kind", "found"), kinds, right=("found",))
 
 
-def part_row(part: PartResult) -> tuple[Any, ...]:
+def _part_row(part: PartResult) -> tuple[Any, ...]:
     """What a part of the readings said of the model, by the names of `PART_COLUMNS`."""
     figures, events = part.figures, part.figures.events
     delay = None if math.isnan(events.median_delay_s) else duration_text(events.median_delay_s)
@@ -146,17 +142,13 @@ def _known(value: float) -> float | None:
 def explore(
     dataset: Dataset,
     start: Annotated[
-        str | None, typer.Option("--from", help="Start; default: a training range earlier.")
+        str | None, Option("--from", help="Start; default: a training range earlier.")
     ] = None,
-    end: Annotated[
-        str | None, typer.Option("--to", help="End; default: the newest reading.")
-    ] = None,
+    end: Annotated[str | None, Option("--to", help="End; default: the newest reading.")] = None,
     entity: Entity = None,
     training: Annotated[
         bool,
-        typer.Option(
-            "--training", help="Preview what a training that ends at --to would learn from."
-        ),
+        Option("--training", help="Preview what a training that ends at --to would learn from."),
     ] = False,
     pdf: Pdf = None,
 ) -> None:
@@ -172,16 +164,17 @@ def explore(
     tsad explore server_room --training --pdf preview.pdf
     """
     from tsad_tasks.reporting.exploration import explore
+    from tsad_tasks.reporting.exploration.training_preview import training_preview
 
     config, span = config_of(dataset), (moment_or_none(start), moment_or_none(end))
     with local.open_store() as store, console.status("reading"):
-        preview, from_source = None, all(span) and not training and not is_ingested(store, config)
+        preview, from_source = None, all(span) and not training and not _is_ingested(store, config)
         start_at, end_at = explore.explored_range(store, config, *span)
         if from_source:
             uri = local.source_uri(config)
             readings = explore.source_readings(config, uri, start_at, end_at, entity)
         else:
-            preview = explore.training_preview(store, config, end_at) if training else None
+            preview = training_preview(store, config, end_at) if training else None
             readings = explore.warehouse_readings(store, config, start_at, end_at, entity)
         content = explore.explored_content(
             config, readings, generated_at=utc_now(), preview=preview
@@ -191,12 +184,12 @@ def explore(
         show_preview(content.preview)
     ends = "_".join(f"{at:%Y%m%dT%H%M}" for at in (content.start_at, content.end_at))
     default = artifacts_root() / "explorations" / content.dataset / f"{content.dataset}_{ends}.pdf"
-    target = place(pdf) if pdf else default
+    target = artifact_path(pdf) if pdf else default
     written, n_pages = explore.write_exploration(config, content, target)
     say(f"{written}: {n_pages} pages")
 
 
-def is_ingested(store: Store, config: DatasetConfig) -> bool:
+def _is_ingested(store: Store, config: DatasetConfig) -> bool:
     """Whether the warehouse has readings of a dataset."""
     from tsad_tasks.reporting.exploration.explore import newest_end
 
@@ -222,7 +215,7 @@ def show_exploration(content: ExplorationContent) -> None:
     who = f"{len(content.entities)} of {content.n_all_entities} entities"
     when = f"{content.start_at:%Y-%m-%d %H:%M} to {content.end_at:%Y-%m-%d %H:%M} UTC"
     say(f"{overview_text(content)} {who}, {when}.")
-    rows = [channel_row(view) for view in content.channels]
+    rows = [_channel_row(view) for view in content.channels]
     table(content.dataset, CHANNEL_COLUMNS, rows, right=CHANNEL_COLUMNS[2:])
     pairs = strongest_pairs(content, 5)
     if pairs:
@@ -235,7 +228,7 @@ def show_exploration(content: ExplorationContent) -> None:
         table(title, ("entity", "kind", "from", "to"), labels)
 
 
-def channel_row(view: ChannelView) -> tuple[Any, ...]:
+def _channel_row(view: ChannelView) -> tuple[Any, ...]:
     """A channel in numbers, by the names of `CHANNEL_COLUMNS`."""
     read = view.summary
     figures = (read.low, read.quantiles[0], read.median, read.quantiles[4], read.high)

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
+from typer import Option
 from upath import UPath
 
 from devstack import local
@@ -18,10 +19,11 @@ from tsad_tasks.base.interval import moment
 from tsad_tasks.champions.champions import RegisterSummary
 from tsad_tasks.champions.queries import rule_results
 from tsad_tasks.cli.ingest import range_run
-from tsad_tasks.cli.options import Dataset, Lineage, lineage_of
+from tsad_tasks.cli.options import LIVE, Dataset, Lineage, lineage_of
 from tsad_tasks.cli.screen import console, say, say_counts, say_markdown, table
+from tsad_tasks.config import config_of
 from tsad_tasks.pipeline.retrain import retrain as run_retraining
-from tsad_tasks.storage.paths import artifacts_root, config_of
+from tsad_tasks.storage.artifacts import artifacts_root
 from tsad_tasks.storage.store import Store
 from tsad_tasks.text.rules import RULE_COLUMNS, table_rows, tally
 from tsad_tasks.training.retrain import Retraining
@@ -29,11 +31,11 @@ from tsad_tasks.training.retrain import Retraining
 
 def retrain(
     dataset: Dataset,
-    end: Annotated[str, typer.Option("--end", help="End of the rolling training range.")],
-    lineage: Lineage = "live",
-    seed: Annotated[int | None, typer.Option(help="Seed; default: the dataset file's.")] = None,
+    end: Annotated[str, Option("--end", help="End of the rolling training range.")],
+    lineage: Lineage = LIVE,
+    seed: Annotated[int | None, Option(help="Seed; default: the dataset file's.")] = None,
     preview: Annotated[
-        bool, typer.Option("--preview", help="Show what would be learned, and ask.")
+        bool, Option("--preview", help="Show what would be learned, and ask.")
     ] = False,
 ) -> None:
     """Train a challenger on the rolling range; what passes the gate goes into the champion's
@@ -55,9 +57,7 @@ def retrain(
 
 
 def show_retraining(run: Retraining, *, asks: bool) -> list[RegisterSummary]:
-    """Runs a retraining under a line that says how far it is, which makes room for the question
-    whether it may.
-    """
+    """Runs a retraining under a line that says how far it is; asks before it learns."""
     with console.status("training") as shown:
 
         def epoch(number: int, loss: float, validation_loss: float) -> None:
@@ -96,10 +96,10 @@ def show_gate(store: Store, summary: RegisterSummary) -> None:
         results = rule_results(store, summary.model_id)
     title = f"Gate of model {summary.version}: {tally(results)}"
     table(title, RULE_COLUMNS, table_rows(results), right=RULE_COLUMNS[2:5])
-    say(f"Model {summary.version} {outcome_text(summary)}.")
+    say(f"Model {summary.version} {_outcome_text(summary)}.")
 
 
-def outcome_text(summary: RegisterSummary) -> str:
+def _outcome_text(summary: RegisterSummary) -> str:
     """What became of a model that was registered."""
     if not summary.gate_passed:
         return f"did not pass ({', '.join(summary.failed_rules)}); the champion stays"

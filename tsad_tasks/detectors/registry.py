@@ -6,11 +6,11 @@ import json
 from collections.abc import Callable, Mapping
 from typing import Annotated, Any, TypeVar
 
-from pydantic import BeforeValidator, Field, ValidationError, model_validator
+from pydantic import BeforeValidator, Field, model_validator
 
 from tsad_tasks.base.errors import BundleError, ConfigError
 from tsad_tasks.base.registry import Registry
-from tsad_tasks.base.settings import problems, wrong
+from tsad_tasks.base.settings import validated, wrong
 from tsad_tasks.detectors.base import DETAILS_FILE, Detector, DetectorSettings, Folder
 
 DETECTORS: Registry[type[Detector]] = Registry(
@@ -98,10 +98,5 @@ class MemberSettings(DetectorSettings):
     def _is_registered(self) -> MemberSettings:
         if self.name not in DETECTORS:
             raise wrong(f"one of {', '.join(DETECTORS)}", self.name, "name")
-        model = DETECTORS[self.name].settings_model
-        try:
-            model.model_validate(self.params)
-        except ValidationError as error:
-            problem = problems(error, model)[0]
-            raise wrong(problem.expected, problem.received, "params", *problem.field) from None
+        validated(DETECTORS[self.name].settings_model, self.params, "params")
         return self

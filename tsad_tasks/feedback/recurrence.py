@@ -12,6 +12,7 @@ from tsad_tasks.base.errors import BadInput
 from tsad_tasks.base.spans import Span
 
 _DAY = timedelta(days=1)
+_COMPACT = "%Y%m%dT%H%M%S"
 _UNTIL = re.compile(r"UNTIL=(\d{8}T\d{6})Z")
 
 
@@ -45,30 +46,24 @@ def occurrences(span: Span, rule: str | None, zone: ZoneInfo, within: Span) -> l
         # Wider than `within`, since the wall clock of a zone is less than a day from UTC.
         from_at = (within[0] - (span[1] - span[0]) - _DAY).astimezone(UTC).replace(tzinfo=None)
         until_at = (within[1] + _DAY).astimezone(UTC).replace(tzinfo=None)
-        # The rule's end is in UTC, its times are on the wall clock.
-        local_rule = _UNTIL.sub(lambda said: f"UNTIL={_local(said[1], zone)}", rule)
+        local_rule = rule
         try:
+            # The rule's end is in UTC, its times are on the wall clock.
+            if (said := _UNTIL.search(rule)) is not None:
+                until = datetime.strptime(said[1], _COMPACT).replace(tzinfo=UTC).astimezone(zone)
+                local_rule = rule.replace(said[0], f"UNTIL={until:{_COMPACT}}")
             starts = rrulestr(local_rule, dtstart=first).between(from_at, until_at, inc=True)
         except (ValueError, TypeError) as error:
             raise BadInput(
                 "Expected a rule of RFC 5545 such as FREQ=WEEKLY;BYDAY=SU. Received: "
                 f"{rule} ({error})."
             ) from error
-        found = [_placed(at, end - first, span[1] - span[0], zone) for at in starts]
+        found = []
+        for at in starts:
+            start = at.replace(tzinfo=zone).astimezone(UTC)
+            stop = (at + (end - first)).replace(tzinfo=zone, fold=1).astimezone(UTC)
+            # Where clocks skip all of it, it lasts as long as the first.
+            found.append((start, stop if stop > start else start + (span[1] - span[0])))
     return [
         (a.astimezone(UTC), b.astimezone(UTC)) for a, b in found if b > within[0] and a < within[1]
     ]
-
-
-def _local(utc: str, zone: ZoneInfo) -> str:
-    at = datetime.strptime(utc, "%Y%m%dT%H%M%S").replace(tzinfo=UTC).astimezone(zone)
-    return f"{at:%Y%m%dT%H%M%S}"
-
-
-def _placed(local: datetime, wall: timedelta, real: timedelta, zone: ZoneInfo) -> Span:
-    """One time of the wall clock in UTC; where clocks skip all of it, it lasts as long as the
-    first.
-    """
-    start = local.replace(tzinfo=zone).astimezone(UTC)
-    end = (local + wall).replace(tzinfo=zone, fold=1).astimezone(UTC)
-    return start, end if end > start else start + real

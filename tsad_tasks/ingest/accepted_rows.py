@@ -56,7 +56,12 @@ def accepted_rows(
     names = tuple(sorted({*entity_names, *rows.entity_names}))
     grid = Grid(start_us, end_us, config.source.step_s, len(names), len(config.channel_names))
     n_rows = np.bincount((rows.times_us - start_us) // HOUR_US, minlength=grid.n_hours)
-    _count_faulty_columns(rows, tally)
+    for number, table in enumerate(rows.tables):
+        times_us = rows.times_us[rows.table == number] if table.faults else rows.times_us[:0]
+        who = np.zeros(len(times_us), np.intp) if table.entity else None
+        for fault in table.faults:
+            what = {"channel": fault.channel, "detail": f"{fault.table}: {fault.detail}"}
+            tally.add(fault.issue, times_us, who, [table.entity or ""], **what)
     kept = _screened(_usable(rows, config, tally), tally)
     place = {name: i for i, name in enumerate(names)}
     position = np.array([place[name] for name in kept.entity_names], np.intp)
@@ -124,15 +129,6 @@ def _screened(rows: SourceRows, tally: Tally) -> SourceRows:
             whose = rows.times_us[row], rows.entity[row], rows.entity_names
             tally.add(issue, *whose, channel=rows.channel_names[position], detail="read as NULL")
     return replace(rows, values=np.where(marked, np.nan, rows.values))
-
-
-def _count_faulty_columns(rows: SourceRows, tally: Tally) -> None:
-    for position, table in enumerate(rows.tables):
-        times_us = rows.times_us[rows.table == position] if table.faults else rows.times_us[:0]
-        who = np.zeros(len(times_us), np.intp) if table.entity else None
-        for fault in table.faults:
-            said = {"channel": fault.channel, "detail": f"{fault.table}: {fault.detail}"}
-            tally.add(fault.issue, times_us, who, [table.entity or ""], **said)
 
 
 def count_unusable_tables(

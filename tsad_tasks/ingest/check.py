@@ -14,9 +14,8 @@ import numpy as np
 from tsad_tasks.base.clock import utc_now
 from tsad_tasks.base.errors import TsadError
 from tsad_tasks.base.interval import hour_floor, unix_s
-from tsad_tasks.config import DatasetConfig
+from tsad_tasks.config import DatasetConfig, deprecations_of
 from tsad_tasks.ingest.sources.base import Source, SourceRows, open_source
-from tsad_tasks.storage.paths import deprecations_of
 
 Level = Literal["error", "warning", "info"]
 

@@ -94,11 +94,11 @@ class Tally:
             detail = self._details.get((entity, channel, issue), "")
             groups[hour_us, issue].append(Count(hour_us, entity, channel, issue, n_rows, detail))
         for group in groups.values():
-            yield from group if len(group) <= MAX_NAMES else [_summed(group)]
-
-
-def _summed(group: Sequence[Count]) -> Count:
-    places = [" ".join(part for part in (count.entity, count.channel) if part) for count in group]
-    detail = f"{len(places)} places, such as {', '.join(places[:3])}. {group[0].detail}".rstrip()
-    n_rows = sum(count.n_rows for count in group)
-    return group[0]._replace(entity="", channel="", n_rows=n_rows, detail=detail)
+            if len(group) <= MAX_NAMES:
+                yield from group
+                continue
+            places = [" ".join(filter(None, (count.entity, count.channel))) for count in group]
+            few, said = ", ".join(places[:3]), group[0].detail
+            detail = f"{len(places)} places, such as {few}. {said}".rstrip()
+            n_rows = sum(count.n_rows for count in group)
+            yield group[0]._replace(entity="", channel="", n_rows=n_rows, detail=detail)

@@ -46,7 +46,7 @@ FoldStart = Mapping[str, float | Sequence[float]]
 
 @dataclass(frozen=True)
 class ThresholdSettings:
-    """How errors become flags, in grid steps; what `config.Threshold` says, on one grid.
+    """How errors become flags, in grid steps; what `config.ThresholdSection` says, on one grid.
 
     Attributes
     ----------
@@ -92,7 +92,7 @@ class ThresholdSettings:
 
     @classmethod
     def on_grid(cls, fields: Mapping[str, Any], step_s: int) -> ThresholdSettings:
-        """Settings from the fields of `config.Threshold`, whose look-back is also a least time, on
+        """Settings from the fields of `config.ThresholdSection`, whose look-back is also a least time, on
         a grid of `step_s`.
 
         >>> fields = {"kind": "adaptive", "percentile": 99.9, "k": 6.0, "look_back": 1000, "min_span_s": 86400}

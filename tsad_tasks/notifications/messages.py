@@ -8,13 +8,13 @@ from datetime import datetime
 
 from tsad_tasks.notifications.alerts import AlertChange
 from tsad_tasks.notifications.news import (
-    HISTORY_SQL,
     NEWS,
     Payload,
     news_line,
     news_lines,
     news_subject,
 )
+from tsad_tasks.storage.database import shown_statement
 from tsad_tasks.text.formats import joined, span_text, stamp_text
 
 _MOST_LISTED = 50
@@ -27,12 +27,6 @@ _SUBJECTS = {
 _WITHDRAWN = (
     "There is nothing to be alarmed about any more: readings that came late, or a maintenance "
     "window, left no incident."
-)
-# Shown to people, never run from here.
-_INCIDENT_SQL = "SELECT * FROM tsad.v_incident WHERE incident_id = '$incident'"
-_DATASET_SQL = (
-    "SELECT * FROM tsad.v_incident WHERE dataset = '$dataset' AND lineage = 'live' "
-    "ORDER BY started_at DESC"
 )
 
 
@@ -53,7 +47,7 @@ def event_payload(dataset: str, zone: str, change: AlertChange, event: str) -> P
         "incident_id": alert.incident_id,
         "thread": alert.thread,
         "zone": zone,
-        "sql": _INCIDENT_SQL.replace("$incident", alert.incident_id),
+        "sql": shown_statement("incident").replace("$incident", alert.incident_id),
     }
     if event == "escalated" and change.former is not None:
         payload["severity_before"] = change.former.severity
@@ -62,7 +56,7 @@ def event_payload(dataset: str, zone: str, change: AlertChange, event: str) -> P
 
 def digest_payload(dataset: str, zone: str, events: Sequence[Payload]) -> Payload:
     """Many events of incidents, or many news of models, in one message."""
-    sql = HISTORY_SQL if events[0]["event"] in NEWS else _DATASET_SQL
+    sql = shown_statement("model_history" if events[0]["event"] in NEWS else "incidents")
     return {
         "event": "digest",
         "dataset": dataset,
@@ -97,7 +91,13 @@ def body(payload: Payload) -> str:
     """The text of the e-mail: what, since when, and where to look further."""
     if payload["event"] == "digest":
         lines = [f"{payload['n_events']} events in one run: {_counts(payload)}.", ""]
-        lines += map(_digest_line, payload["events"][:_MOST_LISTED])
+        for event in payload["events"][:_MOST_LISTED]:
+            if event["event"] in NEWS:
+                lines.append(news_line(event))
+                continue
+            span = span_text(*_span(event), event["zone"])
+            what = f"{event['event']:<9} {event['severity']:<6}"
+            lines.append(f"{what} {span}: {event['sentence']}")
         n_left = payload["n_events"] - _MOST_LISTED
         lines += [f"… and {n_left} more."] if n_left > 0 else []
     elif payload["event"] in NEWS:
@@ -108,9 +108,7 @@ def body(payload: Payload) -> str:
 
 
 def _event_lines(payload: Payload) -> list[str]:
-    since_at, last_at = (
-        datetime.fromisoformat(payload[name]) for name in ("started_at", "last_flag_at")
-    )
+    since_at, last_at = _span(payload)
     before = payload.get("severity_before")
     labelled = {
         "Dataset": payload["dataset"],
@@ -129,11 +127,6 @@ def _event_lines(payload: Payload) -> list[str]:
     return [*lines, *(f"{name + ':':<10} {text}" for name, text in labelled.items())]
 
 
-def _digest_line(event: Payload) -> str:
-    if event["event"] in NEWS:
-        return news_line(event)
-    started_at, last_flag_at = (
-        datetime.fromisoformat(event[name]) for name in ("started_at", "last_flag_at")
-    )
-    span = span_text(started_at, last_flag_at, event["zone"])
-    return f"{event['event']:<9} {event['severity']:<6} {span}: {event['sentence']}"
+def _span(event: Payload) -> tuple[datetime, datetime]:
+    started_at, last_flag_at = event["started_at"], event["last_flag_at"]
+    return datetime.fromisoformat(started_at), datetime.fromisoformat(last_flag_at)

@@ -21,7 +21,7 @@ from hashlib import blake2b
 from tsad_tasks.base.clock import utc_now
 from tsad_tasks.base.errors import Refused, Undelivered, Unreachable
 from tsad_tasks.config import DatasetConfig
-from tsad_tasks.notifications.alerts import AlertChange, alert_changes
+from tsad_tasks.notifications.alerts import alert_changes
 from tsad_tasks.notifications.channels.base import Message, Send
 from tsad_tasks.notifications.messages import body, digest_payload, event_payload, subject
 from tsad_tasks.notifications.news import news_payload
@@ -119,7 +119,15 @@ def enqueue(store: Store, config: DatasetConfig, *, end_at: datetime) -> Enqueue
         told = [(change, event) for change in map(outbox.store, changes) for event in change.events]
         rows = []
         for to in wanted:
-            messages = [_message(config, change, event, to) for change, event in told]
+            messages = []
+            for change, event in told:
+                alert, zone = change.alert, config.site_zone
+                severity = alert.severity if event == "escalated" else ""
+                key = message_key(alert.thread, event, severity, *asdict(to).values())
+                payload = event_payload(config.dataset, zone, change, event)
+                messages.append(
+                    NewNotification(alert.alert_id, event, key, payload=payload, **asdict(to))
+                )
             rows += _at_most_a_digest(config, messages, to)
         return EnqueueSummary(len(changes), len(told), outbox.insert(rows))
 
@@ -175,15 +183,6 @@ def _newer_than(config: DatasetConfig, dataset: DatasetRow, newest_at: datetime)
     """
     age_s = config.notifications.max_age_s + config.alarm_policy.max_length_s + dataset.merge_gap_s
     return newest_at - timedelta(seconds=age_s)
-
-
-def _message(
-    config: DatasetConfig, change: AlertChange, event: str, to: Address
-) -> NewNotification:
-    payload = event_payload(config.dataset, config.site_zone, change, event)
-    severity = change.alert.severity if event == "escalated" else ""
-    key = message_key(change.alert.thread, event, severity, *asdict(to).values())
-    return NewNotification(change.alert.alert_id, event, key, payload=payload, **asdict(to))
 
 
 def _at_most_a_digest(
@@ -258,7 +257,8 @@ def _attempts(store: Store, outbox: Outbox, send: Send, now_at: datetime) -> Ite
                 return
             unforeseen: Exception | None = None
             try:
-                send(_as_message(due))
+                said = subject(due.payload), body(due.payload), due.payload
+                send(Message(due.key, due.medium, due.connection, due.address, *said))
                 attempt = Attempt(due.n_refused, delivered_at=now_at)
             except Undelivered as error:
                 attempt = _put_off(due, error, now_at)
@@ -271,11 +271,6 @@ def _attempts(store: Store, outbox: Outbox, send: Send, now_at: datetime) -> Ite
         if unforeseen is not None:
             raise unforeseen
         yield attempt
-
-
-def _as_message(due: DueNotification) -> Message:
-    said = subject(due.payload), body(due.payload), due.payload
-    return Message(due.key, due.medium, due.connection, due.address, *said)
 
 
 def _put_off(due: DueNotification, error: Undelivered, now_at: datetime) -> Attempt:

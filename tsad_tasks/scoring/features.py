@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 from upath import UPath
 
+from tsad_tasks.base.enums import HourStatus, Lineage
 from tsad_tasks.base.errors import BundleError
 from tsad_tasks.base.interval import from_unix_s, hours_later, unix_s
 from tsad_tasks.config import DatasetConfig
@@ -21,7 +22,7 @@ from tsad_tasks.scoring.plan import Job, Plan, plan_interval, scored_lineages
 from tsad_tasks.scoring.queries import Champion
 from tsad_tasks.scoring.reach import anchor_at, window_reach
 from tsad_tasks.scoring.shard import FeatureShard, FoldStarts, entity_shards
-from tsad_tasks.storage.artifacts import place
+from tsad_tasks.storage.artifacts import artifact_path
 from tsad_tasks.storage.datasets import (
     DatasetRow,
     lock_champions,
@@ -55,7 +56,7 @@ def build_features(
     start_at: datetime,
     end_at: datetime,
     folder: UPath,
-    lineage: str = "live",
+    lineage: str = Lineage.LIVE,
     n_shards: int = 1,
 ) -> FeatureSummary:
     """Feature files of all jobs of [start_at, end_at), in `folder`."""
@@ -78,7 +79,7 @@ def build_features(
         n_no_champion=sum(len(plan.unchampioned) for plan in plans),
         n_failed=n_failed,
         n_not_ingested=max((plan.n_not_ingested for plan in plans), default=0),
-        n_bytes=sum(place(path).stat().st_size for part in paths for path in part),
+        n_bytes=sum(artifact_path(path).stat().st_size for part in paths for path in part),
     )
 
 
@@ -102,7 +103,7 @@ def planned_shards(
         for name in scored_lineages(store, dataset.dataset_id, lineage, start_at, end_at):
             plan = plan_interval(store, config, dataset, lineage=name, **span)
             ids, hours = [key for key, _ in plan.unchampioned], [at for _, at in plan.unchampioned]
-            statuses = ["no_champion"] * len(ids)
+            statuses = [HourStatus.NO_CHAMPION] * len(ids)
             why = "No model was champion at this hour."
             write_unscored_hours(store, name, ids, hours, statuses, why)
             plans.append(plan)
@@ -120,12 +121,12 @@ def planned_shards(
 def mark_failed(store: Store, job: Job, message: str) -> None:
     """Gives the job's hours the status of a model that could not be used."""
     ids, hours = job.target_hours()
-    write_unscored_hours(store, job.lineage, ids, hours, ["failed"] * len(ids), message)
+    write_unscored_hours(store, job.lineage, ids, hours, [HourStatus.FAILED] * len(ids), message)
 
 
 def load_model(champion: Champion) -> tuple[ModelSpec, Bundle]:
     """Spec and bundle of a champion, checked against the registered sha256."""
-    bundle = read_bundle(place(champion.artifact_uri), expected_sha256=champion.sha256)
+    bundle = read_bundle(artifact_path(champion.artifact_uri), expected_sha256=champion.sha256)
     return ModelSpec.from_json(bundle.spec), bundle
 
 

@@ -8,9 +8,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from tsad_tasks.base.enums import Severity
 from tsad_tasks.base.interval import hours_later, unix_s
 from tsad_tasks.detectors.base import Detector, as_shares
-from tsad_tasks.model.scoring import SEVERITIES, Windows, entity_scores, hour_status
+from tsad_tasks.model.scoring import Windows, entity_scores, hour_status
 from tsad_tasks.model.spec import ModelSpec
 from tsad_tasks.model.windows import NOT_FINITE, PENDING, SCORED
 from tsad_tasks.scoring.fold import StateAfter
@@ -166,11 +167,12 @@ class JobRows:
         """One row per flagged step of the targets."""
         entity, step = np.nonzero(self.flags)
         is_collective = self.scores.collective[entity, step]
+        names = [one.value for one in Severity]
         return AnomalyRows(
             entity_ids=self.entity_ids[entity],
             times_s=self._times(step),
             kind=["collective" if one else "point" for one in is_collective],
-            severity=[SEVERITIES[level] for level in self.scores.severity[entity, step]],
+            severity=[names[level - 1] for level in self.scores.severity[entity, step]],
             error=self.errors[entity, step],
             threshold=self.scores.thresholds[entity, step],
             score=self.scores.scores[entity, step],

@@ -12,6 +12,7 @@ from typing import Any, cast
 
 import numpy as np
 
+from tsad_tasks.base.enums import Lineage
 from tsad_tasks.base.errors import BundleError, Unavailable
 from tsad_tasks.base.interval import hours_later
 from tsad_tasks.config import DatasetConfig
@@ -29,7 +30,7 @@ from tsad_tasks.scoring.reach import score_reach, window_reach
 from tsad_tasks.scoring.rows import Computed, JobRows, Memo
 from tsad_tasks.scoring.shard import FeatureShard, load_windows
 from tsad_tasks.scoring.windows import windows_of_shard, windows_path
-from tsad_tasks.storage.artifacts import place
+from tsad_tasks.storage.artifacts import artifact_path
 from tsad_tasks.storage.datasets import (
     DatasetRow,
     lock_champions,
@@ -72,7 +73,7 @@ def score_shard(store: Store, config: DatasetConfig, paths: Sequence[str]) -> Sc
     BundleError
         When a champion is broken; its hours are marked as failed, those of the others are scored.
     """
-    files = (place(name) for name in paths)
+    files = (artifact_path(name) for name in paths)
     return _score_all(
         store,
         config,
@@ -86,7 +87,7 @@ def score_interval(
     *,
     start_at: datetime,
     end_at: datetime,
-    lineage: str = "live",
+    lineage: str = Lineage.LIVE,
     entity_names: Sequence[str] | None = None,
     n_attempts: int = 0,
 ) -> ScoreSummary:

@@ -1,4 +1,4 @@
-"""What is said of a rule's result, made from its numbers and its declaration: the same in PDF, form,
+"""What is said of a rule's result, from its numbers and its declaration: the same in PDF, form,
 mail, command line and guide.
 """
 
@@ -79,7 +79,8 @@ def range_text(result: RuleResult, between: str = "–") -> str:
 def full_note(result: RuleResult) -> str:
     """What there is to say beside numbers and outcome: a doubt, and what was measured.
 
-    >>> full_note(RuleResult("point_share", Outcome.MET, 0.85, 0.9, note="of 20", low=0.72, high=0.93))
+    >>> met = RuleResult("point_share", Outcome.MET, 0.85, 0.9, note="of 20", low=0.72, high=0.93)
+    >>> full_note(met)
     '0.850 (0.720–0.930): not clearly below 0.900; of 20'
     >>> full_note(RuleResult("hours", Outcome.NOT_TESTED, note="not tested: nothing was read"))
     'nothing was read'
@@ -95,7 +96,7 @@ def full_note(result: RuleResult) -> str:
 def brief_note(result: RuleResult) -> str:
     """The same in a few words, where title, range and limit stand beside it.
 
-    >>> brief_note(RuleResult("point_share", Outcome.MET, 0.95, 0.9, n=60, note="share found of 60 …"))
+    >>> brief_note(RuleResult("point_share", Outcome.MET, 0.95, 0.9, n=60, note="share found …"))
     'of 60 injected'
     >>> brief_note(RuleResult("point_share", Outcome.MET, 0.85, 0.9, low=0.72, high=0.93))
     'not clearly below'

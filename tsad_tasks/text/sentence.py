@@ -44,9 +44,10 @@ def incident_sentence(
 
     Examples
     --------
-    >>> incident_sentence(entity="web-02", channel="CPU", unit="%", actual=97.1, expected=41.8, lower=38.8, upper=44.8)
+    >>> cpu = {"entity": "web-02", "channel": "CPU", "unit": "%"}
+    >>> incident_sentence(**cpu, actual=97.1, expected=41.8, lower=38.8, upper=44.8)
     'web-02: CPU rose to 97.1 %; 41.8 ± 3.0 % was expected'
-    >>> incident_sentence(entity="web-02", channel="CPU", unit="%", actual=97.1, expected=41.8, error_ratio=4.2)
+    >>> incident_sentence(**cpu, actual=97.1, expected=41.8, error_ratio=4.2)
     'web-02: CPU rose to 97.1 %; error 4.20 times its threshold'
     >>> incident_sentence(entity="web-02", error_ratio=4.2)
     'web-02: error 4.20 times its threshold'

@@ -13,8 +13,9 @@ import numpy as np
 from numpy.typing import NDArray
 from upath import UPath
 
+from tsad_tasks.base.enums import Lineage
 from tsad_tasks.base.errors import BadInput
-from tsad_tasks.config import DatasetConfig
+from tsad_tasks.config import DatasetConfig, deprecations_of
 from tsad_tasks.detectors.base import Budget, Detector, Progress, TrainingHistory, TrainingSet
 from tsad_tasks.detectors.bundle import read_bundle
 from tsad_tasks.detectors.folding.fold import FoldDetector, Series
@@ -24,9 +25,8 @@ from tsad_tasks.model.spec import ModelSpec
 from tsad_tasks.model.thresholds import FOLDING_KINDS, starts_after
 from tsad_tasks.model.windows import SCORED, window_reasons
 from tsad_tasks.storage.arrays import read_arrays, write_arrays
-from tsad_tasks.storage.artifacts import place
+from tsad_tasks.storage.artifacts import artifact_path
 from tsad_tasks.storage.json_files import from_json_value, json_value
-from tsad_tasks.storage.paths import deprecations_of
 from tsad_tasks.text.formats import counted
 from tsad_tasks.training.fold_groups import fold_start, together
 from tsad_tasks.training.kept import kept_windows
@@ -315,7 +315,7 @@ def _warm_start(run: Retraining, scope: Scope) -> Detector | None:
     if name == "champion":
         champion = run.champion(scope)
     else:
-        champion = champion_at(run.store, name, 0, "live", run.span.end_at)
+        champion = champion_at(run.store, name, 0, Lineage.LIVE, run.span.end_at)
         if champion is None:
             raise BadInput(
                 f"training.warm_start_from: Expected a dataset with a champion. Received: {name}, "
@@ -323,4 +323,6 @@ def _warm_start(run: Retraining, scope: Scope) -> Detector | None:
             )
     if champion is None:
         return None
-    return read_bundle(place(champion.artifact_uri), expected_sha256=champion.sha256).detector
+    return read_bundle(
+        artifact_path(champion.artifact_uri), expected_sha256=champion.sha256
+    ).detector

@@ -15,6 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tsad_tasks.base.clock import utc_now
+from tsad_tasks.base.enums import TrainingDecision
 from tsad_tasks.base.errors import BadInput, NothingToDo
 from tsad_tasks.storage.datasets import select_dataset
 from tsad_tasks.storage.json_files import write_json
@@ -66,11 +67,12 @@ def find_exclusions(run: Retraining) -> Count:
             periods.append(period_of(clean))
 
     read, surveys = stored_readings(store, config), {}
-    for scope in scopes:
-        excluded = exclusions_of(store, config, scope, run.span, run.lineage)
-        reader = TrainingReader(read, config, run.span, excluded)
-        commissioning = Commissioning.of_scope(store, config.dataset, scope, run.lineage)
-        surveys[scope.entity_id] = surveyed(reader, scope, commissioning, look)
+    with store.transaction():
+        for scope in scopes:
+            excluded = exclusions_of(store, config, scope, run.span, run.lineage)
+            reader = TrainingReader(read, config, run.span, excluded)
+            commissioning = Commissioning.of_scope(store, config.dataset, scope, run.lineage)
+            surveys[scope.entity_id] = surveyed(reader, scope, commissioning, look)
     if is_auto:
         run = run.with_window(period_window(len(looked_at), periods))
         scopes = _untrained(run, scopes)
@@ -89,7 +91,9 @@ def find_exclusions(run: Retraining) -> Count:
                 "left_out": json.dumps({name: share for name, _, share in left_out.ranking()}),
                 "jumps": "[]",
             }
-            write_training_decision(run, "stopped", "exclusions", reason, utc_now(), shown)
+            write_training_decision(
+                run, TrainingDecision.STOPPED, "exclusions", reason, utc_now(), shown
+            )
             raise BadInput(reason)
         folder.write("survey", survey)
     write_json(run.plan_path, TrainingPlan(run.config.detector.n_steps, scopes))
@@ -159,7 +163,8 @@ def make_windows(run: Retraining) -> Count:
         exclusions = folder.read("survey", Survey).exclusions
         reader = TrainingReader(read, run.config, run.span, exclusions)
         path, scales = folder.path / "readings.npz", folder.read("scales", Scales)
-        kept = keep_readings(path, reader, scope, scales, seed=run.chosen_seed)
+        with run.store.transaction():
+            kept = keep_readings(path, reader, scope, scales, seed=run.chosen_seed)
         n_windows += kept.n_windows
         n_available += kept.n_available
     return {"n_windows": n_windows, "n_available": n_available}

@@ -17,6 +17,7 @@ from typing import Any, TypeVar
 from numpy.typing import NDArray
 from upath import UPath
 
+from tsad_tasks.base.enums import Lineage
 from tsad_tasks.config import DatasetConfig
 from tsad_tasks.storage.datasets import select_dataset
 from tsad_tasks.storage.json_files import read_json, write_json
@@ -67,7 +68,7 @@ class Retraining:
     end_at: datetime
     folder: UPath
     artifacts: UPath
-    lineage: str = "live"
+    lineage: str = Lineage.LIVE
     seed: int | None = None
 
     @property

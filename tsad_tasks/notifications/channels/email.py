@@ -2,7 +2,8 @@
 
 `smtp://user:password@host:465?from_email=tsad%40example.com` speaks TLS from the first byte. With
 `disable_ssl=true` it starts TLS by STARTTLS, and only with `disable_tls=true` as well there is
-none. Certificates are checked, unless the connection says `ssl_context=none`.
+none. Certificates are checked, unless the connection says `ssl_context=none`. `auth_type=oauth2`
+logs in by an `access_token`.
 """
 
 from __future__ import annotations
@@ -103,7 +104,14 @@ def _connected(uri: str, options: dict[str, Any]) -> SMTP:
     try:
         if is_set("disable_ssl") and not is_set("disable_tls"):
             client.starttls(context=tls)
-        if parts.username:
+        if options.get("auth_type") == "oauth2":
+            who, token = (
+                unquote(parts.username or options["from_email"]),
+                options.get("access_token"),
+            )
+            client.ehlo_or_helo_if_needed()
+            client.auth("XOAUTH2", lambda _=None: f"user={who}\x01auth=Bearer {token}\x01\x01")
+        elif parts.username:
             client.login(unquote(parts.username), unquote(parts.password or ""))
     except OSError:
         client.close()

@@ -10,6 +10,7 @@ from itertools import pairwise
 import numpy as np
 import numpy.typing as npt
 
+from tsad_tasks.reporting.drawing import theme
 from tsad_tasks.reporting.drawing.fonts import width_of
 from tsad_tasks.reporting.drawing.scales import (
     Indices,
@@ -26,21 +27,7 @@ from tsad_tasks.reporting.drawing.scales import (
 )
 from tsad_tasks.reporting.drawing.series import ChannelSeries, Flags, Floats, HeatMap, ScoreSeries
 from tsad_tasks.reporting.drawing.sheet import Sheet
-from tsad_tasks.reporting.drawing.theme import (
-    ACTUAL,
-    BAND,
-    FLAGGED,
-    GRID,
-    HEAT,
-    INCIDENT_GROUND,
-    INK,
-    MUTED,
-    PAPER,
-    RULE,
-    SMALL,
-    TINY,
-    Colour,
-)
+from tsad_tasks.reporting.drawing.theme import Colour
 
 Seconds = npt.NDArray[np.float64]
 _COLUMN_WIDTH = 1.0
@@ -127,28 +114,28 @@ def draw_time_grid(sheet: Sheet, frame: Frame, ticks: Ticks) -> None:
     """Faint vertical lines at round times."""
     for at_s, _ in ticks:
         x = frame.times.place(at_s)
-        sheet.line(x, frame.y, x, frame.bottom, GRID, 0.5)
+        sheet.line(x, frame.y, x, frame.bottom, theme.GRID, 0.5)
 
 
 def draw_time_labels(sheet: Sheet, frame: Frame, y: float, zone: str) -> None:
     """Round times under a plot, in the site zone."""
     for at_s, label in frame.ticks(zone):
-        x = min(frame.times.place(at_s), sheet.right - width_of(label, SMALL) / 2)
-        sheet.text(x, y, label, SMALL, "centre")
+        x = min(frame.times.place(at_s), sheet.right - width_of(label, theme.SMALL) / 2)
+        sheet.text(x, y, label, theme.SMALL, "centre")
 
 
 def draw_ground(sheet: Sheet, frame: Frame, started_s: float, ended_s: float) -> None:
     """The tinted ground of an incident, at least a hair wide."""
     left, right = frame.clip(started_s), frame.clip(ended_s)
-    sheet.rect(left, frame.y, max(right - left, 1.0), frame.height, fill=INCIDENT_GROUND)
+    sheet.rect(left, frame.y, max(right - left, 1.0), frame.height, fill=theme.INCIDENT_GROUND)
 
 
 def draw_value_axis(sheet: Sheet, frame: Frame, span: Span, n_wanted: int) -> None:
     """Round values left of a plot, with faint lines across it."""
     for value, text in value_ticks((span.low, span.high), n_wanted):
         y = span.place(value)
-        sheet.line(frame.x, y, frame.x + frame.width, y, GRID, 0.5)
-        sheet.text(frame.x - 4, y + 2.4, text, SMALL, "right")
+        sheet.line(frame.x, y, frame.x + frame.width, y, theme.GRID, 0.5)
+        sheet.text(frame.x - 4, y + 2.4, text, theme.SMALL, "right")
 
 
 def draw_error_panel(sheet: Sheet, frame: Frame, scores: ScoreSeries, label: str) -> None:
@@ -157,18 +144,18 @@ def draw_error_panel(sheet: Sheet, frame: Frame, scores: ScoreSeries, label: str
     span = frame.values(value_limits(scores.errors, thresholds, include_zero=True))
     draw_value_axis(sheet, frame, span, max(3, int(frame.height / 14)))
     draw_unknown(sheet, frame, seconds, scores.errors)
-    draw_line(sheet, frame, span, seconds, scores.errors, scores.flags, INK)
+    draw_line(sheet, frame, span, seconds, scores.errors, scores.flags, theme.INK)
     for start, end in runs_of(np.isfinite(thresholds)):
         run = thresholds[start:end]
         points = trace(frame, seconds[start:end], run, np.zeros(len(run), dtype=bool))
         xs, shown = points.xs, run[points.kept]
         if len(shown) == 1:
             xs, shown = np.array([frame.x, frame.x + frame.width]), np.repeat(shown, 2)
-        sheet.polyline(np.column_stack([xs, span.places(shown)]), FLAGGED, 0.8, "3 2")
+        sheet.polyline(np.column_stack([xs, span.places(shown)]), theme.FLAGGED, 0.8, "3 2")
     known = thresholds[np.isfinite(thresholds)]
     if known.size:
         y = span.place(float(known[0])) - 2.5
-        sheet.text(frame.x + 3, y, label, replace(TINY, colour=FLAGGED))
+        sheet.text(frame.x + 3, y, label, replace(theme.TINY, colour=theme.FLAGGED))
     _draw_first_flags(sheet, frame, span, seconds, scores.errors, scores.flags)
 
 
@@ -187,7 +174,7 @@ def draw_channel_panel(
     points = trace(frame, seconds, values, flags, strange)
     _draw_expected(sheet, span, points, channel)
     draw_unknown(sheet, frame, seconds, values)
-    _draw_trace(sheet, span, points, values, flags, ACTUAL)
+    _draw_trace(sheet, span, points, values, flags, theme.ACTUAL)
     _draw_first_flags(sheet, frame, span, seconds, values, flags)
 
 
@@ -195,8 +182,8 @@ def draw_nothing(sheet: Sheet, frame: Frame) -> None:
     """A hatched plot that says that there was nothing to draw."""
     sheet.hatch(frame.x, frame.y, frame.width, frame.height, 4)
     x, y = frame.x + frame.width / 2, frame.y + frame.height / 2
-    sheet.rect(x - 48, y - 7, 96, 13, fill=PAPER)
-    sheet.text(x, y + 2.5, "no data in this span", SMALL, "centre")
+    sheet.rect(x - 48, y - 7, 96, 13, fill=theme.PAPER)
+    sheet.text(x, y + 2.5, "no data in this span", theme.SMALL, "centre")
 
 
 def draw_unknown(sheet: Sheet, frame: Frame, seconds: Seconds, values: Floats) -> None:
@@ -233,7 +220,10 @@ def _draw_trace(
 ) -> None:
     shown = values[points.kept]
     spots, known = np.column_stack([points.xs, span.places(shown)]), np.isfinite(shown)
-    for wanted, ink, width in ((known, colour, 0.8), (known & flags[points.kept], FLAGGED, 1.7)):
+    for wanted, ink, width in (
+        (known, colour, 0.8),
+        (known & flags[points.kept], theme.FLAGGED, 1.7),
+    ):
         for start, end in points.strokes(wanted):
             if end - start == 1:
                 x, y = spots[start].tolist()
@@ -252,12 +242,12 @@ def _draw_expected(sheet: Sheet, span: Span, points: Trace, channel: ChannelSeri
                 xs = np.array([xs[0] - 3, xs[0] + 3])
                 low, high = np.repeat(low, 2), np.repeat(high, 2)
             sides = [np.column_stack([xs, high]), np.column_stack([xs, low])[::-1]]
-            sheet.polygon(np.concatenate(sides), BAND, 0.75)
+            sheet.polygon(np.concatenate(sides), theme.BAND, 0.75)
     elif channel.expected is not None:
         shown = channel.expected[points.kept]
         spots = np.column_stack([points.xs, span.places(shown)])
         for start, end in runs_of(np.isfinite(shown)):
-            sheet.polyline(spots[start:end], MUTED, 0.7, "1 1.5")
+            sheet.polyline(spots[start:end], theme.MUTED, 0.7, "1 1.5")
 
 
 def _draw_first_flags(
@@ -267,8 +257,8 @@ def _draw_first_flags(
     runs = sorted(runs_of(flags & np.isfinite(values)), key=lambda run: run[0] - run[1])
     for start, _ in runs[:_MOST_FIRST_FLAGS]:
         x, y = frame.clip(float(seconds[start])), span.place(float(values[start]))
-        sheet.marker("triangle", x, y, 8.5, PAPER)
-        sheet.marker("triangle", x, y, 6, FLAGGED)
+        sheet.marker("triangle", x, y, 8.5, theme.PAPER)
+        sheet.marker("triangle", x, y, 6, theme.FLAGGED)
 
 
 def draw_heat_rows(
@@ -288,7 +278,7 @@ def draw_heat_rows(
             width = float(rights[end - 1] - lefts[start])
             sheet.hatch(float(lefts[start]), y + 0.4, width, row_height - 0.8)
     for level in sorted(boxes):
-        sheet.rects(boxes[level], HEAT[level])
+        sheet.rects(boxes[level], theme.HEAT[level])
 
 
 def heat_levels(errors: Floats, highest: float) -> npt.NDArray[np.intp]:
@@ -300,7 +290,7 @@ def heat_levels(errors: Floats, highest: float) -> npt.NDArray[np.intp]:
     if highest <= 0:
         return np.full(len(errors), -1)
     share = np.sqrt(np.clip(np.nan_to_num(errors / highest, nan=0.0, posinf=1.0), 0, 1))
-    levels = np.minimum((share * len(HEAT)).astype(np.intp), len(HEAT) - 1)
+    levels = np.minimum((share * len(theme.HEAT)).astype(np.intp), len(theme.HEAT) - 1)
     return np.where(share < 0.04, -1, levels)
 
 
@@ -310,11 +300,11 @@ def draw_sparkline(sheet: Sheet, frame: Frame, scores: ScoreSeries) -> None:
         sheet.hatch(frame.x, frame.y, frame.width, frame.height)
         return
     span = frame.values(value_limits(scores.errors, scores.thresholds, include_zero=True))
-    draw_line(sheet, frame, span, unix_s(scores.times), scores.errors, scores.flags, MUTED)
+    draw_line(sheet, frame, span, unix_s(scores.times), scores.errors, scores.flags, theme.MUTED)
     known = scores.thresholds[np.isfinite(scores.thresholds)]
     if known.size:
         y = span.place(float(known[-1]))
-        sheet.line(frame.x, y, frame.x + frame.width, y, FLAGGED, 0.5, "2 1.5")
+        sheet.line(frame.x, y, frame.x + frame.width, y, theme.FLAGGED, 0.5, "2 1.5")
 
 
 def draw_histories(
@@ -324,10 +314,12 @@ def draw_histories(
     frame = Frame(x, y, width, height, 1, max(2, *(len(values) for values, _ in lines)))
     span = frame.values(value_limits(*(values for values, _ in lines), include_zero=True))
     draw_value_axis(sheet, frame, span, 3)
-    sheet.line(x, y + height, x + width, y + height, RULE)
+    sheet.line(x, y + height, x + width, y + height, theme.RULE)
     for values, dash in lines:
         xs = frame.times.places(np.arange(1, len(values) + 1, dtype=np.float64))
         known = np.isfinite(values)
-        sheet.polyline(np.column_stack([xs[known], span.places(values[known])]), INK, 0.9, dash)
-    sheet.text(x, y + height + 9, "epoch 1", SMALL)
-    sheet.text(x + width, y + height + 9, f"{int(frame.end_s)}", SMALL, "right")
+        sheet.polyline(
+            np.column_stack([xs[known], span.places(values[known])]), theme.INK, 0.9, dash
+        )
+    sheet.text(x, y + height + 9, "epoch 1", theme.SMALL)
+    sheet.text(x + width, y + height + 9, f"{int(frame.end_s)}", theme.SMALL, "right")

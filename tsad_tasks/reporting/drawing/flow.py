@@ -5,18 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
+from tsad_tasks.reporting.drawing import theme
 from tsad_tasks.reporting.drawing.fonts import width_of, wrap_text
 from tsad_tasks.reporting.drawing.sheet import Align, Sheet
-from tsad_tasks.reporting.drawing.theme import (
-    BODY,
-    CELL,
-    HEADING,
-    MUTED,
-    RULE,
-    SMALL,
-    TITLE,
-    TextStyle,
-)
+from tsad_tasks.reporting.drawing.theme import TextStyle
 
 _WIDEST_FIRM = 96.0
 
@@ -34,7 +26,7 @@ class Block:
 def pages_of(blocks: Sequence[Block], room: float) -> list[list[Block]]:
     """Blocks dealt onto pages; what belongs to the next block moves along with it.
 
-    >>> [len(page) for page in pages_of([Block(40, print), Block(40, print), Block(40, print)], 100)]
+    >>> [len(page) for page in pages_of([Block(40, print)] * 3, 100)]
     [2, 1]
     """
     groups: list[list[Block]] = [[]]
@@ -65,7 +57,7 @@ def gap(height: float) -> Block:
     return Block(height, lambda sheet, y: None, keep_with_next=True)
 
 
-def heading(text: str, style: TextStyle = HEADING) -> Block:
+def heading(text: str, style: TextStyle = theme.HEADING) -> Block:
     """A heading, kept with what it heads."""
 
     def draw(sheet: Sheet, y: float) -> None:
@@ -78,14 +70,14 @@ def finding(text: str, width: float) -> Block:
     """The title of a page: what it shows, in a sentence of at most three lines."""
 
     def draw(sheet: Sheet, y: float) -> None:
-        sheet.paragraph(sheet.left, y + TITLE.size, text, TITLE, width, 3, 1.3)
+        sheet.paragraph(sheet.left, y + theme.TITLE.size, text, theme.TITLE, width, 3, 1.3)
 
-    n_lines = len(wrap_text(text, TITLE, width, 3))
-    return Block(n_lines * TITLE.size * 1.3 + 8, draw, keep_with_next=True)
+    n_lines = len(wrap_text(text, theme.TITLE, width, 3))
+    return Block(n_lines * theme.TITLE.size * 1.3 + 8, draw, keep_with_next=True)
 
 
 def paragraph(
-    text: str, width: float, style: TextStyle = BODY, *, keep_with_next: bool = False
+    text: str, width: float, style: TextStyle = theme.BODY, *, keep_with_next: bool = False
 ) -> Block:
     """A wrapped text."""
 
@@ -101,10 +93,12 @@ def facts_blocks(facts: Sequence[tuple[str, str]]) -> list[Block]:
 
     def block(name: str, value: str) -> Block:
         def draw(sheet: Sheet, y: float) -> None:
-            sheet.text(sheet.left, y + 9, name, SMALL)
-            sheet.paragraph(sheet.left + 84, y + 9, value, CELL, sheet.inner_width - 84, 3, 1.35)
+            sheet.text(sheet.left, y + 9, name, theme.SMALL)
+            sheet.paragraph(
+                sheet.left + 84, y + 9, value, theme.CELL, sheet.inner_width - 84, 3, 1.35
+            )
 
-        return Block(13 + 10 * (len(wrap_text(value, CELL, 420, 3)) - 1), draw)
+        return Block(13 + 10 * (len(wrap_text(value, theme.CELL, 420, 3)) - 1), draw)
 
     return [block(name, value) for name, value in facts]
 
@@ -158,7 +152,7 @@ class TableLook:
     """The row height and the text of a table's cells."""
 
     row_height: float = 13.5
-    style: TextStyle = CELL
+    style: TextStyle = theme.CELL
     gap: float = 10.0
 
 
@@ -191,13 +185,13 @@ def table_blocks(
     def draw_header(sheet: Sheet, y: float) -> None:
         titles = [column.title for column in columns]
         draw_line(sheet, y, titles, 15, _head_style(look), 9.5)
-        sheet.line(sheet.left, y + 14, sheet.right, y + 14, RULE, 0.8)
+        sheet.line(sheet.left, y + 14, sheet.right, y + 14, theme.RULE, 0.8)
 
     def body(row: Row) -> Block:
         def draw(sheet: Sheet, y: float) -> None:
             draw_line(sheet, y, row.cells, look.row_height, look.style, look.row_height / 2 + 2.7)
             bottom = y + look.row_height
-            sheet.line(sheet.left, bottom, sheet.right, bottom, RULE, 0.35)
+            sheet.line(sheet.left, bottom, sheet.right, bottom, theme.RULE, 0.35)
             if row.link:
                 sheet.link(row.link, sheet.left, y, sheet.inner_width, look.row_height)
 
@@ -206,6 +200,18 @@ def table_blocks(
     header = Block(15, draw_header, keep_with_next=True)
     first, *others = map(body, given)
     return [header, replace(first, header=None), *others]
+
+
+def told_table(
+    text: str,
+    columns: Sequence[TableColumn],
+    rows: Sequence[Row | Sequence[Cell]],
+    width: float,
+    look: TableLook = USUAL_LOOK,
+) -> list[Block]:
+    """A table under the paragraph that tells what is in it; without rows only that."""
+    told = paragraph(text, width, keep_with_next=bool(rows))
+    return [told, *table_blocks(columns, rows, width, look)]
 
 
 def column_places(
@@ -234,20 +240,20 @@ def column_places(
 
 
 def _head_style(look: TableLook) -> TextStyle:
-    return replace(look.style, bold=True, colour=MUTED)
+    return replace(look.style, bold=True, colour=theme.MUTED)
 
 
 def two_lines(first: str, second: str) -> Cell:
     """A cell with a line in ink over a muted one."""
 
     def draw(sheet: Sheet, box: Box) -> None:
-        sheet.cut(box.x, box.line(-1.5), first, CELL, box.width)
-        sheet.cut(box.x, box.line(7.5), second, SMALL, box.width)
+        sheet.cut(box.x, box.line(-1.5), first, theme.CELL, box.width)
+        sheet.cut(box.x, box.line(7.5), second, theme.SMALL, box.width)
 
     return draw
 
 
-def wrapped_cell(text: str, style: TextStyle = CELL) -> Cell:
+def wrapped_cell(text: str, style: TextStyle = theme.CELL) -> Cell:
     """A cell of at most two lines."""
 
     def draw(sheet: Sheet, box: Box) -> None:

@@ -8,23 +8,11 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from tsad_tasks.base.enums import Severity
+from tsad_tasks.reporting.drawing import theme
 from tsad_tasks.reporting.drawing.flow import Block
 from tsad_tasks.reporting.drawing.fonts import width_of
 from tsad_tasks.reporting.drawing.sheet import Sheet
-from tsad_tasks.reporting.drawing.theme import (
-    ACTUAL,
-    BAND,
-    FLAGGED,
-    HATCH,
-    HEAT,
-    INCIDENT_GROUND,
-    INK,
-    MUTED,
-    SEVERITY_MARKS,
-    SMALL,
-    Colour,
-    TextStyle,
-)
+from tsad_tasks.reporting.drawing.theme import Colour, TextStyle
 
 
 @dataclass(frozen=True)
@@ -38,7 +26,7 @@ class LegendEntry:
 
 def draw_severity(sheet: Sheet, x: float, y: float, severity: Severity, style: TextStyle) -> float:
     """Draws shape and word with the baseline at `y`; returns the x behind them."""
-    mark, size = SEVERITY_MARKS[severity], style.size
+    mark, size = theme.SEVERITY_MARKS[severity], style.size
     sheet.marker(mark.shape, x + size * 0.42, y - size * 0.36, size * 0.84, mark.colour)
     x += size * 1.1
     return x + sheet.text(x, y, mark.word, replace(style, colour=mark.colour))
@@ -50,11 +38,11 @@ def draw_legend(
     """Draws entries side by side, on lines as needed; returns the baseline of the last one."""
     left = x = sheet.left if x is None else x
     for entry in entries:
-        width = entry.width + 5 + width_of(entry.name, SMALL)
+        width = entry.width + 5 + width_of(entry.name, theme.SMALL)
         if x > left and x + width > sheet.right:
             x, y = left, y + 12
         entry.draw(sheet, x, y - 2.5)
-        sheet.text(x + entry.width + 5, y, entry.name, SMALL)
+        sheet.text(x + entry.width + 5, y, entry.name, theme.SMALL)
         x += width + 14
     return y
 
@@ -88,7 +76,7 @@ def ramp_entry(name: str, shades: Sequence[Colour], step: float, gap: float = 0.
 
 def severity_entry(severity: Severity) -> LegendEntry:
     """A legend entry with a severity's shape."""
-    mark = SEVERITY_MARKS[severity]
+    mark = theme.SEVERITY_MARKS[severity]
     return LegendEntry(
         8,
         lambda sheet, x, y: sheet.marker(mark.shape, x + 4, y, 7.5, mark.colour),
@@ -98,25 +86,25 @@ def severity_entry(severity: Severity) -> LegendEntry:
 
 def heat_entry(name: str) -> LegendEntry:
     """The legend entry of the heat map."""
-    return ramp_entry(name, HEAT, 4)
+    return ramp_entry(name, theme.HEAT, 4)
 
 
 def _draw_hatch(sheet: Sheet, x: float, y: float) -> None:
     sheet.hatch(x, y - 4, 18, 8)
-    sheet.rect(x, y - 4, 18, 8, stroke=HATCH, line_width=0.3)
+    sheet.rect(x, y - 4, 18, 8, stroke=theme.HATCH, line_width=0.3)
 
 
 _COURSE = np.array([[0, 1], [6, -1], [12, 1], [18, -1]])
 ACTUAL_ENTRY = LegendEntry(
-    18, lambda sheet, x, y: sheet.polyline(np.add(_COURSE, (x, y)), ACTUAL), "actual"
+    18, lambda sheet, x, y: sheet.polyline(np.add(_COURSE, (x, y)), theme.ACTUAL), "actual"
 )
-FLAGGED_ENTRY = line_entry("flagged", FLAGGED, 1.7)
-THRESHOLD_ENTRY = line_entry("threshold", FLAGGED, 0.8, "3 2")
+FLAGGED_ENTRY = line_entry("flagged", theme.FLAGGED, 1.7)
+THRESHOLD_ENTRY = line_entry("threshold", theme.FLAGGED, 0.8, "3 2")
 FIRST_FLAG_ENTRY = LegendEntry(
-    7, lambda sheet, x, y: sheet.marker("triangle", x + 3.5, y, 6, FLAGGED), "first flag"
+    7, lambda sheet, x, y: sheet.marker("triangle", x + 3.5, y, 6, theme.FLAGGED), "first flag"
 )
-RANGE_ENTRY = ground_entry("expected range", BAND)
-EXPECTED_ENTRY = line_entry("expected", MUTED, 0.7, "1 1.5")
-INCIDENT_ENTRY = ground_entry("incident", INCIDENT_GROUND)
+RANGE_ENTRY = ground_entry("expected range", theme.BAND)
+EXPECTED_ENTRY = line_entry("expected", theme.MUTED, 0.7, "1 1.5")
+INCIDENT_ENTRY = ground_entry("incident", theme.INCIDENT_GROUND)
 MISSING_ENTRY = LegendEntry(18, _draw_hatch, "no data")
-ERROR_ENTRY = line_entry("error", INK, 0.8)
+ERROR_ENTRY = line_entry("error", theme.INK, 0.8)

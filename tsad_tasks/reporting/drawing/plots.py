@@ -9,27 +9,12 @@ from dataclasses import dataclass, replace
 import numpy as np
 import numpy.typing as npt
 
+from tsad_tasks.reporting.drawing import theme
 from tsad_tasks.reporting.drawing.marks import LegendEntry, line_entry
 from tsad_tasks.reporting.drawing.scales import Span, Ticks
 from tsad_tasks.reporting.drawing.series import Floats
 from tsad_tasks.reporting.drawing.sheet import Sheet
-from tsad_tasks.reporting.drawing.theme import (
-    ACTUAL,
-    CELL,
-    COVERAGE,
-    FLAGGED,
-    GRID,
-    HEAT,
-    INK,
-    MUTED,
-    PAPER,
-    RULE,
-    SMALL,
-    STRONG,
-    TINY,
-    Colour,
-    TextStyle,
-)
+from tsad_tasks.reporting.drawing.theme import Colour, TextStyle
 from tsad_tasks.text.formats import MINUS, count_text, number_text, share_text
 
 _NEAREST = 0.3
@@ -50,10 +35,10 @@ class LineLook:
 
 
 LOOKS = (
-    LineLook(MUTED, 0.8, "1 1.6"),
-    LineLook(INK, 0.9, "4 2"),
-    LineLook(ACTUAL, 1.6),
-    LineLook(FLAGGED, 1.2, "7 2 1.5 2"),
+    LineLook(theme.MUTED, 0.8, "1 1.6"),
+    LineLook(theme.INK, 0.9, "4 2"),
+    LineLook(theme.ACTUAL, 1.6),
+    LineLook(theme.FLAGGED, 1.2, "7 2 1.5 2"),
 )
 
 
@@ -119,15 +104,15 @@ def draw_axes(
     """Faint lines with their values, and what the axes show: below, and at the upper left."""
     for value, text in y_ticks:
         y = axes.up.place(value)
-        sheet.line(axes.x, y, axes.x + axes.width, y, GRID, 0.5)
-        sheet.text(axes.x - 4, y + 2.4, text, SMALL, "right")
+        sheet.line(axes.x, y, axes.x + axes.width, y, theme.GRID, 0.5)
+        sheet.text(axes.x - 4, y + 2.4, text, theme.SMALL, "right")
     for value, text in x_ticks:
         x = axes.across.place(value)
-        sheet.line(x, axes.y, x, axes.bottom, GRID, 0.5)
-        sheet.text(x, axes.bottom + 10, text, SMALL, "centre")
-    sheet.line(axes.x, axes.bottom, axes.x + axes.width, axes.bottom, RULE, 0.8)
-    sheet.cut(axes.x + axes.width / 2, axes.bottom + 21, x_label, SMALL, axes.width, "centre")
-    sheet.cut(axes.x, axes.y - 5, y_label, SMALL, axes.width)
+        sheet.line(x, axes.y, x, axes.bottom, theme.GRID, 0.5)
+        sheet.text(x, axes.bottom + 10, text, theme.SMALL, "centre")
+    sheet.line(axes.x, axes.bottom, axes.x + axes.width, axes.bottom, theme.RULE, 0.8)
+    sheet.cut(axes.x + axes.width / 2, axes.bottom + 21, x_label, theme.SMALL, axes.width, "centre")
+    sheet.cut(axes.x, axes.y - 5, y_label, theme.SMALL, axes.width)
 
 
 def draw_curve(sheet: Sheet, axes: Axes, xs: Floats, ys: Floats, look: LineLook) -> None:
@@ -165,8 +150,8 @@ def draw_steps(sheet: Sheet, axes: Axes, edges: Floats, heights: Floats, look: L
 def draw_upright(sheet: Sheet, axes: Axes, value: float, text: str) -> None:
     """A dashed upright line, such as a threshold, with its name beside its upper end."""
     x = axes.across.place(value)
-    sheet.line(x, axes.y - 2, x, axes.bottom, FLAGGED, 0.9, "3 2")
-    style = replace(TINY, colour=FLAGGED)
+    sheet.line(x, axes.y - 2, x, axes.bottom, theme.FLAGGED, 0.9, "3 2")
+    style = replace(theme.TINY, colour=theme.FLAGGED)
     if x > axes.x + 0.7 * axes.width:
         sheet.text(x - 3, axes.y + 5, text, style, "right")
     else:
@@ -190,21 +175,25 @@ def draw_confusion(
     label, height = 46.0, 42.0
     side = (width - label) / 2
     for i, name in enumerate(("flagged", "not flagged")):
-        sheet.text(x + label + side * (i + 0.5), y + 8, name, SMALL, "centre")
+        sheet.text(x + label + side * (i + 0.5), y + 8, name, theme.SMALL, "centre")
     for row, (name, pair) in enumerate((("anomaly", (hit, missed)), ("normal", (false, quiet)))):
         top = y + 12 + row * (height + 2)
-        sheet.text(x, top + height / 2 + 2.5, name, SMALL)
+        sheet.text(x, top + height / 2 + 2.5, name, theme.SMALL)
         for i, count in enumerate(pair):
             share = count / sum(pair) if sum(pair) else math.nan
-            shades = COVERAGE if row == i else HEAT
-            level = 0 if math.isnan(share) else min(int(share * len(COVERAGE)), len(COVERAGE) - 1)
-            ink = PAPER if level >= 4 else INK
+            shades = theme.COVERAGE if row == i else theme.HEAT
+            level = (
+                0
+                if math.isnan(share)
+                else min(int(share * len(theme.COVERAGE)), len(theme.COVERAGE) - 1)
+            )
+            ink = theme.PAPER if level >= 4 else theme.INK
             left, middle = x + label + side * i, x + label + side * i + (side - 2) / 2
             sheet.rect(left, top, side - 2, height, fill=shades[level])
-            style, room = replace(STRONG, colour=ink), side - 6
+            style, room = replace(theme.STRONG, colour=ink), side - 6
             sheet.cut(middle, top + height / 2, count_text(count), style, room, "centre")
             text = "–" if math.isnan(share) else share_text(share)
-            style = replace(TINY, colour=ink)
+            style = replace(theme.TINY, colour=ink)
             sheet.cut(middle, top + height / 2 + 11, text, style, room, "centre")
     return y + 12 + 2 * (height + 2)
 
@@ -217,12 +206,12 @@ def draw_correlations(
     side = min((width - label) / max(len(names), 1), 30.0)
     for i, name in enumerate(names):
         top = y + i * side
-        sheet.cut(x, top + side / 2 + 2.4, f"{i + 1}  {name}", CELL, label - 6)
+        sheet.cut(x, top + side / 2 + 2.4, f"{i + 1}  {name}", theme.CELL, label - 6)
         for k in range(i + 1):
             _draw_correlation(sheet, x + label + k * side, top, side - 1, float(found[i, k]))
     bottom = y + len(names) * side
     for k in range(len(names)):
-        sheet.text(x + label + (k + 0.5) * side, bottom + 9, str(k + 1), SMALL, "centre")
+        sheet.text(x + label + (k + 0.5) * side, bottom + 9, str(k + 1), theme.SMALL, "centre")
     return bottom + 14
 
 
@@ -230,10 +219,10 @@ def _draw_correlation(sheet: Sheet, x: float, y: float, side: float, value: floa
     if math.isnan(value):
         sheet.hatch(x, y, side, side)
         return
-    shades = COVERAGE if value >= 0 else HEAT[: len(COVERAGE)]
+    shades = theme.COVERAGE if value >= 0 else theme.HEAT[: len(theme.COVERAGE)]
     level = min(int(abs(value) * len(shades)), len(shades) - 1)
     sheet.rect(x, y, side, side, fill=shades[level])
     text = number_text(abs(value), 2).removeprefix("0") if abs(value) < 0.995 else "1"
     sign = MINUS if value < -0.005 else ""
-    style = TextStyle(min(6.5, side * 0.36), colour=PAPER if level >= 4 else INK)
+    style = TextStyle(min(6.5, side * 0.36), colour=theme.PAPER if level >= 4 else theme.INK)
     sheet.text(x + side / 2, y + side / 2 + 2.2, f"{sign}{text}", style, "centre")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from tsad_tasks.reporting.drawing import theme
 from tsad_tasks.reporting.drawing.charts import (
     Frame,
     draw_time_labels,
@@ -22,13 +23,7 @@ from tsad_tasks.reporting.drawing.flow import (
 )
 from tsad_tasks.reporting.drawing.plan import Page, PageNumbers, bottom_of
 from tsad_tasks.reporting.drawing.sheet import Sheet
-from tsad_tasks.reporting.drawing.theme import (
-    BODY,
-    COVERAGE,
-    FAINT,
-    SMALL,
-    TextStyle,
-)
+from tsad_tasks.reporting.drawing.theme import TextStyle
 from tsad_tasks.reporting.drawing.tiles import Tile, draw_tiles
 from tsad_tasks.reporting.evaluation.content import (
     EvaluationContent,
@@ -53,10 +48,10 @@ _LEAD = TextStyle(12, bold=True)
 
 
 _PART_FILLS = {
-    "training": COVERAGE[1],
-    "validation": COVERAGE[3],
-    "test": COVERAGE[5],
-    "later": FAINT,
+    "training": theme.COVERAGE[1],
+    "validation": theme.COVERAGE[3],
+    "test": theme.COVERAGE[5],
+    "later": theme.FAINT,
 }
 
 
@@ -67,10 +62,12 @@ def draw_cover(
     y = draw_name(sheet, content, "Model evaluation", content.model.name, _NAME)
     made = f"Generated {stamp_text(content.generated_at, content.zone)}."
     about = f"{content.description}. " if content.description else ""
-    y = sheet.paragraph(sheet.left, y - 6, f"{about}{made}", BODY, sheet.inner_width, 2)
+    y = sheet.paragraph(sheet.left, y - 6, f"{about}{made}", theme.BODY, sheet.inner_width, 2)
     y = draw_tiles(sheet, _tiles(content), y + 4, height=70, first=50, leading=10)
     y = sheet.paragraph(sheet.left, y + 26, headline_text(content), _LEAD, sheet.inner_width, 3)
-    y = sheet.paragraph(sheet.left, y + 4, evidence_text(content), BODY, sheet.inner_width, 4, 1.45)
+    y = sheet.paragraph(
+        sheet.left, y + 4, evidence_text(content), theme.BODY, sheet.inner_width, 4, 1.45
+    )
     # The parts on a line of time; what lies between two of them is the embargo.
     start_s, end_s = content.start_at.timestamp(), content.end_at.timestamp()
     frame = Frame(sheet.left, y + 20, sheet.inner_width, 16, start_s, end_s)
@@ -78,7 +75,7 @@ def draw_cover(
         left, right = (frame.clip(at.timestamp()) for at in (part.start_at, part.end_at))
         fill = _PART_FILLS[part.name]
         sheet.rect(left, frame.y, max(right - left, 1.0), frame.height, fill=fill)
-        sheet.text(left, frame.y - 4, part.name, SMALL)
+        sheet.text(left, frame.y - 4, part.name, theme.SMALL)
     draw_time_labels(sheet, frame, frame.bottom + 10, content.zone)
     blocks = [*_figure_blocks(content, sheet.inner_width), gap(12), *_model_blocks(content)]
     draw_blocks(sheet, blocks, frame.bottom + 22)
@@ -86,7 +83,7 @@ def draw_cover(
     for page in following:
         if page.level is not None:
             text = f"{page.title}  {numbers.get(page.key, NO_DATA)}"
-            used = sheet.text(x, y, text, SMALL)
+            used = sheet.text(x, y, text, theme.SMALL)
             sheet.link(page.key, x, y - 8, used, 11)
             x += used + 11
 
@@ -132,7 +129,7 @@ def _figure_blocks(content: EvaluationContent, width: float) -> list[Block]:
         "precision over steps; VUS-PR allows for a little early or late, without any threshold."
     )
     table = table_blocks(_FIGURE_COLUMNS, rows, width, TableLook(gap=7))
-    return [*table, gap(3), paragraph(note, width, SMALL)]
+    return [*table, gap(3), paragraph(note, width, theme.SMALL)]
 
 
 def _model_blocks(content: EvaluationContent) -> list[Block]:

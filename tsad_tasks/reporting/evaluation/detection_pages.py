@@ -1,4 +1,4 @@
-"""What a model finds and what it costs: events, curves, matrices, errors and stated probabilities."""
+"""What a model finds and what it costs: events, curves, matrices, errors, probabilities."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from functools import partial
 
 import numpy as np
 
+from tsad_tasks.reporting.drawing import theme
 from tsad_tasks.reporting.drawing.flow import (
     Block,
     Box,
@@ -40,16 +41,6 @@ from tsad_tasks.reporting.drawing.plots import (
 )
 from tsad_tasks.reporting.drawing.scales import value_ticks
 from tsad_tasks.reporting.drawing.sheet import Sheet
-from tsad_tasks.reporting.drawing.theme import (
-    BAND,
-    COVERAGE,
-    FLAGGED,
-    GRID,
-    INK,
-    MUTED,
-    SMALL,
-    STRONG,
-)
 from tsad_tasks.reporting.evaluation.content import (
     EVIDENCE_WORDS,
     EvaluationContent,
@@ -115,8 +106,8 @@ def event_blocks(content: EvaluationContent, width: float) -> list[Block]:
         rows.append(row + [_wait_text(s) for s in (events.median_delay_s, events.median_lead_s)])
 
     def draw_share(sheet: Sheet, box: Box, share: float) -> None:
-        sheet.rect(box.x, box.y + 4, box.width, box.height - 8, fill=GRID)
-        sheet.rect(box.x, box.y + 4, box.width * share, box.height - 8, fill=COVERAGE[5])
+        sheet.rect(box.x, box.y + 4, box.width, box.height - 8, fill=theme.GRID)
+        sheet.rect(box.x, box.y + 4, box.width * share, box.height - 8, fill=theme.COVERAGE[5])
 
     kinds: list[list[Cell]] = [
         [
@@ -156,7 +147,7 @@ def _delay_blocks(part: PartResult, width: float) -> list[Block]:
         minutes, counts = value_ticks(axes.x_limits, 8), value_ticks(limits, 4)
         label = "minutes from the beginning of the event to its alert"
         draw_axes(sheet, axes, minutes, counts, label, "found events")
-        draw_bars(sheet, axes, edges, heights, COVERAGE[5])
+        draw_bars(sheet, axes, edges, heights, theme.COVERAGE[5])
         draw_upright(sheet, axes, float(np.median(delays)), "median")
 
     return [Block(190, draw)]
@@ -180,7 +171,8 @@ def curve_blocks(content: EvaluationContent, width: float) -> list[Block]:
         f"PR-AUC {area} where chance has {chance}."
     )
     if not figures.average_precision > 2 * figures.anomaly_share:
-        title = f"Ranked by score, anomalies hardly come first: PR-AUC {area} where chance has {chance}."
+        title = "Ranked by score, anomalies hardly come first: PR-AUC "
+        title += f"{area} where chance has {chance}."
     text = (
         "Both curves judge single steps over all thresholds, so they tell how well scores order "
         "steps, not how a threshold was chosen. With few anomalies the right one says more: it "
@@ -196,8 +188,8 @@ def curve_blocks(content: EvaluationContent, width: float) -> list[Block]:
         rows.append([threshold, found, cell_text(one.false_alarms_per_day), *steps])
     if rows:
         other = (
-            f"What another threshold would have done with the {name} readings; chosen here, it "
-            "would flatter."
+            f"What another threshold would have done with the {name} readings. One that is chosen "
+            "by this table would flatter."
         )
         blocks.append(paragraph(other, width, keep_with_next=True))
     return blocks + table_blocks(_OTHER_COLUMNS, rows, width)
@@ -213,7 +205,7 @@ def _curves_block(shown: Sequence[PartResult], width: float) -> Block:
         ticks = value_ticks(_UNIT, 5)
         draw_axes(sheet, roc, ticks, ticks, *flagged)
         draw_axes(sheet, pr, ticks, ticks, "recall", "precision")
-        draw_curve(sheet, roc, _DIAGONAL, _DIAGONAL, LineLook(GRID, 1.0, "2 2"))
+        draw_curve(sheet, roc, _DIAGONAL, _DIAGONAL, LineLook(theme.GRID, 1.0, "2 2"))
         entries = []
         for part in shown:
             look, figures, steps = _PART_LOOKS[part.name], part.figures, part.figures.steps
@@ -254,8 +246,8 @@ def confusion_blocks(content: EvaluationContent, width: float) -> list[Block]:
         )
     text = (
         "By single steps. Steps whose window still holds an anomaly that is over count neither "
-        "way. An accuracy says little where anomalies are rare: who never flags reaches "
-        f"{share_text(steps.always_normal_accuracy)}."
+        "way. An accuracy says little where anomalies are rare: a model that never flags anything "
+        f"reaches {share_text(steps.always_normal_accuracy)}."
     )
     side = (width - 18 * (per_row - 1)) / per_row
 
@@ -263,12 +255,12 @@ def confusion_blocks(content: EvaluationContent, width: float) -> list[Block]:
         for i, part in enumerate(content.parts):
             x, top = sheet.left + i % per_row * (side + 18), y + 134 * (i // per_row)
             steps = part.figures.steps
-            sheet.cut(x, top + 9, part.name.capitalize(), STRONG, side)
+            sheet.cut(x, top + 9, part.name.capitalize(), theme.STRONG, side)
             hits, misses = steps.true_positive, steps.false_negative
             cells = (hits, steps.false_positive, misses, steps.true_negative)
             bottom = draw_confusion(sheet, x, top + 16, side, cells)
             unknown = f"{counted(steps.n_unknown, 'step')} unscored or not judged"
-            sheet.cut(x, bottom + 8, unknown, SMALL, side)
+            sheet.cut(x, bottom + 8, unknown, theme.SMALL, side)
 
     rows = []
     for part in content.parts:
@@ -297,7 +289,7 @@ def confusion_blocks(content: EvaluationContent, width: float) -> list[Block]:
         gap(10),
         *table_blocks(_REPORT_COLUMNS, rows, width, TableLook(row_height=12.5)),
         gap(4),
-        paragraph(note, width, SMALL),
+        paragraph(note, width, theme.SMALL),
     ]
 
 
@@ -317,9 +309,9 @@ def error_blocks(content: EvaluationContent, width: float) -> list[Block]:
         "what lies beyond an edge is counted in the last bar."
     )
     entries = [
-        ground_entry("normal steps", BAND),
-        line_entry("anomalous steps", FLAGGED, 1.4),
-        line_entry("threshold", FLAGGED, 0.9, "3 2"),
+        ground_entry("normal steps", theme.BAND),
+        line_entry("anomalous steps", theme.FLAGGED, 1.4),
+        line_entry("threshold", theme.FLAGGED, 0.9, "3 2"),
     ]
     shown = [part for part in content.parts if part.figures.steps.n]
     blocks = [block for part in shown for block in (_histogram_block(part, width), gap(6))]
@@ -345,10 +337,10 @@ def _histogram_block(part: PartResult, width: float) -> Block:
         across, up = power_ticks(ratios), power_ticks(heights)
         draw_axes(sheet, axes, across, up, "error / threshold", f"{part.name}: steps by error")
         bounds = edges[first : last + 1]
-        draw_bars(sheet, axes, bounds, log_heights(normal[first:last]), BAND)
+        draw_bars(sheet, axes, bounds, log_heights(normal[first:last]), theme.BAND)
         if anomalous.any():
             outline = log_heights(anomalous[first:last])
-            draw_steps(sheet, axes, bounds, outline, LineLook(FLAGGED, 1.3))
+            draw_steps(sheet, axes, bounds, outline, LineLook(theme.FLAGGED, 1.3))
         draw_upright(sheet, axes, 0.0, "threshold")
 
     return Block(136, draw)
@@ -364,18 +356,18 @@ def reliability_blocks(content: EvaluationContent, width: float) -> list[Block]:
     title = f"Stated probabilities are off by {off} on average (Brier score {brier})."
     text = (
         "Steps that were not learned from, by the probability that the model states; the share of "
-        "them that are anomalies should be the same, on the diagonal. Circles are as large as "
-        "their steps are many."
+        "them that are anomalies should be the same, on the diagonal. The larger a circle, the "
+        "more steps it stands for."
     )
 
     def draw(sheet: Sheet, y: float) -> None:
         axes = Axes(sheet.left + 44, y + 20, 260, 260, _UNIT, _UNIT)
         ticks = value_ticks(_UNIT, 5)
         draw_axes(sheet, axes, ticks, ticks, "stated probability", "share of anomalies")
-        draw_curve(sheet, axes, _DIAGONAL, _DIAGONAL, LineLook(MUTED, 0.8, "2 2"))
-        draw_curve(sheet, axes, curve.said, curve.happened, LineLook(INK, 0.9))
+        draw_curve(sheet, axes, _DIAGONAL, _DIAGONAL, LineLook(theme.MUTED, 0.8, "2 2"))
+        draw_curve(sheet, axes, curve.said, curve.happened, LineLook(theme.INK, 0.9))
         for said, happened, n in zip(curve.said, curve.happened, curve.n_events, strict=True):
             x, up = axes.across.place(float(said)), axes.up.place(float(happened))
-            sheet.marker("circle", x, up, 4 + 2.2 * float(np.log10(n)), INK)
+            sheet.marker("circle", x, up, 4 + 2.2 * float(np.log10(n)), theme.INK)
 
     return [finding(title, width), paragraph(text, width), Block(320, draw)]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from tsad_tasks.reporting.drawing import theme
 from tsad_tasks.reporting.drawing.charts import (
     Frame,
     draw_channel_panel,
@@ -40,13 +41,6 @@ from tsad_tasks.reporting.drawing.plots import (
 )
 from tsad_tasks.reporting.drawing.scales import unix_s, value_limits, value_ticks
 from tsad_tasks.reporting.drawing.sheet import Sheet
-from tsad_tasks.reporting.drawing.theme import (
-    INCIDENT_GROUND,
-    INK,
-    MUTED,
-    SMALL,
-    STRONG,
-)
 from tsad_tasks.reporting.evaluation.content import (
     EVIDENCE_WORDS,
     EvaluationContent,
@@ -59,7 +53,10 @@ from tsad_tasks.text.formats import (
     joined,
 )
 
-_LOSS_LOOKS = {"training": LineLook(MUTED, 1.0, "2 1.6"), "validation": LineLook(INK, 1.4)}
+_LOSS_LOOKS = {
+    "training": LineLook(theme.MUTED, 1.0, "2 1.6"),
+    "validation": LineLook(theme.INK, 1.4),
+}
 
 
 _WHY_ENDED = {
@@ -124,7 +121,7 @@ def example_blocks(content: EvaluationContent, width: float) -> list[Block]:
     n_found = len(kinds) - len(others)
     parts = ([counted(n_found, "find")] if n_found else []) + others
     title = f"What the model saw: {joined(parts)} from the {content.headline.name} readings."
-    anomaly = ground_entry(f"{EVIDENCE_WORDS[content.evidence]} anomaly", INCIDENT_GROUND)
+    anomaly = ground_entry(f"{EVIDENCE_WORDS[content.evidence]} anomaly", theme.INCIDENT_GROUND)
     entries = [ACTUAL_ENTRY, RANGE_ENTRY, EXPECTED_ENTRY, FLAGGED_ENTRY, FIRST_FLAG_ENTRY]
     entries += [ERROR_ENTRY, THRESHOLD_ENTRY, anomaly]
     blocks = [finding(title, width), legend_block(entries, 30)]
@@ -135,7 +132,7 @@ def example_blocks(content: EvaluationContent, width: float) -> list[Block]:
 
 def _example_block(one: Example, zone: str, width: float) -> Block:
     def draw(sheet: Sheet, y: float) -> None:
-        sheet.cut(sheet.left, y + 9, one.title, STRONG, width)
+        sheet.cut(sheet.left, y + 9, one.title, theme.STRONG, width)
         start_s, *_, end_s = unix_s(one.channel.times).tolist()
         frame = Frame(sheet.left + 44, y + 30, width - 44, 66, start_s, end_s)
         lower = frame.lowered(frame.bottom + 18, 42)
@@ -144,9 +141,9 @@ def _example_block(one: Example, zone: str, width: float) -> Block:
                 draw_ground(sheet, panel, started_at.timestamp(), ended_at.timestamp())
             draw_time_grid(sheet, panel, frame.ticks(zone))
         label = channel_text(one.channel.name, one.channel.unit)
-        sheet.cut(frame.x, frame.y - 5, label, SMALL, frame.width)
+        sheet.cut(frame.x, frame.y - 5, label, theme.SMALL, frame.width)
         draw_channel_panel(sheet, frame, one.channel, one.scores)
-        sheet.cut(lower.x, lower.y - 4, "error", SMALL, frame.width)
+        sheet.cut(lower.x, lower.y - 4, "error", theme.SMALL, frame.width)
         draw_error_panel(sheet, lower, one.scores, "threshold")
         draw_time_labels(sheet, lower, lower.bottom + 10, zone)
 

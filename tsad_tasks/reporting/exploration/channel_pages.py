@@ -6,6 +6,7 @@ from collections import Counter
 
 import numpy as np
 
+from tsad_tasks.reporting.drawing import theme
 from tsad_tasks.reporting.drawing.charts import (
     Frame,
     draw_line,
@@ -39,16 +40,6 @@ from tsad_tasks.reporting.drawing.plots import (
 from tsad_tasks.reporting.drawing.scales import Ticks, unix_s, value_limits, value_ticks
 from tsad_tasks.reporting.drawing.series import Floats
 from tsad_tasks.reporting.drawing.sheet import Sheet
-from tsad_tasks.reporting.drawing.theme import (
-    ACTUAL,
-    CELL,
-    COVERAGE,
-    FLAGGED,
-    HEAT,
-    INCIDENT_GROUND,
-    SMALL,
-    STRONG,
-)
 from tsad_tasks.reporting.exploration.content import ExplorationContent, KeySeries
 from tsad_tasks.text.formats import (
     channel_text,
@@ -96,10 +87,11 @@ def overview_text(content: ExplorationContent) -> str:
         parts.append(f"{joined(flat[:4])} never {'changes' if len(flat) == 1 else 'change'}")
     silent = [view.name for view in content.channels if not view.summary.n_known]
     if silent:
-        parts.append(f"{joined(silent[:4])} says nothing")
+        parts.append(f"{joined(silent[:4])} {'has' if len(silent) == 1 else 'have'} no readings")
     n_extreme = sum(view.summary.n_extreme for view in content.channels)
     if n_extreme:
-        parts.append(f"{counted(n_extreme, 'reading')} far out")
+        are = "is" if n_extreme == 1 else "are"
+        parts.append(f"{counted(n_extreme, 'reading')} {are} far out")
     return f"{joined(parts)}."
 
 
@@ -131,8 +123,9 @@ def channel_blocks(content: ExplorationContent, width: float) -> list[Block]:
             ]
         )
     text = (
-        "Extreme is farther from the median than ten robust standard deviations (the interquartile "
-        "range over 1.349). A period is that of the highest peak of the autocorrelation."
+        "Extreme readings are farther from the median than ten robust standard deviations (the "
+        "interquartile range over 1.349). The period is where the autocorrelation has its highest "
+        "peak."
     )
     return [
         finding(overview_text(content), width),
@@ -180,7 +173,7 @@ def _day_bars(content: ExplorationContent, width: float, heights: Floats, label:
         axes = Axes(sheet.left + 84, y + 20, width - 84, 70, (0.0, float(n_days)), limits)
         ticks = value_ticks(limits, 3) if np.any(heights > 0) else [(0.0, "0")]
         draw_axes(sheet, axes, _day_ticks(content), ticks, "", label)
-        draw_bars(sheet, axes, np.arange(n_days + 1.0), heights, FLAGGED)
+        draw_bars(sheet, axes, np.arange(n_days + 1.0), heights, theme.FLAGGED)
 
     return Block(112, draw)
 
@@ -194,17 +187,17 @@ def _missing_block(content: ExplorationContent, width: float) -> Block:
     row_height = min(14.0, 380 / max(len(content.channels), 1))
 
     def draw(sheet: Sheet, y: float) -> None:
-        sheet.text(sheet.left, y + 9, "Missing readings by channel and day", STRONG)
+        sheet.text(sheet.left, y + 9, "Missing readings by channel and day", theme.STRONG)
         top, left = y + 18, sheet.left + 84
         side = (width - 84) / max(len(content.days), 1)
         for i, view in enumerate(content.channels):
-            sheet.cut(sheet.left, top + (i + 0.5) * row_height + 2.5, view.name, CELL, 78)
+            sheet.cut(sheet.left, top + (i + 0.5) * row_height + 2.5, view.name, theme.CELL, 78)
             for k, share in enumerate(content.missing[i]):
                 box = (left + k * side, top + i * row_height, max(side - 0.6, 0.4), row_height - 1)
                 sheet.rect(*box, fill=missing_shade(float(share)))
         bottom = top + len(content.channels) * row_height
         for at, text in _day_ticks(content):
-            sheet.text(left + at * side, bottom + 10, text, SMALL, "centre")
+            sheet.text(left + at * side, bottom + 10, text, theme.SMALL, "centre")
         entries = [ground_entry(name, missing_shade(share)) for share, name in _SHADES]
         draw_legend(sheet, bottom + 26, entries)
 
@@ -214,12 +207,16 @@ def _missing_block(content: ExplorationContent, width: float) -> Block:
 def missing_shade(share: float) -> tuple[float, float, float]:
     """The darker, the more is missing; a complete day is nearly white.
 
-    >>> missing_shade(0.0) == COVERAGE[0], missing_shade(1.0) == HEAT[-1]
+    >>> missing_shade(0.0) == theme.COVERAGE[0], missing_shade(1.0) == theme.HEAT[-1]
     (True, True)
     """
     if share <= 0:
-        return COVERAGE[0]
-    return HEAT[min(1 + int(share * (len(HEAT) - 2)), len(HEAT) - 1)] if share < 1 else HEAT[-1]
+        return theme.COVERAGE[0]
+    return (
+        theme.HEAT[min(1 + int(share * (len(theme.HEAT) - 2)), len(theme.HEAT) - 1)]
+        if share < 1
+        else theme.HEAT[-1]
+    )
 
 
 def series_blocks(content: ExplorationContent, width: float) -> list[Block]:
@@ -231,7 +228,7 @@ def series_blocks(content: ExplorationContent, width: float) -> list[Block]:
         "Lowest and highest reading of each stretch; the ground is tinted where an anomaly is "
         "known."
     )
-    entries = [ground_entry("known anomaly", INCIDENT_GROUND), MISSING_ENTRY]
+    entries = [ground_entry("known anomaly", theme.INCIDENT_GROUND), MISSING_ENTRY]
     return [
         finding(f"{names} of {content.series[0].entity} over the range.", width),
         paragraph(text, width),
@@ -252,13 +249,13 @@ def _series_block(content: ExplorationContent, one: KeySeries, width: float) -> 
             is_seen = right > left or start_s <= began_s < end_s
             if label.entity == one.entity and is_seen:
                 room = (max(right - left, 1.2), frame.height)
-                sheet.rect(left, frame.y, *room, fill=INCIDENT_GROUND)
+                sheet.rect(left, frame.y, *room, fill=theme.INCIDENT_GROUND)
         draw_time_grid(sheet, frame, frame.ticks(content.zone))
         span = frame.values(value_limits(one.values))
         draw_value_axis(sheet, frame, span, 4)
         draw_unknown(sheet, frame, seconds, one.values)
-        draw_line(sheet, frame, span, seconds, one.values, nowhere, ACTUAL)
-        sheet.cut(frame.x, frame.y - 4, channel_text(one.channel, one.unit), STRONG, width)
+        draw_line(sheet, frame, span, seconds, one.values, nowhere, theme.ACTUAL)
+        sheet.cut(frame.x, frame.y - 4, channel_text(one.channel, one.unit), theme.STRONG, width)
         draw_time_labels(sheet, frame, frame.bottom + 10, content.zone)
 
     return Block(100, draw)

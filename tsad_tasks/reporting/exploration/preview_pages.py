@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from datetime import datetime
 
+from tsad_tasks.reporting.drawing import theme
 from tsad_tasks.reporting.drawing.flow import (
     Block,
     TableColumn,
@@ -18,15 +19,6 @@ from tsad_tasks.reporting.drawing.flow import (
 from tsad_tasks.reporting.drawing.marks import ground_entry, legend_block, line_entry
 from tsad_tasks.reporting.drawing.plots import LineLook
 from tsad_tasks.reporting.drawing.sheet import Sheet
-from tsad_tasks.reporting.drawing.theme import (
-    ACTUAL,
-    BAND,
-    CELL,
-    COVERAGE,
-    GRID,
-    SMALL,
-    SUBHEADING,
-)
 from tsad_tasks.reporting.exploration.content import ExcludedRange, TrainingPreview
 from tsad_tasks.reporting.exploration.histograms import HistogramPlot, histogram_rows
 from tsad_tasks.text.formats import (
@@ -72,10 +64,10 @@ def preview_blocks(preview: TrainingPreview, zone: str, width: float) -> list[Bl
     for jump in preview.jumps:
         ends = [value_text(value, units[jump.channel]) for value in (jump.before, jump.now)]
         jumps.append([jump.channel, jump.entity, *ends, signed_text(jump.shift, 2)])
-    outline, plots = LineLook(ACTUAL, 1.1), []
+    outline, plots = LineLook(theme.ACTUAL, 1.1), []
     for one in preview.channels:
         label = channel_text(one.name, one.unit)
-        plots.append(HistogramPlot(label, one.learned, BAND, one.held_out, outline))
+        plots.append(HistogramPlot(label, one.learned, theme.BAND, one.held_out, outline))
     return [
         finding(preview_text(preview), width),
         *facts_blocks(_facts(preview, zone)),
@@ -87,8 +79,10 @@ def preview_blocks(preview: TrainingPreview, zone: str, width: float) -> list[Bl
         *([*table_blocks(_JUMP_COLUMNS, jumps, width), gap(10)] if jumps else []),
         *_hours_blocks(preview),
         gap(8),
-        heading("Distributions of what is learned from and what is held out", SUBHEADING),
-        legend_block([ground_entry("learned from", BAND), line_entry("held out", ACTUAL, 1.2)]),
+        heading("Distributions of what is learned from and what is held out", theme.SUBHEADING),
+        legend_block(
+            [ground_entry("learned from", theme.BAND), line_entry("held out", theme.ACTUAL, 1.2)]
+        ),
         *histogram_rows(plots, width),
     ]
 
@@ -135,7 +129,11 @@ def _channel_blocks(preview: TrainingPreview, zone: str, width: float) -> list[B
         "entity. Moved is the largest difference of the distributions of both parts, 0 to 1 "
         "(Kolmogorov–Smirnov)."
     )
-    return [*table_blocks(_CHANNEL_COLUMNS, rows, width), gap(3), paragraph(text, width, SMALL)]
+    return [
+        *table_blocks(_CHANNEL_COLUMNS, rows, width),
+        gap(3),
+        paragraph(text, width, theme.SMALL),
+    ]
 
 
 def _excluded_blocks(preview: TrainingPreview, zone: str, width: float) -> list[Block]:
@@ -158,12 +156,12 @@ def _hours_blocks(preview: TrainingPreview) -> list[Block]:
     def bar(name: str, hours: float) -> Block:
         def draw(sheet: Sheet, y: float) -> None:
             x, width = sheet.left + 110, sheet.inner_width - 110 - 90
-            sheet.cut(sheet.left, y + 8, name, CELL, 104)
-            sheet.rect(x, y + 2, width, 7, fill=GRID)
+            sheet.cut(sheet.left, y + 8, name, theme.CELL, 104)
+            sheet.rect(x, y + 2, width, 7, fill=theme.GRID)
             done = width * min(hours / max(preview.hours_possible, 1e-9), 1.0)
-            sheet.rect(x, y + 2, done, 7, fill=COVERAGE[4])
+            sheet.rect(x, y + 2, done, 7, fill=theme.COVERAGE[4])
             text = f"{number_text(hours, 0)} of {number_text(preview.hours_possible, 0)} h"
-            sheet.text(sheet.right, y + 8, text, CELL, "right")
+            sheet.text(sheet.right, y + 8, text, theme.CELL, "right")
 
         return Block(12, draw)
 
@@ -172,4 +170,4 @@ def _hours_blocks(preview: TrainingPreview) -> list[Block]:
         return []
     title = "Running hours that are learned from, by entity"
     title += f", the {len(shown)} shortest of {n_all}" if len(shown) < n_all else ""
-    return [heading(title, SUBHEADING), *(bar(name, hours) for name, hours in shown)]
+    return [heading(title, theme.SUBHEADING), *(bar(name, hours) for name, hours in shown)]

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from tsad_tasks.reporting.drawing import theme
 from tsad_tasks.reporting.drawing.flow import (
     Block,
     TableColumn,
@@ -26,13 +27,6 @@ from tsad_tasks.reporting.drawing.plots import (
 )
 from tsad_tasks.reporting.drawing.scales import value_ticks
 from tsad_tasks.reporting.drawing.sheet import Sheet
-from tsad_tasks.reporting.drawing.theme import (
-    COVERAGE,
-    FLAGGED,
-    INK,
-    RULE,
-    STRONG,
-)
 from tsad_tasks.reporting.exploration.content import ChannelView, ExplorationContent
 from tsad_tasks.reporting.exploration.histograms import HistogramPlot, histogram_rows
 from tsad_tasks.text.formats import (
@@ -65,8 +59,10 @@ def distribution_blocks(content: ExplorationContent, width: float) -> list[Block
         if max(below, above) > 3 * min(below, above) > 0:
             skewed.append(view.name)
         labelled = view.labelled if view.labelled and view.labelled.counts.any() else None
-        title, look = channel_text(view.name, view.unit), LineLook(FLAGGED, 1.1)
-        plots.append(HistogramPlot(title, view.histogram, COVERAGE[4], labelled, look, median))
+        title, look = channel_text(view.name, view.unit), LineLook(theme.FLAGGED, 1.1)
+        plots.append(
+            HistogramPlot(title, view.histogram, theme.COVERAGE[4], labelled, look, median)
+        )
     title = "Distributions of all channels."
     if skewed:
         title = f"{joined(skewed[:4])} {'leans' if len(skewed) == 1 else 'lean'} to one side."
@@ -161,9 +157,9 @@ def _period_row(views: Sequence[ChannelView], width: float) -> Block:
                 days = range(0, int(last // 24) + 1, max(1, round(last / 24 / 8)))
                 lags = [(24.0 * day, f"{day} d") for day in days]
             draw_axes(sheet, axes, lags, value_ticks(axes.y_limits, 2))
-            sheet.cut(x, axes.y - 6, view.name, STRONG, side)
-            sheet.line(x, axes.up.place(0), x + side, axes.up.place(0), RULE, 0.7)
-            draw_curve(sheet, axes, hours, view.autocorrelation, LineLook(INK, 0.9))
+            sheet.cut(x, axes.y - 6, view.name, theme.STRONG, side)
+            sheet.line(x, axes.up.place(0), x + side, axes.up.place(0), theme.RULE, 0.7)
+            draw_curve(sheet, axes, hours, view.autocorrelation, LineLook(theme.INK, 0.9))
             if view.period_s:
                 draw_upright(sheet, axes, view.period_s / 3600, duration_text(view.period_s))
 

@@ -108,7 +108,8 @@ def histogram(
 ) -> Histogram:
     """The distribution of known values, by default of the middle 99.8 %: no spike flattens it.
 
-    >>> histogram(np.array([0.0, 1.0, 1.0, np.nan]), edges=np.array([0.0, 0.5, 1.0])).counts.tolist()
+    >>> values, edges = np.array([0.0, 1.0, 1.0, np.nan]), np.array([0.0, 0.5, 1.0])
+    >>> histogram(values, edges=edges).counts.tolist()
     [1, 2]
     """
     known = values[np.isfinite(values)].astype(np.float64)

@@ -7,8 +7,7 @@ from tsad_tasks.reporting.drawing.flow import (
     TableColumn,
     figure_columns,
     heading,
-    paragraph,
-    table_blocks,
+    told_table,
 )
 from tsad_tasks.reporting.period.content import AuditRow, ReportContent
 from tsad_tasks.text.formats import NO_DATA, date_text, duration_text, figure_text, share_text
@@ -23,9 +22,9 @@ _COLUMNS = (
     *figure_columns("All a day", "Expected", width=44),
 )
 _TEXT = (
-    "By labels and verdicts. Found: of the anomalies that people know of. Precision: of the "
-    "incidents that somebody judged. False: incidents that somebody called so. Expected: "
-    "incidents a day while nothing is wrong."
+    "Counted by labels and verdicts. Found is out of the anomalies that people know of. Precision "
+    "is the share of right ones among the incidents that somebody judged. False incidents are "
+    "those that somebody called so. Expected is how many come a day while nothing is wrong."
 )
 
 
@@ -52,6 +51,5 @@ def audit_blocks(content: ReportContent, width: float) -> list[Block]:
         return []
     return [
         heading("Self-audit"),
-        paragraph(_TEXT, width, keep_with_next=True),
-        *table_blocks(_COLUMNS, [cells(row) for row in content.audit], width),
+        *told_table(_TEXT, _COLUMNS, [cells(row) for row in content.audit], width),
     ]

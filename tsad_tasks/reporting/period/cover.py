@@ -8,6 +8,7 @@ from datetime import datetime, time, timedelta
 
 import numpy as np
 
+from tsad_tasks.reporting.drawing import theme
 from tsad_tasks.reporting.drawing.charts import Frame, draw_time_grid, draw_time_labels
 from tsad_tasks.reporting.drawing.document import draw_name
 from tsad_tasks.reporting.drawing.fonts import width_of
@@ -19,17 +20,7 @@ from tsad_tasks.reporting.drawing.marks import (
 )
 from tsad_tasks.reporting.drawing.plan import PageNumbers, bottom_of
 from tsad_tasks.reporting.drawing.sheet import Sheet
-from tsad_tasks.reporting.drawing.theme import (
-    BODY,
-    CELL,
-    GRID,
-    HEADING,
-    PAPER,
-    SEVERITY_MARKS,
-    SMALL,
-    STRONG,
-    TextStyle,
-)
+from tsad_tasks.reporting.drawing.theme import TextStyle
 from tsad_tasks.reporting.drawing.tiles import Tile, draw_tiles
 from tsad_tasks.reporting.period.content import ReportContent
 from tsad_tasks.reporting.period.ranking import look_first, worst_first
@@ -70,7 +61,7 @@ def draw_cover(
     if content.data_until:
         made += f" from readings up to {time_text(content.data_until, zone)}"
     about = f"{content.description}. " if content.description else ""
-    y = sheet.paragraph(sheet.left, y + 7, f"{about}{made}.", BODY, sheet.inner_width, 3)
+    y = sheet.paragraph(sheet.left, y + 7, f"{about}{made}.", theme.BODY, sheet.inner_width, 3)
     y = draw_tiles(sheet, _tiles(content), y + 6, height=74, first=52, leading=11)
     y = sheet.paragraph(sheet.left, y + 24, lead_sentence(content), _LEAD, sheet.inner_width, 4)
     y = _draw_strip(sheet, content, y + 8)
@@ -79,9 +70,9 @@ def draw_cover(
     x = sheet.left
     for key, title in sections:
         text = f"{title}  {numbers.get(key, NO_DATA)}"
-        if x + width_of(text, CELL) > sheet.right:
+        if x + width_of(text, theme.CELL) > sheet.right:
             x, contents_y = sheet.left, contents_y + 12
-        width = sheet.text(x, contents_y, text, CELL)
+        width = sheet.text(x, contents_y, text, theme.CELL)
         sheet.link(key, x - 2, contents_y - 9, width + 4, 12)
         x += width + 18
 
@@ -90,7 +81,7 @@ def _tiles(content: ReportContent) -> list[Tile]:
     head, n_findings = content.headline, len(content.quality)
     counts = [
         f"{head.n_incidents.get(severity, 0)} {mark.word.lower()}"
-        for severity, mark in SEVERITY_MARKS.items()
+        for severity, mark in theme.SEVERITY_MARKS.items()
     ]
     budget, unjudged, highest, exact = "", "", "", ""
     if head.alarm_budget is not None:
@@ -127,13 +118,13 @@ def lead_sentence(content: ReportContent) -> str:
     head = content.headline
     if head.n_all_incidents == 0:
         return quiet_sentence(head.n_hours_scored, head.n_hours_expected, head.highest_ratio)
-    worst = next(one for one in SEVERITY_MARKS if head.n_incidents.get(one, 0))
+    worst = next(one for one in theme.SEVERITY_MARKS if head.n_incidents.get(one, 0))
     ranked = worst_first(content.incidents)
     names = list(dict.fromkeys(one.entity for one in ranked if one.severity == worst))
     where = names[:3]
     if len(names) > 3:
         where.append(counted(len(names) - 3, "other entity", "other entities"))
-    text = counted(head.n_incidents[worst], f"{SEVERITY_MARKS[worst].word.lower()} incident")
+    text = counted(head.n_incidents[worst], f"{theme.SEVERITY_MARKS[worst].word.lower()} incident")
     text += f" on {joined(where)}" if where else ""
     still = f"{count_text(head.n_open)} of {count_text(head.n_all_incidents)}"
     text += f"; {still if head.n_open else 'none'} still open."
@@ -156,7 +147,7 @@ def _draw_strip(sheet: Sheet, content: ReportContent, y: float) -> float:
     names = list(every)[:_N_STRIP_ROWS]
     if not names:
         return y
-    sheet.text(sheet.left, y + 8, "When and where", HEADING)
+    sheet.text(sheet.left, y + 8, "When and where", theme.HEADING)
     row_height = 15.0 if len(names) > 8 else 18.0
     x = sheet.left + _STRIP_LABEL_WIDTH
     start_s, end_s = content.start_at.timestamp(), content.end_at.timestamp()
@@ -165,19 +156,21 @@ def _draw_strip(sheet: Sheet, content: ReportContent, y: float) -> float:
     for i, name in enumerate(names):
         _draw_strip_row(sheet, content, name, frame.lowered(frame.y + i * row_height, row_height))
     draw_time_labels(sheet, frame, frame.bottom + 9, content.zone)
-    entries = [*map(severity_entry, SEVERITY_MARKS), _NOT_SCORED_ENTRY]
+    entries = [*map(severity_entry, theme.SEVERITY_MARKS), _NOT_SCORED_ENTRY]
     bottom = draw_legend(sheet, frame.bottom + 22, entries, x)
     n_all = max(content.headline.n_entities, len(names))
     if len(names) < n_all:
         rest = f"{len(names)} of {count_text(n_all)} entities"
-        sheet.cut(sheet.left, frame.bottom + 22, rest, SMALL, _STRIP_LABEL_WIDTH)
+        sheet.cut(sheet.left, frame.bottom + 22, rest, theme.SMALL, _STRIP_LABEL_WIDTH)
     return bottom
 
 
 def _draw_strip_row(sheet: Sheet, content: ReportContent, name: str, frame: Frame) -> None:
     """An entity's incidents, the worst on top; days hatched by their share without a score."""
-    sheet.cut(sheet.left, frame.y + frame.height / 2 + 2.7, name, CELL, _STRIP_LABEL_WIDTH - 8)
-    sheet.line(frame.x, frame.bottom, frame.x + frame.width, frame.bottom, GRID, 0.5)
+    sheet.cut(
+        sheet.left, frame.y + frame.height / 2 + 2.7, name, theme.CELL, _STRIP_LABEL_WIDTH - 8
+    )
+    sheet.line(frame.x, frame.bottom, frame.x + frame.width, frame.bottom, theme.GRID, 0.5)
     days, zone = content.coverage.days, zone_of(content.zone)
     midnights = [*days, days[-1] + timedelta(days=1)] if days else []
     edges = [frame.clip(datetime.combine(day, time.min, zone).timestamp()) for day in midnights]
@@ -187,12 +180,12 @@ def _draw_strip_row(sheet: Sheet, content: ReportContent, name: str, frame: Fram
                 height = max((1 - float(entity.day_shares[i])) * (frame.height - 2), 1.5)
                 sheet.hatch(edges[i], frame.bottom - height, edges[i + 1] - edges[i], height)
     for incident in reversed(worst_first([one for one in content.incidents if one.entity == name])):
-        mark = SEVERITY_MARKS[incident.severity]
+        mark = theme.SEVERITY_MARKS[incident.severity]
         left = frame.clip(incident.started_at.timestamp())
         width = max(frame.clip(content.end_of(incident).timestamp()) - left, 1.5)
         height = (frame.height - 5) * mark.bar_share
         sheet.rect(left, frame.bottom - 1.5 - height, width, height, fill=mark.colour)
-        sheet.marker(mark.shape, left, frame.y + 4, 6.5, PAPER)
+        sheet.marker(mark.shape, left, frame.y + 4, 6.5, theme.PAPER)
         sheet.marker(mark.shape, left, frame.y + 4, 5.5, mark.colour)
 
 
@@ -202,7 +195,7 @@ def _draw_look_first(
     ranked, room = look_first(content.incidents), sheet.inner_width - 120
     if not ranked or y + 50 > bottom:
         return
-    sheet.text(sheet.left, y + 8, "Look at these first", HEADING)
+    sheet.text(sheet.left, y + 8, "Look at these first", theme.HEADING)
     y += 20
     for incident in ranked[:_N_FIRST]:
         if y + 30 > bottom:
@@ -214,12 +207,12 @@ def _draw_look_first(
             f"error {ratio_text(incident.error_ratio)} × its threshold",
             incident.verdict or "no verdict yet",
         ]
-        draw_severity(sheet, sheet.left, y + 7, incident.severity, STRONG)
-        sheet.cut(sheet.left, y + 17, incident.incident_id, SMALL, 62)
-        sheet.cut(sheet.left + 68, y + 7, incident.sentence, STRONG, room + 20)
-        sheet.cut(sheet.left + 68, y + 17, " · ".join(parts), SMALL, room)
+        draw_severity(sheet, sheet.left, y + 7, incident.severity, theme.STRONG)
+        sheet.cut(sheet.left, y + 17, incident.incident_id, theme.SMALL, 62)
+        sheet.cut(sheet.left + 68, y + 7, incident.sentence, theme.STRONG, room + 20)
+        sheet.cut(sheet.left + 68, y + 17, " · ".join(parts), theme.SMALL, room)
         if incident.key in numbers:
-            sheet.text(sheet.right, y + 7, f"page {numbers[incident.key]}", CELL, "right")
+            sheet.text(sheet.right, y + 7, f"page {numbers[incident.key]}", theme.CELL, "right")
             sheet.link(incident.key, sheet.left, y - 2, sheet.inner_width, 22)
-        sheet.line(sheet.left, y + 22, sheet.right, y + 22, GRID, 0.5)
+        sheet.line(sheet.left, y + 22, sheet.right, y + 22, theme.GRID, 0.5)
         y += 27

@@ -18,6 +18,7 @@ from tsad_tasks.reporting.drawing.flow import (
     heading,
     paragraph,
     table_blocks,
+    told_table,
 )
 from tsad_tasks.reporting.drawing.marks import (
     MISSING_ENTRY,
@@ -87,8 +88,7 @@ def health_blocks(content: ReportContent, limits: ReportLimits, width: float) ->
         *_quality_blocks(content, limits, width),
         gap(14),
         heading("Coverage"),
-        paragraph(text, width, keep_with_next=bool(rows)),
-        *table_blocks(_STATUS_COLUMNS, rows, width),
+        *told_table(text, _STATUS_COLUMNS, rows, width),
         gap(14),
         *_entity_blocks(content.coverage, limits, width),
     ]
@@ -108,10 +108,7 @@ def _quality_blocks(content: ReportContent, limits: ReportLimits, width: float) 
         times = [time_text(at, zone) for at in (row.first_at, row.last_at)]
         what = [row.entity, row.channel, row.verdict.replace("_", " ")]
         rows.append([*what, count_text(row.n_readings), *times, row.detail])
-    return [
-        paragraph(text, width, keep_with_next=True),
-        *table_blocks(_QUALITY_COLUMNS, rows, width),
-    ]
+    return told_table(text, _QUALITY_COLUMNS, rows, width)
 
 
 def _entity_blocks(coverage: Coverage, limits: ReportLimits, width: float) -> list[Block]:

@@ -6,6 +6,7 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
+from tsad_tasks.reporting.drawing import theme
 from tsad_tasks.reporting.drawing.charts import (
     Frame,
     draw_channel_panel,
@@ -39,16 +40,7 @@ from tsad_tasks.reporting.drawing.marks import (
 from tsad_tasks.reporting.drawing.scales import unix_s, usual_step_s
 from tsad_tasks.reporting.drawing.series import ChannelSeries
 from tsad_tasks.reporting.drawing.sheet import Sheet
-from tsad_tasks.reporting.drawing.theme import (
-    BODY,
-    FLAGGED,
-    GRID,
-    SMALL,
-    STRONG,
-    TINY,
-    TITLE,
-    TextStyle,
-)
+from tsad_tasks.reporting.drawing.theme import TextStyle
 from tsad_tasks.reporting.period.content import IncidentPage
 from tsad_tasks.text.formats import (
     NO_DATA,
@@ -77,6 +69,14 @@ _ERROR_PANEL_SHARE = 0.72
 _ID_STYLE = TextStyle(9, bold=True)
 _WORST_STYLE = TextStyle(10.5, bold=True)
 _HEAT_STYLE = TextStyle(7, colour=(0.075, 0.1, 0.15))
+_COLUMNS = (
+    TableColumn("Channel", 1.0),
+    *figure_columns("Share", width=44),
+    *figure_columns("Actual", width=70),
+    *figure_columns("Expected", width=80),
+    *figure_columns("Difference", width=54),
+    *figure_columns("Worst at", width=58),
+)
 
 
 @dataclass(frozen=True)
@@ -94,15 +94,15 @@ def draw_incident(
     sheet: Sheet, incident: IncidentPage, zone: str, until_s: float, top: float, bottom: float
 ) -> None:
     """Draws one incident between two heights; `until_s` stands in for the end of an open one."""
-    ended_s = max(until_s, incident.started_at.timestamp())
-    if incident.ended_at:
-        ended_s = incident.ended_at.timestamp()
+    started_s = incident.started_at.timestamp()
+    ended_s = incident.ended_at.timestamp() if incident.ended_at else max(until_s, started_s)
     channels = by_share(incident.channels)
-    y = _draw_words(sheet, incident, channels, zone, ended_s, top)
-    layout = layout_for(incident, len(channels), bottom - y)
-    frame = time_frame(sheet, incident, ended_s, y, layout.error_height)
-    y = _draw_panels(sheet, incident, channels, zone, layout, frame, ended_s)
-    y = _draw_heat(sheet, incident, channels, layout, frame.lowered(y, 0), ended_s)
+    page = _Drawing(sheet, incident, channels, zone, started_s, ended_s)
+    y = page.draw_words(top)
+    layout = layout_for(incident, bottom - y)
+    frame = page.frame(y, layout.error_height)
+    y = page.draw_panels(frame, layout.panel_height)
+    y = page.draw_heat(frame, y, layout)
     draw_time_labels(sheet, frame, y + 9, zone)
     main, heat = channels[:_N_PANELS], incident.heat
     entries = [ACTUAL_ENTRY if main else ERROR_ENTRY]
@@ -116,7 +116,7 @@ def draw_incident(
         scale = f"0 to {figure_text(heat.highest)}, square-root scale"
         entries.append(heat_entry(f"error per {duration_text(heat.bucket_s)}, {scale}"))
     y = draw_legend(sheet, y + 24, entries)
-    _draw_table(sheet, incident, channels, zone, layout, y + 9)
+    page.draw_table(y + 9, layout)
 
 
 def by_share(channels: Sequence[ChannelSeries]) -> list[ChannelSeries]:
@@ -124,8 +124,9 @@ def by_share(channels: Sequence[ChannelSeries]) -> list[ChannelSeries]:
     return sorted(channels, key=lambda one: -one.error_share if is_known(one.error_share) else 1.0)
 
 
-def layout_for(incident: IncidentPage, n_channels: int, room: float) -> PageLayout:
+def layout_for(incident: IncidentPage, room: float) -> PageLayout:
     """Heights that fill the room: first table rows give way, then heat rows, then plots."""
+    n_channels = len(incident.channels)
     n_panels, n_most = min(n_channels, _N_PANELS), min(n_channels, 8)
     n_heat, n_least = min(n_channels, 18) if incident.heat is not None else 0, min(n_channels, 3)
     choices = [(n, n_heat) for n in range(n_most, n_least - 1, -1)]
@@ -141,202 +142,169 @@ def layout_for(incident: IncidentPage, n_channels: int, room: float) -> PageLayo
     return PageLayout(_ERROR_PANEL_SHARE * height, height, n_rows, row_height, n_table)
 
 
-def time_frame(
-    sheet: Sheet, incident: IncidentPage, ended_s: float, y: float, height: float
-) -> Frame:
-    """The frame of the uppermost plot: it spans all series and the whole incident."""
-    series = [incident.scores.times, *(channel.times for channel in incident.channels)]
-    seconds = [unix_s(times) for times in series if len(times)]
-    steps = [usual_step_s(times) for times in seconds] or [600.0]
-    started_s = incident.started_at.timestamp()
-    low = min([started_s, *(float(times[0]) for times in seconds)])
-    high = max([started_s + max(steps), *(float(times[-1]) for times in seconds)])
-    high = high if seconds else ended_s + 600
-    air = max(0.0, 10 * max(steps) - (high - low)) / 2
-    x = sheet.left + _LABEL_WIDTH
-    return Frame(x, y, sheet.right - x, height, low - air, high + air, air)
+@dataclass(frozen=True)
+class _Drawing:
+    """One incident on its sheet, the channels with the largest share first."""
 
+    sheet: Sheet
+    incident: IncidentPage
+    channels: Sequence[ChannelSeries]
+    zone: str
+    started_s: float
+    ended_s: float
 
-def _draw_words(
-    sheet: Sheet,
-    incident: IncidentPage,
-    channels: Sequence[ChannelSeries],
-    zone: str,
-    ended_s: float,
-    y: float,
-) -> float:
-    """What it is, the sentence, the likely cause, and the facts; returns the height below."""
-    width = sheet.inner_width
-    x = sheet.left + sheet.cut(sheet.left, y + 8, incident.incident_id, _ID_STYLE, 200) + 10
-    x = draw_severity(sheet, x, y + 8, incident.severity, _ID_STYLE) + 10
-    words = " · ".join(filter(None, [incident.state.capitalize(), incident.kind, incident.nature]))
-    sheet.cut(x, y + 8, words, replace(_ID_STYLE, bold=False), sheet.right - x)
-    y = sheet.paragraph(sheet.left, y + 26, incident.sentence, TITLE, width, 3, 1.25)
-    shares = [channel.error_share for channel in channels]
-    spread = shares_sentence([channel.name for channel in channels], shares) if channels else ""
-    verdict = f"Verdict: {incident.verdict or 'none yet'}."
-    explanation = " ".join(filter(None, [spread, verdict, incident.note]))
-    y = sheet.paragraph(sheet.left, y + 1, explanation, BODY, width, 4) + 6
-    x, facts = sheet.left, _facts(incident, zone, ended_s)
-    # Each as wide as its text asks for; long names leave room for the others.
-    texts = [
-        max(width_of(value, STRONG), width_of(detail, SMALL), 60) for _, value, detail in facts
-    ]
-    wanted = [min(text + 12, 0.3 * width) for text in texts]
-    for (name, value, detail), own in zip(facts, wanted, strict=True):
-        room = own * (width / sum(wanted))
-        sheet.text(x, y + 6, name, SMALL)
-        sheet.cut(x, y + 17, value, STRONG, room - 8)
-        sheet.cut(x, y + 27, detail, SMALL, room - 8)
-        x += room
-    return y + 28 + 14
+    def draw_words(self, y: float) -> float:
+        """What it is, the sentence, the likely cause, and the facts; returns the height below."""
+        sheet, incident, width = self.sheet, self.incident, self.sheet.inner_width
+        x = sheet.left + sheet.cut(sheet.left, y + 8, incident.incident_id, _ID_STYLE, 200) + 10
+        x = draw_severity(sheet, x, y + 8, incident.severity, _ID_STYLE) + 10
+        words = [incident.state.capitalize(), incident.kind, incident.nature]
+        text = " · ".join(filter(None, words))
+        sheet.cut(x, y + 8, text, replace(_ID_STYLE, bold=False), sheet.right - x)
+        y = sheet.paragraph(sheet.left, y + 26, incident.sentence, theme.TITLE, width, 3, 1.25)
+        names = [channel.name for channel in self.channels]
+        shares = [channel.error_share for channel in self.channels]
+        spread = shares_sentence(names, shares) if names else ""
+        verdict = f"Verdict: {incident.verdict or 'none yet'}."
+        text = " ".join(filter(None, [spread, verdict, incident.note]))
+        y = sheet.paragraph(sheet.left, y + 1, text, theme.BODY, width, 4) + 6
+        # Each as wide as its text asks for; long names leave room for the others.
+        x, facts, wanted = sheet.left, self.facts(), []
+        for _, value, detail in facts:
+            asked = max(width_of(value, theme.STRONG), width_of(detail, theme.SMALL), 60)
+            wanted.append(min(asked + 12, 0.3 * width))
+        for (name, value, detail), own in zip(facts, wanted, strict=True):
+            room = own * (width / sum(wanted))
+            sheet.text(x, y + 6, name, theme.SMALL)
+            sheet.cut(x, y + 17, value, theme.STRONG, room - 8)
+            sheet.cut(x, y + 27, detail, theme.SMALL, room - 8)
+            x += room
+        return y + 28 + 14
 
+    def facts(self) -> list[tuple[str, str, str]]:
+        """What is to be known of it: name, value and detail."""
+        one = self.incident
+        what = one.kind.capitalize() + (f", {one.nature}" if one.nature else "")
+        flags = counted(one.n_flags, "flagged reading") if one.n_flags is not None else ""
+        shares = [share for c in one.channels if is_known(share := c.error_share)]
+        n_channels = counted(len(one.channels), "channel") if one.channels else "channels unknown"
+        if shares:
+            n_channels = f"{n_carrying(shares)} of {n_channels}"
+        when = span_text(one.started_at, one.ended_at, self.zone)
+        length = duration_text(self.ended_s - self.started_s)
+        if one.ended_at is None:
+            length += " so far"
+        ratio = f"{ratio_text(one.error_ratio)} × its threshold"
+        peak = f"error {figure_text(one.peak_error)}, threshold {figure_text(one.peak_threshold)}"
+        return [
+            ("What", what, flags),
+            ("Where", one.entity, n_channels),
+            ("When", when, length),
+            ("How strange", ratio, peak),
+        ]
 
-def _facts(incident: IncidentPage, zone: str, ended_s: float) -> list[tuple[str, str, str]]:
-    """What is to be known of an incident: name, value and detail."""
-    nature = f", {incident.nature}" if incident.nature else ""
-    flags = counted(incident.n_flags, "flagged reading") if incident.n_flags is not None else ""
-    known = [one.error_share for one in incident.channels if is_known(one.error_share)]
-    n_channels = counted(len(incident.channels), "channel")
-    if known:
-        n_channels = f"{n_carrying(known)} of {n_channels}"
-    when = span_text(incident.started_at, incident.ended_at, zone)
-    length = duration_text(ended_s - incident.started_at.timestamp())
-    peak, threshold = figure_text(incident.peak_error), figure_text(incident.peak_threshold)
-    return [
-        ("What", f"{incident.kind.capitalize()}{nature}", flags),
-        ("Where", incident.entity, n_channels if incident.channels else "channels unknown"),
-        ("When", when, f"{length} so far" if incident.ended_at is None else length),
-        (
-            "How strange",
-            f"{ratio_text(incident.error_ratio)} × its threshold",
-            f"error {peak}, threshold {threshold}",
-        ),
-    ]
+    def frame(self, y: float, height: float) -> Frame:
+        """The frame of the uppermost plot: it spans all series and the whole incident."""
+        series = [self.incident.scores.times, *(channel.times for channel in self.channels)]
+        seconds = [unix_s(times) for times in series if len(times)]
+        steps = [usual_step_s(times) for times in seconds] or [600.0]
+        low = min([self.started_s, *(float(times[0]) for times in seconds)])
+        high = max([self.started_s + max(steps), *(float(times[-1]) for times in seconds)])
+        high = high if seconds else self.ended_s + 600
+        air = max(0.0, 10 * max(steps) - (high - low)) / 2
+        x = self.sheet.left + _LABEL_WIDTH
+        return Frame(x, y, self.sheet.right - x, height, low - air, high + air, air)
 
+    def draw_panels(self, frame: Frame, height: float) -> float:
+        """Draws the errors and the top channels; returns the height below them."""
+        sheet, incident, ticks = self.sheet, self.incident, frame.ticks(self.zone)
+        draw_ground(sheet, frame, self.started_s, self.ended_s)
+        draw_time_grid(sheet, frame, ticks)
+        threshold = f"threshold {figure_text(incident.peak_threshold)}"
+        draw_error_panel(sheet, frame, incident.scores, threshold)
+        sheet.text(sheet.left, frame.y + 7, "Error", theme.STRONG)
+        at = f" at {clock_text(incident.peak_at, self.zone)}" if incident.peak_at else ""
+        highest = f"highest {figure_text(incident.peak_error)}{at}"
+        sheet.cut(sheet.left, frame.y + 17, highest, theme.SMALL, _LABEL_ROOM)
+        if len(self.channels) > 1:
+            together = f"{counted(len(self.channels), 'channel')} together"
+            sheet.cut(sheet.left, frame.y + 26, together, theme.SMALL, _LABEL_ROOM)
+        y = frame.bottom + _PANEL_GAP
+        for channel in self.channels[:_N_PANELS]:
+            panel = frame.lowered(y, height)
+            draw_ground(sheet, panel, self.started_s, self.ended_s)
+            draw_time_grid(sheet, panel, ticks)
+            draw_channel_panel(sheet, panel, channel, incident.scores)
+            self.draw_label(channel, y)
+            y = panel.bottom + _PANEL_GAP
+        return y
 
-def _draw_panels(
-    sheet: Sheet,
-    incident: IncidentPage,
-    channels: Sequence[ChannelSeries],
-    zone: str,
-    layout: PageLayout,
-    frame: Frame,
-    ended_s: float,
-) -> float:
-    """Draws the errors and the top channels; returns the height below them."""
-    ticks, started_s = frame.ticks(zone), incident.started_at.timestamp()
-    draw_ground(sheet, frame, started_s, ended_s)
-    draw_time_grid(sheet, frame, ticks)
-    threshold = f"threshold {figure_text(incident.peak_threshold)}"
-    draw_error_panel(sheet, frame, incident.scores, threshold)
-    sheet.text(sheet.left, frame.y + 7, "Error", STRONG)
-    at = f" at {clock_text(incident.peak_at, zone)}" if incident.peak_at else ""
-    highest = f"highest {figure_text(incident.peak_error)}{at}"
-    sheet.cut(sheet.left, frame.y + 17, highest, SMALL, _LABEL_ROOM)
-    if len(channels) > 1:
-        together = f"{counted(len(channels), 'channel')} together"
-        sheet.cut(sheet.left, frame.y + 26, together, SMALL, _LABEL_ROOM)
-    y = frame.bottom + _PANEL_GAP
-    for channel in channels[:_N_PANELS]:
-        panel = frame.lowered(y, layout.panel_height)
-        draw_ground(sheet, panel, started_s, ended_s)
-        draw_time_grid(sheet, panel, ticks)
-        draw_channel_panel(sheet, panel, channel, incident.scores)
-        _draw_channel_label(sheet, channel, incident, zone, y)
-        y = panel.bottom + _PANEL_GAP
-    return y
+    def draw_label(self, channel: ChannelSeries, y: float) -> None:
+        """What is to be known of a channel, left of its plot."""
+        sheet = self.sheet
+        name, share, value, wanted, difference, moment = self.cells(channel)
+        sheet.cut(sheet.left, y + 7, name, theme.STRONG, _LABEL_ROOM)
+        width = sheet.cut(sheet.left, y + 20, value, _WORST_STYLE, _LABEL_ROOM)
+        if difference != NO_DATA:
+            style = replace(theme.STRONG, colour=theme.FLAGGED)
+            sheet.cut(sheet.left + width + 6, y + 20, difference, style, _LABEL_ROOM - width)
+        expected = f"expected {wanted}" if wanted != NO_DATA else "no expected value"
+        sheet.cut(sheet.left, y + 30, expected, theme.SMALL, _LABEL_ROOM)
+        parts = [f"at {moment}"] if channel.worst_at else []
+        parts += [f"{share} of the error"] if is_known(channel.error_share) else []
+        sheet.cut(sheet.left, y + 39.5, ", ".join(parts), theme.SMALL, _LABEL_ROOM)
 
+    def draw_heat(self, frame: Frame, y: float, layout: PageLayout) -> float:
+        """Draws the heat map with its labels; returns the height below it."""
+        sheet, incident, height = self.sheet, self.incident, layout.heat_row_height
+        shown = self.channels[: layout.n_heat_rows]
+        if incident.heat is None or not shown:
+            return y - _PANEL_GAP
+        frame = frame.lowered(y, len(shown) * height)
+        for place, channel in enumerate(shown):
+            y = frame.y + place * height
+            style = replace(_HEAT_STYLE, bold=place < _N_PANELS)
+            sheet.cut(sheet.left, y + height / 2 + 2.5, channel.name, style, _LABEL_WIDTH - 44)
+            share = share_text(channel.error_share)
+            sheet.text(frame.x - 4, y + height / 2 + 2.5, share, style, "right")
+            sheet.line(frame.x, y + height, frame.x + frame.width, y + height, theme.GRID, 0.4)
+        rows = [incident.channels.index(channel) for channel in shown]
+        draw_heat_rows(sheet, frame, incident.heat, rows, height)
+        left, right = frame.clip(self.started_s), frame.clip(self.ended_s)
+        box = (left, frame.y, max(right - left, 1.0), frame.height)
+        sheet.rect(*box, stroke=theme.FLAGGED, line_width=0.7)
+        return frame.bottom
 
-def _draw_channel_label(
-    sheet: Sheet, channel: ChannelSeries, incident: IncidentPage, zone: str, y: float
-) -> None:
-    _, share, value, wanted, difference, _ = _cells(channel, incident, zone)
-    sheet.cut(sheet.left, y + 7, channel.name, STRONG, _LABEL_ROOM)
-    width = sheet.cut(sheet.left, y + 20, value, _WORST_STYLE, _LABEL_ROOM)
-    if difference != NO_DATA:
-        style = replace(STRONG, colour=FLAGGED)
-        sheet.cut(sheet.left + width + 6, y + 20, difference, style, _LABEL_ROOM - width)
-    expected = f"expected {wanted}" if wanted != NO_DATA else "no expected value"
-    sheet.cut(sheet.left, y + 30, expected, SMALL, _LABEL_ROOM)
-    at = f"at {moment_text(channel, incident, zone)}" if channel.worst_at else ""
-    of_error = f"{share} of the error" if is_known(channel.error_share) else ""
-    sheet.cut(sheet.left, y + 39.5, ", ".join(filter(None, [at, of_error])), SMALL, _LABEL_ROOM)
+    def draw_table(self, y: float, layout: PageLayout) -> None:
+        """Draws the figures of the first channels, and what the others carry."""
+        sheet, n_rows = self.sheet, layout.n_table_rows
+        rows = [self.cells(channel) for channel in self.channels[:n_rows]]
+        y = draw_blocks(sheet, table_blocks(_COLUMNS, rows, sheet.inner_width), y)
+        rest = [channel.error_share for channel in self.channels[n_rows:]]
+        if rest:
+            carried = share_text(math.fsum(share for share in rest if is_known(share)))
+            text = f"{len(rows)} of {counted(len(self.channels), 'channel')}; the others carry "
+            text += f"{carried} together."
+            if 0 < layout.n_heat_rows < len(self.channels):
+                text += f" The heat map shows the first {layout.n_heat_rows}."
+            sheet.text(sheet.left, y + 10, text, theme.TINY)
 
-
-def moment_text(channel: ChannelSeries, incident: IncidentPage, zone: str) -> str:
-    """When a channel was worst; with the day where it is not that of the incident's beginning."""
-    if channel.worst_at is None:
-        return NO_DATA
-    days = {local_time(at, zone).date() for at in (channel.worst_at, incident.started_at)}
-    return (clock_text if len(days) == 1 else time_text)(channel.worst_at, zone)
-
-
-def _draw_heat(
-    sheet: Sheet,
-    incident: IncidentPage,
-    channels: Sequence[ChannelSeries],
-    layout: PageLayout,
-    frame: Frame,
-    ended_s: float,
-) -> float:
-    """Draws the heat map with its labels; returns the height below it."""
-    shown, height = channels[: layout.n_heat_rows], layout.heat_row_height
-    if incident.heat is None or not shown:
-        return frame.y - _PANEL_GAP
-    frame = frame.lowered(frame.y, len(shown) * height)
-    for place, channel in enumerate(shown):
-        y = frame.y + place * height
-        style = replace(_HEAT_STYLE, bold=place < _N_PANELS)
-        sheet.cut(sheet.left, y + height / 2 + 2.5, channel.name, style, _LABEL_WIDTH - 44)
-        share = share_text(channel.error_share)
-        sheet.text(frame.x - 4, y + height / 2 + 2.5, share, style, "right")
-        sheet.line(frame.x, y + height, frame.x + frame.width, y + height, GRID, 0.4)
-    rows = [incident.channels.index(channel) for channel in shown]
-    draw_heat_rows(sheet, frame, incident.heat, rows, height)
-    left, right = frame.clip(incident.started_at.timestamp()), frame.clip(ended_s)
-    sheet.rect(left, frame.y, max(right - left, 1.0), frame.height, stroke=FLAGGED, line_width=0.7)
-    return frame.bottom
-
-
-_COLUMNS = (
-    TableColumn("Channel", 1.0),
-    *figure_columns("Share", width=44),
-    *figure_columns("Actual", width=70),
-    *figure_columns("Expected", width=80),
-    *figure_columns("Difference", width=54),
-    *figure_columns("Worst at", width=58),
-)
-
-
-def _draw_table(
-    sheet: Sheet,
-    incident: IncidentPage,
-    channels: Sequence[ChannelSeries],
-    zone: str,
-    layout: PageLayout,
-    y: float,
-) -> None:
-    shown, rest = channels[: layout.n_table_rows], channels[layout.n_table_rows :]
-    rows = [_cells(channel, incident, zone) for channel in shown]
-    y = draw_blocks(sheet, table_blocks(_COLUMNS, rows, sheet.inner_width), y)
-    if rest:
-        carried = math.fsum(one.error_share for one in rest if is_known(one.error_share))
-        text = f"{len(shown)} of {counted(len(channels), 'channel')}; the others carry "
-        text += f"{share_text(carried)} together."
-        if 0 < layout.n_heat_rows < len(channels):
-            text += f" The heat map shows the first {layout.n_heat_rows}."
-        sheet.text(sheet.left, y + 10, text, TINY)
-
-
-def _cells(channel: ChannelSeries, incident: IncidentPage, zone: str) -> list[str]:
-    """The figures of a channel, in the order of the table's columns."""
-    spread = half_width(channel.worst_lower, channel.worst_upper)
-    return [
-        channel.name,
-        share_text(channel.error_share),
-        value_text(channel.worst_value, channel.unit, spread),
-        expected_text(channel.worst_expected, channel.worst_lower, channel.worst_upper),
-        difference_text(channel.worst_value, channel.worst_expected, spread),
-        moment_text(channel, incident, zone),
-    ]
+    def cells(self, channel: ChannelSeries) -> list[str]:
+        """The figures of a channel, in the order of the table's columns."""
+        spread = half_width(channel.worst_lower, channel.worst_upper)
+        moment = NO_DATA
+        if channel.worst_at is not None:
+            # With the day where it is not that of the incident's beginning.
+            at, began = (
+                local_time(t, self.zone) for t in (channel.worst_at, self.incident.started_at)
+            )
+            text = clock_text if at.date() == began.date() else time_text
+            moment = text(channel.worst_at, self.zone)
+        return [
+            channel.name,
+            share_text(channel.error_share),
+            value_text(channel.worst_value, channel.unit, spread),
+            expected_text(channel.worst_expected, channel.worst_lower, channel.worst_upper),
+            difference_text(channel.worst_value, channel.worst_expected, spread),
+            moment,
+        ]

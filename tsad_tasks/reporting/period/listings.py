@@ -13,8 +13,7 @@ from tsad_tasks.reporting.drawing.flow import (
     TableLook,
     figure_columns,
     heading,
-    paragraph,
-    table_blocks,
+    told_table,
     two_lines,
     wrapped_cell,
 )
@@ -87,8 +86,7 @@ def incident_blocks(
     rows = [_incident_row(one, content, numbers) for one in shown]
     return [
         heading("All incidents"),
-        paragraph(intro, width, keep_with_next=True),
-        *table_blocks(_INCIDENT_COLUMNS, rows, width, TableLook(25, gap=9)),
+        *told_table(intro, _INCIDENT_COLUMNS, rows, width, TableLook(25, gap=9)),
     ]
 
 
@@ -140,8 +138,7 @@ def suppressed_blocks(content: ReportContent, limits: ReportLimits, width: float
         rows.append([when, one.entity, one.severity.lower(), one.window])
     return [
         heading("Suppressed by maintenance"),
-        paragraph(intro, width, keep_with_next=True),
-        *table_blocks(_SUPPRESSED_COLUMNS, rows, width),
+        *told_table(intro, _SUPPRESSED_COLUMNS, rows, width),
     ]
 
 
@@ -162,8 +159,7 @@ def anomaly_blocks(content: ReportContent, limits: ReportLimits, width: float) -
     rows = [_anomaly_row(row, content.zone) for row in shown]
     return [
         heading("Anomalies"),
-        paragraph(intro, width, keep_with_next=bool(shown)),
-        *table_blocks(_ANOMALY_COLUMNS, rows, width, TableLook(12, _DENSE, 8)),
+        *told_table(intro, _ANOMALY_COLUMNS, rows, width, TableLook(12, _DENSE, 8)),
     ]
 
 

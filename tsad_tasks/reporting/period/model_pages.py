@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from tsad_tasks.base.rule import RuleResult
+from tsad_tasks.reporting.drawing import theme
 from tsad_tasks.reporting.drawing.charts import draw_histories
 from tsad_tasks.reporting.drawing.flow import (
     Block,
@@ -19,16 +20,7 @@ from tsad_tasks.reporting.drawing.flow import (
 )
 from tsad_tasks.reporting.drawing.marks import draw_legend, line_entry
 from tsad_tasks.reporting.drawing.sheet import Sheet
-from tsad_tasks.reporting.drawing.theme import (
-    CELL,
-    FLAGGED,
-    GOOD,
-    INK,
-    SMALL,
-    STRONG,
-    SUBHEADING,
-    TextStyle,
-)
+from tsad_tasks.reporting.drawing.theme import TextStyle
 from tsad_tasks.reporting.period.content import ModelCard, ReportContent
 from tsad_tasks.reporting.period.ranking import ReportLimits
 from tsad_tasks.text.formats import (
@@ -82,12 +74,12 @@ def model_blocks(content: ReportContent, limits: ReportLimits, width: float) -> 
 def _card_blocks(card: ModelCard, zone: str, width: float) -> list[Block]:
     def fact(name: str, value: str) -> Block:
         def draw(sheet: Sheet, y: float) -> None:
-            sheet.text(sheet.left, y + 9, name, SMALL)
-            sheet.cut(sheet.left + 110, y + 9, value, CELL, sheet.inner_width - 110)
+            sheet.text(sheet.left, y + 9, name, theme.SMALL)
+            sheet.cut(sheet.left + 110, y + 9, value, theme.CELL, sheet.inner_width - 110)
 
         return Block(13, draw, keep_with_next=True)
 
-    blocks = [heading(f"{card.name} · {card.role}", SUBHEADING)]
+    blocks = [heading(f"{card.name} · {card.role}", theme.SUBHEADING)]
     blocks += [fact(name, value) for name, value in _facts(card, zone)] + [gap(4)]
     if card.threshold_text:
         blocks.append(paragraph(f"Threshold. {card.threshold_text}", width))
@@ -132,10 +124,10 @@ def _history_block(card: ModelCard) -> Block:
     lines = [(np.array(values, float), dash) for values, dash in curves if values]
 
     def draw(sheet: Sheet, y: float) -> None:
-        sheet.text(sheet.left, y + 10, "Loss by epoch", STRONG)
+        sheet.text(sheet.left, y + 10, "Loss by epoch", theme.STRONG)
         draw_histories(sheet, sheet.left + 110, y + 4, 260, 62, lines)
-        draw_legend(sheet, y + 24, [line_entry("training", INK, 0.9)])
-        draw_legend(sheet, y + 36, [line_entry("validation", INK, 0.9, "3 2")])
+        draw_legend(sheet, y + 24, [line_entry("training", theme.INK, 0.9)])
+        draw_legend(sheet, y + 36, [line_entry("validation", theme.INK, 0.9, "3 2")])
 
     return Block(90, draw)
 
@@ -152,7 +144,7 @@ def _rule_blocks(
         rows.append([_outcome_cell(result), title, value, between, limit, champion, said])
     text = f"{stage} {tally(results)}. {note}".strip()
     return [
-        paragraph(text, width, STRONG, keep_with_next=True),
+        paragraph(text, width, theme.STRONG, keep_with_next=True),
         *table_blocks(_RULE_COLUMNS, rows, width),
     ]
 
@@ -160,9 +152,9 @@ def _rule_blocks(
 def _outcome_cell(result: RuleResult) -> Cell:
     """What became of a rule: only what was met is green, and only what stops a model is red."""
     text = outcome_text(result)
-    colour = {"met": GOOD, "not met": FLAGGED}.get(text, INK)
+    colour = {"met": theme.GOOD, "not met": theme.FLAGGED}.get(text, theme.INK)
     mark = {"met": "✓ ", "not met": "✗ "}.get(text, "– ")
-    style = TextStyle(CELL.size, bold=text == "not met", colour=colour)
+    style = TextStyle(theme.CELL.size, bold=text == "not met", colour=colour)
 
     def draw(sheet: Sheet, box: Box) -> None:
         sheet.text(box.x, box.line(), f"{mark}{text}", style)

@@ -118,6 +118,7 @@ def threshold_text(card: dict[str, Any]) -> str:
             "it do not enter the look-back, so that a lasting fault cannot silence itself"
         )
     if settings.get("collective_width") and settings["kind"] not in FOLDING_KINDS:
-        text += f". What lasts: the mean of {count_text(settings['collective_width'])} errors against a limit of its own"
-        text += "" if settings["kind"] == "evt" else f", mean + {settings['collective_k']:g} σ"
+        n_errors = counted(settings["collective_width"], "error")
+        text += f". What lasts is flagged by the mean of {n_errors}, which has a limit of its own"
+        text += "" if settings["kind"] == "evt" else f": mean + {settings['collective_k']:g} σ"
     return f"{text}."

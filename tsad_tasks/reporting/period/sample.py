@@ -284,7 +284,8 @@ def _model_card() -> ModelCard:
         seed=7,
         sha256="3f9c02d1a7be5d0c8e41f6b2973a0d64c5e8b19f7a2d3c4b5e6f708192a3b4c5",
         threshold_text="Adaptive: mean + 6 σ over the last 1 000 errors and at least a day; never "
-        "below half of the calibrated 0.435. Errors above the calibrated limit do not enter the look-back.",
+        "below half of the calibrated 0.435. Errors above the calibrated limit do not enter the "
+        "look-back.",
         metrics={
             "validation loss": 0.0131,
             "F1 on labels to 9 Nov": 0.87,

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 from tsad_tasks.base.rule import Better, Measured, Rule, RuleResult, register
 
 if TYPE_CHECKING:
-    from tsad_tasks.config import DatasetConfig, Gate
+    from tsad_tasks.config import DatasetConfig, GateSection
     from tsad_tasks.detectors.base import TrainingHistory
     from tsad_tasks.training.commissioning import Level
     from tsad_tasks.training.injected import Delays, DetectionResult
@@ -116,7 +116,7 @@ def found_share(found: Delays, old: Delays | None = None) -> Measured:
 
 
 def not_worse(
-    challenger: DetectionResult, champion: DetectionResult | None, gate: Gate
+    challenger: DetectionResult, champion: DetectionResult | None, gate: GateSection
 ) -> Measured:
     """The share found of the same anomalies, with the champion's less the tolerance as the limit.
 
@@ -140,7 +140,7 @@ def not_worse(
     return replace(made, limit=(made.champion or 0.0) - gate.tolerance)
 
 
-def no_loser(found: Measured, limit: float | None, gate: Gate) -> bool:
+def no_loser(found: Measured, limit: float | None, gate: GateSection) -> bool:
     """Whether a share of `not_worse` is within the tolerance, or what is beyond it is explained by
     chance where the pairs are few.
     """

@@ -6,7 +6,7 @@ from __future__ import annotations
 
 import io
 import re
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -141,10 +141,21 @@ def _pieces(path: Path, options: LoadOptions) -> Iterator[pd.DataFrame]:
         piece = next(pieces, None)
     if piece is None or not len(piece):
         raise BadInput(f"{path}: Expected a header and at least one row. Received: an empty file.")
-    _require_columns(path, list(piece.columns), options)
+    names = list(piece.columns)
+    received = f"Received: {', '.join(names)}."
+    if options.time_column not in names:
+        hint = " Is the delimiter right?" if len(names) == 1 else ""
+        raise BadInput(
+            f"{path}:1: Expected the time column {options.time_column}. {received}{hint}"
+        )
+    # pandas calls the second of two columns a "a.1", and one without a name "Unnamed: 3".
+    stems = {name: re.sub(r"\.\d+$", "", name) for name in names}
+    is_twice = any(stem != name and stem in names for name, stem in stems.items())
+    if is_twice or any(not name or name.startswith("Unnamed: ") for name in names):
+        raise BadInput(f"{path}:1: Expected a different name in each column's header. {received}")
+    own = {} if options.entity is None else {options.entity_column: options.entity}
     while piece is not None:
-        named = {} if options.entity is None else {options.entity_column: options.entity}
-        yield piece.assign(**named)
+        yield piece.assign(**own)
         with _read_errors(path):
             piece = next(pieces, None)
 
@@ -168,21 +179,6 @@ def _parquet(path: Path) -> Iterator[pd.DataFrame]:
 
     for batch in pq.ParquetFile(path).iter_batches(_PIECE_ROWS):
         yield batch.to_pandas()
-
-
-def _require_columns(path: Path, names: Sequence[str], options: LoadOptions) -> None:
-    received = f"Received: {', '.join(names)}."
-    if options.time_column not in names:
-        hint = " Is the delimiter right?" if len(names) == 1 else ""
-        raise BadInput(
-            f"{path}:1: Expected the time column {options.time_column}. {received}{hint}"
-        )
-    # pandas calls the second of two columns a "a.1", and one without a name "Unnamed: 3".
-    is_twice = any(
-        re.search(r"\.\d+$", name) and re.sub(r"\.\d+$", "", name) in names for name in names
-    )
-    if is_twice or any(not name or name.startswith("Unnamed: ") for name in names):
-        raise BadInput(f"{path}:1: Expected a different name in each column's header. {received}")
 
 
 def _kind(name: str, column: pd.Series[Any], options: LoadOptions) -> Kind:

@@ -137,9 +137,7 @@ def copy_statement(
     return sql.SQL(
         "COPY (SELECT {columns} FROM {table} WHERE {where}) TO STDOUT (FORMAT binary)"
     ).format(
-        columns=columns,
-        table=table_name(plan),
-        where=in_range(config, plan.time, start_us, end_us),
+        columns=columns, table=table_name(plan), where=in_range(config, plan.time, start_us, end_us)
     )
 
 

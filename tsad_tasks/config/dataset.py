@@ -1,0 +1,191 @@
+"""One dataset: its sections, and what they say of one another."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+from zoneinfo import ZoneInfo
+
+from pydantic import Field, model_validator
+
+from tsad_tasks.base.enums import Stage
+from tsad_tasks.base.errors import ConfigError
+from tsad_tasks.base.rule import rules_of
+from tsad_tasks.base.settings import (
+    DurationS,
+    Section,
+    counts_of_readings,
+    n_readings,
+    validated,
+    wrong,
+)
+from tsad_tasks.config.checks import DatasetName, IntervalS, ZoneName
+from tsad_tasks.config.sections import (
+    COUNTED_IN_RULES,
+    FOLDING_THRESHOLDS,
+    POLICY_OF_MODELS,
+    AlarmPolicy,
+    DetectorSection,
+    DriftSection,
+    FeaturesSection,
+    GateSection,
+    NotificationsSection,
+    ReportSection,
+    RetentionSection,
+    ShadowSection,
+    SourceSection,
+    ThresholdSection,
+    TrainingSection,
+    config_hash,
+)
+from tsad_tasks.detectors.registry import DETECTORS
+
+# These say whether a model is trained, not how.
+_NOT_OF_MODELS = {"max_excluded_share", "timeout_s", "max_minutes", "preview", "answer_within_s"}
+_NOT_OF_MODELS |= {"unanswered"}
+
+
+class DatasetConfig(Section):
+    """One dataset: its tables, how they are read, what detects, what alarms."""
+
+    dataset: DatasetName = Field(description="Name of the dataset, and of this file.")
+    description: str = Field("", description="What the dataset is, for people.")
+    site_zone: ZoneName = Field("UTC", description="Zone of pages, PDFs, and of hour and weekday.")
+    interval_s: IntervalS = Field(
+        3600, alias="score_every", description="How often the score DAG runs."
+    )
+    source: SourceSection
+    running_when: str | None = Field(
+        None, description="Expression over channels, such as 'speed > 100 and power > 1'."
+    )
+    startup_grace_s: DurationS = Field(
+        0, alias="startup_grace", description="Time after a start that is not judged."
+    )
+    features: FeaturesSection = FeaturesSection()
+    detector: DetectorSection = DetectorSection()
+    threshold: ThresholdSection = ThresholdSection()
+    alarm_policy: AlarmPolicy = AlarmPolicy()
+    training: TrainingSection = TrainingSection()
+    gate: GateSection = GateSection()
+    shadow: ShadowSection = ShadowSection()
+    drift: DriftSection = DriftSection()
+    report: ReportSection = ReportSection()
+    notifications: NotificationsSection = NotificationsSection()
+    retention: RetentionSection = RetentionSection()
+
+    @model_validator(mode="after")
+    def _consistent(self) -> DatasetConfig:
+        step_s = self.source.step_s
+        if step_s > self.interval_s:
+            raise wrong("a step no longer than score_every", f"{step_s} s", "source", "step")
+        for name in self.alarm_policy.min_deviation:
+            if name not in self.source.channels:
+                expected = f"one of the channels {', '.join(self.channel_names)}"
+                raise wrong(expected, name, "alarm_policy", "min_deviation", name)
+        if self.running_when is not None:
+            _check_expression(self.running_when, self.channel_names)
+        for stage in Stage:
+            given: dict[str, float] = getattr(self, stage).limits
+            known = [rule.name for rule in rules_of(stage) if isinstance(rule.limit, float)]
+            for name in given.keys() - set(known):
+                expected = f"a rule with a limit of its own: {', '.join(known) or 'none'}"
+                raise wrong(expected, name, str(stage), "limits", name)
+        changed: dict[str, Section] = {
+            "detector": _with_counts_of_readings(self.detector, step_s),
+            "threshold": _with_numbers(self.threshold, self.detector.name, step_s),
+        }
+        if self.alarm_policy.merge_gap_s < 2 * step_s:
+            # Flags of neighbouring steps belong together, however coarse the grid.
+            changed["alarm_policy"] = self.alarm_policy.model_copy(
+                update={"merge_gap_s": 2 * step_s}
+            )
+        # Frozen for everybody else; this is still a part of making it.
+        self.__dict__.update(changed)
+        return self
+
+    @property
+    def channel_names(self) -> tuple[str, ...]:
+        return tuple(self.source.channels)
+
+    @property
+    def zone(self) -> ZoneInfo:
+        return ZoneInfo(self.site_zone)
+
+    @property
+    def shadow_windows(self) -> int:
+        """Steps that challenger and champion must both have scored before a decision."""
+        if self.shadow.min_windows is not None:
+            return self.shadow.min_windows
+        return min(500, self.shadow.hours * 3600 // self.source.step_s // 2)
+
+    @property
+    def model_hash(self) -> str:
+        """Hash of everything that affects errors, scores and flags of a model trained now."""
+        names = {"features", "detector", "threshold", "running_when", "training"}
+        parts = self.model_dump(mode="json", include=names)
+        for name in _NOT_OF_MODELS:
+            del parts["training"][name]
+        # This says how a sensor is seen, whatever the model.
+        del parts["features"]["rebaseline_after_s"]
+        parts |= {
+            "startup_grace_s": self.startup_grace_s,
+            "channels": self.channel_names,
+            "step_s": self.source.step_s,
+        }
+        if self.threshold.kind == "evt":
+            parts |= self.alarm_policy.model_dump(mode="json", include=set(POLICY_OF_MODELS))
+        return config_hash(parts)
+
+
+def _with_counts_of_readings(detector: DetectorSection, step_s: int) -> DetectorSection:
+    """Durations become numbers of readings, so that 6h and 360 of a minute are the same model; the
+    settings must be the detector's.
+    """
+    model = DETECTORS[detector.name].settings_model
+    params = _counted(detector.params, counts_of_readings(model), step_s, "detector", "params")
+    validated(model, params, "detector", "params")
+    return detector.model_copy(update={"params": params})
+
+
+def _with_numbers(threshold: ThresholdSection, detector: str, step_s: int) -> ThresholdSection:
+    """Durations in the rule become numbers of readings; kind and rule must fit the detector."""
+    known = FOLDING_THRESHOLDS.get(threshold.kind, ())
+    counted = _counted(threshold.rule, COUNTED_IN_RULES, step_s, "threshold", "rule")
+    look_back = max(threshold.look_back, -(-threshold.min_span_s // step_s))
+    if threshold.is_rolling and threshold.min_count > look_back:
+        expected = f"at most the {look_back} errors that the look-back holds"
+        raise wrong(expected, threshold.min_count, "threshold", "min_count")
+    if known and not DETECTORS[detector].folds:
+        folding = [name for name in DETECTORS if DETECTORS[name].folds]
+        expected = f"another kind, or a detector of {', '.join(folding)}"
+        raise wrong(expected, f"{threshold.kind} with {detector}", "threshold", "kind")
+    if unknown := sorted(set(counted) - set(known)):
+        expected = f"parameters of {threshold.kind}: {', '.join(known) or 'none'}"
+        raise wrong(expected, unknown[0], "threshold", "rule")
+    for name, value in counted.items():
+        if isinstance(value, str):
+            raise wrong("a number", value, "threshold", "rule", name)
+    return threshold.model_copy(
+        update={"rule": {name: float(value) for name, value in counted.items()}}
+    )
+
+
+def _counted(
+    params: Mapping[str, Any], names: Sequence[str], step_s: int, *field: str
+) -> dict[str, Any]:
+    """The parameters, with numbers of readings in place of those durations that may be given so."""
+    durations = {name for name in names if isinstance(params.get(name), str)}
+    counts = {name: n_readings(params[name], step_s, *field, name) for name in durations}
+    return {name: counts.get(name, value) for name, value in params.items()}
+
+
+def _check_expression(text: str, channel_names: Sequence[str]) -> None:
+    # Imported here, since it loads NumPy, and most datasets have no such expression.
+    from tsad_tasks.base.expression import compile_expression
+
+    try:
+        compile_expression(text, channel_names)
+    except ConfigError as error:
+        said = str(error).removeprefix("Expected ").removesuffix(".")
+        expected, received = said.split(". Received: ", 1)
+        raise wrong(expected, received, "running_when") from None

@@ -1,0 +1,142 @@
+"""A dataset's YAML file: read, and wrong with file, line, field, what was expected and received."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import yaml
+from pydantic import ValidationError
+
+from tsad_tasks.base.errors import ConfigError
+from tsad_tasks.base.settings import Problem, problems
+from tsad_tasks.config.dataset import DatasetConfig
+
+
+def load_config(path: Path) -> DatasetConfig:
+    """The dataset of one YAML file.
+
+    Raises
+    ------
+    ConfigError
+        With file, line, field, what was expected and what was received.
+    """
+    text = _text(path)
+    root = _composed(path, text)
+    if not isinstance(root, yaml.MappingNode):
+        received = "nothing" if root is None else root.tag.removeprefix("tag:yaml.org,2002:")
+        raise _error(path, 1, "(file)", "a mapping with dataset and source", received)
+    for node in _nodes(root, set()):
+        _check_node(path, node)
+    try:
+        return DatasetConfig.model_validate(yaml.safe_load(text))
+    except yaml.YAMLError as error:
+        raise _yaml_error(path, error) from error
+    except ValidationError as error:
+        found = problems(error, DatasetConfig)
+        lines = (f"{path}:{_line(root, problem.field)}: {problem}" for problem in found)
+        raise ConfigError("\n".join(lines)) from error
+
+
+def deprecations(config: DatasetConfig, path: Path | None = None) -> list[str]:
+    """A line on each field that is read and counts no more: where it is, and what to use in its
+    place.
+
+    Parameters
+    ----------
+    path : of the dataset's file, if it has one.
+    """
+    if config.training.max_minutes is None:
+        return []
+    field = ("training", "max_minutes")
+    line = "" if path is None else f":{_line(_composed(path, _text(path)), field)}"
+    problem = Problem(
+        field,
+        "training.max_windows and training.epochs, which end a training however busy the machine "
+        "is",
+        f"{config.training.max_minutes:g}, which is deprecated and ignored",
+    )
+    return [f"{path or config.dataset}{line}: {problem} Remove it; see training.timeout."]
+
+
+def _error(path: Path, line: int, field: str, expected: str, received: str) -> ConfigError:
+    return ConfigError(f"{path}:{line}: {Problem((field,), expected, received)}")
+
+
+def _text(path: Path) -> str:
+    try:
+        content = path.read_bytes()
+    except OSError as error:
+        raise _error(path, 1, "(file)", "a file that can be read", str(error.strerror)) from error
+    try:
+        return content.decode("utf-8")
+    except UnicodeDecodeError as error:
+        line = content[: error.start].count(b"\n") + 1
+        received = f"the byte {content[error.start]:#x}"
+        raise _error(path, line, "(file)", "a file in UTF-8", received) from error
+
+
+def _composed(path: Path, text: str) -> yaml.Node | None:
+    try:
+        return yaml.compose(text, Loader=yaml.SafeLoader)
+    except yaml.reader.ReaderError as error:
+        line = text[: error.position].count("\n") + 1
+        received = repr(text[error.position])
+        raise _error(path, line, "(file)", "text without control characters", received) from error
+    except yaml.YAMLError as error:
+        raise _yaml_error(path, error) from error
+    except RecursionError as error:
+        expected, received = "a mapping a few levels deep", "one too deep to be read"
+        raise _error(path, 1, "(file)", expected, received) from error
+
+
+def _yaml_error(path: Path, error: yaml.YAMLError) -> ConfigError:
+    mark = getattr(error, "problem_mark", None)
+    problem = getattr(error, "problem", None) or " ".join(str(error).split())
+    return _error(
+        path, mark.line + 1 if mark else 1, "(file)", "YAML, indented with spaces", problem
+    )
+
+
+def _nodes(node: Any, seen: set[int]) -> Iterator[Any]:
+    """All nodes below one, each once, however often and deep anchors refer to it."""
+    if id(node) in seen:
+        return
+    seen.add(id(node))
+    yield node
+    below = node.value if isinstance(node, yaml.CollectionNode) else ()
+    if isinstance(node, yaml.MappingNode):
+        below = [part for pair in below for part in pair]
+    for child in below:
+        yield from _nodes(child, seen)
+
+
+def _check_node(path: Path, node: Any) -> None:
+    """YAML lets a second key replace the first without a word, and Postgres takes no NUL
+    character.
+    """
+    line = node.start_mark.line + 1
+    if isinstance(node, yaml.ScalarNode) and "\0" in node.value:
+        raise _error(path, line, "(file)", "text without control characters", repr(node.value))
+    keys = [(key.value, key) for key, _ in node.value] if isinstance(node, yaml.MappingNode) else []
+    for i, (name, key) in enumerate(keys):
+        if isinstance(key, yaml.ScalarNode) and name in [other for other, _ in keys[:i]]:
+            raise _error(path, key.start_mark.line + 1, name, "each key once", "a second one")
+
+
+def _line(node: Any, field: Sequence[Any]) -> int:
+    """Where a field is, or the nearest of the mappings around it that is there."""
+    line: int = node.start_mark.line + 1
+    for part in field:
+        if isinstance(node, yaml.MappingNode):
+            pairs = {key.value: (key, value) for key, value in node.value}
+            key, node = pairs.get(str(part), (None, None))
+        elif isinstance(node, yaml.SequenceNode) and isinstance(part, int):
+            key = node = node.value[part] if part < len(node.value) else None
+        else:
+            return line
+        if key is None:
+            return line
+        line = key.start_mark.line + 1
+    return line
