@@ -5,6 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from datetime import datetime
+from functools import cache
+from pathlib import Path
+from string import Template
 from typing import Any
 
 from tsad_tasks.base.enums import NewsEvent, Outcome, Stage
@@ -21,21 +24,11 @@ _SUBJECTS: dict[str, str] = {
     NewsEvent.ROLLED_BACK: "rolled back to version {version}",
 }
 NEWS = frozenset(_SUBJECTS)
-# Shown to people, never run from here.
-_RULES_SQL = (
-    "SELECT rule, value, limit_value, champion_value, passed, note FROM tsad.v_model_decision "
-    "WHERE dataset = '$dataset' AND version = $version ORDER BY passed, stage, rule"
-)
-_TRAINING_SQL = (
-    "SELECT * FROM tsad.v_training_decision WHERE dataset = '$dataset' ORDER BY decided_at DESC"
-)
-HISTORY_SQL = (
-    "SELECT * FROM tsad.v_model_history WHERE dataset = '$dataset' ORDER BY decided_at DESC"
-)
+_SHOWN = Path(__file__).parents[2] / "sql" / "shown"
 _SQL: dict[str, str] = {
-    NewsEvent.GATE_FAILED: _RULES_SQL,
-    NewsEvent.SHADOW_FAILED: _RULES_SQL,
-    NewsEvent.TRAINING_STOPPED: _TRAINING_SQL,
+    NewsEvent.GATE_FAILED: "model_rules",
+    NewsEvent.SHADOW_FAILED: "model_rules",
+    NewsEvent.TRAINING_STOPPED: "trainings",
 }
 _COMMANDS: dict[str, tuple[str, ...]] = {
     NewsEvent.TRAINING_STOPPED: (
@@ -92,9 +85,9 @@ def news_payload(dataset: str, zone: str, news: News) -> Payload:
         if name != "news_id" and value not in (None, (), [])
     }
     payload |= {"dataset": dataset, "zone": zone}
-    sql = _SQL.get(news.event, HISTORY_SQL).replace("$version", str(news.version))
     commands = _COMMANDS.get(news.event, ("tsad models $dataset", "tsad models $dataset --history"))
-    payload["sql"] = sql.replace("$dataset", dataset)
+    about = {"dataset": dataset, "version": str(news.version)}
+    payload["sql"] = shown_sql(_SQL.get(news.event, "models"), **about)
     payload["commands"] = [command.replace("$dataset", dataset) for command in commands]
     subject = news_subject(payload)
     told = subject[0].upper() + subject[1:]
@@ -105,6 +98,16 @@ def news_payload(dataset: str, zone: str, news: News) -> Payload:
     else:
         sentence = f"{told}. {champion_that_stays(news.n_champions, news.champion_version)}"
     return payload | {"sentence": sentence}
+
+
+def shown_sql(name: str, **about: str) -> str:
+    """A query of `sql/shown` for people to go on with; it is never run from here."""
+    return Template(_text_of(name)).substitute(about)
+
+
+@cache
+def _text_of(name: str) -> str:
+    return _SHOWN.joinpath(f"{name}.sql").read_text(encoding="utf-8").strip()
 
 
 def champion_that_stays(n_champions: int, version: int | None) -> str:
@@ -121,8 +124,10 @@ def champion_that_stays(n_champions: int, version: int | None) -> str:
 def news_subject(payload: Payload) -> str:
     """What happened, and to which entity's model.
 
-    >>> news_subject({"event": "gate_failed", "version": 7}), news_subject({"event": "training_stopped"})
-    ('version 7 failed the gate', 'a training was stopped')
+    >>> news_subject({"event": "gate_failed", "version": 7})
+    'version 7 failed the gate'
+    >>> news_subject({"event": "training_stopped"})
+    'a training was stopped'
     """
     said = _SUBJECTS[payload["event"]].format(**payload)
     return f"{said} ({payload['entity']})" if "entity" in payload else said
@@ -153,7 +158,8 @@ def news_lines(payload: Payload) -> list[str]:
 def failed_rule(event: str, rule: Mapping[str, Any]) -> str:
     """A rule that was not met, with its numbers; JSON has infinity and NaN as text.
 
-    >>> failed_rule(NewsEvent.GATE_FAILED, {"rule": "point_share", "value": 0.2, "limit": 0.9, "champion": None, "note": "share found"})
+    >>> rule = {"rule": "point_share", "value": 0.2, "limit": 0.9, "champion": None}
+    >>> failed_rule(NewsEvent.GATE_FAILED, rule | {"note": "share found"})
     '  point_share: 0.200, limit at least 0.900 (share found)'
     """
     value, limit, champion = (
