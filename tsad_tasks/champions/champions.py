@@ -183,28 +183,19 @@ def _start_shadow(
     if waiting is not None:
         _supersede(store, model.scope, waiting.model_id, registered)
     for former in _shadows(store, model.scope):
-        if _keeps_place(store, model.scope, former, model.train_end_at):
-            reason = f"version {former.version} is in the shadow since {former.valid_from:%Y-%m-%d %H:%M} UTC"
+        since = former.valid_from
+        has_begun = store.one(
+            SELECT_SHADOW_BEGUN, **asdict(model.scope), model_id=former.model_id, start_at=since
+        )
+        if has_begun and model.train_end_at - since < LONGEST_SHADOW:
+            reason = f"version {former.version} is in the shadow since {since:%Y-%m-%d %H:%M} UTC"
             _decide(
-                store,
-                model.scope,
-                registered.model_id,
-                Decision.WAITING,
-                Stage.GATE,
-                reason,
+                store, model.scope, registered.model_id, Decision.WAITING, Stage.GATE, reason,
                 former=former.model_id,
-            )
+            )  # fmt: skip
             return None
         _yield_place(store, model.scope, former, registered, model.train_end_at)
     return _enter_shadow(store, model.scope, registered.model_id, model.train_end_at)
-
-
-def _keeps_place(store: Store, scope: ChampionScope, shadow: OpenShadow, at: datetime) -> bool:
-    """Whether a shadow has begun to fill, and is not too old."""
-    params = asdict(scope) | {"model_id": shadow.model_id, "start_at": shadow.valid_from}
-    return at - shadow.valid_from < LONGEST_SHADOW and bool(
-        store.one(SELECT_SHADOW_BEGUN, **params)
-    )
 
 
 def _yield_place(

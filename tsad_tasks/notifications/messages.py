@@ -13,8 +13,8 @@ from tsad_tasks.notifications.news import (
     news_line,
     news_lines,
     news_subject,
-    shown_sql,
 )
+from tsad_tasks.storage.database import shown_statement
 from tsad_tasks.text.formats import joined, span_text, stamp_text
 
 _MOST_LISTED = 50
@@ -47,7 +47,7 @@ def event_payload(dataset: str, zone: str, change: AlertChange, event: str) -> P
         "incident_id": alert.incident_id,
         "thread": alert.thread,
         "zone": zone,
-        "sql": shown_sql("incident", incident=alert.incident_id),
+        "sql": shown_statement("incident").replace("$incident", alert.incident_id),
     }
     if event == "escalated" and change.former is not None:
         payload["severity_before"] = change.former.severity
@@ -56,7 +56,7 @@ def event_payload(dataset: str, zone: str, change: AlertChange, event: str) -> P
 
 def digest_payload(dataset: str, zone: str, events: Sequence[Payload]) -> Payload:
     """Many events of incidents, or many news of models, in one message."""
-    shown = "models" if events[0]["event"] in NEWS else "incidents"
+    sql = shown_statement("model_history" if events[0]["event"] in NEWS else "incidents")
     return {
         "event": "digest",
         "dataset": dataset,
@@ -64,7 +64,7 @@ def digest_payload(dataset: str, zone: str, events: Sequence[Payload]) -> Payloa
         "n_by_event": dict(Counter(event["event"] for event in events)),
         "events": list(events),
         "zone": zone,
-        "sql": shown_sql(shown, dataset=dataset),
+        "sql": sql.replace("$dataset", dataset),
     }
 
 

@@ -5,13 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from datetime import datetime
-from functools import cache
-from pathlib import Path
-from string import Template
 from typing import Any
 
 from tsad_tasks.base.enums import NewsEvent, Outcome, Stage
 from tsad_tasks.base.rule import RuleResult
+from tsad_tasks.storage.database import shown_statement
 from tsad_tasks.text.formats import period_text, share_text, stamp_text
 from tsad_tasks.text.rules import failure
 
@@ -24,8 +22,8 @@ _SUBJECTS: dict[str, str] = {
     NewsEvent.ROLLED_BACK: "rolled back to version {version}",
 }
 NEWS = frozenset(_SUBJECTS)
-_SHOWN = Path(__file__).parents[2] / "sql" / "shown"
-_SQL: dict[str, str] = {
+# What people may look at next.
+_SHOWN: dict[str, str] = {
     NewsEvent.GATE_FAILED: "model_rules",
     NewsEvent.SHADOW_FAILED: "model_rules",
     NewsEvent.TRAINING_STOPPED: "trainings",
@@ -85,9 +83,10 @@ def news_payload(dataset: str, zone: str, news: News) -> Payload:
         if name != "news_id" and value not in (None, (), [])
     }
     payload |= {"dataset": dataset, "zone": zone}
+    shown = shown_statement(_SHOWN.get(news.event, "model_history"))
+    sql = shown.replace("$version", str(news.version))
     commands = _COMMANDS.get(news.event, ("tsad models $dataset", "tsad models $dataset --history"))
-    about = {"dataset": dataset, "version": str(news.version)}
-    payload["sql"] = shown_sql(_SQL.get(news.event, "models"), **about)
+    payload["sql"] = sql.replace("$dataset", dataset)
     payload["commands"] = [command.replace("$dataset", dataset) for command in commands]
     subject = news_subject(payload)
     told = subject[0].upper() + subject[1:]
@@ -98,16 +97,6 @@ def news_payload(dataset: str, zone: str, news: News) -> Payload:
     else:
         sentence = f"{told}. {champion_that_stays(news.n_champions, news.champion_version)}"
     return payload | {"sentence": sentence}
-
-
-def shown_sql(name: str, **about: str) -> str:
-    """A query of `sql/shown` for people to go on with; it is never run from here."""
-    return Template(_text_of(name)).substitute(about)
-
-
-@cache
-def _text_of(name: str) -> str:
-    return _SHOWN.joinpath(f"{name}.sql").read_text(encoding="utf-8").strip()
 
 
 def champion_that_stays(n_champions: int, version: int | None) -> str:
