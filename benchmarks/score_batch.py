@@ -250,18 +250,20 @@ def _train(store: Any, folder: Path) -> None:
     """All tasks of a retraining; the network is kept as Keras saves it, too, for the naive way."""
     from upath import UPath
 
-    from tsad_tasks.pipeline.retrain import TASKS
+    from tsad_tasks.pipeline.retrain import register
+    from tsad_tasks.training.judge import calibrate, gate
+    from tsad_tasks.training.prepare import find_exclusions, make_features, make_windows
     from tsad_tasks.training.retrain import Retraining
 
     run = Retraining(
         store, _config(), FIRST_AT - LOOK_BACK_H * HOUR, UPath(folder / "run"), UPath(folder)
     )
-    for name, task in TASKS.items():
-        if name == "train":
-            ((_, scope_folder),) = run.scopes()
-            _fit(scope_folder, folder / "model.keras")
-        else:
-            task(run)
+    for task in (find_exclusions, make_features, make_windows):
+        task(run)
+    ((_, scope_folder),) = run.scopes()
+    _fit(scope_folder, folder / "model.keras")
+    for task in (calibrate, gate, register):
+        task(run)
     own = scope_folder.scales().own
     content = {name: (part.center[0], part.scale[0]) for name, part in own.items()}
     (folder / "scales.json").write_text(json.dumps(content))

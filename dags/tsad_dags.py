@@ -122,7 +122,7 @@ def lineage_field(
     description: str = "Whose champions score: what people see, or a replay.",
 ) -> Param:
     """The field of a form that chooses a lineage."""
-    return field(description, "live", enum=[one.value for one in Lineage])
+    return field(description, Lineage.LIVE.value, enum=[one.value for one in Lineage])
 
 
 def dataset_dags(config: DatasetConfig) -> list[DAG]:
@@ -144,7 +144,7 @@ def dataset_dags(config: DatasetConfig) -> list[DAG]:
         "report": {"lineage": lineage_field()},
         "verdict": {
             "incident": field("incident_id, as in tsad.v_incident.", type="string", minLength=1),
-            "verdict": field("What it was.", "confirmed", enum=verdicts),
+            "verdict": field("What it was.", Verdict.CONFIRMED.value, enum=verdicts),
             "note": field("More in words.", "", type="string"),
             "channel": field(CHANNEL, "", type="string"),
         },

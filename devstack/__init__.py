@@ -1,3 +1,1 @@
-"""A stack for one machine: embedded PostgreSQL, Airflow's environment, and the processes of its
-UI.
-"""
+"""A stack for one machine: embedded PostgreSQL, Airflow with its UI, and simulated plants."""

@@ -76,8 +76,9 @@ def server_account(data_folder: Path) -> Account:
             entry = pwd.getpwuid(owner_id)
             return Account(entry.pw_uid, entry.pw_gid, drops_root=True)
         raise BadInput(
-            f"Expected the folder's owner to be a user of this machine. Received: user id {owner_id}. "
-            "Give the folder to an existing user (chown), or choose another one with TSAD_HOME."
+            "Expected the folder's owner to be a user of this machine. Received: user id "
+            f"{owner_id}. Give the folder to an existing user (chown), or choose another one with "
+            "TSAD_HOME."
         )
     for name in UNPRIVILEGED_NAMES:
         with suppress(KeyError):

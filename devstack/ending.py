@@ -41,9 +41,7 @@ def survivors_after(targets: Sequence[psutil.Process], timeout_s: float) -> list
 
 
 def end_all(targets: Sequence[psutil.Process], *, patience_s: float) -> list[psutil.Process]:
-    """Ask each program to end, and kill what has not after `patience_s`; returns what survived even
-    that.
-    """
+    """Ask each program to end, kill it after `patience_s`; returns what survived even that."""
     signal_all(targets, psutil.Process.terminate)
     stubborn = survivors_after(targets, patience_s)
     signal_all(stubborn, psutil.Process.kill)

@@ -75,9 +75,7 @@ class Secrets:
 
 @dataclass(frozen=True)
 class Places:
-    """The folders of one local stack: the checkout, what it writes, and where its DAGs and plugins
-    are.
-    """
+    """The folders of one local stack: checkout, DAGs, plugins, and what it writes."""
 
     project: Path
     home: Path

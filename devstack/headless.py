@@ -20,9 +20,7 @@ Outcome = dict[str, Any]
 
 @dataclass(frozen=True)
 class Headless:
-    """An Airflow process that runs what it is handed, one job after the other: it starts only
-    once.
-    """
+    """An Airflow process that starts once and runs what it is handed, one job after the other."""
 
     child: subprocess.Popen[str]
 
@@ -77,9 +75,7 @@ class Headless:
 
 @contextmanager
 def headless(places: Places, environment: Mapping[str, str]) -> Iterator[Headless]:
-    """An Airflow process that ends with the block; its own words go to `logs/headless.log` in its
-    home.
-    """
+    """An Airflow process that ends with the block; it logs to `logs/headless.log` in its home."""
     command, pipe = (
         [sys.executable, str(places.plugins / "tsad_headless.py"), "--jobs"],
         subprocess.PIPE,

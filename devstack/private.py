@@ -15,9 +15,7 @@ from tsad_tasks.base.errors import AccessDenied
 
 
 def write_private(path: Path, text: str) -> None:
-    """Write `text` to `path` with mode 0600; a reader sees the old text or the new, never a
-    part.
-    """
+    """Write `text` to `path` with mode 0600; a reader sees the old text or the new one."""
     path.parent.mkdir(parents=True, exist_ok=True)
     new = path.with_name(f".{path.name}.{secrets.token_hex(4)}")
     descriptor = os.open(new, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600)

@@ -24,9 +24,7 @@ Floats = NDArray[np.float64]
 
 @dataclass(frozen=True)
 class SimulatedAnomaly:
-    """One anomaly that was put in: where, when (`[start_at, end_at)`), what, and how a person would
-    say it.
-    """
+    """One anomaly that was put in: where, when (`[start_at, end_at)`), what, and in words."""
 
     entity: str
     start_at: datetime
@@ -84,7 +82,8 @@ def server_room(
         When the length, the step or the number of hosts is out of range, or `start_at` has no zone.
 
     >>> from datetime import UTC
-    >>> room = server_room(days=3, hosts=2, start_at=datetime(2024, 5, 1, tzinfo=UTC), seed=7, step_s=300)
+    >>> start_at = datetime(2024, 5, 1, tzinfo=UTC)
+    >>> room = server_room(days=3, hosts=2, start_at=start_at, seed=7, step_s=300)
     >>> room.values.shape, room.entities
     ((2, 864, 5), ('host-01', 'host-02'))
     """

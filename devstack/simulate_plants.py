@@ -1,6 +1,4 @@
-"""Readings of two more plants of our own making, with known anomalies: a cold store, and a hall of
-pumps.
-"""
+"""Two more simulated plants with known anomalies: a cold store, and a hall of pumps."""
 
 from __future__ import annotations
 
@@ -65,7 +63,8 @@ def pump_hall(
         When the length, the step or the number of pumps is out of range, or `start_at` has no zone.
 
     >>> from datetime import UTC
-    >>> hall = pump_hall(days=3, start_at=datetime(2024, 5, 1, tzinfo=UTC), seed=7, pumps=2, step_s=300)
+    >>> start_at = datetime(2024, 5, 1, tzinfo=UTC)
+    >>> hall = pump_hall(days=3, start_at=start_at, seed=7, pumps=2, step_s=300)
     >>> hall.values.shape, hall.entities
     ((2, 864, 5), ('pump_01', 'pump_02'))
     """

@@ -56,9 +56,7 @@ Progress = Callable[[str], None]
 
 @dataclass(frozen=True)
 class StackStatus:
-    """What runs: the components that are healthy, where the UI is, and the server of both
-    databases.
-    """
+    """What runs: components that are healthy, where the UI is, and the server of both databases."""
 
     port: int
     healthy: tuple[str, ...]
@@ -149,9 +147,7 @@ def stack_environment(
     inherited: Mapping[str, str] = os.environ,
     headless: bool = False,
 ) -> dict[str, str]:
-    """The environment of the stack's Airflow programs, after starting the embedded server if it is
-    needed.
-    """
+    """The environment of the stack's Airflow programs; starts the embedded server if need be."""
     is_embedded = headless or not (inherited.get(DATABASE_URI) and inherited.get(METADATA_URI))
     cluster = postgres.ensure_running(places.home / "postgres") if is_embedded else None
     kept, _ = ensure_secrets(places.home)
@@ -217,9 +213,7 @@ def _start(places: Places, port: int, progress: Progress) -> StackStatus:
 
 
 def _ensure_metadata(places: Places, environment: Mapping[str, str], progress: Progress) -> None:
-    """Bring Airflow's tables to its version; what was done is written down, since asking Airflow
-    costs seconds.
-    """
+    """Bring Airflow's tables to its version, and note that: asking Airflow costs seconds."""
     stamp = places.home / "run" / "metadata.json"
     uri = environment[METADATA_URI]
     if stamp.exists() and read_private_json(stamp) == _metadata_state(uri):
@@ -286,7 +280,8 @@ def _wait_until_healthy(home: Path, port: int, names: Sequence[str]) -> None:
 def _ended(home: Path, name: str, what: str) -> Unavailable:
     log = _log_path(home, name)
     return Unavailable(
-        f"Expected Airflow's {name} to run. Received: {what}. The end of {log}:\n{postgres.log_tail(log)}"
+        f"Expected Airflow's {name} to run. Received: {what}. The end of {log}:\n"
+        f"{postgres.log_tail(log)}"
     )
 
 
@@ -321,9 +316,7 @@ def _answer(port: int, path: str) -> dict[str, Any]:
 
 
 def _leader(home: Path, name: str) -> psutil.Process | None:
-    """The living process that the pid file of a component names; a recycled number has another
-    creation time.
-    """
+    """The living process of a component's pid file; a recycled number has another creation time."""
     recorded = _recorded(home, name)
     if recorded is None:
         return None

@@ -33,9 +33,7 @@ WAREHOUSE_CONNECTION = "tsad_warehouse"
 
 @contextmanager
 def airflow_errors() -> Iterator[None]:
-    """Translates the families: bad input fails without retry, nothing to do skips, not yet comes
-    back later.
-    """
+    """Our families as Airflow's: bad input fails for good, nothing to do skips, not yet waits."""
     try:
         yield
     except NotYet as error:

@@ -184,9 +184,7 @@ def _timed_run(dag: DAG, interval: Interval, conf: dict[str, Any]) -> dict[str, 
 
 
 def _created_run(dag: DAG, interval: Interval, conf: dict[str, Any], session: Session) -> DagRun:
-    """A new run of the interval, with the logical date of a scheduled one; an earlier run of it is
-    replaced.
-    """
+    """A new run of the interval, dated like a scheduled one, in the place of an earlier run."""
     from airflow.models.dagrun import DagRun, get_or_create_dagrun
     from airflow.serialization.serialized_objects import DagSerialization
     from airflow.utils.types import DagRunTriggeredByType, DagRunType
@@ -235,9 +233,7 @@ def ensure_metadata() -> None:
 
 
 def _synced_bag() -> BundleDagBag:
-    """All DAGs, read once from the configured folder and written to the metadata database as
-    Airflow needs it there.
-    """
+    """All DAGs, read once from the configured folder and written to the metadata database."""
     from airflow.dag_processing.bundles.manager import DagBundlesManager
     from airflow.dag_processing.dagbag import BundleDagBag, sync_bag_to_db
 
@@ -264,9 +260,7 @@ def _chosen_dags(bag: BundleDagBag, dag_ids: list[str]) -> list[DAG]:
 
 @contextlib.contextmanager
 def _airflow_speaks_to(log: Path) -> Iterator[TextIO]:
-    """Send everything that is printed, also by native libraries, to `log`; yields the real
-    stdout.
-    """
+    """Send all that is printed, by native libraries too, to `log`; yields the real stdout."""
     log.parent.mkdir(parents=True, exist_ok=True)
     answers = os.fdopen(os.dup(1), "w", encoding="utf-8")
     errors_fd = os.dup(2)

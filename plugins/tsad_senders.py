@@ -1,4 +1,4 @@
-"""Messages of the outbox in Airflow: sent by the channels of tsad_tasks over Airflow's connections."""
+"""Messages of the outbox in Airflow: sent by our channels over Airflow's connections."""
 
 from __future__ import annotations
 

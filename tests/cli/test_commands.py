@@ -382,7 +382,7 @@ def test_people_are_told_of_a_plant_s_incidents(
 
 def test_no_command_and_no_option_was_lost() -> None:
     known = Path(__file__).with_name("public_commands.txt").read_text(encoding="utf-8")
-    assert "\n".join(command_lines(typer.main.get_command(app), "tsad")) + "\n" == known
+    assert set(known.splitlines()) <= {*command_lines(typer.main.get_command(app), "tsad")}
 
 
 def command_lines(command: Any, name: str) -> Iterator[str]:

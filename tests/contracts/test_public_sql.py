@@ -120,6 +120,10 @@ FUNCTIONS = {
         """TABLE(entity text, hour_at timestamptz, version integer, other_version integer, n_paired integer,
         n_agreed integer, n_flags integer, n_other_flags integer)""",
     ),
+    "step_agreement": (
+        "scores real[], other_scores real[]",
+        "TABLE(n_paired integer, n_agreed integer, n_flags integer, n_other_flags integer)",
+    ),
     "readings": (RANGE, "TABLE(at timestamptz, channel text, value float8)"),
     "scores": (f"{RANGE}, lineage text DEFAULT 'live'", SCORES),
     "scores_as_known_at": (f"known_at timestamptz, {RANGE}, lineage text DEFAULT 'live'", SCORES),

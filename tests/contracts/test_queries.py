@@ -27,7 +27,7 @@ FILES = {
     path.relative_to(ROOT / "sql" / "queries").with_suffix("").as_posix(): path
     for path in sorted((ROOT / "sql" / "queries").rglob("*.sql"))
 }
-VERBS = "clear|close|copy|create|delete|drop|ensure|insert|lock|read|refresh|select|set|supersede|update|upsert|withdraw"
+VERBS = "clear|close|copy|create|delete|drop|ensure|grant|insert|lock|read|refresh|select|set|supersede|update|upsert|withdraw"
 MODULES = {path: ast.parse(path.read_text("utf-8")) for path in (ROOT / "tsad_tasks").rglob("*.py")}
 # What psycopg2 makes of a column's type.
 PYTHON_TYPES: dict[str, type] = {
@@ -98,7 +98,7 @@ def _code(path: str) -> str:
 
 def _is_utility(path: str) -> bool:
     """Whether it is a statement of which Postgres makes no plan."""
-    return re.match(r"\s*(COPY|CREATE|SET|TRUNCATE)", _code(path)) is not None
+    return re.match(r"\s*(COPY|CREATE|GRANT|SET|TRUNCATE)", _code(path)) is not None
 
 
 def _parameters(path: str) -> set[str]:

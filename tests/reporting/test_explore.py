@@ -18,9 +18,9 @@ from tsad_tasks.reporting.exploration.explore import (
     explored_range,
     label_marks,
     source_readings,
-    training_preview,
     warehouse_readings,
 )
+from tsad_tasks.reporting.exploration.training_preview import training_preview
 from tsad_tasks.storage.datasets import select_dataset, select_entities, upsert_dataset
 from tsad_tasks.storage.store import Store, columns
 

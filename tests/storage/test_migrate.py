@@ -11,56 +11,32 @@ from alembic.config import Config
 from alembic.script import ScriptDirectory
 
 from devstack.postgres import BROWSER, PIPELINE, Cluster, free_port
+from tests.storage.catalogue import catalogue
 from tsad_tasks.base.errors import AccessDenied, BadInput, Unavailable
 from tsad_tasks.base.places import project_folder
-from tsad_tasks.storage.database import connect
 from tsad_tasks.storage.migrate import migrate
 
-SCHEMA = project_folder() / "sql" / "schema"
-NEWEST = max((SCHEMA / "versions").glob("*.py")).stem.split("_")[0]
-OBJECTS = """
-SELECT 'class', c.oid::regclass::text, c.relkind::text, coalesce(obj_description(c.oid, 'pg_class'), ''), c.relacl::text
-FROM pg_class c WHERE c.relnamespace = 'tsad'::regnamespace
-UNION ALL
-SELECT 'column', attrelid::regclass::text, attname::text, format_type(atttypid, atttypmod), attnotnull::text
-FROM pg_attribute JOIN pg_class c ON c.oid = attrelid WHERE c.relnamespace = 'tsad'::regnamespace AND attnum > 0
-UNION ALL
-SELECT 'constraint', conrelid::regclass::text, conname::text, pg_get_constraintdef(oid), ''
-FROM pg_constraint WHERE connamespace = 'tsad'::regnamespace
-UNION ALL
-SELECT 'function', oid::regprocedure::text, md5(prosrc), prosecdef::text, proacl::text
-FROM pg_proc WHERE pronamespace = 'tsad'::regnamespace
-ORDER BY 1, 2, 3, 4
-"""
-
-
-def _objects(uri: str) -> list[tuple[object, ...]]:
-    connection = connect(uri)
-    try:
-        with connection.cursor() as cursor:
-            cursor.execute(OBJECTS)
-            return list(cursor.fetchall())
-    finally:
-        connection.close()
+MIGRATIONS = project_folder() / "sql" / "migrations"
+NEWEST = max((MIGRATIONS / "versions").glob("*.py")).stem.split("_")[0]
 
 
 def test_revisions_form_one_line_of_numbers_and_each_has_its_sql_file() -> None:
     options = Config()
-    options.set_main_option("script_location", str(SCHEMA))
+    options.set_main_option("script_location", str(MIGRATIONS))
     options.set_main_option("path_separator", "os")
     line = [script.revision for script in ScriptDirectory.from_config(options).walk_revisions()][
         ::-1
     ]
     assert line == [f"{number:04}" for number in range(1, len(line) + 1)]
-    assert line == [path.name[:4] for path in sorted(SCHEMA.glob("*.sql"))]
-    assert line == [path.name[:4] for path in sorted((SCHEMA / "versions").glob("*.py"))]
+    assert line == [path.name[:4] for path in sorted(MIGRATIONS.glob("*.sql"))]
+    assert line == [path.name[:4] for path in sorted((MIGRATIONS / "versions").glob("*.py"))]
 
 
 def test_a_second_migration_changes_nothing(warehouse_uri: str) -> None:
-    before = _objects(warehouse_uri)
+    before = catalogue(warehouse_uri)
     assert len(before) > 200
     assert migrate(warehouse_uri, writer=PIPELINE, reader=BROWSER) == NEWEST
-    assert _objects(warehouse_uri) == before
+    assert catalogue(warehouse_uri) == before
 
 
 def test_two_processes_may_migrate_at_once(warehouse_uri: str, empty_database_uri: str) -> None:
@@ -74,7 +50,7 @@ def test_two_processes_may_migrate_at_once(warehouse_uri: str, empty_database_ur
     for worker in workers:
         worker.join()
     assert [worker.exitcode for worker in workers] == [0, 0]
-    assert _objects(empty_database_uri) == _objects(warehouse_uri)
+    assert catalogue(empty_database_uri) == catalogue(warehouse_uri)
 
 
 def test_a_failed_migration_leaves_nothing_and_the_next_one_works(empty_database_uri: str) -> None:
@@ -125,9 +101,9 @@ def test_an_unknown_login_role_is_told_by_name(empty_database_uri: str) -> None:
 
 
 def test_every_schema_file_is_packed_with_its_migration() -> None:
-    for path in sorted((SCHEMA / "versions").glob("*.py")):
+    for path in sorted((MIGRATIONS / "versions").glob("*.py")):
         assert f'"{_sql_of(path)}"' in path.read_text(encoding="utf-8")
 
 
 def _sql_of(version: Path) -> str:
-    return SCHEMA.joinpath(f"{version.stem}.sql").name
+    return MIGRATIONS.joinpath(f"{version.stem}.sql").name

@@ -12,19 +12,16 @@ from pathlib import Path
 from uuid import uuid4
 
 import pytest
-from alembic import command
-from alembic.config import Config
 from sqlalchemy import create_engine
 from sqlalchemy.pool import NullPool
 
 from devstack.postgres import Cluster
 from tests.plants.trained import SPLIT_AT, Plant, config
 from tsad_tasks.base.interval import HOUR
-from tsad_tasks.base.places import project_folder
 from tsad_tasks.scoring.incidents import build_incidents
 from tsad_tasks.scoring.score import score_interval
 from tsad_tasks.storage.database import connect
-from tsad_tasks.storage.migrate import migrate
+from tsad_tasks.storage.migrate import migrate, upgrade
 from tsad_tasks.storage.store import Store
 
 PREVIOUS = Path(__file__).parents[1] / "previous"
@@ -46,12 +43,8 @@ def migrate_to(uri: str, revision: str) -> None:
     engine = create_engine(
         "postgresql+psycopg2://", creator=lambda: connect(uri), poolclass=NullPool
     )
-    with engine.connect() as connection:
-        options = Config()
-        options.set_main_option("script_location", str(project_folder() / "sql" / "schema"))
-        options.attributes["connection"] = connection
-        command.upgrade(options, revision)
-        connection.commit()
+    with engine.begin() as opened:
+        upgrade(opened, revision)
     engine.dispose()
 
 

@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from datetime import datetime, timedelta
 
+from tsad_tasks.base.enums import Decision, Lineage, Stage
 from tsad_tasks.base.errors import BadInput, NothingToDo
 from tsad_tasks.base.interval import hours_later
 from tsad_tasks.base.rule import RuleResult
@@ -99,8 +100,8 @@ def register_model(
                     store,
                     model.scope,
                     registered.model_id,
-                    "gate_failed",
-                    "gate",
+                    Decision.GATE_FAILED,
+                    Stage.GATE,
                     ", ".join(failed),
                 )
         elif in_shadow and champion_periods(store, model.scope):
@@ -139,7 +140,7 @@ def _next_hour(store: Store, scope: ChampionScope, at: datetime) -> datetime:
     """The first hour from `at` on that no live champion has scored yet; `at` itself in other
     lineages.
     """
-    if scope.lineage != "live":
+    if scope.lineage != Lineage.LIVE:
         return at
     scored = store.one(
         SELECT_LATEST_SCORED_HOUR,
@@ -182,28 +183,19 @@ def _start_shadow(
     if waiting is not None:
         _supersede(store, model.scope, waiting.model_id, registered)
     for former in _shadows(store, model.scope):
-        if _keeps_place(store, model.scope, former, model.train_end_at):
-            reason = f"version {former.version} is in the shadow since {former.valid_from:%Y-%m-%d %H:%M} UTC"
+        since = former.valid_from
+        has_begun = store.one(
+            SELECT_SHADOW_BEGUN, **asdict(model.scope), model_id=former.model_id, start_at=since
+        )
+        if has_begun and model.train_end_at - since < LONGEST_SHADOW:
+            reason = f"version {former.version} is in the shadow since {since:%Y-%m-%d %H:%M} UTC"
             _decide(
-                store,
-                model.scope,
-                registered.model_id,
-                "waiting",
-                "gate",
-                reason,
+                store, model.scope, registered.model_id, Decision.WAITING, Stage.GATE, reason,
                 former=former.model_id,
-            )
+            )  # fmt: skip
             return None
         _yield_place(store, model.scope, former, registered, model.train_end_at)
     return _enter_shadow(store, model.scope, registered.model_id, model.train_end_at)
-
-
-def _keeps_place(store: Store, scope: ChampionScope, shadow: OpenShadow, at: datetime) -> bool:
-    """Whether a shadow has begun to fill, and is not too old."""
-    params = asdict(scope) | {"model_id": shadow.model_id, "start_at": shadow.valid_from}
-    return at - shadow.valid_from < LONGEST_SHADOW and bool(
-        store.one(SELECT_SHADOW_BEGUN, **params)
-    )
 
 
 def _yield_place(
@@ -221,7 +213,7 @@ def _supersede(
     store: Store, scope: ChampionScope, model_id: int, newer: TrainedModel | Waiting
 ) -> None:
     reason = f"version {newer.version} came"
-    _decide(store, scope, model_id, "superseded", "gate", reason, former=newer.model_id)
+    _decide(store, scope, model_id, Decision.SUPERSEDED, Stage.GATE, reason, former=newer.model_id)
 
 
 def _enter_shadow(store: Store, scope: ChampionScope, model_id: int, at: datetime) -> datetime:
@@ -230,7 +222,13 @@ def _enter_shadow(store: Store, scope: ChampionScope, model_id: int, at: datetim
     start_at = max([_next_hour(store, scope, at), *taken])
     open_period(store, scope.shadow, model_id, valid_from=start_at, reason="gate passed")
     _decide(
-        store, scope, model_id, "shadow_started", "gate", "all rules passed", valid_from=start_at
+        store,
+        scope,
+        model_id,
+        Decision.SHADOW_STARTED,
+        Stage.GATE,
+        "all rules passed",
+        valid_from=start_at,
     )
     return start_at
 
@@ -308,8 +306,8 @@ def _promote_at_once(store: Store, model: NewModel, registered: TrainedModel) ->
         store,
         model.scope,
         registered.model_id,
-        "promoted",
-        "gate",
+        Decision.PROMOTED,
+        Stage.GATE,
         reason,
         valid_from=start_at,
         former=former,
@@ -338,7 +336,7 @@ def promote(
     by: str,
     reason: str,
     at: datetime | None = None,
-    lineage: str = "live",
+    lineage: str = Lineage.LIVE,
 ) -> ChampionChange:
     """Makes a model champion from the next hour that is not scored yet, and takes it out of the
     shadow.
@@ -366,7 +364,9 @@ def promote(
         for shadow in _shadows(store, scope):
             if shadow.model_id == model.model_id:
                 _end_shadow(store, scope, shadow, valid_from)
-        change = _take_over(store, config, scope, model, former, valid_from, "promoted", by, reason)
+        change = _take_over(
+            store, config, scope, model, former, valid_from, Decision.PROMOTED, by, reason
+        )
         _fill_shadow(store, scope)
         return change
 
@@ -380,7 +380,7 @@ def roll_back(
     version: int | None = None,
     at: datetime | None = None,
     entity: str | None = None,
-    lineage: str = "live",
+    lineage: str = Lineage.LIVE,
 ) -> ChampionChange:
     """Makes a former champion champion again, from the hour at which the present one took over.
 
@@ -414,7 +414,7 @@ def roll_back(
         model = _former_model(store, config, periods, present, version, lineage)
         check_bundle(config, model.version, model.pruned_at)
         return _take_over(
-            store, config, scope, model, present, at or present[1], "rolled_back", by, reason
+            store, config, scope, model, present, at or present[1], Decision.ROLLED_BACK, by, reason
         )
 
 

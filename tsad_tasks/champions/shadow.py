@@ -9,7 +9,7 @@ from dataclasses import asdict, dataclass, field
 from datetime import datetime
 from typing import Any
 
-from tsad_tasks.base.enums import Lineage
+from tsad_tasks.base.enums import Decision, Lineage, Stage
 from tsad_tasks.base.errors import NothingToDo
 from tsad_tasks.base.interval import hour_ceil, hours_later
 from tsad_tasks.base.rule import RuleResult
@@ -34,7 +34,7 @@ from tsad_tasks.storage.store import Store
 from tsad_tasks.text.rules import RULE_COLUMNS, markdown_table, table_rows
 from tsad_tasks.training.queries import ChampionScope
 
-BY_RULE = "shadow"
+BY_RULE = str(Stage.SHADOW)
 # A form takes its default by itself; so much later its run is broken, and another one asks.
 FORM_MARGIN_S = 3600
 
@@ -178,7 +178,7 @@ def compare_shadows(
     config: DatasetConfig,
     *,
     end_at: datetime,
-    lineage: str = "live",
+    lineage: str = Lineage.LIVE,
     run_id: str | None = None,
 ) -> ShadowSummary:
     """Task `compare`: challengers that have been in the shadow long enough get their rules; who
@@ -221,7 +221,7 @@ def _decide(store: Store, one: JudgedShadow, end_at: datetime) -> None:
         write_rule_results(store, one.shadow.model_id, one.rows)
     if one.failed:
         settings: dict[str, Any] = {
-            "decision": "shadow_failed",
+            "decision": Decision.SHADOW_FAILED,
             "by": BY_RULE,
             "reason": ", ".join(one.failed),
         }
@@ -265,7 +265,9 @@ def _ask(
                 said = "a person is asked on the form of this run"
                 store.execute(
                     INSERT_MODEL_DECISION,
-                    **asdict(ModelDecision(one.shadow.model_id, lineage, "asked", run_id, said)),
+                    **asdict(
+                        ModelDecision(one.shadow.model_id, lineage, Decision.ASKED, run_id, said)
+                    ),
                 )
     return _of_others(forms, run_id)
 
@@ -288,7 +290,7 @@ def promote_ready(
     *,
     end_at: datetime,
     by: str,
-    lineage: str = "live",
+    lineage: str = Lineage.LIVE,
 ) -> list[ChampionChange]:
     """Task `promote`: makes champions of those that may be, as far as they are still in the shadow.
 
@@ -323,7 +325,7 @@ def decline(
     *,
     end_at: datetime,
     by: str,
-    lineage: str = "live",
+    lineage: str = Lineage.LIVE,
 ) -> list[int]:
     """Task `decline`: takes challengers that a person did not want out of the shadow."""
     dataset, declined = select_dataset(store, config.dataset), []
@@ -335,7 +337,7 @@ def decline(
                 scope,
                 shadow,
                 at=hour_ceil(end_at),
-                decision="declined",
+                decision=Decision.DECLINED,
                 by=by,
                 reason="rejected on the form",
             )

@@ -8,9 +8,7 @@ from tsad_tasks.base.errors import TsadError
 
 
 def main() -> None:
-    """Runs the command; an error is one paragraph on stderr, exit code 2 for bad input, 1 for the
-    rest.
-    """
+    """Runs the command; an error is one paragraph on stderr, exit code 2 for bad input, else 1."""
     from sqlalchemy.exc import DBAPIError
 
     from tsad_tasks.cli.commands import app

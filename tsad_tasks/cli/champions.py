@@ -5,7 +5,7 @@ from __future__ import annotations
 import getpass
 from typing import Annotated
 
-import typer
+from typer import Argument, Option
 
 from devstack import local
 from tsad_tasks.base.clock import utc_now
@@ -14,22 +14,16 @@ from tsad_tasks.base.errors import BadInput, NothingToDo
 from tsad_tasks.champions import champions
 from tsad_tasks.champions.champions import ChampionChange
 from tsad_tasks.cli.ingest import range_run
-from tsad_tasks.cli.options import Dataset, Lineage, moment_or_none, seconds
+from tsad_tasks.cli.options import LIVE, Dataset, Lineage, moment_or_none, seconds
 from tsad_tasks.cli.screen import say, table
 from tsad_tasks.config import config_of
 from tsad_tasks.ingest.queries import SELECT_LEDGER_ENDS, SELECT_NEWEST_LEDGER_HOUR
 from tsad_tasks.storage.datasets import select_dataset, select_entities
 from tsad_tasks.storage.paths import artifacts_root
 from tsad_tasks.storage.store import Query
-from tsad_tasks.text.rules import (
-    RULE_COLUMNS,
-    RULES_COLUMNS,
-    rules_rows,
-    rules_table,
-    table_rows,
-)
+from tsad_tasks.text.rules import RULE_COLUMNS, RULES_COLUMNS, rules_rows, rules_table, table_rows
 
-Why = Annotated[str, typer.Option("--why", help="Reason; it is kept with the decision.")]
+Why = Annotated[str, Option("--why", help="Reason; it is kept with the decision.")]
 
 MODELS = Query("cli/select_model_list", dict)
 HISTORY = Query("cli/select_model_history", dict)
@@ -45,10 +39,8 @@ HISTORY_COLUMNS = (
 
 def models(
     dataset: Dataset,
-    history: Annotated[
-        bool, typer.Option(help="Everything that was decided, newest first.")
-    ] = False,
-    n: Annotated[int, typer.Option("-n", min=1, help="At most so many.")] = 30,
+    history: Annotated[bool, Option(help="Everything that was decided, newest first.")] = False,
+    n: Annotated[int, Option("-n", min=1, help="At most so many.")] = 30,
 ) -> None:
     """List the models of a dataset and what became of them."""
     query, columns = (HISTORY, HISTORY_COLUMNS) if history else (MODELS, COLUMNS)
@@ -61,7 +53,7 @@ def models(
         say("No model yet: tsad retrain")
 
 
-def shadow(dataset: Dataset, lineage: Lineage = "live") -> None:
+def shadow(dataset: Dataset, lineage: Lineage = LIVE) -> None:
     """Show the challenger in the shadow beside its champion, as far as both have scored."""
     from tsad_tasks.champions.shadow import judged_shadows, waiting_for
 
@@ -82,7 +74,7 @@ def shadow(dataset: Dataset, lineage: Lineage = "live") -> None:
 
 def rules(
     markdown: Annotated[
-        bool, typer.Option("--markdown", help="As docs/guides/models.md has them.")
+        bool, Option("--markdown", help="As docs/guides/models.md has them.")
     ] = False,
 ) -> None:
     """List what a model must meet: the rules of the gate, and of the shadow after it."""
@@ -96,9 +88,9 @@ def rules(
 
 def promote(
     dataset: Dataset,
-    version: Annotated[int, typer.Argument(help="Version of the model; see: tsad models")],
+    version: Annotated[int, Argument(help="Version of the model; see: tsad models")],
     why: Why,
-    lineage: Lineage = "live",
+    lineage: Lineage = LIVE,
 ) -> None:
     """Make a model champion from the next hour that is not scored yet."""
     config, who = config_of(dataset), getpass.getuser()
@@ -111,18 +103,14 @@ def rollback(
     dataset: Dataset,
     why: Why,
     version: Annotated[
-        int | None, typer.Option("--to", help="A former champion; default: the one before.")
+        int | None, Option("--to", help="A former champion; default: the one before.")
     ] = None,
     start: Annotated[
         str | None,
-        typer.Option(
-            "--from", help="From this hour; default: where the present champion took over."
-        ),
+        Option("--from", help="From this hour; default: where the present champion took over."),
     ] = None,
-    entity: Annotated[
-        str | None, typer.Option(help="Where each entity has a model of its own.")
-    ] = None,
-    lineage: Lineage = "live",
+    entity: Annotated[str | None, Option(help="Where each entity has a model of its own.")] = None,
+    lineage: Lineage = LIVE,
 ) -> None:
     """Make a former champion champion again, and score again what the present one has scored."""
     config, who = config_of(dataset), getpass.getuser()
@@ -154,10 +142,10 @@ def say_change(change: ChampionChange) -> None:
 def prune(
     dataset: Dataset,
     dry_run: Annotated[
-        bool, typer.Option("--dry-run", help="Only say what would be removed, and why.")
+        bool, Option("--dry-run", help="Only say what would be removed, and why.")
     ] = False,
     older_than: Annotated[
-        str | None, typer.Option(help="Such as 90d; default: retention.models of the dataset file.")
+        str | None, Option(help="Such as 90d; default: retention.models of the dataset file.")
     ] = None,
 ) -> None:
     """Remove the bundles of versions that nothing refers to any more; rows and decisions stay."""

@@ -26,23 +26,9 @@ app = typer.Typer(
 )
 # In the order in which `tsad --help` lists them.
 COMMANDS = (
-    *(evaluate, explore, models, rules, shadow, promote, rollback, prune, notify, verdict),
-    *(
-        label,
-        labels,
-        new_normal,
-        demo,
-        simulate,
-        up,
-        down,
-        status,
-        migrate,
-        load_csv,
-        ingest,
-        retrain,
-        history,
-    ),
-    *(score, rescore, report, anomalies),
+    *(evaluate, explore, models, rules, shadow, promote, rollback, prune, notify),
+    *(verdict, label, labels, new_normal, demo, simulate, up, down, status, migrate),
+    *(load_csv, ingest, retrain, history, score, rescore, report, anomalies),
 )
 for command in COMMANDS:
     app.command(command.__name__.replace("_", "-"))(command)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Annotated, Any
 
 import typer
+from typer import Argument
 
 from devstack import local
 from tsad_tasks.base.errors import BadInput, TsadError
@@ -33,7 +34,7 @@ def list_datasets() -> None:
 
 @datasets.command()
 def check(
-    names: Annotated[list[str] | None, typer.Argument(help="Datasets; default: all.")] = None,
+    names: Annotated[list[str] | None, Argument(help="Datasets; default: all.")] = None,
 ) -> None:
     """Check dataset files against their live tables."""
     from tsad_tasks.ingest.check import check_dataset
@@ -61,9 +62,7 @@ def schema() -> None:
 
 @datasets.command()
 def preset(
-    name: Annotated[
-        str | None, typer.Argument(help="Such as document_d; default: list them.")
-    ] = None,
+    name: Annotated[str | None, Argument(help="Such as document_d; default: list them.")] = None,
 ) -> None:
     """Print a dataset file to start from: tsad datasets preset document_d >
     dags/datasets/mine.yaml

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from datetime import datetime, timedelta
 from typing import Annotated, Any
 
-import typer
+from typer import Argument, Option
 
 from devstack import local, postgres
 from devstack.headless import Headless, headless
@@ -22,7 +22,7 @@ from tsad_tasks.base.interval import HOUR
 from tsad_tasks.base.places import postgres_folder
 from tsad_tasks.champions.queries import SELECT_MODEL_VERSION, rule_results
 from tsad_tasks.cli.champions import MODELS
-from tsad_tasks.cli.options import choice
+from tsad_tasks.cli.options import LIVE, choice
 from tsad_tasks.cli.scoring import INCIDENTS
 from tsad_tasks.cli.screen import progress, say, table
 from tsad_tasks.config import config_of
@@ -38,11 +38,10 @@ SCORED = timedelta(days=2)
 
 
 def simulate(
-    plant: Annotated[str, typer.Argument(help="server_room, cold_store, pumps or all.")] = "all",
-    days: Annotated[int, typer.Option(min=1, help="Days of readings.")] = 33,
+    plant: Annotated[str, Argument(help="server_room, cold_store, pumps or all.")] = "all",
+    days: Annotated[int, Option(min=1, help="Days of readings.")] = 33,
     uri: Annotated[
-        str | None,
-        typer.Option(help="Database of the tables; default: the embedded server's plant."),
+        str | None, Option(help="Database of the tables; default: the embedded server's plant.")
     ] = None,
 ) -> None:
     """Fill the source tables of an example dataset with simulated readings and known anomalies."""
@@ -66,9 +65,9 @@ def simulate(
 
 
 def demo(
-    days: Annotated[int, typer.Option(min=1, help="Days of simulated readings.")] = 45,
+    days: Annotated[int, Option(min=1, help="Days of simulated readings.")] = 45,
     hours: Annotated[
-        int, typer.Option(min=1, help="Last hours to be scored through the real DAGs.")
+        int, Option(min=1, help="Last hours to be scored through the real DAGs.")
     ] = 48,
 ) -> None:
     """Simulate a server room, train, score the last hours through real Airflow DAGs, and write the
@@ -98,12 +97,7 @@ def demo(
 
 
 def run_dag(
-    airflow: Headless,
-    title: str,
-    kind: str,
-    start_at: datetime,
-    end_at: datetime,
-    step: timedelta,
+    airflow: Headless, title: str, kind: str, start_at: datetime, end_at: datetime, step: timedelta
 ) -> None:
     """Runs a DAG of the demo's dataset over each step of a range, under a bar."""
     with progress(title, (end_at - start_at) // step) as advance:
@@ -139,7 +133,7 @@ def _train(airflow: Headless, uri: str, split_at: datetime) -> None:
 def select_champion(store: Store, at: datetime) -> dict[str, Any] | None:
     """The champion of the demo's dataset at a time."""
     with store.transaction():
-        return store.first(CHAMPION, dataset=DATASET, lineage="live", at=at)
+        return store.first(CHAMPION, dataset=DATASET, lineage=LIVE, at=at)
 
 
 def refusal(store: Store) -> str:
@@ -160,8 +154,8 @@ def refusal(store: Store) -> str:
 def _show_found(
     uri: str, anomalies: Sequence[SimulatedAnomaly], split_at: datetime, end_at: datetime
 ) -> None:
-    """The anomalies that were put in beside the incidents that tell of them, and other incidents."""
-    params: dict[str, Any] = {"dataset": DATASET, "lineage": "live", "suppressed": False, "n": 500}
+    """Shows the anomalies that were put in beside the incidents that tell of them, and others."""
+    params: dict[str, Any] = {"dataset": DATASET, "lineage": LIVE, "suppressed": False, "n": 500}
     with Store.connect(uri) as store, store.transaction():
         incidents = store.rows(INCIDENTS, start_at=split_at, end_at=end_at, **params)
     rows, matched = [], set()
@@ -189,9 +183,7 @@ def _show_found(
 
 
 def is_match(anomaly: SimulatedAnomaly, incident: dict[str, Any]) -> bool:
-    """Whether an incident on the same host is led by a channel that was changed, or covers half of
-    the anomaly.
-    """
+    """Whether an incident on the host is led by a channel that changed, or covers half of it."""
     start_at = max(incident["started_at"], anomaly.start_at)
     end_at = min(incident["last_flag_at"], anomaly.end_at + MARGIN)
     if incident["entity"] != anomaly.entity or end_at < start_at:

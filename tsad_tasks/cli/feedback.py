@@ -8,8 +8,10 @@ from pathlib import Path
 from typing import Annotated, Any
 
 import typer
+from typer import Argument, Option
 
 from devstack import local
+from tsad_tasks.base.enums import Verdict
 from tsad_tasks.base.interval import moment
 from tsad_tasks.cli.options import Dataset, existing_file, interval, seconds
 from tsad_tasks.cli.screen import say, table
@@ -20,13 +22,13 @@ from tsad_tasks.storage.store import Query
 epoch = typer.Typer(no_args_is_help=True, help="Sensors that changed: add, list, withdraw.")
 maintenance = typer.Typer(no_args_is_help=True, help="Maintenance windows: add, list, withdraw.")
 
-Entity = Annotated[str, typer.Argument(help="Machine or host.")]
-From = Annotated[str, typer.Option("--from", help="Start, such as 2026-03-01T06:00 (included).")]
-To = Annotated[str, typer.Option("--to", help="End (not included).")]
-Note = Annotated[str, typer.Option(help="More in words.")]
-By = Annotated[str | None, typer.Option(help="Who says so; default: your login.")]
+Entity = Annotated[str, Argument(help="Machine or host.")]
+From = Annotated[str, Option("--from", help="Start, such as 2026-03-01T06:00 (included).")]
+To = Annotated[str, Option("--to", help="End (not included).")]
+Note = Annotated[str, Option(help="More in words.")]
+By = Annotated[str | None, Option(help="Who says so; default: your login.")]
 Channel = Annotated[
-    str | None, typer.Option(help="The channel that is meant; default: all of the entity.")
+    str | None, Option(help="The channel that is meant; default: all of the entity.")
 ]
 
 LABELS = Query("cli/select_label_list", dict)
@@ -64,10 +66,10 @@ def list_rows(
 
 
 def verdict(
-    incident: Annotated[str, typer.Argument(help="incident_id, as tsad anomalies lists it.")],
+    incident: Annotated[str, Argument(help="incident_id, as tsad anomalies lists it.")],
     word: Annotated[
         str,
-        typer.Argument(
+        Argument(
             metavar="VERDICT",
             help="confirmed, expected, false_alarm, new_normal, sensor_fault; withdraw.",
         ),
@@ -108,7 +110,7 @@ def new_normal(
     span, name, who = interval(start, end), config_of(dataset).dataset, by or login()
     said: dict[str, Any] = {"said_by": who, "note": note, "channel": channel}
     with local.open_store() as store:
-        key = add_verdict(store, name, entity, *span, "new_normal", **said)
+        key = add_verdict(store, name, entity, *span, Verdict.NEW_NORMAL, **said)
     say(f"Verdict {key}: {entity} is at its new normal.")
 
 
@@ -117,7 +119,7 @@ def label(
     entity: Entity,
     start: From,
     end: To,
-    kind: Annotated[str, typer.Option(help="Kind of anomaly.")] = "anomaly",
+    kind: Annotated[str, Option(help="Kind of anomaly.")] = "anomaly",
     note: Note = "",
 ) -> None:
     """Name a known anomaly: kept out of trainings, and a test for models."""
@@ -133,11 +135,9 @@ def labels(
     dataset: Dataset,
     csv: Annotated[
         Path | None,
-        typer.Option(
-            help="Take those of a file: entity, start_at, end_at, kind, note; all or none."
-        ),
+        Option(help="Take those of a file: entity, start_at, end_at, kind, note; all or none."),
     ] = None,
-    withdraw: Annotated[int | None, typer.Option(help="Take one back: its number.")] = None,
+    withdraw: Annotated[int | None, Option(help="Take one back: its number.")] = None,
     by: By = None,
 ) -> None:
     """List known anomalies, take those of a file, or take one back."""
@@ -161,18 +161,16 @@ def add_window(
     dataset: Dataset,
     start: From,
     end: To,
-    title: Annotated[str, typer.Option(help="What is done.")],
-    entity: Annotated[str | None, typer.Option(help="Machine or host; default: all.")] = None,
+    title: Annotated[str, Option(help="What is done.")],
+    entity: Annotated[str | None, Option(help="Machine or host; default: all.")] = None,
     rrule: Annotated[
-        str | None, typer.Option(help="How it recurs (RFC 5545), such as FREQ=WEEKLY;BYDAY=SU.")
+        str | None, Option(help="How it recurs (RFC 5545), such as FREQ=WEEKLY;BYDAY=SU.")
     ] = None,
     zone: Annotated[
-        str | None, typer.Option(help="Zone in which it recurs; default: the dataset's site_zone.")
+        str | None, Option(help="Zone in which it recurs; default: the dataset's site_zone.")
     ] = None,
-    before: Annotated[
-        str, typer.Option(help="What counts as inside before it, such as 15min.")
-    ] = "0",
-    after: Annotated[str, typer.Option(help="What counts as inside after it.")] = "0",
+    before: Annotated[str, Option(help="What counts as inside before it, such as 15min.")] = "0",
+    after: Annotated[str, Option(help="What counts as inside after it.")] = "0",
     by: By = None,
 ) -> None:
     """Add a maintenance window, for the past too: incidents wholly inside do not alert, nothing in
@@ -196,9 +194,7 @@ def list_windows(dataset: Dataset) -> None:
 
 
 @maintenance.command("withdraw")
-def withdraw_window(
-    dataset: Dataset, window: Annotated[int, typer.Argument(help="Its number.")]
-) -> None:
+def withdraw_window(dataset: Dataset, window: Annotated[int, Argument(help="Its number.")]) -> None:
     """Take back a maintenance window; its incidents count again."""
     from tsad_tasks.feedback.maintenance import withdraw_maintenance
 
@@ -211,19 +207,14 @@ def withdraw_window(
 def add_epoch(
     dataset: Dataset,
     entity: Entity,
-    channel: Annotated[str, typer.Argument(help="The sensor.")],
+    channel: Annotated[str, Argument(help="The sensor.")],
     start: Annotated[
-        str,
-        typer.Option("--from", help="From when on it is another one, such as 2026-03-01T06:00."),
+        str, Option("--from", help="From when on it is another one, such as 2026-03-01T06:00.")
     ],
-    kind: Annotated[str, typer.Option(help="replaced, recalibrated or unit.")],
-    why: Annotated[str, typer.Option(help="The reason.")],
-    scale: Annotated[
-        float | None, typer.Option(help="Former terms = value * scale + offset.")
-    ] = None,
-    offset: Annotated[
-        float | None, typer.Option(help="Former terms = value * scale + offset.")
-    ] = None,
+    kind: Annotated[str, Option(help="replaced, recalibrated or unit.")],
+    why: Annotated[str, Option(help="The reason.")],
+    scale: Annotated[float | None, Option(help="Former terms = value * scale + offset.")] = None,
+    offset: Annotated[float | None, Option(help="Former terms = value * scale + offset.")] = None,
     by: By = None,
 ) -> None:
     """Say that a sensor changed: it is converted by scale and offset, else unknown until these were
@@ -250,9 +241,7 @@ def list_epochs(dataset: Dataset) -> None:
 
 
 @epoch.command("withdraw")
-def withdraw_epoch(
-    dataset: Dataset, number: Annotated[int, typer.Argument(help="Its number.")]
-) -> None:
+def withdraw_epoch(dataset: Dataset, number: Annotated[int, Argument(help="Its number.")]) -> None:
     """Take back a change of a sensor."""
     from tsad_tasks.feedback.sensor_changes import withdraw_sensor_change
 

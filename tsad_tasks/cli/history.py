@@ -5,8 +5,8 @@ from __future__ import annotations
 from datetime import datetime, timedelta
 from typing import Annotated
 
-import typer
 from pydantic import TypeAdapter
+from typer import Option
 
 from devstack import local
 from tsad_tasks.base.interval import HOUR
@@ -28,9 +28,9 @@ def history(
     dataset: Dataset,
     start: From,
     end: To,
-    every: Annotated[str, typer.Option(help="Time between retrainings, such as 7d.")] = "7d",
+    every: Annotated[str, Option(help="Time between retrainings, such as 7d.")] = "7d",
     replay: Annotated[
-        bool, typer.Option(help="Also replay it: retrain, score and promote as if it had run.")
+        bool, Option(help="Also replay it: retrain, score and promote as if it had run.")
     ] = True,
 ) -> None:
     """Bring in a stretch of the past, and replay it as if the pipeline had run all along;

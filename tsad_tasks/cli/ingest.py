@@ -6,7 +6,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import Annotated
 
-import typer
+from typer import Argument, Option
 
 from devstack import local
 from tsad_tasks.cli.options import Dataset, From, PlantUri, To, choice, existing_file, interval
@@ -31,9 +31,7 @@ def ingest(
     dataset: Dataset,
     start: From,
     end: To,
-    force: Annotated[
-        bool, typer.Option(help="Read the range again, whatever the ledger says.")
-    ] = False,
+    force: Annotated[bool, Option(help="Read the range again, whatever the ledger says.")] = False,
 ) -> None:
     """Bring readings of a range into the warehouse."""
     config, span = config_of(dataset), interval(start, end)
@@ -42,21 +40,17 @@ def ingest(
 
 
 def load_csv(
-    path: Annotated[Path, typer.Argument(help="CSV (also .gz) or parquet file.")],
+    path: Annotated[Path, Argument(help="CSV (also .gz) or parquet file.")],
     into: Annotated[
-        str, typer.Option("--table", help="Source table, such as plant.ambient; made when missing.")
+        str, Option("--table", help="Source table, such as plant.ambient; made when missing.")
     ],
-    time_column: Annotated[
-        str, typer.Option(help="Column with the time of the reading.")
-    ] = "timestamp",
-    unit: Annotated[str | None, typer.Option(help="Unit of integer epochs: s, ms, us, ns.")] = None,
-    zone: Annotated[str, typer.Option(help="Zone of times without an offset.")] = "UTC",
-    delimiter: Annotated[str, typer.Option(help="Delimiter of a CSV file.")] = ",",
-    entity: Annotated[
-        str | None, typer.Option(help="Adds a column `entity` with this name.")
-    ] = None,
+    time_column: Annotated[str, Option(help="Column with the time of the reading.")] = "timestamp",
+    unit: Annotated[str | None, Option(help="Unit of integer epochs: s, ms, us, ns.")] = None,
+    zone: Annotated[str, Option(help="Zone of times without an offset.")] = "UTC",
+    delimiter: Annotated[str, Option(help="Delimiter of a CSV file.")] = ",",
+    entity: Annotated[str | None, Option(help="Adds a column `entity` with this name.")] = None,
     mode: Annotated[
-        str, typer.Option(help="create (refuses a table with rows), append or replace.")
+        str, Option(help="create (refuses a table with rows), append or replace.")
     ] = "create",
     uri: PlantUri = None,
 ) -> None:

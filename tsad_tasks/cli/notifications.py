@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated
 
-import typer
+from typer import Option
 
 from devstack import local
 from tsad_tasks.base.clock import utc_now
@@ -25,9 +25,9 @@ COLUMNS = (
 def notify(
     dataset: Dataset,
     pending: Annotated[
-        bool, typer.Option("--pending", help="Only list what waits or failed; send nothing.")
+        bool, Option("--pending", help="Only list what waits or failed; send nothing.")
     ] = False,
-    n: Annotated[int, typer.Option("-n", min=1, help="List at most so many.")] = 30,
+    n: Annotated[int, Option("-n", min=1, help="List at most so many.")] = 30,
 ) -> None:
     """Tell the dataset's targets what became of live incidents and models, and list the messages,
     newest first.

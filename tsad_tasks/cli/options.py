@@ -6,23 +6,25 @@ from datetime import datetime
 from pathlib import Path
 from typing import Annotated, Any
 
-import typer
+from typer import Argument, Option
 
 from tsad_tasks.base.enums import Lineage as Lineages
 from tsad_tasks.base.errors import BadInput
 from tsad_tasks.base.interval import moment
 from tsad_tasks.base.settings import duration_s
 
-Dataset = Annotated[str, typer.Argument(help="Name of a dataset file, such as server_room.")]
+LIVE = Lineages.LIVE.value
+
+Dataset = Annotated[str, Argument(help="Name of a dataset file, such as server_room.")]
 From = Annotated[
-    str, typer.Option("--from", help="Start of the range, such as 2026-03-01T00:00 (included).")
+    str, Option("--from", help="Start of the range, such as 2026-03-01T00:00 (included).")
 ]
-To = Annotated[str, typer.Option("--to", help="End of the range (not included).")]
+To = Annotated[str, Option("--to", help="End of the range (not included).")]
 Lineage = Annotated[
-    str, typer.Option(help="live: what people see; replay: what backfilled retrainings say.")
+    str, Option(help="live: what people see; replay: what backfilled retrainings say.")
 ]
 PlantUri = Annotated[
-    str | None, typer.Option(help="Database of the table; default: the embedded server's plant.")
+    str | None, Option(help="Database of the table; default: the embedded server's plant.")
 ]
 
 

@@ -1,17 +1,17 @@
-"""`tsad report`, `evaluate` and `explore`: a period, a model, and what readings look like; as PDF."""
+"""`tsad report`, `evaluate` and `explore`: periods, models, readings, each as PDF."""
 
 from __future__ import annotations
 
 import math
 from typing import Annotated, Any
 
-import typer
+from typer import Option
 
 from devstack import local
 from tsad_tasks.base.clock import utc_now
 from tsad_tasks.base.errors import BadInput
 from tsad_tasks.base.interval import moment
-from tsad_tasks.cli.options import Dataset, Lineage, lineage_of, moment_or_none
+from tsad_tasks.cli.options import LIVE, Dataset, Lineage, lineage_of, moment_or_none
 from tsad_tasks.cli.screen import console, say, table
 from tsad_tasks.config import DatasetConfig, config_of
 from tsad_tasks.reporting.evaluation.content import EvaluationContent, PartResult
@@ -25,22 +25,21 @@ from tsad_tasks.storage.paths import artifacts_root
 from tsad_tasks.storage.store import Store
 from tsad_tasks.text.formats import duration_text, joined, share_text
 
-Entity = Annotated[str | None, typer.Option(help="One entity only.")]
-Pdf = Annotated[str | None, typer.Option(help="Where the PDF goes; default: the artifacts folder.")]
+Entity = Annotated[str | None, Option(help="One entity only.")]
+Pdf = Annotated[str | None, Option(help="Where the PDF goes; default: the artifacts folder.")]
 MANY_ROWS = 20
 
 
 def report(
     dataset: Dataset,
-    end: Annotated[str, typer.Option("--end", help="End of the period.")],
+    end: Annotated[str, Option("--end", help="End of the period.")],
     start: Annotated[
-        str | None,
-        typer.Option("--from", help="Start; default: the report's period before the end."),
+        str | None, Option("--from", help="Start; default: the report's period before the end.")
     ] = None,
     out: Annotated[
-        str | None, typer.Option(help="Where the PDF goes; default: the artifacts folder.")
+        str | None, Option(help="Where the PDF goes; default: the artifacts folder.")
     ] = None,
-    lineage: Lineage = "live",
+    lineage: Lineage = LIVE,
 ) -> None:
     """Render the PDF of a period."""
     from tsad_tasks.reporting.period.report import render_period
@@ -55,17 +54,15 @@ def report(
 def evaluate(
     dataset: Dataset,
     model: Annotated[
-        str | None, typer.Option(help="Version, such as 3 or v3; default: the newest champion.")
+        str | None, Option(help="Version, such as 3 or v3; default: the newest champion.")
     ] = None,
     entity: Entity = None,
     end: Annotated[
-        str | None, typer.Option("--to", help="Readings up to then count; default: the newest.")
+        str | None, Option("--to", help="Readings up to then count; default: the newest.")
     ] = None,
     pdf: Pdf = None,
-    seed: Annotated[
-        int | None, typer.Option(help="Of injected anomalies; default: the model's.")
-    ] = None,
-    lineage: Annotated[str, typer.Option(help="live or replay: whose champion.")] = "live",
+    seed: Annotated[int | None, Option(help="Of injected anomalies; default: the model's.")] = None,
+    lineage: Annotated[str, Option(help="live or replay: whose champion.")] = LIVE,
 ) -> None:
     """Judge a model on training, validation and test readings, and write the report as PDF and
     JSON.
@@ -146,17 +143,13 @@ def _known(value: float) -> float | None:
 def explore(
     dataset: Dataset,
     start: Annotated[
-        str | None, typer.Option("--from", help="Start; default: a training range earlier.")
+        str | None, Option("--from", help="Start; default: a training range earlier.")
     ] = None,
-    end: Annotated[
-        str | None, typer.Option("--to", help="End; default: the newest reading.")
-    ] = None,
+    end: Annotated[str | None, Option("--to", help="End; default: the newest reading.")] = None,
     entity: Entity = None,
     training: Annotated[
         bool,
-        typer.Option(
-            "--training", help="Preview what a training that ends at --to would learn from."
-        ),
+        Option("--training", help="Preview what a training that ends at --to would learn from."),
     ] = False,
     pdf: Pdf = None,
 ) -> None:
@@ -172,6 +165,7 @@ def explore(
     tsad explore server_room --training --pdf preview.pdf
     """
     from tsad_tasks.reporting.exploration import explore
+    from tsad_tasks.reporting.exploration.training_preview import training_preview
 
     config, span = config_of(dataset), (moment_or_none(start), moment_or_none(end))
     with local.open_store() as store, console.status("reading"):
@@ -181,7 +175,7 @@ def explore(
             uri = local.source_uri(config)
             readings = explore.source_readings(config, uri, start_at, end_at, entity)
         else:
-            preview = explore.training_preview(store, config, end_at) if training else None
+            preview = training_preview(store, config, end_at) if training else None
             readings = explore.warehouse_readings(store, config, start_at, end_at, entity)
         content = explore.explored_content(
             config, readings, generated_at=utc_now(), preview=preview

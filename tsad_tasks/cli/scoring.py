@@ -6,12 +6,12 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import Annotated, Any
 
-import typer
+from typer import Option
 
 from devstack import local
 from tsad_tasks.base.clock import utc_now
 from tsad_tasks.cli.ingest import range_run
-from tsad_tasks.cli.options import Dataset, From, Lineage, To, interval, lineage_of
+from tsad_tasks.cli.options import LIVE, Dataset, From, Lineage, To, interval, lineage_of
 from tsad_tasks.cli.screen import say, table
 from tsad_tasks.config import DatasetConfig, config_of
 from tsad_tasks.pipeline.rescore import score_what_if
@@ -33,7 +33,7 @@ READING_COLUMNS: Columns = (
 )
 
 
-def score(dataset: Dataset, start: From, end: To, lineage: Lineage = "live") -> None:
+def score(dataset: Dataset, start: From, end: To, lineage: Lineage = LIVE) -> None:
     """Ingest and score a range with the champion of each hour, in bulk."""
     config, span = config_of(dataset), interval(start, end)
     with local.open_store() as store:
@@ -44,10 +44,10 @@ def rescore(
     dataset: Dataset,
     start: From,
     end: To,
-    lineage: Lineage = "live",
+    lineage: Lineage = LIVE,
     version: Annotated[
         int | None,
-        typer.Option("--what-if", help="Score with this version instead, beside what people see."),
+        Option("--what-if", help="Score with this version instead, beside what people see."),
     ] = None,
 ) -> None:
     """Read a range again from the source and score what has changed, as a new revision; or ask what
@@ -77,13 +77,11 @@ def show_what_if(
 
 def anomalies(
     dataset: Dataset,
-    start: Annotated[str, typer.Option("--from", help="Start of the range.")] = "2000-01-01",
-    end: Annotated[str, typer.Option("--to", help="End of the range.")] = "2100-01-01",
-    lineage: Lineage = "live",
-    readings: Annotated[
-        bool, typer.Option(help="Single flagged readings instead of incidents.")
-    ] = False,
-    n: Annotated[int, typer.Option("-n", min=1, help="At most so many.")] = 30,
+    start: Annotated[str, Option("--from", help="Start of the range.")] = "2000-01-01",
+    end: Annotated[str, Option("--to", help="End of the range.")] = "2100-01-01",
+    lineage: Lineage = LIVE,
+    readings: Annotated[bool, Option(help="Single flagged readings instead of incidents.")] = False,
+    n: Annotated[int, Option("-n", min=1, help="At most so many.")] = 30,
 ) -> None:
     """List incidents, those that maintenance suppresses apart, or single anomalies, newest
     first.

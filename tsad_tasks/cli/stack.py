@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated
 
-import typer
+from typer import Option
 
 from devstack import local
 from tsad_tasks.cli.screen import say, table
@@ -17,9 +17,7 @@ OVERVIEW_COLUMNS = (
 
 
 def up(
-    port: Annotated[
-        int, typer.Option(min=1, max=65535, help="Port of the UI on 127.0.0.1.")
-    ] = 8080,
+    port: Annotated[int, Option(min=1, max=65535, help="Port of the UI on 127.0.0.1.")] = 8080,
 ) -> None:
     """Start Postgres and Airflow with its UI; prints the generated password once."""
     from devstack import stack
@@ -60,13 +58,13 @@ def status() -> None:
 def migrate(
     uri: Annotated[
         str | None,
-        typer.Option(help="URI of an owner; default: TSAD_MIGRATE_URI or the embedded server."),
+        Option(help="URI of an owner; default: TSAD_MIGRATE_URI or the embedded server."),
     ] = None,
     writer: Annotated[
-        str | None, typer.Option(help="Login role that the pipeline uses: joins tsad_writer.")
+        str | None, Option(help="Login role that the pipeline uses: joins tsad_writer.")
     ] = None,
     reader: Annotated[
-        str | None, typer.Option(help="Login role that people use: joins tsad_reader.")
+        str | None, Option(help="Login role that people use: joins tsad_reader.")
     ] = None,
 ) -> None:
     """Bring the warehouse to the newest schema."""

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
+from typer import Option
 from upath import UPath
 
 from devstack import local
@@ -18,7 +19,7 @@ from tsad_tasks.base.interval import moment
 from tsad_tasks.champions.champions import RegisterSummary
 from tsad_tasks.champions.queries import rule_results
 from tsad_tasks.cli.ingest import range_run
-from tsad_tasks.cli.options import Dataset, Lineage, lineage_of
+from tsad_tasks.cli.options import LIVE, Dataset, Lineage, lineage_of
 from tsad_tasks.cli.screen import console, say, say_counts, say_markdown, table
 from tsad_tasks.config import config_of
 from tsad_tasks.pipeline.retrain import retrain as run_retraining
@@ -30,11 +31,11 @@ from tsad_tasks.training.retrain import Retraining
 
 def retrain(
     dataset: Dataset,
-    end: Annotated[str, typer.Option("--end", help="End of the rolling training range.")],
-    lineage: Lineage = "live",
-    seed: Annotated[int | None, typer.Option(help="Seed; default: the dataset file's.")] = None,
+    end: Annotated[str, Option("--end", help="End of the rolling training range.")],
+    lineage: Lineage = LIVE,
+    seed: Annotated[int | None, Option(help="Seed; default: the dataset file's.")] = None,
     preview: Annotated[
-        bool, typer.Option("--preview", help="Show what would be learned, and ask.")
+        bool, Option("--preview", help="Show what would be learned, and ask.")
     ] = False,
 ) -> None:
     """Train a challenger on the rolling range; what passes the gate goes into the champion's
@@ -56,9 +57,7 @@ def retrain(
 
 
 def show_retraining(run: Retraining, *, asks: bool) -> list[RegisterSummary]:
-    """Runs a retraining under a line that says how far it is, which makes room for the question
-    whether it may.
-    """
+    """Runs a retraining under a line that says how far it is; asks before it learns."""
     with console.status("training") as shown:
 
         def epoch(number: int, loss: float, validation_loss: float) -> None:

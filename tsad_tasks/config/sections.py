@@ -9,6 +9,7 @@ from typing import Any, Literal
 
 from pydantic import Field, model_validator
 
+from tsad_tasks.base.enums import NewsEvent
 from tsad_tasks.base.settings import DurationS, LastingS, Section, validated, wrong
 from tsad_tasks.base.variants import CHANNELS, SOURCES
 from tsad_tasks.config.checks import (
@@ -589,15 +590,6 @@ class ReportSection(Section):
     page_size: Literal["A4", "letter"] = Field("A4", description="Size of the PDF's pages.")
 
 
-NewsName = Literal["gate_failed", "shadow_failed", "training_stopped", "promoted", "rolled_back"]
-_BAD_NEWS: tuple[NewsName, ...] = (
-    "gate_failed",
-    "shadow_failed",
-    "training_stopped",
-    "rolled_back",
-)
-
-
 class NotificationTarget(Section):
     """Who is told: e-mail addresses, a webhook, or addresses of another channel."""
 
@@ -616,8 +608,8 @@ class NotificationTarget(Section):
     connection: ConnectionId = Field(
         "smtp_default", description="Id of the connection of the mail server or channel."
     )
-    news: list[NewsName] = Field(
-        list(_BAD_NEWS),
+    news: list[NewsEvent] = Field(
+        [one for one in NewsEvent if one is not NewsEvent.PROMOTED],
         description="What it is told of models, beside incidents: all but promoted by default, and "
         "nothing with [].",
     )

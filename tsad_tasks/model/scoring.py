@@ -11,6 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from tsad_tasks.base.enums import HourStatus
 from tsad_tasks.model.features import Scaler, cyclic_time, days_off, derived, held, running_state
 from tsad_tasks.model.spec import FeatureSpec, ModelSpec
 from tsad_tasks.model.tails import top_mean
@@ -33,7 +34,6 @@ from tsad_tasks.model.windows import (
     window_reasons,
 )
 
-SEVERITIES = ("NONE", "LOW", "MEDIUM", "HIGH")
 # Entities are computed together, as many as keep each temporary array in the caches and a long
 # range in memory.
 _CELLS = 1 << 18
@@ -210,14 +210,14 @@ def entity_scores(
 # Of several the first one holds; the order is that of the rules in `hour_status`.
 _STATUSES = np.array(
     [
-        "off",
-        "unknown_entity_scale",
-        "scored",
-        "partial",
-        "inputs_retired",
-        "stale",
-        "gap",
-        "insufficient_history",
+        HourStatus.OFF,
+        HourStatus.UNKNOWN_ENTITY_SCALE,
+        HourStatus.SCORED,
+        HourStatus.PARTIAL,
+        HourStatus.INPUTS_RETIRED,
+        HourStatus.STALE,
+        HourStatus.GAP,
+        HourStatus.INSUFFICIENT_HISTORY,
     ]
 )
 
@@ -262,7 +262,6 @@ def hour_status(
 
 
 __all__ = [
-    "SEVERITIES",
     "InputSet",
     "Scores",
     "Windows",

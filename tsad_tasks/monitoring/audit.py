@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
+from tsad_tasks.base.enums import Lineage
 from tsad_tasks.base.errors import NothingToDo
 from tsad_tasks.config import DatasetConfig
 from tsad_tasks.monitoring.queries import UPSERT_AUDIT
@@ -34,7 +35,7 @@ def week_before(end_at: datetime) -> datetime:
 
 
 def audit_week(
-    store: Store, config: DatasetConfig, *, end_at: datetime, lineage: str = "live"
+    store: Store, config: DatasetConfig, *, end_at: datetime, lineage: str = Lineage.LIVE
 ) -> AuditSummary:
     """Counts the last whole week before `end_at`; once more gives the figures as they are known
     then.

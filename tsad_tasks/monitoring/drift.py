@@ -15,6 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tsad_tasks.base.confidence import stability_index
+from tsad_tasks.base.enums import Lineage
 from tsad_tasks.base.errors import NothingToDo
 from tsad_tasks.base.interval import hour_floor
 from tsad_tasks.config import DatasetConfig
@@ -43,7 +44,7 @@ class DriftSummary:
 
 
 def measure_drift(
-    store: Store, config: DatasetConfig, *, end_at: datetime, lineage: str = "live"
+    store: Store, config: DatasetConfig, *, end_at: datetime, lineage: str = Lineage.LIVE
 ) -> DriftSummary:
     """Measures the last whole week before `end_at` against what its last champions were trained on.
 
@@ -150,7 +151,7 @@ class _Week:
 
 
 def retrain_if_drifted(
-    store: Store, config: DatasetConfig, *, end_at: datetime, lineage: str = "live"
+    store: Store, config: DatasetConfig, *, end_at: datetime, lineage: str = Lineage.LIVE
 ) -> DriftSummary:
     """Task `retrain_early`: goes on only where readings drifted beyond `drift.retrain_above`.
 

@@ -7,18 +7,18 @@ from dataclasses import asdict, dataclass
 from datetime import datetime
 from typing import Any
 
-from tsad_tasks.base.enums import Decision, Outcome, Stage
+from tsad_tasks.base.enums import NewsEvent, Outcome, Stage
 from tsad_tasks.base.rule import RuleResult
 from tsad_tasks.text.formats import period_text, share_text, stamp_text
 from tsad_tasks.text.rules import failure
 
 Payload = dict[str, Any]
-_SUBJECTS = {
-    "gate_failed": "version {version} failed the gate",
-    "shadow_failed": "version {version} failed in the shadow",
-    "training_stopped": "a training was stopped",
-    "promoted": "version {version} is champion",
-    "rolled_back": "rolled back to version {version}",
+_SUBJECTS: dict[str, str] = {
+    NewsEvent.GATE_FAILED: "version {version} failed the gate",
+    NewsEvent.SHADOW_FAILED: "version {version} failed in the shadow",
+    NewsEvent.TRAINING_STOPPED: "a training was stopped",
+    NewsEvent.PROMOTED: "version {version} is champion",
+    NewsEvent.ROLLED_BACK: "rolled back to version {version}",
 }
 NEWS = frozenset(_SUBJECTS)
 # Shown to people, never run from here.
@@ -32,10 +32,17 @@ _TRAINING_SQL = (
 HISTORY_SQL = (
     "SELECT * FROM tsad.v_model_history WHERE dataset = '$dataset' ORDER BY decided_at DESC"
 )
-_SQL = {"gate_failed": _RULES_SQL, "shadow_failed": _RULES_SQL, "training_stopped": _TRAINING_SQL}
-_COMMANDS = {
-    "training_stopped": ("tsad explore $dataset --training", "tsad retrain $dataset --preview"),
-    "promoted": ("tsad models $dataset --history", 'tsad rollback $dataset --why "…"'),
+_SQL: dict[str, str] = {
+    NewsEvent.GATE_FAILED: _RULES_SQL,
+    NewsEvent.SHADOW_FAILED: _RULES_SQL,
+    NewsEvent.TRAINING_STOPPED: _TRAINING_SQL,
+}
+_COMMANDS: dict[str, tuple[str, ...]] = {
+    NewsEvent.TRAINING_STOPPED: (
+        "tsad explore $dataset --training",
+        "tsad retrain $dataset --preview",
+    ),
+    NewsEvent.PROMOTED: ("tsad models $dataset --history", 'tsad rollback $dataset --why "…"'),
 }
 
 
@@ -91,7 +98,7 @@ def news_payload(dataset: str, zone: str, news: News) -> Payload:
     payload["commands"] = [command.replace("$dataset", dataset) for command in commands]
     subject = news_subject(payload)
     told = subject[0].upper() + subject[1:]
-    if news.event in ("promoted", "rolled_back"):
+    if news.event in (NewsEvent.PROMOTED, NewsEvent.ROLLED_BACK):
         former = news.former_version
         instead = f", in the place of version {former}" if former else ""
         sentence = f"{told}, from {_stamp(payload, 'valid_from')} on{instead}."
@@ -146,13 +153,13 @@ def news_lines(payload: Payload) -> list[str]:
 def failed_rule(event: str, rule: Mapping[str, Any]) -> str:
     """A rule that was not met, with its numbers; JSON has infinity and NaN as text.
 
-    >>> failed_rule(Decision.GATE_FAILED, {"rule": "point_share", "value": 0.2, "limit": 0.9, "champion": None, "note": "share found"})
+    >>> failed_rule(NewsEvent.GATE_FAILED, {"rule": "point_share", "value": 0.2, "limit": 0.9, "champion": None, "note": "share found"})
     '  point_share: 0.200, limit at least 0.900 (share found)'
     """
     value, limit, champion = (
         None if rule[name] is None else float(rule[name]) for name in ("value", "limit", "champion")
     )
-    stage = Stage.GATE if event == Decision.GATE_FAILED else Stage.SHADOW
+    stage = Stage.GATE if event == NewsEvent.GATE_FAILED else Stage.SHADOW
     failed = RuleResult(
         rule["rule"], Outcome.FAILED, value, limit, champion, rule["note"], stage=stage
     )

@@ -1,6 +1,4 @@
-"""What each step of each run did, as a row of `run_status`: counts when it worked, the family of
-the error when not.
-"""
+"""A row of `run_status` for each task of a run: its counts, or the family of its error."""
 
 from __future__ import annotations
 
@@ -98,4 +96,4 @@ def _write(
     with store.transaction():
         dataset_id, seconds = upsert_dataset(store, config).dataset_id, time.monotonic() - began
         more = {"dataset_id": dataset_id, "counts": counts, "seconds": seconds}
-        store.execute(UPSERT_RUN_STATUS, row | more)
+        store.execute(UPSERT_RUN_STATUS, **row, **more)

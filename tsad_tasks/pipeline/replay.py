@@ -18,6 +18,7 @@ from typing import Any
 
 from upath import UPath
 
+from tsad_tasks.base.enums import Lineage
 from tsad_tasks.base.errors import BadInput, NothingToDo
 from tsad_tasks.base.interval import HOUR, hour_ceil, hours_later
 from tsad_tasks.champions.champions import ChampionChange, RegisterSummary
@@ -32,8 +33,8 @@ from tsad_tasks.storage.datasets import select_dataset
 from tsad_tasks.storage.store import Store
 from tsad_tasks.training.retrain import Retraining
 
-LINEAGE = "replay"
-BY = "replay"
+LINEAGE = Lineage.REPLAY
+BY = str(Lineage.REPLAY)
 Say = Callable[[str], None]
 Advance = Callable[[datetime], None]
 

@@ -1,6 +1,4 @@
-"""Task `rescore`: a range scored again as of then, or by a version of one's choice beside the rows
-that people see.
-"""
+"""Task `rescore`: a range scored again as of then, or by another version beside it."""
 
 from __future__ import annotations
 
@@ -9,6 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
+from tsad_tasks.base.enums import Lineage
 from tsad_tasks.base.errors import BadInput
 from tsad_tasks.base.interval import day_chunks, hour_ceil, hour_floor
 from tsad_tasks.champions.champions import champion_periods, locked_model
@@ -39,11 +38,9 @@ def rescore_as_of(
     *,
     start_at: datetime,
     end_at: datetime,
-    lineage: str = "live",
+    lineage: str = Lineage.LIVE,
 ) -> RescoreSummary:
-    """Reads [start_at, end_at) again, a day at a time, and scores what has changed with the
-    champion of each hour.
-    """
+    """Reads [start_at, end_at) again, day by day, and scores changes by each hour's champion."""
     ingested, scored = IngestSummary(), ScoreSummary()
     for first_at, last_at in day_chunks(hour_floor(start_at), hour_ceil(end_at)):
         span: dict[str, Any] = {"start_at": first_at, "end_at": last_at}

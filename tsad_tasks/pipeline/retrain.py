@@ -5,7 +5,6 @@ other rooms do: `ingest_history` and `register`.
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import asdict
 from typing import TYPE_CHECKING
 
 from tsad_tasks.champions.champions import RegisterSummary, register_model
@@ -46,17 +45,6 @@ def register(run: Retraining) -> list[RegisterSummary]:
                 freeze_references(run.store, run.lineage, summary.model_id, levels)
         summaries.append(summary)
     return summaries
-
-
-TASKS: dict[str, Callable[[Retraining], Count]] = {
-    "exclusions": find_exclusions,
-    "features": make_features,
-    "windows": make_windows,
-    "train": train,
-    "calibrate": calibrate,
-    "gate": gate,
-    "register": lambda run: {"models": [asdict(summary) for summary in register(run)]},
-}
 
 
 def retrain(

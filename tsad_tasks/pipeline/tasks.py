@@ -12,6 +12,7 @@ import os
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
+from tsad_tasks.base.enums import Lineage, TrainingDecision
 from tsad_tasks.base.errors import BadInput, NothingToDo
 from tsad_tasks.base.interval import moment
 from tsad_tasks.config import DatasetConfig
@@ -92,7 +93,7 @@ def incidents(store: Store, run: TaskRun) -> Any:
 @does(Task("score", "notify", trigger_rule=NONE_FAILED))
 def notify(store: Store, run: TaskRun) -> Any:
     """Tells the dataset's targets of live incidents; see v_notification."""
-    if run.lineage != "live" or (run.is_backfill and not run.params["notify"]):
+    if run.lineage != Lineage.LIVE or (run.is_backfill and not run.params["notify"]):
         raise NothingToDo("Replays notify nobody, and backfills only with notify: true.")
     from tsad_tasks.notifications import notify
 
@@ -103,9 +104,7 @@ def notify(store: Store, run: TaskRun) -> Any:
 
 
 def retraining(store: Store, run: TaskRun) -> Retraining:
-    """The retraining whose range ends with the run's interval, or where its form says; a backfill
-    writes to `replay`.
-    """
+    """The retraining that ends with the interval, or where the form says; backfills are replays."""
     from tsad_tasks.training.retrain import Retraining
 
     end, folder = run.params["end"], run_folder(run.dag_id, run.run_id)
@@ -115,7 +114,7 @@ def retraining(store: Store, run: TaskRun) -> Retraining:
         moment(end) if end else run.span["end_at"],
         folder,
         artifacts_root(),
-        lineage="replay" if run.is_backfill else run.lineage,
+        lineage=Lineage.REPLAY if run.is_backfill else run.lineage,
         seed=run.params["seed"],
     )
 
@@ -160,7 +159,7 @@ def preview(store: Store, run: TaskRun) -> Any:
     from tsad_tasks.reporting.exploration.preview import preview_run
 
     made = retraining(store, run)
-    if made.lineage != "live":
+    if made.lineage != Lineage.LIVE:
         raise NothingToDo("Nobody is asked about a replay.")
     return preview_run(made)
 
@@ -173,7 +172,7 @@ _TRAINING_FORM = {"windows": "windows", "answer": "approve"}
 @does(
     Task(
         "retrain",
-        "approved",
+        TrainingDecision.APPROVED,
         trigger_rule=NONE_FAILED,
         takes=_TRAINING_FORM,
         when=asks_before_training,
@@ -197,9 +196,7 @@ def approved(store: Store, run: TaskRun) -> Any:
 
 
 def answered_by(answer: dict[str, Any] | None) -> str | None:
-    """Name of the person who filled in a form; None where there was none, or its default was
-    taken.
-    """
+    """Name of the person who filled in a form; None where nobody did."""
     user = answer and answer.get("responded_by_user")
     return str(user["name"]) if user else None
 
@@ -247,11 +244,11 @@ def evaluate(store: Store, run: TaskRun) -> Any:
     return evaluate_run(retraining(store, run))
 
 
-# Beside `evaluate` and not after it, lest it hides what failed: a run is as green as its last tasks.
+# Beside `evaluate`, not after it, lest it hides what failed: a run is as green as its last tasks.
 @does(Task("retrain", "notify", trigger_rule=ALL_DONE, after=("register",)))
 def notify_of_models(store: Store, run: TaskRun) -> Any:
     """Tells the dataset's targets what was decided on models; see v_notification."""
-    if run.lineage != "live" or run.is_backfill:
+    if run.lineage != Lineage.LIVE or run.is_backfill:
         # Of a backfill the next scheduled run tells.
         raise NothingToDo("Replays and backfills notify nobody.")
     from tsad_tasks.notifications import notify
@@ -404,13 +401,8 @@ def tasks_of(dag: str, config: DatasetConfig) -> list[Task]:
 def tasks_page() -> str:
     """docs/tasks.md: every task of every DAG."""
     dags = dict.fromkeys(task.dag for task in TASKS)
-    lines = [
-        "# Tasks",
-        "",
-        "Printed from the table in tsad_tasks/pipeline/tasks.py:",
-        "`python -m tsad_tasks.pipeline.tasks > docs/tasks.md`. A task in *italics* is there where the",
-        "dataset file asks for it.",
-    ]
+    how = "Printed from tsad_tasks/pipeline/tasks.py by `python -m tsad_tasks.pipeline.tasks`."
+    lines = ["# Tasks", "", how, "A task in *italics* is there where the dataset file asks for it."]
     for dag in dags:
         title = "tsad.maintain" if dag == "maintain" else f"<dataset>.{dag}"
         lines += ["", f"## `{title}`", "", "| task | what it does |", "|---|---|"]

@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 from upath import UPath
 
+from tsad_tasks.base.enums import HourStatus, Lineage
 from tsad_tasks.base.errors import BundleError
 from tsad_tasks.base.interval import from_unix_s, hours_later, unix_s
 from tsad_tasks.config import DatasetConfig
@@ -56,7 +57,7 @@ def build_features(
     start_at: datetime,
     end_at: datetime,
     folder: UPath,
-    lineage: str = "live",
+    lineage: str = Lineage.LIVE,
     n_shards: int = 1,
 ) -> FeatureSummary:
     """Feature files of all jobs of [start_at, end_at), in `folder`."""
@@ -122,7 +123,7 @@ def mark_unchampioned(store: Store, lineage: str, plan: Plan) -> None:
         lineage,
         ids,
         hours,
-        ["no_champion"] * len(ids),
+        [HourStatus.NO_CHAMPION] * len(ids),
         "No model was champion at this hour.",
     )
 
@@ -148,7 +149,7 @@ def mark_failed(store: Store, job: Job, message: str) -> None:
     pairs = np.argwhere(job.targets)
     ids = [job.entity_ids[entity] for entity, _ in pairs]
     hours = [hours_later(job.first_at, int(hour)) for _, hour in pairs]
-    write_unscored_hours(store, job.lineage, ids, hours, ["failed"] * len(ids), message)
+    write_unscored_hours(store, job.lineage, ids, hours, [HourStatus.FAILED] * len(ids), message)
 
 
 def load_model(champion: Champion) -> tuple[ModelSpec, Bundle]:

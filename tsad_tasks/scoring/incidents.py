@@ -13,6 +13,7 @@ from itertools import chain, groupby
 import numpy as np
 from numpy.typing import NDArray
 
+from tsad_tasks.base.enums import Lineage, severity_rank
 from tsad_tasks.base.interval import from_unix_s, unix_s
 from tsad_tasks.config import AlarmPolicy, DatasetConfig
 from tsad_tasks.feedback.maintenance import suppress_incidents
@@ -35,7 +36,6 @@ from tsad_tasks.storage.store import Store, columns
 from tsad_tasks.text.sentence import incident_sentence
 
 Attributions = dict[tuple[int, datetime], TopAttribution]
-_RANK = {"LOW": 1, "MEDIUM": 2, "HIGH": 3}
 
 
 @dataclass(frozen=True)
@@ -59,7 +59,7 @@ def build_incidents(
     *,
     start_at: datetime,
     end_at: datetime,
-    lineage: str = "live",
+    lineage: str = Lineage.LIVE,
 ) -> IncidentSummary:
     """Incidents of all chains of flags that touch [start_at, end_at), as the flags are now; also
     the shadow's.
@@ -248,7 +248,7 @@ class _Merge:
             last_flag_at=flags[span.last].at,
             n_flags=span.n_flags,
             kind=self._kind(inside),
-            severity=max((flag.severity for flag in inside), key=_RANK.__getitem__),
+            severity=max((flag.severity for flag in inside), key=severity_rank),
             peak_score=peak.score,
             peak_at=peak.at,
             top_channel_id=top.channel_id if top else None,

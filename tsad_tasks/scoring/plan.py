@@ -14,6 +14,7 @@ from datetime import datetime
 import numpy as np
 from numpy.typing import NDArray
 
+from tsad_tasks.base.enums import Lineage
 from tsad_tasks.base.interval import from_unix_s, hour_ceil, hour_floor, hours_later, unix_s
 from tsad_tasks.config import DatasetConfig
 from tsad_tasks.ingest.queries import SELECT_FIRST_HOURS, SELECT_INGEST_HOURS
@@ -31,7 +32,7 @@ from tsad_tasks.storage.datasets import DatasetRow, select_entities, upsert_data
 from tsad_tasks.storage.scores import READ_SCORE_DIGESTS, read_digests
 from tsad_tasks.storage.store import Store
 
-VISIBLE_LINEAGES = ("live", "replay")
+VISIBLE_LINEAGES = frozenset(Lineage)
 _PENDING_SALT = 0x2545F4914F6CDD1D
 
 SHADOW_SUFFIX = "/shadow"
@@ -413,7 +414,7 @@ def history_s(
     *,
     start_at: datetime,
     end_at: datetime,
-    lineage: str = "live",
+    lineage: str = Lineage.LIVE,
 ) -> int:
     """How far before the interval the scores of its champions look back; 0 without a champion."""
     with store.transaction():

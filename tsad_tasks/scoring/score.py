@@ -13,13 +13,13 @@ from typing import Any, cast
 import numpy as np
 from numpy.typing import NDArray
 
+from tsad_tasks.base.enums import Lineage, Severity
 from tsad_tasks.base.errors import BundleError, Unavailable
 from tsad_tasks.base.interval import hours_later, unix_s
 from tsad_tasks.config import DatasetConfig
 from tsad_tasks.detectors.base import Detector, as_shares
 from tsad_tasks.detectors.folding.fold import FoldDetector, at_ends, channel_weights
 from tsad_tasks.model.scoring import (
-    SEVERITIES,
     Windows,
     combined_errors,
     entity_scores,
@@ -102,7 +102,7 @@ def score_interval(
     *,
     start_at: datetime,
     end_at: datetime,
-    lineage: str = "live",
+    lineage: str = Lineage.LIVE,
     entity_names: Sequence[str] | None = None,
     n_attempts: int = 0,
 ) -> ScoreSummary:
@@ -482,13 +482,14 @@ class _Hours:
     def anomaly_rows(self) -> AnomalyRows:
         """One row per flagged step of the targets."""
         entity, step = np.nonzero(self.flags)
+        names = [one.value for one in Severity]
         return AnomalyRows(
             entity_ids=np.array(self.job.entity_ids)[entity],
             times_s=self._times(step),
             kind=[
                 "collective" if found else "point" for found in self.scores.collective[entity, step]
             ],
-            severity=[SEVERITIES[level] for level in self.scores.severity[entity, step]],
+            severity=[names[level - 1] for level in self.scores.severity[entity, step]],
             error=self.errors[entity, step],
             threshold=self.scores.thresholds[entity, step],
             score=self.scores.scores[entity, step],

@@ -1,25 +1,35 @@
-"""Brings a warehouse to the newest schema, with Alembic over numbered SQL files."""
+"""Brings a warehouse to the newest schema: numbered migrations in order, by Alembic, and then the views
+and functions of sql/public.
+"""
 
 from __future__ import annotations
 
 from pathlib import Path
+from typing import cast
 
-import psycopg2
 from alembic import command
 from alembic.config import Config
-from sqlalchemy import Connection, Engine, create_engine, text
+from psycopg2 import errors, sql
+from psycopg2.extensions import connection as Connection
+from sqlalchemy import Connection as SqlConnection
+from sqlalchemy import create_engine
 from sqlalchemy.exc import ProgrammingError
 from sqlalchemy.pool import NullPool
 
 from tsad_tasks.base.errors import BadInput
 from tsad_tasks.storage.database import connect, without_password
+from tsad_tasks.storage.public import SELECT_GRANTS, put_in_place
+from tsad_tasks.storage.store import Query, Statement, Store
 
-_SCHEMA = Path(__file__).parents[2] / "sql" / "schema"
+_MIGRATIONS = Path(__file__).parents[2] / "sql" / "migrations"
 _MIGRATION_LOCK = 7_105_001
+LOCK_MIGRATIONS = Statement("storage/lock_migrations")
+SELECT_REVISION = Query("storage/select_revision", str)
+GRANT_GROUP = Statement("storage/grant_group")
 
 
 def migrate(uri: str, *, writer: str | None = None, reader: str | None = None) -> str:
-    """Name of the newest revision, after bringing the warehouse at `uri` to it.
+    """Name of the newest revision, after bringing the warehouse at `uri` to it, all or nothing.
 
     Parameters
     ----------
@@ -29,7 +39,8 @@ def migrate(uri: str, *, writer: str | None = None, reader: str | None = None) -
     Raises
     ------
     BadInput
-        The login may not create what a warehouse needs, or a login role does not exist.
+        The login may not create what a warehouse needs, a login role does not exist, or something
+        that is not ours depends on what has to change.
     AccessDenied, Unavailable
         As `database.connect`.
     """
@@ -37,46 +48,59 @@ def migrate(uri: str, *, writer: str | None = None, reader: str | None = None) -
         "postgresql+psycopg2://", creator=lambda: connect(uri), poolclass=NullPool
     )
     try:
-        return _migrate(engine, writer, reader)
-    except (psycopg2.errors.InsufficientPrivilege, ProgrammingError) as error:
-        if not isinstance(getattr(error, "orig", error), psycopg2.errors.InsufficientPrivilege):
+        with engine.connect() as opened:
+            connection = cast(Connection, opened.connection.driver_connection)
+            store = Store(connection)
+            with store.transaction():
+                store.execute(LOCK_MIGRATIONS, key=_MIGRATION_LOCK)
+            # Alembic leaves a transaction to whoever began it.
+            with opened.begin():
+                granted = store.rows(SELECT_GRANTS)
+                upgrade(opened, "head")
+                put_in_place(connection)
+                with connection.cursor() as cursor:
+                    for statement in granted:
+                        cursor.execute(statement)
+            for group, login in (("tsad_writer", writer), ("tsad_reader", reader)):
+                if login is not None:
+                    _grant(connection, group, login)
+            return store.one(SELECT_REVISION)
+    except errors.DependentObjectsStillExist as error:
+        raise BadInput(
+            "Expected nothing that depends on what the upgrade has to drop. Received: "
+            f"{'; '.join(str(error.diag.message_detail).splitlines())}. Drop it, upgrade, and make "
+            "it anew."
+        ) from error
+    except (errors.InsufficientPrivilege, ProgrammingError) as error:
+        if not isinstance(getattr(error, "orig", error), errors.InsufficientPrivilege):
             raise
         raise BadInput(
             "Expected a login that may create extensions, schemas and roles at "
-            f"{without_password(uri)}. "
-            f"Received: {_first_line(error)}."
+            f"{without_password(uri)}. Received: {_first_line(error)}."
         ) from error
     finally:
         engine.dispose()
 
 
-def _migrate(engine: Engine, writer: str | None, reader: str | None) -> str:
-    with engine.connect() as connection:
-        connection.execute(text("SELECT pg_advisory_lock(:key)"), {"key": _MIGRATION_LOCK})
-        connection.commit()
-        options = Config()
-        options.set_main_option("script_location", str(_SCHEMA))
-        options.set_main_option("path_separator", "os")
-        options.attributes["connection"] = connection
-        command.upgrade(options, "head")
-        connection.commit()
-        _grant(connection, "tsad_writer", writer)
-        _grant(connection, "tsad_reader", reader)
-        return str(connection.execute(text("SELECT version_num FROM tsad_version")).scalar_one())
+def upgrade(opened: SqlConnection, revision: str) -> None:
+    """Runs the migrations up to a revision."""
+    options = Config()
+    options.set_main_option("script_location", str(_MIGRATIONS))
+    options.set_main_option("path_separator", "os")
+    options.attributes["connection"] = opened
+    command.upgrade(options, revision)
 
 
-def _grant(connection: Connection, group: str, login: str | None) -> None:
-    if login is None:
-        return
-    quoted = connection.dialect.identifier_preparer.quote(login)
+def _grant(connection: Connection, group: str, login: str) -> None:
+    names = {"group": sql.Identifier(group), "login": sql.Identifier(login)}
     try:
-        connection.execute(text(f"GRANT {group} TO {quoted}"))
-    except ProgrammingError as error:
+        with connection, connection.cursor() as cursor:
+            cursor.execute(sql.SQL(GRANT_GROUP.text).format(**names))
+    except errors.UndefinedObject as error:
         raise BadInput(
             "Expected login roles that exist, for --writer and --reader. Received: "
             f"{_first_line(error)}."
         ) from error
-    connection.commit()
 
 
 def _first_line(error: Exception) -> str:

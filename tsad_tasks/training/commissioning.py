@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from tsad_tasks.base.enums import Verdict
 from tsad_tasks.base.interval import from_unix_s, unix_s
 from tsad_tasks.config import DatasetConfig
 from tsad_tasks.model.features import fit_scaler
@@ -128,7 +129,7 @@ class Commissioning:
         return cls(
             {channel.name: channel.channel_id for channel in channels},
             {(one.entity_id, one.channel_id): one for one in references},
-            [one for one in verdicts if one.verdict == "new_normal"],
+            [one for one in verdicts if one.verdict == Verdict.NEW_NORMAL],
         )
 
     def levels(

@@ -12,6 +12,7 @@ from datetime import datetime, timedelta
 import numpy as np
 from numpy.typing import NDArray
 
+from tsad_tasks.base.enums import Lineage, Verdict
 from tsad_tasks.base.interval import from_unix_s, unix_s
 from tsad_tasks.base.spans import Span, merged, without
 from tsad_tasks.config import DatasetConfig
@@ -36,8 +37,8 @@ from tsad_tasks.training.reader import (
 
 # An event that was expected is no fault, yet not how the machine runs either: that is what
 # new_normal says.
-LEFT_OUT_VERDICTS = ("confirmed", "expected", "sensor_fault")
-LEARNED_VERDICTS = ("false_alarm", "new_normal")
+LEFT_OUT_VERDICTS = (Verdict.CONFIRMED, Verdict.EXPECTED, Verdict.SENSOR_FAULT)
+LEARNED_VERDICTS = (Verdict.FALSE_ALARM, Verdict.NEW_NORMAL)
 _MARGIN = timedelta(seconds=LABEL_MARGIN_S)
 _HIGH = 3
 
@@ -84,7 +85,11 @@ def _without(old: StandingVerdict, later: StandingVerdict) -> list[StandingVerdi
 
 
 def exclusions_of(
-    store: Store, config: DatasetConfig, scope: Scope, span: TrainingRange, lineage: str = "live"
+    store: Store,
+    config: DatasetConfig,
+    scope: Scope,
+    span: TrainingRange,
+    lineage: str = Lineage.LIVE,
 ) -> list[Exclusion]:
     """Ranges that a training leaves out, a row each, with the reason.
 
@@ -228,7 +233,7 @@ class _Search:
         others = [one.span for one in self._said_of(entity_id, LEFT_OUT_VERDICTS)]
         spans = [
             (one.end_at, one.learned_at or self._span.end_at)
-            for one in self._said_of(entity_id, ("new_normal",))
+            for one in self._said_of(entity_id, (Verdict.NEW_NORMAL,))
         ]
         return [
             part for start, end in spans if start < end for part in without((start, end), others)

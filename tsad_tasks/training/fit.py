@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 from upath import UPath
 
+from tsad_tasks.base.enums import Lineage
 from tsad_tasks.base.errors import BadInput
 from tsad_tasks.base.interval import from_unix_s, unix_s
 from tsad_tasks.config import DatasetConfig, deprecations_of
@@ -319,7 +320,7 @@ def _warm_start(run: Retraining, scope: Scope) -> Detector | None:
     if name == "champion":
         champion = run.champion(scope)
     else:
-        champion = champion_at(run.store, name, 0, "live", run.span.end_at)
+        champion = champion_at(run.store, name, 0, Lineage.LIVE, run.span.end_at)
         if champion is None:
             raise BadInput(
                 f"training.warm_start_from: Expected a dataset with a champion. Received: {name}, "

@@ -15,6 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tsad_tasks.base.clock import utc_now
+from tsad_tasks.base.enums import TrainingDecision
 from tsad_tasks.base.errors import BadInput, NothingToDo
 from tsad_tasks.storage.datasets import select_dataset
 from tsad_tasks.training.commissioning import Commissioning
@@ -85,7 +86,9 @@ def find_exclusions(run: Retraining) -> Count:
                 "left_out": json.dumps({name: share for name, _, share in left_out.ranking()}),
                 "jumps": "[]",
             }
-            write_training_decision(run, "stopped", "exclusions", reason, utc_now(), shown)
+            write_training_decision(
+                run, TrainingDecision.STOPPED, "exclusions", reason, utc_now(), shown
+            )
             raise BadInput(reason)
         folder.write_json("survey", survey.to_json())
     run.plan(scopes)

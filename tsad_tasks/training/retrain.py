@@ -18,6 +18,7 @@ from typing import Any
 from numpy.typing import NDArray
 from upath import UPath
 
+from tsad_tasks.base.enums import Lineage
 from tsad_tasks.config import DatasetConfig
 from tsad_tasks.detectors.base import make_folder
 from tsad_tasks.storage.datasets import select_dataset
@@ -73,7 +74,7 @@ class Retraining:
     end_at: datetime
     folder: UPath
     artifacts: UPath
-    lineage: str = "live"
+    lineage: str = Lineage.LIVE
     seed: int | None = None
 
     @property

@@ -60,8 +60,9 @@ from tsad_tasks.reporting.evaluation.judged_readings import (
 )
 from tsad_tasks.reporting.evaluation.pages import evaluation_bytes
 from tsad_tasks.reporting.evaluation.words import headline_text
-from tsad_tasks.reporting.exploration.explore import newest_end, preview_of
+from tsad_tasks.reporting.exploration.explore import newest_end
 from tsad_tasks.reporting.exploration.statistics import histogram
+from tsad_tasks.reporting.exploration.training_preview import preview_of
 from tsad_tasks.reporting.period.models import threshold_text
 from tsad_tasks.storage.artifacts import place
 from tsad_tasks.storage.datasets import select_dataset, select_entities

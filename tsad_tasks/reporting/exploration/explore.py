@@ -1,10 +1,9 @@
-"""What the readings of a dataset look like, and what a training would learn; reads only."""
+"""What the readings of a dataset look like, of the warehouse or of the source; reads only."""
 
 from __future__ import annotations
 
-import math
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Sequence
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import TypeVar
 
@@ -12,27 +11,22 @@ import numpy as np
 from numpy.typing import NDArray
 from upath import UPath
 
+from tsad_tasks.base.enums import Lineage
 from tsad_tasks.base.errors import BadInput
 from tsad_tasks.base.interval import day_chunks, from_unix_s, hour_ceil, unix_s, whole_hours
 from tsad_tasks.config import DatasetConfig
 from tsad_tasks.detectors.base import make_folder
-from tsad_tasks.detectors.bundle import read_bundle
 from tsad_tasks.ingest.accepted_rows import accepted_rows
 from tsad_tasks.ingest.queries import SELECT_LABELS, SELECT_LEDGER_ENDS
 from tsad_tasks.ingest.sources.base import open_source
 from tsad_tasks.ingest.tally import Tally
 from tsad_tasks.model.evaluation import runs
-from tsad_tasks.model.features import Scaler
 from tsad_tasks.model.periods import autocorrelation, dominant_period, varies
-from tsad_tasks.model.spec import ModelSpec
 from tsad_tasks.reporting.drawing.document import write_whole
 from tsad_tasks.reporting.drawing.thinning import thinned
 from tsad_tasks.reporting.exploration.content import (
-    ChannelPreview,
     ChannelView,
-    ExcludedRange,
     ExplorationContent,
-    Jump,
     KeySeries,
     LabelRange,
     TrainingPreview,
@@ -41,42 +35,21 @@ from tsad_tasks.reporting.exploration.pages import exploration_bytes
 from tsad_tasks.reporting.exploration.statistics import (
     channel_summary,
     correlations,
-    distance_of_distributions,
-    extreme,
     histogram,
     missing_shares,
 )
 from tsad_tasks.scoring.queries import SELECT_FLAGS, SELECT_LATEST_SCORED_HOUR
-from tsad_tasks.storage.artifacts import place
 from tsad_tasks.storage.datasets import select_dataset, select_entities, select_layouts
 from tsad_tasks.storage.readings import read_blocks
 from tsad_tasks.storage.store import Store
-from tsad_tasks.training.exclusions import (
-    LeftOut,
-    counted,
-    exclusions_of,
-    extreme_values,
-    left_out,
-)
-from tsad_tasks.training.kept import prepare_training
-from tsad_tasks.training.queries import SELECT_CHAMPION_AT, Exclusion
 from tsad_tasks.training.reader import (
-    Scope,
-    TrainingRange,
-    TrainingReader,
     evenly,
-    feature_spec_of,
-    training_range,
-    training_scopes,
 )
-from tsad_tasks.training.retrain import Retraining
-from tsad_tasks.training.survey import scales_of, surveyed
 
 Number = TypeVar("Number", bound=np.generic)
 
 MAX_ENTITIES = 24
 MAX_SERIES = 6
-MAX_JUMPS = 5
 FAR_AWAY = datetime(2200, 1, 1, tzinfo=UTC)
 MAX_LAG_S = 8 * 86400
 SERIES_POINTS = 1000
@@ -167,14 +140,14 @@ def warehouse_readings(
             SELECT_LABELS, dataset_id=dataset.dataset_id, start_at=start_at, end_at=end_at
         )
         flags = store.rows(
-            SELECT_FLAGS, lineage="live", entity_ids=ids, start_at=start_at, end_at=end_at
+            SELECT_FLAGS, lineage=Lineage.LIVE, entity_ids=ids, start_at=start_at, end_at=end_at
         )
         is_scored = (
             store.one(
                 SELECT_LATEST_SCORED_HOUR,
                 dataset_id=dataset.dataset_id,
                 scope_entity_id=0,
-                lineage="live",
+                lineage=Lineage.LIVE,
             )
             is not None
         )
@@ -366,205 +339,6 @@ def _key_series(found: Explored, channels: Sequence[ChannelView]) -> tuple[KeySe
             shown = times[kept].astype("datetime64[s]")
             series.append(KeySeries(name, view.name, view.unit, shown, values[kept]))
     return tuple(series[:MAX_SERIES])
-
-
-def training_preview(
-    store: Store, config: DatasetConfig, end_at: datetime, lineage: str = "live"
-) -> TrainingPreview:
-    """What a training of a lineage that ends at `end_at` would learn from, all entities together.
-
-    Raises
-    ------
-    NothingToDo
-        When the dataset has no entity yet.
-    BadInput
-        When there are too few running hours to train.
-    """
-    with store.transaction():
-        span, scope = training_range(config, end_at), _whole_scope(store, config)
-        exclusions = exclusions_of(store, config, scope, span, lineage)
-        reader = TrainingReader.of_store(store, config, span, exclusions)
-        survey = surveyed(reader, scope)
-        scales = scales_of(config, span, survey)
-        prepared = prepare_training(reader, scope, scales)
-        if not reader.folds:
-            exclusions = [*exclusions, *extreme_values(prepared.n_extreme.tolist(), scope, span)]
-        counts = len(prepared.ends), prepared.n_available
-        lost = survey.left_out.with_extremes(exclusions)
-        preview = preview_of(reader, scope, exclusions, scales.running_hours, counts, lost)
-        return replace(preview, jumps=jumps(store, config, span, scales.own, lineage))
-
-
-def prepared_preview(run: Retraining) -> TrainingPreview:
-    """The same of a retraining whose windows are made: from its files."""
-    names: dict[int, str] = {}
-    exclusions: list[Exclusion] = []
-    hours: dict[str, float] = {}
-    own: dict[str, Scaler] = {}
-    lost, n_windows, n_available = LeftOut(0, 0, {}), 0, 0
-    for scope, folder in run.scopes():
-        survey, scales = folder.survey(), folder.scales()
-        with folder.kept(run.config) as (kept, _, _):
-            counts = kept.n_windows, kept.n_available, kept.n_extreme
-        n_windows, n_available = n_windows + counts[0], n_available + counts[1]
-        exclusions += survey.exclusions
-        if counts[2]:
-            exclusions += extreme_values(counts[2], scope, run.span)
-        lost += survey.left_out
-        hours |= scales.running_hours
-        own |= scales.own
-        names |= {key: name for name, key in scope.entities}
-    scope = Scope(0, "all", tuple(sorted((name, key) for key, name in names.items())))
-    reader = TrainingReader.of_store(run.store, run.config, run.span, exclusions)
-    lost = lost.with_extremes(exclusions)
-    preview = preview_of(reader, scope, exclusions, hours, (n_windows, n_available), lost)
-    return replace(preview, jumps=jumps(run.store, run.config, run.span, own, run.lineage))
-
-
-def jumps(
-    store: Store,
-    config: DatasetConfig,
-    span: TrainingRange,
-    own: Mapping[str, Scaler],
-    lineage: str,
-) -> tuple[Jump, ...]:
-    """The channels that moved most since the champion was trained, of entities with their own scale
-    then and now.
-    """
-    dataset_id = select_dataset(store, config.dataset).dataset_id
-    found: list[Jump] = []
-    for scope in training_scopes(store, config):
-        champion = store.first(
-            SELECT_CHAMPION_AT,
-            dataset_id=dataset_id,
-            scope_entity_id=scope.entity_id,
-            lineage=lineage,
-            at=span.end_at,
-        )
-        if champion is not None:
-            bundle = read_bundle(place(champion.artifact_uri), expected_sha256=champion.sha256)
-            former = ModelSpec.from_json(bundle.spec)
-            both = [name for name, _ in scope.entities if name in former.scalers and name in own]
-            found += [
-                jump
-                for name in both
-                for jump in _jumps_of(name, config.channel_names, former, own[name])
-            ]
-    return tuple(sorted(found, key=lambda jump: -abs(jump.shift))[:MAX_JUMPS])
-
-
-def _jumps_of(
-    entity: str, channel_names: Sequence[str], former: ModelSpec, scaler: Scaler
-) -> Iterator[Jump]:
-    old = former.scalers[entity]
-    for channel, now in zip(channel_names, scaler.center, strict=True):
-        if channel in former.features.channels:
-            position = former.features.channels.index(channel)
-            before, scale = old.center[position], old.scale[position]
-            shift = (now - before) / scale
-            if math.isfinite(shift):
-                yield Jump(entity, channel, before, now, shift)
-
-
-def _whole_scope(store: Store, config: DatasetConfig) -> Scope:
-    scopes = training_scopes(store, config)
-    return Scope(0, "all", tuple(pair for scope in scopes for pair in scope.entities))
-
-
-def preview_of(
-    reader: TrainingReader,
-    scope: Scope,
-    exclusions: Sequence[Exclusion],
-    running_hours: Mapping[str, float],
-    n_windows: tuple[int, int],
-    lost: LeftOut | None = None,
-) -> TrainingPreview:
-    """A training range for a person to look at; `n_windows` are those learned from, and those that
-    there are.
-
-    Parameters
-    ----------
-    lost : how much is left out; None: that is read.
-    """
-    config, span = reader.config, reader.span
-    names = {key: name for name, key in scope.entities}
-    excluded = tuple(
-        ExcludedRange(names[one.entity_id], one.start_at, one.end_at, one.reason, one.n_steps)
-        for one in exclusions
-    )
-    out = [reader.excluded(key, span.start_at, span.end_at) for _, key in scope.entities]
-    sides = _Sides.of(reader, scope)
-    lost = lost or left_out(reader, scope, counted(exclusions, config))
-    return TrainingPreview(
-        start_at=span.start_at,
-        split_at=span.split_at,
-        gate_at=span.gate_at,
-        end_at=span.end_at,
-        n_windows=n_windows[0],
-        n_available=n_windows[1],
-        window=feature_spec_of(config).width,
-        excluded=excluded,
-        excluded_share=float(np.mean(out)),
-        running_hours=tuple(sorted(running_hours.items(), key=lambda pair: pair[1])),
-        n_entities=len(scope.entities),
-        hours_possible=(unix_s(span.split_at) - unix_s(span.start_at)) / 3600,
-        channels=tuple(
-            sides.preview(reader, channel) for channel in range(len(config.channel_names))
-        ),
-        n_readings=lost.n_running - lost.n_excluded,
-        left_out_share=lost.share,
-        left_out=lost.ranking(),
-        stops=lost.share > config.training.max_excluded_share,
-    )
-
-
-@dataclass(frozen=True, eq=False)
-class _Sides:
-    """What is learned from and what is held out, NaN where a training leaves it out."""
-
-    entities: Sequence[str]
-    learned: NDArray[np.float64]
-    held_out: NDArray[np.float64]
-
-    @classmethod
-    def of(cls, reader: TrainingReader, scope: Scope) -> _Sides:
-        chosen = [scope.entities[i] for i in evenly(np.arange(len(scope.entities)), MAX_ENTITIES)]
-        span, sides = reader.span, []
-        for ends in ((span.start_at, span.split_at), (span.split_at, span.end_at)):
-            found = [reader.clean(key, *ends) for _, key in chosen]
-            sides.append(
-                np.stack([np.where(usable[:, None], values, np.nan) for values, usable in found])
-            )
-        return cls([name for name, _ in chosen], *sides)
-
-    def preview(self, reader: TrainingReader, channel: int) -> ChannelPreview:
-        """One channel of both sides."""
-        name = reader.config.channel_names[channel]
-        first, second = self.learned[:, :, channel], self.held_out[:, :, channel]
-        shown, known = histogram(first), first[np.isfinite(first)]
-        entity, step = _farthest(first)
-        at = from_unix_s(unix_s(reader.span.start_at) + step * reader.config.source.step_s)
-        return ChannelPreview(
-            name=name,
-            unit=reader.config.source.channels[name].unit or "",
-            learned=shown,
-            held_out=histogram(second, edges=shown.edges),
-            distance=distance_of_distributions(first.ravel(), second.ravel()),
-            n_extreme=sum(int(extreme(row).sum()) for row in first),
-            median=float(np.median(known)) if known.size else math.nan,
-            worst=float(first[entity, step]),
-            worst_entity=self.entities[entity],
-            worst_at=at if known.size else None,
-        )
-
-
-def _farthest(rows: NDArray[np.float64]) -> tuple[int, int]:
-    """Row and column of the value farthest from its row's median; the first where none is known."""
-    known = (row[np.isfinite(row)] for row in rows)
-    medians = np.array([[np.median(row) if row.size else 0.0] for row in known])
-    distances = np.abs(rows - medians)
-    worst = int(np.argmax(np.where(np.isfinite(distances), distances, -1.0)))
-    return worst // rows.shape[1], worst % rows.shape[1]
 
 
 def write_exploration(

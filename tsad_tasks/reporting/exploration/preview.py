@@ -1,6 +1,4 @@
-"""What a retraining would learn from, for a person to approve before it does: the preview, and what
-was decided.
-"""
+"""What a retraining would learn from, for a person to approve, and what was decided."""
 
 from __future__ import annotations
 
@@ -10,19 +8,29 @@ from datetime import datetime
 from typing import Any
 
 from tsad_tasks.base.clock import utc_now
+from tsad_tasks.base.enums import TrainingDecision
 from tsad_tasks.base.errors import NothingToDo
-from tsad_tasks.reporting.exploration.content import ExplorationContent, Jump, TrainingPreview
+from tsad_tasks.reporting.exploration.content import ExplorationContent, TrainingPreview
 from tsad_tasks.reporting.exploration.explore import (
     explored_content,
-    prepared_preview,
     warehouse_readings,
     write_exploration,
 )
 from tsad_tasks.reporting.exploration.preview_pages import preview_text
+from tsad_tasks.reporting.exploration.training_preview import prepared_preview
 from tsad_tasks.text.formats import count_text, counted, share_text
+from tsad_tasks.text.rules import markdown_table
 from tsad_tasks.training.retrain import Retraining, with_chosen_window, write_training_decision
 
 _FILE = "preview.json"
+_LOST_COLUMNS = ("left out because of", "readings", "share")
+_JUMP_COLUMNS = (
+    "entity",
+    "channel",
+    "centre when the champion was trained",
+    "now",
+    "moved by, in its scales",
+)
 
 
 @dataclass(frozen=True)
@@ -63,15 +71,13 @@ def preview_run(run: Retraining) -> PreviewSummary:
     prepared, as numbers and as a PDF in the run's artifacts.
     """
     run = with_chosen_window(run)
+    # What tasks before it read on the same connection must not hold the snapshot up.
+    run.store.rollback()
     readings = warehouse_readings(run.store, run.config, run.span.start_at, run.span.end_at)
     preview = prepared_preview(run)
     content = explored_content(run.config, readings, generated_at=utc_now(), preview=preview)
-    place = (
-        run.artifacts
-        / "explorations"
-        / run.config.dataset
-        / f"training_{run.span.end_at:%Y%m%dT%H%M}.pdf"
-    )
+    folder = run.artifacts / "explorations" / run.config.dataset
+    place = folder / f"training_{run.span.end_at:%Y%m%dT%H%M}.pdf"
     pdf, _ = write_exploration(run.config, content, place)
     summary = summary_of(content, pdf)
     (run.folder / _FILE).write_text(json.dumps(asdict(summary)))
@@ -99,41 +105,22 @@ def markdown(content: ExplorationContent, preview: TrainingPreview, pdf: str) ->
     ends = " to ".join(f"{at:%Y-%m-%d %H:%M}" for at in (preview.start_at, preview.end_at))
     entities = counted(preview.n_entities, "entity", "entities")
     readings = f"{count_text(preview.n_readings)} readings of {entities}"
-    lost = [
-        f"| {reason} | {count_text(n)} | {share_text(share)} |"
-        for reason, n, share in preview.left_out
-    ]
-    channels = [
-        f"| {view.name} | {share_text(view.summary.missing_share)} |" for view in content.channels
+    share = share_text(preview.left_out_share)
+    lost = [(why, count_text(n), share_text(one)) for why, n, one in preview.left_out]
+    missing = [(view.name, share_text(view.summary.missing_share)) for view in content.channels]
+    jumps = [
+        (one.entity, one.channel, f"{one.before:.4g}", f"{one.now:.4g}", f"{one.shift:+.2g}")
+        for one in preview.jumps
     ]
     parts = [
-        f"{ends} UTC: {readings}, {share_text(preview.left_out_share)} of the running ones left "
-        "out.",
+        f"{ends} UTC: {readings}, {share} of the running ones left out.",
         preview_text(preview),
-        _table("left out because of | readings | share", lost) if lost else "Nothing is left out.",
-        _table("channel | missing", channels),
-        jumps_table(preview.jumps),
+        markdown_table(_LOST_COLUMNS, lost) if lost else "Nothing is left out.",
+        markdown_table(("channel", "missing"), missing),
+        markdown_table(_JUMP_COLUMNS, jumps) if jumps else "No champion to compare with: no jumps.",
         f"Pictures: {pdf}",
     ]
     return "\n\n".join(parts)
-
-
-def jumps_table(jumps: tuple[Jump, ...]) -> str:
-    """The channels that moved most, in Markdown; a sentence where nothing can be compared."""
-    if not jumps:
-        return "No champion to compare with: no jumps."
-    rows = [
-        f"| {one.entity} | {one.channel} | {one.before:.4g} | {one.now:.4g} | {one.shift:+.2g} |"
-        for one in jumps
-    ]
-    heads = (
-        "entity | channel | centre when the champion was trained | now | moved by, in its scales"
-    )
-    return _table(heads, rows)
-
-
-def _table(heads: str, rows: list[str]) -> str:
-    return "\n".join([f"| {heads} |", "|---" * (heads.count("|") + 1) + "|", *rows])
 
 
 def decide_training(run: Retraining, answer: Answer) -> dict[str, Any]:
@@ -145,14 +132,10 @@ def decide_training(run: Retraining, answer: Answer) -> dict[str, Any]:
     NothingToDo
         When the training is stopped: the champion stays.
     """
-    shown, said = (
-        json.loads((run.folder / _FILE).read_text()),
-        "approved" if answer.is_approved else "stopped",
-    )
-    row = {
-        name: shown[name]
-        for name in ("n_readings", "n_entities", "excluded_share", "missing_share", "pdf")
-    }
+    shown = json.loads((run.folder / _FILE).read_text())
+    said = TrainingDecision.APPROVED if answer.is_approved else TrainingDecision.STOPPED
+    names = ("n_readings", "n_entities", "excluded_share", "missing_share", "pdf")
+    row = {name: shown[name] for name in names}
     row |= {name: json.dumps(shown[name]) for name in ("left_out", "jumps")}
     write_training_decision(run, said, answer.by, answer.reason, answer.answered_at, row)
     if not answer.is_approved:

@@ -1,0 +1,44 @@
+CREATE OR REPLACE VIEW tsad.v_incident AS
+  SELECT i.incident_id, d.name AS dataset, e.name AS entity, i.lineage, i.severity, i.kind,
+         CASE WHEN h.scored_until IS NULL OR i.last_flag_at + make_interval(secs => d.merge_gap_s) >= h.scored_until
+              THEN 'open' ELSE 'closed' END AS state,
+         i.started_at, i.last_flag_at, i.n_flags, i.peak_score, i.peak_at, c.name AS channel, i.sentence,
+         i.provisional, i.policy_version, i.model_id, i.updated_at, w.verdict, i.suppressed_by
+  FROM tsad.incident i
+  JOIN tsad.entity e USING (entity_id)
+  JOIN tsad.dataset d USING (dataset_id)
+  LEFT JOIN tsad.channel c ON c.channel_id = i.top_channel_id
+  LEFT JOIN LATERAL (
+    SELECT max(b.hour_at) + interval '1 hour' AS scored_until
+    FROM tsad.score_block b
+    WHERE b.entity_id = i.entity_id AND b.superseded_at = 'infinity' AND b.status IN ('scored', 'partial', 'unknown_entity_scale')
+      AND b.thresholds IS NOT NULL AND b.hour_at >= i.last_flag_at - interval '1 hour') h ON true
+  LEFT JOIN LATERAL (
+    SELECT v.verdict FROM tsad.verdict v
+    WHERE v.entity_id = i.entity_id AND v.withdrawn_at IS NULL AND v.start_at <= i.last_flag_at AND v.end_at > i.started_at
+    ORDER BY v.verdict_id DESC LIMIT 1) w ON true
+  WHERE i.superseded_by IS NULL AND i.withdrawn_at IS NULL AND i.lineage IN ('live', 'replay');
+
+COMMENT ON VIEW tsad.v_incident IS 'Merged runs of flags. open: nothing normal was scored for longer than the merge gap after the last flag.';
+COMMENT ON COLUMN tsad.v_incident.incident_id IS 'Hash of entity, policy, lineage and first flagged time.';
+COMMENT ON COLUMN tsad.v_incident.dataset IS 'Name of the dataset file.';
+COMMENT ON COLUMN tsad.v_incident.entity IS 'The machine or host.';
+COMMENT ON COLUMN tsad.v_incident.lineage IS 'live: what people see; replay: what backfilled retrainings would have said.';
+COMMENT ON COLUMN tsad.v_incident.severity IS 'LOW, MEDIUM or HIGH: score above 0, 0.5 or 1.';
+COMMENT ON COLUMN tsad.v_incident.kind IS 'point: one reading; collective: the moving average of errors.';
+COMMENT ON COLUMN tsad.v_incident.state IS 'open: nothing normal was scored for longer than the merge gap after the last flag; else closed.';
+COMMENT ON COLUMN tsad.v_incident.started_at IS 'First flag.';
+COMMENT ON COLUMN tsad.v_incident.last_flag_at IS 'Last flag.';
+COMMENT ON COLUMN tsad.v_incident.n_flags IS 'Flagged readings.';
+COMMENT ON COLUMN tsad.v_incident.peak_score IS 'Highest score.';
+COMMENT ON COLUMN tsad.v_incident.peak_at IS 'When the score was highest.';
+COMMENT ON COLUMN tsad.v_incident.channel IS 'The sensor; in anomalies and incidents the one that carries most of the error.';
+COMMENT ON COLUMN tsad.v_incident.sentence IS 'The incident in words.';
+COMMENT ON COLUMN tsad.v_incident.provisional IS 'The entity had no scale of its own yet.';
+COMMENT ON COLUMN tsad.v_incident.policy_version IS 'Hash of the alarm policy that merged the flags.';
+COMMENT ON COLUMN tsad.v_incident.model_id IS 'The model; see v_model.';
+COMMENT ON COLUMN tsad.v_incident.updated_at IS 'When this was last written.';
+COMMENT ON COLUMN tsad.v_incident.verdict IS 'What a person said of it last: confirmed, expected, false_alarm, new_normal or sensor_fault; NULL: nothing yet.';
+COMMENT ON COLUMN tsad.v_incident.suppressed_by IS 'The maintenance window that holds all of it, so that nobody is alerted; NULL: none.';
+
+GRANT SELECT ON tsad.v_incident TO tsad_writer, tsad_reader;

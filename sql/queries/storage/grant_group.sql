@@ -1,0 +1,2 @@
+-- Puts a login into a group.
+GRANT {group} TO {login}

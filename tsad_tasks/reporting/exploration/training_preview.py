@@ -1,0 +1,229 @@
+"""What a training would learn from: of the warehouse, or of a retraining's files; reads only."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from datetime import datetime
+
+import numpy as np
+from numpy.typing import NDArray
+
+from tsad_tasks.base.enums import Lineage
+from tsad_tasks.base.interval import from_unix_s, unix_s
+from tsad_tasks.config import DatasetConfig
+from tsad_tasks.detectors.bundle import read_bundle
+from tsad_tasks.model.features import Scaler
+from tsad_tasks.model.spec import ModelSpec
+from tsad_tasks.reporting.exploration.content import (
+    ChannelPreview,
+    ExcludedRange,
+    Jump,
+    TrainingPreview,
+)
+from tsad_tasks.reporting.exploration.explore import MAX_ENTITIES
+from tsad_tasks.reporting.exploration.statistics import (
+    distance_of_distributions,
+    extreme,
+    histogram,
+)
+from tsad_tasks.storage.artifacts import place
+from tsad_tasks.storage.datasets import select_dataset
+from tsad_tasks.storage.store import Store
+from tsad_tasks.training.exclusions import (
+    LeftOut,
+    counted,
+    exclusions_of,
+    extreme_values,
+    left_out,
+)
+from tsad_tasks.training.kept import prepare_training
+from tsad_tasks.training.queries import SELECT_CHAMPION_AT, Exclusion
+from tsad_tasks.training.reader import (
+    Scope,
+    TrainingRange,
+    TrainingReader,
+    evenly,
+    feature_spec_of,
+    training_range,
+    training_scopes,
+)
+from tsad_tasks.training.retrain import Retraining
+from tsad_tasks.training.survey import scales_of, surveyed
+
+MAX_JUMPS = 5
+
+
+def training_preview(
+    store: Store, config: DatasetConfig, end_at: datetime, lineage: str = Lineage.LIVE
+) -> TrainingPreview:
+    """What a training of a lineage that ends at `end_at` would learn from, all entities together.
+
+    Raises
+    ------
+    NothingToDo
+        When the dataset has no entity yet.
+    BadInput
+        When there are too few running hours to train.
+    """
+    with store.transaction():
+        span, scopes = training_range(config, end_at), training_scopes(store, config)
+        scope = Scope(0, "all", tuple(pair for scope in scopes for pair in scope.entities))
+        exclusions = exclusions_of(store, config, scope, span, lineage)
+        reader = TrainingReader.of_store(store, config, span, exclusions)
+        survey = surveyed(reader, scope)
+        scales = scales_of(config, span, survey)
+        prepared = prepare_training(reader, scope, scales)
+        if not reader.folds:
+            exclusions = [*exclusions, *extreme_values(prepared.n_extreme.tolist(), scope, span)]
+        counts = len(prepared.ends), prepared.n_available
+        lost = survey.left_out.with_extremes(exclusions)
+        preview = preview_of(reader, scope, exclusions, scales.running_hours, counts, lost)
+        return replace(preview, jumps=jumps(store, config, span, scales.own, lineage))
+
+
+def prepared_preview(run: Retraining) -> TrainingPreview:
+    """The same of a retraining whose windows are made: from its files."""
+    entities: set[tuple[str, int]] = set()
+    exclusions: list[Exclusion] = []
+    hours: dict[str, float] = {}
+    own: dict[str, Scaler] = {}
+    lost, n_windows, n_available = LeftOut(0, 0, {}), 0, 0
+    for scope, folder in run.scopes():
+        survey, scales = folder.survey(), folder.scales()
+        exclusions += survey.exclusions
+        with folder.kept(run.config) as (kept, _, _):
+            n_windows, n_available = n_windows + kept.n_windows, n_available + kept.n_available
+            if kept.n_extreme:
+                exclusions += extreme_values(kept.n_extreme, scope, run.span)
+        lost += survey.left_out
+        hours |= scales.running_hours
+        own |= scales.own
+        entities |= set(scope.entities)
+    everybody = Scope(0, "all", tuple(sorted(entities)))
+    reader = TrainingReader.of_store(run.store, run.config, run.span, exclusions)
+    lost, counts = lost.with_extremes(exclusions), (n_windows, n_available)
+    preview = preview_of(reader, everybody, exclusions, hours, counts, lost)
+    return replace(preview, jumps=jumps(run.store, run.config, run.span, own, run.lineage))
+
+
+def jumps(
+    store: Store,
+    config: DatasetConfig,
+    span: TrainingRange,
+    own: Mapping[str, Scaler],
+    lineage: str,
+) -> tuple[Jump, ...]:
+    """The channels that moved most since the champion was trained, of entities with their own scale
+    then and now.
+    """
+    dataset_id = select_dataset(store, config.dataset).dataset_id
+    moved: list[Jump] = []
+    for scope in training_scopes(store, config):
+        champion = store.first(
+            SELECT_CHAMPION_AT,
+            dataset_id=dataset_id,
+            scope_entity_id=scope.entity_id,
+            lineage=lineage,
+            at=span.end_at,
+        )
+        if champion is None:
+            continue
+        bundle = read_bundle(place(champion.artifact_uri), expected_sha256=champion.sha256)
+        former = ModelSpec.from_json(bundle.spec)
+        for name in [name for name, _ in scope.entities if name in former.scalers and name in own]:
+            old = zip(former.scalers[name].center, former.scalers[name].scale, strict=True)
+            before = dict(zip(former.features.channels, old, strict=True))
+            for channel, now in zip(config.channel_names, own[name].center, strict=True):
+                center, scale = before.get(channel, (math.nan, math.nan))
+                moved.append(Jump(name, channel, center, now, (now - center) / scale))
+    known = [jump for jump in moved if math.isfinite(jump.shift)]
+    return tuple(sorted(known, key=lambda jump: -abs(jump.shift))[:MAX_JUMPS])
+
+
+def preview_of(
+    reader: TrainingReader,
+    scope: Scope,
+    exclusions: Sequence[Exclusion],
+    running_hours: Mapping[str, float],
+    n_windows: tuple[int, int],
+    lost: LeftOut | None = None,
+) -> TrainingPreview:
+    """A training range for a person to look at; `n_windows` are those learned from, and those that
+    there are.
+
+    Parameters
+    ----------
+    lost : how much is left out; None: that is read.
+    """
+    config, span = reader.config, reader.span
+    names = {key: name for name, key in scope.entities}
+    excluded = tuple(
+        ExcludedRange(names[one.entity_id], one.start_at, one.end_at, one.reason, one.n_steps)
+        for one in exclusions
+    )
+    out = [reader.excluded(key, span.start_at, span.end_at) for _, key in scope.entities]
+    lost = lost or left_out(reader, scope, counted(exclusions, config))
+    chosen = [scope.entities[i] for i in evenly(np.arange(len(scope.entities)), MAX_ENTITIES)]
+    # What is learned from and what is held out, NaN where a training leaves it out.
+    sides = []
+    for ends in ((span.start_at, span.split_at), (span.split_at, span.end_at)):
+        read = [reader.clean(key, *ends) for _, key in chosen]
+        rows = [np.where(usable[:, None], values, np.nan) for values, usable in read]
+        sides.append(np.stack(rows))
+    entities = [name for name, _ in chosen]
+    channels = [
+        _channel_preview(reader, entities, channel, *(side[:, :, channel] for side in sides))
+        for channel in range(len(config.channel_names))
+    ]
+    return TrainingPreview(
+        start_at=span.start_at,
+        split_at=span.split_at,
+        gate_at=span.gate_at,
+        end_at=span.end_at,
+        n_windows=n_windows[0],
+        n_available=n_windows[1],
+        window=feature_spec_of(config).width,
+        excluded=excluded,
+        excluded_share=float(np.mean(out)),
+        running_hours=tuple(sorted(running_hours.items(), key=lambda pair: pair[1])),
+        n_entities=len(scope.entities),
+        hours_possible=(unix_s(span.split_at) - unix_s(span.start_at)) / 3600,
+        channels=tuple(channels),
+        n_readings=lost.n_running - lost.n_excluded,
+        left_out_share=lost.share,
+        left_out=lost.ranking(),
+        stops=lost.share > config.training.max_excluded_share,
+    )
+
+
+def _channel_preview(
+    reader: TrainingReader,
+    entities: Sequence[str],
+    channel: int,
+    learned: NDArray[np.float64],
+    held_out: NDArray[np.float64],
+) -> ChannelPreview:
+    """One channel of both sides, (n_entities, n_steps) each."""
+    name, known = reader.config.channel_names[channel], np.isfinite(learned)
+    # The reading farthest from its entity's median; the first one where nothing is known.
+    medians = [
+        np.median(row[of]) if of.any() else 0.0 for row, of in zip(learned, known, strict=True)
+    ]
+    distances = np.where(known, np.abs(learned - np.array(medians)[:, None]), -1.0)
+    entity, step = divmod(int(np.argmax(distances)), learned.shape[1])
+    at = from_unix_s(unix_s(reader.span.start_at) + step * reader.config.source.step_s)
+    shown = histogram(learned)
+    return ChannelPreview(
+        name=name,
+        unit=reader.config.source.channels[name].unit or "",
+        learned=shown,
+        held_out=histogram(held_out, edges=shown.edges),
+        distance=distance_of_distributions(learned.ravel(), held_out.ravel()),
+        n_extreme=sum(int(extreme(row).sum()) for row in learned),
+        median=float(np.median(learned[known])) if known.any() else math.nan,
+        worst=float(learned[entity, step]),
+        worst_entity=entities[entity],
+        worst_at=at if known.any() else None,
+    )
