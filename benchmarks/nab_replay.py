@@ -34,14 +34,15 @@ from devstack.headless import headless
 from devstack.stack import stack_environment
 from tsad_tasks.base.interval import HOUR
 from tsad_tasks.base.places import postgres_folder, project_folder
+from tsad_tasks.cli.scoring import INCIDENTS
 from tsad_tasks.config import DatasetConfig, config_of
 from tsad_tasks.ingest.ingest import ingest_interval
 from tsad_tasks.ingest.sources.postgres_tables.load_table import LoadOptions, load_table
 from tsad_tasks.pipeline.replay import Replay
 from tsad_tasks.scoring.incidents import build_incidents
 from tsad_tasks.scoring.score import ScoreSummary, score_interval
+from tsad_tasks.storage.artifacts import artifacts_root
 from tsad_tasks.storage.database import connect
-from tsad_tasks.storage.paths import artifacts_root
 from tsad_tasks.storage.store import Store
 
 LINEAGE = "replay"
@@ -325,15 +326,15 @@ def _print_findings(uri: str, series: Series, path: Path) -> None:
     if n_early > len(windows):
         print(f"{n_early - len(windows)} label windows are over before the first model")
     with Store.connect(uri) as store, store.transaction():
-        span = {"start_at": series.first_at, "end_at": series.end_at}
-        params = {
-            "dataset": series.dataset,
-            "lineage": LINEAGE,
-            "n": 1000,
-            "suppressed": False,
-            **span,
-        }
-        incidents = store.records("select_incident_list", params)
+        incidents = store.rows(
+            INCIDENTS,
+            dataset=series.dataset,
+            lineage=LINEAGE,
+            n=1000,
+            suppressed=False,
+            start_at=series.first_at,
+            end_at=series.end_at,
+        )
     for start_at, end_at in windows:
         inside = [one for one in incidents if _touches(one, start_at, end_at)]
         first = min((max(one["started_at"], start_at) for one in inside), default=None)

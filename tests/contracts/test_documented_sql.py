@@ -30,8 +30,16 @@ from tsad_tasks.base.places import project_folder
 from tsad_tasks.base.rule import RuleResult
 from tsad_tasks.champions.queries import INSERT_EXCLUSIONS, write_rule_results
 from tsad_tasks.champions.records import insert_model, open_period
-from tsad_tasks.ingest.queries import UPSERT_INGEST_HOURS, IngestHour, IngestIssue, SensorVerdict
+from tsad_tasks.ingest.queries import (
+    INSERT_INGEST_ISSUES,
+    INSERT_QUALITY,
+    UPSERT_INGEST_HOURS,
+    IngestHour,
+    IngestIssue,
+    SensorVerdict,
+)
 from tsad_tasks.monitoring.audit import WEEK, week_before
+from tsad_tasks.monitoring.queries import UPSERT_AUDIT, UPSERT_DRIFT, DriftRow
 from tsad_tasks.scoring.queries import UPSERT_INCIDENTS, IncidentRow
 from tsad_tasks.storage.database import connect
 from tsad_tasks.storage.scores import write_scores, write_unscored_hours
@@ -122,39 +130,30 @@ def _judge(room: Room) -> None:
         verdict = SensorVerdict(
             room.entity_ids[0], hour, room.layout.channel_ids[0], "stuck", 2, "at 1 %"
         )
-        store.replace_quality(room.entity_ids, [hour], [verdict])
+        store.execute(INSERT_QUALITY, **columns([verdict], SensorVerdict))
         store.execute(
             UPSERT_INGEST_HOURS,
             dataset_id=room.dataset_id,
             **columns([IngestHour(hour, hour + HOUR, hour + HOUR, 3, 2, hour, 60.0)], IngestHour),
         )
-        store.replace_ingest_issues(
-            room.dataset_id, [hour], [IngestIssue(hour, "", "", "duplicate", 1)]
+        issue = IngestIssue(hour, "", "", "duplicate", 1)
+        store.execute(
+            INSERT_INGEST_ISSUES, dataset_id=room.dataset_id, **columns([issue], IngestIssue)
         )
 
 
 def _watch(room: Room, model_id: int) -> None:
     store, entity_id, week_at = room.store, room.entity_ids[0], week_before(HOUR_AT) + WEEK
-    columns: dict[str, list[object]] = {
-        "model_id": [model_id],
-        "entity_id": [entity_id],
-        "n_steps": [2],
-    }
-    columns |= {
-        "channel_id": [room.layout.channel_ids[1]],
-        "psi": [0.4],
-        "shift": [2.0],
-        "missing_share": [0.0],
-    }
-    audited = {
-        "dataset_id": room.dataset_id,
-        "lineage": "live",
-        "start_at": week_at,
-        "end_at": week_at + WEEK,
-    }
+    drift = DriftRow(model_id, entity_id, room.layout.channel_ids[1], 0.4, 2.0, 0.0, 2)
     with store.transaction():
-        store.execute("upsert_drift", columns | {"lineage": "live", "week_at": week_at})
-        store.execute("upsert_audit", audited)
+        store.execute(UPSERT_DRIFT, lineage="live", week_at=week_at, **columns([drift], DriftRow))
+        store.execute(
+            UPSERT_AUDIT,
+            dataset_id=room.dataset_id,
+            lineage="live",
+            start_at=week_at,
+            end_at=week_at + WEEK,
+        )
 
 
 @pytest.mark.parametrize(
@@ -188,7 +187,7 @@ def test_the_guide_names_every_view_and_function(reader_uri: str) -> None:
         )
         names = [name for (name,) in cursor.fetchall()]
     connection.close()
-    assert len(names) == 34
+    assert len(names) == 35
     assert [name for name in names if f"| `{name}" not in GUIDE] == []
 
 

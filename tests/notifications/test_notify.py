@@ -60,6 +60,7 @@ from tsad_tasks.scoring.queries import UPSERT_INCIDENTS, WITHDRAW_INCIDENTS, Inc
 from tsad_tasks.storage.database import connect
 from tsad_tasks.storage.scores import SELECT_INCIDENTS, write_scores
 from tsad_tasks.storage.store import Statement, Store, columns
+from tsad_tasks.training.queries import INSERT_TRAINING_DECISION
 
 STEP = timedelta(minutes=30)
 NOW = HOUR_AT + 24 * HOUR
@@ -209,7 +210,7 @@ class Hall:
             "decided_at": utc_now(),
         }
         with self.room.store.transaction():
-            self.room.store.execute("insert_training_decision", row)
+            self.room.store.execute(INSERT_TRAINING_DECISION, **row)
 
     def news(self, store: Store | None = None) -> NewsSummary:
         return enqueue_news(store or self.room.store, self.config)

@@ -34,7 +34,7 @@ from tsad_tasks.scoring.features import build_features
 from tsad_tasks.scoring.incidents import build_incidents
 from tsad_tasks.scoring.score import score_shard
 from tsad_tasks.scoring.windows import build_windows
-from tsad_tasks.storage.artifacts import place
+from tsad_tasks.storage.artifacts import artifact_path
 from tsad_tasks.storage.store import Store
 
 BUCKET = "plant-models"
@@ -63,7 +63,7 @@ def address() -> Iterator[str]:
 @pytest.fixture
 def root(address: str) -> UPath:
     """A place in the bucket that no other test uses."""
-    return place(f"{ROOT}/{uuid4().hex}")
+    return artifact_path(f"{ROOT}/{uuid4().hex}")
 
 
 def made(uri: str, folder: Path | UPath) -> Weeks:
@@ -148,7 +148,7 @@ def test_writers_of_one_version_at_once_make_one_bundle_and_another_is_refused(
     plant = Weeks.filled(warehouse_uri, root)
     plant.train(week(1))
     (uri,) = plant.execute("SELECT artifact_uri FROM tsad.model")[0]
-    known = read_bundle(place(uri))
+    known = read_bundle(artifact_path(uri))
     with ThreadPoolExecutor(4) as pool:
         writers = [
             pool.submit(
@@ -159,8 +159,8 @@ def test_writers_of_one_version_at_once_make_one_bundle_and_another_is_refused(
     ((folder, sha256),) = {(str(writer.result()[0]), writer.result()[1]) for writer in writers}
     assert sha256 == known.sha256
     with pytest.raises(BundleError, match="never overwritten"):
-        write_bundle(place(folder), known.detector, known.spec, {"another": 1})
-    assert read_bundle(place(folder), expected_sha256=sha256).card == known.card
+        write_bundle(artifact_path(folder), known.detector, known.spec, {"another": 1})
+    assert read_bundle(artifact_path(folder), expected_sha256=sha256).card == known.card
 
 
 def test_what_another_process_writes_is_seen(root: UPath) -> None:
@@ -175,7 +175,7 @@ def test_a_bucket_that_is_missing_is_named_and_not_made(address: str) -> None:
     with pytest.raises(
         BadInput, match=r"Expected an object store with the bucket no-such-bucket.*Received: none"
     ):
-        place("s3://no-such-bucket/tsad")
+        artifact_path("s3://no-such-bucket/tsad")
     assert not S3FileSystem(skip_instance_cache=True).exists("no-such-bucket")
 
 
@@ -186,7 +186,7 @@ def test_a_refused_login_says_what_is_needed(address: str, root: UPath) -> None:
             AccessDenied,
             match=r"may list, read and write the bucket secrets, from AWS_ACCESS_KEY_ID",
         ):
-            place("s3://secrets/tsad")
+            artifact_path("s3://secrets/tsad")
         with pytest.raises(
             AccessDenied,
             match=r"Expected to be let read the file s3://.*manifest\.json\. Received: Forbidden",

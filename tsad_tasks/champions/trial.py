@@ -23,7 +23,7 @@ from tsad_tasks.detectors.bundle import read_bundle
 from tsad_tasks.model.injection import LASTING_STEPS
 from tsad_tasks.model.spec import ModelSpec
 from tsad_tasks.scoring.alarm_rule import incident_rule
-from tsad_tasks.storage.artifacts import place
+from tsad_tasks.storage.artifacts import artifact_path
 from tsad_tasks.storage.datasets import select_entities
 from tsad_tasks.storage.store import Store
 from tsad_tasks.training.exclusions import exclusions_of
@@ -58,7 +58,7 @@ def shadow_trial(
     scales alone. A folding detector begins with the state of its anchor.
     """
     model = store.one(SELECT_MODEL, model_id=shadow.model_id)
-    bundle = read_bundle(place(model["artifact_uri"]), expected_sha256=model["sha256"])
+    bundle = read_bundle(artifact_path(model["artifact_uri"]), expected_sha256=model["sha256"])
     spec = ModelSpec.from_json(bundle.spec)
     champion = store.first(
         SELECT_CHAMPION_AT,

@@ -18,8 +18,8 @@ from tsad_tasks.cli.options import LIVE, Dataset, Lineage, moment_or_none, secon
 from tsad_tasks.cli.screen import say, table
 from tsad_tasks.config import config_of
 from tsad_tasks.ingest.queries import SELECT_LEDGER_ENDS, SELECT_NEWEST_LEDGER_HOUR
+from tsad_tasks.storage.artifacts import artifacts_root
 from tsad_tasks.storage.datasets import select_dataset, select_entities
-from tsad_tasks.storage.paths import artifacts_root
 from tsad_tasks.storage.store import Query
 from tsad_tasks.text.rules import RULE_COLUMNS, RULES_COLUMNS, rules_rows, rules_table, table_rows
 

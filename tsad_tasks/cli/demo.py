@@ -26,7 +26,7 @@ from tsad_tasks.cli.options import LIVE, choice
 from tsad_tasks.cli.scoring import INCIDENTS
 from tsad_tasks.cli.screen import progress, say, table
 from tsad_tasks.config import config_of
-from tsad_tasks.storage.paths import artifacts_root, report_path
+from tsad_tasks.storage.artifacts import artifacts_root, report_path
 from tsad_tasks.storage.store import Query, Store
 from tsad_tasks.text.rules import failure
 

@@ -17,7 +17,7 @@ from tsad_tasks.cli.screen import progress, say, table
 from tsad_tasks.config import DatasetConfig, config_of
 from tsad_tasks.pipeline.replay import LINEAGE, Replay
 from tsad_tasks.reporting.period.report import render_period
-from tsad_tasks.storage.paths import artifacts_root
+from tsad_tasks.storage.artifacts import artifacts_root
 from tsad_tasks.storage.store import Query, Store
 
 WEEKS = Query("cli/select_weeks", dict)

@@ -20,8 +20,7 @@ from tsad_tasks.reporting.exploration.content import (
     ExplorationContent,
     TrainingPreview,
 )
-from tsad_tasks.storage.artifacts import place
-from tsad_tasks.storage.paths import artifacts_root
+from tsad_tasks.storage.artifacts import artifact_path, artifacts_root
 from tsad_tasks.storage.store import Store
 from tsad_tasks.text.formats import duration_text, joined, share_text
 
@@ -44,7 +43,7 @@ def report(
     """Render the PDF of a period."""
     from tsad_tasks.reporting.period.report import render_period
 
-    config, path = config_of(dataset), place(out) if out else None
+    config, path = config_of(dataset), artifact_path(out) if out else None
     options: dict[str, Any] = {"lineage": lineage_of(lineage), "start_at": moment_or_none(start)}
     with local.open_store() as store:
         summary = render_period(store, config, end_at=moment(end), path=path, **options)
@@ -88,7 +87,7 @@ def evaluate(
             folder=artifacts_root() / "evaluations" / dataset / subject.version,
             until_at=evaluate.evaluated_until(store, config, subject, until),
             seed=int(chosen_seed),
-            pdf=place(pdf) if pdf else None,
+            pdf=artifact_path(pdf) if pdf else None,
         )
     show_evaluation(content)
     say(f"{summary.pdf}: {summary.n_pages} pages; figures in {summary.json}")
@@ -185,7 +184,7 @@ def explore(
         show_preview(content.preview)
     ends = "_".join(f"{at:%Y%m%dT%H%M}" for at in (content.start_at, content.end_at))
     default = artifacts_root() / "explorations" / content.dataset / f"{content.dataset}_{ends}.pdf"
-    target = place(pdf) if pdf else default
+    target = artifact_path(pdf) if pdf else default
     written, n_pages = explore.write_exploration(config, content, target)
     say(f"{written}: {n_pages} pages")
 

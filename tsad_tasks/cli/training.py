@@ -23,7 +23,7 @@ from tsad_tasks.cli.options import LIVE, Dataset, Lineage, lineage_of
 from tsad_tasks.cli.screen import console, say, say_counts, say_markdown, table
 from tsad_tasks.config import config_of
 from tsad_tasks.pipeline.retrain import retrain as run_retraining
-from tsad_tasks.storage.paths import artifacts_root
+from tsad_tasks.storage.artifacts import artifacts_root
 from tsad_tasks.storage.store import Store
 from tsad_tasks.text.rules import RULE_COLUMNS, table_rows, tally
 from tsad_tasks.training.retrain import Retraining

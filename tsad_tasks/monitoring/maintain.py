@@ -31,6 +31,7 @@ from tsad_tasks.monitoring.queries import (
     FirstScoreHour,
 )
 from tsad_tasks.notifications.notify import retire_alerts
+from tsad_tasks.storage.artifacts import artifacts_root
 from tsad_tasks.storage.datasets import (
     DatasetRow,
     lock_hours,
@@ -39,7 +40,6 @@ from tsad_tasks.storage.datasets import (
     upsert_dataset,
 )
 from tsad_tasks.storage.folders import remove_folder, written_at
-from tsad_tasks.storage.paths import artifacts_root
 from tsad_tasks.storage.store import Store
 
 RUN_FILES_AGE = timedelta(days=2)

@@ -8,13 +8,13 @@ from datetime import datetime
 
 from tsad_tasks.notifications.alerts import AlertChange
 from tsad_tasks.notifications.news import (
-    HISTORY_SQL,
     NEWS,
     Payload,
     news_line,
     news_lines,
     news_subject,
 )
+from tsad_tasks.storage.database import shown_statement
 from tsad_tasks.text.formats import joined, span_text, stamp_text
 
 _MOST_LISTED = 50
@@ -27,12 +27,6 @@ _SUBJECTS = {
 _WITHDRAWN = (
     "There is nothing to be alarmed about any more: readings that came late, or a maintenance "
     "window, left no incident."
-)
-# Shown to people, never run from here.
-_INCIDENT_SQL = "SELECT * FROM tsad.v_incident WHERE incident_id = '$incident'"
-_DATASET_SQL = (
-    "SELECT * FROM tsad.v_incident WHERE dataset = '$dataset' AND lineage = 'live' "
-    "ORDER BY started_at DESC"
 )
 
 
@@ -53,7 +47,7 @@ def event_payload(dataset: str, zone: str, change: AlertChange, event: str) -> P
         "incident_id": alert.incident_id,
         "thread": alert.thread,
         "zone": zone,
-        "sql": _INCIDENT_SQL.replace("$incident", alert.incident_id),
+        "sql": shown_statement("incident").replace("$incident", alert.incident_id),
     }
     if event == "escalated" and change.former is not None:
         payload["severity_before"] = change.former.severity
@@ -62,7 +56,7 @@ def event_payload(dataset: str, zone: str, change: AlertChange, event: str) -> P
 
 def digest_payload(dataset: str, zone: str, events: Sequence[Payload]) -> Payload:
     """Many events of incidents, or many news of models, in one message."""
-    sql = HISTORY_SQL if events[0]["event"] in NEWS else _DATASET_SQL
+    sql = shown_statement("model_history" if events[0]["event"] in NEWS else "incidents")
     return {
         "event": "digest",
         "dataset": dataset,

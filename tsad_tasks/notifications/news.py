@@ -9,6 +9,7 @@ from typing import Any
 
 from tsad_tasks.base.enums import NewsEvent, Outcome, Stage
 from tsad_tasks.base.rule import RuleResult
+from tsad_tasks.storage.database import shown_statement
 from tsad_tasks.text.formats import period_text, share_text, stamp_text
 from tsad_tasks.text.rules import failure
 
@@ -21,21 +22,11 @@ _SUBJECTS: dict[str, str] = {
     NewsEvent.ROLLED_BACK: "rolled back to version {version}",
 }
 NEWS = frozenset(_SUBJECTS)
-# Shown to people, never run from here.
-_RULES_SQL = (
-    "SELECT rule, value, limit_value, champion_value, passed, note FROM tsad.v_model_decision "
-    "WHERE dataset = '$dataset' AND version = $version ORDER BY passed, stage, rule"
-)
-_TRAINING_SQL = (
-    "SELECT * FROM tsad.v_training_decision WHERE dataset = '$dataset' ORDER BY decided_at DESC"
-)
-HISTORY_SQL = (
-    "SELECT * FROM tsad.v_model_history WHERE dataset = '$dataset' ORDER BY decided_at DESC"
-)
-_SQL: dict[str, str] = {
-    NewsEvent.GATE_FAILED: _RULES_SQL,
-    NewsEvent.SHADOW_FAILED: _RULES_SQL,
-    NewsEvent.TRAINING_STOPPED: _TRAINING_SQL,
+# What people may look at next.
+_SHOWN: dict[str, str] = {
+    NewsEvent.GATE_FAILED: "model_rules",
+    NewsEvent.SHADOW_FAILED: "model_rules",
+    NewsEvent.TRAINING_STOPPED: "trainings",
 }
 _COMMANDS: dict[str, tuple[str, ...]] = {
     NewsEvent.TRAINING_STOPPED: (
@@ -92,7 +83,8 @@ def news_payload(dataset: str, zone: str, news: News) -> Payload:
         if name != "news_id" and value not in (None, (), [])
     }
     payload |= {"dataset": dataset, "zone": zone}
-    sql = _SQL.get(news.event, HISTORY_SQL).replace("$version", str(news.version))
+    shown = shown_statement(_SHOWN.get(news.event, "model_history"))
+    sql = shown.replace("$version", str(news.version))
     commands = _COMMANDS.get(news.event, ("tsad models $dataset", "tsad models $dataset --history"))
     payload["sql"] = sql.replace("$dataset", dataset)
     payload["commands"] = [command.replace("$dataset", dataset) for command in commands]

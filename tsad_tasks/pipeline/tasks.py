@@ -17,7 +17,7 @@ from tsad_tasks.base.errors import BadInput, NothingToDo
 from tsad_tasks.base.interval import moment
 from tsad_tasks.config import DatasetConfig
 from tsad_tasks.pipeline.task import ALL_DONE, NONE_FAILED, TASKS, Task, TaskRun, always, does, log
-from tsad_tasks.storage.paths import artifacts_root, run_folder
+from tsad_tasks.storage.artifacts import artifacts_root, run_folder
 
 if TYPE_CHECKING:
     from tsad_tasks.storage.store import Store

@@ -22,7 +22,7 @@ from tsad_tasks.scoring.plan import Job, Plan, plan_interval, scored_lineages
 from tsad_tasks.scoring.queries import Champion
 from tsad_tasks.scoring.reach import Reach, anchor_at, window_reach
 from tsad_tasks.scoring.shard import FeatureShard, FoldStarts, entity_shards
-from tsad_tasks.storage.artifacts import place
+from tsad_tasks.storage.artifacts import artifact_path
 from tsad_tasks.storage.datasets import (
     DatasetRow,
     Layout,
@@ -77,7 +77,7 @@ def build_features(
         n_no_champion=sum(len(plan.unchampioned) for plan in plans),
         n_failed=n_failed,
         n_not_ingested=max((plan.n_not_ingested for plan in plans), default=0),
-        n_bytes=sum(place(path).stat().st_size for part in paths for path in part),
+        n_bytes=sum(artifact_path(path).stat().st_size for part in paths for path in part),
     )
 
 
@@ -154,7 +154,7 @@ def mark_failed(store: Store, job: Job, message: str) -> None:
 
 def load_model(champion: Champion) -> tuple[ModelSpec, Bundle]:
     """Spec and bundle of a champion, checked against the registered sha256."""
-    bundle = read_bundle(place(champion.artifact_uri), expected_sha256=champion.sha256)
+    bundle = read_bundle(artifact_path(champion.artifact_uri), expected_sha256=champion.sha256)
     return ModelSpec.from_json(bundle.spec), bundle
 
 

@@ -36,7 +36,7 @@ from tsad_tasks.scoring.queries import SELECT_CHAMPIONS
 from tsad_tasks.scoring.reach import Reach, score_reach, window_reach
 from tsad_tasks.scoring.shard import FeatureShard, load_windows
 from tsad_tasks.scoring.windows import windows_of_shard, windows_path
-from tsad_tasks.storage.artifacts import place
+from tsad_tasks.storage.artifacts import artifact_path
 from tsad_tasks.storage.datasets import (
     DatasetRow,
     lock_champions,
@@ -88,7 +88,7 @@ def score_shard(store: Store, config: DatasetConfig, paths: Sequence[str]) -> Sc
     BundleError
         When a champion is broken; its hours are marked as failed, those of the others are scored.
     """
-    files = (place(name) for name in paths)
+    files = (artifact_path(name) for name in paths)
     return _score_all(
         store,
         config,

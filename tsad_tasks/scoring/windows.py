@@ -15,7 +15,7 @@ from tsad_tasks.model.scoring import Windows, entity_windows
 from tsad_tasks.model.spec import FeatureSpec
 from tsad_tasks.scoring.features import load_model
 from tsad_tasks.scoring.shard import FeatureShard, save_windows
-from tsad_tasks.storage.artifacts import place
+from tsad_tasks.storage.artifacts import artifact_path
 
 
 @dataclass(frozen=True)
@@ -29,7 +29,7 @@ class WindowSummary:
 def build_windows(shards: Sequence[Sequence[str]]) -> WindowSummary:
     """Window files beside the feature files of `shards`."""
     n_windows = n_incomplete = 0
-    for path in (place(name) for part in shards for name in part):
+    for path in (artifact_path(name) for part in shards for name in part):
         shard = FeatureShard.load(path)
         spec, _ = load_model(shard.job.champion)
         windows = windows_of_shard(shard, spec.features)

@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+import os
+import re
+from datetime import datetime
 from functools import cache
 
 from upath import UPath
 
-from tsad_tasks.base.errors import AccessDenied, BadInput, TsadError, Unavailable
+from tsad_tasks.base.errors import AccessDenied, BadInput, Unavailable
+from tsad_tasks.base.places import home_folder
 
 _LOCAL, _S3 = ("file", "local"), ("s3", "s3a")
 
 
-def place(uri: str) -> UPath:
+def artifact_path(uri: str) -> UPath:
     """The folder or file of a URI, such as `/var/lib/tsad` or `s3://bucket/tsad`.
 
     Raises
@@ -23,8 +27,8 @@ def place(uri: str) -> UPath:
     Unavailable
         When it does not answer.
 
-    >>> place("/tmp/artifacts").name, place("file:///tmp/artifacts") == place("/tmp/artifacts")
-    ('artifacts', True)
+    >>> artifact_path("file:///tmp/artifacts") == artifact_path("/tmp/artifacts")
+    True
     """
     path = UPath(uri)
     if path.protocol in _LOCAL:
@@ -37,11 +41,15 @@ def place(uri: str) -> UPath:
     return fresh
 
 
+# Once in a process: what is wrong with a bucket is said before anything is half written.
 @cache
 def _check_bucket(bucket: str) -> None:
-    """Asks for a bucket, once in a process: what is wrong with it is said before anything is half
-    written.
-    """
+    from botocore.exceptions import NoCredentialsError, PartialCredentialsError
+
+    denied = (
+        f"Expected credentials that may list, read and write the bucket {bucket}, from "
+        "AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, a profile or a role. Received: "
+    )
     try:
         UPath(f"s3://{bucket}", use_listings_cache=False).fs.info(bucket)
     except FileNotFoundError as error:
@@ -50,25 +58,31 @@ def _check_bucket(bucket: str) -> None:
             "Received: none of that name."
         ) from error
     except PermissionError as error:
-        raise _denied(bucket, str(error)) from error
+        raise AccessDenied(f"{denied}{str(error).rstrip('.')}.") from error
+    except (NoCredentialsError, PartialCredentialsError) as error:
+        raise AccessDenied(f"{denied}none, or not all.") from error
     except Exception as error:
-        raise _explained(bucket, error) from error
+        raise Unavailable(
+            f"Expected an object store that answers for the bucket {bucket}. Received: {error}"
+        ) from error
 
 
-def _denied(bucket: str, said: str) -> AccessDenied:
-    return AccessDenied(
-        f"Expected credentials that may list, read and write the bucket {bucket}, from "
-        "AWS_ACCESS_KEY_ID and "
-        f"AWS_SECRET_ACCESS_KEY, a profile or a role. Received: {said.rstrip('.')}."
-    )
+def artifacts_root() -> UPath:
+    """Folder or object store of bundles, run files and reports: `TSAD_ARTIFACTS`, else
+    `.tsad/artifacts`.
+
+    `artifact_path` says what it raises.
+    """
+    return artifact_path(os.environ.get("TSAD_ARTIFACTS") or str(home_folder() / "artifacts"))
 
 
-def _explained(bucket: str, error: Exception) -> TsadError:
-    """What the client of the object store said, as one of our errors."""
-    from botocore.exceptions import NoCredentialsError, PartialCredentialsError
+def run_folder(dag_id: str, run_id: str) -> UPath:
+    """Folder of the files that the tasks of one run hand to one another."""
+    names = (re.sub(r"[^A-Za-z0-9_.-]", "_", name) for name in (dag_id, run_id))
+    return artifacts_root().joinpath("runs", *names)
 
-    if isinstance(error, (NoCredentialsError, PartialCredentialsError)):
-        return _denied(bucket, "none, or not all")
-    return Unavailable(
-        f"Expected an object store that answers for the bucket {bucket}. Received: {error}"
-    )
+
+def report_path(dataset: str, start_at: datetime, end_at: datetime) -> UPath:
+    """Where the PDF of a period goes."""
+    name = f"{dataset}_{start_at:%Y%m%dT%H%M}_{end_at:%Y%m%dT%H%M}.pdf"
+    return artifacts_root() / "reports" / dataset / name

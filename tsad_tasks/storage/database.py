@@ -121,6 +121,8 @@ def statement_text(path: str) -> str:
 
 
 @cache
-def path_of(name: str) -> str:
-    """Room and name of the statement of a name: the former way."""
-    return f"{next(_QUERIES.glob(f'*/{name}.sql')).parent.name}/{name}"
+def shown_statement(name: str) -> str:
+    """The statement of `sql/shown/<name>.sql`: people are told to look further with it, and it is
+    never run from here. What begins with `$` is to be replaced.
+    """
+    return _QUERIES.with_name("shown").joinpath(f"{name}.sql").read_text(encoding="utf-8").strip()

@@ -4,6 +4,7 @@ and functions of sql/public.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import cast
 
@@ -49,22 +50,7 @@ def migrate(uri: str, *, writer: str | None = None, reader: str | None = None) -
     )
     try:
         with engine.connect() as opened:
-            connection = cast(Connection, opened.connection.driver_connection)
-            store = Store(connection)
-            with store.transaction():
-                store.execute(LOCK_MIGRATIONS, key=_MIGRATION_LOCK)
-            # Alembic leaves a transaction to whoever began it.
-            with opened.begin():
-                granted = store.rows(SELECT_GRANTS)
-                upgrade(opened, "head")
-                put_in_place(connection)
-                with connection.cursor() as cursor:
-                    for statement in granted:
-                        cursor.execute(statement)
-            for group, login in (("tsad_writer", writer), ("tsad_reader", reader)):
-                if login is not None:
-                    _grant(connection, group, login)
-            return store.one(SELECT_REVISION)
+            return _migrate(opened, {"tsad_writer": writer, "tsad_reader": reader})
     except errors.DependentObjectsStillExist as error:
         raise BadInput(
             "Expected nothing that depends on what the upgrade has to drop. Received: "
@@ -80,6 +66,26 @@ def migrate(uri: str, *, writer: str | None = None, reader: str | None = None) -
         ) from error
     finally:
         engine.dispose()
+
+
+def _migrate(opened: SqlConnection, logins: Mapping[str, str | None]) -> str:
+    """Everything in one transaction, but for logins into groups."""
+    connection = cast(Connection, opened.connection.driver_connection)
+    store = Store(connection)
+    with store.transaction():
+        store.execute(LOCK_MIGRATIONS, key=_MIGRATION_LOCK)
+    # Alembic leaves a transaction to whoever began it.
+    with opened.begin(), connection.cursor() as cursor:
+        granted = store.rows(SELECT_GRANTS)
+        upgrade(opened, "head")
+        put_in_place(connection)
+        # What a migration dropped and public made anew has lost what people granted on it.
+        for statement in granted:
+            cursor.execute(statement)
+    for group, login in logins.items():
+        if login is not None:
+            _grant(connection, group, login)
+    return store.one(SELECT_REVISION)
 
 
 def upgrade(opened: SqlConnection, revision: str) -> None:

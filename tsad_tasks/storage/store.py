@@ -22,7 +22,7 @@ from psycopg2.extensions import cursor as Cursor
 
 from tsad_tasks.base.errors import BadInput
 from tsad_tasks.storage import copy_binary as binary
-from tsad_tasks.storage.database import connect, path_of, statement_text
+from tsad_tasks.storage.database import connect, statement_text
 
 Row = TypeVar("Row", covariant=True)
 
@@ -147,13 +147,9 @@ class Store:
             raise LookupError(f"Expected one row of {query.path}. Received: {len(rows)}.")
         return rows[0]
 
-    def execute(
-        self, statement: Statement | str, known: Mapping[str, Any] | None = None, /, **params: Any
-    ) -> int:
+    def execute(self, statement: Statement, /, **params: object) -> int:
         """Rows that a statement touched."""
-        if isinstance(statement, str):
-            statement = Statement(path_of(statement))
-        with self._asked(statement, {**(known or {}), **params}) as cursor:
+        with self._asked(statement, params) as cursor:
             return int(cursor.rowcount)
 
     def copy_out(
@@ -190,21 +186,6 @@ class Store:
                 # What our SQL functions refuse, such as an incident_id that is none.
                 raise BadInput(str(error).splitlines()[0]) from error
             yield cursor
-
-    def select(self, name: str, params: Mapping[str, Any]) -> list[tuple[Any, ...]]:
-        """Rows of the statement of that name: the former way, until all rooms declare theirs."""
-        with self._asked(Statement(path_of(name)), params) as cursor:
-            return list(cursor.fetchall())
-
-    def select_or_none(self, name: str, params: Mapping[str, Any]) -> tuple[Any, ...] | None:
-        """First row of the statement of that name: the former way."""
-        return next(iter(self.select(name, params)), None)
-
-    def records(self, name: str, params: Mapping[str, Any]) -> list[dict[str, Any]]:
-        """Rows by column name: the former way, until all rooms declare theirs."""
-        with self._asked(Statement(path_of(name)), params) as cursor:
-            names = [column.name for column in cursor.description or ()]
-            return [dict(zip(names, row, strict=True)) for row in cursor.fetchall()]
 
 
 def _as_rows(row: Any, names: Sequence[str], found: Sequence[tuple[Any, ...]]) -> list[Any]:

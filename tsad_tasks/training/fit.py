@@ -26,7 +26,7 @@ from tsad_tasks.model.spec import ModelSpec
 from tsad_tasks.model.thresholds import FOLDING_KINDS, starts_after
 from tsad_tasks.model.windows import SCORED, window_reasons
 from tsad_tasks.storage.arrays import read_arrays, write_arrays
-from tsad_tasks.storage.artifacts import place
+from tsad_tasks.storage.artifacts import artifact_path
 from tsad_tasks.text.formats import counted
 from tsad_tasks.training.fold_groups import fold_start, together
 from tsad_tasks.training.kept import kept_windows
@@ -328,4 +328,6 @@ def _warm_start(run: Retraining, scope: Scope) -> Detector | None:
             )
     if champion is None:
         return None
-    return read_bundle(place(champion.artifact_uri), expected_sha256=champion.sha256).detector
+    return read_bundle(
+        artifact_path(champion.artifact_uri), expected_sha256=champion.sha256
+    ).detector

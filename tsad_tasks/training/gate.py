@@ -17,7 +17,7 @@ from tsad_tasks.detectors.bundle import read_bundle
 from tsad_tasks.model.spec import ModelSpec
 from tsad_tasks.scoring.alarm_rule import incident_rule
 from tsad_tasks.scoring.series import series_errors
-from tsad_tasks.storage.artifacts import place
+from tsad_tasks.storage.artifacts import artifact_path
 from tsad_tasks.training.commissioning import Level
 from tsad_tasks.training.held_out import (
     DetectionResult,
@@ -110,7 +110,7 @@ def comparable_model(champion: ChampionAt, spec: ModelSpec) -> tuple[ModelSpec, 
     """Spec and detector of the champion; None where it does not see the same channels in the same
     steps.
     """
-    bundle = read_bundle(place(champion.artifact_uri), expected_sha256=champion.sha256)
+    bundle = read_bundle(artifact_path(champion.artifact_uri), expected_sha256=champion.sha256)
     old = ModelSpec.from_json(bundle.spec)
     same = (
         old.features.channels == spec.features.channels

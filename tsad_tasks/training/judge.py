@@ -17,7 +17,7 @@ from tsad_tasks.model.budget import AlarmBudget
 from tsad_tasks.model.spec import ModelSpec
 from tsad_tasks.model.thresholds import ThresholdSettings
 from tsad_tasks.scoring.alarm_rule import incident_rule
-from tsad_tasks.storage.artifacts import place
+from tsad_tasks.storage.artifacts import artifact_path
 from tsad_tasks.storage.datasets import select_dataset
 from tsad_tasks.training.canary import canary_of
 from tsad_tasks.training.exclusions import extreme_values
@@ -125,7 +125,7 @@ class Challenger:
 def challenger_of(folder: ScopeFolder) -> Challenger:
     """What task `calibrate` made for the scope of a folder."""
     made = folder.read_json("bundle")
-    bundle = read_bundle(place(made["uri"]), expected_sha256=made["sha256"])
+    bundle = read_bundle(artifact_path(made["uri"]), expected_sha256=made["sha256"])
     if not bundle.detector.folds:
         return Challenger(made["uri"], bundle, ModelSpec.from_json(bundle.spec), bundle.detector)
     spec = ModelSpec.from_json(made["spec_at_split"])
@@ -137,7 +137,7 @@ def judged_model(
 ) -> tuple[NewModel, list[RuleResult], list[Exclusion]]:
     """The row of a model that the gate has judged, its rules, and what it did not learn from."""
     made, config = folder.read_json("bundle"), run.config
-    bundle = read_bundle(place(made["uri"]), expected_sha256=made["sha256"])
+    bundle = read_bundle(artifact_path(made["uri"]), expected_sha256=made["sha256"])
     spec, parent = ModelSpec.from_json(bundle.spec), run.champion(scope)
     history = Trained.load(folder.path / "trained.npz").history
     # How long the training took is no part of the bundle.

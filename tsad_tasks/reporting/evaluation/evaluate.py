@@ -64,7 +64,7 @@ from tsad_tasks.reporting.exploration.explore import newest_end
 from tsad_tasks.reporting.exploration.statistics import histogram
 from tsad_tasks.reporting.exploration.training_preview import preview_of
 from tsad_tasks.reporting.period.models import threshold_text
-from tsad_tasks.storage.artifacts import place
+from tsad_tasks.storage.artifacts import artifact_path
 from tsad_tasks.storage.datasets import select_dataset, select_entities
 from tsad_tasks.storage.store import Query, Store
 from tsad_tasks.text.formats import duration_text
@@ -396,7 +396,7 @@ def registered_subject(
         own = [pair for pair in ids.items() if row.scope_entity_id in (0, pair[1])]
         name = own[0][0] if row.scope_entity_id else "all"
         scope = Scope(row.scope_entity_id, name, tuple(sorted(own)))
-    bundle = read_bundle(place(row.artifact_uri), expected_sha256=row.sha256)
+    bundle = read_bundle(artifact_path(row.artifact_uri), expected_sha256=row.sha256)
     span = span_of_card(bundle.card)
     return Subject(
         spec=ModelSpec.from_json(bundle.spec),

@@ -28,7 +28,7 @@ from tsad_tasks.reporting.exploration.statistics import (
     extreme,
     histogram,
 )
-from tsad_tasks.storage.artifacts import place
+from tsad_tasks.storage.artifacts import artifact_path
 from tsad_tasks.storage.datasets import select_dataset
 from tsad_tasks.storage.store import Store
 from tsad_tasks.training.exclusions import (
@@ -130,7 +130,7 @@ def jumps(
         )
         if champion is None:
             continue
-        bundle = read_bundle(place(champion.artifact_uri), expected_sha256=champion.sha256)
+        bundle = read_bundle(artifact_path(champion.artifact_uri), expected_sha256=champion.sha256)
         former = ModelSpec.from_json(bundle.spec)
         for name in [name for name, _ in scope.entities if name in former.scalers and name in own]:
             old = zip(former.scalers[name].center, former.scalers[name].scale, strict=True)

@@ -31,7 +31,7 @@ from tsad_tasks.reporting.period.queries import (
 from tsad_tasks.reporting.period.ranking import with_own_page
 from tsad_tasks.scoring.expected import ExpectedReadings, expected_in_range
 from tsad_tasks.scoring.own_scales import later_scales
-from tsad_tasks.storage.artifacts import place
+from tsad_tasks.storage.artifacts import artifact_path
 from tsad_tasks.storage.datasets import SELECT_CHANNELS, Layout, select_layouts
 from tsad_tasks.storage.readings import read_blocks
 from tsad_tasks.storage.scores import ScoreSteps, read_score_series
@@ -188,7 +188,7 @@ class Models:
         """The model of an id; a missing or altered bundle only costs the expected values."""
         if model_id not in self._known:
             record = self._store.one(SELECT_MODEL, model_id=model_id)
-            model, uri = RegisteredModel(record), place(record["artifact_uri"])
+            model, uri = RegisteredModel(record), artifact_path(record["artifact_uri"])
             try:
                 bundle = read_bundle(uri, expected_sha256=record["sha256"])
             except (BundleError, OSError):

@@ -33,8 +33,8 @@ from tsad_tasks.reporting.period.queries import (
     ReportPeriod,
 )
 from tsad_tasks.reporting.period.ranking import DEFAULT_LIMITS
+from tsad_tasks.storage.artifacts import report_path
 from tsad_tasks.storage.datasets import select_dataset
-from tsad_tasks.storage.paths import report_path
 from tsad_tasks.storage.store import Store
 from tsad_tasks.text.formats import duration_text
 

@@ -1,0 +1,1 @@
+SELECT * FROM tsad.v_incident WHERE incident_id = '$incident'
