@@ -43,7 +43,7 @@ Marks = NDArray[np.bool_] | bool
 
 
 @dataclass(frozen=True)
-class Features:
+class InputSet:
     """What the detector sees of some entities.
 
     Attributes
@@ -63,7 +63,7 @@ class Features:
 
 def entity_features(
     spec: FeatureSpec, scalers: Sequence[Scaler], values: NDArray[np.float64], start_s: int
-) -> Features:
+) -> InputSet:
     """Features of entities from their readings.
 
     Parameters
@@ -78,30 +78,18 @@ def entity_features(
     scaled = np.stack([scaler.transform(part) for scaler, part in zip(scalers, known, strict=True)])
     more = derived(scaled, rolling_mean=spec.rolling_mean, lag=spec.lag, diff=spec.diff)
     times_s = start_s + np.arange(n_steps, dtype=np.int64) * spec.step_s
-    clock = _clock(spec, times_s)
+    clock = cyclic_time(times_s, spec.zone, spec.cyclic, spec.holidays, spec.rest_weekday)
+    if spec.holidays:
+        rest = days_off(times_s, spec.zone, spec.holidays, spec.rest_weekday)
+        clock = np.concatenate([clock, rest], axis=1)
     clock = np.broadcast_to(clock, (n_entities, *clock.shape))
     inputs = np.concatenate([scaled, more, clock], axis=-1, dtype=np.float32)
-    return Features(
-        np.nan_to_num(inputs, nan=0.0), np.isfinite(scaled), running, _context_ok(scaled, more)
-    )
-
-
-def _clock(spec: FeatureSpec, times_s: NDArray[np.int64]) -> NDArray[np.float32]:
-    """Inputs that all entities share, (n_steps, n)."""
-    cyclic = cyclic_time(times_s, spec.zone, spec.cyclic, spec.holidays, spec.rest_weekday)
-    if not spec.holidays:
-        return cyclic
-    return np.concatenate(
-        [cyclic, days_off(times_s, spec.zone, spec.holidays, spec.rest_weekday)], axis=1
-    )
-
-
-def _context_ok(scaled: NDArray[np.float32], more: NDArray[np.float32]) -> NDArray[np.bool_]:
-    """Derived columns of a channel that is dead do not count against the others."""
-    n_channels = scaled.shape[-1]
-    dead = ~np.isfinite(scaled)
-    unknown = ~np.isfinite(more).reshape(*more.shape[:-1], -1, n_channels) & ~dead[..., None, :]
-    return np.asarray(~unknown.any(axis=(-1, -2)), np.bool_)
+    # Derived columns of a channel that is dead do not count against the others.
+    present = np.isfinite(scaled)
+    by_channel = np.isfinite(more).reshape(*more.shape[:-1], -1, scaled.shape[-1])
+    unknown = ~by_channel & present[..., None, :]
+    context_ok = np.asarray(~unknown.any(axis=(-1, -2)), np.bool_)
+    return InputSet(np.nan_to_num(inputs, nan=0.0), present, running, context_ok)
 
 
 @dataclass(frozen=True)
@@ -121,7 +109,7 @@ class Windows:
     reasons: NDArray[np.int16]
 
 
-def entity_windows(spec: FeatureSpec, features: Features, wanted: NDArray[np.bool_]) -> Windows:
+def entity_windows(spec: FeatureSpec, features: InputSet, wanted: NDArray[np.bool_]) -> Windows:
     """Windows of the wanted steps, bool (n_entities, n_steps)."""
     n_steps, n_channels = features.present.shape[1:]
     reasons = np.zeros(wanted.shape, np.int16)
@@ -167,9 +155,8 @@ def combined_errors(
     """
     found = channel_errors
     if spec.tails is not None:
-        units = np.array([spec.tails.unit(name) for name in entities], np.float64).reshape(
-            len(entities), -1
-        )
+        units = np.array([spec.tails.unit(name) for name in entities], np.float64)
+        units = units.reshape(len(entities), -1)
         found = spec.tails.surprises_in(channel_errors, units[entity_of] * spec.tails.grown(live))
     if spec.combine == "mean":
         errors = window_errors(found, live)
@@ -275,7 +262,7 @@ def hour_status(
 
 
 __all__ = [
-    "Features",
+    "InputSet",
     "Scores",
     "Windows",
     "anomaly_scores",

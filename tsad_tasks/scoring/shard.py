@@ -17,7 +17,7 @@ from upath import UPath
 
 from tsad_tasks.base.interval import from_unix_s, unix_s
 from tsad_tasks.detectors.base import make_folder
-from tsad_tasks.model.scoring import Features, Windows
+from tsad_tasks.model.scoring import InputSet, Windows
 from tsad_tasks.scoring.own_scales import OwnScale
 from tsad_tasks.scoring.plan import Job
 from tsad_tasks.scoring.queries import Champion
@@ -96,7 +96,7 @@ class FeatureShard:
     values: NDArray[np.float64]
     wanted: NDArray[np.bool_]
     digests: NDArray[np.int64]
-    features: Features
+    features: InputSet
     folds: FoldStarts | None = None
 
     _ARRAYS: ClassVar[tuple[str, ...]] = ("inputs", "present", "running", "context_ok")
@@ -117,7 +117,7 @@ class FeatureShard:
     def load(cls, path: UPath) -> Self:
         arrays, facts = read_arrays(path)
         job = _job(facts["job"], arrays["targets"], arrays["n_pending"])
-        features = Features(*(arrays[name] for name in cls._ARRAYS))
+        features = InputSet(*(arrays[name] for name in cls._ARRAYS))
         return cls(
             job,
             from_unix_s(facts["values_s"]),

@@ -20,7 +20,7 @@ from tsad_tasks.model.features import Scaler
 from tsad_tasks.model.incidents import IncidentRule, incident_spans
 from tsad_tasks.model.injection import KINDS, Injection, inject_all, injection_plan
 from tsad_tasks.model.scoring import (
-    Features,
+    InputSet,
     combined_errors,
     entity_scores,
 )
@@ -132,7 +132,7 @@ def _alike(parts: Sequence[HeldOut], n: int) -> Iterator[list[HeldOut]]:
         yield from (same[chunk] for chunk in batches(len(same), n))
 
 
-def is_extreme(features: Features, n_channels: int) -> NDArray[np.bool_]:
+def is_extreme(features: InputSet, n_channels: int) -> NDArray[np.bool_]:
     """Whether any channel of one entity is out of the question, (n_steps,): more than 50 spreads
     off.
 
@@ -523,7 +523,7 @@ class _Judged:
             self.spec.features, detector, part.entity, self._features, part.start_s, at
         )
 
-    def _reconstructed(self, features: Features, ends: NDArray[np.int64]) -> Reconstruction:
+    def _reconstructed(self, features: InputSet, ends: NDArray[np.int64]) -> Reconstruction:
         return (
             self._fold.reconstruction(features, ends)
             if self._fold
