@@ -85,8 +85,8 @@ def chance_of_losing(n_lost: int, n_won: int, odds: float = 1.0) -> float:
 
     >>> chance_of_losing(5, 0), chance_of_losing(0, 0), chance_of_losing(2, 2)
     (0.03125, 1.0, 0.6875)
-    >>> round(chance_of_losing(3, 1, 2.0), 3), round(chance_of_losing(14, 1, 2.0), 3), chance_of_losing(0, 2000, 2.0)
-    (0.593, 0.019, 1.0)
+    >>> [round(chance_of_losing(*pair, 2.0), 3) for pair in ((3, 1), (14, 1), (0, 2000))]
+    [0.593, 0.019, 1.0]
     """
     n, (lost, won) = n_lost + n_won, Fraction(odds).as_integer_ratio()
     return float(
@@ -103,9 +103,10 @@ def stability_index(reference: NDArray[np.floating], seen: NDArray[np.floating])
     Source: Siddiqi, Credit risk scorecards, 2006 (index and bounds); bins are the reference's
     tenths.
 
-    >>> stability_index(np.arange(100.0), np.arange(100.0)), stability_index(np.arange(100.0), np.array([1.0]))
+    >>> values = np.arange(100.0)
+    >>> stability_index(values, values), stability_index(values, np.array([1.0]))
     (0.0, None)
-    >>> stability_index(np.arange(100.0), np.arange(100.0) + 50) > PSI_LARGE
+    >>> stability_index(values, values + 50) > PSI_LARGE
     True
     """
     known = [values[np.isfinite(values)] for values in (reference, seen)]

@@ -30,7 +30,8 @@ def block_checksum(values: NDArray[np.float64], channel_ids: Sequence[int]) -> i
     values : (n_steps, n_channels)
     channel_ids : (n_channels,)
 
-    >>> block_checksum(np.array([[0.0, np.nan]]), [1, 2]) == block_checksum(np.array([[-0.0, -np.nan]]), [1, 2])
+    >>> one, other = np.array([[0.0, np.nan]]), np.array([[-0.0, -np.nan]])
+    >>> block_checksum(one, [1, 2]) == block_checksum(other, [1, 2])
     True
     """
     return int(block_checksums(values[None], channel_ids)[0])
@@ -44,7 +45,8 @@ def block_checksums(blocks: NDArray[np.float64], channel_ids: Sequence[int]) -> 
     blocks : (n_blocks, n_steps, n_channels)
     channel_ids : (n_channels,)
 
-    >>> int(block_checksums(np.array([[[1.0]], [[2.0]]]), [7])[1]) == block_checksum(np.array([[2.0]]), [7])
+    >>> blocks = np.array([[[1.0]], [[2.0]]])
+    >>> int(block_checksums(blocks, [7])[1]) == block_checksum(blocks[1], [7])
     True
     """
     if blocks.ndim != 3 or blocks.shape[2] != len(channel_ids):

@@ -71,7 +71,8 @@ def hours_between(start_at: datetime, end_at: datetime) -> list[datetime]:
     BadInput
         When one of the two has no zone.
 
-    >>> [at.hour for at in hours_between(datetime(2024, 5, 1, 7, 30, tzinfo=UTC), datetime(2024, 5, 1, 9, tzinfo=UTC))]
+    >>> end_at = datetime(2024, 5, 1, 9, tzinfo=UTC)
+    >>> [at.hour for at in hours_between(end_at.replace(hour=7, minute=30), end_at)]
     [7, 8]
     """
     first, end = hour_floor(start_at), _in_utc(end_at)
@@ -90,7 +91,8 @@ def day_chunks(
     BadInput
         When one of the two has no zone, or `days` is below 1.
 
-    >>> chunks = day_chunks(datetime(2024, 5, 1, 7, tzinfo=UTC), datetime(2024, 5, 2, 3, tzinfo=UTC))
+    >>> start_at = datetime(2024, 5, 1, 7, tzinfo=UTC)
+    >>> chunks = day_chunks(start_at, start_at.replace(day=2, hour=3))
     >>> [(a.hour, b.hour) for a, b in chunks]
     [(7, 0), (0, 3)]
     """

@@ -46,7 +46,8 @@ def utc_from_local(
     Examples
     --------
     >>> noon = 1_735_732_800_000_000
-    >>> int(utc_from_local(np.array([noon]), ZoneInfo("Europe/Berlin")).times_us[0] - noon) // 3_600_000_000
+    >>> found = utc_from_local(np.array([noon]), ZoneInfo("Europe/Berlin"))
+    >>> int(found.times_us[0] - noon) // 3_600_000_000
     -1
     """
     if not len(local_us):
@@ -85,7 +86,8 @@ def zone_offsets(start_us: int, end_us: int, zone: ZoneInfo) -> tuple[Int64, Int
 
     Examples
     --------
-    >>> starts, offsets = zone_offsets(1_743_200_000_000_000, 1_743_300_000_000_000, ZoneInfo("Europe/Berlin"))
+    >>> span_us = 1_743_200_000_000_000, 1_743_300_000_000_000
+    >>> starts, offsets = zone_offsets(*span_us, ZoneInfo("Europe/Berlin"))
     >>> (offsets // 3_600_000_000).tolist()
     [1, 2]
     """

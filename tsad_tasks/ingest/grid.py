@@ -104,7 +104,8 @@ def to_grid(rows: Rows, grid: Grid, aggregates: Sequence[Aggregate]) -> Gridded:
     --------
     >>> grid = Grid(0, HOUR_US, 1800, n_entities=1, n_channels=1)
     >>> times_us = np.array([0, 900, 1800]) * 1_000_000
-    >>> rows = Rows(times_us, np.zeros(3, np.intp), np.zeros(3, np.int64), np.array([[1.0], [2.0], [5.0]]))
+    >>> entity, updated_us = np.zeros(3, np.intp), np.zeros(3, np.int64)
+    >>> rows = Rows(times_us, entity, updated_us, np.array([[1.0], [2.0], [5.0]]))
     >>> to_grid(rows, grid, ["mean"]).values.ravel().tolist()
     [1.5, 5.0]
     """

@@ -85,7 +85,8 @@ def quality_verdicts(
         is said.
 
     >>> hour = np.column_stack([np.full(6, 80.6), np.arange(6.0)])
-    >>> usual = {"reference_median": np.array([27.0, 3.0]), "reference_spread": np.array([0.5, 1.0])}
+    >>> median, spread = np.array([27.0, 3.0]), np.array([0.5, 1.0])
+    >>> usual = {"reference_median": median, "reference_spread": spread}
     >>> [verdict[:3] for verdict in quality_verdicts(hour, np.array([[27.1, 3.0]]), **usual)]
     [(0, 'unit_jump', 6)]
     """

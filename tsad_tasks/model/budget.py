@@ -3,14 +3,14 @@ wrong.
 
 How many incidents held-out readings would have raised is known for low thresholds, where they are
 many; an extreme-value tail of their peaks says how few are left at a higher one. Incidents are
-counted, not flags: what follows closely belongs to the same one (`core.incidents`), so errors that
+counted, not flags: what follows closely belongs to the same one (`model.incidents`), so errors that
 depend on their neighbours need no further care.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -135,21 +135,16 @@ def budget_limits(
     point = _limits_of(errors, days, budget, budget.aim / n_kinds)
     if n_kinds == 1:
         return _joined(pooled, point, None, budget)
-    lasting = {name: _lasting(part, point.limit(name), settings) for name, part in errors.items()}
+    lasting = {}
+    for name, part in errors.items():
+        capped_at = Calibration(0.0, 0.0, point.limit(name), 0.0, 0.0, point.limit(name), 0)
+        lasting[name] = lasting_errors(part, collective_series(part, capped_at, settings))
     collective = _limits_of(lasting, days, budget, budget.aim / n_kinds)
     # One error alone, however large, must not lift the moving average over its limit.
-    one_alone = (
-        pooled.mean + (COLLECTIVE_CAP * point.pooled - pooled.mean) / settings.collective_width
-    )
-    lowest = min(one_alone, point.pooled)
-    return _joined(
-        pooled, point, replace(collective, pooled=max(collective.pooled, lowest)), budget
-    )
-
-
-def _lasting(errors: Errors, limit: float, settings: ThresholdSettings) -> Errors:
-    capped_at = Calibration(0.0, 0.0, limit, 0.0, 0.0, limit, 0)
-    return lasting_errors(errors, collective_series(errors, capped_at, settings))
+    capped = COLLECTIVE_CAP * point.pooled - pooled.mean
+    lowest = min(pooled.mean + capped / settings.collective_width, point.pooled)
+    raised = replace(collective, pooled=max(collective.pooled, lowest))
+    return _joined(pooled, point, raised, budget)
 
 
 @dataclass(frozen=True)
@@ -189,16 +184,25 @@ def _limits_of(
         return _Limits(0.0, {}, 0.0)
     n_days = sum(days.values())
     wanted = aim * n_days
-    start = _start(list(series.values()), known, max(MORE_PEAKS * wanted, MIN_PEAKS))
+    # The highest level with so many peaks above it, or the lowest one that can count as a tail.
+    n_peaks = max(MORE_PEAKS * wanted, MIN_PEAKS)
+    for start in np.quantile(known, _START_QUANTILES).tolist():
+        if sum(part.peaks(start).size for part in series.values()) >= n_peaks:
+            break
     peaks = {name: part.peaks(start) - start for name, part in series.items()}
     tail = _PeakTail.of(np.concatenate(list(peaks.values())), start)
     lowest = float(np.quantile(known, LOWEST_QUANTILE))
     pooled = max(tail.limit(wanted), lowest)
-    own = {
-        name: limit
-        for name, excesses in peaks.items()
-        if (limit := _own_limit(tail, excesses, days[name] / n_days, wanted)) > pooled
-    }
+    own = {}
+    for name, excesses in peaks.items():
+        # More peaks than an entity's share of all, and than chance explains, is a limit of its own.
+        share = days[name] / n_days
+        usual = tail.n * share
+        if excesses.size > usual + UNLIKELY * math.sqrt(usual) + UNLIKELY:
+            few = excesses.size < MIN_OWN_PEAKS
+            its = tail if few else _PeakTail.of(excesses, tail.start)
+            own[name] = its.limit(wanted * share, excesses.size)
+    own = {name: limit for name, limit in own.items() if limit > pooled}
     return _Limits(pooled, own, tail.n_above(pooled) / n_days)
 
 
@@ -233,15 +237,6 @@ class _Series:
         return found[found > level]
 
 
-def _start(series: Sequence[_Series], known: Floats, n_peaks: float) -> float:
-    """The highest level with so many peaks above it, or the lowest one that can count as a tail."""
-    levels: list[float] = np.quantile(known, _START_QUANTILES).tolist()
-    return next(
-        (level for level in levels if sum(part.peaks(level).size for part in series) >= n_peaks),
-        levels[-1],
-    )
-
-
 @dataclass(frozen=True)
 class _PeakTail:
     """How many peaks are left above a level: `n` above the start, then a generalised Pareto
@@ -261,23 +256,11 @@ class _PeakTail:
     def limit(self, wanted: float, n: int | None = None) -> float:
         """The level above which `wanted` peaks are left of `n` above the start."""
         ratio = math.log(max((self.n if n is None else n) / wanted, 1.0))
-        return self.start + self.scale * (
-            math.expm1(self.shape * ratio) / self.shape if self.shape else ratio
-        )
+        above = math.expm1(self.shape * ratio) / self.shape if self.shape else ratio
+        return self.start + self.scale * above
 
     def n_above(self, level: float) -> float:
         """How many peaks are left above a level."""
         excess = max(level - self.start, 0.0) / self.scale
         log_share = -math.log1p(self.shape * excess) / self.shape if self.shape else -excess
         return float(self.n * math.exp(log_share))
-
-
-def _own_limit(tail: _PeakTail, excesses: Floats, share: float, wanted: float) -> float:
-    """The limit of an entity with more peaks than its share of all; 0 when it has no more than
-    chance explains.
-    """
-    usual = tail.n * share
-    if excesses.size <= usual + UNLIKELY * math.sqrt(usual) + UNLIKELY:
-        return 0.0
-    own = _PeakTail.of(excesses, tail.start) if excesses.size >= MIN_OWN_PEAKS else tail
-    return own.limit(wanted * share, excesses.size)

@@ -20,9 +20,8 @@ Floats64 = NDArray[np.float64]
 UNIT = 2.0**-20
 _CLIP = 50.0
 _SMALLEST_SPREAD = 0.1
-_QUANTILE_SCALE = (
-    2.563  # From the 10th to the 90th percentile of a normal distribution, in standard deviations.
-)
+# From the 10th to the 90th percentile of a normal distribution, in standard deviations.
+_QUANTILE_SCALE = 2.563
 _P90_SCALE = 1.645
 N_LAST = 3
 
@@ -81,21 +80,18 @@ def smoothed(state: Arrays, rows: NDArray[np.int64], readings: Floats64) -> Floa
     away = np.where(known, readings - state["center"][rows], 0.0)
     scale = np.where(state["scale"][rows] > 0, state["scale"][rows], np.abs(away))
     state["scale"][rows] = scale
-    units = np.rint(np.clip(away / np.where(scale > 0, scale, 1.0), -_CLIP, _CLIP) / UNIT).astype(
-        np.int32
-    )
+    clipped = np.clip(away / np.where(scale > 0, scale, 1.0), -_CLIP, _CLIP)
+    units = np.rint(clipped / UNIT).astype(np.int32)
     before = state["ring"][rows]
-    ring = np.where(
-        known[:, :, None], np.concatenate([before[..., 1:], units[..., None]], axis=-1), before
-    )
+    pushed = np.concatenate([before[..., 1:], units[..., None]], axis=-1)
+    ring = np.where(known[:, :, None], pushed, before)
     n = state["n"][rows] + known
     state["ring"][rows], state["n"][rows] = ring, n
     # Whole numbers, so that the sum is the same in any order.
     means = ring.sum(axis=-1, dtype=np.int64) / np.maximum(np.minimum(n, ring.shape[-1]), 1) * UNIT
     last = state["last"][rows]
-    state["last"][rows] = np.where(
-        known[:, :, None], np.concatenate([last[..., 1:], means[..., None]], axis=-1), last
-    )
+    pushed = np.concatenate([last[..., 1:], means[..., None]], axis=-1)
+    state["last"][rows] = np.where(known[:, :, None], pushed, last)
     found: NDArray[np.float64] = means
     return found
 
@@ -111,9 +107,8 @@ def follow(state: Arrays, rows: NDArray[np.int64], means: Floats64, gain: Floats
     """
     usual = state["usual"][rows] + gain * (means - state["usual"][rows])
     state["usual"][rows] = usual
-    state["delayed"][rows] = np.concatenate(
-        [state["delayed"][rows][..., 1:], usual[..., None]], axis=-1
-    )
+    delayed = state["delayed"][rows][..., 1:]
+    state["delayed"][rows] = np.concatenate([delayed, usual[..., None]], axis=-1)
 
 
 def settle(state: Arrays, rows: NDArray[np.int64], level: Floats64 | None = None) -> None:
@@ -141,7 +136,11 @@ def commission(state: Arrays, rows: NDArray[np.int64], readings: Floats64, rule:
     >>> state["center"].item(), state["spread"].item()
     (1.0, 0.1)
     """
-    _commission_scales(state, rows, readings)
+    for unit, of_unit in zip(rows.tolist(), readings, strict=True):
+        for channel, column in enumerate(of_unit.T):
+            known = column[np.isfinite(column)]
+            if known.size:
+                state["center"][unit, channel], state["scale"][unit, channel] = scale_of(known)
     found, n = np.zeros(readings.shape), np.zeros(len(rows), np.int64)
     for i in range(readings.shape[1]):
         now = np.flatnonzero(np.isfinite(readings[:, i]).any(axis=1))
@@ -150,17 +149,8 @@ def commission(state: Arrays, rows: NDArray[np.int64], readings: Floats64, rule:
     for unit, count, of_unit in zip(rows.tolist(), n.tolist(), found, strict=True):
         settled = of_unit[rule.delay : count]
         if len(settled):
-            state["spread"][unit] = np.maximum(
-                np.percentile(settled, 90, axis=0) / _P90_SCALE, _SMALLEST_SPREAD
-            )
-
-
-def _commission_scales(state: Arrays, rows: NDArray[np.int64], readings: Floats64) -> None:
-    for unit, of_unit in zip(rows.tolist(), readings, strict=True):
-        for channel, column in enumerate(of_unit.T):
-            known = column[np.isfinite(column)]
-            if known.size:
-                state["center"][unit, channel], state["scale"][unit, channel] = scale_of(known)
+            spread = np.percentile(settled, 90, axis=0) / _P90_SCALE
+            state["spread"][unit] = np.maximum(spread, _SMALLEST_SPREAD)
 
 
 def _first_deviations(
@@ -177,9 +167,8 @@ def _first_deviations(
     means = smoothed(state, rows, readings)
     if fresh.any():
         state["usual"][rows] = np.where(fresh, means, state["usual"][rows])
-        state["delayed"][rows] = np.where(
-            fresh[..., None], means[..., None], state["delayed"][rows]
-        )
+        delayed = state["delayed"][rows]
+        state["delayed"][rows] = np.where(fresh[..., None], means[..., None], delayed)
     away: Floats64 = np.abs(means - state["delayed"][rows][..., 0])
     gain = np.maximum(1.0 / rule.memory, 1.0 / (n_before + 1))
     follow(state, rows, means, np.where(np.isfinite(readings), gain[:, None], 0.0))

@@ -68,10 +68,8 @@ class Confusion:
     @property
     def f1(self) -> float:
         """Harmonic mean of precision and recall."""
-        return _share(
-            2 * self.true_positive,
-            2 * self.true_positive + self.false_positive + self.false_negative,
-        )
+        found = 2 * self.true_positive
+        return _share(found, found + self.false_positive + self.false_negative)
 
     @property
     def accuracy(self) -> float:
@@ -85,22 +83,13 @@ class Confusion:
 
     def swapped(self) -> Confusion:
         """The same with the normal steps as the class to be found."""
-        return Confusion(
-            self.true_negative,
-            self.false_negative,
-            self.false_positive,
-            self.true_positive,
-            self.n_unknown,
-        )
+        missed, false = self.false_negative, self.false_positive
+        return Confusion(self.true_negative, missed, false, self.true_positive, self.n_unknown)
 
     def __add__(self, other: Confusion) -> Confusion:
         """Both together, such as two entities."""
-        return Confusion(
-            *(
-                mine + its
-                for mine, its in zip(vars(self).values(), vars(other).values(), strict=True)
-            )
-        )
+        pairs = zip(vars(self).values(), vars(other).values(), strict=True)
+        return Confusion(*(mine + its for mine, its in pairs))
 
 
 def confusion(labels: Flags, flags: Flags, known: Flags | None = None) -> Confusion:
@@ -151,20 +140,16 @@ def classification_report(found: Confusion) -> ClassificationReport:
     >>> report.anomaly.precision, report.normal.precision, report.macro.precision
     (0.5, 1.0, 0.75)
     """
-    normal, anomaly = _class_scores(found.swapped()), _class_scores(found)
-    macro = ClassScores(
-        (normal.precision + anomaly.precision) / 2,
-        (normal.recall + anomaly.recall) / 2,
-        (normal.f1 + anomaly.f1) / 2,
-        found.n,
+    normal, anomaly = (
+        ClassScores(of.precision, of.recall, of.f1, of.true_positive + of.false_negative)
+        for of in (found.swapped(), found)
     )
+    precision, recall, f1 = (
+        (getattr(normal, name) + getattr(anomaly, name)) / 2
+        for name in ("precision", "recall", "f1")
+    )
+    macro = ClassScores(precision, recall, f1, found.n)
     return ClassificationReport(normal, anomaly, macro, found.accuracy, found.n_unknown)
-
-
-def _class_scores(found: Confusion) -> ClassScores:
-    return ClassScores(
-        found.precision, found.recall, found.f1, found.true_positive + found.false_negative
-    )
 
 
 @dataclass(frozen=True, eq=False)
@@ -225,26 +210,18 @@ class _Ranked:
 
 
 def _ranked(labels: Flags, scores: Floats) -> _Ranked:
+    # Imported here, since it takes a second, and nothing that is scored is ranked.
+    from sklearn.metrics import confusion_matrix_at_thresholds
+
     _check_lengths(labels, scores)
     known = ~np.isnan(scores)
-    order = np.argsort(-scores[known], kind="stable")
-    descending = scores[known][order].astype(np.float64)
-    is_anomaly = labels[known][order]
-    last = _last_of_ties(descending)
-    found = np.cumsum(is_anomaly)[last].astype(np.float64)
-    return _Ranked(
-        found,
-        (last + 1).astype(np.float64),
-        descending[last],
-        int(is_anomaly.sum()),
-        int((~known).sum()),
-    )
-
-
-def _last_of_ties(descending: NDArray[np.float64]) -> NDArray[np.int64]:
-    """Positions of the last of each run of equal values: a threshold cannot part what is equal."""
-    differs = descending[1:] != descending[:-1]
-    return np.flatnonzero(np.append(differs, True)[: len(descending)]).astype(np.int64)
+    n_unknown = int((~known).sum())
+    if not known.any():
+        nothing = np.empty(0)
+        return _Ranked(nothing, nothing, nothing, 0, n_unknown)
+    judged = labels[known], scores[known].astype(np.float64)
+    _, false, _, found, thresholds = confusion_matrix_at_thresholds(*judged, pos_label=True)
+    return _Ranked(found, found + false, thresholds, int(judged[0].sum()), n_unknown)
 
 
 def roc_curve(labels: Flags, scores: Floats) -> RocCurve:
@@ -326,18 +303,15 @@ def best_f1_threshold(labels: Flags, scores: Floats) -> BestThreshold:
     f1 = 2 * ranked.true_positive / (ranked.n_flagged + ranked.n_positive)
     best = int(np.argmax(f1))
     found, n_flagged = float(ranked.true_positive[best]), float(ranked.n_flagged[best])
-    threshold = _below(ranked.thresholds, best, scores.dtype)
+    # A number of the scores' own precision below this score, and not below the next one.
+    at, kind = ranked.thresholds[best], scores.dtype
+    if best + 1 == len(ranked.thresholds):
+        threshold = float(np.nextafter(at.astype(kind), kind.type(-math.inf)))
+    else:
+        following = ranked.thresholds[best + 1]
+        middle = float(((at + following) / 2).astype(kind))
+        threshold = middle if following <= middle < at else float(following)
     return BestThreshold(threshold, found / n_flagged, found / ranked.n_positive, float(f1[best]))
-
-
-def _below(descending: NDArray[np.float64], at: int, kind: np.dtype[Any]) -> float:
-    """A number of the scores' own precision below the score at a rank, and not below the next
-    one.
-    """
-    if at + 1 == len(descending):
-        return float(np.nextafter(descending[at].astype(kind), kind.type(-math.inf)))
-    middle = float(((descending[at] + descending[at + 1]) / 2).astype(kind))
-    return middle if descending[at + 1] <= middle < descending[at] else float(descending[at + 1])
 
 
 @dataclass(frozen=True)
@@ -428,12 +402,8 @@ class EventReport:
 
     def __add__(self, other: EventReport) -> EventReport:
         """Both together, such as two entities."""
-        return EventReport(
-            *(
-                mine + its
-                for mine, its in zip(vars(self).values(), vars(other).values(), strict=True)
-            )
-        )
+        pairs = zip(vars(self).values(), vars(other).values(), strict=True)
+        return EventReport(*(mine + its for mine, its in pairs))
 
 
 NO_EVENTS = EventReport(0, 0, 0, 0, 0, 0.0)
@@ -476,28 +446,29 @@ def event_report(
     hits = _first_inside(np.flatnonzero(raised), watched)
     is_found = hits >= 0
     is_seen = is_found | (_first_inside(np.flatnonzero(scored), events) >= 0)
-    alarms = _merged(runs(raised), merge_gap_steps)
-    delays, leads = _waits(events[is_found], hits[is_found], schedule)
+    alarms = runs(raised)
+    if len(alarms):
+        parted = alarms[1:, 0] - alarms[:-1, 1] > merge_gap_steps
+        starts, ends = alarms[np.append(True, parted), 0], alarms[np.append(parted, True), 1]
+        alarms = np.column_stack([starts, ends])
+    if len(watched):
+        # The first of the watched spans that ends after an alarm's beginning: does it begin in time?
+        at = np.searchsorted(watched[:, 1], alarms[:, 0], side="right")
+        is_false = np.append(watched[:, 0], np.iinfo(np.int64).max)[at] >= alarms[:, 1]
+    else:
+        is_false = np.ones(len(alarms), bool)
+    alerts = [schedule.alert_s(hit) - schedule.start_s for hit in hits[is_found].tolist()]
+    bounds = list(zip(alerts, (events[is_found] * schedule.step_s).tolist(), strict=True))
     return EventReport(
         n_events=int(is_seen.sum()),
         n_found=int(is_found.sum()),
         n_unseen=int((~is_seen).sum()),
         n_alarms=len(alarms),
-        n_false=int(np.count_nonzero(_first_touching(alarms, watched) < 0)),
+        n_false=int(is_false.sum()),
         days=float(scored.sum()) * schedule.step_s / DAY_S,
-        delay_s=delays,
-        lead_s=leads,
+        delay_s=tuple(alert - first for alert, (first, _) in bounds),
+        lead_s=tuple(end - alert for alert, (_, end) in bounds),
     )
-
-
-def _waits(
-    events: NDArray[np.int64], hits: NDArray[np.int64], schedule: AlertSchedule
-) -> tuple[tuple[int, ...], tuple[int, ...]]:
-    """Seconds from each event's beginning to its alert, and from there to its end."""
-    alerts = [schedule.alert_s(hit) - schedule.start_s for hit in hits.tolist()]
-    bounds = (events * schedule.step_s).tolist()
-    delays = tuple(alert - first for alert, (first, _) in zip(alerts, bounds, strict=True))
-    return delays, tuple(end - alert for alert, (_, end) in zip(alerts, bounds, strict=True))
 
 
 def _first_inside(steps: NDArray[np.int64], spans: NDArray[np.int64]) -> NDArray[np.int64]:
@@ -507,25 +478,6 @@ def _first_inside(steps: NDArray[np.int64], spans: NDArray[np.int64]) -> NDArray
     return np.where(first < spans[:, 1], first, np.int64(-1))
 
 
-def _first_touching(spans: NDArray[np.int64], others: NDArray[np.int64]) -> NDArray[np.int64]:
-    """The first of the other spans (ends ascending) that shares a step with each span, -1 where
-    none does.
-    """
-    if not len(others):
-        return np.full(len(spans), -1, np.int64)
-    at = np.searchsorted(others[:, 1], spans[:, 0], side="right")
-    starts = np.append(others[:, 0], np.iinfo(np.int64).max)[at]
-    return np.where(starts < spans[:, 1], at, -1).astype(np.int64)
-
-
-def _merged(spans: NDArray[np.int64], gap_steps: int) -> NDArray[np.int64]:
-    """Spans with those joined that have at most `gap_steps` between them."""
-    if not len(spans):
-        return spans
-    parted = spans[1:, 0] - spans[:-1, 1] > gap_steps
-    return np.column_stack([spans[np.append(True, parted), 0], spans[np.append(parted, True), 1]])
-
-
 def echo(labels: Flags, late_steps: int) -> Flags:
     """The steps after each event, (n_steps,), whose windows still hold it: no flag there is right
     or wrong.
@@ -533,9 +485,8 @@ def echo(labels: Flags, late_steps: int) -> Flags:
     >>> echo(np.array([False, True, False, False, False]), 2).tolist()
     [False, False, True, True, False]
     """
-    since = np.arange(len(labels)) - np.maximum.accumulate(
-        np.where(labels, np.arange(len(labels)), -late_steps - 1)
-    )
+    steps = np.arange(len(labels))
+    since = steps - np.maximum.accumulate(np.where(labels, steps, -late_steps - 1))
     return np.asarray(~labels & (since <= late_steps), np.bool_)
 
 
@@ -619,16 +570,14 @@ def volume_under_surface(
     _check_lengths(labels, scores)
     known = ~np.isnan(scores)
     order = np.argsort(-scores[known], kind="stable")
-    last = _last_of_ties(scores[known][order].astype(np.float64))
-    buffers = np.unique(
-        np.linspace(0, max_buffer_steps, min(n_buffers, max_buffer_steps + 1))
-        .round()
-        .astype(np.int64)
-    )
-    areas = [
-        _areas(labels, buffered_labels(labels, int(buffer)), known, order, last)
-        for buffer in buffers
-    ]
+    descending = scores[known][order]
+    # The last of each run of equal scores: a threshold cannot part what is equal.
+    differs = np.append(descending[1:] != descending[:-1], True)[: len(descending)]
+    last = np.flatnonzero(differs)
+    n_tried = min(n_buffers, max_buffer_steps + 1)
+    buffers = np.unique(np.linspace(0, max_buffer_steps, n_tried).round().astype(np.int64))
+    soft = (buffered_labels(labels, int(buffer)) for buffer in buffers)
+    areas = [_areas(labels, one, known, order, last) for one in soft]
     pr, roc = np.mean(areas, axis=0).tolist()
     return Volume(pr, roc, int((~known).sum()))
 
@@ -646,30 +595,18 @@ def _areas(
     n_normal = len(weight) - n_positive
     if not (labels[known].any() and n_normal > 0):
         return math.nan, math.nan
-    found, n_flagged = np.cumsum(weight[order])[last], last + 1.0
-    recall = np.minimum(found / n_positive, 1.0) * _existence(soft > 0, known, order, last)
-    precision = found / n_flagged
-    false = (n_flagged - found) / n_normal
-    pr = np.trapezoid(np.append(1.0, precision), np.append(0.0, recall))
-    roc = np.trapezoid(
-        np.concatenate(([0.0], recall, [1.0])), np.concatenate(([0.0], false, [1.0]))
-    )
-    return float(pr), float(roc)
-
-
-def _existence(
-    inside: Flags, known: Flags, order: NDArray[np.int64], last: NDArray[np.int64]
-) -> NDArray[np.float64]:
-    """Share of the buffered events with a flagged step, at each rank; events without any score are
-    left out.
-    """
-    ranks = np.full(len(inside), np.iinfo(np.int64).max)
+    # Share of the buffered events with a flagged step, at each rank; those without any score are
+    # left out.
+    ranks = np.full(len(soft) + 1, np.iinfo(np.int64).max)
     ranks[np.flatnonzero(known)[order]] = np.arange(len(order))
-    spans = runs(inside)
-    padded = np.append(ranks, np.iinfo(np.int64).max)
-    first = np.minimum.reduceat(padded, spans.ravel())[::2]
+    first = np.minimum.reduceat(ranks, runs(soft > 0).ravel())[::2]
     first = np.sort(first[first < len(order)])
-    return np.searchsorted(first, last, side="right") / len(first)
+    existence = np.searchsorted(first, last, side="right") / len(first)
+    found, n_flagged = np.cumsum(weight[order])[last], last + 1.0
+    recall = np.minimum(found / n_positive, 1.0) * existence
+    false = np.concatenate(([0.0], (n_flagged - found) / n_normal, [1.0]))
+    pr = np.trapezoid(np.append(1.0, found / n_flagged), np.append(0.0, recall))
+    return float(pr), float(np.trapezoid(np.concatenate(([0.0], recall, [1.0])), false))
 
 
 @dataclass(frozen=True, eq=False)
@@ -717,9 +654,8 @@ def reliability(labels: Flags, probabilities: Floats, *, n_bins: int = 10) -> Re
     if not known.any():
         return Reliability(None, math.nan, n_unknown)
     curve = reliability_curve(probabilities[known], labels[known], n_bins)
-    return Reliability(
-        curve, float(np.mean((probabilities[known] - labels[known]) ** 2)), n_unknown
-    )
+    brier = float(np.mean((probabilities[known] - labels[known]) ** 2))
+    return Reliability(curve, brier, n_unknown)
 
 
 @dataclass(frozen=True)
@@ -740,14 +676,8 @@ class Detection:
     def to_json(self) -> dict[str, Any]:
         """The figures as a JSON object, None where a share of nothing was asked for."""
         names = ("precision", "recall", "f1", "accuracy", "always_normal_accuracy")
-        event_names = (
-            "precision",
-            "recall",
-            "f1",
-            "false_alarms_per_day",
-            "median_delay_s",
-            "median_lead_s",
-        )
+        waits = ("false_alarms_per_day", "median_delay_s", "median_lead_s")
+        event_names = ("precision", "recall", "f1", *waits)
         steps = asdict(self.steps) | {name: getattr(self.steps, name) for name in names}
         events = asdict(self.events) | {name: getattr(self.events, name) for name in event_names}
         rest = {name: value for name, value in vars(self).items() if isinstance(value, float)}
@@ -812,7 +742,14 @@ def detection(
     silenced = [_silenced(part, late_steps) for part in parts]
     pooled = pooled_steps(silenced)
     known, curve = ~np.isnan(pooled.scores), pr_curve(pooled.labels, pooled.scores)
-    volume = _parted_volume(silenced, max_buffer_steps)
+    volume = Volume(math.nan, math.nan, 0)
+    if parts:
+        # Unknown steps between the parts, for the buffers to fade into.
+        pause = np.full(max_buffer_steps + 1, math.nan)
+        labels = [side for part in silenced for side in (part.labels, np.zeros(len(pause), bool))]
+        scores = [side for part in silenced for side in (part.scores.astype(np.float64), pause)]
+        all_steps = np.concatenate(labels), np.concatenate(scores)
+        volume = volume_under_surface(*all_steps, max_buffer_steps=max_buffer_steps)
     return Detection(
         steps=confusion(pooled.labels, pooled.flags, known),
         events=events,
@@ -865,29 +802,15 @@ def pooled_steps(parts: Sequence[Judged]) -> Judged:
     """
     if not parts:
         return Judged(np.zeros(0, bool), np.zeros(0), np.zeros(0, bool))
-    labels, scores, flags = zip(
-        *((part.labels, part.scores, part.flags) for part in parts), strict=True
+    labels, scores, flags = (
+        np.concatenate([getattr(part, name) for part in parts])
+        for name in ("labels", "scores", "flags")
     )
-    return Judged(np.concatenate(labels), np.concatenate(scores), np.concatenate(flags))
-
-
-def _parted_volume(parts: Sequence[Judged], max_buffer_steps: int) -> Volume:
-    """The volume of all parts, with unknown steps between them for the buffers to fade into."""
-    pause = np.full(max_buffer_steps + 1, math.nan)
-    labels = [side for part in parts for side in (part.labels, np.zeros(len(pause), bool))]
-    scores = [side for part in parts for side in (part.scores.astype(np.float64), pause)]
-    if not parts:
-        return Volume(math.nan, math.nan, 0)
-    found = volume_under_surface(
-        np.concatenate(labels), np.concatenate(scores), max_buffer_steps=max_buffer_steps
-    )
-    return replace(found, n_unknown=found.n_unknown - len(parts) * len(pause))
+    return Judged(labels, scores, flags)
 
 
 def _check_lengths(*arrays: NDArray[Any]) -> None:
     shapes = [array.shape for array in arrays]
     if len(set(shapes)) != 1 or len(shapes[0]) != 1:
-        raise BadInput(
-            "Expected arrays of one length, (n_steps,) each. Received: "
-            f"{', '.join(map(str, shapes))}."
-        )
+        received = ", ".join(map(str, shapes))
+        raise BadInput(f"Expected arrays of one length, (n_steps,) each. Received: {received}.")

@@ -84,24 +84,18 @@ def ranked_thresholds(
     thresholds = np.full(errors.shape, rule.limit, np.float32)
     for i in range(errors.shape[1]):
         error = np.where(np.isfinite(errors[:, i]), errors[:, i], np.float32(0))
-        _join(after, error, rule)
-        n_higher = np.count_nonzero(
-            after["peaks"] >= np.maximum(error, np.float32(1e-30))[:, None], axis=1
-        )
+        after["since"] += 1
+        over = np.flatnonzero((after["peak"] > 0) & (after["since"] >= rule.event_gap))
+        after["peaks"][over, after["n_peaks"][over] % N_PEAKS] = after["peak"][over]
+        after["n_peaks"][over] += 1
+        after["peak"][over] = 0
+        high = error > rule.event_error
+        after["peak"][high] = np.maximum(after["peak"], error)[high]
+        after["since"][high] = 0
+        least = np.maximum(error, np.float32(1e-30))[:, None]
+        n_higher = np.count_nonzero(after["peaks"] >= least, axis=1)
         thresholds[:, i] = rule.limit + rule.penalty * np.log1p(n_higher)
     return after, np.where(np.isfinite(errors), thresholds, np.float32(rule.limit))
-
-
-def _join(state: Arrays, error: NDArray[np.float32], rule: RankRule) -> None:
-    state["since"] += 1
-    over = np.flatnonzero((state["peak"] > 0) & (state["since"] >= rule.event_gap))
-    if over.size:
-        state["peaks"][over, state["n_peaks"][over] % N_PEAKS] = state["peak"][over]
-        state["n_peaks"][over] += 1
-        state["peak"][over] = 0
-    high = error > rule.event_error
-    state["peak"][high] = np.maximum(state["peak"], error)[high]
-    state["since"][high] = 0
 
 
 def alarm_starts(

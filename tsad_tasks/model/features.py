@@ -11,7 +11,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from functools import lru_cache
 from typing import Any
 from zoneinfo import ZoneInfo
@@ -25,6 +25,7 @@ from tsad_tasks.model.windows import OFF, RUNNING_UNKNOWN, STARTUP
 
 _FLOAT32 = np.finfo(np.float32)
 _DAY_MINUTES = 1440
+SCALINGS = ("robust", "minmax", "standard", "none")
 SUNDAY = 6
 
 
@@ -79,27 +80,19 @@ class Scaler:
         >>> Scaler((10.0,), (2.0,), 5).inverse(np.array([[2.0]], np.float32)).tolist()
         [[14.0]]
         """
-        values: NDArray[np.float64] = scaled.astype(np.float64) * np.array(self.scale) + np.array(
-            self.center
-        )
+        wide = scaled.astype(np.float64)
+        values: NDArray[np.float64] = wide * np.array(self.scale) + np.array(self.center)
         return values
 
     def to_json(self) -> dict[str, Any]:
         """The scaler as a JSON object."""
-        return {
-            "center": list(self.center),
-            "scale": list(self.scale),
-            "n_readings": self.n_readings,
-        }
+        return {"center": [*self.center], "scale": [*self.scale], "n_readings": self.n_readings}
 
     @classmethod
     def from_json(cls, fields: Mapping[str, Any]) -> Scaler:
         """The scaler of a JSON object, to the bit."""
-        return cls(
-            tuple(map(float, fields["center"])),
-            tuple(map(float, fields["scale"])),
-            int(fields["n_readings"]),
-        )
+        center, scale = (tuple(map(float, fields[name])) for name in ("center", "scale"))
+        return cls(center, scale, int(fields["n_readings"]))
 
 
 def fit_scaler(values: NDArray[np.float64], kind: str) -> Scaler:
@@ -126,41 +119,30 @@ def fit_scaler(values: NDArray[np.float64], kind: str) -> Scaler:
     >>> fit_scaler(np.array([[1.0], [2.0], [3.0], [4.0], [500.0]]), "minmax").scale
     (499.0,)
     """
-    if kind not in _FITS:
-        raise BadInput(f"Expected a scaling of {', '.join(_FITS)}. Received: {kind}.")
+    if kind not in SCALINGS:
+        raise BadInput(f"Expected a scaling of {', '.join(SCALINGS)}. Received: {kind}.")
     finite = np.isfinite(values)
     columns = (column[known] for column, known in zip(values.T, finite.T, strict=True))
-    fitted = [_FITS[kind](column) if column.size else (0.0, 1.0) for column in columns]
-    guarded = [(center, _positive(scale, center)) for center, scale in fitted]
-    return Scaler(
-        tuple(c for c, _ in guarded), tuple(s for _, s in guarded), int(finite.any(axis=1).sum())
-    )
+    fitted = [_fit(column, kind) if column.size else (0.0, 1.0) for column in columns]
+    centers, scales = [center for center, _ in fitted], []
+    for center, scale in fitted:
+        # What is nothing but rounding noise around the centre is no scale.
+        is_scale = math.isfinite(scale) and scale > 1e-9 * abs(center)
+        scales.append(float(scale) if is_scale else 1.0)
+    return Scaler(tuple(centers), tuple(scales), int(finite.any(axis=1).sum()))
 
 
-def _positive(scale: float, center: float) -> float:
-    """The scale, or 1 when it is nothing but rounding noise around the centre."""
-    return float(scale) if math.isfinite(scale) and scale > 1e-9 * abs(center) else 1.0
-
-
-def _robust(column: NDArray[np.float64]) -> tuple[float, float]:
+def _fit(column: NDArray[np.float64], kind: str) -> tuple[float, float]:
+    """Centre and scale of known values (n,)."""
+    if kind == "minmax":
+        return float(column.min()), float(np.ptp(column))
+    if kind == "standard":
+        return float(column.mean()), float(column.std())
+    if kind == "none":
+        return 0.0, 1.0
     p1, q1, median, q3, p99 = np.percentile(column, [1, 25, 50, 75, 99]).tolist()
     spreads = (max((q3 - q1) / 1.349, (p99 - p1) / 4.65), float(column.std()))
     return median, next((spread for spread in spreads if spread > 1e-9 * abs(median)), 1.0)
-
-
-def _minmax(column: NDArray[np.float64]) -> tuple[float, float]:
-    return float(column.min()), float(np.ptp(column))
-
-
-def _standard(column: NDArray[np.float64]) -> tuple[float, float]:
-    return float(column.mean()), float(column.std())
-
-
-def _unchanged(column: NDArray[np.float64]) -> tuple[float, float]:
-    return 0.0, 1.0
-
-
-_FITS = {"robust": _robust, "minmax": _minmax, "standard": _standard, "none": _unchanged}
 
 
 def pooled_scaler(scalers: Sequence[Scaler], kind: str) -> Scaler:
@@ -182,20 +164,18 @@ def pooled_scaler(scalers: Sequence[Scaler], kind: str) -> Scaler:
         raise BadInput(
             "Expected the scaler of at least one entity. Received: none. Train on more readings."
         )
-    channels = zip(
-        zip(*(s.center for s in scalers), strict=True),
-        zip(*(s.scale for s in scalers), strict=True),
-        strict=True,
+    centers, scales = (
+        np.array([getattr(one, name) for one in scalers]).T for name in ("center", "scale")
     )
-    pooled = [_pool(np.array(centers), np.array(scales), kind) for centers, scales in channels]
-    return Scaler(
-        tuple(c for c, _ in pooled), tuple(s for _, s in pooled), sum(s.n_readings for s in scalers)
-    )
+    pooled = [_pool(*channel, kind) for channel in zip(centers, scales, strict=True)]
+    n_readings = sum(one.n_readings for one in scalers)
+    return Scaler(tuple(c for c, _ in pooled), tuple(s for _, s in pooled), n_readings)
 
 
 def _pool(
     centers: NDArray[np.float64], scales: NDArray[np.float64], kind: str
 ) -> tuple[float, float]:
+    """Centre and scale of one channel, from those of entities, (n_entities,) each."""
     shown = (centers != 0.0) | (scales != 1.0)
     if not shown.any():
         return 0.0, 1.0
@@ -261,12 +241,8 @@ def derived(
     lags = [_shifted(scaled, steps) for steps in lag]
     with np.errstate(over="ignore", invalid="ignore"):
         diffs = [scaled - _shifted(scaled, steps) for steps in diff]
-    columns = [*means, *lags, *diffs]
-    return (
-        np.concatenate(columns, axis=-1)
-        if columns
-        else np.empty((*scaled.shape[:-1], 0), np.float32)
-    )
+    nothing = np.empty((*scaled.shape[:-1], 0), np.float32)
+    return np.concatenate([nothing, *means, *lags, *diffs], axis=-1)
 
 
 def _shifted(scaled: NDArray[np.float32], steps: int) -> NDArray[np.float32]:
@@ -339,13 +315,10 @@ def cyclic_time(
     minutes = _site_minutes(np.asarray(times_s, np.int64), zone)
     days = minutes // _DAY_MINUTES
     weekdays = np.where(_among(days, holidays), rest_weekday, (days + 3) % 7)
-    columns = {
-        "hour": _circle(_DAY_MINUTES)[minutes % _DAY_MINUTES],
-        "weekday": _circle(7)[weekdays],
-    }
-    return np.concatenate(
-        [np.empty((minutes.size, 0), np.float32), *(columns[kind] for kind in kinds)], axis=1
-    )
+    hour = _circle(_DAY_MINUTES)[minutes % _DAY_MINUTES]
+    columns = {"hour": hour, "weekday": _circle(7)[weekdays]}
+    nothing = np.empty((minutes.size, 0), np.float32)
+    return np.concatenate([nothing, *(columns[kind] for kind in kinds)], axis=1)
 
 
 def days_off(
@@ -387,13 +360,9 @@ def _site_minutes(times_s: NDArray[np.int64], zone: ZoneInfo) -> NDArray[np.int6
     """Minutes since 1970 on the clocks of the site; 1970-01-01 was a Thursday."""
     # Offsets change at full quarters of an hour, UTC, in every zone of today.
     quarters, position = np.unique(times_s // 900, return_inverse=True)
-    offsets = [_offset_minutes(quarter * 900, zone) for quarter in quarters.tolist()]
+    at = (datetime.fromtimestamp(quarter * 900, zone) for quarter in quarters.tolist())
+    offsets = [round((one.utcoffset() or timedelta()).total_seconds() / 60) for one in at]
     return times_s // 60 + np.array(offsets, np.int64)[position]
-
-
-def _offset_minutes(at_s: int, zone: ZoneInfo) -> int:
-    offset = datetime.fromtimestamp(at_s, zone).utcoffset()
-    return 0 if offset is None else round(offset.total_seconds() / 60)
 
 
 @lru_cache(maxsize=4)
@@ -424,7 +393,7 @@ def running_state(
     values : (..., n_steps, n_channels)
         In the channels' units, held.
     expression : str or None
-        What is true while the machine runs (`core.expression`); None: always.
+        What is true while the machine runs (`model.expression`); None: always.
 
     Raises
     ------

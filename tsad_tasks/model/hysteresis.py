@@ -86,37 +86,25 @@ def hysteresis_step(
     threshold = np.full(len(rows), rule.limit, np.float32)
     held = state["alarm"][rows]
     if held.any():
-        threshold[held] = _leaving(state, rows[held], rule)
+        n, so_far = state["n"][rows[held]], state["errors"][rows[held]]
+        known = np.where(np.arange(rule.longest) < n[:, None], so_far, np.float32(np.inf))
+        median = np.take_along_axis(np.sort(known, axis=1), ((n - 1) // 2)[:, None], axis=1)[:, 0]
+        leave_share = np.float32(rule.leave_share)
+        threshold[held] = np.maximum(np.float32(rule.leave), median * leave_share)
     flagged = errors > threshold
-    _hold(state, rows[flagged], errors[flagged], rule)
+    alarmed = rows[flagged]
+    n = state["n"][alarmed]
+    state["alarm"][alarmed] = True
+    state["errors"][alarmed, n] = errors[flagged]
+    state["n"][alarmed] = n + 1
+    long = alarmed[n + 1 >= rule.recent]
+    if long.size:
+        n = state["n"][long]
+        recent = state["errors"][long[:, None], n[:, None] - 1 - np.arange(rule.recent)]
+        is_low = 2 * np.count_nonzero(recent <= rule.limit, axis=1) > rule.recent
+        _release(state, long[is_low | (n >= rule.longest)])
     _release(state, rows[held & ~flagged])
     return threshold
-
-
-def _leaving(state: Arrays, rows: Rows, rule: HysteresisRule) -> NDArray[np.float32]:
-    n = state["n"][rows]
-    known = np.where(
-        np.arange(rule.longest) < n[:, None], state["errors"][rows], np.float32(np.inf)
-    )
-    median = np.take_along_axis(np.sort(known, axis=1), ((n - 1) // 2)[:, None], axis=1)[:, 0]
-    return np.maximum(np.float32(rule.leave), median * np.float32(rule.leave_share))
-
-
-def _hold(state: Arrays, rows: Rows, errors: NDArray[np.float32], rule: HysteresisRule) -> None:
-    n = state["n"][rows]
-    state["alarm"][rows] = True
-    state["errors"][rows, n] = errors
-    state["n"][rows] = n + 1
-    long = rows[n + 1 >= rule.recent]
-    if long.size:
-        _release(state, long[_is_over(state, long, rule)])
-
-
-def _is_over(state: Arrays, rows: Rows, rule: HysteresisRule) -> NDArray[np.bool_]:
-    n = state["n"][rows]
-    recent = state["errors"][rows[:, None], n[:, None] - 1 - np.arange(rule.recent)]
-    is_low = 2 * np.count_nonzero(recent <= rule.limit, axis=1) > rule.recent
-    return np.asarray(is_low | (n >= rule.longest))
 
 
 def _release(state: Arrays, rows: Rows) -> None:

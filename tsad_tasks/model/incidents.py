@@ -4,7 +4,6 @@ chain.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime
 from hashlib import blake2b
@@ -94,19 +93,32 @@ def incident_spans(
     >>> [(span.first, span.last, span.peak) for span in spans]
     [(0, 1, 1), (2, 2, 2)]
     """
-    _check_flags(times_s, scores)
+    if times_s.shape != scores.shape or times_s.ndim != 1:
+        received = f"{times_s.shape} and {scores.shape}"
+        raise BadInput(f"Expected one time per score. Received: {received}.")
+    if times_s.size > 1 and int(np.diff(times_s).min()) <= 0:
+        raise BadInput(
+            "Expected ascending times of flags, each once. Received: times out of order or twice."
+        )
     if times_s.size == 0:
         return []
     starts = np.concatenate(([0], np.flatnonzero(np.diff(times_s) > rule.gap_s) + 1))
     ends = np.append(starts[1:], times_s.size)
-    chains = zip(starts.tolist(), ends.tolist(), strict=True)
-    counting = ((a, b) for a, b in chains if _counts(times_s[a:b], scores[a:b], rule, step_s))
-    alarms = (part for a, b in counting for part in _alarms(times_s, errors, a, b, rule))
-    return [
-        _span(scores, first, end)
-        for a, b in alarms
-        for first, end in _cut(times_s, a, b, rule.max_length_s)
-    ]
+    spans: list[IncidentSpan] = []
+    for chain in zip(starts.tolist(), ends.tolist(), strict=True):
+        times, n_flags = times_s[slice(*chain)], chain[1] - chain[0]
+        breaks = np.flatnonzero(np.diff(times) != step_s) + 1
+        longest_row = int(np.diff(np.concatenate(([0], breaks, [n_flags]))).max())
+        if scores[slice(*chain)].max() < rule.min_score or longest_row < rule.consecutive:
+            continue
+        for first, end in _alarms(times_s, errors, *chain, rule):
+            while first < end:
+                latest_s = times_s[first] + max(rule.max_length_s, 1)
+                cut = min(end, int(np.searchsorted(times_s, latest_s)))
+                peak = first + int(np.argmax(scores[first:cut]))
+                spans.append(IncidentSpan(first, cut - 1, cut - first, peak))
+                first = cut
+    return spans
 
 
 def _alarms(
@@ -124,43 +136,6 @@ def _alarms(
     alarm = AlarmRule(rule.refractory_s, rule.escalation)
     starts = [first + start for start in alarm_starts(times_s[first:end], errors[first:end], alarm)]
     return list(pairwise([*starts, end]))
-
-
-def _check_flags(times_s: NDArray[np.int64], scores: NDArray[np.float32]) -> None:
-    if times_s.shape != scores.shape or times_s.ndim != 1:
-        raise BadInput(
-            f"Expected one time per score. Received: {times_s.shape} and {scores.shape}."
-        )
-    if times_s.size > 1 and int(np.diff(times_s).min()) <= 0:
-        raise BadInput(
-            "Expected ascending times of flags, each once. Received: times out of order or twice."
-        )
-
-
-def _counts(
-    times_s: NDArray[np.int64], scores: NDArray[np.float32], rule: IncidentRule, step_s: int
-) -> bool:
-    return (
-        bool(scores.max() >= rule.min_score) and _longest_row(times_s, step_s) >= rule.consecutive
-    )
-
-
-def _longest_row(times_s: NDArray[np.int64], step_s: int) -> int:
-    breaks = np.flatnonzero(np.diff(times_s) != step_s) + 1
-    return int(np.diff(np.concatenate(([0], breaks, [times_s.size]))).max())
-
-
-def _cut(
-    times_s: NDArray[np.int64], first: int, end: int, max_length_s: int
-) -> Iterator[tuple[int, int]]:
-    while first < end:
-        cut = min(end, int(np.searchsorted(times_s, times_s[first] + max(max_length_s, 1))))
-        yield first, cut
-        first = cut
-
-
-def _span(scores: NDArray[np.float32], first: int, end: int) -> IncidentSpan:
-    return IncidentSpan(first, end - 1, end - first, first + int(np.argmax(scores[first:end])))
 
 
 def connected_range(

@@ -68,28 +68,17 @@ def injection_plan(
             f"Expected a channel and at least {room + width} steps. Received: {len(channels)}, "
             f"{n_steps}."
         )
-    kinds = [
-        kind for kind in KINDS if kind != "contextual" or n_steps >= daily_steps + LASTING_STEPS[1]
-    ]
+    has_days = n_steps >= daily_steps + LASTING_STEPS[1]
+    kinds = [kind for kind in KINDS if kind != "contextual" or has_days]
     slots = np.linspace(width, n_steps, n + 1).astype(np.int64).tolist()
-    return [
-        _planned(
-            kinds[(n_before + turn) % len(kinds)],
-            slots[turn],
-            slots[turn + 1] - 2 * width,
-            channels,
-            rng,
-        )
-        for turn in range(n)
-    ]
-
-
-def _planned(
-    kind: Kind, start: int, end: int, channels: Sequence[int], rng: np.random.Generator
-) -> Injection:
-    length = _length(kind, rng)
-    at = int(rng.integers(start, max(end - length, start) + 1))
-    return Injection(kind, at, length, int(rng.choice(np.asarray(channels))))
+    plan = []
+    for turn in range(n):
+        kind = kinds[(n_before + turn) % len(kinds)]
+        length = _length(kind, rng)
+        last = max(slots[turn + 1] - 2 * width - length, slots[turn])
+        at = int(rng.integers(slots[turn], last + 1))
+        plan.append(Injection(kind, at, length, int(rng.choice(np.asarray(channels)))))
+    return plan
 
 
 def _length(kind: Kind, rng: np.random.Generator) -> int:
@@ -147,39 +136,25 @@ def inject(
     if kind == "point":
         changed[at:end, channel] = clean + _either(rng) * rng.uniform(*POINT_SPREADS) * spread
     elif kind == "contextual":
-        changed[at:end, channel] = values[
-            _half_a_day_away(at, end, values.shape[0], daily_steps), channel
-        ]
+        half = daily_steps // 2
+        inside = (start for start in (at - half, at + half) if 0 <= start <= len(values) - end + at)
+        start = next(inside, None)
+        if start is None:
+            raise BadInput(
+                f"Expected readings half a day ({half} steps) from step {at}. Received: "
+                f"{len(values)} steps."
+            )
+        changed[at:end, channel] = values[start : start + end - at, channel]
     else:
-        changed[at:end, channel] = _lasting(clean, spread, rng)
+        offset = _either(rng) * rng.uniform(*COLLECTIVE_SPREADS) * spread
+        shape, ramp = rng.choice(_SHAPES), np.linspace(1 / clean.size, 1.0, clean.size)
+        base = np.full(clean.size, clean[0]) if shape == "flatline" else clean
+        changed[at:end, channel] = base + offset * (ramp if shape == "ramp" else 1.0)
     return changed
 
 
 def _either(rng: np.random.Generator) -> float:
     return float(rng.choice((-1.0, 1.0)))
-
-
-def _half_a_day_away(at: int, end: int, n_steps: int, daily_steps: int) -> slice:
-    half = daily_steps // 2
-    for start in (at - half, at + half):
-        if start >= 0 and start + end - at <= n_steps:
-            return slice(start, start + end - at)
-    raise BadInput(
-        f"Expected readings half a day ({half} steps) from step {at}. Received: {n_steps} steps."
-    )
-
-
-def _lasting(
-    clean: NDArray[np.float64], spread: float, rng: np.random.Generator
-) -> NDArray[np.float64]:
-    offset = _either(rng) * rng.uniform(*COLLECTIVE_SPREADS) * spread
-    shape = rng.choice(_SHAPES)
-    if shape == "flatline":
-        return np.full(clean.size, clean[0] + offset)
-    growth = (
-        np.linspace(1 / clean.size, 1.0, clean.size) if shape == "ramp" else np.ones(clean.size)
-    )
-    return clean + offset * growth
 
 
 def inject_all(
@@ -207,14 +182,8 @@ def inject_all(
     for one in plan:
         rows = slice(one.at, one.at + one.length)
         injected = inject(
-            values,
-            one.kind,
-            at=one.at,
-            channel=one.channel,
-            spread=spread[one.channel],
-            rng=rng,
-            length=one.length,
-            daily_steps=daily_steps,
-        )
+            values, one.kind, at=one.at, channel=one.channel, spread=spread[one.channel], rng=rng,
+            length=one.length, daily_steps=daily_steps,
+        )  # fmt: skip
         changed[rows, one.channel] = injected[rows, one.channel]
     return changed

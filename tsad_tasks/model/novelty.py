@@ -71,8 +71,8 @@ def no_blocks(n_series: int) -> Arrays:
     """
     shape, far = (n_series, _N), np.int64(2**62)
     past = {
-        f"past_{name}": array
-        for name, array in _by_variant(no_past(n_series * _N, 1), n_series).items()
+        f"past_{name}": array.reshape(*shape, *array.shape[1:])
+        for name, array in no_past(n_series * _N, 1).items()
     }
     return past | {
         "length": np.ones(shape, np.int32),
@@ -87,10 +87,6 @@ def no_blocks(n_series: int) -> Arrays:
         "blocks": np.zeros((*shape, N_KEPT), np.float32),
         "surprise": np.zeros(shape),
     }
-
-
-def _by_variant(arrays: Arrays, n_series: int) -> Arrays:
-    return {name: array.reshape(n_series, _N, *array.shape[1:]) for name, array in arrays.items()}
 
 
 def novelty_surprises(state: Arrays, rows: Rows, units: Rows) -> NDArray[np.float64]:
@@ -121,9 +117,19 @@ def novelty_surprises(state: Arrays, rows: Rows, units: Rows) -> NDArray[np.floa
 def _complete(state: Arrays, series: Rows, variant: Rows) -> None:
     """Take the blocks that these series and variants have just completed."""
     at = (series, variant)
-    state["blocks"][at] = np.concatenate(
-        [state["blocks"][at][:, 1:], _scaled_value(state, at)[:, None]], axis=1
-    )
+    low, mean = state["low"][series], state["total"][at] / state["length"][at]
+    span, before = state["high"][series] - low, state["middle"][at]
+    middle = np.where(state["n_blocks"][at] == 0, mean, before + _MIDDLE_GAIN * (mean - before))
+    state["middle"][at] = middle
+    # A spike is the extreme farther from the running middle, if the mean is not nearly the same.
+    largest, smallest = state["largest"][at], state["smallest"][at]
+    extreme = np.where(largest - middle >= middle - smallest, largest, smallest)
+    spike = np.where(np.abs(extreme - mean) <= _SPIKE * span, mean, extreme)
+    # What was constant while commissioning is measured in scales.
+    value = np.where(_SPIKES[variant], spike, mean)
+    scaled = np.clip((value - low) / np.where(span > 0, span, 1.0 / UNIT), -1.0, 2.0)
+    kept = state["blocks"][at][:, 1:]
+    state["blocks"][at] = np.concatenate([kept, scaled.astype(np.float32)[:, None]], axis=1)
     state["n_blocks"][at] += 1
     fresh = no_blocks(1)
     for name in ("n_in_block", "total", "largest", "smallest"):
@@ -132,60 +138,22 @@ def _complete(state: Arrays, series: Rows, variant: Rows) -> None:
     series, variant = series[judged], variant[judged]
     if not series.size:
         return
-    distances = _nearest(
-        state["blocks"][series, variant], state["n_blocks"][series, variant], _WEIGHTS[variant]
+    blocks, n_blocks = state["blocks"][series, variant], state["n_blocks"][series, variant]
+    parts = [slice(first, first + _CHUNK) for first in range(0, len(blocks), _CHUNK)]
+    distances = np.concatenate(
+        [_nearest(blocks[part], n_blocks[part], _WEIGHTS[variant[part]]) for part in parts]
     )
-    state["surprise"][series, variant] = surprises(
-        _past(state), series * _N + variant, distances[:, None]
-    )[:, 0]
-
-
-def _past(state: Arrays) -> Arrays:
-    """The memory of distances, first axis series and variant; a view."""
+    # The memory of distances, first axis series and variant; a view.
     past = {
-        name.removeprefix("past_"): array
+        name.removeprefix("past_"): array.reshape(-1, *array.shape[2:])
         for name, array in state.items()
         if name.startswith("past_")
     }
-    return {name: array.reshape(-1, *array.shape[2:]) for name, array in past.items()}
-
-
-def _scaled_value(state: Arrays, at: tuple[Rows, Rows]) -> Distances:
-    low = state["low"][at[0]]
-    span = state["high"][at[0]] - low
-    value = np.where(_SPIKES[at[1]], _spike_value(state, at, span), _block_mean(state, at))
-    # What was constant while commissioning is measured in scales.
-    scaled = (value - low) / np.where(span > 0, span, 1.0 / UNIT)
-    return np.clip(scaled, -1.0, 2.0).astype(np.float32)
-
-
-def _block_mean(state: Arrays, at: tuple[Rows, Rows]) -> NDArray[np.float64]:
-    mean: NDArray[np.float64] = state["total"][at] / state["length"][at]
-    return mean
-
-
-def _spike_value(state: Arrays, at: tuple[Rows, Rows], span: Rows) -> NDArray[np.float64]:
-    """The block's extreme that is farther from a running middle, or its mean if that is nearly the
-    same.
-    """
-    mean, before = _block_mean(state, at), state["middle"][at]
-    middle = np.where(state["n_blocks"][at] == 0, mean, before + _MIDDLE_GAIN * (mean - before))
-    state["middle"][at] = middle
-    largest, smallest = state["largest"][at], state["smallest"][at]
-    extreme = np.where(largest - middle >= middle - smallest, largest, smallest)
-    return np.where(np.abs(extreme - mean) <= _SPIKE * span, mean, extreme)
+    found = surprises(past, series * _N + variant, distances[:, None])
+    state["surprise"][series, variant] = found[:, 0]
 
 
 def _nearest(blocks: Distances, n_blocks: NDArray[np.int32], weights: Distances) -> Distances:
-    parts = [slice(first, first + _CHUNK) for first in range(0, len(blocks), _CHUNK)]
-    return np.concatenate(
-        [_nearest_together(blocks[part], n_blocks[part], weights[part]) for part in parts]
-    )
-
-
-def _nearest_together(
-    blocks: Distances, n_blocks: NDArray[np.int32], weights: Distances
-) -> Distances:
     """Distance (n,) of the last eight blocks to the nearest eight that ended at least eight blocks
     before.
     """

@@ -100,7 +100,13 @@ def _without_trend(values: NDArray[np.float64]) -> tuple[NDArray[np.float64], ND
     known.
     """
     known, steps = np.isfinite(values), np.arange(len(values), dtype=np.float64)
-    rest = np.where(known, values - _resistant_slope(steps[known], values[known]) * steps, 0.0)
+    # The slope between the medians of the first and the last third.
+    # Source: Tukey, Exploratory data analysis, 1977: the resistant line.
+    at, read = steps[known], values[known]
+    third = max(1, len(at) // 3)
+    rise = np.median(read[-third:]) - np.median(read[:third])
+    slope = float(rise / (np.median(at[-third:]) - np.median(at[:third])))
+    rest = np.where(known, values - slope * steps, 0.0)
     rest = np.where(known, rest - np.median(rest[known]), 0.0)
     spread = float(np.median(np.abs(rest[known]))) / 0.6745
     cut = np.clip(rest, -CUT * spread, CUT * spread) if spread > 0 else rest
@@ -110,16 +116,6 @@ def _without_trend(values: NDArray[np.float64]) -> tuple[NDArray[np.float64], ND
     return np.where(np.abs(cut) > tiny, cut, 0.0), known.astype(np.float64)
 
 
-def _resistant_slope(steps: NDArray[np.float64], values: NDArray[np.float64]) -> float:
-    """Slope between the medians of the first and the last third.
-
-    Source: Tukey, Exploratory data analysis, 1977: the resistant line.
-    """
-    third = max(1, len(steps) // 3)
-    rise = np.median(values[-third:]) - np.median(values[:third])
-    return float(rise / (np.median(steps[-third:]) - np.median(steps[:third])))
-
-
 def _strongest_lag(correlation: NDArray[np.float64]) -> int | None:
     """The strongest peak after the correlation has dipped once, or a whole fraction of it that is
     nearly as strong.
@@ -127,10 +123,10 @@ def _strongest_lag(correlation: NDArray[np.float64]) -> int | None:
     inner = correlation[1:-1]
     lags = np.flatnonzero((inner >= correlation[:-2]) & (inner > correlation[2:])) + 1
     dip = np.flatnonzero(correlation < MIN_CORRELATION)
-    lags = lags[
-        (lags >= (dip[0] if dip.size else _first_rise(correlation)))
-        & (correlation[lags] >= MIN_CORRELATION)
-    ]
+    if not dip.size:
+        dip = np.flatnonzero(np.diff(correlation) > 0)
+    first = dip[0] if dip.size else len(correlation)
+    lags = lags[(lags >= first) & (correlation[lags] >= MIN_CORRELATION)]
     if not lags.size:
         return None
     best = int(lags[correlation[lags].argmax()])
@@ -140,8 +136,3 @@ def _strongest_lag(correlation: NDArray[np.float64]) -> int | None:
         if near.size:
             return int(near[correlation[near].argmax()])
     return best
-
-
-def _first_rise(correlation: NDArray[np.float64]) -> int:
-    rises = np.flatnonzero(np.diff(correlation) > 0)
-    return int(rises[0]) if rises.size else len(correlation)

@@ -44,7 +44,7 @@ Marks = NDArray[np.bool_] | bool
 
 
 @dataclass(frozen=True)
-class Features:
+class InputSet:
     """What the detector sees of some entities.
 
     Attributes
@@ -64,7 +64,7 @@ class Features:
 
 def entity_features(
     spec: FeatureSpec, scalers: Sequence[Scaler], values: NDArray[np.float64], start_s: int
-) -> Features:
+) -> InputSet:
     """Features of entities from their readings.
 
     Parameters
@@ -81,9 +81,12 @@ def entity_features(
     clock = _clock(spec, start_s, n_steps)
     clock = np.broadcast_to(clock, (n_entities, *clock.shape))
     inputs = np.concatenate([scaled, more, clock], axis=-1, dtype=np.float32)
-    return Features(
-        np.nan_to_num(inputs, nan=0.0), np.isfinite(scaled), running, _context_ok(scaled, more)
-    )
+    # Derived columns of a channel that is dead do not count against the others.
+    present = np.isfinite(scaled)
+    by_channel = np.isfinite(more).reshape(*more.shape[:-1], -1, scaled.shape[-1])
+    unknown = ~by_channel & present[..., None, :]
+    context_ok = np.asarray(~unknown.any(axis=(-1, -2)), np.bool_)
+    return InputSet(np.nan_to_num(inputs, nan=0.0), present, running, context_ok)
 
 
 # Entities are often seen one by one on the same steps, and each quarter of an hour asks the zone.
@@ -97,14 +100,6 @@ def _clock(spec: FeatureSpec, start_s: int, n_steps: int) -> NDArray[np.float32]
     return np.concatenate(
         [cyclic, days_off(times_s, spec.zone, spec.holidays, spec.rest_weekday)], axis=1
     )
-
-
-def _context_ok(scaled: NDArray[np.float32], more: NDArray[np.float32]) -> NDArray[np.bool_]:
-    """Derived columns of a channel that is dead do not count against the others."""
-    n_channels = scaled.shape[-1]
-    dead = ~np.isfinite(scaled)
-    unknown = ~np.isfinite(more).reshape(*more.shape[:-1], -1, n_channels) & ~dead[..., None, :]
-    return np.asarray(~unknown.any(axis=(-1, -2)), np.bool_)
 
 
 @dataclass(frozen=True)
@@ -124,7 +119,7 @@ class Windows:
     reasons: NDArray[np.int16]
 
 
-def entity_windows(spec: FeatureSpec, features: Features, wanted: NDArray[np.bool_]) -> Windows:
+def entity_windows(spec: FeatureSpec, features: InputSet, wanted: NDArray[np.bool_]) -> Windows:
     """Windows of the wanted steps, bool (n_entities, n_steps)."""
     n_steps, n_channels = features.present.shape[1:]
     reasons = np.zeros(wanted.shape, np.int16)
@@ -170,9 +165,8 @@ def combined_errors(
     """
     found = channel_errors
     if spec.tails is not None:
-        units = np.array([spec.tails.unit(name) for name in entities], np.float64).reshape(
-            len(entities), -1
-        )
+        units = np.array([spec.tails.unit(name) for name in entities], np.float64)
+        units = units.reshape(len(entities), -1)
         found = spec.tails.surprises_in(channel_errors, units[entity_of] * spec.tails.grown(live))
     if spec.combine == "mean":
         errors = window_errors(found, live)
@@ -278,7 +272,7 @@ def hour_status(
 
 
 __all__ = [
-    "Features",
+    "InputSet",
     "Scores",
     "Windows",
     "anomaly_scores",

@@ -83,25 +83,21 @@ def salts(parts: Sequence[Piece], hours_s: NDArray[np.int64]) -> NDArray[np.uint
     """
     found = np.zeros(len(hours_s), np.uint64)
     for part in parts:
-        edges = np.stack(
-            [part.from_s - hours_s, part.usable_s - hours_s, part.until_s - hours_s], axis=1
-        )
+        edges = np.stack([edge - hours_s for edge in (part.from_s, part.usable_s, part.until_s)], 1)
         keys, which = np.unique(edges.clip(0, _HOUR_S), axis=0, return_inverse=True)
-        found += np.array([_salt(part, *key) for key in keys.tolist()], np.uint64)[
-            which.reshape(-1)
-        ]
+        numbers = [_salt(part, *key) for key in keys.tolist()]
+        found += np.array(numbers, np.uint64)[which.reshape(-1)]
     return found
 
 
 def _salt(part: Piece, from_s: int, usable_s: int, until_s: int) -> int:
+    """The number of an hour that a piece covers from second to second."""
     is_as_it_came = usable_s <= from_s and (part.scale, part.offset) == (1.0, 0.0)
     if from_s >= until_s or is_as_it_came:
         return 0
     terms = (part.scale, part.offset) if usable_s < until_s else (1.0, 0.0)
-    content = (
-        np.array([part.channel_id, from_s, usable_s, until_s], "<i8").tobytes()
-        + np.array(terms, "<f8").tobytes()
-    )
+    edges = np.array([part.channel_id, from_s, usable_s, until_s], "<i8")
+    content = edges.tobytes() + np.array(terms, "<f8").tobytes()
     return int.from_bytes(blake2b(content, digest_size=8).digest(), "little")
 
 

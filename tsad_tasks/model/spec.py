@@ -82,14 +82,7 @@ class FeatureSpec:
     def reach_steps(self) -> int:
         """How many steps before a reading its error looks back."""
         back = derived_history(rolling_mean=self.rolling_mean, lag=self.lag, diff=self.diff)
-        return (
-            self.width
-            - 1
-            + max(
-                back + max(self.hold_steps, default=0),
-                self.grace_steps + max(self.hold_steps, default=0),
-            )
-        )
+        return self.width - 1 + max(back, self.grace_steps) + max(self.hold_steps, default=0)
 
     @property
     def reach_hours(self) -> int:

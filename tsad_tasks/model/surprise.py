@@ -74,31 +74,30 @@ def surprises(past: Arrays, rows: Rows, errors: NDArray[np.float32]) -> NDArray[
     (0.0, 0.7, True)
     """
     n = past["n"][rows]
-    _refit(past, rows[(n >= MIN_ERRORS) & (n % REFIT_EVERY == 0)])
-    bins = _bins(errors)
-    found = _of_errors(past, rows, errors, _n_below(past, rows, bins))
-    _count(past, rows, bins)
-    _keep_largest(past["top"], rows, errors)
-    past["least"][rows] = np.minimum(past["least"][rows], errors)
-    past["n"][rows] = n + 1
-    found[n < MIN_ERRORS] = 0.0
-    return found
-
-
-def _of_errors(
-    past: Arrays, rows: Rows, errors: NDArray[np.float32], n_below: NDArray[np.float64]
-) -> NDArray[np.float64]:
+    due = rows[(n >= MIN_ERRORS) & (n % REFIT_EVERY == 0)]
+    for first in range(0, len(due), _CHUNK):
+        _refit_together(past, due[first : first + _CHUNK])
+    group, place = np.divmod(_bins(errors), GROUP)
+    series, member = rows[:, None], np.arange(errors.shape[1])
+    # Errors in lower bins and half of those in the same; none for the first bin, which holds what
+    # is nearly 0.
+    below = np.where(group[:, :, None] > _PLACES, past["groups"][rows], 0).sum(axis=2)
+    is_before = (place[:, :, None] > _PLACES).astype(np.int8)
+    twice = past["counts"][series, member, group] * (is_before + (place[:, :, None] >= _PLACES))
+    n_below = np.where((group > 0) | (place > 0), below + 0.5 * twice.sum(axis=2), 0.0)
     at_quantile = past["at_quantile"][rows]
     over = errors - past["quantile"][rows]
     in_tail = at_quantile + over / past["excess"][rows]
-    share = np.maximum(1.0 - n_below / (past["n"][rows] + 1.0)[:, None], 1e-9)
+    share = np.maximum(1.0 - n_below / (n + 1.0)[:, None], 1e-9)
     in_body = np.minimum(-np.log(share), at_quantile)
-    return np.minimum(np.where(over > 0, in_tail, in_body), LARGEST)
-
-
-def _refit(past: Arrays, rows: Rows) -> None:
-    for first in range(0, len(rows), _CHUNK):
-        _refit_together(past, rows[first : first + _CHUNK])
+    found = np.minimum(np.where(over > 0, in_tail, in_body), LARGEST)
+    found[n < MIN_ERRORS] = 0.0
+    past["groups"][series, member, group] += 1
+    past["counts"][series, member, group, place] += 1
+    _keep_largest(past["top"], rows, errors)
+    past["least"][rows] = np.minimum(past["least"][rows], errors)
+    past["n"][rows] = n + 1
+    return found
 
 
 def _refit_together(past: Arrays, rows: Rows) -> None:
@@ -126,27 +125,6 @@ def _bins(errors: NDArray[np.float32]) -> NDArray[np.int64]:
     inner = ((fraction - np.float32(0.5)) * np.float32(2 * PER_OCTAVE)).astype(np.int64)
     bins = 1 + (exponent.astype(np.int64) - 1 - FIRST_OCTAVE) * PER_OCTAVE + inner
     return np.where(errors < np.float32(2.0**FIRST_OCTAVE), 0, np.minimum(bins, N_BINS - 1))
-
-
-def _n_below(past: Arrays, rows: Rows, bins: NDArray[np.int64]) -> NDArray[np.float64]:
-    """Errors in lower bins and half of those in the same; none for the first bin, which holds what
-    is nearly 0.
-    """
-    group, place = np.divmod(bins, GROUP)
-    in_groups, member = past["groups"][rows], np.arange(bins.shape[1])
-    in_bins = past["counts"][rows[:, None], member, group]
-    below = np.where(group[:, :, None] > _PLACES, in_groups, 0).sum(axis=2)
-    twice = in_bins * (
-        (place[:, :, None] > _PLACES).astype(np.int8) + (place[:, :, None] >= _PLACES)
-    )
-    return np.where(bins > 0, below + 0.5 * twice.sum(axis=2), 0.0)
-
-
-def _count(past: Arrays, rows: Rows, bins: NDArray[np.int64]) -> None:
-    group, place = np.divmod(bins, GROUP)
-    series, member = rows[:, None], np.arange(bins.shape[1])
-    past["groups"][series, member, group] += 1
-    past["counts"][series, member, group, place] += 1
 
 
 def _keep_largest(top: NDArray[np.float32], rows: Rows, errors: NDArray[np.float32]) -> None:

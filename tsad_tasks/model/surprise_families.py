@@ -113,9 +113,8 @@ class Slow:
     def errors(self, state: Arrays, rows: Rows, now: Now) -> NDArray[np.float64]:
         ring = _push(state, rows, now.clipped)
         short, long = (_mean(ring, state["n"][rows], width) for width in self.widths)
-        usual = averages_before(
-            state, rows, np.asarray(now.clipped[:, None] * UNIT, np.float64), self.gain
-        )[:, 0]
+        scaled = np.asarray(now.clipped[:, None] * UNIT, np.float64)
+        usual = averages_before(state, rows, scaled, self.gain)[:, 0]
         found: NDArray[np.float64] = np.abs(_columns(short - usual, long))
         return found
 
@@ -163,10 +162,8 @@ class Season:
 
     def empty(self, n_series: int) -> Arrays:
         shape = (n_series, sum(self.sizes))
-        return _trailing(n_series, 36, 4) | {
-            "usual": np.zeros(shape),
-            "visits": np.zeros(shape, np.int32),
-        }
+        profiles: Arrays = {"usual": np.zeros(shape), "visits": np.zeros(shape, np.int32)}
+        return _trailing(n_series, 36, 4) | profiles
 
     def usual(self, state: Arrays, rows: Rows, half_hour: Rows) -> NDArray[np.float64]:
         """Mean of the first three profiles where they have been before, in scales; 0 where none
@@ -184,9 +181,8 @@ class Season:
         n = state["n"][rows]
         three = [_mean(np.abs(ring[:, i, -3:]), n, 3) for i in range(3)]
         twelve = [_mean(ring[:, i], n, 12) for i in range(3)]
-        found: NDArray[np.float64] = np.abs(
-            _columns(*three, *twelve, _mean(ring[:, 0], n, 36), _mean(ring[:, 3], n, 24))
-        )
+        long = _mean(ring[:, 0], n, 36), _mean(ring[:, 3], n, 24)
+        found: NDArray[np.float64] = np.abs(_columns(*three, *twelve, *long))
         return found
 
     def _residuals(self, state: Arrays, rows: Rows, now: Now) -> NDArray[np.float64]:
@@ -240,9 +236,8 @@ def _std(ring: Rows, n: Rows, width: int) -> NDArray[np.float64]:
     """Standard deviation likewise; exactly 0 for readings that are all the same."""
     last, count = ring[:, -width:], np.minimum(n, width).astype(np.int64)
     total, squares = last.sum(axis=1), (last * last).sum(axis=1)
-    found: NDArray[np.float64] = (
-        np.sqrt((count * squares - total * total).astype(np.float64)) / count * UNIT
-    )
+    variance = (count * squares - total * total).astype(np.float64)
+    found: NDArray[np.float64] = np.sqrt(variance) / count * UNIT
     return found
 
 

@@ -62,6 +62,7 @@ class Fusion:
 
     @cached_property
     def _chosen(self) -> dict[str, list[int]]:
+        """Columns of the parts that have a weight, as asked for at each reading."""
         return {name: self._columns(part) for name, part in self.parts.items()}
 
     @cached_property
@@ -69,7 +70,8 @@ class Fusion:
         """Weight of each column of the parts that count, a family's weight shared by its
         members.
         """
-        members = [part.members[i] for part in self.parts.values() for i in self._columns(part)]
+        chosen = self._chosen.items()
+        members = [self.parts[name].members[i] for name, columns in chosen for i in columns]
         return [self.weights[family] / members.count(family) for family in members]
 
     def empty(self, n_series: int) -> States:
@@ -109,56 +111,29 @@ class Fusion:
         (0.0, True)
         """
         leaves = range_excess(states["range"], rows, now.units) > RANGE_SHARE
-        total = self._weighted(states, rows, now, member) + self.range_bonus * leaves
-        if self.second_level:
-            second = surprises(states["second_past"], rows, total[:, None].astype(np.float32))[:, 0]
-            total = (1 - _SECOND_SHARE) * total + _SECOND_SHARE * np.minimum(second, _SECOND_LIMIT)
-        return total
-
-    def _weighted(
-        self, states: States, rows: Rows, now: Now, member: NDArray[np.float32] | None
-    ) -> NDArray[np.float64]:
-        total = self._of_parts(states, rows, now)
-        weight = np.full(
-            len(rows), sum(weight for family, weight in self.weights.items() if family != MEMBER)
-        )
+        own = sum(weight for family, weight in self.weights.items() if family != MEMBER)
+        total, weight = np.zeros(len(rows)), np.full(len(rows), own)
+        if self.parts:
+            parts = [
+                part.errors(states.get(name, {}), rows, now)[:, self._chosen[name]]
+                for name, part in self.parts.items()
+            ]
+            errors = np.concatenate(parts, axis=1, dtype=np.float32, casting="same_kind")
+            total = _weighted_sum(surprises(states["past"], rows, errors), self._shares)
         if self.weights.get("novelty"):
             novel = novelty_surprises(states["novelty"], rows, now.units)
-            total += self.weights["novelty"] * _weighted_sum(
-                novel, [1 / novel.shape[1]] * novel.shape[1]
-            )
+            alike = [1 / novel.shape[1]] * novel.shape[1]
+            total += self.weights["novelty"] * _weighted_sum(novel, alike)
         if member is not None:
-            self._add_member(states["member_past"], rows, member, total, weight)
-        fused: NDArray[np.float64] = total / weight
+            known = np.isfinite(member)
+            past, of_member = states["member_past"], member[known][:, None]
+            total[known] += self.weights[MEMBER] * surprises(past, rows[known], of_member)[:, 0]
+            weight[known] += self.weights[MEMBER]
+        fused: NDArray[np.float64] = total / weight + self.range_bonus * leaves
+        if self.second_level:
+            second = surprises(states["second_past"], rows, fused[:, None].astype(np.float32))[:, 0]
+            fused = (1 - _SECOND_SHARE) * fused + _SECOND_SHARE * np.minimum(second, _SECOND_LIMIT)
         return fused
-
-    def _of_parts(self, states: States, rows: Rows, now: Now) -> NDArray[np.float64]:
-        if not self.parts:
-            return np.zeros(len(rows))
-        found = [
-            part.errors(states.get(name, {}), rows, now)[:, self._chosen[name]]
-            for name, part in self.parts.items()
-        ]
-        surprise = surprises(
-            states["past"],
-            rows,
-            np.concatenate(found, axis=1, dtype=np.float32, casting="same_kind"),
-        )
-        return _weighted_sum(surprise, self._shares)
-
-    def _add_member(
-        self,
-        past: Arrays,
-        rows: Rows,
-        member: NDArray[np.float32],
-        total: NDArray[np.float64],
-        weight: NDArray[np.float64],
-    ) -> None:
-        known = np.isfinite(member)
-        total[known] += (
-            self.weights[MEMBER] * surprises(past, rows[known], member[known][:, None])[:, 0]
-        )
-        weight[known] += self.weights[MEMBER]
 
 
 def range_excess(state: Arrays, rows: Rows, units: Rows) -> NDArray[np.float64]:

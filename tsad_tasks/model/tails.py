@@ -10,7 +10,7 @@ neighbours: one long episode is not taken for a hundred.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -119,11 +119,9 @@ class ChannelTails:
         """
         ratios = channel_errors.astype(np.float64) / units
         columns = [tail.surprise(ratios[:, channel]) for channel, tail in enumerate(self.tails)]
-        return (
-            np.stack(columns, axis=1).astype(np.float32)
-            if columns
-            else np.empty(channel_errors.shape, np.float32)
-        )
+        if not columns:
+            return np.empty(channel_errors.shape, np.float32)
+        return np.stack(columns, axis=1).astype(np.float32)
 
     def grown(self, live: NDArray[np.bool_]) -> Floats:
         """By how much the units of windows grow, (n, n_channels), for the channels that are dead in
@@ -148,11 +146,9 @@ class ChannelTails:
 
     def to_json(self) -> dict[str, Any]:
         """The tails as a JSON object."""
+        tails = [{"errors": [*one.errors], "surprises": [*one.surprises]} for one in self.tails]
         return {
-            "tails": [
-                {"errors": list(tail.errors), "surprises": list(tail.surprises)}
-                for tail in self.tails
-            ],
+            "tails": tails,
             "pooled_unit": list(self.pooled_unit),
             "units": {name: list(unit) for name, unit in sorted(self.units.items())},
             "growth": [list(row) for row in self.growth],
@@ -193,14 +189,34 @@ def fit_tails(errors: Errors | Mapping[str, Errors], *, gap_steps: int = 10) -> 
     if not np.size(n_known) or int(np.max(n_known)) < MIN_ERRORS:
         raise BadInput(
             f"Expected at least {MIN_ERRORS} held-out errors of a channel. Received: "
-            f"{np.max(n_known, initial=0)}. "
-            "Use a longer training range or a larger validation share."
+            f"{np.max(n_known, initial=0)}. Use a longer training range or a larger validation "
+            "share."
         )
-    pooled, units = _units(series, n_known)
-    ratios = [part.astype(np.float64) / units[name] for name, part in series.items()]
-    own = {name: tuple(unit) for name, unit in units.items() if unit is not pooled}
-    tails = [_tail(parts, gap_steps) for parts in _by_channel(ratios, n_known)]
-    return ChannelTails(tuple(tails), tuple(pooled), {} if isinstance(errors, np.ndarray) else own)
+    found = {name: [_high_error(column) for column in part.T] for name, part in series.items()}
+    usual = np.array([_middle(own) for own in zip(*found.values(), strict=True)])
+    usual = np.where(np.isfinite(usual), usual, _middle(usual.tolist(), otherwise=1.0))
+    pooled = [_rounded(max(unit, SMALLEST_UNIT)) for unit in usual.tolist()]
+    floors = np.maximum(UNIT_FLOOR * np.array(pooled), SMALLEST_UNIT)
+    # An entity's own unit where it has enough errors, never far below the usual one.
+    own_units = {}
+    for name, own in found.items():
+        chosen = np.where(np.isfinite(own), np.maximum(own, floors), pooled)
+        if np.isfinite(own).any():
+            own_units[name] = tuple(_rounded(unit) for unit in chosen.tolist())
+    ratios = [
+        part.astype(np.float64) / own_units.get(name, pooled) for name, part in series.items()
+    ]
+    enough = np.flatnonzero(n_known >= MIN_ERRORS)
+    tails = []
+    for channel, n in enumerate(n_known):
+        # A channel's errors by entity; those of all channels where it has too few itself.
+        channels = [channel] if n >= MIN_ERRORS else enough.tolist()
+        parts = [part[:, one] for one in channels for part in ratios]
+        tails.append(
+            _tail(np.concatenate([part[np.isfinite(part)] for part in parts]), parts, gap_steps)
+        )
+    named = {} if isinstance(errors, np.ndarray) else own_units
+    return ChannelTails(tuple(tails), tuple(pooled), named)
 
 
 def unit_growth(
@@ -218,41 +234,16 @@ def unit_growth(
     ((1.0, 3.0), (3.0, 1.0))
     """
     high = np.maximum(np.nanquantile(usual / units, GROWTH_QUANTILE, axis=0), SMALLEST_UNIT)
-    rows = [
-        np.maximum(np.nanquantile(errors / units, GROWTH_QUANTILE, axis=0) / high, 1.0)
-        for errors in with_dead
+    ratios = [
+        np.nanquantile(errors / units, GROWTH_QUANTILE, axis=0) / high for errors in with_dead
     ]
-    return tuple(
-        tuple(
-            1.0 if channel == dead else _rounded(factor)
-            for channel, factor in enumerate(row.tolist())
-        )
-        for dead, row in enumerate(rows)
-    )
+    grown = [[_rounded(max(ratio, 1.0)) for ratio in row.tolist()] for row in ratios]
+    for channel, row in enumerate(grown):
+        row[channel] = 1.0
+    return tuple(tuple(row) for row in grown)
 
 
-def _units(
-    series: Mapping[str, Errors], n_known: NDArray[np.int64]
-) -> tuple[list[float], dict[str, list[float]]]:
-    """The usual unit, and each entity's: its own where it has enough errors, never far below the
-    usual one.
-    """
-    found = {name: [_quantile(column) for column in part.T] for name, part in series.items()}
-    usual = np.array(
-        [_middle([own[channel] for own in found.values()]) for channel in range(len(n_known))]
-    )
-    usual = np.where(np.isfinite(usual), usual, _middle(usual.tolist(), otherwise=1.0))
-    pooled = [_rounded(max(unit, SMALLEST_UNIT)) for unit in usual.tolist()]
-    units = {}
-    for name, own in found.items():
-        known = np.isfinite(own)
-        floors = np.maximum(UNIT_FLOOR * np.array(pooled), SMALLEST_UNIT)
-        chosen = np.where(known, np.maximum(own, floors), pooled)
-        units[name] = [_rounded(unit) for unit in chosen.tolist()] if known.any() else pooled
-    return pooled, units
-
-
-def _quantile(column: Errors) -> float:
+def _high_error(column: Errors) -> float:
     known = column[np.isfinite(column)]
     return float(np.quantile(known, UNIT_QUANTILE)) if known.size >= 2 * MIN_ERRORS else math.nan
 
@@ -267,16 +258,8 @@ def _rounded(value: float) -> float:
     return float(f"{value:.9g}")
 
 
-def _by_channel(ratios: Sequence[Floats], n_known: NDArray[np.int64]) -> Iterator[list[Floats]]:
-    """Each channel's errors by entity; those of all channels where it has too few itself."""
-    enough = np.flatnonzero(n_known >= MIN_ERRORS)
-    for channel, n in enumerate(n_known):
-        chosen = [channel] if n >= MIN_ERRORS else enough.tolist()
-        yield [part[:, one] for one in chosen for part in ratios]
-
-
-def _tail(parts: Sequence[Floats], gap_steps: int) -> Tail:
-    known = np.concatenate([part[np.isfinite(part)] for part in parts])
+def _tail(known: Floats, parts: Sequence[Floats], gap_steps: int) -> Tail:
+    """The tail of errors, of which `parts` are the series; a polyline from (0, 0)."""
     share = min(0.5, max(TAIL_SHARE, MIN_ABOVE / known.size))
     body = [p for p in _BODY if p > share]
     *lower, start = np.quantile(known, [1 - p for p in (*body, share)]).tolist()
@@ -284,15 +267,9 @@ def _tail(parts: Sequence[Floats], gap_steps: int) -> Tail:
     scale = max(scale, 1e-3 * max(start, 1.0))
     beyond = [start + scale * (math.expm1(shape * s) / shape if shape > 0 else s) for s in _BEYOND]
     surprises = [-math.log(p) for p in (*body, share)] + [s - math.log(share) for s in _BEYOND]
-    return _rising((*lower, start, *beyond), surprises)
-
-
-def _rising(errors: Sequence[float], surprises: Sequence[float]) -> Tail:
-    """A polyline from (0, 0); of knots at the same error the highest surprise would be too much, so
-    the first stays.
-    """
     knots = [(0.0, 0.0)]
-    for error, surprise in zip(errors, surprises, strict=True):
+    # Of knots at the same error the highest surprise would be too much, so the first stays.
+    for error, surprise in zip((*lower, start, *beyond), surprises, strict=True):
         if _rounded(error) > knots[-1][0]:
             knots.append((_rounded(error), _rounded(surprise)))
     return Tail(tuple(error for error, _ in knots), tuple(surprise for _, surprise in knots))

@@ -54,9 +54,9 @@ class ThresholdSettings:
         Fixed: percentile and mean_std of held-out errors; training, a percentile of the errors of
         what was learned from (optimistic: a model knows these readings); f1_best, on labelled
         readings; conformal, a quantile with a finite-sample guarantee; evt, by the alarm budget
-        (`core.budget`). Rolling: adaptive (mean and standard deviation) and rolling_percentile of
-        the errors just before. Folding: ranked (`core.event_rule`) and hysteresis
-        (`core.hysteresis`), from the first error that is given, or from where `Calibration.start`
+        (`model.budget`). Rolling: adaptive (mean and standard deviation) and rolling_percentile of
+        the errors just before. Folding: ranked (`model.event_rule`) and hysteresis
+        (`model.hysteresis`), from the first error that is given, or from where `Calibration.start`
         says.
     percentile : float
         Of errors; used by percentile, rolling_percentile, training and conformal.
@@ -226,7 +226,12 @@ def calibrate(
     """
     anomalous = np.zeros(errors.shape, np.bool_) if labels is None else labels
     normal = np.where(anomalous, np.float32(np.nan), errors)
-    known = _enough(normal)
+    known = normal[np.isfinite(normal)].astype(np.float64)
+    if known.size < MIN_CALIBRATION:
+        raise BadInput(
+            f"Expected at least {MIN_CALIBRATION} errors to calibrate a threshold. Received: "
+            f"{known.size}. Use a longer training range or a larger validation share."
+        )
     kept = _trimmed(known)
     mean, std = float(kept.mean()), float(kept.std())
     if settings.kind == "f1_best":
@@ -234,20 +239,16 @@ def calibrate(
     else:
         limit = _LIMITS[settings.kind](known if settings.kind == "conformal" else kept, settings)
     limit = stored_limit(limit)
-    return Calibration(
-        mean, std, limit, *_collective(normal, mean, std, limit, settings), n_errors=int(kept.size)
-    )
-
-
-def _enough(errors: NDArray[np.float32]) -> NDArray[np.float64]:
-    known = errors[np.isfinite(errors)].astype(np.float64)
-    if known.size < MIN_CALIBRATION:
-        raise BadInput(
-            f"Expected at least {MIN_CALIBRATION} errors to calibrate a threshold. Received: "
-            f"{known.size}. "
-            "Use a longer training range or a larger validation share."
-        )
-    return known
+    collective = (mean, std, limit)
+    averages = _moving_average(normal, limit, settings.collective_width)
+    known_averages = averages[np.isfinite(averages)].astype(np.float64)
+    if known_averages.size >= MIN_CALIBRATION:
+        kept_averages = _trimmed(known_averages)
+        center, spread = float(kept_averages.mean()), float(kept_averages.std())
+        one_alone = mean + (COLLECTIVE_CAP * limit - mean) / settings.collective_width
+        highest = max(center + settings.collective_k * spread, min(one_alone, limit))
+        collective = (center, spread, stored_limit(highest))
+    return Calibration(mean, std, limit, *collective, n_errors=int(kept.size))
 
 
 def _mean_std(errors: NDArray[np.float64], settings: ThresholdSettings) -> float:
@@ -287,10 +288,10 @@ def conformal_limit(errors: NDArray[np.float64], settings: ThresholdSettings) ->
     rank = math.ceil(round((errors.size + 1) * settings.percentile / 100, 9))
     if rank > errors.size:
         needed = math.ceil(round(settings.percentile / (100 - settings.percentile), 9))
+        expected = f"{needed} errors for a conformal threshold at {settings.percentile:g} %"
         raise BadInput(
-            f"Expected at least {needed} errors for a conformal threshold at "
-            f"{settings.percentile:g} %. "
-            f"Received: {errors.size}. Lower threshold.percentile, or use a longer training range."
+            f"Expected at least {expected}. Received: {errors.size}. Lower threshold.percentile, "
+            "or use a longer training range."
         )
     return float(np.partition(errors, rank - 1)[rank - 1])
 
@@ -365,23 +366,6 @@ _LIMITS = {
 KINDS = (*_LIMITS, "f1_best")
 
 
-def _collective(
-    errors: NDArray[np.float32], mean: float, std: float, limit: float, settings: ThresholdSettings
-) -> tuple[float, float, float]:
-    averages = _moving_average(errors, limit, settings.collective_width)
-    known = averages[np.isfinite(averages)].astype(np.float64)
-    if known.size < MIN_CALIBRATION:
-        return mean, std, limit
-    kept = _trimmed(known)
-    center, spread = float(kept.mean()), float(kept.std())
-    one_alone = mean + (COLLECTIVE_CAP * limit - mean) / settings.collective_width
-    return (
-        center,
-        spread,
-        stored_limit(max(center + settings.collective_k * spread, min(one_alone, limit))),
-    )
-
-
 def _trimmed(errors: NDArray[np.float64]) -> NDArray[np.float64]:
     p5, median, p95 = np.percentile(errors, [5, 50, 95]).tolist()
     return errors[errors <= median + TRIM * (p95 - p5)] if p95 > p5 else errors
@@ -431,12 +415,13 @@ def threshold_series(
         return _rolling_percentiles(errors, np.asarray(limit, np.float32), settings, first_step)
     if settings.kind != "adaptive":
         return np.full((*errors.shape[:-1], errors.shape[-1] - first_step), limit, np.float32)
-    bits = _bits(settings.look_back_steps)
+    # Binary places of an error in [0, limit] such that all their squares together fit into 62
+    # bits; 24 up to 16,384.
+    bits = min(24, (62 - max(settings.look_back_steps, 1).bit_length()) // 2)
     with np.errstate(invalid="ignore"):
         usable = errors <= np.asarray(limit, np.float32)
-        units = np.rint(
-            np.where(usable, errors, np.float32(0)).astype(np.float64) * (2.0**bits / limit)
-        ).astype(np.int64)
+        used = np.where(usable, errors, np.float32(0)).astype(np.float64)
+        units = np.rint(used * (2.0**bits / limit)).astype(np.int64)
     count = _sum_before(usable, settings.look_back_steps, first_step)
     n = np.maximum(count, 1).astype(np.float64)
     mean = _sum_before(units, settings.look_back_steps, first_step) / n
@@ -462,17 +447,14 @@ def starts_after(
     [9.0, 8.0]
     """
     state, _ = _folded(errors, starts, settings)
+    # Arrays without the zeros at their end, and numbers.
     return [
-        {name: _without_last_zeros(array[i]) for name, array in state.items()}
+        {
+            name: np.trim_zeros(array[i], "b").tolist() if array.ndim > 1 else array[i].item()
+            for name, array in state.items()
+        }
         for i in range(len(errors))
     ]
-
-
-def _without_last_zeros(values: NDArray[Any]) -> float | list[float]:
-    found: float | list[float] = (
-        np.trim_zeros(values, "b").tolist() if values.ndim else values.item()
-    )
-    return found
 
 
 def _folded(
@@ -509,44 +491,23 @@ def _rolling_percentiles(
     first_step: int,
 ) -> NDArray[np.float32]:
     """Order statistics of errors that occurred, so nothing is rounded."""
-    n_steps = errors.shape[-1]
+    n_steps, width = errors.shape[-1], settings.look_back_steps
     rows = errors.reshape(-1, n_steps)
     limits = np.broadcast_to(limit, (*errors.shape[:-1], 1)).reshape(-1).tolist()
-    found = np.array(
-        [
-            _rolling_percentile(row.tolist(), top, settings, first_step)
-            for row, top in zip(rows, limits, strict=True)
-        ],
-        np.float32,
-    )
+    found = np.empty((len(rows), n_steps - first_step), np.float32)
+    for row, of_row, top in zip(rows.tolist(), found, limits, strict=True):
+        lowest = max(settings.floor * top, _SMALLEST_LIMIT)
+        before = row[max(first_step - width, 0) : first_step]
+        window = sorted(error for error in before if error <= top)
+        for step in range(first_step, n_steps):
+            rank = math.ceil(round(len(window) * settings.percentile / 100, 9))
+            enough = len(window) >= max(settings.min_count, 1)
+            of_row[step - first_step] = max(window[rank - 1], lowest) if enough else top
+            if row[step] <= top:
+                insort(window, row[step])
+            if step >= width and row[step - width] <= top:
+                del window[bisect_left(window, row[step - width])]
     return found.reshape(*errors.shape[:-1], n_steps - first_step)
-
-
-def _rolling_percentile(
-    errors: Sequence[float], limit: float, settings: ThresholdSettings, first_step: int
-) -> list[float]:
-    width, lowest = settings.look_back_steps, max(settings.floor * limit, _SMALLEST_LIMIT)
-    window = sorted(
-        error for error in errors[max(first_step - width, 0) : first_step] if error <= limit
-    )
-    thresholds = []
-    for step in range(first_step, len(errors)):
-        rank = math.ceil(round(len(window) * settings.percentile / 100, 9))
-        thresholds.append(
-            limit if len(window) < max(settings.min_count, 1) else max(window[rank - 1], lowest)
-        )
-        if errors[step] <= limit:
-            insort(window, errors[step])
-        if step >= width and errors[step - width] <= limit:
-            del window[bisect_left(window, errors[step - width])]
-    return thresholds
-
-
-def _bits(n_summands: int) -> int:
-    """Binary places of an error in [0, limit] such that `n_summands` squares fit into 62 bits; 24
-    up to 16,384.
-    """
-    return min(24, (62 - max(n_summands, 1).bit_length()) // 2)
 
 
 def _sum_before(counts: NDArray[Any], n_before: int, first_step: int = 0) -> NDArray[np.int64]:
@@ -604,9 +565,8 @@ def _moving_average(
     if width == 0:
         return np.full(errors.shape, np.nan, np.float32)
     known = np.isfinite(errors)
-    capped = np.minimum(
-        np.where(known, errors, np.float32(0)).astype(np.float64) / limit, COLLECTIVE_CAP
-    )
+    shares = np.where(known, errors, np.float32(0)).astype(np.float64) / limit
+    capped = np.minimum(shares, COLLECTIVE_CAP)
     count = _sum_before(known, width - 1) + known
     units = np.rint(capped * 2.0**40).astype(np.int64)
     average = (_sum_before(units, width - 1) + units) * (limit / (width * 2.0**40))
@@ -631,10 +591,9 @@ def severities(scores: NDArray[np.float32]) -> NDArray[np.int8]:
     >>> severities(np.array([0.0, 0.2, 0.7, 3.0, np.nan], np.float32)).tolist()
     [0, 1, 2, 3, 0]
     """
-    levels = (
-        flag(scores, level).astype(np.int8) for level in (LOW_SCORE, MEDIUM_SCORE, HIGH_SCORE)
-    )
-    return sum(levels, np.zeros(np.shape(scores), np.int8))
+    levels = (LOW_SCORE, MEDIUM_SCORE, HIGH_SCORE)
+    over = (flag(scores, level).astype(np.int8) for level in levels)
+    return sum(over, np.zeros(np.shape(scores), np.int8))
 
 
 def anomaly_scores(
@@ -655,9 +614,8 @@ def anomaly_scores(
     """
     wide = np.asarray(thresholds, np.float32).astype(np.float64)
     with np.errstate(invalid="ignore"):
-        scores = np.minimum(
-            (np.asarray(errors, np.float32).astype(np.float64) - wide) / wide, _FLOAT32_MAX
-        )
+        excess = np.asarray(errors, np.float32).astype(np.float64) - wide
+        scores = np.minimum(excess / wide, _FLOAT32_MAX)
     return np.where(np.isfinite(errors), scores, np.nan).astype(np.float32)
 
 

@@ -76,7 +76,13 @@ def window_index(
     >>> windows.ends.tolist(), windows.reasons.tolist()
     ([1, 4], [8, 0, 1, 2, 0])
     """
-    _check_index(present, running, context_ok, width)
+    if width < 1:
+        raise BadInput(f"Expected a window of at least 1 step. Received: {width}.")
+    of_steps = present.shape[:1]
+    if present.ndim != 2 or not running.shape == context_ok.shape == of_steps:
+        expected = "Expected shapes (n_steps, n_channels), (n_steps,), (n_steps,)."
+        received = (present.shape, running.shape, context_ok.shape)
+        raise BadInput(f"{expected} Received: {received}.")
     live, reasons = window_reasons(
         present, running, context_ok, width=width, min_coverage=min_coverage
     )
@@ -128,22 +134,6 @@ def window_reasons(
         INCOMPLETE,
     )
     return live, reasons.astype(np.int16)
-
-
-def _check_index(
-    present: NDArray[np.bool_], running: NDArray[np.int8], context_ok: NDArray[np.bool_], width: int
-) -> None:
-    if width < 1:
-        raise BadInput(f"Expected a window of at least 1 step. Received: {width}.")
-    if (
-        present.ndim != 2
-        or running.shape != present.shape[:1]
-        or context_ok.shape != present.shape[:1]
-    ):
-        shapes = (present.shape, running.shape, context_ok.shape)
-        raise BadInput(
-            f"Expected shapes (n_steps, n_channels), (n_steps,), (n_steps,). Received: {shapes}."
-        )
 
 
 def _all_of_last(present: NDArray[np.bool_], width: int) -> NDArray[np.bool_]:

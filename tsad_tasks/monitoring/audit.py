@@ -27,8 +27,8 @@ def week_before(end_at: datetime) -> datetime:
     """Monday, 00:00 UTC, of the last whole week before a moment.
 
     >>> from datetime import UTC
-    >>> week_before(datetime(2026, 3, 9, tzinfo=UTC)).day, week_before(datetime(2026, 3, 15, 23, tzinfo=UTC)).day
-    (2, 2)
+    >>> [week_before(datetime(2026, 3, day, 23, tzinfo=UTC)).day for day in (9, 15, 16)]
+    [2, 2, 9]
     """
     midnight = end_at.replace(hour=0, minute=0, second=0, microsecond=0)
     return midnight - timedelta(days=end_at.weekday()) - WEEK

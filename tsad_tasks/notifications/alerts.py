@@ -113,7 +113,8 @@ def alert_changes(
     >>> from datetime import UTC
     >>> at = datetime(2024, 5, 1, tzinfo=UTC)
     >>> seen = AlertableIncident("INC-1", "host-1", at, at, "LOW", True, "host-1: ...")
-    >>> (change,) = alert_changes([], [seen], gap=timedelta(minutes=5), young_from=at - timedelta(days=2))
+    >>> gap, young_from = timedelta(minutes=5), at - timedelta(days=2)
+    >>> (change,) = alert_changes([], [seen], gap=gap, young_from=young_from)
     >>> change.events, change.alert.state
     (('opened',), 'open')
     """

@@ -113,8 +113,10 @@ def champion_that_stays(n_champions: int, version: int | None) -> str:
 def news_subject(payload: Payload) -> str:
     """What happened, and to which entity's model.
 
-    >>> news_subject({"event": "gate_failed", "version": 7}), news_subject({"event": "training_stopped"})
-    ('version 7 failed the gate', 'a training was stopped')
+    >>> news_subject({"event": "gate_failed", "version": 7})
+    'version 7 failed the gate'
+    >>> news_subject({"event": "training_stopped"})
+    'a training was stopped'
     """
     said = _SUBJECTS[payload["event"]].format(**payload)
     return f"{said} ({payload['entity']})" if "entity" in payload else said
@@ -145,7 +147,8 @@ def news_lines(payload: Payload) -> list[str]:
 def failed_rule(event: str, rule: Mapping[str, Any]) -> str:
     """A rule that was not met, with its numbers; JSON has infinity and NaN as text.
 
-    >>> failed_rule(NewsEvent.GATE_FAILED, {"rule": "point_share", "value": 0.2, "limit": 0.9, "champion": None, "note": "share found"})
+    >>> rule = {"rule": "point_share", "value": 0.2, "limit": 0.9, "champion": None}
+    >>> failed_rule(NewsEvent.GATE_FAILED, rule | {"note": "share found"})
     '  point_share: 0.200, limit at least 0.900 (share found)'
     """
     value, limit, champion = (

@@ -13,22 +13,38 @@ has seen gets each message exactly once; one that does not may, after such a cra
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Iterator
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from datetime import datetime, timedelta
 from hashlib import blake2b
 
 from tsad_tasks.base.clock import utc_now
 from tsad_tasks.base.errors import Refused, Undelivered, Unreachable
 from tsad_tasks.config import DatasetConfig
-from tsad_tasks.notifications.alerts import alert_changes
+from tsad_tasks.notifications.alerts import AlertChange, alert_changes
 from tsad_tasks.notifications.channels.base import Message, Send
 from tsad_tasks.notifications.messages import body, digest_payload, event_payload, subject
 from tsad_tasks.notifications.news import news_payload
-from tsad_tasks.notifications.outbox import Attempt, NewNotification, Outbox
-from tsad_tasks.notifications.queries import DueNotification
-from tsad_tasks.storage.datasets import DatasetRow, select_dataset
-from tsad_tasks.storage.store import Store
+from tsad_tasks.notifications.queries import (
+    DELETE_ALERTS,
+    DELETE_NOTIFICATIONS,
+    INSERT_ALERT,
+    INSERT_NEWS,
+    INSERT_NOTIFICATIONS,
+    SELECT_ALERTABLE_INCIDENTS,
+    SELECT_ALERTS,
+    SELECT_DUE_NOTIFICATION,
+    SELECT_NEWEST_SCORED,
+    SELECT_NEWS,
+    UPDATE_ALERT,
+    UPDATE_NOTIFICATION,
+    Attempt,
+    DueNotification,
+    NewNotification,
+)
+from tsad_tasks.storage.datasets import DatasetRow, lock_dataset, select_dataset
+from tsad_tasks.storage.store import Store, columns
 
 MOST_REFUSALS = 5
 # So long before anything that could open an alert, closed ones stay as they are: years of them cost
@@ -106,17 +122,20 @@ def enqueue(store: Store, config: DatasetConfig, *, end_at: datetime) -> Enqueue
         return EnqueueSummary()
     with store.transaction():
         dataset = select_dataset(store, config.dataset)
-        outbox = Outbox(store, dataset.dataset_id)
-        outbox.lock()
-        newest_at = max(end_at, outbox.scored_until() or end_at)
+        dataset_id = dataset.dataset_id
+        lock_dataset(store, dataset_id, "alerts")
+        scored_until = store.one(SELECT_NEWEST_SCORED, dataset_id=dataset_id)
+        newest_at = max(end_at, scored_until or end_at)
         newer_than = _newer_than(config, dataset, newest_at)
+        settled = {"dataset_id": dataset_id, "settled_before": newer_than - SETTLED}
         changes = alert_changes(
-            outbox.alerts(newer_than - SETTLED),
-            outbox.incidents(newer_than, newer_than - SETTLED),
+            store.rows(SELECT_ALERTS, **settled),
+            store.rows(SELECT_ALERTABLE_INCIDENTS, newer_than=newer_than, **settled),
             gap=timedelta(seconds=dataset.merge_gap_s),
             young_from=newest_at - timedelta(seconds=config.notifications.max_age_s),
         )
-        told = [(change, event) for change in map(outbox.store, changes) for event in change.events]
+        stored = [_stored(store, dataset_id, change) for change in changes]
+        told = [(change, event) for change in stored for event in change.events]
         rows = []
         for to in wanted:
             messages = []
@@ -129,7 +148,7 @@ def enqueue(store: Store, config: DatasetConfig, *, end_at: datetime) -> Enqueue
                     NewNotification(alert.alert_id, event, key, payload=payload, **asdict(to))
                 )
             rows += _at_most_a_digest(config, messages, to)
-        return EnqueueSummary(len(changes), len(told), outbox.insert(rows))
+        return EnqueueSummary(len(changes), len(told), _insert(store, dataset_id, rows))
 
 
 def enqueue_news(
@@ -147,9 +166,11 @@ def enqueue_news(
         return NewsSummary()
     newer_than = now() - timedelta(seconds=config.notifications.max_age_s)
     with store.transaction():
-        outbox = Outbox(store, select_dataset(store, config.dataset).dataset_id)
-        outbox.lock()
-        told, rows = outbox.insert_news(events, newer_than), []
+        dataset_id = select_dataset(store, config.dataset).dataset_id
+        lock_dataset(store, dataset_id, "alerts")
+        new = {"dataset_id": dataset_id, "events": events, "newer_than": newer_than}
+        told = store.rows(SELECT_NEWS, news_ids=store.rows(INSERT_NEWS, **new))
+        rows = []
         for to, chosen in wanted.items():
             messages = [
                 NewNotification(
@@ -164,7 +185,14 @@ def enqueue_news(
                 if news.event in chosen
             ]
             rows += _at_most_a_digest(config, messages, to)
-        return NewsSummary(len(told), outbox.insert(rows))
+        return NewsSummary(len(told), _insert(store, dataset_id, rows))
+
+
+def _insert(store: Store, dataset_id: int, rows: list[NewNotification]) -> int:
+    """Messages put into the outbox that were not in it."""
+    unnested = columns(rows, NewNotification)
+    unnested["payload"] = [json.dumps(row.payload, ensure_ascii=False) for row in rows]
+    return store.execute(INSERT_NOTIFICATIONS, dataset_id=dataset_id, **unnested)
 
 
 def _wanted_news(config: DatasetConfig) -> dict[Address, set[str]]:
@@ -175,6 +203,16 @@ def _wanted_news(config: DatasetConfig) -> dict[Address, set[str]]:
             to = Address(target.medium, target.connection_id, address)
             wanted.setdefault(to, set()).update(target.news)
     return wanted
+
+
+def _stored(store: Store, dataset_id: int, change: AlertChange) -> AlertChange:
+    """The change as stored: a new alert with its number and the name of its thread."""
+    alert = asdict(change.alert)
+    if change.former is not None:
+        store.execute(UPDATE_ALERT, **alert)
+        return change
+    name = store.one(INSERT_ALERT, **alert | {"dataset_id": dataset_id})
+    return replace(change, alert=replace(change.alert, **name._asdict()))
 
 
 def _newer_than(config: DatasetConfig, dataset: DatasetRow, newest_at: datetime) -> datetime:
@@ -214,11 +252,15 @@ def retire_alerts(store: Store, config: DatasetConfig, *, newest_at: datetime, k
     """
     with store.transaction():
         dataset = select_dataset(store, config.dataset)
-        outbox = Outbox(store, dataset.dataset_id)
-        outbox.lock()
-        known_at = min(newest_at, outbox.scored_until() or newest_at)
+        dataset_id = dataset.dataset_id
+        lock_dataset(store, dataset_id, "alerts")
+        scored_until = store.one(SELECT_NEWEST_SCORED, dataset_id=dataset_id)
+        known_at = min(newest_at, scored_until or newest_at)
         followed_from = _newer_than(config, dataset, known_at) - SETTLED
-        return outbox.delete_before(min(newest_at - timedelta(seconds=kept_s), followed_from))
+        before_at = min(newest_at - timedelta(seconds=kept_s), followed_from)
+        n_messages = store.execute(DELETE_NOTIFICATIONS, dataset_id=dataset_id, before_at=before_at)
+        store.execute(DELETE_ALERTS, dataset_id=dataset_id, before_at=before_at)
+        return n_messages
 
 
 def deliver(
@@ -236,14 +278,14 @@ def deliver(
     send : sends one message; raises `Undelivered` or one of its kinds when it was not accepted.
     """
     with store.transaction():
-        outbox = Outbox(store, select_dataset(store, config.dataset).dataset_id)
-    attempts = list(_attempts(store, outbox, send, now()))
+        dataset_id = select_dataset(store, config.dataset).dataset_id
+    attempts = list(_attempts(store, dataset_id, send, now()))
     n_delivered = sum(attempt.delivered_at is not None for attempt in attempts)
     n_failed = sum(attempt.failed_at is not None for attempt in attempts)
     return DeliverySummary(n_delivered, len(attempts) - n_delivered - n_failed, n_failed)
 
 
-def _attempts(store: Store, outbox: Outbox, send: Send, now_at: datetime) -> Iterator[Attempt]:
+def _attempts(store: Store, dataset_id: int, send: Send, now_at: datetime) -> Iterator[Attempt]:
     """What came of each message that is due, committed.
 
     An error that nobody foresaw is raised after its message was put off, so that it stops the
@@ -252,7 +294,8 @@ def _attempts(store: Store, outbox: Outbox, send: Send, now_at: datetime) -> Ite
     unreachable: set[str] = set()
     while True:
         with store.transaction():
-            due = outbox.next_due(now_at, sorted(unreachable))
+            asked = {"dataset_id": dataset_id, "unreachable": sorted(unreachable)}
+            due = store.first(SELECT_DUE_NOTIFICATION, now=now_at, **asked)
             if due is None:
                 return
             unforeseen: Exception | None = None
@@ -267,7 +310,8 @@ def _attempts(store: Store, outbox: Outbox, send: Send, now_at: datetime) -> Ite
             except Exception as error:
                 unforeseen = error
                 attempt = _put_off(due, Undelivered(type(error).__name__), now_at)
-            outbox.update(due, attempt)
+            number = due.notification_id
+            store.execute(UPDATE_NOTIFICATION, notification_id=number, **asdict(attempt))
         if unforeseen is not None:
             raise unforeseen
         yield attempt

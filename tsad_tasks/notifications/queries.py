@@ -12,6 +12,33 @@ from tsad_tasks.storage.store import Query, Statement
 
 
 @dataclass(frozen=True)
+class NewNotification:
+    """A message to be kept until it was accepted; see the columns of `tsad.notification`."""
+
+    alert_id: int | None
+    event: str
+    key: str
+    medium: str
+    connection: str
+    address: str
+    payload: dict[str, Any]
+    news_id: int | None = None
+
+
+@dataclass(frozen=True)
+class Attempt:
+    """What came of trying to deliver a message: at most one of delivered, failed and next
+    attempt.
+    """
+
+    n_refused: int = 0
+    delivered_at: datetime | None = None
+    failed_at: datetime | None = None
+    next_attempt_at: datetime | None = None
+    last_error: str = ""
+
+
+@dataclass(frozen=True)
 class DueNotification:
     """A message that is to be sent now. Its row is locked until the transaction ends."""
 

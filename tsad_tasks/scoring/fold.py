@@ -21,7 +21,7 @@ from tsad_tasks.detectors.folding.fold import (
     state_bytes,
 )
 from tsad_tasks.model.features import site_seconds
-from tsad_tasks.model.scoring import Features
+from tsad_tasks.model.scoring import InputSet
 from tsad_tasks.model.spec import FeatureSpec, ModelSpec
 from tsad_tasks.scoring.shard import FeatureShard, FoldStarts
 from tsad_tasks.storage.folds import FoldStates, write_fold_states
@@ -44,7 +44,7 @@ class StateAfter(NamedTuple):
     content: bytes
 
 
-def series_of(spec: FeatureSpec, features: Features, start_s: int) -> Series:
+def series_of(spec: FeatureSpec, features: InputSet, start_s: int) -> Series:
     """What a folding detector sees: scaled channels, unknown where nothing is known or the machine
     does not run.
     """
@@ -59,7 +59,7 @@ def entity_reconstruction(
     spec: FeatureSpec,
     detector: Detector,
     entity: str,
-    features: Features,
+    features: InputSet,
     start_s: int,
     ends: NDArray[np.int64],
 ) -> Reconstruction:
@@ -77,7 +77,7 @@ def entities_reconstruction(
     spec: FeatureSpec,
     detector: FoldDetector,
     entities: Sequence[str],
-    features: Sequence[Features],
+    features: Sequence[InputSet],
     start_s: int,
 ) -> Reconstruction:
     """What a folding detector makes of entities' readings on the same steps, (n_entities, n_steps,
@@ -105,7 +105,7 @@ class EntityFold:
         spec: FeatureSpec,
         detector: FoldDetector,
         entity: str,
-        features: Features,
+        features: InputSet,
         start_s: int,
         at: int,
     ) -> None:
@@ -116,7 +116,7 @@ class EntityFold:
             self._anchor, part_of(self._usual, slice(None), slice(at))
         )
 
-    def reconstruction(self, features: Features, ends: NDArray[np.int64]) -> Reconstruction:
+    def reconstruction(self, features: InputSet, ends: NDArray[np.int64]) -> Reconstruction:
         """Errors and expected values of a copy at `ends`."""
         series, before = series_of(self._spec, features, self._start_s), slice(self._at)
         if not np.array_equal(

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from tsad_tasks.detectors.base import Detector, Reconstruction
 from tsad_tasks.model.features import Scaler
 from tsad_tasks.model.scoring import (
-    Features,
+    InputSet,
     Windows,
     combined_errors,
     entity_features,
@@ -42,14 +42,14 @@ class SeriesErrors:
 
 def series_windows(
     spec: FeatureSpec, scaler: Scaler, values: NDArray[np.float64], start_s: int
-) -> tuple[Features, Windows]:
+) -> tuple[InputSet, Windows]:
     """Features and windows of one entity's readings (n_steps, n_channels), all of them wanted."""
     features = entity_features(spec, [scaler], values[None], start_s)
     return features, entity_windows(spec, features, np.ones((1, len(values)), bool))
 
 
 def on_steps(
-    spec: FeatureSpec, features: Features, index: Windows, found: Reconstruction
+    spec: FeatureSpec, features: InputSet, index: Windows, found: Reconstruction
 ) -> SeriesErrors:
     """What was found of one entity's windows, on its steps."""
     n_channels = len(spec.channels)

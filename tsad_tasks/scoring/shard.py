@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 from upath import UPath
 
-from tsad_tasks.model.scoring import Features, Windows
+from tsad_tasks.model.scoring import InputSet, Windows
 from tsad_tasks.scoring.own_scales import OwnScale
 from tsad_tasks.scoring.plan import Job
 from tsad_tasks.scoring.queries import Champion
@@ -89,7 +89,7 @@ class FeatureShard:
     values: NDArray[np.float64]
     wanted: NDArray[np.bool_]
     digests: NDArray[np.int64]
-    features: Features
+    features: InputSet
     folds: FoldStarts | None = None
 
     _ARRAYS: ClassVar[tuple[str, ...]] = ("inputs", "present", "running", "context_ok")
@@ -126,7 +126,7 @@ class FeatureShard:
             facts.scales,
             facts.is_later,
         )
-        features = Features(*(arrays[name] for name in cls._ARRAYS))
+        features = InputSet(*(arrays[name] for name in cls._ARRAYS))
         return cls(
             job,
             facts.values_at,

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from tsad_tasks.detectors.base import Detector
 from tsad_tasks.detectors.folding.fold import FoldDetector, at_ends
 from tsad_tasks.model.features import Scaler
-from tsad_tasks.model.scoring import Features
+from tsad_tasks.model.scoring import InputSet
 from tsad_tasks.model.spec import FeatureSpec
 from tsad_tasks.model.windows import batches
 from tsad_tasks.scoring.fold import SERIES_TOGETHER, entities_reconstruction
@@ -103,7 +103,7 @@ def held_out_errors(
     return found
 
 
-def is_extreme(features: Features, n_channels: int) -> NDArray[np.bool_]:
+def is_extreme(features: InputSet, n_channels: int) -> NDArray[np.bool_]:
     """Whether any channel of one entity is out of the question, (n_steps,): more than 50 spreads
     off.
 

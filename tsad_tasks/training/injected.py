@@ -16,7 +16,7 @@ from tsad_tasks.detectors.base import Detector, Reconstruction
 from tsad_tasks.detectors.folding.fold import FoldDetector
 from tsad_tasks.model.incidents import IncidentRule, incident_spans
 from tsad_tasks.model.injection import KINDS, Injection, inject_all, injection_plan
-from tsad_tasks.model.scoring import Features, Windows, combined_errors, entity_scores
+from tsad_tasks.model.scoring import InputSet, Windows, combined_errors, entity_scores
 from tsad_tasks.model.spec import FeatureSpec, ModelSpec
 from tsad_tasks.scoring.fold import EntityFold
 from tsad_tasks.scoring.series import on_steps, series_windows
@@ -193,12 +193,12 @@ class JudgedSeries:
         self._raw = np.where(found.live, found.channel_errors, np.float32(np.nan))
         self.usual = self.flags(self._features, self.index)
 
-    def seen(self, values: NDArray[np.float64]) -> tuple[Features, Windows]:
+    def seen(self, values: NDArray[np.float64]) -> tuple[InputSet, Windows]:
         """What the detector sees of readings on these steps."""
         scaler = self.spec.scaler(self.part.entity)
         return series_windows(self.spec.features, scaler, values, self.part.start_s)
 
-    def _reconstructed(self, features: Features, ends: NDArray[np.int64]) -> Reconstruction:
+    def _reconstructed(self, features: InputSet, ends: NDArray[np.int64]) -> Reconstruction:
         if self._fold is not None:
             return self._fold.reconstruction(features, ends)
         return self._detector.reconstruct(features.inputs[0], ends)
@@ -223,13 +223,13 @@ class JudgedSeries:
             first_flags(found.raised, known, self.spec.features.width),
         )
 
-    def flags(self, features: Features, index: Windows) -> SeriesFlags:
+    def flags(self, features: InputSet, index: Windows) -> SeriesFlags:
         """Flags of what is seen of readings that are the held-out ones but for a few."""
         errors = self._errors_of(features, index)
         scores = entity_scores(self.spec, [self.part.entity], errors[None])
         return SeriesFlags(scores.flags[0], np.isfinite(scores.scores[0]), scores.scores[0])
 
-    def _errors_of(self, features: Features, index: Windows) -> NDArray[np.float32]:
+    def _errors_of(self, features: InputSet, index: Windows) -> NDArray[np.float32]:
         """Only windows with something new in them go through the detector: the errors of the others
         are known.
         """

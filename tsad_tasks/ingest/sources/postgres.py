@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import datetime
+from itertools import product
 from typing import TYPE_CHECKING, Any, Literal, cast
 
 from tsad_tasks.ingest.sources.base import HourCount, Source, SourceRows, SourceTable, register
@@ -83,16 +84,15 @@ class PostgresSource(Source):
             parts = [
                 rows.copied(cursor, self._config, plan, start_us, end_us) for plan in self.tables
             ]
-            for plan, part in zip(self.tables, parts, strict=True):
-                for kind, column in named:
-                    hashes = set(part[kind].tolist()) if column else set()
-                    new = sorted(hashes - self._names.keys() - {rows.NOBODY})
-                    if new and column:
-                        span = start_us, end_us
-                        self._keep_names(
-                            cursor,
-                            statements.names_statement(self._config, plan, column, new, span),
-                        )
+            for (plan, part), (kind, column) in product(
+                zip(self.tables, parts, strict=True), named
+            ):
+                hashes = set(part[kind].tolist()) if column else set()
+                new = sorted(hashes - self._names.keys() - {rows.NOBODY})
+                if new and column:
+                    span = start_us, end_us
+                    ask = statements.names_statement(self._config, plan, column, new, span)
+                    self._keep_names(cursor, ask)
         return rows.source_rows(self._config, self.tables, parts, self._names, (start_us, end_us))
 
     def _learn(self, cursor: extensions.cursor, names: Sequence[str]) -> None:
@@ -139,9 +139,8 @@ class PostgresSource(Source):
             for plan in self.tables:
                 cursor.execute(count_statement(self._config, plan, start_us, end_us))
                 for us, count in hour_counts(self._config, plan, cursor.fetchall()).items():
-                    if start_us <= us < end_us:
-                        found[us] = found.get(us, HourCount(0)) + count
-        return found
+                    found[us] = found.get(us, HourCount(0)) + count
+        return {us: count for us, count in found.items() if start_us <= us < end_us}
 
     def time_bounds(self, table: SourceTable) -> tuple[datetime | None, datetime | None]:
         """Oldest and newest time of one table, in UTC."""

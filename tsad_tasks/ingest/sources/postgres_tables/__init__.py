@@ -1,1 +1,1 @@
-"""How tables of Postgres are looked at, read and filled; only sources.postgres and load-csv use it."""
+"""How tables of Postgres are looked at, read and filled, for sources.postgres and load-csv."""
