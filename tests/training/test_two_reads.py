@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -11,9 +12,12 @@ from upath import UPath
 from tests.plants.weeks import WEEK, Weeks, week
 from tsad_tasks.feedback.labels import add_label
 from tsad_tasks.ingest.ingest import ingest_interval
-from tsad_tasks.pipeline.retrain import TASKS, retrain
+from tsad_tasks.pipeline.retrain import register, retrain
 from tsad_tasks.storage.store import Store
 from tsad_tasks.training import reader
+from tsad_tasks.training.fit import train
+from tsad_tasks.training.judge import calibrate, gate
+from tsad_tasks.training.prepare import find_exclusions, make_features, make_windows
 from tsad_tasks.training.retrain import Retraining
 
 FOREST: dict[str, Any] = {"name": "isolation_forest", "window": 3}
@@ -59,12 +63,21 @@ def test_a_retraining_reads_its_range_twice(
 
 
 def test_each_task_leaves_one_file_of_a_scope(warehouse_uri: str, tmp_path: Path) -> None:
+    tasks: dict[str, Callable[[Retraining], object]] = {
+        "exclusions": find_exclusions,
+        "features": make_features,
+        "windows": make_windows,
+        "train": train,
+        "calibrate": calibrate,
+        "gate": gate,
+        "register": register,
+    }
     weeks, left = Weeks.filled(warehouse_uri, tmp_path), {}
     with Store.connect(weeks.uri) as store:
         ingest_interval(store, weeks.config, weeks.uri, start_at=week(0), end_at=week(1))
         run = Retraining(store, weeks.config, week(1), UPath(tmp_path / "run"), UPath(tmp_path))
         known: set[str] = set()
-        for name, task in TASKS.items():
+        for name, task in tasks.items():
             task(run)
             files = {path.name for path in (tmp_path / "run" / "scope_0").iterdir()}
             left[name], known = files - known, files

@@ -176,7 +176,7 @@ class _Search:
             # From a new normal until a champion knows it: what is scored HIGH for that, unless
             # people say otherwise.
             others = [one.span for one in self._said_of(key, LEFT_OUT_VERDICTS)]
-            for one in self._said_of(key, ("new_normal",)):
+            for one in self._said_of(key, (Verdict.NEW_NORMAL,)):
                 start, end = one.end_at, one.learned_at or self._span.end_at
                 cuts += without((start, end), others) if start < end else []
             parts = [part for each in wide for part in without(each, cuts)]
