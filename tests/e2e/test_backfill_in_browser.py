@@ -56,6 +56,7 @@ FLAGS = [
     "--disable-component-update",
     "--no-proxy-server",
 ]
+ANSWERED_AFTER_MS = 5000
 
 
 @dataclass(frozen=True)
@@ -224,6 +225,8 @@ def test_a_challenger_is_promoted_by_a_person_who_sees_its_numbers(ui: Ui, page:
     page.goto(f"{ui.url}/dags/{PROMOTE}/runs/{run_id}/tasks/approve/required_actions")
     expect(page.get_by_text("flag_share")).to_be_visible()
     page.screenshot(path=ui.pictures / "form.png")
+    # Airflow 3.3.2 asks again where a form is answered in its first seconds.
+    page.wait_for_timeout(ANSWERED_AFTER_MS)
     page.get_by_role("button", name="Approve").click()
     wait_for(
         "a new champion",
@@ -251,6 +254,8 @@ def test_a_training_is_stopped_by_a_person_who_sees_what_it_would_learn(ui: Ui, 
     page.goto(f"{ui.url}/dags/{RETRAIN}/runs/{run_id}/tasks/approve/required_actions")
     expect(page.get_by_text("Pictures:")).to_be_visible()
     page.screenshot(path=ui.pictures / "preview.png", full_page=True)
+    # Airflow 3.3.2 asks again where a form is answered in its first seconds.
+    page.wait_for_timeout(ANSWERED_AFTER_MS)
     page.get_by_role("button", name="Stop").click()
     wait_for("the decision", lambda: decisions(ui) == [("stopped", ADMIN, N_HOSTS)], timeout_s=120)
     run = f"/api/v2/dags/{RETRAIN}/dagRuns/{run_id}"
