@@ -86,7 +86,7 @@ def test_each_task_leaves_one_file_of_a_scope(warehouse_uri: str, tmp_path: Path
         "features": {"scales.json"},
         "windows": {"readings.npz"},
         "train": {"detector", "trained.npz"},
-        "calibrate": {"bundle.json"},
+        "calibrate": {"calibrated.npz"},
         "gate": {"gate.json"},
         "register": set(),
     }

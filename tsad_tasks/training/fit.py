@@ -24,7 +24,7 @@ from tsad_tasks.model.scoring import combined_errors
 from tsad_tasks.model.spec import ModelSpec
 from tsad_tasks.model.thresholds import FOLDING_KINDS, starts_after
 from tsad_tasks.model.windows import SCORED, window_reasons
-from tsad_tasks.storage.arrays import read_arrays, write_arrays
+from tsad_tasks.storage.arrays import arrays_reader, read_arrays, write_arrays
 from tsad_tasks.storage.artifacts import artifact_path
 from tsad_tasks.storage.json_files import from_json_value, json_value
 from tsad_tasks.text.formats import counted
@@ -247,6 +247,12 @@ class Trained:
             if arrays
         ]
         return cls(from_json_value(facts["history"], TrainingHistory), starts, errors)
+
+
+def training_history(path: UPath) -> TrainingHistory:
+    """The history alone of what task `train` left: errors are long."""
+    with arrays_reader(path) as (_, facts):
+        return from_json_value(facts["history"], TrainingHistory)
 
 
 def train(run: Retraining, progress: Progress | None = None) -> dict[str, Any]:

@@ -16,7 +16,7 @@ from tsad_tasks.detectors.base import Detector, TrainingHistory
 from tsad_tasks.detectors.bundle import read_bundle
 from tsad_tasks.model.spec import ModelSpec
 from tsad_tasks.scoring.alarm_rule import incident_rule
-from tsad_tasks.scoring.series import series_errors
+from tsad_tasks.scoring.series import SeriesErrors, series_errors
 from tsad_tasks.storage.artifacts import artifact_path
 from tsad_tasks.training.commissioning import Level
 from tsad_tasks.training.held_out import HeldOut
@@ -66,6 +66,7 @@ def run_gate(
     *,
     seed: int,
     levels: Sequence[Level] = (),
+    known: Mapping[str, SeriesErrors] | None = None,
     n_entities: int | None = None,
 ) -> GateOutcome:
     """The challenger's numbers beside the champion's, rule by rule.
@@ -74,6 +75,7 @@ def run_gate(
     ----------
     held_out : of the entities that are judged, as `gate_entities` chooses them.
     levels : channels of the training range beside their commissioning references.
+    known : the challenger's errors on the readings as they are, as far as they were computed.
     n_entities : that the model is for, where they are not those of `held_out`; notes say on how
         many of them it was.
     """
@@ -86,7 +88,8 @@ def run_gate(
     models = [(spec, detector)]
     if champion is not None and (old := comparable_model(champion, spec)) is not None:
         models.append(old)
-    results = [judge(*model, held_out, **settings) for model in models]
+    results = [judge(spec, detector, held_out, known=known, **settings)]
+    results += [judge(*model, held_out, **settings) for model in models[1:]]
     part = held_out[0] if held_out else None
     latency_ms = [window_milliseconds(*model, part) if part else None for model in models]
     n_bytes = [sum(map(len, detector.to_files().values())) for _, detector in models]

@@ -19,7 +19,7 @@ from tsad_tasks.model.injection import KINDS, Injection, inject_all, injection_p
 from tsad_tasks.model.scoring import InputSet, Windows, combined_errors, entity_scores
 from tsad_tasks.model.spec import FeatureSpec, ModelSpec
 from tsad_tasks.scoring.fold import EntityFold
-from tsad_tasks.scoring.series import on_steps, series_windows
+from tsad_tasks.scoring.series import SeriesErrors, on_steps, series_windows
 from tsad_tasks.training.held_out import HeldOut
 
 MAX_ROUNDS, WEEK_S = 60, 604800
@@ -91,6 +91,7 @@ def judge(
     seed: int,
     reference: ModelSpec,
     rule: IncidentRule,
+    known: Mapping[str, SeriesErrors] | None = None,
 ) -> DetectionResult:
     """Detection of injected anomalies and false alarms. The same seed injects the same anomalies
     for every model.
@@ -99,19 +100,20 @@ def judge(
     ----------
     reference : the spec that says how large an injected anomaly is, and where one can be found.
     rule : what makes an incident of flags.
+    known : the detector's errors on the readings as they are, as far as they were computed before.
     """
     hits: dict[str, list[int | None]] = {kind: [] for kind in KINDS}
     quota = max(1, -(-n_injected // max(1, len(held_out))))
     scores, errors = [np.zeros(0, np.float32)], [np.zeros(0, np.float32)]
-    n_flags, n_incidents, n_weeks, known = 0, 0, 0.0, list[int | None]()
+    n_flags, n_incidents, n_weeks, known_delays = 0, 0, 0.0, list[int | None]()
     for number, part in enumerate(held_out):
-        judged = JudgedSeries(spec, detector, part)
+        judged = JudgedSeries(spec, detector, part, (known or {}).get(part.entity))
         clean = judged.clean(rule)
         scores.append(clean.scores)
         errors.append(clean.errors)
         n_flags, n_incidents = n_flags + clean.n_flags, n_incidents + clean.n_incidents
         n_weeks += clean.n_weeks
-        known += clean.known
+        known_delays += clean.known
         _add_hits(hits, judged, quota, np.random.default_rng([seed, number]), reference)
     every = np.concatenate(errors)
     return DetectionResult(
@@ -122,7 +124,7 @@ def judge(
         n_weeks=n_weeks,
         scores=np.concatenate(scores),
         mean_error=float(every.mean(dtype=np.float64)) if every.size else None,
-        known=tuple(known),
+        known=tuple(known_delays),
     )
 
 
@@ -176,9 +178,19 @@ class JudgedSeries:
     ----------
     usual : of the readings as they are.
     index : their windows.
+
+    Parameters
+    ----------
+    known : the detector's errors on the readings as they are; None: they are computed.
     """
 
-    def __init__(self, spec: ModelSpec, detector: Detector, part: HeldOut) -> None:
+    def __init__(
+        self,
+        spec: ModelSpec,
+        detector: Detector,
+        part: HeldOut,
+        known: SeriesErrors | None = None,
+    ) -> None:
         self.spec, self.part, self._detector = spec, part, detector
         self._features, self.index = self.seen(part.values)
         self._fold = None
@@ -187,8 +199,10 @@ class JudgedSeries:
             folding, at = cast(FoldDetector, detector), int(np.argmax(part.gated))
             readings = part.entity, self._features, part.start_s
             self._fold = EntityFold(spec.features, folding, *readings, at)
-        made = self._reconstructed(self._features, self.index.ends)
-        found = on_steps(spec.features, self._features, self.index, made)
+        found = known
+        if found is None:
+            made = self._reconstructed(self._features, self.index.ends)
+            found = on_steps(spec.features, self._features, self.index, made)
         self._errors = found.combined(spec, part.entity)
         self._raw = np.where(found.live, found.channel_errors, np.float32(np.nan))
         self.usual = self.flags(self._features, self.index)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from datetime import datetime
 from typing import Any, cast
@@ -17,13 +17,16 @@ from tsad_tasks.model.budget import AlarmBudget
 from tsad_tasks.model.spec import ModelSpec
 from tsad_tasks.model.thresholds import ThresholdSettings
 from tsad_tasks.scoring.alarm_rule import incident_rule
+from tsad_tasks.scoring.series import SeriesErrors
+from tsad_tasks.storage.arrays import arrays_reader, write_arrays
 from tsad_tasks.storage.artifacts import artifact_path
 from tsad_tasks.storage.datasets import select_dataset
+from tsad_tasks.storage.json_files import from_json_value, json_value
 from tsad_tasks.training.canary import canary_of
 from tsad_tasks.training.exclusions import extreme_values
-from tsad_tasks.training.fit import Trained, move_to_anchor, spec_after
+from tsad_tasks.training.fit import Trained, move_to_anchor, spec_after, training_history
 from tsad_tasks.training.gate import gate_entities, run_gate
-from tsad_tasks.training.held_out import HeldOut
+from tsad_tasks.training.held_out import HeldOut, HeldOutErrors, held_out_errors
 from tsad_tasks.training.kept import Kept
 from tsad_tasks.training.limits import calibrated_spec
 from tsad_tasks.training.queries import Exclusion, NewModel
@@ -37,6 +40,9 @@ from tsad_tasks.training.reader import (
 )
 from tsad_tasks.training.retrain import Count, Retraining, ScopeFolder, with_chosen_window
 from tsad_tasks.training.survey import Scales, Survey
+
+CALIBRATED_FILE = "calibrated.npz"
+_ERRORS = ("channel_errors", "residuals", "live")
 
 
 def calibrate(run: Retraining) -> Count:
@@ -52,11 +58,14 @@ def calibrate(run: Retraining) -> Count:
                 read, run.config, run.span, folder.read("survey", Survey).exclusions
             )
             held_out = [part for group in kept.groups for part in held_out_readings(reader, group)]
-            spec = calibrate_model(run.config, scales, detector, held_out, n_entities=n_entities)
+            errors = held_out_errors(reader.spec, scales.of, detector, held_out)
+            spec = calibrate_model(
+                run.config, scales, detector, held_out, n_entities=n_entities, known=errors
+            )
             if detector.folds:
                 # The bundle holds the states where scoring begins; the gate judges from the split on.
-                for group, errors in zip(kept.groups, trained.errors, strict=False):
-                    spec = spec_after(spec, [name for name, _ in group.entities], errors)
+                for group, learned in zip(kept.groups, trained.errors, strict=False):
+                    spec = spec_after(spec, [name for name, _ in group.entities], learned)
                 at_split = spec.to_json()
                 folding = cast(FoldDetector, detector)
                 spec = move_to_anchor(folding, reader, kept.groups, scales, spec)
@@ -80,7 +89,13 @@ def calibrate(run: Retraining) -> Count:
             card,
             canary.to_json() if canary else None,
         )
-        folder.write("bundle", MadeBundle(str(uri), sha256, at_split))
+        # The gate goes through folds again; of windows it needs these errors.
+        judged = set() if detector.folds else gate_entities(kept.held_out)
+        arrays = {
+            f"{kind}_{name}": getattr(errors[name], kind) for name in judged for kind in _ERRORS
+        }
+        made = CalibratedModel(str(uri), sha256, at_split, sorted(judged))
+        write_arrays(folder.path / CALIBRATED_FILE, arrays, json_value(made))
         uris.append(str(uri))
     return {"bundles": uris}
 
@@ -91,6 +106,11 @@ def gate(run: Retraining) -> Count:
     for scope, folder in run.scopes():
         found = challenger_of(folder)
         survey = folder.read("survey", Survey)
+        with arrays_reader(folder.path / CALIBRATED_FILE) as (arrays, _):
+            known = {
+                name: SeriesErrors(*(arrays[f"{kind}_{name}"] for kind in _ERRORS))
+                for name in found.made.errors_of
+            }
         with folder.kept(run.config) as (kept, read, _):
             reader = TrainingReader(read, run.config, run.span, survey.exclusions)
             chosen = gate_entities(kept.held_out)
@@ -101,11 +121,12 @@ def gate(run: Retraining) -> Count:
             run.config,
             found.spec,
             found.judged,
-            Trained.load(folder.path / "trained.npz").history,
+            training_history(folder.path / "trained.npz"),
             held_out,
             run.champion(scope),
             seed=run.chosen_seed,
             levels=survey.levels,
+            known=known,
             n_entities=len(scope.entities),
         )
         folder.write("gate", outcome.rows, list[RuleResult])
@@ -114,12 +135,25 @@ def gate(run: Retraining) -> Count:
 
 
 @dataclass(frozen=True)
-class MadeBundle:
-    """Where task `calibrate` left a bundle; of a folding detector also the spec at the split."""
+class CalibratedModel:
+    """What task `calibrate` leaves beside the bundle itself.
+
+    Attributes
+    ----------
+    spec_at_split : of a folding detector, where held-out readings begin; None for others.
+    errors_of : entities whose errors on held-out readings are kept for the gate.
+    """
 
     uri: str
     sha256: str
     spec_at_split: dict[str, Any] | None
+    errors_of: list[str]
+
+    @classmethod
+    def load(cls, folder: ScopeFolder) -> CalibratedModel:
+        """What the task left of the scope of a folder."""
+        with arrays_reader(folder.path / CALIBRATED_FILE) as (_, facts):
+            return from_json_value(facts, cls)
 
 
 @dataclass(frozen=True)
@@ -131,6 +165,7 @@ class Challenger:
     spec, judged : spec and detector as they are at the split, where held-out readings begin.
     """
 
+    made: CalibratedModel
     bundle: Bundle
     spec: ModelSpec
     judged: Detector
@@ -138,22 +173,22 @@ class Challenger:
 
 def challenger_of(folder: ScopeFolder) -> Challenger:
     """What task `calibrate` made for the scope of a folder."""
-    made = folder.read("bundle", MadeBundle)
+    made = CalibratedModel.load(folder)
     bundle = read_bundle(artifact_path(made.uri), expected_sha256=made.sha256)
     if made.spec_at_split is None:
-        return Challenger(bundle, ModelSpec.from_json(bundle.spec), bundle.detector)
+        return Challenger(made, bundle, ModelSpec.from_json(bundle.spec), bundle.detector)
     spec = ModelSpec.from_json(made.spec_at_split)
-    return Challenger(bundle, spec, load_detector(folder.path / "detector"))
+    return Challenger(made, bundle, spec, load_detector(folder.path / "detector"))
 
 
 def judged_model(
     run: Retraining, scope: Scope, folder: ScopeFolder
 ) -> tuple[NewModel, list[RuleResult], list[Exclusion]]:
     """The row of a model that the gate has judged, its rules, and what it did not learn from."""
-    made, config = folder.read("bundle", MadeBundle), run.config
+    made, config = CalibratedModel.load(folder), run.config
     bundle = read_bundle(artifact_path(made.uri), expected_sha256=made.sha256)
     spec, parent = ModelSpec.from_json(bundle.spec), run.champion(scope)
-    history = Trained.load(folder.path / "trained.npz").history
+    history = training_history(folder.path / "trained.npz")
     # How long the training took is no part of the bundle.
     timed = {"training": bundle.card["training"] | {"seconds": history.seconds}}
     model = NewModel(
@@ -197,6 +232,7 @@ def calibrate_model(
     held_out: Sequence[HeldOut],
     *,
     n_entities: int | None = None,
+    known: Mapping[str, HeldOutErrors] | None = None,
 ) -> ModelSpec:
     """The model's spec with calibrated limits.
 
@@ -204,6 +240,7 @@ def calibrate_model(
     ----------
     n_entities : of the whole dataset, which share its alarm budget; None: the model is for all of
         them.
+    known : the detector's errors, by entity; None: they are computed.
     """
     threshold, step_s = config.threshold, config.source.step_s
     return calibrated_spec(
@@ -216,6 +253,7 @@ def calibrate_model(
         combine=threshold.combination,
         top_k=threshold.top_k,
         budget=alarm_budget(config, len(scales.running_hours), n_entities),
+        known=known,
     )
 
 

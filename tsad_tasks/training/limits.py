@@ -37,6 +37,7 @@ def calibrated_spec(
     combine: str = "mean",
     top_k: int = 2,
     budget: AlarmBudget | None = None,
+    known: Mapping[str, HeldOutErrors] | None = None,
 ) -> ModelSpec:
     """The whole spec, with limits from errors of the calibration part of held-out readings, and
     learned ones if few.
@@ -47,13 +48,16 @@ def calibrated_spec(
         top_k puts the errors of channels on the scale of surprise first, unless they are on one
         scale already.
     budget : what thresholds of kind evt keep to.
+    known : the detector's errors, by entity; None: they are computed.
 
     Raises
     ------
     BadInput
         When all entities together have too few held-out windows.
     """
-    found = held_out_errors(spec, lambda name: scalers.get(name, pooled), detector, held_out)
+    found = known
+    if found is None:
+        found = held_out_errors(spec, lambda name: scalers.get(name, pooled), detector, held_out)
     usable = {name: ~errors.extreme for name, errors in found.items()}
     held_out = [
         replace(
@@ -68,11 +72,11 @@ def calibrated_spec(
     if combine == "top_k" and not detector.on_one_scale:
         # What the calibration part says of how surprising an error is; windows that overlap are
         # one cluster.
-        known = {
+        live = {
             part.entity: found[part.entity].live & part.calibrating[:, None] for part in held_out
         }
         of_channels = {
-            name: np.where(mask, found[name].channel_errors, _NAN) for name, mask in known.items()
+            name: np.where(mask, found[name].channel_errors, _NAN) for name, mask in live.items()
         }
         model = replace(model, tails=fit_tails(of_channels, gap_steps=spec.width))
     model = _with_growth(model, detector, found, held_out)

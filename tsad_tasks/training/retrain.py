@@ -3,7 +3,7 @@ one another.
 
 Each task goes through the dataset's scopes (one, or one per entity) and leaves one file for each:
 `exclusions` survey.json, `features` scales.json, `windows` readings.npz, `train` the detector's files
-and trained.npz, `calibrate` bundle.json, `gate` gate.json.
+and trained.npz, `calibrate` calibrated.npz, `gate` gate.json.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ class ScopeFolder:
     path: UPath
 
     def read(self, name: str, kind: type[Value]) -> Value:
-        """The content of a JSON file: survey, scales, bundle or gate."""
+        """The content of a JSON file: survey, scales or gate."""
         return read_json(self.path / f"{name}.json", kind)
 
     def write(self, name: str, value: Any, kind: Any = None) -> None:
