@@ -44,7 +44,12 @@ def warehouse() -> Warehouse:
         return Warehouse(chosen, os.environ.get(MIGRATE_URI) or chosen)
     cluster = postgres.ensure_running(postgres_folder())
     owner_uri = cluster.uri(postgres.WAREHOUSE, postgres.OWNER)
-    migrate(owner_uri, writer=postgres.PIPELINE, reader=postgres.BROWSER)
+    migrate(
+        owner_uri,
+        writer=postgres.PIPELINE,
+        reader=postgres.BROWSER,
+        operator=postgres.ON_CALL,
+    )
     return Warehouse(cluster.uri(postgres.WAREHOUSE, postgres.PIPELINE), owner_uri)
 
 

@@ -38,8 +38,9 @@ HOST = "127.0.0.1"
 OWNER = "tsad_owner"
 PIPELINE = "tsad_pipeline"
 BROWSER = "tsad_browser"
+ON_CALL = "tsad_on_call"
 AIRFLOW = "airflow"
-ROLES = (OWNER, PIPELINE, BROWSER, AIRFLOW)
+ROLES = (OWNER, PIPELINE, BROWSER, ON_CALL, AIRFLOW)
 
 WAREHOUSE = "warehouse"
 METADATA = "airflow"
@@ -408,7 +409,12 @@ def _remember(cluster: Cluster) -> None:
 def _remembered(folder: Path) -> Cluster:
     state = read_private_json(_state_path(folder))
     data_folder = Path(state["data_folder"]) if state["data_folder"] else folder.absolute() / "rows"
-    return Cluster(folder, data_folder, int(state["port"]), dict(state["passwords"]))
+    cluster = Cluster(folder, data_folder, int(state["port"]), dict(state["passwords"]))
+    if missing := sorted(set(ROLES) - set(cluster.passwords)):
+        # A role that came with a newer version.
+        cluster.passwords.update({role: secrets.token_urlsafe(24) for role in missing})
+        _remember(cluster)
+    return cluster
 
 
 def _give(path: Path, account: Account) -> None:

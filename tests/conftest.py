@@ -16,6 +16,7 @@ from psycopg2 import sql
 
 from devstack.postgres import (
     BROWSER,
+    ON_CALL,
     OWNER,
     PIPELINE,
     Cluster,
@@ -60,7 +61,11 @@ def cluster() -> Cluster:
 @pytest.fixture(scope="session")
 def template_database(cluster: Cluster) -> str:
     """Name of a database with the newest schema, to clone from."""
-    return made_once(cluster, TEMPLATE, lambda uri: migrate(uri, writer=PIPELINE, reader=BROWSER))
+    return made_once(
+        cluster,
+        TEMPLATE,
+        lambda uri: migrate(uri, writer=PIPELINE, reader=BROWSER, operator=ON_CALL),
+    )
 
 
 def made_once(

@@ -5,6 +5,7 @@ DECLARE
   machine       int;
   new_id        bigint;
 BEGIN
+  PERFORM tsad.check_operator();
   SELECT d.dataset_id, d.site_zone INTO found_dataset FROM tsad.dataset d WHERE d.name = add_maintenance.dataset;
   IF NOT FOUND THEN
     RAISE EXCEPTION 'Expected a dataset that was ingested before. Received: %.', dataset USING ERRCODE = 'invalid_parameter_value';
@@ -16,14 +17,13 @@ BEGIN
       RAISE EXCEPTION 'Expected an entity of the dataset %. Received: %.', dataset, entity USING ERRCODE = 'invalid_parameter_value';
     END IF;
   END IF;
-  IF start_at IS NULL OR end_at IS NULL OR NOT isfinite(start_at) OR NOT isfinite(end_at) OR start_at >= end_at THEN
-    RAISE EXCEPTION 'Expected a beginning before its end. Received: % and %.', start_at, end_at USING ERRCODE = 'invalid_parameter_value';
-  END IF;
-  IF coalesce(title, '') = '' THEN
+  PERFORM tsad.check_range(start_at, end_at);
+  IF tsad.check_words('title', title, 250) = '' THEN
     RAISE EXCEPTION 'Expected a title. Received: nothing.' USING ERRCODE = 'invalid_parameter_value';
   END IF;
-  IF margin_before_s IS NULL OR margin_after_s IS NULL OR margin_before_s < 0 OR margin_after_s < 0 THEN
-    RAISE EXCEPTION 'Expected margins in seconds, 0 or more. Received: % and %.', margin_before_s, margin_after_s
+  IF margin_before_s IS NULL OR margin_after_s IS NULL OR margin_before_s NOT BETWEEN 0 AND 2678400
+     OR margin_after_s NOT BETWEEN 0 AND 2678400 THEN
+    RAISE EXCEPTION 'Expected margins in seconds, from 0 to 2678400 (31 days). Received: % and %.', margin_before_s, margin_after_s
       USING ERRCODE = 'invalid_parameter_value';
   END IF;
   IF zone IS NOT NULL AND NOT EXISTS (SELECT FROM pg_timezone_names z WHERE z.name = add_maintenance.zone) THEN
@@ -40,11 +40,15 @@ BEGIN
       USING ERRCODE = 'invalid_parameter_value';
   END IF;
   -- Refuses a day that the calendar does not have.
-  PERFORM to_date(substring(rrule FROM 'UNTIL=([0-9]{8})'), 'YYYYMMDD');
+  IF to_date(substring(rrule FROM 'UNTIL=([0-9]{8})'), 'YYYYMMDD') < (start_at AT TIME ZONE coalesce(zone, found_dataset.site_zone))::date
+     OR NOT tsad.rule_can_match(rrule) THEN
+    RAISE EXCEPTION 'Expected a rule that matches some day from the first time on. Received: %.', rrule
+      USING ERRCODE = 'invalid_parameter_value';
+  END IF;
   INSERT INTO tsad.maintenance_window (dataset_id, entity_id, start_at, end_at, rrule, zone, margin_before_s, margin_after_s, title, created_by)
   VALUES (found_dataset.dataset_id, machine, add_maintenance.start_at, add_maintenance.end_at, add_maintenance.rrule,
           coalesce(add_maintenance.zone, found_dataset.site_zone), add_maintenance.margin_before_s, add_maintenance.margin_after_s,
-          add_maintenance.title, coalesce(nullif(add_maintenance.created_by, ''), session_user))
+          add_maintenance.title, coalesce(nullif(tsad.check_words('name', add_maintenance.created_by, 250), ''), session_user))
   RETURNING window_id INTO new_id;
   RETURN new_id;
 END $$;
@@ -52,4 +56,4 @@ END $$;
 COMMENT ON FUNCTION tsad.add_maintenance IS 'Adds a maintenance window [start_at, end_at), of one entity or of all, recurring by rrule on the wall clock of zone (default: the site''s). Counts for the past too, from the next run on (tsad maintenance add: at once).';
 
 REVOKE ALL ON FUNCTION tsad.add_maintenance FROM PUBLIC;
-GRANT EXECUTE ON FUNCTION tsad.add_maintenance TO tsad_writer, tsad_reader;
+GRANT EXECUTE ON FUNCTION tsad.add_maintenance TO tsad_writer, tsad_operator, tsad_reader;

@@ -5,14 +5,13 @@ DECLARE
   sensor  int;
   new_id  bigint;
 BEGIN
+  PERFORM tsad.check_operator();
   SELECT e.entity_id, e.dataset_id INTO machine FROM tsad.entity e JOIN tsad.dataset d USING (dataset_id)
   WHERE d.name = add_verdict.dataset AND e.name = add_verdict.entity;
   IF NOT FOUND THEN
     RAISE EXCEPTION 'Expected an entity of the dataset %. Received: %.', dataset, entity USING ERRCODE = 'invalid_parameter_value';
   END IF;
-  IF start_at IS NULL OR end_at IS NULL OR NOT isfinite(start_at) OR NOT isfinite(end_at) OR start_at >= end_at THEN
-    RAISE EXCEPTION 'Expected a beginning before its end. Received: % and %.', start_at, end_at USING ERRCODE = 'invalid_parameter_value';
-  END IF;
+  PERFORM tsad.check_range(start_at, end_at);
   IF verdict IS NULL OR verdict NOT IN ('confirmed', 'expected', 'false_alarm', 'new_normal', 'sensor_fault') THEN
     RAISE EXCEPTION 'Expected confirmed, expected, false_alarm, new_normal or sensor_fault. Received: %.', verdict
       USING ERRCODE = 'invalid_parameter_value';
@@ -25,7 +24,7 @@ BEGIN
   END IF;
   INSERT INTO tsad.verdict (entity_id, start_at, end_at, incident_id, verdict, channel_id, said_by, note)
   VALUES (machine.entity_id, add_verdict.start_at, add_verdict.end_at, add_verdict.incident_id, add_verdict.verdict, sensor,
-          coalesce(nullif(add_verdict.said_by, ''), session_user), coalesce(add_verdict.note, ''))
+          coalesce(nullif(tsad.check_words('name', add_verdict.said_by, 250), ''), session_user), tsad.check_words('note', add_verdict.note, 4000))
   RETURNING verdict_id INTO new_id;
   RETURN new_id;
 END $$;
@@ -33,4 +32,4 @@ END $$;
 COMMENT ON FUNCTION tsad.add_verdict IS 'Says the same of a range that no incident tells, such as a slow shift that is the new normal.';
 
 REVOKE ALL ON FUNCTION tsad.add_verdict FROM PUBLIC;
-GRANT EXECUTE ON FUNCTION tsad.add_verdict TO tsad_writer, tsad_reader;
+GRANT EXECUTE ON FUNCTION tsad.add_verdict TO tsad_writer, tsad_operator, tsad_reader;

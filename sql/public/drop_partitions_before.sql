@@ -1,5 +1,5 @@
 CREATE OR REPLACE FUNCTION tsad.drop_partitions_before(parent text, horizon_at timestamptz) RETURNS SETOF text
-LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp SET lock_timeout = '2s' AS $$
 DECLARE
   child record;
 BEGIN
@@ -12,12 +12,17 @@ BEGIN
       AND to_date(right(c.relname, 7), 'YYYY_MM') + interval '1 month' <= horizon_at AT TIME ZONE 'UTC'
     ORDER BY 1
   LOOP
-    EXECUTE format('DROP TABLE tsad.%I', child.relname);
-    RETURN NEXT child.relname;
+    BEGIN
+      EXECUTE format('DROP TABLE tsad.%I', child.relname);
+      RETURN NEXT child.relname;
+    EXCEPTION WHEN lock_not_available THEN
+      -- Somebody reads it. Whoever comes after us would wait for them, too: it is left to the next run.
+      NULL;
+    END;
   END LOOP;
 END $$;
 
-COMMENT ON FUNCTION tsad.drop_partitions_before IS 'Retention: drops whole months that end before the horizon. Only tsad.maintain calls it, and only when retention is configured.';
+COMMENT ON FUNCTION tsad.drop_partitions_before IS 'Retention: drops whole months that end before the horizon. Only tsad.maintain calls it, and only when retention is configured. A month that somebody reads for longer than two seconds is left to the next call.';
 
 REVOKE ALL ON FUNCTION tsad.drop_partitions_before FROM PUBLIC;
 GRANT EXECUTE ON FUNCTION tsad.drop_partitions_before TO tsad_writer;

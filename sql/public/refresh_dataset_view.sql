@@ -1,5 +1,5 @@
 CREATE OR REPLACE FUNCTION tsad.refresh_dataset_view(of_dataset_id int) RETURNS text
-LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp SET lock_timeout = '2s' AS $$
 DECLARE
   dataset_name text;
   view_name    text;
@@ -38,9 +38,12 @@ BEGIN
   END LOOP;
   EXECUTE format('GRANT SELECT ON tsad.%I TO tsad_reader, tsad_writer', view_name);
   RETURN view_name;
+EXCEPTION WHEN lock_not_available THEN
+  -- Somebody reads it. Whoever comes after us would wait for them, too: it is left to the next call.
+  RETURN NULL;
 END $$;
 
-COMMENT ON FUNCTION tsad.refresh_dataset_view IS 'Makes the dataset''s own view readings_<dataset>, or adds the columns by which its layout grew.';
+COMMENT ON FUNCTION tsad.refresh_dataset_view IS 'Makes the dataset''s own view readings_<dataset>, or adds the columns by which its layout grew. While somebody reads it for longer than two seconds it stays as it is, and NULL is returned.';
 
 REVOKE ALL ON FUNCTION tsad.refresh_dataset_view FROM PUBLIC;
 GRANT EXECUTE ON FUNCTION tsad.refresh_dataset_view TO tsad_writer;

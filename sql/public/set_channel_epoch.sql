@@ -6,6 +6,7 @@ DECLARE
   is_declared boolean := scale IS NOT NULL OR "offset" IS NOT NULL;
   new_id      bigint;
 BEGIN
+  PERFORM tsad.check_operator();
   SELECT e.entity_id, e.dataset_id INTO machine FROM tsad.entity e JOIN tsad.dataset d USING (dataset_id)
   WHERE d.name = set_channel_epoch.dataset AND e.name = set_channel_epoch.entity;
   IF NOT FOUND THEN
@@ -15,8 +16,9 @@ BEGIN
   IF NOT FOUND THEN
     RAISE EXCEPTION 'Expected a channel of the dataset. Received: %.', channel USING ERRCODE = 'invalid_parameter_value';
   END IF;
-  IF from_at IS NULL OR NOT isfinite(from_at) THEN
-    RAISE EXCEPTION 'Expected the time from which on the sensor is another one. Received: %.', from_at USING ERRCODE = 'invalid_parameter_value';
+  IF from_at IS NULL OR NOT isfinite(from_at) OR from_at NOT BETWEEN '1970-01-01 00:00Z' AND '2100-01-01 00:00Z' THEN
+    RAISE EXCEPTION 'Expected the time from which on the sensor is another one, from 1970 to 2100. Received: %.', from_at
+      USING ERRCODE = 'invalid_parameter_value';
   END IF;
   IF kind IS NULL OR kind NOT IN ('replaced', 'recalibrated', 'unit') THEN
     RAISE EXCEPTION 'Expected replaced, recalibrated or unit. Received: %.', kind USING ERRCODE = 'invalid_parameter_value';
@@ -24,11 +26,11 @@ BEGIN
   IF kind = 'unit' AND NOT is_declared THEN
     RAISE EXCEPTION 'Expected the scale and offset of the new unit. Received: none.' USING ERRCODE = 'invalid_parameter_value';
   END IF;
-  IF is_declared AND (coalesce(scale, 1) IN (0, 'NaN', 'Infinity', '-Infinity') OR coalesce("offset", 0) IN ('NaN', 'Infinity', '-Infinity')) THEN
-    RAISE EXCEPTION 'Expected a finite scale other than 0 and a finite offset. Received: % and %.', scale, "offset"
+  IF is_declared AND (abs(coalesce(scale, 1)) NOT BETWEEN 1e-12 AND 1e12 OR abs(coalesce("offset", 0)) NOT BETWEEN 0 AND 1e15) THEN
+    RAISE EXCEPTION 'Expected a scale from 1e-12 to 1e12, positive or negative, and an offset up to 1e15. Received: % and %.', scale, "offset"
       USING ERRCODE = 'invalid_parameter_value';
   END IF;
-  IF coalesce(reason, '') = '' THEN
+  IF tsad.check_words('reason', reason, 4000) = '' THEN
     RAISE EXCEPTION 'Expected a reason. Received: nothing.' USING ERRCODE = 'invalid_parameter_value';
   END IF;
   INSERT INTO tsad.channel_epoch (entity_id, channel_id, kind, from_at, declared, scale, "offset", usable_at, reason, said_by)
@@ -36,7 +38,7 @@ BEGIN
           CASE WHEN is_declared THEN coalesce(set_channel_epoch.scale, 1) END,
           CASE WHEN is_declared THEN coalesce(set_channel_epoch."offset", 0) END,
           CASE WHEN is_declared THEN set_channel_epoch.from_at END,
-          set_channel_epoch.reason, coalesce(nullif(set_channel_epoch.said_by, ''), session_user))
+          set_channel_epoch.reason, coalesce(nullif(tsad.check_words('name', set_channel_epoch.said_by, 250), ''), session_user))
   RETURNING epoch_id INTO new_id;
   RETURN new_id;
 END $$;
@@ -44,4 +46,4 @@ END $$;
 COMMENT ON FUNCTION tsad.set_channel_epoch IS 'Says that a sensor was replaced, recalibrated or set to another unit at from_at. With scale or offset: former terms = value * scale + offset from then on. Without: the channel is unknown until both are learned from its first running hours.';
 
 REVOKE ALL ON FUNCTION tsad.set_channel_epoch FROM PUBLIC;
-GRANT EXECUTE ON FUNCTION tsad.set_channel_epoch TO tsad_writer, tsad_reader;
+GRANT EXECUTE ON FUNCTION tsad.set_channel_epoch TO tsad_writer, tsad_operator, tsad_reader;

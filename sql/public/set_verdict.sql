@@ -16,4 +16,4 @@ END $$;
 COMMENT ON FUNCTION tsad.set_verdict IS 'Says what an incident was: confirmed, expected, false_alarm, new_normal or sensor_fault. The latest verdict counts; confirmed, expected and sensor_fault are kept out of trainings, false_alarm and new_normal are learned.';
 
 REVOKE ALL ON FUNCTION tsad.set_verdict FROM PUBLIC;
-GRANT EXECUTE ON FUNCTION tsad.set_verdict TO tsad_writer, tsad_reader;
+GRANT EXECUTE ON FUNCTION tsad.set_verdict TO tsad_writer, tsad_operator, tsad_reader;

@@ -1,6 +1,7 @@
 CREATE OR REPLACE VIEW tsad.v_channel_epoch AS
   SELECT d.name AS dataset, x.epoch_id, e.name AS entity, c.name AS channel, x.kind, x.from_at, x.declared, x.scale, x."offset",
-         x.usable_at, x.n_running_hours, x.needed_hours, x.reason, x.said_by, x.said_at, x.withdrawn_at
+         x.usable_at, x.n_running_hours, x.needed_hours, x.reason, x.said_by, x.said_at, x.withdrawn_at,
+         x.login, x.withdrawn_login
   FROM tsad.channel_epoch x
   JOIN tsad.entity e USING (entity_id)
   JOIN tsad.dataset d USING (dataset_id)
@@ -23,5 +24,7 @@ COMMENT ON COLUMN tsad.v_channel_epoch.reason IS 'Why it was changed.';
 COMMENT ON COLUMN tsad.v_channel_epoch.said_by IS 'Who said so.';
 COMMENT ON COLUMN tsad.v_channel_epoch.said_at IS 'When it was said.';
 COMMENT ON COLUMN tsad.v_channel_epoch.withdrawn_at IS 'When it was taken back; NULL: it holds.';
+COMMENT ON COLUMN tsad.v_channel_epoch.login IS 'The login of Postgres that said it, whatever name was given; NULL: before logins were kept.';
+COMMENT ON COLUMN tsad.v_channel_epoch.withdrawn_login IS 'The login that took it back.';
 
 GRANT SELECT ON tsad.v_channel_epoch TO tsad_writer, tsad_reader;

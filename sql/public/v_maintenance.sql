@@ -1,6 +1,7 @@
 CREATE OR REPLACE VIEW tsad.v_maintenance AS
   SELECT d.name AS dataset, w.window_id, e.name AS entity, w.start_at, w.end_at, w.rrule, w.zone, w.margin_before_s, w.margin_after_s,
-         w.title, w.created_by, w.created_at, w.withdrawn_at
+         w.title, w.created_by, w.created_at, w.withdrawn_at,
+         w.login, w.withdrawn_login
   FROM tsad.maintenance_window w
   JOIN tsad.dataset d USING (dataset_id)
   LEFT JOIN tsad.entity e ON e.entity_id = w.entity_id;
@@ -19,5 +20,7 @@ COMMENT ON COLUMN tsad.v_maintenance.title IS 'What is done.';
 COMMENT ON COLUMN tsad.v_maintenance.created_by IS 'Who added it.';
 COMMENT ON COLUMN tsad.v_maintenance.created_at IS 'When it was added.';
 COMMENT ON COLUMN tsad.v_maintenance.withdrawn_at IS 'When it was taken back; NULL: it holds.';
+COMMENT ON COLUMN tsad.v_maintenance.login IS 'The login of Postgres that said it, whatever name was given; NULL: before logins were kept.';
+COMMENT ON COLUMN tsad.v_maintenance.withdrawn_login IS 'The login that took it back.';
 
 GRANT SELECT ON tsad.v_maintenance TO tsad_writer, tsad_reader;

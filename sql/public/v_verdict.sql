@@ -1,6 +1,7 @@
 CREATE OR REPLACE VIEW tsad.v_verdict AS
   SELECT d.name AS dataset, e.name AS entity, c.name AS channel, v.start_at, v.end_at, v.verdict, v.said_by, v.note, v.said_at,
-         v.withdrawn_at, v.incident_id, v.verdict_id
+         v.withdrawn_at, v.incident_id, v.verdict_id,
+         v.login, v.withdrawn_login
   FROM tsad.verdict v
   JOIN tsad.entity e USING (entity_id)
   JOIN tsad.dataset d USING (dataset_id)
@@ -19,5 +20,7 @@ COMMENT ON COLUMN tsad.v_verdict.said_at IS 'When it was said.';
 COMMENT ON COLUMN tsad.v_verdict.withdrawn_at IS 'When it was taken back; NULL: it holds.';
 COMMENT ON COLUMN tsad.v_verdict.incident_id IS 'The incident that it was said of; another one may stand in its place by now. NULL: it was said of a range.';
 COMMENT ON COLUMN tsad.v_verdict.verdict_id IS 'Number of the verdict; the highest that overlaps an incident counts.';
+COMMENT ON COLUMN tsad.v_verdict.login IS 'The login of Postgres that said it, whatever name was given; NULL: before logins were kept.';
+COMMENT ON COLUMN tsad.v_verdict.withdrawn_login IS 'The login that took it back.';
 
 GRANT SELECT ON tsad.v_verdict TO tsad_writer, tsad_reader;

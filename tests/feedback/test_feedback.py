@@ -11,7 +11,7 @@ from typing import Any
 import psycopg2
 import pytest
 
-from devstack.postgres import BROWSER, Cluster
+from devstack.postgres import ON_CALL, Cluster
 from tests.plants.weeks import MACHINE, Weeks, week
 from tests.statements import run
 from tsad_tasks.base.errors import BadInput
@@ -107,17 +107,17 @@ def test_a_verdict_stays_with_its_incident_when_late_readings_replace_it(weeks: 
     ]
 
 
-def test_people_say_verdicts_and_labels_with_the_readers_role(
+def test_people_say_verdicts_and_labels_with_the_operators_role(
     weeks: Weeks, cluster: Cluster
 ) -> None:
-    uri, key = cluster.uri(weeks.uri.rsplit("/", 1)[1], BROWSER), weeks.longest_incident()
+    uri, key = cluster.uri(weeks.uri.rsplit("/", 1)[1], ON_CALL), weeks.longest_incident()
     run(uri, "SELECT tsad.set_verdict(%s, 'expected')", (key,))
     run(uri, "SELECT tsad.add_label('plant', 'm-1', %s, %s)", FAULT)
     run(uri, "SELECT tsad.add_maintenance('plant', %s, %s, 'filter')", FAULT)
-    assert run(uri, "SELECT verdict, said_by FROM tsad.v_verdict") == [("expected", BROWSER)]
+    assert run(uri, "SELECT verdict, said_by FROM tsad.v_verdict") == [("expected", ON_CALL)]
     assert run(uri, "SELECT entity, origin FROM tsad.v_label") == [(MACHINE, "person")]
     assert run(uri, "SELECT title, zone, created_by FROM tsad.v_maintenance") == [
-        ("filter", "Europe/Berlin", BROWSER)
+        ("filter", "Europe/Berlin", ON_CALL)
     ]
 
 

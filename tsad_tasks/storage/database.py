@@ -17,6 +17,12 @@ DatabaseError = psycopg2.Error
 
 # A busy machine may need seconds to answer.
 CONNECT_TIMEOUT_S = 30
+# The last net: whoever waits for people is helped far earlier (see waiting), and a backfill may wait
+# for the one before it for minutes.
+LOCK_TIMEOUT_S = 900
+STATEMENT_TIMEOUT_S = 3600
+# A server that is gone without a word is noticed after a minute and a half.
+KEEPALIVES = {"keepalives_idle": 60, "keepalives_interval": 10, "keepalives_count": 3}
 _QUERIES = Path(__file__).parents[2] / "sql" / "queries"
 _DENIED = re.compile(
     r"password authentication failed|no password supplied|role .* does not exist|not permitted",
@@ -67,8 +73,13 @@ def without_password(uri: str) -> str:
     return _PASSWORD.sub(r"\1:***@", uri)
 
 
-def connect(uri: str, *, statement_timeout_s: int = 0) -> Connection:
-    """An open connection, UTC, application name `tsad`.
+def connect(
+    uri: str,
+    *,
+    lock_timeout_s: int = LOCK_TIMEOUT_S,
+    statement_timeout_s: int = STATEMENT_TIMEOUT_S,
+) -> Connection:
+    """An open connection, UTC, application name `tsad`, on which nothing waits for ever.
 
     Raises
     ------
@@ -79,11 +90,16 @@ def connect(uri: str, *, statement_timeout_s: int = 0) -> Connection:
     """
     plain = re.sub(r"^postgres(ql)?(\+\w+)?://", "postgresql://", uri)
     options = (
-        f"-c timezone=UTC -c statement_timeout={statement_timeout_s * 1000} -c extra_float_digits=3"
+        f"-c timezone=UTC -c extra_float_digits=3 -c statement_timeout={statement_timeout_s * 1000} "
+        f"-c lock_timeout={lock_timeout_s * 1000}"
     )
     try:
         return psycopg2.connect(
-            plain, application_name="tsad", connect_timeout=CONNECT_TIMEOUT_S, options=options
+            plain,
+            application_name="tsad",
+            connect_timeout=CONNECT_TIMEOUT_S,
+            options=options,
+            **KEEPALIVES,
         )
     except psycopg2.OperationalError as error:
         raise _explained(plain, error) from error

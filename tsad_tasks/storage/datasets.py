@@ -129,18 +129,17 @@ def ensure_layout(store: Store, dataset_id: int, config: DatasetConfig) -> Layou
     """
     names = list(config.channel_names)
     units = [config.source.channels[name].unit for name in names]
-    n_changed = store.execute(UPSERT_CHANNELS, dataset_id=dataset_id, names=names, units=units)
+    store.execute(UPSERT_CHANNELS, dataset_id=dataset_id, names=names, units=units)
     channels = store.rows(SELECT_CHANNELS, dataset_id=dataset_id)
     ids = {channel.name: channel.channel_id for channel in channels}
     known = (layout.channel_ids for layout in select_layouts(store, dataset_id))
     # Positions are only ever appended: blocks of older layouts stay readable.
     old = max(known, key=len, default=())
     wanted = [*old, *(ids[name] for name in names if ids[name] not in old)]
-    n_new = store.execute(
+    store.execute(
         INSERT_LAYOUT, dataset_id=dataset_id, step_s=config.source.step_s, channel_ids=wanted
     )
-    if n_new or n_changed:
-        store.execute(REFRESH_DATASET_VIEW, dataset_id=dataset_id)
+    store.execute(REFRESH_DATASET_VIEW, dataset_id=dataset_id)
     return select_layouts(store, dataset_id)[0]
 
 

@@ -21,6 +21,7 @@ from tsad_tasks.base.errors import BadInput
 from tsad_tasks.storage.database import connect, without_password
 from tsad_tasks.storage.public import SELECT_GRANTS, put_in_place
 from tsad_tasks.storage.store import Query, Statement, Store
+from tsad_tasks.storage.waiting import LockWatch
 
 _MIGRATIONS = Path(__file__).parents[2] / "sql" / "migrations"
 _MIGRATION_LOCK = 7_105_001
@@ -29,13 +30,20 @@ SELECT_REVISION = Query("storage/select_revision", str)
 GRANT_GROUP = Statement("storage/grant_group")
 
 
-def migrate(uri: str, *, writer: str | None = None, reader: str | None = None) -> str:
+def migrate(
+    uri: str,
+    *,
+    writer: str | None = None,
+    reader: str | None = None,
+    operator: str | None = None,
+) -> str:
     """Name of the newest revision, after bringing the warehouse at `uri` to it, all or nothing.
 
     Parameters
     ----------
     uri : of a role that may create schemas and roles.
-    writer, reader : login roles to put into `tsad_writer` and `tsad_reader`.
+    writer, reader, operator : login roles to put into `tsad_writer`, `tsad_reader` and
+        `tsad_operator`.
 
     Raises
     ------
@@ -46,11 +54,15 @@ def migrate(uri: str, *, writer: str | None = None, reader: str | None = None) -
         As `database.connect`.
     """
     engine = create_engine(
-        "postgresql+psycopg2://", creator=lambda: connect(uri), poolclass=NullPool
+        "postgresql+psycopg2://",
+        creator=lambda: connect(uri, statement_timeout_s=0),
+        poolclass=NullPool,
     )
     try:
         with engine.connect() as opened:
-            return _migrate(opened, {"tsad_writer": writer, "tsad_reader": reader})
+            watch = LockWatch(cast(Connection, opened.connection.driver_connection), uri)
+            with watch.over():
+                return _migrate(opened, {"tsad_writer": writer, "tsad_reader": reader, "tsad_operator": operator})
     except errors.DependentObjectsStillExist as error:
         raise BadInput(
             "Expected nothing that depends on what the upgrade has to drop. Received: "
@@ -104,7 +116,7 @@ def _grant(connection: Connection, group: str, login: str) -> None:
             cursor.execute(sql.SQL(GRANT_GROUP.text).format(**names))
     except errors.UndefinedObject as error:
         raise BadInput(
-            "Expected login roles that exist, for --writer and --reader. Received: "
+            "Expected login roles that exist, for --writer, --reader and --operator. Received: "
             f"{_first_line(error)}."
         ) from error
 

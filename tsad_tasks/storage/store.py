@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import io
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, fields, is_dataclass
 from typing import Any, Generic, TypeVar, is_typeddict
 
@@ -23,6 +23,7 @@ from psycopg2.extensions import cursor as Cursor
 from tsad_tasks.base.errors import BadInput
 from tsad_tasks.storage import copy_binary as binary
 from tsad_tasks.storage.database import connect, statement_text
+from tsad_tasks.storage.waiting import LockWatch
 
 Row = TypeVar("Row", covariant=True)
 
@@ -70,14 +71,16 @@ SELECT_SCHEMA = Query("storage/select_schema", bool)
 class Store:
     """The warehouse over one connection. Not shared between threads or processes."""
 
-    def __init__(self, connection: Connection) -> None:
+    def __init__(self, connection: Connection, watch: LockWatch | None = None) -> None:
         self._connection = connection
+        self._over = watch.over if watch else nullcontext
         self._incoming: set[Incoming] = set()
 
     @classmethod
     def connect(cls, uri: str) -> Store:
         """A store over a new connection; see `database.connect` for what it raises."""
-        return cls(connect(uri))
+        connection = connect(uri)
+        return cls(connection, LockWatch(connection, uri))
 
     @classmethod
     def open(cls, uri: str) -> Store:
@@ -157,7 +160,7 @@ class Store:
     ) -> dict[str, NDArray[Any]]:
         """The columns of a statement's rows, as `binary.decode` gives them: for many rows."""
         stream = io.BytesIO()
-        with self._connection.cursor() as cursor:
+        with self._over(), self._connection.cursor() as cursor:
             inner = sql.SQL(cursor.mogrify(statement.text, params).decode())
             cursor.copy_expert(sql.SQL(COPY_ROWS_OUT.text).format(statement=inner), stream)
         return binary.decode(stream.getvalue(), columns)
@@ -167,7 +170,7 @@ class Store:
         transaction.
         """
         table = sql.Identifier(incoming.table)
-        with self._connection.cursor() as cursor:
+        with self._over(), self._connection.cursor() as cursor:
             if incoming not in self._incoming:
                 cursor.execute(incoming.text)
                 self._incoming.add(incoming)
@@ -181,7 +184,8 @@ class Store:
     def _asked(self, statement: Statement, params: Mapping[str, Any]) -> Iterator[Cursor]:
         with self._connection.cursor() as cursor:
             try:
-                cursor.execute(statement.text, params)
+                with self._over():
+                    cursor.execute(statement.text, params)
             except DataError as error:
                 # What our SQL functions refuse, such as an incident_id that is none.
                 raise BadInput(str(error).splitlines()[0]) from error

@@ -1,0 +1,15 @@
+-- A reader reads. Whoever gives verdicts, labels, maintenance windows and changes of sensors is an operator, and reads as well.
+DO $$ BEGIN
+  IF NOT EXISTS (SELECT FROM pg_roles WHERE rolname = 'tsad_operator') THEN CREATE ROLE tsad_operator NOLOGIN; END IF;
+END $$;
+GRANT tsad_reader TO tsad_operator;
+
+-- said_by is what was given; the login is what Postgres knows. NULL: said before logins were kept.
+ALTER TABLE tsad.verdict ADD COLUMN login text, ADD COLUMN withdrawn_login text;
+ALTER TABLE tsad.label_record ADD COLUMN login text, ADD COLUMN withdrawn_login text;
+ALTER TABLE tsad.maintenance_window ADD COLUMN login text, ADD COLUMN withdrawn_login text;
+ALTER TABLE tsad.channel_epoch ADD COLUMN login text, ADD COLUMN withdrawn_login text;
+ALTER TABLE tsad.verdict ALTER COLUMN login SET DEFAULT session_user;
+ALTER TABLE tsad.label_record ALTER COLUMN login SET DEFAULT session_user;
+ALTER TABLE tsad.maintenance_window ALTER COLUMN login SET DEFAULT session_user;
+ALTER TABLE tsad.channel_epoch ALTER COLUMN login SET DEFAULT session_user;

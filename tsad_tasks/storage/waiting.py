@@ -1,0 +1,116 @@
+"""Waiting for locks ends: a reader's session that holds one is ended, anybody else's is named.
+
+Postgres makes a session wait as long as another one holds what it needs, and all who come later
+wait behind it: one open transaction in somebody's SQL window would stop scoring for good.
+"""
+
+from __future__ import annotations
+
+import logging
+import threading
+import time
+import weakref
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
+from datetime import datetime
+from typing import NamedTuple
+
+import psycopg2
+from psycopg2 import errors
+from psycopg2.extensions import connection as Connection
+
+from tsad_tasks.base.errors import Unavailable
+from tsad_tasks.storage.database import connect, statement_text
+
+# So long a session waits for people who read; for anybody else but the pipeline twice as long.
+PATIENCE_S = 30.0
+N_LOOKS = 2
+
+log = logging.getLogger("tsad")
+
+
+class Blocker(NamedTuple):
+    """A session that ours waits for; `login` is None for a prepared transaction."""
+
+    pid: int
+    login: str | None
+    since: datetime | None
+    is_pipeline: bool
+    ended: bool
+
+    def __str__(self) -> str:
+        if self.login is None:
+            return "a prepared transaction (see pg_prepared_xacts)"
+        return (
+            f"the session {self.pid} of {self.login}, open since {self.since:%Y-%m-%d %H:%M:%S %Z}"
+        )
+
+
+class LockWatch:
+    """Looks after the statements of one connection, from a thread of its own.
+
+    Parameters
+    ----------
+    connection : its thread ends with it.
+    uri : what the second connection is opened with, once a statement lasts for long.
+    """
+
+    def __init__(self, connection: Connection, uri: str) -> None:
+        self._uri, self._patience_s = uri, PATIENCE_S
+        self._pid = connection.info.backend_pid
+        self._began_s: float | None = None
+        self._n_looks = 0
+        self._named: list[Blocker] = []
+        thread = threading.Thread(
+            target=self._watch, args=(weakref.ref(connection),), name="tsad locks", daemon=True
+        )
+        thread.start()
+
+    @contextmanager
+    def over(self) -> Iterator[None]:
+        """Watches the statement that runs inside.
+
+        Raises
+        ------
+        Unavailable
+            When it waited for somebody who is not to be ended.
+        """
+        self._named, self._n_looks, self._began_s = [], 0, time.monotonic()
+        try:
+            yield
+        except (errors.QueryCanceled, errors.LockNotAvailable) as error:
+            if not self._named:
+                raise
+            raise Unavailable(
+                f"Expected a lock within {self._n_looks * self._patience_s:g} s. Received: none; it "
+                f"is held by {', '.join(map(str, self._named))}."
+            ) from error
+        finally:
+            self._began_s = None
+
+    def _watch(self, watched: weakref.ref[Connection]) -> None:
+        while (connection := watched()) is not None and not connection.closed:
+            began_s = self._began_s
+            due_s = (self._n_looks + 1) * self._patience_s
+            if began_s is not None and time.monotonic() - began_s >= due_s:
+                self._n_looks += 1
+                try:
+                    self._look(connection)
+                except (psycopg2.Error, Unavailable) as error:
+                    log.warning("Who holds a lock could not be looked up: %s", error)
+            del connection
+            time.sleep(min(1.0, self._patience_s / 4))
+
+    def _look(self, connection: Connection) -> None:
+        """Ends sessions of people who read; gives up the statement where others hold it up."""
+        with closing(connect(self._uri)) as own, own, own.cursor() as cursor:
+            text = statement_text("storage/end_blockers")
+            cursor.execute(text, {"waiting_pid": self._pid})
+            blockers = [Blocker(*row) for row in cursor.fetchall()]
+        for one in blockers:
+            if one.ended:
+                log.warning("Ended %s: the pipeline waited for it.", one)
+        self._named = [one for one in blockers if not one.ended]
+        is_held_up = not all(one.is_pipeline for one in self._named)
+        if is_held_up and self._n_looks >= N_LOOKS and self._began_s is not None:
+            connection.cancel()
