@@ -16,7 +16,7 @@ from devstack.statements import statement
 from tsad_tasks.base.places import home_folder, postgres_folder, project_folder
 from tsad_tasks.config import DatasetConfig
 from tsad_tasks.storage.database import connect, connection_uri
-from tsad_tasks.storage.migrate import migrate
+from tsad_tasks.storage.migrate import bound_logins, ensure_schema
 from tsad_tasks.storage.store import Store
 
 PLANT = "plant"
@@ -44,12 +44,13 @@ def warehouse() -> Warehouse:
         return Warehouse(chosen, os.environ.get(MIGRATE_URI) or chosen)
     cluster = postgres.ensure_running(postgres_folder())
     owner_uri = cluster.uri(postgres.WAREHOUSE, postgres.OWNER)
-    migrate(
-        owner_uri,
-        writer=postgres.PIPELINE,
-        reader=postgres.BROWSER,
-        operator=postgres.ON_CALL,
-    )
+    logins = {
+        "writer": postgres.PIPELINE,
+        "reader": postgres.BROWSER,
+        "operator": postgres.ON_CALL,
+    }
+    if ensure_schema(owner_uri, **logins):
+        bound_logins(owner_uri)
     return Warehouse(cluster.uri(postgres.WAREHOUSE, postgres.PIPELINE), owner_uri)
 
 

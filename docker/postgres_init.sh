@@ -4,6 +4,8 @@
 #   tsad_owner     owns the warehouse, for migrations
 #   tsad_pipeline  writes the warehouse through tsad_writer
 #   tsad_browser   reads its views and functions through tsad_reader
+# Whoever gives verdicts, labels and maintenance windows gets a login of their own in tsad_operator:
+# CREATE ROLE ada LOGIN PASSWORD '...' IN ROLE tsad_operator.
 # As the image does, which reads a script into its own shell where it is not executable.
 set -eo pipefail
 
@@ -18,6 +20,9 @@ CREATE ROLE airflow LOGIN PASSWORD :'airflow';
 CREATE ROLE tsad_owner LOGIN PASSWORD :'owner';
 CREATE ROLE tsad_writer NOLOGIN ADMIN tsad_owner;
 CREATE ROLE tsad_reader NOLOGIN ADMIN tsad_owner;
+CREATE ROLE tsad_operator NOLOGIN IN ROLE tsad_reader ADMIN tsad_owner;
+-- Ends sessions of people for which the pipeline waits.
+GRANT pg_signal_backend, pg_read_all_stats TO tsad_owner;
 CREATE ROLE tsad_pipeline LOGIN PASSWORD :'pipeline' IN ROLE tsad_writer;
 CREATE ROLE tsad_browser LOGIN PASSWORD :'browser' IN ROLE tsad_reader;
 
@@ -27,3 +32,5 @@ REVOKE ALL ON DATABASE postgres, airflow, warehouse FROM PUBLIC;
 GRANT CONNECT, TEMPORARY ON DATABASE warehouse TO tsad_writer;
 GRANT CONNECT ON DATABASE warehouse TO tsad_reader;
 SQL
+psql --no-psqlrc --quiet --set ON_ERROR_STOP=1 --username "$POSTGRES_USER" --dbname warehouse \
+  --file "${TSAD_BOUND_LOGINS:-/opt/tsad/bound_logins.sql}"

@@ -13,3 +13,11 @@ ALTER TABLE tsad.verdict ALTER COLUMN login SET DEFAULT session_user;
 ALTER TABLE tsad.label_record ALTER COLUMN login SET DEFAULT session_user;
 ALTER TABLE tsad.maintenance_window ALTER COLUMN login SET DEFAULT session_user;
 ALTER TABLE tsad.channel_epoch ALTER COLUMN login SET DEFAULT session_user;
+
+-- Which state of sql/public is in place: whoever finds its own there has nothing to do, and takes no lock.
+CREATE TABLE tsad.public_sql (
+  digest text NOT NULL,
+  put_at timestamptz NOT NULL DEFAULT clock_timestamp()
+);
+CREATE UNIQUE INDEX ON tsad.public_sql ((true));
+COMMENT ON TABLE tsad.public_sql IS 'The digest of the views and functions that are in place, and since when.';

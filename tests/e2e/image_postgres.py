@@ -67,6 +67,7 @@ def _run_init_script(port: int, passwords: dict[str, str]) -> None:
         "PGHOST": "127.0.0.1",
         "PGPORT": str(port),
         "PGPASSWORD": passwords["POSTGRES_PASSWORD"],
+        "TSAD_BOUND_LOGINS": str(project_folder() / "sql" / "database" / "bound_logins.sql"),
     }
     script = project_folder() / "docker" / "postgres_init.sh"
     subprocess.run(["bash", str(script)], env=environment, check=True)

@@ -63,11 +63,19 @@ def migrate(
     writer: Annotated[
         str | None, Option(help="Login role that the pipeline uses: joins tsad_writer.")
     ] = None,
-    reader: Annotated[
-        str | None, Option(help="Login role that people use: joins tsad_reader.")
+    reader: Annotated[str | None, Option(help="Login role that reads: joins tsad_reader.")] = None,
+    operator: Annotated[
+        str | None,
+        Option(help="Login role of whoever gives verdicts and maintenance: joins tsad_operator."),
     ] = None,
 ) -> None:
     """Bring the warehouse to the newest schema."""
-    from tsad_tasks.storage.migrate import migrate as run
+    from tsad_tasks.storage import migrate as schema
 
-    say(f"Schema {run(uri or local.warehouse().owner_uri, writer=writer, reader=reader)}.")
+    owner_uri = uri or local.warehouse().owner_uri
+    revision = schema.migrate(owner_uri, writer=writer, reader=reader, operator=operator)
+    say(f"Schema {revision}.")
+    if statements := schema.advice(owner_uri):
+        say("So that no login uses up the server or holds up the pipeline, a superuser runs:")
+        for statement in statements:
+            say(f"  {statement};")

@@ -6,6 +6,7 @@ import os
 import re
 from functools import cache
 from pathlib import Path
+from typing import Any
 
 import psycopg2
 from psycopg2.extensions import connection as Connection
@@ -22,7 +23,11 @@ CONNECT_TIMEOUT_S = 30
 LOCK_TIMEOUT_S = 900
 STATEMENT_TIMEOUT_S = 3600
 # A server that is gone without a word is noticed after a minute and a half.
-KEEPALIVES = {"keepalives_idle": 60, "keepalives_interval": 10, "keepalives_count": 3}
+KEEPALIVES: dict[str, Any] = {
+    "keepalives_idle": 60,
+    "keepalives_interval": 10,
+    "keepalives_count": 3,
+}
 _QUERIES = Path(__file__).parents[2] / "sql" / "queries"
 _DENIED = re.compile(
     r"password authentication failed|no password supplied|role .* does not exist|not permitted",

@@ -5,6 +5,7 @@ and functions of sql/public.
 from __future__ import annotations
 
 from collections.abc import Mapping
+from contextlib import closing
 from pathlib import Path
 from typing import cast
 
@@ -19,15 +20,19 @@ from sqlalchemy.pool import NullPool
 
 from tsad_tasks.base.errors import BadInput
 from tsad_tasks.storage.database import connect, without_password
-from tsad_tasks.storage.public import SELECT_GRANTS, put_in_place
+from tsad_tasks.storage.public import SELECT_GRANTS, public_digest, put_in_place
 from tsad_tasks.storage.store import Query, Statement, Store
 from tsad_tasks.storage.waiting import LockWatch
 
 _MIGRATIONS = Path(__file__).parents[2] / "sql" / "migrations"
+_BOUND_LOGINS = _MIGRATIONS.with_name("database") / "bound_logins.sql"
 _MIGRATION_LOCK = 7_105_001
 LOCK_MIGRATIONS = Statement("storage/lock_migrations")
 SELECT_REVISION = Query("storage/select_revision", str)
 GRANT_GROUP = Statement("storage/grant_group")
+SELECT_PUBLIC_SQL = Query("storage/select_public_sql", str)
+UPSERT_PUBLIC_SQL = Statement("storage/upsert_public_sql")
+SELECT_ADVICE = Query("storage/select_advice", str)
 
 
 def migrate(
@@ -62,7 +67,10 @@ def migrate(
         with engine.connect() as opened:
             watch = LockWatch(cast(Connection, opened.connection.driver_connection), uri)
             with watch.over():
-                return _migrate(opened, {"tsad_writer": writer, "tsad_reader": reader, "tsad_operator": operator})
+                return _migrate(
+                    opened,
+                    {"tsad_writer": writer, "tsad_reader": reader, "tsad_operator": operator},
+                )
     except errors.DependentObjectsStillExist as error:
         raise BadInput(
             "Expected nothing that depends on what the upgrade has to drop. Received: "
@@ -80,6 +88,36 @@ def migrate(
         engine.dispose()
 
 
+def ensure_schema(uri: str, **logins: str) -> bool:
+    """Whether the warehouse had to be brought to the newest schema; where its own was newest
+    already, nothing was locked. Raises and takes logins as `migrate`.
+    """
+    try:
+        with Store.connect(uri) as store, store.transaction():
+            if store.first(SELECT_PUBLIC_SQL) == public_digest():
+                return False
+    except (errors.UndefinedTable, errors.InvalidSchemaName):
+        pass
+    migrate(uri, **logins)
+    return True
+
+
+def advice(uri: str) -> list[str]:
+    """Statements that a superuser should still run in a migrated warehouse, so that no login uses
+    up the server or holds up the pipeline; none where `bound_logins` was run.
+    """
+    with Store.connect(uri) as store, store.transaction():
+        return store.rows(SELECT_ADVICE)
+
+
+def bound_logins(uri: str) -> None:
+    """Bounds what people's logins may use up of a server that is the warehouse's alone; needs a
+    superuser.
+    """
+    with closing(connect(uri)) as connection, connection, connection.cursor() as cursor:
+        cursor.execute(_BOUND_LOGINS.read_text(encoding="utf-8"))
+
+
 def _migrate(opened: SqlConnection, logins: Mapping[str, str | None]) -> str:
     """Everything in one transaction, but for logins into groups."""
     connection = cast(Connection, opened.connection.driver_connection)
@@ -91,6 +129,7 @@ def _migrate(opened: SqlConnection, logins: Mapping[str, str | None]) -> str:
         granted = store.rows(SELECT_GRANTS)
         upgrade(opened, "head")
         put_in_place(connection)
+        store.execute(UPSERT_PUBLIC_SQL, digest=public_digest())
         # What a migration dropped and public made anew has lost what people granted on it.
         for statement in granted:
             cursor.execute(statement)

@@ -7,8 +7,10 @@ something depends on it.
 
 from __future__ import annotations
 
+import json
 import re
 from graphlib import TopologicalSorter
+from hashlib import sha256
 from pathlib import Path
 
 from psycopg2 import errors
@@ -37,6 +39,16 @@ def in_order(texts: dict[str, str]) -> list[str]:
     return list(TopologicalSorter(graph).static_order())
 
 
+def public_texts() -> dict[str, str]:
+    """The statement of each view and function, by its name."""
+    return {path.stem: path.read_text(encoding="utf-8") for path in sorted(_PUBLIC.glob("*.sql"))}
+
+
+def public_digest() -> str:
+    """What tells one state of sql/public from another."""
+    return sha256(json.dumps(public_texts()).encode()).hexdigest()
+
+
 def put_in_place(connection: Connection) -> None:
     """Creates or replaces everything of sql/public, with comments and grants, in the transaction
     that is open.
@@ -46,7 +58,7 @@ def put_in_place(connection: Connection) -> None:
     BadInput
         When one has another shape than before; it says what depends on it.
     """
-    texts = {path.stem: path.read_text(encoding="utf-8") for path in _PUBLIC.glob("*.sql")}
+    texts = public_texts()
     with connection.cursor() as cursor:
         for name in in_order(texts):
             cursor.execute("SAVEPOINT one")
