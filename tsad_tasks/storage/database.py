@@ -99,13 +99,14 @@ def connect(
         f"-c lock_timeout={lock_timeout_s * 1000}"
     )
     try:
-        return psycopg2.connect(
+        connection: Connection = psycopg2.connect(
             plain,
             application_name="tsad",
             connect_timeout=CONNECT_TIMEOUT_S,
             options=options,
             **KEEPALIVES,
         )
+        return connection
     except psycopg2.OperationalError as error:
         raise _explained(plain, error) from error
 
