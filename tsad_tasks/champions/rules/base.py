@@ -10,24 +10,15 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, cast
 
 from tsad_tasks.base.enums import Stage
-from tsad_tasks.base.rule import Better, Measured, Rule, register, rules_of
+from tsad_tasks.base.rule import Better as Better
+from tsad_tasks.base.rule import Measured as Measured
+from tsad_tasks.base.rule import Rule, rules_of
 
 if TYPE_CHECKING:
     from datetime import datetime
 
     from tsad_tasks.config import DatasetConfig
     from tsad_tasks.training.injected import DetectionResult
-
-__all__ = [
-    "Better",
-    "Measured",
-    "ShadowComparison",
-    "ShadowEvidence",
-    "ShadowRule",
-    "Trial",
-    "register",
-    "shadow_rules",
-]
 
 
 @dataclass(frozen=True)

@@ -10,26 +10,15 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
-from tsad_tasks.base.rule import Better, Measured, Rule, RuleResult, register
+from tsad_tasks.base.rule import Better as Better
+from tsad_tasks.base.rule import Measured as Measured
+from tsad_tasks.base.rule import Rule, RuleResult
 
 if TYPE_CHECKING:
     from tsad_tasks.config import DatasetConfig, GateSection
     from tsad_tasks.detectors.base import TrainingHistory
     from tsad_tasks.training.commissioning import Level
     from tsad_tasks.training.injected import Delays, DetectionResult
-
-__all__ = [
-    "PAIRS",
-    "Better",
-    "GateEvidence",
-    "GateRule",
-    "Measured",
-    "found_share",
-    "no_loser",
-    "not_worse",
-    "register",
-    "share_of",
-]
 
 # Of what `found_share` counts.
 PAIRS = (
@@ -115,7 +104,7 @@ def found_share(found: Delays, old: Delays | None = None) -> Measured:
     )
 
 
-def not_worse(
+def beside_champion(
     challenger: DetectionResult, champion: DetectionResult | None, gate: GateSection
 ) -> Measured:
     """The share found of the same anomalies, with the champion's less the tolerance as the limit.
@@ -141,7 +130,7 @@ def not_worse(
 
 
 def no_loser(found: Measured, limit: float | None, gate: GateSection) -> bool:
-    """Whether a share of `not_worse` is within the tolerance, or what is beyond it is explained by
+    """Whether a share of `beside_champion` is within the tolerance, or what is beyond it is explained by
     chance where the pairs are few.
     """
     from tsad_tasks.base.confidence import SURE
