@@ -10,7 +10,7 @@ from typing import Any
 from tsad_tasks.base.enums import Lineage
 from tsad_tasks.base.errors import BadInput
 from tsad_tasks.base.interval import day_chunks, hour_ceil, hour_floor
-from tsad_tasks.champions.champions import champion_periods, locked_model
+from tsad_tasks.champions.champions import Places, locked_model
 from tsad_tasks.champions.records import open_period
 from tsad_tasks.config import DatasetConfig
 from tsad_tasks.ingest.ingest import IngestSummary, ingest_interval
@@ -106,7 +106,7 @@ def score_what_if(
     lineage, span = lineage_of(run_id), (hour_floor(start_at), hour_ceil(end_at))
     with store.transaction():
         model, scope = locked_model(store, config, version, lineage)
-        known, valid = champion_periods(store, scope), {"valid_from": span[0], "valid_to": span[1]}
+        known, valid = Places(store, scope).periods(), {"valid_from": span[0], "valid_to": span[1]}
         if not known:
             open_period(store, scope, model.model_id, reason="what if", **valid)
         elif known != [(model.model_id, *span)]:
