@@ -208,9 +208,7 @@ def _start_shadow(
 def replace_old_shadow(
     store: Store, scope: ChampionScope, shadow: OpenShadow, *, at: datetime
 ) -> int | None:
-    """Version of the waiting challenger that takes the place of one that is undecided for too long;
-    None: it stays.
-    """
+    """Version of the challenger that takes the place of one undecided for too long, if any."""
     places = Places(store, scope)
     with store.transaction():
         lock_dataset(store, scope.dataset_id, "champion")

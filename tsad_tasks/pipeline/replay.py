@@ -41,8 +41,7 @@ Advance = Callable[[datetime], None]
 
 @dataclass
 class Replay:
-    """One replay of [start_at, end_at): the first training ends where the training range from
-    `start_at` on is full.
+    """One replay of [start_at, end_at); the first training ends where its range is full.
 
     Attributes
     ----------

@@ -92,8 +92,7 @@ def score_what_if(
     end_at: datetime,
     run_id: str,
 ) -> WhatIf:
-    """Scores [start_at, end_at) with one version under a lineage of its own; the same run again
-    leaves the same rows.
+    """Scores [start_at, end_at) with one version under a lineage of its own; again, the same rows.
 
     The version may have been trained on these readings: that is what was asked for.
 

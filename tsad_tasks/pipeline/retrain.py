@@ -32,9 +32,7 @@ def ingest_history(run: Retraining, source_uri: str) -> IngestSummary:
 
 
 def register(run: Retraining) -> list[RegisterSummary]:
-    """Task `register`: the models' rows, with gate and exclusions, and who is champion from
-    when.
-    """
+    """Task `register`: the models' rows with gate and exclusions, and who is champion from when."""
     run, summaries = with_chosen_window(run), []
     for scope, folder in run.scopes():
         model, rows, left_out = judged_model(run, scope, folder)

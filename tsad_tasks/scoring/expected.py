@@ -52,8 +52,7 @@ def expected_readings(
     start_s: int,
     scaler: Scaler | None = None,
 ) -> ExpectedReadings:
-    """What the model expects of one entity's readings, float64 (n_steps, n_channels), as scoring
-    computes it.
+    """What the model expects of one entity's readings (n_steps, n_channels), as scoring has it.
 
     Parameters
     ----------
@@ -84,8 +83,7 @@ def expected_in_range(
     anchor_at: datetime,
     scale: OwnScale | None,
 ) -> ExpectedReadings:
-    """What the model expects of an entity (name and id) at the steps of [start_at, end_at), which
-    lie on the grid.
+    """What the model expects of an entity (name, id) at the grid's steps of [start_at, end_at).
 
     Parameters
     ----------

@@ -93,9 +93,7 @@ def planned_shards(
     end_at: datetime,
     entity_names: Sequence[str] | None = None,
 ) -> tuple[list[FeatureShard], list[Plan], int]:
-    """Features of all jobs of the lineage's champions and of the challengers in their shadow, and
-    how many failed for their bundle, whose hours are marked so.
-    """
+    """Features of all jobs of champions and their shadows, and how many jobs' bundles failed."""
     shards, plans, n_failed = [], [], 0
     span: dict[str, Any] = {"start_at": start_at, "end_at": end_at, "entity_names": entity_names}
     with store.transaction():
@@ -131,9 +129,7 @@ def load_model(champion: Champion) -> tuple[ModelSpec, Bundle]:
 
 
 def features_of_job(store: Store, dataset: DatasetRow, job: Job, spec: ModelSpec) -> FeatureShard:
-    """The job's features over the hours whose errors must be computed, and over what these look
-    back to.
-    """
+    """The job's features over the hours whose errors it needs, and what these look back to."""
     # Thresholds look back so far, those of a folding model to its anchor.
     errors_at = min(anchor_at(job.champion), job.first_at)
     if not job.champion.folds:
@@ -166,9 +162,7 @@ def features_of_job(store: Store, dataset: DatasetRow, job: Job, spec: ModelSpec
 def _wanted(
     store: Store, job: Job, errors_at: datetime, current: NDArray[np.int64]
 ) -> NDArray[np.bool_]:
-    """bool (n_entities, n_hours from errors_at): targets, and look-back hours without valid stored
-    errors.
-    """
+    """bool (n_entities, n_hours): targets, and look-back hours without valid stored errors."""
     stored, digests_then = read_digests(
         store, READ_WINDOW_DIGESTS, job.champion.model_id, job.entity_ids, errors_at, job.end_at
     )
@@ -188,9 +182,7 @@ def fold_starts(
     wanted: NDArray[np.bool_],
     current: NDArray[np.int64],
 ) -> FoldStarts:
-    """Where each entity's fold starts: after the last remembered state before what is wanted, or at
-    the anchor.
-    """
+    """Each entity's start: after the last state remembered before what is wanted, or the anchor."""
     n_hours = wanted.shape[1]
     first = np.where(wanted.any(axis=1), wanted.argmax(axis=1), n_hours)
     remembered, digests = read_digests(

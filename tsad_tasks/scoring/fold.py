@@ -35,9 +35,7 @@ SERIES_TOGETHER = 4000
 
 
 class StateAfter(NamedTuple):
-    """An entity's state after an hour: its place in the job, the hour from the shard's `errors_at`
-    on, and bytes.
-    """
+    """An entity's state after an hour: its place in the job, the hour from `errors_at`, bytes."""
 
     entity: int
     hour: int
@@ -45,9 +43,7 @@ class StateAfter(NamedTuple):
 
 
 def series_of(spec: FeatureSpec, features: InputSet, start_s: int) -> Series:
-    """What a folding detector sees: scaled channels, unknown where nothing is known or the machine
-    does not run.
-    """
+    """What a folding detector sees: scaled channels, unknown while the machine does not run."""
     n_channels = len(spec.channels)
     known = features.present & (features.running == 0)[..., None]
     values = np.where(known, features.inputs[..., :n_channels].astype(np.float64), np.nan)
@@ -63,9 +59,7 @@ def entity_reconstruction(
     start_s: int,
     ends: NDArray[np.int64],
 ) -> Reconstruction:
-    """What a detector makes of one entity's windows; a folding one starts at its anchor, which is
-    the first step.
-    """
+    """What a detector makes of one entity's windows; a fold's first step is its anchor."""
     if not detector.folds:
         return detector.reconstruct(features.inputs[0], ends)
     folding = cast(FoldDetector, detector)
@@ -80,17 +74,14 @@ def entities_reconstruction(
     features: Sequence[InputSet],
     start_s: int,
 ) -> Reconstruction:
-    """What a folding detector makes of entities' readings on the same steps, (n_entities, n_steps,
-    n_channels).
-    """
+    """The same of entities that fold on the same steps, (n_entities, n_steps, n_channels)."""
     each = [series_of(spec, one, start_s) for one in features]
     series = Series(np.concatenate([one.values for one in each]), each[0].local_s, spec.step_s)
     return detector.advance(detector.start(entities), series)[1]
 
 
 class EntityFold:
-    """What a folding detector makes of one entity's readings, and of copies of them that differ
-    from a step on.
+    """What a folding detector makes of one entity's readings, and of copies that differ late.
 
     What comes before that step is gone through once.
 
@@ -143,9 +134,7 @@ def part_of(series: Series, entities: NDArray[np.int64] | slice, steps: slice) -
 def fold_shard(
     shard: FeatureShard, starts: FoldStarts, spec: ModelSpec, detector: FoldDetector
 ) -> tuple[Reconstruction, list[StateAfter]]:
-    """What the detector found, (n_entities, n_steps, n_channels) from each entity's start on, and
-    its states.
-    """
+    """What was found, (n_entities, n_steps, n_channels) from each entity's start on; its states."""
     series = series_of(spec.features, shard.features, unix_s(shard.values_at))
     n_hours, per_hour = shard.wanted.shape[1], 3600 // series.step_s
     offset = (unix_s(shard.errors_at) - unix_s(shard.values_at)) // 3600
@@ -184,9 +173,7 @@ def _is_remembered(shard: FeatureShard, hour: int) -> bool:
 def remember_states(
     store: Store, shard: FeatureShard, states: Sequence[StateAfter], digests: NDArray[np.int64]
 ) -> None:
-    """Writes states with the digests that were found under the locks, (n_entities, n_hours from
-    errors_at).
-    """
+    """Writes states with the digests found under the locks, (n_entities, n_hours)."""
     # Of hours that another scale is for, the state is only passed through.
     scoped = shard.job.scoped(shard.errors_at, digests.shape[1])
     states = [one for one in states if scoped[one.entity, one.hour]]

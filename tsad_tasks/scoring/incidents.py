@@ -61,8 +61,7 @@ def build_incidents(
     end_at: datetime,
     lineage: str = Lineage.LIVE,
 ) -> IncidentSummary:
-    """Incidents of all chains of flags that touch [start_at, end_at), as the flags are now; also
-    the shadow's.
+    """Incidents of all chains of flags that touch [start_at, end_at); also the shadow's.
 
     Late readings may have moved flags of earlier hours, and of later ones as far as thresholds look
     back, so the range is widened by both. What maintenance windows hold now is marked so, whenever
@@ -88,9 +87,7 @@ def build_incidents(
 
 @dataclass(frozen=True)
 class _Chains:
-    """Flags of one entity from the first to the last that hang together with the range that is
-    rebuilt.
-    """
+    """Flags of one entity that hang together with the range that is rebuilt."""
 
     flags: list[Flag]
     from_at: datetime
@@ -222,9 +219,7 @@ class _Merge:
             )
 
     def _rows(self, entity_id: int, flags: list[Flag], tops: Attributions) -> list[IncidentRow]:
-        """Incidents of an entity's flags that deviate in the direction and by the amount that the
-        policy asks for.
-        """
+        """Incidents of an entity's flags that deviate as the policy asks for."""
         flags = [flag for flag in flags if self._deviates(tops.get((entity_id, flag.at)))]
         if not flags:
             return []
@@ -273,8 +268,7 @@ class _Merge:
 
 
 def _worst(flags: Sequence[Flag], tops: Attributions) -> TopAttribution | None:
-    """The reading farthest off in the channel that carries most, on the side to which it was off
-    most of the time.
+    """The reading farthest off in the leading channel, on the side where it was most of the time.
 
     Windows go on being strange for a while after a fault, with the deviation turned round: that
     side does not count.

@@ -17,8 +17,7 @@ from tsad_tasks.storage.store import Store
 
 @dataclass(frozen=True)
 class OwnScale:
-    """Centre and scale of a machine's channels, learned after its champion, for hours from
-    `usable_s` on.
+    """Centre and scale of a machine's channels, learned late, for hours from `usable_s` on.
 
     Attributes
     ----------
@@ -59,9 +58,7 @@ class OwnScale:
 def later_scales(
     store: Store, model_id: int, entity_ids: Sequence[int]
 ) -> tuple[OwnScale | None, ...]:
-    """The scales of entities that a model has none for; None where it has one, or none was learned
-    yet.
-    """
+    """Scales of entities that a model has none for; None where it has one, or none was learned."""
     found: dict[int, OwnScale] = {}
     for row in store.rows(SELECT_LATER_SCALES, model_id=model_id, entity_ids=list(entity_ids)):
         known = found.get(row.entity_id, OwnScale(unix_s(row.usable_at), ()))

@@ -82,9 +82,7 @@ class Job:
         return self.lineage.endswith(SHADOW_SUFFIX)
 
     def scalers(self, spec: ModelSpec) -> list[Scaler]:
-        """What each entity's readings are scaled with, whatever the hour that is looked back
-        from.
-        """
+        """What each entity's readings are scaled with, whatever hour is looked back from."""
         pairs = zip(self.entities, self.scales, strict=True)
         return [
             scale.scaler(spec) if scale and self.is_later else spec.scaler(name)
@@ -101,16 +99,12 @@ class Job:
         return np.array(known, np.bool_)
 
     def scoped(self, from_at: datetime, n_hours: int) -> NDArray[np.bool_]:
-        """bool (n_entities, n_hours), the hours from a moment on that are scored with the scales of
-        this job.
-        """
+        """bool (n_entities, n_hours), the hours that are scored with the scales of this job."""
         usable = _usable(self.scales, unix_s(from_at), n_hours)
         return usable if self.is_later else ~usable
 
     def salted(self, digests: NDArray[np.int64], from_at: datetime) -> NDArray[np.int64]:
-        """Digests (n_entities, n_hours) from a moment on that also tell with which scale the hour
-        is scored.
-        """
+        """Digests (n_entities, n_hours) that also tell with which scale the hour is scored."""
         return _salted(digests, self.scales, unix_s(from_at))
 
 
@@ -211,18 +205,14 @@ def plan_interval(
 def scored_lineages(
     store: Store, dataset_id: int, lineage: str, start_at: datetime, end_at: datetime
 ) -> tuple[str, ...]:
-    """The lineage and, where a challenger is in its shadow at any time of [start_at, end_at), that
-    one.
-    """
+    """The lineage, and its shadow where a challenger is in it at any time of [start_at, end_at)."""
     shadow, ends = lineage + SHADOW_SUFFIX, {"start_at": start_at, "end_at": end_at}
     in_shadow = store.rows(SELECT_CHAMPIONS, dataset_id=dataset_id, lineage=shadow, **ends)
     return (lineage, shadow) if in_shadow else (lineage,)
 
 
 def learns(store: Store, entity_ids: Sequence[int], start_at: datetime, end_at: datetime) -> bool:
-    """Whether readings of [start_at, end_at) may decide how all later ones of some entity are
-    seen.
-    """
+    """Whether readings of [start_at, end_at) may decide how some entity's later ones are seen."""
     ends = {"start_at": start_at, "end_at": end_at}
     return bool(store.rows(SELECT_LEARNING_ENTITIES, entity_ids=list(entity_ids), **ends))
 
@@ -284,8 +274,7 @@ def read_ledger(store: Store, dataset: DatasetRow, start_at: datetime, end_at: d
 
 
 class _Span:
-    """The hours around an interval, as far as its champions' scores reach: what was read of them,
-    and what was scored.
+    """The hours that an interval's scores reach: what was read of them, and what was scored.
 
     Attributes
     ----------
@@ -322,9 +311,7 @@ class _Span:
     def job(
         self, champion: Champion, entities: tuple[tuple[str, int], ...]
     ) -> tuple[Job | None, int]:
-        """The hours that this champion must score, and how many of the interval stand as they
-        are.
-        """
+        """The hours that a champion must score, and how many of the interval stand as they are."""
         reach = score_reach(champion)
         n_hours = min(self.mine.stop + reach.hours, len(self.hours))
         if champion.folds or self._is_learning:

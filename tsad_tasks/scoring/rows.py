@@ -30,9 +30,7 @@ Positions = NDArray[np.int64]
 
 @dataclass(frozen=True)
 class Computed:
-    """Errors of the wanted windows, on the steps of the shard's values, NaN elsewhere; states of a
-    folding model.
-    """
+    """Errors of the wanted windows on the shard's steps, NaN elsewhere; states of a fold."""
 
     errors: NDArray[np.float32]
     channel_errors: NDArray[np.float32]
@@ -98,9 +96,7 @@ class JobRows:
         self.flags = self.scores.flags & np.repeat(self.targets, self.per_hour, axis=1)
 
     def _on_series(self, array: NDArray[Any], fill: float) -> NDArray[Any]:
-        """The part of an array of the shard's steps that lies on the error series, padded where it
-        starts later.
-        """
+        """The part of an array that lies on the error series, padded where it starts later."""
         if self.offset <= 0:
             return array[:, -self.offset :]
         padding = np.full((len(array), self.offset, *array.shape[2:]), fill, array.dtype)
@@ -183,9 +179,7 @@ class JobRows:
         return unix_s(self.shard.errors_at) + steps * self.spec.features.step_s
 
     def attribution_rows(self, layout: Layout, detector: Detector) -> AttributionRows:
-        """The channels that carry most of the error of each flagged step, in the sensors' units,
-        and in which steps.
-        """
+        """The channels that carry most of each flagged step's error, in their units; by step."""
         entity, step = np.nonzero(self.flags)
         share, by_step = self._shares(detector, entity, step)
         rank = np.argsort(np.argsort(-share, axis=1, kind="stable"), axis=1, kind="stable")

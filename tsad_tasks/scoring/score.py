@@ -91,8 +91,7 @@ def score_interval(
     entity_names: Sequence[str] | None = None,
     n_attempts: int = 0,
 ) -> ScoreSummary:
-    """Features, windows and scores of [start_at, end_at) in one go, in memory; leaves the rows of
-    the three tasks.
+    """Features, windows and scores of [start_at, end_at) in memory: the rows of the three tasks.
 
     Raises
     ------
@@ -139,8 +138,7 @@ def score_job(
     *,
     n_attempts: int = 0,
 ) -> ScoreSummary:
-    """Scores one job; when its readings or its champion change meanwhile, plans and scores these
-    hours again.
+    """Scores one job; plans and scores its hours again where readings or champion change meanwhile.
 
     Parameters
     ----------
@@ -206,9 +204,7 @@ def _written(
     model: tuple[ModelSpec, Detector],
     computed: Computed,
 ) -> ScoreSummary | None:
-    """Writes the job under the hours' locks; None when its readings or its champion are no longer
-    what they were.
-    """
+    """Writes the job under the hours' locks; None: its readings or its champion have changed."""
     job, (spec, detector) = shard.job, model
     at = [hours_later(shard.errors_at, hour) for hour in range(shard.wanted.shape[1])]
     with store.transaction():
@@ -262,8 +258,7 @@ def _is_champion(store: Store, dataset: DatasetRow, job: Job) -> bool:
 
 
 def _memo_under_lock(store: Store, shard: FeatureShard, spec: ModelSpec) -> Memo | None:
-    """What is stored of the look-back; None when any of it, or of what the features saw, has
-    changed.
+    """What is stored of the look-back; None when any of it, or of what was seen, has changed.
 
     Errors of hours that another scale is for do not compare: they count as unknown.
     """

@@ -64,18 +64,14 @@ class Level:
 
     @property
     def shift(self) -> float | None:
-        """Spreads of the reference between its median and the one of now; None where there is
-        nothing to compare.
-        """
+        """Spreads of the reference from its median to the one of now; None: nothing to compare."""
         if self.reference is None or self.verdict_id is not None:
             return None
         return abs(self.now.median - self.reference.median) / self.reference.spread
 
     @property
     def widening(self) -> float | None:
-        """The spread of now as a multiple of the reference's; None where there is nothing to
-        compare.
-        """
+        """The spread of now as a multiple of the reference's; None: nothing to compare."""
         if self.reference is None or self.verdict_id is not None:
             return None
         return self.now.spread / self.reference.spread
@@ -113,8 +109,7 @@ class Commissioning:
     def levels(
         self, reader: TrainingReader, entity: tuple[str, int], clean: NDArray[np.float64]
     ) -> list[Level]:
-        """The channels of an entity (name and id) beside their references, as far as they ran
-        enough.
+        """The channels of an entity (name and id) beside their references, if they ran enough.
 
         Parameters
         ----------
@@ -176,9 +171,7 @@ def enough_s(config: DatasetConfig) -> float:
 
 
 def freeze_references(store: Store, lineage: str, model_id: int, levels: Sequence[Level]) -> int:
-    """References that a successful training made: the first ones, and those that a verdict
-    new_normal asked for.
-    """
+    """References that a successful training made: first ones, and those of a new_normal."""
     new = [(vars(one.now) | {"verdict_id": one.verdict_id}) for one in levels if one.is_new]
     if not new:
         return 0

@@ -166,9 +166,7 @@ class _Search:
             yield from self._rows(inside, one.name)
 
     def high_scores(self, known: Iterable[Exclusion]) -> Iterator[Exclusion]:
-        """What the lineage's champions scored HIGH for long, with a margin, as far as nobody says
-        what it is.
-        """
+        """What champions scored HIGH for long, with a margin, unless somebody says what it is."""
         named = [(row.entity_id, (row.start_at, row.end_at)) for row in known]
         for key in self._ids:
             wide = merged([(start - _MARGIN, end + _MARGIN) for start, end in self._high(key)])
@@ -229,9 +227,7 @@ class _Search:
 
 @dataclass(frozen=True)
 class LeftOut:
-    """How much of a training range is left out: running steps, those left out, and those by
-    reason.
-    """
+    """How much of a training range is left out: running steps, those left out, those by reason."""
 
     n_running: int
     n_excluded: int
@@ -265,9 +261,7 @@ def left_out_of(
     running: NDArray[np.bool_],
     exclusions: Sequence[Exclusion],
 ) -> LeftOut:
-    """How many running steps of an entity's range, bool (n_steps,), some exclusions take; a step
-    with two reasons counts for both of them.
-    """
+    """Running steps of an entity, bool (n_steps,), that exclusions take; for each reason, too."""
     ends, by_reason = (reader.span.start_at, reader.span.end_at), dict[str, int]()
     for name in sorted({_family(row.reason) for row in exclusions}):
         rows = [row for row in exclusions if _family(row.reason) == name]
@@ -301,9 +295,7 @@ def counted(exclusions: Sequence[Exclusion], config: DatasetConfig) -> list[Excl
 
 
 def refusal(config: DatasetConfig, span: TrainingRange, scope: Scope, found: LeftOut) -> str:
-    """Why a training is stopped that would leave out so much: the shares by reason, and what to
-    do.
-    """
+    """Why a training is stopped that would leave out so much, and what to do."""
     shares = ", ".join(f"{reason} {share:.1%}" for reason, _, share in found.ranking())
     return (
         f"Expected at most {config.training.max_excluded_share:.0%} of the running steps of "

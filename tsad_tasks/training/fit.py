@@ -46,9 +46,7 @@ def fit_detector(
     progress: Progress | None = None,
     warm_start: Detector | None = None,
 ) -> tuple[Detector, TrainingHistory]:
-    """A detector that has learned from the prepared windows, from the weights of `warm_start`
-    on.
-    """
+    """A detector that has learned from the prepared windows, from `warm_start`'s weights on."""
     settings, budget, spec = config.detector, config.training, feature_spec_of(config)
     detector = build_detector(
         settings.name,
@@ -93,7 +91,7 @@ def scope_series(
 
 @dataclass(frozen=True)
 class FoldErrors:
-    """Errors of what a folding detector learned from, each judged by the readings before it alone.
+    """Errors of what a folding detector learned from, each judged by the readings before it.
 
     Attributes
     ----------
@@ -111,8 +109,7 @@ class FoldErrors:
 def fit_folding(
     reader: TrainingReader, groups: Sequence[FoldGroup], scales: Scales, *, seed: int
 ) -> tuple[FoldDetector, TrainingHistory, list[FoldErrors]]:
-    """A folding detector whose states are those of each group's split, and its errors of what it
-    learned from.
+    """A folding detector with the states of each group's split, and its errors until then.
 
     What is the same for all entities it learns from the first group; those of the others are
     commissioned beside it.
@@ -153,9 +150,7 @@ def fit_folding(
 
 
 def spec_after(spec: ModelSpec, entities: Sequence[str], found: FoldErrors) -> ModelSpec:
-    """The spec, whose folding thresholds have seen the errors of a stretch more; other kinds have
-    no state.
-    """
+    """The spec, whose folding thresholds have seen the errors of a stretch more."""
     if spec.threshold.kind not in FOLDING_KINDS:
         return spec
     errors = _entity_errors(spec, entities, found)
@@ -171,9 +166,7 @@ def spec_after(spec: ModelSpec, entities: Sequence[str], found: FoldErrors) -> M
 def _entity_errors(
     spec: ModelSpec, entities: Sequence[str], found: FoldErrors
 ) -> NDArray[np.float32]:
-    """Errors (n_entities, n_steps) of a stretch, combined as scoring does; NaN where it would not
-    score.
-    """
+    """Errors (n_entities, n_steps) of a stretch as scoring combines them; NaN where it has none."""
     shape, n_channels = found.known.shape[:2], found.known.shape[2]
     live, reasons = window_reasons(
         found.known,
@@ -195,8 +188,7 @@ def move_to_anchor(
     scales: Scales,
     spec: ModelSpec,
 ) -> ModelSpec:
-    """Carries a folding detector's states from each group's split to the end of its range, where
-    scoring begins.
+    """Carries a folding detector's states from each group's split to where scoring begins.
 
     Returns the spec with the thresholds as they are then.
     """

@@ -42,8 +42,7 @@ OTHERS_HELD_S, OTHERS_HELD_STEPS = 86400, 120
 def fold_groups(
     reader: TrainingReader, scope: Scope, running_hours: Mapping[str, float], *, seed: int
 ) -> list[FoldGroup]:
-    """The choice first, then the others; one group of all where they are few, or held out no longer
-    than these.
+    """The choice first, then the others; one group where they are few, or held out no longer.
 
     The choice is the same for the same seed: entities with known anomalies in held-out readings,
     and of all others one of each of as many strata of running hours, so that machines that work in
@@ -69,8 +68,7 @@ def together(entities: Entities, n_channels: int) -> Iterator[Entities]:
 
 
 def fold_start(config: DatasetConfig, n_entities: int, span: TrainingRange) -> datetime:
-    """Where a folding detector begins to learn: the newest part of the range up to the split that
-    it can afford.
+    """Where a folding detector begins to learn: the newest part of the range that it can afford.
 
     Whole hours that hold at most `training.max_fold_values` values, of all entities, channels and
     steps; but three days at least, as far as the range has them. Measured (event_head, one core):
@@ -97,8 +95,7 @@ def n_chosen(config: DatasetConfig, span: TrainingRange) -> int:
 def stratified(
     order_by: Sequence[float], first: NDArray[np.bool_], n: int, rng: np.random.Generator
 ) -> NDArray[np.int64]:
-    """`n` positions, ascending: the `first` ones, evenly where they are more, and one of each
-    stratum of the others.
+    """`n` positions, ascending: the `first` ones (some, evenly), and one of each stratum of others.
 
     Strata are equal parts of the others' order.
 

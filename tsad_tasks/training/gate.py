@@ -113,9 +113,7 @@ def _pair(of_models: Sequence[Value]) -> tuple[Value, Value | None]:
 
 
 def comparable_model(champion: ChampionAt, spec: ModelSpec) -> tuple[ModelSpec, Detector] | None:
-    """Spec and detector of the champion; None where it does not see the same channels in the same
-    steps.
-    """
+    """Spec and detector of the champion; None where it sees other channels or steps."""
     bundle = read_bundle(artifact_path(champion.artifact_uri), expected_sha256=champion.sha256)
     old = ModelSpec.from_json(bundle.spec)
     same = (
@@ -126,8 +124,7 @@ def comparable_model(champion: ChampionAt, spec: ModelSpec) -> tuple[ModelSpec, 
 
 
 def window_milliseconds(spec: ModelSpec, detector: Detector, part: HeldOut) -> float:
-    """CPU milliseconds of this process from readings to an error, per window: median of some runs
-    over one entity.
+    """CPU milliseconds from readings to an error, per window: median of runs over one entity.
 
     What other programs make it wait does not count: a wall clock tells how busy the machine is.
     """

@@ -104,8 +104,7 @@ def held_out_errors(
 
 
 def is_extreme(features: InputSet, n_channels: int) -> NDArray[np.bool_]:
-    """Whether any channel of one entity is out of the question, (n_steps,): more than 50 spreads
-    off.
+    """Whether any channel of one entity is more than 50 spreads off, (n_steps,).
 
     What occurs for more than a two-hundredth of the running time is a state of the machine, however
     far off: a limit is never below three times that.

@@ -93,8 +93,7 @@ def judge(
     rule: IncidentRule,
     known: Mapping[str, SeriesErrors] | None = None,
 ) -> DetectionResult:
-    """Detection of injected anomalies and false alarms. The same seed injects the same anomalies
-    for every model.
+    """Detection of injected anomalies and false alarms; a seed injects the same for every model.
 
     Parameters
     ----------
@@ -129,8 +128,7 @@ def judge(
 
 
 def first_flags(raised: NDArray[np.bool_], known: NDArray[np.bool_], width: int) -> Delays:
-    """Steps from the beginning of each run of marks to the first flag in a window that sees it;
-    None without one.
+    """Steps from the beginning of each run of marks to the first flag in a window that sees it.
 
     Parameters
     ----------
@@ -218,9 +216,7 @@ class JudgedSeries:
         return self._detector.reconstruct(features.inputs[0], ends)
 
     def clean(self, rule: IncidentRule) -> CleanResult:
-        """Flags, incidents, scores and errors of the gate's part, and the known anomalies that were
-        found.
-        """
+        """Flags, incidents, scores, errors of the gate's part; known anomalies found."""
         part, found, step_s = self.part, self.usual, self.spec.features.step_s
         scored = found.known & part.judged & part.gated
         raised = np.flatnonzero(found.raised & scored)
@@ -244,9 +240,7 @@ class JudgedSeries:
         return SeriesFlags(scores.flags[0], np.isfinite(scores.scores[0]), scores.scores[0])
 
     def _errors_of(self, features: InputSet, index: Windows) -> NDArray[np.float32]:
-        """Only windows with something new in them go through the detector: the errors of the others
-        are known.
-        """
+        """Only windows with something new in them go through the detector: others are known."""
         changed = (features.inputs != self._features.inputs)[0].any(axis=1)
         n_before = np.concatenate(([0], np.cumsum(changed)))
         first = np.maximum(index.ends + 1 - self.spec.features.width, 0)

@@ -39,8 +39,7 @@ def calibrated_spec(
     budget: AlarmBudget | None = None,
     known: Mapping[str, HeldOutErrors] | None = None,
 ) -> ModelSpec:
-    """The whole spec, with limits from errors of the calibration part of held-out readings, and
-    learned ones if few.
+    """The whole spec, with limits from errors of held-out readings' calibration part.
 
     Parameters
     ----------
@@ -111,9 +110,7 @@ def _with_growth(
     found: Mapping[str, HeldOutErrors],
     held_out: Sequence[HeldOut],
 ) -> ModelSpec:
-    """The model, knowing by how much the errors of some held-out windows grow while a channel is
-    dead.
-    """
+    """The model, knowing how much errors of some windows grow while a channel is dead."""
     spec, tails = model.features, model.tails
     if tails is None or detector.folds or len(spec.channels) < 2:
         return model

@@ -149,8 +149,7 @@ def make_features(run: Retraining) -> Count:
 
 
 def make_windows(run: Retraining) -> Count:
-    """Task `windows`: windows to learn from, sampled evenly over entities and time, and the
-    readings that calibration and gate look at.
+    """Task `windows`: windows to learn from, and the readings that calibration and gate look at.
 
     Raises
     ------

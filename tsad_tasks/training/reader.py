@@ -63,9 +63,7 @@ def training_scopes(store: Store, config: DatasetConfig) -> list[Scope]:
 
 @dataclass(frozen=True)
 class TrainingRange:
-    """A training range, cut by time: learn from [start_at, split_at), calibrate and gate on
-    [split_at, end_at).
-    """
+    """A range, cut by time: learn from [start_at, split_at), calibrate and gate on the rest."""
 
     start_at: datetime
     split_at: datetime
@@ -74,8 +72,7 @@ class TrainingRange:
 
 
 def training_range(config: DatasetConfig, end_at: datetime) -> TrainingRange:
-    """The rolling range that ends at `end_at`, whole hours, of which the last `validation_share` is
-    held out.
+    """The rolling range up to `end_at`, whole hours; the last `validation_share` is held out.
 
     The first half of that is for calibration, or a whole week where that leaves the gate a day or
     more: a week has Mondays and Sundays, and limits that have not seen them cry wolf on them. The
@@ -221,9 +218,7 @@ class TrainingReader:
         return self._marked(entity_id, start_at, end_at, ranges, 0)
 
     def labelled(self, entity_id: int, start_at: datetime, end_at: datetime) -> NDArray[np.bool_]:
-        """bool (n_steps,), which steps of an entity are known anomalies, without the margin that is
-        excluded.
-        """
+        """bool (n_steps,), which steps are known anomalies, without the margin that is excluded."""
         labels = [part for part in self.exclusions if is_known(part)]
         return self._marked(entity_id, start_at, end_at, labels, LABEL_MARGIN_S)
 
@@ -247,16 +242,12 @@ class TrainingReader:
     def not_learned(
         self, entity_id: int, start_at: datetime, end_at: datetime
     ) -> NDArray[np.bool_]:
-        """bool (n_steps,), which steps no window to learn from may hold; known anomalies teach a
-        supervised detector.
-        """
+        """bool (n_steps,), which steps no window to learn from may hold."""
         others = [part for part in self.exclusions if not (self.is_supervised and is_known(part))]
         return self.excluded(entity_id, start_at, end_at, others)
 
     def running(self, values: NDArray[np.float64]) -> NDArray[np.bool_]:
-        """bool (n_steps,), which steps are read while the machine runs, of readings (n_steps,
-        n_channels).
-        """
+        """bool (n_steps,), which of readings (n_steps, n_channels) are of the running machine."""
         spec, known = self.spec, held(values, self.spec.hold_steps)
         state = running_state(known, spec.running_when, spec.channels, spec.grace_steps)
         return np.asarray(np.isfinite(known).any(axis=1) & (state == 0), np.bool_)
@@ -271,9 +262,7 @@ class TrainingReader:
     def series(
         self, entity_id: int, scaler: Scaler, start_at: datetime, end_at: datetime
     ) -> Series:
-        """What a folding detector learns from: an entity's readings, unknown where they are
-        excluded.
-        """
+        """What a folding detector learns from: readings, unknown where they are excluded."""
         values, spec = self.values(entity_id, start_at, end_at), self.spec
         known = held(values, spec.hold_steps)
         state = running_state(known, spec.running_when, spec.channels, spec.grace_steps)
@@ -306,8 +295,7 @@ class TrainingReader:
     def held_out(
         self, name: str, entity_id: int, values: NDArray[np.float64] | None = None
     ) -> HeldOut | None:
-        """Held-out readings of an entity, with those before them that they need; None when there
-        are none.
+        """Held-out readings of an entity, with those before them that they need; None: none.
 
         Parameters
         ----------

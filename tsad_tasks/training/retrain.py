@@ -119,9 +119,7 @@ def champion_at(
 
 
 def with_chosen_window(run: Retraining) -> Retraining:
-    """The retraining with the window that task `exclusions` chose, where the dataset asks for
-    that.
-    """
+    """The retraining with the window that task `exclusions` chose, if the dataset asks for that."""
     if run.config.detector.window != "auto":
         return run
     return run.with_window(read_json(run.plan_path, TrainingPlan).window)
@@ -135,9 +133,7 @@ def write_training_decision(
     decided_at: datetime,
     shown: Mapping[str, Any],
 ) -> None:
-    """Writes whether a training goes on, who decided that, and the numbers shown; the same again is
-    no new row.
-    """
+    """Writes whether a training goes on, who decided that, and what was shown; once."""
     row: dict[str, Any] = {
         "decision": decision,
         "decided_by": by,

@@ -118,8 +118,7 @@ def scales_of(config: DatasetConfig, span: TrainingRange, survey: Survey) -> Sca
 
 
 def period_window(n_entities: int, periods: Sequence[int | None]) -> int:
-    """Steps of a window that holds the usual period of readings; the default where most of the
-    `n_entities` that were looked at have none.
+    """Steps of a window that holds the usual period; the default where most entities have none.
 
     >>> period_window(3, [12, None, 13]), period_window(3, [12, None, None]) == DEFAULT_WINDOW
     (13, True)

@@ -74,8 +74,7 @@ class EntityWindows:
 def entity_training(
     reader: TrainingReader, entity_id: int, scaler: Scaler, quota: int, values: NDArray[np.float64]
 ) -> EntityWindows:
-    """Evenly sampled windows of an entity, none across the split, over an excluded step or from
-    before the range.
+    """Evenly sampled windows of an entity, none across the split, an exclusion, or the beginning.
 
     A model thus depends on the readings of its range alone, not on what was ingested before.
 
@@ -151,8 +150,7 @@ def joined_windows(config: DatasetConfig, parts: Sequence[EntityWindows]) -> Pre
 def with_dead_channels(
     prepared: PreparedTraining, spec: FeatureSpec, share: float
 ) -> PreparedTraining:
-    """The windows, in a share of which one channel is dead: unknown at all steps, each channel in
-    turn.
+    """The windows, in a share of which one channel is unknown at all steps, each in turn.
 
     Sensors fail. A detector that always saw all of them takes the 0 that stands for one that is
     dead for a reading, and finds the others strange; one that has seen dead ones does not.

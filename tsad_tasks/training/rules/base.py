@@ -130,9 +130,7 @@ def beside_champion(
 
 
 def no_loser(found: Measured, limit: float | None, gate: GateSection) -> bool:
-    """Whether a share of `beside_champion` is within the tolerance, or what is beyond it is explained by
-    chance where the pairs are few.
-    """
+    """Whether a share is within the tolerance, or chance explains it where pairs are few."""
     from tsad_tasks.base.confidence import SURE
 
     is_few = (found.n or 0) < gate.min_pairs
