@@ -102,11 +102,11 @@ def _shadow_readings(
 def _part(reader: TrainingReader, name: str, entity_id: int, step_s: int) -> HeldOut:
     """Clean steps count, and anomalies go into those of the shadow where there are enough."""
     span = reader.span
-    values = reader.values(entity_id, span.start_at, span.end_at)
+    values = reader.values(entity_id, span.whole)
     steps = np.arange(len(values))
     room, shadow = (
         (unix_s(at) - unix_s(span.start_at)) // step_s for at in (span.split_at, span.gate_at)
     )
-    judged = ~reader.excluded(entity_id, span.start_at, span.end_at) & (steps >= room)
+    judged = ~reader.excluded(entity_id, span.whole) & (steps >= room)
     nothing = np.zeros(len(values), bool)
     return HeldOut(name, values, unix_s(span.start_at), judged, judged & (steps >= shadow), nothing)

@@ -52,7 +52,7 @@ def fold_groups(
     n, late = n_chosen(reader.config, span), others_split(reader.config, span)
     if n >= len(entities) or late <= span.split_at:
         return [FoldGroup(entities, span)]
-    known = [reader.labelled(key, span.split_at, span.end_at).any() for _, key in entities]
+    known = [reader.labelled(key, span.held_out).any() for _, key in entities]
     hours = [running_hours.get(name, 0.0) for name, _ in entities]
     chosen = stratified(hours, np.array(known, bool), n, np.random.default_rng(seed))
     is_chosen = np.isin(np.arange(len(entities)), chosen)
@@ -99,7 +99,8 @@ def stratified(
 
     Strata are equal parts of the others' order.
 
-    >>> stratified([9, 1, 2, 8, 3], np.array([0, 0, 0, 0, 1], bool), 3, np.random.default_rng(0)).tolist()
+    >>> first, rng = np.array([0, 0, 0, 0, 1], bool), np.random.default_rng(0)
+    >>> stratified([9, 1, 2, 8, 3], first, 3, rng).tolist()
     [0, 2, 4]
     """
     preferred = evenly(np.flatnonzero(first), n)

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from tsad_tasks.base.errors import BadInput
 from tsad_tasks.detectors.base import Detector, Reconstruction
 from tsad_tasks.detectors.folding.fold import FoldDetector
+from tsad_tasks.model.evaluation import runs
 from tsad_tasks.model.incidents import IncidentRule, incident_spans
 from tsad_tasks.model.injection import KINDS, Injection, inject_all, injection_plan
 from tsad_tasks.model.scoring import InputSet, Windows, combined_errors, entity_scores
@@ -67,20 +68,6 @@ class DetectionResult:
         """Flagged share of the judged steps; None where nothing was judged."""
         return self.n_flags / self.n_judged if self.n_judged else None
 
-    @property
-    def overall(self) -> float | None:
-        """Share found of all injected anomalies."""
-        return n_found(self.all_delays) / len(self.all_delays) if self.all_delays else None
-
-
-def n_found(delays: Delays) -> int:
-    """How many anomalies were found.
-
-    >>> n_found((0, None, 3))
-    2
-    """
-    return sum(each is not None for each in delays)
-
 
 def judge(
     spec: ModelSpec,
@@ -102,28 +89,23 @@ def judge(
     known : the detector's errors on the readings as they are, as far as they were computed before.
     """
     hits: dict[str, list[int | None]] = {kind: [] for kind in KINDS}
-    quota = max(1, -(-n_injected // max(1, len(held_out))))
-    scores, errors = [np.zeros(0, np.float32)], [np.zeros(0, np.float32)]
-    n_flags, n_incidents, n_weeks, known_delays = 0, 0, 0.0, list[int | None]()
+    quota, cleans = max(1, -(-n_injected // max(1, len(held_out)))), []
     for number, part in enumerate(held_out):
         judged = JudgedSeries(spec, detector, part, (known or {}).get(part.entity))
-        clean = judged.clean(rule)
-        scores.append(clean.scores)
-        errors.append(clean.errors)
-        n_flags, n_incidents = n_flags + clean.n_flags, n_incidents + clean.n_incidents
-        n_weeks += clean.n_weeks
-        known_delays += clean.known
+        cleans.append(judged.clean(rule))
         _add_hits(hits, judged, quota, np.random.default_rng([seed, number]), reference)
-    every = np.concatenate(errors)
+    nothing = np.zeros(0, np.float32)
+    scores = np.concatenate([nothing, *(one.scores for one in cleans)])
+    errors = np.concatenate([nothing, *(one.errors for one in cleans)])
     return DetectionResult(
         {kind: tuple(delays) for kind, delays in hits.items()},
-        n_flags=n_flags,
-        n_judged=sum(map(len, scores)),
-        n_incidents=n_incidents,
-        n_weeks=n_weeks,
-        scores=np.concatenate(scores),
-        mean_error=float(every.mean(dtype=np.float64)) if every.size else None,
-        known=tuple(known_delays),
+        n_flags=sum(one.n_flags for one in cleans),
+        n_judged=len(scores),
+        n_incidents=sum(one.n_incidents for one in cleans),
+        n_weeks=sum(one.n_weeks for one in cleans),
+        scores=scores,
+        mean_error=float(errors.mean(dtype=np.float64)) if errors.size else None,
+        known=tuple(each for one in cleans for each in one.known),
     )
 
 
@@ -137,11 +119,7 @@ def first_flags(raised: NDArray[np.bool_], known: NDArray[np.bool_], width: int)
     >>> first_flags(np.array([0, 0, 0, 1, 0, 0], bool), np.array([0, 1, 1, 0, 0, 1], bool), 2)
     (2, None)
     """
-    edges = np.diff(np.concatenate(([0], known.astype(np.int8), [0])))
-    runs = zip(
-        np.flatnonzero(edges == 1).tolist(), np.flatnonzero(edges == -1).tolist(), strict=True
-    )
-    return tuple(_first_flag(raised[first : end + width - 1]) for first, end in runs)
+    return tuple(_first_flag(raised[first : end + width - 1]) for first, end in runs(known))
 
 
 def _first_flag(raised: NDArray[np.bool_]) -> int | None:
@@ -183,11 +161,7 @@ class JudgedSeries:
     """
 
     def __init__(
-        self,
-        spec: ModelSpec,
-        detector: Detector,
-        part: HeldOut,
-        known: SeriesErrors | None = None,
+        self, spec: ModelSpec, detector: Detector, part: HeldOut, known: SeriesErrors | None = None
     ) -> None:
         self.spec, self.part, self._detector = spec, part, detector
         self._features, self.index = self.seen(part.values)

@@ -1,4 +1,4 @@
-"""Windows to learn from: chosen evenly over entities and time, and only the steps that they need."""
+"""Windows to learn from, evenly over entities and time, and only the steps that they need."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tsad_tasks.base.errors import BadInput
-from tsad_tasks.base.interval import unix_s
+from tsad_tasks.base.interval import Interval, unix_s
 from tsad_tasks.config import DatasetConfig
 from tsad_tasks.model.features import Scaler
 from tsad_tasks.model.scoring import entity_features, entity_windows
@@ -62,8 +62,8 @@ class EntityWindows:
         groups = [self.ends, self.validation_ends]
         inputs, (ends, validation_ends) = compact(self.inputs, groups, width)
         labels, _ = compact(self.labels, groups, width)
-        return replace(
-            self, inputs=inputs, labels=labels, ends=ends, validation_ends=validation_ends
+        return EntityWindows(
+            inputs, ends, validation_ends, labels, self.n_available, self.n_extreme
         )
 
     def counts(self) -> EntityWindows:
@@ -86,23 +86,19 @@ def entity_training(
     span, spec = reader.span, reader.spec
     values = values[: reader.step(span.gate_at)]
     features = entity_features(spec, [scaler], values[None], unix_s(span.start_at))
-    out = reader.not_learned(entity_id, span.start_at, span.gate_at)
-    labels = reader.labelled(entity_id, span.start_at, span.gate_at)
+    ends = Interval(span.start_at, span.gate_at)
+    out, labels = reader.not_learned(entity_id, ends), reader.labelled(entity_id, ends)
     extreme = is_extreme(features, len(spec.channels))
     index = entity_windows(spec, features, np.ones((1, len(values)), bool))
     ever = features.present[0].any(axis=0)
     is_whole = index.live[:, ever].all(axis=1)
-    ends = index.ends[is_whole & ~seen_by_window(out | extreme, spec.width)[index.ends]]
+    usable = index.ends[is_whole & ~seen_by_window(out | extreme, spec.width)[index.ends]]
     split = reader.step(span.split_at)
-    train = ends[ends < split]
-    return EntityWindows(
-        features.inputs[0],
-        with_labels(train, labels, quota),
-        with_labels(ends[ends >= split + spec.width], labels, max(1, quota // 5)),
-        labels,
-        len(train),
-        int((extreme & ~out).sum()),
-    )
+    train, later = usable[usable < split], usable[usable >= split + spec.width]
+    to_validate = with_labels(later, labels, max(1, quota // 5))
+    chosen = with_labels(train, labels, quota), to_validate
+    n_extreme = int((extreme & ~out).sum())
+    return EntityWindows(features.inputs[0], *chosen, labels, len(train), n_extreme)
 
 
 def with_labels(ends: NDArray[np.int64], labels: NDArray[np.bool_], n: int) -> NDArray[np.int64]:
@@ -134,11 +130,10 @@ def joined_windows(config: DatasetConfig, parts: Sequence[EntityWindows]) -> Pre
     """
     offsets = np.concatenate(([0], np.cumsum([len(part.inputs) for part in parts])[:-1]))
     pairs = list(zip(parts, offsets, strict=True))
-    ends = np.concatenate([part.ends + offset for part, offset in pairs])
-    check_any(config, len(ends))
+    check_any(config, sum(len(part.ends) for part in parts))
     prepared = PreparedTraining(
         np.concatenate([part.inputs for part in parts]),
-        ends,
+        np.concatenate([part.ends + offset for part, offset in pairs]),
         np.concatenate([part.validation_ends + offset for part, offset in pairs]),
         np.concatenate([part.labels for part in parts]),
         sum(part.n_available for part in parts),
