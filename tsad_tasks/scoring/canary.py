@@ -68,16 +68,12 @@ class Canary:
 
     def to_json(self) -> dict[str, Any]:
         """The canary as a JSON object; NaN is null."""
-        lists = {"values": _listed(self.values), "errors": _listed(self.errors)}
-        return vars(self) | lists
+        return vars(self) | {"values": _listed(self.values), "errors": _listed(self.errors)}
 
     @classmethod
     def from_json(cls, fields: Mapping[str, Any]) -> Canary:
         """The canary of a JSON object, to the bit."""
-        values, errors = (
-            np.array(fields["values"], np.float64),
-            np.array(fields["errors"], np.float32),
-        )
+        values, errors = np.array(fields["values"], float), np.array(fields["errors"], np.float32)
         return cls(**{**fields, "values": values, "errors": errors})
 
 
@@ -110,7 +106,7 @@ def check_canary(name: str, spec: ModelSpec, bundle: Bundle) -> None:
         was calibrated.
     """
     if bundle.canary is None:
-        _say_without(name, bundle.sha256)
+        _say_without(name, bundle.sha256[:12])
         return
     canary, detector = Canary.from_json(bundle.canary), bundle.detector
     entity, start_s = canary.entity, canary.start_s
@@ -135,7 +131,5 @@ def check_canary(name: str, spec: ModelSpec, bundle: Bundle) -> None:
 @lru_cache(maxsize=1024)
 def _say_without(name: str, sha256: str) -> None:
     """Once for each bundle and process."""
-    short = sha256[:12]
-    log.info(
-        "%s (bundle %s) has no canary: older, or it finds no fault in quiet readings.", name, short
-    )
+    why = "older, or it finds no fault in quiet readings"
+    log.info("%s (bundle %s) has no canary: %s.", name, sha256, why)

@@ -67,9 +67,8 @@ def expected_readings(
     of_channels = combined_errors(spec, [entity], of_it, found.channel_errors, index.live)[1]
     errors[index.ends] = of_channels * channel_weights(found)
     spread = np.array(spec.spreads) * np.array(scaler.scale)
-    return ExpectedReadings(
-        held(values, spec.features.hold_steps), scaler.inverse(scaled), spread, errors
-    )
+    actual = held(values, spec.features.hold_steps)
+    return ExpectedReadings(actual, scaler.inverse(scaled), spread, errors)
 
 
 def expected_in_range(
@@ -99,17 +98,14 @@ def expected_in_range(
     columns = [layout.channel_names.index(channel) for channel in spec.features.channels]
     if detector.folds:
         values[: (unix_s(anchor_at) - unix_s(from_at)) // layout.step_s] = np.nan
-    found = expected_readings(spec, detector, name, values[:, columns], unix_s(from_at))
+    seen = spec, detector, name, values[:, columns], unix_s(from_at)
+    found = expected_readings(*seen)
+    expected, errors = found.expected, found.channel_errors
     if scale is not None and scale.usable_s < unix_s(end_at):
-        later = expected_readings(
-            spec, detector, name, values[:, columns], unix_s(from_at), scale.scaler(spec)
-        )
         # The one up to a step, and the other from there on, whose spreads count.
         step = max(0, (scale.usable_s - unix_s(from_at)) // layout.step_s)
-        pairs = (found.expected, later.expected), (found.channel_errors, later.channel_errors)
-        expected, errors = (np.concatenate([old[:step], new[step:]]) for old, new in pairs)
-        found = ExpectedReadings(later.actual, expected, later.spread, errors)
+        found = expected_readings(*seen, scale.scaler(spec))
+        expected = np.concatenate([expected[:step], found.expected[step:]])
+        errors = np.concatenate([errors[:step], found.channel_errors[step:]])
     steps = slice(*((unix_s(at) - unix_s(from_at)) // layout.step_s for at in (start_at, end_at)))
-    return ExpectedReadings(
-        found.actual[steps], found.expected[steps], found.spread, found.channel_errors[steps]
-    )
+    return ExpectedReadings(found.actual[steps], expected[steps], found.spread, errors[steps])

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tsad_tasks.base.interval import hours_later, unix_s
-from tsad_tasks.detectors.base import Detector, Floats, Reconstruction
+from tsad_tasks.detectors.base import Detector, Reconstruction
 from tsad_tasks.detectors.folding.fold import (
     AssetReconstruction,
     FoldDetector,
@@ -109,21 +109,15 @@ class EntityFold:
 
     def reconstruction(self, features: InputSet, ends: NDArray[np.int64]) -> Reconstruction:
         """Errors and expected values of a copy at `ends`."""
-        series, before = series_of(self._spec, features, self._start_s), slice(self._at)
-        if not np.array_equal(
-            series.values[:, before], self._usual.values[:, before], equal_nan=True
-        ):
+        series = series_of(self._spec, features, self._start_s)
+        before = series.values[:, : self._at], self._usual.values[:, : self._at]
+        if not np.array_equal(*before, equal_nan=True):
             return at_ends(self._detector.advance(self._anchor, series)[1], ends)
-        _, after = self._detector.advance(
-            self._state, part_of(series, slice(None), slice(self._at, None))
-        )
+        later = part_of(series, slice(None), slice(self._at, None))
+        _, after = self._detector.advance(self._state, later)
         parts = vars(self._before), vars(after)
-        return at_ends(
-            type(after)(
-                **{name: np.concatenate([one[name] for one in parts], axis=1) for name in parts[0]}
-            ),
-            ends,
-        )
+        whole = {name: np.concatenate([one[name] for one in parts], axis=1) for name in parts[0]}
+        return at_ends(type(after)(**whole), ends)
 
 
 def part_of(series: Series, entities: NDArray[np.int64] | slice, steps: slice) -> Series:
@@ -138,7 +132,8 @@ def fold_shard(
     series = series_of(spec.features, shard.features, unix_s(shard.values_at))
     n_hours, per_hour = shard.wanted.shape[1], 3600 // series.step_s
     offset = (unix_s(shard.errors_at) - unix_s(shard.values_at)) // 3600
-    found = {name: _unknown(series) for name in ("channel_errors", "expected")}
+    unknown = np.full(series.values.shape, np.nan, np.float32)
+    found = {name: unknown.copy() for name in ("channel_errors", "expected")}
     states: list[StateAfter] = []
     for first in np.unique(starts.hours[starts.hours < n_hours]).tolist():
         entities = np.flatnonzero(starts.hours == first)
@@ -149,16 +144,12 @@ def fold_shard(
             steps = slice((hour + offset) * per_hour, (hour + offset + 1) * per_hour)
             state, made = detector.advance(state, part_of(series, entities, steps))
             for name, part in vars(made).items():
-                found.setdefault(name, _unknown(series))[entities, steps] = part
+                found.setdefault(name, unknown.copy())[entities, steps] = part
             if _is_remembered(shard, hour):
                 after = (state_bytes(state, i) for i in range(len(entities)))
                 states += map(StateAfter, entities.tolist(), [hour] * len(entities), after)
     kind = AssetReconstruction if "deviations" in found else Reconstruction
     return kind(**found), states
-
-
-def _unknown(series: Series) -> Floats:
-    return np.full(series.values.shape, np.nan, np.float32)
 
 
 def _is_remembered(shard: FeatureShard, hour: int) -> bool:
@@ -176,16 +167,12 @@ def remember_states(
     """Writes states with the digests found under the locks, (n_entities, n_hours)."""
     # Of hours that another scale is for, the state is only passed through.
     scoped = shard.job.scoped(shard.errors_at, digests.shape[1])
-    states = [one for one in states if scoped[one.entity, one.hour]]
-    if not states:
+    kept = [one for one in states if scoped[one.entity, one.hour]]
+    if not kept:
         return
-    hours = [hours_later(shard.errors_at, one.hour) for one in states]
-    rows = FoldStates(
-        [shard.job.entity_ids[one.entity] for one in states],
-        hours,
-        [int(digests[one.entity, one.hour]) for one in states],
-        [one.content for one in states],
-    )
-    write_fold_states(
-        store, shard.job.champion.model_id, rows, hours_later(max(hours), -REMEMBERED_HOURS)
-    )
+    ids = [shard.job.entity_ids[one.entity] for one in kept]
+    hours = [hours_later(shard.errors_at, one.hour) for one in kept]
+    of_hours = [int(digests[one.entity, one.hour]) for one in kept]
+    rows = FoldStates(ids, hours, of_hours, [one.content for one in kept])
+    forgotten_at = hours_later(max(hours), -REMEMBERED_HOURS)
+    write_fold_states(store, shard.job.champion.model_id, rows, forgotten_at)

@@ -32,11 +32,9 @@ class Reach:
 
     def first(self, hour_at: datetime) -> datetime:
         """The first hour that an hour depends on."""
-        return (
-            hours_later(hour_at, -self.hours)
-            if self.anchor_at is None
-            else min(self.anchor_at, hour_at)
-        )
+        if self.anchor_at is None:
+            return hours_later(hour_at, -self.hours)
+        return min(self.anchor_at, hour_at)
 
     def digests(self, checksums: NDArray[np.int64], from_at: datetime) -> NDArray[np.int64]:
         """Digests (n_entities, n_hours), of checksums from `first` of the first hour on."""

@@ -75,9 +75,8 @@ class JobRows:
         self.targets[:, -n_hours:] = job.targets
         wanted_steps = np.repeat(shard.wanted, self.per_hour, axis=1)
         made = self._on_series(computed.errors, np.nan)
-        self.errors: NDArray[np.float32] = np.where(wanted_steps, made, memo.errors).astype(
-            np.float32
-        )
+        errors = np.where(wanted_steps, made, memo.errors)
+        self.errors: NDArray[np.float32] = errors.astype(np.float32)
         self.channel_errors = self._on_series(computed.channel_errors, np.nan)
         self.expected = self._on_series(computed.expected, np.nan)
         self.values = self._on_series(shard.values, np.nan)

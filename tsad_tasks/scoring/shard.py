@@ -38,11 +38,8 @@ class FoldStarts:
     def to_arrays(self) -> dict[str, NDArray[Any]]:
         """The starts as arrays of a file."""
         content = np.frombuffer(b"".join(self.states), np.uint8)
-        return {
-            "fold_hours": self.hours,
-            "fold_states": content,
-            "fold_ends": np.cumsum([len(s) for s in self.states]),
-        }
+        ends = np.cumsum([len(state) for state in self.states])
+        return {"fold_hours": self.hours, "fold_states": content, "fold_ends": ends}
 
     @classmethod
     def from_arrays(cls, arrays: dict[str, NDArray[Any]]) -> Self | None:
@@ -62,10 +59,15 @@ class ShardFacts:
     errors_at: datetime
     champion: Champion
     lineage: str
-    ends: tuple[datetime, datetime]
+    first_at: datetime
+    end_at: datetime
     entities: tuple[tuple[str, int], ...]
     scales: tuple[OwnScale | None, ...]
     is_later: bool
+
+
+# What the job keeps beside arrays.
+_OF_JOB = [field.name for field in fields(Job) if field.name not in ("targets", "n_pending")]
 
 
 @dataclass(frozen=True)
@@ -99,44 +101,20 @@ class FeatureShard:
         arrays |= {"targets": self.job.targets, "n_pending": self.job.n_pending}
         arrays |= {name: getattr(self.features, name) for name in self._ARRAYS}
         arrays |= self.folds.to_arrays() if self.folds else {}
-        job = self.job
-        facts = ShardFacts(
-            self.values_at,
-            self.errors_at,
-            job.champion,
-            job.lineage,
-            (job.first_at, job.end_at),
-            job.entities,
-            job.scales,
-            job.is_later,
-        )
+        of_job = {name: getattr(self.job, name) for name in _OF_JOB}
+        facts = ShardFacts(self.values_at, self.errors_at, **of_job)
         write_arrays(path, arrays, json_value(facts))
 
     @classmethod
     def load(cls, path: UPath) -> Self:
         arrays, content = read_arrays(path)
         facts = from_json_value(content, ShardFacts)
-        job = Job(
-            facts.champion,
-            facts.lineage,
-            *facts.ends,
-            facts.entities,
-            arrays["targets"],
-            arrays["n_pending"],
-            facts.scales,
-            facts.is_later,
-        )
+        of_job = {name: getattr(facts, name) for name in _OF_JOB}
+        job = Job(**of_job, targets=arrays["targets"], n_pending=arrays["n_pending"])
         features = InputSet(*(arrays[name] for name in cls._ARRAYS))
-        return cls(
-            job,
-            facts.values_at,
-            facts.errors_at,
-            arrays["values"],
-            arrays["wanted"],
-            arrays["digests"],
-            features,
-            FoldStarts.from_arrays(arrays),
-        )
+        seen = {name: arrays[name] for name in ("values", "wanted", "digests")}
+        rest: dict[str, Any] = {"features": features, "folds": FoldStarts.from_arrays(arrays)}
+        return cls(job, facts.values_at, facts.errors_at, **seen, **rest)
 
 
 def save_windows(windows: Windows, path: UPath) -> None:
@@ -146,8 +124,7 @@ def save_windows(windows: Windows, path: UPath) -> None:
 
 def load_windows(path: UPath) -> Windows:
     """The windows of one feature shard."""
-    arrays, _ = read_arrays(path)
-    return Windows(arrays["ends"], arrays["live"], arrays["reasons"])
+    return Windows(**read_arrays(path)[0])
 
 
 def entity_shards(names: Sequence[str], n_shards: int) -> list[list[str]]:

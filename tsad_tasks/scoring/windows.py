@@ -1,6 +1,4 @@
-"""Task `windows`: which windows are complete enough for a score, as an index and a validity
-mask.
-"""
+"""Task `windows`: which windows are complete enough for a score: an index, a validity mask."""
 
 from __future__ import annotations
 
