@@ -252,14 +252,16 @@ def _times(flags: Sequence[Flag]) -> NDArray[np.int64]:
 def _sentence(entity: str, peak: Flag, top: TopAttribution | None) -> str:
     if top is None:
         return incident_sentence(entity=entity, error_ratio=peak.score + 1)
-    known = top.expected is not None and top.spread is not None
+    lower = upper = None
+    if top.expected is not None and top.spread is not None:
+        lower, upper = top.expected - top.spread, top.expected + top.spread
     return incident_sentence(
         entity=entity,
         channel=top.name,
         unit=top.unit,
         actual=top.actual,
         expected=top.expected,
-        lower=top.expected - top.spread if known else None,  # type: ignore[operator]
-        upper=top.expected + top.spread if known else None,  # type: ignore[operator]
+        lower=lower,
+        upper=upper,
         error_ratio=peak.score + 1,
     )

@@ -112,9 +112,9 @@ class FeatureShard:
         of_job = {name: getattr(facts, name) for name in _OF_JOB}
         job = Job(**of_job, targets=arrays["targets"], n_pending=arrays["n_pending"])
         features = InputSet(*(arrays[name] for name in cls._ARRAYS))
-        seen = {name: arrays[name] for name in ("values", "wanted", "digests")}
-        rest: dict[str, Any] = {"features": features, "folds": FoldStarts.from_arrays(arrays)}
-        return cls(job, facts.values_at, facts.errors_at, **seen, **rest)
+        made: dict[str, Any] = {name: arrays[name] for name in ("values", "wanted", "digests")}
+        made |= {"features": features, "folds": FoldStarts.from_arrays(arrays)}
+        return cls(job, facts.values_at, facts.errors_at, **made)
 
 
 def save_windows(windows: Windows, path: UPath) -> None:
