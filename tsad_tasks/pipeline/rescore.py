@@ -5,11 +5,10 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
 
 from tsad_tasks.base.enums import Lineage
 from tsad_tasks.base.errors import BadInput
-from tsad_tasks.base.interval import day_chunks, hour_ceil, hour_floor
+from tsad_tasks.base.interval import Interval, day_chunks, whole_hours
 from tsad_tasks.champions.champions import Places, locked_model
 from tsad_tasks.champions.records import open_period
 from tsad_tasks.config import DatasetConfig
@@ -42,17 +41,14 @@ def rescore_as_of(
 ) -> RescoreSummary:
     """Reads [start_at, end_at) again, day by day, and scores changes by each hour's champion."""
     ingested, scored = IngestSummary(), ScoreSummary()
-    for first_at, last_at in day_chunks(hour_floor(start_at), hour_ceil(end_at)):
-        span: dict[str, Any] = {"start_at": first_at, "end_at": last_at}
-        needed_s = history_s(store, config, lineage=lineage, **span)
-        ingested += ingest_interval(
-            store, config, source_uri, history_s=needed_s, force=True, **span
-        )
+    for first_at, last_at in day_chunks(*whole_hours(start_at, end_at)):
+        span = Interval(first_at, last_at)._asdict()
+        back = span | {"history_s": history_s(store, config, lineage=lineage, **span)}
+        ingested += ingest_interval(store, config, source_uri, force=True, **back)
         scored += score_interval(store, config, lineage=lineage, **span)
     found = build_incidents(store, config, start_at=start_at, end_at=end_at, lineage=lineage)
-    return RescoreSummary(
-        ingested.n_blocks_changed, scored.n_written, scored.n_superseded, found.n_incidents
-    )
+    written = scored.n_written, scored.n_superseded
+    return RescoreSummary(ingested.n_blocks_changed, *written, found.n_incidents)
 
 
 @dataclass(frozen=True)
@@ -102,22 +98,19 @@ def score_what_if(
         When there is no such version, its bundle was pruned, or the run was of another one or
         range.
     """
-    lineage, span = lineage_of(run_id), (hour_floor(start_at), hour_ceil(end_at))
+    lineage, span = lineage_of(run_id), Interval(*whole_hours(start_at, end_at))
     with store.transaction():
         model, scope = locked_model(store, config, version, lineage)
         known, valid = Places(store, scope).periods(), {"valid_from": span[0], "valid_to": span[1]}
         if not known:
             open_period(store, scope, model.model_id, reason="what if", **valid)
         elif known != [(model.model_id, *span)]:
-            raise BadInput(
-                f"Expected a run id that was not used before. Received: {lineage}, of another "
-                "question."
-            )
-    summary = ScoreSummary()
+            expected = "Expected a run id that was not used before."
+            raise BadInput(f"{expected} Received: {lineage}, of another question.")
     for first_at, last_at in day_chunks(*span):
-        summary += score_interval(store, config, start_at=first_at, end_at=last_at, lineage=lineage)
-    build_incidents(store, config, start_at=span[0], end_at=span[1], lineage=lineage)
-    return what_if(store, config, lineage, start_at=span[0], end_at=span[1])
+        score_interval(store, config, start_at=first_at, end_at=last_at, lineage=lineage)
+    build_incidents(store, config, lineage=lineage, **span._asdict())
+    return what_if(store, config, lineage, **span._asdict())
 
 
 def what_if(

@@ -25,10 +25,7 @@ def ingest_history(run: Retraining, source_uri: str) -> IngestSummary:
     # Imported here: no other task of a retraining needs a source, nor the seconds that it costs.
     from tsad_tasks.ingest.ingest import ingest_interval
 
-    span = run.span
-    return ingest_interval(
-        run.store, run.config, source_uri, start_at=span.start_at, end_at=span.end_at
-    )
+    return ingest_interval(run.store, run.config, source_uri, **run.span.whole._asdict())
 
 
 def register(run: Retraining) -> list[RegisterSummary]:
