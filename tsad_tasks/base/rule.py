@@ -136,9 +136,12 @@ class Rule(Generic[Evidence]):
 
     >>> def loudest(evidence):
     ...     "No reading is louder than the limit."
-    ...     return Measured(max(evidence), n=len(evidence)) if evidence else Measured(None, case="none")
+    ...     if not evidence:
+    ...         return Measured(None, case="none")
+    ...     return Measured(max(evidence), n=len(evidence))
     >>> rule = Rule(name="loudest", title="loudest reading", measure=loudest, unit="dB",
-    ...     note="of {n} readings", untested={"none": "nothing was heard"}, better=Better.LOWER, limit=85.0)
+    ...     note="of {n} readings", untested={"none": "nothing was heard"},
+    ...     better=Better.LOWER, limit=85.0)
     >>> rule.judge([70.0, 91.0], None).outcome.value, rule.judge([], None).note
     ('failed', 'not tested: nothing was heard')
     """

@@ -34,7 +34,7 @@ VALUES_TOGETHER = 1 << 20
 
 # Names and ids.
 Entities = tuple[tuple[str, int], ...]
-# Readings float64 (n_entities, n_steps, n_channels) of entity ids, in whole hours from one to another.
+# Readings float64 (n_entities, n_steps, n_channels) of entity ids, from one whole hour to another.
 Read = Callable[[Sequence[int], datetime, datetime], NDArray[np.float64]]
 
 

@@ -16,8 +16,8 @@ from tsad_tasks.training.rules.base import Better, GateEvidence, GateRule, Measu
     order=100,
 )
 def latency_ms(evidence: GateEvidence) -> Measured:
-    """A window takes less CPU time than `gate.max_latency_ms`; what else the machine does counts for
-    nothing."""
+    """A window takes less CPU time than `gate.max_latency_ms`; what else the machine does counts
+    for nothing."""
     value, old = evidence.latency_ms
     return Measured(value, champion=old, case="nothing" if value is None else "")
 

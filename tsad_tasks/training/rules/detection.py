@@ -36,8 +36,8 @@ def _within_margin(found: Measured, limit: float | None, evidence: GateEvidence)
 
 for _number, _kind in enumerate(KINDS):
     _measure = partial(_injected, kind=_kind)
-    _measure.__doc__ = f"""Finds at least `gate.min_{_kind}_share` of injected {_kind} anomalies; less
-    passes where chance may explain it, unless it is less by `gate.margin`."""
+    _measure.__doc__ = f"""Finds at least `gate.min_{_kind}_share` of injected {_kind} anomalies;
+    less passes where chance may explain it, unless it is less by `gate.margin`."""
     GateRule(
         name=f"{_kind}_share",
         title=f"{_kind} anomalies found",

@@ -49,8 +49,8 @@ def false_alarm_share(evidence: GateEvidence) -> Measured:
     order=60,
 )
 def incidents_per_entity_week(evidence: GateEvidence) -> Measured:
-    """Raises no more incidents on clean held-out readings than `gate.max_incidents_per_entity_week`,
-    beyond chance: a short range holds few."""
+    """Raises no more incidents on clean held-out readings than
+    `gate.max_incidents_per_entity_week`, beyond chance: a short range holds few."""
     from tsad_tasks.base.confidence import count_interval
 
     config, challenger, champion = evidence.config, evidence.challenger, evidence.champion
