@@ -1,6 +1,4 @@
-"""Who is champion: registration, the challenger's shadow, promotion and rollback, one transaction
-each.
-"""
+"""Who is champion: registration, shadow, promotion and rollback, one transaction each."""
 
 from __future__ import annotations
 

@@ -1,18 +1,16 @@
-"""Tasks of `<dataset>.promote`: a challenger's shadow beside its champion, rule by rule, and what
-follows from it.
-"""
+"""Tasks of `<dataset>.promote`: a challenger's shadow, rule by rule, and what follows from it."""
 
 from __future__ import annotations
 
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Any
+from typing import Any, cast
 
 from tsad_tasks.base.enums import Decision, Lineage, Stage
 from tsad_tasks.base.errors import NothingToDo
 from tsad_tasks.base.interval import hour_ceil, hours_later
-from tsad_tasks.base.rule import RuleResult
+from tsad_tasks.base.rule import RuleResult, rules_of
 from tsad_tasks.champions import queries
 from tsad_tasks.champions.champions import (
     ChampionChange,
@@ -22,7 +20,7 @@ from tsad_tasks.champions.champions import (
     replace_old_shadow,
 )
 from tsad_tasks.champions.queries import KnownCounts, OpenShadow
-from tsad_tasks.champions.rules.base import ShadowComparison, ShadowEvidence, Trial, shadow_rules
+from tsad_tasks.champions.rules.base import ShadowComparison, ShadowEvidence, ShadowRule, Trial
 from tsad_tasks.champions.trial import shadow_trial
 from tsad_tasks.config import DatasetConfig
 from tsad_tasks.storage.datasets import lock_dataset, select_dataset, select_entities
@@ -37,12 +35,7 @@ FORM_MARGIN_S = 3600
 
 @dataclass(frozen=True)
 class JudgedShadow:
-    """A challenger's shadow up to a moment.
-
-    Attributes
-    ----------
-    is_complete : whether both have scored enough for a decision.
-    """
+    """A challenger's shadow up to a moment; `is_complete` where it suffices for a decision."""
 
     scope: ChampionScope
     shadow: OpenShadow
@@ -147,7 +140,7 @@ def shadow_results(
     evidence = ShadowEvidence(config, compared, trial)
     return [
         rule.judge(evidence, config)
-        for rule in shadow_rules()
+        for rule in cast("list[ShadowRule]", rules_of(Stage.SHADOW))
         if (rule.is_wait or not only_waits) and (with_trial or not rule.needs_trial)
     ]
 

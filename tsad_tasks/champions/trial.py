@@ -1,9 +1,7 @@
-"""A trial in the shadow: anomalies put into its own hours, the same ones for challenger and
-champion.
+"""A trial in the shadow: the same anomalies, put into its hours, for challenger and champion.
 
 On a quiet day a challenger that finds nothing agrees with its champion on every step. Here both are
-shown the readings of these hours with anomalies in them, as the gate does it; nothing of that is
-written.
+shown the readings of these hours with anomalies in them, as the gate does; nothing is written.
 """
 
 from __future__ import annotations

@@ -38,8 +38,8 @@ class RangeRun:
 
     Attributes
     ----------
-    progress : shows how far a task is: called with its name and its number of chunks, it gives a
-        context whose value is called with how many were done, and which.
+    progress : shows how far a task is: told its name and number of chunks, it gives a context whose
+        value is told how many were done, and which.
     say : shows the counts of a task that has ended.
     """
 

@@ -1,9 +1,7 @@
-"""A stretch of the past, as if the pipeline had run all along: weekly retrainings, shadows,
-promotions, scores.
+"""A stretch of the past, as if the pipeline had run all along: retrainings, promotions, scores.
 
 It writes to the lineage `replay` only. Every hour is scored by the model that would have been
-champion then, and no model sees a reading of its future. Killed and started again it goes on where
-it stopped, and leaves the same rows.
+champion then, and no model sees a reading of its future. Killed, it goes on where it stopped.
 """
 
 from __future__ import annotations
@@ -39,12 +37,7 @@ Advance = Callable[[datetime], None]
 
 @dataclass
 class Replay:
-    """One replay of [start_at, end_at); the first training ends where its range is full.
-
-    Attributes
-    ----------
-    every : time between retrainings
-    """
+    """One replay of [start_at, end_at), with a retraining `every` so often once a range is full."""
 
     store: Store
     config: DatasetConfig

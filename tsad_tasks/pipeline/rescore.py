@@ -95,8 +95,7 @@ def score_what_if(
     Raises
     ------
     BadInput
-        When there is no such version, its bundle was pruned, or the run was of another one or
-        range.
+        When there is no such version, its bundle was pruned, or the run asked something else.
     """
     lineage, span = lineage_of(run_id), Interval(*whole_hours(start_at, end_at))
     with store.transaction():
@@ -110,16 +109,10 @@ def score_what_if(
     for first_at, last_at in day_chunks(*span):
         score_interval(store, config, start_at=first_at, end_at=last_at, lineage=lineage)
     build_incidents(store, config, lineage=lineage, **span._asdict())
-    return what_if(store, config, lineage, **span._asdict())
-
-
-def what_if(
-    store: Store, config: DatasetConfig, lineage: str, *, start_at: datetime, end_at: datetime
-) -> WhatIf:
-    """The comparison of a what-if lineage with what people see."""
-    params = {"dataset": config.dataset, "lineage": lineage, "start_at": start_at, "end_at": end_at}
+    # Beside what people see.
+    params = {"dataset": config.dataset, "lineage": lineage} | span._asdict()
     with store.transaction():
         steps = store.one(SELECT_WHAT_IF, **params)
         incidents = store.one(SELECT_WHAT_IF_INCIDENTS, **params)
-    flags = (steps.n_flags, steps.n_other_flags)
+    flags = steps.n_flags, steps.n_other_flags
     return WhatIf(lineage, steps.n_hours, steps.n_paired, steps.n_agreed, flags, incidents)

@@ -1,11 +1,8 @@
-"""A retraining from its readings to its registration: the tasks in a row, and the two of them that
-other rooms do: `ingest_history` and `register`.
-"""
+"""A retraining in a row, and the two of its tasks that other rooms do."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING
 
 from tsad_tasks.champions.champions import RegisterSummary, register_model
 from tsad_tasks.detectors.base import Progress
@@ -15,17 +12,6 @@ from tsad_tasks.training.judge import calibrate, gate, judged_model
 from tsad_tasks.training.prepare import find_exclusions, make_features, make_windows
 from tsad_tasks.training.retrain import Count, Retraining, with_chosen_window
 from tsad_tasks.training.survey import Survey
-
-if TYPE_CHECKING:
-    from tsad_tasks.ingest.ingest import IngestSummary
-
-
-def ingest_history(run: Retraining, source_uri: str) -> IngestSummary:
-    """Task `ingest_history`: readings of the whole range that are not there yet, in chunks."""
-    # Imported here: no other task of a retraining needs a source, nor the seconds that it costs.
-    from tsad_tasks.ingest.ingest import ingest_interval
-
-    return ingest_interval(run.store, run.config, source_uri, **run.span.whole._asdict())
 
 
 def register(run: Retraining) -> list[RegisterSummary]:

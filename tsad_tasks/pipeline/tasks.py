@@ -127,9 +127,10 @@ def retraining(store: Store, run: TaskRun) -> Retraining:
 @does(Task("retrain", "ingest_history"))
 def ingest_history(store: Store, run: TaskRun) -> Any:
     """Readings of the whole range that are not there yet."""
-    from tsad_tasks.pipeline import retrain
+    from tsad_tasks.ingest.ingest import ingest_interval
 
-    return retrain.ingest_history(retraining(store, run), run.source_uri)
+    ends = retraining(store, run).span.whole._asdict()
+    return ingest_interval(store, run.config, run.source_uri, **ends)
 
 
 @does(Task("retrain", "exclusions"))

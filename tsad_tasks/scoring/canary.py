@@ -1,5 +1,4 @@
-"""A clean stretch of readings and a copy with a fault: a model that no longer finds it is broken,
-and says so at once.
+"""Clean readings and a copy with a fault: a model that no longer finds it is broken.
 
 Both are part of the model's bundle, made when it is calibrated, and go through everything that
 scores go through: features, windows, detector, errors, threshold.
@@ -40,8 +39,7 @@ class Canary:
     values : float64 (n_steps, n_channels), NaN where nothing was read.
     start_s : Unix seconds of the first step.
     errors : float32 (n_steps,) of the clean readings, NaN where there is none.
-    at, channel, offset : the fault: `FAULT_STEPS` steps from `at` on, so much higher, in the
-        channel's unit.
+    at, channel, offset : the fault: `FAULT_STEPS` steps so much higher, in the channel's unit.
     size : of the offset, in scales of the channel.
     """
 
@@ -102,8 +100,7 @@ def check_canary(name: str, spec: ModelSpec, bundle: Bundle) -> None:
     Raises
     ------
     BundleError
-        When the fault is not flagged, or the clean readings have other errors than when the model
-        was calibrated.
+        When the fault is not flagged, or the clean readings have other errors than then.
     """
     if bundle.canary is None:
         _say_without(name, bundle.sha256[:12])

@@ -1,6 +1,4 @@
-"""What a model expected of an entity, computed again for a short range: only flagged readings keep
-it as rows.
-"""
+"""What a model expected of an entity, computed again: only flagged readings keep it as rows."""
 
 from __future__ import annotations
 
@@ -34,8 +32,7 @@ class ExpectedReadings:
     ----------
     actual, expected : float64 (n_steps, n_channels), held values included in `actual`.
     spread : float64 (n_channels,), half-width that holds 95 % of the usual differences.
-    channel_errors : float32 (n_steps, n_channels), of the window that ends at the step, on the
-        model's scale.
+    channel_errors : float32 (n_steps, n_channels), of the step's window, on the model's scale.
     """
 
     actual: Float
@@ -87,8 +84,7 @@ def expected_in_range(
     Parameters
     ----------
     anchor_at : where a folding model's states begin; nothing is expected before it.
-    scale : the entity's, where it was learned after the model; the latter expects by it from then
-        on.
+    scale : the entity's, where it was learned later; the model expects by it from then on.
     """
     name, entity_id = entity
     from_at = hours_later(hour_floor(start_at), -spec.features.reach_hours)

@@ -96,14 +96,14 @@ def planned_shards(
             why = "No model was champion at this hour."
             write_unscored_hours(store, name, ids, hours, statuses, why)
             plans.append(plan)
-            for job in plan.jobs:
-                try:
-                    spec, _ = load_model(job.champion)
-                except BundleError as error:
-                    mark_failed(store, job, str(error))
-                    n_failed += 1
-                else:
-                    shards.append(features_of_job(store, dataset, job, spec))
+        for job in (job for plan in plans for job in plan.jobs):
+            try:
+                spec, _ = load_model(job.champion)
+            except BundleError as error:
+                mark_failed(store, job, str(error))
+                n_failed += 1
+            else:
+                shards.append(features_of_job(store, dataset, job, spec))
     return shards, plans, n_failed
 
 

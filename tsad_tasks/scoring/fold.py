@@ -1,6 +1,4 @@
-"""Errors of a folding model: each entity's state is carried on, hour by hour, and remembered where
-it saves time.
-"""
+"""Errors of a folding model: states go on hour by hour, and are remembered where it saves time."""
 
 from __future__ import annotations
 
@@ -82,8 +80,6 @@ def entities_reconstruction(
 
 class EntityFold:
     """What a folding detector makes of one entity's readings, and of copies that differ late.
-
-    What comes before that step is gone through once.
 
     Parameters
     ----------

@@ -1,6 +1,4 @@
-"""Task `incidents`: merges flags into incidents, anew for every chain of flags that the interval
-touches.
-"""
+"""Task `incidents`: merges flags, anew for every chain of them that the interval touches."""
 
 from __future__ import annotations
 
@@ -23,7 +21,7 @@ from tsad_tasks.scoring.alarm_rule import incident_rule
 from tsad_tasks.scoring.plan import scored_lineages, seen_until
 from tsad_tasks.scoring.queries import Flag, IncidentRow, TopAttribution, champions_in
 from tsad_tasks.storage.datasets import DatasetRow, lock_dataset, select_dataset, select_entities
-from tsad_tasks.storage.scores import SELECT_INCIDENTS, StandingIncident
+from tsad_tasks.storage.scores import SELECT_INCIDENTS
 from tsad_tasks.storage.store import Query, Row, Store, columns
 from tsad_tasks.text.sentence import incident_sentence
 
@@ -56,8 +54,7 @@ def build_incidents(
     """Incidents of all chains of flags that touch [start_at, end_at); also the shadow's.
 
     Late readings may have moved flags of earlier hours, and of later ones as far as thresholds look
-    back, so the range is widened by both. What maintenance windows hold now is marked so, whenever
-    it was.
+    back, so the range is widened by both. What maintenance windows hold now is marked so.
     """
     dataset, summary = select_dataset(store, config.dataset), IncidentSummary(0, 0, 0)
     span = Interval(start_at, end_at)
@@ -79,9 +76,6 @@ class _Chains:
     flags: list[Flag]
     from_at: datetime
     until_at: datetime
-
-    def touches(self, incident: StandingIncident) -> bool:
-        return incident.last_flag_at >= self.from_at and incident.started_at <= self.until_at
 
 
 class _Merge:
@@ -144,7 +138,8 @@ class _Merge:
         new = {row.incident_id for found in rows.values() for row in found}
         successors: dict[str, str | None] = {}
         for old in (old for old in standing if old.incident_id not in new):
-            if not chains[old.entity_id].touches(old):
+            its = chains[old.entity_id]
+            if old.last_flag_at < its.from_at or old.started_at > its.until_at:
                 continue
             # The first one that it meets.
             meeting = (
@@ -222,11 +217,8 @@ class _Merge:
 
 
 def _worst(flags: Sequence[Flag], tops: Attributions) -> TopAttribution | None:
-    """The reading farthest off in the leading channel, on the side where it was most of the time.
-
-    Windows go on being strange for a while after a fault, with the deviation turned round: that
-    side does not count.
-    """
+    """The reading farthest off in the leading channel, on the side where it was mostly."""
+    # Windows go on being strange for a while after a fault, with the deviation turned round.
     found = [
         (flag, tops[flag.entity_id, flag.at]) for flag in flags if (flag.entity_id, flag.at) in tops
     ]

@@ -17,12 +17,7 @@ from tsad_tasks.storage.store import Store
 
 @dataclass(frozen=True)
 class OwnScale:
-    """Centre and scale of a machine's channels, learned late, for hours from `usable_s` on.
-
-    Attributes
-    ----------
-    terms : name, centre and scale of each channel that has shown a value.
-    """
+    """Name, centre, scale of a machine's channels, learned late, for hours from `usable_s` on."""
 
     usable_s: int
     terms: tuple[tuple[str, float, float], ...]

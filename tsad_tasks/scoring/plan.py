@@ -1,8 +1,7 @@
 """Which hours of which entities a run must score, with which model, and what it can reuse.
 
 A run owns the hours of its interval. It also scores anew every hour that was scored before and
-whose readings have changed since (a late row, or a backfill in reverse order): the digests say
-which.
+whose readings have changed since, as the digests say (a late row, a backfill in reverse order).
 """
 
 from __future__ import annotations
@@ -46,10 +45,9 @@ class Job:
     entities : name and id of the entities in it.
     targets : bool (n_entities, n_hours), which of them are written.
     n_pending : int (n_hours,), steps at the end of the hour that were not read yet.
-    scales : by entity, where it was learned after the champion; None: the champion's own or pooled
-        one.
-    is_later : whether these scales are what the job scores with, in hours from which on they are
-        usable; else it scores the hours before with the champion's.
+    scales : by entity, where it was learned after the champion; None: the champion's.
+    is_later : whether the job scores with these, in hours from which on they are usable; else it
+        scores the hours before with the champion's.
     """
 
     champion: Champion
@@ -75,11 +73,6 @@ class Job:
         pairs, ids = np.argwhere(self.targets).tolist(), self.entity_ids
         hours = [hours_later(self.first_at, hour) for _, hour in pairs]
         return [ids[entity] for entity, _ in pairs], hours
-
-    @property
-    def is_shadow(self) -> bool:
-        """Whether the model is a challenger beside a champion."""
-        return self.lineage.endswith(SHADOW_SUFFIX)
 
     def scalers(self, spec: ModelSpec) -> list[Scaler]:
         """What each entity's readings are scaled with, whatever hour is looked back from."""
@@ -229,8 +222,7 @@ class Ledger(NamedTuple):
     Attributes
     ----------
     ingested : bool (n_hours,)
-    n_pending : int (n_hours,), steps at the end of each hour that were not read yet; 0 where
-        nothing was read.
+    n_pending : int (n_hours,), steps at each hour's end not read yet; 0: nothing was read.
     """
 
     ingested: NDArray[np.bool_]

@@ -204,10 +204,7 @@ class JobRows:
     def _shares(
         self, detector: Detector, entity: Positions, step: Positions
     ) -> tuple[NDArray[np.float64], NDArray[np.float32]]:
-        """Share of each channel in the error of flagged steps, (n, n_channels), NaN in rows where
-        it is unknown; and which steps of their windows carry a channel's error, (n, width,
-        n_channels), each channel's sum being 1.
-        """
+        """Shares of flagged channels (n, n_channels), and of their steps (n, width, n_channels)."""
         width, errors = self.spec.features.width, self.channel_errors[entity, step]
         # Inputs of all entities' steps laid end to end, and where the windows end in them.
         inputs = self.shard.features.inputs.reshape(-1, self.shard.features.inputs.shape[-1])

@@ -1,6 +1,4 @@
-"""Task `score`: errors by ONNX Runtime, thresholds, scores, anomalies; written in one transaction
-per job.
-"""
+"""Task `score`: errors by ONNX Runtime, thresholds, scores, anomalies; a transaction per job."""
 
 from __future__ import annotations
 
@@ -24,13 +22,14 @@ from tsad_tasks.scoring.canary import check_canary
 from tsad_tasks.scoring.features import load_model, mark_failed, planned_shards
 from tsad_tasks.scoring.fold import StateAfter, fold_shard, remember_states
 from tsad_tasks.scoring.own_scales import later_scales
-from tsad_tasks.scoring.plan import Job, read_ledger
+from tsad_tasks.scoring.plan import SHADOW_SUFFIX, Job, read_ledger
 from tsad_tasks.scoring.queries import champions_in
 from tsad_tasks.scoring.reach import score_reach, window_reach
 from tsad_tasks.scoring.rows import Computed, JobRows, Memo
-from tsad_tasks.scoring.shard import FeatureShard, load_windows
+from tsad_tasks.scoring.shard import FeatureShard
 from tsad_tasks.scoring.windows import windows_of_shard, windows_path
 from tsad_tasks.storage import datasets
+from tsad_tasks.storage.arrays import read_arrays
 from tsad_tasks.storage.artifacts import artifact_path
 from tsad_tasks.storage.datasets import DatasetRow, lock_champions, select_dataset
 from tsad_tasks.storage.readings import read_checksums
@@ -69,7 +68,9 @@ def score_shard(store: Store, config: DatasetConfig, paths: Sequence[str]) -> Sc
         When a champion is broken; its hours are marked as failed, those of the others are scored.
     """
     files = (artifact_path(name) for name in paths)
-    jobs = ((FeatureShard.load(path), load_windows(windows_path(path))) for path in files)
+    jobs = (
+        (FeatureShard.load(path), Windows(**read_arrays(windows_path(path))[0])) for path in files
+    )
     return _score_all(store, config, jobs)
 
 
@@ -108,16 +109,20 @@ def _score_all(
             summary += score_job(store, config, shard, windows, n_attempts=n_attempts)
         except BundleError as error:
             log.error(str(error))
-            with store.transaction():
-                lock_champions(store, dataset.dataset_id)
-                if _is_champion(store, dataset, shard.job):
-                    mark_failed(store, shard.job, str(error))
+            _mark_broken(store, dataset, shard.job, str(error))
             # A broken challenger is never promoted: its hours are not scored. It does not stop the
             # champions.
-            broken += [] if shard.job.is_shadow else [str(error)]
+            broken += [] if shard.job.lineage.endswith(SHADOW_SUFFIX) else [str(error)]
     if broken:
         raise BundleError("; ".join(broken))
     return summary
+
+
+def _mark_broken(store: Store, dataset: DatasetRow, job: Job, message: str) -> None:
+    with store.transaction():
+        lock_champions(store, dataset.dataset_id)
+        if _is_champion(store, dataset, job):
+            mark_failed(store, job, message)
 
 
 def score_job(
@@ -235,10 +240,7 @@ def _is_champion(store: Store, dataset: DatasetRow, job: Job) -> bool:
 
 
 def _memo_under_lock(store: Store, shard: FeatureShard, spec: ModelSpec) -> Memo | None:
-    """What is stored of the look-back; None when any of it, or of what was seen, has changed.
-
-    Errors of hours that another scale is for do not compare: they count as unknown.
-    """
+    """What is stored of the look-back; None when any of it, or of what was seen, has changed."""
     job, champion, n_steps = shard.job, shard.job.champion, 3600 // spec.features.step_s
     if later_scales(store, champion.model_id, job.entity_ids) != job.scales:
         return None
@@ -255,6 +257,7 @@ def _memo_under_lock(store: Store, shard: FeatureShard, spec: ModelSpec) -> Memo
     is_stale = needed & (~memo.stored | (memo.window_digests != now))
     if np.where(shard.wanted, shard.digests != now, is_stale).any():
         return None
+    # Errors of hours that another scale is for do not compare: they count as unknown.
     kept = memo.stored & ~shard.wanted & scoped
     errors = np.where(kept[..., None], memo.errors, np.float32(np.nan))
     return Memo(errors.reshape(len(errors), -1), now, score_digests)

@@ -1,6 +1,4 @@
-"""What the feature, window and score tasks hand to one another: files in the run's artifact
-folder.
-"""
+"""What feature, window and score tasks hand to one another: files of the run's artifact folder."""
 
 from __future__ import annotations
 
@@ -13,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 from upath import UPath
 
-from tsad_tasks.model.scoring import InputSet, Windows
+from tsad_tasks.model.scoring import InputSet
 from tsad_tasks.scoring.own_scales import OwnScale
 from tsad_tasks.scoring.plan import Job
 from tsad_tasks.scoring.queries import Champion
@@ -27,8 +25,7 @@ class FoldStarts:
 
     Attributes
     ----------
-    hours : int64 (n_entities,), counted from the shard's `errors_at`; past the end where nothing is
-        wanted.
+    hours : int64 (n_entities,) from the shard's `errors_at`; past the end: nothing is wanted.
     states : the states there; empty at the model's anchor.
     """
 
@@ -80,8 +77,7 @@ class FeatureShard:
     errors_at : whole hour at which the error series starts (the thresholds' look-back).
     values : float64 (n_entities, n_steps, n_channels) as read, in the model's channels.
     wanted : bool (n_entities, n_hours from errors_at), hours whose errors must be computed.
-    digests : int64 (n_entities, n_hours from errors_at), of the blocks that the wanted errors were
-        made from.
+    digests : int64 (n_entities, n_hours from errors_at), of what the wanted errors are made from.
     folds : where the folds of a folding model start.
     """
 
@@ -115,16 +111,6 @@ class FeatureShard:
         made: dict[str, Any] = {name: arrays[name] for name in ("values", "wanted", "digests")}
         made |= {"features": features, "folds": FoldStarts.from_arrays(arrays)}
         return cls(job, facts.values_at, facts.errors_at, **made)
-
-
-def save_windows(windows: Windows, path: UPath) -> None:
-    """Writes the windows of one feature shard."""
-    write_arrays(path, {field.name: getattr(windows, field.name) for field in fields(Windows)}, {})
-
-
-def load_windows(path: UPath) -> Windows:
-    """The windows of one feature shard."""
-    return Windows(**read_arrays(path)[0])
 
 
 def entity_shards(names: Sequence[str], n_shards: int) -> list[list[str]]:

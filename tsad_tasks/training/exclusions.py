@@ -1,6 +1,4 @@
-"""What a training leaves out, and why: known anomalies, people's words, maintenance, high scores,
-bad data.
-"""
+"""What a training leaves out, and why: anomalies, people's words, maintenance, scores, bad data."""
 
 from __future__ import annotations
 
@@ -45,12 +43,7 @@ _HIGH = 3
 
 @dataclass(frozen=True)
 class StandingVerdict:
-    """A verdict as far as no later one contradicts it.
-
-    Attributes
-    ----------
-    learned_at : when a model that knew of it became champion; None: none has yet.
-    """
+    """A verdict as far as no later one contradicts it; champions know it from `learned_at` on."""
 
     verdict_id: int
     entity_id: int

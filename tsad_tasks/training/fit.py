@@ -82,8 +82,7 @@ class FoldErrors:
     Attributes
     ----------
     start_at : where it began to learn.
-    channel_errors : float32 (n_entities, n_steps, n_channels), in the order of the group's
-        entities.
+    channel_errors : float32 (n_entities, n_steps, n_channels), in the order of the group's.
     known : bool, as `channel_errors`, whether there is a reading to learn from.
     """
 
@@ -141,27 +140,21 @@ def spec_after(spec: ModelSpec, entities: Sequence[str], found: FoldErrors) -> M
     """The spec, whose folding thresholds have seen the errors of a stretch more."""
     if spec.threshold.kind not in FOLDING_KINDS:
         return spec
-    errors = _entity_errors(spec, entities, found)
-    limits = [spec.calibration(name) for name in entities]
-    starts = starts_after(errors, [each.start for each in limits], spec.threshold)
-    began = (replace(one, start=start) for one, start in zip(limits, starts, strict=True))
-    return replace(
-        spec, calibrations={**spec.calibrations, **dict(zip(entities, began, strict=True))}
-    )
-
-
-def _entity_errors(
-    spec: ModelSpec, entities: Sequence[str], found: FoldErrors
-) -> NDArray[np.float32]:
-    """Errors (n_entities, n_steps) of a stretch as scoring combines them; NaN where it has none."""
     shape, n_channels = found.known.shape[:2], found.known.shape[2]
     running, context_ok = np.zeros(shape, np.int8), np.ones(shape, bool)
     share = spec.features.min_coverage
     live, reasons = window_reasons(found.known, running, context_ok, width=1, min_coverage=share)
     of_entity = np.repeat(np.arange(shape[0]), shape[1])
     parts = (found.channel_errors.reshape(-1, n_channels), live.reshape(-1, n_channels))
-    errors = combined_errors(spec, entities, of_entity, *parts)[0].reshape(shape)
-    return np.where(reasons == SCORED, errors, np.float32(np.nan))
+    combined = combined_errors(spec, entities, of_entity, *parts)[0].reshape(shape)
+    # Nothing where it would not score.
+    errors = np.where(reasons == SCORED, combined, np.float32(np.nan))
+    limits = [spec.calibration(name) for name in entities]
+    starts = starts_after(errors, [each.start for each in limits], spec.threshold)
+    began = (replace(one, start=start) for one, start in zip(limits, starts, strict=True))
+    return replace(
+        spec, calibrations={**spec.calibrations, **dict(zip(entities, began, strict=True))}
+    )
 
 
 def move_to_anchor(
@@ -171,10 +164,7 @@ def move_to_anchor(
     scales: Scales,
     spec: ModelSpec,
 ) -> ModelSpec:
-    """Carries a folding detector's states from each group's split to where scoring begins.
-
-    Returns the spec with the thresholds as they are then.
-    """
+    """The spec after a folding detector went on from each group's split to where scoring begins."""
     for group in groups:
         ends = group.span.held_out
         for part in together(group.entities, len(spec.features.channels)):
@@ -272,13 +262,7 @@ def train(run: Retraining, progress: Progress | None = None) -> dict[str, Any]:
 
 
 def _warm_start(run: Retraining, scope: Scope) -> Detector | None:
-    """The champion whose weights come first; its own first model has none to begin with.
-
-    Raises
-    ------
-    BadInput
-        When another dataset is named that has no champion yet.
-    """
+    """The champion whose weights come first; its own first model has none to begin with."""
     name = run.config.training.warm_start_from
     if name is None:
         return None

@@ -1,11 +1,9 @@
-"""Which entities of a large fleet a folding detector is judged on at length: the others are held
-out for a day only.
+"""Which entities of a large fleet a folding detector is judged on for longer than a day.
 
 A fold goes through its readings one by one, each at the same cost: 1,500 machines at a reading per
-minute would be calibrated for hours. All of them are commissioned, and all have held-out errors of
-their own, from which their own units and limits come; the choice has as many as
-`training.max_fold_values` allows over all held-out readings, and only the choice goes through the
-gate.
+minute would be calibrated for hours. All of them are commissioned, and have held-out errors, units
+and limits of their own; the choice has as many as `training.max_fold_values` allows over all
+held-out readings, and only the choice goes through the gate.
 """
 
 from __future__ import annotations
@@ -49,7 +47,13 @@ def fold_groups(
     shifts are there as often as in the fleet.
     """
     span, entities = reader.span, scope.entities
-    n, late = n_chosen(reader.config, span), others_split(reader.config, span)
+    training, step_s = reader.config.training, reader.config.source.step_s
+    # How many can be judged over all held-out readings, and where those of the others begin.
+    n_steps = max(1, (unix_s(span.end_at) - unix_s(span.split_at)) // step_s)
+    affordable = training.max_fold_values // n_steps - STEP_SERIES
+    n = max(MIN_CHOSEN, affordable // len(reader.config.channel_names))
+    held_s = max(OTHERS_HELD_S, OTHERS_HELD_STEPS * step_s)
+    late = span.end_at - timedelta(hours=-(-held_s // 3600))
     if n >= len(entities) or late <= span.split_at:
         return [FoldGroup(entities, span)]
     known = [reader.labelled(key, span.held_out).any() for _, key in entities]
@@ -79,25 +83,10 @@ def fold_start(config: DatasetConfig, n_entities: int, span: TrainingRange) -> d
     return max(span.start_at, span.split_at - timedelta(seconds=max(affordable_s, MIN_FOLD_S)))
 
 
-def others_split(config: DatasetConfig, span: TrainingRange) -> datetime:
-    """Where the others' held-out readings begin, a whole hour."""
-    held_s = max(OTHERS_HELD_S, OTHERS_HELD_STEPS * config.source.step_s)
-    return span.end_at - timedelta(hours=-(-held_s // 3600))
-
-
-def n_chosen(config: DatasetConfig, span: TrainingRange) -> int:
-    """How many entities can be judged over all held-out readings of a range."""
-    n_steps = max(1, (unix_s(span.end_at) - unix_s(span.split_at)) // config.source.step_s)
-    affordable = config.training.max_fold_values // n_steps - STEP_SERIES
-    return max(MIN_CHOSEN, affordable // len(config.channel_names))
-
-
 def stratified(
     order_by: Sequence[float], first: NDArray[np.bool_], n: int, rng: np.random.Generator
 ) -> NDArray[np.int64]:
-    """`n` positions, ascending: the `first` ones (some, evenly), and one of each stratum of others.
-
-    Strata are equal parts of the others' order.
+    """`n` positions, ascending: the `first` ones (some, evenly), and one of each equal stratum.
 
     >>> first, rng = np.array([0, 0, 0, 0, 1], bool), np.random.default_rng(0)
     >>> stratified([9, 1, 2, 8, 3], first, 3, rng).tolist()

@@ -62,8 +62,7 @@ def run_gate(
     held_out : of the entities that are judged, as `gate_entities` chooses them.
     levels : channels of the training range beside their commissioning references.
     known : the challenger's errors on the readings as they are, as far as they were computed.
-    n_entities : that the model is for, where they are not those of `held_out`; notes say on how
-        many of them it was.
+    n_entities : that the model is for, where they are not those of `held_out`.
     """
     settings: dict[str, Any] = {"n_injected": config.gate.n_injected, "seed": seed}
     settings |= {"reference": spec, "rule": incident_rule(config.alarm_policy)}

@@ -1,6 +1,4 @@
-"""How a model does on held-out readings: what it finds of the anomalies that are put into them, and
-how often it raises a false alarm.
-"""
+"""What a model finds of the anomalies put into held-out readings, and its false alarms."""
 
 from __future__ import annotations
 
@@ -239,13 +237,11 @@ def _add_hits(
     rng: np.random.Generator,
     reference: ModelSpec,
 ) -> None:
-    """Injects in rounds, as many anomalies as fit at once, until the quota is met.
-
-    Found is what raises a flag that the clean readings do not: a model that flags everything finds
-    nothing. What counts as an injection can be found: while the machine runs and is read, and goes
-    on running with it. A contextual one only where days are alike: what moves a channel, most of
-    the time, no further than days differ is none.
-    """
+    """Injects in rounds, as many anomalies as fit at once, until the quota is met."""
+    # Found is what raises a flag that the clean readings do not: a model that flags everything
+    # finds nothing. What counts as an injection can be found: while the machine runs and is read,
+    # and goes on running with it. A contextual one only where days are alike: what moves a channel,
+    # most of the time, no further than days differ is none.
     n_done = n_planned = 0
     part, width = judged.part, judged.spec.features.width
     scale, daily = reference.scaler(part.entity).scale, 86400 // reference.features.step_s

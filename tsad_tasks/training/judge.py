@@ -58,10 +58,11 @@ def calibrate(run: Retraining) -> Count:
             spec = calibrate_model(
                 run.config, scales, detector, held_out, n_entities=n_entities, known=errors
             )
+            # Only a folding detector has left errors.
+            for group, learned in zip(kept.groups, trained.errors, strict=False):
+                spec = spec_after(spec, [name for name, _ in group.entities], learned)
             if detector.folds:
                 # The bundle holds states where scoring begins; the gate judges from the split on.
-                for group, learned in zip(kept.groups, trained.errors, strict=False):
-                    spec = spec_after(spec, [name for name, _ in group.entities], learned)
                 at_split = spec.to_json()
                 folding = cast(FoldDetector, detector)
                 spec = move_to_anchor(folding, reader, kept.groups, scales, spec)
@@ -136,12 +137,7 @@ class CalibratedModel:
 
 @dataclass(frozen=True)
 class Challenger:
-    """A calibrated model that is not registered yet.
-
-    Attributes
-    ----------
-    spec, judged : spec and detector as they are at the split, where held-out readings begin.
-    """
+    """A calibrated model that is not registered yet; `spec` and `judged` as at the split."""
 
     made: CalibratedModel
     bundle: Bundle
@@ -214,8 +210,7 @@ def calibrate_model(
 
     Parameters
     ----------
-    n_entities : of the whole dataset, which share its alarm budget; None: the model is for all of
-        them.
+    n_entities : of the whole dataset, which share its alarm budget; None: those of the model.
     known : the detector's errors, by entity; None: they are computed.
     """
     threshold, step_s = config.threshold, config.source.step_s

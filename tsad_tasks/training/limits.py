@@ -45,8 +45,7 @@ def calibrated_spec(
     Parameters
     ----------
     combine : {"mean", "top_k", "max"}
-        top_k puts the errors of channels on the scale of surprise first, unless they are on one
-        scale already.
+        top_k puts errors of channels on the scale of surprise, unless they are on one scale.
     budget : what thresholds of kind evt keep to.
     known : the detector's errors, by entity; None: they are computed.
 

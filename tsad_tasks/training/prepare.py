@@ -1,5 +1,4 @@
-"""First of three steps: what a training learns from, which is left out, scaled and cut into
-windows.
+"""First of three steps: what a training learns from, less what is left out, scaled, in windows.
 
 The range is read twice. Task `exclusions` measures all that scales, commissioning rules and the
 refusal of too many exclusions need; task `windows` makes windows with these scales, and keeps the
@@ -26,7 +25,13 @@ from tsad_tasks.training.commissioning import Commissioning
 from tsad_tasks.training.exclusions import exclusions_of, refusal
 from tsad_tasks.training.kept import keep_readings
 from tsad_tasks.training.queries import SELECT_TRAINED_MODEL
-from tsad_tasks.training.reader import Scope, TrainingReader, stored_readings, training_scopes
+from tsad_tasks.training.reader import (
+    Scope,
+    TrainingReader,
+    evenly,
+    stored_readings,
+    training_scopes,
+)
 from tsad_tasks.training.retrain import Count, Retraining, with_chosen_window
 from tsad_tasks.training.survey import Scales, Survey
 
@@ -37,9 +42,8 @@ def find_exclusions(run: Retraining) -> Count:
     Raises
     ------
     NothingToDo
-        When this very training was registered before, and its model passed the gate. One that the
-        gate refused is done again: the readings, what is known of them, or the gate may be others
-        by now.
+        When this very training was registered before, and its model passed the gate. One that it
+        refused is done again: readings, what is known of them, or the gate may be others by now.
     BadInput
         When too much would be left out; a row of `training_decision` says so.
     """
@@ -48,7 +52,8 @@ def find_exclusions(run: Retraining) -> Count:
     if not is_auto:
         # Before anything is read. A window that is still to be chosen is part of what was trained.
         scopes = _untrained(run, scopes)
-    looked_at = survey.period_entities([pair for scope in scopes for pair in scope.entities])
+    keys = np.array([key for scope in scopes for _, key in scope.entities])
+    looked_at = set(evenly(keys, survey.MAX_PERIOD_ENTITIES).tolist())
     periods: list[int | None] = []
 
     def look(entity_id: int, clean: NDArray[np.float64]) -> None:
@@ -88,13 +93,7 @@ def find_exclusions(run: Retraining) -> Count:
 
 
 def _untrained(run: Retraining, scopes: Sequence[Scope]) -> list[Scope]:
-    """The scopes of which no model of this training has passed the gate yet.
-
-    Raises
-    ------
-    NothingToDo
-        When there is none.
-    """
+    """The scopes of which no model of this training has passed the gate; one at least."""
     found, dataset = [], select_dataset(run.store, run.config.dataset)
     same: dict[str, Any] = {
         "dataset_id": dataset.dataset_id,

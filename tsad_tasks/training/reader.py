@@ -237,10 +237,7 @@ class TrainingReader:
         return marked
 
     def not_learned(self, entity_id: int, ends: Interval) -> NDArray[np.bool_]:
-        """bool (n_steps,), which steps no window to learn from may hold.
-
-        Known anomalies teach a supervised detector.
-        """
+        """bool (n_steps,), no window to learn from may hold it; labels teach who is supervised."""
         others = [part for part in self.exclusions if not (self.is_supervised and is_known(part))]
         return self.excluded(entity_id, ends, others)
 
@@ -276,8 +273,7 @@ class TrainingReader:
         """Whether calibration sees what was learned from, too.
 
         A few days of an hourly sensor are a handful of windows that do not overlap: they say too
-        little about what is normal, and what was learned from says more, if somewhat too
-        favourably.
+        little about what is normal. What was learned from says more, if too favourably.
         """
         few_s = FEW_WINDOWS * self.spec.width * self.spec.step_s
         is_short = unix_s(self.span.gate_at) - unix_s(self.span.split_at) < few_s

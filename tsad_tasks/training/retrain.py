@@ -1,5 +1,4 @@
-"""One retraining: what is trained on which range, and the folder in which its tasks hand files to
-one another.
+"""One retraining: what is trained on which range, and the folder of files between its tasks.
 
 Each task goes through the dataset's scopes (one, or one per entity) and leaves one file for each:
 `exclusions` survey.json, `features` scales.json, `windows` readings.npz, `train` trained.npz and

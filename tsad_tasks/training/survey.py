@@ -14,7 +14,7 @@ from tsad_tasks.model.features import Scaler, fit_scaler, pooled_scaler
 from tsad_tasks.training.commissioning import Commissioning, Level, enough_s
 from tsad_tasks.training.exclusions import NOTHING, LeftOut, counted, left_out_of
 from tsad_tasks.training.queries import Exclusion
-from tsad_tasks.training.reader import Scope, TrainingRange, TrainingReader, evenly
+from tsad_tasks.training.reader import Scope, TrainingRange, TrainingReader
 
 SHORTEST_PERIOD, LONGEST_PERIOD, MAX_PERIOD_ENTITIES = 5, 60, 24
 
@@ -49,8 +49,7 @@ def surveyed(
 
     Parameters
     ----------
-    look : called with the id of an entity and what is learned from, (n_steps, n_channels), NaN
-        where it is left out.
+    look : is told each entity's id and what is learned, (n_steps, n_channels), NaN: left out.
     """
     config, split = reader.config, reader.step(reader.span.split_at)
     lost = counted(reader.exclusions, config)
@@ -119,8 +118,3 @@ def period_window(n_entities: int, periods: Sequence[int | None]) -> int:
     """
     known = sorted(one for one in periods if one is not None and one >= SHORTEST_PERIOD)
     return known[len(known) // 2] if 2 * len(known) > n_entities else DEFAULT_WINDOW
-
-
-def period_entities(entities: Sequence[tuple[str, int]]) -> set[int]:
-    """Ids of the entities whose periods choose a window: some, evenly."""
-    return {entities[i][1] for i in evenly(np.arange(len(entities)), MAX_PERIOD_ENTITIES)}

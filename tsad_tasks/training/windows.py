@@ -25,11 +25,9 @@ class PreparedTraining:
 
     Attributes
     ----------
-    inputs, ends, validation_ends, labels : as in `TrainingSet`; only the steps that some window
-        needs are kept.
+    inputs, ends, validation_ends, labels : as in `TrainingSet`; only steps that a window needs.
     n_available : windows that the range offers; the sampled share of them is trained on.
-    n_extreme : (n_entities,), steps that no window may hold for a value that is out of the
-        question.
+    n_extreme : (n_entities,), steps that no window may hold for an extreme value.
     """
 
     inputs: NDArray[np.float32]

@@ -1,7 +1,6 @@
 """What the gate's rules are made of: their evidence, and what several of them measure alike.
 
-A file of rules imports this and nothing slow at its top; what it needs of NumPy it imports where it
-is used.
+A file of rules imports this and nothing slow at its top, where Airflow would wait for it.
 """
 
 from __future__ import annotations
@@ -32,8 +31,7 @@ class GateEvidence:
 
     Attributes
     ----------
-    challenger, champion : what each made of the same held-out readings; None: there is no champion,
-        or it sees other channels or steps.
+    challenger, champion : on the same held-out readings; None: no champion that sees the same.
     levels : channels of the training range beside their commissioning references.
     latency_ms : CPU time per window of challenger and champion; None where none was measured.
     n_bytes : of the files of challenger and champion.

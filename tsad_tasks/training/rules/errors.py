@@ -7,14 +7,12 @@ from math import isfinite
 from tsad_tasks.training.rules.base import Better, GateEvidence, GateRule, Measured
 
 
-def _converged(found: Measured, _limit: float | None, evidence: GateEvidence) -> bool:
-    return found.value is not None and evidence.history.stopped != "diverged"
-
-
 @GateRule(
     title="validation loss is finite",
     better=Better.LOWER,
-    meets=_converged,
+    meets=lambda found, _limit, evidence: (
+        found.value is not None and evidence.history.stopped != "diverged"
+    ),
     note="validation loss",
     untested={"counts": "this detector counts, and has no loss"},
     by_entity=False,
