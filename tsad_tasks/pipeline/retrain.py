@@ -1,4 +1,4 @@
-"""A retraining in a row, and the two of its tasks that other rooms do."""
+"""A retraining in a row, and the task of it that champions are asked for: `register`."""
 
 from __future__ import annotations
 
