@@ -11,4 +11,5 @@ def json_schema() -> str:
     """JSON schema of a dataset file, for editors."""
     schema = DatasetConfig.model_json_schema(by_alias=True)
     schema["properties"]["score_every"]["default"] = "1h"
-    return json.dumps(schema, indent=2, ensure_ascii=False) + "\n"
+    # Descriptions come from docstrings, whose line breaks are none of the reader's.
+    return json.dumps(schema, indent=2, ensure_ascii=False).replace(r"\n", " ") + "\n"
