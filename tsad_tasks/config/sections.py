@@ -38,9 +38,7 @@ class FileSection(Section):
     A field of seconds, such as `hold_s`, is a duration in the file, under its name without `_s`.
     """
 
-    model_config = ConfigDict(
-        use_attribute_docstrings=True, alias_generator=lambda name: name.removesuffix("_s")
-    )
+    model_config = ConfigDict(alias_generator=lambda name: name.removesuffix("_s"))
 
 
 def _require_one(section: Section, between: str, *names: str) -> None:
