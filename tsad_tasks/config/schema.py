@@ -31,5 +31,5 @@ def _descriptions(section: type[FileSection]) -> dict[str, str]:
     return {
         field.target.id: " ".join(beneath.value.value.split())
         for field, beneath in pairwise(defined.body)
-        if isinstance(field, ast.AnnAssign) and isinstance(beneath, ast.Expr)
+        if (type(field), type(beneath)) == (ast.AnnAssign, ast.Expr)
     }
