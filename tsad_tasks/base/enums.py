@@ -1,5 +1,4 @@
-"""Words that Postgres, Airflow's forms, the dataset files and the code must spell alike: each set
-of them is declared here and nowhere else.
+"""Words that Postgres, forms, dataset files and code must spell alike, each declared here.
 
 SQL states them once more, as CHECK constraints in migrations; a test holds both equal.
 """

@@ -39,8 +39,7 @@ def load_config(path: Path) -> DatasetConfig:
 
 
 def deprecations(config: DatasetConfig, path: Path | None = None) -> list[str]:
-    """A line on each field that is read and counts no more: where it is, and what to use in its
-    place.
+    """A line on each field that counts no more: where it is, and what to use in its place.
 
     Parameters
     ----------

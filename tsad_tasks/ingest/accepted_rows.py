@@ -45,8 +45,7 @@ def accepted_rows(
     span_us: tuple[int, int],
     tally: Tally,
 ) -> AcceptedRows:
-    """The readings in `rows` on the grid of [start, end) (whole hours), whatever was not accepted
-    counted in `tally`.
+    """The readings in `rows` on the grid of [start, end) (whole hours); `tally` counts the others.
 
     Parameters
     ----------

@@ -1,6 +1,4 @@
-"""Command `datasets check`: what a dataset file says against what its source is, before anything
-runs.
-"""
+"""`tsad datasets check`: what a dataset file says against what its source is."""
 
 from __future__ import annotations
 
@@ -35,8 +33,7 @@ class Finding:
 def check_dataset(
     config: DatasetConfig, source_uri: str, *, now: Callable[[], datetime] = utc_now
 ) -> list[Finding]:
-    """Findings about the dataset's file and live tables, errors first; the last six hours of
-    readings are looked at.
+    """Findings about the dataset's file, its tables and their last six hours, errors first.
 
     Whatever keeps the tables from being read, such as a wrong password, is a finding and not
     raised.

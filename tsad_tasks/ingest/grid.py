@@ -1,5 +1,4 @@
-"""Rows of a source on a regular grid: duplicates decided, several readings of a step made one, and
-all of it counted.
+"""Rows of a source on a regular grid: one reading per step; duplicates decided; all counted.
 
 The order of the rows never matters, to the bit: ties are decided by values, and sums run in the
 order of time.
@@ -152,9 +151,7 @@ def _put(
     values: Float,
     present: Mask,
 ) -> Int64:
-    """Write the channels' columns of `values` and `present`; the rows not taken as they came, (3,
-    entities, hours).
-    """
+    """Writes `values` and `present`; rows not taken as they came, (3, entities, hours)."""
     keys, content, duplicates = _distinct(rows, grid)
     span_us = grid.end_us - grid.start_us
     cells = keys // span_us * grid.n_steps + keys % span_us // grid.step_us

@@ -1,5 +1,4 @@
-"""Task `ingest`: from the source tables to blocks of readings, only what is missing or may still
-change.
+"""Task `ingest`: blocks of readings from the source, only what is missing or may change.
 
 Each chunk of hours is one transaction: take the locks of its hours, read the source, merge, write.
 Since the source is read under the locks, whoever writes later has seen the source later, and the
@@ -53,9 +52,7 @@ _CHUNK_HOURS = 24
 
 @dataclass(frozen=True)
 class IngestSummary:
-    """What ingesting did. `lag_s` is None when nothing was read live; `issues` counts rows by
-    name.
-    """
+    """What ingesting did. `lag_s`: None when nothing was read live; `issues`: rows by name."""
 
     n_hours_read: int = 0
     n_hours_skipped: int = 0
@@ -315,9 +312,7 @@ class _Chunk:
         self.tally.add_count(issue, hour_us, 1, entity=entity, detail=detail)
 
     def _merge(self, layout: Layout, entity_ids: list[int], read: AcceptedRows) -> tuple[int, Mask]:
-        """Blocks changed, and which (n_entities, n_hours): what the source says wins, else all
-        stays.
-        """
+        """Blocks changed, and which (n_entities, n_hours): what the source says wins."""
         if not entity_ids:
             return 0, np.zeros((0, len(self.hours)), bool)
         store, span = self.ingest.store, (self.hours[0], self.hours[-1] + HOUR)
@@ -367,9 +362,7 @@ class _Chunk:
         return IngestHour(hour, read_until, read_at, n_rows, n_readings, newest_at, lag_s)
 
     def _labels(self, entity_ids: Sequence[int], labelled: Mask) -> Iterator[Label]:
-        """Labelled steps of wholly read hours as intervals, cut at each hour so that they do not
-        depend on what was read together.
-        """
+        """Labelled steps of wholly read hours, cut at each hour, whatever was read together."""
         layout = self.ingest.layout
         step = timedelta(seconds=layout.step_s)
         by_hour = labelled.reshape(len(labelled), len(self.hours), layout.n_steps)
@@ -384,8 +377,7 @@ class _Chunk:
 def late_changes(
     store: Store, config: DatasetConfig, source_uri: str, *, start_at: datetime, end_at: datetime
 ) -> list[LateHour]:
-    """Wholly read hours of [start_at, end_at) in which the source now has other rows than were
-    read.
+    """Wholly read hours of [start_at, end_at) in which the source now has other rows.
 
     More rows, or rows updated since they were read (with `updated_at` configured), come with the
     command that reads and scores them again; fewer rows are only told.

@@ -73,9 +73,7 @@ class LearnedChange:
 
 @dataclass(frozen=True)
 class UnscaledEntity:
-    """An entity that a champion has no scale for, and what was learned of it so far; None: nothing
-    yet.
-    """
+    """An entity without a champion's scale, and what was learned of it so far (None: nothing)."""
 
     entity_id: int
     from_at: datetime | None

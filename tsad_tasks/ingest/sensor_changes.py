@@ -1,5 +1,4 @@
-"""Part of task `ingest`: what is learned of changed sensors and of new machines, once enough
-running hours were read.
+"""What task `ingest` learns of changed sensors and new machines, after enough running hours.
 
 A pure function of the readings: of the first running steps since the change, beside those at the
 same times of day in the week before it; of a new machine, of its first running steps. What was
@@ -58,8 +57,7 @@ def learn_sensors(store: Store, config: DatasetConfig) -> int:
 
 @dataclass(frozen=True)
 class _Readings:
-    """Consecutive hours of one entity, in the configured channels, and which steps count as
-    running.
+    """Consecutive hours of one entity in the configured channels.
 
     Attributes
     ----------
@@ -103,9 +101,7 @@ class _Learner:
         self._changes = sensor_changes(store, ids, before_at)
 
     def learn_changes(self) -> int:
-        """How many changed sensors are known better; each sees only those that changed before
-        it.
-        """
+        """How many changed sensors are known better; each sees only those before it."""
         n_changed = 0
         for position, change in enumerate(self._changes):
             is_known = change.declared or change.channel_id not in self._channel_ids
@@ -176,9 +172,7 @@ class _Learner:
     def _learned_scale(
         self, entity: UnscaledEntity, start_at: datetime | None
     ) -> LearnedScale | None:
-        """What is known of a machine now; None: nothing was read, or what it was learned from
-        stands.
-        """
+        """What is known of a machine now; None: nothing was read, or what was learned stands."""
         entity_id, features = entity.entity_id, self._config.features
         changes = [one for one in self._changes if one.entity_id == entity_id]
         if start_at is None or self._is_retired(entity.from_at, entity.usable_at):
@@ -236,9 +230,7 @@ class _Learner:
         marked: Callable[[_Readings], Mask],
         n_needed: int,
     ) -> _Readings:
-        """Readings from `start_at` on, as far as it takes to have so many marked steps, if there
-        are.
-        """
+        """Readings from `start_at` on, until so many steps are marked, or none are left."""
         assert self._read_until is not None
         read_until = min(self._read_until, hour_ceil(end_at) if end_at else self._read_until)
         last_at = max(start_at, read_until)

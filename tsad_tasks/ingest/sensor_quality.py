@@ -43,9 +43,7 @@ def judge_hours(
     entity_ids: Sequence[int],
     hours: Sequence[datetime],
 ) -> int:
-    """How many verdicts on the sensors of `entity_ids` in `hours`; replacing former ones. Needs the
-    hours' locks.
-    """
+    """How many verdicts on these entities and hours, replacing former ones. Needs their locks."""
     if not len(entity_ids) or not hours:
         return 0
     look_back = (0, PREVIOUS_H, *REFERENCE_H)
@@ -101,8 +99,7 @@ def _hour_verdicts(
 def suspects(
     values: Float, previous: Float, low: Float, high: Float, median: Float, spread: Float
 ) -> Mask:
-    """Entities (n_entities,) on whose sensors a verdict is possible at all: a quick look before the
-    thorough one.
+    """Entities (n_entities,) that may have a verdict at all: a quick look before the thorough one.
 
     Parameters
     ----------

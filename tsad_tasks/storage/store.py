@@ -163,9 +163,7 @@ class Store:
         return binary.decode(stream.getvalue(), columns)
 
     def copy_in(self, incoming: Incoming, columns: Sequence[binary.Column]) -> None:
-        """Puts rows into a temporary table, in place of those that it had; it is empty after the
-        transaction.
-        """
+        """Puts rows into a temporary table, in place of others; they go with the transaction."""
         table = sql.Identifier(incoming.table)
         with self._connection.cursor() as cursor:
             if incoming not in self._incoming:
