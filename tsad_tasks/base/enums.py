@@ -82,6 +82,18 @@ class Verdict(StrEnum):
 
 
 @unique
+class QualityVerdict(StrEnum):
+    """Our word on a sensor in one hour."""
+
+    CONSTANT = "constant"
+    STUCK = "stuck"
+    AT_LIMIT = "at_limit"
+    OUT_OF_RANGE = "out_of_range"
+    UNIT_JUMP = "unit_jump"
+    DEAD = "dead"
+
+
+@unique
 class Decision(StrEnum):
     """What became of a model, in the order in which it may happen."""
 
