@@ -249,7 +249,8 @@ def pr_curve(labels: Flags, scores: Floats) -> PrCurve:
     labels : (n_steps,)
     scores : (n_steps,), higher is stranger, NaN where unknown
 
-    >>> pr_curve(np.array([False, True, False, True]), np.array([0.1, 0.4, 0.3, 0.8])).average_precision
+    >>> labels = np.array([False, True, False, True])
+    >>> pr_curve(labels, np.array([0.1, 0.4, 0.3, 0.8])).average_precision
     1.0
     """
     ranked = _ranked(labels, scores)
@@ -396,7 +397,7 @@ def event_report(
         starts, ends = alarms[np.append(True, parted), 0], alarms[np.append(parted, True), 1]
         alarms = np.column_stack([starts, ends])
     if len(watched):
-        # The first of the watched spans that ends after an alarm's beginning: does it begin in time?
+        # The first watched span that ends after an alarm's beginning: does it begin in time?
         at = np.searchsorted(watched[:, 1], alarms[:, 0], side="right")
         is_false = np.append(watched[:, 0], np.iinfo(np.int64).max)[at] >= alarms[:, 1]
     else:
@@ -444,7 +445,7 @@ def point_adjusted_f1(labels: Flags, flags: Flags, known: Flags | None = None) -
     ----------
     labels, flags, known : (n_steps,)
 
-    >>> point_adjusted_f1(np.array([True, True, True, False]), np.array([False, True, False, False]))
+    >>> point_adjusted_f1(np.array([True, True, False]), np.array([False, True, False]))
     1.0
     """
     scored = np.ones(labels.shape, bool) if known is None else known

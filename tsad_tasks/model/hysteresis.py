@@ -73,7 +73,8 @@ def hysteresis_step(state: Arrays, rows: Ints, errors: Floats32, rule: Hysteresi
 
     >>> rule = HysteresisRule(limit=5.0, leave=2.0, leave_share=0.5)
     >>> state, one = no_alarm(1, rule), np.array([0])
-    >>> [hysteresis_step(state, one, np.array([e], np.float32), rule).item() for e in (4, 8, 6, 3, 3)]
+    >>> errors = np.array([[4], [8], [6], [3], [3]], np.float32)
+    >>> [hysteresis_step(state, one, error, rule).item() for error in errors]
     [5.0, 5.0, 4.0, 3.0, 5.0]
     """
     threshold = np.full(len(rows), rule.limit, np.float32)

@@ -115,7 +115,8 @@ def inject(
         When the kind is unknown, `at` is outside, or a contextual anomaly has no readings half a
         day away.
 
-    >>> spiked = inject(np.zeros((5, 1)), "point", at=2, channel=0, spread=1.0, rng=np.random.default_rng(7))
+    >>> rng = np.random.default_rng(7)
+    >>> spiked = inject(np.zeros((5, 1)), "point", at=2, channel=0, spread=1.0, rng=rng)
     >>> (abs(spiked[:, 0]) >= 4.0).tolist()
     [False, False, True, False, False]
     """

@@ -53,7 +53,7 @@ def reliability_curve(
     BadInput
         When there is no known probability, or one is not between 0 and 1.
 
-    >>> curve = reliability_curve(np.array([0.1, 0.1, 0.9]), np.array([False, True, True]), n_bins=2)
+    >>> curve = reliability_curve(np.array([0.1, 0.1, 0.9]), np.array([False, True, True]), 2)
     >>> curve.said.round(3).tolist(), curve.happened.tolist(), curve.n_events.tolist()
     ([0.1, 0.9], [0.5, 1.0], [2, 1])
     """

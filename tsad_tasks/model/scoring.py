@@ -241,8 +241,8 @@ def hour_status(
     retired : (...), readings that the hour needs were dropped by retention.
 
     >>> reasons, read = np.array([[0, 2], [3, 3]], np.int16), np.ones((2, 2), bool)
-    >>> status, n_needed, n_seen = hour_status(reasons, read, provisional=False, silent=False, retired=False)
-    >>> status.tolist(), n_needed.tolist(), n_seen.tolist()
+    >>> found = hour_status(reasons, read, provisional=False, silent=False, retired=False)
+    >>> tuple(part.tolist() for part in found)
     (['partial', 'off'], [2, 0], [1, 0])
     """
     n_needed = np.count_nonzero(~np.isin(reasons, (OFF, STARTUP, PENDING)), axis=-1)

@@ -64,7 +64,8 @@ def surprises(past: Arrays, rows: Ints, errors: Floats32) -> Floats64:
     errors : (n_rows, n_members), finite, 0 and up.
 
     >>> past, one = no_past(1, 1), np.array([0])
-    >>> found = [surprises(past, one, np.array([[e]], np.float32)).item() for e in [*range(1, 61), 30, 900]]
+    >>> errors = np.array([*range(1, 61), 30, 900], np.float32)[:, None, None]
+    >>> found = [surprises(past, one, error).item() for error in errors]
     >>> found[0], round(found[-2], 1), found[-1] > 20
     (0.0, 0.7, True)
     """

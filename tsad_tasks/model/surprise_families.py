@@ -241,7 +241,8 @@ def averages_before(state: Arrays, rows: Ints, signals: Floats64, gain: float) -
     alike.
 
     >>> state = {"slow": np.zeros((1, 1)), "slow_n": np.zeros(1, np.int32)}
-    >>> [averages_before(state, np.array([0]), np.array([[x]]), 0.1).item() for x in (4.0, 8.0, 0.0)]
+    >>> one, signals = np.array([0]), np.array([[[4.0]], [[8.0]], [[0.0]]])
+    >>> [averages_before(state, one, signal, 0.1).item() for signal in signals]
     [4.0, 4.0, 6.0]
     """
     n = state["slow_n"][rows]

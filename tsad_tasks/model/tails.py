@@ -50,7 +50,8 @@ class Tail:
     def surprise(self, errors: Floats64) -> Floats64:
         """Surprises in nats, of the errors' shape; NaN where the error is not finite, else finite.
 
-        >>> Tail((0.0, 1.0, 3.0), (0.0, 2.0, 4.0)).surprise(np.array([0.5, 2.0, 9.0, np.nan])).tolist()
+        >>> tail = Tail((0.0, 1.0, 3.0), (0.0, 2.0, 4.0))
+        >>> tail.surprise(np.array([0.5, 2.0, 9.0, np.nan])).tolist()
         [1.0, 3.0, 10.0, nan]
         """
         slope = (self.surprises[-1] - self.surprises[-2]) / (self.errors[-1] - self.errors[-2])
@@ -222,7 +223,8 @@ def unit_growth(
     usual, with_dead : (n, n_channels), and one such by dead channel
     units : (n, n_channels)
 
-    >>> unit_growth(np.ones((9, 2), np.float32), [np.full((9, 2), 3, np.float32)] * 2, np.ones((9, 2)))
+    >>> usual = np.ones((9, 2), np.float32)
+    >>> unit_growth(usual, [3 * usual, 3 * usual], np.ones((9, 2)))
     ((1.0, 3.0), (3.0, 1.0))
     """
     high = np.maximum(np.nanquantile(usual / units, GROWTH_QUANTILE, axis=0), SMALLEST_UNIT)
@@ -276,7 +278,8 @@ def top_mean(surprises: Floats32, live: Flags, k: int) -> Floats32:
     ----------
     surprises, live : (n, n_channels)
 
-    >>> top_mean(np.array([[1, 9, 3], [1, 9, 3]], np.float32), np.array([[1, 1, 1], [1, 0, 0]], bool), 2).tolist()
+    >>> live = np.array([[1, 1, 1], [1, 0, 0]], bool)
+    >>> top_mean(np.array([[1, 9, 3], [1, 9, 3]], np.float32), live, 2).tolist()
     [6.0, 1.0]
     """
     ordered = np.sort(np.where(live, surprises, -np.inf).astype(np.float64), axis=1)[:, ::-1]

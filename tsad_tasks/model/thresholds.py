@@ -85,8 +85,9 @@ class ThresholdSettings:
     def on_grid(cls, fields: Mapping[str, Any], step_s: int) -> ThresholdSettings:
         """Settings from `config.ThresholdSection`, whose look-back is also a least time.
 
-        >>> fields = {"kind": "adaptive", "percentile": 99.9, "k": 6.0, "look_back": 1000, "min_span_s": 86400}
-        >>> fields |= {"min_count": 200, "floor": 0.5, "collective_width": 15, "collective_k": 6.0}
+        >>> fields = {"kind": "adaptive", "percentile": 99.9, "k": 6.0, "look_back": 1000}
+        >>> fields |= {"min_span_s": 86400, "min_count": 200, "floor": 0.5}
+        >>> fields |= {"collective_width": 15, "collective_k": 6.0}
         >>> ThresholdSettings.on_grid(fields, 60).look_back_steps
         1440
         """
@@ -284,7 +285,8 @@ def conformal_p_values(errors: Floats32, calibration_errors: Floats32) -> Floats
 
     Source: Vovk, Gammerman and Shafer (2005).
 
-    >>> conformal_p_values(np.array([2.0, 9.0], np.float32), np.array([1, 2, 3], np.float32)).tolist()
+    >>> calibration = np.array([1, 2, 3], np.float32)
+    >>> conformal_p_values(np.array([2.0, 9.0], np.float32), calibration).tolist()
     [0.75, 0.25]
     """
     known = np.sort(calibration_errors[np.isfinite(calibration_errors)])
@@ -410,9 +412,8 @@ def starts_after(
 ) -> list[FoldStart]:
     """Where folding thresholds begun at `starts` are after errors (n_entities, n_steps).
 
-    >>> fields = {"kind": "ranked", "percentile": 99.9, "k": 6.0, "look_back": 1000, "min_span_s": 86400}
-    >>> fields |= {"min_count": 200, "floor": 0.5, "collective_width": 0, "collective_k": 6.0, "rule": {"event_gap": 2}}
-    >>> settings = ThresholdSettings.on_grid(fields, 60)
+    >>> rule = {"event_gap": 2}
+    >>> settings = ThresholdSettings("ranked", 99.9, 6.0, 1000, 200, 0.5, 0, 6.0, rule)
     >>> (start,) = starts_after(np.array([[9, 0, 0, 8]], np.float32), [{}], settings)
     >>> start
     {'peak': 8.0, 'since': 0, 'peaks': [9.0], 'n_peaks': 1}
@@ -564,7 +565,7 @@ def anomaly_scores(errors: Floats32, thresholds: Floats32) -> Floats32:
 
     Source: document D.
 
-    >>> anomaly_scores(np.array([1, 3, np.nan], np.float32), np.array([2, 2, 2], np.float32)).tolist()
+    >>> anomaly_scores(np.array([1, 3, np.nan], np.float32), np.full(3, 2, np.float32)).tolist()
     [-0.5, 0.5, nan]
     """
     wide = np.asarray(thresholds, np.float32).astype(np.float64)
@@ -595,9 +596,9 @@ def combined_scores(
         NaN where the error is not finite.
     collective : (..., n_steps)
 
-    >>> errors, limits = np.array([3, 3, 9], np.float32), np.full(3, 4, np.float32)
-    >>> scores, collective = combined_scores(errors, limits, np.array([np.nan, 3, 4], np.float32), 2.0)
-    >>> scores.tolist(), collective.tolist()
+    >>> errors, average = np.array([3, 3, 9], np.float32), np.array([np.nan, 3, 4], np.float32)
+    >>> found = combined_scores(errors, np.full(3, 4, np.float32), average, 2.0)
+    >>> tuple(part.tolist() for part in found)
     ([-0.25, 0.5, 1.25], [False, True, False])
     """
     point = anomaly_scores(errors, thresholds)

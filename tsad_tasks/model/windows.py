@@ -123,7 +123,8 @@ def window_errors(channel_errors: Floats32, live: Flags) -> Floats32:
     channel_errors : (n, n_channels), what stands in channels that are not live does not matter.
     live : (n, n_channels)
 
-    >>> window_errors(np.array([[1, 3], [1, np.nan]], np.float32), np.array([[True, True], [True, False]])).tolist()
+    >>> errors = np.array([[1, 3], [1, np.nan]], np.float32)
+    >>> window_errors(errors, np.isfinite(errors)).tolist()
     [2.0, 1.0]
     """
     total = np.zeros(channel_errors.shape[0], np.float64)
