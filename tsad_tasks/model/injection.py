@@ -160,12 +160,7 @@ def inject_all(
     rng: np.random.Generator,
     daily_steps: int = 1440,
 ) -> Floats64:
-    """A copy of the readings with all anomalies of a plan.
-
-    Parameters
-    ----------
-    values : (n_steps, n_channels)
-    spread : (n_channels,), robust standard deviation by channel.
+    """A copy of the readings (n_steps, n_channels) with a plan's anomalies; `spread` by channel.
 
     >>> plan = [Injection("point", 1, 1, 0), Injection("point", 3, 1, 0)]
     >>> spiked = inject_all(np.zeros((4, 1)), plan, spread=[1.0], rng=np.random.default_rng(7))

@@ -99,11 +99,8 @@ class Fusion:
     ) -> Floats64:
         """Errors (n_rows,) in nats, 0 and up, of one reading per row, which then joins the state.
 
-        Parameters
-        ----------
-        states : of `empty`, changed in place.
-        member : (n_rows,) errors of another detector, which weighs `weights["member"]`; NaN where
-            it has none.
+        The states of `empty` are changed in place. `member` (n_rows,) are another detector's
+        errors, which weigh `weights["member"]`; NaN where it has none.
 
         >>> fusion, one = Fusion({"level": 1.0}, second_level=False), np.array([0])
         >>> states, units = fusion.empty(1), np.array([*range(-30, 30), 40])[:, None] * 2**20
