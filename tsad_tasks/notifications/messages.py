@@ -7,13 +7,7 @@ from collections.abc import Sequence
 from datetime import datetime
 
 from tsad_tasks.notifications.alerts import AlertChange
-from tsad_tasks.notifications.news import (
-    NEWS,
-    Payload,
-    news_line,
-    news_lines,
-    news_subject,
-)
+from tsad_tasks.notifications.news import NEWS, Payload, news_line, news_lines, news_subject
 from tsad_tasks.storage.database import shown_statement
 from tsad_tasks.text.formats import joined, span_text, stamp_text
 

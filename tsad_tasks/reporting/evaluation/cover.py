@@ -5,10 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from tsad_tasks.reporting.drawing import theme
-from tsad_tasks.reporting.drawing.charts import (
-    Frame,
-    draw_time_labels,
-)
+from tsad_tasks.reporting.drawing.charts import Frame, draw_time_labels
 from tsad_tasks.reporting.drawing.document import draw_name
 from tsad_tasks.reporting.drawing.flow import (
     Block,
@@ -25,9 +22,7 @@ from tsad_tasks.reporting.drawing.plan import Page, PageNumbers, bottom_of
 from tsad_tasks.reporting.drawing.sheet import Sheet
 from tsad_tasks.reporting.drawing.theme import TextStyle
 from tsad_tasks.reporting.drawing.tiles import Tile, draw_tiles
-from tsad_tasks.reporting.evaluation.content import (
-    EvaluationContent,
-)
+from tsad_tasks.reporting.evaluation.content import EvaluationContent
 from tsad_tasks.reporting.evaluation.words import evidence_text, headline_text
 from tsad_tasks.text.formats import (
     NO_DATA,

@@ -20,12 +20,7 @@ from tsad_tasks.reporting.drawing.flow import (
     paragraph,
     table_blocks,
 )
-from tsad_tasks.reporting.drawing.marks import (
-    draw_legend,
-    ground_entry,
-    legend_block,
-    line_entry,
-)
+from tsad_tasks.reporting.drawing.marks import draw_legend, ground_entry, legend_block, line_entry
 from tsad_tasks.reporting.drawing.plots import (
     LOOKS,
     Axes,
@@ -41,11 +36,7 @@ from tsad_tasks.reporting.drawing.plots import (
 )
 from tsad_tasks.reporting.drawing.scales import value_ticks
 from tsad_tasks.reporting.drawing.sheet import Sheet
-from tsad_tasks.reporting.evaluation.content import (
-    EVIDENCE_WORDS,
-    EvaluationContent,
-    PartResult,
-)
+from tsad_tasks.reporting.evaluation.content import EVIDENCE_WORDS, EvaluationContent, PartResult
 from tsad_tasks.reporting.evaluation.words import headline_text
 from tsad_tasks.text.formats import (
     NO_DATA,
@@ -110,12 +101,7 @@ def event_blocks(content: EvaluationContent, width: float) -> list[Block]:
         sheet.rect(box.x, box.y + 4, box.width * share, box.height - 8, fill=theme.COVERAGE[5])
 
     kinds: list[list[Cell]] = [
-        [
-            kind.replace("_", " "),
-            part.name,
-            f"{n} of {n_all}",
-            partial(draw_share, share=n / n_all),
-        ]
+        [kind.replace("_", " "), part.name, f"{n} of {n_all}", partial(draw_share, share=n / n_all)]
         for kind, n, n_all in part.by_kind
     ]
     return [
@@ -315,13 +301,7 @@ def error_blocks(content: EvaluationContent, width: float) -> list[Block]:
     ]
     shown = [part for part in content.parts if part.figures.steps.n]
     blocks = [block for part in shown for block in (_histogram_block(part, width), gap(6))]
-    return [
-        finding(title, width),
-        paragraph(text, width),
-        gap(4),
-        legend_block(entries),
-        *blocks,
-    ]
+    return [finding(title, width), paragraph(text, width), gap(4), legend_block(entries), *blocks]
 
 
 def _histogram_block(part: PartResult, width: float) -> Block:

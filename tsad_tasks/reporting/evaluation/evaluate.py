@@ -70,12 +70,7 @@ from tsad_tasks.storage.store import Query, Store
 from tsad_tasks.text.formats import duration_text
 from tsad_tasks.training.exclusions import exclusions_of
 from tsad_tasks.training.judge import challenger_of
-from tsad_tasks.training.reader import (
-    Scope,
-    TrainingRange,
-    TrainingReader,
-    training_scopes,
-)
+from tsad_tasks.training.reader import Scope, TrainingRange, TrainingReader, training_scopes
 from tsad_tasks.training.retrain import Retraining, with_chosen_window
 
 MAX_SINCE = timedelta(days=30)

@@ -13,12 +13,7 @@ from tsad_tasks.reporting.drawing.charts import (
     draw_time_grid,
     draw_time_labels,
 )
-from tsad_tasks.reporting.drawing.flow import (
-    Block,
-    finding,
-    gap,
-    paragraph,
-)
+from tsad_tasks.reporting.drawing.flow import Block, finding, gap, paragraph
 from tsad_tasks.reporting.drawing.marks import (
     ACTUAL_ENTRY,
     ERROR_ENTRY,
@@ -41,17 +36,8 @@ from tsad_tasks.reporting.drawing.plots import (
 )
 from tsad_tasks.reporting.drawing.scales import unix_s, value_limits, value_ticks
 from tsad_tasks.reporting.drawing.sheet import Sheet
-from tsad_tasks.reporting.evaluation.content import (
-    EVIDENCE_WORDS,
-    EvaluationContent,
-    Example,
-)
-from tsad_tasks.text.formats import (
-    channel_text,
-    counted,
-    duration_text,
-    joined,
-)
+from tsad_tasks.reporting.evaluation.content import EVIDENCE_WORDS, EvaluationContent, Example
+from tsad_tasks.text.formats import channel_text, counted, duration_text, joined
 
 _LOSS_LOOKS = {
     "training": LineLook(theme.MUTED, 1.0, "2 1.6"),

@@ -2,17 +2,8 @@
 
 from __future__ import annotations
 
-from tsad_tasks.reporting.evaluation.content import (
-    EVIDENCE_WORDS,
-    EvaluationContent,
-)
-from tsad_tasks.text.formats import (
-    count_text,
-    counted,
-    counted_of,
-    figure_text,
-    number_text,
-)
+from tsad_tasks.reporting.evaluation.content import EVIDENCE_WORDS, EvaluationContent
+from tsad_tasks.text.formats import count_text, counted, counted_of, figure_text, number_text
 
 
 def headline_text(content: EvaluationContent) -> str:

@@ -32,11 +32,7 @@ from tsad_tasks.reporting.drawing.marks import (
     ground_entry,
     legend_block,
 )
-from tsad_tasks.reporting.drawing.plots import (
-    Axes,
-    draw_axes,
-    draw_bars,
-)
+from tsad_tasks.reporting.drawing.plots import Axes, draw_axes, draw_bars
 from tsad_tasks.reporting.drawing.scales import Ticks, unix_s, value_limits, value_ticks
 from tsad_tasks.reporting.drawing.series import Floats
 from tsad_tasks.reporting.drawing.sheet import Sheet

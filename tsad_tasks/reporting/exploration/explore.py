@@ -42,9 +42,7 @@ from tsad_tasks.scoring.queries import SELECT_FLAGS, SELECT_LATEST_SCORED_HOUR
 from tsad_tasks.storage.datasets import select_dataset, select_entities, select_layouts
 from tsad_tasks.storage.readings import read_blocks
 from tsad_tasks.storage.store import Store
-from tsad_tasks.training.reader import (
-    evenly,
-)
+from tsad_tasks.training.reader import evenly
 
 Number = TypeVar("Number", bound=np.generic)
 

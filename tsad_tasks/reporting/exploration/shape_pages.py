@@ -29,13 +29,7 @@ from tsad_tasks.reporting.drawing.scales import value_ticks
 from tsad_tasks.reporting.drawing.sheet import Sheet
 from tsad_tasks.reporting.exploration.content import ChannelView, ExplorationContent
 from tsad_tasks.reporting.exploration.histograms import HistogramPlot, histogram_rows
-from tsad_tasks.text.formats import (
-    channel_text,
-    counted,
-    duration_text,
-    joined,
-    number_text,
-)
+from tsad_tasks.text.formats import channel_text, counted, duration_text, joined, number_text
 
 _STRONG_CORRELATION = 0.8
 

@@ -31,13 +31,7 @@ from tsad_tasks.reporting.exploration.statistics import (
 from tsad_tasks.storage.artifacts import artifact_path
 from tsad_tasks.storage.datasets import select_dataset
 from tsad_tasks.storage.store import Store
-from tsad_tasks.training.exclusions import (
-    LeftOut,
-    counted,
-    exclusions_of,
-    extreme_values,
-    left_out,
-)
+from tsad_tasks.training.exclusions import LeftOut, counted, exclusions_of, extreme_values, left_out
 from tsad_tasks.training.kept import prepare_training
 from tsad_tasks.training.queries import SELECT_CHAMPION_AT, Exclusion
 from tsad_tasks.training.reader import (

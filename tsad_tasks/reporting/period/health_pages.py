@@ -20,12 +20,7 @@ from tsad_tasks.reporting.drawing.flow import (
     table_blocks,
     told_table,
 )
-from tsad_tasks.reporting.drawing.marks import (
-    MISSING_ENTRY,
-    LegendEntry,
-    legend_block,
-    ramp_entry,
-)
+from tsad_tasks.reporting.drawing.marks import MISSING_ENTRY, LegendEntry, legend_block, ramp_entry
 from tsad_tasks.reporting.drawing.sheet import Sheet
 from tsad_tasks.reporting.drawing.theme import COVERAGE, FAINT
 from tsad_tasks.reporting.period.content import (

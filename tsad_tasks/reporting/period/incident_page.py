@@ -16,12 +16,7 @@ from tsad_tasks.reporting.drawing.charts import (
     draw_time_grid,
     draw_time_labels,
 )
-from tsad_tasks.reporting.drawing.flow import (
-    TableColumn,
-    draw_blocks,
-    figure_columns,
-    table_blocks,
-)
+from tsad_tasks.reporting.drawing.flow import TableColumn, draw_blocks, figure_columns, table_blocks
 from tsad_tasks.reporting.drawing.fonts import width_of
 from tsad_tasks.reporting.drawing.marks import (
     ACTUAL_ENTRY,

@@ -40,11 +40,7 @@ _RULE_COLUMNS = (
     *figure_columns("Reached", "95 %", "Limit", "Champion"),
     TableColumn("Note", 0.42),
 )
-_METRIC_COLUMNS = (
-    TableColumn("Metric", width=180),
-    *figure_columns("Value"),
-    TableColumn("", 1.0),
-)
+_METRIC_COLUMNS = (TableColumn("Metric", width=180), *figure_columns("Value"), TableColumn("", 1.0))
 _REST_COLUMNS = (
     TableColumn("Model", 0.6),
     TableColumn("Detector", 0.4),

@@ -8,25 +8,14 @@ from pathlib import Path
 
 from tsad_tasks.reporting.drawing.document import document_bytes, write_whole
 from tsad_tasks.reporting.drawing.flow import gap
-from tsad_tasks.reporting.drawing.plan import (
-    TOP,
-    Page,
-    PageNumbers,
-    bottom_of,
-    flow_pages,
-    room_of,
-)
+from tsad_tasks.reporting.drawing.plan import TOP, Page, PageNumbers, bottom_of, flow_pages, room_of
 from tsad_tasks.reporting.drawing.sheet import PageSize, Sheet
 from tsad_tasks.reporting.period.audit_page import audit_blocks
 from tsad_tasks.reporting.period.content import IncidentPage, ReportContent
 from tsad_tasks.reporting.period.cover import draw_cover
 from tsad_tasks.reporting.period.health_pages import health_blocks
 from tsad_tasks.reporting.period.incident_page import draw_incident
-from tsad_tasks.reporting.period.listings import (
-    anomaly_blocks,
-    incident_blocks,
-    suppressed_blocks,
-)
+from tsad_tasks.reporting.period.listings import anomaly_blocks, incident_blocks, suppressed_blocks
 from tsad_tasks.reporting.period.model_pages import model_blocks
 from tsad_tasks.reporting.period.ranking import DEFAULT_LIMITS, ReportLimits, with_own_page
 from tsad_tasks.text.formats import period_text
