@@ -31,8 +31,7 @@ def add_label(
 
 
 def add_labels(store: Store, dataset: str, path: Path, moment: Any) -> int:
-    """Labels of a CSV file with the columns entity, start_at, end_at, kind and note; all of them or
-    none.
+    """Adds the labels of a CSV file with the columns `LABEL_COLUMNS`: all of them or none.
 
     Parameters
     ----------

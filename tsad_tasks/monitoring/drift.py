@@ -1,5 +1,4 @@
-"""Task `drift`: how far a week's readings lie from the training range, and its scores from the
-model's first week.
+"""Task `drift`: how far a week's readings and scores lie from what their model began with.
 
 Of a week only the hours count of which the model is champion: it was trained on what came before. A
 machine that stands still is part of a week as it is of the training range.
@@ -33,9 +32,7 @@ OF_SCORES = 0
 
 @dataclass(frozen=True)
 class DriftSummary:
-    """The week that was measured, rows written, and the highest index of readings, of which channel
-    and entity.
-    """
+    """The week, rows written, and the highest index of readings, with its channel and entity."""
 
     week_at: datetime
     n_rows: int

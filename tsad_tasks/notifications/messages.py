@@ -25,9 +25,7 @@ _WITHDRAWN = (
 
 
 def event_payload(dataset: str, zone: str, change: AlertChange, event: str) -> Payload:
-    """What is told of one event of an alert; nothing in it is secret, and it needs no more
-    look-up.
-    """
+    """What is told of one event of an alert: nothing secret, and nothing to be looked up."""
     alert = change.alert
     payload: Payload = {
         "event": event,

@@ -23,7 +23,7 @@ _SMALLEST_PLAIN = 1e-4
 _LARGEST_PLAIN = 1e9
 _MOST_DECIMALS = 6
 _UNITS = [(86400, "d"), (3600, "h"), (60, "min"), (1, "s")]
-_SUPERSCRIPT = str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹")
+SUPERSCRIPT = str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹")
 
 
 def is_known(value: float | None) -> bool:
@@ -83,7 +83,7 @@ def _power_text(value: float) -> str:
     if abs(mantissa) >= 10:
         mantissa, exponent = mantissa / 10, exponent + 1
     sign = MINUS if mantissa < 0 else ""
-    return f"{sign}{abs(mantissa):.2f} × 10{str(exponent).translate(_SUPERSCRIPT)}"
+    return f"{sign}{abs(mantissa):.2f} × 10{str(exponent).translate(SUPERSCRIPT)}"
 
 
 def count_text(n: int) -> str:
@@ -95,22 +95,23 @@ def count_text(n: int) -> str:
     return _group(str(n)) if n >= 0 else f"{MINUS}{_group(str(-n))}"
 
 
-def counted(n: int, noun: str, plural: str | None = None) -> str:
+def counted(n: int, noun: str) -> str:
     """A count and its noun.
 
-    >>> counted(1, "incident"), counted(0, "entity", "entities")
-    ('1 incident', '0 entities')
+    >>> counted(1, "incident"), counted(2, "day"), counted(0, "entity")
+    ('1 incident', '2 days', '0 entities')
     """
-    return f"{count_text(n)} {noun if n == 1 else plural or noun + 's'}"
+    plural = f"{noun[:-1]}ies" if noun[-1] == "y" and noun[-2] not in "aeiou" else f"{noun}s"
+    return f"{count_text(n)} {noun if n == 1 else plural}"
 
 
-def counted_of(n: int, n_all: int, noun: str, plural: str) -> str:
+def counted_of(n: int, n_all: int, noun: str) -> str:
     """A count and its noun, and of how many, where there are more.
 
-    >>> counted_of(3, 300, "entity", "entities"), counted_of(1, 1, "entity", "entities")
+    >>> counted_of(3, 300, "entity"), counted_of(1, 1, "entity")
     ('3 entities of 300', '1 entity')
     """
-    return counted(n, noun, plural) + (f" of {count_text(n_all)}" if n < n_all else "")
+    return counted(n, noun) + (f" of {count_text(n_all)}" if n < n_all else "")
 
 
 def channel_text(name: str, unit: str | None) -> str:

@@ -1,6 +1,4 @@
-"""What is said of a rule's result, from its numbers and its declaration: the same in PDF, form,
-mail, command line and guide.
-"""
+"""What is said of a rule's result: the same in PDF, form, mail, command line and guide."""
 
 from __future__ import annotations
 
@@ -52,8 +50,7 @@ def is_beyond(result: RuleResult) -> bool:
 
 
 def doubt(result: RuleResult) -> str:
-    """Why a rule is met whose value is beyond the limit: its range reaches the limit. Empty where
-    it is not beyond.
+    """Why a rule is met whose value is beyond the limit; empty where it is not beyond.
 
     >>> met = Outcome.MET
     >>> doubt(RuleResult("incidents_per_entity_week", met, 3.5, 2.0, low=1.9, high=5.9))

@@ -39,13 +39,7 @@ _DAY_S = 86400
 
 @dataclass(frozen=True, eq=False)
 class Subject:
-    """A model to be judged.
-
-    Attributes
-    ----------
-    span : its training range.
-    first_at : where judging can begin: for a folding detector not before the time of its state.
-    """
+    """A model to be judged."""
 
     spec: ModelSpec
     detector: Detector
@@ -54,45 +48,36 @@ class Subject:
     sha256: str
     scope: Scope
     span: TrainingRange
+    # Where judging can begin: for a folding detector not before the time of its state
     first_at: datetime
 
 
 @dataclass(frozen=True, eq=False)
 class Stretch:
-    """One entity's readings, and what is known of them.
-
-    Attributes
-    ----------
-    values : float64 (n_steps, n_channels)
-    labels, ignored : bool (n_steps,); what is ignored is judged neither way.
-    events : kind, first step and end of each known anomaly.
-    """
+    """One entity's readings, and what is known of them."""
 
     entity: str
     start_s: int
-    values: NDArray[np.float64]
+    values: NDArray[np.float64]  # (n_steps, n_channels)
+    # labels and ignored: bool (n_steps,); what is ignored is judged neither way
     labels: NDArray[np.bool_]
     ignored: NDArray[np.bool_]
-    events: tuple[tuple[str, int, int], ...] = ()
+    events: tuple[tuple[str, int, int], ...] = ()  # kind, first step and end of each known anomaly
 
 
 @dataclass(frozen=True, eq=False)
 class Scored:
-    """A stretch and what the model made of it.
-
-    Attributes
-    ----------
-    errors, thresholds, scores : float32 (n_steps,), NaN where unknown.
-    flags, alarms : bool (n_steps,); alarms are the flags that the alarm policy lets through.
-    probability : (n_steps,) of an anomaly; None where the detector states none.
-    """
+    """A stretch and what the model made of it."""
 
     stretch: Stretch
+    # errors, thresholds and scores: float32 (n_steps,), NaN where unknown
     errors: NDArray[np.float32]
     thresholds: NDArray[np.float32]
     scores: NDArray[np.float32]
+    # flags and alarms: bool (n_steps,); alarms are the flags that the alarm policy lets through
     flags: NDArray[np.bool_]
     alarms: NDArray[np.bool_]
+    # (n_steps,) of an anomaly; None where the detector states none
     probability: NDArray[np.float64] | None
 
     def at_multiple(self, config: DatasetConfig, multiple: float) -> Scored:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from tsad_tasks.reporting.drawing.document import document_bytes
-from tsad_tasks.reporting.drawing.plan import Page, PageNumbers, flow_pages, room_of
+from tsad_tasks.reporting.drawing.flow import Page, PageNumbers, flow_pages, room_of
 from tsad_tasks.reporting.drawing.sheet import PageSize, Sheet
 from tsad_tasks.reporting.evaluation.content import EvaluationContent
 from tsad_tasks.reporting.evaluation.cover import draw_cover

@@ -55,25 +55,18 @@ SERIES_POINTS = 1000
 
 @dataclass(frozen=True, eq=False)
 class Explored:
-    """Readings of some entities on one grid.
-
-    Attributes
-    ----------
-    values : float64 (n_entities, n_steps, n_channels), NaN where nothing was read.
-    labelled : bool (n_entities, n_steps)
-    labels : the same as ranges.
-    flag_times_s : Unix seconds of the champions' flags, all entities; None where nothing was
-        scored.
-    """
+    """Readings of some entities on one grid."""
 
     entities: tuple[str, ...]
     n_all_entities: int
     start_at: datetime
     end_at: datetime
     step_s: int
+    # Float64 (n_entities, n_steps, n_channels), NaN where nothing was read
     values: NDArray[np.float64]
-    labelled: NDArray[np.bool_]
-    labels: tuple[LabelRange, ...]
+    labelled: NDArray[np.bool_]  # bool (n_entities, n_steps)
+    labels: tuple[LabelRange, ...]  # the same as ranges
+    # Unix seconds of the champions' flags, all entities; None where nothing was scored
     flag_times_s: NDArray[np.int64] | None
     from_source: bool
 

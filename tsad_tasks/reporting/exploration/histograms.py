@@ -29,19 +29,14 @@ _GAP = 18
 
 @dataclass(frozen=True, eq=False)
 class HistogramPlot:
-    """A channel's distribution, and another one of it as an outline.
-
-    Attributes
-    ----------
-    marked : a value with an upright line; None for none.
-    """
+    """A channel's distribution, and another one of it as an outline."""
 
     title: str
     filled: Histogram
     fill: Colour
     outlined: Histogram | None
     look: LineLook
-    marked: float | None = None
+    marked: float | None = None  # a value with an upright line; None for none
 
     def draw(self, sheet: Sheet, x: float, y: float, width: float) -> None:
         """Draws it in a width; each distribution is as high as its own highest bar."""

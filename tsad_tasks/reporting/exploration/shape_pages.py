@@ -7,16 +7,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from tsad_tasks.reporting.drawing import theme
-from tsad_tasks.reporting.drawing.flow import (
-    Block,
-    TableColumn,
-    figure_columns,
-    finding,
-    gap,
-    paragraph,
-    table_blocks,
-)
+from tsad_tasks.reporting.drawing import flow, theme
 from tsad_tasks.reporting.drawing.plots import (
     Axes,
     LineLook,
@@ -32,16 +23,14 @@ from tsad_tasks.reporting.exploration.histograms import HistogramPlot, histogram
 from tsad_tasks.text.formats import channel_text, counted, duration_text, joined, number_text
 
 _STRONG_CORRELATION = 0.8
-
-
 _PAIR_COLUMNS = (
-    TableColumn("Strongest pairs", 0.5),
-    TableColumn("", 0.5),
-    *figure_columns("Correlation", width=70),
+    flow.TableColumn("Strongest pairs", 0.5),
+    flow.TableColumn("", 0.5),
+    *flow.figure_columns("Correlation", width=70),
 )
 
 
-def distribution_blocks(content: ExplorationContent, width: float) -> list[Block]:
+def distribution_blocks(content: ExplorationContent, width: float) -> list[flow.Block]:
     """A histogram of each channel."""
     views = [view for view in content.channels if view.summary.n_known]
     if not views:
@@ -63,10 +52,10 @@ def distribution_blocks(content: ExplorationContent, width: float) -> list[Block
     text = "Middle 99.8 % of the readings of all explored entities; the line at each median."
     if views[0].labelled is not None:
         text += " The outline shows labelled readings, as high as their own highest bar."
-    return [finding(title, width), paragraph(text, width), *histogram_rows(plots, width)]
+    return [flow.finding(title, width), flow.paragraph(text, width), *histogram_rows(plots, width)]
 
 
-def correlation_blocks(content: ExplorationContent, width: float) -> list[Block]:
+def correlation_blocks(content: ExplorationContent, width: float) -> list[flow.Block]:
     """How closely channels move together; nothing for one channel."""
     names = [view.name for view in content.channels]
     if len(names) < 2:
@@ -90,11 +79,11 @@ def correlation_blocks(content: ExplorationContent, width: float) -> list[Block]
 
     rows = [[one, other, number_text(value, 2)] for one, other, value in pairs]
     return [
-        finding(title, width),
-        paragraph(text, width),
-        Block(len(names) * min((width - 84) / len(names), 30.0) + 24, draw),
-        gap(8),
-        *table_blocks(_PAIR_COLUMNS, rows, width),
+        flow.finding(title, width),
+        flow.paragraph(text, width),
+        flow.Block(len(names) * min((width - 84) / len(names), 30.0) + 24, draw),
+        flow.gap(8),
+        *flow.table_blocks(_PAIR_COLUMNS, rows, width),
     ]
 
 
@@ -111,7 +100,7 @@ def strongest_pairs(content: ExplorationContent, n: int) -> list[tuple[str, str,
     ]
 
 
-def period_blocks(content: ExplorationContent, width: float) -> list[Block]:
+def period_blocks(content: ExplorationContent, width: float) -> list[flow.Block]:
     """Autocorrelations, and the periods that they show."""
     views = [view for view in content.channels if np.isfinite(view.autocorrelation).any()]
     if not views:
@@ -122,8 +111,8 @@ def period_blocks(content: ExplorationContent, width: float) -> list[Block]:
         "a short period; long ones are what hour and weekday as inputs are for."
     )
     return [
-        finding(period_text_of(views), width),
-        paragraph(text, width),
+        flow.finding(period_text_of(views), width),
+        flow.paragraph(text, width),
         *(_period_row(views[i : i + 2], width) for i in range(0, len(views), 2)),
     ]
 
@@ -138,7 +127,7 @@ def period_text_of(views: Sequence[ChannelView]) -> str:
     return f"{share} after {common}."
 
 
-def _period_row(views: Sequence[ChannelView], width: float) -> Block:
+def _period_row(views: Sequence[ChannelView], width: float) -> flow.Block:
     side = (width - 2 * 26 - 20) / 2
 
     def draw(sheet: Sheet, y: float) -> None:
@@ -157,4 +146,4 @@ def _period_row(views: Sequence[ChannelView], width: float) -> Block:
             if view.period_s:
                 draw_upright(sheet, axes, view.period_s / 3600, duration_text(view.period_s))
 
-    return Block(114, draw)
+    return flow.Block(114, draw)

@@ -22,25 +22,16 @@ MIN_PAIRS = 10
 
 @dataclass(frozen=True)
 class ChannelSummary:
-    """One channel in numbers; NaN where nothing is known.
+    """One channel in numbers; NaN where nothing is known."""
 
-    Attributes
-    ----------
-    n_known : steps with a finite value
-    missing_share : of all steps
-    mean, std, low, high : of the known values
-    quantiles : at 1, 25, 50, 75 and 99 %
-    n_extreme : values farther from the median than 10 robust standard deviations
-    """
-
-    n_known: int
-    missing_share: float
-    mean: float
+    n_known: int  # steps with a finite value
+    missing_share: float  # of all steps
+    mean: float  # mean, std, low and high: of the known values
     std: float
     low: float
     high: float
-    quantiles: tuple[float, ...]
-    n_extreme: int
+    quantiles: tuple[float, ...]  # at 1, 25, 50, 75 and 99 %
+    n_extreme: int  # values farther from the median than 10 robust standard deviations
 
     @property
     def median(self) -> float:

@@ -109,9 +109,7 @@ def jumps(
     own: Mapping[str, Scaler],
     lineage: str,
 ) -> tuple[Jump, ...]:
-    """The channels that moved most since the champion was trained, of entities with their own scale
-    then and now.
-    """
+    """The channels that moved most since the champion was trained, by each entity's own scale."""
     dataset_id = select_dataset(store, config.dataset).dataset_id
     moved: list[Jump] = []
     for scope in training_scopes(store, config):
@@ -144,8 +142,7 @@ def preview_of(
     n_windows: tuple[int, int],
     lost: LeftOut | None = None,
 ) -> TrainingPreview:
-    """A training range for a person to look at; `n_windows` are those learned from, and those that
-    there are.
+    """A training range for a person to look at; `n_windows` are those used and those there are.
 
     Parameters
     ----------

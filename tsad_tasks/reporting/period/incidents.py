@@ -62,18 +62,14 @@ def incident_pages(
 
 @dataclass(frozen=True)
 class _View:
-    """One incident and the steps around it.
-
-    Attributes
-    ----------
-    seconds : int64 (n_steps,), unix seconds on the grid, from the lead-in to the lead-out.
-    raised, collective : bool (n_steps,), flags, and which of them the moving average decided.
-    """
+    """One incident and the steps around it."""
 
     period: ReportPeriod
     row: PeriodIncident
+    # Int64 (n_steps,), unix seconds on the grid, from the lead-in to the lead-out
     seconds: NDArray[np.int64]
     steps: ScoreSteps
+    # raised and collective: bool (n_steps,), flags, and which of them the moving average decided
     raised: NDArray[np.bool_]
     collective: NDArray[np.bool_]
 
@@ -203,23 +199,14 @@ class Models:
 
 @dataclass(frozen=True)
 class FlaggedReadings:
-    """Flagged readings of an incident by channel, all (n_flags, n_channels) but for the last three.
+    """Flagged readings of an incident by channel, (n_flags, n_channels) but for the last three."""
 
-    Attributes
-    ----------
-    shares : of the error; 0 where it was too small to be kept.
-    actual, expected : NaN where unknown.
-    spread : (n_channels,)
-    weights : (n_flags,), how strange each reading was: error divided by threshold.
-    seconds : (n_flags,)
-    """
-
-    shares: Float
-    actual: Float
+    shares: Float  # of the error; 0 where it was too small to be kept
+    actual: Float  # actual and expected: NaN where unknown
     expected: Float
-    spread: Float
-    weights: Float
-    seconds: NDArray[np.int64]
+    spread: Float  # (n_channels,)
+    weights: Float  # (n_flags,), how strange each reading was: error divided by threshold
+    seconds: NDArray[np.int64]  # (n_flags,)
 
     @classmethod
     def stored(cls, period: ReportPeriod, row: PeriodIncident, names: list[str]) -> FlaggedReadings:

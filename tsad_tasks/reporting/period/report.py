@@ -18,20 +18,12 @@ from tsad_tasks.config import DatasetConfig
 from tsad_tasks.detectors.base import make_folder
 from tsad_tasks.ingest.queries import SELECT_INGEST_HOURS, SELECT_LEDGER_ENDS
 from tsad_tasks.reporting.drawing.document import write_whole
+from tsad_tasks.reporting.period import queries
 from tsad_tasks.reporting.period.content import Headline, ReportContent, SuppressedRow
 from tsad_tasks.reporting.period.health import anomaly_rows, coverage_of
 from tsad_tasks.reporting.period.incidents import incident_pages
 from tsad_tasks.reporting.period.models import model_cards
 from tsad_tasks.reporting.period.pdf import report_bytes
-from tsad_tasks.reporting.period.queries import (
-    SELECT_HIGHEST_SCORE,
-    SELECT_PERIOD_AUDIT,
-    SELECT_PERIOD_INCIDENTS,
-    SELECT_PERIOD_ISSUES,
-    SELECT_PERIOD_QUALITY,
-    PeriodIncident,
-    ReportPeriod,
-)
 from tsad_tasks.reporting.period.ranking import DEFAULT_LIMITS
 from tsad_tasks.storage.artifacts import report_path
 from tsad_tasks.storage.datasets import select_dataset
@@ -62,8 +54,7 @@ def render_period(
     path: UPath | None = None,
     now: Callable[[], datetime] = utc_now,
 ) -> ReportSummary:
-    """The PDF of [start_at, end_at), by default the report's period before `end_at`, written whole
-    or not at all.
+    """The PDF of [start_at, end_at), by default the last period of a report, written whole.
 
     Parameters
     ----------
@@ -112,8 +103,8 @@ def period_content(
     title = _TITLES_S.get(length_s, f"Anomaly report of {duration_text(length_s)}")
     with store.snapshot():
         dataset = select_dataset(store, config.dataset)
-        period = ReportPeriod(store, dataset, lineage, start_at, end_at)
-        every = store.rows(SELECT_PERIOD_INCIDENTS, **period.params)
+        period = queries.ReportPeriod(store, dataset, lineage, start_at, end_at)
+        every = store.rows(queries.SELECT_PERIOD_INCIDENTS, **period.params)
         period = replace(period, data_until=_data_until(period, every))
         incidents = [row for row in every if row.suppressed_by is None]
         ledger = store.rows(
@@ -124,9 +115,9 @@ def period_content(
         )
         anomalies, n_anomalies = anomaly_rows(period)
         coverage = coverage_of(period, ledger)
-        highest = store.one(SELECT_HIGHEST_SCORE, **period.params)
+        highest = store.one(queries.SELECT_HIGHEST_SCORE, **period.params)
         severities = Counter(row.severity for row in incidents)
-        quality = store.rows(SELECT_PERIOD_QUALITY, **period.params)
+        quality = store.rows(queries.SELECT_PERIOD_QUALITY, **period.params)
         return ReportContent(
             dataset=config.dataset,
             title=title if lineage == Lineage.LIVE else f"{title} ({lineage})",
@@ -148,15 +139,17 @@ def period_content(
             incidents=incident_pages(period, incidents[: DEFAULT_LIMITS.n_incidents]),
             anomalies=anomalies,
             n_anomalies=n_anomalies,
-            quality=(*quality, *store.rows(SELECT_PERIOD_ISSUES, **period.params)),
+            quality=(*quality, *store.rows(queries.SELECT_PERIOD_ISSUES, **period.params)),
             coverage=coverage,
             models=model_cards(period),
-            audit=tuple(store.rows(SELECT_PERIOD_AUDIT, **period.params)),
+            audit=tuple(store.rows(queries.SELECT_PERIOD_AUDIT, **period.params)),
             suppressed=_suppressed(every),
         )
 
 
-def _data_until(period: ReportPeriod, incidents: list[PeriodIncident]) -> datetime | None:
+def _data_until(
+    period: queries.ReportPeriod, incidents: list[queries.PeriodIncident]
+) -> datetime | None:
     """The newest reading up to the period's end, and as far as open incidents went on since."""
     gap = timedelta(seconds=period.dataset.merge_gap_s)
     went_on = [row.last_flag_at + gap for row in incidents if row.state == "open"]
@@ -165,7 +158,7 @@ def _data_until(period: ReportPeriod, incidents: list[PeriodIncident]) -> dateti
     return ends.newest_at
 
 
-def _suppressed(incidents: list[PeriodIncident]) -> tuple[SuppressedRow, ...]:
+def _suppressed(incidents: list[queries.PeriodIncident]) -> tuple[SuppressedRow, ...]:
     """Incidents inside maintenance windows, in the order of time."""
     return tuple(
         SuppressedRow(
