@@ -123,7 +123,8 @@ def draw_error_panel(sheet: Sheet, frame: Frame, scores: ScoreSeries, label: str
     span = frame.values(scales.value_limits(scores.errors, thresholds, include_zero=True))
     draw_value_axis(sheet, frame, span, max(3, int(frame.height / 14)))
     draw_unknown(sheet, frame, seconds, scores.errors)
-    draw_line(sheet, frame, span, seconds, scores.errors, scores.flags, theme.INK)
+    points = trace(frame, seconds, scores.errors, scores.flags)
+    draw_line(sheet, span, points, scores.errors, scores.flags, theme.INK)
     for start, end in scales.runs_of(np.isfinite(thresholds)):
         run = thresholds[start:end]
         points = trace(frame, seconds[start:end], run, np.zeros(len(run), dtype=bool))
@@ -153,7 +154,7 @@ def draw_channel_panel(
     points = trace(frame, seconds, values, flags, strange)
     _draw_expected(sheet, span, points, channel)
     draw_unknown(sheet, frame, seconds, values)
-    _draw_trace(sheet, span, points, values, flags, theme.ACTUAL)
+    draw_line(sheet, span, points, values, flags, theme.ACTUAL)
     _draw_first_flags(sheet, frame, span, seconds, values, flags)
 
 
@@ -182,21 +183,9 @@ def draw_unknown(sheet: Sheet, frame: Frame, seconds: Seconds, values: Floats) -
 
 
 def draw_line(
-    sheet: Sheet,
-    frame: Frame,
-    span: scales.Span,
-    seconds: Seconds,
-    values: Floats,
-    flags: Flags,
-    colour: Colour,
-) -> None:
-    """A series with its flagged part thick; readings without neighbours become dots."""
-    _draw_trace(sheet, span, trace(frame, seconds, values, flags), values, flags, colour)
-
-
-def _draw_trace(
     sheet: Sheet, span: scales.Span, points: Trace, values: Floats, flags: Flags, colour: Colour
 ) -> None:
+    """A series with its flagged part thick; readings without neighbours become dots."""
     shown = values[points.kept]
     spots, known = np.column_stack([points.xs, span.places(shown)]), np.isfinite(shown)
     for wanted, ink, width in (
@@ -279,9 +268,8 @@ def draw_sparkline(sheet: Sheet, frame: Frame, scores: ScoreSeries) -> None:
         sheet.hatch(frame.x, frame.y, frame.width, frame.height)
         return
     span = frame.values(scales.value_limits(scores.errors, scores.thresholds, include_zero=True))
-    draw_line(
-        sheet, frame, span, scales.unix_s(scores.times), scores.errors, scores.flags, theme.MUTED
-    )
+    points = trace(frame, scales.unix_s(scores.times), scores.errors, scores.flags)
+    draw_line(sheet, span, points, scores.errors, scores.flags, theme.MUTED)
     known = scores.thresholds[np.isfinite(scores.thresholds)]
     if known.size:
         y = span.place(float(known[-1]))

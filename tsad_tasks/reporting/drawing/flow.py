@@ -201,9 +201,9 @@ def table_blocks(
     def body(row: Row) -> Block:
         n_lines, cells = 1, list(row.cells)
         for i, column in enumerate(columns):
-            if column.n_lines > 1 and isinstance(cell := cells[i], str):
-                lines = wrap_text(cell, look.style, places[i][1], column.n_lines)
-                n_lines = max(n_lines, len(lines))
+            cell, room = cells[i], places[i][1]
+            if column.n_lines > 1 and isinstance(cell, str) and width_of(cell, look.style) > room:
+                n_lines = max(n_lines, len(wrap_text(cell, look.style, room, column.n_lines)))
                 cells[i] = wrapped_cell(cell, look.style, column.n_lines)
         height = look.row_height + _LINE_HEIGHT * (n_lines - 1)
 

@@ -229,7 +229,8 @@ def _series_block(content: ExplorationContent, one: KeySeries, width: float) -> 
         span = frame.values(value_limits(one.values))
         charts.draw_value_axis(sheet, frame, span, 4)
         charts.draw_unknown(sheet, frame, seconds, one.values)
-        charts.draw_line(sheet, frame, span, seconds, one.values, nowhere, theme.ACTUAL)
+        points = charts.trace(frame, seconds, one.values, nowhere)
+        charts.draw_line(sheet, span, points, one.values, nowhere, theme.ACTUAL)
         sheet.cut(frame.x, frame.y - 4, channel_text(one.channel, one.unit), theme.STRONG, width)
         charts.draw_time_labels(sheet, frame, frame.bottom + 10, content.zone)
 

@@ -23,7 +23,7 @@ from tsad_tasks.ingest.tally import Tally
 from tsad_tasks.model.evaluation import runs
 from tsad_tasks.model.periods import autocorrelation, dominant_period, varies
 from tsad_tasks.reporting.drawing.document import write_whole
-from tsad_tasks.reporting.drawing.thinning import thinned
+from tsad_tasks.reporting.drawing.scales import thinned
 from tsad_tasks.reporting.exploration.content import (
     ChannelView,
     ExplorationContent,

@@ -9,7 +9,7 @@ from tsad_tasks.reporting.drawing.marks import ground_entry, legend_block, line_
 from tsad_tasks.reporting.drawing.plots import LineLook
 from tsad_tasks.reporting.drawing.sheet import Sheet
 from tsad_tasks.reporting.exploration.content import ExcludedRange, TrainingPreview
-from tsad_tasks.reporting.exploration.histograms import HistogramPlot, histogram_rows
+from tsad_tasks.reporting.exploration.shape_pages import HistogramPlot, histogram_rows
 from tsad_tasks.text import formats
 
 _FAR_APART = 0.3

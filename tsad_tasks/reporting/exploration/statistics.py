@@ -67,8 +67,8 @@ def channel_summary(values: Float) -> ChannelSummary:
     )
 
 
-def extreme(values: Float, n_spreads: float = EXTREME_SPREADS) -> NDArray[np.bool_]:
-    """Whether each value, (n,), is more than `n_spreads` robust deviations off the median.
+def extreme(values: Float) -> NDArray[np.bool_]:
+    """Whether each value, (n,), is more than ten robust deviations off the median.
 
     The spread is the interquartile range over 1.349; where that is 0, the standard deviation.
 
@@ -81,7 +81,7 @@ def extreme(values: Float, n_spreads: float = EXTREME_SPREADS) -> NDArray[np.boo
     first, middle, third = np.quantile(known, (0.25, 0.5, 0.75)).tolist()
     spread = (third - first) / IQR_STDS or float(known.std())
     with np.errstate(invalid="ignore"):
-        return np.asarray(np.abs(values - middle) > n_spreads * spread, np.bool_)
+        return np.asarray(np.abs(values - middle) > EXTREME_SPREADS * spread, np.bool_)
 
 
 @dataclass(frozen=True, eq=False)

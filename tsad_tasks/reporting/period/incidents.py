@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
+from functools import cache, partial
 from typing import Any
 
 import numpy as np
@@ -18,8 +19,8 @@ from tsad_tasks.detectors.base import Detector
 from tsad_tasks.detectors.bundle import read_bundle
 from tsad_tasks.model.spec import ModelSpec
 from tsad_tasks.model.thresholds import anomaly_scores, flag
+from tsad_tasks.reporting.drawing.scales import thinned
 from tsad_tasks.reporting.drawing.series import ChannelSeries, Floats, HeatMap, ScoreSeries
-from tsad_tasks.reporting.drawing.thinning import thinned
 from tsad_tasks.reporting.period.content import IncidentPage
 from tsad_tasks.reporting.period.models import threshold_words
 from tsad_tasks.reporting.period.queries import (
@@ -53,9 +54,11 @@ def incident_pages(
     views = [_View.of(period, row) for row in rows]
     pages = [view.page() for view in views]
     own = {page.incident_id for page in with_own_page(pages)}
-    models = Models(period.store)
+    model_of = cache(partial(registered_model, period.store))
     return tuple(
-        _Explained(view, models).page(page) if page.incident_id in own else page
+        _Explained(view, model_of(view.row.model_id)).page(page)
+        if page.incident_id in own
+        else page
         for view, page in zip(views, pages, strict=True)
     )
 
@@ -173,28 +176,15 @@ class RegisteredModel:
         return self.detector is not None and self.detector.judges_windows
 
 
-class Models:
-    """Models by id, each read once."""
-
-    def __init__(self, store: Store) -> None:
-        self._store = store
-        self._known: dict[int, RegisteredModel] = {}
-
-    def get(self, model_id: int) -> RegisteredModel:
-        """The model of an id; a missing or altered bundle only costs the expected values."""
-        if model_id not in self._known:
-            record = self._store.one(SELECT_MODEL, model_id=model_id)
-            model, uri = RegisteredModel(record), artifact_path(record["artifact_uri"])
-            try:
-                bundle = read_bundle(uri, expected_sha256=record["sha256"])
-            except (BundleError, OSError):
-                pass
-            else:
-                model = replace(
-                    model, spec=ModelSpec.from_json(bundle.spec), detector=bundle.detector
-                )
-            self._known[model_id] = model
-        return self._known[model_id]
+def registered_model(store: Store, model_id: int) -> RegisteredModel:
+    """The model of an id; a missing or altered bundle only costs the expected values."""
+    record = store.one(SELECT_MODEL, model_id=model_id)
+    uri = artifact_path(record["artifact_uri"])
+    try:
+        bundle = read_bundle(uri, expected_sha256=record["sha256"])
+    except (BundleError, OSError):
+        return RegisteredModel(record)
+    return RegisteredModel(record, ModelSpec.from_json(bundle.spec), bundle.detector)
 
 
 @dataclass(frozen=True)
@@ -258,9 +248,8 @@ class _Explained:
     verdicts : what was found wrong with the leading sensor itself meanwhile.
     """
 
-    def __init__(self, view: _View, models: Models) -> None:
-        self.view, self.row, self.period = view, view.row, view.period
-        self.model = models.get(view.row.model_id)
+    def __init__(self, view: _View, model: RegisteredModel) -> None:
+        self.view, self.row, self.period, self.model = view, view.row, view.period, model
         store, dataset, entity_id = self.period.store, self.period.dataset, self.row.entity_id
         layout = select_layouts(store, dataset.dataset_id)[0]
         in_model: list[str] = self.model.record["card"]["channels"]

@@ -4,32 +4,39 @@ from __future__ import annotations
 
 import time
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
+from zoneinfo import ZoneInfo
 
+import numpy as np
 from upath import UPath
 
 from tsad_tasks.base.clock import utc_now
-from tsad_tasks.base.enums import Lineage, Severity
+from tsad_tasks.base.enums import HourStatus, Lineage, Severity
 from tsad_tasks.base.errors import BadInput
-from tsad_tasks.base.interval import hour_floor
+from tsad_tasks.base.interval import hour_floor, hours_between
 from tsad_tasks.config import DatasetConfig
 from tsad_tasks.detectors.base import make_folder
-from tsad_tasks.ingest.queries import SELECT_INGEST_HOURS, SELECT_LEDGER_ENDS
+from tsad_tasks.ingest.queries import (
+    SELECT_FIRST_HOURS,
+    SELECT_INGEST_HOURS,
+    SELECT_LEDGER_ENDS,
+    IngestHour,
+)
 from tsad_tasks.reporting.drawing.document import write_whole
+from tsad_tasks.reporting.period import content as shown
 from tsad_tasks.reporting.period import queries
-from tsad_tasks.reporting.period.content import Headline, ReportContent, SuppressedRow
-from tsad_tasks.reporting.period.health import anomaly_rows, coverage_of
-from tsad_tasks.reporting.period.incidents import incident_pages
+from tsad_tasks.reporting.period.incidents import incident_pages, peak_figures
 from tsad_tasks.reporting.period.models import model_cards
 from tsad_tasks.reporting.period.pdf import report_bytes
 from tsad_tasks.reporting.period.ranking import DEFAULT_LIMITS
 from tsad_tasks.storage.artifacts import report_path
-from tsad_tasks.storage.datasets import select_dataset
+from tsad_tasks.storage.datasets import select_dataset, select_entities
 from tsad_tasks.storage.store import Store
 from tsad_tasks.text.formats import duration_text
 
+_ANOMALY_NAMES = ("at", "entity", "score", "channel", "actual", "expected", "incident_id")
 _TITLES_S = {86400: "Daily anomaly report", 604800: "Weekly anomaly report"}
 
 
@@ -87,7 +94,7 @@ def period_content(
     end_at: datetime,
     lineage: str = Lineage.LIVE,
     generated_at: datetime,
-) -> ReportContent:
+) -> shown.ReportContent:
     """Everything that the report of [start_at, end_at) shows, read as of one moment.
 
     Raises
@@ -118,7 +125,7 @@ def period_content(
         highest = store.one(queries.SELECT_HIGHEST_SCORE, **period.params)
         severities = Counter(row.severity for row in incidents)
         quality = store.rows(queries.SELECT_PERIOD_QUALITY, **period.params)
-        return ReportContent(
+        return shown.ReportContent(
             dataset=config.dataset,
             title=title if lineage == Lineage.LIVE else f"{title} ({lineage})",
             description=config.description.rstrip("."),
@@ -127,7 +134,7 @@ def period_content(
             zone=dataset.site_zone,
             generated_at=generated_at,
             data_until=period.data_until,
-            headline=Headline(
+            headline=shown.Headline(
                 n_entities=len(coverage.entities),
                 n_hours_scored=sum(entity.n_hours_scored for entity in coverage.entities),
                 n_hours_expected=sum(entity.n_hours_expected for entity in coverage.entities),
@@ -147,6 +154,70 @@ def period_content(
         )
 
 
+def coverage_of(period: queries.ReportPeriod, ledger: Sequence[IngestHour]) -> shown.Coverage:
+    """Hours of every entity by status, those included that no step has got to."""
+    entities = select_entities(period.store, period.dataset.dataset_id)
+    first = dict(period.store.rows(SELECT_FIRST_HOURS, entity_ids=list(entities.values())))
+    read = {row.hour_at for row in ledger}
+    known: dict[str, dict[datetime, str]] = {}
+    for entity, hour_at, status in period.store.rows(
+        queries.SELECT_PERIOD_STATUSES, **period.params
+    ):
+        own = known.setdefault(entity, {})
+        if own.get(hour_at) not in shown.SCORED_STATUSES:
+            own[hour_at] = status
+    zone = ZoneInfo(period.dataset.site_zone)
+    last_at = period.end_at - timedelta(microseconds=1)
+    first_day, last_day = (at.astimezone(zone).date() for at in (period.start_at, last_at))
+    days = tuple(first_day + timedelta(days=i) for i in range((last_day - first_day).days + 1))
+    covered = []
+    for name, entity_id in sorted(entities.items()):
+        own = known.get(name, {})
+        read_at = first.get(entity_id)
+        began_at = min([*own, *([read_at] if read_at else [])], default=None)
+        if began_at is None or began_at >= period.end_at:
+            continue
+        statuses = []
+        expected, scored = np.zeros((2, len(days)))
+        for hour in hours_between(period.start_at, period.end_at):
+            if hour >= began_at:
+                status = own.get(hour) or ("not_scored" if hour in read else "not_read")
+                day = max((hour.astimezone(zone).date() - first_day).days, 0)
+                expected[day] += status != HourStatus.OFF
+                scored[day] += status in shown.SCORED_STATUSES
+                statuses.append(status)
+        shares = np.divide(scored, expected, out=np.full(len(days), np.nan), where=expected > 0)
+        covered.append(
+            shown.EntityCoverage(name, int(expected.sum()), dict(Counter(statuses)), shares)
+        )
+    return shown.Coverage(days, tuple(covered))
+
+
+def anomaly_rows(period: queries.ReportPeriod) -> tuple[tuple[shown.AnomalyRow, ...], int]:
+    """The highest scores of the period, and how many anomalies there were in all."""
+    records = period.store.rows(
+        queries.SELECT_PERIOD_ANOMALIES, **period.params, n=DEFAULT_LIMITS.n_anomalies
+    )
+    rows = []
+    for one in records:
+        error, threshold = peak_figures(one["kind"], one["error"], one["threshold"], one["score"])
+        expected, spread = one["expected"], one["spread"]
+        has_range = expected is not None and spread is not None
+        same = {name: one[name] for name in _ANOMALY_NAMES}
+        rows.append(
+            shown.AnomalyRow(
+                severity=Severity(one["severity"]),
+                error=error,
+                threshold=threshold,
+                unit=one["unit"] or "",
+                lower=expected - spread if has_range else None,
+                upper=expected + spread if has_range else None,
+                **same,
+            )
+        )
+    return tuple(rows), records[0]["n_all"] if records else 0
+
+
 def _data_until(
     period: queries.ReportPeriod, incidents: list[queries.PeriodIncident]
 ) -> datetime | None:
@@ -158,10 +229,10 @@ def _data_until(
     return ends.newest_at
 
 
-def _suppressed(incidents: list[queries.PeriodIncident]) -> tuple[SuppressedRow, ...]:
+def _suppressed(incidents: list[queries.PeriodIncident]) -> tuple[shown.SuppressedRow, ...]:
     """Incidents inside maintenance windows, in the order of time."""
     return tuple(
-        SuppressedRow(
+        shown.SuppressedRow(
             row.incident_id,
             row.entity,
             Severity(row.severity),
