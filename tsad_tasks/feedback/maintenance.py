@@ -61,20 +61,11 @@ def add_maintenance(
         raise BadInput(
             f"Expected an IANA time zone such as Europe/Berlin. Received: {zone}."
         ) from error
+    window = {"dataset": dataset, "entity": entity, "start_at": start_at, "end_at": end_at}
+    window |= {"title": title, "rrule": rrule, "zone": known_zone, "created_by": created_by}
+    margins = {"margin_before_s": margin_before_s, "margin_after_s": margin_after_s}
     with store.transaction():
-        window_id = store.one(
-            queries.INSERT_MAINTENANCE,
-            dataset=dataset,
-            entity=entity,
-            start_at=start_at,
-            end_at=end_at,
-            title=title,
-            rrule=rrule,
-            zone=known_zone,
-            created_by=created_by,
-            margin_before_s=margin_before_s,
-            margin_after_s=margin_after_s,
-        )
+        window_id = store.one(queries.INSERT_MAINTENANCE, **window, **margins)
     return window_id, apply_maintenance(store, dataset)
 
 

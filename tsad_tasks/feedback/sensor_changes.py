@@ -31,8 +31,7 @@ def add_sensor_change(
     Raises
     ------
     BadInput
-        When there is no such dataset, entity, channel or kind, or scale and offset are no numbers
-        to convert with.
+        When there is no such dataset, entity, channel or kind, or nothing converts by the numbers.
     """
     sensor = {"dataset": dataset, "entity": entity, "channel": channel, "from_at": from_at}
     said = {"kind": kind, "reason": reason, "scale": scale, "offset": offset, "said_by": said_by}

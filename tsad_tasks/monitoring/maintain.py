@@ -47,8 +47,7 @@ class SilentEntity:
 class MaintainSummary:
     """What was cleared away, and what a person should look at.
 
-    `late_commands` read and score late hours again, at most 50 of them; hours whose rows are merely
-    gone have none.
+    `late_commands` (at most 50) read and score late hours again, but those whose rows are gone.
     """
 
     readings_before: datetime | None = None
@@ -121,9 +120,8 @@ def retire(
 ) -> dict[str, Any]:
     """Removes what is older, from the newest reading, than the retention; fields of the summary.
 
-    Anomalies, incidents and decisions stay. That readings are retired is noted first, so that
-    whoever scores meanwhile keeps what was scored; a kill at any moment leaves the rest to the next
-    run.
+    Anomalies, incidents and decisions stay. That readings are retired is noted first: who scores
+    meanwhile keeps what was scored, and a kill at any moment leaves the rest to the next run.
     """
     done: dict[str, Any] = {"months_dropped": ()}
     kept, dataset_id = config.retention, dataset.dataset_id

@@ -1,8 +1,7 @@
 """What people are to be told: alerts that follow the incidents that stand.
 
-An alert is bound to an entity and a time. Incidents may be replaced, merged, split, moved or taken
-back by late readings, under whatever id: as long as one overlaps, the alert goes on and nothing is
-told twice.
+An alert is bound to an entity and a time. Late readings may replace, merge, split or take back
+incidents, under whatever id: as long as one overlaps, the alert goes on; nothing is told twice.
 """
 
 from __future__ import annotations

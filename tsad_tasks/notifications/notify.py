@@ -94,9 +94,8 @@ def notify_of_models(
 def enqueue(store: Store, config: DatasetConfig, *, end_at: datetime) -> EnqueueSummary:
     """Brings alerts in line with the incidents that stand; each event is a message to each address.
 
-    Without targets there are no alerts either. Only incidents with a flag within
-    `notifications.max_age` of the interval's end, or of the newest scored hour when that is later,
-    open one: neither switching notifications on nor clearing an old run sends history.
+    Without targets there are no alerts. Only incidents with a flag at most `notifications.max_age`
+    before the interval's end, or a later newest scored hour, open one: no history is sent.
     """
     wanted = _wanted_news(config)
     if not wanted:
@@ -216,8 +215,7 @@ def message_key(*parts: str) -> str:
 def retire_alerts(store: Store, config: DatasetConfig, *, newest_at: datetime, kept_s: int) -> int:
     """Messages removed with alerts that ended longer than `kept_s` before the newest reading.
 
-    Alerts that are open, or closed so lately that they are still followed, stay: nothing is told
-    twice.
+    Alerts that are open, or closed so lately that they are still followed, stay.
     """
     with store.transaction():
         dataset = select_dataset(store, config.dataset)
@@ -239,9 +237,8 @@ def deliver(
 ) -> DeliverySummary:
     """What came of sending what is due, oldest first; what is not accepted waits for a later run.
 
-    Waits grow from one minute to an hour. What a receiver refuses for good is tried five times and
-    then marked as failed, which `tsad.v_notification` and `tsad notify --pending` show. Runs at the
-    same time share the work.
+    Waits grow from one minute to an hour. What a receiver refuses is tried five times and then
+    marked as failed. Runs at the same time share the work.
 
     Parameters
     ----------
@@ -260,8 +257,7 @@ def _attempts(
 ) -> Iterator[queries.Attempt]:
     """What came of each message that is due, committed.
 
-    An error that nobody foresaw is raised after its message was put off, so that it stops the
-    others only once.
+    An unforeseen error is raised once its message was put off, so that it stops the others once.
     """
     unreachable: set[str] = set()
     while True:
@@ -270,8 +266,7 @@ def _attempts(
             due = store.first(queries.SELECT_DUE_NOTIFICATION, now=now_at, **asked)
             if due is None:
                 return
-            error = _error_of(send, due)
-            attempt = _attempt(due, error, now_at)
+            attempt, error = _attempt(send, due, now_at)
             number = due.notification_id
             store.execute(queries.UPDATE_NOTIFICATION, notification_id=number, **asdict(attempt))
         if isinstance(error, Unreachable):
@@ -281,29 +276,23 @@ def _attempts(
         yield attempt
 
 
-def _error_of(send: Send, due: queries.DueNotification) -> Exception | None:
-    """Sends a message; what went wrong, whatever it was, is noted before it is raised."""
+def _attempt(
+    send: Send, due: queries.DueNotification, now_at: datetime
+) -> tuple[queries.Attempt, Exception | None]:
+    """Sends a message: what came of it, with the next attempt, and what went wrong."""
     try:
         said = subject(due.payload), body(due.payload), due.payload
         send(Message(due.key, due.medium, due.connection, due.address, *said))
     except Exception as error:
-        return error
-    return None
-
-
-def _attempt(
-    due: queries.DueNotification, error: Exception | None, now_at: datetime
-) -> queries.Attempt:
-    """What came of it, with the next attempt, later each time; none when refused too often."""
-    if error is None:
-        return queries.Attempt(due.n_refused, delivered_at=now_at)
-    # Of what nobody foresaw only its kind: its text may hold anything.
-    said = str(error)[:500] if isinstance(error, Undelivered) else type(error).__name__
-    n_refused = due.n_refused + isinstance(error, Refused)
-    if n_refused >= MOST_REFUSALS:
-        return queries.Attempt(n_refused, failed_at=now_at, last_error=said)
-    next_at = now_at + waiting_time(due.attempts)
-    return queries.Attempt(n_refused, next_attempt_at=next_at, last_error=said)
+        # Of what nobody foresaw only its kind: its text may hold anything.
+        known = isinstance(error, Undelivered)
+        last_error = str(error)[:500] if known else type(error).__name__
+        n_refused = due.n_refused + isinstance(error, Refused)
+        if n_refused >= MOST_REFUSALS:
+            return queries.Attempt(n_refused, failed_at=now_at, last_error=last_error), error
+        next_at = now_at + waiting_time(due.attempts)
+        return queries.Attempt(n_refused, next_attempt_at=next_at, last_error=last_error), error
+    return queries.Attempt(due.n_refused, delivered_at=now_at), None
 
 
 def waiting_time(n_attempts: int) -> timedelta:

@@ -26,21 +26,15 @@ def incident_sentence(
 
     Parameters
     ----------
-    channel, actual, expected, lower, upper
-        The channel that carries most of the error, its worst reading in `unit`, and what was
-        expected then; `None` or NaN is unknown.
-    error_ratio
-        The highest error divided by its threshold, used where no expected range is known.
+    channel, actual, expected, lower, upper : the channel that carries most of the error, its worst
+        reading in `unit`, and what was expected then; `None` or NaN is unknown.
+    error_ratio : the highest error by its threshold, used where no expected range is known.
 
-    Examples
-    --------
     >>> cpu = {"entity": "web-02", "channel": "CPU", "unit": "%"}
     >>> incident_sentence(**cpu, actual=97.1, expected=41.8, lower=38.8, upper=44.8)
     'web-02: CPU rose to 97.1 %; 41.8 ± 3.0 % was expected'
     >>> incident_sentence(**cpu, actual=97.1, expected=41.8, error_ratio=4.2)
     'web-02: CPU rose to 97.1 %; error 4.20 times its threshold'
-    >>> incident_sentence(entity="web-02", error_ratio=4.2)
-    'web-02: error 4.20 times its threshold'
     """
     reached = f"error {formats.ratio_text(error_ratio)} times its threshold"
     if not formats.is_known(error_ratio):
@@ -94,14 +88,14 @@ def shares_sentence(names: Sequence[str], shares: Sequence[float]) -> str:
     return f"{who} carry {carried} of the error: {listed}{more}."
 
 
-def n_carrying(shares: Sequence[float], wanted_share: float = 0.9) -> int:
-    """How many of the largest shares reach the wanted share together.
+def n_carrying(shares: Sequence[float]) -> int:
+    """How many of the largest shares reach nine tenths together.
 
     >>> n_carrying([0.05, 0.7, 0.25]), n_carrying([0.4])
     (2, 1)
     """
     known = sorted((share for share in shares if formats.is_known(share)), reverse=True)
-    n_short = sum(1 for total in accumulate(known) if total < wanted_share - 1e-9)
+    n_short = sum(1 for total in accumulate(known) if total < 0.9 - 1e-9)
     return min(1 + n_short, len(known))
 
 

@@ -97,10 +97,8 @@ def _connected(uri: str, options: dict[str, Any]) -> SMTP:
         if is_set("disable_ssl") and not is_set("disable_tls"):
             client.starttls(context=tls)
         if options.get("auth_type") == "oauth2":
-            who, token = (
-                unquote(parts.username or options["from_email"]),
-                options.get("access_token"),
-            )
+            who = unquote(parts.username or options["from_email"])
+            token = options.get("access_token")
             client.ehlo_or_helo_if_needed()
             client.auth("XOAUTH2", lambda _=None: f"user={who}\x01auth=Bearer {token}\x01\x01")
         elif parts.username:

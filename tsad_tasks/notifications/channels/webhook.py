@@ -43,10 +43,8 @@ class Webhook(base.NotificationChannel):
         extras = dict(connection.extras)
         options = {name: extras.pop(name) for name in _OPTIONS | _IGNORED if name in extras}
         headers |= {name: str(value) for name, value in extras.items()}
-        headers |= {
-            "Content-Type": "application/json; charset=utf-8",
-            "Idempotency-Key": message.key,
-        }
+        headers["Content-Type"] = "application/json; charset=utf-8"
+        headers["Idempotency-Key"] = message.key
         shown = {"key": message.key, "subject": message.subject, "text": message.text}
         content = json.dumps(message.payload | shown, ensure_ascii=False).encode()
         request = Request(url, content, headers, method="POST")

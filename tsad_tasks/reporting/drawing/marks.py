@@ -77,16 +77,11 @@ def ramp_entry(name: str, shades: Sequence[Colour], step: float, gap: float = 0.
 def severity_entry(severity: Severity) -> LegendEntry:
     """A legend entry with a severity's shape."""
     mark = theme.SEVERITY_MARKS[severity]
-    return LegendEntry(
-        8,
-        lambda sheet, x, y: sheet.marker(mark.shape, x + 4, y, 7.5, mark.colour),
-        mark.word.lower(),
-    )
 
+    def draw(sheet: Sheet, x: float, y: float) -> None:
+        sheet.marker(mark.shape, x + 4, y, 7.5, mark.colour)
 
-def heat_entry(name: str) -> LegendEntry:
-    """The legend entry of the heat map."""
-    return ramp_entry(name, theme.HEAT, 4)
+    return LegendEntry(8, draw, mark.word.lower())
 
 
 def _draw_hatch(sheet: Sheet, x: float, y: float) -> None:

@@ -152,11 +152,8 @@ def kept_indices(
 
     Parameters
     ----------
-    values : array of shape (n,)
-    columns : array of shape (n,)
-        The paper column of each reading, ascending.
-    flags, strange : arrays of shape (n,), optional
-        Which readings are flagged, and how far each is from what was expected.
+    values, columns, flags, strange : (n,)
+        Readings, their columns on paper (ascending), which are flagged, how far off each is.
 
     >>> kept_indices(np.array([1.0, 5.0, 2.0, 3.0, 3.5, 9.0]), np.array([0, 0, 0, 0, 0, 1]))
     array([0, 1, 5])
@@ -217,19 +214,12 @@ def flags_at(
 def thinned(values: Floats, flags: Flags, width: int) -> Indices:
     """Positions of two readings of every `width`: the lowest and the highest, in the order of time.
 
-    Where some of them are flagged, only these are looked at, so that the worst flagged reading
-    stays.
+    Of parts with flags only flagged readings stay; of those without known ones, the first twice.
 
     Parameters
     ----------
-    values : (n,)
-        NaN where unknown; where nothing is known the first reading stands twice.
-    flags : bool (n,)
+    values, flags : (n,), NaN where unknown.
     width : even number of readings, at least 2; a last, shorter part counts as well.
-
-    Returns
-    -------
-    (2 × ceil(n / width),)
 
     >>> thinned(np.array([1.0, 5.0, 2.0, 9.0]), np.array([False, False, True, True]), 4).tolist()
     [2, 3]
@@ -239,9 +229,7 @@ def thinned(values: Floats, flags: Flags, width: int) -> Indices:
     parts.ravel()[: len(values)], raised.ravel()[: len(values)] = values, flags
     known = np.isfinite(parts)
     wanted = known & (raised | ~(raised & known).any(axis=1, keepdims=True))
-    ends = [
-        np.where(wanted, parts, np.inf).argmin(axis=1),
-        np.where(wanted, parts, -np.inf).argmax(axis=1),
-    ]
-    both = np.sort(np.stack(ends, axis=1), axis=1) + width * np.arange(n_parts)[:, None]
+    lowest = np.where(wanted, parts, np.inf).argmin(axis=1)
+    highest = np.where(wanted, parts, -np.inf).argmax(axis=1)
+    both = np.sort(np.stack([lowest, highest], 1), axis=1) + width * np.arange(n_parts)[:, None]
     return np.minimum(both, len(values) - 1).ravel()

@@ -274,13 +274,8 @@ def error_blocks(content: EvaluationContent, width: float) -> list[flow.Block]:
     ]
     shown = [part for part in content.parts if part.figures.steps.n]
     blocks = [block for part in shown for block in (_histogram_block(part, width), flow.gap(6))]
-    return [
-        flow.finding(title, width),
-        flow.paragraph(text, width),
-        flow.gap(4),
-        legend_block(entries),
-        *blocks,
-    ]
+    told = [flow.finding(title, width), flow.paragraph(text, width)]
+    return [*told, flow.gap(4), legend_block(entries), *blocks]
 
 
 def _histogram_block(part: PartResult, width: float) -> flow.Block:

@@ -76,15 +76,13 @@ def part_result(
         "late_steps": late,
     }
 
-    def judged(stretches: Sequence[Scored]) -> list[evaluation.Judged]:
-        return [one.judged(part.steps(one.stretch.start_s, step_s), step_s) for one in stretches]
+    def judged(those: Sequence[Scored]) -> list[evaluation.Judged]:
+        return [one.judged(part.steps(one.stretch.start_s, step_s), step_s) for one in those]
 
     def other(multiple: float) -> OtherThreshold:
         changed = judged([one.at_multiple(config, multiple) for one in scored_stretches])
-        events, steps = (
-            evaluation.event_total(changed, **rules),
-            evaluation.step_total(changed, late_steps=late),
-        )
+        events = evaluation.event_total(changed, **rules)
+        steps = evaluation.step_total(changed, late_steps=late)
         found = (events.n_found, events.n_events, events.false_alarms_per_day)
         return OtherThreshold(multiple, *found, steps.precision, steps.recall)
 
@@ -188,8 +186,8 @@ def evaluation_content(
         wait += f" and a settle delay of {duration_text(config.source.settle_s)}"
     exclusions = exclusions_of(store, config, subject.scope, subject.span)
     reader = TrainingReader.of_store(store, config, subject.span, exclusions)
-    card = subject.card
-    n_windows = [int(card.get(f"n_windows_{name}") or 0) for name in ("used", "available")]
+    card, hours = subject.card, subject.card.get("running_hours", {})
+    n_used, n_available = (int(card.get(f"n_windows_{x}") or 0) for x in ("used", "available"))
     return EvaluationContent(
         dataset=config.dataset,
         description=config.description.rstrip("."),
@@ -206,13 +204,7 @@ def evaluation_content(
         parts=tuple(part_result(config, scored_stretches, part, width) for part in parts),
         examples=tuple(examples(config, subject, scored_stretches, parts)),
         reliability=reliability_of(scored_stretches, parts, step_s),
-        preview=preview_of(
-            reader,
-            subject.scope,
-            exclusions,
-            card.get("running_hours", {}),
-            (n_windows[0], n_windows[1]),
-        ),
+        preview=preview_of(reader, subject.scope, exclusions, hours, (n_used, n_available)),
     )
 
 
@@ -341,13 +333,9 @@ def evaluate_run(run: Retraining) -> dict[str, Any]:
         )
         name = f"{run.span.end_at:%Y-%m-%dT%H}_{subject.sha256[:8]}"
         kept = run.artifacts / "evaluations" / run.config.dataset / name
+        end_at, seed = run.span.end_at, run.chosen_seed
         _, summary = evaluate_model(
-            run.store,
-            run.config,
-            subject,
-            folder=kept,
-            until_at=run.span.end_at,
-            seed=run.chosen_seed,
+            run.store, run.config, subject, folder=kept, until_at=end_at, seed=seed
         )
         findings[scope.name] = {"pdf": summary.pdf, "finding": summary.finding}
     return {"reports": findings}

@@ -68,11 +68,11 @@ def _events(subject: Subject, found: Sequence[Scored], part: JudgedPart) -> Iter
     spec = subject.spec.features
     for one in found:
         steps = part.steps(one.stretch.start_s, spec.step_s)
-        for kind, first, end in one.stretch.events:
-            if steps.start <= first < steps.stop:
-                event = _Stretch.of(one, kind, first, min(end + spec.width - 1, steps.stop))
-                if event is not None:
-                    yield event
+        own = [event for event in one.stretch.events if steps.start <= event[1] < steps.stop]
+        for kind, first, end in own:
+            event = _Stretch.of(one, kind, first, min(end + spec.width - 1, steps.stop))
+            if event is not None:
+                yield event
 
 
 def _false_alarms(

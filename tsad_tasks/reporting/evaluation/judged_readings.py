@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tsad_tasks.base.errors import BadInput
-from tsad_tasks.base.interval import unix_s
+from tsad_tasks.base.interval import HOUR, unix_s
 from tsad_tasks.config import DatasetConfig
 from tsad_tasks.detectors.base import Detector
 from tsad_tasks.ingest.queries import SELECT_LABELS
@@ -23,7 +23,7 @@ from tsad_tasks.model.spec import ModelSpec
 from tsad_tasks.model.thresholds import flag
 from tsad_tasks.model.windows import window_errors
 from tsad_tasks.reporting.exploration.content import LabelRange
-from tsad_tasks.reporting.exploration.explore import label_marks
+from tsad_tasks.reporting.exploration.explore import label_marks, label_ranges
 from tsad_tasks.scoring.alarm_rule import incident_rule
 from tsad_tasks.scoring.series import series_errors
 from tsad_tasks.storage.datasets import select_dataset, select_layouts
@@ -134,13 +134,9 @@ def stretches(
     layout = select_layouts(store, dataset.dataset_id)[0]
     columns = [layout.channel_names.index(name) for name in subject.spec.features.channels]
     names = {key: name for name, key in subject.scope.entities}
-    labels = [
-        LabelRange(names[label.entity_id], label.start_at, label.end_at, label.kind)
-        for label in store.rows(
-            SELECT_LABELS, dataset_id=dataset.dataset_id, start_at=start_at, end_at=until_at
-        )
-        if label.entity_id in names
-    ]
+    span = {"start_at": start_at, "end_at": until_at}
+    found = store.rows(SELECT_LABELS, dataset_id=dataset.dataset_id, **span)
+    labels = label_ranges(found, names)
     labelled = {label.entity for label in labels}
     chosen = [pair for pair in subject.scope.entities if pair[0] in labelled][:MAX_ENTITIES]
     others = [pair for pair in subject.scope.entities if pair[0] not in labelled]
@@ -149,10 +145,8 @@ def stretches(
         chosen += [others[i] for i in places]
     ids = [key for _, key in chosen]
     bad = [
-        LabelRange(
-            names[hour.entity_id], hour.hour_at, hour.hour_at + timedelta(hours=1), hour.verdict
-        )
-        for hour in store.rows(SELECT_BAD_HOURS, entity_ids=ids, start_at=start_at, end_at=until_at)
+        LabelRange(names[hour.entity_id], hour.hour_at, hour.hour_at + HOUR, hour.verdict)
+        for hour in store.rows(SELECT_BAD_HOURS, entity_ids=ids, **span)
     ]
     start_s, made = unix_s(start_at), []
     for name, key in sorted(chosen):

@@ -132,12 +132,8 @@ def day_blocks(content: ExplorationContent, width: float) -> list[flow.Block]:
         first = min(own, key=lambda label: label.start_at)
         at = f"{time_text(first.start_at, content.zone)}, {first.entity}"
         rows.append([kind.replace("_", " "), count_text(n), duration_text(seconds), at])
-    return [
-        *blocks,
-        *flow.table_blocks(_LABEL_COLUMNS, rows, width),
-        flow.gap(6),
-        _missing_block(content, width),
-    ]
+    blocks += [*flow.table_blocks(_LABEL_COLUMNS, rows, width), flow.gap(6)]
+    return [*blocks, _missing_block(content, width)]
 
 
 def _day_bars(content: ExplorationContent, width: float, heights: Floats, label: str) -> flow.Block:
@@ -187,11 +183,7 @@ def missing_shade(share: float) -> tuple[float, float, float]:
     """
     if share <= 0:
         return theme.COVERAGE[0]
-    return (
-        theme.HEAT[min(1 + int(share * (len(theme.HEAT) - 2)), len(theme.HEAT) - 1)]
-        if share < 1
-        else theme.HEAT[-1]
-    )
+    return theme.HEAT[min(1 + int(share * (len(theme.HEAT) - 2)), len(theme.HEAT) - 1)]
 
 
 def series_blocks(content: ExplorationContent, width: float) -> list[flow.Block]:

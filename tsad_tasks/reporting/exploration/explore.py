@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import TypeVar
@@ -17,7 +17,7 @@ from tsad_tasks.base.interval import day_chunks, from_unix_s, hour_ceil, unix_s,
 from tsad_tasks.config import DatasetConfig
 from tsad_tasks.detectors.base import make_folder
 from tsad_tasks.ingest.accepted_rows import accepted_rows
-from tsad_tasks.ingest.queries import SELECT_LABELS, SELECT_LEDGER_ENDS
+from tsad_tasks.ingest.queries import SELECT_LABELS, SELECT_LEDGER_ENDS, Label
 from tsad_tasks.ingest.sources.base import open_source
 from tsad_tasks.ingest.tally import Tally
 from tsad_tasks.model.evaluation import runs
@@ -127,27 +127,12 @@ def warehouse_readings(
         columns = [layout.channel_names.index(name) for name in config.channel_names]
         ids = [known[name] for name in names]
         blocks = read_blocks(store, layout, ids, start_at, end_at)
-        labels = store.rows(
-            SELECT_LABELS, dataset_id=dataset.dataset_id, start_at=start_at, end_at=end_at
-        )
-        flags = store.rows(
-            SELECT_FLAGS, lineage=Lineage.LIVE, entity_ids=ids, start_at=start_at, end_at=end_at
-        )
-        is_scored = (
-            store.one(
-                SELECT_LATEST_SCORED_HOUR,
-                dataset_id=dataset.dataset_id,
-                scope_entity_id=0,
-                lineage=Lineage.LIVE,
-            )
-            is not None
-        )
-    named = {key: name for name, key in known.items()}
-    ranges = tuple(
-        LabelRange(named[label.entity_id], label.start_at, label.end_at, label.kind)
-        for label in labels
-        if label.entity_id in ids
-    )
+        span, live = {"start_at": start_at, "end_at": end_at}, {"lineage": Lineage.LIVE}
+        labels = store.rows(SELECT_LABELS, dataset_id=dataset.dataset_id, **span)
+        flags = store.rows(SELECT_FLAGS, entity_ids=ids, **live, **span)
+        scored = {"dataset_id": dataset.dataset_id, "scope_entity_id": 0}
+        is_scored = store.one(SELECT_LATEST_SCORED_HOUR, **scored, **live) is not None
+    ranges = tuple(label_ranges(labels, dict(zip(ids, names, strict=True))))
     return Explored(
         entities=tuple(names),
         n_all_entities=len(known),
@@ -184,7 +169,7 @@ def source_readings(
         rows = [position.get(name, -1) for name in names]
         values.append(_rows(part.gridded.values, rows, np.nan))
         marks.append(_rows(part.labelled, rows, False))
-    labelled = np.concatenate(marks, axis=1)
+    labelled, step = np.concatenate(marks, axis=1), timedelta(seconds=step_s)
     return Explored(
         entities=tuple(names),
         n_all_entities=len(every),
@@ -194,18 +179,22 @@ def source_readings(
         values=np.concatenate(values, axis=1),
         labelled=labelled,
         labels=tuple(
-            LabelRange(
-                name,
-                start_at + timedelta(seconds=first * step_s),
-                start_at + timedelta(seconds=end * step_s),
-                "source",
-            )
+            LabelRange(name, start_at + first * step, start_at + end * step, "source")
             for name, row in zip(names, labelled, strict=True)
             for first, end in runs(row).tolist()
         ),
         flag_times_s=None,
         from_source=True,
     )
+
+
+def label_ranges(labels: Sequence[Label], names: Mapping[int, str]) -> list[LabelRange]:
+    """The labels of the named entities."""
+    return [
+        LabelRange(names[label.entity_id], label.start_at, label.end_at, label.kind)
+        for label in labels
+        if label.entity_id in names
+    ]
 
 
 def _chosen(names: Sequence[str], entity: str | None) -> list[str]:

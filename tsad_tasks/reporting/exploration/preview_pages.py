@@ -86,10 +86,8 @@ def _facts(preview: TrainingPreview, zone: str) -> list[tuple[str, str]]:
 
     hours = formats.number_text(sum(hours for _, hours in preview.running_hours), 0)
     entities = formats.counted(preview.n_entities, "entity")
-    held_out, gate = (
-        ends(preview.split_at, preview.end_at),
-        formats.time_text(preview.gate_at, zone),
-    )
+    held_out = ends(preview.split_at, preview.end_at)
+    gate = formats.time_text(preview.gate_at, zone)
     learned = f"{ends(preview.start_at, preview.split_at)}: {hours} running hours of {entities}"
     available = formats.counted(preview.n_available, "complete window")
     used = f"{formats.count_text(preview.n_windows)} of {available}"
@@ -115,11 +113,8 @@ def _channel_blocks(preview: TrainingPreview, zone: str, width: float) -> list[f
         "entity. Moved is the largest difference of the distributions of both parts, 0 to 1 "
         "(Kolmogorov–Smirnov)."
     )
-    return [
-        *flow.table_blocks(_CHANNEL_COLUMNS, rows, width),
-        flow.gap(3),
-        flow.paragraph(text, width, theme.SMALL),
-    ]
+    table = flow.table_blocks(_CHANNEL_COLUMNS, rows, width)
+    return [*table, flow.gap(3), flow.paragraph(text, width, theme.SMALL)]
 
 
 def _excluded_blocks(preview: TrainingPreview, zone: str, width: float) -> list[flow.Block]:

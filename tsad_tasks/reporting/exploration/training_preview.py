@@ -113,13 +113,8 @@ def jumps(
     dataset_id = select_dataset(store, config.dataset).dataset_id
     moved: list[Jump] = []
     for scope in training_scopes(store, config):
-        champion = store.first(
-            SELECT_CHAMPION_AT,
-            dataset_id=dataset_id,
-            scope_entity_id=scope.entity_id,
-            lineage=lineage,
-            at=span.end_at,
-        )
+        asked = {"dataset_id": dataset_id, "lineage": lineage, "at": span.end_at}
+        champion = store.first(SELECT_CHAMPION_AT, scope_entity_id=scope.entity_id, **asked)
         if champion is None:
             continue
         bundle = read_bundle(artifact_path(champion.artifact_uri), expected_sha256=champion.sha256)

@@ -70,7 +70,9 @@ def draw_incident(
     if heat is not None and layout.n_heat_rows:
         scale = f"0 to {formats.figure_text(heat.highest)}, square-root scale"
         entries.append(
-            marks.heat_entry(f"error per {formats.duration_text(heat.bucket_s)}, {scale}")
+            marks.ramp_entry(
+                f"error per {formats.duration_text(heat.bucket_s)}, {scale}", theme.HEAT, 4
+            )
         )
     y = marks.draw_legend(sheet, y + 24, entries)
     page.draw_table(y + 9, layout)

@@ -201,13 +201,9 @@ class FlaggedReadings:
     @classmethod
     def stored(cls, period: ReportPeriod, row: PeriodIncident, names: list[str]) -> FlaggedReadings:
         """What scoring kept of each flagged reading: its leading channels."""
-        kept = period.store.rows(
-            SELECT_INCIDENT_ATTRIBUTIONS,
-            lineage=period.lineage,
-            entity_id=row.entity_id,
-            **row.span,
-        )
-        kept = [one for one in kept if one.channel in names]
+        asked = {"lineage": period.lineage, "entity_id": row.entity_id} | row.span
+        every = period.store.rows(SELECT_INCIDENT_ATTRIBUTIONS, **asked)
+        kept = [one for one in every if one.channel in names]
         times = sorted({one.at for one in kept})
         table = np.full((3, len(times), len(names)), np.nan)
         spread, weights = np.full(len(names), np.nan), np.ones(len(times))
@@ -313,12 +309,9 @@ class _Explained:
             )
         record, trained_to = self.model.record, self.model.record["train_end_at"]
         learned = f"trained to {date_text(trained_to, self.period.dataset.site_zone)}"
-        model = [
-            f"Model {record['detector']} v{record['version']} ({learned}, sha256 "
-            f"{record['sha256'][:12]})",
-            threshold_words(record["card"]),
-            f"policy {self.row.policy_version}",
-        ]
+        name = f"Model {record['detector']} v{record['version']}"
+        name += f" ({learned}, sha256 {record['sha256'][:12]})"
+        model = [name, threshold_words(record["card"]), f"policy {self.row.policy_version}"]
         return replace(
             page,
             channels=tuple(self._channel(i, flagged) for i in range(len(self.names))),

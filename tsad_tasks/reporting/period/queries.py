@@ -25,13 +25,8 @@ class ReportPeriod:
     @property
     def params(self) -> dict[str, Any]:
         """Parameters that the queries of a period share."""
-        return {
-            "dataset": self.dataset.name,
-            "dataset_id": self.dataset.dataset_id,
-            "lineage": self.lineage,
-            "start_at": self.start_at,
-            "end_at": self.end_at,
-        }
+        whose = {"dataset": self.dataset.name, "dataset_id": self.dataset.dataset_id}
+        return {"lineage": self.lineage, "start_at": self.start_at, "end_at": self.end_at} | whose
 
 
 @dataclass(frozen=True)

@@ -114,12 +114,8 @@ def period_content(
         every = store.rows(queries.SELECT_PERIOD_INCIDENTS, **period.params)
         period = replace(period, data_until=_data_until(period, every))
         incidents = [row for row in every if row.suppressed_by is None]
-        ledger = store.rows(
-            SELECT_INGEST_HOURS,
-            dataset_id=dataset.dataset_id,
-            start_at=hour_floor(start_at),
-            end_at=end_at,
-        )
+        hours = {"start_at": hour_floor(start_at), "end_at": end_at}
+        ledger = store.rows(SELECT_INGEST_HOURS, dataset_id=dataset.dataset_id, **hours)
         anomalies, n_anomalies = anomaly_rows(period)
         coverage = coverage_of(period, ledger)
         highest = store.one(queries.SELECT_HIGHEST_SCORE, **period.params)
@@ -203,18 +199,11 @@ def anomaly_rows(period: queries.ReportPeriod) -> tuple[tuple[shown.AnomalyRow, 
         error, threshold = peak_figures(one["kind"], one["error"], one["threshold"], one["score"])
         expected, spread = one["expected"], one["spread"]
         has_range = expected is not None and spread is not None
-        same = {name: one[name] for name in _ANOMALY_NAMES}
-        rows.append(
-            shown.AnomalyRow(
-                severity=Severity(one["severity"]),
-                error=error,
-                threshold=threshold,
-                unit=one["unit"] or "",
-                lower=expected - spread if has_range else None,
-                upper=expected + spread if has_range else None,
-                **same,
-            )
-        )
+        same = {name: one[name] for name in _ANOMALY_NAMES} | {"unit": one["unit"] or ""}
+        if has_range:
+            same |= {"lower": expected - spread, "upper": expected + spread}
+        severity = Severity(one["severity"])
+        rows.append(shown.AnomalyRow(severity=severity, error=error, threshold=threshold, **same))
     return tuple(rows), records[0]["n_all"] if records else 0
 
 
