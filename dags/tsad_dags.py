@@ -1,5 +1,4 @@
-"""One set of DAGs per dataset file: `<dataset>.score`, `.retrain`, `.promote`, `.report`,
-`.verdict`, `.rescore`.
+"""A dataset's DAGs: `<dataset>.score`, `.retrain`, `.promote`, `.report`, `.verdict`, `.rescore`.
 
 Of all datasets: `tsad.maintain`. Their tasks are those of the table tsad_tasks/pipeline/tasks.py;
 here is what Airflow needs beside it: schedules, forms, texts, and the operators of its own.

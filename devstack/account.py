@@ -57,8 +57,7 @@ class Account:
 
 
 def server_account(data_folder: Path) -> Account:
-    """The account that owns `data_folder`, or may: oneself, or for root an account without
-    privileges.
+    """The account that owns `data_folder`, or may: oneself, or for root one without privileges.
 
     Raises
     ------
@@ -92,8 +91,7 @@ def server_account(data_folder: Path) -> Account:
 
 
 def shelter_for(folder: Path) -> Path:
-    """A folder of root's under /var/tmp that every account reaches, for what cannot stay in
-    `folder`.
+    """A folder of root's that every account reaches, for what cannot stay in `folder`.
 
     Raises
     ------
@@ -112,8 +110,7 @@ def shelter_for(folder: Path) -> Path:
 
 
 def reachable_package(package: Path, account: Account, folder: Path) -> Path:
-    """`package`, the installed package with PostgreSQL's programs, or a copy of it that `account`
-    reaches.
+    """PostgreSQL's installed programs, or a copy of them that `account` reaches.
 
     A wheel's shared libraries lie beside the package in `<package>.libs`, and come along.
     """

@@ -32,8 +32,7 @@ class Headless:
         step: timedelta,
         conf: Mapping[str, Any] | None = None,
     ) -> Iterator[Outcome]:
-        """What became of each run, as `plugins/tsad_headless.py` says it: each DAG over each step
-        of the range.
+        """What became of each run, of each DAG over each step of the range, as Airflow says it.
 
         Raises
         ------

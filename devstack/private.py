@@ -49,8 +49,7 @@ def read_private_json(path: Path) -> dict[str, Any]:
 
 @contextmanager
 def locked(folder: Path) -> Iterator[None]:
-    """Hold the folder's lock; it falls with the process that holds it, so a kill leaves none
-    behind.
+    """Hold the folder's lock, which falls with the process that holds it.
 
     Raises
     ------

@@ -58,8 +58,7 @@ class SimulatedPlant:
 def server_room(
     *, days: int, hosts: int, start_at: datetime, seed: int, step_s: int = 60
 ) -> SimulatedPlant:
-    """Some hosts with working hours, weekends, a nightly backup and a cooling; anomalies mostly in
-    the last 48 hours.
+    """Hosts with working hours, a nightly backup and a cooling; anomalies mostly in the last 48 h.
 
     Load drives network, disk and, a quarter of an hour later, temperature; each host has levels of
     its own. The anomalies are the same in kind for every seed; two of them lie earlier, where a
@@ -172,8 +171,7 @@ def lagged(values: Floats, lag_steps: float) -> Floats:
 
 @dataclass(frozen=True)
 class SimulatedFault:
-    """When an anomaly starts (hours before the end, at an entity counted from 0), how long, and
-    what it does.
+    """When an anomaly starts, at which entity (from 0), how long it lasts, and what it does.
 
     Attributes
     ----------
@@ -205,8 +203,7 @@ def put_in_faults(
     *,
     rng: np.random.Generator,
 ) -> list[SimulatedAnomaly]:
-    """The anomalies that were put in, by time; changes the values in place. Starts vary by some
-    minutes with the rng.
+    """The anomalies put in, by time; changes `values` in place. Starts vary by some minutes.
 
     Parameters
     ----------

@@ -28,8 +28,7 @@ _ANOMALY_STREAM = 1_000_000
 def cold_store(
     *, days: int, start_at: datetime, seed: int, rooms: int = 3, step_s: int = 300
 ) -> SimulatedPlant:
-    """Cold rooms with doors that open in working hours, a defrost every six hours, and anomalies in
-    the last 48 hours.
+    """Cold rooms with doors, a defrost every six hours, and anomalies in the last 48 hours.
 
     Raises
     ------
@@ -52,8 +51,7 @@ def cold_store(
 def pump_hall(
     *, days: int, start_at: datetime, seed: int, pumps: int = 30, step_s: int = 60
 ) -> SimulatedPlant:
-    """Pumps, every third on duty around the clock, the others in shifts; anomalies in the last 48
-    hours.
+    """Pumps, every third around the clock, others in shifts; anomalies in the last 48 hours.
 
     A pump that stands has speed, flow and current 0. Flow, pressure and current follow the speed.
 

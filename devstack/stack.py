@@ -1,5 +1,4 @@
-"""Airflow with its UI on one machine: api-server, dag-processor and scheduler as processes of our
-own.
+"""Airflow with its UI on one machine: its three programs as processes of our own.
 
 Every process of a stack, and whatever it starts, carries the stack's home folder in its
 environment. That mark finds them all again: a task leaves its scheduler's process group, and a

@@ -1,5 +1,4 @@
-"""The bridge between Airflow and tsad_tasks: connections to stores, our errors to Airflow's, a
-task's context to the run that it works on.
+"""Between Airflow and tsad_tasks: connections to stores, our errors to Airflow's, runs.
 
 Only this folder knows both sides. Heavy modules are imported inside the task that needs them.
 """

@@ -10,9 +10,9 @@ from datetime import datetime
 from zoneinfo import ZoneInfo
 
 import numpy as np
-from numpy.typing import NDArray
 
 from devstack.simulate import Floats, SimulatedAnomaly, SimulatedPlant, bump, lagged, noise
+from tsad_tasks.base.arrays import Ints
 from tsad_tasks.base.errors import BadInput
 from tsad_tasks.base.interval import from_unix_s, unix_s
 from tsad_tasks.model.features import site_seconds
@@ -97,11 +97,7 @@ def machine_fleet(
 
 
 def _machine(
-    local_s: NDArray[np.int64],
-    step_s: int,
-    number: int,
-    rng: np.random.Generator,
-    holidays: Sequence[int],
+    local_s: Ints, step_s: int, number: int, rng: np.random.Generator, holidays: Sequence[int]
 ) -> Floats:
     """Readings of one machine, (n_steps, 17)."""
     n = local_s.size
@@ -175,7 +171,7 @@ def _sensor_noise(rng: np.random.Generator, n: int, memory_steps: float, spread:
     return np.asarray(calm * np.where(bursts, 4.0, 1.0))
 
 
-def _is_on(local_s: NDArray[np.int64], number: int, holidays: Sequence[int]) -> Floats:
+def _is_on(local_s: Ints, number: int, holidays: Sequence[int]) -> Floats:
     """1 while the machine works: around the clock (but for Sunday mornings), in two shifts, or in
     one.
     """
@@ -190,7 +186,7 @@ def _is_on(local_s: NDArray[np.int64], number: int, holidays: Sequence[int]) -> 
     return np.asarray(works & ~np.isin(day, np.asarray(holidays, np.int64)), np.float64)
 
 
-def _breaks(local_s: NDArray[np.int64], rng: np.random.Generator) -> Floats:
+def _breaks(local_s: Ints, rng: np.random.Generator) -> Floats:
     """1 in the breaks, when the machine idles."""
     second = local_s % _DAY_S
     shift_s = float(rng.uniform(-900, 900))
@@ -212,7 +208,7 @@ def _weather(rng: np.random.Generator, n: int, step_s: int) -> Floats:
     return np.interp(hours, 24.0 * np.arange(days.size), days)
 
 
-def _oil_level(local_s: NDArray[np.int64], level: float) -> Floats:
+def _oil_level(local_s: Ints, level: float) -> Floats:
     """Falls through the week; refilled on Mondays at 6."""
     since_refill = (local_s - 4 * _DAY_S - 6 * _HOUR_S) % (7 * _DAY_S)
     return np.asarray(85 - 12 * level * since_refill / (7 * _DAY_S))

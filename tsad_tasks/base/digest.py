@@ -20,8 +20,7 @@ _FIRST, _SECOND = np.uint64(0xBF58476D1CE4E5B9), np.uint64(0x94D049BB133111EB)
 
 
 def block_checksum(values: NDArray[np.float64], channel_ids: Sequence[int]) -> int:
-    """Fingerprint of a block of readings as a signed 64-bit number, never 0; equal in every
-    process.
+    """Fingerprint of a block as a signed 64-bit number, never 0; equal in every process.
 
     All NaNs are alike, and so are 0.0 and -0.0.
 

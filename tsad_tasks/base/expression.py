@@ -1,5 +1,4 @@
-"""Expressions over channels, such as `speed > 100 and not (door == 1)`: checked when compiled,
-never run as Python.
+"""Expressions over channels, `speed > 100 and not (door == 1)`: checked, never run as Python.
 
 Allowed are comparisons (also chained), and, or, not, + - * /, abs(...), numbers, and names of
 channels; a name that is no identifier goes in backticks, `` `cpu %` > 5 ``, or in ch("cpu %").

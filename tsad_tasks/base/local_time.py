@@ -1,6 +1,4 @@
-"""Wall-clock times of a zone as UTC, with the hours that occur twice and those that never occur
-told apart.
-"""
+"""Wall-clock times as UTC; hours that occur twice or never are told apart."""
 
 from __future__ import annotations
 
@@ -68,8 +66,7 @@ def utc_from_local(
 
 
 def local_range(start_us: int, end_us: int, zone: ZoneInfo) -> tuple[int, int]:
-    """Wall-clock range, in microseconds, that holds every local time of the UTC range, and an hour
-    more on both sides.
+    """Wall-clock range, in microseconds, of every local time of a UTC range and an hour around it.
 
     Examples
     --------

@@ -1,6 +1,4 @@
-"""`tsad demo` and `tsad simulate`: example tables with readings of our own making, and the way from
-them to incidents on the screen and a PDF, through the real DAGs.
-"""
+"""`tsad demo` and `tsad simulate`: example tables, and the way from them to incidents and a PDF."""
 
 from __future__ import annotations
 

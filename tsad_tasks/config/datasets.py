@@ -57,9 +57,7 @@ def config_of(dataset: str) -> DatasetConfig:
 
 
 def deprecations_of(config: DatasetConfig) -> list[str]:
-    """What the dataset's file says that counts no more, a line each, with what to use in its
-    place.
-    """
+    """What the dataset's file says that counts no more, and what to use in its place."""
     return deprecations(
         config, next((path for path in dataset_paths() if path.stem == config.dataset), None)
     )

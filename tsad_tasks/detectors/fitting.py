@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import time
+from typing import TypeVar
 
 from tsad_tasks.base.errors import BadInput
 from tsad_tasks.base.lazy import np
 from tsad_tasks.detectors.base import Budget, Detector, TrainingSet
+
+Learned = TypeVar("Learned")
 
 
 def check_finite_windows(training: TrainingSet) -> None:
@@ -54,10 +57,9 @@ def check_time(started: float, budget: Budget, n_windows: int, epoch: int = 1) -
         )
 
 
-def fitted(learned: bytes | None) -> bytes:
+def fitted(learned: Learned | None) -> Learned:
     """What was learned; raise BadInput where nothing was."""
-    if learned is None:
-        raise BadInput(
-            "Expected a fitted detector. Received: one that has not learned; call fit or load."
-        )
+    if not learned:
+        what = "one that has not learned; call fit or load"
+        raise BadInput(f"Expected a fitted detector. Received: {what}.")
     return learned

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from tsad_tasks.config import DatasetConfig
 from tsad_tasks.ingest.grid import HOUR_US, Grid, Gridded, Rows, to_grid
-from tsad_tasks.ingest.sources.base import SourceFault, SourceRows
+from tsad_tasks.ingest.sources.base import SourceRows
 from tsad_tasks.ingest.tally import Tally
 
 Mask = NDArray[np.bool_]
@@ -45,12 +45,9 @@ def accepted_rows(
     span_us: tuple[int, int],
     tally: Tally,
 ) -> AcceptedRows:
-    """The readings in `rows` on the grid of [start, end) (whole hours), whatever was not accepted
-    counted in `tally`.
+    """The readings in `rows` on the grid of [start, end) (whole hours); `tally` counts the others.
 
-    Parameters
-    ----------
-    entity_names : entities that the grid shows even without rows.
+    The grid shows `entity_names` even without rows.
     """
     start_us, end_us = span_us
     names = tuple(sorted({*entity_names, *rows.entity_names}))
@@ -129,12 +126,3 @@ def _screened(rows: SourceRows, tally: Tally) -> SourceRows:
             whose = rows.times_us[row], rows.entity[row], rows.entity_names
             tally.add(issue, *whose, channel=rows.channel_names[position], detail="read as NULL")
     return replace(rows, values=np.where(marked, np.nan, rows.values))
-
-
-def count_unusable_tables(
-    faults: Sequence[SourceFault], hours_us: Sequence[int], tally: Tally
-) -> None:
-    """Count the tables that could not be read in each of the hours."""
-    detail = "; ".join(f"{fault.table}: {fault.detail}" for fault in faults[:3])
-    for hour_us in hours_us:
-        tally.add_count("unusable_table", hour_us, len(faults), detail=detail)

@@ -14,8 +14,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
 import numpy as np
-from numpy.typing import NDArray
 
+from tsad_tasks.base.arrays import Floats32, Floats64
 from tsad_tasks.model.incidents import IncidentRule
 from tsad_tasks.model.tails import cluster_starts, generalized_pareto
 from tsad_tasks.model.thresholds import (
@@ -27,9 +27,6 @@ from tsad_tasks.model.thresholds import (
     lasting_errors,
     stored_limit,
 )
-
-Errors = NDArray[np.float32]
-Floats = NDArray[np.float64]
 
 # Training days do not show everything that is normal, so half of the budget is aimed at.
 AIM = 0.5
@@ -97,7 +94,7 @@ class BudgetLimits:
 
 
 def budget_limits(
-    errors: Mapping[str, Errors],
+    errors: Mapping[str, Floats32],
     judged_steps: Mapping[str, int],
     settings: ThresholdSettings,
     budget: AlarmBudget,
@@ -175,7 +172,7 @@ def _joined(
 
 
 def _limits_of(
-    errors: Mapping[str, Errors], days: Mapping[str, float], budget: AlarmBudget, aim: float
+    errors: Mapping[str, Floats32], days: Mapping[str, float], budget: AlarmBudget, aim: float
 ) -> _Limits:
     """Limits at which each entity is expected to raise `aim` incidents a day."""
     series = {name: _Series.of(part.astype(np.float64), budget) for name, part in errors.items()}
@@ -208,22 +205,22 @@ def _limits_of(
 
 @dataclass(frozen=True)
 class _Series:
-    """Errors (n_steps,), and the lowest of as many in a row as an incident needs; NaN where
+    """Floats32 (n_steps,), and the lowest of as many in a row as an incident needs; NaN where
     unknown.
     """
 
-    errors: Floats
-    rows: Floats
+    errors: Floats64
+    rows: Floats64
     budget: AlarmBudget
 
     @classmethod
-    def of(cls, errors: Floats, budget: AlarmBudget) -> _Series:
+    def of(cls, errors: Floats64, budget: AlarmBudget) -> _Series:
         n, rows = budget.rule.consecutive, np.full(errors.size, np.nan)
         if errors.size >= n:
             rows[n - 1 :] = np.lib.stride_tricks.sliding_window_view(errors, n).min(axis=1)
         return cls(errors, rows, budget)
 
-    def peaks(self, level: float) -> Floats:
+    def peaks(self, level: float) -> Floats64:
         """For each run of errors above the level: the threshold below which it is an incident, if
         above the level.
         """
@@ -249,7 +246,7 @@ class _PeakTail:
     shape: float
 
     @classmethod
-    def of(cls, excesses: Floats, start: float) -> _PeakTail:
+    def of(cls, excesses: Floats64, start: float) -> _PeakTail:
         scale, shape = generalized_pareto(excesses)
         return cls(start, excesses.size, max(scale, 1e-3 * start, 1e-12), shape)
 

@@ -9,13 +9,10 @@ commissioning.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
-Arrays = dict[str, NDArray[Any]]
-Floats64 = NDArray[np.float64]
+from tsad_tasks.base.arrays import Arrays, Floats64, Ints
 
 UNIT = 2.0**-20
 _CLIP = 50.0
@@ -66,7 +63,7 @@ def scale_of(readings: Floats64) -> tuple[float, float]:
     return center, spread if readings.max() > readings.min() else 0.0
 
 
-def smoothed(state: Arrays, rows: NDArray[np.int64], readings: Floats64) -> Floats64:
+def smoothed(state: Arrays, rows: Ints, readings: Floats64) -> Floats64:
     """Smoothed readings (n_rows, n_channels) in scales; an unknown one leaves its channel as it
     was.
 
@@ -92,11 +89,11 @@ def smoothed(state: Arrays, rows: NDArray[np.int64], readings: Floats64) -> Floa
     last = state["last"][rows]
     pushed = np.concatenate([last[..., 1:], means[..., None]], axis=-1)
     state["last"][rows] = np.where(known[:, :, None], pushed, last)
-    found: NDArray[np.float64] = means
+    found: Floats64 = means
     return found
 
 
-def follow(state: Arrays, rows: NDArray[np.int64], means: Floats64, gain: Floats64) -> None:
+def follow(state: Arrays, rows: Ints, means: Floats64, gain: Floats64) -> None:
     """Move the baselines towards smoothed readings (n_rows, n_channels) by a share, gain of the
     same shape.
 
@@ -111,7 +108,7 @@ def follow(state: Arrays, rows: NDArray[np.int64], means: Floats64, gain: Floats
     state["delayed"][rows] = np.concatenate([delayed, usual[..., None]], axis=-1)
 
 
-def settle(state: Arrays, rows: NDArray[np.int64], level: Floats64 | None = None) -> None:
+def settle(state: Arrays, rows: Ints, level: Floats64 | None = None) -> None:
     """Set the delayed baselines to where the baseline is now, or both to a level (n_rows,
     n_channels).
 
@@ -125,7 +122,7 @@ def settle(state: Arrays, rows: NDArray[np.int64], level: Floats64 | None = None
     state["delayed"][rows] = state["usual"][rows][..., None]
 
 
-def commission(state: Arrays, rows: NDArray[np.int64], readings: Floats64, rule: Baseline) -> None:
+def commission(state: Arrays, rows: Ints, readings: Floats64, rule: Baseline) -> None:
     """Scales, baselines and the spread around them from the readings of units (n_rows, n_readings,
     n_channels).
 
@@ -154,11 +151,7 @@ def commission(state: Arrays, rows: NDArray[np.int64], readings: Floats64, rule:
 
 
 def _first_deviations(
-    state: Arrays,
-    rows: NDArray[np.int64],
-    readings: Floats64,
-    rule: Baseline,
-    n_before: NDArray[np.int64],
+    state: Arrays, rows: Ints, readings: Floats64, rule: Baseline, n_before: Ints
 ) -> Floats64:
     """Distances (n_rows, n_channels) from the delayed baseline; early readings move the baseline
     more.
@@ -175,7 +168,7 @@ def _first_deviations(
     return away
 
 
-def deviations(state: Arrays, rows: NDArray[np.int64], means: Floats64) -> Floats64:
+def deviations(state: Arrays, rows: Ints, means: Floats64) -> Floats64:
     """Distance (n_rows, n_channels) from the delayed baseline, in spreads.
 
     >>> state = no_baseline(1, 1, Baseline())
@@ -186,7 +179,7 @@ def deviations(state: Arrays, rows: NDArray[np.int64], means: Floats64) -> Float
     return away
 
 
-def expected_value(state: Arrays, rows: NDArray[np.int64]) -> Floats64:
+def expected_value(state: Arrays, rows: Ints) -> Floats64:
     """Where the delayed baseline says that readings (n_rows, n_channels) are, in their own unit.
 
     >>> expected_value(no_baseline(1, 1, Baseline()), np.array([0])).tolist()
@@ -196,7 +189,7 @@ def expected_value(state: Arrays, rows: NDArray[np.int64]) -> Floats64:
     return value
 
 
-def roughness(readings: Floats64) -> NDArray[np.float64]:
+def roughness(readings: Floats64) -> Floats64:
     """Half the mean squared step over the variance, by channel: near 1 for noise, near 0 for what
     moves slowly.
 

@@ -16,10 +16,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from tsad_tasks.base.arrays import Flags, Floats64, Ints
 from tsad_tasks.base.errors import BadInput
 from tsad_tasks.model.reliability import ReliabilityCurve, reliability_curve
 
-Flags = NDArray[np.bool_]
 Floats = NDArray[np.floating[Any]]
 DAY_S = 86400
 
@@ -28,7 +28,7 @@ def _share(part: float, whole: float) -> float:
     return part / whole if whole else math.nan
 
 
-def runs(flags: Flags) -> NDArray[np.int64]:
+def runs(flags: Flags) -> Ints:
     """First step and end (not included) of each run of true values, (n_runs, 2), ascending.
 
     >>> runs(np.array([True, True, False, True])).tolist()
@@ -165,9 +165,9 @@ class RocCurve:
     n_unknown : steps left out for want of a score
     """
 
-    false_positive_share: NDArray[np.float64]
-    true_positive_share: NDArray[np.float64]
-    thresholds: NDArray[np.float64]
+    false_positive_share: Floats64
+    true_positive_share: Floats64
+    thresholds: Floats64
     auc: float
     n_unknown: int
 
@@ -190,9 +190,9 @@ class PrCurve:
     Source: Davis and Goadrich, 2006 (why no linear interpolation).
     """
 
-    precision: NDArray[np.float64]
-    recall: NDArray[np.float64]
-    thresholds: NDArray[np.float64]
+    precision: Floats64
+    recall: Floats64
+    thresholds: Floats64
     average_precision: float
     anomaly_share: float
     n_unknown: int
@@ -202,9 +202,9 @@ class PrCurve:
 class _Ranked:
     """Counts of flagged steps at each distinct score, from the highest on."""
 
-    true_positive: NDArray[np.float64]
-    n_flagged: NDArray[np.float64]
-    thresholds: NDArray[np.float64]
+    true_positive: Floats64
+    n_flagged: Floats64
+    thresholds: Floats64
     n_positive: int
     n_unknown: int
 
@@ -471,7 +471,7 @@ def event_report(
     )
 
 
-def _first_inside(steps: NDArray[np.int64], spans: NDArray[np.int64]) -> NDArray[np.int64]:
+def _first_inside(steps: Ints, spans: Ints) -> Ints:
     """The first of the ascending steps inside each span, -1 where none is."""
     padded = np.append(steps, np.iinfo(np.int64).max)
     first = padded[np.searchsorted(steps, spans[:, 0])]
@@ -522,7 +522,7 @@ class Volume:
     n_unknown: int
 
 
-def buffered_labels(labels: Flags, buffer_steps: int) -> NDArray[np.float64]:
+def buffered_labels(labels: Flags, buffer_steps: int) -> Floats64:
     """Labels that fade out over half a buffer on either side of each event: sqrt(1 - distance /
     buffer), at most 1.
 
@@ -583,11 +583,7 @@ def volume_under_surface(
 
 
 def _areas(
-    labels: Flags,
-    soft: NDArray[np.float64],
-    known: Flags,
-    order: NDArray[np.int64],
-    last: NDArray[np.int64],
+    labels: Flags, soft: Floats64, known: Flags, order: Ints, last: Ints
 ) -> tuple[float, float]:
     """Areas under the range-based precision-recall and ROC curves with one buffer."""
     weight = soft[known]

@@ -10,12 +10,10 @@ refractory time, broken by an escalation). Flags themselves are `core.thresholds
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
-Arrays = dict[str, NDArray[Any]]
+from tsad_tasks.base.arrays import Arrays, Floats32, Ints
 
 # Peaks of earlier events that are remembered; at one a day that is years.
 N_PEAKS = 1000
@@ -63,9 +61,7 @@ def no_events(n_entities: int) -> Arrays:
     }
 
 
-def ranked_thresholds(
-    state: Arrays, errors: NDArray[np.float32], rule: RankRule
-) -> tuple[Arrays, NDArray[np.float32]]:
+def ranked_thresholds(state: Arrays, errors: Floats32, rule: RankRule) -> tuple[Arrays, Floats32]:
     """State after a stretch of steps, and the threshold of each step, (n_entities, n_steps).
 
     limit + penalty × ln(1 + number of closed earlier events whose peak was at least this error).
@@ -98,9 +94,7 @@ def ranked_thresholds(
     return after, np.where(np.isfinite(errors), thresholds, np.float32(rule.limit))
 
 
-def alarm_starts(
-    times_s: NDArray[np.int64], errors: NDArray[np.float32], rule: AlarmRule
-) -> list[int]:
+def alarm_starts(times_s: Ints, errors: Floats32, rule: AlarmRule) -> list[int]:
     """Positions of the flags of one entity that begin an alarm, ascending.
 
     The first one does; then each that comes more than `refractory_s` after the last alarm, or whose

@@ -10,8 +10,8 @@ from hashlib import blake2b
 from itertools import pairwise
 
 import numpy as np
-from numpy.typing import NDArray
 
+from tsad_tasks.base.arrays import Floats32, Ints
 from tsad_tasks.base.errors import BadInput
 from tsad_tasks.base.interval import unix_s
 from tsad_tasks.model.event_rule import AlarmRule, alarm_starts
@@ -61,11 +61,7 @@ class IncidentSpan:
 
 
 def incident_spans(
-    times_s: NDArray[np.int64],
-    scores: NDArray[np.float32],
-    rule: IncidentRule,
-    step_s: int,
-    errors: NDArray[np.float32] | None = None,
+    times_s: Ints, scores: Floats32, rule: IncidentRule, step_s: int, errors: Floats32 | None = None
 ) -> list[IncidentSpan]:
     """The incidents of one entity, ascending.
 
@@ -122,11 +118,7 @@ def incident_spans(
 
 
 def _alarms(
-    times_s: NDArray[np.int64],
-    errors: NDArray[np.float32] | None,
-    first: int,
-    end: int,
-    rule: IncidentRule,
+    times_s: Ints, errors: Floats32 | None, first: int, end: int, rule: IncidentRule
 ) -> list[tuple[int, int]]:
     """The chain itself, or a part for each alarm in it."""
     if not rule.refractory_s:
@@ -138,9 +130,7 @@ def _alarms(
     return list(pairwise([*starts, end]))
 
 
-def connected_range(
-    times_s: NDArray[np.int64], start_s: int, end_s: int, merge_gap_s: int
-) -> tuple[int, int]:
+def connected_range(times_s: Ints, start_s: int, end_s: int, merge_gap_s: int) -> tuple[int, int]:
     """Times of the first and last flag that hang together with anything in `[start_s, end_s)`.
 
     A flag inside may appear or go, so chains that come within the gap of the range count as well.
@@ -160,7 +150,7 @@ def connected_range(
     return first, _reach(times_s, end_s, merge_gap_s)
 
 
-def _reach(times_s: NDArray[np.int64], from_s: int, merge_gap_s: int) -> int:
+def _reach(times_s: Ints, from_s: int, merge_gap_s: int) -> int:
     """The last of the ascending times that is linked to `from_s` by gaps of at most
     `merge_gap_s`.
     """

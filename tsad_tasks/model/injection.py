@@ -11,8 +11,8 @@ from dataclasses import dataclass
 from typing import Literal, get_args
 
 import numpy as np
-from numpy.typing import NDArray
 
+from tsad_tasks.base.arrays import Floats64
 from tsad_tasks.base.errors import BadInput
 
 Kind = Literal["point", "contextual", "collective"]
@@ -86,7 +86,7 @@ def _length(kind: Kind, rng: np.random.Generator) -> int:
 
 
 def inject(
-    values: NDArray[np.float64],
+    values: Floats64,
     kind: Kind,
     *,
     at: int,
@@ -95,7 +95,7 @@ def inject(
     rng: np.random.Generator,
     length: int | None = None,
     daily_steps: int = 1440,
-) -> NDArray[np.float64]:
+) -> Floats64:
     """A copy of the readings with one anomaly.
 
     point: a spike of 4 to 10 spreads, up or down. contextual: the values of half a day away, each
@@ -158,13 +158,13 @@ def _either(rng: np.random.Generator) -> float:
 
 
 def inject_all(
-    values: NDArray[np.float64],
+    values: Floats64,
     plan: Sequence[Injection],
     *,
     spread: Sequence[float],
     rng: np.random.Generator,
     daily_steps: int = 1440,
-) -> NDArray[np.float64]:
+) -> Floats64:
     """A copy of the readings with all anomalies of a plan.
 
     Parameters

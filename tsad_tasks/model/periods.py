@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
+from tsad_tasks.base.arrays import Floats64
 from tsad_tasks.base.errors import BadInput
 
 # A period repeats at least so often in the series, and the series agrees with itself one period
@@ -48,7 +49,7 @@ def dominant_period(values: NDArray[np.floating], max_steps: int) -> int | None:
     return _strongest_lag(np.mean(found, axis=0))
 
 
-def autocorrelation(values: NDArray[np.floating], max_lag: int) -> NDArray[np.float64]:
+def autocorrelation(values: NDArray[np.floating], max_lag: int) -> Floats64:
     """How well a series without its trend agrees with itself some steps later, (max_lag + 1,), from
     -1 to 1.
 
@@ -77,15 +78,13 @@ def autocorrelation(values: NDArray[np.floating], max_lag: int) -> NDArray[np.fl
     return np.asarray(np.clip(found, -1, 1))
 
 
-def _lagged(
-    first: NDArray[np.float64], second: NDArray[np.float64], length: int
-) -> NDArray[np.float64]:
+def _lagged(first: Floats64, second: Floats64, length: int) -> Floats64:
     """Sums over steps of `first` times `second` some steps later."""
     spectrum = np.conj(np.fft.rfft(first, length)) * np.fft.rfft(second, length)
     return np.fft.irfft(spectrum, length)
 
 
-def varies(values: NDArray[np.float64]) -> bool:
+def varies(values: Floats64) -> bool:
     """Whether a series has three known values, and not all alike.
 
     >>> varies(np.array([1.0, np.nan, 1.0, 1.0])), varies(np.array([1.0, 2.0, 1.0]))
@@ -95,7 +94,7 @@ def varies(values: NDArray[np.float64]) -> bool:
     return known.size > 2 and bool(np.ptp(known) > 0)
 
 
-def _without_trend(values: NDArray[np.float64]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+def _without_trend(values: Floats64) -> tuple[Floats64, Floats64]:
     """Deviations from a straight line, cut off where far out and 0 where unknown; and 1 where
     known.
     """
@@ -116,7 +115,7 @@ def _without_trend(values: NDArray[np.float64]) -> tuple[NDArray[np.float64], ND
     return np.where(np.abs(cut) > tiny, cut, 0.0), known.astype(np.float64)
 
 
-def _strongest_lag(correlation: NDArray[np.float64]) -> int | None:
+def _strongest_lag(correlation: Floats64) -> int | None:
     """The strongest peak after the correlation has dipped once, or a whole fraction of it that is
     nearly as strong.
     """

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from tsad_tasks.base.arrays import Flags, Floats64, Ints
 from tsad_tasks.base.errors import BadInput
 
 
@@ -21,9 +22,9 @@ class ReliabilityCurve:
     n_events : (n_bins,)
     """
 
-    said: NDArray[np.float64]
-    happened: NDArray[np.float64]
-    n_events: NDArray[np.int64]
+    said: Floats64
+    happened: Floats64
+    n_events: Ints
 
     @property
     def error(self) -> float:
@@ -39,7 +40,7 @@ class ReliabilityCurve:
 
 
 def reliability_curve(
-    probabilities: NDArray[np.floating], happened: NDArray[np.bool_], n_bins: int = 10
+    probabilities: NDArray[np.floating], happened: Flags, n_bins: int = 10
 ) -> ReliabilityCurve:
     """How often events happened, by the probability that was given.
 
@@ -72,9 +73,7 @@ def reliability_curve(
     return ReliabilityCurve(mean, share, n_events[used].astype(np.int64))
 
 
-def anomaly_probability(
-    surprises: NDArray[np.floating], anomaly_share: float
-) -> NDArray[np.float64]:
+def anomaly_probability(surprises: NDArray[np.floating], anomaly_share: float) -> Floats64:
     """Probability that a reading is an anomaly, from its surprise in nats and the share of
     anomalies.
 

@@ -11,6 +11,7 @@ from hashlib import blake2b
 import numpy as np
 from numpy.typing import NDArray
 
+from tsad_tasks.base.arrays import Floats64, Ints
 from tsad_tasks.model.features import fit_scaler
 
 _HOUR_S, _DAY_S = 3600, 86400
@@ -57,7 +58,7 @@ def pieces(began: Sequence[tuple[int, int, int | None, float | None, float | Non
     return found[::-1]
 
 
-def convert(values: NDArray[np.float64], parts: Sequence[Piece], start_s: int, step_s: int) -> None:
+def convert(values: Floats64, parts: Sequence[Piece], start_s: int, step_s: int) -> None:
     """Changes the values (n_steps,) of one channel, whose first step is at `start_s`, in place.
 
     >>> speed = np.array([1.0, 1.0, 1.0])
@@ -74,7 +75,7 @@ def convert(values: NDArray[np.float64], parts: Sequence[Piece], start_s: int, s
         values[usable:end] = values[usable:end] * part.scale + part.offset
 
 
-def salts(parts: Sequence[Piece], hours_s: NDArray[np.int64]) -> NDArray[np.uint64]:
+def salts(parts: Sequence[Piece], hours_s: Ints) -> NDArray[np.uint64]:
     """Numbers (n_hours,) that tell how each hour's values are seen: 0 where they are taken as they
     came.
 
@@ -101,7 +102,7 @@ def _salt(part: Piece, from_s: int, usable_s: int, until_s: int) -> int:
     return int.from_bytes(blake2b(content, digest_size=8).digest(), "little")
 
 
-def salted(checksums: NDArray[np.int64], salt: NDArray[np.uint64]) -> NDArray[np.int64]:
+def salted(checksums: Ints, salt: NDArray[np.uint64]) -> Ints:
     """Checksums that also tell how the values are seen; 0, which means no block, stays 0.
 
     >>> salted(np.array([0, 5]), np.array([7, 0], np.uint64)).tolist()
@@ -113,7 +114,7 @@ def salted(checksums: NDArray[np.int64], salt: NDArray[np.uint64]) -> NDArray[np
     return np.where(checksums == 0, 0, mixed.view(np.int64))
 
 
-def conversion(before: NDArray[np.float64], after: NDArray[np.float64]) -> tuple[float, float]:
+def conversion(before: Floats64, after: Floats64) -> tuple[float, float]:
     """Scale and offset that give the values of a changed sensor the median and robust spread of
     those before.
 
@@ -129,7 +130,7 @@ def conversion(before: NDArray[np.float64], after: NDArray[np.float64]) -> tuple
     return scale, old.center[0] - scale * new.center[0]
 
 
-def same_time_of_day(before_s: NDArray[np.int64], after_s: NDArray[np.int64]) -> NDArray[np.int64]:
+def same_time_of_day(before_s: Ints, after_s: Ints) -> Ints:
     """Positions in `before_s` at the times of day of `after_s`, each as often as it is there; Unix
     seconds.
 

@@ -11,8 +11,8 @@ from typing import Any
 from zoneinfo import ZoneInfo
 
 import numpy as np
-from numpy.typing import NDArray
 
+from tsad_tasks.base.arrays import Flags
 from tsad_tasks.model.features import SUNDAY, Scaler, derived_history, n_derived
 from tsad_tasks.model.tails import ChannelTails
 from tsad_tasks.model.thresholds import Calibration, ThresholdSettings
@@ -62,7 +62,7 @@ class FeatureSpec:
         """Of these the last ones, which say what time and day it is."""
         return 2 * len(self.cyclic) + bool(self.holidays)
 
-    def dead_inputs(self, channel: int) -> NDArray[np.bool_]:
+    def dead_inputs(self, channel: int) -> Flags:
         """Which inputs (n_inputs,) are unknown while a channel is: it, and what is derived from
         it.
         """
@@ -74,7 +74,7 @@ class FeatureSpec:
         )
 
     @property
-    def channel_inputs(self) -> NDArray[np.bool_]:
+    def channel_inputs(self) -> Flags:
         """Which inputs go with each channel, (n_channels, n_inputs): its `dead_inputs`."""
         return np.stack([self.dead_inputs(channel) for channel in range(len(self.channels))])
 

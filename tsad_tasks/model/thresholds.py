@@ -18,6 +18,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from tsad_tasks.base.arrays import Arrays, Flags, Floats32, Floats64, Ints
 from tsad_tasks.base.errors import BadInput
 from tsad_tasks.model.event_rule import RankRule, no_events, ranked_thresholds
 from tsad_tasks.model.hysteresis import HysteresisRule, hysteresis_thresholds, no_alarm
@@ -181,8 +182,8 @@ class Limits:
     starts : (n_entities,), where their folding thresholds begin.
     """
 
-    limit: NDArray[np.float64]
-    collective_limit: NDArray[np.float64]
+    limit: Floats64
+    collective_limit: Floats64
     starts: tuple[FoldStart, ...]
 
     @classmethod
@@ -194,10 +195,7 @@ class Limits:
 
 
 def calibrate(
-    errors: NDArray[np.float32],
-    *,
-    settings: ThresholdSettings,
-    labels: NDArray[np.bool_] | None = None,
+    errors: Floats32, *, settings: ThresholdSettings, labels: Flags | None = None
 ) -> Calibration:
     """Limits from errors of normal readings.
 
@@ -251,15 +249,15 @@ def calibrate(
     return Calibration(mean, std, limit, *collective, n_errors=int(kept.size))
 
 
-def _mean_std(errors: NDArray[np.float64], settings: ThresholdSettings) -> float:
+def _mean_std(errors: Floats64, settings: ThresholdSettings) -> float:
     return float(errors.mean() + settings.k * errors.std())
 
 
-def _percentile(errors: NDArray[np.float64], settings: ThresholdSettings) -> float:
+def _percentile(errors: Floats64, settings: ThresholdSettings) -> float:
     return float(np.percentile(errors, settings.percentile))
 
 
-def conformal_limit(errors: NDArray[np.float64], settings: ThresholdSettings) -> float:
+def conformal_limit(errors: Floats64, settings: ThresholdSettings) -> float:
     """The conformal quantile: a further error is above it with probability at most 1 − percentile /
     100.
 
@@ -296,9 +294,7 @@ def conformal_limit(errors: NDArray[np.float64], settings: ThresholdSettings) ->
     return float(np.partition(errors, rank - 1)[rank - 1])
 
 
-def conformal_p_values(
-    errors: NDArray[np.float32], calibration_errors: NDArray[np.float32]
-) -> NDArray[np.float64]:
+def conformal_p_values(errors: Floats32, calibration_errors: Floats32) -> Floats64:
     """(1 + how many calibration errors are at least as large) / (1 + how many there are); NaN for
     unknown errors.
 
@@ -315,7 +311,7 @@ def conformal_p_values(
     return np.where(np.isfinite(errors), (1 + n_above) / (1 + known.size), np.nan)
 
 
-def f1_best_limit(errors: NDArray[np.float32], labels: NDArray[np.bool_]) -> float:
+def f1_best_limit(errors: Floats32, labels: Flags) -> float:
     """The limit at which flags of single steps agree best with the labels (F1); of several the
     highest.
 
@@ -348,7 +344,7 @@ def f1_best_limit(errors: NDArray[np.float32], labels: NDArray[np.bool_]) -> flo
     return float((descending[best] + below) / 2)
 
 
-def _rule_limit(_errors: NDArray[np.float64], settings: ThresholdSettings) -> float:
+def _rule_limit(_errors: Floats64, settings: ThresholdSettings) -> float:
     return settings.folding_rule.limit
 
 
@@ -366,7 +362,7 @@ _LIMITS = {
 KINDS = (*_LIMITS, "f1_best")
 
 
-def _trimmed(errors: NDArray[np.float64]) -> NDArray[np.float64]:
+def _trimmed(errors: Floats64) -> Floats64:
     p5, median, p95 = np.percentile(errors, [5, 50, 95]).tolist()
     return errors[errors <= median + TRIM * (p95 - p5)] if p95 > p5 else errors
 
@@ -381,11 +377,11 @@ def stored_limit(limit: float) -> float:
 
 
 def threshold_series(
-    errors: NDArray[np.float32],
+    errors: Floats32,
     calibration: Calibration | Limits,
     settings: ThresholdSettings,
     first_step: int = 0,
-) -> NDArray[np.float32]:
+) -> Floats32:
     """The threshold of each step from `first_step` on, (..., n_steps - first_step); earlier ones
     are looked back at.
 
@@ -432,7 +428,7 @@ def threshold_series(
 
 
 def starts_after(
-    errors: NDArray[np.float32], starts: Sequence[FoldStart], settings: ThresholdSettings
+    errors: Floats32, starts: Sequence[FoldStart], settings: ThresholdSettings
 ) -> list[FoldStart]:
     """Where the folding thresholds of entities are after their errors (n_entities, n_steps), begun
     at `starts`.
@@ -458,8 +454,8 @@ def starts_after(
 
 
 def _folded(
-    errors: NDArray[np.float32], starts: Sequence[FoldStart], settings: ThresholdSettings
-) -> tuple[dict[str, NDArray[Any]], NDArray[np.float32]]:
+    errors: Floats32, starts: Sequence[FoldStart], settings: ThresholdSettings
+) -> tuple[Arrays, Floats32]:
     """State after errors (..., n_steps), and thresholds of their shape; one start is that of
     all.
     """
@@ -472,7 +468,7 @@ def _folded(
     return after, found.reshape(errors.shape)
 
 
-def _begun(state: dict[str, NDArray[Any]], starts: Sequence[FoldStart]) -> dict[str, NDArray[Any]]:
+def _begun(state: Arrays, starts: Sequence[FoldStart]) -> Arrays:
     """An empty state with what `starts` know."""
     for i, start in enumerate(starts):
         for name, value in start.items():
@@ -485,11 +481,8 @@ def _begun(state: dict[str, NDArray[Any]], starts: Sequence[FoldStart]) -> dict[
 
 
 def _rolling_percentiles(
-    errors: NDArray[np.float32],
-    limit: NDArray[np.float32],
-    settings: ThresholdSettings,
-    first_step: int,
-) -> NDArray[np.float32]:
+    errors: Floats32, limit: Floats32, settings: ThresholdSettings, first_step: int
+) -> Floats32:
     """Order statistics of errors that occurred, so nothing is rounded."""
     n_steps, width = errors.shape[-1], settings.look_back_steps
     rows = errors.reshape(-1, n_steps)
@@ -510,7 +503,7 @@ def _rolling_percentiles(
     return found.reshape(*errors.shape[:-1], n_steps - first_step)
 
 
-def _sum_before(counts: NDArray[Any], n_before: int, first_step: int = 0) -> NDArray[np.int64]:
+def _sum_before(counts: NDArray[Any], n_before: int, first_step: int = 0) -> Ints:
     """The sum of the `n_before` numbers before each step from `first_step` on; exact, as wrapping
     differences are.
     """
@@ -524,8 +517,8 @@ def _sum_before(counts: NDArray[Any], n_before: int, first_step: int = 0) -> NDA
 
 
 def collective_series(
-    errors: NDArray[np.float32], calibration: Calibration | Limits, settings: ThresholdSettings
-) -> NDArray[np.float32]:
+    errors: Floats32, calibration: Calibration | Limits, settings: ThresholdSettings
+) -> Floats32:
     """The mean of the last `collective_width` errors, each counting at most twice the limit.
 
     NaN where one of them is unknown, and everywhere when `collective_width` is 0. History:
@@ -544,9 +537,7 @@ def collective_series(
     return _moving_average(errors, calibration.limit, settings.collective_width)
 
 
-def lasting_errors(
-    errors: NDArray[np.float32], moving_average: NDArray[np.float32]
-) -> NDArray[np.float32]:
+def lasting_errors(errors: Floats32, moving_average: Floats32) -> Floats32:
     """The lower of error and moving average, which the collective limit is for; NaN where one is
     unknown.
 
@@ -559,9 +550,7 @@ def lasting_errors(
     return np.minimum(moving_average, errors)
 
 
-def _moving_average(
-    errors: NDArray[np.float32], limit: float | NDArray[np.float64], width: int
-) -> NDArray[np.float32]:
+def _moving_average(errors: Floats32, limit: float | Floats64, width: int) -> Floats32:
     if width == 0:
         return np.full(errors.shape, np.nan, np.float32)
     known = np.isfinite(errors)
@@ -573,7 +562,7 @@ def _moving_average(
     return np.where(count == width, average, np.nan).astype(np.float32)
 
 
-def flag(scores: NDArray[np.float32], threshold: float = 0.0) -> NDArray[np.bool_]:
+def flag(scores: Floats32, threshold: float = 0.0) -> Flags:
     """Whether a score is over the threshold; unknown is not. The only place where scores are
     compared.
 
@@ -583,7 +572,7 @@ def flag(scores: NDArray[np.float32], threshold: float = 0.0) -> NDArray[np.bool
     return np.asarray(scores, np.float32) > np.float32(threshold)
 
 
-def severities(scores: NDArray[np.float32]) -> NDArray[np.int8]:
+def severities(scores: Floats32) -> NDArray[np.int8]:
     """0 no anomaly, 1 LOW above 0, 2 MEDIUM above 0.5, 3 HIGH above 1; unknown is 0.
 
     Source: document D.
@@ -596,9 +585,7 @@ def severities(scores: NDArray[np.float32]) -> NDArray[np.int8]:
     return sum(over, np.zeros(np.shape(scores), np.int8))
 
 
-def anomaly_scores(
-    errors: NDArray[np.float32], thresholds: NDArray[np.float32]
-) -> NDArray[np.float32]:
+def anomaly_scores(errors: Floats32, thresholds: Floats32) -> Floats32:
     """(error − threshold) / threshold; NaN where the error is not finite; above 0 exactly where
     error > threshold.
 
@@ -620,11 +607,11 @@ def anomaly_scores(
 
 
 def combined_scores(
-    errors: NDArray[np.float32],
-    thresholds: NDArray[np.float32],
-    moving_average: NDArray[np.float32],
-    collective_limit: float | NDArray[np.float64],
-) -> tuple[NDArray[np.float32], NDArray[np.bool_]]:
+    errors: Floats32,
+    thresholds: Floats32,
+    moving_average: Floats32,
+    collective_limit: float | Floats64,
+) -> tuple[Floats32, Flags]:
     """The higher of point and collective score, and where the collective one decided a flag.
 
     For the collective score `lasting_errors` are compared with the limit.

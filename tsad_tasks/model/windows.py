@@ -12,6 +12,7 @@ from typing import TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
+from tsad_tasks.base.arrays import Flags, Floats32, Ints
 from tsad_tasks.base.errors import BadInput
 
 SCORED, MISSING, INCOMPLETE, OFF, STARTUP, RUNNING_UNKNOWN, NOT_FINITE, PENDING, BEFORE_HISTORY = (
@@ -35,15 +36,15 @@ class WindowIndex:
         `tsad.reason` of every step: 0 where a window ends that can be scored.
     """
 
-    ends: NDArray[np.int64]
-    live: NDArray[np.bool_]
+    ends: Ints
+    live: Flags
     reasons: NDArray[np.int16]
 
 
 def window_index(
-    present: NDArray[np.bool_],
+    present: Flags,
     running: NDArray[np.int8],
-    context_ok: NDArray[np.bool_],
+    context_ok: Flags,
     *,
     width: int,
     min_coverage: float,
@@ -91,13 +92,8 @@ def window_index(
 
 
 def window_reasons(
-    present: NDArray[np.bool_],
-    running: NDArray[np.int8],
-    context_ok: NDArray[np.bool_],
-    *,
-    width: int,
-    min_coverage: float,
-) -> tuple[NDArray[np.bool_], NDArray[np.int16]]:
+    present: Flags, running: NDArray[np.int8], context_ok: Flags, *, width: int, min_coverage: float
+) -> tuple[Flags, NDArray[np.int16]]:
     """For the window that ends at each step: which channels are live in it, and why it cannot be
     scored (0: it can).
 
@@ -136,14 +132,14 @@ def window_reasons(
     return live, reasons.astype(np.int16)
 
 
-def _all_of_last(present: NDArray[np.bool_], width: int) -> NDArray[np.bool_]:
+def _all_of_last(present: Flags, width: int) -> Flags:
     """Whether all of the last `width` steps are true; false where there are fewer steps."""
     steps = np.arange(present.shape[-2], dtype=np.int64)[:, None]
     last_gap = np.maximum.accumulate(np.where(present, np.int64(-1), steps), axis=-2)
     return steps - last_gap >= width
 
 
-def gather(inputs: NDArray[Number], ends: NDArray[np.int64], width: int) -> NDArray[Number]:
+def gather(inputs: NDArray[Number], ends: Ints, width: int) -> NDArray[Number]:
     """The windows that end at `ends`, copied out: the only place where windows exist as values.
 
     Parameters
@@ -177,9 +173,7 @@ def batches(n: int, size: int) -> Iterator[slice]:
         yield slice(start, min(start + size, n))
 
 
-def window_errors(
-    channel_errors: NDArray[np.float32], live: NDArray[np.bool_]
-) -> NDArray[np.float32]:
+def window_errors(channel_errors: Floats32, live: Flags) -> Floats32:
     """The error of each window: the mean over its live channels; NaN where none is live.
 
     Channels are added one after the other in double precision, so that an error does not depend on

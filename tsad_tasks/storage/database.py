@@ -44,9 +44,7 @@ def warehouse_uri() -> str:
 
 
 def connection_uri(connection_id: str) -> str:
-    """URI of a source connection, from `TSAD_CONNECTION_<ID>` or `AIRFLOW_CONN_<ID>`, read anew at
-    each call.
-    """
+    """URI of a connection, read anew from `TSAD_CONNECTION_<ID>` or `AIRFLOW_CONN_<ID>`."""
     names = (f"TSAD_CONNECTION_{connection_id.upper()}", f"AIRFLOW_CONN_{connection_id.upper()}")
     uri = next((os.environ[name] for name in names if os.environ.get(name)), None)
     if uri is None:
@@ -122,7 +120,5 @@ def statement_text(path: str) -> str:
 
 @cache
 def shown_statement(name: str) -> str:
-    """The statement of `sql/shown/<name>.sql`: people are told to look further with it, and it is
-    never run from here. What begins with `$` is to be replaced.
-    """
+    """`sql/shown/<name>.sql`, for people to look further; they replace what begins with `$`."""
     return _QUERIES.with_name("shown").joinpath(f"{name}.sql").read_text(encoding="utf-8").strip()

@@ -124,9 +124,7 @@ def select_layouts(store: Store, dataset_id: int) -> list[Layout]:
 
 
 def ensure_layout(store: Store, dataset_id: int, config: DatasetConfig) -> Layout:
-    """The layout in use, grown when the configuration names new channels. Needs the dataset's row,
-    upserted.
-    """
+    """The layout in use, grown by the file's new channels. Needs the dataset's row, upserted."""
     names = list(config.channel_names)
     units = [config.source.channels[name].unit for name in names]
     n_changed = store.execute(UPSERT_CHANNELS, dataset_id=dataset_id, names=names, units=units)
@@ -157,9 +155,7 @@ def lock_champions(store: Store, dataset_id: int) -> None:
 def lock_hours(
     store: Store, dataset_id: int, hours: Sequence[datetime], *, seen: Sequence[datetime] = ()
 ) -> None:
-    """Takes the locks of (dataset, hour), ascending, until the transaction ends; shared for hours
-    only `seen`.
-    """
+    """Takes the locks of hours, ascending, until the transaction ends; shared for those `seen`."""
     store.execute(
         LOCK_HOURS,
         dataset_id=dataset_id,

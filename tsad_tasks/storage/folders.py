@@ -18,9 +18,7 @@ class Contents:
 
 
 def folders_below(place: UPath) -> dict[str, Contents]:
-    """Contents of each folder in a place, by name; folders without files are left out. One listing
-    for all.
-    """
+    """Contents of each folder in a place that has files, by name; one listing for all."""
     if not place.exists():
         return {}
     start = f"{place.path.rstrip('/')}/"
@@ -46,9 +44,7 @@ def remove_folder(folder: UPath) -> None:
 
 
 def _file_written_at(facts: Mapping[str, object]) -> datetime:
-    """The time in what a file system says of a file: local, s3 and memory each have a name of their
-    own for it.
-    """
+    """When a file was written; local, s3 and memory each have a name of their own for it."""
     found = next(
         (facts[name] for name in ("mtime", "LastModified", "created") if facts.get(name)), None
     )

@@ -1,6 +1,4 @@
-"""Brings a warehouse to the newest schema: numbered migrations in order, by Alembic, and then the views
-and functions of sql/public.
-"""
+"""Brings a warehouse to the newest schema: Alembic's migrations, then all of sql/public."""
 
 from __future__ import annotations
 

@@ -38,8 +38,7 @@ def in_order(texts: dict[str, str]) -> list[str]:
 
 
 def put_in_place(connection: Connection) -> None:
-    """Creates or replaces everything of sql/public, with comments and grants, in the transaction
-    that is open.
+    """Puts everything of sql/public in place, with its grants, in the transaction that is open.
 
     Raises
     ------

@@ -76,8 +76,7 @@ def read_blocks(
     *,
     changes: Sequence[SensorChange] | None = None,
 ) -> Blocks:
-    """Readings of [start_at, end_at) (whole hours) in the columns of `layout`, as the pipeline sees
-    them.
+    """Readings of [start_at, end_at) (whole hours) in the columns of `layout`, sensors converted.
 
     Parameters
     ----------
@@ -122,9 +121,7 @@ def read_raw_blocks(
 
 
 def _in_columns(values: NDArray[np.float64], stored: Layout, layout: Layout) -> NDArray[np.float64]:
-    """Blocks (n, steps, channels) of one layout in the columns of another, NaN where it has no such
-    channel.
-    """
+    """Blocks (n, steps, channels) of one layout in another's columns, NaN where it lacks one."""
     if stored.channel_ids == layout.channel_ids:
         return values
     wide = np.full((*values.shape[:2], len(layout.channel_ids)), np.nan)
@@ -188,9 +185,7 @@ def write_blocks(
     hours: Sequence[datetime],
     values: NDArray[np.float64],
 ) -> int:
-    """Rows changed by writing one block per (entity, hour); values (n, steps, channels). Needs the
-    hours' locks.
-    """
+    """Rows changed by a block per (entity, hour); values (n, steps, channels). Needs the locks."""
     if not len(entity_ids):
         return 0
     hours_s = np.array([unix_s(hour) for hour in hours], np.int64)

@@ -106,9 +106,7 @@ class ScoreWrite:
 
 @dataclass(frozen=True)
 class StandingIncident:
-    """An incident that counts; `memory_steps`: for how many steps its model's windows hold a
-    reading that is over.
-    """
+    """An incident that counts; `memory_steps`: how long its model's windows hold a reading."""
 
     incident_id: str
     entity_id: int
@@ -175,8 +173,7 @@ def read_digests(
     start_at: datetime,
     end_at: datetime,
 ) -> tuple[NDArray[np.bool_], NDArray[np.int64]]:
-    """Which hours of [start_at, end_at) a statement gives of a model, and their digests:
-    (n_entities, n_hours) each.
+    """Which hours a statement gives of a model, and their digests: (n_entities, n_hours) each.
 
     Parameters
     ----------
@@ -206,9 +203,7 @@ def read_score_series(
     end_at: datetime,
     n_steps: int,
 ) -> ScoreSteps:
-    """What a lineage's champions made of one entity in [start_at, end_at) (whole hours of
-    `n_steps`).
-    """
+    """What a lineage's champions made of one entity in whole hours of `n_steps`."""
     names = ("errors", "thresholds", "scores")
     rows = store.copy_out(
         READ_SCORE_SERIES,
@@ -228,9 +223,7 @@ def read_score_series(
 def write_scores(
     store: Store, rows: ScoreRows, anomalies: AnomalyRows, attributions: AttributionRows
 ) -> ScoreWrite:
-    """Replaces what the model says of these hours; unchanged content writes nothing. Needs the
-    hours' locks.
-    """
+    """Replaces what the model says of these hours, where it differs. Needs the hours' locks."""
     if not len(rows.entity_ids):
         return ScoreWrite(0, 0, 0)
     ensure_partitions(store, "score_block", rows.hours_s)
@@ -308,9 +301,7 @@ def write_unscored_hours(
     status: Sequence[str | None],
     detail: str,
 ) -> int:
-    """Marks hours (element by element) that no model scored; a status of None takes the mark
-    back.
-    """
+    """Marks hours (element by element) that no model scored; None as status unmarks."""
     if not len(entity_ids):
         return 0
     marks = {

@@ -1,8 +1,11 @@
-"""The warehouse over one connection: transactions, and the statements of sql/queries in one typed way.
+"""The warehouse over one connection: transactions, and the statements of sql/queries, typed.
 
-A query is declared once, beside what one row of it is, in the room that asks it:
+A query is declared once, beside what one row of it is, in the `queries.py` of the room that asks:
+
+    class Champion(NamedTuple): ...
 
     SELECT_CHAMPIONS = Query("scoring/select_champions", Champion)
+    SELECT_LATEST_HOUR = Query.or_null("scoring/select_latest_hour", datetime)
 
 and is asked with its parameters by keyword: `store.rows(SELECT_CHAMPIONS, dataset_id=1, ...)`.
 """
@@ -13,7 +16,7 @@ import io
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, fields, is_dataclass
-from typing import Any, Generic, TypeVar, is_typeddict
+from typing import Any, Generic, TypeVar, cast, is_typeddict
 
 from numpy.typing import NDArray
 from psycopg2 import DataError, sql
@@ -25,6 +28,7 @@ from tsad_tasks.storage import copy_binary as binary
 from tsad_tasks.storage.database import connect, statement_text
 
 Row = TypeVar("Row", covariant=True)
+Value = TypeVar("Value")
 
 
 @dataclass(frozen=True)
@@ -45,12 +49,17 @@ class Query(Statement, Generic[Row]):
 
     Parameters
     ----------
-    row : a dataclass or a named tuple, whose fields are the columns in their order; a `TypedDict`
+    row : a named tuple or a dataclass, whose fields are the columns in their order; a `TypedDict`
         or `dict`, by the columns' names (for tables that people see); or, where there is one
         column, the type of its value.
     """
 
     row: type[Row]
+
+    @staticmethod
+    def or_null(path: str, value: type[Value]) -> Query[Value | None]:
+        """A query of one column, whose value may be NULL."""
+        return Query(path, cast("type[Value | None]", value))
 
 
 @dataclass(frozen=True)
@@ -163,9 +172,7 @@ class Store:
         return binary.decode(stream.getvalue(), columns)
 
     def copy_in(self, incoming: Incoming, columns: Sequence[binary.Column]) -> None:
-        """Puts rows into a temporary table, in place of those that it had; it is empty after the
-        transaction.
-        """
+        """Puts rows into a temporary table, in place of others; they go with the transaction."""
         table = sql.Identifier(incoming.table)
         with self._connection.cursor() as cursor:
             if incoming not in self._incoming:
@@ -197,5 +204,12 @@ def _as_rows(row: Any, names: Sequence[str], found: Sequence[tuple[Any, ...]]) -
 
 
 def columns(rows: Sequence[Any], row: type) -> dict[str, list[Any]]:
-    """The fields of dataclass rows as a list each, for statements that `unnest` them."""
-    return {field.name: [getattr(item, field.name) for item in rows] for field in fields(row)}
+    """The fields of rows as a list each, for statements that `unnest` them.
+
+    >>> from collections import namedtuple
+    >>> Entity = namedtuple("Entity", "entity_id name")
+    >>> columns([Entity(1, "a"), Entity(2, "b")], Entity)
+    {'entity_id': [1, 2], 'name': ['a', 'b']}
+    """
+    names: Sequence[str] = getattr(row, "_fields", ()) or [one.name for one in fields(row)]
+    return {name: [getattr(item, name) for item in rows] for name in names}

@@ -1,6 +1,4 @@
-"""Dataset files to start from, one per document: features, detector, threshold and training, for a
-table of yours.
-"""
+"""Dataset files to start from, one per document, for a table of yours."""
 
 from __future__ import annotations
 

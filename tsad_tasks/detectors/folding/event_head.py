@@ -5,25 +5,24 @@ one more member.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Annotated, Any, Self
+from typing import Annotated, Any
 
 from pydantic import BeforeValidator, Field, field_validator
 
+from tsad_tasks.base.arrays import Arrays, Floats32, Floats64, Ints
 from tsad_tasks.base.lazy import np
 from tsad_tasks.base.settings import wrong
-from tsad_tasks.detectors.base import Budget, Detector, Floats, Reconstruction, TrainingSet
+from tsad_tasks.detectors.base import Budget, Detector, Reconstruction, TrainingSet
 from tsad_tasks.detectors.folding.fold import Series, State
-from tsad_tasks.detectors.folding.series_fold import Arrays, FoldSettings, Rows, Units
+from tsad_tasks.detectors.folding.series_fold import FoldSettings, Units
 from tsad_tasks.detectors.folding.surprise import SurpriseDetector, robust_scale
 from tsad_tasks.detectors.registry import (
     MemberSettings,
     build_detector,
     detector_from_files,
+    files_after,
     register,
 )
-
-if TYPE_CHECKING:
-    from numpy.typing import NDArray
 
 _MEMBER_FILE = "member_"
 _CLIP = 10.0
@@ -129,7 +128,7 @@ class EventHead(SurpriseDetector):
                 self._network = network
         super().fit_series(entities, series, seed=seed)
 
-    def join_series(self, entities: Sequence[str], series: Series) -> Floats:
+    def join_series(self, entities: Sequence[str], series: Series) -> Floats32:
         if not self.member:
             return super().join_series(entities, series)
         units = self._units(self._fresh(len(entities)))
@@ -154,7 +153,7 @@ class EventHead(SurpriseDetector):
         """What `advance` gives, of a series that has the member's errors."""
         return super().advance(state, extended)
 
-    def _by_unit(self, series: Series) -> tuple[NDArray[np.float64], Rows]:
+    def _by_unit(self, series: Series) -> tuple[Floats64, Ints]:
         if not self.member:
             return super()._by_unit(series)
         parts = (series.values[:, :, : self.n_channels], series.values[:, :, self.n_channels :])
@@ -189,13 +188,10 @@ class EventHead(SurpriseDetector):
         of_member = self._network.to_files() if self._network else {}
         return files | {f"{_MEMBER_FILE}{name}": content for name, content in of_member.items()}
 
-    @classmethod
-    def from_files(cls, files: Mapping[str, bytes]) -> Self:
-        detector = super().from_files(files)
-        start = _MEMBER_FILE
-        of_member = {name[len(start) :]: files[name] for name in files if name.startswith(start)}
-        detector._network = detector_from_files(of_member) if of_member else None
-        return detector
+    def recall(self, details: Mapping[str, Any], files: Mapping[str, bytes]) -> None:
+        super().recall(details, files)
+        of_member = files_after(_MEMBER_FILE, files)
+        self._network = detector_from_files(of_member) if of_member else None
 
 
 def _fitted_scales(series: Series) -> Arrays:
@@ -210,7 +206,7 @@ def _fitted_scales(series: Series) -> Arrays:
     return {"center": center, "scale": scale}
 
 
-def _scaled(windows: Arrays, values: NDArray[np.float64]) -> Floats:
+def _scaled(windows: Arrays, values: Floats64) -> Floats32:
     """Values (n_entities, n_steps, n_channels) in scales, within ten; NaN where unknown, or the
     entity has no scale.
     """
@@ -224,7 +220,7 @@ def _scaled(windows: Arrays, values: NDArray[np.float64]) -> Floats:
     return np.where(known, np.clip(units, -_CLIP, _CLIP), np.nan).astype(np.float32)
 
 
-def _training_set(scaled: Floats, width: int) -> TrainingSet:
+def _training_set(scaled: Floats32, width: int) -> TrainingSet:
     """Windows of all entities laid end to end; the last ones of each validate."""
     n_channels = scaled.shape[2]
     known = np.isfinite(scaled).all(axis=2)

@@ -12,15 +12,13 @@ from __future__ import annotations
 import io
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Protocol, TypeAlias
+from typing import Protocol, TypeAlias
 
+from tsad_tasks.base.arrays import Arrays, Floats32, Floats64, Ints
 from tsad_tasks.base.lazy import np
-from tsad_tasks.detectors.base import LARGEST, Detector, Floats, Reconstruction
+from tsad_tasks.detectors.base import LARGEST, Detector, Reconstruction
 
-if TYPE_CHECKING:
-    from numpy.typing import NDArray
-
-State: TypeAlias = "dict[str, NDArray[Any]]"
+State: TypeAlias = "Arrays"
 
 
 @dataclass(frozen=True)
@@ -36,8 +34,8 @@ class Series:
     step_s : int
     """
 
-    values: NDArray[np.float64]
-    local_s: NDArray[np.int64]
+    values: Floats64
+    local_s: Ints
     step_s: int
 
 
@@ -51,10 +49,10 @@ class AssetReconstruction(Reconstruction):
     deviations : (..., n_channels), in spreads; 0 for a channel that is not watched.
     """
 
-    deviations: Floats
+    deviations: Floats32
 
 
-def channel_weights(found: Reconstruction) -> Floats:
+def channel_weights(found: Reconstruction) -> Floats32:
     """By how much a channel's error counts when people ask where it came from, (..., n_channels), 0
     to 1.
 
@@ -74,7 +72,7 @@ def channel_weights(found: Reconstruction) -> Floats:
         return np.where(highest > 0, deviations / highest, np.float32(1))
 
 
-def at_ends(found: Reconstruction, ends: NDArray[np.int64]) -> Reconstruction:
+def at_ends(found: Reconstruction, ends: Ints) -> Reconstruction:
     """What was found, (n_entities, n_steps, n_channels), at positions in the steps of all entities
     laid end to end.
     """
@@ -93,12 +91,12 @@ class FoldDetector(Detector, Protocol):
         saved.
     """
 
-    training_errors: Floats
+    training_errors: Floats32
 
     def fit_series(self, entities: Sequence[str], series: Series, *, seed: int) -> None:
         """Learn fixed parameters and each entity's state at the end of the training series."""
 
-    def join_series(self, entities: Sequence[str], series: Series) -> Floats:
+    def join_series(self, entities: Sequence[str], series: Series) -> Floats32:
         """Commission further entities as `fit_series` did; what is the same for all entities stays
         as it is.
 

@@ -4,12 +4,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, ClassVar
 
+from tsad_tasks.base.arrays import Arrays, Floats64, Ints
 from tsad_tasks.base.lazy import np
-from tsad_tasks.detectors.folding.series_fold import Arrays, Found, Rows, SeriesFold, Units
+from tsad_tasks.detectors.folding.series_fold import Found, SeriesFold, Units
 
 if TYPE_CHECKING:
-    from numpy.typing import NDArray
-
     from tsad_tasks.model.surprise_fusion import Fusion
 
 
@@ -27,7 +26,7 @@ class SurpriseDetector(SeriesFold):
     def empty(self, n_units: int) -> Units:
         return self.fusion.empty(n_units) | unscaled(n_units)
 
-    def commission(self, units: Units, unit: int, readings: NDArray[np.float64]) -> None:
+    def commission(self, units: Units, unit: int, readings: Floats64) -> None:
         from tsad_tasks.model.novelty import block_lengths
         from tsad_tasks.model.surprise_families import units_of
 
@@ -39,9 +38,7 @@ class SurpriseDetector(SeriesFold):
             units["novelty"]["low"][unit], units["novelty"]["high"][unit] = known
             units["novelty"]["length"][unit] = block_lengths(len(readings))
 
-    def step(
-        self, units: Units, rows: Rows, readings: NDArray[np.float64], half_hour: Rows
-    ) -> Found:
+    def step(self, units: Units, rows: Ints, readings: Floats64, half_hour: Ints) -> Found:
         from tsad_tasks.model.surprise_families import Now, units_of
         from tsad_tasks.model.surprise_fusion import expected_level
 
@@ -72,7 +69,7 @@ def unscaled(n_units: int) -> Units:
     return {"scaling": {"center": np.zeros(n_units), "scale": np.zeros(n_units)}}
 
 
-def robust_scale(readings: NDArray[np.float64]) -> tuple[float, float]:
+def robust_scale(readings: Floats64) -> tuple[float, float]:
     """Median, and interquartile range as a standard deviation, or the standard deviation; 0 for
     constant readings.
 
@@ -84,9 +81,7 @@ def robust_scale(readings: NDArray[np.float64]) -> tuple[float, float]:
     return center, spread if readings.max() > readings.min() else 0.0
 
 
-def scales_now(
-    scaling: Arrays, rows: Rows, readings: NDArray[np.float64]
-) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+def scales_now(scaling: Arrays, rows: Ints, readings: Floats64) -> tuple[Floats64, Floats64]:
     """Centres and scales (n_rows,), those above 0. A channel that was constant while commissioning
     gets its first departure as scale.
     """

@@ -7,8 +7,8 @@ from __future__ import annotations
 import numpy as np
 import onnxruntime
 
+from tsad_tasks.base.arrays import Floats32
 from tsad_tasks.base.errors import BundleError
-from tsad_tasks.detectors.base import Floats
 from tsad_tasks.model.windows import batches
 
 BATCH_SIZE = 256
@@ -39,7 +39,7 @@ class OnnxSession:
         self._input_name = self._session.get_inputs()[0].name
         self._output_names = [output.name for output in self._session.get_outputs()]
 
-    def run(self, windows: Floats, output: int = 0) -> Floats:
+    def run(self, windows: Floats32, output: int = 0) -> Floats32:
         """One of the graph's outputs for windows of shape (n_windows, width, n_inputs), finite
         values only.
         """

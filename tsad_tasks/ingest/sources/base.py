@@ -1,5 +1,4 @@
-"""What a source of readings is: one file of this folder each, registered under the name that a
-dataset file says as `source.kind`.
+"""What a source is: a file of this folder each, under the name that `source.kind` says.
 
 A source knows the dataset's file and the URI of its connection, and nothing of the warehouse. Such
 a file imports nothing slow at its top, since all of them are imported when a dataset file is read.
@@ -169,9 +168,7 @@ class Source(Protocol):
         ...
 
     def count_hours(self, start_us: int, end_us: int) -> dict[int, HourCount]:
-        """What the source holds now, by hour (microseconds since 1970); hours without rows are
-        absent.
-        """
+        """Rows of the source by hour (microseconds since 1970), of hours that have any."""
         import numpy as np
 
         hours_us = self.read(start_us, end_us).times_us // HOUR_US * HOUR_US

@@ -128,9 +128,7 @@ class PostgresSource(Source):
             return int(cast("tuple[Any]", cursor.fetchone())[0])
 
     def count_hours(self, start_us: int, end_us: int) -> dict[int, HourCount]:
-        """What the source holds now, by hour (microseconds since 1970); hours without rows are
-        absent.
-        """
+        """Rows of the source by hour (microseconds since 1970), of hours that have any."""
         from tsad_tasks.ingest.sources.postgres_tables.rows import hour_counts
         from tsad_tasks.ingest.sources.postgres_tables.statements import count_statement
 

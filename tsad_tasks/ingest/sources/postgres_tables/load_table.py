@@ -1,6 +1,4 @@
-"""Loads a CSV or parquet file into a source table, in pieces: a way in for sensors that have no
-database yet.
-"""
+"""Loads a CSV or parquet file into a source table: for sensors that have no database yet."""
 
 from __future__ import annotations
 

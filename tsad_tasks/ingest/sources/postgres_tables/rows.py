@@ -36,9 +36,7 @@ _HEADER_BYTES = 19
 
 
 class _Decoder:
-    """A file for COPY to write to: bytes of fixed-width rows in, columns of native numbers out,
-    piece by piece.
-    """
+    """A file for COPY to write to: fixed-width rows in, columns of native numbers out."""
 
     def __init__(self, fields: Sequence[CopyField]) -> None:
         self._fields = fields
