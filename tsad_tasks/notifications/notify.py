@@ -70,25 +70,15 @@ class Address(NamedTuple):
     address: str
 
 
-def notify(
-    store: Store,
-    config: DatasetConfig,
-    send: Send,
-    *,
-    end_at: datetime,
-    now: Callable[[], datetime] = utc_now,
-) -> dict[str, int]:
+def notify(store: Store, config: DatasetConfig, send: Send, *, end_at: datetime) -> dict[str, int]:
     """Counts of what was found to tell and of what was delivered."""
     found = enqueue(store, config, end_at=end_at)
-    return asdict(found) | notify_of_models(store, config, send, now=now)
+    return asdict(found) | notify_of_models(store, config, send)
 
 
-def notify_of_models(
-    store: Store, config: DatasetConfig, send: Send, *, now: Callable[[], datetime] = utc_now
-) -> dict[str, int]:
+def notify_of_models(store: Store, config: DatasetConfig, send: Send) -> dict[str, int]:
     """The same without a look at incidents: after a retraining or a promotion."""
-    found = enqueue_news(store, config, now=now)
-    return asdict(found) | asdict(deliver(store, config, send, now=now))
+    return asdict(enqueue_news(store, config)) | asdict(deliver(store, config, send))
 
 
 def enqueue(store: Store, config: DatasetConfig, *, end_at: datetime) -> EnqueueSummary:
@@ -127,9 +117,7 @@ def enqueue(store: Store, config: DatasetConfig, *, end_at: datetime) -> Enqueue
         return EnqueueSummary(len(changes), len(told), _insert(store, config, dataset_id, messages))
 
 
-def enqueue_news(
-    store: Store, config: DatasetConfig, *, now: Callable[[], datetime] = utc_now
-) -> NewsSummary:
+def enqueue_news(store: Store, config: DatasetConfig) -> NewsSummary:
     """Decisions on models and trainings that nobody was told of, as messages to who wants them.
 
     Told and put into the outbox in one transaction. What was decided longer ago than
@@ -139,7 +127,7 @@ def enqueue_news(
     events = sorted({event for chosen in wanted.values() for event in chosen})
     if not events:
         return NewsSummary()
-    newer_than = now() - timedelta(seconds=config.notifications.max_age_s)
+    newer_than = utc_now() - timedelta(seconds=config.notifications.max_age_s)
     with store.transaction():
         dataset_id = select_dataset(store, config.dataset).dataset_id
         lock_dataset(store, dataset_id, "alerts")

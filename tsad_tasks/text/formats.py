@@ -54,9 +54,9 @@ def n_decimals_for(spread: float | None, value: float | None = None) -> int:
     (2, 1, 0, 2)
     """
     if spread is not None and math.isfinite(spread) and spread > 0:
-        return _clip_decimals(1 - _exponent(spread))
+        return min(max(1 - _exponent(spread), 0), _MOST_DECIMALS)
     if value is not None and math.isfinite(value) and value != 0:
-        return _clip_decimals(2 - _exponent(value))
+        return min(max(2 - _exponent(value), 0), _MOST_DECIMALS)
     return 1
 
 
@@ -407,10 +407,6 @@ def joined(words: list[str]) -> str:
 
 def _exponent(value: float) -> int:
     return math.floor(math.log10(abs(value)))
-
-
-def _clip_decimals(n: int) -> int:
-    return min(max(n, 0), _MOST_DECIMALS)
 
 
 def _group(digits: str) -> str:

@@ -41,14 +41,6 @@ def limit_text(result: RuleResult) -> str:
     return f"{_SIGNS[result.declaration.better]}{figure_text(result.limit_value)}"
 
 
-def is_beyond(result: RuleResult) -> bool:
-    """Whether the value is on the wrong side of the limit, by whatever the rule is met."""
-    value, limit, better = result.value, result.limit_value, result.declaration.better
-    if value is None or limit is None or better is None:
-        return False
-    return value > limit if better is Better.LOWER else value < limit
-
-
 def doubt(result: RuleResult) -> str:
     """Why a rule is met whose value is beyond the limit; empty where it is not beyond.
 
@@ -57,10 +49,14 @@ def doubt(result: RuleResult) -> str:
     >>> doubt(RuleResult("point_share", Outcome.MET, 0.95, 0.9, low=0.86, high=0.98))
     ''
     """
-    if result.outcome is not Outcome.MET or not is_beyond(result) or not range_text(result):
+    value, limit, better = result.value, result.limit_value, result.declaration.better
+    if result.outcome is not Outcome.MET or not range_text(result):
         return ""
-    side = "above" if result.declaration.better is Better.LOWER else "below"
-    return f"not clearly {side} {figure_text(result.limit_value)}"
+    if value is None or limit is None or better is None:
+        return ""
+    is_beyond = value > limit if better is Better.LOWER else value < limit
+    side = "above" if better is Better.LOWER else "below"
+    return f"not clearly {side} {figure_text(limit)}" if is_beyond else ""
 
 
 def range_text(result: RuleResult, between: str = "–") -> str:

@@ -84,7 +84,9 @@ def shares_sentence(names: Sequence[str], shares: Sequence[float]) -> str:
         f" and {formats.counted(n_carry - _MOST_NAMED, 'other')}" if n_carry > _MOST_NAMED else ""
     )
     carried = formats.share_text(min(1.0, sum(share for share, _ in known[:n_carry])))
-    who = f"{number_word(n_carry).capitalize()} {of}"
+    words = _WORDS.split()
+    number = words[n_carry] if n_carry < len(words) else formats.count_text(n_carry)
+    who = f"{number.capitalize()} {of}"
     return f"{who} carry {carried} of the error: {listed}{more}."
 
 
@@ -117,13 +119,3 @@ def quiet_sentence(n_hours_scored: int, n_hours_expected: int, highest_ratio: fl
     return f"{text}." + (
         f" {formats.counted(missing, 'hour')} could not be scored." if missing > 0 else ""
     )
-
-
-def number_word(n: int) -> str:
-    """A count up to twelve as a word, then in figures.
-
-    >>> number_word(3), number_word(17)
-    ('three', '17')
-    """
-    words = _WORDS.split()
-    return words[n] if n < len(words) else formats.count_text(n)

@@ -10,6 +10,7 @@ from itertools import pairwise
 import numpy as np
 import numpy.typing as npt
 
+from tsad_tasks.base.arrays import Floats64
 from tsad_tasks.reporting.drawing import scales, theme
 from tsad_tasks.reporting.drawing.flow import Box
 from tsad_tasks.reporting.drawing.fonts import width_of
@@ -17,7 +18,6 @@ from tsad_tasks.reporting.drawing.series import ChannelSeries, Flags, Floats, He
 from tsad_tasks.reporting.drawing.sheet import Sheet
 from tsad_tasks.reporting.drawing.theme import Colour
 
-Seconds = npt.NDArray[np.float64]
 _COLUMN_WIDTH = 1.0
 _GAP_STEPS = 2.5
 _MOST_FIRST_FLAGS = 12
@@ -36,7 +36,7 @@ class Frame(Box):
 
     @cached_property
     def times(self) -> scales.Span:
-        """Seconds to x."""
+        """Floats64 to x."""
         return scales.Span(self.start_s, self.end_s, self.x, self.x + self.width)
 
     def values(self, limits: tuple[float, float]) -> scales.Span:
@@ -60,7 +60,7 @@ class Frame(Box):
 class Trace:
     """The points of a series that are drawn; no line leads to point i where `breaks[i]`."""
 
-    xs: Seconds
+    xs: Floats64
     kept: scales.Indices
     breaks: Flags
 
@@ -72,7 +72,7 @@ class Trace:
 
 
 def trace(
-    frame: Frame, seconds: Seconds, values: Floats, flags: Flags, strange: Floats | None = None
+    frame: Frame, seconds: Floats64, values: Floats, flags: Flags, strange: Floats | None = None
 ) -> Trace:
     """The points worth drawing: each column's extremes and worst flag; gaps stay gaps."""
     xs = frame.times.places(seconds)
@@ -166,7 +166,7 @@ def draw_nothing(sheet: Sheet, frame: Frame) -> None:
     sheet.text(x, y + 2.5, "no data in this span", theme.SMALL, "centre")
 
 
-def draw_unknown(sheet: Sheet, frame: Frame, seconds: Seconds, values: Floats) -> None:
+def draw_unknown(sheet: Sheet, frame: Frame, seconds: Floats64, values: Floats) -> None:
     """Hatches what is wide enough to see between two readings, and at both ends."""
     known = seconds[np.isfinite(values)]
     first_s, last_s = frame.start_s + frame.air_s, frame.end_s - frame.air_s
@@ -219,7 +219,7 @@ def _draw_expected(sheet: Sheet, span: scales.Span, points: Trace, channel: Chan
 
 
 def _draw_first_flags(
-    sheet: Sheet, frame: Frame, span: scales.Span, seconds: Seconds, values: Floats, flags: Flags
+    sheet: Sheet, frame: Frame, span: scales.Span, seconds: Floats64, values: Floats, flags: Flags
 ) -> None:
     """A triangle where each run of flags begins; where there are many, the longest runs'."""
     runs = sorted(scales.runs_of(flags & np.isfinite(values)), key=lambda run: run[0] - run[1])

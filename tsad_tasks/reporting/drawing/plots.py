@@ -7,8 +7,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
-import numpy.typing as npt
 
+from tsad_tasks.base.arrays import Floats64, Ints
 from tsad_tasks.reporting.drawing import theme
 from tsad_tasks.reporting.drawing.flow import Box
 from tsad_tasks.reporting.drawing.marks import LegendEntry, line_entry
@@ -146,7 +146,7 @@ def draw_upright(sheet: Sheet, axes: Axes, value: float, text: str) -> None:
     sheet.text(x + offset, axes.y + 5, text, style, side)
 
 
-def log_heights(counts: npt.NDArray[np.int64]) -> npt.NDArray[np.float64]:
+def log_heights(counts: Ints) -> Floats64:
     """Heights of counts on a logarithmic axis that begins at half a count.
 
     >>> log_heights(np.array([0, 1, 100])).round(1).tolist()

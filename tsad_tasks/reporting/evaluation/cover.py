@@ -33,9 +33,9 @@ _PART_FILLS = {
 
 
 def draw_cover(
-    sheet: Sheet,
     content: EvaluationContent,
     following: Sequence[flow.Page],
+    sheet: Sheet,
     numbers: flow.PageNumbers,
 ) -> None:
     """Draws the cover; `following` are the pages that it links to."""

@@ -8,8 +8,8 @@ from datetime import datetime, timedelta
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
+from tsad_tasks.base.arrays import Flags, Floats32, Floats64
 from tsad_tasks.base.errors import BadInput
 from tsad_tasks.base.interval import HOUR, unix_s
 from tsad_tasks.config import DatasetConfig
@@ -58,10 +58,10 @@ class Stretch:
 
     entity: str
     start_s: int
-    values: NDArray[np.float64]  # (n_steps, n_channels)
+    values: Floats64  # (n_steps, n_channels)
     # labels and ignored: bool (n_steps,); what is ignored is judged neither way
-    labels: NDArray[np.bool_]
-    ignored: NDArray[np.bool_]
+    labels: Flags
+    ignored: Flags
     events: tuple[tuple[str, int, int], ...] = ()  # kind, first step and end of each known anomaly
 
 
@@ -71,14 +71,14 @@ class Scored:
 
     stretch: Stretch
     # errors, thresholds and scores: float32 (n_steps,), NaN where unknown
-    errors: NDArray[np.float32]
-    thresholds: NDArray[np.float32]
-    scores: NDArray[np.float32]
+    errors: Floats32
+    thresholds: Floats32
+    scores: Floats32
     # flags and alarms: bool (n_steps,); alarms are the flags that the alarm policy lets through
-    flags: NDArray[np.bool_]
-    alarms: NDArray[np.bool_]
+    flags: Flags
+    alarms: Flags
     # (n_steps,) of an anomaly; None where the detector states none
-    probability: NDArray[np.float64] | None
+    probability: Floats64 | None
 
     def at_multiple(self, config: DatasetConfig, multiple: float) -> Scored:
         """What this many times the threshold would have made of the stretch."""
@@ -176,7 +176,7 @@ def scored(config: DatasetConfig, subject: Subject, stretch: Stretch) -> Scored:
     made = entity_scores(spec, [entity], errors[None])
     flags, scores = made.flags[0], made.scores[0]
     alarms = alarms_of(config, flags, scores, errors)
-    probability: NDArray[np.float64] | None = None
+    probability: Floats64 | None = None
     if hasattr(detector, "probability"):
         # From the scores that the detector gives itself, before they are combined.
         own = np.where(found.live, found.channel_errors, np.float32(0))
@@ -184,12 +184,7 @@ def scored(config: DatasetConfig, subject: Subject, stretch: Stretch) -> Scored:
     return Scored(stretch, errors, made.thresholds[0], scores, flags, alarms, probability)
 
 
-def alarms_of(
-    config: DatasetConfig,
-    flags: NDArray[np.bool_],
-    scores: NDArray[np.float32],
-    errors: NDArray[np.float32],
-) -> NDArray[np.bool_]:
+def alarms_of(config: DatasetConfig, flags: Flags, scores: Floats32, errors: Floats32) -> Flags:
     """Flags that make an incident by number and height, whatever the deviation and direction."""
     at, step_s = np.flatnonzero(flags), config.source.step_s
     rule = incident_rule(config.alarm_policy)
@@ -235,7 +230,7 @@ def injected(
     return replace(stretch, values=values, labels=marks, ignored=ignored, events=tuple(events))
 
 
-def _is_anomaly(stretch: Stretch, values: NDArray[np.float64], one: Injection, daily: int) -> bool:
+def _is_anomaly(stretch: Stretch, values: Floats64, one: Injection, daily: int) -> bool:
     """Whether anything was read there; and a contextual one moves more than days differ."""
     rows, clean = slice(one.at, one.at + one.length), stretch.values[:, one.channel]
     moved = np.abs(values[rows, one.channel] - clean[rows])

@@ -6,13 +6,7 @@ from collections import Counter
 
 import numpy as np
 
-from tsad_tasks.reporting.drawing import charts, flow, theme
-from tsad_tasks.reporting.drawing.marks import (
-    MISSING_ENTRY,
-    draw_legend,
-    ground_entry,
-    legend_block,
-)
+from tsad_tasks.reporting.drawing import charts, flow, marks, theme
 from tsad_tasks.reporting.drawing.plots import Axes, draw_axes, draw_bars
 from tsad_tasks.reporting.drawing.scales import Ticks, unix_s, value_limits, value_ticks
 from tsad_tasks.reporting.drawing.series import Floats
@@ -169,8 +163,8 @@ def _missing_block(content: ExplorationContent, width: float) -> flow.Block:
         bottom = top + len(content.channels) * row_height
         for at, text in _day_ticks(content):
             sheet.text(left + at * side, bottom + 10, text, theme.SMALL, "centre")
-        entries = [ground_entry(name, missing_shade(share)) for share, name in _SHADES]
-        draw_legend(sheet, bottom + 26, entries)
+        entries = [marks.ground_entry(name, missing_shade(share)) for share, name in _SHADES]
+        marks.draw_legend(sheet, bottom + 26, entries)
 
     return flow.Block(18 + len(content.channels) * row_height + 34, draw)
 
@@ -195,11 +189,11 @@ def series_blocks(content: ExplorationContent, width: float) -> list[flow.Block]
         "Lowest and highest reading of each stretch; the ground is tinted where an anomaly is "
         "known."
     )
-    entries = [ground_entry("known anomaly", theme.INCIDENT_GROUND), MISSING_ENTRY]
+    entries = [marks.ground_entry("known anomaly", theme.INCIDENT_GROUND), marks.MISSING_ENTRY]
     return [
         flow.finding(f"{names} of {content.series[0].entity} over the range.", width),
         flow.paragraph(text, width),
-        legend_block(entries, 20),
+        marks.legend_block(entries, 20),
         *(_series_block(content, each, width) for each in content.series),
     ]
 

@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 from upath import UPath
 
+from tsad_tasks.base.arrays import Flags, Floats64, Ints
 from tsad_tasks.base.enums import Lineage
 from tsad_tasks.base.errors import BadInput
 from tsad_tasks.base.interval import day_chunks, from_unix_s, hour_ceil, unix_s, whole_hours
@@ -24,6 +25,7 @@ from tsad_tasks.model.evaluation import runs
 from tsad_tasks.model.periods import autocorrelation, dominant_period, varies
 from tsad_tasks.reporting.drawing.document import write_whole
 from tsad_tasks.reporting.drawing.scales import thinned
+from tsad_tasks.reporting.exploration import statistics
 from tsad_tasks.reporting.exploration.content import (
     ChannelView,
     ExplorationContent,
@@ -32,12 +34,6 @@ from tsad_tasks.reporting.exploration.content import (
     TrainingPreview,
 )
 from tsad_tasks.reporting.exploration.pages import exploration_bytes
-from tsad_tasks.reporting.exploration.statistics import (
-    channel_summary,
-    correlations,
-    histogram,
-    missing_shares,
-)
 from tsad_tasks.scoring.queries import SELECT_FLAGS, SELECT_LATEST_SCORED_HOUR
 from tsad_tasks.storage.datasets import select_dataset, select_entities, select_layouts
 from tsad_tasks.storage.readings import read_blocks
@@ -63,15 +59,15 @@ class Explored:
     end_at: datetime
     step_s: int
     # Float64 (n_entities, n_steps, n_channels), NaN where nothing was read
-    values: NDArray[np.float64]
-    labelled: NDArray[np.bool_]  # bool (n_entities, n_steps)
+    values: Floats64
+    labelled: Flags  # bool (n_entities, n_steps)
     labels: tuple[LabelRange, ...]  # the same as ranges
     # Unix seconds of the champions' flags, all entities; None where nothing was scored
-    flag_times_s: NDArray[np.int64] | None
+    flag_times_s: Ints | None
     from_source: bool
 
     @property
-    def times_s(self) -> NDArray[np.int64]:
+    def times_s(self) -> Ints:
         """Unix seconds of the steps."""
         return unix_s(self.start_at) + np.arange(self.values.shape[1], dtype=np.int64) * self.step_s
 
@@ -225,7 +221,7 @@ def label_marks(
     start_at: datetime,
     n_steps: int,
     step_s: int,
-) -> NDArray[np.bool_]:
+) -> Flags:
     """bool (n_entities, n_steps), which steps lie in a label."""
     marks, start_s = np.zeros((len(names), n_steps), bool), unix_s(start_at)
     for label in labels:
@@ -256,7 +252,7 @@ def explored_content(
         steps = (found.flag_times_s - unix_s(found.start_at)) // found.step_s
         n_anomalies = np.bincount(day_of[steps], minlength=len(days)).astype(np.float64)
     # The median over entities, pair by pair, of those that know it.
-    stacked = np.stack([correlations(part) for part in found.values])
+    stacked = np.stack([statistics.correlations(part) for part in found.values])
     known = np.isfinite(stacked).any(axis=0)
     medians = np.nanmedian(np.where(known, stacked, 0.0), axis=0)
     channels = tuple(_channel_view(config, found, i) for i in range(len(config.channel_names)))
@@ -274,7 +270,7 @@ def explored_content(
         channels=channels,
         correlations=np.where(known, medians, np.nan),
         days=days,
-        missing=missing_shares(found.values, day_of),
+        missing=statistics.missing_shares(found.values, day_of),
         labels=found.labels,
         labelled_share=np.bincount(day_of, found.labelled.mean(axis=0), len(days)) / n_steps,
         n_anomalies=n_anomalies,
@@ -286,7 +282,7 @@ def explored_content(
 def _channel_view(config: DatasetConfig, found: Explored, channel: int) -> ChannelView:
     name = config.channel_names[channel]
     values, marks = found.values[:, :, channel], found.labelled
-    shown = histogram(values)
+    shown = statistics.histogram(values)
     lags = min(values.shape[1] // 2, MAX_LAG_S // found.step_s)
     unknown = np.full(lags + 1, np.nan)
     alike = np.stack([autocorrelation(row, lags) if varies(row) else unknown for row in values])
@@ -296,9 +292,9 @@ def _channel_view(config: DatasetConfig, found: Explored, channel: int) -> Chann
     return ChannelView(
         name=name,
         unit=config.source.channels[name].unit or "",
-        summary=channel_summary(values.ravel()),
+        summary=statistics.channel_summary(values.ravel()),
         histogram=shown,
-        labelled=histogram(values[marks], edges=shown.edges) if marks.any() else None,
+        labelled=statistics.histogram(values[marks], edges=shown.edges) if marks.any() else None,
         autocorrelation=np.where(n_known > 0, mean, np.nan),
         lag_s=float(found.step_s),
         period_s=None if period is None else float(period * found.step_s),

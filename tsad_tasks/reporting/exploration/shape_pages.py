@@ -7,8 +7,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 
+from tsad_tasks.base.arrays import Ints
 from tsad_tasks.reporting.drawing import flow, plots, theme
 from tsad_tasks.reporting.drawing.scales import value_ticks
 from tsad_tasks.reporting.drawing.series import Floats
@@ -52,7 +52,7 @@ class HistogramPlot:
             plots.draw_upright(sheet, axes, float(np.clip(self.marked, *limits)), "")
 
 
-def _relative(counts: NDArray[np.int64]) -> Floats:
+def _relative(counts: Ints) -> Floats:
     return counts / max(int(counts.max(initial=0)), 1)
 
 

@@ -12,7 +12,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-Float = NDArray[np.float64]
+from tsad_tasks.base.arrays import Flags, Floats64, Ints
+
 QUANTILES = (0.01, 0.25, 0.5, 0.75, 0.99)
 # A normal distribution's interquartile range in standard deviations.
 IQR_STDS = 1.349
@@ -44,7 +45,7 @@ class ChannelSummary:
         return self.n_known > 0 and self.low == self.high
 
 
-def channel_summary(values: Float) -> ChannelSummary:
+def channel_summary(values: Floats64) -> ChannelSummary:
     """One channel, (n,), in numbers.
 
     >>> found = channel_summary(np.array([1.0, 2.0, 3.0, np.nan]))
@@ -67,7 +68,7 @@ def channel_summary(values: Float) -> ChannelSummary:
     )
 
 
-def extreme(values: Float) -> NDArray[np.bool_]:
+def extreme(values: Floats64) -> Flags:
     """Whether each value, (n,), is more than ten robust deviations off the median.
 
     The spread is the interquartile range over 1.349; where that is 0, the standard deviation.
@@ -88,14 +89,14 @@ def extreme(values: Float) -> NDArray[np.bool_]:
 class Histogram:
     """Counts (n_bins,) between edges (n_bins + 1,), and how many lie below and above."""
 
-    counts: NDArray[np.int64]
-    edges: Float
+    counts: Ints
+    edges: Floats64
     n_below: int = 0
     n_above: int = 0
 
 
 def histogram(
-    values: NDArray[np.floating[Any]], *, n_bins: int = 40, edges: Float | None = None
+    values: NDArray[np.floating[Any]], *, n_bins: int = 40, edges: Floats64 | None = None
 ) -> Histogram:
     """The distribution of known values, by default of the middle 99.8 %: no spike flattens it.
 
@@ -114,7 +115,7 @@ def histogram(
     return Histogram(counts.astype(np.int64), edges, below, above)
 
 
-def distance_of_distributions(first: Float, second: Float) -> float:
+def distance_of_distributions(first: Floats64, second: Floats64) -> float:
     """The Kolmogorov–Smirnov statistic: the largest difference of two distributions, 0 to 1.
 
     Unknown values are left out; NaN where one side has none. Neighbouring readings resemble one
@@ -133,7 +134,7 @@ def distance_of_distributions(first: Float, second: Float) -> float:
     return float(np.abs(shares[0] - shares[1]).max())
 
 
-def correlations(values: Float) -> Float:
+def correlations(values: Floats64) -> Floats64:
     """Pearson correlations, (n_channels, n_channels), over the steps that both channels know.
 
     NaN where fewer than 10 steps are shared or a channel does not vary in them.
@@ -163,7 +164,7 @@ def correlations(values: Float) -> Float:
     return np.where(usable, np.clip(found, -1.0, 1.0), np.nan)
 
 
-def missing_shares(values: Float, days: NDArray[np.int64]) -> Float:
+def missing_shares(values: Floats64, days: Ints) -> Floats64:
     """Share of steps without a value, (n_channels, n_days).
 
     Parameters

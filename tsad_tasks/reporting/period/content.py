@@ -1,7 +1,4 @@
-"""Everything that a report shows, as plain values: a step reads them, the pages only draw them.
-
-Arrays of times are `datetime64` in UTC, single times are aware datetimes; NaN is an unknown number.
-"""
+"""Everything that a report shows, as plain values: a step reads them, the pages only draw them."""
 
 from __future__ import annotations
 

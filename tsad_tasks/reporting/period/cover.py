@@ -76,11 +76,8 @@ def _tiles(content: ReportContent) -> list[marks.Tile]:
     if head.n_readings >= 10**5:
         exact = formats.counted(head.n_readings, "reading")
         units = ((10**9, "G"), (10**6, "M"), (10**3, "k"))
-        readings = next(
-            f"{formats.figure_text(head.n_readings / n)} {x}"
-            for n, x in units
-            if head.n_readings >= n
-        )
+        n, letter = next(unit for unit in units if head.n_readings >= unit[0])
+        readings = f"{formats.figure_text(head.n_readings / n)} {letter}"
     incidents = "incident" if head.n_all_incidents == 1 else "incidents"
     hours = formats.counted(head.n_hours_expected, "hour")
     hours = f"{formats.count_text(head.n_hours_scored)} of {hours}"

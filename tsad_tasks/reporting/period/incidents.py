@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from tsad_tasks.base.arrays import Flags, Floats64, Ints
 from tsad_tasks.base.enums import Severity
 from tsad_tasks.base.errors import BundleError
 from tsad_tasks.base.interval import from_unix_s, hour_ceil, hour_floor, unix_s
@@ -44,8 +45,6 @@ MAX_POINTS = 3000
 MAX_BUCKETS = 90
 BUCKETS_S = (60, 120, 300, 600, 900, 1800, 3600, 7200, 10800, 21600)
 
-Float = NDArray[np.float64]
-
 
 def incident_pages(
     period: ReportPeriod, rows: Sequence[PeriodIncident]
@@ -70,11 +69,11 @@ class _View:
     period: ReportPeriod
     row: PeriodIncident
     # Int64 (n_steps,), unix seconds on the grid, from the lead-in to the lead-out
-    seconds: NDArray[np.int64]
+    seconds: Ints
     steps: ScoreSteps
     # raised and collective: bool (n_steps,), flags, and which of them the moving average decided
-    raised: NDArray[np.bool_]
-    collective: NDArray[np.bool_]
+    raised: Flags
+    collective: Flags
 
     @classmethod
     def of(cls, period: ReportPeriod, row: PeriodIncident) -> _View:
@@ -106,7 +105,7 @@ class _View:
         return from_unix_s(int(self.seconds[-1]) + self.period.dataset.step_s)
 
     @property
-    def inside(self) -> NDArray[np.bool_]:
+    def inside(self) -> Flags:
         """Flagged steps of the incident itself."""
         began, ended = (unix_s(at) for at in (self.row.started_at, self.row.last_flag_at))
         return np.asarray(self.raised & (self.seconds >= began) & (self.seconds <= ended))
@@ -139,7 +138,7 @@ class _View:
             n_flags=row.n_flags,
         )
 
-    def kept(self, values: Float) -> tuple[NDArray[np.intp], NDArray[np.datetime64]]:
+    def kept(self, values: Floats64) -> tuple[NDArray[np.intp], NDArray[np.datetime64]]:
         """Positions of the steps to be drawn, and their times on a regular grid."""
         width = 2 * -(-len(values) // MAX_POINTS)
         if width == 2:
@@ -191,12 +190,12 @@ def registered_model(store: Store, model_id: int) -> RegisteredModel:
 class FlaggedReadings:
     """Flagged readings of an incident by channel, (n_flags, n_channels) but for the last three."""
 
-    shares: Float  # of the error; 0 where it was too small to be kept
-    actual: Float  # actual and expected: NaN where unknown
-    expected: Float
-    spread: Float  # (n_channels,)
-    weights: Float  # (n_flags,), how strange each reading was: error divided by threshold
-    seconds: NDArray[np.int64]  # (n_flags,)
+    shares: Floats64  # of the error; 0 where it was too small to be kept
+    actual: Floats64  # actual and expected: NaN where unknown
+    expected: Floats64
+    spread: Floats64  # (n_channels,)
+    weights: Floats64  # (n_flags,), how strange each reading was: error divided by threshold
+    seconds: Ints  # (n_flags,)
 
     @classmethod
     def stored(cls, period: ReportPeriod, row: PeriodIncident, names: list[str]) -> FlaggedReadings:
@@ -215,11 +214,11 @@ class FlaggedReadings:
         seconds = np.array([unix_s(at) for at in times], np.int64)
         return cls(np.nan_to_num(table[0]), table[1], table[2], spread, weights, seconds)
 
-    def channel_shares(self) -> Float:
+    def channel_shares(self) -> Floats64:
         """Share (n_channels,) of each channel in the error; the strangest readings count most."""
         if not self.shares.any():
             return np.full(self.shares.shape[1], np.nan)
-        total: Float = (self.shares * self.weights[:, None]).sum(axis=0) / self.weights.sum()
+        total: Floats64 = (self.shares * self.weights[:, None]).sum(axis=0) / self.weights.sum()
         return total
 
     def worst(self, channel: int) -> int | None:

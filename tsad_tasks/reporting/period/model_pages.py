@@ -97,6 +97,7 @@ def _facts(card: ModelCard, zone: str) -> list[tuple[str, str]]:
         for n in (card.n_parameters, card.n_channels)
     )
     trained, used = formats.NO_DATA, formats.share_text(card.used_share)
+    valid_from = formats.date_text(card.valid_from, zone) if card.valid_from else formats.NO_DATA
     if card.trained_from is not None and card.trained_to is not None:
         length = formats.duration_text((card.trained_to - card.trained_from).total_seconds())
         ends = [formats.date_text(at, zone) for at in (card.trained_from, card.trained_to)]
@@ -110,10 +111,7 @@ def _facts(card: ModelCard, zone: str) -> list[tuple[str, str]]:
         ("Of its windows used", used),
         ("Channels", n_channels),
         ("Seed", str(card.seed) if card.seed is not None else formats.NO_DATA),
-        (
-            "Valid from",
-            formats.date_text(card.valid_from, zone) if card.valid_from else formats.NO_DATA,
-        ),
+        ("Valid from", valid_from),
         ("sha256", card.sha256 or formats.NO_DATA),
     ]
 

@@ -220,15 +220,10 @@ def _data_until(
 
 def _suppressed(incidents: list[queries.PeriodIncident]) -> tuple[shown.SuppressedRow, ...]:
     """Incidents inside maintenance windows, in the order of time."""
-    return tuple(
-        shown.SuppressedRow(
-            row.incident_id,
-            row.entity,
-            Severity(row.severity),
-            row.started_at,
-            row.last_flag_at,
-            row.suppressed_by,
-        )
-        for row in sorted(incidents, key=lambda row: (row.started_at, row.entity))
-        if row.suppressed_by
-    )
+    held = []
+    for row in sorted(incidents, key=lambda row: (row.started_at, row.entity)):
+        if row.suppressed_by:
+            what = (row.incident_id, row.entity, Severity(row.severity))
+            span = (row.started_at, row.last_flag_at)
+            held.append(shown.SuppressedRow(*what, *span, row.suppressed_by))
+    return tuple(held)
