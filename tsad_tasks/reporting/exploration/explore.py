@@ -58,7 +58,7 @@ class Explored:
     start_at: datetime
     end_at: datetime
     step_s: int
-    # Float64 (n_entities, n_steps, n_channels), NaN where nothing was read
+    # (n_entities, n_steps, n_channels), NaN where nothing was read
     values: Floats64
     labelled: Flags  # bool (n_entities, n_steps)
     labels: tuple[LabelRange, ...]  # the same as ranges

@@ -25,8 +25,7 @@ from tsad_tasks.ingest.queries import (
     IngestHour,
 )
 from tsad_tasks.reporting.drawing.document import write_whole
-from tsad_tasks.reporting.period import content as shown
-from tsad_tasks.reporting.period import queries
+from tsad_tasks.reporting.period import content, queries
 from tsad_tasks.reporting.period.incidents import incident_pages, peak_figures
 from tsad_tasks.reporting.period.models import model_cards
 from tsad_tasks.reporting.period.pdf import report_bytes
@@ -76,13 +75,13 @@ def render_period(
     began = time.monotonic()
     start_at = start_at or end_at - timedelta(seconds=config.report.period_s)
     span = {"start_at": start_at, "end_at": end_at}
-    content = period_content(store, config, lineage=lineage, generated_at=now(), **span)
-    document, n_pages = report_bytes(content, page_size=config.report.page_size)
+    report = period_content(store, config, lineage=lineage, generated_at=now(), **span)
+    document, n_pages = report_bytes(report, page_size=config.report.page_size)
     target = path or report_path(config.dataset, start_at, end_at)
     make_folder(target.parent)
     write_whole(document, target)
     seconds = round(time.monotonic() - began, 2)
-    n_incidents = content.headline.n_all_incidents
+    n_incidents = report.headline.n_all_incidents
     return ReportSummary(str(target), n_pages, len(document), n_incidents, seconds)
 
 
@@ -94,7 +93,7 @@ def period_content(
     end_at: datetime,
     lineage: str = Lineage.LIVE,
     generated_at: datetime,
-) -> shown.ReportContent:
+) -> content.ReportContent:
     """Everything that the report of [start_at, end_at) shows, read as of one moment.
 
     Raises
@@ -121,7 +120,7 @@ def period_content(
         highest = store.one(queries.SELECT_HIGHEST_SCORE, **period.params)
         severities = Counter(row.severity for row in incidents)
         quality = store.rows(queries.SELECT_PERIOD_QUALITY, **period.params)
-        return shown.ReportContent(
+        return content.ReportContent(
             dataset=config.dataset,
             title=title if lineage == Lineage.LIVE else f"{title} ({lineage})",
             description=config.description.rstrip("."),
@@ -130,7 +129,7 @@ def period_content(
             zone=dataset.site_zone,
             generated_at=generated_at,
             data_until=period.data_until,
-            headline=shown.Headline(
+            headline=content.Headline(
                 n_entities=len(coverage.entities),
                 n_hours_scored=sum(entity.n_hours_scored for entity in coverage.entities),
                 n_hours_expected=sum(entity.n_hours_expected for entity in coverage.entities),
@@ -150,7 +149,7 @@ def period_content(
         )
 
 
-def coverage_of(period: queries.ReportPeriod, ledger: Sequence[IngestHour]) -> shown.Coverage:
+def coverage_of(period: queries.ReportPeriod, ledger: Sequence[IngestHour]) -> content.Coverage:
     """Hours of every entity by status, those included that no step has got to."""
     entities = select_entities(period.store, period.dataset.dataset_id)
     first = dict(period.store.rows(SELECT_FIRST_HOURS, entity_ids=list(entities.values())))
@@ -160,7 +159,7 @@ def coverage_of(period: queries.ReportPeriod, ledger: Sequence[IngestHour]) -> s
         queries.SELECT_PERIOD_STATUSES, **period.params
     ):
         own = known.setdefault(entity, {})
-        if own.get(hour_at) not in shown.SCORED_STATUSES:
+        if own.get(hour_at) not in content.SCORED_STATUSES:
             own[hour_at] = status
     zone = ZoneInfo(period.dataset.site_zone)
     last_at = period.end_at - timedelta(microseconds=1)
@@ -180,16 +179,16 @@ def coverage_of(period: queries.ReportPeriod, ledger: Sequence[IngestHour]) -> s
                 status = own.get(hour) or ("not_scored" if hour in read else "not_read")
                 day = max((hour.astimezone(zone).date() - first_day).days, 0)
                 expected[day] += status != HourStatus.OFF
-                scored[day] += status in shown.SCORED_STATUSES
+                scored[day] += status in content.SCORED_STATUSES
                 statuses.append(status)
         shares = np.divide(scored, expected, out=np.full(len(days), np.nan), where=expected > 0)
         covered.append(
-            shown.EntityCoverage(name, int(expected.sum()), dict(Counter(statuses)), shares)
+            content.EntityCoverage(name, int(expected.sum()), dict(Counter(statuses)), shares)
         )
-    return shown.Coverage(days, tuple(covered))
+    return content.Coverage(days, tuple(covered))
 
 
-def anomaly_rows(period: queries.ReportPeriod) -> tuple[tuple[shown.AnomalyRow, ...], int]:
+def anomaly_rows(period: queries.ReportPeriod) -> tuple[tuple[content.AnomalyRow, ...], int]:
     """The highest scores of the period, and how many anomalies there were in all."""
     records = period.store.rows(
         queries.SELECT_PERIOD_ANOMALIES, **period.params, n=DEFAULT_LIMITS.n_anomalies
@@ -203,7 +202,7 @@ def anomaly_rows(period: queries.ReportPeriod) -> tuple[tuple[shown.AnomalyRow, 
         if has_range:
             same |= {"lower": expected - spread, "upper": expected + spread}
         severity = Severity(one["severity"])
-        rows.append(shown.AnomalyRow(severity=severity, error=error, threshold=threshold, **same))
+        rows.append(content.AnomalyRow(severity=severity, error=error, threshold=threshold, **same))
     return tuple(rows), records[0]["n_all"] if records else 0
 
 
@@ -218,12 +217,12 @@ def _data_until(
     return ends.newest_at
 
 
-def _suppressed(incidents: list[queries.PeriodIncident]) -> tuple[shown.SuppressedRow, ...]:
+def _suppressed(incidents: list[queries.PeriodIncident]) -> tuple[content.SuppressedRow, ...]:
     """Incidents inside maintenance windows, in the order of time."""
     held = []
     for row in sorted(incidents, key=lambda row: (row.started_at, row.entity)):
         if row.suppressed_by:
             what = (row.incident_id, row.entity, Severity(row.severity))
             span = (row.started_at, row.last_flag_at)
-            held.append(shown.SuppressedRow(*what, *span, row.suppressed_by))
+            held.append(content.SuppressedRow(*what, *span, row.suppressed_by))
     return tuple(held)
