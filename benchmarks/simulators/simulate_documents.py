@@ -1,6 +1,4 @@
-"""Series of our own making, as documents B and D describe theirs: a noisy sine, and a server's load
-with its faults.
-"""
+"""Series as documents B and D describe theirs: a noisy sine, and a server's load with faults."""
 
 from __future__ import annotations
 
@@ -35,12 +33,9 @@ class NoisySine:
 
     Attributes
     ----------
-    times : int64 (n,)
-        Whole numbers from 0.
-    values, clean : (n,)
-        With and without the noise.
-    noise : float
-        Standard deviation of the noise.
+    times : int64 (n,), whole numbers from 0.
+    values, clean : (n,), with and without the noise.
+    noise : standard deviation of the noise.
     """
 
     times: Ints
@@ -50,9 +45,7 @@ class NoisySine:
 
     @property
     def noise_floor(self) -> float:
-        """Mean squared error of who knows the sine but not the noise, in squared units of the
-        values.
-        """
+        """Mean squared error of who knows the sine but not the noise."""
         return self.noise**2
 
     @property
@@ -88,8 +81,7 @@ def server_metrics(
     spikes_of: Literal["series", "noise"] = "series",
     step_s: int = 60,
 ) -> SimulatedPlant:
-    """One server's load: a daily sine of amplitude 1, noise, a slow drift; after the clean steps,
-    known anomalies.
+    """One server's load: a daily sine of amplitude 1, noise, slow drift; later, known anomalies.
 
     point: a spike of 3 standard deviations, up or down. contextual: the load of noon at night, 20
     to 30 steps. collective: 10 to 20 steps at a displaced level with three times the noise.
@@ -98,13 +90,10 @@ def server_metrics(
 
     Parameters
     ----------
-    clean_steps : int
-        Steps at the start without anomalies.
-    anomaly_share : float
-        Share of the later steps that are abnormal, about; 0 to 0.1.
-    spikes_of : {"series", "noise"}
-        Whose standard deviation a spike has three times: that of the series (0.71), or that of the
-        noise (0.1).
+    clean_steps : steps at the start without anomalies.
+    anomaly_share : share of the later steps that are abnormal, about; 0 to 0.1.
+    spikes_of : {"series", "noise"}, whose standard deviation a spike has three times: that of the
+        series (0.71), or that of the noise (0.1).
 
     Raises
     ------
@@ -175,9 +164,7 @@ class _Series:
         return sorted(self.anomalies, key=lambda one: one.start_at)
 
     def put_in(self, share: float) -> None:
-        """Anomalies of all kinds, block by block, so that their share is the same early and
-        late.
-        """
+        """Anomalies of all kinds, block by block: as large a share early as late."""
         n_steps = self.values.size - self.first
         n_blocks = round(n_steps * share / (_BLOCK_STEPS * _BLOCK_SHARE))
         block = n_steps // max(n_blocks, 1)

@@ -1,6 +1,4 @@
-"""A fleet of machines of our own making, in shifts, with Mondays, holidays, start-ups and jobs;
-faults on request.
-"""
+"""A fleet of machines in shifts, with Mondays, holidays, start-ups, jobs; faults on request."""
 
 from __future__ import annotations
 
@@ -62,10 +60,8 @@ def machine_fleet(
 
     Parameters
     ----------
-    days : int
-        Length, at least 1.
-    machines : int
-        1 to 9,999.
+    days : length, at least 1.
+    machines : 1 to 9,999.
     holidays : days since 1970, on which nobody works but around the clock.
 
     Raises
@@ -172,9 +168,7 @@ def _sensor_noise(rng: np.random.Generator, n: int, memory_steps: float, spread:
 
 
 def _is_on(local_s: Ints, number: int, holidays: Sequence[int]) -> Floats:
-    """1 while the machine works: around the clock (but for Sunday mornings), in two shifts, or in
-    one.
-    """
+    """1 while the machine works: around the clock, in two shifts, or in one."""
     day, second = local_s // _DAY_S, local_s % _DAY_S
     weekday, hour = (day + 3) % 7, second / _HOUR_S
     if number % 3 == 0:
@@ -223,10 +217,8 @@ def with_faults(
 
     Parameters
     ----------
-    size : float
-        Of the fault, in spreads; up or down.
-    from_step : int
-        No fault starts before it.
+    size : of the fault, in spreads; up or down.
+    from_step : no fault starts before it.
     spreads : (n_machines, n_channels)
         How much the channels vary while the machine works, in their units.
 
@@ -264,9 +256,7 @@ def with_faults(
 def _while_working(
     speed: Floats, from_step: int, length: int, margin: int, rng: np.random.Generator
 ) -> int | None:
-    """A step from which on the machine works for so long, and has for `margin` steps before; None
-    if it never does.
-    """
+    """A step from which, and `margin` before, the machine works for `length`; None: never."""
     works = np.concatenate(([0], np.cumsum(speed > 100)))
     starts = np.arange(max(from_step, margin), speed.size - length)
     whole = works[starts + length] - works[starts - margin] == length + margin

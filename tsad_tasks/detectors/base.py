@@ -59,8 +59,7 @@ class TrainingSet:
 
     Parameters
     ----------
-    inputs : (n_steps, n_inputs)
-        Scaled and finite: what was NaN is 0.
+    inputs : (n_steps, n_inputs), scaled and finite: what was NaN is 0.
     ends, validation_ends : int64 (n_windows,)
         Last steps of the windows; a window never reaches into the entity before it.
     labels : bool (n_steps,), optional
@@ -114,8 +113,7 @@ class Reconstruction:
     ----------
     channel_errors : (n_windows, n_channels)
         Mean error over the window; NaN where the window holds a non-finite value in that channel.
-    expected : (n_windows, n_channels)
-        The last step as reconstructed, scaled; NaN as above.
+    expected : (n_windows, n_channels), the last step as reconstructed, scaled; NaN as above.
     """
 
     channel_errors: Floats32
@@ -211,8 +209,7 @@ class Detector(Protocol):
         progress: Progress | None = None,
         warm_start: Detector | None = None,
     ) -> TrainingHistory:
-        """Learn; `progress` gets epoch (from 1), loss and validation loss; `warm_start` gives the
-        first weights.
+        """Learn; `progress` gets epoch (from 1) and both losses, `warm_start` gives first weights.
 
         Raises
         ------
@@ -233,8 +230,7 @@ class Detector(Protocol):
     def channel_shares(
         self, inputs: Floats32, ends: Ints, columns: Flags | None = None
     ) -> Floats32:
-        """Each channel's share in the error of windows, (n_windows, n_channels), of sum 1; NaN
-        where it is unknown.
+        """Channels' shares in errors of windows, (n_windows, n_channels), of sum 1; NaN: unknown.
 
         Parameters
         ----------
@@ -244,9 +240,7 @@ class Detector(Protocol):
         return as_shares(np.asarray(self.explain(inputs, ends).sum(axis=1, dtype=np.float64)))
 
     def score(self, readings: Floats32, context: Floats32 | None = None) -> Floats32:
-        """Scores (n_readings,), higher is stranger; NaN for the first `history` and where no
-        channel is live.
-        """
+        """Scores (n_readings,), higher is stranger; NaN in `history` and without live channel."""
         from tsad_tasks.model.windows import window_errors
 
         errors = self._of_series(readings, context).channel_errors
@@ -364,9 +358,7 @@ def as_shares(parts: NDArray[np.floating[Any]]) -> Floats32:
 
 
 def step_errors(difference: Floats32, kind: Loss) -> Floats32:
-    """Errors of differences, of the same shape: squared, absolute, or Huber's with its bend at
-    1.
-    """
+    """Errors of differences, of their shape: squared, absolute, or Huber's with its bend at 1."""
     if kind == "mse":
         return difference * difference
     size = np.abs(difference)

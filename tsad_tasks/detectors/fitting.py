@@ -13,9 +13,7 @@ Learned = TypeVar("Learned")
 
 
 def check_finite_windows(training: TrainingSet) -> None:
-    """Raise BadInput where there is no window to train or to validate on, or an input is not
-    finite.
-    """
+    """Raise BadInput without windows to train or validate on, or where an input is not finite."""
     if not (len(training.ends) and len(training.validation_ends)):
         received = f"{len(training.ends)} and {len(training.validation_ends)}"
         raise BadInput(
@@ -30,9 +28,7 @@ def check_finite_windows(training: TrainingSet) -> None:
 
 
 def check_fits(training: TrainingSet, detector: Detector) -> None:
-    """Raise BadInput where the windows are not as `check_finite_windows` wants them, or of other
-    sizes than the detector's.
-    """
+    """Raise BadInput as `check_finite_windows`, or where sizes are not the detector's."""
     check_finite_windows(training)
     expected = detector.width, detector.n_channels, detector.n_inputs
     received = training.width, training.n_channels, training.inputs.shape[1]

@@ -134,9 +134,7 @@ class IsolationForest(WindowJudge, OnnxDetector):
 
 
 def _step_mean(values: Floats32) -> Floats32:
-    """Mean over the steps, added one after the other: NumPy's own order depends on the shape of the
-    batch.
-    """
+    """Mean over the steps, added in order: NumPy's own depends on the batch's shape."""
     total = np.zeros((len(values), values.shape[2]), dtype=np.float32)
     for step in range(values.shape[1]):
         total += values[:, step]
@@ -144,8 +142,7 @@ def _step_mean(values: Floats32) -> Floats32:
 
 
 def _graph(forest: Any, n_features: int) -> bytes:
-    """The mean depth at which the forest's trees set a window apart, as one ensemble of regression
-    trees.
+    """The mean depth at which trees set a window apart, as one ensemble of regression trees.
 
     skl2onnx would make a graph of each tree of an isolation forest, and is ten times slower so, as
     is the graph.

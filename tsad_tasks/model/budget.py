@@ -1,5 +1,4 @@
-"""Thresholds from an alarm budget: how many incidents a day a dataset may raise while nothing is
-wrong.
+"""Thresholds from an alarm budget: how many incidents a day there may be while nothing is wrong.
 
 How many incidents held-out readings would have raised is known for low thresholds, where they are
 many; an extreme-value tail of their peaks says how few are left at a higher one. Incidents are
@@ -46,12 +45,9 @@ class AlarmBudget:
 
     Attributes
     ----------
-    per_day : float
-        Of all entities together, however many there are.
-    per_entity_day : float
-        Of one entity; what is lower holds.
-    n_entities : int
-        That the model is for.
+    per_day : of all entities together, however many there are.
+    per_entity_day : of one entity; what is lower holds.
+    n_entities : that the model is for.
     rule : IncidentRule
     step_s : int
     """
@@ -99,18 +95,15 @@ def budget_limits(
     settings: ThresholdSettings,
     budget: AlarmBudget,
 ) -> BudgetLimits:
-    """Limits such that held-out readings would have raised half as many incidents as the budget
-    allows.
+    """Limits by which held-out readings would have raised half as many incidents as allowed.
 
     Single errors and moving averages get half of it each, where there are moving averages.
 
     Parameters
     ----------
-    errors : (n_steps,) by entity name
-        Held-out errors on the grid, NaN where unknown.
-    judged_steps : by entity name
-        Steps that the errors stand for, those included in which the machine was off: the time over
-        which incidents are counted.
+    errors : (n_steps,) by entity name, held-out errors on the grid, NaN where unknown.
+    judged_steps : by entity name, steps that the errors stand for, those included in which the
+        machine was off: the time over which incidents are counted.
 
     Raises
     ------
@@ -146,9 +139,7 @@ def budget_limits(
 
 @dataclass(frozen=True)
 class _Limits:
-    """Limits of one kind of error, and how many incidents per entity and day are expected at the
-    pooled one.
-    """
+    """Limits of one kind of error, and incidents per entity and day expected at the pooled one."""
 
     pooled: float
     own: Mapping[str, float]
@@ -205,9 +196,7 @@ def _limits_of(
 
 @dataclass(frozen=True)
 class _Series:
-    """Floats32 (n_steps,), and the lowest of as many in a row as an incident needs; NaN where
-    unknown.
-    """
+    """Errors (n_steps,), and the lowest of as many in a row as an incident needs; NaN: unknown."""
 
     errors: Floats64
     rows: Floats64
@@ -221,9 +210,7 @@ class _Series:
         return cls(errors, rows, budget)
 
     def peaks(self, level: float) -> Floats64:
-        """For each run of errors above the level: the threshold below which it is an incident, if
-        above the level.
-        """
+        """Thresholds above the level below which each run of errors above it is an incident."""
         above = np.flatnonzero(self.errors > level)
         if not above.size:
             return np.empty(0)
@@ -236,9 +223,7 @@ class _Series:
 
 @dataclass(frozen=True)
 class _PeakTail:
-    """How many peaks are left above a level: `n` above the start, then a generalised Pareto
-    tail.
-    """
+    """How many peaks are left above a level: `n` above the start, then a Pareto tail."""
 
     start: float
     n: int

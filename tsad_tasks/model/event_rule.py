@@ -1,5 +1,4 @@
-"""When an event is worth an alarm: it must be rarer than earlier events, and alarms must not repeat
-themselves.
+"""When an event is worth an alarm: rarer than earlier events, and no repetition of an alarm.
 
 Two parts, both functions of stored errors. A threshold that rises with the number of earlier events
 that were as high ("ranked", a fold of fixed size), and the choice of flags that begin an alarm (a
@@ -39,9 +38,7 @@ class RankRule:
 
 @dataclass(frozen=True)
 class AlarmRule:
-    """Which flags begin an alarm: none within `refractory_s` of the last, unless higher by
-    `escalation`.
-    """
+    """A flag within `refractory_s` of an alarm begins none, unless higher by `escalation`."""
 
     refractory_s: int
     escalation: float = 2.0

@@ -1,5 +1,4 @@
-"""What a detector sees: held and scaled channels, derived channels, the time of day, and whether
-the machine runs.
+"""What a detector sees: held, scaled and derived channels, times, whether the machine runs.
 
 Everything looks back a declared number of steps and never ahead: a value depends neither on where
 the array starts, beyond that history, nor on where it ends. Arrays are (..., n_steps, n_channels)
@@ -31,16 +30,14 @@ SUNDAY = 6
 
 
 def held(values: Floats64, hold_steps: ArrayLike) -> Floats64:
-    """Values with gaps filled by the last one, which stays valid for `hold_steps` steps after its
-    own.
+    """Values with gaps filled by the last one, for `hold_steps` steps after its own.
 
     What is not finite counts as not read. History: the largest of `hold_steps`.
 
     Parameters
     ----------
     values : (..., n_steps, n_channels)
-    hold_steps : (n_channels,)
-        Grid steps, 0 and up, by channel.
+    hold_steps : (n_channels,), grid steps, 0 and up, by channel.
 
     >>> held(np.array([[1.0], [np.nan], [np.nan]]), [1])[:, 0].tolist()
     [1.0, 1.0, nan]
@@ -64,8 +61,7 @@ class Scaler:
     n_readings: int
 
     def transform(self, values: Floats64) -> Floats32:
-        """(values − centre) / scale as float32, nothing clipped but what float32 cannot hold; NaN
-        where not finite.
+        """(values − centre) / scale as float32, within what it can hold; NaN where not finite.
 
         >>> Scaler((10.0,), (2.0,), 5).transform(np.array([[14.0], [np.nan]]))[:, 0].tolist()
         [2.0, nan]
@@ -108,8 +104,7 @@ def fit_scaler(values: Floats64, kind: str) -> Scaler:
 
     Parameters
     ----------
-    values : (n_readings, n_channels)
-        Training readings; NaN where nothing was read.
+    values : (n_readings, n_channels), training readings; NaN where nothing was read.
     kind : {"robust", "minmax", "standard", "none"}
 
     Raises
@@ -183,21 +178,6 @@ def _pool(centers: Floats64, scales: Floats64, kind: str) -> tuple[float, float]
         return float(centers.min()), float((centers + scales).max() - centers.min())
     between = np.ptp(np.percentile(centers, [25, 75])) / 1.349
     return float(np.median(centers)), math.hypot(float(np.median(scales)), float(between))
-
-
-def n_derived(
-    n_channels: int,
-    *,
-    rolling_mean: Sequence[int] = (),
-    lag: Sequence[int] = (),
-    diff: Sequence[int] = (),
-) -> int:
-    """How many columns `derived` has.
-
-    >>> n_derived(2, lag=[1, 5], diff=[1])
-    6
-    """
-    return n_channels * (len(rolling_mean) + len(lag) + len(diff))
 
 
 def derived_history(
@@ -295,8 +275,7 @@ def cyclic_time(
 
     Parameters
     ----------
-    times_s : (n_steps,)
-        Unix seconds.
+    times_s : (n_steps,), Unix seconds.
     kinds : of "hour", "weekday"
     holidays : days since 1970, by the calendar of the site.
     rest_weekday : 0 is Monday.
@@ -323,8 +302,7 @@ def cyclic_time(
 def days_off(
     times_s: Ints, zone: ZoneInfo, holidays: Sequence[int], rest_weekday: int = SUNDAY
 ) -> Floats32:
-    """1 on holidays and on the weekly day of rest, else 0, on the calendar of the site; (n_steps,
-    1).
+    """1 on holidays and weekly days of rest of the site's calendar, else 0; (n_steps, 1).
 
     A training range may hold no holiday at all: a detector then knows from the days of rest what
     this input means. History: none.
@@ -346,8 +324,7 @@ def _among(days: Ints, holidays: Sequence[int]) -> Flags:
 
 
 def site_seconds(times_s: Ints, zone: ZoneInfo) -> Ints:
-    """Seconds since 1970 on the clocks of the site, (n_steps,): modulo 86,400 they are the time of
-    day.
+    """Seconds since 1970 on the clocks of the site, (n_steps,); modulo 86,400 the time of day.
 
     >>> site_seconds(np.array([0, 3600]), ZoneInfo("Europe/Berlin")).tolist()
     [3600, 7200]
@@ -366,9 +343,7 @@ def _site_minutes(times_s: Ints, zone: ZoneInfo) -> Ints:
 
 @lru_cache(maxsize=4)
 def _circle(n_positions: int) -> Floats32:
-    """Sine and cosine of each position; a table, since the last bit of np.sin may depend on the
-    array's layout.
-    """
+    """Sine and cosine of positions; a table, since np.sin's last bit may depend on the layout."""
     angles = [2 * math.pi * position / n_positions for position in range(n_positions)]
     # Rounded to 12 places, so that a quarter turn gives 0 and not 6e-17.
     return np.array([(round(math.sin(a), 12), round(math.cos(a), 12)) for a in angles], np.float32)
@@ -377,8 +352,7 @@ def _circle(n_positions: int) -> Floats32:
 def running_state(
     values: Floats64, expression: str | None, channel_names: Sequence[str], grace_steps: int
 ) -> NDArray[np.int8]:
-    """0 where the machine runs, else the code of `tsad.reason`: 3 off, 4 startup, 5
-    running_unknown.
+    """0 where the machine runs, else `tsad.reason`: 3 off, 4 startup, 5 running_unknown.
 
     Start-up are the first `grace_steps` steps after a step that was off. Before the first known
     step the machine counts as running for long; unknown steps neither start nor end a grace.
@@ -386,8 +360,7 @@ def running_state(
 
     Parameters
     ----------
-    values : (..., n_steps, n_channels)
-        In the channels' units, held.
+    values : (..., n_steps, n_channels), in the channels' units, held.
     expression : str or None
         What is true while the machine runs (`model.expression`); None: always.
 

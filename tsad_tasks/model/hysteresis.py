@@ -1,5 +1,4 @@
-"""An alarm with a state: easy to hold, hard to enter, and left for good when a new regime has come
-to stay.
+"""An alarm with a state: easy to hold, hard to enter, left for good when a regime has come to stay.
 
 The threshold is a fold over stored errors. While normal it is the limit; in an alarm it is lower,
 relative to how high the alarm was so far. The errors given to it persist by themselves
@@ -65,8 +64,7 @@ def held_error(alarm: Flags, last: Floats32) -> Floats32:
 
 
 def hysteresis_step(state: Arrays, rows: Ints, errors: Floats32, rule: HysteresisRule) -> Floats32:
-    """Threshold (n_rows,) of one error per row, which then decides whether the alarm begins, goes
-    on or ends.
+    """Threshold (n_rows,) of one error per row, which then begins, keeps or ends the alarm.
 
     Parameters
     ----------

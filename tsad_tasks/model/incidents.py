@@ -1,6 +1,4 @@
-"""Runs of flags, merged into incidents. What comes out depends only on the flags of the whole
-chain.
-"""
+"""Runs of flags, merged into incidents, which depend only on the flags of the whole chain."""
 
 from __future__ import annotations
 
@@ -23,15 +21,11 @@ class IncidentRule:
 
     Attributes
     ----------
-    merge_gap_s : int
-        Flags at most this far apart belong together.
-    max_length_s : int
-        An incident holds flags up to, not including, this long after its first one; the next flag
-        starts another.
-    consecutive : int
-        So many flags in a row on the grid, somewhere in the chain, open it.
-    min_score : float
-        Smallest peak score of a chain.
+    merge_gap_s : flags at most this far apart belong together.
+    max_length_s : an incident holds flags up to, not including, this long after its first one; the
+        next flag starts another.
+    consecutive : so many flags in a row on the grid, somewhere in the chain, open it.
+    min_score : smallest peak score of a chain.
     refractory_s, escalation
         0: a chain is one incident. Else flags at most this far apart belong together, and each
         alarm among them (`event_rule.alarm_starts`) begins an incident.
@@ -70,14 +64,10 @@ def incident_spans(
 
     Parameters
     ----------
-    times_s : (n_flags,)
-        Unix seconds of the flags, ascending, each once.
-    scores : (n_flags,)
-        Scores of these flags.
-    step_s : int
-        Grid step in seconds.
-    errors : (n_flags,)
-        Errors of these flags; only a rule with a refractory time needs them.
+    times_s : (n_flags,), Unix seconds of the flags, ascending, each once.
+    scores : (n_flags,), scores of these flags.
+    step_s : grid step in seconds.
+    errors : (n_flags,), errors of these flags; only a rule with a refractory time needs them.
 
     Raises
     ------
@@ -140,8 +130,7 @@ def connected_range(times_s: Ints, start_s: int, end_s: int, merge_gap_s: int) -
 
     Parameters
     ----------
-    times_s : (n_flags,)
-        Unix seconds of the known flags, ascending.
+    times_s : (n_flags,), Unix seconds of the known flags, ascending.
 
     >>> connected_range(np.array([0, 500, 560, 700, 2000]), 600, 660, 100)
     (500, 700)
@@ -151,9 +140,7 @@ def connected_range(times_s: Ints, start_s: int, end_s: int, merge_gap_s: int) -
 
 
 def _reach(times_s: Ints, from_s: int, merge_gap_s: int) -> int:
-    """The last of the ascending times that is linked to `from_s` by gaps of at most
-    `merge_gap_s`.
-    """
+    """The last of the ascending times linked to `from_s` by gaps of at most `merge_gap_s`."""
     ahead = np.concatenate(([from_s], times_s[times_s > from_s]))
     gaps = np.flatnonzero(np.diff(ahead) > merge_gap_s)
     return int(ahead[gaps[0]] if gaps.size else ahead[-1])

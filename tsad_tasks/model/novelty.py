@@ -1,5 +1,4 @@
-"""Shapes that were not seen before: the last eight blocks of readings against all stretches of
-eight blocks.
+"""Shapes that were not seen before: the last eight blocks against all stretches of eight.
 
 A block's value is scaled by what commissioning ranged over; eight values make a shape (their
 orthonormal Haar transform) and a level (themselves). Its distance to the nearest stretch that ended
@@ -33,9 +32,7 @@ _CHUNK = 32
 
 @dataclass(frozen=True)
 class Variant:
-    """Commissioning readings per block are 1 / `divisor` of all; `spikes` keeps a block's extreme;
-    `level_weight`.
-    """
+    """Blocks are 1 / `divisor` of commissioning; `spikes` keeps extremes; `level_weight`."""
 
     divisor: int
     spikes: bool

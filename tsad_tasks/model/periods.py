@@ -20,8 +20,7 @@ CUT = 4.0
 
 
 def dominant_period(values: NDArray[np.floating], max_steps: int) -> int | None:
-    """The number of steps after which a series agrees best with itself, or None where it does not
-    repeat.
+    """The number of steps after which a series agrees best with itself; None: it repeats nothing.
 
     The strongest peak of the autocorrelation that follows its first dip, or a whole fraction of it
     that is nearly as strong, since a series of period 24 also has the period 48. A straight trend
@@ -31,8 +30,7 @@ def dominant_period(values: NDArray[np.floating], max_steps: int) -> int | None:
     ----------
     values : (n_steps,) or (n_steps, n_channels)
         NaN where unknown. The autocorrelations of channels are averaged.
-    max_steps : int
-        The longest period looked for; a third of the series at most.
+    max_steps : the longest period looked for; a third of the series at most.
 
     >>> dominant_period(np.sin(2 * np.pi * np.arange(100) / 12), max_steps=30)
     12
@@ -50,16 +48,14 @@ def dominant_period(values: NDArray[np.floating], max_steps: int) -> int | None:
 
 
 def autocorrelation(values: NDArray[np.floating], max_lag: int) -> Floats64:
-    """How well a series without its trend agrees with itself some steps later, (max_lag + 1,), from
-    -1 to 1.
+    """How well a series without trend agrees with itself steps later, (max_lag + 1,), -1 to 1.
 
     Source: Wiener (1930) and Khinchin (1934): the inverse transform of the power spectrum, here of
     the known values.
 
     Parameters
     ----------
-    values : (n_steps,)
-        NaN where unknown; pairs of steps with an unknown value do not count.
+    values : (n_steps,), NaN where unknown; pairs of steps with an unknown value do not count.
 
     >>> autocorrelation(np.tile([1.0, -1.0, -1.0, 1.0], 2), 2).round(1).tolist()
     [1.0, -0.1, -1.0]
@@ -95,9 +91,7 @@ def varies(values: Floats64) -> bool:
 
 
 def _without_trend(values: Floats64) -> tuple[Floats64, Floats64]:
-    """Deviations from a straight line, cut off where far out and 0 where unknown; and 1 where
-    known.
-    """
+    """Deviations from a line, cut off where far out, 0 where unknown; and 1 where known."""
     known, steps = np.isfinite(values), np.arange(len(values), dtype=np.float64)
     # The slope between the medians of the first and the last third.
     # Source: Tukey, Exploratory data analysis, 1977: the resistant line.
@@ -116,9 +110,7 @@ def _without_trend(values: Floats64) -> tuple[Floats64, Floats64]:
 
 
 def _strongest_lag(correlation: Floats64) -> int | None:
-    """The strongest peak after the correlation has dipped once, or a whole fraction of it that is
-    nearly as strong.
-    """
+    """The strongest peak after the first dip, or a fraction of it that is nearly as strong."""
     inner = correlation[1:-1]
     lags = np.flatnonzero((inner >= correlation[:-2]) & (inner > correlation[2:])) + 1
     dip = np.flatnonzero(correlation < MIN_CORRELATION)

@@ -28,8 +28,7 @@ class ReliabilityCurve:
 
     @property
     def error(self) -> float:
-        """Expected calibration error: the mean distance of what happened from what was said, by
-        events.
+        """Expected calibration error: mean distance of happened and said, by events.
 
         Source: Naeini et al., Obtaining well calibrated probabilities using Bayesian binning, 2015.
 
@@ -74,8 +73,7 @@ def reliability_curve(
 
 
 def anomaly_probability(surprises: NDArray[np.floating], anomaly_share: float) -> Floats64:
-    """Probability that a reading is an anomaly, from its surprise in nats and the share of
-    anomalies.
+    """Probability that a reading is an anomaly, from surprise in nats and share of anomalies.
 
     With p = exp(−surprise), normal readings are at least −e p ln p times as likely as anomalies
     (for p < 1/e), whatever anomalies look like; so this is the highest probability that the

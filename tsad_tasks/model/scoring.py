@@ -20,7 +20,6 @@ from tsad_tasks.model.spec import FeatureSpec, ModelSpec
 from tsad_tasks.model.tails import top_mean
 from tsad_tasks.model.thresholds import (
     Limits,
-    anomaly_scores,
     collective_series,
     combined_scores,
     flag,
@@ -106,8 +105,7 @@ def _clock(spec: FeatureSpec, start_s: int, n_steps: int) -> Floats32:
 
 @dataclass(frozen=True)
 class Windows:
-    """The windows that need an error, of all entities, as positions in the entities' steps laid end
-    to end.
+    """Windows that need an error, as positions in all entities' steps laid end to end.
 
     Attributes
     ----------
@@ -150,8 +148,7 @@ def _n_together(n_cells: int) -> int:
 def combined_errors(
     spec: ModelSpec, entities: Sequence[str], entity_of: Ints, channel_errors: Floats32, live: Flags
 ) -> tuple[Floats32, Floats32]:
-    """The error of each window (n,), and of its channels (n, n_channels), on the model's scale; NaN
-    where unknown.
+    """Errors of windows (n,) and channels (n, n_channels) on the model's scale; NaN: unknown.
 
     Without tails that is the detector's own scale, with them it is surprise in nats.
 
@@ -262,16 +259,3 @@ def hour_status(
     ]
     first = np.select(np.broadcast_arrays(*rules), list(range(len(rules))), len(rules))
     return _STATUSES[first], np.asarray(n_needed), np.asarray(n_seen)
-
-
-__all__ = [
-    "InputSet",
-    "Scores",
-    "Windows",
-    "anomaly_scores",
-    "combined_errors",
-    "entity_features",
-    "entity_scores",
-    "entity_windows",
-    "hour_status",
-]

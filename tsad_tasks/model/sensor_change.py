@@ -1,6 +1,4 @@
-"""Sensors that changed: what they send is converted into the terms that held before, or unknown
-until that is known.
-"""
+"""Sensors that changed: what they send is converted to the terms before, or unknown till then."""
 
 from __future__ import annotations
 
@@ -76,8 +74,7 @@ def convert(values: Floats64, parts: Sequence[Piece], start_s: int, step_s: int)
 
 
 def salts(parts: Sequence[Piece], hours_s: Ints) -> NDArray[np.uint64]:
-    """Numbers (n_hours,) that tell how each hour's values are seen: 0 where they are taken as they
-    came.
+    """Numbers (n_hours,) of how each hour's values are seen: 0 where they are taken as they came.
 
     >>> salts(pieces([(1, 3600, 3600, 2.0, 0.0)]), np.array([0, 3600, 7200])).astype(bool).tolist()
     [False, True, True]
@@ -115,8 +112,7 @@ def salted(checksums: Ints, salt: NDArray[np.uint64]) -> Ints:
 
 
 def conversion(before: Floats64, after: Floats64) -> tuple[float, float]:
-    """Scale and offset that give the values of a changed sensor the median and robust spread of
-    those before.
+    """Scale and offset that give a changed sensor the median and robust spread from before.
 
     Where one of both stands still there is no spread to compare: then the offset alone is fitted.
 
@@ -131,8 +127,7 @@ def conversion(before: Floats64, after: Floats64) -> tuple[float, float]:
 
 
 def same_time_of_day(before_s: Ints, after_s: Ints) -> Ints:
-    """Positions in `before_s` at the times of day of `after_s`, each as often as it is there; Unix
-    seconds.
+    """Positions in `before_s` at the times of day of `after_s`, as often as there; Unix seconds.
 
     >>> same_time_of_day(np.array([0, 3600, 86400]), np.array([172800, 180000])).tolist()
     [0, 2]

@@ -53,8 +53,7 @@ def no_past(n_series: int, n_members: int) -> Arrays:
 
 
 def surprises(past: Arrays, rows: Ints, errors: Floats32) -> Floats64:
-    """−ln of the probability of an error at least as large, (n_rows, n_members); then the errors
-    become past ones.
+    """−ln of the probability of errors as large, (n_rows, n_members), which then become past ones.
 
     0 for the first 50 errors; tails are fitted anew every 25.
 

@@ -1,5 +1,4 @@
-"""Kinds of errors of one series against its own past: level, slow change, season, change of
-variance.
+"""Kinds of errors of one series against its own past: level, slow change, season, variance.
 
 All work on readings in whole units of 2^-20 commissioning scales, so that sums over a look-back are
 exact and a change of a sensor's unit (°C to °F) changes nothing. A part's state is arrays whose
@@ -97,9 +96,7 @@ class Distance:
 
 
 class Slow:
-    """How far the mean of 12 readings is from a slow average, and that of 36 from the middle of
-    commissioning.
-    """
+    """How far means of 12 and 36 readings are from a slow average, and from the middle."""
 
     members: tuple[str, ...] = ("slow", "slow")
     widths: ClassVar = (12, 36)
@@ -118,9 +115,7 @@ class Slow:
 
 
 class Change:
-    """How far spread (24, 12, 72 readings) and roughness (24 steps), as logarithms, are from slow
-    averages of them.
-    """
+    """How far logs of spread (24, 12, 72 readings) and roughness are from slow averages of them."""
 
     members: tuple[str, ...] = ("change",) * 4
     widths: ClassVar = (24, 12, 72)
@@ -164,9 +159,7 @@ class Season:
         return _trailing(n_series, 36, 4) | profiles
 
     def usual(self, state: Arrays, rows: Ints, half_hour: Ints) -> Floats64:
-        """Mean of the first three profiles where they have been before, in scales; 0 where none
-        has.
-        """
+        """Mean of the first three profiles that have been before, in scales; 0 where none has."""
         slots = (rows[:, None], _slots(half_hour)[:, :3])
         seen, usual = state["visits"][slots] > 0, state["usual"][slots]
         total = sum((np.where(seen[:, i], usual[:, i], 0.0) for i in range(3)), np.zeros(len(rows)))
@@ -223,9 +216,7 @@ def _push(state: Arrays, rows: Ints, units: Ints) -> Ints:
 
 
 def _mean(ring: Ints, n: Ints, width: int) -> Floats64:
-    """Mean of the last `width` readings, or of all while there are fewer; whole numbers, so
-    exact.
-    """
+    """Mean of the last `width` readings, or of all there are; whole numbers, so exact."""
     found: Floats64 = ring[:, -width:].sum(axis=1) / np.minimum(n, width) * UNIT
     return found
 
@@ -244,8 +235,7 @@ def _averages(n_series: int, n_signals: int) -> Arrays:
 
 
 def averages_before(state: Arrays, rows: Ints, signals: Floats64, gain: float) -> Floats64:
-    """Slow averages (n_rows, n_signals) before the signals, which then move them; at first the
-    signals themselves.
+    """Slow averages (n_rows, n_signals) before the signals, which then move them.
 
     The i-th signal moves its average by at least 1 / i of the difference, so that early ones count
     alike.

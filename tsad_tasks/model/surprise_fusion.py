@@ -1,5 +1,4 @@
-"""One error per reading from many surprises: weighted families, a bonus beyond the past range, a
-second level.
+"""One error per reading from many surprises: weighted families, a range bonus, a second level.
 
 What a channel's event score is made of; weights and constants were chosen on NAB's corpus, none on
 a single file.
@@ -72,9 +71,7 @@ class Fusion:
 
     @cached_property
     def _shares(self) -> list[float]:
-        """Weight of each column of the parts that count, a family's weight shared by its
-        members.
-        """
+        """Weight of each column that counts: its family's, shared by the family's members."""
         chosen = self._chosen.items()
         members = [self.parts[name].members[i] for name, columns in chosen for i in columns]
         return [self.weights[family] / members.count(family) for family in members]
@@ -100,8 +97,7 @@ class Fusion:
     def errors(
         self, states: States, rows: Ints, now: Now, member: Floats32 | None = None
     ) -> Floats64:
-        """Errors (n_rows,) in nats, 0 and up, of one reading per row, which then becomes part of
-        the state.
+        """Errors (n_rows,) in nats, 0 and up, of one reading per row, which then joins the state.
 
         Parameters
         ----------
@@ -159,8 +155,7 @@ def range_excess(state: Arrays, rows: Ints, units: Ints) -> Floats64:
 
 
 def expected_level(states: States, rows: Ints, half_hour: Ints) -> Floats64:
-    """What readings (n_rows,) are expected to be, in scales from the center: the season's mean,
-    else the center.
+    """What readings (n_rows,) are expected to be, in scales: the season's mean, else the center.
 
     >>> expected_level({}, np.array([0]), np.array([0])).tolist()
     [0.0]

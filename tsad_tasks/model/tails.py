@@ -1,5 +1,4 @@
-"""One scale for the errors of all channels: how surprising an error is, in nats, by errors of
-held-out readings.
+"""One scale for the errors of all channels: their surprise in nats, by held-out errors.
 
 A surprise of s nats means: normal readings show such an error with probability exp(−s). The map
 from error to surprise is a polyline, so that it is the same to the bit element by element. Its body
@@ -38,13 +37,11 @@ _FLOAT32_MAX = float(np.finfo(np.float32).max)
 
 @dataclass(frozen=True)
 class Tail:
-    """The surprise of one channel's errors: a rising polyline from (0, 0), straight on after its
-    last knot.
+    """The surprise of one channel's errors: a rising polyline from (0, 0), straight on at its end.
 
     Attributes
     ----------
-    errors, surprises : (n_knots,)
-        Ascending; errors in units, surprises in nats.
+    errors, surprises : (n_knots,), ascending; errors in units, surprises in nats.
     """
 
     errors: tuple[float, ...]
@@ -92,8 +89,7 @@ class ChannelTails:
     def surprises(
         self, channel_errors: Floats32, entities: Sequence[str] | None = None
     ) -> Floats32:
-        """Surprises in nats of channel errors, element by element; NaN where an error is not
-        finite.
+        """Surprises in nats of channel errors, element by element; NaN where not finite.
 
         Parameters
         ----------
@@ -123,8 +119,7 @@ class ChannelTails:
         return np.stack(columns, axis=1).astype(np.float32)
 
     def grown(self, live: Flags) -> Floats64:
-        """By how much the units of windows grow, (n, n_channels), for the channels that are dead in
-        them.
+        """How much the units of windows grow, (n, n_channels), for channels dead in them.
 
         A detector that misses a sensor knows less about the others, and errs more.
 
@@ -169,10 +164,9 @@ def fit_tails(errors: Floats32 | Mapping[str, Floats32], *, gap_steps: int = 10)
 
     Parameters
     ----------
-    errors : (n_steps, n_channels), or such by entity name
-        In the order of time, NaN where unknown.
+    errors : (n_steps, n_channels), or such by entity name, in the order of time, NaN where unknown.
     gap_steps : int
-        Floats32 at most this far apart are one cluster; at least the width of the detector's windows.
+        Errors at most this far apart are one cluster; at least the width of the detector's windows.
 
     Raises
     ------
@@ -221,8 +215,7 @@ def fit_tails(errors: Floats32 | Mapping[str, Floats32], *, gap_steps: int = 10)
 def unit_growth(
     usual: Floats32, with_dead: Sequence[Floats32], units: Floats64
 ) -> tuple[tuple[float, ...], ...]:
-    """`ChannelTails.growth`, from the errors of the same windows with all channels, and with each
-    of them dead in turn.
+    """`ChannelTails.growth`, from errors of windows with all channels, and with each one dead.
 
     Parameters
     ----------
@@ -275,8 +268,7 @@ def _tail(known: Floats64, parts: Sequence[Floats64], gap_steps: int) -> Tail:
 
 
 def top_mean(surprises: Floats32, live: Flags, k: int) -> Floats32:
-    """The mean of the `k` highest surprises of live channels, (n,); of all live ones where they are
-    fewer.
+    """The mean (n,) of the `k` highest surprises of live channels, or of all where they are fewer.
 
     One channel's fault is thus not diluted by all the healthy ones. NaN where no channel is live.
 
@@ -298,8 +290,7 @@ def top_mean(surprises: Floats32, live: Flags, k: int) -> Floats32:
 
 
 def cluster_peaks(parts: Sequence[Floats64], level: float, gap_steps: int) -> Floats64:
-    """The highest value of each cluster above a level; values at most `gap_steps` apart are one
-    cluster.
+    """The highest value of each cluster above a level: values at most `gap_steps` apart.
 
     Parameters
     ----------
@@ -320,8 +311,7 @@ def cluster_peaks(parts: Sequence[Floats64], level: float, gap_steps: int) -> Fl
 
 
 def cluster_starts(steps: Ints, gap_steps: int) -> Ints:
-    """Positions in ascending `steps` at which a cluster starts: the first, and those after more
-    than `gap_steps`.
+    """Positions in ascending `steps` where a cluster starts: more than `gap_steps` after the last.
 
     >>> cluster_starts(np.array([3, 4, 6, 9]), 2).tolist()
     [0, 3]
@@ -338,8 +328,7 @@ def generalized_pareto(excesses: Floats64) -> tuple[float, float]:
 
     Parameters
     ----------
-    excesses : (n,)
-        Heights above a level, 0 and up.
+    excesses : (n,), heights above a level, 0 and up.
 
     Source: Hosking and Wallis (1987), equation 12.
 

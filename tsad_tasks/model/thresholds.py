@@ -1,5 +1,4 @@
-"""From errors to scores and flags: calibrated limits, adaptive thresholds, moving averages,
-severities.
+"""From errors to scores and flags: limits, adaptive thresholds, moving averages, severities.
 
 Sums over a look-back are taken of whole numbers (an error as a multiple of limit / 2^24), so that a
 threshold is the same to the bit wherever the series starts. Errors, thresholds and averages are
@@ -51,30 +50,21 @@ class ThresholdSettings:
 
     Attributes
     ----------
-    kind : one of `KINDS`
-        Fixed: percentile and mean_std of held-out errors; training, a percentile of the errors of
-        what was learned from (optimistic: a model knows these readings); f1_best, on labelled
-        readings; conformal, a quantile with a finite-sample guarantee; evt, by the alarm budget
-        (`model.budget`). Rolling: adaptive (mean and standard deviation) and rolling_percentile of
-        the errors just before. Folding: ranked (`model.event_rule`) and hysteresis
-        (`model.hysteresis`), from the first error that is given, or from where `Calibration.start`
-        says.
-    percentile : float
-        Of errors; used by percentile, rolling_percentile, training and conformal.
-    k : float
-        Standard deviations above the mean; used by mean_std and adaptive.
-    look_back_steps : int
-        Steps before a step that its rolling threshold sees.
-    min_count : int
-        With fewer usable errors among them the calibrated limit holds.
-    floor : float
-        Share of the limit below which no rolling threshold falls.
-    collective_width : int
-        Steps of the moving average; 0 switches it off.
-    collective_k : float
-        Standard deviations above the mean of the moving averages.
-    rule : dict
-        Parameters of a folding kind; what is missing has its default.
+    kind : one of `KINDS`, fixed: percentile and mean_std of held-out errors; training, a percentile
+        of the errors of what was learned from (optimistic: a model knows these readings); f1_best,
+        on labelled readings; conformal, a quantile with a finite-sample guarantee; evt, by the
+        alarm budget (`model.budget`). Rolling: adaptive (mean and standard deviation) and
+        rolling_percentile of the errors just before. Folding: ranked (`model.event_rule`) and
+        hysteresis (`model.hysteresis`), from the first error that is given, or from where
+        `Calibration.start` says.
+    percentile : of errors; used by percentile, rolling_percentile, training and conformal.
+    k : standard deviations above the mean; used by mean_std and adaptive.
+    look_back_steps : steps before a step that its rolling threshold sees.
+    min_count : with fewer usable errors among them the calibrated limit holds.
+    floor : share of the limit below which no rolling threshold falls.
+    collective_width : steps of the moving average; 0 switches it off.
+    collective_k : standard deviations above the mean of the moving averages.
+    rule : parameters of a folding kind; what is missing has its default.
     """
 
     kind: str
@@ -93,8 +83,7 @@ class ThresholdSettings:
 
     @classmethod
     def on_grid(cls, fields: Mapping[str, Any], step_s: int) -> ThresholdSettings:
-        """Settings from the fields of `config.ThresholdSection`, whose look-back is also a least time, on
-        a grid of `step_s`.
+        """Settings from `config.ThresholdSection`, whose look-back is also a least time.
 
         >>> fields = {"kind": "adaptive", "percentile": 99.9, "k": 6.0, "look_back": 1000, "min_span_s": 86400}
         >>> fields |= {"min_count": 200, "floor": 0.5, "collective_width": 15, "collective_k": 6.0}
@@ -138,18 +127,13 @@ class Calibration:
 
     Attributes
     ----------
-    mean, std : float
-        Of the trimmed errors.
-    limit : float
-        The calibrated threshold, above 0, exact in float32. No error above it enters an adaptive
-        look-back.
-    collective_mean, collective_std, collective_limit : float
-        The same of the moving averages; those of the errors themselves when there are no moving
-        averages.
-    n_errors : int
-        How many errors were left after trimming.
-    start : mapping
-        Where a folding threshold begins, as numbers and lists by name: what it has seen of the
+    mean, std : of the trimmed errors.
+    limit : the calibrated threshold, above 0, exact in float32. No error above it enters an
+        adaptive look-back.
+    collective_mean, collective_std, collective_limit : the same of the moving averages; those of
+        the errors themselves when there are no moving averages.
+    n_errors : how many errors were left after trimming.
+    start : where a folding threshold begins, as numbers and lists by name: what it has seen of the
         errors up to the model's anchor. Empty: nothing.
     """
 
@@ -258,8 +242,7 @@ def _percentile(errors: Floats64, settings: ThresholdSettings) -> float:
 
 
 def conformal_limit(errors: Floats64, settings: ThresholdSettings) -> float:
-    """The conformal quantile: a further error is above it with probability at most 1 − percentile /
-    100.
+    """The conformal quantile: an error is above it with probability ≤ 1 − percentile / 100.
 
     The guarantee is for errors that are exchangeable with the calibration errors, such as those of
     separate machines or days. Errors of neighbouring windows resemble one another: over a long time
@@ -268,8 +251,7 @@ def conformal_limit(errors: Floats64, settings: ThresholdSettings) -> float:
 
     Parameters
     ----------
-    errors : (n,)
-        Held-out and known.
+    errors : (n,), held-out and known.
 
     Raises
     ------
@@ -295,8 +277,7 @@ def conformal_limit(errors: Floats64, settings: ThresholdSettings) -> float:
 
 
 def conformal_p_values(errors: Floats32, calibration_errors: Floats32) -> Floats64:
-    """(1 + how many calibration errors are at least as large) / (1 + how many there are); NaN for
-    unknown errors.
+    """Share of calibration errors at least as large, the error itself counted; NaN: unknown.
 
     For an error that is exchangeable with them, the p-value is at most a with probability at most
     a, for every a.
@@ -312,8 +293,7 @@ def conformal_p_values(errors: Floats32, calibration_errors: Floats32) -> Floats
 
 
 def f1_best_limit(errors: Floats32, labels: Flags) -> float:
-    """The limit at which flags of single steps agree best with the labels (F1); of several the
-    highest.
+    """The limit whose flags of single steps agree best with labels (F1); of several the highest.
 
     Halfway between the lowest error that is flagged and the highest one that is not.
 
@@ -382,8 +362,7 @@ def threshold_series(
     settings: ThresholdSettings,
     first_step: int = 0,
 ) -> Floats32:
-    """The threshold of each step from `first_step` on, (..., n_steps - first_step); earlier ones
-    are looked back at.
+    """The threshold of each step from `first_step` on, (..., n_steps - first_step).
 
     Fixed kinds: the calibrated limit. Adaptive: mean + k standard deviations of the errors at the
     `look_back_steps` steps before the step, between `floor` × limit and the limit;
@@ -395,8 +374,7 @@ def threshold_series(
 
     Parameters
     ----------
-    errors : (..., n_steps)
-        NaN where unknown.
+    errors : (..., n_steps), NaN where unknown.
 
     >>> settings = ThresholdSettings("adaptive", 99.9, 1.0, 2, 2, 0.1, 0, 6.0)
     >>> calibration = Calibration(1.0, 1.0, 8.0, 1.0, 1.0, 8.0, 99)
@@ -430,8 +408,7 @@ def threshold_series(
 def starts_after(
     errors: Floats32, starts: Sequence[FoldStart], settings: ThresholdSettings
 ) -> list[FoldStart]:
-    """Where the folding thresholds of entities are after their errors (n_entities, n_steps), begun
-    at `starts`.
+    """Where folding thresholds begun at `starts` are after errors (n_entities, n_steps).
 
     >>> fields = {"kind": "ranked", "percentile": 99.9, "k": 6.0, "look_back": 1000, "min_span_s": 86400}
     >>> fields |= {"min_count": 200, "floor": 0.5, "collective_width": 0, "collective_k": 6.0, "rule": {"event_gap": 2}}
@@ -456,9 +433,7 @@ def starts_after(
 def _folded(
     errors: Floats32, starts: Sequence[FoldStart], settings: ThresholdSettings
 ) -> tuple[Arrays, Floats32]:
-    """State after errors (..., n_steps), and thresholds of their shape; one start is that of
-    all.
-    """
+    """State after errors (..., n_steps), and thresholds; one start is that of all."""
     rule, rows = settings.folding_rule, errors.reshape(-1, errors.shape[-1])
     each = starts if len(starts) == len(rows) else [starts[0]] * len(rows)
     if isinstance(rule, RankRule):
@@ -504,9 +479,7 @@ def _rolling_percentiles(
 
 
 def _sum_before(counts: NDArray[Any], n_before: int, first_step: int = 0) -> Ints:
-    """The sum of the `n_before` numbers before each step from `first_step` on; exact, as wrapping
-    differences are.
-    """
+    """Sums of the `n_before` numbers before each step; exact, as wrapping differences are."""
     n_steps = counts.shape[-1]
     sums = np.zeros((*counts.shape[:-1], n_steps + 1), np.int64)
     np.cumsum(counts, axis=-1, dtype=np.int64, out=sums[..., 1:])
@@ -526,8 +499,7 @@ def collective_series(
 
     Parameters
     ----------
-    errors : (..., n_steps)
-        NaN where unknown.
+    errors : (..., n_steps), NaN where unknown.
 
     >>> settings = ThresholdSettings("mean_std", 99.9, 6.0, 1000, 200, 0.5, 2, 6.0)
     >>> calibration = Calibration(1.0, 1.0, 8.0, 1.0, 1.0, 4.0, 99)
@@ -538,8 +510,7 @@ def collective_series(
 
 
 def lasting_errors(errors: Floats32, moving_average: Floats32) -> Floats32:
-    """The lower of error and moving average, which the collective limit is for; NaN where one is
-    unknown.
+    """The lower of error and moving average, which the collective limit is for; NaN: unknown.
 
     The average says that it lasted, the error that it is still so: the average alone would flag
     normal readings for a while after a spike.
@@ -563,8 +534,7 @@ def _moving_average(errors: Floats32, limit: float | Floats64, width: int) -> Fl
 
 
 def flag(scores: Floats32, threshold: float = 0.0) -> Flags:
-    """Whether a score is over the threshold; unknown is not. The only place where scores are
-    compared.
+    """Whether a score is over the threshold; unknown is not. No other place compares scores.
 
     >>> flag(np.array([0.0, 0.1, np.nan], np.float32)).tolist()
     [False, True, False]
@@ -586,13 +556,11 @@ def severities(scores: Floats32) -> NDArray[np.int8]:
 
 
 def anomaly_scores(errors: Floats32, thresholds: Floats32) -> Floats32:
-    """(error − threshold) / threshold; NaN where the error is not finite; above 0 exactly where
-    error > threshold.
+    """(error − threshold) / threshold, above 0 where error > threshold; NaN where not finite.
 
     Parameters
     ----------
-    errors, thresholds : (..., n_steps)
-        As stored, in float32; thresholds above 0.
+    errors, thresholds : (..., n_steps), as stored, in float32; thresholds above 0.
 
     Source: document D.
 

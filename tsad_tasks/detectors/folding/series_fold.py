@@ -1,5 +1,4 @@
-"""What all detectors with a state share: commissioning, the loop over steps, states by entity,
-files.
+"""What detectors with a state share: commissioning, steps, states by entity, files.
 
 A unit is what is judged alone: a channel of an entity, or an entity with all its channels. It is
 commissioned on the readings of the training range, or, where it was not trained on, on its first
@@ -89,16 +88,13 @@ class SeriesFold(Detector):
         raise NotImplementedError
 
     def commission_units(self, units: Units, rows: Ints, readings: Floats64) -> None:
-        """Commission units on their readings (n_rows, n_steps, n_columns), each on the steps that
-        it has read.
-        """
+        """Commission units, each on what it has read of (n_rows, n_steps, n_columns)."""
         for unit, of_unit in zip(rows.tolist(), readings, strict=True):
             self.commission(units, unit, of_unit[np.isfinite(of_unit).any(axis=1)])
 
     @abstractmethod
     def step(self, units: Units, rows: Ints, readings: Floats64, half_hour: Ints) -> Found:
-        """Errors and expected values (n_rows, n_columns) of one reading per row, which then joins
-        the state.
+        """Errors and expected values (n_rows, n_columns) of readings, which then join the state.
 
         Parameters
         ----------
@@ -124,9 +120,7 @@ class SeriesFold(Detector):
         return self._columns
 
     def fit_series(self, entities: Sequence[str], series: Series, *, seed: int) -> None:
-        """Commission every unit on its readings and fold them; the states at the end are where
-        `start` begins.
-        """
+        """Commission every unit and fold its readings: `start` begins at the end of them."""
         self.trained = {}
         self.training_errors = self.join_series(entities, series)
 
@@ -190,18 +184,14 @@ class SeriesFold(Detector):
     def _commission_all(
         self, units: Units, rows: Ints, values: Floats64, half_hours: Ints
     ) -> Floats32:
-        """Commission units on what is known of their values (n_units, n_steps, n_columns), and the
-        errors of a fold.
-        """
+        """Commission units on what is known of (n_units, n_steps, n_columns); errors of a fold."""
         known = np.isfinite(values).any(axis=(1, 2))
         self.commission_units(units, rows[known], values[known])
         units["fold"]["ready"][rows[known]] = True
         return self.replay(units, rows, values, half_hours)
 
     def replay(self, units: Units, rows: Ints, values: Floats64, half_hours: Ints) -> Floats32:
-        """Errors (n_units, n_steps, n_columns) of the readings of commissioning, which join the
-        state.
-        """
+        """Errors (n_units, n_steps, n_columns) of commissioning, whose readings join the state."""
         errors = np.full((*values.shape[:2], self._columns), np.nan, np.float32)
         for i in range(values.shape[1]):
             now = np.flatnonzero(np.isfinite(values[:, i]).any(axis=1))
@@ -256,16 +246,12 @@ class SeriesFold(Detector):
         return np.ascontiguousarray(by_channel.transpose(0, 2, 1))
 
     def learn(self, training: TrainingSet, plan: TrainingPlan) -> TrainingHistory:
-        """Fold the inputs as one series on a clock of its own; `fit_series` knows entities and
-        local time.
-        """
+        """Fold the inputs as one series; `fit_series` is what knows entities and local time."""
         self.fit_series([_ALONE], self._alone(training.inputs), seed=plan.seed)
         return TrainingHistory((), (), len(training.inputs), 0.0, "epochs")
 
     def reconstruct(self, inputs: Floats32, ends: Ints) -> Reconstruction:
-        """Errors and expected values of the readings at `ends`, when `inputs` follow the
-        training.
-        """
+        """Errors and expected values at `ends`, when `inputs` follow the training."""
         return at_ends(self.advance(self.start([_ALONE]), self._alone(inputs))[1], ends)
 
     def explain(self, inputs: Floats32, ends: Ints) -> Floats32:

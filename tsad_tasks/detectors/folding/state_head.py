@@ -1,6 +1,4 @@
-"""The state head: one error for all channels, against baselines that follow drift and freeze in an
-alarm.
-"""
+"""The state head: one error for all channels, against baselines that freeze in an alarm."""
 
 from __future__ import annotations
 

@@ -11,9 +11,7 @@ from tsad_tasks.detectors.registry import register
 
 @register("three_sigma")
 class ThreeSigma(SeriesFold):
-    """Distance from the mean of commissioning, in standard deviations: 3 is the fixed threshold of
-    old.
-    """
+    """Standard deviations from the mean of commissioning: 3 is the fixed threshold of old."""
 
     def empty(self, n_units: int) -> Units:
         return unscaled(n_units)

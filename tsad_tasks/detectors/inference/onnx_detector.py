@@ -64,9 +64,7 @@ class WindowJudge(Detector):
         return np.zeros(self.n_inputs, np.float32)
 
     def usual_columns(self, columns: Flags) -> tuple[Floats32, Flags]:
-        """What stands in a feature's place, (n_features,), and which go with a channel,
-        (n_channels, n_features); `columns` (n_channels, n_inputs) says which inputs do.
-        """
+        """What stands in a feature's place, (n_features,), and which go with a channel."""
         return self.usual, columns
 
     def _batches(self, inputs: Floats32, ends: Ints) -> Iterator[tuple[slice, Floats32, Flags]]:

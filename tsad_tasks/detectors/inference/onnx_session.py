@@ -1,6 +1,4 @@
-"""Inference by ONNX Runtime: one thread, small batches, outputs that depend on nothing but their
-own window.
-"""
+"""Inference by ONNX Runtime: one thread, small batches, outputs that depend on one window alone."""
 
 from __future__ import annotations
 
@@ -40,9 +38,7 @@ class OnnxSession:
         self._output_names = [output.name for output in self._session.get_outputs()]
 
     def run(self, windows: Floats32, output: int = 0) -> Floats32:
-        """One of the graph's outputs for windows of shape (n_windows, width, n_inputs), finite
-        values only.
-        """
+        """One of the outputs for windows (n_windows, width, n_inputs), finite values only."""
         names, parts = [self._output_names[output]], batches(len(windows), BATCH_SIZE)
         return np.concatenate(
             [self._session.run(names, {self._input_name: windows[part]})[0] for part in parts]

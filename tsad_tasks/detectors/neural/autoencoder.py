@@ -1,6 +1,4 @@
-"""What all autoencoders share: a window's error is the difference between it and what the network
-makes of it.
-"""
+"""What autoencoders share: an error is the difference from what the network makes of a window."""
 
 from __future__ import annotations
 
@@ -71,9 +69,7 @@ class Autoencoder(NeuralDetector):
         return step_shares(sensors, self.differences(windows)[0], self.error)
 
     def differences(self, windows: Floats32) -> tuple[Floats32, Floats32]:
-        """What is left of the last steps, (n, n_last_steps, n_channels), and the last step as
-        expected.
-        """
+        """What is left of the last steps, (n, n_last_steps, n_channels), and the last expected."""
         made = self.outputs(windows)
         sensors = windows[:, -made.shape[1] :, : self.n_channels]
         with np.errstate(over="ignore", invalid="ignore"):
@@ -81,8 +77,7 @@ class Autoencoder(NeuralDetector):
 
 
 def step_shares(sensors: Floats32, differences: Floats32, kind: Loss) -> Floats32:
-    """Errors of steps, 0 where the network makes nothing and in channels that hold a non-finite
-    value.
+    """Errors of steps, 0 where the network makes nothing and in channels that are dead.
 
     Parameters
     ----------

@@ -1,6 +1,4 @@
-"""The context-aware bidirectional LSTM classifier: it learns from labels which windows end in an
-anomaly.
-"""
+"""The bidirectional LSTM classifier: it learns from labels which windows end in an anomaly."""
 
 from __future__ import annotations
 
@@ -51,8 +49,7 @@ class BilstmClassifierSettings(NetworkSettings):
 
 @register("bilstm_classifier")
 class BilstmClassifier(WindowJudge, NeuralDetector):
-    """Two bidirectional LSTM layers over the sensors, merged with the last step's context, and
-    dense layers.
+    """Bidirectional LSTM layers over the sensors, dense layers over them and the last context.
 
     It gives the probability p that the last step of a window is an anomaly. Its error is −ln(1 −
     p), the same for every live channel, so that it can stand beside other detectors' errors.
@@ -126,7 +123,5 @@ class BilstmClassifier(WindowJudge, NeuralDetector):
         return np.logaddexp(np.float32(0), self.outputs(features)[:, 0])
 
     def probability(self, scores: Floats32) -> Floats64:
-        """Probability that windows with these scores are anomalies, from 0 to 1, of the same shape;
-        NaN stays.
-        """
+        """Probability that windows with these scores are anomalies, of their shape; NaN stays."""
         return -np.expm1(-np.asarray(scores, dtype=np.float64))

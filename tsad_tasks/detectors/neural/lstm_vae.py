@@ -1,6 +1,4 @@
-"""The LSTM variational autoencoder: it knows how sure it is, so that it gives probabilities and
-intervals.
-"""
+"""The LSTM variational autoencoder: it knows how sure it is; it gives probabilities, intervals."""
 
 from __future__ import annotations
 
@@ -43,8 +41,7 @@ class LstmVaeSettings(NetworkSettings):
 
 @register("lstm_vae")
 class LstmVae(Autoencoder):
-    """An LSTM down to the mean and spread of a code, and one back up to the mean and spread of
-    every reading.
+    """An LSTM down to mean and spread of a code, and one back up to those of every reading.
 
     It learns the evidence lower bound; scoring goes through the code's mean, so that a score is the
     same every time. The error of a step is that of its standardised deviation from what was
@@ -122,9 +119,7 @@ class LstmVae(Autoencoder):
         self._deviations = np.quantile(last, LEVELS, axis=0).T
 
     def probability(self, scores: Floats32) -> Floats64:
-        """Probability (n,) that windows with these scores are anomalies, from 0 to 1; NaN where
-        unknown.
-        """
+        """Probability (n,) that windows with these scores are anomalies; NaN: unknown."""
         from tsad_tasks.model.reliability import anomaly_probability
 
         if self._tails is None:
@@ -136,8 +131,7 @@ class LstmVae(Autoencoder):
     def interval(
         self, inputs: Floats32, ends: Ints, level: float = 0.95
     ) -> tuple[Floats32, Floats32]:
-        """Bounds (n, n_channels) that hold the last reading with a probability, as often as on
-        held-out windows.
+        """Bounds (n, n_channels) that hold the last reading as often as on held-out windows.
 
         Parameters
         ----------

@@ -1,6 +1,4 @@
-"""The masked autoencoder: it fills in stretches of a window that it does not see, and so learns
-without any label.
-"""
+"""The masked autoencoder: it fills in stretches of a window that it does not see."""
 
 from __future__ import annotations
 
@@ -70,8 +68,7 @@ class MaskedAutoencoder(Autoencoder):
 
 
 def hidden_steps(width: int, n_stretches: int) -> Floats32:
-    """1 where a step is hidden, (n_stretches, width, 1): each step in one of the stretches, which
-    are about as long.
+    """1 where a step is hidden, (n_stretches, width, 1): in one stretch of about equal ones.
 
     >>> hidden_steps(3, 2)[:, :, 0].tolist()
     [[1.0, 1.0, 0.0], [0.0, 0.0, 1.0]]

@@ -88,9 +88,7 @@ class NeuralDetector(OnnxDetector):
 
     @property
     def drops_out(self) -> bool:
-        """Whether training draws a random number for every value: compiled by XLA that is six times
-        slower.
-        """
+        """Whether training draws a number for every value: six times slower by XLA."""
         return False
 
     @property
@@ -100,9 +98,7 @@ class NeuralDetector(OnnxDetector):
 
     @abstractmethod
     def network(self, keras: Any, windows: Any, seed: int) -> Any:
-        """The output, or a list of outputs, of the network for a symbolic input (n, width,
-        n_inputs).
-        """
+        """The output, or a list of them, for a symbolic input (n, width, n_inputs)."""
 
     @abstractmethod
     def objective(self, keras: Any, loss: Loss) -> Objective:
@@ -146,14 +142,10 @@ class NeuralDetector(OnnxDetector):
         return training
 
     def calibrate(self, training: TrainingSet) -> None:
-        """What is learned from the validation windows once the network is fitted; nothing by
-        default.
-        """
+        """What a fitted network learns from the validation windows; nothing by default."""
 
     def seen(self, inputs: Floats32) -> Floats32:
-        """What the network sees of inputs (..., n_inputs): 0 in place of what is not finite or
-        beyond the limits.
-        """
+        """What the network sees of inputs (..., n_inputs): 0 for what is implausible."""
         with np.errstate(invalid="ignore"):
             return np.where(np.abs(inputs) <= self.limits, inputs, np.float32(0))
 
@@ -194,9 +186,7 @@ class NeuralDetector(OnnxDetector):
         return weights_from(self._weights)
 
     def learner(self, budget: Budget, seed: int, *, jit: bool) -> Learner:
-        """The compiled network, with the weights that a seed gives; it is the next one's of this
-        architecture too.
-        """
+        """The compiled network with a seed's weights; the next of its kind uses it too."""
         params = json.dumps(self.params, sort_keys=True)
         sizes = self.width, self.n_channels, self.n_inputs
         kind: Any = type(self)
@@ -209,9 +199,7 @@ class NeuralDetector(OnnxDetector):
 def _learner(
     kind: type[NeuralDetector], sizes: tuple[int, int, int], params: str, loss: Loss, jit: bool
 ) -> Learner:
-    """The compiled network of an architecture: tracing it takes seconds, and many entities train
-    the same one.
-    """
+    """The compiled network of an architecture: tracing takes seconds, and entities share it."""
     from tsad_tasks.detectors.neural.training.keras_training import compiled
     from tsad_tasks.detectors.neural.training.quiet_keras import start_keras
 

@@ -1,6 +1,4 @@
-"""Training with Keras, in the one process that needs it: fast, quiet, and the same to the bit for
-the same seed.
-"""
+"""Training with Keras: fast, quiet, and the same to the bit for the same seed."""
 
 from __future__ import annotations
 
@@ -42,8 +40,7 @@ class Learner:
 
     Attributes
     ----------
-    step, measure : callables
-        Loss of windows and their labels: one learns from them, the other does not.
+    step, measure : loss of windows and their labels: one learns from them, the other does not.
     """
 
     model: Any
@@ -52,9 +49,7 @@ class Learner:
     measure: TrainStep
 
     def restart(self, fresh: Any) -> None:
-        """Take the weights and random states of another model of the same architecture; forget all
-        moments.
-        """
+        """Take weights and random states of a model of the same kind; forget all moments."""
         for mine, theirs in zip(self.model.variables, fresh.variables, strict=True):
             mine.assign(theirs)
         for moment in self.optimizer.variables:
@@ -94,8 +89,7 @@ def compiled(model: Any, objective: Objective, *, jit: bool) -> Learner:
 
 
 def train(learner: Learner, training: TrainingSet, plan: TrainingPlan) -> TrainingHistory:
-    """Let a network learn from the weights that it has; those with the smallest validation loss
-    stay.
+    """Let a network learn from the weights that it has; those of the smallest validation loss stay.
 
     Raises
     ------

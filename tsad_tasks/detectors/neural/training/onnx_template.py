@@ -1,6 +1,4 @@
-"""Keras to ONNX once per architecture: another training of the same network only fills in its
-weights.
-"""
+"""Keras to ONNX once per architecture: another training only fills in its weights."""
 
 from __future__ import annotations
 

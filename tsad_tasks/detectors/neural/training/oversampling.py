@@ -39,9 +39,7 @@ def window_labels(training: TrainingSet) -> tuple[Flags, Flags]:
 
 
 def repeated(training: TrainingSet, ratio: float, seed: int) -> TrainingSet:
-    """Anomalous windows to train on again and again, until there are `ratio` times as many as
-    normal ones.
-    """
+    """Repeated anomalous windows, until there are `ratio` times as many as normal ones."""
     from imblearn.over_sampling import RandomOverSampler
 
     labels, _ = window_labels(training)
@@ -53,8 +51,7 @@ def repeated(training: TrainingSet, ratio: float, seed: int) -> TrainingSet:
 
 
 def interpolated(training: TrainingSet, ratio: float, seed: int) -> TrainingSet:
-    """New anomalous windows between known ones, until there are `ratio` times as many as normal
-    ones.
+    """New anomalous windows between known ones, up to `ratio` times as many as normal ones.
 
     Source: Chawla et al., SMOTE: synthetic minority over-sampling technique, 2002.
     """

@@ -21,9 +21,7 @@ def weights_of(model: Any) -> Weights:
 
 
 def weights_bytes(weights: Weights) -> bytes:
-    """The weights as one file, equal weights as equal bytes: zip archives made by NumPy carry no
-    date.
-    """
+    """The weights as one file, equal ones as equal bytes: NumPy's archives carry no date."""
     content = io.BytesIO()
     np.savez(content, allow_pickle=False, **{name: weights[name] for name in sorted(weights)})
     return content.getvalue()
@@ -45,8 +43,7 @@ def weights_from(content: bytes) -> Weights:
 
 
 def start_from(model: Any, weights: Mapping[str, Floats32]) -> list[str]:
-    """Copy the weights whose name and shape agree into a model; the names of those that stayed as
-    they were.
+    """Copy weights whose name and shape agree into a model; the names of those that stayed.
 
     A layer that sees another number of inputs or channels keeps what its seed gave.
 
