@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from itertools import chain, groupby
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -22,7 +23,7 @@ from tsad_tasks.scoring.plan import scored_lineages, seen_until
 from tsad_tasks.scoring.queries import Flag, IncidentRow, TopAttribution, champions_in
 from tsad_tasks.storage.datasets import DatasetRow, lock_dataset, select_dataset, select_entities
 from tsad_tasks.storage.scores import SELECT_INCIDENTS
-from tsad_tasks.storage.store import Query, Row, Store, columns
+from tsad_tasks.storage.store import Store, columns
 from tsad_tasks.text.sentence import incident_sentence
 
 Attributions = dict[tuple[int, datetime], TopAttribution]
@@ -94,8 +95,10 @@ class _Merge:
         """Incidents that touch [first_at, last_at) and whatever hangs together with them."""
         margin = timedelta(seconds=self._policy.max_length_s + self._rule.gap_s)
         ids = sorted(self._names)
-        flags = self._asked(queries.SELECT_FLAGS, ids, first_at - margin, last_at + margin)
-        standing = self._asked(SELECT_INCIDENTS, ids, first_at, last_at)
+        flags = self._store.rows(
+            queries.SELECT_FLAGS, **self._in(ids, first_at - margin, last_at + margin)
+        )
+        standing = self._store.rows(SELECT_INCIDENTS, **self._in(ids, first_at, last_at))
         by_entity = {
             key: list(group) for key, group in groupby(flags, key=lambda flag: flag.entity_id)
         }
@@ -120,11 +123,9 @@ class _Merge:
         n_withdrawn = self._store.execute(queries.WITHDRAW_INCIDENTS, **gone)
         return IncidentSummary(sum(map(len, rows.values())), n_written, n_withdrawn)
 
-    def _asked(
-        self, query: Query[Row], entity_ids: list[int], start_at: datetime, end_at: datetime
-    ) -> list[Row]:
+    def _in(self, entity_ids: list[int], start_at: datetime, end_at: datetime) -> dict[str, Any]:
         ends = {"start_at": start_at, "end_at": end_at}
-        return self._store.rows(query, lineage=self._lineage, entity_ids=entity_ids, **ends)
+        return {"lineage": self._lineage, "entity_ids": entity_ids} | ends
 
     def _replaced(
         self, chains: dict[int, _Chains], rows: dict[int, list[IncidentRow]]
@@ -134,7 +135,7 @@ class _Merge:
             return {}
         from_at = min(each.from_at for each in chains.values())
         until_at = max(each.until_at for each in chains.values()) + timedelta(seconds=1)
-        standing = self._asked(SELECT_INCIDENTS, list(chains), from_at, until_at)
+        standing = self._store.rows(SELECT_INCIDENTS, **self._in(list(chains), from_at, until_at))
         new = {row.incident_id for found in rows.values() for row in found}
         successors: dict[str, str | None] = {}
         for old in (old for old in standing if old.incident_id not in new):
@@ -171,7 +172,7 @@ class _Merge:
                 )
             margin *= 4
             wide = first_at - margin, last_at + margin
-            flags = self._asked(queries.SELECT_FLAGS, [entity_id], *wide)
+            flags = self._store.rows(queries.SELECT_FLAGS, **self._in([entity_id], *wide))
 
     def _rows(self, entity_id: int, flags: list[Flag], tops: Attributions) -> list[IncidentRow]:
         """Incidents of an entity's flags that deviate as the policy asks for."""
