@@ -135,17 +135,13 @@ class Detector(Protocol):
     A subclass gives `n_parameters`, `learn`, `reconstruct` and `explain`; what it learns is kept by
     `learned` or `to_files`, and taken again by `recall`.
 
-    Parameters
+    Attributes
     ----------
     width : steps in a window.
     n_channels, n_inputs : sensors, and sensors plus context and derived columns.
-    params : settings as `settings_model` describes them.
-
-    Attributes
-    ----------
     supervised : learns from labels.
     starts_warm : may begin with what another one has learned.
-    folds : carries a state from reading to reading (`folding.fold.FoldDetector`).
+    folds : carries a state from reading to reading (`folding.series_fold`).
     on_one_scale : errors of all channels and entities compare as they are, without `model.tails`.
     files_needed : beside `DETAILS_FILE`, by `from_files`.
 
@@ -232,10 +228,8 @@ class Detector(Protocol):
     ) -> Floats32:
         """Channels' shares in errors of windows, (n_windows, n_channels), of sum 1; NaN: unknown.
 
-        Parameters
-        ----------
-        columns : (n_channels, n_inputs), which inputs go with a channel, those derived from it
-            included; None: it alone.
+        `columns` (n_channels, n_inputs) says which inputs go with a channel, those derived from it
+        included; None: it alone.
         """
         return as_shares(np.asarray(self.explain(inputs, ends).sum(axis=1, dtype=np.float64)))
 
@@ -316,17 +310,10 @@ class Detector(Protocol):
 
 
 def channel_errors(observed: Floats32, expected: Floats32, kind: Loss) -> Floats32:
-    """Mean error over each window, by channel.
+    """Mean error over each window of `observed` and `expected`, (n_windows, n_channels).
 
-    Parameters
-    ----------
-    observed, expected : (n_windows, width, n_channels)
-
-    Returns
-    -------
-    (n_windows, n_channels)
-        NaN where the window holds a non-finite value; never Inf, so that Inf cannot come out of
-        finite readings.
+    NaN where the window holds a non-finite value; never Inf, so that Inf cannot come out of finite
+    readings.
 
     >>> observed = np.array([[[1.0], [3.0]], [[1.0], [np.inf]]], dtype=np.float32)
     >>> channel_errors(observed, np.zeros((2, 2, 1), dtype=np.float32), "mse").tolist()

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from tsad_tasks.base.errors import BadInput
 from tsad_tasks.detectors.base import Detector, Reconstruction
-from tsad_tasks.detectors.folding.fold import FoldDetector
+from tsad_tasks.detectors.folding.series_fold import FoldDetector
 from tsad_tasks.model.incidents import IncidentRule, incident_spans
 from tsad_tasks.model.injection import KINDS, Injection, inject_all, injection_plan
 from tsad_tasks.model.scoring import InputSet, Windows, combined_errors, entity_scores

@@ -179,10 +179,8 @@ class NeuralDetector(OnnxDetector):
 
         fitted(self._graph)
         if self._weights is None:
-            raise ConfigError(
-                f"warm_start: Expected a model with {WEIGHTS_FILE}. Received: one from before it "
-                "was kept; retrain it."
-            )
+            expected = f"warm_start: Expected a model with {WEIGHTS_FILE}."
+            raise ConfigError(f"{expected} Received: one from before it was kept; retrain it.")
         return weights_from(self._weights)
 
     def learner(self, budget: Budget, seed: int, *, jit: bool) -> Learner:
