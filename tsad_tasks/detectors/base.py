@@ -60,10 +60,8 @@ class TrainingSet:
     Parameters
     ----------
     inputs : (n_steps, n_inputs), scaled and finite: what was NaN is 0.
-    ends, validation_ends : int64 (n_windows,)
-        Last steps of the windows; a window never reaches into the entity before it.
-    labels : bool (n_steps,), optional
-        Steps that are known anomalies. Only a supervised detector gets windows that hold them.
+    ends, validation_ends : (n_windows,), last steps of windows, each within one entity.
+    labels : (n_steps,), known anomalies; only supervised detectors get windows that hold them.
     """
 
     inputs: Floats32
@@ -78,8 +76,7 @@ class TrainingSet:
 class Budget:
     """How much and how a detector may learn; `schedule` says how the learning rate falls.
 
-    No clock is part of it, lest a busy machine makes another model: after `timeout_s` there is an
-    error, and none.
+    No clock is part of it, lest a busy machine makes another model: `timeout_s` is an error.
     """
 
     epochs: int = 30
@@ -107,13 +104,9 @@ class TrainingHistory:
 
 @dataclass(frozen=True)
 class Reconstruction:
-    """What a detector made of windows.
+    """What a detector made of windows: (n_windows, n_channels), NaN where a channel is not finite.
 
-    Parameters
-    ----------
-    channel_errors : (n_windows, n_channels)
-        Mean error over the window; NaN where the window holds a non-finite value in that channel.
-    expected : (n_windows, n_channels), the last step as reconstructed, scaled; NaN as above.
+    `channel_errors` are means over the window, `expected` is the last step, scaled.
     """
 
     channel_errors: Floats32

@@ -15,8 +15,7 @@ if TYPE_CHECKING:
 class SurpriseDetector(FoldDetector):
     """Readings in robust scales of commissioning, judged by the subclass's fusion of surprises.
 
-    What these detectors call an error is −ln of a probability already: surprise among all past
-    errors.
+    What these detectors call an error is surprise among all past errors already.
     """
 
     on_one_scale: ClassVar[bool] = True

@@ -91,11 +91,6 @@ class NeuralDetector(OnnxDetector):
         """Whether training draws a number for every value: six times slower by XLA."""
         return False
 
-    @property
-    @abstractmethod
-    def n_parameters(self) -> int:
-        """Trainable numbers."""
-
     @abstractmethod
     def network(self, keras: Any, windows: Any, seed: int) -> Any:
         """The output, or a list of them, for a symbolic input (n, width, n_inputs)."""
