@@ -13,7 +13,7 @@ import sys
 import time
 from dataclasses import replace
 
-from report_sample import sample_incident, sample_report
+from samples.report import sample_incident, sample_report
 
 from tsad_tasks.reporting.period.content import ReportContent
 from tsad_tasks.reporting.period.pdf import report_bytes

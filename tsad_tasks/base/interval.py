@@ -3,10 +3,18 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
+from typing import NamedTuple
 
 from tsad_tasks.base.errors import BadInput
 
 HOUR = timedelta(hours=1)
+
+
+class Interval(NamedTuple):
+    """A stretch of time; `_asdict()` gives what a query calls its ends."""
+
+    start_at: datetime
+    end_at: datetime
 
 
 def unix_s(at: datetime) -> int:

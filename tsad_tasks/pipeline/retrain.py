@@ -1,11 +1,8 @@
-"""A retraining from its readings to its registration: the tasks in a row, and the two of them that
-other rooms do: `ingest_history` and `register`.
-"""
+"""A retraining in a row, and the task of it that champions are asked for: `register`."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING
 
 from tsad_tasks.champions.champions import RegisterSummary, register_model
 from tsad_tasks.detectors.base import Progress
@@ -16,25 +13,9 @@ from tsad_tasks.training.prepare import find_exclusions, make_features, make_win
 from tsad_tasks.training.retrain import Count, Retraining, with_chosen_window
 from tsad_tasks.training.survey import Survey
 
-if TYPE_CHECKING:
-    from tsad_tasks.ingest.ingest import IngestSummary
-
-
-def ingest_history(run: Retraining, source_uri: str) -> IngestSummary:
-    """Task `ingest_history`: readings of the whole range that are not there yet, in chunks."""
-    # Imported here: no other task of a retraining needs a source, nor the seconds that it costs.
-    from tsad_tasks.ingest.ingest import ingest_interval
-
-    span = run.span
-    return ingest_interval(
-        run.store, run.config, source_uri, start_at=span.start_at, end_at=span.end_at
-    )
-
 
 def register(run: Retraining) -> list[RegisterSummary]:
-    """Task `register`: the models' rows, with gate and exclusions, and who is champion from
-    when.
-    """
+    """Task `register`: the models' rows with gate and exclusions, and who is champion from when."""
     run, summaries = with_chosen_window(run), []
     for scope, folder in run.scopes():
         model, rows, left_out = judged_model(run, scope, folder)
