@@ -124,13 +124,12 @@ def learning_rate(budget: Budget, epoch: int, validation_loss: Sequence[float] =
     share = 1.0
     if budget.schedule == "cosine":
         share = 0.5 * (1 + math.cos(math.pi * epoch / budget.epochs))
-    elif budget.schedule == "plateau":
-        best, n_since = math.inf, 0
-        for loss in validation_loss:
-            n_since = 0 if loss < best else n_since + 1
-            best = min(best, loss)
-            if n_since == max(1, budget.patience // 2):
-                share, n_since = share / 2, 0
+    best, n_since = math.inf, 0
+    for loss in validation_loss if budget.schedule == "plateau" else ():
+        n_since = 0 if loss < best else n_since + 1
+        best = min(best, loss)
+        if n_since == max(1, budget.patience // 2):
+            share, n_since = share / 2, 0
     return budget.learning_rate * max(share, FINAL_RATE_SHARE)
 
 
