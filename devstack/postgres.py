@@ -112,8 +112,6 @@ class Cluster:
     def uri(self, database: str = WAREHOUSE, role: str = OWNER) -> str:
         """The URI that logs `role` in to `database`.
 
-        Examples
-        --------
         >>> cluster = Cluster(Path("db"), Path("db/rows"), 5432, {"airflow": "secret"})
         >>> cluster.uri("airflow", "airflow")
         'postgresql://airflow:secret@127.0.0.1:5432/airflow'

@@ -41,8 +41,6 @@ def utc_from_local(
     local_us : (n,) microseconds since 1970-01-01 00:00 on the zone's own clock.
     ambiguous : which of the two times is meant when clocks were set back.
 
-    Examples
-    --------
     >>> noon = 1_735_732_800_000_000
     >>> found = utc_from_local(np.array([noon]), ZoneInfo("Europe/Berlin"))
     >>> int(found.times_us[0] - noon) // 3_600_000_000
@@ -68,8 +66,6 @@ def utc_from_local(
 def local_range(start_us: int, end_us: int, zone: ZoneInfo) -> tuple[int, int]:
     """Wall-clock range, in microseconds, of every local time of a UTC range and an hour around it.
 
-    Examples
-    --------
     >>> [us // 3_600_000_000 for us in local_range(0, 3_600_000_000, ZoneInfo("UTC"))]
     [-1, 2]
     """
@@ -81,8 +77,6 @@ def local_range(start_us: int, end_us: int, zone: ZoneInfo) -> tuple[int, int]:
 def zone_offsets(start_us: int, end_us: int, zone: ZoneInfo) -> tuple[Int64, Int64]:
     """When each offset from UTC begins within a UTC range, and the offsets, both in microseconds.
 
-    Examples
-    --------
     >>> span_us = 1_743_200_000_000_000, 1_743_300_000_000_000
     >>> starts, offsets = zone_offsets(*span_us, ZoneInfo("Europe/Berlin"))
     >>> (offsets // 3_600_000_000).tolist()

@@ -125,8 +125,6 @@ def found_tables(cursor: extensions.cursor, config: DatasetConfig) -> list[Found
 def split_name(name: str) -> tuple[str, str]:
     """Schema ('' if not said) and name of a table; a part with dots stands in double quotes.
 
-    Examples
-    --------
     >>> split_name("plant.machine_*"), split_name('"odd.name"')
     (('plant', 'machine_*'), ('', 'odd.name'))
     """
@@ -173,23 +171,17 @@ def _unusable(config: DatasetConfig, table: FoundTable) -> str:
     needed += [("column", source.channel_column), ("column", source.value_column)]
     family = table.columns[time.column].family if time.column in table.columns else None
     if family in NUMBERS and time.unit is None:
-        return (
-            f"Expected time.unit (s, ms, us or ns) for the number column {time.column}. "
-            "Received: nothing."
-        )
+        wanted = f"time.unit (s, ms, us or ns) for the number column {time.column}"
+        return f"Expected {wanted}. Received: nothing."
     if family is not None and family not in NUMBERS | CLOCKS:
-        return (
-            f"Expected a timestamp, a date or a number in the time column {time.column}. "
-            f"Received: {family}."
-        )
+        wanted = f"a timestamp, a date or a number in the time column {time.column}"
+        return f"Expected {wanted}. Received: {family}."
     for what, name in needed:
         if name is not None and name not in table.columns:
             return f"Expected the {what} {name}. {table.received(name)}"
     if entity.from_table is not None and not re.fullmatch(entity.from_table, table.name):
-        return (
-            "Expected a name that matches entity.from_table "
-            f"{entity.from_table!r} as a whole. Received: {table.name}."
-        )
+        wanted = f"a name that matches entity.from_table {entity.from_table!r} as a whole"
+        return f"Expected {wanted}. Received: {table.name}."
     if source.value_column and table.columns[source.value_column].family not in _VALUES:
         family = table.columns[source.value_column].family
         return f"Expected numbers in {source.value_column}. Received: {family}."
