@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import getpass
-from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -14,7 +13,7 @@ from devstack import local
 from tsad_tasks.base.enums import Verdict
 from tsad_tasks.base.interval import moment
 from tsad_tasks.cli.options import Dataset, existing_file, interval, seconds
-from tsad_tasks.cli.screen import say, table
+from tsad_tasks.cli.screen import list_rows, say
 from tsad_tasks.config import config_of
 from tsad_tasks.storage.datasets import select_dataset
 from tsad_tasks.storage.store import Query
@@ -32,20 +31,8 @@ Channel = Annotated[
 ]
 
 LABELS = Query("cli/select_label_list", dict)
-LABEL_COLUMNS = (
-    *("label_id", "entity", "start_at", "end_at", "kind", "origin", "note"),
-    *("withdrawn_by", "withdrawn_at"),
-)
 WINDOWS = Query("cli/select_maintenance_list", dict)
-WINDOW_COLUMNS = (
-    *("window_id", "title", "entity", "start_at", "end_at", "rrule", "zone"),
-    *("created_by", "withdrawn_at"),
-)
 EPOCHS = Query("cli/select_channel_epoch_list", dict)
-EPOCH_COLUMNS = (
-    *("epoch_id", "entity", "channel", "kind", "from_at", "scale", "offset", "usable_at"),
-    *("n_running_hours", "needed_hours", "reason", "withdrawn_at"),
-)
 
 
 def login() -> str:
@@ -53,16 +40,11 @@ def login() -> str:
     return getpass.getuser()
 
 
-def list_rows(
-    dataset: str, query: Query[dict[str, Any]], columns: Sequence[str], title: str, nothing: str
-) -> None:
+def list_said(dataset: str, query: Query[dict[str, Any]], title: str, nothing: str) -> None:
     """Shows what people said, as a table; in words where there is nothing."""
     with local.open_store() as store, store.transaction():
         rows = store.rows(query, dataset=select_dataset(store, dataset).name)
-    if rows:
-        table(f"{title} of {dataset}, UTC", columns, rows)
-    else:
-        say(f"{nothing} of {dataset}.")
+    list_rows(f"{title} of {dataset}, UTC", rows, f"{nothing} of {dataset}.")
 
 
 def verdict(
@@ -145,7 +127,7 @@ def labels(
 
     name = config_of(dataset).dataset
     if csv is None and withdraw is None:
-        list_rows(name, LABELS, LABEL_COLUMNS, "Labels", "No labels")
+        list_said(name, LABELS, "Labels", "No labels")
         return
     with local.open_store() as store:
         if withdraw is not None:
@@ -190,7 +172,7 @@ def add_window(
 @maintenance.command("list")
 def list_windows(dataset: Dataset) -> None:
     """List maintenance windows, the newest first."""
-    list_rows(dataset, WINDOWS, WINDOW_COLUMNS, "Maintenance", "No maintenance windows")
+    list_said(dataset, WINDOWS, "Maintenance", "No maintenance windows")
 
 
 @maintenance.command("withdraw")
@@ -237,7 +219,7 @@ def add_epoch(
 @epoch.command("list")
 def list_epochs(dataset: Dataset) -> None:
     """List the changes of a dataset's sensors, the newest first."""
-    list_rows(dataset, EPOCHS, EPOCH_COLUMNS, "Changed sensors", "No changed sensors")
+    list_said(dataset, EPOCHS, "Changed sensors", "No changed sensors")
 
 
 @epoch.command("withdraw")

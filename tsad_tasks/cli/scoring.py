@@ -11,26 +11,20 @@ from typer import Option
 from devstack import local
 from tsad_tasks.base.clock import utc_now
 from tsad_tasks.cli.ingest import range_run
-from tsad_tasks.cli.options import LIVE, Dataset, From, Lineage, To, interval, lineage_of
-from tsad_tasks.cli.screen import say, table
+from tsad_tasks.cli.options import LIVE, Count, Dataset, From, Lineage, To, interval, lineage_of
+from tsad_tasks.cli.screen import list_rows, say, table
 from tsad_tasks.config import DatasetConfig, config_of
 from tsad_tasks.pipeline.rescore import score_what_if
 from tsad_tasks.storage.datasets import select_dataset
 from tsad_tasks.storage.store import Query, Store
 
-Columns = tuple[str, ...]
-
 INCIDENTS = Query("cli/select_incident_list", dict)
 READINGS = Query("cli/select_anomaly_list", dict)
-INCIDENT_COLUMNS: Columns = (
+INCIDENT_COLUMNS = (
     *("incident_id", "severity", "state", "started_at", "last_flag_at"),
     *("n_flags", "sentence", "verdict"),
 )
 SUPPRESSED_COLUMNS = ("incident_id", "started_at", "last_flag_at", "entity", "suppressed_by")
-READING_COLUMNS: Columns = (
-    *("entity", "at", "severity", "kind", "score", "error", "threshold"),
-    *("channel", "actual", "expected"),
-)
 
 
 def score(dataset: Dataset, start: From, end: To, lineage: Lineage = LIVE) -> None:
@@ -81,7 +75,7 @@ def anomalies(
     end: Annotated[str, Option("--to", help="End of the range.")] = "2100-01-01",
     lineage: Lineage = LIVE,
     readings: Annotated[bool, Option(help="Single flagged readings instead of incidents.")] = False,
-    n: Annotated[int, Option("-n", min=1, help="At most so many.")] = 30,
+    n: Count = 30,
 ) -> None:
     """List incidents, those that maintenance suppresses apart, or single anomalies, newest
     first.
@@ -93,14 +87,13 @@ def anomalies(
     with local.open_store() as store, store.transaction():
         select_dataset(store, dataset)
         if readings:
-            columns, rows = READING_COLUMNS, store.rows(READINGS, **params)
+            rows = store.rows(READINGS, **params)
         else:
-            columns, rows = INCIDENT_COLUMNS, store.rows(INCIDENTS, **params, suppressed=False)
+            found = store.rows(INCIDENTS, **params, suppressed=False)
+            rows = [{name: row[name] for name in INCIDENT_COLUMNS} for row in found]
             suppressed = store.rows(INCIDENTS, **params, suppressed=True)
-    if rows:
-        table(f"{dataset}, UTC", columns, rows, right=("score", "n_flags"))
-    else:
-        say("No anomalies in this range.")
+    nothing = "No anomalies in this range."
+    list_rows(f"{dataset}, UTC", rows, nothing, right=("score", "n_flags"))
     if suppressed:
         title = f"{len(suppressed)} suppressed by maintenance, UTC"
         table(title, SUPPRESSED_COLUMNS, suppressed)
