@@ -43,9 +43,8 @@ def migrate(uri: str, *, writer: str | None = None, reader: str | None = None) -
     AccessDenied, Unavailable
         As `database.connect`.
     """
-    engine = create_engine(
-        "postgresql+psycopg2://", creator=lambda: connect(uri), poolclass=NullPool
-    )
+    own = {"creator": lambda: connect(uri), "poolclass": NullPool}
+    engine = create_engine("postgresql+psycopg2://", **own)
     try:
         with engine.connect() as opened:
             return _migrate(opened, {"tsad_writer": writer, "tsad_reader": reader})

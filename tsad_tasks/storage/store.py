@@ -173,15 +173,16 @@ class Store:
 
     def copy_in(self, incoming: Incoming, columns: Sequence[binary.Column]) -> None:
         """Puts rows into a temporary table, in place of others; they go with the transaction."""
-        table = sql.Identifier(incoming.table)
+        clear, copy = (
+            sql.SQL(one.text).format(table=sql.Identifier(incoming.table))
+            for one in (CLEAR_INCOMING, COPY_ROWS_IN)
+        )
         with self._connection.cursor() as cursor:
             if incoming not in self._incoming:
                 cursor.execute(incoming.text)
                 self._incoming.add(incoming)
-            cursor.execute(sql.SQL(CLEAR_INCOMING.text).format(table=table))
-            cursor.copy_expert(
-                sql.SQL(COPY_ROWS_IN.text).format(table=table), io.BytesIO(binary.encode(columns))
-            )
+            cursor.execute(clear)
+            cursor.copy_expert(copy, io.BytesIO(binary.encode(columns)))
 
     # The one place through which all but copies go.
     @contextmanager
