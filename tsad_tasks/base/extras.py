@@ -25,7 +25,6 @@ def require(extra: str) -> None:
     """
     missing = [name for name in EXTRAS[extra] if find_spec(name) is None]
     if missing:
-        raise BadInput(
-            f"Expected the packages {', '.join(EXTRAS[extra])}. Received: no {', no '.join(missing)}. "
-            f"Install tsad[{extra}]."
-        )
+        wanted, received = ", ".join(EXTRAS[extra]), ", no ".join(missing)
+        hint = f"Install tsad[{extra}]."
+        raise BadInput(f"Expected the packages {wanted}. Received: no {received}. {hint}")

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
-from typing import Literal
+from typing import Literal, NamedTuple
 from zoneinfo import ZoneInfo
 
 import numpy as np
 from numpy.typing import NDArray
+
+from tsad_tasks.base.interval import from_unix_s
 
 US_PER_S = 1_000_000
 _DAY_S = 86_400
@@ -18,8 +18,7 @@ Int64 = NDArray[np.int64]
 Mask = NDArray[np.bool_]
 
 
-@dataclass(frozen=True)
-class UtcTimes:
+class UtcTimes(NamedTuple):
     """Times in UTC, shape (n,), and what was odd about them.
 
     `nonexistent` ones are placed with the offset before the clocks changed, which says to which
@@ -56,8 +55,7 @@ def utc_from_local(
     fits = (guesses >= starts) & (guesses < ends)
     n_fits = fits.sum(axis=1)
     first, last = fits.argmax(axis=1), len(offsets) - 1 - fits[:, ::-1].argmax(axis=1)
-    # No segment fits: the clock was set forward past it, and the last segment that has begun by
-    # then is the one before.
+    # No segment fits where the clock was set forward: the last one that had begun counts.
     before = np.maximum((guesses >= starts).sum(axis=1) - 1, 0)
     chosen = np.where(n_fits == 0, before, first if ambiguous == "first" else last)
     return UtcTimes(guesses[np.arange(len(chosen)), chosen], n_fits > 1, n_fits == 0)
@@ -98,6 +96,5 @@ def zone_offsets(start_us: int, end_us: int, zone: ZoneInfo) -> tuple[Int64, Int
 
 
 def _offset_s(utc_s: int, zone: ZoneInfo) -> int:
-    at = datetime(1970, 1, 1, tzinfo=UTC) + timedelta(seconds=utc_s)
-    offset = at.astimezone(zone).utcoffset()
+    offset = from_unix_s(utc_s).astimezone(zone).utcoffset()
     return 0 if offset is None else int(offset.total_seconds())

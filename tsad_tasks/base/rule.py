@@ -56,10 +56,8 @@ class Measured:
 class RuleResult:
     """A rule for one model, as a row of `tsad.gate_decision` keeps it.
 
-    >>> RuleResult("latency_ms", Outcome.NOT_TESTED).passed
-    True
-    >>> RuleResult("latency_ms", Outcome.FAILED, 61.0, 50.0).passed
-    False
+    >>> [RuleResult("latency_ms", outcome).passed for outcome in Outcome]
+    [True, False, True]
     >>> RuleResult("score_drift", Outcome.FAILED, 0.3, 0.25, decides=False).passed
     True
     """
@@ -92,7 +90,8 @@ class RuleResult:
         """The rule's declaration; of one that is not declared any more its name alone."""
         if self.rule in RULES[self.stage]:
             return RULES[self.stage][self.rule]
-        return Rule(name=self.rule, title=self.rule.replace("_", " "), measure=_gone, better=None)
+        title = self.rule.replace("_", " ")
+        return Rule(name=self.rule, title=title, measure=lambda _: Measured(None), better=None)
 
 
 def at_least(measured: Measured, limit: float | None, _evidence: Any) -> bool:
@@ -129,11 +128,11 @@ class Rule(Generic[Evidence]):
     decides : whether a model can fail by it; others are only shown.
     order : the place in what is shown, smallest first.
 
-    >>> def loudest(evidence):
+    >>> def loudest(heard):
     ...     "No reading is louder than the limit."
-    ...     return Measured(max(evidence), n=len(evidence)) if evidence else Measured(None, case="none")
-    >>> rule = Rule(name="loudest", title="loudest reading", measure=loudest, unit="dB",
-    ...     note="of {n} readings", untested={"none": "nothing was heard"}, better=Better.LOWER, limit=85.0)
+    ...     return Measured(max(heard), n=len(heard)) if heard else Measured(None, case="none")
+    >>> rule = Rule(name="loudest", title="loudest reading", measure=loudest, limit=85.0,
+    ...     untested={"none": "nothing was heard"}, better=Better.LOWER)
     >>> rule.judge([70.0, 91.0], None).outcome.value, rule.judge([], None).note
     ('failed', 'not tested: nothing was heard')
     """
@@ -161,11 +160,12 @@ class Rule(Generic[Evidence]):
 
     def limit_in(self, config: Any) -> float | None:
         """The rule's limit in a dataset's config."""
-        if not isinstance(self.limit, str):
+        limit: float | None
+        if isinstance(self.limit, str):
+            limit = attrgetter(self.limit)(config)
+        else:
             section = getattr(config, self.stage, None)
-            own: float | None = getattr(section, "limits", {}).get(self.name, self.limit)
-            return own
-        limit: float | None = attrgetter(self.limit)(config)
+            limit = getattr(section, "limits", {}).get(self.name, self.limit)
         return limit
 
     def judge(self, evidence: Evidence, config: Any) -> RuleResult:
@@ -187,10 +187,6 @@ class Rule(Generic[Evidence]):
         )  # fmt: skip
 
 
-def _gone(_evidence: Any) -> Measured:
-    return Measured(None)
-
-
 RULES: Mapping[Stage, Registry[Rule[Any]]] = {
     Stage.GATE: Registry("rule of the gate", "tsad_tasks.training.rules"),
     Stage.SHADOW: Registry("rule of the shadow", "tsad_tasks.champions.rules"),
@@ -199,13 +195,7 @@ Declared = TypeVar("Declared", bound=Rule[Any])
 
 
 def register(rule: Declared) -> Declared:
-    """Adds a rule to those of its stage.
-
-    Raises
-    ------
-    BadInput
-        When another rule of the stage has its name.
-    """
+    """Adds a rule to those of its stage; another one of its name is `BadInput`."""
     RULES[rule.stage].register(rule.name)(rule)
     return rule
 
