@@ -16,7 +16,8 @@ from functools import partial
 import numpy as np
 from numpy.typing import NDArray
 
-from tsad_tasks.detectors.base import Budget, Detector, Floats, TrainingSet
+from tsad_tasks.base.arrays import Floats32
+from tsad_tasks.detectors.base import Budget, Detector, TrainingSet
 from tsad_tasks.detectors.neural.network import NeuralDetector
 from tsad_tasks.detectors.neural.training.weights import start_from
 from tsad_tasks.detectors.registry import DETECTORS, build_detector, detector_class
@@ -66,7 +67,7 @@ def built(name: str) -> Detector:
     return build_detector(name, width=WIDTH, n_channels=N_CHANNELS, n_inputs=N_CHANNELS + N_CONTEXT)
 
 
-def explain(detector: Detector, inputs: Floats, ends: NDArray[np.int64]) -> None:
+def explain(detector: Detector, inputs: Floats32, ends: NDArray[np.int64]) -> None:
     """What scoring does for flagged windows: steps, and channels where errors do not tell them
     apart.
     """

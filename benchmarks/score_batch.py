@@ -271,7 +271,7 @@ def _train(store: Any, folder: Path) -> None:
 
 
 def _fit(scope_folder: Any, keras_path: Path) -> None:
-    from tsad_tasks.detectors.base import Budget, TrainingSet
+    from tsad_tasks.detectors.base import Budget, TrainingPlan, TrainingSet
     from tsad_tasks.detectors.neural.training.keras_training import train
     from tsad_tasks.detectors.registry import build_detector, detector_from_files
     from tsad_tasks.training.fit import Trained
@@ -282,7 +282,7 @@ def _fit(scope_folder: Any, keras_path: Path) -> None:
     detector: Any = build_detector("lstm_autoencoder", width=10, n_channels=1, n_inputs=1)
     learner = detector.learner(Budget(), seed=7, jit=True)
     training = TrainingSet(prepared.inputs, prepared.ends, prepared.validation_ends, 1, 10)
-    history = train(learner, training, budget=Budget(epochs=3), seed=7)
+    history = train(learner, training, TrainingPlan(Budget(epochs=3), seed=7))
     learner.model.save(keras_path)
     details = {
         "name": detector.name,

@@ -1,6 +1,4 @@
-"""A fleet of machines of our own making, in shifts, with Mondays, holidays, start-ups and jobs;
-faults on request.
-"""
+"""A fleet of machines in shifts, with Mondays, holidays, start-ups, jobs; faults on request."""
 
 from __future__ import annotations
 
@@ -10,9 +8,9 @@ from datetime import datetime
 from zoneinfo import ZoneInfo
 
 import numpy as np
-from numpy.typing import NDArray
 
 from devstack.simulate import Floats, SimulatedAnomaly, SimulatedPlant, bump, lagged, noise
+from tsad_tasks.base.arrays import Ints
 from tsad_tasks.base.errors import BadInput
 from tsad_tasks.base.interval import from_unix_s, unix_s
 from tsad_tasks.model.features import site_seconds
@@ -62,10 +60,8 @@ def machine_fleet(
 
     Parameters
     ----------
-    days : int
-        Length, at least 1.
-    machines : int
-        1 to 9,999.
+    days : length, at least 1.
+    machines : 1 to 9,999.
     holidays : days since 1970, on which nobody works but around the clock.
 
     Raises
@@ -97,11 +93,7 @@ def machine_fleet(
 
 
 def _machine(
-    local_s: NDArray[np.int64],
-    step_s: int,
-    number: int,
-    rng: np.random.Generator,
-    holidays: Sequence[int],
+    local_s: Ints, step_s: int, number: int, rng: np.random.Generator, holidays: Sequence[int]
 ) -> Floats:
     """Readings of one machine, (n_steps, 17)."""
     n = local_s.size
@@ -175,10 +167,8 @@ def _sensor_noise(rng: np.random.Generator, n: int, memory_steps: float, spread:
     return np.asarray(calm * np.where(bursts, 4.0, 1.0))
 
 
-def _is_on(local_s: NDArray[np.int64], number: int, holidays: Sequence[int]) -> Floats:
-    """1 while the machine works: around the clock (but for Sunday mornings), in two shifts, or in
-    one.
-    """
+def _is_on(local_s: Ints, number: int, holidays: Sequence[int]) -> Floats:
+    """1 while the machine works: around the clock, in two shifts, or in one."""
     day, second = local_s // _DAY_S, local_s % _DAY_S
     weekday, hour = (day + 3) % 7, second / _HOUR_S
     if number % 3 == 0:
@@ -190,7 +180,7 @@ def _is_on(local_s: NDArray[np.int64], number: int, holidays: Sequence[int]) -> 
     return np.asarray(works & ~np.isin(day, np.asarray(holidays, np.int64)), np.float64)
 
 
-def _breaks(local_s: NDArray[np.int64], rng: np.random.Generator) -> Floats:
+def _breaks(local_s: Ints, rng: np.random.Generator) -> Floats:
     """1 in the breaks, when the machine idles."""
     second = local_s % _DAY_S
     shift_s = float(rng.uniform(-900, 900))
@@ -212,7 +202,7 @@ def _weather(rng: np.random.Generator, n: int, step_s: int) -> Floats:
     return np.interp(hours, 24.0 * np.arange(days.size), days)
 
 
-def _oil_level(local_s: NDArray[np.int64], level: float) -> Floats:
+def _oil_level(local_s: Ints, level: float) -> Floats:
     """Falls through the week; refilled on Mondays at 6."""
     since_refill = (local_s - 4 * _DAY_S - 6 * _HOUR_S) % (7 * _DAY_S)
     return np.asarray(85 - 12 * level * since_refill / (7 * _DAY_S))
@@ -227,10 +217,8 @@ def with_faults(
 
     Parameters
     ----------
-    size : float
-        Of the fault, in spreads; up or down.
-    from_step : int
-        No fault starts before it.
+    size : of the fault, in spreads; up or down.
+    from_step : no fault starts before it.
     spreads : (n_machines, n_channels)
         How much the channels vary while the machine works, in their units.
 
@@ -268,9 +256,7 @@ def with_faults(
 def _while_working(
     speed: Floats, from_step: int, length: int, margin: int, rng: np.random.Generator
 ) -> int | None:
-    """A step from which on the machine works for so long, and has for `margin` steps before; None
-    if it never does.
-    """
+    """A step from which, and `margin` before, the machine works for `length`; None: never."""
     works = np.concatenate(([0], np.cumsum(speed > 100)))
     starts = np.arange(max(from_step, margin), speed.size - length)
     whole = works[starts + length] - works[starts - margin] == length + margin

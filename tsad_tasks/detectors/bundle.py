@@ -1,5 +1,4 @@
-"""A model's folder: its detector's files, its specification and its card, held together by a
-manifest of hashes.
+"""A model's folder: detector, specification and card, held together by a manifest of hashes.
 
 A bundle holds ONNX and JSON, never pickle. It is written whole or not at all and never changes
 afterwards. Folders are local, or anything that `universal_pathlib` reaches (s3://…, memory://…).
@@ -35,15 +34,11 @@ class Bundle:
 
     Parameters
     ----------
-    spec : dict
-        Everything beside the detector that affects errors, scores and flags.
-    card : dict
-        What people read: data range, share used, losses, figures.
-    sha256 : str
-        Of the manifest, hence of everything.
-    canary : dict or None
-        Readings with a fault that the model must find, and what it made of them; older bundles have
-        none.
+    spec : everything beside the detector that affects errors, scores and flags.
+    card : what people read: data range, share used, losses, figures.
+    sha256 : of the manifest, hence of everything.
+    canary : readings with a fault that the model must find, and what it made of them; older bundles
+        have none.
     """
 
     detector: Detector
@@ -56,8 +51,7 @@ class Bundle:
 def write_bundle(
     folder: Folder, detector: Detector, spec: Json, card: Json, canary: Json | None = None
 ) -> str:
-    """Write a bundle and return its manifest's sha256; writing the same bundle again changes
-    nothing.
+    """Write a bundle and return its manifest's sha256; the same one again changes nothing.
 
     Raises
     ------
@@ -73,9 +67,7 @@ def write_bundle(
 def store_bundle(
     root: Folder, detector: Detector, spec: Json, card: Json, canary: Json | None = None
 ) -> tuple[Folder, str]:
-    """Write a bundle into a folder below `root` that its hash names, and return folder and
-    sha256.
-    """
+    """Write a bundle below `root`, where its hash says; return folder and sha256."""
     folder = root / _sha256(_contents(detector, spec, card, canary)[1])[:16]
     return folder, write_bundle(folder, detector, spec, card, canary)
 
@@ -90,8 +82,7 @@ def _contents(
 
 
 def read_bundle(folder: Folder, *, expected_sha256: str | None = None) -> Bundle:
-    """The bundle of a folder, every file checked against the manifest, and that against
-    `expected_sha256`.
+    """The bundle of a folder, files checked against the manifest, that against `expected_sha256`.
 
     Raises
     ------
@@ -176,9 +167,7 @@ def _hashes(path: Folder, manifest: bytes) -> dict[str, str]:
 
 
 def _read_files(folder: Folder, names: Sequence[str]) -> dict[str, bytes]:
-    """Files by name, from an object store all at once: each request to it takes tens of
-    milliseconds.
-    """
+    """Files by name, from an object store at once: each request takes tens of milliseconds."""
     if isinstance(folder, Path):
         return {name: _read(folder / name) for name in names}
     paths = [(folder / name).path for name in names]

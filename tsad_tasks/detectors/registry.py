@@ -86,6 +86,15 @@ def detector_from_files(files: Mapping[str, bytes]) -> Detector:
     return DETECTORS[name].from_files(files)
 
 
+def files_after(start: str, files: Mapping[str, bytes]) -> dict[str, bytes]:
+    """The files of a member, whose names have `start` before them."""
+    return {
+        name.removeprefix(start): content
+        for name, content in files.items()
+        if name.startswith(start)
+    }
+
+
 class MemberSettings(DetectorSettings):
     """A registered detector that is a part of another one."""
 

@@ -1,5 +1,4 @@
-"""How good scores and flags are against labels: by step, by event, over all thresholds, as a
-volume, as probabilities.
+"""How good scores and flags are against labels: by step, event, threshold, volume, probability.
 
 Steps without a score (NaN) are left out and counted. A share of nothing is NaN, never 0. Where
 labels are ranges, look at events first: a step-wise figure rewards long anomalies, and
@@ -16,10 +15,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from tsad_tasks.base.arrays import Flags, Floats64, Ints
 from tsad_tasks.base.errors import BadInput
 from tsad_tasks.model.reliability import ReliabilityCurve, reliability_curve
 
-Flags = NDArray[np.bool_]
 Floats = NDArray[np.floating[Any]]
 DAY_S = 86400
 
@@ -28,7 +27,7 @@ def _share(part: float, whole: float) -> float:
     return part / whole if whole else math.nan
 
 
-def runs(flags: Flags) -> NDArray[np.int64]:
+def runs(flags: Flags) -> Ints:
     """First step and end (not included) of each run of true values, (n_runs, 2), ascending.
 
     >>> runs(np.array([True, True, False, True])).tolist()
@@ -40,9 +39,7 @@ def runs(flags: Flags) -> NDArray[np.int64]:
 
 @dataclass(frozen=True)
 class Confusion:
-    """Steps by what they are and what was said of them; `n_unknown` had no score and count nowhere
-    else.
-    """
+    """Steps by what they are and what was said of them; `n_unknown` without a score beside them."""
 
     true_positive: int
     false_positive: int
@@ -98,8 +95,7 @@ def confusion(labels: Flags, flags: Flags, known: Flags | None = None) -> Confus
     Parameters
     ----------
     labels, flags : (n_steps,)
-    known : (n_steps,), optional
-        Whether the step has a score; by default all have.
+    known : (n_steps,), whether the step has a score; by default all have.
 
     >>> found = confusion(np.array([True, True, False]), np.array([True, False, False]))
     >>> found.precision, found.recall
@@ -165,9 +161,9 @@ class RocCurve:
     n_unknown : steps left out for want of a score
     """
 
-    false_positive_share: NDArray[np.float64]
-    true_positive_share: NDArray[np.float64]
-    thresholds: NDArray[np.float64]
+    false_positive_share: Floats64
+    true_positive_share: Floats64
+    thresholds: Floats64
     auc: float
     n_unknown: int
 
@@ -190,9 +186,9 @@ class PrCurve:
     Source: Davis and Goadrich, 2006 (why no linear interpolation).
     """
 
-    precision: NDArray[np.float64]
-    recall: NDArray[np.float64]
-    thresholds: NDArray[np.float64]
+    precision: Floats64
+    recall: Floats64
+    thresholds: Floats64
     average_precision: float
     anomaly_share: float
     n_unknown: int
@@ -202,9 +198,9 @@ class PrCurve:
 class _Ranked:
     """Counts of flagged steps at each distinct score, from the highest on."""
 
-    true_positive: NDArray[np.float64]
-    n_flagged: NDArray[np.float64]
-    thresholds: NDArray[np.float64]
+    true_positive: Floats64
+    n_flagged: Floats64
+    thresholds: Floats64
     n_positive: int
     n_unknown: int
 
@@ -225,8 +221,7 @@ def _ranked(labels: Flags, scores: Floats) -> _Ranked:
 
 
 def roc_curve(labels: Flags, scores: Floats) -> RocCurve:
-    """The ROC curve and its area. Ties are one point, so that equal scores count half, as they
-    should.
+    """The ROC curve and its area; ties are one point, so that equal scores count half.
 
     Parameters
     ----------
@@ -268,56 +263,8 @@ def pr_curve(labels: Flags, scores: Floats) -> PrCurve:
 
 
 @dataclass(frozen=True)
-class BestThreshold:
-    """The threshold with the highest F1: flag what is greater."""
-
-    threshold: float
-    precision: float
-    recall: float
-    f1: float
-
-
-def best_f1_threshold(labels: Flags, scores: Floats) -> BestThreshold:
-    """The threshold with the highest F1, half way to the next lower score; of several the highest.
-
-    Parameters
-    ----------
-    labels : (n_steps,)
-        Of validation readings: chosen on the test readings it flatters.
-    scores : (n_steps,), higher is stranger, NaN where unknown
-
-    Raises
-    ------
-    BadInput
-        When no step with a score is an anomaly.
-
-    >>> best_f1_threshold(np.array([False, True, True]), np.array([1.0, 2.0, 5.0]))
-    BestThreshold(threshold=1.5, precision=1.0, recall=1.0, f1=1.0)
-    """
-    ranked = _ranked(labels, scores)
-    if not ranked.n_positive:
-        raise BadInput(
-            f"Expected scored steps that are anomalies. Received: none of {len(labels)}. Use other "
-            "labels."
-        )
-    f1 = 2 * ranked.true_positive / (ranked.n_flagged + ranked.n_positive)
-    best = int(np.argmax(f1))
-    found, n_flagged = float(ranked.true_positive[best]), float(ranked.n_flagged[best])
-    # A number of the scores' own precision below this score, and not below the next one.
-    at, kind = ranked.thresholds[best], scores.dtype
-    if best + 1 == len(ranked.thresholds):
-        threshold = float(np.nextafter(at.astype(kind), kind.type(-math.inf)))
-    else:
-        following = ranked.thresholds[best + 1]
-        middle = float(((at + following) / 2).astype(kind))
-        threshold = middle if following <= middle < at else float(following)
-    return BestThreshold(threshold, found / n_flagged, found / ranked.n_positive, float(f1[best]))
-
-
-@dataclass(frozen=True)
 class AlertSchedule:
-    """When a step's flag reaches a person: at the end of its scoring interval, and after the settle
-    delay.
+    """When a step's flag reaches a person: its scoring interval's end and the settle delay later.
 
     Attributes
     ----------
@@ -424,12 +371,9 @@ def event_report(
     Parameters
     ----------
     labels, flags : (n_steps,)
-    known : (n_steps,), optional
-        Whether the step has a score; flags elsewhere do not count.
-    merge_gap_steps : int
-        Flags with at most so many other steps between them are one alarm.
-    early_steps : int
-        An alarm up to so many steps before an event is a warning, not a false alarm.
+    known : (n_steps,), whether the step has a score; flags elsewhere do not count.
+    merge_gap_steps : flags with at most so many other steps between them are one alarm.
+    early_steps : an alarm up to so many steps before an event is a warning, not a false alarm.
     late_steps : int
         An alarm up to so many steps after an event is still of it: its window holds the event.
 
@@ -471,7 +415,7 @@ def event_report(
     )
 
 
-def _first_inside(steps: NDArray[np.int64], spans: NDArray[np.int64]) -> NDArray[np.int64]:
+def _first_inside(steps: Ints, spans: Ints) -> Ints:
     """The first of the ascending steps inside each span, -1 where none is."""
     padded = np.append(steps, np.iinfo(np.int64).max)
     first = padded[np.searchsorted(steps, spans[:, 0])]
@@ -479,8 +423,7 @@ def _first_inside(steps: NDArray[np.int64], spans: NDArray[np.int64]) -> NDArray
 
 
 def echo(labels: Flags, late_steps: int) -> Flags:
-    """The steps after each event, (n_steps,), whose windows still hold it: no flag there is right
-    or wrong.
+    """The steps (n_steps,) after events whose windows hold them: no flag is right or wrong there.
 
     >>> echo(np.array([False, True, False, False, False]), 2).tolist()
     [False, False, True, True, False]
@@ -513,18 +456,15 @@ def point_adjusted_f1(labels: Flags, flags: Flags, known: Flags | None = None) -
 
 @dataclass(frozen=True)
 class Volume:
-    """Volumes under the precision-recall and the ROC surface; NaN where there is no event, or
-    nothing else.
-    """
+    """Volumes under the precision-recall and the ROC surface; NaN where a class is missing."""
 
     pr: float
     roc: float
     n_unknown: int
 
 
-def buffered_labels(labels: Flags, buffer_steps: int) -> NDArray[np.float64]:
-    """Labels that fade out over half a buffer on either side of each event: sqrt(1 - distance /
-    buffer), at most 1.
+def buffered_labels(labels: Flags, buffer_steps: int) -> Floats64:
+    """Labels that fade out over half a buffer beside each event: sqrt(1 - distance / buffer).
 
     Source: Paparrizos et al., 2022, section 4 (where two fade-outs meet they add up).
 
@@ -544,8 +484,7 @@ def buffered_labels(labels: Flags, buffer_steps: int) -> NDArray[np.float64]:
 def volume_under_surface(
     labels: Flags, scores: Floats, *, max_buffer_steps: int, n_buffers: int = 25
 ) -> Volume:
-    """VUS-PR and VUS-ROC: mean area under the range-based curves over buffers from 0 to
-    `max_buffer_steps`.
+    """VUS-PR and VUS-ROC: mean area under range-based curves over buffers up to the longest.
 
     A score that rises a little early or late is not a miss, and no threshold has to be chosen. All
     thresholds are used (the authors' code samples 250); the scores are sorted once, each buffer
@@ -555,10 +494,8 @@ def volume_under_surface(
     ----------
     labels : (n_steps,)
     scores : (n_steps,), higher is stranger, NaN where unknown
-    max_buffer_steps : int
-        About the length of a usual event or the data's period.
-    n_buffers : int
-        How many buffers are tried, evenly spaced; all where there are fewer.
+    max_buffer_steps : about the length of a usual event or the data's period.
+    n_buffers : how many buffers are tried, evenly spaced; all where there are fewer.
 
     Source: Paparrizos, Boniol, Palpanas, Tsay, Elmore and Franklin, Volume Under the Surface, PVLDB
     15(11), 2022.
@@ -583,11 +520,7 @@ def volume_under_surface(
 
 
 def _areas(
-    labels: Flags,
-    soft: NDArray[np.float64],
-    known: Flags,
-    order: NDArray[np.int64],
-    last: NDArray[np.int64],
+    labels: Flags, soft: Floats64, known: Flags, order: Ints, last: Ints
 ) -> tuple[float, float]:
     """Areas under the range-based precision-recall and ROC curves with one buffer."""
     weight = soft[known]
@@ -660,9 +593,7 @@ def reliability(labels: Flags, probabilities: Floats, *, n_bins: int = 10) -> Re
 
 @dataclass(frozen=True)
 class Detection:
-    """Everything that one set of readings says about scores and flags; point-adjusted F1 is only an
-    extra.
-    """
+    """All that readings say about scores and flags; point-adjusted F1 is only an extra."""
 
     steps: Confusion
     events: EventReport
@@ -693,8 +624,7 @@ def _plain(figures: Mapping[str, Any]) -> dict[str, Any]:
 
 @dataclass(frozen=True, eq=False)
 class Judged:
-    """One entity's steps to be judged: labels, scores (NaN where unknown) and flags, (n_steps,)
-    each.
+    """One entity's labels, scores (NaN where unknown) and flags, (n_steps,) each.
 
     `alarms` are the flags that an alarm policy lets through to people: events are judged by them;
     None: all.
@@ -716,8 +646,7 @@ def detection(
     early_steps: int = 0,
     late_steps: int = 0,
 ) -> Detection:
-    """All figures of some entities: steps are pooled, events and buffers never reach from one
-    entity into another.
+    """All figures of some entities: steps are pooled, no event reaches into another entity.
 
     Parameters
     ----------

@@ -1,5 +1,4 @@
-"""When an event is worth an alarm: it must be rarer than earlier events, and alarms must not repeat
-themselves.
+"""When an event is worth an alarm: rarer than earlier events, and no repetition of an alarm.
 
 Two parts, both functions of stored errors. A threshold that rises with the number of earlier events
 that were as high ("ranked", a fold of fixed size), and the choice of flags that begin an alarm (a
@@ -10,12 +9,10 @@ refractory time, broken by an escalation). Flags themselves are `core.thresholds
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
-Arrays = dict[str, NDArray[Any]]
+from tsad_tasks.base.arrays import Arrays, Floats32, Ints
 
 # Peaks of earlier events that are remembered; at one a day that is years.
 N_PEAKS = 1000
@@ -41,9 +38,7 @@ class RankRule:
 
 @dataclass(frozen=True)
 class AlarmRule:
-    """Which flags begin an alarm: none within `refractory_s` of the last, unless higher by
-    `escalation`.
-    """
+    """A flag within `refractory_s` of an alarm begins none, unless higher by `escalation`."""
 
     refractory_s: int
     escalation: float = 2.0
@@ -63,9 +58,7 @@ def no_events(n_entities: int) -> Arrays:
     }
 
 
-def ranked_thresholds(
-    state: Arrays, errors: NDArray[np.float32], rule: RankRule
-) -> tuple[Arrays, NDArray[np.float32]]:
+def ranked_thresholds(state: Arrays, errors: Floats32, rule: RankRule) -> tuple[Arrays, Floats32]:
     """State after a stretch of steps, and the threshold of each step, (n_entities, n_steps).
 
     limit + penalty × ln(1 + number of closed earlier events whose peak was at least this error).
@@ -98,9 +91,7 @@ def ranked_thresholds(
     return after, np.where(np.isfinite(errors), thresholds, np.float32(rule.limit))
 
 
-def alarm_starts(
-    times_s: NDArray[np.int64], errors: NDArray[np.float32], rule: AlarmRule
-) -> list[int]:
+def alarm_starts(times_s: Ints, errors: Floats32, rule: AlarmRule) -> list[int]:
     """Positions of the flags of one entity that begin an alarm, ascending.
 
     The first one does; then each that comes more than `refractory_s` after the last alarm, or whose

@@ -1,5 +1,4 @@
-"""An alarm with a state: easy to hold, hard to enter, and left for good when a new regime has come
-to stay.
+"""An alarm with a state: easy to hold, hard to enter, left for good when a regime has come to stay.
 
 The threshold is a fold over stored errors. While normal it is the limit; in an alarm it is lower,
 relative to how high the alarm was so far. The errors given to it persist by themselves
@@ -10,13 +9,10 @@ So a flag, error over threshold, is the alarm's state at that step.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
-Arrays = dict[str, NDArray[Any]]
-Rows = NDArray[np.int64]
+from tsad_tasks.base.arrays import Arrays, Flags, Floats32, Ints
 
 
 @dataclass(frozen=True)
@@ -52,7 +48,7 @@ def no_alarm(n_entities: int, rule: HysteresisRule) -> Arrays:
     }
 
 
-def held_error(alarm: NDArray[np.bool_], last: NDArray[np.float32]) -> NDArray[np.float32]:
+def held_error(alarm: Flags, last: Floats32) -> Floats32:
     """The lower of the last two deviations while normal, the highest of the last three in an alarm.
 
     Parameters
@@ -63,15 +59,12 @@ def held_error(alarm: NDArray[np.bool_], last: NDArray[np.float32]) -> NDArray[n
     >>> held_error(np.array([False, True]), np.array([[9, 7, 8], [9, 7, 8]], np.float32)).tolist()
     [7.0, 9.0]
     """
-    found: NDArray[np.float32] = np.where(alarm, last.max(axis=1), last[:, 1:].min(axis=1))
+    found: Floats32 = np.where(alarm, last.max(axis=1), last[:, 1:].min(axis=1))
     return found
 
 
-def hysteresis_step(
-    state: Arrays, rows: Rows, errors: NDArray[np.float32], rule: HysteresisRule
-) -> NDArray[np.float32]:
-    """Threshold (n_rows,) of one error per row, which then decides whether the alarm begins, goes
-    on or ends.
+def hysteresis_step(state: Arrays, rows: Ints, errors: Floats32, rule: HysteresisRule) -> Floats32:
+    """Threshold (n_rows,) of one error per row, which then begins, keeps or ends the alarm.
 
     Parameters
     ----------
@@ -107,13 +100,13 @@ def hysteresis_step(
     return threshold
 
 
-def _release(state: Arrays, rows: Rows) -> None:
+def _release(state: Arrays, rows: Ints) -> None:
     state["alarm"][rows], state["n"][rows], state["errors"][rows] = False, 0, 0
 
 
 def hysteresis_thresholds(
-    state: Arrays, errors: NDArray[np.float32], rule: HysteresisRule
-) -> tuple[Arrays, NDArray[np.float32]]:
+    state: Arrays, errors: Floats32, rule: HysteresisRule
+) -> tuple[Arrays, Floats32]:
     """State after a stretch of steps, and the threshold of each step, (n_entities, n_steps).
 
     Unknown errors change nothing and get the limit. The given state stays as it is.

@@ -11,8 +11,8 @@ from dataclasses import dataclass
 from typing import Literal, get_args
 
 import numpy as np
-from numpy.typing import NDArray
 
+from tsad_tasks.base.arrays import Floats64
 from tsad_tasks.base.errors import BadInput
 
 Kind = Literal["point", "contextual", "collective"]
@@ -44,8 +44,7 @@ def injection_plan(
     daily_steps: int,
     n_before: int = 0,
 ) -> list[Injection]:
-    """At most `n` anomalies, the three kinds in turn, so far apart that no window of `width` sees
-    two of them.
+    """At most `n` anomalies, the kinds in turn; no window of `width` sees two of them.
 
     Fewer come back when the readings are too short for all; the first `width` steps stay clean.
     Contextual ones need half a day of other readings (`daily_steps`), and are left out of the turn
@@ -86,7 +85,7 @@ def _length(kind: Kind, rng: np.random.Generator) -> int:
 
 
 def inject(
-    values: NDArray[np.float64],
+    values: Floats64,
     kind: Kind,
     *,
     at: int,
@@ -95,7 +94,7 @@ def inject(
     rng: np.random.Generator,
     length: int | None = None,
     daily_steps: int = 1440,
-) -> NDArray[np.float64]:
+) -> Floats64:
     """A copy of the readings with one anomaly.
 
     point: a spike of 4 to 10 spreads, up or down. contextual: the values of half a day away, each
@@ -104,16 +103,11 @@ def inject(
 
     Parameters
     ----------
-    values : (n_steps, n_channels)
-        Clean readings; untouched.
-    at : int
-        Position of the first abnormal step.
-    spread : float
-        Robust standard deviation of the channel (the scaler's scale), in its unit.
-    length : int or None
-        Steps; None: 1 for a point, else 10 to 20.
-    daily_steps : int
-        Grid steps per day.
+    values : (n_steps, n_channels), clean readings; untouched.
+    at : position of the first abnormal step.
+    spread : robust standard deviation of the channel (the scaler's scale), in its unit.
+    length : steps; None: 1 for a point, else 10 to 20.
+    daily_steps : grid steps per day.
 
     Raises
     ------
@@ -158,20 +152,19 @@ def _either(rng: np.random.Generator) -> float:
 
 
 def inject_all(
-    values: NDArray[np.float64],
+    values: Floats64,
     plan: Sequence[Injection],
     *,
     spread: Sequence[float],
     rng: np.random.Generator,
     daily_steps: int = 1440,
-) -> NDArray[np.float64]:
+) -> Floats64:
     """A copy of the readings with all anomalies of a plan.
 
     Parameters
     ----------
     values : (n_steps, n_channels)
-    spread : (n_channels,)
-        Robust standard deviation by channel.
+    spread : (n_channels,), robust standard deviation by channel.
 
     >>> plan = [Injection("point", 1, 1, 0), Injection("point", 3, 1, 0)]
     >>> spiked = inject_all(np.zeros((4, 1)), plan, spread=[1.0], rng=np.random.default_rng(7))

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from tsad_tasks.base.arrays import Flags, Floats64, Ints
 from tsad_tasks.base.errors import BadInput
 
 
@@ -21,14 +22,13 @@ class ReliabilityCurve:
     n_events : (n_bins,)
     """
 
-    said: NDArray[np.float64]
-    happened: NDArray[np.float64]
-    n_events: NDArray[np.int64]
+    said: Floats64
+    happened: Floats64
+    n_events: Ints
 
     @property
     def error(self) -> float:
-        """Expected calibration error: the mean distance of what happened from what was said, by
-        events.
+        """Expected calibration error: mean distance of happened and said, by events.
 
         Source: Naeini et al., Obtaining well calibrated probabilities using Bayesian binning, 2015.
 
@@ -39,7 +39,7 @@ class ReliabilityCurve:
 
 
 def reliability_curve(
-    probabilities: NDArray[np.floating], happened: NDArray[np.bool_], n_bins: int = 10
+    probabilities: NDArray[np.floating], happened: Flags, n_bins: int = 10
 ) -> ReliabilityCurve:
     """How often events happened, by the probability that was given.
 
@@ -72,11 +72,8 @@ def reliability_curve(
     return ReliabilityCurve(mean, share, n_events[used].astype(np.int64))
 
 
-def anomaly_probability(
-    surprises: NDArray[np.floating], anomaly_share: float
-) -> NDArray[np.float64]:
-    """Probability that a reading is an anomaly, from its surprise in nats and the share of
-    anomalies.
+def anomaly_probability(surprises: NDArray[np.floating], anomaly_share: float) -> Floats64:
+    """Probability that a reading is an anomaly, from surprise in nats and share of anomalies.
 
     With p = exp(−surprise), normal readings are at least −e p ln p times as likely as anomalies
     (for p < 1/e), whatever anomalies look like; so this is the highest probability that the

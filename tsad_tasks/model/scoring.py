@@ -8,17 +8,18 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
+from typing import TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
 
+from tsad_tasks.base.arrays import Flags, Floats32, Floats64, Ints
 from tsad_tasks.base.enums import HourStatus
 from tsad_tasks.model.features import Scaler, cyclic_time, days_off, derived, held, running_state
 from tsad_tasks.model.spec import FeatureSpec, ModelSpec
 from tsad_tasks.model.tails import top_mean
 from tsad_tasks.model.thresholds import (
     Limits,
-    anomaly_scores,
     collective_series,
     combined_scores,
     flag,
@@ -40,7 +41,7 @@ from tsad_tasks.model.windows import (
 _CELLS = 1 << 18
 
 
-Marks = NDArray[np.bool_] | bool
+Marks: TypeAlias = "Flags | bool"
 
 
 @dataclass(frozen=True)
@@ -56,14 +57,14 @@ class InputSet:
         is.
     """
 
-    inputs: NDArray[np.float32]
-    present: NDArray[np.bool_]
+    inputs: Floats32
+    present: Flags
     running: NDArray[np.int8]
-    context_ok: NDArray[np.bool_]
+    context_ok: Flags
 
 
 def entity_features(
-    spec: FeatureSpec, scalers: Sequence[Scaler], values: NDArray[np.float64], start_s: int
+    spec: FeatureSpec, scalers: Sequence[Scaler], values: Floats64, start_s: int
 ) -> InputSet:
     """Features of entities from their readings.
 
@@ -91,7 +92,7 @@ def entity_features(
 
 # Entities are often seen one by one on the same steps, and each quarter of an hour asks the zone.
 @lru_cache(maxsize=4)
-def _clock(spec: FeatureSpec, start_s: int, n_steps: int) -> NDArray[np.float32]:
+def _clock(spec: FeatureSpec, start_s: int, n_steps: int) -> Floats32:
     """Inputs that all entities share, (n_steps, n); not to be changed."""
     times_s = start_s + np.arange(n_steps, dtype=np.int64) * spec.step_s
     cyclic = cyclic_time(times_s, spec.zone, spec.cyclic, spec.holidays, spec.rest_weekday)
@@ -104,8 +105,7 @@ def _clock(spec: FeatureSpec, start_s: int, n_steps: int) -> NDArray[np.float32]
 
 @dataclass(frozen=True)
 class Windows:
-    """The windows that need an error, of all entities, as positions in the entities' steps laid end
-    to end.
+    """Windows that need an error, as positions in all entities' steps laid end to end.
 
     Attributes
     ----------
@@ -114,12 +114,12 @@ class Windows:
     reasons : int16 (n_entities, n_steps)
     """
 
-    ends: NDArray[np.int64]
-    live: NDArray[np.bool_]
+    ends: Ints
+    live: Flags
     reasons: NDArray[np.int16]
 
 
-def entity_windows(spec: FeatureSpec, features: InputSet, wanted: NDArray[np.bool_]) -> Windows:
+def entity_windows(spec: FeatureSpec, features: InputSet, wanted: Flags) -> Windows:
     """Windows of the wanted steps, bool (n_entities, n_steps)."""
     n_steps, n_channels = features.present.shape[1:]
     reasons = np.zeros(wanted.shape, np.int16)
@@ -146,14 +146,9 @@ def _n_together(n_cells: int) -> int:
 
 
 def combined_errors(
-    spec: ModelSpec,
-    entities: Sequence[str],
-    entity_of: NDArray[np.int64],
-    channel_errors: NDArray[np.float32],
-    live: NDArray[np.bool_],
-) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-    """The error of each window (n,), and of its channels (n, n_channels), on the model's scale; NaN
-    where unknown.
+    spec: ModelSpec, entities: Sequence[str], entity_of: Ints, channel_errors: Floats32, live: Flags
+) -> tuple[Floats32, Floats32]:
+    """Errors of windows (n,) and channels (n, n_channels) on the model's scale; NaN: unknown.
 
     Without tails that is the detector's own scale, with them it is surprise in nats.
 
@@ -182,15 +177,15 @@ def combined_errors(
 class Scores:
     """Thresholds, scores and flags of some entities, all (n_entities, n_steps)."""
 
-    thresholds: NDArray[np.float32]
-    scores: NDArray[np.float32]
-    flags: NDArray[np.bool_]
-    collective: NDArray[np.bool_]
+    thresholds: Floats32
+    scores: Floats32
+    flags: Flags
+    collective: Flags
     severity: NDArray[np.int8]
 
 
 def entity_scores(
-    spec: ModelSpec, entities: Sequence[str], errors: NDArray[np.float32], first_step: int = 0
+    spec: ModelSpec, entities: Sequence[str], errors: Floats32, first_step: int = 0
 ) -> Scores:
     """Scores from errors, float32 (n_entities, n_steps), NaN where unknown.
 
@@ -233,13 +228,8 @@ _STATUSES = np.array(
 
 
 def hour_status(
-    reasons: NDArray[np.int16],
-    present: NDArray[np.bool_],
-    *,
-    provisional: Marks,
-    silent: Marks,
-    retired: Marks,
-) -> tuple[NDArray[np.str_], NDArray[np.int64], NDArray[np.int64]]:
+    reasons: NDArray[np.int16], present: Flags, *, provisional: Marks, silent: Marks, retired: Marks
+) -> tuple[NDArray[np.str_], Ints, Ints]:
     """Status of entities' hours, steps needed, steps seen, (...) each.
 
     Parameters
@@ -269,16 +259,3 @@ def hour_status(
     ]
     first = np.select(np.broadcast_arrays(*rules), list(range(len(rules))), len(rules))
     return _STATUSES[first], np.asarray(n_needed), np.asarray(n_seen)
-
-
-__all__ = [
-    "InputSet",
-    "Scores",
-    "Windows",
-    "anomaly_scores",
-    "combined_errors",
-    "entity_features",
-    "entity_scores",
-    "entity_windows",
-    "hour_status",
-]

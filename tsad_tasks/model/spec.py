@@ -1,6 +1,4 @@
-"""Everything of a model that affects errors, scores and flags, beside the network itself: the
-bundle's spec.json.
-"""
+"""All of a model beside the network that affects errors, scores and flags: its spec.json."""
 
 from __future__ import annotations
 
@@ -11,9 +9,9 @@ from typing import Any
 from zoneinfo import ZoneInfo
 
 import numpy as np
-from numpy.typing import NDArray
 
-from tsad_tasks.model.features import SUNDAY, Scaler, derived_history, n_derived
+from tsad_tasks.base.arrays import Flags
+from tsad_tasks.model.features import SUNDAY, Scaler, derived_history
 from tsad_tasks.model.tails import ChannelTails
 from tsad_tasks.model.thresholds import Calibration, ThresholdSettings
 
@@ -53,19 +51,16 @@ class FeatureSpec:
     @property
     def n_inputs(self) -> int:
         """Columns that the detector sees."""
-        n_channels = len(self.channels)
-        n_more = n_derived(n_channels, rolling_mean=self.rolling_mean, lag=self.lag, diff=self.diff)
-        return n_channels + n_more + self.n_clock_inputs
+        n_derived = len(self.rolling_mean) + len(self.lag) + len(self.diff)
+        return len(self.channels) * (1 + n_derived) + self.n_clock_inputs
 
     @property
     def n_clock_inputs(self) -> int:
         """Of these the last ones, which say what time and day it is."""
         return 2 * len(self.cyclic) + bool(self.holidays)
 
-    def dead_inputs(self, channel: int) -> NDArray[np.bool_]:
-        """Which inputs (n_inputs,) are unknown while a channel is: it, and what is derived from
-        it.
-        """
+    def dead_inputs(self, channel: int) -> Flags:
+        """Which inputs (n_inputs,) are unknown while a channel is: it, and its derived ones."""
         sensed = np.arange(self.n_inputs) < self.n_inputs - self.n_clock_inputs
         # What is derived from channels comes after them, in the same order; the clock's inputs come
         # last.
@@ -74,7 +69,7 @@ class FeatureSpec:
         )
 
     @property
-    def channel_inputs(self) -> NDArray[np.bool_]:
+    def channel_inputs(self) -> Flags:
         """Which inputs go with each channel, (n_channels, n_inputs): its `dead_inputs`."""
         return np.stack([self.dead_inputs(channel) for channel in range(len(self.channels))])
 
@@ -120,9 +115,7 @@ class ModelSpec:
 
     @property
     def score_reach_hours(self) -> int:
-        """Whole hours before a reading that its threshold looks back, the errors' own reach
-        included.
-        """
+        """Whole hours that a threshold looks back, the errors' own reach included."""
         look_back_s = self.threshold.history_steps * self.features.step_s
         return math.ceil(look_back_s / 3600) + self.features.reach_hours
 
@@ -156,9 +149,7 @@ class ModelSpec:
 
     @classmethod
     def from_json(cls, fields: Mapping[str, Any]) -> ModelSpec:
-        """The spec of a JSON object, to the bit. What older bundles do not say is as it was when
-        they were made.
-        """
+        """The spec of a JSON object, to the bit; what older bundles do not say is as it was."""
         tails = fields.get("tails")
         return cls(
             features=feature_spec(fields["features"]),

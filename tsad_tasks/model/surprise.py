@@ -11,13 +11,9 @@ Source: exponential tail, Siffer et al., Anomaly detection in streams with extre
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
-from numpy.typing import NDArray
 
-Arrays = dict[str, NDArray[Any]]
-Rows = NDArray[np.int64]
+from tsad_tasks.base.arrays import Arrays, Floats32, Floats64, Ints
 
 N_TOP = 128
 # Sixteen groups of sixteen bins: a count below a bin reads 32 numbers.
@@ -56,9 +52,8 @@ def no_past(n_series: int, n_members: int) -> Arrays:
     }
 
 
-def surprises(past: Arrays, rows: Rows, errors: NDArray[np.float32]) -> NDArray[np.float64]:
-    """−ln of the probability of an error at least as large, (n_rows, n_members); then the errors
-    become past ones.
+def surprises(past: Arrays, rows: Ints, errors: Floats32) -> Floats64:
+    """−ln of the probability of errors as large, (n_rows, n_members), which then become past ones.
 
     0 for the first 50 errors; tails are fitted anew every 25.
 
@@ -100,7 +95,7 @@ def surprises(past: Arrays, rows: Rows, errors: NDArray[np.float32]) -> NDArray[
     return found
 
 
-def _refit_together(past: Arrays, rows: Rows) -> None:
+def _refit_together(past: Arrays, rows: Ints) -> None:
     n, top = past["n"][rows].astype(np.int64), past["top"][rows].astype(np.float64)
     above = n - 1 - np.floor((1 - TAIL_SHARE) * (n - 1)).astype(np.int64)
     # Beyond 6,400 errors the largest 128 are less than 2 %, and count as the share that they are.
@@ -119,7 +114,7 @@ def _refit_together(past: Arrays, rows: Rows) -> None:
     past["at_quantile"][rows] = -np.log(probability)[:, None]
 
 
-def _bins(errors: NDArray[np.float32]) -> NDArray[np.int64]:
+def _bins(errors: Floats32) -> Ints:
     """Bin of each error; by its bits, so that no rounding decides."""
     fraction, exponent = np.frexp(errors)
     inner = ((fraction - np.float32(0.5)) * np.float32(2 * PER_OCTAVE)).astype(np.int64)
@@ -127,7 +122,7 @@ def _bins(errors: NDArray[np.float32]) -> NDArray[np.int64]:
     return np.where(errors < np.float32(2.0**FIRST_OCTAVE), 0, np.minimum(bins, N_BINS - 1))
 
 
-def _keep_largest(top: NDArray[np.float32], rows: Rows, errors: NDArray[np.float32]) -> None:
+def _keep_largest(top: Floats32, rows: Ints, errors: Floats32) -> None:
     """Put errors into the descending lists of the largest, where they are among them."""
     row, member = np.nonzero(errors > top[rows, :, -1])
     if not row.size:

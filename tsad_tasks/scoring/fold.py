@@ -10,8 +10,9 @@ from typing import NamedTuple, cast
 import numpy as np
 from numpy.typing import NDArray
 
+from tsad_tasks.base.arrays import Floats32
 from tsad_tasks.base.interval import hours_later, unix_s
-from tsad_tasks.detectors.base import Detector, Floats, Reconstruction
+from tsad_tasks.detectors.base import Detector, Reconstruction
 from tsad_tasks.detectors.folding.fold import (
     AssetReconstruction,
     FoldDetector,
@@ -168,7 +169,7 @@ def fold_shard(
     return kind(**found), states
 
 
-def _unknown(series: Series) -> Floats:
+def _unknown(series: Series) -> Floats32:
     return np.full(series.values.shape, np.nan, np.float32)
 
 

@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, ClassVar
+from typing import ClassVar
 
+from tsad_tasks.base.arrays import Floats64, Ints
 from tsad_tasks.base.lazy import np
-from tsad_tasks.detectors.folding.series_fold import Found, Rows, Units
+from tsad_tasks.detectors.folding.series_fold import Found, Units
 from tsad_tasks.detectors.folding.surprise import OneFamily, scales_now
 from tsad_tasks.detectors.registry import register
-
-if TYPE_CHECKING:
-    from numpy.typing import NDArray
 
 
 @register("range")
@@ -20,9 +18,7 @@ class RangeDetector(OneFamily):
     on_one_scale: ClassVar[bool] = False
     families = ()
 
-    def step(
-        self, units: Units, rows: Rows, readings: NDArray[np.float64], half_hour: Rows
-    ) -> Found:
+    def step(self, units: Units, rows: Ints, readings: Floats64, half_hour: Ints) -> Found:
         from tsad_tasks.model.surprise_families import UNIT, units_of
         from tsad_tasks.model.surprise_fusion import range_excess
 

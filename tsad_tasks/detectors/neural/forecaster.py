@@ -1,6 +1,4 @@
-"""The forecaster: it predicts the last steps of a window from those before, and so learns without
-any label.
-"""
+"""The forecaster: it predicts the last steps of a window from those before, without labels."""
 
 from __future__ import annotations
 
@@ -26,8 +24,7 @@ class ForecasterSettings(NetworkSettings):
 
 @register("forecaster")
 class Forecaster(Autoencoder):
-    """An LSTM over the first steps of a window, and a dense layer to the last ones; only those have
-    errors.
+    """An LSTM over the first steps of a window, a dense layer to the last ones, which have errors.
 
     Source: Hundman et al., Detecting spacecraft anomalies using LSTMs and nonparametric dynamic
     thresholding, 2018.

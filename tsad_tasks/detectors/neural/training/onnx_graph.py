@@ -1,6 +1,4 @@
-"""One spelling for one network: the exporter names and orders a graph's parts anew in each
-process.
-"""
+"""One spelling for one network: each process names and orders a graph's parts anew."""
 
 from __future__ import annotations
 
@@ -11,8 +9,7 @@ from onnx import helper
 
 
 def canonical_graph(content: bytes) -> bytes:
-    """The same graph with its parts ordered and named by their place, so that equal networks are
-    equal bytes.
+    """The same graph, parts ordered and named by their place: equal networks are equal bytes.
 
     Nodes with a graph of their own (If, Loop) are not renamed inside; ONNX's checker then refuses
     the result.
