@@ -10,15 +10,7 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
-from devstack.postgres import (
-    AIRFLOW,
-    HEADLESS_METADATA,
-    METADATA,
-    OWNER,
-    PIPELINE,
-    WAREHOUSE,
-    Cluster,
-)
+from devstack import postgres
 from devstack.private import locked, read_private_json, write_private, write_private_json
 
 ADMIN = "admin"
@@ -28,11 +20,8 @@ METADATA_URI = "AIRFLOW__DATABASE__SQL_ALCHEMY_CONN"
 
 # Two BLAS threads on small batches are a third as fast as one, and tasks already fill the cores.
 THREAD_PINS = {
-    "OMP_NUM_THREADS": "1",
-    "OPENBLAS_NUM_THREADS": "1",
-    "MKL_NUM_THREADS": "1",
-    "TF_NUM_INTRAOP_THREADS": "1",
-    "TF_NUM_INTEROP_THREADS": "1",
+    **dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"), "1"),
+    **dict.fromkeys(("TF_NUM_INTRAOP_THREADS", "TF_NUM_INTEROP_THREADS"), "1"),
     "TF_CPP_MIN_LOG_LEVEL": "3",
     "TF_ENABLE_ONEDNN_OPTS": "0",
 }
@@ -116,7 +105,7 @@ def ensure_secrets(home: Path) -> tuple[Secrets, bool]:
 def airflow_environment(
     places: Places,
     kept: Secrets,
-    cluster: Cluster | None,
+    cluster: postgres.Cluster | None,
     inherited: Mapping[str, str],
     *,
     api_port: int = 8080,
@@ -126,14 +115,12 @@ def airflow_environment(
 
     Parameters
     ----------
-    cluster
-        The embedded server; None where `inherited` names other servers for both databases.
+    cluster : the embedded server; None where `inherited` names other servers for both databases.
     inherited
         The caller's environment. Its `TSAD_DATABASE_URI`, `TSAD_MIGRATE_URI` and
         `AIRFLOW__DATABASE__SQL_ALCHEMY_CONN` replace the embedded server's; `AIRFLOW_CONN_<SOURCE>`
         pass through.
-    api_port
-        TCP port of the api-server, which tasks call back.
+    api_port : tCP port of the api-server, which tasks call back.
     headless
         True gives runs without a scheduler their own metadata database, so that the UI never shows
         them: their start times are not when they ran.
@@ -144,10 +131,11 @@ def airflow_environment(
             raise ValueError(f"Expected a cluster for the database {database}. Received: None.")
         return cluster.uri(database, role).replace("postgresql://", f"postgresql{driver}://", 1)
 
-    warehouse_uri = inherited.get(DATABASE_URI) or uri(WAREHOUSE, PIPELINE)
-    owner_uri = inherited.get(MIGRATE_URI) or inherited.get(DATABASE_URI) or uri(WAREHOUSE, OWNER)
+    warehouse_uri = inherited.get(DATABASE_URI) or uri(postgres.WAREHOUSE, postgres.PIPELINE)
+    owner_uri = inherited.get(MIGRATE_URI) or inherited.get(DATABASE_URI)
+    owner_uri = owner_uri or uri(postgres.WAREHOUSE, postgres.OWNER)
     metadata_uri = None if headless else inherited.get(METADATA_URI)
-    metadata = HEADLESS_METADATA if headless else METADATA
+    metadata = postgres.HEADLESS_METADATA if headless else postgres.METADATA
     known_paths = [one for one in inherited.get("PYTHONPATH", "").split(os.pathsep) if one]
     paths = dict.fromkeys([str(places.project), str(places.plugins), *known_paths])
     return {
@@ -170,7 +158,7 @@ def airflow_environment(
         or warehouse_uri,
         DATABASE_URI: warehouse_uri,
         MIGRATE_URI: owner_uri,
-        METADATA_URI: metadata_uri or uri(metadata, AIRFLOW, "+psycopg2"),
+        METADATA_URI: metadata_uri or uri(metadata, postgres.AIRFLOW, "+psycopg2"),
         "PYTHONPATH": os.pathsep.join(paths),
         "TSAD_HOME": str(places.home),
         "TSAD_PROJECT": str(places.project),
