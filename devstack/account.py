@@ -81,8 +81,8 @@ def server_account(data_folder: Path) -> Account:
             return Account(entry.pw_uid, entry.pw_gid, drops_root=True)
     wanted = f"one of the users {', '.join(UNPRIVILEGED_NAMES)} to exist"
     raise AccessDenied(
-        f"Expected {wanted}, because PostgreSQL refuses to run as root. Received: none of them. Run "
-        "as an ordinary user, or add one of them."
+        f"Expected {wanted}, because PostgreSQL refuses to run as root. Received: none of them. "
+        "Run as an ordinary user, or add one of them."
     )
 
 

@@ -93,7 +93,7 @@ def chance_of_losing(n_lost: int, n_won: int, odds: float = 1.0) -> float:
 def stability_index(reference: NDArray[np.floating], seen: NDArray[np.floating]) -> float | None:
     """Population stability index (PSI); None where either side has fewer than 10 known values.
 
-    0: distributed alike; above 0.1 a slight, above 0.25 a large shift. Bins: the reference's tenths.
+    0: distributed alike; above 0.1 a slight, above 0.25 a large shift. Bins: the reference's 10ths.
 
     Source: Siddiqi, Credit risk scorecards, 2006 (index and bounds).
 

@@ -30,7 +30,7 @@ def read_hours(
     span: tuple[datetime, datetime],
     **params: object,
 ) -> tuple[tuple[NDArray[np.int64], NDArray[np.int64]], dict[str, NDArray[Any]]]:
-    """Columns, after `KEY`, of the blocks of a range, and where each is in (n_entities, n_hours)."""
+    """Columns after `KEY` of a range's blocks, and where each block is in (n_entities, n_hours)."""
     start_at, end_at = span
     params |= {"entity_ids": list(entity_ids), "start_at": start_at, "end_at": end_at}
     rows = store.copy_out(statement, [*KEY, *columns], **params)
