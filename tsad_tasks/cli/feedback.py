@@ -35,11 +35,6 @@ WINDOWS = Query("cli/select_maintenance_list", dict)
 EPOCHS = Query("cli/select_channel_epoch_list", dict)
 
 
-def login() -> str:
-    """The name under which the person works on this machine."""
-    return getpass.getuser()
-
-
 def list_said(dataset: str, query: Query[dict[str, Any]], title: str, nothing: str) -> None:
     """Shows what people said, as a table; in words where there is nothing."""
     with local.open_store() as store, store.transaction():
@@ -49,13 +44,7 @@ def list_said(dataset: str, query: Query[dict[str, Any]], title: str, nothing: s
 
 def verdict(
     incident: Annotated[str, Argument(help="incident_id, as tsad anomalies lists it.")],
-    word: Annotated[
-        str,
-        Argument(
-            metavar="VERDICT",
-            help="confirmed, expected, false_alarm, new_normal, sensor_fault; withdraw.",
-        ),
-    ],
+    word: Annotated[str, Argument(metavar="VERDICT", help=f"{', '.join(Verdict)}; withdraw.")],
     note: Note = "",
     by: By = None,
     channel: Channel = None,
@@ -71,7 +60,9 @@ def verdict(
         if word == "withdraw":
             say(f"Verdict {withdraw_verdict(store, incident)} withdrawn.")
             return
-        said = set_verdict(store, incident, word, said_by=by or login(), note=note, channel=channel)
+        said = set_verdict(
+            store, incident, word, said_by=by or getpass.getuser(), note=note, channel=channel
+        )
     say(f"Verdict {said['verdict_id']}: {incident} is {word}.")
 
 
@@ -89,7 +80,7 @@ def new_normal(
     """
     from tsad_tasks.feedback.verdicts import add_verdict
 
-    span, name, who = interval(start, end), config_of(dataset).dataset, by or login()
+    span, name, who = interval(start, end), config_of(dataset).dataset, by or getpass.getuser()
     said: dict[str, Any] = {"said_by": who, "note": note, "channel": channel}
     with local.open_store() as store:
         key = add_verdict(store, name, entity, *span, Verdict.NEW_NORMAL, **said)
@@ -131,7 +122,7 @@ def labels(
         return
     with local.open_store() as store:
         if withdraw is not None:
-            withdraw_label(store, name, withdraw, withdrawn_by=by or login())
+            withdraw_label(store, name, withdraw, withdrawn_by=by or getpass.getuser())
             say(f"Label {withdraw} withdrawn.")
         if csv is not None:
             path = existing_file(csv)
@@ -160,7 +151,7 @@ def add_window(
     """
     from tsad_tasks.feedback.maintenance import add_maintenance
 
-    span, name, who = interval(start, end), config_of(dataset).dataset, by or login()
+    span, name, who = interval(start, end), config_of(dataset).dataset, by or getpass.getuser()
     options: dict[str, Any] = {"entity": entity, "rrule": rrule, "zone": zone, "created_by": who}
     options["margin_before_s"] = seconds("--before", before)
     options["margin_after_s"] = seconds("--after", after)
@@ -208,7 +199,7 @@ def add_epoch(
     from tsad_tasks.feedback.sensor_changes import add_sensor_change
 
     name, from_at = config_of(dataset).dataset, moment(start)
-    said: dict[str, Any] = {"scale": scale, "offset": offset, "said_by": by or login()}
+    said: dict[str, Any] = {"scale": scale, "offset": offset, "said_by": by or getpass.getuser()}
     with local.open_store() as store:
         key = add_sensor_change(store, name, entity, channel, from_at, kind, why, **said)
     say(f"Change {key}: {entity} {channel}, {kind} at {from_at:%Y-%m-%d %H:%M} UTC.")
