@@ -13,10 +13,11 @@ import sys
 import time
 from dataclasses import replace
 
+from report_sample import sample_incident, sample_report
+
 from tsad_tasks.reporting.period.content import ReportContent
 from tsad_tasks.reporting.period.pdf import report_bytes
 from tsad_tasks.reporting.period.ranking import DEFAULT_LIMITS, ReportLimits
-from tsad_tasks.reporting.period.sample import sample_incident, sample_report
 
 
 def import_s() -> float:

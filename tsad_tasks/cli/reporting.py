@@ -107,7 +107,7 @@ PART_COLUMNS = (
 
 def show_evaluation(content: EvaluationContent) -> None:
     """Finding, evidence, and a row per part."""
-    from tsad_tasks.reporting.evaluation.words import evidence_text, headline_text
+    from tsad_tasks.reporting.evaluation.content import evidence_text, headline_text
 
     say(headline_text(content))
     say(evidence_text(content))

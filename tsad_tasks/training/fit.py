@@ -145,7 +145,7 @@ def fit_folding(
         if lasted_s > timeout_s:
             raise BadInput(
                 f"Expected a training within training.timeout, {timeout_s:,} s. Received: "
-                f"{lasted_s:,.0f} s (after {counted(len(group.entities), 'entity', 'entities')}). "
+                f"{lasted_s:,.0f} s (after {counted(len(group.entities), 'entity')}). "
                 "Lower training.max_fold_values, or raise training.timeout."
             )
     n_steps = sum(int(part.known.any(axis=2).sum()) for part in found)
