@@ -16,14 +16,11 @@ from tsad_tasks.cli.scoring import anomalies, rescore, score
 from tsad_tasks.cli.stack import down, migrate, status, up
 from tsad_tasks.cli.training import retrain
 
+_HELP = "Hourly anomaly scoring of sensor tables in Postgres."
 app = typer.Typer(
-    no_args_is_help=True,
-    add_completion=False,
-    pretty_exceptions_enable=False,
-    rich_markup_mode=None,
-    help="Hourly anomaly scoring of sensor tables in Postgres. Times are UTC unless they carry an "
-    "offset.",
-)
+    no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False,
+    rich_markup_mode=None, help=f"{_HELP} Times are UTC unless they carry an offset.",
+)  # fmt: skip
 # In the order in which `tsad --help` lists them.
 COMMANDS = (
     *(evaluate, explore, models, rules, shadow, promote, rollback, prune, notify),

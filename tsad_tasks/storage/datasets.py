@@ -114,10 +114,8 @@ def ensure_entities(store: Store, dataset_id: int, names: Sequence[str]) -> dict
 
 def select_layouts(store: Store, dataset_id: int) -> list[Layout]:
     """All layouts of a dataset, the one in use first."""
-    return [
-        Layout(*row[:2], tuple(row.channel_ids), tuple(row.channel_names))
-        for row in store.rows(SELECT_LAYOUTS, dataset_id=dataset_id)
-    ]
+    rows = store.rows(SELECT_LAYOUTS, dataset_id=dataset_id)
+    return [Layout(*row[:2], tuple(row.channel_ids), tuple(row.channel_names)) for row in rows]
 
 
 def ensure_layout(store: Store, dataset_id: int, config: DatasetConfig) -> Layout:

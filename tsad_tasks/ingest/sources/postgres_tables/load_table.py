@@ -251,10 +251,8 @@ def _typed(
     import pandas as pd
 
     if set(columns) ^ set(texts.columns):
-        raise BadInput(
-            f"{path}: Expected the columns {', '.join(columns)} throughout. Received: "
-            f"{', '.join(texts.columns)}."
-        )
+        wanted, received = ", ".join(columns), ", ".join(texts.columns)
+        raise BadInput(f"{path}: Expected the columns {wanted} throughout. Received: {received}.")
     typed: dict[str, pd.Series[Any]] = {}
     for name, kind in columns.items():
         cells = _Cells(path, name, texts[name], n_before)
@@ -317,10 +315,8 @@ def _prepared(
     )
     found = dict(cast("list[tuple[str, Kind]]", cursor.fetchall()))
     if not found:
-        columns = sql.SQL(", ").join(
-            sql.SQL("{} {}").format(sql.Identifier(name), sql.SQL(kind))
-            for name, kind in wanted.items()
-        )
+        pairs = ((sql.Identifier(name), sql.SQL(kind)) for name, kind in wanted.items())
+        columns = sql.SQL(", ").join(sql.SQL("{} {}").format(*pair) for pair in pairs)
         cursor.execute(sql.SQL("CREATE TABLE {} ({})").format(_identifier(table), columns))
         return wanted
     if set(found) != set(wanted):

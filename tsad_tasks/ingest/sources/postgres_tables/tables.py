@@ -130,10 +130,8 @@ def split_name(name: str) -> tuple[str, str]:
     """
     parts = [(quoted or plain).replace('""', '"') for quoted, plain in _PART.findall(name)]
     if not 1 <= len(parts) <= 2:
-        raise SourceError(
-            'Expected a table such as plant.machine or "odd.schema"."odd.table". Received: '
-            f"{name!r}."
-        )
+        wanted = 'a table such as plant.machine or "odd.schema"."odd.table"'
+        raise SourceError(f"Expected {wanted}. Received: {name!r}.")
     return (parts[0], parts[1]) if len(parts) == 2 else ("", parts[0])
 
 
