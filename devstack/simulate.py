@@ -71,10 +71,8 @@ def server_room(
     start_at : first reading, with a zone.
     step_s : grid step, divides one hour.
 
-    Raises
-    ------
-    BadInput
-        When the length, the step or the number of hosts is out of range, or `start_at` has no zone.
+    Raises `BadInput` when the length, the step or the number of hosts is out of range, or
+    `start_at` has no zone.
 
     >>> from datetime import UTC
     >>> start_at = datetime(2024, 5, 1, tzinfo=UTC)

@@ -29,10 +29,8 @@ def cold_store(
 ) -> SimulatedPlant:
     """Cold rooms with doors, a defrost every six hours, and anomalies in the last 48 hours.
 
-    Raises
-    ------
-    BadInput
-        When the length, the step or the number of rooms is out of range, or `start_at` has no zone.
+    Raises `BadInput` when the length, the step or the number of rooms is out of range, or
+    `start_at` has no zone.
 
     >>> from datetime import UTC
     >>> store = cold_store(days=3, start_at=datetime(2024, 5, 1, tzinfo=UTC), seed=7)
@@ -53,10 +51,8 @@ def pump_hall(
 
     A pump that stands has speed, flow and current 0. Flow, pressure and current follow the speed.
 
-    Raises
-    ------
-    BadInput
-        When the length, the step or the number of pumps is out of range, or `start_at` has no zone.
+    Raises `BadInput` when the length, the step or the number of pumps is out of range, or
+    `start_at` has no zone.
 
     >>> from datetime import UTC
     >>> start_at = datetime(2024, 5, 1, tzinfo=UTC)

@@ -47,10 +47,7 @@ def warehouse_uri() -> str:
 def connection_uri(connection_id: str) -> str:
     """URI of an Airflow connection, read anew at each call.
 
-    Raises
-    ------
-    BadInput
-        When there is none of that id.
+    Raises `BadInput` when there is none of that id.
     """
     uri: str = airflow_connection(connection_id).get_uri()
     return uri

@@ -90,10 +90,7 @@ def digests(
     unix_hours : (n_hours,)
         Evenly spaced numbers of these hours.
 
-    Raises
-    ------
-    BadInput
-        When the hours are not evenly spaced.
+    Raises `BadInput` when the hours are not evenly spaced.
 
     >>> known = digests(np.array([5, 6, 7]), np.array([1, 2, 3]), 1)
     >>> bool(known[2] == digests(np.array([6, 7]), np.array([2, 3]), 1)[1])

@@ -41,11 +41,8 @@ def compile_expression(text: str, channel_names: Sequence[str]) -> Expression:
 
     Where a channel is NaN the result means nothing; `channels_of` says which channels to look at.
 
-    Raises
-    ------
-    ConfigError
-        When the text is no condition, uses anything beyond the allowed words, or names an unknown
-        channel.
+    Raises `ConfigError` when the text is no condition, uses anything beyond the allowed words,
+    or names an unknown channel.
 
     >>> fast = compile_expression("10 < speed <= 20 or `cpu %` > 90", ["speed", "cpu %"])
     >>> fast({"speed": np.array([5.0, 15.0, 5.0]), "cpu %": np.array([0.0, 0.0, 95.0])}).tolist()
@@ -69,10 +66,7 @@ def compile_expression(text: str, channel_names: Sequence[str]) -> Expression:
 def channels_of(text: str) -> tuple[str, ...]:
     """Names of the channels in an expression, each once, in the order of the text.
 
-    Raises
-    ------
-    ConfigError
-        When the text cannot be read.
+    Raises `ConfigError` when the text cannot be read.
 
     >>> channels_of("speed > 3 and abs(`cpu %` - speed) < 1")
     ('speed', 'cpu %')

@@ -16,10 +16,7 @@ EXTRAS = {
 def require(extra: str) -> None:
     """Checks that an extra is installed, and imports nothing of it.
 
-    Raises
-    ------
-    BadInput
-        When a package is missing; it says what to install.
+    Raises `BadInput` when a package is missing; it says what to install.
 
     >>> require("files")
     """

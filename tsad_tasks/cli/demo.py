@@ -103,10 +103,8 @@ def run_dag(
 def _train(airflow: Headless, uri: str, split_at: datetime) -> None:
     """Makes the first champion, unless there is one.
 
-    Raises
-    ------
-    TsadError
-        When no model passes the gate; it says which rules failed, and by how much.
+    Raises `TsadError` when no model passes the gate; it says which rules failed, and by how
+    much.
     """
     with Store.connect(uri) as store:
         champion = select_champion(store, split_at)

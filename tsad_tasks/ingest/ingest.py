@@ -354,10 +354,7 @@ def late_changes(
     More rows, or rows updated since they were read (with `updated_at` configured), come with the
     command that reads and scores them again; fewer rows are only told.
 
-    Raises
-    ------
-    SourceError, AccessDenied, Unavailable
-        See `open_source`.
+    Raises `SourceError` or `AccessDenied` or `Unavailable`: see `open_source`.
     """
     with store.transaction():
         dataset = datasets.upsert_dataset(store, config)

@@ -65,10 +65,7 @@ def timestamptz(unix_s: Any) -> Column:
 def text(values: Sequence[str]) -> Column:
     """A text column.
 
-    Raises
-    ------
-    ValueError
-        When a text holds a NUL character, which Postgres cannot store.
+    Raises `ValueError` when a text holds a NUL character, which Postgres cannot store.
     """
     refused = next((value for value in values if "\0" in value), None)
     if refused is not None:
@@ -164,10 +161,8 @@ class Field:
 def decode(stream: bytes, fields: Sequence[Field]) -> dict[str, NDArray[Any]]:
     """Columns by name, in native byte order.
 
-    Raises
-    ------
-    ValueError
-        When the rows are not what `fields` say: other widths, a NULL, or arrays of another shape.
+    Raises `ValueError` when the rows are not what `fields` say: other widths, a NULL, or arrays
+    of another shape.
     """
     dtype = np.dtype([("n_fields", ">i2"), *(part for field in fields for part in field.dtype)])
     body = memoryview(stream)[len(HEADER) : -len(TRAILER)]

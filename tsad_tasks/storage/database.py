@@ -28,10 +28,7 @@ _PASSWORD = re.compile(r"(://[^:/@]*):[^@]*@")
 def warehouse_uri() -> str:
     """URI of the warehouse: `TSAD_DATABASE_URI`.
 
-    Raises
-    ------
-    BadInput
-        When it is not set.
+    Raises `BadInput` when it is not set.
     """
     uri = os.environ.get("TSAD_DATABASE_URI", "")
     if not uri:

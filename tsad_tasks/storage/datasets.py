@@ -87,10 +87,7 @@ def upsert_dataset(store: Store, config: DatasetConfig) -> DatasetRow:
 def select_dataset(store: Store, name: str) -> DatasetRow:
     """The dataset of a name.
 
-    Raises
-    ------
-    BadInput
-        When no step has ever registered it.
+    Raises `BadInput` when no step has ever registered it.
     """
     row = store.first(SELECT_DATASET, name=name)
     if row is None:

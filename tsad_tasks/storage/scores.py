@@ -166,10 +166,8 @@ def read_digests(
 ) -> tuple[NDArray[np.bool_], NDArray[np.int64]]:
     """Which hours a statement gives of a model, and their digests: (n_entities, n_hours) each.
 
-    Parameters
-    ----------
-    statement : READ_WINDOW_DIGESTS of hours with errors, READ_SCORE_DIGESTS of hours with scores,
-        or READ_FOLD_DIGESTS of hours after which a state is remembered.
+    `statement`: READ_WINDOW_DIGESTS of hours with errors, READ_SCORE_DIGESTS of hours with
+    scores, or READ_FOLD_DIGESTS of hours after which a state is remembered.
     """
     grid = (len(entity_ids), n_hours(start_at, end_at))
     is_there, digests = np.zeros(grid, bool), np.zeros(grid, np.int64)

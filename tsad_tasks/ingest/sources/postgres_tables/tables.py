@@ -86,10 +86,7 @@ class TablePlan(SourceTable):
 def found_tables(cursor: extensions.cursor, config: DatasetConfig) -> list[FoundTable]:
     """All tables and views that the dataset's names and patterns match, in one query.
 
-    Raises
-    ------
-    SourceError
-        None matches; the message names similar ones.
+    Raises `SourceError` when none matches; the message names similar ones.
     """
     names = config.source.table_names
     patterns = [
@@ -140,10 +137,7 @@ def table_plans(
 ) -> tuple[list[TablePlan], list[SourceFault]]:
     """How each table is read, and the tables that cannot be.
 
-    Raises
-    ------
-    SourceError
-        None can be read.
+    Raises `SourceError` when none can be read.
     """
     plans: list[TablePlan] = []
     faults: list[SourceFault] = []
