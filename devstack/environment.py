@@ -18,38 +18,9 @@ DATABASE_URI = "TSAD_DATABASE_URI"
 MIGRATE_URI = "TSAD_MIGRATE_URI"
 METADATA_URI = "AIRFLOW__DATABASE__SQL_ALCHEMY_CONN"
 
-# Two BLAS threads on small batches are a third as fast as one, and tasks already fill the cores.
-THREAD_PINS = {
-    **dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"), "1"),
-    **dict.fromkeys(("TF_NUM_INTRAOP_THREADS", "TF_NUM_INTEROP_THREADS"), "1"),
-    "TF_CPP_MIN_LOG_LEVEL": "3",
-    "TF_ENABLE_ONEDNN_OPTS": "0",
-}
-
-# Airflow's own (30 s, 50 s, 5 s) run out on a machine with ten times as much to do as it has cores:
-# no DAG is found.
-TIMEOUTS = {
-    "AIRFLOW__CORE__DAGBAG_IMPORT_TIMEOUT": "900",
-    "AIRFLOW__DAG_PROCESSOR__DAG_FILE_PROCESSOR_TIMEOUT": "1000",
-    "AIRFLOW__WORKERS__EXECUTION_API_TIMEOUT": "120",
-}
-
-
-SETTINGS = {
-    "AIRFLOW__CORE__LOAD_EXAMPLES": "False",
-    "AIRFLOW__CORE__EXECUTOR": "LocalExecutor",
-    "AIRFLOW__CORE__PARALLELISM": "4",
-    "AIRFLOW__CORE__AUTH_MANAGER": (
-        "airflow.api_fastapi.auth.managers.simple.simple_auth_manager.SimpleAuthManager"
-    ),
-    "AIRFLOW__CORE__SIMPLE_AUTH_MANAGER_USERS": f"{ADMIN}:admin",
-    "AIRFLOW__API__HOST": "127.0.0.1",
-    "AIRFLOW__API__WORKERS": "1",
-    "AIRFLOW__DAG_PROCESSOR__PARSING_PROCESSES": "1",
-    "AIRFLOW__DAG_PROCESSOR__REFRESH_INTERVAL": "30",
-    "AIRFLOW__DATABASE__LOAD_DEFAULT_CONNECTIONS": "False",
-    "AIRFLOW__USAGE_DATA_COLLECTION__ENABLED": "False",
-}
+# What is the same on every machine.
+_FIXED = Path(__file__).with_name("airflow.env").read_text(encoding="utf-8").splitlines()
+FIXED = dict(line.split("=", 1) for line in _FIXED if line and not line.startswith("#"))
 
 
 @dataclass(frozen=True)
@@ -140,9 +111,7 @@ def airflow_environment(
     paths = dict.fromkeys([str(places.project), str(places.plugins), *known_paths])
     return {
         **inherited,
-        **THREAD_PINS,
-        **TIMEOUTS,
-        **SETTINGS,
+        **FIXED,
         "AIRFLOW_HOME": str(places.airflow_home),
         "AIRFLOW__CORE__DAGS_FOLDER": str(places.dags),
         "AIRFLOW__CORE__PLUGINS_FOLDER": str(places.plugins),
