@@ -75,7 +75,8 @@ CREATE SCHEMA plant;
 CREATE TABLE plant.reading (at timestamptz, machine text, value float8, PRIMARY KEY (machine, at));
 CREATE INDEX ON plant.reading (at);
 CREATE TABLE plant.score
-  (at timestamptz, machine text, error real, threshold real, flag boolean, PRIMARY KEY (machine, at));
+  (at timestamptz, machine text, error real, threshold real, flag boolean,
+   PRIMARY KEY (machine, at));
 """
 
 
@@ -199,7 +200,6 @@ def _config() -> Any:
 
 
 # Preparation
-# ----------------------------------------------------------------------------------------------------------
 
 
 def _readings(sizes: Sizes) -> Any:
@@ -365,7 +365,6 @@ def _stored_errors(store: Any, sizes: Sizes) -> Any:
 
 
 # Measuring
-# ------------------------------------------------------------------------------------------------------------
 
 
 @dataclass(frozen=True)
@@ -441,7 +440,8 @@ SELECT count(*), max(abs(u.error - p.error)) / max(p.error)
 FROM tsad.score_block b JOIN tsad.entity e USING (entity_id)
 CROSS JOIN LATERAL unnest(b.errors) WITH ORDINALITY AS u(error, i)
 JOIN plant.score p ON p.machine = e.name AND p.at = b.hour_at + make_interval(mins => u.i::int - 1)
-WHERE b.hour_at = %(start_at)s AND p.at >= %(start_at)s AND p.at < %(end_at)s AND b.superseded_at = 'infinity'
+WHERE b.hour_at = %(start_at)s AND p.at >= %(start_at)s AND p.at < %(end_at)s
+  AND b.superseded_at = 'infinity'
 """
 
 
@@ -489,7 +489,8 @@ class Results:
             f"of it {self.naive.said['loop_s']:.1f} s loop",
         )
         print(
-            f"{f'naive, scaled to {n:,} entities':<46}{self.naive_s:9.2f}{self.naive_s / self.wall_s:21.0f} × ours"
+            f"{f'naive, scaled to {n:,} entities':<46}{self.naive_s:9.2f}"
+            f"{self.naive_s / self.wall_s:21.0f} × ours"
         )
         day_s, n_windows = self.prepared.said["day_s"], self.prepared.said["n_windows"]
         print(

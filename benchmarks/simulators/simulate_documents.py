@@ -128,7 +128,8 @@ def anomalous_steps(plant: SimulatedPlant) -> Flags:
     """Which steps lie in an anomaly, (n_entities, n_steps).
 
     >>> from datetime import UTC
-    >>> clean = server_metrics(start_at=datetime(2024, 5, 1, tzinfo=UTC), seed=7, n_steps=50, clean_steps=50)
+    >>> start_at = datetime(2024, 5, 1, tzinfo=UTC)
+    >>> clean = server_metrics(start_at=start_at, seed=7, n_steps=50, clean_steps=50)
     >>> int(anomalous_steps(clean).sum())
     0
     """

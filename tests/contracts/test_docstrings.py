@@ -1,4 +1,4 @@
-"""Whoever reads a public function of the pure modules finds an example beside it (pytest runs these as doctests)."""
+"""Beside each public function of the pure modules there is an example, which pytest runs."""
 
 from __future__ import annotations
 

@@ -1,5 +1,5 @@
-"""What every file of sql/queries promises: a purpose, one statement, a plan on the newest schema, and
-one declaration that says what it needs and what it gives.
+"""What every file of sql/queries promises: a purpose, one statement, a plan on the newest schema,
+and one declaration that says what it needs and what it gives.
 """
 
 from __future__ import annotations
@@ -28,7 +28,10 @@ FILES = {
     path.relative_to(ROOT / "sql" / "queries").with_suffix("").as_posix(): path
     for path in sorted((ROOT / "sql" / "queries").rglob("*.sql"))
 }
-VERBS = "clear|close|copy|create|delete|drop|ensure|grant|insert|lock|read|refresh|select|set|supersede|update|upsert|withdraw"
+VERBS = (
+    "clear|close|copy|create|delete|drop|ensure|grant|insert|lock|read|refresh|select|set|supersede|"
+    "update|upsert|withdraw"
+)
 MODULES = {path: ast.parse(path.read_text("utf-8")) for path in (ROOT / "tsad_tasks").rglob("*.py")}
 # What psycopg2 makes of a column's type.
 PYTHON_TYPES: dict[str, type] = {

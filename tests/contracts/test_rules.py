@@ -1,5 +1,5 @@
-"""What every rule of gate and shadow promises, and that a new one is a file: it decides, and is shown
-wherever rules are.
+"""What every rule of gate and shadow promises, and that a new one is a file: it decides, and is
+shown wherever rules are.
 """
 
 from __future__ import annotations
@@ -63,7 +63,8 @@ def test_a_family_imports_its_base_and_the_standard_library_alone(path: Path) ->
 
 def test_all_rules_are_found_without_numpy_and_without_the_warehouse() -> None:
     program = (
-        "import sys; from tsad_tasks.base.rule import rules_of; from tsad_tasks.base.enums import Stage;"
+        "import sys; from tsad_tasks.base.rule import rules_of;"
+        "from tsad_tasks.base.enums import Stage;"
         "assert [rules_of(stage) for stage in Stage];"
         "print([name for name in ('numpy', 'psycopg2', 'keras') if name in sys.modules])"
     )

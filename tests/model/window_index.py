@@ -21,7 +21,7 @@ class WindowIndex(NamedTuple):
 def window_index(
     *seen: NDArray[Any], width: int, min_coverage: float, first_step: int = 0
 ) -> WindowIndex:
-    """Of `present`, `running` and `context_ok`; windows that end before `first_step` are not listed."""
+    """Of `present`, `running` and `context_ok`; windows before `first_step` are not listed."""
     live, reasons = window_reasons(*seen, width=width, min_coverage=min_coverage)
     ends = np.flatnonzero(reasons[first_step:] == SCORED).astype(np.int64) + first_step
     return WindowIndex(ends, live[ends], reasons)

@@ -12,8 +12,8 @@ from typing import Any
 
 import numpy as np
 import pytest
-import report_sample
-from report_sample import empty_report, sample_incident, sample_report
+import samples
+from samples.report import empty_report, sample_incident, sample_report
 
 from tests.reporting.pdf_text import ascii_text, n_pages
 from tsad_tasks.reporting.drawing.document import write_whole
@@ -173,9 +173,9 @@ def test_hostile_names_are_shown_and_cut() -> None:
 
 def test_the_same_content_gives_the_same_bytes_in_any_process() -> None:
     code = "import hashlib; from tsad_tasks.reporting.period.pdf import report_bytes;"
-    code += "from report_sample import *;"
+    code += "from samples.report import *;"
     code += "print(hashlib.sha256(report_bytes(sample_report(2, n_anomalies=3))[0]).hexdigest())"
-    beside = str(Path(report_sample.__file__).parent)
+    beside = str(Path(samples.__file__).parents[1])
     environment = {**os.environ, "PYTHONHASHSEED": "4711", "PYTHONPATH": beside}
     other = subprocess.run(
         [sys.executable, "-c", code], env=environment, capture_output=True, text=True, check=True

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from report_sample import sample_incident, sample_report
+from samples.report import sample_incident, sample_report
 
 from tsad_tasks.reporting.period.ranking import (
     ReportLimits,

@@ -1,9 +1,7 @@
 """Thresholds from an alarm budget: how many incidents a day there may be while nothing is wrong.
 
-How many incidents held-out readings would have raised is known for low thresholds, where they are
-many; an extreme-value tail of their peaks says how few are left at a higher one. Incidents are
-counted, not flags: what follows closely belongs to the same one (`model.incidents`), so errors that
-depend on their neighbours need no further care.
+Held-out readings say how many there are at low thresholds, an extreme-value tail of their peaks how
+few are left at a higher one. Incidents are counted, not flags: neighbours belong together.
 """
 
 from __future__ import annotations
@@ -48,8 +46,6 @@ class AlarmBudget:
     per_day : of all entities together, however many there are.
     per_entity_day : of one entity; what is lower holds.
     n_entities : that the model is for.
-    rule : IncidentRule
-    step_s : int
     """
 
     per_day: float
@@ -99,11 +95,8 @@ def budget_limits(
 
     Single errors and moving averages get half of it each, where there are moving averages.
 
-    Parameters
-    ----------
-    errors : (n_steps,) by entity name, held-out errors on the grid, NaN where unknown.
-    judged_steps : by entity name, steps that the errors stand for, those included in which the
-        machine was off: the time over which incidents are counted.
+    Errors (n_steps,) are held-out ones on the grid, by entity name, NaN where unknown;
+    `judged_steps` how many steps they stand for, those included in which the machine was off.
 
     Raises
     ------

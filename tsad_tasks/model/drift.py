@@ -87,8 +87,7 @@ def smoothed(state: Arrays, rows: Ints, readings: Floats64) -> Floats64:
     last = state["last"][rows]
     pushed = np.concatenate([last[..., 1:], means[..., None]], axis=-1)
     state["last"][rows] = np.where(known[:, :, None], pushed, last)
-    found: Floats64 = means
-    return found
+    return np.asarray(means)
 
 
 def follow(state: Arrays, rows: Ints, means: Floats64, gain: Floats64) -> None:
@@ -168,8 +167,7 @@ def deviations(state: Arrays, rows: Ints, means: Floats64) -> Floats64:
     >>> deviations(state, np.array([0]), np.array([[-4.0]])).tolist()
     [[4.0]]
     """
-    away: Floats64 = np.abs(means - state["delayed"][rows][..., 0]) / state["spread"][rows]
-    return away
+    return np.asarray(np.abs(means - state["delayed"][rows][..., 0]) / state["spread"][rows])
 
 
 def expected_value(state: Arrays, rows: Ints) -> Floats64:
@@ -178,18 +176,14 @@ def expected_value(state: Arrays, rows: Ints) -> Floats64:
     >>> expected_value(no_baseline(1, 1, Baseline()), np.array([0])).tolist()
     [[0.0]]
     """
-    value: Floats64 = state["center"][rows] + state["scale"][rows] * state["delayed"][rows][..., 0]
-    return value
+    return np.asarray(state["center"][rows] + state["scale"][rows] * state["delayed"][rows][..., 0])
 
 
 def roughness(readings: Floats64) -> Floats64:
     """Half the mean squared step over the variance, by channel: 1 for noise, near 0 for slow ones.
 
-    NaN for a constant channel, or one with fewer than two readings. Source: von Neumann, 1941.
-
-    Parameters
-    ----------
-    readings : (n_readings, n_channels); NaN where unknown.
+    Readings are (n_readings, n_channels), NaN where unknown. NaN for a constant channel, or one
+    with fewer than two readings. Source: von Neumann, 1941.
 
     >>> roughness(np.array([[0.0, 0.0], [1.0, 1.0], [0.0, 2.0], [1.0, 3.0]])).tolist()
     [2.0, 0.4]

@@ -8,7 +8,7 @@ point-adjusted F1 rewards chance.
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from typing import Any
 
@@ -25,6 +25,11 @@ DAY_S = 86400
 
 def _share(part: float, whole: float) -> float:
     return part / whole if whole else math.nan
+
+
+def _sums(one: object, other: object) -> Iterator[Any]:
+    """Field by field."""
+    return (a + b for a, b in zip(vars(one).values(), vars(other).values(), strict=True))
 
 
 def runs(flags: Flags) -> Ints:
@@ -85,17 +90,11 @@ class Confusion:
 
     def __add__(self, other: Confusion) -> Confusion:
         """Both together, such as two entities."""
-        pairs = zip(vars(self).values(), vars(other).values(), strict=True)
-        return Confusion(*(mine + its for mine, its in pairs))
+        return Confusion(*_sums(self, other))
 
 
 def confusion(labels: Flags, flags: Flags, known: Flags | None = None) -> Confusion:
-    """The confusion matrix of flags.
-
-    Parameters
-    ----------
-    labels, flags : (n_steps,)
-    known : (n_steps,), whether the step has a score; by default all have.
+    """The confusion matrix of flags, (n_steps,) as labels; `known`: whether a step has a score.
 
     >>> found = confusion(np.array([True, True, False]), np.array([True, False, False]))
     >>> found.precision, found.recall
@@ -174,14 +173,10 @@ class PrCurve:
 
     Attributes
     ----------
-    precision, recall : (n_points,), by descending threshold; without a flag precision is 1 by
-        convention
-    thresholds : (n_points,), descending from infinity; a step with a score at or above it is
-        flagged
-    average_precision : mean precision over recall, in steps, which does not flatter as a trapezoid
-        does
+    precision, recall : (n_points,), by descending threshold; without a flag precision is 1
+    thresholds, n_unknown : as of `RocCurve`
+    average_precision : mean precision over recall, in steps, which flatters less than trapezoids
     anomaly_share : the precision of who flags at random
-    n_unknown : steps left out for want of a score
 
     Source: Davis and Goadrich, 2006 (why no linear interpolation).
     """
@@ -221,12 +216,7 @@ def _ranked(labels: Flags, scores: Floats) -> _Ranked:
 
 
 def roc_curve(labels: Flags, scores: Floats) -> RocCurve:
-    """The ROC curve and its area; ties are one point, so that equal scores count half.
-
-    Parameters
-    ----------
-    labels : (n_steps,)
-    scores : (n_steps,), higher is stranger, NaN where unknown
+    """The ROC curve of scores (n_steps,), NaN where unknown, and its area; ties are one point.
 
     >>> roc_curve(np.array([False, True, False, True]), np.array([0.1, 0.4, 0.4, 0.8])).auc
     0.875
@@ -242,14 +232,10 @@ def roc_curve(labels: Flags, scores: Floats) -> RocCurve:
 
 
 def pr_curve(labels: Flags, scores: Floats) -> PrCurve:
-    """The precision-recall curve and its average precision.
+    """The precision-recall curve of scores (n_steps,), NaN where unknown, and average precision.
 
-    Parameters
-    ----------
-    labels : (n_steps,)
-    scores : (n_steps,), higher is stranger, NaN where unknown
-
-    >>> pr_curve(np.array([False, True, False, True]), np.array([0.1, 0.4, 0.3, 0.8])).average_precision
+    >>> labels = np.array([False, True, False, True])
+    >>> pr_curve(labels, np.array([0.1, 0.4, 0.3, 0.8])).average_precision
     1.0
     """
     ranked = _ranked(labels, scores)
@@ -349,8 +335,7 @@ class EventReport:
 
     def __add__(self, other: EventReport) -> EventReport:
         """Both together, such as two entities."""
-        pairs = zip(vars(self).values(), vars(other).values(), strict=True)
-        return EventReport(*(mine + its for mine, its in pairs))
+        return EventReport(*_sums(self, other))
 
 
 NO_EVENTS = EventReport(0, 0, 0, 0, 0, 0.0)
@@ -368,14 +353,10 @@ def event_report(
 ) -> EventReport:
     """Events (runs of labels) of one entity against its alarms (runs of flags).
 
-    Parameters
-    ----------
-    labels, flags : (n_steps,)
-    known : (n_steps,), whether the step has a score; flags elsewhere do not count.
-    merge_gap_steps : flags with at most so many other steps between them are one alarm.
-    early_steps : an alarm up to so many steps before an event is a warning, not a false alarm.
-    late_steps : int
-        An alarm up to so many steps after an event is still of it: its window holds the event.
+    `known` says which steps have a score; flags elsewhere do not count. Flags with at most
+    `merge_gap_steps` other steps between them are one alarm. An alarm up to `early_steps` before an
+    event is a warning and up to `late_steps` after it still of it (its window holds the event):
+    neither is false. Labels, flags and known are (n_steps,).
 
     >>> labels = np.array([False, False, True, True, True, False, False, False])
     >>> flags = np.array([True, False, False, True, False, False, False, False])
@@ -396,7 +377,7 @@ def event_report(
         starts, ends = alarms[np.append(True, parted), 0], alarms[np.append(parted, True), 1]
         alarms = np.column_stack([starts, ends])
     if len(watched):
-        # The first of the watched spans that ends after an alarm's beginning: does it begin in time?
+        # The first watched span that ends after an alarm's beginning: does it begin in time?
         at = np.searchsorted(watched[:, 1], alarms[:, 0], side="right")
         is_false = np.append(watched[:, 0], np.iinfo(np.int64).max)[at] >= alarms[:, 1]
     else:
@@ -436,15 +417,10 @@ def echo(labels: Flags, late_steps: int) -> Flags:
 def point_adjusted_f1(labels: Flags, flags: Flags, known: Flags | None = None) -> float:
     """F1 by step after every step of an event that was hit once is taken for found.
 
-    Only to compare with papers, and never alone: one lucky flag in a long event is worth all of it,
-    so that random flags look good. Source: Xu et al., 2018; Kim et al., 2022 (what is wrong with
-    it).
+    Only to compare with papers, and never alone: one lucky flag in a long event is worth all of it.
+    Source: Xu et al., 2018; Kim et al., 2022 (what is wrong with it).
 
-    Parameters
-    ----------
-    labels, flags, known : (n_steps,)
-
-    >>> point_adjusted_f1(np.array([True, True, True, False]), np.array([False, True, False, False]))
+    >>> point_adjusted_f1(np.array([True, True, False]), np.array([False, True, False]))
     1.0
     """
     scored = np.ones(labels.shape, bool) if known is None else known
@@ -484,21 +460,12 @@ def buffered_labels(labels: Flags, buffer_steps: int) -> Floats64:
 def volume_under_surface(
     labels: Flags, scores: Floats, *, max_buffer_steps: int, n_buffers: int = 25
 ) -> Volume:
-    """VUS-PR and VUS-ROC: mean area under range-based curves over buffers up to the longest.
+    """VUS-PR and VUS-ROC of scores (n_steps,), NaN where unknown: mean areas over buffers.
 
-    A score that rises a little early or late is not a miss, and no threshold has to be chosen. All
-    thresholds are used (the authors' code samples 250); the scores are sorted once, each buffer
-    then costs one pass.
-
-    Parameters
-    ----------
-    labels : (n_steps,)
-    scores : (n_steps,), higher is stranger, NaN where unknown
-    max_buffer_steps : about the length of a usual event or the data's period.
-    n_buffers : how many buffers are tried, evenly spaced; all where there are fewer.
-
-    Source: Paparrizos, Boniol, Palpanas, Tsay, Elmore and Franklin, Volume Under the Surface, PVLDB
-    15(11), 2022.
+    A score that rises a little early or late is not a miss, and no threshold has to be chosen. Up
+    to `n_buffers` buffers from 0 to `max_buffer_steps`, about the length of a usual event, are
+    tried, with all thresholds (the authors' code samples 250). Source: Paparrizos et al., Volume
+    Under the Surface, PVLDB 15(11), 2022.
 
     >>> labels = np.array([False, False, True, True, False, False])
     >>> volume_under_surface(labels, np.array([0, 0, 9.0, 9, 0, 0]), max_buffer_steps=0).pr
@@ -564,19 +531,14 @@ class Reliability:
 
 
 def reliability(labels: Flags, probabilities: Floats, *, n_bins: int = 10) -> Reliability:
-    """The reliability of stated probabilities.
+    """The reliability of probabilities (n_steps,) that were stated, NaN where unknown.
 
-    Parameters
-    ----------
-    labels : (n_steps,)
-    probabilities : (n_steps,), 0 to 1, NaN where unknown
+    Source: Brier, 1950.
 
     Raises
     ------
     BadInput
         When a probability is below 0 or above 1.
-
-    Source: Brier, 1950.
 
     >>> round(reliability(np.array([False, True]), np.array([0.1, 0.9])).brier, 3)
     0.01
@@ -642,32 +604,20 @@ def detection(
     *,
     schedule: AlertSchedule,
     max_buffer_steps: int,
-    merge_gap_steps: int = 0,
-    early_steps: int = 0,
     late_steps: int = 0,
+    **rules: int,
 ) -> Detection:
     """All figures of some entities: steps are pooled, no event reaches into another entity.
 
-    Parameters
-    ----------
-    parts : one per entity
-    schedule : its `start_s` gives way to each part's own
-    max_buffer_steps : of VUS; about the length of a usual event
-    merge_gap_steps, early_steps : as in `event_report`
-    late_steps : as there; by step, the echo of an event counts neither way
+    The `start_s` of `schedule` gives way to each part's own. `max_buffer_steps` is that of VUS,
+    `rules` are those of `event_report`; by step, the echo of an event counts neither way.
 
     >>> part = Judged(np.array([False, True]), np.array([0.5, 2.0]), np.array([False, True]))
     >>> found = detection([part], schedule=AlertSchedule(60), max_buffer_steps=2)
     >>> found.steps.f1, found.events.f1, found.roc_auc
     (1.0, 1.0, 1.0)
     """
-    events = event_total(
-        parts,
-        schedule=schedule,
-        merge_gap_steps=merge_gap_steps,
-        early_steps=early_steps,
-        late_steps=late_steps,
-    )
+    events = event_total(parts, schedule=schedule, late_steps=late_steps, **rules)
     silenced = [_silenced(part, late_steps) for part in parts]
     pooled = pooled_steps(silenced)
     known, curve = ~np.isnan(pooled.scores), pr_curve(pooled.labels, pooled.scores)

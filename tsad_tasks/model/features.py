@@ -30,14 +30,10 @@ SUNDAY = 6
 
 
 def held(values: Floats64, hold_steps: ArrayLike) -> Floats64:
-    """Values with gaps filled by the last one, for `hold_steps` steps after its own.
+    """Values (..., n_steps, n_channels), gaps filled by the last for `hold_steps` after its own.
 
-    What is not finite counts as not read. History: the largest of `hold_steps`.
-
-    Parameters
-    ----------
-    values : (..., n_steps, n_channels)
-    hold_steps : (n_channels,), grid steps, 0 and up, by channel.
+    `hold_steps` are grid steps by channel. What is not finite counts as not read. History: the
+    largest of `hold_steps`.
 
     >>> held(np.array([[1.0], [np.nan], [np.nan]]), [1])[:, 0].tolist()
     [1.0, 1.0, nan]
@@ -78,8 +74,7 @@ class Scaler:
         [[14.0]]
         """
         wide = scaled.astype(np.float64)
-        values: Floats64 = wide * np.array(self.scale) + np.array(self.center)
-        return values
+        return np.asarray(wide * np.array(self.scale) + np.array(self.center))
 
     def to_json(self) -> dict[str, Any]:
         """The scaler as a JSON object."""
@@ -100,12 +95,8 @@ def fit_scaler(values: Floats64, kind: str) -> Scaler:
     where these meet, the standard deviation; of a constant, 1. The quartiles alone would put a
     state that a machine is in for a tenth of its time, such as a break, fifty spreads off. minmax
     is lowest and range, standard is mean and standard deviation, none changes nothing. A channel
-    without any value has centre 0 and scale 1.
-
-    Parameters
-    ----------
-    values : (n_readings, n_channels), training readings; NaN where nothing was read.
-    kind : {"robust", "minmax", "standard", "none"}
+    without any value has centre 0 and scale 1. Values are (n_readings, n_channels), NaN where
+    nothing was read.
 
     Raises
     ------
@@ -198,20 +189,11 @@ def derived(
     lag: Sequence[int] = (),
     diff: Sequence[int] = (),
 ) -> Floats32:
-    """Rolling means, lagged values and differences of the channels.
+    """Rolling means, lagged values and differences, (..., n_steps, n_derived), of channels.
 
     Columns: all channels for each rolling mean, then for each lag, then for each difference, in the
-    order given. A rolling mean is that of the known values, NaN when less than half of them are
-    known. History: `derived_history`; earlier steps are NaN.
-
-    Parameters
-    ----------
-    scaled : (..., n_steps, n_channels)
-    rolling_mean, lag, diff : lengths in grid steps, 1 and up
-
-    Returns
-    -------
-    (..., n_steps, n_derived)
+    order given, each a length in grid steps. A rolling mean is that of the known values, NaN when
+    less than half of them are known. History: `derived_history`; earlier steps are NaN.
 
     >>> derived(np.array([[1], [3], [7]], np.float32), rolling_mean=[2], diff=[1]).tolist()
     [[nan, nan], [2.0, 2.0], [5.0, 4.0]]
@@ -267,22 +249,11 @@ def cyclic_time(
     holidays: Sequence[int] = (),
     rest_weekday: int = SUNDAY,
 ) -> Floats32:
-    """Sine and cosine of the time of day and of the weekday, on the clocks of the site.
+    """Sine and cosine of times of day and weekdays at the site, (n_steps, 2 × len(kinds)).
 
     hour runs once around per day, minute by minute; weekday has seven positions, and a holiday has
-    that of the weekly day of rest. On the days when clocks are changed this follows the clocks.
-    History: none.
-
-    Parameters
-    ----------
-    times_s : (n_steps,), Unix seconds.
-    kinds : of "hour", "weekday"
-    holidays : days since 1970, by the calendar of the site.
-    rest_weekday : 0 is Monday.
-
-    Returns
-    -------
-    (n_steps, 2 × len(kinds)), each kind as sine, cosine
+    that of the weekly day of rest, 0 is Monday. On the days when clocks are changed this follows
+    the clocks. `times_s` are Unix seconds, `holidays` days since 1970. History: none.
 
     >>> cyclic_time(np.array([6 * 3600]), ZoneInfo("UTC"), ["hour"]).tolist()
     [[1.0, 0.0]]
@@ -305,11 +276,7 @@ def days_off(
     """1 on holidays and weekly days of rest of the site's calendar, else 0; (n_steps, 1).
 
     A training range may hold no holiday at all: a detector then knows from the days of rest what
-    this input means. History: none.
-
-    Parameters
-    ----------
-    times_s, zone, holidays, rest_weekday : as of `cyclic_time`.
+    this input means. Parameters as of `cyclic_time`. History: none.
 
     >>> days_off(np.array([0, 86400, 3 * 86400]), ZoneInfo("UTC"), [1])[:, 0].tolist()
     [0.0, 1.0, 1.0]
@@ -354,15 +321,10 @@ def running_state(
 ) -> NDArray[np.int8]:
     """0 where the machine runs, else `tsad.reason`: 3 off, 4 startup, 5 running_unknown.
 
-    Start-up are the first `grace_steps` steps after a step that was off. Before the first known
-    step the machine counts as running for long; unknown steps neither start nor end a grace.
-    History: `grace_steps`.
-
-    Parameters
-    ----------
-    values : (..., n_steps, n_channels), in the channels' units, held.
-    expression : str or None
-        What is true while the machine runs (`model.expression`); None: always.
+    `expression` says what is true of values (..., n_steps, n_channels), in the channels' units,
+    held, while the machine runs; None: always. Start-up are the first `grace_steps` steps after one
+    that was off. Before the first known step the machine counts as running for long; unknown steps
+    neither start nor end a grace. History: `grace_steps`.
 
     Raises
     ------

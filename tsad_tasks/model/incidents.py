@@ -126,11 +126,7 @@ def connected_range(times_s: Ints, start_s: int, end_s: int, merge_gap_s: int) -
     A flag inside may appear or go, so chains that come within the gap of the range count as well.
     Without any flag near, the range itself comes back. Who has read the flags of `[known_from_s,
     known_to_s)` has whole chains when `first - merge_gap_s >= known_from_s` and `last + merge_gap_s
-    < known_to_s`; else read further and ask again.
-
-    Parameters
-    ----------
-    times_s : (n_flags,), Unix seconds of the known flags, ascending.
+    < known_to_s`; else read further and ask again. `times_s` are ascending.
 
     >>> connected_range(np.array([0, 500, 560, 700, 2000]), 600, 660, 100)
     (500, 700)

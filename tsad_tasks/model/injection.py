@@ -115,7 +115,8 @@ def inject(
         When the kind is unknown, `at` is outside, or a contextual anomaly has no readings half a
         day away.
 
-    >>> spiked = inject(np.zeros((5, 1)), "point", at=2, channel=0, spread=1.0, rng=np.random.default_rng(7))
+    >>> rng = np.random.default_rng(7)
+    >>> spiked = inject(np.zeros((5, 1)), "point", at=2, channel=0, spread=1.0, rng=rng)
     >>> (abs(spiked[:, 0]) >= 4.0).tolist()
     [False, False, True, False, False]
     """
@@ -159,12 +160,7 @@ def inject_all(
     rng: np.random.Generator,
     daily_steps: int = 1440,
 ) -> Floats64:
-    """A copy of the readings with all anomalies of a plan.
-
-    Parameters
-    ----------
-    values : (n_steps, n_channels)
-    spread : (n_channels,), robust standard deviation by channel.
+    """A copy of the readings (n_steps, n_channels) with a plan's anomalies; `spread` by channel.
 
     >>> plan = [Injection("point", 1, 1, 0), Injection("point", 3, 1, 0)]
     >>> spiked = inject_all(np.zeros((4, 1)), plan, spread=[1.0], rng=np.random.default_rng(7))

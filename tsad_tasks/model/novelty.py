@@ -1,10 +1,8 @@
 """Shapes that were not seen before: the last eight blocks against all stretches of eight.
 
-A block's value is scaled by what commissioning ranged over; eight values make a shape (their
-orthonormal Haar transform) and a level (themselves). Its distance to the nearest stretch that ended
-at least eight blocks before is the error, and how surprising that is among past distances counts
-until the next block. Of the past, the last 512 blocks are kept.
-
+Blocks are scaled by what commissioning ranged over; eight make a shape (their orthonormal Haar
+transform) and a level (themselves). Its distance to the nearest stretch that ended eight blocks
+before or earlier is the error; its surprise among past distances counts until the next block.
 Source of the idea: Hampton, Adaptive resonance theory for time series (ARTime), 2022.
 """
 
@@ -88,11 +86,8 @@ def no_blocks(n_series: int) -> Arrays:
 def novelty_surprises(state: Arrays, rows: Ints, units: Ints) -> Floats64:
     """Surprise (n_rows, 4) at the shape of the last complete blocks; 0 for the first ones.
 
-    Parameters
-    ----------
-    state : of `no_blocks`, changed in place.
-    rows : which series, each once.
-    units : (n_rows,) readings in units of 2^-20 scales.
+    The state of `no_blocks` is changed in place; `rows` are the series, each once, `units`
+    (n_rows,) their readings in units of 2^-20 scales.
 
     >>> state = no_blocks(1)
     >>> novelty_surprises(state, np.array([0]), np.array([5])).tolist(), state["n_blocks"].tolist()
@@ -106,8 +101,7 @@ def novelty_surprises(state: Arrays, rows: Ints, units: Ints) -> Floats64:
     row, variant = np.nonzero(state["n_in_block"][rows] == state["length"][rows])
     if row.size:
         _complete(state, rows[row], variant)
-    found: Floats64 = state["surprise"][rows]
-    return found
+    return np.asarray(state["surprise"][rows])
 
 
 def _complete(state: Arrays, series: Ints, variant: Ints) -> None:
@@ -162,8 +156,7 @@ def _nearest(blocks: Floats32, n_blocks: NDArray[np.int32], weights: Floats32) -
     shape = _total_difference(_shape(past), _shape(last)) / np.float32(5.66)
     distance = (shape + weights[:, None] * level) / np.float32(2 * N_BLOCKS)
     known = first + np.arange(n_windows) >= (N_KEPT - n_seen)[:, None]
-    nearest: Floats32 = np.where(known, distance, np.float32(np.inf)).min(axis=1)
-    return nearest
+    return np.asarray(np.where(known, distance, np.float32(np.inf)).min(axis=1))
 
 
 def _total_difference(left: list[Floats32], right: list[Floats32]) -> Floats32:
@@ -171,8 +164,7 @@ def _total_difference(left: list[Floats32], right: list[Floats32]) -> Floats32:
     total = np.abs(left[0] - right[0])
     for a, b in zip(left[1:], right[1:], strict=True):
         total += np.abs(a - b)
-    found: Floats32 = total
-    return found
+    return np.asarray(total)
 
 
 def _shape(values: list[Floats32]) -> list[Floats32]:

@@ -24,13 +24,8 @@ def dominant_period(values: NDArray[np.floating], max_steps: int) -> int | None:
 
     The strongest peak of the autocorrelation that follows its first dip, or a whole fraction of it
     that is nearly as strong, since a series of period 24 also has the period 48. A straight trend
-    is taken out, and values far out are cut off.
-
-    Parameters
-    ----------
-    values : (n_steps,) or (n_steps, n_channels)
-        NaN where unknown. The autocorrelations of channels are averaged.
-    max_steps : the longest period looked for; a third of the series at most.
+    is taken out, and values far out are cut off. Of channels, (n_steps, n_channels),
+    autocorrelations are averaged; NaN is unknown. At most `max_steps`, and a third of the series.
 
     >>> dominant_period(np.sin(2 * np.pi * np.arange(100) / 12), max_steps=30)
     12
@@ -50,12 +45,8 @@ def dominant_period(values: NDArray[np.floating], max_steps: int) -> int | None:
 def autocorrelation(values: NDArray[np.floating], max_lag: int) -> Floats64:
     """How well a series without trend agrees with itself steps later, (max_lag + 1,), -1 to 1.
 
-    Source: Wiener (1930) and Khinchin (1934): the inverse transform of the power spectrum, here of
-    the known values.
-
-    Parameters
-    ----------
-    values : (n_steps,), NaN where unknown; pairs of steps with an unknown value do not count.
+    Pairs of steps with an unknown value (NaN) do not count. Source: Wiener (1930) and Khinchin
+    (1934): the inverse transform of the power spectrum, here of the known values.
 
     >>> autocorrelation(np.tile([1.0, -1.0, -1.0, 1.0], 2), 2).round(1).tolist()
     [1.0, -0.1, -1.0]

@@ -41,19 +41,14 @@ class ReliabilityCurve:
 def reliability_curve(
     probabilities: NDArray[np.floating], happened: Flags, n_bins: int = 10
 ) -> ReliabilityCurve:
-    """How often events happened, by the probability that was given.
-
-    Parameters
-    ----------
-    probabilities : (n,), from 0 to 1; NaN is left out.
-    happened : (n,)
+    """How often events (n,) happened, by the probability that was given; NaN is left out.
 
     Raises
     ------
     BadInput
         When there is no known probability, or one is not between 0 and 1.
 
-    >>> curve = reliability_curve(np.array([0.1, 0.1, 0.9]), np.array([False, True, True]), n_bins=2)
+    >>> curve = reliability_curve(np.array([0.1, 0.1, 0.9]), np.array([False, True, True]), 2)
     >>> curve.said.round(3).tolist(), curve.happened.tolist(), curve.n_events.tolist()
     ([0.1, 0.9], [0.5, 1.0], [2, 1])
     """
@@ -77,15 +72,8 @@ def anomaly_probability(surprises: NDArray[np.floating], anomaly_share: float) -
 
     With p = exp(−surprise), normal readings are at least −e p ln p times as likely as anomalies
     (for p < 1/e), whatever anomalies look like; so this is the highest probability that the
-    surprise can justify.
-
-    Source: Sellke, Bayarri and Berger, Calibration of p values for testing precise null hypotheses,
-    2001, eq. 3.
-
-    Parameters
-    ----------
-    surprises : any shape; NaN stays NaN.
-    anomaly_share : between 0 and 1.
+    surprise can justify. NaN stays. Source: Sellke, Bayarri and Berger, Calibration of p values for
+    testing precise null hypotheses, 2001, eq. 3.
 
     >>> anomaly_probability(np.array([0.0, 1.0, 7.0, 14.0]), 0.01).round(3).tolist()
     [0.01, 0.01, 0.368, 0.997]

@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 from tsad_tasks.base.arrays import Flags, Floats32, Floats64, Ints
 from tsad_tasks.base.enums import HourStatus
+from tsad_tasks.model import windows
 from tsad_tasks.model.features import Scaler, cyclic_time, days_off, derived, held, running_state
 from tsad_tasks.model.spec import FeatureSpec, ModelSpec
 from tsad_tasks.model.tails import top_mean
@@ -25,15 +26,6 @@ from tsad_tasks.model.thresholds import (
     flag,
     severities,
     threshold_series,
-)
-from tsad_tasks.model.windows import (
-    OFF,
-    PENDING,
-    SCORED,
-    STARTUP,
-    batches,
-    window_errors,
-    window_reasons,
 )
 
 # Entities are computed together, as many as keep each temporary array in the caches and a long
@@ -66,13 +58,9 @@ class InputSet:
 def entity_features(
     spec: FeatureSpec, scalers: Sequence[Scaler], values: Floats64, start_s: int
 ) -> InputSet:
-    """Features of entities from their readings.
+    """Features of entities from their readings (n_entities, n_steps, n_channels), NaN: not read.
 
-    Parameters
-    ----------
-    scalers : one per entity.
-    values : float64 (n_entities, n_steps, n_channels), NaN where nothing was read.
-    start_s : Unix seconds of the first step.
+    There is a scaler for each entity; `start_s` is the first step in Unix seconds.
     """
     n_entities, n_steps, _ = values.shape
     known = held(values, spec.hold_steps)
@@ -125,16 +113,16 @@ def entity_windows(spec: FeatureSpec, features: InputSet, wanted: Flags) -> Wind
     reasons = np.zeros(wanted.shape, np.int16)
     ends, lives = [np.zeros(0, np.int64)], [np.zeros((0, n_channels), bool)]
     entities = np.flatnonzero(wanted.any(axis=1))
-    for part in batches(len(entities), _n_together(n_steps * n_channels)):
+    for part in windows.batches(len(entities), _n_together(n_steps * n_channels)):
         chosen = entities[part]
-        live, reasons[chosen] = window_reasons(
+        live, reasons[chosen] = windows.window_reasons(
             features.present[chosen],
             features.running[chosen],
             features.context_ok[chosen],
             width=spec.width,
             min_coverage=spec.min_coverage,
         )
-        entity, step = np.nonzero(wanted[chosen] & (reasons[chosen] == SCORED))
+        entity, step = np.nonzero(wanted[chosen] & (reasons[chosen] == windows.SCORED))
         ends.append(chosen[entity] * n_steps + step)
         lives.append(live[entity, step])
     return Windows(np.concatenate(ends), np.concatenate(lives), reasons)
@@ -150,13 +138,8 @@ def combined_errors(
 ) -> tuple[Floats32, Floats32]:
     """Errors of windows (n,) and channels (n, n_channels) on the model's scale; NaN: unknown.
 
-    Without tails that is the detector's own scale, with them it is surprise in nats.
-
-    Parameters
-    ----------
-    entities : names.
-    entity_of : (n,), of which of them a window is.
-    channel_errors, live : (n, n_channels), as the detector gave them, and which channels count.
+    Without tails that is the detector's own scale, with them it is surprise in nats. `entity_of`
+    (n,) says of which of the entities a window is, `live` which of its channels count.
     """
     found = channel_errors
     if spec.tails is not None:
@@ -164,7 +147,7 @@ def combined_errors(
         units = units.reshape(len(entities), -1)
         found = spec.tails.surprises_in(channel_errors, units[entity_of] * spec.tails.grown(live))
     if spec.combine == "mean":
-        errors = window_errors(found, live)
+        errors = windows.window_errors(found, live)
     else:
         errors = top_mean(found, live, spec.top_k if spec.combine == "top_k" else 1)
     with np.errstate(invalid="ignore"):
@@ -196,7 +179,7 @@ def entity_scores(
     thresholds = np.full_like(errors, np.nan)
     scores = np.full_like(errors, np.nan)
     collective = np.zeros(errors.shape, bool)
-    for part in batches(len(entities), _n_together(errors.shape[1])):
+    for part in windows.batches(len(entities), _n_together(errors.shape[1])):
         limits = Limits.of([spec.calibration(name) for name in entities[part]])
         judged = part, slice(first_step, None)
         thresholds[judged] = threshold_series(errors[part], limits, spec.threshold, first_step)
@@ -241,12 +224,14 @@ def hour_status(
     retired : (...), readings that the hour needs were dropped by retention.
 
     >>> reasons, read = np.array([[0, 2], [3, 3]], np.int16), np.ones((2, 2), bool)
-    >>> status, n_needed, n_seen = hour_status(reasons, read, provisional=False, silent=False, retired=False)
-    >>> status.tolist(), n_needed.tolist(), n_seen.tolist()
+    >>> found = hour_status(reasons, read, provisional=False, silent=False, retired=False)
+    >>> tuple(part.tolist() for part in found)
     (['partial', 'off'], [2, 0], [1, 0])
     """
-    n_needed = np.count_nonzero(~np.isin(reasons, (OFF, STARTUP, PENDING)), axis=-1)
-    n_seen = np.count_nonzero(reasons == SCORED, axis=-1)
+    n_needed = np.count_nonzero(
+        ~np.isin(reasons, (windows.OFF, windows.STARTUP, windows.PENDING)), axis=-1
+    )
+    n_seen = np.count_nonzero(reasons == windows.SCORED, axis=-1)
     unread, any_seen = ~present.any(axis=-1), n_seen > 0
     rules = [
         n_needed == 0,

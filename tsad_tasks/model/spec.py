@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import Any
 from zoneinfo import ZoneInfo
 
@@ -135,11 +135,11 @@ class ModelSpec:
             "features": vars(self.features),
             "scalers": {name: scaler.to_json() for name, scaler in sorted(self.scalers.items())},
             "pooled_scaler": self.pooled_scaler.to_json(),
-            "threshold": self.threshold.to_json(),
+            "threshold": asdict(self.threshold),
             "calibrations": {
-                name: found.to_json() for name, found in sorted(self.calibrations.items())
+                name: asdict(found) for name, found in sorted(self.calibrations.items())
             },
-            "pooled_calibration": self.pooled_calibration.to_json(),
+            "pooled_calibration": asdict(self.pooled_calibration),
             "spreads": list(self.spreads),
             "tails": self.tails.to_json() if self.tails else None,
             "combine": self.combine,
@@ -151,27 +151,22 @@ class ModelSpec:
     def from_json(cls, fields: Mapping[str, Any]) -> ModelSpec:
         """The spec of a JSON object, to the bit; what older bundles do not say is as it was."""
         tails = fields.get("tails")
+        features: dict[str, Any] = {
+            name: tuple(value) if isinstance(value, list) else value
+            for name, value in fields["features"].items()
+        }
         return cls(
-            features=feature_spec(fields["features"]),
+            features=FeatureSpec(**features),
             scalers={name: Scaler.from_json(part) for name, part in fields["scalers"].items()},
             pooled_scaler=Scaler.from_json(fields["pooled_scaler"]),
-            threshold=ThresholdSettings.from_json(fields["threshold"]),
+            threshold=ThresholdSettings(**fields["threshold"]),
             calibrations={
-                name: Calibration.from_json(part) for name, part in fields["calibrations"].items()
+                name: Calibration(**part) for name, part in fields["calibrations"].items()
             },
-            pooled_calibration=Calibration.from_json(fields["pooled_calibration"]),
+            pooled_calibration=Calibration(**fields["pooled_calibration"]),
             spreads=tuple(fields["spreads"]),
             tails=ChannelTails.from_json(tails) if tails else None,
             combine=fields.get("combine", "mean"),
             top_k=fields.get("top_k", 2),
             expected_incidents_per_day=fields.get("expected_incidents_per_day"),
         )
-
-
-def feature_spec(fields: Mapping[str, Any]) -> FeatureSpec:
-    """The feature spec of a JSON object."""
-    lists = ("channels", "hold_steps", "rolling_mean", "lag", "diff", "cyclic", "holidays")
-    values: dict[str, Any] = {
-        name: tuple(value) if name in lists else value for name, value in fields.items()
-    }
-    return FeatureSpec(**values)

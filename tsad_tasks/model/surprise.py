@@ -1,12 +1,9 @@
 """How surprising an error is among all errors before it, in nats, with a memory of fixed size.
 
 The memory of one kind of error ("member") of one series: how many past errors fell into each of 256
-bins of nearly equal ratio, and the 128 largest of them as they were. Above the 98 % quantile the
-tail is exponential, fitted to the largest errors; up to 6,400 errors that is what all of them would
-give, and later the 128 largest stand for the tail with the share that they are.
-
-Source: exponential tail, Siffer et al., Anomaly detection in streams with extreme value theory,
-2017.
+bins of nearly equal ratio, and the 128 largest as they were. Above the 98 % quantile the tail is
+exponential, fitted to the largest errors; beyond 6,400 errors the 128 stand for the share that they
+are. Source: Siffer et al., Anomaly detection in streams with extreme value theory, 2017.
 """
 
 from __future__ import annotations
@@ -55,16 +52,12 @@ def no_past(n_series: int, n_members: int) -> Arrays:
 def surprises(past: Arrays, rows: Ints, errors: Floats32) -> Floats64:
     """−ln of the probability of errors as large, (n_rows, n_members), which then become past ones.
 
-    0 for the first 50 errors; tails are fitted anew every 25.
-
-    Parameters
-    ----------
-    past : of `no_past`, changed in place.
-    rows : which series, each once.
-    errors : (n_rows, n_members), finite, 0 and up.
+    0 for the first 50 errors; tails are fitted anew every 25. The `past` of `no_past` is changed in
+    place; `rows` are the series, each once; errors are finite, 0 and up.
 
     >>> past, one = no_past(1, 1), np.array([0])
-    >>> found = [surprises(past, one, np.array([[e]], np.float32)).item() for e in [*range(1, 61), 30, 900]]
+    >>> errors = np.array([*range(1, 61), 30, 900], np.float32)[:, None, None]
+    >>> found = [surprises(past, one, error).item() for error in errors]
     >>> found[0], round(found[-2], 1), found[-1] > 20
     (0.0, 0.7, True)
     """

@@ -1,9 +1,8 @@
 """Kinds of errors of one series against its own past: level, slow change, season, variance.
 
-All work on readings in whole units of 2^-20 commissioning scales, so that sums over a look-back are
-exact and a change of a sensor's unit (°C to °F) changes nothing. A part's state is arrays whose
-first axis is the series, changed in place; `rows` says which series have a reading, each once.
-Look-backs count readings.
+Readings are whole units of 2^-20 commissioning scales: sums over a look-back, in readings, are
+exact, and another unit (°C to °F) changes nothing. A part's state is arrays whose first axis is
+the series, changed in place; `rows` says which series have a reading, each once.
 """
 
 from __future__ import annotations
@@ -64,8 +63,7 @@ def half_hour_of_week(local_s: Ints) -> Ints:
     >>> half_hour_of_week(np.array([0, 4 * 86400 + 1800])).tolist()
     [144, 1]
     """
-    half_hour: Ints = (local_s // 86400 + 3) % 7 * 48 + local_s % 86400 // 1800
-    return half_hour
+    return np.asarray((local_s // 86400 + 3) % 7 * 48 + local_s % 86400 // 1800)
 
 
 class Part(Protocol):
@@ -91,8 +89,7 @@ class Distance:
         return {}
 
     def errors(self, state: Arrays, rows: Ints, now: Now) -> Floats64:
-        found: Floats64 = np.abs(now.units * UNIT)[:, None]
-        return found
+        return np.asarray(np.abs(now.units * UNIT)[:, None])
 
 
 class Slow:
@@ -110,8 +107,7 @@ class Slow:
         short, long = (_mean(ring, state["n"][rows], width) for width in self.widths)
         scaled = np.asarray(now.clipped[:, None] * UNIT, np.float64)
         usual = averages_before(state, rows, scaled, self.gain)[:, 0]
-        found: Floats64 = np.abs(_columns(short - usual, long))
-        return found
+        return np.asarray(np.abs(_columns(short - usual, long)))
 
 
 class Change:
@@ -138,8 +134,7 @@ class Change:
         steps = np.abs(np.diff(ring[:, -self.n_differences - 1 :], axis=1))
         known = np.arange(-self.n_differences, 0) >= 1 - n[:, None]
         total = np.where(known, steps, 0).sum(axis=1)
-        found: Floats64 = total / np.minimum(n, self.n_differences) * UNIT
-        return found
+        return np.asarray(total / np.minimum(n, self.n_differences) * UNIT)
 
 
 class Season:
@@ -163,8 +158,7 @@ class Season:
         slots = (rows[:, None], _slots(half_hour)[:, :3])
         seen, usual = state["visits"][slots] > 0, state["usual"][slots]
         total = sum((np.where(seen[:, i], usual[:, i], 0.0) for i in range(3)), np.zeros(len(rows)))
-        found: Floats64 = total / np.maximum(seen.sum(axis=1), 1)
-        return found
+        return np.asarray(total / np.maximum(seen.sum(axis=1), 1))
 
     def errors(self, state: Arrays, rows: Ints, now: Now) -> Floats64:
         residuals = self._residuals(state, rows, now)
@@ -173,8 +167,7 @@ class Season:
         three = [_mean(np.abs(ring[:, i, -3:]), n, 3) for i in range(3)]
         twelve = [_mean(ring[:, i], n, 12) for i in range(3)]
         long = _mean(ring[:, 0], n, 36), _mean(ring[:, 3], n, 24)
-        found: Floats64 = np.abs(_columns(*three, *twelve, *long))
-        return found
+        return np.asarray(np.abs(_columns(*three, *twelve, *long)))
 
     def _residuals(self, state: Arrays, rows: Ints, now: Now) -> Floats64:
         slots = (rows[:, None], _slots(now.half_hour))
@@ -217,8 +210,7 @@ def _push(state: Arrays, rows: Ints, units: Ints) -> Ints:
 
 def _mean(ring: Ints, n: Ints, width: int) -> Floats64:
     """Mean of the last `width` readings, or of all there are; whole numbers, so exact."""
-    found: Floats64 = ring[:, -width:].sum(axis=1) / np.minimum(n, width) * UNIT
-    return found
+    return np.asarray(ring[:, -width:].sum(axis=1) / np.minimum(n, width) * UNIT)
 
 
 def _std(ring: Ints, n: Ints, width: int) -> Floats64:
@@ -226,8 +218,7 @@ def _std(ring: Ints, n: Ints, width: int) -> Floats64:
     last, count = ring[:, -width:], np.minimum(n, width).astype(np.int64)
     total, squares = last.sum(axis=1), (last * last).sum(axis=1)
     variance = (count * squares - total * total).astype(np.float64)
-    found: Floats64 = np.sqrt(variance) / count * UNIT
-    return found
+    return np.asarray(np.sqrt(variance) / count * UNIT)
 
 
 def _averages(n_series: int, n_signals: int) -> Arrays:
@@ -241,7 +232,8 @@ def averages_before(state: Arrays, rows: Ints, signals: Floats64, gain: float) -
     alike.
 
     >>> state = {"slow": np.zeros((1, 1)), "slow_n": np.zeros(1, np.int32)}
-    >>> [averages_before(state, np.array([0]), np.array([[x]]), 0.1).item() for x in (4.0, 8.0, 0.0)]
+    >>> one, signals = np.array([0]), np.array([[[4.0]], [[8.0]], [[0.0]]])
+    >>> [averages_before(state, one, signal, 0.1).item() for signal in signals]
     [4.0, 4.0, 6.0]
     """
     n = state["slow_n"][rows]

@@ -99,15 +99,12 @@ class Fusion:
     ) -> Floats64:
         """Errors (n_rows,) in nats, 0 and up, of one reading per row, which then joins the state.
 
-        Parameters
-        ----------
-        states : of `empty`, changed in place.
-        member : (n_rows,) errors of another detector, which weighs `weights["member"]`; NaN where
-            it has none.
+        The states of `empty` are changed in place. `member` (n_rows,) are another detector's
+        errors, which weigh `weights["member"]`; NaN where it has none.
 
         >>> fusion, one = Fusion({"level": 1.0}, second_level=False), np.array([0])
-        >>> states, readings = fusion.empty(1), [*range(-30, 30), 40]
-        >>> found = [fusion.errors(states, one, Now(np.array([x * 2**20]), one)).item() for x in readings]
+        >>> states, units = fusion.empty(1), np.array([*range(-30, 30), 40])[:, None] * 2**20
+        >>> found = [fusion.errors(states, one, Now(unit, one)).item() for unit in units]
         >>> found[0], found[-1] > 8
         (0.0, True)
         """

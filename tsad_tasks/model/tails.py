@@ -1,9 +1,8 @@
 """One scale for the errors of all channels: their surprise in nats, by held-out errors.
 
-A surprise of s nats means: normal readings show such an error with probability exp(−s). The map
-from error to surprise is a polyline, so that it is the same to the bit element by element. Its body
-is empirical; its tail is extreme-value theory's, from the highest error of each cluster of
-neighbours: one long episode is not taken for a hundred.
+Normal readings show an error of s nats with probability exp(−s). The map from error to surprise is
+a polyline, the same to the bit element by element: its body is empirical, its tail extreme-value
+theory's, from the highest error of each cluster, so that one long episode does not count a hundred.
 """
 
 from __future__ import annotations
@@ -50,7 +49,8 @@ class Tail:
     def surprise(self, errors: Floats64) -> Floats64:
         """Surprises in nats, of the errors' shape; NaN where the error is not finite, else finite.
 
-        >>> Tail((0.0, 1.0, 3.0), (0.0, 2.0, 4.0)).surprise(np.array([0.5, 2.0, 9.0, np.nan])).tolist()
+        >>> tail = Tail((0.0, 1.0, 3.0), (0.0, 2.0, 4.0))
+        >>> tail.surprise(np.array([0.5, 2.0, 9.0, np.nan])).tolist()
         [1.0, 3.0, 10.0, nan]
         """
         slope = (self.surprises[-1] - self.surprises[-2]) / (self.errors[-1] - self.errors[-2])
@@ -89,12 +89,9 @@ class ChannelTails:
     def surprises(
         self, channel_errors: Floats32, entities: Sequence[str] | None = None
     ) -> Floats32:
-        """Surprises in nats of channel errors, element by element; NaN where not finite.
+        """Surprises in nats of channel errors (n, n_channels); NaN where not finite.
 
-        Parameters
-        ----------
-        channel_errors : (n, n_channels)
-        entities : (n,) names, or None for the pooled unit.
+        `entities` are (n,) names, None for the pooled unit.
 
         >>> tails = ChannelTails((Tail((0.0, 1.0), (0.0, 3.0)),), (2.0,), {"a": (4.0,)})
         >>> tails.surprises(np.array([[2.0], [2.0]], np.float32), ["a", "b"]).tolist()
@@ -122,10 +119,6 @@ class ChannelTails:
         """How much the units of windows grow, (n, n_channels), for channels dead in them.
 
         A detector that misses a sensor knows less about the others, and errs more.
-
-        Parameters
-        ----------
-        live : (n, n_channels)
 
         >>> tails = ChannelTails((), (1.0, 1.0), growth=((1.0, 3.0), (2.0, 1.0)))
         >>> tails.grown(np.array([[True, True], [False, True]])).tolist()
@@ -162,11 +155,8 @@ class ChannelTails:
 def fit_tails(errors: Floats32 | Mapping[str, Floats32], *, gap_steps: int = 10) -> ChannelTails:
     """The surprise of errors, from held-out readings that the detector was not trained on.
 
-    Parameters
-    ----------
-    errors : (n_steps, n_channels), or such by entity name, in the order of time, NaN where unknown.
-    gap_steps : int
-        Errors at most this far apart are one cluster; at least the width of the detector's windows.
+    Errors are (n_steps, n_channels) in the order of time, NaN where unknown; or such by entity.
+    Those at most `gap_steps` apart are one cluster; at least the width of the detector's windows.
 
     Raises
     ------
@@ -217,12 +207,10 @@ def unit_growth(
 ) -> tuple[tuple[float, ...], ...]:
     """`ChannelTails.growth`, from errors of windows with all channels, and with each one dead.
 
-    Parameters
-    ----------
-    usual, with_dead : (n, n_channels), and one such by dead channel
-    units : (n, n_channels)
+    Errors and units are (n, n_channels).
 
-    >>> unit_growth(np.ones((9, 2), np.float32), [np.full((9, 2), 3, np.float32)] * 2, np.ones((9, 2)))
+    >>> usual = np.ones((9, 2), np.float32)
+    >>> unit_growth(usual, [3 * usual, 3 * usual], np.ones((9, 2)))
     ((1.0, 3.0), (3.0, 1.0))
     """
     high = np.maximum(np.nanquantile(usual / units, GROWTH_QUANTILE, axis=0), SMALLEST_UNIT)
@@ -268,15 +256,12 @@ def _tail(known: Floats64, parts: Sequence[Floats64], gap_steps: int) -> Tail:
 
 
 def top_mean(surprises: Floats32, live: Flags, k: int) -> Floats32:
-    """The mean (n,) of the `k` highest surprises of live channels, or of all where they are fewer.
+    """The mean (n,) of the `k` highest surprises (n, n_channels) of live channels, all if fewer.
 
     One channel's fault is thus not diluted by all the healthy ones. NaN where no channel is live.
 
-    Parameters
-    ----------
-    surprises, live : (n, n_channels)
-
-    >>> top_mean(np.array([[1, 9, 3], [1, 9, 3]], np.float32), np.array([[1, 1, 1], [1, 0, 0]], bool), 2).tolist()
+    >>> live = np.array([[1, 1, 1], [1, 0, 0]], bool)
+    >>> top_mean(np.array([[1, 9, 3], [1, 9, 3]], np.float32), live, 2).tolist()
     [6.0, 1.0]
     """
     ordered = np.sort(np.where(live, surprises, -np.inf).astype(np.float64), axis=1)[:, ::-1]
@@ -292,12 +277,8 @@ def top_mean(surprises: Floats32, live: Flags, k: int) -> Floats32:
 def cluster_peaks(parts: Sequence[Floats64], level: float, gap_steps: int) -> Floats64:
     """The highest value of each cluster above a level: values at most `gap_steps` apart.
 
-    Parameters
-    ----------
-    parts : of (n_steps,) each
-        Series on one grid, NaN where unknown; no cluster reaches from one into another.
-
-    Source: Smith and Weissman (1994), runs declustering.
+    Parts are series (n_steps,) on one grid, NaN where unknown; no cluster reaches from one into
+    another. Source: Smith and Weissman (1994), runs declustering.
 
     >>> cluster_peaks([np.array([0.0, 5.0, 7.0, 0.0, 0.0, 6.0])], 1.0, 1).tolist()
     [7.0, 6.0]
@@ -323,14 +304,9 @@ def generalized_pareto(excesses: Floats64) -> tuple[float, float]:
     """Scale and shape of a generalised Pareto distribution, by probability-weighted moments.
 
     The shape is kept between 0 (exponential) and 0.25: an endpoint would make what lies behind it
-    impossible, and a few outliers make a tail without a mean. An excess counts at most ten median
-    excesses. Without an excess, (0, 0).
-
-    Parameters
-    ----------
-    excesses : (n,), heights above a level, 0 and up.
-
-    Source: Hosking and Wallis (1987), equation 12.
+    impossible, and a few outliers make a tail without a mean. An excess, the height above a level,
+    counts at most ten median ones. Without any, (0, 0). Source: Hosking and Wallis (1987), equation
+    12.
 
     >>> generalized_pareto(np.array([1.0, 1.0, 1.0, 1.0]))
     (1.0, 0.0)

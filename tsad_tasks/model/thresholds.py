@@ -10,7 +10,7 @@ from __future__ import annotations
 import math
 from bisect import bisect_left, insort
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import dataclass, field, replace
 from dataclasses import fields as dataclass_fields
 from typing import Any
 
@@ -85,8 +85,9 @@ class ThresholdSettings:
     def on_grid(cls, fields: Mapping[str, Any], step_s: int) -> ThresholdSettings:
         """Settings from `config.ThresholdSection`, whose look-back is also a least time.
 
-        >>> fields = {"kind": "adaptive", "percentile": 99.9, "k": 6.0, "look_back": 1000, "min_span_s": 86400}
-        >>> fields |= {"min_count": 200, "floor": 0.5, "collective_width": 15, "collective_k": 6.0}
+        >>> fields = {"kind": "adaptive", "percentile": 99.9, "k": 6.0, "look_back": 1000}
+        >>> fields |= {"min_span_s": 86400, "min_count": 200, "floor": 0.5}
+        >>> fields |= {"collective_width": 15, "collective_k": 6.0}
         >>> ThresholdSettings.on_grid(fields, 60).look_back_steps
         1440
         """
@@ -110,15 +111,6 @@ class ThresholdSettings:
         """How many steps before a step its threshold and moving average see."""
         look_back = self.look_back_steps if self.kind in ROLLING_KINDS else 0
         return max(look_back, self.collective_width - 1)
-
-    def to_json(self) -> dict[str, Any]:
-        """The settings as a JSON object."""
-        return asdict(self)
-
-    @classmethod
-    def from_json(cls, fields: Mapping[str, Any]) -> ThresholdSettings:
-        """The settings of a JSON object."""
-        return cls(**fields)
 
 
 @dataclass(frozen=True)
@@ -145,15 +137,6 @@ class Calibration:
     collective_limit: float
     n_errors: int
     start: FoldStart = field(default_factory=dict)
-
-    def to_json(self) -> dict[str, Any]:
-        """The calibration as a JSON object."""
-        return asdict(self)
-
-    @classmethod
-    def from_json(cls, fields: Mapping[str, Any]) -> Calibration:
-        """The calibration of a JSON object, to the bit."""
-        return cls(**fields)
 
 
 @dataclass(frozen=True)
@@ -188,12 +171,8 @@ def calibrate(
     guarantee counts all, nor for f1_best, which knows them. The collective limit is never so low
     that one error alone, however large, could lift the moving average over it.
 
-    Parameters
-    ----------
-    errors : (..., n_steps)
-        On the grid, NaN where unknown; entities as rows, or one after the other.
-    labels : bool, as errors
-        Steps that are known anomalies; f1_best needs them, the other kinds leave them out.
+    Errors are (..., n_steps) on the grid, NaN where unknown; `labels`, of their shape, say which
+    are known anomalies: f1_best needs them, the other kinds leave them out.
 
     Raises
     ------
@@ -244,21 +223,15 @@ def _percentile(errors: Floats64, settings: ThresholdSettings) -> float:
 def conformal_limit(errors: Floats64, settings: ThresholdSettings) -> float:
     """The conformal quantile: an error is above it with probability ≤ 1 − percentile / 100.
 
-    The guarantee is for errors that are exchangeable with the calibration errors, such as those of
-    separate machines or days. Errors of neighbouring windows resemble one another: over a long time
-    the share above the limit is still about right, but flags come in runs, and within one day there
-    may be many or none.
-
-    Parameters
-    ----------
-    errors : (n,), held-out and known.
+    The guarantee is for errors that are exchangeable with the held-out errors (n,), such as those
+    of separate machines or days. Errors of neighbouring windows resemble one another: over a long
+    time the share above the limit is still about right, but flags come in runs. Source: Vovk,
+    Gammerman and Shafer (2005); Lei et al. (2018), equation 3.
 
     Raises
     ------
     BadInput
         When they are too few for so high a percentile.
-
-    Source: Vovk, Gammerman and Shafer (2005); Lei et al. (2018), equation 3.
 
     >>> settings = ThresholdSettings("conformal", 80.0, 3.0, 1000, 200, 0.5, 0, 3.0)
     >>> conformal_limit(np.array([1.0, 2.0, 3.0, 4.0]), settings)
@@ -274,22 +247,6 @@ def conformal_limit(errors: Floats64, settings: ThresholdSettings) -> float:
             "or use a longer training range."
         )
     return float(np.partition(errors, rank - 1)[rank - 1])
-
-
-def conformal_p_values(errors: Floats32, calibration_errors: Floats32) -> Floats64:
-    """Share of calibration errors at least as large, the error itself counted; NaN: unknown.
-
-    For an error that is exchangeable with them, the p-value is at most a with probability at most
-    a, for every a.
-
-    Source: Vovk, Gammerman and Shafer (2005).
-
-    >>> conformal_p_values(np.array([2.0, 9.0], np.float32), np.array([1, 2, 3], np.float32)).tolist()
-    [0.75, 0.25]
-    """
-    known = np.sort(calibration_errors[np.isfinite(calibration_errors)])
-    n_above = known.size - np.searchsorted(known, errors, side="left")
-    return np.where(np.isfinite(errors), (1 + n_above) / (1 + known.size), np.nan)
 
 
 def f1_best_limit(errors: Floats32, labels: Flags) -> float:
@@ -364,17 +321,12 @@ def threshold_series(
 ) -> Floats32:
     """The threshold of each step from `first_step` on, (..., n_steps - first_step).
 
-    Fixed kinds: the calibrated limit. Adaptive: mean + k standard deviations of the errors at the
-    `look_back_steps` steps before the step, between `floor` × limit and the limit;
+    Fixed kinds: the calibrated limit. Adaptive: mean + k standard deviations of the errors (...,
+    n_steps) at the `look_back_steps` steps before the step, between `floor` × limit and the limit;
     rolling_percentile: their percentile, the lowest error that so many are not above, in the same
-    bounds. Unknown errors and errors above the limit do not count; with fewer than `min_count`
-    others the limit holds. No error above the limit thus ever goes unflagged, however long a fault
-    lasts and however near the limit it stays: adapting only makes quiet times more sensitive.
-    History: `look_back_steps`.
-
-    Parameters
-    ----------
-    errors : (..., n_steps), NaN where unknown.
+    bounds. Unknown errors (NaN) and errors above the limit do not count; with fewer than
+    `min_count` others the limit holds. No error above the limit thus ever goes unflagged, however
+    long a fault lasts: adapting only makes quiet times more sensitive. History: `look_back_steps`.
 
     >>> settings = ThresholdSettings("adaptive", 99.9, 1.0, 2, 2, 0.1, 0, 6.0)
     >>> calibration = Calibration(1.0, 1.0, 8.0, 1.0, 1.0, 8.0, 99)
@@ -410,9 +362,8 @@ def starts_after(
 ) -> list[FoldStart]:
     """Where folding thresholds begun at `starts` are after errors (n_entities, n_steps).
 
-    >>> fields = {"kind": "ranked", "percentile": 99.9, "k": 6.0, "look_back": 1000, "min_span_s": 86400}
-    >>> fields |= {"min_count": 200, "floor": 0.5, "collective_width": 0, "collective_k": 6.0, "rule": {"event_gap": 2}}
-    >>> settings = ThresholdSettings.on_grid(fields, 60)
+    >>> rule = {"event_gap": 2}
+    >>> settings = ThresholdSettings("ranked", 99.9, 6.0, 1000, 200, 0.5, 0, 6.0, rule)
     >>> (start,) = starts_after(np.array([[9, 0, 0, 8]], np.float32), [{}], settings)
     >>> start
     {'peak': 8.0, 'since': 0, 'peaks': [9.0], 'n_peaks': 1}
@@ -492,14 +443,10 @@ def _sum_before(counts: NDArray[Any], n_before: int, first_step: int = 0) -> Int
 def collective_series(
     errors: Floats32, calibration: Calibration | Limits, settings: ThresholdSettings
 ) -> Floats32:
-    """The mean of the last `collective_width` errors, each counting at most twice the limit.
+    """The mean of the last `collective_width` errors (..., n_steps), each at most twice the limit.
 
     NaN where one of them is unknown, and everywhere when `collective_width` is 0. History:
     `collective_width - 1`.
-
-    Parameters
-    ----------
-    errors : (..., n_steps), NaN where unknown.
 
     >>> settings = ThresholdSettings("mean_std", 99.9, 6.0, 1000, 200, 0.5, 2, 6.0)
     >>> calibration = Calibration(1.0, 1.0, 8.0, 1.0, 1.0, 4.0, 99)
@@ -558,13 +505,9 @@ def severities(scores: Floats32) -> NDArray[np.int8]:
 def anomaly_scores(errors: Floats32, thresholds: Floats32) -> Floats32:
     """(error − threshold) / threshold, above 0 where error > threshold; NaN where not finite.
 
-    Parameters
-    ----------
-    errors, thresholds : (..., n_steps), as stored, in float32; thresholds above 0.
+    Errors and thresholds (above 0) as stored, in float32. Source: document D.
 
-    Source: document D.
-
-    >>> anomaly_scores(np.array([1, 3, np.nan], np.float32), np.array([2, 2, 2], np.float32)).tolist()
+    >>> anomaly_scores(np.array([1, 3, np.nan], np.float32), np.full(3, 2, np.float32)).tolist()
     [-0.5, 0.5, nan]
     """
     wide = np.asarray(thresholds, np.float32).astype(np.float64)
@@ -582,22 +525,13 @@ def combined_scores(
 ) -> tuple[Floats32, Flags]:
     """The higher of point and collective score, and where the collective one decided a flag.
 
-    For the collective score `lasting_errors` are compared with the limit.
+    Errors, thresholds and moving averages are (..., n_steps) as stored, in float32, as is what
+    comes back. For the collective score `lasting_errors` are compared with the limit; an unknown
+    moving average leaves the point score. NaN where the error is not finite.
 
-    Parameters
-    ----------
-    errors, thresholds, moving_average : (..., n_steps)
-        As stored, in float32; an unknown moving average leaves the point score.
-
-    Returns
-    -------
-    scores : (..., n_steps)
-        NaN where the error is not finite.
-    collective : (..., n_steps)
-
-    >>> errors, limits = np.array([3, 3, 9], np.float32), np.full(3, 4, np.float32)
-    >>> scores, collective = combined_scores(errors, limits, np.array([np.nan, 3, 4], np.float32), 2.0)
-    >>> scores.tolist(), collective.tolist()
+    >>> errors, average = np.array([3, 3, 9], np.float32), np.array([np.nan, 3, 4], np.float32)
+    >>> found = combined_scores(errors, np.full(3, 4, np.float32), average, 2.0)
+    >>> tuple(part.tolist() for part in found)
     ([-0.25, 0.5, 1.25], [False, True, False])
     """
     point = anomaly_scores(errors, thresholds)

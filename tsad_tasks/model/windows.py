@@ -28,18 +28,14 @@ def window_reasons(
     context was known at each of its steps, and the share of live channels is at least
     `min_coverage` (and not 0). Of several reasons the first holds: 3 off and 4 startup (of the last
     step), 1 missing (nothing was read at it), 5 running_unknown (at it), 8 before_history, 2
-    incomplete_window. History: `width - 1` steps.
+    incomplete_window. Live is (..., n_steps, n_channels); reasons are (..., n_steps), 0 where a
+    window can be scored. History: `width - 1` steps.
 
     Parameters
     ----------
     present : (..., n_steps, n_channels), whether there is a value, after holding.
     running : (..., n_steps), 0 where the machine runs, else the reason (`features.running_state`).
     context_ok : (..., n_steps), whether all inputs that are no channels are known.
-
-    Returns
-    -------
-    live : (..., n_steps, n_channels)
-    reasons : (..., n_steps), `tsad.reason`: 0 where a window ends that can be scored.
 
     >>> present = np.array([[True], [True], [False], [True], [True]])
     >>> on, ok = np.zeros(5, np.int8), np.ones(5, bool)
@@ -80,16 +76,9 @@ def _all_of_last(present: Flags, width: int) -> Flags:
 
 
 def gather(inputs: NDArray[Number], ends: Ints, width: int) -> NDArray[Number]:
-    """The windows that end at `ends`, copied out: the only place where windows exist as values.
+    """The windows that end at `ends`, (n, width, n_inputs): only here do they exist as values.
 
-    Parameters
-    ----------
-    inputs : (n_steps, n_inputs)
-    ends : (n,), positions of last readings, each at least `width - 1`. Give one batch at a time.
-
-    Returns
-    -------
-    (n, width, n_inputs)
+    Each end is at least `width - 1`. Give one batch at a time.
 
     >>> gather(np.array([[1.0], [2.0], [3.0]]), np.array([1, 2]), 2)[:, :, 0].tolist()
     [[1.0, 2.0], [2.0, 3.0]]
@@ -113,17 +102,13 @@ def batches(n: int, size: int) -> Iterator[slice]:
 
 
 def window_errors(channel_errors: Floats32, live: Flags) -> Floats32:
-    """The error of each window: the mean over its live channels; NaN where none is live.
+    """The error (n,) of each window: the mean over its live channels; NaN where none is live.
 
     Channels are added one after the other in double precision, so that an error does not depend on
-    its neighbours.
+    its neighbours; what stands in channels that are not live does not matter.
 
-    Parameters
-    ----------
-    channel_errors : (n, n_channels), what stands in channels that are not live does not matter.
-    live : (n, n_channels)
-
-    >>> window_errors(np.array([[1, 3], [1, np.nan]], np.float32), np.array([[True, True], [True, False]])).tolist()
+    >>> errors = np.array([[1, 3], [1, np.nan]], np.float32)
+    >>> window_errors(errors, np.isfinite(errors)).tolist()
     [2.0, 1.0]
     """
     total = np.zeros(channel_errors.shape[0], np.float64)

@@ -186,7 +186,7 @@ class EventHead(SurpriseDetector):
 
 
 def _fitted_scales(series: Series) -> Arrays:
-    """Centre and scale of each channel, (n_entities, n_channels); scale 0 where nothing is known."""
+    """Centre and scale of channels, (n_entities, n_channels); scale 0 where nothing is known."""
     from tsad_tasks.model.drift import scale_of
 
     n_entities, _, n_channels = series.values.shape

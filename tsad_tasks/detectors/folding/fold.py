@@ -57,8 +57,8 @@ def channel_weights(found: Reconstruction) -> Floats32:
     that deviates most has 1, another one its deviation as a share of that; the highest error of the
     channels stays what it was.
 
-    >>> nothing = np.zeros((1, 2), np.float32)
-    >>> channel_weights(AssetReconstruction(nothing, nothing, np.array([[8.0, 2.0]], np.float32))).tolist()
+    >>> nothing, away = np.zeros((1, 2), np.float32), np.array([[8.0, 2.0]], np.float32)
+    >>> channel_weights(AssetReconstruction(nothing, nothing, away)).tolist()
     [[1.0, 0.25]]
     """
     if not isinstance(found, AssetReconstruction):

@@ -40,7 +40,8 @@ class StateHeadSettings(FoldSettings):
     leave: float = Field(2.5, gt=0, description="An alarm ends at an error of at most this.")
     leave_share: float = Field(
         0.55,
-        description="An alarm ends at this share of its median error, if that is higher than leave.",
+        description="An alarm ends at this share of its median error, if that is higher than "
+        "leave.",
     )
     longest: Readings = Field(
         600, description="After so many readings in an alarm the new regime is accepted."

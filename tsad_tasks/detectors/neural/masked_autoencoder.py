@@ -25,7 +25,8 @@ class MaskedAutoencoderSettings(TransformerSettings):
     stretches: int = Field(
         4,
         ge=2,
-        description="In how many stretches of steps a window is hidden, at most the window's width.",
+        description="In how many stretches of steps a window is hidden, at most the window's "
+        "width.",
     )
 
 

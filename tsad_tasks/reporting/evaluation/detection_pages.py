@@ -226,16 +226,14 @@ def confusion_blocks(content: EvaluationContent, width: float) -> list[flow.Bloc
         report, name = part.report, part.name
         classes = {"anomaly": report.anomaly, "normal": report.normal, "mean of both": report.macro}
         for kind, scores in classes.items():
-            figures = [
-                cell_text(value, 3) for value in (scores.precision, scores.recall, scores.f1)
-            ]
+            shares = (scores.precision, scores.recall, scores.f1)
+            figures = [cell_text(share, 3) for share in shares]
             rows.append([name, kind, *figures, count_text(scores.n_steps)])
             name = ""
         accuracy, n_steps = cell_text(report.accuracy, 3), count_text(report.macro.n_steps)
         rows.append(["", "accuracy", "", "", accuracy, n_steps])
-        rows.append(
-            ["", "point-adjusted", "", "", cell_text(part.figures.point_adjusted_f1, 3), ""]
-        )
+        adjusted = cell_text(part.figures.point_adjusted_f1, 3)
+        rows.append(["", "point-adjusted", "", "", adjusted, ""])
     note = (
         "Point-adjusted F1 takes an event for found in full after one flag in it: it flatters, "
         "random flags included, and is here only to compare with papers that give nothing else."

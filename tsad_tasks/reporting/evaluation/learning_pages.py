@@ -31,9 +31,8 @@ def learning_blocks(content: EvaluationContent, width: float) -> list[Block]:
     n_epochs, best = len(model.loss), len(model.loss)
     if np.isfinite(curves[1]).any():
         best = int(np.nanargmin(curves[1])) + 1
-    title = (
-        f"Validation loss was lowest at epoch {best} of {n_epochs}; these weights are the model."
-    )
+    lowest = f"Validation loss was lowest at epoch {best} of {n_epochs}"
+    title = f"{lowest}; these weights are the model."
     why = _WHY_ENDED.get(model.stopped, model.stopped or "unknown")
     text = f"{counted(model.n_parameters, 'parameter')}. Training ended because of: {why}."
     text += f" It took {duration_text(model.seconds)}." if model.seconds is not None else ""

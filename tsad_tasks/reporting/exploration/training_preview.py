@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
+from dataclasses import asdict, replace
 from datetime import datetime
 
 import numpy as np
@@ -127,20 +127,16 @@ def preview_of(
     n_windows: tuple[int, int],
     lost: LeftOut | None = None,
 ) -> content.TrainingPreview:
-    """A training range for a person to look at; `n_windows` are those used and those there are.
+    """A training range for a person to look at.
 
-    Parameters
-    ----------
-    lost : how much is left out; None: that is read.
+    `n_windows` are those used and those there are; how much is left out (`lost`) is read if None.
     """
     config, span = reader.config, reader.span
     names = {key: name for name, key in scope.entities}
-    excluded = tuple(
-        content.ExcludedRange(
-            names[one.entity_id], one.start_at, one.end_at, one.reason, one.n_steps
-        )
-        for one in exclusions
-    )
+    excluded = []
+    for one in exclusions:
+        rest = (one.start_at, one.end_at, one.reason, one.n_steps)
+        excluded.append(content.ExcludedRange(names[one.entity_id], *rest))
     out = [reader.excluded(key, span.start_at, span.end_at) for _, key in scope.entities]
     lost = lost or left_out(reader, scope, counted(exclusions, config))
     chosen = [scope.entities[i] for i in evenly(np.arange(len(scope.entities)), MAX_ENTITIES)]
@@ -156,14 +152,11 @@ def preview_of(
         for channel in range(len(config.channel_names))
     ]
     return content.TrainingPreview(
-        start_at=span.start_at,
-        split_at=span.split_at,
-        gate_at=span.gate_at,
-        end_at=span.end_at,
+        **asdict(span),
         n_windows=n_windows[0],
         n_available=n_windows[1],
         window=feature_spec_of(config).width,
-        excluded=excluded,
+        excluded=tuple(excluded),
         excluded_share=float(np.mean(out)),
         running_hours=tuple(sorted(running_hours.items(), key=lambda pair: pair[1])),
         n_entities=len(scope.entities),

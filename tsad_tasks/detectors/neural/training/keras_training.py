@@ -119,7 +119,8 @@ def learning_rate(budget: Budget, epoch: int, validation_loss: Sequence[float] =
     >>> budget = Budget(epochs=3, learning_rate=0.01)
     >>> [round(learning_rate(budget, epoch), 4) for epoch in range(3)]
     [0.01, 0.0075, 0.0025]
-    >>> learning_rate(Budget(patience=2, learning_rate=0.01, schedule="plateau"), 3, [0.5, 0.6, 0.4])
+    >>> plateau = Budget(patience=2, learning_rate=0.01, schedule="plateau")
+    >>> learning_rate(plateau, 3, [0.5, 0.6, 0.4])
     0.005
     """
     share = 1.0

@@ -1,4 +1,4 @@
-"""A made-up report, to look at and to measure: `python benchmarks/report_sample.py report.pdf`."""
+"""A made-up report, to look at and to measure: `python benchmarks/samples/report.py report.pdf`."""
 
 from __future__ import annotations
 
