@@ -8,12 +8,20 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime, timedelta
 from itertools import pairwise
+from typing import NamedTuple
 
 from tsad_tasks.base.errors import BadInput
 
 HOUR = timedelta(hours=1)
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 Span = tuple[datetime, datetime]
+
+
+class Interval(NamedTuple):
+    """A stretch of time; `_asdict()` gives what a query calls its ends."""
+
+    start_at: datetime
+    end_at: datetime
 
 
 def unix_s(at: datetime) -> int:

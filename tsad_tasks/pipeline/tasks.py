@@ -11,12 +11,12 @@ from __future__ import annotations
 import os
 from collections.abc import Callable
 from dataclasses import asdict
-from functools import wraps
+from functools import partial, wraps
 from typing import TYPE_CHECKING, Any
 
 from tsad_tasks.base.enums import Lineage, TrainingDecision
 from tsad_tasks.base.errors import BadInput, NothingToDo
-from tsad_tasks.base.interval import moment
+from tsad_tasks.base.interval import Interval, moment
 from tsad_tasks.config import DatasetConfig
 from tsad_tasks.pipeline.task import ALL_DONE, NONE_FAILED, TASKS, Task, TaskRun, always, does, log
 from tsad_tasks.storage.artifacts import artifacts_root, run_folder
@@ -34,6 +34,10 @@ def asks_before_training(config: DatasetConfig) -> bool:
 def asks_before_promotion(config: DatasetConfig) -> bool:
     """Whether a person promotes or rejects a challenger."""
     return config.shadow.approve == "manual"
+
+
+_training_asks = partial(Task, "retrain", when=asks_before_training)
+_promotion_asks = partial(Task, "promote", when=asks_before_promotion)
 
 
 def retrains_early(config: DatasetConfig) -> bool:
@@ -145,8 +149,7 @@ def ingest_history(store: Store, run: TaskRun) -> Any:
     """Readings of the whole range that are not there yet."""
     from tsad_tasks.ingest.ingest import ingest_interval
 
-    span = retraining(store, run).span
-    ends: dict[str, Any] = {"start_at": span.start_at, "end_at": span.end_at}
+    ends = retraining(store, run).span.whole._asdict()
     return ingest_interval(store, run.config, run.source_uri, **ends)
 
 
@@ -174,7 +177,7 @@ def training_windows(run: Retraining) -> Any:
     return prepare.make_windows(run)
 
 
-@does(Task("retrain", "preview", when=asks_before_training))
+@does(_training_asks("preview"))
 def preview(store: Store, run: TaskRun) -> Any:
     """What would be learned: range, what is left out, what is missing, what moved; the PDF is in
     the log.
@@ -188,19 +191,11 @@ def preview(store: Store, run: TaskRun) -> Any:
 
 
 _SHOWN = "A form that shows what would be learned."
-TASKS.append(Task("retrain", "approve", _SHOWN, when=asks_before_training))
+TASKS.append(_training_asks("approve", _SHOWN))
 _TRAINING_FORM = {"windows": "windows", "answer": "approve"}
 
 
-@does(
-    Task(
-        "retrain",
-        TrainingDecision.APPROVED,
-        trigger_rule=NONE_FAILED,
-        takes=_TRAINING_FORM,
-        when=asks_before_training,
-    )
-)
+@does(_training_asks(TrainingDecision.APPROVED, trigger_rule=NONE_FAILED, takes=_TRAINING_FORM))
 def approved(store: Store, run: TaskRun) -> Any:
     """Writes who approved or stopped it; see v_training_decision."""
     from tsad_tasks.reporting.exploration import preview
@@ -294,19 +289,12 @@ def compare(store: Store, run: TaskRun) -> Any:
     return compare_shadows(store, run.config, run_id=run_id, **run.until)
 
 
-_NUMBERS = "A form with the numbers of challenger and champion."
 _READY = {"ready": "compare.ready"}
 TASKS += [
-    Task(
-        "promote",
-        "is_ready",
-        "Whether there is anything to approve.",
-        takes=_READY,
-        when=asks_before_promotion,
-    ),
-    Task("promote", "approve", _NUMBERS, when=asks_before_promotion),
+    _promotion_asks("is_ready", "Whether there is anything to approve.", takes=_READY),
+    _promotion_asks("approve", "A form with the numbers of challenger and champion."),
 ]
-_PROMOTION_FORM = {"ready": "compare.ready", "answer": "approve"}
+_PROMOTION_FORM = _READY | {"answer": "approve"}
 
 
 @does(Task("promote", "promote", takes=_PROMOTION_FORM))
@@ -319,15 +307,7 @@ def promote(store: Store, run: TaskRun) -> Any:
     return {"promoted": [asdict(change) for change in changes]}
 
 
-@does(
-    Task(
-        "promote",
-        "decline",
-        trigger_rule=NONE_FAILED,
-        takes=_PROMOTION_FORM,
-        when=asks_before_promotion,
-    )
-)
+@does(_promotion_asks("decline", trigger_rule=NONE_FAILED, takes=_PROMOTION_FORM))
 def decline(store: Store, run: TaskRun) -> Any:
     """Takes challengers that were rejected out of the shadow."""
     from tsad_tasks.champions import shadow
@@ -399,7 +379,7 @@ def rescore(store: Store, run: TaskRun) -> Any:
     from tsad_tasks.pipeline.rescore import rescore_as_of, score_what_if
 
     form = run.params
-    span: dict[str, Any] = {"start_at": moment(form["from"]), "end_at": moment(form["to"])}
+    span = Interval(moment(form["from"]), moment(form["to"]))._asdict()
     if form["mode"] == "as_of":
         return rescore_as_of(store, run.config, run.source_uri, **span)
     if form["version"] is None:

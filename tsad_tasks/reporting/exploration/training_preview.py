@@ -137,13 +137,13 @@ def preview_of(
     for one in exclusions:
         rest = (one.start_at, one.end_at, one.reason, one.n_steps)
         excluded.append(content.ExcludedRange(names[one.entity_id], *rest))
-    out = [reader.excluded(key, span.start_at, span.end_at) for _, key in scope.entities]
+    out = [reader.excluded(key, span.whole) for _, key in scope.entities]
     lost = lost or left_out(reader, scope, counted(exclusions, config))
     chosen = [scope.entities[i] for i in evenly(np.arange(len(scope.entities)), MAX_ENTITIES)]
     # What is learned from and what is held out, NaN where a training leaves it out.
     sides = []
-    for ends in ((span.start_at, span.split_at), (span.split_at, span.end_at)):
-        read = [reader.clean(key, *ends) for _, key in chosen]
+    for ends in (span.whole._replace(end_at=span.split_at), span.held_out):
+        read = [reader.clean(key, ends) for _, key in chosen]
         rows = [np.where(usable[:, None], values, np.nan) for values, usable in read]
         sides.append(np.stack(rows))
     entities = [name for name, _ in chosen]
