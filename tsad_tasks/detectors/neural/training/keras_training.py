@@ -38,9 +38,7 @@ TrainStep = Callable[[Floats32, Floats32], float]
 class Learner:
     """A network with its compiled training step, ready to learn again and again.
 
-    Attributes
-    ----------
-    step, measure : loss of windows and their labels: one learns from them, the other does not.
+    `step` and `measure` give the loss of windows and their labels; only the first learns from them.
     """
 
     model: Any
