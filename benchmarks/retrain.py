@@ -38,7 +38,7 @@ TASKS = {
     "train": ("tsad_tasks.training.fit", "train"),
     "calibrate": ("tsad_tasks.training.judge", "calibrate"),
     "gate": ("tsad_tasks.training.judge", "gate"),
-    "register": ("tsad_tasks.pipeline.retrain", "register"),
+    "register": ("tsad_tasks.pipeline.register", "register"),
 }
 OLD_TASKS = {task: ("tsad_tasks.steps.retrain", name) for task, (_, name) in TASKS.items()}
 PROMISED = 0.7

@@ -250,7 +250,7 @@ def _train(store: Any, folder: Path) -> None:
     """All tasks of a retraining; the network is kept as Keras saves it, too, for the naive way."""
     from upath import UPath
 
-    from tsad_tasks.pipeline.retrain import register
+    from tsad_tasks.pipeline.register import register
     from tsad_tasks.training.judge import calibrate, gate
     from tsad_tasks.training.prepare import find_exclusions, make_features, make_windows
     from tsad_tasks.training.retrain import Retraining

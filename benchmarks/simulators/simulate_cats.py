@@ -53,12 +53,8 @@ def cats_plant(
     Telemetry follows commands and stimuli through lags of first and second order, delays and
     saturation, and other telemetry; a fault in a component is seen downstream. Most faults keep
     every channel within its nominal range. An anomaly's kind is its category, its first channel the
-    root cause.
-
-    Parameters
-    ----------
-    n_rows : 2,000 to 5,000,000, about 340 bytes of memory each.
-    n_segments : by default 200 per 5 million rows, at least 4; together 3.8 % of the rows.
+    root cause. 2,000 to 5,000,000 rows take about 340 bytes each; by default there are 200 segments
+    per 5 million, at least 4, together 3.8 % of the rows.
 
     Raises
     ------

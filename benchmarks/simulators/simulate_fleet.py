@@ -16,29 +16,14 @@ from tsad_tasks.base.interval import from_unix_s, unix_s
 from tsad_tasks.model.features import site_seconds
 
 FLEET_CHANNELS = (
-    "spindle_speed",
-    "feed",
-    "load",
-    "power",
-    "current",
-    "torque",
-    "vibration",
-    "sound",
-    "spindle_temperature",
-    "motor_temperature",
-    "coolant_temperature",
-    "room_temperature",
-    "oil_pressure",
-    "air_pressure",
-    "coolant_flow",
-    "oil_level",
-    "cycle_time",
+    *("spindle_speed", "feed", "load", "power", "current", "torque", "vibration", "sound"),
+    *("spindle_temperature", "motor_temperature", "coolant_temperature", "room_temperature"),
+    *("oil_pressure", "air_pressure", "coolant_flow", "oil_level", "cycle_time"),
 )
 FAULT_KINDS = ("point", "shift", "ramp")
 _FAULT_HOURS = {"point": 0.0, "shift": 2.0, "ramp": 4.0}
 _DAY_S, _HOUR_S = 86400, 3600
 _JOBS = 5
-_SMOOTH = {"memory_steps": 2.0}
 
 
 def machine_fleet(
@@ -53,16 +38,10 @@ def machine_fleet(
 ) -> SimulatedPlant:
     """Machine tools that work around the clock, in two shifts or in one, without any fault.
 
-    Those in shifts stand at night, at weekends and on holidays, and are cold on Mondays. Each has
-    levels, noise, breaks and a sequence of jobs of its own; a job sets speed and feed, from which
-    load, power, heat and vibration follow. Oil is refilled on Mondays. Now and then a sensor's
-    noise is four times its usual, as real ones' is.
-
-    Parameters
-    ----------
-    days : length, at least 1.
-    machines : 1 to 9,999.
-    holidays : days since 1970, on which nobody works but around the clock.
+    Those in shifts stand at night, at weekends and on `holidays` (days since 1970), and are cold on
+    Mondays. Each of 1 to 9,999 has levels, noise, breaks and a sequence of jobs of its own; a job
+    sets speed and feed, from which load, power, heat and vibration follow. Oil is refilled on
+    Mondays. Now and then a sensor's noise is four times its usual, as real ones' is.
 
     Raises
     ------
@@ -136,28 +115,10 @@ def _machine(
     cycle = np.where(
         run > 0.5, 95 * level[16] / np.maximum(job_feed, 0.2) * (1 + wobble(16, 0.02)), 0.0
     )
-    columns = [
-        speed,
-        feed,
-        load,
-        power,
-        current,
-        torque,
-        vibration,
-        sound,
-        spindle_heat,
-        motor_heat,
-        coolant_heat,
-    ]
-    columns += [
-        room + wobble(11, 0.15),
-        oil,
-        air,
-        flow,
-        _oil_level(local_s, level[15]) + wobble(15, 0.3),
-        cycle,
-    ]
-    return np.column_stack(columns).round(4)
+    driven = [speed, feed, load, power, current, torque, vibration, sound]
+    warm = [spindle_heat, motor_heat, coolant_heat, room + wobble(11, 0.15)]
+    oil_level = _oil_level(local_s, level[15]) + wobble(15, 0.3)
+    return np.column_stack([*driven, *warm, oil, air, flow, oil_level, cycle]).round(4)
 
 
 def _sensor_noise(rng: np.random.Generator, n: int, memory_steps: float, spread: float) -> Floats:
@@ -213,14 +174,9 @@ def with_faults(
 ) -> SimulatedPlant:
     """The fleet with a fault in each machine that works long enough, in one channel.
 
-    A spike of one step, a shift of two hours, a ramp of four, machine by machine in turn.
-
-    Parameters
-    ----------
-    size : of the fault, in spreads; up or down.
-    from_step : no fault starts before it.
-    spreads : (n_machines, n_channels)
-        How much the channels vary while the machine works, in their units.
+    A spike of one step, a shift of two hours, a ramp of four, machine by machine in turn; none
+    before `from_step`. Faults are `size` spreads, up or down; `spreads` (n_machines, n_channels)
+    are those of channels while the machine works.
 
     >>> from datetime import UTC
     >>> fleet = machine_fleet(days=2, machines=3, start_at=datetime(2024, 5, 6, tzinfo=UTC), seed=7)

@@ -14,7 +14,7 @@ from tsad_tasks import model
 WITHOUT_EXAMPLES = {"scoring", "spec"}
 PURE = sorted({one.name for one in pkgutil.iter_modules(model.__path__)} - WITHOUT_EXAMPLES)
 MODULES = (
-    *("base." + name for name in ("confidence", "digest", "expression", "interval", "spans")),
+    *("base." + name for name in ("confidence", "digest", "expression", "interval")),
     *(f"model.{name}" for name in PURE),
     "feedback.recurrence",
     "ingest.quality",

@@ -13,7 +13,8 @@ import pytest
 from tsad_tasks.base.arrays import Floats32
 from tsad_tasks.detectors.base import Reconstruction
 from tsad_tasks.detectors.bundle import read_bundle, write_bundle
-from tsad_tasks.detectors.folding.fold import FoldDetector, Series, State, joined_state, state_bytes
+from tsad_tasks.detectors.folding.fold import Series, State, joined_state, state_bytes
+from tsad_tasks.detectors.folding.series_fold import FoldDetector
 from tsad_tasks.detectors.registry import DETECTORS, build_detector, detector_class, load_detector
 
 NAMES = [name for name in sorted(DETECTORS) if detector_class(name).folds]

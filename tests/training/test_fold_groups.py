@@ -16,7 +16,7 @@ import pytest
 from tsad_tasks.base.interval import unix_s
 from tsad_tasks.base.rule import RuleResult
 from tsad_tasks.config import DatasetConfig
-from tsad_tasks.detectors.folding.fold import FoldDetector
+from tsad_tasks.detectors.folding.series_fold import FoldDetector
 from tsad_tasks.detectors.registry import detector_from_files
 from tsad_tasks.model.scoring import entity_scores
 from tsad_tasks.model.spec import ModelSpec

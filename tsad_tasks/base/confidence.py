@@ -86,18 +86,16 @@ def chance_of_losing(n_lost: int, n_won: int, odds: float = 1.0) -> float:
     [0.593, 0.019, 1.0]
     """
     n, (lost, won) = n_lost + n_won, Fraction(odds).as_integer_ratio()
-    return float(
-        sum(comb(n, k) * lost**k * won ** (n - k) for k in range(n_lost, n + 1)) / (lost + won) ** n
-    )
+    n_ways = sum(comb(n, k) * lost**k * won ** (n - k) for k in range(n_lost, n + 1))
+    return float(n_ways / (lost + won) ** n)
 
 
 def stability_index(reference: NDArray[np.floating], seen: NDArray[np.floating]) -> float | None:
     """Population stability index (PSI); None where either side has fewer than 10 known values.
 
-    0: distributed alike; above 0.1 a slight, above 0.25 a large shift.
+    0: distributed alike; above 0.1 a slight, above 0.25 a large shift. Bins: the reference's 10ths.
 
-    Source: Siddiqi, Credit risk scorecards, 2006 (index and bounds); bins are the reference's
-    tenths.
+    Source: Siddiqi, Credit risk scorecards, 2006 (index and bounds).
 
     >>> values = np.arange(100.0)
     >>> stability_index(values, values), stability_index(values, np.array([1.0]))

@@ -56,10 +56,8 @@ class Measured:
 class RuleResult:
     """A rule for one model, as a row of `tsad.gate_decision` keeps it.
 
-    >>> RuleResult("latency_ms", Outcome.NOT_TESTED).passed
-    True
-    >>> RuleResult("latency_ms", Outcome.FAILED, 61.0, 50.0).passed
-    False
+    >>> [RuleResult("latency_ms", outcome).passed for outcome in Outcome]
+    [True, False, True]
     >>> RuleResult("score_drift", Outcome.FAILED, 0.3, 0.25, decides=False).passed
     True
     """
@@ -181,11 +179,12 @@ class Rule(Generic[Evidence]):
 
     def limit_in(self, config: Any) -> float | None:
         """The rule's limit in a dataset's config."""
-        if not isinstance(self.limit, str):
+        limit: float | None
+        if isinstance(self.limit, str):
+            limit = attrgetter(self.limit)(config)
+        else:
             section = getattr(config, self.stage, None)
-            own: float | None = getattr(section, "limits", {}).get(self.name, self.limit)
-            return own
-        limit: float | None = attrgetter(self.limit)(config)
+            limit = getattr(section, "limits", {}).get(self.name, self.limit)
         return limit
 
     def judge(self, evidence: Evidence, config: Any) -> RuleResult:

@@ -26,10 +26,7 @@ def dataset_paths() -> list[Path]:
 def named_config(path: Path) -> DatasetConfig:
     """The configuration of a file that is named as its dataset.
 
-    Raises
-    ------
-    ConfigError
-        When the file is wrong, or named otherwise.
+    Raises `ConfigError` when the file is wrong, or named otherwise.
     """
     config = load_config(path)
     if config.dataset != path.stem:

@@ -17,10 +17,7 @@ from tsad_tasks.config.dataset import DatasetConfig
 def load_config(path: Path) -> DatasetConfig:
     """The dataset of one YAML file.
 
-    Raises
-    ------
-    ConfigError
-        With file, line, field, what was expected and what was received.
+    Raises `ConfigError` with file, line, field, what was expected and what was received.
     """
     text = _text(path)
     root = _composed(path, text)
@@ -41,9 +38,7 @@ def load_config(path: Path) -> DatasetConfig:
 def deprecations(config: DatasetConfig, path: Path | None = None) -> list[str]:
     """A line on each field that counts no more: where it is, and what to use in its place.
 
-    Parameters
-    ----------
-    path : of the dataset's file, if it has one.
+    `path`: of the dataset's file, if it has one.
     """
     if config.training.max_minutes is None:
         return []

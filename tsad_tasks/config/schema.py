@@ -18,18 +18,12 @@ def json_schema() -> str:
     schema["properties"]["score_every"]["default"] = "1h"
     for section in FileSection.__subclasses__():
         shown = schema if section is DatasetConfig else schema["$defs"][section.__name__]
-        for name, text in _descriptions(section).items():
-            field = section.model_fields[name].alias or name
-            described = shown["properties"][field] | {"description": text}
-            shown["properties"][field] = dict(sorted(described.items()))
+        # Pydantic could read what stands beneath fields, too, but would whenever a DAG is imported.
+        defined: Any = ast.parse(inspect.getsource(section)).body[0]
+        for field, beneath in pairwise(defined.body):
+            if (type(field), type(beneath)) == (ast.AnnAssign, ast.Expr):
+                name = section.model_fields[field.target.id].alias or field.target.id
+                text = " ".join(beneath.value.value.split())
+                described = shown["properties"][name] | {"description": text}
+                shown["properties"][name] = dict(sorted(described.items()))
     return json.dumps(schema, indent=2, ensure_ascii=False) + "\n"
-
-
-def _descriptions(section: type[FileSection]) -> dict[str, str]:
-    """What stands beneath the fields. Pydantic could read it too, whenever a DAG is imported."""
-    defined: Any = ast.parse(inspect.getsource(section)).body[0]
-    return {
-        field.target.id: " ".join(beneath.value.value.split())
-        for field, beneath in pairwise(defined.body)
-        if (type(field), type(beneath)) == (ast.AnnAssign, ast.Expr)
-    }

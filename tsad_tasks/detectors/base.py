@@ -60,10 +60,8 @@ class TrainingSet:
     Parameters
     ----------
     inputs : (n_steps, n_inputs), scaled and finite: what was NaN is 0.
-    ends, validation_ends : int64 (n_windows,)
-        Last steps of the windows; a window never reaches into the entity before it.
-    labels : bool (n_steps,), optional
-        Steps that are known anomalies. Only a supervised detector gets windows that hold them.
+    ends, validation_ends : (n_windows,), last steps of windows, each within one entity.
+    labels : (n_steps,), known anomalies; only supervised detectors get windows that hold them.
     """
 
     inputs: Floats32
@@ -78,8 +76,7 @@ class TrainingSet:
 class Budget:
     """How much and how a detector may learn; `schedule` says how the learning rate falls.
 
-    No clock is part of it, lest a busy machine makes another model: after `timeout_s` there is an
-    error, and none.
+    No clock is part of it, lest a busy machine makes another model: `timeout_s` is an error.
     """
 
     epochs: int = 30
@@ -107,13 +104,9 @@ class TrainingHistory:
 
 @dataclass(frozen=True)
 class Reconstruction:
-    """What a detector made of windows.
+    """What a detector made of windows: (n_windows, n_channels), NaN where a channel is not finite.
 
-    Parameters
-    ----------
-    channel_errors : (n_windows, n_channels)
-        Mean error over the window; NaN where the window holds a non-finite value in that channel.
-    expected : (n_windows, n_channels), the last step as reconstructed, scaled; NaN as above.
+    `channel_errors` are means over the window, `expected` is the last step, scaled.
     """
 
     channel_errors: Floats32
@@ -135,17 +128,13 @@ class Detector(Protocol):
     A subclass gives `n_parameters`, `learn`, `reconstruct` and `explain`; what it learns is kept by
     `learned` or `to_files`, and taken again by `recall`.
 
-    Parameters
+    Attributes
     ----------
     width : steps in a window.
     n_channels, n_inputs : sensors, and sensors plus context and derived columns.
-    params : settings as `settings_model` describes them.
-
-    Attributes
-    ----------
     supervised : learns from labels.
     starts_warm : may begin with what another one has learned.
-    folds : carries a state from reading to reading (`folding.fold.FoldDetector`).
+    folds : carries a state from reading to reading (`folding.series_fold`).
     on_one_scale : errors of all channels and entities compare as they are, without `model.tails`.
     files_needed : beside `DETAILS_FILE`, by `from_files`.
 
@@ -232,10 +221,8 @@ class Detector(Protocol):
     ) -> Floats32:
         """Channels' shares in errors of windows, (n_windows, n_channels), of sum 1; NaN: unknown.
 
-        Parameters
-        ----------
-        columns : (n_channels, n_inputs), which inputs go with a channel, those derived from it
-            included; None: it alone.
+        `columns` (n_channels, n_inputs) says which inputs go with a channel, those derived from it
+        included; None: it alone.
         """
         return as_shares(np.asarray(self.explain(inputs, ends).sum(axis=1, dtype=np.float64)))
 
@@ -316,17 +303,10 @@ class Detector(Protocol):
 
 
 def channel_errors(observed: Floats32, expected: Floats32, kind: Loss) -> Floats32:
-    """Mean error over each window, by channel.
+    """Mean error over each window of `observed` and `expected`, (n_windows, n_channels).
 
-    Parameters
-    ----------
-    observed, expected : (n_windows, width, n_channels)
-
-    Returns
-    -------
-    (n_windows, n_channels)
-        NaN where the window holds a non-finite value; never Inf, so that Inf cannot come out of
-        finite readings.
+    NaN where the window holds a non-finite value; never Inf, so that Inf cannot come out of finite
+    readings.
 
     >>> observed = np.array([[[1.0], [3.0]], [[1.0], [np.inf]]], dtype=np.float32)
     >>> channel_errors(observed, np.zeros((2, 2, 1), dtype=np.float32), "mse").tolist()

@@ -16,15 +16,11 @@ def check_finite_windows(training: TrainingSet) -> None:
     """Raise BadInput without windows to train or validate on, or where an input is not finite."""
     if not (len(training.ends) and len(training.validation_ends)):
         received = f"{len(training.ends)} and {len(training.validation_ends)}"
-        raise BadInput(
-            f"Expected windows to train and to validate on. Received: {received}. Widen "
-            "training.range."
-        )
+        expected = "Expected windows to train and to validate on."
+        raise BadInput(f"{expected} Received: {received}. Widen training.range.")
     if not np.isfinite(training.inputs).all():
-        raise BadInput(
-            "Expected finite inputs. Received: NaN or Inf; replace what is unknown by 0 before "
-            "training."
-        )
+        advice = "replace what is unknown by 0 before training."
+        raise BadInput(f"Expected finite inputs. Received: NaN or Inf; {advice}")
 
 
 def check_fits(training: TrainingSet, detector: Detector) -> None:
@@ -39,10 +35,7 @@ def check_fits(training: TrainingSet, detector: Detector) -> None:
 def check_time(started: float, budget: Budget, n_windows: int, epoch: int = 1) -> None:
     """Raise BadInput where a training has lasted longer than its timeout.
 
-    Parameters
-    ----------
-    started : of `time.monotonic`.
-    epoch : that is being learned, from 1.
+    `started` is of `time.monotonic`, `epoch` the one that is being learned, from 1.
     """
     lasted_s = time.monotonic() - started
     if lasted_s > budget.timeout_s:

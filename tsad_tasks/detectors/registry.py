@@ -39,9 +39,8 @@ def detector_class(name: str) -> type[Detector]:
         Listing the known names.
     """
     if name not in DETECTORS:
-        raise ConfigError(
-            f"detector.name: Expected one of {', '.join(DETECTORS)}. Received: {name}."
-        )
+        expected = f"Expected one of {', '.join(DETECTORS)}."
+        raise ConfigError(f"detector.name: {expected} Received: {name}.")
     return DETECTORS[name]
 
 

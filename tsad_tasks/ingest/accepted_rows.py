@@ -101,16 +101,9 @@ def _usable(rows: SourceRows, config: DatasetConfig, tally: Tally) -> SourceRows
         usable &= (channel >= 0) & (channel < n_channels)
     if usable.all():
         return rows
-    return replace(
-        rows,
-        times_us=rows.times_us[usable],
-        entity=rows.entity[usable],
-        updated_us=rows.updated_us[usable],
-        label=rows.label[usable],
-        values=rows.values[usable],
-        channel=None if channel is None else channel[usable],
-        table=rows.table[usable],
-    )
+    names = ("times_us", "entity", "updated_us", "label", "values", "table")
+    kept = {name: getattr(rows, name)[usable] for name in names}
+    return replace(rows, channel=None if channel is None else channel[usable], **kept)
 
 
 def _screened(rows: SourceRows, tally: Tally) -> SourceRows:

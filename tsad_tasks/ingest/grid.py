@@ -99,8 +99,6 @@ def to_grid(rows: Rows, grid: Grid, aggregates: Sequence[Aggregate]) -> Gridded:
     among equals each channel takes its greatest value. A step holds what its channel's aggregate
     makes of the readings in [step, step + step_s); `count` is 0 where there are rows but no values.
 
-    Examples
-    --------
     >>> grid = Grid(0, HOUR_US, 1800, n_entities=1, n_channels=1)
     >>> times_us = np.array([0, 900, 1800]) * 1_000_000
     >>> entity, updated_us = np.zeros(3, np.intp), np.zeros(3, np.int64)

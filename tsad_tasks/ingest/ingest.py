@@ -110,12 +110,10 @@ def ingest_interval(
     """
     settled_at, now_at = end_at + timedelta(seconds=config.source.settle_s), now()
     if now_at < settled_at:
-        raise NotYet(
-            f"Expected {config.dataset} to have settled until {end_at:%Y-%m-%d %H:%M} UTC, which "
-            f"is so at {settled_at:%Y-%m-%d %H:%M:%S} UTC. "
-            f"Received: {now_at:%Y-%m-%d %H:%M:%S} UTC.",
-            settled_at,
-        )
+        rule = f"{config.dataset} to have settled until {end_at:%Y-%m-%d %H:%M} UTC"
+        at, received = (f"{one:%Y-%m-%d %H:%M:%S} UTC" for one in (settled_at, now_at))
+        said = f"Expected {rule}, which is so at {at}. Received: {received}."
+        raise NotYet(said, settled_at)
     with store.transaction():
         dataset = datasets.upsert_dataset(store, config)
         layout = datasets.ensure_layout(store, dataset.dataset_id, config)
@@ -240,10 +238,8 @@ class _Chunk:
             judged = dependent_hours(changed_hours)
             known_hours = [*filter(self.ingest.ledger(judged).get, judged)]
             n_verdicts = judge_hours(store, self.ingest.config, layout, whose, known_hours)
-        issues = [
-            queries.IngestIssue(from_unix_s(n.hour_us // 1_000_000), n.entity, n.channel, *n[3:])
-            for n in self.tally.counts()
-        ]
+        counts = ((from_unix_s(one.hour_us // 1_000_000), *one[1:]) for one in self.tally.counts())
+        issues = [queries.IngestIssue(*count) for count in counts]
         told = columns(issues, queries.IngestIssue)
         store.execute(queries.DELETE_INGEST_ISSUES, dataset_id=dataset_id, hours=self.hours)
         store.execute(queries.INSERT_INGEST_ISSUES, dataset_id=dataset_id, **told)
@@ -358,10 +354,7 @@ def late_changes(
     More rows, or rows updated since they were read (with `updated_at` configured), come with the
     command that reads and scores them again; fewer rows are only told.
 
-    Raises
-    ------
-    SourceError, AccessDenied, Unavailable
-        See `open_source`.
+    Raises `SourceError` or `AccessDenied` or `Unavailable`: see `open_source`.
     """
     with store.transaction():
         dataset = datasets.upsert_dataset(store, config)

@@ -96,10 +96,8 @@ def quality_verdicts(
     given, unknown = (low, high, reference_median, reference_spread), np.full(n_channels, np.nan)
     usual = [unknown if part is None else np.asarray(part, np.float64) for part in given]
     if previous.shape[1:] != (n_channels,) or any(part.shape != (n_channels,) for part in usual):
-        raise BadInput(
-            f"Expected {n_channels} channels everywhere. Received: {previous.shape}, "
-            f"{[p.shape for p in usual]}."
-        )
+        received = f"{previous.shape}, {[part.shape for part in usual]}"
+        raise BadInput(f"Expected {n_channels} channels everywhere. Received: {received}.")
     n_read = int(np.isfinite(values).any(axis=1).sum())
     found: list[SensorFinding] = []
     for index in range(n_channels):
@@ -132,11 +130,8 @@ def _unchanging(channel: _Sensor) -> Iterator[Said]:
         return
     if channel.previous.size and np.ptp(both) == 0:
         usual = f"usually ± {channel.spread:.3g}"
-        yield (
-            QualityVerdict.CONSTANT,
-            int(hour.size),
-            f"only {hour[0]:.6g} in {both.size} readings, {usual}",
-        )
+        detail = f"only {hour[0]:.6g} in {both.size} readings, {usual}"
+        yield QualityVerdict.CONSTANT, int(hour.size), detail
         return
     starts = np.concatenate(([0], np.flatnonzero(np.diff(both)) + 1, [both.size]))
     runs = np.diff(starts)

@@ -114,8 +114,6 @@ def suspects(
 def usual_level(reference: Float) -> tuple[Float, Float]:
     """Median and robust standard deviation by entity and channel; NaN with fewer than 30 values.
 
-    Examples
-    --------
     >>> median, spread = usual_level(np.arange(40.0).reshape(1, 40, 1))
     >>> float(median[0, 0]), round(float(spread[0, 0]), 2)
     (19.5, 14.83)

@@ -27,8 +27,6 @@ class Count(NamedTuple):
 class Tally:
     """Adds up rows by hour, entity, channel and issue.
 
-    Examples
-    --------
     >>> tally = Tally()
     >>> tally.add("off_grid", np.array([0, 5, HOUR_US]), np.array([0, 0, 1]), ["m1", "m2"])
     >>> [(count.hour_us, count.entity, count.n_rows) for count in tally.counts()]

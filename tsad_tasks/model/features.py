@@ -148,9 +148,8 @@ def pooled_scaler(scalers: Sequence[Scaler], kind: str) -> Scaler:
     (7.0,)
     """
     if not scalers:
-        raise BadInput(
-            "Expected the scaler of at least one entity. Received: none. Train on more readings."
-        )
+        expected = "Expected the scaler of at least one entity."
+        raise BadInput(f"{expected} Received: none. Train on more readings.")
     centers, scales = (
         np.array([getattr(one, name) for one in scalers]).T for name in ("center", "scale")
     )

@@ -83,9 +83,8 @@ def incident_spans(
         received = f"{times_s.shape} and {scores.shape}"
         raise BadInput(f"Expected one time per score. Received: {received}.")
     if times_s.size > 1 and int(np.diff(times_s).min()) <= 0:
-        raise BadInput(
-            "Expected ascending times of flags, each once. Received: times out of order or twice."
-        )
+        received = "times out of order or twice"
+        raise BadInput(f"Expected ascending times of flags, each once. Received: {received}.")
     if times_s.size == 0:
         return []
     starts = np.concatenate(([0], np.flatnonzero(np.diff(times_s) > rule.gap_s) + 1))

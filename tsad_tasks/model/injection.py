@@ -63,10 +63,8 @@ def injection_plan(
     room = 2 * width + LASTING_STEPS[1]
     n = min(n, (n_steps - width) // room)
     if n < 1 or not channels:
-        raise BadInput(
-            f"Expected a channel and at least {room + width} steps. Received: {len(channels)}, "
-            f"{n_steps}."
-        )
+        expected = f"Expected a channel and at least {room + width} steps."
+        raise BadInput(f"{expected} Received: {len(channels)}, {n_steps}.")
     has_days = n_steps >= daily_steps + LASTING_STEPS[1]
     kinds = [kind for kind in KINDS if kind != "contextual" or has_days]
     slots = np.linspace(width, n_steps, n + 1).astype(np.int64).tolist()
@@ -121,10 +119,8 @@ def inject(
     [False, False, True, False, False]
     """
     if kind not in KINDS or not 0 <= at < values.shape[0]:
-        raise BadInput(
-            f"Expected one of {', '.join(KINDS)} within {values.shape[0]} steps. Received: {kind} "
-            f"at {at}."
-        )
+        expected = f"Expected one of {', '.join(KINDS)} within {values.shape[0]} steps."
+        raise BadInput(f"{expected} Received: {kind} at {at}.")
     end = min(at + (_length(kind, rng) if length is None else length), values.shape[0])
     changed = values.copy()
     clean = values[at:end, channel]
@@ -135,10 +131,8 @@ def inject(
         inside = (start for start in (at - half, at + half) if 0 <= start <= len(values) - end + at)
         start = next(inside, None)
         if start is None:
-            raise BadInput(
-                f"Expected readings half a day ({half} steps) from step {at}. Received: "
-                f"{len(values)} steps."
-            )
+            expected = f"Expected readings half a day ({half} steps) from step {at}."
+            raise BadInput(f"{expected} Received: {len(values)} steps.")
         changed[at:end, channel] = values[start : start + end - at, channel]
     else:
         offset = _either(rng) * rng.uniform(*COLLECTIVE_SPREADS) * spread

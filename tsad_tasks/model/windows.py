@@ -46,9 +46,8 @@ def window_reasons(
         raise BadInput(f"Expected a window of at least 1 step. Received: {width}.")
     if not running.shape == context_ok.shape == present.shape[:-1]:
         received = present.shape, running.shape, context_ok.shape
-        raise BadInput(
-            f"Expected shapes (n_steps, n_channels), (n_steps,) twice. Received: {received}."
-        )
+        expected = "Expected shapes (n_steps, n_channels), (n_steps,) twice."
+        raise BadInput(f"{expected} Received: {received}.")
     live = _all_of_last(present, width)
     usable = _all_of_last(((running == 0) & context_ok)[..., None], width)[..., 0]
     n_needed = max(1, math.ceil(min_coverage * present.shape[-1] - 1e-9))
@@ -84,10 +83,8 @@ def gather(inputs: NDArray[Number], ends: Ints, width: int) -> NDArray[Number]:
     [[1.0, 2.0], [2.0, 3.0]]
     """
     if ends.size and int(ends.min()) < width - 1:
-        raise BadInput(
-            f"Expected windows that end at position {width - 1} or later. Received: "
-            f"{int(ends.min())}."
-        )
+        expected = f"Expected windows that end at position {width - 1} or later."
+        raise BadInput(f"{expected} Received: {int(ends.min())}.")
     return np.take(inputs, ends[:, None] + np.arange(1 - width, 1, dtype=np.int64), axis=0)
 
 

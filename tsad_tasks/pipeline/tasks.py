@@ -9,8 +9,9 @@ Airflow imports this file whenever it looks at the DAGs.
 from __future__ import annotations
 
 import os
+from collections.abc import Callable
 from dataclasses import asdict
-from functools import partial
+from functools import partial, wraps
 from typing import TYPE_CHECKING, Any
 
 from tsad_tasks.base.enums import Lineage, TrainingDecision
@@ -124,6 +125,25 @@ def retraining(store: Store, run: TaskRun) -> Retraining:
     )
 
 
+# Tasks that make a challenger of readings, in their order: `tsad retrain` runs them in a row.
+STEPS: dict[str, Callable[[Retraining], Any]] = {}
+
+
+def trains(name: str) -> Callable[[Callable[[Retraining], Any]], Callable[[Retraining], Any]]:
+    """A decorator that declares a task of `STEPS`."""
+
+    def declared(step: Callable[[Retraining], Any]) -> Callable[[Retraining], Any]:
+        @does(Task("retrain", name))
+        @wraps(step)
+        def work(store: Store, run: TaskRun) -> Any:
+            return step(retraining(store, run))
+
+        STEPS[name] = step
+        return step
+
+    return declared
+
+
 @does(Task("retrain", "ingest_history"))
 def ingest_history(store: Store, run: TaskRun) -> Any:
     """Readings of the whole range that are not there yet."""
@@ -133,28 +153,28 @@ def ingest_history(store: Store, run: TaskRun) -> Any:
     return ingest_interval(store, run.config, run.source_uri, **ends)
 
 
-@does(Task("retrain", "exclusions"))
-def exclusions(store: Store, run: TaskRun) -> Any:
+@trains("exclusions")
+def exclusions(run: Retraining) -> Any:
     """What the training leaves out, and why; too much stops it."""
     from tsad_tasks.training import prepare
 
-    return prepare.find_exclusions(retraining(store, run))
+    return prepare.find_exclusions(run)
 
 
-@does(Task("retrain", "features"))
-def training_features(store: Store, run: TaskRun) -> Any:
+@trains("features")
+def training_features(run: Retraining) -> Any:
     """Scales, fitted on training readings only."""
     from tsad_tasks.training import prepare
 
-    return prepare.make_features(retraining(store, run))
+    return prepare.make_features(run)
 
 
-@does(Task("retrain", "windows"))
-def training_windows(store: Store, run: TaskRun) -> Any:
+@trains("windows")
+def training_windows(run: Retraining) -> Any:
     """Windows to learn from, sampled evenly over entities and time."""
     from tsad_tasks.training import prepare
 
-    return prepare.make_windows(retraining(store, run))
+    return prepare.make_windows(run)
 
 
 @does(_training_asks("preview"))
@@ -199,39 +219,41 @@ def answered_by(answer: dict[str, Any] | None) -> str | None:
     return str(user["name"]) if user else None
 
 
-@does(Task("retrain", "train"))
-def train(store: Store, run: TaskRun) -> Any:
+def log_epoch(number: int, loss: float, validation_loss: float) -> None:
+    """An epoch as a line of the task's log."""
+    log.info("epoch %d: loss %.5f, validation %.5f", number, loss, validation_loss)
+
+
+@trains("train")
+def train(run: Retraining) -> Any:
     """Fits the detector; each epoch is in the log."""
     from tsad_tasks.training import fit
 
-    def epoch(number: int, loss: float, validation_loss: float) -> None:
-        log.info("epoch %d: loss %.5f, validation %.5f", number, loss, validation_loss)
-
-    return fit.train(retraining(store, run), epoch)
+    return fit.train(run, run.progress or log_epoch)
 
 
-@does(Task("retrain", "calibrate"))
-def calibrate(store: Store, run: TaskRun) -> Any:
+@trains("calibrate")
+def calibrate(run: Retraining) -> Any:
     """Thresholds from held-out readings, and the finished bundle."""
     from tsad_tasks.training import judge
 
-    return judge.calibrate(retraining(store, run))
+    return judge.calibrate(run)
 
 
-@does(Task("retrain", "gate"))
-def gate(store: Store, run: TaskRun) -> Any:
+@trains("gate")
+def gate(run: Retraining) -> Any:
     """The challenger's numbers beside the champion's, rule by rule."""
     from tsad_tasks.training import judge
 
-    return judge.gate(retraining(store, run))
+    return judge.gate(run)
 
 
 @does(Task("retrain", "register"))
 def register(store: Store, run: TaskRun) -> Any:
     """The model's row with its gate; what passed goes into the champion's shadow."""
-    from tsad_tasks.pipeline import retrain
+    from tsad_tasks.pipeline.register import register
 
-    return {"models": [asdict(one) for one in retrain.register(retraining(store, run))]}
+    return {"models": [asdict(one) for one in register(retraining(store, run))]}
 
 
 @does(Task("retrain", "evaluate"))

@@ -12,12 +12,12 @@ from tsad_tasks.base.interval import hours_later, unix_s
 from tsad_tasks.detectors.base import Detector, Reconstruction
 from tsad_tasks.detectors.folding.fold import (
     AssetReconstruction,
-    FoldDetector,
     Series,
     at_ends,
     joined_state,
     state_bytes,
 )
+from tsad_tasks.detectors.folding.series_fold import FoldDetector
 from tsad_tasks.model.features import site_seconds
 from tsad_tasks.model.scoring import InputSet
 from tsad_tasks.model.spec import FeatureSpec, ModelSpec

@@ -15,7 +15,8 @@ from tsad_tasks.base.errors import BundleError, Unavailable
 from tsad_tasks.base.interval import Interval, hours_later
 from tsad_tasks.config import DatasetConfig
 from tsad_tasks.detectors.base import Detector
-from tsad_tasks.detectors.folding.fold import FoldDetector, at_ends, channel_weights
+from tsad_tasks.detectors.folding.fold import at_ends, channel_weights
+from tsad_tasks.detectors.folding.series_fold import FoldDetector
 from tsad_tasks.model.scoring import Windows, combined_errors
 from tsad_tasks.model.spec import ModelSpec
 from tsad_tasks.scoring.canary import check_canary

@@ -28,10 +28,7 @@ _PASSWORD = re.compile(r"(://[^:/@]*):[^@]*@")
 def warehouse_uri() -> str:
     """URI of the warehouse: `TSAD_DATABASE_URI`.
 
-    Raises
-    ------
-    BadInput
-        When it is not set.
+    Raises `BadInput` when it is not set.
     """
     uri = os.environ.get("TSAD_DATABASE_URI", "")
     if not uri:
@@ -45,13 +42,12 @@ def warehouse_uri() -> str:
 
 def connection_uri(connection_id: str) -> str:
     """URI of a connection, read anew from `TSAD_CONNECTION_<ID>` or `AIRFLOW_CONN_<ID>`."""
-    names = (f"TSAD_CONNECTION_{connection_id.upper()}", f"AIRFLOW_CONN_{connection_id.upper()}")
-    uri = next((os.environ[name] for name in names if os.environ.get(name)), None)
-    if uri is None:
+    name = f"TSAD_CONNECTION_{connection_id.upper()}"
+    uri = os.environ.get(name) or os.environ.get(f"AIRFLOW_CONN_{connection_id.upper()}")
+    if not uri:
         raise BadInput(
-            f"Expected the URI of connection {connection_id!r} in {names[0]} (or an Airflow "
-            "connection of that id). "
-            "Received: nothing."
+            f"Expected the URI of connection {connection_id!r} in {name} (or an Airflow "
+            "connection of that id). Received: nothing."
         )
     return uri
 
@@ -76,9 +72,8 @@ def connect(uri: str, *, statement_timeout_s: int = 0) -> Connection:
         The server did not answer.
     """
     plain = re.sub(r"^postgres(ql)?(\+\w+)?://", "postgresql://", uri)
-    options = (
-        f"-c timezone=UTC -c statement_timeout={statement_timeout_s * 1000} -c extra_float_digits=3"
-    )
+    timeout_ms = statement_timeout_s * 1000
+    options = f"-c timezone=UTC -c statement_timeout={timeout_ms} -c extra_float_digits=3"
     try:
         return psycopg2.connect(
             plain, application_name="tsad", connect_timeout=CONNECT_TIMEOUT_S, options=options

@@ -43,25 +43,21 @@ def migrate(uri: str, *, writer: str | None = None, reader: str | None = None) -
     AccessDenied, Unavailable
         As `database.connect`.
     """
-    engine = create_engine(
-        "postgresql+psycopg2://", creator=lambda: connect(uri), poolclass=NullPool
-    )
+    own = {"creator": lambda: connect(uri), "poolclass": NullPool}
+    engine = create_engine("postgresql+psycopg2://", **own)
     try:
         with engine.connect() as opened:
             return _migrate(opened, {"tsad_writer": writer, "tsad_reader": reader})
     except errors.DependentObjectsStillExist as error:
-        raise BadInput(
-            "Expected nothing that depends on what the upgrade has to drop. Received: "
-            f"{'; '.join(str(error.diag.message_detail).splitlines())}. Drop it, upgrade, and make "
-            "it anew."
-        ) from error
+        wanted = "nothing that depends on what the upgrade has to drop"
+        said = "; ".join(str(error.diag.message_detail).splitlines())
+        hint = "Drop it, upgrade, and make it anew."
+        raise BadInput(f"Expected {wanted}. Received: {said}. {hint}") from error
     except (errors.InsufficientPrivilege, ProgrammingError) as error:
         if not isinstance(getattr(error, "orig", error), errors.InsufficientPrivilege):
             raise
-        raise BadInput(
-            "Expected a login that may create extensions, schemas and roles at "
-            f"{without_password(uri)}. Received: {_first_line(error)}."
-        ) from error
+        wanted = f"a login that may create extensions, schemas and roles at {without_password(uri)}"
+        raise BadInput(f"Expected {wanted}. Received: {_first_line(error)}.") from error
     finally:
         engine.dispose()
 
@@ -101,10 +97,8 @@ def _grant(connection: Connection, group: str, login: str) -> None:
         with connection, connection.cursor() as cursor:
             cursor.execute(sql.SQL(GRANT_GROUP.text).format(**names))
     except errors.UndefinedObject as error:
-        raise BadInput(
-            "Expected login roles that exist, for --writer and --reader. Received: "
-            f"{_first_line(error)}."
-        ) from error
+        wanted = "login roles that exist, for --writer and --reader"
+        raise BadInput(f"Expected {wanted}. Received: {_first_line(error)}.") from error
 
 
 def _first_line(error: Exception) -> str:

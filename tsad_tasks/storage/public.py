@@ -40,10 +40,7 @@ def in_order(texts: dict[str, str]) -> list[str]:
 def put_in_place(connection: Connection) -> None:
     """Puts everything of sql/public in place, with its grants, in the transaction that is open.
 
-    Raises
-    ------
-    BadInput
-        When one has another shape than before; it says what depends on it.
+    Raises `BadInput` when one has another shape than before; it says what depends on it.
     """
     texts = {path.stem: path.read_text(encoding="utf-8") for path in _PUBLIC.glob("*.sql")}
     with connection.cursor() as cursor:

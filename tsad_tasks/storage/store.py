@@ -47,11 +47,9 @@ class Statement:
 class Query(Statement, Generic[Row]):
     """A statement that gives rows, and what one row is.
 
-    Parameters
-    ----------
-    row : a named tuple or a dataclass, whose fields are the columns in their order; a `TypedDict`
-        or `dict`, by the columns' names (for tables that people see); or, where there is one
-        column, the type of its value.
+    `row`: a named tuple or a dataclass, whose fields are the columns in their order; a
+    `TypedDict` or `dict`, by the columns' names (for tables that people see); or, where there
+    is one column, the type of its value.
     """
 
     row: type[Row]
@@ -92,10 +90,8 @@ class Store:
     def open(cls, uri: str) -> Store:
         """A store over a warehouse that has been migrated.
 
-        Raises
-        ------
-        BadInput
-            When the warehouse has no schema yet. `database.connect` says what else.
+        Raises `BadInput` when the warehouse has no schema yet. `database.connect` says what
+        else.
         """
         store = cls.connect(uri)
         with store.transaction():
@@ -146,10 +142,7 @@ class Store:
     def one(self, query: Query[Row], /, **params: object) -> Row:
         """The row of a query that always gives one.
 
-        Raises
-        ------
-        LookupError
-            When it gave none, or more.
+        Raises `LookupError` when it gave none, or more.
         """
         rows = self.rows(query, **params)
         if len(rows) != 1:
@@ -173,15 +166,16 @@ class Store:
 
     def copy_in(self, incoming: Incoming, columns: Sequence[binary.Column]) -> None:
         """Puts rows into a temporary table, in place of others; they go with the transaction."""
-        table = sql.Identifier(incoming.table)
+        clear, copy = (
+            sql.SQL(one.text).format(table=sql.Identifier(incoming.table))
+            for one in (CLEAR_INCOMING, COPY_ROWS_IN)
+        )
         with self._connection.cursor() as cursor:
             if incoming not in self._incoming:
                 cursor.execute(incoming.text)
                 self._incoming.add(incoming)
-            cursor.execute(sql.SQL(CLEAR_INCOMING.text).format(table=table))
-            cursor.copy_expert(
-                sql.SQL(COPY_ROWS_IN.text).format(table=table), io.BytesIO(binary.encode(columns))
-            )
+            cursor.execute(clear)
+            cursor.copy_expert(copy, io.BytesIO(binary.encode(columns)))
 
     # The one place through which all but copies go.
     @contextmanager

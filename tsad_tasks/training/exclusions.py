@@ -11,8 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tsad_tasks.base.enums import Lineage, Verdict
-from tsad_tasks.base.interval import from_unix_s, unix_s
-from tsad_tasks.base.spans import Span, merged, without
+from tsad_tasks.base.interval import Span, from_unix_s, merged, unix_s, without
 from tsad_tasks.config import DatasetConfig
 from tsad_tasks.detectors.registry import detector_class
 from tsad_tasks.feedback.maintenance import maintenance_of

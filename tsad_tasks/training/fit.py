@@ -19,7 +19,8 @@ from tsad_tasks.base.interval import Interval
 from tsad_tasks.config import DatasetConfig, deprecations_of
 from tsad_tasks.detectors.base import Budget, Detector, Progress, TrainingHistory, TrainingSet
 from tsad_tasks.detectors.bundle import read_bundle
-from tsad_tasks.detectors.folding.fold import FoldDetector, Series
+from tsad_tasks.detectors.folding.fold import Series
+from tsad_tasks.detectors.folding.series_fold import FoldDetector
 from tsad_tasks.detectors.registry import build_detector, detector_class
 from tsad_tasks.model.scoring import combined_errors
 from tsad_tasks.model.spec import ModelSpec

@@ -10,7 +10,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tsad_tasks.detectors.base import Detector
-from tsad_tasks.detectors.folding.fold import FoldDetector, at_ends
+from tsad_tasks.detectors.folding.fold import at_ends
+from tsad_tasks.detectors.folding.series_fold import FoldDetector
 from tsad_tasks.model.features import Scaler
 from tsad_tasks.model.scoring import InputSet
 from tsad_tasks.model.spec import FeatureSpec

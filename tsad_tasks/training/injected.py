@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from tsad_tasks.base.errors import BadInput
 from tsad_tasks.detectors.base import Detector, Reconstruction
-from tsad_tasks.detectors.folding.fold import FoldDetector
+from tsad_tasks.detectors.folding.series_fold import FoldDetector
 from tsad_tasks.model.evaluation import runs
 from tsad_tasks.model.incidents import IncidentRule, incident_spans
 from tsad_tasks.model.injection import KINDS, Injection, inject_all, injection_plan

@@ -10,7 +10,7 @@ from tsad_tasks.base.rule import RuleResult
 from tsad_tasks.config import DatasetConfig
 from tsad_tasks.detectors.base import Detector
 from tsad_tasks.detectors.bundle import Bundle, read_bundle, store_bundle
-from tsad_tasks.detectors.folding.fold import FoldDetector
+from tsad_tasks.detectors.folding.series_fold import FoldDetector
 from tsad_tasks.detectors.registry import detector_class, load_detector
 from tsad_tasks.model.budget import AlarmBudget
 from tsad_tasks.model.spec import ModelSpec

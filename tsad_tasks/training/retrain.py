@@ -18,6 +18,7 @@ from upath import UPath
 
 from tsad_tasks.base.enums import Lineage
 from tsad_tasks.config import DatasetConfig
+from tsad_tasks.detectors.base import Progress
 from tsad_tasks.storage.datasets import select_dataset
 from tsad_tasks.storage.json_files import read_json, write_json
 from tsad_tasks.storage.store import Store
@@ -70,6 +71,7 @@ class Retraining:
     artifacts: UPath
     lineage: str = Lineage.LIVE
     seed: int | None = None
+    progress: Progress | None = None
 
     @property
     def span(self) -> TrainingRange:

@@ -6,13 +6,13 @@ from typing import TYPE_CHECKING
 
 from tsad_tasks.base.arrays import Floats32, Floats64, Ints
 from tsad_tasks.base.lazy import np
-from tsad_tasks.detectors.folding.series_fold import SeriesFold, Units
+from tsad_tasks.detectors.folding.series_fold import FoldDetector, Units
 
 if TYPE_CHECKING:
     from tsad_tasks.model.drift import Baseline
 
 
-class BaselineDetector(SeriesFold):
+class BaselineDetector(FoldDetector):
     """Channels and their slow averages (`model.drift`)."""
 
     baseline: Baseline

@@ -109,27 +109,18 @@ class EventHead(SurpriseDetector):
             self._network, width = None, self.member.width
             training = _training_set(_scaled(_fitted_scales(series), series.values), width)
             if len(training.ends) >= width and len(training.validation_ends):
-                network = build_detector(
-                    self.member.name,
-                    width=width,
-                    n_channels=self.n_channels,
-                    n_inputs=self.n_channels,
-                    params=self.member.params,
-                )
+                sizes = {"width": width, "n_channels": self.n_channels, "n_inputs": self.n_channels}
+                network = build_detector(self.member.name, **sizes, params=self.member.params)
                 budget = Budget(epochs=self.member.epochs, batch_size=64)
                 network.fit(training, budget=budget, seed=seed)
                 self._network = network
         super().fit_series(entities, series, seed=seed)
 
-    def join_series(self, entities: Sequence[str], series: Series) -> Floats32:
+    def extended(self, units: Units, series: Series) -> Series:
         if not self.member:
-            return super().join_series(entities, series)
-        units = self._units(self._fresh(len(entities)))
+            return series
         units["windows"] |= {name: part.ravel() for name, part in _fitted_scales(series).items()}
-        values, half_hours = self._by_unit(self._with_member(units["windows"], series))
-        errors = self._commission_all(units, np.arange(len(values)), values, half_hours)
-        self._remember(entities, self._state(units, len(entities)))
-        return self._by_entity(errors, len(entities))
+        return self._with_member(units["windows"], series)
 
     def advance(self, state: State, series: Series) -> tuple[State, Reconstruction]:
         if self.member:
@@ -149,12 +140,10 @@ class EventHead(SurpriseDetector):
     def _by_unit(self, series: Series) -> tuple[Floats64, Ints]:
         if not self.member:
             return super()._by_unit(series)
-        parts = (series.values[:, :, : self.n_channels], series.values[:, :, self.n_channels :])
-        pairs = [
-            super(EventHead, self)._by_unit(Series(part, series.local_s, series.step_s))
-            for part in parts
-        ]
-        return np.concatenate([pairs[0][0], pairs[1][0]], axis=2), pairs[0][1]
+        both = np.split(series.values, [self.n_channels], axis=2)
+        own, errors = (Series(part, series.local_s, series.step_s) for part in both)
+        values, half_hours = super()._by_unit(own)
+        return np.concatenate([values, super()._by_unit(errors)[0]], axis=2), half_hours
 
     def _with_member(self, windows: Arrays, series: Series) -> Series:
         """The series with the network's errors as channels; `windows` keeps the last readings."""
@@ -200,9 +189,7 @@ def _fitted_scales(series: Series) -> Arrays:
 
 
 def _scaled(windows: Arrays, values: Floats64) -> Floats32:
-    """Values (n_entities, n_steps, n_channels) in scales, within ten; NaN where unknown, or the
-    entity has no scale.
-    """
+    """Values (n_entities, n_steps, n_channels) in scales, within ten; NaN where one is unknown."""
     from tsad_tasks.model.surprise_families import UNIT, units_of
 
     center, scale = windows["center"][:, None, :], windows["scale"][:, None, :]

@@ -1,9 +1,8 @@
 """Detectors with a state: a reading is judged against all since an anchor, and then joins them.
 
-The state of several entities is a dict of arrays whose first axis is the entity, all of fixed shape
-and without objects, so that one entity's state is a slice that can be stored after any step. A
-step's result depends on the state before it and on the step alone: however a series is cut, in
-whatever company, the errors are the same to the bit.
+The state of several entities is a dict of arrays of fixed shape, first axis the entity, so that one
+entity's is a slice to be stored after any step. A step's result depends on the state before it and
+on the step alone: however a series is cut, in whatever company, errors are the same to the bit.
 """
 
 from __future__ import annotations
@@ -11,11 +10,11 @@ from __future__ import annotations
 import io
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Protocol, TypeAlias
+from typing import TypeAlias
 
 from tsad_tasks.base.arrays import Arrays, Floats32, Floats64, Ints
 from tsad_tasks.base.lazy import np
-from tsad_tasks.detectors.base import LARGEST, Detector, Reconstruction
+from tsad_tasks.detectors.base import LARGEST, Reconstruction
 
 State: TypeAlias = "Arrays"
 
@@ -42,9 +41,7 @@ class Series:
 class AssetReconstruction(Reconstruction):
     """An asset's error is the same in all live channels; `deviations` says where it came from.
 
-    Parameters
-    ----------
-    deviations : (..., n_channels), in spreads; 0 for a channel that is not watched.
+    Deviations are (..., n_channels), in spreads; 0 for a channel that is not watched.
     """
 
     deviations: Floats32
@@ -54,8 +51,7 @@ def channel_weights(found: Reconstruction) -> Floats32:
     """How much channels count when people ask where an error came from, (..., n_channels), 0 to 1.
 
     1 for detectors that judge each channel alone. Where an asset is judged as a whole, the channel
-    that deviates most has 1, another one its deviation as a share of that; the highest error of the
-    channels stays what it was.
+    that deviates most has 1, another one its deviation as a share of that.
 
     >>> nothing, away = np.zeros((1, 2), np.float32), np.array([[8.0, 2.0]], np.float32)
     >>> channel_weights(AssetReconstruction(nothing, nothing, away)).tolist()
@@ -74,40 +70,6 @@ def at_ends(found: Reconstruction, ends: Ints) -> Reconstruction:
     return type(found)(
         **{name: part.reshape(-1, part.shape[-1])[ends] for name, part in vars(found).items()}
     )
-
-
-class FoldDetector(Detector, Protocol):
-    """A detector that carries a state from reading to reading.
-
-    Attributes
-    ----------
-    training_errors : float32 (n_entities, n_steps, n_channels), of the last `fit_series`, each
-        judged by the readings before it alone: what a threshold's own fold begins with. Not saved.
-    """
-
-    training_errors: Floats32
-
-    def fit_series(self, entities: Sequence[str], series: Series, *, seed: int) -> None:
-        """Learn fixed parameters and each entity's state at the end of the training series."""
-
-    def join_series(self, entities: Sequence[str], series: Series) -> Floats32:
-        """Commission further entities as `fit_series` did, without a change for the others.
-
-        Gives their `training_errors`.
-        """
-
-    def start(self, entities: Sequence[str]) -> State:
-        """States at the anchor; an entity that was not trained on begins with an empty one."""
-
-    def restart(self, entities: Sequence[str], state: State) -> None:
-        """Makes these the states that `start` gives: the anchor is where they end."""
-
-    def advance(self, state: State, series: Series) -> tuple[State, Reconstruction]:
-        """States after a stretch of steps, and what was found, (n_entities, n_steps, n_channels).
-
-        NaN where a value is unknown or the state has seen too little. The given state stays as it
-        is.
-        """
 
 
 def state_bytes(state: State, entity: int) -> bytes:

@@ -1,9 +1,8 @@
 """What detectors with a state share: commissioning, steps, states by entity, files.
 
-A unit is what is judged alone: a channel of an entity, or an entity with all its channels. It is
-commissioned on the readings of the training range, or, where it was not trained on, on its first
-`n_commission` readings: both come to the same state to the bit, since what was collected is then
-folded as if it had been trained on.
+A unit is what is judged alone: a channel of an entity, or an entity. It is commissioned on the
+training range or, where it was not trained on, on its first `n_commission` readings: both come to
+the same state to the bit, since what was collected is then folded as if it had been trained on.
 """
 
 from __future__ import annotations
@@ -58,11 +57,16 @@ class FoldSettings(DetectorSettings):
     )
 
 
-class SeriesFold(Detector):
-    """A detector that folds readings into a state.
+class FoldDetector(Detector):
+    """A detector that carries a state from reading to reading.
 
     A subclass says `per_channel`, `empty`, `step`, and `commission` or `commission_units`. The fold
     has no use for the width of a window; windows given to `reconstruct` and `explain` have it.
+
+    Attributes
+    ----------
+    training_errors : float32 (n_entities, n_steps, n_channels), of the last `fit_series`, each
+        judged by the readings before it alone: what a threshold's own fold begins with. Not saved.
     """
 
     settings_model: ClassVar[type[DetectorSettings]] = FoldSettings
@@ -96,10 +100,8 @@ class SeriesFold(Detector):
     def step(self, units: Units, rows: Ints, readings: Floats64, half_hour: Ints) -> Found:
         """Errors and expected values (n_rows, n_columns) of readings, which then join the state.
 
-        Parameters
-        ----------
-        readings : (n_rows, n_columns), at least one finite in each row.
-        half_hour : (n_rows,), of the week.
+        Readings are (n_rows, n_columns), at least one finite in each row; `half_hour` (n_rows,) is
+        of the week.
         """
 
     @property
@@ -125,25 +127,36 @@ class SeriesFold(Detector):
         self.training_errors = self.join_series(entities, series)
 
     def join_series(self, entities: Sequence[str], series: Series) -> Floats32:
+        """Commission further entities as `fit_series` did, and give their `training_errors`."""
         units = self._units(self._fresh(len(entities)))
-        values, half_hours = self._by_unit(series)
+        values, half_hours = self._by_unit(self.extended(units, series))
         errors = self._commission_all(units, np.arange(len(values)), values, half_hours)
         self._remember(entities, self._state(units, len(entities)))
         return self._by_entity(errors, len(entities))
 
+    def extended(self, units: Units, series: Series) -> Series:
+        """The series with what else a step needs, as further channels; by default as it is."""
+        return series
+
     def restart(self, entities: Sequence[str], state: State) -> None:
+        """Makes these the states that `start` gives: the anchor is where they end."""
         self._remember(entities, state)
 
     def _remember(self, entities: Sequence[str], state: State) -> None:
         self.trained |= {entity: state_bytes(state, i) for i, entity in enumerate(entities)}
 
     def start(self, entities: Sequence[str]) -> State:
+        """States at the anchor; an entity that was not trained on begins with an empty one."""
         unknown = state_bytes(self._fresh(1), 0) if set(entities) - set(self.trained) else b""
         if not entities:
             return self._fresh(0)
         return joined_state([self.trained.get(entity, unknown) for entity in entities])
 
     def advance(self, state: State, series: Series) -> tuple[State, Reconstruction]:
+        """States after a stretch of steps, and what was found, (n_entities, n_steps, n_channels).
+
+        NaN where a value is unknown or the state has seen too little. `state` stays as it is.
+        """
         units = self._units(state)
         values, half_hours = self._by_unit(series)
         found = [

@@ -6,17 +6,16 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from tsad_tasks.base.arrays import Arrays, Floats64, Ints
 from tsad_tasks.base.lazy import np
-from tsad_tasks.detectors.folding.series_fold import Found, SeriesFold, Units
+from tsad_tasks.detectors.folding.series_fold import FoldDetector, Found, Units
 
 if TYPE_CHECKING:
     from tsad_tasks.model.surprise_fusion import Fusion
 
 
-class SurpriseDetector(SeriesFold):
+class SurpriseDetector(FoldDetector):
     """Readings in robust scales of commissioning, judged by the subclass's fusion of surprises.
 
-    What these detectors call an error is −ln of a probability already: surprise among all past
-    errors.
+    What these detectors call an error is surprise among all past errors already.
     """
 
     on_one_scale: ClassVar[bool] = True

@@ -31,9 +31,8 @@ class OnnxSession:
                 content, options, providers=["CPUExecutionProvider"]
             )
         except Exception as error:  # ONNX Runtime's errors share no narrower base class.
-            raise BundleError(
-                f"Expected model.onnx with a readable graph. Received: {error}."
-            ) from error
+            expected = "Expected model.onnx with a readable graph."
+            raise BundleError(f"{expected} Received: {error}.") from error
         self._input_name = self._session.get_inputs()[0].name
         self._output_names = [output.name for output in self._session.get_outputs()]
 

@@ -77,12 +77,9 @@ class Autoencoder(NeuralDetector):
 
 
 def step_shares(sensors: Floats32, differences: Floats32, kind: Loss) -> Floats32:
-    """Errors of steps, 0 where the network makes nothing and in channels that are dead.
+    """Errors of steps, (n, width, n_channels); 0 in dead channels and where nothing is made.
 
-    Parameters
-    ----------
-    sensors : (n, width, n_channels)
-    differences : (n, n_last_steps, n_channels)
+    `differences` are of the last steps, (n, n_last_steps, n_channels).
 
     >>> sensors = np.array([[[1.0, 2.0], [3.0, np.nan]]], dtype=np.float32)
     >>> step_shares(sensors, sensors, "mse").tolist()

@@ -40,10 +40,8 @@ class Forecaster(Autoencoder):
         super().__init__(width, n_channels, n_inputs, **params)
         self.horizon = self.settings.horizon or max(1, width // 5)
         if self.horizon >= width:
-            raise ConfigError(
-                "detector.params.horizon: Expected fewer steps than the window has "
-                f"({width}). Received: {self.horizon}."
-            )
+            expected = f"Expected fewer steps than the window has ({width})."
+            raise ConfigError(f"detector.params.horizon: {expected} Received: {self.horizon}.")
 
     @property
     def params(self) -> dict[str, Any]:

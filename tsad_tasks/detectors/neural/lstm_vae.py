@@ -133,9 +133,7 @@ class LstmVae(Autoencoder):
     ) -> tuple[Floats32, Floats32]:
         """Bounds (n, n_channels) that hold the last reading as often as on held-out windows.
 
-        Parameters
-        ----------
-        level : from 0.01 to 0.999.
+        `level` is from 0.01 to 0.999.
         """
         if not LEVELS[0] <= level <= LEVELS[-1]:
             raise BadInput(f"Expected a level from {LEVELS[0]} to {LEVELS[-1]}. Received: {level}.")

@@ -91,11 +91,6 @@ class NeuralDetector(OnnxDetector):
         """Whether training draws a number for every value: six times slower by XLA."""
         return False
 
-    @property
-    @abstractmethod
-    def n_parameters(self) -> int:
-        """Trainable numbers."""
-
     @abstractmethod
     def network(self, keras: Any, windows: Any, seed: int) -> Any:
         """The output, or a list of them, for a symbolic input (n, width, n_inputs)."""
@@ -179,10 +174,8 @@ class NeuralDetector(OnnxDetector):
 
         fitted(self._graph)
         if self._weights is None:
-            raise ConfigError(
-                f"warm_start: Expected a model with {WEIGHTS_FILE}. Received: one from before it "
-                "was kept; retrain it."
-            )
+            expected = f"warm_start: Expected a model with {WEIGHTS_FILE}."
+            raise ConfigError(f"{expected} Received: one from before it was kept; retrain it.")
         return weights_from(self._weights)
 
     def learner(self, budget: Budget, seed: int, *, jit: bool) -> Learner:

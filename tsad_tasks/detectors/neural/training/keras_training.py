@@ -38,9 +38,7 @@ TrainStep = Callable[[Floats32, Floats32], float]
 class Learner:
     """A network with its compiled training step, ready to learn again and again.
 
-    Attributes
-    ----------
-    step, measure : loss of windows and their labels: one learns from them, the other does not.
+    `step` and `measure` give the loss of windows and their labels; only the first learns from them.
     """
 
     model: Any
@@ -126,13 +124,12 @@ def learning_rate(budget: Budget, epoch: int, validation_loss: Sequence[float] =
     share = 1.0
     if budget.schedule == "cosine":
         share = 0.5 * (1 + math.cos(math.pi * epoch / budget.epochs))
-    elif budget.schedule == "plateau":
-        best, n_since = math.inf, 0
-        for loss in validation_loss:
-            n_since = 0 if loss < best else n_since + 1
-            best = min(best, loss)
-            if n_since == max(1, budget.patience // 2):
-                share, n_since = share / 2, 0
+    best, n_since = math.inf, 0
+    for loss in validation_loss if budget.schedule == "plateau" else ():
+        n_since = 0 if loss < best else n_since + 1
+        best = min(best, loss)
+        if n_since == max(1, budget.patience // 2):
+            share, n_since = share / 2, 0
     return budget.learning_rate * max(share, FINAL_RATE_SHARE)
 
 

@@ -24,16 +24,15 @@ def window_labels(training: TrainingSet) -> tuple[Flags, Flags]:
         Where there are no labels, or too few anomalous windows.
     """
     if training.labels is None:
-        raise BadInput(
-            "Expected labels to learn from. Received: none; name a label column, or give verdicts."
-        )
+        advice = "name a label column, or give verdicts"
+        raise BadInput(f"Expected labels to learn from. Received: none; {advice}.")
     trained, validated = training.labels[training.ends], training.labels[training.validation_ends]
     if trained.sum() < MIN_TRAINED or validated.sum() < MIN_VALIDATED or trained.all():
         received = f"{trained.sum()} of {len(trained)} and {validated.sum()} of {len(validated)}"
         raise BadInput(
             f"Expected at least {MIN_TRAINED} anomalous windows and a normal one to train on, and "
-            f"{MIN_VALIDATED} "
-            f"to validate on. Received: {received}. Label more anomalies, or widen training.range."
+            f"{MIN_VALIDATED} to validate on. Received: {received}. Label more anomalies, or widen "
+            "training.range."
         )
     return trained, validated
 
