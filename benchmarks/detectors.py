@@ -16,7 +16,8 @@ from functools import partial
 import numpy as np
 from numpy.typing import NDArray
 
-from tsad_tasks.detectors.base import Budget, Detector, Floats, TrainingSet
+from tsad_tasks.base.arrays import Floats32
+from tsad_tasks.detectors.base import Budget, Detector, TrainingSet
 from tsad_tasks.detectors.neural.network import NeuralDetector
 from tsad_tasks.detectors.neural.training.weights import start_from
 from tsad_tasks.detectors.registry import DETECTORS, build_detector, detector_class
@@ -66,7 +67,7 @@ def built(name: str) -> Detector:
     return build_detector(name, width=WIDTH, n_channels=N_CHANNELS, n_inputs=N_CHANNELS + N_CONTEXT)
 
 
-def explain(detector: Detector, inputs: Floats, ends: NDArray[np.int64]) -> None:
+def explain(detector: Detector, inputs: Floats32, ends: NDArray[np.int64]) -> None:
     """What scoring does for flagged windows: steps, and channels where errors do not tell them
     apart.
     """
@@ -86,8 +87,8 @@ def row(name: str, training: TrainingSet, budget: Budget) -> tuple[str, float]:
     explain_us = 1e6 * cpu_s(partial(explain, detector, training.inputs, ends[:100])) / 100
     differs = difference(detector, training) if isinstance(detector, NeuralDetector) else 0.0
     shown = f"{differs:.1e}" if isinstance(detector, NeuralDetector) else "–"
-    figures = f"{detector.n_parameters:>12,}{shown:>12}{first_s:>10.1f}{again_s:>8.1f}{score_us:>10.1f}{explain_us:>12.1f}"
-    return f"{name:<26}{figures}", differs
+    learning = f"{detector.n_parameters:>12,}{shown:>12}{first_s:>10.1f}{again_s:>8.1f}"
+    return f"{name:<26}{learning}{score_us:>10.1f}{explain_us:>12.1f}", differs
 
 
 def main() -> int:
@@ -112,7 +113,8 @@ def main() -> int:
         f"{n_epochs} epochs"
     )
     print(
-        f"{'':<26}{'parameters':>12}{'ONNX–Keras':>12}{'train s':>10}{'again':>8}{'score us':>10}{'explain us':>12}"
+        f"{'':<26}{'parameters':>12}{'ONNX–Keras':>12}{'train s':>10}{'again':>8}"
+        f"{'score us':>10}{'explain us':>12}"
     )
     worst = 0.0
     for name in names:

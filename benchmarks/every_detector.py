@@ -1,8 +1,8 @@
 """Every registered detector through the real DAGs: retrained, gated, and scoring hours, from its
 own YAML.
 
-The sections are those of docs/guides/detectors/<name>.md, on simulated hosts. The promise: all runs are
-green, every hour that is scored has scores, and the table shows what each found of the injected
+The sections are those of docs/guides/detectors/<name>.md, on simulated hosts. The promise: all runs
+are green, every hour that is scored has scores, and the table shows what each found of the injected
 anomalies and what it cost.
 
 Usage: python benchmarks/every_detector.py [--small] [--only NAME ...] [--hours 24]
@@ -69,12 +69,18 @@ BASE: dict[str, Any] = {
 _RESULT = """
 SELECT
   (SELECT max(n_parameters) FROM tsad.v_model WHERE dataset = %(dataset)s),
-  (SELECT sum(seconds) FROM tsad.run_status WHERE run_id LIKE %(dataset)s || '.retrain/%%' AND step = 'train'),
-  (SELECT sum(seconds) FROM tsad.run_status WHERE run_id LIKE %(dataset)s || '.score/%%' AND step = 'score'),
-  (SELECT count(*) FROM tsad.v_status WHERE dataset = %(dataset)s AND status IN ('scored', 'partial') AND n_seen > 0),
+  (SELECT sum(seconds) FROM tsad.run_status
+   WHERE run_id LIKE %(dataset)s || '.retrain/%%' AND step = 'train'),
+  (SELECT sum(seconds) FROM tsad.run_status
+   WHERE run_id LIKE %(dataset)s || '.score/%%' AND step = 'score'),
+  (SELECT count(*) FROM tsad.v_status
+   WHERE dataset = %(dataset)s AND status IN ('scored', 'partial') AND n_seen > 0),
   (SELECT count(*) FROM tsad.v_status WHERE dataset = %(dataset)s)
 """
-_FAILED = "SELECT rule, value, limit_value, note FROM tsad.v_model_decision WHERE dataset = %(dataset)s AND NOT passed"
+_FAILED = (
+    "SELECT rule, value, limit_value, note FROM tsad.v_model_decision "
+    "WHERE dataset = %(dataset)s AND NOT passed"
+)
 _FLAGS = (
     "SELECT entity, extract(epoch FROM at)::bigint FROM tsad.v_anomaly WHERE dataset = %(dataset)s"
 )

@@ -13,10 +13,11 @@ import sys
 import time
 from dataclasses import replace
 
+from samples.report import sample_incident, sample_report
+
 from tsad_tasks.reporting.period.content import ReportContent
 from tsad_tasks.reporting.period.pdf import report_bytes
 from tsad_tasks.reporting.period.ranking import DEFAULT_LIMITS, ReportLimits
-from tsad_tasks.reporting.period.sample import sample_incident, sample_report
 
 
 def import_s() -> float:
@@ -37,7 +38,9 @@ def print_row(name: str, content: ReportContent, limits: ReportLimits) -> None:
     wall, cpu = time.perf_counter(), time.process_time()
     document, n_pages = report_bytes(content, limits=limits)
     wall_s, cpu_s = time.perf_counter() - wall, time.process_time() - cpu
-    per_page = f"{wall_s / n_pages * 1e3:9.1f} {cpu_s / n_pages * 1e3:9.1f} {len(document) / n_pages / 1e3:9.1f}"
+    per_page = " ".join(
+        f"{one / n_pages * 1e3:9.1f}" for one in (wall_s, cpu_s, len(document) / 1e6)
+    )
     print(f"{name:<44} {n_pages:6d} {wall_s:8.2f} {len(document) / 1e6:8.2f} {per_page}")
 
 

@@ -6,8 +6,8 @@ builds have the same readings in a database of their own, and take turns. CPU is
 and of nothing else; what `fit` costs is shown apart, since it is the detector's. Memory is the
 peak of the resident set; what an import costs that the task cannot do without is shown too.
 
-Promised: outside `fit`, .7 of the CPU of the other build; beyond TensorFlow's bare import, .7 of its
-memory, in every task that is beyond it. The small size promises nothing but that it runs.
+Promised: outside `fit`, .7 of the CPU of the other build; beyond TensorFlow's bare import, .7 of
+its memory, in every task that is beyond it. The small size promises nothing but that it runs.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ TASKS = {
     "train": ("tsad_tasks.training.fit", "train"),
     "calibrate": ("tsad_tasks.training.judge", "calibrate"),
     "gate": ("tsad_tasks.training.judge", "gate"),
-    "register": ("tsad_tasks.pipeline.retrain", "register"),
+    "register": ("tsad_tasks.pipeline.register", "register"),
 }
 OLD_TASKS = {task: ("tsad_tasks.steps.retrain", name) for task, (_, name) in TASKS.items()}
 PROMISED = 0.7

@@ -75,7 +75,8 @@ CREATE SCHEMA plant;
 CREATE TABLE plant.reading (at timestamptz, machine text, value float8, PRIMARY KEY (machine, at));
 CREATE INDEX ON plant.reading (at);
 CREATE TABLE plant.score
-  (at timestamptz, machine text, error real, threshold real, flag boolean, PRIMARY KEY (machine, at));
+  (at timestamptz, machine text, error real, threshold real, flag boolean,
+   PRIMARY KEY (machine, at));
 """
 
 
@@ -199,7 +200,6 @@ def _config() -> Any:
 
 
 # Preparation
-# ----------------------------------------------------------------------------------------------------------
 
 
 def _readings(sizes: Sizes) -> Any:
@@ -250,7 +250,7 @@ def _train(store: Any, folder: Path) -> None:
     """All tasks of a retraining; the network is kept as Keras saves it, too, for the naive way."""
     from upath import UPath
 
-    from tsad_tasks.pipeline.retrain import register
+    from tsad_tasks.pipeline.register import register
     from tsad_tasks.training.judge import calibrate, gate
     from tsad_tasks.training.prepare import find_exclusions, make_features, make_windows
     from tsad_tasks.training.retrain import Retraining
@@ -271,7 +271,7 @@ def _train(store: Any, folder: Path) -> None:
 
 
 def _fit(scope_folder: Any, keras_path: Path) -> None:
-    from tsad_tasks.detectors.base import Budget, TrainingSet
+    from tsad_tasks.detectors.base import Budget, TrainingPlan, TrainingSet
     from tsad_tasks.detectors.neural.training.keras_training import train
     from tsad_tasks.detectors.registry import build_detector, detector_from_files
     from tsad_tasks.training.fit import Trained
@@ -282,7 +282,7 @@ def _fit(scope_folder: Any, keras_path: Path) -> None:
     detector: Any = build_detector("lstm_autoencoder", width=10, n_channels=1, n_inputs=1)
     learner = detector.learner(Budget(), seed=7, jit=True)
     training = TrainingSet(prepared.inputs, prepared.ends, prepared.validation_ends, 1, 10)
-    history = train(learner, training, budget=Budget(epochs=3), seed=7)
+    history = train(learner, training, TrainingPlan(Budget(epochs=3), seed=7))
     learner.model.save(keras_path)
     details = {
         "name": detector.name,
@@ -365,7 +365,6 @@ def _stored_errors(store: Any, sizes: Sizes) -> Any:
 
 
 # Measuring
-# ------------------------------------------------------------------------------------------------------------
 
 
 @dataclass(frozen=True)
@@ -441,7 +440,8 @@ SELECT count(*), max(abs(u.error - p.error)) / max(p.error)
 FROM tsad.score_block b JOIN tsad.entity e USING (entity_id)
 CROSS JOIN LATERAL unnest(b.errors) WITH ORDINALITY AS u(error, i)
 JOIN plant.score p ON p.machine = e.name AND p.at = b.hour_at + make_interval(mins => u.i::int - 1)
-WHERE b.hour_at = %(start_at)s AND p.at >= %(start_at)s AND p.at < %(end_at)s AND b.superseded_at = 'infinity'
+WHERE b.hour_at = %(start_at)s AND p.at >= %(start_at)s AND p.at < %(end_at)s
+  AND b.superseded_at = 'infinity'
 """
 
 
@@ -489,7 +489,8 @@ class Results:
             f"of it {self.naive.said['loop_s']:.1f} s loop",
         )
         print(
-            f"{f'naive, scaled to {n:,} entities':<46}{self.naive_s:9.2f}{self.naive_s / self.wall_s:21.0f} × ours"
+            f"{f'naive, scaled to {n:,} entities':<46}{self.naive_s:9.2f}"
+            f"{self.naive_s / self.wall_s:21.0f} × ours"
         )
         day_s, n_windows = self.prepared.said["day_s"], self.prepared.said["n_windows"]
         print(

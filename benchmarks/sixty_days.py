@@ -73,7 +73,8 @@ detector: {detector}
 features: {{min_own_scale: 3d}}
 alarm_policy: {{merge_gap: 1h}}
 training: {{range: 21d, max_windows: 12000, epochs: 8, max_excluded_share: 0.2}}
-gate: {{min_contextual_share: 0, min_collective_share: 0.5, max_false_alarm_share: 0.02, tolerance: 0.2}}
+gate: {{min_contextual_share: 0, min_collective_share: 0.5, max_false_alarm_share: 0.02,
+  tolerance: 0.2}}
 shadow: {{hours: 24, min_windows: 100}}
 """
 
@@ -82,7 +83,8 @@ CONFIRM = """
   FROM tsad.v_incident WHERE started_at < %s AND last_flag_at >= %s"""
 GARBLE = """
   UPDATE plant.metrics
-  SET temperature = temperature + 120 * (random() - 0.5), pressure = pressure + 120 * (random() - 0.5)
+  SET temperature = temperature + 120 * (random() - 0.5),
+    pressure = pressure + 120 * (random() - 0.5)
   WHERE at >= %s AND at < %s"""
 DECISIONS = """
   SELECT decided_at::timestamp(0), version, decision, former_version, decided_by, reason
@@ -329,12 +331,18 @@ def checked(plant: Plant) -> list[tuple[str, bool]]:
 
 
 def _n_incidents(plant: Plant, span: tuple[timedelta, timedelta]) -> int:
-    touching = "SELECT count(*) FROM tsad.v_incident WHERE lineage = 'live' AND started_at < %s AND last_flag_at >= %s"
+    touching = (
+        "SELECT count(*) FROM tsad.v_incident "
+        "WHERE lineage = 'live' AND started_at < %s AND last_flag_at >= %s"
+    )
     return int(plant.rows(touching, START_AT + span[1], START_AT + span[0])[0][0])
 
 
 def _suppressed(plant: Plant) -> bool:
-    touching = "SELECT bool_and(suppressed_by IS NOT NULL) FROM tsad.v_incident WHERE started_at < %s AND last_flag_at >= %s"
+    touching = (
+        "SELECT bool_and(suppressed_by IS NOT NULL) FROM tsad.v_incident "
+        "WHERE started_at < %s AND last_flag_at >= %s"
+    )
     return plant.rows(touching, START_AT + MAINTENANCE[1], START_AT + MAINTENANCE[0]) == [(True,)]
 
 
@@ -355,7 +363,10 @@ def _rolled_back(plant: Plant) -> bool:
         change = roll_back(store, plant.config, by="ada", reason="to see that it works")
         plant.tell(change.valid_from, f"rolled back to version {change.version}")
         _score(plant, store, change.valid_from, START_AT + N_DAYS * DAY)
-    spoke = "SELECT DISTINCT m.version FROM tsad.v_status s JOIN tsad.model m USING (model_id) WHERE s.hour_at >= %s"
+    spoke = (
+        "SELECT DISTINCT m.version FROM tsad.v_status s JOIN tsad.model m USING (model_id) "
+        "WHERE s.hour_at >= %s"
+    )
     return plant.rows(spoke, change.valid_from) == [(change.version,)]
 
 

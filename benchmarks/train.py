@@ -25,7 +25,7 @@ from typing import Any
 
 import numpy as np
 
-from tsad_tasks.detectors.base import Budget, TrainingSet
+from tsad_tasks.detectors.base import Budget, TrainingPlan, TrainingSet
 from tsad_tasks.detectors.neural import network as neural
 from tsad_tasks.detectors.neural.training.keras_training import train
 from tsad_tasks.detectors.neural.training.quiet_keras import quiet_stderr, start_keras
@@ -83,7 +83,7 @@ def ours(training: TrainingSet, n_epochs: int, seed: int, *, jit: bool = True) -
     start_keras()
     clock = EpochClock([], time.process_time())
     learner = detector.learner(budget, seed, jit=jit)
-    train(learner, training, budget=budget, seed=seed, progress=clock.lap)
+    train(learner, training, TrainingPlan(budget, seed, clock.lap))
     return Measured(clock.set_up_s, clock.epoch_s, held_out_loss(learner.model, training))
 
 

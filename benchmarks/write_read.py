@@ -99,7 +99,6 @@ class Bench:
         self.engine.dispose()
 
     # Ours
-    # -------------------------------------------------------------------------------------------------------------
 
     def write_blocks(self) -> None:
         ids = np.repeat(self.ids, N_HOURS).tolist()
@@ -150,7 +149,6 @@ class Bench:
         )
 
     # pandas
-    # -----------------------------------------------------------------------------------------------------------
 
     def frame(self) -> pd.DataFrame:
         at = pd.date_range(START_AT, END_AT, freq="min", inclusive="left")
@@ -177,7 +175,6 @@ class Bench:
         )
 
     # Raw
-    # --------------------------------------------------------------------------------------------------------------
 
     def raw_read(self, statement: str) -> bytes:
         stream = io.BytesIO()

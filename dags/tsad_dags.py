@@ -1,5 +1,4 @@
-"""One set of DAGs per dataset file: `<dataset>.score`, `.retrain`, `.promote`, `.report`,
-`.verdict`, `.rescore`.
+"""A dataset's DAGs: `<dataset>.score`, `.retrain`, `.promote`, `.report`, `.verdict`, `.rescore`.
 
 Of all datasets: `tsad.maintain`. Their tasks are those of the table tsad_tasks/pipeline/tasks.py;
 here is what Airflow needs beside it: schedules, forms, texts, and the operators of its own.
@@ -32,7 +31,8 @@ DEFAULTS: dict[str, Any] = {"owner": "tsad", "retries": 2, "retry_delay": timede
 CRONS = {300: "*/5 * * * *", 900: "*/15 * * * *", 3600: "0 * * * *"}
 MAX_FORMS = 32
 
-SCORE_DOC = """
+DOCS = {
+    "score": """
 ### Score {dataset}
 {description}
 
@@ -43,8 +43,8 @@ rows.
 
 SQL: `SELECT * FROM tsad.v_incident WHERE dataset = '{dataset}' ORDER BY started_at DESC` – also
 `tsad.v_anomaly`, `tsad.v_status`, `tsad.v_notification`, `tsad.readings_{dataset}`.
-"""
-RETRAIN_DOC = """
+""",
+    "retrain": """
 ### Retrain {dataset}
 Trains a challenger on the rolling range that ends with the interval, calibrates it on held-out
 readings and, when it passes the gate, scores it in the champion's shadow until `{dataset}.promote`
@@ -54,8 +54,8 @@ whom the dataset names where the gate, exclusions or a person said no. {approval
 
 SQL: `SELECT * FROM tsad.v_model_decision WHERE dataset = '{dataset}' ORDER BY decided_at DESC` –
 also `tsad.v_model`, `tsad.v_training_decision`.
-"""
-PROMOTE_DOC = """
+""",
+    "promote": """
 ### Promote {dataset}
 Compares the challenger in the shadow with the champion on the hours that both have scored. After
 {hours} such hours the rules decide: a challenger that meets them takes over from the next hour that
@@ -63,13 +63,13 @@ is not scored yet; one that does not leaves the shadow. {approval}
 
 SQL: `SELECT * FROM tsad.v_shadow WHERE dataset = '{dataset}'` – also `tsad.v_model_decision`
 (stage shadow), `tsad.v_model_history`. By hand: `tsad promote`, `tsad rollback`.
-"""
-REPORT_DOC = """
+""",
+    "report": """
 ### Report {dataset}
 Renders the PDF of the period that ends with the interval. The path is in the task's log and its
 XCom.
-"""
-RESCORE_DOC = """
+""",
+    "rescore": """
 ### Rescore {dataset}
 By hand. **as_of** reads a range again from the source and scores what has changed, with the
 champion of each hour; what was known before stays readable by `tsad.scores_as_known_at`.
@@ -77,8 +77,8 @@ champion of each hour; what was known before stays readable by `tsad.scores_as_k
 stays as it is. Neither notifies anybody.
 
 SQL: `SELECT * FROM tsad.compare_lineages('{dataset}', 'what_if/<run>', 'live', from, to)`.
-"""
-VERDICT_DOC = """
+""",
+    "verdict": """
 ### Verdict on an incident of {dataset}
 Trigger it and fill in the form: what was the incident? The latest word counts. Retrainings leave
 out what is confirmed, expected or a sensor fault, and learn what is a false alarm or the new
@@ -88,21 +88,12 @@ SQL: `SELECT incident_id, sentence, verdict FROM tsad.v_incident WHERE dataset =
 ORDER BY started_at DESC`.
 The same by SQL: `SELECT tsad.set_verdict(incident_id, verdict, said_by, note)`, and as a command:
 `tsad verdict`.
-"""
-MAINTAIN_DOC = """
+""",
+    "maintain": """
 ### Maintain
 Retention of readings, scores, bundles and alerts where a dataset asks for it, files of old runs,
 rows that changed after the mutability period, and datasets that have had no score for long.
-"""
-
-
-DOCS = {
-    "score": SCORE_DOC,
-    "retrain": RETRAIN_DOC,
-    "promote": PROMOTE_DOC,
-    "report": REPORT_DOC,
-    "verdict": VERDICT_DOC,
-    "rescore": RESCORE_DOC,
+""",
 }
 TRAINING_APPROVAL = "A person sees on the form of task `approve` what would be learned."
 PROMOTION_APPROVAL = (
@@ -110,6 +101,7 @@ PROMOTION_APPROVAL = (
 )
 NOTIFY = "In a backfill: tell people as well. Scheduled runs always do."
 CHANNEL = "The channel that is meant; empty: all of the entity."
+WHOSE = "Whose champions score: what people see, or a replay."
 MODE = "With the champions of then, or a version."
 
 
@@ -118,9 +110,7 @@ def field(description: str, *default: Any, **schema: Any) -> Param:
     return Param(*default, description=description, **schema)
 
 
-def lineage_field(
-    description: str = "Whose champions score: what people see, or a replay.",
-) -> Param:
+def lineage_field(description: str = WHOSE) -> Param:
     """The field of a form that chooses a lineage."""
     return field(description, Lineage.LIVE.value, enum=[one.value for one in Lineage])
 
@@ -131,10 +121,7 @@ def dataset_dags(config: DatasetConfig) -> list[DAG]:
     end = "End of the training range; empty: that of the run's interval."
     verdicts, time = [one.value for one in Verdict], {"type": "string", "format": "date-time"}
     forms: dict[str, dict[str, Param]] = {
-        "score": {
-            "lineage": lineage_field(),
-            "notify": field(NOTIFY, False, type="boolean"),
-        },
+        "score": {"lineage": lineage_field(), "notify": field(NOTIFY, False, type="boolean")},
         "retrain": {
             "lineage": lineage_field("Backfilled runs always write to replay."),
             "seed": field(by_seed, seed, type="integer"),
@@ -174,17 +161,21 @@ def dataset_dags(config: DatasetConfig) -> list[DAG]:
     dags = []
     for kind, form in forms.items():
         doc = DOCS[kind].format(**words, approval=approvals.get(kind, ""))
-        with tsad_dag(
-            config.dataset, kind, doc, crons.get(kind), form, most_runs.get(kind, 1)
-        ) as dag:
-            made: dict[str, Any] = {}
-            for declared in tasks_of(kind, config):
-                names = [*made][-1:] if declared.after is None else declared.after
-                made[declared.name] = airflow_task(config, declared, made)
-                for name in names:
-                    made[name] >> made[declared.name]
+        how = crons.get(kind), form, most_runs.get(kind, 1)
+        with tsad_dag(config.dataset, kind, doc, *how) as dag:
+            add_tasks(config, kind)
         dags.append(dag)
     return dags
+
+
+def add_tasks(config: DatasetConfig, kind: str) -> None:
+    """The tasks of the DAG that is open, each after those that it follows."""
+    made: dict[str, Any] = {}
+    for declared in tasks_of(kind, config):
+        names = [*made][-1:] if declared.after is None else declared.after
+        made[declared.name] = airflow_task(config, declared, made)
+        for name in names:
+            made[name] >> made[declared.name]
 
 
 def tsad_dag(
@@ -282,8 +273,7 @@ def retrain_now(config: DatasetConfig, declared: Task, _made: dict[str, Any]) ->
         task_id=declared.name,
         trigger_dag_id=f"{config.dataset}.retrain",
         logical_date="{{ data_interval_end.isoformat() }}",
-        # Airflow gives the run the interval that its own schedule ended last: what that trained on
-        # already.
+        # Else Airflow gives the run the interval that was trained on already.
         conf={"end": "{{ data_interval_end.isoformat() }}"},
         skip_when_already_exists=True,
         doc_md=declared.doc,
@@ -300,7 +290,7 @@ OPERATORS: dict[tuple[str, str], Callable[[DatasetConfig, Task, dict[str, Any]],
 
 def maintain_dag(configs: list[DatasetConfig]) -> DAG:
     """Daily housekeeping of all datasets, each on its own."""
-    with tsad_dag("tsad", "maintain", MAINTAIN_DOC, "30 1 * * *", {}, 1) as dag:
+    with tsad_dag("tsad", "maintain", DOCS["maintain"], "30 1 * * *", {}, 1) as dag:
         for config in configs:
             for declared in tasks_of("maintain", config):
                 airflow_task(config, declared, {}, task_id=config.dataset)

@@ -57,15 +57,12 @@ class Account:
 
 
 def server_account(data_folder: Path) -> Account:
-    """The account that owns `data_folder`, or may: oneself, or for root an account without
-    privileges.
+    """The account that owns `data_folder`, or may: oneself, or for root one without privileges.
 
     Raises
     ------
-    BadInput
-        The folder's owner is no user of this machine.
-    AccessDenied
-        There is no account without privileges.
+    BadInput : the folder's owner is no user of this machine.
+    AccessDenied : there is no account without privileges.
     """
     if os.geteuid() != 0:
         return Account(os.geteuid(), os.getegid(), drops_root=False)
@@ -75,45 +72,38 @@ def server_account(data_folder: Path) -> Account:
         with suppress(KeyError):
             entry = pwd.getpwuid(owner_id)
             return Account(entry.pw_uid, entry.pw_gid, drops_root=True)
-        raise BadInput(
-            "Expected the folder's owner to be a user of this machine. Received: user id "
-            f"{owner_id}. Give the folder to an existing user (chown), or choose another one with "
-            "TSAD_HOME."
-        )
+        hint = "Give the folder to an existing user (chown), or choose another one with TSAD_HOME."
+        wanted = "the folder's owner to be a user of this machine"
+        raise BadInput(f"Expected {wanted}. Received: user id {owner_id}. {hint}")
     for name in UNPRIVILEGED_NAMES:
         with suppress(KeyError):
             entry = pwd.getpwnam(name)
             return Account(entry.pw_uid, entry.pw_gid, drops_root=True)
+    wanted = f"one of the users {', '.join(UNPRIVILEGED_NAMES)} to exist"
     raise AccessDenied(
-        f"Expected one of the users {', '.join(UNPRIVILEGED_NAMES)} to exist, because PostgreSQL "
-        "refuses to run as root. Received: none of them. Run as an ordinary user, or add one of "
-        "them."
+        f"Expected {wanted}, because PostgreSQL refuses to run as root. Received: none of them. "
+        "Run as an ordinary user, or add one of them."
     )
 
 
 def shelter_for(folder: Path) -> Path:
-    """A folder of root's under /var/tmp that every account reaches, for what cannot stay in
-    `folder`.
+    """A folder of root's that every account reaches, for what cannot stay in `folder`.
 
     Raises
     ------
-    BadInput
-        Somebody else has put a folder in that place.
+    BadInput : somebody else has put a folder in that place.
     """
     shelter = _shelter_path(folder)
     shelter.mkdir(mode=0o711, exist_ok=True)
     if shelter.is_symlink() or shelter.stat().st_uid != os.geteuid():
-        raise BadInput(
-            f"Expected {shelter} to belong to user id {os.geteuid()}. Received: owner "
-            f"{shelter.lstat().st_uid}. "
-            "Remove it, or choose another folder with TSAD_HOME."
-        )
+        wanted, owner = f"{shelter} to belong to user id {os.geteuid()}", shelter.lstat().st_uid
+        hint = "Remove it, or choose another folder with TSAD_HOME."
+        raise BadInput(f"Expected {wanted}. Received: owner {owner}. {hint}")
     return shelter
 
 
 def reachable_package(package: Path, account: Account, folder: Path) -> Path:
-    """`package`, the installed package with PostgreSQL's programs, or a copy of it that `account`
-    reaches.
+    """PostgreSQL's installed programs, or a copy of them that `account` reaches.
 
     A wheel's shared libraries lie beside the package in `<package>.libs`, and come along.
     """

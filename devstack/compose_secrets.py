@@ -11,14 +11,8 @@ from devstack.private import write_private
 from tsad_tasks.base.errors import BadInput
 
 PASSWORDS = (
-    "POSTGRES_PASSWORD",
-    "AIRFLOW_DB_PASSWORD",
-    "TSAD_OWNER_PASSWORD",
-    "TSAD_PIPELINE_PASSWORD",
-    "TSAD_BROWSER_PASSWORD",
-    "REDIS_PASSWORD",
-    "AIRFLOW_ADMIN_PASSWORD",
-    "AIRFLOW_JWT_SECRET",
+    *("POSTGRES_PASSWORD", "AIRFLOW_DB_PASSWORD", "TSAD_OWNER_PASSWORD", "TSAD_PIPELINE_PASSWORD"),
+    *("TSAD_BROWSER_PASSWORD", "REDIS_PASSWORD", "AIRFLOW_ADMIN_PASSWORD", "AIRFLOW_JWT_SECRET"),
     "AIRFLOW_API_SECRET_KEY",
 )
 
@@ -28,13 +22,11 @@ def write_compose_secrets(path: Path) -> None:
 
     Raises
     ------
-    BadInput
-        The file exists: new secrets would lock the stack out of its own databases.
+    BadInput : the file exists: new secrets would lock the stack out of its own databases.
     """
     if path.exists():
-        raise BadInput(
-            f"Expected no file {path}. Received: one. Remove it to generate new secrets."
-        )
+        hint = "Remove it to generate new secrets."
+        raise BadInput(f"Expected no file {path}. Received: one. {hint}")
     fernet_key = base64.urlsafe_b64encode(secrets.token_bytes(32)).decode("ascii")
     # URL-safe, since they become parts of connection URIs.
     lines = [f"{name}={secrets.token_urlsafe(32)}" for name in PASSWORDS]

@@ -10,15 +10,7 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
-from devstack.postgres import (
-    AIRFLOW,
-    HEADLESS_METADATA,
-    METADATA,
-    OWNER,
-    PIPELINE,
-    WAREHOUSE,
-    Cluster,
-)
+from devstack import postgres
 from devstack.private import locked, read_private_json, write_private, write_private_json
 
 ADMIN = "admin"
@@ -26,41 +18,9 @@ DATABASE_URI = "TSAD_DATABASE_URI"
 MIGRATE_URI = "TSAD_MIGRATE_URI"
 METADATA_URI = "AIRFLOW__DATABASE__SQL_ALCHEMY_CONN"
 
-# Two BLAS threads on small batches are a third as fast as one, and tasks already fill the cores.
-THREAD_PINS = {
-    "OMP_NUM_THREADS": "1",
-    "OPENBLAS_NUM_THREADS": "1",
-    "MKL_NUM_THREADS": "1",
-    "TF_NUM_INTRAOP_THREADS": "1",
-    "TF_NUM_INTEROP_THREADS": "1",
-    "TF_CPP_MIN_LOG_LEVEL": "3",
-    "TF_ENABLE_ONEDNN_OPTS": "0",
-}
-
-# Airflow's own (30 s, 50 s, 5 s) run out on a machine with ten times as much to do as it has cores:
-# no DAG is found.
-TIMEOUTS = {
-    "AIRFLOW__CORE__DAGBAG_IMPORT_TIMEOUT": "900",
-    "AIRFLOW__DAG_PROCESSOR__DAG_FILE_PROCESSOR_TIMEOUT": "1000",
-    "AIRFLOW__WORKERS__EXECUTION_API_TIMEOUT": "120",
-}
-
-
-SETTINGS = {
-    "AIRFLOW__CORE__LOAD_EXAMPLES": "False",
-    "AIRFLOW__CORE__EXECUTOR": "LocalExecutor",
-    "AIRFLOW__CORE__PARALLELISM": "4",
-    "AIRFLOW__CORE__AUTH_MANAGER": (
-        "airflow.api_fastapi.auth.managers.simple.simple_auth_manager.SimpleAuthManager"
-    ),
-    "AIRFLOW__CORE__SIMPLE_AUTH_MANAGER_USERS": f"{ADMIN}:admin",
-    "AIRFLOW__API__HOST": "127.0.0.1",
-    "AIRFLOW__API__WORKERS": "1",
-    "AIRFLOW__DAG_PROCESSOR__PARSING_PROCESSES": "1",
-    "AIRFLOW__DAG_PROCESSOR__REFRESH_INTERVAL": "30",
-    "AIRFLOW__DATABASE__LOAD_DEFAULT_CONNECTIONS": "False",
-    "AIRFLOW__USAGE_DATA_COLLECTION__ENABLED": "False",
-}
+# What is the same on every machine.
+_FIXED = Path(__file__).with_name("airflow.env").read_text(encoding="utf-8").splitlines()
+FIXED = dict(line.split("=", 1) for line in _FIXED if line and not line.startswith("#"))
 
 
 @dataclass(frozen=True)
@@ -116,7 +76,7 @@ def ensure_secrets(home: Path) -> tuple[Secrets, bool]:
 def airflow_environment(
     places: Places,
     kept: Secrets,
-    cluster: Cluster | None,
+    cluster: postgres.Cluster | None,
     inherited: Mapping[str, str],
     *,
     api_port: int = 8080,
@@ -126,14 +86,12 @@ def airflow_environment(
 
     Parameters
     ----------
-    cluster
-        The embedded server; None where `inherited` names other servers for both databases.
+    cluster : the embedded server; None where `inherited` names other servers for both databases.
     inherited
         The caller's environment. Its `TSAD_DATABASE_URI`, `TSAD_MIGRATE_URI` and
         `AIRFLOW__DATABASE__SQL_ALCHEMY_CONN` replace the embedded server's; `AIRFLOW_CONN_<SOURCE>`
         pass through.
-    api_port
-        TCP port of the api-server, which tasks call back.
+    api_port : tCP port of the api-server, which tasks call back.
     headless
         True gives runs without a scheduler their own metadata database, so that the UI never shows
         them: their start times are not when they ran.
@@ -144,17 +102,16 @@ def airflow_environment(
             raise ValueError(f"Expected a cluster for the database {database}. Received: None.")
         return cluster.uri(database, role).replace("postgresql://", f"postgresql{driver}://", 1)
 
-    warehouse_uri = inherited.get(DATABASE_URI) or uri(WAREHOUSE, PIPELINE)
-    owner_uri = inherited.get(MIGRATE_URI) or inherited.get(DATABASE_URI) or uri(WAREHOUSE, OWNER)
+    warehouse_uri = inherited.get(DATABASE_URI) or uri(postgres.WAREHOUSE, postgres.PIPELINE)
+    owner_uri = inherited.get(MIGRATE_URI) or inherited.get(DATABASE_URI)
+    owner_uri = owner_uri or uri(postgres.WAREHOUSE, postgres.OWNER)
     metadata_uri = None if headless else inherited.get(METADATA_URI)
-    metadata = HEADLESS_METADATA if headless else METADATA
+    metadata = postgres.HEADLESS_METADATA if headless else postgres.METADATA
     known_paths = [one for one in inherited.get("PYTHONPATH", "").split(os.pathsep) if one]
     paths = dict.fromkeys([str(places.project), str(places.plugins), *known_paths])
     return {
         **inherited,
-        **THREAD_PINS,
-        **TIMEOUTS,
-        **SETTINGS,
+        **FIXED,
         "AIRFLOW_HOME": str(places.airflow_home),
         "AIRFLOW__CORE__DAGS_FOLDER": str(places.dags),
         "AIRFLOW__CORE__PLUGINS_FOLDER": str(places.plugins),
@@ -170,7 +127,7 @@ def airflow_environment(
         or warehouse_uri,
         DATABASE_URI: warehouse_uri,
         MIGRATE_URI: owner_uri,
-        METADATA_URI: metadata_uri or uri(metadata, AIRFLOW, "+psycopg2"),
+        METADATA_URI: metadata_uri or uri(metadata, postgres.AIRFLOW, "+psycopg2"),
         "PYTHONPATH": os.pathsep.join(paths),
         "TSAD_HOME": str(places.home),
         "TSAD_PROJECT": str(places.project),

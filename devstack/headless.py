@@ -32,57 +32,45 @@ class Headless:
         step: timedelta,
         conf: Mapping[str, Any] | None = None,
     ) -> Iterator[Outcome]:
-        """What became of each run, as `plugins/tsad_headless.py` says it: each DAG over each step
-        of the range.
+        """What became of each run, of each DAG over each step of the range, as Airflow says it.
 
         Raises
         ------
-        TsadError
-            After the last run, when one has failed, or the process ended.
+        TsadError : after the last run, when one has failed, or the process ended.
         """
-        job = {
+        job: dict[str, Any] = {
             "dag": [*dag_ids],
-            "start": start_at.isoformat(),
-            "end": end_at.isoformat(),
             "conf": conf or {},
+            "step": f"{step // MINUTE}min",
         }
+        job |= {"start": start_at.isoformat(), "end": end_at.isoformat()}
         assert self.child.stdin is not None
-        print(json.dumps(job | {"step": f"{step // MINUTE}min"}), file=self.child.stdin, flush=True)
+        print(json.dumps(job), file=self.child.stdin, flush=True)
         n_runs, failed = len(dag_ids) * ((end_at - start_at) // step), []
         for outcome in self._answers(n_runs):
             failed += [outcome] if outcome["state"] != "success" else []
             yield outcome
         if failed:
-            tasks = ", ".join(
-                sorted(
-                    {f"{one['dag_id']}: {task}" for one in failed for task in one["failed_tasks"]}
-                )
-            )
-            raise TsadError(
-                f"Expected all {n_runs} runs to succeed. Received: {len(failed)} failed ({tasks})."
-            )
+            named = {f"{one['dag_id']}: {task}" for one in failed for task in one["failed_tasks"]}
+            received = f"{len(failed)} failed ({', '.join(sorted(named))})"
+            raise TsadError(f"Expected all {n_runs} runs to succeed. Received: {received}.")
 
     def _answers(self, n_runs: int) -> Iterator[Outcome]:
         assert self.child.stdout is not None
         for n_done in range(n_runs):
             line = self.child.stdout.readline()
             if not line:
-                raise TsadError(
-                    f"Expected {n_runs} runs. Received: {n_done}, then Airflow's process ended."
-                )
+                received = f"{n_done}, then Airflow's process ended"
+                raise TsadError(f"Expected {n_runs} runs. Received: {received}.")
             yield json.loads(line)
 
 
 @contextmanager
 def headless(places: Places, environment: Mapping[str, str]) -> Iterator[Headless]:
     """An Airflow process that ends with the block; it logs to `logs/headless.log` in its home."""
-    command, pipe = (
-        [sys.executable, str(places.plugins / "tsad_headless.py"), "--jobs"],
-        subprocess.PIPE,
-    )
-    with subprocess.Popen(
-        command, env=dict(environment), stdin=pipe, stdout=pipe, text=True
-    ) as child:
+    command = [sys.executable, str(places.plugins / "tsad_headless.py"), "--jobs"]
+    env, pipe = dict(environment), subprocess.PIPE
+    with subprocess.Popen(command, env=env, stdin=pipe, stdout=pipe, text=True) as child:
         try:
             yield Headless(child)
         except BaseException:

@@ -1,12 +1,10 @@
-"""Which warehouse and which source a command talks to: the environment's, else the embedded
-server's, which is started when it is asked for.
-"""
+"""A command's warehouse and source: the environment's, else the embedded server's."""
 
 from __future__ import annotations
 
 import os
 from contextlib import closing
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from psycopg2 import sql
 
@@ -29,8 +27,7 @@ def places() -> Places:
     return Places.of(project_folder(), home_folder())
 
 
-@dataclass(frozen=True)
-class Warehouse:
+class Warehouse(NamedTuple):
     """URIs of the pipeline's and of the owner's login."""
 
     uri: str
@@ -64,8 +61,7 @@ def open_store() -> Store:
 
     Raises
     ------
-    BadInput
-        When the warehouse has no schema yet.
+    BadInput : when the warehouse has no schema yet.
     """
     return Store.open(warehouse().uri)
 
@@ -77,8 +73,7 @@ def source_uri(config: DatasetConfig) -> str:
     return connection_uri(config.source.connection)
 
 
-@dataclass(frozen=True)
-class Plant:
+class Plant(NamedTuple):
     """The embedded source database: who fills it, and who may only read it."""
 
     owner_uri: str

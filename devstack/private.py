@@ -34,28 +34,25 @@ def read_private_json(path: Path) -> dict[str, Any]:
 
     Raises
     ------
-    AccessDenied
-        Another user made the file.
+    AccessDenied : another user made the file.
     """
     try:
         return dict(json.loads(path.read_text(encoding="utf-8")))
     except PermissionError as error:
+        received = f"owner {path.stat().st_uid}, mode 0600"
         raise AccessDenied(
-            f"Expected {path} to be readable by user id {os.geteuid()}. Received: owner "
-            f"{path.stat().st_uid}, "
-            "mode 0600. Run as that user, or choose another folder with TSAD_HOME."
+            f"Expected {path} to be readable by user id {os.geteuid()}. Received: {received}. Run "
+            "as that user, or choose another folder with TSAD_HOME."
         ) from error
 
 
 @contextmanager
 def locked(folder: Path) -> Iterator[None]:
-    """Hold the folder's lock; it falls with the process that holds it, so a kill leaves none
-    behind.
+    """Hold the folder's lock, which falls with the process that holds it.
 
     Raises
     ------
-    AccessDenied
-        The folder cannot be made or written.
+    AccessDenied : the folder cannot be made or written.
     """
     try:
         folder.mkdir(parents=True, exist_ok=True)
@@ -63,8 +60,7 @@ def locked(folder: Path) -> Iterator[None]:
     except PermissionError as error:
         raise AccessDenied(
             f"Expected {folder} to be writable by user id {os.geteuid()}. Received: permission "
-            "denied. "
-            "Run as the user who made it, or choose another folder with TSAD_HOME."
+            "denied. Run as the user who made it, or choose another folder with TSAD_HOME."
         ) from error
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX)

@@ -58,8 +58,7 @@ class SimulatedPlant:
 def server_room(
     *, days: int, hosts: int, start_at: datetime, seed: int, step_s: int = 60
 ) -> SimulatedPlant:
-    """Some hosts with working hours, weekends, a nightly backup and a cooling; anomalies mostly in
-    the last 48 hours.
+    """Hosts with working hours, a nightly backup and a cooling; anomalies mostly in the last 48 h.
 
     Load drives network, disk and, a quarter of an hour later, temperature; each host has levels of
     its own. The anomalies are the same in kind for every seed; two of them lie earlier, where a
@@ -67,19 +66,13 @@ def server_room(
 
     Parameters
     ----------
-    days : int
-        Length, at least 3.
-    hosts : int
-        1 to 99; anomalies are dealt out among them.
-    start_at : datetime
-        First reading, with a zone.
-    step_s : int
-        Grid step, divides one hour.
+    days : length, at least 3.
+    hosts : 1 to 99; anomalies are dealt out among them.
+    start_at : first reading, with a zone.
+    step_s : grid step, divides one hour.
 
-    Raises
-    ------
-    BadInput
-        When the length, the step or the number of hosts is out of range, or `start_at` has no zone.
+    Raises `BadInput` when the length, the step or the number of hosts is out of range, or
+    `start_at` has no zone.
 
     >>> from datetime import UTC
     >>> start_at = datetime(2024, 5, 1, tzinfo=UTC)
@@ -87,16 +80,9 @@ def server_room(
     >>> room.values.shape, room.entities
     ((2, 864, 5), ('host-01', 'host-02'))
     """
-    if days < 3 or not 1 <= hosts <= 99 or step_s < 1 or _HOUR_S % step_s:
-        raise BadInput(
-            "Expected 3 days or more, 1 to 99 hosts, a step that divides 3600 s. Received: "
-            f"{days}, {hosts}, {step_s}."
-        )
-    start_s = unix_s(start_at)
-    times_s = start_s + step_s * np.arange(days * _DAY_S // step_s, dtype=np.int64)
-    values = np.stack(
-        [_host(times_s, step_s, np.random.default_rng([seed, host])) for host in range(hosts)]
-    )
+    times_s = times_of(days, hosts, start_at, step_s)
+    rngs = [np.random.default_rng([seed, host]) for host in range(hosts)]
+    values = np.stack([_host(times_s, step_s, rng) for rng in rngs])
     entities = tuple(f"host-{host + 1:02d}" for host in range(hosts))
     faults = known_faults("server_room")
     if days >= 14:
@@ -106,6 +92,14 @@ def server_room(
     values[..., [_CPU, _MEMORY]] = values[..., [_CPU, _MEMORY]].clip(0, 100)
     values[..., [_DISK, _NETWORK]] = values[..., [_DISK, _NETWORK]].clip(min=0)
     return SimulatedPlant(entities, CHANNELS, times_s, values.round(3), anomalies)
+
+
+def times_of(days: int, n_entities: int, start_at: datetime, step_s: int) -> NDArray[np.int64]:
+    """Unix seconds of a plant's steps, if it may be simulated."""
+    if days < 3 or not 1 <= n_entities <= 99 or step_s < 1 or _HOUR_S % step_s:
+        wanted = "3 days or more, 1 to 99 machines, a step that divides 3600 s"
+        raise BadInput(f"Expected {wanted}. Received: {days}, {n_entities}, {step_s}.")
+    return unix_s(start_at) + step_s * np.arange(days * _DAY_S // step_s, dtype=np.int64)
 
 
 def _host(times_s: NDArray[np.int64], step_s: int, rng: np.random.Generator) -> Floats:
@@ -123,9 +117,8 @@ def _host(times_s: NDArray[np.int64], step_s: int, rng: np.random.Generator) -> 
     network = 40 * level[2] + 260 * level[2] * busy + 0.4 * disk + noise(rng, times_s.size, 2, 9.0)
     warmth = lagged(cpu, 900 / step_s)
     season = 0.8 * np.sin(2 * np.pi * (times_s % _DAY_S - 9 * _HOUR_S) / _DAY_S)
-    temperature = (
-        24 * level[3] ** 0.3 + 0.17 * warmth + season + noise(rng, times_s.size, 600 / step_s, 0.25)
-    )
+    flicker = noise(rng, times_s.size, 600 / step_s, 0.25)
+    temperature = 24 * level[3] ** 0.3 + 0.17 * warmth + season + flicker
     # Memory grows until the weekly restart, on Sundays at 4.
     since_restart = (times_s - 3 * _DAY_S - 4 * _HOUR_S) % (7 * _DAY_S)
     sawtooth = 38 * level[4] + 11 * since_restart / (7 * _DAY_S)
@@ -172,8 +165,7 @@ def lagged(values: Floats, lag_steps: float) -> Floats:
 
 @dataclass(frozen=True)
 class SimulatedFault:
-    """When an anomaly starts (hours before the end, at an entity counted from 0), how long, and
-    what it does.
+    """When an anomaly starts, at which entity (from 0), how long it lasts, and what it does.
 
     Attributes
     ----------
@@ -205,8 +197,7 @@ def put_in_faults(
     *,
     rng: np.random.Generator,
 ) -> list[SimulatedAnomaly]:
-    """The anomalies that were put in, by time; changes the values in place. Starts vary by some
-    minutes with the rng.
+    """The anomalies put in, by time; changes `values` in place. Starts vary by some minutes.
 
     Parameters
     ----------
@@ -234,10 +225,8 @@ def put_in_faults(
         for name, (shape, size) in fault.changes.items():
             place = (entity, rows, channels.index(name))
             values[place] = _changed(values[place], shape, size * rng.uniform(0.95, 1.05))
-        span, names = (from_unix_s(start_s), from_unix_s(stop_s)), tuple(fault.changes)
-        anomalies.append(
-            SimulatedAnomaly(entities[entity], *span, fault.kind, names, fault.description)
-        )
+        what = from_unix_s(start_s), from_unix_s(stop_s), fault.kind, tuple(fault.changes)
+        anomalies.append(SimulatedAnomaly(entities[entity], *what, fault.description))
     return sorted(anomalies, key=lambda anomaly: anomaly.start_at)
 
 
@@ -259,10 +248,8 @@ def sine(n: int, noise: float, seed: int, *, period: int = 50) -> Floats:
 
     Parameters
     ----------
-    noise : float
-        Standard deviation of the noise.
-    period : int
-        Steps per cycle.
+    noise : standard deviation of the noise.
+    period : steps per cycle.
 
     Source: document B.
 

@@ -15,9 +15,8 @@ from devstack.simulate import (
     lagged,
     noise,
     put_in_faults,
+    times_of,
 )
-from tsad_tasks.base.errors import BadInput
-from tsad_tasks.base.interval import unix_s
 
 COLD_CHANNELS = ("temperature", "humidity", "power")
 PUMP_CHANNELS = ("speed", "flow", "pressure", "current", "vibration")
@@ -28,23 +27,19 @@ _ANOMALY_STREAM = 1_000_000
 def cold_store(
     *, days: int, start_at: datetime, seed: int, rooms: int = 3, step_s: int = 300
 ) -> SimulatedPlant:
-    """Cold rooms with doors that open in working hours, a defrost every six hours, and anomalies in
-    the last 48 hours.
+    """Cold rooms with doors, a defrost every six hours, and anomalies in the last 48 hours.
 
-    Raises
-    ------
-    BadInput
-        When the length, the step or the number of rooms is out of range, or `start_at` has no zone.
+    Raises `BadInput` when the length, the step or the number of rooms is out of range, or
+    `start_at` has no zone.
 
     >>> from datetime import UTC
     >>> store = cold_store(days=3, start_at=datetime(2024, 5, 1, tzinfo=UTC), seed=7)
     >>> store.values.shape, store.entities
     ((3, 864, 3), ('room-1', 'room-2', 'room-3'))
     """
-    times_s = _times(days, rooms, start_at, step_s)
-    values = np.stack(
-        [_room(times_s, step_s, np.random.default_rng([seed, room])) for room in range(rooms)]
-    )
+    times_s = times_of(days, rooms, start_at, step_s)
+    rngs = [np.random.default_rng([seed, room]) for room in range(rooms)]
+    values = np.stack([_room(times_s, step_s, rng) for rng in rngs])
     entities = tuple(f"room-{room + 1}" for room in range(rooms))
     return _finished(values, times_s, entities, COLD_CHANNELS, "cold_store", seed)
 
@@ -52,15 +47,12 @@ def cold_store(
 def pump_hall(
     *, days: int, start_at: datetime, seed: int, pumps: int = 30, step_s: int = 60
 ) -> SimulatedPlant:
-    """Pumps, every third on duty around the clock, the others in shifts; anomalies in the last 48
-    hours.
+    """Pumps, every third around the clock, others in shifts; anomalies in the last 48 hours.
 
     A pump that stands has speed, flow and current 0. Flow, pressure and current follow the speed.
 
-    Raises
-    ------
-    BadInput
-        When the length, the step or the number of pumps is out of range, or `start_at` has no zone.
+    Raises `BadInput` when the length, the step or the number of pumps is out of range, or
+    `start_at` has no zone.
 
     >>> from datetime import UTC
     >>> start_at = datetime(2024, 5, 1, tzinfo=UTC)
@@ -68,21 +60,11 @@ def pump_hall(
     >>> hall.values.shape, hall.entities
     ((2, 864, 5), ('pump_01', 'pump_02'))
     """
-    times_s = _times(days, pumps, start_at, step_s)
-    values = np.stack(
-        [_pump(times_s, step_s, pump, np.random.default_rng([seed, pump])) for pump in range(pumps)]
-    )
+    times_s = times_of(days, pumps, start_at, step_s)
+    rngs = [np.random.default_rng([seed, pump]) for pump in range(pumps)]
+    values = np.stack([_pump(times_s, step_s, pump, rng) for pump, rng in enumerate(rngs)])
     entities = tuple(f"pump_{pump + 1:02d}" for pump in range(pumps))
     return _finished(values, times_s, entities, PUMP_CHANNELS, "pumps", seed)
-
-
-def _times(days: int, n_entities: int, start_at: datetime, step_s: int) -> NDArray[np.int64]:
-    if days < 3 or not 1 <= n_entities <= 99 or step_s < 1 or _HOUR_S % step_s:
-        raise BadInput(
-            "Expected 3 days or more, 1 to 99 machines, a step that divides 3600 s. "
-            f"Received: {days}, {n_entities}, {step_s}."
-        )
-    return unix_s(start_at) + step_s * np.arange(days * _DAY_S // step_s, dtype=np.int64)
 
 
 def _finished(
@@ -110,29 +92,14 @@ def _room(times_s: NDArray[np.int64], step_s: int, rng: np.random.Generator) -> 
     is_open = rng.random(n_steps) < 2.0 * step_s / _HOUR_S
     is_open &= (hour >= 5) & (hour < 15) & (weekday < 6)
     doors = lagged(is_open * rng.uniform(0.5, 1.0, n_steps), 1200 / step_s)
-    defrost = bump(
-        (times_s + int(rng.integers(_DAY_S))) % (6 * _HOUR_S), 0.5 * _HOUR_S, 0.4 * _HOUR_S
-    )
+    since_defrost = (times_s + int(rng.integers(_DAY_S))) % (6 * _HOUR_S)
+    defrost = bump(since_defrost, 0.5 * _HOUR_S, 0.4 * _HOUR_S)
     warmth = np.sin(2 * np.pi * (second_of_day - 9 * _HOUR_S) / _DAY_S)
     thaw = lagged(defrost, 900 / step_s)
-    temperature = (
-        -20 * level[0] ** 0.3
-        + 0.4 * warmth
-        + 1.6 * doors
-        + 3.0 * thaw
-        + noise(rng, n_steps, 2, 0.15)
-    )
-    humidity = (
-        70 * level[1] ** 0.5 + 6.0 * doors + 5.0 * thaw + noise(rng, n_steps, 1800 / step_s, 0.8)
-    )
-    power = (
-        6.0 * level[2]
-        + 0.7 * warmth
-        + 2.2 * doors
-        + 1.5 * thaw
-        - 3.0 * defrost
-        + noise(rng, n_steps, 2, 0.2)
-    )
+    noises = [noise(rng, n_steps, *how) for how in ((2, 0.15), (1800 / step_s, 0.8), (2, 0.2))]
+    temperature = -20 * level[0] ** 0.3 + 0.4 * warmth + 1.6 * doors + 3.0 * thaw + noises[0]
+    humidity = 70 * level[1] ** 0.5 + 6.0 * doors + 5.0 * thaw + noises[1]
+    power = 6.0 * level[2] + 0.7 * warmth + 2.2 * doors + 1.5 * thaw - 3.0 * defrost + noises[2]
     return np.column_stack([temperature, humidity, power])
 
 
@@ -145,26 +112,16 @@ def _pump(times_s: NDArray[np.int64], step_s: int, number: int, rng: np.random.G
     else:
         # The others run a long shift, each with its own start.
         on = (times_s - (4 * _HOUR_S + number * 600)) % _DAY_S < (12 + number % 4) * _HOUR_S
-    demand = (
-        1
-        + 0.12 * np.sin(2 * np.pi * (times_s % _DAY_S - 7 * _HOUR_S) / _DAY_S)
-        + noise(rng, n_steps, 40, 0.03)
-    )
+    clock = np.sin(2 * np.pi * (times_s % _DAY_S - 7 * _HOUR_S) / _DAY_S)
+    demand = 1 + 0.12 * clock + noise(rng, n_steps, 40, 0.03)
     # Run-up and run-down take about two minutes.
     speed = lagged(np.where(on, 1480.0 * demand, 0.0), 40 / step_s)
     share = speed / 1480.0
     flow = 95 * level[0] * share * (1 + noise(rng, n_steps, 2, 0.012))
-    # These two are read while the pump stands as well: the head of the tank, and its neighbours'
-    # shaking.
-    pressure = (
-        1.2
-        + 4.6 * level[1] * share**2 * (1 + noise(rng, n_steps, 2, 0.012))
-        + noise(rng, n_steps, 2, 0.01)
-    )
+    # Also read while the pump stands: the head of the tank, and below its neighbours' shaking.
+    pressure = 1.2 + 4.6 * level[1] * share**2 * (1 + noise(rng, n_steps, 2, 0.012))
+    pressure += noise(rng, n_steps, 2, 0.01)
     current = 42 * level[2] * share**2 * (1 + noise(rng, n_steps, 2, 0.015)) + 3 * (share > 0.05)
-    vibration = (
-        0.2
-        + 1.9 * level[3] * share * (1 + noise(rng, n_steps, 3, 0.05))
-        + noise(rng, n_steps, 2, 0.02)
-    )
+    vibration = 0.2 + 1.9 * level[3] * share * (1 + noise(rng, n_steps, 3, 0.05))
+    vibration += noise(rng, n_steps, 2, 0.02)
     return np.column_stack([speed, flow, pressure, current, vibration])

@@ -1,5 +1,4 @@
-"""Airflow with its UI on one machine: api-server, dag-processor and scheduler as processes of our
-own.
+"""Airflow with its UI on one machine: its three programs as processes of our own.
 
 Every process of a stack, and whatever it starts, carries the stack's home folder in its
 environment. That mark finds them all again: a task leaves its scheduler's process group, and a
@@ -83,22 +82,17 @@ def up(
 
     Parameters
     ----------
-    port
-        TCP port of the UI on 127.0.0.1; a stack that runs already stays on its own.
-    progress
-        Called with a few words before each step that takes time.
+    port : tCP port of the UI on 127.0.0.1; a stack that runs already stays on its own.
+    progress : called with a few words before each step that takes time.
 
     Returns
     -------
-    StackStatus
-        With the admin's password if this call generated it, and only then.
+    StackStatus : with the admin's password if this call generated it, and only then.
 
     Raises
     ------
-    BadInput
-        The port is taken.
-    Unavailable
-        A component ended or was not healthy in time; the message ends with its log.
+    BadInput : the port is taken.
+    Unavailable : a component ended or was not healthy in time; the message ends with its log.
     """
     with locked(places.home / "stack"):
         running = status(places.home)
@@ -179,9 +173,8 @@ def end_processes(home: Path) -> int:
     n_found = len(stack_processes(home))
     # The api-server goes last, since tasks that end report to it.
     for names in ((SCHEDULER, DAG_PROCESSOR), (API_SERVER,)):
-        end_all(
-            [leader for name in names if (leader := _leader(home, name))], patience_s=PATIENCE_S
-        )
+        leaders = [leader for name in names if (leader := _leader(home, name))]
+        end_all(leaders, patience_s=PATIENCE_S)
     deadline_s = time.monotonic() + PATIENCE_S
     while (survivors := stack_processes(home)) and time.monotonic() < deadline_s:
         signal_all(survivors, psutil.Process.kill)

@@ -1,5 +1,4 @@
-"""The bridge between Airflow and tsad_tasks: connections to stores, our errors to Airflow's, a
-task's context to the run that it works on.
+"""Between Airflow and tsad_tasks: connections to stores, our errors to Airflow's, runs.
 
 Only this folder knows both sides. Heavy modules are imported inside the task that needs them.
 """
@@ -13,12 +12,7 @@ from contextlib import contextmanager
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
-from airflow.sdk.exceptions import (
-    AirflowFailException,
-    AirflowNotFoundException,
-    AirflowRescheduleException,
-    AirflowSkipException,
-)
+from airflow.sdk import exceptions
 
 from tsad_tasks.base.errors import BadInput, NothingToDo, NotYet
 from tsad_tasks.config import DatasetConfig
@@ -38,11 +32,11 @@ def airflow_errors() -> Iterator[None]:
         yield
     except NotYet as error:
         log.info("%s", error)
-        raise AirflowRescheduleException(error.retry_at) from error
+        raise exceptions.AirflowRescheduleException(error.retry_at) from error
     except NothingToDo as error:
-        raise AirflowSkipException(str(error)) from error
+        raise exceptions.AirflowSkipException(str(error)) from error
     except BadInput as error:
-        raise AirflowFailException(str(error)) from error
+        raise exceptions.AirflowFailException(str(error)) from error
 
 
 def warehouse_uri() -> str:
@@ -53,10 +47,7 @@ def warehouse_uri() -> str:
 def connection_uri(connection_id: str) -> str:
     """URI of an Airflow connection, read anew at each call.
 
-    Raises
-    ------
-    BadInput
-        When there is none of that id.
+    Raises `BadInput` when there is none of that id.
     """
     uri: str = airflow_connection(connection_id).get_uri()
     return uri
@@ -68,7 +59,7 @@ def airflow_connection(connection_id: str) -> Any:
 
     try:
         return BaseHook.get_connection(connection_id)
-    except AirflowNotFoundException as error:
+    except exceptions.AirflowNotFoundException as error:
         raise BadInput(
             f"Expected an Airflow connection named {connection_id!r}. Received: none of that name."
         ) from error

@@ -24,11 +24,13 @@ import re
 import sys
 import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from itertools import product
+from itertools import pairwise, product
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TextIO
+from typing import TYPE_CHECKING, Any, NamedTuple, TextIO
+
+from tsad_tasks.base.errors import BadInput
+from tsad_tasks.base.interval import Span, moment
 
 if TYPE_CHECKING:
     from airflow.dag_processing.dagbag import BundleDagBag
@@ -41,24 +43,15 @@ UNIT_S = {"m": 60, "min": 60, "h": 3600, "d": 86400, "w": 604800}
 POLL_S = 0.2
 
 
-class BadArguments(ValueError):
+class BadArguments(BadInput):
     """The command line asks for something that cannot be run."""
 
 
-@dataclass(frozen=True)
-class Interval:
-    """Half-open, `[start_at, end_at)`."""
-
-    start_at: datetime
-    end_at: datetime
-
-
-@dataclass(frozen=True)
-class HeadlessJob:
-    """DAGs to be run over intervals, in that order."""
+class HeadlessJob(NamedTuple):
+    """DAGs to be run over intervals `[start_at, end_at)`, in that order."""
 
     dag_ids: list[str]
-    intervals: list[Interval]
+    intervals: list[Span]
     conf: dict[str, Any]
 
 
@@ -74,34 +67,18 @@ def step_of(text: str) -> timedelta:
     return timedelta(seconds=int(match[1]) * UNIT_S[match[2]])
 
 
-def moment_of(text: str) -> datetime:
-    """The time that `text` names in ISO 8601; without an offset it is UTC.
-
-    >>> moment_of("2024-05-01T06:00")
-    datetime.datetime(2024, 5, 1, 6, 0, tzinfo=datetime.timezone.utc)
-    """
-    try:
-        moment = datetime.fromisoformat(text)
-    except ValueError as error:
-        raise BadArguments(
-            f"Expected an ISO time such as 2024-05-01T06:00Z. Received: {text}."
-        ) from error
-    return moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment.astimezone(UTC)
-
-
-def intervals_between(start_at: datetime, end_at: datetime, step: timedelta) -> list[Interval]:
+def intervals_between(start_at: datetime, end_at: datetime, step: timedelta) -> list[Span]:
     """The whole steps of `[start_at, end_at)`, oldest first.
 
-    >>> start_at, end_at = moment_of("2024-05-01"), moment_of("2024-05-01T03:30")
-    >>> [one.start_at.hour for one in intervals_between(start_at, end_at, step_of("1h"))]
+    >>> start_at, end_at = moment("2024-05-01"), moment("2024-05-01T03:30")
+    >>> [start.hour for start, _ in intervals_between(start_at, end_at, step_of("1h"))]
     [0, 1, 2]
     """
     n_steps = (end_at - start_at) // step
     if n_steps < 1:
-        raise BadArguments(
-            f"Expected --end at least one step after --start. Received: {start_at} to {end_at}."
-        )
-    return [Interval(start_at + k * step, start_at + (k + 1) * step) for k in range(n_steps)]
+        received = f"{start_at} to {end_at}"
+        raise BadArguments(f"Expected --end at least one step after --start. Received: {received}.")
+    return list(pairwise(start_at + k * step for k in range(n_steps + 1)))
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -117,7 +94,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
             jobs = [_job_of(vars(chosen) | {"conf": _object_of(chosen.conf)})]
         with _airflow_speaks_to(log) as answers:
             return _run_all(jobs, answers)
-    except BadArguments as error:
+    except BadInput as error:
         print(error, file=sys.stderr)
         return 2
 
@@ -126,12 +103,10 @@ def _job_of(wanted: Mapping[str, Any]) -> HeadlessJob:
     missing = [name for name in ("dag", "start", "end") if not wanted.get(name)]
     if missing:
         raise BadArguments(f"Expected dag, start and end. Received: no {' and no '.join(missing)}.")
-    intervals = intervals_between(
-        moment_of(wanted["start"]), moment_of(wanted["end"]), step_of(wanted["step"])
-    )
-    return HeadlessJob(
-        wanted["dag"], intervals[::-1] if wanted["reverse"] else intervals, wanted["conf"]
-    )
+    start_at, end_at = moment(wanted["start"]), moment(wanted["end"])
+    intervals = intervals_between(start_at, end_at, step_of(wanted["step"]))
+    order = -1 if wanted["reverse"] else 1
+    return HeadlessJob(wanted["dag"], intervals[::order], wanted["conf"])
 
 
 def _run_all(jobs: Iterable[HeadlessJob], answers: TextIO) -> int:
@@ -151,7 +126,7 @@ def _run_all(jobs: Iterable[HeadlessJob], answers: TextIO) -> int:
     return 1 if n_failed else 0
 
 
-def _timed_run(dag: DAG, interval: Interval, conf: dict[str, Any]) -> dict[str, Any]:
+def _timed_run(dag: DAG, interval: Span, conf: dict[str, Any]) -> dict[str, Any]:
     from airflow.sdk.definitions.dag import _run_task
     from airflow.utils.session import create_session
 
@@ -167,37 +142,35 @@ def _timed_run(dag: DAG, interval: Interval, conf: dict[str, Any]) -> dict[str, 
                 # Nothing can start yet: a retry's delay is running.
                 time.sleep(POLL_S)
         instances = run.get_task_instances(session=session)
-        failed = [
-            one.task_id if one.map_index < 0 else f"{one.task_id}[{one.map_index}]"
-            for one in instances
-            if one.state == "failed"
-        ]
+        failed = [one for one in instances if one.state == "failed"]
+        names = (f"[{one.map_index}]" if one.map_index >= 0 else "" for one in failed)
         return {
             "dag_id": dag.dag_id,
-            "interval_start": interval.start_at.isoformat(),
-            "interval_end": interval.end_at.isoformat(),
+            "interval_start": interval[0].isoformat(),
+            "interval_end": interval[1].isoformat(),
             "state": str(run.state),
             "seconds": round(time.perf_counter() - started_s, 3),
             "n_tasks": len(instances),
-            "failed_tasks": sorted(failed),
+            "failed_tasks": sorted(
+                f"{one.task_id}{n}" for one, n in zip(failed, names, strict=True)
+            ),
         }
 
 
-def _created_run(dag: DAG, interval: Interval, conf: dict[str, Any], session: Session) -> DagRun:
+def _created_run(dag: DAG, interval: Span, conf: dict[str, Any], session: Session) -> DagRun:
     """A new run of the interval, dated like a scheduled one, in the place of an earlier run."""
     from airflow.models.dagrun import DagRun, get_or_create_dagrun
     from airflow.serialization.serialized_objects import DagSerialization
     from airflow.utils.types import DagRunTriggeredByType, DagRunType
 
-    scheduled_dag = DagSerialization.deserialize_dag(DagSerialization.serialize_dag(dag))
+    start_at, end_at = interval
+    at = {"logical_date": start_at, "run_after": start_at}
     return get_or_create_dagrun(
-        dag=scheduled_dag,
-        run_id=DagRun.generate_run_id(
-            run_type=DagRunType.MANUAL, logical_date=interval.start_at, run_after=interval.start_at
-        ),
-        logical_date=interval.start_at,
-        data_interval=(interval.start_at, interval.end_at),
-        run_after=interval.end_at,
+        dag=DagSerialization.deserialize_dag(DagSerialization.serialize_dag(dag)),
+        run_id=DagRun.generate_run_id(run_type=DagRunType.MANUAL, **at),
+        logical_date=start_at,
+        data_interval=interval,
+        run_after=end_at,
         start_date=datetime.now(UTC),
         conf=conf,
         triggered_by=DagRunTriggeredByType.TEST,
@@ -213,11 +186,8 @@ def _scheduled_instances(run: DagRun, session: Session) -> list[TaskInstance]:
         instance.state = "scheduled"
         instance.scheduled_dttm = datetime.now(UTC)
     session.commit()
-    instances = run.get_task_instances(session=session)
-    return sorted(
-        (one for one in instances if one.state == "scheduled"),
-        key=lambda one: (one.task_id, one.map_index),
-    )
+    ready = [one for one in run.get_task_instances(session=session) if one.state == "scheduled"]
+    return sorted(ready, key=lambda one: (one.task_id, one.map_index))
 
 
 def ensure_metadata() -> None:
@@ -279,9 +249,8 @@ def _object_of(text: str) -> dict[str, Any]:
     try:
         found = json.loads(text)
     except json.JSONDecodeError as error:
-        raise BadArguments(
-            f"Expected a JSON object. Received: {text.strip()} ({error})."
-        ) from error
+        received = f"{text.strip()} ({error})"
+        raise BadArguments(f"Expected a JSON object. Received: {received}.") from error
     if not isinstance(found, dict):
         raise BadArguments(f"Expected a JSON object. Received: {text.strip()}.")
     return found
@@ -291,20 +260,16 @@ def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument(
-        "--jobs", action="store_true", help="read jobs from stdin: JSON lines with these names"
-    )
+    stdin = "read jobs from stdin: JSON lines with these names"
+    parser.add_argument("--jobs", action="store_true", help=stdin)
     parser.add_argument("--dag", action="append", help="id of a DAG; may be given several times")
     parser.add_argument("--start", help="start of the first interval, ISO 8601")
     parser.add_argument("--end", help="end of the last interval, exclusive")
     parser.add_argument("--step", default="1h", help="length of an interval; default: %(default)s")
     parser.add_argument("--reverse", action="store_true", help="newest interval first")
     parser.add_argument("--conf", default="{}", help="params of every run, as a JSON object")
-    parser.add_argument(
-        "--log",
-        type=Path,
-        help="where Airflow's own words go; default: $TSAD_HOME/logs/headless.log",
-    )
+    log = "where Airflow's own words go; default: $TSAD_HOME/logs/headless.log"
+    parser.add_argument("--log", type=Path, help=log)
     return parser
 
 

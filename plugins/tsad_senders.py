@@ -14,10 +14,7 @@ def connection_of(connection_id: str) -> Connection:
     Not `get_uri()`: of an http connection whose host is a whole URL, as Airflow wants it, that
     makes `http://https://host%2Fpath`.
 
-    Raises
-    ------
-    BadInput
-        When there is none of that id.
+    Raises `BadInput` when there is none of that id.
     """
     found = airflow_connection(connection_id)
     scheme = (found.schema or "http") if found.conn_type == "http" else found.conn_type

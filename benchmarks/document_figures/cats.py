@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 from simulators.simulate_cats import cats_plant
 from simulators.simulate_documents import anomalous_steps
 
+from document_figures.best_threshold import best_f1_threshold
 from document_figures.cats_file import read_cats
 from document_figures.figures import Say, Sizes
 from document_figures.fitting import Bools, Errors, Values, budget_of, judge, preset
@@ -25,7 +26,6 @@ from tsad_tasks.detectors.base import Detector, TrainingSet
 from tsad_tasks.detectors.neural.training.oversampling import repeated
 from tsad_tasks.detectors.registry import build_detector
 from tsad_tasks.model.evaluation import (
-    best_f1_threshold,
     classification_report,
     confusion,
     roc_curve,

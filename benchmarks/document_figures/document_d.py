@@ -545,7 +545,9 @@ _TABLES = (
                 "clean": "clean_plain_",
                 "contaminated, mean + 3σ of all errors": "dirty_plain_",
                 "contaminated, trimmed (production)": "dirty_trimmed_",
-                "contaminated, known anomalies excluded (production, with labels or verdicts)": "dirty_excluded_",
+                "contaminated, known anomalies excluded (production, with labels or verdicts)": (
+                    "dirty_excluded_"
+                ),
             },
         ),
     ),

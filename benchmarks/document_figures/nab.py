@@ -16,6 +16,7 @@ from pathlib import Path
 import numpy as np
 from simulators.simulate_documents import anomalous_steps, server_metrics
 
+from document_figures.best_threshold import best_f1_threshold
 from document_figures.figures import Say, Sizes
 from document_figures.fitting import (
     Bools,
@@ -32,7 +33,6 @@ from document_figures.fitting import (
 )
 from tsad_tasks.detectors.registry import load_detector
 from tsad_tasks.model.evaluation import (
-    best_f1_threshold,
     classification_report,
     confusion,
     roc_curve,

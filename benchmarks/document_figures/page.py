@@ -13,24 +13,28 @@ from document_figures.figures import Document, Figure, Sizes, Table, Verdict
 
 INTRODUCTION = """# What the five documents state, and what this project measures
 
-This page is written by `make documents`; nothing in it is typed by hand. It re-runs every figure, claim and ablation of
-the documents A to E with the detectors, thresholds and evaluation that score the real sensors.
+This page is written by `make documents`; nothing in it is typed by hand. It re-runs every figure,
+claim and ablation of the documents A to E with the detectors, thresholds and evaluation that score
+the real sensors.
 
 How to read it:
-- *beaten*: better than the document's figure. *matched*: within the tolerance given in the code, or a claim that holds.
-  *explained*: worse or different, with a reason that another measurement on this page bears out (the code checks it).
-  *missed*: worse, and no measurement bears out why. *shown*: the document gives nothing to hold it against.
-- Figures are medians over the seeds; in brackets the lowest and the highest. Another seed is other data, another
-  initial network and, in A, another split. A document's own figure is one run of unknown seed on data that is not
-  published, so small differences mean nothing.
+- *beaten*: better than the document's figure. *matched*: within the tolerance given in the code, or
+  a claim that holds. *explained*: worse or different, with a reason that another measurement on
+  this page bears out (the code checks it). *missed*: worse, and no measurement bears out why.
+  *shown*: the document gives nothing to hold it against.
+- Figures are medians over the seeds; in brackets the lowest and the highest. Another seed is other
+  data, another initial network and, in A, another split. A document's own figure is one run of
+  unknown seed on data that is not published, so small differences mean nothing.
 - minutes are those of the whole experiment that a figure comes from, the median over the seeds.
 - What is held out: {held_out}
-- Data: series B and D and the plant of A are made by this project (`benchmarks/simulators/simulate_documents.py`,
-  `simulate_cats.py`) as the documents describe theirs, because theirs are not published or not shipped here; C and E
-  read NAB's files where `TSAD_BENCH_DATA` names a folder that holds `nab/`, else a stand-in, and say which.
+- Data: series B and D and the plant of A are made by this project
+  (`benchmarks/simulators/simulate_documents.py`, `simulate_cats.py`) as the documents describe
+  theirs, because theirs are not published or not shipped here; C and E read NAB's files where
+  `TSAD_BENCH_DATA` names a folder that holds `nab/`, else a stand-in, and say which.
 """
-HELD_OUT = """thresholds are set on readings that the model has not learned from and that are not scored; the test part
-  is used once. Parts are cut by time, with an embargo of one window between them, unless a row says *random split*."""
+HELD_OUT = """thresholds are set on readings that the model has not learned from and that are not
+  scored; the test part is used once. Parts are cut by time, with an embargo of one window between
+  them, unless a row says *random split*."""
 
 
 def page(

@@ -1,5 +1,4 @@
-"""A plant of our own making with the channels of the CATS data set (document A): commands and
-stimuli drive telemetry.
+"""A plant of our own making with the channels of the CATS data set (document A).
 
 Names and proportions are those of the data set; the plant, its equations and its numbers are ours.
 Source: Fleith, Controlled Anomalies Time Series (CATS), Zenodo 8338435, 2023 (what channels there
@@ -38,9 +37,7 @@ _ROOTS = tuple(name for name in CHANNELS if name not in ("aimp", "arnd"))
 
 @dataclass(frozen=True)
 class Segment:
-    """One planned anomaly: rows `[start, end)`, the channel where it begins, and what happens to
-    it.
-    """
+    """One planned anomaly: rows `[start, end)`, the channel where it begins, its category."""
 
     start: int
     end: int
@@ -51,20 +48,13 @@ class Segment:
 def cats_plant(
     n_rows: int, *, start_at: datetime, seed: int, n_segments: int | None = None
 ) -> SimulatedPlant:
-    """A plant of 17 channels at 1 Hz: a nominal first fifth, then segments with a known root cause
-    and category.
+    """A plant of 17 channels at 1 Hz: a nominal fifth, then segments with root cause and category.
 
     Telemetry follows commands and stimuli through lags of first and second order, delays and
     saturation, and other telemetry; a fault in a component is seen downstream. Most faults keep
     every channel within its nominal range. An anomaly's kind is its category, its first channel the
-    root cause.
-
-    Parameters
-    ----------
-    n_rows : int
-        2,000 to 5,000,000, about 340 bytes of memory each.
-    n_segments : int, optional
-        By default 200 per 5 million rows, at least 4; together 3.8 % of the rows.
+    root cause. 2,000 to 5,000,000 rows take about 340 bytes each; by default there are 200 segments
+    per 5 million, at least 4, together 3.8 % of the rows.
 
     Raises
     ------
@@ -123,9 +113,7 @@ def planned_segments(n_rows: int, n_segments: int, rng: np.random.Generator) -> 
 
 
 def _possible(root: str, category: str) -> str:
-    """A category that shows: lags hide a command's noise, and what moves slowly is hardly stuck,
-    late or flat.
-    """
+    """A category that shows: commands hide noise; what is slow is hardly stuck, late or flat."""
     if root in COMMANDS:
         return "drift" if category == "drift" else "offset"
     if root == "asin1" and category in ("stuck", "delay", "gain"):
@@ -151,9 +139,7 @@ class _Plant:
         return np.random.default_rng([self.seed, stream, CHANNELS.index(name)])
 
     def _driver(self, name: str) -> Floats:
-        """What acts on the plant. A command that is not obeyed is recorded as given; a stimulus is
-        measured wrongly.
-        """
+        """What acts: a command not obeyed is recorded as given, a stimulus measured wrongly."""
         given = _course(name, self.n_rows, self._rng(name, 1))
         wrong = self._with_faults(name, given, _BEFORE_NOISE | _AFTER_NOISE)
         recorded, acts = (given, wrong) if name in COMMANDS else (wrong, given)
@@ -229,9 +215,7 @@ def _held(
     levels: Floats,
     pulse: int | None = None,
 ) -> Floats:
-    """A course that jumps from level to level; with `pulse`, the second level lasts so many
-    steps.
-    """
+    """A course that jumps between levels; with `pulse`, the second one lasts so many steps."""
     n_jumps = n // (hold[0] // 2) + 2
     lengths = rng.integers(*hold, n_jumps)
     # Each jump goes to another level.
@@ -278,8 +262,7 @@ def first_order(values: Floats, lag_steps: float) -> Floats:
 
 
 def second_order(values: Floats, period_steps: float, lag_steps: float) -> Floats:
-    """The values as a damped oscillator follows them, with its period and the time constant of its
-    damping, (n,).
+    """The values (n,) as a damped oscillator with this period and time constant follows them.
 
     >>> second_order(np.ones(4), 8.0, 4.0).round(3).tolist()
     [1.0, 1.0, 1.0, 1.0]
@@ -289,9 +272,7 @@ def second_order(values: Floats, period_steps: float, lag_steps: float) -> Float
 
 
 def _one_pole(values: Floats, pole: complex) -> NDArray[np.complex128]:
-    """y[k] = pole y[k-1] + (1 - pole) x[k], at rest before: many blocks at once, then what each
-    hands to the next.
-    """
+    """y[k] = pole y[k-1] + (1 - pole) x[k], at rest before: in blocks, then what each hands on."""
     length = int(np.ceil(np.sqrt(values.size)))
     # Real numbers take half the time and memory where the pole is real.
     kind = np.complex128 if pole.imag else np.float64

@@ -1,6 +1,4 @@
-"""Series of our own making, as documents B and D describe theirs: a noisy sine, and a server's load
-with its faults.
-"""
+"""Series as documents B and D describe theirs: a noisy sine, and a server's load with faults."""
 
 from __future__ import annotations
 
@@ -9,9 +7,9 @@ from datetime import datetime
 from typing import Literal
 
 import numpy as np
-from numpy.typing import NDArray
 
 from devstack.simulate import Floats, SimulatedAnomaly, SimulatedPlant, sine
+from tsad_tasks.base.arrays import Flags, Ints
 from tsad_tasks.base.errors import BadInput
 from tsad_tasks.base.interval import from_unix_s, unix_s
 
@@ -35,24 +33,19 @@ class NoisySine:
 
     Attributes
     ----------
-    times : int64 (n,)
-        Whole numbers from 0.
-    values, clean : (n,)
-        With and without the noise.
-    noise : float
-        Standard deviation of the noise.
+    times : int64 (n,), whole numbers from 0.
+    values, clean : (n,), with and without the noise.
+    noise : standard deviation of the noise.
     """
 
-    times: NDArray[np.int64]
+    times: Ints
     values: Floats
     clean: Floats
     noise: float
 
     @property
     def noise_floor(self) -> float:
-        """Mean squared error of who knows the sine but not the noise, in squared units of the
-        values.
-        """
+        """Mean squared error of who knows the sine but not the noise."""
         return self.noise**2
 
     @property
@@ -88,8 +81,7 @@ def server_metrics(
     spikes_of: Literal["series", "noise"] = "series",
     step_s: int = 60,
 ) -> SimulatedPlant:
-    """One server's load: a daily sine of amplitude 1, noise, a slow drift; after the clean steps,
-    known anomalies.
+    """One server's load: a daily sine of amplitude 1, noise, slow drift; later, known anomalies.
 
     point: a spike of 3 standard deviations, up or down. contextual: the load of noon at night, 20
     to 30 steps. collective: 10 to 20 steps at a displaced level with three times the noise.
@@ -98,13 +90,10 @@ def server_metrics(
 
     Parameters
     ----------
-    clean_steps : int
-        Steps at the start without anomalies.
-    anomaly_share : float
-        Share of the later steps that are abnormal, about; 0 to 0.1.
-    spikes_of : {"series", "noise"}
-        Whose standard deviation a spike has three times: that of the series (0.71), or that of the
-        noise (0.1).
+    clean_steps : steps at the start without anomalies.
+    anomaly_share : share of the later steps that are abnormal, about; 0 to 0.1.
+    spikes_of : {"series", "noise"}, whose standard deviation a spike has three times: that of the
+        series (0.71), or that of the noise (0.1).
 
     Raises
     ------
@@ -135,11 +124,12 @@ def server_metrics(
     )
 
 
-def anomalous_steps(plant: SimulatedPlant) -> NDArray[np.bool_]:
+def anomalous_steps(plant: SimulatedPlant) -> Flags:
     """Which steps lie in an anomaly, (n_entities, n_steps).
 
     >>> from datetime import UTC
-    >>> clean = server_metrics(start_at=datetime(2024, 5, 1, tzinfo=UTC), seed=7, n_steps=50, clean_steps=50)
+    >>> start_at = datetime(2024, 5, 1, tzinfo=UTC)
+    >>> clean = server_metrics(start_at=start_at, seed=7, n_steps=50, clean_steps=50)
     >>> int(anomalous_steps(clean).sum())
     0
     """
@@ -150,7 +140,7 @@ def anomalous_steps(plant: SimulatedPlant) -> NDArray[np.bool_]:
     return steps
 
 
-def _load(times_s: NDArray[np.int64], step_s: int, rng: np.random.Generator) -> Floats:
+def _load(times_s: Ints, step_s: int, rng: np.random.Generator) -> Floats:
     """The load without anomalies, highest at noon, (n_steps,)."""
     day = -np.cos(2 * np.pi * (times_s % _DAY_S) / _DAY_S)
     drift = DRIFT * (times_s - times_s[0]) / (step_s * DRIFT_STEPS)
@@ -161,12 +151,7 @@ class _Series:
     """A load into which anomalies are put, each at a free place; changes the values in place."""
 
     def __init__(
-        self,
-        values: Floats,
-        times_s: NDArray[np.int64],
-        first: int,
-        spike: float,
-        rng: np.random.Generator,
+        self, values: Floats, times_s: Ints, first: int, spike: float, rng: np.random.Generator
     ) -> None:
         self.values, self.times_s, self.spike, self.rng = values, times_s, spike, rng
         self.step_s = int(times_s[1] - times_s[0]) if times_s.size > 1 else 60
@@ -180,9 +165,7 @@ class _Series:
         return sorted(self.anomalies, key=lambda one: one.start_at)
 
     def put_in(self, share: float) -> None:
-        """Anomalies of all kinds, block by block, so that their share is the same early and
-        late.
-        """
+        """Anomalies of all kinds, block by block: as large a share early as late."""
         n_steps = self.values.size - self.first
         n_blocks = round(n_steps * share / (_BLOCK_STEPS * _BLOCK_SHARE))
         block = n_steps // max(n_blocks, 1)
@@ -195,11 +178,11 @@ class _Series:
             for _ in range(6):
                 self._point(within)
 
-    def _within(self, start: int, length: int) -> NDArray[np.bool_]:
+    def _within(self, start: int, length: int) -> Flags:
         steps = np.arange(self.values.size)
         return np.asarray((steps >= start) & (steps < start + length))
 
-    def _place(self, length: int, within: NDArray[np.bool_]) -> int | None:
+    def _place(self, length: int, within: Flags) -> int | None:
         """A random start whose steps and margins are free, or None; the steps are taken."""
         starts = np.flatnonzero(within)
         starts = starts[
@@ -222,20 +205,20 @@ class _Series:
             )
         )
 
-    def _point(self, within: NDArray[np.bool_]) -> None:
+    def _point(self, within: Flags) -> None:
         start = self._place(1, within)
         if start is not None:
             self.values[start] += self.spike * self.rng.choice((-1.0, 1.0))
             self._note(start, 1, "point", "A spike")
 
-    def _peak_at_night(self, within: NDArray[np.bool_]) -> None:
+    def _peak_at_night(self, within: Flags) -> None:
         length = int(self.rng.integers(CONTEXTUAL_STEPS[0], CONTEXTUAL_STEPS[1] + 1))
         start = self._place(length, within & self.night)
         if start is not None:
             self.values[start : start + length] += self.rng.uniform(1.2, 1.7)
             self._note(start, length, "contextual", "The load of noon at night")
 
-    def _collective(self, within: NDArray[np.bool_]) -> None:
+    def _collective(self, within: Flags) -> None:
         length = int(self.rng.integers(COLLECTIVE_STEPS[0], COLLECTIVE_STEPS[1] + 1))
         start = self._place(length, within)
         if start is not None:
@@ -243,7 +226,7 @@ class _Series:
             self.values[start : start + length] += level + self.rng.normal(0.0, 3 * NOISE, length)
             self._note(start, length, "collective", "A restless level beside the usual one")
 
-    def _degrade(self, within: NDArray[np.bool_]) -> None:
+    def _degrade(self, within: Flags) -> None:
         length = DEGRADATION_STEPS + FAILURE_STEPS
         start = self._place(length, within)
         if start is None:

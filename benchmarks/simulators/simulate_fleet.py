@@ -1,6 +1,4 @@
-"""A fleet of machines of our own making, in shifts, with Mondays, holidays, start-ups and jobs;
-faults on request.
-"""
+"""A fleet of machines in shifts, with Mondays, holidays, start-ups, jobs; faults on request."""
 
 from __future__ import annotations
 
@@ -10,37 +8,22 @@ from datetime import datetime
 from zoneinfo import ZoneInfo
 
 import numpy as np
-from numpy.typing import NDArray
 
 from devstack.simulate import Floats, SimulatedAnomaly, SimulatedPlant, bump, lagged, noise
+from tsad_tasks.base.arrays import Ints
 from tsad_tasks.base.errors import BadInput
 from tsad_tasks.base.interval import from_unix_s, unix_s
 from tsad_tasks.model.features import site_seconds
 
 FLEET_CHANNELS = (
-    "spindle_speed",
-    "feed",
-    "load",
-    "power",
-    "current",
-    "torque",
-    "vibration",
-    "sound",
-    "spindle_temperature",
-    "motor_temperature",
-    "coolant_temperature",
-    "room_temperature",
-    "oil_pressure",
-    "air_pressure",
-    "coolant_flow",
-    "oil_level",
-    "cycle_time",
+    *("spindle_speed", "feed", "load", "power", "current", "torque", "vibration", "sound"),
+    *("spindle_temperature", "motor_temperature", "coolant_temperature", "room_temperature"),
+    *("oil_pressure", "air_pressure", "coolant_flow", "oil_level", "cycle_time"),
 )
 FAULT_KINDS = ("point", "shift", "ramp")
 _FAULT_HOURS = {"point": 0.0, "shift": 2.0, "ramp": 4.0}
 _DAY_S, _HOUR_S = 86400, 3600
 _JOBS = 5
-_SMOOTH = {"memory_steps": 2.0}
 
 
 def machine_fleet(
@@ -55,18 +38,10 @@ def machine_fleet(
 ) -> SimulatedPlant:
     """Machine tools that work around the clock, in two shifts or in one, without any fault.
 
-    Those in shifts stand at night, at weekends and on holidays, and are cold on Mondays. Each has
-    levels, noise, breaks and a sequence of jobs of its own; a job sets speed and feed, from which
-    load, power, heat and vibration follow. Oil is refilled on Mondays. Now and then a sensor's
-    noise is four times its usual, as real ones' is.
-
-    Parameters
-    ----------
-    days : int
-        Length, at least 1.
-    machines : int
-        1 to 9,999.
-    holidays : days since 1970, on which nobody works but around the clock.
+    Those in shifts stand at night, at weekends and on `holidays` (days since 1970), and are cold on
+    Mondays. Each of 1 to 9,999 has levels, noise, breaks and a sequence of jobs of its own; a job
+    sets speed and feed, from which load, power, heat and vibration follow. Oil is refilled on
+    Mondays. Now and then a sensor's noise is four times its usual, as real ones' is.
 
     Raises
     ------
@@ -97,11 +72,7 @@ def machine_fleet(
 
 
 def _machine(
-    local_s: NDArray[np.int64],
-    step_s: int,
-    number: int,
-    rng: np.random.Generator,
-    holidays: Sequence[int],
+    local_s: Ints, step_s: int, number: int, rng: np.random.Generator, holidays: Sequence[int]
 ) -> Floats:
     """Readings of one machine, (n_steps, 17)."""
     n = local_s.size
@@ -144,28 +115,10 @@ def _machine(
     cycle = np.where(
         run > 0.5, 95 * level[16] / np.maximum(job_feed, 0.2) * (1 + wobble(16, 0.02)), 0.0
     )
-    columns = [
-        speed,
-        feed,
-        load,
-        power,
-        current,
-        torque,
-        vibration,
-        sound,
-        spindle_heat,
-        motor_heat,
-        coolant_heat,
-    ]
-    columns += [
-        room + wobble(11, 0.15),
-        oil,
-        air,
-        flow,
-        _oil_level(local_s, level[15]) + wobble(15, 0.3),
-        cycle,
-    ]
-    return np.column_stack(columns).round(4)
+    driven = [speed, feed, load, power, current, torque, vibration, sound]
+    warm = [spindle_heat, motor_heat, coolant_heat, room + wobble(11, 0.15)]
+    oil_level = _oil_level(local_s, level[15]) + wobble(15, 0.3)
+    return np.column_stack([*driven, *warm, oil, air, flow, oil_level, cycle]).round(4)
 
 
 def _sensor_noise(rng: np.random.Generator, n: int, memory_steps: float, spread: float) -> Floats:
@@ -175,10 +128,8 @@ def _sensor_noise(rng: np.random.Generator, n: int, memory_steps: float, spread:
     return np.asarray(calm * np.where(bursts, 4.0, 1.0))
 
 
-def _is_on(local_s: NDArray[np.int64], number: int, holidays: Sequence[int]) -> Floats:
-    """1 while the machine works: around the clock (but for Sunday mornings), in two shifts, or in
-    one.
-    """
+def _is_on(local_s: Ints, number: int, holidays: Sequence[int]) -> Floats:
+    """1 while the machine works: around the clock, in two shifts, or in one."""
     day, second = local_s // _DAY_S, local_s % _DAY_S
     weekday, hour = (day + 3) % 7, second / _HOUR_S
     if number % 3 == 0:
@@ -190,7 +141,7 @@ def _is_on(local_s: NDArray[np.int64], number: int, holidays: Sequence[int]) -> 
     return np.asarray(works & ~np.isin(day, np.asarray(holidays, np.int64)), np.float64)
 
 
-def _breaks(local_s: NDArray[np.int64], rng: np.random.Generator) -> Floats:
+def _breaks(local_s: Ints, rng: np.random.Generator) -> Floats:
     """1 in the breaks, when the machine idles."""
     second = local_s % _DAY_S
     shift_s = float(rng.uniform(-900, 900))
@@ -212,7 +163,7 @@ def _weather(rng: np.random.Generator, n: int, step_s: int) -> Floats:
     return np.interp(hours, 24.0 * np.arange(days.size), days)
 
 
-def _oil_level(local_s: NDArray[np.int64], level: float) -> Floats:
+def _oil_level(local_s: Ints, level: float) -> Floats:
     """Falls through the week; refilled on Mondays at 6."""
     since_refill = (local_s - 4 * _DAY_S - 6 * _HOUR_S) % (7 * _DAY_S)
     return np.asarray(85 - 12 * level * since_refill / (7 * _DAY_S))
@@ -223,16 +174,9 @@ def with_faults(
 ) -> SimulatedPlant:
     """The fleet with a fault in each machine that works long enough, in one channel.
 
-    A spike of one step, a shift of two hours, a ramp of four, machine by machine in turn.
-
-    Parameters
-    ----------
-    size : float
-        Of the fault, in spreads; up or down.
-    from_step : int
-        No fault starts before it.
-    spreads : (n_machines, n_channels)
-        How much the channels vary while the machine works, in their units.
+    A spike of one step, a shift of two hours, a ramp of four, machine by machine in turn; none
+    before `from_step`. Faults are `size` spreads, up or down; `spreads` (n_machines, n_channels)
+    are those of channels while the machine works.
 
     >>> from datetime import UTC
     >>> fleet = machine_fleet(days=2, machines=3, start_at=datetime(2024, 5, 6, tzinfo=UTC), seed=7)
@@ -268,9 +212,7 @@ def with_faults(
 def _while_working(
     speed: Floats, from_step: int, length: int, margin: int, rng: np.random.Generator
 ) -> int | None:
-    """A step from which on the machine works for so long, and has for `margin` steps before; None
-    if it never does.
-    """
+    """A step from which, and `margin` before, the machine works for `length`; None: never."""
     works = np.concatenate(([0], np.cumsum(speed > 100)))
     starts = np.arange(max(from_step, margin), speed.size - length)
     whole = works[starts + length] - works[starts - margin] == length + margin

@@ -1,4 +1,4 @@
-"""Alembic's entry: runs the numbered migrations over the connection that `storage.migrate` hands in."""
+"""Alembic's entry: the numbered migrations over the connection that `storage.migrate` hands in."""
 
 from alembic import context
 

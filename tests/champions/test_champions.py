@@ -27,7 +27,10 @@ from tsad_tasks.storage.store import Store
 
 DAY_END = SPLIT_AT + 26 * HOUR
 STATES = "SELECT version, state FROM tsad.v_model ORDER BY version"
-HISTORY = "SELECT version, decision, former_version, valid_from FROM tsad.v_model_history ORDER BY decided_at"
+HISTORY = (
+    "SELECT version, decision, former_version, valid_from FROM tsad.v_model_history "
+    "ORDER BY decided_at"
+)
 CHAMPIONS = """
   SELECT m.version, p.valid_from FROM tsad.champion_period p JOIN tsad.model m USING (model_id)
   WHERE p.lineage = 'live' ORDER BY p.valid_from"""

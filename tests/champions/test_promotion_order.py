@@ -58,7 +58,8 @@ BEGIN = """
   DELETE FROM tsad.model_decision;
   DELETE FROM tsad.gate_decision;
   DELETE FROM tsad.champion_record;
-  DELETE FROM tsad.model m WHERE NOT EXISTS (SELECT FROM saved.model s WHERE s.model_id = m.model_id);
+  DELETE FROM tsad.model m
+    WHERE NOT EXISTS (SELECT FROM saved.model s WHERE s.model_id = m.model_id);
   INSERT INTO tsad.model_decision OVERRIDING SYSTEM VALUE TABLE saved.model_decision;
   INSERT INTO tsad.gate_decision TABLE saved.gate_decision;
   INSERT INTO tsad.champion_record TABLE saved.champion_record"""
@@ -99,7 +100,7 @@ class Story:
             may_be_refused(store)
 
     # What may happen
-    # ------------------------------------------------------------------------------------------------
+    # ---------------------------------------------------------------------------------------------
 
     def registers(self, number: int) -> Work:
         """A retraining, of which the fourth fails the gate; the same number again is the same

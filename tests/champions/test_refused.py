@@ -144,8 +144,8 @@ def test_the_demo_names_the_rules_that_failed_with_their_numbers(
         "Expected a model that passes the gate. Received: version 1, which failed latency_ms: "
     )
     assert (
-        "limit at most 1.00 × 10⁻⁹ ms (CPU milliseconds from readings to an error, per window, median)"
-        in said
+        "limit at most 1.00 × 10⁻⁹ ms (CPU milliseconds from readings to an error, per window, "
+        "median)" in said
     )
     assert said.count("limit") == 1
 

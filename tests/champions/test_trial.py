@@ -26,7 +26,10 @@ from tsad_tasks.storage.store import Store
 from tsad_tasks.text.rules import brief_note, full_note
 from tsad_tasks.training.injected import DetectionResult
 
-RULES = "SELECT rule, value, champion_value, passed, note FROM tsad.v_model_decision WHERE stage = 'shadow'"
+RULES = (
+    "SELECT rule, value, champion_value, passed, note FROM tsad.v_model_decision "
+    "WHERE stage = 'shadow'"
+)
 COUNTS = """
   SELECT (SELECT count(*) FROM tsad.score_block), (SELECT count(*) FROM tsad.anomaly),
          (SELECT count(*) FROM tsad.incident)"""
@@ -151,7 +154,9 @@ def test_what_people_said_in_the_shadow_s_hours_counts(weeks: Weeks) -> None:
 def test_a_challenger_that_misses_a_confirmed_fault_fails(weeks: Weeks) -> None:
     weeks.shift(week(1, 4), week(1, 5), by=4.0)
     in_shadow(weeks, factor=1.5)
-    verdict = "SELECT tsad.set_verdict(incident_id, 'confirmed', 'me') FROM tsad.v_incident WHERE started_at >= %s"
+    verdict = """
+      SELECT tsad.set_verdict(incident_id, 'confirmed', 'me') FROM tsad.v_incident
+      WHERE started_at >= %s"""
     weeks.execute(verdict, week(1, 4))
     assert "confirmed_found" in compared(weeks, DAY_END).failed[2]
 

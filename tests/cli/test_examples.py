@@ -21,7 +21,8 @@ from tsad_tasks.storage.database import connect
 N_DAYS = 3
 END_AT = START_AT + timedelta(days=N_DAYS)
 DURING_THE_OPEN_DOOR = """
-SELECT entity FROM tsad.v_incident WHERE started_at >= '2026-09-01 02:00Z' AND started_at < '2026-09-01 04:30Z'"""
+SELECT entity FROM tsad.v_incident WHERE started_at >= '2026-09-01 02:00Z'
+  AND started_at < '2026-09-01 04:30Z'"""
 # A budget of seconds, and a gate that lets any model pass: what is tested is the way, not how well
 # it detects.
 SMALL = {

@@ -19,7 +19,10 @@ def scored(tsad: Tsad, plant: Plant, monkeypatch: pytest.MonkeyPatch) -> str:
     for name in ("TSAD_DATABASE_URI", "TSAD_CONNECTION_ROOM"):
         monkeypatch.setenv(name, plant.uri)
     assert tsad("score", "room", *FAULT).code == 0
-    query = "SELECT incident_id FROM tsad.v_incident WHERE severity = 'HIGH' ORDER BY n_flags DESC LIMIT 1"
+    query = (
+        "SELECT incident_id FROM tsad.v_incident WHERE severity = 'HIGH' ORDER BY n_flags DESC "
+        "LIMIT 1"
+    )
     return str(plant.execute(query)[0][0])
 
 

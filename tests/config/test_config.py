@@ -55,7 +55,8 @@ CASES = [
         "an unknown field",
         "site_zone:",
         "sitezone:",
-        ":2: sitezone: Expected one of dataset, description, site_zone, score_every, source, running_when, "
+        ":2: sitezone: Expected one of dataset, description, site_zone, score_every, source, "
+        "running_when, "
         "startup_grace, "
         "features, detector, threshold, alarm_policy, training, gate, shadow, drift, report, "
         "notifications, retention "

@@ -15,9 +15,11 @@ from typing import Any
 import numpy as np
 import pytest
 
+from tsad_tasks.base.arrays import Floats32
 from tsad_tasks.base.errors import BadInput, ConfigError
-from tsad_tasks.detectors.base import Budget, Detector, Floats, TrainingHistory, TrainingSet
+from tsad_tasks.detectors.base import Budget, Detector, TrainingHistory, TrainingSet
 from tsad_tasks.detectors.bundle import read_bundle, write_bundle
+from tsad_tasks.detectors.inference.onnx_detector import WindowJudge
 from tsad_tasks.detectors.inference.onnx_session import OnnxSession
 from tsad_tasks.detectors.neural.network import NeuralDetector
 from tsad_tasks.detectors.registry import DETECTORS, build_detector, detector_class, load_detector
@@ -34,7 +36,7 @@ PARAMS = {
     }
 }
 # These say how strange a window is between two bounds, and not what they would have expected.
-BOUNDED = {name for name in NAMES if "judges_windows" in vars(detector_class(name))} - set(PARAMS)
+BOUNDED = {name for name in NAMES if issubclass(detector_class(name), WindowJudge)}
 # Sensors, and context and derived columns. One sensor alone is tried where it may be another case.
 ALONE = {"dense_autoencoder", "isolation_forest", "lstm_autoencoder"}
 CASES = [
@@ -55,10 +57,10 @@ class Fitted:
     training: TrainingSet
     history: TrainingHistory
     progress: list[tuple[int, float, float]]
-    readings: Floats
-    context: Floats | None
+    readings: Floats32
+    context: Floats32 | None
 
-    def score(self, part: slice = slice(None), readings: Floats | None = None) -> Floats:
+    def score(self, part: slice = slice(None), readings: Floats32 | None = None) -> Floats32:
         chosen = self.readings if readings is None else readings
         return self.detector.score(
             chosen[part], None if self.context is None else self.context[part]
@@ -70,21 +72,21 @@ class Fitted:
             detector.name, detector.n_channels, detector.n_inputs - detector.n_channels, warm_start
         )
 
-    def residuals(self, readings: Floats) -> Floats:
+    def residuals(self, readings: Floats32) -> Floats32:
         return self.detector.residuals(readings, self.context)
 
-    def inputs(self, readings: Floats) -> Floats:
+    def inputs(self, readings: Floats32) -> Floats32:
         return (
             readings if self.context is None else np.concatenate([readings, self.context], axis=1)
         )
 
-    def explained(self, readings: Floats, *ends: int) -> Floats:
+    def explained(self, readings: Floats32, *ends: int) -> Floats32:
         return self.detector.explain(self.inputs(readings), np.array(ends, dtype=np.int64))
 
 
 def make_readings(
     n: int, n_channels: int, n_context: int, seed: int
-) -> tuple[Floats, Floats | None]:
+) -> tuple[Floats32, Floats32 | None]:
     phases = 2 * np.pi * np.arange(n)[:, None] / 50
     noise = np.random.default_rng(seed).normal(0, 0.05, (n, n_channels))
     readings = (np.sin(phases + np.arange(n_channels)) + noise).astype(np.float32)
@@ -145,7 +147,7 @@ def able_to(ability: str) -> pytest.MarkDecorator:
     return only([name for name in NAMES if hasattr(detector_class(name), ability)])
 
 
-def equal(left: Floats, right: Floats) -> bool:
+def equal(left: Floats32, right: Floats32) -> bool:
     """Whether two arrays agree to the bit, NaN included."""
     return (
         left.dtype == right.dtype

@@ -1,4 +1,4 @@
-"""Whoever reads a public function of the pure modules finds an example beside it (pytest runs these as doctests)."""
+"""Beside each public function of the pure modules there is an example, which pytest runs."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from tsad_tasks import model
 WITHOUT_EXAMPLES = {"scoring", "spec"}
 PURE = sorted({one.name for one in pkgutil.iter_modules(model.__path__)} - WITHOUT_EXAMPLES)
 MODULES = (
-    *("base." + name for name in ("confidence", "digest", "expression", "interval", "spans")),
+    *("base." + name for name in ("confidence", "digest", "expression", "interval")),
     *(f"model.{name}" for name in PURE),
     "feedback.recurrence",
     "ingest.quality",

@@ -17,6 +17,7 @@ from tsad_tasks.base.enums import (
     Lineage,
     NewsEvent,
     Outcome,
+    QualityVerdict,
     Severity,
     Stage,
     TrainingDecision,
@@ -33,6 +34,7 @@ CHECKED: dict[tuple[str, ...], type[StrEnum]] = {
     ("incident.severity",): Severity,
     ("alert.severity",): Severity,
     ("verdict.verdict",): Verdict,
+    ("quality.verdict",): QualityVerdict,
     ("model_decision.decision",): Decision,
     ("training_decision.decision",): TrainingDecision,
     ("news.event",): NewsEvent,
@@ -52,13 +54,13 @@ ORDINARY = {
     *("expected", "waiting", "off", "failed", "stopped", "partial", "scored", "live", "replay"),
     *("gate", "shadow", "met", "promoted", "declined", "approved", "asked", "gap", "stale"),
     *("hours", "windows", "incidents", "agreement", "confirmed", "superseded", "labels_found"),
+    *("constant",),
 }
 WORDS = {one.value for enum in (*CHECKED.values(), Lineage) for one in enum} | {
     name for stage in Stage for name in RULES[stage]
 }
 COLUMNS = {"lineage", "severity", "status", "verdict", "decision", "outcome", "stage", "rule"}
-# A made-up report names rules in order to look like one.
-HOMES = re.compile(r"base/enums\.py|(training|champions)/rules/\w+\.py|reporting/period/sample\.py")
+HOMES = re.compile(r"base/enums\.py|(training|champions)/rules/\w+\.py")
 
 
 def test_the_database_allows_for_these_words_and_no_others(warehouse_uri: str) -> None:

@@ -10,9 +10,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from tsad_tasks.detectors.base import Floats, Reconstruction
+from tsad_tasks.base.arrays import Floats32
+from tsad_tasks.detectors.base import Reconstruction
 from tsad_tasks.detectors.bundle import read_bundle, write_bundle
-from tsad_tasks.detectors.folding.fold import FoldDetector, Series, State, joined_state, state_bytes
+from tsad_tasks.detectors.folding.fold import Series, State, joined_state, state_bytes
+from tsad_tasks.detectors.folding.series_fold import FoldDetector
 from tsad_tasks.detectors.registry import DETECTORS, build_detector, detector_class, load_detector
 
 NAMES = [name for name in sorted(DETECTORS) if detector_class(name).folds]
@@ -71,7 +73,7 @@ def series() -> Series:
     return made_series(N_STEPS, seed=2, first=N_TRAINING)
 
 
-def series_errors(detector: FoldDetector, entities: list[str], series: Series) -> Floats:
+def series_errors(detector: FoldDetector, entities: list[str], series: Series) -> Floats32:
     """Errors of series that follow the anchor."""
     return advanced(detector, tuple(entities), series)[1].channel_errors
 

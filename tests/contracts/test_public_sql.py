@@ -30,95 +30,106 @@ MONTHS = [datetime(2026, month, 5, 7, tzinfo=UTC) for month in (1, 2, 3)]
 
 VIEWS = {
     "v_anomaly": """
-        dataset text, entity text, at timestamptz, lineage text, kind text, severity text, score real, error real,
-        threshold real, channel text, share real, actual float8, expected float8, unit text, provisional boolean,
-        model_id integer, revision integer, known_from timestamptz""",
+        dataset text, entity text, at timestamptz, lineage text, kind text, severity text, score
+        real, error real, threshold real, channel text, share real, actual float8, expected
+        float8, unit text, provisional boolean, model_id integer, revision integer, known_from
+        timestamptz""",
     "v_attribution": """
-        dataset text, entity text, at timestamptz, channel text, unit text, share real, actual float8, expected float8,
-        spread float8, model_id integer, step integer, step_share real, lineage text""",
+        dataset text, entity text, at timestamptz, channel text, unit text, share real, actual
+        float8, expected float8, spread float8, model_id integer, step integer, step_share real,
+        lineage text""",
     "v_attribution_step": """
-        dataset text, entity text, at timestamptz, channel text, unit text, step integer, step_at timestamptz,
-        share real, model_id integer, lineage text""",
+        dataset text, entity text, at timestamptz, channel text, unit text, step integer,
+        step_at timestamptz, share real, model_id integer, lineage text""",
     "v_audit": """
-        dataset text, lineage text, version integer, model_id integer, week_at timestamptz, days float8,
-        n_known integer, n_found integer, recall float8, n_incidents integer, n_right integer, n_wrong integer,
-        precision float8, median_delay_s float8, false_alarms_per_day float8, incidents_per_day float8,
-        expected_incidents_per_day float8, audited_at timestamptz""",
+        dataset text, lineage text, version integer, model_id integer, week_at timestamptz, days
+        float8, n_known integer, n_found integer, recall float8, n_incidents integer, n_right
+        integer, n_wrong integer, precision float8, median_delay_s float8, false_alarms_per_day
+        float8, incidents_per_day float8, expected_incidents_per_day float8, audited_at
+        timestamptz""",
     "v_drift": """
-        dataset text, entity text, channel text, lineage text, version integer, model_id integer, week_at timestamptz,
-        psi float8, drift text, shift float8, missing_share float8, n_steps bigint, measured_at timestamptz""",
+        dataset text, entity text, channel text, lineage text, version integer, model_id
+        integer, week_at timestamptz, psi float8, drift text, shift float8, missing_share
+        float8, n_steps bigint, measured_at timestamptz""",
     "v_exclusion": """
-        dataset text, version integer, model_id integer, entity text, start_at timestamptz, end_at timestamptz,
-        reason text, n_steps bigint""",
+        dataset text, version integer, model_id integer, entity text, start_at timestamptz,
+        end_at timestamptz, reason text, n_steps bigint""",
     "v_channel_epoch": """
-        dataset text, epoch_id bigint, entity text, channel text, kind text, from_at timestamptz, declared boolean,
-        scale float8, offset float8, usable_at timestamptz, n_running_hours float8, needed_hours float8, reason text,
-        said_by text, said_at timestamptz, withdrawn_at timestamptz""",
+        dataset text, epoch_id bigint, entity text, channel text, kind text, from_at
+        timestamptz, declared boolean, scale float8, offset float8, usable_at timestamptz,
+        n_running_hours float8, needed_hours float8, reason text, said_by text, said_at
+        timestamptz, withdrawn_at timestamptz""",
     "v_incident": """
-        incident_id text, dataset text, entity text, lineage text, severity text, kind text, state text,
-        started_at timestamptz, last_flag_at timestamptz, n_flags integer, peak_score real, peak_at timestamptz,
-        channel text, sentence text, provisional boolean, policy_version text, model_id integer,
-        updated_at timestamptz, verdict text, suppressed_by text""",
+        incident_id text, dataset text, entity text, lineage text, severity text, kind text,
+        state text, started_at timestamptz, last_flag_at timestamptz, n_flags integer,
+        peak_score real, peak_at timestamptz, channel text, sentence text, provisional boolean,
+        policy_version text, model_id integer, updated_at timestamptz, verdict text,
+        suppressed_by text""",
     "v_ingest": """
-        dataset text, hour_at timestamptz, n_rows bigint, n_readings bigint, newest_at timestamptz, lag_s float8,
-        read_until timestamptz, read_at timestamptz, issues jsonb""",
+        dataset text, hour_at timestamptz, n_rows bigint, n_readings bigint, newest_at
+        timestamptz, lag_s float8, read_until timestamptz, read_at timestamptz, issues jsonb""",
     "v_label": """
-        dataset text, entity text, start_at timestamptz, end_at timestamptz, kind text, origin text, note text,
-        label_id integer, withdrawn_at timestamptz, withdrawn_by text""",
+        dataset text, entity text, start_at timestamptz, end_at timestamptz, kind text, origin
+        text, note text, label_id integer, withdrawn_at timestamptz, withdrawn_by text""",
     "v_maintenance": """
-        dataset text, window_id bigint, entity text, start_at timestamptz, end_at timestamptz, rrule text, zone text,
-        margin_before_s integer, margin_after_s integer, title text, created_by text, created_at timestamptz,
-        withdrawn_at timestamptz""",
+        dataset text, window_id bigint, entity text, start_at timestamptz, end_at timestamptz,
+        rrule text, zone text, margin_before_s integer, margin_after_s integer, title text,
+        created_by text, created_at timestamptz, withdrawn_at timestamptz""",
     "v_model": """
-        dataset text, model_id integer, version integer, entity text, lineage text, detector text,
-        train_start_at timestamptz, train_end_at timestamptz, gate_passed boolean, valid_from timestamptz,
-        valid_to timestamptz, champion boolean, n_parameters integer, seed integer, parent_model_id integer,
-        config_hash text, sha256 text, artifact_uri text, card jsonb, created_at timestamptz, state text,
-        shadow_from timestamptz, shadow_to timestamptz, pruned_at timestamptz,
-        pruned_because text""",
+        dataset text, model_id integer, version integer, entity text, lineage text, detector
+        text, train_start_at timestamptz, train_end_at timestamptz, gate_passed boolean,
+        valid_from timestamptz, valid_to timestamptz, champion boolean, n_parameters integer,
+        seed integer, parent_model_id integer, config_hash text, sha256 text, artifact_uri text,
+        card jsonb, created_at timestamptz, state text, shadow_from timestamptz, shadow_to
+        timestamptz, pruned_at timestamptz, pruned_because text""",
     "v_model_decision": """
-        dataset text, version integer, model_id integer, rule text, value float8, limit_value float8,
-        champion_value float8, passed boolean, note text, decided_at timestamptz, stage text, low float8,
-        high float8, outcome text, n bigint, n_found bigint, decides boolean""",
+        dataset text, version integer, model_id integer, rule text, value float8, limit_value
+        float8, champion_value float8, passed boolean, note text, decided_at timestamptz, stage
+        text, low float8, high float8, outcome text, n bigint, n_found bigint, decides boolean""",
     "v_model_history": """
-        dataset text, entity text, lineage text, version integer, model_id integer, decision text,
-        former_version integer, valid_from timestamptz, decided_by text, reason text, decided_at timestamptz""",
+        dataset text, entity text, lineage text, version integer, model_id integer, decision
+        text, former_version integer, valid_from timestamptz, decided_by text, reason text,
+        decided_at timestamptz""",
     "v_notification": """
-        dataset text, notification_id bigint, entity text, event text, severity text, alert_state text,
-        started_at timestamptz, incident_id text, medium text, connection text, address text, state text,
-        attempts integer, next_attempt_at timestamptz, last_error text, created_at timestamptz,
-        delivered_at timestamptz, failed_at timestamptz, payload jsonb, key text, version integer""",
+        dataset text, notification_id bigint, entity text, event text, severity text,
+        alert_state text, started_at timestamptz, incident_id text, medium text, connection
+        text, address text, state text, attempts integer, next_attempt_at timestamptz,
+        last_error text, created_at timestamptz, delivered_at timestamptz, failed_at
+        timestamptz, payload jsonb, key text, version integer""",
     "v_quality": """
-        dataset text, entity text, channel text, hour_at timestamptz, verdict text, n_steps integer, detail text""",
+        dataset text, entity text, channel text, hour_at timestamptz, verdict text, n_steps
+        integer, detail text""",
     "v_reference": """
-        dataset text, entity text, channel text, unit text, lineage text, median float8, spread float8,
-        from_at timestamptz, to_at timestamptz, model_id integer, verdict_id bigint, recorded_at timestamptz,
-        replaced_at timestamptz""",
+        dataset text, entity text, channel text, unit text, lineage text, median float8, spread
+        float8, from_at timestamptz, to_at timestamptz, model_id integer, verdict_id bigint,
+        recorded_at timestamptz, replaced_at timestamptz""",
     "v_shadow": """
-        dataset text, entity text, hour_at timestamptz, lineage text, challenger_version integer,
-        champion_version integer, challenger_status text, champion_status text, n_paired integer, n_agreed integer,
-        n_challenger_flags integer, n_champion_flags integer""",
+        dataset text, entity text, hour_at timestamptz, lineage text, challenger_version
+        integer, champion_version integer, challenger_status text, champion_status text,
+        n_paired integer, n_agreed integer, n_challenger_flags integer, n_champion_flags integer""",
     "v_status": """
-        dataset text, entity text, hour_at timestamptz, lineage text, status text, coverage real, n_needed integer,
-        n_seen integer, provisional boolean, model_id integer, revision integer, detail text,
-        scored_at timestamptz""",
+        dataset text, entity text, hour_at timestamptz, lineage text, status text, coverage
+        real, n_needed integer, n_seen integer, provisional boolean, model_id integer, revision
+        integer, detail text, scored_at timestamptz""",
     "v_training_decision": """
-        dataset text, decision_id bigint, lineage text, start_at timestamptz, end_at timestamptz, decision text,
-        decided_by text, reason text, n_readings bigint, n_entities integer, excluded_share float8,
-        missing_share float8, left_out jsonb, jumps jsonb, pdf text, decided_at timestamptz""",
+        dataset text, decision_id bigint, lineage text, start_at timestamptz, end_at
+        timestamptz, decision text, decided_by text, reason text, n_readings bigint, n_entities
+        integer, excluded_share float8, missing_share float8, left_out jsonb, jumps jsonb, pdf
+        text, decided_at timestamptz""",
     "v_verdict": """
-        dataset text, entity text, channel text, start_at timestamptz, end_at timestamptz, verdict text, said_by text,
-        note text, said_at timestamptz, withdrawn_at timestamptz, incident_id text, verdict_id bigint""",
+        dataset text, entity text, channel text, start_at timestamptz, end_at timestamptz,
+        verdict text, said_by text, note text, said_at timestamptz, withdrawn_at timestamptz,
+        incident_id text, verdict_id bigint""",
 }
 SCORES = """
-    TABLE(at timestamptz, error real, threshold real, score real, flag boolean, reason text, status text,
-    model_id integer, revision integer)"""
+    TABLE(at timestamptz, error real, threshold real, score real, flag boolean, reason text,
+    status text, model_id integer, revision integer)"""
 RANGE = "dataset text, entity text, from_at timestamptz, to_at timestamptz"
 FUNCTIONS = {
     "compare_lineages": (
         "dataset text, lineage text, other text, from_at timestamptz, to_at timestamptz",
-        """TABLE(entity text, hour_at timestamptz, version integer, other_version integer, n_paired integer,
-        n_agreed integer, n_flags integer, n_other_flags integer)""",
+        """TABLE(entity text, hour_at timestamptz, version integer, other_version integer,
+        n_paired integer, n_agreed integer, n_flags integer, n_other_flags integer)""",
     ),
     "step_agreement": (
         "scores real[], other_scores real[]",
@@ -337,10 +348,9 @@ def test_no_statement_needs_more_than_postgres_15() -> None:
         re.sub(r"--.*|'[^']*'", "", path.read_text(encoding="utf-8")) for path in sources
     )
     newer = (
-        r"any_value|random_normal|json_(table|query|exists|value|scalar|serialize)|is "
-        r"json|uuidv7|system_user|array_shuffle|"
-        r"array_sample|array_sort|array_reverse|date_add|date_subtract|generic_plan|\bvirtual\b|without "
-        r"overlaps|merge into|"
+        r"any_value|random_normal|json_(table|query|exists|value|scalar|serialize)|is json|uuidv7|"
+        r"system_user|array_shuffle|array_sample|array_sort|array_reverse|date_add|date_subtract|"
+        r"generic_plan|\bvirtual\b|without overlaps|merge into|"
         r"to_bin|to_oct|pg_input_is_valid|erfc?\(|at local|on_error|0x[0-9a-f]+|\d_\d"
     )
     assert re.findall(newer, code, re.IGNORECASE) == []

@@ -1,5 +1,5 @@
-"""What every file of sql/queries promises: a purpose, one statement, a plan on the newest schema, and
-one declaration that says what it needs and what it gives.
+"""What every file of sql/queries promises: a purpose, one statement, a plan on the newest schema,
+and one declaration that says what it needs and what it gives.
 """
 
 from __future__ import annotations
@@ -28,7 +28,10 @@ FILES = {
     path.relative_to(ROOT / "sql" / "queries").with_suffix("").as_posix(): path
     for path in sorted((ROOT / "sql" / "queries").rglob("*.sql"))
 }
-VERBS = "clear|close|copy|create|delete|drop|ensure|grant|insert|lock|read|refresh|select|set|supersede|update|upsert|withdraw"
+VERBS = (
+    "clear|close|copy|create|delete|drop|ensure|grant|insert|lock|read|refresh|select|set|supersede|"
+    "update|upsert|withdraw"
+)
 MODULES = {path: ast.parse(path.read_text("utf-8")) for path in (ROOT / "tsad_tasks").rglob("*.py")}
 # What psycopg2 makes of a column's type.
 PYTHON_TYPES: dict[str, type] = {
@@ -62,11 +65,7 @@ def _assigned_statements(tree: ast.Module) -> Iterator[str]:
     for node in tree.body:
         if isinstance(node, ast.Assign | ast.AnnAssign) and isinstance(node.value, ast.Call):
             target = node.targets[0] if isinstance(node, ast.Assign) else node.target
-            if isinstance(node.value.func, ast.Name) and node.value.func.id in {
-                "Query",
-                "Statement",
-                "Incoming",
-            }:
+            if ast.unparse(node.value.func) in {"Query", "Query.or_null", "Statement", "Incoming"}:
                 assert isinstance(target, ast.Name)
                 yield target.id
 
@@ -160,7 +159,9 @@ def test_each_is_declared_once_in_its_room_and_none_is_missing() -> None:
 def test_a_declared_one_is_asked_with_exactly_its_parameters(name: str) -> None:
     wanted, own_name = _parameters(DECLARED[name].path), name.rsplit(".", 1)[1]
     assert any(
-        isinstance(node, ast.Name) and node.id == own_name and isinstance(node.ctx, ast.Load)
+        isinstance(node, ast.Name | ast.Attribute)
+        and _name(node) == own_name
+        and isinstance(node.ctx, ast.Load)
         for tree in MODULES.values()
         for node in ast.walk(tree)
     ), "Nobody asks it."
@@ -176,10 +177,14 @@ def test_a_declared_one_is_asked_with_exactly_its_parameters(name: str) -> None:
 def _calls(tree: ast.Module, name: str) -> Iterator[ast.Call]:
     """Calls of a store's methods with a statement of that name."""
     for node in ast.walk(tree):
-        if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute) and node.args:
-            asked = node.args[0]
-            if isinstance(asked, ast.Name) and asked.id == name:
-                yield node
+        is_method = isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute)
+        if is_method and node.args and _name(node.args[0]) == name:
+            yield node
+
+
+def _name(node: ast.expr) -> str | None:
+    """The last part of a name: SELECT_SHADOWS, also of `queries.SELECT_SHADOWS`."""
+    return getattr(node, "id", getattr(node, "attr", None))
 
 
 @pytest.mark.parametrize("name", QUERIES)

@@ -1,5 +1,5 @@
-"""What every rule of gate and shadow promises, and that a new one is a file: it decides, and is shown
-wherever rules are.
+"""What every rule of gate and shadow promises, and that a new one is a file: it decides, and is
+shown wherever rules are.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from tests.reporting.pdf_text import ascii_text
 from tsad_tasks.base.enums import Outcome, Stage
 from tsad_tasks.base.errors import BadInput
 from tsad_tasks.base.places import project_folder
-from tsad_tasks.base.rule import RULES, Better, Measured, RuleResult, register, rules_of
+from tsad_tasks.base.rule import RULES, Better, Measured, RuleResult, rules_of
 from tsad_tasks.champions.queries import rule_results
 from tsad_tasks.champions.rules.base import ShadowComparison
 from tsad_tasks.champions.shadow import shadow_results
@@ -63,7 +63,8 @@ def test_a_family_imports_its_base_and_the_standard_library_alone(path: Path) ->
 
 def test_all_rules_are_found_without_numpy_and_without_the_warehouse() -> None:
     program = (
-        "import sys; from tsad_tasks.base.rule import rules_of; from tsad_tasks.base.enums import Stage;"
+        "import sys; from tsad_tasks.base.rule import rules_of;"
+        "from tsad_tasks.base.enums import Stage;"
         "assert [rules_of(stage) for stage in Stage];"
         "print([name for name in ('numpy', 'psycopg2', 'keras') if name in sys.modules])"
     )
@@ -133,27 +134,25 @@ def test_the_guide_has_the_rules_as_they_are(stage: Stage) -> None:
 # --------------------------------------------------------------------------------------------------
 
 
-def _lightness(evidence: GateEvidence) -> Measured:
-    """Weighs no more than its limit."""
-    return Measured(float(evidence.n_bytes[0]), low=9.0, high=1e9, n=3)
-
-
 @pytest.fixture
 def lightness() -> Iterator[GateRule]:
     """One that the cheapest of models fails, as it would stand in a file of training/rules."""
-    rule = GateRule(
-        name="lightness",
+
+    @GateRule(
         title="weight of the model",
         unit="stones",
         better=Better.LOWER,
         limit=10.0,
-        measure=_lightness,
         meets=lambda found, limit, evidence: (found.value or 0) <= (limit or 0),
         note="weighed {n} times",
         brief="{n} times",
     )
-    yield register(rule)
-    del RULES[Stage.GATE]._variants[rule.name]
+    def lightness(evidence: GateEvidence) -> Measured:
+        """Weighs no more than its limit."""
+        return Measured(float(evidence.n_bytes[0]), low=9.0, high=1e9, n=3)
+
+    yield lightness
+    del RULES[Stage.GATE]._variants[lightness.name]
 
 
 def test_a_new_rule_decides_and_stands_in_command_line_and_pdf(
@@ -193,7 +192,7 @@ def test_its_doubt_goes_the_way_that_it_declares(lightness: GateRule) -> None:
 
 def test_a_name_is_given_once(lightness: GateRule) -> None:
     with pytest.raises(BadInput, match="Received: lightness, known"):
-        register(lightness)
+        lightness(lightness.measure)
 
 
 def test_a_rule_that_is_gone_keeps_its_rows_and_is_shown_by_its_name() -> None:

@@ -27,7 +27,10 @@ from tests.conftest import made_once
 from tsad_tasks.base.places import project_folder
 
 METADATA = "airflow_template"
-MAKE_METADATA = "from airflow import settings; from tsad_headless import ensure_metadata; ensure_metadata(); settings.dispose_orm()"
+MAKE_METADATA = (
+    "from airflow import settings; from tsad_headless import ensure_metadata; ensure_metadata(); "
+    "settings.dispose_orm()"
+)
 
 
 @dataclass(frozen=True)

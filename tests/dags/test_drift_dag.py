@@ -41,5 +41,8 @@ def test_drift_above_the_limit_starts_a_retraining_and_drift_below_does_not(
           WHERE started_at >= week_at AND started_at < week_at + interval '7 days')
         FROM tsad.v_audit ORDER BY 1"""
     assert run(watched.uri, audited) == [(week(1), 1, True), (week(2), 1, True)]
-    started = "SELECT logical_date, (conf ->> 'end')::timestamptz FROM dag_run WHERE dag_id = 'plant.retrain'"
+    started = (
+        "SELECT logical_date, (conf ->> 'end')::timestamptz FROM dag_run WHERE dag_id = "
+        "'plant.retrain'"
+    )
     assert run(watched.metadata_uri, started) == [(week(3), week(3))]

@@ -57,7 +57,7 @@ def outcomes(airflow: Headless, *job: Any) -> list[tuple[str, list[str]]]:
     return found
 
 
-def test_a_retraining_that_failed_stays_red_one_that_failed_the_gate_is_green_and_both_are_told_once(
+def test_a_failed_retraining_stays_red_one_that_failed_the_gate_is_green_and_both_are_told_once(
     newsroom: AirflowPlant, chat: Running
 ) -> None:
     with headless(newsroom.places, newsroom.environment) as airflow:
@@ -73,9 +73,15 @@ def test_a_retraining_that_failed_stays_red_one_that_failed_the_gate_is_green_an
         "plant: version 2 failed the gate",
     ]
     assert chat.receiver.said[1]["failed_rules"][0]["rule"] == "latency_ms"
-    decided = "SELECT lineage FROM tsad.v_model_history WHERE decision = 'gate_failed' ORDER BY decided_at"
+    decided = (
+        "SELECT lineage FROM tsad.v_model_history WHERE decision = 'gate_failed' ORDER BY "
+        "decided_at"
+    )
     assert run(newsroom.uri, decided) == [("live",), ("replay",)]
-    states = "SELECT state, counts ->> 'n_delivered' FROM tsad.run_status WHERE step = 'notify' ORDER BY finished_at"
+    states = (
+        "SELECT state, counts ->> 'n_delivered' FROM tsad.run_status WHERE step = 'notify' ORDER "
+        "BY finished_at"
+    )
     assert run(newsroom.uri, states) == [
         ("done", "1"),
         ("done", "1"),

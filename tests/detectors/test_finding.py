@@ -46,7 +46,11 @@ def test_a_variant_imports_only_what_is_light(name: str) -> None:
     module = import_module(DETECTORS[name].__module__)
     folder = module.__name__.rpartition(".")[0]
     light = ("tsad_tasks.base", "tsad_tasks.detectors.base", "tsad_tasks.detectors.fitting")
-    light += ("tsad_tasks.detectors.registry", folder)
+    light += (
+        "tsad_tasks.detectors.inference.onnx_detector",
+        "tsad_tasks.detectors.registry",
+        folder,
+    )
     variants = {DETECTORS[other].__module__ for other in DETECTORS}
     for node in ast.parse(Path(str(module.__file__)).read_text(encoding="utf-8")).body:
         if isinstance(node, ast.Import | ast.ImportFrom):

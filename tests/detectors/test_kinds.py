@@ -11,8 +11,10 @@ import numpy as np
 import pytest
 from sklearn import ensemble
 
+from tsad_tasks.base.arrays import Floats32
 from tsad_tasks.base.errors import BadInput
 from tsad_tasks.detectors.base import Budget, TrainingSet
+from tsad_tasks.detectors.inference.onnx_detector import WindowJudge
 from tsad_tasks.detectors.neural.masked_autoencoder import hidden_steps
 from tsad_tasks.detectors.neural.training.oversampling import interpolated, repeated
 from tsad_tasks.detectors.registry import build_detector
@@ -95,7 +97,7 @@ def test_the_forest_scores_as_scikit_learn_does() -> None:
     )
     forest.fit(training, budget=Budget(), seed=3)
     features, held_out = (
-        forest._features(gather(training.inputs, ends, WIDTH))
+        forest.features(gather(training.inputs, ends, WIDTH))
         for ends in (training.ends, training.validation_ends)
     )
     expected = (
@@ -126,3 +128,22 @@ def test_a_forest_saved_before_usual_features_were_kept_still_says_which_channel
 def test_every_step_is_hidden_once(width: int, n: int) -> None:
     assert hidden_steps(width, n).sum(axis=0).tolist() == [[1.0]] * width
     assert hidden_steps(width, n).sum(axis=1).min() >= 1
+
+
+class Summing(WindowJudge):
+    """The sum of a window is its score."""
+
+    n_parameters = 0
+
+    def scores_of(self, features: Floats32) -> Floats32:
+        return features.sum(axis=(1, 2))
+
+
+def test_a_value_owes_what_the_score_falls_by_without_it() -> None:
+    inputs = np.array([[1.0], [3.0]], np.float32)
+    assert Summing(2, 1, 1).explain(inputs, np.array([1])).tolist() == [[[1.0], [3.0]]]
+
+
+def test_a_channel_has_the_share_that_the_score_falls_by_without_it() -> None:
+    inputs = np.array([[0.0, 1.0], [1.0, 2.0]], np.float32)
+    assert Summing(2, 2, 2).channel_shares(inputs, np.array([1])).tolist() == [[0.25, 0.75]]

@@ -6,7 +6,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, Self
+from typing import Any
 
 import numpy as np
 import pytest
@@ -17,18 +17,17 @@ from typer.testing import CliRunner
 
 from tests.plants.trained import CONFIG, SPLIT_AT, fill
 from tests.statements import run
+from tsad_tasks.base.arrays import Floats32
 from tsad_tasks.base.errors import ConfigError
 from tsad_tasks.base.interval import HOUR
 from tsad_tasks.cli.commands import app
 from tsad_tasks.config import load_config
 from tsad_tasks.detectors.base import (
-    DETAILS_FILE,
-    Budget,
-    DetectorBase,
+    Detector,
     DetectorSettings,
-    Floats,
     Reconstruction,
     TrainingHistory,
+    TrainingPlan,
     TrainingSet,
 )
 from tsad_tasks.detectors.fitting import check_fits
@@ -40,37 +39,34 @@ class ToySettings(DetectorSettings):
     power: float = Field(1.0, gt=0, description="Exponent of a distance.")
 
 
-class Toy(DetectorBase):
+class Toy(Detector):
     """Distance of the last reading from the median of its window, in spreads of training."""
 
     settings_model = ToySettings
     settings: ToySettings
     n_parameters = 0
 
-    def fit(self, training: TrainingSet, *, budget: Budget, seed: int, **_: Any) -> TrainingHistory:
+    def learn(self, training: TrainingSet, plan: TrainingPlan) -> TrainingHistory:
         check_fits(training, self)
         self.spread = training.inputs[training.ends].std(axis=0)[: self.n_channels] + 1e-3
         return TrainingHistory((), (), len(training.ends), 0.0, "epochs")
 
-    def reconstruct(self, inputs: Floats, ends: NDArray[np.int64]) -> Reconstruction:
+    def reconstruct(self, inputs: Floats32, ends: NDArray[np.int64]) -> Reconstruction:
         sensors = gather(inputs, ends, self.width)[:, :, : self.n_channels]
         expected = np.median(sensors, axis=1)
         away = np.abs(sensors[:, -1] - expected) / self.spread
         return Reconstruction((away**self.settings.power).astype(np.float32), expected)
 
-    def explain(self, inputs: Floats, ends: NDArray[np.int64]) -> Floats:
+    def explain(self, inputs: Floats32, ends: NDArray[np.int64]) -> Floats32:
         parts = np.zeros((len(ends), self.width, self.n_channels), np.float32)
         parts[:, -1] = self.reconstruct(inputs, ends).channel_errors
         return np.nan_to_num(parts)
 
-    def to_files(self) -> dict[str, bytes]:
-        return {DETAILS_FILE: self.details(spread=self.spread.tolist())}
+    def learned(self) -> dict[str, Any]:
+        return {"spread": self.spread.tolist()}
 
-    @classmethod
-    def from_files(cls, files: Mapping[str, bytes]) -> Self:
-        toy, details = cls.from_details(files)
-        toy.spread = np.array(details["spread"], np.float32)
-        return toy
+    def recall(self, details: Mapping[str, Any], files: Mapping[str, bytes]) -> None:
+        self.spread = np.array(details["spread"], np.float32)
 
 
 @pytest.fixture

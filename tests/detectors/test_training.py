@@ -15,7 +15,13 @@ import pytest
 
 from tsad_tasks.base.errors import BadInput, BundleError, ConfigError
 from tsad_tasks.detectors import fitting
-from tsad_tasks.detectors.base import Budget, TrainingHistory, TrainingSet, channel_errors
+from tsad_tasks.detectors.base import (
+    Budget,
+    TrainingHistory,
+    TrainingPlan,
+    TrainingSet,
+    channel_errors,
+)
 from tsad_tasks.detectors.neural import network as neural
 from tsad_tasks.detectors.neural.dense_autoencoder import DenseAutoencoder
 from tsad_tasks.detectors.neural.training import keras_training
@@ -46,7 +52,7 @@ def train(
 ) -> TrainingHistory:
     detector: Any = build_detector("dense_autoencoder", width=WIDTH, n_channels=1, n_inputs=1)
     learner = compiled(model, detector.objective(start_keras(), budget.loss), jit=jit)
-    return keras_training.train(learner, training, budget=budget, seed=seed)
+    return keras_training.train(learner, training, TrainingPlan(budget, seed))
 
 
 def make_training(scale: float = 1.0) -> TrainingSet:

@@ -117,7 +117,10 @@ def test_a_stale_pid_file_that_names_another_living_program_does_not_stop_a_star
 
 def test_a_server_that_was_killed_while_a_query_ran_starts_again(folder: Path) -> None:
     cluster = start(folder, durable=False)
-    program = f"import psycopg2; psycopg2.connect({cluster.uri()!r}).cursor().execute('select pg_sleep(600)')"
+    program = (
+        f"import psycopg2; psycopg2.connect({cluster.uri()!r}).cursor().execute('select "
+        "pg_sleep(600)')"
+    )
     sleeper = subprocess.Popen([sys.executable, "-c", program], stderr=subprocess.DEVNULL)
     while not query(
         cluster.uri(), "select 1 from pg_stat_activity where query = 'select pg_sleep(600)'"

@@ -35,7 +35,7 @@ from tsad_tasks.champions.champions import register_model
 from tsad_tasks.champions.queries import SELECT_MODEL
 from tsad_tasks.config import load_config
 from tsad_tasks.ingest.ingest import ingest_interval
-from tsad_tasks.pipeline.retrain import ingest_history, retrain
+from tsad_tasks.pipeline.retrain import retrain
 from tsad_tasks.scoring.incidents import build_incidents
 from tsad_tasks.scoring.score import score_interval
 from tsad_tasks.storage.migrate import migrate
@@ -98,7 +98,8 @@ def train_champion(cluster: postgres.Cluster, folder: Path) -> None:
     artifacts = UPath(folder / "home" / "artifacts")
     with Store.connect(cluster.uri(role=postgres.PIPELINE)) as store:
         run = Retraining(store, config, TRAINED_AT, UPath(folder / "retraining"), artifacts)
-        ingest_history(run, cluster.uri("plant"))
+        start_at, end_at = run.span.start_at, run.span.end_at
+        ingest_interval(store, config, cluster.uri("plant"), start_at=start_at, end_at=end_at)
         retrain(run)
 
 

@@ -17,7 +17,7 @@ import yaml
 from psycopg2 import sql
 
 from devstack import postgres
-from devstack.environment import THREAD_PINS
+from devstack.environment import FIXED
 from tests.e2e.composed import COMPOSE_FILE, Composed
 from tests.e2e.image_postgres import become_image, run_sql, superuser_uri
 from tests.e2e.rest import Rest, wait_for
@@ -196,10 +196,11 @@ def test_the_services_share_secrets_and_pin_threads(composed: Composed) -> None:
         "AIRFLOW__CORE__FERNET_KEY",
         "AIRFLOW__API__SECRET_KEY",
     )
+    pins = {name: value for name, value in FIXED.items() if not name.startswith("AIRFLOW__")}
     assert all(
-        len({environment[name] for environment in airflow}) == 1 for name in (*shared, *THREAD_PINS)
+        len({environment[name] for environment in airflow}) == 1 for name in (*shared, *pins)
     )
-    assert {name: airflow[0][name] for name in THREAD_PINS} == THREAD_PINS
+    assert {name: airflow[0][name] for name in pins} == pins
     assert not [
         one for one in airflow[1:] if {"TSAD_MIGRATE_URI", "AIRFLOW_ADMIN_PASSWORD"} & set(one)
     ]

@@ -14,7 +14,8 @@ from tsad_tasks.ingest.check import check_dataset
 TABLE = "CREATE TABLE reading (at timestamptz, machine text, temp float8, load text, fan float8)"
 FILL = """
 INSERT INTO reading SELECT t, 'm' || m, 20, '1', 1
-FROM generate_series('2024-05-01 00:00Z'::timestamptz, '2024-05-01 23:59Z', '10 min') t, generate_series(1, 2) m
+FROM generate_series('2024-05-01 00:00Z'::timestamptz, '2024-05-01 23:59Z', '10 min') t,
+  generate_series(1, 2) m
 """
 
 

@@ -15,10 +15,14 @@ from tsad_tasks.base.errors import AccessDenied, NotYet, SourceError, Unavailabl
 from tsad_tasks.ingest.ingest import late_changes
 from tsad_tasks.storage.store import Store
 
-TABLE = "CREATE TABLE reading (at timestamptz, machine text, temp float8, load float8, changed timestamptz, bad bool)"
+TABLE = (
+    "CREATE TABLE reading (at timestamptz, machine text, temp float8, load float8, changed "
+    "timestamptz, bad bool)"
+)
 FILL = """
 INSERT INTO reading SELECT t, 'm' || m, extract(epoch FROM t) % 977 + m, m, '2024-05-02Z', false
-FROM generate_series('2024-05-01 04:00Z'::timestamptz, '2024-05-01 11:59Z', '5 min') t, generate_series(1, 2) m
+FROM generate_series('2024-05-01 04:00Z'::timestamptz, '2024-05-01 11:59Z', '5 min') t,
+  generate_series(1, 2) m
 """
 BLOCKS = "SELECT entity_id, hour_at, checksum, values::text FROM tsad.reading_block ORDER BY 1, 2"
 

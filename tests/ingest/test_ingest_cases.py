@@ -11,7 +11,10 @@ import pytest
 
 from tests.plants.plant import Plant
 
-WIDE = "CREATE TABLE reading (at timestamptz, machine text, temp float8, load float8, changed timestamptz);"
+WIDE = (
+    "CREATE TABLE reading (at timestamptz, machine text, temp float8, load float8, changed "
+    "timestamptz);"
+)
 NAIVE = "CREATE TABLE reading (at timestamp, machine text, temp float8, load float8);"
 LONG = "CREATE TABLE reading (at timestamptz, machine text, sensor text, value text);"
 LONG_SOURCE = {"shape": "long", "channel_column": "sensor", "value_column": "value"}

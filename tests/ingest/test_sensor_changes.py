@@ -31,7 +31,8 @@ TO_CELSIUS = {"scale": 5 / 9, "offset": -160 / 9}
 CHANGES: dict[str, Any] = {"features": {"min_own_scale": "1d", "rebaseline_after": "24h"}}
 ROWS = """
     SELECT entity_id, hour_at, model_id, errors, thresholds, scores, reasons, status, coverage
-    FROM tsad.score_block WHERE superseded_at = 'infinity' AND thresholds IS NOT NULL ORDER BY 1, 2, 3"""
+    FROM tsad.score_block WHERE superseded_at = 'infinity' AND thresholds IS NOT NULL ORDER BY 1,
+      2, 3"""
 
 
 @contextmanager
@@ -121,7 +122,10 @@ def _scores(
 def _statuses(
     weeks: Weeks, start_at: datetime, end_at: datetime, entity: str = MACHINE
 ) -> set[tuple[str, float]]:
-    query = "SELECT status, coverage FROM tsad.v_status WHERE entity = %s AND hour_at >= %s AND hour_at < %s"
+    query = (
+        "SELECT status, coverage FROM tsad.v_status WHERE entity = %s AND hour_at >= %s AND "
+        "hour_at < %s"
+    )
     return {
         (status, round(coverage, 2))
         for status, coverage in weeks.execute(query, entity, start_at, end_at)
@@ -294,7 +298,10 @@ def _add_machine(weeks: Weeks, start_at: datetime) -> None:
         start_at - timedelta(days=7),
         MACHINE,
     )
-    fault = "SET temperature = temperature + 60, load = load + 60 WHERE machine = 'm-2' AND at >= %s AND at < %s"
+    fault = (
+        "SET temperature = temperature + 60, load = load + 60 WHERE machine = 'm-2' AND at >= %s "
+        "AND at < %s"
+    )
     weeks.execute(f"UPDATE plant.metrics {fault}", *FAULT)
 
 
@@ -309,7 +316,10 @@ def test_a_new_machine_counts_down_and_then_has_a_scale_of_its_own(wood: Weeks) 
     assert {status for status, _ in _statuses(wood, CHANGED_AT, usable_at, "m-2")} == {
         "unknown_entity_scale"
     }
-    flagged = "SELECT avg(flag::int)::float8 FROM tsad.scores('plant', 'm-2', %s, %s) WHERE score IS NOT NULL"
+    flagged = (
+        "SELECT avg(flag::int)::float8 FROM tsad.scores('plant', 'm-2', %s, %s) WHERE score IS "
+        "NOT NULL"
+    )
     assert wood.execute(flagged, *FAULT)[0][0] > 0.9
     assert wood.execute(flagged, usable_at, FAULT[0])[0][0] < 0.02
 
@@ -358,7 +368,10 @@ def test_what_was_learned_stays_when_retention_drops_what_it_was_learned_from(wo
     _send(wood, 1.3, 40.0)
     _say(wood, "replaced")
     wood.score(week(1), week(1, 40))
-    known = "SELECT scale, usable_at FROM tsad.v_channel_epoch UNION ALL SELECT scales[1], usable_at FROM tsad.entity_scale"
+    known = (
+        "SELECT scale, usable_at FROM tsad.v_channel_epoch UNION ALL SELECT scales[1], usable_at "
+        "FROM tsad.entity_scale"
+    )
     before = wood.execute(known)
     wood.execute("UPDATE tsad.dataset SET retired_before = %s", week(1, 36))
     wood.execute("DELETE FROM tsad.reading_block WHERE hour_at < %s", week(1, 36))

@@ -8,6 +8,7 @@ import math
 
 import numpy as np
 import pytest
+from document_figures.best_threshold import best_f1_threshold
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
@@ -19,7 +20,6 @@ from tsad_tasks.model.evaluation import (
     AlertSchedule,
     Confusion,
     Judged,
-    best_f1_threshold,
     buffered_labels,
     classification_report,
     confusion,

@@ -8,6 +8,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from tests.model.window_index import window_index
 from tsad_tasks.model import scoring
 from tsad_tasks.model.features import Scaler
 from tsad_tasks.model.scoring import (
@@ -20,7 +21,6 @@ from tsad_tasks.model.scoring import (
 from tsad_tasks.model.spec import FeatureSpec, ModelSpec
 from tsad_tasks.model.tails import fit_tails
 from tsad_tasks.model.thresholds import Calibration, ThresholdSettings
-from tsad_tasks.model.windows import window_index
 
 SPEC = FeatureSpec(
     channels=("cpu", "temperature"),

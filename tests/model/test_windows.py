@@ -8,9 +8,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
+from tests.model.window_index import window_index
 from tests.reference.slow_windows import slow_windows
 from tsad_tasks.base.errors import BadInput
-from tsad_tasks.model.windows import batches, gather, window_errors, window_index
+from tsad_tasks.model.windows import batches, gather, window_errors
 
 quick = settings(max_examples=80, deadline=None, derandomize=True)
 

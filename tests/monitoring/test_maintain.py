@@ -33,7 +33,8 @@ NOW = datetime(2026, 3, 9, tzinfo=UTC)
 JANUARY = datetime(2026, 1, 10, tzinfo=UTC)
 BLOCKS = """
     SELECT d.name, count(*) FROM tsad.reading_block
-    JOIN tsad.entity e USING (entity_id) JOIN tsad.dataset d USING (dataset_id) GROUP BY 1 ORDER BY 1"""
+    JOIN tsad.entity e USING (entity_id) JOIN tsad.dataset d USING (dataset_id)
+    GROUP BY 1 ORDER BY 1"""
 
 
 @pytest.fixture(autouse=True)

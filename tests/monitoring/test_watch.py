@@ -19,8 +19,12 @@ from tsad_tasks.storage.store import Store
 
 MONDAY = datetime(2026, 3, 2, tzinfo=UTC)
 NEXT = MONDAY + timedelta(days=7, hours=6)
-DRIFT = "SELECT entity, channel, psi, drift, shift, missing_share FROM tsad.v_drift WHERE channel IS NOT NULL ORDER BY 1, 2"
-AUDIT = "SELECT lineage, n_known, n_found, n_incidents, n_right, n_wrong, median_delay_s FROM tsad.v_audit ORDER BY 1"
+DRIFT = """
+    SELECT entity, channel, psi, drift, shift, missing_share
+    FROM tsad.v_drift WHERE channel IS NOT NULL ORDER BY 1, 2"""
+AUDIT = """
+    SELECT lineage, n_known, n_found, n_incidents, n_right, n_wrong, median_delay_s
+    FROM tsad.v_audit ORDER BY 1"""
 
 
 def watched(plant: Plant, step: Any = measure_drift, **changes: Any) -> Any:

@@ -554,7 +554,7 @@ def test_payloads_and_errors_hold_no_secret(hall: Hall) -> None:
 
 
 # News of models
-# ----------------------------------------------------------------------------------------------------
+# --------------------------------------------------------------------------------------------------
 
 
 EVERY = ["gate_failed", "shadow_failed", "training_stopped", "promoted", "rolled_back"]
@@ -624,7 +624,8 @@ def test_the_email_on_a_gate_says_what_was_not_met_who_stays_and_where_to_look(h
         "Dataset:   room\nTraining:  1–28 Feb 2026\nDecided:   1 Mar 2026 05:00 (UTC, UTC) by "
         "gate\n"
         "Because:   point_share\n\n"
-        "Not met:\n  point_share: 0.200, limit at least 0.900, champion 0.950 (share found of 30)\n\n"
+        "Not met:\n"
+        "  point_share: 0.200, limit at least 0.900, champion 0.950 (share found of 30)\n\n"
         "What to do:\n  tsad models room\n  tsad models room --history\n\n"
         "Look further:\n  SELECT rule, value, limit_value, champion_value, passed, note FROM "
         "tsad.v_model_decision "
@@ -742,7 +743,7 @@ def test_two_runs_at_once_tell_news_once(hall: Hall) -> None:
 
 
 # Whatever breaks
-# ----------------------------------------------------------------------------------------------------
+# --------------------------------------------------------------------------------------------------
 
 
 class Killed(BaseException):
@@ -956,8 +957,10 @@ UNTOLD = """
 EMPTY = """
     SELECT a.alert_id FROM tsad.alert a
     WHERE a.state <> 'withdrawn' AND NOT EXISTS (
-      SELECT FROM tsad.incident i WHERE i.withdrawn_at IS NULL AND i.superseded_by IS NULL AND a.entity_id = i.entity_id
-        AND a.start_at <= i.last_flag_at + interval '1 hour' AND a.end_at >= i.started_at - interval '1 hour')"""
+      SELECT FROM tsad.incident i
+      WHERE i.withdrawn_at IS NULL AND i.superseded_by IS NULL AND a.entity_id = i.entity_id
+        AND a.start_at <= i.last_flag_at + interval '1 hour'
+        AND a.end_at >= i.started_at - interval '1 hour')"""
 
 
 def _incidents_have_alerts(hall: Hall) -> None:

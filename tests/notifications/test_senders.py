@@ -23,7 +23,7 @@ from tests.receivers import (
     webhook,
 )
 from tsad_tasks.base.errors import BadInput, Refused, Undelivered, Unreachable
-from tsad_tasks.notifications.channels import email
+from tsad_tasks.notifications.channels import base
 from tsad_tasks.notifications.channels import webhook as webhooks
 from tsad_tasks.notifications.channels.base import Connection, Message, sender
 
@@ -130,8 +130,7 @@ def test_what_a_receiver_answers_says_what_to_do(
 def test_a_receiver_that_stalls_is_left_alone(
     mail: Running, web: Running, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    for module in (email, webhooks):
-        monkeypatch.setattr(module, "TIMEOUT_S", 0.2)
+    monkeypatch.setattr(base, "TIMEOUT_S", 0.2)
     mail.receiver.faults, web.receiver.faults = [STALLED], [STALLED]
     for attempt in (lambda: send_mail(mail.port), lambda: post(web.port)):
         with pytest.raises(Unreachable, match="Received: "):

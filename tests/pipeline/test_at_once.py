@@ -138,7 +138,9 @@ def test_live_runs_backfills_retrainings_and_promotions_at_once_leave_what_a_qui
     shuffled = random.Random(3).sample(HOURS, len(HOURS))
     works = scored(weeks, HOURS), scored(weeks, HOURS[::-1]), scored(weeks, shuffled)
     assert run_at_once(*works, retrained(weeks, [11, 12]), promoted(weeks, 25)) == []
-    open_ended = "SELECT lineage, count(*) FROM tsad.champion_period WHERE valid_to = 'infinity' GROUP BY 1 ORDER BY 1"
+    open_ended = """
+      SELECT lineage, count(*) FROM tsad.champion_period WHERE valid_to = 'infinity'
+      GROUP BY 1 ORDER BY 1"""
     assert ("live", 1) in weeks.execute(open_ended)
     assert all(n == 1 for _, n in weeks.execute(open_ended))
     doubles = """

@@ -26,13 +26,15 @@ SHADOW = {"hours": 24, "min_windows": 100}
 ROWS = {
     "scores": """
       SELECT v.entity, v.hour_at, v.status, m.version, v.coverage
-      FROM tsad.v_status v JOIN tsad.model m USING (model_id) WHERE v.lineage = 'replay' ORDER BY 1, 2""",
+      FROM tsad.v_status v JOIN tsad.model m USING (model_id)
+      WHERE v.lineage = 'replay' ORDER BY 1, 2""",
     "anomalies": "SELECT entity, at, severity, score FROM tsad.v_anomaly WHERE lineage = 'replay' "
     "ORDER BY 1, 2",
     "incidents": "SELECT incident_id, started_at, last_flag_at, n_flags FROM tsad.v_incident ORDER "
     "BY 1",
     "champions": """
-      SELECT m.version, p.valid_from, p.valid_to FROM tsad.champion_period p JOIN tsad.model m USING (model_id)
+      SELECT m.version, p.valid_from, p.valid_to
+      FROM tsad.champion_period p JOIN tsad.model m USING (model_id)
       WHERE p.lineage = 'replay' ORDER BY 2""",
     "decisions": "SELECT version, decision, valid_from FROM tsad.v_model_history ORDER BY 3, 1, 2",
 }
@@ -67,7 +69,8 @@ def test_every_hour_has_the_champion_that_it_would_have_had(weeks: Weeks) -> Non
     taken = [(change.version, change.valid_from) for change in done.promoted]
     assert taken == [(2, week(2, 24)), (3, week(3, 24))]
     looked_ahead = """
-      SELECT count(*) FROM tsad.v_status v JOIN tsad.model m USING (model_id) WHERE m.train_end_at > v.hour_at"""
+      SELECT count(*) FROM tsad.v_status v JOIN tsad.model m USING (model_id)
+      WHERE m.train_end_at > v.hour_at"""
     assert weeks.execute(looked_ahead) == [(0,)]
     assert weeks.execute("SELECT count(*) FROM tsad.v_status WHERE lineage = 'replay'") == [
         (3 * 168,)
@@ -148,7 +151,9 @@ def test_what_another_version_would_have_said_stands_beside_what_was_said(weeks:
     assert {
         name: weeks.execute(text.replace("'replay'", "'live'")) for name, text in ROWS.items()
     } == before
-    side = "SELECT count(*), sum(n_other_flags) FROM tsad.compare_lineages('plant', %s, 'live', %s, %s)"
+    side = """
+      SELECT count(*), sum(n_other_flags)
+      FROM tsad.compare_lineages('plant', %s, 'live', %s, %s)"""
     assert weeks.execute(side, found.lineage, week(1), week(2)) == [(168, found.n_flags[1])]
 
 

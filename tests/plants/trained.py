@@ -121,19 +121,24 @@ class Plant:
 CURRENT = {
     "readings": "SELECT entity_id, hour_at, checksum, values FROM tsad.reading_block ORDER BY 1, 2",
     "scores": """
-        SELECT entity_id, hour_at, model_id, errors, thresholds, scores, reasons, channel_errors, status, coverage,
+        SELECT entity_id, hour_at, model_id, errors, thresholds, scores, reasons, channel_errors,
+          status, coverage,
           n_needed, n_seen
-        FROM tsad.score_block WHERE superseded_at = 'infinity' AND thresholds IS NOT NULL ORDER BY 1, 2, 3""",
+        FROM tsad.score_block WHERE superseded_at = 'infinity' AND thresholds IS NOT NULL
+          ORDER BY 1, 2, 3""",
     "status": """
         SELECT entity, hour_at, lineage, status, coverage, n_needed, n_seen, model_id
         FROM tsad.v_status ORDER BY 1, 2, 3""",
     "anomalies": """
-        SELECT entity, at, lineage, kind, severity, score, error, threshold, channel, share, actual, expected, model_id
+        SELECT entity, at, lineage, kind, severity, score, error, threshold, channel, share,
+          actual, expected, model_id
         FROM tsad.v_anomaly ORDER BY 1, 2, 3""",
     "attributions": """
-        SELECT entity, at, channel, share, actual, expected, spread FROM tsad.v_attribution ORDER BY 1, 2, 3""",
+        SELECT entity, at, channel, share, actual, expected, spread
+          FROM tsad.v_attribution ORDER BY 1, 2, 3""",
     "incidents": """
-        SELECT incident_id, entity, lineage, severity, kind, state, started_at, last_flag_at, n_flags, peak_score,
+        SELECT incident_id, entity, lineage, severity, kind, state, started_at, last_flag_at,
+          n_flags, peak_score,
           peak_at, sentence
         FROM tsad.v_incident ORDER BY 1""",
 }

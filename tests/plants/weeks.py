@@ -138,7 +138,10 @@ class Weeks:
 
     def flagged_share(self, start_at: datetime, end_at: datetime) -> float:
         """Share of the scored steps of a range that are flagged."""
-        share = "SELECT avg(flag::int)::float8 FROM tsad.scores('plant', %s, %s, %s) WHERE score IS NOT NULL"
+        share = (
+            "SELECT avg(flag::int)::float8 FROM tsad.scores('plant', %s, %s, %s) WHERE score IS "
+            "NOT NULL"
+        )
         return float(self.execute(share, MACHINE, start_at, end_at)[0][0])
 
     def longest_incident(self) -> str:

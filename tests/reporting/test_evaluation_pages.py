@@ -9,9 +9,8 @@ import pytest
 
 from tests.reporting.evaluation_sample import evaluation, exploration, part, preview
 from tests.reporting.pdf_text import ascii_text, n_pages
-from tsad_tasks.reporting.evaluation.content import EvaluationContent
+from tsad_tasks.reporting.evaluation.content import EvaluationContent, headline_text
 from tsad_tasks.reporting.evaluation.pages import evaluation_bytes
-from tsad_tasks.reporting.evaluation.words import headline_text
 from tsad_tasks.reporting.exploration.channel_pages import overview_text
 from tsad_tasks.reporting.exploration.content import ExplorationContent
 from tsad_tasks.reporting.exploration.pages import exploration_bytes

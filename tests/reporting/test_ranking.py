@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+from samples.report import sample_incident, sample_report
+
 from tsad_tasks.reporting.period.ranking import (
     ReportLimits,
     highest_scores,
@@ -11,7 +13,6 @@ from tsad_tasks.reporting.period.ranking import (
     with_own_page,
     worst_first,
 )
-from tsad_tasks.reporting.period.sample import sample_incident, sample_report
 
 ONE = sample_incident(42, n_channels=1, n_steps=20)
 

@@ -19,7 +19,7 @@ from tsad_tasks.feedback.maintenance import add_maintenance
 from tsad_tasks.ingest.ingest import ingest_interval
 from tsad_tasks.model.thresholds import FOLDING_KINDS, KINDS
 from tsad_tasks.monitoring.audit import audit_week
-from tsad_tasks.reporting.drawing.thinning import thinned
+from tsad_tasks.reporting.drawing.scales import thinned
 from tsad_tasks.reporting.period.content import IncidentPage, ReportContent
 from tsad_tasks.reporting.period.models import threshold_text, threshold_words
 from tsad_tasks.reporting.period.report import ReportSummary, period_content, render_period

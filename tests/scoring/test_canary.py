@@ -60,7 +60,8 @@ def without_canary(files: Files) -> Files:
 
 def champion(plant: Plant, lineage: str = "live") -> tuple[int, str, str]:
     statement = """
-      SELECT m.model_id, m.artifact_uri, m.sha256 FROM tsad.model m JOIN tsad.champion_period p USING (model_id)
+      SELECT m.model_id, m.artifact_uri, m.sha256
+      FROM tsad.model m JOIN tsad.champion_period p USING (model_id)
       WHERE p.lineage = %s"""
     ((model_id, uri, sha256),) = plant.execute(statement, lineage)
     return model_id, uri, sha256

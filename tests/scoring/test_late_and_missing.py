@@ -67,7 +67,9 @@ def test_a_late_row_gives_the_hours_that_it_touches_a_new_revision(plant: Plant)
 def test_late_rows_leave_the_rows_of_a_run_that_saw_them_in_time(
     plant: Plant, cluster: Any, trained_template: str
 ) -> None:
-    late = "UPDATE plant.metrics SET temperature = temperature + 30 WHERE host = 'host-02' AND at >= %s AND at < %s"
+    late = """
+      UPDATE plant.metrics SET temperature = temperature + 30
+      WHERE host = 'host-02' AND at >= %s AND at < %s"""
     cluster.create_database("plant_in_time", template=trained_template)
     in_time = Plant(cluster.uri("plant_in_time"), config())
     in_time.execute(late, at(2), at(2.5))
@@ -166,7 +168,9 @@ def test_a_new_entity_is_scored_by_the_pooled_scale_and_marked_provisional(plant
     )
     run_hours(plant, [at(0), at(1)])
     assert statuses(plant, at(1))[-1] == ("host-03", "unknown_entity_scale", 12)
-    provisional = "SELECT DISTINCT provisional FROM tsad.v_status WHERE entity = 'host-03' AND status = 'unknown_entity_scale'"
+    provisional = """
+      SELECT DISTINCT provisional FROM tsad.v_status
+      WHERE entity = 'host-03' AND status = 'unknown_entity_scale'"""
     assert plant.execute(provisional) == [(True,)]
 
 

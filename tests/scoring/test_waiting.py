@@ -26,7 +26,8 @@ FULL = week(1, 6)
 HISTORY = "SELECT version, decision, former_version FROM tsad.v_model_history ORDER BY decided_at"
 SHADOWS = """
   SELECT m.version, p.valid_from, p.valid_to = 'infinity'
-  FROM tsad.champion_period p JOIN tsad.model m USING (model_id) WHERE p.lineage = 'live/shadow' ORDER BY 2"""
+  FROM tsad.champion_period p JOIN tsad.model m USING (model_id)
+  WHERE p.lineage = 'live/shadow' ORDER BY 2"""
 
 
 @pytest.fixture
@@ -142,7 +143,7 @@ def test_after_four_weeks_a_newcomer_need_not_wait(weeks: Weeks) -> None:
 
 
 # Forms
-# --------------------------------------------------------------------------------------------------------------
+# -------------------------------------------------------------------------------------------------
 
 
 def asking(weeks: Weeks, run_id: str, end_at: datetime = FULL) -> ShadowSummary:

@@ -96,7 +96,8 @@ def test_a_file_states_the_one_object_that_it_is_named_after(name: str) -> None:
 def test_all_that_is_public_has_its_file(warehouse_uri: str) -> None:
     rows = run(
         warehouse_uri,
-        "SELECT relname::text FROM pg_class WHERE relnamespace = 'tsad'::regnamespace AND relkind = 'v' "
+        "SELECT relname::text FROM pg_class WHERE relnamespace = 'tsad'::regnamespace AND relkind "
+        "= 'v' "
         "UNION SELECT proname::text FROM pg_proc WHERE pronamespace = 'tsad'::regnamespace",
         (),
     )

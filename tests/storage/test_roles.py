@@ -73,7 +73,10 @@ def _run(cluster: Cluster, database: str, role: str, statement: str) -> list[tup
 
 def _names(cluster: Cluster, database: str, kinds: str) -> list[str]:
     """Tables (`rp`) or views (`v`) of the schema."""
-    statement = "SELECT format('tsad.%I', relname), relkind FROM pg_class WHERE relnamespace = 'tsad'::regnamespace"
+    statement = (
+        "SELECT format('tsad.%I', relname), relkind FROM pg_class WHERE relnamespace = "
+        "'tsad'::regnamespace"
+    )
     return [name for name, kind in _run(cluster, database, OWNER, statement) if kind in kinds]
 
 

@@ -96,7 +96,10 @@ def test_rows_mean_the_same_after_the_upgrade(plant: Plant) -> None:
 
 
 def test_what_was_known_before_the_upgrade_can_still_be_read(plant: Plant) -> None:
-    known = "SELECT count(*), sum(flag::int) FROM tsad.scores_as_known_at(%s, 'room', 'host-01', %s, %s)"
+    known = (
+        "SELECT count(*), sum(flag::int) FROM tsad.scores_as_known_at(%s, 'room', 'host-01', %s, "
+        "%s)"
+    )
     span = (datetime.now(UTC), SPLIT_AT, SPLIT_AT + N_HOURS * HOUR)
     before = plant.execute(known, *span)
     migrate(plant.uri)
@@ -106,7 +109,10 @@ def test_what_was_known_before_the_upgrade_can_still_be_read(plant: Plant) -> No
 
 def test_its_champion_gives_the_same_rows_again(plant: Plant) -> None:
     """Scored anew by this version: the same errors to 1e-6, the same flags."""
-    scores = "SELECT entity_id, hour_at, errors, reasons FROM tsad.score_block WHERE hour_at >= %s ORDER BY 1, 2"
+    scores = (
+        "SELECT entity_id, hour_at, errors, reasons FROM tsad.score_block WHERE hour_at >= %s "
+        "ORDER BY 1, 2"
+    )
     before = plant.execute(scores, SPLIT_AT)
     flags = plant.execute("SELECT entity, at FROM tsad.v_anomaly ORDER BY 1, 2")
     migrate(plant.uri)

@@ -25,7 +25,9 @@ def drifting(warehouse_uri: str, tmp_path: Path) -> Weeks:
 
 
 def _rule(weeks: Weeks, model_id: int) -> tuple[float | None, bool, str]:
-    query = "SELECT value, passed, note FROM tsad.v_model_decision WHERE model_id = %s AND rule = 'commissioning_shift'"
+    query = """
+      SELECT value, passed, note FROM tsad.v_model_decision
+      WHERE model_id = %s AND rule = 'commissioning_shift'"""
     ((value, passed, note),) = weeks.execute(query, model_id)
     return value, passed, note
 
@@ -109,7 +111,9 @@ def test_an_archive_that_was_garbled_is_not_learned(warehouse_uri: str, tmp_path
     weeks.execute(garble, week(1), week(2))
     summary = weeks.train(week(2))
     assert "commissioning_spread" in summary.failed_rules
-    said = "SELECT value > 3, note FROM tsad.v_model_decision WHERE model_id = %s AND rule = 'commissioning_spread'"
+    said = """
+      SELECT value > 3, note FROM tsad.v_model_decision
+      WHERE model_id = %s AND rule = 'commissioning_spread'"""
     assert weeks.execute(said, summary.model_id) == [
         (True, "m-1 load: its spread as a multiple of the one at commissioning")
     ]

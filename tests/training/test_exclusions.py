@@ -124,7 +124,9 @@ def test_of_two_labels_that_the_range_cuts_the_longer_is_the_row(weeks: Weeks) -
 
 
 def test_maintenance_is_not_learned_with_its_margins(weeks: Weeks) -> None:
-    add = "SELECT tsad.add_maintenance('plant', %s, %s, 'filter', margin_before_s => 3600, margin_after_s => 1800)"
+    add = """
+      SELECT tsad.add_maintenance(
+        'plant', %s, %s, 'filter', margin_before_s => 3600, margin_after_s => 1800)"""
     weeks.execute(add, *OUTAGE)
     reasons = weeks.excluded(weeks.train(week(2)).model_id)
     assert reasons["maintenance 1: filter"] == 72 + 6 + 3

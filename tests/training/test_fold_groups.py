@@ -16,7 +16,7 @@ import pytest
 from tsad_tasks.base.interval import unix_s
 from tsad_tasks.base.rule import RuleResult
 from tsad_tasks.config import DatasetConfig
-from tsad_tasks.detectors.folding.fold import FoldDetector
+from tsad_tasks.detectors.folding.series_fold import FoldDetector
 from tsad_tasks.detectors.registry import detector_from_files
 from tsad_tasks.model.scoring import entity_scores
 from tsad_tasks.model.spec import ModelSpec
@@ -126,7 +126,7 @@ class Trained:
     def gate(self) -> dict[str, RuleResult]:
         history = fit_folding(self.fleet.reader, self.groups[:1], self.fleet.scales, seed=7)[1]
         judged = held_out_readings(self.fleet.reader, self.groups[0])
-        outcome = run_gate(
+        rows = run_gate(
             self.fleet.config,
             self.spec,
             self.at_split,
@@ -136,7 +136,7 @@ class Trained:
             seed=7,
             n_entities=self.fleet.n,
         )
-        return {row.rule: row for row in outcome.rows}
+        return {row.rule: row for row in rows}
 
 
 LARGE, SMALL = Fleet(config(1000), 40), Fleet(config(1_000_000), 4)

@@ -166,7 +166,7 @@ def test_every_rule_is_a_row_with_its_numbers() -> None:
     spec = model(part)
     rows = {
         row.rule: row
-        for row in run_gate(config(), spec, zero_detector(), HISTORY, [part], None, seed=7).rows
+        for row in run_gate(config(), spec, zero_detector(), HISTORY, [part], None, seed=7)
     }
     assert list(rows) == [
         "finite_loss",

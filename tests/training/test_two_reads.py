@@ -12,7 +12,8 @@ from upath import UPath
 from tests.plants.weeks import WEEK, Weeks, week
 from tsad_tasks.feedback.labels import add_label
 from tsad_tasks.ingest.ingest import ingest_interval
-from tsad_tasks.pipeline.retrain import register, retrain
+from tsad_tasks.pipeline.register import register
+from tsad_tasks.pipeline.retrain import retrain
 from tsad_tasks.storage.store import Store
 from tsad_tasks.training import reader
 from tsad_tasks.training.fit import train

@@ -1,3 +1,1 @@
-"""What every room may use: errors, intervals, local time, digests, confidence, expressions, the
-clock.
-"""
+"""What every room may use: errors, times, digests, confidence, expressions, settings, rules."""

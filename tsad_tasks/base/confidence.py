@@ -1,6 +1,4 @@
-"""How far what was counted may be from the truth: intervals that hold it with 95 %, pairs, and
-shifts.
-"""
+"""How far what was counted may be from the truth: 95 % intervals, pairs, and shifts."""
 
 from __future__ import annotations
 
@@ -73,8 +71,7 @@ def _root(falling: Callable[[float], float], high: float) -> float:
 
 
 def chance_of_losing(n_lost: int, n_won: int, odds: float = 1.0) -> float:
-    """Probability of so many losses or more among all pairs, if losing is `odds` times as likely as
-    winning.
+    """Probability of so many losses or more, where losing is `odds` times as likely as winning.
 
     With odds of 1 it is the test of pairs of which one side is right; with other odds it compares
     two Poisson counts. Computed in whole numbers: any count will do.
@@ -89,19 +86,16 @@ def chance_of_losing(n_lost: int, n_won: int, odds: float = 1.0) -> float:
     [0.593, 0.019, 1.0]
     """
     n, (lost, won) = n_lost + n_won, Fraction(odds).as_integer_ratio()
-    return float(
-        sum(comb(n, k) * lost**k * won ** (n - k) for k in range(n_lost, n + 1)) / (lost + won) ** n
-    )
+    n_ways = sum(comb(n, k) * lost**k * won ** (n - k) for k in range(n_lost, n + 1))
+    return float(n_ways / (lost + won) ** n)
 
 
 def stability_index(reference: NDArray[np.floating], seen: NDArray[np.floating]) -> float | None:
-    """Population stability index (PSI) of values against a reference; None where either has fewer
-    than 10 known ones.
+    """Population stability index (PSI); None where either side has fewer than 10 known values.
 
-    0: distributed alike; above 0.1 a slight, above 0.25 a large shift.
+    0: distributed alike; above 0.1 a slight, above 0.25 a large shift. Bins: the reference's 10ths.
 
-    Source: Siddiqi, Credit risk scorecards, 2006 (index and bounds); bins are the reference's
-    tenths.
+    Source: Siddiqi, Credit risk scorecards, 2006 (index and bounds).
 
     >>> values = np.arange(100.0)
     >>> stability_index(values, values), stability_index(values, np.array([1.0]))

@@ -20,8 +20,7 @@ _FIRST, _SECOND = np.uint64(0xBF58476D1CE4E5B9), np.uint64(0x94D049BB133111EB)
 
 
 def block_checksum(values: NDArray[np.float64], channel_ids: Sequence[int]) -> int:
-    """Fingerprint of a block of readings as a signed 64-bit number, never 0; equal in every
-    process.
+    """Fingerprint of a block as a signed 64-bit number, never 0; equal in every process.
 
     All NaNs are alike, and so are 0.0 and -0.0.
 
@@ -38,22 +37,15 @@ def block_checksum(values: NDArray[np.float64], channel_ids: Sequence[int]) -> i
 
 
 def block_checksums(blocks: NDArray[np.float64], channel_ids: Sequence[int]) -> NDArray[np.int64]:
-    """The `block_checksum` of each of several blocks of one shape.
-
-    Parameters
-    ----------
-    blocks : (n_blocks, n_steps, n_channels)
-    channel_ids : (n_channels,)
+    """The `block_checksum` of each of several blocks, (n_blocks, n_steps, n_channels).
 
     >>> blocks = np.array([[[1.0]], [[2.0]]])
     >>> int(block_checksums(blocks, [7])[1]) == block_checksum(blocks[1], [7])
     True
     """
     if blocks.ndim != 3 or blocks.shape[2] != len(channel_ids):
-        raise BadInput(
-            f"Expected a column of values per channel. Received: {blocks.shape[1:]} for "
-            f"{len(channel_ids)}."
-        )
+        received = f"{blocks.shape[1:]} for {len(channel_ids)}"
+        raise BadInput(f"Expected a column of values per channel. Received: {received}.")
     canonical = np.ascontiguousarray(blocks, dtype="<f8") + 0.0
     canonical[np.isnan(canonical)] = np.nan
     head = blake2b(np.array([*blocks.shape[1:], *channel_ids], "<i8").tobytes(), digest_size=8)
@@ -98,12 +90,7 @@ def digests(
     unix_hours : (n_hours,)
         Evenly spaced numbers of these hours.
 
-    History: `reach_hours` hours.
-
-    Raises
-    ------
-    BadInput
-        When the hours are not evenly spaced.
+    Raises `BadInput` when the hours are not evenly spaced.
 
     >>> known = digests(np.array([5, 6, 7]), np.array([1, 2, 3]), 1)
     >>> bool(known[2] == digests(np.array([6, 7]), np.array([2, 3]), 1)[1])
@@ -111,10 +98,8 @@ def digests(
     """
     hours = np.asarray(unix_hours, np.int64)
     if hours.size > 2 and np.ptp(np.diff(hours)) != 0:
-        raise BadInput(
-            "Expected consecutive hours (0 as the checksum of an hour without a block). Received: "
-            "a gap."
-        )
+        wanted = "consecutive hours (0 as the checksum of an hour without a block)"
+        raise BadInput(f"Expected {wanted}. Received: a gap.")
     sums = np.cumsum(mix(checksums, hours), axis=-1, dtype=np.uint64)
     seen = sums.copy()
     seen[..., reach_hours + 1 :] -= sums[..., : -(reach_hours + 1)]

@@ -1,5 +1,4 @@
-"""Words that Postgres, Airflow's forms, the dataset files and the code must spell alike: each set
-of them is declared here and nowhere else.
+"""Words that Postgres, forms, dataset files and code must spell alike, each declared here.
 
 SQL states them once more, as CHECK constraints in migrations; a test holds both equal.
 """
@@ -80,6 +79,18 @@ class Verdict(StrEnum):
     FALSE_ALARM = "false_alarm"
     NEW_NORMAL = "new_normal"
     SENSOR_FAULT = "sensor_fault"
+
+
+@unique
+class QualityVerdict(StrEnum):
+    """Our word on a sensor in one hour."""
+
+    CONSTANT = "constant"
+    STUCK = "stuck"
+    AT_LIMIT = "at_limit"
+    OUT_OF_RANGE = "out_of_range"
+    UNIT_JUMP = "unit_jump"
+    DEAD = "dead"
 
 
 @unique

@@ -26,15 +26,11 @@ class SourceError(BadInput):
 
 
 class AccessDenied(BadInput):
-    """The source, the warehouse or the object store refused the login: check user and password of
-    the connection.
-    """
+    """The login was refused: check user and password of the connection."""
 
 
 class BundleError(BadInput):
-    """A model bundle that is missing, altered or of an unknown format: retrain, or restore the
-    folder.
-    """
+    """A bundle that is missing, altered or of an unknown format: retrain, or restore it."""
 
 
 class NothingToDo(TsadError):
@@ -58,12 +54,8 @@ class Undelivered(Unavailable):
 
 
 class Unreachable(Undelivered):
-    """Nothing can be sent through this connection for now: correct it, or wait until its server is
-    back.
-    """
+    """Nothing can be sent for now: correct the connection, or wait for its server."""
 
 
 class Refused(Undelivered):
-    """The receiver will not take this message: correct the address, or what the receiver
-    accepts.
-    """
+    """The receiver will not take it: correct the address, or what the receiver accepts."""

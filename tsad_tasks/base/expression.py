@@ -1,5 +1,4 @@
-"""Expressions over channels, such as `speed > 100 and not (door == 1)`: checked when compiled,
-never run as Python.
+"""Expressions over channels, `speed > 100 and not (door == 1)`: checked, never run as Python.
 
 Allowed are comparisons (also chained), and, or, not, + - * /, abs(...), numbers, and names of
 channels; a name that is no identifier goes in backticks, `` `cpu %` > 5 ``, or in ch("cpu %").
@@ -28,19 +27,13 @@ _Part = Callable[[Channels], Any]
 
 _MAX_CHARACTERS = 1000
 _ARITHMETIC: dict[type[ast.operator], Callable[[Any, Any], Any]] = {
-    ast.Add: operator.add,
-    ast.Sub: operator.sub,
-    ast.Mult: operator.mul,
+    ast.Add: operator.add, ast.Sub: operator.sub, ast.Mult: operator.mul,
     ast.Div: lambda left, right: np.divide(left, right),
-}
+}  # fmt: skip
 _COMPARISONS: dict[type[ast.cmpop], Callable[[Any, Any], Any]] = {
-    ast.Lt: operator.lt,
-    ast.LtE: operator.le,
-    ast.Gt: operator.gt,
-    ast.GtE: operator.ge,
-    ast.Eq: operator.eq,
-    ast.NotEq: operator.ne,
-}
+    ast.Lt: operator.lt, ast.LtE: operator.le, ast.Gt: operator.gt,
+    ast.GtE: operator.ge, ast.Eq: operator.eq, ast.NotEq: operator.ne,
+}  # fmt: skip
 
 
 def compile_expression(text: str, channel_names: Sequence[str]) -> Expression:
@@ -48,11 +41,8 @@ def compile_expression(text: str, channel_names: Sequence[str]) -> Expression:
 
     Where a channel is NaN the result means nothing; `channels_of` says which channels to look at.
 
-    Raises
-    ------
-    ConfigError
-        When the text is no condition, uses anything beyond the allowed words, or names an unknown
-        channel.
+    Raises `ConfigError` when the text is no condition, uses anything beyond the allowed words,
+    or names an unknown channel.
 
     >>> fast = compile_expression("10 < speed <= 20 or `cpu %` > 90", ["speed", "cpu %"])
     >>> fast({"speed": np.array([5.0, 15.0, 5.0]), "cpu %": np.array([0.0, 0.0, 95.0])}).tolist()
@@ -76,10 +66,7 @@ def compile_expression(text: str, channel_names: Sequence[str]) -> Expression:
 def channels_of(text: str) -> tuple[str, ...]:
     """Names of the channels in an expression, each once, in the order of the text.
 
-    Raises
-    ------
-    ConfigError
-        When the text cannot be read.
+    Raises `ConfigError` when the text cannot be read.
 
     >>> channels_of("speed > 3 and abs(`cpu %` - speed) < 1")
     ('speed', 'cpu %')
@@ -113,9 +100,8 @@ def _names(tree: ast.expr, text: str) -> list[str]:
 
 
 def _quoted_name(call: ast.Call, text: str) -> str:
-    if len(call.args) == 1 and not call.keywords and isinstance(call.args[0], ast.Constant):
-        name = call.args[0].value
-        if isinstance(name, str):
+    match call:
+        case ast.Call(args=[ast.Constant(value=str(name))], keywords=[]):
             return name
     raise _wrong('ch("name of a channel")', repr(text))
 
@@ -135,9 +121,8 @@ def _condition(node: ast.expr, text: str) -> _Part:
 
 def _comparison(node: ast.Compare, text: str) -> _Part:
     sides = [_number(side, text) for side in (node.left, *node.comparators)]
-    for op in node.ops:
-        if type(op) not in _COMPARISONS:
-            raise _wrong("one of < <= > >= == !=", f"{ast.unparse(node)!r} in {text!r}")
+    if any(type(op) not in _COMPARISONS for op in node.ops):
+        raise _wrong("one of < <= > >= == !=", f"{ast.unparse(node)!r} in {text!r}")
     comparisons = [_COMPARISONS[type(op)] for op in node.ops]
 
     def evaluate(channels: Channels) -> Any:

@@ -16,16 +16,12 @@ EXTRAS = {
 def require(extra: str) -> None:
     """Checks that an extra is installed, and imports nothing of it.
 
-    Raises
-    ------
-    BadInput
-        When a package is missing; it says what to install.
+    Raises `BadInput` when a package is missing; it says what to install.
 
     >>> require("files")
     """
     missing = [name for name in EXTRAS[extra] if find_spec(name) is None]
     if missing:
-        raise BadInput(
-            f"Expected the packages {', '.join(EXTRAS[extra])}. Received: no {', no '.join(missing)}. "
-            f"Install tsad[{extra}]."
-        )
+        wanted, received = ", ".join(EXTRAS[extra]), ", no ".join(missing)
+        hint = f"Install tsad[{extra}]."
+        raise BadInput(f"Expected the packages {wanted}. Received: no {received}. {hint}")

@@ -1,16 +1,14 @@
-"""Wall-clock times of a zone as UTC, with the hours that occur twice and those that never occur
-told apart.
-"""
+"""Wall-clock times as UTC; hours that occur twice or never are told apart."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
-from typing import Literal
+from typing import Literal, NamedTuple
 from zoneinfo import ZoneInfo
 
 import numpy as np
 from numpy.typing import NDArray
+
+from tsad_tasks.base.interval import from_unix_s
 
 US_PER_S = 1_000_000
 _DAY_S = 86_400
@@ -20,8 +18,7 @@ Int64 = NDArray[np.int64]
 Mask = NDArray[np.bool_]
 
 
-@dataclass(frozen=True)
-class UtcTimes:
+class UtcTimes(NamedTuple):
     """Times in UTC, shape (n,), and what was odd about them.
 
     `nonexistent` ones are placed with the offset before the clocks changed, which says to which
@@ -43,8 +40,6 @@ def utc_from_local(
     local_us : (n,) microseconds since 1970-01-01 00:00 on the zone's own clock.
     ambiguous : which of the two times is meant when clocks were set back.
 
-    Examples
-    --------
     >>> noon = 1_735_732_800_000_000
     >>> found = utc_from_local(np.array([noon]), ZoneInfo("Europe/Berlin"))
     >>> int(found.times_us[0] - noon) // 3_600_000_000
@@ -60,19 +55,15 @@ def utc_from_local(
     fits = (guesses >= starts) & (guesses < ends)
     n_fits = fits.sum(axis=1)
     first, last = fits.argmax(axis=1), len(offsets) - 1 - fits[:, ::-1].argmax(axis=1)
-    # No segment fits: the clock was set forward past it, and the last segment that has begun by
-    # then is the one before.
+    # No segment fits where the clock was set forward: the last one that had begun counts.
     before = np.maximum((guesses >= starts).sum(axis=1) - 1, 0)
     chosen = np.where(n_fits == 0, before, first if ambiguous == "first" else last)
     return UtcTimes(guesses[np.arange(len(chosen)), chosen], n_fits > 1, n_fits == 0)
 
 
 def local_range(start_us: int, end_us: int, zone: ZoneInfo) -> tuple[int, int]:
-    """Wall-clock range, in microseconds, that holds every local time of the UTC range, and an hour
-    more on both sides.
+    """Wall-clock range, in microseconds, of every local time of a UTC range and an hour around it.
 
-    Examples
-    --------
     >>> [us // 3_600_000_000 for us in local_range(0, 3_600_000_000, ZoneInfo("UTC"))]
     [-1, 2]
     """
@@ -84,8 +75,6 @@ def local_range(start_us: int, end_us: int, zone: ZoneInfo) -> tuple[int, int]:
 def zone_offsets(start_us: int, end_us: int, zone: ZoneInfo) -> tuple[Int64, Int64]:
     """When each offset from UTC begins within a UTC range, and the offsets, both in microseconds.
 
-    Examples
-    --------
     >>> span_us = 1_743_200_000_000_000, 1_743_300_000_000_000
     >>> starts, offsets = zone_offsets(*span_us, ZoneInfo("Europe/Berlin"))
     >>> (offsets // 3_600_000_000).tolist()
@@ -107,6 +96,5 @@ def zone_offsets(start_us: int, end_us: int, zone: ZoneInfo) -> tuple[Int64, Int
 
 
 def _offset_s(utc_s: int, zone: ZoneInfo) -> int:
-    at = datetime(1970, 1, 1, tzinfo=UTC) + timedelta(seconds=utc_s)
-    offset = at.astimezone(zone).utcoffset()
+    offset = from_unix_s(utc_s).astimezone(zone).utcoffset()
     return 0 if offset is None else int(offset.total_seconds())

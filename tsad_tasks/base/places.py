@@ -15,9 +15,7 @@ def project_folder() -> Path:
 
 
 def home_folder() -> Path:
-    """The folder for everything that a local stack writes: `TSAD_HOME`, else `.tsad` in the
-    project.
-    """
+    """Where a local stack writes everything: `TSAD_HOME`, else `.tsad` in the project."""
     if chosen := os.environ.get("TSAD_HOME"):
         return Path(chosen).absolute()
     return project_folder() / ".tsad"

@@ -39,13 +39,7 @@ class Registry(Generic[Variant]):
         self._variants: dict[str, Variant] = {}
 
     def register(self, name: str) -> Callable[[Variant], Variant]:
-        """A decorator, or a plain call, that gives a variant its name.
-
-        Raises
-        ------
-        BadInput
-            When another variant has that name.
-        """
+        """A decorator, or plain call, that gives a variant its name; a known one is `BadInput`."""
 
         def named(variant: Variant) -> Variant:
             if name in self._variants:

@@ -7,10 +7,10 @@ else; `text.rules` makes the words.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from operator import attrgetter
-from typing import Any, Generic, TypeVar
+from typing import Any, Generic, Self, TypeVar
 
 from tsad_tasks.base.enums import Outcome, Stage
 from tsad_tasks.base.registry import Registry
@@ -56,10 +56,8 @@ class Measured:
 class RuleResult:
     """A rule for one model, as a row of `tsad.gate_decision` keeps it.
 
-    >>> RuleResult("latency_ms", Outcome.NOT_TESTED).passed
-    True
-    >>> RuleResult("latency_ms", Outcome.FAILED, 61.0, 50.0).passed
-    False
+    >>> [RuleResult("latency_ms", outcome).passed for outcome in Outcome]
+    [True, False, True]
     >>> RuleResult("score_drift", Outcome.FAILED, 0.3, 0.25, decides=False).passed
     True
     """
@@ -92,7 +90,7 @@ class RuleResult:
         """The rule's declaration; of one that is not declared any more its name alone."""
         if self.rule in RULES[self.stage]:
             return RULES[self.stage][self.rule]
-        return Rule(name=self.rule, title=self.rule.replace("_", " "), measure=_gone, better=None)
+        return Rule(name=self.rule, title=self.rule.replace("_", " "), better=None, brief=None)
 
 
 def at_least(measured: Measured, limit: float | None, _evidence: Any) -> bool:
@@ -105,17 +103,22 @@ def at_most(measured: Measured, limit: float | None, _evidence: Any) -> bool:
     return limit is None or (measured.value is not None and measured.value <= limit)
 
 
+def _gone(_evidence: Any) -> Measured:
+    return Measured(None)
+
+
 @dataclass(frozen=True, kw_only=True)
 class Rule(Generic[Evidence]):
     """One rule: what it is called, how it is measured, and when it is met.
 
-    Texts are templates that name fields of `Measured` and its facts, and `limit`.
+    It decorates the function that measures it. Texts are templates that name fields of `Measured`
+    and its facts, and `limit`.
 
     Attributes
     ----------
-    name : as rows of `tsad.gate_decision` have it.
     title : what is measured, in a few words.
-    measure : the numbers; the first line of its docstring says what must hold.
+    name : as rows of `tsad.gate_decision` have it: that of the function.
+    measure : the function; the first line of its docstring says what must hold.
     note : what the value was measured on.
     brief : the same beside the title, where there is little room; None: the note.
     cases : notes of other cases than the usual one.
@@ -131,18 +134,21 @@ class Rule(Generic[Evidence]):
 
     >>> def loudest(evidence):
     ...     "No reading is louder than the limit."
-    ...     return Measured(max(evidence), n=len(evidence)) if evidence else Measured(None, case="none")
+    ...     if not evidence:
+    ...         return Measured(None, case="none")
+    ...     return Measured(max(evidence), n=len(evidence))
     >>> rule = Rule(name="loudest", title="loudest reading", measure=loudest, unit="dB",
-    ...     note="of {n} readings", untested={"none": "nothing was heard"}, better=Better.LOWER, limit=85.0)
+    ...     note="of {n} readings", untested={"none": "nothing was heard"},
+    ...     better=Better.LOWER, limit=85.0)
     >>> rule.judge([70.0, 91.0], None).outcome.value, rule.judge([], None).note
     ('failed', 'not tested: nothing was heard')
     """
 
-    name: str
     title: str
-    measure: Callable[[Evidence], Measured]
+    name: str = ""
+    measure: Callable[[Evidence], Measured] = _gone
     note: str = ""
-    brief: str | None = None
+    brief: str | None = ""
     cases: Mapping[str, str] = field(default_factory=dict)
     untested: Mapping[str, str] = field(default_factory=dict)
     hint: str = ""
@@ -154,6 +160,18 @@ class Rule(Generic[Evidence]):
     order: int = 1000
     stage: Stage = Stage.GATE
 
+    def __call__(self, measure: Callable[[Evidence], Measured]) -> Self:
+        """Declares the rule that a function measures, under the function's name if it has none.
+
+        Raises
+        ------
+        BadInput
+            When another rule of the stage has its name.
+        """
+        rule = replace(self, measure=measure, name=self.name or measure.__name__)
+        RULES[rule.stage].register(rule.name)(rule)
+        return rule
+
     @property
     def requires(self) -> str:
         """What must hold, in a sentence."""
@@ -161,11 +179,12 @@ class Rule(Generic[Evidence]):
 
     def limit_in(self, config: Any) -> float | None:
         """The rule's limit in a dataset's config."""
-        if not isinstance(self.limit, str):
+        limit: float | None
+        if isinstance(self.limit, str):
+            limit = attrgetter(self.limit)(config)
+        else:
             section = getattr(config, self.stage, None)
-            own: float | None = getattr(section, "limits", {}).get(self.name, self.limit)
-            return own
-        limit: float | None = attrgetter(self.limit)(config)
+            limit = getattr(section, "limits", {}).get(self.name, self.limit)
         return limit
 
     def judge(self, evidence: Evidence, config: Any) -> RuleResult:
@@ -187,27 +206,10 @@ class Rule(Generic[Evidence]):
         )  # fmt: skip
 
 
-def _gone(_evidence: Any) -> Measured:
-    return Measured(None)
-
-
 RULES: Mapping[Stage, Registry[Rule[Any]]] = {
     Stage.GATE: Registry("rule of the gate", "tsad_tasks.training.rules"),
     Stage.SHADOW: Registry("rule of the shadow", "tsad_tasks.champions.rules"),
 }
-Declared = TypeVar("Declared", bound=Rule[Any])
-
-
-def register(rule: Declared) -> Declared:
-    """Adds a rule to those of its stage.
-
-    Raises
-    ------
-    BadInput
-        When another rule of the stage has its name.
-    """
-    RULES[rule.stage].register(rule.name)(rule)
-    return rule
 
 
 def rules_of(stage: Stage) -> list[Rule[Any]]:

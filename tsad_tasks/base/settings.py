@@ -8,9 +8,8 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass
 from difflib import get_close_matches
-from typing import Annotated, Any, get_args
+from typing import Annotated, Any, NamedTuple, get_args
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, WithJsonSchema
 from pydantic_core import PydanticCustomError
@@ -43,9 +42,8 @@ def duration_s(text: object) -> int:
     if match and match[2] in _UNITS_S:
         seconds = int(match[1]) * _UNITS_S[match[2]]
     if seconds is None or not 0 <= seconds <= _CENTURY_S:
-        raise ValueError(
-            "a duration such as 30s, 5min, 1h, 30d (a number without unit counts seconds)"
-        )
+        wanted = "a duration such as 30s, 5min, 1h, 30d"
+        raise ValueError(f"{wanted} (a number without unit counts seconds)")
     return seconds
 
 
@@ -103,8 +101,7 @@ def wrong(expected: str, received: object, *field: str | int) -> PydanticCustomE
     return PydanticCustomError("wrong", "{expected}", context)
 
 
-@dataclass(frozen=True)
-class Problem:
+class Problem(NamedTuple):
     """What is wrong with one field of a section; as text, a line of an error.
 
     >>> str(Problem(("detector", "window"), "a whole number", "'ten'"))
@@ -122,17 +119,13 @@ class Problem:
 
 _EXPECTED = {
     "missing": "this field",
-    "dict_type": "a mapping",
-    "model_type": "a mapping",
+    **dict.fromkeys(("dict_type", "model_type"), "a mapping"),
     "list_type": "a list",
     "string_type": "text (in quotes, where YAML would see a number, a date or a truth)",
     "string_too_short": "a name",
     "too_short": "at least one",
-    "int_type": "a whole number",
-    "int_parsing": "a whole number",
-    "int_from_float": "a whole number",
-    "float_type": "a number",
-    "float_parsing": "a number",
+    **dict.fromkeys(("int_type", "int_parsing", "int_from_float"), "a whole number"),
+    **dict.fromkeys(("float_type", "float_parsing"), "a number"),
     "bool_type": "true or false",
 }
 

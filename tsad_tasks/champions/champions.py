@@ -1,35 +1,18 @@
-"""Who is champion: registration, the challenger's shadow, promotion and rollback, one transaction
-each.
-"""
+"""Who is champion: registration, shadow, promotion and rollback, one transaction each."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from datetime import datetime, timedelta
+from typing import Any
 
 from tsad_tasks.base.enums import Decision, Lineage, Stage
 from tsad_tasks.base.errors import BadInput, NothingToDo
 from tsad_tasks.base.interval import hours_later
 from tsad_tasks.base.rule import RuleResult
-from tsad_tasks.champions.queries import (
-    DELETE_REFUSAL,
-    INSERT_EXCLUSIONS,
-    INSERT_MODEL_DECISION,
-    SELECT_CHAMPION_PERIODS,
-    SELECT_MODEL_VERSION,
-    SELECT_SHADOW_BEGUN,
-    SELECT_SHADOWS,
-    SELECT_WAITED_FOR,
-    SELECT_WAITING_MODEL,
-    KnownModel,
-    ModelDecision,
-    OpenShadow,
-    Period,
-    Waiting,
-    rule_results,
-    write_rule_results,
-)
+from tsad_tasks.champions import queries
+from tsad_tasks.champions.queries import KnownModel, OpenShadow, Period, Waiting
 from tsad_tasks.champions.records import end_periods, insert_model, open_period
 from tsad_tasks.config import DatasetConfig
 from tsad_tasks.scoring.queries import SELECT_LATEST_SCORED_HOUR
@@ -43,9 +26,93 @@ LONGEST_SHADOW = timedelta(weeks=4)
 
 
 @dataclass(frozen=True)
+class Places:
+    """Who is champion of a scope, who is in the shadow beside it, and who waits for that place.
+
+    Nobody else changes it in a transaction that holds the dataset's lock `champion`.
+    """
+
+    store: Store
+    scope: ChampionScope
+
+    def periods(self) -> list[Period]:
+        """Model, first hour and end of each period, oldest first."""
+        return self.store.rows(queries.SELECT_CHAMPION_PERIODS, **asdict(self.scope))
+
+    def first_hour(self, model_id: int) -> datetime | None:
+        """Where the model's first period begins; None: it has none."""
+        return next((one.valid_from for one in self.periods() if one.model_id == model_id), None)
+
+    def present(self) -> Period | None:
+        """The period that has no end yet."""
+        return next((one for one in self.periods()[-1:] if one.valid_to.year == 9999), None)
+
+    def next_hour(self, at: datetime) -> datetime:
+        """The first hour from `at` on that no live champion has scored; `at` in other lineages."""
+        if self.scope.lineage != Lineage.LIVE:
+            return at
+        scored_at = self.store.one(SELECT_LATEST_SCORED_HOUR, **asdict(self.scope))
+        return max(at, hours_later(scored_at, 1)) if scored_at else at
+
+    def decide(
+        self,
+        model_id: int,
+        decision: str,
+        reason: str,
+        by: str = Stage.GATE,
+        *,
+        valid_from: datetime | None = None,
+        former: int | None = None,
+    ) -> None:
+        """Writes what was decided on a model."""
+        row = (model_id, self.scope.lineage, decision, by, reason, valid_from, former)
+        self.store.execute(queries.INSERT_MODEL_DECISION, **asdict(queries.ModelDecision(*row)))
+
+    def shadows(self) -> list[OpenShadow]:
+        """Who is in the shadow: one challenger, or none."""
+        of = {"dataset_id": self.scope.dataset_id, "lineage": self.scope.lineage}
+        found = self.store.rows(queries.SELECT_SHADOWS, **of)
+        return [one for one in found if one.scope_entity_id == self.scope.scope_entity_id]
+
+    def waiting(self, before: TrainedModel | None = None) -> Waiting | None:
+        """The challenger that waits, unless a newer one has passed its gate since, but `before`."""
+        params = asdict(self.scope) | {"before_version": before.version if before else None}
+        return self.store.first(queries.SELECT_WAITING_MODEL, **params)
+
+    def enter_shadow(self, model_id: int, at: datetime) -> datetime:
+        """The first hour of a challenger in a shadow that is free."""
+        taken = [one.valid_to for one in Places(self.store, self.scope.shadow).periods()]
+        start_at = max([self.next_hour(at), *taken])
+        open_period(
+            self.store, self.scope.shadow, model_id, valid_from=start_at, reason="gate passed"
+        )
+        self.decide(model_id, Decision.SHADOW_STARTED, "all rules passed", valid_from=start_at)
+        return start_at
+
+    def leave_shadow(self, shadow: OpenShadow, at: datetime) -> None:
+        """Nobody is in the shadow from `at` on; what was scored until then stays."""
+        end_periods(self.store, self.scope.shadow, max(at, hours_later(shadow.valid_from, 1)))
+
+    def yield_to(self, newer: TrainedModel | Waiting, former: OpenShadow, at: datetime) -> None:
+        """The place in the shadow is free for a newer challenger."""
+        self.leave_shadow(former, self.next_hour(at))
+        self.supersede(former.model_id, newer)
+
+    def supersede(self, model_id: int, newer: TrainedModel | Waiting) -> None:
+        """Writes that a challenger is given up for a newer one."""
+        reason = f"version {newer.version} came"
+        self.decide(model_id, Decision.SUPERSEDED, reason, former=newer.model_id)
+
+    def fill_shadow(self) -> None:
+        """Gives a free place in the shadow to the challenger that waits for it."""
+        waiting = self.waiting()
+        if waiting is not None and not self.shadows():
+            self.enter_shadow(waiting.model_id, waiting.train_end_at)
+
+
+@dataclass(frozen=True)
 class RegisterSummary:
-    """The registered model and what became of it: champion from `valid_from`, or in the shadow from
-    `shadow_from`.
+    """The registered model: champion from `valid_from`, or in the shadow from `shadow_from`.
 
     Attributes
     ----------
@@ -70,8 +137,7 @@ def register_model(
     *,
     in_shadow: bool = True,
 ) -> RegisterSummary:
-    """Registers a model with its gate and exclusions; what passed goes into the shadow of the
-    champion.
+    """Registers a model with its gate and exclusions; what passed goes into the champion's shadow.
 
     The first model of a scope has nobody to be compared with: it is champion at once. A model that
     the gate refused before is judged anew when the same bundle comes again: the gate, its readings
@@ -81,236 +147,97 @@ def register_model(
     ----------
     in_shadow : False makes it champion at once in any case.
     """
+    places = Places(store, model.scope)
     with store.transaction():
         lock_dataset(store, model.dataset_id, "champion")
         registered = insert_model(store, model)
-        refused = [] if registered.gate_passed else _failed_rules(store, registered)
-        is_new = bool(refused) or not rule_results(store, registered.model_id)
+        model_id = registered.model_id
+        refused = [] if registered.gate_passed else _failed_rules(store, model_id)
+        is_new = bool(refused) or not queries.rule_results(store, model_id)
         if not registered.gate_passed:
-            store.execute(DELETE_REFUSAL, model_id=registered.model_id)
-            write_rule_results(store, registered.model_id, outcome)
-        store.execute(
-            INSERT_EXCLUSIONS, model_id=registered.model_id, **columns(exclusions, Exclusion)
-        )
-        failed = _failed_rules(store, registered)
+            store.execute(queries.DELETE_REFUSAL, model_id=model_id)
+            queries.write_rule_results(store, model_id, outcome)
+        of_model = columns(exclusions, Exclusion)
+        store.execute(queries.INSERT_EXCLUSIONS, model_id=model_id, **of_model)
+        failed = _failed_rules(store, model_id)
         valid_from = shadow_from = None
         if failed:
             if failed != refused:
-                _decide(
-                    store,
-                    model.scope,
-                    registered.model_id,
-                    Decision.GATE_FAILED,
-                    Stage.GATE,
-                    ", ".join(failed),
-                )
-        elif in_shadow and champion_periods(store, model.scope):
-            shadow_from = _start_shadow(store, model, registered, is_new=is_new)
-            valid_from = _first_hour(champion_periods(store, model.scope), registered.model_id)
+                places.decide(model_id, Decision.GATE_FAILED, ", ".join(failed))
+        elif in_shadow and places.periods():
+            shadow_from = _start_shadow(places, model, registered, is_new=is_new)
+            valid_from = places.first_hour(model_id)
         else:
-            valid_from = _promote_at_once(store, model, registered)
-        waits_for = store.first(SELECT_WAITED_FOR, model_id=registered.model_id)
-    promoted = valid_from is not None
-    return RegisterSummary(
-        registered.model_id,
-        registered.version,
-        not failed,
-        promoted,
-        valid_from,
-        shadow_from,
-        failed,
-        waits_for,
-    )
+            valid_from = _promote_at_once(places, model, model_id)
+        waits_for = store.first(queries.SELECT_WAITED_FOR, model_id=model_id)
+    became = (valid_from is not None, valid_from, shadow_from)
+    return RegisterSummary(model_id, registered.version, not failed, *became, failed, waits_for)
 
 
-def _failed_rules(store: Store, registered: TrainedModel) -> list[str]:
-    return [row.rule for row in rule_results(store, registered.model_id) if not row.passed]
-
-
-def champion_periods(store: Store, scope: ChampionScope) -> list[Period]:
-    """Model, first hour and end of each period, oldest first."""
-    return store.rows(SELECT_CHAMPION_PERIODS, **asdict(scope))
-
-
-def _first_hour(periods: Sequence[Period], model_id: int) -> datetime | None:
-    return next((valid_from for key, valid_from, _ in periods if key == model_id), None)
-
-
-def _next_hour(store: Store, scope: ChampionScope, at: datetime) -> datetime:
-    """The first hour from `at` on that no live champion has scored yet; `at` itself in other
-    lineages.
-    """
-    if scope.lineage != Lineage.LIVE:
-        return at
-    scored = store.one(
-        SELECT_LATEST_SCORED_HOUR,
-        dataset_id=scope.dataset_id,
-        scope_entity_id=scope.scope_entity_id,
-        lineage=scope.lineage,
-    )
-    return max(at, hours_later(scored, 1)) if scored else at
-
-
-def _decide(
-    store: Store,
-    scope: ChampionScope,
-    model_id: int,
-    decision: str,
-    by: str,
-    reason: str,
-    *,
-    valid_from: datetime | None = None,
-    former: int | None = None,
-) -> None:
-    store.execute(
-        INSERT_MODEL_DECISION,
-        **asdict(ModelDecision(model_id, scope.lineage, decision, by, reason, valid_from, former)),
-    )
+def _failed_rules(store: Store, model_id: int) -> list[str]:
+    return [row.rule for row in queries.rule_results(store, model_id) if not row.passed]
 
 
 def _start_shadow(
-    store: Store, model: NewModel, registered: TrainedModel, *, is_new: bool
+    places: Places, model: NewModel, registered: TrainedModel, *, is_new: bool
 ) -> datetime | None:
-    """The first hour that the challenger is scored beside the champion; None while it waits for its
-    place.
+    """The first hour that the challenger is scored beside the champion; None while it waits.
 
     A challenger that was there before keeps its place when hours of its shadow are scored; else it
     yields. Of those that wait only the newest goes on waiting.
     """
+    store, model_id, at = places.store, registered.model_id, model.train_end_at
     if not is_new:
-        return _first_hour(champion_periods(store, model.scope.shadow), registered.model_id)
-    waiting = _waiting(store, model.scope, before=registered)
+        return Places(store, model.scope.shadow).first_hour(model_id)
+    waiting = places.waiting(before=registered)
     if waiting is not None:
-        _supersede(store, model.scope, waiting.model_id, registered)
-    for former in _shadows(store, model.scope):
-        since = former.valid_from
-        has_begun = store.one(
-            SELECT_SHADOW_BEGUN, **asdict(model.scope), model_id=former.model_id, start_at=since
-        )
-        if has_begun and model.train_end_at - since < LONGEST_SHADOW:
+        places.supersede(waiting.model_id, registered)
+    for former in places.shadows():
+        since, of = former.valid_from, asdict(model.scope) | {"model_id": former.model_id}
+        has_begun = store.one(queries.SELECT_SHADOW_BEGUN, **of, start_at=since)
+        if has_begun and at - since < LONGEST_SHADOW:
             reason = f"version {former.version} is in the shadow since {since:%Y-%m-%d %H:%M} UTC"
-            _decide(
-                store, model.scope, registered.model_id, Decision.WAITING, Stage.GATE, reason,
-                former=former.model_id,
-            )  # fmt: skip
+            places.decide(model_id, Decision.WAITING, reason, former=former.model_id)
             return None
-        _yield_place(store, model.scope, former, registered, model.train_end_at)
-    return _enter_shadow(store, model.scope, registered.model_id, model.train_end_at)
-
-
-def _yield_place(
-    store: Store,
-    scope: ChampionScope,
-    former: OpenShadow,
-    newer: TrainedModel | Waiting,
-    at: datetime,
-) -> None:
-    _end_shadow(store, scope, former, _next_hour(store, scope, at))
-    _supersede(store, scope, former.model_id, newer)
-
-
-def _supersede(
-    store: Store, scope: ChampionScope, model_id: int, newer: TrainedModel | Waiting
-) -> None:
-    reason = f"version {newer.version} came"
-    _decide(store, scope, model_id, Decision.SUPERSEDED, Stage.GATE, reason, former=newer.model_id)
-
-
-def _enter_shadow(store: Store, scope: ChampionScope, model_id: int, at: datetime) -> datetime:
-    """The first hour of a challenger in a shadow that is free."""
-    taken = [valid_to for _, _, valid_to in champion_periods(store, scope.shadow)]
-    start_at = max([_next_hour(store, scope, at), *taken])
-    open_period(store, scope.shadow, model_id, valid_from=start_at, reason="gate passed")
-    _decide(
-        store,
-        scope,
-        model_id,
-        Decision.SHADOW_STARTED,
-        Stage.GATE,
-        "all rules passed",
-        valid_from=start_at,
-    )
-    return start_at
-
-
-def _waiting(
-    store: Store, scope: ChampionScope, before: TrainedModel | None = None
-) -> Waiting | None:
-    """The challenger that waits, unless a newer one has passed its gate since (`before`: another
-    than that).
-    """
-    params = asdict(scope) | {"before_version": before.version if before else None}
-    return store.first(SELECT_WAITING_MODEL, **params)
-
-
-def _fill_shadow(store: Store, scope: ChampionScope) -> None:
-    """Gives a free place in the shadow to the challenger that waits for it."""
-    waiting = _waiting(store, scope)
-    if waiting is not None and not _shadows(store, scope):
-        _enter_shadow(store, scope, waiting.model_id, waiting.train_end_at)
+        places.yield_to(registered, former, at)
+    return places.enter_shadow(model_id, at)
 
 
 def replace_old_shadow(
     store: Store, scope: ChampionScope, shadow: OpenShadow, *, at: datetime
 ) -> int | None:
-    """Version of the waiting challenger that takes the place of one that is undecided for too long;
-    None: it stays.
-    """
+    """Version of the challenger that takes the place of one undecided for too long, if any."""
+    places = Places(store, scope)
     with store.transaction():
         lock_dataset(store, scope.dataset_id, "champion")
-        waiting = _waiting(store, scope)
-        is_there = shadow.model_id in [one.model_id for one in _shadows(store, scope)]
+        waiting = places.waiting()
+        is_there = shadow.model_id in [one.model_id for one in places.shadows()]
         if waiting is None or not is_there or at - shadow.valid_from < LONGEST_SHADOW:
             return None
-        _yield_place(store, scope, shadow, waiting, at)
-        _enter_shadow(store, scope, waiting.model_id, at)
+        places.yield_to(waiting, shadow, at)
+        places.enter_shadow(waiting.model_id, at)
         return waiting.version
 
 
-def _shadows(store: Store, scope: ChampionScope) -> list[OpenShadow]:
-    found = store.rows(SELECT_SHADOWS, dataset_id=scope.dataset_id, lineage=scope.lineage)
-    return [shadow for shadow in found if shadow.scope_entity_id == scope.scope_entity_id]
-
-
-def _end_shadow(store: Store, scope: ChampionScope, shadow: OpenShadow, at: datetime) -> None:
-    """Nobody is in the shadow from `at` on; what was scored until then stays."""
-    end_periods(store, scope.shadow, max(at, hours_later(shadow.valid_from, 1)))
-
-
-def _promote_at_once(store: Store, model: NewModel, registered: TrainedModel) -> datetime | None:
+def _promote_at_once(places: Places, model: NewModel, model_id: int) -> datetime | None:
     """When the model's period starts; its own start when it was champion before.
 
     The end of the training range; live, after a first champion, the next hour that no champion has
     scored yet. It ends where a later period follows.
     """
-    periods = champion_periods(store, model.scope)
-    if (known := _first_hour(periods, registered.model_id)) is not None:
+    if (known := places.first_hour(model_id)) is not None:
         return known
-    start_at = _next_hour(store, model.scope, model.train_end_at) if periods else model.train_end_at
-    if any(valid_from == start_at for _, valid_from, _ in periods):
+    periods, start_at = places.periods(), model.train_end_at
+    start_at = places.next_hour(start_at) if periods else start_at
+    if any(one.valid_from == start_at for one in periods):
         return None
-    later = min((valid_from for _, valid_from, _ in periods if valid_from > start_at), default=None)
-    former = next(
-        (key for key, valid_from, valid_to in periods if valid_from < start_at < valid_to), None
-    )
-    open_period(
-        store,
-        model.scope,
-        registered.model_id,
-        valid_from=start_at,
-        valid_to=later,
-        reason="gate passed",
-    )
+    later = min((one.valid_from for one in periods if one.valid_from > start_at), default=None)
+    holding = (one.model_id for one in periods if one.valid_from < start_at < one.valid_to)
+    ends: dict[str, Any] = {"valid_from": start_at, "valid_to": later}
+    open_period(places.store, model.scope, model_id, reason="gate passed", **ends)
     reason = "gate passed" if periods else "the first champion"
-    _decide(
-        store,
-        model.scope,
-        registered.model_id,
-        Decision.PROMOTED,
-        Stage.GATE,
-        reason,
-        valid_from=start_at,
-        former=former,
+    places.decide(
+        model_id, Decision.PROMOTED, reason, valid_from=start_at, former=next(holding, None)
     )
     return start_at
 
@@ -338,10 +265,9 @@ def promote(
     at: datetime | None = None,
     lineage: str = Lineage.LIVE,
 ) -> ChampionChange:
-    """Makes a model champion from the next hour that is not scored yet, and takes it out of the
-    shadow.
+    """Makes a model champion from the next hour that is not scored yet.
 
-    Who waits for the place in the shadow takes it.
+    It leaves the shadow; who waits for its place there takes it.
 
     Parameters
     ----------
@@ -354,20 +280,20 @@ def promote(
     """
     with store.transaction():
         model, scope = locked_model(store, config, version, lineage)
-        former = _current(champion_periods(store, scope))
-        if former is not None and former[0] == model.model_id:
+        places = Places(store, scope)
+        former = places.present()
+        if former is not None and former.model_id == model.model_id:
             raise BadInput(
                 f"Expected a version that is not champion of {config.dataset}. Received: "
                 f"{version}, which is."
             )
-        valid_from = _next_hour(store, scope, max(filter(None, (at, model.train_end_at))))
-        for shadow in _shadows(store, scope):
+        valid_from = places.next_hour(max(filter(None, (at, model.train_end_at))))
+        for shadow in places.shadows():
             if shadow.model_id == model.model_id:
-                _end_shadow(store, scope, shadow, valid_from)
-        change = _take_over(
-            store, config, scope, model, former, valid_from, Decision.PROMOTED, by, reason
-        )
-        _fill_shadow(store, scope)
+                places.leave_shadow(shadow, valid_from)
+        said = Decision.PROMOTED, reason, by
+        change = _take_over(places, config, model, former, valid_from, *said)
+        places.fill_shadow()
         return change
 
 
@@ -399,23 +325,33 @@ def roll_back(
         pruned.
     """
     with store.transaction():
-        dataset = select_dataset(store, config.dataset)
-        entity_id = (
-            0 if entity is None else select_entities(store, dataset.dataset_id).get(entity, -1)
-        )
-        scope = ChampionScope(dataset.dataset_id, entity_id, lineage)
-        lock_dataset(store, dataset.dataset_id, "champion")
-        periods = champion_periods(store, scope)
-        present = _current(periods)
+        dataset_id = select_dataset(store, config.dataset).dataset_id
+        entities = select_entities(store, dataset_id)
+        entity_id = 0 if entity is None else entities.get(entity, -1)
+        places = Places(store, ChampionScope(dataset_id, entity_id, lineage))
+        lock_dataset(store, dataset_id, "champion")
+        present = places.present()
         if present is None:
             raise BadInput(
                 f"Expected a champion of {config.dataset} to roll back from. Received: none."
             )
-        model = _former_model(store, config, periods, present, version, lineage)
+        others = (one.model_id for one in places.periods() if one.model_id != present.model_id)
+        before = [*others]
+        if version is None and not before:
+            raise BadInput(
+                f"Expected a champion of {config.dataset} before the present one. Received: it is "
+                "the first."
+            )
+        last_id = before[-1] if version is None else None
+        model = _model_of(store, config, version=version, model_id=last_id)
+        if model.model_id not in before:
+            raise BadInput(
+                f"Expected a former {lineage} champion of {config.dataset}. Received: version "
+                f"{version}."
+            )
         check_bundle(config, model.version, model.pruned_at)
-        return _take_over(
-            store, config, scope, model, present, at or present[1], Decision.ROLLED_BACK, by, reason
-        )
+        said = Decision.ROLLED_BACK, reason, by
+        return _take_over(places, config, model, present, at or present.valid_from, *said)
 
 
 def end_shadow(
@@ -428,23 +364,22 @@ def end_shadow(
     by: str,
     reason: str,
 ) -> None:
-    """Takes a challenger out of the shadow for good; the champion stays, and who waits takes its
-    place.
-    """
+    """Takes a challenger out of the shadow for good; who waits for its place takes it."""
+    places = Places(store, scope)
     with store.transaction():
         lock_dataset(store, scope.dataset_id, "champion")
-        if shadow.model_id not in [one.model_id for one in _shadows(store, scope)]:
+        if shadow.model_id not in [one.model_id for one in places.shadows()]:
             raise NothingToDo(f"Version {shadow.version} is not in the shadow any more.")
-        _end_shadow(store, scope, shadow, at)
-        _decide(store, scope, shadow.model_id, decision, by, reason)
-        _fill_shadow(store, scope)
+        places.leave_shadow(shadow, at)
+        places.decide(shadow.model_id, decision, reason, by)
+        places.fill_shadow()
 
 
 def _model_of(
     store: Store, config: DatasetConfig, *, version: int | None = None, model_id: int | None = None
 ) -> KnownModel:
     params = {"dataset": config.dataset, "version": version, "model_id": model_id}
-    model = store.first(SELECT_MODEL_VERSION, **params)
+    model = store.first(queries.SELECT_MODEL_VERSION, **params)
     if model is None:
         raise BadInput(
             f"Expected the version of a model of {config.dataset}. Received: {version}. See: tsad "
@@ -456,14 +391,12 @@ def _model_of(
 def locked_model(
     store: Store, config: DatasetConfig, version: int, lineage: str
 ) -> tuple[KnownModel, ChampionScope]:
-    """A version that can be used, and what it may speak for; nobody prunes it until the transaction
-    ends.
-    """
-    dataset = select_dataset(store, config.dataset)
-    lock_dataset(store, dataset.dataset_id, "champion")
+    """A version that can be used, and its scope; nobody prunes it in this transaction."""
+    dataset_id = select_dataset(store, config.dataset).dataset_id
+    lock_dataset(store, dataset_id, "champion")
     model = _model_of(store, config, version=version)
     check_bundle(config, version, model.pruned_at)
-    return model, ChampionScope(dataset.dataset_id, model.scope_entity_id, lineage)
+    return model, ChampionScope(dataset_id, model.scope_entity_id, lineage)
 
 
 def check_bundle(config: DatasetConfig, version: int, pruned_at: datetime | None) -> None:
@@ -471,59 +404,26 @@ def check_bundle(config: DatasetConfig, version: int, pruned_at: datetime | None
     if pruned_at is not None:
         raise BadInput(
             f"Expected a version of {config.dataset} whose bundle is kept. Received: {version}, "
-            "pruned at "
-            f"{pruned_at:%Y-%m-%d %H:%M} UTC. Choose another (tsad models {config.dataset}), or "
-            "train one on its range "
-            "with another seed."
+            f"pruned at {pruned_at:%Y-%m-%d %H:%M} UTC. Choose another (tsad models "
+            f"{config.dataset}), or train one on its range with another seed."
         )
-
-
-def _current(periods: Sequence[Period]) -> Period | None:
-    return periods[-1] if periods and periods[-1][2].year == 9999 else None
-
-
-def _former_model(
-    store: Store,
-    config: DatasetConfig,
-    periods: Sequence[Period],
-    present: Period,
-    version: int | None,
-    lineage: str,
-) -> KnownModel:
-    before = [key for key, _, _ in periods if key != present[0]]
-    if version is not None:
-        model = _model_of(store, config, version=version)
-        if model.model_id not in before:
-            raise BadInput(
-                f"Expected a former {lineage} champion of {config.dataset}. Received: version "
-                f"{version}."
-            )
-        return model
-    if not before:
-        raise BadInput(
-            f"Expected a champion of {config.dataset} before the present one. Received: it is the "
-            "first."
-        )
-    return _model_of(store, config, model_id=before[-1])
 
 
 def _take_over(
-    store: Store,
+    places: Places,
     config: DatasetConfig,
-    scope: ChampionScope,
     model: KnownModel,
     former: Period | None,
     valid_from: datetime,
     decision: str,
-    by: str,
     reason: str,
+    by: str,
 ) -> ChampionChange:
     """One model's place is another's, from an hour on, with the row that says so."""
-    end_periods(store, scope, valid_from)
-    open_period(store, scope, model.model_id, valid_from=valid_from, reason=reason)
-    beaten = _model_of(store, config, model_id=former[0]) if former else None
+    store, since = places.store, {"valid_from": valid_from}
+    end_periods(store, places.scope, valid_from)
+    open_period(store, places.scope, model.model_id, reason=reason, **since)
+    beaten = _model_of(store, config, model_id=former.model_id) if former else None
     former_id = beaten.model_id if beaten else None
-    _decide(
-        store, scope, model.model_id, decision, by, reason, valid_from=valid_from, former=former_id
-    )
+    places.decide(model.model_id, decision, reason, by, former=former_id, **since)
     return ChampionChange(model.version, valid_from, beaten.version if beaten else None)

@@ -90,8 +90,7 @@ def prune_bundles(
     dry_run: bool = False,
     now: Callable[[], datetime] = utc_now,
 ) -> PruneSummary:
-    """Gives up the bundles of a dataset that nothing refers to, and removes their folders below
-    `root`.
+    """Gives up a dataset's bundles that nothing refers to; removes their folders below `root`.
 
     Parameters
     ----------
@@ -101,26 +100,34 @@ def prune_bundles(
     now : tells how old a folder is that no row ever referred to.
     """
     used_before, place = newest_at - timedelta(seconds=kept_s), root / config.dataset
-    found = folders_below(place)
+    scores_s, found = config.retention.scores_s, folders_below(place)
+    scored_before = None if scores_s is None else newest_at - timedelta(seconds=scores_s)
+    because = (
+        f"nothing refers to it, and it was last of use before {used_before:%Y-%m-%d %H:%M} UTC"
+    )
     with store.transaction():
         dataset_id = select_dataset(store, config.dataset).dataset_id
         # Nobody becomes champion meanwhile.
         lock_dataset(store, dataset_id, "champion")
         uses = store.rows(SELECT_MODEL_USES, dataset_id=dataset_id)
-        kept = _kept(uses, found, used_before, _scored_before(config, newest_at))
+        kept = _kept(uses, found, used_before, scored_before)
         if not dry_run:
             given_up = [use.model_id for use in uses if use.model_id not in kept]
-            store.execute(UPDATE_PRUNED_MODELS, model_ids=given_up, because=_because(used_before))
+            store.execute(UPDATE_PRUNED_MODELS, model_ids=given_up, because=because)
     folders = _removable(uses, kept, found, now() - LEFTOVER_AGE)
     if not dry_run:
         for name in folders:
             remove_folder(place / name)
-    return _summary(uses, kept, folders, _because(used_before))
-
-
-def _scored_before(config: DatasetConfig, newest_at: datetime) -> datetime | None:
-    kept_s = config.retention.scores_s
-    return None if kept_s is None else newest_at - timedelta(seconds=kept_s)
+    standing = [use for use in uses if not use.is_pruned]
+    decisions = []
+    for use in standing:
+        folder, reason = folders.get(use.folder_name), kept.get(use.model_id)
+        n_bytes = folder.n_bytes if folder else 0
+        decisions.append(PruneDecision(use.version, reason is None, reason or because, n_bytes))
+    own = {use.folder_name for use in standing}
+    leftovers = tuple(name for name in folders if name not in own)
+    n_bytes = sum(folder.n_bytes for folder in folders.values())
+    return PruneSummary(tuple(decisions), leftovers, n_bytes)
 
 
 def _kept(
@@ -140,43 +147,18 @@ def _kept(
     return {use.model_id: "another version has the same bundle" for use in shared} | kept
 
 
-def _because(used_before: datetime) -> str:
-    return f"nothing refers to it, and it was last of use before {used_before:%Y-%m-%d %H:%M} UTC"
-
-
 def _removable(
     uses: Sequence[ModelUse],
     kept: Mapping[int, str],
     found: Mapping[str, Contents],
     old_before: datetime,
 ) -> dict[str, Contents]:
-    """Folders whose versions are given up, and old ones that no version refers to; nothing else
-    there is ours.
-    """
+    """Folders whose versions are given up, and old ones of ours that no version refers to."""
     needed = {use.folder_name for use in uses if use.model_id in kept}
     given_up = {use.folder_name for use in uses} - needed
-    ours = {name: _BUNDLE.fullmatch(name) for name in found}
+    ours = {name: folder for name, folder in found.items() if _BUNDLE.fullmatch(name)}
     return {
-        name: found[name]
-        for name, match in ours.items()
-        if match
-        and name not in needed
-        and (name in given_up or found[name].written_at < old_before)
+        name: folder
+        for name, folder in ours.items()
+        if name not in needed and (name in given_up or folder.written_at < old_before)
     }
-
-
-def _summary(
-    uses: Sequence[ModelUse], kept: Mapping[int, str], folders: Mapping[str, Contents], because: str
-) -> PruneSummary:
-    decisions = []
-    for use in (use for use in uses if not use.is_pruned):
-        folder = folders.get(use.folder_name)
-        is_kept, n_bytes = use.model_id in kept, folder.n_bytes if folder else 0
-        decisions.append(
-            PruneDecision(use.version, not is_kept, kept.get(use.model_id, because), n_bytes)
-        )
-    own = {use.folder_name for use in uses if not use.is_pruned}
-    n_bytes = sum(folder.n_bytes for folder in folders.values())
-    return PruneSummary(
-        tuple(decisions), tuple(name for name in folders if name not in own), n_bytes
-    )

@@ -1,35 +1,29 @@
-"""Tasks of `<dataset>.promote`: a challenger's shadow beside its champion, rule by rule, and what
-follows from it.
-"""
+"""Tasks of `<dataset>.promote`: a challenger's shadow, rule by rule, and what follows from it."""
 
 from __future__ import annotations
 
 from collections.abc import Collection, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Any
+from typing import Any, cast
 
 from tsad_tasks.base.enums import Decision, Lineage, Stage
 from tsad_tasks.base.errors import NothingToDo
 from tsad_tasks.base.interval import hour_ceil, hours_later
-from tsad_tasks.base.rule import RuleResult
-from tsad_tasks.champions.champions import ChampionChange, end_shadow, promote, replace_old_shadow
-from tsad_tasks.champions.queries import (
-    INSERT_MODEL_DECISION,
-    SELECT_OPEN_FORMS,
-    SELECT_SHADOW_INCIDENTS,
-    SELECT_SHADOW_KNOWN,
-    SELECT_SHADOW_PAIRS,
-    SELECT_SHADOWS,
-    KnownCounts,
-    ModelDecision,
-    OpenShadow,
-    write_rule_results,
+from tsad_tasks.base.rule import RuleResult, rules_of
+from tsad_tasks.champions import queries
+from tsad_tasks.champions.champions import (
+    ChampionChange,
+    Places,
+    end_shadow,
+    promote,
+    replace_old_shadow,
 )
-from tsad_tasks.champions.rules.base import ShadowComparison, ShadowEvidence, Trial, shadow_rules
+from tsad_tasks.champions.queries import KnownCounts, OpenShadow
+from tsad_tasks.champions.rules.base import ShadowComparison, ShadowEvidence, ShadowRule, Trial
 from tsad_tasks.champions.trial import shadow_trial
 from tsad_tasks.config import DatasetConfig
-from tsad_tasks.storage.datasets import DatasetRow, lock_dataset, select_dataset, select_entities
+from tsad_tasks.storage.datasets import lock_dataset, select_dataset, select_entities
 from tsad_tasks.storage.store import Store
 from tsad_tasks.text.rules import RULE_COLUMNS, markdown_table, table_rows
 from tsad_tasks.training.queries import ChampionScope
@@ -41,12 +35,7 @@ FORM_MARGIN_S = 3600
 
 @dataclass(frozen=True)
 class JudgedShadow:
-    """A challenger's shadow up to a moment.
-
-    Attributes
-    ----------
-    is_complete : whether both have scored enough for a decision
-    """
+    """A challenger's shadow up to a moment; `is_complete` where it suffices for a decision."""
 
     scope: ChampionScope
     shadow: OpenShadow
@@ -68,52 +57,54 @@ def judged_shadows(
     lineage: str = Lineage.LIVE,
     leaving_out: Collection[int] = (),
 ) -> list[JudgedShadow]:
-    """Every open shadow of the lineage on the whole hours before `end_at`, but for those of some
-    versions.
+    """Every open shadow of the lineage on the whole hours before `end_at`, but of some versions.
 
     Raises
     ------
     NothingToDo
         When no challenger is in the shadow.
     """
-    dataset = select_dataset(store, config.dataset)
-    shadows = store.rows(SELECT_SHADOWS, dataset_id=dataset.dataset_id, lineage=lineage)
+    shadows = _open_shadows(store, config, lineage)
     if not shadows:
         raise NothingToDo(f"No challenger of {config.dataset} is in the shadow.")
-    chosen = [shadow for shadow in shadows if shadow.version not in leaving_out]
-    return [_judged(store, config, dataset, shadow, end_at, lineage) for shadow in chosen]
+    chosen = [(scope, one) for scope, one in shadows if one.version not in leaving_out]
+    return [_judged(store, config, scope, shadow, end_at) for scope, shadow in chosen]
+
+
+def _open_shadows(
+    store: Store, config: DatasetConfig, lineage: str
+) -> list[tuple[ChampionScope, OpenShadow]]:
+    dataset_id = select_dataset(store, config.dataset).dataset_id
+    found = store.rows(queries.SELECT_SHADOWS, dataset_id=dataset_id, lineage=lineage)
+    return [(ChampionScope(dataset_id, one.scope_entity_id, lineage), one) for one in found]
 
 
 def _judged(
-    store: Store,
-    config: DatasetConfig,
-    dataset: DatasetRow,
-    shadow: OpenShadow,
-    end_at: datetime,
-    lineage: str,
+    store: Store, config: DatasetConfig, scope: ChampionScope, shadow: OpenShadow, end_at: datetime
 ) -> JudgedShadow:
-    compared = compared_hours(store, dataset, shadow, end_at, lineage)
-    scope = ChampionScope(dataset.dataset_id, shadow.scope_entity_id, lineage)
-    is_complete = all(row.passed for row in shadow_results(config, compared, only_waits=True))
-    if not is_complete:
-        return JudgedShadow(scope, shadow, compared, shadow_results(config, compared), False)
+    compared = compared_hours(store, config.dataset, scope, shadow, end_at)
     last_at = compared.last_hour_at
-    until = {"end_at": hours_later(last_at, 1)} if last_at else {}
-    trial = shadow_trial(store, config, scope, shadow, **until) if until else None
+    if not all(row.passed for row in shadow_results(config, compared, only_waits=True)):
+        return JudgedShadow(scope, shadow, compared, shadow_results(config, compared), False)
+    trial = None
+    if last_at is not None:
+        trial = shadow_trial(store, config, scope, shadow, end_at=hours_later(last_at, 1))
     results = shadow_results(config, compared, trial, with_trial=True)
     return JudgedShadow(scope, shadow, compared, results, True)
 
 
 def compared_hours(
-    store: Store, dataset: DatasetRow, shadow: OpenShadow, end_at: datetime, lineage: str
+    store: Store, dataset: str, scope: ChampionScope, shadow: OpenShadow, end_at: datetime
 ) -> ShadowComparison:
     """Challenger and champion on the hours from the shadow's beginning to `end_at`."""
-    scope_id = shadow.scope_entity_id
-    ids = [scope_id] if scope_id else [*select_entities(store, dataset.dataset_id).values()]
+    own_id, lineage = scope.scope_entity_id, scope.lineage
+    ids = [own_id] if own_id else [*select_entities(store, scope.dataset_id).values()]
     span: dict[str, Any] = {"start_at": shadow.valid_from, "end_at": end_at, "lineage": lineage}
-    scored = store.one(SELECT_SHADOW_PAIRS, dataset=dataset.name, version=shadow.version, **span)
-    incidents = store.one(SELECT_SHADOW_INCIDENTS, entity_ids=ids, **span)
-    rows = store.rows(SELECT_SHADOW_KNOWN, entity_ids=ids, model_id=shadow.model_id, **span)
+    version = {"dataset": dataset, "version": shadow.version}
+    scored = store.one(queries.SELECT_SHADOW_PAIRS, **version, **span)
+    incidents = store.one(queries.SELECT_SHADOW_INCIDENTS, entity_ids=ids, **span)
+    known_of = {"entity_ids": ids, "model_id": shadow.model_id}
+    rows = store.rows(queries.SELECT_SHADOW_KNOWN, **known_of, **span)
     known = {row.known_by: row for row in rows}
     labels, words = (known.get(by, KnownCounts(by, 0, 0, 0)) for by in ("label", "verdict"))
     return ShadowComparison(
@@ -149,20 +140,20 @@ def shadow_results(
     evidence = ShadowEvidence(config, compared, trial)
     return [
         rule.judge(evidence, config)
-        for rule in shadow_rules()
+        for rule in cast("list[ShadowRule]", rules_of(Stage.SHADOW))
         if (rule.is_wait or not only_waits) and (with_trial or not rule.needs_trial)
     ]
 
 
 @dataclass(frozen=True)
 class ShadowSummary:
-    """What a comparison found, for the form and the log; the challengers that may be promoted by
-    version.
+    """What a comparison found, for the form and the log, by version.
 
     Attributes
     ----------
-    asked : the run whose form waits for a person already, by version; these are not compared again
-    replaced : the waiting challenger that took the place of one that was undecided for too long
+    ready : those that may be promoted.
+    asked : the run whose form waits for a person already; these are not compared again.
+    replaced : the waiting challenger that took the place of one that was undecided for too long.
     """
 
     ready: list[int]
@@ -195,55 +186,40 @@ def compare_shadows(
     """
     asked = {} if run_id is None else _of_others(_open_forms(store, config, lineage), run_id)
     found = judged_shadows(store, config, end_at=end_at, lineage=lineage, leaving_out=asked)
-    for one in found:
-        if one.is_complete:
-            _decide(store, one, end_at)
-    ready = [one for one in found if one.is_complete and not one.failed]
+    ready, failed = [], {}
+    for one in (one for one in found if one.is_complete):
+        with store.transaction():
+            queries.write_rule_results(store, one.shadow.model_id, one.rows)
+        if not one.failed:
+            ready.append(one)
+            continue
+        failed[one.shadow.version] = one.failed
+        at, why = hour_ceil(end_at), {"by": BY_RULE, "reason": ", ".join(one.failed)}
+        end_shadow(store, one.scope, one.shadow, at=at, decision=Decision.SHADOW_FAILED, **why)
     if run_id is not None:
         asked |= _ask(store, config, ready, lineage, run_id)
         ready = [one for one in ready if one.shadow.version not in asked]
-    return ShadowSummary(
-        ready=[one.shadow.version for one in ready],
-        waiting={
-            one.shadow.version: waiting_for(config, one.compared)
-            for one in found
-            if not one.is_complete
-        },
-        failed={one.shadow.version: one.failed for one in found if one.is_complete and one.failed},
-        table="\n\n".join(markdown(one) for one in found if one.shadow.version not in asked),
-        asked=asked,
-        replaced=_replaced(store, [one for one in found if not one.is_complete], end_at),
-    )
-
-
-def _decide(store: Store, one: JudgedShadow, end_at: datetime) -> None:
-    with store.transaction():
-        write_rule_results(store, one.shadow.model_id, one.rows)
-    if one.failed:
-        settings: dict[str, Any] = {
-            "decision": Decision.SHADOW_FAILED,
-            "by": BY_RULE,
-            "reason": ", ".join(one.failed),
-        }
-        end_shadow(store, one.scope, one.shadow, at=hour_ceil(end_at), **settings)
-
-
-def _replaced(store: Store, undecided: Sequence[JudgedShadow], end_at: datetime) -> dict[int, int]:
+    waiting = [one for one in found if not one.is_complete]
     newer = {
         one.shadow.version: replace_old_shadow(store, one.scope, one.shadow, at=end_at)
-        for one in undecided
+        for one in waiting
     }
-    return {old: new for old, new in newer.items() if new is not None}
+    return ShadowSummary(
+        [one.shadow.version for one in ready],
+        {one.shadow.version: waiting_for(config, one.compared) for one in waiting},
+        failed,
+        "\n\n".join(markdown(one) for one in found if one.shadow.version not in asked),
+        asked,
+        {old: new for old, new in newer.items() if new is not None},
+    )
 
 
 def _open_forms(store: Store, config: DatasetConfig, lineage: str) -> dict[int, str]:
     """Runs whose form waits for a person, by version."""
-    dataset, open_s = (
-        select_dataset(store, config.dataset),
-        config.shadow.answer_within_s + FORM_MARGIN_S,
-    )
-    params = {"dataset_id": dataset.dataset_id, "lineage": lineage, "open_s": open_s}
-    return {one.version: one.decided_by for one in store.rows(SELECT_OPEN_FORMS, **params)}
+    dataset_id = select_dataset(store, config.dataset).dataset_id
+    open_s = config.shadow.answer_within_s + FORM_MARGIN_S
+    params = {"dataset_id": dataset_id, "lineage": lineage, "open_s": open_s}
+    return {one.version: one.decided_by for one in store.rows(queries.SELECT_OPEN_FORMS, **params)}
 
 
 def _of_others(forms: dict[int, str], run_id: str) -> dict[int, str]:
@@ -254,21 +230,13 @@ def _of_others(forms: dict[int, str], run_id: str) -> dict[int, str]:
 def _ask(
     store: Store, config: DatasetConfig, ready: Sequence[JudgedShadow], lineage: str, run_id: str
 ) -> dict[int, str]:
-    """Notes that this run asks about these; those that another run asks about meanwhile come
-    back.
-    """
+    """Notes that this run asks about these; those that another run asks about come back."""
+    said = "a person is asked on the form of this run"
     with store.transaction():
         lock_dataset(store, select_dataset(store, config.dataset).dataset_id, "champion")
         forms = _open_forms(store, config, lineage)
-        for one in ready:
-            if one.shadow.version not in forms:
-                said = "a person is asked on the form of this run"
-                store.execute(
-                    INSERT_MODEL_DECISION,
-                    **asdict(
-                        ModelDecision(one.shadow.model_id, lineage, Decision.ASKED, run_id, said)
-                    ),
-                )
+        for one in (one for one in ready if one.shadow.version not in forms):
+            Places(store, one.scope).decide(one.shadow.model_id, Decision.ASKED, said, run_id)
     return _of_others(forms, run_id)
 
 
@@ -280,7 +248,8 @@ def waiting_for(config: DatasetConfig, compared: ShadowComparison) -> str:
 
 def markdown(judged: JudgedShadow) -> str:
     """The rules of a shadow as a Markdown table, for the approval form."""
-    return f"Version {judged.shadow.version}\n\n{markdown_table(RULE_COLUMNS, table_rows(judged.rows))}"
+    table = markdown_table(RULE_COLUMNS, table_rows(judged.rows))
+    return f"Version {judged.shadow.version}\n\n{table}"
 
 
 def promote_ready(
@@ -299,19 +268,12 @@ def promote_ready(
     NothingToDo
         When there is none.
     """
-    at, dataset = hour_ceil(end_at), select_dataset(store, config.dataset)
-    there = [
-        one.version
-        for one in store.rows(SELECT_SHADOWS, dataset_id=dataset.dataset_id, lineage=lineage)
-    ]
-    settings: dict[str, Any] = {
-        "by": by,
-        "reason": "passed gate and shadow",
-        "at": at,
-        "lineage": lineage,
-    }
+    there = [shadow.version for _, shadow in _open_shadows(store, config, lineage)]
+    why: dict[str, Any] = {"by": by, "reason": "passed gate and shadow", "lineage": lineage}
     changes = [
-        promote(store, config, version, **settings) for version in versions if version in there
+        promote(store, config, version, at=hour_ceil(end_at), **why)
+        for version in versions
+        if version in there
     ]
     if not changes:
         raise NothingToDo(f"No challenger of {config.dataset} that has passed is in the shadow.")
@@ -328,18 +290,9 @@ def decline(
     lineage: str = Lineage.LIVE,
 ) -> list[int]:
     """Task `decline`: takes challengers that a person did not want out of the shadow."""
-    dataset, declined = select_dataset(store, config.dataset), []
-    for shadow in store.rows(SELECT_SHADOWS, dataset_id=dataset.dataset_id, lineage=lineage):
-        if shadow.version in versions:
-            scope = ChampionScope(dataset.dataset_id, shadow.scope_entity_id, lineage)
-            end_shadow(
-                store,
-                scope,
-                shadow,
-                at=hour_ceil(end_at),
-                decision=Decision.DECLINED,
-                by=by,
-                reason="rejected on the form",
-            )
-            declined.append(shadow.version)
-    return declined
+    at, why = hour_ceil(end_at), {"by": by, "reason": "rejected on the form"}
+    shadows = _open_shadows(store, config, lineage)
+    declined = [(scope, shadow) for scope, shadow in shadows if shadow.version in versions]
+    for scope, shadow in declined:
+        end_shadow(store, scope, shadow, at=at, decision=Decision.DECLINED, **why)
+    return [shadow.version for _, shadow in declined]

@@ -1,14 +1,13 @@
-"""A trial in the shadow: anomalies put into its own hours, the same ones for challenger and
-champion.
+"""A trial in the shadow: the same anomalies, put into its hours, for challenger and champion.
 
 On a quiet day a challenger that finds nothing agrees with its champion on every step. Here both are
-shown the readings of these hours with anomalies in them, as the gate does it; nothing of that is
-written.
+shown the readings of these hours with anomalies in them, as the gate does; nothing is written.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import asdict
 from datetime import datetime
 from typing import Any
 
@@ -27,11 +26,7 @@ from tsad_tasks.storage.artifacts import artifact_path
 from tsad_tasks.storage.datasets import select_entities
 from tsad_tasks.storage.store import Store
 from tsad_tasks.training.exclusions import exclusions_of
-from tsad_tasks.training.gate import (
-    MAX_GATE_ENTITIES,
-    comparable_model,
-    window_milliseconds,
-)
+from tsad_tasks.training.gate import MAX_GATE_ENTITIES, comparable_model, window_milliseconds
 from tsad_tasks.training.held_out import HeldOut
 from tsad_tasks.training.injected import judge
 from tsad_tasks.training.queries import SELECT_CHAMPION_AT, ChampionScope
@@ -52,8 +47,7 @@ def shadow_trial(
     *,
     end_at: datetime,
 ) -> Trial | None:
-    """The trial of a challenger on its shadow's last week of hours before `end_at`; None where
-    nothing was read.
+    """The trial on the last week of the shadow's hours before `end_at`; None: nothing was read.
 
     Anomalies, their places and sizes depend on the model's seed, these readings and the champion's
     scales alone. A folding detector begins with the state of its anchor.
@@ -61,32 +55,19 @@ def shadow_trial(
     model = store.one(SELECT_MODEL, model_id=shadow.model_id)
     bundle = read_bundle(artifact_path(model["artifact_uri"]), expected_sha256=model["sha256"])
     spec = ModelSpec.from_json(bundle.spec)
-    champion = store.first(
-        SELECT_CHAMPION_AT,
-        dataset_id=scope.dataset_id,
-        scope_entity_id=scope.scope_entity_id,
-        lineage=scope.lineage,
-        at=end_at,
-    )
+    champion = store.first(SELECT_CHAMPION_AT, **asdict(scope), at=end_at)
     old = comparable_model(champion, spec) if champion else None
     new = spec, bundle.detector
     span = max(shadow.valid_from, hours_later(end_at, -MAX_HOURS)), end_at
     parts = _shadow_readings(store, config, scope, span, [new, old] if old else [new])
-    return _tried(config, new, old, parts, seed=model["seed"]) if parts else None
-
-
-def _tried(
-    config: DatasetConfig, new: Model, old: Model | None, parts: Sequence[HeldOut], *, seed: int
-) -> Trial:
-    settings: dict[str, Any] = {"n_injected": config.gate.n_injected, "seed": seed}
+    if not parts:
+        return None
+    settings: dict[str, Any] = {"n_injected": config.gate.n_injected, "seed": model["seed"]}
     settings |= {"reference": (old or new)[0], "rule": incident_rule(config.alarm_policy)}
     challenger = judge(*new, parts, **settings)
-    champion = judge(*old, parts, **settings) if old else None
-    latency_ms = (
-        window_milliseconds(*new, parts[0]),
-        window_milliseconds(*old, parts[0]) if old else None,
-    )
-    return Trial(challenger, champion, latency_ms)
+    beside = judge(*old, parts, **settings) if old else None
+    of_new = window_milliseconds(*new, parts[0])
+    return Trial(challenger, beside, (of_new, window_milliseconds(*old, parts[0]) if old else None))
 
 
 def _shadow_readings(
@@ -96,60 +77,34 @@ def _shadow_readings(
     span: tuple[datetime, datetime],
     models: Sequence[Model],
 ) -> list[HeldOut]:
-    """Readings of the shadow's hours by entity; before them room for anomalies, and what the models
-    look back at.
-    """
+    """By entity; before the hours room for anomalies, and what the models look back at."""
     spec = models[0][0].features
     room_hours = -(-(3 * spec.width + 2 * LASTING_STEPS[1]) * spec.step_s // 3600)
     room_at = hours_later(span[0], -room_hours)
     from_at = hours_later(room_at, -max(one.score_reach_hours for one, _ in models))
     whole = TrainingRange(from_at, room_at, span[0], hour_ceil(span[1]))
-    entities = _chosen_entities(store, scope, folds=any(detector.folds for _, detector in models))
-    reader = _reader(
-        store,
-        config,
-        spec.channels,
-        whole,
-        Scope(scope.scope_entity_id, "", entities),
-        scope.lineage,
+    # Some entities of the scope, evenly; and nothing of what a training would leave out.
+    folds = any(detector.folds for _, detector in models)
+    known = sorted(select_entities(store, scope.dataset_id).items())
+    own = [pair for pair in known if scope.scope_entity_id in (0, pair[1])]
+    chosen = evenly(np.arange(len(own)), MAX_FOLDING_ENTITIES if folds else MAX_GATE_ENTITIES)
+    entities = tuple(own[i] for i in chosen)
+    found = exclusions_of(
+        store, config, Scope(scope.scope_entity_id, "", entities), whole, scope.lineage
     )
+    reader = TrainingReader.of_store(store, config, whole, found, channels=spec.channels)
     parts = (_part(reader, name, key, spec.step_s) for name, key in entities)
     return [part for part in parts if np.isfinite(part.values[part.judged]).any()]
 
 
-def _chosen_entities(
-    store: Store, scope: ChampionScope, *, folds: bool
-) -> tuple[tuple[str, int], ...]:
-    """Some entities of the scope, evenly."""
-    known = sorted(select_entities(store, scope.dataset_id).items())
-    own = [pair for pair in known if scope.scope_entity_id in (0, pair[1])]
-    chosen = evenly(np.arange(len(own)), MAX_FOLDING_ENTITIES if folds else MAX_GATE_ENTITIES)
-    return tuple(own[i] for i in chosen)
-
-
-def _reader(
-    store: Store,
-    config: DatasetConfig,
-    channels: Sequence[str],
-    span: TrainingRange,
-    scope: Scope,
-    lineage: str,
-) -> TrainingReader:
-    """Readings of the models' channels, without what a training would leave out."""
-    found = exclusions_of(store, config, scope, span, lineage)
-    return TrainingReader.of_store(store, config, span, found, channels=channels)
-
-
 def _part(reader: TrainingReader, name: str, entity_id: int, step_s: int) -> HeldOut:
-    """One entity: clean steps count, and anomalies go into those of the shadow where there are
-    enough.
-    """
+    """Clean steps count, and anomalies go into those of the shadow where there are enough."""
     span = reader.span
-    values = reader.values(entity_id, span.start_at, span.end_at)
+    values = reader.values(entity_id, span.whole)
     steps = np.arange(len(values))
     room, shadow = (
         (unix_s(at) - unix_s(span.start_at)) // step_s for at in (span.split_at, span.gate_at)
     )
-    judged = ~reader.excluded(entity_id, span.start_at, span.end_at) & (steps >= room)
+    judged = ~reader.excluded(entity_id, span.whole) & (steps >= room)
     nothing = np.zeros(len(values), bool)
     return HeldOut(name, values, unix_s(span.start_at), judged, judged & (steps >= shadow), nothing)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import getpass
-from typing import Annotated
+from typing import Annotated, Any
 
 from typer import Argument, Option
 
@@ -14,8 +14,8 @@ from tsad_tasks.base.errors import BadInput, NothingToDo
 from tsad_tasks.champions import champions
 from tsad_tasks.champions.champions import ChampionChange
 from tsad_tasks.cli.ingest import range_run
-from tsad_tasks.cli.options import LIVE, Dataset, Lineage, moment_or_none, seconds
-from tsad_tasks.cli.screen import say, table
+from tsad_tasks.cli.options import LIVE, Count, Dataset, Lineage, moment_or_none, seconds
+from tsad_tasks.cli.screen import list_rows, say, table
 from tsad_tasks.config import config_of
 from tsad_tasks.ingest.queries import SELECT_LEDGER_ENDS, SELECT_NEWEST_LEDGER_HOUR
 from tsad_tasks.storage.artifacts import artifacts_root
@@ -27,30 +27,18 @@ Why = Annotated[str, Option("--why", help="Reason; it is kept with the decision.
 
 MODELS = Query("cli/select_model_list", dict)
 HISTORY = Query("cli/select_model_history", dict)
-COLUMNS = (
-    *("version", "entity", "lineage", "state", "valid_from", "valid_to", "shadow_from"),
-    *("train_end_at", "detector", "pruned_at"),
-)
-HISTORY_COLUMNS = (
-    *("decided_at", "lineage", "version", "decision", "former_version", "valid_from"),
-    *("decided_by", "reason"),
-)
 
 
 def models(
     dataset: Dataset,
     history: Annotated[bool, Option(help="Everything that was decided, newest first.")] = False,
-    n: Annotated[int, Option("-n", min=1, help="At most so many.")] = 30,
+    n: Count = 30,
 ) -> None:
     """List the models of a dataset and what became of them."""
-    query, columns = (HISTORY, HISTORY_COLUMNS) if history else (MODELS, COLUMNS)
     with local.open_store() as store, store.transaction():
         select_dataset(store, dataset)
-        rows = store.rows(query, dataset=dataset, n=n)
-    if rows:
-        table(f"{dataset}, UTC", columns, rows, right=("version",))
-    else:
-        say("No model yet: tsad retrain")
+        rows = store.rows(HISTORY if history else MODELS, dataset=dataset, n=n)
+    list_rows(f"{dataset}, UTC", rows, "No model yet: tsad retrain", right=("version",))
 
 
 def shadow(dataset: Dataset, lineage: Lineage = LIVE) -> None:
@@ -67,9 +55,8 @@ def shadow(dataset: Dataset, lineage: Lineage = LIVE) -> None:
         since = f"{one.shadow.valid_from:%Y-%m-%d %H:%M}"
         title = f"Version {one.shadow.version}{of}, in the shadow since {since}"
         table(title, RULE_COLUMNS, table_rows(one.rows), right=RULE_COLUMNS[2:5])
-        say(
-            "Enough for a decision." if one.is_complete else waiting_for(config, one.compared) + "."
-        )
+        missing = "" if one.is_complete else waiting_for(config, one.compared)
+        say(f"{missing or 'Enough for a decision'}.")
 
 
 def rules(
@@ -115,16 +102,8 @@ def rollback(
     """Make a former champion champion again, and score again what the present one has scored."""
     config, who = config_of(dataset), getpass.getuser()
     with local.open_store() as store:
-        change = champions.roll_back(
-            store,
-            config,
-            by=who,
-            reason=why,
-            version=version,
-            at=moment_or_none(start),
-            entity=entity,
-            lineage=lineage,
-        )
+        to: dict[str, Any] = {"version": version, "at": moment_or_none(start), "entity": entity}
+        change = champions.roll_back(store, config, by=who, reason=why, lineage=lineage, **to)
         say_change(change)
         with store.transaction():
             newest_at = store.one(SELECT_NEWEST_LEDGER_HOUR, dataset=dataset)
@@ -159,16 +138,12 @@ def prune(
     with local.open_store() as store:
         with store.transaction():
             dataset_id = select_dataset(store, dataset).dataset_id
-            _, newest_at = store.one(
-                SELECT_LEDGER_ENDS, dataset_id=dataset_id, before_at="infinity"
-            )
-        if newest_at is None:
-            raise NothingToDo(
-                f"{dataset} has no readings, from the newest of which ages would count."
-            )
-        pruned = prune_bundles(
-            store, config, root, newest_at=newest_at, kept_s=kept_s, dry_run=dry_run
-        )
+            ends = store.one(SELECT_LEDGER_ENDS, dataset_id=dataset_id, before_at="infinity")
+        if ends.newest_at is None:
+            ages = "from the newest of which ages would count"
+            raise NothingToDo(f"{dataset} has no readings, {ages}.")
+        options: dict[str, Any] = {"newest_at": ends.newest_at, "kept_s": kept_s}
+        pruned = prune_bundles(store, config, root, dry_run=dry_run, **options)
     verb = "would be removed" if dry_run else "removed"
     rows = [
         (one.version, verb if one.is_pruned else "kept", one.because, one.n_bytes / 1e6 or None)

@@ -8,22 +8,18 @@ from tsad_tasks.cli.champions import models, promote, prune, rollback, rules, sh
 from tsad_tasks.cli.datasets import datasets
 from tsad_tasks.cli.demo import demo, simulate
 from tsad_tasks.cli.feedback import epoch, label, labels, maintenance, new_normal, verdict
-from tsad_tasks.cli.history import history
 from tsad_tasks.cli.ingest import ingest, load_csv
 from tsad_tasks.cli.notifications import notify
 from tsad_tasks.cli.reporting import evaluate, explore, report
-from tsad_tasks.cli.scoring import anomalies, rescore, score
+from tsad_tasks.cli.scoring import anomalies, history, rescore, score
 from tsad_tasks.cli.stack import down, migrate, status, up
 from tsad_tasks.cli.training import retrain
 
+_HELP = "Hourly anomaly scoring of sensor tables in Postgres."
 app = typer.Typer(
-    no_args_is_help=True,
-    add_completion=False,
-    pretty_exceptions_enable=False,
-    rich_markup_mode=None,
-    help="Hourly anomaly scoring of sensor tables in Postgres. Times are UTC unless they carry an "
-    "offset.",
-)
+    no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False,
+    rich_markup_mode=None, help=f"{_HELP} Times are UTC unless they carry an offset.",
+)  # fmt: skip
 # In the order in which `tsad --help` lists them.
 COMMANDS = (
     *(evaluate, explore, models, rules, shadow, promote, rollback, prune, notify),

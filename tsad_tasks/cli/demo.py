@@ -1,6 +1,4 @@
-"""`tsad demo` and `tsad simulate`: example tables with readings of our own making, and the way from
-them to incidents on the screen and a PDF, through the real DAGs.
-"""
+"""`tsad demo` and `tsad simulate`: example tables, and the way from them to incidents and a PDF."""
 
 from __future__ import annotations
 
@@ -8,6 +6,7 @@ import os
 import time
 from collections.abc import Sequence
 from datetime import datetime, timedelta
+from operator import attrgetter
 from typing import Annotated, Any
 
 from typer import Argument, Option
@@ -52,12 +51,8 @@ def simulate(
         end_at = START_AT + timedelta(days=days)
         span = f"{START_AT:%Y-%m-%d} to {end_at:%Y-%m-%d} UTC"
         say(f"{name}: {n_rows:,} rows, {span}, with these anomalies:")
-        columns = ("kind", "entity", "from", "to", "what")
-        rows = [
-            (one.kind, one.entity, one.start_at, one.end_at, one.description)
-            for one in room.anomalies
-        ]
-        table("", columns, rows)
+        wanted = attrgetter("kind", "entity", "start_at", "end_at", "description")
+        table("", ("kind", "entity", "from", "to", "what"), map(wanted, room.anomalies))
         say(f"Next: tsad datasets check {name}")
         say(f"      tsad retrain {name} --end {end_at - SCORED:%Y-%m-%d}")
         say(f"      tsad score {name} --from {end_at - SCORED:%Y-%m-%d} --to {end_at:%Y-%m-%d}")
@@ -108,10 +103,8 @@ def run_dag(
 def _train(airflow: Headless, uri: str, split_at: datetime) -> None:
     """Makes the first champion, unless there is one.
 
-    Raises
-    ------
-    TsadError
-        When no model passes the gate; it says which rules failed, and by how much.
+    Raises `TsadError` when no model passes the gate; it says which rules failed, and by how
+    much.
     """
     with Store.connect(uri) as store:
         champion = select_champion(store, split_at)
@@ -197,8 +190,7 @@ def _say_next_steps(split_at: datetime, end_at: datetime) -> None:
     period = timedelta(seconds=config_of(DATASET).report.period_s)
     cluster = postgres.ensure_running(postgres_folder())
     uri = cluster.uri(postgres.WAREHOUSE, postgres.BROWSER)
-    say("")
-    say(f"PDF         {report_path(DATASET, end_at - period, end_at)}")
+    say(f"\nPDF         {report_path(DATASET, end_at - period, end_at)}")
     say(f"Artifacts   {artifacts_root()}")
     say("Airflow UI  make up      (then: unpause server_room.score, Backfill)")
     asks = "-c 'SELECT * FROM tsad.v_incident'"

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import getpass
-from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -14,7 +13,7 @@ from devstack import local
 from tsad_tasks.base.enums import Verdict
 from tsad_tasks.base.interval import moment
 from tsad_tasks.cli.options import Dataset, existing_file, interval, seconds
-from tsad_tasks.cli.screen import say, table
+from tsad_tasks.cli.screen import list_rows, say
 from tsad_tasks.config import config_of
 from tsad_tasks.storage.datasets import select_dataset
 from tsad_tasks.storage.store import Query
@@ -32,48 +31,20 @@ Channel = Annotated[
 ]
 
 LABELS = Query("cli/select_label_list", dict)
-LABEL_COLUMNS = (
-    *("label_id", "entity", "start_at", "end_at", "kind", "origin", "note"),
-    *("withdrawn_by", "withdrawn_at"),
-)
 WINDOWS = Query("cli/select_maintenance_list", dict)
-WINDOW_COLUMNS = (
-    *("window_id", "title", "entity", "start_at", "end_at", "rrule", "zone"),
-    *("created_by", "withdrawn_at"),
-)
 EPOCHS = Query("cli/select_channel_epoch_list", dict)
-EPOCH_COLUMNS = (
-    *("epoch_id", "entity", "channel", "kind", "from_at", "scale", "offset", "usable_at"),
-    *("n_running_hours", "needed_hours", "reason", "withdrawn_at"),
-)
 
 
-def login() -> str:
-    """The name under which the person works on this machine."""
-    return getpass.getuser()
-
-
-def list_rows(
-    dataset: str, query: Query[dict[str, Any]], columns: Sequence[str], title: str, nothing: str
-) -> None:
+def list_said(dataset: str, query: Query[dict[str, Any]], title: str, nothing: str) -> None:
     """Shows what people said, as a table; in words where there is nothing."""
     with local.open_store() as store, store.transaction():
         rows = store.rows(query, dataset=select_dataset(store, dataset).name)
-    if rows:
-        table(f"{title} of {dataset}, UTC", columns, rows)
-    else:
-        say(f"{nothing} of {dataset}.")
+    list_rows(f"{title} of {dataset}, UTC", rows, f"{nothing} of {dataset}.")
 
 
 def verdict(
     incident: Annotated[str, Argument(help="incident_id, as tsad anomalies lists it.")],
-    word: Annotated[
-        str,
-        Argument(
-            metavar="VERDICT",
-            help="confirmed, expected, false_alarm, new_normal, sensor_fault; withdraw.",
-        ),
-    ],
+    word: Annotated[str, Argument(metavar="VERDICT", help=f"{', '.join(Verdict)}; withdraw.")],
     note: Note = "",
     by: By = None,
     channel: Channel = None,
@@ -89,7 +60,9 @@ def verdict(
         if word == "withdraw":
             say(f"Verdict {withdraw_verdict(store, incident)} withdrawn.")
             return
-        said = set_verdict(store, incident, word, said_by=by or login(), note=note, channel=channel)
+        said = set_verdict(
+            store, incident, word, said_by=by or getpass.getuser(), note=note, channel=channel
+        )
     say(f"Verdict {said['verdict_id']}: {incident} is {word}.")
 
 
@@ -107,7 +80,7 @@ def new_normal(
     """
     from tsad_tasks.feedback.verdicts import add_verdict
 
-    span, name, who = interval(start, end), config_of(dataset).dataset, by or login()
+    span, name, who = interval(start, end), config_of(dataset).dataset, by or getpass.getuser()
     said: dict[str, Any] = {"said_by": who, "note": note, "channel": channel}
     with local.open_store() as store:
         key = add_verdict(store, name, entity, *span, Verdict.NEW_NORMAL, **said)
@@ -145,11 +118,11 @@ def labels(
 
     name = config_of(dataset).dataset
     if csv is None and withdraw is None:
-        list_rows(name, LABELS, LABEL_COLUMNS, "Labels", "No labels")
+        list_said(name, LABELS, "Labels", "No labels")
         return
     with local.open_store() as store:
         if withdraw is not None:
-            withdraw_label(store, name, withdraw, withdrawn_by=by or login())
+            withdraw_label(store, name, withdraw, withdrawn_by=by or getpass.getuser())
             say(f"Label {withdraw} withdrawn.")
         if csv is not None:
             path = existing_file(csv)
@@ -178,7 +151,7 @@ def add_window(
     """
     from tsad_tasks.feedback.maintenance import add_maintenance
 
-    span, name, who = interval(start, end), config_of(dataset).dataset, by or login()
+    span, name, who = interval(start, end), config_of(dataset).dataset, by or getpass.getuser()
     options: dict[str, Any] = {"entity": entity, "rrule": rrule, "zone": zone, "created_by": who}
     options["margin_before_s"] = seconds("--before", before)
     options["margin_after_s"] = seconds("--after", after)
@@ -190,7 +163,7 @@ def add_window(
 @maintenance.command("list")
 def list_windows(dataset: Dataset) -> None:
     """List maintenance windows, the newest first."""
-    list_rows(dataset, WINDOWS, WINDOW_COLUMNS, "Maintenance", "No maintenance windows")
+    list_said(dataset, WINDOWS, "Maintenance", "No maintenance windows")
 
 
 @maintenance.command("withdraw")
@@ -226,7 +199,7 @@ def add_epoch(
     from tsad_tasks.feedback.sensor_changes import add_sensor_change
 
     name, from_at = config_of(dataset).dataset, moment(start)
-    said: dict[str, Any] = {"scale": scale, "offset": offset, "said_by": by or login()}
+    said: dict[str, Any] = {"scale": scale, "offset": offset, "said_by": by or getpass.getuser()}
     with local.open_store() as store:
         key = add_sensor_change(store, name, entity, channel, from_at, kind, why, **said)
     say(f"Change {key}: {entity} {channel}, {kind} at {from_at:%Y-%m-%d %H:%M} UTC.")
@@ -237,7 +210,7 @@ def add_epoch(
 @epoch.command("list")
 def list_epochs(dataset: Dataset) -> None:
     """List the changes of a dataset's sensors, the newest first."""
-    list_rows(dataset, EPOCHS, EPOCH_COLUMNS, "Changed sensors", "No changed sensors")
+    list_said(dataset, EPOCHS, "Changed sensors", "No changed sensors")
 
 
 @epoch.command("withdraw")

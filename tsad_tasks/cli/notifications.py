@@ -9,17 +9,13 @@ from typer import Option
 from devstack import local
 from tsad_tasks.base.clock import utc_now
 from tsad_tasks.cli.options import Dataset
-from tsad_tasks.cli.screen import say, say_counts, table
+from tsad_tasks.cli.screen import list_rows, say, say_counts
 from tsad_tasks.config import config_of
 from tsad_tasks.storage.database import connection_uri
 from tsad_tasks.storage.datasets import select_dataset
 from tsad_tasks.storage.store import Query
 
 MESSAGES = Query("cli/select_notifications", dict)
-COLUMNS = (
-    *("created_at", "event", "entity", "version", "severity", "to", "state", "attempts"),
-    *("next_attempt_at", "last_error"),
-)
 
 
 def notify(
@@ -45,8 +41,5 @@ def notify(
         with store.transaction():
             select_dataset(store, dataset)
             rows = store.rows(MESSAGES, dataset=dataset, undelivered=pending, n=n)
-    if rows:
-        shown = [row | {"to": row["address"] or row["connection"]} for row in rows]
-        table(f"{dataset}, UTC", COLUMNS, shown, right=("attempts",))
-    else:
-        say("No messages wait." if pending else "No messages.")
+    nothing = "No messages wait." if pending else "No messages."
+    list_rows(f"{dataset}, UTC", rows, nothing, right=("attempts",))

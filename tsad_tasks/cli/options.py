@@ -23,6 +23,8 @@ To = Annotated[str, Option("--to", help="End of the range (not included).")]
 Lineage = Annotated[
     str, Option(help="live: what people see; replay: what backfilled retrainings say.")
 ]
+Count = Annotated[int, Option("-n", min=1, help="At most so many.")]
+Pdf = Annotated[str | None, Option(help="Where the PDF goes; default: the artifacts folder.")]
 PlantUri = Annotated[
     str | None, Option(help="Database of the table; default: the embedded server's plant.")
 ]

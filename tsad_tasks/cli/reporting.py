@@ -11,21 +11,16 @@ from devstack import local
 from tsad_tasks.base.clock import utc_now
 from tsad_tasks.base.errors import BadInput
 from tsad_tasks.base.interval import moment
-from tsad_tasks.cli.options import LIVE, Dataset, Lineage, lineage_of, moment_or_none
+from tsad_tasks.cli.options import LIVE, Dataset, Lineage, Pdf, lineage_of, moment_or_none
 from tsad_tasks.cli.screen import console, say, table
 from tsad_tasks.config import DatasetConfig, config_of
-from tsad_tasks.reporting.evaluation.content import EvaluationContent, PartResult
-from tsad_tasks.reporting.exploration.content import (
-    ChannelView,
-    ExplorationContent,
-    TrainingPreview,
-)
+from tsad_tasks.reporting.evaluation.content import EvaluationContent
+from tsad_tasks.reporting.exploration.content import ExplorationContent, TrainingPreview
 from tsad_tasks.storage.artifacts import artifact_path, artifacts_root
 from tsad_tasks.storage.store import Store
 from tsad_tasks.text.formats import duration_text, joined, share_text
 
 Entity = Annotated[str | None, Option(help="One entity only.")]
-Pdf = Annotated[str | None, Option(help="Where the PDF goes; default: the artifacts folder.")]
 MANY_ROWS = 20
 
 
@@ -35,9 +30,7 @@ def report(
     start: Annotated[
         str | None, Option("--from", help="Start; default: the report's period before the end.")
     ] = None,
-    out: Annotated[
-        str | None, Option(help="Where the PDF goes; default: the artifacts folder.")
-    ] = None,
+    out: Pdf = None,
     lineage: Lineage = LIVE,
 ) -> None:
     """Render the PDF of a period."""
@@ -114,25 +107,22 @@ PART_COLUMNS = (
 
 def show_evaluation(content: EvaluationContent) -> None:
     """Finding, evidence, and a row per part."""
-    from tsad_tasks.reporting.evaluation.words import evidence_text, headline_text
+    from tsad_tasks.reporting.evaluation.content import evidence_text, headline_text
 
     say(headline_text(content))
     say(evidence_text(content))
-    rows = [_part_row(part) for part in content.parts]
+    rows = []
+    for part in content.parts:
+        figures, events = part.figures, part.figures.events
+        delay = None if math.isnan(events.median_delay_s) else duration_text(events.median_delay_s)
+        numbers = map(_known, (events.precision, events.f1, events.false_alarms_per_day))
+        areas = map(_known, (figures.roc_auc, figures.average_precision, figures.vus_pr))
+        found = figures.steps.n, f"{events.n_found} of {events.n_events}"
+        rows.append((part.name, *found, *numbers, delay, *areas))
     table(content.model.name, PART_COLUMNS, rows, right=PART_COLUMNS[1:])
     kinds = [(kind, f"{found} of {n}") for kind, found, n in content.headline.by_kind]
     if kinds:
         table(f"Found by kind, {content.headline.name}", ("kind", "found"), kinds, right=("found",))
-
-
-def _part_row(part: PartResult) -> tuple[Any, ...]:
-    """What a part of the readings said of the model, by the names of `PART_COLUMNS`."""
-    figures, events = part.figures, part.figures.events
-    delay = None if math.isnan(events.median_delay_s) else duration_text(events.median_delay_s)
-    found = f"{events.n_found} of {events.n_events}"
-    numbers = (events.precision, events.f1, events.false_alarms_per_day)
-    areas = (figures.roc_auc, figures.average_precision, figures.vus_pr)
-    return (part.name, figures.steps.n, found, *map(_known, numbers), delay, *map(_known, areas))
 
 
 def _known(value: float) -> float | None:
@@ -215,26 +205,20 @@ def show_exploration(content: ExplorationContent) -> None:
     who = f"{len(content.entities)} of {content.n_all_entities} entities"
     when = f"{content.start_at:%Y-%m-%d %H:%M} to {content.end_at:%Y-%m-%d %H:%M} UTC"
     say(f"{overview_text(content)} {who}, {when}.")
-    rows = [_channel_row(view) for view in content.channels]
+    rows = []
+    for view in content.channels:
+        read, period = view.summary, duration_text(view.period_s) if view.period_s else None
+        figures = (read.low, read.quantiles[0], read.median, read.quantiles[4], read.high)
+        known = (share_text(read.missing_share), *map(_known, figures), read.n_extreme)
+        rows.append((view.name, view.unit, *known, period))
     table(content.dataset, CHANNEL_COLUMNS, rows, right=CHANNEL_COLUMNS[2:])
-    pairs = strongest_pairs(content, 5)
-    if pairs:
+    if pairs := strongest_pairs(content, 5):
         columns = ("channel", "other", "correlation")
         table("Strongest correlations", columns, pairs, right=("correlation",))
-    shown = content.labels[:MANY_ROWS]
-    if shown:
+    if shown := content.labels[:MANY_ROWS]:
         labels = [(one.entity, one.kind, one.start_at, one.end_at) for one in shown]
         title = f"Known anomalies, {len(shown)} of {len(content.labels)}, UTC"
         table(title, ("entity", "kind", "from", "to"), labels)
-
-
-def _channel_row(view: ChannelView) -> tuple[Any, ...]:
-    """A channel in numbers, by the names of `CHANNEL_COLUMNS`."""
-    read = view.summary
-    figures = (read.low, read.quantiles[0], read.median, read.quantiles[4], read.high)
-    period = duration_text(view.period_s) if view.period_s else None
-    missing = share_text(read.missing_share)
-    return (view.name, view.unit, missing, *map(_known, figures), read.n_extreme, period)
 
 
 def show_preview(preview: TrainingPreview) -> None:
@@ -242,33 +226,28 @@ def show_preview(preview: TrainingPreview) -> None:
     from tsad_tasks.reporting.exploration.preview_pages import preview_text
 
     say(preview_text(preview))
-    learned = f"{preview.start_at:%Y-%m-%d %H:%M} to {preview.split_at:%Y-%m-%d %H:%M} UTC"
+    ends = preview.start_at, preview.split_at, preview.end_at
+    start, split, end = (f"{at:%Y-%m-%d %H:%M}" for at in ends)
     windows = f"{preview.n_windows} of {preview.n_available} windows"
-    say(
-        f"Learned from {learned}, held out up to {preview.end_at:%Y-%m-%d %H:%M}; {windows} "
-        f"({share_text(preview.used_share)})."
-    )
-    rows = [
-        (
-            *(one.name, _known(one.median), _known(one.worst), one.worst_entity, one.worst_at),
-            *(one.n_extreme, _known(one.distance)),
-        )
-        for one in preview.channels
-    ]
+    share = f"({share_text(preview.used_share)})"
+    say(f"Learned from {start} to {split} UTC, held out up to {end}; {windows} {share}.")
+    rows = []
+    for one in preview.channels:
+        worst = _known(one.worst), one.worst_entity, one.worst_at, one.n_extreme
+        rows.append((one.name, _known(one.median), *worst, _known(one.distance)))
     columns = ("channel", "median", "farthest", "of", "at", "extreme", "moved")
     table("Training data", columns, rows, right=("median", "farthest", "extreme", "moved"))
-    moved = [(one.entity, one.channel, one.before, one.now, one.shift) for one in preview.jumps]
-    if moved:
+    if preview.jumps:
+        moved = [(one.entity, one.channel, one.before, one.now, one.shift) for one in preview.jumps]
         heads = ("entity", "channel", "before", "now", "scales")
         table("Moved since the champion was trained", heads, moved, right=heads[2:])
-    lost = [(reason, n_steps, share_text(share)) for reason, n_steps, share in preview.left_out]
-    if lost:
-        heads_lost = ("reason", "steps", "share")
-        table("Left out, running steps", heads_lost, lost, right=heads_lost[1:])
+    if preview.left_out:
+        lost = [(reason, n_steps, share_text(share)) for reason, n_steps, share in preview.left_out]
+        table(
+            "Left out, running steps", ("reason", "steps", "share"), lost, right=("steps", "share")
+        )
     if preview.stops:
         say("More is left out than training.max_excluded_share: a retraining would stop.")
-    shortest = [f"{name} {hours:.0f} h" for name, hours in preview.running_hours[:5]]
-    say(
-        f"Running hours, the shortest of {len(preview.running_hours)}: {joined(shortest)} "
-        f"of {preview.hours_possible:.0f} h possible."
-    )
+    shortest = joined([f"{name} {hours:.0f} h" for name, hours in preview.running_hours[:5]])
+    what = f"Running hours, the shortest of {len(preview.running_hours)}"
+    say(f"{what}: {shortest} of {preview.hours_possible:.0f} h possible.")

@@ -1,36 +1,46 @@
-"""`tsad score`, `rescore` and `anomalies`: ranges scored by hand, and what was found."""
+"""`tsad score`, `rescore`, `history` and `anomalies`: ranges by hand, and what was found."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Annotated, Any
 
 from typer import Option
 
 from devstack import local
 from tsad_tasks.base.clock import utc_now
+from tsad_tasks.base.interval import HOUR
 from tsad_tasks.cli.ingest import range_run
-from tsad_tasks.cli.options import LIVE, Dataset, From, Lineage, To, interval, lineage_of
-from tsad_tasks.cli.screen import say, table
+from tsad_tasks.cli.options import (
+    LIVE,
+    Count,
+    Dataset,
+    From,
+    Lineage,
+    To,
+    interval,
+    lineage_of,
+    seconds,
+)
+from tsad_tasks.cli.screen import list_rows, progress, say, table
 from tsad_tasks.config import DatasetConfig, config_of
+from tsad_tasks.pipeline.replay import LINEAGE, Replay
 from tsad_tasks.pipeline.rescore import score_what_if
+from tsad_tasks.reporting.period.report import render_period
+from tsad_tasks.storage.artifacts import artifacts_root
 from tsad_tasks.storage.datasets import select_dataset
 from tsad_tasks.storage.store import Query, Store
 
-Columns = tuple[str, ...]
-
 INCIDENTS = Query("cli/select_incident_list", dict)
+WEEKS = Query("cli/select_weeks", dict)
 READINGS = Query("cli/select_anomaly_list", dict)
-INCIDENT_COLUMNS: Columns = (
+INCIDENT_COLUMNS = (
     *("incident_id", "severity", "state", "started_at", "last_flag_at"),
     *("n_flags", "sentence", "verdict"),
 )
+WEEK_COLUMNS = ("week", "version", "entity_hours", "incidents", "labels", "labels_found")
 SUPPRESSED_COLUMNS = ("incident_id", "started_at", "last_flag_at", "entity", "suppressed_by")
-READING_COLUMNS: Columns = (
-    *("entity", "at", "severity", "kind", "score", "error", "threshold"),
-    *("channel", "actual", "expected"),
-)
 
 
 def score(dataset: Dataset, start: From, end: To, lineage: Lineage = LIVE) -> None:
@@ -81,7 +91,7 @@ def anomalies(
     end: Annotated[str, Option("--to", help="End of the range.")] = "2100-01-01",
     lineage: Lineage = LIVE,
     readings: Annotated[bool, Option(help="Single flagged readings instead of incidents.")] = False,
-    n: Annotated[int, Option("-n", min=1, help="At most so many.")] = 30,
+    n: Count = 30,
 ) -> None:
     """List incidents, those that maintenance suppresses apart, or single anomalies, newest
     first.
@@ -93,14 +103,54 @@ def anomalies(
     with local.open_store() as store, store.transaction():
         select_dataset(store, dataset)
         if readings:
-            columns, rows = READING_COLUMNS, store.rows(READINGS, **params)
+            rows = store.rows(READINGS, **params)
         else:
-            columns, rows = INCIDENT_COLUMNS, store.rows(INCIDENTS, **params, suppressed=False)
+            found = store.rows(INCIDENTS, **params, suppressed=False)
+            rows = [{name: row[name] for name in INCIDENT_COLUMNS} for row in found]
             suppressed = store.rows(INCIDENTS, **params, suppressed=True)
-    if rows:
-        table(f"{dataset}, UTC", columns, rows, right=("score", "n_flags"))
-    else:
-        say("No anomalies in this range.")
+    nothing = "No anomalies in this range."
+    list_rows(f"{dataset}, UTC", rows, nothing, right=("score", "n_flags"))
     if suppressed:
         title = f"{len(suppressed)} suppressed by maintenance, UTC"
         table(title, SUPPRESSED_COLUMNS, suppressed)
+
+
+def history(
+    dataset: Dataset,
+    start: From,
+    end: To,
+    every: Annotated[str, Option(help="Time between retrainings, such as 7d.")] = "7d",
+    replay: Annotated[
+        bool, Option(help="Also replay it: retrain, score and promote as if it had run.")
+    ] = True,
+) -> None:
+    """Bring in a stretch of the past, and replay it as if the pipeline had run all along;
+    resumable, with its PDF.
+    """
+    config, span = config_of(dataset), interval(start, end)
+    period = timedelta(seconds=seconds("--every", every))
+    with local.open_store() as store:
+        range_run(store, config, *span).ingest()
+        if replay:
+            show_replay(Replay(store, config, *span, artifacts_root(), period, say=say))
+
+
+def show_replay(replay: Replay) -> None:
+    """Replays a range and shows what came of it, week by week."""
+    config, first_at, end_at = replay.config, replay.first_at, replay.end_at
+    done_at = first_at
+    with progress("replay", max(1, (end_at - first_at) // HOUR)) as advance:
+
+        def advanced(at: datetime) -> None:
+            nonlocal done_at
+            advance((at - done_at) // HOUR, f"{at:%Y-%m-%d %H:%M}")
+            done_at = at
+
+        replay.advance = advanced
+        replay.run()
+    span: dict[str, Any] = {"start_at": first_at, "end_at": end_at}
+    with replay.store.transaction():
+        rows = replay.store.rows(WEEKS, dataset=config.dataset, lineage=LINEAGE, **span)
+    table(f"{config.dataset}, as if it had run", WEEK_COLUMNS, rows, right=WEEK_COLUMNS[1:])
+    summary = render_period(replay.store, config, lineage=LINEAGE, **span)
+    say(f"{summary.path}: {summary.n_pages} pages, {summary.n_incidents} incidents")

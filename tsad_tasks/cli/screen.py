@@ -6,18 +6,11 @@ import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import datetime
-from typing import Any
+from typing import Any, Literal
 
+from rich import progress as rich_progress
 from rich.console import Console
 from rich.markdown import Markdown
-from rich.progress import (
-    BarColumn,
-    Progress,
-    TaskProgressColumn,
-    TextColumn,
-    TimeElapsedColumn,
-    TimeRemainingColumn,
-)
 from rich.table import Table
 
 from tsad_tasks.base.errors import BadInput, NothingToDo, TsadError
@@ -44,17 +37,13 @@ def show_error(error: TsadError) -> int:
 def progress(what: str, total: int) -> Iterator[Advance]:
     """A bar with time and remaining time; call what it gives with a step and a few words."""
     columns = (
-        TextColumn("{task.description}"),
-        BarColumn(bar_width=30),
-        TaskProgressColumn(),
-        TimeElapsedColumn(),
-        TextColumn("left"),
-        TimeRemainingColumn(),
-        TextColumn("{task.fields[detail]}"),
+        *(rich_progress.TextColumn("{task.description}"), rich_progress.BarColumn(bar_width=30)),
+        *(rich_progress.TaskProgressColumn(), rich_progress.TimeElapsedColumn()),
+        *(rich_progress.TextColumn("left"), rich_progress.TimeRemainingColumn()),
+        rich_progress.TextColumn("{task.fields[detail]}"),
     )
-    with Progress(
-        *columns, console=console, transient=False, disable=not console.is_terminal
-    ) as bar:
+    is_hidden = not console.is_terminal
+    with rich_progress.Progress(*columns, console=console, disable=is_hidden) as bar:
         task = bar.add_task(what, total=total, detail="")
 
         def advance(n: int, detail: str) -> None:
@@ -93,32 +82,29 @@ def table(
     right: Sequence[str] = (),
 ) -> None:
     """A table; what is unknown shows as –. A row that is a mapping has the columns' names."""
-    shown = Table(
-        title=title,
-        title_justify="left",
-        title_style="bold",
-        header_style="bold",
-        box=None,
-        pad_edge=False,
-    )
-    cells = [[_cell(value) for value in _values(row, columns)] for row in rows]
+    looks: dict[str, Any] = {"title_style": "bold", "header_style": "bold", "pad_edge": False}
+    shown = Table(title=title, title_justify="left", box=None, **looks)
+    given = ([row[name] for name in columns] if isinstance(row, Mapping) else row for row in rows)
+    cells = [[_cell(value) for value in row] for row in given]
     widths = [max((len(cell) for cell in column), default=0) for column in zip(*cells, strict=True)]
     # The widest column is the one whose text wraps.
     widest = columns[widths.index(max(widths))] if widths else columns[0]
     for name in columns:
-        shown.add_column(
-            name,
-            justify="right" if name in right else "left",
-            overflow="fold",
-            no_wrap=name != widest,
-        )
+        justify: Literal["left", "right"] = "right" if name in right else "left"
+        shown.add_column(name, justify=justify, overflow="fold", no_wrap=name != widest)
     for row in cells:
         shown.add_row(*row)
     console.print(shown)
 
 
-def _values(row: Sequence[Any] | Mapping[str, Any], columns: Sequence[str]) -> Sequence[Any]:
-    return [row[name] for name in columns] if isinstance(row, Mapping) else row
+def list_rows(
+    title: str, rows: Sequence[dict[str, Any]], nothing: str, *, right: Sequence[str] = ()
+) -> None:
+    """What a query found, under its own names; in words where it found nothing."""
+    if rows:
+        table(title, list(rows[0]), rows, right=right)
+    else:
+        say(nothing)
 
 
 def _cell(value: Any) -> str:

@@ -76,13 +76,7 @@ def show_retraining(run: Retraining, *, asks: bool) -> list[RegisterSummary]:
 
 
 def ask_about(run: Retraining) -> None:
-    """Shows what will be learned, asks, and writes the answer.
-
-    Raises
-    ------
-    NothingToDo
-        When it is not yes.
-    """
+    """Shows what will be learned, asks, and writes the answer; `NothingToDo` when it is not yes."""
     from tsad_tasks.reporting.exploration.preview import Answer, decide_training, preview_run
 
     say_markdown(preview_run(run).table)

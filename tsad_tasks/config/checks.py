@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+from collections.abc import Callable, Iterable
 from datetime import date
 from functools import cache
 from typing import Annotated, Any, Literal
@@ -11,12 +12,11 @@ from zoneinfo import available_timezones
 
 from pydantic import AfterValidator, BeforeValidator, Field, WithJsonSchema
 
-from tsad_tasks.base.settings import DURATION_JSON, duration_s, wrong
+from tsad_tasks.base.settings import DurationS, wrong
 from tsad_tasks.base.variants import CHANNELS
 from tsad_tasks.detectors.registry import DETECTORS
 
 _NAME = re.compile(r"[a-z][a-z0-9_]{0,47}")
-_CONNECTION = re.compile(r"[A-Za-z0-9_.-]+")
 _HOLIDAY_YEARS = (1990, 2061)
 _SUNDAY = 6
 _SCORE_EVERY = {"5min": 300, "15min": 900, "1h": 3600}
@@ -24,81 +24,64 @@ _VIEW_COLUMNS = ("entity", "hour_at", "at")
 _TEXT_JSON = WithJsonSchema({"type": "string"})
 
 
-def _step_s(text: object) -> int:
-    seconds = duration_s(text)
-    if seconds < 1 or 3600 % seconds:
-        raise ValueError("a step that divides one hour, such as 1s, 1min, 5min, 1h")
-    return seconds
-
-
-def _interval_s(text: object) -> int:
-    if duration_s(text) not in _SCORE_EVERY.values():
-        raise ValueError("5min, 15min or 1h")
-    return duration_s(text)
-
-
 _all_zones = cache(available_timezones)
 
 
-def _known_zone(name: object) -> str:
-    if not isinstance(name, str) or name not in _all_zones():
-        raise ValueError("an IANA time zone such as UTC or Europe/Berlin")
-    return name
+def _only(
+    is_right: Callable[[Any], object], expected: str, received: Callable[[Any], str] | None = None
+) -> Callable[[Any], Any]:
+    """Lets through what is right; `received` says what an error shows of what is not."""
+
+    def checked(value: Any) -> Any:
+        if is_right(value):
+            return value
+        raise wrong(expected, received(value)) if received else ValueError(expected)
+
+    return checked
 
 
-def _dataset_name(name: object) -> str:
-    if not isinstance(name, str) or not _NAME.fullmatch(name):
-        raise ValueError("a name of up to 48 small letters, digits and _, a letter first")
-    return name
-
-
-def _connection_id(name: object) -> str:
-    if not isinstance(name, str) or not _CONNECTION.fullmatch(name):
-        expected = "the id of a connection (letters, digits, _ . -)"
-        raise wrong(expected, "something else (not shown, it may hold a password)")
-    return name
-
-
-def _table_names(tables: object) -> object:
-    names = [tables] if isinstance(tables, str) else tables
-    are_names = isinstance(names, list) and all(
-        isinstance(one, str) and one.strip() for one in names
+def _text(
+    is_right: Callable[[str], object], expected: str, received: Callable[[Any], str] | None = None
+) -> BeforeValidator:
+    return BeforeValidator(
+        _only(lambda value: isinstance(value, str) and is_right(value), expected, received)
     )
-    if not names or not are_names:
-        raise ValueError("a table, a list of tables, or a pattern with * such as plant.machine_*")
-    return tables
 
 
-def _channel_name(name: str) -> str:
-    if not 1 <= len(name.encode()) <= 63 or not name.isprintable() or name in _VIEW_COLUMNS:
-        raise ValueError(
-            "a channel's name of 1 to 63 bytes, printable, not entity, hour_at or at "
-            "(use column: for the source's name)"
-        )
+def check_known(name: str, known: Iterable[str], *field: str) -> str:
+    """The name, if it is one of those known."""
+    names = list(known)
+    if name not in names:
+        raise wrong(f"one of {', '.join(names)}", name, *field)
     return name
 
 
-def _cron(text: object) -> str:
-    """The text, if it is a cron expression of five fields, or a name of one.
+def _are_tables(tables: object) -> bool:
+    names = tables if isinstance(tables, list) else [tables]
+    return bool(names) and all(isinstance(one, str) and one.strip() for one in names)
 
-    >>> _cron("30 3,15 * * MON-FRI"), _cron("@daily")
-    ('30 3,15 * * MON-FRI', '@daily')
+
+def _is_channel_name(name: str) -> bool:
+    return 1 <= len(name.encode()) <= 63 and name.isprintable() and name not in _VIEW_COLUMNS
+
+
+def _is_cron(expression: str) -> bool:
+    """Whether it is a cron expression of five fields, or a name of one.
+
+    >>> _is_cron("30 3,15 * * MON-FRI"), _is_cron("@daily"), _is_cron("30 3 * *")
+    (True, True, False)
     """
     # Imported here, since most files keep the schedules that are set.
     from croniter import CroniterError, croniter
 
-    expression = text if isinstance(text, str) else ""
     # croniter also takes seconds and years, and R, which is another time at each look.
     if len(expression.split()) == 5 - 4 * expression.startswith("@") and "R " not in expression:
         try:
             croniter(expression, 0).get_next()
-            return expression
+            return True
         except CroniterError:
             pass
-    raise ValueError(
-        "a cron expression: minute hour day month weekday, such as '0 3 * * 1', '0 3 * * MON' or "
-        "@weekly"
-    )
+    return False
 
 
 def _json_values(params: dict[str, Any]) -> dict[str, Any]:
@@ -109,21 +92,9 @@ def _json_values(params: dict[str, Any]) -> dict[str, Any]:
     return params
 
 
-def _detector_name(name: str) -> str:
-    if name not in DETECTORS:
-        raise wrong(f"one of {', '.join(DETECTORS)}", name)
-    return name
-
-
 def _mail_address(text: object) -> str:
     CHANNELS["email"]().check_address(text if isinstance(text, str) else "")
     return str(text)
-
-
-def _country(code: str) -> str:
-    if not holidays_of(code)[0]:
-        raise wrong("a country such as DE or US, or a region of it such as DE-BY", code)
-    return code
 
 
 @cache
@@ -154,19 +125,50 @@ Share = Annotated[float, Field(ge=0.0, le=1.0)]
 Cyclic = Literal["hour", "weekday"]
 Steps = Annotated[int, Field(ge=1, le=1440)]
 Width = Annotated[int, Field(ge=2, le=1440)]
-StepS = Annotated[int, BeforeValidator(_step_s), WithJsonSchema(DURATION_JSON)]
-IntervalS = Annotated[int, BeforeValidator(_interval_s), WithJsonSchema({"enum": [*_SCORE_EVERY]})]
-ZoneName = Annotated[str, BeforeValidator(_known_zone), _TEXT_JSON]
-Cron = Annotated[str, BeforeValidator(_cron), _TEXT_JSON]
-ConnectionId = Annotated[str, BeforeValidator(_connection_id), _TEXT_JSON]
+StepS = Annotated[
+    DurationS,
+    AfterValidator(
+        _only(
+            lambda step_s: step_s and not 3600 % step_s,
+            "a step that divides one hour, such as 1s, 1min, 5min, 1h",
+        )
+    ),
+]
+IntervalS = Annotated[
+    DurationS,
+    AfterValidator(_only(lambda s: s in _SCORE_EVERY.values(), "5min, 15min or 1h")),
+    WithJsonSchema({"enum": [*_SCORE_EVERY]}),
+]
+_ZONE = "an IANA time zone such as UTC or Europe/Berlin"
+ZoneName = Annotated[str, _text(lambda name: name in _all_zones(), _ZONE), _TEXT_JSON]
+_CRON = (
+    "a cron expression: minute hour day month weekday, such as '0 3 * * 1', '0 3 * * MON' or "
+    "@weekly"
+)
+Cron = Annotated[str, _text(_is_cron, _CRON), _TEXT_JSON]
+ConnectionId = Annotated[
+    str,
+    _text(
+        re.compile(r"[A-Za-z0-9_.-]+").fullmatch,
+        "the id of a connection (letters, digits, _ . -)",
+        lambda _: "something else (not shown, it may hold a password)",
+    ),
+    _TEXT_JSON,
+]
 MailAddress = Annotated[str, BeforeValidator(_mail_address), _TEXT_JSON]
 DatasetName = Annotated[
     str,
-    BeforeValidator(_dataset_name),
+    _text(_NAME.fullmatch, "a name of up to 48 small letters, digits and _, a letter first"),
     WithJsonSchema({"type": "string", "pattern": f"^{_NAME.pattern}$"}),
 ]
-TableNames = Annotated[str | list[str], BeforeValidator(_table_names)]
-ChannelName = Annotated[str, AfterValidator(_channel_name)]
-Country = Annotated[str, AfterValidator(_country)]
-DetectorName = Annotated[str, AfterValidator(_detector_name)]
+_TABLES = "a table, a list of tables, or a pattern with * such as plant.machine_*"
+TableNames = Annotated[str | list[str], BeforeValidator(_only(_are_tables, _TABLES))]
+_CHANNEL = (
+    "a channel's name of 1 to 63 bytes, printable, not entity, hour_at or at "
+    "(use column: for the source's name)"
+)
+ChannelName = Annotated[str, AfterValidator(_only(_is_channel_name, _CHANNEL))]
+_COUNTRY = "a country such as DE or US, or a region of it such as DE-BY"
+Country = Annotated[str, AfterValidator(_only(lambda code: holidays_of(code)[0], _COUNTRY, str))]
+DetectorName = Annotated[str, AfterValidator(lambda name: check_known(name, DETECTORS))]
 Params = Annotated[dict[str, Any], AfterValidator(_json_values)]

@@ -13,7 +13,6 @@ from tsad_tasks.base.errors import ConfigError
 from tsad_tasks.base.rule import rules_of
 from tsad_tasks.base.settings import (
     DurationS,
-    Section,
     counts_of_readings,
     n_readings,
     validated,
@@ -28,6 +27,7 @@ from tsad_tasks.config.sections import (
     DetectorSection,
     DriftSection,
     FeaturesSection,
+    FileSection,
     GateSection,
     NotificationsSection,
     ReportSection,
@@ -45,22 +45,22 @@ _NOT_OF_MODELS = {"max_excluded_share", "timeout_s", "max_minutes", "preview", "
 _NOT_OF_MODELS |= {"unanswered"}
 
 
-class DatasetConfig(Section):
+class DatasetConfig(FileSection):
     """One dataset: its tables, how they are read, what detects, what alarms."""
 
-    dataset: DatasetName = Field(description="Name of the dataset, and of this file.")
-    description: str = Field("", description="What the dataset is, for people.")
-    site_zone: ZoneName = Field("UTC", description="Zone of pages, PDFs, and of hour and weekday.")
-    interval_s: IntervalS = Field(
-        3600, alias="score_every", description="How often the score DAG runs."
-    )
+    dataset: DatasetName
+    """Name of the dataset, and of this file."""
+    description: str = ""
+    """What the dataset is, for people."""
+    site_zone: ZoneName = "UTC"
+    """Zone of pages, PDFs, and of hour and weekday."""
+    interval_s: IntervalS = Field(3600, alias="score_every")
+    """How often the score DAG runs."""
     source: SourceSection
-    running_when: str | None = Field(
-        None, description="Expression over channels, such as 'speed > 100 and power > 1'."
-    )
-    startup_grace_s: DurationS = Field(
-        0, alias="startup_grace", description="Time after a start that is not judged."
-    )
+    running_when: str | None = None
+    """Expression over channels, such as 'speed > 100 and power > 1'."""
+    startup_grace_s: DurationS = 0
+    """Time after a start that is not judged."""
     features: FeaturesSection = FeaturesSection()
     detector: DetectorSection = DetectorSection()
     threshold: ThresholdSection = ThresholdSection()
@@ -90,17 +90,19 @@ class DatasetConfig(Section):
             for name in given.keys() - set(known):
                 expected = f"a rule with a limit of its own: {', '.join(known) or 'none'}"
                 raise wrong(expected, name, str(stage), "limits", name)
-        changed: dict[str, Section] = {
-            "detector": _with_counts_of_readings(self.detector, step_s),
-            "threshold": _with_numbers(self.threshold, self.detector.name, step_s),
-        }
-        if self.alarm_policy.merge_gap_s < 2 * step_s:
-            # Flags of neighbouring steps belong together, however coarse the grid.
-            changed["alarm_policy"] = self.alarm_policy.model_copy(
-                update={"merge_gap_s": 2 * step_s}
-            )
+        # Durations become numbers of readings, so that 6h and 360 of a minute are the same model.
+        model = DETECTORS[self.detector.name].settings_model
+        counts = counts_of_readings(model)
+        params = _counted(self.detector.params, counts, step_s, "detector", "params")
+        validated(model, params, "detector", "params")
+        # Flags of neighbouring steps belong together, however coarse the grid.
+        merge_gap_s = max(self.alarm_policy.merge_gap_s, 2 * step_s)
         # Frozen for everybody else; this is still a part of making it.
-        self.__dict__.update(changed)
+        self.__dict__.update(
+            detector=self.detector.model_copy(update={"params": params}),
+            threshold=_with_numbers(self.threshold, self.detector.name, step_s),
+            alarm_policy=self.alarm_policy.model_copy(update={"merge_gap_s": merge_gap_s}),
+        )
         return self
 
     @property
@@ -135,16 +137,6 @@ class DatasetConfig(Section):
         if self.threshold.kind == "evt":
             parts |= self.alarm_policy.model_dump(mode="json", include=set(POLICY_OF_MODELS))
         return config_hash(parts)
-
-
-def _with_counts_of_readings(detector: DetectorSection, step_s: int) -> DetectorSection:
-    """Durations become numbers of readings, so that 6h and 360 of a minute are the same model; the
-    settings must be the detector's.
-    """
-    model = DETECTORS[detector.name].settings_model
-    params = _counted(detector.params, counts_of_readings(model), step_s, "detector", "params")
-    validated(model, params, "detector", "params")
-    return detector.model_copy(update={"params": params})
 
 
 def _with_numbers(threshold: ThresholdSection, detector: str, step_s: int) -> ThresholdSection:

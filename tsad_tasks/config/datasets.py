@@ -26,10 +26,7 @@ def dataset_paths() -> list[Path]:
 def named_config(path: Path) -> DatasetConfig:
     """The configuration of a file that is named as its dataset.
 
-    Raises
-    ------
-    ConfigError
-        When the file is wrong, or named otherwise.
+    Raises `ConfigError` when the file is wrong, or named otherwise.
     """
     config = load_config(path)
     if config.dataset != path.stem:
@@ -57,9 +54,7 @@ def config_of(dataset: str) -> DatasetConfig:
 
 
 def deprecations_of(config: DatasetConfig) -> list[str]:
-    """What the dataset's file says that counts no more, a line each, with what to use in its
-    place.
-    """
+    """What the dataset's file says that counts no more, and what to use in its place."""
     return deprecations(
         config, next((path for path in dataset_paths() if path.stem == config.dataset), None)
     )

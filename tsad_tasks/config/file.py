@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -17,18 +17,14 @@ from tsad_tasks.config.dataset import DatasetConfig
 def load_config(path: Path) -> DatasetConfig:
     """The dataset of one YAML file.
 
-    Raises
-    ------
-    ConfigError
-        With file, line, field, what was expected and what was received.
+    Raises `ConfigError` with file, line, field, what was expected and what was received.
     """
     text = _text(path)
     root = _composed(path, text)
     if not isinstance(root, yaml.MappingNode):
         received = "nothing" if root is None else root.tag.removeprefix("tag:yaml.org,2002:")
         raise _error(path, 1, "(file)", "a mapping with dataset and source", received)
-    for node in _nodes(root, set()):
-        _check_node(path, node)
+    _check_nodes(path, root, set())
     try:
         return DatasetConfig.model_validate(yaml.safe_load(text))
     except yaml.YAMLError as error:
@@ -40,12 +36,9 @@ def load_config(path: Path) -> DatasetConfig:
 
 
 def deprecations(config: DatasetConfig, path: Path | None = None) -> list[str]:
-    """A line on each field that is read and counts no more: where it is, and what to use in its
-    place.
+    """A line on each field that counts no more: where it is, and what to use in its place.
 
-    Parameters
-    ----------
-    path : of the dataset's file, if it has one.
+    `path`: of the dataset's file, if it has one.
     """
     if config.training.max_minutes is None:
         return []
@@ -99,30 +92,28 @@ def _yaml_error(path: Path, error: yaml.YAMLError) -> ConfigError:
     )
 
 
-def _nodes(node: Any, seen: set[int]) -> Iterator[Any]:
-    """All nodes below one, each once, however often and deep anchors refer to it."""
+def _check_nodes(path: Path, node: Any, seen: set[int]) -> None:
+    """YAML lets a second key replace the first without a word, and Postgres takes no NUL.
+
+    All nodes below one are looked at, each once, however often and deep anchors refer to it.
+    """
     if id(node) in seen:
         return
     seen.add(id(node))
-    yield node
-    below = node.value if isinstance(node, yaml.CollectionNode) else ()
+    if isinstance(node, yaml.ScalarNode) and "\0" in node.value:
+        line, what = node.start_mark.line + 1, "text without control characters"
+        raise _error(path, line, "(file)", what, repr(node.value))
+    below = node.value if isinstance(node, yaml.CollectionNode) else []
     if isinstance(node, yaml.MappingNode):
+        keys = [key for key, _ in below]
+        for i, key in enumerate(keys):
+            is_twice = key.value in [other.value for other in keys[:i]]
+            if isinstance(key, yaml.ScalarNode) and is_twice:
+                line = key.start_mark.line + 1
+                raise _error(path, line, key.value, "each key once", "a second one")
         below = [part for pair in below for part in pair]
     for child in below:
-        yield from _nodes(child, seen)
-
-
-def _check_node(path: Path, node: Any) -> None:
-    """YAML lets a second key replace the first without a word, and Postgres takes no NUL
-    character.
-    """
-    line = node.start_mark.line + 1
-    if isinstance(node, yaml.ScalarNode) and "\0" in node.value:
-        raise _error(path, line, "(file)", "text without control characters", repr(node.value))
-    keys = [(key.value, key) for key, _ in node.value] if isinstance(node, yaml.MappingNode) else []
-    for i, (name, key) in enumerate(keys):
-        if isinstance(key, yaml.ScalarNode) and name in [other for other, _ in keys[:i]]:
-            raise _error(path, key.start_mark.line + 1, name, "each key once", "a second one")
+        _check_nodes(path, child, seen)
 
 
 def _line(node: Any, field: Sequence[Any]) -> int:

@@ -1,5 +1,4 @@
-"""What every detector is: it learns from windows, reconstructs, scores and explains, and never
-decides.
+"""What every detector is: it learns from windows, reconstructs, scores, explains; it never decides.
 
 A detector sees scaled inputs of shape (n_steps, n_inputs): first the `n_channels` sensors, then
 context and derived columns, which it uses but does not reconstruct. A window is named by its last
@@ -12,10 +11,11 @@ import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, ClassVar, Literal, Protocol, Self, TypeAlias
+from typing import TYPE_CHECKING, Any, ClassVar, Literal, NamedTuple, Protocol, Self, TypeAlias
 
 from pydantic import ConfigDict, ValidationError
 
+from tsad_tasks.base.arrays import Flags, Floats32, Ints
 from tsad_tasks.base.errors import BadInput, BundleError, ConfigError
 from tsad_tasks.base.lazy import np
 from tsad_tasks.base.settings import Section, problems
@@ -24,7 +24,6 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
     from upath import UPath
 
-Floats: TypeAlias = "NDArray[np.float32]"
 Folder: TypeAlias = "Path | UPath"
 # They have no folders; asked to make one they list the whole bucket.
 _WITHOUT_FOLDERS = ("s3", "s3a", "gs", "gcs", "az", "abfs", "memory")
@@ -60,28 +59,24 @@ class TrainingSet:
 
     Parameters
     ----------
-    inputs : (n_steps, n_inputs)
-        Scaled and finite: what was NaN is 0.
-    ends, validation_ends : int64 (n_windows,)
-        Last steps of the windows; a window never reaches into the entity before it.
-    labels : bool (n_steps,), optional
-        Steps that are known anomalies. Only a supervised detector gets windows that hold them.
+    inputs : (n_steps, n_inputs), scaled and finite: what was NaN is 0.
+    ends, validation_ends : (n_windows,), last steps of windows, each within one entity.
+    labels : (n_steps,), known anomalies; only supervised detectors get windows that hold them.
     """
 
-    inputs: Floats
-    ends: NDArray[np.int64]
-    validation_ends: NDArray[np.int64]
+    inputs: Floats32
+    ends: Ints
+    validation_ends: Ints
     n_channels: int
     width: int
-    labels: NDArray[np.bool_] | None = None
+    labels: Flags | None = None
 
 
 @dataclass(frozen=True)
 class Budget:
     """How much and how a detector may learn; `schedule` says how the learning rate falls.
 
-    No clock is part of it, lest a busy machine makes another model: after `timeout_s` there is an
-    error, and none.
+    No clock is part of it, lest a busy machine makes another model: `timeout_s` is an error.
     """
 
     epochs: int = 30
@@ -109,127 +104,39 @@ class TrainingHistory:
 
 @dataclass(frozen=True)
 class Reconstruction:
-    """What a detector made of windows.
+    """What a detector made of windows: (n_windows, n_channels), NaN where a channel is not finite.
 
-    Parameters
-    ----------
-    channel_errors : (n_windows, n_channels)
-        Mean error over the window; NaN where the window holds a non-finite value in that channel.
-    expected : (n_windows, n_channels)
-        The last step as reconstructed, scaled; NaN as above.
+    `channel_errors` are means over the window, `expected` is the last step, scaled.
     """
 
-    channel_errors: Floats
-    expected: Floats
+    channel_errors: Floats32
+    expected: Floats32
+
+
+class TrainingPlan(NamedTuple):
+    """How a detector learns: see `Detector.fit`."""
+
+    budget: Budget
+    seed: int
+    progress: Progress | None = None
+    warm_start: Detector | None = None
 
 
 class Detector(Protocol):
-    """A model of what is normal.
+    """A model of what is normal, with settings, scores and files.
 
-    `supervised`: learns from labels. `folds`: carries a state from reading to reading
-    (`folding.fold.FoldDetector`). `on_one_scale`: errors of all channels and entities compare as
-    they are; they need no `model.tails`. `starts_warm`: begins with what another one has learned.
-    """
+    A subclass gives `n_parameters`, `learn`, `reconstruct` and `explain`; what it learns is kept by
+    `learned` or `to_files`, and taken again by `recall`.
 
-    settings_model: ClassVar[type[DetectorSettings]]
-    supervised: ClassVar[bool]
-    starts_warm: ClassVar[bool]
-    folds: ClassVar[bool]
-    on_one_scale: ClassVar[bool]
-    name: str
-    width: int
-    n_channels: int
-    n_inputs: int
-
-    def __init__(self, width: int, n_channels: int, n_inputs: int, **params: Any) -> None: ...
-
-    @property
-    def history(self) -> int:
-        """Readings needed before the first score."""
-
-    @property
-    def n_parameters(self) -> int:
-        """Trainable numbers."""
-
-    def fit(
-        self,
-        training: TrainingSet,
-        *,
-        budget: Budget,
-        seed: int,
-        progress: Progress | None = None,
-        warm_start: Detector | None = None,
-    ) -> TrainingHistory:
-        """Learn; `progress` gets epoch (from 1), loss and validation loss; `warm_start` gives the
-        first weights.
-
-        Raises
-        ------
-        BadInput
-            Where the training set does not fit the detector or holds a non-finite value.
-        """
-
-    def reconstruct(self, inputs: Floats, ends: NDArray[np.int64]) -> Reconstruction:
-        """Errors and expected values of the windows that end at `ends`."""
-
-    def explain(self, inputs: Floats, ends: NDArray[np.int64]) -> Floats:
-        """How much each step and channel added to the error of windows, (n_windows, width,
-        n_channels), 0 and up.
-        """
-
-    @property
-    def judges_windows(self) -> bool:
-        """Whether a window has one error, the same in all live channels: `channel_shares` says
-        where it comes from.
-        """
-
-    def channel_shares(
-        self, inputs: Floats, ends: NDArray[np.int64], columns: NDArray[np.bool_] | None = None
-    ) -> Floats:
-        """Each channel's share in the error of windows, (n_windows, n_channels), of sum 1; NaN
-        where it is unknown.
-
-        Parameters
-        ----------
-        columns : (n_channels, n_inputs)
-            Which inputs go with a channel, those derived from it included; None: it alone.
-        """
-
-    def score(self, readings: Floats, context: Floats | None = None) -> Floats:
-        """Scores (n_readings,), higher is stranger; NaN for the first `history` and where no
-        channel is live.
-        """
-
-    def residuals(self, readings: Floats, context: Floats | None = None) -> Floats:
-        """Reading minus expected value, (n_readings, n_channels); NaN where unknown."""
-
-    def to_files(self) -> dict[str, bytes]:
-        """Content by file name: everything that `from_files` needs."""
-
-    @classmethod
-    def from_files(cls, files: Mapping[str, bytes]) -> Self:
-        """The detector that wrote these files."""
-
-    def save(self, folder: Folder) -> None:
-        """Write the files into an existing or new folder."""
-
-    @classmethod
-    def load(cls, folder: Folder) -> Self:
-        """The detector saved in a folder."""
-
-
-class DetectorBase(Detector):
-    """Settings, scores and files of a detector: a subclass gives `n_parameters`, `fit`,
-    `reconstruct`, `explain`, `to_files`, and `from_files` or `recall`.
-
-    Parameters
+    Attributes
     ----------
-    width : int
-        Steps in a window.
-    n_channels, n_inputs : int
-        Sensors, and sensors plus context and derived columns.
-    params
-        Settings as `settings_model` describes them.
+    width : steps in a window.
+    n_channels, n_inputs : sensors, and sensors plus context and derived columns.
+    supervised : learns from labels.
+    starts_warm : may begin with what another one has learned.
+    folds : carries a state from reading to reading (`folding.series_fold`).
+    on_one_scale : errors of all channels and entities compare as they are, without `model.tails`.
+    files_needed : beside `DETAILS_FILE`, by `from_files`.
 
     Raises
     ------
@@ -243,7 +150,12 @@ class DetectorBase(Detector):
     folds: ClassVar[bool] = False
     on_one_scale: ClassVar[bool] = False
     least_width: ClassVar[int] = 2
+    files_needed: ClassVar[tuple[str, ...]] = ()
     settings: DetectorSettings
+    name: str
+    width: int
+    n_channels: int
+    n_inputs: int
 
     def __init__(self, width: int, n_channels: int, n_inputs: int, **params: Any) -> None:
         if width < self.least_width or not 1 <= n_channels <= n_inputs:
@@ -255,9 +167,8 @@ class DetectorBase(Detector):
             self.settings = self.settings_model.model_validate(params)
         except ValidationError as error:
             wrong = problems(error, self.settings_model)
-            raise ConfigError(
-                "\n".join(f"detector.params.{problem}" for problem in wrong)
-            ) from error
+            lines = "\n".join(f"detector.params.{problem}" for problem in wrong)
+            raise ConfigError(lines) from error
 
     @property
     def params(self) -> dict[str, Any]:
@@ -266,74 +177,136 @@ class DetectorBase(Detector):
 
     @property
     def history(self) -> int:
+        """Readings needed before the first score."""
         return self.width - 1
 
     @property
+    def n_parameters(self) -> int:
+        """Trainable numbers."""
+
+    @property
     def judges_windows(self) -> bool:
+        """Whether a window has one error, the same in all its live channels."""
         return False
 
-    def channel_shares(
-        self: Any, inputs: Floats, ends: NDArray[np.int64], columns: NDArray[np.bool_] | None = None
-    ) -> Floats:
-        parts: Floats = self.explain(inputs, ends)
-        return as_shares(np.asarray(parts.sum(axis=1, dtype=np.float64)))
+    def fit(
+        self,
+        training: TrainingSet,
+        *,
+        budget: Budget,
+        seed: int,
+        progress: Progress | None = None,
+        warm_start: Detector | None = None,
+    ) -> TrainingHistory:
+        """Learn; `progress` gets epoch (from 1) and both losses, `warm_start` gives first weights.
 
-    def score(self: Any, readings: Floats, context: Floats | None = None) -> Floats:
+        Raises
+        ------
+        BadInput
+            Where the training set does not fit the detector or holds a non-finite value.
+        """
+        return self.learn(training, TrainingPlan(budget, seed, progress, warm_start))
+
+    def learn(self, training: TrainingSet, plan: TrainingPlan) -> TrainingHistory:
+        """What `fit` does."""
+
+    def reconstruct(self, inputs: Floats32, ends: Ints) -> Reconstruction:
+        """Errors and expected values of the windows that end at `ends`."""
+
+    def explain(self, inputs: Floats32, ends: Ints) -> Floats32:
+        """What each step and channel added to errors, (n_windows, width, n_channels), 0 and up."""
+
+    def channel_shares(
+        self, inputs: Floats32, ends: Ints, columns: Flags | None = None
+    ) -> Floats32:
+        """Channels' shares in errors of windows, (n_windows, n_channels), of sum 1; NaN: unknown.
+
+        `columns` (n_channels, n_inputs) says which inputs go with a channel, those derived from it
+        included; None: it alone.
+        """
+        return as_shares(np.asarray(self.explain(inputs, ends).sum(axis=1, dtype=np.float64)))
+
+    def score(self, readings: Floats32, context: Floats32 | None = None) -> Floats32:
+        """Scores (n_readings,), higher is stranger; NaN in `history` and without live channel."""
         from tsad_tasks.model.windows import window_errors
 
-        errors = _of_series(self, readings, context).channel_errors
+        errors = self._of_series(readings, context).channel_errors
         live = np.isfinite(errors)
         return window_errors(np.where(live, errors, np.float32(0)), live)
 
-    def residuals(self: Any, readings: Floats, context: Floats | None = None) -> Floats:
-        expected = _of_series(self, readings, context).expected
+    def residuals(self, readings: Floats32, context: Floats32 | None = None) -> Floats32:
+        """Reading minus expected value, (n_readings, n_channels); NaN where unknown."""
+        expected = self._of_series(readings, context).expected
         with np.errstate(invalid="ignore"):
             return np.asarray(readings - expected, dtype=np.float32)
 
-    def save(self: Any, folder: Folder) -> None:
+    def _of_series(self, readings: Floats32, context: Floats32 | None) -> Reconstruction:
+        """Reconstruction of every reading's window; NaN for the first `history`."""
+        parts = [readings] if context is None else [readings, context]
+        n_readings, n_context = len(readings), self.n_inputs - self.n_channels
+        fits = readings.ndim == 2 and readings.shape[1] == self.n_channels
+        fits &= n_context == 0 if context is None else context.shape == (n_readings, n_context)
+        if not fits:
+            more = f" and context of (n, {n_context})" if n_context else ""
+            expected, received = f"(n, {self.n_channels}){more}", [part.shape for part in parts]
+            raise BadInput(f"Expected readings of shape {expected}. Received: {received}.")
+        inputs = np.concatenate(parts, axis=1, dtype=np.float32, casting="same_kind")
+        unknown = np.full((2, n_readings, self.n_channels), np.nan, dtype=np.float32)
+        found = Reconstruction(*unknown)
+        if n_readings > self.history:
+            known = self.reconstruct(inputs, np.arange(self.history, n_readings, dtype=np.int64))
+            found.channel_errors[self.history :] = known.channel_errors
+            found.expected[self.history :] = known.expected
+        return found
+
+    def save(self, folder: Folder) -> None:
+        """Write the files into an existing or new folder."""
         make_folder(folder)
         for name, content in self.to_files().items():
             (folder / name).write_bytes(content)
 
     @classmethod
-    def load(cls: Any, folder: Folder) -> Any:
+    def load(cls, folder: Folder) -> Self:
+        """The detector saved in a folder."""
         return cls.from_files({path.name: path.read_bytes() for path in folder.iterdir()})
 
-    def details(self, **learned: Any) -> bytes:
-        """`DETAILS_FILE`: name, sizes and settings, and what else was learned, JSON."""
+    def to_files(self) -> dict[str, bytes]:
+        """Content by file name: everything that `from_files` needs."""
         sizes = {"width": self.width, "n_channels": self.n_channels, "n_inputs": self.n_inputs}
-        fields = {"name": self.name, "params": self.params} | sizes | learned
-        return json.dumps(fields, sort_keys=True, indent=2).encode()
+        fields = {"name": self.name, "params": self.params} | sizes | self.learned()
+        return {DETAILS_FILE: json.dumps(fields, sort_keys=True, indent=2).encode()}
 
     @classmethod
-    def from_details(cls, files: Mapping[str, bytes], *needed: str) -> tuple[Self, dict[str, Any]]:
-        """A detector that has not learned yet, and the details that its files hold.
+    def from_files(cls, files: Mapping[str, bytes]) -> Self:
+        """The detector that wrote these files.
 
         Raises
         ------
         BundleError
-            Where `DETAILS_FILE` or another file that is needed is missing.
+            Where a file that is needed is missing.
         """
-        if missing := sorted({DETAILS_FILE, *needed} - set(files)):
-            expected = " and ".join((*needed, DETAILS_FILE))
+        if missing := sorted({DETAILS_FILE, *cls.files_needed} - set(files)):
+            expected = " and ".join((*cls.files_needed, DETAILS_FILE))
             raise BundleError(f"Expected {expected}. Missing: {', '.join(missing)}.")
         details = json.loads(files[DETAILS_FILE])
         sizes = (details[key] for key in ("width", "n_channels", "n_inputs"))
-        return cls(*sizes, **details["params"]), details
+        detector = cls(*sizes, **details["params"])
+        detector.recall(details, files)
+        return detector
+
+    def learned(self) -> dict[str, Any]:
+        """What `DETAILS_FILE` says beside name, sizes and settings, JSON."""
+        return {}
+
+    def recall(self, details: Mapping[str, Any], files: Mapping[str, bytes]) -> None:
+        """Take what was learned from the details and the files."""
 
 
-def channel_errors(observed: Floats, expected: Floats, kind: Loss) -> Floats:
-    """Mean error over each window, by channel.
+def channel_errors(observed: Floats32, expected: Floats32, kind: Loss) -> Floats32:
+    """Mean error over each window of `observed` and `expected`, (n_windows, n_channels).
 
-    Parameters
-    ----------
-    observed, expected : (n_windows, width, n_channels)
-
-    Returns
-    -------
-    (n_windows, n_channels)
-        NaN where the window holds a non-finite value; never Inf, so that Inf cannot come out of
-        finite readings.
+    NaN where the window holds a non-finite value; never Inf, so that Inf cannot come out of finite
+    readings.
 
     >>> observed = np.array([[[1.0], [3.0]], [[1.0], [np.inf]]], dtype=np.float32)
     >>> channel_errors(observed, np.zeros((2, 2, 1), dtype=np.float32), "mse").tolist()
@@ -350,7 +323,7 @@ def channel_errors(observed: Floats, expected: Floats, kind: Loss) -> Floats:
     return np.where(np.isfinite(observed).all(axis=1), bounded, np.float32(np.nan))
 
 
-def as_shares(parts: NDArray[np.floating[Any]]) -> Floats:
+def as_shares(parts: NDArray[np.floating[Any]]) -> Floats32:
     """Each part's share of the sum of its row, (n, n_parts); what is negative counts nothing.
 
     NaN in rows without anything above 0: where an error comes from is unknown then.
@@ -364,34 +337,11 @@ def as_shares(parts: NDArray[np.floating[Any]]) -> Floats:
     return np.asarray(shares, np.float32)
 
 
-def step_errors(difference: Floats, kind: Loss) -> Floats:
-    """Errors of differences, of the same shape: squared, absolute, or Huber's with its bend at
-    1.
-    """
+def step_errors(difference: Floats32, kind: Loss) -> Floats32:
+    """Errors of differences, of their shape: squared, absolute, or Huber's with its bend at 1."""
     if kind == "mse":
         return difference * difference
     size = np.abs(difference)
     if kind == "mae":
         return size
     return np.where(size <= 1, np.float32(0.5) * size * size, size - np.float32(0.5))
-
-
-def _of_series(detector: Detector, readings: Floats, context: Floats | None) -> Reconstruction:
-    """Reconstruction of every reading's window; NaN for the first `history`."""
-    parts = [readings] if context is None else [readings, context]
-    n_readings, n_channels, history = len(readings), detector.n_channels, detector.history
-    n_context = detector.n_inputs - n_channels
-    fits = readings.ndim == 2 and readings.shape[1] == n_channels
-    fits &= n_context == 0 if context is None else context.shape == (n_readings, n_context)
-    if not fits:
-        expected = f"(n, {n_channels})" + (f" and context of (n, {n_context})" if n_context else "")
-        received = [part.shape for part in parts]
-        raise BadInput(f"Expected readings of shape {expected}. Received: {received}.")
-    inputs = np.concatenate(parts, axis=1, dtype=np.float32, casting="same_kind")
-    unknown = (np.full((n_readings, n_channels), np.nan, dtype=np.float32) for _ in range(2))
-    found = Reconstruction(*unknown)
-    if n_readings > history:
-        known = detector.reconstruct(inputs, np.arange(history, n_readings, dtype=np.int64))
-        found.channel_errors[history:] = known.channel_errors
-        found.expected[history:] = known.expected
-    return found

@@ -1,5 +1,4 @@
-"""A model's folder: its detector's files, its specification and its card, held together by a
-manifest of hashes.
+"""A model's folder: detector, specification and card, held together by a manifest of hashes.
 
 A bundle holds ONNX and JSON, never pickle. It is written whole or not at all and never changes
 afterwards. Folders are local, or anything that `universal_pathlib` reaches (s3://…, memory://…).
@@ -35,15 +34,11 @@ class Bundle:
 
     Parameters
     ----------
-    spec : dict
-        Everything beside the detector that affects errors, scores and flags.
-    card : dict
-        What people read: data range, share used, losses, figures.
-    sha256 : str
-        Of the manifest, hence of everything.
-    canary : dict or None
-        Readings with a fault that the model must find, and what it made of them; older bundles have
-        none.
+    spec : everything beside the detector that affects errors, scores and flags.
+    card : what people read: data range, share used, losses, figures.
+    sha256 : of the manifest, hence of everything.
+    canary : readings with a fault that the model must find, and what it made of them; older bundles
+        have none.
     """
 
     detector: Detector
@@ -56,8 +51,7 @@ class Bundle:
 def write_bundle(
     folder: Folder, detector: Detector, spec: Json, card: Json, canary: Json | None = None
 ) -> str:
-    """Write a bundle and return its manifest's sha256; writing the same bundle again changes
-    nothing.
+    """Write a bundle and return its manifest's sha256; the same one again changes nothing.
 
     Raises
     ------
@@ -73,9 +67,7 @@ def write_bundle(
 def store_bundle(
     root: Folder, detector: Detector, spec: Json, card: Json, canary: Json | None = None
 ) -> tuple[Folder, str]:
-    """Write a bundle into a folder below `root` that its hash names, and return folder and
-    sha256.
-    """
+    """Write a bundle below `root`, where its hash says; return folder and sha256."""
     folder = root / _sha256(_contents(detector, spec, card, canary)[1])[:16]
     return folder, write_bundle(folder, detector, spec, card, canary)
 
@@ -90,8 +82,7 @@ def _contents(
 
 
 def read_bundle(folder: Folder, *, expected_sha256: str | None = None) -> Bundle:
-    """The bundle of a folder, every file checked against the manifest, and that against
-    `expected_sha256`.
+    """The bundle of a folder, files checked against the manifest, that against `expected_sha256`.
 
     Raises
     ------
@@ -147,9 +138,8 @@ def _rename_into_place(folder: Path, files: Mapping[str, bytes], manifest: bytes
     except OSError as error:
         shutil.rmtree(draft, ignore_errors=True)
         if not folder.is_dir() or not _is_there(folder, manifest):
-            raise BundleError(
-                f"{folder}: Expected an absent or empty folder. Received: {error}."
-            ) from error
+            expected = f"{folder}: Expected an absent or empty folder."
+            raise BundleError(f"{expected} Received: {error}.") from error
 
 
 def _hashes(path: Folder, manifest: bytes) -> dict[str, str]:
@@ -157,28 +147,20 @@ def _hashes(path: Folder, manifest: bytes) -> dict[str, str]:
         fields = json.loads(manifest)
         version, hashes = fields["format_version"], dict(fields["sha256"])
     except (ValueError, TypeError, KeyError) as error:
-        raise BundleError(
-            f"{path}: Expected JSON with format_version and sha256. Received: {error!r}. {_ADVICE}"
-        ) from error
+        expected = f"{path}: Expected JSON with format_version and sha256."
+        raise BundleError(f"{expected} Received: {error!r}. {_ADVICE}") from error
     if version != FORMAT_VERSION:
-        raise BundleError(
-            f"{path}: Expected format version {FORMAT_VERSION}. Received: {version}. Upgrade tsad."
-        )
-    odd = sorted(name for name in hashes if "/" in name or name in (".", "..")) + sorted(
-        _NEEDED - set(hashes)
-    )
-    if odd:
-        raise BundleError(
-            f"{path}: Expected plain file names with {sorted(_NEEDED)}. Received: {', '.join(odd)} "
-            "amiss."
-        )
+        expected = f"{path}: Expected format version {FORMAT_VERSION}."
+        raise BundleError(f"{expected} Received: {version}. Upgrade tsad.")
+    odd = sorted(name for name in hashes if "/" in name or name in (".", ".."))
+    if odd := odd + sorted(_NEEDED - set(hashes)):
+        expected = f"Expected plain file names with {sorted(_NEEDED)}"
+        raise BundleError(f"{path}: {expected}. Received: {', '.join(odd)} amiss.")
     return hashes
 
 
 def _read_files(folder: Folder, names: Sequence[str]) -> dict[str, bytes]:
-    """Files by name, from an object store all at once: each request to it takes tens of
-    milliseconds.
-    """
+    """Files by name, from an object store at once: each request takes tens of milliseconds."""
     if isinstance(folder, Path):
         return {name: _read(folder / name) for name in names}
     paths = [(folder / name).path for name in names]
@@ -191,11 +173,9 @@ def _read_files(folder: Folder, names: Sequence[str]) -> dict[str, bytes]:
 def _read(path: Folder) -> bytes:
     # Opened as a file, an object store would be asked for its size first.
     try:
-        return (
-            path.read_bytes()
-            if isinstance(path, Path)
-            else _content(path, path.fs.cat_file(path.path))
-        )
+        if isinstance(path, Path):
+            return path.read_bytes()
+        return _content(path, path.fs.cat_file(path.path))
     except OSError as error:
         return _content(path, error)
 
@@ -203,29 +183,24 @@ def _read(path: Folder) -> bytes:
 def _content(path: Folder, found: bytes | Exception) -> bytes:
     """What was read, or what the error means."""
     if isinstance(found, (FileNotFoundError, NotADirectoryError, IsADirectoryError)):
-        raise BundleError(
-            f"Expected the file {path}. Received: nothing there. {_ADVICE}"
-        ) from found
+        expected = f"Expected the file {path}."
+        raise BundleError(f"{expected} Received: nothing there. {_ADVICE}") from found
     if isinstance(found, PermissionError):
-        raise AccessDenied(
-            f"Expected to be let read the file {path}. Received: {found}."
-        ) from found
+        expected = f"Expected to be let read the file {path}."
+        raise AccessDenied(f"{expected} Received: {found}.") from found
     if isinstance(found, Exception):
         raise found
     return bytes(found)
 
 
 def _check_sha256(path: Folder, content: bytes, expected: str) -> None:
-    if _sha256(content) != expected:
-        raise BundleError(
-            f"{path}: Expected sha256 {expected}. Received: {_sha256(content)}. {_ADVICE}"
-        )
+    if (found := _sha256(content)) != expected:
+        raise BundleError(f"{path}: Expected sha256 {expected}. Received: {found}. {_ADVICE}")
 
 
 def _json_bytes(value: Mapping[str, Any]) -> bytes:
-    return (
-        json.dumps(value, sort_keys=True, indent=2, allow_nan=False, ensure_ascii=False) + "\n"
-    ).encode()
+    text = json.dumps(value, sort_keys=True, indent=2, allow_nan=False, ensure_ascii=False)
+    return f"{text}\n".encode()
 
 
 def _sha256(content: bytes) -> str:

@@ -1,45 +1,39 @@
-"""Several detectors of windows as one: each member's errors on the calibrated scale, and their
-weighted mean.
-"""
+"""Detectors of windows as one: the weighted mean of their errors on the calibrated scale."""
 
 from __future__ import annotations
 
 import time
 from collections.abc import Mapping
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from pydantic import Field, field_validator
 
-from tsad_tasks.base.errors import BadInput, ConfigError
+from tsad_tasks.base.arrays import Flags, Floats32, Floats64, Ints
+from tsad_tasks.base.errors import ConfigError
 from tsad_tasks.base.lazy import np
 from tsad_tasks.base.settings import wrong
 from tsad_tasks.detectors.base import (
-    DETAILS_FILE,
     LARGEST,
-    Budget,
     Detector,
-    DetectorBase,
     DetectorSettings,
-    Floats,
     Progress,
     Reconstruction,
     TrainingHistory,
+    TrainingPlan,
     TrainingSet,
     as_shares,
 )
-from tsad_tasks.detectors.fitting import check_time
+from tsad_tasks.detectors.fitting import check_time, fitted
 from tsad_tasks.detectors.registry import (
     MemberSettings,
     build_detector,
     detector_class,
     detector_from_files,
+    files_after,
     register,
 )
 
 if TYPE_CHECKING:
-    from numpy.typing import NDArray
-
     from tsad_tasks.model.tails import ChannelTails
 
 
@@ -73,8 +67,7 @@ class EnsembleSettings(DetectorSettings):
         return members
 
 
-@dataclass(frozen=True)
-class Voter:
+class Voter(NamedTuple):
     """One of the detectors, with its weight in the mean."""
 
     detector: Detector
@@ -82,7 +75,7 @@ class Voter:
 
 
 @register("ensemble")
-class Ensemble(DetectorBase):
+class Ensemble(Detector):
     """Registered detectors of windows that vote.
 
     An error becomes a surprise in nats, by the member's errors of the validation windows
@@ -106,36 +99,23 @@ class Ensemble(DetectorBase):
     def n_parameters(self) -> int:
         return sum(member.detector.n_parameters for member in self.members)
 
-    def fit(
-        self,
-        training: TrainingSet,
-        *,
-        budget: Budget,
-        seed: int,
-        progress: Progress | None = None,
-        warm_start: Detector | None = None,
-    ) -> TrainingHistory:
+    def learn(self, training: TrainingSet, plan: TrainingPlan) -> TrainingHistory:
         from tsad_tasks.model.tails import fit_tails
 
-        if warm_start is not None and (
-            not isinstance(warm_start, Ensemble) or self._names() != warm_start._names()
+        first = plan.warm_start
+        if first is not None and not (
+            isinstance(first, Ensemble) and self._names() == first._names()
         ):
             expected = f"Expected an {self.name} of {self._names()}."
-            raise ConfigError(f"warm_start: {expected} Received: a {warm_start.name}.")
+            raise ConfigError(f"warm_start: {expected} Received: a {first.name}.")
         started, told = time.monotonic(), list[TrainingHistory]()
-        for place, member in enumerate(self.members):
-            before, start = sum(len(history.loss) for history in told), None
-            if warm_start is not None and member.detector.starts_warm:
-                start = warm_start.members[place].detector
-            history = member.detector.fit(
-                training,
-                budget=budget,
-                seed=seed + place,
-                progress=progress and _counted_from(before, progress),
-                warm_start=start,
-            )
-            told.append(history)
-            check_time(started, budget, len(training.ends), budget.epochs)
+        for place, (detector, _) in enumerate(self.members):
+            before = sum(len(history.loss) for history in told)
+            warm = first.members[place].detector if first and detector.starts_warm else None
+            heard = plan.progress and _counted_from(before, plan.progress)
+            own = TrainingPlan(plan.budget, plan.seed + place, heard, warm)
+            told.append(detector.learn(training, own))
+            check_time(started, plan.budget, len(training.ends), plan.budget.epochs)
         held_out = training.inputs, training.validation_ends
         errors = [member.detector.reconstruct(*held_out).channel_errors for member in self.members]
         self._tails = [fit_tails(part, gap_steps=self.width) for part in errors]
@@ -148,8 +128,8 @@ class Ensemble(DetectorBase):
             early[0] if early else "epochs",
         )
 
-    def reconstruct(self, inputs: Floats, ends: NDArray[np.int64]) -> Reconstruction:
-        self._check_fitted()
+    def reconstruct(self, inputs: Floats32, ends: Ints) -> Reconstruction:
+        fitted(self._tails)
         total, weight = np.zeros((2, len(ends), self.n_channels))
         expected = np.full((len(ends), self.n_channels), np.nan, dtype=np.float32)
         for member, tails in zip(self.members, self._tails, strict=True):
@@ -167,9 +147,9 @@ class Ensemble(DetectorBase):
         return any(member.detector.judges_windows for member in self.members)
 
     def channel_shares(
-        self, inputs: Floats, ends: NDArray[np.int64], columns: NDArray[np.bool_] | None = None
-    ) -> Floats:
-        self._check_fitted()
+        self, inputs: Floats32, ends: Ints, columns: Flags | None = None
+    ) -> Floats32:
+        fitted(self._tails)
         total = np.zeros((len(ends), self.n_channels))
         for member, tails in zip(self.members, self._tails, strict=True):
             shares = member.detector.channel_shares(inputs, ends, columns)
@@ -177,15 +157,13 @@ class Ensemble(DetectorBase):
             total += np.nan_to_num(shares, nan=0.0) * votes[:, None]
         return as_shares(total)
 
-    def _votes(
-        self, member: Voter, tails: ChannelTails, inputs: Floats, ends: NDArray[np.int64]
-    ) -> NDArray[np.float64]:
+    def _votes(self, member: Voter, tails: ChannelTails, inputs: Floats32, ends: Ints) -> Floats64:
         """A member's part (n_windows,) in the errors of windows."""
         surprises = tails.surprises(member.detector.reconstruct(inputs, ends).channel_errors)
         return np.asarray(member.weight * np.nansum(surprises, axis=1, dtype=np.float64))
 
-    def explain(self, inputs: Floats, ends: NDArray[np.int64]) -> Floats:
-        self._check_fitted()
+    def explain(self, inputs: Floats32, ends: Ints) -> Floats32:
+        fitted(self._tails)
         total = np.zeros((len(ends), self.width, self.n_channels))
         for member, tails in zip(self.members, self._tails, strict=True):
             votes = self._votes(member, tails, inputs, ends)
@@ -196,36 +174,26 @@ class Ensemble(DetectorBase):
         return np.minimum(total, LARGEST).astype(np.float32)
 
     def to_files(self) -> dict[str, bytes]:
-        self._check_fitted()
-        files = {
+        fitted(self._tails)
+        return super().to_files() | {
             f"member_{place}.{file}": content
             for place, member in enumerate(self.members)
             for file, content in member.detector.to_files().items()
         }
-        return files | {DETAILS_FILE: self.details(tails=[one.to_json() for one in self._tails])}
 
-    @classmethod
-    def from_files(cls, files: Mapping[str, bytes]) -> Self:
+    def learned(self) -> dict[str, Any]:
+        return {"tails": [one.to_json() for one in self._tails]}
+
+    def recall(self, details: Mapping[str, Any], files: Mapping[str, bytes]) -> None:
         from tsad_tasks.model.tails import ChannelTails
 
-        ensemble, details = cls.from_details(files)
-        ensemble._tails = [ChannelTails.from_json(fields) for fields in details["tails"]]
-        for place, member in enumerate(ensemble.members):
-            start = f"member_{place}."
-            own = {
-                name.removeprefix(start): files[name] for name in files if name.startswith(start)
-            }
-            ensemble.members[place] = Voter(detector_from_files(own), member.weight)
-        return ensemble
+        self._tails = [ChannelTails.from_json(fields) for fields in details["tails"]]
+        for place, member in enumerate(self.members):
+            own = files_after(f"member_{place}.", files)
+            self.members[place] = Voter(detector_from_files(own), member.weight)
 
     def _names(self) -> list[str]:
         return [member.detector.name for member in self.members]
-
-    def _check_fitted(self) -> None:
-        if not self._tails:
-            raise BadInput(
-                "Expected a fitted detector. Received: one that has not learned; call fit or load."
-            )
 
 
 def _counted_from(n_before: int, progress: Progress) -> Progress:

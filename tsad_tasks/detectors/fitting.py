@@ -3,33 +3,28 @@
 from __future__ import annotations
 
 import time
+from typing import TypeVar
 
 from tsad_tasks.base.errors import BadInput
 from tsad_tasks.base.lazy import np
 from tsad_tasks.detectors.base import Budget, Detector, TrainingSet
 
+Learned = TypeVar("Learned")
+
 
 def check_finite_windows(training: TrainingSet) -> None:
-    """Raise BadInput where there is no window to train or to validate on, or an input is not
-    finite.
-    """
+    """Raise BadInput without windows to train or validate on, or where an input is not finite."""
     if not (len(training.ends) and len(training.validation_ends)):
         received = f"{len(training.ends)} and {len(training.validation_ends)}"
-        raise BadInput(
-            f"Expected windows to train and to validate on. Received: {received}. Widen "
-            "training.range."
-        )
+        expected = "Expected windows to train and to validate on."
+        raise BadInput(f"{expected} Received: {received}. Widen training.range.")
     if not np.isfinite(training.inputs).all():
-        raise BadInput(
-            "Expected finite inputs. Received: NaN or Inf; replace what is unknown by 0 before "
-            "training."
-        )
+        advice = "replace what is unknown by 0 before training."
+        raise BadInput(f"Expected finite inputs. Received: NaN or Inf; {advice}")
 
 
 def check_fits(training: TrainingSet, detector: Detector) -> None:
-    """Raise BadInput where the windows are not as `check_finite_windows` wants them, or of other
-    sizes than the detector's.
-    """
+    """Raise BadInput as `check_finite_windows`, or where sizes are not the detector's."""
     check_finite_windows(training)
     expected = detector.width, detector.n_channels, detector.n_inputs
     received = training.width, training.n_channels, training.inputs.shape[1]
@@ -40,10 +35,7 @@ def check_fits(training: TrainingSet, detector: Detector) -> None:
 def check_time(started: float, budget: Budget, n_windows: int, epoch: int = 1) -> None:
     """Raise BadInput where a training has lasted longer than its timeout.
 
-    Parameters
-    ----------
-    started : of `time.monotonic`.
-    epoch : that is being learned, from 1.
+    `started` is of `time.monotonic`, `epoch` the one that is being learned, from 1.
     """
     lasted_s = time.monotonic() - started
     if lasted_s > budget.timeout_s:
@@ -54,10 +46,9 @@ def check_time(started: float, budget: Budget, n_windows: int, epoch: int = 1) -
         )
 
 
-def fitted(learned: bytes | None) -> bytes:
+def fitted(learned: Learned | None) -> Learned:
     """What was learned; raise BadInput where nothing was."""
-    if learned is None:
-        raise BadInput(
-            "Expected a fitted detector. Received: one that has not learned; call fit or load."
-        )
+    if not learned:
+        what = "one that has not learned; call fit or load"
+        raise BadInput(f"Expected a fitted detector. Received: {what}.")
     return learned

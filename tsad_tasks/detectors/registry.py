@@ -39,9 +39,8 @@ def detector_class(name: str) -> type[Detector]:
         Listing the known names.
     """
     if name not in DETECTORS:
-        raise ConfigError(
-            f"detector.name: Expected one of {', '.join(DETECTORS)}. Received: {name}."
-        )
+        expected = f"Expected one of {', '.join(DETECTORS)}."
+        raise ConfigError(f"detector.name: {expected} Received: {name}.")
     return DETECTORS[name]
 
 
@@ -84,6 +83,15 @@ def detector_from_files(files: Mapping[str, bytes]) -> Detector:
         expected = f"one of {', '.join(DETECTORS)}"
         raise BundleError(f"{DETAILS_FILE}: Expected {expected}. Received: {name}.")
     return DETECTORS[name].from_files(files)
+
+
+def files_after(start: str, files: Mapping[str, bytes]) -> dict[str, bytes]:
+    """The files of a member, whose names have `start` before them."""
+    return {
+        name.removeprefix(start): content
+        for name, content in files.items()
+        if name.startswith(start)
+    }
 
 
 class MemberSettings(DetectorSettings):

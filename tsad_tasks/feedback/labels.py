@@ -31,8 +31,7 @@ def add_label(
 
 
 def add_labels(store: Store, dataset: str, path: Path, moment: Any) -> int:
-    """Labels of a CSV file with the columns entity, start_at, end_at, kind and note; all of them or
-    none.
+    """Adds the labels of a CSV file with the columns `LABEL_COLUMNS`: all of them or none.
 
     Parameters
     ----------
@@ -52,14 +51,10 @@ def add_labels(store: Store, dataset: str, path: Path, moment: Any) -> int:
             raise BadInput(f"{path}: {expected}. Received: no {missing[0]}.")
         for row in rows:
             try:
-                label = {
-                    "entity": row["entity"],
-                    "start_at": moment(row["start_at"] or ""),
-                    "end_at": moment(row["end_at"] or ""),
-                    "kind": row.get("kind") or "anomaly",
-                    "note": row.get("note") or "",
-                }
-                store.one(INSERT_LABEL, dataset=dataset, origin="file", **label)
+                span = {name: moment(row[name] or "") for name in ("start_at", "end_at")}
+                said = {"kind": row.get("kind") or "anomaly", "note": row.get("note") or ""}
+                label = {"dataset": dataset, "entity": row["entity"], "origin": "file"}
+                store.one(INSERT_LABEL, **label, **span, **said)
             except BadInput as error:
                 raise BadInput(f"{path}:{rows.line_num}: {error}") from error
             n_labels += 1

@@ -8,13 +8,7 @@ from zoneinfo import ZoneInfo
 
 from tsad_tasks.base.enums import Lineage
 from tsad_tasks.base.errors import BadInput
-from tsad_tasks.feedback.queries import (
-    INSERT_MAINTENANCE,
-    SELECT_MAINTENANCE_DATASET,
-    SELECT_MAINTENANCE_WINDOWS,
-    UPDATE_SUPPRESSED_BY,
-    WITHDRAW_MAINTENANCE,
-)
+from tsad_tasks.feedback import queries
 from tsad_tasks.feedback.recurrence import occurrences
 from tsad_tasks.storage.datasets import DatasetRow, lock_dataset, select_dataset, select_entities
 from tsad_tasks.storage.scores import SELECT_INCIDENTS, StandingIncident
@@ -33,9 +27,7 @@ class Maintenance:
     name: str
 
     def holds(self, incident: StandingIncident, step: timedelta) -> bool:
-        """Whether all of the incident is inside, but for the steps whose windows still hold
-        readings of it.
-        """
+        """Whether the incident is inside, but for steps whose windows still hold readings of it."""
         if self.entity_id not in (None, incident.entity_id):
             return False
         end_at = self.end_at + incident.memory_steps * step
@@ -69,20 +61,11 @@ def add_maintenance(
         raise BadInput(
             f"Expected an IANA time zone such as Europe/Berlin. Received: {zone}."
         ) from error
+    window = {"dataset": dataset, "entity": entity, "start_at": start_at, "end_at": end_at}
+    window |= {"title": title, "rrule": rrule, "zone": known_zone, "created_by": created_by}
+    margins = {"margin_before_s": margin_before_s, "margin_after_s": margin_after_s}
     with store.transaction():
-        window_id = store.one(
-            INSERT_MAINTENANCE,
-            dataset=dataset,
-            entity=entity,
-            start_at=start_at,
-            end_at=end_at,
-            title=title,
-            rrule=rrule,
-            zone=known_zone,
-            created_by=created_by,
-            margin_before_s=margin_before_s,
-            margin_after_s=margin_after_s,
-        )
+        window_id = store.one(queries.INSERT_MAINTENANCE, **window, **margins)
     return window_id, apply_maintenance(store, dataset)
 
 
@@ -95,19 +78,18 @@ def withdraw_maintenance(store: Store, dataset: str, window_id: int) -> int:
         When the dataset has no such window, or it was taken back before.
     """
     with store.transaction():
-        if store.first(SELECT_MAINTENANCE_DATASET, window_id=window_id) != dataset:
+        if store.first(queries.SELECT_MAINTENANCE_DATASET, window_id=window_id) != dataset:
             raise BadInput(
                 f"Expected the number of a maintenance window of {dataset}. Received: {window_id}."
             )
-        store.execute(WITHDRAW_MAINTENANCE, window_id=window_id)
+        store.execute(queries.WITHDRAW_MAINTENANCE, window_id=window_id)
     return apply_maintenance(store, dataset)
 
 
 def maintenance_of(
     store: Store, dataset_id: int, start_at: datetime, end_at: datetime
 ) -> list[Maintenance]:
-    """All times of the dataset's maintenance windows that touch [start_at, end_at), the oldest
-    window first.
+    """All times of maintenance windows that touch [start_at, end_at), the oldest window first.
 
     Raises
     ------
@@ -115,7 +97,7 @@ def maintenance_of(
         When a window's rule cannot be read, which the functions that add one do not let through.
     """
     found = []
-    for window in store.rows(SELECT_MAINTENANCE_WINDOWS, dataset_id=dataset_id):
+    for window in store.rows(queries.SELECT_MAINTENANCE_WINDOWS, dataset_id=dataset_id):
         before = timedelta(seconds=window.margin_before_s)
         after = timedelta(seconds=window.margin_after_s)
         first, zone = (window.start_at, window.end_at), ZoneInfo(window.zone)
@@ -126,9 +108,7 @@ def maintenance_of(
 
 
 def suppress_incidents(store: Store, dataset: DatasetRow, lineage: str) -> int:
-    """Standing incidents of a lineage that maintenance began or ceased to hold, now marked so;
-    needs their lock.
-    """
+    """Marks incidents that maintenance began or ceased to hold; how many. Needs their lock."""
     entity_ids = sorted(select_entities(store, dataset.dataset_id).values())
     span = {"start_at": ALWAYS[0], "end_at": ALWAYS[1]}
     standing = store.rows(SELECT_INCIDENTS, lineage=lineage, entity_ids=entity_ids, **span)
@@ -143,13 +123,11 @@ def suppress_incidents(store: Store, dataset: DatasetRow, lineage: str) -> int:
         for one in standing
     ]
     ids = [one.incident_id for one in standing]
-    return store.execute(UPDATE_SUPPRESSED_BY, incident_id=ids, suppressed_by=holders)
+    return store.execute(queries.UPDATE_SUPPRESSED_BY, incident_id=ids, suppressed_by=holders)
 
 
 def apply_maintenance(store: Store, name: str) -> int:
-    """Incidents of a dataset that are marked otherwise than before, by its maintenance windows as
-    they are now.
-    """
+    """Incidents of a dataset that its maintenance windows, as they are now, mark otherwise."""
     dataset, n_changed = select_dataset(store, name), 0
     with store.transaction():
         for lineage in Lineage:

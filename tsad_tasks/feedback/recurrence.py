@@ -9,7 +9,7 @@ from zoneinfo import ZoneInfo
 from dateutil.rrule import rrulestr
 
 from tsad_tasks.base.errors import BadInput
-from tsad_tasks.base.spans import Span
+from tsad_tasks.base.interval import Span
 
 _DAY = timedelta(days=1)
 _COMPACT = "%Y%m%dT%H%M%S"

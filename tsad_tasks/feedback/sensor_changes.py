@@ -5,11 +5,7 @@ from __future__ import annotations
 from datetime import datetime
 
 from tsad_tasks.base.errors import BadInput
-from tsad_tasks.feedback.queries import (
-    INSERT_CHANNEL_EPOCH,
-    SELECT_CHANNEL_EPOCH_DATASET,
-    WITHDRAW_CHANNEL_EPOCH,
-)
+from tsad_tasks.feedback import queries
 from tsad_tasks.storage.store import Store
 
 
@@ -31,13 +27,12 @@ def add_sensor_change(
     Raises
     ------
     BadInput
-        When there is no such dataset, entity, channel or kind, or scale and offset are no numbers
-        to convert with.
+        When there is no such dataset, entity, channel or kind, or nothing converts by the numbers.
     """
     sensor = {"dataset": dataset, "entity": entity, "channel": channel, "from_at": from_at}
     said = {"kind": kind, "reason": reason, "scale": scale, "offset": offset, "said_by": said_by}
     with store.transaction():
-        return store.one(INSERT_CHANNEL_EPOCH, **sensor, **said)
+        return store.one(queries.INSERT_CHANNEL_EPOCH, **sensor, **said)
 
 
 def withdraw_sensor_change(store: Store, dataset: str, change_id: int) -> None:
@@ -49,8 +44,8 @@ def withdraw_sensor_change(store: Store, dataset: str, change_id: int) -> None:
         When the dataset has no such change, or it was taken back before.
     """
     with store.transaction():
-        if store.first(SELECT_CHANNEL_EPOCH_DATASET, epoch_id=change_id) != dataset:
+        if store.first(queries.SELECT_CHANNEL_EPOCH_DATASET, epoch_id=change_id) != dataset:
             raise BadInput(
                 f"Expected the number of a change of a sensor of {dataset}. Received: {change_id}."
             )
-        store.execute(WITHDRAW_CHANNEL_EPOCH, epoch_id=change_id)
+        store.execute(queries.WITHDRAW_CHANNEL_EPOCH, epoch_id=change_id)

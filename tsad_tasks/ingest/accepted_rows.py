@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from tsad_tasks.config import DatasetConfig
 from tsad_tasks.ingest.grid import HOUR_US, Grid, Gridded, Rows, to_grid
-from tsad_tasks.ingest.sources.base import SourceFault, SourceRows
+from tsad_tasks.ingest.sources.base import SourceRows
 from tsad_tasks.ingest.tally import Tally
 
 Mask = NDArray[np.bool_]
@@ -45,12 +45,9 @@ def accepted_rows(
     span_us: tuple[int, int],
     tally: Tally,
 ) -> AcceptedRows:
-    """The readings in `rows` on the grid of [start, end) (whole hours), whatever was not accepted
-    counted in `tally`.
+    """The readings in `rows` on the grid of [start, end) (whole hours); `tally` counts the others.
 
-    Parameters
-    ----------
-    entity_names : entities that the grid shows even without rows.
+    The grid shows `entity_names` even without rows.
     """
     start_us, end_us = span_us
     names = tuple(sorted({*entity_names, *rows.entity_names}))
@@ -104,16 +101,9 @@ def _usable(rows: SourceRows, config: DatasetConfig, tally: Tally) -> SourceRows
         usable &= (channel >= 0) & (channel < n_channels)
     if usable.all():
         return rows
-    return replace(
-        rows,
-        times_us=rows.times_us[usable],
-        entity=rows.entity[usable],
-        updated_us=rows.updated_us[usable],
-        label=rows.label[usable],
-        values=rows.values[usable],
-        channel=None if channel is None else channel[usable],
-        table=rows.table[usable],
-    )
+    names = ("times_us", "entity", "updated_us", "label", "values", "table")
+    kept = {name: getattr(rows, name)[usable] for name in names}
+    return replace(rows, channel=None if channel is None else channel[usable], **kept)
 
 
 def _screened(rows: SourceRows, tally: Tally) -> SourceRows:
@@ -129,12 +119,3 @@ def _screened(rows: SourceRows, tally: Tally) -> SourceRows:
             whose = rows.times_us[row], rows.entity[row], rows.entity_names
             tally.add(issue, *whose, channel=rows.channel_names[position], detail="read as NULL")
     return replace(rows, values=np.where(marked, np.nan, rows.values))
-
-
-def count_unusable_tables(
-    faults: Sequence[SourceFault], hours_us: Sequence[int], tally: Tally
-) -> None:
-    """Count the tables that could not be read in each of the hours."""
-    detail = "; ".join(f"{fault.table}: {fault.detail}" for fault in faults[:3])
-    for hour_us in hours_us:
-        tally.add_count("unusable_table", hour_us, len(faults), detail=detail)

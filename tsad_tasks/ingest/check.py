@@ -1,13 +1,10 @@
-"""Command `datasets check`: what a dataset file says against what its source is, before anything
-runs.
-"""
+"""`tsad datasets check`: what a dataset file says against what its source is."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Literal
+from typing import Literal, NamedTuple
 
 import numpy as np
 
@@ -19,13 +16,10 @@ from tsad_tasks.ingest.sources.base import Source, SourceRows, open_source
 
 Level = Literal["error", "warning", "info"]
 
-_SAMPLE_TABLES = 5
-_SAMPLE_HOURS = 6
-_OLD_DAYS = 2
+_SAMPLE_TABLES, _SAMPLE_HOURS, _OLD_DAYS = 5, 6, 2
 
 
-@dataclass(frozen=True)
-class Finding:
+class Finding(NamedTuple):
     """One line for the person who wrote the dataset file."""
 
     level: Level
@@ -35,8 +29,7 @@ class Finding:
 def check_dataset(
     config: DatasetConfig, source_uri: str, *, now: Callable[[], datetime] = utc_now
 ) -> list[Finding]:
-    """Findings about the dataset's file and live tables, errors first; the last six hours of
-    readings are looked at.
+    """Findings about the dataset's file, its tables and their last six hours, errors first.
 
     Whatever keeps the tables from being read, such as a wrong password, is a finding and not
     raised.
@@ -81,12 +74,10 @@ def _readings(config: DatasetConfig, source: Source, now_at: datetime) -> Iterat
     seen = f"{oldest_at:%Y-%m-%d %H:%M} to {newest_at:%Y-%m-%d %H:%M} UTC"
     yield Finding("info", f"Readings from {seen}.")
     if newest_at > now_at + timedelta(minutes=5):
+        received = f"{newest_at:%Y-%m-%d %H:%M} UTC"
         hint = "Is time.unit right?" if config.source.time.unit else "Is time.zone right?"
-        yield Finding(
-            "warning",
-            "Expected no readings from the future. Received: "
-            f"{newest_at:%Y-%m-%d %H:%M} UTC. {hint}",
-        )
+        text = f"Expected no readings from the future. Received: {received}. {hint}"
+        yield Finding("warning", text)
     if newest_at < now_at - timedelta(days=_OLD_DAYS):
         age = f"{(now_at - newest_at).days} days old"
         yield Finding("warning", f"The newest reading is {age}: live runs will find a gap.")
@@ -112,11 +103,12 @@ def _rate(config: DatasetConfig, rows: SourceRows) -> Iterator[Finding]:
     apart_s, step_s = float(np.median(np.diff(of_first))) / 1e6, config.source.step_s
     text = f"Readings are {apart_s:g} s apart, the step is {step_s} s"
     if apart_s > 1.5 * step_s:
-        what = f"Set step: {apart_s:g}s, or hold on the channels."
-        yield Finding("warning", f"{text}: most steps will be empty. {what}")
+        text += f": most steps will be empty. Set step: {apart_s:g}s, or hold on the channels."
+        yield Finding("warning", text)
     elif apart_s < step_s / 1.5:
-        what = "readings of a step are made one by the channel's aggregate."
-        yield Finding("info", f"{text}: {what}")
+        yield Finding(
+            "info", f"{text}: readings of a step are made one by the channel's aggregate."
+        )
     off_grid = float(np.mean(of_first % (step_s * 1_000_000) != 0))
     if off_grid > 0.5 and apart_s > step_s / 1.5:
         share = f"{off_grid:.0%} of the times are not on the grid"
@@ -124,8 +116,7 @@ def _rate(config: DatasetConfig, rows: SourceRows) -> Iterator[Finding]:
 
 
 def _channels(config: DatasetConfig, rows: SourceRows) -> Iterator[Finding]:
-    unknown = rows.channel_names[len(config.channel_names) :]
-    if unknown:
+    if unknown := rows.channel_names[len(config.channel_names) :]:
         names = ", ".join(unknown[:10])
         yield Finding("info", f"Channels of the source that are not used: {names}.")
     for position, (name, channel) in enumerate(config.source.channels.items()):
@@ -137,8 +128,7 @@ def _channels(config: DatasetConfig, rows: SourceRows) -> Iterator[Finding]:
             continue
         low = -np.inf if channel.low is None else channel.low
         high = np.inf if channel.high is None else channel.high
-        outside = float(np.mean((known < low) | (known > high)))
-        if outside > 0:
+        if outside := float(np.mean((known < low) | (known > high))):
             span = f"{known.min():g} to {known.max():g}, range {low:g} to {high:g}"
-            said = f"{outside:.1%} of the values are out of range ({span})"
-            yield Finding("warning", f"{name}: {said}.")
+            text = f"{name}: {outside:.1%} of the values are out of range ({span})."
+            yield Finding("warning", text)

@@ -1,5 +1,4 @@
-"""Rows of a source on a regular grid: duplicates decided, several readings of a step made one, and
-all of it counted.
+"""Rows of a source on a regular grid: one reading per step; duplicates decided; all counted.
 
 The order of the rows never matters, to the bit: ties are decided by values, and sums run in the
 order of time.
@@ -100,8 +99,6 @@ def to_grid(rows: Rows, grid: Grid, aggregates: Sequence[Aggregate]) -> Gridded:
     among equals each channel takes its greatest value. A step holds what its channel's aggregate
     makes of the readings in [step, step + step_s); `count` is 0 where there are rows but no values.
 
-    Examples
-    --------
     >>> grid = Grid(0, HOUR_US, 1800, n_entities=1, n_channels=1)
     >>> times_us = np.array([0, 900, 1800]) * 1_000_000
     >>> entity, updated_us = np.zeros(3, np.intp), np.zeros(3, np.int64)
@@ -113,7 +110,7 @@ def to_grid(rows: Rows, grid: Grid, aggregates: Sequence[Aggregate]) -> Gridded:
     present = np.zeros(values.shape, bool)
     counts = np.zeros((3, grid.n_entities, grid.n_hours), np.int64)
     merge = np.maximum if rows.channel is None else np.add
-    for part, channels in _parts(rows, grid):
+    for part, channels in _parts(rows, grid) if len(rows.times_us) else ():
         chosen = [aggregates[channel] for channel in channels]
         counts = merge(counts, _put(part, grid, chosen, channels, values, present))
     shape = (grid.n_entities, grid.n_steps, grid.n_channels)
@@ -123,38 +120,30 @@ def to_grid(rows: Rows, grid: Grid, aggregates: Sequence[Aggregate]) -> Gridded:
 def _parts(rows: Rows, grid: Grid) -> Iterator[tuple[Rows, list[int]]]:
     """Channels that are said by the same rows, and those rows."""
 
-    def part(chosen: Index, values: Float) -> Rows:
-        return Rows(rows.times_us[chosen], rows.entity[chosen], rows.updated_us[chosen], values)
-
-    if not len(rows.times_us):
-        return
     if rows.channel is not None:
         order = np.argsort(rows.channel, kind="stable")
         found, starts = np.unique(rows.channel[order], return_index=True)
-        for channel, chosen in zip(found.tolist(), np.split(order, starts[1:]), strict=True):
-            yield part(chosen, rows.values[chosen, None]), [channel]
+        groups = list(zip(np.split(order, starts[1:]), found[:, None].tolist(), strict=True))
     elif rows.offered is None or rows.table is None or rows.offered.all():
         yield rows, list(range(grid.n_channels))
+        return
     else:
         patterns, pattern_of = np.unique(rows.offered, axis=1, return_inverse=True)
-        for k in range(patterns.shape[1]):
-            channels = np.flatnonzero(pattern_of.ravel() == k)
-            chosen = np.flatnonzero(patterns[:, k][rows.table])
-            if len(chosen):
-                yield part(chosen, rows.values[np.ix_(chosen, channels)]), channels.tolist()
+        groups = [
+            (np.flatnonzero(pattern[rows.table]), np.flatnonzero(pattern_of.ravel() == k).tolist())
+            for k, pattern in enumerate(patterns.T)
+        ]
+    for chosen, channels in groups:
+        place = chosen[:, None] if rows.channel is not None else np.ix_(chosen, channels)
+        if len(chosen):
+            said = rows.times_us[chosen], rows.entity[chosen], rows.updated_us[chosen]
+            yield Rows(*said, rows.values[place]), channels
 
 
 def _put(
-    rows: Rows,
-    grid: Grid,
-    aggregates: list[Aggregate],
-    channels: list[int],
-    values: Float,
-    present: Mask,
+    rows: Rows, grid: Grid, how: list[Aggregate], channels: list[int], values: Float, present: Mask
 ) -> Int64:
-    """Write the channels' columns of `values` and `present`; the rows not taken as they came, (3,
-    entities, hours).
-    """
+    """Writes `values` and `present`; rows not taken as they came, (3, entities, hours)."""
     keys, content, duplicates = _distinct(rows, grid)
     span_us = grid.end_us - grid.start_us
     cells = keys // span_us * grid.n_steps + keys % span_us // grid.step_us
@@ -163,7 +152,7 @@ def _put(
     sizes = np.diff(np.append(starts, len(cells)))
     for k, channel in enumerate(channels):
         present[targets, channel] = True
-        values[targets, channel] = _aggregated(content[:, k], starts, sizes, aggregates[k])
+        values[targets, channel] = _aggregated(content[:, k], starts, sizes, how[k])
     alone = np.zeros(len(keys), bool)
     alone[starts[sizes == 1]] = True
     moved = keys[alone & (keys % span_us % grid.step_us != 0)]
@@ -187,8 +176,7 @@ def _distinct(rows: Rows, grid: Grid) -> tuple[Int64, Float, Int64]:
     updated = rows.updated_us[order]
     newest = np.repeat(np.maximum.reduceat(updated, starts), np.diff(np.append(starts, len(order))))
     contenders = np.where((updated == newest)[:, None], rows.values[order], np.nan)
-    # Adding 0 turns -0.0 into 0.0: of those two, the greatest would depend on the order of the
-    # rows.
+    # Adding 0 turns -0.0 into 0.0, of which the greatest would depend on the order of the rows.
     winners: Float = np.fmax.reduceat(contenders + 0.0, starts, axis=0)
     return keys[starts], winners, np.delete(keys, starts)
 

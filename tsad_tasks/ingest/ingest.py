@@ -1,5 +1,4 @@
-"""Task `ingest`: from the source tables to blocks of readings, only what is missing or may still
-change.
+"""Task `ingest`: blocks of readings from the source, only what is missing or may change.
 
 Each chunk of hours is one transaction: take the locks of its hours, read the source, merge, write.
 Since the source is read under the locks, whoever writes later has seen the source later, and the
@@ -8,6 +7,7 @@ order of runs does not matter.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, fields, replace
 from datetime import datetime, timedelta
@@ -17,31 +17,15 @@ from numpy.typing import NDArray
 
 from tsad_tasks.base.clock import utc_now
 from tsad_tasks.base.errors import NotYet
-from tsad_tasks.base.interval import HOUR, from_unix_s, hour_floor, hours_between, unix_s
+from tsad_tasks.base.interval import HOUR, from_unix_s, hours_between, unix_s, whole_hours
 from tsad_tasks.config import DatasetConfig
-from tsad_tasks.ingest.accepted_rows import AcceptedRows, accepted_rows, count_unusable_tables
-from tsad_tasks.ingest.queries import (
-    DELETE_INGEST_ISSUES,
-    INSERT_INGEST_ISSUES,
-    SELECT_INGEST_HOURS,
-    UPSERT_INGEST_HOURS,
-    UPSERT_LABELS,
-    IngestHour,
-    IngestIssue,
-    Label,
-)
+from tsad_tasks.ingest import queries
+from tsad_tasks.ingest.accepted_rows import AcceptedRows, accepted_rows
 from tsad_tasks.ingest.sensor_changes import learn_sensors
 from tsad_tasks.ingest.sensor_quality import dependent_hours, judge_hours
 from tsad_tasks.ingest.sources.base import HOUR_US, HourCount, Source, open_source
 from tsad_tasks.ingest.tally import Tally
-from tsad_tasks.storage.datasets import (
-    Layout,
-    ensure_entities,
-    ensure_layout,
-    lock_hours,
-    select_entities,
-    upsert_dataset,
-)
+from tsad_tasks.storage import datasets
 from tsad_tasks.storage.readings import read_raw_blocks, write_blocks
 from tsad_tasks.storage.store import Store, columns
 
@@ -53,9 +37,7 @@ _CHUNK_HOURS = 24
 
 @dataclass(frozen=True)
 class IngestSummary:
-    """What ingesting did. `lag_s` is None when nothing was read live; `issues` counts rows by
-    name.
-    """
+    """What ingesting did. `lag_s`: None when nothing was read live; `issues`: rows by name."""
 
     n_hours_read: int = 0
     n_hours_skipped: int = 0
@@ -70,17 +52,14 @@ class IngestSummary:
     n_levels_learned: int = 0
 
     def __add__(self, other: IngestSummary) -> IngestSummary:
-        sums = {
-            one.name: getattr(self, one.name) + getattr(other, one.name)
-            for one in fields(self)
-            if one.type == "int"
-        }
+        names = [one.name for one in fields(self) if one.type == "int"]
+        sums = {name: getattr(self, name) + getattr(other, name) for name in names}
         lags = [lag for lag in (self.lag_s, other.lag_s) if lag is not None]
-        names = sorted({*self.issues, *other.issues})
+        issues = Counter(self.issues) + Counter(other.issues)
         return IngestSummary(
             **sums | {"n_entities": max(self.n_entities, other.n_entities)},
             lag_s=min(lags, default=None),
-            issues={name: self.issues.get(name, 0) + other.issues.get(name, 0) for name in names},
+            issues=dict(sorted(issues.items())),
             changed_hours=tuple(sorted({*self.changed_hours, *other.changed_hours})),
         )
 
@@ -131,15 +110,13 @@ def ingest_interval(
     """
     settled_at, now_at = end_at + timedelta(seconds=config.source.settle_s), now()
     if now_at < settled_at:
-        raise NotYet(
-            f"Expected {config.dataset} to have settled until {end_at:%Y-%m-%d %H:%M} UTC, which "
-            f"is so at {settled_at:%Y-%m-%d %H:%M:%S} UTC. "
-            f"Received: {now_at:%Y-%m-%d %H:%M:%S} UTC.",
-            settled_at,
-        )
+        rule = f"{config.dataset} to have settled until {end_at:%Y-%m-%d %H:%M} UTC"
+        at, received = (f"{one:%Y-%m-%d %H:%M:%S} UTC" for one in (settled_at, now_at))
+        said = f"Expected {rule}, which is so at {at}. Received: {received}."
+        raise NotYet(said, settled_at)
     with store.transaction():
-        dataset = upsert_dataset(store, config)
-        layout = ensure_layout(store, dataset.dataset_id, config)
+        dataset = datasets.upsert_dataset(store, config)
+        layout = datasets.ensure_layout(store, dataset.dataset_id, config)
     first_at = start_at - timedelta(seconds=max(history_s, config.source.mutability_s))
     wanted = [
         hour for hour in hours_between(first_at, end_at) if hour >= (dataset.retired_before or hour)
@@ -164,19 +141,19 @@ class _Ingest:
     store: Store
     config: DatasetConfig
     dataset_id: int
-    layout: Layout
+    layout: datasets.Layout
     end_at: datetime
     forced: frozenset[datetime]
     now: Callable[[], datetime]
 
-    def ledger(self, hours: Sequence[datetime]) -> dict[datetime, IngestHour]:
+    def ledger(self, hours: Sequence[datetime]) -> dict[datetime, queries.IngestHour]:
         """What was read of these hours, and of those between them."""
         span = {"start_at": hours[0], "end_at": hours[-1] + HOUR}
-        rows = self.store.rows(SELECT_INGEST_HOURS, dataset_id=self.dataset_id, **span)
+        rows = self.store.rows(queries.SELECT_INGEST_HOURS, dataset_id=self.dataset_id, **span)
         return {row.hour_at: row for row in rows}
 
     def due_hours(
-        self, hours: Sequence[datetime], ledger: dict[datetime, IngestHour]
+        self, hours: Sequence[datetime], ledger: dict[datetime, queries.IngestHour]
     ) -> list[datetime]:
         """Those never read, not read far enough, or read when rows could still change."""
         mutability = timedelta(seconds=self.config.source.mutability_s)
@@ -212,17 +189,15 @@ class _Ingest:
         self, source: Source, chunk: Sequence[datetime], null_times: int
     ) -> IngestSummary:
         with self.store.transaction():
-            lock_hours(self.store, self.dataset_id, dependent_hours(chunk))
+            datasets.lock_hours(self.store, self.dataset_id, dependent_hours(chunk))
             ledger = self.ledger(chunk)
             due = self.due_hours(chunk, ledger)
             if not due:
                 return IngestSummary(n_hours_skipped=len(chunk))
-            # Hours between the first and the last due one are read along: that changes nothing, and
-            # asks once.
+            # Hours between the first and the last due one are read along: that asks once.
             hours = hours_between(due[0], due[-1] + HOUR)
-            tally, last_us = Tally(), _us(hours[-1])
-            detail = "in the whole source; not taken"
-            tally.add_count("null_time", last_us, null_times, detail=detail)
+            tally, detail = Tally(), "in the whole source; not taken"
+            tally.add_count("null_time", _us(hours[-1]), null_times, detail=detail)
             summary = _Chunk(self, source, hours, ledger, tally).ingest_hours()
             return replace(summary, n_hours_skipped=len(chunk) - len(hours))
 
@@ -238,41 +213,36 @@ class _Chunk:
     ingest: _Ingest
     source: Source
     hours: list[datetime]
-    ledger: dict[datetime, IngestHour]
+    ledger: dict[datetime, queries.IngestHour]
     tally: Tally
 
     def ingest_hours(self) -> IngestSummary:
         """Read, merge, write."""
         store, dataset_id, layout = self.ingest.store, self.ingest.dataset_id, self.ingest.layout
-        known = select_entities(store, dataset_id)
+        known = datasets.select_entities(store, dataset_id)
         read_at = self.ingest.now()
         read = self._read(known)
-        ids = ensure_entities(store, dataset_id, read.entity_names)
+        ids = datasets.ensure_entities(store, dataset_id, read.entity_names)
         entity_ids = [ids[name] for name in read.entity_names]
         n_blocks, changed = self._merge(layout, entity_ids, read)
         rows = [self._ledger_row(i, hour, read, read_at) for i, hour in enumerate(self.hours)]
-        store.execute(UPSERT_INGEST_HOURS, dataset_id=dataset_id, **columns(rows, IngestHour))
+        store.execute(
+            queries.UPSERT_INGEST_HOURS, dataset_id=dataset_id, **columns(rows, queries.IngestHour)
+        )
         labels = list(self._labels(entity_ids, read.labelled))
-        store.execute(UPSERT_LABELS, **columns(labels, Label))
+        store.execute(queries.UPSERT_LABELS, **columns(labels, queries.Label))
         changed_hours = [self.hours[i] for i in np.flatnonzero(changed.any(axis=0))]
         n_verdicts = 0
         if changed_hours:
+            whose = np.array(entity_ids)[changed.any(axis=1)].tolist()
             judged = dependent_hours(changed_hours)
-            known_hours = self.ingest.ledger(judged)
-            n_verdicts = judge_hours(
-                store,
-                self.ingest.config,
-                layout,
-                np.array(entity_ids)[changed.any(axis=1)].tolist(),
-                [hour for hour in judged if hour in known_hours],
-            )
-        issues = [
-            IngestIssue(from_unix_s(n.hour_us // 1_000_000), n.entity, n.channel, *n[3:])
-            for n in self.tally.counts()
-        ]
-        store.execute(DELETE_INGEST_ISSUES, dataset_id=dataset_id, hours=self.hours)
-        told = columns(issues, IngestIssue)
-        store.execute(INSERT_INGEST_ISSUES, dataset_id=dataset_id, **told)
+            known_hours = [*filter(self.ingest.ledger(judged).get, judged)]
+            n_verdicts = judge_hours(store, self.ingest.config, layout, whose, known_hours)
+        counts = ((from_unix_s(one.hour_us // 1_000_000), *one[1:]) for one in self.tally.counts())
+        issues = [queries.IngestIssue(*count) for count in counts]
+        told = columns(issues, queries.IngestIssue)
+        store.execute(queries.DELETE_INGEST_ISSUES, dataset_id=dataset_id, hours=self.hours)
+        store.execute(queries.INSERT_INGEST_ISSUES, dataset_id=dataset_id, **told)
         return IngestSummary(
             n_hours_read=len(self.hours),
             n_rows=int(read.n_rows.sum()),
@@ -295,10 +265,11 @@ class _Chunk:
     def _read(self, known: dict[str, int]) -> AcceptedRows:
         config, start_us = self.ingest.config, _us(self.hours[0])
         rows = self.source.read(start_us, _us(self.read_until), known)
-        if self.source.faults:
-            count_unusable_tables(self.source.faults, [_us(at) for at in self.hours], self.tally)
-        # Readings of all known entities are compared where an hour was read before: some may have
-        # vanished.
+        faults = self.source.faults
+        detail = "; ".join(f"{fault.table}: {fault.detail}" for fault in faults[:3])
+        for hour in self.hours:
+            self.tally.add_count("unusable_table", _us(hour), len(faults), detail=detail)
+        # All known entities are compared where an hour was read before: some may have vanished.
         shown = list(known) if any(hour in self.ledger for hour in self.hours) else []
         span_us = start_us, _us(self.hours[-1] + HOUR)
         read = accepted_rows(rows, config, shown, span_us, self.tally)
@@ -314,10 +285,10 @@ class _Chunk:
         hour_us = at_us // HOUR_US * HOUR_US
         self.tally.add_count(issue, hour_us, 1, entity=entity, detail=detail)
 
-    def _merge(self, layout: Layout, entity_ids: list[int], read: AcceptedRows) -> tuple[int, Mask]:
-        """Blocks changed, and which (n_entities, n_hours): what the source says wins, else all
-        stays.
-        """
+    def _merge(
+        self, layout: datasets.Layout, entity_ids: list[int], read: AcceptedRows
+    ) -> tuple[int, Mask]:
+        """Blocks changed, and which (n_entities, n_hours): what the source says wins."""
         if not entity_ids:
             return 0, np.zeros((0, len(self.hours)), bool)
         store, span = self.ingest.store, (self.hours[0], self.hours[-1] + HOUR)
@@ -333,8 +304,8 @@ class _Chunk:
         offered |= self.ingest.config.source.shape == "long"
         gone = (~np.isnan(before) & ~present & offered)[:, :n_seen].any(axis=2)
         for entity, step in np.argwhere(gone).tolist():
-            detail = "gone from the source; kept"
-            self._count("vanished", read.entity_names[entity], step, detail)
+            name = read.entity_names[entity]
+            self._count("vanished", name, step, "gone from the source; kept")
         differs = ~((after == before) | (np.isnan(after) & np.isnan(before)))
         by_hour = (len(entity_ids), len(self.hours), -1)
         changed: Mask = differs.reshape(by_hour).any(axis=2)
@@ -343,18 +314,14 @@ class _Chunk:
         merged[:, :, positions] = after
         at_entity, at_hour = np.nonzero(changed)
         shape = (len(entity_ids), len(self.hours), layout.n_steps, -1)
-        n_blocks = write_blocks(
-            store,
-            layout,
-            [entity_ids[i] for i in at_entity.tolist()],
-            [self.hours[i] for i in at_hour.tolist()],
-            merged.reshape(shape)[at_entity, at_hour],
-        )
-        return n_blocks, changed
+        whose = [entity_ids[i] for i in at_entity.tolist()]
+        hours = [self.hours[i] for i in at_hour.tolist()]
+        written = merged.reshape(shape)[at_entity, at_hour]
+        return write_blocks(store, layout, whose, hours, written), changed
 
     def _ledger_row(
         self, i: int, hour: datetime, read: AcceptedRows, read_at: datetime
-    ) -> IngestHour:
+    ) -> queries.IngestHour:
         read_until, before = min(hour + HOUR, self.read_until), self.ledger.get(hour)
         n_rows, newest_us = int(read.n_rows[i]), int(read.newest_us[i])
         newest_at = from_unix_s(newest_us // 1_000_000) if n_rows and newest_us > 0 else None
@@ -364,12 +331,10 @@ class _Chunk:
         is_live = is_first and read_at < hour + HOUR + mutability
         lag_s = (read_at - newest_at).total_seconds() if newest_at and is_live else None
         n_readings = int(read.n_readings[i])
-        return IngestHour(hour, read_until, read_at, n_rows, n_readings, newest_at, lag_s)
+        return queries.IngestHour(hour, read_until, read_at, n_rows, n_readings, newest_at, lag_s)
 
-    def _labels(self, entity_ids: Sequence[int], labelled: Mask) -> Iterator[Label]:
-        """Labelled steps of wholly read hours as intervals, cut at each hour so that they do not
-        depend on what was read together.
-        """
+    def _labels(self, entity_ids: Sequence[int], labelled: Mask) -> Iterator[queries.Label]:
+        """Labelled steps of wholly read hours, cut at each hour, whatever was read together."""
         layout = self.ingest.layout
         step = timedelta(seconds=layout.step_s)
         by_hour = labelled.reshape(len(labelled), len(self.hours), layout.n_steps)
@@ -378,29 +343,24 @@ class _Chunk:
                 edges = np.flatnonzero(np.diff(by_hour[i, k].astype(int), prepend=0, append=0))
                 for first, end in edges.reshape(-1, 2).tolist():
                     span = self.hours[k] + first * step, self.hours[k] + end * step
-                    yield Label(entity_ids[i], *span, "anomaly", "source")
+                    yield queries.Label(entity_ids[i], *span, "anomaly", "source")
 
 
 def late_changes(
     store: Store, config: DatasetConfig, source_uri: str, *, start_at: datetime, end_at: datetime
 ) -> list[LateHour]:
-    """Wholly read hours of [start_at, end_at) in which the source now has other rows than were
-    read.
+    """Wholly read hours of [start_at, end_at) in which the source now has other rows.
 
     More rows, or rows updated since they were read (with `updated_at` configured), come with the
     command that reads and scores them again; fewer rows are only told.
 
-    Raises
-    ------
-    SourceError, AccessDenied, Unavailable
-        See `open_source`.
+    Raises `SourceError` or `AccessDenied` or `Unavailable`: see `open_source`.
     """
     with store.transaction():
-        dataset = upsert_dataset(store, config)
-        first_at = hour_floor(start_at)
-        last_at = hour_floor(end_at - timedelta(microseconds=1)) + HOUR
+        dataset = datasets.upsert_dataset(store, config)
+        first_at, last_at = whole_hours(start_at, end_at)
         span = {"start_at": first_at, "end_at": last_at}
-        ledger = store.rows(SELECT_INGEST_HOURS, dataset_id=dataset.dataset_id, **span)
+        ledger = store.rows(queries.SELECT_INGEST_HOURS, dataset_id=dataset.dataset_id, **span)
     with open_source(source_uri, config) as source:
         counts = source.count_hours(_us(first_at), _us(last_at))
     late = []

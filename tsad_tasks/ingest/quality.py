@@ -8,6 +8,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from tsad_tasks.base.enums import QualityVerdict
 from tsad_tasks.base.errors import BadInput
 
 # So many equal values in a row are stuck, at least; and this many times the sensor's usual run of
@@ -33,14 +34,15 @@ _UNITS = (
 
 
 class SensorFinding(NamedTuple):
-    """One verdict: channel, constant | stuck | at_limit | out_of_range | unit_jump | dead, how many
-    steps, why.
-    """
+    """One verdict: on which channel, for how many steps, and why."""
 
     channel_index: int
-    verdict: str
+    verdict: QualityVerdict
     n_steps: int
     detail: str
+
+
+Said = tuple[QualityVerdict, int, str]
 
 
 class _Sensor(NamedTuple):
@@ -87,20 +89,15 @@ def quality_verdicts(
     >>> hour = np.column_stack([np.full(6, 80.6), np.arange(6.0)])
     >>> median, spread = np.array([27.0, 3.0]), np.array([0.5, 1.0])
     >>> usual = {"reference_median": median, "reference_spread": spread}
-    >>> [verdict[:3] for verdict in quality_verdicts(hour, np.array([[27.1, 3.0]]), **usual)]
-    [(0, 'unit_jump', 6)]
+    >>> [str(found.verdict) for found in quality_verdicts(hour, np.array([[27.1, 3.0]]), **usual)]
+    ['unit_jump']
     """
     n_channels = values.shape[1]
-    given = (low, high, reference_median, reference_spread)
-    usual = [
-        np.full(n_channels, np.nan) if part is None else np.asarray(part, np.float64)
-        for part in given
-    ]
+    given, unknown = (low, high, reference_median, reference_spread), np.full(n_channels, np.nan)
+    usual = [unknown if part is None else np.asarray(part, np.float64) for part in given]
     if previous.shape[1:] != (n_channels,) or any(part.shape != (n_channels,) for part in usual):
-        raise BadInput(
-            f"Expected {n_channels} channels everywhere. Received: {previous.shape}, "
-            f"{[p.shape for p in usual]}."
-        )
+        received = f"{previous.shape}, {[part.shape for part in usual]}"
+        raise BadInput(f"Expected {n_channels} channels everywhere. Received: {received}.")
     n_read = int(np.isfinite(values).any(axis=1).sum())
     found: list[SensorFinding] = []
     for index in range(n_channels):
@@ -111,29 +108,30 @@ def quality_verdicts(
             found += [SensorFinding(index, *verdict) for verdict in said]
         elif n_read >= MIN_VALUES:
             detail = f"nothing read at {n_read} steps at which other channels were"
-            found.append(SensorFinding(index, "dead", n_read, detail))
+            found.append(SensorFinding(index, QualityVerdict.DEAD, n_read, detail))
     return found
 
 
-def _range(channel: _Sensor) -> Iterator[tuple[str, int, str]]:
+def _range(channel: _Sensor) -> Iterator[Said]:
     hour, low, high = channel.hour, channel.low, channel.high
     n_outside = int(((hour < low) | (hour > high)).sum())
     if n_outside:
         seen = f"{hour.min():.6g} to {hour.max():.6g}, range {low:.6g} to {high:.6g}"
-        yield "out_of_range", n_outside, seen
+        yield QualityVerdict.OUT_OF_RANGE, n_outside, seen
     for end, name in ((low, "low"), (high, "high")):
         n_there = int((hour == end).sum())
         if n_there >= max(MIN_VALUES, AT_LIMIT_SHARE * hour.size):
-            yield "at_limit", n_there, f"at the {name} end of the range, {end:.6g}"
+            yield QualityVerdict.AT_LIMIT, n_there, f"at the {name} end of the range, {end:.6g}"
 
 
-def _unchanging(channel: _Sensor) -> Iterator[tuple[str, int, str]]:
+def _unchanging(channel: _Sensor) -> Iterator[Said]:
     hour, both = channel.hour, np.concatenate([channel.previous, channel.hour])
     if not channel.spread > 0 or hour.size < MIN_VALUES:
         return
     if channel.previous.size and np.ptp(both) == 0:
         usual = f"usually ± {channel.spread:.3g}"
-        yield "constant", int(hour.size), f"only {hour[0]:.6g} in {both.size} readings, {usual}"
+        detail = f"only {hour[0]:.6g} in {both.size} readings, {usual}"
+        yield QualityVerdict.CONSTANT, int(hour.size), detail
         return
     starts = np.concatenate(([0], np.flatnonzero(np.diff(both)) + 1, [both.size]))
     runs = np.diff(starts)
@@ -143,10 +141,10 @@ def _unchanging(channel: _Sensor) -> Iterator[tuple[str, int, str]]:
     if in_hour[longest] >= max(STUCK_STEPS, STUCK_RUNS * usual_run):
         n_steps = min(int(runs[longest]), int(starts[longest + 1]) - channel.previous.size)
         value = f"{both[starts[longest]]:.6g}"
-        yield "stuck", n_steps, f"{value} in {int(runs[longest])} readings in a row"
+        yield QualityVerdict.STUCK, n_steps, f"{value} in {int(runs[longest])} readings in a row"
 
 
-def _unit(channel: _Sensor) -> Iterator[tuple[str, int, str]]:
+def _unit(channel: _Sensor) -> Iterator[Said]:
     """The first unit that fits, when the level is far from its own."""
     spread = channel.spread
     if channel.hour.size < MIN_VALUES or not np.isfinite(channel.median + spread):
@@ -169,5 +167,5 @@ def _unit(channel: _Sensor) -> Iterator[tuple[str, int, str]]:
         fits = abs(level - expected) <= tolerance and scatter <= FITTING_SPREADS * spread * factor
         if moved and fits:
             detail = f"median {level:.6g} is the former {own:.6g} {name}"
-            yield "unit_jump", int(channel.hour.size), detail
+            yield QualityVerdict.UNIT_JUMP, int(channel.hour.size), detail
             return

@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from datetime import datetime
 from typing import NamedTuple
 
+from tsad_tasks.base.enums import QualityVerdict
 from tsad_tasks.storage.store import Query, Statement
 
 
-@dataclass(frozen=True)
-class IngestHour:
+class IngestHour(NamedTuple):
     """One hour of the ledger: until when and when it was read, and what was in it."""
 
     hour_at: datetime
@@ -22,8 +21,7 @@ class IngestHour:
     lag_s: float | None
 
 
-@dataclass(frozen=True)
-class IngestIssue:
+class IngestIssue(NamedTuple):
     """Rows of one hour that were not taken as they came, counted."""
 
     hour_at: datetime
@@ -34,20 +32,18 @@ class IngestIssue:
     detail: str = ""
 
 
-@dataclass(frozen=True)
-class SensorVerdict:
+class SensorVerdict(NamedTuple):
     """What is wrong with a sensor in one hour, and in how many steps."""
 
     entity_id: int
     hour_at: datetime
     channel_id: int
-    verdict: str
+    verdict: QualityVerdict
     n_steps: int
     detail: str = ""
 
 
-@dataclass(frozen=True)
-class Label:
+class Label(NamedTuple):
     """A known anomaly of an entity in [start_at, end_at)."""
 
     entity_id: int
@@ -58,8 +54,7 @@ class Label:
     note: str = ""
 
 
-@dataclass(frozen=True)
-class LearnedChange:
+class LearnedChange(NamedTuple):
     """What was learned of a changed sensor so far."""
 
     epoch_id: int
@@ -71,11 +66,8 @@ class LearnedChange:
     learned_from: int | None
 
 
-@dataclass(frozen=True)
-class UnscaledEntity:
-    """An entity that a champion has no scale for, and what was learned of it so far; None: nothing
-    yet.
-    """
+class UnscaledEntity(NamedTuple):
+    """An entity without a champion's scale, and what was learned of it so far (None: nothing)."""
 
     entity_id: int
     from_at: datetime | None
@@ -85,8 +77,7 @@ class UnscaledEntity:
     learned_from: int | None
 
 
-@dataclass(frozen=True)
-class LearnedScale:
+class LearnedScale(NamedTuple):
     """Centre and scale of an entity's channels, NaN where a channel never showed a value."""
 
     entity_id: int
@@ -117,9 +108,7 @@ class LedgerEnds(NamedTuple):
 
 SELECT_FIRST_HOURS = Query("ingest/select_first_hours", FirstHour)
 SELECT_LEDGER_ENDS = Query("ingest/select_ledger_ends", LedgerEnds)
-SELECT_NEWEST_LEDGER_HOUR: Query[datetime | None] = Query(
-    "ingest/select_newest_ledger_hour", datetime
-)
+SELECT_NEWEST_LEDGER_HOUR = Query.or_null("ingest/select_newest_ledger_hour", datetime)
 SELECT_INGEST_HOURS = Query("ingest/select_ingest_hours", IngestHour)
 UPSERT_INGEST_HOURS = Statement("ingest/upsert_ingest_hours")
 DELETE_INGEST_ISSUES = Statement("ingest/delete_ingest_issues")

@@ -1,5 +1,4 @@
-"""Part of task `ingest`: what is learned of changed sensors and of new machines, once enough
-running hours were read.
+"""What task `ingest` learns of changed sensors and new machines, after enough running hours.
 
 A pure function of the readings: of the first running steps since the change, beside those at the
 same times of day in the week before it; of a new machine, of its first running steps. What was
@@ -9,7 +8,7 @@ learned stands until one of these changes.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
 import numpy as np
@@ -18,25 +17,10 @@ from numpy.typing import NDArray
 from tsad_tasks.base.digest import mix
 from tsad_tasks.base.interval import HOUR, from_unix_s, hour_ceil, hour_floor, hours_later, unix_s
 from tsad_tasks.config import DatasetConfig
-from tsad_tasks.ingest.queries import (
-    SELECT_FIRST_HOURS,
-    SELECT_NEWEST_LEDGER_HOUR,
-    SELECT_UNSCALED_ENTITIES,
-    UPDATE_CHANNEL_EPOCH,
-    UPSERT_ENTITY_SCALE,
-    LearnedChange,
-    LearnedScale,
-    UnscaledEntity,
-)
+from tsad_tasks.ingest import queries
 from tsad_tasks.model.features import fit_scaler, held, running_state
 from tsad_tasks.model.sensor_change import conversion, same_time_of_day
-from tsad_tasks.storage.datasets import (
-    DatasetRow,
-    lock_dataset,
-    select_dataset,
-    select_entities,
-    select_layouts,
-)
+from tsad_tasks.storage import datasets
 from tsad_tasks.storage.readings import SensorChange, read_blocks, read_checksums, sensor_changes
 from tsad_tasks.storage.store import Store
 
@@ -50,16 +34,15 @@ MIN_REFERENCE = 30
 def learn_sensors(store: Store, config: DatasetConfig) -> int:
     """How many changed sensors and new machines are known better than before."""
     with store.transaction():
-        dataset = select_dataset(store, config.dataset)
-        lock_dataset(store, dataset.dataset_id, "levels")
+        dataset = datasets.select_dataset(store, config.dataset)
+        datasets.lock_dataset(store, dataset.dataset_id, "levels")
         learner = _Learner(store, config, dataset)
         return learner.learn_changes() + learner.learn_scales()
 
 
 @dataclass(frozen=True)
 class _Readings:
-    """Consecutive hours of one entity, in the configured channels, and which steps count as
-    running.
+    """Consecutive hours of one entity in the configured channels.
 
     Attributes
     ----------
@@ -89,34 +72,32 @@ def readings_digest(checksums: NDArray[np.int64], start_at: datetime) -> int:
 
 
 class _Learner:
-    def __init__(self, store: Store, config: DatasetConfig, dataset: DatasetRow) -> None:
+    def __init__(self, store: Store, config: DatasetConfig, dataset: datasets.DatasetRow) -> None:
         self._store, self._config, self._dataset = store, config, dataset
         dataset_id = dataset.dataset_id
         self._step_s = config.source.step_s
-        self._layout = select_layouts(store, dataset_id)[0]
+        self._layout = datasets.select_layouts(store, dataset_id)[0]
         self._columns = [self._layout.channel_names.index(name) for name in config.channel_names]
         self._channel_ids = [self._layout.channel_ids[i] for i in self._columns]
-        ids = list(select_entities(store, dataset_id).values())
-        read_until = store.one(SELECT_NEWEST_LEDGER_HOUR, dataset=config.dataset)
+        ids = list(datasets.select_entities(store, dataset_id).values())
+        read_until = store.one(queries.SELECT_NEWEST_LEDGER_HOUR, dataset=config.dataset)
         self._read_until: datetime | None = read_until and hour_ceil(read_until)
         before_at = self._read_until or from_unix_s(0)
         self._changes = sensor_changes(store, ids, before_at)
 
     def learn_changes(self) -> int:
-        """How many changed sensors are known better; each sees only those that changed before
-        it.
-        """
+        """How many changed sensors are known better; each sees only those before it."""
         n_changed = 0
         for position, change in enumerate(self._changes):
             is_known = change.declared or change.channel_id not in self._channel_ids
             learned = None if is_known else self._learned_change(position)
             if learned is not None:
-                n_changed += self._store.execute(UPDATE_CHANNEL_EPOCH, **asdict(learned))
+                n_changed += self._store.execute(queries.UPDATE_CHANNEL_EPOCH, **learned._asdict())
                 terms = {name: getattr(learned, name) for name in ("scale", "offset", "usable_at")}
                 self._changes[position] = replace(change, **terms)
         return n_changed
 
-    def _learned_change(self, position: int) -> LearnedChange | None:
+    def _learned_change(self, position: int) -> queries.LearnedChange | None:
         """What is known of a sensor now; None: its readings are those that it was learned from."""
         change = self._changes[position]
         whose = change.entity_id, change.channel_id
@@ -153,7 +134,7 @@ class _Learner:
         )
         if len(chosen) < n_needed or len(former) < MIN_REFERENCE:
             hours = n_hours, needed_hours
-            return LearnedChange(change.epoch_id, None, None, None, *hours, None)
+            return queries.LearnedChange(change.epoch_id, None, None, None, *hours, None)
         usable_at, digest = found.usable(int(chosen[-1]) + 1, self._step_s)
         # A machine that rests at night is not compared with its nights, nor one day's cycle with
         # another part of it.
@@ -161,24 +142,22 @@ class _Learner:
         former = alike if len(alike) >= MIN_REFERENCE else former
         terms = conversion(found.values[former, column], found.values[chosen, column])
         hours = n_hours, needed_hours
-        return LearnedChange(change.epoch_id, *terms, usable_at, *hours, digest)
+        return queries.LearnedChange(change.epoch_id, *terms, usable_at, *hours, digest)
 
     def learn_scales(self) -> int:
         """How many machines that a champion has no scale for are known better."""
         dataset_id = self._dataset.dataset_id
-        unscaled = self._store.rows(SELECT_UNSCALED_ENTITIES, dataset_id=dataset_id)
+        unscaled = self._store.rows(queries.SELECT_UNSCALED_ENTITIES, dataset_id=dataset_id)
         ids = [one.entity_id for one in unscaled]
-        first = dict(self._store.rows(SELECT_FIRST_HOURS, entity_ids=ids))
+        first = dict(self._store.rows(queries.SELECT_FIRST_HOURS, entity_ids=ids))
         learned = (self._learned_scale(one, first[one.entity_id]) for one in unscaled)
-        scales = (asdict(one) for one in learned if one is not None)
-        return sum(self._store.execute(UPSERT_ENTITY_SCALE, **scale) for scale in scales)
+        scales = (one._asdict() for one in learned if one is not None)
+        return sum(self._store.execute(queries.UPSERT_ENTITY_SCALE, **scale) for scale in scales)
 
     def _learned_scale(
-        self, entity: UnscaledEntity, start_at: datetime | None
-    ) -> LearnedScale | None:
-        """What is known of a machine now; None: nothing was read, or what it was learned from
-        stands.
-        """
+        self, entity: queries.UnscaledEntity, start_at: datetime | None
+    ) -> queries.LearnedScale | None:
+        """What is known of a machine now; None: nothing was read, or what was learned stands."""
         entity_id, features = entity.entity_id, self._config.features
         changes = [one for one in self._changes if one.entity_id == entity_id]
         if start_at is None or self._is_retired(entity.from_at, entity.usable_at):
@@ -197,7 +176,7 @@ class _Learner:
         hours = len(chosen) * self._step_s / 3600, needed_hours
         if len(chosen) < n_needed:
             since = scaling, found.start_at, None
-            return LearnedScale(entity_id, [], [], [], *since, *hours, None)
+            return queries.LearnedScale(entity_id, [], [], [], *since, *hours, None)
         values = found.values[chosen]
         scaler, shown = fit_scaler(values, scaling), np.isfinite(values).any(axis=0)
         usable_at, digest = found.usable(int(chosen[-1]) + 1, self._step_s)
@@ -205,7 +184,7 @@ class _Learner:
             np.where(shown, part, np.nan).tolist() for part in (scaler.center, scaler.scale)
         )
         terms = self._channel_ids, centers, scales, scaling
-        return LearnedScale(entity_id, *terms, found.start_at, usable_at, *hours, digest)
+        return queries.LearnedScale(entity_id, *terms, found.start_at, usable_at, *hours, digest)
 
     def _stands(
         self,
@@ -236,9 +215,7 @@ class _Learner:
         marked: Callable[[_Readings], Mask],
         n_needed: int,
     ) -> _Readings:
-        """Readings from `start_at` on, as far as it takes to have so many marked steps, if there
-        are.
-        """
+        """Readings from `start_at` on, until so many steps are marked, or none are left."""
         assert self._read_until is not None
         read_until = min(self._read_until, hour_ceil(end_at) if end_at else self._read_until)
         last_at = max(start_at, read_until)

@@ -26,14 +26,14 @@ Mask = NDArray[np.bool_]
 
 PREVIOUS_H = 1
 REFERENCE_H = tuple(24 * day for day in range(1, 8))
+_SEEN_H = (0, PREVIOUS_H, *REFERENCE_H)
 MIN_REFERENCE = 30
 _GROUP_BYTES = 64 << 20
 
 
 def dependent_hours(hours: Sequence[datetime]) -> list[datetime]:
     """`hours` and those whose verdicts look back at them, ascending."""
-    ahead = (0, PREVIOUS_H, *REFERENCE_H)
-    return sorted({hour + n * HOUR for hour in hours for n in ahead})
+    return sorted({hour + n * HOUR for hour in hours for n in _SEEN_H})
 
 
 def judge_hours(
@@ -43,13 +43,10 @@ def judge_hours(
     entity_ids: Sequence[int],
     hours: Sequence[datetime],
 ) -> int:
-    """How many verdicts on the sensors of `entity_ids` in `hours`; replacing former ones. Needs the
-    hours' locks.
-    """
+    """How many verdicts on these entities and hours, replacing former ones. Needs their locks."""
     if not len(entity_ids) or not hours:
         return 0
-    look_back = (0, PREVIOUS_H, *REFERENCE_H)
-    needed = sorted({unix_s(hour - n * HOUR) for hour in hours for n in look_back})
+    needed = sorted({unix_s(hour - n * HOUR) for hour in hours for n in _SEEN_H})
     runs = np.split(np.array(needed), np.flatnonzero(np.diff(needed) != 3600) + 1)
     size = max(1, _GROUP_BYTES // (len(needed) * layout.n_steps * len(layout.channel_ids) * 8))
     verdicts: list[SensorVerdict] = []
@@ -75,12 +72,7 @@ def _hour_verdicts(
     hour: datetime,
     blocks: dict[datetime, Float],
 ) -> list[SensorVerdict]:
-    """Verdicts on one hour.
-
-    Parameters
-    ----------
-    blocks : readings by hour, each (n_entities, n_steps, n_channels).
-    """
+    """Verdicts on one hour, of blocks by hour, each (n_entities, n_steps, n_channels)."""
     columns = [layout.channel_names.index(name) for name in config.channel_names]
     channels = config.source.channels.values()
     low = np.array([np.nan if channel.low is None else channel.low for channel in channels])
@@ -93,16 +85,14 @@ def _hour_verdicts(
         usual = {"reference_median": median[i], "reference_spread": spread[i]}
         for found in quality_verdicts(values[i], previous[i], low=low, high=high, **usual):
             channel_id = layout.channel_ids[columns[found.channel_index]]
-            said = found.verdict, found.n_steps, found.detail
-            verdicts.append(SensorVerdict(entity_ids[i], hour, channel_id, *said))
+            verdicts.append(SensorVerdict(entity_ids[i], hour, channel_id, *found[1:]))
     return verdicts
 
 
 def suspects(
     values: Float, previous: Float, low: Float, high: Float, median: Float, spread: Float
 ) -> Mask:
-    """Entities (n_entities,) on whose sensors a verdict is possible at all: a quick look before the
-    thorough one.
+    """Entities (n_entities,) that may have a verdict at all: a quick look before the thorough one.
 
     Parameters
     ----------
@@ -124,8 +114,6 @@ def suspects(
 def usual_level(reference: Float) -> tuple[Float, Float]:
     """Median and robust standard deviation by entity and channel; NaN with fewer than 30 values.
 
-    Examples
-    --------
     >>> median, spread = usual_level(np.arange(40.0).reshape(1, 40, 1))
     >>> float(median[0, 0]), round(float(spread[0, 0]), 2)
     (19.5, 14.83)
@@ -140,9 +128,7 @@ def usual_level(reference: Float) -> tuple[Float, Float]:
 def _medians(values: Float, n_values: NDArray[np.int64]) -> Float:
     # NaN sorts last, so the first n_values of each are the known ones.
     ordered = np.sort(values, axis=1)
-    middle = [
-        np.take_along_axis(ordered, np.maximum(n_values + k, 0)[:, None, :] // 2, axis=1)
-        for k in (-1, 0)
-    ]
-    medians: Float = np.where(n_values > 0, (middle[0] + middle[1])[:, 0, :] / 2, np.nan)
+    places = (np.maximum(n_values + k, 0)[:, None, :] // 2 for k in (-1, 0))
+    low, high = (np.take_along_axis(ordered, place, axis=1)[:, 0, :] for place in places)
+    medians: Float = np.where(n_values > 0, (low + high) / 2, np.nan)
     return medians

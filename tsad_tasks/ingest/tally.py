@@ -14,9 +14,7 @@ MAX_NAMES = 20
 
 
 class Count(NamedTuple):
-    """So many rows of an hour (microseconds since 1970); '' stands for several entities or
-    channels.
-    """
+    """Rows of an hour (microseconds since 1970); '' stands for several entities or channels."""
 
     hour_us: int
     entity: str
@@ -29,8 +27,6 @@ class Count(NamedTuple):
 class Tally:
     """Adds up rows by hour, entity, channel and issue.
 
-    Examples
-    --------
     >>> tally = Tally()
     >>> tally.add("off_grid", np.array([0, 5, HOUR_US]), np.array([0, 0, 1]), ["m1", "m2"])
     >>> [(count.hour_us, count.entity, count.n_rows) for count in tally.counts()]
@@ -86,9 +82,7 @@ class Tally:
         return dict(sorted(found.items()))
 
     def counts(self) -> Iterator[Count]:
-        """Each count; where more than 20 entities or channels share hour and issue, one sum that
-        names a few.
-        """
+        """Each count; of more than 20 places in one hour one sum, which names a few."""
         groups: defaultdict[tuple[int, str], list[Count]] = defaultdict(list)
         for (hour_us, entity, channel, issue), n_rows in sorted(self._counts.items()):
             detail = self._details.get((entity, channel, issue), "")

@@ -1,3 +1,1 @@
-"""Numbers in, numbers out: features, windows, scores, thresholds, incidents. No files, clock,
-database or random state.
-"""
+"""Numbers in, numbers out: no files, clock, database or random state."""

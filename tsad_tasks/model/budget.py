@@ -1,10 +1,7 @@
-"""Thresholds from an alarm budget: how many incidents a day a dataset may raise while nothing is
-wrong.
+"""Thresholds from an alarm budget: how many incidents a day there may be while nothing is wrong.
 
-How many incidents held-out readings would have raised is known for low thresholds, where they are
-many; an extreme-value tail of their peaks says how few are left at a higher one. Incidents are
-counted, not flags: what follows closely belongs to the same one (`model.incidents`), so errors that
-depend on their neighbours need no further care.
+Held-out readings say how many there are at low thresholds, an extreme-value tail of their peaks how
+few are left at a higher one. Incidents are counted, not flags: neighbours belong together.
 """
 
 from __future__ import annotations
@@ -14,8 +11,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
 import numpy as np
-from numpy.typing import NDArray
 
+from tsad_tasks.base.arrays import Floats32, Floats64
 from tsad_tasks.model.incidents import IncidentRule
 from tsad_tasks.model.tails import cluster_starts, generalized_pareto
 from tsad_tasks.model.thresholds import (
@@ -27,9 +24,6 @@ from tsad_tasks.model.thresholds import (
     lasting_errors,
     stored_limit,
 )
-
-Errors = NDArray[np.float32]
-Floats = NDArray[np.float64]
 
 # Training days do not show everything that is normal, so half of the budget is aimed at.
 AIM = 0.5
@@ -49,14 +43,9 @@ class AlarmBudget:
 
     Attributes
     ----------
-    per_day : float
-        Of all entities together, however many there are.
-    per_entity_day : float
-        Of one entity; what is lower holds.
-    n_entities : int
-        That the model is for.
-    rule : IncidentRule
-    step_s : int
+    per_day : of all entities together, however many there are.
+    per_entity_day : of one entity; what is lower holds.
+    n_entities : that the model is for.
     """
 
     per_day: float
@@ -97,23 +86,17 @@ class BudgetLimits:
 
 
 def budget_limits(
-    errors: Mapping[str, Errors],
+    errors: Mapping[str, Floats32],
     judged_steps: Mapping[str, int],
     settings: ThresholdSettings,
     budget: AlarmBudget,
 ) -> BudgetLimits:
-    """Limits such that held-out readings would have raised half as many incidents as the budget
-    allows.
+    """Limits by which held-out readings would have raised half as many incidents as allowed.
 
     Single errors and moving averages get half of it each, where there are moving averages.
 
-    Parameters
-    ----------
-    errors : (n_steps,) by entity name
-        Held-out errors on the grid, NaN where unknown.
-    judged_steps : by entity name
-        Steps that the errors stand for, those included in which the machine was off: the time over
-        which incidents are counted.
+    Errors (n_steps,) are held-out ones on the grid, by entity name, NaN where unknown;
+    `judged_steps` how many steps they stand for, those included in which the machine was off.
 
     Raises
     ------
@@ -149,9 +132,7 @@ def budget_limits(
 
 @dataclass(frozen=True)
 class _Limits:
-    """Limits of one kind of error, and how many incidents per entity and day are expected at the
-    pooled one.
-    """
+    """Limits of one kind of error, and incidents per entity and day expected at the pooled one."""
 
     pooled: float
     own: Mapping[str, float]
@@ -175,7 +156,7 @@ def _joined(
 
 
 def _limits_of(
-    errors: Mapping[str, Errors], days: Mapping[str, float], budget: AlarmBudget, aim: float
+    errors: Mapping[str, Floats32], days: Mapping[str, float], budget: AlarmBudget, aim: float
 ) -> _Limits:
     """Limits at which each entity is expected to raise `aim` incidents a day."""
     series = {name: _Series.of(part.astype(np.float64), budget) for name, part in errors.items()}
@@ -208,25 +189,21 @@ def _limits_of(
 
 @dataclass(frozen=True)
 class _Series:
-    """Errors (n_steps,), and the lowest of as many in a row as an incident needs; NaN where
-    unknown.
-    """
+    """Errors (n_steps,), and the lowest of as many in a row as an incident needs; NaN: unknown."""
 
-    errors: Floats
-    rows: Floats
+    errors: Floats64
+    rows: Floats64
     budget: AlarmBudget
 
     @classmethod
-    def of(cls, errors: Floats, budget: AlarmBudget) -> _Series:
+    def of(cls, errors: Floats64, budget: AlarmBudget) -> _Series:
         n, rows = budget.rule.consecutive, np.full(errors.size, np.nan)
         if errors.size >= n:
             rows[n - 1 :] = np.lib.stride_tricks.sliding_window_view(errors, n).min(axis=1)
         return cls(errors, rows, budget)
 
-    def peaks(self, level: float) -> Floats:
-        """For each run of errors above the level: the threshold below which it is an incident, if
-        above the level.
-        """
+    def peaks(self, level: float) -> Floats64:
+        """Thresholds above the level below which each run of errors above it is an incident."""
         above = np.flatnonzero(self.errors > level)
         if not above.size:
             return np.empty(0)
@@ -239,9 +216,7 @@ class _Series:
 
 @dataclass(frozen=True)
 class _PeakTail:
-    """How many peaks are left above a level: `n` above the start, then a generalised Pareto
-    tail.
-    """
+    """How many peaks are left above a level: `n` above the start, then a Pareto tail."""
 
     start: float
     n: int
@@ -249,7 +224,7 @@ class _PeakTail:
     shape: float
 
     @classmethod
-    def of(cls, excesses: Floats, start: float) -> _PeakTail:
+    def of(cls, excesses: Floats64, start: float) -> _PeakTail:
         scale, shape = generalized_pareto(excesses)
         return cls(start, excesses.size, max(scale, 1e-3 * start, 1e-12), shape)
 

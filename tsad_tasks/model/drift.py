@@ -1,5 +1,4 @@
-"""Slow baselines of smoothed channels, which keep up with drift: how far a reading is from what was
-usual before.
+"""Slow baselines of smoothed channels: how far a reading is from what was usual before.
 
 Each channel is smoothed over ten readings and compared with a slow average as it was twenty
 readings before, so that an onset does not lift its own baseline. Smoothed values are in scales of
@@ -9,19 +8,16 @@ commissioning.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
-Arrays = dict[str, NDArray[Any]]
-Floats64 = NDArray[np.float64]
+from tsad_tasks.base.arrays import Arrays, Floats64, Ints
 
 UNIT = 2.0**-20
 _CLIP = 50.0
 _SMALLEST_SPREAD = 0.1
-# From the 10th to the 90th percentile of a normal distribution, in standard deviations.
-_QUANTILE_SCALE = 2.563
+# Of a normal distribution without tails of so many percent, in standard deviations.
+_RANGES = {10: 2.563, 25: 1.349}
 _P90_SCALE = 1.645
 N_LAST = 3
 
@@ -54,21 +50,20 @@ def no_baseline(n_units: int, n_channels: int, rule: Baseline) -> Arrays:
     }
 
 
-def scale_of(readings: Floats64) -> tuple[float, float]:
-    """Median, and the range of the middle 80 % as a standard deviation, else the standard
-    deviation; 0 for constants.
+def scale_of(readings: Floats64, tail: int = 10) -> tuple[float, float]:
+    """Median, and the range without tails of 10 or 25 % as a standard deviation, else that itself;
+    0 for constants.
 
     >>> scale_of(np.array([0.0, 5.0, 5.0, 5.0, 5.0]))[0], scale_of(np.ones(3))[1]
     (5.0, 0.0)
     """
-    low, center, high = np.percentile(readings, [10, 50, 90]).tolist()
-    spread = (high - low) / _QUANTILE_SCALE if high > low else float(readings.std())
+    low, center, high = np.percentile(readings, [tail, 50, 100 - tail]).tolist()
+    spread = (high - low) / _RANGES[tail] if high > low else float(readings.std())
     return center, spread if readings.max() > readings.min() else 0.0
 
 
-def smoothed(state: Arrays, rows: NDArray[np.int64], readings: Floats64) -> Floats64:
-    """Smoothed readings (n_rows, n_channels) in scales; an unknown one leaves its channel as it
-    was.
+def smoothed(state: Arrays, rows: Ints, readings: Floats64) -> Floats64:
+    """Smoothed readings (n_rows, n_channels) in scales; an unknown one changes nothing.
 
     A channel that was constant while commissioning gets its first departure as scale.
 
@@ -92,13 +87,11 @@ def smoothed(state: Arrays, rows: NDArray[np.int64], readings: Floats64) -> Floa
     last = state["last"][rows]
     pushed = np.concatenate([last[..., 1:], means[..., None]], axis=-1)
     state["last"][rows] = np.where(known[:, :, None], pushed, last)
-    found: NDArray[np.float64] = means
-    return found
+    return np.asarray(means)
 
 
-def follow(state: Arrays, rows: NDArray[np.int64], means: Floats64, gain: Floats64) -> None:
-    """Move the baselines towards smoothed readings (n_rows, n_channels) by a share, gain of the
-    same shape.
+def follow(state: Arrays, rows: Ints, means: Floats64, gain: Floats64) -> None:
+    """Move baselines towards smoothed readings by a share `gain`, (n_rows, n_channels) both.
 
     >>> state = no_baseline(1, 1, Baseline(delay=2))
     >>> follow(state, np.array([0]), np.array([[4.0]]), np.array([[0.5]]))
@@ -111,9 +104,8 @@ def follow(state: Arrays, rows: NDArray[np.int64], means: Floats64, gain: Floats
     state["delayed"][rows] = np.concatenate([delayed, usual[..., None]], axis=-1)
 
 
-def settle(state: Arrays, rows: NDArray[np.int64], level: Floats64 | None = None) -> None:
-    """Set the delayed baselines to where the baseline is now, or both to a level (n_rows,
-    n_channels).
+def settle(state: Arrays, rows: Ints, level: Floats64 | None = None) -> None:
+    """Set the delayed baselines to the baseline, or both to a level (n_rows, n_channels).
 
     >>> state = no_baseline(1, 1, Baseline(delay=2))
     >>> settle(state, np.array([0]), np.array([[4.0]]))
@@ -125,9 +117,8 @@ def settle(state: Arrays, rows: NDArray[np.int64], level: Floats64 | None = None
     state["delayed"][rows] = state["usual"][rows][..., None]
 
 
-def commission(state: Arrays, rows: NDArray[np.int64], readings: Floats64, rule: Baseline) -> None:
-    """Scales, baselines and the spread around them from the readings of units (n_rows, n_readings,
-    n_channels).
+def commission(state: Arrays, rows: Ints, readings: Floats64, rule: Baseline) -> None:
+    """Scales, baselines and spreads from readings of units (n_rows, n_readings, n_channels).
 
     A step of which a unit has read nothing is none for it.
 
@@ -154,15 +145,9 @@ def commission(state: Arrays, rows: NDArray[np.int64], readings: Floats64, rule:
 
 
 def _first_deviations(
-    state: Arrays,
-    rows: NDArray[np.int64],
-    readings: Floats64,
-    rule: Baseline,
-    n_before: NDArray[np.int64],
+    state: Arrays, rows: Ints, readings: Floats64, rule: Baseline, n_before: Ints
 ) -> Floats64:
-    """Distances (n_rows, n_channels) from the delayed baseline; early readings move the baseline
-    more.
-    """
+    """Distances (n_rows, n_channels) from the baseline, which early readings move more."""
     fresh = state["n"][rows] == 0
     means = smoothed(state, rows, readings)
     if fresh.any():
@@ -175,36 +160,30 @@ def _first_deviations(
     return away
 
 
-def deviations(state: Arrays, rows: NDArray[np.int64], means: Floats64) -> Floats64:
+def deviations(state: Arrays, rows: Ints, means: Floats64) -> Floats64:
     """Distance (n_rows, n_channels) from the delayed baseline, in spreads.
 
     >>> state = no_baseline(1, 1, Baseline())
     >>> deviations(state, np.array([0]), np.array([[-4.0]])).tolist()
     [[4.0]]
     """
-    away: Floats64 = np.abs(means - state["delayed"][rows][..., 0]) / state["spread"][rows]
-    return away
+    return np.asarray(np.abs(means - state["delayed"][rows][..., 0]) / state["spread"][rows])
 
 
-def expected_value(state: Arrays, rows: NDArray[np.int64]) -> Floats64:
+def expected_value(state: Arrays, rows: Ints) -> Floats64:
     """Where the delayed baseline says that readings (n_rows, n_channels) are, in their own unit.
 
     >>> expected_value(no_baseline(1, 1, Baseline()), np.array([0])).tolist()
     [[0.0]]
     """
-    value: Floats64 = state["center"][rows] + state["scale"][rows] * state["delayed"][rows][..., 0]
-    return value
+    return np.asarray(state["center"][rows] + state["scale"][rows] * state["delayed"][rows][..., 0])
 
 
-def roughness(readings: Floats64) -> NDArray[np.float64]:
-    """Half the mean squared step over the variance, by channel: near 1 for noise, near 0 for what
-    moves slowly.
+def roughness(readings: Floats64) -> Floats64:
+    """Half the mean squared step over the variance, by channel: 1 for noise, near 0 for slow ones.
 
-    NaN for a constant channel, or one with fewer than two readings. Source: von Neumann, 1941.
-
-    Parameters
-    ----------
-    readings : (n_readings, n_channels); NaN where unknown.
+    Readings are (n_readings, n_channels), NaN where unknown. NaN for a constant channel, or one
+    with fewer than two readings. Source: von Neumann, 1941.
 
     >>> roughness(np.array([[0.0, 0.0], [1.0, 1.0], [0.0, 2.0], [1.0, 3.0]])).tolist()
     [2.0, 0.4]

@@ -1,5 +1,4 @@
-"""How good scores and flags are against labels: by step, by event, over all thresholds, as a
-volume, as probabilities.
+"""How good scores and flags are against labels: by step, event, threshold, volume, probability.
 
 Steps without a score (NaN) are left out and counted. A share of nothing is NaN, never 0. Where
 labels are ranges, look at events first: a step-wise figure rewards long anomalies, and
@@ -9,17 +8,17 @@ point-adjusted F1 rewards chance.
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from tsad_tasks.base.arrays import Flags, Floats64, Ints
 from tsad_tasks.base.errors import BadInput
 from tsad_tasks.model.reliability import ReliabilityCurve, reliability_curve
 
-Flags = NDArray[np.bool_]
 Floats = NDArray[np.floating[Any]]
 DAY_S = 86400
 
@@ -28,7 +27,12 @@ def _share(part: float, whole: float) -> float:
     return part / whole if whole else math.nan
 
 
-def runs(flags: Flags) -> NDArray[np.int64]:
+def _sums(one: object, other: object) -> Iterator[Any]:
+    """Field by field."""
+    return (a + b for a, b in zip(vars(one).values(), vars(other).values(), strict=True))
+
+
+def runs(flags: Flags) -> Ints:
     """First step and end (not included) of each run of true values, (n_runs, 2), ascending.
 
     >>> runs(np.array([True, True, False, True])).tolist()
@@ -40,9 +44,7 @@ def runs(flags: Flags) -> NDArray[np.int64]:
 
 @dataclass(frozen=True)
 class Confusion:
-    """Steps by what they are and what was said of them; `n_unknown` had no score and count nowhere
-    else.
-    """
+    """Steps by what they are and what was said of them; `n_unknown` without a score beside them."""
 
     true_positive: int
     false_positive: int
@@ -88,18 +90,11 @@ class Confusion:
 
     def __add__(self, other: Confusion) -> Confusion:
         """Both together, such as two entities."""
-        pairs = zip(vars(self).values(), vars(other).values(), strict=True)
-        return Confusion(*(mine + its for mine, its in pairs))
+        return Confusion(*_sums(self, other))
 
 
 def confusion(labels: Flags, flags: Flags, known: Flags | None = None) -> Confusion:
-    """The confusion matrix of flags.
-
-    Parameters
-    ----------
-    labels, flags : (n_steps,)
-    known : (n_steps,), optional
-        Whether the step has a score; by default all have.
+    """The confusion matrix of flags, (n_steps,) as labels; `known`: whether a step has a score.
 
     >>> found = confusion(np.array([True, True, False]), np.array([True, False, False]))
     >>> found.precision, found.recall
@@ -165,9 +160,9 @@ class RocCurve:
     n_unknown : steps left out for want of a score
     """
 
-    false_positive_share: NDArray[np.float64]
-    true_positive_share: NDArray[np.float64]
-    thresholds: NDArray[np.float64]
+    false_positive_share: Floats64
+    true_positive_share: Floats64
+    thresholds: Floats64
     auc: float
     n_unknown: int
 
@@ -178,21 +173,17 @@ class PrCurve:
 
     Attributes
     ----------
-    precision, recall : (n_points,), by descending threshold; without a flag precision is 1 by
-        convention
-    thresholds : (n_points,), descending from infinity; a step with a score at or above it is
-        flagged
-    average_precision : mean precision over recall, in steps, which does not flatter as a trapezoid
-        does
+    precision, recall : (n_points,), by descending threshold; without a flag precision is 1
+    thresholds, n_unknown : as of `RocCurve`
+    average_precision : mean precision over recall, in steps, which flatters less than trapezoids
     anomaly_share : the precision of who flags at random
-    n_unknown : steps left out for want of a score
 
     Source: Davis and Goadrich, 2006 (why no linear interpolation).
     """
 
-    precision: NDArray[np.float64]
-    recall: NDArray[np.float64]
-    thresholds: NDArray[np.float64]
+    precision: Floats64
+    recall: Floats64
+    thresholds: Floats64
     average_precision: float
     anomaly_share: float
     n_unknown: int
@@ -202,9 +193,9 @@ class PrCurve:
 class _Ranked:
     """Counts of flagged steps at each distinct score, from the highest on."""
 
-    true_positive: NDArray[np.float64]
-    n_flagged: NDArray[np.float64]
-    thresholds: NDArray[np.float64]
+    true_positive: Floats64
+    n_flagged: Floats64
+    thresholds: Floats64
     n_positive: int
     n_unknown: int
 
@@ -225,13 +216,7 @@ def _ranked(labels: Flags, scores: Floats) -> _Ranked:
 
 
 def roc_curve(labels: Flags, scores: Floats) -> RocCurve:
-    """The ROC curve and its area. Ties are one point, so that equal scores count half, as they
-    should.
-
-    Parameters
-    ----------
-    labels : (n_steps,)
-    scores : (n_steps,), higher is stranger, NaN where unknown
+    """The ROC curve of scores (n_steps,), NaN where unknown, and its area; ties are one point.
 
     >>> roc_curve(np.array([False, True, False, True]), np.array([0.1, 0.4, 0.4, 0.8])).auc
     0.875
@@ -247,14 +232,10 @@ def roc_curve(labels: Flags, scores: Floats) -> RocCurve:
 
 
 def pr_curve(labels: Flags, scores: Floats) -> PrCurve:
-    """The precision-recall curve and its average precision.
+    """The precision-recall curve of scores (n_steps,), NaN where unknown, and average precision.
 
-    Parameters
-    ----------
-    labels : (n_steps,)
-    scores : (n_steps,), higher is stranger, NaN where unknown
-
-    >>> pr_curve(np.array([False, True, False, True]), np.array([0.1, 0.4, 0.3, 0.8])).average_precision
+    >>> labels = np.array([False, True, False, True])
+    >>> pr_curve(labels, np.array([0.1, 0.4, 0.3, 0.8])).average_precision
     1.0
     """
     ranked = _ranked(labels, scores)
@@ -268,56 +249,8 @@ def pr_curve(labels: Flags, scores: Floats) -> PrCurve:
 
 
 @dataclass(frozen=True)
-class BestThreshold:
-    """The threshold with the highest F1: flag what is greater."""
-
-    threshold: float
-    precision: float
-    recall: float
-    f1: float
-
-
-def best_f1_threshold(labels: Flags, scores: Floats) -> BestThreshold:
-    """The threshold with the highest F1, half way to the next lower score; of several the highest.
-
-    Parameters
-    ----------
-    labels : (n_steps,)
-        Of validation readings: chosen on the test readings it flatters.
-    scores : (n_steps,), higher is stranger, NaN where unknown
-
-    Raises
-    ------
-    BadInput
-        When no step with a score is an anomaly.
-
-    >>> best_f1_threshold(np.array([False, True, True]), np.array([1.0, 2.0, 5.0]))
-    BestThreshold(threshold=1.5, precision=1.0, recall=1.0, f1=1.0)
-    """
-    ranked = _ranked(labels, scores)
-    if not ranked.n_positive:
-        raise BadInput(
-            f"Expected scored steps that are anomalies. Received: none of {len(labels)}. Use other "
-            "labels."
-        )
-    f1 = 2 * ranked.true_positive / (ranked.n_flagged + ranked.n_positive)
-    best = int(np.argmax(f1))
-    found, n_flagged = float(ranked.true_positive[best]), float(ranked.n_flagged[best])
-    # A number of the scores' own precision below this score, and not below the next one.
-    at, kind = ranked.thresholds[best], scores.dtype
-    if best + 1 == len(ranked.thresholds):
-        threshold = float(np.nextafter(at.astype(kind), kind.type(-math.inf)))
-    else:
-        following = ranked.thresholds[best + 1]
-        middle = float(((at + following) / 2).astype(kind))
-        threshold = middle if following <= middle < at else float(following)
-    return BestThreshold(threshold, found / n_flagged, found / ranked.n_positive, float(f1[best]))
-
-
-@dataclass(frozen=True)
 class AlertSchedule:
-    """When a step's flag reaches a person: at the end of its scoring interval, and after the settle
-    delay.
+    """When a step's flag reaches a person: its scoring interval's end and the settle delay later.
 
     Attributes
     ----------
@@ -402,8 +335,7 @@ class EventReport:
 
     def __add__(self, other: EventReport) -> EventReport:
         """Both together, such as two entities."""
-        pairs = zip(vars(self).values(), vars(other).values(), strict=True)
-        return EventReport(*(mine + its for mine, its in pairs))
+        return EventReport(*_sums(self, other))
 
 
 NO_EVENTS = EventReport(0, 0, 0, 0, 0, 0.0)
@@ -421,17 +353,10 @@ def event_report(
 ) -> EventReport:
     """Events (runs of labels) of one entity against its alarms (runs of flags).
 
-    Parameters
-    ----------
-    labels, flags : (n_steps,)
-    known : (n_steps,), optional
-        Whether the step has a score; flags elsewhere do not count.
-    merge_gap_steps : int
-        Flags with at most so many other steps between them are one alarm.
-    early_steps : int
-        An alarm up to so many steps before an event is a warning, not a false alarm.
-    late_steps : int
-        An alarm up to so many steps after an event is still of it: its window holds the event.
+    `known` says which steps have a score; flags elsewhere do not count. Flags with at most
+    `merge_gap_steps` other steps between them are one alarm. An alarm up to `early_steps` before an
+    event is a warning and up to `late_steps` after it still of it (its window holds the event):
+    neither is false. Labels, flags and known are (n_steps,).
 
     >>> labels = np.array([False, False, True, True, True, False, False, False])
     >>> flags = np.array([True, False, False, True, False, False, False, False])
@@ -452,7 +377,7 @@ def event_report(
         starts, ends = alarms[np.append(True, parted), 0], alarms[np.append(parted, True), 1]
         alarms = np.column_stack([starts, ends])
     if len(watched):
-        # The first of the watched spans that ends after an alarm's beginning: does it begin in time?
+        # The first watched span that ends after an alarm's beginning: does it begin in time?
         at = np.searchsorted(watched[:, 1], alarms[:, 0], side="right")
         is_false = np.append(watched[:, 0], np.iinfo(np.int64).max)[at] >= alarms[:, 1]
     else:
@@ -471,7 +396,7 @@ def event_report(
     )
 
 
-def _first_inside(steps: NDArray[np.int64], spans: NDArray[np.int64]) -> NDArray[np.int64]:
+def _first_inside(steps: Ints, spans: Ints) -> Ints:
     """The first of the ascending steps inside each span, -1 where none is."""
     padded = np.append(steps, np.iinfo(np.int64).max)
     first = padded[np.searchsorted(steps, spans[:, 0])]
@@ -479,8 +404,7 @@ def _first_inside(steps: NDArray[np.int64], spans: NDArray[np.int64]) -> NDArray
 
 
 def echo(labels: Flags, late_steps: int) -> Flags:
-    """The steps after each event, (n_steps,), whose windows still hold it: no flag there is right
-    or wrong.
+    """The steps (n_steps,) after events whose windows hold them: no flag is right or wrong there.
 
     >>> echo(np.array([False, True, False, False, False]), 2).tolist()
     [False, False, True, True, False]
@@ -493,15 +417,10 @@ def echo(labels: Flags, late_steps: int) -> Flags:
 def point_adjusted_f1(labels: Flags, flags: Flags, known: Flags | None = None) -> float:
     """F1 by step after every step of an event that was hit once is taken for found.
 
-    Only to compare with papers, and never alone: one lucky flag in a long event is worth all of it,
-    so that random flags look good. Source: Xu et al., 2018; Kim et al., 2022 (what is wrong with
-    it).
+    Only to compare with papers, and never alone: one lucky flag in a long event is worth all of it.
+    Source: Xu et al., 2018; Kim et al., 2022 (what is wrong with it).
 
-    Parameters
-    ----------
-    labels, flags, known : (n_steps,)
-
-    >>> point_adjusted_f1(np.array([True, True, True, False]), np.array([False, True, False, False]))
+    >>> point_adjusted_f1(np.array([True, True, False]), np.array([False, True, False]))
     1.0
     """
     scored = np.ones(labels.shape, bool) if known is None else known
@@ -513,18 +432,15 @@ def point_adjusted_f1(labels: Flags, flags: Flags, known: Flags | None = None) -
 
 @dataclass(frozen=True)
 class Volume:
-    """Volumes under the precision-recall and the ROC surface; NaN where there is no event, or
-    nothing else.
-    """
+    """Volumes under the precision-recall and the ROC surface; NaN where a class is missing."""
 
     pr: float
     roc: float
     n_unknown: int
 
 
-def buffered_labels(labels: Flags, buffer_steps: int) -> NDArray[np.float64]:
-    """Labels that fade out over half a buffer on either side of each event: sqrt(1 - distance /
-    buffer), at most 1.
+def buffered_labels(labels: Flags, buffer_steps: int) -> Floats64:
+    """Labels that fade out over half a buffer beside each event: sqrt(1 - distance / buffer).
 
     Source: Paparrizos et al., 2022, section 4 (where two fade-outs meet they add up).
 
@@ -544,24 +460,12 @@ def buffered_labels(labels: Flags, buffer_steps: int) -> NDArray[np.float64]:
 def volume_under_surface(
     labels: Flags, scores: Floats, *, max_buffer_steps: int, n_buffers: int = 25
 ) -> Volume:
-    """VUS-PR and VUS-ROC: mean area under the range-based curves over buffers from 0 to
-    `max_buffer_steps`.
+    """VUS-PR and VUS-ROC of scores (n_steps,), NaN where unknown: mean areas over buffers.
 
-    A score that rises a little early or late is not a miss, and no threshold has to be chosen. All
-    thresholds are used (the authors' code samples 250); the scores are sorted once, each buffer
-    then costs one pass.
-
-    Parameters
-    ----------
-    labels : (n_steps,)
-    scores : (n_steps,), higher is stranger, NaN where unknown
-    max_buffer_steps : int
-        About the length of a usual event or the data's period.
-    n_buffers : int
-        How many buffers are tried, evenly spaced; all where there are fewer.
-
-    Source: Paparrizos, Boniol, Palpanas, Tsay, Elmore and Franklin, Volume Under the Surface, PVLDB
-    15(11), 2022.
+    A score that rises a little early or late is not a miss, and no threshold has to be chosen. Up
+    to `n_buffers` buffers from 0 to `max_buffer_steps`, about the length of a usual event, are
+    tried, with all thresholds (the authors' code samples 250). Source: Paparrizos et al., Volume
+    Under the Surface, PVLDB 15(11), 2022.
 
     >>> labels = np.array([False, False, True, True, False, False])
     >>> volume_under_surface(labels, np.array([0, 0, 9.0, 9, 0, 0]), max_buffer_steps=0).pr
@@ -583,11 +487,7 @@ def volume_under_surface(
 
 
 def _areas(
-    labels: Flags,
-    soft: NDArray[np.float64],
-    known: Flags,
-    order: NDArray[np.int64],
-    last: NDArray[np.int64],
+    labels: Flags, soft: Floats64, known: Flags, order: Ints, last: Ints
 ) -> tuple[float, float]:
     """Areas under the range-based precision-recall and ROC curves with one buffer."""
     weight = soft[known]
@@ -631,19 +531,14 @@ class Reliability:
 
 
 def reliability(labels: Flags, probabilities: Floats, *, n_bins: int = 10) -> Reliability:
-    """The reliability of stated probabilities.
+    """The reliability of probabilities (n_steps,) that were stated, NaN where unknown.
 
-    Parameters
-    ----------
-    labels : (n_steps,)
-    probabilities : (n_steps,), 0 to 1, NaN where unknown
+    Source: Brier, 1950.
 
     Raises
     ------
     BadInput
         When a probability is below 0 or above 1.
-
-    Source: Brier, 1950.
 
     >>> round(reliability(np.array([False, True]), np.array([0.1, 0.9])).brier, 3)
     0.01
@@ -660,9 +555,7 @@ def reliability(labels: Flags, probabilities: Floats, *, n_bins: int = 10) -> Re
 
 @dataclass(frozen=True)
 class Detection:
-    """Everything that one set of readings says about scores and flags; point-adjusted F1 is only an
-    extra.
-    """
+    """All that readings say about scores and flags; point-adjusted F1 is only an extra."""
 
     steps: Confusion
     events: EventReport
@@ -693,8 +586,7 @@ def _plain(figures: Mapping[str, Any]) -> dict[str, Any]:
 
 @dataclass(frozen=True, eq=False)
 class Judged:
-    """One entity's steps to be judged: labels, scores (NaN where unknown) and flags, (n_steps,)
-    each.
+    """One entity's labels, scores (NaN where unknown) and flags, (n_steps,) each.
 
     `alarms` are the flags that an alarm policy lets through to people: events are judged by them;
     None: all.
@@ -712,33 +604,20 @@ def detection(
     *,
     schedule: AlertSchedule,
     max_buffer_steps: int,
-    merge_gap_steps: int = 0,
-    early_steps: int = 0,
     late_steps: int = 0,
+    **rules: int,
 ) -> Detection:
-    """All figures of some entities: steps are pooled, events and buffers never reach from one
-    entity into another.
+    """All figures of some entities: steps are pooled, no event reaches into another entity.
 
-    Parameters
-    ----------
-    parts : one per entity
-    schedule : its `start_s` gives way to each part's own
-    max_buffer_steps : of VUS; about the length of a usual event
-    merge_gap_steps, early_steps : as in `event_report`
-    late_steps : as there; by step, the echo of an event counts neither way
+    The `start_s` of `schedule` gives way to each part's own. `max_buffer_steps` is that of VUS,
+    `rules` are those of `event_report`; by step, the echo of an event counts neither way.
 
     >>> part = Judged(np.array([False, True]), np.array([0.5, 2.0]), np.array([False, True]))
     >>> found = detection([part], schedule=AlertSchedule(60), max_buffer_steps=2)
     >>> found.steps.f1, found.events.f1, found.roc_auc
     (1.0, 1.0, 1.0)
     """
-    events = event_total(
-        parts,
-        schedule=schedule,
-        merge_gap_steps=merge_gap_steps,
-        early_steps=early_steps,
-        late_steps=late_steps,
-    )
+    events = event_total(parts, schedule=schedule, late_steps=late_steps, **rules)
     silenced = [_silenced(part, late_steps) for part in parts]
     pooled = pooled_steps(silenced)
     known, curve = ~np.isnan(pooled.scores), pr_curve(pooled.labels, pooled.scores)

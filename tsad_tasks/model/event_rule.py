@@ -1,21 +1,16 @@
-"""When an event is worth an alarm: it must be rarer than earlier events, and alarms must not repeat
-themselves.
+"""When an event is worth an alarm: rarer than earlier events, and no repetition of an alarm.
 
-Two parts, both functions of stored errors. A threshold that rises with the number of earlier events
-that were as high ("ranked", a fold of fixed size), and the choice of flags that begin an alarm (a
-refractory time, broken by an escalation). Flags themselves are `core.thresholds.flag` of
-`core.thresholds.anomaly_scores`, as for every threshold.
+A threshold rises with the number of earlier events that were as high ("ranked", a fold of fixed
+size); flags that begin an alarm are chosen by a refractory time, broken by an escalation.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
-Arrays = dict[str, NDArray[Any]]
+from tsad_tasks.base.arrays import Arrays, Floats32, Ints
 
 # Peaks of earlier events that are remembered; at one a day that is years.
 N_PEAKS = 1000
@@ -41,9 +36,7 @@ class RankRule:
 
 @dataclass(frozen=True)
 class AlarmRule:
-    """Which flags begin an alarm: none within `refractory_s` of the last, unless higher by
-    `escalation`.
-    """
+    """A flag within `refractory_s` of an alarm begins none, unless higher by `escalation`."""
 
     refractory_s: int
     escalation: float = 2.0
@@ -63,17 +56,11 @@ def no_events(n_entities: int) -> Arrays:
     }
 
 
-def ranked_thresholds(
-    state: Arrays, errors: NDArray[np.float32], rule: RankRule
-) -> tuple[Arrays, NDArray[np.float32]]:
-    """State after a stretch of steps, and the threshold of each step, (n_entities, n_steps).
+def ranked_thresholds(state: Arrays, errors: Floats32, rule: RankRule) -> tuple[Arrays, Floats32]:
+    """State after errors (n_entities, n_steps), as stored, and the threshold of each step.
 
     limit + penalty × ln(1 + number of closed earlier events whose peak was at least this error).
-    Unknown errors let time pass and get the limit. The given state stays as it is.
-
-    Parameters
-    ----------
-    errors : (n_entities, n_steps), as stored; NaN where unknown.
+    Unknown errors (NaN) let time pass and get the limit. The given state stays as it is.
 
     >>> rule = RankRule(limit=3.0, penalty=1.0, event_gap=2)
     >>> errors = np.array([[9, 0, 0, 8, 0, 0, 10]], np.float32)
@@ -98,19 +85,12 @@ def ranked_thresholds(
     return after, np.where(np.isfinite(errors), thresholds, np.float32(rule.limit))
 
 
-def alarm_starts(
-    times_s: NDArray[np.int64], errors: NDArray[np.float32], rule: AlarmRule
-) -> list[int]:
-    """Positions of the flags of one entity that begin an alarm, ascending.
+def alarm_starts(times_s: Ints, errors: Floats32, rule: AlarmRule) -> list[int]:
+    """Positions of the flags of one entity that begin an alarm, ascending, of all its flags.
 
     The first one does; then each that comes more than `refractory_s` after the last alarm, or whose
     error is at least `escalation` above all since then. A pause of more than `refractory_s` between
-    flags starts afresh, so that whole chains of flags (`core.incidents.connected_range`) are enough
-    to know.
-
-    Parameters
-    ----------
-    times_s, errors : (n_flags,), of flags only, ascending in time.
+    flags starts afresh: whole chains of flags (`incidents.connected_range`) are enough to know.
 
     >>> errors = np.array([4, 5, 9, 4], np.float32)
     >>> alarm_starts(np.array([0, 60, 120, 900]), errors, AlarmRule(refractory_s=600))

@@ -1,5 +1,4 @@
-"""What a detector sees: held and scaled channels, derived channels, the time of day, and whether
-the machine runs.
+"""What a detector sees: held, scaled and derived channels, times, whether the machine runs.
 
 Everything looks back a declared number of steps and never ahead: a value depends neither on where
 the array starts, beyond that history, nor on where it ends. Arrays are (..., n_steps, n_channels)
@@ -19,6 +18,7 @@ from zoneinfo import ZoneInfo
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from tsad_tasks.base.arrays import Flags, Floats32, Floats64, Ints
 from tsad_tasks.base.errors import BadInput
 from tsad_tasks.base.expression import channels_of, compile_expression
 from tsad_tasks.model.windows import OFF, RUNNING_UNKNOWN, STARTUP
@@ -29,17 +29,11 @@ SCALINGS = ("robust", "minmax", "standard", "none")
 SUNDAY = 6
 
 
-def held(values: NDArray[np.float64], hold_steps: ArrayLike) -> NDArray[np.float64]:
-    """Values with gaps filled by the last one, which stays valid for `hold_steps` steps after its
-    own.
+def held(values: Floats64, hold_steps: ArrayLike) -> Floats64:
+    """Values (..., n_steps, n_channels), gaps filled by the last for `hold_steps` after its own.
 
-    What is not finite counts as not read. History: the largest of `hold_steps`.
-
-    Parameters
-    ----------
-    values : (..., n_steps, n_channels)
-    hold_steps : (n_channels,)
-        Grid steps, 0 and up, by channel.
+    `hold_steps` are grid steps by channel. What is not finite counts as not read. History: the
+    largest of `hold_steps`.
 
     >>> held(np.array([[1.0], [np.nan], [np.nan]]), [1])[:, 0].tolist()
     [1.0, 1.0, nan]
@@ -62,9 +56,8 @@ class Scaler:
     scale: tuple[float, ...]
     n_readings: int
 
-    def transform(self, values: NDArray[np.float64]) -> NDArray[np.float32]:
-        """(values − centre) / scale as float32, nothing clipped but what float32 cannot hold; NaN
-        where not finite.
+    def transform(self, values: Floats64) -> Floats32:
+        """(values − centre) / scale as float32, within what it can hold; NaN where not finite.
 
         >>> Scaler((10.0,), (2.0,), 5).transform(np.array([[14.0], [np.nan]]))[:, 0].tolist()
         [2.0, nan]
@@ -74,15 +67,14 @@ class Scaler:
             scaled = np.clip(scaled, float(_FLOAT32.min), float(_FLOAT32.max))
         return np.where(np.isfinite(values), scaled, np.nan).astype(np.float32)
 
-    def inverse(self, scaled: NDArray[np.float32]) -> NDArray[np.float64]:
+    def inverse(self, scaled: Floats32) -> Floats64:
         """Values in the channels' units.
 
         >>> Scaler((10.0,), (2.0,), 5).inverse(np.array([[2.0]], np.float32)).tolist()
         [[14.0]]
         """
         wide = scaled.astype(np.float64)
-        values: NDArray[np.float64] = wide * np.array(self.scale) + np.array(self.center)
-        return values
+        return np.asarray(wide * np.array(self.scale) + np.array(self.center))
 
     def to_json(self) -> dict[str, Any]:
         """The scaler as a JSON object."""
@@ -95,7 +87,7 @@ class Scaler:
         return cls(center, scale, int(fields["n_readings"]))
 
 
-def fit_scaler(values: NDArray[np.float64], kind: str) -> Scaler:
+def fit_scaler(values: Floats64, kind: str) -> Scaler:
     """Centre and scale of each channel.
 
     robust is the median and the wider of the quartile range / 1.349 and the range of the middle 98
@@ -103,13 +95,8 @@ def fit_scaler(values: NDArray[np.float64], kind: str) -> Scaler:
     where these meet, the standard deviation; of a constant, 1. The quartiles alone would put a
     state that a machine is in for a tenth of its time, such as a break, fifty spreads off. minmax
     is lowest and range, standard is mean and standard deviation, none changes nothing. A channel
-    without any value has centre 0 and scale 1.
-
-    Parameters
-    ----------
-    values : (n_readings, n_channels)
-        Training readings; NaN where nothing was read.
-    kind : {"robust", "minmax", "standard", "none"}
+    without any value has centre 0 and scale 1. Values are (n_readings, n_channels), NaN where
+    nothing was read.
 
     Raises
     ------
@@ -132,7 +119,7 @@ def fit_scaler(values: NDArray[np.float64], kind: str) -> Scaler:
     return Scaler(tuple(centers), tuple(scales), int(finite.any(axis=1).sum()))
 
 
-def _fit(column: NDArray[np.float64], kind: str) -> tuple[float, float]:
+def _fit(column: Floats64, kind: str) -> tuple[float, float]:
     """Centre and scale of known values (n,)."""
     if kind == "minmax":
         return float(column.min()), float(np.ptp(column))
@@ -161,9 +148,8 @@ def pooled_scaler(scalers: Sequence[Scaler], kind: str) -> Scaler:
     (7.0,)
     """
     if not scalers:
-        raise BadInput(
-            "Expected the scaler of at least one entity. Received: none. Train on more readings."
-        )
+        expected = "Expected the scaler of at least one entity."
+        raise BadInput(f"{expected} Received: none. Train on more readings.")
     centers, scales = (
         np.array([getattr(one, name) for one in scalers]).T for name in ("center", "scale")
     )
@@ -172,9 +158,7 @@ def pooled_scaler(scalers: Sequence[Scaler], kind: str) -> Scaler:
     return Scaler(tuple(c for c, _ in pooled), tuple(s for _, s in pooled), n_readings)
 
 
-def _pool(
-    centers: NDArray[np.float64], scales: NDArray[np.float64], kind: str
-) -> tuple[float, float]:
+def _pool(centers: Floats64, scales: Floats64, kind: str) -> tuple[float, float]:
     """Centre and scale of one channel, from those of entities, (n_entities,) each."""
     shown = (centers != 0.0) | (scales != 1.0)
     if not shown.any():
@@ -184,21 +168,6 @@ def _pool(
         return float(centers.min()), float((centers + scales).max() - centers.min())
     between = np.ptp(np.percentile(centers, [25, 75])) / 1.349
     return float(np.median(centers)), math.hypot(float(np.median(scales)), float(between))
-
-
-def n_derived(
-    n_channels: int,
-    *,
-    rolling_mean: Sequence[int] = (),
-    lag: Sequence[int] = (),
-    diff: Sequence[int] = (),
-) -> int:
-    """How many columns `derived` has.
-
-    >>> n_derived(2, lag=[1, 5], diff=[1])
-    6
-    """
-    return n_channels * (len(rolling_mean) + len(lag) + len(diff))
 
 
 def derived_history(
@@ -213,26 +182,17 @@ def derived_history(
 
 
 def derived(
-    scaled: NDArray[np.float32],
+    scaled: Floats32,
     *,
     rolling_mean: Sequence[int] = (),
     lag: Sequence[int] = (),
     diff: Sequence[int] = (),
-) -> NDArray[np.float32]:
-    """Rolling means, lagged values and differences of the channels.
+) -> Floats32:
+    """Rolling means, lagged values and differences, (..., n_steps, n_derived), of channels.
 
     Columns: all channels for each rolling mean, then for each lag, then for each difference, in the
-    order given. A rolling mean is that of the known values, NaN when less than half of them are
-    known. History: `derived_history`; earlier steps are NaN.
-
-    Parameters
-    ----------
-    scaled : (..., n_steps, n_channels)
-    rolling_mean, lag, diff : lengths in grid steps, 1 and up
-
-    Returns
-    -------
-    (..., n_steps, n_derived)
+    order given, each a length in grid steps. A rolling mean is that of the known values, NaN when
+    less than half of them are known. History: `derived_history`; earlier steps are NaN.
 
     >>> derived(np.array([[1], [3], [7]], np.float32), rolling_mean=[2], diff=[1]).tolist()
     [[nan, nan], [2.0, 2.0], [5.0, 4.0]]
@@ -245,13 +205,13 @@ def derived(
     return np.concatenate([nothing, *means, *lags, *diffs], axis=-1)
 
 
-def _shifted(scaled: NDArray[np.float32], steps: int) -> NDArray[np.float32]:
+def _shifted(scaled: Floats32, steps: int) -> Floats32:
     shifted = np.full_like(scaled, np.nan)
     shifted[..., steps:, :] = scaled[..., : max(scaled.shape[-2] - steps, 0), :]
     return shifted
 
 
-def _rolling_mean(scaled: NDArray[np.float32], width: int) -> NDArray[np.float32]:
+def _rolling_mean(scaled: Floats32, width: int) -> Floats32:
     means = np.full_like(scaled, np.nan)
     if scaled.shape[-2] < width:
         return means
@@ -282,29 +242,17 @@ def _sliding_sum(values: NDArray[Any], width: int) -> NDArray[Any]:
 
 
 def cyclic_time(
-    times_s: NDArray[np.int64],
+    times_s: Ints,
     zone: ZoneInfo,
     kinds: Sequence[str],
     holidays: Sequence[int] = (),
     rest_weekday: int = SUNDAY,
-) -> NDArray[np.float32]:
-    """Sine and cosine of the time of day and of the weekday, on the clocks of the site.
+) -> Floats32:
+    """Sine and cosine of times of day and weekdays at the site, (n_steps, 2 × len(kinds)).
 
     hour runs once around per day, minute by minute; weekday has seven positions, and a holiday has
-    that of the weekly day of rest. On the days when clocks are changed this follows the clocks.
-    History: none.
-
-    Parameters
-    ----------
-    times_s : (n_steps,)
-        Unix seconds.
-    kinds : of "hour", "weekday"
-    holidays : days since 1970, by the calendar of the site.
-    rest_weekday : 0 is Monday.
-
-    Returns
-    -------
-    (n_steps, 2 × len(kinds)), each kind as sine, cosine
+    that of the weekly day of rest, 0 is Monday. On the days when clocks are changed this follows
+    the clocks. `times_s` are Unix seconds, `holidays` days since 1970. History: none.
 
     >>> cyclic_time(np.array([6 * 3600]), ZoneInfo("UTC"), ["hour"]).tolist()
     [[1.0, 0.0]]
@@ -322,17 +270,12 @@ def cyclic_time(
 
 
 def days_off(
-    times_s: NDArray[np.int64], zone: ZoneInfo, holidays: Sequence[int], rest_weekday: int = SUNDAY
-) -> NDArray[np.float32]:
-    """1 on holidays and on the weekly day of rest, else 0, on the calendar of the site; (n_steps,
-    1).
+    times_s: Ints, zone: ZoneInfo, holidays: Sequence[int], rest_weekday: int = SUNDAY
+) -> Floats32:
+    """1 on holidays and weekly days of rest of the site's calendar, else 0; (n_steps, 1).
 
     A training range may hold no holiday at all: a detector then knows from the days of rest what
-    this input means. History: none.
-
-    Parameters
-    ----------
-    times_s, zone, holidays, rest_weekday : as of `cyclic_time`.
+    this input means. Parameters as of `cyclic_time`. History: none.
 
     >>> days_off(np.array([0, 86400, 3 * 86400]), ZoneInfo("UTC"), [1])[:, 0].tolist()
     [0.0, 1.0, 1.0]
@@ -342,13 +285,12 @@ def days_off(
     return np.asarray(is_off[:, None], np.float32)
 
 
-def _among(days: NDArray[np.int64], holidays: Sequence[int]) -> NDArray[np.bool_]:
+def _among(days: Ints, holidays: Sequence[int]) -> Flags:
     return np.isin(days, np.asarray(holidays, np.int64))
 
 
-def site_seconds(times_s: NDArray[np.int64], zone: ZoneInfo) -> NDArray[np.int64]:
-    """Seconds since 1970 on the clocks of the site, (n_steps,): modulo 86,400 they are the time of
-    day.
+def site_seconds(times_s: Ints, zone: ZoneInfo) -> Ints:
+    """Seconds since 1970 on the clocks of the site, (n_steps,); modulo 86,400 the time of day.
 
     >>> site_seconds(np.array([0, 3600]), ZoneInfo("Europe/Berlin")).tolist()
     [3600, 7200]
@@ -356,7 +298,7 @@ def site_seconds(times_s: NDArray[np.int64], zone: ZoneInfo) -> NDArray[np.int64
     return _site_minutes(times_s, zone) * 60 + times_s % 60
 
 
-def _site_minutes(times_s: NDArray[np.int64], zone: ZoneInfo) -> NDArray[np.int64]:
+def _site_minutes(times_s: Ints, zone: ZoneInfo) -> Ints:
     """Minutes since 1970 on the clocks of the site; 1970-01-01 was a Thursday."""
     # Offsets change at full quarters of an hour, UTC, in every zone of today.
     quarters, position = np.unique(times_s // 900, return_inverse=True)
@@ -366,34 +308,22 @@ def _site_minutes(times_s: NDArray[np.int64], zone: ZoneInfo) -> NDArray[np.int6
 
 
 @lru_cache(maxsize=4)
-def _circle(n_positions: int) -> NDArray[np.float32]:
-    """Sine and cosine of each position; a table, since the last bit of np.sin may depend on the
-    array's layout.
-    """
+def _circle(n_positions: int) -> Floats32:
+    """Sine and cosine of positions; a table, since np.sin's last bit may depend on the layout."""
     angles = [2 * math.pi * position / n_positions for position in range(n_positions)]
     # Rounded to 12 places, so that a quarter turn gives 0 and not 6e-17.
     return np.array([(round(math.sin(a), 12), round(math.cos(a), 12)) for a in angles], np.float32)
 
 
 def running_state(
-    values: NDArray[np.float64],
-    expression: str | None,
-    channel_names: Sequence[str],
-    grace_steps: int,
+    values: Floats64, expression: str | None, channel_names: Sequence[str], grace_steps: int
 ) -> NDArray[np.int8]:
-    """0 where the machine runs, else the code of `tsad.reason`: 3 off, 4 startup, 5
-    running_unknown.
+    """0 where the machine runs, else `tsad.reason`: 3 off, 4 startup, 5 running_unknown.
 
-    Start-up are the first `grace_steps` steps after a step that was off. Before the first known
-    step the machine counts as running for long; unknown steps neither start nor end a grace.
-    History: `grace_steps`.
-
-    Parameters
-    ----------
-    values : (..., n_steps, n_channels)
-        In the channels' units, held.
-    expression : str or None
-        What is true while the machine runs (`model.expression`); None: always.
+    `expression` says what is true of values (..., n_steps, n_channels), in the channels' units,
+    held, while the machine runs; None: always. Start-up are the first `grace_steps` steps after one
+    that was off. Before the first known step the machine counts as running for long; unknown steps
+    neither start nor end a grace. History: `grace_steps`.
 
     Raises
     ------

@@ -1,22 +1,17 @@
-"""An alarm with a state: easy to hold, hard to enter, and left for good when a new regime has come
-to stay.
+"""An alarm with a state: easy to hold, hard to enter, left for good when a regime has come to stay.
 
-The threshold is a fold over stored errors. While normal it is the limit; in an alarm it is lower,
-relative to how high the alarm was so far. The errors given to it persist by themselves
-(`held_error`): the lower of the last two while normal, the highest of the last three in an alarm.
-So a flag, error over threshold, is the alarm's state at that step.
+The threshold is a fold over stored errors: the limit while normal, and in an alarm lower, relative
+to how high the alarm was so far. Errors persist by themselves (`held_error`), so that a flag, error
+over threshold, is the alarm's state at that step.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
-Arrays = dict[str, NDArray[Any]]
-Rows = NDArray[np.int64]
+from tsad_tasks.base.arrays import Arrays, Flags, Floats32, Ints
 
 
 @dataclass(frozen=True)
@@ -52,35 +47,26 @@ def no_alarm(n_entities: int, rule: HysteresisRule) -> Arrays:
     }
 
 
-def held_error(alarm: NDArray[np.bool_], last: NDArray[np.float32]) -> NDArray[np.float32]:
-    """The lower of the last two deviations while normal, the highest of the last three in an alarm.
+def held_error(alarm: Flags, last: Floats32) -> Floats32:
+    """The lower of the last two deviations while normal, the highest of three in an alarm.
 
-    Parameters
-    ----------
-    alarm : (n_rows,)
-    last : (n_rows, 3), newest last.
+    `alarm` is (n_rows,), `last` (n_rows, 3), newest last.
 
     >>> held_error(np.array([False, True]), np.array([[9, 7, 8], [9, 7, 8]], np.float32)).tolist()
     [7.0, 9.0]
     """
-    found: NDArray[np.float32] = np.where(alarm, last.max(axis=1), last[:, 1:].min(axis=1))
-    return found
+    return np.asarray(np.where(alarm, last.max(axis=1), last[:, 1:].min(axis=1)))
 
 
-def hysteresis_step(
-    state: Arrays, rows: Rows, errors: NDArray[np.float32], rule: HysteresisRule
-) -> NDArray[np.float32]:
-    """Threshold (n_rows,) of one error per row, which then decides whether the alarm begins, goes
-    on or ends.
+def hysteresis_step(state: Arrays, rows: Ints, errors: Floats32, rule: HysteresisRule) -> Floats32:
+    """Threshold (n_rows,) of one error per row, which then begins, keeps or ends the alarm.
 
-    Parameters
-    ----------
-    state : of `no_alarm`, changed in place.
-    rows : which entities, each once.
+    The state of `no_alarm` is changed in place; `rows` are the entities, each once.
 
     >>> rule = HysteresisRule(limit=5.0, leave=2.0, leave_share=0.5)
     >>> state, one = no_alarm(1, rule), np.array([0])
-    >>> [hysteresis_step(state, one, np.array([e], np.float32), rule).item() for e in (4, 8, 6, 3, 3)]
+    >>> errors = np.array([[4], [8], [6], [3], [3]], np.float32)
+    >>> [hysteresis_step(state, one, error, rule).item() for error in errors]
     [5.0, 5.0, 4.0, 3.0, 5.0]
     """
     threshold = np.full(len(rows), rule.limit, np.float32)
@@ -107,20 +93,16 @@ def hysteresis_step(
     return threshold
 
 
-def _release(state: Arrays, rows: Rows) -> None:
+def _release(state: Arrays, rows: Ints) -> None:
     state["alarm"][rows], state["n"][rows], state["errors"][rows] = False, 0, 0
 
 
 def hysteresis_thresholds(
-    state: Arrays, errors: NDArray[np.float32], rule: HysteresisRule
-) -> tuple[Arrays, NDArray[np.float32]]:
-    """State after a stretch of steps, and the threshold of each step, (n_entities, n_steps).
+    state: Arrays, errors: Floats32, rule: HysteresisRule
+) -> tuple[Arrays, Floats32]:
+    """State after errors (n_entities, n_steps), as stored, and the threshold of each step.
 
-    Unknown errors change nothing and get the limit. The given state stays as it is.
-
-    Parameters
-    ----------
-    errors : (n_entities, n_steps), as stored; NaN where unknown.
+    Unknown errors (NaN) change nothing and get the limit. The given state stays as it is.
 
     >>> errors = np.array([[4, 8, 6, np.nan, 4.5]], np.float32)
     >>> rule = HysteresisRule(leave_share=0.5)

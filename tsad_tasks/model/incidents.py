@@ -1,6 +1,4 @@
-"""Runs of flags, merged into incidents. What comes out depends only on the flags of the whole
-chain.
-"""
+"""Runs of flags, merged into incidents, which depend only on the flags of the whole chain."""
 
 from __future__ import annotations
 
@@ -10,8 +8,8 @@ from hashlib import blake2b
 from itertools import pairwise
 
 import numpy as np
-from numpy.typing import NDArray
 
+from tsad_tasks.base.arrays import Floats32, Ints
 from tsad_tasks.base.errors import BadInput
 from tsad_tasks.base.interval import unix_s
 from tsad_tasks.model.event_rule import AlarmRule, alarm_starts
@@ -23,15 +21,11 @@ class IncidentRule:
 
     Attributes
     ----------
-    merge_gap_s : int
-        Flags at most this far apart belong together.
-    max_length_s : int
-        An incident holds flags up to, not including, this long after its first one; the next flag
-        starts another.
-    consecutive : int
-        So many flags in a row on the grid, somewhere in the chain, open it.
-    min_score : float
-        Smallest peak score of a chain.
+    merge_gap_s : flags at most this far apart belong together.
+    max_length_s : an incident holds flags up to, not including, this long after its first one; the
+        next flag starts another.
+    consecutive : so many flags in a row on the grid, somewhere in the chain, open it.
+    min_score : smallest peak score of a chain.
     refractory_s, escalation
         0: a chain is one incident. Else flags at most this far apart belong together, and each
         alarm among them (`event_rule.alarm_starts`) begins an incident.
@@ -61,11 +55,7 @@ class IncidentSpan:
 
 
 def incident_spans(
-    times_s: NDArray[np.int64],
-    scores: NDArray[np.float32],
-    rule: IncidentRule,
-    step_s: int,
-    errors: NDArray[np.float32] | None = None,
+    times_s: Ints, scores: Floats32, rule: IncidentRule, step_s: int, errors: Floats32 | None = None
 ) -> list[IncidentSpan]:
     """The incidents of one entity, ascending.
 
@@ -74,14 +64,10 @@ def incident_spans(
 
     Parameters
     ----------
-    times_s : (n_flags,)
-        Unix seconds of the flags, ascending, each once.
-    scores : (n_flags,)
-        Scores of these flags.
-    step_s : int
-        Grid step in seconds.
-    errors : (n_flags,)
-        Errors of these flags; only a rule with a refractory time needs them.
+    times_s : (n_flags,), Unix seconds of the flags, ascending, each once.
+    scores : (n_flags,), scores of these flags.
+    step_s : grid step in seconds.
+    errors : (n_flags,), errors of these flags; only a rule with a refractory time needs them.
 
     Raises
     ------
@@ -97,9 +83,8 @@ def incident_spans(
         received = f"{times_s.shape} and {scores.shape}"
         raise BadInput(f"Expected one time per score. Received: {received}.")
     if times_s.size > 1 and int(np.diff(times_s).min()) <= 0:
-        raise BadInput(
-            "Expected ascending times of flags, each once. Received: times out of order or twice."
-        )
+        received = "times out of order or twice"
+        raise BadInput(f"Expected ascending times of flags, each once. Received: {received}.")
     if times_s.size == 0:
         return []
     starts = np.concatenate(([0], np.flatnonzero(np.diff(times_s) > rule.gap_s) + 1))
@@ -122,11 +107,7 @@ def incident_spans(
 
 
 def _alarms(
-    times_s: NDArray[np.int64],
-    errors: NDArray[np.float32] | None,
-    first: int,
-    end: int,
-    rule: IncidentRule,
+    times_s: Ints, errors: Floats32 | None, first: int, end: int, rule: IncidentRule
 ) -> list[tuple[int, int]]:
     """The chain itself, or a part for each alarm in it."""
     if not rule.refractory_s:
@@ -138,20 +119,13 @@ def _alarms(
     return list(pairwise([*starts, end]))
 
 
-def connected_range(
-    times_s: NDArray[np.int64], start_s: int, end_s: int, merge_gap_s: int
-) -> tuple[int, int]:
+def connected_range(times_s: Ints, start_s: int, end_s: int, merge_gap_s: int) -> tuple[int, int]:
     """Times of the first and last flag that hang together with anything in `[start_s, end_s)`.
 
     A flag inside may appear or go, so chains that come within the gap of the range count as well.
     Without any flag near, the range itself comes back. Who has read the flags of `[known_from_s,
     known_to_s)` has whole chains when `first - merge_gap_s >= known_from_s` and `last + merge_gap_s
-    < known_to_s`; else read further and ask again.
-
-    Parameters
-    ----------
-    times_s : (n_flags,)
-        Unix seconds of the known flags, ascending.
+    < known_to_s`; else read further and ask again. `times_s` are ascending.
 
     >>> connected_range(np.array([0, 500, 560, 700, 2000]), 600, 660, 100)
     (500, 700)
@@ -160,10 +134,8 @@ def connected_range(
     return first, _reach(times_s, end_s, merge_gap_s)
 
 
-def _reach(times_s: NDArray[np.int64], from_s: int, merge_gap_s: int) -> int:
-    """The last of the ascending times that is linked to `from_s` by gaps of at most
-    `merge_gap_s`.
-    """
+def _reach(times_s: Ints, from_s: int, merge_gap_s: int) -> int:
+    """The last of the ascending times linked to `from_s` by gaps of at most `merge_gap_s`."""
     ahead = np.concatenate(([from_s], times_s[times_s > from_s]))
     gaps = np.flatnonzero(np.diff(ahead) > merge_gap_s)
     return int(ahead[gaps[0]] if gaps.size else ahead[-1])

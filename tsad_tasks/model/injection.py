@@ -11,8 +11,8 @@ from dataclasses import dataclass
 from typing import Literal, get_args
 
 import numpy as np
-from numpy.typing import NDArray
 
+from tsad_tasks.base.arrays import Floats64
 from tsad_tasks.base.errors import BadInput
 
 Kind = Literal["point", "contextual", "collective"]
@@ -44,8 +44,7 @@ def injection_plan(
     daily_steps: int,
     n_before: int = 0,
 ) -> list[Injection]:
-    """At most `n` anomalies, the three kinds in turn, so far apart that no window of `width` sees
-    two of them.
+    """At most `n` anomalies, the kinds in turn; no window of `width` sees two of them.
 
     Fewer come back when the readings are too short for all; the first `width` steps stay clean.
     Contextual ones need half a day of other readings (`daily_steps`), and are left out of the turn
@@ -64,10 +63,8 @@ def injection_plan(
     room = 2 * width + LASTING_STEPS[1]
     n = min(n, (n_steps - width) // room)
     if n < 1 or not channels:
-        raise BadInput(
-            f"Expected a channel and at least {room + width} steps. Received: {len(channels)}, "
-            f"{n_steps}."
-        )
+        expected = f"Expected a channel and at least {room + width} steps."
+        raise BadInput(f"{expected} Received: {len(channels)}, {n_steps}.")
     has_days = n_steps >= daily_steps + LASTING_STEPS[1]
     kinds = [kind for kind in KINDS if kind != "contextual" or has_days]
     slots = np.linspace(width, n_steps, n + 1).astype(np.int64).tolist()
@@ -86,7 +83,7 @@ def _length(kind: Kind, rng: np.random.Generator) -> int:
 
 
 def inject(
-    values: NDArray[np.float64],
+    values: Floats64,
     kind: Kind,
     *,
     at: int,
@@ -95,7 +92,7 @@ def inject(
     rng: np.random.Generator,
     length: int | None = None,
     daily_steps: int = 1440,
-) -> NDArray[np.float64]:
+) -> Floats64:
     """A copy of the readings with one anomaly.
 
     point: a spike of 4 to 10 spreads, up or down. contextual: the values of half a day away, each
@@ -104,16 +101,11 @@ def inject(
 
     Parameters
     ----------
-    values : (n_steps, n_channels)
-        Clean readings; untouched.
-    at : int
-        Position of the first abnormal step.
-    spread : float
-        Robust standard deviation of the channel (the scaler's scale), in its unit.
-    length : int or None
-        Steps; None: 1 for a point, else 10 to 20.
-    daily_steps : int
-        Grid steps per day.
+    values : (n_steps, n_channels), clean readings; untouched.
+    at : position of the first abnormal step.
+    spread : robust standard deviation of the channel (the scaler's scale), in its unit.
+    length : steps; None: 1 for a point, else 10 to 20.
+    daily_steps : grid steps per day.
 
     Raises
     ------
@@ -121,15 +113,14 @@ def inject(
         When the kind is unknown, `at` is outside, or a contextual anomaly has no readings half a
         day away.
 
-    >>> spiked = inject(np.zeros((5, 1)), "point", at=2, channel=0, spread=1.0, rng=np.random.default_rng(7))
+    >>> rng = np.random.default_rng(7)
+    >>> spiked = inject(np.zeros((5, 1)), "point", at=2, channel=0, spread=1.0, rng=rng)
     >>> (abs(spiked[:, 0]) >= 4.0).tolist()
     [False, False, True, False, False]
     """
     if kind not in KINDS or not 0 <= at < values.shape[0]:
-        raise BadInput(
-            f"Expected one of {', '.join(KINDS)} within {values.shape[0]} steps. Received: {kind} "
-            f"at {at}."
-        )
+        expected = f"Expected one of {', '.join(KINDS)} within {values.shape[0]} steps."
+        raise BadInput(f"{expected} Received: {kind} at {at}.")
     end = min(at + (_length(kind, rng) if length is None else length), values.shape[0])
     changed = values.copy()
     clean = values[at:end, channel]
@@ -140,10 +131,8 @@ def inject(
         inside = (start for start in (at - half, at + half) if 0 <= start <= len(values) - end + at)
         start = next(inside, None)
         if start is None:
-            raise BadInput(
-                f"Expected readings half a day ({half} steps) from step {at}. Received: "
-                f"{len(values)} steps."
-            )
+            expected = f"Expected readings half a day ({half} steps) from step {at}."
+            raise BadInput(f"{expected} Received: {len(values)} steps.")
         changed[at:end, channel] = values[start : start + end - at, channel]
     else:
         offset = _either(rng) * rng.uniform(*COLLECTIVE_SPREADS) * spread
@@ -158,20 +147,14 @@ def _either(rng: np.random.Generator) -> float:
 
 
 def inject_all(
-    values: NDArray[np.float64],
+    values: Floats64,
     plan: Sequence[Injection],
     *,
     spread: Sequence[float],
     rng: np.random.Generator,
     daily_steps: int = 1440,
-) -> NDArray[np.float64]:
-    """A copy of the readings with all anomalies of a plan.
-
-    Parameters
-    ----------
-    values : (n_steps, n_channels)
-    spread : (n_channels,)
-        Robust standard deviation by channel.
+) -> Floats64:
+    """A copy of the readings (n_steps, n_channels) with a plan's anomalies; `spread` by channel.
 
     >>> plan = [Injection("point", 1, 1, 0), Injection("point", 3, 1, 0)]
     >>> spiked = inject_all(np.zeros((4, 1)), plan, spread=[1.0], rng=np.random.default_rng(7))

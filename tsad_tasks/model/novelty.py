@@ -1,11 +1,8 @@
-"""Shapes that were not seen before: the last eight blocks of readings against all stretches of
-eight blocks.
+"""Shapes that were not seen before: the last eight blocks against all stretches of eight.
 
-A block's value is scaled by what commissioning ranged over; eight values make a shape (their
-orthonormal Haar transform) and a level (themselves). Its distance to the nearest stretch that ended
-at least eight blocks before is the error, and how surprising that is among past distances counts
-until the next block. Of the past, the last 512 blocks are kept.
-
+Blocks are scaled by what commissioning ranged over; eight make a shape (their orthonormal Haar
+transform) and a level (themselves). Its distance to the nearest stretch that ended eight blocks
+before or earlier is the error; its surprise among past distances counts until the next block.
 Source of the idea: Hampton, Adaptive resonance theory for time series (ARTime), 2022.
 """
 
@@ -17,7 +14,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from tsad_tasks.model.surprise import Arrays, Rows, no_past, surprises
+from tsad_tasks.base.arrays import Arrays, Floats32, Floats64, Ints
+from tsad_tasks.model.surprise import no_past, surprises
 from tsad_tasks.model.surprise_families import UNIT
 
 N_BLOCKS, N_KEPT = 8, 512
@@ -29,14 +27,10 @@ _MIDDLE_GAIN = 0.1
 _SPIKE = 0.05
 _CHUNK = 32
 
-Distances = NDArray[np.float32]
-
 
 @dataclass(frozen=True)
 class Variant:
-    """Commissioning readings per block are 1 / `divisor` of all; `spikes` keeps a block's extreme;
-    `level_weight`.
-    """
+    """Blocks are 1 / `divisor` of commissioning; `spikes` keeps extremes; `level_weight`."""
 
     divisor: int
     spikes: bool
@@ -89,14 +83,11 @@ def no_blocks(n_series: int) -> Arrays:
     }
 
 
-def novelty_surprises(state: Arrays, rows: Rows, units: Rows) -> NDArray[np.float64]:
+def novelty_surprises(state: Arrays, rows: Ints, units: Ints) -> Floats64:
     """Surprise (n_rows, 4) at the shape of the last complete blocks; 0 for the first ones.
 
-    Parameters
-    ----------
-    state : of `no_blocks`, changed in place.
-    rows : which series, each once.
-    units : (n_rows,) readings in units of 2^-20 scales.
+    The state of `no_blocks` is changed in place; `rows` are the series, each once, `units`
+    (n_rows,) their readings in units of 2^-20 scales.
 
     >>> state = no_blocks(1)
     >>> novelty_surprises(state, np.array([0]), np.array([5])).tolist(), state["n_blocks"].tolist()
@@ -110,11 +101,10 @@ def novelty_surprises(state: Arrays, rows: Rows, units: Rows) -> NDArray[np.floa
     row, variant = np.nonzero(state["n_in_block"][rows] == state["length"][rows])
     if row.size:
         _complete(state, rows[row], variant)
-    found: NDArray[np.float64] = state["surprise"][rows]
-    return found
+    return np.asarray(state["surprise"][rows])
 
 
-def _complete(state: Arrays, series: Rows, variant: Rows) -> None:
+def _complete(state: Arrays, series: Ints, variant: Ints) -> None:
     """Take the blocks that these series and variants have just completed."""
     at = (series, variant)
     low, mean = state["low"][series], state["total"][at] / state["length"][at]
@@ -153,7 +143,7 @@ def _complete(state: Arrays, series: Rows, variant: Rows) -> None:
     state["surprise"][series, variant] = found[:, 0]
 
 
-def _nearest(blocks: Distances, n_blocks: NDArray[np.int32], weights: Distances) -> Distances:
+def _nearest(blocks: Floats32, n_blocks: NDArray[np.int32], weights: Floats32) -> Floats32:
     """Distance (n,) of the last eight blocks to the nearest eight that ended at least eight blocks
     before.
     """
@@ -166,20 +156,18 @@ def _nearest(blocks: Distances, n_blocks: NDArray[np.int32], weights: Distances)
     shape = _total_difference(_shape(past), _shape(last)) / np.float32(5.66)
     distance = (shape + weights[:, None] * level) / np.float32(2 * N_BLOCKS)
     known = first + np.arange(n_windows) >= (N_KEPT - n_seen)[:, None]
-    nearest: Distances = np.where(known, distance, np.float32(np.inf)).min(axis=1)
-    return nearest
+    return np.asarray(np.where(known, distance, np.float32(np.inf)).min(axis=1))
 
 
-def _total_difference(left: list[Distances], right: list[Distances]) -> Distances:
+def _total_difference(left: list[Floats32], right: list[Floats32]) -> Floats32:
     """Sum of absolute differences, term by term in one order."""
     total = np.abs(left[0] - right[0])
     for a, b in zip(left[1:], right[1:], strict=True):
         total += np.abs(a - b)
-    found: NDArray[np.float32] = total
-    return found
+    return np.asarray(total)
 
 
-def _shape(values: list[Distances]) -> list[Distances]:
+def _shape(values: list[Floats32]) -> list[Floats32]:
     """Orthonormal Haar transform of eight values from 0 to their height."""
     smallest, largest = values[0], values[0]
     for value in values[1:]:
@@ -188,7 +176,7 @@ def _shape(values: list[Distances]) -> list[Distances]:
     return _haar([(value - smallest) / height for value in values])
 
 
-def _haar(values: list[Distances]) -> list[Distances]:
+def _haar(values: list[Floats32]) -> list[Floats32]:
     """Source: Haar, Zur Theorie der orthogonalen Funktionensysteme, 1910."""
     if len(values) == 1:
         return values

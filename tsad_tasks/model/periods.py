@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
+from tsad_tasks.base.arrays import Floats64
 from tsad_tasks.base.errors import BadInput
 
 # A period repeats at least so often in the series, and the series agrees with itself one period
@@ -19,19 +20,12 @@ CUT = 4.0
 
 
 def dominant_period(values: NDArray[np.floating], max_steps: int) -> int | None:
-    """The number of steps after which a series agrees best with itself, or None where it does not
-    repeat.
+    """The number of steps after which a series agrees best with itself; None: it repeats nothing.
 
     The strongest peak of the autocorrelation that follows its first dip, or a whole fraction of it
     that is nearly as strong, since a series of period 24 also has the period 48. A straight trend
-    is taken out, and values far out are cut off.
-
-    Parameters
-    ----------
-    values : (n_steps,) or (n_steps, n_channels)
-        NaN where unknown. The autocorrelations of channels are averaged.
-    max_steps : int
-        The longest period looked for; a third of the series at most.
+    is taken out, and values far out are cut off. Of channels, (n_steps, n_channels),
+    autocorrelations are averaged; NaN is unknown. At most `max_steps`, and a third of the series.
 
     >>> dominant_period(np.sin(2 * np.pi * np.arange(100) / 12), max_steps=30)
     12
@@ -48,17 +42,11 @@ def dominant_period(values: NDArray[np.floating], max_steps: int) -> int | None:
     return _strongest_lag(np.mean(found, axis=0))
 
 
-def autocorrelation(values: NDArray[np.floating], max_lag: int) -> NDArray[np.float64]:
-    """How well a series without its trend agrees with itself some steps later, (max_lag + 1,), from
-    -1 to 1.
+def autocorrelation(values: NDArray[np.floating], max_lag: int) -> Floats64:
+    """How well a series without trend agrees with itself steps later, (max_lag + 1,), -1 to 1.
 
-    Source: Wiener (1930) and Khinchin (1934): the inverse transform of the power spectrum, here of
-    the known values.
-
-    Parameters
-    ----------
-    values : (n_steps,)
-        NaN where unknown; pairs of steps with an unknown value do not count.
+    Pairs of steps with an unknown value (NaN) do not count. Source: Wiener (1930) and Khinchin
+    (1934): the inverse transform of the power spectrum, here of the known values.
 
     >>> autocorrelation(np.tile([1.0, -1.0, -1.0, 1.0], 2), 2).round(1).tolist()
     [1.0, -0.1, -1.0]
@@ -77,15 +65,13 @@ def autocorrelation(values: NDArray[np.floating], max_lag: int) -> NDArray[np.fl
     return np.asarray(np.clip(found, -1, 1))
 
 
-def _lagged(
-    first: NDArray[np.float64], second: NDArray[np.float64], length: int
-) -> NDArray[np.float64]:
+def _lagged(first: Floats64, second: Floats64, length: int) -> Floats64:
     """Sums over steps of `first` times `second` some steps later."""
     spectrum = np.conj(np.fft.rfft(first, length)) * np.fft.rfft(second, length)
     return np.fft.irfft(spectrum, length)
 
 
-def varies(values: NDArray[np.float64]) -> bool:
+def varies(values: Floats64) -> bool:
     """Whether a series has three known values, and not all alike.
 
     >>> varies(np.array([1.0, np.nan, 1.0, 1.0])), varies(np.array([1.0, 2.0, 1.0]))
@@ -95,10 +81,8 @@ def varies(values: NDArray[np.float64]) -> bool:
     return known.size > 2 and bool(np.ptp(known) > 0)
 
 
-def _without_trend(values: NDArray[np.float64]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Deviations from a straight line, cut off where far out and 0 where unknown; and 1 where
-    known.
-    """
+def _without_trend(values: Floats64) -> tuple[Floats64, Floats64]:
+    """Deviations from a line, cut off where far out, 0 where unknown; and 1 where known."""
     known, steps = np.isfinite(values), np.arange(len(values), dtype=np.float64)
     # The slope between the medians of the first and the last third.
     # Source: Tukey, Exploratory data analysis, 1977: the resistant line.
@@ -116,10 +100,8 @@ def _without_trend(values: NDArray[np.float64]) -> tuple[NDArray[np.float64], ND
     return np.where(np.abs(cut) > tiny, cut, 0.0), known.astype(np.float64)
 
 
-def _strongest_lag(correlation: NDArray[np.float64]) -> int | None:
-    """The strongest peak after the correlation has dipped once, or a whole fraction of it that is
-    nearly as strong.
-    """
+def _strongest_lag(correlation: Floats64) -> int | None:
+    """The strongest peak after the first dip, or a fraction of it that is nearly as strong."""
     inner = correlation[1:-1]
     lags = np.flatnonzero((inner >= correlation[:-2]) & (inner > correlation[2:])) + 1
     dip = np.flatnonzero(correlation < MIN_CORRELATION)

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from tsad_tasks.base.arrays import Flags, Floats64, Ints
 from tsad_tasks.base.errors import BadInput
 
 
@@ -21,14 +22,13 @@ class ReliabilityCurve:
     n_events : (n_bins,)
     """
 
-    said: NDArray[np.float64]
-    happened: NDArray[np.float64]
-    n_events: NDArray[np.int64]
+    said: Floats64
+    happened: Floats64
+    n_events: Ints
 
     @property
     def error(self) -> float:
-        """Expected calibration error: the mean distance of what happened from what was said, by
-        events.
+        """Expected calibration error: mean distance of happened and said, by events.
 
         Source: Naeini et al., Obtaining well calibrated probabilities using Bayesian binning, 2015.
 
@@ -39,21 +39,16 @@ class ReliabilityCurve:
 
 
 def reliability_curve(
-    probabilities: NDArray[np.floating], happened: NDArray[np.bool_], n_bins: int = 10
+    probabilities: NDArray[np.floating], happened: Flags, n_bins: int = 10
 ) -> ReliabilityCurve:
-    """How often events happened, by the probability that was given.
-
-    Parameters
-    ----------
-    probabilities : (n,), from 0 to 1; NaN is left out.
-    happened : (n,)
+    """How often events (n,) happened, by the probability that was given; NaN is left out.
 
     Raises
     ------
     BadInput
         When there is no known probability, or one is not between 0 and 1.
 
-    >>> curve = reliability_curve(np.array([0.1, 0.1, 0.9]), np.array([False, True, True]), n_bins=2)
+    >>> curve = reliability_curve(np.array([0.1, 0.1, 0.9]), np.array([False, True, True]), 2)
     >>> curve.said.round(3).tolist(), curve.happened.tolist(), curve.n_events.tolist()
     ([0.1, 0.9], [0.5, 1.0], [2, 1])
     """
@@ -72,23 +67,13 @@ def reliability_curve(
     return ReliabilityCurve(mean, share, n_events[used].astype(np.int64))
 
 
-def anomaly_probability(
-    surprises: NDArray[np.floating], anomaly_share: float
-) -> NDArray[np.float64]:
-    """Probability that a reading is an anomaly, from its surprise in nats and the share of
-    anomalies.
+def anomaly_probability(surprises: NDArray[np.floating], anomaly_share: float) -> Floats64:
+    """Probability that a reading is an anomaly, from surprise in nats and share of anomalies.
 
     With p = exp(−surprise), normal readings are at least −e p ln p times as likely as anomalies
     (for p < 1/e), whatever anomalies look like; so this is the highest probability that the
-    surprise can justify.
-
-    Source: Sellke, Bayarri and Berger, Calibration of p values for testing precise null hypotheses,
-    2001, eq. 3.
-
-    Parameters
-    ----------
-    surprises : any shape; NaN stays NaN.
-    anomaly_share : between 0 and 1.
+    surprise can justify. NaN stays. Source: Sellke, Bayarri and Berger, Calibration of p values for
+    testing precise null hypotheses, 2001, eq. 3.
 
     >>> anomaly_probability(np.array([0.0, 1.0, 7.0, 14.0]), 0.01).round(3).tolist()
     [0.01, 0.01, 0.368, 0.997]

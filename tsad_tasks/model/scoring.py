@@ -8,31 +8,24 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
+from typing import TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
 
+from tsad_tasks.base.arrays import Flags, Floats32, Floats64, Ints
 from tsad_tasks.base.enums import HourStatus
+from tsad_tasks.model import windows
 from tsad_tasks.model.features import Scaler, cyclic_time, days_off, derived, held, running_state
 from tsad_tasks.model.spec import FeatureSpec, ModelSpec
 from tsad_tasks.model.tails import top_mean
 from tsad_tasks.model.thresholds import (
     Limits,
-    anomaly_scores,
     collective_series,
     combined_scores,
     flag,
     severities,
     threshold_series,
-)
-from tsad_tasks.model.windows import (
-    OFF,
-    PENDING,
-    SCORED,
-    STARTUP,
-    batches,
-    window_errors,
-    window_reasons,
 )
 
 # Entities are computed together, as many as keep each temporary array in the caches and a long
@@ -40,7 +33,7 @@ from tsad_tasks.model.windows import (
 _CELLS = 1 << 18
 
 
-Marks = NDArray[np.bool_] | bool
+Marks: TypeAlias = "Flags | bool"
 
 
 @dataclass(frozen=True)
@@ -56,22 +49,18 @@ class InputSet:
         is.
     """
 
-    inputs: NDArray[np.float32]
-    present: NDArray[np.bool_]
+    inputs: Floats32
+    present: Flags
     running: NDArray[np.int8]
-    context_ok: NDArray[np.bool_]
+    context_ok: Flags
 
 
 def entity_features(
-    spec: FeatureSpec, scalers: Sequence[Scaler], values: NDArray[np.float64], start_s: int
+    spec: FeatureSpec, scalers: Sequence[Scaler], values: Floats64, start_s: int
 ) -> InputSet:
-    """Features of entities from their readings.
+    """Features of entities from their readings (n_entities, n_steps, n_channels), NaN: not read.
 
-    Parameters
-    ----------
-    scalers : one per entity.
-    values : float64 (n_entities, n_steps, n_channels), NaN where nothing was read.
-    start_s : Unix seconds of the first step.
+    There is a scaler for each entity; `start_s` is the first step in Unix seconds.
     """
     n_entities, n_steps, _ = values.shape
     known = held(values, spec.hold_steps)
@@ -91,7 +80,7 @@ def entity_features(
 
 # Entities are often seen one by one on the same steps, and each quarter of an hour asks the zone.
 @lru_cache(maxsize=4)
-def _clock(spec: FeatureSpec, start_s: int, n_steps: int) -> NDArray[np.float32]:
+def _clock(spec: FeatureSpec, start_s: int, n_steps: int) -> Floats32:
     """Inputs that all entities share, (n_steps, n); not to be changed."""
     times_s = start_s + np.arange(n_steps, dtype=np.int64) * spec.step_s
     cyclic = cyclic_time(times_s, spec.zone, spec.cyclic, spec.holidays, spec.rest_weekday)
@@ -104,8 +93,7 @@ def _clock(spec: FeatureSpec, start_s: int, n_steps: int) -> NDArray[np.float32]
 
 @dataclass(frozen=True)
 class Windows:
-    """The windows that need an error, of all entities, as positions in the entities' steps laid end
-    to end.
+    """Windows that need an error, as positions in all entities' steps laid end to end.
 
     Attributes
     ----------
@@ -114,27 +102,27 @@ class Windows:
     reasons : int16 (n_entities, n_steps)
     """
 
-    ends: NDArray[np.int64]
-    live: NDArray[np.bool_]
+    ends: Ints
+    live: Flags
     reasons: NDArray[np.int16]
 
 
-def entity_windows(spec: FeatureSpec, features: InputSet, wanted: NDArray[np.bool_]) -> Windows:
+def entity_windows(spec: FeatureSpec, features: InputSet, wanted: Flags) -> Windows:
     """Windows of the wanted steps, bool (n_entities, n_steps)."""
     n_steps, n_channels = features.present.shape[1:]
     reasons = np.zeros(wanted.shape, np.int16)
     ends, lives = [np.zeros(0, np.int64)], [np.zeros((0, n_channels), bool)]
     entities = np.flatnonzero(wanted.any(axis=1))
-    for part in batches(len(entities), _n_together(n_steps * n_channels)):
+    for part in windows.batches(len(entities), _n_together(n_steps * n_channels)):
         chosen = entities[part]
-        live, reasons[chosen] = window_reasons(
+        live, reasons[chosen] = windows.window_reasons(
             features.present[chosen],
             features.running[chosen],
             features.context_ok[chosen],
             width=spec.width,
             min_coverage=spec.min_coverage,
         )
-        entity, step = np.nonzero(wanted[chosen] & (reasons[chosen] == SCORED))
+        entity, step = np.nonzero(wanted[chosen] & (reasons[chosen] == windows.SCORED))
         ends.append(chosen[entity] * n_steps + step)
         lives.append(live[entity, step])
     return Windows(np.concatenate(ends), np.concatenate(lives), reasons)
@@ -146,22 +134,12 @@ def _n_together(n_cells: int) -> int:
 
 
 def combined_errors(
-    spec: ModelSpec,
-    entities: Sequence[str],
-    entity_of: NDArray[np.int64],
-    channel_errors: NDArray[np.float32],
-    live: NDArray[np.bool_],
-) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-    """The error of each window (n,), and of its channels (n, n_channels), on the model's scale; NaN
-    where unknown.
+    spec: ModelSpec, entities: Sequence[str], entity_of: Ints, channel_errors: Floats32, live: Flags
+) -> tuple[Floats32, Floats32]:
+    """Errors of windows (n,) and channels (n, n_channels) on the model's scale; NaN: unknown.
 
-    Without tails that is the detector's own scale, with them it is surprise in nats.
-
-    Parameters
-    ----------
-    entities : names.
-    entity_of : (n,), of which of them a window is.
-    channel_errors, live : (n, n_channels), as the detector gave them, and which channels count.
+    Without tails that is the detector's own scale, with them it is surprise in nats. `entity_of`
+    (n,) says of which of the entities a window is, `live` which of its channels count.
     """
     found = channel_errors
     if spec.tails is not None:
@@ -169,7 +147,7 @@ def combined_errors(
         units = units.reshape(len(entities), -1)
         found = spec.tails.surprises_in(channel_errors, units[entity_of] * spec.tails.grown(live))
     if spec.combine == "mean":
-        errors = window_errors(found, live)
+        errors = windows.window_errors(found, live)
     else:
         errors = top_mean(found, live, spec.top_k if spec.combine == "top_k" else 1)
     with np.errstate(invalid="ignore"):
@@ -182,15 +160,15 @@ def combined_errors(
 class Scores:
     """Thresholds, scores and flags of some entities, all (n_entities, n_steps)."""
 
-    thresholds: NDArray[np.float32]
-    scores: NDArray[np.float32]
-    flags: NDArray[np.bool_]
-    collective: NDArray[np.bool_]
+    thresholds: Floats32
+    scores: Floats32
+    flags: Flags
+    collective: Flags
     severity: NDArray[np.int8]
 
 
 def entity_scores(
-    spec: ModelSpec, entities: Sequence[str], errors: NDArray[np.float32], first_step: int = 0
+    spec: ModelSpec, entities: Sequence[str], errors: Floats32, first_step: int = 0
 ) -> Scores:
     """Scores from errors, float32 (n_entities, n_steps), NaN where unknown.
 
@@ -201,7 +179,7 @@ def entity_scores(
     thresholds = np.full_like(errors, np.nan)
     scores = np.full_like(errors, np.nan)
     collective = np.zeros(errors.shape, bool)
-    for part in batches(len(entities), _n_together(errors.shape[1])):
+    for part in windows.batches(len(entities), _n_together(errors.shape[1])):
         limits = Limits.of([spec.calibration(name) for name in entities[part]])
         judged = part, slice(first_step, None)
         thresholds[judged] = threshold_series(errors[part], limits, spec.threshold, first_step)
@@ -233,13 +211,8 @@ _STATUSES = np.array(
 
 
 def hour_status(
-    reasons: NDArray[np.int16],
-    present: NDArray[np.bool_],
-    *,
-    provisional: Marks,
-    silent: Marks,
-    retired: Marks,
-) -> tuple[NDArray[np.str_], NDArray[np.int64], NDArray[np.int64]]:
+    reasons: NDArray[np.int16], present: Flags, *, provisional: Marks, silent: Marks, retired: Marks
+) -> tuple[NDArray[np.str_], Ints, Ints]:
     """Status of entities' hours, steps needed, steps seen, (...) each.
 
     Parameters
@@ -251,12 +224,14 @@ def hour_status(
     retired : (...), readings that the hour needs were dropped by retention.
 
     >>> reasons, read = np.array([[0, 2], [3, 3]], np.int16), np.ones((2, 2), bool)
-    >>> status, n_needed, n_seen = hour_status(reasons, read, provisional=False, silent=False, retired=False)
-    >>> status.tolist(), n_needed.tolist(), n_seen.tolist()
+    >>> found = hour_status(reasons, read, provisional=False, silent=False, retired=False)
+    >>> tuple(part.tolist() for part in found)
     (['partial', 'off'], [2, 0], [1, 0])
     """
-    n_needed = np.count_nonzero(~np.isin(reasons, (OFF, STARTUP, PENDING)), axis=-1)
-    n_seen = np.count_nonzero(reasons == SCORED, axis=-1)
+    n_needed = np.count_nonzero(
+        ~np.isin(reasons, (windows.OFF, windows.STARTUP, windows.PENDING)), axis=-1
+    )
+    n_seen = np.count_nonzero(reasons == windows.SCORED, axis=-1)
     unread, any_seen = ~present.any(axis=-1), n_seen > 0
     rules = [
         n_needed == 0,
@@ -269,16 +244,3 @@ def hour_status(
     ]
     first = np.select(np.broadcast_arrays(*rules), list(range(len(rules))), len(rules))
     return _STATUSES[first], np.asarray(n_needed), np.asarray(n_seen)
-
-
-__all__ = [
-    "InputSet",
-    "Scores",
-    "Windows",
-    "anomaly_scores",
-    "combined_errors",
-    "entity_features",
-    "entity_scores",
-    "entity_windows",
-    "hour_status",
-]

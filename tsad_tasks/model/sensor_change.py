@@ -1,6 +1,4 @@
-"""Sensors that changed: what they send is converted into the terms that held before, or unknown
-until that is known.
-"""
+"""Sensors that changed: what they send is converted to the terms before, or unknown till then."""
 
 from __future__ import annotations
 
@@ -11,6 +9,7 @@ from hashlib import blake2b
 import numpy as np
 from numpy.typing import NDArray
 
+from tsad_tasks.base.arrays import Floats64, Ints
 from tsad_tasks.model.features import fit_scaler
 
 _HOUR_S, _DAY_S = 3600, 86400
@@ -57,7 +56,7 @@ def pieces(began: Sequence[tuple[int, int, int | None, float | None, float | Non
     return found[::-1]
 
 
-def convert(values: NDArray[np.float64], parts: Sequence[Piece], start_s: int, step_s: int) -> None:
+def convert(values: Floats64, parts: Sequence[Piece], start_s: int, step_s: int) -> None:
     """Changes the values (n_steps,) of one channel, whose first step is at `start_s`, in place.
 
     >>> speed = np.array([1.0, 1.0, 1.0])
@@ -74,9 +73,8 @@ def convert(values: NDArray[np.float64], parts: Sequence[Piece], start_s: int, s
         values[usable:end] = values[usable:end] * part.scale + part.offset
 
 
-def salts(parts: Sequence[Piece], hours_s: NDArray[np.int64]) -> NDArray[np.uint64]:
-    """Numbers (n_hours,) that tell how each hour's values are seen: 0 where they are taken as they
-    came.
+def salts(parts: Sequence[Piece], hours_s: Ints) -> NDArray[np.uint64]:
+    """Numbers (n_hours,) of how each hour's values are seen: 0 where they are taken as they came.
 
     >>> salts(pieces([(1, 3600, 3600, 2.0, 0.0)]), np.array([0, 3600, 7200])).astype(bool).tolist()
     [False, True, True]
@@ -101,7 +99,7 @@ def _salt(part: Piece, from_s: int, usable_s: int, until_s: int) -> int:
     return int.from_bytes(blake2b(content, digest_size=8).digest(), "little")
 
 
-def salted(checksums: NDArray[np.int64], salt: NDArray[np.uint64]) -> NDArray[np.int64]:
+def salted(checksums: Ints, salt: NDArray[np.uint64]) -> Ints:
     """Checksums that also tell how the values are seen; 0, which means no block, stays 0.
 
     >>> salted(np.array([0, 5]), np.array([7, 0], np.uint64)).tolist()
@@ -113,9 +111,8 @@ def salted(checksums: NDArray[np.int64], salt: NDArray[np.uint64]) -> NDArray[np
     return np.where(checksums == 0, 0, mixed.view(np.int64))
 
 
-def conversion(before: NDArray[np.float64], after: NDArray[np.float64]) -> tuple[float, float]:
-    """Scale and offset that give the values of a changed sensor the median and robust spread of
-    those before.
+def conversion(before: Floats64, after: Floats64) -> tuple[float, float]:
+    """Scale and offset that give a changed sensor the median and robust spread from before.
 
     Where one of both stands still there is no spread to compare: then the offset alone is fitted.
 
@@ -129,9 +126,8 @@ def conversion(before: NDArray[np.float64], after: NDArray[np.float64]) -> tuple
     return scale, old.center[0] - scale * new.center[0]
 
 
-def same_time_of_day(before_s: NDArray[np.int64], after_s: NDArray[np.int64]) -> NDArray[np.int64]:
-    """Positions in `before_s` at the times of day of `after_s`, each as often as it is there; Unix
-    seconds.
+def same_time_of_day(before_s: Ints, after_s: Ints) -> Ints:
+    """Positions in `before_s` at the times of day of `after_s`, as often as there; Unix seconds.
 
     >>> same_time_of_day(np.array([0, 3600, 86400]), np.array([172800, 180000])).tolist()
     [0, 2]

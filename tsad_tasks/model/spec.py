@@ -1,19 +1,17 @@
-"""Everything of a model that affects errors, scores and flags, beside the network itself: the
-bundle's spec.json.
-"""
+"""All of a model beside the network that affects errors, scores and flags: its spec.json."""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import Any
 from zoneinfo import ZoneInfo
 
 import numpy as np
-from numpy.typing import NDArray
 
-from tsad_tasks.model.features import SUNDAY, Scaler, derived_history, n_derived
+from tsad_tasks.base.arrays import Flags
+from tsad_tasks.model.features import SUNDAY, Scaler, derived_history
 from tsad_tasks.model.tails import ChannelTails
 from tsad_tasks.model.thresholds import Calibration, ThresholdSettings
 
@@ -53,19 +51,16 @@ class FeatureSpec:
     @property
     def n_inputs(self) -> int:
         """Columns that the detector sees."""
-        n_channels = len(self.channels)
-        n_more = n_derived(n_channels, rolling_mean=self.rolling_mean, lag=self.lag, diff=self.diff)
-        return n_channels + n_more + self.n_clock_inputs
+        n_derived = len(self.rolling_mean) + len(self.lag) + len(self.diff)
+        return len(self.channels) * (1 + n_derived) + self.n_clock_inputs
 
     @property
     def n_clock_inputs(self) -> int:
         """Of these the last ones, which say what time and day it is."""
         return 2 * len(self.cyclic) + bool(self.holidays)
 
-    def dead_inputs(self, channel: int) -> NDArray[np.bool_]:
-        """Which inputs (n_inputs,) are unknown while a channel is: it, and what is derived from
-        it.
-        """
+    def dead_inputs(self, channel: int) -> Flags:
+        """Which inputs (n_inputs,) are unknown while a channel is: it, and its derived ones."""
         sensed = np.arange(self.n_inputs) < self.n_inputs - self.n_clock_inputs
         # What is derived from channels comes after them, in the same order; the clock's inputs come
         # last.
@@ -74,7 +69,7 @@ class FeatureSpec:
         )
 
     @property
-    def channel_inputs(self) -> NDArray[np.bool_]:
+    def channel_inputs(self) -> Flags:
         """Which inputs go with each channel, (n_channels, n_inputs): its `dead_inputs`."""
         return np.stack([self.dead_inputs(channel) for channel in range(len(self.channels))])
 
@@ -120,9 +115,7 @@ class ModelSpec:
 
     @property
     def score_reach_hours(self) -> int:
-        """Whole hours before a reading that its threshold looks back, the errors' own reach
-        included.
-        """
+        """Whole hours that a threshold looks back, the errors' own reach included."""
         look_back_s = self.threshold.history_steps * self.features.step_s
         return math.ceil(look_back_s / 3600) + self.features.reach_hours
 
@@ -142,11 +135,11 @@ class ModelSpec:
             "features": vars(self.features),
             "scalers": {name: scaler.to_json() for name, scaler in sorted(self.scalers.items())},
             "pooled_scaler": self.pooled_scaler.to_json(),
-            "threshold": self.threshold.to_json(),
+            "threshold": asdict(self.threshold),
             "calibrations": {
-                name: found.to_json() for name, found in sorted(self.calibrations.items())
+                name: asdict(found) for name, found in sorted(self.calibrations.items())
             },
-            "pooled_calibration": self.pooled_calibration.to_json(),
+            "pooled_calibration": asdict(self.pooled_calibration),
             "spreads": list(self.spreads),
             "tails": self.tails.to_json() if self.tails else None,
             "combine": self.combine,
@@ -156,31 +149,24 @@ class ModelSpec:
 
     @classmethod
     def from_json(cls, fields: Mapping[str, Any]) -> ModelSpec:
-        """The spec of a JSON object, to the bit. What older bundles do not say is as it was when
-        they were made.
-        """
+        """The spec of a JSON object, to the bit; what older bundles do not say is as it was."""
         tails = fields.get("tails")
+        features: dict[str, Any] = {
+            name: tuple(value) if isinstance(value, list) else value
+            for name, value in fields["features"].items()
+        }
         return cls(
-            features=feature_spec(fields["features"]),
+            features=FeatureSpec(**features),
             scalers={name: Scaler.from_json(part) for name, part in fields["scalers"].items()},
             pooled_scaler=Scaler.from_json(fields["pooled_scaler"]),
-            threshold=ThresholdSettings.from_json(fields["threshold"]),
+            threshold=ThresholdSettings(**fields["threshold"]),
             calibrations={
-                name: Calibration.from_json(part) for name, part in fields["calibrations"].items()
+                name: Calibration(**part) for name, part in fields["calibrations"].items()
             },
-            pooled_calibration=Calibration.from_json(fields["pooled_calibration"]),
+            pooled_calibration=Calibration(**fields["pooled_calibration"]),
             spreads=tuple(fields["spreads"]),
             tails=ChannelTails.from_json(tails) if tails else None,
             combine=fields.get("combine", "mean"),
             top_k=fields.get("top_k", 2),
             expected_incidents_per_day=fields.get("expected_incidents_per_day"),
         )
-
-
-def feature_spec(fields: Mapping[str, Any]) -> FeatureSpec:
-    """The feature spec of a JSON object."""
-    lists = ("channels", "hold_steps", "rolling_mean", "lag", "diff", "cyclic", "holidays")
-    values: dict[str, Any] = {
-        name: tuple(value) if name in lists else value for name, value in fields.items()
-    }
-    return FeatureSpec(**values)

@@ -1,23 +1,16 @@
 """How surprising an error is among all errors before it, in nats, with a memory of fixed size.
 
 The memory of one kind of error ("member") of one series: how many past errors fell into each of 256
-bins of nearly equal ratio, and the 128 largest of them as they were. Above the 98 % quantile the
-tail is exponential, fitted to the largest errors; up to 6,400 errors that is what all of them would
-give, and later the 128 largest stand for the tail with the share that they are.
-
-Source: exponential tail, Siffer et al., Anomaly detection in streams with extreme value theory,
-2017.
+bins of nearly equal ratio, and the 128 largest as they were. Above the 98 % quantile the tail is
+exponential, fitted to the largest errors; beyond 6,400 errors the 128 stand for the share that they
+are. Source: Siffer et al., Anomaly detection in streams with extreme value theory, 2017.
 """
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
-from numpy.typing import NDArray
 
-Arrays = dict[str, NDArray[Any]]
-Rows = NDArray[np.int64]
+from tsad_tasks.base.arrays import Arrays, Floats32, Floats64, Ints
 
 N_TOP = 128
 # Sixteen groups of sixteen bins: a count below a bin reads 32 numbers.
@@ -56,20 +49,15 @@ def no_past(n_series: int, n_members: int) -> Arrays:
     }
 
 
-def surprises(past: Arrays, rows: Rows, errors: NDArray[np.float32]) -> NDArray[np.float64]:
-    """−ln of the probability of an error at least as large, (n_rows, n_members); then the errors
-    become past ones.
+def surprises(past: Arrays, rows: Ints, errors: Floats32) -> Floats64:
+    """−ln of the probability of errors as large, (n_rows, n_members), which then become past ones.
 
-    0 for the first 50 errors; tails are fitted anew every 25.
-
-    Parameters
-    ----------
-    past : of `no_past`, changed in place.
-    rows : which series, each once.
-    errors : (n_rows, n_members), finite, 0 and up.
+    0 for the first 50 errors; tails are fitted anew every 25. The `past` of `no_past` is changed in
+    place; `rows` are the series, each once; errors are finite, 0 and up.
 
     >>> past, one = no_past(1, 1), np.array([0])
-    >>> found = [surprises(past, one, np.array([[e]], np.float32)).item() for e in [*range(1, 61), 30, 900]]
+    >>> errors = np.array([*range(1, 61), 30, 900], np.float32)[:, None, None]
+    >>> found = [surprises(past, one, error).item() for error in errors]
     >>> found[0], round(found[-2], 1), found[-1] > 20
     (0.0, 0.7, True)
     """
@@ -100,7 +88,7 @@ def surprises(past: Arrays, rows: Rows, errors: NDArray[np.float32]) -> NDArray[
     return found
 
 
-def _refit_together(past: Arrays, rows: Rows) -> None:
+def _refit_together(past: Arrays, rows: Ints) -> None:
     n, top = past["n"][rows].astype(np.int64), past["top"][rows].astype(np.float64)
     above = n - 1 - np.floor((1 - TAIL_SHARE) * (n - 1)).astype(np.int64)
     # Beyond 6,400 errors the largest 128 are less than 2 %, and count as the share that they are.
@@ -119,7 +107,7 @@ def _refit_together(past: Arrays, rows: Rows) -> None:
     past["at_quantile"][rows] = -np.log(probability)[:, None]
 
 
-def _bins(errors: NDArray[np.float32]) -> NDArray[np.int64]:
+def _bins(errors: Floats32) -> Ints:
     """Bin of each error; by its bits, so that no rounding decides."""
     fraction, exponent = np.frexp(errors)
     inner = ((fraction - np.float32(0.5)) * np.float32(2 * PER_OCTAVE)).astype(np.int64)
@@ -127,7 +115,7 @@ def _bins(errors: NDArray[np.float32]) -> NDArray[np.int64]:
     return np.where(errors < np.float32(2.0**FIRST_OCTAVE), 0, np.minimum(bins, N_BINS - 1))
 
 
-def _keep_largest(top: NDArray[np.float32], rows: Rows, errors: NDArray[np.float32]) -> None:
+def _keep_largest(top: Floats32, rows: Ints, errors: Floats32) -> None:
     """Put errors into the descending lists of the largest, where they are among them."""
     row, member = np.nonzero(errors > top[rows, :, -1])
     if not row.size:

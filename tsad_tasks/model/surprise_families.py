@@ -1,10 +1,8 @@
-"""Kinds of errors of one series against its own past: level, slow change, season, change of
-variance.
+"""Kinds of errors of one series against its own past: level, slow change, season, variance.
 
-All work on readings in whole units of 2^-20 commissioning scales, so that sums over a look-back are
-exact and a change of a sensor's unit (°C to °F) changes nothing. A part's state is arrays whose
-first axis is the series, changed in place; `rows` says which series have a reading, each once.
-Look-backs count readings.
+Readings are whole units of 2^-20 commissioning scales: sums over a look-back, in readings, are
+exact, and another unit (°C to °F) changes nothing. A part's state is arrays whose first axis is
+the series, changed in place; `rows` says which series have a reading, each once.
 """
 
 from __future__ import annotations
@@ -16,7 +14,7 @@ from typing import Any, ClassVar, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from tsad_tasks.model.surprise import Arrays, Rows
+from tsad_tasks.base.arrays import Arrays, Floats64, Ints
 
 UNIT = 2.0**-20
 # Beyond ten scales a reading counts as ten in every mean, so that one spike does not fill it.
@@ -36,18 +34,16 @@ class Now:
     half_hour : int64 (n_rows,), half hour of the week, 0 on Monday at midnight.
     """
 
-    units: NDArray[np.int64]
-    half_hour: NDArray[np.int64]
+    units: Ints
+    half_hour: Ints
 
     @cached_property
-    def clipped(self) -> NDArray[np.int64]:
+    def clipped(self) -> Ints:
         """Units within ten scales."""
         return np.maximum(np.minimum(self.units, _CLIP), -_CLIP)
 
 
-def units_of(
-    readings: NDArray[np.float64], center: NDArray[np.float64], scale: NDArray[np.float64]
-) -> Rows:
+def units_of(readings: Floats64, center: Floats64, scale: Floats64) -> Ints:
     """Readings in whole units of 2^-20 scales from the center.
 
     >>> units_of(np.array([3.0, 1e300]), np.ones(2), np.full(2, 4.0)).tolist() == [2**19, 2**40]
@@ -61,14 +57,13 @@ def units_of(
     return np.rint(np.maximum(np.minimum(known, _LARGEST), -_LARGEST)).astype(np.int64)
 
 
-def half_hour_of_week(local_s: NDArray[np.int64]) -> NDArray[np.int64]:
+def half_hour_of_week(local_s: Ints) -> Ints:
     """Half hour of the week, 0 to 335, of seconds since 1970 on the wall clock.
 
     >>> half_hour_of_week(np.array([0, 4 * 86400 + 1800])).tolist()
     [144, 1]
     """
-    half_hour: NDArray[np.int64] = (local_s // 86400 + 3) % 7 * 48 + local_s % 86400 // 1800
-    return half_hour
+    return np.asarray((local_s // 86400 + 3) % 7 * 48 + local_s % 86400 // 1800)
 
 
 class Part(Protocol):
@@ -81,11 +76,11 @@ class Part(Protocol):
     def empty(self, n_series: int) -> Arrays:
         """State of series that have seen nothing."""
 
-    def errors(self, state: Arrays, rows: Rows, now: Now) -> NDArray[np.float64]:
+    def errors(self, state: Arrays, rows: Ints, now: Now) -> Floats64:
         """Errors (n_rows, n_members) of the readings, which then become part of the state."""
 
 
-class Level:
+class Distance:
     """How far a reading is from the middle of commissioning."""
 
     members: tuple[str, ...] = ("level",)
@@ -93,15 +88,12 @@ class Level:
     def empty(self, n_series: int) -> Arrays:
         return {}
 
-    def errors(self, state: Arrays, rows: Rows, now: Now) -> NDArray[np.float64]:
-        found: NDArray[np.float64] = np.abs(now.units * UNIT)[:, None]
-        return found
+    def errors(self, state: Arrays, rows: Ints, now: Now) -> Floats64:
+        return np.asarray(np.abs(now.units * UNIT)[:, None])
 
 
 class Slow:
-    """How far the mean of 12 readings is from a slow average, and that of 36 from the middle of
-    commissioning.
-    """
+    """How far means of 12 and 36 readings are from a slow average, and from the middle."""
 
     members: tuple[str, ...] = ("slow", "slow")
     widths: ClassVar = (12, 36)
@@ -110,19 +102,16 @@ class Slow:
     def empty(self, n_series: int) -> Arrays:
         return _trailing(n_series, max(self.widths)) | _averages(n_series, 1)
 
-    def errors(self, state: Arrays, rows: Rows, now: Now) -> NDArray[np.float64]:
+    def errors(self, state: Arrays, rows: Ints, now: Now) -> Floats64:
         ring = _push(state, rows, now.clipped)
         short, long = (_mean(ring, state["n"][rows], width) for width in self.widths)
         scaled = np.asarray(now.clipped[:, None] * UNIT, np.float64)
         usual = averages_before(state, rows, scaled, self.gain)[:, 0]
-        found: NDArray[np.float64] = np.abs(_columns(short - usual, long))
-        return found
+        return np.asarray(np.abs(_columns(short - usual, long)))
 
 
 class Change:
-    """How far spread (24, 12, 72 readings) and roughness (24 steps), as logarithms, are from slow
-    averages of them.
-    """
+    """How far logs of spread (24, 12, 72 readings) and roughness are from slow averages of them."""
 
     members: tuple[str, ...] = ("change",) * 4
     widths: ClassVar = (24, 12, 72)
@@ -133,20 +122,19 @@ class Change:
     def empty(self, n_series: int) -> Arrays:
         return _trailing(n_series, max(self.widths) + 1) | _averages(n_series, 4)
 
-    def errors(self, state: Arrays, rows: Rows, now: Now) -> NDArray[np.float64]:
+    def errors(self, state: Arrays, rows: Ints, now: Now) -> Floats64:
         ring = _push(state, rows, now.clipped)
         n = state["n"][rows]
         spreads = [_std(ring, n, width) for width in self.widths]
         logs = np.log(_columns(*spreads, self._roughness(ring, n)) + self.floor)
         return np.abs(logs - averages_before(state, rows, logs, self.gain))
 
-    def _roughness(self, ring: Rows, n: Rows) -> NDArray[np.float64]:
+    def _roughness(self, ring: Ints, n: Ints) -> Floats64:
         """Mean of the last absolute differences; the first reading differs from none."""
         steps = np.abs(np.diff(ring[:, -self.n_differences - 1 :], axis=1))
         known = np.arange(-self.n_differences, 0) >= 1 - n[:, None]
         total = np.where(known, steps, 0).sum(axis=1)
-        found: NDArray[np.float64] = total / np.minimum(n, self.n_differences) * UNIT
-        return found
+        return np.asarray(total / np.minimum(n, self.n_differences) * UNIT)
 
 
 class Season:
@@ -165,38 +153,34 @@ class Season:
         profiles: Arrays = {"usual": np.zeros(shape), "visits": np.zeros(shape, np.int32)}
         return _trailing(n_series, 36, 4) | profiles
 
-    def usual(self, state: Arrays, rows: Rows, half_hour: Rows) -> NDArray[np.float64]:
-        """Mean of the first three profiles where they have been before, in scales; 0 where none
-        has.
-        """
+    def usual(self, state: Arrays, rows: Ints, half_hour: Ints) -> Floats64:
+        """Mean of the first three profiles that have been before, in scales; 0 where none has."""
         slots = (rows[:, None], _slots(half_hour)[:, :3])
         seen, usual = state["visits"][slots] > 0, state["usual"][slots]
         total = sum((np.where(seen[:, i], usual[:, i], 0.0) for i in range(3)), np.zeros(len(rows)))
-        found: NDArray[np.float64] = total / np.maximum(seen.sum(axis=1), 1)
-        return found
+        return np.asarray(total / np.maximum(seen.sum(axis=1), 1))
 
-    def errors(self, state: Arrays, rows: Rows, now: Now) -> NDArray[np.float64]:
+    def errors(self, state: Arrays, rows: Ints, now: Now) -> Floats64:
         residuals = self._residuals(state, rows, now)
         ring = _push(state, rows, np.rint(residuals / UNIT).astype(np.int64))
         n = state["n"][rows]
         three = [_mean(np.abs(ring[:, i, -3:]), n, 3) for i in range(3)]
         twelve = [_mean(ring[:, i], n, 12) for i in range(3)]
         long = _mean(ring[:, 0], n, 36), _mean(ring[:, 3], n, 24)
-        found: NDArray[np.float64] = np.abs(_columns(*three, *twelve, *long))
-        return found
+        return np.asarray(np.abs(_columns(*three, *twelve, *long)))
 
-    def _residuals(self, state: Arrays, rows: Rows, now: Now) -> NDArray[np.float64]:
+    def _residuals(self, state: Arrays, rows: Ints, now: Now) -> Floats64:
         slots = (rows[:, None], _slots(now.half_hour))
         visits, usual = state["visits"][slots], state["usual"][slots]
         reading = np.asarray(now.clipped[:, None] * UNIT, np.float64)
-        residuals: NDArray[np.float64] = reading - np.where(visits == 0, reading, usual)
+        residuals: Floats64 = reading - np.where(visits == 0, reading, usual)
         moved = usual + np.maximum(self.gains, 1.0 / (visits + 1)) * residuals
         state["usual"][slots] = np.where(visits == 0, reading, moved)
         state["visits"][slots] = visits + 1
         return residuals
 
 
-def _slots(half_hour: Rows) -> Rows:
+def _slots(half_hour: Ints) -> Ints:
     """Positions in the four profiles, laid end to end."""
     of_day, hour = half_hour % 48, half_hour // 2
     weekend = half_hour >= 240
@@ -214,7 +198,7 @@ def _trailing(n_series: int, width: int, *signals: int) -> Arrays:
     }
 
 
-def _push(state: Arrays, rows: Rows, units: Rows) -> Rows:
+def _push(state: Arrays, rows: Ints, units: Ints) -> Ints:
     """The last readings, newest last, after one more."""
     ring = np.concatenate(
         [state["ring"][rows][..., 1:], units[..., None].astype(np.int32)], axis=-1
@@ -224,38 +208,32 @@ def _push(state: Arrays, rows: Rows, units: Rows) -> Rows:
     return ring.astype(np.int64)
 
 
-def _mean(ring: Rows, n: Rows, width: int) -> NDArray[np.float64]:
-    """Mean of the last `width` readings, or of all while there are fewer; whole numbers, so
-    exact.
-    """
-    found: NDArray[np.float64] = ring[:, -width:].sum(axis=1) / np.minimum(n, width) * UNIT
-    return found
+def _mean(ring: Ints, n: Ints, width: int) -> Floats64:
+    """Mean of the last `width` readings, or of all there are; whole numbers, so exact."""
+    return np.asarray(ring[:, -width:].sum(axis=1) / np.minimum(n, width) * UNIT)
 
 
-def _std(ring: Rows, n: Rows, width: int) -> NDArray[np.float64]:
+def _std(ring: Ints, n: Ints, width: int) -> Floats64:
     """Standard deviation likewise; exactly 0 for readings that are all the same."""
     last, count = ring[:, -width:], np.minimum(n, width).astype(np.int64)
     total, squares = last.sum(axis=1), (last * last).sum(axis=1)
     variance = (count * squares - total * total).astype(np.float64)
-    found: NDArray[np.float64] = np.sqrt(variance) / count * UNIT
-    return found
+    return np.asarray(np.sqrt(variance) / count * UNIT)
 
 
 def _averages(n_series: int, n_signals: int) -> Arrays:
     return {"slow": np.zeros((n_series, n_signals)), "slow_n": np.zeros(n_series, np.int32)}
 
 
-def averages_before(
-    state: Arrays, rows: Rows, signals: NDArray[np.float64], gain: float
-) -> NDArray[np.float64]:
-    """Slow averages (n_rows, n_signals) before the signals, which then move them; at first the
-    signals themselves.
+def averages_before(state: Arrays, rows: Ints, signals: Floats64, gain: float) -> Floats64:
+    """Slow averages (n_rows, n_signals) before the signals, which then move them.
 
     The i-th signal moves its average by at least 1 / i of the difference, so that early ones count
     alike.
 
     >>> state = {"slow": np.zeros((1, 1)), "slow_n": np.zeros(1, np.int32)}
-    >>> [averages_before(state, np.array([0]), np.array([[x]]), 0.1).item() for x in (4.0, 8.0, 0.0)]
+    >>> one, signals = np.array([0]), np.array([[[4.0]], [[8.0]], [[0.0]]])
+    >>> [averages_before(state, one, signal, 0.1).item() for signal in signals]
     [4.0, 4.0, 6.0]
     """
     n = state["slow_n"][rows]

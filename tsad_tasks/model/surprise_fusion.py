@@ -1,5 +1,4 @@
-"""One error per reading from many surprises: weighted families, a bonus beyond the past range, a
-second level.
+"""One error per reading from many surprises: weighted families, a range bonus, a second level.
 
 What a channel's event score is made of; weights and constants were chosen on NAB's corpus, none on
 a single file.
@@ -12,11 +11,11 @@ from dataclasses import dataclass
 from functools import cached_property
 
 import numpy as np
-from numpy.typing import NDArray
 
+from tsad_tasks.base.arrays import Arrays, Floats32, Floats64, Ints
 from tsad_tasks.model.novelty import no_blocks, novelty_surprises
-from tsad_tasks.model.surprise import Arrays, Rows, no_past, surprises
-from tsad_tasks.model.surprise_families import Change, Level, Now, Part, Season, Slow
+from tsad_tasks.model.surprise import no_past, surprises
+from tsad_tasks.model.surprise_families import Change, Distance, Now, Part, Season, Slow
 
 WEIGHTS = {
     "level": 1.0,
@@ -30,7 +29,12 @@ WEIGHTS = {
 MEMBER = "member"
 States = dict[str, Arrays]
 _SEASON = Season()
-PARTS: dict[str, Part] = {"level": Level(), "slow": Slow(), "season": _SEASON, "change": Change()}
+PARTS: dict[str, Part] = {
+    "level": Distance(),
+    "slow": Slow(),
+    "season": _SEASON,
+    "change": Change(),
+}
 RANGE_SHARE = 0.05
 _SECOND_SHARE, _SECOND_LIMIT = 0.1, 12.0
 _FAR = 2**62
@@ -67,9 +71,7 @@ class Fusion:
 
     @cached_property
     def _shares(self) -> list[float]:
-        """Weight of each column of the parts that count, a family's weight shared by its
-        members.
-        """
+        """Weight of each column that counts: its family's, shared by the family's members."""
         chosen = self._chosen.items()
         members = [self.parts[name].members[i] for name, columns in chosen for i in columns]
         return [self.weights[family] / members.count(family) for family in members]
@@ -93,20 +95,16 @@ class Fusion:
         return {name: arrays for name, arrays in states.items() if arrays}
 
     def errors(
-        self, states: States, rows: Rows, now: Now, member: NDArray[np.float32] | None = None
-    ) -> NDArray[np.float64]:
-        """Errors (n_rows,) in nats, 0 and up, of one reading per row, which then becomes part of
-        the state.
+        self, states: States, rows: Ints, now: Now, member: Floats32 | None = None
+    ) -> Floats64:
+        """Errors (n_rows,) in nats, 0 and up, of one reading per row, which then joins the state.
 
-        Parameters
-        ----------
-        states : of `empty`, changed in place.
-        member : (n_rows,) errors of another detector, which weighs `weights["member"]`; NaN where
-            it has none.
+        The states of `empty` are changed in place. `member` (n_rows,) are another detector's
+        errors, which weigh `weights["member"]`; NaN where it has none.
 
         >>> fusion, one = Fusion({"level": 1.0}, second_level=False), np.array([0])
-        >>> states, readings = fusion.empty(1), [*range(-30, 30), 40]
-        >>> found = [fusion.errors(states, one, Now(np.array([x * 2**20]), one)).item() for x in readings]
+        >>> states, units = fusion.empty(1), np.array([*range(-30, 30), 40])[:, None] * 2**20
+        >>> found = [fusion.errors(states, one, Now(unit, one)).item() for unit in units]
         >>> found[0], found[-1] > 8
         (0.0, True)
         """
@@ -129,14 +127,14 @@ class Fusion:
             past, of_member = states["member_past"], member[known][:, None]
             total[known] += self.weights[MEMBER] * surprises(past, rows[known], of_member)[:, 0]
             weight[known] += self.weights[MEMBER]
-        fused: NDArray[np.float64] = total / weight + self.range_bonus * leaves
+        fused: Floats64 = total / weight + self.range_bonus * leaves
         if self.second_level:
             second = surprises(states["second_past"], rows, fused[:, None].astype(np.float32))[:, 0]
             fused = (1 - _SECOND_SHARE) * fused + _SECOND_SHARE * np.minimum(second, _SECOND_LIMIT)
         return fused
 
 
-def range_excess(state: Arrays, rows: Rows, units: Rows) -> NDArray[np.float64]:
+def range_excess(state: Arrays, rows: Ints, units: Ints) -> Floats64:
     """How far readings (n_rows,) leave the range of all before them, as a share of it; 0 inside.
 
     >>> state, one = {"low": np.array([0]), "high": np.array([4])}, np.array([0])
@@ -147,15 +145,14 @@ def range_excess(state: Arrays, rows: Rows, units: Rows) -> NDArray[np.float64]:
     first = low > high
     beyond = np.where(first, 0, np.maximum(np.maximum(units - high, low - units), 0))
     # One unit is what a range of nothing counts as.
-    excess: NDArray[np.float64] = beyond / np.maximum(np.where(first, 1, high - low), 1)
+    excess: Floats64 = beyond / np.maximum(np.where(first, 1, high - low), 1)
     state["low"][rows] = np.where(first, units, np.minimum(low, units))
     state["high"][rows] = np.where(first, units, np.maximum(high, units))
     return excess
 
 
-def expected_level(states: States, rows: Rows, half_hour: Rows) -> NDArray[np.float64]:
-    """What readings (n_rows,) are expected to be, in scales from the center: the season's mean,
-    else the center.
+def expected_level(states: States, rows: Ints, half_hour: Ints) -> Floats64:
+    """What readings (n_rows,) are expected to be, in scales: the season's mean, else the center.
 
     >>> expected_level({}, np.array([0]), np.array([0])).tolist()
     [0.0]
@@ -165,7 +162,7 @@ def expected_level(states: States, rows: Rows, half_hour: Rows) -> NDArray[np.fl
     return _SEASON.usual(states["season"], rows, half_hour)
 
 
-def _weighted_sum(columns: NDArray[np.float64], weights: Sequence[float]) -> NDArray[np.float64]:
+def _weighted_sum(columns: Floats64, weights: Sequence[float]) -> Floats64:
     """Added column by column, in one order whatever the batch."""
     total = columns[:, 0] * weights[0]
     for i in range(1, len(weights)):

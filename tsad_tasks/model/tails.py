@@ -1,10 +1,8 @@
-"""One scale for the errors of all channels: how surprising an error is, in nats, by errors of
-held-out readings.
+"""One scale for the errors of all channels: their surprise in nats, by held-out errors.
 
-A surprise of s nats means: normal readings show such an error with probability exp(−s). The map
-from error to surprise is a polyline, so that it is the same to the bit element by element. Its body
-is empirical; its tail is extreme-value theory's, from the highest error of each cluster of
-neighbours: one long episode is not taken for a hundred.
+Normal readings show an error of s nats with probability exp(−s). The map from error to surprise is
+a polyline, the same to the bit element by element: its body is empirical, its tail extreme-value
+theory's, from the highest error of each cluster, so that one long episode does not count a hundred.
 """
 
 from __future__ import annotations
@@ -15,12 +13,9 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
+from tsad_tasks.base.arrays import Flags, Floats32, Floats64, Ints
 from tsad_tasks.base.errors import BadInput
-
-Errors = NDArray[np.float32]
-Floats = NDArray[np.float64]
 
 MIN_ERRORS = 50
 # The tail starts where an error has this probability, or where so many errors lie above it.
@@ -41,22 +36,21 @@ _FLOAT32_MAX = float(np.finfo(np.float32).max)
 
 @dataclass(frozen=True)
 class Tail:
-    """The surprise of one channel's errors: a rising polyline from (0, 0), straight on after its
-    last knot.
+    """The surprise of one channel's errors: a rising polyline from (0, 0), straight on at its end.
 
     Attributes
     ----------
-    errors, surprises : (n_knots,)
-        Ascending; errors in units, surprises in nats.
+    errors, surprises : (n_knots,), ascending; errors in units, surprises in nats.
     """
 
     errors: tuple[float, ...]
     surprises: tuple[float, ...]
 
-    def surprise(self, errors: Floats) -> Floats:
+    def surprise(self, errors: Floats64) -> Floats64:
         """Surprises in nats, of the errors' shape; NaN where the error is not finite, else finite.
 
-        >>> Tail((0.0, 1.0, 3.0), (0.0, 2.0, 4.0)).surprise(np.array([0.5, 2.0, 9.0, np.nan])).tolist()
+        >>> tail = Tail((0.0, 1.0, 3.0), (0.0, 2.0, 4.0))
+        >>> tail.surprise(np.array([0.5, 2.0, 9.0, np.nan])).tolist()
         [1.0, 3.0, 10.0, nan]
         """
         slope = (self.surprises[-1] - self.surprises[-2]) / (self.errors[-1] - self.errors[-2])
@@ -92,14 +86,12 @@ class ChannelTails:
         """
         return self.units.get(entity, self.pooled_unit)
 
-    def surprises(self, channel_errors: Errors, entities: Sequence[str] | None = None) -> Errors:
-        """Surprises in nats of channel errors, element by element; NaN where an error is not
-        finite.
+    def surprises(
+        self, channel_errors: Floats32, entities: Sequence[str] | None = None
+    ) -> Floats32:
+        """Surprises in nats of channel errors (n, n_channels); NaN where not finite.
 
-        Parameters
-        ----------
-        channel_errors : (n, n_channels)
-        entities : (n,) names, or None for the pooled unit.
+        `entities` are (n,) names, None for the pooled unit.
 
         >>> tails = ChannelTails((Tail((0.0, 1.0), (0.0, 3.0)),), (2.0,), {"a": (4.0,)})
         >>> tails.surprises(np.array([[2.0], [2.0]], np.float32), ["a", "b"]).tolist()
@@ -110,7 +102,7 @@ class ChannelTails:
         row = 0 if entities is None else np.searchsorted(names, entities)
         return self.surprises_in(channel_errors, units[row])
 
-    def surprises_in(self, channel_errors: Errors, units: Floats) -> Errors:
+    def surprises_in(self, channel_errors: Floats32, units: Floats64) -> Floats32:
         """Surprises of errors (n, n_channels) whose units (n or 1, n_channels) are known.
 
         >>> tails = ChannelTails((Tail((0.0, 1.0), (0.0, 3.0)),), (2.0,))
@@ -123,15 +115,10 @@ class ChannelTails:
             return np.empty(channel_errors.shape, np.float32)
         return np.stack(columns, axis=1).astype(np.float32)
 
-    def grown(self, live: NDArray[np.bool_]) -> Floats:
-        """By how much the units of windows grow, (n, n_channels), for the channels that are dead in
-        them.
+    def grown(self, live: Flags) -> Floats64:
+        """How much the units of windows grow, (n, n_channels), for channels dead in them.
 
         A detector that misses a sensor knows less about the others, and errs more.
-
-        Parameters
-        ----------
-        live : (n, n_channels)
 
         >>> tails = ChannelTails((), (1.0, 1.0), growth=((1.0, 3.0), (2.0, 1.0)))
         >>> tails.grown(np.array([[True, True], [False, True]])).tolist()
@@ -165,15 +152,11 @@ class ChannelTails:
         return cls(tails, tuple(fields["pooled_unit"]), units, growth)
 
 
-def fit_tails(errors: Errors | Mapping[str, Errors], *, gap_steps: int = 10) -> ChannelTails:
+def fit_tails(errors: Floats32 | Mapping[str, Floats32], *, gap_steps: int = 10) -> ChannelTails:
     """The surprise of errors, from held-out readings that the detector was not trained on.
 
-    Parameters
-    ----------
-    errors : (n_steps, n_channels), or such by entity name
-        In the order of time, NaN where unknown.
-    gap_steps : int
-        Errors at most this far apart are one cluster; at least the width of the detector's windows.
+    Errors are (n_steps, n_channels) in the order of time, NaN where unknown; or such by entity.
+    Those at most `gap_steps` apart are one cluster; at least the width of the detector's windows.
 
     Raises
     ------
@@ -220,17 +203,14 @@ def fit_tails(errors: Errors | Mapping[str, Errors], *, gap_steps: int = 10) -> 
 
 
 def unit_growth(
-    usual: Errors, with_dead: Sequence[Errors], units: Floats
+    usual: Floats32, with_dead: Sequence[Floats32], units: Floats64
 ) -> tuple[tuple[float, ...], ...]:
-    """`ChannelTails.growth`, from the errors of the same windows with all channels, and with each
-    of them dead in turn.
+    """`ChannelTails.growth`, from errors of windows with all channels, and with each one dead.
 
-    Parameters
-    ----------
-    usual, with_dead : (n, n_channels), and one such by dead channel
-    units : (n, n_channels)
+    Errors and units are (n, n_channels).
 
-    >>> unit_growth(np.ones((9, 2), np.float32), [np.full((9, 2), 3, np.float32)] * 2, np.ones((9, 2)))
+    >>> usual = np.ones((9, 2), np.float32)
+    >>> unit_growth(usual, [3 * usual, 3 * usual], np.ones((9, 2)))
     ((1.0, 3.0), (3.0, 1.0))
     """
     high = np.maximum(np.nanquantile(usual / units, GROWTH_QUANTILE, axis=0), SMALLEST_UNIT)
@@ -243,7 +223,7 @@ def unit_growth(
     return tuple(tuple(row) for row in grown)
 
 
-def _high_error(column: Errors) -> float:
+def _high_error(column: Floats32) -> float:
     known = column[np.isfinite(column)]
     return float(np.quantile(known, UNIT_QUANTILE)) if known.size >= 2 * MIN_ERRORS else math.nan
 
@@ -258,7 +238,7 @@ def _rounded(value: float) -> float:
     return float(f"{value:.9g}")
 
 
-def _tail(known: Floats, parts: Sequence[Floats], gap_steps: int) -> Tail:
+def _tail(known: Floats64, parts: Sequence[Floats64], gap_steps: int) -> Tail:
     """The tail of errors, of which `parts` are the series; a polyline from (0, 0)."""
     share = min(0.5, max(TAIL_SHARE, MIN_ABOVE / known.size))
     body = [p for p in _BODY if p > share]
@@ -275,17 +255,13 @@ def _tail(known: Floats, parts: Sequence[Floats], gap_steps: int) -> Tail:
     return Tail(tuple(error for error, _ in knots), tuple(surprise for _, surprise in knots))
 
 
-def top_mean(surprises: Errors, live: NDArray[np.bool_], k: int) -> Errors:
-    """The mean of the `k` highest surprises of live channels, (n,); of all live ones where they are
-    fewer.
+def top_mean(surprises: Floats32, live: Flags, k: int) -> Floats32:
+    """The mean (n,) of the `k` highest surprises (n, n_channels) of live channels, all if fewer.
 
     One channel's fault is thus not diluted by all the healthy ones. NaN where no channel is live.
 
-    Parameters
-    ----------
-    surprises, live : (n, n_channels)
-
-    >>> top_mean(np.array([[1, 9, 3], [1, 9, 3]], np.float32), np.array([[1, 1, 1], [1, 0, 0]], bool), 2).tolist()
+    >>> live = np.array([[1, 1, 1], [1, 0, 0]], bool)
+    >>> top_mean(np.array([[1, 9, 3], [1, 9, 3]], np.float32), live, 2).tolist()
     [6.0, 1.0]
     """
     ordered = np.sort(np.where(live, surprises, -np.inf).astype(np.float64), axis=1)[:, ::-1]
@@ -298,16 +274,11 @@ def top_mean(surprises: Errors, live: NDArray[np.bool_], k: int) -> Errors:
     return np.where(n_used > 0, means, np.nan).astype(np.float32)
 
 
-def cluster_peaks(parts: Sequence[Floats], level: float, gap_steps: int) -> Floats:
-    """The highest value of each cluster above a level; values at most `gap_steps` apart are one
-    cluster.
+def cluster_peaks(parts: Sequence[Floats64], level: float, gap_steps: int) -> Floats64:
+    """The highest value of each cluster above a level: values at most `gap_steps` apart.
 
-    Parameters
-    ----------
-    parts : of (n_steps,) each
-        Series on one grid, NaN where unknown; no cluster reaches from one into another.
-
-    Source: Smith and Weissman (1994), runs declustering.
+    Parts are series (n_steps,) on one grid, NaN where unknown; no cluster reaches from one into
+    another. Source: Smith and Weissman (1994), runs declustering.
 
     >>> cluster_peaks([np.array([0.0, 5.0, 7.0, 0.0, 0.0, 6.0])], 1.0, 1).tolist()
     [7.0, 6.0]
@@ -320,9 +291,8 @@ def cluster_peaks(parts: Sequence[Floats], level: float, gap_steps: int) -> Floa
     return np.concatenate(found)
 
 
-def cluster_starts(steps: NDArray[np.int64], gap_steps: int) -> NDArray[np.int64]:
-    """Positions in ascending `steps` at which a cluster starts: the first, and those after more
-    than `gap_steps`.
+def cluster_starts(steps: Ints, gap_steps: int) -> Ints:
+    """Positions in ascending `steps` where a cluster starts: more than `gap_steps` after the last.
 
     >>> cluster_starts(np.array([3, 4, 6, 9]), 2).tolist()
     [0, 3]
@@ -330,19 +300,13 @@ def cluster_starts(steps: NDArray[np.int64], gap_steps: int) -> NDArray[np.int64
     return np.concatenate(([0], np.flatnonzero(np.diff(steps) > max(gap_steps, 1)) + 1))
 
 
-def generalized_pareto(excesses: Floats) -> tuple[float, float]:
+def generalized_pareto(excesses: Floats64) -> tuple[float, float]:
     """Scale and shape of a generalised Pareto distribution, by probability-weighted moments.
 
     The shape is kept between 0 (exponential) and 0.25: an endpoint would make what lies behind it
-    impossible, and a few outliers make a tail without a mean. An excess counts at most ten median
-    excesses. Without an excess, (0, 0).
-
-    Parameters
-    ----------
-    excesses : (n,)
-        Heights above a level, 0 and up.
-
-    Source: Hosking and Wallis (1987), equation 12.
+    impossible, and a few outliers make a tail without a mean. An excess, the height above a level,
+    counts at most ten median ones. Without any, (0, 0). Source: Hosking and Wallis (1987), equation
+    12.
 
     >>> generalized_pareto(np.array([1.0, 1.0, 1.0, 1.0]))
     (1.0, 0.0)

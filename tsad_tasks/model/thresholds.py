@@ -1,5 +1,4 @@
-"""From errors to scores and flags: calibrated limits, adaptive thresholds, moving averages,
-severities.
+"""From errors to scores and flags: limits, adaptive thresholds, moving averages, severities.
 
 Sums over a look-back are taken of whole numbers (an error as a multiple of limit / 2^24), so that a
 threshold is the same to the bit wherever the series starts. Errors, thresholds and averages are
@@ -11,13 +10,14 @@ from __future__ import annotations
 import math
 from bisect import bisect_left, insort
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import dataclass, field, replace
 from dataclasses import fields as dataclass_fields
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from tsad_tasks.base.arrays import Arrays, Flags, Floats32, Floats64, Ints
 from tsad_tasks.base.errors import BadInput
 from tsad_tasks.model.event_rule import RankRule, no_events, ranked_thresholds
 from tsad_tasks.model.hysteresis import HysteresisRule, hysteresis_thresholds, no_alarm
@@ -50,30 +50,21 @@ class ThresholdSettings:
 
     Attributes
     ----------
-    kind : one of `KINDS`
-        Fixed: percentile and mean_std of held-out errors; training, a percentile of the errors of
-        what was learned from (optimistic: a model knows these readings); f1_best, on labelled
-        readings; conformal, a quantile with a finite-sample guarantee; evt, by the alarm budget
-        (`model.budget`). Rolling: adaptive (mean and standard deviation) and rolling_percentile of
-        the errors just before. Folding: ranked (`model.event_rule`) and hysteresis
-        (`model.hysteresis`), from the first error that is given, or from where `Calibration.start`
-        says.
-    percentile : float
-        Of errors; used by percentile, rolling_percentile, training and conformal.
-    k : float
-        Standard deviations above the mean; used by mean_std and adaptive.
-    look_back_steps : int
-        Steps before a step that its rolling threshold sees.
-    min_count : int
-        With fewer usable errors among them the calibrated limit holds.
-    floor : float
-        Share of the limit below which no rolling threshold falls.
-    collective_width : int
-        Steps of the moving average; 0 switches it off.
-    collective_k : float
-        Standard deviations above the mean of the moving averages.
-    rule : dict
-        Parameters of a folding kind; what is missing has its default.
+    kind : one of `KINDS`, fixed: percentile and mean_std of held-out errors; training, a percentile
+        of the errors of what was learned from (optimistic: a model knows these readings); f1_best,
+        on labelled readings; conformal, a quantile with a finite-sample guarantee; evt, by the
+        alarm budget (`model.budget`). Rolling: adaptive (mean and standard deviation) and
+        rolling_percentile of the errors just before. Folding: ranked (`model.event_rule`) and
+        hysteresis (`model.hysteresis`), from the first error that is given, or from where
+        `Calibration.start` says.
+    percentile : of errors; used by percentile, rolling_percentile, training and conformal.
+    k : standard deviations above the mean; used by mean_std and adaptive.
+    look_back_steps : steps before a step that its rolling threshold sees.
+    min_count : with fewer usable errors among them the calibrated limit holds.
+    floor : share of the limit below which no rolling threshold falls.
+    collective_width : steps of the moving average; 0 switches it off.
+    collective_k : standard deviations above the mean of the moving averages.
+    rule : parameters of a folding kind; what is missing has its default.
     """
 
     kind: str
@@ -92,11 +83,11 @@ class ThresholdSettings:
 
     @classmethod
     def on_grid(cls, fields: Mapping[str, Any], step_s: int) -> ThresholdSettings:
-        """Settings from the fields of `config.ThresholdSection`, whose look-back is also a least time, on
-        a grid of `step_s`.
+        """Settings from `config.ThresholdSection`, whose look-back is also a least time.
 
-        >>> fields = {"kind": "adaptive", "percentile": 99.9, "k": 6.0, "look_back": 1000, "min_span_s": 86400}
-        >>> fields |= {"min_count": 200, "floor": 0.5, "collective_width": 15, "collective_k": 6.0}
+        >>> fields = {"kind": "adaptive", "percentile": 99.9, "k": 6.0, "look_back": 1000}
+        >>> fields |= {"min_span_s": 86400, "min_count": 200, "floor": 0.5}
+        >>> fields |= {"collective_width": 15, "collective_k": 6.0}
         >>> ThresholdSettings.on_grid(fields, 60).look_back_steps
         1440
         """
@@ -121,15 +112,6 @@ class ThresholdSettings:
         look_back = self.look_back_steps if self.kind in ROLLING_KINDS else 0
         return max(look_back, self.collective_width - 1)
 
-    def to_json(self) -> dict[str, Any]:
-        """The settings as a JSON object."""
-        return asdict(self)
-
-    @classmethod
-    def from_json(cls, fields: Mapping[str, Any]) -> ThresholdSettings:
-        """The settings of a JSON object."""
-        return cls(**fields)
-
 
 @dataclass(frozen=True)
 class Calibration:
@@ -137,18 +119,13 @@ class Calibration:
 
     Attributes
     ----------
-    mean, std : float
-        Of the trimmed errors.
-    limit : float
-        The calibrated threshold, above 0, exact in float32. No error above it enters an adaptive
-        look-back.
-    collective_mean, collective_std, collective_limit : float
-        The same of the moving averages; those of the errors themselves when there are no moving
-        averages.
-    n_errors : int
-        How many errors were left after trimming.
-    start : mapping
-        Where a folding threshold begins, as numbers and lists by name: what it has seen of the
+    mean, std : of the trimmed errors.
+    limit : the calibrated threshold, above 0, exact in float32. No error above it enters an
+        adaptive look-back.
+    collective_mean, collective_std, collective_limit : the same of the moving averages; those of
+        the errors themselves when there are no moving averages.
+    n_errors : how many errors were left after trimming.
+    start : where a folding threshold begins, as numbers and lists by name: what it has seen of the
         errors up to the model's anchor. Empty: nothing.
     """
 
@@ -161,15 +138,6 @@ class Calibration:
     n_errors: int
     start: FoldStart = field(default_factory=dict)
 
-    def to_json(self) -> dict[str, Any]:
-        """The calibration as a JSON object."""
-        return asdict(self)
-
-    @classmethod
-    def from_json(cls, fields: Mapping[str, Any]) -> Calibration:
-        """The calibration of a JSON object, to the bit."""
-        return cls(**fields)
-
 
 @dataclass(frozen=True)
 class Limits:
@@ -181,8 +149,8 @@ class Limits:
     starts : (n_entities,), where their folding thresholds begin.
     """
 
-    limit: NDArray[np.float64]
-    collective_limit: NDArray[np.float64]
+    limit: Floats64
+    collective_limit: Floats64
     starts: tuple[FoldStart, ...]
 
     @classmethod
@@ -194,10 +162,7 @@ class Limits:
 
 
 def calibrate(
-    errors: NDArray[np.float32],
-    *,
-    settings: ThresholdSettings,
-    labels: NDArray[np.bool_] | None = None,
+    errors: Floats32, *, settings: ThresholdSettings, labels: Flags | None = None
 ) -> Calibration:
     """Limits from errors of normal readings.
 
@@ -206,12 +171,8 @@ def calibrate(
     guarantee counts all, nor for f1_best, which knows them. The collective limit is never so low
     that one error alone, however large, could lift the moving average over it.
 
-    Parameters
-    ----------
-    errors : (..., n_steps)
-        On the grid, NaN where unknown; entities as rows, or one after the other.
-    labels : bool, as errors
-        Steps that are known anomalies; f1_best needs them, the other kinds leave them out.
+    Errors are (..., n_steps) on the grid, NaN where unknown; `labels`, of their shape, say which
+    are known anomalies: f1_best needs them, the other kinds leave them out.
 
     Raises
     ------
@@ -251,34 +212,26 @@ def calibrate(
     return Calibration(mean, std, limit, *collective, n_errors=int(kept.size))
 
 
-def _mean_std(errors: NDArray[np.float64], settings: ThresholdSettings) -> float:
+def _mean_std(errors: Floats64, settings: ThresholdSettings) -> float:
     return float(errors.mean() + settings.k * errors.std())
 
 
-def _percentile(errors: NDArray[np.float64], settings: ThresholdSettings) -> float:
+def _percentile(errors: Floats64, settings: ThresholdSettings) -> float:
     return float(np.percentile(errors, settings.percentile))
 
 
-def conformal_limit(errors: NDArray[np.float64], settings: ThresholdSettings) -> float:
-    """The conformal quantile: a further error is above it with probability at most 1 − percentile /
-    100.
+def conformal_limit(errors: Floats64, settings: ThresholdSettings) -> float:
+    """The conformal quantile: an error is above it with probability ≤ 1 − percentile / 100.
 
-    The guarantee is for errors that are exchangeable with the calibration errors, such as those of
-    separate machines or days. Errors of neighbouring windows resemble one another: over a long time
-    the share above the limit is still about right, but flags come in runs, and within one day there
-    may be many or none.
-
-    Parameters
-    ----------
-    errors : (n,)
-        Held-out and known.
+    The guarantee is for errors that are exchangeable with the held-out errors (n,), such as those
+    of separate machines or days. Errors of neighbouring windows resemble one another: over a long
+    time the share above the limit is still about right, but flags come in runs. Source: Vovk,
+    Gammerman and Shafer (2005); Lei et al. (2018), equation 3.
 
     Raises
     ------
     BadInput
         When they are too few for so high a percentile.
-
-    Source: Vovk, Gammerman and Shafer (2005); Lei et al. (2018), equation 3.
 
     >>> settings = ThresholdSettings("conformal", 80.0, 3.0, 1000, 200, 0.5, 0, 3.0)
     >>> conformal_limit(np.array([1.0, 2.0, 3.0, 4.0]), settings)
@@ -296,28 +249,8 @@ def conformal_limit(errors: NDArray[np.float64], settings: ThresholdSettings) ->
     return float(np.partition(errors, rank - 1)[rank - 1])
 
 
-def conformal_p_values(
-    errors: NDArray[np.float32], calibration_errors: NDArray[np.float32]
-) -> NDArray[np.float64]:
-    """(1 + how many calibration errors are at least as large) / (1 + how many there are); NaN for
-    unknown errors.
-
-    For an error that is exchangeable with them, the p-value is at most a with probability at most
-    a, for every a.
-
-    Source: Vovk, Gammerman and Shafer (2005).
-
-    >>> conformal_p_values(np.array([2.0, 9.0], np.float32), np.array([1, 2, 3], np.float32)).tolist()
-    [0.75, 0.25]
-    """
-    known = np.sort(calibration_errors[np.isfinite(calibration_errors)])
-    n_above = known.size - np.searchsorted(known, errors, side="left")
-    return np.where(np.isfinite(errors), (1 + n_above) / (1 + known.size), np.nan)
-
-
-def f1_best_limit(errors: NDArray[np.float32], labels: NDArray[np.bool_]) -> float:
-    """The limit at which flags of single steps agree best with the labels (F1); of several the
-    highest.
+def f1_best_limit(errors: Floats32, labels: Flags) -> float:
+    """The limit whose flags of single steps agree best with labels (F1); of several the highest.
 
     Halfway between the lowest error that is flagged and the highest one that is not.
 
@@ -348,7 +281,7 @@ def f1_best_limit(errors: NDArray[np.float32], labels: NDArray[np.bool_]) -> flo
     return float((descending[best] + below) / 2)
 
 
-def _rule_limit(_errors: NDArray[np.float64], settings: ThresholdSettings) -> float:
+def _rule_limit(_errors: Floats64, settings: ThresholdSettings) -> float:
     return settings.folding_rule.limit
 
 
@@ -366,7 +299,7 @@ _LIMITS = {
 KINDS = (*_LIMITS, "f1_best")
 
 
-def _trimmed(errors: NDArray[np.float64]) -> NDArray[np.float64]:
+def _trimmed(errors: Floats64) -> Floats64:
     p5, median, p95 = np.percentile(errors, [5, 50, 95]).tolist()
     return errors[errors <= median + TRIM * (p95 - p5)] if p95 > p5 else errors
 
@@ -381,26 +314,19 @@ def stored_limit(limit: float) -> float:
 
 
 def threshold_series(
-    errors: NDArray[np.float32],
+    errors: Floats32,
     calibration: Calibration | Limits,
     settings: ThresholdSettings,
     first_step: int = 0,
-) -> NDArray[np.float32]:
-    """The threshold of each step from `first_step` on, (..., n_steps - first_step); earlier ones
-    are looked back at.
+) -> Floats32:
+    """The threshold of each step from `first_step` on, (..., n_steps - first_step).
 
-    Fixed kinds: the calibrated limit. Adaptive: mean + k standard deviations of the errors at the
-    `look_back_steps` steps before the step, between `floor` × limit and the limit;
+    Fixed kinds: the calibrated limit. Adaptive: mean + k standard deviations of the errors (...,
+    n_steps) at the `look_back_steps` steps before the step, between `floor` × limit and the limit;
     rolling_percentile: their percentile, the lowest error that so many are not above, in the same
-    bounds. Unknown errors and errors above the limit do not count; with fewer than `min_count`
-    others the limit holds. No error above the limit thus ever goes unflagged, however long a fault
-    lasts and however near the limit it stays: adapting only makes quiet times more sensitive.
-    History: `look_back_steps`.
-
-    Parameters
-    ----------
-    errors : (..., n_steps)
-        NaN where unknown.
+    bounds. Unknown errors (NaN) and errors above the limit do not count; with fewer than
+    `min_count` others the limit holds. No error above the limit thus ever goes unflagged, however
+    long a fault lasts: adapting only makes quiet times more sensitive. History: `look_back_steps`.
 
     >>> settings = ThresholdSettings("adaptive", 99.9, 1.0, 2, 2, 0.1, 0, 6.0)
     >>> calibration = Calibration(1.0, 1.0, 8.0, 1.0, 1.0, 8.0, 99)
@@ -432,14 +358,12 @@ def threshold_series(
 
 
 def starts_after(
-    errors: NDArray[np.float32], starts: Sequence[FoldStart], settings: ThresholdSettings
+    errors: Floats32, starts: Sequence[FoldStart], settings: ThresholdSettings
 ) -> list[FoldStart]:
-    """Where the folding thresholds of entities are after their errors (n_entities, n_steps), begun
-    at `starts`.
+    """Where folding thresholds begun at `starts` are after errors (n_entities, n_steps).
 
-    >>> fields = {"kind": "ranked", "percentile": 99.9, "k": 6.0, "look_back": 1000, "min_span_s": 86400}
-    >>> fields |= {"min_count": 200, "floor": 0.5, "collective_width": 0, "collective_k": 6.0, "rule": {"event_gap": 2}}
-    >>> settings = ThresholdSettings.on_grid(fields, 60)
+    >>> rule = {"event_gap": 2}
+    >>> settings = ThresholdSettings("ranked", 99.9, 6.0, 1000, 200, 0.5, 0, 6.0, rule)
     >>> (start,) = starts_after(np.array([[9, 0, 0, 8]], np.float32), [{}], settings)
     >>> start
     {'peak': 8.0, 'since': 0, 'peaks': [9.0], 'n_peaks': 1}
@@ -458,11 +382,9 @@ def starts_after(
 
 
 def _folded(
-    errors: NDArray[np.float32], starts: Sequence[FoldStart], settings: ThresholdSettings
-) -> tuple[dict[str, NDArray[Any]], NDArray[np.float32]]:
-    """State after errors (..., n_steps), and thresholds of their shape; one start is that of
-    all.
-    """
+    errors: Floats32, starts: Sequence[FoldStart], settings: ThresholdSettings
+) -> tuple[Arrays, Floats32]:
+    """State after errors (..., n_steps), and thresholds; one start is that of all."""
     rule, rows = settings.folding_rule, errors.reshape(-1, errors.shape[-1])
     each = starts if len(starts) == len(rows) else [starts[0]] * len(rows)
     if isinstance(rule, RankRule):
@@ -472,7 +394,7 @@ def _folded(
     return after, found.reshape(errors.shape)
 
 
-def _begun(state: dict[str, NDArray[Any]], starts: Sequence[FoldStart]) -> dict[str, NDArray[Any]]:
+def _begun(state: Arrays, starts: Sequence[FoldStart]) -> Arrays:
     """An empty state with what `starts` know."""
     for i, start in enumerate(starts):
         for name, value in start.items():
@@ -485,11 +407,8 @@ def _begun(state: dict[str, NDArray[Any]], starts: Sequence[FoldStart]) -> dict[
 
 
 def _rolling_percentiles(
-    errors: NDArray[np.float32],
-    limit: NDArray[np.float32],
-    settings: ThresholdSettings,
-    first_step: int,
-) -> NDArray[np.float32]:
+    errors: Floats32, limit: Floats32, settings: ThresholdSettings, first_step: int
+) -> Floats32:
     """Order statistics of errors that occurred, so nothing is rounded."""
     n_steps, width = errors.shape[-1], settings.look_back_steps
     rows = errors.reshape(-1, n_steps)
@@ -510,10 +429,8 @@ def _rolling_percentiles(
     return found.reshape(*errors.shape[:-1], n_steps - first_step)
 
 
-def _sum_before(counts: NDArray[Any], n_before: int, first_step: int = 0) -> NDArray[np.int64]:
-    """The sum of the `n_before` numbers before each step from `first_step` on; exact, as wrapping
-    differences are.
-    """
+def _sum_before(counts: NDArray[Any], n_before: int, first_step: int = 0) -> Ints:
+    """Sums of the `n_before` numbers before each step; exact, as wrapping differences are."""
     n_steps = counts.shape[-1]
     sums = np.zeros((*counts.shape[:-1], n_steps + 1), np.int64)
     np.cumsum(counts, axis=-1, dtype=np.int64, out=sums[..., 1:])
@@ -524,17 +441,12 @@ def _sum_before(counts: NDArray[Any], n_before: int, first_step: int = 0) -> NDA
 
 
 def collective_series(
-    errors: NDArray[np.float32], calibration: Calibration | Limits, settings: ThresholdSettings
-) -> NDArray[np.float32]:
-    """The mean of the last `collective_width` errors, each counting at most twice the limit.
+    errors: Floats32, calibration: Calibration | Limits, settings: ThresholdSettings
+) -> Floats32:
+    """The mean of the last `collective_width` errors (..., n_steps), each at most twice the limit.
 
     NaN where one of them is unknown, and everywhere when `collective_width` is 0. History:
     `collective_width - 1`.
-
-    Parameters
-    ----------
-    errors : (..., n_steps)
-        NaN where unknown.
 
     >>> settings = ThresholdSettings("mean_std", 99.9, 6.0, 1000, 200, 0.5, 2, 6.0)
     >>> calibration = Calibration(1.0, 1.0, 8.0, 1.0, 1.0, 4.0, 99)
@@ -544,11 +456,8 @@ def collective_series(
     return _moving_average(errors, calibration.limit, settings.collective_width)
 
 
-def lasting_errors(
-    errors: NDArray[np.float32], moving_average: NDArray[np.float32]
-) -> NDArray[np.float32]:
-    """The lower of error and moving average, which the collective limit is for; NaN where one is
-    unknown.
+def lasting_errors(errors: Floats32, moving_average: Floats32) -> Floats32:
+    """The lower of error and moving average, which the collective limit is for; NaN: unknown.
 
     The average says that it lasted, the error that it is still so: the average alone would flag
     normal readings for a while after a spike.
@@ -559,9 +468,7 @@ def lasting_errors(
     return np.minimum(moving_average, errors)
 
 
-def _moving_average(
-    errors: NDArray[np.float32], limit: float | NDArray[np.float64], width: int
-) -> NDArray[np.float32]:
+def _moving_average(errors: Floats32, limit: float | Floats64, width: int) -> Floats32:
     if width == 0:
         return np.full(errors.shape, np.nan, np.float32)
     known = np.isfinite(errors)
@@ -573,9 +480,8 @@ def _moving_average(
     return np.where(count == width, average, np.nan).astype(np.float32)
 
 
-def flag(scores: NDArray[np.float32], threshold: float = 0.0) -> NDArray[np.bool_]:
-    """Whether a score is over the threshold; unknown is not. The only place where scores are
-    compared.
+def flag(scores: Floats32, threshold: float = 0.0) -> Flags:
+    """Whether a score is over the threshold; unknown is not. No other place compares scores.
 
     >>> flag(np.array([0.0, 0.1, np.nan], np.float32)).tolist()
     [False, True, False]
@@ -583,7 +489,7 @@ def flag(scores: NDArray[np.float32], threshold: float = 0.0) -> NDArray[np.bool
     return np.asarray(scores, np.float32) > np.float32(threshold)
 
 
-def severities(scores: NDArray[np.float32]) -> NDArray[np.int8]:
+def severities(scores: Floats32) -> NDArray[np.int8]:
     """0 no anomaly, 1 LOW above 0, 2 MEDIUM above 0.5, 3 HIGH above 1; unknown is 0.
 
     Source: document D.
@@ -596,20 +502,12 @@ def severities(scores: NDArray[np.float32]) -> NDArray[np.int8]:
     return sum(over, np.zeros(np.shape(scores), np.int8))
 
 
-def anomaly_scores(
-    errors: NDArray[np.float32], thresholds: NDArray[np.float32]
-) -> NDArray[np.float32]:
-    """(error − threshold) / threshold; NaN where the error is not finite; above 0 exactly where
-    error > threshold.
+def anomaly_scores(errors: Floats32, thresholds: Floats32) -> Floats32:
+    """(error − threshold) / threshold, above 0 where error > threshold; NaN where not finite.
 
-    Parameters
-    ----------
-    errors, thresholds : (..., n_steps)
-        As stored, in float32; thresholds above 0.
+    Errors and thresholds (above 0) as stored, in float32. Source: document D.
 
-    Source: document D.
-
-    >>> anomaly_scores(np.array([1, 3, np.nan], np.float32), np.array([2, 2, 2], np.float32)).tolist()
+    >>> anomaly_scores(np.array([1, 3, np.nan], np.float32), np.full(3, 2, np.float32)).tolist()
     [-0.5, 0.5, nan]
     """
     wide = np.asarray(thresholds, np.float32).astype(np.float64)
@@ -620,29 +518,20 @@ def anomaly_scores(
 
 
 def combined_scores(
-    errors: NDArray[np.float32],
-    thresholds: NDArray[np.float32],
-    moving_average: NDArray[np.float32],
-    collective_limit: float | NDArray[np.float64],
-) -> tuple[NDArray[np.float32], NDArray[np.bool_]]:
+    errors: Floats32,
+    thresholds: Floats32,
+    moving_average: Floats32,
+    collective_limit: float | Floats64,
+) -> tuple[Floats32, Flags]:
     """The higher of point and collective score, and where the collective one decided a flag.
 
-    For the collective score `lasting_errors` are compared with the limit.
+    Errors, thresholds and moving averages are (..., n_steps) as stored, in float32, as is what
+    comes back. For the collective score `lasting_errors` are compared with the limit; an unknown
+    moving average leaves the point score. NaN where the error is not finite.
 
-    Parameters
-    ----------
-    errors, thresholds, moving_average : (..., n_steps)
-        As stored, in float32; an unknown moving average leaves the point score.
-
-    Returns
-    -------
-    scores : (..., n_steps)
-        NaN where the error is not finite.
-    collective : (..., n_steps)
-
-    >>> errors, limits = np.array([3, 3, 9], np.float32), np.full(3, 4, np.float32)
-    >>> scores, collective = combined_scores(errors, limits, np.array([np.nan, 3, 4], np.float32), 2.0)
-    >>> scores.tolist(), collective.tolist()
+    >>> errors, average = np.array([3, 3, 9], np.float32), np.array([np.nan, 3, 4], np.float32)
+    >>> found = combined_scores(errors, np.full(3, 4, np.float32), average, 2.0)
+    >>> tuple(part.tolist() for part in found)
     ([-0.25, 0.5, 1.25], [False, True, False])
     """
     point = anomaly_scores(errors, thresholds)

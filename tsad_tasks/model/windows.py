@@ -1,17 +1,15 @@
-"""Windows as positions and a mask: which readings end a window that can be scored, and why the
-others do not.
-"""
+"""Windows as positions and a mask: which readings end one to be scored, and why others do not."""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Iterator
-from dataclasses import dataclass
 from typing import TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
+from tsad_tasks.base.arrays import Flags, Floats32, Ints
 from tsad_tasks.base.errors import BadInput
 
 SCORED, MISSING, INCOMPLETE, OFF, STARTUP, RUNNING_UNKNOWN, NOT_FINITE, PENDING, BEFORE_HISTORY = (
@@ -21,102 +19,35 @@ SCORED, MISSING, INCOMPLETE, OFF, STARTUP, RUNNING_UNKNOWN, NOT_FINITE, PENDING,
 Number = TypeVar("Number", bound=np.generic)
 
 
-@dataclass(frozen=True)
-class WindowIndex:
-    """The windows of one entity that can be scored.
+def window_reasons(
+    present: Flags, running: NDArray[np.int8], context_ok: Flags, *, width: int, min_coverage: float
+) -> tuple[Flags, NDArray[np.int16]]:
+    """Which channels are live in the window that ends at each step, and why it is not scored.
 
-    Attributes
-    ----------
-    ends : (n_windows,)
-        Position of each window's last reading, ascending.
-    live : (n_windows, n_channels)
-        Whether all values of the channel are there, window by window.
-    reasons : (n_steps,)
-        `tsad.reason` of every step: 0 where a window ends that can be scored.
-    """
-
-    ends: NDArray[np.int64]
-    live: NDArray[np.bool_]
-    reasons: NDArray[np.int16]
-
-
-def window_index(
-    present: NDArray[np.bool_],
-    running: NDArray[np.int8],
-    context_ok: NDArray[np.bool_],
-    *,
-    width: int,
-    min_coverage: float,
-    first_step: int = 0,
-) -> WindowIndex:
-    """The windows of `width` steps that can be scored, and why the other steps cannot.
-
-    A channel is live in a window when all its values are there. A window counts when the machine
-    ran and the context was known at each of its steps, and the share of live channels is at least
-    `min_coverage` (and not 0). Of several reasons the first holds: 3 off and 4 startup (of the
-    window's last step), 1 missing (nothing was read at the last step), 5 running_unknown (at the
-    last step), 8 before_history, 2 incomplete_window.
+    A channel is live when all its values are there. A window counts when the machine ran and the
+    context was known at each of its steps, and the share of live channels is at least
+    `min_coverage` (and not 0). Of several reasons the first holds: 3 off and 4 startup (of the last
+    step), 1 missing (nothing was read at it), 5 running_unknown (at it), 8 before_history, 2
+    incomplete_window. Live is (..., n_steps, n_channels); reasons are (..., n_steps), 0 where a
+    window can be scored. History: `width - 1` steps.
 
     Parameters
     ----------
-    present : (n_steps, n_channels)
-        Whether there is a value, after holding.
-    running : (n_steps,)
-        0 where the machine runs, else the reason (`features.running_state`).
-    context_ok : (n_steps,)
-        Whether all inputs that are no channels are known.
-    first_step : int
-        Windows that end before it are not listed; their reasons are.
-
-    History: `width - 1` steps.
+    present : (..., n_steps, n_channels), whether there is a value, after holding.
+    running : (..., n_steps), 0 where the machine runs, else the reason (`features.running_state`).
+    context_ok : (..., n_steps), whether all inputs that are no channels are known.
 
     >>> present = np.array([[True], [True], [False], [True], [True]])
     >>> on, ok = np.zeros(5, np.int8), np.ones(5, bool)
-    >>> windows = window_index(present, on, ok, width=2, min_coverage=0.5)
-    >>> windows.ends.tolist(), windows.reasons.tolist()
-    ([1, 4], [8, 0, 1, 2, 0])
+    >>> window_reasons(present, on, ok, width=2, min_coverage=0.5)[1].tolist()
+    [8, 0, 1, 2, 0]
     """
     if width < 1:
         raise BadInput(f"Expected a window of at least 1 step. Received: {width}.")
-    of_steps = present.shape[:1]
-    if present.ndim != 2 or not running.shape == context_ok.shape == of_steps:
-        expected = "Expected shapes (n_steps, n_channels), (n_steps,), (n_steps,)."
-        received = (present.shape, running.shape, context_ok.shape)
+    if not running.shape == context_ok.shape == present.shape[:-1]:
+        received = present.shape, running.shape, context_ok.shape
+        expected = "Expected shapes (n_steps, n_channels), (n_steps,) twice."
         raise BadInput(f"{expected} Received: {received}.")
-    live, reasons = window_reasons(
-        present, running, context_ok, width=width, min_coverage=min_coverage
-    )
-    ends = np.flatnonzero(reasons[first_step:] == SCORED).astype(np.int64) + first_step
-    return WindowIndex(ends, live[ends], reasons)
-
-
-def window_reasons(
-    present: NDArray[np.bool_],
-    running: NDArray[np.int8],
-    context_ok: NDArray[np.bool_],
-    *,
-    width: int,
-    min_coverage: float,
-) -> tuple[NDArray[np.bool_], NDArray[np.int16]]:
-    """For the window that ends at each step: which channels are live in it, and why it cannot be
-    scored (0: it can).
-
-    The rules are those of `window_index`; here axes may come first, such as one of entities.
-
-    Parameters
-    ----------
-    present : (..., n_steps, n_channels)
-    running, context_ok : (..., n_steps)
-
-    Returns
-    -------
-    live : (..., n_steps, n_channels)
-    reasons : (..., n_steps)
-
-    >>> present = np.array([[[True], [True]], [[False], [True]]])
-    >>> window_reasons(present, np.zeros((2, 2), np.int8), np.ones((2, 2), bool), width=2, min_coverage=0.5)[1].tolist()
-    [[8, 0], [1, 2]]
-    """
     live = _all_of_last(present, width)
     usable = _all_of_last(((running == 0) & context_ok)[..., None], width)[..., 0]
     n_needed = max(1, math.ceil(min_coverage * present.shape[-1] - 1e-9))
@@ -136,34 +67,24 @@ def window_reasons(
     return live, reasons.astype(np.int16)
 
 
-def _all_of_last(present: NDArray[np.bool_], width: int) -> NDArray[np.bool_]:
+def _all_of_last(present: Flags, width: int) -> Flags:
     """Whether all of the last `width` steps are true; false where there are fewer steps."""
     steps = np.arange(present.shape[-2], dtype=np.int64)[:, None]
     last_gap = np.maximum.accumulate(np.where(present, np.int64(-1), steps), axis=-2)
     return steps - last_gap >= width
 
 
-def gather(inputs: NDArray[Number], ends: NDArray[np.int64], width: int) -> NDArray[Number]:
-    """The windows that end at `ends`, copied out: the only place where windows exist as values.
+def gather(inputs: NDArray[Number], ends: Ints, width: int) -> NDArray[Number]:
+    """The windows that end at `ends`, (n, width, n_inputs): only here do they exist as values.
 
-    Parameters
-    ----------
-    inputs : (n_steps, n_inputs)
-    ends : (n,)
-        Positions of last readings, each at least `width - 1`. Give one batch at a time.
-
-    Returns
-    -------
-    (n, width, n_inputs)
+    Each end is at least `width - 1`. Give one batch at a time.
 
     >>> gather(np.array([[1.0], [2.0], [3.0]]), np.array([1, 2]), 2)[:, :, 0].tolist()
     [[1.0, 2.0], [2.0, 3.0]]
     """
     if ends.size and int(ends.min()) < width - 1:
-        raise BadInput(
-            f"Expected windows that end at position {width - 1} or later. Received: "
-            f"{int(ends.min())}."
-        )
+        expected = f"Expected windows that end at position {width - 1} or later."
+        raise BadInput(f"{expected} Received: {int(ends.min())}.")
     return np.take(inputs, ends[:, None] + np.arange(1 - width, 1, dtype=np.int64), axis=0)
 
 
@@ -177,21 +98,14 @@ def batches(n: int, size: int) -> Iterator[slice]:
         yield slice(start, min(start + size, n))
 
 
-def window_errors(
-    channel_errors: NDArray[np.float32], live: NDArray[np.bool_]
-) -> NDArray[np.float32]:
-    """The error of each window: the mean over its live channels; NaN where none is live.
+def window_errors(channel_errors: Floats32, live: Flags) -> Floats32:
+    """The error (n,) of each window: the mean over its live channels; NaN where none is live.
 
     Channels are added one after the other in double precision, so that an error does not depend on
-    its neighbours.
+    its neighbours; what stands in channels that are not live does not matter.
 
-    Parameters
-    ----------
-    channel_errors : (n, n_channels)
-        What stands in channels that are not live does not matter.
-    live : (n, n_channels)
-
-    >>> window_errors(np.array([[1, 3], [1, np.nan]], np.float32), np.array([[True, True], [True, False]])).tolist()
+    >>> errors = np.array([[1, 3], [1, np.nan]], np.float32)
+    >>> window_errors(errors, np.isfinite(errors)).tolist()
     [2.0, 1.0]
     """
     total = np.zeros(channel_errors.shape[0], np.float64)

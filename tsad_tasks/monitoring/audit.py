@@ -37,8 +37,7 @@ def week_before(end_at: datetime) -> datetime:
 def audit_week(
     store: Store, config: DatasetConfig, *, end_at: datetime, lineage: str = Lineage.LIVE
 ) -> AuditSummary:
-    """Counts the last whole week before `end_at`; once more gives the figures as they are known
-    then.
+    """Counts the last whole week before `end_at`; again, by what is known by then.
 
     Raises
     ------

@@ -1,8 +1,7 @@
-"""Task `drift`: how far a week's readings lie from the training range, and its scores from the
-model's first week.
+"""Task `drift`: how far a week's readings and scores lie from what their model began with.
 
-Of a week only the hours count of which the model is champion: it was trained on what came before. A
-machine that stands still is part of a week as it is of the training range.
+Of a week only the hours of the champion count: it was trained on what came before. A machine that
+stands still is part of a week as it is of the training range.
 """
 
 from __future__ import annotations
@@ -33,9 +32,7 @@ OF_SCORES = 0
 
 @dataclass(frozen=True)
 class DriftSummary:
-    """The week that was measured, rows written, and the highest index of readings, of which channel
-    and entity.
-    """
+    """The week, rows written, and the highest index of readings, with its channel and entity."""
 
     week_at: datetime
     n_rows: int
@@ -54,13 +51,8 @@ def measure_drift(
         When nobody was champion.
     """
     week_at, dataset = week_before(end_at), select_dataset(store, config.dataset)
-    found = store.rows(
-        SELECT_CHAMPIONS,
-        dataset_id=dataset.dataset_id,
-        lineage=lineage,
-        start_at=week_at,
-        end_at=week_at + WEEK,
-    )
+    span = {"start_at": week_at, "end_at": week_at + WEEK}
+    found = store.rows(SELECT_CHAMPIONS, dataset_id=dataset.dataset_id, lineage=lineage, **span)
     # Of several champions of a week the last one counts.
     champions = {one.scope_entity_id: one for one in sorted(found, key=lambda one: one.valid_from)}
     if not champions:
@@ -101,13 +93,9 @@ class _Week:
     def of_readings(self, champion: Champion, entity_id: int) -> Iterator[DriftRow]:
         """A row for each channel."""
         trained_until = hour_floor(champion.train_end_at)
-        spans = [
-            (
-                hour_floor(trained_until - timedelta(seconds=self.config.training.range_s)),
-                trained_until,
-            ),
-            (max(self.week_at, hour_floor(champion.valid_from)), self.week_at + WEEK),
-        ]
+        trained_from = trained_until - timedelta(seconds=self.config.training.range_s)
+        seen_from = max(self.week_at, hour_floor(champion.valid_from))
+        spans = (hour_floor(trained_from), trained_until), (seen_from, self.week_at + WEEK)
         reference, seen = (
             read_blocks(self.store, self.layout, [entity_id], *span).values[0] for span in spans
         )

@@ -1,11 +1,9 @@
-"""Housekeeping of one dataset: retention, files of old runs, rows that came too late, entities
-without scores.
-"""
+"""Housekeeping of a dataset: retention, old runs' files, late rows, entities without scores."""
 
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
@@ -19,28 +17,12 @@ from tsad_tasks.champions.prune import prune_bundles
 from tsad_tasks.config import DatasetConfig
 from tsad_tasks.ingest.ingest import late_changes
 from tsad_tasks.ingest.queries import SELECT_FIRST_HOURS, SELECT_LEDGER_ENDS, FirstHour
-from tsad_tasks.monitoring.queries import (
-    DELETE_FORMER_STATES,
-    DELETE_READING_BLOCKS,
-    DELETE_SCORE_BLOCKS,
-    DROP_READING_MONTHS,
-    DROP_SCORE_MONTHS,
-    SELECT_FIRST_SCORE_HOURS,
-    SELECT_LAST_KNOWN_HOURS,
-    UPDATE_RETIRED_BEFORE,
-    FirstScoreHour,
-)
+from tsad_tasks.monitoring import queries
 from tsad_tasks.notifications.notify import retire_alerts
+from tsad_tasks.storage import datasets
 from tsad_tasks.storage.artifacts import artifacts_root
-from tsad_tasks.storage.datasets import (
-    DatasetRow,
-    lock_hours,
-    select_dataset,
-    select_entities,
-    upsert_dataset,
-)
 from tsad_tasks.storage.folders import remove_folder, written_at
-from tsad_tasks.storage.store import Store
+from tsad_tasks.storage.store import Query, Statement, Store
 
 RUN_FILES_AGE = timedelta(days=2)
 FORMER_STATES_AGE = timedelta(days=7)
@@ -54,9 +36,7 @@ log = logging.getLogger("tsad")
 
 @dataclass(frozen=True)
 class SilentEntity:
-    """An entity without a score for long: `hours` is None when it never had one, `status` that of
-    the newest hour.
-    """
+    """An entity long without a score (`hours` None: ever), and the newest hour's status."""
 
     entity: str
     hours: int | None
@@ -67,8 +47,7 @@ class SilentEntity:
 class MaintainSummary:
     """What was cleared away, and what a person should look at.
 
-    `late_commands` read and score late hours again, at most 50 of them; hours whose rows are merely
-    gone have none.
+    `late_commands` (at most 50) read and score late hours again, but those whose rows are gone.
     """
 
     readings_before: datetime | None = None
@@ -94,8 +73,7 @@ def maintain_dataset(
     at: datetime,
     now: Callable[[], datetime] = utc_now,
 ) -> MaintainSummary:
-    """Counts of one dataset's housekeeping; what needs no source is done before the source is
-    asked.
+    """Does a dataset's housekeeping; what needs no source comes before the source is asked.
 
     Parameters
     ----------
@@ -108,11 +86,11 @@ def maintain_dataset(
         See `open_source`.
     """
     with store.transaction():
-        dataset = upsert_dataset(store, config)
+        dataset = datasets.upsert_dataset(store, config)
         dataset_id = dataset.dataset_id
         ends = store.one(SELECT_LEDGER_ENDS, dataset_id=dataset_id, before_at=at)
         before_at = at - FORMER_STATES_AGE
-        store.execute(DELETE_FORMER_STATES, dataset_id=dataset_id, before_at=before_at)
+        store.execute(queries.DELETE_FORMER_STATES, dataset_id=dataset_id, before_at=before_at)
         silent: tuple[SilentEntity, ...] = ()
         if ends.hour_at is not None:
             silent = silent_entities(store, config, dataset, ends.hour_at)
@@ -136,74 +114,65 @@ def maintain_dataset(
 def retire(
     store: Store,
     config: DatasetConfig,
-    dataset: DatasetRow,
+    dataset: datasets.DatasetRow,
     newest_at: datetime,
     now: Callable[[], datetime],
 ) -> dict[str, Any]:
-    """Removes what is older than the retention, counted from the dataset's newest reading; fields
-    of the summary.
+    """Removes what is older, from the newest reading, than the retention; fields of the summary.
 
-    Anomalies, incidents and decisions stay. That readings are retired is noted first, so that
-    whoever scores meanwhile keeps what was scored; a kill at any moment leaves the rest to the next
-    run.
+    Anomalies, incidents and decisions stay. That readings are retired is noted first: who scores
+    meanwhile keeps what was scored, and a kill at any moment leaves the rest to the next run.
     """
     done: dict[str, Any] = {"months_dropped": ()}
-    done |= {"n_reading_blocks_deleted": 0, "n_score_blocks_deleted": 0}
     kept, dataset_id = config.retention, dataset.dataset_id
     if kept.readings_s is not None:
         readings_before = hour_floor(newest_at - timedelta(seconds=kept.readings_s))
         done["readings_before"] = readings_before
         with store.transaction():
-            store.execute(UPDATE_RETIRED_BEFORE, dataset_id=dataset_id, at=readings_before)
+            store.execute(queries.UPDATE_RETIRED_BEFORE, dataset_id=dataset_id, at=readings_before)
         # Whole months that all datasets are done with: dropping them is far cheaper than deleting
         # their rows.
         with store.transaction():
-            done["months_dropped"] += tuple(store.rows(DROP_READING_MONTHS))
+            done["months_dropped"] += tuple(store.rows(queries.DROP_READING_MONTHS))
     if kept.scores_s is not None:
         done["scores_before"] = hour_floor(newest_at - timedelta(seconds=kept.scores_s))
         with store.transaction():
-            done["months_dropped"] += tuple(store.rows(DROP_SCORE_MONTHS))
-    with store.transaction():
-        ids = list(select_entities(store, dataset_id).values())
-        first_readings = store.rows(SELECT_FIRST_HOURS, entity_ids=ids)
-        first_scores = store.rows(SELECT_FIRST_SCORE_HOURS, entity_ids=ids)
-    for start_at, end_at in _days(first_readings, done.get("readings_before")):
+            done["months_dropped"] += tuple(store.rows(queries.DROP_SCORE_MONTHS))
+
+    def deleted(first: Query[FirstHour], delete: Statement, before_at: datetime | None) -> int:
+        """Blocks up to then, a transaction for each of their days."""
+        if before_at is None:
+            return 0
         with store.transaction():
-            lock_hours(store, dataset_id, hours_between(start_at, end_at))
-            done["n_reading_blocks_deleted"] += store.execute(
-                DELETE_READING_BLOCKS, entity_ids=ids, start_at=start_at, end_at=end_at
-            )
-    for start_at, end_at in _days(first_scores, done.get("scores_before")):
-        with store.transaction():
-            lock_hours(store, dataset_id, hours_between(start_at, end_at))
-            done["n_score_blocks_deleted"] += store.execute(
-                DELETE_SCORE_BLOCKS, entity_ids=ids, start_at=start_at, end_at=end_at
-            )
-    if (kept_s := kept.models_s) is not None:
-        root = artifacts_root()
-        pruned = prune_bundles(store, config, root, newest_at=newest_at, kept_s=kept_s, now=now)
-        done["versions_pruned"] = pruned.pruned
-        done["n_leftovers_deleted"] = len(pruned.leftovers)
+            ids = list(datasets.select_entities(store, dataset_id).values())
+            hours = [row.hour_at for row in store.rows(first, entity_ids=ids)]
+        n_deleted, known = 0, [at for at in hours if at is not None]
+        for start_at, end_at in day_chunks(min(known, default=before_at), before_at):
+            day = {"start_at": start_at, "end_at": end_at}
+            with store.transaction():
+                datasets.lock_hours(store, dataset_id, hours_between(**day))
+                n_deleted += store.execute(delete, entity_ids=ids, **day)
+        return n_deleted
+
+    done["n_reading_blocks_deleted"] = deleted(
+        SELECT_FIRST_HOURS, queries.DELETE_READING_BLOCKS, done.get("readings_before")
+    )
+    done["n_score_blocks_deleted"] = deleted(
+        queries.SELECT_FIRST_SCORE_HOURS, queries.DELETE_SCORE_BLOCKS, done.get("scores_before")
+    )
+    if kept.models_s is not None:
+        pruned = prune_bundles(
+            store, config, artifacts_root(), newest_at=newest_at, kept_s=kept.models_s, now=now
+        )
+        done |= {"versions_pruned": pruned.pruned, "n_leftovers_deleted": len(pruned.leftovers)}
     if (kept_s := kept.notifications_s) is not None:
         n_deleted = retire_alerts(store, config, newest_at=newest_at, kept_s=kept_s)
         done["n_notifications_deleted"] = n_deleted
     return done
 
 
-def _days(
-    first: Sequence[FirstHour | FirstScoreHour], before_at: datetime | None
-) -> list[tuple[datetime, datetime]]:
-    """The days of what is to be deleted, a transaction each."""
-    known = [row.hour_at for row in first if row.hour_at is not None]
-    if before_at is None:
-        return []
-    return day_chunks(min(known, default=before_at), before_at)
-
-
 def delete_run_folders(runs: UPath, dataset: str, before_at: datetime) -> int:
-    """Run folders of a dataset's DAGs that were deleted, since nothing in them was written after
-    `before_at`.
-    """
+    """Deletes run folders of a dataset's DAGs in which nothing was written since `before_at`."""
     if not runs.exists():
         return 0
     dags = [folder for folder in runs.iterdir() if folder.name.startswith(f"{dataset}.")]
@@ -214,15 +183,13 @@ def delete_run_folders(runs: UPath, dataset: str, before_at: datetime) -> int:
 
 
 def silent_entities(
-    store: Store, config: DatasetConfig, dataset: DatasetRow, newest_hour_at: datetime
+    store: Store, config: DatasetConfig, dataset: datasets.DatasetRow, newest_hour_at: datetime
 ) -> tuple[SilentEntity, ...]:
-    """Entities that live champions gave no score, though they were not off, for three intervals and
-    three hours.
-    """
+    """Entities, not off, without a live score for three intervals and three hours."""
     allowed = max(SILENT_INTERVALS * timedelta(seconds=config.interval_s), SILENT_LEAST)
     silent = []
     for row in store.rows(
-        SELECT_LAST_KNOWN_HOURS,
+        queries.SELECT_LAST_KNOWN_HOURS,
         dataset_id=dataset.dataset_id,
         lineage=Lineage.LIVE,
         newest_hour_at=newest_hour_at,
@@ -237,11 +204,9 @@ def silent_entities(
 def _late(
     store: Store, config: DatasetConfig, source_uri: str, newest_at: datetime
 ) -> dict[str, Any]:
-    """Late rows of the last week in which rows no longer count by themselves; fields of the
-    summary.
-    """
+    """Late rows of the last week that no longer count by themselves; fields of the summary."""
     with store.transaction():
-        dataset = select_dataset(store, config.dataset)
+        dataset = datasets.select_dataset(store, config.dataset)
     end_at = hour_floor(newest_at - timedelta(seconds=config.source.mutability_s))
     start_at = max(end_at - LATE_RANGE, dataset.retired_before or end_at - LATE_RANGE)
     if start_at >= end_at:

@@ -6,14 +6,13 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import NamedTuple
 
+from tsad_tasks.ingest.queries import FirstHour
 from tsad_tasks.storage.store import Query, Statement
 
 
 @dataclass(frozen=True)
 class DriftRow:
-    """How far a week of a channel (0: of the scores) lies from its reference; None where it is not
-    known.
-    """
+    """How far a week of a channel (0: of the scores) lies from its reference; None is unknown."""
 
     model_id: int
     entity_id: int
@@ -25,20 +24,11 @@ class DriftRow:
 
 
 class LastKnownHour(NamedTuple):
-    """The newest hour of an entity that has a score or was off, and the status of the dataset's
-    newest hour.
-    """
+    """An entity's newest hour with a score or off, and the status of the dataset's newest hour."""
 
     entity: str
     known_at: datetime | None
     status: str | None
-
-
-class FirstScoreHour(NamedTuple):
-    """The first hour with scores of an entity."""
-
-    entity_id: int
-    hour_at: datetime | None
 
 
 UPSERT_DRIFT = Statement("monitoring/upsert_drift")
@@ -46,7 +36,7 @@ UPSERT_AUDIT = Statement("monitoring/upsert_audit")
 SELECT_LAST_KNOWN_HOURS = Query("monitoring/select_last_known_hours", LastKnownHour)
 
 UPDATE_RETIRED_BEFORE = Statement("monitoring/update_retired_before")
-SELECT_FIRST_SCORE_HOURS = Query("monitoring/select_first_score_hours", FirstScoreHour)
+SELECT_FIRST_SCORE_HOURS = Query("monitoring/select_first_score_hours", FirstHour)
 DELETE_READING_BLOCKS = Statement("monitoring/delete_reading_blocks")
 DELETE_SCORE_BLOCKS = Statement("monitoring/delete_score_blocks")
 DELETE_FORMER_STATES = Statement("monitoring/delete_former_states")

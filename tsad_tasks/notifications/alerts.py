@@ -1,9 +1,7 @@
-"""What people are to be told: alerts brought in line with the incidents that stand, and the events
-that this makes.
+"""What people are to be told: alerts that follow the incidents that stand.
 
-An alert is bound to an entity and a time. Incidents may be replaced, merged, split, moved or taken
-back by late readings, under whatever id: as long as one overlaps, the alert goes on and nothing is
-told twice.
+An alert is bound to an entity and a time. Late readings may replace, merge, split or take back
+incidents, under whatever id: as long as one overlaps, the alert goes on; nothing is told twice.
 """
 
 from __future__ import annotations
@@ -17,9 +15,7 @@ from tsad_tasks.base.enums import severity_rank
 
 @dataclass(frozen=True)
 class Alert:
-    """What people were told of. `alert_id` is None until it is stored; `end_at` is the last flag,
-    included.
-    """
+    """What people were told of; `alert_id` is None until it is stored, `end_at` the last flag."""
 
     alert_id: int | None
     thread: str
@@ -35,30 +31,23 @@ class Alert:
 
 @dataclass(frozen=True)
 class AlertableIncident:
-    """An incident that stands, as far as alerts care.
-
-    Attributes
-    ----------
-    last_flag_at : included
-    is_normal : a person said that it is a false alarm, expected or the new normal; nobody is told
-        that it gets worse.
-    """
+    """An incident that stands, as far as alerts care."""
 
     incident_id: str
     entity: str
     started_at: datetime
-    last_flag_at: datetime
+    last_flag_at: datetime  # included
     severity: str
     is_open: bool
     sentence: str
+    # A person said that it is a false alarm, expected or the new normal; nobody is told that it
+    # gets worse
     is_normal: bool = False
 
 
 @dataclass(frozen=True)
 class AlertChange:
-    """An alert as it is from now on, as it was (None: it is new), and what is to be told of it, in
-    order.
-    """
+    """An alert as it is now, as it was (None: it is new), and what to tell of it, in order."""
 
     alert: Alert
     former: Alert | None
@@ -67,9 +56,7 @@ class AlertChange:
 
 @dataclass(frozen=True)
 class _Cluster:
-    """Incidents of one entity with no gap above the merge gap between them: what one alert stands
-    for at least.
-    """
+    """Incidents of one entity that lie within the merge gap: what one alert stands for at least."""
 
     incidents: tuple[AlertableIncident, ...]
 
@@ -98,8 +85,7 @@ def alert_changes(
     gap: timedelta,
     young_from: datetime,
 ) -> list[AlertChange]:
-    """Alerts that change, and what is to be told: opened, escalated, closed, withdrawn, each at
-    most once an alert.
+    """Alerts that change; `opened`, `escalated`, `closed`, `withdrawn` are told at most once each.
 
     Once these changes are stored, the same incidents give none.
 
@@ -142,9 +128,7 @@ def alert_changes(
 
 
 def _followed(alert: Alert, owned: Sequence[_Cluster], met: Sequence[_Cluster]) -> AlertChange:
-    """The alert after the incidents that it stands for; one whose incidents went over to an older
-    alert only ends.
-    """
+    """The alert after its incidents; one whose incidents went over to an older alert only ends."""
     if not met:
         return AlertChange(replace(alert, state="withdrawn"), alert, ("withdrawn",))
     is_open = any(cluster.is_open for cluster in owned or met)
@@ -172,9 +156,7 @@ def _worst(incidents: Sequence[AlertableIncident]) -> AlertableIncident:
 
 
 def _opened(cluster: _Cluster) -> AlertChange:
-    """A new alert. One that has ended already says so itself, and is not closed in a second
-    message.
-    """
+    """A new alert; one that has ended already says so itself, and is not closed once more."""
     worst = _worst(cluster.incidents)
     alert = Alert(
         alert_id=None,

@@ -7,13 +7,7 @@ from collections.abc import Sequence
 from datetime import datetime
 
 from tsad_tasks.notifications.alerts import AlertChange
-from tsad_tasks.notifications.news import (
-    NEWS,
-    Payload,
-    news_line,
-    news_lines,
-    news_subject,
-)
+from tsad_tasks.notifications.news import NEWS, Payload, news_line, news_lines, news_subject
 from tsad_tasks.storage.database import shown_statement
 from tsad_tasks.text.formats import joined, span_text, stamp_text
 
@@ -31,9 +25,7 @@ _WITHDRAWN = (
 
 
 def event_payload(dataset: str, zone: str, change: AlertChange, event: str) -> Payload:
-    """What is told of one event of an alert; nothing in it is secret, and it needs no more
-    look-up.
-    """
+    """What is told of one event of an alert: nothing secret, and nothing to be looked up."""
     alert = change.alert
     payload: Payload = {
         "event": event,

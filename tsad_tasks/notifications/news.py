@@ -39,37 +39,28 @@ _COMMANDS: dict[str, tuple[str, ...]] = {
 
 @dataclass(frozen=True)
 class News:
-    """One decision on a live model, or a training that was stopped.
-
-    Attributes
-    ----------
-    event : gate_failed, shadow_failed, training_stopped, promoted or rolled_back.
-    thread : random name, of which keys of messages are hashes.
-    start_at, end_at : the training range.
-    entity : that the model is of; None: of the whole dataset, as trainings are.
-    version, former_version : the model, and whose place it took; None of a training.
-    champion_version : the champion now; None where there is none, or, of a training, each entity
-        has its own.
-    n_champions : how many there are now, of the entity or the dataset.
-    failed_rules : rule, value, limit, champion and note of each rule that was not met.
-    excluded_share, left_out : of a training: share of the running readings, in all and by reason.
-    """
+    """One decision on a live model, or a training that was stopped."""
 
     news_id: int
-    thread: str
-    event: str
+    thread: str  # random name, of which keys of messages are hashes
+    event: str  # gate_failed, shadow_failed, training_stopped, promoted or rolled_back
     decided_at: datetime
     decided_by: str
     reason: str
-    start_at: datetime
+    start_at: datetime  # start_at and end_at: the training range
     end_at: datetime
-    entity: str | None = None
+    entity: str | None = None  # that the model is of; None: of the whole dataset, as trainings are
+    # version and former_version: the model, and whose place it took; None of a training
     version: int | None = None
     former_version: int | None = None
+    # The champion now; None where there is none, or, of a training, each entity has its own
     champion_version: int | None = None
-    n_champions: int = 0
+    n_champions: int = 0  # how many there are now, of the entity or the dataset
     valid_from: datetime | None = None
+    # Rule, value, limit, champion and note of each rule that was not met
     failed_rules: Sequence[Mapping[str, Any]] = ()
+    # excluded_share and left_out: of a training: share of the running readings, in all and by
+    # reason
     excluded_share: float | None = None
     left_out: Mapping[str, float] | None = None
     pdf: str | None = None

@@ -1,48 +1,31 @@
-"""Task `notify`: tells people what became of live incidents and models, through an outbox that
-loses nothing.
+"""Task `notify`: tells people of live incidents and models, through an outbox that loses nothing.
 
 `enqueue` brings alerts in line with the incidents that stand, and puts a message for each event and
 address into the outbox, in one transaction; `enqueue_news` does that for decisions on models and
 trainings. `deliver` sends what is due, each message in a transaction of its own.
 
-What can be promised: no event is lost, and none is put into the outbox twice. A process that dies
-after the receiver took a message and before that was committed sends it again, with the same key:
-as Message-ID of an e-mail, as header Idempotency-Key of a webhook. A receiver that drops keys it
-has seen gets each message exactly once; one that does not may, after such a crash, get it twice.
+No event is lost, and none is put into the outbox twice. A process that dies after the receiver took
+a message and before that was committed sends it again, with the same key (an e-mail's Message-ID, a
+webhook's Idempotency-Key): only a receiver that does not drop keys it has seen may get it twice.
 """
 
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import asdict, dataclass, replace
 from datetime import datetime, timedelta
 from hashlib import blake2b
+from typing import NamedTuple
 
 from tsad_tasks.base.clock import utc_now
 from tsad_tasks.base.errors import Refused, Undelivered, Unreachable
 from tsad_tasks.config import DatasetConfig
+from tsad_tasks.notifications import queries
 from tsad_tasks.notifications.alerts import AlertChange, alert_changes
 from tsad_tasks.notifications.channels.base import Message, Send
 from tsad_tasks.notifications.messages import body, digest_payload, event_payload, subject
-from tsad_tasks.notifications.news import news_payload
-from tsad_tasks.notifications.queries import (
-    DELETE_ALERTS,
-    DELETE_NOTIFICATIONS,
-    INSERT_ALERT,
-    INSERT_NEWS,
-    INSERT_NOTIFICATIONS,
-    SELECT_ALERTABLE_INCIDENTS,
-    SELECT_ALERTS,
-    SELECT_DUE_NOTIFICATION,
-    SELECT_NEWEST_SCORED,
-    SELECT_NEWS,
-    UPDATE_ALERT,
-    UPDATE_NOTIFICATION,
-    Attempt,
-    DueNotification,
-    NewNotification,
-)
+from tsad_tasks.notifications.news import News, news_payload
 from tsad_tasks.storage.datasets import DatasetRow, lock_dataset, select_dataset
 from tsad_tasks.storage.store import Store, columns
 
@@ -79,8 +62,7 @@ class DeliverySummary:
     n_failed: int = 0
 
 
-@dataclass(frozen=True)
-class Address:
+class Address(NamedTuple):
     """Where a message goes: by which channel, through which connection, to whom there."""
 
     medium: str
@@ -88,34 +70,22 @@ class Address:
     address: str
 
 
-def notify(
-    store: Store,
-    config: DatasetConfig,
-    send: Send,
-    *,
-    end_at: datetime,
-    now: Callable[[], datetime] = utc_now,
-) -> dict[str, int]:
+def notify(store: Store, config: DatasetConfig, send: Send, *, end_at: datetime) -> dict[str, int]:
     """Counts of what was found to tell and of what was delivered."""
     found = enqueue(store, config, end_at=end_at)
-    return asdict(found) | notify_of_models(store, config, send, now=now)
+    return asdict(found) | notify_of_models(store, config, send)
 
 
-def notify_of_models(
-    store: Store, config: DatasetConfig, send: Send, *, now: Callable[[], datetime] = utc_now
-) -> dict[str, int]:
+def notify_of_models(store: Store, config: DatasetConfig, send: Send) -> dict[str, int]:
     """The same without a look at incidents: after a retraining or a promotion."""
-    found = enqueue_news(store, config, now=now)
-    return asdict(found) | asdict(deliver(store, config, send, now=now))
+    return asdict(enqueue_news(store, config)) | asdict(deliver(store, config, send))
 
 
 def enqueue(store: Store, config: DatasetConfig, *, end_at: datetime) -> EnqueueSummary:
-    """Alerts brought in line with the live incidents that stand; each event becomes a message to
-    each address.
+    """Brings alerts in line with the incidents that stand; each event is a message to each address.
 
-    Without targets there are no alerts either. Only incidents with a flag within
-    `notifications.max_age` of the interval's end, or of the newest scored hour when that is later,
-    open one: neither switching notifications on nor clearing an old run sends history.
+    Without targets there are no alerts. Only incidents with a flag at most `notifications.max_age`
+    before the interval's end, or a later newest scored hour, open one: no history is sent.
     """
     wanted = _wanted_news(config)
     if not wanted:
@@ -124,38 +94,31 @@ def enqueue(store: Store, config: DatasetConfig, *, end_at: datetime) -> Enqueue
         dataset = select_dataset(store, config.dataset)
         dataset_id = dataset.dataset_id
         lock_dataset(store, dataset_id, "alerts")
-        scored_until = store.one(SELECT_NEWEST_SCORED, dataset_id=dataset_id)
+        scored_until = store.one(queries.SELECT_NEWEST_SCORED, dataset_id=dataset_id)
         newest_at = max(end_at, scored_until or end_at)
         newer_than = _newer_than(config, dataset, newest_at)
         settled = {"dataset_id": dataset_id, "settled_before": newer_than - SETTLED}
         changes = alert_changes(
-            store.rows(SELECT_ALERTS, **settled),
-            store.rows(SELECT_ALERTABLE_INCIDENTS, newer_than=newer_than, **settled),
+            store.rows(queries.SELECT_ALERTS, **settled),
+            store.rows(queries.SELECT_ALERTABLE_INCIDENTS, newer_than=newer_than, **settled),
             gap=timedelta(seconds=dataset.merge_gap_s),
             young_from=newest_at - timedelta(seconds=config.notifications.max_age_s),
         )
         stored = [_stored(store, dataset_id, change) for change in changes]
         told = [(change, event) for change in stored for event in change.events]
-        rows = []
-        for to in wanted:
-            messages = []
-            for change, event in told:
-                alert, zone = change.alert, config.site_zone
-                severity = alert.severity if event == "escalated" else ""
-                key = message_key(alert.thread, event, severity, *asdict(to).values())
-                payload = event_payload(config.dataset, zone, change, event)
-                messages.append(
-                    NewNotification(alert.alert_id, event, key, payload=payload, **asdict(to))
-                )
-            rows += _at_most_a_digest(config, messages, to)
-        return EnqueueSummary(len(changes), len(told), _insert(store, dataset_id, rows))
+
+        def message(change: AlertChange, event: str, to: Address) -> queries.NewNotification:
+            severity = change.alert.severity if event == "escalated" else ""
+            key = message_key(change.alert.thread, event, severity, *to)
+            payload = event_payload(config.dataset, config.site_zone, change, event)
+            return queries.NewNotification(change.alert.alert_id, event, key, *to, payload)
+
+        messages = {to: [message(*one, to) for one in told] for to in wanted}
+        return EnqueueSummary(len(changes), len(told), _insert(store, config, dataset_id, messages))
 
 
-def enqueue_news(
-    store: Store, config: DatasetConfig, *, now: Callable[[], datetime] = utc_now
-) -> NewsSummary:
-    """Decisions on live models and trainings that nobody was told of; each becomes a message to who
-    wants such news.
+def enqueue_news(store: Store, config: DatasetConfig) -> NewsSummary:
+    """Decisions on models and trainings that nobody was told of, as messages to who wants them.
 
     Told and put into the outbox in one transaction. What was decided longer ago than
     `notifications.max_age`, and what no target wanted when it was new, is never told.
@@ -164,35 +127,42 @@ def enqueue_news(
     events = sorted({event for chosen in wanted.values() for event in chosen})
     if not events:
         return NewsSummary()
-    newer_than = now() - timedelta(seconds=config.notifications.max_age_s)
+    newer_than = utc_now() - timedelta(seconds=config.notifications.max_age_s)
     with store.transaction():
         dataset_id = select_dataset(store, config.dataset).dataset_id
         lock_dataset(store, dataset_id, "alerts")
         new = {"dataset_id": dataset_id, "events": events, "newer_than": newer_than}
-        told = store.rows(SELECT_NEWS, news_ids=store.rows(INSERT_NEWS, **new))
-        rows = []
-        for to, chosen in wanted.items():
-            messages = [
-                NewNotification(
-                    None,
-                    news.event,
-                    message_key(news.thread, *asdict(to).values()),
-                    payload=news_payload(config.dataset, config.site_zone, news),
-                    news_id=news.news_id,
-                    **asdict(to),
-                )
-                for news in told
-                if news.event in chosen
-            ]
-            rows += _at_most_a_digest(config, messages, to)
-        return NewsSummary(len(told), _insert(store, dataset_id, rows))
+        told = store.rows(queries.SELECT_NEWS, news_ids=store.rows(queries.INSERT_NEWS, **new))
+
+        def message(news: News, to: Address) -> queries.NewNotification:
+            key = message_key(news.thread, *to)
+            payload = news_payload(config.dataset, config.site_zone, news)
+            return queries.NewNotification(None, news.event, key, *to, payload, news.news_id)
+
+        messages = {
+            to: [message(news, to) for news in told if news.event in chosen]
+            for to, chosen in wanted.items()
+        }
+        return NewsSummary(len(told), _insert(store, config, dataset_id, messages))
 
 
-def _insert(store: Store, dataset_id: int, rows: list[NewNotification]) -> int:
-    """Messages put into the outbox that were not in it."""
-    unnested = columns(rows, NewNotification)
+def _insert(
+    store: Store,
+    config: DatasetConfig,
+    dataset_id: int,
+    messages: Mapping[Address, list[queries.NewNotification]],
+) -> int:
+    """Messages put into the outbox that were not in it; a digest where there are too many."""
+    rows = []
+    for to, own in messages.items():
+        if len(own) > config.notifications.max_per_run:
+            payload = digest_payload(config.dataset, config.site_zone, [row.payload for row in own])
+            key = message_key(*(row.key for row in own))
+            own = [queries.NewNotification(None, "digest", key, *to, payload)]
+        rows += own
+    unnested = columns(rows, queries.NewNotification)
     unnested["payload"] = [json.dumps(row.payload, ensure_ascii=False) for row in rows]
-    return store.execute(INSERT_NOTIFICATIONS, dataset_id=dataset_id, **unnested)
+    return store.execute(queries.INSERT_NOTIFICATIONS, dataset_id=dataset_id, **unnested)
 
 
 def _wanted_news(config: DatasetConfig) -> dict[Address, set[str]]:
@@ -209,29 +179,16 @@ def _stored(store: Store, dataset_id: int, change: AlertChange) -> AlertChange:
     """The change as stored: a new alert with its number and the name of its thread."""
     alert = asdict(change.alert)
     if change.former is not None:
-        store.execute(UPDATE_ALERT, **alert)
+        store.execute(queries.UPDATE_ALERT, **alert)
         return change
-    name = store.one(INSERT_ALERT, **alert | {"dataset_id": dataset_id})
+    name = store.one(queries.INSERT_ALERT, **alert | {"dataset_id": dataset_id})
     return replace(change, alert=replace(change.alert, **name._asdict()))
 
 
 def _newer_than(config: DatasetConfig, dataset: DatasetRow, newest_at: datetime) -> datetime:
-    """Incidents with a later flag may open an alert, or be a part of a long fault that belongs to
-    one.
-    """
+    """Incidents with a later flag may open an alert, or be a part of a long fault that has one."""
     age_s = config.notifications.max_age_s + config.alarm_policy.max_length_s + dataset.merge_gap_s
     return newest_at - timedelta(seconds=age_s)
-
-
-def _at_most_a_digest(
-    config: DatasetConfig, rows: list[NewNotification], to: Address
-) -> list[NewNotification]:
-    """A message for each event, or one for all when there are too many."""
-    if len(rows) <= config.notifications.max_per_run:
-        return rows
-    payload = digest_payload(config.dataset, config.site_zone, [row.payload for row in rows])
-    key = message_key(*(row.key for row in rows))
-    return [NewNotification(None, "digest", key, payload=payload, **asdict(to))]
 
 
 def message_key(*parts: str) -> str:
@@ -244,34 +201,32 @@ def message_key(*parts: str) -> str:
 
 
 def retire_alerts(store: Store, config: DatasetConfig, *, newest_at: datetime, kept_s: int) -> int:
-    """Messages that were removed with alerts that ended longer than `kept_s` before the newest
-    reading.
+    """Messages removed with alerts that ended longer than `kept_s` before the newest reading.
 
-    Alerts that are open, or closed so lately that they are still followed, stay: nothing is told
-    twice.
+    Alerts that are open, or closed so lately that they are still followed, stay.
     """
     with store.transaction():
         dataset = select_dataset(store, config.dataset)
         dataset_id = dataset.dataset_id
         lock_dataset(store, dataset_id, "alerts")
-        scored_until = store.one(SELECT_NEWEST_SCORED, dataset_id=dataset_id)
+        scored_until = store.one(queries.SELECT_NEWEST_SCORED, dataset_id=dataset_id)
         known_at = min(newest_at, scored_until or newest_at)
         followed_from = _newer_than(config, dataset, known_at) - SETTLED
         before_at = min(newest_at - timedelta(seconds=kept_s), followed_from)
-        n_messages = store.execute(DELETE_NOTIFICATIONS, dataset_id=dataset_id, before_at=before_at)
-        store.execute(DELETE_ALERTS, dataset_id=dataset_id, before_at=before_at)
+        n_messages = store.execute(
+            queries.DELETE_NOTIFICATIONS, dataset_id=dataset_id, before_at=before_at
+        )
+        store.execute(queries.DELETE_ALERTS, dataset_id=dataset_id, before_at=before_at)
         return n_messages
 
 
 def deliver(
     store: Store, config: DatasetConfig, send: Send, *, now: Callable[[], datetime] = utc_now
 ) -> DeliverySummary:
-    """What came of sending the messages that are due, oldest first; what is not accepted waits for
-    a later run.
+    """What came of sending what is due, oldest first; what is not accepted waits for a later run.
 
-    Waits grow from one minute to an hour. What a receiver refuses for good is tried five times and
-    then marked as failed, which `tsad.v_notification` and `tsad notify --pending` show. Runs at the
-    same time share the work.
+    Waits grow from one minute to an hour. What a receiver refuses is tried five times and then
+    marked as failed. Runs at the same time share the work.
 
     Parameters
     ----------
@@ -285,45 +240,47 @@ def deliver(
     return DeliverySummary(n_delivered, len(attempts) - n_delivered - n_failed, n_failed)
 
 
-def _attempts(store: Store, dataset_id: int, send: Send, now_at: datetime) -> Iterator[Attempt]:
+def _attempts(
+    store: Store, dataset_id: int, send: Send, now_at: datetime
+) -> Iterator[queries.Attempt]:
     """What came of each message that is due, committed.
 
-    An error that nobody foresaw is raised after its message was put off, so that it stops the
-    others only once.
+    An unforeseen error is raised once its message was put off, so that it stops the others once.
     """
     unreachable: set[str] = set()
     while True:
         with store.transaction():
             asked = {"dataset_id": dataset_id, "unreachable": sorted(unreachable)}
-            due = store.first(SELECT_DUE_NOTIFICATION, now=now_at, **asked)
+            due = store.first(queries.SELECT_DUE_NOTIFICATION, now=now_at, **asked)
             if due is None:
                 return
-            unforeseen: Exception | None = None
-            try:
-                said = subject(due.payload), body(due.payload), due.payload
-                send(Message(due.key, due.medium, due.connection, due.address, *said))
-                attempt = Attempt(due.n_refused, delivered_at=now_at)
-            except Undelivered as error:
-                attempt = _put_off(due, error, now_at)
-                if isinstance(error, Unreachable):
-                    unreachable.add(due.connection)
-            except Exception as error:
-                unforeseen = error
-                attempt = _put_off(due, Undelivered(type(error).__name__), now_at)
+            attempt, error = _attempt(send, due, now_at)
             number = due.notification_id
-            store.execute(UPDATE_NOTIFICATION, notification_id=number, **asdict(attempt))
-        if unforeseen is not None:
-            raise unforeseen
+            store.execute(queries.UPDATE_NOTIFICATION, notification_id=number, **asdict(attempt))
+        if isinstance(error, Unreachable):
+            unreachable.add(due.connection)
+        elif error is not None and not isinstance(error, Undelivered):
+            raise error
         yield attempt
 
 
-def _put_off(due: DueNotification, error: Undelivered, now_at: datetime) -> Attempt:
-    """The next attempt, later each time; none when it was refused too often."""
-    said, n_refused = str(error)[:500], due.n_refused + isinstance(error, Refused)
-    if n_refused >= MOST_REFUSALS:
-        return Attempt(n_refused, failed_at=now_at, last_error=said)
-    next_at = now_at + waiting_time(due.attempts)
-    return Attempt(n_refused, next_attempt_at=next_at, last_error=said)
+def _attempt(
+    send: Send, due: queries.DueNotification, now_at: datetime
+) -> tuple[queries.Attempt, Exception | None]:
+    """Sends a message: what came of it, with the next attempt, and what went wrong."""
+    try:
+        said = subject(due.payload), body(due.payload), due.payload
+        send(Message(due.key, due.medium, due.connection, due.address, *said))
+    except Exception as error:
+        # Of what nobody foresaw only its kind: its text may hold anything.
+        known = isinstance(error, Undelivered)
+        last_error = str(error)[:500] if known else type(error).__name__
+        n_refused = due.n_refused + isinstance(error, Refused)
+        if n_refused >= MOST_REFUSALS:
+            return queries.Attempt(n_refused, failed_at=now_at, last_error=last_error), error
+        next_at = now_at + waiting_time(due.attempts)
+        return queries.Attempt(n_refused, next_attempt_at=next_at, last_error=last_error), error
+    return queries.Attempt(due.n_refused, delivered_at=now_at), None
 
 
 def waiting_time(n_attempts: int) -> timedelta:

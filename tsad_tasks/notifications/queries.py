@@ -27,9 +27,7 @@ class NewNotification:
 
 @dataclass(frozen=True)
 class Attempt:
-    """What came of trying to deliver a message: at most one of delivered, failed and next
-    attempt.
-    """
+    """What came of an attempt: at most one of delivered, failed and next attempt."""
 
     n_refused: int = 0
     delivered_at: datetime | None = None

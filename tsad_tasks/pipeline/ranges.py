@@ -10,10 +10,10 @@ from datetime import datetime
 from typing import Any
 
 from tsad_tasks.base.clock import utc_now
-from tsad_tasks.base.interval import day_chunks
+from tsad_tasks.base.interval import Interval, day_chunks
 from tsad_tasks.config import DatasetConfig
 from tsad_tasks.ingest.ingest import IngestSummary, ingest_interval
-from tsad_tasks.pipeline.record import recorded
+from tsad_tasks.pipeline.record import StepRecord, recorded
 from tsad_tasks.scoring.incidents import build_incidents
 from tsad_tasks.scoring.plan import history_s
 from tsad_tasks.scoring.score import ScoreSummary, score_interval
@@ -38,8 +38,8 @@ class RangeRun:
 
     Attributes
     ----------
-    progress : shows how far a task is: called with its name and its number of chunks, it gives a
-        context whose value is called with how many were done, and which.
+    progress : shows how far a task is: told its name and number of chunks, it gives a context whose
+        value is told how many were done, and which.
     say : shows the counts of a task that has ended.
     """
 
@@ -62,11 +62,9 @@ class RangeRun:
         chunks, summary = day_chunks(self.start_at, self.end_at), IngestSummary()
         with self._recorded("ingest") as record, self.progress("ingest", len(chunks)) as advance:
             for start_at, end_at in chunks:
-                span: dict[str, Any] = {"start_at": start_at, "end_at": end_at}
-                options: dict[str, Any] = {"history_s": history_s, "force": force}
-                summary += ingest_interval(
-                    self.store, self.config, self.source_uri, **span, **options
-                )
+                ends = Interval(start_at, end_at)._asdict()
+                of = self.store, self.config, self.source_uri
+                summary += ingest_interval(*of, **ends, history_s=history_s, force=force)
                 history_s = 0
                 advance(1, f"{start_at:%Y-%m-%d}")
             counts = record.add(summary)
@@ -74,26 +72,28 @@ class RangeRun:
 
     def score(self, lineage: str, *, force: bool = False) -> None:
         """Ingests the range, scores it in chunks, and merges its flags."""
-        span: dict[str, Any] = {"start_at": self.start_at, "end_at": self.end_at}
-        needed_s = history_s(self.store, self.config, lineage=lineage, **span)
+        of = self.store, self.config
+        needed_s = history_s(*of, lineage=lineage, **self._ends)
         self.ingest(history_s=needed_s, force=force)
         chunks = day_chunks(self.start_at, self.end_at, days=self._chunk_days())
         summary = ScoreSummary()
         with self._recorded("score") as record, self.progress("score", len(chunks)) as advance:
             for start_at, end_at in chunks:
-                summary += score_interval(
-                    self.store, self.config, start_at=start_at, end_at=end_at, lineage=lineage
-                )
+                ends = Interval(start_at, end_at)._asdict()
+                summary += score_interval(*of, **ends, lineage=lineage)
                 advance(1, f"{start_at:%Y-%m-%d}")
             counts = record.add(summary)
         self.say("score", counts)
         with self._recorded("incidents") as record:
-            merged = build_incidents(self.store, self.config, lineage=lineage, **span)
+            merged = build_incidents(*of, lineage=lineage, **self._ends)
             self.say("incidents", record.add(merged))
 
-    def _recorded(self, task: str) -> Any:
-        span: dict[str, Any] = {"start_at": self.start_at, "end_at": self.end_at}
-        return recorded(self.store, self.config, task, run_id=self.run_id, **span)
+    @property
+    def _ends(self) -> dict[str, Any]:
+        return Interval(self.start_at, self.end_at)._asdict()
+
+    def _recorded(self, task: str) -> AbstractContextManager[StepRecord]:
+        return recorded(self.store, self.config, task, run_id=self.run_id, **self._ends)
 
     def _chunk_days(self) -> int:
         """Days at a time, so that a chunk's readings stay within memory."""

@@ -4,36 +4,27 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
-from dataclasses import asdict, is_dataclass
+from dataclasses import asdict
 from datetime import datetime
 from typing import Any
 
-from tsad_tasks.base.errors import (
-    AccessDenied,
-    BadInput,
-    BundleError,
-    NothingToDo,
-    NotYet,
-    SourceError,
-    TsadError,
-    Unavailable,
-)
+from tsad_tasks.base import errors
 from tsad_tasks.config import DatasetConfig
 from tsad_tasks.pipeline.queries import UPSERT_RUN_STATUS
 from tsad_tasks.storage.database import DatabaseError
 from tsad_tasks.storage.datasets import upsert_dataset
 from tsad_tasks.storage.store import Store
 
-_STATES: tuple[tuple[type[TsadError], str], ...] = (
-    (AccessDenied, "access_denied"),
-    (SourceError, "source_error"),
-    (BundleError, "bundle_error"),
-    (BadInput, "bad_input"),
-    (NothingToDo, "nothing_to_do"),
-    (NotYet, "not_yet"),
-    (Unavailable, "unavailable"),
+_STATES: tuple[tuple[type[errors.TsadError], str], ...] = (
+    (errors.AccessDenied, "access_denied"),
+    (errors.SourceError, "source_error"),
+    (errors.BundleError, "bundle_error"),
+    (errors.BadInput, "bad_input"),
+    (errors.NothingToDo, "nothing_to_do"),
+    (errors.NotYet, "not_yet"),
+    (errors.Unavailable, "unavailable"),
 )
 
 
@@ -45,18 +36,14 @@ class StepRecord:
 
     def add(self, summary: Any) -> dict[str, Any]:
         """The summary as counts."""
-        self.counts = (
-            asdict(summary)
-            if is_dataclass(summary) and not isinstance(summary, type)
-            else dict(summary)
-        )
+        self.counts = dict(summary) if isinstance(summary, Mapping) else asdict(summary)
         return self.counts
 
 
 def state_of(error: BaseException) -> str:
     """The state that an error leaves in `run_status`.
 
-    >>> state_of(AccessDenied("no")), state_of(ValueError("x"))
+    >>> state_of(errors.AccessDenied("no")), state_of(ValueError("x"))
     ('access_denied', 'failed')
     """
     return next((state for family, state in _STATES if isinstance(error, family)), "failed")
@@ -77,23 +64,21 @@ def recorded(
     record, began = StepRecord(), time.monotonic()
     row = {"run_id": run_id, "step": step, "shard": max(shard, 0)}
     row |= {"start_at": start_at, "end_at": end_at, "state": "done", "message": ""}
+
+    def write() -> None:
+        store.rollback()
+        counts = json.dumps(record.counts, default=str)
+        with store.transaction():
+            dataset_id, seconds = upsert_dataset(store, config).dataset_id, time.monotonic() - began
+            more = {"dataset_id": dataset_id, "counts": counts, "seconds": seconds}
+            store.execute(UPSERT_RUN_STATUS, **row, **more)
+
     try:
         yield record
     except Exception as error:
         row |= {"state": state_of(error), "message": str(error)[:2000]}
         # The warehouse itself may be gone: the step's own error says so, and must not be hidden.
         with suppress(DatabaseError):
-            _write(store, config, row, record, began)
+            write()
         raise
-    _write(store, config, row, record, began)
-
-
-def _write(
-    store: Store, config: DatasetConfig, row: dict[str, Any], record: StepRecord, began: float
-) -> None:
-    store.rollback()
-    counts = json.dumps(record.counts, default=str)
-    with store.transaction():
-        dataset_id, seconds = upsert_dataset(store, config).dataset_id, time.monotonic() - began
-        more = {"dataset_id": dataset_id, "counts": counts, "seconds": seconds}
-        store.execute(UPSERT_RUN_STATUS, **row, **more)
+    write()

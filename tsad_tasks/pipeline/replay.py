@@ -1,19 +1,15 @@
-"""A stretch of the past, as if the pipeline had run all along: weekly retrainings, shadows,
-promotions, scores.
+"""A stretch of the past, as if the pipeline had run all along: retrainings, promotions, scores.
 
 It writes to the lineage `replay` only. Every hour is scored by the model that would have been
-champion then, and no model sees a reading of its future. Killed and started again it goes on where
-it stopped, and leaves the same rows.
+champion then, and no model sees a reading of its future. Killed, it goes on where it stopped.
 """
 
 from __future__ import annotations
 
-import shutil
 import tempfile
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
-from pathlib import Path
 from typing import Any
 
 from upath import UPath
@@ -41,13 +37,7 @@ Advance = Callable[[datetime], None]
 
 @dataclass
 class Replay:
-    """One replay of [start_at, end_at): the first training ends where the training range from
-    `start_at` on is full.
-
-    Attributes
-    ----------
-    every : time between retrainings
-    """
+    """One replay of [start_at, end_at), with a retraining `every` so often once a range is full."""
 
     store: Store
     config: DatasetConfig
@@ -114,20 +104,18 @@ class Replay:
         return min([*stops, *(max(at, now + HOUR) for at in ends)])
 
     def _retrain(self, at: datetime) -> None:
-        folder = Path(tempfile.mkdtemp(prefix="tsad-replay-"))
-        folders = (UPath(folder), self.artifacts)
-        run = Retraining(self.store, self.config, at, *folders, lineage=LINEAGE)
-        try:
-            for summary in retrain(run):
-                self.registered.append(summary)
-                self._say(at, f"version {summary.version} {_outcome(summary)}")
-        except NothingToDo:
-            pass  # It was registered before this replay was interrupted.
-        except BadInput as error:
-            self.store.rollback()
-            self._say(at, f"no retraining: {error}")
-        finally:
-            shutil.rmtree(folder, ignore_errors=True)
+        with tempfile.TemporaryDirectory(prefix="tsad-replay-", ignore_cleanup_errors=True) as name:
+            folders = UPath(name), self.artifacts
+            run = Retraining(self.store, self.config, at, *folders, lineage=LINEAGE)
+            try:
+                for summary in retrain(run):
+                    self.registered.append(summary)
+                    self._say(at, f"version {summary.version} {_outcome(summary)}")
+            except NothingToDo:
+                pass  # It was registered before this replay was interrupted.
+            except BadInput as error:
+                self.store.rollback()
+                self._say(at, f"no retraining: {error}")
 
     def _decide(self, at: datetime) -> None:
         until: dict[str, Any] = {"end_at": at, "lineage": LINEAGE}
@@ -150,9 +138,8 @@ class Replay:
 
     def _merge(self, start_at: datetime, end_at: datetime) -> None:
         if start_at < end_at:
-            build_incidents(
-                self.store, self.config, start_at=start_at, end_at=end_at, lineage=LINEAGE
-            )
+            ends = {"start_at": start_at, "end_at": end_at}
+            build_incidents(self.store, self.config, **ends, lineage=LINEAGE)
 
 
 def _outcome(summary: RegisterSummary) -> str:

@@ -5,12 +5,11 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
 
 from tsad_tasks.base.enums import Lineage
 from tsad_tasks.base.errors import BadInput
-from tsad_tasks.base.interval import day_chunks, hour_ceil, hour_floor
-from tsad_tasks.champions.champions import champion_periods, locked_model
+from tsad_tasks.base.interval import Interval, day_chunks, whole_hours
+from tsad_tasks.champions.champions import Places, locked_model
 from tsad_tasks.champions.records import open_period
 from tsad_tasks.config import DatasetConfig
 from tsad_tasks.ingest.ingest import IngestSummary, ingest_interval
@@ -42,17 +41,14 @@ def rescore_as_of(
 ) -> RescoreSummary:
     """Reads [start_at, end_at) again, day by day, and scores changes by each hour's champion."""
     ingested, scored = IngestSummary(), ScoreSummary()
-    for first_at, last_at in day_chunks(hour_floor(start_at), hour_ceil(end_at)):
-        span: dict[str, Any] = {"start_at": first_at, "end_at": last_at}
-        needed_s = history_s(store, config, lineage=lineage, **span)
-        ingested += ingest_interval(
-            store, config, source_uri, history_s=needed_s, force=True, **span
-        )
+    for first_at, last_at in day_chunks(*whole_hours(start_at, end_at)):
+        span = Interval(first_at, last_at)._asdict()
+        back = span | {"history_s": history_s(store, config, lineage=lineage, **span)}
+        ingested += ingest_interval(store, config, source_uri, force=True, **back)
         scored += score_interval(store, config, lineage=lineage, **span)
     found = build_incidents(store, config, start_at=start_at, end_at=end_at, lineage=lineage)
-    return RescoreSummary(
-        ingested.n_blocks_changed, scored.n_written, scored.n_superseded, found.n_incidents
-    )
+    written = scored.n_written, scored.n_superseded
+    return RescoreSummary(ingested.n_blocks_changed, *written, found.n_incidents)
 
 
 @dataclass(frozen=True)
@@ -92,42 +88,31 @@ def score_what_if(
     end_at: datetime,
     run_id: str,
 ) -> WhatIf:
-    """Scores [start_at, end_at) with one version under a lineage of its own; the same run again
-    leaves the same rows.
+    """Scores [start_at, end_at) with one version under a lineage of its own; again, the same rows.
 
     The version may have been trained on these readings: that is what was asked for.
 
     Raises
     ------
     BadInput
-        When there is no such version, its bundle was pruned, or the run was of another one or
-        range.
+        When there is no such version, its bundle was pruned, or the run asked something else.
     """
-    lineage, span = lineage_of(run_id), (hour_floor(start_at), hour_ceil(end_at))
+    lineage, span = lineage_of(run_id), Interval(*whole_hours(start_at, end_at))
     with store.transaction():
         model, scope = locked_model(store, config, version, lineage)
-        known, valid = champion_periods(store, scope), {"valid_from": span[0], "valid_to": span[1]}
+        known, valid = Places(store, scope).periods(), {"valid_from": span[0], "valid_to": span[1]}
         if not known:
             open_period(store, scope, model.model_id, reason="what if", **valid)
         elif known != [(model.model_id, *span)]:
-            raise BadInput(
-                f"Expected a run id that was not used before. Received: {lineage}, of another "
-                "question."
-            )
-    summary = ScoreSummary()
+            expected = "Expected a run id that was not used before."
+            raise BadInput(f"{expected} Received: {lineage}, of another question.")
     for first_at, last_at in day_chunks(*span):
-        summary += score_interval(store, config, start_at=first_at, end_at=last_at, lineage=lineage)
-    build_incidents(store, config, start_at=span[0], end_at=span[1], lineage=lineage)
-    return what_if(store, config, lineage, start_at=span[0], end_at=span[1])
-
-
-def what_if(
-    store: Store, config: DatasetConfig, lineage: str, *, start_at: datetime, end_at: datetime
-) -> WhatIf:
-    """The comparison of a what-if lineage with what people see."""
-    params = {"dataset": config.dataset, "lineage": lineage, "start_at": start_at, "end_at": end_at}
+        score_interval(store, config, start_at=first_at, end_at=last_at, lineage=lineage)
+    build_incidents(store, config, lineage=lineage, **span._asdict())
+    # Beside what people see.
+    params = {"dataset": config.dataset, "lineage": lineage} | span._asdict()
     with store.transaction():
         steps = store.one(SELECT_WHAT_IF, **params)
         incidents = store.one(SELECT_WHAT_IF_INCIDENTS, **params)
-    flags = (steps.n_flags, steps.n_other_flags)
+    flags = steps.n_flags, steps.n_other_flags
     return WhatIf(lineage, steps.n_hours, steps.n_paired, steps.n_agreed, flags, incidents)

@@ -1,51 +1,15 @@
-"""A retraining from its readings to its registration: the tasks in a row, and the two of them that
-other rooms do: `ingest_history` and `register`.
-"""
+"""A retraining from its readings to its registration: the tasks of the table in a row."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING
+from dataclasses import replace
 
-from tsad_tasks.champions.champions import RegisterSummary, register_model
+from tsad_tasks.champions.champions import RegisterSummary
 from tsad_tasks.detectors.base import Progress
-from tsad_tasks.training.commissioning import freeze_references
-from tsad_tasks.training.fit import train
-from tsad_tasks.training.judge import calibrate, gate, judged_model
-from tsad_tasks.training.prepare import find_exclusions, make_features, make_windows
-from tsad_tasks.training.retrain import Count, Retraining, with_chosen_window
-from tsad_tasks.training.survey import Survey
-
-if TYPE_CHECKING:
-    from tsad_tasks.ingest.ingest import IngestSummary
-
-
-def ingest_history(run: Retraining, source_uri: str) -> IngestSummary:
-    """Task `ingest_history`: readings of the whole range that are not there yet, in chunks."""
-    # Imported here: no other task of a retraining needs a source, nor the seconds that it costs.
-    from tsad_tasks.ingest.ingest import ingest_interval
-
-    span = run.span
-    return ingest_interval(
-        run.store, run.config, source_uri, start_at=span.start_at, end_at=span.end_at
-    )
-
-
-def register(run: Retraining) -> list[RegisterSummary]:
-    """Task `register`: the models' rows, with gate and exclusions, and who is champion from
-    when.
-    """
-    run, summaries = with_chosen_window(run), []
-    for scope, folder in run.scopes():
-        model, rows, left_out = judged_model(run, scope, folder)
-        in_shadow = run.config.shadow.hours > 0
-        summary = register_model(run.store, model, rows, left_out, in_shadow=in_shadow)
-        if summary.gate_passed:
-            with run.store.transaction():
-                levels = folder.read("survey", Survey).levels
-                freeze_references(run.store, run.lineage, summary.model_id, levels)
-        summaries.append(summary)
-    return summaries
+from tsad_tasks.pipeline.register import register
+from tsad_tasks.pipeline.tasks import STEPS
+from tsad_tasks.training.retrain import Count, Retraining
 
 
 def retrain(
@@ -55,19 +19,17 @@ def retrain(
     say: Callable[[str, Count], None] | None = None,
     approve: Callable[[], None] | None = None,
 ) -> list[RegisterSummary]:
-    """All tasks in a row, as the CLI runs them.
+    """The tasks that make a challenger, in a row, and its registration.
 
     Parameters
     ----------
     approve : called when it is known what will be learned; what it raises stops the training.
     """
-    tell = say or (lambda _task, _count: None)
-    tell("exclusions", find_exclusions(run))
-    tell("features", make_features(run))
-    tell("windows", make_windows(run))
-    if approve is not None:
-        approve()
-    tell("train", train(run, progress))
-    tell("calibrate", calibrate(run))
-    tell("gate", gate(run))
+    run = replace(run, progress=progress)
+    for name, step in STEPS.items():
+        if name == "train" and approve is not None:
+            approve()
+        count = step(run)
+        if say is not None:
+            say(name, count)
     return register(run)

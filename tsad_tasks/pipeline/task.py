@@ -33,8 +33,7 @@ class TaskRun:
 
     Attributes
     ----------
-    start_at, end_at : of the run's interval, in UTC; both None where a person started a run that
-        has none.
+    start_at, end_at : of the run's interval, in UTC; both None where a person's run has none.
     params : what the run's form says.
     inputs : what earlier tasks handed on, by the names of `Task.takes`.
     shard : number of the task among those that run beside it, -1 where it is alone.
@@ -104,8 +103,7 @@ class Task:
     Attributes
     ----------
     doc : what people read of it in Airflow.
-    work : gives the counts that `run_status` keeps and the XCom carries; None where an operator of
-        Airflow does the work: a form, a trigger.
+    work : gives the counts that `run_status` keeps and the XCom carries; None: Airflow's operator.
     trigger_rule : of Airflow: when it starts, by how the tasks before it ended.
     after : names of the tasks that it follows; None: the one declared before it.
     takes : its inputs: a task's name, or `<task>.<key>` for one part of what that hands on.

@@ -9,12 +9,14 @@ Airflow imports this file whenever it looks at the DAGs.
 from __future__ import annotations
 
 import os
+from collections.abc import Callable
 from dataclasses import asdict
+from functools import partial, wraps
 from typing import TYPE_CHECKING, Any
 
 from tsad_tasks.base.enums import Lineage, TrainingDecision
 from tsad_tasks.base.errors import BadInput, NothingToDo
-from tsad_tasks.base.interval import moment
+from tsad_tasks.base.interval import Interval, moment
 from tsad_tasks.config import DatasetConfig
 from tsad_tasks.pipeline.task import ALL_DONE, NONE_FAILED, TASKS, Task, TaskRun, always, does, log
 from tsad_tasks.storage.artifacts import artifacts_root, run_folder
@@ -32,6 +34,10 @@ def asks_before_training(config: DatasetConfig) -> bool:
 def asks_before_promotion(config: DatasetConfig) -> bool:
     """Whether a person promotes or rejects a challenger."""
     return config.shadow.approve == "manual"
+
+
+_training_asks = partial(Task, "retrain", when=asks_before_training)
+_promotion_asks = partial(Task, "promote", when=asks_before_promotion)
 
 
 def retrains_early(config: DatasetConfig) -> bool:
@@ -119,39 +125,59 @@ def retraining(store: Store, run: TaskRun) -> Retraining:
     )
 
 
+# Tasks that make a challenger of readings, in their order: `tsad retrain` runs them in a row.
+STEPS: dict[str, Callable[[Retraining], Any]] = {}
+
+
+def trains(name: str) -> Callable[[Callable[[Retraining], Any]], Callable[[Retraining], Any]]:
+    """A decorator that declares a task of `STEPS`."""
+
+    def declared(step: Callable[[Retraining], Any]) -> Callable[[Retraining], Any]:
+        @does(Task("retrain", name))
+        @wraps(step)
+        def work(store: Store, run: TaskRun) -> Any:
+            return step(retraining(store, run))
+
+        STEPS[name] = step
+        return step
+
+    return declared
+
+
 @does(Task("retrain", "ingest_history"))
 def ingest_history(store: Store, run: TaskRun) -> Any:
     """Readings of the whole range that are not there yet."""
-    from tsad_tasks.pipeline import retrain
+    from tsad_tasks.ingest.ingest import ingest_interval
 
-    return retrain.ingest_history(retraining(store, run), run.source_uri)
+    ends = retraining(store, run).span.whole._asdict()
+    return ingest_interval(store, run.config, run.source_uri, **ends)
 
 
-@does(Task("retrain", "exclusions"))
-def exclusions(store: Store, run: TaskRun) -> Any:
+@trains("exclusions")
+def exclusions(run: Retraining) -> Any:
     """What the training leaves out, and why; too much stops it."""
     from tsad_tasks.training import prepare
 
-    return prepare.find_exclusions(retraining(store, run))
+    return prepare.find_exclusions(run)
 
 
-@does(Task("retrain", "features"))
-def training_features(store: Store, run: TaskRun) -> Any:
+@trains("features")
+def training_features(run: Retraining) -> Any:
     """Scales, fitted on training readings only."""
     from tsad_tasks.training import prepare
 
-    return prepare.make_features(retraining(store, run))
+    return prepare.make_features(run)
 
 
-@does(Task("retrain", "windows"))
-def training_windows(store: Store, run: TaskRun) -> Any:
+@trains("windows")
+def training_windows(run: Retraining) -> Any:
     """Windows to learn from, sampled evenly over entities and time."""
     from tsad_tasks.training import prepare
 
-    return prepare.make_windows(retraining(store, run))
+    return prepare.make_windows(run)
 
 
-@does(Task("retrain", "preview", when=asks_before_training))
+@does(_training_asks("preview"))
 def preview(store: Store, run: TaskRun) -> Any:
     """What would be learned: range, what is left out, what is missing, what moved; the PDF is in
     the log.
@@ -165,19 +191,11 @@ def preview(store: Store, run: TaskRun) -> Any:
 
 
 _SHOWN = "A form that shows what would be learned."
-TASKS.append(Task("retrain", "approve", _SHOWN, when=asks_before_training))
+TASKS.append(_training_asks("approve", _SHOWN))
 _TRAINING_FORM = {"windows": "windows", "answer": "approve"}
 
 
-@does(
-    Task(
-        "retrain",
-        TrainingDecision.APPROVED,
-        trigger_rule=NONE_FAILED,
-        takes=_TRAINING_FORM,
-        when=asks_before_training,
-    )
-)
+@does(_training_asks(TrainingDecision.APPROVED, trigger_rule=NONE_FAILED, takes=_TRAINING_FORM))
 def approved(store: Store, run: TaskRun) -> Any:
     """Writes who approved or stopped it; see v_training_decision."""
     from tsad_tasks.reporting.exploration import preview
@@ -201,39 +219,41 @@ def answered_by(answer: dict[str, Any] | None) -> str | None:
     return str(user["name"]) if user else None
 
 
-@does(Task("retrain", "train"))
-def train(store: Store, run: TaskRun) -> Any:
+def log_epoch(number: int, loss: float, validation_loss: float) -> None:
+    """An epoch as a line of the task's log."""
+    log.info("epoch %d: loss %.5f, validation %.5f", number, loss, validation_loss)
+
+
+@trains("train")
+def train(run: Retraining) -> Any:
     """Fits the detector; each epoch is in the log."""
     from tsad_tasks.training import fit
 
-    def epoch(number: int, loss: float, validation_loss: float) -> None:
-        log.info("epoch %d: loss %.5f, validation %.5f", number, loss, validation_loss)
-
-    return fit.train(retraining(store, run), epoch)
+    return fit.train(run, run.progress or log_epoch)
 
 
-@does(Task("retrain", "calibrate"))
-def calibrate(store: Store, run: TaskRun) -> Any:
+@trains("calibrate")
+def calibrate(run: Retraining) -> Any:
     """Thresholds from held-out readings, and the finished bundle."""
     from tsad_tasks.training import judge
 
-    return judge.calibrate(retraining(store, run))
+    return judge.calibrate(run)
 
 
-@does(Task("retrain", "gate"))
-def gate(store: Store, run: TaskRun) -> Any:
+@trains("gate")
+def gate(run: Retraining) -> Any:
     """The challenger's numbers beside the champion's, rule by rule."""
     from tsad_tasks.training import judge
 
-    return judge.gate(retraining(store, run))
+    return judge.gate(run)
 
 
 @does(Task("retrain", "register"))
 def register(store: Store, run: TaskRun) -> Any:
     """The model's row with its gate; what passed goes into the champion's shadow."""
-    from tsad_tasks.pipeline import retrain
+    from tsad_tasks.pipeline.register import register
 
-    return {"models": [asdict(one) for one in retrain.register(retraining(store, run))]}
+    return {"models": [asdict(one) for one in register(retraining(store, run))]}
 
 
 @does(Task("retrain", "evaluate"))
@@ -269,19 +289,12 @@ def compare(store: Store, run: TaskRun) -> Any:
     return compare_shadows(store, run.config, run_id=run_id, **run.until)
 
 
-_NUMBERS = "A form with the numbers of challenger and champion."
 _READY = {"ready": "compare.ready"}
 TASKS += [
-    Task(
-        "promote",
-        "is_ready",
-        "Whether there is anything to approve.",
-        takes=_READY,
-        when=asks_before_promotion,
-    ),
-    Task("promote", "approve", _NUMBERS, when=asks_before_promotion),
+    _promotion_asks("is_ready", "Whether there is anything to approve.", takes=_READY),
+    _promotion_asks("approve", "A form with the numbers of challenger and champion."),
 ]
-_PROMOTION_FORM = {"ready": "compare.ready", "answer": "approve"}
+_PROMOTION_FORM = _READY | {"answer": "approve"}
 
 
 @does(Task("promote", "promote", takes=_PROMOTION_FORM))
@@ -294,15 +307,7 @@ def promote(store: Store, run: TaskRun) -> Any:
     return {"promoted": [asdict(change) for change in changes]}
 
 
-@does(
-    Task(
-        "promote",
-        "decline",
-        trigger_rule=NONE_FAILED,
-        takes=_PROMOTION_FORM,
-        when=asks_before_promotion,
-    )
-)
+@does(_promotion_asks("decline", trigger_rule=NONE_FAILED, takes=_PROMOTION_FORM))
 def decline(store: Store, run: TaskRun) -> Any:
     """Takes challengers that were rejected out of the shadow."""
     from tsad_tasks.champions import shadow
@@ -374,7 +379,7 @@ def rescore(store: Store, run: TaskRun) -> Any:
     from tsad_tasks.pipeline.rescore import rescore_as_of, score_what_if
 
     form = run.params
-    span: dict[str, Any] = {"start_at": moment(form["from"]), "end_at": moment(form["to"])}
+    span = Interval(moment(form["from"]), moment(form["to"]))._asdict()
     if form["mode"] == "as_of":
         return rescore_as_of(store, run.config, run.source_uri, **span)
     if form["version"] is None:

@@ -1,5 +1,4 @@
-"""A clean stretch of readings and a copy with a fault: a model that no longer finds it is broken,
-and says so at once.
+"""Clean readings and a copy with a fault: a model that no longer finds it is broken.
 
 Both are part of the model's bundle, made when it is calibrated, and go through everything that
 scores go through: features, windows, detector, errors, threshold.
@@ -40,8 +39,7 @@ class Canary:
     values : float64 (n_steps, n_channels), NaN where nothing was read.
     start_s : Unix seconds of the first step.
     errors : float32 (n_steps,) of the clean readings, NaN where there is none.
-    at, channel, offset : the fault: `FAULT_STEPS` steps from `at` on, so much higher, in the
-        channel's unit.
+    at, channel, offset : the fault: `FAULT_STEPS` steps so much higher, in the channel's unit.
     size : of the offset, in scales of the channel.
     """
 
@@ -68,16 +66,12 @@ class Canary:
 
     def to_json(self) -> dict[str, Any]:
         """The canary as a JSON object; NaN is null."""
-        lists = {"values": _listed(self.values), "errors": _listed(self.errors)}
-        return vars(self) | lists
+        return vars(self) | {"values": _listed(self.values), "errors": _listed(self.errors)}
 
     @classmethod
     def from_json(cls, fields: Mapping[str, Any]) -> Canary:
         """The canary of a JSON object, to the bit."""
-        values, errors = (
-            np.array(fields["values"], np.float64),
-            np.array(fields["errors"], np.float32),
-        )
+        values, errors = np.array(fields["values"], float), np.array(fields["errors"], np.float32)
         return cls(**{**fields, "values": values, "errors": errors})
 
 
@@ -106,11 +100,10 @@ def check_canary(name: str, spec: ModelSpec, bundle: Bundle) -> None:
     Raises
     ------
     BundleError
-        When the fault is not flagged, or the clean readings have other errors than when the model
-        was calibrated.
+        When the fault is not flagged, or the clean readings have other errors than then.
     """
     if bundle.canary is None:
-        _say_without(name, bundle.sha256)
+        _say_without(name, bundle.sha256[:12])
         return
     canary, detector = Canary.from_json(bundle.canary), bundle.detector
     entity, start_s = canary.entity, canary.start_s
@@ -135,7 +128,5 @@ def check_canary(name: str, spec: ModelSpec, bundle: Bundle) -> None:
 @lru_cache(maxsize=1024)
 def _say_without(name: str, sha256: str) -> None:
     """Once for each bundle and process."""
-    short = sha256[:12]
-    log.info(
-        "%s (bundle %s) has no canary: older, or it finds no fault in quiet readings.", name, short
-    )
+    why = "older, or it finds no fault in quiet readings"
+    log.info("%s (bundle %s) has no canary: %s.", name, sha256, why)

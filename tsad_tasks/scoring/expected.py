@@ -1,6 +1,4 @@
-"""What a model expected of an entity, computed again for a short range: only flagged readings keep
-it as rows.
-"""
+"""What a model expected of an entity, computed again: only flagged readings keep it as rows."""
 
 from __future__ import annotations
 
@@ -34,8 +32,7 @@ class ExpectedReadings:
     ----------
     actual, expected : float64 (n_steps, n_channels), held values included in `actual`.
     spread : float64 (n_channels,), half-width that holds 95 % of the usual differences.
-    channel_errors : float32 (n_steps, n_channels), of the window that ends at the step, on the
-        model's scale.
+    channel_errors : float32 (n_steps, n_channels), of the step's window, on the model's scale.
     """
 
     actual: Float
@@ -52,8 +49,7 @@ def expected_readings(
     start_s: int,
     scaler: Scaler | None = None,
 ) -> ExpectedReadings:
-    """What the model expects of one entity's readings, float64 (n_steps, n_channels), as scoring
-    computes it.
+    """What the model expects of one entity's readings (n_steps, n_channels), as scoring has it.
 
     Parameters
     ----------
@@ -68,9 +64,8 @@ def expected_readings(
     of_channels = combined_errors(spec, [entity], of_it, found.channel_errors, index.live)[1]
     errors[index.ends] = of_channels * channel_weights(found)
     spread = np.array(spec.spreads) * np.array(scaler.scale)
-    return ExpectedReadings(
-        held(values, spec.features.hold_steps), scaler.inverse(scaled), spread, errors
-    )
+    actual = held(values, spec.features.hold_steps)
+    return ExpectedReadings(actual, scaler.inverse(scaled), spread, errors)
 
 
 def expected_in_range(
@@ -84,14 +79,12 @@ def expected_in_range(
     anchor_at: datetime,
     scale: OwnScale | None,
 ) -> ExpectedReadings:
-    """What the model expects of an entity (name and id) at the steps of [start_at, end_at), which
-    lie on the grid.
+    """What the model expects of an entity (name, id) at the grid's steps of [start_at, end_at).
 
     Parameters
     ----------
     anchor_at : where a folding model's states begin; nothing is expected before it.
-    scale : the entity's, where it was learned after the model; the latter expects by it from then
-        on.
+    scale : the entity's, where it was learned later; the model expects by it from then on.
     """
     name, entity_id = entity
     from_at = hours_later(hour_floor(start_at), -spec.features.reach_hours)
@@ -101,17 +94,14 @@ def expected_in_range(
     columns = [layout.channel_names.index(channel) for channel in spec.features.channels]
     if detector.folds:
         values[: (unix_s(anchor_at) - unix_s(from_at)) // layout.step_s] = np.nan
-    found = expected_readings(spec, detector, name, values[:, columns], unix_s(from_at))
+    seen = spec, detector, name, values[:, columns], unix_s(from_at)
+    found = expected_readings(*seen)
+    expected, errors = found.expected, found.channel_errors
     if scale is not None and scale.usable_s < unix_s(end_at):
-        later = expected_readings(
-            spec, detector, name, values[:, columns], unix_s(from_at), scale.scaler(spec)
-        )
         # The one up to a step, and the other from there on, whose spreads count.
         step = max(0, (scale.usable_s - unix_s(from_at)) // layout.step_s)
-        pairs = (found.expected, later.expected), (found.channel_errors, later.channel_errors)
-        expected, errors = (np.concatenate([old[:step], new[step:]]) for old, new in pairs)
-        found = ExpectedReadings(later.actual, expected, later.spread, errors)
+        found = expected_readings(*seen, scale.scaler(spec))
+        expected = np.concatenate([expected[:step], found.expected[step:]])
+        errors = np.concatenate([errors[:step], found.channel_errors[step:]])
     steps = slice(*((unix_s(at) - unix_s(from_at)) // layout.step_s for at in (start_at, end_at)))
-    return ExpectedReadings(
-        found.actual[steps], found.expected[steps], found.spread, found.channel_errors[steps]
-    )
+    return ExpectedReadings(found.actual[steps], expected[steps], found.spread, errors[steps])

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,7 +12,7 @@ from upath import UPath
 
 from tsad_tasks.base.enums import HourStatus, Lineage
 from tsad_tasks.base.errors import BundleError
-from tsad_tasks.base.interval import from_unix_s, hours_later, unix_s
+from tsad_tasks.base.interval import Interval, from_unix_s, hours_later, unix_s
 from tsad_tasks.config import DatasetConfig
 from tsad_tasks.detectors.bundle import Bundle, read_bundle
 from tsad_tasks.model.scoring import entity_features
@@ -22,14 +21,9 @@ from tsad_tasks.scoring.plan import Job, Plan, plan_interval, scored_lineages
 from tsad_tasks.scoring.queries import Champion
 from tsad_tasks.scoring.reach import anchor_at, window_reach
 from tsad_tasks.scoring.shard import FeatureShard, FoldStarts, entity_shards
+from tsad_tasks.storage import datasets
 from tsad_tasks.storage.artifacts import artifact_path
-from tsad_tasks.storage.datasets import (
-    DatasetRow,
-    lock_champions,
-    select_dataset,
-    select_entities,
-    select_layouts,
-)
+from tsad_tasks.storage.datasets import DatasetRow, lock_champions
 from tsad_tasks.storage.folds import READ_FOLD_DIGESTS, read_fold_states
 from tsad_tasks.storage.readings import read_blocks
 from tsad_tasks.storage.scores import READ_WINDOW_DIGESTS, read_digests, write_unscored_hours
@@ -60,12 +54,12 @@ def build_features(
     n_shards: int = 1,
 ) -> FeatureSummary:
     """Feature files of all jobs of [start_at, end_at), in `folder`."""
-    dataset = select_dataset(store, config.dataset)
-    names = sorted(select_entities(store, dataset.dataset_id))
-    span: dict[str, Any] = {"start_at": start_at, "end_at": end_at, "lineage": lineage}
+    dataset = datasets.select_dataset(store, config.dataset)
+    names = sorted(datasets.select_entities(store, dataset.dataset_id))
+    span = Interval(start_at, end_at)
     paths, plans, n_failed = [], [], 0
     for number, part in enumerate(entity_shards(names, n_shards) if names else []):
-        shards, made, n_bad = planned_shards(store, config, dataset, entity_names=part, **span)
+        shards, made, n_bad = planned_shards(store, config, dataset, span, lineage, part)
         files = [folder / f"features_{number}_{place}.npz" for place in range(len(shards))]
         for shard, path in zip(shards, files, strict=True):
             shard.save(path)
@@ -87,34 +81,29 @@ def planned_shards(
     store: Store,
     config: DatasetConfig,
     dataset: DatasetRow,
-    *,
+    span: Interval,
     lineage: str,
-    start_at: datetime,
-    end_at: datetime,
     entity_names: Sequence[str] | None = None,
 ) -> tuple[list[FeatureShard], list[Plan], int]:
-    """Features of all jobs of the lineage's champions and of the challengers in their shadow, and
-    how many failed for their bundle, whose hours are marked so.
-    """
+    """Features of all jobs of champions and their shadows, and how many jobs' bundles failed."""
     shards, plans, n_failed = [], [], 0
-    span: dict[str, Any] = {"start_at": start_at, "end_at": end_at, "entity_names": entity_names}
     with store.transaction():
         lock_champions(store, dataset.dataset_id)
-        for name in scored_lineages(store, dataset.dataset_id, lineage, start_at, end_at):
-            plan = plan_interval(store, config, dataset, lineage=name, **span)
+        for name in scored_lineages(store, dataset.dataset_id, lineage, span):
+            plan = plan_interval(store, config, dataset, span, name, entity_names)
             ids, hours = [key for key, _ in plan.unchampioned], [at for _, at in plan.unchampioned]
             statuses = [HourStatus.NO_CHAMPION] * len(ids)
             why = "No model was champion at this hour."
             write_unscored_hours(store, name, ids, hours, statuses, why)
             plans.append(plan)
-            for job in plan.jobs:
-                try:
-                    spec, _ = load_model(job.champion)
-                except BundleError as error:
-                    mark_failed(store, job, str(error))
-                    n_failed += 1
-                else:
-                    shards.append(features_of_job(store, dataset, job, spec))
+        for job in (job for plan in plans for job in plan.jobs):
+            try:
+                spec, _ = load_model(job.champion)
+            except BundleError as error:
+                mark_failed(store, job, str(error))
+                n_failed += 1
+            else:
+                shards.append(features_of_job(store, dataset, job, spec))
     return shards, plans, n_failed
 
 
@@ -131,9 +120,7 @@ def load_model(champion: Champion) -> tuple[ModelSpec, Bundle]:
 
 
 def features_of_job(store: Store, dataset: DatasetRow, job: Job, spec: ModelSpec) -> FeatureShard:
-    """The job's features over the hours whose errors must be computed, and over what these look
-    back to.
-    """
+    """The job's features over the hours whose errors it needs, and what these look back to."""
     # Thresholds look back so far, those of a folding model to its anchor.
     errors_at = min(anchor_at(job.champion), job.first_at)
     if not job.champion.folds:
@@ -148,7 +135,7 @@ def features_of_job(store: Store, dataset: DatasetRow, job: Job, spec: ModelSpec
         folds = fold_starts(store, job, errors_at, wanted, current)
         first_hour = int(folds.hours.min())
     values_at = hours_later(errors_at, first_hour - spec.features.reach_hours)
-    layout = select_layouts(store, dataset.dataset_id)[0]
+    layout = datasets.select_layouts(store, dataset.dataset_id)[0]
     columns = [layout.channel_names.index(name) for name in spec.features.channels]
     blocks = read_blocks(store, layout, job.entity_ids, values_at, job.end_at)
     values = blocks.values[:, :, columns]
@@ -166,17 +153,12 @@ def features_of_job(store: Store, dataset: DatasetRow, job: Job, spec: ModelSpec
 def _wanted(
     store: Store, job: Job, errors_at: datetime, current: NDArray[np.int64]
 ) -> NDArray[np.bool_]:
-    """bool (n_entities, n_hours from errors_at): targets, and look-back hours without valid stored
-    errors.
-    """
-    stored, digests_then = read_digests(
-        store, READ_WINDOW_DIGESTS, job.champion.model_id, job.entity_ids, errors_at, job.end_at
-    )
-    stale = ~stored | (digests_then != current)
-    has_target: NDArray[np.bool_] = np.logical_or.reduce(job.targets, axis=1)
-    wanted: NDArray[np.bool_] = (
-        stale & (current != 0) & has_target[:, None] & job.scoped(errors_at, stale.shape[1])
-    )
+    """bool (n_entities, n_hours): targets, and look-back hours without valid stored errors."""
+    of = job.champion.model_id, job.entity_ids, errors_at, job.end_at
+    stored, digests_then = read_digests(store, READ_WINDOW_DIGESTS, *of)
+    wanted: NDArray[np.bool_] = (~stored | (digests_then != current)) & (current != 0)
+    wanted &= np.logical_or.reduce(job.targets, axis=1)[:, None]
+    wanted &= job.scoped(errors_at, wanted.shape[1])
     wanted[:, -job.targets.shape[1] :] |= job.targets
     return wanted
 
@@ -188,29 +170,18 @@ def fold_starts(
     wanted: NDArray[np.bool_],
     current: NDArray[np.int64],
 ) -> FoldStarts:
-    """Where each entity's fold starts: after the last remembered state before what is wanted, or at
-    the anchor.
-    """
+    """Each entity's start: after the last state remembered before what is wanted, or the anchor."""
     n_hours = wanted.shape[1]
     first = np.where(wanted.any(axis=1), wanted.argmax(axis=1), n_hours)
-    remembered, digests = read_digests(
-        store, READ_FOLD_DIGESTS, job.champion.model_id, job.entity_ids, errors_at, job.end_at
-    )
+    model_id, ids = job.champion.model_id, job.entity_ids
+    of = model_id, ids, errors_at, job.end_at
+    remembered, digests = read_digests(store, READ_FOLD_DIGESTS, *of)
     hours = np.arange(n_hours)
-    usable = (
-        remembered & (digests == current) & (hours < first[:, None]) & (first < n_hours)[:, None]
-    )
-    usable &= job.scoped(errors_at, n_hours)
+    usable = remembered & (digests == current) & job.scoped(errors_at, n_hours)
+    usable &= (hours < first[:, None]) & (first < n_hours)[:, None]
     after = np.where(usable, hours + 1, 0).max(axis=1)
-    known = [
-        (key, from_unix_s(unix_s(errors_at) + 3600 * (int(hour) - 1)))
-        for key, hour in zip(job.entity_ids, after, strict=True)
-        if hour
-    ]
-    states = read_fold_states(
-        store, job.champion.model_id, [key for key, _ in known], [at for _, at in known]
-    )
-    return FoldStarts(
-        np.where(first < n_hours, after, n_hours),
-        tuple(states.get(key, b"") for key in job.entity_ids),
-    )
+    known = [(key, int(hour)) for key, hour in zip(ids, after, strict=True) if hour]
+    ends = [from_unix_s(unix_s(errors_at) + 3600 * (hour - 1)) for _, hour in known]
+    states = read_fold_states(store, model_id, [key for key, _ in known], ends)
+    starts = np.where(first < n_hours, after, n_hours)
+    return FoldStarts(starts, tuple(states.get(key, b"") for key in ids))

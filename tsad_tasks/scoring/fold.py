@@ -1,6 +1,4 @@
-"""Errors of a folding model: each entity's state is carried on, hour by hour, and remembered where
-it saves time.
-"""
+"""Errors of a folding model: states go on hour by hour, and are remembered where it saves time."""
 
 from __future__ import annotations
 
@@ -11,15 +9,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tsad_tasks.base.interval import hours_later, unix_s
-from tsad_tasks.detectors.base import Detector, Floats, Reconstruction
+from tsad_tasks.detectors.base import Detector, Reconstruction
 from tsad_tasks.detectors.folding.fold import (
     AssetReconstruction,
-    FoldDetector,
     Series,
     at_ends,
     joined_state,
     state_bytes,
 )
+from tsad_tasks.detectors.folding.series_fold import FoldDetector
 from tsad_tasks.model.features import site_seconds
 from tsad_tasks.model.scoring import InputSet
 from tsad_tasks.model.spec import FeatureSpec, ModelSpec
@@ -35,9 +33,7 @@ SERIES_TOGETHER = 4000
 
 
 class StateAfter(NamedTuple):
-    """An entity's state after an hour: its place in the job, the hour from the shard's `errors_at`
-    on, and bytes.
-    """
+    """An entity's state after an hour: its place in the job, the hour from `errors_at`, bytes."""
 
     entity: int
     hour: int
@@ -45,9 +41,7 @@ class StateAfter(NamedTuple):
 
 
 def series_of(spec: FeatureSpec, features: InputSet, start_s: int) -> Series:
-    """What a folding detector sees: scaled channels, unknown where nothing is known or the machine
-    does not run.
-    """
+    """What a folding detector sees: scaled channels, unknown while the machine does not run."""
     n_channels = len(spec.channels)
     known = features.present & (features.running == 0)[..., None]
     values = np.where(known, features.inputs[..., :n_channels].astype(np.float64), np.nan)
@@ -63,9 +57,7 @@ def entity_reconstruction(
     start_s: int,
     ends: NDArray[np.int64],
 ) -> Reconstruction:
-    """What a detector makes of one entity's windows; a folding one starts at its anchor, which is
-    the first step.
-    """
+    """What a detector makes of one entity's windows; a fold's first step is its anchor."""
     if not detector.folds:
         return detector.reconstruct(features.inputs[0], ends)
     folding = cast(FoldDetector, detector)
@@ -80,19 +72,14 @@ def entities_reconstruction(
     features: Sequence[InputSet],
     start_s: int,
 ) -> Reconstruction:
-    """What a folding detector makes of entities' readings on the same steps, (n_entities, n_steps,
-    n_channels).
-    """
+    """The same of entities that fold on the same steps, (n_entities, n_steps, n_channels)."""
     each = [series_of(spec, one, start_s) for one in features]
     series = Series(np.concatenate([one.values for one in each]), each[0].local_s, spec.step_s)
     return detector.advance(detector.start(entities), series)[1]
 
 
 class EntityFold:
-    """What a folding detector makes of one entity's readings, and of copies of them that differ
-    from a step on.
-
-    What comes before that step is gone through once.
+    """What a folding detector makes of one entity's readings, and of copies that differ late.
 
     Parameters
     ----------
@@ -118,21 +105,15 @@ class EntityFold:
 
     def reconstruction(self, features: InputSet, ends: NDArray[np.int64]) -> Reconstruction:
         """Errors and expected values of a copy at `ends`."""
-        series, before = series_of(self._spec, features, self._start_s), slice(self._at)
-        if not np.array_equal(
-            series.values[:, before], self._usual.values[:, before], equal_nan=True
-        ):
+        series = series_of(self._spec, features, self._start_s)
+        before = series.values[:, : self._at], self._usual.values[:, : self._at]
+        if not np.array_equal(*before, equal_nan=True):
             return at_ends(self._detector.advance(self._anchor, series)[1], ends)
-        _, after = self._detector.advance(
-            self._state, part_of(series, slice(None), slice(self._at, None))
-        )
+        later = part_of(series, slice(None), slice(self._at, None))
+        _, after = self._detector.advance(self._state, later)
         parts = vars(self._before), vars(after)
-        return at_ends(
-            type(after)(
-                **{name: np.concatenate([one[name] for one in parts], axis=1) for name in parts[0]}
-            ),
-            ends,
-        )
+        whole = {name: np.concatenate([one[name] for one in parts], axis=1) for name in parts[0]}
+        return at_ends(type(after)(**whole), ends)
 
 
 def part_of(series: Series, entities: NDArray[np.int64] | slice, steps: slice) -> Series:
@@ -143,13 +124,12 @@ def part_of(series: Series, entities: NDArray[np.int64] | slice, steps: slice) -
 def fold_shard(
     shard: FeatureShard, starts: FoldStarts, spec: ModelSpec, detector: FoldDetector
 ) -> tuple[Reconstruction, list[StateAfter]]:
-    """What the detector found, (n_entities, n_steps, n_channels) from each entity's start on, and
-    its states.
-    """
+    """What was found, (n_entities, n_steps, n_channels) from each entity's start on; its states."""
     series = series_of(spec.features, shard.features, unix_s(shard.values_at))
     n_hours, per_hour = shard.wanted.shape[1], 3600 // series.step_s
     offset = (unix_s(shard.errors_at) - unix_s(shard.values_at)) // 3600
-    found = {name: _unknown(series) for name in ("channel_errors", "expected")}
+    unknown = np.full(series.values.shape, np.nan, np.float32)
+    found = {name: unknown.copy() for name in ("channel_errors", "expected")}
     states: list[StateAfter] = []
     for first in np.unique(starts.hours[starts.hours < n_hours]).tolist():
         entities = np.flatnonzero(starts.hours == first)
@@ -160,16 +140,12 @@ def fold_shard(
             steps = slice((hour + offset) * per_hour, (hour + offset + 1) * per_hour)
             state, made = detector.advance(state, part_of(series, entities, steps))
             for name, part in vars(made).items():
-                found.setdefault(name, _unknown(series))[entities, steps] = part
+                found.setdefault(name, unknown.copy())[entities, steps] = part
             if _is_remembered(shard, hour):
                 after = (state_bytes(state, i) for i in range(len(entities)))
                 states += map(StateAfter, entities.tolist(), [hour] * len(entities), after)
     kind = AssetReconstruction if "deviations" in found else Reconstruction
     return kind(**found), states
-
-
-def _unknown(series: Series) -> Floats:
-    return np.full(series.values.shape, np.nan, np.float32)
 
 
 def _is_remembered(shard: FeatureShard, hour: int) -> bool:
@@ -184,21 +160,15 @@ def _is_remembered(shard: FeatureShard, hour: int) -> bool:
 def remember_states(
     store: Store, shard: FeatureShard, states: Sequence[StateAfter], digests: NDArray[np.int64]
 ) -> None:
-    """Writes states with the digests that were found under the locks, (n_entities, n_hours from
-    errors_at).
-    """
+    """Writes states with the digests found under the locks, (n_entities, n_hours)."""
     # Of hours that another scale is for, the state is only passed through.
     scoped = shard.job.scoped(shard.errors_at, digests.shape[1])
-    states = [one for one in states if scoped[one.entity, one.hour]]
-    if not states:
+    kept = [one for one in states if scoped[one.entity, one.hour]]
+    if not kept:
         return
-    hours = [hours_later(shard.errors_at, one.hour) for one in states]
-    rows = FoldStates(
-        [shard.job.entity_ids[one.entity] for one in states],
-        hours,
-        [int(digests[one.entity, one.hour]) for one in states],
-        [one.content for one in states],
-    )
-    write_fold_states(
-        store, shard.job.champion.model_id, rows, hours_later(max(hours), -REMEMBERED_HOURS)
-    )
+    ids = [shard.job.entity_ids[one.entity] for one in kept]
+    hours = [hours_later(shard.errors_at, one.hour) for one in kept]
+    of_hours = [int(digests[one.entity, one.hour]) for one in kept]
+    rows = FoldStates(ids, hours, of_hours, [one.content for one in kept])
+    forgotten_at = hours_later(max(hours), -REMEMBERED_HOURS)
+    write_fold_states(store, shard.job.champion.model_id, rows, forgotten_at)

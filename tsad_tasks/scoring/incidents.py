@@ -1,6 +1,4 @@
-"""Task `incidents`: merges flags into incidents, anew for every chain of flags that the interval
-touches.
-"""
+"""Task `incidents`: merges flags, anew for every chain of them that the interval touches."""
 
 from __future__ import annotations
 
@@ -9,29 +7,22 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from itertools import chain, groupby
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from tsad_tasks.base.enums import Lineage, severity_rank
-from tsad_tasks.base.interval import from_unix_s, unix_s
+from tsad_tasks.base.interval import Interval, from_unix_s, unix_s
 from tsad_tasks.config import AlarmPolicy, DatasetConfig
 from tsad_tasks.feedback.maintenance import suppress_incidents
 from tsad_tasks.model.incidents import IncidentSpan, connected_range, incident_id, incident_spans
+from tsad_tasks.scoring import queries
 from tsad_tasks.scoring.alarm_rule import incident_rule
 from tsad_tasks.scoring.plan import scored_lineages, seen_until
-from tsad_tasks.scoring.queries import (
-    SELECT_CHAMPIONS,
-    SELECT_FLAGS,
-    SELECT_TOP_ATTRIBUTIONS,
-    UPSERT_INCIDENTS,
-    WITHDRAW_INCIDENTS,
-    Flag,
-    IncidentRow,
-    TopAttribution,
-)
+from tsad_tasks.scoring.queries import Flag, IncidentRow, TopAttribution, champions_in
 from tsad_tasks.storage.datasets import DatasetRow, lock_dataset, select_dataset, select_entities
-from tsad_tasks.storage.scores import SELECT_INCIDENTS, StandingIncident
+from tsad_tasks.storage.scores import SELECT_INCIDENTS
 from tsad_tasks.storage.store import Store, columns
 from tsad_tasks.text.sentence import incident_sentence
 
@@ -61,25 +52,18 @@ def build_incidents(
     end_at: datetime,
     lineage: str = Lineage.LIVE,
 ) -> IncidentSummary:
-    """Incidents of all chains of flags that touch [start_at, end_at), as the flags are now; also
-    the shadow's.
+    """Incidents of all chains of flags that touch [start_at, end_at); also the shadow's.
 
     Late readings may have moved flags of earlier hours, and of later ones as far as thresholds look
-    back, so the range is widened by both. What maintenance windows hold now is marked so, whenever
-    it was.
+    back, so the range is widened by both. What maintenance windows hold now is marked so.
     """
     dataset, summary = select_dataset(store, config.dataset), IncidentSummary(0, 0, 0)
+    span = Interval(start_at, end_at)
     with store.transaction():
-        for name in scored_lineages(store, dataset.dataset_id, lineage, start_at, end_at):
+        for name in scored_lineages(store, dataset.dataset_id, lineage, span):
             lock_dataset(store, dataset.dataset_id, f"incidents {name}")
             first_at = start_at - timedelta(seconds=config.source.mutability_s)
-            champions = store.rows(
-                SELECT_CHAMPIONS,
-                dataset_id=dataset.dataset_id,
-                lineage=name,
-                start_at=start_at,
-                end_at=end_at,
-            )
+            champions = champions_in(store, dataset.dataset_id, name, span)
             last_at = seen_until(store, dataset, name, champions, end_at)
             summary += _Merge(store, config, dataset, name).rebuild(first_at, last_at)
             summary += IncidentSummary(0, 0, 0, suppress_incidents(store, dataset, name))
@@ -88,16 +72,11 @@ def build_incidents(
 
 @dataclass(frozen=True)
 class _Chains:
-    """Flags of one entity from the first to the last that hang together with the range that is
-    rebuilt.
-    """
+    """Flags of one entity that hang together with the range that is rebuilt."""
 
     flags: list[Flag]
     from_at: datetime
     until_at: datetime
-
-    def touches(self, incident: StandingIncident) -> bool:
-        return incident.last_flag_at >= self.from_at and incident.started_at <= self.until_at
 
 
 class _Merge:
@@ -108,30 +87,18 @@ class _Merge:
     ) -> None:
         self._store, self._dataset, self._lineage = store, dataset, lineage
         self._policy: AlarmPolicy = config.alarm_policy
-        self._window = config.detector.n_steps
-        self._names = {
-            key: name for name, key in select_entities(store, dataset.dataset_id).items()
-        }
-        self._rule = incident_rule(self._policy)
+        self._window, self._rule = config.detector.n_steps, incident_rule(self._policy)
+        entities = select_entities(store, dataset.dataset_id)
+        self._names = {key: name for name, key in entities.items()}
 
     def rebuild(self, first_at: datetime, last_at: datetime) -> IncidentSummary:
         """Incidents that touch [first_at, last_at) and whatever hangs together with them."""
         margin = timedelta(seconds=self._policy.max_length_s + self._rule.gap_s)
         ids = sorted(self._names)
         flags = self._store.rows(
-            SELECT_FLAGS,
-            lineage=self._lineage,
-            entity_ids=ids,
-            start_at=first_at - margin,
-            end_at=last_at + margin,
+            queries.SELECT_FLAGS, **self._in(ids, first_at - margin, last_at + margin)
         )
-        standing = self._store.rows(
-            SELECT_INCIDENTS,
-            lineage=self._lineage,
-            entity_ids=ids,
-            start_at=first_at,
-            end_at=last_at,
-        )
+        standing = self._store.rows(SELECT_INCIDENTS, **self._in(ids, first_at, last_at))
         by_entity = {
             key: list(group) for key, group in groupby(flags, key=lambda flag: flag.entity_id)
         }
@@ -141,25 +108,24 @@ class _Merge:
             for key in touched
         }
         all_flags = [flag for each in chains.values() for flag in each.flags]
-        leading = self._store.rows(
-            SELECT_TOP_ATTRIBUTIONS,
-            entity_id=[flag.entity_id for flag in all_flags],
-            at=[flag.at for flag in all_flags],
-            model_id=[flag.model_id for flag in all_flags],
-        )
+        flagged = {
+            name: [getattr(flag, name) for flag in all_flags]
+            for name in ("entity_id", "at", "model_id")
+        }
+        leading = self._store.rows(queries.SELECT_TOP_ATTRIBUTIONS, **flagged)
         tops = {(row.entity_id, row.at): row for row in leading}
         rows = {key: self._rows(key, each.flags, tops) for key, each in chains.items()}
-        n_written = self._store.execute(
-            UPSERT_INCIDENTS,
-            lineage=self._lineage,
-            policy_version=self._policy.version,
-            **columns([*chain(*rows.values())], IncidentRow),
-        )
+        of = {"lineage": self._lineage, "policy_version": self._policy.version}
+        written = columns([*chain(*rows.values())], IncidentRow)
+        n_written = self._store.execute(queries.UPSERT_INCIDENTS, **of, **written)
         replaced = self._replaced(chains, rows)
-        n_withdrawn = self._store.execute(
-            WITHDRAW_INCIDENTS, incident_id=[*replaced], superseded_by=[*replaced.values()]
-        )
+        gone = {"incident_id": [*replaced], "superseded_by": [*replaced.values()]}
+        n_withdrawn = self._store.execute(queries.WITHDRAW_INCIDENTS, **gone)
         return IncidentSummary(sum(map(len, rows.values())), n_written, n_withdrawn)
+
+    def _in(self, entity_ids: list[int], start_at: datetime, end_at: datetime) -> dict[str, Any]:
+        ends = {"start_at": start_at, "end_at": end_at}
+        return {"lineage": self._lineage, "entity_ids": entity_ids} | ends
 
     def _replaced(
         self, chains: dict[int, _Chains], rows: dict[int, list[IncidentRow]]
@@ -169,22 +135,14 @@ class _Merge:
             return {}
         from_at = min(each.from_at for each in chains.values())
         until_at = max(each.until_at for each in chains.values()) + timedelta(seconds=1)
-        standing = self._store.rows(
-            SELECT_INCIDENTS,
-            lineage=self._lineage,
-            entity_ids=list(chains),
-            start_at=from_at,
-            end_at=until_at,
-        )
+        standing = self._store.rows(SELECT_INCIDENTS, **self._in(list(chains), from_at, until_at))
         new = {row.incident_id for found in rows.values() for row in found}
-        gone = [
-            old
-            for old in standing
-            if old.incident_id not in new and chains[old.entity_id].touches(old)
-        ]
-        # The first one that it meets.
-        successors = {}
-        for old in gone:
+        successors: dict[str, str | None] = {}
+        for old in (old for old in standing if old.incident_id not in new):
+            its = chains[old.entity_id]
+            if old.last_flag_at < its.from_at or old.started_at > its.until_at:
+                continue
+            # The first one that it meets.
             meeting = (
                 row.incident_id
                 for row in rows[old.entity_id]
@@ -213,33 +171,22 @@ class _Merge:
                     [flag for flag in flags if from_at <= flag.at <= until_at], from_at, until_at
                 )
             margin *= 4
-            flags = self._store.rows(
-                SELECT_FLAGS,
-                lineage=self._lineage,
-                entity_ids=[entity_id],
-                start_at=first_at - margin,
-                end_at=last_at + margin,
-            )
+            wide = first_at - margin, last_at + margin
+            flags = self._store.rows(queries.SELECT_FLAGS, **self._in([entity_id], *wide))
 
     def _rows(self, entity_id: int, flags: list[Flag], tops: Attributions) -> list[IncidentRow]:
-        """Incidents of an entity's flags that deviate in the direction and by the amount that the
-        policy asks for.
-        """
+        """Incidents of an entity's flags that deviate as the policy asks for."""
         flags = [flag for flag in flags if self._deviates(tops.get((entity_id, flag.at)))]
         if not flags:
             return []
-        scores, errors = (
-            np.array([getattr(flag, name) for flag in flags], np.float32)
-            for name in ("score", "error")
-        )
+        scores = np.array([flag.score for flag in flags], np.float32)
+        errors = np.array([flag.error for flag in flags], np.float32)
         spans = incident_spans(_times(flags), scores, self._rule, self._dataset.step_s, errors)
         return [self._row(entity_id, flags, span, tops) for span in spans]
 
     def _deviates(self, top: TopAttribution | None) -> bool:
-        direction, is_plain = self._policy.direction, not self._policy.min_deviation
+        direction = self._policy.direction
         if top is None or top.actual is None or top.expected is None:
-            return True
-        if direction == "both" and is_plain:
             return True
         deviation = top.actual - top.expected
         wanted = direction == "both" or (deviation > 0 if direction == "high" else deviation < 0)
@@ -252,11 +199,9 @@ class _Merge:
         name, first, policy = self._names[entity_id], flags[span.first], self._policy
         # A spike is seen by the windows that hold it; what is flagged for longer lasted.
         lasts = len(inside) > self._window or any(flag.kind == "collective" for flag in inside)
-        top = _worst(inside, tops)
+        top, named = _worst(inside, tops), (name, self._dataset.name)
         return IncidentRow(
-            incident_id=incident_id(
-                name, self._dataset.name, policy.version, self._lineage, first.at
-            ),
+            incident_id=incident_id(*named, policy.version, self._lineage, first.at),
             entity_id=entity_id,
             model_id=first.model_id,
             started_at=first.at,
@@ -273,12 +218,8 @@ class _Merge:
 
 
 def _worst(flags: Sequence[Flag], tops: Attributions) -> TopAttribution | None:
-    """The reading farthest off in the channel that carries most, on the side to which it was off
-    most of the time.
-
-    Windows go on being strange for a while after a fault, with the deviation turned round: that
-    side does not count.
-    """
+    """The reading farthest off in the leading channel, on the side where it was mostly."""
+    # Windows go on being strange for a while after a fault, with the deviation turned round.
     found = [
         (flag, tops[flag.entity_id, flag.at]) for flag in flags if (flag.entity_id, flag.at) in tops
     ]
@@ -304,14 +245,16 @@ def _times(flags: Sequence[Flag]) -> NDArray[np.int64]:
 def _sentence(entity: str, peak: Flag, top: TopAttribution | None) -> str:
     if top is None:
         return incident_sentence(entity=entity, error_ratio=peak.score + 1)
-    known = top.expected is not None and top.spread is not None
+    lower = upper = None
+    if top.expected is not None and top.spread is not None:
+        lower, upper = top.expected - top.spread, top.expected + top.spread
     return incident_sentence(
         entity=entity,
         channel=top.name,
         unit=top.unit,
         actual=top.actual,
         expected=top.expected,
-        lower=top.expected - top.spread if known else None,  # type: ignore[operator]
-        upper=top.expected + top.spread if known else None,  # type: ignore[operator]
+        lower=lower,
+        upper=upper,
         error_ratio=peak.score + 1,
     )

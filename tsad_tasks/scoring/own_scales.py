@@ -17,13 +17,7 @@ from tsad_tasks.storage.store import Store
 
 @dataclass(frozen=True)
 class OwnScale:
-    """Centre and scale of a machine's channels, learned after its champion, for hours from
-    `usable_s` on.
-
-    Attributes
-    ----------
-    terms : name, centre and scale of each channel that has shown a value.
-    """
+    """Name, centre, scale of a machine's channels, learned late, for hours from `usable_s` on."""
 
     usable_s: int
     terms: tuple[tuple[str, float, float], ...]
@@ -35,33 +29,23 @@ class OwnScale:
         >>> bool(OwnScale(0, (("a", 1.0, 2.0),)).salt == OwnScale(0, (("a", 1.0, 3.0),)).salt)
         False
         """
-        content = repr(
-            (
-                self.usable_s,
-                [(name, center.hex(), scale.hex()) for name, center, scale in self.terms],
-            )
-        )
-        return np.uint64(
-            int.from_bytes(blake2b(content.encode(), digest_size=8).digest(), "little")
-        )
+        terms = [(name, center.hex(), scale.hex()) for name, center, scale in self.terms]
+        content = repr((self.usable_s, terms)).encode()
+        return np.uint64(int.from_bytes(blake2b(content, digest_size=8).digest(), "little"))
 
     def scaler(self, spec: ModelSpec) -> Scaler:
         """The scaler for a model; the pooled one's terms stay where nothing was learned."""
-        known = {name: (center, scale) for name, center, scale in self.terms}
-        pooled = spec.pooled_scaler
-        usual = zip(
-            spec.features.channels, zip(pooled.center, pooled.scale, strict=True), strict=True
-        )
-        terms = [known.get(name, pair) for name, pair in usual]
-        return Scaler(tuple(c for c, _ in terms), tuple(s for _, s in terms), 0)
+        pooled = zip(spec.pooled_scaler.center, spec.pooled_scaler.scale, strict=True)
+        terms = dict(zip(spec.features.channels, pooled, strict=True))
+        terms |= {name: (c, s) for name, c, s in self.terms if name in terms}
+        centers, scales = zip(*terms.values(), strict=True)
+        return Scaler(centers, scales, 0)
 
 
 def later_scales(
     store: Store, model_id: int, entity_ids: Sequence[int]
 ) -> tuple[OwnScale | None, ...]:
-    """The scales of entities that a model has none for; None where it has one, or none was learned
-    yet.
-    """
+    """Scales of entities that a model has none for; None where it has one, or none was learned."""
     found: dict[int, OwnScale] = {}
     for row in store.rows(SELECT_LATER_SCALES, model_id=model_id, entity_ids=list(entity_ids)):
         known = found.get(row.entity_id, OwnScale(unix_s(row.usable_at), ()))

@@ -5,7 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import datetime
 
-from tsad_tasks.storage.store import Query, Statement
+from tsad_tasks.base.interval import Interval
+from tsad_tasks.storage.store import Query, Statement, Store
 
 
 @dataclass(frozen=True)
@@ -94,3 +95,9 @@ SELECT_FLAGS = Query("scoring/select_flags", Flag)
 SELECT_TOP_ATTRIBUTIONS = Query("scoring/select_top_attributions", TopAttribution)
 UPSERT_INCIDENTS = Statement("scoring/upsert_incidents")
 WITHDRAW_INCIDENTS = Statement("scoring/withdraw_incidents")
+
+
+def champions_in(store: Store, dataset_id: int, lineage: str, span: Interval) -> list[Champion]:
+    """Champions of the lineage at any time of a span, each with its period."""
+    of = {"dataset_id": dataset_id, "lineage": lineage}
+    return store.rows(SELECT_CHAMPIONS, **of, **span._asdict())

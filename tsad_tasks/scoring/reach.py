@@ -32,16 +32,12 @@ class Reach:
 
     def first(self, hour_at: datetime) -> datetime:
         """The first hour that an hour depends on."""
-        return (
-            hours_later(hour_at, -self.hours)
-            if self.anchor_at is None
-            else min(self.anchor_at, hour_at)
-        )
+        if self.anchor_at is None:
+            return hours_later(hour_at, -self.hours)
+        return min(self.anchor_at, hour_at)
 
     def digests(self, checksums: NDArray[np.int64], from_at: datetime) -> NDArray[np.int64]:
-        """Digests (n_entities, n_hours) from checksums that start at `first` of the first hour that
-        is asked for.
-        """
+        """Digests (n_entities, n_hours), of checksums from `first` of the first hour on."""
         hours = unix_s(from_at) // 3600 + np.arange(checksums.shape[1])
         if self.anchor_at is None:
             return digests(checksums, hours, self.hours)
@@ -51,9 +47,7 @@ class Reach:
     def of_blocks(
         self, store: Store, entity_ids: Sequence[int], start_at: datetime, end_at: datetime
     ) -> NDArray[np.int64]:
-        """Digests (n_entities, n_hours) of all blocks that the hours of [start_at, end_at) depend
-        on.
-        """
+        """Digests (n_entities, n_hours) of all that the hours of [start_at, end_at) depend on."""
         from_at = self.first(start_at)
         found = self.digests(read_checksums(store, entity_ids, from_at, end_at), from_at)
         return found[:, (unix_s(start_at) - unix_s(from_at)) // 3600 :]

@@ -30,9 +30,7 @@ Positions = NDArray[np.int64]
 
 @dataclass(frozen=True)
 class Computed:
-    """Errors of the wanted windows, on the steps of the shard's values, NaN elsewhere; states of a
-    folding model.
-    """
+    """Errors of the wanted windows on the shard's steps, NaN elsewhere; states of a fold."""
 
     errors: NDArray[np.float32]
     channel_errors: NDArray[np.float32]
@@ -77,9 +75,8 @@ class JobRows:
         self.targets[:, -n_hours:] = job.targets
         wanted_steps = np.repeat(shard.wanted, self.per_hour, axis=1)
         made = self._on_series(computed.errors, np.nan)
-        self.errors: NDArray[np.float32] = np.where(wanted_steps, made, memo.errors).astype(
-            np.float32
-        )
+        errors = np.where(wanted_steps, made, memo.errors)
+        self.errors: NDArray[np.float32] = errors.astype(np.float32)
         self.channel_errors = self._on_series(computed.channel_errors, np.nan)
         self.expected = self._on_series(computed.expected, np.nan)
         self.values = self._on_series(shard.values, np.nan)
@@ -98,9 +95,7 @@ class JobRows:
         self.flags = self.scores.flags & np.repeat(self.targets, self.per_hour, axis=1)
 
     def _on_series(self, array: NDArray[Any], fill: float) -> NDArray[Any]:
-        """The part of an array of the shard's steps that lies on the error series, padded where it
-        starts later.
-        """
+        """The part of an array that lies on the error series, padded where it starts later."""
         if self.offset <= 0:
             return array[:, -self.offset :]
         padding = np.full((len(array), self.offset, *array.shape[2:]), fill, array.dtype)
@@ -183,9 +178,7 @@ class JobRows:
         return unix_s(self.shard.errors_at) + steps * self.spec.features.step_s
 
     def attribution_rows(self, layout: Layout, detector: Detector) -> AttributionRows:
-        """The channels that carry most of the error of each flagged step, in the sensors' units,
-        and in which steps.
-        """
+        """The channels that carry most of each flagged step's error, in their units; by step."""
         entity, step = np.nonzero(self.flags)
         share, by_step = self._shares(detector, entity, step)
         rank = np.argsort(np.argsort(-share, axis=1, kind="stable"), axis=1, kind="stable")
@@ -211,10 +204,7 @@ class JobRows:
     def _shares(
         self, detector: Detector, entity: Positions, step: Positions
     ) -> tuple[NDArray[np.float64], NDArray[np.float32]]:
-        """Share of each channel in the error of flagged steps, (n, n_channels), NaN in rows where
-        it is unknown; and which steps of their windows carry a channel's error, (n, width,
-        n_channels), each channel's sum being 1.
-        """
+        """Shares of flagged channels (n, n_channels), and of their steps (n, width, n_channels)."""
         width, errors = self.spec.features.width, self.channel_errors[entity, step]
         # Inputs of all entities' steps laid end to end, and where the windows end in them.
         inputs = self.shard.features.inputs.reshape(-1, self.shard.features.inputs.shape[-1])

@@ -1,6 +1,4 @@
-"""Task `score`: errors by ONNX Runtime, thresholds, scores, anomalies; written in one transaction
-per job.
-"""
+"""Task `score`: errors by ONNX Runtime, thresholds, scores, anomalies; a transaction per job."""
 
 from __future__ import annotations
 
@@ -14,30 +12,27 @@ import numpy as np
 
 from tsad_tasks.base.enums import Lineage
 from tsad_tasks.base.errors import BundleError, Unavailable
-from tsad_tasks.base.interval import hours_later
+from tsad_tasks.base.interval import Interval, hours_later
 from tsad_tasks.config import DatasetConfig
 from tsad_tasks.detectors.base import Detector
-from tsad_tasks.detectors.folding.fold import FoldDetector, at_ends, channel_weights
+from tsad_tasks.detectors.folding.fold import at_ends, channel_weights
+from tsad_tasks.detectors.folding.series_fold import FoldDetector
 from tsad_tasks.model.scoring import Windows, combined_errors
 from tsad_tasks.model.spec import ModelSpec
 from tsad_tasks.scoring.canary import check_canary
 from tsad_tasks.scoring.features import load_model, mark_failed, planned_shards
 from tsad_tasks.scoring.fold import StateAfter, fold_shard, remember_states
 from tsad_tasks.scoring.own_scales import later_scales
-from tsad_tasks.scoring.plan import Job, read_ledger
-from tsad_tasks.scoring.queries import SELECT_CHAMPIONS
+from tsad_tasks.scoring.plan import SHADOW_SUFFIX, Job, read_ledger
+from tsad_tasks.scoring.queries import champions_in
 from tsad_tasks.scoring.reach import score_reach, window_reach
 from tsad_tasks.scoring.rows import Computed, JobRows, Memo
-from tsad_tasks.scoring.shard import FeatureShard, load_windows
+from tsad_tasks.scoring.shard import FeatureShard
 from tsad_tasks.scoring.windows import windows_of_shard, windows_path
+from tsad_tasks.storage import datasets
+from tsad_tasks.storage.arrays import read_arrays
 from tsad_tasks.storage.artifacts import artifact_path
-from tsad_tasks.storage.datasets import (
-    DatasetRow,
-    lock_champions,
-    lock_hours,
-    select_dataset,
-    select_layouts,
-)
+from tsad_tasks.storage.datasets import DatasetRow, lock_champions, select_dataset
 from tsad_tasks.storage.readings import read_checksums
 from tsad_tasks.storage.scores import read_score_memo, write_scores, write_unscored_hours
 from tsad_tasks.storage.store import Store
@@ -74,11 +69,10 @@ def score_shard(store: Store, config: DatasetConfig, paths: Sequence[str]) -> Sc
         When a champion is broken; its hours are marked as failed, those of the others are scored.
     """
     files = (artifact_path(name) for name in paths)
-    return _score_all(
-        store,
-        config,
-        ((FeatureShard.load(path), load_windows(windows_path(path))) for path in files),
+    jobs = (
+        (FeatureShard.load(path), Windows(**read_arrays(windows_path(path))[0])) for path in files
     )
+    return _score_all(store, config, jobs)
 
 
 def score_interval(
@@ -91,18 +85,15 @@ def score_interval(
     entity_names: Sequence[str] | None = None,
     n_attempts: int = 0,
 ) -> ScoreSummary:
-    """Features, windows and scores of [start_at, end_at) in one go, in memory; leaves the rows of
-    the three tasks.
+    """Features, windows and scores of [start_at, end_at) in memory: the rows of the three tasks.
 
     Raises
     ------
     BundleError
         As `score_shard`.
     """
-    span: dict[str, Any] = {"start_at": start_at, "end_at": end_at, "entity_names": entity_names}
-    shards, _, _ = planned_shards(
-        store, config, select_dataset(store, config.dataset), lineage=lineage, **span
-    )
+    dataset, span = select_dataset(store, config.dataset), Interval(start_at, end_at)
+    shards, _, _ = planned_shards(store, config, dataset, span, lineage, entity_names)
     return _score_all(store, config, ((shard, None) for shard in shards), n_attempts)
 
 
@@ -119,16 +110,20 @@ def _score_all(
             summary += score_job(store, config, shard, windows, n_attempts=n_attempts)
         except BundleError as error:
             log.error(str(error))
-            with store.transaction():
-                lock_champions(store, dataset.dataset_id)
-                if _is_champion(store, dataset, shard.job):
-                    mark_failed(store, shard.job, str(error))
+            _mark_broken(store, dataset, shard.job, str(error))
             # A broken challenger is never promoted: its hours are not scored. It does not stop the
             # champions.
-            broken += [] if shard.job.is_shadow else [str(error)]
+            broken += [] if shard.job.lineage.endswith(SHADOW_SUFFIX) else [str(error)]
     if broken:
         raise BundleError("; ".join(broken))
     return summary
+
+
+def _mark_broken(store: Store, dataset: DatasetRow, job: Job, message: str) -> None:
+    with store.transaction():
+        lock_champions(store, dataset.dataset_id)
+        if _is_champion(store, dataset, job):
+            mark_failed(store, job, message)
 
 
 def score_job(
@@ -139,8 +134,7 @@ def score_job(
     *,
     n_attempts: int = 0,
 ) -> ScoreSummary:
-    """Scores one job; when its readings or its champion change meanwhile, plans and scores these
-    hours again.
+    """Scores one job; plans and scores its hours again where readings or champion change meanwhile.
 
     Parameters
     ----------
@@ -162,13 +156,11 @@ def score_job(
     if written is not None:
         return written
     if n_attempts >= MAX_ATTEMPTS:
-        raise Unavailable(
-            f"Expected the readings of {config.dataset} to stand still for a moment. Received: "
-            "changes."
-        )
-    names = [name for name, _ in job.entities]
-    span: dict[str, Any] = {"start_at": job.first_at, "end_at": job.end_at, "entity_names": names}
-    return score_interval(store, config, lineage=job.lineage, n_attempts=n_attempts + 1, **span)
+        expected = f"Expected the readings of {config.dataset} to stand still for a moment."
+        raise Unavailable(f"{expected} Received: changes.")
+    names, ends = [name for name, _ in job.entities], job.span._asdict()
+    again: dict[str, Any] = {"entity_names": names, "n_attempts": n_attempts + 1}
+    return score_interval(store, config, lineage=job.lineage, **ends, **again)
 
 
 def computed_errors(
@@ -188,14 +180,9 @@ def computed_errors(
     made = combined_errors(spec, names, windows.ends // n_steps, found.channel_errors, windows.live)
     errors[windows.ends], channel_errors[windows.ends] = made[0], made[1] * channel_weights(found)
     expected[windows.ends] = found.expected
-    shape = (n_entities, n_steps)
-    by_channel = (*shape, n_channels)
-    return Computed(
-        errors.reshape(shape),
-        channel_errors.reshape(by_channel),
-        expected.reshape(by_channel),
-        states,
-    )
+    shape = n_entities, n_steps
+    by_channel = channel_errors.reshape(*shape, n_channels), expected.reshape(*shape, n_channels)
+    return Computed(errors.reshape(shape), *by_channel, states)
 
 
 def _written(
@@ -206,9 +193,7 @@ def _written(
     model: tuple[ModelSpec, Detector],
     computed: Computed,
 ) -> ScoreSummary | None:
-    """Writes the job under the hours' locks; None when its readings or its champion are no longer
-    what they were.
-    """
+    """Writes the job under the hours' locks; None: its readings or its champion have changed."""
     job, (spec, detector) = shard.job, model
     at = [hours_later(shard.errors_at, hour) for hour in range(shard.wanted.shape[1])]
     with store.transaction():
@@ -218,15 +203,15 @@ def _written(
         first = max(-spec.features.reach_hours, len(at) - MAX_SEEN_HOURS)
         seen = [hours_later(shard.errors_at, hour) for hour in range(first, len(at))]
         wanted = [at[hour] for hour in np.flatnonzero(shard.wanted.any(axis=0))]
-        lock_hours(store, dataset.dataset_id, wanted, seen=seen)
+        datasets.lock_hours(store, dataset.dataset_id, wanted, seen=seen)
         if not _is_champion(store, dataset, job):
             return None
         memo = _memo_under_lock(store, shard, spec)
-        ledger = read_ledger(store, dataset, job.first_at, job.end_at)
+        ledger = read_ledger(store, dataset, job.span)
         if memo is None or (ledger.n_pending != job.n_pending).any():
             return None
         rows = JobRows(shard, windows, spec, computed, memo, dataset)
-        layout = select_layouts(store, dataset.dataset_id)[0]
+        layout = datasets.select_layouts(store, dataset.dataset_id)[0]
         attributions = rows.attribution_rows(layout, detector)
         written = write_scores(store, rows.score_rows(), rows.anomaly_rows(), attributions)
         remember_states(store, shard, computed.states, memo.window_digests)
@@ -244,13 +229,7 @@ def _written(
 
 
 def _is_champion(store: Store, dataset: DatasetRow, job: Job) -> bool:
-    champions = store.rows(
-        SELECT_CHAMPIONS,
-        dataset_id=dataset.dataset_id,
-        lineage=job.lineage,
-        start_at=job.first_at,
-        end_at=job.end_at,
-    )
+    champions = champions_in(store, dataset.dataset_id, job.lineage, job.span)
     hours = np.flatnonzero(job.targets.any(axis=0))
     first_at, last_at = (hours_later(job.first_at, int(hours[i])) for i in (0, -1))
     return any(
@@ -262,17 +241,12 @@ def _is_champion(store: Store, dataset: DatasetRow, job: Job) -> bool:
 
 
 def _memo_under_lock(store: Store, shard: FeatureShard, spec: ModelSpec) -> Memo | None:
-    """What is stored of the look-back; None when any of it, or of what the features saw, has
-    changed.
-
-    Errors of hours that another scale is for do not compare: they count as unknown.
-    """
+    """What is stored of the look-back; None when any of it, or of what was seen, has changed."""
     job, champion, n_steps = shard.job, shard.job.champion, 3600 // spec.features.step_s
     if later_scales(store, champion.model_id, job.entity_ids) != job.scales:
         return None
-    memo = read_score_memo(
-        store, champion.model_id, job.entity_ids, shard.errors_at, job.end_at, n_steps
-    )
+    of = champion.model_id, job.entity_ids, shard.errors_at, job.end_at
+    memo = read_score_memo(store, *of, n_steps)
     reaches = window_reach(champion, spec), score_reach(champion)
     from_at = min(reaches[0].first(shard.errors_at), reaches[1].first(job.first_at))
     checksums = read_checksums(store, job.entity_ids, from_at, job.end_at)
@@ -284,6 +258,7 @@ def _memo_under_lock(store: Store, shard: FeatureShard, spec: ModelSpec) -> Memo
     is_stale = needed & (~memo.stored | (memo.window_digests != now))
     if np.where(shard.wanted, shard.digests != now, is_stale).any():
         return None
+    # Errors of hours that another scale is for do not compare: they count as unknown.
     kept = memo.stored & ~shard.wanted & scoped
     errors = np.where(kept[..., None], memo.errors, np.float32(np.nan))
     return Memo(errors.reshape(len(errors), -1), now, score_digests)

@@ -8,14 +8,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tsad_tasks.detectors.base import Detector, Reconstruction
+from tsad_tasks.model import scoring
 from tsad_tasks.model.features import Scaler
-from tsad_tasks.model.scoring import (
-    InputSet,
-    Windows,
-    combined_errors,
-    entity_features,
-    entity_windows,
-)
+from tsad_tasks.model.scoring import InputSet, Windows
 from tsad_tasks.model.spec import FeatureSpec, ModelSpec
 from tsad_tasks.scoring.fold import entity_reconstruction
 
@@ -37,15 +32,15 @@ class SeriesErrors:
     def combined(self, spec: ModelSpec, entity: str) -> NDArray[np.float32]:
         """Errors (n_steps,) on the model's scale; NaN where unknown."""
         of_it = np.zeros(len(self.live), np.int64)
-        return combined_errors(spec, [entity], of_it, self.channel_errors, self.live)[0]
+        return scoring.combined_errors(spec, [entity], of_it, self.channel_errors, self.live)[0]
 
 
 def series_windows(
     spec: FeatureSpec, scaler: Scaler, values: NDArray[np.float64], start_s: int
 ) -> tuple[InputSet, Windows]:
     """Features and windows of one entity's readings (n_steps, n_channels), all of them wanted."""
-    features = entity_features(spec, [scaler], values[None], start_s)
-    return features, entity_windows(spec, features, np.ones((1, len(values)), bool))
+    features = scoring.entity_features(spec, [scaler], values[None], start_s)
+    return features, scoring.entity_windows(spec, features, np.ones((1, len(values)), bool))
 
 
 def on_steps(

@@ -1,6 +1,4 @@
-"""What the feature, window and score tasks hand to one another: files in the run's artifact
-folder.
-"""
+"""What feature, window and score tasks hand to one another: files of the run's artifact folder."""
 
 from __future__ import annotations
 
@@ -13,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 from upath import UPath
 
-from tsad_tasks.model.scoring import InputSet, Windows
+from tsad_tasks.model.scoring import InputSet
 from tsad_tasks.scoring.own_scales import OwnScale
 from tsad_tasks.scoring.plan import Job
 from tsad_tasks.scoring.queries import Champion
@@ -27,8 +25,7 @@ class FoldStarts:
 
     Attributes
     ----------
-    hours : int64 (n_entities,), counted from the shard's `errors_at`; past the end where nothing is
-        wanted.
+    hours : int64 (n_entities,) from the shard's `errors_at`; past the end: nothing is wanted.
     states : the states there; empty at the model's anchor.
     """
 
@@ -38,11 +35,8 @@ class FoldStarts:
     def to_arrays(self) -> dict[str, NDArray[Any]]:
         """The starts as arrays of a file."""
         content = np.frombuffer(b"".join(self.states), np.uint8)
-        return {
-            "fold_hours": self.hours,
-            "fold_states": content,
-            "fold_ends": np.cumsum([len(s) for s in self.states]),
-        }
+        ends = np.cumsum([len(state) for state in self.states])
+        return {"fold_hours": self.hours, "fold_states": content, "fold_ends": ends}
 
     @classmethod
     def from_arrays(cls, arrays: dict[str, NDArray[Any]]) -> Self | None:
@@ -62,10 +56,15 @@ class ShardFacts:
     errors_at: datetime
     champion: Champion
     lineage: str
-    ends: tuple[datetime, datetime]
+    first_at: datetime
+    end_at: datetime
     entities: tuple[tuple[str, int], ...]
     scales: tuple[OwnScale | None, ...]
     is_later: bool
+
+
+# What the job keeps beside arrays.
+_OF_JOB = [field.name for field in fields(Job) if field.name not in ("targets", "n_pending")]
 
 
 @dataclass(frozen=True)
@@ -78,8 +77,7 @@ class FeatureShard:
     errors_at : whole hour at which the error series starts (the thresholds' look-back).
     values : float64 (n_entities, n_steps, n_channels) as read, in the model's channels.
     wanted : bool (n_entities, n_hours from errors_at), hours whose errors must be computed.
-    digests : int64 (n_entities, n_hours from errors_at), of the blocks that the wanted errors were
-        made from.
+    digests : int64 (n_entities, n_hours from errors_at), of what the wanted errors are made from.
     folds : where the folds of a folding model start.
     """
 
@@ -99,55 +97,20 @@ class FeatureShard:
         arrays |= {"targets": self.job.targets, "n_pending": self.job.n_pending}
         arrays |= {name: getattr(self.features, name) for name in self._ARRAYS}
         arrays |= self.folds.to_arrays() if self.folds else {}
-        job = self.job
-        facts = ShardFacts(
-            self.values_at,
-            self.errors_at,
-            job.champion,
-            job.lineage,
-            (job.first_at, job.end_at),
-            job.entities,
-            job.scales,
-            job.is_later,
-        )
+        of_job = {name: getattr(self.job, name) for name in _OF_JOB}
+        facts = ShardFacts(self.values_at, self.errors_at, **of_job)
         write_arrays(path, arrays, json_value(facts))
 
     @classmethod
     def load(cls, path: UPath) -> Self:
         arrays, content = read_arrays(path)
         facts = from_json_value(content, ShardFacts)
-        job = Job(
-            facts.champion,
-            facts.lineage,
-            *facts.ends,
-            facts.entities,
-            arrays["targets"],
-            arrays["n_pending"],
-            facts.scales,
-            facts.is_later,
-        )
+        of_job = {name: getattr(facts, name) for name in _OF_JOB}
+        job = Job(**of_job, targets=arrays["targets"], n_pending=arrays["n_pending"])
         features = InputSet(*(arrays[name] for name in cls._ARRAYS))
-        return cls(
-            job,
-            facts.values_at,
-            facts.errors_at,
-            arrays["values"],
-            arrays["wanted"],
-            arrays["digests"],
-            features,
-            FoldStarts.from_arrays(arrays),
-        )
-
-
-def save_windows(windows: Windows, path: UPath) -> None:
-    """Writes the windows of one feature shard."""
-    write_arrays(path, {field.name: getattr(windows, field.name) for field in fields(Windows)}, {})
-
-
-def load_windows(path: UPath) -> Windows:
-    """The windows of one feature shard."""
-    arrays, _ = read_arrays(path)
-    return Windows(arrays["ends"], arrays["live"], arrays["reasons"])
+        made: dict[str, Any] = {name: arrays[name] for name in ("values", "wanted", "digests")}
+        made |= {"features": features, "folds": FoldStarts.from_arrays(arrays)}
+        return cls(job, facts.values_at, facts.errors_at, **made)
 
 
 def entity_shards(names: Sequence[str], n_shards: int) -> list[list[str]]:

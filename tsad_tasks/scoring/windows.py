@@ -1,6 +1,4 @@
-"""Task `windows`: which windows are complete enough for a score, as an index and a validity
-mask.
-"""
+"""Task `windows`: which windows are complete enough for a score: an index, a validity mask."""
 
 from __future__ import annotations
 
@@ -14,7 +12,8 @@ from tsad_tasks.base.interval import unix_s
 from tsad_tasks.model.scoring import Windows, entity_windows
 from tsad_tasks.model.spec import FeatureSpec
 from tsad_tasks.scoring.features import load_model
-from tsad_tasks.scoring.shard import FeatureShard, save_windows
+from tsad_tasks.scoring.shard import FeatureShard
+from tsad_tasks.storage.arrays import write_arrays
 from tsad_tasks.storage.artifacts import artifact_path
 
 
@@ -33,7 +32,7 @@ def build_windows(shards: Sequence[Sequence[str]]) -> WindowSummary:
         shard = FeatureShard.load(path)
         spec, _ = load_model(shard.job.champion)
         windows = windows_of_shard(shard, spec.features)
-        save_windows(windows, windows_path(path))
+        write_arrays(windows_path(path), vars(windows), {})
         n_windows += len(windows.ends)
         n_incomplete += int(_wanted_steps(shard, spec.features).sum()) - len(windows.ends)
     return WindowSummary(n_windows, n_incomplete)

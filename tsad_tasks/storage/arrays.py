@@ -20,9 +20,7 @@ _FACTS = "_facts"
 
 @contextmanager
 def arrays_writer(path: UPath, facts: dict[str, Any]) -> Iterator[Write]:
-    """Writes arrays one by one, so that they are never in memory together; facts as they are at
-    the end.
-    """
+    """Writes arrays one by one, never all in memory; facts as they are at the end."""
     make_folder(path.parent)
     with path.open("wb") as stream, zipfile.ZipFile(stream, "w") as archive:
 

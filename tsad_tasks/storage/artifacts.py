@@ -68,8 +68,7 @@ def _check_bucket(bucket: str) -> None:
 
 
 def artifacts_root() -> UPath:
-    """Folder or object store of bundles, run files and reports: `TSAD_ARTIFACTS`, else
-    `.tsad/artifacts`.
+    """Where bundles, run files and reports are: `TSAD_ARTIFACTS`, else `.tsad/artifacts`.
 
     `artifact_path` says what it raises.
     """

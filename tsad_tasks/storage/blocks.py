@@ -1,8 +1,8 @@
-"""What blocks of readings and of scores have in common: a key, a grid of hours, monthly partitions."""
+"""What blocks of readings and scores have in common: key, grid of hours, monthly partitions."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
 
@@ -22,13 +22,21 @@ def n_hours(start_at: datetime, end_at: datetime) -> int:
     return (unix_s(end_at) - unix_s(start_at)) // 3600
 
 
-def positions(
-    rows: Mapping[str, NDArray[Any]], entity_ids: Sequence[int], start_at: datetime
-) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    """Indices of rows that begin with `KEY`, in arrays (n_entities, n_hours, ...)."""
+def read_hours(
+    store: Store,
+    statement: Statement,
+    columns: Sequence[binary.Field],
+    entity_ids: Sequence[int],
+    span: tuple[datetime, datetime],
+    **params: object,
+) -> tuple[tuple[NDArray[np.int64], NDArray[np.int64]], dict[str, NDArray[Any]]]:
+    """Columns after `KEY` of a range's blocks, and where each block is in (n_entities, n_hours)."""
+    start_at, end_at = span
+    params |= {"entity_ids": list(entity_ids), "start_at": start_at, "end_at": end_at}
+    rows = store.copy_out(statement, [*KEY, *columns], **params)
     order = np.argsort(np.asarray(entity_ids))
     entity = order[np.searchsorted(np.asarray(entity_ids), rows["entity_id"], sorter=order)]
-    return entity, (binary.unix_s(rows["hour_at"]) - unix_s(start_at)) // 3600
+    return (entity, (binary.unix_s(rows["hour_at"]) - unix_s(start_at)) // 3600), rows
 
 
 def ensure_partitions(store: Store, parent: str, hours_s: NDArray[np.int64]) -> None:

@@ -32,10 +32,8 @@ class Column:
 
 
 def _as_bytes(values: NDArray[Any]) -> Bytes:
-    width = values.dtype.itemsize * math.prod(values.shape[1:])
-    return np.frombuffer(np.ascontiguousarray(values).tobytes(), np.uint8).reshape(
-        len(values), width
-    )
+    shape = len(values), values.dtype.itemsize * math.prod(values.shape[1:])
+    return np.frombuffer(np.ascontiguousarray(values).tobytes(), np.uint8).reshape(shape)
 
 
 def _prefixed(values: NDArray[Any], n_bytes: NDArray[Any] | int) -> Bytes:
@@ -67,10 +65,7 @@ def timestamptz(unix_s: Any) -> Column:
 def text(values: Sequence[str]) -> Column:
     """A text column.
 
-    Raises
-    ------
-    ValueError
-        When a text holds a NUL character, which Postgres cannot store.
+    Raises `ValueError` when a text holds a NUL character, which Postgres cannot store.
     """
     refused = next((value for value in values if "\0" in value), None)
     if refused is not None:
@@ -139,12 +134,10 @@ def encode(columns: Sequence[Column]) -> bytes:
     content = np.hstack([n_fields, *(column.content for column in columns)])
     if all(column.kept is None for column in columns):
         return bytes(HEADER + content.tobytes() + TRAILER)
-    kept = np.hstack([np.ones(n_fields.shape, bool), *(_kept(column) for column in columns)])
-    return bytes(HEADER + content[kept].tobytes() + TRAILER)
-
-
-def _kept(column: Column) -> NDArray[np.bool_]:
-    return np.ones(column.content.shape, bool) if column.kept is None else column.kept
+    parts = [np.ones(column.content.shape, bool) for column in (Column(n_fields), *columns)]
+    for part, column in zip(parts[1:], columns, strict=True):
+        part &= True if column.kept is None else column.kept
+    return bytes(HEADER + content[np.hstack(parts)].tobytes() + TRAILER)
 
 
 @dataclass(frozen=True)
@@ -157,24 +150,19 @@ class Field:
 
     @property
     def dtype(self) -> list[Any]:
-        prefix: list[Any] = [(f"{self.name}_n", ">i4")]
+        length: Any = (f"{self.name}_n", ">i4")
         if not self.shape:
-            return [*prefix, (self.name, f">{self.kind}")]
+            return [length, (self.name, f">{self.kind}")]
+        head = (f"{self.name}_head", ">i4", (3 + 2 * len(self.shape),))
         element = np.dtype([("n", ">i4"), ("v", f">{self.kind}")])
-        return [
-            *prefix,
-            (f"{self.name}_head", ">i4", (3 + 2 * len(self.shape),)),
-            (self.name, element, self.shape),
-        ]
+        return [length, head, (self.name, element, self.shape)]
 
 
 def decode(stream: bytes, fields: Sequence[Field]) -> dict[str, NDArray[Any]]:
     """Columns by name, in native byte order.
 
-    Raises
-    ------
-    ValueError
-        When the rows are not what `fields` say: other widths, a NULL, or arrays of another shape.
+    Raises `ValueError` when the rows are not what `fields` say: other widths, a NULL, or arrays
+    of another shape.
     """
     dtype = np.dtype([("n_fields", ">i2"), *(part for field in fields for part in field.dtype)])
     body = memoryview(stream)[len(HEADER) : -len(TRAILER)]
@@ -187,10 +175,8 @@ def decode(stream: bytes, fields: Sequence[Field]) -> dict[str, NDArray[Any]]:
         )
     for field in fields:
         _check_field(field, rows)
-    return {
-        field.name: _native(rows[field.name]["v"] if field.shape else rows[field.name])
-        for field in fields
-    }
+    found = {one.name: rows[one.name]["v"] if one.shape else rows[one.name] for one in fields}
+    return {name: at.astype(at.dtype.newbyteorder("=")) for name, at in found.items()}
 
 
 def _check_field(field: Field, rows: NDArray[Any]) -> None:
@@ -199,17 +185,12 @@ def _check_field(field: Field, rows: NDArray[Any]) -> None:
         fits = rows[f"{field.name}_n"] == rows.dtype[field.name].itemsize
     else:
         head = rows[f"{field.name}_head"]
-        fits = (
-            head[:, [0, 1, *range(3, head.shape[1], 2)]] == (len(field.shape), 0, *field.shape)
-        ).all(axis=1)
+        said = head[:, [0, 1, *range(3, head.shape[1], 2)]]
+        fits = (said == (len(field.shape), 0, *field.shape)).all(axis=1)
     if not fits.all():
         raise ValueError(
             f"Expected {field.name} of shape {field.shape}, without NULL. Received: something else."
         )
-
-
-def _native(values: NDArray[Any]) -> NDArray[Any]:
-    return values.astype(values.dtype.newbyteorder("="))
 
 
 def unix_s(pg_micros: NDArray[Any]) -> NDArray[np.int64]:

@@ -39,10 +39,7 @@ _PASSWORD = re.compile(r"(://[^:/@]*):[^@]*@")
 def warehouse_uri() -> str:
     """URI of the warehouse: `TSAD_DATABASE_URI`.
 
-    Raises
-    ------
-    BadInput
-        When it is not set.
+    Raises `BadInput` when it is not set.
     """
     uri = os.environ.get("TSAD_DATABASE_URI", "")
     if not uri:
@@ -55,16 +52,13 @@ def warehouse_uri() -> str:
 
 
 def connection_uri(connection_id: str) -> str:
-    """URI of a source connection, from `TSAD_CONNECTION_<ID>` or `AIRFLOW_CONN_<ID>`, read anew at
-    each call.
-    """
-    names = (f"TSAD_CONNECTION_{connection_id.upper()}", f"AIRFLOW_CONN_{connection_id.upper()}")
-    uri = next((os.environ[name] for name in names if os.environ.get(name)), None)
-    if uri is None:
+    """URI of a connection, read anew from `TSAD_CONNECTION_<ID>` or `AIRFLOW_CONN_<ID>`."""
+    name = f"TSAD_CONNECTION_{connection_id.upper()}"
+    uri = os.environ.get(name) or os.environ.get(f"AIRFLOW_CONN_{connection_id.upper()}")
+    if not uri:
         raise BadInput(
-            f"Expected the URI of connection {connection_id!r} in {names[0]} (or an Airflow "
-            "connection of that id). "
-            "Received: nothing."
+            f"Expected the URI of connection {connection_id!r} in {name} (or an Airflow "
+            "connection of that id). Received: nothing."
         )
     return uri
 
@@ -144,7 +138,5 @@ def statement_text(path: str) -> str:
 
 @cache
 def shown_statement(name: str) -> str:
-    """The statement of `sql/shown/<name>.sql`: people are told to look further with it, and it is
-    never run from here. What begins with `$` is to be replaced.
-    """
+    """`sql/shown/<name>.sql`, for people to look further; they replace what begins with `$`."""
     return _QUERIES.with_name("shown").joinpath(f"{name}.sql").read_text(encoding="utf-8").strip()

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import NamedTuple
 
@@ -14,8 +13,7 @@ from tsad_tasks.config import DatasetConfig
 from tsad_tasks.storage.store import Query, Statement, Store
 
 
-@dataclass(frozen=True)
-class DatasetRow:
+class DatasetRow(NamedTuple):
     """A registered dataset. Readings before `retired_before` are gone; None: none are."""
 
     dataset_id: int
@@ -41,8 +39,7 @@ class ChannelRow(NamedTuple):
     unit: str | None
 
 
-@dataclass(frozen=True)
-class Layout:
+class Layout(NamedTuple):
     """What the columns of a block mean."""
 
     layout_id: int
@@ -90,10 +87,7 @@ def upsert_dataset(store: Store, config: DatasetConfig) -> DatasetRow:
 def select_dataset(store: Store, name: str) -> DatasetRow:
     """The dataset of a name.
 
-    Raises
-    ------
-    BadInput
-        When no step has ever registered it.
+    Raises `BadInput` when no step has ever registered it.
     """
     row = store.first(SELECT_DATASET, name=name)
     if row is None:
@@ -117,16 +111,12 @@ def ensure_entities(store: Store, dataset_id: int, names: Sequence[str]) -> dict
 
 def select_layouts(store: Store, dataset_id: int) -> list[Layout]:
     """All layouts of a dataset, the one in use first."""
-    return [
-        replace(row, channel_ids=tuple(row.channel_ids), channel_names=tuple(row.channel_names))
-        for row in store.rows(SELECT_LAYOUTS, dataset_id=dataset_id)
-    ]
+    rows = store.rows(SELECT_LAYOUTS, dataset_id=dataset_id)
+    return [Layout(*row[:2], tuple(row.channel_ids), tuple(row.channel_names)) for row in rows]
 
 
 def ensure_layout(store: Store, dataset_id: int, config: DatasetConfig) -> Layout:
-    """The layout in use, grown when the configuration names new channels. Needs the dataset's row,
-    upserted.
-    """
+    """The layout in use, grown by the file's new channels. Needs the dataset's row, upserted."""
     names = list(config.channel_names)
     units = [config.source.channels[name].unit for name in names]
     store.execute(UPSERT_CHANNELS, dataset_id=dataset_id, names=names, units=units)
@@ -136,9 +126,8 @@ def ensure_layout(store: Store, dataset_id: int, config: DatasetConfig) -> Layou
     # Positions are only ever appended: blocks of older layouts stay readable.
     old = max(known, key=len, default=())
     wanted = [*old, *(ids[name] for name in names if ids[name] not in old)]
-    store.execute(
-        INSERT_LAYOUT, dataset_id=dataset_id, step_s=config.source.step_s, channel_ids=wanted
-    )
+    step_s = config.source.step_s
+    store.execute(INSERT_LAYOUT, dataset_id=dataset_id, step_s=step_s, channel_ids=wanted)
     store.execute(REFRESH_DATASET_VIEW, dataset_id=dataset_id)
     return select_layouts(store, dataset_id)[0]
 
@@ -156,12 +145,6 @@ def lock_champions(store: Store, dataset_id: int) -> None:
 def lock_hours(
     store: Store, dataset_id: int, hours: Sequence[datetime], *, seen: Sequence[datetime] = ()
 ) -> None:
-    """Takes the locks of (dataset, hour), ascending, until the transaction ends; shared for hours
-    only `seen`.
-    """
-    store.execute(
-        LOCK_HOURS,
-        dataset_id=dataset_id,
-        hours=[unix_s(hour) // 3600 for hour in hours],
-        seen=[unix_s(hour) // 3600 for hour in seen],
-    )
+    """Takes the locks of hours, ascending, until the transaction ends; shared for those `seen`."""
+    numbers, seen_numbers = ([unix_s(at) // 3600 for at in part] for part in (hours, seen))
+    store.execute(LOCK_HOURS, dataset_id=dataset_id, hours=numbers, seen=seen_numbers)

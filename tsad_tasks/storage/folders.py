@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from datetime import UTC, datetime
+from typing import NamedTuple
 
 from upath import UPath
 
 
-@dataclass(frozen=True)
-class Contents:
+class Contents(NamedTuple):
     """Bytes of a folder's files, and when the newest of them was written."""
 
     n_bytes: int
@@ -18,9 +17,7 @@ class Contents:
 
 
 def folders_below(place: UPath) -> dict[str, Contents]:
-    """Contents of each folder in a place, by name; folders without files are left out. One listing
-    for all.
-    """
+    """Contents of each folder in a place that has files, by name; one listing for all."""
     if not place.exists():
         return {}
     start = f"{place.path.rstrip('/')}/"
@@ -28,8 +25,8 @@ def folders_below(place: UPath) -> dict[str, Contents]:
     for path, facts in place.fs.find(place.path, detail=True).items():
         name, inner, _ = path.removeprefix(start).partition("/")
         if inner:
-            known = found.get(name, Contents(0, _file_written_at(facts)))
             size, at = int(facts["size"]), _file_written_at(facts)
+            known = found.get(name, Contents(0, at))
             found[name] = Contents(known.n_bytes + size, max(known.written_at, at))
     return found
 
@@ -46,17 +43,11 @@ def remove_folder(folder: UPath) -> None:
 
 
 def _file_written_at(facts: Mapping[str, object]) -> datetime:
-    """The time in what a file system says of a file: local, s3 and memory each have a name of their
-    own for it.
-    """
-    found = next(
-        (facts[name] for name in ("mtime", "LastModified", "created") if facts.get(name)), None
-    )
+    """When a file was written; local, s3 and memory each have a name of their own for it."""
+    found = facts.get("mtime") or facts.get("LastModified") or facts.get("created")
     if isinstance(found, datetime):
         return found
     # What tells no time is not old.
-    return (
-        datetime.fromtimestamp(found, UTC)
-        if isinstance(found, (int, float))
-        else datetime.max.replace(tzinfo=UTC)
-    )
+    if not isinstance(found, (int, float)):
+        return datetime.max.replace(tzinfo=UTC)
+    return datetime.fromtimestamp(found, UTC)

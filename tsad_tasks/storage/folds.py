@@ -37,9 +37,8 @@ def read_fold_states(
     store: Store, model_id: int, entity_ids: Sequence[int], hours: Sequence[datetime]
 ) -> dict[int, bytes]:
     """States by entity after one hour each."""
-    rows = store.rows(
-        READ_FOLD_STATES, model_id=model_id, entity_ids=list(entity_ids), hours=list(hours)
-    )
+    asked = {"entity_ids": list(entity_ids), "hours": list(hours)}
+    rows = store.rows(READ_FOLD_STATES, model_id=model_id, **asked)
     return {row.entity_id: bytes(row.state) for row in rows}
 
 
@@ -50,9 +49,5 @@ def write_fold_states(
     if not rows.entity_ids:
         return
     store.execute(UPSERT_FOLD_STATES, model_id=model_id, **vars(rows))
-    store.execute(
-        DELETE_FOLD_STATES,
-        model_id=model_id,
-        entity_ids=rows.entity_ids,
-        before_at=forget_before,
-    )
+    whose = {"model_id": model_id, "entity_ids": rows.entity_ids}
+    store.execute(DELETE_FOLD_STATES, **whose, before_at=forget_before)

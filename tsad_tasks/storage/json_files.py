@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from functools import cache
 from typing import Any, TypeVar
 
 from pydantic import TypeAdapter
@@ -13,17 +15,11 @@ Value = TypeVar("Value")
 
 
 # Each is built once: it takes milliseconds.
-_ADAPTERS: dict[Any, TypeAdapter[Any]] = {}
-
-
-def _adapter(kind: Any) -> TypeAdapter[Any]:
-    if kind not in _ADAPTERS:
-        _ADAPTERS[kind] = TypeAdapter(kind)
-    return _ADAPTERS[kind]
+_adapter: Callable[[Any], TypeAdapter[Any]] = cache(TypeAdapter)
 
 
 def json_value(value: Any, kind: Any = None) -> Any:
-    """What JSON says of a dataclass, or of another kind that is named, such as `list[Exclusion]`."""
+    """What JSON says of a dataclass, or of another kind that is named: `list[Exclusion]`."""
     return _adapter(kind or type(value)).dump_python(value, mode="json")
 
 

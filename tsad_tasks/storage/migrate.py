@@ -1,6 +1,4 @@
-"""Brings a warehouse to the newest schema: numbered migrations in order, by Alembic, and then the views
-and functions of sql/public.
-"""
+"""Brings a warehouse to the newest schema: Alembic's migrations, then all of sql/public."""
 
 from __future__ import annotations
 
@@ -58,32 +56,24 @@ def migrate(
     AccessDenied, Unavailable
         As `database.connect`.
     """
-    engine = create_engine(
-        "postgresql+psycopg2://",
-        creator=lambda: connect(uri, statement_timeout_s=0),
-        poolclass=NullPool,
-    )
+    own = {"creator": lambda: connect(uri, statement_timeout_s=0), "poolclass": NullPool}
+    engine = create_engine("postgresql+psycopg2://", **own)
+    groups = {"tsad_writer": writer, "tsad_reader": reader, "tsad_operator": operator}
     try:
         with engine.connect() as opened:
             watch = LockWatch(cast(Connection, opened.connection.driver_connection), uri)
             with watch.over():
-                return _migrate(
-                    opened,
-                    {"tsad_writer": writer, "tsad_reader": reader, "tsad_operator": operator},
-                )
+                return _migrate(opened, groups)
     except errors.DependentObjectsStillExist as error:
-        raise BadInput(
-            "Expected nothing that depends on what the upgrade has to drop. Received: "
-            f"{'; '.join(str(error.diag.message_detail).splitlines())}. Drop it, upgrade, and make "
-            "it anew."
-        ) from error
+        wanted = "nothing that depends on what the upgrade has to drop"
+        said = "; ".join(str(error.diag.message_detail).splitlines())
+        hint = "Drop it, upgrade, and make it anew."
+        raise BadInput(f"Expected {wanted}. Received: {said}. {hint}") from error
     except (errors.InsufficientPrivilege, ProgrammingError) as error:
         if not isinstance(getattr(error, "orig", error), errors.InsufficientPrivilege):
             raise
-        raise BadInput(
-            "Expected a login that may create extensions, schemas and roles at "
-            f"{without_password(uri)}. Received: {_first_line(error)}."
-        ) from error
+        wanted = f"a login that may create extensions, schemas and roles at {without_password(uri)}"
+        raise BadInput(f"Expected {wanted}. Received: {_first_line(error)}.") from error
     finally:
         engine.dispose()
 
@@ -154,10 +144,8 @@ def _grant(connection: Connection, group: str, login: str) -> None:
         with connection, connection.cursor() as cursor:
             cursor.execute(sql.SQL(GRANT_GROUP.text).format(**names))
     except errors.UndefinedObject as error:
-        raise BadInput(
-            "Expected login roles that exist, for --writer, --reader and --operator. Received: "
-            f"{_first_line(error)}."
-        ) from error
+        wanted = "login roles that exist, for --writer, --reader and --operator"
+        raise BadInput(f"Expected {wanted}. Received: {_first_line(error)}.") from error
 
 
 def _first_line(error: Exception) -> str:

@@ -50,13 +50,9 @@ def public_digest() -> str:
 
 
 def put_in_place(connection: Connection) -> None:
-    """Creates or replaces everything of sql/public, with comments and grants, in the transaction
-    that is open.
+    """Puts everything of sql/public in place, with its grants, in the transaction that is open.
 
-    Raises
-    ------
-    BadInput
-        When one has another shape than before; it says what depends on it.
+    Raises `BadInput` when one has another shape than before; it says what depends on it.
     """
     texts = public_texts()
     with connection.cursor() as cursor:

@@ -17,7 +17,7 @@ from tsad_tasks.base.digest import block_checksums
 from tsad_tasks.base.interval import unix_s
 from tsad_tasks.model.sensor_change import Piece, convert, pieces, salted, salts
 from tsad_tasks.storage import copy_binary as binary
-from tsad_tasks.storage.blocks import KEY, ensure_partitions, n_hours, positions
+from tsad_tasks.storage.blocks import ensure_partitions, n_hours, read_hours
 from tsad_tasks.storage.datasets import Layout, select_layouts
 from tsad_tasks.storage.store import Incoming, Query, Statement, Store
 
@@ -76,8 +76,7 @@ def read_blocks(
     *,
     changes: Sequence[SensorChange] | None = None,
 ) -> Blocks:
-    """Readings of [start_at, end_at) (whole hours) in the columns of `layout`, as the pipeline sees
-    them.
+    """Readings of [start_at, end_at) (whole hours) in the columns of `layout`, sensors converted.
 
     Parameters
     ----------
@@ -98,7 +97,7 @@ def read_raw_blocks(
     store: Store, layout: Layout, entity_ids: Sequence[int], start_at: datetime, end_at: datetime
 ) -> Blocks:
     """Readings of [start_at, end_at) as they came."""
-    grid = (len(entity_ids), n_hours(start_at, end_at))
+    grid, span = (len(entity_ids), n_hours(start_at, end_at)), (start_at, end_at)
     n_channels = len(layout.channel_ids)
     values = np.full((*grid, layout.n_steps, n_channels), np.nan)
     checksums = np.zeros(grid, np.int64)
@@ -107,30 +106,22 @@ def read_raw_blocks(
         if stored.step_s != layout.step_s:
             continue
         shape = (stored.n_steps, len(stored.channel_ids))
-        rows = store.copy_out(
-            READ_READING_BLOCKS,
-            [*KEY, binary.Field("checksum", "i8"), binary.Field("values", "f8", shape)],
-            layout_id=stored.layout_id,
-            entity_ids=list(entity_ids),
-            start_at=start_at,
-            end_at=end_at,
-        )
-        at = positions(rows, entity_ids, start_at)
+        columns = [binary.Field("checksum", "i8"), binary.Field("values", "f8", shape)]
+        key = stored.layout_id
+        at, rows = read_hours(store, READ_READING_BLOCKS, columns, entity_ids, span, layout_id=key)
         values[at] = _in_columns(rows["values"], stored, layout)
         checksums[at] = rows["checksum"]
     return Blocks(values.reshape(len(entity_ids), -1, n_channels), checksums)
 
 
 def _in_columns(values: NDArray[np.float64], stored: Layout, layout: Layout) -> NDArray[np.float64]:
-    """Blocks (n, steps, channels) of one layout in the columns of another, NaN where it has no such
-    channel.
-    """
+    """Blocks (n, steps, channels) of one layout in another's columns, NaN where it lacks one."""
     if stored.channel_ids == layout.channel_ids:
         return values
     wide = np.full((*values.shape[:2], len(layout.channel_ids)), np.nan)
-    shared = [channel_id for channel_id in layout.channel_ids if channel_id in stored.channel_ids]
-    taken = values[:, :, [stored.channel_ids.index(channel_id) for channel_id in shared]]
-    wide[:, :, [layout.channel_ids.index(channel_id) for channel_id in shared]] = taken
+    for column, channel_id in enumerate(layout.channel_ids):
+        if channel_id in stored.channel_ids:
+            wide[:, :, column] = values[:, :, stored.channel_ids.index(channel_id)]
     return wide
 
 
@@ -144,14 +135,9 @@ def read_checksums(
 ) -> NDArray[np.int64]:
     """Checksums (n_entities, n_hours) of `read_blocks`; 0: no block."""
     checksums = np.zeros((len(entity_ids), n_hours(start_at, end_at)), np.int64)
-    rows = store.copy_out(
-        READ_READING_CHECKSUMS,
-        [*KEY, binary.Field("checksum", "i8")],
-        entity_ids=list(entity_ids),
-        start_at=start_at,
-        end_at=end_at,
-    )
-    checksums[positions(rows, entity_ids, start_at)] = rows["checksum"]
+    columns, span = [binary.Field("checksum", "i8")], (start_at, end_at)
+    at, rows = read_hours(store, READ_READING_CHECKSUMS, columns, entity_ids, span)
+    checksums[at] = rows["checksum"]
     if changes is None:
         changes = sensor_changes(store, entity_ids, end_at)
     return _salted(checksums, entity_ids, start_at, changes)
@@ -188,21 +174,17 @@ def write_blocks(
     hours: Sequence[datetime],
     values: NDArray[np.float64],
 ) -> int:
-    """Rows changed by writing one block per (entity, hour); values (n, steps, channels). Needs the
-    hours' locks.
-    """
+    """Rows changed by a block per (entity, hour); values (n, steps, channels). Needs the locks."""
     if not len(entity_ids):
         return 0
     hours_s = np.array([unix_s(hour) for hour in hours], np.int64)
     ensure_partitions(store, "reading_block", hours_s)
-    store.copy_in(
-        INCOMING_READING,
-        [
-            binary.number(entity_ids, "i4"),
-            binary.timestamptz(hours_s),
-            binary.number(np.full(len(entity_ids), layout.layout_id), "i4"),
-            binary.number(block_checksums(values, layout.channel_ids), "i8"),
-            binary.array(values, "f8"),
-        ],
-    )
+    columns = [
+        binary.number(entity_ids, "i4"),
+        binary.timestamptz(hours_s),
+        binary.number(np.full(len(entity_ids), layout.layout_id), "i4"),
+        binary.number(block_checksums(values, layout.channel_ids), "i8"),
+        binary.array(values, "f8"),
+    ]
+    store.copy_in(INCOMING_READING, columns)
     return store.execute(UPSERT_READING_BLOCKS)

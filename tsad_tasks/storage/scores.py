@@ -5,17 +5,17 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from tsad_tasks.storage import copy_binary as binary
-from tsad_tasks.storage.blocks import KEY, ensure_partitions, n_hours, positions
+from tsad_tasks.storage.blocks import ensure_partitions, n_hours, read_hours
 from tsad_tasks.storage.store import Incoming, Query, Statement, Store
 
 
-@dataclass(frozen=True)
-class ScoreMemo:
+class ScoreMemo(NamedTuple):
     """Stored errors of one model, on the hours' grid of a range.
 
     Attributes
@@ -30,8 +30,7 @@ class ScoreMemo:
     stored: NDArray[np.bool_]
 
 
-@dataclass(frozen=True)
-class ScoreSteps:
+class ScoreSteps(NamedTuple):
     """Errors, thresholds and scores of one entity, all float32 (n_steps,), NaN where unknown."""
 
     errors: NDArray[np.float32]
@@ -95,8 +94,7 @@ class AttributionRows:
     step_shares: NDArray[np.float32]
 
 
-@dataclass(frozen=True)
-class ScoreWrite:
+class ScoreWrite(NamedTuple):
     """What writing scores changed."""
 
     n_new: int
@@ -104,11 +102,8 @@ class ScoreWrite:
     n_anomalies: int
 
 
-@dataclass(frozen=True)
-class StandingIncident:
-    """An incident that counts; `memory_steps`: for how many steps its model's windows hold a
-    reading that is over.
-    """
+class StandingIncident(NamedTuple):
+    """An incident that counts; `memory_steps`: how long its model's windows hold a reading."""
 
     incident_id: str
     entity_id: int
@@ -152,15 +147,9 @@ def read_score_memo(
     grid = (len(entity_ids), n_hours(start_at, end_at))
     errors = np.full((*grid, n_steps), np.nan, np.float32)
     memo = ScoreMemo(errors, np.zeros(grid, np.int64), np.zeros(grid, bool))
-    rows = store.copy_out(
-        READ_SCORE_MEMO,
-        [*KEY, binary.Field("window_digest", "i8"), binary.Field("errors", "f4", (n_steps,))],
-        model_id=model_id,
-        entity_ids=list(entity_ids),
-        start_at=start_at,
-        end_at=end_at,
-    )
-    at = positions(rows, entity_ids, start_at)
+    columns = [binary.Field("window_digest", "i8"), binary.Field("errors", "f4", (n_steps,))]
+    span = start_at, end_at
+    at, rows = read_hours(store, READ_SCORE_MEMO, columns, entity_ids, span, model_id=model_id)
     memo.errors[at] = rows["errors"]
     memo.window_digests[at] = rows["window_digest"]
     memo.stored[at] = True
@@ -175,25 +164,15 @@ def read_digests(
     start_at: datetime,
     end_at: datetime,
 ) -> tuple[NDArray[np.bool_], NDArray[np.int64]]:
-    """Which hours of [start_at, end_at) a statement gives of a model, and their digests:
-    (n_entities, n_hours) each.
+    """Which hours a statement gives of a model, and their digests: (n_entities, n_hours) each.
 
-    Parameters
-    ----------
-    statement : READ_WINDOW_DIGESTS of hours with errors, READ_SCORE_DIGESTS of hours with scores,
-        or READ_FOLD_DIGESTS of hours after which a state is remembered.
+    `statement`: READ_WINDOW_DIGESTS of hours with errors, READ_SCORE_DIGESTS of hours with
+    scores, or READ_FOLD_DIGESTS of hours after which a state is remembered.
     """
     grid = (len(entity_ids), n_hours(start_at, end_at))
     is_there, digests = np.zeros(grid, bool), np.zeros(grid, np.int64)
-    rows = store.copy_out(
-        statement,
-        [*KEY, binary.Field("digest", "i8")],
-        model_id=model_id,
-        entity_ids=list(entity_ids),
-        start_at=start_at,
-        end_at=end_at,
-    )
-    at = positions(rows, entity_ids, start_at)
+    columns, span = [binary.Field("digest", "i8")], (start_at, end_at)
+    at, rows = read_hours(store, statement, columns, entity_ids, span, model_id=model_id)
     is_there[at], digests[at] = True, rows["digest"]
     return is_there, digests
 
@@ -206,31 +185,21 @@ def read_score_series(
     end_at: datetime,
     n_steps: int,
 ) -> ScoreSteps:
-    """What a lineage's champions made of one entity in [start_at, end_at) (whole hours of
-    `n_steps`).
-    """
-    names = ("errors", "thresholds", "scores")
-    rows = store.copy_out(
-        READ_SCORE_SERIES,
-        [*KEY, *(binary.Field(name, "f4", (n_steps,)) for name in names)],
-        lineage=lineage,
-        entity_id=entity_id,
-        start_at=start_at,
-        end_at=end_at,
-    )
-    _, hours = positions(rows, [entity_id], start_at)
+    """What a lineage's champions made of one entity in whole hours of `n_steps`."""
+    names, span = ("errors", "thresholds", "scores"), (start_at, end_at)
+    columns = [binary.Field(name, "f4", (n_steps,)) for name in names]
+    asked = {"lineage": lineage, "entity_id": entity_id}
+    at, rows = read_hours(store, READ_SCORE_SERIES, columns, [entity_id], span, **asked)
     series = np.full((3, n_hours(start_at, end_at), n_steps), np.nan, np.float32)
     for position, name in enumerate(names):
-        series[position, hours] = rows[name]
+        series[position, at[1]] = rows[name]
     return ScoreSteps(*series.reshape(3, -1))
 
 
 def write_scores(
     store: Store, rows: ScoreRows, anomalies: AnomalyRows, attributions: AttributionRows
 ) -> ScoreWrite:
-    """Replaces what the model says of these hours; unchanged content writes nothing. Needs the
-    hours' locks.
-    """
+    """Replaces what the model says of these hours, where it differs. Needs the hours' locks."""
     if not len(rows.entity_ids):
         return ScoreWrite(0, 0, 0)
     ensure_partitions(store, "score_block", rows.hours_s)
@@ -308,9 +277,7 @@ def write_unscored_hours(
     status: Sequence[str | None],
     detail: str,
 ) -> int:
-    """Marks hours (element by element) that no model scored; a status of None takes the mark
-    back.
-    """
+    """Marks hours (element by element) that no model scored; None as status unmarks."""
     if not len(entity_ids):
         return 0
     marks = {

@@ -1,8 +1,11 @@
-"""The warehouse over one connection: transactions, and the statements of sql/queries in one typed way.
+"""The warehouse over one connection: transactions, and the statements of sql/queries, typed.
 
-A query is declared once, beside what one row of it is, in the room that asks it:
+A query is declared once, beside what one row of it is, in the `queries.py` of the room that asks:
+
+    class Champion(NamedTuple): ...
 
     SELECT_CHAMPIONS = Query("scoring/select_champions", Champion)
+    SELECT_LATEST_HOUR = Query.or_null("scoring/select_latest_hour", datetime)
 
 and is asked with its parameters by keyword: `store.rows(SELECT_CHAMPIONS, dataset_id=1, ...)`.
 """
@@ -13,7 +16,7 @@ import io
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, fields, is_dataclass
-from typing import Any, Generic, TypeVar, is_typeddict
+from typing import Any, Generic, TypeVar, cast, is_typeddict
 
 from numpy.typing import NDArray
 from psycopg2 import DataError, sql
@@ -26,6 +29,7 @@ from tsad_tasks.storage.database import connect, statement_text
 from tsad_tasks.storage.waiting import LockWatch
 
 Row = TypeVar("Row", covariant=True)
+Value = TypeVar("Value")
 
 
 @dataclass(frozen=True)
@@ -44,14 +48,17 @@ class Statement:
 class Query(Statement, Generic[Row]):
     """A statement that gives rows, and what one row is.
 
-    Parameters
-    ----------
-    row : a dataclass or a named tuple, whose fields are the columns in their order; a `TypedDict`
-        or `dict`, by the columns' names (for tables that people see); or, where there is one
-        column, the type of its value.
+    `row`: a named tuple or a dataclass, whose fields are the columns in their order; a
+    `TypedDict` or `dict`, by the columns' names (for tables that people see); or, where there
+    is one column, the type of its value.
     """
 
     row: type[Row]
+
+    @staticmethod
+    def or_null(path: str, value: type[Value]) -> Query[Value | None]:
+        """A query of one column, whose value may be NULL."""
+        return Query(path, cast("type[Value | None]", value))
 
 
 @dataclass(frozen=True)
@@ -86,10 +93,8 @@ class Store:
     def open(cls, uri: str) -> Store:
         """A store over a warehouse that has been migrated.
 
-        Raises
-        ------
-        BadInput
-            When the warehouse has no schema yet. `database.connect` says what else.
+        Raises `BadInput` when the warehouse has no schema yet. `database.connect` says what
+        else.
         """
         store = cls.connect(uri)
         with store.transaction():
@@ -140,10 +145,7 @@ class Store:
     def one(self, query: Query[Row], /, **params: object) -> Row:
         """The row of a query that always gives one.
 
-        Raises
-        ------
-        LookupError
-            When it gave none, or more.
+        Raises `LookupError` when it gave none, or more.
         """
         rows = self.rows(query, **params)
         if len(rows) != 1:
@@ -166,18 +168,17 @@ class Store:
         return binary.decode(stream.getvalue(), columns)
 
     def copy_in(self, incoming: Incoming, columns: Sequence[binary.Column]) -> None:
-        """Puts rows into a temporary table, in place of those that it had; it is empty after the
-        transaction.
-        """
-        table = sql.Identifier(incoming.table)
+        """Puts rows into a temporary table, in place of others; they go with the transaction."""
+        clear, copy = (
+            sql.SQL(one.text).format(table=sql.Identifier(incoming.table))
+            for one in (CLEAR_INCOMING, COPY_ROWS_IN)
+        )
         with self._over(), self._connection.cursor() as cursor:
             if incoming not in self._incoming:
                 cursor.execute(incoming.text)
                 self._incoming.add(incoming)
-            cursor.execute(sql.SQL(CLEAR_INCOMING.text).format(table=table))
-            cursor.copy_expert(
-                sql.SQL(COPY_ROWS_IN.text).format(table=table), io.BytesIO(binary.encode(columns))
-            )
+            cursor.execute(clear)
+            cursor.copy_expert(copy, io.BytesIO(binary.encode(columns)))
 
     # The one place through which all but copies go.
     @contextmanager
@@ -201,5 +202,12 @@ def _as_rows(row: Any, names: Sequence[str], found: Sequence[tuple[Any, ...]]) -
 
 
 def columns(rows: Sequence[Any], row: type) -> dict[str, list[Any]]:
-    """The fields of dataclass rows as a list each, for statements that `unnest` them."""
-    return {field.name: [getattr(item, field.name) for item in rows] for field in fields(row)}
+    """The fields of rows as a list each, for statements that `unnest` them.
+
+    >>> from collections import namedtuple
+    >>> Entity = namedtuple("Entity", "entity_id name")
+    >>> columns([Entity(1, "a"), Entity(2, "b")], Entity)
+    {'entity_id': [1, 2], 'name': ['a', 'b']}
+    """
+    names: Sequence[str] = getattr(row, "_fields", ()) or [one.name for one in fields(row)]
+    return {name: [getattr(item, name) for item in rows] for name in names}

@@ -1,6 +1,4 @@
-"""What is said of a rule's result, from its numbers and its declaration: the same in PDF, form,
-mail, command line and guide.
-"""
+"""What is said of a rule's result: the same in PDF, form, mail, command line and guide."""
 
 from __future__ import annotations
 
@@ -43,30 +41,22 @@ def limit_text(result: RuleResult) -> str:
     return f"{_SIGNS[result.declaration.better]}{figure_text(result.limit_value)}"
 
 
-def is_beyond(result: RuleResult) -> bool:
-    """Whether the value is on the wrong side of the limit, by whatever the rule is met."""
-    value, limit, better = result.value, result.limit_value, result.declaration.better
-    if value is None or limit is None or better is None:
-        return False
-    return value > limit if better is Better.LOWER else value < limit
-
-
 def doubt(result: RuleResult) -> str:
-    """Why a rule is met whose value is beyond the limit: its range reaches the limit. Empty where
-    it is not beyond.
+    """Why a rule is met whose value is beyond the limit; empty where it is not beyond.
 
-    >>> met = Outcome.MET
-    >>> doubt(RuleResult("incidents_per_entity_week", met, 3.5, 2.0, low=1.9, high=5.9))
+    >>> doubt(RuleResult("incidents_per_entity_week", Outcome.MET, 3.5, 2.0, low=1.9, high=5.9))
     'not clearly above 2.00'
-    >>> doubt(RuleResult("point_share", met, 0.85, 0.9, low=0.72, high=0.93))
-    'not clearly below 0.900'
-    >>> doubt(RuleResult("point_share", met, 0.95, 0.9, low=0.86, high=0.98))
+    >>> doubt(RuleResult("point_share", Outcome.MET, 0.95, 0.9, low=0.86, high=0.98))
     ''
     """
-    if result.outcome is not Outcome.MET or not is_beyond(result) or not range_text(result):
+    value, limit, better = result.value, result.limit_value, result.declaration.better
+    if result.outcome is not Outcome.MET or not range_text(result):
         return ""
-    side = "above" if result.declaration.better is Better.LOWER else "below"
-    return f"not clearly {side} {figure_text(result.limit_value)}"
+    if value is None or limit is None or better is None:
+        return ""
+    is_beyond = value > limit if better is Better.LOWER else value < limit
+    side = "above" if better is Better.LOWER else "below"
+    return f"not clearly {side} {figure_text(limit)}" if is_beyond else ""
 
 
 def range_text(result: RuleResult, between: str = "–") -> str:
@@ -159,21 +149,12 @@ def table_rows(results: Sequence[RuleResult]) -> list[tuple[str, str, str, str, 
     >>> table_rows([RuleResult("latency_ms", Outcome.MET, 3.0, 50.0, note="CPU")])
     [('met', 'latency_ms', '3.00', '', '≤ 50.0', 'CPU')]
     """
-    return [
-        (
-            outcome_text(one),
-            one.rule,
-            _figure(one.value),
-            _figure(one.champion_value),
-            limit_text(one),
-            full_note(one),
-        )
-        for one in in_order(list(results))
-    ]
-
-
-def _figure(value: float | None) -> str:
-    return "" if value is None else figure_text(value)
+    rows = []
+    for one in in_order(list(results)):
+        numbers = (one.value, one.champion_value)
+        value, champion = ("" if number is None else figure_text(number) for number in numbers)
+        rows.append((outcome_text(one), one.rule, value, champion, limit_text(one), full_note(one)))
+    return rows
 
 
 def markdown_table(columns: Sequence[str], rows: Iterable[Sequence[str]]) -> str:

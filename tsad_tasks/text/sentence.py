@@ -5,17 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from itertools import accumulate
 
-from tsad_tasks.text.formats import (
-    count_text,
-    counted,
-    expected_text,
-    half_width,
-    is_known,
-    joined,
-    ratio_text,
-    share_text,
-    value_text,
-)
+from tsad_tasks.text import formats
 
 _WORDS = "none one two three four five six seven eight nine ten eleven twelve"
 _MOST_NAMED = 4
@@ -36,44 +26,38 @@ def incident_sentence(
 
     Parameters
     ----------
-    channel, actual, expected, lower, upper
-        The channel that carries most of the error, its worst reading in `unit`, and what was
-        expected then; `None` or NaN is unknown.
-    error_ratio
-        The highest error divided by its threshold, used where no expected range is known.
+    channel, actual, expected, lower, upper : the channel that carries most of the error, its worst
+        reading in `unit`, and what was expected then; `None` or NaN is unknown.
+    error_ratio : the highest error by its threshold, used where no expected range is known.
 
-    Examples
-    --------
     >>> cpu = {"entity": "web-02", "channel": "CPU", "unit": "%"}
     >>> incident_sentence(**cpu, actual=97.1, expected=41.8, lower=38.8, upper=44.8)
     'web-02: CPU rose to 97.1 %; 41.8 ± 3.0 % was expected'
     >>> incident_sentence(**cpu, actual=97.1, expected=41.8, error_ratio=4.2)
     'web-02: CPU rose to 97.1 %; error 4.20 times its threshold'
-    >>> incident_sentence(entity="web-02", error_ratio=4.2)
-    'web-02: error 4.20 times its threshold'
     """
-    reached = f"error {ratio_text(error_ratio)} times its threshold"
-    if not is_known(error_ratio):
+    reached = f"error {formats.ratio_text(error_ratio)} times its threshold"
+    if not formats.is_known(error_ratio):
         reached = ""
-    if channel is None or actual is None or not is_known(actual):
+    if channel is None or actual is None or not formats.is_known(actual):
         cause = f", most of it from {channel}" if channel else ""
         return f"{entity}: {reached or 'error over its threshold'}{cause}"
-    spread = half_width(lower, upper)
-    value = value_text(actual, unit, spread)
+    spread = formats.half_width(lower, upper)
+    value = formats.value_text(actual, unit, spread)
     if spread is None or lower is None or upper is None:
         tail = f"; {reached}" if reached else ""
         return f"{entity}: {channel} {_verb(actual, expected)} {value}{tail}"
-    wanted = expected_text(expected, lower, upper, unit)
+    wanted = formats.expected_text(expected, lower, upper, unit)
     if lower <= actual <= upper:
         also = f" ({reached})" if reached else ""
         inside = f"inside the expected {wanted}; its course was unusual{also}"
         return f"{entity}: {channel} was {value}, {inside}"
-    verb = _verb(actual, expected if is_known(expected) else (lower + upper) / 2)
+    verb = _verb(actual, expected if formats.is_known(expected) else (lower + upper) / 2)
     return f"{entity}: {channel} {verb} {value}; {wanted} was expected"
 
 
 def _verb(actual: float, expected: float | None) -> str:
-    if expected is None or not is_known(expected) or actual == expected:
+    if expected is None or not formats.is_known(expected) or actual == expected:
         return "was"
     return "rose to" if actual > expected else "fell to"
 
@@ -86,30 +70,34 @@ def shares_sentence(names: Sequence[str], shares: Sequence[float]) -> str:
     """
     if len(names) == 1:
         return "It is the only channel."
-    pairs = [pair for pair in zip(shares, names, strict=True) if is_known(pair[0])]
+    pairs = [pair for pair in zip(shares, names, strict=True) if formats.is_known(pair[0])]
     known = sorted(pairs, key=lambda pair: -pair[0])
     if not known:
         return "How the error spreads over the channels is not known."
     n_carry = n_carrying([share for share, _ in known])
     of = f"of {len(names)} channels"
     if n_carry == 1:
-        return f"One {of} carries {share_text(known[0][0])} of the error: {known[0][1]}."
+        return f"One {of} carries {formats.share_text(known[0][0])} of the error: {known[0][1]}."
     named = known[: min(n_carry, _MOST_NAMED)]
-    listed = joined([f"{name} {share_text(share)}" for share, name in named])
-    more = f" and {counted(n_carry - _MOST_NAMED, 'other')}" if n_carry > _MOST_NAMED else ""
-    carried = share_text(min(1.0, sum(share for share, _ in known[:n_carry])))
-    who = f"{number_word(n_carry).capitalize()} {of}"
+    listed = formats.joined([f"{name} {formats.share_text(share)}" for share, name in named])
+    more = (
+        f" and {formats.counted(n_carry - _MOST_NAMED, 'other')}" if n_carry > _MOST_NAMED else ""
+    )
+    carried = formats.share_text(min(1.0, sum(share for share, _ in known[:n_carry])))
+    words = _WORDS.split()
+    number = words[n_carry] if n_carry < len(words) else formats.count_text(n_carry)
+    who = f"{number.capitalize()} {of}"
     return f"{who} carry {carried} of the error: {listed}{more}."
 
 
-def n_carrying(shares: Sequence[float], wanted_share: float = 0.9) -> int:
-    """How many of the largest shares reach the wanted share together.
+def n_carrying(shares: Sequence[float]) -> int:
+    """How many of the largest shares reach nine tenths together.
 
     >>> n_carrying([0.05, 0.7, 0.25]), n_carrying([0.4])
     (2, 1)
     """
-    known = sorted((share for share in shares if is_known(share)), reverse=True)
-    n_short = sum(1 for total in accumulate(known) if total < wanted_share - 1e-9)
+    known = sorted((share for share in shares if formats.is_known(share)), reverse=True)
+    n_short = sum(1 for total in accumulate(known) if total < 0.9 - 1e-9)
     return min(1 + n_short, len(known))
 
 
@@ -122,20 +110,12 @@ def quiet_sentence(n_hours_scored: int, n_hours_expected: int, highest_ratio: fl
     'No incidents are known, because nothing was scored: 0 of 192 hours.'
     """
     if n_hours_scored == 0:
-        hours = f"0 of {count_text(n_hours_expected)} hours"
+        hours = f"0 of {formats.count_text(n_hours_expected)} hours"
         return f"No incidents are known, because nothing was scored: {hours}."
-    text = f"No incidents. {counted(n_hours_scored, 'hour')} scored"
-    if is_known(highest_ratio):
-        text += f", highest error {ratio_text(highest_ratio)} of its threshold"
+    text = f"No incidents. {formats.counted(n_hours_scored, 'hour')} scored"
+    if formats.is_known(highest_ratio):
+        text += f", highest error {formats.ratio_text(highest_ratio)} of its threshold"
     missing = n_hours_expected - n_hours_scored
-    return f"{text}." + (f" {counted(missing, 'hour')} could not be scored." if missing > 0 else "")
-
-
-def number_word(n: int) -> str:
-    """A count up to twelve as a word, then in figures.
-
-    >>> number_word(3), number_word(17)
-    ('three', '17')
-    """
-    words = _WORDS.split()
-    return words[n] if n < len(words) else count_text(n)
+    return f"{text}." + (
+        f" {formats.counted(missing, 'hour')} could not be scored." if missing > 0 else ""
+    )

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -60,25 +59,22 @@ class Level:
     @property
     def is_new(self) -> bool:
         """Whether `now` becomes the reference when the training succeeds."""
-        return self.reference is None or self.verdict_id is not None
+        return self._then is None
+
+    @property
+    def _then(self) -> Reference | None:
+        return self.reference if self.verdict_id is None else None
 
     @property
     def shift(self) -> float | None:
-        """Spreads of the reference between its median and the one of now; None where there is
-        nothing to compare.
-        """
-        if self.reference is None or self.verdict_id is not None:
-            return None
-        return abs(self.now.median - self.reference.median) / self.reference.spread
+        """Spreads of the reference from its median to the one of now; None: nothing to compare."""
+        then = self._then
+        return abs(self.now.median - then.median) / then.spread if then else None
 
     @property
     def widening(self) -> float | None:
-        """The spread of now as a multiple of the reference's; None where there is nothing to
-        compare.
-        """
-        if self.reference is None or self.verdict_id is not None:
-            return None
-        return self.now.spread / self.reference.spread
+        """The spread of now as a multiple of the reference's; None: nothing to compare."""
+        return self.now.spread / self._then.spread if self._then else None
 
 
 @dataclass(frozen=True)
@@ -113,8 +109,7 @@ class Commissioning:
     def levels(
         self, reader: TrainingReader, entity: tuple[str, int], clean: NDArray[np.float64]
     ) -> list[Level]:
-        """The channels of an entity (name and id) beside their references, as far as they ran
-        enough.
+        """The channels of an entity (name and id) beside their references, if they ran enough.
 
         Parameters
         ----------
@@ -125,39 +120,27 @@ class Commissioning:
         for position, channel in enumerate(reader.config.channel_names):
             channel_id = self.channel_ids[channel]
             reference = self.references.get((key, channel_id))
-            verdict = _rebaselining(self.new_normals, key, channel_id, reference)
-            since_at = reader.span.start_at
+            verdict, since_at = None, reader.span.start_at
             if reference is not None:
+                verdict = _rebaselining(self.new_normals, reference)
                 since_at = verdict.start_at if verdict else reference.from_at
-            now = _reference(reader, key, channel_id, clean[:, position], since_at)
+            now = _reference(reader, (key, channel_id), clean[:, position], since_at)
             if now is not None:
                 verdict_id = verdict.verdict_id if verdict else None
                 found.append(Level(name, channel, now, reference, verdict_id))
         return found
 
 
-def _rebaselining(
-    said: Sequence[StandingVerdict], entity_id: int, channel_id: int, reference: Reference | None
-) -> StandingVerdict | None:
+def _rebaselining(said: Sequence[StandingVerdict], reference: Reference) -> StandingVerdict | None:
     """The latest verdict new_normal that the reference does not know of."""
-    if reference is None:
-        return None
-    of_it = (
-        one for one in said if one.entity_id == entity_id and one.channel_id in (None, channel_id)
-    )
-    return max(
-        (one for one in of_it if one.end_at > reference.to_at),
-        key=lambda one: one.start_at,
-        default=None,
-    )
+    of_it = (one for one in said if one.entity_id == reference.entity_id)
+    of_it = (one for one in of_it if one.channel_id in (None, reference.channel_id))
+    newer = (one for one in of_it if one.end_at > reference.to_at)
+    return max(newer, key=lambda one: one.start_at, default=None)
 
 
 def _reference(
-    reader: TrainingReader,
-    entity_id: int,
-    channel_id: int,
-    values: np.ndarray[Any, Any],
-    since: datetime,
+    reader: TrainingReader, key: tuple[int, int], values: NDArray[np.float64], since: datetime
 ) -> Reference | None:
     """What a channel is like from a moment on; None where too little is known."""
     span, step_s = reader.span, reader.config.source.step_s
@@ -167,7 +150,7 @@ def _reference(
         return None
     scale = fit_scaler(chosen[:, None], "robust")
     from_at = from_unix_s(unix_s(span.start_at) + first * step_s)
-    return Reference(entity_id, channel_id, scale.center[0], scale.scale[0], from_at, span.end_at)
+    return Reference(*key, scale.center[0], scale.scale[0], from_at, span.end_at)
 
 
 def enough_s(config: DatasetConfig) -> float:
@@ -176,10 +159,8 @@ def enough_s(config: DatasetConfig) -> float:
 
 
 def freeze_references(store: Store, lineage: str, model_id: int, levels: Sequence[Level]) -> int:
-    """References that a successful training made: the first ones, and those that a verdict
-    new_normal asked for.
-    """
-    new = [(vars(one.now) | {"verdict_id": one.verdict_id}) for one in levels if one.is_new]
+    """References that a successful training made: first ones, and those of a new_normal."""
+    new = [vars(one.now) | {"verdict_id": one.verdict_id} for one in levels if one.is_new]
     if not new:
         return 0
     columns = {name: [row[name] for row in new] for name in _COLUMNS}

@@ -1,6 +1,4 @@
-"""What a training leaves out, and why: known anomalies, people's words, maintenance, high scores,
-bad data.
-"""
+"""What a training leaves out, and why: anomalies, people's words, maintenance, scores, bad data."""
 
 from __future__ import annotations
 
@@ -13,8 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tsad_tasks.base.enums import Lineage, Verdict
-from tsad_tasks.base.interval import from_unix_s, unix_s
-from tsad_tasks.base.spans import Span, merged, without
+from tsad_tasks.base.interval import Span, from_unix_s, merged, unix_s, without
 from tsad_tasks.config import DatasetConfig
 from tsad_tasks.detectors.registry import detector_class
 from tsad_tasks.feedback.maintenance import maintenance_of
@@ -45,12 +42,7 @@ _HIGH = 3
 
 @dataclass(frozen=True)
 class StandingVerdict:
-    """A verdict as far as no later one contradicts it.
-
-    Attributes
-    ----------
-    learned_at : when a model that knew of it became champion; None: none has yet.
-    """
+    """A verdict as far as no later one contradicts it; champions know it from `learned_at` on."""
 
     verdict_id: int
     entity_id: int
@@ -96,18 +88,12 @@ def exclusions_of(
     """
     search = _Search(store, config, scope, span, lineage)
     said = [*search.labels(), *search.verdicts()]
-    found = [
-        *said,
-        *search.maintenance(),
-        *search.high_scores(filter(is_known, said)),
-        *search.bad_hours(),
-    ]
+    high = search.high_scores(filter(is_known, said))
+    found = [*said, *search.maintenance(), *high, *search.bad_hours()]
     # Of two that begin together for one reason, as where the training range cuts them, the longer
     # holds the other.
-    longest = {
-        (row.entity_id, row.start_at, row.reason): row
-        for row in sorted(found, key=lambda row: row.end_at)
-    }
+    found.sort(key=lambda row: row.end_at)
+    longest = {(row.entity_id, row.start_at, row.reason): row for row in found}
     return [longest[key] for key in sorted(longest)]
 
 
@@ -119,12 +105,10 @@ class _Search:
     ) -> None:
         self._store, self._config, self._span, self._lineage = store, config, span, lineage
         self._dataset_id = select_dataset(store, config.dataset).dataset_id
+        self._ends = span.whole._asdict()
         self._ids = sorted(key for _, key in scope.entities)
-        self._said = [
-            one
-            for one in standing_verdicts(store, self._dataset_id, lineage)
-            if one.entity_id in self._ids
-        ]
+        said = standing_verdicts(store, self._dataset_id, lineage)
+        self._said = [one for one in said if one.entity_id in self._ids]
 
     def _rows(
         self, spans: Mapping[int, Sequence[Span]], reason: str, *, join: bool = True
@@ -140,8 +124,7 @@ class _Search:
 
     def labels(self) -> Iterator[Exclusion]:
         """Known anomalies with a margin, each by itself, as a classifier learns from them."""
-        ends = {"start_at": self._span.start_at, "end_at": self._span.end_at}
-        for label in self._store.rows(SELECT_LABELS, dataset_id=self._dataset_id, **ends):
+        for label in self._store.rows(SELECT_LABELS, dataset_id=self._dataset_id, **self._ends):
             if label.entity_id in self._ids:
                 cuts = [] if label.origin == "person" else self._learned(label.entity_id)
                 parts = without((label.start_at, label.end_at), cuts)
@@ -159,16 +142,13 @@ class _Search:
 
     def maintenance(self) -> Iterator[Exclusion]:
         """Maintenance windows with their margins."""
-        ends = self._span.start_at, self._span.end_at
-        for one in maintenance_of(self._store, self._dataset_id, *ends):
+        for one in maintenance_of(self._store, self._dataset_id, **self._ends):
             ids = self._ids if one.entity_id is None else [one.entity_id]
             inside = {key: [(one.start_at, one.end_at)] for key in ids if key in self._ids}
             yield from self._rows(inside, one.name)
 
     def high_scores(self, known: Iterable[Exclusion]) -> Iterator[Exclusion]:
-        """What the lineage's champions scored HIGH for long, with a margin, as far as nobody says
-        what it is.
-        """
+        """What champions scored HIGH for long, with a margin, unless somebody says what it is."""
         named = [(row.entity_id, (row.start_at, row.end_at)) for row in known]
         for key in self._ids:
             wide = merged([(start - _MARGIN, end + _MARGIN) for start, end in self._high(key)])
@@ -184,24 +164,17 @@ class _Search:
 
     def bad_hours(self) -> Iterator[Exclusion]:
         """Hours of sensors out of order."""
-        ends = {"start_at": self._span.start_at, "end_at": self._span.end_at}
-        for bad in self._store.rows(SELECT_BAD_HOURS, entity_ids=self._ids, **ends):
+        for bad in self._store.rows(SELECT_BAD_HOURS, entity_ids=self._ids, **self._ends):
             hour = (bad.hour_at, bad.hour_at + timedelta(hours=1))
             yield from self._rows({bad.entity_id: [hour]}, f"quality: {bad.verdict}")
 
     def _high(self, entity_id: int) -> list[Span]:
         """Runs of HIGH scores that last, merged as flags are."""
-        span, step_s = self._span, self._config.source.step_s
-        n_steps = 3600 // step_s
-        series = read_score_series(
-            self._store, self._lineage, entity_id, span.start_at, span.end_at, n_steps
-        )
-        first_s = unix_s(span.start_at)
-        marks = severities(series.scores) == _HIGH
-        found = [
-            (from_unix_s(first_s + int(a) * step_s), from_unix_s(first_s + int(b) * step_s))
-            for a, b in runs(marks)
-        ]
+        step_s, first_s = self._config.source.step_s, unix_s(self._span.start_at)
+        of = self._lineage, entity_id, *self._span.whole
+        series = read_score_series(self._store, *of, 3600 // step_s)
+        ends = first_s + step_s * np.array(runs(severities(series.scores) == _HIGH), np.int64)
+        found = [(from_unix_s(a), from_unix_s(b)) for a, b in ends.reshape(-1, 2).tolist()]
         lasting = timedelta(seconds=self._config.training.high_score_lasting_s)
         gap = timedelta(seconds=self._config.alarm_policy.merge_gap_s)
         return [(start, end) for start, end in merged(found, gap) if end - start >= lasting]
@@ -213,25 +186,10 @@ class _Search:
         """What people want to be learned."""
         return [one.span for one in self._said_of(entity_id, LEARNED_VERDICTS)]
 
-    def _becoming_normal(self, entity_id: int) -> list[Span]:
-        """From a new normal until a champion knows it: what is scored HIGH for that, unless people
-        say otherwise.
-        """
-        others = [one.span for one in self._said_of(entity_id, LEFT_OUT_VERDICTS)]
-        spans = [
-            (one.end_at, one.learned_at or self._span.end_at)
-            for one in self._said_of(entity_id, (Verdict.NEW_NORMAL,))
-        ]
-        return [
-            part for start, end in spans if start < end for part in without((start, end), others)
-        ]
-
 
 @dataclass(frozen=True)
 class LeftOut:
-    """How much of a training range is left out: running steps, those left out, and those by
-    reason.
-    """
+    """How much of a training range is left out: running steps, those left out, those by reason."""
 
     n_running: int
     n_excluded: int
@@ -244,9 +202,8 @@ class LeftOut:
     def __add__(self, other: LeftOut) -> LeftOut:
         by_reason = Counter(self.by_reason)
         by_reason.update(other.by_reason)
-        return LeftOut(
-            self.n_running + other.n_running, self.n_excluded + other.n_excluded, dict(by_reason)
-        )
+        n_excluded = self.n_excluded + other.n_excluded
+        return LeftOut(self.n_running + other.n_running, n_excluded, dict(by_reason))
 
     def with_extremes(self, exclusions: Sequence[Exclusion]) -> LeftOut:
         """The same with the values that windows left out for being out of the question."""
@@ -259,26 +216,27 @@ class LeftOut:
         return tuple((name, n, n / self.n_running) for name, n in parts if n)
 
 
+NOTHING = LeftOut(0, 0, {})
+
+
 def left_out_of(
     reader: TrainingReader,
     entity_id: int,
     running: NDArray[np.bool_],
     exclusions: Sequence[Exclusion],
 ) -> LeftOut:
-    """How many running steps of an entity's range, bool (n_steps,), some exclusions take; a step
-    with two reasons counts for both of them.
-    """
-    ends, by_reason = (reader.span.start_at, reader.span.end_at), dict[str, int]()
+    """Running steps of an entity, bool (n_steps,), that exclusions take; for each reason, too."""
+    ends, by_reason = reader.span.whole, dict[str, int]()
     for name in sorted({_family(row.reason) for row in exclusions}):
         rows = [row for row in exclusions if _family(row.reason) == name]
-        by_reason[name] = int((running & reader.excluded(entity_id, *ends, rows)).sum())
-    n_excluded = int((running & reader.excluded(entity_id, *ends, exclusions)).sum())
+        by_reason[name] = int((running & reader.excluded(entity_id, ends, rows)).sum())
+    n_excluded = int((running & reader.excluded(entity_id, ends, exclusions)).sum())
     return LeftOut(int(running.sum()), n_excluded, by_reason)
 
 
 def left_out(reader: TrainingReader, scope: Scope, exclusions: Sequence[Exclusion]) -> LeftOut:
     """How many running steps of a range its exclusions take."""
-    found = LeftOut(0, 0, {})
+    found = NOTHING
     for _, key, values in reader.whole_ranges(scope.entities):
         found += left_out_of(reader, key, reader.running(values), exclusions)
     return found.with_extremes(exclusions)
@@ -301,14 +259,12 @@ def counted(exclusions: Sequence[Exclusion], config: DatasetConfig) -> list[Excl
 
 
 def refusal(config: DatasetConfig, span: TrainingRange, scope: Scope, found: LeftOut) -> str:
-    """Why a training is stopped that would leave out so much: the shares by reason, and what to
-    do.
-    """
+    """Why a training is stopped that would leave out so much, and what to do."""
     shares = ", ".join(f"{reason} {share:.1%}" for reason, _, share in found.ranking())
+    ends = ", ".join(f"{at:%Y-%m-%d %H:%M}" for at in span.whole)
     return (
         f"Expected at most {config.training.max_excluded_share:.0%} of the running steps of "
-        f"{config.dataset} ({scope.name}) in [{span.start_at:%Y-%m-%d %H:%M}, "
-        f"{span.end_at:%Y-%m-%d %H:%M}) UTC to be left out of training. Received: "
+        f"{config.dataset} ({scope.name}) in [{ends}) UTC to be left out of training. Received: "
         f"{found.share:.1%} ({shares}). Look: tsad explore {config.dataset} --training. What is "
         "normal by now: tsad verdict INCIDENT new_normal. Or raise training.max_excluded_share."
     )

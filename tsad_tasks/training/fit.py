@@ -15,10 +15,12 @@ from upath import UPath
 
 from tsad_tasks.base.enums import Lineage
 from tsad_tasks.base.errors import BadInput
+from tsad_tasks.base.interval import Interval
 from tsad_tasks.config import DatasetConfig, deprecations_of
 from tsad_tasks.detectors.base import Budget, Detector, Progress, TrainingHistory, TrainingSet
 from tsad_tasks.detectors.bundle import read_bundle
-from tsad_tasks.detectors.folding.fold import FoldDetector, Series
+from tsad_tasks.detectors.folding.fold import Series
+from tsad_tasks.detectors.folding.series_fold import FoldDetector
 from tsad_tasks.detectors.registry import build_detector, detector_class
 from tsad_tasks.model.scoring import combined_errors
 from tsad_tasks.model.spec import ModelSpec
@@ -32,7 +34,7 @@ from tsad_tasks.training.fold_groups import fold_start, together
 from tsad_tasks.training.kept import kept_windows
 from tsad_tasks.training.reader import Entities, FoldGroup, Scope, TrainingReader, feature_spec_of
 from tsad_tasks.training.retrain import Retraining, champion_at, with_chosen_window
-from tsad_tasks.training.survey import Scales, Survey
+from tsad_tasks.training.survey import Scales
 from tsad_tasks.training.windows import PreparedTraining
 
 log = logging.getLogger("tsad")
@@ -46,60 +48,42 @@ def fit_detector(
     progress: Progress | None = None,
     warm_start: Detector | None = None,
 ) -> tuple[Detector, TrainingHistory]:
-    """A detector that has learned from the prepared windows, from the weights of `warm_start`
-    on.
-    """
-    settings, budget, spec = config.detector, config.training, feature_spec_of(config)
-    detector = build_detector(
-        settings.name,
-        width=settings.n_steps,
-        n_channels=len(spec.channels),
-        n_inputs=spec.n_inputs,
-        params=settings.params,
-    )
-    training = TrainingSet(
-        prepared.inputs,
-        prepared.ends,
-        prepared.validation_ends,
-        len(spec.channels),
-        settings.n_steps,
-        prepared.labels if detector.supervised else None,
-    )
-    limits = Budget(
-        budget.epochs,
-        budget.patience,
-        budget.batch_size,
-        budget.learning_rate,
-        budget.loss,
-        timeout_s=budget.timeout_s,
-    )
+    """A detector that has learned from the prepared windows, from `warm_start`'s weights on."""
+    settings, spec = config.detector, feature_spec_of(config)
+    width, n_channels = settings.n_steps, len(spec.channels)
+    sizes = {"width": width, "n_channels": n_channels, "n_inputs": spec.n_inputs}
+    detector = build_detector(settings.name, **sizes, params=settings.params)
+    windows = prepared.inputs, prepared.ends, prepared.validation_ends
+    labels = prepared.labels if detector.supervised else None
+    training = TrainingSet(*windows, n_channels, width, labels)
+    limits = {"epochs", "patience", "batch_size", "learning_rate", "loss", "timeout_s"}
+    budget = Budget(**config.training.model_dump(include=limits))
     return detector, detector.fit(
-        training, budget=limits, seed=seed, progress=progress, warm_start=warm_start
+        training, budget=budget, seed=seed, progress=progress, warm_start=warm_start
     )
 
 
 def scope_series(
-    reader: TrainingReader, entities: Entities, scales: Scales, start_at: datetime, end_at: datetime
+    reader: TrainingReader, entities: Entities, scales: Scales, ends: Interval
 ) -> tuple[list[str], Series]:
-    """Names and series of entities in [start_at, end_at), for a folding detector."""
-    name, key = entities[0]
-    first = reader.series(key, scales.of(name), start_at, end_at)
+    """Names and series of entities, for a folding detector."""
+    (name, key), *others = entities
+    first = reader.series(key, scales.of(name), ends)
     values = np.empty((len(entities), *first.values.shape[1:]))
     values[0] = first.values[0]
-    for number, (name, key) in enumerate(entities[1:], 1):
-        values[number] = reader.series(key, scales.of(name), start_at, end_at).values[0]
+    for number, (name, key) in enumerate(others, 1):
+        values[number] = reader.series(key, scales.of(name), ends).values[0]
     return [name for name, _ in entities], Series(values, first.local_s, first.step_s)
 
 
 @dataclass(frozen=True)
 class FoldErrors:
-    """Errors of what a folding detector learned from, each judged by the readings before it alone.
+    """Errors of what a folding detector learned from, each judged by the readings before it.
 
     Attributes
     ----------
     start_at : where it began to learn.
-    channel_errors : float32 (n_entities, n_steps, n_channels), in the order of the group's
-        entities.
+    channel_errors : float32 (n_entities, n_steps, n_channels), in the order of the group's.
     known : bool, as `channel_errors`, whether there is a reading to learn from.
     """
 
@@ -111,8 +95,7 @@ class FoldErrors:
 def fit_folding(
     reader: TrainingReader, groups: Sequence[FoldGroup], scales: Scales, *, seed: int
 ) -> tuple[FoldDetector, TrainingHistory, list[FoldErrors]]:
-    """A folding detector whose states are those of each group's split, and its errors of what it
-    learned from.
+    """A folding detector with the states of each group's split, and its errors until then.
 
     What is the same for all entities it learns from the first group; those of the others are
     commissioned beside it.
@@ -133,7 +116,9 @@ def fit_folding(
         errors, known = [], []
         parts = [group.entities] if not found else together(group.entities, n_channels)
         for part in parts:
-            names, series = scope_series(reader, part, scales, start_at, group.span.split_at)
+            names, series = scope_series(
+                reader, part, scales, Interval(start_at, group.span.split_at)
+            )
             known.append(np.isfinite(series.values))
             if found:
                 errors.append(detector.join_series(names, series))
@@ -145,7 +130,7 @@ def fit_folding(
         if lasted_s > timeout_s:
             raise BadInput(
                 f"Expected a training within training.timeout, {timeout_s:,} s. Received: "
-                f"{lasted_s:,.0f} s (after {counted(len(group.entities), 'entity', 'entities')}). "
+                f"{lasted_s:,.0f} s (after {counted(len(group.entities), 'entity')}). "
                 "Lower training.max_fold_values, or raise training.timeout."
             )
     n_steps = sum(int(part.known.any(axis=2).sum()) for part in found)
@@ -153,39 +138,24 @@ def fit_folding(
 
 
 def spec_after(spec: ModelSpec, entities: Sequence[str], found: FoldErrors) -> ModelSpec:
-    """The spec, whose folding thresholds have seen the errors of a stretch more; other kinds have
-    no state.
-    """
+    """The spec, whose folding thresholds have seen the errors of a stretch more."""
     if spec.threshold.kind not in FOLDING_KINDS:
         return spec
-    errors = _entity_errors(spec, entities, found)
-    limits = [spec.calibration(name) for name in entities]
-    starts = starts_after(errors, [each.start for each in limits], spec.threshold)
-    began = {
-        name: replace(one, start=start)
-        for name, one, start in zip(entities, limits, starts, strict=True)
-    }
-    return replace(spec, calibrations={**spec.calibrations, **began})
-
-
-def _entity_errors(
-    spec: ModelSpec, entities: Sequence[str], found: FoldErrors
-) -> NDArray[np.float32]:
-    """Errors (n_entities, n_steps) of a stretch, combined as scoring does; NaN where it would not
-    score.
-    """
     shape, n_channels = found.known.shape[:2], found.known.shape[2]
-    live, reasons = window_reasons(
-        found.known,
-        np.zeros(shape, np.int8),
-        np.ones(shape, bool),
-        width=1,
-        min_coverage=spec.features.min_coverage,
-    )
+    running, context_ok = np.zeros(shape, np.int8), np.ones(shape, bool)
+    share = spec.features.min_coverage
+    live, reasons = window_reasons(found.known, running, context_ok, width=1, min_coverage=share)
     of_entity = np.repeat(np.arange(shape[0]), shape[1])
     parts = (found.channel_errors.reshape(-1, n_channels), live.reshape(-1, n_channels))
-    errors = combined_errors(spec, entities, of_entity, *parts)[0].reshape(shape)
-    return np.where(reasons == SCORED, errors, np.float32(np.nan))
+    combined = combined_errors(spec, entities, of_entity, *parts)[0].reshape(shape)
+    # Nothing where it would not score.
+    errors = np.where(reasons == SCORED, combined, np.float32(np.nan))
+    limits = [spec.calibration(name) for name in entities]
+    starts = starts_after(errors, [each.start for each in limits], spec.threshold)
+    began = (replace(one, start=start) for one, start in zip(limits, starts, strict=True))
+    return replace(
+        spec, calibrations={**spec.calibrations, **dict(zip(entities, began, strict=True))}
+    )
 
 
 def move_to_anchor(
@@ -195,20 +165,15 @@ def move_to_anchor(
     scales: Scales,
     spec: ModelSpec,
 ) -> ModelSpec:
-    """Carries a folding detector's states from each group's split to the end of its range, where
-    scoring begins.
-
-    Returns the spec with the thresholds as they are then.
-    """
+    """The spec after a folding detector went on from each group's split to where scoring begins."""
     for group in groups:
-        split_at, end_at = group.span.split_at, group.span.end_at
+        ends = group.span.held_out
         for part in together(group.entities, len(spec.features.channels)):
-            names, series = scope_series(reader, part, scales, split_at, end_at)
+            names, series = scope_series(reader, part, scales, ends)
             state, made = detector.advance(detector.start(names), series)
             detector.restart(names, state)
-            spec = spec_after(
-                spec, names, FoldErrors(split_at, made.channel_errors, np.isfinite(series.values))
-            )
+            known = np.isfinite(series.values)
+            spec = spec_after(spec, names, FoldErrors(ends.start_at, made.channel_errors, known))
     return spec
 
 
@@ -230,11 +195,10 @@ class Trained:
         """Writes it as one file."""
         arrays: dict[str, NDArray[Any]] = {}
         for number, part in enumerate(self.errors):
-            arrays |= {f"channel_errors_{number}": part.channel_errors}
-            arrays |= {f"known_{number}": part.known}
-        facts = {"history": json_value(self.history)}
+            arrays[f"channel_errors_{number}"] = part.channel_errors
+            arrays[f"known_{number}"] = part.known
         starts = json_value(self.learned_from, list[datetime])
-        write_arrays(path, arrays, facts | {"learned_from": starts})
+        write_arrays(path, arrays, {"history": json_value(self.history), "learned_from": starts})
 
     @classmethod
     def load(cls, path: UPath) -> Trained:
@@ -265,35 +229,26 @@ def train(run: Retraining, progress: Progress | None = None) -> dict[str, Any]:
     """
     for text in deprecations_of(run.config):
         log.warning("%s", text)
-    run = with_chosen_window(run)
+    run, late_at = with_chosen_window(run), run.span.start_at
     n_epochs, seconds, n_entities, n_judged = 0, 0.0, 0, 0
-    late_at = run.span.start_at
     for scope, folder in run.scopes():
-        scales = folder.read("scales", Scales)
-        detector: Detector
+        found: list[FoldErrors] = []
         with folder.kept(run.config) as (kept, read, arrays):
+            detector: Detector
             if detector_class(run.config.detector.name).folds:
-                reader = TrainingReader(
-                    read, run.config, run.span, folder.read("survey", Survey).exclusions
-                )
+                reader, scales = run.reader(read, folder), folder.read("scales", Scales)
                 detector, history, found = fit_folding(
                     reader, kept.groups, scales, seed=run.chosen_seed
                 )
             else:
-                detector, history = fit_detector(
-                    run.config,
-                    kept_windows(kept, arrays),
-                    seed=run.chosen_seed,
-                    progress=progress,
-                    warm_start=_warm_start(run, scope),
-                )
-                found = []
+                windows, first = kept_windows(kept, arrays), _warm_start(run, scope)
+                how: dict[str, Any] = {"seed": run.chosen_seed, "progress": progress}
+                detector, history = fit_detector(run.config, windows, warm_start=first, **how)
         detector.save(folder.path / "detector")
         starts = [part.start_at for part in found]
         # The errors are long: only thresholds with a state see them.
-        Trained(history, starts, found if run.config.threshold.kind in FOLDING_KINDS else []).save(
-            folder.path / "trained.npz"
-        )
+        errors = found if run.config.threshold.kind in FOLDING_KINDS else []
+        Trained(history, starts, errors).save(folder.path / "trained.npz")
         n_epochs += len(history.loss)
         seconds += history.seconds
         late_at = max([late_at, *starts])
@@ -308,13 +263,7 @@ def train(run: Retraining, progress: Progress | None = None) -> dict[str, Any]:
 
 
 def _warm_start(run: Retraining, scope: Scope) -> Detector | None:
-    """The champion whose weights come first; its own first model has none to begin with.
-
-    Raises
-    ------
-    BadInput
-        When another dataset is named that has no champion yet.
-    """
+    """The champion whose weights come first; its own first model has none to begin with."""
     name = run.config.training.warm_start_from
     if name is None:
         return None
@@ -329,6 +278,5 @@ def _warm_start(run: Retraining, scope: Scope) -> Detector | None:
             )
     if champion is None:
         return None
-    return read_bundle(
-        artifact_path(champion.artifact_uri), expected_sha256=champion.sha256
-    ).detector
+    uri, sha256 = artifact_path(champion.artifact_uri), champion.sha256
+    return read_bundle(uri, expected_sha256=sha256).detector

@@ -1,11 +1,9 @@
-"""Which entities of a large fleet a folding detector is judged on at length: the others are held
-out for a day only.
+"""Which entities of a large fleet a folding detector is judged on for longer than a day.
 
 A fold goes through its readings one by one, each at the same cost: 1,500 machines at a reading per
-minute would be calibrated for hours. All of them are commissioned, and all have held-out errors of
-their own, from which their own units and limits come; the choice has as many as
-`training.max_fold_values` allows over all held-out readings, and only the choice goes through the
-gate.
+minute would be calibrated for hours. All of them are commissioned, and have held-out errors, units
+and limits of their own; the choice has as many as `training.max_fold_values` allows over all
+held-out readings, and only the choice goes through the gate.
 """
 
 from __future__ import annotations
@@ -42,18 +40,23 @@ OTHERS_HELD_S, OTHERS_HELD_STEPS = 86400, 120
 def fold_groups(
     reader: TrainingReader, scope: Scope, running_hours: Mapping[str, float], *, seed: int
 ) -> list[FoldGroup]:
-    """The choice first, then the others; one group of all where they are few, or held out no longer
-    than these.
+    """The choice first, then the others; one group where they are few, or held out no longer.
 
     The choice is the same for the same seed: entities with known anomalies in held-out readings,
     and of all others one of each of as many strata of running hours, so that machines that work in
     shifts are there as often as in the fleet.
     """
     span, entities = reader.span, scope.entities
-    n, late = n_chosen(reader.config, span), others_split(reader.config, span)
+    training, step_s = reader.config.training, reader.config.source.step_s
+    # How many can be judged over all held-out readings, and where those of the others begin.
+    n_steps = max(1, (unix_s(span.end_at) - unix_s(span.split_at)) // step_s)
+    affordable = training.max_fold_values // n_steps - STEP_SERIES
+    n = max(MIN_CHOSEN, affordable // len(reader.config.channel_names))
+    held_s = max(OTHERS_HELD_S, OTHERS_HELD_STEPS * step_s)
+    late = span.end_at - timedelta(hours=-(-held_s // 3600))
     if n >= len(entities) or late <= span.split_at:
         return [FoldGroup(entities, span)]
-    known = [reader.labelled(key, span.split_at, span.end_at).any() for _, key in entities]
+    known = [reader.labelled(key, span.held_out).any() for _, key in entities]
     hours = [running_hours.get(name, 0.0) for name, _ in entities]
     chosen = stratified(hours, np.array(known, bool), n, np.random.default_rng(seed))
     is_chosen = np.isin(np.arange(len(entities)), chosen)
@@ -69,8 +72,7 @@ def together(entities: Entities, n_channels: int) -> Iterator[Entities]:
 
 
 def fold_start(config: DatasetConfig, n_entities: int, span: TrainingRange) -> datetime:
-    """Where a folding detector begins to learn: the newest part of the range up to the split that
-    it can afford.
+    """Where a folding detector begins to learn: the newest part of the range that it can afford.
 
     Whole hours that hold at most `training.max_fold_values` values, of all entities, channels and
     steps; but three days at least, as far as the range has them. Measured (event_head, one core):
@@ -81,28 +83,13 @@ def fold_start(config: DatasetConfig, n_entities: int, span: TrainingRange) -> d
     return max(span.start_at, span.split_at - timedelta(seconds=max(affordable_s, MIN_FOLD_S)))
 
 
-def others_split(config: DatasetConfig, span: TrainingRange) -> datetime:
-    """Where the others' held-out readings begin, a whole hour."""
-    held_s = max(OTHERS_HELD_S, OTHERS_HELD_STEPS * config.source.step_s)
-    return span.end_at - timedelta(hours=-(-held_s // 3600))
-
-
-def n_chosen(config: DatasetConfig, span: TrainingRange) -> int:
-    """How many entities can be judged over all held-out readings of a range."""
-    n_steps = max(1, (unix_s(span.end_at) - unix_s(span.split_at)) // config.source.step_s)
-    affordable = config.training.max_fold_values // n_steps - STEP_SERIES
-    return max(MIN_CHOSEN, affordable // len(config.channel_names))
-
-
 def stratified(
     order_by: Sequence[float], first: NDArray[np.bool_], n: int, rng: np.random.Generator
 ) -> NDArray[np.int64]:
-    """`n` positions, ascending: the `first` ones, evenly where they are more, and one of each
-    stratum of the others.
+    """`n` positions, ascending: the `first` ones (some, evenly), and one of each equal stratum.
 
-    Strata are equal parts of the others' order.
-
-    >>> stratified([9, 1, 2, 8, 3], np.array([0, 0, 0, 0, 1], bool), 3, np.random.default_rng(0)).tolist()
+    >>> first, rng = np.array([0, 0, 0, 0, 1], bool), np.random.default_rng(0)
+    >>> stratified([9, 1, 2, 8, 3], first, 3, rng).tolist()
     [0, 2, 4]
     """
     preferred = evenly(np.flatnonzero(first), n)

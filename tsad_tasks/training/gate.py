@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any, TypeVar
 
 import numpy as np
@@ -20,7 +19,7 @@ from tsad_tasks.scoring.series import SeriesErrors, series_errors
 from tsad_tasks.storage.artifacts import artifact_path
 from tsad_tasks.training.commissioning import Level
 from tsad_tasks.training.held_out import HeldOut
-from tsad_tasks.training.injected import DetectionResult, judge
+from tsad_tasks.training.injected import judge
 from tsad_tasks.training.queries import ChampionAt
 from tsad_tasks.training.reader import evenly
 from tsad_tasks.training.rules.base import GateEvidence
@@ -28,19 +27,6 @@ from tsad_tasks.training.rules.base import GateEvidence
 MAX_GATE_ENTITIES = 24
 TIMED_STEPS, N_TIMED = 256, 5
 Value = TypeVar("Value")
-
-
-@dataclass(frozen=True)
-class GateOutcome:
-    """The gate's rules and what it measured."""
-
-    rows: list[RuleResult]
-    challenger: DetectionResult
-    champion: DetectionResult | None
-
-    @property
-    def passed(self) -> bool:
-        return all(row.passed for row in self.rows)
 
 
 def gate_entities(known: Mapping[str, bool]) -> set[str]:
@@ -68,7 +54,7 @@ def run_gate(
     levels: Sequence[Level] = (),
     known: Mapping[str, SeriesErrors] | None = None,
     n_entities: int | None = None,
-) -> GateOutcome:
+) -> list[RuleResult]:
     """The challenger's numbers beside the champion's, rule by rule.
 
     Parameters
@@ -76,15 +62,10 @@ def run_gate(
     held_out : of the entities that are judged, as `gate_entities` chooses them.
     levels : channels of the training range beside their commissioning references.
     known : the challenger's errors on the readings as they are, as far as they were computed.
-    n_entities : that the model is for, where they are not those of `held_out`; notes say on how
-        many of them it was.
+    n_entities : that the model is for, where they are not those of `held_out`.
     """
-    settings: dict[str, Any] = {
-        "n_injected": config.gate.n_injected,
-        "seed": seed,
-        "reference": spec,
-        "rule": incident_rule(config.alarm_policy),
-    }
+    settings: dict[str, Any] = {"n_injected": config.gate.n_injected, "seed": seed}
+    settings |= {"reference": spec, "rule": incident_rule(config.alarm_policy)}
     models = [(spec, detector)]
     if champion is not None and (old := comparable_model(champion, spec)) is not None:
         models.append(old)
@@ -93,18 +74,11 @@ def run_gate(
     part = held_out[0] if held_out else None
     latency_ms = [window_milliseconds(*model, part) if part else None for model in models]
     n_bytes = [sum(map(len, detector.to_files().values())) for _, detector in models]
+    costs, n_judged = (_pair(latency_ms), _pair(n_bytes)), len(held_out)
     evidence = GateEvidence(
-        config,
-        *_pair(results),
-        history,
-        levels,
-        _pair(latency_ms),
-        _pair(n_bytes),
-        len(held_out),
-        n_entities or len(held_out),
+        config, *_pair(results), history, levels, *costs, n_judged, n_entities or n_judged
     )
-    rows = [rule.judge(evidence, config) for rule in rules_of(Stage.GATE)]
-    return GateOutcome(rows, evidence.challenger, evidence.champion)
+    return [rule.judge(evidence, config) for rule in rules_of(Stage.GATE)]
 
 
 def _pair(of_models: Sequence[Value]) -> tuple[Value, Value | None]:
@@ -113,21 +87,15 @@ def _pair(of_models: Sequence[Value]) -> tuple[Value, Value | None]:
 
 
 def comparable_model(champion: ChampionAt, spec: ModelSpec) -> tuple[ModelSpec, Detector] | None:
-    """Spec and detector of the champion; None where it does not see the same channels in the same
-    steps.
-    """
+    """Spec and detector of the champion; None where it sees other channels or steps."""
     bundle = read_bundle(artifact_path(champion.artifact_uri), expected_sha256=champion.sha256)
     old = ModelSpec.from_json(bundle.spec)
-    same = (
-        old.features.channels == spec.features.channels
-        and old.features.step_s == spec.features.step_s
-    )
-    return (old, bundle.detector) if same else None
+    seen, seen_then = ((one.features.channels, one.features.step_s) for one in (spec, old))
+    return (old, bundle.detector) if seen == seen_then else None
 
 
 def window_milliseconds(spec: ModelSpec, detector: Detector, part: HeldOut) -> float:
-    """CPU milliseconds of this process from readings to an error, per window: median of some runs
-    over one entity.
+    """CPU milliseconds from readings to an error, per window: median of runs over one entity.
 
     What other programs make it wait does not count: a wall clock tells how busy the machine is.
     """

@@ -10,7 +10,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tsad_tasks.detectors.base import Detector
-from tsad_tasks.detectors.folding.fold import FoldDetector, at_ends
+from tsad_tasks.detectors.folding.fold import at_ends
+from tsad_tasks.detectors.folding.series_fold import FoldDetector
 from tsad_tasks.model.features import Scaler
 from tsad_tasks.model.scoring import InputSet
 from tsad_tasks.model.spec import FeatureSpec
@@ -33,10 +34,8 @@ class HeldOut:
     start_s : Unix seconds of the first step.
     judged : bool (n_steps,), steps that count: not excluded, and after the reach.
     gated : bool (n_steps,), the part of them that is kept for the gate.
-    learned : bool (n_steps,), steps before the split that calibration sees as well; none where it
-        has enough without.
-    labels : bool (n_steps,), known anomalies, which are not judged; None where nobody asked for
-        them.
+    learned : bool (n_steps,), steps before the split that calibration sees as well, if it must.
+    labels : bool (n_steps,), known anomalies, which are not judged; None: nobody asked for them.
     known : the same over all held-out readings, those of the gate's part included.
     """
 
@@ -57,12 +56,7 @@ class HeldOut:
 
 @dataclass(frozen=True)
 class HeldOutErrors(SeriesErrors):
-    """Errors of one entity's held-out readings.
-
-    Attributes
-    ----------
-    extreme : bool (n_steps,), whether the window holds a reading that is out of the question.
-    """
+    """Errors of held-out readings, and bool (n_steps,) whether the window holds an extreme one."""
 
     extreme: NDArray[np.bool_]
 
@@ -75,37 +69,34 @@ def held_out_errors(
 ) -> dict[str, HeldOutErrors]:
     """Errors of each entity's series, by name: those of `series_errors`.
 
-    A folding detector goes through series of the same steps together: each step costs as much as 40
-    series in it.
+    A fold goes through series of the same steps together: a step costs as much as 40 of them.
     """
     n_channels, found = len(spec.channels), dict[str, HeldOutErrors]()
     n_together = max(1, SERIES_TOGETHER // n_channels) if detector.folds else 1
     by_steps: dict[tuple[int, int], list[HeldOut]] = {}
     for part in parts:
         by_steps.setdefault((part.start_s, len(part.values)), []).append(part)
-    for (start_s, n_steps), same in by_steps.items():
-        for alike in (same[chunk] for chunk in batches(len(same), n_together)):
-            names = [one.entity for one in alike]
-            seen = [
-                series_windows(spec, scaler_of(one.entity), one.values, start_s) for one in alike
-            ]
+    cut = (same[chunk] for same in by_steps.values() for chunk in batches(len(same), n_together))
+    for alike in cut:
+        start_s, n_steps = alike[0].start_s, len(alike[0].values)
+        names = [one.entity for one in alike]
+        seen = [series_windows(spec, scaler_of(one.entity), one.values, start_s) for one in alike]
+        if detector.folds:
+            folding, features = cast(FoldDetector, detector), [one for one, _ in seen]
+            folded = entities_reconstruction(spec, folding, names, features, start_s)
+        for number, (name, (of_it, index)) in enumerate(zip(names, seen, strict=True)):
             if detector.folds:
-                folding, features = cast(FoldDetector, detector), [one for one, _ in seen]
-                folded = entities_reconstruction(spec, folding, names, features, start_s)
-            for number, (name, (of_it, index)) in enumerate(zip(names, seen, strict=True)):
-                if detector.folds:
-                    made = at_ends(folded, index.ends + number * n_steps)
-                else:
-                    made = detector.reconstruct(of_it.inputs[0], index.ends)
-                extreme = seen_by_window(is_extreme(of_it, n_channels), spec.width)
-                errors = on_steps(spec, of_it, index, made)
-                found[name] = HeldOutErrors(**vars(errors), extreme=extreme)
+                made = at_ends(folded, index.ends + number * n_steps)
+            else:
+                made = detector.reconstruct(of_it.inputs[0], index.ends)
+            extreme = seen_by_window(is_extreme(of_it, n_channels), spec.width)
+            errors = on_steps(spec, of_it, index, made)
+            found[name] = HeldOutErrors(**vars(errors), extreme=extreme)
     return found
 
 
 def is_extreme(features: InputSet, n_channels: int) -> NDArray[np.bool_]:
-    """Whether any channel of one entity is out of the question, (n_steps,): more than 50 spreads
-    off.
+    """Whether any channel of one entity is more than 50 spreads off, (n_steps,).
 
     What occurs for more than a two-hundredth of the running time is a state of the machine, however
     far off: a limit is never below three times that.

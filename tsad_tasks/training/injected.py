@@ -1,6 +1,4 @@
-"""How a model does on held-out readings: what it finds of the anomalies that are put into them, and
-how often it raises a false alarm.
-"""
+"""What a model finds of the anomalies put into held-out readings, and its false alarms."""
 
 from __future__ import annotations
 
@@ -13,7 +11,8 @@ from numpy.typing import NDArray
 
 from tsad_tasks.base.errors import BadInput
 from tsad_tasks.detectors.base import Detector, Reconstruction
-from tsad_tasks.detectors.folding.fold import FoldDetector
+from tsad_tasks.detectors.folding.series_fold import FoldDetector
+from tsad_tasks.model.evaluation import runs
 from tsad_tasks.model.incidents import IncidentRule, incident_spans
 from tsad_tasks.model.injection import KINDS, Injection, inject_all, injection_plan
 from tsad_tasks.model.scoring import InputSet, Windows, combined_errors, entity_scores
@@ -67,20 +66,6 @@ class DetectionResult:
         """Flagged share of the judged steps; None where nothing was judged."""
         return self.n_flags / self.n_judged if self.n_judged else None
 
-    @property
-    def overall(self) -> float | None:
-        """Share found of all injected anomalies."""
-        return n_found(self.all_delays) / len(self.all_delays) if self.all_delays else None
-
-
-def n_found(delays: Delays) -> int:
-    """How many anomalies were found.
-
-    >>> n_found((0, None, 3))
-    2
-    """
-    return sum(each is not None for each in delays)
-
 
 def judge(
     spec: ModelSpec,
@@ -93,8 +78,7 @@ def judge(
     rule: IncidentRule,
     known: Mapping[str, SeriesErrors] | None = None,
 ) -> DetectionResult:
-    """Detection of injected anomalies and false alarms. The same seed injects the same anomalies
-    for every model.
+    """Detection of injected anomalies and false alarms; a seed injects the same for every model.
 
     Parameters
     ----------
@@ -103,34 +87,28 @@ def judge(
     known : the detector's errors on the readings as they are, as far as they were computed before.
     """
     hits: dict[str, list[int | None]] = {kind: [] for kind in KINDS}
-    quota = max(1, -(-n_injected // max(1, len(held_out))))
-    scores, errors = [np.zeros(0, np.float32)], [np.zeros(0, np.float32)]
-    n_flags, n_incidents, n_weeks, known_delays = 0, 0, 0.0, list[int | None]()
+    quota, cleans = max(1, -(-n_injected // max(1, len(held_out)))), []
     for number, part in enumerate(held_out):
         judged = JudgedSeries(spec, detector, part, (known or {}).get(part.entity))
-        clean = judged.clean(rule)
-        scores.append(clean.scores)
-        errors.append(clean.errors)
-        n_flags, n_incidents = n_flags + clean.n_flags, n_incidents + clean.n_incidents
-        n_weeks += clean.n_weeks
-        known_delays += clean.known
+        cleans.append(judged.clean(rule))
         _add_hits(hits, judged, quota, np.random.default_rng([seed, number]), reference)
-    every = np.concatenate(errors)
+    nothing = np.zeros(0, np.float32)
+    scores = np.concatenate([nothing, *(one.scores for one in cleans)])
+    errors = np.concatenate([nothing, *(one.errors for one in cleans)])
     return DetectionResult(
         {kind: tuple(delays) for kind, delays in hits.items()},
-        n_flags=n_flags,
-        n_judged=sum(map(len, scores)),
-        n_incidents=n_incidents,
-        n_weeks=n_weeks,
-        scores=np.concatenate(scores),
-        mean_error=float(every.mean(dtype=np.float64)) if every.size else None,
-        known=tuple(known_delays),
+        n_flags=sum(one.n_flags for one in cleans),
+        n_judged=len(scores),
+        n_incidents=sum(one.n_incidents for one in cleans),
+        n_weeks=sum(one.n_weeks for one in cleans),
+        scores=scores,
+        mean_error=float(errors.mean(dtype=np.float64)) if errors.size else None,
+        known=tuple(each for one in cleans for each in one.known),
     )
 
 
 def first_flags(raised: NDArray[np.bool_], known: NDArray[np.bool_], width: int) -> Delays:
-    """Steps from the beginning of each run of marks to the first flag in a window that sees it;
-    None without one.
+    """Steps from the beginning of each run of marks to the first flag in a window that sees it.
 
     Parameters
     ----------
@@ -139,11 +117,7 @@ def first_flags(raised: NDArray[np.bool_], known: NDArray[np.bool_], width: int)
     >>> first_flags(np.array([0, 0, 0, 1, 0, 0], bool), np.array([0, 1, 1, 0, 0, 1], bool), 2)
     (2, None)
     """
-    edges = np.diff(np.concatenate(([0], known.astype(np.int8), [0])))
-    runs = zip(
-        np.flatnonzero(edges == 1).tolist(), np.flatnonzero(edges == -1).tolist(), strict=True
-    )
-    return tuple(_first_flag(raised[first : end + width - 1]) for first, end in runs)
+    return tuple(_first_flag(raised[first : end + width - 1]) for first, end in runs(known))
 
 
 def _first_flag(raised: NDArray[np.bool_]) -> int | None:
@@ -185,11 +159,7 @@ class JudgedSeries:
     """
 
     def __init__(
-        self,
-        spec: ModelSpec,
-        detector: Detector,
-        part: HeldOut,
-        known: SeriesErrors | None = None,
+        self, spec: ModelSpec, detector: Detector, part: HeldOut, known: SeriesErrors | None = None
     ) -> None:
         self.spec, self.part, self._detector = spec, part, detector
         self._features, self.index = self.seen(part.values)
@@ -218,9 +188,7 @@ class JudgedSeries:
         return self._detector.reconstruct(features.inputs[0], ends)
 
     def clean(self, rule: IncidentRule) -> CleanResult:
-        """Flags, incidents, scores and errors of the gate's part, and the known anomalies that were
-        found.
-        """
+        """Flags, incidents, scores, errors of the gate's part; known anomalies found."""
         part, found, step_s = self.part, self.usual, self.spec.features.step_s
         scored = found.known & part.judged & part.gated
         raised = np.flatnonzero(found.raised & scored)
@@ -244,9 +212,7 @@ class JudgedSeries:
         return SeriesFlags(scores.flags[0], np.isfinite(scores.scores[0]), scores.scores[0])
 
     def _errors_of(self, features: InputSet, index: Windows) -> NDArray[np.float32]:
-        """Only windows with something new in them go through the detector: the errors of the others
-        are known.
-        """
+        """Only windows with something new in them go through the detector: others are known."""
         changed = (features.inputs != self._features.inputs)[0].any(axis=1)
         n_before = np.concatenate(([0], np.cumsum(changed)))
         first = np.maximum(index.ends + 1 - self.spec.features.width, 0)
@@ -271,13 +237,11 @@ def _add_hits(
     rng: np.random.Generator,
     reference: ModelSpec,
 ) -> None:
-    """Injects in rounds, as many anomalies as fit at once, until the quota is met.
-
-    Found is what raises a flag that the clean readings do not: a model that flags everything finds
-    nothing. What counts as an injection can be found: while the machine runs and is read, and goes
-    on running with it. A contextual one only where days are alike: what moves a channel, most of
-    the time, no further than days differ is none.
-    """
+    """Injects in rounds, as many anomalies as fit at once, until the quota is met."""
+    # Found is what raises a flag that the clean readings do not: a model that flags everything
+    # finds nothing. What counts as an injection can be found: while the machine runs and is read,
+    # and goes on running with it. A contextual one only where days are alike: what moves a channel,
+    # most of the time, no further than days differ is none.
     n_done = n_planned = 0
     part, width = judged.part, judged.spec.features.width
     scale, daily = reference.scaler(part.entity).scale, 86400 // reference.features.step_s

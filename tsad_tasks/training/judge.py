@@ -4,14 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
-from datetime import datetime
 from typing import Any, cast
 
 from tsad_tasks.base.rule import RuleResult
 from tsad_tasks.config import DatasetConfig
-from tsad_tasks.detectors.base import Detector, TrainingHistory
+from tsad_tasks.detectors.base import Detector
 from tsad_tasks.detectors.bundle import Bundle, read_bundle, store_bundle
-from tsad_tasks.detectors.folding.fold import FoldDetector
+from tsad_tasks.detectors.folding.series_fold import FoldDetector
 from tsad_tasks.detectors.registry import detector_class, load_detector
 from tsad_tasks.model.budget import AlarmBudget
 from tsad_tasks.model.spec import ModelSpec
@@ -33,7 +32,6 @@ from tsad_tasks.training.queries import Exclusion, NewModel
 from tsad_tasks.training.reader import (
     FoldGroup,
     Scope,
-    TrainingRange,
     TrainingReader,
     feature_spec_of,
     training_scopes,
@@ -54,41 +52,25 @@ def calibrate(run: Retraining) -> Count:
         trained = Trained.load(folder.path / "trained.npz")
         at_split = None
         with folder.kept(run.config) as (kept, read, _):
-            reader = TrainingReader(
-                read, run.config, run.span, folder.read("survey", Survey).exclusions
-            )
+            reader = run.reader(read, folder)
             held_out = [part for group in kept.groups for part in held_out_readings(reader, group)]
             errors = held_out_errors(reader.spec, scales.of, detector, held_out)
             spec = calibrate_model(
                 run.config, scales, detector, held_out, n_entities=n_entities, known=errors
             )
+            # Only a folding detector has left errors.
+            for group, learned in zip(kept.groups, trained.errors, strict=False):
+                spec = spec_after(spec, [name for name, _ in group.entities], learned)
             if detector.folds:
-                # The bundle holds the states where scoring begins; the gate judges from the split on.
-                for group, learned in zip(kept.groups, trained.errors, strict=False):
-                    spec = spec_after(spec, [name for name, _ in group.entities], learned)
+                # The bundle holds states where scoring begins; the gate judges from the split on.
                 at_split = spec.to_json()
                 folding = cast(FoldDetector, detector)
                 spec = move_to_anchor(folding, reader, kept.groups, scales, spec)
-        card = model_card(
-            run.config,
-            scope,
-            run.span,
-            scales,
-            kept,
-            detector,
-            trained.history,
-            seed=run.chosen_seed,
-            learned_from_at=trained.learned_from[0] if detector.folds else None,
-            incidents_per_day=spec.expected_incidents_per_day,
-        )
+        card = model_card(run, scope, scales, kept, detector, trained)
+        card["expected_incidents_per_day"] = spec.expected_incidents_per_day
         canary = canary_of(spec, detector, held_out)
-        uri, sha256 = store_bundle(
-            run.artifacts / run.config.dataset,
-            detector,
-            spec.to_json(),
-            card,
-            canary.to_json() if canary else None,
-        )
+        contents = spec.to_json(), card, canary.to_json() if canary else None
+        uri, sha256 = store_bundle(run.artifacts / run.config.dataset, detector, *contents)
         # The gate goes through folds again; of windows it needs these errors.
         judged = set() if detector.folds else gate_entities(kept.held_out)
         arrays = {
@@ -105,19 +87,16 @@ def gate(run: Retraining) -> Count:
     run, failed = with_chosen_window(run), {}
     for scope, folder in run.scopes():
         found = challenger_of(folder)
-        survey = folder.read("survey", Survey)
         with arrays_reader(folder.path / CALIBRATED_FILE) as (arrays, _):
             known = {
                 name: SeriesErrors(*(arrays[f"{kind}_{name}"] for kind in _ERRORS))
                 for name in found.made.errors_of
             }
         with folder.kept(run.config) as (kept, read, _):
-            reader = TrainingReader(read, run.config, run.span, survey.exclusions)
-            chosen = gate_entities(kept.held_out)
-            group = kept.groups[0]
+            chosen, group = gate_entities(kept.held_out), kept.groups[0]
             judged = tuple(pair for pair in group.entities if pair[0] in chosen)
-            held_out = held_out_readings(reader, replace(group, entities=judged))
-        outcome = run_gate(
+            held_out = held_out_readings(run.reader(read, folder), replace(group, entities=judged))
+        rows = run_gate(
             run.config,
             found.spec,
             found.judged,
@@ -125,12 +104,12 @@ def gate(run: Retraining) -> Count:
             held_out,
             run.champion(scope),
             seed=run.chosen_seed,
-            levels=survey.levels,
+            levels=folder.read("survey", Survey).levels,
             known=known,
             n_entities=len(scope.entities),
         )
-        folder.write("gate", outcome.rows, list[RuleResult])
-        failed[scope.name] = [row.rule for row in outcome.rows if not row.passed]
+        folder.write("gate", rows, list[RuleResult])
+        failed[scope.name] = [row.rule for row in rows if not row.passed]
     return {"failed_rules": failed}
 
 
@@ -158,12 +137,7 @@ class CalibratedModel:
 
 @dataclass(frozen=True)
 class Challenger:
-    """A calibrated model that is not registered yet.
-
-    Attributes
-    ----------
-    spec, judged : spec and detector as they are at the split, where held-out readings begin.
-    """
+    """A calibrated model that is not registered yet; `spec` and `judged` as at the split."""
 
     made: CalibratedModel
     bundle: Bundle
@@ -209,20 +183,18 @@ def judged_model(
         card=bundle.card | timed,
         folds=detector_class(config.detector.name).folds,
     )
-    with folder.kept(config) as (kept, _, _):
-        n_extreme = kept.n_extreme
     left_out = list(folder.read("survey", Survey).exclusions)
     if not model.folds:
-        left_out += extreme_values(n_extreme, scope, run.span)
+        with folder.kept(config) as (kept, _, _):
+            left_out += extreme_values(kept.n_extreme, scope, run.span)
     return model, folder.read("gate", list[RuleResult]), left_out
 
 
 def held_out_readings(reader: TrainingReader, group: FoldGroup) -> list[HeldOut]:
     """Held-out readings of a group's entities."""
-    reader = reader.on(group.span)
-    return [
-        part for name, key in group.entities if (part := reader.held_out(name, key)) is not None
-    ]
+    of_group = reader.on(group.span)
+    found = (of_group.held_out(name, key) for name, key in group.entities)
+    return [part for part in found if part is not None]
 
 
 def calibrate_model(
@@ -238,8 +210,7 @@ def calibrate_model(
 
     Parameters
     ----------
-    n_entities : of the whole dataset, which share its alarm budget; None: the model is for all of
-        them.
+    n_entities : of the whole dataset, which share its alarm budget; None: those of the model.
     known : the detector's errors, by entity; None: they are computed.
     """
     threshold, step_s = config.threshold, config.source.step_s
@@ -268,32 +239,22 @@ def alarm_budget(
 
 
 def model_card(
-    config: DatasetConfig,
+    run: Retraining,
     scope: Scope,
-    span: TrainingRange,
     scales: Scales,
     kept: Kept,
     detector: Detector,
-    history: TrainingHistory,
-    *,
-    seed: int,
-    learned_from_at: datetime | None = None,
-    incidents_per_day: float | None = None,
+    trained: Trained,
 ) -> dict[str, Any]:
     """What a person wants to know of a model: sizes, range, share of windows used, losses, limits.
 
     Nothing that was measured with a clock: the same training is the same bundle.
-
-    Parameters
-    ----------
-    learned_from_at : where a folding detector began to learn, every step from there to the split;
-        others take samples.
-    incidents_per_day : expected while nothing is wrong; None where the limits are not made for a
-        budget.
     """
-    n_used = kept.n_windows
-    if learned_from_at is not None:
-        n_used = min(history.n_windows, kept.n_available)
+    config, span, history = run.config, run.span, trained.history
+    n_used, learned_from_at = kept.n_windows, span.start_at
+    if detector.folds:
+        # It takes every step from there to the split; others take samples.
+        n_used, learned_from_at = min(history.n_windows, kept.n_available), trained.learned_from[0]
     return {
         "dataset": config.dataset,
         "scope": scope.name,
@@ -302,7 +263,7 @@ def model_card(
         "channels": list(config.channel_names),
         "window": detector.width,
         "train_start_at": span.start_at.isoformat(),
-        "learned_from_at": (learned_from_at or span.start_at).isoformat(),
+        "learned_from_at": learned_from_at.isoformat(),
         "train_split_at": span.split_at.isoformat(),
         "train_end_at": span.end_at.isoformat(),
         "n_windows_available": kept.n_available,
@@ -310,9 +271,8 @@ def model_card(
         "used_share": n_used / kept.n_available if kept.n_available else None,
         "running_hours": dict(scales.running_hours),
         "entities_with_own_scale": sorted(scales.own),
-        "seed": seed,
+        "seed": run.chosen_seed,
         "training": {name: value for name, value in asdict(history).items() if name != "seconds"},
         "threshold": config.threshold.model_dump(),
         "config_hash": config.model_hash,
-        "expected_incidents_per_day": incidents_per_day,
     }

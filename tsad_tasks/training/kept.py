@@ -52,11 +52,9 @@ class Kept:
     ----------
     groups : of entities that share a range; of a folding detector the choice comes first.
     from_at : of each group, where its readings begin that are kept; they end with the range.
-    held_out : names of the first group's entities that have held-out readings, and whether known
-        anomalies are in them.
+    held_out : entities of the first group with such readings; whether known anomalies are there.
     n_windows, n_available : to train on, and that the range offers.
-    n_extreme : by entity of the scope, as in `PreparedTraining`; none of a folding detector, which
-        takes such values as they are.
+    n_extreme : by entity, as in `PreparedTraining`; empty of a fold, which takes them as they are.
     """
 
     groups: list[FoldGroup]
@@ -100,8 +98,8 @@ def keep_readings(
                 parts.append(found.counts() if folds else found.compacted(width))
                 later = values[reader.step(of_group.held_out_from) :]
                 part = of_group.held_out(name, key, later) if group is groups[0] else None
-                if part is not None and part.known is not None:
-                    held_out[name] = bool(part.known.any())
+                known = part.known if part else None
+                held_out |= {} if known is None else {name: bool(known.any())}
         n_windows = sum(len(part.ends) for part in parts)
         check_any(config, n_windows)
         n_extreme = [] if folds else [part.n_extreme for part in parts]

@@ -19,6 +19,7 @@ from tsad_tasks.model.thresholds import MIN_CALIBRATION, Calibration, ThresholdS
 from tsad_tasks.model.windows import gather
 from tsad_tasks.scoring.series import series_windows
 from tsad_tasks.training.held_out import HeldOut, HeldOutErrors, held_out_errors
+from tsad_tasks.training.reader import evenly
 
 SPREAD_QUANTILE = 0.95
 MAX_GROWTH_ENTITIES, MAX_GROWTH_WINDOWS = 24, 150
@@ -39,14 +40,12 @@ def calibrated_spec(
     budget: AlarmBudget | None = None,
     known: Mapping[str, HeldOutErrors] | None = None,
 ) -> ModelSpec:
-    """The whole spec, with limits from errors of the calibration part of held-out readings, and
-    learned ones if few.
+    """The whole spec, with limits from errors of held-out readings' calibration part.
 
     Parameters
     ----------
     combine : {"mean", "top_k", "max"}
-        top_k puts the errors of channels on the scale of surprise first, unless they are on one
-        scale already.
+        top_k puts errors of channels on the scale of surprise, unless they are on one scale.
     budget : what thresholds of kind evt keep to.
     known : the detector's errors, by entity; None: they are computed.
 
@@ -58,26 +57,21 @@ def calibrated_spec(
     found = known
     if found is None:
         found = held_out_errors(spec, lambda name: scalers.get(name, pooled), detector, held_out)
-    usable = {name: ~errors.extreme for name, errors in found.items()}
+    pairs = [(part, ~found[part.entity].extreme) for part in held_out]
     held_out = [
-        replace(
-            part,
-            judged=part.judged & usable[part.entity],
-            learned=part.learned & usable[part.entity],
-        )
-        for part in held_out
+        replace(part, judged=part.judged & usable, learned=part.learned & usable)
+        for part, usable in pairs
     ]
     spreads = _spreads([found[part.entity].residuals[part.calibrating] for part in held_out], spec)
     model = ModelSpec(spec, scalers, pooled, settings, {}, _NO_LIMIT, spreads, None, combine, top_k)
     if combine == "top_k" and not detector.on_one_scale:
         # What the calibration part says of how surprising an error is; windows that overlap are
         # one cluster.
-        live = {
-            part.entity: found[part.entity].live & part.calibrating[:, None] for part in held_out
-        }
-        of_channels = {
-            name: np.where(mask, found[name].channel_errors, _NAN) for name, mask in live.items()
-        }
+        of_channels = {}
+        for part in held_out:
+            errors_of = found[part.entity]
+            live = errors_of.live & part.calibrating[:, None]
+            of_channels[part.entity] = np.where(live, errors_of.channel_errors, _NAN)
         model = replace(model, tails=fit_tails(of_channels, gap_steps=spec.width))
     model = _with_growth(model, detector, found, held_out)
     errors = {part.entity: found[part.entity].combined(model, part.entity) for part in held_out}
@@ -111,35 +105,25 @@ def _with_growth(
     found: Mapping[str, HeldOutErrors],
     held_out: Sequence[HeldOut],
 ) -> ModelSpec:
-    """The model, knowing by how much the errors of some held-out windows grow while a channel is
-    dead.
-    """
+    """The model, knowing how much errors of some windows grow while a channel is dead."""
     spec, tails = model.features, model.tails
     if tails is None or detector.folds or len(spec.channels) < 2:
         return model
     windows, units = [np.zeros((0, spec.width, spec.n_inputs), np.float32)], []
-    for part in (held_out[i] for i in _some(len(held_out), MAX_GROWTH_ENTITIES)):
+    for part in (held_out[i] for i in evenly(np.arange(len(held_out)), MAX_GROWTH_ENTITIES)):
         features, _ = series_windows(spec, model.scaler(part.entity), part.values, part.start_s)
         whole = np.flatnonzero(part.calibrating & found[part.entity].live.all(axis=1))
-        ends = whole[_some(len(whole), MAX_GROWTH_WINDOWS)].astype(np.int64)
+        ends = evenly(whole, MAX_GROWTH_WINDOWS)
         windows.append(gather(features.inputs[0], ends, spec.width))
         units.append(np.tile(np.array(tails.unit(part.entity)), (len(ends), 1)))
     every = np.concatenate(windows)
     if len(every) < MIN_CALIBRATION:
         return model
     usual = _errors_of_windows(detector, every)
-    dead = [
-        _errors_of_windows(detector, every * ~spec.dead_inputs(i))
-        for i in range(len(spec.channels))
-    ]
-    return replace(
-        model, tails=replace(tails, growth=unit_growth(usual, dead, np.concatenate(units)))
-    )
-
-
-def _some(n_items: int, n: int) -> NDArray[np.int64]:
-    """At most `n` of so many positions, evenly."""
-    return np.unique(np.linspace(0, n_items - 1, min(n, n_items)).round().astype(np.int64))
+    masks = (~spec.dead_inputs(i) for i in range(len(spec.channels)))
+    dead = [_errors_of_windows(detector, every * mask) for mask in masks]
+    growth = unit_growth(usual, dead, np.concatenate(units))
+    return replace(model, tails=replace(tails, growth=growth))
 
 
 def _errors_of_windows(detector: Detector, windows: NDArray[np.float32]) -> NDArray[np.float32]:

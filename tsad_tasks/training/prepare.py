@@ -1,5 +1,4 @@
-"""First of three steps: what a training learns from, which is left out, scaled and cut into
-windows.
+"""First of three steps: what a training learns from, less what is left out, scaled, in windows.
 
 The range is read twice. Task `exclusions` measures all that scales, commissioning rules and the
 refusal of too many exclusions need; task `windows` makes windows with these scales, and keeps the
@@ -10,6 +9,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,29 +17,23 @@ from numpy.typing import NDArray
 from tsad_tasks.base.clock import utc_now
 from tsad_tasks.base.enums import TrainingDecision
 from tsad_tasks.base.errors import BadInput, NothingToDo
+from tsad_tasks.model.periods import dominant_period
 from tsad_tasks.storage.datasets import select_dataset
 from tsad_tasks.storage.json_files import write_json
+from tsad_tasks.training import retrain, survey
 from tsad_tasks.training.commissioning import Commissioning
 from tsad_tasks.training.exclusions import exclusions_of, refusal
 from tsad_tasks.training.kept import keep_readings
 from tsad_tasks.training.queries import SELECT_TRAINED_MODEL
-from tsad_tasks.training.reader import Scope, TrainingReader, stored_readings, training_scopes
-from tsad_tasks.training.retrain import (
-    Count,
-    Retraining,
-    TrainingPlan,
-    with_chosen_window,
-    write_training_decision,
+from tsad_tasks.training.reader import (
+    Scope,
+    TrainingReader,
+    evenly,
+    stored_readings,
+    training_scopes,
 )
-from tsad_tasks.training.survey import (
-    Scales,
-    Survey,
-    period_entities,
-    period_of,
-    period_window,
-    scales_of,
-    surveyed,
-)
+from tsad_tasks.training.retrain import Count, Retraining, with_chosen_window
+from tsad_tasks.training.survey import Scales, Survey
 
 
 def find_exclusions(run: Retraining) -> Count:
@@ -48,9 +42,8 @@ def find_exclusions(run: Retraining) -> Count:
     Raises
     ------
     NothingToDo
-        When this very training was registered before, and its model passed the gate. One that the
-        gate refused is done again: the readings, what is known of them, or the gate may be others
-        by now.
+        When this very training was registered before, and its model passed the gate. One that it
+        refused is done again: readings, what is known of them, or the gate may be others by now.
     BadInput
         When too much would be left out; a row of `training_decision` says so.
     """
@@ -59,12 +52,13 @@ def find_exclusions(run: Retraining) -> Count:
     if not is_auto:
         # Before anything is read. A window that is still to be chosen is part of what was trained.
         scopes = _untrained(run, scopes)
-    looked_at = period_entities([pair for scope in scopes for pair in scope.entities])
+    keys = np.array([key for scope in scopes for _, key in scope.entities])
+    looked_at = set(evenly(keys, survey.MAX_PERIOD_ENTITIES).tolist())
     periods: list[int | None] = []
 
     def look(entity_id: int, clean: NDArray[np.float64]) -> None:
         if is_auto and entity_id in looked_at:
-            periods.append(period_of(clean))
+            periods.append(dominant_period(clean, survey.LONGEST_PERIOD))
 
     read, surveys = stored_readings(store, config), {}
     with store.transaction():
@@ -72,56 +66,45 @@ def find_exclusions(run: Retraining) -> Count:
             excluded = exclusions_of(store, config, scope, run.span, run.lineage)
             reader = TrainingReader(read, config, run.span, excluded)
             commissioning = Commissioning.of_scope(store, config.dataset, scope, run.lineage)
-            surveys[scope.entity_id] = surveyed(reader, scope, commissioning, look)
+            surveys[scope.entity_id] = survey.surveyed(reader, scope, commissioning, look)
     if is_auto:
-        run = run.with_window(period_window(len(looked_at), periods))
+        run = run.with_window(survey.period_window(len(looked_at), periods))
         scopes = _untrained(run, scopes)
     for scope in scopes:
-        survey, folder = surveys[scope.entity_id], run.folder_of(scope)
-        left_out = survey.left_out
+        first, left_out = surveys[scope.entity_id], surveys[scope.entity_id].left_out
         if left_out.share > config.training.max_excluded_share:
             reason = refusal(config, run.span, scope, left_out)
-            # Nobody was asked, so nothing else was looked at.
-            shown = {
+            ranking = {name: share for name, _, share in left_out.ranking()}
+            shown: dict[str, Any] = {
                 "n_readings": left_out.n_running - left_out.n_excluded,
                 "n_entities": len(scope.entities),
-                "pdf": "",
                 "excluded_share": left_out.share,
-                "missing_share": None,
-                "left_out": json.dumps({name: share for name, _, share in left_out.ranking()}),
-                "jumps": "[]",
+                "left_out": json.dumps(ranking),
             }
-            write_training_decision(
-                run, TrainingDecision.STOPPED, "exclusions", reason, utc_now(), shown
-            )
+            # Nobody was asked, so nothing else was looked at.
+            shown |= {"pdf": "", "missing_share": None, "jumps": "[]"}
+            said = TrainingDecision.STOPPED, "exclusions", reason, utc_now()
+            retrain.write_training_decision(run, *said, shown)
             raise BadInput(reason)
-        folder.write("survey", survey)
-    write_json(run.plan_path, TrainingPlan(run.config.detector.n_steps, scopes))
+        run.folder_of(scope).write("survey", first)
+    write_json(run.plan_path, retrain.TrainingPlan(run.config.detector.n_steps, scopes))
     n_exclusions = sum(len(surveys[scope.entity_id].exclusions) for scope in scopes)
     return {"n_scopes": len(scopes), "n_exclusions": n_exclusions}
 
 
 def _untrained(run: Retraining, scopes: Sequence[Scope]) -> list[Scope]:
-    """The scopes of which no model of this training has passed the gate yet.
-
-    Raises
-    ------
-    NothingToDo
-        When there is none.
-    """
+    """The scopes of which no model of this training has passed the gate; one at least."""
     found, dataset = [], select_dataset(run.store, run.config.dataset)
+    same: dict[str, Any] = {
+        "dataset_id": dataset.dataset_id,
+        "lineage": run.lineage,
+        "seed": run.chosen_seed,
+    }
+    same |= {"train_start_at": run.span.start_at, "train_end_at": run.span.end_at}
+    same |= {"config_hash": run.config.model_hash, "sha256": None}
     for scope in scopes:
-        model = run.store.first(
-            SELECT_TRAINED_MODEL,
-            dataset_id=dataset.dataset_id,
-            scope_entity_id=scope.entity_id,
-            lineage=run.lineage,
-            train_start_at=run.span.start_at,
-            train_end_at=run.span.end_at,
-            seed=run.chosen_seed,
-            config_hash=run.config.model_hash,
-            sha256=None,
-        )
+        of = {"scope_entity_id": scope.entity_id}
+        model = run.store.first(SELECT_TRAINED_MODEL, **same, **of)
         if model is None or not model.gate_passed:
             found.append(scope)
     if not found:
@@ -142,15 +125,14 @@ def make_features(run: Retraining) -> Count:
     """
     run, hours = with_chosen_window(run), 0.0
     for _, folder in run.scopes():
-        scales = scales_of(run.config, run.span, folder.read("survey", Survey))
+        scales = survey.scales_of(run.config, run.span, folder.read("survey", Survey))
         folder.write("scales", scales)
         hours += sum(scales.running_hours.values())
     return {"running_hours": round(hours, 1)}
 
 
 def make_windows(run: Retraining) -> Count:
-    """Task `windows`: windows to learn from, sampled evenly over entities and time, and the
-    readings that calibration and gate look at.
+    """Task `windows`: windows to learn from, and the readings that calibration and gate look at.
 
     Raises
     ------
@@ -160,9 +142,8 @@ def make_windows(run: Retraining) -> Count:
     run, n_windows, n_available = with_chosen_window(run), 0, 0
     read = stored_readings(run.store, run.config)
     for scope, folder in run.scopes():
-        exclusions = folder.read("survey", Survey).exclusions
-        reader = TrainingReader(read, run.config, run.span, exclusions)
-        path, scales = folder.path / "readings.npz", folder.read("scales", Scales)
+        reader, scales = run.reader(read, folder), folder.read("scales", Scales)
+        path = folder.path / "readings.npz"
         with run.store.transaction():
             kept = keep_readings(path, reader, scope, scales, seed=run.chosen_seed)
         n_windows += kept.n_windows

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tsad_tasks.base.errors import NothingToDo
-from tsad_tasks.base.interval import hour_ceil, hours_later, unix_s
+from tsad_tasks.base.interval import Interval, hour_ceil, hours_later, unix_s
 from tsad_tasks.config import DatasetConfig, holidays_of
 from tsad_tasks.detectors.folding.fold import Series
 from tsad_tasks.detectors.registry import detector_class
@@ -34,7 +34,7 @@ VALUES_TOGETHER = 1 << 20
 
 # Names and ids.
 Entities = tuple[tuple[str, int], ...]
-# Readings float64 (n_entities, n_steps, n_channels) of entity ids in [start_at, end_at), whole hours.
+# Readings float64 (n_entities, n_steps, n_channels) of entity ids, from one whole hour to another.
 Read = Callable[[Sequence[int], datetime, datetime], NDArray[np.float64]]
 
 
@@ -52,10 +52,8 @@ def training_scopes(store: Store, config: DatasetConfig) -> list[Scope]:
     dataset = select_dataset(store, config.dataset)
     entities = tuple(sorted(select_entities(store, dataset.dataset_id).items()))
     if not entities:
-        raise NothingToDo(
-            f"Expected readings of {config.dataset} to train on. Received: no entity yet; ingest "
-            "first."
-        )
+        expected = f"Expected readings of {config.dataset} to train on."
+        raise NothingToDo(f"{expected} Received: no entity yet; ingest first.")
     if config.detector.scope == "dataset":
         return [Scope(0, "all", entities)]
     return [Scope(key, name, ((name, key),)) for name, key in entities]
@@ -63,19 +61,26 @@ def training_scopes(store: Store, config: DatasetConfig) -> list[Scope]:
 
 @dataclass(frozen=True)
 class TrainingRange:
-    """A training range, cut by time: learn from [start_at, split_at), calibrate and gate on
-    [split_at, end_at).
-    """
+    """A range, cut by time: learn from [start_at, split_at), calibrate and gate on the rest."""
 
     start_at: datetime
     split_at: datetime
     gate_at: datetime
     end_at: datetime
 
+    @property
+    def whole(self) -> Interval:
+        """All of it."""
+        return Interval(self.start_at, self.end_at)
+
+    @property
+    def held_out(self) -> Interval:
+        """What is not learned from."""
+        return Interval(self.split_at, self.end_at)
+
 
 def training_range(config: DatasetConfig, end_at: datetime) -> TrainingRange:
-    """The rolling range that ends at `end_at`, whole hours, of which the last `validation_share` is
-    held out.
+    """The rolling range up to `end_at`, whole hours; the last `validation_share` is held out.
 
     The first half of that is for calibration, or a whole week where that leaves the gate a day or
     more: a week has Mondays and Sundays, and limits that have not seen them cry wolf on them. The
@@ -199,96 +204,76 @@ class TrainingReader:
         for part in batches(len(entities), max(1, VALUES_TOGETHER // n_values)):
             chosen = entities[part]
             keys = [key for _, key in chosen]
-            values = self.read(keys, self.span.start_at, self.span.end_at)
-            yield from (
-                (name, key, of_it) for (name, key), of_it in zip(chosen, values, strict=True)
-            )
+            values = self.read(keys, *self.span.whole)
+            for (name, key), of_it in zip(chosen, values, strict=True):
+                yield name, key, of_it
 
-    def values(self, entity_id: int, start_at: datetime, end_at: datetime) -> NDArray[np.float64]:
-        """Readings (n_steps, n_channels) of an entity in [start_at, end_at), whole hours."""
-        return np.asarray(self.read([entity_id], start_at, end_at)[0], np.float64)
+    def values(self, entity_id: int, ends: Interval) -> NDArray[np.float64]:
+        """Readings (n_steps, n_channels) of an entity, of whole hours."""
+        return np.asarray(self.read([entity_id], *ends)[0], np.float64)
 
     def excluded(
-        self,
-        entity_id: int,
-        start_at: datetime,
-        end_at: datetime,
-        exclusions: Sequence[Exclusion] | None = None,
+        self, entity_id: int, ends: Interval, exclusions: Sequence[Exclusion] | None = None
     ) -> NDArray[np.bool_]:
         """bool (n_steps,), which steps of an entity are left out; for all reasons, or for some."""
         chosen = self.exclusions if exclusions is None else exclusions
         ranges = [part for part in chosen if part.reason != EXTREME_REASON]
-        return self._marked(entity_id, start_at, end_at, ranges, 0)
+        return self._marked(entity_id, ends, ranges, 0)
 
-    def labelled(self, entity_id: int, start_at: datetime, end_at: datetime) -> NDArray[np.bool_]:
-        """bool (n_steps,), which steps of an entity are known anomalies, without the margin that is
-        excluded.
-        """
+    def labelled(self, entity_id: int, ends: Interval) -> NDArray[np.bool_]:
+        """bool (n_steps,), which steps are known anomalies, without the margin that is excluded."""
         labels = [part for part in self.exclusions if is_known(part)]
-        return self._marked(entity_id, start_at, end_at, labels, LABEL_MARGIN_S)
+        return self._marked(entity_id, ends, labels, LABEL_MARGIN_S)
 
     def _marked(
-        self,
-        entity_id: int,
-        start_at: datetime,
-        end_at: datetime,
-        parts: Sequence[Exclusion],
-        margin_s: int,
+        self, entity_id: int, ends: Interval, parts: Sequence[Exclusion], margin_s: int
     ) -> NDArray[np.bool_]:
-        first_s, step_s = unix_s(start_at), self.spec.step_s
-        marked = np.zeros((unix_s(end_at) - first_s) // step_s, bool)
-        for part in parts:
-            if part.entity_id == entity_id:
-                first = (unix_s(part.start_at) + margin_s - first_s) // step_s
-                end = -(-(unix_s(part.end_at) - margin_s - first_s) // step_s)
-                marked[max(0, first) : max(0, end)] = True
+        first_s, step_s = unix_s(ends.start_at), self.spec.step_s
+        marked = np.zeros((unix_s(ends.end_at) - first_s) // step_s, bool)
+        for part in (part for part in parts if part.entity_id == entity_id):
+            first = (unix_s(part.start_at) + margin_s - first_s) // step_s
+            end = -(-(unix_s(part.end_at) - margin_s - first_s) // step_s)
+            marked[max(0, first) : max(0, end)] = True
         return marked
 
-    def not_learned(
-        self, entity_id: int, start_at: datetime, end_at: datetime
-    ) -> NDArray[np.bool_]:
-        """bool (n_steps,), which steps no window to learn from may hold; known anomalies teach a
-        supervised detector.
-        """
+    def not_learned(self, entity_id: int, ends: Interval) -> NDArray[np.bool_]:
+        """bool (n_steps,), no window to learn from may hold it; labels teach who is supervised."""
         others = [part for part in self.exclusions if not (self.is_supervised and is_known(part))]
-        return self.excluded(entity_id, start_at, end_at, others)
+        return self.excluded(entity_id, ends, others)
 
-    def running(self, values: NDArray[np.float64]) -> NDArray[np.bool_]:
-        """bool (n_steps,), which steps are read while the machine runs, of readings (n_steps,
-        n_channels).
-        """
+    def _known(self, values: NDArray[np.float64]) -> tuple[NDArray[np.float64], NDArray[np.bool_]]:
+        """Readings held as long as they may be, and which steps (n_steps,) the machine runs."""
         spec, known = self.spec, held(values, self.spec.hold_steps)
         state = running_state(known, spec.running_when, spec.channels, spec.grace_steps)
-        return np.asarray(np.isfinite(known).any(axis=1) & (state == 0), np.bool_)
+        return known, np.asarray(state == 0, np.bool_)
+
+    def running(self, values: NDArray[np.float64]) -> NDArray[np.bool_]:
+        """bool (n_steps,), which of readings (n_steps, n_channels) are of the running machine."""
+        known, runs = self._known(values)
+        return np.asarray(np.isfinite(known).any(axis=1) & runs, np.bool_)
 
     def clean(
-        self, entity_id: int, start_at: datetime, end_at: datetime
+        self, entity_id: int, ends: Interval
     ) -> tuple[NDArray[np.float64], NDArray[np.bool_]]:
         """Readings, and which steps are read, running and not excluded."""
-        values = self.values(entity_id, start_at, end_at)
-        return values, self.running(values) & ~self.excluded(entity_id, start_at, end_at)
+        values = self.values(entity_id, ends)
+        return values, self.running(values) & ~self.excluded(entity_id, ends)
 
-    def series(
-        self, entity_id: int, scaler: Scaler, start_at: datetime, end_at: datetime
-    ) -> Series:
-        """What a folding detector learns from: an entity's readings, unknown where they are
-        excluded.
-        """
-        values, spec = self.values(entity_id, start_at, end_at), self.spec
-        known = held(values, spec.hold_steps)
-        state = running_state(known, spec.running_when, spec.channels, spec.grace_steps)
-        is_seen = (state == 0) & ~self.excluded(entity_id, start_at, end_at)
+    def series(self, entity_id: int, scaler: Scaler, ends: Interval) -> Series:
+        """What a folding detector learns from: readings, unknown where they are excluded."""
+        known, runs = self._known(self.values(entity_id, ends))
+        is_seen = runs & ~self.excluded(entity_id, ends)
         seen = np.where(is_seen[:, None], scaler.transform(known), np.float32(np.nan))
-        times_s = unix_s(start_at) + np.arange(len(values), dtype=np.int64) * spec.step_s
-        return Series(seen[None].astype(np.float64), site_seconds(times_s, spec.zone), spec.step_s)
+        step_s = self.spec.step_s
+        times_s = unix_s(ends.start_at) + np.arange(len(seen), dtype=np.int64) * step_s
+        return Series(seen[None].astype(np.float64), site_seconds(times_s, self.spec.zone), step_s)
 
     @property
     def calibrates_on_learned(self) -> bool:
         """Whether calibration sees what was learned from, too.
 
         A few days of an hourly sensor are a handful of windows that do not overlap: they say too
-        little about what is normal, and what was learned from says more, if somewhat too
-        favourably.
+        little about what is normal. What was learned from says more, if too favourably.
         """
         few_s = FEW_WINDOWS * self.spec.width * self.spec.step_s
         is_short = unix_s(self.span.gate_at) - unix_s(self.span.split_at) < few_s
@@ -306,35 +291,28 @@ class TrainingReader:
     def held_out(
         self, name: str, entity_id: int, values: NDArray[np.float64] | None = None
     ) -> HeldOut | None:
-        """Held-out readings of an entity, with those before them that they need; None when there
-        are none.
+        """Held-out readings of an entity, with those before them that they need; None: none.
 
         Parameters
         ----------
         values : (n_steps, n_channels) from `held_out_from` on; None: they are read.
         """
-        span, spec, from_at = self.span, self.spec, self.held_out_from
+        span, spec = self.span, self.spec
+        ends = Interval(self.held_out_from, span.end_at)
         if values is None:
-            values = self.values(entity_id, from_at, span.end_at)
+            values = self.values(entity_id, ends)
+        start_s = unix_s(ends.start_at)
         first, gate = (
-            (unix_s(at) - unix_s(from_at)) // spec.step_s for at in (span.split_at, span.gate_at)
+            (unix_s(at) - start_s) // spec.step_s for at in (span.split_at, span.gate_at)
         )
         steps = np.arange(len(values))
-        clean = ~self.excluded(entity_id, from_at, span.end_at)
+        clean = ~self.excluded(entity_id, ends)
         # One window between what was learned and what is judged, so that no reading is in both.
         after = steps >= first + spec.width
         judged = clean & after
         if not np.isfinite(values[judged]).any():
             return None
         learned = clean & (steps < first) & self.calibrates_on_learned
-        known = self.labelled(entity_id, from_at, span.end_at) & after
-        return HeldOut(
-            name,
-            values,
-            unix_s(from_at),
-            judged,
-            judged & (steps >= gate),
-            learned,
-            known & (steps < gate),
-            known,
-        )
+        known = self.labelled(entity_id, ends) & after
+        gated, labels = judged & (steps >= gate), known & (steps < gate)
+        return HeldOut(name, values, start_s, judged, gated, learned, labels, known)

@@ -1,9 +1,8 @@
-"""One retraining: what is trained on which range, and the folder in which its tasks hand files to
-one another.
+"""One retraining: what is trained on which range, and the folder of files between its tasks.
 
 Each task goes through the dataset's scopes (one, or one per entity) and leaves one file for each:
-`exclusions` survey.json, `features` scales.json, `windows` readings.npz, `train` the detector's files
-and trained.npz, `calibrate` calibrated.npz, `gate` gate.json.
+`exclusions` survey.json, `features` scales.json, `windows` readings.npz, `train` trained.npz and
+the detector's files, `calibrate` calibrated.npz, `gate` gate.json.
 """
 
 from __future__ import annotations
@@ -19,12 +18,14 @@ from upath import UPath
 
 from tsad_tasks.base.enums import Lineage
 from tsad_tasks.config import DatasetConfig
+from tsad_tasks.detectors.base import Progress
 from tsad_tasks.storage.datasets import select_dataset
 from tsad_tasks.storage.json_files import read_json, write_json
 from tsad_tasks.storage.store import Store
 from tsad_tasks.training.kept import Kept, kept_readings
 from tsad_tasks.training.queries import INSERT_TRAINING_DECISION, SELECT_CHAMPION_AT, ChampionAt
-from tsad_tasks.training.reader import Read, Scope, TrainingRange, training_range
+from tsad_tasks.training.reader import Read, Scope, TrainingRange, TrainingReader, training_range
+from tsad_tasks.training.survey import Survey
 
 Count = dict[str, Any]
 Value = TypeVar("Value")
@@ -70,6 +71,7 @@ class Retraining:
     artifacts: UPath
     lineage: str = Lineage.LIVE
     seed: int | None = None
+    progress: Progress | None = None
 
     @property
     def span(self) -> TrainingRange:
@@ -93,11 +95,15 @@ class Retraining:
         """Where the files of a scope are."""
         return ScopeFolder(self.folder / f"scope_{scope.entity_id}")
 
+    def reader(self, read: Read, folder: ScopeFolder) -> TrainingReader:
+        """Readings of the range, without what task `exclusions` left out of a scope."""
+        exclusions = folder.read("survey", Survey).exclusions
+        return TrainingReader(read, self.config, self.span, exclusions)
+
     def champion(self, scope: Scope) -> ChampionAt | None:
         """The champion that a challenger has to beat."""
-        return champion_at(
-            self.store, self.config.dataset, scope.entity_id, self.lineage, self.span.end_at
-        )
+        name, at = self.config.dataset, self.span.end_at
+        return champion_at(self.store, name, scope.entity_id, self.lineage, at)
 
     def with_window(self, window: int) -> Retraining:
         """The retraining with windows of so many steps."""
@@ -119,9 +125,7 @@ def champion_at(
 
 
 def with_chosen_window(run: Retraining) -> Retraining:
-    """The retraining with the window that task `exclusions` chose, where the dataset asks for
-    that.
-    """
+    """The retraining with the window that task `exclusions` chose, if the dataset asks for that."""
     if run.config.detector.window != "auto":
         return run
     return run.with_window(read_json(run.plan_path, TrainingPlan).window)
@@ -135,19 +139,11 @@ def write_training_decision(
     decided_at: datetime,
     shown: Mapping[str, Any],
 ) -> None:
-    """Writes whether a training goes on, who decided that, and the numbers shown; the same again is
-    no new row.
-    """
-    row: dict[str, Any] = {
-        "decision": decision,
-        "decided_by": by,
-        "reason": reason,
-        "decided_at": decided_at,
-        "lineage": run.lineage,
-        "start_at": run.span.start_at,
-        "end_at": run.span.end_at,
-        **shown,
-    }
+    """Writes whether a training goes on, who decided that, and what was shown; once."""
+    row = {"decision": decision, "decided_by": by, "reason": reason, "decided_at": decided_at}
     with run.store.transaction():
-        row["dataset_id"] = select_dataset(run.store, run.config.dataset).dataset_id
-        run.store.execute(INSERT_TRAINING_DECISION, **row)
+        of: dict[str, Any] = {
+            "dataset_id": select_dataset(run.store, run.config.dataset).dataset_id
+        }
+        of |= {"lineage": run.lineage} | run.span.whole._asdict()
+        run.store.execute(INSERT_TRAINING_DECISION, **row, **of, **shown)

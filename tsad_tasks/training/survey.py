@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -11,11 +11,10 @@ from numpy.typing import NDArray
 from tsad_tasks.base.errors import BadInput
 from tsad_tasks.config import DEFAULT_WINDOW, DatasetConfig
 from tsad_tasks.model.features import Scaler, fit_scaler, pooled_scaler
-from tsad_tasks.model.periods import dominant_period
-from tsad_tasks.training.commissioning import Commissioning, Level
-from tsad_tasks.training.exclusions import LeftOut, counted, left_out_of
+from tsad_tasks.training.commissioning import Commissioning, Level, enough_s
+from tsad_tasks.training.exclusions import NOTHING, LeftOut, counted, left_out_of
 from tsad_tasks.training.queries import Exclusion
-from tsad_tasks.training.reader import Scope, TrainingRange, TrainingReader, evenly
+from tsad_tasks.training.reader import Scope, TrainingRange, TrainingReader
 
 SHORTEST_PERIOD, LONGEST_PERIOD, MAX_PERIOD_ENTITIES = 5, 60, 24
 
@@ -50,16 +49,14 @@ def surveyed(
 
     Parameters
     ----------
-    look : called with the id of an entity and what is learned from, (n_steps, n_channels), NaN
-        where it is left out.
+    look : is told each entity's id and what is learned, (n_steps, n_channels), NaN: left out.
     """
-    config, span, split = reader.config, reader.span, reader.step(reader.span.split_at)
+    config, split = reader.config, reader.step(reader.span.split_at)
     lost = counted(reader.exclusions, config)
-    found = Survey(list(reader.exclusions), LeftOut(0, 0, {}), {}, {}, [])
-    left_out = found.left_out
+    found, left_out = Survey(list(reader.exclusions), NOTHING, {}, {}, []), NOTHING
     for name, key, values in reader.whole_ranges(scope.entities):
         running = reader.running(values)
-        usable = running & ~reader.excluded(key, span.start_at, span.end_at)
+        usable = running & ~reader.excluded(key, reader.span.whole)
         clean = np.where(usable[:, None], values, np.nan)
         left_out += left_out_of(reader, key, running, lost)
         found.hours[name] = float(usable[:split].sum()) * config.source.step_s / 3600
@@ -69,7 +66,7 @@ def surveyed(
             found.levels.extend(commissioning.levels(reader, (name, key), clean))
         if look is not None:
             look(key, clean[:split])
-    return Survey(found.exclusions, left_out, found.hours, found.scalers, found.levels)
+    return replace(found, left_out=left_out)
 
 
 @dataclass(frozen=True)
@@ -107,32 +104,17 @@ def scales_of(config: DatasetConfig, span: TrainingRange, survey: Survey) -> Sca
             f"[{span.start_at:%Y-%m-%d %H:%M}, {span.split_at:%Y-%m-%d %H:%M}) UTC. "
             f"Received: {n_hours:.1f}. Ingest more, or lower training.min_hours."
         )
-    enough_s = min(config.features.min_own_scale_s, config.training.range_s / 2)
-    own = {
-        name: scaler
-        for name, scaler in survey.scalers.items()
-        if survey.hours[name] * 3600 >= enough_s
-    }
+    needed_s, hours = enough_s(config), survey.hours
+    own = {name: one for name, one in survey.scalers.items() if hours[name] * 3600 >= needed_s}
     pooled = pooled_scaler(list(survey.scalers.values()), config.features.scaling)
     return Scales(own, pooled, survey.hours)
 
 
 def period_window(n_entities: int, periods: Sequence[int | None]) -> int:
-    """Steps of a window that holds the usual period of readings; the default where most of the
-    `n_entities` that were looked at have none.
+    """Steps of a window that holds the usual period; the default where most entities have none.
 
     >>> period_window(3, [12, None, 13]), period_window(3, [12, None, None]) == DEFAULT_WINDOW
     (13, True)
     """
     known = sorted(one for one in periods if one is not None and one >= SHORTEST_PERIOD)
     return known[len(known) // 2] if 2 * len(known) > n_entities else DEFAULT_WINDOW
-
-
-def period_entities(entities: Sequence[tuple[str, int]]) -> set[int]:
-    """Ids of the entities whose periods choose a window: some, evenly."""
-    return {entities[i][1] for i in evenly(np.arange(len(entities)), MAX_PERIOD_ENTITIES)}
-
-
-def period_of(clean: NDArray[np.float64]) -> int | None:
-    """The period of readings (n_steps, n_channels) in steps; None where there is none."""
-    return dominant_period(clean, LONGEST_PERIOD)

@@ -1,4 +1,4 @@
-"""Windows to learn from: chosen evenly over entities and time, and only the steps that they need."""
+"""Windows to learn from, evenly over entities and time, and only the steps that they need."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tsad_tasks.base.errors import BadInput
-from tsad_tasks.base.interval import unix_s
+from tsad_tasks.base.interval import Interval, unix_s
 from tsad_tasks.config import DatasetConfig
 from tsad_tasks.model.features import Scaler
 from tsad_tasks.model.scoring import entity_features, entity_windows
@@ -25,11 +25,9 @@ class PreparedTraining:
 
     Attributes
     ----------
-    inputs, ends, validation_ends, labels : as in `TrainingSet`; only the steps that some window
-        needs are kept.
+    inputs, ends, validation_ends, labels : as in `TrainingSet`; only steps that a window needs.
     n_available : windows that the range offers; the sampled share of them is trained on.
-    n_extreme : (n_entities,), steps that no window may hold for a value that is out of the
-        question.
+    n_extreme : (n_entities,), steps that no window may hold for an extreme value.
     """
 
     inputs: NDArray[np.float32]
@@ -62,8 +60,8 @@ class EntityWindows:
         groups = [self.ends, self.validation_ends]
         inputs, (ends, validation_ends) = compact(self.inputs, groups, width)
         labels, _ = compact(self.labels, groups, width)
-        return replace(
-            self, inputs=inputs, labels=labels, ends=ends, validation_ends=validation_ends
+        return EntityWindows(
+            inputs, ends, validation_ends, labels, self.n_available, self.n_extreme
         )
 
     def counts(self) -> EntityWindows:
@@ -74,8 +72,7 @@ class EntityWindows:
 def entity_training(
     reader: TrainingReader, entity_id: int, scaler: Scaler, quota: int, values: NDArray[np.float64]
 ) -> EntityWindows:
-    """Evenly sampled windows of an entity, none across the split, over an excluded step or from
-    before the range.
+    """Evenly sampled windows of an entity, none across the split, an exclusion, or the beginning.
 
     A model thus depends on the readings of its range alone, not on what was ingested before.
 
@@ -87,23 +84,19 @@ def entity_training(
     span, spec = reader.span, reader.spec
     values = values[: reader.step(span.gate_at)]
     features = entity_features(spec, [scaler], values[None], unix_s(span.start_at))
-    out = reader.not_learned(entity_id, span.start_at, span.gate_at)
-    labels = reader.labelled(entity_id, span.start_at, span.gate_at)
+    ends = Interval(span.start_at, span.gate_at)
+    out, labels = reader.not_learned(entity_id, ends), reader.labelled(entity_id, ends)
     extreme = is_extreme(features, len(spec.channels))
     index = entity_windows(spec, features, np.ones((1, len(values)), bool))
     ever = features.present[0].any(axis=0)
     is_whole = index.live[:, ever].all(axis=1)
-    ends = index.ends[is_whole & ~seen_by_window(out | extreme, spec.width)[index.ends]]
+    usable = index.ends[is_whole & ~seen_by_window(out | extreme, spec.width)[index.ends]]
     split = reader.step(span.split_at)
-    train = ends[ends < split]
-    return EntityWindows(
-        features.inputs[0],
-        with_labels(train, labels, quota),
-        with_labels(ends[ends >= split + spec.width], labels, max(1, quota // 5)),
-        labels,
-        len(train),
-        int((extreme & ~out).sum()),
-    )
+    train, later = usable[usable < split], usable[usable >= split + spec.width]
+    to_validate = with_labels(later, labels, max(1, quota // 5))
+    chosen = with_labels(train, labels, quota), to_validate
+    n_extreme = int((extreme & ~out).sum())
+    return EntityWindows(features.inputs[0], *chosen, labels, len(train), n_extreme)
 
 
 def with_labels(ends: NDArray[np.int64], labels: NDArray[np.bool_], n: int) -> NDArray[np.int64]:
@@ -135,11 +128,10 @@ def joined_windows(config: DatasetConfig, parts: Sequence[EntityWindows]) -> Pre
     """
     offsets = np.concatenate(([0], np.cumsum([len(part.inputs) for part in parts])[:-1]))
     pairs = list(zip(parts, offsets, strict=True))
-    ends = np.concatenate([part.ends + offset for part, offset in pairs])
-    check_any(config, len(ends))
+    check_any(config, sum(len(part.ends) for part in parts))
     prepared = PreparedTraining(
         np.concatenate([part.inputs for part in parts]),
-        ends,
+        np.concatenate([part.ends + offset for part, offset in pairs]),
         np.concatenate([part.validation_ends + offset for part, offset in pairs]),
         np.concatenate([part.labels for part in parts]),
         sum(part.n_available for part in parts),
@@ -151,8 +143,7 @@ def joined_windows(config: DatasetConfig, parts: Sequence[EntityWindows]) -> Pre
 def with_dead_channels(
     prepared: PreparedTraining, spec: FeatureSpec, share: float
 ) -> PreparedTraining:
-    """The windows, in a share of which one channel is dead: unknown at all steps, each channel in
-    turn.
+    """The windows, in a share of which one channel is unknown at all steps, each in turn.
 
     Sensors fail. A detector that always saw all of them takes the 0 that stands for one that is
     dead for a reading, and finds the others strange; one that has seen dead ones does not.

@@ -1,4 +1,4 @@
-"""News of models in the outbox, and trainings that were stopped because too much would have been left out."""
+"""News of models in the outbox, and trainings stopped as too much would have been left out."""
 
 from pathlib import Path
 

@@ -2,38 +2,25 @@
 
 from __future__ import annotations
 
-from tsad_tasks.champions.rules.base import (
-    Better,
-    Measured,
-    ShadowEvidence,
-    ShadowRule,
-    register,
+from tsad_tasks.champions.rules.base import Better, Measured, ShadowEvidence, ShadowRule
+
+
+@ShadowRule(
+    title="steps flagged",
+    unit="share",
+    better=Better.LOWER,
+    limit="shadow.max_flag_share",
+    note="flagged share of {n} steps",
+    brief="of {n} steps",
+    order=30,
 )
-
-
-def _flags(evidence: ShadowEvidence) -> Measured:
+def flag_share(evidence: ShadowEvidence) -> Measured:
     """Flags no more than `shadow.max_flag_share` of the steps, or twice the champion."""
     compared, n = evidence.compared, max(evidence.compared.n_steps, 1)
     value, old = (n_flags / n for n_flags in compared.n_flags)
     limit = max(evidence.config.shadow.max_flag_share, 2 * old)
-    return Measured(
-        value, champion=old, n=compared.n_steps, n_found=compared.n_flags[0], limit=limit
-    )
-
-
-register(
-    ShadowRule(
-        name="flag_share",
-        title="steps flagged",
-        unit="share",
-        better=Better.LOWER,
-        limit="shadow.max_flag_share",
-        measure=_flags,
-        note="flagged share of {n} steps",
-        brief="of {n} steps",
-        order=30,
-    )
-)
+    n_found = compared.n_flags[0]
+    return Measured(value, champion=old, n=compared.n_steps, n_found=n_found, limit=limit)
 
 
 def _noise(challenger: int, champion: int, evidence: ShadowEvidence) -> Measured:
@@ -52,66 +39,46 @@ def _not_sure(found: Measured, _limit: float | None, _evidence: ShadowEvidence) 
     return bool(found.facts["chance"] >= SURE)
 
 
-def _incidents(evidence: ShadowEvidence) -> Measured:
-    """Raises no more incidents than `shadow.max_alert_ratio` times the champion's, beyond chance; those in
-    maintenance windows do not count."""
+@ShadowRule(
+    title="incidents, not in maintenance",
+    better=Better.LOWER,
+    meets=_not_sure,
+    note="incidents; a {ratio:g} times noisier challenger has as many with a chance of "
+    "{chance:.0%}",
+    order=40,
+)
+def incidents(evidence: ShadowEvidence) -> Measured:
+    """Raises no more incidents than `shadow.max_alert_ratio` times the champion's, beyond chance;
+    those in maintenance windows do not count."""
     return _noise(*evidence.compared.n_incidents, evidence)
 
 
-register(
-    ShadowRule(
-        name="incidents",
-        title="incidents, not in maintenance",
-        better=Better.LOWER,
-        measure=_incidents,
-        meets=_not_sure,
-        note="incidents; a {ratio:g} times noisier challenger has as many with a chance of {chance:.0%}",
-        brief="",
-        order=40,
-    )
+@ShadowRule(
+    title="steps judged alike",
+    unit="share",
+    limit="shadow.min_agreement",
+    note="share of steps that both flag, or neither",
+    brief="of {n} steps",
+    order=50,
 )
-
-
-def _agreement(evidence: ShadowEvidence) -> Measured:
+def agreement(evidence: ShadowEvidence) -> Measured:
     """Both flag, or neither, on `shadow.min_agreement` of the steps."""
     n, n_agreed = evidence.compared.n_steps, evidence.compared.n_agreed
     return Measured(n_agreed / max(n, 1), n=n, n_found=n_agreed)
 
 
-register(
-    ShadowRule(
-        name="agreement",
-        title="steps judged alike",
-        unit="share",
-        limit="shadow.min_agreement",
-        measure=_agreement,
-        note="share of steps that both flag, or neither",
-        brief="of {n} steps",
-        order=50,
-    )
+@ShadowRule(
+    title="incidents that people took back",
+    better=Better.LOWER,
+    meets=_not_sure,
+    note="incidents that people called false alarms or expected; as many by chance with "
+    "{chance:.0%}",
+    untested={"none": "no incident was taken back in these hours"},
+    order=80,
 )
-
-
-def _false_alarms(evidence: ShadowEvidence) -> Measured:
-    """Raises no more incidents than `shadow.max_alert_ratio` times the champion's where people called
-    one of the champion's a false alarm or expected, beyond chance."""
+def false_alarms(evidence: ShadowEvidence) -> Measured:
+    """Raises no more incidents than `shadow.max_alert_ratio` times the champion's where people
+    called one of the champion's a false alarm or expected, beyond chance."""
     if not any(evidence.compared.n_false):
         return Measured(None, case="none")
     return _noise(*evidence.compared.n_false, evidence)
-
-
-register(
-    ShadowRule(
-        name="false_alarms",
-        title="incidents that people took back",
-        better=Better.LOWER,
-        measure=_false_alarms,
-        meets=_not_sure,
-        note="incidents that people called false alarms or expected; as many by chance with {chance:.0%}",
-        brief="",
-        untested={
-            "none": "no incident was taken back in these hours",
-        },
-        order=80,
-    )
-)

@@ -1,33 +1,23 @@
 """What the shadow's rules are made of: their evidence, and how little of it is nothing.
 
-A file of rules imports this and nothing slow at its top; what it needs of NumPy it imports where it
-is used.
+A file of rules imports this and nothing slow at its top, where Airflow would wait for it.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING
 
 from tsad_tasks.base.enums import Stage
-from tsad_tasks.base.rule import Better, Measured, Rule, register, rules_of
+from tsad_tasks.base.rule import Better as Better
+from tsad_tasks.base.rule import Measured as Measured
+from tsad_tasks.base.rule import Rule
 
 if TYPE_CHECKING:
     from datetime import datetime
 
     from tsad_tasks.config import DatasetConfig
     from tsad_tasks.training.injected import DetectionResult
-
-__all__ = [
-    "Better",
-    "Measured",
-    "ShadowComparison",
-    "ShadowEvidence",
-    "ShadowRule",
-    "Trial",
-    "register",
-    "shadow_rules",
-]
 
 
 @dataclass(frozen=True)
@@ -98,8 +88,3 @@ class ShadowRule(Rule[ShadowEvidence]):
     stage: Stage = Stage.SHADOW
     is_wait: bool = False
     needs_trial: bool = False
-
-
-def shadow_rules() -> list[ShadowRule]:
-    """The shadow's rules, in the order in which they are shown."""
-    return cast("list[ShadowRule]", rules_of(Stage.SHADOW))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from tsad_tasks.champions.rules.base import Measured, ShadowEvidence, ShadowRule, register
+from tsad_tasks.champions.rules.base import Measured, ShadowEvidence, ShadowRule
 
 
 def _of_known(n: int, found: tuple[int, int]) -> Measured:
@@ -13,37 +13,25 @@ def _of_known(n: int, found: tuple[int, int]) -> Measured:
     return Measured(value, champion=old, n=n, n_found=value, limit=old)
 
 
-def _labels(evidence: ShadowEvidence) -> Measured:
+@ShadowRule(
+    title="labels found",
+    note="flagged, of {n} labels in these hours",
+    brief="of {n} labels",
+    untested={"none": "no labels in these hours"},
+    order=60,
+)
+def labels_found(evidence: ShadowEvidence) -> Measured:
     """Flags as many of the labels as the champion."""
     return _of_known(evidence.compared.n_labels, evidence.compared.n_labels_found)
 
 
-register(
-    ShadowRule(
-        name="labels_found",
-        title="labels found",
-        measure=_labels,
-        note="flagged, of {n} labels in these hours",
-        brief="of {n} labels",
-        untested={"none": "no labels in these hours"},
-        order=60,
-    )
+@ShadowRule(
+    title="confirmed incidents found",
+    note="flagged, of {n} confirmed incidents in these hours",
+    brief="of {n} confirmed",
+    untested={"none": "no confirmed incidents in these hours"},
+    order=70,
 )
-
-
-def _confirmed(evidence: ShadowEvidence) -> Measured:
+def confirmed_found(evidence: ShadowEvidence) -> Measured:
     """Flags as many of the incidents that people confirmed as the champion."""
     return _of_known(evidence.compared.n_confirmed, evidence.compared.n_confirmed_found)
-
-
-register(
-    ShadowRule(
-        name="confirmed_found",
-        title="confirmed incidents found",
-        measure=_confirmed,
-        note="flagged, of {n} confirmed incidents in these hours",
-        brief="of {n} confirmed",
-        untested={"none": "no confirmed incidents in these hours"},
-        order=70,
-    )
-)

@@ -1,6 +1,4 @@
-"""Dataset files to start from, one per document: features, detector, threshold and training, for a
-table of yours.
-"""
+"""Dataset files to start from, one per document, for a table of yours."""
 
 from __future__ import annotations
 
@@ -18,10 +16,7 @@ def preset_names() -> tuple[str, ...]:
 def preset_text(name: str) -> str:
     """The dataset file of a preset, to be saved and edited.
 
-    Raises
-    ------
-    ConfigError
-        Listing the known names.
+    Raises `ConfigError`, listing the known names.
 
     >>> preset_text("document_d").splitlines()[1]
     'dataset: document_d'

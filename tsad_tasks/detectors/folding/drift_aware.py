@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from pydantic import Field
 
+from tsad_tasks.base.arrays import Floats64, Ints
 from tsad_tasks.base.lazy import np
 from tsad_tasks.base.settings import Readings
 from tsad_tasks.detectors.folding.baseline import BaselineDetector
-from tsad_tasks.detectors.folding.series_fold import FoldSettings, Found, Rows, Units
+from tsad_tasks.detectors.folding.series_fold import FoldSettings, Found, Units
 from tsad_tasks.detectors.registry import register
-
-if TYPE_CHECKING:
-    from numpy.typing import NDArray
 
 
 class DriftAwareSettings(FoldSettings):
@@ -38,9 +36,7 @@ class DriftAware(BaselineDetector):
         super().__init__(width, n_channels, n_inputs, **params)
         self.baseline = Baseline(memory=self.settings.memory)
 
-    def step(
-        self, units: Units, rows: Rows, readings: NDArray[np.float64], half_hour: Rows
-    ) -> Found:
+    def step(self, units: Units, rows: Ints, readings: Floats64, half_hour: Ints) -> Found:
         from tsad_tasks.model import drift
 
         baseline = units["baseline"]

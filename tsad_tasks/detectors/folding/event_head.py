@@ -1,40 +1,34 @@
-"""The event head: all families of surprise fused per channel, and, on request, another detector as
-one more member.
-"""
+"""The event head: all families of surprise fused per channel, with or without a further member."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Annotated, Any, Self
+from typing import Annotated, Any
 
 from pydantic import BeforeValidator, Field, field_validator
 
+from tsad_tasks.base.arrays import Arrays, Floats32, Floats64, Ints
 from tsad_tasks.base.lazy import np
 from tsad_tasks.base.settings import wrong
-from tsad_tasks.detectors.base import Budget, Detector, Floats, Reconstruction, TrainingSet
+from tsad_tasks.detectors.base import Budget, Detector, Reconstruction, TrainingSet
 from tsad_tasks.detectors.folding.fold import Series, State
-from tsad_tasks.detectors.folding.series_fold import Arrays, FoldSettings, Rows, Units
-from tsad_tasks.detectors.folding.surprise import SurpriseDetector, robust_scale
+from tsad_tasks.detectors.folding.series_fold import FoldSettings, Units
+from tsad_tasks.detectors.folding.surprise import SurpriseDetector
 from tsad_tasks.detectors.registry import (
     MemberSettings,
     build_detector,
     detector_from_files,
+    files_after,
     register,
 )
 
-if TYPE_CHECKING:
-    from numpy.typing import NDArray
-
 _MEMBER_FILE = "member_"
 _CLIP = 10.0
-_UNIT = 2.0**-20
 _VALIDATION_SHARE = 0.15
 
 
 class FamilySettings(MemberSettings):
-    """A detector of windows as one more family: it learns all training series together; entities
-    that were not trained on go without it.
-    """
+    """A detector of windows as one more family, for entities that were trained on."""
 
     weight: float = Field(0.25, gt=0, description="Weight of the member among the families.")
     width: int = Field(10, ge=2, description="Steps in a window of the member.")
@@ -74,9 +68,7 @@ class EventHeadSettings(FoldSettings):
 
 @register("event_head")
 class EventHead(SurpriseDetector):
-    """Errors in nats per channel: how surprising a reading is to level, season, change, shape and
-    range together.
-    """
+    """Errors in nats per channel: surprise of level, season, change, shape and range together."""
 
     settings_model = EventHeadSettings
     settings: EventHeadSettings
@@ -117,27 +109,18 @@ class EventHead(SurpriseDetector):
             self._network, width = None, self.member.width
             training = _training_set(_scaled(_fitted_scales(series), series.values), width)
             if len(training.ends) >= width and len(training.validation_ends):
-                network = build_detector(
-                    self.member.name,
-                    width=width,
-                    n_channels=self.n_channels,
-                    n_inputs=self.n_channels,
-                    params=self.member.params,
-                )
+                sizes = {"width": width, "n_channels": self.n_channels, "n_inputs": self.n_channels}
+                network = build_detector(self.member.name, **sizes, params=self.member.params)
                 budget = Budget(epochs=self.member.epochs, batch_size=64)
                 network.fit(training, budget=budget, seed=seed)
                 self._network = network
         super().fit_series(entities, series, seed=seed)
 
-    def join_series(self, entities: Sequence[str], series: Series) -> Floats:
+    def extended(self, units: Units, series: Series) -> Series:
         if not self.member:
-            return super().join_series(entities, series)
-        units = self._units(self._fresh(len(entities)))
+            return series
         units["windows"] |= {name: part.ravel() for name, part in _fitted_scales(series).items()}
-        values, half_hours = self._by_unit(self._with_member(units["windows"], series))
-        errors = self._commission_all(units, np.arange(len(values)), values, half_hours)
-        self._remember(entities, self._state(units, len(entities)))
-        return self._by_entity(errors, len(entities))
+        return self._with_member(units["windows"], series)
 
     def advance(self, state: State, series: Series) -> tuple[State, Reconstruction]:
         if self.member:
@@ -154,20 +137,16 @@ class EventHead(SurpriseDetector):
         """What `advance` gives, of a series that has the member's errors."""
         return super().advance(state, extended)
 
-    def _by_unit(self, series: Series) -> tuple[NDArray[np.float64], Rows]:
+    def _by_unit(self, series: Series) -> tuple[Floats64, Ints]:
         if not self.member:
             return super()._by_unit(series)
-        parts = (series.values[:, :, : self.n_channels], series.values[:, :, self.n_channels :])
-        pairs = [
-            super(EventHead, self)._by_unit(Series(part, series.local_s, series.step_s))
-            for part in parts
-        ]
-        return np.concatenate([pairs[0][0], pairs[1][0]], axis=2), pairs[0][1]
+        both = np.split(series.values, [self.n_channels], axis=2)
+        own, errors = (Series(part, series.local_s, series.step_s) for part in both)
+        values, half_hours = super()._by_unit(own)
+        return np.concatenate([values, super()._by_unit(errors)[0]], axis=2), half_hours
 
     def _with_member(self, windows: Arrays, series: Series) -> Series:
-        """The series with the network's errors as further channels; the last readings go into the
-        windows' state.
-        """
+        """The series with the network's errors as channels; `windows` keeps the last readings."""
         n_entities, n_steps, n_channels = series.values.shape
         last = windows["last"].reshape(n_entities, n_channels, -1)
         readings = np.concatenate([last.transpose(0, 2, 1), series.values], axis=1)
@@ -189,42 +168,39 @@ class EventHead(SurpriseDetector):
         of_member = self._network.to_files() if self._network else {}
         return files | {f"{_MEMBER_FILE}{name}": content for name, content in of_member.items()}
 
-    @classmethod
-    def from_files(cls, files: Mapping[str, bytes]) -> Self:
-        detector = super().from_files(files)
-        start = _MEMBER_FILE
-        of_member = {name[len(start) :]: files[name] for name in files if name.startswith(start)}
-        detector._network = detector_from_files(of_member) if of_member else None
-        return detector
+    def recall(self, details: Mapping[str, Any], files: Mapping[str, bytes]) -> None:
+        super().recall(details, files)
+        of_member = files_after(_MEMBER_FILE, files)
+        self._network = detector_from_files(of_member) if of_member else None
 
 
 def _fitted_scales(series: Series) -> Arrays:
-    """Centre and scale of each channel, (n_entities, n_channels); scale 0 where nothing is known."""
+    """Centre and scale of channels, (n_entities, n_channels); scale 0 where nothing is known."""
+    from tsad_tasks.model.drift import scale_of
+
     n_entities, _, n_channels = series.values.shape
     center, scale = np.zeros((2, n_entities, n_channels))
     for place in np.ndindex(n_entities, n_channels):
         readings = series.values[place[0], :, place[1]]
         known = readings[np.isfinite(readings)]
         if known.size:
-            center[place], scale[place] = robust_scale(known)
+            center[place], scale[place] = scale_of(known, 25)
     return {"center": center, "scale": scale}
 
 
-def _scaled(windows: Arrays, values: NDArray[np.float64]) -> Floats:
-    """Values (n_entities, n_steps, n_channels) in scales, within ten; NaN where unknown, or the
-    entity has no scale.
-    """
-    from tsad_tasks.model.surprise_families import units_of
+def _scaled(windows: Arrays, values: Floats64) -> Floats32:
+    """Values (n_entities, n_steps, n_channels) in scales, within ten; NaN where one is unknown."""
+    from tsad_tasks.model.surprise_families import UNIT, units_of
 
     center, scale = windows["center"][:, None, :], windows["scale"][:, None, :]
     known_scale = np.where(scale > 0, scale, 1.0)
     with np.errstate(invalid="ignore"):
-        units = units_of(np.nan_to_num(values, nan=0.0), center, known_scale) * _UNIT
+        units = units_of(np.nan_to_num(values, nan=0.0), center, known_scale) * UNIT
     known = np.isfinite(values) & (scale > 0)
     return np.where(known, np.clip(units, -_CLIP, _CLIP), np.nan).astype(np.float32)
 
 
-def _training_set(scaled: Floats, width: int) -> TrainingSet:
+def _training_set(scaled: Floats32, width: int) -> TrainingSet:
     """Windows of all entities laid end to end; the last ones of each validate."""
     n_channels = scaled.shape[2]
     known = np.isfinite(scaled).all(axis=2)

@@ -1,10 +1,8 @@
-"""Detectors with a state: each reading is judged against all readings since an anchor, and then
-becomes part of them.
+"""Detectors with a state: a reading is judged against all since an anchor, and then joins them.
 
-The state of several entities is a dict of arrays whose first axis is the entity, all of fixed shape
-and without objects, so that one entity's state is a slice that can be stored after any step. A
-step's result depends on the state before it and on the step alone: however a series is cut, in
-whatever company, the errors are the same to the bit.
+The state of several entities is a dict of arrays of fixed shape, first axis the entity, so that one
+entity's is a slice to be stored after any step. A step's result depends on the state before it and
+on the step alone: however a series is cut, in whatever company, errors are the same to the bit.
 """
 
 from __future__ import annotations
@@ -12,15 +10,13 @@ from __future__ import annotations
 import io
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Protocol, TypeAlias
+from typing import TypeAlias
 
+from tsad_tasks.base.arrays import Arrays, Floats32, Floats64, Ints
 from tsad_tasks.base.lazy import np
-from tsad_tasks.detectors.base import LARGEST, Detector, Floats, Reconstruction
+from tsad_tasks.detectors.base import LARGEST, Reconstruction
 
-if TYPE_CHECKING:
-    from numpy.typing import NDArray
-
-State: TypeAlias = "dict[str, NDArray[Any]]"
+State: TypeAlias = "Arrays"
 
 
 @dataclass(frozen=True)
@@ -36,34 +32,29 @@ class Series:
     step_s : int
     """
 
-    values: NDArray[np.float64]
-    local_s: NDArray[np.int64]
+    values: Floats64
+    local_s: Ints
     step_s: int
 
 
 @dataclass(frozen=True)
 class AssetReconstruction(Reconstruction):
-    """An asset's error is the same in all its live channels; `deviations` says which of them it
-    came from.
+    """An asset's error is the same in all live channels; `deviations` says where it came from.
 
-    Parameters
-    ----------
-    deviations : (..., n_channels), in spreads; 0 for a channel that is not watched.
+    Deviations are (..., n_channels), in spreads; 0 for a channel that is not watched.
     """
 
-    deviations: Floats
+    deviations: Floats32
 
 
-def channel_weights(found: Reconstruction) -> Floats:
-    """By how much a channel's error counts when people ask where it came from, (..., n_channels), 0
-    to 1.
+def channel_weights(found: Reconstruction) -> Floats32:
+    """How much channels count when people ask where an error came from, (..., n_channels), 0 to 1.
 
     1 for detectors that judge each channel alone. Where an asset is judged as a whole, the channel
-    that deviates most has 1, another one its deviation as a share of that; the highest error of the
-    channels stays what it was.
+    that deviates most has 1, another one its deviation as a share of that.
 
-    >>> nothing = np.zeros((1, 2), np.float32)
-    >>> channel_weights(AssetReconstruction(nothing, nothing, np.array([[8.0, 2.0]], np.float32))).tolist()
+    >>> nothing, away = np.zeros((1, 2), np.float32), np.array([[8.0, 2.0]], np.float32)
+    >>> channel_weights(AssetReconstruction(nothing, nothing, away)).tolist()
     [[1.0, 0.25]]
     """
     if not isinstance(found, AssetReconstruction):
@@ -74,52 +65,11 @@ def channel_weights(found: Reconstruction) -> Floats:
         return np.where(highest > 0, deviations / highest, np.float32(1))
 
 
-def at_ends(found: Reconstruction, ends: NDArray[np.int64]) -> Reconstruction:
-    """What was found, (n_entities, n_steps, n_channels), at positions in the steps of all entities
-    laid end to end.
-    """
+def at_ends(found: Reconstruction, ends: Ints) -> Reconstruction:
+    """What was found, (n_entities, n_steps, n_channels), at positions in all steps end to end."""
     return type(found)(
         **{name: part.reshape(-1, part.shape[-1])[ends] for name, part in vars(found).items()}
     )
-
-
-class FoldDetector(Detector, Protocol):
-    """A detector that carries a state from reading to reading.
-
-    Attributes
-    ----------
-    training_errors : float32 (n_entities, n_steps, n_channels), of the last `fit_series`
-        Each judged by the readings before it alone: what a threshold's own fold begins with. Not
-        saved.
-    """
-
-    training_errors: Floats
-
-    def fit_series(self, entities: Sequence[str], series: Series, *, seed: int) -> None:
-        """Learn fixed parameters and each entity's state at the end of the training series."""
-
-    def join_series(self, entities: Sequence[str], series: Series) -> Floats:
-        """Commission further entities as `fit_series` did; what is the same for all entities stays
-        as it is.
-
-        Gives their `training_errors`.
-        """
-
-    def start(self, entities: Sequence[str]) -> State:
-        """States at the anchor; an entity that was not trained on begins with an empty one."""
-
-    def restart(self, entities: Sequence[str], state: State) -> None:
-        """Makes these the states that `start` gives of these entities: the anchor is where they
-        end.
-        """
-
-    def advance(self, state: State, series: Series) -> tuple[State, Reconstruction]:
-        """States after a stretch of steps, and errors and expected values (n_entities, n_steps,
-        n_channels) in it.
-
-        NaN where a value is unknown or the state has seen too little. The given state stays as it
-        is.
-        """
 
 
 def state_bytes(state: State, entity: int) -> bytes:

@@ -1,10 +1,8 @@
-"""What all detectors with a state share: commissioning, the loop over steps, states by entity,
-files.
+"""What detectors with a state share: commissioning, steps, states by entity, files.
 
-A unit is what is judged alone: a channel of an entity, or an entity with all its channels. It is
-commissioned on the readings of the training range, or, where it was not trained on, on its first
-`n_commission` readings: both come to the same state to the bit, since what was collected is then
-folded as if it had been trained on.
+A unit is what is judged alone: a channel of an entity, or an entity. It is commissioned on the
+training range or, where it was not trained on, on its first `n_commission` readings: both come to
+the same state to the bit, since what was collected is then folded as if it had been trained on.
 """
 
 from __future__ import annotations
@@ -13,22 +11,20 @@ import base64
 import json
 from abc import abstractmethod
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any, ClassVar, Self, TypeAlias
+from dataclasses import fields
+from typing import TYPE_CHECKING, Any, ClassVar, TypeAlias
 
 from pydantic import Field
 
+from tsad_tasks.base.arrays import Arrays, Floats32, Floats64, Ints
 from tsad_tasks.base.lazy import np
 from tsad_tasks.base.settings import Readings
 from tsad_tasks.detectors.base import (
-    DETAILS_FILE,
-    Budget,
     Detector,
-    DetectorBase,
     DetectorSettings,
-    Floats,
-    Progress,
     Reconstruction,
     TrainingHistory,
+    TrainingPlan,
     TrainingSet,
 )
 from tsad_tasks.detectors.folding.fold import (
@@ -47,10 +43,8 @@ STATES_FILE = "states.json"
 _ALONE = ""
 _STEP_S = 60
 
-Arrays: TypeAlias = "dict[str, NDArray[Any]]"
 # Arrays by part and name, first axis the unit.
 Units: TypeAlias = "dict[str, Arrays]"
-Rows: TypeAlias = "NDArray[np.int64]"
 # Errors, expected values, and what a detector adds, all (n_rows, n_columns).
 Found: TypeAlias = "tuple[NDArray[np.floating[Any]], ...]"
 
@@ -63,20 +57,27 @@ class FoldSettings(DetectorSettings):
     )
 
 
-class SeriesFold(DetectorBase):
-    """A detector that folds readings into a state.
+class FoldDetector(Detector):
+    """A detector that carries a state from reading to reading.
 
     A subclass says `per_channel`, `empty`, `step`, and `commission` or `commission_units`. The fold
     has no use for the width of a window; windows given to `reconstruct` and `explain` have it.
+
+    Attributes
+    ----------
+    training_errors : float32 (n_entities, n_steps, n_channels), of the last `fit_series`, each
+        judged by the readings before it alone: what a threshold's own fold begins with. Not saved.
     """
 
     settings_model: ClassVar[type[DetectorSettings]] = FoldSettings
     settings: FoldSettings
-    training_errors: Floats
+    training_errors: Floats32
     least_width: ClassVar[int] = 1
     folds: ClassVar[bool] = True
     per_channel: ClassVar[bool] = True
-    n_found: ClassVar[int] = 2
+    files_needed: ClassVar[tuple[str, ...]] = (STATES_FILE,)
+    # What `advance` makes of what `step` finds.
+    reconstruction: ClassVar[type[Reconstruction]] = Reconstruction
 
     def __init__(self, width: int, n_channels: int, n_inputs: int, **params: Any) -> None:
         super().__init__(width, n_channels, n_inputs, **params)
@@ -86,28 +87,21 @@ class SeriesFold(DetectorBase):
     def empty(self, n_units: int) -> Units:
         """State of units that are commissioned and have seen nothing."""
 
-    def commission(self, units: Units, unit: int, readings: NDArray[np.float64]) -> None:
+    def commission(self, units: Units, unit: int, readings: Floats64) -> None:
         """Set what a unit learns from its commissioning readings (n_readings, n_columns)."""
         raise NotImplementedError
 
-    def commission_units(self, units: Units, rows: Rows, readings: NDArray[np.float64]) -> None:
-        """Commission units on their readings (n_rows, n_steps, n_columns), each on the steps that
-        it has read.
-        """
+    def commission_units(self, units: Units, rows: Ints, readings: Floats64) -> None:
+        """Commission units, each on what it has read of (n_rows, n_steps, n_columns)."""
         for unit, of_unit in zip(rows.tolist(), readings, strict=True):
             self.commission(units, unit, of_unit[np.isfinite(of_unit).any(axis=1)])
 
     @abstractmethod
-    def step(
-        self, units: Units, rows: Rows, readings: NDArray[np.float64], half_hour: Rows
-    ) -> Found:
-        """Errors and expected values (n_rows, n_columns) of one reading per row, which then joins
-        the state.
+    def step(self, units: Units, rows: Ints, readings: Floats64, half_hour: Ints) -> Found:
+        """Errors and expected values (n_rows, n_columns) of readings, which then join the state.
 
-        Parameters
-        ----------
-        readings : (n_rows, n_columns), at least one finite in each row.
-        half_hour : (n_rows,), of the week.
+        Readings are (n_rows, n_columns), at least one finite in each row; `half_hour` (n_rows,) is
+        of the week.
         """
 
     @property
@@ -128,50 +122,55 @@ class SeriesFold(DetectorBase):
         return self._columns
 
     def fit_series(self, entities: Sequence[str], series: Series, *, seed: int) -> None:
-        """Commission every unit on its readings and fold them; the states at the end are where
-        `start` begins.
-        """
+        """Commission every unit and fold its readings: `start` begins at the end of them."""
         self.trained = {}
         self.training_errors = self.join_series(entities, series)
 
-    def join_series(self, entities: Sequence[str], series: Series) -> Floats:
+    def join_series(self, entities: Sequence[str], series: Series) -> Floats32:
+        """Commission further entities as `fit_series` did, and give their `training_errors`."""
         units = self._units(self._fresh(len(entities)))
-        values, half_hours = self._by_unit(series)
+        values, half_hours = self._by_unit(self.extended(units, series))
         errors = self._commission_all(units, np.arange(len(values)), values, half_hours)
         self._remember(entities, self._state(units, len(entities)))
         return self._by_entity(errors, len(entities))
 
+    def extended(self, units: Units, series: Series) -> Series:
+        """The series with what else a step needs, as further channels; by default as it is."""
+        return series
+
     def restart(self, entities: Sequence[str], state: State) -> None:
+        """Makes these the states that `start` gives: the anchor is where they end."""
         self._remember(entities, state)
 
     def _remember(self, entities: Sequence[str], state: State) -> None:
         self.trained |= {entity: state_bytes(state, i) for i, entity in enumerate(entities)}
 
     def start(self, entities: Sequence[str]) -> State:
+        """States at the anchor; an entity that was not trained on begins with an empty one."""
         unknown = state_bytes(self._fresh(1), 0) if set(entities) - set(self.trained) else b""
         if not entities:
             return self._fresh(0)
         return joined_state([self.trained.get(entity, unknown) for entity in entities])
 
     def advance(self, state: State, series: Series) -> tuple[State, Reconstruction]:
+        """States after a stretch of steps, and what was found, (n_entities, n_steps, n_channels).
+
+        NaN where a value is unknown or the state has seen too little. `state` stays as it is.
+        """
         units = self._units(state)
         values, half_hours = self._by_unit(series)
         found = [
             np.full((*values.shape[:2], self._columns), np.nan, np.float32)
-            for _ in range(self.n_found)
+            for _ in fields(self.reconstruction)
         ]
         for i in range(values.shape[1]):
             self._take(units, values[:, i], half_hours[:, i], [part[:, i] for part in found])
         n_entities = series.values.shape[0]
-        made = self.made(*(self._by_entity(part, n_entities) for part in found))
-        return self._state(units, n_entities), made
-
-    def made(self, errors: Floats, expected: Floats) -> Reconstruction:
-        """What `advance` gives of what `step` has found, (n_entities, n_steps, n_channels) each."""
-        return Reconstruction(errors, expected)
+        made = (self._by_entity(part, n_entities) for part in found)
+        return self._state(units, n_entities), self.reconstruction(*made)
 
     def _take(
-        self, units: Units, readings: NDArray[np.float64], half_hour: Rows, found: Sequence[Floats]
+        self, units: Units, readings: Floats64, half_hour: Ints, found: Sequence[Floats32]
     ) -> None:
         fold, known = units["fold"], np.isfinite(readings).any(axis=1)
         rows = np.flatnonzero(known & fold["ready"])
@@ -196,22 +195,16 @@ class SeriesFold(DetectorBase):
                     fold[name][full] = 0
 
     def _commission_all(
-        self, units: Units, rows: Rows, values: NDArray[np.float64], half_hours: Rows
-    ) -> Floats:
-        """Commission units on what is known of their values (n_units, n_steps, n_columns), and the
-        errors of a fold.
-        """
+        self, units: Units, rows: Ints, values: Floats64, half_hours: Ints
+    ) -> Floats32:
+        """Commission units on what is known of (n_units, n_steps, n_columns); errors of a fold."""
         known = np.isfinite(values).any(axis=(1, 2))
         self.commission_units(units, rows[known], values[known])
         units["fold"]["ready"][rows[known]] = True
         return self.replay(units, rows, values, half_hours)
 
-    def replay(
-        self, units: Units, rows: Rows, values: NDArray[np.float64], half_hours: Rows
-    ) -> Floats:
-        """Errors (n_units, n_steps, n_columns) of the readings of commissioning, which join the
-        state.
-        """
+    def replay(self, units: Units, rows: Ints, values: Floats64, half_hours: Ints) -> Floats32:
+        """Errors (n_units, n_steps, n_columns) of commissioning, whose readings join the state."""
         errors = np.full((*values.shape[:2], self._columns), np.nan, np.float32)
         for i in range(values.shape[1]):
             now = np.flatnonzero(np.isfinite(values[:, i]).any(axis=1))
@@ -248,7 +241,7 @@ class SeriesFold(DetectorBase):
             for name, array in named.items()
         }
 
-    def _by_unit(self, series: Series) -> tuple[NDArray[np.float64], Rows]:
+    def _by_unit(self, series: Series) -> tuple[Floats64, Ints]:
         """Values (n_units, n_steps, n_columns) and half hours of the week (n_units, n_steps)."""
         from tsad_tasks.model.surprise_families import half_hour_of_week
 
@@ -259,59 +252,39 @@ class SeriesFold(DetectorBase):
         values = series.values.transpose(0, 2, 1).reshape(-1, n_steps, 1)
         return np.ascontiguousarray(values), np.repeat(half_hours, self.n_channels, axis=0)
 
-    def _by_entity(self, part: Floats, n_entities: int) -> Floats:
+    def _by_entity(self, part: Floats32, n_entities: int) -> Floats32:
         if not self.per_channel:
             return part
         by_channel = part.reshape(n_entities, self.n_channels, -1)
         return np.ascontiguousarray(by_channel.transpose(0, 2, 1))
 
-    def fit(
-        self,
-        training: TrainingSet,
-        *,
-        budget: Budget,
-        seed: int,
-        progress: Progress | None = None,
-        warm_start: Detector | None = None,
-    ) -> TrainingHistory:
-        """Fold the inputs as one series on a clock of its own; `fit_series` is what knows entities
-        and local time.
-        """
-        self.fit_series([_ALONE], self._alone(training.inputs), seed=seed)
+    def learn(self, training: TrainingSet, plan: TrainingPlan) -> TrainingHistory:
+        """Fold the inputs as one series; `fit_series` is what knows entities and local time."""
+        self.fit_series([_ALONE], self._alone(training.inputs), seed=plan.seed)
         return TrainingHistory((), (), len(training.inputs), 0.0, "epochs")
 
-    def reconstruct(self, inputs: Floats, ends: NDArray[np.int64]) -> Reconstruction:
-        """Errors and expected values of the readings at `ends`, when `inputs` follow the
-        training.
-        """
+    def reconstruct(self, inputs: Floats32, ends: Ints) -> Reconstruction:
+        """Errors and expected values at `ends`, when `inputs` follow the training."""
         return at_ends(self.advance(self.start([_ALONE]), self._alone(inputs))[1], ends)
 
-    def explain(self, inputs: Floats, ends: NDArray[np.int64]) -> Floats:
+    def explain(self, inputs: Floats32, ends: Ints) -> Floats32:
         """A fold judges the last step of a window: all of its error is there."""
         shares = np.zeros((len(ends), self.width, self.n_channels), np.float32)
         found = self.reconstruct(inputs, ends)
         shares[:, -1] = np.nan_to_num(found.channel_errors * channel_weights(found), nan=0.0)
         return shares
 
-    def _alone(self, inputs: Floats) -> Series:
+    def _alone(self, inputs: Floats32) -> Series:
         values = inputs[None, :, : self.n_channels].astype(np.float64)
         return Series(values, np.arange(len(inputs), dtype=np.int64) * _STEP_S, _STEP_S)
 
     def to_files(self) -> dict[str, bytes]:
-        states = {
-            entity: base64.b64encode(content).decode()
-            for entity, content in sorted(self.trained.items())
+        coded = {
+            entity: base64.b64encode(content).decode() for entity, content in self.trained.items()
         }
-        states_json = json.dumps(states, sort_keys=True, indent=2).encode()
-        return {DETAILS_FILE: self.details(), STATES_FILE: states_json}
+        states = json.dumps(coded, sort_keys=True, indent=2).encode()
+        return super().to_files() | {STATES_FILE: states}
 
-    @classmethod
-    def from_files(cls, files: Mapping[str, bytes]) -> Self:
-        detector, details = cls.from_details(files, STATES_FILE)
+    def recall(self, details: Mapping[str, Any], files: Mapping[str, bytes]) -> None:
         states = json.loads(files[STATES_FILE])
-        detector.trained = {entity: base64.b64decode(content) for entity, content in states.items()}
-        detector.recall(details)
-        return detector
-
-    def recall(self, details: Mapping[str, Any]) -> None:
-        """Take what a subclass has put into its details."""
+        self.trained = {entity: base64.b64decode(content) for entity, content in states.items()}

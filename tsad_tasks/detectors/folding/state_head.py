@@ -1,26 +1,21 @@
-"""The state head: one error for all channels, against baselines that follow drift and freeze in an
-alarm.
-"""
+"""The state head: one error for all channels, against baselines that freeze in an alarm."""
 
 from __future__ import annotations
 
 import warnings
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import Any, ClassVar
 
 from pydantic import Field, model_validator
 
+from tsad_tasks.base.arrays import Flags, Floats32, Floats64, Ints
 from tsad_tasks.base.lazy import np
 from tsad_tasks.base.settings import Readings, wrong
+from tsad_tasks.detectors.base import Reconstruction
 from tsad_tasks.detectors.folding.baseline import BaselineDetector
 from tsad_tasks.detectors.folding.fold import AssetReconstruction, Series
-from tsad_tasks.detectors.folding.series_fold import FoldSettings, Found, Rows, Units
+from tsad_tasks.detectors.folding.series_fold import FoldSettings, Found, Units
 from tsad_tasks.detectors.registry import register
-
-if TYPE_CHECKING:
-    from numpy.typing import NDArray
-
-    from tsad_tasks.detectors.base import Floats
 
 
 class StateHeadSettings(FoldSettings):
@@ -45,7 +40,8 @@ class StateHeadSettings(FoldSettings):
     leave: float = Field(2.5, gt=0, description="An alarm ends at an error of at most this.")
     leave_share: float = Field(
         0.55,
-        description="An alarm ends at this share of its median error, if that is higher than leave.",
+        description="An alarm ends at this share of its median error, if that is higher than "
+        "leave.",
     )
     longest: Readings = Field(
         600, description="After so many readings in an alarm the new regime is accepted."
@@ -84,7 +80,7 @@ class StateHead(BaselineDetector):
     settings_model = StateHeadSettings
     settings: StateHeadSettings
     per_channel: ClassVar[bool] = False
-    n_found: ClassVar[int] = 3
+    reconstruction: ClassVar[type[Reconstruction]] = AssetReconstruction
     relearn_gain: ClassVar[float] = 0.1
 
     def __init__(self, width: int, n_channels: int, n_inputs: int, **params: Any) -> None:
@@ -116,9 +112,7 @@ class StateHead(BaselineDetector):
         mode = {"relearning": relearning, "last": last}
         return super().empty(n_units) | {"alarm": no_alarm(n_units, self.rule), "mode": mode}
 
-    def step(
-        self, units: Units, rows: Rows, readings: NDArray[np.float64], half_hour: Rows
-    ) -> Found:
+    def step(self, units: Units, rows: Ints, readings: Floats64, half_hour: Ints) -> Found:
         from tsad_tasks.model import drift
 
         baseline, known = units["baseline"], np.isfinite(readings)
@@ -139,17 +133,9 @@ class StateHead(BaselineDetector):
             )
         return np.broadcast_to(errors[:, None], readings.shape), expected, each
 
-    def made(self, errors: Floats, expected: Floats, deviations: Floats) -> AssetReconstruction:  # type: ignore[override]
-        return AssetReconstruction(errors, expected, deviations)
-
     def _judge(
-        self,
-        units: Units,
-        rows: Rows,
-        means: NDArray[np.float64],
-        known: NDArray[np.bool_],
-        each: NDArray[np.float64],
-    ) -> Floats:
+        self, units: Units, rows: Ints, means: Floats64, known: Flags, each: Floats64
+    ) -> Floats32:
         """Errors (n_rows,) of readings, which change alarms and, while it is calm, baselines."""
         from tsad_tasks.model import drift
         from tsad_tasks.model.hysteresis import held_error, hysteresis_step
@@ -177,8 +163,9 @@ class StateHead(BaselineDetector):
         mode["last"][ended] = 0
         return errors
 
-    def details(self, **learned: Any) -> bytes:
-        return super().details(watched=self.watched.tolist(), **learned)
+    def learned(self) -> dict[str, Any]:
+        return {"watched": self.watched.tolist()}
 
-    def recall(self, details: Mapping[str, Any]) -> None:
+    def recall(self, details: Mapping[str, Any], files: Mapping[str, bytes]) -> None:
+        super().recall(details, files)
         self.watched = np.array(details["watched"], np.bool_)

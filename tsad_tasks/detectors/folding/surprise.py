@@ -4,21 +4,18 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, ClassVar
 
+from tsad_tasks.base.arrays import Arrays, Floats64, Ints
 from tsad_tasks.base.lazy import np
-from tsad_tasks.detectors.folding.series_fold import Arrays, Found, Rows, SeriesFold, Units
+from tsad_tasks.detectors.folding.series_fold import FoldDetector, Found, Units
 
 if TYPE_CHECKING:
-    from numpy.typing import NDArray
-
     from tsad_tasks.model.surprise_fusion import Fusion
 
 
-class SurpriseDetector(SeriesFold):
-    """Readings in robust scales of commissioning, judged by a fusion of surprises; a subclass says
-    which.
+class SurpriseDetector(FoldDetector):
+    """Readings in robust scales of commissioning, judged by the subclass's fusion of surprises.
 
-    What these detectors call an error is −ln of a probability already: surprise among all past
-    errors.
+    What these detectors call an error is surprise among all past errors already.
     """
 
     on_one_scale: ClassVar[bool] = True
@@ -27,11 +24,12 @@ class SurpriseDetector(SeriesFold):
     def empty(self, n_units: int) -> Units:
         return self.fusion.empty(n_units) | unscaled(n_units)
 
-    def commission(self, units: Units, unit: int, readings: NDArray[np.float64]) -> None:
+    def commission(self, units: Units, unit: int, readings: Floats64) -> None:
+        from tsad_tasks.model.drift import scale_of
         from tsad_tasks.model.novelty import block_lengths
         from tsad_tasks.model.surprise_families import units_of
 
-        center, scale = robust_scale(readings[:, 0])
+        center, scale = scale_of(readings[:, 0], 25)
         units["scaling"]["center"][unit], units["scaling"]["scale"][unit] = center, scale
         if "novelty" in units:
             extremes = np.array([readings.min(), readings.max()])
@@ -39,9 +37,7 @@ class SurpriseDetector(SeriesFold):
             units["novelty"]["low"][unit], units["novelty"]["high"][unit] = known
             units["novelty"]["length"][unit] = block_lengths(len(readings))
 
-    def step(
-        self, units: Units, rows: Rows, readings: NDArray[np.float64], half_hour: Rows
-    ) -> Found:
+    def step(self, units: Units, rows: Ints, readings: Floats64, half_hour: Ints) -> Found:
         from tsad_tasks.model.surprise_families import Now, units_of
         from tsad_tasks.model.surprise_fusion import expected_level
 
@@ -53,9 +49,7 @@ class SurpriseDetector(SeriesFold):
 
 
 class OneFamily(SurpriseDetector):
-    """A baseline: one kind of surprise, its families weighed as in the event head, without range
-    bonus and second level.
-    """
+    """A baseline: one kind of surprise, weighed as in the event head, without range bonus."""
 
     families: ClassVar[tuple[str, ...]]
 
@@ -72,24 +66,8 @@ def unscaled(n_units: int) -> Units:
     return {"scaling": {"center": np.zeros(n_units), "scale": np.zeros(n_units)}}
 
 
-def robust_scale(readings: NDArray[np.float64]) -> tuple[float, float]:
-    """Median, and interquartile range as a standard deviation, or the standard deviation; 0 for
-    constant readings.
-
-    >>> robust_scale(np.array([1.0, 1.0, 1.0]))
-    (1.0, 0.0)
-    """
-    low, center, high = np.percentile(readings, [25, 50, 75]).tolist()
-    spread = (high - low) / 1.349 if high > low else float(readings.std())
-    return center, spread if readings.max() > readings.min() else 0.0
-
-
-def scales_now(
-    scaling: Arrays, rows: Rows, readings: NDArray[np.float64]
-) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Centres and scales (n_rows,), those above 0. A channel that was constant while commissioning
-    gets its first departure as scale.
-    """
+def scales_now(scaling: Arrays, rows: Ints, readings: Floats64) -> tuple[Floats64, Floats64]:
+    """Centres, and scales above 0, (n_rows,); a constant's first departure becomes its scale."""
     center, scale = scaling["center"][rows], scaling["scale"][rows]
     found = np.where(scale > 0, scale, np.abs(readings - center))
     scaling["scale"][rows] = found

@@ -6,8 +6,9 @@ from typing import Any
 
 from pydantic import Field
 
+from tsad_tasks.base.arrays import Floats32
 from tsad_tasks.base.lazy import np
-from tsad_tasks.detectors.base import LARGEST, Floats, Loss, Objective
+from tsad_tasks.detectors.base import LARGEST, Loss, Objective
 from tsad_tasks.detectors.neural.autoencoder import Autoencoder
 from tsad_tasks.detectors.neural.network import NetworkSettings, TwoSizes
 from tsad_tasks.detectors.neural.seeded_layers import dense, dense_size, lstm, lstm_size
@@ -59,11 +60,11 @@ class AttentionAutoencoder(Autoencoder):
         mean_error = super().objective(keras, loss)
         return lambda outputs, windows, labels: mean_error(outputs[0], windows, labels)
 
-    def attention(self, windows: Floats) -> Floats:
+    def attention(self, windows: Floats32) -> Floats32:
         """The weights (n, width) of the steps of windows (n, width, n_inputs), adding up to 1."""
         return self.outputs(windows, 1)
 
-    def shares_of(self, windows: Floats) -> Floats:
+    def shares_of(self, windows: Floats32) -> Floats32:
         errors = super().shares_of(windows)
         with np.errstate(over="ignore"):
             weighted = errors * (self.attention(windows) * np.float32(self.width))[:, :, None]

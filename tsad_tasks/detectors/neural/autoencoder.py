@@ -1,16 +1,14 @@
-"""What all autoencoders share: a window's error is the difference between it and what the network
-makes of it.
-"""
+"""What autoencoders share: an error is the difference from what the network makes of a window."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
+from tsad_tasks.base.arrays import Flags, Floats32, Ints
 from tsad_tasks.base.lazy import np
 from tsad_tasks.detectors.base import (
     LARGEST,
-    Floats,
     Loss,
     Objective,
     Reconstruction,
@@ -18,9 +16,6 @@ from tsad_tasks.detectors.base import (
     step_errors,
 )
 from tsad_tasks.detectors.neural.network import NeuralDetector
-
-if TYPE_CHECKING:
-    from numpy.typing import NDArray
 
 
 class Autoencoder(NeuralDetector):
@@ -38,7 +33,7 @@ class Autoencoder(NeuralDetector):
 
         return mean_error
 
-    def reconstruct(self, inputs: Floats, ends: NDArray[np.int64]) -> Reconstruction:
+    def reconstruct(self, inputs: Floats32, ends: Ints) -> Reconstruction:
         found = self._by_batch(self.of_windows, inputs, ends)
         nothing = np.empty((0, self.n_channels), dtype=np.float32)
         errors, expected = (
@@ -47,12 +42,12 @@ class Autoencoder(NeuralDetector):
         )
         return Reconstruction(errors, expected)
 
-    def explain(self, inputs: Floats, ends: NDArray[np.int64]) -> Floats:
+    def explain(self, inputs: Floats32, ends: Ints) -> Floats32:
         nothing = np.empty((0, self.width, self.n_channels), dtype=np.float32)
         return np.concatenate([nothing, *self._by_batch(self.shares_of, inputs, ends)])
 
     def _by_batch(
-        self, compute: Callable[[Floats], Any], inputs: Floats, ends: NDArray[np.int64]
+        self, compute: Callable[[Floats32], Any], inputs: Floats32, ends: Ints
     ) -> list[Any]:
         """What is computed of the windows that end at `ends`, batch by batch."""
         from tsad_tasks.detectors.inference.onnx_session import BATCH_SIZE
@@ -61,36 +56,30 @@ class Autoencoder(NeuralDetector):
         parts = batches(len(ends), BATCH_SIZE)
         return [compute(gather(inputs, ends[part], self.width)) for part in parts]
 
-    def of_windows(self, windows: Floats) -> Reconstruction:
+    def of_windows(self, windows: Floats32) -> Reconstruction:
         """Errors and expected values of windows (n, width, n_inputs) as they are."""
         differences, expected = self.differences(windows)
         errors = channel_errors(differences, np.zeros_like(differences), self.error)
         errors[~_live(windows[:, :, : self.n_channels])] = np.nan
         return Reconstruction(errors, np.where(np.isnan(errors), np.float32(np.nan), expected))
 
-    def shares_of(self, windows: Floats) -> Floats:
+    def shares_of(self, windows: Floats32) -> Floats32:
         """What each step and channel added, (n, width, n_channels)."""
         sensors = windows[:, :, : self.n_channels]
         return step_shares(sensors, self.differences(windows)[0], self.error)
 
-    def differences(self, windows: Floats) -> tuple[Floats, Floats]:
-        """What is left of the last steps, (n, n_last_steps, n_channels), and the last step as
-        expected.
-        """
+    def differences(self, windows: Floats32) -> tuple[Floats32, Floats32]:
+        """What is left of the last steps, (n, n_last_steps, n_channels), and the last expected."""
         made = self.outputs(windows)
         sensors = windows[:, -made.shape[1] :, : self.n_channels]
         with np.errstate(over="ignore", invalid="ignore"):
             return sensors - made, made[:, -1]
 
 
-def step_shares(sensors: Floats, differences: Floats, kind: Loss) -> Floats:
-    """Errors of steps, 0 where the network makes nothing and in channels that hold a non-finite
-    value.
+def step_shares(sensors: Floats32, differences: Floats32, kind: Loss) -> Floats32:
+    """Errors of steps, (n, width, n_channels); 0 in dead channels and where nothing is made.
 
-    Parameters
-    ----------
-    sensors : (n, width, n_channels)
-    differences : (n, n_last_steps, n_channels)
+    `differences` are of the last steps, (n, n_last_steps, n_channels).
 
     >>> sensors = np.array([[[1.0, 2.0], [3.0, np.nan]]], dtype=np.float32)
     >>> step_shares(sensors, sensors, "mse").tolist()
@@ -103,6 +92,6 @@ def step_shares(sensors: Floats, differences: Floats, kind: Loss) -> Floats:
     return found
 
 
-def _live(sensors: Floats) -> NDArray[np.bool_]:
+def _live(sensors: Floats32) -> Flags:
     """Which channels (n, n_channels) of windows hold finite values only."""
     return np.asarray(np.isfinite(sensors).all(axis=1))

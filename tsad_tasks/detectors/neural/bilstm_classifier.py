@@ -1,15 +1,15 @@
-"""The context-aware bidirectional LSTM classifier: it learns from labels which windows end in an
-anomaly.
-"""
+"""The bidirectional LSTM classifier: it learns from labels which windows end in an anomaly."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, ClassVar, Literal
+from typing import Any, ClassVar, Literal
 
 from pydantic import Field
 
+from tsad_tasks.base.arrays import Floats32, Floats64
 from tsad_tasks.base.lazy import np
-from tsad_tasks.detectors.base import Floats, Loss, Objective, Reconstruction, Schedule, TrainingSet
+from tsad_tasks.detectors.base import Loss, Objective, Schedule, TrainingSet
+from tsad_tasks.detectors.inference.onnx_detector import WindowJudge
 from tsad_tasks.detectors.neural.network import NetworkSettings, NeuralDetector, Sizes, TwoSizes
 from tsad_tasks.detectors.neural.seeded_layers import (
     bidirectional_lstm,
@@ -18,9 +18,6 @@ from tsad_tasks.detectors.neural.seeded_layers import (
     lstm_size,
 )
 from tsad_tasks.detectors.registry import register
-
-if TYPE_CHECKING:
-    from numpy.typing import NDArray
 
 
 class BilstmClassifierSettings(NetworkSettings):
@@ -51,9 +48,8 @@ class BilstmClassifierSettings(NetworkSettings):
 
 
 @register("bilstm_classifier")
-class BilstmClassifier(NeuralDetector):
-    """Two bidirectional LSTM layers over the sensors, merged with the last step's context, and
-    dense layers.
+class BilstmClassifier(WindowJudge, NeuralDetector):
+    """Bidirectional LSTM layers over the sensors, dense layers over them and the last context.
 
     It gives the probability p that the last step of a window is an anomaly. Its error is −ln(1 −
     p), the same for every live channel, so that it can stand beside other detectors' errors.
@@ -116,44 +112,16 @@ class BilstmClassifier(NeuralDetector):
         oversample = oversampling.repeated if is_random else oversampling.interpolated
         return oversample(training, self.settings.oversampling, seed)
 
-    def seen(self, inputs: Floats) -> Floats:
+    def seen(self, inputs: Floats32) -> Floats32:
         # An implausible value is what this detector looks for: it is cut off at the limit, and not
         # taken for dead.
         known = np.where(np.isfinite(inputs), inputs, np.float32(0))
         return np.clip(known, -self.limits, self.limits)
 
-    def reconstruct(self, inputs: Floats, ends: NDArray[np.int64]) -> Reconstruction:
-        from tsad_tasks.detectors.inference.occlusion import one_score_each
-
-        return one_score_each(inputs, ends, self.width, self.n_channels, self._errors)
-
-    def probability(self, scores: Floats) -> NDArray[np.float64]:
-        """Probability that windows with these scores are anomalies, from 0 to 1, of the same shape;
-        NaN stays.
-        """
-        return -np.expm1(-np.asarray(scores, dtype=np.float64))
-
-    @property
-    def judges_windows(self) -> bool:
-        return True
-
-    def channel_shares(
-        self, inputs: Floats, ends: NDArray[np.int64], columns: NDArray[np.bool_] | None = None
-    ) -> Floats:
-        from tsad_tasks.detectors.inference.occlusion import channels_taken_away, own_columns
-
-        columns = own_columns(self.n_channels, self.n_inputs) if columns is None else columns
-        usual = np.zeros(self.n_inputs, np.float32)
-        return channels_taken_away(
-            inputs, ends, self.width, usual, columns, lambda windows: windows, self._errors
-        )
-
-    def explain(self, inputs: Floats, ends: NDArray[np.int64]) -> Floats:
-        from tsad_tasks.detectors.inference.occlusion import occluded
-
-        usual = np.zeros(self.n_channels, dtype=np.float32)
-        return occluded(inputs, ends, self.width, usual, self._errors)
-
-    def _errors(self, windows: Floats) -> Floats:
+    def scores_of(self, features: Floats32) -> Floats32:
         """−ln(1 − p) of windows, (n,), float32."""
-        return np.logaddexp(np.float32(0), self.outputs(windows)[:, 0])
+        return np.logaddexp(np.float32(0), self.outputs(features)[:, 0])
+
+    def probability(self, scores: Floats32) -> Floats64:
+        """Probability that windows with these scores are anomalies, of their shape; NaN stays."""
+        return -np.expm1(-np.asarray(scores, dtype=np.float64))

@@ -1,6 +1,4 @@
-"""The dense autoencoder: a window as one row of numbers, through narrower layers to a code and
-back.
-"""
+"""The dense autoencoder: a window as one row of numbers, through narrower layers and back."""
 
 from __future__ import annotations
 

@@ -1,6 +1,4 @@
-"""The forecaster: it predicts the last steps of a window from those before, and so learns without
-any label.
-"""
+"""The forecaster: it predicts the last steps of a window from those before, without labels."""
 
 from __future__ import annotations
 
@@ -26,8 +24,7 @@ class ForecasterSettings(NetworkSettings):
 
 @register("forecaster")
 class Forecaster(Autoencoder):
-    """An LSTM over the first steps of a window, and a dense layer to the last ones; only those have
-    errors.
+    """An LSTM over the first steps of a window, a dense layer to the last ones, which have errors.
 
     Source: Hundman et al., Detecting spacecraft anomalies using LSTMs and nonparametric dynamic
     thresholding, 2018.
@@ -43,10 +40,8 @@ class Forecaster(Autoencoder):
         super().__init__(width, n_channels, n_inputs, **params)
         self.horizon = self.settings.horizon or max(1, width // 5)
         if self.horizon >= width:
-            raise ConfigError(
-                "detector.params.horizon: Expected fewer steps than the window has "
-                f"({width}). Received: {self.horizon}."
-            )
+            expected = f"Expected fewer steps than the window has ({width})."
+            raise ConfigError(f"detector.params.horizon: {expected} Received: {self.horizon}.")
 
     @property
     def params(self) -> dict[str, Any]:

@@ -1,6 +1,4 @@
-"""The LSTM autoencoder: two LSTM layers down to a code, the code repeated for every step, two LSTM
-layers back up.
-"""
+"""The LSTM autoencoder: two layers down to a code, the code for every step, two layers back up."""
 
 from __future__ import annotations
 

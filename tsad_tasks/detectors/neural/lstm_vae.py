@@ -1,6 +1,4 @@
-"""The LSTM variational autoencoder: it knows how sure it is, so that it gives probabilities and
-intervals.
-"""
+"""The LSTM variational autoencoder: it knows how sure it is; it gives probabilities, intervals."""
 
 from __future__ import annotations
 
@@ -9,17 +7,16 @@ from typing import TYPE_CHECKING, Any
 
 from pydantic import Field
 
+from tsad_tasks.base.arrays import Floats32, Floats64, Ints
 from tsad_tasks.base.errors import BadInput
 from tsad_tasks.base.lazy import np
-from tsad_tasks.detectors.base import Floats, Loss, Objective, TrainingSet
+from tsad_tasks.detectors.base import Loss, Objective, TrainingSet
 from tsad_tasks.detectors.neural.autoencoder import Autoencoder
 from tsad_tasks.detectors.neural.network import NetworkSettings, Size
 from tsad_tasks.detectors.neural.seeded_layers import dense, dense_size, lstm, lstm_size
 from tsad_tasks.detectors.registry import register
 
 if TYPE_CHECKING:
-    from numpy.typing import NDArray
-
     from tsad_tasks.model.tails import ChannelTails
 
 # Spreads lie between exp(-4) and exp(4): a constant channel does not make every deviation infinite.
@@ -44,8 +41,7 @@ class LstmVaeSettings(NetworkSettings):
 
 @register("lstm_vae")
 class LstmVae(Autoencoder):
-    """An LSTM down to the mean and spread of a code, and one back up to the mean and spread of
-    every reading.
+    """An LSTM down to mean and spread of a code, and one back up to those of every reading.
 
     It learns the evidence lower bound; scoring goes through the code's mean, so that a score is the
     same every time. The error of a step is that of its standardised deviation from what was
@@ -101,7 +97,7 @@ class LstmVae(Autoencoder):
 
         return negative_bound
 
-    def differences(self, windows: Floats) -> tuple[Floats, Floats]:
+    def differences(self, windows: Floats32) -> tuple[Floats32, Floats32]:
         expected, spread = self._expected(windows)
         with np.errstate(over="ignore", invalid="ignore"):
             deviations = (windows[:, :, : self.n_channels] - expected) / spread
@@ -122,10 +118,8 @@ class LstmVae(Autoencoder):
         last = np.abs(np.concatenate(parts)).astype(np.float64)
         self._deviations = np.quantile(last, LEVELS, axis=0).T
 
-    def probability(self, scores: Floats) -> NDArray[np.float64]:
-        """Probability (n,) that windows with these scores are anomalies, from 0 to 1; NaN where
-        unknown.
-        """
+    def probability(self, scores: Floats32) -> Floats64:
+        """Probability (n,) that windows with these scores are anomalies; NaN: unknown."""
         from tsad_tasks.model.reliability import anomaly_probability
 
         if self._tails is None:
@@ -135,14 +129,11 @@ class LstmVae(Autoencoder):
         return anomaly_probability(surprises, self.settings.anomaly_share)
 
     def interval(
-        self, inputs: Floats, ends: NDArray[np.int64], level: float = 0.95
-    ) -> tuple[Floats, Floats]:
-        """Bounds (n, n_channels) that hold the last reading with a probability, as often as on
-        held-out windows.
+        self, inputs: Floats32, ends: Ints, level: float = 0.95
+    ) -> tuple[Floats32, Floats32]:
+        """Bounds (n, n_channels) that hold the last reading as often as on held-out windows.
 
-        Parameters
-        ----------
-        level : from 0.01 to 0.999.
+        `level` is from 0.01 to 0.999.
         """
         if not LEVELS[0] <= level <= LEVELS[-1]:
             raise BadInput(f"Expected a level from {LEVELS[0]} to {LEVELS[-1]}. Received: {level}.")
@@ -155,16 +146,18 @@ class LstmVae(Autoencoder):
 
     def learned(self) -> dict[str, Any]:
         tails = self._tails.to_json() if self._tails else None
-        return {"calibration": {"score_tails": tails, "last_deviations": self._deviations.tolist()}}
+        found = {"score_tails": tails, "last_deviations": self._deviations.tolist()}
+        return super().learned() | {"calibration": found}
 
-    def recall(self, details: Mapping[str, Any]) -> None:
+    def recall(self, details: Mapping[str, Any], files: Mapping[str, bytes]) -> None:
         from tsad_tasks.model.tails import ChannelTails
 
+        super().recall(details, files)
         found = details["calibration"]
         self._tails = ChannelTails.from_json(found["score_tails"])
         self._deviations = np.array(found["last_deviations"])
 
-    def _expected(self, windows: Floats) -> tuple[Floats, Floats]:
+    def _expected(self, windows: Floats32) -> tuple[Floats32, Floats32]:
         """Means and spreads (n, width, n_channels) of readings."""
         made = self.outputs(windows)
         return made[:, :, : self.n_channels], np.exp(made[:, :, self.n_channels :])

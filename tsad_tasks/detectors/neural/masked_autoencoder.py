@@ -1,13 +1,12 @@
-"""The masked autoencoder: it fills in stretches of a window that it does not see, and so learns
-without any label.
-"""
+"""The masked autoencoder: it fills in stretches of a window that it does not see."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from pydantic import Field
 
+from tsad_tasks.base.arrays import Floats32
 from tsad_tasks.base.lazy import np
 from tsad_tasks.detectors.neural.autoencoder import Autoencoder
 from tsad_tasks.detectors.neural.seeded_layers import dense, dense_size
@@ -19,9 +18,6 @@ from tsad_tasks.detectors.neural.self_attention import (
 )
 from tsad_tasks.detectors.registry import register
 
-if TYPE_CHECKING:
-    from numpy.typing import NDArray
-
 
 class MaskedAutoencoderSettings(TransformerSettings):
     """Settings of `masked_autoencoder`."""
@@ -29,7 +25,8 @@ class MaskedAutoencoderSettings(TransformerSettings):
     stretches: int = Field(
         4,
         ge=2,
-        description="In how many stretches of steps a window is hidden, at most the window's width.",
+        description="In how many stretches of steps a window is hidden, at most the window's "
+        "width.",
     )
 
 
@@ -71,9 +68,8 @@ class MaskedAutoencoder(Autoencoder):
         return ops.stack(parts, axis=1)
 
 
-def hidden_steps(width: int, n_stretches: int) -> NDArray[np.float32]:
-    """1 where a step is hidden, (n_stretches, width, 1): each step in one of the stretches, which
-    are about as long.
+def hidden_steps(width: int, n_stretches: int) -> Floats32:
+    """1 where a step is hidden, (n_stretches, width, 1): in one stretch of about equal ones.
 
     >>> hidden_steps(3, 2)[:, :, 0].tolist()
     [[1.0, 1.0, 0.0], [0.0, 0.0, 1.0]]

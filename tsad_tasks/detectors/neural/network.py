@@ -6,33 +6,29 @@ import json
 from abc import abstractmethod
 from collections.abc import Mapping
 from dataclasses import replace
-from functools import cached_property, lru_cache
-from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Self
+from functools import lru_cache
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar
 
 from pydantic import BeforeValidator, Field
 
+from tsad_tasks.base.arrays import Floats32
 from tsad_tasks.base.errors import ConfigError
 from tsad_tasks.base.lazy import np
 from tsad_tasks.detectors.base import (
-    DETAILS_FILE,
-    MODEL_FILE,
     WEIGHTS_FILE,
     Budget,
-    Detector,
-    DetectorBase,
     DetectorSettings,
-    Floats,
     Loss,
     Objective,
-    Progress,
     Schedule,
     TrainingHistory,
+    TrainingPlan,
     TrainingSet,
 )
 from tsad_tasks.detectors.fitting import check_fits, fitted
+from tsad_tasks.detectors.inference.onnx_detector import OnnxDetector
 
 if TYPE_CHECKING:
-    from tsad_tasks.detectors.inference.onnx_session import OnnxSession
     from tsad_tasks.detectors.neural.training.keras_training import Learner
     from tsad_tasks.detectors.neural.training.weights import Weights
 
@@ -73,7 +69,7 @@ class NetworkSettings(DetectorSettings):
     )
 
 
-class NeuralDetector(DetectorBase):
+class NeuralDetector(OnnxDetector):
     """A network that sees windows (n, width, n_inputs).
 
     A subclass says `settings_model`, `n_parameters`, `network` and `objective`.
@@ -88,26 +84,16 @@ class NeuralDetector(DetectorBase):
         super().__init__(width, n_channels, n_inputs, **params)
         self.error: Loss = self.settings.error or "mse"
         self.limits = np.full(n_inputs, np.inf, dtype=np.float32)
-        self._graph: bytes | None = None
         self._weights: bytes | None = None
 
     @property
     def drops_out(self) -> bool:
-        """Whether training draws a random number for every value: compiled by XLA that is six times
-        slower.
-        """
+        """Whether training draws a number for every value: six times slower by XLA."""
         return False
-
-    @property
-    @abstractmethod
-    def n_parameters(self) -> int:
-        """Trainable numbers."""
 
     @abstractmethod
     def network(self, keras: Any, windows: Any, seed: int) -> Any:
-        """The output, or a list of outputs, of the network for a symbolic input (n, width,
-        n_inputs).
-        """
+        """The output, or a list of them, for a symbolic input (n, width, n_inputs)."""
 
     @abstractmethod
     def objective(self, keras: Any, loss: Loss) -> Objective:
@@ -121,38 +107,28 @@ class NeuralDetector(DetectorBase):
         windows = keras.Input((self.width, self.n_inputs), name="windows")
         return keras.Model(windows, self.network(keras, windows, seed))
 
-    def fit(
-        self,
-        training: TrainingSet,
-        *,
-        budget: Budget,
-        seed: int,
-        progress: Progress | None = None,
-        warm_start: Detector | None = None,
-    ) -> TrainingHistory:
+    def learn(self, training: TrainingSet, plan: TrainingPlan) -> TrainingHistory:
+        from tsad_tasks.detectors.neural.training import weights
         from tsad_tasks.detectors.neural.training.keras_training import pays_to_compile, train
         from tsad_tasks.detectors.neural.training.quiet_keras import quiet_stderr
-        from tsad_tasks.detectors.neural.training.weights import (
-            start_from,
-            weights_bytes,
-            weights_of,
-        )
 
         check_fits(training, self)
         usual = np.quantile(np.abs(training.inputs[training.ends]), 0.999, axis=0)
         self.limits = np.maximum(usual * self.settings.input_limit, 1.0).astype(np.float32)
-        prepared = self.prepared(replace(training, inputs=self.seen(training.inputs)), seed)
-        budget = replace(budget, schedule=self.schedule or budget.schedule)
+        prepared = self.prepared(replace(training, inputs=self.seen(training.inputs)), plan.seed)
+        budget = replace(plan.budget, schedule=self.schedule or plan.budget.schedule)
         with quiet_stderr():
             jit = not self.drops_out and pays_to_compile(training, budget)
-            learner = self.learner(budget, seed, jit=jit)
-        if isinstance(warm_start, type(self)):
-            start_from(learner.model, warm_start.weights())
-        elif warm_start is not None:
-            expected, received = f"Expected a {self.name}.", f"Received: a {warm_start.name}."
+            learner = self.learner(budget, plan.seed, jit=jit)
+        if isinstance(plan.warm_start, type(self)):
+            weights.start_from(learner.model, plan.warm_start.weights())
+        elif plan.warm_start is not None:
+            expected, received = f"Expected a {self.name}.", f"Received: a {plan.warm_start.name}."
             raise ConfigError(f"warm_start: {expected} {received}")
-        history = train(learner, prepared, budget=budget, seed=seed, progress=progress)
-        self._use(learner.graph.filled(), weights_bytes(weights_of(learner.model)), budget.loss)
+        history = train(learner, prepared, plan._replace(budget=budget))
+        self.use_graph(learner.graph.filled())
+        self._weights = weights.weights_bytes(weights.weights_of(learner.model))
+        self.error = self.settings.error or budget.loss
         self.calibrate(training)
         return replace(history, n_windows=len(training.ends))
 
@@ -161,42 +137,30 @@ class NeuralDetector(DetectorBase):
         return training
 
     def calibrate(self, training: TrainingSet) -> None:
-        """What is learned from the validation windows once the network is fitted; nothing by
-        default.
-        """
+        """What a fitted network learns from the validation windows; nothing by default."""
 
-    def seen(self, inputs: Floats) -> Floats:
-        """What the network sees of inputs (..., n_inputs): 0 in place of what is not finite or
-        beyond the limits.
-        """
+    def seen(self, inputs: Floats32) -> Floats32:
+        """What the network sees of inputs (..., n_inputs): 0 for what is implausible."""
         with np.errstate(invalid="ignore"):
             return np.where(np.abs(inputs) <= self.limits, inputs, np.float32(0))
 
-    def outputs(self, windows: Floats, output: int = 0) -> Floats:
+    def outputs(self, windows: Floats32, output: int = 0) -> Floats32:
         """One of the network's outputs for windows (n, width, n_inputs) as they are."""
         # A recurrent network in ONNX turns NaN into an ordinary number: it sees 0, and the errors
         # bring NaN back.
         return self._session.run(self.seen(windows), output)
 
     def to_files(self) -> dict[str, bytes]:
-        learned = {"error": self.error, "limits": self.limits.tolist(), **self.learned()}
-        files = {MODEL_FILE: fitted(self._graph), DETAILS_FILE: self.details(**learned)}
+        files = super().to_files()
         return files if self._weights is None else files | {WEIGHTS_FILE: self._weights}
 
-    @classmethod
-    def from_files(cls, files: Mapping[str, bytes]) -> Self:
-        detector, details = cls.from_details(files, MODEL_FILE)
-        detector._use(files[MODEL_FILE], files.get(WEIGHTS_FILE), details["error"])
-        detector.limits = np.array(details["limits"], dtype=np.float32)
-        detector.recall(details)
-        return detector
-
     def learned(self) -> dict[str, Any]:
-        """What was learned beside the network, for detector.json."""
-        return {}
+        return {"error": self.error, "limits": self.limits.tolist()}
 
-    def recall(self, details: Mapping[str, Any]) -> None:
-        """Take what `learned` gave."""
+    def recall(self, details: Mapping[str, Any], files: Mapping[str, bytes]) -> None:
+        super().recall(details, files)
+        self._weights, self.error = files.get(WEIGHTS_FILE), self.settings.error or details["error"]
+        self.limits = np.array(details["limits"], dtype=np.float32)
 
     def weights(self) -> Weights:
         """The trained weights by name.
@@ -210,22 +174,12 @@ class NeuralDetector(DetectorBase):
 
         fitted(self._graph)
         if self._weights is None:
-            raise ConfigError(
-                f"warm_start: Expected a model with {WEIGHTS_FILE}. Received: one from before it "
-                "was kept; retrain it."
-            )
+            expected = f"warm_start: Expected a model with {WEIGHTS_FILE}."
+            raise ConfigError(f"{expected} Received: one from before it was kept; retrain it.")
         return weights_from(self._weights)
 
-    @cached_property
-    def _session(self) -> OnnxSession:
-        from tsad_tasks.detectors.inference.onnx_session import OnnxSession
-
-        return OnnxSession(fitted(self._graph))
-
     def learner(self, budget: Budget, seed: int, *, jit: bool) -> Learner:
-        """The compiled network, with the weights that a seed gives; it is the next one's of this
-        architecture too.
-        """
+        """The compiled network with a seed's weights; the next of its kind uses it too."""
         params = json.dumps(self.params, sort_keys=True)
         sizes = self.width, self.n_channels, self.n_inputs
         kind: Any = type(self)
@@ -233,18 +187,12 @@ class NeuralDetector(DetectorBase):
         learner.restart(self.keras_model(seed))
         return learner
 
-    def _use(self, graph: bytes, weights: bytes | None, trained_on: Loss) -> None:
-        self._graph, self._weights, self.error = graph, weights, self.settings.error or trained_on
-        self.__dict__.pop("_session", None)
-
 
 @lru_cache(maxsize=N_KEPT_LEARNERS)
 def _learner(
     kind: type[NeuralDetector], sizes: tuple[int, int, int], params: str, loss: Loss, jit: bool
 ) -> Learner:
-    """The compiled network of an architecture: tracing it takes seconds, and many entities train
-    the same one.
-    """
+    """The compiled network of an architecture: tracing takes seconds, and entities share it."""
     from tsad_tasks.detectors.neural.training.keras_training import compiled
     from tsad_tasks.detectors.neural.training.quiet_keras import start_keras
 

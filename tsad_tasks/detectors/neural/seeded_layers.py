@@ -1,5 +1,4 @@
-"""Keras layers with a name, so that weights can be found again, and with a seed of their own; and
-how large they are.
+"""Keras layers with a name, to find weights again, and a seed of their own; and their sizes.
 
 Keras is an argument, since it is imported only where something is trained.
 """

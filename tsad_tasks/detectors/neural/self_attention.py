@@ -5,17 +5,15 @@ Source: Vaswani et al., Attention is all you need, 2017.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from pydantic import Field, model_validator
 
+from tsad_tasks.base.arrays import Floats32
 from tsad_tasks.base.lazy import np
 from tsad_tasks.base.settings import wrong
 from tsad_tasks.detectors.neural.network import NetworkSettings, Size
 from tsad_tasks.detectors.neural.seeded_layers import dense, dense_size
-
-if TYPE_CHECKING:
-    from numpy.typing import NDArray
 
 N_SEEDS = 6
 WIDENING = 2
@@ -35,7 +33,7 @@ class TransformerSettings(NetworkSettings):
         return self
 
 
-def positions(n_steps: int, units: int) -> NDArray[np.float32]:
+def positions(n_steps: int, units: int) -> Floats32:
     """Sines and cosines that tell the steps apart, (n_steps, units).
 
     >>> positions(2, 2).round(2).tolist()

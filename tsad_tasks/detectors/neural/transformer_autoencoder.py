@@ -1,6 +1,4 @@
-"""The Transformer autoencoder: every step sees all others on the way to one code, and on the way
-back.
-"""
+"""The Transformer autoencoder: every step sees all others on the way to a code and back."""
 
 from __future__ import annotations
 
@@ -28,8 +26,7 @@ class TransformerAutoencoderSettings(TransformerSettings):
 
 @register("transformer_autoencoder")
 class TransformerAutoencoder(Autoencoder):
-    """Transformer blocks, a code of the whole window, the code for every step with its position,
-    and blocks again.
+    """Transformer blocks, a code of the window, the code and its position per step, blocks again.
 
     Source: Vaswani et al., Attention is all you need, 2017, for the blocks.
 

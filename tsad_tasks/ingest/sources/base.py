@@ -1,5 +1,4 @@
-"""What a source of readings is: one file of this folder each, registered under the name that a
-dataset file says as `source.kind`.
+"""What a source is: a file of this folder each, under the name that `source.kind` says.
 
 A source knows the dataset's file and the URI of its connection, and nothing of the warehouse. Such
 a file imports nothing slow at its top, since all of them are imported when a dataset file is read.
@@ -24,6 +23,10 @@ if TYPE_CHECKING:
 
 HOUR_US = 3_600_000_000
 register = SOURCES.register
+
+
+# How grave it is, what a person might mend, and the table's title.
+Hint = tuple[Literal["warning", "info"], str, str]
 
 
 class NoSettings(Section):
@@ -158,9 +161,7 @@ class Source(Protocol):
     def read(self, start_us: int, end_us: int, known_entities: Iterable[str] = ()) -> SourceRows:
         """Rows with a time in [start_us, end_us), of all tables, as of one moment.
 
-        Parameters
-        ----------
-        known_entities : names that the source probably uses.
+        `known_entities` are names that the source probably uses.
         """
         ...
 
@@ -169,9 +170,7 @@ class Source(Protocol):
         ...
 
     def count_hours(self, start_us: int, end_us: int) -> dict[int, HourCount]:
-        """What the source holds now, by hour (microseconds since 1970); hours without rows are
-        absent.
-        """
+        """Rows of the source by hour (microseconds since 1970), of hours that have any."""
         import numpy as np
 
         hours_us = self.read(start_us, end_us).times_us // HOUR_US * HOUR_US
@@ -179,28 +178,17 @@ class Source(Protocol):
         return {int(at_us): HourCount(int(n)) for at_us, n in zip(found, n_rows, strict=True)}
 
     def count_null_times(self, *, cheaply: bool = False) -> int:
-        """Rows without a time, which belong to no interval.
-
-        Parameters
-        ----------
-        cheaply : leave out tables of which this is slow to say.
-        """
+        """Rows without a time; `cheaply` leaves out tables of which this is slow to say."""
         return 0
 
-    def hints(self) -> list[tuple[Literal["warning", "info"], str, str]]:
-        """What a person might mend: how grave it is, what it is, and the table's title."""
+    def hints(self) -> list[Hint]:
+        """What a person might mend."""
         return []
 
 
 @contextmanager
 def open_source(uri: str, config: DatasetConfig) -> Iterator[Source]:
-    """The dataset's source, by its kind.
-
-    Raises
-    ------
-    AccessDenied, Unavailable, SourceError
-        See `Source`.
-    """
+    """The dataset's source, by its kind; raises what `Source` says."""
     source: Source = SOURCES[config.source.kind](uri, config)
     try:
         yield source

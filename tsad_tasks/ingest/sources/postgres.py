@@ -11,13 +11,22 @@ from datetime import datetime
 from itertools import product
 from typing import TYPE_CHECKING, Any, Literal, cast
 
-from tsad_tasks.ingest.sources.base import HourCount, Source, SourceRows, SourceTable, register
+from tsad_tasks.base.lazy import LazyModule
+from tsad_tasks.ingest.sources.base import HourCount, Source, register
 
 if TYPE_CHECKING:
     from psycopg2 import extensions, sql
 
     from tsad_tasks.config import DatasetConfig
+    from tsad_tasks.ingest.sources.base import Hint, SourceRows, SourceTable
+    from tsad_tasks.ingest.sources.postgres_tables import connection, rows, statements, tables
     from tsad_tasks.ingest.sources.postgres_tables.tables import TablePlan
+else:
+    # All sources are imported when a dataset file is read, and these cost NumPy and a driver.
+    connection, rows, statements, tables = (
+        LazyModule(f"tsad_tasks.ingest.sources.postgres_tables.{name}")
+        for name in ("connection", "rows", "statements", "tables")
+    )
 
 _LARGE_ROWS = 1_000_000
 # From so many rows on an index on the time matters to those who wait.
@@ -31,16 +40,13 @@ class PostgresSource(Source):
     tables: tuple[TablePlan, ...]
 
     def __init__(self, uri: str, config: DatasetConfig) -> None:
-        from tsad_tasks.ingest.sources.postgres_tables.connection import connect_source
-        from tsad_tasks.ingest.sources.postgres_tables.tables import found_tables, table_plans
-
         self._config = config
         # Names of entities and channels by the hash that stands for them in a COPY.
         self._names: dict[int, str] = {}
-        self._connection = connect_source(uri, read_only=True)
+        self._connection = connection.connect_source(uri, read_only=True)
         try:
             with self.snapshot() as cursor:
-                plans, faults = table_plans(config, found_tables(cursor, config))
+                plans, faults = tables.table_plans(config, tables.found_tables(cursor, config))
                 if config.source.shape == "long":
                     self._learn(cursor, list(config.source.channel_columns().values()))
         except BaseException:
@@ -54,46 +60,34 @@ class PostgresSource(Source):
     @contextmanager
     def snapshot(self) -> Iterator[extensions.cursor]:
         """A read-only transaction in which everything is seen as of one moment."""
-        from tsad_tasks.ingest.sources.postgres_tables.connection import explained_errors
-
-        with explained_errors(), self._connection.cursor() as cursor:
+        with connection.explained_errors(), self._connection.cursor() as cursor:
             try:
                 timeout_ms = self._config.source.statement_timeout_s * 1000
-                cursor.execute(
-                    "SET LOCAL statement_timeout = %s; SET LOCAL timezone = 'UTC'", (timeout_ms,)
-                )
+                settings = "SET LOCAL statement_timeout = %s; SET LOCAL timezone = 'UTC'"
+                cursor.execute(settings, (timeout_ms,))
                 yield cursor
             finally:
                 if not self._connection.closed:
                     self._connection.rollback()
 
     def read(self, start_us: int, end_us: int, known_entities: Iterable[str] = ()) -> SourceRows:
-        """Rows with a time in [start_us, end_us), of all tables, as of one moment.
-
-        Parameters
-        ----------
-        known_entities : names that the source probably uses; others cost one more query.
-        """
-        from tsad_tasks.ingest.sources.postgres_tables import rows, statements
+        """Rows of a range; names that are not among `known_entities` cost one more query."""
 
         source = self._config.source
         named = (("entity", source.entity.column), ("channel", source.channel_column))
         with self.snapshot() as cursor:
             if source.entity.column is not None:
                 self._learn(cursor, sorted(set(known_entities) - set(self._names.values())))
-            parts = [
-                rows.copied(cursor, self._config, plan, start_us, end_us) for plan in self.tables
-            ]
-            for (plan, part), (kind, column) in product(
-                zip(self.tables, parts, strict=True), named
-            ):
+            span = start_us, end_us
+            parts = [rows.copied(cursor, self._config, plan, span) for plan in self.tables]
+            by_table = zip(self.tables, parts, strict=True)
+            for (plan, part), (kind, column) in product(by_table, named):
                 hashes = set(part[kind].tolist()) if column else set()
                 new = sorted(hashes - self._names.keys() - {rows.NOBODY})
                 if new and column:
-                    span = start_us, end_us
                     ask = statements.names_statement(self._config, plan, column, new, span)
                     self._keep_names(cursor, ask)
-        return rows.source_rows(self._config, self.tables, parts, self._names, (start_us, end_us))
+        return rows.source_rows(self._config, self.tables, parts, self._names, span)
 
     def _learn(self, cursor: extensions.cursor, names: Sequence[str]) -> None:
         if names:
@@ -107,13 +101,7 @@ class PostgresSource(Source):
         self._names.update(cast("list[tuple[int, str]]", cursor.fetchall()))
 
     def count_null_times(self, *, cheaply: bool = False) -> int:
-        """Rows without a time: they belong to no interval.
-
-        Parameters
-        ----------
-        cheaply : leave out views, and large tables without an index on the time.
-        """
-        from tsad_tasks.ingest.sources.postgres_tables.statements import null_times_statement
+        """Rows without a time; `cheaply`: not of views or large tables without an index on it."""
 
         def is_cheap(plan: TablePlan) -> bool:
             is_small = plan.table.may_have_index and plan.table.n_rows_estimate < _LARGE_ROWS
@@ -124,56 +112,44 @@ class PostgresSource(Source):
         if not asked:
             return 0
         with self.snapshot() as cursor:
-            cursor.execute(null_times_statement(asked))
+            cursor.execute(statements.null_times_statement(asked))
             return int(cast("tuple[Any]", cursor.fetchone())[0])
 
     def count_hours(self, start_us: int, end_us: int) -> dict[int, HourCount]:
-        """What the source holds now, by hour (microseconds since 1970); hours without rows are
-        absent.
-        """
-        from tsad_tasks.ingest.sources.postgres_tables.rows import hour_counts
-        from tsad_tasks.ingest.sources.postgres_tables.statements import count_statement
+        """Rows of the source by hour (microseconds since 1970), of hours that have any."""
 
         found: dict[int, HourCount] = {}
         with self.snapshot() as cursor:
             for plan in self.tables:
-                cursor.execute(count_statement(self._config, plan, start_us, end_us))
-                for us, count in hour_counts(self._config, plan, cursor.fetchall()).items():
+                cursor.execute(statements.count_statement(self._config, plan, start_us, end_us))
+                for us, count in rows.hour_counts(self._config, plan, cursor.fetchall()).items():
                     found[us] = found.get(us, HourCount(0)) + count
         return {us: count for us, count in found.items() if start_us <= us < end_us}
 
     def time_bounds(self, table: SourceTable) -> tuple[datetime | None, datetime | None]:
         """Oldest and newest time of one table, in UTC."""
-        from tsad_tasks.ingest.sources.postgres_tables.rows import as_utc
-        from tsad_tasks.ingest.sources.postgres_tables.statements import bounds_statement
-
         (plan,) = (one for one in self.tables if one is table)
         with self.snapshot() as cursor:
-            cursor.execute(bounds_statement(plan))
+            cursor.execute(statements.bounds_statement(plan))
             low, high = cast("tuple[Any, Any]", cursor.fetchone())
-        return as_utc(self._config, plan.time, low), as_utc(self._config, plan.time, high)
+        return rows.as_utc(self._config, plan.time, low), rows.as_utc(self._config, plan.time, high)
 
-    def hints(self) -> list[tuple[Literal["warning", "info"], str, str]]:
+    def hints(self) -> list[Hint]:
         """Texts where numbers should be, a time's unit that counts for nothing, missing indexes."""
-        from tsad_tasks.ingest.sources.postgres_tables.tables import CLOCKS
 
-        found: list[tuple[Literal["warning", "info"], str, str]] = []
+        found: list[Hint] = []
         unit = self._config.source.time.unit
         no_index: dict[Literal["warning", "info"], list[str]] = {"warning": [], "info": []}
         for plan in self.tables:
-            for column in (*plan.columns, *filter(None, (plan.value,))):
-                if column.family == "text":
-                    text = (
-                        f"{column.name}: Expected numbers. Received: texts; those that are no "
-                        "number are read as NULL and counted as not_numeric."
-                    )
-                    found.append(("warning", text, plan.title))
-            if unit is not None and plan.time.family in CLOCKS:
-                text = (
-                    f"Expected no time.unit, since {plan.time.name} is a {plan.time.family}. "
-                    f"Received: {unit}; it is ignored."
-                )
+            numbers = (*plan.columns, *filter(None, (plan.value,)))
+            texts = [column.name for column in numbers if column.family == "text"]
+            what = "those that are no number are read as NULL and counted as not_numeric"
+            for name in texts:
+                text = f"{name}: Expected numbers. Received: texts; {what}."
                 found.append(("warning", text, plan.title))
+            if unit is not None and plan.time.family in tables.CLOCKS:
+                text = f"Expected no time.unit, since {plan.time.name} is a {plan.time.family}."
+                found.append(("warning", f"{text} Received: {unit}; it is ignored.", plan.title))
             if plan.table.may_have_index and not plan.time.has_index:
                 place = f'"{plan.table.schema}"."{plan.table.name}" ("{plan.time.name}")'
                 is_large = plan.table.n_rows_estimate >= _INDEX_MATTERS_ROWS

@@ -1,5 +1,4 @@
-"""What a way to people is: one file of this folder each, registered under the name that a dataset
-file uses.
+"""What a way to people is: a file of this folder, registered under its name in dataset files.
 
 A channel sends over a connection: ours are URIs in `TSAD_CONNECTION_<ID>`, Airflow's have fields
 beside. No error says more of a connection than its id, since a webhook's URL may be a secret.
@@ -38,32 +37,21 @@ class Message:
 
 @dataclass(frozen=True)
 class Connection:
-    """A server, and who we are to it.
+    """A server, and who we are to it."""
 
-    Attributes
-    ----------
-    uri : with user and password, as `urllib.parse` splits it.
-    extras : what Airflow's connection holds in its extra field.
-    """
-
-    uri: str = field(repr=False)
+    uri: str = field(repr=False)  # with user and password, as `urllib.parse` splits it
+    # What Airflow's connection holds in its extra field
     extras: Mapping[str, Any] = field(default_factory=dict, repr=False)
 
 
 class NotificationChannel(Protocol):
-    """A way to people.
+    """A way to people."""
 
-    Attributes
-    ----------
-    default_connection : used by targets that name none; None: they must name one.
-    """
-
+    # Used by targets that name none; None: they must name one
     default_connection: ClassVar[str | None] = None
 
     def check_address(self, address: str) -> None:
-        """Raises `ValueError`, which says what is expected, unless it is an address; all texts
-        are.
-        """
+        """Raises `ValueError`, which says what is expected, unless it is an address."""
 
     def send(self, message: Message, connection: Connection) -> None:
         """Sends one message.

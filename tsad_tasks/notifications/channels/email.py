@@ -14,14 +14,7 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import parse_qs, unquote, urlsplit
 
 from tsad_tasks.base.errors import Refused, Undelivered, Unreachable
-from tsad_tasks.notifications.channels.base import (
-    TIMEOUT_S,
-    Connection,
-    Message,
-    NotificationChannel,
-    register,
-    unreachable,
-)
+from tsad_tasks.notifications.channels import base
 
 if TYPE_CHECKING:
     from smtplib import SMTP
@@ -30,8 +23,8 @@ _DOMAIN = "notification.tsad"
 _ADDRESS = re.compile(r"[A-Za-z0-9.!#$%&'*+/=?^_`{|}~-]{1,64}@[A-Za-z0-9.-]{1,255}")
 
 
-@register("email")
-class Email(NotificationChannel):
+@base.register("email")
+class Email(base.NotificationChannel):
     """Each address gets messages of its own, as plain text."""
 
     default_connection = "smtp_default"
@@ -40,7 +33,7 @@ class Email(NotificationChannel):
         if not _ADDRESS.fullmatch(address):
             raise ValueError("an e-mail address such as shift@example.com")
 
-    def send(self, message: Message, connection: Connection) -> None:
+    def send(self, message: base.Message, connection: base.Connection) -> None:
         from email.message import EmailMessage
         from email.utils import formatdate
 
@@ -71,9 +64,8 @@ class Email(NotificationChannel):
             raise smtp_error(error, message.connection) from error
 
 
-def email_headers(message: Message) -> dict[str, str]:
-    """Headers that make doubles recognisable, keep an alert's messages together, and ask for no
-    automatic answer.
+def email_headers(message: base.Message) -> dict[str, str]:
+    """Headers by which doubles are seen and an alert's messages kept together.
 
     >>> email_headers(Message("k1", "email", "c", "a@b.c", "s", "t", {"thread": "x"}))["Message-ID"]
     '<k1@notification.tsad>'
@@ -96,7 +88,7 @@ def _connected(uri: str, options: dict[str, Any]) -> SMTP:
     if options.get("ssl_context") == "none":
         tls.check_hostname, tls.verify_mode = False, ssl.CERT_NONE
     parts = urlsplit(uri)
-    host, timeout_s = parts.hostname or "", float(options.get("timeout", TIMEOUT_S))
+    host, timeout_s = parts.hostname or "", float(options.get("timeout", base.TIMEOUT_S))
     if not is_set("disable_ssl"):
         client: SMTP = smtplib.SMTP_SSL(host, parts.port or 465, timeout=timeout_s, context=tls)
     else:
@@ -105,10 +97,8 @@ def _connected(uri: str, options: dict[str, Any]) -> SMTP:
         if is_set("disable_ssl") and not is_set("disable_tls"):
             client.starttls(context=tls)
         if options.get("auth_type") == "oauth2":
-            who, token = (
-                unquote(parts.username or options["from_email"]),
-                options.get("access_token"),
-            )
+            who = unquote(parts.username or options["from_email"])
+            token = options.get("access_token")
             client.ehlo_or_helo_if_needed()
             client.auth("XOAUTH2", lambda _=None: f"user={who}\x01auth=Bearer {token}\x01\x01")
         elif parts.username:
@@ -128,7 +118,7 @@ def smtp_error(error: OSError, connection: str) -> Undelivered:
     elif isinstance(error, smtplib.SMTPResponseException):
         answers = [(error.smtp_code, error.smtp_error)]
     else:
-        return unreachable(error, connection)
+        return base.unreachable(error, connection)
     code, answer = answers[0]
     text = answer.decode("utf-8", "replace") if isinstance(answer, bytes) else answer
     received = f"Received: {code} {' '.join(text.split())[:200]}"

@@ -12,14 +12,7 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import unquote, urlsplit, urlunsplit
 
 from tsad_tasks.base.errors import Refused, Undelivered, Unreachable
-from tsad_tasks.notifications.channels.base import (
-    TIMEOUT_S,
-    Connection,
-    Message,
-    NotificationChannel,
-    register,
-    unreachable,
-)
+from tsad_tasks.notifications.channels import base
 
 if TYPE_CHECKING:
     from urllib.request import OpenerDirector
@@ -32,11 +25,11 @@ _IGNORED = {
 }  # fmt: skip
 
 
-@register("webhook")
-class Webhook(NotificationChannel):
+@base.register("webhook")
+class Webhook(base.NotificationChannel):
     """The payload with key, subject and text (which chats show)."""
 
-    def send(self, message: Message, connection: Connection) -> None:
+    def send(self, message: base.Message, connection: base.Connection) -> None:
         from http.client import HTTPException
         from urllib.error import HTTPError
         from urllib.request import Request
@@ -50,27 +43,24 @@ class Webhook(NotificationChannel):
         extras = dict(connection.extras)
         options = {name: extras.pop(name) for name in _OPTIONS | _IGNORED if name in extras}
         headers |= {name: str(value) for name, value in extras.items()}
-        headers |= {
-            "Content-Type": "application/json; charset=utf-8",
-            "Idempotency-Key": message.key,
-        }
+        headers["Content-Type"] = "application/json; charset=utf-8"
+        headers["Idempotency-Key"] = message.key
         shown = {"key": message.key, "subject": message.subject, "text": message.text}
         content = json.dumps(message.payload | shown, ensure_ascii=False).encode()
         request = Request(url, content, headers, method="POST")
-        timeout_s = float(options.get("timeout", TIMEOUT_S))
+        timeout_s = float(options.get("timeout", base.TIMEOUT_S))
         try:
             with _opener(options).open(request, timeout=timeout_s) as answer:
                 status = int(answer.status)
         except HTTPError as error:
             status = error.code
         except (OSError, HTTPException) as error:
-            raise unreachable(error, message.connection) from error
+            raise base.unreachable(error, message.connection) from error
         check_status(status, message.connection)
 
 
 def web_url(uri: str) -> tuple[str, dict[str, str]]:
-    """URL and login of a connection, whose host may be a whole URL, and whose path may be the
-    scheme, as in Airflow.
+    """URL and login; host may be a whole URL and path the scheme, as in Airflow.
 
     >>> web_url("http://https%3A%2F%2Fchat.example%2Fhooks%2F7")
     ('https://chat.example/hooks/7', {})

@@ -10,61 +10,38 @@ from itertools import pairwise
 import numpy as np
 import numpy.typing as npt
 
-from tsad_tasks.reporting.drawing import theme
+from tsad_tasks.base.arrays import Floats64
+from tsad_tasks.reporting.drawing import scales, theme
+from tsad_tasks.reporting.drawing.flow import Box
 from tsad_tasks.reporting.drawing.fonts import width_of
-from tsad_tasks.reporting.drawing.scales import (
-    Indices,
-    Span,
-    Ticks,
-    flags_at,
-    kept_indices,
-    runs_of,
-    time_ticks,
-    unix_s,
-    usual_step_s,
-    value_limits,
-    value_ticks,
-)
 from tsad_tasks.reporting.drawing.series import ChannelSeries, Flags, Floats, HeatMap, ScoreSeries
 from tsad_tasks.reporting.drawing.sheet import Sheet
 from tsad_tasks.reporting.drawing.theme import Colour
 
-Seconds = npt.NDArray[np.float64]
 _COLUMN_WIDTH = 1.0
 _GAP_STEPS = 2.5
 _MOST_FIRST_FLAGS = 12
 
 
 @dataclass(frozen=True)
-class Frame:
+class Frame(Box):
     """A plot's rectangle, and the time span that its width shows, in seconds since 1970.
 
-    Attributes
-    ----------
-    air_s : at both ends, without readings because none were asked for.
+    `air_s` at both ends is without readings because none were asked for.
     """
 
-    x: float
-    y: float
-    width: float
-    height: float
     start_s: float
     end_s: float
     air_s: float = 0.0
 
     @cached_property
-    def times(self) -> Span:
-        """Seconds to x."""
-        return Span(self.start_s, self.end_s, self.x, self.x + self.width)
+    def times(self) -> scales.Span:
+        """Floats64 to x."""
+        return scales.Span(self.start_s, self.end_s, self.x, self.x + self.width)
 
-    @property
-    def bottom(self) -> float:
-        """The lower edge."""
-        return self.y + self.height
-
-    def values(self, limits: tuple[float, float]) -> Span:
+    def values(self, limits: tuple[float, float]) -> scales.Span:
         """Values to y."""
-        return Span(*limits, self.bottom, self.y)
+        return scales.Span(*limits, self.bottom, self.y)
 
     def clip(self, seconds: float) -> float:
         """The x of a time, at most at the frame's edge."""
@@ -74,43 +51,45 @@ class Frame:
         """The same span and width at another height."""
         return replace(self, y=y, height=height)
 
-    def ticks(self, zone: str) -> Ticks:
+    def ticks(self, zone: str) -> scales.Ticks:
         """The time ticks that fit its width."""
-        return time_ticks(self.start_s, self.end_s, zone, max(2, int(self.width / 50)))
+        return scales.time_ticks(self.start_s, self.end_s, zone, max(2, int(self.width / 50)))
 
 
 @dataclass(frozen=True)
 class Trace:
     """The points of a series that are drawn; no line leads to point i where `breaks[i]`."""
 
-    xs: Seconds
-    kept: Indices
+    xs: Floats64
+    kept: scales.Indices
     breaks: Flags
 
     def strokes(self, wanted: Flags) -> Iterator[tuple[int, int]]:
         """Ranges of wanted points that one line may join."""
-        for start, end in runs_of(wanted):
+        for start, end in scales.runs_of(wanted):
             cuts = start + 1 + np.flatnonzero(self.breaks[start + 1 : end])
             yield from pairwise([start, *cuts.tolist(), end])
 
 
 def trace(
-    frame: Frame, seconds: Seconds, values: Floats, flags: Flags, strange: Floats | None = None
+    frame: Frame, seconds: Floats64, values: Floats, flags: Flags, strange: Floats | None = None
 ) -> Trace:
     """The points worth drawing: each column's extremes and worst flag; gaps stay gaps."""
     xs = frame.times.places(seconds)
     columns = np.maximum(((xs - frame.x) / _COLUMN_WIDTH).astype(np.intp), 0)
     kept = np.arange(len(values))
     if len(values) > 2 * frame.width / _COLUMN_WIDTH:
-        kept = kept_indices(values, columns, flags, strange)
-    pauses = np.cumsum(np.diff(seconds, prepend=seconds[:1]) > _GAP_STEPS * usual_step_s(seconds))
+        kept = scales.kept_indices(values, columns, flags, strange)
+    pauses = np.cumsum(
+        np.diff(seconds, prepend=seconds[:1]) > _GAP_STEPS * scales.usual_step_s(seconds)
+    )
     unknown = ~np.isfinite(values[kept])
     breaks = np.diff(pauses[kept], prepend=0) > 0
     breaks[1:] |= unknown[:-1]
     return Trace(xs[kept], kept, breaks | unknown)
 
 
-def draw_time_grid(sheet: Sheet, frame: Frame, ticks: Ticks) -> None:
+def draw_time_grid(sheet: Sheet, frame: Frame, ticks: scales.Ticks) -> None:
     """Faint vertical lines at round times."""
     for at_s, _ in ticks:
         x = frame.times.place(at_s)
@@ -130,9 +109,9 @@ def draw_ground(sheet: Sheet, frame: Frame, started_s: float, ended_s: float) ->
     sheet.rect(left, frame.y, max(right - left, 1.0), frame.height, fill=theme.INCIDENT_GROUND)
 
 
-def draw_value_axis(sheet: Sheet, frame: Frame, span: Span, n_wanted: int) -> None:
+def draw_value_axis(sheet: Sheet, frame: Frame, span: scales.Span, n_wanted: int) -> None:
     """Round values left of a plot, with faint lines across it."""
-    for value, text in value_ticks((span.low, span.high), n_wanted):
+    for value, text in scales.value_ticks((span.low, span.high), n_wanted):
         y = span.place(value)
         sheet.line(frame.x, y, frame.x + frame.width, y, theme.GRID, 0.5)
         sheet.text(frame.x - 4, y + 2.4, text, theme.SMALL, "right")
@@ -140,12 +119,13 @@ def draw_value_axis(sheet: Sheet, frame: Frame, span: Span, n_wanted: int) -> No
 
 def draw_error_panel(sheet: Sheet, frame: Frame, scores: ScoreSeries, label: str) -> None:
     """Errors, their dashed threshold, and a triangle where each run of flags begins."""
-    seconds, thresholds = unix_s(scores.times), scores.thresholds
-    span = frame.values(value_limits(scores.errors, thresholds, include_zero=True))
+    seconds, thresholds = scales.unix_s(scores.times), scores.thresholds
+    span = frame.values(scales.value_limits(scores.errors, thresholds, include_zero=True))
     draw_value_axis(sheet, frame, span, max(3, int(frame.height / 14)))
     draw_unknown(sheet, frame, seconds, scores.errors)
-    draw_line(sheet, frame, span, seconds, scores.errors, scores.flags, theme.INK)
-    for start, end in runs_of(np.isfinite(thresholds)):
+    points = trace(frame, seconds, scores.errors, scores.flags)
+    draw_line(sheet, span, points, scores.errors, scores.flags, theme.INK)
+    for start, end in scales.runs_of(np.isfinite(thresholds)):
         run = thresholds[start:end]
         points = trace(frame, seconds[start:end], run, np.zeros(len(run), dtype=bool))
         xs, shown = points.xs, run[points.kept]
@@ -163,18 +143,18 @@ def draw_channel_panel(
     sheet: Sheet, frame: Frame, channel: ChannelSeries, scores: ScoreSeries
 ) -> None:
     """Readings over their expected range: flagged ones thick and coloured, gaps hatched."""
-    seconds, values, expected = unix_s(channel.times), channel.values, channel.expected
+    seconds, values, expected = scales.unix_s(channel.times), channel.values, channel.expected
     if not np.isfinite(values).any():
         draw_nothing(sheet, frame)
         return
-    span = frame.values(value_limits(values, channel.lower, channel.upper, expected))
-    flags = flags_at(seconds, unix_s(scores.times), scores.flags)
+    span = frame.values(scales.value_limits(values, channel.lower, channel.upper, expected))
+    flags = scales.flags_at(seconds, scales.unix_s(scores.times), scores.flags)
     draw_value_axis(sheet, frame, span, max(3, int(frame.height / 14)))
     strange = None if expected is None else np.abs(values - expected)
     points = trace(frame, seconds, values, flags, strange)
     _draw_expected(sheet, span, points, channel)
     draw_unknown(sheet, frame, seconds, values)
-    _draw_trace(sheet, span, points, values, flags, theme.ACTUAL)
+    draw_line(sheet, span, points, values, flags, theme.ACTUAL)
     _draw_first_flags(sheet, frame, span, seconds, values, flags)
 
 
@@ -186,13 +166,13 @@ def draw_nothing(sheet: Sheet, frame: Frame) -> None:
     sheet.text(x, y + 2.5, "no data in this span", theme.SMALL, "centre")
 
 
-def draw_unknown(sheet: Sheet, frame: Frame, seconds: Seconds, values: Floats) -> None:
+def draw_unknown(sheet: Sheet, frame: Frame, seconds: Floats64, values: Floats) -> None:
     """Hatches what is wide enough to see between two readings, and at both ends."""
     known = seconds[np.isfinite(values)]
     first_s, last_s = frame.start_s + frame.air_s, frame.end_s - frame.air_s
     spans = [(first_s, last_s)]
     if len(known):
-        widest_s = _GAP_STEPS * usual_step_s(seconds)
+        widest_s = _GAP_STEPS * scales.usual_step_s(seconds)
         inner = [pair for pair in pairwise(known.tolist()) if pair[1] - pair[0] > widest_s]
         ends = [(first_s, float(known[0])), (float(known[-1]), last_s)]
         spans = inner + [span for span in ends if span[1] - span[0] > widest_s]
@@ -203,21 +183,9 @@ def draw_unknown(sheet: Sheet, frame: Frame, seconds: Seconds, values: Floats) -
 
 
 def draw_line(
-    sheet: Sheet,
-    frame: Frame,
-    span: Span,
-    seconds: Seconds,
-    values: Floats,
-    flags: Flags,
-    colour: Colour,
+    sheet: Sheet, span: scales.Span, points: Trace, values: Floats, flags: Flags, colour: Colour
 ) -> None:
     """A series with its flagged part thick; readings without neighbours become dots."""
-    _draw_trace(sheet, span, trace(frame, seconds, values, flags), values, flags, colour)
-
-
-def _draw_trace(
-    sheet: Sheet, span: Span, points: Trace, values: Floats, flags: Flags, colour: Colour
-) -> None:
     shown = values[points.kept]
     spots, known = np.column_stack([points.xs, span.places(shown)]), np.isfinite(shown)
     for wanted, ink, width in (
@@ -231,11 +199,11 @@ def _draw_trace(
             sheet.polyline(spots[start:end], ink, width)
 
 
-def _draw_expected(sheet: Sheet, span: Span, points: Trace, channel: ChannelSeries) -> None:
+def _draw_expected(sheet: Sheet, span: scales.Span, points: Trace, channel: ChannelSeries) -> None:
     """The expected range as a band, or what was expected as a line where no range is known."""
     if channel.lower is not None and channel.upper is not None:
         lower, upper = channel.lower[points.kept], channel.upper[points.kept]
-        for start, end in runs_of(np.isfinite(lower) & np.isfinite(upper)):
+        for start, end in scales.runs_of(np.isfinite(lower) & np.isfinite(upper)):
             xs = points.xs[start:end]
             low, high = span.places(lower[start:end]), span.places(upper[start:end])
             if len(xs) == 1:
@@ -246,15 +214,15 @@ def _draw_expected(sheet: Sheet, span: Span, points: Trace, channel: ChannelSeri
     elif channel.expected is not None:
         shown = channel.expected[points.kept]
         spots = np.column_stack([points.xs, span.places(shown)])
-        for start, end in runs_of(np.isfinite(shown)):
+        for start, end in scales.runs_of(np.isfinite(shown)):
             sheet.polyline(spots[start:end], theme.MUTED, 0.7, "1 1.5")
 
 
 def _draw_first_flags(
-    sheet: Sheet, frame: Frame, span: Span, seconds: Seconds, values: Floats, flags: Flags
+    sheet: Sheet, frame: Frame, span: scales.Span, seconds: Floats64, values: Floats, flags: Flags
 ) -> None:
     """A triangle where each run of flags begins; where there are many, the longest runs'."""
-    runs = sorted(runs_of(flags & np.isfinite(values)), key=lambda run: run[0] - run[1])
+    runs = sorted(scales.runs_of(flags & np.isfinite(values)), key=lambda run: run[0] - run[1])
     for start, _ in runs[:_MOST_FIRST_FLAGS]:
         x, y = frame.clip(float(seconds[start])), span.place(float(values[start]))
         sheet.marker("triangle", x, y, 8.5, theme.PAPER)
@@ -265,7 +233,7 @@ def draw_heat_rows(
     sheet: Sheet, frame: Frame, heat: HeatMap, rows: list[int], row_height: float
 ) -> None:
     """Errors of some channels as luminance of one hue (square root); missing ones hatched."""
-    starts = unix_s(heat.bucket_starts)
+    starts = scales.unix_s(heat.bucket_starts)
     lefts = np.clip(frame.times.places(starts), frame.x, frame.x + frame.width)
     rights = np.clip(frame.times.places(starts + heat.bucket_s), frame.x, frame.x + frame.width)
     boxes: dict[int, list[tuple[float, float, float, float]]] = {}
@@ -274,7 +242,7 @@ def draw_heat_rows(
         for i in np.flatnonzero((levels >= 0) & (rights > lefts)):
             box = (lefts[i] + 0.15, y + 0.4, rights[i] - lefts[i] - 0.3, row_height - 0.8)
             boxes.setdefault(int(levels[i]), []).append(box)
-        for start, end in runs_of(np.isnan(heat.errors[row])):
+        for start, end in scales.runs_of(np.isnan(heat.errors[row])):
             width = float(rights[end - 1] - lefts[start])
             sheet.hatch(float(lefts[start]), y + 0.4, width, row_height - 0.8)
     for level in sorted(boxes):
@@ -299,8 +267,9 @@ def draw_sparkline(sheet: Sheet, frame: Frame, scores: ScoreSeries) -> None:
     if not np.isfinite(scores.errors).any():
         sheet.hatch(frame.x, frame.y, frame.width, frame.height)
         return
-    span = frame.values(value_limits(scores.errors, scores.thresholds, include_zero=True))
-    draw_line(sheet, frame, span, unix_s(scores.times), scores.errors, scores.flags, theme.MUTED)
+    span = frame.values(scales.value_limits(scores.errors, scores.thresholds, include_zero=True))
+    points = trace(frame, scales.unix_s(scores.times), scores.errors, scores.flags)
+    draw_line(sheet, span, points, scores.errors, scores.flags, theme.MUTED)
     known = scores.thresholds[np.isfinite(scores.thresholds)]
     if known.size:
         y = span.place(float(known[-1]))
@@ -312,7 +281,7 @@ def draw_histories(
 ) -> None:
     """Training and validation loss by epoch; solid and dashed."""
     frame = Frame(x, y, width, height, 1, max(2, *(len(values) for values, _ in lines)))
-    span = frame.values(value_limits(*(values for values, _ in lines), include_zero=True))
+    span = frame.values(scales.value_limits(*(values for values, _ in lines), include_zero=True))
     draw_value_axis(sheet, frame, span, 3)
     sheet.line(x, y + height, x + width, y + height, theme.RULE)
     for values, dash in lines:

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
-from typing import Protocol
 
 from upath import UPath
 
-from tsad_tasks.reporting.drawing.plan import Page
+from tsad_tasks.reporting.drawing.flow import Page
 from tsad_tasks.reporting.drawing.sheet import PageSize, Sheet
 from tsad_tasks.reporting.drawing.theme import BODY, CELL, MUTED, RULE, TextStyle
 from tsad_tasks.text.formats import stamp_text, zone_text
@@ -20,17 +20,16 @@ _KIND = TextStyle(11, colour=MUTED)
 _STAMP = TextStyle(6, colour=MUTED)
 
 
-class DatedContent(Protocol):
-    """What a document is about, as far as its frame shows it."""
+@dataclass(frozen=True, kw_only=True, eq=False)
+class DatedContent:
+    """What every document has: of which dataset, of which range, and when it was made."""
 
-    @property
-    def zone(self) -> str: ...
-    @property
-    def start_at(self) -> datetime: ...
-    @property
-    def end_at(self) -> datetime: ...
-    @property
-    def generated_at(self) -> datetime: ...
+    dataset: str
+    description: str = ""
+    zone: str
+    generated_at: datetime
+    start_at: datetime
+    end_at: datetime
 
 
 def document_bytes(
@@ -43,9 +42,7 @@ def document_bytes(
     compressed: bool,
     cover_key: str = "",
 ) -> tuple[bytes, int]:
-    """The planned pages as a PDF, and how many there are: bookmarks, the line on top (but of the
-    cover), the page numbers and the stamp below. The same content gives the same bytes.
-    """
+    """The planned pages, framed, as a PDF, and how many: the same content gives the same bytes."""
     sheet = Sheet(page_size, compressed=compressed)
     sheet.describe(title, subject)
     pages = plan(sheet)

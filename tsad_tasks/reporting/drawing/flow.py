@@ -1,16 +1,21 @@
-"""Blocks that fill pages from top to bottom, and tables whose header comes again on each page."""
+"""Blocks that fill pages, tables whose header comes again on each, and pages not yet drawn."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 
 from tsad_tasks.reporting.drawing import theme
 from tsad_tasks.reporting.drawing.fonts import width_of, wrap_text
 from tsad_tasks.reporting.drawing.sheet import Align, Sheet
 from tsad_tasks.reporting.drawing.theme import TextStyle
 
+PageNumbers = Mapping[str, int]
+TOP = 62.0
+FOOTER_ROOM = 66.0
 _WIDEST_FIRM = 96.0
+_LINE_HEIGHT = 9.0
 
 
 @dataclass(frozen=True)
@@ -94,9 +99,8 @@ def facts_blocks(facts: Sequence[tuple[str, str]]) -> list[Block]:
     def block(name: str, value: str) -> Block:
         def draw(sheet: Sheet, y: float) -> None:
             sheet.text(sheet.left, y + 9, name, theme.SMALL)
-            sheet.paragraph(
-                sheet.left + 84, y + 9, value, theme.CELL, sheet.inner_width - 84, 3, 1.35
-            )
+            x, room = sheet.left + 84, sheet.inner_width - 84
+            sheet.paragraph(x, y + 9, value, theme.CELL, room, 3, 1.35)
 
         return Block(13 + 10 * (len(wrap_text(value, theme.CELL, 420, 3)) - 1), draw)
 
@@ -109,12 +113,14 @@ class TableColumn:
 
     With a share it is loose: it takes that part of what the others leave, and long texts are cut.
     Without one it is as wide as its widest text up to a quarter of a page, and at least `width`.
+    Where it may have more than one line, long texts make their rows higher.
     """
 
     title: str
     share: float = 0.0
     align: Align = "left"
     width: float = 0.0
+    n_lines: int = 1
 
 
 def figure_columns(*titles: str, width: float = 0.0) -> list[TableColumn]:
@@ -124,12 +130,17 @@ def figure_columns(*titles: str, width: float = 0.0) -> list[TableColumn]:
 
 @dataclass(frozen=True)
 class Box:
-    """The room of one cell: left, top, width and height."""
+    """A rectangle on the sheet: left, top, width and height."""
 
     x: float
     y: float
     width: float
     height: float
+
+    @property
+    def bottom(self) -> float:
+        """The lower edge."""
+        return self.y + self.height
 
     def line(self, offset: float = 2.7) -> float:
         """A baseline: so far below the middle of the cell."""
@@ -188,14 +199,21 @@ def table_blocks(
         sheet.line(sheet.left, y + 14, sheet.right, y + 14, theme.RULE, 0.8)
 
     def body(row: Row) -> Block:
-        def draw(sheet: Sheet, y: float) -> None:
-            draw_line(sheet, y, row.cells, look.row_height, look.style, look.row_height / 2 + 2.7)
-            bottom = y + look.row_height
-            sheet.line(sheet.left, bottom, sheet.right, bottom, theme.RULE, 0.35)
-            if row.link:
-                sheet.link(row.link, sheet.left, y, sheet.inner_width, look.row_height)
+        n_lines, cells = 1, list(row.cells)
+        for i, column in enumerate(columns):
+            cell, room = cells[i], places[i][1]
+            if column.n_lines > 1 and isinstance(cell, str) and width_of(cell, look.style) > room:
+                n_lines = max(n_lines, len(wrap_text(cell, look.style, room, column.n_lines)))
+                cells[i] = wrapped_cell(cell, look.style, column.n_lines)
+        height = look.row_height + _LINE_HEIGHT * (n_lines - 1)
 
-        return Block(look.row_height, draw, header=header)
+        def draw(sheet: Sheet, y: float) -> None:
+            draw_line(sheet, y, cells, height, look.style, height / 2 + 2.7)
+            sheet.line(sheet.left, y + height, sheet.right, y + height, theme.RULE, 0.35)
+            if row.link:
+                sheet.link(row.link, sheet.left, y, sheet.inner_width, height)
+
+        return Block(height, draw, header=header)
 
     header = Block(15, draw_header, keep_with_next=True)
     first, *others = map(body, given)
@@ -253,12 +271,46 @@ def two_lines(first: str, second: str) -> Cell:
     return draw
 
 
-def wrapped_cell(text: str, style: TextStyle = theme.CELL) -> Cell:
-    """A cell of at most two lines."""
+def wrapped_cell(text: str, style: TextStyle, n_lines: int = 2) -> Cell:
+    """A cell of at most so many lines."""
 
     def draw(sheet: Sheet, box: Box) -> None:
-        lines = wrap_text(text, style, box.width, 2)
+        lines = wrap_text(text, style, box.width, n_lines)
         for i, line in enumerate(lines):
-            sheet.text(box.x, box.line() - 4.5 * (len(lines) - 1) + 9 * i, line, style)
+            y = box.line() - _LINE_HEIGHT / 2 * (len(lines) - 1) + _LINE_HEIGHT * i
+            sheet.text(box.x, y, line, style)
 
     return draw
+
+
+@dataclass(frozen=True)
+class Page:
+    """One page; `level` is its depth in the outline, None for the pages that continue another."""
+
+    key: str
+    title: str
+    draw: Callable[[Sheet, PageNumbers], object]
+    level: int | None = 0
+    footer: tuple[str, ...] = ()
+
+
+def bottom_of(sheet: Sheet) -> float:
+    """The lowest height that a page's content may reach."""
+    return sheet.height - FOOTER_ROOM
+
+
+def room_of(sheet: Sheet) -> float:
+    """The height that a page's content may fill."""
+    return bottom_of(sheet) - TOP
+
+
+def flow_pages(key: str, title: str, blocks: Sequence[Block], room: float) -> list[Page]:
+    """Blocks on as many pages as they need, the first of them bookmarked; none without blocks."""
+
+    def draw(page: Sequence[Block], sheet: Sheet, numbers: PageNumbers) -> None:
+        draw_blocks(sheet, page, TOP)
+
+    return [
+        Page(f"{key}-{n}" if n else key, title, partial(draw, page), None if n else 0)
+        for n, page in enumerate(pages_of(blocks, room) if blocks else [])
+    ]

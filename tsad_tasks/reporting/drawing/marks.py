@@ -1,4 +1,4 @@
-"""Small drawn words: severity marks and the entries of legends."""
+"""Small drawn words: severity marks, the entries of legends, and tiles with the first figures."""
 
 from __future__ import annotations
 
@@ -77,16 +77,11 @@ def ramp_entry(name: str, shades: Sequence[Colour], step: float, gap: float = 0.
 def severity_entry(severity: Severity) -> LegendEntry:
     """A legend entry with a severity's shape."""
     mark = theme.SEVERITY_MARKS[severity]
-    return LegendEntry(
-        8,
-        lambda sheet, x, y: sheet.marker(mark.shape, x + 4, y, 7.5, mark.colour),
-        mark.word.lower(),
-    )
 
+    def draw(sheet: Sheet, x: float, y: float) -> None:
+        sheet.marker(mark.shape, x + 4, y, 7.5, mark.colour)
 
-def heat_entry(name: str) -> LegendEntry:
-    """The legend entry of the heat map."""
-    return ramp_entry(name, theme.HEAT, 4)
+    return LegendEntry(8, draw, mark.word.lower())
 
 
 def _draw_hatch(sheet: Sheet, x: float, y: float) -> None:
@@ -108,3 +103,28 @@ EXPECTED_ENTRY = line_entry("expected", theme.MUTED, 0.7, "1 1.5")
 INCIDENT_ENTRY = ground_entry("incident", theme.INCIDENT_GROUND)
 MISSING_ENTRY = LegendEntry(18, _draw_hatch, "no data")
 ERROR_ENTRY = line_entry("error", theme.INK, 0.8)
+
+_FIGURE = TextStyle(19, bold=True)
+_GAP = 8.0
+# Figure, its name, and lines that explain it, of which empty ones are left out.
+Tile = tuple[str, str, list[str]]
+
+
+def draw_tiles(
+    sheet: Sheet, tiles: Sequence[Tile], y: float, *, height: float, first: float, leading: float
+) -> float:
+    """Draws tiles side by side from `y` down; returns where they end.
+
+    Parameters
+    ----------
+    first, leading : from the tile's top to its first small line, and from line to line.
+    """
+    width = (sheet.inner_width - _GAP * (len(tiles) - 1)) / len(tiles)
+    for i, (figure, name, lines) in enumerate(tiles):
+        x = sheet.left + i * (width + _GAP)
+        sheet.rect(x, y, width, height, fill=theme.PANEL)
+        sheet.cut(x + 8, y + 25, figure, _FIGURE, width - 12)
+        sheet.cut(x + 8, y + 38, name, theme.STRONG, width - 12)
+        for k, line in enumerate(filter(None, lines)):
+            sheet.cut(x + 8, y + first + leading * k, line, theme.SMALL, width - 12)
+    return y + height

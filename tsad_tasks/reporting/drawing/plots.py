@@ -7,25 +7,24 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
-import numpy.typing as npt
 
+from tsad_tasks.base.arrays import Floats64, Ints
 from tsad_tasks.reporting.drawing import theme
+from tsad_tasks.reporting.drawing.flow import Box
 from tsad_tasks.reporting.drawing.marks import LegendEntry, line_entry
 from tsad_tasks.reporting.drawing.scales import Span, Ticks
 from tsad_tasks.reporting.drawing.series import Floats
-from tsad_tasks.reporting.drawing.sheet import Sheet
-from tsad_tasks.reporting.drawing.theme import Colour, TextStyle
-from tsad_tasks.text.formats import MINUS, count_text, number_text, share_text
+from tsad_tasks.reporting.drawing.sheet import Align, Sheet
+from tsad_tasks.text.formats import MINUS, SUPERSCRIPT, count_text, number_text, share_text
 
 _NEAREST = 0.3
-_SUPERSCRIPT = str.maketrans("0123456789-", "⁰¹²³⁴⁵⁶⁷⁸⁹⁻")
 
 
 @dataclass(frozen=True)
 class LineLook:
     """Colour, width and dashes of a line, so that it can be told apart in grey as well."""
 
-    colour: Colour
+    colour: theme.Colour
     width: float
     dash: str = ""
 
@@ -43,13 +42,9 @@ LOOKS = (
 
 
 @dataclass(frozen=True)
-class Axes:
+class Axes(Box):
     """A plot's rectangle on the sheet, and the values that its width and height show."""
 
-    x: float
-    y: float
-    width: float
-    height: float
     x_limits: tuple[float, float]
     y_limits: tuple[float, float]
 
@@ -63,11 +58,6 @@ class Axes:
         """Values to y."""
         return Span(*self.y_limits, self.y + self.height, self.y)
 
-    @property
-    def bottom(self) -> float:
-        """The lower edge."""
-        return self.y + self.height
-
 
 def power_ticks(limits: tuple[float, float]) -> Ticks:
     """Whole powers of ten inside limits that are logarithms, at most about seven of them.
@@ -79,7 +69,7 @@ def power_ticks(limits: tuple[float, float]) -> Ticks:
     every = max(1, -(-(last - first) // 7))
     ticks = []
     for power in range(first, last + 1):
-        text = f"10{str(power).translate(_SUPERSCRIPT)}"
+        text = f"10{str(power).translate(SUPERSCRIPT)}"
         if -3 <= power <= 5:
             text = count_text(10**power) if power >= 0 else f"{10.0**power:g}"
         ticks.append((float(power), text))
@@ -128,7 +118,7 @@ def draw_curve(sheet: Sheet, axes: Axes, xs: Floats, ys: Floats, look: LineLook)
     sheet.polyline(points, look.colour, look.width, look.dash)
 
 
-def draw_bars(sheet: Sheet, axes: Axes, edges: Floats, heights: Floats, fill: Colour) -> None:
+def draw_bars(sheet: Sheet, axes: Axes, edges: Floats, heights: Floats, fill: theme.Colour) -> None:
     """Filled bars between edges; nothing for what is at or below the axis."""
     lefts, tops = axes.across.places(edges), axes.up.places(np.maximum(heights, axes.y_limits[0]))
     boxes = [
@@ -151,14 +141,12 @@ def draw_upright(sheet: Sheet, axes: Axes, value: float, text: str) -> None:
     """A dashed upright line, such as a threshold, with its name beside its upper end."""
     x = axes.across.place(value)
     sheet.line(x, axes.y - 2, x, axes.bottom, theme.FLAGGED, 0.9, "3 2")
-    style = replace(theme.TINY, colour=theme.FLAGGED)
-    if x > axes.x + 0.7 * axes.width:
-        sheet.text(x - 3, axes.y + 5, text, style, "right")
-    else:
-        sheet.text(x + 3, axes.y + 5, text, style)
+    side: Align = "right" if x > axes.x + 0.7 * axes.width else "left"
+    style, offset = replace(theme.TINY, colour=theme.FLAGGED), -3 if side == "right" else 3
+    sheet.text(x + offset, axes.y + 5, text, style, side)
 
 
-def log_heights(counts: npt.NDArray[np.int64]) -> npt.NDArray[np.float64]:
+def log_heights(counts: Ints) -> Floats64:
     """Heights of counts on a logarithmic axis that begins at half a count.
 
     >>> log_heights(np.array([0, 1, 100])).round(1).tolist()
@@ -182,19 +170,15 @@ def draw_confusion(
         for i, count in enumerate(pair):
             share = count / sum(pair) if sum(pair) else math.nan
             shades = theme.COVERAGE if row == i else theme.HEAT
-            level = (
-                0
-                if math.isnan(share)
-                else min(int(share * len(theme.COVERAGE)), len(theme.COVERAGE) - 1)
-            )
+            level = min(int(np.nan_to_num(share) * len(theme.COVERAGE)), len(theme.COVERAGE) - 1)
             ink = theme.PAPER if level >= 4 else theme.INK
             left, middle = x + label + side * i, x + label + side * i + (side - 2) / 2
             sheet.rect(left, top, side - 2, height, fill=shades[level])
             style, room = replace(theme.STRONG, colour=ink), side - 6
             sheet.cut(middle, top + height / 2, count_text(count), style, room, "centre")
             text = "–" if math.isnan(share) else share_text(share)
-            style = replace(theme.TINY, colour=ink)
-            sheet.cut(middle, top + height / 2 + 11, text, style, room, "centre")
+            small = replace(theme.TINY, colour=ink)
+            sheet.cut(middle, top + height / 2 + 11, text, small, room, "centre")
     return y + 12 + 2 * (height + 2)
 
 
@@ -224,5 +208,5 @@ def _draw_correlation(sheet: Sheet, x: float, y: float, side: float, value: floa
     sheet.rect(x, y, side, side, fill=shades[level])
     text = number_text(abs(value), 2).removeprefix("0") if abs(value) < 0.995 else "1"
     sign = MINUS if value < -0.005 else ""
-    style = TextStyle(min(6.5, side * 0.36), colour=theme.PAPER if level >= 4 else theme.INK)
+    style = theme.TextStyle(min(6.5, side * 0.36), colour=theme.PAPER if level >= 4 else theme.INK)
     sheet.text(x + side / 2, y + side / 2 + 2.2, f"{sign}{text}", style, "centre")

@@ -9,6 +9,7 @@ from datetime import UTC, datetime, timedelta
 import numpy as np
 import numpy.typing as npt
 
+from tsad_tasks.base.arrays import Floats64
 from tsad_tasks.reporting.drawing.series import Flags, Floats, Times
 from tsad_tasks.text.formats import MONTHS, number_text, zone_of
 
@@ -18,7 +19,7 @@ _MINUTES = (1, 2, 5, 10, 15, 30, 60, 120, 180, 360, 720, 1440, 2880, 10080, 2016
 _DAY_S = 86400
 
 
-def unix_s(times: Times) -> npt.NDArray[np.float64]:
+def unix_s(times: Times) -> Floats64:
     """Seconds since 1970 of UTC times.
 
     >>> unix_s(np.array(["1970-01-01T00:01", "1970-01-02"], dtype="datetime64[s]"))
@@ -44,7 +45,7 @@ class Span:
         """Where one value lies."""
         return self.start + (value - self.low) * self._scale
 
-    def places(self, values: npt.NDArray[np.floating]) -> npt.NDArray[np.float64]:
+    def places(self, values: npt.NDArray[np.floating]) -> Floats64:
         """Where values lie."""
         return np.asarray(self.start + (values - self.low) * self._scale, dtype=np.float64)
 
@@ -152,11 +153,8 @@ def kept_indices(
 
     Parameters
     ----------
-    values : array of shape (n,)
-    columns : array of shape (n,)
-        The paper column of each reading, ascending.
-    flags, strange : arrays of shape (n,), optional
-        Which readings are flagged, and how far each is from what was expected.
+    values, columns, flags, strange : (n,)
+        Readings, their columns on paper (ascending), which are flagged, how far off each is.
 
     >>> kept_indices(np.array([1.0, 5.0, 2.0, 3.0, 3.5, 9.0]), np.array([0, 0, 0, 0, 0, 1]))
     array([0, 1, 5])
@@ -190,7 +188,7 @@ def runs_of(mask: Flags) -> list[tuple[int, int]]:
     return [(int(start), int(end)) for start, end in edges.reshape(-1, 2)]
 
 
-def usual_step_s(seconds: npt.NDArray[np.float64]) -> float:
+def usual_step_s(seconds: Floats64) -> float:
     """The median distance of times, in seconds; 60 where there is only one.
 
     >>> usual_step_s(np.array([0.0, 60.0, 120.0, 600.0]))
@@ -199,9 +197,7 @@ def usual_step_s(seconds: npt.NDArray[np.float64]) -> float:
     return float(np.median(np.diff(seconds))) if len(seconds) > 1 else 60.0
 
 
-def flags_at(
-    seconds: npt.NDArray[np.float64], flag_seconds: npt.NDArray[np.float64], flags: Flags
-) -> Flags:
+def flags_at(seconds: Floats64, flag_seconds: Floats64, flags: Flags) -> Flags:
     """The flag at each time: that of the latest scored reading, if not older than one step.
 
     >>> flags_at(np.array([0.0, 60.0, 90.0]), np.array([0.0, 60.0]), np.array([False, True]))
@@ -212,3 +208,27 @@ def flags_at(
     latest = np.searchsorted(flag_seconds, seconds, side="right") - 1
     fresh = (latest >= 0) & (seconds - flag_seconds[latest] < usual_step_s(flag_seconds))
     return np.asarray(flags[latest] & fresh, dtype=bool)
+
+
+def thinned(values: Floats, flags: Flags, width: int) -> Indices:
+    """Positions of two readings of every `width`: the lowest and the highest, in the order of time.
+
+    Of parts with flags only flagged readings stay; of those without known ones, the first twice.
+
+    Parameters
+    ----------
+    values, flags : (n,), NaN where unknown.
+    width : even number of readings, at least 2; a last, shorter part counts as well.
+
+    >>> thinned(np.array([1.0, 5.0, 2.0, 9.0]), np.array([False, False, True, True]), 4).tolist()
+    [2, 3]
+    """
+    n_parts = -(-len(values) // width)
+    parts, raised = np.full((n_parts, width), np.nan), np.zeros((n_parts, width), bool)
+    parts.ravel()[: len(values)], raised.ravel()[: len(values)] = values, flags
+    known = np.isfinite(parts)
+    wanted = known & (raised | ~(raised & known).any(axis=1, keepdims=True))
+    lowest = np.where(wanted, parts, np.inf).argmin(axis=1)
+    highest = np.where(wanted, parts, -np.inf).argmax(axis=1)
+    both = np.sort(np.stack([lowest, highest], 1), axis=1) + width * np.arange(n_parts)[:, None]
+    return np.minimum(both, len(values) - 1).ravel()

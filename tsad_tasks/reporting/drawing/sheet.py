@@ -13,15 +13,7 @@ from reportlab.lib.pagesizes import A4, letter
 from reportlab.pdfgen.canvas import Canvas
 from reportlab.pdfgen.pathobject import PDFPathObject
 
-from tsad_tasks.reporting.drawing.fonts import (
-    BOLD,
-    REGULAR,
-    clean_text,
-    cut_text,
-    register_fonts,
-    width_of,
-    wrap_text,
-)
+from tsad_tasks.reporting.drawing import fonts
 from tsad_tasks.reporting.drawing.theme import HATCH, INK, Colour, Shape, TextStyle
 
 PageSize = Literal["A4", "letter"]
@@ -50,7 +42,7 @@ class Sheet:
             raise ValueError(
                 f"Expected a page size of {' or '.join(_SIZES)}. Received: {page_size!r}."
             )
-        register_fonts()
+        fonts.register_fonts()
         self.width, self.height = (float(length) for length in _SIZES[page_size])
         self.left, self.right = MARGIN, self.width - MARGIN
         self._stream = io.BytesIO()
@@ -66,15 +58,15 @@ class Sheet:
 
     def describe(self, title: str, subject: str) -> None:
         """Sets the document's metadata."""
-        self._canvas.setTitle(clean_text(title))
-        self._canvas.setSubject(clean_text(subject))
+        self._canvas.setTitle(fonts.clean_text(title))
+        self._canvas.setSubject(fonts.clean_text(subject))
         self._canvas.setAuthor("tsad")
         self._canvas.setCreator("tsad")
 
     def bookmark(self, key: str, title: str, level: int) -> None:
         """Makes this page a target for links, and an entry of the outline."""
         self._canvas.bookmarkPage(key)
-        self._canvas.addOutlineEntry(clean_text(title), key, level=level, closed=level == 0)
+        self._canvas.addOutlineEntry(fonts.clean_text(title), key, level=level, closed=level == 0)
 
     def link(self, key: str, x: float, y: float, width: float, height: float) -> None:
         """Makes a rectangle lead to the page bookmarked under that key; `y` is its top."""
@@ -99,8 +91,8 @@ class Sheet:
 
     def text(self, x: float, y: float, text: str, style: TextStyle, align: Align = "left") -> float:
         """Draws cleaned text with its baseline at `y`; returns its width."""
-        text = clean_text(text)
-        width = width_of(text, style)
+        text = fonts.clean_text(text)
+        width = fonts.width_of(text, style)
         self._set("fill", style.colour)
         self._set("font", (style.bold, style.size))
         left = x - width * {"left": 0.0, "right": 1.0, "centre": 0.5}[align]
@@ -111,7 +103,7 @@ class Sheet:
         self, x: float, y: float, text: str, style: TextStyle, room: float, align: Align = "left"
     ) -> float:
         """Draws text that is cut with … where it is wider than allowed; returns its width."""
-        return self.text(x, y, cut_text(text, style, room), style, align)
+        return self.text(x, y, fonts.cut_text(text, style, room), style, align)
 
     def paragraph(
         self,
@@ -124,7 +116,7 @@ class Sheet:
         leading: float = 1.4,
     ) -> float:
         """Draws wrapped text, the first baseline at `y`; returns that of a next line."""
-        for line in wrap_text(text, style, max_width, max_lines):
+        for line in fonts.wrap_text(text, style, max_width, max_lines):
             self.text(x, y, line, style)
             y += style.size * leading
         return y
@@ -247,4 +239,4 @@ class Sheet:
             case "alpha", alpha:
                 canvas.setFillAlpha(alpha)
             case "font", (bold, size):
-                canvas.setFont(BOLD if bold else REGULAR, size)
+                canvas.setFont(fonts.BOLD if bold else fonts.REGULAR, size)

@@ -1,4 +1,4 @@
-"""Everything that an evaluation report shows, as plain values."""
+"""Everything that an evaluation report shows, as plain values, and its findings in sentences."""
 
 from __future__ import annotations
 
@@ -6,16 +6,12 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Literal
 
-from tsad_tasks.model.evaluation import (
-    ClassificationReport,
-    Detection,
-    PrCurve,
-    Reliability,
-    RocCurve,
-)
+from tsad_tasks.model import evaluation
+from tsad_tasks.reporting.drawing.document import DatedContent
 from tsad_tasks.reporting.drawing.series import ChannelSeries, ScoreSeries
 from tsad_tasks.reporting.exploration.content import TrainingPreview
 from tsad_tasks.reporting.exploration.statistics import Histogram
+from tsad_tasks.text.formats import count_text, counted, counted_of, figure_text, number_text
 
 Evidence = Literal["labels", "injected"]
 EVIDENCE_WORDS: dict[Evidence, str] = {"labels": "labelled", "injected": "injected"}
@@ -35,24 +31,18 @@ class OtherThreshold:
 
 @dataclass(frozen=True, eq=False)
 class PartResult:
-    """How a model did on one part of the readings.
+    """How a model did on one part of the readings."""
 
-    Attributes
-    ----------
-    name : training, validation, test, or later for what came after the training range
-    normal, anomalous : distributions of log10(error / threshold)
-    by_kind : kind of anomaly, how many were found, how many there are
-    """
-
-    name: str
+    name: str  # training, validation, test, or later for what came after the training range
     start_at: datetime
     end_at: datetime
-    figures: Detection
-    report: ClassificationReport
-    roc: RocCurve
-    pr: PrCurve
-    normal: Histogram
+    figures: evaluation.Detection
+    report: evaluation.ClassificationReport
+    roc: evaluation.RocCurve
+    pr: evaluation.PrCurve
+    normal: Histogram  # normal and anomalous: distributions of log10(error / threshold)
     anomalous: Histogram
+    # Kind of anomaly, how many were found, how many there are
     by_kind: tuple[tuple[str, int, int], ...] = ()
     others: tuple[OtherThreshold, ...] = ()
 
@@ -89,32 +79,19 @@ class EvaluatedModel:
     seconds: float | None = None
 
 
-@dataclass(frozen=True, eq=False)
-class EvaluationContent:
-    """A whole evaluation report; the headline is that of the test part.
+@dataclass(frozen=True, eq=False, kw_only=True)
+class EvaluationContent(DatedContent):
+    """A whole evaluation report; the headline is that of the test part."""
 
-    Attributes
-    ----------
-    evidence : labels of the dataset, or anomalies that were injected because it has none
-    n_entities, n_all_entities : judged, and all of the dataset
-    alert_wait : how long after a reading its alert comes at the latest, in words
-    """
-
-    dataset: str
-    description: str
-    zone: str
-    generated_at: datetime
     model: EvaluatedModel
-    start_at: datetime
-    end_at: datetime
-    evidence: Evidence
-    n_entities: int
+    evidence: Evidence  # labels of the dataset, or anomalies that were injected because it has none
+    n_entities: int  # n_entities and n_all_entities: judged, and all of the dataset
     n_all_entities: int
     step_s: int
-    alert_wait: str
+    alert_wait: str  # how long after a reading its alert comes at the latest, in words
     parts: tuple[PartResult, ...]
     examples: tuple[Example, ...] = ()
-    reliability: Reliability | None = None
+    reliability: evaluation.Reliability | None = None
     preview: TrainingPreview | None = None
 
     @property
@@ -123,3 +100,37 @@ class EvaluationContent:
         held_out = [part for part in self.parts if part.name != "training"] or list(self.parts)
         judged = [part for part in held_out if part.figures.events.n_events] or held_out
         return next((part for part in judged if part.name == "test"), judged[-1])
+
+
+def headline_text(content: EvaluationContent) -> str:
+    """The report in one sentence."""
+    part = content.headline
+    events, what = part.figures.events, EVIDENCE_WORDS[content.evidence]
+    false = f"{figure_text(events.false_alarms_per_day)} false alarms per entity and day"
+    if not events.n_false:
+        false = f"no false alarm in {number_text(events.days, 1)} entity-days"
+    if not events.n_events:
+        return f"No {what} anomaly could be judged; {false}."
+    of_all = "all" if events.n_found == events.n_events else f"{count_text(events.n_found)} of"
+    found = f"{of_all} {counted(events.n_events, f'{what} anomaly')}"
+    return f"Finds {found} in the {part.name} readings, with {false}."
+
+
+def evidence_text(content: EvaluationContent) -> str:
+    """What the model was judged by, so that nobody takes the one for the other."""
+    text = (
+        "Judged by injected anomalies, because no reading after the training part is labelled: "
+        "spikes, values of half a day away, and lasting shifts, ramps and freezes put into the "
+        "readings, as the gate does. Real faults may be easier or harder to find; one among these "
+        "readings counts as a false alarm."
+    )
+    if content.evidence == "labels":
+        text = (
+            "Judged by the dataset's own labels: known anomalies from its label column, its files "
+            "or its people."
+        )
+    who = counted_of(content.n_entities, content.n_all_entities, "entity")
+    text += f" {who.capitalize()}."
+    if any(part.name == "training" for part in content.parts):
+        text += " Training readings were learned from: their figures flatter."
+    return text

@@ -4,31 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from tsad_tasks.reporting.drawing import theme
-from tsad_tasks.reporting.drawing.charts import (
-    Frame,
-    draw_time_labels,
-)
+from tsad_tasks.reporting.drawing import flow, theme
+from tsad_tasks.reporting.drawing.charts import Frame, draw_time_labels
 from tsad_tasks.reporting.drawing.document import draw_name
-from tsad_tasks.reporting.drawing.flow import (
-    Block,
-    TableColumn,
-    TableLook,
-    draw_blocks,
-    facts_blocks,
-    figure_columns,
-    gap,
-    paragraph,
-    table_blocks,
-)
-from tsad_tasks.reporting.drawing.plan import Page, PageNumbers, bottom_of
+from tsad_tasks.reporting.drawing.marks import Tile, draw_tiles
 from tsad_tasks.reporting.drawing.sheet import Sheet
-from tsad_tasks.reporting.drawing.theme import TextStyle
-from tsad_tasks.reporting.drawing.tiles import Tile, draw_tiles
-from tsad_tasks.reporting.evaluation.content import (
-    EvaluationContent,
-)
-from tsad_tasks.reporting.evaluation.words import evidence_text, headline_text
+from tsad_tasks.reporting.evaluation.content import EvaluationContent, evidence_text, headline_text
 from tsad_tasks.text.formats import (
     NO_DATA,
     cell_text,
@@ -41,12 +22,8 @@ from tsad_tasks.text.formats import (
     time_text,
 )
 
-_NAME = TextStyle(22, bold=True)
-
-
-_LEAD = TextStyle(12, bold=True)
-
-
+_NAME = theme.TextStyle(22, bold=True)
+_LEAD = theme.TextStyle(12, bold=True)
 _PART_FILLS = {
     "training": theme.COVERAGE[1],
     "validation": theme.COVERAGE[3],
@@ -56,7 +33,10 @@ _PART_FILLS = {
 
 
 def draw_cover(
-    sheet: Sheet, content: EvaluationContent, following: Sequence[Page], numbers: PageNumbers
+    content: EvaluationContent,
+    following: Sequence[flow.Page],
+    sheet: Sheet,
+    numbers: flow.PageNumbers,
 ) -> None:
     """Draws the cover; `following` are the pages that it links to."""
     y = draw_name(sheet, content, "Model evaluation", content.model.name, _NAME)
@@ -77,9 +57,9 @@ def draw_cover(
         sheet.rect(left, frame.y, max(right - left, 1.0), frame.height, fill=fill)
         sheet.text(left, frame.y - 4, part.name, theme.SMALL)
     draw_time_labels(sheet, frame, frame.bottom + 10, content.zone)
-    blocks = [*_figure_blocks(content, sheet.inner_width), gap(12), *_model_blocks(content)]
-    draw_blocks(sheet, blocks, frame.bottom + 22)
-    x, y = sheet.left, bottom_of(sheet) - 8
+    blocks = [*_figure_blocks(content, sheet.inner_width), flow.gap(12), *_model_blocks(content)]
+    flow.draw_blocks(sheet, blocks, frame.bottom + 22)
+    x, y = sheet.left, flow.bottom_of(sheet) - 8
     for page in following:
         if page.level is not None:
             text = f"{page.title}  {numbers.get(page.key, NO_DATA)}"
@@ -103,13 +83,13 @@ def _tiles(content: EvaluationContent) -> list[Tile]:
 
 
 _FIGURE_COLUMNS = (
-    TableColumn("Part", 1.0),
-    *figure_columns("Steps", "Found", "Precision", "Event F1"),
-    *figure_columns("False/day", "ROC-AUC", "PR-AUC", "VUS-PR"),
+    flow.TableColumn("Part", 1.0),
+    *flow.figure_columns("Steps", "Found", "Precision", "Event F1"),
+    *flow.figure_columns("False/day", "ROC-AUC", "PR-AUC", "VUS-PR"),
 )
 
 
-def _figure_blocks(content: EvaluationContent, width: float) -> list[Block]:
+def _figure_blocks(content: EvaluationContent, width: float) -> list[flow.Block]:
     rows = []
     for part in content.parts:
         figures, events = part.figures, part.figures.events
@@ -128,11 +108,11 @@ def _figure_blocks(content: EvaluationContent, width: float) -> list[Block]:
         "Found and precision count events and alarms; false/day is per entity. PR-AUC is average "
         "precision over steps; VUS-PR allows for a little early or late, without any threshold."
     )
-    table = table_blocks(_FIGURE_COLUMNS, rows, width, TableLook(gap=7))
-    return [*table, gap(3), paragraph(note, width, theme.SMALL)]
+    table = flow.table_blocks(_FIGURE_COLUMNS, rows, width, flow.TableLook(gap=7))
+    return [*table, flow.gap(3), flow.paragraph(note, width, theme.SMALL)]
 
 
-def _model_blocks(content: EvaluationContent) -> list[Block]:
+def _model_blocks(content: EvaluationContent) -> list[flow.Block]:
     model, windows = content.model, NO_DATA
     if model.n_windows:
         used = f"{share_text(model.used_share)} of those that there are"
@@ -147,4 +127,4 @@ def _model_blocks(content: EvaluationContent) -> list[Block]:
     ]
     if model.threshold_text:
         facts.append(("Threshold", model.threshold_text))
-    return facts_blocks(facts)
+    return flow.facts_blocks(facts)

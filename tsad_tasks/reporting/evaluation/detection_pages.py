@@ -7,46 +7,16 @@ from functools import partial
 
 import numpy as np
 
-from tsad_tasks.reporting.drawing import theme
-from tsad_tasks.reporting.drawing.flow import (
-    Block,
-    Box,
-    Cell,
-    TableColumn,
-    TableLook,
-    figure_columns,
-    finding,
-    gap,
-    paragraph,
-    table_blocks,
-)
-from tsad_tasks.reporting.drawing.marks import (
-    draw_legend,
-    ground_entry,
-    legend_block,
-    line_entry,
-)
-from tsad_tasks.reporting.drawing.plots import (
-    LOOKS,
-    Axes,
-    LineLook,
-    draw_axes,
-    draw_bars,
-    draw_confusion,
-    draw_curve,
-    draw_steps,
-    draw_upright,
-    log_heights,
-    power_ticks,
-)
+from tsad_tasks.reporting.drawing import flow, plots, theme
+from tsad_tasks.reporting.drawing.marks import draw_legend, ground_entry, legend_block, line_entry
 from tsad_tasks.reporting.drawing.scales import value_ticks
 from tsad_tasks.reporting.drawing.sheet import Sheet
 from tsad_tasks.reporting.evaluation.content import (
     EVIDENCE_WORDS,
     EvaluationContent,
     PartResult,
+    headline_text,
 )
-from tsad_tasks.reporting.evaluation.words import headline_text
 from tsad_tasks.text.formats import (
     NO_DATA,
     cell_text,
@@ -56,31 +26,23 @@ from tsad_tasks.text.formats import (
     share_text,
 )
 
-_PART_LOOKS = dict(zip(("training", "validation", "test", "later"), LOOKS, strict=True))
-
-
+_PART_LOOKS = dict(zip(("training", "validation", "test", "later"), plots.LOOKS, strict=True))
 _UNIT = (0.0, 1.0)
-
-
 _DIAGONAL = np.array(_UNIT)
-
-
 _EVENT_COLUMNS = (
-    TableColumn("Part", 1.0),
-    *figure_columns("Found", "Recall", "Alarms", "False", "Precision", "F1"),
-    *figure_columns("Median delay", "Median lead"),
+    flow.TableColumn("Part", 1.0),
+    *flow.figure_columns("Found", "Recall", "Alarms", "False", "Precision", "F1"),
+    *flow.figure_columns("Median delay", "Median lead"),
 )
-
-
 _KIND_COLUMNS = (
-    TableColumn("Kind of anomaly", 0.4),
-    TableColumn("Part", 0.3),
-    *figure_columns("Found"),
-    TableColumn("", 0.3),
+    flow.TableColumn("Kind of anomaly", 0.4),
+    flow.TableColumn("Part", 0.3),
+    *flow.figure_columns("Found"),
+    flow.TableColumn("", 0.3),
 )
 
 
-def event_blocks(content: EvaluationContent, width: float) -> list[Block]:
+def event_blocks(content: EvaluationContent, width: float) -> list[flow.Block]:
     """Events found and alarms raised, by part, by kind, and how long alerts took."""
     part, title = content.headline, headline_text(content)
     found = part.figures.events
@@ -105,26 +67,21 @@ def event_blocks(content: EvaluationContent, width: float) -> list[Block]:
         row += [cell_text(events.precision, 2), cell_text(events.f1, 2)]
         rows.append(row + [_wait_text(s) for s in (events.median_delay_s, events.median_lead_s)])
 
-    def draw_share(sheet: Sheet, box: Box, share: float) -> None:
+    def draw_share(sheet: Sheet, box: flow.Box, share: float) -> None:
         sheet.rect(box.x, box.y + 4, box.width, box.height - 8, fill=theme.GRID)
         sheet.rect(box.x, box.y + 4, box.width * share, box.height - 8, fill=theme.COVERAGE[5])
 
-    kinds: list[list[Cell]] = [
-        [
-            kind.replace("_", " "),
-            part.name,
-            f"{n} of {n_all}",
-            partial(draw_share, share=n / n_all),
-        ]
+    kinds: list[list[flow.Cell]] = [
+        [kind.replace("_", " "), part.name, f"{n} of {n_all}", partial(draw_share, share=n / n_all)]
         for kind, n, n_all in part.by_kind
     ]
     return [
-        finding(title, width),
-        paragraph(text, width),
-        gap(4),
-        *table_blocks(_EVENT_COLUMNS, rows, width, TableLook(gap=8)),
-        gap(14),
-        *([*table_blocks(_KIND_COLUMNS, kinds, width), gap(18)] if kinds else []),
+        flow.finding(title, width),
+        flow.paragraph(text, width),
+        flow.gap(4),
+        *flow.table_blocks(_EVENT_COLUMNS, rows, width, flow.TableLook(gap=8)),
+        flow.gap(14),
+        *([*flow.table_blocks(_KIND_COLUMNS, kinds, width), flow.gap(18)] if kinds else []),
         *_delay_blocks(part, width),
     ]
 
@@ -133,7 +90,7 @@ def _wait_text(seconds: float) -> str:
     return duration_text(seconds) if np.isfinite(seconds) else "–"
 
 
-def _delay_blocks(part: PartResult, width: float) -> list[Block]:
+def _delay_blocks(part: PartResult, width: float) -> list[flow.Block]:
     delays = np.array(part.figures.events.delay_s, np.float64) / 60
     if len(delays) < 3:
         return []
@@ -143,23 +100,25 @@ def _delay_blocks(part: PartResult, width: float) -> list[Block]:
 
     def draw(sheet: Sheet, y: float) -> None:
         limits = (0.0, float(heights.max()) * 1.08)
-        axes = Axes(sheet.left + 34, y + 26, width - 34, 130, (low, high), limits)
+        axes = plots.Axes(sheet.left + 34, y + 26, width - 34, 130, (low, high), limits)
         minutes, counts = value_ticks(axes.x_limits, 8), value_ticks(limits, 4)
         label = "minutes from the beginning of the event to its alert"
-        draw_axes(sheet, axes, minutes, counts, label, "found events")
-        draw_bars(sheet, axes, edges, heights, theme.COVERAGE[5])
-        draw_upright(sheet, axes, float(np.median(delays)), "median")
+        plots.draw_axes(sheet, axes, minutes, counts, label, "found events")
+        plots.draw_bars(sheet, axes, edges, heights, theme.COVERAGE[5])
+        plots.draw_upright(sheet, axes, float(np.median(delays)), "median")
 
-    return [Block(190, draw)]
+    return [flow.Block(190, draw)]
 
 
 _OTHER_COLUMNS = (
-    TableColumn("Threshold", 1.0),
-    *figure_columns("Events found", "False alarms/day", "Step precision", "Step recall", width=70),
+    flow.TableColumn("Threshold", 1.0),
+    *flow.figure_columns(
+        "Events found", "False alarms/day", "Step precision", "Step recall", width=70
+    ),
 )
 
 
-def curve_blocks(content: EvaluationContent, width: float) -> list[Block]:
+def curve_blocks(content: EvaluationContent, width: float) -> list[flow.Block]:
     """ROC and precision-recall curves, and what other thresholds would have done."""
     shown = [part for part in content.parts if np.isfinite(part.figures.roc_auc)]
     if not shown:
@@ -178,8 +137,8 @@ def curve_blocks(content: EvaluationContent, width: float) -> list[Block]:
         "steps, not how a threshold was chosen. With few anomalies the right one says more: it "
         "looks only at what is flagged. The dot is the threshold in use."
     )
-    blocks = [finding(title, width), paragraph(text, width), gap(6)]
-    blocks += [_curves_block(shown, width), gap(14)]
+    blocks = [flow.finding(title, width), flow.paragraph(text, width), flow.gap(6)]
+    blocks += [_curves_block(shown, width), flow.gap(14)]
     rows = []
     for one in content.headline.others:
         threshold = "in use" if one.multiple == 1 else f"{one.multiple:g} × that"
@@ -191,29 +150,29 @@ def curve_blocks(content: EvaluationContent, width: float) -> list[Block]:
             f"What another threshold would have done with the {name} readings. One that is chosen "
             "by this table would flatter."
         )
-        blocks.append(paragraph(other, width, keep_with_next=True))
-    return blocks + table_blocks(_OTHER_COLUMNS, rows, width)
+        blocks.append(flow.paragraph(other, width, keep_with_next=True))
+    return blocks + flow.table_blocks(_OTHER_COLUMNS, rows, width)
 
 
-def _curves_block(shown: Sequence[PartResult], width: float) -> Block:
+def _curves_block(shown: Sequence[PartResult], width: float) -> flow.Block:
     side = (width - 2 * 30 - 26) / 2
     flagged = ("share of normal steps flagged", "share of anomalous steps flagged")
 
     def draw(sheet: Sheet, y: float) -> None:
-        roc = Axes(sheet.left + 30, y + 16, side, side, _UNIT, _UNIT)
-        pr = Axes(sheet.left + 30 + side + 56, y + 16, side, side, _UNIT, _UNIT)
+        roc = plots.Axes(sheet.left + 30, y + 16, side, side, _UNIT, _UNIT)
+        pr = plots.Axes(sheet.left + 30 + side + 56, y + 16, side, side, _UNIT, _UNIT)
         ticks = value_ticks(_UNIT, 5)
-        draw_axes(sheet, roc, ticks, ticks, *flagged)
-        draw_axes(sheet, pr, ticks, ticks, "recall", "precision")
-        draw_curve(sheet, roc, _DIAGONAL, _DIAGONAL, LineLook(theme.GRID, 1.0, "2 2"))
+        plots.draw_axes(sheet, roc, ticks, ticks, *flagged)
+        plots.draw_axes(sheet, pr, ticks, ticks, "recall", "precision")
+        plots.draw_curve(sheet, roc, _DIAGONAL, _DIAGONAL, plots.LineLook(theme.GRID, 1.0, "2 2"))
         entries = []
         for part in shown:
             look, figures, steps = _PART_LOOKS[part.name], part.figures, part.figures.steps
             shares = (part.roc.false_positive_share, part.roc.true_positive_share)
-            draw_curve(sheet, roc, *shares, look)
+            plots.draw_curve(sheet, roc, *shares, look)
             # Precision holds until the next recall: between two points nothing better is known.
             recall, precision = np.repeat(part.pr.recall, 2), np.repeat(part.pr.precision, 2)
-            draw_curve(sheet, pr, recall[:-1], precision[1:], look)
+            plots.draw_curve(sheet, pr, recall[:-1], precision[1:], look)
             false = steps.false_positive / max(steps.false_positive + steps.true_negative, 1)
             in_use = ((roc, false, steps.recall), (pr, steps.recall, steps.precision))
             for axes, along, up in in_use:
@@ -224,17 +183,17 @@ def _curves_block(shown: Sequence[PartResult], width: float) -> Block:
             entries.append(look.entry(f"{part.name}: {areas}"))
         draw_legend(sheet, roc.bottom + 38, entries)
 
-    return Block(side + 66, draw)
+    return flow.Block(side + 66, draw)
 
 
 _REPORT_COLUMNS = (
-    TableColumn("Part", 0.5),
-    TableColumn("Class", 0.5),
-    *figure_columns("Precision", "Recall", "F1", "Steps", width=60),
+    flow.TableColumn("Part", 0.5),
+    flow.TableColumn("Class", 0.5),
+    *flow.figure_columns("Precision", "Recall", "F1", "Steps", width=60),
 )
 
 
-def confusion_blocks(content: EvaluationContent, width: float) -> list[Block]:
+def confusion_blocks(content: EvaluationContent, width: float) -> list[flow.Block]:
     """Confusion matrices, and precision and recall by class."""
     steps, per_row = content.headline.figures.steps, 2 if len(content.parts) in (2, 4) else 3
     title = f"No step of the {content.headline.name} readings is flagged."
@@ -258,7 +217,7 @@ def confusion_blocks(content: EvaluationContent, width: float) -> list[Block]:
             sheet.cut(x, top + 9, part.name.capitalize(), theme.STRONG, side)
             hits, misses = steps.true_positive, steps.false_negative
             cells = (hits, steps.false_positive, misses, steps.true_negative)
-            bottom = draw_confusion(sheet, x, top + 16, side, cells)
+            bottom = plots.draw_confusion(sheet, x, top + 16, side, cells)
             unknown = f"{counted(steps.n_unknown, 'step')} unscored or not judged"
             sheet.cut(x, bottom + 8, unknown, theme.SMALL, side)
 
@@ -267,33 +226,31 @@ def confusion_blocks(content: EvaluationContent, width: float) -> list[Block]:
         report, name = part.report, part.name
         classes = {"anomaly": report.anomaly, "normal": report.normal, "mean of both": report.macro}
         for kind, scores in classes.items():
-            figures = [
-                cell_text(value, 3) for value in (scores.precision, scores.recall, scores.f1)
-            ]
+            shares = (scores.precision, scores.recall, scores.f1)
+            figures = [cell_text(share, 3) for share in shares]
             rows.append([name, kind, *figures, count_text(scores.n_steps)])
             name = ""
         accuracy, n_steps = cell_text(report.accuracy, 3), count_text(report.macro.n_steps)
         rows.append(["", "accuracy", "", "", accuracy, n_steps])
-        rows.append(
-            ["", "point-adjusted", "", "", cell_text(part.figures.point_adjusted_f1, 3), ""]
-        )
+        adjusted = cell_text(part.figures.point_adjusted_f1, 3)
+        rows.append(["", "point-adjusted", "", "", adjusted, ""])
     note = (
         "Point-adjusted F1 takes an event for found in full after one flag in it: it flatters, "
         "random flags included, and is here only to compare with papers that give nothing else."
     )
     return [
-        finding(title, width),
-        paragraph(text, width),
-        gap(8),
-        Block(134.0 * -(-len(content.parts) // per_row), draw),
-        gap(10),
-        *table_blocks(_REPORT_COLUMNS, rows, width, TableLook(row_height=12.5)),
-        gap(4),
-        paragraph(note, width, theme.SMALL),
+        flow.finding(title, width),
+        flow.paragraph(text, width),
+        flow.gap(8),
+        flow.Block(134.0 * -(-len(content.parts) // per_row), draw),
+        flow.gap(10),
+        *flow.table_blocks(_REPORT_COLUMNS, rows, width, flow.TableLook(row_height=12.5)),
+        flow.gap(4),
+        flow.paragraph(note, width, theme.SMALL),
     ]
 
 
-def error_blocks(content: EvaluationContent, width: float) -> list[Block]:
+def error_blocks(content: EvaluationContent, width: float) -> list[flow.Block]:
     """Errors of normal and of anomalous steps as histograms."""
     steps = content.headline.figures.steps
     n_normal = steps.false_positive + steps.true_negative
@@ -314,17 +271,12 @@ def error_blocks(content: EvaluationContent, width: float) -> list[Block]:
         line_entry("threshold", theme.FLAGGED, 0.9, "3 2"),
     ]
     shown = [part for part in content.parts if part.figures.steps.n]
-    blocks = [block for part in shown for block in (_histogram_block(part, width), gap(6))]
-    return [
-        finding(title, width),
-        paragraph(text, width),
-        gap(4),
-        legend_block(entries),
-        *blocks,
-    ]
+    blocks = [block for part in shown for block in (_histogram_block(part, width), flow.gap(6))]
+    told = [flow.finding(title, width), flow.paragraph(text, width)]
+    return [*told, flow.gap(4), legend_block(entries), *blocks]
 
 
-def _histogram_block(part: PartResult, width: float) -> Block:
+def _histogram_block(part: PartResult, width: float) -> flow.Block:
     edges, normal, anomalous = part.normal.edges, part.normal.counts, part.anomalous.counts
     highest = max(int(normal.max(initial=1)), int(anomalous.max(initial=1)))
     known = np.flatnonzero(normal + anomalous)
@@ -333,20 +285,22 @@ def _histogram_block(part: PartResult, width: float) -> Block:
     ratios, heights = (float(edges[first]), float(edges[last])), (-0.3, np.log10(highest) + 0.15)
 
     def draw(sheet: Sheet, y: float) -> None:
-        axes = Axes(sheet.left + 44, y + 20, width - 44, 88, ratios, heights)
-        across, up = power_ticks(ratios), power_ticks(heights)
-        draw_axes(sheet, axes, across, up, "error / threshold", f"{part.name}: steps by error")
+        axes = plots.Axes(sheet.left + 44, y + 20, width - 44, 88, ratios, heights)
+        across, up = plots.power_ticks(ratios), plots.power_ticks(heights)
+        plots.draw_axes(
+            sheet, axes, across, up, "error / threshold", f"{part.name}: steps by error"
+        )
         bounds = edges[first : last + 1]
-        draw_bars(sheet, axes, bounds, log_heights(normal[first:last]), theme.BAND)
+        plots.draw_bars(sheet, axes, bounds, plots.log_heights(normal[first:last]), theme.BAND)
         if anomalous.any():
-            outline = log_heights(anomalous[first:last])
-            draw_steps(sheet, axes, bounds, outline, LineLook(theme.FLAGGED, 1.3))
-        draw_upright(sheet, axes, 0.0, "threshold")
+            outline = plots.log_heights(anomalous[first:last])
+            plots.draw_steps(sheet, axes, bounds, outline, plots.LineLook(theme.FLAGGED, 1.3))
+        plots.draw_upright(sheet, axes, 0.0, "threshold")
 
-    return Block(136, draw)
+    return flow.Block(136, draw)
 
 
-def reliability_blocks(content: EvaluationContent, width: float) -> list[Block]:
+def reliability_blocks(content: EvaluationContent, width: float) -> list[flow.Block]:
     """How far stated probabilities hold; nothing where none are stated."""
     stated = content.reliability
     curve = None if stated is None else stated.curve
@@ -361,13 +315,13 @@ def reliability_blocks(content: EvaluationContent, width: float) -> list[Block]:
     )
 
     def draw(sheet: Sheet, y: float) -> None:
-        axes = Axes(sheet.left + 44, y + 20, 260, 260, _UNIT, _UNIT)
+        axes = plots.Axes(sheet.left + 44, y + 20, 260, 260, _UNIT, _UNIT)
         ticks = value_ticks(_UNIT, 5)
-        draw_axes(sheet, axes, ticks, ticks, "stated probability", "share of anomalies")
-        draw_curve(sheet, axes, _DIAGONAL, _DIAGONAL, LineLook(theme.MUTED, 0.8, "2 2"))
-        draw_curve(sheet, axes, curve.said, curve.happened, LineLook(theme.INK, 0.9))
+        plots.draw_axes(sheet, axes, ticks, ticks, "stated probability", "share of anomalies")
+        plots.draw_curve(sheet, axes, _DIAGONAL, _DIAGONAL, plots.LineLook(theme.MUTED, 0.8, "2 2"))
+        plots.draw_curve(sheet, axes, curve.said, curve.happened, plots.LineLook(theme.INK, 0.9))
         for said, happened, n in zip(curve.said, curve.happened, curve.n_events, strict=True):
             x, up = axes.across.place(float(said)), axes.up.place(float(happened))
             sheet.marker("circle", x, up, 4 + 2.2 * float(np.log10(n)), theme.INK)
 
-    return [finding(title, width), paragraph(text, width), Block(320, draw)]
+    return [flow.finding(title, width), flow.paragraph(text, width), flow.Block(320, draw)]

@@ -24,20 +24,7 @@ from tsad_tasks.champions.champions import check_bundle
 from tsad_tasks.config import DatasetConfig
 from tsad_tasks.detectors.base import make_folder
 from tsad_tasks.detectors.bundle import read_bundle
-from tsad_tasks.model.evaluation import (
-    AlertSchedule,
-    Judged,
-    Reliability,
-    classification_report,
-    detection,
-    echo,
-    event_total,
-    pooled_steps,
-    pr_curve,
-    reliability,
-    roc_curve,
-    step_total,
-)
+from tsad_tasks.model import evaluation
 from tsad_tasks.model.spec import ModelSpec
 from tsad_tasks.reporting.drawing.document import write_whole
 from tsad_tasks.reporting.evaluation.content import (
@@ -46,6 +33,7 @@ from tsad_tasks.reporting.evaluation.content import (
     Evidence,
     OtherThreshold,
     PartResult,
+    headline_text,
 )
 from tsad_tasks.reporting.evaluation.examples import examples
 from tsad_tasks.reporting.evaluation.judged_readings import (
@@ -59,7 +47,6 @@ from tsad_tasks.reporting.evaluation.judged_readings import (
     stretches,
 )
 from tsad_tasks.reporting.evaluation.pages import evaluation_bytes
-from tsad_tasks.reporting.evaluation.words import headline_text
 from tsad_tasks.reporting.exploration.explore import newest_end
 from tsad_tasks.reporting.exploration.statistics import histogram
 from tsad_tasks.reporting.exploration.training_preview import preview_of
@@ -70,12 +57,7 @@ from tsad_tasks.storage.store import Query, Store
 from tsad_tasks.text.formats import duration_text
 from tsad_tasks.training.exclusions import exclusions_of
 from tsad_tasks.training.judge import challenger_of
-from tsad_tasks.training.reader import (
-    Scope,
-    TrainingRange,
-    TrainingReader,
-    training_scopes,
-)
+from tsad_tasks.training.reader import Scope, TrainingRange, TrainingReader, training_scopes
 from tsad_tasks.training.retrain import Retraining, with_chosen_window
 
 MAX_SINCE = timedelta(days=30)
@@ -89,17 +71,18 @@ def part_result(
     """How the model did on one part of all stretches, `width` steps being what a window sees."""
     step_s, late = config.source.step_s, width - 1
     rules: dict[str, Any] = {
-        "schedule": AlertSchedule(step_s, config.interval_s, config.source.settle_s),
+        "schedule": evaluation.AlertSchedule(step_s, config.interval_s, config.source.settle_s),
         "merge_gap_steps": config.alarm_policy.merge_gap_s // step_s,
         "late_steps": late,
     }
 
-    def judged(stretches: Sequence[Scored]) -> list[Judged]:
-        return [one.judged(part.steps(one.stretch.start_s, step_s), step_s) for one in stretches]
+    def judged(those: Sequence[Scored]) -> list[evaluation.Judged]:
+        return [one.judged(part.steps(one.stretch.start_s, step_s), step_s) for one in those]
 
     def other(multiple: float) -> OtherThreshold:
         changed = judged([one.at_multiple(config, multiple) for one in scored_stretches])
-        events, steps = event_total(changed, **rules), step_total(changed, late_steps=late)
+        events = evaluation.event_total(changed, **rules)
+        steps = evaluation.step_total(changed, late_steps=late)
         found = (events.n_found, events.n_events, events.false_alarms_per_day)
         return OtherThreshold(multiple, *found, steps.precision, steps.recall)
 
@@ -112,9 +95,12 @@ def part_result(
             if steps.start <= first < steps.stop and is_scored:
                 by_kind.setdefault(kind, []).append(one.raises(event, late))
     own = judged(scored_stretches)
-    figures = detection(own, max_buffer_steps=width, **rules)
-    pooled = pooled_steps(
-        [replace(one, scores=np.where(echo(one.labels, late), np.nan, one.scores)) for one in own]
+    figures = evaluation.detection(own, max_buffer_steps=width, **rules)
+    pooled = evaluation.pooled_steps(
+        [
+            replace(one, scores=np.where(evaluation.echo(one.labels, late), np.nan, one.scores))
+            for one in own
+        ]
     )
     ratios = np.log10(np.clip(1 + pooled.scores, 10 ** RATIO_EDGES[0], 10 ** RATIO_EDGES[-1]))
     multiples = () if part.name == "training" else MULTIPLES
@@ -123,9 +109,9 @@ def part_result(
         start_at=part.start_at,
         end_at=part.end_at,
         figures=figures,
-        report=classification_report(figures.steps),
-        roc=roc_curve(pooled.labels, pooled.scores),
-        pr=pr_curve(pooled.labels, pooled.scores),
+        report=evaluation.classification_report(figures.steps),
+        roc=evaluation.roc_curve(pooled.labels, pooled.scores),
+        pr=evaluation.pr_curve(pooled.labels, pooled.scores),
         normal=histogram(ratios[~pooled.labels], edges=RATIO_EDGES),
         anomalous=histogram(ratios[pooled.labels], edges=RATIO_EDGES),
         by_kind=tuple((kind, sum(hits), len(hits)) for kind, hits in sorted(by_kind.items())),
@@ -135,7 +121,7 @@ def part_result(
 
 def reliability_of(
     scored_stretches: Sequence[Scored], parts: Sequence[JudgedPart], step_s: int
-) -> Reliability | None:
+) -> evaluation.Reliability | None:
     """How far stated probabilities hold on what was not learned from; None without any."""
     labels, stated = [], []
     for one in scored_stretches:
@@ -145,7 +131,9 @@ def reliability_of(
                 known = np.where(one.stretch.ignored, np.nan, one.probability)
                 labels.append(one.stretch.labels[steps])
                 stated.append(known[steps])
-    return reliability(np.concatenate(labels), np.concatenate(stated)) if labels else None
+    return (
+        evaluation.reliability(np.concatenate(labels), np.concatenate(stated)) if labels else None
+    )
 
 
 def evidence_of(found: Sequence[Stretch], parts: Sequence[JudgedPart], step_s: int) -> Evidence:
@@ -198,8 +186,8 @@ def evaluation_content(
         wait += f" and a settle delay of {duration_text(config.source.settle_s)}"
     exclusions = exclusions_of(store, config, subject.scope, subject.span)
     reader = TrainingReader.of_store(store, config, subject.span, exclusions)
-    card = subject.card
-    n_windows = [int(card.get(f"n_windows_{name}") or 0) for name in ("used", "available")]
+    card, hours = subject.card, subject.card.get("running_hours", {})
+    n_used, n_available = (int(card.get(f"n_windows_{x}") or 0) for x in ("used", "available"))
     return EvaluationContent(
         dataset=config.dataset,
         description=config.description.rstrip("."),
@@ -216,13 +204,7 @@ def evaluation_content(
         parts=tuple(part_result(config, scored_stretches, part, width) for part in parts),
         examples=tuple(examples(config, subject, scored_stretches, parts)),
         reliability=reliability_of(scored_stretches, parts, step_s),
-        preview=preview_of(
-            reader,
-            subject.scope,
-            exclusions,
-            card.get("running_hours", {}),
-            (n_windows[0], n_windows[1]),
-        ),
+        preview=preview_of(reader, subject.scope, exclusions, hours, (n_used, n_available)),
     )
 
 
@@ -351,13 +333,9 @@ def evaluate_run(run: Retraining) -> dict[str, Any]:
         )
         name = f"{run.span.end_at:%Y-%m-%dT%H}_{subject.sha256[:8]}"
         kept = run.artifacts / "evaluations" / run.config.dataset / name
+        end_at, seed = run.span.end_at, run.chosen_seed
         _, summary = evaluate_model(
-            run.store,
-            run.config,
-            subject,
-            folder=kept,
-            until_at=run.span.end_at,
-            seed=run.chosen_seed,
+            run.store, run.config, subject, folder=kept, until_at=end_at, seed=seed
         )
         findings[scope.name] = {"pdf": summary.pdf, "finding": summary.finding}
     return {"reports": findings}

@@ -6,8 +6,8 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 
+from tsad_tasks.base.arrays import Floats32
 from tsad_tasks.base.interval import from_unix_s
 from tsad_tasks.config import DatasetConfig
 from tsad_tasks.model.evaluation import runs
@@ -68,11 +68,11 @@ def _events(subject: Subject, found: Sequence[Scored], part: JudgedPart) -> Iter
     spec = subject.spec.features
     for one in found:
         steps = part.steps(one.stretch.start_s, spec.step_s)
-        for kind, first, end in one.stretch.events:
-            if steps.start <= first < steps.stop:
-                event = _Stretch.of(one, kind, first, min(end + spec.width - 1, steps.stop))
-                if event is not None:
-                    yield event
+        own = [event for event in one.stretch.events if steps.start <= event[1] < steps.stop]
+        for kind, first, end in own:
+            event = _Stretch.of(one, kind, first, min(end + spec.width - 1, steps.stop))
+            if event is not None:
+                yield event
 
 
 def _false_alarms(
@@ -157,7 +157,7 @@ def _expected(subject: Subject, one: _Stretch, steps: slice) -> ExpectedReadings
     )
 
 
-def _channel(subject: Subject, one: _Stretch, errors: NDArray[np.float32]) -> int:
+def _channel(subject: Subject, one: _Stretch, errors: Floats32) -> int:
     """The channel with the largest error (n_channels,); where all are the same, the detector's."""
     parts = errors
     if subject.detector.judges_windows:

@@ -8,10 +8,10 @@ from datetime import datetime, timedelta
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
+from tsad_tasks.base.arrays import Flags, Floats32, Floats64
 from tsad_tasks.base.errors import BadInput
-from tsad_tasks.base.interval import unix_s
+from tsad_tasks.base.interval import HOUR, unix_s
 from tsad_tasks.config import DatasetConfig
 from tsad_tasks.detectors.base import Detector
 from tsad_tasks.ingest.queries import SELECT_LABELS
@@ -23,7 +23,7 @@ from tsad_tasks.model.spec import ModelSpec
 from tsad_tasks.model.thresholds import flag
 from tsad_tasks.model.windows import window_errors
 from tsad_tasks.reporting.exploration.content import LabelRange
-from tsad_tasks.reporting.exploration.explore import label_marks
+from tsad_tasks.reporting.exploration.explore import label_marks, label_ranges
 from tsad_tasks.scoring.alarm_rule import incident_rule
 from tsad_tasks.scoring.series import series_errors
 from tsad_tasks.storage.datasets import select_dataset, select_layouts
@@ -39,13 +39,7 @@ _DAY_S = 86400
 
 @dataclass(frozen=True, eq=False)
 class Subject:
-    """A model to be judged.
-
-    Attributes
-    ----------
-    span : its training range.
-    first_at : where judging can begin: for a folding detector not before the time of its state.
-    """
+    """A model to be judged."""
 
     spec: ModelSpec
     detector: Detector
@@ -54,46 +48,37 @@ class Subject:
     sha256: str
     scope: Scope
     span: TrainingRange
+    # Where judging can begin: for a folding detector not before the time of its state
     first_at: datetime
 
 
 @dataclass(frozen=True, eq=False)
 class Stretch:
-    """One entity's readings, and what is known of them.
-
-    Attributes
-    ----------
-    values : float64 (n_steps, n_channels)
-    labels, ignored : bool (n_steps,); what is ignored is judged neither way.
-    events : kind, first step and end of each known anomaly.
-    """
+    """One entity's readings, and what is known of them."""
 
     entity: str
     start_s: int
-    values: NDArray[np.float64]
-    labels: NDArray[np.bool_]
-    ignored: NDArray[np.bool_]
-    events: tuple[tuple[str, int, int], ...] = ()
+    values: Floats64  # (n_steps, n_channels)
+    # labels and ignored: bool (n_steps,); what is ignored is judged neither way
+    labels: Flags
+    ignored: Flags
+    events: tuple[tuple[str, int, int], ...] = ()  # kind, first step and end of each known anomaly
 
 
 @dataclass(frozen=True, eq=False)
 class Scored:
-    """A stretch and what the model made of it.
-
-    Attributes
-    ----------
-    errors, thresholds, scores : float32 (n_steps,), NaN where unknown.
-    flags, alarms : bool (n_steps,); alarms are the flags that the alarm policy lets through.
-    probability : (n_steps,) of an anomaly; None where the detector states none.
-    """
+    """A stretch and what the model made of it."""
 
     stretch: Stretch
-    errors: NDArray[np.float32]
-    thresholds: NDArray[np.float32]
-    scores: NDArray[np.float32]
-    flags: NDArray[np.bool_]
-    alarms: NDArray[np.bool_]
-    probability: NDArray[np.float64] | None
+    # errors, thresholds and scores: float32 (n_steps,), NaN where unknown
+    errors: Floats32
+    thresholds: Floats32
+    scores: Floats32
+    # flags and alarms: bool (n_steps,); alarms are the flags that the alarm policy lets through
+    flags: Flags
+    alarms: Flags
+    # (n_steps,) of an anomaly; None where the detector states none
+    probability: Floats64 | None
 
     def at_multiple(self, config: DatasetConfig, multiple: float) -> Scored:
         """What this many times the threshold would have made of the stretch."""
@@ -149,13 +134,9 @@ def stretches(
     layout = select_layouts(store, dataset.dataset_id)[0]
     columns = [layout.channel_names.index(name) for name in subject.spec.features.channels]
     names = {key: name for name, key in subject.scope.entities}
-    labels = [
-        LabelRange(names[label.entity_id], label.start_at, label.end_at, label.kind)
-        for label in store.rows(
-            SELECT_LABELS, dataset_id=dataset.dataset_id, start_at=start_at, end_at=until_at
-        )
-        if label.entity_id in names
-    ]
+    span = {"start_at": start_at, "end_at": until_at}
+    found = store.rows(SELECT_LABELS, dataset_id=dataset.dataset_id, **span)
+    labels = label_ranges(found, names)
     labelled = {label.entity for label in labels}
     chosen = [pair for pair in subject.scope.entities if pair[0] in labelled][:MAX_ENTITIES]
     others = [pair for pair in subject.scope.entities if pair[0] not in labelled]
@@ -164,10 +145,8 @@ def stretches(
         chosen += [others[i] for i in places]
     ids = [key for _, key in chosen]
     bad = [
-        LabelRange(
-            names[hour.entity_id], hour.hour_at, hour.hour_at + timedelta(hours=1), hour.verdict
-        )
-        for hour in store.rows(SELECT_BAD_HOURS, entity_ids=ids, start_at=start_at, end_at=until_at)
+        LabelRange(names[hour.entity_id], hour.hour_at, hour.hour_at + HOUR, hour.verdict)
+        for hour in store.rows(SELECT_BAD_HOURS, entity_ids=ids, **span)
     ]
     start_s, made = unix_s(start_at), []
     for name, key in sorted(chosen):
@@ -197,7 +176,7 @@ def scored(config: DatasetConfig, subject: Subject, stretch: Stretch) -> Scored:
     made = entity_scores(spec, [entity], errors[None])
     flags, scores = made.flags[0], made.scores[0]
     alarms = alarms_of(config, flags, scores, errors)
-    probability: NDArray[np.float64] | None = None
+    probability: Floats64 | None = None
     if hasattr(detector, "probability"):
         # From the scores that the detector gives itself, before they are combined.
         own = np.where(found.live, found.channel_errors, np.float32(0))
@@ -205,12 +184,7 @@ def scored(config: DatasetConfig, subject: Subject, stretch: Stretch) -> Scored:
     return Scored(stretch, errors, made.thresholds[0], scores, flags, alarms, probability)
 
 
-def alarms_of(
-    config: DatasetConfig,
-    flags: NDArray[np.bool_],
-    scores: NDArray[np.float32],
-    errors: NDArray[np.float32],
-) -> NDArray[np.bool_]:
+def alarms_of(config: DatasetConfig, flags: Flags, scores: Floats32, errors: Floats32) -> Flags:
     """Flags that make an incident by number and height, whatever the deviation and direction."""
     at, step_s = np.flatnonzero(flags), config.source.step_s
     rule = incident_rule(config.alarm_policy)
@@ -256,7 +230,7 @@ def injected(
     return replace(stretch, values=values, labels=marks, ignored=ignored, events=tuple(events))
 
 
-def _is_anomaly(stretch: Stretch, values: NDArray[np.float64], one: Injection, daily: int) -> bool:
+def _is_anomaly(stretch: Stretch, values: Floats64, one: Injection, daily: int) -> bool:
     """Whether anything was read there; and a contextual one moves more than days differ."""
     rows, clean = slice(one.at, one.at + one.length), stretch.values[:, one.channel]
     moved = np.abs(values[rows, one.channel] - clean[rows])

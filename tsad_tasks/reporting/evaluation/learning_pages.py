@@ -4,61 +4,17 @@ from __future__ import annotations
 
 import numpy as np
 
-from tsad_tasks.reporting.drawing import theme
-from tsad_tasks.reporting.drawing.charts import (
-    Frame,
-    draw_channel_panel,
-    draw_error_panel,
-    draw_ground,
-    draw_time_grid,
-    draw_time_labels,
-)
-from tsad_tasks.reporting.drawing.flow import (
-    Block,
-    finding,
-    gap,
-    paragraph,
-)
-from tsad_tasks.reporting.drawing.marks import (
-    ACTUAL_ENTRY,
-    ERROR_ENTRY,
-    EXPECTED_ENTRY,
-    FIRST_FLAG_ENTRY,
-    FLAGGED_ENTRY,
-    RANGE_ENTRY,
-    THRESHOLD_ENTRY,
-    draw_legend,
-    ground_entry,
-    legend_block,
-)
-from tsad_tasks.reporting.drawing.plots import (
-    Axes,
-    LineLook,
-    draw_axes,
-    draw_curve,
-    draw_upright,
-    log_ticks,
-)
+from tsad_tasks.reporting.drawing import charts, marks, plots, theme
+from tsad_tasks.reporting.drawing.flow import Block, finding, gap, paragraph
 from tsad_tasks.reporting.drawing.scales import unix_s, value_limits, value_ticks
 from tsad_tasks.reporting.drawing.sheet import Sheet
-from tsad_tasks.reporting.evaluation.content import (
-    EVIDENCE_WORDS,
-    EvaluationContent,
-    Example,
-)
-from tsad_tasks.text.formats import (
-    channel_text,
-    counted,
-    duration_text,
-    joined,
-)
+from tsad_tasks.reporting.evaluation.content import EVIDENCE_WORDS, EvaluationContent, Example
+from tsad_tasks.text.formats import channel_text, counted, duration_text, joined
 
 _LOSS_LOOKS = {
-    "training": LineLook(theme.MUTED, 1.0, "2 1.6"),
-    "validation": LineLook(theme.INK, 1.4),
+    "training": plots.LineLook(theme.MUTED, 1.0, "2 1.6"),
+    "validation": plots.LineLook(theme.INK, 1.4),
 }
-
-
 _WHY_ENDED = {
     "epochs": "all epochs done",
     "patience": "no improvement for as long as training.patience allows",
@@ -75,9 +31,8 @@ def learning_blocks(content: EvaluationContent, width: float) -> list[Block]:
     n_epochs, best = len(model.loss), len(model.loss)
     if np.isfinite(curves[1]).any():
         best = int(np.nanargmin(curves[1])) + 1
-    title = (
-        f"Validation loss was lowest at epoch {best} of {n_epochs}; these weights are the model."
-    )
+    lowest = f"Validation loss was lowest at epoch {best} of {n_epochs}"
+    title = f"{lowest}; these weights are the model."
     why = _WHY_ENDED.get(model.stopped, model.stopped or "unknown")
     text = f"{counted(model.n_parameters, 'parameter')}. Training ended because of: {why}."
     text += f" It took {duration_text(model.seconds)}." if model.seconds is not None else ""
@@ -91,16 +46,18 @@ def learning_blocks(content: EvaluationContent, width: float) -> list[Block]:
     limits, n = value_limits(*shown), max(len(values) for values in curves)
 
     def draw(sheet: Sheet, y: float) -> None:
-        axes = Axes(sheet.left + 44, y + 24, width - 44, 150, (1.0, float(max(n, 2))), limits)
+        axes = plots.Axes(sheet.left + 44, y + 24, width - 44, 150, (1.0, float(max(n, 2))), limits)
         every = max(1, -(-n // 10))
         epochs = [(float(e), str(e)) for e in range(1, n + 1) if e == 1 or e % every == 0]
-        ticks = log_ticks(limits) if is_log else value_ticks(limits, 5)
-        draw_axes(sheet, axes, epochs, ticks, "epoch", "loss, logarithmic" if is_log else "loss")
+        ticks = plots.log_ticks(limits) if is_log else value_ticks(limits, 5)
+        plots.draw_axes(
+            sheet, axes, epochs, ticks, "epoch", "loss, logarithmic" if is_log else "loss"
+        )
         for values, look in zip(shown, _LOSS_LOOKS.values(), strict=True):
-            draw_curve(sheet, axes, np.arange(1.0, len(values) + 1), values, look)
-        draw_upright(sheet, axes, float(best), f"epoch {best}")
+            plots.draw_curve(sheet, axes, np.arange(1.0, len(values) + 1), values, look)
+        plots.draw_upright(sheet, axes, float(best), f"epoch {best}")
         entries = [look.entry(name) for name, look in _LOSS_LOOKS.items()]
-        draw_legend(sheet, axes.bottom + 36, entries)
+        marks.draw_legend(sheet, axes.bottom + 36, entries)
 
     return [*blocks, Block(236, draw)]
 
@@ -121,10 +78,18 @@ def example_blocks(content: EvaluationContent, width: float) -> list[Block]:
     n_found = len(kinds) - len(others)
     parts = ([counted(n_found, "find")] if n_found else []) + others
     title = f"What the model saw: {joined(parts)} from the {content.headline.name} readings."
-    anomaly = ground_entry(f"{EVIDENCE_WORDS[content.evidence]} anomaly", theme.INCIDENT_GROUND)
-    entries = [ACTUAL_ENTRY, RANGE_ENTRY, EXPECTED_ENTRY, FLAGGED_ENTRY, FIRST_FLAG_ENTRY]
-    entries += [ERROR_ENTRY, THRESHOLD_ENTRY, anomaly]
-    blocks = [finding(title, width), legend_block(entries, 30)]
+    anomaly = marks.ground_entry(
+        f"{EVIDENCE_WORDS[content.evidence]} anomaly", theme.INCIDENT_GROUND
+    )
+    entries = [
+        marks.ACTUAL_ENTRY,
+        marks.RANGE_ENTRY,
+        marks.EXPECTED_ENTRY,
+        marks.FLAGGED_ENTRY,
+        marks.FIRST_FLAG_ENTRY,
+    ]
+    entries += [marks.ERROR_ENTRY, marks.THRESHOLD_ENTRY, anomaly]
+    blocks = [finding(title, width), marks.legend_block(entries, 30)]
     for one in content.examples:
         blocks += [_example_block(one, content.zone, width), gap(8)]
     return blocks
@@ -134,17 +99,17 @@ def _example_block(one: Example, zone: str, width: float) -> Block:
     def draw(sheet: Sheet, y: float) -> None:
         sheet.cut(sheet.left, y + 9, one.title, theme.STRONG, width)
         start_s, *_, end_s = unix_s(one.channel.times).tolist()
-        frame = Frame(sheet.left + 44, y + 30, width - 44, 66, start_s, end_s)
+        frame = charts.Frame(sheet.left + 44, y + 30, width - 44, 66, start_s, end_s)
         lower = frame.lowered(frame.bottom + 18, 42)
         for panel in (frame, lower):
             for started_at, ended_at in one.anomalies:
-                draw_ground(sheet, panel, started_at.timestamp(), ended_at.timestamp())
-            draw_time_grid(sheet, panel, frame.ticks(zone))
+                charts.draw_ground(sheet, panel, started_at.timestamp(), ended_at.timestamp())
+            charts.draw_time_grid(sheet, panel, frame.ticks(zone))
         label = channel_text(one.channel.name, one.channel.unit)
         sheet.cut(frame.x, frame.y - 5, label, theme.SMALL, frame.width)
-        draw_channel_panel(sheet, frame, one.channel, one.scores)
+        charts.draw_channel_panel(sheet, frame, one.channel, one.scores)
         sheet.cut(lower.x, lower.y - 4, "error", theme.SMALL, frame.width)
-        draw_error_panel(sheet, lower, one.scores, "threshold")
-        draw_time_labels(sheet, lower, lower.bottom + 10, zone)
+        charts.draw_error_panel(sheet, lower, one.scores, "threshold")
+        charts.draw_time_labels(sheet, lower, lower.bottom + 10, zone)
 
     return Block(174, draw)

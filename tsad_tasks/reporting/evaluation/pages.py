@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 from tsad_tasks.reporting.drawing.document import document_bytes
-from tsad_tasks.reporting.drawing.plan import Page, PageNumbers, flow_pages, room_of
-from tsad_tasks.reporting.drawing.sheet import PageSize, Sheet
-from tsad_tasks.reporting.evaluation.content import (
-    EvaluationContent,
-)
+from tsad_tasks.reporting.drawing.flow import Page, flow_pages, room_of
+from tsad_tasks.reporting.drawing.sheet import PageSize
+from tsad_tasks.reporting.evaluation.content import EvaluationContent
 from tsad_tasks.reporting.evaluation.cover import draw_cover
 from tsad_tasks.reporting.evaluation.detection_pages import (
     confusion_blocks,
@@ -51,8 +51,5 @@ def evaluation_pages(content: EvaluationContent, width: float, room: float) -> l
         *flow_pages("reliability", "Reliability", reliability_blocks(content, width), room),
         *flow_pages("learning", "Learning", learning, room),
     ]
-
-    def draw(sheet: Sheet, numbers: PageNumbers) -> None:
-        draw_cover(sheet, content, following, numbers)
-
-    return [Page(_COVER, "Summary", draw), *following]
+    cover = Page(_COVER, "Summary", partial(draw_cover, content, following))
+    return [cover, *following]

@@ -6,37 +6,8 @@ from collections import Counter
 
 import numpy as np
 
-from tsad_tasks.reporting.drawing import theme
-from tsad_tasks.reporting.drawing.charts import (
-    Frame,
-    draw_line,
-    draw_time_grid,
-    draw_time_labels,
-    draw_unknown,
-    draw_value_axis,
-)
-from tsad_tasks.reporting.drawing.flow import (
-    Block,
-    TableColumn,
-    TableLook,
-    facts_blocks,
-    figure_columns,
-    finding,
-    gap,
-    paragraph,
-    table_blocks,
-)
-from tsad_tasks.reporting.drawing.marks import (
-    MISSING_ENTRY,
-    draw_legend,
-    ground_entry,
-    legend_block,
-)
-from tsad_tasks.reporting.drawing.plots import (
-    Axes,
-    draw_axes,
-    draw_bars,
-)
+from tsad_tasks.reporting.drawing import charts, flow, marks, theme
+from tsad_tasks.reporting.drawing.plots import Axes, draw_axes, draw_bars
 from tsad_tasks.reporting.drawing.scales import Ticks, unix_s, value_limits, value_ticks
 from tsad_tasks.reporting.drawing.series import Floats
 from tsad_tasks.reporting.drawing.sheet import Sheet
@@ -57,18 +28,16 @@ from tsad_tasks.text.formats import (
 )
 
 _CHANNEL_COLUMNS = (
-    TableColumn("Channel", 1.0),
-    *figure_columns("Missing", "Lowest", "1 %", "Median", "99 %", "Highest", "Extreme", "Period"),
+    flow.TableColumn("Channel", 1.0),
+    *flow.figure_columns(
+        "Missing", "Lowest", "1 %", "Median", "99 %", "Highest", "Extreme", "Period"
+    ),
 )
-
-
 _LABEL_COLUMNS = (
-    TableColumn("Kind", 0.5),
-    *figure_columns("Labels", "Time"),
-    TableColumn("First", 0.5),
+    flow.TableColumn("Kind", 0.5),
+    *flow.figure_columns("Labels", "Time"),
+    flow.TableColumn("First", 0.5),
 )
-
-
 _SHADES = (
     (0.0, "all there"),
     (0.01, "a trace missing"),
@@ -95,13 +64,13 @@ def overview_text(content: ExplorationContent) -> str:
     return f"{joined(parts)}."
 
 
-def channel_blocks(content: ExplorationContent, width: float) -> list[Block]:
+def channel_blocks(content: ExplorationContent, width: float) -> list[flow.Block]:
     """What was read, and each channel in numbers."""
     period = period_text(content.start_at, content.end_at, content.zone)
     where = "as the warehouse has them"
     if content.from_source:
         where = "straight from the source table, not ingested yet"
-    n_entities = counted_of(len(content.entities), content.n_all_entities, "entity", "entities")
+    n_entities = counted_of(len(content.entities), content.n_all_entities, "entity")
     names = ", ".join(content.entities[:8]) + (" …" if len(content.entities) > 8 else "")
     facts = [
         ("Readings", f"{period}, {where}"),
@@ -128,23 +97,23 @@ def channel_blocks(content: ExplorationContent, width: float) -> list[Block]:
         "peak."
     )
     return [
-        finding(overview_text(content), width),
-        *facts_blocks(facts),
-        gap(8),
-        *table_blocks(_CHANNEL_COLUMNS, rows, width, TableLook(gap=8)),
-        gap(4),
-        paragraph(text, width),
+        flow.finding(overview_text(content), width),
+        *flow.facts_blocks(facts),
+        flow.gap(8),
+        *flow.table_blocks(_CHANNEL_COLUMNS, rows, width, flow.TableLook(gap=8)),
+        flow.gap(4),
+        flow.paragraph(text, width),
     ]
 
 
-def day_blocks(content: ExplorationContent, width: float) -> list[Block]:
+def day_blocks(content: ExplorationContent, width: float) -> list[flow.Block]:
     """What is known of each day: labels, flags and gaps."""
     worst = np.nanmax(content.missing, axis=0) if content.missing.size else np.zeros(0)
     n_bad, labels = int(np.count_nonzero(worst > 0.5)), "No known anomaly"
     if content.labels:
-        labels = counted(len(content.labels), "known anomaly", "known anomalies")
+        labels = counted(len(content.labels), "known anomaly")
     gaps = f"{counted(n_bad, 'day') if n_bad else 'no day'} with a channel mostly missing"
-    blocks = [finding(f"{labels}; {gaps}.", width)]
+    blocks = [flow.finding(f"{labels}; {gaps}.", width)]
     if content.labels:
         shares = content.labelled_share
         blocks.append(_day_bars(content, width, shares, "share of readings labelled"))
@@ -157,15 +126,11 @@ def day_blocks(content: ExplorationContent, width: float) -> list[Block]:
         first = min(own, key=lambda label: label.start_at)
         at = f"{time_text(first.start_at, content.zone)}, {first.entity}"
         rows.append([kind.replace("_", " "), count_text(n), duration_text(seconds), at])
-    return [
-        *blocks,
-        *table_blocks(_LABEL_COLUMNS, rows, width),
-        gap(6),
-        _missing_block(content, width),
-    ]
+    blocks += [*flow.table_blocks(_LABEL_COLUMNS, rows, width), flow.gap(6)]
+    return [*blocks, _missing_block(content, width)]
 
 
-def _day_bars(content: ExplorationContent, width: float, heights: Floats, label: str) -> Block:
+def _day_bars(content: ExplorationContent, width: float, heights: Floats, label: str) -> flow.Block:
     n_days, highest = len(content.days), max(float(np.max(heights, initial=0.0)), 1e-9)
 
     def draw(sheet: Sheet, y: float) -> None:
@@ -175,7 +140,7 @@ def _day_bars(content: ExplorationContent, width: float, heights: Floats, label:
         draw_axes(sheet, axes, _day_ticks(content), ticks, "", label)
         draw_bars(sheet, axes, np.arange(n_days + 1.0), heights, theme.FLAGGED)
 
-    return Block(112, draw)
+    return flow.Block(112, draw)
 
 
 def _day_ticks(content: ExplorationContent) -> Ticks:
@@ -183,7 +148,7 @@ def _day_ticks(content: ExplorationContent) -> Ticks:
     return [(i + 0.5, day_text(day)) for i, day in enumerate(content.days) if i % every == 0]
 
 
-def _missing_block(content: ExplorationContent, width: float) -> Block:
+def _missing_block(content: ExplorationContent, width: float) -> flow.Block:
     row_height = min(14.0, 380 / max(len(content.channels), 1))
 
     def draw(sheet: Sheet, y: float) -> None:
@@ -198,10 +163,10 @@ def _missing_block(content: ExplorationContent, width: float) -> Block:
         bottom = top + len(content.channels) * row_height
         for at, text in _day_ticks(content):
             sheet.text(left + at * side, bottom + 10, text, theme.SMALL, "centre")
-        entries = [ground_entry(name, missing_shade(share)) for share, name in _SHADES]
-        draw_legend(sheet, bottom + 26, entries)
+        entries = [marks.ground_entry(name, missing_shade(share)) for share, name in _SHADES]
+        marks.draw_legend(sheet, bottom + 26, entries)
 
-    return Block(18 + len(content.channels) * row_height + 34, draw)
+    return flow.Block(18 + len(content.channels) * row_height + 34, draw)
 
 
 def missing_shade(share: float) -> tuple[float, float, float]:
@@ -212,14 +177,10 @@ def missing_shade(share: float) -> tuple[float, float, float]:
     """
     if share <= 0:
         return theme.COVERAGE[0]
-    return (
-        theme.HEAT[min(1 + int(share * (len(theme.HEAT) - 2)), len(theme.HEAT) - 1)]
-        if share < 1
-        else theme.HEAT[-1]
-    )
+    return theme.HEAT[min(1 + int(share * (len(theme.HEAT) - 2)), len(theme.HEAT) - 1)]
 
 
-def series_blocks(content: ExplorationContent, width: float) -> list[Block]:
+def series_blocks(content: ExplorationContent, width: float) -> list[flow.Block]:
     """The channels of one entity over the range."""
     if not content.series:
         return []
@@ -228,21 +189,21 @@ def series_blocks(content: ExplorationContent, width: float) -> list[Block]:
         "Lowest and highest reading of each stretch; the ground is tinted where an anomaly is "
         "known."
     )
-    entries = [ground_entry("known anomaly", theme.INCIDENT_GROUND), MISSING_ENTRY]
+    entries = [marks.ground_entry("known anomaly", theme.INCIDENT_GROUND), marks.MISSING_ENTRY]
     return [
-        finding(f"{names} of {content.series[0].entity} over the range.", width),
-        paragraph(text, width),
-        legend_block(entries, 20),
+        flow.finding(f"{names} of {content.series[0].entity} over the range.", width),
+        flow.paragraph(text, width),
+        marks.legend_block(entries, 20),
         *(_series_block(content, each, width) for each in content.series),
     ]
 
 
-def _series_block(content: ExplorationContent, one: KeySeries, width: float) -> Block:
+def _series_block(content: ExplorationContent, one: KeySeries, width: float) -> flow.Block:
     start_s, end_s = content.start_at.timestamp(), content.end_at.timestamp()
     seconds, nowhere = unix_s(one.times), np.zeros(len(one.values), bool)
 
     def draw(sheet: Sheet, y: float) -> None:
-        frame = Frame(sheet.left + 44, y + 14, width - 44, 66, start_s, end_s)
+        frame = charts.Frame(sheet.left + 44, y + 14, width - 44, 66, start_s, end_s)
         for label in content.labels:
             began_s, ended_s = label.start_at.timestamp(), label.end_at.timestamp()
             left, right = frame.clip(began_s), frame.clip(ended_s)
@@ -250,12 +211,13 @@ def _series_block(content: ExplorationContent, one: KeySeries, width: float) -> 
             if label.entity == one.entity and is_seen:
                 room = (max(right - left, 1.2), frame.height)
                 sheet.rect(left, frame.y, *room, fill=theme.INCIDENT_GROUND)
-        draw_time_grid(sheet, frame, frame.ticks(content.zone))
+        charts.draw_time_grid(sheet, frame, frame.ticks(content.zone))
         span = frame.values(value_limits(one.values))
-        draw_value_axis(sheet, frame, span, 4)
-        draw_unknown(sheet, frame, seconds, one.values)
-        draw_line(sheet, frame, span, seconds, one.values, nowhere, theme.ACTUAL)
+        charts.draw_value_axis(sheet, frame, span, 4)
+        charts.draw_unknown(sheet, frame, seconds, one.values)
+        points = charts.trace(frame, seconds, one.values, nowhere)
+        charts.draw_line(sheet, span, points, one.values, nowhere, theme.ACTUAL)
         sheet.cut(frame.x, frame.y - 4, channel_text(one.channel, one.unit), theme.STRONG, width)
-        draw_time_labels(sheet, frame, frame.bottom + 10, content.zone)
+        charts.draw_time_labels(sheet, frame, frame.bottom + 10, content.zone)
 
-    return Block(100, draw)
+    return flow.Block(100, draw)

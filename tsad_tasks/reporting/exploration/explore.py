@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import TypeVar
@@ -11,19 +11,21 @@ import numpy as np
 from numpy.typing import NDArray
 from upath import UPath
 
+from tsad_tasks.base.arrays import Flags, Floats64, Ints
 from tsad_tasks.base.enums import Lineage
 from tsad_tasks.base.errors import BadInput
 from tsad_tasks.base.interval import day_chunks, from_unix_s, hour_ceil, unix_s, whole_hours
 from tsad_tasks.config import DatasetConfig
 from tsad_tasks.detectors.base import make_folder
 from tsad_tasks.ingest.accepted_rows import accepted_rows
-from tsad_tasks.ingest.queries import SELECT_LABELS, SELECT_LEDGER_ENDS
+from tsad_tasks.ingest.queries import SELECT_LABELS, SELECT_LEDGER_ENDS, Label
 from tsad_tasks.ingest.sources.base import open_source
 from tsad_tasks.ingest.tally import Tally
 from tsad_tasks.model.evaluation import runs
 from tsad_tasks.model.periods import autocorrelation, dominant_period, varies
 from tsad_tasks.reporting.drawing.document import write_whole
-from tsad_tasks.reporting.drawing.thinning import thinned
+from tsad_tasks.reporting.drawing.scales import thinned
+from tsad_tasks.reporting.exploration import statistics
 from tsad_tasks.reporting.exploration.content import (
     ChannelView,
     ExplorationContent,
@@ -32,19 +34,11 @@ from tsad_tasks.reporting.exploration.content import (
     TrainingPreview,
 )
 from tsad_tasks.reporting.exploration.pages import exploration_bytes
-from tsad_tasks.reporting.exploration.statistics import (
-    channel_summary,
-    correlations,
-    histogram,
-    missing_shares,
-)
 from tsad_tasks.scoring.queries import SELECT_FLAGS, SELECT_LATEST_SCORED_HOUR
 from tsad_tasks.storage.datasets import select_dataset, select_entities, select_layouts
 from tsad_tasks.storage.readings import read_blocks
 from tsad_tasks.storage.store import Store
-from tsad_tasks.training.reader import (
-    evenly,
-)
+from tsad_tasks.training.reader import evenly
 
 Number = TypeVar("Number", bound=np.generic)
 
@@ -57,30 +51,23 @@ SERIES_POINTS = 1000
 
 @dataclass(frozen=True, eq=False)
 class Explored:
-    """Readings of some entities on one grid.
-
-    Attributes
-    ----------
-    values : float64 (n_entities, n_steps, n_channels), NaN where nothing was read.
-    labelled : bool (n_entities, n_steps)
-    labels : the same as ranges.
-    flag_times_s : Unix seconds of the champions' flags, all entities; None where nothing was
-        scored.
-    """
+    """Readings of some entities on one grid."""
 
     entities: tuple[str, ...]
     n_all_entities: int
     start_at: datetime
     end_at: datetime
     step_s: int
-    values: NDArray[np.float64]
-    labelled: NDArray[np.bool_]
-    labels: tuple[LabelRange, ...]
-    flag_times_s: NDArray[np.int64] | None
+    # (n_entities, n_steps, n_channels), NaN where nothing was read
+    values: Floats64
+    labelled: Flags  # bool (n_entities, n_steps)
+    labels: tuple[LabelRange, ...]  # the same as ranges
+    # Unix seconds of the champions' flags, all entities; None where nothing was scored
+    flag_times_s: Ints | None
     from_source: bool
 
     @property
-    def times_s(self) -> NDArray[np.int64]:
+    def times_s(self) -> Ints:
         """Unix seconds of the steps."""
         return unix_s(self.start_at) + np.arange(self.values.shape[1], dtype=np.int64) * self.step_s
 
@@ -136,27 +123,12 @@ def warehouse_readings(
         columns = [layout.channel_names.index(name) for name in config.channel_names]
         ids = [known[name] for name in names]
         blocks = read_blocks(store, layout, ids, start_at, end_at)
-        labels = store.rows(
-            SELECT_LABELS, dataset_id=dataset.dataset_id, start_at=start_at, end_at=end_at
-        )
-        flags = store.rows(
-            SELECT_FLAGS, lineage=Lineage.LIVE, entity_ids=ids, start_at=start_at, end_at=end_at
-        )
-        is_scored = (
-            store.one(
-                SELECT_LATEST_SCORED_HOUR,
-                dataset_id=dataset.dataset_id,
-                scope_entity_id=0,
-                lineage=Lineage.LIVE,
-            )
-            is not None
-        )
-    named = {key: name for name, key in known.items()}
-    ranges = tuple(
-        LabelRange(named[label.entity_id], label.start_at, label.end_at, label.kind)
-        for label in labels
-        if label.entity_id in ids
-    )
+        span, live = {"start_at": start_at, "end_at": end_at}, {"lineage": Lineage.LIVE}
+        labels = store.rows(SELECT_LABELS, dataset_id=dataset.dataset_id, **span)
+        flags = store.rows(SELECT_FLAGS, entity_ids=ids, **live, **span)
+        scored = {"dataset_id": dataset.dataset_id, "scope_entity_id": 0}
+        is_scored = store.one(SELECT_LATEST_SCORED_HOUR, **scored, **live) is not None
+    ranges = tuple(label_ranges(labels, dict(zip(ids, names, strict=True))))
     return Explored(
         entities=tuple(names),
         n_all_entities=len(known),
@@ -193,7 +165,7 @@ def source_readings(
         rows = [position.get(name, -1) for name in names]
         values.append(_rows(part.gridded.values, rows, np.nan))
         marks.append(_rows(part.labelled, rows, False))
-    labelled = np.concatenate(marks, axis=1)
+    labelled, step = np.concatenate(marks, axis=1), timedelta(seconds=step_s)
     return Explored(
         entities=tuple(names),
         n_all_entities=len(every),
@@ -203,18 +175,22 @@ def source_readings(
         values=np.concatenate(values, axis=1),
         labelled=labelled,
         labels=tuple(
-            LabelRange(
-                name,
-                start_at + timedelta(seconds=first * step_s),
-                start_at + timedelta(seconds=end * step_s),
-                "source",
-            )
+            LabelRange(name, start_at + first * step, start_at + end * step, "source")
             for name, row in zip(names, labelled, strict=True)
             for first, end in runs(row).tolist()
         ),
         flag_times_s=None,
         from_source=True,
     )
+
+
+def label_ranges(labels: Sequence[Label], names: Mapping[int, str]) -> list[LabelRange]:
+    """The labels of the named entities."""
+    return [
+        LabelRange(names[label.entity_id], label.start_at, label.end_at, label.kind)
+        for label in labels
+        if label.entity_id in names
+    ]
 
 
 def _chosen(names: Sequence[str], entity: str | None) -> list[str]:
@@ -245,7 +221,7 @@ def label_marks(
     start_at: datetime,
     n_steps: int,
     step_s: int,
-) -> NDArray[np.bool_]:
+) -> Flags:
     """bool (n_entities, n_steps), which steps lie in a label."""
     marks, start_s = np.zeros((len(names), n_steps), bool), unix_s(start_at)
     for label in labels:
@@ -276,7 +252,7 @@ def explored_content(
         steps = (found.flag_times_s - unix_s(found.start_at)) // found.step_s
         n_anomalies = np.bincount(day_of[steps], minlength=len(days)).astype(np.float64)
     # The median over entities, pair by pair, of those that know it.
-    stacked = np.stack([correlations(part) for part in found.values])
+    stacked = np.stack([statistics.correlations(part) for part in found.values])
     known = np.isfinite(stacked).any(axis=0)
     medians = np.nanmedian(np.where(known, stacked, 0.0), axis=0)
     channels = tuple(_channel_view(config, found, i) for i in range(len(config.channel_names)))
@@ -294,7 +270,7 @@ def explored_content(
         channels=channels,
         correlations=np.where(known, medians, np.nan),
         days=days,
-        missing=missing_shares(found.values, day_of),
+        missing=statistics.missing_shares(found.values, day_of),
         labels=found.labels,
         labelled_share=np.bincount(day_of, found.labelled.mean(axis=0), len(days)) / n_steps,
         n_anomalies=n_anomalies,
@@ -306,7 +282,7 @@ def explored_content(
 def _channel_view(config: DatasetConfig, found: Explored, channel: int) -> ChannelView:
     name = config.channel_names[channel]
     values, marks = found.values[:, :, channel], found.labelled
-    shown = histogram(values)
+    shown = statistics.histogram(values)
     lags = min(values.shape[1] // 2, MAX_LAG_S // found.step_s)
     unknown = np.full(lags + 1, np.nan)
     alike = np.stack([autocorrelation(row, lags) if varies(row) else unknown for row in values])
@@ -316,9 +292,9 @@ def _channel_view(config: DatasetConfig, found: Explored, channel: int) -> Chann
     return ChannelView(
         name=name,
         unit=config.source.channels[name].unit or "",
-        summary=channel_summary(values.ravel()),
+        summary=statistics.channel_summary(values.ravel()),
         histogram=shown,
-        labelled=histogram(values[marks], edges=shown.edges) if marks.any() else None,
+        labelled=statistics.histogram(values[marks], edges=shown.edges) if marks.any() else None,
         autocorrelation=np.where(n_known > 0, mean, np.nan),
         lag_s=float(found.step_s),
         period_s=None if period is None else float(period * found.step_s),

@@ -3,10 +3,7 @@
 from __future__ import annotations
 
 from tsad_tasks.reporting.drawing.document import document_bytes
-from tsad_tasks.reporting.drawing.flow import (
-    gap,
-)
-from tsad_tasks.reporting.drawing.plan import Page, flow_pages, room_of
+from tsad_tasks.reporting.drawing.flow import Page, flow_pages, gap, room_of
 from tsad_tasks.reporting.drawing.sheet import PageSize
 from tsad_tasks.reporting.exploration.channel_pages import channel_blocks, day_blocks, series_blocks
 from tsad_tasks.reporting.exploration.content import ExplorationContent
@@ -16,9 +13,7 @@ from tsad_tasks.reporting.exploration.shape_pages import (
     distribution_blocks,
     period_blocks,
 )
-from tsad_tasks.text.formats import (
-    period_text,
-)
+from tsad_tasks.text.formats import period_text
 
 
 def exploration_bytes(

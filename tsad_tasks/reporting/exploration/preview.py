@@ -35,25 +35,16 @@ _JUMP_COLUMNS = (
 
 @dataclass(frozen=True)
 class PreviewSummary:
-    """What was shown of a training.
+    """What was shown of a training."""
 
-    Attributes
-    ----------
-    n_readings : running ones of the range that are not left out.
-    excluded_share : of the running readings; `left_out` by reason.
-    missing_share : of the values of the channel where it is largest.
-    table : all of it in Markdown, for the form.
-    pdf : where the pictures are.
-    """
-
-    n_readings: int
+    n_readings: int  # running ones of the range that are not left out
     n_entities: int
-    excluded_share: float
-    missing_share: float
+    excluded_share: float  # of the running readings; `left_out` by reason
+    missing_share: float  # of the values of the channel where it is largest
     left_out: dict[str, float]
     jumps: list[dict[str, Any]]
-    pdf: str
-    table: str
+    pdf: str  # where the pictures are
+    table: str  # all of it in Markdown, for the form
 
 
 @dataclass(frozen=True)
@@ -67,9 +58,7 @@ class Answer:
 
 
 def preview_run(run: Retraining) -> PreviewSummary:
-    """Task `preview`: what will be learned from, which tasks `exclusions` to `windows` have
-    prepared, as numbers and as a PDF in the run's artifacts.
-    """
+    """Task `preview`: what a training will learn from, in numbers and as a PDF of the run."""
     run = with_chosen_window(run)
     # What tasks before it read on the same connection must not hold the snapshot up.
     run.store.rollback()
@@ -103,7 +92,7 @@ def summary_of(content: ExplorationContent, pdf: str) -> PreviewSummary:
 def markdown(content: ExplorationContent, preview: TrainingPreview, pdf: str) -> str:
     """What will be learned from, for the approval form."""
     ends = " to ".join(f"{at:%Y-%m-%d %H:%M}" for at in (preview.start_at, preview.end_at))
-    entities = counted(preview.n_entities, "entity", "entities")
+    entities = counted(preview.n_entities, "entity")
     readings = f"{count_text(preview.n_readings)} readings of {entities}"
     share = share_text(preview.left_out_share)
     lost = [(why, count_text(n), share_text(one)) for why, n, one in preview.left_out]
@@ -124,8 +113,7 @@ def markdown(content: ExplorationContent, preview: TrainingPreview, pdf: str) ->
 
 
 def decide_training(run: Retraining, answer: Answer) -> dict[str, Any]:
-    """Task `approved`: writes what was answered, with what was shown, and goes on where it was
-    approved.
+    """Task `approved`: writes the answer, with what was shown, and goes on where it was yes.
 
     Raises
     ------

@@ -4,63 +4,86 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 import numpy as np
 
-from tsad_tasks.reporting.drawing import theme
-from tsad_tasks.reporting.drawing.flow import (
-    Block,
-    TableColumn,
-    figure_columns,
-    finding,
-    gap,
-    paragraph,
-    table_blocks,
-)
-from tsad_tasks.reporting.drawing.plots import (
-    Axes,
-    LineLook,
-    draw_axes,
-    draw_correlations,
-    draw_curve,
-    draw_upright,
-)
+from tsad_tasks.base.arrays import Ints
+from tsad_tasks.reporting.drawing import flow, plots, theme
 from tsad_tasks.reporting.drawing.scales import value_ticks
+from tsad_tasks.reporting.drawing.series import Floats
 from tsad_tasks.reporting.drawing.sheet import Sheet
 from tsad_tasks.reporting.exploration.content import ChannelView, ExplorationContent
-from tsad_tasks.reporting.exploration.histograms import HistogramPlot, histogram_rows
-from tsad_tasks.text.formats import (
-    channel_text,
-    counted,
-    duration_text,
-    joined,
-    number_text,
-)
+from tsad_tasks.reporting.exploration.statistics import Histogram
+from tsad_tasks.text.formats import channel_text, counted, duration_text, joined, number_text
 
 _STRONG_CORRELATION = 0.8
-
-
+_PER_ROW = 3
+_GAP = 18
 _PAIR_COLUMNS = (
-    TableColumn("Strongest pairs", 0.5),
-    TableColumn("", 0.5),
-    *figure_columns("Correlation", width=70),
+    flow.TableColumn("Strongest pairs", 0.5),
+    flow.TableColumn("", 0.5),
+    *flow.figure_columns("Correlation", width=70),
 )
 
 
-def distribution_blocks(content: ExplorationContent, width: float) -> list[Block]:
+@dataclass(frozen=True, eq=False)
+class HistogramPlot:
+    """A channel's distribution, and another one of it as an outline."""
+
+    title: str
+    filled: Histogram
+    fill: theme.Colour
+    outlined: Histogram | None
+    look: plots.LineLook
+    marked: float | None = None  # a value with an upright line; None for none
+
+    def draw(self, sheet: Sheet, x: float, y: float, width: float) -> None:
+        """Draws it in a width; each distribution is as high as its own highest bar."""
+        edges = self.filled.edges
+        limits = (float(edges[0]), float(edges[-1]))
+        axes = plots.Axes(x, y + 22, width, 70, limits, (0.0, 1.08))
+        plots.draw_axes(sheet, axes, value_ticks(limits, 4), [])
+        sheet.cut(axes.x, axes.y - 6, self.title, theme.STRONG, width)
+        plots.draw_bars(sheet, axes, edges, _relative(self.filled.counts), self.fill)
+        if self.outlined is not None:
+            plots.draw_steps(sheet, axes, edges, _relative(self.outlined.counts), self.look)
+        if self.marked is not None:
+            plots.draw_upright(sheet, axes, float(np.clip(self.marked, *limits)), "")
+
+
+def _relative(counts: Ints) -> Floats:
+    return counts / max(int(counts.max(initial=0)), 1)
+
+
+def histogram_rows(shown: Sequence[HistogramPlot], width: float) -> list[flow.Block]:
+    """The plots, three in a row."""
+    side = (width - (_PER_ROW - 1) * _GAP) / _PER_ROW
+
+    def row(some: Sequence[HistogramPlot]) -> flow.Block:
+        def draw(sheet: Sheet, y: float) -> None:
+            for i, plot in enumerate(some):
+                plot.draw(sheet, sheet.left + i * (side + _GAP), y, side)
+
+        return flow.Block(118, draw)
+
+    return [row(shown[i : i + _PER_ROW]) for i in range(0, len(shown), _PER_ROW)]
+
+
+def distribution_blocks(content: ExplorationContent, width: float) -> list[flow.Block]:
     """A histogram of each channel."""
     views = [view for view in content.channels if view.summary.n_known]
     if not views:
         return []
-    plots, skewed = [], []
+    shown, skewed = [], []
     for view in views:
         low, _, median, _, high = view.summary.quantiles
         below, above = median - low, high - median
         if max(below, above) > 3 * min(below, above) > 0:
             skewed.append(view.name)
         labelled = view.labelled if view.labelled and view.labelled.counts.any() else None
-        title, look = channel_text(view.name, view.unit), LineLook(theme.FLAGGED, 1.1)
-        plots.append(
+        title, look = channel_text(view.name, view.unit), plots.LineLook(theme.FLAGGED, 1.1)
+        shown.append(
             HistogramPlot(title, view.histogram, theme.COVERAGE[4], labelled, look, median)
         )
     title = "Distributions of all channels."
@@ -69,10 +92,10 @@ def distribution_blocks(content: ExplorationContent, width: float) -> list[Block
     text = "Middle 99.8 % of the readings of all explored entities; the line at each median."
     if views[0].labelled is not None:
         text += " The outline shows labelled readings, as high as their own highest bar."
-    return [finding(title, width), paragraph(text, width), *histogram_rows(plots, width)]
+    return [flow.finding(title, width), flow.paragraph(text, width), *histogram_rows(shown, width)]
 
 
-def correlation_blocks(content: ExplorationContent, width: float) -> list[Block]:
+def correlation_blocks(content: ExplorationContent, width: float) -> list[flow.Block]:
     """How closely channels move together; nothing for one channel."""
     names = [view.name for view in content.channels]
     if len(names) < 2:
@@ -92,15 +115,15 @@ def correlation_blocks(content: ExplorationContent, width: float) -> list[Block]
     )
 
     def draw(sheet: Sheet, y: float) -> None:
-        draw_correlations(sheet, sheet.left, y + 4, width, content.correlations, names)
+        plots.draw_correlations(sheet, sheet.left, y + 4, width, content.correlations, names)
 
     rows = [[one, other, number_text(value, 2)] for one, other, value in pairs]
     return [
-        finding(title, width),
-        paragraph(text, width),
-        Block(len(names) * min((width - 84) / len(names), 30.0) + 24, draw),
-        gap(8),
-        *table_blocks(_PAIR_COLUMNS, rows, width),
+        flow.finding(title, width),
+        flow.paragraph(text, width),
+        flow.Block(len(names) * min((width - 84) / len(names), 30.0) + 24, draw),
+        flow.gap(8),
+        *flow.table_blocks(_PAIR_COLUMNS, rows, width),
     ]
 
 
@@ -117,7 +140,7 @@ def strongest_pairs(content: ExplorationContent, n: int) -> list[tuple[str, str,
     ]
 
 
-def period_blocks(content: ExplorationContent, width: float) -> list[Block]:
+def period_blocks(content: ExplorationContent, width: float) -> list[flow.Block]:
     """Autocorrelations, and the periods that they show."""
     views = [view for view in content.channels if np.isfinite(view.autocorrelation).any()]
     if not views:
@@ -128,8 +151,8 @@ def period_blocks(content: ExplorationContent, width: float) -> list[Block]:
         "a short period; long ones are what hour and weekday as inputs are for."
     )
     return [
-        finding(period_text_of(views), width),
-        paragraph(text, width),
+        flow.finding(period_text_of(views), width),
+        flow.paragraph(text, width),
         *(_period_row(views[i : i + 2], width) for i in range(0, len(views), 2)),
     ]
 
@@ -144,23 +167,25 @@ def period_text_of(views: Sequence[ChannelView]) -> str:
     return f"{share} after {common}."
 
 
-def _period_row(views: Sequence[ChannelView], width: float) -> Block:
+def _period_row(views: Sequence[ChannelView], width: float) -> flow.Block:
     side = (width - 2 * 26 - 20) / 2
 
     def draw(sheet: Sheet, y: float) -> None:
         for i, view in enumerate(views):
             hours = np.arange(len(view.autocorrelation)) * view.lag_s / 3600
             x, last = sheet.left + 26 + i * (side + 46), max(float(hours[-1]), 1e-9)
-            axes = Axes(x, y + 22, side, 66, (0.0, last), (-1.0, 1.0))
+            axes = plots.Axes(x, y + 22, side, 66, (0.0, last), (-1.0, 1.0))
             lags = [(value, f"{text} h") for value, text in value_ticks((0.0, last), 6)]
             if last >= 48:
                 days = range(0, int(last // 24) + 1, max(1, round(last / 24 / 8)))
                 lags = [(24.0 * day, f"{day} d") for day in days]
-            draw_axes(sheet, axes, lags, value_ticks(axes.y_limits, 2))
+            plots.draw_axes(sheet, axes, lags, value_ticks(axes.y_limits, 2))
             sheet.cut(x, axes.y - 6, view.name, theme.STRONG, side)
             sheet.line(x, axes.up.place(0), x + side, axes.up.place(0), theme.RULE, 0.7)
-            draw_curve(sheet, axes, hours, view.autocorrelation, LineLook(theme.INK, 0.9))
+            plots.draw_curve(
+                sheet, axes, hours, view.autocorrelation, plots.LineLook(theme.INK, 0.9)
+            )
             if view.period_s:
-                draw_upright(sheet, axes, view.period_s / 3600, duration_text(view.period_s))
+                plots.draw_upright(sheet, axes, view.period_s / 3600, duration_text(view.period_s))
 
-    return Block(114, draw)
+    return flow.Block(114, draw)

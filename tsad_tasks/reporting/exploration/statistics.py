@@ -12,7 +12,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-Float = NDArray[np.float64]
+from tsad_tasks.base.arrays import Flags, Floats64, Ints
+
 QUANTILES = (0.01, 0.25, 0.5, 0.75, 0.99)
 # A normal distribution's interquartile range in standard deviations.
 IQR_STDS = 1.349
@@ -22,25 +23,16 @@ MIN_PAIRS = 10
 
 @dataclass(frozen=True)
 class ChannelSummary:
-    """One channel in numbers; NaN where nothing is known.
+    """One channel in numbers; NaN where nothing is known."""
 
-    Attributes
-    ----------
-    n_known : steps with a finite value
-    missing_share : of all steps
-    mean, std, low, high : of the known values
-    quantiles : at 1, 25, 50, 75 and 99 %
-    n_extreme : values farther from the median than 10 robust standard deviations
-    """
-
-    n_known: int
-    missing_share: float
-    mean: float
+    n_known: int  # steps with a finite value
+    missing_share: float  # of all steps
+    mean: float  # mean, std, low and high: of the known values
     std: float
     low: float
     high: float
-    quantiles: tuple[float, ...]
-    n_extreme: int
+    quantiles: tuple[float, ...]  # at 1, 25, 50, 75 and 99 %
+    n_extreme: int  # values farther from the median than 10 robust standard deviations
 
     @property
     def median(self) -> float:
@@ -53,7 +45,7 @@ class ChannelSummary:
         return self.n_known > 0 and self.low == self.high
 
 
-def channel_summary(values: Float) -> ChannelSummary:
+def channel_summary(values: Floats64) -> ChannelSummary:
     """One channel, (n,), in numbers.
 
     >>> found = channel_summary(np.array([1.0, 2.0, 3.0, np.nan]))
@@ -76,8 +68,8 @@ def channel_summary(values: Float) -> ChannelSummary:
     )
 
 
-def extreme(values: Float, n_spreads: float = EXTREME_SPREADS) -> NDArray[np.bool_]:
-    """Whether each value, (n,), is more than `n_spreads` robust deviations off the median.
+def extreme(values: Floats64) -> Flags:
+    """Whether each value, (n,), is more than ten robust deviations off the median.
 
     The spread is the interquartile range over 1.349; where that is 0, the standard deviation.
 
@@ -90,21 +82,21 @@ def extreme(values: Float, n_spreads: float = EXTREME_SPREADS) -> NDArray[np.boo
     first, middle, third = np.quantile(known, (0.25, 0.5, 0.75)).tolist()
     spread = (third - first) / IQR_STDS or float(known.std())
     with np.errstate(invalid="ignore"):
-        return np.asarray(np.abs(values - middle) > n_spreads * spread, np.bool_)
+        return np.asarray(np.abs(values - middle) > EXTREME_SPREADS * spread, np.bool_)
 
 
 @dataclass(frozen=True, eq=False)
 class Histogram:
     """Counts (n_bins,) between edges (n_bins + 1,), and how many lie below and above."""
 
-    counts: NDArray[np.int64]
-    edges: Float
+    counts: Ints
+    edges: Floats64
     n_below: int = 0
     n_above: int = 0
 
 
 def histogram(
-    values: NDArray[np.floating[Any]], *, n_bins: int = 40, edges: Float | None = None
+    values: NDArray[np.floating[Any]], *, n_bins: int = 40, edges: Floats64 | None = None
 ) -> Histogram:
     """The distribution of known values, by default of the middle 99.8 %: no spike flattens it.
 
@@ -123,7 +115,7 @@ def histogram(
     return Histogram(counts.astype(np.int64), edges, below, above)
 
 
-def distance_of_distributions(first: Float, second: Float) -> float:
+def distance_of_distributions(first: Floats64, second: Floats64) -> float:
     """The Kolmogorov–Smirnov statistic: the largest difference of two distributions, 0 to 1.
 
     Unknown values are left out; NaN where one side has none. Neighbouring readings resemble one
@@ -142,7 +134,7 @@ def distance_of_distributions(first: Float, second: Float) -> float:
     return float(np.abs(shares[0] - shares[1]).max())
 
 
-def correlations(values: Float) -> Float:
+def correlations(values: Floats64) -> Floats64:
     """Pearson correlations, (n_channels, n_channels), over the steps that both channels know.
 
     NaN where fewer than 10 steps are shared or a channel does not vary in them.
@@ -172,7 +164,7 @@ def correlations(values: Float) -> Float:
     return np.where(usable, np.clip(found, -1.0, 1.0), np.nan)
 
 
-def missing_shares(values: Float, days: NDArray[np.int64]) -> Float:
+def missing_shares(values: Floats64, days: Ints) -> Floats64:
     """Share of steps without a value, (n_channels, n_days).
 
     Parameters

@@ -4,40 +4,24 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
+from dataclasses import asdict, replace
 from datetime import datetime
 
 import numpy as np
-from numpy.typing import NDArray
 
+from tsad_tasks.base.arrays import Floats64
 from tsad_tasks.base.enums import Lineage
 from tsad_tasks.base.interval import from_unix_s, unix_s
 from tsad_tasks.config import DatasetConfig
 from tsad_tasks.detectors.bundle import read_bundle
 from tsad_tasks.model.features import Scaler
 from tsad_tasks.model.spec import ModelSpec
-from tsad_tasks.reporting.exploration.content import (
-    ChannelPreview,
-    ExcludedRange,
-    Jump,
-    TrainingPreview,
-)
+from tsad_tasks.reporting.exploration import content, statistics
 from tsad_tasks.reporting.exploration.explore import MAX_ENTITIES
-from tsad_tasks.reporting.exploration.statistics import (
-    distance_of_distributions,
-    extreme,
-    histogram,
-)
 from tsad_tasks.storage.artifacts import artifact_path
 from tsad_tasks.storage.datasets import select_dataset
 from tsad_tasks.storage.store import Store
-from tsad_tasks.training.exclusions import (
-    LeftOut,
-    counted,
-    exclusions_of,
-    extreme_values,
-    left_out,
-)
+from tsad_tasks.training.exclusions import LeftOut, counted, exclusions_of, extreme_values, left_out
 from tsad_tasks.training.kept import prepare_training
 from tsad_tasks.training.queries import SELECT_CHAMPION_AT, Exclusion
 from tsad_tasks.training.reader import (
@@ -57,7 +41,7 @@ MAX_JUMPS = 5
 
 def training_preview(
     store: Store, config: DatasetConfig, end_at: datetime, lineage: str = Lineage.LIVE
-) -> TrainingPreview:
+) -> content.TrainingPreview:
     """What a training of a lineage that ends at `end_at` would learn from, all entities together.
 
     Raises
@@ -83,7 +67,7 @@ def training_preview(
         return replace(preview, jumps=jumps(store, config, span, scales.own, lineage))
 
 
-def prepared_preview(run: Retraining) -> TrainingPreview:
+def prepared_preview(run: Retraining) -> content.TrainingPreview:
     """The same of a retraining whose windows are made: from its files."""
     entities: set[tuple[str, int]] = set()
     exclusions: list[Exclusion] = []
@@ -114,20 +98,13 @@ def jumps(
     span: TrainingRange,
     own: Mapping[str, Scaler],
     lineage: str,
-) -> tuple[Jump, ...]:
-    """The channels that moved most since the champion was trained, of entities with their own scale
-    then and now.
-    """
+) -> tuple[content.Jump, ...]:
+    """The channels that moved most since the champion was trained, by each entity's own scale."""
     dataset_id = select_dataset(store, config.dataset).dataset_id
-    moved: list[Jump] = []
+    moved: list[content.Jump] = []
     for scope in training_scopes(store, config):
-        champion = store.first(
-            SELECT_CHAMPION_AT,
-            dataset_id=dataset_id,
-            scope_entity_id=scope.entity_id,
-            lineage=lineage,
-            at=span.end_at,
-        )
+        asked = {"dataset_id": dataset_id, "lineage": lineage, "at": span.end_at}
+        champion = store.first(SELECT_CHAMPION_AT, scope_entity_id=scope.entity_id, **asked)
         if champion is None:
             continue
         bundle = read_bundle(artifact_path(champion.artifact_uri), expected_sha256=champion.sha256)
@@ -137,7 +114,7 @@ def jumps(
             before = dict(zip(former.features.channels, old, strict=True))
             for channel, now in zip(config.channel_names, own[name].center, strict=True):
                 center, scale = before.get(channel, (math.nan, math.nan))
-                moved.append(Jump(name, channel, center, now, (now - center) / scale))
+                moved.append(content.Jump(name, channel, center, now, (now - center) / scale))
     known = [jump for jump in moved if math.isfinite(jump.shift)]
     return tuple(sorted(known, key=lambda jump: -abs(jump.shift))[:MAX_JUMPS])
 
@@ -149,27 +126,24 @@ def preview_of(
     running_hours: Mapping[str, float],
     n_windows: tuple[int, int],
     lost: LeftOut | None = None,
-) -> TrainingPreview:
-    """A training range for a person to look at; `n_windows` are those learned from, and those that
-    there are.
+) -> content.TrainingPreview:
+    """A training range for a person to look at.
 
-    Parameters
-    ----------
-    lost : how much is left out; None: that is read.
+    `n_windows` are those used and those there are; how much is left out (`lost`) is read if None.
     """
     config, span = reader.config, reader.span
     names = {key: name for name, key in scope.entities}
-    excluded = tuple(
-        ExcludedRange(names[one.entity_id], one.start_at, one.end_at, one.reason, one.n_steps)
-        for one in exclusions
-    )
-    out = [reader.excluded(key, span.start_at, span.end_at) for _, key in scope.entities]
+    excluded = []
+    for one in exclusions:
+        rest = (one.start_at, one.end_at, one.reason, one.n_steps)
+        excluded.append(content.ExcludedRange(names[one.entity_id], *rest))
+    out = [reader.excluded(key, span.whole) for _, key in scope.entities]
     lost = lost or left_out(reader, scope, counted(exclusions, config))
     chosen = [scope.entities[i] for i in evenly(np.arange(len(scope.entities)), MAX_ENTITIES)]
     # What is learned from and what is held out, NaN where a training leaves it out.
     sides = []
-    for ends in ((span.start_at, span.split_at), (span.split_at, span.end_at)):
-        read = [reader.clean(key, *ends) for _, key in chosen]
+    for ends in (span.whole._replace(end_at=span.split_at), span.held_out):
+        read = [reader.clean(key, ends) for _, key in chosen]
         rows = [np.where(usable[:, None], values, np.nan) for values, usable in read]
         sides.append(np.stack(rows))
     entities = [name for name, _ in chosen]
@@ -177,15 +151,12 @@ def preview_of(
         _channel_preview(reader, entities, channel, *(side[:, :, channel] for side in sides))
         for channel in range(len(config.channel_names))
     ]
-    return TrainingPreview(
-        start_at=span.start_at,
-        split_at=span.split_at,
-        gate_at=span.gate_at,
-        end_at=span.end_at,
+    return content.TrainingPreview(
+        **asdict(span),
         n_windows=n_windows[0],
         n_available=n_windows[1],
         window=feature_spec_of(config).width,
-        excluded=excluded,
+        excluded=tuple(excluded),
         excluded_share=float(np.mean(out)),
         running_hours=tuple(sorted(running_hours.items(), key=lambda pair: pair[1])),
         n_entities=len(scope.entities),
@@ -202,9 +173,9 @@ def _channel_preview(
     reader: TrainingReader,
     entities: Sequence[str],
     channel: int,
-    learned: NDArray[np.float64],
-    held_out: NDArray[np.float64],
-) -> ChannelPreview:
+    learned: Floats64,
+    held_out: Floats64,
+) -> content.ChannelPreview:
     """One channel of both sides, (n_entities, n_steps) each."""
     name, known = reader.config.channel_names[channel], np.isfinite(learned)
     # The reading farthest from its entity's median; the first one where nothing is known.
@@ -214,14 +185,14 @@ def _channel_preview(
     distances = np.where(known, np.abs(learned - np.array(medians)[:, None]), -1.0)
     entity, step = divmod(int(np.argmax(distances)), learned.shape[1])
     at = from_unix_s(unix_s(reader.span.start_at) + step * reader.config.source.step_s)
-    shown = histogram(learned)
-    return ChannelPreview(
+    shown = statistics.histogram(learned)
+    return content.ChannelPreview(
         name=name,
         unit=reader.config.source.channels[name].unit or "",
         learned=shown,
-        held_out=histogram(held_out, edges=shown.edges),
-        distance=distance_of_distributions(learned.ravel(), held_out.ravel()),
-        n_extreme=sum(int(extreme(row).sum()) for row in learned),
+        held_out=statistics.histogram(held_out, edges=shown.edges),
+        distance=statistics.distance_of_distributions(learned.ravel(), held_out.ravel()),
+        n_extreme=sum(int(statistics.extreme(row).sum()) for row in learned),
         median=float(np.median(learned[known])) if known.any() else math.nan,
         worst=float(learned[entity, step]),
         worst_entity=entities[entity],

@@ -1,7 +1,4 @@
-"""Everything that a report shows, as plain values: a step reads them, the pages only draw them.
-
-Arrays of times are `datetime64` in UTC, single times are aware datetimes; NaN is an unknown number.
-"""
+"""Everything that a report shows, as plain values: a step reads them, the pages only draw them."""
 
 from __future__ import annotations
 
@@ -12,43 +9,32 @@ from datetime import date, datetime
 
 from tsad_tasks.base.enums import SHADOW_SUFFIX, HourStatus, Severity
 from tsad_tasks.base.rule import RuleResult
-from tsad_tasks.reporting.drawing.series import (
-    ChannelSeries,
-    Floats,
-    HeatMap,
-    ScoreSeries,
-    expect_lengths,
-)
+from tsad_tasks.reporting.drawing import series
+from tsad_tasks.reporting.drawing.document import DatedContent
 
 SCORED_STATUSES = tuple(status for status in HourStatus if status.has_scores)
 
 
 @dataclass(frozen=True, eq=False)
 class IncidentPage:
-    """One incident with what is needed to judge it.
-
-    Attributes
-    ----------
-    state : open or closed; `kind` is point or collective.
-    ended_at : None while it is open; `verdict` is None until it has one.
-    """
+    """One incident with what is needed to judge it."""
 
     incident_id: str
     entity: str
     severity: Severity
-    state: str
+    state: str  # open or closed; `kind` is point or collective
     kind: str
     started_at: datetime
-    ended_at: datetime | None
+    ended_at: datetime | None  # None while it is open; `verdict` is None until it has one
     sentence: str
     peak_error: float
     peak_threshold: float
-    scores: ScoreSeries
+    scores: series.ScoreSeries
     peak_at: datetime | None = None
     last_flag_at: datetime | None = None
     n_flags: int | None = None
-    channels: tuple[ChannelSeries, ...] = ()
-    heat: HeatMap | None = None
+    channels: tuple[series.ChannelSeries, ...] = ()
+    heat: series.HeatMap | None = None
     verdict: str | None = None
     nature: str = ""
     note: str = ""
@@ -94,9 +80,7 @@ class AnomalyRow:
 
 @dataclass(frozen=True)
 class QualityRow:
-    """What was found of a channel's readings: constant, stuck, at range limit, unit jump and so on;
-    or what was not taken from the source as it came.
-    """
+    """What was found of a channel's readings, or was not taken from the source as it came."""
 
     entity: str
     channel: str
@@ -109,18 +93,13 @@ class QualityRow:
 
 @dataclass(frozen=True, eq=False)
 class EntityCoverage:
-    """Hours of one entity by status.
-
-    Attributes
-    ----------
-    n_hours_expected : without those in which it was off
-    day_shares : (n_days,), the scored share of each day; NaN where nothing was expected
-    """
+    """Hours of one entity by status."""
 
     entity: str
-    n_hours_expected: int
+    n_hours_expected: int  # without those in which it was off
     n_hours_by_status: Mapping[str, int]
-    day_shares: Floats
+    # (n_days,), the scored share of each day; NaN where nothing was expected
+    day_shares: series.Floats
 
     @property
     def n_hours_scored(self) -> int:
@@ -144,7 +123,9 @@ class Coverage:
 
     def __post_init__(self) -> None:
         for entity in self.entities:
-            expect_lengths(f"Coverage of {entity.entity!r}", len(self.days), entity.day_shares)
+            series.expect_lengths(
+                f"Coverage of {entity.entity!r}", len(self.days), entity.day_shares
+            )
 
     @property
     def n_hours_by_status(self) -> dict[str, int]:
@@ -242,33 +223,22 @@ class Headline:
         return self.n_hours_scored / self.n_hours_expected if self.n_hours_expected else None
 
 
-@dataclass(frozen=True, eq=False)
-class ReportContent:
-    """A whole report.
+@dataclass(frozen=True, eq=False, kw_only=True)
+class ReportContent(DatedContent):
+    """A whole report."""
 
-    Attributes
-    ----------
-    incidents, anomalies : in any order; incidents and the headline are without those that
-        maintenance suppresses.
-    n_anomalies : all of the period, those included that are not listed.
-    """
-
-    dataset: str
     title: str
-    start_at: datetime
-    end_at: datetime
-    zone: str
-    generated_at: datetime
     headline: Headline
+    # incidents and anomalies: in any order; incidents and the headline are without those that
+    # maintenance suppresses
     incidents: tuple[IncidentPage, ...] = ()
     anomalies: tuple[AnomalyRow, ...] = ()
-    n_anomalies: int = 0
+    n_anomalies: int = 0  # all of the period, those included that are not listed
     quality: tuple[QualityRow, ...] = ()
     coverage: Coverage = Coverage()
     models: tuple[ModelCard, ...] = ()
     audit: tuple[AuditRow, ...] = ()
     suppressed: tuple[SuppressedRow, ...] = ()
-    description: str = ""
     data_until: datetime | None = None
 
     def end_of(self, incident: IncidentPage) -> datetime:

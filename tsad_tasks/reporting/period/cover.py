@@ -8,68 +8,46 @@ from datetime import datetime, time, timedelta
 
 import numpy as np
 
-from tsad_tasks.reporting.drawing import theme
+from tsad_tasks.reporting.drawing import marks, theme
 from tsad_tasks.reporting.drawing.charts import Frame, draw_time_grid, draw_time_labels
 from tsad_tasks.reporting.drawing.document import draw_name
+from tsad_tasks.reporting.drawing.flow import PageNumbers, bottom_of
 from tsad_tasks.reporting.drawing.fonts import width_of
-from tsad_tasks.reporting.drawing.marks import (
-    MISSING_ENTRY,
-    draw_legend,
-    draw_severity,
-    severity_entry,
-)
-from tsad_tasks.reporting.drawing.plan import PageNumbers, bottom_of
 from tsad_tasks.reporting.drawing.sheet import Sheet
-from tsad_tasks.reporting.drawing.theme import TextStyle
-from tsad_tasks.reporting.drawing.tiles import Tile, draw_tiles
 from tsad_tasks.reporting.period.content import ReportContent
 from tsad_tasks.reporting.period.ranking import look_first, worst_first
-from tsad_tasks.text.formats import (
-    NO_DATA,
-    count_text,
-    counted,
-    duration_text,
-    figure_text,
-    joined,
-    period_text,
-    ratio_text,
-    share_text,
-    span_text,
-    stamp_text,
-    time_text,
-    zone_of,
-)
+from tsad_tasks.text import formats
 from tsad_tasks.text.sentence import quiet_sentence
 
-_NAME = TextStyle(24, bold=True)
-_PERIOD = TextStyle(13)
-_LEAD = TextStyle(10.5, bold=True)
+_NAME = theme.TextStyle(24, bold=True)
+_PERIOD = theme.TextStyle(13)
+_LEAD = theme.TextStyle(10.5, bold=True)
 _N_STRIP_ROWS = 14
 _N_FIRST = 10
 _STRIP_LABEL_WIDTH = 100.0
-_NOT_SCORED_ENTRY = replace(MISSING_ENTRY, name="share of the day not scored")
+_NOT_SCORED_ENTRY = replace(marks.MISSING_ENTRY, name="share of the day not scored")
 
 
 def draw_cover(
     sheet: Sheet, content: ReportContent, sections: Sequence[tuple[str, str]], numbers: PageNumbers
 ) -> None:
     """Draws the cover; `sections` are (key, title) of the parts that follow."""
-    zone, period = content.zone, period_text(content.start_at, content.end_at, content.zone)
+    zone, period = content.zone, formats.period_text(content.start_at, content.end_at, content.zone)
     y = draw_name(sheet, content, content.title, content.dataset, _NAME)
     sheet.cut(sheet.left, y - 8, period, _PERIOD, sheet.inner_width)
-    made = f"Generated {stamp_text(content.generated_at, zone)}"
+    made = f"Generated {formats.stamp_text(content.generated_at, zone)}"
     if content.data_until:
-        made += f" from readings up to {time_text(content.data_until, zone)}"
+        made += f" from readings up to {formats.time_text(content.data_until, zone)}"
     about = f"{content.description}. " if content.description else ""
     y = sheet.paragraph(sheet.left, y + 7, f"{about}{made}.", theme.BODY, sheet.inner_width, 3)
-    y = draw_tiles(sheet, _tiles(content), y + 6, height=74, first=52, leading=11)
+    y = marks.draw_tiles(sheet, _tiles(content), y + 6, height=74, first=52, leading=11)
     y = sheet.paragraph(sheet.left, y + 24, lead_sentence(content), _LEAD, sheet.inner_width, 4)
     y = _draw_strip(sheet, content, y + 8)
     contents_y = bottom_of(sheet) - 12
     _draw_look_first(sheet, content, numbers, y + 18, contents_y - 14)
     x = sheet.left
     for key, title in sections:
-        text = f"{title}  {numbers.get(key, NO_DATA)}"
+        text = f"{title}  {numbers.get(key, formats.NO_DATA)}"
         if x + width_of(text, theme.CELL) > sheet.right:
             x, contents_y = sheet.left, contents_y + 12
         width = sheet.text(x, contents_y, text, theme.CELL)
@@ -77,7 +55,7 @@ def draw_cover(
         x += width + 18
 
 
-def _tiles(content: ReportContent) -> list[Tile]:
+def _tiles(content: ReportContent) -> list[marks.Tile]:
     head, n_findings = content.headline, len(content.quality)
     counts = [
         f"{head.n_incidents.get(severity, 0)} {mark.word.lower()}"
@@ -85,30 +63,32 @@ def _tiles(content: ReportContent) -> list[Tile]:
     ]
     budget, unjudged, highest, exact = "", "", "", ""
     if head.alarm_budget is not None:
-        shown = figure_text(head.alarm_budget)
+        shown = formats.figure_text(head.alarm_budget)
         if head.alarm_budget % 1 == 0:
-            shown = count_text(int(head.alarm_budget))
+            shown = formats.count_text(int(head.alarm_budget))
         is_kept = head.n_all_incidents <= head.alarm_budget
         budget = f"alarm budget {shown}: {'kept' if is_kept else 'exceeded'}"
     if head.n_unjudged is not None:
-        unjudged = f"{count_text(head.n_unjudged)} without a verdict"
+        unjudged = f"{formats.count_text(head.n_unjudged)} without a verdict"
     if head.highest_ratio is not None:
-        highest = f"highest error {ratio_text(head.highest_ratio)} × thr."
-    readings = count_text(head.n_readings)
+        highest = f"highest error {formats.ratio_text(head.highest_ratio)} × thr."
+    readings = formats.count_text(head.n_readings)
     if head.n_readings >= 10**5:
-        exact = counted(head.n_readings, "reading")
+        exact = formats.counted(head.n_readings, "reading")
         units = ((10**9, "G"), (10**6, "M"), (10**3, "k"))
-        readings = next(
-            f"{figure_text(head.n_readings / n)} {x}" for n, x in units if head.n_readings >= n
-        )
+        n, letter = next(unit for unit in units if head.n_readings >= unit[0])
+        readings = f"{formats.figure_text(head.n_readings / n)} {letter}"
     incidents = "incident" if head.n_all_incidents == 1 else "incidents"
-    hours = f"{count_text(head.n_hours_scored)} of {counted(head.n_hours_expected, 'hour')}"
-    entities = counted(head.n_entities, "entity", "entities")
-    findings = f"{counted(n_findings, 'finding') if n_findings else 'no findings'} on data quality"
+    hours = formats.counted(head.n_hours_expected, "hour")
+    hours = f"{formats.count_text(head.n_hours_scored)} of {hours}"
+    entities = formats.counted(head.n_entities, "entity")
+    findings = (
+        f"{formats.counted(n_findings, 'finding') if n_findings else 'no findings'} on data quality"
+    )
     return [
-        (count_text(head.n_all_incidents), incidents, [", ".join(counts), budget]),
-        (count_text(head.n_open), "still open", [unjudged, highest]),
-        (share_text(head.scored_share), "of hours scored", [hours, entities]),
+        (formats.count_text(head.n_all_incidents), incidents, [", ".join(counts), budget]),
+        (formats.count_text(head.n_open), "still open", [unjudged, highest]),
+        (formats.share_text(head.scored_share), "of hours scored", [hours, entities]),
         (readings, "readings", [exact, findings]),
     ]
 
@@ -123,14 +103,17 @@ def lead_sentence(content: ReportContent) -> str:
     names = list(dict.fromkeys(one.entity for one in ranked if one.severity == worst))
     where = names[:3]
     if len(names) > 3:
-        where.append(counted(len(names) - 3, "other entity", "other entities"))
-    text = counted(head.n_incidents[worst], f"{theme.SEVERITY_MARKS[worst].word.lower()} incident")
-    text += f" on {joined(where)}" if where else ""
-    still = f"{count_text(head.n_open)} of {count_text(head.n_all_incidents)}"
+        where.append(formats.counted(len(names) - 3, "other entity"))
+    text = formats.counted(
+        head.n_incidents[worst], f"{theme.SEVERITY_MARKS[worst].word.lower()} incident"
+    )
+    text += f" on {formats.joined(where)}" if where else ""
+    still = f"{formats.count_text(head.n_open)} of {formats.count_text(head.n_all_incidents)}"
     text += f"; {still if head.n_open else 'none'} still open."
     n_unscored = head.n_hours_expected - head.n_hours_scored
     if n_unscored > 0:
-        text += f" {counted(n_unscored, 'hour')} could not be scored; nothing is known about them."
+        hours = formats.counted(n_unscored, "hour")
+        text += f" {hours} could not be scored; nothing is known about them."
     return text
 
 
@@ -156,11 +139,11 @@ def _draw_strip(sheet: Sheet, content: ReportContent, y: float) -> float:
     for i, name in enumerate(names):
         _draw_strip_row(sheet, content, name, frame.lowered(frame.y + i * row_height, row_height))
     draw_time_labels(sheet, frame, frame.bottom + 9, content.zone)
-    entries = [*map(severity_entry, theme.SEVERITY_MARKS), _NOT_SCORED_ENTRY]
-    bottom = draw_legend(sheet, frame.bottom + 22, entries, x)
+    entries = [*map(marks.severity_entry, theme.SEVERITY_MARKS), _NOT_SCORED_ENTRY]
+    bottom = marks.draw_legend(sheet, frame.bottom + 22, entries, x)
     n_all = max(content.headline.n_entities, len(names))
     if len(names) < n_all:
-        rest = f"{len(names)} of {count_text(n_all)} entities"
+        rest = f"{len(names)} of {formats.count_text(n_all)} entities"
         sheet.cut(sheet.left, frame.bottom + 22, rest, theme.SMALL, _STRIP_LABEL_WIDTH)
     return bottom
 
@@ -171,7 +154,7 @@ def _draw_strip_row(sheet: Sheet, content: ReportContent, name: str, frame: Fram
         sheet.left, frame.y + frame.height / 2 + 2.7, name, theme.CELL, _STRIP_LABEL_WIDTH - 8
     )
     sheet.line(frame.x, frame.bottom, frame.x + frame.width, frame.bottom, theme.GRID, 0.5)
-    days, zone = content.coverage.days, zone_of(content.zone)
+    days, zone = content.coverage.days, formats.zone_of(content.zone)
     midnights = [*days, days[-1] + timedelta(days=1)] if days else []
     edges = [frame.clip(datetime.combine(day, time.min, zone).timestamp()) for day in midnights]
     for entity in content.coverage.entities:
@@ -200,14 +183,14 @@ def _draw_look_first(
     for incident in ranked[:_N_FIRST]:
         if y + 30 > bottom:
             return
-        when = span_text(incident.started_at, incident.ended_at, content.zone)
+        when = formats.span_text(incident.started_at, incident.ended_at, content.zone)
         parts = [
             "still open" if incident.state == "open" else "closed",
-            f"{when} ({duration_text(content.length_s(incident))})",
-            f"error {ratio_text(incident.error_ratio)} × its threshold",
+            f"{when} ({formats.duration_text(content.length_s(incident))})",
+            f"error {formats.ratio_text(incident.error_ratio)} × its threshold",
             incident.verdict or "no verdict yet",
         ]
-        draw_severity(sheet, sheet.left, y + 7, incident.severity, theme.STRONG)
+        marks.draw_severity(sheet, sheet.left, y + 7, incident.severity, theme.STRONG)
         sheet.cut(sheet.left, y + 17, incident.incident_id, theme.SMALL, 62)
         sheet.cut(sheet.left + 68, y + 7, incident.sentence, theme.STRONG, room + 20)
         sheet.cut(sheet.left + 68, y + 17, " · ".join(parts), theme.SMALL, room)

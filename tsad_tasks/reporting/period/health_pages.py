@@ -8,24 +8,8 @@ from functools import partial
 import numpy as np
 
 from tsad_tasks.base.enums import HourStatus
-from tsad_tasks.reporting.drawing.flow import (
-    Block,
-    Box,
-    Cell,
-    TableColumn,
-    figure_columns,
-    gap,
-    heading,
-    paragraph,
-    table_blocks,
-    told_table,
-)
-from tsad_tasks.reporting.drawing.marks import (
-    MISSING_ENTRY,
-    LegendEntry,
-    legend_block,
-    ramp_entry,
-)
+from tsad_tasks.reporting.drawing import flow
+from tsad_tasks.reporting.drawing.marks import MISSING_ENTRY, LegendEntry, legend_block, ramp_entry
 from tsad_tasks.reporting.drawing.sheet import Sheet
 from tsad_tasks.reporting.drawing.theme import COVERAGE, FAINT
 from tsad_tasks.reporting.period.content import (
@@ -54,23 +38,23 @@ STATUS_MEANINGS: dict[str, str] = {
     "not_read": "no run of the score DAG has read it from the source",
 }
 _QUALITY_COLUMNS = (
-    TableColumn("Entity", 0.2),
-    TableColumn("Channel", 0.28),
-    TableColumn("Finding"),
-    *figure_columns("Readings"),
-    TableColumn("From"),
-    TableColumn("To"),
-    TableColumn("Detail", 0.5),
+    flow.TableColumn("Entity", 0.2),
+    flow.TableColumn("Channel", 0.28),
+    flow.TableColumn("Finding"),
+    *flow.figure_columns("Readings"),
+    flow.TableColumn("From"),
+    flow.TableColumn("To"),
+    flow.TableColumn("Detail", 0.5),
 )
 _STATUS_COLUMNS = (
-    TableColumn("Status", width=90),
-    *figure_columns("Hours", "Share", width=36),
-    TableColumn("Meaning", 1.0),
+    flow.TableColumn("Status", width=90),
+    *flow.figure_columns("Hours", "Share", width=36),
+    flow.TableColumn("Meaning", 1.0),
 )
 _DAYS_WIDTH = 180.0
 
 
-def health_blocks(content: ReportContent, limits: ReportLimits, width: float) -> list[Block]:
+def health_blocks(content: ReportContent, limits: ReportLimits, width: float) -> list[flow.Block]:
     """Quality findings, then hours by status, then a strip of days for each entity."""
     hours, head = content.coverage.n_hours_by_status, content.headline
     expected = counted(head.n_hours_expected, "expected hour")
@@ -84,21 +68,21 @@ def health_blocks(content: ReportContent, limits: ReportLimits, width: float) ->
         rows.append([name, count_text(hours[status]), share, meaning])
     text = f"{scored} ({share_text(head.scored_share)})."
     return [
-        heading("Data quality"),
+        flow.heading("Data quality"),
         *_quality_blocks(content, limits, width),
-        gap(14),
-        heading("Coverage"),
-        *told_table(text, _STATUS_COLUMNS, rows, width),
-        gap(14),
+        flow.gap(14),
+        flow.heading("Coverage"),
+        *flow.told_table(text, _STATUS_COLUMNS, rows, width),
+        flow.gap(14),
         *_entity_blocks(content.coverage, limits, width),
     ]
 
 
-def _quality_blocks(content: ReportContent, limits: ReportLimits, width: float) -> list[Block]:
+def _quality_blocks(content: ReportContent, limits: ReportLimits, width: float) -> list[flow.Block]:
     n_readings, zone = counted(content.headline.n_readings, "reading"), content.zone
     if not content.quality:
-        n_entities = counted(content.headline.n_entities, "entity", "entities")
-        return [paragraph(f"No findings. {n_readings} of {n_entities} were checked.", width)]
+        n_entities = counted(content.headline.n_entities, "entity")
+        return [flow.paragraph(f"No findings. {n_readings} of {n_entities} were checked.", width)]
     shown = content.quality[: limits.n_quality]
     of = f"{count_text(len(shown))} of " if len(shown) < len(content.quality) else ""
     findings = f"{of}{counted(len(content.quality), 'finding')} in {n_readings}"
@@ -108,14 +92,14 @@ def _quality_blocks(content: ReportContent, limits: ReportLimits, width: float) 
         times = [time_text(at, zone) for at in (row.first_at, row.last_at)]
         what = [row.entity, row.channel, row.verdict.replace("_", " ")]
         rows.append([*what, count_text(row.n_readings), *times, row.detail])
-    return told_table(text, _QUALITY_COLUMNS, rows, width)
+    return flow.told_table(text, _QUALITY_COLUMNS, rows, width)
 
 
-def _entity_blocks(coverage: Coverage, limits: ReportLimits, width: float) -> list[Block]:
+def _entity_blocks(coverage: Coverage, limits: ReportLimits, width: float) -> list[flow.Block]:
     if not coverage.entities:
-        return [paragraph("No entity was expected in this period.", width)]
+        return [flow.paragraph("No entity was expected in this period.", width)]
     ranked = sorted(coverage.entities, key=lambda one: (one.scored_share, one.entity))
-    shown, n_all = ranked[: limits.n_entities], counted(len(ranked), "entity", "entities")
+    shown, n_all = ranked[: limits.n_entities], counted(len(ranked), "entity")
     text = f"Scored share of each day by entity, least covered first: {n_all}."
     if len(shown) < len(ranked):
         rest = share_text(min(one.scored_share for one in ranked[len(shown) :]))
@@ -123,12 +107,12 @@ def _entity_blocks(coverage: Coverage, limits: ReportLimits, width: float) -> li
         text += f" The {count_text(len(shown))} least covered are shown; {least}."
     ends = f" {EN_DASH} ".join(day_text(coverage.days[i]) for i in (0, -1) if coverage.days)
     columns = [
-        TableColumn("Entity", 0.4),
-        TableColumn(ends or "Days", width=_DAYS_WIDTH),
-        *figure_columns("Hours", "Share"),
-        TableColumn("Not scored", 0.6),
+        flow.TableColumn("Entity", 0.4),
+        flow.TableColumn(ends or "Days", width=_DAYS_WIDTH),
+        *flow.figure_columns("Hours", "Share"),
+        flow.TableColumn("Not scored", 0.6),
     ]
-    rows: list[list[Cell]] = []
+    rows: list[list[flow.Cell]] = []
     for one in shown:
         hours = f"{count_text(one.n_hours_scored)} of {count_text(one.n_hours_expected)}"
         share = share_text(one.scored_share) if one.n_hours_expected else "off"
@@ -142,9 +126,9 @@ def _entity_blocks(coverage: Coverage, limits: ReportLimits, width: float) -> li
         ),
     ]
     return [
-        paragraph(text, width, keep_with_next=True),
+        flow.paragraph(text, width, keep_with_next=True),
         legend_block(entries, 16, 7),
-        *table_blocks(columns, rows, width),
+        *flow.table_blocks(columns, rows, width),
     ]
 
 
@@ -162,7 +146,7 @@ def unscored_text(n_hours_by_status: Mapping[str, int]) -> str:
     )
 
 
-def _draw_days(sheet: Sheet, box: Box, entity: EntityCoverage) -> None:
+def _draw_days(sheet: Sheet, box: flow.Box, entity: EntityCoverage) -> None:
     width = min(box.width / max(1, len(entity.day_shares)), 26.0)
     for i, share in enumerate(entity.day_shares):
         x, y, height = box.x + i * width, box.y + 2, box.height - 4

@@ -6,59 +6,14 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
-from tsad_tasks.reporting.drawing import theme
-from tsad_tasks.reporting.drawing.charts import (
-    Frame,
-    draw_channel_panel,
-    draw_error_panel,
-    draw_ground,
-    draw_heat_rows,
-    draw_time_grid,
-    draw_time_labels,
-)
-from tsad_tasks.reporting.drawing.flow import (
-    TableColumn,
-    draw_blocks,
-    figure_columns,
-    table_blocks,
-)
+from tsad_tasks.reporting.drawing import charts, marks, theme
+from tsad_tasks.reporting.drawing.flow import TableColumn, draw_blocks, figure_columns, table_blocks
 from tsad_tasks.reporting.drawing.fonts import width_of
-from tsad_tasks.reporting.drawing.marks import (
-    ACTUAL_ENTRY,
-    ERROR_ENTRY,
-    EXPECTED_ENTRY,
-    FIRST_FLAG_ENTRY,
-    FLAGGED_ENTRY,
-    INCIDENT_ENTRY,
-    MISSING_ENTRY,
-    RANGE_ENTRY,
-    THRESHOLD_ENTRY,
-    draw_legend,
-    draw_severity,
-    heat_entry,
-)
 from tsad_tasks.reporting.drawing.scales import unix_s, usual_step_s
 from tsad_tasks.reporting.drawing.series import ChannelSeries
 from tsad_tasks.reporting.drawing.sheet import Sheet
-from tsad_tasks.reporting.drawing.theme import TextStyle
 from tsad_tasks.reporting.period.content import IncidentPage
-from tsad_tasks.text.formats import (
-    NO_DATA,
-    clock_text,
-    counted,
-    difference_text,
-    duration_text,
-    expected_text,
-    figure_text,
-    half_width,
-    is_known,
-    local_time,
-    ratio_text,
-    share_text,
-    span_text,
-    time_text,
-    value_text,
-)
+from tsad_tasks.text import formats
 from tsad_tasks.text.sentence import n_carrying, shares_sentence
 
 _LABEL_WIDTH = 142.0
@@ -66,9 +21,9 @@ _LABEL_ROOM = _LABEL_WIDTH - 30
 _N_PANELS = 3
 _PANEL_GAP = 12.0
 _ERROR_PANEL_SHARE = 0.72
-_ID_STYLE = TextStyle(9, bold=True)
-_WORST_STYLE = TextStyle(10.5, bold=True)
-_HEAT_STYLE = TextStyle(7, colour=(0.075, 0.1, 0.15))
+_ID_STYLE = theme.TextStyle(9, bold=True)
+_WORST_STYLE = theme.TextStyle(10.5, bold=True)
+_HEAT_STYLE = theme.TextStyle(7, colour=(0.075, 0.1, 0.15))
 _COLUMNS = (
     TableColumn("Channel", 1.0),
     *figure_columns("Share", width=44),
@@ -103,25 +58,31 @@ def draw_incident(
     frame = page.frame(y, layout.error_height)
     y = page.draw_panels(frame, layout.panel_height)
     y = page.draw_heat(frame, y, layout)
-    draw_time_labels(sheet, frame, y + 9, zone)
+    charts.draw_time_labels(sheet, frame, y + 9, zone)
     main, heat = channels[:_N_PANELS], incident.heat
-    entries = [ACTUAL_ENTRY if main else ERROR_ENTRY]
-    entries += [FLAGGED_ENTRY, FIRST_FLAG_ENTRY, THRESHOLD_ENTRY]
+    entries = [marks.ACTUAL_ENTRY if main else marks.ERROR_ENTRY]
+    entries += [marks.FLAGGED_ENTRY, marks.FIRST_FLAG_ENTRY, marks.THRESHOLD_ENTRY]
     if any(channel.lower is not None for channel in main):
-        entries.append(RANGE_ENTRY)
+        entries.append(marks.RANGE_ENTRY)
     if any(channel.expected is not None and channel.lower is None for channel in main):
-        entries.append(EXPECTED_ENTRY)
-    entries += [INCIDENT_ENTRY, MISSING_ENTRY]
+        entries.append(marks.EXPECTED_ENTRY)
+    entries += [marks.INCIDENT_ENTRY, marks.MISSING_ENTRY]
     if heat is not None and layout.n_heat_rows:
-        scale = f"0 to {figure_text(heat.highest)}, square-root scale"
-        entries.append(heat_entry(f"error per {duration_text(heat.bucket_s)}, {scale}"))
-    y = draw_legend(sheet, y + 24, entries)
+        scale = f"0 to {formats.figure_text(heat.highest)}, square-root scale"
+        entries.append(
+            marks.ramp_entry(
+                f"error per {formats.duration_text(heat.bucket_s)}, {scale}", theme.HEAT, 4
+            )
+        )
+    y = marks.draw_legend(sheet, y + 24, entries)
     page.draw_table(y + 9, layout)
 
 
 def by_share(channels: Sequence[ChannelSeries]) -> list[ChannelSeries]:
     """The channels, the largest share of the error first; unknown shares last."""
-    return sorted(channels, key=lambda one: -one.error_share if is_known(one.error_share) else 1.0)
+    return sorted(
+        channels, key=lambda one: -one.error_share if formats.is_known(one.error_share) else 1.0
+    )
 
 
 def layout_for(incident: IncidentPage, room: float) -> PageLayout:
@@ -157,7 +118,7 @@ class _Drawing:
         """What it is, the sentence, the likely cause, and the facts; returns the height below."""
         sheet, incident, width = self.sheet, self.incident, self.sheet.inner_width
         x = sheet.left + sheet.cut(sheet.left, y + 8, incident.incident_id, _ID_STYLE, 200) + 10
-        x = draw_severity(sheet, x, y + 8, incident.severity, _ID_STYLE) + 10
+        x = marks.draw_severity(sheet, x, y + 8, incident.severity, _ID_STYLE) + 10
         words = [incident.state.capitalize(), incident.kind, incident.nature]
         text = " · ".join(filter(None, words))
         sheet.cut(x, y + 8, text, replace(_ID_STYLE, bold=False), sheet.right - x)
@@ -185,25 +146,27 @@ class _Drawing:
         """What is to be known of it: name, value and detail."""
         one = self.incident
         what = one.kind.capitalize() + (f", {one.nature}" if one.nature else "")
-        flags = counted(one.n_flags, "flagged reading") if one.n_flags is not None else ""
-        shares = [share for c in one.channels if is_known(share := c.error_share)]
-        n_channels = counted(len(one.channels), "channel") if one.channels else "channels unknown"
+        flags = formats.counted(one.n_flags, "flagged reading") if one.n_flags is not None else ""
+        shares = [share for c in one.channels if formats.is_known(share := c.error_share)]
+        n_channels = (
+            formats.counted(len(one.channels), "channel") if one.channels else "channels unknown"
+        )
         if shares:
             n_channels = f"{n_carrying(shares)} of {n_channels}"
-        when = span_text(one.started_at, one.ended_at, self.zone)
-        length = duration_text(self.ended_s - self.started_s)
+        when = formats.span_text(one.started_at, one.ended_at, self.zone)
+        length = formats.duration_text(self.ended_s - self.started_s)
         if one.ended_at is None:
             length += " so far"
-        ratio = f"{ratio_text(one.error_ratio)} × its threshold"
-        peak = f"error {figure_text(one.peak_error)}, threshold {figure_text(one.peak_threshold)}"
+        ratio = f"{formats.ratio_text(one.error_ratio)} × its threshold"
+        error, threshold = map(formats.figure_text, (one.peak_error, one.peak_threshold))
         return [
             ("What", what, flags),
             ("Where", one.entity, n_channels),
             ("When", when, length),
-            ("How strange", ratio, peak),
+            ("How strange", ratio, f"error {error}, threshold {threshold}"),
         ]
 
-    def frame(self, y: float, height: float) -> Frame:
+    def frame(self, y: float, height: float) -> charts.Frame:
         """The frame of the uppermost plot: it spans all series and the whole incident."""
         series = [self.incident.scores.times, *(channel.times for channel in self.channels)]
         seconds = [unix_s(times) for times in series if len(times)]
@@ -213,28 +176,28 @@ class _Drawing:
         high = high if seconds else self.ended_s + 600
         air = max(0.0, 10 * max(steps) - (high - low)) / 2
         x = self.sheet.left + _LABEL_WIDTH
-        return Frame(x, y, self.sheet.right - x, height, low - air, high + air, air)
+        return charts.Frame(x, y, self.sheet.right - x, height, low - air, high + air, air)
 
-    def draw_panels(self, frame: Frame, height: float) -> float:
+    def draw_panels(self, frame: charts.Frame, height: float) -> float:
         """Draws the errors and the top channels; returns the height below them."""
         sheet, incident, ticks = self.sheet, self.incident, frame.ticks(self.zone)
-        draw_ground(sheet, frame, self.started_s, self.ended_s)
-        draw_time_grid(sheet, frame, ticks)
-        threshold = f"threshold {figure_text(incident.peak_threshold)}"
-        draw_error_panel(sheet, frame, incident.scores, threshold)
+        charts.draw_ground(sheet, frame, self.started_s, self.ended_s)
+        charts.draw_time_grid(sheet, frame, ticks)
+        threshold = f"threshold {formats.figure_text(incident.peak_threshold)}"
+        charts.draw_error_panel(sheet, frame, incident.scores, threshold)
         sheet.text(sheet.left, frame.y + 7, "Error", theme.STRONG)
-        at = f" at {clock_text(incident.peak_at, self.zone)}" if incident.peak_at else ""
-        highest = f"highest {figure_text(incident.peak_error)}{at}"
+        at = f" at {formats.clock_text(incident.peak_at, self.zone)}" if incident.peak_at else ""
+        highest = f"highest {formats.figure_text(incident.peak_error)}{at}"
         sheet.cut(sheet.left, frame.y + 17, highest, theme.SMALL, _LABEL_ROOM)
         if len(self.channels) > 1:
-            together = f"{counted(len(self.channels), 'channel')} together"
+            together = f"{formats.counted(len(self.channels), 'channel')} together"
             sheet.cut(sheet.left, frame.y + 26, together, theme.SMALL, _LABEL_ROOM)
         y = frame.bottom + _PANEL_GAP
         for channel in self.channels[:_N_PANELS]:
             panel = frame.lowered(y, height)
-            draw_ground(sheet, panel, self.started_s, self.ended_s)
-            draw_time_grid(sheet, panel, ticks)
-            draw_channel_panel(sheet, panel, channel, incident.scores)
+            charts.draw_ground(sheet, panel, self.started_s, self.ended_s)
+            charts.draw_time_grid(sheet, panel, ticks)
+            charts.draw_channel_panel(sheet, panel, channel, incident.scores)
             self.draw_label(channel, y)
             y = panel.bottom + _PANEL_GAP
         return y
@@ -245,16 +208,16 @@ class _Drawing:
         name, share, value, wanted, difference, moment = self.cells(channel)
         sheet.cut(sheet.left, y + 7, name, theme.STRONG, _LABEL_ROOM)
         width = sheet.cut(sheet.left, y + 20, value, _WORST_STYLE, _LABEL_ROOM)
-        if difference != NO_DATA:
+        if difference != formats.NO_DATA:
             style = replace(theme.STRONG, colour=theme.FLAGGED)
             sheet.cut(sheet.left + width + 6, y + 20, difference, style, _LABEL_ROOM - width)
-        expected = f"expected {wanted}" if wanted != NO_DATA else "no expected value"
+        expected = f"expected {wanted}" if wanted != formats.NO_DATA else "no expected value"
         sheet.cut(sheet.left, y + 30, expected, theme.SMALL, _LABEL_ROOM)
         parts = [f"at {moment}"] if channel.worst_at else []
-        parts += [f"{share} of the error"] if is_known(channel.error_share) else []
+        parts += [f"{share} of the error"] if formats.is_known(channel.error_share) else []
         sheet.cut(sheet.left, y + 39.5, ", ".join(parts), theme.SMALL, _LABEL_ROOM)
 
-    def draw_heat(self, frame: Frame, y: float, layout: PageLayout) -> float:
+    def draw_heat(self, frame: charts.Frame, y: float, layout: PageLayout) -> float:
         """Draws the heat map with its labels; returns the height below it."""
         sheet, incident, height = self.sheet, self.incident, layout.heat_row_height
         shown = self.channels[: layout.n_heat_rows]
@@ -265,11 +228,11 @@ class _Drawing:
             y = frame.y + place * height
             style = replace(_HEAT_STYLE, bold=place < _N_PANELS)
             sheet.cut(sheet.left, y + height / 2 + 2.5, channel.name, style, _LABEL_WIDTH - 44)
-            share = share_text(channel.error_share)
+            share = formats.share_text(channel.error_share)
             sheet.text(frame.x - 4, y + height / 2 + 2.5, share, style, "right")
             sheet.line(frame.x, y + height, frame.x + frame.width, y + height, theme.GRID, 0.4)
         rows = [incident.channels.index(channel) for channel in shown]
-        draw_heat_rows(sheet, frame, incident.heat, rows, height)
+        charts.draw_heat_rows(sheet, frame, incident.heat, rows, height)
         left, right = frame.clip(self.started_s), frame.clip(self.ended_s)
         box = (left, frame.y, max(right - left, 1.0), frame.height)
         sheet.rect(*box, stroke=theme.FLAGGED, line_width=0.7)
@@ -282,29 +245,32 @@ class _Drawing:
         y = draw_blocks(sheet, table_blocks(_COLUMNS, rows, sheet.inner_width), y)
         rest = [channel.error_share for channel in self.channels[n_rows:]]
         if rest:
-            carried = share_text(math.fsum(share for share in rest if is_known(share)))
-            text = f"{len(rows)} of {counted(len(self.channels), 'channel')}; the others carry "
-            text += f"{carried} together."
+            carried = formats.share_text(
+                math.fsum(share for share in rest if formats.is_known(share))
+            )
+            n_channels = formats.counted(len(self.channels), "channel")
+            text = f"{len(rows)} of {n_channels}; the others carry {carried} together."
             if 0 < layout.n_heat_rows < len(self.channels):
                 text += f" The heat map shows the first {layout.n_heat_rows}."
             sheet.text(sheet.left, y + 10, text, theme.TINY)
 
     def cells(self, channel: ChannelSeries) -> list[str]:
         """The figures of a channel, in the order of the table's columns."""
-        spread = half_width(channel.worst_lower, channel.worst_upper)
-        moment = NO_DATA
+        spread = formats.half_width(channel.worst_lower, channel.worst_upper)
+        moment = formats.NO_DATA
         if channel.worst_at is not None:
             # With the day where it is not that of the incident's beginning.
             at, began = (
-                local_time(t, self.zone) for t in (channel.worst_at, self.incident.started_at)
+                formats.local_time(t, self.zone)
+                for t in (channel.worst_at, self.incident.started_at)
             )
-            text = clock_text if at.date() == began.date() else time_text
+            text = formats.clock_text if at.date() == began.date() else formats.time_text
             moment = text(channel.worst_at, self.zone)
         return [
             channel.name,
-            share_text(channel.error_share),
-            value_text(channel.worst_value, channel.unit, spread),
-            expected_text(channel.worst_expected, channel.worst_lower, channel.worst_upper),
-            difference_text(channel.worst_value, channel.worst_expected, spread),
+            formats.share_text(channel.error_share),
+            formats.value_text(channel.worst_value, channel.unit, spread),
+            formats.expected_text(channel.worst_expected, channel.worst_lower, channel.worst_upper),
+            formats.difference_text(channel.worst_value, channel.worst_expected, spread),
             moment,
         ]

@@ -5,11 +5,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
+from functools import cache, partial
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from tsad_tasks.base.arrays import Flags, Floats64, Ints
 from tsad_tasks.base.enums import Severity
 from tsad_tasks.base.errors import BundleError
 from tsad_tasks.base.interval import from_unix_s, hour_ceil, hour_floor, unix_s
@@ -18,8 +20,8 @@ from tsad_tasks.detectors.base import Detector
 from tsad_tasks.detectors.bundle import read_bundle
 from tsad_tasks.model.spec import ModelSpec
 from tsad_tasks.model.thresholds import anomaly_scores, flag
+from tsad_tasks.reporting.drawing.scales import thinned
 from tsad_tasks.reporting.drawing.series import ChannelSeries, Floats, HeatMap, ScoreSeries
-from tsad_tasks.reporting.drawing.thinning import thinned
 from tsad_tasks.reporting.period.content import IncidentPage
 from tsad_tasks.reporting.period.models import threshold_words
 from tsad_tasks.reporting.period.queries import (
@@ -43,8 +45,6 @@ MAX_POINTS = 3000
 MAX_BUCKETS = 90
 BUCKETS_S = (60, 120, 300, 600, 900, 1800, 3600, 7200, 10800, 21600)
 
-Float = NDArray[np.float64]
-
 
 def incident_pages(
     period: ReportPeriod, rows: Sequence[PeriodIncident]
@@ -53,29 +53,27 @@ def incident_pages(
     views = [_View.of(period, row) for row in rows]
     pages = [view.page() for view in views]
     own = {page.incident_id for page in with_own_page(pages)}
-    models = Models(period.store)
+    model_of = cache(partial(registered_model, period.store))
     return tuple(
-        _Explained(view, models).page(page) if page.incident_id in own else page
+        _Explained(view, model_of(view.row.model_id)).page(page)
+        if page.incident_id in own
+        else page
         for view, page in zip(views, pages, strict=True)
     )
 
 
 @dataclass(frozen=True)
 class _View:
-    """One incident and the steps around it.
-
-    Attributes
-    ----------
-    seconds : int64 (n_steps,), unix seconds on the grid, from the lead-in to the lead-out.
-    raised, collective : bool (n_steps,), flags, and which of them the moving average decided.
-    """
+    """One incident and the steps around it."""
 
     period: ReportPeriod
     row: PeriodIncident
-    seconds: NDArray[np.int64]
+    # Int64 (n_steps,), unix seconds on the grid, from the lead-in to the lead-out
+    seconds: Ints
     steps: ScoreSteps
-    raised: NDArray[np.bool_]
-    collective: NDArray[np.bool_]
+    # raised and collective: bool (n_steps,), flags, and which of them the moving average decided
+    raised: Flags
+    collective: Flags
 
     @classmethod
     def of(cls, period: ReportPeriod, row: PeriodIncident) -> _View:
@@ -107,7 +105,7 @@ class _View:
         return from_unix_s(int(self.seconds[-1]) + self.period.dataset.step_s)
 
     @property
-    def inside(self) -> NDArray[np.bool_]:
+    def inside(self) -> Flags:
         """Flagged steps of the incident itself."""
         began, ended = (unix_s(at) for at in (self.row.started_at, self.row.last_flag_at))
         return np.asarray(self.raised & (self.seconds >= began) & (self.seconds <= ended))
@@ -140,7 +138,7 @@ class _View:
             n_flags=row.n_flags,
         )
 
-    def kept(self, values: Float) -> tuple[NDArray[np.intp], NDArray[np.datetime64]]:
+    def kept(self, values: Floats64) -> tuple[NDArray[np.intp], NDArray[np.datetime64]]:
         """Positions of the steps to be drawn, and their times on a regular grid."""
         width = 2 * -(-len(values) // MAX_POINTS)
         if width == 2:
@@ -177,60 +175,34 @@ class RegisteredModel:
         return self.detector is not None and self.detector.judges_windows
 
 
-class Models:
-    """Models by id, each read once."""
-
-    def __init__(self, store: Store) -> None:
-        self._store = store
-        self._known: dict[int, RegisteredModel] = {}
-
-    def get(self, model_id: int) -> RegisteredModel:
-        """The model of an id; a missing or altered bundle only costs the expected values."""
-        if model_id not in self._known:
-            record = self._store.one(SELECT_MODEL, model_id=model_id)
-            model, uri = RegisteredModel(record), artifact_path(record["artifact_uri"])
-            try:
-                bundle = read_bundle(uri, expected_sha256=record["sha256"])
-            except (BundleError, OSError):
-                pass
-            else:
-                model = replace(
-                    model, spec=ModelSpec.from_json(bundle.spec), detector=bundle.detector
-                )
-            self._known[model_id] = model
-        return self._known[model_id]
+def registered_model(store: Store, model_id: int) -> RegisteredModel:
+    """The model of an id; a missing or altered bundle only costs the expected values."""
+    record = store.one(SELECT_MODEL, model_id=model_id)
+    uri = artifact_path(record["artifact_uri"])
+    try:
+        bundle = read_bundle(uri, expected_sha256=record["sha256"])
+    except (BundleError, OSError):
+        return RegisteredModel(record)
+    return RegisteredModel(record, ModelSpec.from_json(bundle.spec), bundle.detector)
 
 
 @dataclass(frozen=True)
 class FlaggedReadings:
-    """Flagged readings of an incident by channel, all (n_flags, n_channels) but for the last three.
+    """Flagged readings of an incident by channel, (n_flags, n_channels) but for the last three."""
 
-    Attributes
-    ----------
-    shares : of the error; 0 where it was too small to be kept.
-    actual, expected : NaN where unknown.
-    spread : (n_channels,)
-    weights : (n_flags,), how strange each reading was: error divided by threshold.
-    seconds : (n_flags,)
-    """
-
-    shares: Float
-    actual: Float
-    expected: Float
-    spread: Float
-    weights: Float
-    seconds: NDArray[np.int64]
+    shares: Floats64  # of the error; 0 where it was too small to be kept
+    actual: Floats64  # actual and expected: NaN where unknown
+    expected: Floats64
+    spread: Floats64  # (n_channels,)
+    weights: Floats64  # (n_flags,), how strange each reading was: error divided by threshold
+    seconds: Ints  # (n_flags,)
 
     @classmethod
     def stored(cls, period: ReportPeriod, row: PeriodIncident, names: list[str]) -> FlaggedReadings:
         """What scoring kept of each flagged reading: its leading channels."""
-        kept = period.store.rows(
-            SELECT_INCIDENT_ATTRIBUTIONS,
-            lineage=period.lineage,
-            entity_id=row.entity_id,
-            **row.span,
-        )
-        kept = [one for one in kept if one.channel in names]
+        asked = {"lineage": period.lineage, "entity_id": row.entity_id} | row.span
+        every = period.store.rows(SELECT_INCIDENT_ATTRIBUTIONS, **asked)
+        kept = [one for one in every if one.channel in names]
         times = sorted({one.at for one in kept})
         table = np.full((3, len(times), len(names)), np.nan)
         spread, weights = np.full(len(names), np.nan), np.ones(len(times))
@@ -242,11 +214,11 @@ class FlaggedReadings:
         seconds = np.array([unix_s(at) for at in times], np.int64)
         return cls(np.nan_to_num(table[0]), table[1], table[2], spread, weights, seconds)
 
-    def channel_shares(self) -> Float:
+    def channel_shares(self) -> Floats64:
         """Share (n_channels,) of each channel in the error; the strangest readings count most."""
         if not self.shares.any():
             return np.full(self.shares.shape[1], np.nan)
-        total: Float = (self.shares * self.weights[:, None]).sum(axis=0) / self.weights.sum()
+        total: Floats64 = (self.shares * self.weights[:, None]).sum(axis=0) / self.weights.sum()
         return total
 
     def worst(self, channel: int) -> int | None:
@@ -271,9 +243,8 @@ class _Explained:
     verdicts : what was found wrong with the leading sensor itself meanwhile.
     """
 
-    def __init__(self, view: _View, models: Models) -> None:
-        self.view, self.row, self.period = view, view.row, view.period
-        self.model = models.get(view.row.model_id)
+    def __init__(self, view: _View, model: RegisteredModel) -> None:
+        self.view, self.row, self.period, self.model = view, view.row, view.period, model
         store, dataset, entity_id = self.period.store, self.period.dataset, self.row.entity_id
         layout = select_layouts(store, dataset.dataset_id)[0]
         in_model: list[str] = self.model.record["card"]["channels"]
@@ -337,12 +308,9 @@ class _Explained:
             )
         record, trained_to = self.model.record, self.model.record["train_end_at"]
         learned = f"trained to {date_text(trained_to, self.period.dataset.site_zone)}"
-        model = [
-            f"Model {record['detector']} v{record['version']} ({learned}, sha256 "
-            f"{record['sha256'][:12]})",
-            threshold_words(record["card"]),
-            f"policy {self.row.policy_version}",
-        ]
+        name = f"Model {record['detector']} v{record['version']}"
+        name += f" ({learned}, sha256 {record['sha256'][:12]})"
+        model = [name, threshold_words(record["card"]), f"policy {self.row.policy_version}"]
         return replace(
             page,
             channels=tuple(self._channel(i, flagged) for i in range(len(self.names))),

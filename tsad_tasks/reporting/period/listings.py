@@ -4,64 +4,41 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+from tsad_tasks.reporting.drawing import flow
 from tsad_tasks.reporting.drawing.charts import Frame, draw_sparkline
-from tsad_tasks.reporting.drawing.flow import (
-    Block,
-    Box,
-    Row,
-    TableColumn,
-    TableLook,
-    figure_columns,
-    heading,
-    told_table,
-    two_lines,
-    wrapped_cell,
-)
 from tsad_tasks.reporting.drawing.marks import draw_severity
-from tsad_tasks.reporting.drawing.plan import PageNumbers
 from tsad_tasks.reporting.drawing.scales import unix_s
 from tsad_tasks.reporting.drawing.sheet import Sheet
 from tsad_tasks.reporting.drawing.theme import CELL, SMALL
 from tsad_tasks.reporting.period.content import AnomalyRow, IncidentPage, ReportContent
 from tsad_tasks.reporting.period.ranking import ReportLimits, highest_scores, worst_first
-from tsad_tasks.text.formats import (
-    count_text,
-    counted,
-    duration_text,
-    expected_text,
-    figure_text,
-    half_width,
-    ratio_text,
-    span_text,
-    time_text,
-    value_text,
-)
+from tsad_tasks.text import formats
 from tsad_tasks.text.sentence import quiet_sentence
 
 _INCIDENT_COLUMNS = (
-    TableColumn("Severity", width=62),
-    TableColumn("What happened", 0.5),
-    TableColumn("When", width=92),
-    *figure_columns("Peak"),
-    TableColumn("Error, threshold", width=80),
-    *figure_columns("Page"),
+    flow.TableColumn("Severity", width=62),
+    flow.TableColumn("What happened", 0.5),
+    flow.TableColumn("When", width=92),
+    *flow.figure_columns("Peak"),
+    flow.TableColumn("Error, threshold", width=80),
+    *flow.figure_columns("Page"),
 )
 _SENTENCE = replace(CELL, size=7.2)
 _DENSE = replace(CELL, size=7)
 _ANOMALY_COLUMNS = (
-    TableColumn("Time"),
-    TableColumn("Entity", 0.4),
-    TableColumn("Severity", width=44),
-    *figure_columns("Score", "Error / limit"),
-    TableColumn("Channel", 0.6),
-    *figure_columns("Actual", "Expected"),
-    TableColumn("Incident"),
+    flow.TableColumn("Time"),
+    flow.TableColumn("Entity", 0.4),
+    flow.TableColumn("Severity", width=44),
+    *flow.figure_columns("Score", "Error / limit"),
+    flow.TableColumn("Channel", 0.6),
+    *flow.figure_columns("Actual", "Expected"),
+    flow.TableColumn("Incident"),
 )
 _SUPPRESSED_COLUMNS = (
-    TableColumn("First to last flag", width=130),
-    TableColumn("Entity", 0.3),
-    TableColumn("Severity", width=60),
-    TableColumn("Maintenance window", 0.7),
+    flow.TableColumn("First to last flag", width=130),
+    flow.TableColumn("Entity", 0.3),
+    flow.TableColumn("Severity", width=60),
+    flow.TableColumn("Maintenance window", 0.7),
 )
 _SCORE_MEANING = (
     "Score is (error − threshold) / threshold: high above 1.0, medium above 0.5, low above 0."
@@ -69,8 +46,8 @@ _SCORE_MEANING = (
 
 
 def incident_blocks(
-    content: ReportContent, limits: ReportLimits, numbers: PageNumbers, width: float
-) -> list[Block]:
+    content: ReportContent, limits: ReportLimits, numbers: flow.PageNumbers, width: float
+) -> list[flow.Block]:
     """All incidents, worst first, one row each with its errors in small."""
     ranked = worst_first(content.incidents)
     shown = ranked[: limits.n_incidents]
@@ -80,27 +57,30 @@ def incident_blocks(
     if n_paged == len(shown):
         intro += " Each has its own page."
     else:
-        intro += f" {count_text(n_paged)} of them have a page of their own."
+        intro += f" {formats.count_text(n_paged)} of them have a page of their own."
     if len(shown) < n_all:
-        intro += f" Not listed: {count_text(n_all - len(shown))}, in the SQL view tsad.v_incident."
+        n_left = formats.count_text(n_all - len(shown))
+        intro += f" Not listed: {n_left}, in the SQL view tsad.v_incident."
     rows = [_incident_row(one, content, numbers) for one in shown]
     return [
-        heading("All incidents"),
-        *told_table(intro, _INCIDENT_COLUMNS, rows, width, TableLook(25, gap=9)),
+        flow.heading("All incidents"),
+        *flow.told_table(intro, _INCIDENT_COLUMNS, rows, width, flow.TableLook(25, gap=9)),
     ]
 
 
 def _of(n_shown: int, n_all: int) -> str:
-    all_of_them = counted(n_all, "incident")
-    return f"{count_text(n_shown)} of {all_of_them}" if n_shown < n_all else all_of_them
+    all_of_them = formats.counted(n_all, "incident")
+    return f"{formats.count_text(n_shown)} of {all_of_them}" if n_shown < n_all else all_of_them
 
 
-def _incident_row(incident: IncidentPage, content: ReportContent, numbers: PageNumbers) -> Row:
-    def draw_name(sheet: Sheet, box: Box) -> None:
+def _incident_row(
+    incident: IncidentPage, content: ReportContent, numbers: flow.PageNumbers
+) -> flow.Row:
+    def draw_name(sheet: Sheet, box: flow.Box) -> None:
         draw_severity(sheet, box.x, box.line(-1.5), incident.severity, replace(CELL, bold=True))
         sheet.cut(box.x, box.line(7.5), incident.incident_id, SMALL, box.width)
 
-    def draw_errors(sheet: Sheet, box: Box) -> None:
+    def draw_errors(sheet: Sheet, box: flow.Box) -> None:
         seconds = unix_s(incident.scores.times)
         if len(seconds) == 0:
             sheet.hatch(box.x, box.y + 4, box.width, box.height - 8)
@@ -109,21 +89,23 @@ def _incident_row(incident: IncidentPage, content: ReportContent, numbers: PageN
         frame = Frame(box.x + 2, box.y + 4, box.width - 4, box.height - 8, start_s, end_s)
         draw_sparkline(sheet, frame, incident.scores)
 
-    began = time_text(incident.started_at, content.zone)
-    length = duration_text(content.length_s(incident))
+    began = formats.time_text(incident.started_at, content.zone)
+    length = formats.duration_text(content.length_s(incident))
     state = "open" if incident.state == "open" else (incident.verdict or "no verdict")
     cells = [
         draw_name,
-        wrapped_cell(incident.sentence, _SENTENCE),
-        two_lines(began, f"{length}, {state}"),
-        f"{ratio_text(incident.error_ratio)} ×",
+        flow.wrapped_cell(incident.sentence, _SENTENCE),
+        flow.two_lines(began, f"{length}, {state}"),
+        f"{formats.ratio_text(incident.error_ratio)} ×",
         draw_errors,
         str(numbers.get(incident.key, "–")),
     ]
-    return Row(cells, link=incident.key if incident.key in numbers else None)
+    return flow.Row(cells, link=incident.key if incident.key in numbers else None)
 
 
-def suppressed_blocks(content: ReportContent, limits: ReportLimits, width: float) -> list[Block]:
+def suppressed_blocks(
+    content: ReportContent, limits: ReportLimits, width: float
+) -> list[flow.Block]:
     """Incidents inside maintenance windows, in the order of time; nothing where there are none."""
     if not content.suppressed:
         return []
@@ -134,15 +116,15 @@ def suppressed_blocks(content: ReportContent, limits: ReportLimits, width: float
     )
     rows = []
     for one in shown:
-        when = span_text(one.started_at, one.last_flag_at, content.zone)
+        when = formats.span_text(one.started_at, one.last_flag_at, content.zone)
         rows.append([when, one.entity, one.severity.lower(), one.window])
     return [
-        heading("Suppressed by maintenance"),
-        *told_table(intro, _SUPPRESSED_COLUMNS, rows, width),
+        flow.heading("Suppressed by maintenance"),
+        *flow.told_table(intro, _SUPPRESSED_COLUMNS, rows, width),
     ]
 
 
-def anomaly_blocks(content: ReportContent, limits: ReportLimits, width: float) -> list[Block]:
+def anomaly_blocks(content: ReportContent, limits: ReportLimits, width: float) -> list[flow.Block]:
     """The anomalies with the highest scores, in the order of time, and where the others are."""
     shown, head = highest_scores(content.anomalies, limits.n_anomalies), content.headline
     n_all = max(content.n_anomalies, len(content.anomalies))
@@ -150,31 +132,31 @@ def anomaly_blocks(content: ReportContent, limits: ReportLimits, width: float) -
         quiet = quiet_sentence(head.n_hours_scored, head.n_hours_expected, head.highest_ratio)
         intro = quiet.replace("incidents", "anomalies")
     elif len(shown) == n_all:
-        intro = f"{counted(n_all, 'anomaly', 'anomalies')}, in the order of time. {_SCORE_MEANING}"
+        anomalies = formats.counted(n_all, "anomaly")
+        intro = f"{anomalies}, in the order of time. {_SCORE_MEANING}"
     else:
-        intro = (
-            f"The {count_text(len(shown))} highest scores of {count_text(n_all)} anomalies, in the "
-            f"order of time. {_SCORE_MEANING} All of them are in the SQL view tsad.v_anomaly."
-        )
+        n_shown, n = (formats.count_text(n) for n in (len(shown), n_all))
+        intro = f"The {n_shown} highest scores of {n} anomalies, in the order of time. "
+        intro += f"{_SCORE_MEANING} All of them are in the SQL view tsad.v_anomaly."
     rows = [_anomaly_row(row, content.zone) for row in shown]
     return [
-        heading("Anomalies"),
-        *told_table(intro, _ANOMALY_COLUMNS, rows, width, TableLook(12, _DENSE, 8)),
+        flow.heading("Anomalies"),
+        *flow.told_table(intro, _ANOMALY_COLUMNS, rows, width, flow.TableLook(12, _DENSE, 8)),
     ]
 
 
-def _anomaly_row(row: AnomalyRow, zone: str) -> Row:
+def _anomaly_row(row: AnomalyRow, zone: str) -> flow.Row:
     actual = expected = "–"
     if row.channel:
-        actual = value_text(row.actual, row.unit, half_width(row.lower, row.upper))
-        expected = expected_text(row.expected, row.lower, row.upper)
-    return Row(
+        actual = formats.value_text(row.actual, row.unit, formats.half_width(row.lower, row.upper))
+        expected = formats.expected_text(row.expected, row.lower, row.upper)
+    return flow.Row(
         [
-            time_text(row.at, zone),
+            formats.time_text(row.at, zone),
             row.entity,
             lambda sheet, box: draw_severity(sheet, box.x, box.line(), row.severity, _DENSE),
-            ratio_text(row.score),
-            f"{figure_text(row.error)} / {figure_text(row.threshold)}",
+            formats.ratio_text(row.score),
+            f"{formats.figure_text(row.error)} / {formats.figure_text(row.threshold)}",
             row.channel or "–",
             actual,
             expected,

@@ -13,6 +13,8 @@ from tsad_tasks.reporting.period.queries import SELECT_PERIOD_MODELS, ReportPeri
 from tsad_tasks.reporting.period.ranking import DEFAULT_LIMITS
 from tsad_tasks.text.formats import count_text, counted, date_text, duration_text, share_text
 
+_SAME_NAMES = ("detector", "n_parameters", "valid_from", "seed", "sha256")
+
 
 def model_cards(period: ReportPeriod) -> tuple[ModelCard, ...]:
     """Cards of the models of a period, newest champion first, refused challengers last."""
@@ -56,18 +58,13 @@ def _card(
         note = "The champion stayed."
     return ModelCard(
         name=f"{period.dataset.name} v{record['version']}" + (f" ({entity})" if entity else ""),
-        detector=record["detector"],
         version=str(record["version"]),
         role=role,
-        n_parameters=record["n_parameters"],
         trained_from=record["train_start_at"],
         trained_to=record["train_end_at"],
-        valid_from=record["valid_from"],
         used_share=card.get("used_share"),
         n_windows=card.get("n_windows_used"),
         n_channels=len(card["channels"]) if "channels" in card else None,
-        seed=record["seed"],
-        sha256=record["sha256"],
         threshold_text=threshold_text(card),
         metrics=metrics,
         loss_history=tuple(loss),
@@ -75,6 +72,7 @@ def _card(
         gate=gate,
         gate_note=note,
         shadow=shadow,
+        **{name: record[name] for name in _SAME_NAMES},
     )
 
 

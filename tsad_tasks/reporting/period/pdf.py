@@ -2,60 +2,20 @@
 
 from __future__ import annotations
 
-import time
-from dataclasses import dataclass
-from pathlib import Path
-
-from tsad_tasks.reporting.drawing.document import document_bytes, write_whole
-from tsad_tasks.reporting.drawing.flow import gap
-from tsad_tasks.reporting.drawing.plan import (
-    TOP,
-    Page,
-    PageNumbers,
-    bottom_of,
-    flow_pages,
-    room_of,
-)
+from tsad_tasks.reporting.drawing import flow
+from tsad_tasks.reporting.drawing.document import document_bytes
 from tsad_tasks.reporting.drawing.sheet import PageSize, Sheet
-from tsad_tasks.reporting.period.audit_page import audit_blocks
 from tsad_tasks.reporting.period.content import IncidentPage, ReportContent
 from tsad_tasks.reporting.period.cover import draw_cover
 from tsad_tasks.reporting.period.health_pages import health_blocks
 from tsad_tasks.reporting.period.incident_page import draw_incident
-from tsad_tasks.reporting.period.listings import (
-    anomaly_blocks,
-    incident_blocks,
-    suppressed_blocks,
-)
-from tsad_tasks.reporting.period.model_pages import model_blocks
+from tsad_tasks.reporting.period.listings import anomaly_blocks, incident_blocks, suppressed_blocks
+from tsad_tasks.reporting.period.model_pages import audit_blocks, model_blocks
 from tsad_tasks.reporting.period.ranking import DEFAULT_LIMITS, ReportLimits, with_own_page
 from tsad_tasks.text.formats import period_text
 
 _N_WITHOUT_LIST = 5
 _COVER = "cover"
-
-
-@dataclass(frozen=True)
-class PdfSummary:
-    """What was written."""
-
-    n_pages: int
-    n_bytes: int
-    seconds: float
-
-
-def render_report(
-    content: ReportContent,
-    path: Path | str,
-    *,
-    page_size: PageSize = "A4",
-    limits: ReportLimits = DEFAULT_LIMITS,
-) -> PdfSummary:
-    """Writes the report to a file, whole or not at all; its folder must exist."""
-    started = time.perf_counter()
-    document, n_pages = report_bytes(content, page_size=page_size, limits=limits)
-    write_whole(document, Path(path))
-    return PdfSummary(n_pages, len(document), time.perf_counter() - started)
 
 
 def report_bytes(
@@ -78,27 +38,27 @@ def report_bytes(
     )
 
 
-def planned_pages(content: ReportContent, limits: ReportLimits, sheet: Sheet) -> list[Page]:
+def planned_pages(content: ReportContent, limits: ReportLimits, sheet: Sheet) -> list[flow.Page]:
     """All pages in their order."""
-    width, room, bottom = sheet.inner_width, room_of(sheet), bottom_of(sheet)
+    width, room, bottom = sheet.inner_width, flow.room_of(sheet), flow.bottom_of(sheet)
 
-    def listed(numbers: PageNumbers) -> list[Page]:
+    def listed(numbers: flow.PageNumbers) -> list[flow.Page]:
         blocks = incident_blocks(content, limits, numbers, width)
-        return flow_pages("incidents", "All incidents", blocks, room)
+        return flow.flow_pages("incidents", "All incidents", blocks, room)
 
-    def own_page(one: IncidentPage) -> Page:
+    def own_page(one: IncidentPage) -> flow.Page:
         until_s = (content.data_until or content.end_at).timestamp()
-        return Page(
+        return flow.Page(
             one.key,
             f"{one.severity.capitalize()} · {one.sentence}",
-            lambda sheet, _: draw_incident(sheet, one, content.zone, until_s, TOP, bottom),
+            lambda sheet, _: draw_incident(sheet, one, content.zone, until_s, flow.TOP, bottom),
             1,
             (one.model_line, one.coverage_line),
         )
 
     own = [own_page(one) for one in with_own_page(content.incidents, limits)]
     n_all = max(len(content.incidents), content.headline.n_all_incidents)
-    lists: list[Page] = []
+    lists: list[flow.Page] = []
     if n_all > min(_N_WITHOUT_LIST, len(own)):
         first = 2 + len(listed({page.key: 1 for page in own}))
         lists = listed({page.key: first + i for i, page in enumerate(own)})
@@ -106,7 +66,7 @@ def planned_pages(content: ReportContent, limits: ReportLimits, sheet: Sheet) ->
     sections = [(page.key, page.title) for page in following if page.level == 0]
     if own:
         sections.insert(int(bool(lists)), (own[0].key, "Incident pages"))
-    cover = Page(
+    cover = flow.Page(
         _COVER, "Summary", lambda sheet, numbers: draw_cover(sheet, content, sections, numbers)
     )
     return [cover, *following]
@@ -114,17 +74,17 @@ def planned_pages(content: ReportContent, limits: ReportLimits, sheet: Sheet) ->
 
 def _closing_pages(
     content: ReportContent, limits: ReportLimits, width: float, room: float
-) -> list[Page]:
+) -> list[flow.Page]:
     """Anomalies, health and models; that there are no anomalies is said above the health."""
     anomalies = anomaly_blocks(content, limits, width)
     health = health_blocks(content, limits, width)
     if content.anomalies:
-        pages = flow_pages("anomalies", "Anomalies", anomalies, room)
-        pages += flow_pages("health", "Data quality and coverage", health, room)
+        pages = flow.flow_pages("anomalies", "Anomalies", anomalies, room)
+        pages += flow.flow_pages("health", "Data quality and coverage", health, room)
     else:
-        together = [*anomalies, gap(14), *health]
-        pages = flow_pages("health", "Anomalies, data quality and coverage", together, room)
+        together = [*anomalies, flow.gap(14), *health]
+        pages = flow.flow_pages("health", "Anomalies, data quality and coverage", together, room)
     models = [*model_blocks(content, limits, width), *audit_blocks(content, width)]
     suppressed = suppressed_blocks(content, limits, width)
-    pages += flow_pages("models", "Model and gate", models, room)
-    return pages + flow_pages("suppressed", "Suppressed by maintenance", suppressed, room)
+    pages += flow.flow_pages("models", "Model and gate", models, room)
+    return pages + flow.flow_pages("suppressed", "Suppressed by maintenance", suppressed, room)

@@ -13,37 +13,25 @@ from tsad_tasks.storage.store import Query, Store
 
 @dataclass(frozen=True)
 class ReportPeriod:
-    """What a report is about, and where its rows are.
-
-    Attributes
-    ----------
-    data_until : the newest reading; None where there is none.
-    """
+    """What a report is about, and where its rows are."""
 
     store: Store
     dataset: DatasetRow
     lineage: str
     start_at: datetime
     end_at: datetime
-    data_until: datetime | None = None
+    data_until: datetime | None = None  # the newest reading; None where there is none
 
     @property
     def params(self) -> dict[str, Any]:
         """Parameters that the queries of a period share."""
-        return {
-            "dataset": self.dataset.name,
-            "dataset_id": self.dataset.dataset_id,
-            "lineage": self.lineage,
-            "start_at": self.start_at,
-            "end_at": self.end_at,
-        }
+        whose = {"dataset": self.dataset.name, "dataset_id": self.dataset.dataset_id}
+        return {"lineage": self.lineage, "start_at": self.start_at, "end_at": self.end_at} | whose
 
 
 @dataclass(frozen=True)
 class PeriodIncident:
-    """An incident that touches a period, with error and threshold where it was strangest; those and
-    `peak_kind` are None where that flag is no longer known.
-    """
+    """An incident that touches a period; what is said of its peak is None where that is gone."""
 
     incident_id: str
     entity_id: int

@@ -35,12 +35,8 @@ def look_first(incidents: Sequence[IncidentPage]) -> list[IncidentPage]:
     """Incidents as one should read them: those without a verdict, by severity, open ones first."""
 
     def order(one: IncidentPage) -> tuple[object, ...]:
-        return (
-            one.verdict is not None,
-            -severity_rank(one.severity),
-            one.state != "open",
-            _mildness(one),
-        )
+        rank = -severity_rank(one.severity)
+        return one.verdict is not None, rank, one.state != "open", _mildness(one)
 
     return sorted(incidents, key=order)
 
@@ -62,12 +58,8 @@ def highest_scores(anomalies: Sequence[AnomalyRow], n_most: int) -> list[Anomaly
 
 
 def _mildness(incident: IncidentPage) -> tuple[int, float, float, str]:
-    return (
-        -severity_rank(incident.severity),
-        -_known(incident.error_ratio),
-        incident.started_at.timestamp(),
-        incident.incident_id,
-    )
+    rank, excess = -severity_rank(incident.severity), -_known(incident.error_ratio)
+    return rank, excess, incident.started_at.timestamp(), incident.incident_id
 
 
 def _known(value: float) -> float:

@@ -4,40 +4,38 @@ from __future__ import annotations
 
 import time
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
+from zoneinfo import ZoneInfo
 
+import numpy as np
 from upath import UPath
 
 from tsad_tasks.base.clock import utc_now
-from tsad_tasks.base.enums import Lineage, Severity
+from tsad_tasks.base.enums import HourStatus, Lineage, Severity
 from tsad_tasks.base.errors import BadInput
-from tsad_tasks.base.interval import hour_floor
+from tsad_tasks.base.interval import hour_floor, hours_between
 from tsad_tasks.config import DatasetConfig
 from tsad_tasks.detectors.base import make_folder
-from tsad_tasks.ingest.queries import SELECT_INGEST_HOURS, SELECT_LEDGER_ENDS
+from tsad_tasks.ingest.queries import (
+    SELECT_FIRST_HOURS,
+    SELECT_INGEST_HOURS,
+    SELECT_LEDGER_ENDS,
+    IngestHour,
+)
 from tsad_tasks.reporting.drawing.document import write_whole
-from tsad_tasks.reporting.period.content import Headline, ReportContent, SuppressedRow
-from tsad_tasks.reporting.period.health import anomaly_rows, coverage_of
-from tsad_tasks.reporting.period.incidents import incident_pages
+from tsad_tasks.reporting.period import content, queries
+from tsad_tasks.reporting.period.incidents import incident_pages, peak_figures
 from tsad_tasks.reporting.period.models import model_cards
 from tsad_tasks.reporting.period.pdf import report_bytes
-from tsad_tasks.reporting.period.queries import (
-    SELECT_HIGHEST_SCORE,
-    SELECT_PERIOD_AUDIT,
-    SELECT_PERIOD_INCIDENTS,
-    SELECT_PERIOD_ISSUES,
-    SELECT_PERIOD_QUALITY,
-    PeriodIncident,
-    ReportPeriod,
-)
 from tsad_tasks.reporting.period.ranking import DEFAULT_LIMITS
 from tsad_tasks.storage.artifacts import report_path
-from tsad_tasks.storage.datasets import select_dataset
+from tsad_tasks.storage.datasets import select_dataset, select_entities
 from tsad_tasks.storage.store import Store
 from tsad_tasks.text.formats import duration_text
 
+_ANOMALY_NAMES = ("at", "entity", "score", "channel", "actual", "expected", "incident_id")
 _TITLES_S = {86400: "Daily anomaly report", 604800: "Weekly anomaly report"}
 
 
@@ -62,8 +60,7 @@ def render_period(
     path: UPath | None = None,
     now: Callable[[], datetime] = utc_now,
 ) -> ReportSummary:
-    """The PDF of [start_at, end_at), by default the report's period before `end_at`, written whole
-    or not at all.
+    """The PDF of [start_at, end_at), by default the last period of a report, written whole.
 
     Parameters
     ----------
@@ -78,13 +75,13 @@ def render_period(
     began = time.monotonic()
     start_at = start_at or end_at - timedelta(seconds=config.report.period_s)
     span = {"start_at": start_at, "end_at": end_at}
-    content = period_content(store, config, lineage=lineage, generated_at=now(), **span)
-    document, n_pages = report_bytes(content, page_size=config.report.page_size)
+    report = period_content(store, config, lineage=lineage, generated_at=now(), **span)
+    document, n_pages = report_bytes(report, page_size=config.report.page_size)
     target = path or report_path(config.dataset, start_at, end_at)
     make_folder(target.parent)
     write_whole(document, target)
     seconds = round(time.monotonic() - began, 2)
-    n_incidents = content.headline.n_all_incidents
+    n_incidents = report.headline.n_all_incidents
     return ReportSummary(str(target), n_pages, len(document), n_incidents, seconds)
 
 
@@ -96,7 +93,7 @@ def period_content(
     end_at: datetime,
     lineage: str = Lineage.LIVE,
     generated_at: datetime,
-) -> ReportContent:
+) -> content.ReportContent:
     """Everything that the report of [start_at, end_at) shows, read as of one moment.
 
     Raises
@@ -112,22 +109,18 @@ def period_content(
     title = _TITLES_S.get(length_s, f"Anomaly report of {duration_text(length_s)}")
     with store.snapshot():
         dataset = select_dataset(store, config.dataset)
-        period = ReportPeriod(store, dataset, lineage, start_at, end_at)
-        every = store.rows(SELECT_PERIOD_INCIDENTS, **period.params)
+        period = queries.ReportPeriod(store, dataset, lineage, start_at, end_at)
+        every = store.rows(queries.SELECT_PERIOD_INCIDENTS, **period.params)
         period = replace(period, data_until=_data_until(period, every))
         incidents = [row for row in every if row.suppressed_by is None]
-        ledger = store.rows(
-            SELECT_INGEST_HOURS,
-            dataset_id=dataset.dataset_id,
-            start_at=hour_floor(start_at),
-            end_at=end_at,
-        )
+        hours = {"start_at": hour_floor(start_at), "end_at": end_at}
+        ledger = store.rows(SELECT_INGEST_HOURS, dataset_id=dataset.dataset_id, **hours)
         anomalies, n_anomalies = anomaly_rows(period)
         coverage = coverage_of(period, ledger)
-        highest = store.one(SELECT_HIGHEST_SCORE, **period.params)
+        highest = store.one(queries.SELECT_HIGHEST_SCORE, **period.params)
         severities = Counter(row.severity for row in incidents)
-        quality = store.rows(SELECT_PERIOD_QUALITY, **period.params)
-        return ReportContent(
+        quality = store.rows(queries.SELECT_PERIOD_QUALITY, **period.params)
+        return content.ReportContent(
             dataset=config.dataset,
             title=title if lineage == Lineage.LIVE else f"{title} ({lineage})",
             description=config.description.rstrip("."),
@@ -136,7 +129,7 @@ def period_content(
             zone=dataset.site_zone,
             generated_at=generated_at,
             data_until=period.data_until,
-            headline=Headline(
+            headline=content.Headline(
                 n_entities=len(coverage.entities),
                 n_hours_scored=sum(entity.n_hours_scored for entity in coverage.entities),
                 n_hours_expected=sum(entity.n_hours_expected for entity in coverage.entities),
@@ -148,15 +141,74 @@ def period_content(
             incidents=incident_pages(period, incidents[: DEFAULT_LIMITS.n_incidents]),
             anomalies=anomalies,
             n_anomalies=n_anomalies,
-            quality=(*quality, *store.rows(SELECT_PERIOD_ISSUES, **period.params)),
+            quality=(*quality, *store.rows(queries.SELECT_PERIOD_ISSUES, **period.params)),
             coverage=coverage,
             models=model_cards(period),
-            audit=tuple(store.rows(SELECT_PERIOD_AUDIT, **period.params)),
+            audit=tuple(store.rows(queries.SELECT_PERIOD_AUDIT, **period.params)),
             suppressed=_suppressed(every),
         )
 
 
-def _data_until(period: ReportPeriod, incidents: list[PeriodIncident]) -> datetime | None:
+def coverage_of(period: queries.ReportPeriod, ledger: Sequence[IngestHour]) -> content.Coverage:
+    """Hours of every entity by status, those included that no step has got to."""
+    entities = select_entities(period.store, period.dataset.dataset_id)
+    first = dict(period.store.rows(SELECT_FIRST_HOURS, entity_ids=list(entities.values())))
+    read = {row.hour_at for row in ledger}
+    known: dict[str, dict[datetime, str]] = {}
+    for entity, hour_at, status in period.store.rows(
+        queries.SELECT_PERIOD_STATUSES, **period.params
+    ):
+        own = known.setdefault(entity, {})
+        if own.get(hour_at) not in content.SCORED_STATUSES:
+            own[hour_at] = status
+    zone = ZoneInfo(period.dataset.site_zone)
+    last_at = period.end_at - timedelta(microseconds=1)
+    first_day, last_day = (at.astimezone(zone).date() for at in (period.start_at, last_at))
+    days = tuple(first_day + timedelta(days=i) for i in range((last_day - first_day).days + 1))
+    covered = []
+    for name, entity_id in sorted(entities.items()):
+        own = known.get(name, {})
+        read_at = first.get(entity_id)
+        began_at = min([*own, *([read_at] if read_at else [])], default=None)
+        if began_at is None or began_at >= period.end_at:
+            continue
+        statuses = []
+        expected, scored = np.zeros((2, len(days)))
+        for hour in hours_between(period.start_at, period.end_at):
+            if hour >= began_at:
+                status = own.get(hour) or ("not_scored" if hour in read else "not_read")
+                day = max((hour.astimezone(zone).date() - first_day).days, 0)
+                expected[day] += status != HourStatus.OFF
+                scored[day] += status in content.SCORED_STATUSES
+                statuses.append(status)
+        shares = np.divide(scored, expected, out=np.full(len(days), np.nan), where=expected > 0)
+        covered.append(
+            content.EntityCoverage(name, int(expected.sum()), dict(Counter(statuses)), shares)
+        )
+    return content.Coverage(days, tuple(covered))
+
+
+def anomaly_rows(period: queries.ReportPeriod) -> tuple[tuple[content.AnomalyRow, ...], int]:
+    """The highest scores of the period, and how many anomalies there were in all."""
+    records = period.store.rows(
+        queries.SELECT_PERIOD_ANOMALIES, **period.params, n=DEFAULT_LIMITS.n_anomalies
+    )
+    rows = []
+    for one in records:
+        error, threshold = peak_figures(one["kind"], one["error"], one["threshold"], one["score"])
+        expected, spread = one["expected"], one["spread"]
+        has_range = expected is not None and spread is not None
+        same = {name: one[name] for name in _ANOMALY_NAMES} | {"unit": one["unit"] or ""}
+        if has_range:
+            same |= {"lower": expected - spread, "upper": expected + spread}
+        severity = Severity(one["severity"])
+        rows.append(content.AnomalyRow(severity=severity, error=error, threshold=threshold, **same))
+    return tuple(rows), records[0]["n_all"] if records else 0
+
+
+def _data_until(
+    period: queries.ReportPeriod, incidents: list[queries.PeriodIncident]
+) -> datetime | None:
     """The newest reading up to the period's end, and as far as open incidents went on since."""
     gap = timedelta(seconds=period.dataset.merge_gap_s)
     went_on = [row.last_flag_at + gap for row in incidents if row.state == "open"]
@@ -165,17 +217,12 @@ def _data_until(period: ReportPeriod, incidents: list[PeriodIncident]) -> dateti
     return ends.newest_at
 
 
-def _suppressed(incidents: list[PeriodIncident]) -> tuple[SuppressedRow, ...]:
+def _suppressed(incidents: list[queries.PeriodIncident]) -> tuple[content.SuppressedRow, ...]:
     """Incidents inside maintenance windows, in the order of time."""
-    return tuple(
-        SuppressedRow(
-            row.incident_id,
-            row.entity,
-            Severity(row.severity),
-            row.started_at,
-            row.last_flag_at,
-            row.suppressed_by,
-        )
-        for row in sorted(incidents, key=lambda row: (row.started_at, row.entity))
-        if row.suppressed_by
-    )
+    held = []
+    for row in sorted(incidents, key=lambda row: (row.started_at, row.entity)):
+        if row.suppressed_by:
+            what = (row.incident_id, row.entity, Severity(row.severity))
+            span = (row.started_at, row.last_flag_at)
+            held.append(content.SuppressedRow(*what, *span, row.suppressed_by))
+    return tuple(held)

@@ -1,7 +1,6 @@
 """What the gate's rules are made of: their evidence, and what several of them measure alike.
 
-A file of rules imports this and nothing slow at its top; what it needs of NumPy it imports where it
-is used.
+A file of rules imports this and nothing slow at its top, where Airflow would wait for it.
 """
 
 from __future__ import annotations
@@ -10,26 +9,15 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
-from tsad_tasks.base.rule import Better, Measured, Rule, RuleResult, register
+from tsad_tasks.base.rule import Better as Better
+from tsad_tasks.base.rule import Measured as Measured
+from tsad_tasks.base.rule import Rule, RuleResult
 
 if TYPE_CHECKING:
     from tsad_tasks.config import DatasetConfig, GateSection
     from tsad_tasks.detectors.base import TrainingHistory
     from tsad_tasks.training.commissioning import Level
     from tsad_tasks.training.injected import Delays, DetectionResult
-
-__all__ = [
-    "PAIRS",
-    "Better",
-    "GateEvidence",
-    "GateRule",
-    "Measured",
-    "found_share",
-    "no_loser",
-    "not_worse",
-    "register",
-    "share_of",
-]
 
 # Of what `found_share` counts.
 PAIRS = (
@@ -43,8 +31,7 @@ class GateEvidence:
 
     Attributes
     ----------
-    challenger, champion : what each made of the same held-out readings; None: there is no champion,
-        or it sees other channels or steps.
+    challenger, champion : on the same held-out readings; None: no champion that sees the same.
     levels : channels of the training range beside their commissioning references.
     latency_ms : CPU time per window of challenger and champion; None where none was measured.
     n_bytes : of the files of challenger and champion.
@@ -115,7 +102,7 @@ def found_share(found: Delays, old: Delays | None = None) -> Measured:
     )
 
 
-def not_worse(
+def beside_champion(
     challenger: DetectionResult, champion: DetectionResult | None, gate: GateSection
 ) -> Measured:
     """The share found of the same anomalies, with the champion's less the tolerance as the limit.
@@ -141,9 +128,7 @@ def not_worse(
 
 
 def no_loser(found: Measured, limit: float | None, gate: GateSection) -> bool:
-    """Whether a share of `not_worse` is within the tolerance, or what is beyond it is explained by
-    chance where the pairs are few.
-    """
+    """Whether a share is within the tolerance, or chance explains it where pairs are few."""
     from tsad_tasks.base.confidence import SURE
 
     is_few = (found.n or 0) < gate.min_pairs

@@ -4,10 +4,23 @@ from __future__ import annotations
 
 from datetime import timedelta
 
-from tsad_tasks.training.rules.base import Better, GateEvidence, GateRule, Measured, register
+from tsad_tasks.training.rules.base import Better, GateEvidence, GateRule, Measured
 
 
-def _shift(evidence: GateEvidence) -> Measured:
+@GateRule(
+    title="off commissioning",
+    brief=None,
+    unit="spreads",
+    better=Better.LOWER,
+    limit="gate.max_commissioning_shift",
+    note="{entity} {channel}: median {now.median:.4g}{unit}, at commissioning {then.median:.4g} "
+    "± {then.spread:.4g}{unit} ({then.from_at:%Y-%m-%d} to {then.to_at:%Y-%m-%d})",
+    hint="If that is normal: tsad new-normal {dataset} {entity} --from … --to {end:%Y-%m-%dT%H:%M}",
+    untested={"none": "no reference before this one"},
+    by_entity=False,
+    order=120,
+)
+def commissioning_shift(evidence: GateEvidence) -> Measured:
     """No channel is farther from its commissioning reference than `gate.max_commissioning_shift`
     spreads."""
     moved = [level for level in evidence.levels if level.shift is not None]
@@ -23,25 +36,17 @@ def _shift(evidence: GateEvidence) -> Measured:
     )
 
 
-register(
-    GateRule(
-        name="commissioning_shift",
-        title="off commissioning",
-        unit="spreads",
-        better=Better.LOWER,
-        limit="gate.max_commissioning_shift",
-        measure=_shift,
-        note="{entity} {channel}: median {now.median:.4g}{unit}, at commissioning {then.median:.4g} "
-        "± {then.spread:.4g}{unit} ({then.from_at:%Y-%m-%d} to {then.to_at:%Y-%m-%d})",
-        hint="If that is normal: tsad new-normal {dataset} {entity} --from … --to {end:%Y-%m-%dT%H:%M}",
-        untested={"none": "no reference before this one"},
-        by_entity=False,
-        order=120,
-    )
+@GateRule(
+    title="spread to commissioning's",
+    brief=None,
+    better=Better.LOWER,
+    limit="gate.max_commissioning_spread",
+    note="{entity} {channel}: its spread as a multiple of the one at commissioning",
+    untested={"none": "no reference before this one"},
+    by_entity=False,
+    order=130,
 )
-
-
-def _widening(evidence: GateEvidence) -> Measured:
+def commissioning_spread(evidence: GateEvidence) -> Measured:
     """No channel scatters `gate.max_commissioning_spread` times as wide as at commissioning, as
     readings that were garbled do."""
     known = [level for level in evidence.levels if level.widening is not None]
@@ -50,18 +55,3 @@ def _widening(evidence: GateEvidence) -> Measured:
         return Measured(None, case="none")
     facts = {"entity": worst.entity, "channel": worst.channel}
     return Measured(worst.widening, n=len(known), facts=facts)
-
-
-register(
-    GateRule(
-        name="commissioning_spread",
-        title="spread to commissioning's",
-        better=Better.LOWER,
-        limit="gate.max_commissioning_spread",
-        measure=_widening,
-        note="{entity} {channel}: its spread as a multiple of the one at commissioning",
-        untested={"none": "no reference before this one"},
-        by_entity=False,
-        order=130,
-    )
-)

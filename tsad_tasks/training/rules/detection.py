@@ -10,10 +10,9 @@ from tsad_tasks.training.rules.base import (
     GateEvidence,
     GateRule,
     Measured,
+    beside_champion,
     found_share,
     no_loser,
-    not_worse,
-    register,
     share_of,
 )
 
@@ -37,25 +36,39 @@ def _within_margin(found: Measured, limit: float | None, evidence: GateEvidence)
 
 for _number, _kind in enumerate(KINDS):
     _measure = partial(_injected, kind=_kind)
-    _measure.__doc__ = f"""Finds at least `gate.min_{_kind}_share` of injected {_kind} anomalies; less
-    passes where chance may explain it, unless it is less by `gate.margin`."""
-    register(
-        GateRule(
-            name=f"{_kind}_share",
-            title=f"{_kind} anomalies found",
-            unit="share",
-            limit=f"gate.min_{_kind}_share",
-            measure=_measure,
-            meets=_within_margin,
-            note=f"share found of {{n}} injected {_kind} anomalies",
-            brief="of {n} injected",
-            untested={"few": "too few held-out days, or none alike"},
-            order=30 + _number,
-        )
-    )
+    _measure.__doc__ = f"""Finds at least `gate.min_{_kind}_share` of injected {_kind} anomalies;
+    less passes where chance may explain it, unless it is less by `gate.margin`."""
+    GateRule(
+        name=f"{_kind}_share",
+        title=f"{_kind} anomalies found",
+        unit="share",
+        limit=f"gate.min_{_kind}_share",
+        meets=_within_margin,
+        note=f"share found of {{n}} injected {_kind} anomalies",
+        brief="of {n} injected",
+        untested={"few": "too few held-out days, or none alike"},
+        order=30 + _number,
+    )(_measure)
 
 
-def _known(evidence: GateEvidence) -> Measured:
+def _explained(found: Measured, limit: float | None, _evidence: GateEvidence) -> bool:
+    from tsad_tasks.base.confidence import SURE
+
+    return (found.high or 0) >= (limit or 0) and found.facts.get("chance", 1.0) > SURE
+
+
+@GateRule(
+    title="known anomalies found",
+    unit="share",
+    limit="gate.min_known_share",
+    meets=_explained,
+    note="share found of {n} known anomalies",
+    brief="of {n} known",
+    cases={"paired": "share found of {n} known anomalies; " + PAIRS},
+    untested={"few": "too few known: {n}"},
+    order=40,
+)
+def known_share(evidence: GateEvidence) -> Measured:
     """Finds as much of the known anomalies as `gate.min_known_share` and the champion, beyond
     chance; fewer than `gate.min_known` decide nothing."""
     found, champion = evidence.challenger.known, evidence.champion
@@ -66,55 +79,36 @@ def _known(evidence: GateEvidence) -> Measured:
     return made if old is None else Measured(**vars(made) | {"case": "paired"})
 
 
-def _explained(found: Measured, limit: float | None, _evidence: GateEvidence) -> bool:
-    from tsad_tasks.base.confidence import SURE
-
-    return (found.high or 0) >= (limit or 0) and found.facts.get("chance", 1.0) > SURE
-
-
-register(
-    GateRule(
-        name="known_share",
-        title="known anomalies found",
-        unit="share",
-        limit="gate.min_known_share",
-        measure=_known,
-        meets=_explained,
-        note="share found of {n} known anomalies",
-        brief="of {n} known",
-        cases={"paired": "share found of {n} known anomalies; " + PAIRS},
-        untested={"few": "too few known: {n}"},
-        order=40,
-    )
+@GateRule(
+    title="found, beside the champion",
+    unit="share",
+    meets=lambda found, limit, evidence: no_loser(found, limit, evidence.config.gate),
+    note="share found of the same {n} injected anomalies; " + PAIRS,
+    brief="of the same {n}",
+    untested={
+        "alone": "no champion to compare with",
+        "nothing": "nothing was injected",
+        "wolf": "no standard, the champion flags {flagged:.1%} of the clean held-out steps",
+    },
+    order=70,
 )
-
-
-def _not_worse(evidence: GateEvidence) -> Measured:
+def not_worse(evidence: GateEvidence) -> Measured:
     """Finds no fewer of the same injected anomalies than the champion, less `gate.tolerance`: a
     paired exact test, unless there are `gate.min_pairs` of them."""
-    return not_worse(evidence.challenger, evidence.champion, evidence.config.gate)
+    return beside_champion(evidence.challenger, evidence.champion, evidence.config.gate)
 
 
-register(
-    GateRule(
-        name="not_worse",
-        title="found, beside the champion",
-        unit="share",
-        measure=_not_worse,
-        meets=lambda found, limit, evidence: no_loser(found, limit, evidence.config.gate),
-        note="share found of the same {n} injected anomalies; " + PAIRS,
-        brief="of the same {n}",
-        untested={
-            "alone": "no champion to compare with",
-            "nothing": "nothing was injected",
-            "wolf": "no standard, the champion flags {flagged:.1%} of the clean held-out steps",
-        },
-        order=70,
-    )
+@GateRule(
+    title="median delay to the flag",
+    unit="s",
+    better=Better.LOWER,
+    decides=False,
+    note="median seconds from an injected anomaly to its flag; shown",
+    brief="of {n} found",
+    untested={"none": "no injected anomaly was found"},
+    order=80,
 )
-
-
-def _delay(evidence: GateEvidence) -> Measured:
+def delay_s(evidence: GateEvidence) -> Measured:
     """How soon a flag follows the beginning of an injected anomaly."""
     from statistics import median
 
@@ -123,19 +117,3 @@ def _delay(evidence: GateEvidence) -> Measured:
     delays = [[each for each in one.all_delays if each is not None] if one else [] for one in both]
     value, old = (float(median(found)) * step_s if found else None for found in delays)
     return Measured(value, champion=old, n=len(delays[0]), case="" if delays[0] else "none")
-
-
-register(
-    GateRule(
-        name="delay_s",
-        title="median delay to the flag",
-        unit="s",
-        better=Better.LOWER,
-        decides=False,
-        measure=_delay,
-        note="median seconds from an injected anomaly to its flag; shown",
-        brief="of {n} found",
-        untested={"none": "no injected anomaly was found"},
-        order=80,
-    )
-)

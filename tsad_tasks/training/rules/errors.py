@@ -4,10 +4,21 @@ from __future__ import annotations
 
 from math import isfinite
 
-from tsad_tasks.training.rules.base import Better, GateEvidence, GateRule, Measured, register
+from tsad_tasks.training.rules.base import Better, GateEvidence, GateRule, Measured
 
 
-def _loss(evidence: GateEvidence) -> Measured:
+@GateRule(
+    title="validation loss is finite",
+    better=Better.LOWER,
+    meets=lambda found, _limit, evidence: (
+        found.value is not None and evidence.history.stopped != "diverged"
+    ),
+    note="validation loss",
+    untested={"counts": "this detector counts, and has no loss"},
+    by_entity=False,
+    order=10,
+)
+def finite_loss(evidence: GateEvidence) -> Measured:
     """The loss on held-out windows is a finite number, and the training did not diverge."""
     if not evidence.history.validation_loss:
         return Measured(None, case="counts")
@@ -15,49 +26,31 @@ def _loss(evidence: GateEvidence) -> Measured:
     return Measured(loss if isfinite(loss) else None)
 
 
-def _converged(found: Measured, _limit: float | None, evidence: GateEvidence) -> bool:
-    return found.value is not None and evidence.history.stopped != "diverged"
-
-
-register(
-    GateRule(
-        name="finite_loss",
-        title="validation loss is finite",
-        better=Better.LOWER,
-        measure=_loss,
-        meets=_converged,
-        note="validation loss",
-        brief="",
-        untested={"counts": "this detector counts, and has no loss"},
-        by_entity=False,
-        order=10,
-    )
+@GateRule(
+    title="error on held-out windows",
+    better=Better.LOWER,
+    decides=False,
+    note="mean error of the same held-out windows; shown",
+    untested={"none": "nothing was judged"},
+    order=20,
 )
-
-
-def _error(evidence: GateEvidence) -> Measured:
+def held_out_error(evidence: GateEvidence) -> Measured:
     """The mean error; losses of other scales or other kinds of detectors do not compare."""
     value, champion = evidence.challenger.mean_error, evidence.champion
     old = champion.mean_error if champion else None
     return Measured(value, champion=old, case="none" if value is None else "")
 
 
-register(
-    GateRule(
-        name="held_out_error",
-        title="error on held-out windows",
-        better=Better.LOWER,
-        decides=False,
-        measure=_error,
-        note="mean error of the same held-out windows; shown",
-        brief="",
-        untested={"none": "nothing was judged"},
-        order=20,
-    )
+@GateRule(
+    title="PSI of scores to champion's",
+    better=Better.LOWER,
+    limit="gate.max_score_drift",
+    decides=False,
+    note="PSI of scores on clean held-out steps against the champion's; shown",
+    untested={"alone": "no champion to compare with", "few": "too few scores"},
+    order=90,
 )
-
-
-def _drift(evidence: GateEvidence) -> Measured:
+def score_drift(evidence: GateEvidence) -> Measured:
     """How far scores on clean held-out steps lie from the champion's."""
     from tsad_tasks.base.confidence import stability_index
 
@@ -65,19 +58,3 @@ def _drift(evidence: GateEvidence) -> Measured:
         return Measured(None, case="alone")
     value = stability_index(evidence.champion.scores, evidence.challenger.scores)
     return Measured(value, case="few" if value is None else "")
-
-
-register(
-    GateRule(
-        name="score_drift",
-        title="PSI of scores to champion's",
-        better=Better.LOWER,
-        limit="gate.max_score_drift",
-        decides=False,
-        measure=_drift,
-        note="PSI of scores on clean held-out steps against the champion's; shown",
-        brief="",
-        untested={"alone": "no champion to compare with", "few": "too few scores"},
-        order=90,
-    )
-)

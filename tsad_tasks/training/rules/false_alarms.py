@@ -2,10 +2,27 @@
 
 from __future__ import annotations
 
-from tsad_tasks.training.rules.base import Better, GateEvidence, GateRule, Measured, register
+from tsad_tasks.training.rules.base import Better, GateEvidence, GateRule, Measured
 
 
-def _flagged(evidence: GateEvidence) -> Measured:
+def _within_excess(found: Measured, limit: float | None, evidence: GateEvidence) -> bool:
+    assert limit is not None
+    return found.value is not None and (
+        (found.low or 0) <= limit and found.value <= limit * evidence.config.gate.max_excess
+    )
+
+
+@GateRule(
+    title="clean steps flagged",
+    unit="share",
+    better=Better.LOWER,
+    limit="gate.max_false_alarm_share",
+    meets=_within_excess,
+    note="flagged share of {n} clean held-out steps",
+    brief="of {n} clean steps",
+    order=50,
+)
+def false_alarm_share(evidence: GateEvidence) -> Measured:
     """Flags no more of the clean held-out steps than `gate.max_false_alarm_share`, beyond chance,
     and never `gate.max_excess` times as many."""
     from tsad_tasks.base.confidence import share_interval
@@ -21,32 +38,19 @@ def _flagged(evidence: GateEvidence) -> Measured:
     return Measured(value, low, high, old, n, challenger.n_flags)
 
 
-def _within_excess(found: Measured, limit: float | None, evidence: GateEvidence) -> bool:
-    assert limit is not None
-    return found.value is not None and (
-        (found.low or 0) <= limit and found.value <= limit * evidence.config.gate.max_excess
-    )
-
-
-register(
-    GateRule(
-        name="false_alarm_share",
-        title="clean steps flagged",
-        unit="share",
-        better=Better.LOWER,
-        limit="gate.max_false_alarm_share",
-        measure=_flagged,
-        meets=_within_excess,
-        note="flagged share of {n} clean held-out steps",
-        brief="of {n} clean steps",
-        order=50,
-    )
+@GateRule(
+    title="false incidents, entity, week",
+    better=Better.LOWER,
+    limit="gate.max_incidents_per_entity_week",
+    meets=lambda found, limit, _evidence: limit is None or (found.low or 0) <= limit,
+    note="{n} incidents in {weeks:.2g} clean held-out weeks of one entity",
+    brief="{n} incidents",
+    untested={"nothing": "nothing was judged"},
+    order=60,
 )
-
-
-def _incidents(evidence: GateEvidence) -> Measured:
-    """Raises no more incidents on clean held-out readings than `gate.max_incidents_per_entity_week`, beyond
-    chance: a short range holds few."""
+def incidents_per_entity_week(evidence: GateEvidence) -> Measured:
+    """Raises no more incidents on clean held-out readings than
+    `gate.max_incidents_per_entity_week`, beyond chance: a short range holds few."""
     from tsad_tasks.base.confidence import count_interval
 
     config, challenger, champion = evidence.config, evidence.challenger, evidence.champion
@@ -59,23 +63,3 @@ def _incidents(evidence: GateEvidence) -> Measured:
     low, high = (end / weeks for end in count_interval(n))
     old = champion.n_incidents / champion.n_weeks if champion and champion.n_weeks else None
     return Measured(n / weeks, low, high, old, n, limit=limit, facts={"weeks": weeks})
-
-
-def _few_enough(found: Measured, limit: float | None, _evidence: GateEvidence) -> bool:
-    return limit is None or (found.low or 0) <= limit
-
-
-register(
-    GateRule(
-        name="incidents_per_entity_week",
-        title="false incidents, entity, week",
-        better=Better.LOWER,
-        limit="gate.max_incidents_per_entity_week",
-        measure=_incidents,
-        meets=_few_enough,
-        note="{n} incidents in {weeks:.2g} clean held-out weeks of one entity",
-        brief="{n} incidents",
-        untested={"nothing": "nothing was judged"},
-        order=60,
-    )
-)

@@ -1,6 +1,4 @@
-"""Training with Keras, in the one process that needs it: fast, quiet, and the same to the bit for
-the same seed.
-"""
+"""Training with Keras: fast, quiet, and the same to the bit for the same seed."""
 
 from __future__ import annotations
 
@@ -12,14 +10,14 @@ from functools import cached_property
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
+from tsad_tasks.base.arrays import Floats32, Ints
 from tsad_tasks.detectors.base import (
     Budget,
     Objective,
-    Progress,
     Stopped,
     TrainingHistory,
+    TrainingPlan,
     TrainingSet,
 )
 from tsad_tasks.detectors.fitting import check_finite_windows, check_time
@@ -33,17 +31,14 @@ MIN_COMPILED_STEPS = 1_500_000
 FINAL_RATE_SHARE = 0.02
 VALIDATION_BATCH = 256
 
-TrainStep = Callable[[NDArray[np.float32], NDArray[np.float32]], float]
+TrainStep = Callable[[Floats32, Floats32], float]
 
 
 @dataclass(frozen=True)
 class Learner:
     """A network with its compiled training step, ready to learn again and again.
 
-    Attributes
-    ----------
-    step, measure : callables
-        Loss of windows and their labels: one learns from them, the other does not.
+    `step` and `measure` give the loss of windows and their labels; only the first learns from them.
     """
 
     model: Any
@@ -52,9 +47,7 @@ class Learner:
     measure: TrainStep
 
     def restart(self, fresh: Any) -> None:
-        """Take the weights and random states of another model of the same architecture; forget all
-        moments.
-        """
+        """Take weights and random states of a model of the same kind; forget all moments."""
         for mine, theirs in zip(self.model.variables, fresh.variables, strict=True):
             mine.assign(theirs)
         for moment in self.optimizer.variables:
@@ -93,16 +86,8 @@ def compiled(model: Any, objective: Objective, *, jit: bool) -> Learner:
     return Learner(model, optimizer, learn, tensorflow.function(measure, input_signature=signature))
 
 
-def train(
-    learner: Learner,
-    training: TrainingSet,
-    *,
-    budget: Budget,
-    seed: int,
-    progress: Progress | None = None,
-) -> TrainingHistory:
-    """Let a network learn from the weights that it has; those with the smallest validation loss
-    stay.
+def train(learner: Learner, training: TrainingSet, plan: TrainingPlan) -> TrainingHistory:
+    """Let a network learn from the weights that it has; those of the smallest validation loss stay.
 
     Raises
     ------
@@ -111,12 +96,12 @@ def train(
         has passed.
     """
     check_finite_windows(training)
-    run = _Run(learner, training, budget, np.random.default_rng(seed))
+    run = _Run(learner, training, plan.budget, np.random.default_rng(plan.seed))
     while run.stopped is None:
         with quiet_stderr():
             run.epoch()
-        if progress is not None:
-            progress(len(run.loss), run.loss[-1], run.validation_loss[-1])
+        if plan.progress is not None:
+            plan.progress(len(run.loss), run.loss[-1], run.validation_loss[-1])
     learner.model.set_weights(run.best_weights)
     seconds, losses = time.monotonic() - run.started, (tuple(run.loss), tuple(run.validation_loss))
     return TrainingHistory(*losses, len(training.ends), seconds, run.stopped)
@@ -132,19 +117,19 @@ def learning_rate(budget: Budget, epoch: int, validation_loss: Sequence[float] =
     >>> budget = Budget(epochs=3, learning_rate=0.01)
     >>> [round(learning_rate(budget, epoch), 4) for epoch in range(3)]
     [0.01, 0.0075, 0.0025]
-    >>> learning_rate(Budget(patience=2, learning_rate=0.01, schedule="plateau"), 3, [0.5, 0.6, 0.4])
+    >>> plateau = Budget(patience=2, learning_rate=0.01, schedule="plateau")
+    >>> learning_rate(plateau, 3, [0.5, 0.6, 0.4])
     0.005
     """
     share = 1.0
     if budget.schedule == "cosine":
         share = 0.5 * (1 + math.cos(math.pi * epoch / budget.epochs))
-    elif budget.schedule == "plateau":
-        best, n_since = math.inf, 0
-        for loss in validation_loss:
-            n_since = 0 if loss < best else n_since + 1
-            best = min(best, loss)
-            if n_since == max(1, budget.patience // 2):
-                share, n_since = share / 2, 0
+    best, n_since = math.inf, 0
+    for loss in validation_loss if budget.schedule == "plateau" else ():
+        n_since = 0 if loss < best else n_since + 1
+        best = min(best, loss)
+        if n_since == max(1, budget.patience // 2):
+            share, n_since = share / 2, 0
     return budget.learning_rate * max(share, FINAL_RATE_SHARE)
 
 
@@ -164,7 +149,7 @@ class _Run:
     started: float = field(default_factory=time.monotonic)
     loss: list[float] = field(default_factory=list)
     validation_loss: list[float] = field(default_factory=list)
-    best_weights: list[NDArray[np.float32]] = field(default_factory=list)
+    best_weights: list[Floats32] = field(default_factory=list)
     stopped: Stopped | None = None
 
     def __post_init__(self) -> None:
@@ -200,5 +185,5 @@ class _Run:
         elif n_since_best >= self.budget.patience:
             self.stopped = "patience"
 
-    def _batch(self, ends: NDArray[np.int64]) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+    def _batch(self, ends: Ints) -> tuple[Floats32, Floats32]:
         return gather(self.training.inputs, ends, self.training.width), self.labels[ends]

@@ -1,18 +1,16 @@
-"""One spelling for one network: the exporter names and orders a graph's parts anew in each
-process.
-"""
+"""One spelling for one network: each process names and orders a graph's parts anew."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import Any
 
 import onnx
 from onnx import helper
 
 
 def canonical_graph(content: bytes) -> bytes:
-    """The same graph with its parts ordered and named by their place, so that equal networks are
-    equal bytes.
+    """The same graph, parts ordered and named by their place: equal networks are equal bytes.
 
     Nodes with a graph of their own (If, Loop) are not renamed inside; ONNX's checker then refuses
     the result.
@@ -22,7 +20,7 @@ def canonical_graph(content: bytes) -> bytes:
     names = _names(model.graph, ordered)
     constants = {constant.name: constant for constant in model.graph.initializer}
     kept = [
-        _renamed_constant(constants[name], f"node_{place}_constant_{position}")
+        _renamed(constants[name], f"node_{place}_constant_{position}")
         for place, node in enumerate(ordered)
         for position, name in enumerate(node.input)
         if name in constants
@@ -69,9 +67,10 @@ def _names(graph: onnx.GraphProto, ordered: list[onnx.NodeProto]) -> dict[str, s
     return names | {value.name: f"output_{position}" for position, value in enumerate(graph.output)}
 
 
-def _renamed_constant(constant: onnx.TensorProto, name: str) -> onnx.TensorProto:
-    renamed = onnx.TensorProto()
-    renamed.CopyFrom(constant)
+def _renamed(message: Any, name: str) -> Any:
+    """A copy of a part of a graph with another name."""
+    renamed = type(message)()
+    renamed.CopyFrom(message)
     renamed.name = name
     return renamed
 
@@ -79,22 +78,17 @@ def _renamed_constant(constant: onnx.TensorProto, name: str) -> onnx.TensorProto
 def _renamed_node(
     node: onnx.NodeProto, place: int, names: dict[str, str], constants: dict[str, onnx.TensorProto]
 ) -> onnx.NodeProto:
-    renamed = onnx.NodeProto()
-    renamed.CopyFrom(node)
-    renamed.name = f"node_{place}"
+    renamed = _renamed(node, f"node_{place}")
     for position, name in enumerate(node.input):
-        renamed.input[position] = (
-            f"node_{place}_constant_{position}" if name in constants else names.get(name, "")
-        )
+        constant = f"node_{place}_constant_{position}"
+        renamed.input[position] = constant if name in constants else names.get(name, "")
     for position, name in enumerate(node.output):
         renamed.output[position] = names.get(name, "")
     return renamed
 
 
 def _renamed_value(value: onnx.ValueInfoProto, names: dict[str, str]) -> onnx.ValueInfoProto:
-    renamed = onnx.ValueInfoProto()
-    renamed.CopyFrom(value)
-    renamed.name = names[value.name]
+    renamed = _renamed(value, names[value.name])
     sizes = renamed.type.tensor_type.shape.dim
     for axis, size in enumerate(sizes):
         if not size.dim_value:  # Unknown sizes have names that count what was exported before.

@@ -1,6 +1,4 @@
-"""Keras to ONNX once per architecture: another training of the same network only fills in its
-weights.
-"""
+"""Keras to ONNX once per architecture: another training only fills in its weights."""
 
 from __future__ import annotations
 
@@ -11,9 +9,9 @@ from typing import Any
 
 import numpy as np
 import onnx
-from numpy.typing import NDArray
 from onnx import numpy_helper
 
+from tsad_tasks.base.arrays import Floats32
 from tsad_tasks.detectors.neural.training.onnx_graph import canonical_graph
 from tsad_tasks.detectors.neural.training.quiet_keras import quiet_stderr
 
@@ -68,7 +66,7 @@ def _marked_graph(model: Any) -> onnx.ModelProto | None:
     return graph if np.array_equal(seen, np.concatenate([mark.ravel() for mark in marks])) else None
 
 
-def _marks(weights: Sequence[NDArray[np.float32]]) -> list[NDArray[np.float32]] | None:
+def _marks(weights: Sequence[Floats32]) -> list[Floats32] | None:
     firsts = FIRST_MARK + np.cumsum([0, *(weight.size for weight in weights)])
     if firsts[-1] > LAST_MARK:
         return None
@@ -78,7 +76,7 @@ def _marks(weights: Sequence[NDArray[np.float32]]) -> list[NDArray[np.float32]] 
     ]
 
 
-def _filled(marked: onnx.ModelProto, weights: NDArray[np.float32]) -> bytes:
+def _filled(marked: onnx.ModelProto, weights: Floats32) -> bytes:
     graph = onnx.ModelProto()
     graph.CopyFrom(marked)
     for constant in _constants(graph):
@@ -98,5 +96,5 @@ def _constants(model: onnx.ModelProto) -> list[onnx.TensorProto]:
     ]
 
 
-def _array(constant: onnx.TensorProto) -> NDArray[np.float32]:
+def _array(constant: onnx.TensorProto) -> Floats32:
     return np.asarray(numpy_helper.to_array(constant), dtype=np.float32)

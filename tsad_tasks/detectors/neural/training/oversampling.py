@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import replace
 
 import numpy as np
-from numpy.typing import NDArray
 
+from tsad_tasks.base.arrays import Flags, Floats32
 from tsad_tasks.base.errors import BadInput
 from tsad_tasks.detectors.base import TrainingSet
 from tsad_tasks.model.windows import gather
@@ -15,7 +15,7 @@ MIN_TRAINED, MIN_VALIDATED = 10, 1
 N_NEIGHBOURS = 5
 
 
-def window_labels(training: TrainingSet) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
+def window_labels(training: TrainingSet) -> tuple[Flags, Flags]:
     """Labels of the windows to train and to validate on: those of their last steps.
 
     Raises
@@ -24,24 +24,21 @@ def window_labels(training: TrainingSet) -> tuple[NDArray[np.bool_], NDArray[np.
         Where there are no labels, or too few anomalous windows.
     """
     if training.labels is None:
-        raise BadInput(
-            "Expected labels to learn from. Received: none; name a label column, or give verdicts."
-        )
+        advice = "name a label column, or give verdicts"
+        raise BadInput(f"Expected labels to learn from. Received: none; {advice}.")
     trained, validated = training.labels[training.ends], training.labels[training.validation_ends]
     if trained.sum() < MIN_TRAINED or validated.sum() < MIN_VALIDATED or trained.all():
         received = f"{trained.sum()} of {len(trained)} and {validated.sum()} of {len(validated)}"
         raise BadInput(
             f"Expected at least {MIN_TRAINED} anomalous windows and a normal one to train on, and "
-            f"{MIN_VALIDATED} "
-            f"to validate on. Received: {received}. Label more anomalies, or widen training.range."
+            f"{MIN_VALIDATED} to validate on. Received: {received}. Label more anomalies, or widen "
+            "training.range."
         )
     return trained, validated
 
 
 def repeated(training: TrainingSet, ratio: float, seed: int) -> TrainingSet:
-    """Anomalous windows to train on again and again, until there are `ratio` times as many as
-    normal ones.
-    """
+    """Repeated anomalous windows, until there are `ratio` times as many as normal ones."""
     from imblearn.over_sampling import RandomOverSampler
 
     labels, _ = window_labels(training)
@@ -53,8 +50,7 @@ def repeated(training: TrainingSet, ratio: float, seed: int) -> TrainingSet:
 
 
 def interpolated(training: TrainingSet, ratio: float, seed: int) -> TrainingSet:
-    """New anomalous windows between known ones, until there are `ratio` times as many as normal
-    ones.
+    """New anomalous windows between known ones, up to `ratio` times as many as normal ones.
 
     Source: Chawla et al., SMOTE: synthetic minority over-sampling technique, 2002.
     """
@@ -73,11 +69,11 @@ def interpolated(training: TrainingSet, ratio: float, seed: int) -> TrainingSet:
     return _with_windows(training, made.reshape(len(made), training.width, -1))
 
 
-def _ratio(labels: NDArray[np.bool_]) -> float:
+def _ratio(labels: Flags) -> float:
     return float(labels.sum() / (~labels).sum())
 
 
-def _with_windows(training: TrainingSet, windows: NDArray[np.float32]) -> TrainingSet:
+def _with_windows(training: TrainingSet, windows: Floats32) -> TrainingSet:
     """Anomalous windows (n, width, n_inputs) after all steps, and among those to train on."""
     n_steps, (n_windows, width, n_inputs) = len(training.inputs), windows.shape
     known = np.zeros(n_steps, bool) if training.labels is None else training.labels

@@ -1,6 +1,4 @@
-"""Keras without the chatter of its libraries; nothing is imported from it before it is started: it
-costs four seconds and 700 MB.
-"""
+"""Keras without its libraries' chatter, imported when it starts: four seconds and 700 MB."""
 
 from __future__ import annotations
 
@@ -15,8 +13,7 @@ from tsad_tasks.base.extras import require
 
 
 def start_keras() -> Any:
-    """Keras on TensorFlow, one thread, deterministic operations, without the chatter of its
-    libraries.
+    """Keras on TensorFlow, quiet, one thread, deterministic operations.
 
     Raises
     ------

@@ -7,12 +7,12 @@ from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
+from tsad_tasks.base.arrays import Floats32
 from tsad_tasks.base.errors import BundleError, ConfigError
 from tsad_tasks.detectors.base import WEIGHTS_FILE
 
-Weights = dict[str, NDArray[np.float32]]
+Weights = dict[str, Floats32]
 
 
 def weights_of(model: Any) -> Weights:
@@ -21,9 +21,7 @@ def weights_of(model: Any) -> Weights:
 
 
 def weights_bytes(weights: Weights) -> bytes:
-    """The weights as one file, equal weights as equal bytes: zip archives made by NumPy carry no
-    date.
-    """
+    """The weights as one file, equal ones as equal bytes: NumPy's archives carry no date."""
     content = io.BytesIO()
     np.savez(content, allow_pickle=False, **{name: weights[name] for name in sorted(weights)})
     return content.getvalue()
@@ -44,9 +42,8 @@ def weights_from(content: bytes) -> Weights:
         raise BundleError(f"Expected {WEIGHTS_FILE} with arrays. Received: {error}.") from error
 
 
-def start_from(model: Any, weights: Mapping[str, NDArray[np.float32]]) -> list[str]:
-    """Copy the weights whose name and shape agree into a model; the names of those that stayed as
-    they were.
+def start_from(model: Any, weights: Mapping[str, Floats32]) -> list[str]:
+    """Copy weights whose name and shape agree into a model; the names of those that stayed.
 
     A layer that sees another number of inputs or channels keeps what its seed gave.
 

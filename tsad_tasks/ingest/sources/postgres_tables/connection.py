@@ -41,9 +41,8 @@ def connect_source(uri: str, *, read_only: bool) -> extensions.connection:
         url = None
     if url is None or not re.fullmatch(r"postgres(ql)?(\+\w+)?", url.drivername):
         raise BadInput(
-            "Expected the source connection as a URI such as "
-            "postgresql://user:password@host:5432/database. "
-            "Received: something else (not shown, it may hold a password)."
+            "Expected the source connection as a URI such as postgresql://user:password@host:5432/"
+            "database. Received: something else (not shown, it may hold a password)."
         )
     options: dict[str, Any] = {"connect_timeout": CONNECT_TIMEOUT_S, "application_name": "tsad"}
     options |= {name: value for name, value in url.query.items() if _LIBPQ.match(name)}
@@ -68,11 +67,8 @@ def _refused(url: URL, error: psycopg2.OperationalError) -> TsadError:
             "the source connection; it is read anew on each run."
         )
     if re.search(r"database .* does not exist", said):
-        near = ", ".join(_databases(url))
-        return SourceError(
-            f"Expected a database that exists at {where}. Received: {url.database!r}. There is: "
-            f"{near}."
-        )
+        wanted = f"a database that exists at {where}. Received: {url.database!r}"
+        return SourceError(f"Expected {wanted}. There is: {', '.join(_databases(url))}.")
     return Unavailable(f"Expected a PostgreSQL server at {where}. Received: {said}")
 
 
@@ -107,9 +103,8 @@ def explained_errors() -> Iterator[None]:
                 "answer in time. `tsad datasets check` says whether the time column lacks an index."
             ) from error
         if isinstance(error, psycopg2.errors.InsufficientPrivilege):
-            raise AccessDenied(
-                f"Expected a login that may read the source tables. Received: {said}"
-            ) from error
+            wanted = "a login that may read the source tables"
+            raise AccessDenied(f"Expected {wanted}. Received: {said}") from error
         if isinstance(error, (psycopg2.OperationalError, psycopg2.InterfaceError)):
             raise Unavailable(f"Expected the source to answer. Received: {said}") from error
         raise SourceError(f"Expected rows from the source. Received: {said}") from error

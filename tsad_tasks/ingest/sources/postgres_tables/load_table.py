@@ -1,6 +1,4 @@
-"""Loads a CSV or parquet file into a source table, in pieces: a way in for sensors that have no
-database yet.
-"""
+"""Loads a CSV or parquet file into a source table: for sensors that have no database yet."""
 
 from __future__ import annotations
 
@@ -10,7 +8,7 @@ from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal, cast
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple, cast
 from zoneinfo import ZoneInfo
 
 import numpy as np
@@ -64,8 +62,7 @@ class LoadOptions:
     text_columns: tuple[str, ...] = ()
 
 
-@dataclass(frozen=True)
-class LoadSummary:
+class LoadSummary(NamedTuple):
     """What was loaded: the columns with their types, and values that were empty."""
 
     table: str
@@ -119,7 +116,16 @@ def load_table(
             _copy(cursor, table, typed)
             n_rows, n_empty = n_rows + len(typed), n_empty + int(typed.isna().to_numpy().sum())
             progress(n_rows)
-        _index(cursor, table, options.time_column)
+        name = _identifier(table)
+        cursor.execute(
+            "SELECT EXISTS (SELECT FROM pg_index JOIN pg_attribute ON attrelid = indrelid "
+            "AND attnum = indkey[0] WHERE indrelid = to_regclass(%s) AND attname = %s)",
+            (name.as_string(cursor), options.time_column),
+        )
+        if not cast("tuple[bool]", cursor.fetchone())[0]:
+            column = sql.Identifier(options.time_column)
+            cursor.execute(sql.SQL("CREATE INDEX ON {} ({})").format(name, column))
+        cursor.execute(sql.SQL("ANALYZE {}").format(name))
     return LoadSummary(table, n_rows, n_empty, {name: str(kind) for name, kind in columns.items()})
 
 
@@ -219,42 +225,39 @@ class _Cells:
         received = "nothing" if cell is None or cell != cell else repr(str(cell)[:60])
         raise BadInput(f"{where}: {self.name}: Expected {rule}. Received: {received}.")
 
+    def typed(self, kind: Kind) -> pd.Series[Any]:
+        """The cells as what their column holds."""
+        import pandas as pd
+
+        column = self.column
+        if kind == "timestamptz":
+            return pd.to_datetime(column, utc=True)
+        if kind == "text":
+            return column.astype("object")
+        if kind == "boolean":
+            found = column if column.dtype == bool else column.map(_BOOLS)
+            rule, dtype = "true or false, as in the first rows", "boolean"
+        else:
+            found, dtype = pd.to_numeric(column, errors="coerce"), "float64"
+            rule = f"a number, as in the first rows (or name {self.name} as a text column)"
+        self.require(found.isna() & column.notna(), rule)
+        return found.astype(dtype)
+
 
 def _typed(
     path: Path, texts: pd.DataFrame, columns: dict[str, Kind], options: LoadOptions, n_before: int
 ) -> pd.DataFrame:
-    """The cells of a piece as what their columns hold.
-
-    Parameters
-    ----------
-    n_before : rows in the pieces before.
-    """
+    """The cells of a piece as what their columns hold, with so many rows before it."""
     import pandas as pd
 
     if set(columns) ^ set(texts.columns):
-        raise BadInput(
-            f"{path}: Expected the columns {', '.join(columns)} throughout. Received: "
-            f"{', '.join(texts.columns)}."
-        )
+        wanted, received = ", ".join(columns), ", ".join(texts.columns)
+        raise BadInput(f"{path}: Expected the columns {wanted} throughout. Received: {received}.")
     typed: dict[str, pd.Series[Any]] = {}
     for name, kind in columns.items():
-        column = texts[name]
-        cells = _Cells(path, name, column, n_before)
-        if name == options.time_column:
-            typed[name] = _times(cells, options)
-        elif kind == "timestamptz":
-            typed[name] = pd.to_datetime(column, utc=True)
-        elif kind == "double precision":
-            numbers = pd.to_numeric(column, errors="coerce")
-            rule = f"a number, as in the first rows (or name {name} as a text column)"
-            cells.require(numbers.isna() & column.notna(), rule)
-            typed[name] = numbers.astype("float64")
-        elif kind == "boolean":
-            truths = column if column.dtype == bool else column.map(_BOOLS)
-            cells.require(truths.isna() & column.notna(), "true or false, as in the first rows")
-            typed[name] = truths.astype("boolean")
-        else:
-            typed[name] = column.astype("object")
+        cells = _Cells(path, name, texts[name], n_before)
+        is_time = name == options.time_column
+        typed[name] = _times(cells, options) if is_time else cells.typed(kind)
     return pd.DataFrame(typed)
 
 
@@ -279,13 +282,10 @@ def _times(cells: _Cells, options: LoadOptions) -> pd.Series[Any]:
         has_offset = texts.str.contains(_OFFSET, regex=True)
         form = options.time_format or "ISO8601"
         times = pd.to_datetime(texts, errors="coerce", utc=True, format=form)
-        rule = f"a time like {options.time_format}"
-        if options.time_format is None:
-            rule = (
-                "an ISO 8601 time such as 2024-05-01 10:00:00 (or give the time format, or the "
-                "unit of integer epochs)"
-            )
-        cells.require(times.isna(), rule)
+        iso = "an ISO 8601 time such as 2024-05-01 10:00:00"
+        hint = "(or give the time format, or the unit of integer epochs)"
+        own = f"a time like {options.time_format}"
+        cells.require(times.isna(), own if options.time_format else f"{iso} {hint}")
         if has_offset.all():
             return times
         cells.require(has_offset, "a time without an offset, as in other rows")
@@ -315,10 +315,8 @@ def _prepared(
     )
     found = dict(cast("list[tuple[str, Kind]]", cursor.fetchall()))
     if not found:
-        columns = sql.SQL(", ").join(
-            sql.SQL("{} {}").format(sql.Identifier(name), sql.SQL(kind))
-            for name, kind in wanted.items()
-        )
+        pairs = ((sql.Identifier(name), sql.SQL(kind)) for name, kind in wanted.items())
+        columns = sql.SQL(", ").join(sql.SQL("{} {}").format(*pair) for pair in pairs)
         cursor.execute(sql.SQL("CREATE TABLE {} ({})").format(_identifier(table), columns))
         return wanted
     if set(found) != set(wanted):
@@ -353,16 +351,3 @@ def _copy(cursor: extensions.cursor, table: str, typed: pd.DataFrame) -> None:
         raise SourceError(
             f"Expected {table} to take the file's values. Received: {received}"
         ) from error
-
-
-def _index(cursor: extensions.cursor, table: str, time_column: str) -> None:
-    name = _identifier(table)
-    cursor.execute(
-        "SELECT EXISTS (SELECT FROM pg_index JOIN pg_attribute ON attrelid = indrelid AND attnum = "
-        "indkey[0] WHERE indrelid = to_regclass(%s) AND attname = %s)",
-        (name.as_string(cursor), time_column),
-    )
-    if not cast("tuple[bool]", cursor.fetchone())[0]:
-        column = sql.Identifier(time_column)
-        cursor.execute(sql.SQL("CREATE INDEX ON {} ({})").format(name, column))
-    cursor.execute(sql.SQL("ANALYZE {}").format(name))

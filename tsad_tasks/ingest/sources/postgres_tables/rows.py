@@ -15,14 +15,8 @@ from tsad_tasks.base.errors import SourceError
 from tsad_tasks.base.local_time import utc_from_local
 from tsad_tasks.config import DatasetConfig
 from tsad_tasks.ingest.sources.base import HOUR_US, HourCount, SourceRows
-from tsad_tasks.ingest.sources.postgres_tables.statements import (
-    ORIGIN,
-    QUARTER_US,
-    CopyField,
-    copy_fields,
-    copy_statement,
-    unit_ns,
-)
+from tsad_tasks.ingest.sources.postgres_tables import statements
+from tsad_tasks.ingest.sources.postgres_tables.statements import ORIGIN, CopyField, unit_ns
 from tsad_tasks.ingest.sources.postgres_tables.tables import NUMBERS, SourceColumn, TablePlan
 
 Int64 = NDArray[np.int64]
@@ -36,9 +30,7 @@ _HEADER_BYTES = 19
 
 
 class _Decoder:
-    """A file for COPY to write to: bytes of fixed-width rows in, columns of native numbers out,
-    piece by piece.
-    """
+    """A file for COPY to write to: fixed-width rows in, columns of native numbers out."""
 
     def __init__(self, fields: Sequence[CopyField]) -> None:
         self._fields = fields
@@ -68,24 +60,21 @@ class _Decoder:
             raise SourceError(
                 "Expected rows of one width from the source. Received: another width, or a NULL."
             )
-        contents = {field.name: rows[field.name]["content"] for field in self._fields}
-        self._pieces.append(
-            {
-                name: np.ascontiguousarray(column.astype(column.dtype.newbyteorder("=")))
-                for name, column in contents.items()
-            }
-        )
+        names = [field.name for field in self._fields]
+        columns = {name: rows[name]["content"] for name in names}
+        native = {name: at.astype(at.dtype.newbyteorder("="), "C") for name, at in columns.items()}
+        self._pieces.append(native)
         del self._buffer[:end]
         self._to_skip = 0
 
 
 def copied(
-    cursor: extensions.cursor, config: DatasetConfig, plan: TablePlan, start_us: int, end_us: int
+    cursor: extensions.cursor, config: DatasetConfig, plan: TablePlan, span_us: tuple[int, int]
 ) -> Part:
     """The rows of one table in a range that is wider than asked for where times are naive."""
-    fields = copy_fields(config, plan)
+    fields = statements.copy_fields(config, plan)
     decoder = _Decoder(fields)
-    cursor.copy_expert(copy_statement(config, plan, fields, start_us, end_us), decoder)
+    cursor.copy_expert(statements.copy_statement(config, plan, fields, *span_us), decoder)
     columns = decoder.columns()
     content = columns.pop("value")
     part = {"updated": np.zeros(len(content), np.int64), "label": np.zeros(len(content), bool)}
@@ -187,7 +176,7 @@ def hour_counts(
     config: DatasetConfig, plan: TablePlan, rows: Sequence[tuple[Any, ...]]
 ) -> dict[int, HourCount]:
     """Counts of one table by UTC hour, of those by quarter."""
-    quarters_us = np.array([row[0] for row in rows], np.int64) * QUARTER_US
+    quarters_us = np.array([row[0] for row in rows], np.int64) * statements.QUARTER_US
     if plan.time.family in {"timestamp", "date"}:
         zone = ZoneInfo(config.source.time.zone)
         quarters_us = utc_from_local(quarters_us, zone, config.source.time.ambiguous).times_us

@@ -50,8 +50,10 @@ _LABELS = {
 }
 
 
-def table_name(plan: TablePlan) -> sql.Identifier:
-    return sql.Identifier(plan.table.schema, plan.table.name)
+def _about(plan: TablePlan, text: str, **parts: sql.Composable) -> sql.Composable:
+    """A statement on a table, `{table}`, whose time is `{at}`."""
+    table, at = sql.Identifier(plan.table.schema, plan.table.name), sql.Identifier(plan.time.name)
+    return sql.SQL(text).format(table=table, at=at, **parts)
 
 
 def unit_ns(config: DatasetConfig) -> int:
@@ -134,68 +136,50 @@ def copy_statement(
 ) -> sql.Composable:
     """COPY of the rows of a range."""
     columns = sql.SQL(", ").join(one for field in fields for one in field.expressions)
-    return sql.SQL(
-        "COPY (SELECT {columns} FROM {table} WHERE {where}) TO STDOUT (FORMAT binary)"
-    ).format(
-        columns=columns, table=table_name(plan), where=in_range(config, plan.time, start_us, end_us)
-    )
+    where = in_range(config, plan.time, start_us, end_us)
+    text = "COPY (SELECT {columns} FROM {table} WHERE {where}) TO STDOUT (FORMAT binary)"
+    return _about(plan, text, columns=columns, where=where)
 
 
 def count_statement(
     config: DatasetConfig, plan: TablePlan, start_us: int, end_us: int
 ) -> sql.Composable:
     """Rows of a range, and their newest change, by quarter of an hour."""
-    column = sql.Identifier(plan.time.name)
     if plan.time.family in NUMBERS:
         quarter = sql.Literal(QUARTER_US * 1000 // unit_ns(config))
-        bucket = sql.SQL("floor({c}::numeric / {quarter})::int8").format(c=column, quarter=quarter)
+        bucket = _about(plan, "floor({at}::numeric / {quarter})::int8", quarter=quarter)
     else:
-        bucket = sql.SQL("floor(extract(epoch FROM {c}) / 900)::int8").format(c=column)
+        bucket = _about(plan, "floor(extract(epoch FROM {at}) / 900)::int8")
     newest: sql.Composable = sql.SQL("NULL")
     if plan.updated_at is not None and plan.updated_at.family in {"timestamptz", "timestamp"}:
         newest = expression("max({c})", plan.updated_at.name)
-    return sql.SQL(
-        "SELECT {bucket}, count(*), {newest} FROM {table} WHERE {where} GROUP BY 1"
-    ).format(
-        bucket=bucket,
-        newest=newest,
-        table=table_name(plan),
-        where=in_range(config, plan.time, start_us, end_us),
-    )
+    where = in_range(config, plan.time, start_us, end_us)
+    text = "SELECT {bucket}, count(*), {newest} FROM {table} WHERE {where} GROUP BY 1"
+    return _about(plan, text, bucket=bucket, newest=newest, where=where)
 
 
 def null_times_statement(plans: list[TablePlan]) -> sql.Composable:
     """How many rows of all these tables have no time."""
-    counts = [
-        sql.SQL("SELECT count(*) AS n FROM {} WHERE {} IS NULL").format(
-            table_name(plan), sql.Identifier(plan.time.name)
-        )
-        for plan in plans
-    ]
+    text = "SELECT count(*) AS n FROM {table} WHERE {at} IS NULL"
+    counts = [_about(plan, text) for plan in plans]
     return sql.SQL("SELECT sum(n) FROM ({}) AS u").format(sql.SQL(" UNION ALL ").join(counts))
 
 
 def bounds_statement(plan: TablePlan) -> sql.Composable:
     """Oldest and newest finite time of a table."""
     is_number = plan.time.family in NUMBERS
-    known = "{c} IS NOT NULL" if is_number else "{c} < 'infinity' AND {c} > '-infinity'"
-    return sql.SQL("SELECT min({c}), max({c}) FROM {t} WHERE {known}").format(
-        c=sql.Identifier(plan.time.name),
-        t=table_name(plan),
-        known=expression(known, plan.time.name),
-    )
+    known = "{at} IS NOT NULL" if is_number else "{at} < 'infinity' AND {at} > '-infinity'"
+    text = "SELECT min({at}), max({at}) FROM {table} WHERE {known}"
+    return _about(plan, text, known=_about(plan, known))
 
 
 def names_statement(
     config: DatasetConfig, plan: TablePlan, column: str, hashes: list[int], span: tuple[int, int]
 ) -> sql.Composable:
     """Hash and name of those names in a range that have one of these hashes."""
-    return sql.SQL(
-        "SELECT DISTINCT hashtextextended({c}::text, 0), {c}::text FROM {t} "
+    text = (
+        "SELECT DISTINCT hashtextextended({c}::text, 0), {c}::text FROM {table} "
         "WHERE {where} AND hashtextextended({c}::text, 0) = ANY({new})"
-    ).format(
-        c=sql.Identifier(column),
-        t=table_name(plan),
-        new=sql.Literal(hashes),
-        where=in_range(config, plan.time, *span),
     )
+    new, where = sql.Literal(hashes), in_range(config, plan.time, *span)
+    return _about(plan, text, c=sql.Identifier(column), new=new, where=where)

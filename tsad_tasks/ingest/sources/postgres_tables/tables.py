@@ -86,10 +86,7 @@ class TablePlan(SourceTable):
 def found_tables(cursor: extensions.cursor, config: DatasetConfig) -> list[FoundTable]:
     """All tables and views that the dataset's names and patterns match, in one query.
 
-    Raises
-    ------
-    SourceError
-        None matches; the message names similar ones.
+    Raises `SourceError` when none matches; the message names similar ones.
     """
     names = config.source.table_names
     patterns = [
@@ -125,17 +122,13 @@ def found_tables(cursor: extensions.cursor, config: DatasetConfig) -> list[Found
 def split_name(name: str) -> tuple[str, str]:
     """Schema ('' if not said) and name of a table; a part with dots stands in double quotes.
 
-    Examples
-    --------
     >>> split_name("plant.machine_*"), split_name('"odd.name"')
     (('plant', 'machine_*'), ('', 'odd.name'))
     """
     parts = [(quoted or plain).replace('""', '"') for quoted, plain in _PART.findall(name)]
     if not 1 <= len(parts) <= 2:
-        raise SourceError(
-            'Expected a table such as plant.machine or "odd.schema"."odd.table". Received: '
-            f"{name!r}."
-        )
+        wanted = 'a table such as plant.machine or "odd.schema"."odd.table"'
+        raise SourceError(f"Expected {wanted}. Received: {name!r}.")
     return (parts[0], parts[1]) if len(parts) == 2 else ("", parts[0])
 
 
@@ -144,10 +137,7 @@ def table_plans(
 ) -> tuple[list[TablePlan], list[SourceFault]]:
     """How each table is read, and the tables that cannot be.
 
-    Raises
-    ------
-    SourceError
-        None can be read.
+    Raises `SourceError` when none can be read.
     """
     plans: list[TablePlan] = []
     faults: list[SourceFault] = []
@@ -173,23 +163,17 @@ def _unusable(config: DatasetConfig, table: FoundTable) -> str:
     needed += [("column", source.channel_column), ("column", source.value_column)]
     family = table.columns[time.column].family if time.column in table.columns else None
     if family in NUMBERS and time.unit is None:
-        return (
-            f"Expected time.unit (s, ms, us or ns) for the number column {time.column}. "
-            "Received: nothing."
-        )
+        wanted = f"time.unit (s, ms, us or ns) for the number column {time.column}"
+        return f"Expected {wanted}. Received: nothing."
     if family is not None and family not in NUMBERS | CLOCKS:
-        return (
-            f"Expected a timestamp, a date or a number in the time column {time.column}. "
-            f"Received: {family}."
-        )
+        wanted = f"a timestamp, a date or a number in the time column {time.column}"
+        return f"Expected {wanted}. Received: {family}."
     for what, name in needed:
         if name is not None and name not in table.columns:
             return f"Expected the {what} {name}. {table.received(name)}"
     if entity.from_table is not None and not re.fullmatch(entity.from_table, table.name):
-        return (
-            "Expected a name that matches entity.from_table "
-            f"{entity.from_table!r} as a whole. Received: {table.name}."
-        )
+        wanted = f"a name that matches entity.from_table {entity.from_table!r} as a whole"
+        return f"Expected {wanted}. Received: {table.name}."
     if source.value_column and table.columns[source.value_column].family not in _VALUES:
         family = table.columns[source.value_column].family
         return f"Expected numbers in {source.value_column}. Received: {family}."

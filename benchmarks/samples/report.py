@@ -1,6 +1,4 @@
-"""A made-up report, to look at and to measure: `python -m tsad_tasks.reporting.period.sample
-report.pdf`.
-"""
+"""A made-up report, to look at and to measure: `python benchmarks/samples/report.py report.pdf`."""
 
 from __future__ import annotations
 
@@ -27,7 +25,7 @@ from tsad_tasks.reporting.period.content import (
     QualityRow,
     ReportContent,
 )
-from tsad_tasks.reporting.period.pdf import render_report
+from tsad_tasks.reporting.period.pdf import report_bytes
 from tsad_tasks.text.sentence import incident_sentence
 
 START = datetime(2026, 11, 15, 23, tzinfo=UTC)
@@ -346,4 +344,4 @@ def _results(stage: Stage) -> tuple[RuleResult, ...]:
 
 
 if __name__ == "__main__":
-    print(render_report(sample_report(), Path(sys.argv[1])))
+    Path(sys.argv[1]).write_bytes(report_bytes(sample_report())[0])

@@ -1,0 +1,1 @@
+"""Made-up content, for benchmarks and tests."""
