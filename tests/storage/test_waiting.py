@@ -1,4 +1,4 @@
-"""Nobody makes the pipeline wait for ever: sessions of people who read are ended, others are named."""
+"""Waiting ends: sessions of people who read are ended, others are named."""
 
 from __future__ import annotations
 
@@ -110,7 +110,7 @@ def columns(room: Room) -> list[str]:
 def test_readers_stop_nothing(
     cluster: Cluster, room: Room, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """They hold what only DDL needs, which gives up after two seconds and is done by the next run."""
+    """They hold what only DDL needs, which is left to the next run."""
     monkeypatch.setattr(waiting, "PATIENCE_S", 60)
     room.rows("UPDATE tsad.dataset SET retired_before = '2026-05-01'")
     with ExitStack() as open_ones:

@@ -18,8 +18,8 @@ DatabaseError = psycopg2.Error
 
 # A busy machine may need seconds to answer.
 CONNECT_TIMEOUT_S = 30
-# The last net: whoever waits for people is helped far earlier (see waiting), and a backfill may wait
-# for the one before it for minutes.
+# The last net: whoever waits for people is helped far earlier (see waiting), and a backfill may
+# wait for the one before it for minutes.
 LOCK_TIMEOUT_S = 900
 STATEMENT_TIMEOUT_S = 3600
 # A server that is gone without a word is noticed after a minute and a half.
@@ -89,8 +89,8 @@ def connect(
     """
     plain = re.sub(r"^postgres(ql)?(\+\w+)?://", "postgresql://", uri)
     options = (
-        f"-c timezone=UTC -c extra_float_digits=3 -c statement_timeout={statement_timeout_s * 1000} "
-        f"-c lock_timeout={lock_timeout_s * 1000}"
+        "-c timezone=UTC -c extra_float_digits=3 "
+        f"-c statement_timeout={statement_timeout_s * 1000} -c lock_timeout={lock_timeout_s * 1000}"
     )
     try:
         connection: Connection = psycopg2.connect(

@@ -81,10 +81,9 @@ class LockWatch:
         except (errors.QueryCanceled, errors.LockNotAvailable) as error:
             if not self._named:
                 raise
-            raise Unavailable(
-                f"Expected a lock within {self._n_looks * self._patience_s:g} s. Received: none; it "
-                f"is held by {', '.join(map(str, self._named))}."
-            ) from error
+            waited, holders = self._n_looks * self._patience_s, ", ".join(map(str, self._named))
+            said = f"Expected a lock within {waited:g} s. Received: none; it is held by {holders}."
+            raise Unavailable(said) from error
         finally:
             self._began_s = None
 
