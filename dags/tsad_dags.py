@@ -132,8 +132,9 @@ def dataset_dags(config: DatasetConfig) -> list[DAG]:
         "verdict": {
             "incident": field("incident_id, as in tsad.v_incident.", type="string", minLength=1),
             "verdict": field("What it was.", Verdict.CONFIRMED.value, enum=verdicts),
-            "note": field("More in words.", "", type="string"),
-            "channel": field(CHANNEL, "", type="string"),
+            # Airflow asks for whatever may not be empty.
+            "note": field("More in words.", None, type=["null", "string"]),
+            "channel": field(CHANNEL, None, type=["null", "string"]),
         },
         "rescore": {
             "from": field("Beginning of the range.", **time),

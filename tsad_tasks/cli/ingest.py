@@ -24,7 +24,7 @@ def range_run(
 ) -> RangeRun:
     """A run over a range that the screen shows."""
     uri = local.source_uri(config)
-    return RangeRun(store, config, uri, start_at, end_at, progress, say_counts)
+    return RangeRun(store, config, uri, start_at, end_at, progress, say_counts, say)
 
 
 def ingest(
