@@ -22,7 +22,7 @@ from airflow.sdk import DAG, CronDataIntervalTimetable, Param, get_current_conte
 from tsad_bridge import run_in_airflow
 from tsad_tasks.base.enums import Lineage, Verdict
 from tsad_tasks.base.errors import ConfigError
-from tsad_tasks.config import DatasetConfig, dataset_paths, named_config
+from tsad_tasks.config import DatasetConfig, dataset_paths, is_absent_example, named_config
 from tsad_tasks.pipeline.task import Task
 from tsad_tasks.pipeline.tasks import asks_before_promotion, asks_before_training, tasks_of
 
@@ -336,6 +336,8 @@ def _all_dags() -> list[DAG]:
             if config.dataset in [other.dataset for other in configs]:
                 said = f"dataset: Expected one file per dataset. Received: {config.dataset} again."
                 raise ConfigError(f"{path}:1: {said}")
+            if is_absent_example(config):
+                continue
             dags += dataset_dags(config)
             configs.append(config)
         except ConfigError as error:

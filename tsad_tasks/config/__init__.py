@@ -6,10 +6,12 @@ Importing this loads neither NumPy nor pandas, since every DAG import pays for i
 from tsad_tasks.config.checks import holidays_of
 from tsad_tasks.config.dataset import DatasetConfig
 from tsad_tasks.config.datasets import (
+    DEMO_CONNECTION,
     config_of,
     dataset_paths,
     datasets_folder,
     deprecations_of,
+    is_absent_example,
     named_config,
 )
 from tsad_tasks.config.file import deprecations, load_config
@@ -26,6 +28,7 @@ from tsad_tasks.config.sections import (
 
 __all__ = [
     "DEFAULT_WINDOW",
+    "DEMO_CONNECTION",
     "AlarmPolicy",
     "ChannelSection",
     "DatasetConfig",
@@ -39,6 +42,7 @@ __all__ = [
     "deprecations",
     "deprecations_of",
     "holidays_of",
+    "is_absent_example",
     "json_schema",
     "load_config",
     "named_config",

@@ -393,7 +393,7 @@ def late_changes(
         is_updated = now.updated_at is not None and now.updated_at > row.read_at
         if row.read_until >= hour_end and (now.n_rows != row.n_rows or is_updated):
             text = f"--from {row.hour_at:%Y-%m-%dT%H:%MZ} --to {hour_end:%Y-%m-%dT%H:%MZ}"
-            again = f"tsad ingest {config.dataset} {text} --force"
+            again = f"tsad rescore {config.dataset} {text}"
             command = again if now.n_rows > row.n_rows or is_updated else ""
             late.append(LateHour(row.hour_at, row.n_rows, now.n_rows, now.updated_at, command))
     return late

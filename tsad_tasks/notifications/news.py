@@ -32,7 +32,7 @@ _SHOWN: dict[str, str] = {
 _COMMANDS: dict[str, tuple[str, ...]] = {
     NewsEvent.TRAINING_STOPPED: (
         "tsad explore $dataset --training",
-        "tsad retrain $dataset --preview",
+        "tsad retrain $dataset --end $end --preview",
     ),
     NewsEvent.PROMOTED: ("tsad models $dataset --history", 'tsad rollback $dataset --why "…"'),
 }
@@ -80,7 +80,13 @@ def news_payload(dataset: str, zone: str, news: News) -> Payload:
     sql = shown.replace("$version", str(news.version))
     commands = _COMMANDS.get(news.event, ("tsad models $dataset", "tsad models $dataset --history"))
     payload["sql"] = sql.replace("$dataset", dataset)
-    payload["commands"] = [command.replace("$dataset", dataset) for command in commands]
+    end = f"{news.end_at:%Y-%m-%dT%H:%MZ}"
+    if news.event == NewsEvent.PROMOTED and news.former_version is None:
+        # Nobody to go back to.
+        commands = commands[:1]
+    payload["commands"] = [
+        command.replace("$dataset", dataset).replace("$end", end) for command in commands
+    ]
     if news.event == NewsEvent.GATE_FAILED and not news.n_champions and news.version:
         first = Unchampioned(
             news.version, news.entity, news.end_at, news.folds, limits=_limits(news)
