@@ -76,7 +76,8 @@ champion of each hour; what was known before stays readable by `tsad.scores_as_k
 **what_if** scores it with a version of your choice, under a lineage of its own: what people see
 stays as it is. Neither notifies anybody.
 
-SQL: `SELECT * FROM tsad.compare_lineages('{dataset}', 'what_if/<run>', 'live', from, to)`.
+SQL, of a week: `SELECT * FROM tsad.compare_lineages('{dataset}', 'what_if/<run>', 'live',
+'2026-03-01', '2026-03-08')`.
 """,
     "verdict": """
 ### Verdict on an incident of {dataset}
@@ -86,8 +87,8 @@ normal.
 
 SQL: `SELECT incident_id, sentence, verdict FROM tsad.v_incident WHERE dataset = '{dataset}'
 ORDER BY started_at DESC`.
-The same by SQL: `SELECT tsad.set_verdict(incident_id, verdict, said_by, note)`, and as a command:
-`tsad verdict`.
+The same by SQL: `SELECT tsad.set_verdict('INC-0', 'confirmed', 'ada', 'bearing, replaced')`, and
+as a command: `tsad verdict INC-0 confirmed --note bearing`.
 """,
     "maintain": """
 ### Maintain

@@ -392,8 +392,8 @@ def late_changes(
         now, hour_end = counts.get(_us(row.hour_at), HourCount(0)), row.hour_at + HOUR
         is_updated = now.updated_at is not None and now.updated_at > row.read_at
         if row.read_until >= hour_end and (now.n_rows != row.n_rows or is_updated):
-            text = f"--from {row.hour_at:%Y-%m-%dT%H:%MZ} --to {hour_end:%Y-%m-%dT%H:%MZ}"
-            again = f"tsad rescore {config.dataset} {text}"
+            from_text, to_text = (f"{at:%Y-%m-%dT%H:%MZ}" for at in (row.hour_at, hour_end))
+            again = f"tsad rescore {config.dataset} --from {from_text} --to {to_text}"
             command = again if now.n_rows > row.n_rows or is_updated else ""
             late.append(LateHour(row.hour_at, row.n_rows, now.n_rows, now.updated_at, command))
     return late
