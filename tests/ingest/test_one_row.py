@@ -8,12 +8,14 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 import pytest
+from psycopg2 import sql
 
 from tests.plants.plant import Plant, at
 from tsad_tasks.base.errors import SourceError
 from tsad_tasks.ingest.check import check_dataset
 from tsad_tasks.ingest.ingest import late_changes
-from tsad_tasks.ingest.sources.postgres_tables import broken
+from tsad_tasks.ingest.sources import postgres
+from tsad_tasks.ingest.sources.postgres_tables import broken, statements
 from tsad_tasks.storage.store import Store
 
 TABLE = "CREATE TABLE reading (at timestamptz, machine text, temp float8, load float8);"
@@ -165,6 +167,9 @@ def test_an_odd_row_costs_itself(odd: Odd, plant: Plant) -> None:
         assert issues == odd.issues
     assert plant.readings() == GOOD
     assert plant.rows("SELECT count(*) FROM tsad.label") == [(0,)]
+    (places,) = plant.rows("SELECT places FROM tsad.v_ingest")[0]
+    told = {(one["issue"], one["entity"] or "", one["channel"] or "") for one in places}
+    assert told == odd.issues.keys()
     assert sum(odd.issues.values()) == sum(
         plant.rows("SELECT issues FROM tsad.v_ingest")[0][0][issue] for issue, _, _ in odd.issues
     )
@@ -388,3 +393,15 @@ def test_a_view_of_which_nothing_can_be_computed_costs_itself(plant: Plant) -> N
     plant.run("DROP TABLE reading_1")
     with pytest.raises(SourceError, match="reading_2: Expected rows of it that can be read"):
         plant.ingest("10:00", "11:00", plant.config(**source), force=True)
+
+
+def test_no_run_fails_for_times_that_it_only_counts(
+    plant: Plant, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    _fill(plant, TABLE, "('2024-05-01 10:00Z', 'm1', 1, 2)")
+    monkeypatch.setattr(postgres, "_CHEAPLY_S", 0.1)
+    monkeypatch.setattr(
+        statements, "implausible_statement", lambda *_: sql.SQL("SELECT pg_sleep(20)::text, 1")
+    )
+    plant.ingest("10:00", "11:00")
+    assert plant.readings() == GOOD

@@ -75,7 +75,7 @@ def copied_around(
 
 @contextmanager
 def attempt(cursor: extensions.cursor) -> Iterator[None]:
-    """What fails in here leaves the transaction as it was."""
+    """What is broken in here leaves the transaction as it was."""
     cursor.execute("SAVEPOINT attempt")
     try:
         yield
