@@ -21,3 +21,7 @@ CREATE TABLE tsad.public_sql (
 );
 CREATE UNIQUE INDEX ON tsad.public_sql ((true));
 COMMENT ON TABLE tsad.public_sql IS 'The digest of the views and functions that are in place, and since when.';
+
+-- Incidents that last are cut; the parts after the first say what they continue.
+ALTER TABLE tsad.incident ADD COLUMN continues text;
+COMMENT ON COLUMN tsad.incident.continues IS 'The incident of which this is the next part, where a long one was cut.';
