@@ -160,7 +160,8 @@ def fill(uri: str, asked: argparse.Namespace) -> int:
         dataset_id = upsert_dataset(store, config).dataset_id
         ensure_layout(store, dataset_id, config)
         ensure_entities(store, dataset_id, [f"machine-{n:04d}" for n in range(asked.machines)])
-    end_at, n = START_AT + timedelta(days=asked.days), asked.days * 1440 // asked.step_min
+    n: int = asked.days * 1440 // asked.step_min
+    end_at, n_machines = START_AT + timedelta(days=asked.days), int(asked.machines)
     with closing(psycopg2.connect(uri)) as connection:
         with connection, connection.cursor() as cursor:
             months = {(START_AT + timedelta(days=day)).replace(day=1) for day in range(asked.days)}
@@ -171,7 +172,7 @@ def fill(uri: str, asked: argparse.Namespace) -> int:
         connection.autocommit = True
         with connection.cursor() as cursor:
             cursor.execute("VACUUM ANALYZE")
-    return n * asked.machines
+    return n * n_machines
 
 
 def in_a_process(uri: str, asked: argparse.Namespace, hour: int, n_hours: int) -> dict[str, float]:

@@ -72,7 +72,7 @@ class IncidentRow:
     top_channel_id: int | None
     sentence: str
     provisional: bool
-    continues: str | None
+    continues: str | None = None
 
 
 @dataclass(frozen=True)
@@ -85,7 +85,7 @@ class StandingPart:
     started_at: datetime
     last_flag_at: datetime
     n_flags: int
-    continues: str | None
+    continues: str | None = None
 
 
 @dataclass(frozen=True)
