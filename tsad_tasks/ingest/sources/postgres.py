@@ -5,6 +5,7 @@ Read-only, streamed as binary COPY of fixed-width columns, decoded in NumPy; see
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import datetime
@@ -63,8 +64,9 @@ class PostgresSource(Source):
         with connection.explained_errors(), self._connection.cursor() as cursor:
             try:
                 timeout_ms = self._config.source.statement_timeout_s * 1000
+                # All digits of float4 and float8, whatever the login is set to.
                 settings = "SET LOCAL statement_timeout = %s; SET LOCAL timezone = 'UTC'"
-                cursor.execute(settings, (timeout_ms,))
+                cursor.execute(f"{settings}; SET LOCAL extra_float_digits = 3", (timeout_ms,))
                 yield cursor
             finally:
                 if not self._connection.closed:
@@ -80,14 +82,21 @@ class PostgresSource(Source):
                 self._learn(cursor, sorted(set(known_entities) - set(self._names.values())))
             span = start_us, end_us
             parts = [rows.copied(cursor, self._config, plan, span) for plan in self.tables]
-            by_table = zip(self.tables, parts, strict=True)
+            by_table = list(zip(self.tables, parts, strict=True))
             for (plan, part), (kind, column) in product(by_table, named):
                 hashes = set(part[kind].tolist()) if column else set()
                 new = sorted(hashes - self._names.keys() - {rows.NOBODY})
                 if new and column:
                     ask = statements.names_statement(self._config, plan, column, new, span)
                     self._keep_names(cursor, ask)
-        return rows.source_rows(self._config, self.tables, parts, self._names, span)
+            words: list[str] = []
+            for plan, part in by_table:
+                if plan.label is not None and (part["label"] == statements.UNKNOWN_LABEL).any():
+                    ask = statements.label_words_statement(self._config, plan, plan.label, span)
+                    cursor.execute(ask)
+                    words += [str(word) for (word,) in cursor.fetchall()]
+        label_words = sorted(set(words))[:3]
+        return rows.source_rows(self._config, self.tables, parts, self._names, span, label_words)
 
     def _learn(self, cursor: extensions.cursor, names: Sequence[str]) -> None:
         if names:
@@ -102,18 +111,31 @@ class PostgresSource(Source):
 
     def count_null_times(self, *, cheaply: bool = False) -> int:
         """Rows without a time; `cheaply`: not of views or large tables without an index on it."""
-
-        def is_cheap(plan: TablePlan) -> bool:
-            is_small = plan.table.may_have_index and plan.table.n_rows_estimate < _LARGE_ROWS
-            return plan.time.has_index or is_small
-
-        asked = [plan for plan in self.tables if not plan.time.is_required]
-        asked = [plan for plan in asked if not cheaply or is_cheap(plan)]
+        asked = [plan for plan in self._asked(cheaply) if not plan.time.is_required]
         if not asked:
             return 0
         with self.snapshot() as cursor:
             cursor.execute(statements.null_times_statement(asked))
             return int(cast("tuple[Any]", cursor.fetchone())[0])
+
+    def implausible_times(self, *, cheaply: bool = False) -> dict[str, int]:
+        """Rows by entity with implausible times; `cheaply`: as above."""
+        found: Counter[str] = Counter()
+        with self.snapshot() as cursor:
+            for plan in self._asked(cheaply):
+                span = statements.plausible_us()
+                cursor.execute(statements.implausible_statement(self._config, plan, span))
+                found.update(dict(cast("list[tuple[str, int]]", cursor.fetchall())))
+        return dict(found)
+
+    def _asked(self, cheaply: bool) -> list[TablePlan]:
+        """Tables of which it is quick to say what lies outside of all intervals, or all."""
+
+        def is_cheap(plan: TablePlan) -> bool:
+            is_small = plan.table.may_have_index and plan.table.n_rows_estimate < _LARGE_ROWS
+            return plan.time.has_index or is_small
+
+        return [plan for plan in self.tables if not cheaply or is_cheap(plan)]
 
     def count_hours(self, start_us: int, end_us: int) -> dict[int, HourCount]:
         """Rows of the source by hour (microseconds since 1970), of hours that have any."""
@@ -127,10 +149,11 @@ class PostgresSource(Source):
         return {us: count for us, count in found.items() if start_us <= us < end_us}
 
     def time_bounds(self, table: SourceTable) -> tuple[datetime | None, datetime | None]:
-        """Oldest and newest time of one table, in UTC."""
+        """Oldest and newest plausible time of one table, in UTC."""
         (plan,) = (one for one in self.tables if one is table)
         with self.snapshot() as cursor:
-            cursor.execute(statements.bounds_statement(plan))
+            span = statements.plausible_us()
+            cursor.execute(statements.bounds_statement(self._config, plan, span))
             low, high = cast("tuple[Any, Any]", cursor.fetchone())
         return rows.as_utc(self._config, plan.time, low), rows.as_utc(self._config, plan.time, high)
 
