@@ -10,8 +10,10 @@ from typing import Any
 import pytest
 
 from tests.plants.plant import Plant, at
+from tsad_tasks.base.errors import SourceError
 from tsad_tasks.ingest.check import check_dataset
 from tsad_tasks.ingest.ingest import late_changes
+from tsad_tasks.ingest.sources.postgres_tables import broken
 from tsad_tasks.storage.store import Store
 
 TABLE = "CREATE TABLE reading (at timestamptz, machine text, temp float8, load float8);"
@@ -291,3 +293,98 @@ def test_readings_of_the_seventies_are_read_by_those_who_ask_for_them(plant: Pla
     plant.ingest("1970-01-01 09:00", "1970-01-01 11:00")
     assert plant.rows("SELECT sum(n_rows)::int FROM tsad.ingest_hour") == [(1,)]
     assert plant.issues() == {("new_entity", "m1", ""): 1}
+
+
+VIEW = (
+    "CREATE TABLE raw (at timestamptz, machine text, temp text, load text, changed text, bad text);"
+    "CREATE VIEW reading AS SELECT at, machine, temp::float8 AS temp, 10 / load::int AS load, "
+    "changed::timestamptz AS changed, bad::bool AS bad FROM raw;"
+    "INSERT INTO raw SELECT '2024-05-01 10:00Z'::timestamptz + i * interval '1 min', 'm' || m, "
+    "i, '2', '2024-05-01', 'f' FROM generate_series(0, 59) i, generate_series(1, 5) m;"
+)
+EACH_MINUTE = {"step": "1min"}
+
+
+def test_a_cell_that_a_view_cannot_compute_costs_that_cell(plant: Plant) -> None:
+    plant.run(VIEW)
+    plant.ingest("10:00", "11:00", plant.config(**EACH_MINUTE))
+    whole = plant.readings()
+    plant.run("UPDATE raw SET temp = 'ERR' WHERE machine = 'm2' AND at = '2024-05-01 10:17Z'")
+    plant.run("UPDATE raw SET load = '0' WHERE machine = 'm4' AND at >= '2024-05-01 10:58Z'")
+    plant.run("DELETE FROM raw WHERE machine = 'm5'")
+    said = _said(plant, **EACH_MINUTE)
+    assert "temp: 1 rows (m2) in the last 6 hours: read as NULL (not_numeric)." in said
+    plant.run("INSERT INTO raw SELECT at, 'm6', '1', '1' FROM raw WHERE machine = 'm1'")
+    plant.ingest("10:00", "11:00", plant.config(**EACH_MINUTE), force=True)
+    new = {("m6", f"10:{i:02}", name) for i in range(60) for name in ("temp", "load")}
+    gone = {("m2", "10:17", "temp"), ("m4", "10:58", "load"), ("m4", "10:59", "load")}
+    assert set(plant.readings()) == set(whole) - gone | new
+    counted = {key: n for key, n in plant.issues().items() if key[0] == "not_numeric"}
+    assert counted == {("not_numeric", "m2", "temp"): 1, ("not_numeric", "m4", "load"): 2}
+
+
+def test_labels_and_times_of_change_that_a_view_cannot_compute_cost_themselves(
+    plant: Plant,
+) -> None:
+    plant.run(VIEW)
+    plant.run("UPDATE raw SET changed = 'soon' WHERE machine = 'm2' AND at < '2024-05-01 10:20Z'")
+    plant.run("UPDATE raw SET bad = 'maybe' WHERE machine = 'm3' AND at = '2024-05-01 10:20Z'")
+    plant.run("UPDATE raw SET bad = 't' WHERE machine = 'm3' AND at = '2024-05-01 10:30Z'")
+    config = plant.config(label="bad", updated_at="changed", **EACH_MINUTE)
+    plant.ingest("10:00", "11:00", config)
+    assert len(plant.readings()) == 600
+    assert plant.rows("SELECT start_at FROM tsad.label") == [(at("10:30"),)]
+    assert plant.issues()["unknown_label", "m3", ""] == 1
+    assert "neither yes nor no: '(cannot be read)'" in _said(
+        plant, label="bad", updated_at="changed", **EACH_MINUTE
+    )
+
+
+def test_long_rows_and_names_that_a_view_cannot_compute_cost_themselves(plant: Plant) -> None:
+    plant.run(
+        "CREATE TABLE raw (at timestamptz, machine text, sensor text, value text);"
+        "CREATE VIEW reading AS SELECT at, 'm' || machine::int AS machine, sensor, value::float8 "
+        "AS value FROM raw;"
+        "INSERT INTO raw SELECT '2024-05-01 10:00Z'::timestamptz + i * interval '10 min', m, s, '1'"
+        " FROM generate_series(0, 5) i, generate_series(1, 3) m, unnest(ARRAY['temp', 'load']) s;"
+        "UPDATE raw SET value = 'x' WHERE machine = '1' AND sensor = 'temp' AND at = "
+        "'2024-05-01 10:20Z';"
+        "INSERT INTO raw VALUES ('2024-05-01 10:25Z', 'one', 'temp', '1')"
+    )
+    plant.ingest("10:00", "11:00", plant.config(**LONG_SOURCE))
+    assert len(plant.readings()) == 35
+    assert plant.issues()["null_entity", "", ""] == 1
+    assert plant.issues()["not_numeric", "m1", "temp"] == 1
+
+
+def test_however_much_is_broken_the_good_machines_are_kept(
+    plant: Plant, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(broken, "_MOST_PROBES", 20)
+    plant.run(VIEW)
+    plant.run("UPDATE raw SET temp = 'ERR' WHERE machine = 'm2' AND extract(minute FROM at) < 50")
+    plant.ingest("10:00", "11:00", plant.config(**EACH_MINUTE))
+    temps = [machine for machine, _, channel in plant.readings() if channel == "temp"]
+    assert [temps.count(f"m{i}") for i in (1, 3, 4, 5)] == [60] * 4
+    assert len(plant.readings()) == 540 + temps.count("m2")
+
+
+def test_a_view_of_which_nothing_can_be_computed_costs_itself(plant: Plant) -> None:
+    plant.run(
+        "CREATE TABLE reading_1 (at timestamptz, temp float8, load float8);"
+        "INSERT INTO reading_1 VALUES ('2024-05-01 10:00Z', 1, 2);"
+        "CREATE TABLE raw (at text); CREATE VIEW reading_2 AS SELECT at::timestamptz AS at, 1 AS "
+        "temp, 2 AS load FROM raw; INSERT INTO raw VALUES ('2024-05-01 10:00Z')"
+    )
+    source = {"tables": "reading_*", "entity": {"from_table": "reading_(.*)"}}
+    plant.ingest("10:00", "11:00", plant.config(**source))
+    plant.run("INSERT INTO raw VALUES ('soon')")
+    plant.ingest("10:00", "11:00", plant.config(**source), force=True)
+    assert len(plant.readings()) == 4
+    assert plant.issues() == {("unusable_table", "", ""): 1}
+    assert "public.reading_2: Expected rows of it that can be read. Received: invalid input" in (
+        _said(plant, **source)
+    )
+    plant.run("DROP TABLE reading_1")
+    with pytest.raises(SourceError, match="reading_2: Expected rows of it that can be read"):
+        plant.ingest("10:00", "11:00", plant.config(**source), force=True)

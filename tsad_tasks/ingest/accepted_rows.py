@@ -30,6 +30,7 @@ class AcceptedRows:
     n_rows : (n_hours,) rows that the source has, accepted or not.
     n_readings : (n_hours,) steps of entities with at least one value.
     newest_us : (n_hours,) newest time, the smallest integer where there is none.
+    is_whole : all tables could be read.
     """
 
     entity_names: tuple[str, ...]
@@ -38,6 +39,7 @@ class AcceptedRows:
     n_rows: NDArray[np.int64]
     n_readings: NDArray[np.int64]
     newest_us: NDArray[np.int64]
+    is_whole: bool
 
 
 def accepted_rows(
@@ -85,7 +87,7 @@ def accepted_rows(
     labelled = np.zeros((grid.n_entities, grid.n_steps), bool)
     labelled[entity[kept.label], (kept.times_us[kept.label] - start_us) // grid.step_us] = True
     counts = n_rows.astype(np.int64), n_readings.astype(np.int64)
-    return AcceptedRows(names, gridded, labelled, *counts, newest_us)
+    return AcceptedRows(names, gridded, labelled, *counts, newest_us, not rows.faults)
 
 
 def _usable(rows: SourceRows, config: DatasetConfig, tally: Tally) -> SourceRows:

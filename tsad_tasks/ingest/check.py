@@ -11,7 +11,7 @@ from typing import Literal, NamedTuple
 import numpy as np
 
 from tsad_tasks.base.clock import utc_now
-from tsad_tasks.base.errors import TsadError
+from tsad_tasks.base.errors import SourceError, TsadError
 from tsad_tasks.base.interval import hour_floor, unix_s
 from tsad_tasks.config import DatasetConfig, deprecations_of
 from tsad_tasks.ingest.accepted_rows import accepted_rows
@@ -72,7 +72,12 @@ def _tables(source: Source) -> Iterator[Finding]:
 
 
 def _readings(config: DatasetConfig, source: Source, now_at: datetime) -> Iterator[Finding]:
-    bounds = [source.time_bounds(table) for table in source.tables[:_SAMPLE_TABLES]]
+    bounds = []
+    for table in source.tables[:_SAMPLE_TABLES]:
+        try:
+            bounds.append(source.time_bounds(table))
+        except SourceError as error:
+            yield Finding("error", f"{table.title}: {error}")
     newest_at = max((high for _, high in bounds if high is not None), default=None)
     if implausible := source.implausible_times():
         few = ", ".join(f"{shortened(name)} {n}" for name, n in sorted(implausible.items())[:5])
@@ -80,7 +85,7 @@ def _readings(config: DatasetConfig, source: Source, now_at: datetime) -> Iterat
         hint = "Is time.unit right?" if config.source.time.unit else "Which clock is wrong?"
         text += f" {sum(implausible.values())} rows ({few}); they are not taken"
         yield Finding("warning", f"{text} (implausible_time). {hint}")
-    elif newest_at is None:
+    elif newest_at is None and bounds:
         yield Finding("warning", "Expected rows. Received: empty tables.")
     if newest_at is None:
         return

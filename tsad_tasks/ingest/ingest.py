@@ -288,7 +288,7 @@ class _Chunk:
     def _read(self, known: dict[str, int]) -> AcceptedRows:
         config, start_us = self.ingest.config, _us(self.hours[0])
         rows = self.source.read(start_us, _us(self.read_until), known)
-        faults = self.source.faults
+        faults = (*self.source.faults, *rows.faults)
         detail = "; ".join(f"{fault.table}: {fault.detail}" for fault in faults[:3])
         for hour in self.hours:
             self.tally.add_count("unusable_table", _us(hour), len(faults), detail=detail)
@@ -325,6 +325,8 @@ class _Chunk:
         for table in self.source.tables:
             offered[list(table.channels)] = True
         offered |= self.ingest.config.source.shape == "long"
+        # What could not be read this time is not gone.
+        offered &= read.is_whole
         gone = (~np.isnan(before) & ~present & offered)[:, :n_seen].any(axis=2)
         for entity, step in np.argwhere(gone).tolist():
             name = read.entity_names[entity]

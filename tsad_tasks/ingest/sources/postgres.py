@@ -7,26 +7,33 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from datetime import datetime
 from itertools import product
 from typing import TYPE_CHECKING, Any, Literal, cast
 
+from tsad_tasks.base.errors import SourceError
 from tsad_tasks.base.lazy import LazyModule
-from tsad_tasks.ingest.sources.base import HourCount, Source, register
+from tsad_tasks.ingest.sources.base import HourCount, Source, SourceFault, register
 
 if TYPE_CHECKING:
     from psycopg2 import extensions, sql
 
     from tsad_tasks.config import DatasetConfig
     from tsad_tasks.ingest.sources.base import Hint, SourceRows, SourceTable
-    from tsad_tasks.ingest.sources.postgres_tables import connection, rows, statements, tables
+    from tsad_tasks.ingest.sources.postgres_tables import (
+        broken,
+        connection,
+        rows,
+        statements,
+        tables,
+    )
     from tsad_tasks.ingest.sources.postgres_tables.tables import TablePlan
 else:
     # All sources are imported when a dataset file is read, and these cost NumPy and a driver.
-    connection, rows, statements, tables = (
+    broken, connection, rows, statements, tables = (
         LazyModule(f"tsad_tasks.ingest.sources.postgres_tables.{name}")
-        for name in ("connection", "rows", "statements", "tables")
+        for name in ("broken", "connection", "rows", "statements", "tables")
     )
 
 _LARGE_ROWS = 1_000_000
@@ -77,26 +84,49 @@ class PostgresSource(Source):
 
         source = self._config.source
         named = (("entity", source.entity.column), ("channel", source.channel_column))
+        copies: list[tuple[TablePlan, broken.Copied]] = []
+        faults: list[SourceFault] = []
         with self.snapshot() as cursor:
             if source.entity.column is not None:
                 self._learn(cursor, sorted(set(known_entities) - set(self._names.values())))
             span = start_us, end_us
-            parts = [rows.copied(cursor, self._config, plan, span) for plan in self.tables]
-            by_table = list(zip(self.tables, parts, strict=True))
-            for (plan, part), (kind, column) in product(by_table, named):
-                hashes = set(part[kind].tolist()) if column else set()
+            for plan in self.tables:
+                found = broken.copied_around(cursor, self._config, plan, span)
+                if isinstance(found, SourceFault):
+                    faults.append(found)
+                else:
+                    copies.append((plan, found))
+            if not copies:
+                raise SourceError("\n".join(f"{one.table}: {one.detail}" for one in faults[:5]))
+            for (plan, copy), (kind, column) in product(copies, named):
+                hashes = set(copy.part[kind].tolist()) if column else set()
                 new = sorted(hashes - self._names.keys() - {rows.NOBODY})
                 if new and column:
-                    ask = statements.names_statement(self._config, plan, column, new, span)
+                    rest = new, span, copy.broken.get(kind, statements.NOTHING)
+                    ask = statements.names_statement(self._config, plan, column, *rest)
                     self._keep_names(cursor, ask)
-            words: list[str] = []
-            for plan, part in by_table:
-                if plan.label is not None and (part["label"] == statements.UNKNOWN_LABEL).any():
-                    ask = statements.label_words_statement(self._config, plan, plan.label, span)
-                    cursor.execute(ask)
-                    words += [str(word) for (word,) in cursor.fetchall()]
-        label_words = sorted(set(words))[:3]
-        return rows.source_rows(self._config, self.tables, parts, self._names, span, label_words)
+            words = [one for table in copies for one in self._label_words(cursor, *table, span)]
+        plans, parts = [plan for plan, _ in copies], [copy.part for _, copy in copies]
+        said = sorted(set(words))[:3], faults
+        return rows.source_rows(self._config, plans, parts, self._names, span, *said)
+
+    def _label_words(
+        self,
+        cursor: extensions.cursor,
+        plan: TablePlan,
+        copy: broken.Copied,
+        span: tuple[int, int],
+    ) -> list[str]:
+        """Some of the labels of a table that say neither yes nor no."""
+        is_unknown = (copy.part["label"] == statements.UNKNOWN_LABEL).any()
+        if plan.label is None or not is_unknown:
+            return []
+        unread = copy.broken.get("label", statements.NOTHING)
+        cursor.execute(
+            statements.label_words_statement(self._config, plan, plan.label, span, unread)
+        )
+        said = [str(word) for (word,) in cursor.fetchall()]
+        return said + ["(cannot be read)"] * ("label" in copy.broken)
 
     def _learn(self, cursor: extensions.cursor, names: Sequence[str]) -> None:
         if names:
@@ -114,9 +144,10 @@ class PostgresSource(Source):
         asked = [plan for plan in self._asked(cheaply) if not plan.time.is_required]
         if not asked:
             return 0
-        with self.snapshot() as cursor:
+        with self.snapshot() as cursor, suppress(*broken.BROKEN), broken.attempt(cursor):
             cursor.execute(statements.null_times_statement(asked))
             return int(cast("tuple[Any]", cursor.fetchone())[0])
+        return 0
 
     def implausible_times(self, *, cheaply: bool = False) -> dict[str, int]:
         """Rows by entity with implausible times; `cheaply`: as above."""
@@ -124,8 +155,10 @@ class PostgresSource(Source):
         with self.snapshot() as cursor:
             for plan in self._asked(cheaply):
                 span = statements.plausible_us()
-                cursor.execute(statements.implausible_statement(self._config, plan, span))
-                found.update(dict(cast("list[tuple[str, int]]", cursor.fetchall())))
+                # Of a view that cannot be computed nothing is known; reading it says why.
+                with suppress(*broken.BROKEN), broken.attempt(cursor):
+                    cursor.execute(statements.implausible_statement(self._config, plan, span))
+                    found.update(dict(cast("list[tuple[str, int]]", cursor.fetchall())))
         return dict(found)
 
     def _asked(self, cheaply: bool) -> list[TablePlan]:

@@ -14,7 +14,7 @@ from psycopg2 import extensions
 from tsad_tasks.base.errors import SourceError
 from tsad_tasks.base.local_time import utc_from_local
 from tsad_tasks.config import DatasetConfig
-from tsad_tasks.ingest.sources.base import HOUR_US, HourCount, SourceRows
+from tsad_tasks.ingest.sources.base import HOUR_US, HourCount, SourceFault, SourceRows
 from tsad_tasks.ingest.sources.postgres_tables import statements
 from tsad_tasks.ingest.sources.postgres_tables.statements import (
     ORIGIN,
@@ -74,10 +74,13 @@ class _Decoder:
 
 
 def copied(
-    cursor: extensions.cursor, config: DatasetConfig, plan: TablePlan, span_us: tuple[int, int]
+    cursor: extensions.cursor,
+    config: DatasetConfig,
+    plan: TablePlan,
+    fields: list[CopyField],
+    span_us: tuple[int, int],
 ) -> Part:
     """The rows of one table in a range that is wider than asked for where times are naive."""
-    fields = statements.copy_fields(config, plan)
     decoder = _Decoder(fields)
     cursor.copy_expert(statements.copy_statement(config, plan, fields, *span_us), decoder)
     columns = decoder.columns()
@@ -95,6 +98,7 @@ def source_rows(
     names: Mapping[int, str],
     span_us: tuple[int, int],
     label_words: Sequence[str] = (),
+    faults: Sequence[SourceFault] = (),
 ) -> SourceRows:
     """The rows of all tables in [start, end), times in UTC.
 
@@ -103,6 +107,7 @@ def source_rows(
     parts : of each table.
     names : of entities and channels by their hash.
     label_words : some of the labels that say neither yes nor no, if there are any.
+    faults : of tables that are not among these, since they could not be read.
     """
     parts = [_in_span(config, plan, part, span_us) for plan, part in zip(plans, parts, strict=True)]
     is_long = config.source.shape == "long"
@@ -149,6 +154,7 @@ def source_rows(
         tables=tuple(plans),
         unknown_label=labels == UNKNOWN_LABEL if label_words else None,
         label_words=tuple(label_words),
+        faults=tuple(faults),
     )
 
 

@@ -26,6 +26,7 @@ ORIGIN = datetime(1970, 1, 1)  # noqa: DTZ001
 # one UTC hour.
 QUARTER_US = 900_000_000
 NEVER = -(2**63)
+NOTHING = sql.SQL("false")
 _UNITS_NS = {"s": 1_000_000_000, "ms": 1_000_000, "us": 1_000, "ns": 1}
 
 _NUMBER = r"^[ \t\r\n]*[+-]?([0-9]+\.?[0-9]*|\.[0-9]+)([eE][+-]?[0-9]{1,4})?[ \t\r\n]*$"
@@ -67,7 +68,7 @@ _LABELS = {
 }
 
 
-def _about(plan: TablePlan, text: str, **parts: sql.Composable) -> sql.Composable:
+def about(plan: TablePlan, text: str, **parts: sql.Composable) -> sql.Composable:
     """A statement on a table, `{table}`, whose time is `{at}`."""
     table, at = sql.Identifier(plan.table.schema, plan.table.name), sql.Identifier(plan.time.name)
     return sql.SQL(text).format(table=table, at=at, **parts)
@@ -84,12 +85,15 @@ def unit_ns(config: DatasetConfig) -> int:
     return _UNITS_NS[config.source.time.unit or "s"]
 
 
+def no_change(updated_at: SourceColumn) -> sql.Composable:
+    """What stands for a missing time of change: it is before all others."""
+    return sql.Literal(NEVER) if updated_at.family == "integer" else sql.SQL("'-infinity'")
+
+
 def expression(template: str, column: str) -> sql.Composable:
     """SQL on a column, `{c}` in the template."""
-    number, not_finite, never = sql.Literal(_NUMBER), sql.Literal(_NOT_FINITE), sql.Literal(NEVER)
-    return sql.SQL(template).format(
-        c=sql.Identifier(column), number=number, not_finite=not_finite, never=never
-    )
+    number, not_finite = sql.Literal(_NUMBER), sql.Literal(_NOT_FINITE)
+    return sql.SQL(template).format(c=sql.Identifier(column), number=number, not_finite=not_finite)
 
 
 def in_range(
@@ -143,9 +147,11 @@ def copy_fields(config: DatasetConfig, plan: TablePlan) -> list[CopyField]:
     names = ("entity", config.source.entity.column), ("channel", config.source.channel_column)
     fields += [CopyField(name, [expression(_HASH, col)], ">i8") for name, col in names if col]
     if (updated := plan.updated_at) is not None:
-        is_number = updated.family == "integer"
-        known = "coalesce({c}::int8, {never})" if is_number else "coalesce({c}, '-infinity')"
-        fields.append(CopyField("updated", [expression(known, updated.name)], ">i8"))
+        cast = "{c}::int8" if updated.family == "integer" else "{c}"
+        known = sql.SQL("coalesce({known}, {none})").format(
+            known=expression(cast, updated.name), none=no_change(updated)
+        )
+        fields.append(CopyField("updated", [known], ">i8"))
     if plan.label is not None:
         label = expression(_LABELS[plan.label.family], plan.label.name)
         fields.append(CopyField("label", [label], ">i2"))
@@ -161,7 +167,7 @@ def copy_statement(
     columns = sql.SQL(", ").join(one for field in fields for one in field.expressions)
     where = in_range(config, plan.time, start_us, end_us)
     text = "COPY (SELECT {columns} FROM {table} WHERE {where}) TO STDOUT (FORMAT binary)"
-    return _about(plan, text, columns=columns, where=where)
+    return about(plan, text, columns=columns, where=where)
 
 
 def count_statement(
@@ -172,9 +178,9 @@ def count_statement(
         quarter = sql.Literal(QUARTER_US * 1000 // unit_ns(config))
         # A float8 as numeric has fifteen digits only.
         exact = "float8" if plan.time.family == "float" else "numeric"
-        bucket = _about(plan, f"floor({{at}}::{exact} / {{quarter}})::int8", quarter=quarter)
+        bucket = about(plan, f"floor({{at}}::{exact} / {{quarter}})::int8", quarter=quarter)
     else:
-        bucket = _about(plan, "floor(extract(epoch FROM {at}) / 900)::int8")
+        bucket = about(plan, "floor(extract(epoch FROM {at}) / 900)::int8")
     newest: sql.Composable = sql.SQL("NULL")
     if plan.updated_at is not None and plan.updated_at.family in {"timestamptz", "timestamp"}:
         # A time of change that is none, such as infinity, would be news for ever.
@@ -184,13 +190,13 @@ def count_statement(
         )
     where = in_range(config, plan.time, start_us, end_us)
     text = "SELECT {bucket}, count(*), {newest} FROM {table} WHERE {where} GROUP BY 1"
-    return _about(plan, text, bucket=bucket, newest=newest, where=where)
+    return about(plan, text, bucket=bucket, newest=newest, where=where)
 
 
 def null_times_statement(plans: list[TablePlan]) -> sql.Composable:
     """How many rows of all these tables have no time."""
     text = "SELECT count(*) AS n FROM {table} WHERE {at} IS NULL"
-    counts = [_about(plan, text) for plan in plans]
+    counts = [about(plan, text) for plan in plans]
     return sql.SQL("SELECT sum(n) FROM ({}) AS u").format(sql.SQL(" UNION ALL ").join(counts))
 
 
@@ -199,30 +205,47 @@ def bounds_statement(
 ) -> sql.Composable:
     """Oldest and newest time of a table in a range."""
     text = "SELECT min({at}), max({at}) FROM {table} WHERE {where}"
-    return _about(plan, text, where=in_range(config, plan.time, *span))
+    return about(plan, text, where=in_range(config, plan.time, *span))
 
 
 def names_statement(
-    config: DatasetConfig, plan: TablePlan, column: str, hashes: list[int], span: tuple[int, int]
+    config: DatasetConfig,
+    plan: TablePlan,
+    column: str,
+    hashes: list[int],
+    span: tuple[int, int],
+    broken: sql.Composable = NOTHING,
 ) -> sql.Composable:
-    """Hash and name of those names in a range that have one of these hashes."""
+    """Hash and name of those names in a range that have one of these hashes.
+
+    `broken` are rows of which the name cannot be read.
+    """
     text = (
         "SELECT DISTINCT hashtextextended({c}::text, 0), left({c}::text, {most}) FROM {table} "
-        "WHERE {where} AND hashtextextended({c}::text, 0) = ANY({new})"
+        "WHERE {where} AND CASE WHEN {broken} THEN false "
+        "ELSE hashtextextended({c}::text, 0) = ANY({new}) END"
     )
     new, where = sql.Literal(hashes), in_range(config, plan.time, *span)
     # So much of a name that its reader sees that it is too long.
     said = {"c": sql.Identifier(column), "most": sql.Literal(MAX_NAME_BYTES + 1)}
-    return _about(plan, text, new=new, where=where, **said)
+    return about(plan, text, new=new, where=where, broken=broken, **said)
 
 
 def label_words_statement(
-    config: DatasetConfig, plan: TablePlan, label: SourceColumn, span: tuple[int, int]
+    config: DatasetConfig,
+    plan: TablePlan,
+    label: SourceColumn,
+    span: tuple[int, int],
+    broken: sql.Composable = NOTHING,
 ) -> sql.Composable:
     """A few labels of a range that say neither yes nor no."""
-    text = "SELECT DISTINCT left({c}::text, 40) FROM {table} WHERE {where} AND {mark} = 2 LIMIT 3"
+    text = (
+        "SELECT DISTINCT left({c}::text, 40) FROM {table} "
+        "WHERE {where} AND CASE WHEN {broken} THEN false ELSE {mark} = 2 END LIMIT 3"
+    )
     where, mark = in_range(config, plan.time, *span), expression(_LABELS[label.family], label.name)
-    return _about(plan, text, c=sql.Identifier(label.name), where=where, mark=mark)
+    said = {"where": where, "mark": mark, "broken": broken}
+    return about(plan, text, c=sql.Identifier(label.name), **said)
 
 
 def implausible_statement(
@@ -239,4 +262,4 @@ def implausible_statement(
         "(SELECT {entity} AS entity FROM {table} WHERE NOT ({where}) LIMIT {most}) s GROUP BY 1"
     )
     where, most = in_range(config, plan.time, *span), sql.Literal(_MOST_IMPLAUSIBLE)
-    return _about(plan, text, entity=entity, where=where, most=most)
+    return about(plan, text, entity=entity, where=where, most=most)
