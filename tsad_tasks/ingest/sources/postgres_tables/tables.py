@@ -183,7 +183,7 @@ def _unusable(config: DatasetConfig, table: FoundTable) -> str:
     for what, name in needed:
         if name is not None and name not in table.columns:
             return f"Expected the {what} {name}. {table.received(name)}"
-    if entity.from_table is not None and not re.fullmatch(entity.from_table, table.name):
+    if entity.from_table is not None and entity.name_in(table.name) is None:
         wanted = f"a name that matches entity.from_table {entity.from_table!r} as a whole"
         return f"Expected {wanted}. Received: {table.name}."
     if source.value_column and table.columns[source.value_column].family not in _VALUES:
@@ -220,13 +220,12 @@ def _plan(config: DatasetConfig, table: FoundTable) -> TablePlan:
     label = usable(source.label, _VALUES, "a truth, a number or a text")
     updates = {"timestamptz", "timestamp", "integer"}
     updated_at = usable(source.updated_at, updates, "a timestamp or an integer")
-    pattern = source.entity.from_table
-    match = re.fullmatch(pattern, table.name) if pattern else None
+    entity = source.entity
     used = {source.time.column, source.entity.column, source.channel_column, source.value_column}
     used |= {source.updated_at, source.label, *source.channel_columns().values()}
     return TablePlan(
         table.title,
-        str(match[1]) if match else source.entity.constant,
+        entity.constant if entity.from_table is None else entity.name_in(table.name),
         tuple(position for position, column in enumerate(channels) if column),
         tuple(faults),
         tuple(name for name in table.columns if name not in used),
