@@ -14,7 +14,7 @@ from tsad_tasks.config.datasets import (
     is_absent_example,
     named_config,
 )
-from tsad_tasks.config.file import deprecations, load_config
+from tsad_tasks.config.file import deprecations, file_error, load_config, shown_path
 from tsad_tasks.config.schema import json_schema
 from tsad_tasks.config.sections import (
     DEFAULT_WINDOW,
@@ -41,9 +41,11 @@ __all__ = [
     "datasets_folder",
     "deprecations",
     "deprecations_of",
+    "file_error",
     "holidays_of",
     "is_absent_example",
     "json_schema",
     "load_config",
     "named_config",
+    "shown_path",
 ]
