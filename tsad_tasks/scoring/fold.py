@@ -13,6 +13,7 @@ from tsad_tasks.detectors.base import Detector, Reconstruction
 from tsad_tasks.detectors.folding.fold import (
     AssetReconstruction,
     Series,
+    State,
     at_ends,
     joined_state,
     state_bytes,
@@ -65,17 +66,29 @@ def entity_reconstruction(
     return at_ends(found, ends)
 
 
-def entities_reconstruction(
+class Folded(NamedTuple):
+    """What a detector makes of entities that fold on the same steps: (n_entities, n_steps,
+    n_channels) where a channel was known, and what was found; and their states after that.
+    """
+
+    entities: Sequence[str]
+    known: NDArray[np.bool_]
+    made: Reconstruction
+    state: State
+
+
+def fold_entities(
     spec: FeatureSpec,
     detector: FoldDetector,
     entities: Sequence[str],
     features: Sequence[InputSet],
     start_s: int,
-) -> Reconstruction:
-    """The same of entities that fold on the same steps, (n_entities, n_steps, n_channels)."""
+) -> Folded:
+    """Entities folded from the anchor on, each on its own features of the same steps."""
     each = [series_of(spec, one, start_s) for one in features]
     series = Series(np.concatenate([one.values for one in each]), each[0].local_s, spec.step_s)
-    return detector.advance(detector.start(entities), series)[1]
+    state, made = detector.advance(detector.start(entities), series)
+    return Folded(entities, np.isfinite(series.values), made, state)
 
 
 class EntityFold:
