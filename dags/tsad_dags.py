@@ -3,26 +3,47 @@
 Of all datasets: `tsad.maintain`. Their tasks are those of the table tsad_tasks/pipeline/tasks.py;
 here is what Airflow needs beside it: schedules, forms, texts, and the operators of its own.
 
-A file that cannot be used becomes a DAG `<dataset>.config_error` that fails with the reason, and
-touches no other.
+A file that cannot be used, or takes too long, becomes a DAG `<dataset>.config_error` that fails
+with the reason, and touches no other. A task's process makes the DAGs of its own dataset alone.
 """
 
 from __future__ import annotations
 
+import gc
 import re
 import traceback
 from collections.abc import Callable
 from datetime import datetime, timedelta
+from inspect import signature
 from pathlib import Path
+from textwrap import indent
 from typing import Any
 
+import attrs
 import pendulum
-from airflow.sdk import DAG, CronDataIntervalTimetable, Param, get_current_context, task
+from airflow.sdk import (
+    DAG,
+    CronDataIntervalTimetable,
+    Param,
+    get_current_context,
+    get_parsing_context,
+    task,
+)
 
 from tsad_bridge import run_in_airflow
+from tsad_tasks.base.cpu_limit import cpu_limit
 from tsad_tasks.base.enums import Lineage, Verdict
 from tsad_tasks.base.errors import ConfigError
-from tsad_tasks.config import DatasetConfig, dataset_paths, named_config
+from tsad_tasks.base.settings import Problem
+from tsad_tasks.base.variants import CHANNELS, SOURCES
+from tsad_tasks.config import (
+    DatasetConfig,
+    dataset_paths,
+    file_error,
+    named_config,
+    shown_path,
+)
+from tsad_tasks.detectors.registry import DETECTORS
 from tsad_tasks.pipeline.task import Task
 from tsad_tasks.pipeline.tasks import asks_before_promotion, asks_before_training, tasks_of
 
@@ -30,6 +51,9 @@ START = pendulum.datetime(2000, 1, 1, tz="UTC")
 DEFAULTS: dict[str, Any] = {"owner": "tsad", "retries": 2, "retry_delay": timedelta(seconds=30)}
 CRONS = {300: "*/5 * * * *", 900: "*/15 * * * *", 3600: "0 * * * *"}
 MAX_FORMS = 32
+# CPU-seconds for one file, which takes hundredths of one.
+FILE_S = 3
+RUN_TAKES = signature(lambda inputs, item=None: None)
 
 DOCS = {
     "score": """
@@ -161,9 +185,13 @@ def dataset_dags(config: DatasetConfig) -> list[DAG]:
     dags = []
     for kind, form in forms.items():
         doc = DOCS[kind].format(**words, approval=approvals.get(kind, ""))
-        how = crons.get(kind), form, most_runs.get(kind, 1)
+        how = crons.get(kind), most_runs.get(kind, 1)
         with tsad_dag(config.dataset, kind, doc, *how) as dag:
             add_tasks(config, kind)
+        # Given earlier, the form would be copied into every task; and Airflow compares its own
+        # schemas with that of schemas, for every dataset again. Either costs an eighth of all.
+        with attrs.validators.disabled():
+            dag.params = form
         dags.append(dag)
     return dags
 
@@ -178,10 +206,8 @@ def add_tasks(config: DatasetConfig, kind: str) -> None:
             made[name] >> made[declared.name]
 
 
-def tsad_dag(
-    name: str, kind: str, doc: str, cron: str | None, form: dict[str, Param], max_active_runs: int
-) -> DAG:
-    """The DAG `<name>.<kind>`, without tasks yet."""
+def tsad_dag(name: str, kind: str, doc: str, cron: str | None, max_active_runs: int) -> DAG:
+    """The DAG `<name>.<kind>`, without form and tasks yet."""
     return DAG(
         f"{name}.{kind}",
         schedule=CronDataIntervalTimetable(cron, timezone="UTC") if cron else None,
@@ -189,7 +215,6 @@ def tsad_dag(
         catchup=False,
         max_active_runs=max_active_runs,
         default_args=DEFAULTS,
-        params=form,
         tags=list(dict.fromkeys(["tsad", name, kind])),
         doc_md=doc,
     )
@@ -203,19 +228,21 @@ def airflow_task(
         return OPERATORS[declared.dag, declared.name](config, declared, made)
     inputs = {name: handed_on(made, source) for name, source in declared.takes.items()}
 
-    @task(
-        task_id=task_id or declared.name,
-        multiple_outputs=declared.hands_on is None,
-        trigger_rule=declared.trigger_rule,
-        doc_md=declared.doc,
-    )
     def run(inputs: dict[str, Any], item: Any = None) -> Any:
         of_item = {declared.for_each: item} if declared.for_each else {}
         return run_in_airflow(declared, config, inputs | of_item, get_current_context())
 
+    # Airflow asks each function five times what it takes.
+    vars(run)["__signature__"] = RUN_TAKES
+    made_by = task(
+        task_id=task_id or declared.name,
+        multiple_outputs=declared.hands_on is None,
+        trigger_rule=declared.trigger_rule,
+        doc_md=declared.doc,
+    )(run)
     if declared.for_each:
-        return run.partial(inputs={}).expand(item=inputs[declared.for_each])
-    return run(inputs)
+        return made_by.partial(inputs={}).expand(item=inputs[declared.for_each])
+    return made_by(inputs)
 
 
 def handed_on(made: dict[str, Any], source: str) -> Any:
@@ -290,7 +317,7 @@ OPERATORS: dict[tuple[str, str], Callable[[DatasetConfig, Task, dict[str, Any]],
 
 def maintain_dag(configs: list[DatasetConfig]) -> DAG:
     """Daily housekeeping of all datasets, each on its own."""
-    with tsad_dag("tsad", "maintain", DOCS["maintain"], "30 1 * * *", {}, 1) as dag:
+    with tsad_dag("tsad", "maintain", DOCS["maintain"], "30 1 * * *", 1) as dag:
         for config in configs:
             for declared in tasks_of("maintain", config):
                 airflow_task(config, declared, {}, task_id=config.dataset)
@@ -302,10 +329,10 @@ def config_error_id(path: Path) -> str:
     return re.sub(r"[^\w.-]", "_", path.stem, flags=re.ASCII)[:200] + ".config_error"
 
 
-def config_error_dag(path: Path, message: str) -> DAG:
-    """A DAG that fails with what is wrong in a dataset file."""
+def config_error_dag(dag_id: str, message: str) -> DAG:
+    """A DAG that fails with what is wrong in a dataset file, or in files named alike."""
     with DAG(
-        config_error_id(path),
+        dag_id,
         schedule=timedelta(days=1),
         start_date=datetime(2026, 1, 1, tzinfo=pendulum.UTC),
         catchup=False,
@@ -313,7 +340,8 @@ def config_error_dag(path: Path, message: str) -> DAG:
         is_paused_upon_creation=False,
         default_args=DEFAULTS | {"retries": 0},
         tags=["tsad", "config_error"],
-        doc_md=f"### {path.name} cannot be used\n```\n{message}\n```",
+        # Indented, not between fences, which a value in the message could close.
+        doc_md="### This dataset file cannot be used\n\n" + indent(message, "    "),
     ) as dag:
 
         @task(task_id="explain")
@@ -326,25 +354,52 @@ def config_error_dag(path: Path, message: str) -> DAG:
     return dag
 
 
+def _wanted_paths() -> list[Path]:
+    """The files whose DAGs this process needs: all, or where it runs one task, that task's.
+
+    Files of one dataset, `room.yaml` and `room.yml`, are taken together, as everywhere.
+    """
+    context, paths = get_parsing_context(), dataset_paths()
+    name, _, kind = (context.dag_id or "").rpartition(".")
+    if (name, kind) == ("tsad", "maintain"):
+        # Its tasks are named as the datasets.
+        name = context.task_id or ""
+    own = [path for path in paths if name in (path.stem, config_error_id(path).rpartition(".")[0])]
+    return own or paths
+
+
 def _all_dags() -> list[DAG]:
+    for variants in (DETECTORS, SOURCES, CHANNELS):
+        # Found here, since an import that a file's limit cut short would be half of one.
+        list(variants)
     dags: list[DAG] = []
     configs: list[DatasetConfig] = []
-    for path in dataset_paths():
+    broken: dict[str, list[str]] = {}
+    for path in _wanted_paths():
+        slow = Problem((), f"a file that takes at most {FILE_S} s of CPU", "a longer one")
         try:
-            config = named_config(path)
-            if config.dataset in [other.dataset for other in configs]:
-                said = f"dataset: Expected one file per dataset. Received: {config.dataset} again."
-                raise ConfigError(f"{path}:1: {said}")
-            dags += dataset_dags(config)
-            configs.append(config)
+            with cpu_limit(FILE_S, file_error(path, 1, slow)):
+                config = named_config(path)
+                if config.dataset in [other.dataset for other in configs]:
+                    again = Problem(("dataset",), "one file per dataset", f"{config.dataset} again")
+                    raise file_error(path, 1, again)
+                dags += dataset_dags(config)
+                configs.append(config)
+            continue
         except ConfigError as error:
-            dags.append(config_error_dag(path, str(error)))
+            message = str(error)
         except Exception:
             # A fault of ours, which must not take the other datasets' DAGs away either.
-            message = f"{path}: this file cannot be used.\n{traceback.format_exc()}"
-            dags.append(config_error_dag(path, message))
+            message = f"{shown_path(path)}: this file cannot be used.\n{traceback.format_exc()}"
+        broken.setdefault(config_error_id(path), []).append(message)
+    dags += [config_error_dag(name, "\n".join(said)) for name, said in broken.items()]
     return [*dags, maintain_dag(configs)]
 
 
-for made in _all_dags():
-    globals()[made.dag_id.replace(".", "_")] = made
+# All that is made here is kept: looking for garbage meanwhile costs a tenth.
+gc.disable()
+try:
+    for made in _all_dags():
+        globals()[made.dag_id.replace(".", "_")] = made
+finally:
+    gc.enable()

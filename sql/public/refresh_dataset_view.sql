@@ -17,7 +17,9 @@ BEGIN
     FROM (SELECT channel_ids FROM tsad.layout WHERE dataset_id = of_dataset_id
           ORDER BY cardinality(channel_ids) DESC, layout_id DESC LIMIT 1) l,
          unnest(l.channel_ids) WITH ORDINALITY AS u(channel_id, i)
-    JOIN tsad.channel c USING (channel_id);
+    JOIN tsad.channel c USING (channel_id)
+    -- A view has 1,600 columns; tsad.readings(...) shows all channels.
+    WHERE i <= 1597;
   definition := format(
     'VIEW tsad.%I AS SELECT e.name AS entity, b.hour_at, b.hour_at + make_interval(secs => (u.i - 1)::int * l.step_s) AS at, %s '
     'FROM tsad.reading_block b JOIN tsad.entity e USING (entity_id) JOIN tsad.layout l USING (layout_id) '
@@ -33,7 +35,11 @@ BEGIN
   END;
   EXECUTE format('COMMENT ON VIEW tsad.%I IS %L', view_name,
     'Readings of ' || dataset_name || ', a column per channel. Filter on hour_at (indexed) as well as on at.');
-  FOR sensor IN SELECT name, unit FROM tsad.channel WHERE dataset_id = of_dataset_id AND unit IS NOT NULL LOOP
+  FOR sensor IN
+    SELECT c.name, c.unit FROM tsad.channel c
+    JOIN pg_attribute a ON a.attrelid = format('tsad.%I', view_name)::regclass AND a.attname = c.name
+    WHERE c.dataset_id = of_dataset_id AND c.unit IS NOT NULL
+  LOOP
     EXECUTE format('COMMENT ON COLUMN tsad.%I.%I IS %L', view_name, sensor.name, 'Unit: ' || sensor.unit);
   END LOOP;
   EXECUTE format('GRANT SELECT ON tsad.%I TO tsad_reader, tsad_writer', view_name);
@@ -43,7 +49,7 @@ EXCEPTION WHEN lock_not_available THEN
   RETURN NULL;
 END $$;
 
-COMMENT ON FUNCTION tsad.refresh_dataset_view IS 'Makes the dataset''s own view readings_<dataset>, or adds the columns by which its layout grew. While somebody reads it for longer than two seconds it stays as it is, and NULL is returned.';
+COMMENT ON FUNCTION tsad.refresh_dataset_view IS 'Makes the dataset''s own view readings_<dataset> (of its first 1,597 channels), or adds the columns by which its layout grew. While somebody reads it for longer than two seconds it stays as it is, and NULL is returned.';
 
 REVOKE ALL ON FUNCTION tsad.refresh_dataset_view FROM PUBLIC;
 GRANT EXECUTE ON FUNCTION tsad.refresh_dataset_view TO tsad_writer;

@@ -64,10 +64,11 @@ VIEWS = {
         state text, started_at timestamptz, last_flag_at timestamptz, n_flags integer,
         peak_score real, peak_at timestamptz, channel text, sentence text, provisional boolean,
         policy_version text, model_id integer, updated_at timestamptz, verdict text,
-        suppressed_by text""",
+        suppressed_by text, continues text""",
     "v_ingest": """
         dataset text, hour_at timestamptz, n_rows bigint, n_readings bigint, newest_at
-        timestamptz, lag_s float8, read_until timestamptz, read_at timestamptz, issues jsonb""",
+        timestamptz, lag_s float8, read_until timestamptz, read_at timestamptz, issues jsonb,
+        places jsonb""",
     "v_label": """
         dataset text, entity text, start_at timestamptz, end_at timestamptz, kind text, origin
         text, note text, label_id integer, withdrawn_at timestamptz, withdrawn_by text,

@@ -15,6 +15,7 @@ from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
+from unittest.mock import patch
 
 HEAVY = {
     "keras",
@@ -52,6 +53,8 @@ def report() -> dict[str, Any]:
     found = {dag_id: described(dag) for dag_id, dag in bag.dags.items()}
     public = {dag_id: public_of(dag) for dag_id, dag in bag.dags.items()}
     errors = list(bag.import_errors.values())
+    tasks = ["asked.score ingest", "asked.report drift", "tsad.maintain asked", "hall.config_error"]
+    tasks += ["pump_house__s_d_.config_error", "other.score ingest"]
     return {
         "heavy": heavy,
         "import_errors": errors,
@@ -59,7 +62,48 @@ def report() -> dict[str, Any]:
         "public": public,
         "bridge": bridge(),
         "ends": ends(bag),
+        "own": {one: made_for(*one.split()) for one in tasks},
+        "slow": made_with_a_slow_file("hall"),
     }
+
+
+def made_for(dag_id: str, task_id: str = "explain") -> list[str]:
+    """The DAGs that the process of one task makes."""
+    from airflow.sdk.definitions.context import (
+        _AIRFLOW_PARSING_CONTEXT_DAG_ID,
+        _AIRFLOW_PARSING_CONTEXT_TASK_ID,
+    )
+
+    context = {
+        _AIRFLOW_PARSING_CONTEXT_DAG_ID: dag_id,
+        _AIRFLOW_PARSING_CONTEXT_TASK_ID: task_id,
+    }
+    with patch.dict(os.environ, context):
+        return made()
+
+
+def made() -> list[str]:
+    """The DAGs that the DAG file makes."""
+    found = runpy.run_path(str(Path(os.environ["AIRFLOW__CORE__DAGS_FOLDER"]) / "tsad_dags.py"))
+    return sorted({one.dag_id for one in found.values() if isinstance(one, found["DAG"])})
+
+
+def made_with_a_slow_file(stem: str) -> list[str]:
+    """The DAGs that are made when the reading of one file does not end."""
+    from tsad_tasks import config
+    from tsad_tasks.base import cpu_limit
+
+    def read(path: Path) -> Any:
+        while path.stem == stem:
+            pass
+        return named_config(path)
+
+    def at_once(_seconds: float, error: Exception) -> Any:
+        return limit(0.2, error)
+
+    named_config, limit = config.named_config, cpu_limit.cpu_limit
+    with patch.object(config, "named_config", read), patch.object(cpu_limit, "cpu_limit", at_once):
+        return made()
 
 
 def described(dag: Any) -> dict[str, Any]:

@@ -48,6 +48,10 @@ def dataset_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder.joinpath("asked.yaml").write_text(yaml.safe_dump(fields), encoding="utf-8")
     folder.joinpath("hall.yaml").write_text("dataset: hall\nsource: 5\n", encoding="utf-8")
     folder.joinpath("pump house (süd).yaml").write_text("dataset: hall\n", encoding="utf-8")
+    # Two more that only differ in letters which no DAG's name may have.
+    for name in ("pump house [süd].yaml", "pump house (\udcfcd).yaml"):
+        folder.joinpath(name).write_text("source: 5\n", encoding="utf-8")
+    os.mkfifo(folder / "pipe.yaml")
     shutil.copy(folder / f"{EXAMPLES[0]}.yaml", folder / f"{EXAMPLES[0]}.yml")
     return folder
 
@@ -102,14 +106,48 @@ def test_a_file_that_cannot_be_used_is_a_dag_that_fails_with_the_reason(
     report: dict[str, Any], dataset_folder: Path
 ) -> None:
     assert sorted(report["ends"]) == sorted(
-        ["hall.config_error", "pump_house__s_d_.config_error", f"{EXAMPLES[0]}.config_error"]
+        [
+            "hall.config_error",
+            "pipe.config_error",
+            "pump_house__s_d_.config_error",
+            "pump_house___d_.config_error",
+            f"{EXAMPLES[0]}.config_error",
+        ]
     )
     place = dataset_folder / "hall.yaml"
     assert report["ends"]["hall.config_error"] == (
         f"AirflowFailException: {place}:2: source: Expected a mapping. Received: 5."
     )
-    assert "Expected this field" in report["ends"]["pump_house__s_d_.config_error"]
+    assert "Received: a pipe, socket or device." in report["ends"]["pipe.config_error"]
+    assert report["ends"]["pump_house__s_d_.config_error"].count("source: Expected") == 2
     assert "Expected one file per dataset." in report["ends"][f"{EXAMPLES[0]}.config_error"]
+
+
+def test_a_file_that_takes_too_long_is_a_broken_one_and_the_others_keep_their_dags(
+    report: dict[str, Any],
+) -> None:
+    assert report["slow"] == sorted(report["dags"])
+    assert "hall.config_error" in report["slow"]
+
+
+@pytest.mark.parametrize(
+    ("task", "made"),
+    [
+        ("asked.score ingest", [f"asked.{kind}" for kind in (*KINDS, *BY_HAND)]),
+        ("asked.report drift", [f"asked.{kind}" for kind in (*KINDS, *BY_HAND)]),
+        ("tsad.maintain asked", [f"asked.{kind}" for kind in (*KINDS, *BY_HAND)]),
+        ("hall.config_error", ["hall.config_error"]),
+        ("pump_house__s_d_.config_error", ["pump_house__s_d_.config_error"]),
+    ],
+)
+def test_a_task_s_process_makes_the_dags_of_its_own_dataset_alone(
+    report: dict[str, Any], task: str, made: list[str]
+) -> None:
+    assert report["own"][task] == sorted([*made, "tsad.maintain"])
+
+
+def test_a_task_of_a_dataset_that_no_file_has_sees_all(report: dict[str, Any]) -> None:
+    assert report["own"]["other.score ingest"] == sorted(report["dags"])
 
 
 def test_a_broken_file_shows_itself_without_anybody_s_help(report: dict[str, Any]) -> None:

@@ -195,7 +195,7 @@ CASES = [
         WIDE,
         "('2024-05-01 10:00Z', 'm1', 1, 1), (NULL, 'm1', 2, 2), ('infinity', 'm1', 2, 2)",
         m1(temp_1000=1, load_1000=1),
-        {("null_time", "", ""): 1},
+        {("null_time", "", ""): 1, ("implausible_time", "m1", ""): 1},
     ),
     Case(
         "a channel whose column is missing or was renamed costs that channel",

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import ast
 import json
+import math
 import operator
 import re
 from collections.abc import Callable, Mapping, Sequence
@@ -26,6 +27,8 @@ Expression = Callable[[Channels], "NDArray[np.bool_]"]
 _Part = Callable[[Channels], Any]
 
 _MAX_CHARACTERS = 1000
+# Deeper ones would be beyond what Python's own recursion allows.
+_MAX_DEPTH = 100
 _ARITHMETIC: dict[type[ast.operator], Callable[[Any, Any], Any]] = {
     ast.Add: operator.add, ast.Sub: operator.sub, ast.Mult: operator.mul,
     ast.Div: lambda left, right: np.divide(left, right),
@@ -84,9 +87,15 @@ def _parse(text: str) -> ast.expr:
         raise _wrong(f"{rule}, of at most {_MAX_CHARACTERS} characters", f"{len(text)} characters")
     source = re.sub(r"`([^`]*)`", lambda found: f"ch({json.dumps(found[1])})", text.strip())
     try:
-        return ast.parse(source, mode="eval").body
+        tree = ast.parse(source, mode="eval").body
     except (SyntaxError, ValueError, RecursionError, MemoryError) as error:
         raise _wrong(rule, repr(text)) from error
+    level: list[ast.AST] = [tree]
+    for _ in range(_MAX_DEPTH):
+        level = [part for node in level for part in ast.iter_child_nodes(node)]
+    if level:
+        raise _wrong(f"{rule}, nested at most {_MAX_DEPTH} deep", repr(text))
+    return tree
 
 
 def _names(tree: ast.expr, text: str) -> list[str]:
@@ -135,7 +144,12 @@ def _comparison(node: ast.Compare, text: str) -> _Part:
 
 def _number(node: ast.expr, text: str) -> _Part:
     if isinstance(node, ast.Constant) and type(node.value) in (int, float):
-        value = float(node.value)  # type: ignore[arg-type]
+        try:
+            value = float(node.value)  # type: ignore[arg-type]
+        except OverflowError:
+            value = math.inf
+        if value == math.inf:
+            raise _wrong("finite numbers", repr(text))
         return lambda channels: value
     if isinstance(node, ast.Name):
         return operator.itemgetter(node.id)

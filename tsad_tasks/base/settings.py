@@ -14,6 +14,8 @@ from typing import Annotated, Any, NamedTuple, get_args
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, WithJsonSchema
 from pydantic_core import PydanticCustomError
 
+from tsad_tasks.base.shown import on_one_line, shown
+
 _MIN_S, _HOUR_S, _DAY_S = 60, 3600, 86400
 _UNITS_S = {
     "s": 1, "sec": 1, "min": _MIN_S, "m": _MIN_S, "h": _HOUR_S,
@@ -113,8 +115,9 @@ class Problem(NamedTuple):
     received: str
 
     def __str__(self) -> str:
-        field = ".".join(map(str, self.field)) or "(file)"
-        return f"{field}: Expected {self.expected}. Received: {self.received}."
+        field = on_one_line(".".join(map(str, self.field)) or "(file)", 300)
+        expected, received = on_one_line(self.expected, 1000), on_one_line(self.received, 200)
+        return f"{field}: Expected {expected}. Received: {received}."
 
 
 _EXPECTED = {
@@ -130,9 +133,11 @@ _EXPECTED = {
 }
 
 
-def problems(error: ValidationError, section: type[Section]) -> list[Problem]:
-    """What pydantic found wrong with a section, in our words."""
-    return [_problem(dict(found), section) for found in error.errors()]
+def problems(
+    error: ValidationError, section: type[Section], most: int | None = None
+) -> list[Problem]:
+    """What pydantic found wrong with a section, in our words; of very much only the first."""
+    return [_problem(dict(found), section) for found in error.errors(include_url=False)[:most]]
 
 
 def validated(section: type[Section], given: object, *field: str | int) -> Section:
@@ -140,15 +145,16 @@ def validated(section: type[Section], given: object, *field: str | int) -> Secti
     try:
         return section.model_validate(given)
     except ValidationError as error:
-        first = problems(error, section)[0]
+        first = problems(error, section, 1)[0]
         raise wrong(first.expected, first.received, *field, *first.field) from None
 
 
 def _problem(found: dict[str, Any], section: type[Section]) -> Problem:
-    context, text = found.get("ctx", {}), repr(found["input"])
+    context = found.get("ctx", {})
     field = *(part for part in found["loc"] if part != "[key]"), *context.get("field", ())
-    shortened = text if len(text) <= 80 else text[:77] + "..."
-    received = "nothing" if found["type"] == "missing" else context.get("received") or shortened
+    received = context.get("received") or shown(found["input"])
+    if found["type"] == "missing":
+        received = "nothing"
     if found["type"] == "extra_forbidden":
         known = known_fields(section, field[:-1])
         similar = get_close_matches(str(field[-1]), known, 1)

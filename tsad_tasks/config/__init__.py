@@ -12,7 +12,7 @@ from tsad_tasks.config.datasets import (
     deprecations_of,
     named_config,
 )
-from tsad_tasks.config.file import deprecations, load_config
+from tsad_tasks.config.file import deprecations, file_error, load_config, shown_path
 from tsad_tasks.config.schema import json_schema
 from tsad_tasks.config.sections import (
     DEFAULT_WINDOW,
@@ -38,8 +38,10 @@ __all__ = [
     "datasets_folder",
     "deprecations",
     "deprecations_of",
+    "file_error",
     "holidays_of",
     "json_schema",
     "load_config",
     "named_config",
+    "shown_path",
 ]

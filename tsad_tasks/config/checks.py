@@ -19,6 +19,7 @@ from tsad_tasks.detectors.registry import DETECTORS
 _NAME = re.compile(r"[a-z][a-z0-9_]{0,47}")
 _HOLIDAY_YEARS = (1990, 2061)
 _SUNDAY = 6
+_MAX_CRON_CHARACTERS = 500
 _SCORE_EVERY = {"5min": 300, "15min": 900, "1h": 3600}
 _VIEW_COLUMNS = ("entity", "hour_at", "at")
 _TEXT_JSON = WithJsonSchema({"type": "string"})
@@ -75,7 +76,9 @@ def _is_cron(expression: str) -> bool:
     from croniter import CroniterError, croniter
 
     # croniter also takes seconds and years, and R, which is another time at each look.
-    if len(expression.split()) == 5 - 4 * expression.startswith("@") and "R " not in expression:
+    n_fields = 5 - 4 * expression.startswith("@")
+    is_short = len(expression) <= _MAX_CRON_CHARACTERS
+    if is_short and len(expression.split()) == n_fields and "R " not in expression:
         try:
             croniter(expression, 0).get_next()
             return True
@@ -114,7 +117,8 @@ def holidays_of(code: str) -> tuple[tuple[int, ...], int]:
     years = range(*_HOLIDAY_YEARS)
     try:
         found = holidays.country_holidays(country, subdiv=region or None, years=years)
-    except NotImplementedError:
+    except (NotImplementedError, TypeError):
+        # The library takes whatever it has of that name, months and constants too, for a country.
         return (), _SUNDAY
     days = sorted((day - date(1970, 1, 1)).days for day in found)
     return tuple(days), max(found.weekend, default=_SUNDAY)

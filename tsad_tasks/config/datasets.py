@@ -5,10 +5,11 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
-from tsad_tasks.base.errors import BadInput, ConfigError
+from tsad_tasks.base.errors import BadInput
 from tsad_tasks.base.places import project_folder
+from tsad_tasks.base.settings import Problem
 from tsad_tasks.config.dataset import DatasetConfig
-from tsad_tasks.config.file import deprecations, load_config
+from tsad_tasks.config.file import deprecations, file_error, load_config
 
 
 def datasets_folder() -> Path:
@@ -30,9 +31,8 @@ def named_config(path: Path) -> DatasetConfig:
     """
     config = load_config(path)
     if config.dataset != path.stem:
-        raise ConfigError(
-            f"{path}:1: dataset: Expected the file's name, {path.stem}. Received: {config.dataset}."
-        )
+        named = Problem(("dataset",), f"the file's name, {path.stem}", config.dataset)
+        raise file_error(path, 1, named)
     return config
 
 

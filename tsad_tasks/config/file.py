@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import stat
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -11,7 +13,11 @@ from pydantic import ValidationError
 
 from tsad_tasks.base.errors import ConfigError
 from tsad_tasks.base.settings import Problem, problems
+from tsad_tasks.base.shown import on_one_line
+from tsad_tasks.config.bounded_yaml import MAX_BYTES, MisreadError, read_yaml
 from tsad_tasks.config.dataset import DatasetConfig
+
+_MAX_PROBLEMS = 20
 
 
 def load_config(path: Path) -> DatasetConfig:
@@ -19,20 +25,28 @@ def load_config(path: Path) -> DatasetConfig:
 
     Raises `ConfigError` with file, line, field, what was expected and what was received.
     """
-    text = _text(path)
-    root = _composed(path, text)
+    root, values = _read(path)
     if not isinstance(root, yaml.MappingNode):
         received = "nothing" if root is None else root.tag.removeprefix("tag:yaml.org,2002:")
-        raise _error(path, 1, "(file)", "a mapping with dataset and source", received)
-    _check_nodes(path, root, set())
+        raise file_error(path, 1, Problem((), "a mapping with dataset and source", received))
     try:
-        return DatasetConfig.model_validate(yaml.safe_load(text))
-    except yaml.YAMLError as error:
-        raise _yaml_error(path, error) from error
+        return DatasetConfig.model_validate(values)
     except ValidationError as error:
-        found = problems(error, DatasetConfig)
-        lines = (f"{path}:{_line(root, problem.field)}: {problem}" for problem in found)
+        found = problems(error, DatasetConfig, _MAX_PROBLEMS)
+        lines = [str(file_error(path, _line(root, one.field), one)) for one in found]
+        n_more = error.error_count() - len(found)
+        lines += [f"{shown_path(path)}: and {n_more:,} more."] * (n_more > 0)
         raise ConfigError("\n".join(lines)) from error
+
+
+def file_error(path: Path, line: int, problem: Problem) -> ConfigError:
+    """An error on a line of a file."""
+    return ConfigError(f"{shown_path(path)}:{line}: {problem}")
+
+
+def shown_path(path: Path) -> str:
+    """The path as people may see it: a name may hold any byte, and any control character."""
+    return on_one_line(os.fsencode(path).decode("utf-8", "backslashreplace"), 5000)
 
 
 def deprecations(config: DatasetConfig, path: Path | None = None) -> list[str]:
@@ -43,7 +57,7 @@ def deprecations(config: DatasetConfig, path: Path | None = None) -> list[str]:
     if config.training.max_minutes is None:
         return []
     field = ("training", "max_minutes")
-    line = "" if path is None else f":{_line(_composed(path, _text(path)), field)}"
+    line = "" if path is None else f":{_line(_read(path)[0], field)}"
     problem = Problem(
         field,
         "training.max_windows and training.epochs, which end a training however busy the machine "
@@ -53,67 +67,28 @@ def deprecations(config: DatasetConfig, path: Path | None = None) -> list[str]:
     return [f"{path or config.dataset}{line}: {problem} Remove it; see training.timeout."]
 
 
-def _error(path: Path, line: int, field: str, expected: str, received: str) -> ConfigError:
-    return ConfigError(f"{path}:{line}: {Problem((field,), expected, received)}")
-
-
-def _text(path: Path) -> str:
+def _read(path: Path) -> tuple[yaml.Node | None, Any]:
+    """Root and value of the file's document."""
+    unread = "a file that can be read"
     try:
-        content = path.read_bytes()
+        kind = path.stat().st_mode
+        # Whoever opens a pipe waits for its other end, and a device never ends.
+        if not stat.S_ISREG(kind) and not stat.S_ISDIR(kind):
+            raise file_error(path, 1, Problem((), unread, "a pipe, socket or device"))
+        with path.open("rb") as stream:
+            content = stream.read(MAX_BYTES + 1)
     except OSError as error:
-        raise _error(path, 1, "(file)", "a file that can be read", str(error.strerror)) from error
+        raise file_error(path, 1, Problem((), unread, str(error.strerror))) from error
+    if len(content) > MAX_BYTES:
+        raise file_error(path, 1, Problem((), f"at most {MAX_BYTES:,} bytes", "more"))
     try:
-        return content.decode("utf-8")
+        return read_yaml(content.decode("utf-8").removeprefix("\ufeff"))
     except UnicodeDecodeError as error:
         line = content[: error.start].count(b"\n") + 1
         received = f"the byte {content[error.start]:#x}"
-        raise _error(path, line, "(file)", "a file in UTF-8", received) from error
-
-
-def _composed(path: Path, text: str) -> yaml.Node | None:
-    try:
-        return yaml.compose(text, Loader=yaml.SafeLoader)
-    except yaml.reader.ReaderError as error:
-        line = text[: error.position].count("\n") + 1
-        received = repr(text[error.position])
-        raise _error(path, line, "(file)", "text without control characters", received) from error
-    except yaml.YAMLError as error:
-        raise _yaml_error(path, error) from error
-    except RecursionError as error:
-        expected, received = "a mapping a few levels deep", "one too deep to be read"
-        raise _error(path, 1, "(file)", expected, received) from error
-
-
-def _yaml_error(path: Path, error: yaml.YAMLError) -> ConfigError:
-    mark = getattr(error, "problem_mark", None)
-    problem = getattr(error, "problem", None) or " ".join(str(error).split())
-    return _error(
-        path, mark.line + 1 if mark else 1, "(file)", "YAML, indented with spaces", problem
-    )
-
-
-def _check_nodes(path: Path, node: Any, seen: set[int]) -> None:
-    """YAML lets a second key replace the first without a word, and Postgres takes no NUL.
-
-    All nodes below one are looked at, each once, however often and deep anchors refer to it.
-    """
-    if id(node) in seen:
-        return
-    seen.add(id(node))
-    if isinstance(node, yaml.ScalarNode) and "\0" in node.value:
-        line, what = node.start_mark.line + 1, "text without control characters"
-        raise _error(path, line, "(file)", what, repr(node.value))
-    below = node.value if isinstance(node, yaml.CollectionNode) else []
-    if isinstance(node, yaml.MappingNode):
-        keys = [key for key, _ in below]
-        for i, key in enumerate(keys):
-            is_twice = key.value in [other.value for other in keys[:i]]
-            if isinstance(key, yaml.ScalarNode) and is_twice:
-                line = key.start_mark.line + 1
-                raise _error(path, line, key.value, "each key once", "a second one")
-        below = [part for pair in below for part in pair]
-    for child in below:
-        _check_nodes(path, child, seen)
+        raise file_error(path, line, Problem((), "a file in UTF-8", received)) from error
+    except MisreadError as error:
+        raise file_error(path, error.line, error.problem) from error
 
 
 def _line(node: Any, field: Sequence[Any]) -> int:
@@ -121,8 +96,8 @@ def _line(node: Any, field: Sequence[Any]) -> int:
     line: int = node.start_mark.line + 1
     for part in field:
         if isinstance(node, yaml.MappingNode):
-            pairs = {key.value: (key, value) for key, value in node.value}
-            key, node = pairs.get(str(part), (None, None))
+            named = (pair for pair in node.value if pair[0].value == str(part))
+            key, node = next(named, (None, None))
         elif isinstance(node, yaml.SequenceNode) and isinstance(part, int):
             key = node = node.value[part] if part < len(node.value) else None
         else:

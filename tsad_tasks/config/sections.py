@@ -9,8 +9,11 @@ from typing import Any, Literal
 
 from pydantic import ConfigDict, Field, model_validator
 
+from tsad_tasks.base.cpu_limit import cpu_limit
 from tsad_tasks.base.enums import NewsEvent
+from tsad_tasks.base.errors import ConfigError
 from tsad_tasks.base.settings import DurationS, LastingS, Section, validated, wrong
+from tsad_tasks.base.shown import shown
 from tsad_tasks.base.variants import CHANNELS, SOURCES
 from tsad_tasks.config.checks import (
     ChannelName,
@@ -30,6 +33,10 @@ from tsad_tasks.config.checks import (
     ZoneName,
     check_known,
 )
+
+# CPU-seconds that a pattern may try one table's name, which takes microseconds.
+_MATCHED_S = 1
+_MAX_PATTERN_CHARACTERS = 500
 
 
 class FileSection(Section):
@@ -74,14 +81,32 @@ class EntitySource(FileSection):
     def _exactly_one(self) -> EntitySource:
         _require_one(self, ", ", "column", "from_table", "constant")
         if self.from_table is not None:
+            expected = "a regular expression with one group, such as 'machine_(.*)'"
+            if len(self.from_table) > _MAX_PATTERN_CHARACTERS:
+                expected += f", of at most {_MAX_PATTERN_CHARACTERS} characters"
+                raise wrong(expected, f"{len(self.from_table):,} characters", "from_table")
             try:
                 n_groups = re.compile(self.from_table).groups
-            except re.error:
+            except (re.error, RecursionError, OverflowError):
                 n_groups = 0
             if not n_groups:
-                expected = "a regular expression with one group, such as 'machine_(.*)'"
                 raise wrong(expected, repr(self.from_table), "from_table")
         return self
+
+    def name_in(self, table: str) -> str | None:
+        """The entity's name that `from_table` finds in a table's; None where it does not match.
+
+        Raises `ConfigError` where the pattern goes on trying for longer than `_MATCHED_S`.
+
+        >>> EntitySource(from_table="pump_(.*)").name_in("pump_7")
+        '7'
+        """
+        rule = f"a pattern that is matched within {_MATCHED_S} s"
+        received = f"{shown(self.from_table)}, not done with the table {shown(table)}"
+        error = ConfigError(f"source.entity.from_table: Expected {rule}. Received: {received}.")
+        with cpu_limit(_MATCHED_S, error):
+            match = re.fullmatch(self.from_table or "", table)
+        return str(match[1]) if match else None
 
 
 class ChannelSection(FileSection):
@@ -285,7 +310,7 @@ class AlarmPolicy(FileSection):
     merge_gap_s: DurationS = 1800
     """Flags closer than this, or than two steps, are one incident."""
     max_length_s: LastingS = 604800
-    """A longer incident is cut here."""
+    """A longer incident is cut here, and again at each multiple; parts say what they continue."""
     consecutive: Steps = 1
     """Flags in a row that open an incident."""
     min_score: float = Field(0.0, ge=0)

@@ -10,10 +10,12 @@ from numpy.typing import NDArray
 
 from tsad_tasks.config import DatasetConfig
 from tsad_tasks.ingest.grid import HOUR_US, Grid, Gridded, Rows, to_grid
-from tsad_tasks.ingest.sources.base import SourceRows
-from tsad_tasks.ingest.tally import Tally
+from tsad_tasks.ingest.sources.base import MAX_NAME_BYTES, SourceRows
+from tsad_tasks.ingest.tally import Tally, shortened
 
 Mask = NDArray[np.bool_]
+
+_UNKNOWN_CHANNEL = "not in the dataset file; not taken"
 
 
 @dataclass(frozen=True)
@@ -28,6 +30,7 @@ class AcceptedRows:
     n_rows : (n_hours,) rows that the source has, accepted or not.
     n_readings : (n_hours,) steps of entities with at least one value.
     newest_us : (n_hours,) newest time, the smallest integer where there is none.
+    is_whole : all tables could be read.
     """
 
     entity_names: tuple[str, ...]
@@ -36,6 +39,7 @@ class AcceptedRows:
     n_rows: NDArray[np.int64]
     n_readings: NDArray[np.int64]
     newest_us: NDArray[np.int64]
+    is_whole: bool
 
 
 def accepted_rows(
@@ -50,7 +54,8 @@ def accepted_rows(
     The grid shows `entity_names` even without rows.
     """
     start_us, end_us = span_us
-    names = tuple(sorted({*entity_names, *rows.entity_names}))
+    usable_names = (name for name in rows.entity_names if not _is_too_long(name))
+    names = tuple(sorted({*entity_names, *usable_names}))
     grid = Grid(start_us, end_us, config.source.step_s, len(names), len(config.channel_names))
     n_rows = np.bincount((rows.times_us - start_us) // HOUR_US, minlength=grid.n_hours)
     for number, table in enumerate(rows.tables):
@@ -60,8 +65,13 @@ def accepted_rows(
             what = {"channel": fault.channel, "detail": f"{fault.table}: {fault.detail}"}
             tally.add(fault.issue, times_us, who, [table.entity or ""], **what)
     kept = _screened(_usable(rows, config, tally), tally)
+    if kept.unknown_label is not None:
+        words = ", ".join(map(repr, map(shortened, kept.label_words)))
+        detail = f"neither yes nor no: {words}; read as NULL"
+        whose = kept.times_us[kept.unknown_label], kept.entity[kept.unknown_label]
+        tally.add("unknown_label", *whose, kept.entity_names, detail=detail)
     place = {name: i for i, name in enumerate(names)}
-    position = np.array([place[name] for name in kept.entity_names], np.intp)
+    position = np.array([place.get(name, -1) for name in kept.entity_names], np.intp)
     entity = position[kept.entity] if len(kept.entity) else kept.entity
     said = kept.updated_us, kept.values, kept.channel, kept.table, kept.offered
     aggregates = [channel.aggregate for channel in config.source.channels.values()]
@@ -77,7 +87,7 @@ def accepted_rows(
     labelled = np.zeros((grid.n_entities, grid.n_steps), bool)
     labelled[entity[kept.label], (kept.times_us[kept.label] - start_us) // grid.step_us] = True
     counts = n_rows.astype(np.int64), n_readings.astype(np.int64)
-    return AcceptedRows(names, gridded, labelled, *counts, newest_us)
+    return AcceptedRows(names, gridded, labelled, *counts, newest_us, not rows.faults)
 
 
 def _usable(rows: SourceRows, config: DatasetConfig, tally: Tally) -> SourceRows:
@@ -91,19 +101,33 @@ def _usable(rows: SourceRows, config: DatasetConfig, tally: Tally) -> SourceRows
     count("nonexistent_time", rows.nonexistent, f"not in zone {time.zone}; not taken")
     count("null_entity", ~rows.nonexistent & (rows.entity < 0), "not taken")
     usable = ~rows.nonexistent & (rows.entity >= 0)
+    if too_long := [i for i, name in enumerate(rows.entity_names) if _is_too_long(name)]:
+        named = shortened(rows.entity_names[too_long[0]])
+        what = f"more than {MAX_NAME_BYTES} bytes, such as {named}; not taken"
+        count("long_name", usable & np.isin(rows.entity, too_long), what)
+        usable &= ~np.isin(rows.entity, too_long)
     channel = rows.channel
     if channel is not None:
         n_channels = len(config.channel_names)
         count("null_channel", usable & (channel < 0), "not taken")
-        for position, name in enumerate(rows.channel_names[n_channels:], n_channels):
-            what = "not in the dataset file; not taken"
-            count("unknown_channel", usable & (channel == position), what, name)
+        unknown = np.flatnonzero(usable & (channel >= n_channels))
+        unknown = unknown[np.argsort(channel[unknown], kind="stable")]
+        found, starts = np.unique(channel[unknown], return_index=True)
+        # There may be as many names as rows.
+        for position, which in zip(found.tolist(), np.split(unknown, starts[1:]), strict=False):
+            where = {"channel": rows.channel_names[position], "detail": _UNKNOWN_CHANNEL}
+            tally.add("unknown_channel", rows.times_us[which], **where)
         usable &= (channel >= 0) & (channel < n_channels)
     if usable.all():
         return rows
-    names = ("times_us", "entity", "updated_us", "label", "values", "table")
+    names = ["times_us", "entity", "updated_us", "label", "values", "table"]
+    names += ["unknown_label"] if rows.unknown_label is not None else []
     kept = {name: getattr(rows, name)[usable] for name in names}
     return replace(rows, channel=None if channel is None else channel[usable], **kept)
+
+
+def _is_too_long(name: str) -> bool:
+    return len(name.encode()) > MAX_NAME_BYTES
 
 
 def _screened(rows: SourceRows, tally: Tally) -> SourceRows:

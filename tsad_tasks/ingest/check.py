@@ -4,19 +4,26 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from datetime import datetime, timedelta
+from itertools import groupby
+from operator import attrgetter
 from typing import Literal, NamedTuple
 
 import numpy as np
 
 from tsad_tasks.base.clock import utc_now
-from tsad_tasks.base.errors import TsadError
+from tsad_tasks.base.errors import SourceError, TsadError
 from tsad_tasks.base.interval import hour_floor, unix_s
 from tsad_tasks.config import DatasetConfig, deprecations_of
-from tsad_tasks.ingest.sources.base import Source, SourceRows, open_source
+from tsad_tasks.ingest.accepted_rows import accepted_rows
+from tsad_tasks.ingest.sources.base import PLAUSIBLE_FROM, Source, SourceRows, open_source
+from tsad_tasks.ingest.tally import Tally, shortened
 
 Level = Literal["error", "warning", "info"]
 
 _SAMPLE_TABLES, _SAMPLE_HOURS, _OLD_DAYS = 5, 6, 2
+_TOLD_ISSUES = {
+    "long_name", "nonexistent_time", "not_finite", "not_numeric", "null_channel", "unknown_label",
+}  # fmt: skip
 
 
 class Finding(NamedTuple):
@@ -65,10 +72,22 @@ def _tables(source: Source) -> Iterator[Finding]:
 
 
 def _readings(config: DatasetConfig, source: Source, now_at: datetime) -> Iterator[Finding]:
-    bounds = [source.time_bounds(table) for table in source.tables[:_SAMPLE_TABLES]]
+    bounds = []
+    for table in source.tables[:_SAMPLE_TABLES]:
+        try:
+            bounds.append(source.time_bounds(table))
+        except SourceError as error:
+            yield Finding("error", f"{table.title}: {error}")
     newest_at = max((high for _, high in bounds if high is not None), default=None)
-    if newest_at is None:
+    if implausible := source.implausible_times():
+        few = ", ".join(f"{shortened(name)} {n}" for name, n in sorted(implausible.items())[:5])
+        text = f"Expected times from {PLAUSIBLE_FROM:%Y} to a day ahead. Received: others in"
+        hint = "Is time.unit right?" if config.source.time.unit else "Which clock is wrong?"
+        text += f" {sum(implausible.values())} rows ({few}); they are not taken"
+        yield Finding("warning", f"{text} (implausible_time). {hint}")
+    elif newest_at is None and bounds:
         yield Finding("warning", "Expected rows. Received: empty tables.")
+    if newest_at is None:
         return
     oldest_at = min(low for low, _ in bounds if low is not None)
     seen = f"{oldest_at:%Y-%m-%d %H:%M} to {newest_at:%Y-%m-%d %H:%M} UTC"
@@ -85,14 +104,34 @@ def _readings(config: DatasetConfig, source: Source, now_at: datetime) -> Iterat
         what = f"{n_null} rows without a time; they are not taken."
         yield Finding("warning", f"{config.source.time.column}: {what}")
     end_s = unix_s(hour_floor(newest_at)) + 3600
-    rows = source.read((end_s - _SAMPLE_HOURS * 3600) * 1_000_000, end_s * 1_000_000)
+    span_us = (end_s - _SAMPLE_HOURS * 3600) * 1_000_000, end_s * 1_000_000
+    rows = source.read(*span_us)
+    for fault in rows.faults:
+        yield Finding("error", f"{fault.table}: {fault.detail}")
     if len(rows.times_us):
-        named = f"{len(rows.entity_names)} entities, such as {', '.join(rows.entity_names[:3])}."
-        yield Finding("info", named)
+        few = ", ".join(map(shortened, rows.entity_names[:3]))
+        yield Finding("info", f"{len(rows.entity_names)} entities, such as {few}.")
+        yield from _not_taken(config, rows, span_us)
         if n_nobody := int((rows.entity < 0).sum()):
             yield Finding("warning", f"{n_nobody} rows without an entity; they are not taken.")
         yield from _rate(config, rows)
         yield from _channels(config, rows)
+
+
+def _not_taken(
+    config: DatasetConfig, rows: SourceRows, span_us: tuple[int, int]
+) -> Iterator[Finding]:
+    """What a run would count of these rows, as far as nothing else here tells it."""
+    tally = Tally()
+    accepted_rows(rows, config, (), span_us, tally)
+    kind = attrgetter("issue", "channel", "detail")
+    told = sorted((one for one in tally.counts() if one.issue in _TOLD_ISSUES), key=kind)
+    for (issue, channel, detail), counts in groupby(told, kind):
+        same = list(counts)
+        whose = ", ".join(sorted({one.entity for one in same})[:3])
+        what = f"{channel}: " * bool(channel) + f"{sum(one.n_rows for one in same)} rows"
+        what += f" ({whose})" * bool(whose) + f" in the last {_SAMPLE_HOURS} hours"
+        yield Finding("warning", f"{what}: {detail} ({issue}).")
 
 
 def _rate(config: DatasetConfig, rows: SourceRows) -> Iterator[Finding]:
@@ -117,7 +156,7 @@ def _rate(config: DatasetConfig, rows: SourceRows) -> Iterator[Finding]:
 
 def _channels(config: DatasetConfig, rows: SourceRows) -> Iterator[Finding]:
     if unknown := rows.channel_names[len(config.channel_names) :]:
-        names = ", ".join(unknown[:10])
+        names = ", ".join(map(shortened, unknown[:10]))
         yield Finding("info", f"Channels of the source that are not used: {names}.")
     for position, (name, channel) in enumerate(config.source.channels.items()):
         is_long = rows.channel is not None

@@ -23,7 +23,13 @@ from tsad_tasks.ingest import queries
 from tsad_tasks.ingest.accepted_rows import AcceptedRows, accepted_rows
 from tsad_tasks.ingest.sensor_changes import learn_sensors
 from tsad_tasks.ingest.sensor_quality import dependent_hours, judge_hours
-from tsad_tasks.ingest.sources.base import HOUR_US, HourCount, Source, open_source
+from tsad_tasks.ingest.sources.base import (
+    HOUR_US,
+    PLAUSIBLE_FROM,
+    HourCount,
+    Source,
+    open_source,
+)
 from tsad_tasks.ingest.tally import Tally
 from tsad_tasks.storage import datasets
 from tsad_tasks.storage.readings import read_raw_blocks, write_blocks
@@ -169,7 +175,7 @@ class _Ingest:
     def read_hours(self, source: Source, hours: Sequence[datetime]) -> IngestSummary:
         """Read `hours` chunk by chunk; chunks grow as long as they fit into memory."""
         summary, n_hours, rows_per_hour = IngestSummary(), 1, 1
-        null_times = source.count_null_times(cheaply=True)
+        outside = self._outside_of_time(source, hours[0])
         n_channels = len(self.layout.channel_ids)
         row_bytes, block_bytes = 4 * (60 + 8 * n_channels), 48 * n_channels * self.layout.n_steps
         runs = np.flatnonzero(np.diff([unix_s(hour) for hour in hours]) != 3600) + 1
@@ -178,15 +184,31 @@ class _Ingest:
             while at < len(run):
                 chunk = run[at : at + n_hours].tolist()
                 is_last = chunk[-1] == hours[-1]
-                done = self._read_chunk(source, chunk, null_times if is_last else 0)
+                done = self._read_chunk(source, chunk, outside if is_last else [])
                 summary, at = summary + done, at + len(chunk)
                 rows_per_hour = max(rows_per_hour, done.n_rows // len(chunk))
                 hour_bytes = rows_per_hour * row_bytes + done.n_entities * block_bytes
                 n_hours = min(2 * n_hours, _CHUNK_HOURS, max(1, _CHUNK_BYTES // hour_bytes))
         return summary
 
+    def _outside_of_time(
+        self, source: Source, first_at: datetime
+    ) -> list[tuple[str, str, int, str]]:
+        """Rows that no interval ever asks for: issue, entity, how many, and a detail."""
+        where = "in the whole source; not taken"
+        found = [("null_time", "", source.count_null_times(cheaply=True), where)]
+        # Whoever reads the seventies means them.
+        if first_at >= PLAUSIBLE_FROM:
+            counts = source.implausible_times(cheaply=True).items()
+            detail = f"before {PLAUSIBLE_FROM:%Y} or more than a day ahead, {where}"
+            found += [("implausible_time", name, n_rows, detail) for name, n_rows in counts]
+        return found
+
     def _read_chunk(
-        self, source: Source, chunk: Sequence[datetime], null_times: int
+        self,
+        source: Source,
+        chunk: Sequence[datetime],
+        outside: Sequence[tuple[str, str, int, str]],
     ) -> IngestSummary:
         with self.store.transaction():
             datasets.lock_hours(self.store, self.dataset_id, dependent_hours(chunk))
@@ -196,8 +218,9 @@ class _Ingest:
                 return IngestSummary(n_hours_skipped=len(chunk))
             # Hours between the first and the last due one are read along: that asks once.
             hours = hours_between(due[0], due[-1] + HOUR)
-            tally, detail = Tally(), "in the whole source; not taken"
-            tally.add_count("null_time", _us(hours[-1]), null_times, detail=detail)
+            tally = Tally()
+            for issue, entity, n_rows, detail in outside:
+                tally.add_count(issue, _us(hours[-1]), n_rows, entity=entity, detail=detail)
             summary = _Chunk(self, source, hours, ledger, tally).ingest_hours()
             return replace(summary, n_hours_skipped=len(chunk) - len(hours))
 
@@ -265,7 +288,7 @@ class _Chunk:
     def _read(self, known: dict[str, int]) -> AcceptedRows:
         config, start_us = self.ingest.config, _us(self.hours[0])
         rows = self.source.read(start_us, _us(self.read_until), known)
-        faults = self.source.faults
+        faults = (*self.source.faults, *rows.faults)
         detail = "; ".join(f"{fault.table}: {fault.detail}" for fault in faults[:3])
         for hour in self.hours:
             self.tally.add_count("unusable_table", _us(hour), len(faults), detail=detail)
@@ -302,6 +325,8 @@ class _Chunk:
         for table in self.source.tables:
             offered[list(table.channels)] = True
         offered |= self.ingest.config.source.shape == "long"
+        # What could not be read this time is not gone.
+        offered &= read.is_whole
         gone = (~np.isnan(before) & ~present & offered)[:, :n_seen].any(axis=2)
         for entity, step in np.argwhere(gone).tolist():
             name = read.entity_names[entity]

@@ -11,6 +11,17 @@ from numpy.typing import NDArray
 
 HOUR_US = 3_600_000_000
 MAX_NAMES = 20
+MAX_LETTERS = 63
+
+
+def shortened(name: str) -> str:
+    """A name as it is told, with its length where it was cut.
+
+    >>> shortened("m1"), shortened("x" * 10_000)[-21:]
+    ('m1', 'x… (10000 characters)')
+    """
+    cut = f"{name[:MAX_LETTERS]}… ({len(name)} characters)"
+    return name if len(name) <= MAX_LETTERS else cut
 
 
 class Count(NamedTuple):
@@ -70,6 +81,8 @@ class Tally:
     ) -> None:
         """Count so many rows of one hour."""
         if n_rows:
+            # What a row of the warehouse counts fits into its index.
+            entity, channel = shortened(entity), shortened(channel)
             self._counts[hour_us, entity, channel, issue] += int(n_rows)
             if detail:
                 self._details[entity, channel, issue] = detail

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, ClassVar, Literal, Protocol
 
 from tsad_tasks.base.settings import Section
@@ -22,6 +22,10 @@ if TYPE_CHECKING:
     from tsad_tasks.config import DatasetConfig
 
 HOUR_US = 3_600_000_000
+# Names of entities end here; an index of the warehouse holds 2.7 kB.
+MAX_NAME_BYTES = 1_000
+# Times that clocks show when they are wrong lie outside of these: 1970, 1980, 2036.
+PLAUSIBLE_FROM, PLAUSIBLE_AHEAD = datetime(1990, 1, 1, tzinfo=UTC), timedelta(days=1)
 register = SOURCES.register
 
 
@@ -79,6 +83,9 @@ class SourceRows:
     offered : (n_tables, n_channels) channels that the table has.
     ambiguous, nonexistent : (n_rows,) naive times that occur twice, or never.
     channel_names : the dataset's channels, then names that only the source knows.
+    unknown_label : (n_rows,) rows whose label says neither yes nor no; None: there is none.
+    label_words : some of those labels.
+    faults : of tables that were found and could not be read.
     """
 
     times_us: NDArray[np.int64]
@@ -94,6 +101,9 @@ class SourceRows:
     entity_names: tuple[str, ...]
     channel_names: tuple[str, ...]
     tables: tuple[SourceTable, ...]
+    unknown_label: NDArray[np.bool_] | None = None
+    label_words: tuple[str, ...] = ()
+    faults: tuple[SourceFault, ...] = ()
 
 
 def plain_rows(
@@ -166,7 +176,7 @@ class Source(Protocol):
         ...
 
     def time_bounds(self, table: SourceTable) -> tuple[datetime | None, datetime | None]:
-        """Oldest and newest time of one table, in UTC; None where it is empty."""
+        """Oldest and newest plausible time of one table, in UTC; None where there is none."""
         ...
 
     def count_hours(self, start_us: int, end_us: int) -> dict[int, HourCount]:
@@ -180,6 +190,13 @@ class Source(Protocol):
     def count_null_times(self, *, cheaply: bool = False) -> int:
         """Rows without a time; `cheaply` leaves out tables of which this is slow to say."""
         return 0
+
+    def implausible_times(self, *, cheaply: bool = False) -> dict[str, int]:
+        """Rows by entity before `PLAUSIBLE_FROM` or later than `PLAUSIBLE_AHEAD` from now.
+
+        `cheaply` leaves out tables of which this is slow to say.
+        """
+        return {}
 
     def hints(self) -> list[Hint]:
         """What a person might mend."""

@@ -5,30 +5,39 @@ Read-only, streamed as binary COPY of fixed-width columns, decoded in NumPy; see
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from datetime import datetime
 from itertools import product
 from typing import TYPE_CHECKING, Any, Literal, cast
 
+from tsad_tasks.base.errors import SourceError, Unavailable
 from tsad_tasks.base.lazy import LazyModule
-from tsad_tasks.ingest.sources.base import HourCount, Source, register
+from tsad_tasks.ingest.sources.base import HourCount, Source, SourceFault, register
 
 if TYPE_CHECKING:
     from psycopg2 import extensions, sql
 
     from tsad_tasks.config import DatasetConfig
     from tsad_tasks.ingest.sources.base import Hint, SourceRows, SourceTable
-    from tsad_tasks.ingest.sources.postgres_tables import connection, rows, statements, tables
+    from tsad_tasks.ingest.sources.postgres_tables import (
+        broken,
+        connection,
+        rows,
+        statements,
+        tables,
+    )
     from tsad_tasks.ingest.sources.postgres_tables.tables import TablePlan
 else:
     # All sources are imported when a dataset file is read, and these cost NumPy and a driver.
-    connection, rows, statements, tables = (
+    broken, connection, rows, statements, tables = (
         LazyModule(f"tsad_tasks.ingest.sources.postgres_tables.{name}")
-        for name in ("connection", "rows", "statements", "tables")
+        for name in ("broken", "connection", "rows", "statements", "tables")
     )
 
 _LARGE_ROWS = 1_000_000
+_CHEAPLY_S = 10
 # From so many rows on an index on the time matters to those who wait.
 _INDEX_MATTERS_ROWS = 10_000
 
@@ -63,8 +72,9 @@ class PostgresSource(Source):
         with connection.explained_errors(), self._connection.cursor() as cursor:
             try:
                 timeout_ms = self._config.source.statement_timeout_s * 1000
+                # All digits of float4 and float8, whatever the login is set to.
                 settings = "SET LOCAL statement_timeout = %s; SET LOCAL timezone = 'UTC'"
-                cursor.execute(settings, (timeout_ms,))
+                cursor.execute(f"{settings}; SET LOCAL extra_float_digits = 3", (timeout_ms,))
                 yield cursor
             finally:
                 if not self._connection.closed:
@@ -75,19 +85,49 @@ class PostgresSource(Source):
 
         source = self._config.source
         named = (("entity", source.entity.column), ("channel", source.channel_column))
+        copies: list[tuple[TablePlan, broken.Copied]] = []
+        faults: list[SourceFault] = []
         with self.snapshot() as cursor:
             if source.entity.column is not None:
                 self._learn(cursor, sorted(set(known_entities) - set(self._names.values())))
             span = start_us, end_us
-            parts = [rows.copied(cursor, self._config, plan, span) for plan in self.tables]
-            by_table = zip(self.tables, parts, strict=True)
-            for (plan, part), (kind, column) in product(by_table, named):
-                hashes = set(part[kind].tolist()) if column else set()
+            for plan in self.tables:
+                found = broken.copied_around(cursor, self._config, plan, span)
+                if isinstance(found, SourceFault):
+                    faults.append(found)
+                else:
+                    copies.append((plan, found))
+            if not copies:
+                raise SourceError("\n".join(f"{one.table}: {one.detail}" for one in faults[:5]))
+            for (plan, copy), (kind, column) in product(copies, named):
+                hashes = set(copy.part[kind].tolist()) if column else set()
                 new = sorted(hashes - self._names.keys() - {rows.NOBODY})
                 if new and column:
-                    ask = statements.names_statement(self._config, plan, column, new, span)
+                    rest = new, span, copy.broken.get(kind, statements.NOTHING)
+                    ask = statements.names_statement(self._config, plan, column, *rest)
                     self._keep_names(cursor, ask)
-        return rows.source_rows(self._config, self.tables, parts, self._names, span)
+            words = [one for table in copies for one in self._label_words(cursor, *table, span)]
+        plans, parts = [plan for plan, _ in copies], [copy.part for _, copy in copies]
+        said = sorted(set(words))[:3], faults
+        return rows.source_rows(self._config, plans, parts, self._names, span, *said)
+
+    def _label_words(
+        self,
+        cursor: extensions.cursor,
+        plan: TablePlan,
+        copy: broken.Copied,
+        span: tuple[int, int],
+    ) -> list[str]:
+        """Some of the labels of a table that say neither yes nor no."""
+        is_unknown = (copy.part["label"] == statements.UNKNOWN_LABEL).any()
+        if plan.label is None or not is_unknown:
+            return []
+        unread = copy.broken.get("label", statements.NOTHING)
+        cursor.execute(
+            statements.label_words_statement(self._config, plan, plan.label, span, unread)
+        )
+        said = [rows.as_text(word) for (word,) in cursor.fetchall()]
+        return said + ["(cannot be read)"] * ("label" in copy.broken)
 
     def _learn(self, cursor: extensions.cursor, names: Sequence[str]) -> None:
         if names:
@@ -98,22 +138,41 @@ class PostgresSource(Source):
         self, cursor: extensions.cursor, statement: str | sql.Composable, *params: Any
     ) -> None:
         cursor.execute(statement, *params)
-        self._names.update(cast("list[tuple[int, str]]", cursor.fetchall()))
+        self._names.update({key: rows.as_text(name) for key, name in cursor.fetchall()})
 
     def count_null_times(self, *, cheaply: bool = False) -> int:
         """Rows without a time; `cheaply`: not of views or large tables without an index on it."""
+        asked = [plan for plan in self._asked(cheaply) if not plan.time.is_required]
+        if not asked:
+            return 0
+        with self.snapshot() as cursor, suppress(*broken.BROKEN), broken.attempt(cursor):
+            cursor.execute(statements.null_times_statement(asked))
+            return int(cast("tuple[Any]", cursor.fetchone())[0])
+        return 0
+
+    def implausible_times(self, *, cheaply: bool = False) -> dict[str, int]:
+        """Rows by entity with implausible times; `cheaply`: as above."""
+        found: Counter[str] = Counter()
+        # No run fails for what it only counts.
+        with suppress(*(Unavailable,) * cheaply), self.snapshot() as cursor:
+            if cheaply:
+                cursor.execute(f"SET LOCAL statement_timeout = '{_CHEAPLY_S * 1000:g} ms'")
+            for plan in self._asked(cheaply):
+                span = statements.plausible_us()
+                # Of a view that cannot be computed nothing is known; reading it says why.
+                with suppress(*broken.BROKEN), broken.attempt(cursor):
+                    cursor.execute(statements.implausible_statement(self._config, plan, span))
+                    found.update({rows.as_text(name): n for name, n in cursor.fetchall()})
+        return dict(found)
+
+    def _asked(self, cheaply: bool) -> list[TablePlan]:
+        """Tables of which it is quick to say what lies outside of all intervals, or all."""
 
         def is_cheap(plan: TablePlan) -> bool:
             is_small = plan.table.may_have_index and plan.table.n_rows_estimate < _LARGE_ROWS
             return plan.time.has_index or is_small
 
-        asked = [plan for plan in self.tables if not plan.time.is_required]
-        asked = [plan for plan in asked if not cheaply or is_cheap(plan)]
-        if not asked:
-            return 0
-        with self.snapshot() as cursor:
-            cursor.execute(statements.null_times_statement(asked))
-            return int(cast("tuple[Any]", cursor.fetchone())[0])
+        return [plan for plan in self.tables if not cheaply or is_cheap(plan)]
 
     def count_hours(self, start_us: int, end_us: int) -> dict[int, HourCount]:
         """Rows of the source by hour (microseconds since 1970), of hours that have any."""
@@ -127,10 +186,11 @@ class PostgresSource(Source):
         return {us: count for us, count in found.items() if start_us <= us < end_us}
 
     def time_bounds(self, table: SourceTable) -> tuple[datetime | None, datetime | None]:
-        """Oldest and newest time of one table, in UTC."""
+        """Oldest and newest plausible time of one table, in UTC."""
         (plan,) = (one for one in self.tables if one is table)
         with self.snapshot() as cursor:
-            cursor.execute(statements.bounds_statement(plan))
+            span = statements.plausible_us()
+            cursor.execute(statements.bounds_statement(self._config, plan, span))
             low, high = cast("tuple[Any, Any]", cursor.fetchone())
         return rows.as_utc(self._config, plan.time, low), rows.as_utc(self._config, plan.time, high)
 

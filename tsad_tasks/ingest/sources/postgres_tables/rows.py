@@ -14,9 +14,14 @@ from psycopg2 import extensions
 from tsad_tasks.base.errors import SourceError
 from tsad_tasks.base.local_time import utc_from_local
 from tsad_tasks.config import DatasetConfig
-from tsad_tasks.ingest.sources.base import HOUR_US, HourCount, SourceRows
+from tsad_tasks.ingest.sources.base import HOUR_US, HourCount, SourceFault, SourceRows
 from tsad_tasks.ingest.sources.postgres_tables import statements
-from tsad_tasks.ingest.sources.postgres_tables.statements import ORIGIN, CopyField, unit_ns
+from tsad_tasks.ingest.sources.postgres_tables.statements import (
+    ORIGIN,
+    UNKNOWN_LABEL,
+    CopyField,
+    unit_ns,
+)
 from tsad_tasks.ingest.sources.postgres_tables.tables import NUMBERS, SourceColumn, TablePlan
 
 Int64 = NDArray[np.int64]
@@ -69,15 +74,19 @@ class _Decoder:
 
 
 def copied(
-    cursor: extensions.cursor, config: DatasetConfig, plan: TablePlan, span_us: tuple[int, int]
+    cursor: extensions.cursor,
+    config: DatasetConfig,
+    plan: TablePlan,
+    fields: list[CopyField],
+    span_us: tuple[int, int],
 ) -> Part:
     """The rows of one table in a range that is wider than asked for where times are naive."""
-    fields = statements.copy_fields(config, plan)
     decoder = _Decoder(fields)
     cursor.copy_expert(statements.copy_statement(config, plan, fields, *span_us), decoder)
     columns = decoder.columns()
     content = columns.pop("value")
-    part = {"updated": np.zeros(len(content), np.int64), "label": np.zeros(len(content), bool)}
+    zeros = np.zeros(len(content), np.int64)
+    part: Part = {"updated": zeros, "label": zeros}
     part |= {name: column[:, 0] for name, column in columns.items()}
     return part | {"value": content if plan.value is None else content[:, 0]}
 
@@ -88,6 +97,8 @@ def source_rows(
     parts: Sequence[Part],
     names: Mapping[int, str],
     span_us: tuple[int, int],
+    label_words: Sequence[str] = (),
+    faults: Sequence[SourceFault] = (),
 ) -> SourceRows:
     """The rows of all tables in [start, end), times in UTC.
 
@@ -95,6 +106,8 @@ def source_rows(
     ----------
     parts : of each table.
     names : of entities and channels by their hash.
+    label_words : some of the labels that say neither yes nor no, if there are any.
+    faults : of tables that are not among these, since they could not be read.
     """
     parts = [_in_span(config, plan, part, span_us) for plan, part in zip(plans, parts, strict=True)]
     is_long = config.source.shape == "long"
@@ -105,7 +118,7 @@ def source_rows(
     def joined(name: str) -> NDArray[Any]:
         return np.concatenate([part[name] for part in parts])
 
-    n_rows = [len(part["time"]) for part in parts]
+    n_rows, labels = [len(part["time"]) for part in parts], joined("label")
     if config.source.entity.column is None:
         entity_names = tuple(sorted({str(plan.entity) for plan in plans}))
         positions = [entity_names.index(str(plan.entity)) for plan in plans]
@@ -129,7 +142,7 @@ def source_rows(
         times_us=joined("time"),
         entity=entity,
         updated_us=joined("updated"),
-        label=joined("label"),
+        label=labels == 1,
         values=values,
         channel=channel,
         table=np.repeat(np.arange(len(parts)), n_rows),
@@ -139,6 +152,9 @@ def source_rows(
         entity_names=entity_names,
         channel_names=channel_names,
         tables=tuple(plans),
+        unknown_label=labels == UNKNOWN_LABEL if label_words else None,
+        label_words=tuple(label_words),
+        faults=tuple(faults),
     )
 
 
@@ -147,9 +163,13 @@ def _in_span(config: DatasetConfig, plan: TablePlan, part: Part, span_us: tuple[
     raw, time_source = part["time"], config.source.time
     nothing = np.zeros(len(raw), bool)
     part = part | {"ambiguous": nothing, "nonexistent": nothing}
-    if plan.time.family == "integer":
+    if plan.time.family in {"integer", "float"}:
         ns = unit_ns(config)
         part["time"] = raw * (ns // 1000) if ns >= 1000 else raw // 1000
+        if plan.time.family == "float":
+            # What is before the end is not rounded past it: the source has chosen exactly.
+            us = np.floor(part["time"]).astype(np.int64)
+            part["time"] = np.clip(us, span_us[0], span_us[1] - 1)
     elif plan.time.family == "timestamptz":
         part["time"] = raw + _POSTGRES_ORIGIN_US
     elif plan.time.family not in NUMBERS:
@@ -170,6 +190,15 @@ def _positions(
     ordered = [*first, *sorted({name for name in found_names if name is not None} - set(first))]
     position: dict[str | None, int] = {None: -1} | {name: i for i, name in enumerate(ordered)}
     return np.array([position[name] for name in found_names], np.intp)[at], tuple(ordered)
+
+
+def as_text(said: str | memoryview) -> str:
+    """A name of the source; what is no UTF-8 of it is shown as \\x and two digits.
+
+    >>> as_text("m1"), as_text(memoryview(b"m\\xfc"))
+    ('m1', 'm\\\\xfc')
+    """
+    return said if isinstance(said, str) else bytes(said).decode("utf-8", "backslashreplace")
 
 
 def hour_counts(

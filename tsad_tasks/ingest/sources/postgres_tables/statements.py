@@ -14,8 +14,11 @@ from zoneinfo import ZoneInfo
 
 from psycopg2 import sql
 
+from tsad_tasks.base.clock import utc_now
+from tsad_tasks.base.interval import unix_s
 from tsad_tasks.base.local_time import local_range
 from tsad_tasks.config import DatasetConfig
+from tsad_tasks.ingest.sources.base import MAX_NAME_BYTES, PLAUSIBLE_AHEAD, PLAUSIBLE_FROM
 from tsad_tasks.ingest.sources.postgres_tables.tables import NUMBERS, SourceColumn, TablePlan
 
 ORIGIN = datetime(1970, 1, 1)  # noqa: DTZ001
@@ -23,6 +26,7 @@ ORIGIN = datetime(1970, 1, 1)  # noqa: DTZ001
 # one UTC hour.
 QUARTER_US = 900_000_000
 NEVER = -(2**63)
+NOTHING = sql.SQL("false")
 _UNITS_NS = {"s": 1_000_000_000, "ms": 1_000_000, "us": 1_000, "ns": 1}
 
 _NUMBER = r"^[ \t\r\n]*[+-]?([0-9]+\.?[0-9]*|\.[0-9]+)([eE][+-]?[0-9]{1,4})?[ \t\r\n]*$"
@@ -30,11 +34,13 @@ _NOT_FINITE = r"^[ \t\r\n]*[+-]?(nan|inf|infinity)[ \t\r\n]*$"
 _CLAMPED = (
     "WHEN abs({c}) > 1e300 THEN 'Infinity' WHEN abs({c}) < 1e-300 THEN 0 ELSE {c}::float8 END"
 )
+_FINITE = "CASE WHEN abs({c}) <= 1e300 THEN {value} WHEN {c} IS NULL THEN 'NaN' ELSE 'Infinity' END"
 _VALUES = {
     "integer": "coalesce({c}::float8, 'NaN')",
     "bool": "coalesce({c}::int::float8, 'NaN')",
-    "float": "CASE WHEN abs({c}) <= 1e300 THEN {c}::float8 WHEN {c} IS NULL THEN 'NaN' ELSE "
-    "'Infinity' END",
+    "float": _FINITE.replace("{value}", "{c}"),
+    # By way of its digits: 0.1 is 0.1, and not 0.10000000149, which is above a limit of 0.1.
+    "real": _FINITE.replace("{value}", "{c}::text::float8"),
     "numeric": "CASE WHEN {c} IS NULL THEN 'NaN'::float8 WHEN {c} = 'NaN' THEN 'Infinity' "
     + _CLAMPED,
     "text": "CASE WHEN {c} IS NULL OR {c}::text ~ '^[ \\t\\r\\n]*$' THEN 'NaN'::float8 "
@@ -43,17 +49,35 @@ _VALUES = {
     + _CLAMPED.replace("{c}", "{c}::text::numeric"),
 }
 _HASH = "coalesce(hashtextextended(nullif({c}::text, ''), 0), 0)"
+# Of labels 1 is yes, 0 is no, and 2 is whatever nobody knows, such as NaN, -1 and 'maybe'.
+UNKNOWN_LABEL = 2
+# Of a table in the wrong unit every row has an implausible time: it is enough to know of so many.
+_MOST_IMPLAUSIBLE = 100_000
+_LATEST_CHANGE_US = 4_102_444_800_000_000  # 2100
 _LABELS = {
-    "bool": "coalesce({c}, false)",
-    **dict.fromkeys(NUMBERS, "coalesce({c}, 0) <> 0"),
-    "text": "coalesce(lower(btrim({c}::text)) IN ('1', '1.0', 't', 'true', 'y', 'yes'), false)",
+    "bool": "coalesce({c}::int, 0)::int2",
+    "integer": "CASE WHEN {c} > 0 THEN 1 WHEN {c} < 0 THEN 2 ELSE 0 END::int2",
+    **dict.fromkeys(
+        ("float", "real", "numeric"),
+        "CASE WHEN {c} > 0 AND {c} <= 1e300 THEN 1 WHEN {c} <> 0 THEN 2 ELSE 0 END::int2",
+    ),
+    "text": "CASE WHEN lower(btrim({c}::text, E' \\t\\r\\n')) IN "
+    "('1', '1.0', 't', 'true', 'y', 'yes') THEN 1 "
+    "WHEN lower(btrim({c}::text, E' \\t\\r\\n')) NOT IN "
+    "('', '0', '0.0', 'f', 'false', 'n', 'no') THEN 2 ELSE 0 END::int2",
 }
 
 
-def _about(plan: TablePlan, text: str, **parts: sql.Composable) -> sql.Composable:
+def about(plan: TablePlan, text: str, **parts: sql.Composable) -> sql.Composable:
     """A statement on a table, `{table}`, whose time is `{at}`."""
     table, at = sql.Identifier(plan.table.schema, plan.table.name), sql.Identifier(plan.time.name)
     return sql.SQL(text).format(table=table, at=at, **parts)
+
+
+def plausible_us() -> tuple[int, int]:
+    """Plausible times, [start, end) in microseconds since 1970."""
+    start_s, end_s = unix_s(PLAUSIBLE_FROM), unix_s(utc_now() + PLAUSIBLE_AHEAD)
+    return start_s * 1_000_000, end_s * 1_000_000
 
 
 def unit_ns(config: DatasetConfig) -> int:
@@ -61,12 +85,15 @@ def unit_ns(config: DatasetConfig) -> int:
     return _UNITS_NS[config.source.time.unit or "s"]
 
 
+def no_change(updated_at: SourceColumn) -> sql.Composable:
+    """What stands for a missing time of change: it is before all others."""
+    return sql.Literal(NEVER) if updated_at.family == "integer" else sql.SQL("'-infinity'")
+
+
 def expression(template: str, column: str) -> sql.Composable:
     """SQL on a column, `{c}` in the template."""
-    number, not_finite, never = sql.Literal(_NUMBER), sql.Literal(_NOT_FINITE), sql.Literal(NEVER)
-    return sql.SQL(template).format(
-        c=sql.Identifier(column), number=number, not_finite=not_finite, never=never
-    )
+    number, not_finite = sql.Literal(_NUMBER), sql.Literal(_NOT_FINITE)
+    return sql.SQL(template).format(c=sql.Identifier(column), number=number, not_finite=not_finite)
 
 
 def in_range(
@@ -108,24 +135,26 @@ class CopyField:
 def copy_fields(config: DatasetConfig, plan: TablePlan) -> list[CopyField]:
     """What is read of a table: its time, whom it is of, and values as numbers or marks."""
     time = plan.time
-    if time.family in NUMBERS - {"integer"}:
+    if time.family == "numeric":
         us_per_unit = sql.Literal(unit_ns(config) / 1000)
-        at: sql.Composable = sql.SQL("floor({c}::numeric * {us})::int8").format(
+        at: sql.Composable = sql.SQL("floor({c} * {us})::int8").format(
             c=sql.Identifier(time.name), us=us_per_unit
         )
     else:
         cast = {"integer": "{c}::int8", "date": "{c}::timestamp"}.get(time.family, "{c}")
         at = expression(cast, time.name)
-    fields = [CopyField("time", [at], ">i8")]
+    fields = [CopyField("time", [at], ">f8" if time.family == "float" else ">i8")]
     names = ("entity", config.source.entity.column), ("channel", config.source.channel_column)
     fields += [CopyField(name, [expression(_HASH, col)], ">i8") for name, col in names if col]
     if (updated := plan.updated_at) is not None:
-        is_number = updated.family == "integer"
-        known = "coalesce({c}::int8, {never})" if is_number else "coalesce({c}, '-infinity')"
-        fields.append(CopyField("updated", [expression(known, updated.name)], ">i8"))
-    if plan.label is not None and plan.label.family in _LABELS:
+        cast = "{c}::int8" if updated.family == "integer" else "{c}"
+        known = sql.SQL("coalesce({known}, {none})").format(
+            known=expression(cast, updated.name), none=no_change(updated)
+        )
+        fields.append(CopyField("updated", [known], ">i8"))
+    if plan.label is not None:
         label = expression(_LABELS[plan.label.family], plan.label.name)
-        fields.append(CopyField("label", [label], "?"))
+        fields.append(CopyField("label", [label], ">i2"))
     columns = plan.columns if plan.value is None else (plan.value,)
     values = [expression(_VALUES[column.family], column.name) for column in columns]
     return [*fields, CopyField("value", values, ">f8")]
@@ -138,7 +167,7 @@ def copy_statement(
     columns = sql.SQL(", ").join(one for field in fields for one in field.expressions)
     where = in_range(config, plan.time, start_us, end_us)
     text = "COPY (SELECT {columns} FROM {table} WHERE {where}) TO STDOUT (FORMAT binary)"
-    return _about(plan, text, columns=columns, where=where)
+    return about(plan, text, columns=columns, where=where)
 
 
 def count_statement(
@@ -147,39 +176,98 @@ def count_statement(
     """Rows of a range, and their newest change, by quarter of an hour."""
     if plan.time.family in NUMBERS:
         quarter = sql.Literal(QUARTER_US * 1000 // unit_ns(config))
-        bucket = _about(plan, "floor({at}::numeric / {quarter})::int8", quarter=quarter)
+        # A float8 as numeric has fifteen digits only.
+        exact = "float8" if plan.time.family == "float" else "numeric"
+        bucket = about(plan, f"floor({{at}}::{exact} / {{quarter}})::int8", quarter=quarter)
     else:
-        bucket = _about(plan, "floor(extract(epoch FROM {at}) / 900)::int8")
+        bucket = about(plan, "floor(extract(epoch FROM {at}) / 900)::int8")
     newest: sql.Composable = sql.SQL("NULL")
     if plan.updated_at is not None and plan.updated_at.family in {"timestamptz", "timestamp"}:
-        newest = expression("max({c})", plan.updated_at.name)
+        # A time of change that is none, such as infinity, would be news for ever.
+        newest = sql.SQL("max({c}) FILTER (WHERE {known})").format(
+            c=sql.Identifier(plan.updated_at.name),
+            known=in_range(config, plan.updated_at, 0, _LATEST_CHANGE_US),
+        )
     where = in_range(config, plan.time, start_us, end_us)
     text = "SELECT {bucket}, count(*), {newest} FROM {table} WHERE {where} GROUP BY 1"
-    return _about(plan, text, bucket=bucket, newest=newest, where=where)
+    return about(plan, text, bucket=bucket, newest=newest, where=where)
 
 
 def null_times_statement(plans: list[TablePlan]) -> sql.Composable:
     """How many rows of all these tables have no time."""
     text = "SELECT count(*) AS n FROM {table} WHERE {at} IS NULL"
-    counts = [_about(plan, text) for plan in plans]
+    counts = [about(plan, text) for plan in plans]
     return sql.SQL("SELECT sum(n) FROM ({}) AS u").format(sql.SQL(" UNION ALL ").join(counts))
 
 
-def bounds_statement(plan: TablePlan) -> sql.Composable:
-    """Oldest and newest finite time of a table."""
-    is_number = plan.time.family in NUMBERS
-    known = "{at} IS NOT NULL" if is_number else "{at} < 'infinity' AND {at} > '-infinity'"
-    text = "SELECT min({at}), max({at}) FROM {table} WHERE {known}"
-    return _about(plan, text, known=_about(plan, known))
+def bounds_statement(
+    config: DatasetConfig, plan: TablePlan, span: tuple[int, int]
+) -> sql.Composable:
+    """Oldest and newest time of a table in a range."""
+    text = "SELECT min({at}), max({at}) FROM {table} WHERE {where}"
+    return about(plan, text, where=in_range(config, plan.time, *span))
+
+
+def _name(column: str) -> sql.Composable:
+    """So much of a text that its reader sees that it is too long, as bytes of UTF-8.
+
+    A database without an encoding holds bytes that are no text: `rows.as_text` shows these too.
+    """
+    text = (
+        "convert_to(left({c}::text, {most}), "
+        "(CASE getdatabaseencoding() WHEN 'SQL_ASCII' THEN 'SQL_ASCII' ELSE 'UTF8' END)::name)"
+    )
+    return sql.SQL(text).format(c=sql.Identifier(column), most=sql.Literal(MAX_NAME_BYTES + 1))
 
 
 def names_statement(
-    config: DatasetConfig, plan: TablePlan, column: str, hashes: list[int], span: tuple[int, int]
+    config: DatasetConfig,
+    plan: TablePlan,
+    column: str,
+    hashes: list[int],
+    span: tuple[int, int],
+    broken: sql.Composable = NOTHING,
 ) -> sql.Composable:
-    """Hash and name of those names in a range that have one of these hashes."""
+    """Hash and name of those names in a range that have one of these hashes.
+
+    `broken` are rows of which the name cannot be read.
+    """
     text = (
-        "SELECT DISTINCT hashtextextended({c}::text, 0), {c}::text FROM {table} "
-        "WHERE {where} AND hashtextextended({c}::text, 0) = ANY({new})"
+        "SELECT DISTINCT hashtextextended({c}::text, 0), {name} FROM {table} "
+        "WHERE {where} AND CASE WHEN {broken} THEN false "
+        "ELSE hashtextextended({c}::text, 0) = ANY({new}) END"
     )
     new, where = sql.Literal(hashes), in_range(config, plan.time, *span)
-    return _about(plan, text, c=sql.Identifier(column), new=new, where=where)
+    said = {"c": sql.Identifier(column), "name": _name(column)}
+    return about(plan, text, new=new, where=where, broken=broken, **said)
+
+
+def label_words_statement(
+    config: DatasetConfig,
+    plan: TablePlan,
+    label: SourceColumn,
+    span: tuple[int, int],
+    broken: sql.Composable = NOTHING,
+) -> sql.Composable:
+    """A few labels of a range that say neither yes nor no."""
+    text = (
+        "SELECT DISTINCT {name} FROM {table} "
+        "WHERE {where} AND CASE WHEN {broken} THEN false ELSE {mark} = 2 END LIMIT 3"
+    )
+    where, mark = in_range(config, plan.time, *span), expression(_LABELS[label.family], label.name)
+    said = {"where": where, "mark": mark, "broken": broken}
+    return about(plan, text, name=_name(label.name), **said)
+
+
+def implausible_statement(
+    config: DatasetConfig, plan: TablePlan, span: tuple[int, int]
+) -> sql.Composable:
+    """Rows by entity with a time outside of a range; of very many not all."""
+    column = config.source.entity.column
+    entity = sql.Literal(plan.entity or "") if column is None else _name(column)
+    text = (
+        "SELECT coalesce(entity, ''), count(*) FROM "
+        "(SELECT {entity} AS entity FROM {table} WHERE NOT ({where}) LIMIT {most}) s GROUP BY 1"
+    )
+    where, most = in_range(config, plan.time, *span), sql.Literal(_MOST_IMPLAUSIBLE)
+    return about(plan, text, entity=entity, where=where, most=most)

@@ -20,14 +20,23 @@ from tsad_tasks.config import DatasetConfig
 from tsad_tasks.ingest.sources.base import SourceFault, SourceTable
 
 Family = Literal[
-    "integer", "float", "numeric", "bool", "text", "timestamptz", "timestamp", "date", "other"
+    "integer",
+    "float",
+    "real",
+    "numeric",
+    "bool",
+    "text",
+    "timestamptz",
+    "timestamp",
+    "date",
+    "other",
 ]
 
-NUMBERS = {"integer", "float", "numeric"}
+NUMBERS = {"integer", "float", "real", "numeric"}
 CLOCKS = {"timestamptz", "timestamp", "date"}
 _QUERIES = Path(__file__).parents[4] / "sql" / "source"
 _FAMILIES: dict[str, Family] = {
-    "int2": "integer", "int4": "integer", "int8": "integer", "float4": "float", "float8": "float",
+    "int2": "integer", "int4": "integer", "int8": "integer", "float4": "real", "float8": "float",
     "numeric": "numeric", "bool": "bool", "timestamptz": "timestamptz", "timestamp": "timestamp",
     "date": "date",
 }  # fmt: skip
@@ -165,13 +174,16 @@ def _unusable(config: DatasetConfig, table: FoundTable) -> str:
     if family in NUMBERS and time.unit is None:
         wanted = f"time.unit (s, ms, us or ns) for the number column {time.column}"
         return f"Expected {wanted}. Received: nothing."
+    if family == "real":
+        wanted = f"times exact to the second in the time column {time.column}"
+        return f"Expected {wanted}. Received: real, which is exact to 128 s (use float8)."
     if family is not None and family not in NUMBERS | CLOCKS:
         wanted = f"a timestamp, a date or a number in the time column {time.column}"
         return f"Expected {wanted}. Received: {family}."
     for what, name in needed:
         if name is not None and name not in table.columns:
             return f"Expected the {what} {name}. {table.received(name)}"
-    if entity.from_table is not None and not re.fullmatch(entity.from_table, table.name):
+    if entity.from_table is not None and entity.name_in(table.name) is None:
         wanted = f"a name that matches entity.from_table {entity.from_table!r} as a whole"
         return f"Expected {wanted}. Received: {table.name}."
     if source.value_column and table.columns[source.value_column].family not in _VALUES:
@@ -191,13 +203,13 @@ def _plan(config: DatasetConfig, table: FoundTable) -> TablePlan:
     source, faults = config.source, list[SourceFault]()
 
     def usable(
-        name: str | None, families: set[str] | None, expected: str = "", channel: str = ""
+        name: str | None, families: set[str], expected: str, channel: str = ""
     ) -> SourceColumn | None:
         column = table.columns.get(name or "")
         if column is None and name is not None:
             detail = f"Expected the column {name}. {table.received(name)}"
             faults.append(SourceFault(table.title, "missing_column", detail, channel))
-        if column is not None and families is not None and column.family not in families:
+        if column is not None and column.family not in families:
             detail = f"{name}: Expected {expected}. Received: {column.family}."
             faults.append(SourceFault(table.title, "not_numeric_column", detail, channel))
             return None
@@ -205,16 +217,15 @@ def _plan(config: DatasetConfig, table: FoundTable) -> TablePlan:
 
     names = {} if source.shape == "long" else source.channel_columns()
     channels = [usable(column, _VALUES, "numbers", name) for name, column in names.items()]
-    label = usable(source.label, None)
+    label = usable(source.label, _VALUES, "a truth, a number or a text")
     updates = {"timestamptz", "timestamp", "integer"}
     updated_at = usable(source.updated_at, updates, "a timestamp or an integer")
-    pattern = source.entity.from_table
-    match = re.fullmatch(pattern, table.name) if pattern else None
+    entity = source.entity
     used = {source.time.column, source.entity.column, source.channel_column, source.value_column}
     used |= {source.updated_at, source.label, *source.channel_columns().values()}
     return TablePlan(
         table.title,
-        str(match[1]) if match else source.entity.constant,
+        entity.constant if entity.from_table is None else entity.name_in(table.name),
         tuple(position for position, column in enumerate(channels) if column),
         tuple(faults),
         tuple(name for name in table.columns if name not in used),
