@@ -22,6 +22,10 @@ CREATE TABLE tsad.public_sql (
 CREATE UNIQUE INDEX ON tsad.public_sql ((true));
 COMMENT ON TABLE tsad.public_sql IS 'The digest of the views and functions that are in place, and since when.';
 
+-- Incidents that last are cut; the parts after the first say what they continue.
+ALTER TABLE tsad.incident ADD COLUMN continues text;
+COMMENT ON COLUMN tsad.incident.continues IS 'The incident of which this is the next part, where a long one was cut.';
+
 -- An index holds 2.7 kB, which is 670 channels; a hash of them is as good.
 ALTER TABLE tsad.layout DROP CONSTRAINT layout_dataset_id_step_s_channel_ids_key;
 CREATE UNIQUE INDEX layout_one ON tsad.layout (dataset_id, step_s, hash_array_extended(channel_ids, 0));

@@ -1,16 +1,17 @@
 CREATE OR REPLACE VIEW tsad.v_anomaly AS
   SELECT d.name AS dataset, e.name AS entity, a.at, p.lineage, a.kind, a.severity, a.score, a.error, a.threshold,
-         t.channel, t.share, t.actual, t.expected, t.unit, a.provisional, a.model_id, a.revision, a.known_from
+         c.name AS channel, r.share, r.actual, r.expected, c.unit, a.provisional, a.model_id, a.revision, a.known_from
   FROM tsad.anomaly a
   JOIN tsad.entity e USING (entity_id)
   JOIN tsad.dataset d USING (dataset_id)
   JOIN tsad.champion_period p ON p.model_id = a.model_id AND a.hour_at >= p.valid_from AND a.hour_at < p.valid_to
     AND p.lineage IN ('live', 'replay')
+  -- One row each, as aggregate and keys tell: Postgres leaves out what nobody asks for.
   LEFT JOIN LATERAL (
-    SELECT c.name AS channel, c.unit, r.share, r.actual, r.expected
-    FROM tsad.attribution r JOIN tsad.channel c USING (channel_id)
-    WHERE r.entity_id = a.entity_id AND r.at = a.at AND r.model_id = a.model_id
-    ORDER BY r.share DESC, r.channel_id LIMIT 1) t ON true
+    SELECT (array_agg(x.channel_id ORDER BY x.share DESC, x.channel_id))[1] AS channel_id
+    FROM tsad.attribution x WHERE x.entity_id = a.entity_id AND x.at = a.at AND x.model_id = a.model_id) t ON true
+  LEFT JOIN tsad.attribution r ON r.entity_id = a.entity_id AND r.at = a.at AND r.model_id = a.model_id AND r.channel_id = t.channel_id
+  LEFT JOIN tsad.channel c ON c.channel_id = t.channel_id
   WHERE a.superseded_at = 'infinity';
 
 COMMENT ON VIEW tsad.v_anomaly IS 'Flagged readings with severity and the channel that carries most of the error.';

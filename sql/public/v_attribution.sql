@@ -1,15 +1,15 @@
 CREATE OR REPLACE VIEW tsad.v_attribution AS
   SELECT d.name AS dataset, e.name AS entity, r.at, c.name AS channel, c.unit, r.share, r.actual, r.expected, r.spread, r.model_id,
-         top.step, top.share AS step_share, p.lineage
+         -- Beside the tables in FROM: these are few enough to be joined with v_incident in any order (join_collapse_limit).
+         (SELECT s.step::int FROM unnest(r.step_shares) WITH ORDINALITY AS s (share, step)
+          ORDER BY s.share DESC, s.step DESC LIMIT 1) AS step,
+         (SELECT s.share FROM unnest(r.step_shares) AS s (share) ORDER BY s.share DESC LIMIT 1) AS step_share, p.lineage
   FROM tsad.attribution r
   JOIN tsad.entity e USING (entity_id)
   JOIN tsad.dataset d USING (dataset_id)
   JOIN tsad.channel c USING (channel_id)
   JOIN tsad.champion_period p ON p.model_id = r.model_id AND r.at >= p.valid_from AND r.at < p.valid_to
-    AND p.lineage IN ('live', 'replay')
-  LEFT JOIN LATERAL (
-    SELECT s.step::int AS step, s.share FROM unnest(r.step_shares) WITH ORDINALITY AS s (share, step)
-    ORDER BY s.share DESC, s.step DESC LIMIT 1) top ON true;
+    AND p.lineage IN ('live', 'replay');
 
 COMMENT ON VIEW tsad.v_attribution IS 'Share of each channel in the error of a flagged reading, with what was expected.';
 COMMENT ON COLUMN tsad.v_attribution.dataset IS 'Name of the dataset file.';

@@ -1,22 +1,20 @@
 CREATE OR REPLACE VIEW tsad.v_incident AS
+  -- Few tables in FROM, and what only few ask for beside it: past join_collapse_limit (8) a join with another view is not reordered.
   SELECT i.incident_id, d.name AS dataset, e.name AS entity, i.lineage, i.severity, i.kind,
-         CASE WHEN h.scored_until IS NULL OR i.last_flag_at + make_interval(secs => d.merge_gap_s) >= h.scored_until
-              THEN 'open' ELSE 'closed' END AS state,
-         i.started_at, i.last_flag_at, i.n_flags, i.peak_score, i.peak_at, c.name AS channel, i.sentence,
-         i.provisional, i.policy_version, i.model_id, i.updated_at, w.verdict, i.suppressed_by
+         CASE WHEN EXISTS (
+           SELECT FROM tsad.score_block b
+           WHERE b.entity_id = i.entity_id AND b.superseded_at = 'infinity' AND b.status IN ('scored', 'partial', 'unknown_entity_scale')
+             AND b.thresholds IS NOT NULL AND b.hour_at > i.last_flag_at + make_interval(secs => d.merge_gap_s) - interval '1 hour')
+              THEN 'closed' ELSE 'open' END AS state,
+         i.started_at, i.last_flag_at, i.n_flags, i.peak_score, i.peak_at,
+         (SELECT c.name FROM tsad.channel c WHERE c.channel_id = i.top_channel_id) AS channel, i.sentence,
+         i.provisional, i.policy_version, i.model_id, i.updated_at,
+         (SELECT v.verdict FROM tsad.verdict v
+          WHERE v.entity_id = i.entity_id AND v.withdrawn_at IS NULL AND v.start_at <= i.last_flag_at AND v.end_at > i.started_at
+          ORDER BY v.verdict_id DESC LIMIT 1) AS verdict, i.suppressed_by, i.continues
   FROM tsad.incident i
   JOIN tsad.entity e USING (entity_id)
   JOIN tsad.dataset d USING (dataset_id)
-  LEFT JOIN tsad.channel c ON c.channel_id = i.top_channel_id
-  LEFT JOIN LATERAL (
-    SELECT max(b.hour_at) + interval '1 hour' AS scored_until
-    FROM tsad.score_block b
-    WHERE b.entity_id = i.entity_id AND b.superseded_at = 'infinity' AND b.status IN ('scored', 'partial', 'unknown_entity_scale')
-      AND b.thresholds IS NOT NULL AND b.hour_at >= i.last_flag_at - interval '1 hour') h ON true
-  LEFT JOIN LATERAL (
-    SELECT v.verdict FROM tsad.verdict v
-    WHERE v.entity_id = i.entity_id AND v.withdrawn_at IS NULL AND v.start_at <= i.last_flag_at AND v.end_at > i.started_at
-    ORDER BY v.verdict_id DESC LIMIT 1) w ON true
   WHERE i.superseded_by IS NULL AND i.withdrawn_at IS NULL AND i.lineage IN ('live', 'replay');
 
 COMMENT ON VIEW tsad.v_incident IS 'Merged runs of flags. open: nothing normal was scored for longer than the merge gap after the last flag.';
@@ -40,5 +38,6 @@ COMMENT ON COLUMN tsad.v_incident.model_id IS 'The model; see v_model.';
 COMMENT ON COLUMN tsad.v_incident.updated_at IS 'When this was last written.';
 COMMENT ON COLUMN tsad.v_incident.verdict IS 'What a person said of it last: confirmed, expected, false_alarm, new_normal or sensor_fault; NULL: nothing yet.';
 COMMENT ON COLUMN tsad.v_incident.suppressed_by IS 'The maintenance window that holds all of it, so that nobody is alerted; NULL: none.';
+COMMENT ON COLUMN tsad.v_incident.continues IS 'The incident of which this is the next part, where one that lasts was cut; NULL: none.';
 
 GRANT SELECT ON tsad.v_incident TO tsad_writer, tsad_reader;

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import UTC, datetime
 from zoneinfo import ZoneInfo
 
@@ -20,7 +21,7 @@ flag_steps = st.lists(st.integers(0, 300), unique=True, max_size=60).map(sorted)
 rules = st.builds(
     IncidentRule,
     merge_gap_s=st.sampled_from([0, 60, 300, 1800]),
-    max_length_s=st.sampled_from([60, 600, 3600, 10**6]),
+    max_length_s=st.sampled_from([60, 600, 1500, 3600, 10**6]),
     consecutive=st.integers(1, 4),
     min_score=st.sampled_from([0.0, 0.5, 2.0]),
 )
@@ -98,6 +99,72 @@ def test_a_long_chain_is_cut_at_its_maximum_length_and_every_flag_stays_in_one_p
     )
     assert [(span.first, span.last) for span in spans] == [(0, 29), (30, 59), (60, 89), (90, 99)]
     assert sum(span.n_flags for span in spans) == 100
+
+
+def test_a_later_part_says_what_it_continues_and_its_cut_does_not_move_with_the_first_flag() -> (
+    None
+):
+    rule = IncidentRule(merge_gap_s=60, max_length_s=1800)
+    for first in (0, 7, 29):
+        times_s, scores = flags(list(range(first, 130)))
+        spans = incident_spans(times_s, scores, rule, 60)
+        starts = [int(times_s[span.first]) // 60 for span in spans]
+        assert starts == [*dict.fromkeys([first, first + 30, 60, 90, 120])]
+        assert [span.former for span in spans] == [None, *(span.first for span in spans[:-1])]
+
+
+def test_a_part_counts_with_the_one_before_and_a_chain_without_any_height_ends() -> None:
+    times_s = np.arange(150) * 60
+    scores = np.where(times_s == 1200, 3.0, 0.1).astype(np.float32)
+    spans = incident_spans(times_s, scores, IncidentRule(60, 1800, min_score=1.0), 60)
+    assert [(span.first, span.last, span.former) for span in spans] == [(0, 29, None), (30, 59, 0)]
+
+
+@quick
+@given(flag_steps, rules, st.integers(0, 290), st.integers(1, 60), flag_steps)
+def test_flags_change_incidents_only_so_far(
+    steps: list[int], rule: IncidentRule, start: int, n_steps: int, other: list[int]
+) -> None:
+    """Others in a range leave what begins later than the reach, and ends before the gap, alone."""
+    rule = replace(rule, max_length_s=min(rule.max_length_s, 900))
+    end = start + n_steps
+    changed = sorted(
+        {s for s in steps if not start <= s < end} | {s for s in other if start <= s < end}
+    )
+    far = []
+    before, after = start * 60 - rule.gap_s, end * 60 + rule.reach_s
+    for its in (steps, changed):
+        times_s, scores = flags(its)
+        spans = [
+            [-1 if i is None else int(times_s[i]) for i in (one.first, one.last, one.former)]
+            for one in incident_spans(times_s, scores, rule, 60)
+        ]
+        far.append([span for span in spans if span[1] < before or span[0] > after])
+    assert far[0] == far[1]
+
+
+@quick
+@given(flag_steps, rules, st.integers(0, 300))
+def test_flags_within_the_reach_give_the_incidents_that_all_flags_give(
+    steps: list[int], rule: IncidentRule, start: int
+) -> None:
+    rule = replace(rule, max_length_s=min(rule.max_length_s, 900))
+    times_s, scores = flags(steps)
+    offset = int(np.searchsorted(times_s, start * 60 - rule.reach_s))
+    known = incident_spans(times_s[offset:], scores[offset:], rule, 60)
+    found = [
+        replace(
+            one,
+            first=one.first + offset,
+            last=one.last + offset,
+            peak=one.peak + offset,
+            former=None if one.former is None else one.former + offset,
+        )
+        for one in known
+        if times_s[one.last + offset] >= start * 60
+    ]
+    every = incident_spans(times_s, scores, rule, 60)
+    assert found == [one for one in every if times_s[one.last] >= start * 60]
 
 
 def test_a_day_long_fault_is_one_incident_in_spite_of_short_pauses() -> None:

@@ -6,6 +6,7 @@ from collections import Counter
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from itertools import count
+from typing import Any
 
 from hypothesis import given
 from hypothesis import strategies as st
@@ -227,3 +228,27 @@ def _overlaps(alert: Alert, incident: AlertableIncident, gap: timedelta) -> bool
         alert.start_at <= incident.last_flag_at + gap and alert.end_at >= incident.started_at - gap
     )
     return near and alert.entity == incident.entity
+
+
+def part(start: int, end: int, *, of: str | None = None, **changes: Any) -> AlertableIncident:
+    return replace(seen(start, end), continues=of, **changes)
+
+
+def test_the_next_part_of_an_incident_goes_on_with_its_alert_however_far_apart_the_flags_are() -> (
+    None
+):
+    book = Book()
+    first, second = part(0, 60), part(80, 140, of="INC-0-60")
+    assert book.follow(first) == ["opened"]
+    assert book.follow(first, second) == []
+    assert book.follow(first, second, part(145, 200, of="INC-80-140")) == []
+    assert [(alert.start_at, alert.end_at) for alert in book.standing] == [(minute(0), minute(200))]
+
+
+def test_what_a_person_called_normal_does_not_get_worse_by_a_cut_until_they_say_otherwise() -> None:
+    book = Book()
+    first = part(0, 60, is_normal=True)
+    later = [part(61, 120, of="INC-0-60"), part(121, 140, of="INC-61-120", severity="HIGH")]
+    assert book.follow(first) == ["opened"]
+    assert book.follow(first, *later) == []
+    assert book.follow(first, later[0], replace(later[1], is_normal=False)) == ["escalated"]

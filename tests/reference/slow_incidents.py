@@ -11,15 +11,27 @@ from tsad_tasks.model.incidents import IncidentRule, IncidentSpan
 def slow_incidents(
     times_s: Sequence[int], scores: Sequence[float], rule: IncidentRule, step_s: int
 ) -> list[IncidentSpan]:
-    """Chains, then the chains that count, then their pieces."""
+    """Chains, then their parts, then the parts that count."""
     chains: list[list[int]] = []
     for i, at in enumerate(times_s):
         if chains and at - times_s[chains[-1][-1]] <= rule.merge_gap_s:
             chains[-1].append(i)
         else:
             chains.append([i])
-    counting = [chain for chain in chains if _counts(chain, times_s, scores, rule, step_s)]
-    return [_span(piece, scores) for chain in counting for piece in _pieces(chain, times_s, rule)]
+    spans = []
+    for chain in chains:
+        before: list[int] = []
+        former = None
+        for part in _parts(chain, times_s, rule):
+            is_raised = any(
+                _counts(one, times_s, scores, rule, step_s) for one in (part, before) if one
+            )
+            if is_raised:
+                peak = max(part, key=lambda i: scores[i])
+                spans.append(IncidentSpan(part[0], part[-1], len(part), peak, former))
+            former = part[0] if is_raised else None
+            before = part
+    return spans
 
 
 def _counts(
@@ -36,15 +48,11 @@ def _counts(
     return best >= rule.consecutive and max(scores[i] for i in chain) >= rule.min_score
 
 
-def _pieces(chain: Sequence[int], times_s: Sequence[int], rule: IncidentRule) -> list[list[int]]:
-    pieces: list[list[int]] = []
+def _parts(chain: Sequence[int], times_s: Sequence[int], rule: IncidentRule) -> list[list[int]]:
+    parts: dict[int, list[int]] = {}
+    first_cut_s = times_s[chain[0]] + rule.max_length_s
     for i in chain:
-        if pieces and times_s[i] - times_s[pieces[-1][0]] < rule.max_length_s:
-            pieces[-1].append(i)
-        else:
-            pieces.append([i])
-    return pieces
-
-
-def _span(piece: Sequence[int], scores: Sequence[float]) -> IncidentSpan:
-    return IncidentSpan(piece[0], piece[-1], len(piece), max(piece, key=lambda i: scores[i]))
+        # How many multiples of the longest length lie between the first cut and the flag.
+        n_cuts = times_s[i] // rule.max_length_s - first_cut_s // rule.max_length_s
+        parts.setdefault(n_cuts if times_s[i] >= first_cut_s else -1, []).append(i)
+    return list(parts.values())

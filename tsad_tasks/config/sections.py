@@ -310,7 +310,7 @@ class AlarmPolicy(FileSection):
     merge_gap_s: DurationS = 1800
     """Flags closer than this, or than two steps, are one incident."""
     max_length_s: LastingS = 604800
-    """A longer incident is cut here."""
+    """A longer incident is cut here, and again at each multiple; parts say what they continue."""
     consecutive: Steps = 1
     """Flags in a row that open an incident."""
     min_score: float = Field(0.0, ge=0)

@@ -1,4 +1,4 @@
-"""Runs of flags, merged into incidents, which depend only on the flags of the whole chain."""
+"""Runs of flags, merged into incidents, which depend only on flags near them."""
 
 from __future__ import annotations
 
@@ -22,13 +22,13 @@ class IncidentRule:
     Attributes
     ----------
     merge_gap_s : flags at most this far apart belong together.
-    max_length_s : an incident holds flags up to, not including, this long after its first one; the
-        next flag starts another.
-    consecutive : so many flags in a row on the grid, somewhere in the chain, open it.
-    min_score : smallest peak score of a chain.
+    max_length_s : a chain is cut this long after its first flag, and from then on at each multiple
+        of it since 1970: where, the flags `reach_s` before say.
+    consecutive : so many flags in a row on the grid, in a part or the one before, open it.
+    min_score : smallest peak score in a part or the one before.
     refractory_s, escalation
-        0: a chain is one incident. Else flags at most this far apart belong together, and each
-        alarm among them (`event_rule.alarm_starts`) begins an incident.
+        0: a part is one incident. Else flags at most this far apart belong together, and each
+        alarm among those of a part (`event_rule.alarm_starts`) begins an incident.
     """
 
     merge_gap_s: int
@@ -43,15 +43,24 @@ class IncidentRule:
         """Flags at most this far apart hang together."""
         return max(self.merge_gap_s, self.refractory_s)
 
+    @property
+    def reach_s(self) -> int:
+        """No flag changes incidents that begin so much later, or more than the gap before it."""
+        return 4 * (max(self.max_length_s, 1) + self.gap_s) + self.gap_s
+
 
 @dataclass(frozen=True)
 class IncidentSpan:
-    """One incident: positions of its first, last and highest flag, and how many there are."""
+    """One incident: positions of its first, last and highest flag, and how many there are.
+
+    `former`: position of the first flag of the incident that it continues, where a cut parts them.
+    """
 
     first: int
     last: int
     n_flags: int
     peak: int
+    former: int | None = None
 
 
 def incident_spans(
@@ -59,8 +68,8 @@ def incident_spans(
 ) -> list[IncidentSpan]:
     """The incidents of one entity, ascending.
 
-    A chain (flags with no gap above `gap_s`) counts or not as a whole; one that lasts too long is
-    cut from its first flag on. So give whole chains: `connected_range` says whether they are.
+    A chain (flags with no gap above `gap_s`) that lasts too long is cut; its parts count or not as
+    a whole. Of what ends after a time, flags from `reach_s` before it on give the same as all.
 
     Parameters
     ----------
@@ -91,25 +100,39 @@ def incident_spans(
     ends = np.append(starts[1:], times_s.size)
     spans: list[IncidentSpan] = []
     for chain in zip(starts.tolist(), ends.tolist(), strict=True):
-        times, n_flags = times_s[slice(*chain)], chain[1] - chain[0]
-        breaks = np.flatnonzero(np.diff(times) != step_s) + 1
-        longest_row = int(np.diff(np.concatenate(([0], breaks, [n_flags]))).max())
-        if scores[slice(*chain)].max() < rule.min_score or longest_row < rule.consecutive:
-            continue
-        for first, end in _alarms(times_s, errors, *chain, rule):
-            while first < end:
-                latest_s = times_s[first] + max(rule.max_length_s, 1)
-                cut = min(end, int(np.searchsorted(times_s, latest_s)))
-                peak = first + int(np.argmax(scores[first:cut]))
-                spans.append(IncidentSpan(first, cut - 1, cut - first, peak))
-                first = cut
+        former, was_raised = None, False
+        for first, end in _parts(times_s, *chain, max(rule.max_length_s, 1)):
+            breaks = np.flatnonzero(np.diff(times_s[first:end]) != step_s) + 1
+            longest_row = int(np.diff(np.concatenate(([0], breaks, [end - first]))).max())
+            is_high = scores[first:end].max() >= rule.min_score
+            is_raised = is_high and longest_row >= rule.consecutive
+            if not (is_raised or was_raised):
+                former = None
+                continue
+            was_raised = is_raised
+            for begin, stop in _alarms(times_s, errors, first, end, rule):
+                peak = begin + int(np.argmax(scores[begin:stop]))
+                spans.append(IncidentSpan(begin, stop - 1, stop - begin, peak, former))
+                former = None
+            former = spans[-1].first
     return spans
+
+
+def _parts(times_s: Ints, first: int, end: int, length_s: int) -> list[tuple[int, int]]:
+    """A chain as parts that last less than `length_s` each."""
+    cut_s = int(times_s[first]) + length_s
+    if times_s[end - 1] < cut_s:
+        return [(first, end)]
+    # From the first flag on only once: else all that comes would hang on how all of it began.
+    further = np.arange(cut_s - cut_s % length_s + length_s, times_s[end - 1] + 1, length_s)
+    cuts = first + np.searchsorted(times_s[first:end], np.concatenate(([cut_s], further)))
+    return list(pairwise(np.unique([first, *cuts, end]).tolist()))
 
 
 def _alarms(
     times_s: Ints, errors: Floats32 | None, first: int, end: int, rule: IncidentRule
 ) -> list[tuple[int, int]]:
-    """The chain itself, or a part for each alarm in it."""
+    """The part itself, or a piece of it for each alarm."""
     if not rule.refractory_s:
         return [(first, end)]
     if errors is None:

@@ -41,8 +41,10 @@ class AlertableIncident:
     is_open: bool
     sentence: str
     # A person said that it is a false alarm, expected or the new normal; nobody is told that it
-    # gets worse
-    is_normal: bool = False
+    # gets worse. None: nobody said anything, and what was said of the part before it holds.
+    is_normal: bool | None = None
+    # The incident of which it is the next part.
+    continues: str | None = None
 
 
 @dataclass(frozen=True)
@@ -105,10 +107,16 @@ def alert_changes(
     (('opened',), 'open')
     """
     clusters: list[_Cluster] = []
+    by_id: dict[str, AlertableIncident] = {}
     for one in sorted(incidents, key=lambda seen: (seen.entity, seen.started_at, seen.incident_id)):
         last = clusters[-1] if clusters else None
         is_same = last is not None and last.incidents[0].entity == one.entity
-        if last is not None and is_same and one.started_at <= last.end_at + gap:
+        former = by_id.get(one.continues) if one.continues else None
+        if former is not None and one.is_normal is None:
+            one = replace(one, is_normal=former.is_normal)
+        by_id[one.incident_id] = one
+        is_next = former is not None or (last is not None and one.started_at <= last.end_at + gap)
+        if last is not None and is_same and is_next:
             clusters[-1] = _Cluster((*last.incidents, one))
         else:
             clusters.append(_Cluster((one,)))

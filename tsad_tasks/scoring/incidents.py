@@ -1,32 +1,60 @@
-"""Task `incidents`: merges flags, anew for every chain of them that the interval touches."""
+"""Task `incidents`: merges flags, anew wherever those of the interval may tell.
+
+What a long chain of flags becomes is decided near each flag (`IncidentRule.reach_s`): an hour costs
+the same however long machines have been flagged, and in whatever order hours come.
+"""
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
-from itertools import chain, groupby
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from tsad_tasks.base.enums import Lineage, severity_rank
+from tsad_tasks.base.arrays import Floats32, Floats64, Ints
+from tsad_tasks.base.enums import Lineage, Severity
 from tsad_tasks.base.interval import Interval, from_unix_s, unix_s
 from tsad_tasks.config import AlarmPolicy, DatasetConfig
-from tsad_tasks.feedback.maintenance import suppress_incidents
-from tsad_tasks.model.incidents import IncidentSpan, connected_range, incident_id, incident_spans
+from tsad_tasks.feedback.maintenance import ALWAYS, suppress_incidents
+from tsad_tasks.model.incidents import connected_range, incident_id, incident_spans
 from tsad_tasks.scoring import queries
 from tsad_tasks.scoring.alarm_rule import incident_rule
 from tsad_tasks.scoring.plan import scored_lineages, seen_until
-from tsad_tasks.scoring.queries import Flag, IncidentRow, TopAttribution, champions_in
-from tsad_tasks.storage.datasets import DatasetRow, lock_dataset, select_dataset, select_entities
-from tsad_tasks.storage.scores import SELECT_INCIDENTS
+from tsad_tasks.scoring.queries import IncidentRow, StandingPart, TopAttribution, champions_in
+from tsad_tasks.storage import copy_binary as binary
+from tsad_tasks.storage.datasets import (
+    SELECT_CHANNELS,
+    DatasetRow,
+    lock_dataset,
+    select_dataset,
+    select_entities,
+)
 from tsad_tasks.storage.store import Store, columns
 from tsad_tasks.text.sentence import incident_sentence
 
-Attributions = dict[tuple[int, datetime], TopAttribution]
+# Entities whose flags are read together, and flags whose channels are: what bounds the memory.
+N_ENTITIES, N_FLAGS = 16, 100_000
+_TIMES = (
+    binary.Field("entity_id", "i4"),
+    binary.Field("at", "i8"),
+    binary.Field("score", "f4"),
+    binary.Field("error", "f4"),
+)
+_ATTRIBUTED = (
+    *_TIMES,
+    binary.Field("is_collective", "i1"),
+    binary.Field("severity", "i4"),
+    binary.Field("model_id", "i4"),
+    binary.Field("provisional", "i1"),
+    binary.Field("channel_id", "i4"),
+    binary.Field("share", "f4"),
+    binary.Field("is_known", "i1"),
+    binary.Field("actual", "f8"),
+    binary.Field("expected", "f8"),
+)
 
 
 @dataclass(frozen=True)
@@ -52,7 +80,7 @@ def build_incidents(
     end_at: datetime,
     lineage: str = Lineage.LIVE,
 ) -> IncidentSummary:
-    """Incidents of all chains of flags that touch [start_at, end_at); also the shadow's.
+    """Incidents of what flags in [start_at, end_at) may tell; also the shadow's.
 
     Late readings may have moved flags of earlier hours, and of later ones as far as thresholds look
     back, so the range is widened by both. What maintenance windows hold now is marked so.
@@ -71,12 +99,52 @@ def build_incidents(
 
 
 @dataclass(frozen=True)
-class _Chains:
-    """Flags of one entity that hang together with the range that is rebuilt."""
+class _Flags:
+    """Flags of one entity, ascending; `at_s` in Unix seconds, `more` what was read beside."""
 
-    flags: list[Flag]
-    from_at: datetime
-    until_at: datetime
+    at_s: Ints
+    scores: Floats32
+    errors: Floats32
+    more: dict[str, NDArray[Any]]
+
+    @classmethod
+    def by_entity(cls, read: dict[str, NDArray[Any]]) -> dict[int, _Flags]:
+        ids, starts = np.unique(read["entity_id"], return_index=True)
+        read = read | {"at_s": binary.unix_s(read["at"])}
+        ends = [*starts[1:].tolist(), len(read["at"])]
+        parts = [
+            {name: values[first:end] for name, values in read.items()}
+            for first, end in zip(starts.tolist(), ends, strict=True)
+        ]
+        return {
+            int(key): cls(part["at_s"], part["score"], part["error"], part)
+            for key, part in zip(ids, parts, strict=True)
+        }
+
+    def where(self, kept: Any) -> _Flags:
+        """Some of them: a slice or a mask."""
+        more = {name: values[kept] for name, values in self.more.items()}
+        return _Flags(self.at_s[kept], self.scores[kept], self.errors[kept], more)
+
+
+_NO_FLAGS = _Flags(np.empty(0, np.int64), np.empty(0, np.float32), np.empty(0, np.float32), {})
+
+
+@dataclass(frozen=True)
+class _Part:
+    """An incident as times tell it."""
+
+    entity_id: int
+    incident_id: str
+    first_s: int
+    last_s: int
+    n_flags: int
+    continues: str | None
+
+    @classmethod
+    def standing(cls, row: StandingPart) -> _Part:
+        times = unix_s(row.started_at), unix_s(row.last_flag_at)
+        return cls(row.entity_id, row.incident_id, *times, row.n_flags, row.continues)
 
 
 class _Merge:
@@ -90,161 +158,246 @@ class _Merge:
         self._window, self._rule = config.detector.n_steps, incident_rule(self._policy)
         entities = select_entities(store, dataset.dataset_id)
         self._names = {key: name for name, key in entities.items()}
+        least, of = self._policy.min_deviation, {"dataset_id": dataset.dataset_id}
+        channels = store.rows(SELECT_CHANNELS, **of)
+        self._least = {row.channel_id: least.get(row.name, 0.0) for row in channels}
 
     def rebuild(self, first_at: datetime, last_at: datetime) -> IncidentSummary:
-        """Incidents that touch [first_at, last_at) and whatever hangs together with them."""
-        margin = timedelta(seconds=self._policy.max_length_s + self._rule.gap_s)
-        ids = sorted(self._names)
-        flags = self._store.rows(
-            queries.SELECT_FLAGS, **self._in(ids, first_at - margin, last_at + margin)
-        )
-        standing = self._store.rows(SELECT_INCIDENTS, **self._in(ids, first_at, last_at))
-        by_entity = {
-            key: list(group) for key, group in groupby(flags, key=lambda flag: flag.entity_id)
-        }
-        touched = sorted(set(by_entity) | {incident.entity_id for incident in standing})
-        chains = {
-            key: self._whole_chains(key, by_entity.get(key, []), first_at, last_at, margin)
-            for key in touched
-        }
-        all_flags = [flag for each in chains.values() for flag in each.flags]
-        flagged = {
-            name: [getattr(flag, name) for flag in all_flags]
-            for name in ("entity_id", "at", "model_id")
-        }
-        leading = self._store.rows(queries.SELECT_TOP_ATTRIBUTIONS, **flagged)
-        tops = {(row.entity_id, row.at): row for row in leading}
-        rows = {key: self._rows(key, each.flags, tops) for key, each in chains.items()}
-        of = {"lineage": self._lineage, "policy_version": self._policy.version}
-        written = columns([*chain(*rows.values())], IncidentRow)
-        n_written = self._store.execute(queries.UPSERT_INCIDENTS, **of, **written)
-        replaced = self._replaced(chains, rows)
+        """Incidents that flags in [first_at, last_at) may change."""
+        ids, summary = sorted(self._names), IncidentSummary(0, 0, 0)
+        changed_s, gap_s = (unix_s(first_at), unix_s(last_at)), self._rule.gap_s
+        near = self._in(ids, changed_s[0] - gap_s, changed_s[1] + gap_s)
+        touched = set(self._store.rows(queries.SELECT_FLAGGED_ENTITIES, **near))
+        standing = self._store.rows(queries.SELECT_STANDING_INCIDENTS, **self._in(ids, *changed_s))
+        chosen = sorted(touched | {row.entity_id for row in standing})
+        for i in range(0, len(chosen), N_ENTITIES):
+            summary += self._rebuild(chosen[i : i + N_ENTITIES], *changed_s)
+        return summary
+
+    def _rebuild(self, entity_ids: list[int], start_s: int, end_s: int) -> IncidentSummary:
+        """The same of some entities."""
+        gap_s, reach_s = self._rule.gap_s, self._rule.reach_s
+        # The last one that may change ends within its longest length, and what it hangs together
+        # with is known.
+        until_s = end_s + reach_s + self._rule.max_length_s
+        known = self._in(entity_ids, start_s - 2 * gap_s - reach_s, until_s + gap_s)
+        flags = self._read(**known)
+        standing = self._store.rows(queries.SELECT_STANDING_INCIDENTS, **known)
+        new: list[_Part] = []
+        old: list[_Part] = []
+        for key in entity_ids:
+            its = flags.get(key, _NO_FLAGS)
+            # A flag that went may have linked those before it.
+            first_s, last_s = connected_range(its.at_s, start_s, end_s, gap_s)
+            first_s, last_s = max(first_s, start_s - gap_s), min(last_s, end_s + reach_s)
+            stands = [row for row in standing if row.entity_id == key]
+            parts = self._parts(key, its)
+            met = [part for part in parts if part.last_s >= first_s and part.first_s <= last_s]
+            if met and met[0].continues:
+                met[0] = self._under_another_policy(met[0], parts, stands)
+            new += met
+            parts = [_Part.standing(row) for row in stands]
+            old += [part for part in parts if part.last_s >= first_s and part.first_s <= last_s]
+        # Flags outside of the range are as they were.
+        as_before = {part for part in old if part.last_s < start_s or part.first_s >= end_s}
+        n_written = self._write([part for part in new if part not in as_before])
+        replaced = _replaced(old, new)
         gone = {"incident_id": [*replaced], "superseded_by": [*replaced.values()]}
         n_withdrawn = self._store.execute(queries.WITHDRAW_INCIDENTS, **gone)
-        return IncidentSummary(sum(map(len, rows.values())), n_written, n_withdrawn)
+        return IncidentSummary(len(new), n_written, n_withdrawn)
 
-    def _in(self, entity_ids: list[int], start_at: datetime, end_at: datetime) -> dict[str, Any]:
-        ends = {"start_at": start_at, "end_at": end_at}
+    def _in(self, entity_ids: list[int], start_s: int, end_s: int) -> dict[str, Any]:
+        first_s, last_s = map(unix_s, ALWAYS)
+        ends = {
+            "start_at": from_unix_s(max(start_s, first_s)),
+            "end_at": from_unix_s(min(end_s, last_s)),
+        }
         return {"lineage": self._lineage, "entity_ids": entity_ids} | ends
 
-    def _replaced(
-        self, chains: dict[int, _Chains], rows: dict[int, list[IncidentRow]]
-    ) -> dict[str, str | None]:
-        """What no longer stands, and which incident took its place."""
-        if not chains:
-            return {}
-        from_at = min(each.from_at for each in chains.values())
-        until_at = max(each.until_at for each in chains.values()) + timedelta(seconds=1)
-        standing = self._store.rows(SELECT_INCIDENTS, **self._in(list(chains), from_at, until_at))
-        new = {row.incident_id for found in rows.values() for row in found}
-        successors: dict[str, str | None] = {}
-        for old in (old for old in standing if old.incident_id not in new):
-            its = chains[old.entity_id]
-            if old.last_flag_at < its.from_at or old.started_at > its.until_at:
-                continue
-            # The first one that it meets.
-            meeting = (
-                row.incident_id
-                for row in rows[old.entity_id]
-                if row.started_at <= old.last_flag_at and row.last_flag_at >= old.started_at
-            )
-            successors[old.incident_id] = next(meeting, None)
-        return successors
+    def _read(self, entity_ids: list[int], **span: Any) -> dict[int, _Flags]:
+        """Flags of a range that deviate as the policy asks for, by entity."""
+        if self._policy.direction == "both" and not any(self._policy.min_deviation.values()):
+            asked = span | {"entity_ids": entity_ids}
+            return _Flags.by_entity(self._store.copy_out(queries.READ_FLAGS, _TIMES, **asked))
+        last_at, n = span["end_at"] - timedelta(microseconds=1), len(entity_ids)
+        return self._attributed(entity_ids, [span["start_at"]] * n, [last_at] * n)
 
-    def _whole_chains(
-        self,
-        entity_id: int,
-        flags: list[Flag],
-        first_at: datetime,
-        last_at: datetime,
-        margin: timedelta,
-    ) -> _Chains:
-        """The chains, from flags of a range wide enough that none of them is cut."""
-        gap_s = self._rule.gap_s
-        while True:
-            times = _times(flags)
-            first_s, last_s = connected_range(times, unix_s(first_at), unix_s(last_at), gap_s)
-            known_from, known_to = first_at - margin, last_at + margin
-            if first_s - gap_s >= unix_s(known_from) and last_s + gap_s < unix_s(known_to):
-                from_at, until_at = from_unix_s(first_s), from_unix_s(last_s)
-                return _Chains(
-                    [flag for flag in flags if from_at <= flag.at <= until_at], from_at, until_at
-                )
-            margin *= 4
-            wide = first_at - margin, last_at + margin
-            flags = self._store.rows(queries.SELECT_FLAGS, **self._in([entity_id], *wide))
+    def _attributed(
+        self, entity_id: list[int], first_at: list[datetime], last_at: list[datetime]
+    ) -> dict[int, _Flags]:
+        """Such flags in ranges of entities, with their leading channels."""
+        ranges = {"entity_id": entity_id, "first_at": first_at, "last_at": last_at}
+        asked = ranges | {"lineage": self._lineage, "severities": [*Severity]}
+        read = self._store.copy_out(queries.READ_ATTRIBUTED_FLAGS, _ATTRIBUTED, **asked)
+        return {
+            key: flags.where(self._deviates(flags)) for key, flags in _Flags.by_entity(read).items()
+        }
 
-    def _rows(self, entity_id: int, flags: list[Flag], tops: Attributions) -> list[IncidentRow]:
-        """Incidents of an entity's flags that deviate as the policy asks for."""
-        flags = [flag for flag in flags if self._deviates(tops.get((entity_id, flag.at)))]
-        if not flags:
-            return []
-        scores = np.array([flag.score for flag in flags], np.float32)
-        errors = np.array([flag.error for flag in flags], np.float32)
-        spans = incident_spans(_times(flags), scores, self._rule, self._dataset.step_s, errors)
-        return [self._row(entity_id, flags, span, tops) for span in spans]
+    def _deviates(self, flags: _Flags) -> NDArray[np.bool_]:
+        """Which flags deviate as the policy asks for; those of unknown deviation do."""
+        deviation, direction = _deviations(flags), self._policy.direction
+        ways = {"high": deviation > 0, "low": deviation < 0}
+        ids, at = np.unique(flags.more["channel_id"], return_inverse=True)
+        least = np.array([self._least.get(int(channel), 0.0) for channel in ids])[at]
+        wanted = ways.get(direction, True) & (np.abs(deviation) >= least)
+        return np.asarray(wanted | (flags.more["is_known"] == 0), bool)
 
-    def _deviates(self, top: TopAttribution | None) -> bool:
-        direction = self._policy.direction
-        if top is None or top.actual is None or top.expected is None:
-            return True
-        deviation = top.actual - top.expected
-        wanted = direction == "both" or (deviation > 0 if direction == "high" else deviation < 0)
-        return wanted and abs(deviation) >= self._policy.min_deviation.get(top.name, 0.0)
+    def _parts(self, entity_id: int, flags: _Flags) -> list[_Part]:
+        """Incidents of an entity's flags."""
+        named = (self._names[entity_id], self._dataset.name, self._policy.version, self._lineage)
+        of = (flags.at_s, flags.scores, self._rule, self._dataset.step_s, flags.errors)
+        parts: list[_Part] = []
+        ids: dict[int | None, str | None] = {None: None}
+        for span in incident_spans(*of):
+            first_s, last_s = int(flags.at_s[span.first]), int(flags.at_s[span.last])
+            name = incident_id(*named, from_unix_s(first_s))
+            parts.append(_Part(entity_id, name, first_s, last_s, span.n_flags, ids[span.former]))
+            ids[span.first] = name
+        return parts
 
-    def _row(
-        self, entity_id: int, flags: list[Flag], span: IncidentSpan, tops: Attributions
-    ) -> IncidentRow:
-        inside, peak = flags[span.first : span.last + 1], flags[span.peak]
-        name, first, policy = self._names[entity_id], flags[span.first], self._policy
+    def _under_another_policy(
+        self, part: _Part, parts: Sequence[_Part], standing: Sequence[StandingPart]
+    ) -> _Part:
+        """The first part to be written; what it continues may stand under an earlier policy."""
+        former = next(one for one in parts if one.incident_id == part.continues)
+        ended_at = from_unix_s(former.last_s)
+        meeting = (
+            row.incident_id
+            for row in standing
+            if row.policy_version != self._policy.version
+            and row.started_at <= ended_at <= row.last_flag_at
+        )
+        return replace(part, continues=next(meeting, part.continues))
+
+    def _write(self, parts: Sequence[_Part]) -> int:
+        """Writes incidents, each from its flags; how many changed."""
+        n_written, of = 0, {"lineage": self._lineage, "policy_version": self._policy.version}
+        for some in _batches(parts):
+            ends = [[from_unix_s(s) for s in (part.first_s, part.last_s)] for part in some]
+            first_at, last_at = ([pair[i] for pair in ends] for i in (0, 1))
+            flags = self._attributed([part.entity_id for part in some], first_at, last_at)
+            drafts = []
+            for part in some:
+                its = flags.get(part.entity_id, _NO_FLAGS)
+                inside = slice(*np.searchsorted(its.at_s, (part.first_s, part.last_s + 1)))
+                # Whoever scores meanwhile merges afterwards, and may leave nothing here.
+                if its.at_s[inside].size:
+                    drafts.append((part, its.where(inside)))
+            worst = [_worst(flags) for _, flags in drafts]
+            rows = self._rows(drafts, worst)
+            written = columns(rows, IncidentRow)
+            n_written += self._store.execute(queries.UPSERT_INCIDENTS, **of, **written)
+        return n_written
+
+    def _rows(
+        self, drafts: Sequence[tuple[_Part, _Flags]], worst: Sequence[int | None]
+    ) -> list[IncidentRow]:
+        """Incidents, whose sentences tell the worst flag of each."""
+        told = [
+            (part.entity_id, flags, i)
+            for (part, flags), i in zip(drafts, worst, strict=True)
+            if i is not None
+        ]
+        leading = self._store.rows(
+            queries.SELECT_TOP_ATTRIBUTIONS,
+            entity_id=[entity_id for entity_id, _, _ in told],
+            at=[from_unix_s(flags.at_s[i]) for _, flags, i in told],
+            model_id=[int(flags.more["model_id"][i]) for _, flags, i in told],
+        )
+        tops = {(row.entity_id, unix_s(row.at)): row for row in leading}
+        return [
+            self._row(part, flags, tops.get((part.entity_id, int(flags.at_s[i or 0]))))
+            for (part, flags), i in zip(drafts, worst, strict=True)
+        ]
+
+    def _row(self, part: _Part, flags: _Flags, top: TopAttribution | None) -> IncidentRow:
+        name, peak, more = self._names[part.entity_id], int(np.argmax(flags.scores)), flags.more
         # A spike is seen by the windows that hold it; what is flagged for longer lasted.
-        lasts = len(inside) > self._window or any(flag.kind == "collective" for flag in inside)
-        top, named = _worst(inside, tops), (name, self._dataset.name)
+        lasts = flags.at_s.size > self._window or bool(more["is_collective"].any())
+        peak_score = float(_as_told(flags.scores[peak : peak + 1])[0])
+        said = _sentence(name, peak_score, top)
         return IncidentRow(
-            incident_id=incident_id(*named, policy.version, self._lineage, first.at),
-            entity_id=entity_id,
-            model_id=first.model_id,
-            started_at=first.at,
-            last_flag_at=flags[span.last].at,
-            n_flags=span.n_flags,
+            incident_id=part.incident_id,
+            entity_id=part.entity_id,
+            model_id=int(more["model_id"][0]),
+            started_at=from_unix_s(flags.at_s[0]),
+            last_flag_at=from_unix_s(flags.at_s[-1]),
+            n_flags=flags.at_s.size,
             kind="collective" if lasts else "point",
-            severity=max((flag.severity for flag in inside), key=severity_rank),
-            peak_score=peak.score,
-            peak_at=peak.at,
+            severity=list(Severity)[int(more["severity"].max()) - 1],
+            peak_score=peak_score,
+            peak_at=from_unix_s(flags.at_s[peak]),
             top_channel_id=top.channel_id if top else None,
-            sentence=_sentence(name, peak, top),
-            provisional=any(flag.provisional for flag in inside),
+            sentence=f"{said}; continues {part.continues}" if part.continues else said,
+            provisional=bool(more["provisional"].any()),
+            continues=part.continues,
         )
 
 
-def _worst(flags: Sequence[Flag], tops: Attributions) -> TopAttribution | None:
+def _batches(parts: Sequence[_Part]) -> Iterator[list[_Part]]:
+    """Parts of so many flags together, or one that has more."""
+    batch: list[_Part] = []
+    for part in parts:
+        if batch and sum(one.n_flags for one in batch) + part.n_flags > N_FLAGS:
+            yield batch
+            batch = []
+        batch.append(part)
+    if batch:
+        yield batch
+
+
+def _replaced(old: Sequence[_Part], new: Sequence[_Part]) -> dict[str, str | None]:
+    """What no longer stands, and which incident took its place: the first one that it meets."""
+    kept = {part.incident_id for part in new}
+    return {
+        one.incident_id: next(
+            (
+                part.incident_id
+                for part in new
+                if part.entity_id == one.entity_id
+                and part.first_s <= one.last_s
+                and part.last_s >= one.first_s
+            ),
+            None,
+        )
+        for one in old
+        if one.incident_id not in kept
+    }
+
+
+def _worst(flags: _Flags) -> int | None:
     """The reading farthest off in the leading channel, on the side where it was mostly."""
     # Windows go on being strange for a while after a fault, with the deviation turned round.
-    found = [
-        (flag, tops[flag.entity_id, flag.at]) for flag in flags if (flag.entity_id, flag.at) in tops
-    ]
-    weights: Counter[int] = Counter()
-    for flag, top in found:
-        weights[top.channel_id] += top.share * (1 + flag.score)  # type: ignore[assignment]
-    if not weights:
+    known = np.flatnonzero(flags.more["channel_id"])
+    if not known.size:
         return None
-    leading = max(weights, key=lambda channel: (weights[channel], -channel))
-    inside = [top for _, top in found if top.channel_id == leading]
-    side = 1 if sum(_deviation(top) for top in inside) >= 0 else -1
-    return max(inside, key=lambda top: (side * _deviation(top), -top.at.timestamp()))
+    its = flags.where(known)
+    channels, firsts, at = np.unique(its.more["channel_id"], return_index=True, return_inverse=True)
+    weights = np.bincount(at, _as_told(its.more["share"]) * (1 + _as_told(its.scores)))
+    # In the order in which they come, as max of a sum that is not a number depends on it.
+    leading = max(np.argsort(firsts), key=lambda i: (weights[i], -channels[i]))
+    inside = np.flatnonzero(at == leading)
+    deviations = _deviations(its)[inside]
+    side = 1 if sum(deviations.tolist()) >= 0 else -1
+    off = side * deviations
+    farthest = 0 if np.isnan(off[0]) else int(np.argmax(np.where(np.isnan(off), -np.inf, off)))
+    return int(known[inside[farthest]])
 
 
-def _deviation(top: TopAttribution) -> float:
-    return top.actual - top.expected if top.actual is not None and top.expected is not None else 0.0
+def _deviations(flags: _Flags) -> Floats64:
+    """Of what was read from what was expected, in the leading channel; 0 where unknown."""
+    deviations = flags.more["actual"] - flags.more["expected"]
+    return np.where(flags.more["is_known"], deviations, 0.0)
 
 
-def _times(flags: Sequence[Flag]) -> NDArray[np.int64]:
-    return np.array([unix_s(flag.at) for flag in flags], np.int64)
+def _as_told(values: Floats32) -> Floats64:
+    """The doubles that Postgres's texts of these numbers stand for: .1 is .1."""
+    return values.astype("U").astype(np.float64)
 
 
-def _sentence(entity: str, peak: Flag, top: TopAttribution | None) -> str:
+def _sentence(entity: str, peak_score: float, top: TopAttribution | None) -> str:
     if top is None:
-        return incident_sentence(entity=entity, error_ratio=peak.score + 1)
+        return incident_sentence(entity=entity, error_ratio=peak_score + 1)
     lower = upper = None
     if top.expected is not None and top.spread is not None:
         lower, upper = top.expected - top.spread, top.expected + top.spread
@@ -256,5 +409,5 @@ def _sentence(entity: str, peak: Flag, top: TopAttribution | None) -> str:
         expected=top.expected,
         lower=lower,
         upper=upper,
-        error_ratio=peak.score + 1,
+        error_ratio=peak_score + 1,
     )

@@ -72,6 +72,20 @@ class IncidentRow:
     top_channel_id: int | None
     sentence: str
     provisional: bool
+    continues: str | None = None
+
+
+@dataclass(frozen=True)
+class StandingPart:
+    """An incident that stands, as far as a rebuilding cares."""
+
+    incident_id: str
+    entity_id: int
+    policy_version: str
+    started_at: datetime
+    last_flag_at: datetime
+    n_flags: int
+    continues: str | None = None
 
 
 @dataclass(frozen=True)
@@ -92,6 +106,10 @@ SELECT_LATEST_SCORED_HOUR: Query[datetime | None] = Query(
     "scoring/select_latest_scored_hour", datetime
 )
 SELECT_FLAGS = Query("scoring/select_flags", Flag)
+SELECT_FLAGGED_ENTITIES = Query("scoring/select_flagged_entities", int)
+SELECT_STANDING_INCIDENTS = Query("scoring/select_standing_incidents", StandingPart)
+READ_FLAGS = Statement("scoring/read_flags")
+READ_ATTRIBUTED_FLAGS = Statement("scoring/read_attributed_flags")
 SELECT_TOP_ATTRIBUTIONS = Query("scoring/select_top_attributions", TopAttribution)
 UPSERT_INCIDENTS = Statement("scoring/upsert_incidents")
 WITHDRAW_INCIDENTS = Statement("scoring/withdraw_incidents")

@@ -12,7 +12,7 @@ from datetime import datetime
 from itertools import product
 from typing import TYPE_CHECKING, Any, Literal, cast
 
-from tsad_tasks.base.errors import SourceError
+from tsad_tasks.base.errors import SourceError, Unavailable
 from tsad_tasks.base.lazy import LazyModule
 from tsad_tasks.ingest.sources.base import HourCount, Source, SourceFault, register
 
@@ -37,6 +37,7 @@ else:
     )
 
 _LARGE_ROWS = 1_000_000
+_CHEAPLY_S = 10
 # From so many rows on an index on the time matters to those who wait.
 _INDEX_MATTERS_ROWS = 10_000
 
@@ -125,7 +126,7 @@ class PostgresSource(Source):
         cursor.execute(
             statements.label_words_statement(self._config, plan, plan.label, span, unread)
         )
-        said = [str(word) for (word,) in cursor.fetchall()]
+        said = [rows.as_text(word) for (word,) in cursor.fetchall()]
         return said + ["(cannot be read)"] * ("label" in copy.broken)
 
     def _learn(self, cursor: extensions.cursor, names: Sequence[str]) -> None:
@@ -137,7 +138,7 @@ class PostgresSource(Source):
         self, cursor: extensions.cursor, statement: str | sql.Composable, *params: Any
     ) -> None:
         cursor.execute(statement, *params)
-        self._names.update(cast("list[tuple[int, str]]", cursor.fetchall()))
+        self._names.update({key: rows.as_text(name) for key, name in cursor.fetchall()})
 
     def count_null_times(self, *, cheaply: bool = False) -> int:
         """Rows without a time; `cheaply`: not of views or large tables without an index on it."""
@@ -152,13 +153,16 @@ class PostgresSource(Source):
     def implausible_times(self, *, cheaply: bool = False) -> dict[str, int]:
         """Rows by entity with implausible times; `cheaply`: as above."""
         found: Counter[str] = Counter()
-        with self.snapshot() as cursor:
+        # No run fails for what it only counts.
+        with suppress(*(Unavailable,) * cheaply), self.snapshot() as cursor:
+            if cheaply:
+                cursor.execute(f"SET LOCAL statement_timeout = '{_CHEAPLY_S * 1000:g} ms'")
             for plan in self._asked(cheaply):
                 span = statements.plausible_us()
                 # Of a view that cannot be computed nothing is known; reading it says why.
                 with suppress(*broken.BROKEN), broken.attempt(cursor):
                     cursor.execute(statements.implausible_statement(self._config, plan, span))
-                    found.update(dict(cast("list[tuple[str, int]]", cursor.fetchall())))
+                    found.update({rows.as_text(name): n for name, n in cursor.fetchall()})
         return dict(found)
 
     def _asked(self, cheaply: bool) -> list[TablePlan]:
