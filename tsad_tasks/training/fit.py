@@ -26,6 +26,7 @@ from tsad_tasks.model.scoring import combined_errors
 from tsad_tasks.model.spec import ModelSpec
 from tsad_tasks.model.thresholds import FOLDING_KINDS, starts_after
 from tsad_tasks.model.windows import SCORED, window_reasons
+from tsad_tasks.scoring.fold import Folded
 from tsad_tasks.storage.arrays import arrays_reader, read_arrays, write_arrays
 from tsad_tasks.storage.artifacts import artifact_path
 from tsad_tasks.storage.json_files import from_json_value, json_value
@@ -164,11 +165,24 @@ def move_to_anchor(
     groups: Sequence[FoldGroup],
     scales: Scales,
     spec: ModelSpec,
+    folds: Sequence[Folded] = (),
 ) -> ModelSpec:
-    """The spec after a folding detector went on from each group's split to where scoring begins."""
+    """The spec after a folding detector went on from each group's split to where scoring begins.
+
+    Parameters
+    ----------
+    folds : of entities with which it has gone there already.
+    """
+    there = {name for folded in folds for name in folded.entities}
+    start_at = {name: group.span.split_at for group in groups for name, _ in group.entities}
+    for folded in folds:
+        detector.restart(folded.entities, folded.state)
+        found = FoldErrors(start_at[folded.entities[0]], folded.made.channel_errors, folded.known)
+        spec = spec_after(spec, folded.entities, found)
     for group in groups:
         ends = group.span.held_out
-        for part in together(group.entities, len(spec.features.channels)):
+        left = tuple(pair for pair in group.entities if pair[0] not in there)
+        for part in together(left, len(spec.features.channels)):
             names, series = scope_series(reader, part, scales, ends)
             state, made = detector.advance(detector.start(names), series)
             detector.restart(names, state)

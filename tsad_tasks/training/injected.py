@@ -18,7 +18,7 @@ from tsad_tasks.model.incidents import IncidentRule, incident_spans
 from tsad_tasks.model.injection import KINDS, Injection, inject_all, injection_plan
 from tsad_tasks.model.scoring import InputSet, Windows, combined_errors, entity_scores
 from tsad_tasks.model.spec import FeatureSpec, ModelSpec
-from tsad_tasks.scoring.fold import EntityFold
+from tsad_tasks.scoring.fold import EntityFold, entity_folds
 from tsad_tasks.scoring.series import SeriesErrors, on_steps, series_windows
 from tsad_tasks.training.held_out import HeldOut
 
@@ -100,8 +100,10 @@ def judge(
     """
     hits: dict[str, list[tuple[int | None, str]]] = {kind: [] for kind in KINDS}
     quota, cleans = max(1, -(-n_injected // max(1, len(held_out)))), []
+    folds = series_folds(spec, cast(FoldDetector, detector), held_out) if detector.folds else {}
     for number, part in enumerate(held_out):
-        judged = JudgedSeries(spec, detector, part, (known or {}).get(part.entity))
+        of_it = (known or {}).get(part.entity), folds.get(part.entity)
+        judged = JudgedSeries(spec, detector, part, *of_it)
         cleans.append(judged.clean(rule))
         _add_hits(hits, judged, quota, np.random.default_rng([seed, number]), reference)
     nothing = np.zeros(0, np.float32)
@@ -123,6 +125,29 @@ def judge(
         flagged_at={place: n for one in cleans for place, n in one.flagged_at.items()},
         incidents_at={name: one.n_incidents for name, one in named},
     )
+
+
+def series_folds(
+    spec: ModelSpec, detector: FoldDetector, held_out: Sequence[HeldOut]
+) -> dict[str, EntityFold]:
+    """Folds of held-out readings by entity; those on the same steps go through them together.
+
+    Anomalies are put into the gate's part: what is before it is gone through once.
+    """
+    alike: dict[tuple[int, int], list[HeldOut]] = {}
+    for part in held_out:
+        alike.setdefault((part.start_s, len(part.values)), []).append(part)
+    folds: dict[str, EntityFold] = {}
+    for (start_s, _), parts in alike.items():
+        names = [part.entity for part in parts]
+        seen = [
+            series_windows(spec.features, spec.scaler(part.entity), part.values, start_s)[0]
+            for part in parts
+        ]
+        at = min(int(np.argmax(part.gated)) for part in parts)
+        made = entity_folds(spec.features, detector, names, seen, start_s, at)
+        folds |= dict(zip(names, made, strict=True))
+    return folds
 
 
 def first_flags(raised: NDArray[np.bool_], known: NDArray[np.bool_], width: int) -> Delays:
@@ -175,19 +200,21 @@ class JudgedSeries:
     Parameters
     ----------
     known : the detector's errors on the readings as they are; None: they are computed.
+    fold : of a folding detector, as `series_folds` makes it; None: it is made.
     """
 
     def __init__(
-        self, spec: ModelSpec, detector: Detector, part: HeldOut, known: SeriesErrors | None = None
+        self,
+        spec: ModelSpec,
+        detector: Detector,
+        part: HeldOut,
+        known: SeriesErrors | None = None,
+        fold: EntityFold | None = None,
     ) -> None:
-        self.spec, self.part, self._detector = spec, part, detector
+        self.spec, self.part, self._detector, self._fold = spec, part, detector, fold
+        if detector.folds and fold is None:
+            self._fold = series_folds(spec, cast(FoldDetector, detector), [part])[part.entity]
         self._features, self.index = self.seen(part.values)
-        self._fold = None
-        if detector.folds:
-            # Anomalies are put into the gate's part: what is before it is gone through once.
-            folding, at = cast(FoldDetector, detector), int(np.argmax(part.gated))
-            readings = part.entity, self._features, part.start_s
-            self._fold = EntityFold(spec.features, folding, *readings, at)
         found = known
         if found is None:
             read = self._reconstructed(self._features, self.index.ends)

@@ -126,7 +126,7 @@ class PostgresSource(Source):
         cursor.execute(
             statements.label_words_statement(self._config, plan, plan.label, span, unread)
         )
-        said = [str(word) for (word,) in cursor.fetchall()]
+        said = [rows.as_text(word) for (word,) in cursor.fetchall()]
         return said + ["(cannot be read)"] * ("label" in copy.broken)
 
     def _learn(self, cursor: extensions.cursor, names: Sequence[str]) -> None:
@@ -138,7 +138,7 @@ class PostgresSource(Source):
         self, cursor: extensions.cursor, statement: str | sql.Composable, *params: Any
     ) -> None:
         cursor.execute(statement, *params)
-        self._names.update(cast("list[tuple[int, str]]", cursor.fetchall()))
+        self._names.update({key: rows.as_text(name) for key, name in cursor.fetchall()})
 
     def count_null_times(self, *, cheaply: bool = False) -> int:
         """Rows without a time; `cheaply`: not of views or large tables without an index on it."""
@@ -162,7 +162,7 @@ class PostgresSource(Source):
                 # Of a view that cannot be computed nothing is known; reading it says why.
                 with suppress(*broken.BROKEN), broken.attempt(cursor):
                     cursor.execute(statements.implausible_statement(self._config, plan, span))
-                    found.update(dict(cast("list[tuple[str, int]]", cursor.fetchall())))
+                    found.update({rows.as_text(name): n for name, n in cursor.fetchall()})
         return dict(found)
 
     def _asked(self, cheaply: bool) -> list[TablePlan]:
