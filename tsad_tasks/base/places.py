@@ -28,6 +28,11 @@ def home_folder() -> Path:
     return project_folder() / ".tsad"
 
 
+def absent_folder() -> Path:
+    """Where a local stack keeps an empty file for each example that has no tables yet."""
+    return home_folder() / "absent"
+
+
 def postgres_folder() -> Path:
     """The folder of the project's own server."""
     return home_folder() / "postgres"

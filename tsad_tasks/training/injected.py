@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import cast
@@ -40,6 +41,9 @@ class DetectionResult:
     scores : float32 (n_judged,), of these steps.
     mean_error : of their windows, as the detector gives them.
     known : as `delays`, of the known anomalies in held-out readings.
+    places : whose each of these anomalies is, by kind (or `known`), in the order of the delays.
+    flagged_at : `n_flags` by entity and the channel that leads there.
+    incidents_at : `n_incidents` by entity.
     """
 
     delays: Mapping[str, Delays]
@@ -50,6 +54,9 @@ class DetectionResult:
     scores: NDArray[np.float32] = field(default_factory=lambda: np.zeros(0, np.float32))
     mean_error: float | None = None
     known: Delays = ()
+    places: Mapping[str, Sequence[str]] = field(default_factory=dict)
+    flagged_at: Mapping[str, int] = field(default_factory=dict)
+    incidents_at: Mapping[str, int] = field(default_factory=dict)
 
     @property
     def n_injected(self) -> dict[str, int]:
@@ -60,6 +67,11 @@ class DetectionResult:
     def all_delays(self) -> Delays:
         """Delays of all kinds, in one order for every model."""
         return tuple(each for kind in sorted(self.delays) for each in self.delays[kind])
+
+    @property
+    def all_places(self) -> tuple[str, ...]:
+        """Places of all kinds, in the order of `all_delays`."""
+        return tuple(each for kind in sorted(self.delays) for each in self.places.get(kind, ()))
 
     @property
     def false_alarm_share(self) -> float | None:
@@ -86,7 +98,7 @@ def judge(
     rule : what makes an incident of flags.
     known : the detector's errors on the readings as they are, as far as they were computed before.
     """
-    hits: dict[str, list[int | None]] = {kind: [] for kind in KINDS}
+    hits: dict[str, list[tuple[int | None, str]]] = {kind: [] for kind in KINDS}
     quota, cleans = max(1, -(-n_injected // max(1, len(held_out)))), []
     folds = series_folds(spec, cast(FoldDetector, detector), held_out) if detector.folds else {}
     for number, part in enumerate(held_out):
@@ -97,8 +109,11 @@ def judge(
     nothing = np.zeros(0, np.float32)
     scores = np.concatenate([nothing, *(one.scores for one in cleans)])
     errors = np.concatenate([nothing, *(one.errors for one in cleans)])
+    named = [(part.entity, one) for part, one in zip(held_out, cleans, strict=True)]
+    places = {kind: [place for _, place in found] for kind, found in hits.items()}
+    places["known"] = [name for name, one in named for _ in one.known]
     return DetectionResult(
-        {kind: tuple(delays) for kind, delays in hits.items()},
+        {kind: tuple(delay for delay, _ in found) for kind, found in hits.items()},
         n_flags=sum(one.n_flags for one in cleans),
         n_judged=len(scores),
         n_incidents=sum(one.n_incidents for one in cleans),
@@ -106,6 +121,9 @@ def judge(
         scores=scores,
         mean_error=float(errors.mean(dtype=np.float64)) if errors.size else None,
         known=tuple(each for one in cleans for each in one.known),
+        places=places,
+        flagged_at={place: n for one in cleans for place, n in one.flagged_at.items()},
+        incidents_at={name: one.n_incidents for name, one in named},
     )
 
 
@@ -159,6 +177,7 @@ class CleanResult:
     scores: NDArray[np.float32]
     errors: NDArray[np.float32]
     known: Delays
+    flagged_at: Mapping[str, int]
 
 
 @dataclass(frozen=True)
@@ -198,9 +217,11 @@ class JudgedSeries:
         self._features, self.index = self.seen(part.values)
         found = known
         if found is None:
-            made = self._reconstructed(self._features, self.index.ends)
-            found = on_steps(spec.features, self._features, self.index, made)
-        self._errors = found.combined(spec, part.entity)
+            read = self._reconstructed(self._features, self.index.ends)
+            found = on_steps(spec.features, self._features, self.index, read)
+        of_it = np.zeros(len(found.live), np.int64)
+        made = combined_errors(spec, [part.entity], of_it, found.channel_errors, found.live)
+        self._errors, self._by_channel = made
         self._raw = np.where(found.live, found.channel_errors, np.float32(np.nan))
         self.usual = self.flags(self._features, self.index)
 
@@ -230,7 +251,17 @@ class JudgedSeries:
             found.scores[scored],
             raw[np.isfinite(raw)],
             first_flags(found.raised, known, self.spec.features.width),
+            self._flagged_at(raised),
         )
+
+    def place(self, channel: int) -> str:
+        """The entity and one of its channels."""
+        return f"{self.part.entity} {self.spec.features.channels[channel]}"
+
+    def _flagged_at(self, raised: NDArray[np.int64]) -> dict[str, int]:
+        """Flagged steps by the channel with the largest error there."""
+        errors = np.nan_to_num(self._by_channel[raised], nan=-np.inf)
+        return {self.place(one): n for one, n in Counter(errors.argmax(axis=1).tolist()).items()}
 
     def flags(self, features: InputSet, index: Windows) -> SeriesFlags:
         """Flags of what is seen of readings that are the held-out ones but for a few."""
@@ -258,7 +289,7 @@ class JudgedSeries:
 
 
 def _add_hits(
-    hits: dict[str, list[int | None]],
+    hits: dict[str, list[tuple[int | None, str]]],
     judged: JudgedSeries,
     quota: int,
     rng: np.random.Generator,
@@ -303,7 +334,8 @@ def _add_hits(
         if counted:
             raised = judged.flags(features, index).raised & ~judged.usual.raised
             for one in counted:
-                hits[one.kind].append(_first_flag(raised[one.at : one.at + one.length + width - 1]))
+                delay = _first_flag(raised[one.at : one.at + one.length + width - 1])
+                hits[one.kind].append((delay, judged.place(one.channel)))
         n_done, n_planned = n_done + len(counted), n_planned + len(plan)
 
 

@@ -404,7 +404,8 @@ def _chosen(
         chosen = next((row for row in rows if row.version == version), None)
     if chosen is None:
         raise BadInput(
-            f"Expected {wanted}. Received: {received}. Train one: tsad retrain {config.dataset}"
+            f"Expected {wanted}. Received: {received}. Train one: tsad retrain {config.dataset} "
+            "--end <end of its readings>"
         )
     return chosen
 

@@ -96,7 +96,7 @@ def newest_end(store: Store, config: DatasetConfig) -> datetime:
     if newest_at is None:
         raise BadInput(
             f"Expected readings of {config.dataset}. Received: none yet. Run: tsad ingest "
-            f"{config.dataset}"
+            f"{config.dataset} --from <start> --to <end>"
         )
     return hour_ceil(newest_at + timedelta(seconds=1))
 
