@@ -399,3 +399,22 @@ def command_lines(command: Any, name: str) -> Iterator[str]:
         default = "!" if one.required else f"={one.default}"
         takes.append(f"{names}{default}")
     yield " ".join([name, *takes])
+
+
+def test_an_example_without_tables_is_not_listed_until_it_has_some(
+    tsad: Tsad, tmp_path: Path
+) -> None:
+    room = yaml.safe_load((tmp_path / "datasets" / "room.yaml").read_text(encoding="utf-8"))
+    room["source"]["connection"] = "tsad_demo"
+    (tmp_path / "datasets" / "room.yaml").write_text(yaml.safe_dump(room), encoding="utf-8")
+    absent = tmp_path / "home" / "absent" / "room"
+    absent.parent.mkdir(parents=True)
+    absent.touch()
+    assert (
+        "Examples without tables: room. Fill them: tsad simulate room"
+        in tsad("datasets", "list").out
+    )
+    assert (tsad("datasets", "check").code, tsad("datasets", "check").out) == (0, "")
+    absent.unlink()
+    assert "room " in tsad("datasets", "list").out
+    assert "Examples without" not in tsad("datasets", "list").out

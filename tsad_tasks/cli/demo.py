@@ -117,7 +117,11 @@ def _train(airflow: Headless, uri: str, split_at: datetime) -> None:
             say(f"2/4 retrain: model {champion['version']} is champion already")
             return
         title = "2/4 retrain (real DAG)"
-        run_dag(airflow, title, "retrain", split_at - WEEK, split_at, WEEK)
+        try:
+            run_dag(airflow, title, "retrain", split_at - WEEK, split_at, WEEK)
+        except TsadError as error:
+            # Without a champion the run itself is red, too.
+            raise TsadError(f"{refusal(store)} {error}") from error
         champion = select_champion(store, split_at)
         if champion is None:
             raise TsadError(refusal(store))
