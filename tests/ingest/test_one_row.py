@@ -404,6 +404,23 @@ def test_a_view_of_which_nothing_can_be_computed_costs_itself(plant: Plant) -> N
         plant.ingest("10:00", "11:00", plant.config(**source), force=True)
 
 
+def test_times_outside_of_all_are_counted_in_views_that_are_cheap(
+    plant: Plant, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    rows = "('2024-05-01 10:00Z', 'm1', 1, 2), (NULL, 'm2', 3, 3), ('2036-01-01Z', 'm2', 3, 3)"
+    _fill(plant, TABLE, rows)
+    plant.run("ALTER TABLE reading RENAME TO raw; CREATE VIEW reading AS SELECT * FROM raw")
+    plant.ingest("10:00", "11:00")
+    outside = {("null_time", "", ""): 1, ("implausible_time", "m2", ""): 1}
+    assert plant.issues() == {("new_entity", "m1", ""): 1, **outside}
+    monkeypatch.setattr(postgres, "_CHEAP_COST", 1)
+    plant.ingest("10:00", "11:00", force=True)
+    assert plant.issues() == {}
+    said = _said(plant)
+    assert "1 rows without a time" in said
+    assert "others in 1 rows (m2 1)" in said
+
+
 def test_no_run_fails_for_times_that_it_only_counts(
     plant: Plant, monkeypatch: pytest.MonkeyPatch
 ) -> None:
