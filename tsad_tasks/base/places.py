@@ -4,6 +4,13 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
+from typing import TYPE_CHECKING, TypeAlias
+
+if TYPE_CHECKING:
+    from upath import UPath
+
+# Of artifacts: a local one, or one of an object store. Both do the same by the same names.
+Folder: TypeAlias = "Path | UPath"
 
 
 def project_folder() -> Path:

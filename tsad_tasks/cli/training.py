@@ -11,7 +11,6 @@ from typing import Annotated
 
 import typer
 from typer import Option
-from upath import UPath
 
 from devstack import local
 from tsad_tasks.base.clock import utc_now
@@ -48,7 +47,7 @@ def retrain(
     with local.open_store() as store:
         range_run(store, config, start_at, end_at).ingest()
         scratch = Path(tempfile.mkdtemp(prefix="tsad-retrain-"))
-        folders = (UPath(scratch), artifacts_root())
+        folders = (Path(scratch), artifacts_root())
         try:
             run = Retraining(store, config, end_at, *folders, lineage=chosen, seed=seed)
             summaries = show_retraining(run, asks=preview)

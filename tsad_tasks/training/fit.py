@@ -11,11 +11,11 @@ from typing import Any, cast
 
 import numpy as np
 from numpy.typing import NDArray
-from upath import UPath
 
 from tsad_tasks.base.enums import Lineage
 from tsad_tasks.base.errors import BadInput
 from tsad_tasks.base.interval import Interval
+from tsad_tasks.base.places import Folder
 from tsad_tasks.config import DatasetConfig, deprecations_of
 from tsad_tasks.detectors.base import Budget, Detector, Progress, TrainingHistory, TrainingSet
 from tsad_tasks.detectors.bundle import read_bundle
@@ -205,7 +205,7 @@ class Trained:
     learned_from: list[datetime]
     errors: list[FoldErrors]
 
-    def save(self, path: UPath) -> None:
+    def save(self, path: Folder) -> None:
         """Writes it as one file."""
         arrays: dict[str, NDArray[Any]] = {}
         for number, part in enumerate(self.errors):
@@ -215,7 +215,7 @@ class Trained:
         write_arrays(path, arrays, {"history": json_value(self.history), "learned_from": starts})
 
     @classmethod
-    def load(cls, path: UPath) -> Trained:
+    def load(cls, path: Folder) -> Trained:
         """What is in a file."""
         arrays, facts = read_arrays(path)
         starts = from_json_value(facts["learned_from"], list[datetime])
@@ -227,7 +227,7 @@ class Trained:
         return cls(from_json_value(facts["history"], TrainingHistory), starts, errors)
 
 
-def training_history(path: UPath) -> TrainingHistory:
+def training_history(path: Folder) -> TrainingHistory:
     """The history alone of what task `train` left: errors are long."""
     with arrays_reader(path) as (_, facts):
         return from_json_value(facts["history"], TrainingHistory)

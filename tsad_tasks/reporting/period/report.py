@@ -10,12 +10,12 @@ from datetime import datetime, timedelta
 from zoneinfo import ZoneInfo
 
 import numpy as np
-from upath import UPath
 
 from tsad_tasks.base.clock import utc_now
 from tsad_tasks.base.enums import HourStatus, Lineage, Severity
 from tsad_tasks.base.errors import BadInput
 from tsad_tasks.base.interval import hour_floor, hours_between
+from tsad_tasks.base.places import Folder
 from tsad_tasks.champions.no_champion import no_champion
 from tsad_tasks.config import DatasetConfig
 from tsad_tasks.detectors.base import make_folder
@@ -60,7 +60,7 @@ def render_period(
     end_at: datetime,
     lineage: str = Lineage.LIVE,
     start_at: datetime | None = None,
-    path: UPath | None = None,
+    path: Folder | None = None,
     now: Callable[[], datetime] = utc_now,
 ) -> ReportSummary:
     """The PDF of [start_at, end_at), by default the last period of a report, written whole.
