@@ -40,6 +40,7 @@ from tsad_tasks.config import (
     DatasetConfig,
     dataset_paths,
     file_error,
+    is_absent_example,
     named_config,
     shown_path,
 )
@@ -100,7 +101,8 @@ champion of each hour; what was known before stays readable by `tsad.scores_as_k
 **what_if** scores it with a version of your choice, under a lineage of its own: what people see
 stays as it is. Neither notifies anybody.
 
-SQL: `SELECT * FROM tsad.compare_lineages('{dataset}', 'what_if/<run>', 'live', from, to)`.
+SQL, of a week: `SELECT * FROM tsad.compare_lineages('{dataset}', 'what_if/<run>', 'live',
+'2026-03-01', '2026-03-08')`.
 """,
     "verdict": """
 ### Verdict on an incident of {dataset}
@@ -110,8 +112,8 @@ normal.
 
 SQL: `SELECT incident_id, sentence, verdict FROM tsad.v_incident WHERE dataset = '{dataset}'
 ORDER BY started_at DESC`.
-The same by SQL: `SELECT tsad.set_verdict(incident_id, verdict, said_by, note)`, and as a command:
-`tsad verdict`.
+The same by SQL: `SELECT tsad.set_verdict('INC-0', 'confirmed', 'ada', 'bearing, replaced')`, and
+as a command: `tsad verdict INC-0 confirmed --note bearing`.
 """,
     "maintain": """
 ### Maintain
@@ -156,8 +158,9 @@ def dataset_dags(config: DatasetConfig) -> list[DAG]:
         "verdict": {
             "incident": field("incident_id, as in tsad.v_incident.", type="string", minLength=1),
             "verdict": field("What it was.", Verdict.CONFIRMED.value, enum=verdicts),
-            "note": field("More in words.", "", type="string"),
-            "channel": field(CHANNEL, "", type="string"),
+            # Airflow asks for whatever may not be empty.
+            "note": field("More in words.", None, type=["null", "string"]),
+            "channel": field(CHANNEL, None, type=["null", "string"]),
         },
         "rescore": {
             "from": field("Beginning of the range.", **time),
@@ -383,6 +386,8 @@ def _all_dags() -> list[DAG]:
                 if config.dataset in [other.dataset for other in configs]:
                     again = Problem(("dataset",), "one file per dataset", f"{config.dataset} again")
                     raise file_error(path, 1, again)
+                if is_absent_example(config):
+                    continue
                 dags += dataset_dags(config)
                 configs.append(config)
             continue

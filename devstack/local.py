@@ -11,14 +11,19 @@ from psycopg2 import sql
 from devstack import postgres
 from devstack.environment import DATABASE_URI, MIGRATE_URI, Places
 from devstack.statements import statement
-from tsad_tasks.base.places import home_folder, postgres_folder, project_folder
-from tsad_tasks.config import DatasetConfig
+from tsad_tasks.base.places import absent_folder, home_folder, postgres_folder, project_folder
+from tsad_tasks.config import DEMO_CONNECTION, DatasetConfig
 from tsad_tasks.storage.database import connect, connection_uri
 from tsad_tasks.storage.migrate import bound_logins, ensure_schema
 from tsad_tasks.storage.store import Store
 
 PLANT = "plant"
-DEMO_CONNECTION = "tsad_demo"
+# A table of each example, by which one sees whether it was filled.
+TABLES = {
+    "server_room": "plant.server_metrics",
+    "cold_store": "plant.cold_store_log",
+    "pumps": "plant.pump_01",
+}
 DEMO_VARIABLE = f"AIRFLOW_CONN_{DEMO_CONNECTION.upper()}"
 
 
@@ -106,3 +111,21 @@ def offer_plant() -> None:
     cluster = postgres.ensure_running(postgres_folder())
     if has_plant(cluster):
         os.environ[DEMO_VARIABLE] = cluster.uri(PLANT, postgres.PIPELINE)
+    mark_absent_examples(cluster)
+
+
+def mark_absent_examples(cluster: postgres.Cluster) -> None:
+    """Notes which examples have no tables yet: nobody lists their DAGs."""
+    present: set[str] = set()
+    if has_plant(cluster):
+        with closing(connect(cluster.uri(PLANT, postgres.OWNER))) as owner, owner.cursor() as one:
+            for name, table in TABLES.items():
+                one.execute(statement("has_table"), (table,))
+                present |= {name} if one.fetchone() == (True,) else set()
+    folder = absent_folder()
+    folder.mkdir(parents=True, exist_ok=True)
+    for name in TABLES:
+        if name in present:
+            (folder / name).unlink(missing_ok=True)
+        else:
+            (folder / name).touch()

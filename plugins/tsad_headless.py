@@ -97,6 +97,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except BadInput as error:
         print(error, file=sys.stderr)
         return 2
+    except (BrokenPipeError, KeyboardInterrupt):
+        # Whoever asked is gone, or pressed Ctrl-C, and says so.
+        return 130
 
 
 def _job_of(wanted: Mapping[str, Any]) -> HeadlessJob:
@@ -242,7 +245,8 @@ def _airflow_speaks_to(log: Path) -> Iterator[TextIO]:
     finally:
         sys.stderr.flush()
         os.dup2(errors_fd, 2)
-        answers.flush()
+        with contextlib.suppress(BrokenPipeError):
+            answers.close()
 
 
 def _object_of(text: str) -> dict[str, Any]:

@@ -1,11 +1,11 @@
 CREATE OR REPLACE VIEW tsad.v_model AS
   SELECT d.name AS dataset, m.model_id, m.version, e.name AS entity, m.lineage, m.detector, m.train_start_at, m.train_end_at,
-         m.gate_passed, p.valid_from, p.valid_to, coalesce(p.valid_to = 'infinity', false) AS champion, m.n_parameters, m.seed,
+         m.gate_passed, p.valid_from, nullif(p.valid_to, 'infinity') AS valid_to, coalesce(p.valid_to = 'infinity', false) AS champion, m.n_parameters, m.seed,
          m.parent_model_id, m.config_hash, m.sha256, m.artifact_uri, m.card, m.created_at,
          CASE WHEN s.valid_to = 'infinity' THEN 'shadow' WHEN p.valid_to = 'infinity' THEN 'champion'
               WHEN p.valid_from IS NOT NULL THEN 'former champion' WHEN NOT m.gate_passed THEN 'gate failed'
               ELSE coalesce(replace(l.decision, '_', ' '), 'registered') END AS state,
-         s.valid_from AS shadow_from, s.valid_to AS shadow_to, m.pruned_at, m.pruned_because
+         s.valid_from AS shadow_from, nullif(s.valid_to, 'infinity') AS shadow_to, m.pruned_at, m.pruned_because
   FROM tsad.model m
   JOIN tsad.dataset d USING (dataset_id)
   LEFT JOIN tsad.entity e ON e.entity_id = m.scope_entity_id
@@ -25,7 +25,7 @@ COMMENT ON COLUMN tsad.v_model.train_start_at IS 'Beginning of the training rang
 COMMENT ON COLUMN tsad.v_model.train_end_at IS 'End of the training range; the model is never used before it.';
 COMMENT ON COLUMN tsad.v_model.gate_passed IS 'Whether it passed all rules of the gate; NULL before the gate.';
 COMMENT ON COLUMN tsad.v_model.valid_from IS 'From which hour on it was champion; NULL: never.';
-COMMENT ON COLUMN tsad.v_model.valid_to IS 'Up to which hour it was champion; infinity: until now.';
+COMMENT ON COLUMN tsad.v_model.valid_to IS 'Up to which hour it was champion; NULL: until now, or never: see champion.';
 COMMENT ON COLUMN tsad.v_model.champion IS 'Whether it is champion now.';
 COMMENT ON COLUMN tsad.v_model.n_parameters IS 'Trained weights.';
 COMMENT ON COLUMN tsad.v_model.seed IS 'Seed of weights, batches and injected anomalies.';
@@ -37,7 +37,7 @@ COMMENT ON COLUMN tsad.v_model.card IS 'The model card: data, training, calibrat
 COMMENT ON COLUMN tsad.v_model.created_at IS 'When it was registered.';
 COMMENT ON COLUMN tsad.v_model.state IS 'champion, shadow, former champion, gate failed, or what was last decided on it.';
 COMMENT ON COLUMN tsad.v_model.shadow_from IS 'From which hour on it was scored beside the champion.';
-COMMENT ON COLUMN tsad.v_model.shadow_to IS 'Up to which hour; infinity: it still is.';
+COMMENT ON COLUMN tsad.v_model.shadow_to IS 'Up to which hour; NULL: it still is, or never was: see state.';
 COMMENT ON COLUMN tsad.v_model.pruned_at IS 'When its bundle was removed, after which it cannot score any more; NULL: the bundle is kept.';
 COMMENT ON COLUMN tsad.v_model.pruned_because IS 'Why nothing needed it any more; NULL: the bundle is kept.';
 

@@ -1,6 +1,6 @@
 CREATE OR REPLACE VIEW tsad.v_reference AS
   SELECT d.name AS dataset, e.name AS entity, c.name AS channel, c.unit, r.lineage, r.median, r.spread, r.from_at, r.to_at, r.model_id,
-         r.verdict_id, r.recorded_at, r.replaced_at
+         r.verdict_id, r.recorded_at, nullif(r.replaced_at, 'infinity') AS replaced_at
   FROM tsad.commissioning_reference r
   JOIN tsad.entity e USING (entity_id)
   JOIN tsad.dataset d USING (dataset_id)
@@ -19,6 +19,6 @@ COMMENT ON COLUMN tsad.v_reference.to_at IS 'Their end.';
 COMMENT ON COLUMN tsad.v_reference.model_id IS 'The model that was trained then; see v_model.';
 COMMENT ON COLUMN tsad.v_reference.verdict_id IS 'The verdict new_normal that gave rise to it; NULL: the first training.';
 COMMENT ON COLUMN tsad.v_reference.recorded_at IS 'When it was written.';
-COMMENT ON COLUMN tsad.v_reference.replaced_at IS 'When a verdict new_normal put another one in its place; infinity: it holds.';
+COMMENT ON COLUMN tsad.v_reference.replaced_at IS 'When a verdict new_normal put another one in its place; NULL: it holds.';
 
 GRANT SELECT ON tsad.v_reference TO tsad_writer, tsad_reader;

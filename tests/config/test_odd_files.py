@@ -105,6 +105,10 @@ def test_values_are_those_that_yaml_itself_reads(text: str) -> None:
     assert read_yaml(text)[1] == yaml.safe_load(text)
 
 
+def test_an_equals_sign_is_a_text() -> None:
+    assert read_yaml("{=: 1, unit: =}")[1] == {"=": 1, "unit": "="}
+
+
 def test_a_file_of_any_size_is_read_no_further_than_it_may_be_large(tmp_path: Path) -> None:
     path = tmp_path / "room.yaml"
     with path.open("wb") as stream:

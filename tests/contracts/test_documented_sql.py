@@ -7,15 +7,16 @@ from __future__ import annotations
 import re
 from collections import Counter
 from collections.abc import Iterator
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from uuid import uuid4
 
 import numpy as np
 import pytest
 
-from devstack.postgres import BROWSER, Cluster
+from devstack.postgres import BROWSER, ON_CALL, Cluster
+from tests.statements import run
+from tests.storage import rooms
 from tests.storage.rooms import (
-    HOUR_AT,
     Room,
     anomaly_rows,
     attribution_rows,
@@ -46,6 +47,8 @@ from tsad_tasks.storage.scores import write_scores, write_unscored_hours
 from tsad_tasks.storage.store import columns
 from tsad_tasks.training.queries import Exclusion
 
+# An hour that `make demo` scores.
+AT = datetime(2026, 10, 14, 5, tzinfo=UTC)
 DOCS = project_folder() / "docs"
 GUIDE = DOCS.joinpath("sql.md").read_text(encoding="utf-8")
 QUERIES = re.findall(r"^([^\n]+):\n\n```sql\n([^;]+);\n```", GUIDE, re.MULTILINE)
@@ -64,14 +67,25 @@ def reader_uri(cluster: Cluster, template_database: str) -> Iterator[str]:
     """
     name = f"documented_{uuid4().hex}"
     config = room_config("cpu", "temperature", dataset="server_room")
-    with opened_room(
-        cluster.create_database(name, template=template_database), config, ("server-1",)
-    ) as room:
-        room.write(HOUR_AT, [[1, 20], [2, 50]])
+    with (
+        opened_room(
+            cluster.create_database(name, template=template_database), config, ("host-01",)
+        ) as room,
+        pytest.MonkeyPatch.context() as patched,
+    ):
+        patched.setattr(rooms, "HOUR_S", int(AT.timestamp()))
+        room.write(AT, [[1, 20], [2, 50]])
         model_id = _decide(room)
         _score(room, model_id)
         _judge(room)
         _watch(room, model_id)
+        room.rows(
+            "INSERT INTO tsad.commissioning_reference (lineage, entity_id, channel_id, median, "
+            "spread, from_at, to_at, model_id) SELECT 'live', entity_id, channel_id, 1, 1, %s, %s, "
+            "model_id FROM tsad.entity, tsad.channel, tsad.model LIMIT 1",
+            AT - HOUR,
+            AT,
+        )
         room.rows("UPDATE tsad.score_block SET scored_at = scored_at - interval '2 hours'")
         room.rows("UPDATE tsad.champion_record SET recorded_at = recorded_at - interval '2 hours'")
     yield cluster.uri(name, BROWSER)
@@ -84,23 +98,23 @@ def _decide(room: Room) -> int:
     with store.transaction():
         model_id = insert_model(store, model).model_id
         write_rule_results(store, model_id, [RuleResult("loss_finite", Outcome.MET, 1.0)])
-        hour_before = HOUR_AT - HOUR
+        hour_before = AT - HOUR
         store.execute(
             INSERT_EXCLUSIONS,
             model_id=model_id,
-            **columns([Exclusion(room.entity_ids[0], hour_before, HOUR_AT, "label", 2)], Exclusion),
+            **columns([Exclusion(room.entity_ids[0], hour_before, AT, "label", 2)], Exclusion),
         )
-        open_period(store, model.scope, model_id, valid_from=HOUR_AT, reason="first")
+        open_period(store, model.scope, model_id, valid_from=AT, reason="first")
     return model_id
 
 
 def _score(room: Room, model_id: int) -> None:
-    store, entity_id, peak_at = room.store, room.entity_ids[0], HOUR_AT + timedelta(minutes=30)
+    store, entity_id, peak_at = room.store, room.entity_ids[0], AT + timedelta(minutes=30)
     with store.transaction():
         rows = score_rows(room, model_id, [np.nan, 2.0])
         write_scores(store, rows, anomaly_rows(room, 1), attribution_rows(room, 1))
         write_unscored_hours(
-            store, "live", [entity_id], [HOUR_AT + HOUR], ["failed"], "the bundle was altered"
+            store, "live", [entity_id], [AT + HOUR], ["failed"], "the bundle was altered"
         )
         times = {"started_at": peak_at, "last_flag_at": peak_at, "peak_at": peak_at}
         incident = IncidentRow(
@@ -125,7 +139,7 @@ def _score(room: Room, model_id: int) -> None:
 
 
 def _judge(room: Room) -> None:
-    store, hour = room.store, HOUR_AT
+    store, hour = room.store, AT
     with store.transaction():
         verdict = SensorVerdict(
             room.entity_ids[0], hour, room.layout.channel_ids[0], "stuck", 2, "at 1 %"
@@ -143,7 +157,7 @@ def _judge(room: Room) -> None:
 
 
 def _watch(room: Room, model_id: int) -> None:
-    store, entity_id, week_at = room.store, room.entity_ids[0], week_before(HOUR_AT) + WEEK
+    store, entity_id, week_at = room.store, room.entity_ids[0], week_before(AT) + WEEK
     drift = DriftRow(model_id, entity_id, room.layout.channel_ids[1], 0.4, 2.0, 0.0, 2)
     with store.transaction():
         store.execute(UPSERT_DRIFT, lineage="live", week_at=week_at, **columns([drift], DriftRow))
@@ -169,6 +183,39 @@ def test_a_reader_may_run_every_query_of_the_guide_and_each_finds_something(
             assert cursor.fetchall()
     finally:
         connection.close()
+
+
+def test_no_view_gives_a_time_that_a_driver_cannot_read(reader_uri: str) -> None:
+    times = run(
+        reader_uri,
+        "SELECT table_name::text, column_name::text FROM information_schema.columns WHERE "
+        "table_schema = 'tsad' AND table_name LIKE 'v\\_%' AND data_type LIKE 'timestamp%'",
+    )
+    assert len(times) > 50
+    assert run(reader_uri, "SELECT valid_to, champion FROM tsad.v_model") == [(None, True)]
+    assert run(reader_uri, "SELECT replaced_at FROM tsad.v_reference") == [(None,)]
+    for view, column in times:
+        endless = f"SELECT count(*) FROM tsad.{view} WHERE NOT isfinite({column})"  # noqa: S608
+        assert run(reader_uri, endless) == [(0,)], (view, column)
+
+
+DAG_SQL = sorted(
+    {
+        " ".join(found.split()).format(dataset="server_room")
+        for path in (DOCS.parent / "dags" / "tsad_dags.py", DOCS.parent / "README.md")
+        for found in re.findall(r"`(SELECT [^`]+)`", path.read_text(encoding="utf-8"))
+    }
+)
+
+
+@pytest.mark.parametrize("statement", DAG_SQL)
+def test_a_statement_of_a_dag_s_text_runs(
+    cluster: Cluster, reader_uri: str, statement: str
+) -> None:
+    uri = cluster.uri(reader_uri.rsplit("/", 1)[1], ON_CALL)
+    if "'INC-0'" in statement:
+        statement = statement.replace("INC-0", "c0ffee")
+    run(uri, statement)
 
 
 def test_the_guide_has_fourteen_queries() -> None:

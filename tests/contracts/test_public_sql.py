@@ -58,7 +58,7 @@ VIEWS = {
         dataset text, epoch_id bigint, entity text, channel text, kind text, from_at
         timestamptz, declared boolean, scale float8, offset float8, usable_at timestamptz,
         n_running_hours float8, needed_hours float8, reason text, said_by text, said_at
-        timestamptz, withdrawn_at timestamptz""",
+        timestamptz, withdrawn_at timestamptz, login text, withdrawn_login text""",
     "v_incident": """
         incident_id text, dataset text, entity text, lineage text, severity text, kind text,
         state text, started_at timestamptz, last_flag_at timestamptz, n_flags integer,
@@ -67,14 +67,17 @@ VIEWS = {
         suppressed_by text, continues text""",
     "v_ingest": """
         dataset text, hour_at timestamptz, n_rows bigint, n_readings bigint, newest_at
-        timestamptz, lag_s float8, read_until timestamptz, read_at timestamptz, issues jsonb""",
+        timestamptz, lag_s float8, read_until timestamptz, read_at timestamptz, issues jsonb,
+        places jsonb""",
     "v_label": """
         dataset text, entity text, start_at timestamptz, end_at timestamptz, kind text, origin
-        text, note text, label_id integer, withdrawn_at timestamptz, withdrawn_by text""",
+        text, note text, label_id integer, withdrawn_at timestamptz, withdrawn_by text,
+        login text, withdrawn_login text""",
     "v_maintenance": """
         dataset text, window_id bigint, entity text, start_at timestamptz, end_at timestamptz,
         rrule text, zone text, margin_before_s integer, margin_after_s integer, title text,
-        created_by text, created_at timestamptz, withdrawn_at timestamptz""",
+        created_by text, created_at timestamptz, withdrawn_at timestamptz, login text,
+        withdrawn_login text""",
     "v_model": """
         dataset text, model_id integer, version integer, entity text, lineage text, detector
         text, train_start_at timestamptz, train_end_at timestamptz, gate_passed boolean,
@@ -119,7 +122,7 @@ VIEWS = {
     "v_verdict": """
         dataset text, entity text, channel text, start_at timestamptz, end_at timestamptz,
         verdict text, said_by text, note text, said_at timestamptz, withdrawn_at timestamptz,
-        incident_id text, verdict_id bigint""",
+        incident_id text, verdict_id bigint, login text, withdrawn_login text""",
 }
 SCORES = """
     TABLE(at timestamptz, error real, threshold real, score real, flag boolean, reason text,

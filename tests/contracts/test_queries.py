@@ -29,7 +29,7 @@ FILES = {
     for path in sorted((ROOT / "sql" / "queries").rglob("*.sql"))
 }
 VERBS = (
-    "clear|close|copy|create|delete|drop|ensure|grant|insert|lock|read|refresh|select|set|supersede|"
+    "clear|close|copy|create|delete|drop|end|ensure|grant|insert|lock|read|refresh|select|set|supersede|"
     "update|upsert|withdraw"
 )
 MODULES = {path: ast.parse(path.read_text("utf-8")) for path in (ROOT / "tsad_tasks").rglob("*.py")}

@@ -162,7 +162,7 @@ def test_a_new_rule_decides_and_stands_in_command_line_and_pdf(
     summary = weeks.train(week(1))
     assert summary.failed_rules == ["lightness"]
     with Store.connect(weeks.uri) as store:
-        show_gate(store, summary)
+        show_gate(store, "plant", summary)
         with store.transaction():
             result = rule_results(store, summary.model_id)[-1]
         span = {"start_at": week(0), "end_at": week(2)}

@@ -125,6 +125,9 @@ def described(dag: Any) -> dict[str, Any]:
         }
         for one in dag.tasks
     ]
+    if dag.timetable.can_be_scheduled:
+        # Airflow does so at each import; the DAG file leaves it to this test.
+        dag.params.validate()
     return {
         "tags": sorted(dag.tags),
         "doc": dag.doc_md or "",

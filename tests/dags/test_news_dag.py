@@ -88,3 +88,30 @@ def test_a_failed_retraining_stays_red_one_that_failed_the_gate_is_green_and_bot
         ("done", "0"),
         ("nothing_to_do", None),
     ]
+
+
+def test_a_first_model_that_failed_the_gate_is_red_and_scoring_says_why(
+    warehouse_uri: str, cluster: Cluster, tmp_path: Path, chat: Running
+) -> None:
+    Weeks.filled(warehouse_uri, tmp_path)
+    plant = airflow_plant(cluster, warehouse_uri, tmp_path, CONFIG | STRICT)
+    url = {"conn_type": "http", "host": f"http://127.0.0.1:{chat.port}/hooks/to-ken"}
+    plant.environment["AIRFLOW_CONN_CHAT"] = json.dumps(url)
+    with headless(plant.places, plant.environment) as airflow:
+        trained = outcomes(airflow, ["plant.retrain"], week(0), week(1), WEEK)
+        assert outcomes(airflow, ["plant.score"], week(1), week(1) + HOUR, HOUR) == [
+            ("success", [])
+        ]
+        # The source ends before it.
+        outcomes(airflow, ["plant.score"], week(7), week(7) + HOUR, HOUR)
+    assert trained == [("failed", ["champion"])]
+    assert "There is no champion, so nothing is scored." in chat.receiver.said[0]["sentence"]
+    said = "SELECT step, state, message FROM tsad.run_status WHERE state <> 'done' ORDER BY 1, 2, 3"
+    why = {(step, state): message for step, state, message in run(plant.uri, said)}
+    assert why["champion", "bad_input"] == why["features", "nothing_to_do"]
+    assert "  latency_ms: " in why["champion", "bad_input"]
+    assert "tsad promote plant 1 --why" in why["champion", "bad_input"]
+    assert why["ingest", "nothing_to_do"].startswith(
+        "The source of plant gave no row for 2026-04-20 00:00 to 2026-04-20 01:00 UTC; it has "
+        "readings from 2026-03-02 00:00 to 2026-04-12 23:50 UTC. Look: tsad datasets check plant"
+    )

@@ -72,7 +72,8 @@ def test_a_large_table_without_a_time_index_is_a_warning(plant: Plant) -> None:
         (
             {"step": "1min"},
             "warning",
-            "Readings are 600 s apart, the step is 60 s: most steps will be empty. Set step: 600s",
+            "Readings are 600 s apart, the step is 60 s: most steps will be empty. Set step: "
+            "10min, or hold: 600s on the channels.",
         ),
         ({"step": "1h"}, "info", "readings of a step are made one by the channel's aggregate"),
         (

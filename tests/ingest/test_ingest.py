@@ -93,10 +93,7 @@ def test_later_changes_are_listed_with_the_command_that_reads_them(plant: Plant)
         (10, 0),
         (11, -2),
     ]
-    assert (
-        late[0].command
-        == "tsad ingest plant --from 2024-05-01T09:00Z --to 2024-05-01T10:00Z --force"
-    )
+    assert late[0].command == "tsad rescore plant --from 2024-05-01T09:00Z --to 2024-05-01T10:00Z"
     assert late[2].command == ""
 
 

@@ -6,14 +6,18 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
 from typing import Any
+from uuid import uuid4
 
 import pytest
+from psycopg2 import sql
 
+from devstack.postgres import Cluster, administration
 from tests.plants.plant import Plant, at
 from tsad_tasks.base.errors import SourceError
 from tsad_tasks.ingest.check import check_dataset
 from tsad_tasks.ingest.ingest import late_changes
-from tsad_tasks.ingest.sources.postgres_tables import broken
+from tsad_tasks.ingest.sources import postgres
+from tsad_tasks.ingest.sources.postgres_tables import broken, statements
 from tsad_tasks.storage.store import Store
 
 TABLE = "CREATE TABLE reading (at timestamptz, machine text, temp float8, load float8);"
@@ -124,7 +128,12 @@ ODD = [
         2,
     ),
     _label("a real NaN", "real", "('2024-05-01 10:00Z', 'm2', NULL, NULL, 'NaN')", "'NaN'"),
-    _label("1e400", "numeric", "('2024-05-01 10:00Z', 'm2', NULL, NULL, 1e400)", f"'1{'0' * 39}'"),
+    _label(
+        "1e400",
+        "numeric",
+        "('2024-05-01 10:00Z', 'm2', NULL, NULL, 1e400)",
+        f"'1{'0' * 62}… (401 characters)'",
+    ),
     _label(
         "words that nobody knows",
         "text",
@@ -165,6 +174,9 @@ def test_an_odd_row_costs_itself(odd: Odd, plant: Plant) -> None:
         assert issues == odd.issues
     assert plant.readings() == GOOD
     assert plant.rows("SELECT count(*) FROM tsad.label") == [(0,)]
+    (places,) = plant.rows("SELECT places FROM tsad.v_ingest")[0]
+    told = {(one["issue"], one["entity"] or "", one["channel"] or "") for one in places}
+    assert told == odd.issues.keys()
     assert sum(odd.issues.values()) == sum(
         plant.rows("SELECT issues FROM tsad.v_ingest")[0][0][issue] for issue, _, _ in odd.issues
     )
@@ -378,13 +390,71 @@ def test_a_view_of_which_nothing_can_be_computed_costs_itself(plant: Plant) -> N
     )
     source = {"tables": "reading_*", "entity": {"from_table": "reading_(.*)"}}
     plant.ingest("10:00", "11:00", plant.config(**source))
-    plant.run("INSERT INTO raw VALUES ('soon')")
+    plant.run("INSERT INTO raw SELECT 'soon' || repeat('x', 100000)")
     plant.ingest("10:00", "11:00", plant.config(**source), force=True)
     assert len(plant.readings()) == 4
     assert plant.issues() == {("unusable_table", "", ""): 1}
     assert "public.reading_2: Expected rows of it that can be read. Received: invalid input" in (
         _said(plant, **source)
     )
+    (places,) = plant.rows("SELECT places FROM tsad.v_ingest")[0]
+    assert len(places[0]["detail"]) < 400
     plant.run("DROP TABLE reading_1")
     with pytest.raises(SourceError, match="reading_2: Expected rows of it that can be read"):
         plant.ingest("10:00", "11:00", plant.config(**source), force=True)
+
+
+def test_times_outside_of_all_are_counted_in_views_that_are_cheap(
+    plant: Plant, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    rows = "('2024-05-01 10:00Z', 'm1', 1, 2), (NULL, 'm2', 3, 3), ('2036-01-01Z', 'm2', 3, 3)"
+    _fill(plant, TABLE, rows)
+    plant.run("ALTER TABLE reading RENAME TO raw; CREATE VIEW reading AS SELECT * FROM raw")
+    plant.ingest("10:00", "11:00")
+    outside = {("null_time", "", ""): 1, ("implausible_time", "m2", ""): 1}
+    assert plant.issues() == {("new_entity", "m1", ""): 1, **outside}
+    monkeypatch.setattr(postgres, "_CHEAP_COST", 1)
+    plant.ingest("10:00", "11:00", force=True)
+    assert plant.issues() == {}
+    said = _said(plant)
+    assert "1 rows without a time" in said
+    assert "others in 1 rows (m2 1)" in said
+
+
+def test_no_run_fails_for_times_that_it_only_counts(
+    plant: Plant, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    _fill(plant, TABLE, "('2024-05-01 10:00Z', 'm1', 1, 2)")
+    monkeypatch.setattr(postgres, "_CHEAPLY_S", 0.1)
+    monkeypatch.setattr(
+        statements, "implausible_statement", lambda *_: sql.SQL("SELECT pg_sleep(20)::text, 1")
+    )
+    plant.ingest("10:00", "11:00")
+    assert plant.readings() == GOOD
+
+
+def test_a_name_of_no_encoding_is_a_name(plant: Plant, cluster: Cluster) -> None:
+    name = f"bytes_{uuid4().hex}"
+    with administration(cluster) as server, server.cursor() as cursor:
+        cursor.execute(
+            f"CREATE DATABASE {name} TEMPLATE template0 ENCODING 'SQL_ASCII' LOCALE_PROVIDER libc "
+            "LC_COLLATE 'C' LC_CTYPE 'C'"
+        )
+    plant.source_uri = cluster.uri(name)
+    _fill(
+        plant,
+        TABLE.replace("load float8", "load float8, bad text"),
+        r"('2024-05-01 10:00Z', 'm1', 1, 2, NULL), ('2036-01-01Z', E'm\xff', 3, 3, NULL), "
+        r"('2024-05-01 10:00Z', E'gr\xc3\xb6\xc3\x9fe', 3, 3, NULL), "
+        r"('2024-05-01 10:00Z', E'm\xfc', 3, 3, E'\xfc')",
+    )
+    for _ in range(2):
+        plant.ingest("10:00", "11:00", plant.config(label="bad"), force=True)
+    cluster.drop_database(name)
+    assert [entity for entity, _, channel in plant.readings() if channel == "temp"] == [
+        "größe", "m1", r"m\xfc",
+    ]  # fmt: skip
+    assert plant.issues() == {
+        ("implausible_time", r"m\xff", ""): 1,
+        ("unknown_label", r"m\xfc", ""): 1,
+    }

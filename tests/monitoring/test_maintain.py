@@ -234,7 +234,7 @@ def test_rows_that_came_too_late_are_listed_with_their_command(plant: Plant) -> 
     summary = maintain(plant)
     assert (summary.n_late_hours, summary.n_vanished_hours) == (1, 1)
     assert summary.late_commands == (
-        "tsad ingest room --from 2026-03-07T14:00Z --to 2026-03-07T15:00Z --force",
+        "tsad rescore room --from 2026-03-07T14:00Z --to 2026-03-07T15:00Z",
     )
 
 

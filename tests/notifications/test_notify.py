@@ -675,7 +675,7 @@ def test_the_model_of_an_entity_names_it(hall: Hall) -> None:
     hall.deliver()
     assert hall.told() == ["room: version 2 failed the gate (a)"]
     assert hall.web.receiver.said[0]["text"].startswith(
-        "Version 2 failed the gate (a). There is no champion yet.\n"
+        "Version 2 failed the gate (a). There is no champion, so nothing is scored.\n"
     )
     assert set(hall.rows("entity", "version")) == {("a", 2)}
 

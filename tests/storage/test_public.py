@@ -129,7 +129,7 @@ def test_a_column_is_added_under_what_people_built_in_one_file(
     old_uri: str, own_public: Path
 ) -> None:
     run(old_uri, "CREATE VIEW mine AS SELECT * FROM tsad.v_incident", ())
-    _replace(own_public / "v_incident.sql", "i.continues\n", "i.continues, 7 AS added\n")
+    _replace(own_public / "v_incident.sql", "\n  FROM ", ", 7 AS added\n  FROM ")
     migrate(old_uri)
     assert run(old_uri, "SELECT DISTINCT added FROM tsad.v_incident", ()) == [(7,)]
     assert run(old_uri, "SELECT count(*) > 0 FROM mine", ()) == [(True,)]

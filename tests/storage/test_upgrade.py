@@ -33,8 +33,8 @@ SEEN = {
     "ORDER BY 1, 2",
     "incidents": "SELECT incident_id, severity, state, started_at, n_flags, sentence FROM "
     "tsad.v_incident ORDER BY 1",
-    "champions": "SELECT version, lineage, valid_from, valid_to, champion FROM tsad.v_model ORDER "
-    "BY 1",
+    "champions": "SELECT version, lineage, valid_from, nullif(valid_to, 'infinity'), champion "
+    "FROM tsad.v_model ORDER BY 1",
 }
 
 

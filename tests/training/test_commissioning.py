@@ -35,7 +35,7 @@ def _rule(weeks: Weeks, model_id: int) -> tuple[float | None, bool, str]:
 def _references(weeks: Weeks) -> list[tuple[object, ...]]:
     return weeks.execute(
         "SELECT channel, round(median::numeric), from_at, to_at, verdict_id FROM tsad.v_reference "
-        "WHERE replaced_at = 'infinity' ORDER BY channel DESC"
+        "WHERE replaced_at IS NULL ORDER BY channel DESC"
     )
 
 

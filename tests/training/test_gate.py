@@ -233,3 +233,29 @@ def test_a_retraining_meets_its_champion_on_the_same_readings_and_known_anomalie
     assert [rule for rule in both if rows[rule].champion_value is None] == []
     assert (rows["score_drift"].value or 0) > 0
     assert (rows["not_worse"].low or 0) < (rows["not_worse"].value or 0)
+
+
+def test_a_rule_that_fails_names_machine_and_channel_with_numbers() -> None:
+    places = ["host-1 cpu"] * 10 + ["host-2 fan"] * 10
+    found = verdicts(
+        12, 20, n_flags=90, n_incidents=9, places=dict.fromkeys((*KINDS, "known"), places),
+        flagged_at={"host-2 fan": 80, "host-1 cpu": 10}, incidents_at={"host-2": 9, "host-1": 0},
+        known=delays(2, 20),
+    )  # fmt: skip
+    notes = {
+        rule: judged(rule, found, max_incidents_per_entity_week=1.0).note
+        for rule in ("point_share", "known_share", "false_alarm_share", "incidents_per_entity_week")
+    }
+    assert [notes[rule].rpartition(". ")[2] for rule in notes] == [
+        "Fewest found: host-2 fan 2 of 10",
+        "Fewest found: host-2 fan 0 of 10, host-1 cpu 2 of 10",
+        "Most: host-2 fan 80, host-1 cpu 10",
+        "Most: host-2 9",
+    ]
+    lost = judged("not_worse", found, verdicts(20, 20))
+    assert lost.note.endswith("Fewest found: host-2 fan 6 of 30")
+
+
+def test_a_rule_that_is_met_blames_nobody() -> None:
+    found = verdicts(19, 20, places=dict.fromkeys(KINDS, ["host-1 cpu"] * 20))
+    assert "host-1" not in judged("point_share", found).note

@@ -24,6 +24,18 @@ class Interval(NamedTuple):
     end_at: datetime
 
 
+def ordered(start_at: datetime, end_at: datetime) -> Interval:
+    """The range, if it starts before its end.
+
+    >>> ordered(EPOCH, EPOCH + HOUR).end_at.hour
+    1
+    """
+    if start_at >= end_at:
+        ends = " to ".join(f"{at:%Y-%m-%d %H:%M}" for at in (start_at, end_at))
+        raise BadInput(f"Expected a range that starts before its end. Received: {ends} UTC.")
+    return Interval(start_at, end_at)
+
+
 def unix_s(at: datetime) -> int:
     """Whole seconds since 1970 in UTC, rounded down.
 

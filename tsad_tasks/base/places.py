@@ -4,6 +4,13 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
+from typing import TYPE_CHECKING, TypeAlias
+
+if TYPE_CHECKING:
+    from upath import UPath
+
+# Of artifacts: a local one, or one of an object store. Both do the same by the same names.
+Folder: TypeAlias = "Path | UPath"
 
 
 def project_folder() -> Path:
@@ -19,6 +26,11 @@ def home_folder() -> Path:
     if chosen := os.environ.get("TSAD_HOME"):
         return Path(chosen).absolute()
     return project_folder() / ".tsad"
+
+
+def absent_folder() -> Path:
+    """Where a local stack keeps an empty file for each example that has no tables yet."""
+    return home_folder() / "absent"
 
 
 def postgres_folder() -> Path:

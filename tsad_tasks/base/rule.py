@@ -123,7 +123,7 @@ class Rule(Generic[Evidence]):
     brief : the same beside the title, where there is little room; None: the note.
     cases : notes of other cases than the usual one.
     untested : why there may be nothing to measure; such a case is never met.
-    hint : what to do where the rule fails.
+    hint : where and why the rule fails, or what to do then.
     better : which way the value is better.
     limit : the field of the dataset's config that holds the limit, such as
         `gate.min_point_share`; or a number, which `limits` of the config's section may replace;
@@ -197,11 +197,11 @@ class Rule(Generic[Evidence]):
             meets = self.meets or (at_most if self.better is Better.LOWER else at_least)
             outcome = Outcome.MET if meets(found, limit, evidence) else Outcome.FAILED
             note = self.cases.get(found.case, self.note)
-        if outcome is Outcome.FAILED and self.hint:
-            note = f"{note}. {self.hint}"
+        words = vars(found) | {"limit": limit, **found.facts}
+        hint = self.hint.format(**words) if outcome is Outcome.FAILED else ""
         return RuleResult(
             self.name, outcome, found.value, limit, found.champion,
-            note.format(**(vars(found) | {"limit": limit, **found.facts})),
+            ". ".join(filter(None, (note.format(**words), hint))),
             found.low, found.high, found.n, found.n_found, self.decides, self.stage,
         )  # fmt: skip
 

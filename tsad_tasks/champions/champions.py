@@ -383,7 +383,7 @@ def _model_of(
     if model is None:
         raise BadInput(
             f"Expected the version of a model of {config.dataset}. Received: {version}. See: tsad "
-            "models"
+            f"models {config.dataset}"
         )
     return model
 

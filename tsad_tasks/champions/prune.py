@@ -12,9 +12,8 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from upath import UPath
-
 from tsad_tasks.base.clock import utc_now
+from tsad_tasks.base.places import Folder
 from tsad_tasks.champions.queries import SELECT_MODEL_USES, UPDATE_PRUNED_MODELS, ModelUse
 from tsad_tasks.config import DatasetConfig
 from tsad_tasks.storage.datasets import lock_dataset, select_dataset
@@ -83,7 +82,7 @@ def why_kept(use: ModelUse, *, used_before: datetime, scored_before: datetime | 
 def prune_bundles(
     store: Store,
     config: DatasetConfig,
-    root: UPath,
+    root: Folder,
     *,
     newest_at: datetime,
     kept_s: int,

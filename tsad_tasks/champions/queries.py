@@ -40,6 +40,17 @@ class KnownModel(NamedTuple):
     pruned_at: datetime | None
 
 
+class NewestModel(NamedTuple):
+    """The newest model of a scope without a champion in a range, and from when on it has one."""
+
+    model_id: int
+    version: int
+    entity: str | None
+    train_end_at: datetime
+    folds: bool
+    champion_from: datetime | None
+
+
 class OpenForm(NamedTuple):
     """A version whose form waits for a person, and the run that asked."""
 
@@ -142,6 +153,8 @@ INSERT_EXCLUSIONS = Statement("champions/insert_exclusions")
 INSERT_MODEL_DECISION = Statement("champions/insert_model_decision")
 SELECT_MODEL_USES = Query("champions/select_model_uses", ModelUse)
 
+SELECT_UNCHAMPIONED = Query("champions/select_unchampioned", NewestModel)
+SELECT_HAS_CHAMPION = Query("champions/select_has_champion", bool)
 INSERT_CHAMPION_PERIOD = Statement("champions/insert_champion_period")
 CLOSE_CHAMPION_PERIOD = Statement("champions/close_champion_period")
 CLOSE_CHAMPION_PERIODS = Statement("champions/close_champion_periods")

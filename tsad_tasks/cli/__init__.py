@@ -2,13 +2,37 @@
 
 from __future__ import annotations
 
+import errno
+import signal
 import sys
+from typing import Any
 
-from tsad_tasks.base.errors import TsadError
+from tsad_tasks.base.errors import BadInput, TsadError, Unavailable
+
+
+class Interrupted(BaseException):
+    """Ctrl-C; nothing between it and `main` takes it for its own."""
 
 
 def main() -> None:
     """Runs the command; an error is one paragraph on stderr, exit code 2 for bad input, else 1."""
+    former = signal.signal(signal.SIGINT, _interrupt)
+    try:
+        _run()
+    except Interrupted:
+        said = "Error: Expected the command to end by itself. Received: Ctrl-C. What was finished"
+        print(f"{said} is kept; the same command goes on from there.", file=sys.stderr)
+        sys.exit(130)
+    finally:
+        signal.signal(signal.SIGINT, former)
+
+
+def _interrupt(_signal: int, _frame: Any) -> None:
+    raise Interrupted
+
+
+def _run() -> None:
+    # Imported here, since this takes seconds in which somebody may press Ctrl-C.
     from sqlalchemy.exc import DBAPIError
 
     from tsad_tasks.cli.commands import app
@@ -21,8 +45,18 @@ def main() -> None:
         sys.exit(show_error(error))
     except (DatabaseError, DBAPIError) as error:
         sys.exit(show_error(database_error(error)))
-    except KeyboardInterrupt:
-        sys.exit(130)
+    except OSError as error:
+        if error.filename is None:
+            raise
+        sys.exit(show_error(_file_error(error)))
+
+
+def _file_error(error: OSError) -> TsadError:
+    """A file or folder that cannot be used, in our words."""
+    said = f"Expected to read or write {error.filename}. Received: {error.strerror}."
+    if error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EIO):
+        return Unavailable(said)
+    return BadInput(f"{said} Choose another place, or let this user use that one.")
 
 
 __all__ = ["main"]

@@ -38,7 +38,8 @@ def models(
     with local.open_store() as store, store.transaction():
         select_dataset(store, dataset)
         rows = store.rows(HISTORY if history else MODELS, dataset=dataset, n=n)
-    list_rows(f"{dataset}, UTC", rows, "No model yet: tsad retrain", right=("version",))
+    nothing = f"No model yet: tsad retrain {dataset} --end <end of its readings>"
+    list_rows(f"{dataset}, UTC", rows, nothing, right=("version",))
 
 
 def shadow(dataset: Dataset, lineage: Lineage = LIVE) -> None:

@@ -9,8 +9,14 @@ from typer import Argument
 
 from devstack import local
 from tsad_tasks.base.errors import BadInput, TsadError
-from tsad_tasks.cli.screen import table
-from tsad_tasks.config import config_of, dataset_paths, json_schema, named_config
+from tsad_tasks.cli.screen import say, table
+from tsad_tasks.config import (
+    config_of,
+    dataset_paths,
+    is_absent_example,
+    json_schema,
+    named_config,
+)
 
 datasets = typer.Typer(
     no_args_is_help=True, help="Dataset files: list, check against live tables, JSON schema."
@@ -22,14 +28,20 @@ COLUMNS = ("dataset", "channels", "connection", "description")
 def list_datasets() -> None:
     """List the dataset files."""
     rows: list[tuple[Any, ...]] = []
+    absent: list[str] = []
     for path in dataset_paths():
         try:
             file = named_config(path)
+            if is_absent_example(file):
+                absent.append(file.dataset)
+                continue
             n_channels, connection = len(file.channel_names), file.source.connection
             rows.append((file.dataset, n_channels, connection, file.description))
         except TsadError as error:
             rows.append((path.stem, None, None, str(error)))
     table("Datasets", COLUMNS, rows, right=("channels",))
+    if absent:
+        say(f"Examples without tables: {', '.join(absent)}. Fill them: tsad simulate {absent[0]}")
 
 
 @datasets.command()
@@ -43,6 +55,8 @@ def check(
     for name in names or [path.stem for path in dataset_paths()]:
         try:
             config = config_of(name)
+            if not names and is_absent_example(config):
+                continue
             found = check_dataset(config, local.source_uri(config))
             findings = [(one.level, one.text) for one in found]
         except TsadError as error:

@@ -11,11 +11,11 @@ from typing import Annotated, Any
 
 from typer import Argument, Option
 
-from devstack import local, postgres
+from devstack import local, postgres, stack
+from devstack.environment import METADATA_URI
 from devstack.headless import Headless, headless
 from devstack.plants import PLANTS, START_AT
 from devstack.simulate import SimulatedAnomaly
-from devstack.stack import stack_environment
 from tsad_tasks.base.errors import BadInput, TsadError
 from tsad_tasks.base.interval import HOUR
 from tsad_tasks.base.places import postgres_folder
@@ -48,6 +48,8 @@ def simulate(
     target = uri or local.ensure_plant().owner_uri
     for name in PLANTS if known == "all" else (known,):
         n_rows, room = PLANTS[name](target, days)
+        if uri is None:
+            local.offer_plant()
         end_at = START_AT + timedelta(days=days)
         span = f"{START_AT:%Y-%m-%d} to {end_at:%Y-%m-%d} UTC"
         say(f"{name}: {n_rows:,} rows, {span}, with these anomalies:")
@@ -79,7 +81,10 @@ def demo(
     span = f"{START_AT:%Y-%m-%d} to {end_at:%Y-%m-%d}"
     say(f"1/4 plant.server_metrics: {n_rows:,} simulated rows, {span}")
     places = local.places()
-    environment = stack_environment(places, inherited=os.environ, headless=True)
+    # The UI shows the demo's runs, unless a scheduler is there that would take them for its own.
+    is_up = stack.status(places.home).n_processes > 0
+    own = {name: value for name, value in os.environ.items() if name != METADATA_URI}
+    environment = stack.stack_environment(places, inherited=own, headless=is_up)
     # Shards share this one process, where they would run one after the other.
     with headless(places, environment | {"TSAD_SHARDS": "1"}) as airflow:
         _train(airflow, home.uri, split_at)

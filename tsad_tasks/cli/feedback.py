@@ -10,8 +10,9 @@ import typer
 from typer import Argument, Option
 
 from devstack import local
+from tsad_tasks.base.clock import utc_now
 from tsad_tasks.base.enums import Verdict
-from tsad_tasks.base.interval import moment
+from tsad_tasks.base.interval import hour_floor, moment
 from tsad_tasks.cli.options import Dataset, existing_file, interval, seconds
 from tsad_tasks.cli.screen import list_rows, say
 from tsad_tasks.config import config_of
@@ -203,8 +204,9 @@ def add_epoch(
     with local.open_store() as store:
         key = add_sensor_change(store, name, entity, channel, from_at, kind, why, **said)
     say(f"Change {key}: {entity} {channel}, {kind} at {from_at:%Y-%m-%d %H:%M} UTC.")
-    again = f"tsad rescore {name} --from {from_at:%Y-%m-%dT%H:%MZ} --to <now>"
-    say(f"Score what came since then: {again}")
+    if from_at < (now := hour_floor(utc_now())):
+        again = f"tsad rescore {name} --from {from_at:%Y-%m-%dT%H:%MZ} --to {now:%Y-%m-%dT%H:%MZ}"
+        say(f"Score what came since then: {again}")
 
 
 @epoch.command("list")

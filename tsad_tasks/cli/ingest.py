@@ -24,7 +24,7 @@ def range_run(
 ) -> RangeRun:
     """A run over a range that the screen shows."""
     uri = local.source_uri(config)
-    return RangeRun(store, config, uri, start_at, end_at, progress, say_counts)
+    return RangeRun(store, config, uri, start_at, end_at, progress, say_counts, say)
 
 
 def ingest(
@@ -48,6 +48,17 @@ def load_csv(
     unit: Annotated[str | None, Option(help="Unit of integer epochs: s, ms, us, ns.")] = None,
     zone: Annotated[str, Option(help="Zone of times without an offset.")] = "UTC",
     delimiter: Annotated[str, Option(help="Delimiter of a CSV file.")] = ",",
+    time_format: Annotated[
+        str | None,
+        Option(help="How times are written, such as '%d.%m.%Y %H:%M'; default: ISO 8601."),
+    ] = None,
+    date_column: Annotated[
+        str | None, Option(help="Column with the date, where --time-column has the time of day.")
+    ] = None,
+    decimal: Annotated[str, Option(help="Mark before decimals: . or ,")] = ".",
+    text_column: Annotated[
+        list[str] | None, Option(help="Column that stays text; may be given several times.")
+    ] = None,
     entity: Annotated[str | None, Option(help="Adds a column `entity` with this name.")] = None,
     mode: Annotated[
         str, Option(help="create (refuses a table with rows), append or replace.")
@@ -59,7 +70,17 @@ def load_csv(
 
     existing_file(path)
     target, epochs = uri or local.ensure_plant().owner_uri, choice("--unit", unit, UNITS)
-    options = LoadOptions(time_column, epochs, zone, None, delimiter, "entity", entity)
+    options = LoadOptions(
+        time_column,
+        epochs,
+        zone,
+        time_format,
+        delimiter,
+        entity=entity,
+        text_columns=tuple(text_column or ()),
+        date_column=date_column,
+        decimal=choice("--decimal", decimal, (".", ",")),
+    )
     chosen = choice("--mode", mode, MODES)
     with console.status("") as shown:
 

@@ -16,6 +16,7 @@ from tsad_tasks.cli.screen import console, say, table
 from tsad_tasks.config import DatasetConfig, config_of
 from tsad_tasks.reporting.evaluation.content import EvaluationContent
 from tsad_tasks.reporting.exploration.content import ExplorationContent, TrainingPreview
+from tsad_tasks.reporting.period.report import ReportSummary
 from tsad_tasks.storage.artifacts import artifact_path, artifacts_root
 from tsad_tasks.storage.store import Store
 from tsad_tasks.text.formats import duration_text, joined, share_text
@@ -40,7 +41,15 @@ def report(
     options: dict[str, Any] = {"lineage": lineage_of(lineage), "start_at": moment_or_none(start)}
     with local.open_store() as store:
         summary = render_period(store, config, end_at=moment(end), path=path, **options)
-    say(f"{summary.path}: {summary.n_pages} pages, {summary.n_incidents} incidents")
+    say_report(summary)
+
+
+def say_report(summary: ReportSummary) -> None:
+    """Where the PDF of a period is, and what is in it; without a champion, why, and what to do."""
+    found = f"{summary.n_incidents} incidents" if summary.n_hours_scored else "nothing was scored"
+    say(f"{summary.path}: {summary.n_pages} pages, {found}")
+    if summary.no_champion:
+        say(summary.no_champion)
 
 
 def evaluate(

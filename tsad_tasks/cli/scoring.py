@@ -11,6 +11,7 @@ from typer import Option
 from devstack import local
 from tsad_tasks.base.clock import utc_now
 from tsad_tasks.base.interval import HOUR
+from tsad_tasks.champions.no_champion import no_champion
 from tsad_tasks.cli.ingest import range_run
 from tsad_tasks.cli.options import (
     LIVE,
@@ -23,6 +24,7 @@ from tsad_tasks.cli.options import (
     lineage_of,
     seconds,
 )
+from tsad_tasks.cli.reporting import say_report
 from tsad_tasks.cli.screen import list_rows, progress, say, table
 from tsad_tasks.config import DatasetConfig, config_of
 from tsad_tasks.pipeline.replay import LINEAGE, Replay
@@ -35,10 +37,12 @@ from tsad_tasks.storage.store import Query, Store
 INCIDENTS = Query("cli/select_incident_list", dict)
 WEEKS = Query("cli/select_weeks", dict)
 READINGS = Query("cli/select_anomaly_list", dict)
+HAS_SCORES = Query("cli/select_has_scores", bool)
 INCIDENT_COLUMNS = (
     *("incident_id", "severity", "state", "started_at", "last_flag_at"),
     *("n_flags", "sentence", "verdict"),
 )
+NOTHING_SCORED = "Nothing was scored in this range: what is in it is not known."
 WEEK_COLUMNS = ("week", "version", "entity_hours", "incidents", "labels", "labels_found")
 SUPPRESSED_COLUMNS = ("incident_id", "started_at", "last_flag_at", "entity", "suppressed_by")
 
@@ -48,6 +52,18 @@ def score(dataset: Dataset, start: From, end: To, lineage: Lineage = LIVE) -> No
     config, span = config_of(dataset), interval(start, end)
     with local.open_store() as store:
         range_run(store, config, *span).score(lineage_of(lineage))
+        say_no_champion(store, dataset, lineage, *span)
+
+
+def say_no_champion(
+    store: Store, dataset: str, lineage: str, start_at: datetime, end_at: datetime
+) -> None:
+    """Says why nothing was scored in a range that has no champion, and what to do."""
+    with store.transaction():
+        row, ends = select_dataset(store, dataset), {"start_at": start_at, "end_at": end_at}
+        missing = no_champion(store, row, lineage=lineage, **ends)
+    if missing is not None:
+        say(missing.text)
 
 
 def rescore(
@@ -67,6 +83,7 @@ def rescore(
     with local.open_store() as store:
         if version is None:
             range_run(store, config, *span).score(lineage_of(lineage), force=True)
+            say_no_champion(store, dataset, lineage, *span)
         else:
             show_what_if(store, config, version, *span)
 
@@ -101,15 +118,19 @@ def anomalies(
     params |= {"start_at": start_at, "end_at": end_at}
     suppressed: Sequence[dict[str, Any]] = ()
     with local.open_store() as store, store.transaction():
-        select_dataset(store, dataset)
+        row, ends = select_dataset(store, dataset), {"start_at": start_at, "end_at": end_at}
+        missing = no_champion(store, row, lineage=lineage, **ends)
+        has_scores = store.one(HAS_SCORES, dataset=dataset, lineage=lineage, **ends)
         if readings:
             rows = store.rows(READINGS, **params)
         else:
             found = store.rows(INCIDENTS, **params, suppressed=False)
             rows = [{name: row[name] for name in INCIDENT_COLUMNS} for row in found]
             suppressed = store.rows(INCIDENTS, **params, suppressed=True)
-    nothing = "No anomalies in this range."
+    nothing = "No anomalies in this range." if has_scores else NOTHING_SCORED
     list_rows(f"{dataset}, UTC", rows, nothing, right=("score", "n_flags"))
+    if missing is not None:
+        say(missing.text)
     if suppressed:
         title = f"{len(suppressed)} suppressed by maintenance, UTC"
         table(title, SUPPRESSED_COLUMNS, suppressed)
@@ -152,5 +173,4 @@ def show_replay(replay: Replay) -> None:
     with replay.store.transaction():
         rows = replay.store.rows(WEEKS, dataset=config.dataset, lineage=LINEAGE, **span)
     table(f"{config.dataset}, as if it had run", WEEK_COLUMNS, rows, right=WEEK_COLUMNS[1:])
-    summary = render_period(replay.store, config, lineage=LINEAGE, **span)
-    say(f"{summary.path}: {summary.n_pages} pages, {summary.n_incidents} incidents")
+    say_report(render_period(replay.store, config, lineage=LINEAGE, **span))

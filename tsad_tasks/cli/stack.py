@@ -7,12 +7,15 @@ from typing import Annotated
 from typer import Option
 
 from devstack import local
+from tsad_tasks.champions.no_champion import no_champion
 from tsad_tasks.cli.screen import say, table
+from tsad_tasks.storage.datasets import select_dataset
 from tsad_tasks.storage.store import Query
 
 OVERVIEW = Query("cli/select_dataset_overview", dict)
 OVERVIEW_COLUMNS = (
-    *("dataset", "entities", "newest reading", "newest score", "open incidents", "last problem"),
+    *("dataset", "entities", "newest reading", "newest score", "open incidents", "champion"),
+    "last problem",
 )
 
 
@@ -50,9 +53,14 @@ def status() -> None:
     if running.postgres_port is None and not local.has_own_warehouse():
         return
     with local.open_store() as store, store.transaction():
-        rows = [tuple(row.values()) for row in store.rows(OVERVIEW)]
+        overview = store.rows(OVERVIEW)
+        rows = [tuple(row.values()) for row in overview]
+        known = [select_dataset(store, row["dataset"]) for row in overview]
+        missing = [one for dataset in known if (one := no_champion(store, dataset))]
     if rows:
         table("Datasets", OVERVIEW_COLUMNS, rows, right=("entities", "open incidents"))
+    for one in missing:
+        say(one.text)
 
 
 def migrate(

@@ -11,12 +11,12 @@ from typing import Annotated
 
 import typer
 from typer import Option
-from upath import UPath
 
 from devstack import local
 from tsad_tasks.base.clock import utc_now
 from tsad_tasks.base.interval import moment
 from tsad_tasks.champions.champions import RegisterSummary
+from tsad_tasks.champions.no_champion import no_champion
 from tsad_tasks.champions.queries import rule_results
 from tsad_tasks.cli.ingest import range_run
 from tsad_tasks.cli.options import LIVE, Dataset, Lineage, lineage_of
@@ -24,6 +24,7 @@ from tsad_tasks.cli.screen import console, say, say_counts, say_markdown, table
 from tsad_tasks.config import config_of
 from tsad_tasks.pipeline.retrain import retrain as run_retraining
 from tsad_tasks.storage.artifacts import artifacts_root
+from tsad_tasks.storage.datasets import select_dataset
 from tsad_tasks.storage.store import Store
 from tsad_tasks.text.rules import RULE_COLUMNS, table_rows, tally
 from tsad_tasks.training.retrain import Retraining
@@ -46,14 +47,14 @@ def retrain(
     with local.open_store() as store:
         range_run(store, config, start_at, end_at).ingest()
         scratch = Path(tempfile.mkdtemp(prefix="tsad-retrain-"))
-        folders = (UPath(scratch), artifacts_root())
+        folders = (Path(scratch), artifacts_root())
         try:
             run = Retraining(store, config, end_at, *folders, lineage=chosen, seed=seed)
             summaries = show_retraining(run, asks=preview)
         finally:
             shutil.rmtree(scratch, ignore_errors=True)
         for summary in summaries:
-            show_gate(store, summary)
+            show_gate(store, dataset, summary, chosen)
 
 
 def show_retraining(run: Retraining, *, asks: bool) -> list[RegisterSummary]:
@@ -84,19 +85,26 @@ def ask_about(run: Retraining) -> None:
     decide_training(run, Answer(is_approved, who, "answered tsad retrain --preview", utc_now()))
 
 
-def show_gate(store: Store, summary: RegisterSummary) -> None:
-    """The gate's rules of one model and its outcome."""
+def show_gate(
+    store: Store, dataset_name: str, summary: RegisterSummary, lineage: str = LIVE
+) -> None:
+    """The gate's rules of one model and its outcome; without a champion, why, and what to do."""
     with store.transaction():
         results = rule_results(store, summary.model_id)
+        dataset = select_dataset(store, dataset_name)
+        missing = no_champion(store, dataset, lineage=lineage)
     title = f"Gate of model {summary.version}: {tally(results)}"
     table(title, RULE_COLUMNS, table_rows(results), right=RULE_COLUMNS[2:5])
-    say(f"Model {summary.version} {_outcome_text(summary)}.")
+    stays = "" if missing and missing.is_whole else "; the champion stays"
+    say(f"Model {summary.version} {_outcome_text(summary, stays)}.")
+    if missing is not None:
+        say(missing.text)
 
 
-def _outcome_text(summary: RegisterSummary) -> str:
+def _outcome_text(summary: RegisterSummary, stays: str) -> str:
     """What became of a model that was registered."""
     if not summary.gate_passed:
-        return f"did not pass ({', '.join(summary.failed_rules)}); the champion stays"
+        return f"did not pass ({', '.join(summary.failed_rules)}){stays}"
     if summary.waits_for is not None:
         return f"passed: it waits, version {summary.waits_for} is in the shadow"
     if summary.valid_from is not None:

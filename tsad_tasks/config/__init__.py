@@ -6,10 +6,12 @@ Importing this loads neither NumPy nor pandas, since every DAG import pays for i
 from tsad_tasks.config.checks import holidays_of
 from tsad_tasks.config.dataset import DatasetConfig
 from tsad_tasks.config.datasets import (
+    DEMO_CONNECTION,
     config_of,
     dataset_paths,
     datasets_folder,
     deprecations_of,
+    is_absent_example,
     named_config,
 )
 from tsad_tasks.config.file import deprecations, file_error, load_config, shown_path
@@ -26,6 +28,7 @@ from tsad_tasks.config.sections import (
 
 __all__ = [
     "DEFAULT_WINDOW",
+    "DEMO_CONNECTION",
     "AlarmPolicy",
     "ChannelSection",
     "DatasetConfig",
@@ -40,6 +43,7 @@ __all__ = [
     "deprecations_of",
     "file_error",
     "holidays_of",
+    "is_absent_example",
     "json_schema",
     "load_config",
     "named_config",

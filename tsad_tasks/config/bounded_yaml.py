@@ -149,6 +149,9 @@ class _Loader(yaml.CSafeLoader):
         tag = event.tag
         if tag is None or tag == "!":
             tag = self.resolve(yaml.ScalarNode, text, event.implicit)  # type: ignore[no-untyped-call]
+        if tag == f"{_YAML}value":
+            # A plain equals sign, which YAML once meant something by.
+            tag = f"{_YAML}str"
         node = yaml.ScalarNode(tag, text, event.start_mark)
         if tag in (f"{_YAML}str", f"{_YAML}merge"):
             return node

@@ -6,10 +6,12 @@ import os
 from pathlib import Path
 
 from tsad_tasks.base.errors import BadInput
-from tsad_tasks.base.places import project_folder
+from tsad_tasks.base.places import absent_folder, project_folder
 from tsad_tasks.base.settings import Problem
 from tsad_tasks.config.dataset import DatasetConfig
 from tsad_tasks.config.file import deprecations, file_error, load_config
+
+DEMO_CONNECTION = "tsad_demo"
 
 
 def datasets_folder() -> Path:
@@ -22,6 +24,12 @@ def dataset_paths() -> list[Path]:
     return sorted(
         path for path in datasets_folder().glob("*.y*ml") if path.suffix in (".yaml", ".yml")
     )
+
+
+def is_absent_example(config: DatasetConfig) -> bool:
+    """Whether it is one of the examples, and the local stack has no tables of it."""
+    is_example = config.source.connection == DEMO_CONNECTION
+    return is_example and (absent_folder() / config.dataset).exists()
 
 
 def named_config(path: Path) -> DatasetConfig:

@@ -367,7 +367,7 @@ class TrainingSection(FileSection):
     """What the champion scored HIGH for so long is not learned."""
     dead_channel_share: Share = 0.2
     """Share of windows in which one channel is made dead, so that a dead sensor upsets no other."""
-    seed: int = 7
+    seed: int = Field(7, ge=0)
     """Seed of weights, batches and injections."""
     min_hours: float = Field(24.0, ge=1)
     """Less running time than this stops a retraining."""

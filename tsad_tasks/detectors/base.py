@@ -11,20 +11,19 @@ import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, ClassVar, Literal, NamedTuple, Protocol, Self, TypeAlias
+from typing import TYPE_CHECKING, Any, ClassVar, Literal, NamedTuple, Protocol, Self
 
 from pydantic import ConfigDict, ValidationError
 
 from tsad_tasks.base.arrays import Flags, Floats32, Ints
 from tsad_tasks.base.errors import BadInput, BundleError, ConfigError
 from tsad_tasks.base.lazy import np
+from tsad_tasks.base.places import Folder
 from tsad_tasks.base.settings import Section, problems
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
-    from upath import UPath
 
-Folder: TypeAlias = "Path | UPath"
 # They have no folders; asked to make one they list the whole bucket.
 _WITHOUT_FOLDERS = ("s3", "s3a", "gs", "gcs", "az", "abfs", "memory")
 

@@ -16,7 +16,8 @@ from pathlib import Path
 from typing import Any
 
 from tsad_tasks.base.errors import AccessDenied, BundleError
-from tsad_tasks.detectors.base import DETAILS_FILE, Detector, Folder, make_folder
+from tsad_tasks.base.places import Folder
+from tsad_tasks.detectors.base import DETAILS_FILE, Detector, make_folder
 from tsad_tasks.detectors.registry import detector_from_files
 
 FORMAT_VERSION = 1

@@ -9,9 +9,10 @@ from typing import Annotated, Any, TypeVar
 from pydantic import BeforeValidator, Field, model_validator
 
 from tsad_tasks.base.errors import BundleError, ConfigError
+from tsad_tasks.base.places import Folder
 from tsad_tasks.base.registry import Registry
 from tsad_tasks.base.settings import validated, wrong
-from tsad_tasks.detectors.base import DETAILS_FILE, Detector, DetectorSettings, Folder
+from tsad_tasks.detectors.base import DETAILS_FILE, Detector, DetectorSettings
 
 DETECTORS: Registry[type[Detector]] = Registry(
     "detector", *(f"tsad_tasks.detectors{folder}" for folder in ("", ".neural", ".folding"))

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from datetime import datetime, timedelta
 from itertools import groupby
+from math import ceil
 from operator import attrgetter
 from typing import Literal, NamedTuple
 
@@ -21,6 +22,9 @@ from tsad_tasks.ingest.tally import Tally, shortened
 Level = Literal["error", "warning", "info"]
 
 _SAMPLE_TABLES, _SAMPLE_HOURS, _OLD_DAYS = 5, 6, 2
+# Of those that divide an hour, those that people say.
+_PARTS = (1, 2, 3, 4, 5, 6, 10, 12, 15, 20, 30)
+_STEPS_S = (*_PARTS, *(60 * part for part in _PARTS), 3600)
 _TOLD_ISSUES = {
     "long_name", "nonexistent_time", "not_finite", "not_numeric", "null_channel", "unknown_label",
 }  # fmt: skip
@@ -142,8 +146,10 @@ def _rate(config: DatasetConfig, rows: SourceRows) -> Iterator[Finding]:
     apart_s, step_s = float(np.median(np.diff(of_first))) / 1e6, config.source.step_s
     text = f"Readings are {apart_s:g} s apart, the step is {step_s} s"
     if apart_s > 1.5 * step_s:
-        text += f": most steps will be empty. Set step: {apart_s:g}s, or hold on the channels."
-        yield Finding("warning", text)
+        hold = f"hold: {ceil(apart_s)}s on the channels"
+        step = proposed_step(apart_s, config.interval_s)
+        what = f"step: {step}, or {hold}" if step else hold
+        yield Finding("warning", f"{text}: most steps will be empty. Set {what}.")
     elif apart_s < step_s / 1.5:
         yield Finding(
             "info", f"{text}: readings of a step are made one by the channel's aggregate."
@@ -152,6 +158,18 @@ def _rate(config: DatasetConfig, rows: SourceRows) -> Iterator[Finding]:
     if off_grid > 0.5 and apart_s > step_s / 1.5:
         share = f"{off_grid:.0%} of the times are not on the grid"
         yield Finding("info", f"{share}; they are moved to the step they are in.")
+
+
+def proposed_step(apart_s: float, longest_s: int) -> str | None:
+    """The shortest step for readings so far apart; None where a run's interval is shorter.
+
+    >>> [proposed_step(apart_s, 3600) for apart_s in (7, 61.3, 600.2, 7200)]
+    ['10s', '2min', '10min', None]
+    """
+    fit = [step_s for step_s in _STEPS_S if apart_s <= step_s * 1.01 and step_s <= longest_s]
+    if not fit:
+        return None
+    return f"{fit[0] // 60}min" if fit[0] >= 60 else f"{fit[0]}s"
 
 
 def _channels(config: DatasetConfig, rows: SourceRows) -> Iterator[Finding]:

@@ -371,6 +371,30 @@ class _Chunk:
                     yield queries.Label(entity_ids[i], *span, "anomaly", "source")
 
 
+def nothing_read(
+    store: Store, config: DatasetConfig, source_uri: str, *, start_at: datetime, end_at: datetime
+) -> str:
+    """What to say of an interval of which the source gave no row; empty where it gave some.
+
+    Raises `SourceError`, `AccessDenied` or `Unavailable`: see `open_source`.
+    """
+    with store.transaction():
+        dataset = datasets.upsert_dataset(store, config)
+        first_at, last_at = whole_hours(start_at, end_at)
+        span = {"start_at": first_at, "end_at": last_at}
+        ledger = store.rows(queries.SELECT_INGEST_HOURS, dataset_id=dataset.dataset_id, **span)
+    if any(row.n_rows for row in ledger) or not ledger:
+        return ""
+    with open_source(source_uri, config) as source:
+        bounds = [source.time_bounds(table) for table in source.tables]
+    ends = [at for pair in bounds for at in pair if at is not None]
+    range_text = " to ".join(f"{at:%Y-%m-%d %H:%M}" for at in (start_at, end_at))
+    known = " to ".join(f"{at:%Y-%m-%d %H:%M}" for at in (min(ends), max(ends))) if ends else ""
+    what = f"has readings from {known} UTC" if known else "is empty"
+    said = f"The source of {config.dataset} gave no row for {range_text} UTC; it {what}."
+    return f"{said} Look: tsad datasets check {config.dataset}"
+
+
 def late_changes(
     store: Store, config: DatasetConfig, source_uri: str, *, start_at: datetime, end_at: datetime
 ) -> list[LateHour]:
@@ -393,8 +417,8 @@ def late_changes(
         now, hour_end = counts.get(_us(row.hour_at), HourCount(0)), row.hour_at + HOUR
         is_updated = now.updated_at is not None and now.updated_at > row.read_at
         if row.read_until >= hour_end and (now.n_rows != row.n_rows or is_updated):
-            text = f"--from {row.hour_at:%Y-%m-%dT%H:%MZ} --to {hour_end:%Y-%m-%dT%H:%MZ}"
-            again = f"tsad ingest {config.dataset} {text} --force"
+            from_text, to_text = (f"{at:%Y-%m-%dT%H:%MZ}" for at in (row.hour_at, hour_end))
+            again = f"tsad rescore {config.dataset} --from {from_text} --to {to_text}"
             command = again if now.n_rows > row.n_rows or is_updated else ""
             late.append(LateHour(row.hour_at, row.n_rows, now.n_rows, now.updated_at, command))
     return late

@@ -28,6 +28,9 @@ LARGEST = 50.0
 # the caches.
 _CHUNK = 64
 _PLACES = np.arange(GROUP)
+# Rows of weights for what lies below a place, and for twice that with half of the place itself.
+_BELOW = (_PLACES[:, None] > _PLACES).astype(np.int32)
+_BELOW_TWICE = _BELOW + (_PLACES[:, None] >= _PLACES).astype(np.int32)
 
 
 def no_past(n_series: int, n_members: int) -> Arrays:
@@ -69,10 +72,13 @@ def surprises(past: Arrays, rows: Ints, errors: Floats32) -> Floats64:
     series, member = rows[:, None], np.arange(errors.shape[1])
     # Errors in lower bins and half of those in the same; none for the first bin, which holds what
     # is nearly 0.
-    below = np.where(group[:, :, None] > _PLACES, past["groups"][rows], 0).sum(axis=2)
-    is_before = (place[:, :, None] > _PLACES).astype(np.int8)
-    twice = past["counts"][series, member, group] * (is_before + (place[:, :, None] >= _PLACES))
-    n_below = np.where((group > 0) | (place > 0), below + 0.5 * twice.sum(axis=2), 0.0)
+    cells = (series * errors.shape[1] + member).ravel()
+    groups = past["groups"].reshape(-1, GROUP).take(cells, axis=0)
+    below = np.einsum("ij,ij->i", groups, _BELOW.take(group.ravel(), axis=0))
+    counts = past["counts"].reshape(-1, GROUP).take(cells * GROUP + group.ravel(), axis=0)
+    twice = np.einsum("ij,ij->i", counts, _BELOW_TWICE.take(place.ravel(), axis=0))
+    n_below = (below + 0.5 * twice).reshape(errors.shape)
+    n_below[(group == 0) & (place == 0)] = 0.0
     at_quantile = past["at_quantile"][rows]
     over = errors - past["quantile"][rows]
     in_tail = at_quantile + over / past["excess"][rows]

@@ -8,11 +8,10 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
-from upath import UPath
-
 from tsad_tasks.base.clock import utc_now
 from tsad_tasks.base.enums import Lineage
 from tsad_tasks.base.interval import HOUR, day_chunks, hour_floor, hours_between
+from tsad_tasks.base.places import Folder
 from tsad_tasks.champions.prune import prune_bundles
 from tsad_tasks.config import DatasetConfig
 from tsad_tasks.ingest.ingest import late_changes
@@ -171,7 +170,7 @@ def retire(
     return done
 
 
-def delete_run_folders(runs: UPath, dataset: str, before_at: datetime) -> int:
+def delete_run_folders(runs: Folder, dataset: str, before_at: datetime) -> int:
     """Deletes run folders of a dataset's DAGs in which nothing was written since `before_at`."""
     if not runs.exists():
         return 0

@@ -11,6 +11,7 @@ from tsad_tasks.base.enums import NewsEvent, Outcome, Stage
 from tsad_tasks.base.rule import RuleResult
 from tsad_tasks.storage.database import shown_statement
 from tsad_tasks.text.formats import period_text, share_text, stamp_text
+from tsad_tasks.text.no_champion import Unchampioned, failed_texts, ways_on
 from tsad_tasks.text.rules import failure
 
 Payload = dict[str, Any]
@@ -31,7 +32,7 @@ _SHOWN: dict[str, str] = {
 _COMMANDS: dict[str, tuple[str, ...]] = {
     NewsEvent.TRAINING_STOPPED: (
         "tsad explore $dataset --training",
-        "tsad retrain $dataset --preview",
+        "tsad retrain $dataset --end $end --preview",
     ),
     NewsEvent.PROMOTED: ("tsad models $dataset --history", 'tsad rollback $dataset --why "…"'),
 }
@@ -64,6 +65,7 @@ class News:
     excluded_share: float | None = None
     left_out: Mapping[str, float] | None = None
     pdf: str | None = None
+    folds: bool = False  # of the model: whether only readings after its training can judge it
 
 
 def news_payload(dataset: str, zone: str, news: News) -> Payload:
@@ -71,14 +73,25 @@ def news_payload(dataset: str, zone: str, news: News) -> Payload:
     payload: Payload = {
         name: value.isoformat() if isinstance(value, datetime) else value
         for name, value in asdict(news).items()
-        if name != "news_id" and value not in (None, (), [])
+        if name not in ("news_id", "folds") and value not in (None, (), [])
     }
     payload |= {"dataset": dataset, "zone": zone}
     shown = shown_statement(_SHOWN.get(news.event, "model_history"))
     sql = shown.replace("$version", str(news.version))
     commands = _COMMANDS.get(news.event, ("tsad models $dataset", "tsad models $dataset --history"))
     payload["sql"] = sql.replace("$dataset", dataset)
-    payload["commands"] = [command.replace("$dataset", dataset) for command in commands]
+    end = f"{news.end_at:%Y-%m-%dT%H:%MZ}"
+    if news.event == NewsEvent.PROMOTED and news.former_version is None:
+        # Nobody to go back to.
+        commands = commands[:1]
+    payload["commands"] = [
+        command.replace("$dataset", dataset).replace("$end", end) for command in commands
+    ]
+    if news.event == NewsEvent.GATE_FAILED and not news.n_champions and news.version:
+        first = Unchampioned(
+            news.version, news.entity, news.end_at, news.folds, limits=_limits(news)
+        )
+        payload["commands"] = ways_on(dataset, first)
     subject = news_subject(payload)
     told = subject[0].upper() + subject[1:]
     if news.event in (NewsEvent.PROMOTED, NewsEvent.ROLLED_BACK):
@@ -90,15 +103,24 @@ def news_payload(dataset: str, zone: str, news: News) -> Payload:
     return payload | {"sentence": sentence}
 
 
+def _limits(news: News) -> tuple[str, ...]:
+    """The fields of the dataset file that hold the limits of the rules that were not met."""
+    rules = (RuleResult(one["rule"], Outcome.FAILED) for one in news.failed_rules)
+    return failed_texts(list(rules))[1]
+
+
 def champion_that_stays(n_champions: int, version: int | None) -> str:
     """What a decision that changed nothing leaves.
 
-    >>> [champion_that_stays(n, 5) for n in (0, 1, 2)]
-    ['There is no champion yet.', 'Version 5 stays champion.', 'The 2 champions stay.']
+    >>> champion_that_stays(1, 5), champion_that_stays(2, None)
+    ('Version 5 stays champion.', 'The 2 champions stay.')
+    >>> champion_that_stays(0, None)
+    'There is no champion, so nothing is scored.'
     """
     if n_champions == 1:
         return f"Version {version} stays champion."
-    return f"The {n_champions} champions stay." if n_champions else "There is no champion yet."
+    nothing = "There is no champion, so nothing is scored."
+    return f"The {n_champions} champions stay." if n_champions else nothing
 
 
 def news_subject(payload: Payload) -> str:

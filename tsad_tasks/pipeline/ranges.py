@@ -12,7 +12,7 @@ from typing import Any
 from tsad_tasks.base.clock import utc_now
 from tsad_tasks.base.interval import Interval, day_chunks
 from tsad_tasks.config import DatasetConfig
-from tsad_tasks.ingest.ingest import IngestSummary, ingest_interval
+from tsad_tasks.ingest.ingest import IngestSummary, ingest_interval, nothing_read
 from tsad_tasks.pipeline.record import StepRecord, recorded
 from tsad_tasks.scoring.incidents import build_incidents
 from tsad_tasks.scoring.plan import history_s
@@ -41,6 +41,7 @@ class RangeRun:
     progress : shows how far a task is: told its name and number of chunks, it gives a context whose
         value is told how many were done, and which.
     say : shows the counts of a task that has ended.
+    tell : shows a sentence.
     """
 
     store: Store
@@ -50,6 +51,7 @@ class RangeRun:
     end_at: datetime
     progress: Progress
     say: Say
+    tell: Callable[[str], None]
     run_id: str = field(default_factory=command_run_id)
 
     def ingest(self, *, history_s: int = 0, force: bool = False) -> None:
@@ -69,6 +71,9 @@ class RangeRun:
                 advance(1, f"{start_at:%Y-%m-%d}")
             counts = record.add(summary)
         self.say("ingest", counts)
+        of = self.store, self.config, self.source_uri
+        if nothing := nothing_read(*of, **self._ends):
+            self.tell(nothing)
 
     def score(self, lineage: str, *, force: bool = False) -> None:
         """Ingests the range, scores it in chunks, and merges its flags."""

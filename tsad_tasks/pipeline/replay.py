@@ -10,13 +10,13 @@ import tempfile
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from pathlib import Path
 from typing import Any
-
-from upath import UPath
 
 from tsad_tasks.base.enums import Lineage
 from tsad_tasks.base.errors import BadInput, NothingToDo
 from tsad_tasks.base.interval import HOUR, hour_ceil, hours_later
+from tsad_tasks.base.places import Folder
 from tsad_tasks.champions.champions import ChampionChange, RegisterSummary
 from tsad_tasks.champions.queries import SELECT_SHADOWS
 from tsad_tasks.champions.shadow import compare_shadows, promote_ready
@@ -43,7 +43,7 @@ class Replay:
     config: DatasetConfig
     start_at: datetime
     end_at: datetime
-    artifacts: UPath
+    artifacts: Folder
     every: timedelta
     chunk: timedelta = timedelta(days=1)
     say: Say = print
@@ -105,7 +105,7 @@ class Replay:
 
     def _retrain(self, at: datetime) -> None:
         with tempfile.TemporaryDirectory(prefix="tsad-replay-", ignore_cleanup_errors=True) as name:
-            folders = UPath(name), self.artifacts
+            folders = Path(name), self.artifacts
             run = Retraining(self.store, self.config, at, *folders, lineage=LINEAGE)
             try:
                 for summary in retrain(run):

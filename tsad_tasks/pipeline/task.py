@@ -65,9 +65,12 @@ class TaskRun:
             When the run has no interval.
         """
         if self.start_at is None or self.end_at is None or self.start_at == self.end_at:
+            backfill = f"airflow backfill create --dag-id {self.dag_id}"
             raise BadInput(
-                "Expected a run with a data interval. Received: none. Trigger with a logical date "
-                "(its interval ends there), or start a backfill."
+                "Expected a run with a data interval. Received: none. Trigger it in the UI with a "
+                "logical date, at which its interval ends, or start a backfill, there or by: "
+                f"{backfill} --from-date <start> --to-date <last start>. (airflow dags trigger "
+                "takes the interval before now, whatever date it is given.)"
             )
         return {"start_at": self.start_at, "end_at": self.end_at}
 

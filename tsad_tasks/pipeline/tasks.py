@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 from tsad_tasks.base.enums import Lineage, TrainingDecision
 from tsad_tasks.base.errors import BadInput, NothingToDo
-from tsad_tasks.base.interval import Interval, moment
+from tsad_tasks.base.interval import moment, ordered
 from tsad_tasks.config import DatasetConfig
 from tsad_tasks.pipeline.task import ALL_DONE, NONE_FAILED, TASKS, Task, TaskRun, always, does, log
 from tsad_tasks.storage.artifacts import artifacts_root, run_folder
@@ -51,23 +51,39 @@ def retrains_early(config: DatasetConfig) -> bool:
 @does(Task("score", "ingest"))
 def ingest(store: Store, run: TaskRun) -> Any:
     """Readings from the source tables: only hours that are missing or may have changed."""
-    from tsad_tasks.ingest.ingest import ingest_interval
+    from tsad_tasks.ingest.ingest import ingest_interval, nothing_read
     from tsad_tasks.scoring.plan import history_s
 
     # Scores look back on readings before the interval.
     needed_s = history_s(store, run.config, lineage=run.lineage, **run.span)
-    return ingest_interval(store, run.config, run.source_uri, history_s=needed_s, **run.span)
+    of = store, run.config, run.source_uri
+    summary = ingest_interval(*of, history_s=needed_s, **run.span)
+    if nothing := nothing_read(*of, **run.span):
+        raise NothingToDo(nothing)
+    return summary
 
 
-@does(Task("score", "features"))
+# What stands for an hour without readings is decided there too: a gap.
+@does(Task("score", "features", trigger_rule=NONE_FAILED))
 def features(store: Store, run: TaskRun) -> Any:
-    """What must be scored, and the detector's inputs for it."""
+    """What must be scored, and the detector's inputs for it; says why where nothing is scored."""
+    from tsad_tasks.champions.no_champion import no_champion
     from tsad_tasks.scoring.features import build_features
+    from tsad_tasks.storage.datasets import select_dataset
 
     folder = run_folder(run.dag_id, run.run_id)
     n_shards = int(os.environ.get("TSAD_SHARDS") or os.cpu_count() or 1)
     options: dict[str, Any] = {"folder": folder, "lineage": run.lineage, "n_shards": n_shards}
-    return build_features(store, run.config, **run.span, **options)
+    summary = build_features(store, run.config, **run.span, **options)
+    if not summary.n_hours and not summary.n_current and not summary.n_failed:
+        with store.transaction():
+            dataset = select_dataset(store, run.config.dataset)
+            missing = no_champion(store, dataset, lineage=run.lineage, **run.span)
+        if missing is not None:
+            raise NothingToDo(missing.text)
+        if not summary.shards:
+            raise NothingToDo(f"{run.config.dataset} has no readings yet, so nothing is scored.")
+    return summary
 
 
 @does(Task("score", "windows", takes={"shards": "features.shards"}, hands_on="shards"))
@@ -276,6 +292,25 @@ def notify_of_models(store: Store, run: TaskRun) -> Any:
     return notify.notify_of_models(store, run.config, run.send)
 
 
+# Red where nothing can be scored, and beside `evaluate`, whose PDF shows why.
+@does(Task("retrain", "champion", after=("register",)))
+def champion(store: Store, run: TaskRun) -> Any:
+    """Fails where there is no champion, so that nothing is scored: which rules were not met, and
+    what to do.
+    """
+    from tsad_tasks.champions.no_champion import no_champion
+    from tsad_tasks.storage.datasets import select_dataset
+
+    made = retraining(store, run)
+    if made.lineage != Lineage.LIVE:
+        raise NothingToDo("Nobody looks at the scores of a replay while it runs.")
+    with store.transaction():
+        missing = no_champion(store, select_dataset(store, run.config.dataset))
+    if missing is not None and missing.is_whole:
+        raise BadInput(missing.text)
+    return {"some_have_no_champion": missing.text if missing else ""}
+
+
 # <dataset>.promote: the shadow beside its champion, and who is champion then.
 
 
@@ -369,7 +404,8 @@ def verdict(store: Store, run: TaskRun) -> Any:
     from tsad_tasks.feedback.verdicts import set_verdict_in
 
     form = run.params
-    said = {"said_by": run.started_by, "note": form["note"], "channel": form["channel"] or None}
+    said = {"said_by": run.started_by, "note": form["note"] or ""}
+    said["channel"] = form["channel"] or None
     return set_verdict_in(store, run.config.dataset, form["incident"], form["verdict"], **said)
 
 
@@ -379,7 +415,7 @@ def rescore(store: Store, run: TaskRun) -> Any:
     from tsad_tasks.pipeline.rescore import rescore_as_of, score_what_if
 
     form = run.params
-    span = Interval(moment(form["from"]), moment(form["to"]))._asdict()
+    span = ordered(moment(form["from"]), moment(form["to"]))._asdict()
     if form["mode"] == "as_of":
         return rescore_as_of(store, run.config, run.source_uri, **span)
     if form["version"] is None:

@@ -8,11 +8,11 @@ from datetime import datetime
 
 import numpy as np
 from numpy.typing import NDArray
-from upath import UPath
 
 from tsad_tasks.base.enums import HourStatus, Lineage
 from tsad_tasks.base.errors import BundleError
 from tsad_tasks.base.interval import Interval, from_unix_s, hours_later, unix_s
+from tsad_tasks.base.places import Folder
 from tsad_tasks.config import DatasetConfig
 from tsad_tasks.detectors.bundle import Bundle, read_bundle
 from tsad_tasks.model.scoring import entity_features
@@ -49,7 +49,7 @@ def build_features(
     *,
     start_at: datetime,
     end_at: datetime,
-    folder: UPath,
+    folder: Folder,
     lineage: str = Lineage.LIVE,
     n_shards: int = 1,
 ) -> FeatureSummary:

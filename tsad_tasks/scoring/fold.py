@@ -13,6 +13,7 @@ from tsad_tasks.detectors.base import Detector, Reconstruction
 from tsad_tasks.detectors.folding.fold import (
     AssetReconstruction,
     Series,
+    State,
     at_ends,
     joined_state,
     state_bytes,
@@ -65,17 +66,29 @@ def entity_reconstruction(
     return at_ends(found, ends)
 
 
-def entities_reconstruction(
+class Folded(NamedTuple):
+    """What a detector makes of entities that fold on the same steps: (n_entities, n_steps,
+    n_channels) where a channel was known, and what was found; and their states after that.
+    """
+
+    entities: Sequence[str]
+    known: NDArray[np.bool_]
+    made: Reconstruction
+    state: State
+
+
+def fold_entities(
     spec: FeatureSpec,
     detector: FoldDetector,
     entities: Sequence[str],
     features: Sequence[InputSet],
     start_s: int,
-) -> Reconstruction:
-    """The same of entities that fold on the same steps, (n_entities, n_steps, n_channels)."""
+) -> Folded:
+    """Entities folded from the anchor on, each on its own features of the same steps."""
     each = [series_of(spec, one, start_s) for one in features]
     series = Series(np.concatenate([one.values for one in each]), each[0].local_s, spec.step_s)
-    return detector.advance(detector.start(entities), series)[1]
+    state, made = detector.advance(detector.start(entities), series)
+    return Folded(entities, np.isfinite(series.values), made, state)
 
 
 class EntityFold:
@@ -83,8 +96,9 @@ class EntityFold:
 
     Parameters
     ----------
-    features : of the readings as they are; the first step is the anchor.
+    usual : the readings as they are; the first step is the anchor.
     at : the step from which copies may differ. Others are gone through as a whole.
+    state, found : after `at` steps, and of all steps.
     """
 
     def __init__(
@@ -92,28 +106,64 @@ class EntityFold:
         spec: FeatureSpec,
         detector: FoldDetector,
         entity: str,
-        features: InputSet,
         start_s: int,
+        usual: Series,
         at: int,
+        state: State,
+        found: Reconstruction,
     ) -> None:
         self._spec, self._detector, self._start_s, self._at = spec, detector, start_s, at
-        self._anchor = detector.start([entity])
-        self._usual = series_of(spec, features, start_s)
-        self._state, self._before = detector.advance(
-            self._anchor, part_of(self._usual, slice(None), slice(at))
-        )
+        self._entity, self._usual, self._state, self._found = entity, usual, state, found
 
     def reconstruction(self, features: InputSet, ends: NDArray[np.int64]) -> Reconstruction:
         """Errors and expected values of a copy at `ends`."""
         series = series_of(self._spec, features, self._start_s)
-        before = series.values[:, : self._at], self._usual.values[:, : self._at]
-        if not np.array_equal(*before, equal_nan=True):
-            return at_ends(self._detector.advance(self._anchor, series)[1], ends)
+        is_usual = (series.values == self._usual.values) | np.isnan(self._usual.values)
+        is_usual &= np.isnan(series.values) == np.isnan(self._usual.values)
+        if is_usual.all():
+            return at_ends(self._found, ends)
+        if not is_usual[:, : self._at].all():
+            anchor = self._detector.start([self._entity])
+            return at_ends(self._detector.advance(anchor, series)[1], ends)
         later = part_of(series, slice(None), slice(self._at, None))
         _, after = self._detector.advance(self._state, later)
-        parts = vars(self._before), vars(after)
-        whole = {name: np.concatenate([one[name] for one in parts], axis=1) for name in parts[0]}
-        return at_ends(type(after)(**whole), ends)
+        return at_ends(one_after_the_other(steps_of(self._found, slice(self._at)), after), ends)
+
+
+def entity_folds(
+    spec: FeatureSpec,
+    detector: FoldDetector,
+    entities: Sequence[str],
+    features: Sequence[InputSet],
+    start_s: int,
+    at: int,
+) -> list[EntityFold]:
+    """Folds of entities on the same steps, gone through together."""
+    each = [series_of(spec, one, start_s) for one in features]
+    series = Series(np.concatenate([one.values for one in each]), each[0].local_s, spec.step_s)
+    first, rest = (part_of(series, slice(None), part) for part in (slice(at), slice(at, None)))
+    state, before = detector.advance(detector.start(entities), first)
+    found = one_after_the_other(before, detector.advance(state, rest)[1])
+    folds = []
+    for number, (entity, usual) in enumerate(zip(entities, each, strict=True)):
+        own = slice(number, number + 1)
+        of_it = type(found)(**{name: part[own] for name, part in vars(found).items()})
+        its_state = {name: array[own] for name, array in state.items()}
+        folds.append(EntityFold(spec, detector, entity, start_s, usual, at, its_state, of_it))
+    return folds
+
+
+def steps_of(found: Reconstruction, steps: slice) -> Reconstruction:
+    """What was found on some of the steps."""
+    return type(found)(**{name: part[:, steps] for name, part in vars(found).items()})
+
+
+def one_after_the_other(first: Reconstruction, then: Reconstruction) -> Reconstruction:
+    """What was found on steps and those after them."""
+    parts = vars(first), vars(then)
+    return type(first)(
+        **{name: np.concatenate([one[name] for one in parts], axis=1) for name in parts[0]}
+    )
 
 
 def part_of(series: Series, entities: NDArray[np.int64] | slice, steps: slice) -> Series:

@@ -9,8 +9,8 @@ from typing import Any, ClassVar, Self
 
 import numpy as np
 from numpy.typing import NDArray
-from upath import UPath
 
+from tsad_tasks.base.places import Folder
 from tsad_tasks.model.scoring import InputSet
 from tsad_tasks.scoring.own_scales import OwnScale
 from tsad_tasks.scoring.plan import Job
@@ -92,7 +92,7 @@ class FeatureShard:
 
     _ARRAYS: ClassVar[tuple[str, ...]] = ("inputs", "present", "running", "context_ok")
 
-    def save(self, path: UPath) -> None:
+    def save(self, path: Folder) -> None:
         arrays = {"values": self.values, "wanted": self.wanted, "digests": self.digests}
         arrays |= {"targets": self.job.targets, "n_pending": self.job.n_pending}
         arrays |= {name: getattr(self.features, name) for name in self._ARRAYS}
@@ -102,7 +102,7 @@ class FeatureShard:
         write_arrays(path, arrays, json_value(facts))
 
     @classmethod
-    def load(cls, path: UPath) -> Self:
+    def load(cls, path: Folder) -> Self:
         arrays, content = read_arrays(path)
         facts = from_json_value(content, ShardFacts)
         of_job = {name: getattr(facts, name) for name in _OF_JOB}

@@ -6,9 +6,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from upath import UPath
 
 from tsad_tasks.base.interval import unix_s
+from tsad_tasks.base.places import Folder
 from tsad_tasks.model.scoring import Windows, entity_windows
 from tsad_tasks.model.spec import FeatureSpec
 from tsad_tasks.scoring.features import load_model
@@ -38,7 +38,7 @@ def build_windows(shards: Sequence[Sequence[str]]) -> WindowSummary:
     return WindowSummary(n_windows, n_incomplete)
 
 
-def windows_path(features_path: UPath) -> UPath:
+def windows_path(features_path: Folder) -> Folder:
     """Where the windows of a feature file are."""
     return features_path.with_name(features_path.name.replace("features_", "windows_"))
 

@@ -10,8 +10,8 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from upath import UPath
 
+from tsad_tasks.base.places import Folder
 from tsad_tasks.detectors.base import make_folder
 
 Write = Callable[[str, NDArray[Any]], None]
@@ -19,7 +19,7 @@ _FACTS = "_facts"
 
 
 @contextmanager
-def arrays_writer(path: UPath, facts: dict[str, Any]) -> Iterator[Write]:
+def arrays_writer(path: Folder, facts: dict[str, Any]) -> Iterator[Write]:
     """Writes arrays one by one, never all in memory; facts as they are at the end."""
     make_folder(path.parent)
     with path.open("wb") as stream, zipfile.ZipFile(stream, "w") as archive:
@@ -32,7 +32,7 @@ def arrays_writer(path: UPath, facts: dict[str, Any]) -> Iterator[Write]:
         write(_FACTS, np.frombuffer(json.dumps(facts, sort_keys=True).encode(), np.uint8))
 
 
-def write_arrays(path: UPath, arrays: Mapping[str, NDArray[Any]], facts: dict[str, Any]) -> None:
+def write_arrays(path: Folder, arrays: Mapping[str, NDArray[Any]], facts: dict[str, Any]) -> None:
     """One file with these arrays and facts."""
     with arrays_writer(path, facts) as write:
         for name, array in arrays.items():
@@ -40,13 +40,13 @@ def write_arrays(path: UPath, arrays: Mapping[str, NDArray[Any]], facts: dict[st
 
 
 @contextmanager
-def arrays_reader(path: UPath) -> Iterator[tuple[Mapping[str, NDArray[Any]], dict[str, Any]]]:
+def arrays_reader(path: Folder) -> Iterator[tuple[Mapping[str, NDArray[Any]], dict[str, Any]]]:
     """Arrays, each of which is read when it is asked for, and facts of a file."""
     with path.open("rb") as stream, np.load(stream, allow_pickle=False) as content:
         yield content, json.loads(content[_FACTS].tobytes())
 
 
-def read_arrays(path: UPath) -> tuple[dict[str, NDArray[Any]], dict[str, Any]]:
+def read_arrays(path: Folder) -> tuple[dict[str, NDArray[Any]], dict[str, Any]]:
     """All arrays and the facts of a file."""
     with arrays_reader(path) as (content, facts):
         return {name: content[name] for name in content if name != _FACTS}, facts

@@ -6,16 +6,15 @@ import os
 import re
 from datetime import datetime
 from functools import cache
-
-from upath import UPath
+from pathlib import Path
 
 from tsad_tasks.base.errors import AccessDenied, BadInput, Unavailable
-from tsad_tasks.base.places import home_folder
+from tsad_tasks.base.places import Folder, home_folder
 
 _LOCAL, _S3 = ("file", "local"), ("s3", "s3a")
 
 
-def artifact_path(uri: str) -> UPath:
+def artifact_path(uri: str) -> Folder:
     """The folder or file of a URI, such as `/var/lib/tsad` or `s3://bucket/tsad`.
 
     Raises
@@ -30,9 +29,14 @@ def artifact_path(uri: str) -> UPath:
     >>> artifact_path("file:///tmp/artifacts") == artifact_path("/tmp/artifacts")
     True
     """
+    # Most places are local, and what knows others takes a tenth of a second to import.
+    if "://" not in uri:
+        return Path(uri)
+    from upath import UPath
+
     path = UPath(uri)
     if path.protocol in _LOCAL:
-        return UPath(path.path)
+        return Path(path.path)
     if path.protocol not in _S3:
         return path
     # What another process has written meanwhile must be seen.
@@ -45,6 +49,7 @@ def artifact_path(uri: str) -> UPath:
 @cache
 def _check_bucket(bucket: str) -> None:
     from botocore.exceptions import NoCredentialsError, PartialCredentialsError
+    from upath import UPath
 
     denied = (
         f"Expected credentials that may list, read and write the bucket {bucket}, from "
@@ -67,7 +72,7 @@ def _check_bucket(bucket: str) -> None:
         ) from error
 
 
-def artifacts_root() -> UPath:
+def artifacts_root() -> Folder:
     """Where bundles, run files and reports are: `TSAD_ARTIFACTS`, else `.tsad/artifacts`.
 
     `artifact_path` says what it raises.
@@ -75,13 +80,13 @@ def artifacts_root() -> UPath:
     return artifact_path(os.environ.get("TSAD_ARTIFACTS") or str(home_folder() / "artifacts"))
 
 
-def run_folder(dag_id: str, run_id: str) -> UPath:
+def run_folder(dag_id: str, run_id: str) -> Folder:
     """Folder of the files that the tasks of one run hand to one another."""
     names = (re.sub(r"[^A-Za-z0-9_.-]", "_", name) for name in (dag_id, run_id))
     return artifacts_root().joinpath("runs", *names)
 
 
-def report_path(dataset: str, start_at: datetime, end_at: datetime) -> UPath:
+def report_path(dataset: str, start_at: datetime, end_at: datetime) -> Folder:
     """Where the PDF of a period goes."""
     name = f"{dataset}_{start_at:%Y%m%dT%H%M}_{end_at:%Y%m%dT%H%M}.pdf"
     return artifacts_root() / "reports" / dataset / name

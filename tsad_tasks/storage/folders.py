@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import shutil
+from collections.abc import Iterator, Mapping
+from contextlib import suppress
 from datetime import UTC, datetime
+from pathlib import Path
+from stat import S_ISREG
 from typing import NamedTuple
 
-from upath import UPath
+from tsad_tasks.base.places import Folder
 
 
 class Contents(NamedTuple):
@@ -16,34 +20,53 @@ class Contents(NamedTuple):
     written_at: datetime
 
 
-def folders_below(place: UPath) -> dict[str, Contents]:
+def folders_below(place: Folder) -> dict[str, Contents]:
     """Contents of each folder in a place that has files, by name; one listing for all."""
     if not place.exists():
         return {}
-    start = f"{place.path.rstrip('/')}/"
     found: dict[str, Contents] = {}
-    for path, facts in place.fs.find(place.path, detail=True).items():
-        name, inner, _ = path.removeprefix(start).partition("/")
+    for path, size, at in _files_below(place):
+        name, inner, _ = path.partition("/")
         if inner:
-            size, at = int(facts["size"]), _file_written_at(facts)
             known = found.get(name, Contents(0, at))
             found[name] = Contents(known.n_bytes + size, max(known.written_at, at))
     return found
 
 
-def written_at(folder: UPath) -> datetime:
+def written_at(folder: Folder) -> datetime:
     """When the newest file was written; an empty folder counts as written when it was made."""
-    files = folder.fs.find(folder.path, detail=True).values()
-    return max(map(_file_written_at, files or [folder.fs.info(folder.path)]))
+    times = [at for _, _, at in _files_below(folder)]
+    if isinstance(folder, Path):
+        return max(times, default=datetime.fromtimestamp(folder.stat().st_mtime, UTC))
+    return max(times or [_file_written_at(folder.fs.info(folder.path))])
 
 
-def remove_folder(folder: UPath) -> None:
+def remove_folder(folder: Folder) -> None:
     """Removes a folder and everything in it."""
-    folder.fs.rm(folder.path, recursive=True)
+    if isinstance(folder, Path):
+        shutil.rmtree(folder)
+    else:
+        folder.fs.rm(folder.path, recursive=True)
+
+
+def _files_below(place: Folder) -> Iterator[tuple[str, int, datetime]]:
+    """Each file's path below a place, bytes, and when it was written."""
+    if isinstance(place, Path):
+        for file in place.rglob("*"):
+            # What another process removes meanwhile is not there.
+            with suppress(FileNotFoundError):
+                facts = file.stat()
+                if S_ISREG(facts.st_mode):
+                    at = datetime.fromtimestamp(facts.st_mtime, UTC)
+                    yield file.relative_to(place).as_posix(), facts.st_size, at
+        return
+    start = f"{place.path.rstrip('/')}/"
+    for path, known in place.fs.find(place.path, detail=True).items():
+        yield path.removeprefix(start), int(known["size"]), _file_written_at(known)
 
 
 def _file_written_at(facts: Mapping[str, object]) -> datetime:
-    """When a file was written; local, s3 and memory each have a name of their own for it."""
+    """When a file was written; s3 and memory have names of their own for it."""
     found = facts.get("mtime") or facts.get("LastModified") or facts.get("created")
     if isinstance(found, datetime):
         return found

@@ -7,8 +7,8 @@ from functools import cache
 from typing import Any, TypeVar
 
 from pydantic import TypeAdapter
-from upath import UPath
 
+from tsad_tasks.base.places import Folder
 from tsad_tasks.detectors.base import make_folder
 
 Value = TypeVar("Value")
@@ -29,13 +29,13 @@ def from_json_value(content: Any, kind: type[Value]) -> Value:
     return value
 
 
-def write_json(path: UPath, value: Any, kind: Any = None) -> None:
+def write_json(path: Folder, value: Any, kind: Any = None) -> None:
     """Writes a dataclass, or a value of another kind that is named, into a file."""
     make_folder(path.parent)
     path.write_bytes(_adapter(kind or type(value)).dump_json(value))
 
 
-def read_json(path: UPath, kind: type[Value]) -> Value:
+def read_json(path: Folder, kind: type[Value]) -> Value:
     """The value in a file."""
     value: Value = _adapter(kind).validate_json(path.read_bytes())
     return value

@@ -19,7 +19,7 @@ from sqlalchemy.pool import NullPool
 from tsad_tasks.base.errors import BadInput
 from tsad_tasks.storage.database import connect, without_password
 from tsad_tasks.storage.public import SELECT_GRANTS, public_digest, put_in_place
-from tsad_tasks.storage.store import Query, Statement, Store
+from tsad_tasks.storage.store import END_BLOCKERS, Query, Statement, Store
 from tsad_tasks.storage.waiting import LockWatch
 
 _MIGRATIONS = Path(__file__).parents[2] / "sql" / "migrations"
@@ -61,7 +61,9 @@ def migrate(
     groups = {"tsad_writer": writer, "tsad_reader": reader, "tsad_operator": operator}
     try:
         with engine.connect() as opened:
-            watch = LockWatch(cast(Connection, opened.connection.driver_connection), uri)
+            watch = LockWatch(
+                cast(Connection, opened.connection.driver_connection), uri, END_BLOCKERS.text
+            )
             with watch.over():
                 return _migrate(opened, groups)
     except errors.DependentObjectsStillExist as error:

@@ -26,7 +26,7 @@ from psycopg2.extensions import cursor as Cursor
 from tsad_tasks.base.errors import BadInput
 from tsad_tasks.storage import copy_binary as binary
 from tsad_tasks.storage.database import connect, statement_text
-from tsad_tasks.storage.waiting import LockWatch
+from tsad_tasks.storage.waiting import Blocker, LockWatch
 
 Row = TypeVar("Row", covariant=True)
 Value = TypeVar("Value")
@@ -72,6 +72,7 @@ COPY_ROWS_IN = Statement("storage/copy_rows_in")
 COPY_ROWS_OUT = Statement("storage/copy_rows_out")
 CLEAR_INCOMING = Statement("storage/clear_incoming")
 SET_SNAPSHOT = Statement("storage/set_snapshot")
+END_BLOCKERS = Query("storage/end_blockers", Blocker)
 SELECT_SCHEMA = Query("storage/select_schema", bool)
 
 
@@ -87,7 +88,7 @@ class Store:
     def connect(cls, uri: str) -> Store:
         """A store over a new connection; see `database.connect` for what it raises."""
         connection = connect(uri)
-        return cls(connection, LockWatch(connection, uri))
+        return cls(connection, LockWatch(connection, uri, END_BLOCKERS.text))
 
     @classmethod
     def open(cls, uri: str) -> Store:

@@ -20,7 +20,7 @@ from psycopg2 import errors
 from psycopg2.extensions import connection as Connection
 
 from tsad_tasks.base.errors import Unavailable
-from tsad_tasks.storage.database import connect, statement_text
+from tsad_tasks.storage.database import connect
 
 # So long a session waits for people who read; for anybody else but the pipeline twice as long.
 PATIENCE_S = 30.0
@@ -53,10 +53,11 @@ class LockWatch:
     ----------
     connection : its thread ends with it.
     uri : what the second connection is opened with, once a statement lasts for long.
+    end_blockers : the statement that ends sessions, or names them: rows of `Blocker`.
     """
 
-    def __init__(self, connection: Connection, uri: str) -> None:
-        self._uri, self._patience_s = uri, PATIENCE_S
+    def __init__(self, connection: Connection, uri: str, end_blockers: str) -> None:
+        self._uri, self._end_blockers, self._patience_s = uri, end_blockers, PATIENCE_S
         self._pid = connection.info.backend_pid
         self._began_s: float | None = None
         self._n_looks = 0
@@ -103,8 +104,7 @@ class LockWatch:
     def _look(self, connection: Connection) -> None:
         """Ends sessions of people who read; gives up the statement where others hold it up."""
         with closing(connect(self._uri)) as own, own, own.cursor() as cursor:
-            text = statement_text("storage/end_blockers")
-            cursor.execute(text, {"waiting_pid": self._pid})
+            cursor.execute(self._end_blockers, {"waiting_pid": self._pid})
             blockers = [Blocker(*row) for row in cursor.fetchall()]
         for one in blockers:
             if one.ended:

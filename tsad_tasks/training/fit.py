@@ -11,11 +11,11 @@ from typing import Any, cast
 
 import numpy as np
 from numpy.typing import NDArray
-from upath import UPath
 
 from tsad_tasks.base.enums import Lineage
 from tsad_tasks.base.errors import BadInput
 from tsad_tasks.base.interval import Interval
+from tsad_tasks.base.places import Folder
 from tsad_tasks.config import DatasetConfig, deprecations_of
 from tsad_tasks.detectors.base import Budget, Detector, Progress, TrainingHistory, TrainingSet
 from tsad_tasks.detectors.bundle import read_bundle
@@ -26,6 +26,7 @@ from tsad_tasks.model.scoring import combined_errors
 from tsad_tasks.model.spec import ModelSpec
 from tsad_tasks.model.thresholds import FOLDING_KINDS, starts_after
 from tsad_tasks.model.windows import SCORED, window_reasons
+from tsad_tasks.scoring.fold import Folded
 from tsad_tasks.storage.arrays import arrays_reader, read_arrays, write_arrays
 from tsad_tasks.storage.artifacts import artifact_path
 from tsad_tasks.storage.json_files import from_json_value, json_value
@@ -164,11 +165,24 @@ def move_to_anchor(
     groups: Sequence[FoldGroup],
     scales: Scales,
     spec: ModelSpec,
+    folds: Sequence[Folded] = (),
 ) -> ModelSpec:
-    """The spec after a folding detector went on from each group's split to where scoring begins."""
+    """The spec after a folding detector went on from each group's split to where scoring begins.
+
+    Parameters
+    ----------
+    folds : of entities with which it has gone there already.
+    """
+    there = {name for folded in folds for name in folded.entities}
+    start_at = {name: group.span.split_at for group in groups for name, _ in group.entities}
+    for folded in folds:
+        detector.restart(folded.entities, folded.state)
+        found = FoldErrors(start_at[folded.entities[0]], folded.made.channel_errors, folded.known)
+        spec = spec_after(spec, folded.entities, found)
     for group in groups:
         ends = group.span.held_out
-        for part in together(group.entities, len(spec.features.channels)):
+        left = tuple(pair for pair in group.entities if pair[0] not in there)
+        for part in together(left, len(spec.features.channels)):
             names, series = scope_series(reader, part, scales, ends)
             state, made = detector.advance(detector.start(names), series)
             detector.restart(names, state)
@@ -191,7 +205,7 @@ class Trained:
     learned_from: list[datetime]
     errors: list[FoldErrors]
 
-    def save(self, path: UPath) -> None:
+    def save(self, path: Folder) -> None:
         """Writes it as one file."""
         arrays: dict[str, NDArray[Any]] = {}
         for number, part in enumerate(self.errors):
@@ -201,7 +215,7 @@ class Trained:
         write_arrays(path, arrays, {"history": json_value(self.history), "learned_from": starts})
 
     @classmethod
-    def load(cls, path: UPath) -> Trained:
+    def load(cls, path: Folder) -> Trained:
         """What is in a file."""
         arrays, facts = read_arrays(path)
         starts = from_json_value(facts["learned_from"], list[datetime])
@@ -213,7 +227,7 @@ class Trained:
         return cls(from_json_value(facts["history"], TrainingHistory), starts, errors)
 
 
-def training_history(path: UPath) -> TrainingHistory:
+def training_history(path: Folder) -> TrainingHistory:
     """The history alone of what task `train` left: errors are long."""
     with arrays_reader(path) as (_, facts):
         return from_json_value(facts["history"], TrainingHistory)

@@ -16,7 +16,7 @@ from tsad_tasks.model.features import Scaler
 from tsad_tasks.model.scoring import InputSet
 from tsad_tasks.model.spec import FeatureSpec
 from tsad_tasks.model.windows import batches
-from tsad_tasks.scoring.fold import SERIES_TOGETHER, entities_reconstruction
+from tsad_tasks.scoring.fold import SERIES_TOGETHER, Folded, fold_entities
 from tsad_tasks.scoring.series import SeriesErrors, on_steps, series_windows
 
 # What lies so far off is no reading of a machine that is well: it is neither learned from nor
@@ -66,10 +66,12 @@ def held_out_errors(
     scaler_of: Callable[[str], Scaler],
     detector: Detector,
     parts: Sequence[HeldOut],
+    folds: list[Folded] | None = None,
 ) -> dict[str, HeldOutErrors]:
     """Errors of each entity's series, by name: those of `series_errors`.
 
-    A fold goes through series of the same steps together: a step costs as much as 40 of them.
+    A fold goes through series of the same steps together: a step costs as much as 40 of them. What
+    it made of them is put into `folds`.
     """
     n_channels, found = len(spec.channels), dict[str, HeldOutErrors]()
     n_together = max(1, SERIES_TOGETHER // n_channels) if detector.folds else 1
@@ -83,10 +85,12 @@ def held_out_errors(
         seen = [series_windows(spec, scaler_of(one.entity), one.values, start_s) for one in alike]
         if detector.folds:
             folding, features = cast(FoldDetector, detector), [one for one, _ in seen]
-            folded = entities_reconstruction(spec, folding, names, features, start_s)
+            folded = fold_entities(spec, folding, names, features, start_s)
+            if folds is not None:
+                folds.append(folded)
         for number, (name, (of_it, index)) in enumerate(zip(names, seen, strict=True)):
             if detector.folds:
-                made = at_ends(folded, index.ends + number * n_steps)
+                made = at_ends(folded.made, index.ends + number * n_steps)
             else:
                 made = detector.reconstruct(of_it.inputs[0], index.ends)
             extreme = seen_by_window(is_extreme(of_it, n_channels), spec.width)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import cast
@@ -17,7 +18,7 @@ from tsad_tasks.model.incidents import IncidentRule, incident_spans
 from tsad_tasks.model.injection import KINDS, Injection, inject_all, injection_plan
 from tsad_tasks.model.scoring import InputSet, Windows, combined_errors, entity_scores
 from tsad_tasks.model.spec import FeatureSpec, ModelSpec
-from tsad_tasks.scoring.fold import EntityFold
+from tsad_tasks.scoring.fold import EntityFold, entity_folds
 from tsad_tasks.scoring.series import SeriesErrors, on_steps, series_windows
 from tsad_tasks.training.held_out import HeldOut
 
@@ -40,6 +41,9 @@ class DetectionResult:
     scores : float32 (n_judged,), of these steps.
     mean_error : of their windows, as the detector gives them.
     known : as `delays`, of the known anomalies in held-out readings.
+    places : whose each of these anomalies is, by kind (or `known`), in the order of the delays.
+    flagged_at : `n_flags` by entity and the channel that leads there.
+    incidents_at : `n_incidents` by entity.
     """
 
     delays: Mapping[str, Delays]
@@ -50,6 +54,9 @@ class DetectionResult:
     scores: NDArray[np.float32] = field(default_factory=lambda: np.zeros(0, np.float32))
     mean_error: float | None = None
     known: Delays = ()
+    places: Mapping[str, Sequence[str]] = field(default_factory=dict)
+    flagged_at: Mapping[str, int] = field(default_factory=dict)
+    incidents_at: Mapping[str, int] = field(default_factory=dict)
 
     @property
     def n_injected(self) -> dict[str, int]:
@@ -60,6 +67,11 @@ class DetectionResult:
     def all_delays(self) -> Delays:
         """Delays of all kinds, in one order for every model."""
         return tuple(each for kind in sorted(self.delays) for each in self.delays[kind])
+
+    @property
+    def all_places(self) -> tuple[str, ...]:
+        """Places of all kinds, in the order of `all_delays`."""
+        return tuple(each for kind in sorted(self.delays) for each in self.places.get(kind, ()))
 
     @property
     def false_alarm_share(self) -> float | None:
@@ -86,17 +98,22 @@ def judge(
     rule : what makes an incident of flags.
     known : the detector's errors on the readings as they are, as far as they were computed before.
     """
-    hits: dict[str, list[int | None]] = {kind: [] for kind in KINDS}
+    hits: dict[str, list[tuple[int | None, str]]] = {kind: [] for kind in KINDS}
     quota, cleans = max(1, -(-n_injected // max(1, len(held_out)))), []
+    folds = series_folds(spec, cast(FoldDetector, detector), held_out) if detector.folds else {}
     for number, part in enumerate(held_out):
-        judged = JudgedSeries(spec, detector, part, (known or {}).get(part.entity))
+        of_it = (known or {}).get(part.entity), folds.get(part.entity)
+        judged = JudgedSeries(spec, detector, part, *of_it)
         cleans.append(judged.clean(rule))
         _add_hits(hits, judged, quota, np.random.default_rng([seed, number]), reference)
     nothing = np.zeros(0, np.float32)
     scores = np.concatenate([nothing, *(one.scores for one in cleans)])
     errors = np.concatenate([nothing, *(one.errors for one in cleans)])
+    named = [(part.entity, one) for part, one in zip(held_out, cleans, strict=True)]
+    places = {kind: [place for _, place in found] for kind, found in hits.items()}
+    places["known"] = [name for name, one in named for _ in one.known]
     return DetectionResult(
-        {kind: tuple(delays) for kind, delays in hits.items()},
+        {kind: tuple(delay for delay, _ in found) for kind, found in hits.items()},
         n_flags=sum(one.n_flags for one in cleans),
         n_judged=len(scores),
         n_incidents=sum(one.n_incidents for one in cleans),
@@ -104,7 +121,33 @@ def judge(
         scores=scores,
         mean_error=float(errors.mean(dtype=np.float64)) if errors.size else None,
         known=tuple(each for one in cleans for each in one.known),
+        places=places,
+        flagged_at={place: n for one in cleans for place, n in one.flagged_at.items()},
+        incidents_at={name: one.n_incidents for name, one in named},
     )
+
+
+def series_folds(
+    spec: ModelSpec, detector: FoldDetector, held_out: Sequence[HeldOut]
+) -> dict[str, EntityFold]:
+    """Folds of held-out readings by entity; those on the same steps go through them together.
+
+    Anomalies are put into the gate's part: what is before it is gone through once.
+    """
+    alike: dict[tuple[int, int], list[HeldOut]] = {}
+    for part in held_out:
+        alike.setdefault((part.start_s, len(part.values)), []).append(part)
+    folds: dict[str, EntityFold] = {}
+    for (start_s, _), parts in alike.items():
+        names = [part.entity for part in parts]
+        seen = [
+            series_windows(spec.features, spec.scaler(part.entity), part.values, start_s)[0]
+            for part in parts
+        ]
+        at = min(int(np.argmax(part.gated)) for part in parts)
+        made = entity_folds(spec.features, detector, names, seen, start_s, at)
+        folds |= dict(zip(names, made, strict=True))
+    return folds
 
 
 def first_flags(raised: NDArray[np.bool_], known: NDArray[np.bool_], width: int) -> Delays:
@@ -134,6 +177,7 @@ class CleanResult:
     scores: NDArray[np.float32]
     errors: NDArray[np.float32]
     known: Delays
+    flagged_at: Mapping[str, int]
 
 
 @dataclass(frozen=True)
@@ -156,24 +200,28 @@ class JudgedSeries:
     Parameters
     ----------
     known : the detector's errors on the readings as they are; None: they are computed.
+    fold : of a folding detector, as `series_folds` makes it; None: it is made.
     """
 
     def __init__(
-        self, spec: ModelSpec, detector: Detector, part: HeldOut, known: SeriesErrors | None = None
+        self,
+        spec: ModelSpec,
+        detector: Detector,
+        part: HeldOut,
+        known: SeriesErrors | None = None,
+        fold: EntityFold | None = None,
     ) -> None:
-        self.spec, self.part, self._detector = spec, part, detector
+        self.spec, self.part, self._detector, self._fold = spec, part, detector, fold
+        if detector.folds and fold is None:
+            self._fold = series_folds(spec, cast(FoldDetector, detector), [part])[part.entity]
         self._features, self.index = self.seen(part.values)
-        self._fold = None
-        if detector.folds:
-            # Anomalies are put into the gate's part: what is before it is gone through once.
-            folding, at = cast(FoldDetector, detector), int(np.argmax(part.gated))
-            readings = part.entity, self._features, part.start_s
-            self._fold = EntityFold(spec.features, folding, *readings, at)
         found = known
         if found is None:
-            made = self._reconstructed(self._features, self.index.ends)
-            found = on_steps(spec.features, self._features, self.index, made)
-        self._errors = found.combined(spec, part.entity)
+            read = self._reconstructed(self._features, self.index.ends)
+            found = on_steps(spec.features, self._features, self.index, read)
+        of_it = np.zeros(len(found.live), np.int64)
+        made = combined_errors(spec, [part.entity], of_it, found.channel_errors, found.live)
+        self._errors, self._by_channel = made
         self._raw = np.where(found.live, found.channel_errors, np.float32(np.nan))
         self.usual = self.flags(self._features, self.index)
 
@@ -203,7 +251,17 @@ class JudgedSeries:
             found.scores[scored],
             raw[np.isfinite(raw)],
             first_flags(found.raised, known, self.spec.features.width),
+            self._flagged_at(raised),
         )
+
+    def place(self, channel: int) -> str:
+        """The entity and one of its channels."""
+        return f"{self.part.entity} {self.spec.features.channels[channel]}"
+
+    def _flagged_at(self, raised: NDArray[np.int64]) -> dict[str, int]:
+        """Flagged steps by the channel with the largest error there."""
+        errors = np.nan_to_num(self._by_channel[raised], nan=-np.inf)
+        return {self.place(one): n for one, n in Counter(errors.argmax(axis=1).tolist()).items()}
 
     def flags(self, features: InputSet, index: Windows) -> SeriesFlags:
         """Flags of what is seen of readings that are the held-out ones but for a few."""
@@ -231,7 +289,7 @@ class JudgedSeries:
 
 
 def _add_hits(
-    hits: dict[str, list[int | None]],
+    hits: dict[str, list[tuple[int | None, str]]],
     judged: JudgedSeries,
     quota: int,
     rng: np.random.Generator,
@@ -276,7 +334,8 @@ def _add_hits(
         if counted:
             raised = judged.flags(features, index).raised & ~judged.usual.raised
             for one in counted:
-                hits[one.kind].append(_first_flag(raised[one.at : one.at + one.length + width - 1]))
+                delay = _first_flag(raised[one.at : one.at + one.length + width - 1])
+                hits[one.kind].append((delay, judged.place(one.channel)))
         n_done, n_planned = n_done + len(counted), n_planned + len(plan)
 
 

@@ -16,6 +16,7 @@ from tsad_tasks.model.budget import AlarmBudget
 from tsad_tasks.model.spec import ModelSpec
 from tsad_tasks.model.thresholds import ThresholdSettings
 from tsad_tasks.scoring.alarm_rule import incident_rule
+from tsad_tasks.scoring.fold import Folded
 from tsad_tasks.scoring.series import SeriesErrors
 from tsad_tasks.storage.arrays import arrays_reader, write_arrays
 from tsad_tasks.storage.artifacts import artifact_path
@@ -54,7 +55,8 @@ def calibrate(run: Retraining) -> Count:
         with folder.kept(run.config) as (kept, read, _):
             reader = run.reader(read, folder)
             held_out = [part for group in kept.groups for part in held_out_readings(reader, group)]
-            errors = held_out_errors(reader.spec, scales.of, detector, held_out)
+            folds: list[Folded] = []
+            errors = held_out_errors(reader.spec, scales.of, detector, held_out, folds)
             spec = calibrate_model(
                 run.config, scales, detector, held_out, n_entities=n_entities, known=errors
             )
@@ -65,7 +67,7 @@ def calibrate(run: Retraining) -> Count:
                 # The bundle holds states where scoring begins; the gate judges from the split on.
                 at_split = spec.to_json()
                 folding = cast(FoldDetector, detector)
-                spec = move_to_anchor(folding, reader, kept.groups, scales, spec)
+                spec = move_to_anchor(folding, reader, kept.groups, scales, spec, folds)
         card = model_card(run, scope, scales, kept, detector, trained)
         card["expected_incidents_per_day"] = spec.expected_incidents_per_day
         canary = canary_of(spec, detector, held_out)

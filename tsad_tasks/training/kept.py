@@ -10,10 +10,10 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from upath import UPath
 
 from tsad_tasks.base.errors import BadInput
 from tsad_tasks.base.interval import unix_s
+from tsad_tasks.base.places import Folder
 from tsad_tasks.storage.arrays import arrays_reader, arrays_writer
 from tsad_tasks.storage.json_files import from_json_value, json_value
 from tsad_tasks.training.fold_groups import fold_groups, fold_start
@@ -66,7 +66,7 @@ class Kept:
 
 
 def keep_readings(
-    path: UPath, reader: TrainingReader, scope: Scope, scales: Scales, *, seed: int
+    path: Folder, reader: TrainingReader, scope: Scope, scales: Scales, *, seed: int
 ) -> Kept:
     """Writes windows to learn from, and the readings that are needed after them, as one file.
 
@@ -115,7 +115,7 @@ def keep_readings(
 
 @contextmanager
 def kept_readings(
-    path: UPath, step_s: int
+    path: Folder, step_s: int
 ) -> Iterator[tuple[Kept, Read, Mapping[str, NDArray[Any]]]]:
     """What task `windows` kept: its facts, its readings as they were read, and its arrays."""
     with arrays_reader(path) as (arrays, facts):

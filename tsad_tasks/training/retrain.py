@@ -14,9 +14,9 @@ from datetime import datetime
 from typing import Any, TypeVar
 
 from numpy.typing import NDArray
-from upath import UPath
 
 from tsad_tasks.base.enums import Lineage
+from tsad_tasks.base.places import Folder
 from tsad_tasks.config import DatasetConfig
 from tsad_tasks.detectors.base import Progress
 from tsad_tasks.storage.datasets import select_dataset
@@ -35,7 +35,7 @@ Value = TypeVar("Value")
 class ScopeFolder:
     """The files of one scope."""
 
-    path: UPath
+    path: Folder
 
     def read(self, name: str, kind: type[Value]) -> Value:
         """The content of a JSON file: survey, scales or gate."""
@@ -67,8 +67,8 @@ class Retraining:
     store: Store
     config: DatasetConfig
     end_at: datetime
-    folder: UPath
-    artifacts: UPath
+    folder: Folder
+    artifacts: Folder
     lineage: str = Lineage.LIVE
     seed: int | None = None
     progress: Progress | None = None
@@ -82,7 +82,7 @@ class Retraining:
         return self.config.training.seed if self.seed is None else self.seed
 
     @property
-    def plan_path(self) -> UPath:
+    def plan_path(self) -> Folder:
         """Where task `exclusions` leaves the plan."""
         return self.folder / "plan.json"
 

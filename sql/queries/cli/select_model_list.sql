@@ -1,3 +1,3 @@
 -- Models of a dataset with their state, newest first.
-SELECT version, entity, lineage, state, valid_from, nullif(valid_to, 'infinity') AS valid_to, shadow_from, train_end_at, detector, pruned_at
+SELECT version, entity, lineage, state, valid_from, valid_to, shadow_from, train_end_at, detector, pruned_at
 FROM tsad.v_model WHERE dataset = %(dataset)s ORDER BY version DESC, valid_from DESC LIMIT %(n)s

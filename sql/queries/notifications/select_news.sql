@@ -4,7 +4,7 @@ SELECT w.news_id, w.thread::text, w.event, coalesce(x.decided_at, t.decided_at) 
   coalesce(m.train_start_at, t.start_at) AS start_at, coalesce(m.train_end_at, t.end_at) AS end_at,
   e.name AS entity, m.version, f.version AS former_version, c.version AS champion_version, c.n_champions, x.valid_from,
   coalesce(g.failed_rules, '[]') AS failed_rules,
-  t.excluded_share, t.left_out, t.pdf
+  t.excluded_share, t.left_out, t.pdf, coalesce(m.folds, false) AS folds
 FROM tsad.news w
 LEFT JOIN tsad.model_decision x ON x.decision_id = w.decision_id
 LEFT JOIN tsad.model m ON m.model_id = x.model_id

@@ -1,14 +1,15 @@
 -- What a superuser should still run, a statement a row, so that no login uses up the server or holds up the pipeline.
-SELECT format('GRANT pg_signal_backend, pg_read_all_stats TO %I', current_user)
+SELECT 'GRANT pg_signal_backend, pg_read_all_stats TO ' || quote_ident(current_user) AS statement
 WHERE NOT pg_has_role(current_user, 'pg_signal_backend', 'USAGE')
 UNION ALL
-SELECT format('REVOKE TEMPORARY ON DATABASE %I FROM PUBLIC; GRANT TEMPORARY ON DATABASE %I TO tsad_writer', current_database(), current_database())
+SELECT 'REVOKE TEMPORARY ON DATABASE ' || quote_ident(current_database()) || ' FROM PUBLIC; GRANT TEMPORARY ON DATABASE '
+       || quote_ident(current_database()) || ' TO tsad_writer'
 WHERE has_database_privilege('tsad_reader', current_database(), 'TEMPORARY')
 UNION ALL
 SELECT 'REVOKE EXECUTE ON FUNCTION lo_creat(integer), lo_create(oid), lo_from_bytea(oid, bytea) FROM PUBLIC'
 WHERE has_function_privilege('tsad_reader', 'lo_create(oid)', 'EXECUTE')
 UNION ALL
-(SELECT format('ALTER ROLE %I CONNECTION LIMIT 20', r.rolname) FROM pg_roles r
+(SELECT 'ALTER ROLE ' || quote_ident(r.rolname) || ' CONNECTION LIMIT 20' FROM pg_roles r
  WHERE r.rolcanlogin AND r.rolconnlimit < 0 AND NOT r.rolsuper AND NOT pg_has_role(r.oid, 'tsad_writer', 'MEMBER')
    AND pg_has_role(r.oid, 'tsad_reader', 'MEMBER')
  ORDER BY r.rolname)

@@ -8,8 +8,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 
-from upath import UPath
-
+from tsad_tasks.base.places import Folder
 from tsad_tasks.reporting.drawing.flow import Page
 from tsad_tasks.reporting.drawing.sheet import PageSize, Sheet
 from tsad_tasks.reporting.drawing.theme import BODY, CELL, MUTED, RULE, TextStyle
@@ -77,7 +76,7 @@ def _draw_top(sheet: Sheet, y: float, title: str, style: TextStyle, content: Dat
     sheet.cut(sheet.left, y, title, style, sheet.inner_width - used - 20)
 
 
-def write_whole(content: bytes, path: Path | UPath) -> None:
+def write_whole(content: bytes, path: Folder) -> None:
     """Writes a file, whole or not at all where the file system can rename."""
     if not isinstance(path, Path):
         path.write_bytes(content)

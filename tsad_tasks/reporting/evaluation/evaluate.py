@@ -14,12 +14,12 @@ from datetime import datetime, timedelta
 from typing import Any
 
 import numpy as np
-from upath import UPath
 
 from tsad_tasks.base.clock import utc_now
 from tsad_tasks.base.enums import Lineage
 from tsad_tasks.base.errors import BadInput
 from tsad_tasks.base.interval import whole_hours
+from tsad_tasks.base.places import Folder
 from tsad_tasks.champions.champions import check_bundle
 from tsad_tasks.config import DatasetConfig
 from tsad_tasks.detectors.base import make_folder
@@ -264,10 +264,10 @@ def evaluate_model(
     config: DatasetConfig,
     subject: Subject,
     *,
-    folder: UPath,
+    folder: Folder,
     until_at: datetime,
     seed: int,
-    pdf: UPath | None = None,
+    pdf: Folder | None = None,
     now: Callable[[], datetime] = utc_now,
 ) -> tuple[EvaluationContent, EvaluationSummary]:
     """The report on a model as `evaluation.pdf` and `evaluation.json` in a folder.
@@ -404,7 +404,8 @@ def _chosen(
         chosen = next((row for row in rows if row.version == version), None)
     if chosen is None:
         raise BadInput(
-            f"Expected {wanted}. Received: {received}. Train one: tsad retrain {config.dataset}"
+            f"Expected {wanted}. Received: {received}. Train one: tsad retrain {config.dataset} "
+            "--end <end of its readings>"
         )
     return chosen
 

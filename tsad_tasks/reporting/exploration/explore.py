@@ -9,12 +9,12 @@ from typing import TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
-from upath import UPath
 
 from tsad_tasks.base.arrays import Flags, Floats64, Ints
 from tsad_tasks.base.enums import Lineage
 from tsad_tasks.base.errors import BadInput
 from tsad_tasks.base.interval import day_chunks, from_unix_s, hour_ceil, unix_s, whole_hours
+from tsad_tasks.base.places import Folder
 from tsad_tasks.config import DatasetConfig
 from tsad_tasks.detectors.base import make_folder
 from tsad_tasks.ingest.accepted_rows import accepted_rows
@@ -96,7 +96,7 @@ def newest_end(store: Store, config: DatasetConfig) -> datetime:
     if newest_at is None:
         raise BadInput(
             f"Expected readings of {config.dataset}. Received: none yet. Run: tsad ingest "
-            f"{config.dataset}"
+            f"{config.dataset} --from <start> --to <end>"
         )
     return hour_ceil(newest_at + timedelta(seconds=1))
 
@@ -318,7 +318,7 @@ def _key_series(found: Explored, channels: Sequence[ChannelView]) -> tuple[KeySe
 
 
 def write_exploration(
-    config: DatasetConfig, content: ExplorationContent, path: UPath
+    config: DatasetConfig, content: ExplorationContent, path: Folder
 ) -> tuple[str, int]:
     """Where the PDF of an exploration is, and its pages."""
     document, n_pages = exploration_bytes(content, page_size=config.report.page_size)

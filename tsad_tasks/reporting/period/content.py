@@ -240,6 +240,8 @@ class ReportContent(DatedContent):
     audit: tuple[AuditRow, ...] = ()
     suppressed: tuple[SuppressedRow, ...] = ()
     data_until: datetime | None = None
+    # Why there is no champion: a sentence, then a line for each failed rule and command; or nothing
+    no_champion: tuple[str, ...] = ()
 
     def end_of(self, incident: IncidentPage) -> datetime:
         """When an incident ended; an open one goes on as far as there are data."""

@@ -97,7 +97,8 @@ def lead_sentence(content: ReportContent) -> str:
     """The period in one or two sentences."""
     head = content.headline
     if head.n_all_incidents == 0:
-        return quiet_sentence(head.n_hours_scored, head.n_hours_expected, head.highest_ratio)
+        quiet = quiet_sentence(head.n_hours_scored, head.n_hours_expected, head.highest_ratio)
+        return " ".join([quiet, *content.no_champion[:1]])
     worst = next(one for one in theme.SEVERITY_MARKS if head.n_incidents.get(one, 0))
     ranked = worst_first(content.incidents)
     names = list(dict.fromkeys(one.entity for one in ranked if one.severity == worst))
@@ -114,7 +115,7 @@ def lead_sentence(content: ReportContent) -> str:
     if n_unscored > 0:
         hours = formats.counted(n_unscored, "hour")
         text += f" {hours} could not be scored; nothing is known about them."
-    return text
+    return " ".join([text, *content.no_champion[:1]])
 
 
 def _draw_strip(sheet: Sheet, content: ReportContent, y: float) -> float:
@@ -176,6 +177,12 @@ def _draw_look_first(
     sheet: Sheet, content: ReportContent, numbers: PageNumbers, y: float, bottom: float
 ) -> None:
     ranked, room = look_first(content.incidents), sheet.inner_width - 120
+    if content.no_champion[1:] and not ranked:
+        sheet.text(sheet.left, y + 8, "Why nothing is scored", theme.HEADING)
+        y += 20
+        for line in content.no_champion[1:]:
+            if y < bottom:
+                y = sheet.paragraph(sheet.left, y, line, theme.BODY, sheet.inner_width, 3)
     if not ranked or y + 50 > bottom:
         return
     sheet.text(sheet.left, y + 8, "Look at these first", theme.HEADING)

@@ -130,7 +130,7 @@ def anomaly_blocks(content: ReportContent, limits: ReportLimits, width: float) -
     n_all = max(content.n_anomalies, len(content.anomalies))
     if n_all == 0:
         quiet = quiet_sentence(head.n_hours_scored, head.n_hours_expected, head.highest_ratio)
-        intro = quiet.replace("incidents", "anomalies")
+        intro = " ".join([quiet.replace("incidents", "anomalies"), *content.no_champion[:1]])
     elif len(shown) == n_all:
         anomalies = formats.counted(n_all, "anomaly")
         intro = f"{anomalies}, in the order of time. {_SCORE_MEANING}"

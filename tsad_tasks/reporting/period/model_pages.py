@@ -52,8 +52,10 @@ def model_blocks(content: ReportContent, limits: ReportLimits, width: float) -> 
     """A card for each model, and rows for those beyond the limit."""
     blocks = [flow.heading("Model and gate")]
     if not content.models:
-        text = "No model was valid in this period, so nothing could be scored. Train one: "
-        return [*blocks, flow.paragraph(f"{text}tsad retrain.", width)]
+        text = "No model was valid in this period, so nothing could be scored. Train one: tsad "
+        end = f"{content.start_at:%Y-%m-%dT%H:%MZ}"
+        text += f"retrain {content.dataset} --end {end}"
+        return [*blocks, flow.paragraph(text, width)]
     for card in content.models[: limits.n_models]:
         blocks += [*_card_blocks(card, content.zone, width), flow.gap(16)]
     rest = content.models[limits.n_models :]

@@ -19,18 +19,22 @@ _SAME_NAMES = ("detector", "n_parameters", "valid_from", "seed", "sha256")
 def model_cards(period: ReportPeriod) -> tuple[ModelCard, ...]:
     """Cards of the models of a period, newest champion first, refused challengers last."""
     cards: list[ModelCard] = []
-    for record in period.store.rows(SELECT_PERIOD_MODELS, **period.params):
+    records = period.store.rows(SELECT_PERIOD_MODELS, **period.params)
+    has_champion = any(record["valid_from"] is not None for record in records)
+    refusal = "The champion stayed." if has_champion else "There was no champion."
+    for record in records:
         stages: list[tuple[RuleResult, ...]] = [(), ()]
         if len(cards) < DEFAULT_LIMITS.n_models:
             results = (rule_results(period.store, record["model_id"], one) for one in Stage)
             stages = [tuple(found) for found in results]
-        cards.append(_card(period, record, *stages))
+        cards.append(_card(period, record, refusal, *stages))
     return tuple(cards)
 
 
 def _card(
     period: ReportPeriod,
     record: dict[str, Any],
+    refusal: str,
     gate: tuple[RuleResult, ...],
     shadow: tuple[RuleResult, ...],
 ) -> ModelCard:
@@ -55,7 +59,7 @@ def _card(
         reason = f": {record['reason']}" if record["reason"] else ""
         note = f"Made champion on {date_text(record['decided_at'], zone)}{reason}."
     elif record["gate_passed"] is False:
-        note = "The champion stayed."
+        note = refusal
     return ModelCard(
         name=f"{period.dataset.name} v{record['version']}" + (f" ({entity})" if entity else ""),
         version=str(record["version"]),

@@ -10,12 +10,13 @@ from datetime import datetime, timedelta
 from zoneinfo import ZoneInfo
 
 import numpy as np
-from upath import UPath
 
 from tsad_tasks.base.clock import utc_now
 from tsad_tasks.base.enums import HourStatus, Lineage, Severity
 from tsad_tasks.base.errors import BadInput
 from tsad_tasks.base.interval import hour_floor, hours_between
+from tsad_tasks.base.places import Folder
+from tsad_tasks.champions.no_champion import no_champion
 from tsad_tasks.config import DatasetConfig
 from tsad_tasks.detectors.base import make_folder
 from tsad_tasks.ingest.queries import (
@@ -41,13 +42,15 @@ _TITLES_S = {86400: "Daily anomaly report", 604800: "Weekly anomaly report"}
 
 @dataclass(frozen=True)
 class ReportSummary:
-    """Where the PDF is, and what is in it."""
+    """Where the PDF is, and what is in it; `no_champion`: why nothing was scored."""
 
     path: str
     n_pages: int
     n_bytes: int
     n_incidents: int
     seconds: float
+    n_hours_scored: int = 0
+    no_champion: str = ""
 
 
 def render_period(
@@ -57,7 +60,7 @@ def render_period(
     end_at: datetime,
     lineage: str = Lineage.LIVE,
     start_at: datetime | None = None,
-    path: UPath | None = None,
+    path: Folder | None = None,
     now: Callable[[], datetime] = utc_now,
 ) -> ReportSummary:
     """The PDF of [start_at, end_at), by default the last period of a report, written whole.
@@ -82,7 +85,8 @@ def render_period(
     write_whole(document, target)
     seconds = round(time.monotonic() - began, 2)
     n_incidents = report.headline.n_all_incidents
-    return ReportSummary(str(target), n_pages, len(document), n_incidents, seconds)
+    counts = n_pages, len(document), n_incidents, seconds, report.headline.n_hours_scored
+    return ReportSummary(str(target), *counts, "\n".join(report.no_champion))
 
 
 def period_content(
@@ -118,6 +122,7 @@ def period_content(
         anomalies, n_anomalies = anomaly_rows(period)
         coverage = coverage_of(period, ledger)
         highest = store.one(queries.SELECT_HIGHEST_SCORE, **period.params)
+        missing = no_champion(store, dataset, lineage=lineage, **hours)
         severities = Counter(row.severity for row in incidents)
         quality = store.rows(queries.SELECT_PERIOD_QUALITY, **period.params)
         return content.ReportContent(
@@ -146,6 +151,7 @@ def period_content(
             models=model_cards(period),
             audit=tuple(store.rows(queries.SELECT_PERIOD_AUDIT, **period.params)),
             suppressed=_suppressed(every),
+            no_champion=tuple(missing.text.splitlines()) if missing else (),
         )
 
 

@@ -5,7 +5,8 @@ A file of rules imports this and nothing slow at its top, where Airflow would wa
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
@@ -19,6 +20,8 @@ if TYPE_CHECKING:
     from tsad_tasks.training.commissioning import Level
     from tsad_tasks.training.injected import Delays, DetectionResult
 
+# Machines and channels that a rule names.
+MOST_PLACES = 3
 # Of what `found_share` counts.
 PAIRS = (
     "{lost} that only the champion finds, {won} only the challenger, by chance with {chance:.0%}"
@@ -62,6 +65,35 @@ class GateRule(Rule[GateEvidence]):
             return result
         on_whom = f"; on {evidence.n_judged:,} of {evidence.n_entities:,} entities"
         return replace(result, note=result.note + on_whom)
+
+
+def least_found(found: Delays, places: Sequence[str]) -> str:
+    """Where fewest of the anomalies were found, the worst first; empty where all were, or unknown.
+
+    >>> least_found((None, 3, None, None), ("a cpu", "a cpu", "b fan", "b fan"))
+    'Fewest found: b fan 0 of 2, a cpu 1 of 2'
+    """
+    n, n_found = Counter[str](), Counter[str]()
+    for delay, place in zip(found, places, strict=False):
+        n[place] += 1
+        n_found[place] += delay is not None
+    lost = sorted(
+        (place for place in n if n_found[place] < n[place]),
+        key=lambda place: (n_found[place] / n[place], -n[place], place),
+    )
+    said = ", ".join(f"{place} {n_found[place]} of {n[place]}" for place in lost[:MOST_PLACES])
+    return f"Fewest found: {said}" if said else ""
+
+
+def most_at(counts: Mapping[str, int]) -> str:
+    """Where most is, the most first; empty where there is nothing.
+
+    >>> most_at({"a cpu": 2, "b fan": 7, "c fan": 0})
+    'Most: b fan 7, a cpu 2'
+    """
+    worst = sorted((place for place in counts if counts[place]), key=lambda at: (-counts[at], at))
+    said = ", ".join(f"{place} {counts[place]}" for place in worst[:MOST_PLACES])
+    return f"Most: {said}" if said else ""
 
 
 def share_of(delays: Delays) -> float | None:
@@ -124,7 +156,9 @@ def beside_champion(
             share_of(found), champion=share_of(old), case="wolf", facts={"flagged": flagged}
         )
     made = found_share(found, old)
-    return replace(made, limit=(made.champion or 0.0) - gate.tolerance)
+    lost = [delay if before is not None else 0 for delay, before in zip(found, old, strict=True)]
+    facts = {**made.facts, "where": least_found(tuple(lost), challenger.all_places)}
+    return replace(made, limit=(made.champion or 0.0) - gate.tolerance, facts=facts)
 
 
 def no_loser(found: Measured, limit: float | None, gate: GateSection) -> bool:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from functools import partial
 
 from tsad_tasks.training.rules.base import (
@@ -12,6 +13,7 @@ from tsad_tasks.training.rules.base import (
     Measured,
     beside_champion,
     found_share,
+    least_found,
     no_loser,
     share_of,
 )
@@ -26,7 +28,8 @@ def _injected(evidence: GateEvidence, *, kind: str) -> Measured:
     if not found:
         return Measured(None, champion=old, case="few")
     made = found_share(found)
-    return Measured(made.value, made.low, made.high, old, made.n, made.n_found)
+    facts = {"where": least_found(found, evidence.challenger.places.get(kind, ()))}
+    return replace(made, champion=old, facts=facts)
 
 
 def _within_margin(found: Measured, limit: float | None, evidence: GateEvidence) -> bool:
@@ -46,6 +49,7 @@ for _number, _kind in enumerate(KINDS):
         meets=_within_margin,
         note=f"share found of {{n}} injected {_kind} anomalies",
         brief="of {n} injected",
+        hint="{where}",
         untested={"few": "too few held-out days, or none alike"},
         order=30 + _number,
     )(_measure)
@@ -65,6 +69,7 @@ def _explained(found: Measured, limit: float | None, _evidence: GateEvidence) ->
     note="share found of {n} known anomalies",
     brief="of {n} known",
     cases={"paired": "share found of {n} known anomalies; " + PAIRS},
+    hint="{where}",
     untested={"few": "too few known: {n}"},
     order=40,
 )
@@ -76,7 +81,9 @@ def known_share(evidence: GateEvidence) -> Measured:
     if len(found) < evidence.config.gate.min_known:
         return Measured(share_of(found), champion=share_of(old or ()), n=len(found), case="few")
     made = found_share(found, old)
-    return made if old is None else Measured(**vars(made) | {"case": "paired"})
+    where = least_found(found, evidence.challenger.places.get("known", ()))
+    case = "" if old is None else "paired"
+    return replace(made, case=case, facts={**made.facts, "where": where})
 
 
 @GateRule(
@@ -85,6 +92,7 @@ def known_share(evidence: GateEvidence) -> Measured:
     meets=lambda found, limit, evidence: no_loser(found, limit, evidence.config.gate),
     note="share found of the same {n} injected anomalies; " + PAIRS,
     brief="of the same {n}",
+    hint="{where}",
     untested={
         "alone": "no champion to compare with",
         "nothing": "nothing was injected",

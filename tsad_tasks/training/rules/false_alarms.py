@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from tsad_tasks.training.rules.base import Better, GateEvidence, GateRule, Measured
+from tsad_tasks.training.rules.base import Better, GateEvidence, GateRule, Measured, most_at
 
 
 def _within_excess(found: Measured, limit: float | None, evidence: GateEvidence) -> bool:
@@ -20,6 +20,7 @@ def _within_excess(found: Measured, limit: float | None, evidence: GateEvidence)
     meets=_within_excess,
     note="flagged share of {n} clean held-out steps",
     brief="of {n} clean steps",
+    hint="{where}",
     order=50,
 )
 def false_alarm_share(evidence: GateEvidence) -> Measured:
@@ -30,12 +31,13 @@ def false_alarm_share(evidence: GateEvidence) -> Measured:
     challenger, champion = evidence.challenger, evidence.champion
     value = challenger.false_alarm_share
     old = champion.false_alarm_share if champion else None
+    facts = {"where": most_at(challenger.flagged_at)}
     if value is None:
-        return Measured(None, champion=old, n=challenger.n_judged)
+        return Measured(None, champion=old, n=challenger.n_judged, facts=facts)
     # Windows overlap: as many steps as a window has count as one.
     width, n = evidence.config.detector.n_steps, challenger.n_judged
     low, high = share_interval(challenger.n_flags / width, n / width)
-    return Measured(value, low, high, old, n, challenger.n_flags)
+    return Measured(value, low, high, old, n, challenger.n_flags, facts=facts)
 
 
 @GateRule(
@@ -45,6 +47,7 @@ def false_alarm_share(evidence: GateEvidence) -> Measured:
     meets=lambda found, limit, _evidence: limit is None or (found.low or 0) <= limit,
     note="{n} incidents in {weeks:.2g} clean held-out weeks of one entity",
     brief="{n} incidents",
+    hint="{where}",
     untested={"nothing": "nothing was judged"},
     order=60,
 )
@@ -62,4 +65,5 @@ def incidents_per_entity_week(evidence: GateEvidence) -> Measured:
         return Measured(None, limit=limit, case="nothing")
     low, high = (end / weeks for end in count_interval(n))
     old = champion.n_incidents / champion.n_weeks if champion and champion.n_weeks else None
-    return Measured(n / weeks, low, high, old, n, limit=limit, facts={"weeks": weeks})
+    facts = {"weeks": weeks, "where": most_at(challenger.incidents_at)}
+    return Measured(n / weeks, low, high, old, n, limit=limit, facts=facts)

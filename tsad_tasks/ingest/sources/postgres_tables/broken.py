@@ -19,6 +19,7 @@ from psycopg2 import extensions, sql
 from tsad_tasks.config import DatasetConfig
 from tsad_tasks.ingest.sources.base import HOUR_US, SourceFault
 from tsad_tasks.ingest.sources.postgres_tables import statements
+from tsad_tasks.ingest.sources.postgres_tables.connection import first_line
 from tsad_tasks.ingest.sources.postgres_tables.rows import Part, copied
 from tsad_tasks.ingest.sources.postgres_tables.tables import TablePlan
 
@@ -64,9 +65,8 @@ def copied_around(
     try:
         found = [_hour_around(cursor, config, plan, hour_us) for hour_us in hours]
     except BROKEN as error:
-        said = str(error).strip().split("\n", 1)[0]
-        wanted = "rows of it that can be read"
-        return SourceFault(plan.title, "unusable_table", f"Expected {wanted}. Received: {said}.")
+        wanted = f"Expected rows of it that can be read. Received: {first_line(error)}."
+        return SourceFault(plan.title, "unusable_table", wanted)
     names = {name for hour in found for name in hour.broken}
     broken = {name: _any([h.broken[name] for h in found if name in h.broken]) for name in names}
     columns = {name: np.concatenate([hour.part[name] for hour in found]) for name in found[0].part}
@@ -75,7 +75,7 @@ def copied_around(
 
 @contextmanager
 def attempt(cursor: extensions.cursor) -> Iterator[None]:
-    """What fails in here leaves the transaction as it was."""
+    """What is broken in here leaves the transaction as it was."""
     cursor.execute("SAVEPOINT attempt")
     try:
         yield

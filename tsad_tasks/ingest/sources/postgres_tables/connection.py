@@ -20,6 +20,7 @@ _LIBPQ = re.compile(
     r"^(ssl\w+|gss\w+|keepalives\w*|connect_timeout|target_session_attrs|options|channel_binding"
     r"|service)$"
 )
+_MOST_SAID = 300
 _DENIED = re.compile(
     r"authenti|password|pg_hba|role .* does not exist|permission denied", re.IGNORECASE
 )
@@ -51,6 +52,9 @@ def connect_source(uri: str, *, read_only: bool) -> extensions.connection:
         connection: extensions.connection = psycopg2.connect(**login, **options)
     except psycopg2.OperationalError as error:
         raise _refused(url, error) from None
+    # A database without an encoding takes and gives bytes: those of UTF-8.
+    if connection.encoding in {"SQL_ASCII", "SQLASCII"}:
+        connection.set_client_encoding("UTF8")
     level = "REPEATABLE READ" if read_only else "READ COMMITTED"
     connection.set_session(isolation_level=level, readonly=read_only)
     return connection
@@ -90,13 +94,18 @@ def _databases(url: URL) -> list[str]:
         connection.close()
 
 
+def first_line(error: psycopg2.Error) -> str:
+    """What Postgres says; it quotes values, of any size."""
+    return str(error).strip().split("\n", 1)[0][:_MOST_SAID]
+
+
 @contextmanager
 def explained_errors() -> Iterator[None]:
     """What Postgres says, as the error family that decides between failing and trying again."""
     try:
         yield
     except psycopg2.Error as error:
-        said = str(error).strip().split("\n", 1)[0]
+        said = first_line(error)
         if isinstance(error, psycopg2.errors.QueryCanceled):
             raise Unavailable(
                 "Expected the source to answer within source.statement_timeout. Received: no "

@@ -5,8 +5,9 @@ from __future__ import annotations
 import io
 import re
 from collections.abc import Callable, Iterator
-from contextlib import closing, contextmanager
+from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple, cast
 from zoneinfo import ZoneInfo
@@ -35,6 +36,11 @@ _BOOLS = dict.fromkeys(("true", "t", "True", "TRUE"), True)
 _BOOLS |= dict.fromkeys(("false", "f", "False", "FALSE"), False)
 _OFFSET = r"(?:Z|z|UTC|[+-]\d{2}:?\d{2})$"
 _PARQUET = {".parquet", ".pq"}
+_DELIMITERS = {";": "';'", "|": "'|'", "\t": "$'\\t'"}
+# Day first before month first: what people of most countries write.
+_DATES = ("%d.%m.%Y", "%d/%m/%Y", "%d-%m-%Y", "%d.%m.%y", "%m/%d/%Y", "%Y/%m/%d", "%Y%m%d")
+_CLOCKS = (" %H:%M:%S", " %H:%M", " %H:%M:%S.%f", " %I:%M:%S %p", " %I:%M %p", "", "T%H:%M:%S")
+_TIME_FORMATS = tuple(date + clock for date in _DATES for clock in _CLOCKS)
 
 
 @dataclass(frozen=True)
@@ -50,6 +56,9 @@ class LoadOptions:
     delimiter : of CSV files.
     entity_column, entity : adds a column that holds one name, for files of a single machine.
     text_columns : columns that stay text though their first rows look like numbers.
+    date_column : column with the date, where `time_column` has the time of day alone; the time
+        column then holds both.
+    decimal : mark before the decimals of numbers, `.` or `,`.
     """
 
     time_column: str
@@ -60,6 +69,8 @@ class LoadOptions:
     entity_column: str = "entity"
     entity: str | None = None
     text_columns: tuple[str, ...] = ()
+    date_column: str | None = None
+    decimal: Literal[".", ","] = "."
 
 
 class LoadSummary(NamedTuple):
@@ -99,6 +110,7 @@ def load_table(
         The table holds rows, or other columns than the file.
     """
     require("files")
+    _zone(options.zone)
     pieces = _pieces(path, options)
     columns: dict[str, Kind] = {}
     n_rows = n_empty = 0
@@ -129,6 +141,14 @@ def load_table(
     return LoadSummary(table, n_rows, n_empty, {name: str(kind) for name, kind in columns.items()})
 
 
+def _zone(name: str) -> ZoneInfo:
+    try:
+        return ZoneInfo(name)
+    except (KeyError, ValueError, OSError) as error:
+        expected = "--zone: Expected an IANA time zone such as UTC or Europe/Berlin."
+        raise BadInput(f"{expected} Received: {name}.") from error
+
+
 @contextmanager
 def _read_errors(path: Path) -> Iterator[None]:
     try:
@@ -149,11 +169,14 @@ def _pieces(path: Path, options: LoadOptions) -> Iterator[pd.DataFrame]:
         raise BadInput(f"{path}: Expected a header and at least one row. Received: an empty file.")
     names = list(piece.columns)
     received = f"Received: {', '.join(names)}."
-    if options.time_column not in names:
-        hint = " Is the delimiter right?" if len(names) == 1 else ""
-        raise BadInput(
-            f"{path}:1: Expected the time column {options.time_column}. {received}{hint}"
-        )
+    needed = (options.date_column, options.time_column)
+    for name in (one for one in needed if one is not None and one not in names):
+        option = "--date-column" if name == options.date_column else "--time-column"
+        apart = next((one for one in ";\t|" if len(names) == 1 and one in names[0]), None)
+        hint = f"Give {option} with one of them."
+        if apart is not None:
+            hint = f"Give --delimiter {_DELIMITERS[apart]}"
+        raise BadInput(f"{path}:1: Expected the time column {name}. {received} {hint}")
     # pandas calls the second of two columns a "a.1", and one without a name "Unnamed: 3".
     stems = {name: re.sub(r"\.\d+$", "", name) for name in names}
     is_twice = any(stem != name and stem in names for name, stem in stems.items())
@@ -161,9 +184,21 @@ def _pieces(path: Path, options: LoadOptions) -> Iterator[pd.DataFrame]:
         raise BadInput(f"{path}:1: Expected a different name in each column's header. {received}")
     own = {} if options.entity is None else {options.entity_column: options.entity}
     while piece is not None:
-        yield piece.assign(**own)
+        yield _with_whole_times(piece, options).assign(**own)
         with _read_errors(path):
             piece = next(pieces, None)
+
+
+def _with_whole_times(piece: pd.DataFrame, options: LoadOptions) -> pd.DataFrame:
+    """The piece with date and time of day in its time column."""
+    if options.date_column is None:
+        return piece
+    parts = [piece[name] for name in (options.date_column, options.time_column)]
+    whole = parts[0].astype(str).str.strip() + " " + parts[1].astype(str).str.strip()
+    is_whole = parts[0].notna() & parts[1].notna()
+    return piece.drop(columns=options.date_column).assign(
+        **{options.time_column: whole.where(is_whole)}
+    )
 
 
 def _csv(path: Path, options: LoadOptions) -> Iterator[pd.DataFrame]:
@@ -188,8 +223,6 @@ def _parquet(path: Path) -> Iterator[pd.DataFrame]:
 
 
 def _kind(name: str, column: pd.Series[Any], options: LoadOptions) -> Kind:
-    import pandas as pd
-
     is_entity = options.entity is not None and name == options.entity_column
     if name != options.time_column and (name in options.text_columns or is_entity):
         return "text"
@@ -200,8 +233,23 @@ def _kind(name: str, column: pd.Series[Any], options: LoadOptions) -> Kind:
         return "boolean"
     # Mostly numbers: the others are mistakes that the reader is told of, not reasons for a column
     # of texts.
-    share = pd.to_numeric(known, errors="coerce").notna().mean() if len(known) else 1.0
+    share = _numbers(known, options).notna().mean() if len(known) else 1.0
     return "double precision" if share > _MOSTLY else "text"
+
+
+def _numbers(column: pd.Series[Any], options: LoadOptions) -> pd.Series[Any]:
+    """The numbers of cells; NaN where one is none."""
+    import pandas as pd
+
+    if options.decimal == "," and column.dtype.kind == "O":
+        texts = column.astype(str).str.strip()
+        # A point may set thousands apart, and then stands before three digits.
+        is_grouped = texts.str.fullmatch(r"[+-]?\d{1,3}(\.\d{3})+(,\d+)?")
+        plain = texts.where(~is_grouped, texts.str.replace(".", "", regex=False))
+        has_point = plain.str.contains(".", regex=False)
+        plain = plain.str.replace(",", ".", regex=False)
+        column = plain.where(column.notna() & ~has_point)
+    return pd.to_numeric(column, errors="coerce")
 
 
 @dataclass(frozen=True)
@@ -225,7 +273,7 @@ class _Cells:
         received = "nothing" if cell is None or cell != cell else repr(str(cell)[:60])
         raise BadInput(f"{where}: {self.name}: Expected {rule}. Received: {received}.")
 
-    def typed(self, kind: Kind) -> pd.Series[Any]:
+    def typed(self, kind: Kind, options: LoadOptions) -> pd.Series[Any]:
         """The cells as what their column holds."""
         import pandas as pd
 
@@ -238,8 +286,8 @@ class _Cells:
             found = column if column.dtype == bool else column.map(_BOOLS)
             rule, dtype = "true or false, as in the first rows", "boolean"
         else:
-            found, dtype = pd.to_numeric(column, errors="coerce"), "float64"
-            rule = f"a number, as in the first rows (or name {self.name} as a text column)"
+            found, dtype = _numbers(column, options), "float64"
+            rule = f"a number, as in the first rows (or --text-column {self.name})"
         self.require(found.isna() & column.notna(), rule)
         return found.astype(dtype)
 
@@ -257,7 +305,7 @@ def _typed(
     for name, kind in columns.items():
         cells = _Cells(path, name, texts[name], n_before)
         is_time = name == options.time_column
-        typed[name] = _times(cells, options) if is_time else cells.typed(kind)
+        typed[name] = _times(cells, options) if is_time else cells.typed(kind, options)
     return pd.DataFrame(typed)
 
 
@@ -271,7 +319,7 @@ def _times(cells: _Cells, options: LoadOptions) -> pd.Series[Any]:
         cells.require(numbers.isna(), f"a number of {options.unit} since 1970")
         return pd.to_datetime(numbers, unit=options.unit, utc=True)
     if column.dtype.kind in "iuf":
-        rule = "a timestamp (or give the unit of the numbers: s, ms, us, ns)"
+        rule = "a timestamp (or --unit s, ms, us or ns for numbers since 1970)"
         cells.require(np.ones(len(column), bool), rule)
     if column.dtype.kind == "M":
         if column.dt.tz is not None:
@@ -282,18 +330,32 @@ def _times(cells: _Cells, options: LoadOptions) -> pd.Series[Any]:
         has_offset = texts.str.contains(_OFFSET, regex=True)
         form = options.time_format or "ISO8601"
         times = pd.to_datetime(texts, errors="coerce", utc=True, format=form)
-        iso = "an ISO 8601 time such as 2024-05-01 10:00:00"
-        hint = "(or give the time format, or the unit of integer epochs)"
+        iso, is_wrong = "an ISO 8601 time such as 2024-05-01 10:00:00", times.isna()
         own = f"a time like {options.time_format}"
-        cells.require(times.isna(), own if options.time_format else f"{iso} {hint}")
+        if is_wrong.any():
+            hint = _time_hint(texts[is_wrong].iloc[0])
+            cells.require(is_wrong, own if options.time_format else f"{iso} (or {hint})")
         if has_offset.all():
             return times
         cells.require(has_offset, "a time without an offset, as in other rows")
         local = times.dt.tz_localize(None)
     local_us = local.to_numpy("datetime64[us]").astype(np.int64)
-    found = utc_from_local(local_us, ZoneInfo(options.zone))
+    found = utc_from_local(local_us, _zone(options.zone))
     cells.require(found.nonexistent, f"a time that exists in zone {options.zone}")
     return pd.Series(pd.to_datetime(found.times_us, unit="us", utc=True), index=local.index)
+
+
+def _time_hint(text: str) -> str:
+    """The option that reads a time which is not ISO 8601."""
+    if re.fullmatch(r"\d+(\.\d+)?", text):
+        return "--unit s, ms, us or ns for numbers since 1970"
+    if re.fullmatch(r"\d{1,2}:\d{2}(:\d{2}(\.\d+)?)?", text):
+        return "--date-column for a date that has a column of its own"
+    for form in _TIME_FORMATS:
+        with suppress(ValueError):
+            datetime.strptime(text, form).replace(tzinfo=UTC)
+            return f"--time-format '{form}'"
+    return "--time-format, such as '%d.%m.%Y %H:%M'"
 
 
 def _identifier(table: str) -> sql.Identifier:
@@ -327,8 +389,8 @@ def _prepared(
     cursor.execute(sql.SQL("SELECT EXISTS (SELECT FROM {})").format(_identifier(table)))
     if mode == "create" and cast("tuple[bool]", cursor.fetchone())[0]:
         raise SourceError(
-            f"Expected {table} to be empty. Received: a table with rows. Replace them, append to "
-            "them, or name another table."
+            f"Expected {table} to be empty. Received: a table with rows. Say --mode replace, "
+            "--mode append, or another --table."
         )
     return {name: found[name] if found[name] in _KINDS else kind for name, kind in wanted.items()}
 

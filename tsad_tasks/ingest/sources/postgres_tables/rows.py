@@ -192,6 +192,15 @@ def _positions(
     return np.array([position[name] for name in found_names], np.intp)[at], tuple(ordered)
 
 
+def as_text(said: str | memoryview) -> str:
+    """A name of the source; what is no UTF-8 of it is shown as \\x and two digits.
+
+    >>> as_text("m1"), as_text(memoryview(b"m\\xfc"))
+    ('m1', 'm\\\\xfc')
+    """
+    return said if isinstance(said, str) else bytes(said).decode("utf-8", "backslashreplace")
+
+
 def hour_counts(
     config: DatasetConfig, plan: TablePlan, rows: Sequence[tuple[Any, ...]]
 ) -> dict[int, HourCount]:

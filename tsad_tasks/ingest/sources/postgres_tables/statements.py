@@ -193,11 +193,14 @@ def count_statement(
     return about(plan, text, bucket=bucket, newest=newest, where=where)
 
 
-def null_times_statement(plans: list[TablePlan]) -> sql.Composable:
-    """How many rows of all these tables have no time."""
-    text = "SELECT count(*) AS n FROM {table} WHERE {at} IS NULL"
-    counts = [about(plan, text) for plan in plans]
-    return sql.SQL("SELECT sum(n) FROM ({}) AS u").format(sql.SQL(" UNION ALL ").join(counts))
+def null_times_statement(plan: TablePlan) -> sql.Composable:
+    """How many rows of a table have no time."""
+    return about(plan, "SELECT count(*) FROM {table} WHERE {at} IS NULL")
+
+
+def explained(statement: sql.Composable) -> sql.Composable:
+    """How Postgres would answer a statement, and what that costs."""
+    return sql.SQL("EXPLAIN (FORMAT JSON) {}").format(statement)
 
 
 def bounds_statement(
@@ -206,6 +209,18 @@ def bounds_statement(
     """Oldest and newest time of a table in a range."""
     text = "SELECT min({at}), max({at}) FROM {table} WHERE {where}"
     return about(plan, text, where=in_range(config, plan.time, *span))
+
+
+def _name(column: str) -> sql.Composable:
+    """So much of a text that its reader sees that it is too long, as bytes of UTF-8.
+
+    A database without an encoding holds bytes that are no text: `rows.as_text` shows these too.
+    """
+    text = (
+        "convert_to(left({c}::text, {most}), "
+        "(CASE getdatabaseencoding() WHEN 'SQL_ASCII' THEN 'SQL_ASCII' ELSE 'UTF8' END)::name)"
+    )
+    return sql.SQL(text).format(c=sql.Identifier(column), most=sql.Literal(MAX_NAME_BYTES + 1))
 
 
 def names_statement(
@@ -221,13 +236,12 @@ def names_statement(
     `broken` are rows of which the name cannot be read.
     """
     text = (
-        "SELECT DISTINCT hashtextextended({c}::text, 0), left({c}::text, {most}) FROM {table} "
+        "SELECT DISTINCT hashtextextended({c}::text, 0), {name} FROM {table} "
         "WHERE {where} AND CASE WHEN {broken} THEN false "
         "ELSE hashtextextended({c}::text, 0) = ANY({new}) END"
     )
     new, where = sql.Literal(hashes), in_range(config, plan.time, *span)
-    # So much of a name that its reader sees that it is too long.
-    said = {"c": sql.Identifier(column), "most": sql.Literal(MAX_NAME_BYTES + 1)}
+    said = {"c": sql.Identifier(column), "name": _name(column)}
     return about(plan, text, new=new, where=where, broken=broken, **said)
 
 
@@ -240,12 +254,12 @@ def label_words_statement(
 ) -> sql.Composable:
     """A few labels of a range that say neither yes nor no."""
     text = (
-        "SELECT DISTINCT left({c}::text, 40) FROM {table} "
+        "SELECT DISTINCT {name} FROM {table} "
         "WHERE {where} AND CASE WHEN {broken} THEN false ELSE {mark} = 2 END LIMIT 3"
     )
     where, mark = in_range(config, plan.time, *span), expression(_LABELS[label.family], label.name)
     said = {"where": where, "mark": mark, "broken": broken}
-    return about(plan, text, c=sql.Identifier(label.name), **said)
+    return about(plan, text, name=_name(label.name), **said)
 
 
 def implausible_statement(
@@ -253,10 +267,7 @@ def implausible_statement(
 ) -> sql.Composable:
     """Rows by entity with a time outside of a range; of very many not all."""
     column = config.source.entity.column
-    entity: sql.Composable = sql.Literal(plan.entity or "")
-    if column is not None:
-        most = sql.Literal(MAX_NAME_BYTES + 1)
-        entity = sql.SQL("left({c}::text, {most})").format(c=sql.Identifier(column), most=most)
+    entity = sql.Literal(plan.entity or "") if column is None else _name(column)
     text = (
         "SELECT coalesce(entity, ''), count(*) FROM "
         "(SELECT {entity} AS entity FROM {table} WHERE NOT ({where}) LIMIT {most}) s GROUP BY 1"
