@@ -55,7 +55,7 @@ VALUES ('live', 1, 1, %(start_at)s);
 CREATE TEMP TABLE flag AS
 SELECT e.entity_id, %(start_at)s + n * %(step)s * interval '1 min' AS at,
   (.1 + (hashint8(n * 1000 + e.entity_id) & 1023) / 512.)::real AS score
-FROM tsad.entity e CROSS JOIN generate_series(0, %(n)s - 1) AS n;
+FROM generate_series(0, %(n)s - 1) AS n CROSS JOIN tsad.entity e;
 INSERT INTO tsad.anomaly (entity_id, at, hour_at, model_id, kind, severity, error, threshold, score,
   provisional)
 SELECT entity_id, at, date_trunc('hour', at), 1, 'point',

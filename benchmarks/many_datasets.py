@@ -13,14 +13,14 @@ import subprocess
 import sys
 import tempfile
 from pathlib import Path
-from statistics import median
 
 PROJECT = Path(__file__).resolve().parents[1]
 EXAMPLES = ("pumps", "server_room")
 # CPU-seconds: of 300 files, Airflow's own import included; and how much more a task may take.
 IMPORT_S, TASK_S = 8.0, 0.5
-# What Airflow and pydantic take before the first file, on a slow machine.
-START_S = 6.0
+# In CI, where other work adds to both: what Airflow and pydantic take before the first file, and by
+# how much two processes differ that do the same. That a task makes few DAGs is counted in any case.
+START_S, NOISE_S = 6.0, 1.5
 IMPORT = """
 import runpy, sys, time
 from airflow.sdk import DAG
@@ -34,23 +34,21 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--small", action="store_true", help="30 datasets, one run, for CI")
     parser.add_argument("--datasets", type=int, default=300)
-    parser.add_argument("--runs", type=int, default=3, help="of which the median counts")
+    parser.add_argument("--runs", type=int, default=3, help="of which the quickest counts")
     asked = parser.parse_args()
     n, runs = (30, 1) if asked.small else (asked.datasets, asked.runs)
     with tempfile.TemporaryDirectory(prefix="tsad-bench-") as name:
         folders = {size: dataset_folder(Path(name), size) for size in (1, n)}
         measured = {
-            (size, task): median(cpu_s(folder, task, size) for _ in range(runs))
-            for size, folder in folders.items()
-            for task in ("", "room_0.score")
+            (size, task): min(cpu_s(folders[size], task, size) for _ in range(runs))
+            for size, task in ((n, ""), (n, "room_0.score"), (1, "room_0.score"))
         }
     imported_s, more_s = measured[n, ""], measured[n, "room_0.score"] - measured[1, "room_0.score"]
-    limit_s = max(IMPORT_S * n / 300, START_S)
+    limit_s, more_limit_s = (START_S, NOISE_S) if asked.small else (IMPORT_S, TASK_S)
     print(f"import of {n} datasets: {imported_s:.2f} CPU-s (at most {limit_s:g})")
-    print(f"import of one: {measured[1, '']:.2f} CPU-s")
     print(f"a task's process with {n} datasets: {more_s:+.2f} CPU-s more than with one", end=" ")
-    print(f"(at most {TASK_S:g}), {measured[1, 'room_0.score']:.2f} with one")
-    sys.exit(1 if imported_s > limit_s or more_s > TASK_S else 0)
+    print(f"(at most {more_limit_s:g}), {measured[1, 'room_0.score']:.2f} with one")
+    sys.exit(1 if imported_s > limit_s or more_s > more_limit_s else 0)
 
 
 def dataset_folder(folder: Path, n: int) -> Path:

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 from uuid import uuid4
 
+import numpy as np
 import pytest
 from psycopg2 import sql
 
@@ -18,6 +19,8 @@ from tsad_tasks.ingest.check import check_dataset
 from tsad_tasks.ingest.ingest import late_changes
 from tsad_tasks.ingest.sources import postgres
 from tsad_tasks.ingest.sources.postgres_tables import broken, statements
+from tsad_tasks.model.features import running_state
+from tsad_tasks.model.windows import OFF
 from tsad_tasks.storage.store import Store
 
 TABLE = "CREATE TABLE reading (at timestamptz, machine text, temp float8, load float8);"
@@ -244,13 +247,15 @@ def test_a_real_reading_at_a_limit_is_at_the_limit(limit: float, plant: Plant) -
     _fill(plant, TABLE.replace("float8", "real"), rows)
     source = {"channels": {"temp": {"low": limit}, "load": {"high": limit}}}
     plant.ingest("10:00", "11:00", plant.config(**source))
-    assert plant.readings()["m1", "10:00", "temp"] == limit
+    reading = np.full((1, 1), plant.readings()["m1", "10:00", "temp"])
+    assert running_state(reading, f"temp > {limit} or temp < {limit}", ["temp"], 0)[0] == OFF
     assert plant.rows("SELECT DISTINCT verdict FROM tsad.v_quality") == [("at_limit",)]
     assert "out of range" not in _said(plant, **source)
 
 
 def test_a_real_column_keeps_its_marks_and_its_size(plant: Plant) -> None:
-    plant.run("ALTER ROLE CURRENT_USER SET extra_float_digits = -15")
+    name = plant.source_uri.rsplit("/", 1)[1]
+    plant.run(f"ALTER DATABASE {name} SET extra_float_digits = -15")
     _fill(
         plant,
         TABLE.replace("temp float8", "temp real"),
@@ -262,7 +267,7 @@ def test_a_real_column_keeps_its_marks_and_its_size(plant: Plant) -> None:
     try:
         plant.ingest("10:00", "11:00")
     finally:
-        plant.run("ALTER ROLE CURRENT_USER RESET extra_float_digits")
+        plant.run(f"ALTER DATABASE {name} RESET extra_float_digits")
     values = [value for (_, _, channel), value in plant.readings().items() if channel == "temp"]
     assert values == [-3.4e38, 16777216, 1e-45]
     assert plant.issues()["not_finite", "m1", "temp"] == 2
@@ -402,6 +407,23 @@ def test_a_view_of_which_nothing_can_be_computed_costs_itself(plant: Plant) -> N
     plant.run("DROP TABLE reading_1")
     with pytest.raises(SourceError, match="reading_2: Expected rows of it that can be read"):
         plant.ingest("10:00", "11:00", plant.config(**source), force=True)
+
+
+def test_times_outside_of_all_are_counted_in_views_that_are_cheap(
+    plant: Plant, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    rows = "('2024-05-01 10:00Z', 'm1', 1, 2), (NULL, 'm2', 3, 3), ('2036-01-01Z', 'm2', 3, 3)"
+    _fill(plant, TABLE, rows)
+    plant.run("ALTER TABLE reading RENAME TO raw; CREATE VIEW reading AS SELECT * FROM raw")
+    plant.ingest("10:00", "11:00")
+    outside = {("null_time", "", ""): 1, ("implausible_time", "m2", ""): 1}
+    assert plant.issues() == {("new_entity", "m1", ""): 1, **outside}
+    monkeypatch.setattr(postgres, "_CHEAP_COST", 1)
+    plant.ingest("10:00", "11:00", force=True)
+    assert plant.issues() == {}
+    said = _said(plant)
+    assert "1 rows without a time" in said
+    assert "others in 1 rows (m2 1)" in said
 
 
 def test_no_run_fails_for_times_that_it_only_counts(

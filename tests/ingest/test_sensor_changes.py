@@ -401,7 +401,8 @@ WRONG = {
     "no reason": ({"reason": ""}, "Expected a reason. Received: nothing."),
     "a scale of nothing": (
         {"scale": 0.0},
-        "Expected a finite scale other than 0 and a finite offset. Received: 0 and <NULL>.",
+        "Expected a scale from 1e-12 to 1e12, positive or negative, and an offset up to 1e15. "
+        "Received: 0 and <NULL>.",
     ),
 }
 

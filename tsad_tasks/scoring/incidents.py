@@ -36,7 +36,7 @@ from tsad_tasks.storage.store import Store, columns
 from tsad_tasks.text.sentence import incident_sentence
 
 # Entities whose flags are read together, and flags whose channels are: what bounds the memory.
-N_ENTITIES, N_FLAGS = 16, 100_000
+N_ENTITIES, N_FLAGS = 32, 100_000
 _TIMES = (
     binary.Field("entity_id", "i4"),
     binary.Field("at", "i8"),
@@ -109,8 +109,10 @@ class _Flags:
 
     @classmethod
     def by_entity(cls, read: dict[str, NDArray[Any]]) -> dict[int, _Flags]:
+        order = np.lexsort((read["at"], read["entity_id"]))
+        read = {name: values[order] for name, values in read.items()}
         ids, starts = np.unique(read["entity_id"], return_index=True)
-        read = read | {"at_s": binary.unix_s(read["at"])}
+        read |= {"at_s": binary.unix_s(read["at"])}
         ends = [*starts[1:].tolist(), len(read["at"])]
         parts = [
             {name: values[first:end] for name, values in read.items()}
@@ -147,6 +149,15 @@ class _Part:
         return cls(row.entity_id, row.incident_id, *times, row.n_flags, row.continues)
 
 
+@dataclass(frozen=True)
+class _Met:
+    """Incidents up to a time that a range may change: as its flags give them, and as they stand."""
+
+    new: list[_Part]
+    old: list[_Part]
+    last_s: int
+
+
 class _Merge:
     """One rebuilding of incidents, under the dataset's lock."""
 
@@ -176,28 +187,22 @@ class _Merge:
 
     def _rebuild(self, entity_ids: list[int], start_s: int, end_s: int) -> IncidentSummary:
         """The same of some entities."""
-        gap_s, reach_s = self._rule.gap_s, self._rule.reach_s
-        # The last one that may change ends within its longest length, and what it hangs together
-        # with is known.
-        until_s = end_s + reach_s + self._rule.max_length_s
-        known = self._in(entity_ids, start_s - 2 * gap_s - reach_s, until_s + gap_s)
-        flags = self._read(**known)
-        standing = self._store.rows(queries.SELECT_STANDING_INCIDENTS, **known)
-        new: list[_Part] = []
-        old: list[_Part] = []
-        for key in entity_ids:
-            its = flags.get(key, _NO_FLAGS)
-            # A flag that went may have linked those before it.
-            first_s, last_s = connected_range(its.at_s, start_s, end_s, gap_s)
-            first_s, last_s = max(first_s, start_s - gap_s), min(last_s, end_s + reach_s)
-            stands = [row for row in standing if row.entity_id == key]
-            parts = self._parts(key, its)
-            met = [part for part in parts if part.last_s >= first_s and part.first_s <= last_s]
-            if met and met[0].continues:
-                met[0] = self._under_another_policy(met[0], parts, stands)
-            new += met
-            parts = [_Part.standing(row) for row in stands]
-            old += [part for part in parts if part.last_s >= first_s and part.first_s <= last_s]
+        gap_s, reach_s, length_s = self._rule.gap_s, self._rule.reach_s, self._rule.max_length_s
+        # Where a later cut stands as before, so does what comes after it: mostly the next one does.
+        for until_s in (end_s + length_s + 2 * gap_s, end_s + reach_s + length_s + gap_s):
+            known = self._in(entity_ids, start_s - 2 * gap_s - reach_s, until_s)
+            flags = self._read(**known)
+            standing: dict[int, list[StandingPart]] = {key: [] for key in entity_ids}
+            for row in self._store.rows(queries.SELECT_STANDING_INCIDENTS, **known):
+                standing[row.entity_id].append(row)
+            met = [
+                self._met(key, flags.get(key, _NO_FLAGS), standing[key], start_s, end_s)
+                for key in entity_ids
+            ]
+            if all(one.last_s + gap_s < until_s for one in met):
+                break
+        new = [part for one in met for part in one.new]
+        old = [part for one in met for part in one.old]
         # Flags outside of the range are as they were.
         as_before = {part for part in old if part.last_s < start_s or part.first_s >= end_s}
         n_written = self._write([part for part in new if part not in as_before])
@@ -205,6 +210,36 @@ class _Merge:
         gone = {"incident_id": [*replaced], "superseded_by": [*replaced.values()]}
         n_withdrawn = self._store.execute(queries.WITHDRAW_INCIDENTS, **gone)
         return IncidentSummary(len(new), n_written, n_withdrawn)
+
+    def _met(
+        self,
+        entity_id: int,
+        flags: _Flags,
+        standing: Sequence[StandingPart],
+        start_s: int,
+        end_s: int,
+    ) -> _Met:
+        """What flags in [start_s, end_s) may change of one entity's incidents."""
+        gap_s = self._rule.gap_s
+        first_s, last_s = connected_range(flags.at_s, start_s, end_s, gap_s)
+        # A flag that went may have linked those before it.
+        first_s, last_s = max(first_s, start_s - gap_s), min(last_s, end_s + self._rule.reach_s)
+        new, old = self._parts(entity_id, flags), [_Part.standing(row) for row in standing]
+        stood = {(part.incident_id, part.continues) for part in old}
+        # A cut between flags outside of the range: whatever was inside, the next is at a multiple.
+        cuts = (
+            part.first_s
+            for part in new
+            if part.continues
+            and (part.incident_id, part.continues) in stood
+            and flags.at_s[np.searchsorted(flags.at_s, part.first_s) - 1] >= end_s
+        )
+        last_s = min(last_s, next(cuts, last_s + 1) - 1)
+        met = [part for part in new if part.last_s >= first_s and part.first_s <= last_s]
+        if met and met[0].continues:
+            met[0] = self._under_another_policy(met[0], new, standing)
+        before = [part for part in old if part.last_s >= first_s and part.first_s <= last_s]
+        return _Met(met, before, last_s)
 
     def _in(self, entity_ids: list[int], start_s: int, end_s: int) -> dict[str, Any]:
         first_s, last_s = map(unix_s, ALWAYS)

@@ -1,4 +1,4 @@
--- Flagged readings in ranges of entities, both ends included, with their leading channel (0: unknown), for binary COPY.
+-- Flagged readings in ranges of entities, both ends included, with their leading channel (0: unknown), in any order, for binary COPY.
 SELECT a.entity_id, a.at, a.score, a.error, a.kind = 'collective' AS is_collective,
        array_position(%(severities)s::text[], a.severity) AS severity, a.model_id, a.provisional,
        coalesce(t.channel_id, 0) AS channel_id, coalesce(t.share, 0) AS share,
@@ -11,4 +11,3 @@ LEFT JOIN LATERAL (
   SELECT r.channel_id, r.share, r.actual, r.expected FROM tsad.attribution r
   WHERE r.entity_id = a.entity_id AND r.at = a.at AND r.model_id = a.model_id
   ORDER BY r.share DESC, r.channel_id LIMIT 1) t ON true
-ORDER BY a.entity_id, a.at

@@ -6,7 +6,7 @@ Read-only, streamed as binary COPY of fixed-width columns, decoded in NumPy; see
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from datetime import datetime
 from itertools import product
@@ -37,7 +37,8 @@ else:
     )
 
 _LARGE_ROWS = 1_000_000
-_CHEAPLY_S = 10
+# By the planner, which takes a million rows read one after another for half of it.
+_CHEAPLY_S, _CHEAP_COST = 10, 50_000
 # From so many rows on an index on the time matters to those who wait.
 _INDEX_MATTERS_ROWS = 10_000
 
@@ -141,38 +142,50 @@ class PostgresSource(Source):
         self._names.update({key: rows.as_text(name) for key, name in cursor.fetchall()})
 
     def count_null_times(self, *, cheaply: bool = False) -> int:
-        """Rows without a time; `cheaply`: not of views or large tables without an index on it."""
-        asked = [plan for plan in self._asked(cheaply) if not plan.time.is_required]
-        if not asked:
-            return 0
-        with self.snapshot() as cursor, suppress(*broken.BROKEN), broken.attempt(cursor):
-            cursor.execute(statements.null_times_statement(asked))
-            return int(cast("tuple[Any]", cursor.fetchone())[0])
-        return 0
+        """Rows without a time; `cheaply`: not of large tables or views without an index on it."""
+        plans = [plan for plan in self.tables if not plan.time.is_required]
+        found = self._outside(statements.null_times_statement, plans, cheaply)
+        return sum(n_rows for (n_rows,) in found)
 
     def implausible_times(self, *, cheaply: bool = False) -> dict[str, int]:
         """Rows by entity with implausible times; `cheaply`: as above."""
-        found: Counter[str] = Counter()
-        # No run fails for what it only counts.
+
+        def ask(plan: TablePlan) -> sql.Composable:
+            return statements.implausible_statement(self._config, plan, span)
+
+        span, found = statements.plausible_us(), Counter[str]()
+        for name, n_rows in self._outside(ask, self.tables, cheaply):
+            found[rows.as_text(name)] += n_rows
+        return dict(found)
+
+    def _outside(
+        self,
+        ask: Callable[[TablePlan], sql.Composable],
+        plans: Sequence[TablePlan],
+        cheaply: bool,
+    ) -> list[tuple[Any, ...]]:
+        """What is asked of rows that no interval holds; no run fails for what it only counts."""
+        found: list[tuple[Any, ...]] = []
         with suppress(*(Unavailable,) * cheaply), self.snapshot() as cursor:
             if cheaply:
                 cursor.execute(f"SET LOCAL statement_timeout = '{_CHEAPLY_S * 1000:g} ms'")
-            for plan in self._asked(cheaply):
-                span = statements.plausible_us()
+            for plan in plans:
                 # Of a view that cannot be computed nothing is known; reading it says why.
                 with suppress(*broken.BROKEN), broken.attempt(cursor):
-                    cursor.execute(statements.implausible_statement(self._config, plan, span))
-                    found.update({rows.as_text(name): n for name, n in cursor.fetchall()})
-        return dict(found)
+                    if not cheaply or self._is_cheap(cursor, plan, ask(plan)):
+                        cursor.execute(ask(plan))
+                        found += cursor.fetchall()
+        return found
 
-    def _asked(self, cheaply: bool) -> list[TablePlan]:
-        """Tables of which it is quick to say what lies outside of all intervals, or all."""
-
-        def is_cheap(plan: TablePlan) -> bool:
-            is_small = plan.table.may_have_index and plan.table.n_rows_estimate < _LARGE_ROWS
-            return plan.time.has_index or is_small
-
-        return [plan for plan in self.tables if not cheaply or is_cheap(plan)]
+    def _is_cheap(
+        self, cursor: extensions.cursor, plan: TablePlan, statement: sql.Composable
+    ) -> bool:
+        if plan.table.may_have_index:
+            return plan.time.has_index or plan.table.n_rows_estimate < _LARGE_ROWS
+        # What a view costs only its plan tells.
+        cursor.execute(statements.explained(statement))
+        (explained,) = cast("tuple[Any]", cursor.fetchone())
+        return float(explained[0]["Plan"]["Total Cost"]) < _CHEAP_COST
 
     def count_hours(self, start_us: int, end_us: int) -> dict[int, HourCount]:
         """Rows of the source by hour (microseconds since 1970), of hours that have any."""

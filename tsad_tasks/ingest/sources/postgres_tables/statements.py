@@ -193,11 +193,14 @@ def count_statement(
     return about(plan, text, bucket=bucket, newest=newest, where=where)
 
 
-def null_times_statement(plans: list[TablePlan]) -> sql.Composable:
-    """How many rows of all these tables have no time."""
-    text = "SELECT count(*) AS n FROM {table} WHERE {at} IS NULL"
-    counts = [about(plan, text) for plan in plans]
-    return sql.SQL("SELECT sum(n) FROM ({}) AS u").format(sql.SQL(" UNION ALL ").join(counts))
+def null_times_statement(plan: TablePlan) -> sql.Composable:
+    """How many rows of a table have no time."""
+    return about(plan, "SELECT count(*) FROM {table} WHERE {at} IS NULL")
+
+
+def explained(statement: sql.Composable) -> sql.Composable:
+    """How Postgres would answer a statement, and what that costs."""
+    return sql.SQL("EXPLAIN (FORMAT JSON) {}").format(statement)
 
 
 def bounds_statement(
