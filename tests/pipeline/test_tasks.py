@@ -57,9 +57,7 @@ def _form(name: str, **fields: Any) -> TaskRun:
 def test_a_range_that_ends_before_it_starts_is_refused() -> None:
     form = {"from": "2026-03-02T00:00Z", "to": "2026-03-01T00:00Z", "mode": "as_of"}
     store: Any = None
-    with pytest.raises(
-        BadInput, match=r"starts before its end\. Received: 2026-03-02"
-    ):
+    with pytest.raises(BadInput, match=r"starts before its end\. Received: 2026-03-02"):
         tasks.rescore(store, _form("rescore", **form, version=None))
 
 
