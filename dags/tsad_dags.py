@@ -52,6 +52,8 @@ START = pendulum.datetime(2000, 1, 1, tz="UTC")
 DEFAULTS: dict[str, Any] = {"owner": "tsad", "retries": 2, "retry_delay": timedelta(seconds=30)}
 CRONS = {300: "*/5 * * * *", 900: "*/15 * * * *", 3600: "0 * * * *"}
 MAX_FORMS = 32
+# The last net, far above what a busy machine needs: a run that catches up works for hours.
+LONGEST = timedelta(hours=12)
 # CPU-seconds for one file, which takes hundredths of one.
 FILE_S = 3
 RUN_TAKES = signature(lambda inputs, item=None: None)
@@ -241,6 +243,8 @@ def airflow_task(
         task_id=task_id or declared.name,
         multiple_outputs=declared.hands_on is None,
         trigger_rule=declared.trigger_rule,
+        # A training ends by itself, with what to lower.
+        execution_timeout=LONGEST + timedelta(seconds=config.training.timeout_s),
         doc_md=declared.doc,
     )(run)
     if declared.for_each:

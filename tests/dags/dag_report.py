@@ -117,6 +117,7 @@ def described(dag: Any) -> dict[str, Any]:
             "owner": one.owner,
             "retries": one.retries,
             "delay_s": one.retry_delay.total_seconds(),
+            "longest": one.execution_timeout and one.execution_timeout.total_seconds(),
         }
         | {
             "upstream": sorted(one.upstream_task_ids),

@@ -171,6 +171,13 @@ def test_every_task_is_tried_again_after_a_while(dags: dict[str, Dag]) -> None:
     assert {(task["retries"], task["delay_s"]) for task in tasks} == {(2, 30.0)}
 
 
+def test_no_task_of_ours_lasts_for_ever_and_none_is_cut_short(dags: dict[str, Dag]) -> None:
+    """Forms wait for people, and have a time of their own for that."""
+    people = {"approve", "is_ready"}
+    tasks = [task for dag in dags.values() for task in dag["tasks"] if task["id"] not in people]
+    assert {task["longest"] for task in tasks if task["id"] != "retrain"} == {24 * 3600.0}
+
+
 def test_nothing_catches_up_by_itself_and_only_scoring_runs_beside_itself(
     dags: dict[str, Dag],
 ) -> None:
