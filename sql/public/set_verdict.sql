@@ -3,6 +3,7 @@ RETURNS bigint LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, p
 DECLARE
   target record;
 BEGIN
+  PERFORM tsad.check_operator();
   SELECT d.name AS dataset, e.name AS entity, i.started_at, i.last_flag_at + make_interval(secs => d.step_s) AS end_at INTO target
   FROM tsad.incident i JOIN tsad.entity e USING (entity_id) JOIN tsad.dataset d USING (dataset_id)
   WHERE i.incident_id = set_verdict.incident_id;

@@ -11,7 +11,7 @@ from typing import Any
 import psycopg2
 import pytest
 
-from devstack.postgres import ON_CALL, Cluster
+from devstack.postgres import BROWSER, ON_CALL, Cluster
 from tests.plants.weeks import MACHINE, Weeks, week
 from tests.statements import run
 from tsad_tasks.base.errors import BadInput
@@ -65,6 +65,57 @@ REFUSED = [
         "Expected margins",
     ),
     ("withdraw_maintenance(7)", "Expected the window_id"),
+    (
+        "add_verdict('plant', 'm-1', '4000-01-01 BC', '2026-03-01', 'confirmed')",
+        "Expected times from 1970 to 2100",
+    ),
+    ("add_label('plant', 'm-1', '2026-03-01', '20000-01-01')", "Expected times from 1970 to 2100"),
+    (
+        "add_maintenance('plant', '2026-03-01', '20000-03-02', 'x')",
+        "Expected times from 1970 to 2100",
+    ),
+    (
+        "set_channel_epoch('plant', 'm-1', 'load', '20000-01-01', 'replaced', 'x')",
+        "from which on the sensor is another one, from 1970 to 2100",
+    ),
+    (
+        "set_channel_epoch('plant', 'm-1', 'load', '2026-03-01', 'unit', 'x', 1e300, 0)",
+        "Expected a scale from 1e-12 to 1e12",
+    ),
+    (
+        "add_maintenance('plant', '2026-03-01', '2026-03-02', 'x', margin_before_s => 2000000000)",
+        "Expected margins",
+    ),
+    ("set_verdict(KEY, 'confirmed', note => repeat('x', 4001))", "note of at most 4000"),
+    ("set_verdict(KEY, 'confirmed', repeat('x', 251))", "name of at most 250"),
+    (
+        "add_maintenance('plant', '2026-03-01', '2026-03-02', repeat('x', 251))",
+        "title of at most 250",
+    ),
+    *(
+        (
+            f"add_maintenance('plant', '2026-03-01', '2026-03-02', 'x', rrule => '{rule}')",
+            "Expected a rule that matches some day",
+        )
+        for rule in (
+            "FREQ=DAILY;BYMONTH=2;BYMONTHDAY=31",
+            "FREQ=YEARLY;BYMONTH=4,6;BYMONTHDAY=-31",
+            "FREQ=DAILY;BYSETPOS=99",
+            "FREQ=WEEKLY;BYDAY=MO,TU;BYSETPOS=3",
+            "FREQ=DAILY;UNTIL=00010101T000000Z",
+        )
+    ),
+]
+SAYS = [
+    "set_verdict('INC-1', 'confirmed')",
+    "add_verdict('plant', 'm-1', '2026-03-01', '2026-03-02', 'confirmed')",
+    "withdraw_verdict('INC-1')",
+    "add_label('plant', 'm-1', '2026-03-01', '2026-03-02')",
+    "withdraw_label(1)",
+    "add_maintenance('plant', '2026-03-01', '2026-03-02', 'x')",
+    "withdraw_maintenance(1)",
+    "set_channel_epoch('plant', 'm-1', 'load', '2026-03-01', 'replaced', 'x')",
+    "withdraw_channel_epoch(1)",
 ]
 
 
@@ -119,6 +170,21 @@ def test_people_say_verdicts_and_labels_with_the_operators_role(
     assert run(uri, "SELECT title, zone, created_by FROM tsad.v_maintenance") == [
         ("filter", "Europe/Berlin", ON_CALL)
     ]
+
+
+def test_a_reader_says_nothing_and_is_told_the_role(weeks: Weeks, cluster: Cluster) -> None:
+    uri = cluster.uri(weeks.uri.rsplit("/", 1)[1], BROWSER)
+    for call in SAYS:
+        with pytest.raises(psycopg2.errors.InsufficientPrivilege, match="role tsad_operator"):
+            run(uri, f"SELECT tsad.{call}")
+
+
+def test_the_login_is_kept_beside_the_name_that_was_given(weeks: Weeks, cluster: Cluster) -> None:
+    uri, key = cluster.uri(weeks.uri.rsplit("/", 1)[1], ON_CALL), weeks.longest_incident()
+    run(uri, "SELECT tsad.set_verdict(%s, 'expected', 'the plant manager')", (key,))
+    run(uri, "SELECT tsad.withdraw_verdict(%s)", (key,))
+    said = run(uri, "SELECT said_by, login, withdrawn_login FROM tsad.v_verdict")
+    assert said == [("the plant manager", ON_CALL, ON_CALL)]
 
 
 def test_what_makes_no_sense_is_refused(weeks: Weeks) -> None:

@@ -127,3 +127,48 @@ def test_its_champion_gives_the_same_rows_again(plant: Plant) -> None:
         pytest.approx(row[2], abs=1e-6, nan_ok=True) for row in before
     ]
     assert plant.execute("SELECT entity, at FROM tsad.v_anomaly ORDER BY 1, 2") == flags
+
+
+IMPOSSIBLE = """
+INSERT INTO tsad.dataset (name, site_zone, step_s, policy_version, merge_gap_s, config)
+VALUES ('room', 'UTC', 1800, '1', 3600, '{}');
+INSERT INTO tsad.entity (dataset_id, name) SELECT dataset_id, 'a' FROM tsad.dataset;
+INSERT INTO tsad.channel (dataset_id, name) SELECT dataset_id, 'cpu' FROM tsad.dataset;
+SELECT tsad.add_verdict('room', 'a', '4000-01-01 BC', '2026-03-03', 'new_normal', 'me', 'long');
+SELECT tsad.add_label('room', 'a', '2026-01-01', '20000-01-01');
+SELECT tsad.add_maintenance('room', '4000-01-01 BC', '20000-01-01', 'for good');
+SELECT tsad.add_maintenance('room', '2026-01-01', '2026-01-02', 'x', margin_after_s => 2000000000);
+SELECT tsad.set_channel_epoch('room', 'a', 'cpu', '20000-01-01', 'unit', 'kPa', 2, 1);
+SELECT tsad.set_channel_epoch('room', 'a', 'cpu', '2026-01-01', 'unit', 'odd', 1e300, 1e308);
+SELECT tsad.add_label('room', 'a', '2026-01-01', '2026-01-02');
+"""
+SAID = [
+    "SELECT note, withdrawn_at, v.* FROM tsad.v_verdict v",
+    "SELECT note, withdrawn_at, v.* FROM tsad.v_label v",
+    "SELECT title, withdrawn_at, v.* FROM tsad.v_maintenance v",
+    "SELECT reason, withdrawn_at, v.* FROM tsad.v_channel_epoch v",
+]
+
+
+def test_what_was_said_of_impossible_times_holds_no_longer_and_can_be_read(
+    empty_database_uri: str,
+) -> None:
+    migrate_to(empty_database_uri, "0014")
+    connection = connect(empty_database_uri)
+    with connection, connection.cursor() as cursor:
+        cursor.execute(IMPOSSIBLE)
+    migrate(empty_database_uri)
+    holding = []
+    with connection, connection.cursor() as cursor:
+        for statement in SAID:
+            # psycopg2 reads no year of five digits.
+            cursor.execute(statement)
+            rows = cursor.fetchall()
+            assert rows
+            holding += [words for words, withdrawn_at, *_ in rows if withdrawn_at is None]
+        cursor.execute("SELECT note FROM tsad.v_verdict")
+        assert cursor.fetchone() == (
+            "long (said of 4000-01-01 00:00:00+00 BC to 2026-03-03 00:00:00+00)",
+        )
+    connection.close()
+    assert holding == [""]
