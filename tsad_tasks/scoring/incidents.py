@@ -113,7 +113,8 @@ class _Flags:
         read = {name: values[order] for name, values in read.items()}
         ids, starts = np.unique(read["entity_id"], return_index=True)
         read |= {"at_s": binary.unix_s(read["at"])}
-        ends = [*starts[1:].tolist(), len(read["at"])]
+        # None where there is no flag at all.
+        ends = [*starts.tolist(), len(read["at"])][1:]
         parts = [
             {name: values[first:end] for name, values in read.items()}
             for first, end in zip(starts.tolist(), ends, strict=True)

@@ -67,7 +67,8 @@ class Email(base.NotificationChannel):
 def email_headers(message: base.Message) -> dict[str, str]:
     """Headers by which doubles are seen and an alert's messages kept together.
 
-    >>> email_headers(Message("k1", "email", "c", "a@b.c", "s", "t", {"thread": "x"}))["Message-ID"]
+    >>> message = base.Message("k1", "email", "c", "a@b.c", "s", "t", {"thread": "x"})
+    >>> email_headers(message)["Message-ID"]
     '<k1@notification.tsad>'
     """
     headers = {"Message-ID": f"<{message.key}@{_DOMAIN}>", "X-Idempotency-Key": message.key}
