@@ -85,8 +85,7 @@ def fold_entities(
     start_s: int,
 ) -> Folded:
     """Entities folded from the anchor on, each on its own features of the same steps."""
-    each = [series_of(spec, one, start_s) for one in features]
-    series = Series(np.concatenate([one.values for one in each]), each[0].local_s, spec.step_s)
+    series = side_by_side([series_of(spec, one, start_s) for one in features])
     state, made = detector.advance(detector.start(entities), series)
     return Folded(entities, np.isfinite(series.values), made, state)
 
@@ -118,8 +117,8 @@ class EntityFold:
     def reconstruction(self, features: InputSet, ends: NDArray[np.int64]) -> Reconstruction:
         """Errors and expected values of a copy at `ends`."""
         series = series_of(self._spec, features, self._start_s)
-        is_usual = (series.values == self._usual.values) | np.isnan(self._usual.values)
-        is_usual &= np.isnan(series.values) == np.isnan(self._usual.values)
+        ours, usual = series.values, self._usual.values
+        is_usual = (ours == usual) | (np.isnan(ours) & np.isnan(usual))
         if is_usual.all():
             return at_ends(self._found, ends)
         if not is_usual[:, : self._at].all():
@@ -140,7 +139,7 @@ def entity_folds(
 ) -> list[EntityFold]:
     """Folds of entities on the same steps, gone through together."""
     each = [series_of(spec, one, start_s) for one in features]
-    series = Series(np.concatenate([one.values for one in each]), each[0].local_s, spec.step_s)
+    series = side_by_side(each)
     first, rest = (part_of(series, slice(None), part) for part in (slice(at), slice(at, None)))
     state, before = detector.advance(detector.start(entities), first)
     found = one_after_the_other(before, detector.advance(state, rest)[1])
@@ -164,6 +163,12 @@ def one_after_the_other(first: Reconstruction, then: Reconstruction) -> Reconstr
     return type(first)(
         **{name: np.concatenate([one[name] for one in parts], axis=1) for name in parts[0]}
     )
+
+
+def side_by_side(each: Sequence[Series]) -> Series:
+    """Series of the same steps as one."""
+    first = each[0]
+    return Series(np.concatenate([one.values for one in each]), first.local_s, first.step_s)
 
 
 def part_of(series: Series, entities: NDArray[np.int64] | slice, steps: slice) -> Series:

@@ -95,13 +95,13 @@ class LockWatch:
             if began_s is not None and time.monotonic() - began_s >= due_s:
                 self._n_looks += 1
                 try:
-                    self._look(connection)
+                    self._look(connection, began_s)
                 except (psycopg2.Error, Unavailable) as error:
                     log.warning("Who holds a lock could not be looked up: %s", error)
             del connection
             time.sleep(min(1.0, self._patience_s / 4))
 
-    def _look(self, connection: Connection) -> None:
+    def _look(self, connection: Connection, began_s: float) -> None:
         """Ends sessions of people who read; gives up the statement where others hold it up."""
         with closing(connect(self._uri)) as own, own, own.cursor() as cursor:
             cursor.execute(self._end_blockers, {"waiting_pid": self._pid})
@@ -109,7 +109,10 @@ class LockWatch:
         for one in blockers:
             if one.ended:
                 log.warning("Ended %s: the pipeline waited for it.", one)
+        # The look took a while: another statement may run by now, which waits for nobody.
+        if self._began_s != began_s:
+            return
         self._named = [one for one in blockers if not one.ended]
         is_held_up = not all(one.is_pipeline for one in self._named)
-        if is_held_up and self._n_looks >= N_LOOKS and self._began_s is not None:
+        if is_held_up and self._n_looks >= N_LOOKS:
             connection.cancel()

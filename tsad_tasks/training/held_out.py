@@ -75,10 +75,8 @@ def held_out_errors(
     """
     n_channels, found = len(spec.channels), dict[str, HeldOutErrors]()
     n_together = max(1, SERIES_TOGETHER // n_channels) if detector.folds else 1
-    by_steps: dict[tuple[int, int], list[HeldOut]] = {}
-    for part in parts:
-        by_steps.setdefault((part.start_s, len(part.values)), []).append(part)
-    cut = (same[chunk] for same in by_steps.values() for chunk in batches(len(same), n_together))
+    groups = on_same_steps(parts)
+    cut = (same[chunk] for same in groups for chunk in batches(len(same), n_together))
     for alike in cut:
         start_s, n_steps = alike[0].start_s, len(alike[0].values)
         names = [one.entity for one in alike]
@@ -97,6 +95,14 @@ def held_out_errors(
             errors = on_steps(spec, of_it, index, made)
             found[name] = HeldOutErrors(**vars(errors), extreme=extreme)
     return found
+
+
+def on_same_steps(parts: Sequence[HeldOut]) -> list[list[HeldOut]]:
+    """The parts, those of the same steps together: a fold goes through them as one."""
+    groups: dict[tuple[int, int], list[HeldOut]] = {}
+    for part in parts:
+        groups.setdefault((part.start_s, len(part.values)), []).append(part)
+    return list(groups.values())
 
 
 def is_extreme(features: InputSet, n_channels: int) -> NDArray[np.bool_]:

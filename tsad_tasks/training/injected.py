@@ -20,7 +20,7 @@ from tsad_tasks.model.scoring import InputSet, Windows, combined_errors, entity_
 from tsad_tasks.model.spec import FeatureSpec, ModelSpec
 from tsad_tasks.scoring.fold import EntityFold, entity_folds
 from tsad_tasks.scoring.series import SeriesErrors, on_steps, series_windows
-from tsad_tasks.training.held_out import HeldOut
+from tsad_tasks.training.held_out import HeldOut, on_same_steps
 
 MAX_ROUNDS, WEEK_S = 60, 604800
 CONTEXT_FACTOR = 3.0
@@ -134,12 +134,9 @@ def series_folds(
 
     Anomalies are put into the gate's part: what is before it is gone through once.
     """
-    alike: dict[tuple[int, int], list[HeldOut]] = {}
-    for part in held_out:
-        alike.setdefault((part.start_s, len(part.values)), []).append(part)
     folds: dict[str, EntityFold] = {}
-    for (start_s, _), parts in alike.items():
-        names = [part.entity for part in parts]
+    for parts in on_same_steps(held_out):
+        start_s, names = parts[0].start_s, [part.entity for part in parts]
         seen = [
             series_windows(spec.features, spec.scaler(part.entity), part.values, start_s)[0]
             for part in parts
