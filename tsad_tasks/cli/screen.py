@@ -67,11 +67,23 @@ def say_markdown(text: str) -> None:
 def say_counts(what: str, counts: Mapping[str, Any]) -> None:
     """One line of counts; those that are nothing are left out."""
     shown = [
-        f"{name.removeprefix('n_').replace('_', ' ')} {value}"
+        f"{name.removeprefix('n_').replace('_', ' ')} {said}"
         for name, value in counts.items()
-        if isinstance(value, (int, float, str, dict)) and not isinstance(value, bool) and value
+        if (said := _said(value))
     ]
     say(f"{what}: {joined(shown) if shown else 'nothing to do'}")
+
+
+def _said(value: Any) -> str:
+    """A count as it is said; what lists name is counted, and empty where there is nothing."""
+    if isinstance(value, dict):
+        parts = [f"{name} {said}" for name, one in value.items() if (said := _said(one))]
+        # A table whose every entry is empty says so: no rule failed.
+        return ", ".join(parts) or ("none" if value else "")
+    if isinstance(value, list | tuple):
+        return str(len(value)) if value else ""
+    is_count = isinstance(value, int | float | str) and not isinstance(value, bool)
+    return str(value) if is_count and value else ""
 
 
 def table(
