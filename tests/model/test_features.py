@@ -157,7 +157,7 @@ def test_a_channel_that_rarely_moves_keeps_a_scale_of_its_own() -> None:
 
 def test_a_channel_without_values_is_left_as_it_is_and_counts_for_nothing() -> None:
     values = np.array([[np.nan, 1.0], [np.nan, 3.0], [np.nan, np.nan]])
-    assert fit_scaler(values, "minmax") == Scaler((0.0, 1.0), (1.0, 2.0), 2)
+    assert fit_scaler(values, "minmax") == Scaler((0.0, 1.0), (1.0, 2.0), 2, not_fitted=(0,))
 
 
 def test_the_largest_reading_scales_to_a_finite_number() -> None:

@@ -64,6 +64,7 @@ def quality_verdicts(
     high: NDArray[np.float64] | None = None,
     reference_median: NDArray[np.float64] | None = None,
     reference_spread: NDArray[np.float64] | None = None,
+    fitted: NDArray[np.bool_] | None = None,
 ) -> list[SensorFinding]:
     """What is wrong with the sensors in one hour, by channel.
 
@@ -85,6 +86,8 @@ def quality_verdicts(
         Usual level and robust standard deviation (centre and scale of the scaler), 0 for a channel
         that does not vary; NaN or None where not known: then neither constant, stuck nor unit_jump
         is said.
+    fitted : (n_channels,)
+        Which channels the entity has; None: all. What it does not have cannot be dead.
 
     >>> hour = np.column_stack([np.full(6, 80.6), np.arange(6.0)])
     >>> median, spread = np.array([27.0, 3.0]), np.array([0.5, 1.0])
@@ -106,7 +109,7 @@ def quality_verdicts(
         if hour.size:
             said = [*_range(channel), *_unchanging(channel), *_unit(channel)]
             found += [SensorFinding(index, *verdict) for verdict in said]
-        elif n_read >= MIN_VALUES:
+        elif n_read >= MIN_VALUES and (fitted is None or fitted[index]):
             detail = f"nothing read at {n_read} steps at which other channels were"
             found.append(SensorFinding(index, QualityVerdict.DEAD, n_read, detail))
     return found
