@@ -13,7 +13,8 @@ from sqlalchemy.engine import URL, make_url
 from sqlalchemy.exc import ArgumentError
 
 from tsad_tasks.base.errors import AccessDenied, BadInput, SourceError, TsadError, Unavailable
-from tsad_tasks.storage.database import CONNECT_TIMEOUT_S
+from tsad_tasks.base.masking import learn, masked
+from tsad_tasks.storage.database import CONNECT_TIMEOUT_S, shown_place
 
 # Of the options in a URI those that libpq knows: Airflow adds others.
 _LIBPQ = re.compile(
@@ -36,6 +37,7 @@ def connect_source(uri: str, *, read_only: bool) -> extensions.connection:
     AccessDenied, Unavailable, SourceError
         See `Source`.
     """
+    learn(uri)
     try:
         url = make_url(uri)
     except (ArgumentError, ValueError):
@@ -48,10 +50,11 @@ def connect_source(uri: str, *, read_only: bool) -> extensions.connection:
     options: dict[str, Any] = {"connect_timeout": CONNECT_TIMEOUT_S, "application_name": "tsad"}
     options |= {name: value for name, value in url.query.items() if _LIBPQ.match(name)}
     login = url.translate_connect_args(username="user", database="dbname")
+    where = shown_place(login)
     try:
         connection: extensions.connection = psycopg2.connect(**login, **options)
-    except psycopg2.OperationalError as error:
-        raise _refused(url, error) from None
+    except (psycopg2.Error, ValueError) as error:
+        raise _refused(url, where, error) from None
     # A database without an encoding takes and gives bytes: those of UTF-8.
     if connection.encoding in {"SQL_ASCII", "SQLASCII"}:
         connection.set_client_encoding("UTF8")
@@ -60,11 +63,8 @@ def connect_source(uri: str, *, read_only: bool) -> extensions.connection:
     return connection
 
 
-def _refused(url: URL, error: psycopg2.OperationalError) -> TsadError:
+def _refused(url: URL, where: str, error: Exception) -> TsadError:
     said = " ".join(str(error).split())
-    if url.password:
-        said = said.replace(str(url.password), "***")
-    where = url.set(drivername="postgresql", query={}).render_as_string(hide_password=True)
     if _DENIED.search(said):
         return AccessDenied(
             f"Expected a login that {where} accepts. Received: {said}. Check user and password of "
@@ -73,6 +73,8 @@ def _refused(url: URL, error: psycopg2.OperationalError) -> TsadError:
     if re.search(r"database .* does not exist", said):
         wanted = f"a database that exists at {where}. Received: {url.database!r}"
         return SourceError(f"Expected {wanted}. There is: {', '.join(_databases(url))}.")
+    if not isinstance(error, psycopg2.OperationalError):
+        return BadInput(f"Expected a connection that libpq knows, to {where}. Received: {said}")
     return Unavailable(f"Expected a PostgreSQL server at {where}. Received: {said}")
 
 
@@ -96,7 +98,7 @@ def _databases(url: URL) -> list[str]:
 
 def first_line(error: psycopg2.Error) -> str:
     """What Postgres says; it quotes values, of any size."""
-    return str(error).strip().split("\n", 1)[0][:_MOST_SAID]
+    return masked(str(error).strip().split("\n", 1)[0])[:_MOST_SAID]
 
 
 @contextmanager
