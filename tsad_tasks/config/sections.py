@@ -159,8 +159,9 @@ class ChannelSection(FileSection):
     valid_for_s: DurationS = renamed("valid_for", "hold", 0)
     """So long a value stays valid when none follows; 0s means for its own step alone."""
     sensor_range: SensorRange = (None, None)
-    """The sensor can measure from the first to the second of these, in its unit; either may be null.
-    A value outside is out of range. This is no limit of alarms. By default no end is known."""
+    """The sensor can measure from the first to the second of these, in its unit; either may be
+    null. A value outside is out of range. This is no limit of alarms. By default no end is
+    known."""
 
     @model_validator(mode="before")
     @classmethod
