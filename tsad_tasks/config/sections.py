@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import re
-from typing import Any, Literal
+from typing import Any, ClassVar, Literal
 
 from pydantic import ConfigDict, Field, model_validator
 
@@ -17,6 +17,7 @@ from tsad_tasks.base.shown import shown
 from tsad_tasks.base.variants import CHANNELS, SOURCES
 from tsad_tasks.config.checks import (
     ChannelName,
+    Codes,
     ConnectionId,
     Country,
     Cron,
@@ -29,7 +30,10 @@ from tsad_tasks.config.checks import (
     StepS,
     Steps,
     TableNames,
+    TagsFile,
     Width,
+    Word,
+    Words,
     ZoneName,
     check_known,
 )
@@ -61,6 +65,8 @@ class TimeColumn(FileSection):
     """Name of the time column."""
     unit: Literal["s", "ms", "us", "ns"] | None = None
     """Unit of times that are whole numbers since 1970; omit for timestamps."""
+    nanoseconds: Named | None = None
+    """Whole-number column with the nanoseconds after the time, where a table keeps them apart."""
     zone: ZoneName = "UTC"
     """Zone of times that name none."""
     ambiguous: Literal["first", "second"] = "first"
@@ -68,7 +74,10 @@ class TimeColumn(FileSection):
 
 
 class EntitySource(FileSection):
-    """Where the name of the machine or host comes from: exactly one of the three."""
+    """Where the name of the machine or host comes from: exactly one of the three; of series the
+    tags file says it."""
+
+    ways: ClassVar = ("column", "from_table", "constant")
 
     column: Named | None = None
     """Column that holds the entity's name."""
@@ -78,8 +87,9 @@ class EntitySource(FileSection):
     """Name of the one entity of this table."""
 
     @model_validator(mode="after")
-    def _exactly_one(self) -> EntitySource:
-        _require_one(self, ", ", "column", "from_table", "constant")
+    def _at_most_one(self) -> EntitySource:
+        if self.n_given > 1:
+            _require_one(self, ", ", *self.ways)
         if self.from_table is not None:
             expected = "a regular expression with one group, such as 'machine_(.*)'"
             if len(self.from_table) > _MAX_PATTERN_CHARACTERS:
@@ -92,6 +102,10 @@ class EntitySource(FileSection):
             if not n_groups:
                 raise wrong(expected, repr(self.from_table), "from_table")
         return self
+
+    @property
+    def n_given(self) -> int:
+        return sum(getattr(self, name) is not None for name in self.ways)
 
     def name_in(self, table: str) -> str | None:
         """The entity's name that `from_table` finds in a table's; None where it does not match.
@@ -109,6 +123,16 @@ class EntitySource(FileSection):
         return str(match[1]) if match else None
 
 
+class QualityColumn(FileSection):
+    """The column that says whether a value is to be trusted."""
+
+    column: Named
+    """Name of the column, such as dataintegrity or status."""
+    good: Codes
+    """Codes of good values, such as 192 or [[192, 255]]; any other, and none, is a bad value, which
+    ends the one before it."""
+
+
 class ChannelSection(FileSection):
     """One sensor of the entity."""
 
@@ -119,6 +143,11 @@ class ChannelSection(FileSection):
     """Unit shown to people, such as °C or bar."""
     aggregate: Literal["last", "mean", "min", "max", "count"] = "mean"
     """How readings that share a grid step become one."""
+    no_value: Codes = ()
+    """Values, as the source has them, that mean that there is none, such as -9999 or
+    [[32767, 65535]]."""
+    across: Literal["sum", "mean", "max", "min"] | None = None
+    """How several series of one entity become one channel; without it that is an error."""
     hold_s: DurationS = 0
     """How long a value stays valid when none follows."""
     low: float | None = None
@@ -133,6 +162,10 @@ class ChannelSection(FileSection):
         return self
 
 
+def _listed(names: str | list[str] | None) -> tuple[str, ...]:
+    return (names,) if isinstance(names, str) else tuple(names or ())
+
+
 class SourceSection(FileSection):
     """The sensor tables: where they are and how to read them."""
 
@@ -142,17 +175,33 @@ class SourceSection(FileSection):
     """What the connection leads to."""
     params: Params = Field(default_factory=dict)
     """Settings of the kind's own; postgres has none."""
-    tables: TableNames
+    tables: TableNames | None = None
     """Table, list of tables, or a pattern with * such as plant.machine_*."""
+    tables_except: TableNames | None = None
+    """Tables that the pattern matches and that are none of the dataset's."""
+    query: Named | None = None
+    """One SELECT in place of tables. Its columns are read as those of a table are; leave times and
+    values as they are stored, since a time that is computed keeps an index from being used."""
+    rows_where: dict[Named, Word | list[Word]] = Field(default_factory=dict)
+    """Rows to read, by column: the value that it has, or a list of values."""
+    series: Named | list[Named] = Field(default_factory=list)
+    """Column, or columns, that hold the source's own id of a series; tags says what each id is."""
+    tags: TagsFile | None = None
+    """CSV file beside this one: what the source calls a series, its entity and channel, and how
+    its values are scaled."""
     shape: Literal["wide", "long"] = "wide"
     """Wide tables have a column per channel, long ones a row per value."""
     time: TimeColumn
-    entity: EntitySource
+    entity: EntitySource = EntitySource()
     channels: dict[ChannelName, ChannelSection] = Field(min_length=1)
     channel_column: Named | None = None
     """Column of a long table with the channel's name."""
-    value_column: Named | None = None
-    """Column of a long table with the value."""
+    value_column: Named | list[Named] | None = None
+    """Column of a long table with the value; of several the first that is not NULL counts."""
+    words: Words = Field(default_factory=dict)
+    """Numbers for words in value columns, such as on: 1; null for words that mean no value."""
+    quality: QualityColumn | None = None
+    """Column that says whether the value of a row is good."""
     updated_at: Named | None = None
     """Column that grows when a row changes; decides between duplicates."""
     label: Named | None = None
@@ -166,22 +215,76 @@ class SourceSection(FileSection):
     statement_timeout_s: LastingS = 300
     """A query of the source that lasts longer fails."""
 
+    @model_validator(mode="before")
+    @classmethod
+    def _series_are_long(cls, given: Any) -> Any:
+        if isinstance(given, dict) and given.get("series"):
+            return {"shape": "long", **given}
+        return given
+
     @model_validator(mode="after")
     def _consistent(self) -> SourceSection:
-        for name in ("channel_column", "value_column"):
-            given = getattr(self, name)
-            if self.shape == "long" and given is None:
-                raise wrong("this field, since the table is long", "nothing", name)
-            if self.shape == "wide" and given is not None:
-                expected = "no such field, since the table is wide (or say shape: long)"
-                raise wrong(expected, given, name)
+        if self.tables is None and self.query is None:
+            raise wrong("this field, or a query", "nothing", "tables")
+        for name in ("tables", "tables_except", "rows_where"):
+            if self.query is not None and getattr(self, name):
+                raise wrong("no such field beside query", shown(getattr(self, name)), name)
+        if bool(self.series) != (self.tags is not None):
+            name = "tags" if self.series else "series"
+            raise wrong("both series and tags", "the other alone", name)
+        for name, channel in self.channels.items():
+            if channel.across is not None and not self.series:
+                raise wrong("series, which across is about", "none", "channels", name, "across")
+        self._check_names()
+        if self.shape == "long" and self.value_column is None:
+            raise wrong("this field, since the table is long", "nothing", "value_column")
+        if self.shape == "wide":
+            for name in ("channel_column", "value_column"):
+                if (given := getattr(self, name)) is not None:
+                    expected = "no such field, since the table is wide (or say shape: long)"
+                    raise wrong(expected, shown(given), name)
         check_known(self.kind, SOURCES, "kind")
         validated(SOURCES[self.kind].settings_model, self.params, "params")
         return self
 
+    def _check_names(self) -> None:
+        """Names of entities and channels come from columns, or from tags, and not from both."""
+        if self.series:
+            if self.shape == "wide":
+                raise wrong("long, since series are", "wide", "shape")
+            for name in ("entity", "channel_column"):
+                if name in self.model_fields_set:
+                    expected = "no such field, since the tags file says it"
+                    raise wrong(expected, shown(getattr(self, name)), name)
+            return
+        if "entity" not in self.model_fields_set:
+            raise wrong("this field", "nothing", "entity")
+        if not self.entity.n_given:
+            expected = f"exactly one of {', '.join(self.entity.ways)}"
+            raise wrong(expected, "none of them", "entity")
+        if self.shape == "long" and self.channel_column is None:
+            raise wrong("this field, since the table is long", "nothing", "channel_column")
+        if self.query is not None and self.entity.from_table is not None:
+            raise wrong("no such field, since a query has no table's name", "a pattern", "entity")
+
     @property
     def table_names(self) -> tuple[str, ...]:
-        return (self.tables,) if isinstance(self.tables, str) else tuple(self.tables)
+        return _listed(self.tables)
+
+    @property
+    def select(self) -> str:
+        """The query without the semicolon at its end; empty where there are tables."""
+        return (self.query or "").strip().rstrip(";")
+
+    @property
+    def value_columns(self) -> tuple[str, ...]:
+        """Those of long tables."""
+        return _listed(self.value_column)
+
+    @property
+    def series_columns(self) -> tuple[str, ...]:
+        """Those that together name a series; empty where columns name entity and channel."""
+        return _listed(self.series)
 
     def channel_columns(self) -> dict[str, str]:
         """Column (or long name) by channel name."""

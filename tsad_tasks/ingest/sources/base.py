@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from tsad_tasks.config import DatasetConfig
+    from tsad_tasks.ingest.sources.tags import Tag
 
 HOUR_US = 3_600_000_000
 # Names of entities end here; an index of the warehouse holds 2.7 kB.
@@ -86,6 +87,10 @@ class SourceRows:
     unknown_label : (n_rows,) rows whose label says neither yes nor no; None: there is none.
     label_words : some of those labels.
     faults : of tables that were found and could not be read.
+    bad : (n_rows,) rows whose quality is not good; None: all are.
+    tag : (n_rows,) of series: position in `tags`, -1 for times at which no tag holds; None: entity
+        and channel have names of their own, and values are as they are to be.
+    tags : what series are, by which `values` are to be scaled.
     """
 
     times_us: NDArray[np.int64]
@@ -104,6 +109,9 @@ class SourceRows:
     unknown_label: NDArray[np.bool_] | None = None
     label_words: tuple[str, ...] = ()
     faults: tuple[SourceFault, ...] = ()
+    bad: NDArray[np.bool_] | None = None
+    tag: NDArray[np.intp] | None = None
+    tags: tuple[Tag, ...] = ()
 
 
 def plain_rows(
