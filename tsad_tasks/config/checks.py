@@ -187,6 +187,11 @@ Words = Annotated[
 ]
 _TAGS = "the name of a CSV file beside this one, such as pumps.tags.csv"
 TagsFile = Annotated[str, _text(re.compile(r"[^/\\\s.][^/\\]*\.csv").fullmatch, _TAGS), _TEXT_JSON]
+_RANGE = "two numbers, as in [0, 100], or null for an end that is open"
+SensorRange = Annotated[
+    tuple[float | None, float | None],
+    BeforeValidator(_only(lambda ends: isinstance(ends, list | tuple) and len(ends) == 2, _RANGE)),
+]
 _CHANNEL = (
     "a channel's name of 1 to 63 bytes, printable, not entity, hour_at or at "
     "(use column: for the source's name)"

@@ -107,8 +107,8 @@ def _usable(rows: SourceRows, config: DatasetConfig, tally: Tally) -> SourceRows
     count("null_entity", named & (rows.entity < 0), "not taken")
     usable = named & (rows.entity >= 0)
     if too_long := [i for i, name in enumerate(rows.entity_names) if _is_too_long(name)]:
-        named = shortened(rows.entity_names[too_long[0]])
-        what = f"more than {MAX_NAME_BYTES} bytes, such as {named}; not taken"
+        one = shortened(rows.entity_names[too_long[0]])
+        what = f"more than {MAX_NAME_BYTES} bytes, such as {one}; not taken"
         count("long_name", usable & np.isin(rows.entity, too_long), what)
         usable &= ~np.isin(rows.entity, too_long)
     channel = rows.channel

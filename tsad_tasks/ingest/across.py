@@ -14,7 +14,12 @@ from tsad_tasks.ingest.sources.base import SourceRows
 from tsad_tasks.ingest.sources.tags import Tag
 
 _COUNTS = ("duplicate", "resampled", "off_grid")
-_ACROSS: dict[str, Callable[..., NDArray[np.float64]]] = {"sum": np.nansum, "mean": np.nanmean, "max": np.nanmax, "min": np.nanmin}
+_ACROSS: dict[str, Callable[..., NDArray[np.float64]]] = {
+    "sum": np.nansum,
+    "mean": np.nanmean,
+    "max": np.nanmax,
+    "min": np.nanmin,
+}
 
 
 def gridded_series(config: DatasetConfig, rows: SourceRows, grid: Grid) -> Gridded:

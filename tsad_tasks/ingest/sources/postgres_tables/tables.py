@@ -10,6 +10,7 @@ import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from difflib import get_close_matches
+from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import Any, Literal
 
@@ -124,7 +125,11 @@ def found_tables(cursor: extensions.cursor, config: DatasetConfig) -> list[Found
     cursor.execute(_QUERIES.joinpath("select_columns.sql").read_text(encoding="utf-8"), params)
     tables: dict[tuple[str, str], FoundTable] = {}
     columns: dict[tuple[str, str], dict[str, SourceColumn]] = {}
+    left_out = [split_name(name) for name in config.source.tables_not_read]
     for row in cursor.fetchall():
+        if any(fnmatchcase(row[0], schema or "*") and fnmatchcase(row[1], name)
+               for schema, name in left_out):  # fmt: skip
+            continue
         key, column = (row[0], row[1]), SourceColumn(row[5], family(*row[6:8]), *row[8:])
         columns.setdefault(key, {})[column.name] = column
         relation = sql.Identifier(*key)
