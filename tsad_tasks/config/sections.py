@@ -71,6 +71,9 @@ class TimeColumn(FileSection):
 
     source:
       time: {column: epoch_ms, unit: ms}
+
+    source:
+      time: {column: clock, unit: s, nanoseconds: ns}
     """
 
     column: Named

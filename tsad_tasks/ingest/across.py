@@ -86,4 +86,5 @@ def _n_held(tags: Sequence[Tag], grid: Grid) -> NDArray[np.int64]:
     """How many of these hold at the beginning of each step, (n_steps,)."""
     at_us = grid.start_us + np.arange(grid.n_steps) * grid.step_us
     holds = [(at_us >= tag.start_us) & (at_us < tag.end_us) for tag in tags]
-    return np.sum(np.array(holds, np.int64), axis=0)
+    found: NDArray[np.int64] = np.sum(holds, axis=0)
+    return found

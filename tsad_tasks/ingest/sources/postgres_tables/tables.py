@@ -133,7 +133,9 @@ def found_tables(cursor: extensions.cursor, config: DatasetConfig) -> list[Found
         key, column = (row[0], row[1]), SourceColumn(row[5], family(*row[6:8]), *row[8:])
         columns.setdefault(key, {})[column.name] = column
         relation = sql.Identifier(*key)
-        tables[key] = FoundTable(*row[:5], columns[key], relation)
+        schema, name, is_readable, may_have_index, n_rows = row[:5]
+        found = schema, name, is_readable, may_have_index, n_rows
+        tables[key] = FoundTable(*found, columns[key], relation)
     if tables:
         return list(tables.values())
     cursor.execute(_QUERIES.joinpath("select_table_names.sql").read_text(encoding="utf-8"))
