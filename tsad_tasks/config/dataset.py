@@ -58,8 +58,8 @@ class DatasetConfig(FileSection):
       entity: {from_table: "pump_(.*)"}
       step: 1min
       channels:
-        flow: {unit: m³/h, hold: 5min}
-        pressure: {unit: bar, low: 0, high: 16}
+        flow: {unit: m³/h, valid_for: 5min}
+        pressure: {unit: bar, sensor_range: [0, 16]}
 
     dataset: pumps
     description: Thirty pumps of hall 2, one reading a minute.

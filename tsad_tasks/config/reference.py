@@ -175,6 +175,9 @@ def _value(schema: dict[str, Any], defined: dict[str, Any]) -> str:
         some = [f"`{one}`" for one in schema.get("enum", [schema.get("const")])]
         return " or ".join([", ".join(some[:-1])] * (len(some) > 1) + some[-1:])
     if schema.get("type") == "array":
+        if "prefixItems" in schema:
+            each = [_value(one, defined) for one in schema["prefixItems"]]
+            return f"[{', '.join(each)}]"
         return f"list of {_value(schema['items'], defined)}" if "items" in schema else "list"
     if schema.get("type") == "object":
         values = schema.get("additionalProperties")

@@ -12,7 +12,7 @@ from pydantic import ConfigDict, Field, model_validator
 from tsad_tasks.base.cpu_limit import cpu_limit
 from tsad_tasks.base.enums import NewsEvent
 from tsad_tasks.base.errors import ConfigError
-from tsad_tasks.base.settings import DurationS, LastingS, Section, validated, wrong
+from tsad_tasks.base.settings import DurationS, LastingS, Section, renamed, validated, wrong
 from tsad_tasks.base.shown import shown
 from tsad_tasks.base.variants import CHANNELS, SOURCES
 from tsad_tasks.config.checks import (
@@ -25,6 +25,7 @@ from tsad_tasks.config.checks import (
     MailAddress,
     Named,
     Params,
+    SensorRange,
     Share,
     StepS,
     Steps,
@@ -37,12 +38,14 @@ from tsad_tasks.config.checks import (
 # CPU-seconds that a pattern may try one table's name, which takes microseconds.
 _MATCHED_S = 1
 _MAX_PATTERN_CHARACTERS = 500
+# Of a channel's `sensor_range`, when it was two fields.
+FORMER_ENDS = ("low", "high")
 
 
 class FileSection(Section):
     """Of a dataset file: what stands beneath a field describes it, to editors as well.
 
-    A field of seconds, such as `hold_s`, is a duration in the file, under its name without `_s`.
+    A field of seconds, such as `step_s`, is a duration in the file, under its name without `_s`.
     """
 
     model_config = ConfigDict(alias_generator=lambda name: name.removesuffix("_s"))
@@ -142,8 +145,8 @@ class ChannelSection(FileSection):
     --------
     source:
       channels:
-        flow: {unit: m³/h, aggregate: last, hold: 5min}
-        pressure: {column: PRESS_OUT, unit: bar, low: 0, high: 16}
+        flow: {unit: m³/h, aggregate: last, valid_for: 5min}
+        pressure: {column: PRESS_OUT, unit: bar, sensor_range: [0, 16]}
     """
 
     column: Named | None = None
@@ -153,19 +156,32 @@ class ChannelSection(FileSection):
     """This unit is shown to people, such as °C or bar. By default none is shown."""
     aggregate: Literal["last", "mean", "min", "max", "count"] = "mean"
     """This says how readings that share a grid step become one."""
-    hold_s: DurationS = 0
+    valid_for_s: DurationS = renamed("valid_for", "hold", 0)
     """So long a value stays valid when none follows; 0s means for its own step alone."""
-    low: float | None = None
-    """This is the lower end of the sensor's range, in its unit; a value below it is out of range.
-    By default there is none."""
-    high: float | None = None
-    """This is the upper end of the sensor's range, in its unit; a value above it is out of range.
-    By default there is none."""
+    sensor_range: SensorRange = (None, None)
+    """The sensor can measure from the first to the second of these, in its unit; either may be
+    null. A value outside is out of range. This is no limit of alarms. By default no end is
+    known."""
+
+    @model_validator(mode="before")
+    @classmethod
+    def _range_of_ends(cls, given: Any) -> Any:
+        """What was once called low and high, as the range that they are."""
+        if not isinstance(given, dict) or not given.keys() & {*FORMER_ENDS}:
+            return given
+        if "sensor_range" in given:
+            both = " and ".join(["sensor_range", *(name for name in FORMER_ENDS if name in given)])
+            raise wrong(f"sensor_range alone, once called {' and '.join(FORMER_ENDS)}", both)
+        ends = [given.get(name) for name in FORMER_ENDS]
+        rest = {name: value for name, value in given.items() if name not in FORMER_ENDS}
+        return rest | {"sensor_range": ends}
 
     @model_validator(mode="after")
     def _low_below_high(self) -> ChannelSection:
-        if self.low is not None and self.high is not None and self.low >= self.high:
-            raise wrong(f"more than low, which is {self.low:g}", f"{self.high:g}", "high")
+        low, high = self.sensor_range
+        if low is not None and high is not None and low >= high:
+            expected = "its lower end first, as in [0, 100]"
+            raise wrong(expected, f"[{low:g}, {high:g}]", "sensor_range")
         return self
 
 
@@ -183,13 +199,13 @@ class SourceSection(FileSection):
       time: {column: at}
       entity: {from_table: "pump_(.*)"}
       channels:
-        flow: {unit: m³/h, hold: 5min}
-        pressure: {unit: bar, low: 0, high: 16}
+        flow: {unit: m³/h, valid_for: 5min}
+        pressure: {unit: bar, sensor_range: [0, 16]}
       updated_at: changed_at
       label: is_fault
       step: 1min
-      settle: 5min
-      mutability: 6h
+      wait_for_rows: 5min
+      late_rows_within: 6h
       statement_timeout: 10min
 
     source:
@@ -237,9 +253,9 @@ class SourceSection(FileSection):
     """This column, of truths or of 0 and 1, holds known anomalies. By default there is none."""
     step_s: StepS = 60
     """This is the distance of two readings on the grid; it divides one hour."""
-    settle_s: DurationS = 0
+    wait_for_rows_s: DurationS = renamed("wait_for_rows", "settle", 0)
     """An interval is read no sooner than so long after its end."""
-    mutability_s: DurationS = 10800
+    late_rows_within_s: DurationS = renamed("late_rows_within", "mutability", 10800)
     """So long rows may still arrive or change; meanwhile each run reads those hours again."""
     statement_timeout_s: LastingS = 300
     """A query of the source that lasts longer fails, and is tried again."""
