@@ -10,8 +10,7 @@ from numpy.typing import NDArray
 
 from tsad_tasks.config import DatasetConfig
 from tsad_tasks.ingest.grid import Grid, Gridded, Rows, to_grid
-from tsad_tasks.ingest.sources.base import SourceRows
-from tsad_tasks.ingest.sources.tags import Tag
+from tsad_tasks.ingest.sources.base import SourceRows, Tag
 
 _COUNTS = ("duplicate", "resampled", "off_grid")
 _ACROSS: dict[str, Callable[..., NDArray[np.float64]]] = {

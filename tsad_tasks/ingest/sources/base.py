@@ -20,7 +20,6 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from tsad_tasks.config import DatasetConfig
-    from tsad_tasks.ingest.sources.tags import Tag
 
 HOUR_US = 3_600_000_000
 # Names of entities end here; an index of the warehouse holds 2.7 kB.
@@ -65,6 +64,28 @@ class SourceTable:
     channels: tuple[int, ...] = ()
     faults: tuple[SourceFault, ...] = ()
     unused: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Tag:
+    """A series while it is one channel of one entity.
+
+    Attributes
+    ----------
+    series : what the source's columns say, in the order of `source.series`.
+    scale, offset : value = raw × scale + offset.
+    start_us, end_us : valid in [start, end), microseconds since 1970.
+    line : of the file.
+    """
+
+    series: tuple[str, ...]
+    entity: str
+    channel: str
+    scale: float
+    offset: float
+    start_us: int
+    end_us: int
+    line: int
 
 
 @dataclass(frozen=True)

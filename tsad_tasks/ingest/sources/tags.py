@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import csv
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from itertools import groupby, pairwise
 from operator import attrgetter
@@ -20,34 +19,12 @@ from zoneinfo import ZoneInfo
 from tsad_tasks.base.errors import ConfigError
 from tsad_tasks.base.shown import shown
 from tsad_tasks.config import DatasetConfig, datasets_folder
-from tsad_tasks.ingest.sources.base import MAX_NAME_BYTES
+from tsad_tasks.ingest.sources.base import MAX_NAME_BYTES, Tag
 
 _MAX_BYTES, _MAX_TAGS = 50_000_000, 100_000
 _ALWAYS_US = -(2**62), 2**62
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MEASURES = ("scale", "offset")
-
-
-@dataclass(frozen=True)
-class Tag:
-    """A series while it is one channel of one entity.
-
-    Attributes
-    ----------
-    series : what the source's columns say, in the order of `source.series`.
-    scale, offset : value = raw × scale + offset.
-    start_us, end_us : valid in [start, end), microseconds since 1970.
-    line : of the file.
-    """
-
-    series: tuple[str, ...]
-    entity: str
-    channel: str
-    scale: float
-    offset: float
-    start_us: int
-    end_us: int
-    line: int
 
 
 def read_tags(config: DatasetConfig) -> tuple[Tag, ...]:

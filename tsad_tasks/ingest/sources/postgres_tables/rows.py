@@ -14,7 +14,7 @@ from psycopg2 import extensions
 from tsad_tasks.base.errors import SourceError
 from tsad_tasks.base.local_time import utc_from_local
 from tsad_tasks.config import DatasetConfig
-from tsad_tasks.ingest.sources.base import HOUR_US, HourCount, SourceFault, SourceRows
+from tsad_tasks.ingest.sources.base import HOUR_US, HourCount, SourceFault, SourceRows, Tag
 from tsad_tasks.ingest.sources.postgres_tables import statements
 from tsad_tasks.ingest.sources.postgres_tables.statements import (
     ORIGIN,
@@ -23,7 +23,6 @@ from tsad_tasks.ingest.sources.postgres_tables.statements import (
     unit_ns,
 )
 from tsad_tasks.ingest.sources.postgres_tables.tables import NUMBERS, SourceColumn, TablePlan
-from tsad_tasks.ingest.sources.tags import Tag
 
 Int64 = NDArray[np.int64]
 # Columns of one table by name, (n_rows,); of a wide one `value` is (n_rows, n_channels it has).

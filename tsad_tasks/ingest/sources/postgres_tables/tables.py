@@ -18,8 +18,7 @@ from psycopg2 import extensions, sql
 
 from tsad_tasks.base.errors import SourceError
 from tsad_tasks.config import DatasetConfig
-from tsad_tasks.ingest.sources.base import SourceFault, SourceTable
-from tsad_tasks.ingest.sources.tags import Tag
+from tsad_tasks.ingest.sources.base import SourceFault, SourceTable, Tag
 
 Family = Literal[
     "integer",
