@@ -37,6 +37,47 @@ def connect_source(uri: str, *, read_only: bool) -> extensions.connection:
     AccessDenied, Unavailable, SourceError
         See `Source`.
     """
+    url = _url(uri)
+    try:
+        connection: extensions.connection = psycopg2.connect(**_parameters(url))
+    except (psycopg2.Error, ValueError) as error:
+        raise _refused(url, error) from None
+    # A database without an encoding takes and gives bytes: those of UTF-8.
+    if connection.encoding in {"SQL_ASCII", "SQLASCII"}:
+        connection.set_client_encoding("UTF8")
+    level = "REPEATABLE READ" if read_only else "READ COMMITTED"
+    connection.set_session(isolation_level=level, readonly=read_only)
+    return connection
+
+
+def described(uri: str, query: str) -> list[tuple[str, int]]:
+    """Name and type (its oid) of each column that one SELECT gives; it is prepared and not run.
+
+    The extended protocol takes one statement at a time: what it has taken does not become several
+    within brackets. Raises `SourceError` for what is none, and what `connect_source` raises.
+    """
+    # Imported here, since the other driver, which has no such protocol, does all the rest.
+    import psycopg
+
+    url = _url(uri)
+    try:
+        with psycopg.connect(**_parameters(url)) as connection:
+            server = connection.pgconn
+            within = f"SELECT * FROM (\n{query}\n) AS query"  # noqa: S608
+            for name, text in ((b"alone", query), (b"read", within)):
+                prepared = server.prepare(name, text.encode())
+                if prepared.status != psycopg.pq.ExecStatus.COMMAND_OK:
+                    said = prepared.get_error_message().split("\n", 1)[0][:_MOST_SAID]
+                    wanted = "source.query to be one SELECT that the source understands"
+                    raise SourceError(f"Expected {wanted}. Received: {said}.")
+            columns = server.describe_prepared(b"read")
+            names = [(columns.fname(at) or b"").decode() for at in range(columns.nfields)]
+            return [(name, columns.ftype(at)) for at, name in enumerate(names)]
+    except psycopg.Error as error:
+        raise _refused(url, error) from None
+
+
+def _url(uri: str) -> URL:
     learn(uri)
     try:
         url = make_url(uri)
@@ -47,23 +88,23 @@ def connect_source(uri: str, *, read_only: bool) -> extensions.connection:
             "Expected the source connection as a URI such as postgresql://user:password@host:5432/"
             "database. Received: something else (not shown, it may hold a password)."
         )
+    shown_place(_login(url))
+    return url
+
+
+def _login(url: URL) -> dict[str, Any]:
+    return url.translate_connect_args(username="user", database="dbname")
+
+
+def _parameters(url: URL) -> dict[str, Any]:
+    """What libpq needs to know for a connection."""
     options: dict[str, Any] = {"connect_timeout": CONNECT_TIMEOUT_S, "application_name": "tsad"}
     options |= {name: value for name, value in url.query.items() if _LIBPQ.match(name)}
-    login = url.translate_connect_args(username="user", database="dbname")
-    where = shown_place(login)
-    try:
-        connection: extensions.connection = psycopg2.connect(**login, **options)
-    except (psycopg2.Error, ValueError) as error:
-        raise _refused(url, where, error) from None
-    # A database without an encoding takes and gives bytes: those of UTF-8.
-    if connection.encoding in {"SQL_ASCII", "SQLASCII"}:
-        connection.set_client_encoding("UTF8")
-    level = "REPEATABLE READ" if read_only else "READ COMMITTED"
-    connection.set_session(isolation_level=level, readonly=read_only)
-    return connection
+    return _login(url) | options
 
 
-def _refused(url: URL, where: str, error: Exception) -> TsadError:
+def _refused(url: URL, error: Exception) -> TsadError:
+    where = shown_place(_login(url))
     said = " ".join(str(error).split())
     if _DENIED.search(said):
         return AccessDenied(
@@ -73,16 +114,15 @@ def _refused(url: URL, where: str, error: Exception) -> TsadError:
     if re.search(r"database .* does not exist", said):
         wanted = f"a database that exists at {where}. Received: {url.database!r}"
         return SourceError(f"Expected {wanted}. There is: {', '.join(_databases(url))}.")
-    if not isinstance(error, psycopg2.OperationalError):
+    if isinstance(error, (psycopg2.ProgrammingError, ValueError)):
         return BadInput(f"Expected a connection that libpq knows, to {where}. Received: {said}")
     return Unavailable(f"Expected a PostgreSQL server at {where}. Received: {said}")
 
 
 def _databases(url: URL) -> list[str]:
     """Databases of the server that `url` names, as far as its login may look."""
-    login = url.set(database="postgres").translate_connect_args(username="user", database="dbname")
     try:
-        connection = psycopg2.connect(**login, connect_timeout=5)
+        connection = psycopg2.connect(**_login(url.set(database="postgres")), connect_timeout=5)
     except psycopg2.Error:
         return ["unknown (this login may not look)"]
     try:
