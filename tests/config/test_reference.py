@@ -41,6 +41,11 @@ def _config(example: str) -> DatasetConfig:
     """The dataset that an example makes of one that says only what it must."""
     source: dict[str, Any] = SOURCE | {"channels": {"flow": {}, "pressure": {}}}
     fields = yaml.safe_load(example)
+    said = fields.get("source", {})
+    absent = ["tables"] * ("query" in said) + ["entity"] * ("series" in said)
+    if "series" in said:
+        source = {"value_column": "value"} | source
+    source = {name: value for name, value in source.items() if name not in absent}
     made = {"dataset": "pumps"} | fields | {"source": source | fields.get("source", {})}
     return DatasetConfig.model_validate(made)
 

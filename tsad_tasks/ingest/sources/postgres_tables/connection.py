@@ -36,20 +36,9 @@ def connect_source(uri: str, *, read_only: bool) -> extensions.connection:
     AccessDenied, Unavailable, SourceError
         See `Source`.
     """
+    url = _url(uri)
     try:
-        url = make_url(uri)
-    except (ArgumentError, ValueError):
-        url = None
-    if url is None or not re.fullmatch(r"postgres(ql)?(\+\w+)?", url.drivername):
-        raise BadInput(
-            "Expected the source connection as a URI such as postgresql://user:password@host:5432/"
-            "database. Received: something else (not shown, it may hold a password)."
-        )
-    options: dict[str, Any] = {"connect_timeout": CONNECT_TIMEOUT_S, "application_name": "tsad"}
-    options |= {name: value for name, value in url.query.items() if _LIBPQ.match(name)}
-    login = url.translate_connect_args(username="user", database="dbname")
-    try:
-        connection: extensions.connection = psycopg2.connect(**login, **options)
+        connection: extensions.connection = psycopg2.connect(**_parameters(url))
     except psycopg2.OperationalError as error:
         raise _refused(url, error) from None
     # A database without an encoding takes and gives bytes: those of UTF-8.
@@ -60,7 +49,54 @@ def connect_source(uri: str, *, read_only: bool) -> extensions.connection:
     return connection
 
 
-def _refused(url: URL, error: psycopg2.OperationalError) -> TsadError:
+def described(uri: str, query: str) -> list[tuple[str, int]]:
+    """Name and type (its oid) of each column that one SELECT gives; it is prepared and not run.
+
+    The extended protocol takes one statement at a time: what it has taken does not become several
+    within brackets. Raises `SourceError` for what is none, and what `connect_source` raises.
+    """
+    # Imported here, since the other driver, which has no such protocol, does all the rest.
+    import psycopg
+
+    url = _url(uri)
+    try:
+        with psycopg.connect(**_parameters(url)) as connection:
+            server = connection.pgconn
+            within = f"SELECT * FROM (\n{query}\n) AS query"  # noqa: S608
+            for name, text in ((b"alone", query), (b"read", within)):
+                prepared = server.prepare(name, text.encode())
+                if prepared.status != psycopg.pq.ExecStatus.COMMAND_OK:
+                    said = prepared.get_error_message().split("\n", 1)[0][:_MOST_SAID]
+                    wanted = "source.query to be one SELECT that the source understands"
+                    raise SourceError(f"Expected {wanted}. Received: {said}.")
+            columns = server.describe_prepared(b"read")
+            names = [(columns.fname(at) or b"").decode() for at in range(columns.nfields)]
+            return [(name, columns.ftype(at)) for at, name in enumerate(names)]
+    except psycopg.OperationalError as error:
+        raise _refused(url, error) from None
+
+
+def _url(uri: str) -> URL:
+    try:
+        url = make_url(uri)
+    except (ArgumentError, ValueError):
+        url = None
+    if url is None or not re.fullmatch(r"postgres(ql)?(\+\w+)?", url.drivername):
+        raise BadInput(
+            "Expected the source connection as a URI such as postgresql://user:password@host:5432/"
+            "database. Received: something else (not shown, it may hold a password)."
+        )
+    return url
+
+
+def _parameters(url: URL) -> dict[str, Any]:
+    """What libpq needs to know for a connection."""
+    options: dict[str, Any] = {"connect_timeout": CONNECT_TIMEOUT_S, "application_name": "tsad"}
+    options |= {name: value for name, value in url.query.items() if _LIBPQ.match(name)}
+    return url.translate_connect_args(username="user", database="dbname") | options
+
+
+def _refused(url: URL, error: Exception) -> TsadError:
     said = " ".join(str(error).split())
     if url.password:
         said = said.replace(str(url.password), "***")
