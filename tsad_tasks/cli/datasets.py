@@ -38,7 +38,7 @@ def list_datasets() -> None:
             n_channels, connection = len(file.channel_names), file.source.connection
             rows.append((file.dataset, n_channels, connection, file.description))
         except TsadError as error:
-            rows.append((path.stem, None, None, str(error)))
+            rows.append((path.stem, None, None, " ".join(str(error).splitlines())))
     table("Datasets", COLUMNS, rows, right=("channels",))
     if absent:
         say(f"Examples without tables: {', '.join(absent)}. Fill them: tsad simulate {absent[0]}")
@@ -72,6 +72,14 @@ def check(
 def schema() -> None:
     """Print the JSON schema of a dataset file, for editors."""
     typer.echo(json_schema(), nl=False)
+
+
+@datasets.command()
+def reference() -> None:
+    """Print docs/reference/dataset_file.md: every key of a dataset file."""
+    from tsad_tasks.config.reference import keys_page
+
+    typer.echo(keys_page(), nl=False)
 
 
 @datasets.command()

@@ -81,9 +81,8 @@ def _hour_verdicts(
     (n_entities, n_channels) says which channels the entities have by then.
     """
     columns = [layout.channel_names.index(name) for name in config.channel_names]
-    channels = config.source.channels.values()
-    low = np.array([np.nan if channel.low is None else channel.low for channel in channels])
-    high = np.array([np.nan if channel.high is None else channel.high for channel in channels])
+    ranges = [channel.sensor_range for channel in config.source.channels.values()]
+    low, high = np.array(ranges, np.float64).T
     values, previous = (blocks[hour - n * HOUR][:, :, columns] for n in (0, PREVIOUS_H))
     reference = [blocks[hour - n * HOUR][:, :, columns] for n in REFERENCE_H]
     median, spread = usual_level(np.concatenate(reference, axis=1))
