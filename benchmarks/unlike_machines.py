@@ -82,8 +82,8 @@ def fleet_of(n_pumps: int, rng: np.random.Generator) -> Fleet:
     fitted = np.zeros((n_pumps, len(CHANNELS)), bool)
     for row in fitted:
         row[rng.choice(len(CHANNELS), rng.integers(5, 10), replace=False)] = True
-    chosen = [(pump, int(np.flatnonzero(fitted[pump])[0])) for pump in (0, 1)]
-    return Fleet(fitted, *chosen, (2, int(np.flatnonzero(~fitted[2])[0])))
+    faulty, dying = ((pump, int(np.flatnonzero(fitted[pump])[0])) for pump in (0, 1))
+    return Fleet(fitted, faulty, dying, newly=(2, int(np.flatnonzero(~fitted[2])[0])))
 
 
 def readings_of(fleet: Fleet, rng: np.random.Generator) -> NDArray[np.float64]:
@@ -92,7 +92,7 @@ def readings_of(fleet: Fleet, rng: np.random.Generator) -> NDArray[np.float64]:
     hours = np.arange(n_steps) * STEP_S / 3600
     load = np.sin(hours / 24 * 2 * np.pi)[None, :] + 0.2 * rng.normal(size=(n_pumps, n_steps))
     level, gain = rng.uniform(20, 80, (2, n_pumps, len(CHANNELS)))
-    values = level[:, None, :] + 0.1 * gain[:, None, :] * load[:, :, None]
+    values: NDArray[np.float64] = level[:, None, :] + 0.1 * gain[:, None, :] * load[:, :, None]
     values += 0.02 * gain[:, None, :] * rng.normal(size=values.shape)
     first, death, new = (
         (unix_s(at) - unix_s(START_AT)) // STEP_S for at in (FAULT_FROM, DEATH_FROM, NEW_FROM)

@@ -80,7 +80,7 @@ def test_what_an_entity_does_not_have_is_not_dead_in_any_order_of_runs(
 
 
 def test_a_first_value_that_comes_late_makes_the_hours_after_it_dead(plant: Plant) -> None:
-    config = plant.config(**LONG, mutability="48h")
+    config = plant.config(**LONG)
     plant.ingest("2024-05-01 04:00", "2024-05-01 12:00", config)
     plant.run("INSERT INTO reading VALUES ('2024-05-01 05:00Z', 'm1', 'load', 1)")
     plant.ingest("2024-05-01 05:00", "2024-05-01 06:00", config, force=True)

@@ -33,7 +33,7 @@ from tsad_tasks.ingest.sources.base import (
 from tsad_tasks.ingest.tally import Tally
 from tsad_tasks.model.windows import batches
 from tsad_tasks.storage import datasets
-from tsad_tasks.storage.fitted import EarlierValue
+from tsad_tasks.storage.fitted import EarlierValue, first_values
 from tsad_tasks.storage.readings import WrittenBlocks, read_raw_blocks, write_blocks
 from tsad_tasks.storage.store import Store, columns
 
@@ -304,12 +304,21 @@ class _Chunk:
         # All known entities are compared where an hour was read before: some may have vanished.
         shown = list(known) if any(hour in self.ledger for hour in self.hours) else []
         span_us = start_us, _us(self.hours[-1] + HOUR)
-        read = accepted_rows(rows, config, shown, span_us, self.tally)
+        fitted = self._fitted(known) if any(table.faults for table in rows.tables) else set()
+        read = accepted_rows(rows, config, shown, span_us, self.tally, fitted)
         for position, name in enumerate(read.entity_names):
             if name not in known:
                 first = int(read.gridded.present[position].any(axis=1).argmax())
                 self._count("new_entity", name, first, "not seen before")
         return read
+
+    def _fitted(self, known: dict[str, int]) -> set[tuple[str, str]]:
+        """Names of entities and of channels that they have, read in these hours or before."""
+        layout, names = self.ingest.layout, list(known)
+        first_s = first_values(self.ingest.store, list(known.values()), layout.channel_ids)
+        entity, channel = np.nonzero(first_s <= unix_s(self.hours[-1]))
+        pairs = zip(entity.tolist(), channel.tolist(), strict=True)
+        return {(names[i], layout.channel_names[k]) for i, k in pairs}
 
     def _count(self, issue: str, entity: str, step: int, detail: str) -> None:
         """Count one row at a step of the chunk."""

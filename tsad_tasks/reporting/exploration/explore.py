@@ -144,7 +144,7 @@ def warehouse_readings(
         labels=ranges,
         flag_times_s=np.array([unix_s(flag.at) for flag in flags], np.int64) if is_scored else None,
         from_source=False,
-        fitted=first_s < unix_s(end_at),
+        fitted=np.asarray(first_s < unix_s(end_at), np.bool_),
     )
 
 
@@ -187,7 +187,7 @@ def source_readings(
         ),
         flag_times_s=None,
         from_source=True,
-        fitted=np.isfinite(every_value).any(axis=1),
+        fitted=np.asarray(np.isfinite(every_value).any(axis=1), np.bool_),
     )
 
 
