@@ -6,6 +6,7 @@ CREATE TABLE tsad.fitted_channel (
   PRIMARY KEY (entity_id, channel_id)
 );
 COMMENT ON TABLE tsad.fitted_channel IS 'Which channels an entity has, and since when: the hour of the first value that was ever read. Retention leaves it.';
+COMMENT ON TABLE tsad.channel IS 'One sensor of a dataset; which entities have it is said by fitted_channel.';
 GRANT SELECT, INSERT, UPDATE, DELETE ON tsad.fitted_channel TO tsad_writer;
 
 -- What was read so far. An hour in which the sensor was called dead has no value of it, and need not be opened.
