@@ -70,6 +70,14 @@ def test_the_page_is_current() -> None:
     assert PAGE.read_text(encoding="utf-8") == keys_page()
 
 
+def test_its_links_lead_somewhere() -> None:
+    page = keys_page()
+    titles = re.findall(r"^## (.*)$", page, re.MULTILINE)
+    anchors = [re.sub(r"[^a-z0-9 _-]", "", one.lower()).replace(" ", "-") for one in titles]
+    assert set(re.findall(r"\]\(#([^)]*)\)", page)) == set(anchors)
+    assert all((PAGE.parent / path).is_file() for path in re.findall(r"\]\(([^#)]+)\)", page))
+
+
 @pytest.mark.parametrize("block", BLOCKS + OF_VARIANTS, ids=_place)
 def test_every_key_is_described_in_whole_sentences(block: Block) -> None:
     told = descriptions(block.section)

@@ -115,7 +115,7 @@ class PostgresSource(Source):
                 else:
                     copies.append((plan, found))
             if not copies:
-                raise SourceError("\n".join(f"{one.table}: {one.detail}" for one in faults[:5]))
+                raise SourceError(*(f"{one.table}: {one.detail}" for one in faults[:5]))
             for (plan, copy), (kind, column) in product(copies, named):
                 hashes = set(copy.part[kind].tolist()) if column else set()
                 new = sorted(hashes - self._names.keys() - {rows.NOBODY})
