@@ -120,6 +120,7 @@ class LockWatch:
         self._named = [one for one in blockers if not one.ended]
         if len(self._named) < len(blockers):
             self._due_s = waited_s + LOOKS_AGAIN_S
-        elif waited_s >= N_PATIENCES * self._patience_s:
-            if not all(one.is_pipeline for one in self._named):
-                connection.cancel()
+            return
+        is_held_up = not all(one.is_pipeline for one in self._named)
+        if is_held_up and waited_s >= N_PATIENCES * self._patience_s:
+            connection.cancel()
