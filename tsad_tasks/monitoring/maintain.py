@@ -104,8 +104,8 @@ def maintain_dataset(
         since = "was never scored" if one.hours is None else f"has had no score for {one.hours} h"
         log.warning("%s: %s %s (%s)", config.dataset, one.entity, since, one.status)
     if summary.n_late_hours:
-        said = "%s: %d hours changed after they were read. To take them:\n%s"
-        commands = "\n".join(summary.late_commands)
+        said = "%s: %d hours changed after they were read. To take them: %s"
+        commands = " ; ".join(summary.late_commands)
         log.warning(said, config.dataset, summary.n_late_hours, commands)
     return summary
 
@@ -206,7 +206,7 @@ def _late(
     """Late rows of the last week that no longer count by themselves; fields of the summary."""
     with store.transaction():
         dataset = datasets.select_dataset(store, config.dataset)
-    end_at = hour_floor(newest_at - timedelta(seconds=config.source.mutability_s))
+    end_at = hour_floor(newest_at - timedelta(seconds=config.source.late_rows_within_s))
     start_at = max(end_at - LATE_RANGE, dataset.retired_before or end_at - LATE_RANGE)
     if start_at >= end_at:
         return {}
