@@ -30,7 +30,7 @@ SYNC_FLAGS := --frozen --compile-bytecode --all-groups --all-extras
 BILL = $(UV) export --quiet --frozen --all-extras --no-default-groups --format cyclonedx1.5 --preview-features sbom-export
 
 .DEFAULT_GOAL := help
-.PHONY: help setup setup-e2e demo up down status test check check-types check-imports e2e lint-compose secrets sbom bench-small proofs bench-nab bench-skab documents clean
+.PHONY: help setup setup-e2e demo up down status test check check-types check-imports check-licences e2e lint-compose secrets sbom bench-small proofs bench-nab bench-skab documents clean
 
 help: ## list the commands
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' Makefile
@@ -56,13 +56,15 @@ test: $(SYNCED) ## run the tests
 check: $(SYNCED) ## ruff, mypy --strict, import contracts, licences
 	@$(BIN)/ruff check .
 	@$(BIN)/ruff format --check .
-	@$(MAKE) --no-print-directory -j2 --output-sync=target check-types check-imports
+	@$(MAKE) --no-print-directory -j2 --output-sync=target check-types check-imports check-licences
 
 check-types:
 	@$(BIN)/mypy
 
 check-imports:
 	@$(BIN)/lint-imports
+
+check-licences: | $(UV)
 	@$(BILL) | $(BIN)/python -m devstack.sbom
 
 sbom: $(SYNCED) ## the bill of materials, CycloneDX with licences: dist/tsad.cdx.json
