@@ -88,11 +88,16 @@ class Cluster:
     def create_database(self, name: str, template: str | None = None, owner: str = OWNER) -> str:
         """Make the database `name`, a clone of `template` if given, and return its owner's URI.
 
-        Nobody may be connected to the template.
+        Nobody may be connected to the template. A server that keeps nothing through a power cut
+        copies its files, at a third of the CPU that writing each page into the log takes.
         """
         names = map(sql.Identifier, (name, owner, template or "template1"))
+        statement = sql.SQL("create database {} owner {} template {}").format(*names)
         with administration(self) as server, server.cursor() as cursor:
-            cursor.execute(sql.SQL("create database {} owner {} template {}").format(*names))
+            cursor.execute("show fsync")
+            if cursor.fetchone() == ("off",):
+                statement += sql.SQL(" strategy file_copy")
+            cursor.execute(statement)
         return self.uri(name, owner)
 
     def drop_database(self, name: str) -> None:
@@ -219,7 +224,8 @@ def _launch(cluster: Cluster, account: Account, *, durable: bool) -> Cluster:
         except Unavailable as error:
             # Between the look and the start another program may have taken the port.
             if is_free(cluster.port):
-                raise Unavailable(f"{error}\nThe end of {log}:\n{log_tail(log)}") from error
+                end = log_tail(log).splitlines()
+                raise Unavailable(str(error), f"The end of {log}:", *end) from error
     raise Unavailable(
         f"Expected a free port on {HOST}. Received: {N_PORTS_TRIED} that were taken. Try again."
     )

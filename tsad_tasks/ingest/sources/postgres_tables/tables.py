@@ -185,7 +185,7 @@ def table_plans(
         else:
             plans.append(_plan(config, table, tags))
     if not plans:
-        raise SourceError("\n".join(f"{fault.table}: {fault.detail}" for fault in faults[:5]))
+        raise SourceError(*(f"{fault.table}: {fault.detail}" for fault in faults[:5]))
     return plans, faults
 
 
