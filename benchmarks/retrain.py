@@ -211,6 +211,9 @@ def cases(*, small: bool, network: bool) -> Iterator[Case]:
     text = (PROJECT / "dags" / "datasets" / "server_room.yaml").read_text(encoding="utf-8")
     room = yaml.safe_load(text)
     room["source"] |= {"tables": "plant.reading"}
+    # 4688f57 names these otherwise, and no task here reads them.
+    for name in ("late_rows_within", "wait_for_rows"):
+        room["source"].pop(name, None)
     fleet: dict[str, Any] = {
         "dataset": "fleet",
         "source": {
