@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import closing
 from typing import Any
 from uuid import uuid4
 
@@ -25,6 +26,7 @@ from tests.storage.rooms import (
 from tsad_tasks.champions.records import insert_model, open_period
 from tsad_tasks.config import ChannelSection, DatasetConfig
 from tsad_tasks.storage.datasets import select_entities
+from tsad_tasks.storage.migrate import advice, bound_logins
 from tsad_tasks.storage.scores import write_scores
 
 RANGE = "'room', 'a', '2026-03-01', '2026-03-02'"
@@ -254,3 +256,26 @@ def test_a_deleted_dataset_leaves_its_view_to_the_next_one_of_that_name(warehous
     with opened_room(warehouse_uri, room_config("fan")) as room:
         room.write(HOUR_AT, [[1], [2]])
         assert room.rows("SELECT fan FROM tsad.readings_room ORDER BY at") == [(1.0,), (2.0,)]
+
+
+def test_a_login_that_comes_later_is_bounded_and_its_connections_at_the_next_look(
+    cluster: Cluster, database: str
+) -> None:
+    uri, name, password = cluster.uri(database), f"late_{uuid4().hex}", uuid4().hex
+    bound_logins(uri)
+    assert advice(uri) == []
+    run(uri, f"CREATE ROLE {name} LOGIN PASSWORD '{password}' IN ROLE tsad_operator")
+    try:
+        owner = f"{OWNER}:{cluster.passwords[OWNER]}"
+        own = uri.replace(owner, f"{name}:{password}")
+        shown = "SELECT current_setting('temp_file_limit'), has_database_privilege({}, 'TEMPORARY')"
+        assert run(own, shown.format("current_database()")) == [("1GB", False)]
+        with closing(psycopg2.connect(own)) as idle, idle.cursor() as cursor:
+            cursor.execute("SELECT current_setting('idle_in_transaction_session_timeout')")
+            assert cursor.fetchone() == ("10min",)
+        assert run(cluster.uri(database, PIPELINE), "SHOW temp_file_limit") == [("-1",)]
+        assert advice(uri) == [f"ALTER ROLE {name} CONNECTION LIMIT 20"]
+        bound_logins(uri)
+        assert advice(uri) == []
+    finally:
+        run(uri, f"DROP ROLE {name}")
