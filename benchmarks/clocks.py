@@ -53,7 +53,7 @@ FILE: dict[str, Any] = {
         "time": {"column": "at"},
         "entity": {"column": "machine"},
         "step": "10min",
-        "mutability": "12h",
+        "late_rows_within": "12h",
         "updated_at": "changed",
         "channels": {"temperature": {}, "load": {}},
     },

@@ -51,7 +51,7 @@ BASE: dict[str, Any] = {
         "time": {"column": "at"},
         "entity": {"column": "host"},
         "step": "5min",
-        "mutability": "1h",
+        "late_rows_within": "1h",
         "label": "is_fault",
         "channels": {name: {} for name in CHANNELS},
     },

@@ -59,7 +59,7 @@ FILE: dict[str, Any] = {
         "time": {"column": "at"},
         "entity": {"column": "machine"},
         "step": "10min",
-        "mutability": 0,
+        "late_rows_within": 0,
         "channels": {"temperature": {}, "load": {}},
     },
     "detector": {"name": "isolation_forest", "window": "auto"},

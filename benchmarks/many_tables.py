@@ -42,7 +42,7 @@ FLEET = {
         "connection": "plant",
         "tables": "machine_*",
         "time": {"column": "ts"},
-        "mutability": 0,
+        "late_rows_within": 0,
         "entity": {"from_table": "machine_(.*)"},
         "channels": {"temp": {}, "load": {}, "power": {}},
     },

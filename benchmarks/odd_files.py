@@ -36,11 +36,11 @@ source:
   time: {column: at, zone: Europe/Berlin}
   entity: {from_table: "machine_(.*)"}
   step: 1min
-  mutability: 3h
+  late_rows_within: 3h
   channels:
-    cpu: &usual {unit: "%", low: 0, high: 100, hold: 2min}
+    cpu: &usual {unit: "%", sensor_range: [0, 100], valid_for: 2min}
     load: {<<: *usual, aggregate: max}
-    "fan 1": {unit: 1/min, low: -1.5e+3}
+    "fan 1": {unit: 1/min, sensor_range: [-1.5e+3, null]}
 running_when: cpu > 3 and not (load == 1 or `fan 1` < 2)
 startup_grace: 10min
 features: {scaling: robust, rolling_mean: [5, 60], cyclic: [hour, weekday], holidays: DE-BY}
@@ -168,7 +168,7 @@ def shapes() -> dict[str, str]:
     laughs = "".join(f"l{i}: &l{i} [{', '.join([f'*l{i - 1}'] * 10)}]\n" for i in range(1, 12))
     merges = "".join(f"m{i}: &m{i} {{<<: [*m{i - 1}, *m{i - 1}], k{i}: 1}}\n" for i in range(1, 60))
     chain = "".join(f"c{i}: &c{i} [*c{i - 1}]\n" for i in range(1, 300))
-    channels = "".join(f"    s{i}: {{unit: W, low: 0, high: 9}}\n" for i in range(1500))
+    channels = "".join(f"    s{i}: {{unit: W, sensor_range: [0, 9]}}\n" for i in range(1500))
     wrong = channels.replace("unit", "units")
     return {
         "nested mappings": nested,

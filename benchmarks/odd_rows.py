@@ -138,7 +138,7 @@ def judged(odd: Odd, plant_uri: str, warehouse_uri: str) -> str:
         "tables": "reading",
         "entity": {"column": "machine"},
     }
-    default |= {"channels": {name: {} for name in CHANNELS}, "step": "10min", "mutability": 0}
+    default |= {"channels": {name: {} for name in CHANNELS}, "step": "10min", "late_rows_within": 0}
     config = DatasetConfig.model_validate({"dataset": "plant", "source": default | odd.source})
     for hour in range(2):
         start_at, end_at = (START_AT + timedelta(hours=n) for n in (hour, hour + 1))

@@ -67,7 +67,7 @@ source:
   time: {{column: at}}
   entity: {{column: machine}}
   step: {step}
-  mutability: 6h
+  late_rows_within: 6h
   channels: {{{channels}}}
 detector: {detector}
 features: {{min_own_scale: 3d}}
@@ -210,7 +210,7 @@ def live(plant: Plant, seed: int) -> None:
 
 
 def _late(plant: Plant, store: Store, values: NDArray[np.float64], at: datetime) -> None:
-    """Rows that nobody expected any more: what is later than the mutability period is read on
+    """Rows that nobody expected any more: what is later than `late_rows_within` is read on
     request.
     """
     _copy(plant, values, np.arange(*_steps(plant.size, *LATE).indices(values.shape[1])))

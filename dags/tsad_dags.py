@@ -120,7 +120,7 @@ as a command: `tsad verdict INC-0 confirmed --note bearing`.
     "maintain": """
 ### Maintain
 Retention of readings, scores, bundles and alerts where a dataset asks for it, files of old runs,
-rows that changed after the mutability period, and datasets that have had no score for long.
+rows that changed after `late_rows_within`, and datasets that have had no score for long.
 """,
 }
 TRAINING_APPROVAL = "A person sees on the form of task `approve` what would be learned."

@@ -94,12 +94,12 @@ def test_a_dataset_without_readings_says_how_to_get_some(
 
 @pytest.mark.parametrize("apart_s", [1, 2.5, 7, 11, 47, 61.3, 90, 100, 601, 1000, 2400, 3599, 5400])
 def test_a_step_or_hold_that_a_check_proposes_is_taken(apart_s: float) -> None:
-    changes: dict[str, Any] = {"channels": {"temp": {"hold": f"{int(apart_s) + 1}s"}}}
+    changes: dict[str, Any] = {"channels": {"temp": {"valid_for": f"{int(apart_s) + 1}s"}}}
     if (step := proposed_step(apart_s, 3600)) is not None:
         changes["step"] = step
     made = DatasetConfig.model_validate({"dataset": "plant", "source": SOURCE | changes})
     assert made.source.step_s * 1.01 >= apart_s or apart_s > 3600
-    assert made.source.channels["temp"].hold_s >= apart_s
+    assert made.source.channels["temp"].valid_for_s >= apart_s
 
 
 def test_the_index_that_a_check_proposes_is_what_it_missed(at_plant: Plant) -> None:

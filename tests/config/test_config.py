@@ -5,6 +5,7 @@ was received.
 from __future__ import annotations
 
 import json
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -36,7 +37,7 @@ source:
   time: {column: at}
   entity: {column: host}
   channels:
-    cpu: {unit: "%", low: 0, high: 100}
+    cpu: {unit: "%", sensor_range: [0, 100]}
     load: {}
 """
 DATASETS = project_folder() / "dags" / "datasets"
@@ -67,8 +68,8 @@ CASES = [
         "an unknown field further down",
         'unit: "%"',
         'units: "%"',
-        ":9: source.channels.cpu.units: Expected one of column, unit, aggregate, hold, low, high "
-        "(did you mean unit?). "
+        ":9: source.channels.cpu.units: Expected one of column, unit, aggregate, valid_for, "
+        "sensor_range (did you mean unit?). "
         "Received: '%'.",
     ),
     (
@@ -145,7 +146,7 @@ CASES = [
     ),
     (
         "no channel",
-        '    cpu: {unit: "%", low: 0, high: 100}\n    load: {}\n',
+        '    cpu: {unit: "%", sensor_range: [0, 100]}\n    load: {}\n',
         "    {}\n",
         ":8: source.channels: Expected at least one. Received: {}.",
     ),
@@ -173,21 +174,22 @@ CASES = [
     ),
     (
         "a range upside down",
-        "low: 0",
-        "low: 200",
-        ":9: source.channels.cpu.high: Expected more than low, which is 200. Received: 100.",
+        "[0, 100]",
+        "[200, 100]",
+        ":9: source.channels.cpu.sensor_range: Expected its lower end first, as in [0, 100]. "
+        "Received: [200, 100].",
     ),
     (
         "a limit that is no number",
-        "low: 0",
-        "low: .nan",
-        ":9: source.channels.cpu.low: Expected a finite number. Received: nan.",
+        "[0, 100]",
+        "[.nan, 100]",
+        ":9: source.channels.cpu.sensor_range.0: Expected a finite number. Received: nan.",
     ),
     (
         "text where a number belongs",
-        "low: 0",
-        "low: none",
-        ":9: source.channels.cpu.low: Expected a number. Received: 'none'.",
+        "[0, 100]",
+        "[none, 100]",
+        ":9: source.channels.cpu.sensor_range.0: Expected a number. Received: 'none'.",
     ),
     (
         "an unknown word",
@@ -199,24 +201,23 @@ CASES = [
     (
         "a field of a channel whose name resembles a type",
         "load: {}",
-        "strain: {low: none}",
-        ":10: source.channels.strain.low: Expected a number. Received: 'none'.",
+        "strain: {sensor_range: [none, 1]}",
+        ":10: source.channels.strain.sensor_range.0: Expected a number. Received: 'none'.",
     ),
     (
         "a duration without a unit that is known",
         None,
-        "  settle: 5 minutes",
-        ":11: source.settle: Expected a duration such as 30s, 5min, 1h, 30d (a number without unit "
-        "counts seconds). "
+        "  wait_for_rows: 5 minutes",
+        ":11: source.wait_for_rows: Expected a duration such as 30s, 5min, 1h, 30d (a number "
+        "without unit counts seconds). "
         "Received: '5 minutes'.",
     ),
     (
         "a negative duration",
         None,
-        "  mutability: -60",
-        ":11: source.mutability: Expected a duration such as 30s, 5min, 1h, 30d (a number without "
-        "unit counts "
-        "seconds). "
+        "  late_rows_within: -60",
+        ":11: source.late_rows_within: Expected a duration such as 30s, 5min, 1h, 30d (a number "
+        "without unit counts seconds). "
         "Received: -60.",
     ),
     (
@@ -588,6 +589,60 @@ def test_what_counts_no_more_is_read_and_said_with_what_to_use_in_its_place(tmp_
     assert "max_minutes" not in _message(path)
 
 
+FORMER = """\
+dataset: room
+source:
+  connection: plant
+  tables: plant.metrics
+  time: {column: at}
+  entity: {column: host}
+  settle: 5min
+  mutability: 2h
+  channels:
+    cpu: {low: 0, high: 100, hold: 2min}
+    load: {high: 9}
+"""
+
+
+def test_former_names_are_read_as_the_new_ones_and_told_with_their_line(tmp_path: Path) -> None:
+    path = tmp_path / "room.yaml"
+    path.write_text(FORMER, encoding="utf-8")
+    config = load_config(path)
+    text = FORMER.replace("settle", "wait_for_rows").replace("mutability", "late_rows_within")
+    text = text.replace("low: 0, high: 100, hold", "sensor_range: [0, 100], valid_for")
+    path.write_text(text.replace("high: 9", "sensor_range: [null, 9]"), encoding="utf-8")
+    assert load_config(path) == config
+    assert load_config(path).model_hash == config.model_hash
+    assert deprecations(config, path) == []
+    path.write_text(FORMER, encoding="utf-8")
+    said = deprecations(config, path)
+    assert said[0] == (
+        f"{path}:7: source.settle: Expected wait_for_rows, its new name. Received: the former one. "
+        "Rename it."
+    )
+    places = [line.split(": ")[0:2] for line in said]
+    of_channels = [f"{path}:{line}" for line in (10, 10, 10, 11)]
+    assert [place for place, _ in places] == [f"{path}:7", f"{path}:8", *of_channels]
+    assert [name.split(".")[-1] for _, name in places][2:] == ["low", "high", "hold", "high"]
+
+
+@pytest.mark.parametrize(
+    ("both", "message"),
+    [
+        ("  wait_for_rows: 1min\n  settle: 1min\n", "Expected wait_for_rows alone"),
+        ("  mutability: 1min\n  late_rows_within: 1min\n", "Expected late_rows_within alone"),
+        ("    fan: {hold: 1min, valid_for: 1min}\n", "Expected valid_for alone"),
+        ("    fan: {high: 1, sensor_range: [0, 1]}\n", "Expected sensor_range alone"),
+    ],
+)
+def test_a_field_under_both_of_its_names_is_an_error(
+    tmp_path: Path, both: str, message: str
+) -> None:
+    path = tmp_path / "room.yaml"
+    path.write_text(GOOD + both, encoding="utf-8")
+    assert message in _message(path)
+
+
 def test_none_of_our_own_files_says_what_counts_no_more() -> None:
     paths = [
         path
@@ -596,7 +651,8 @@ def test_none_of_our_own_files_says_what_counts_no_more() -> None:
         if path.suffix == ".yaml" or (path.parent.name == "detectors" and path.suffix == ".md")
     ]
     assert len(paths) > 20
-    assert [path for path in paths if "max_minutes" in path.read_text(encoding="utf-8")] == []
+    former = re.compile(r"\b(max_minutes|hold|low|high|settle|mutability): ")
+    assert [path for path in paths if former.search(path.read_text(encoding="utf-8"))] == []
 
 
 def test_holidays_follow_country_and_region_and_the_day_of_rest_its_weekend() -> None:

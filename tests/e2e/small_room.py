@@ -35,13 +35,13 @@ source:
   time: {column: at}
   entity: {column: host}
   step: 1min
-  mutability: 1h
+  late_rows_within: 1h
   channels:
-    cpu: {unit: "%", hold: 2min}
-    memory: {unit: "%", hold: 2min}
-    disk: {unit: MB/s, hold: 2min}
-    network: {unit: Mbit/s, hold: 2min}
-    temperature: {unit: °C, hold: 2min}
+    cpu: {unit: "%", valid_for: 2min}
+    memory: {unit: "%", valid_for: 2min}
+    disk: {unit: MB/s, valid_for: 2min}
+    network: {unit: Mbit/s, valid_for: 2min}
+    temperature: {unit: °C, valid_for: 2min}
 threshold: {kind: adaptive, look_back: 300, min_span: 5h, k: 4}
 training: {schedule: "0 3 * * 1", range: 3d, max_windows: 1500, epochs: 2}
 gate:

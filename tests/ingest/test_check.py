@@ -73,11 +73,11 @@ def test_a_large_table_without_a_time_index_is_a_warning(plant: Plant) -> None:
             {"step": "1min"},
             "warning",
             "Readings are 600 s apart, the step is 60 s: most steps will be empty. Set step: "
-            "10min, or hold: 600s on the channels.",
+            "10min, or valid_for: 600s on the channels.",
         ),
         ({"step": "1h"}, "info", "readings of a step are made one by the channel's aggregate"),
         (
-            {"channels": {"temp": {"high": 10}}},
+            {"channels": {"temp": {"sensor_range": [None, 10]}}},
             "warning",
             "temp: 100.0% of the values are out of range (20 to 20",
         ),

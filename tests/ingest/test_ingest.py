@@ -58,7 +58,7 @@ def test_unchanged_content_writes_nothing(plant: Plant) -> None:
 
 
 def test_rows_that_come_late_within_the_mutability_period_are_taken(plant: Plant) -> None:
-    config = plant.config(mutability="2h")
+    config = plant.config(late_rows_within="2h")
     plant.now_at = at("10:00")
     plant.ingest("09:00", "10:00", config)
     plant.run("UPDATE reading SET temp = 1000 WHERE at = '2024-05-01 09:00Z' AND machine = 'm1'")
@@ -69,7 +69,7 @@ def test_rows_that_come_late_within_the_mutability_period_are_taken(plant: Plant
 
 
 def test_an_hour_past_its_mutability_is_read_a_last_time(plant: Plant) -> None:
-    config = plant.config(mutability="1h")
+    config = plant.config(late_rows_within="1h")
     read = []
     for hour in (9, 10, 11):
         plant.now_at = at(f"{hour + 1:02}:00")
@@ -190,12 +190,12 @@ def test_part_of_an_hour_is_read_up_to_the_interval_and_completed_later(plant: P
 def test_an_interval_that_has_not_settled_is_tried_again_when_it_has(plant: Plant) -> None:
     plant.now_at = at("11:01")
     with pytest.raises(NotYet, match="11:05:00 UTC") as caught:
-        plant.ingest("10:00", "11:00", plant.config(settle="5min"))
+        plant.ingest("10:00", "11:00", plant.config(wait_for_rows="5min"))
     assert caught.value.wait == timedelta(minutes=4)
 
 
 def test_the_lag_is_measured_live_and_not_in_a_backfill(plant: Plant) -> None:
-    config = plant.config(mutability="1h")
+    config = plant.config(late_rows_within="1h")
     plant.now_at = at("11:00") + timedelta(seconds=7)
     assert plant.ingest("10:00", "11:00", config).lag_s == 307
     plant.now_at = at("11:30")
@@ -220,7 +220,7 @@ def test_labels_of_the_source_are_kept_by_the_hour(plant: Plant) -> None:
 
 def test_sensors_are_judged_beside_the_machine(plant: Plant) -> None:
     plant.run("UPDATE reading SET temp = NULL WHERE machine = 'm2'")
-    config = plant.config(channels={"temp": {"high": 970}, "load": {}}, step="5min")
+    config = plant.config(channels={"temp": {"sensor_range": [None, 970]}, "load": {}}, step="5min")
     plant.ingest("10:00", "11:00", config)
     verdicts = plant.rows(
         "SELECT entity, channel, verdict FROM tsad.v_quality WHERE verdict = 'dead'"

@@ -245,7 +245,12 @@ def test_an_epoch_just_before_the_end_is_read_once(kind: str, plant: Plant) -> N
 def test_a_real_reading_at_a_limit_is_at_the_limit(limit: float, plant: Plant) -> None:
     rows = ", ".join(f"('2024-05-01 10:{i}0Z', 'm1', {limit}, {limit})" for i in range(6))
     _fill(plant, TABLE.replace("float8", "real"), rows)
-    source = {"channels": {"temp": {"low": limit}, "load": {"high": limit}}}
+    source = {
+        "channels": {
+            "temp": {"sensor_range": [limit, None]},
+            "load": {"sensor_range": [None, limit]},
+        }
+    }
     plant.ingest("10:00", "11:00", plant.config(**source))
     reading = np.full((1, 1), plant.readings()["m1", "10:00", "temp"])
     assert running_state(reading, f"temp > {limit} or temp < {limit}", ["temp"], 0)[0] == OFF

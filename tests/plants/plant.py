@@ -25,7 +25,7 @@ SOURCE = {
     "entity": {"column": "machine"},
     "channels": {"temp": {}, "load": {}},
     "step": "10min",
-    "mutability": 0,
+    "late_rows_within": 0,
 }
 
 

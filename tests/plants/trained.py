@@ -38,7 +38,7 @@ CONFIG: dict[str, Any] = {
         "time": {"column": "at"},
         "entity": {"column": "host"},
         "step": "5min",
-        "mutability": "3h",
+        "late_rows_within": "3h",
         "channels": {"cpu": {"unit": "%"}, "temperature": {"unit": "°C"}},
     },
     "detector": {"window": 6},

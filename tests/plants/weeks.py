@@ -38,7 +38,7 @@ CONFIG: dict[str, Any] = {
         "time": {"column": "at"},
         "entity": {"column": "machine"},
         "step": "10min",
-        "mutability": 0,
+        "late_rows_within": 0,
         "channels": {"temperature": {"unit": "°C"}, "load": {"unit": "%"}},
     },
     "detector": {"name": "three_sigma"},

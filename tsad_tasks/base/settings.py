@@ -11,7 +11,15 @@ from collections.abc import Sequence
 from difflib import get_close_matches
 from typing import Annotated, Any, NamedTuple, get_args
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, WithJsonSchema
+from pydantic import (
+    AliasChoices,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    ValidationError,
+    WithJsonSchema,
+)
 from pydantic_core import PydanticCustomError
 
 from tsad_tasks.base.shown import on_one_line, shown
@@ -97,6 +105,27 @@ def n_readings(text: str, step_s: int, *field: str) -> int:
     return seconds // step_s
 
 
+def renamed(name: str, former: str, default: Any) -> Any:
+    """A field that is also read under the name that it had before, which is told of."""
+    return Field(default, validation_alias=AliasChoices(name, former))
+
+
+def former_names(section: type[Section]) -> dict[str, str]:
+    """Names that fields had before, and what they are called now.
+
+    >>> class Wait(Section):
+    ...     wait_for_rows: int = renamed("wait_for_rows", "settle", 0)
+    >>> former_names(Wait), Wait(**{"settle": 5}).wait_for_rows
+    ({'settle': 'wait_for_rows'}, 5)
+    """
+    found = {}
+    for field in section.model_fields.values():
+        if isinstance(field.validation_alias, AliasChoices):
+            name, *former = map(str, field.validation_alias.choices)
+            found.update(dict.fromkeys(former, name))
+    return found
+
+
 def wrong(expected: str, received: object, *field: str | int) -> PydanticCustomError:
     """An error about a field, further down where `field` says so, with what was received there."""
     context = {"expected": expected, "received": str(received), "field": field}
@@ -156,6 +185,8 @@ def _problem(found: dict[str, Any], section: type[Section]) -> Problem:
     if found["type"] == "missing":
         received = "nothing"
     if found["type"] == "extra_forbidden":
+        if (name := former_names(section_at(section, field[:-1])).get(str(field[-1]))) is not None:
+            return Problem(field, f"{name} alone, which is its new name", "both")
         known = known_fields(section, field[:-1])
         similar = get_close_matches(str(field[-1]), known, 1)
         hint = f" (did you mean {similar[0]}?)" if similar else ""
@@ -167,6 +198,12 @@ def _problem(found: dict[str, Any], section: type[Section]) -> Problem:
 
 def known_fields(section: type[Section], place: Sequence[str | int] = ()) -> list[str]:
     """Names that the mapping at a place below a section may have; not those that are deprecated."""
+    named = section_at(section, place).model_fields.items()
+    return [field.alias or name for name, field in named if not field.json_schema_extra]
+
+
+def section_at(section: type[Section], place: Sequence[str | int]) -> type[Section]:
+    """The section at a place below another one."""
     for part in place:
         fields = {field.alias or name: field for name, field in section.model_fields.items()}
         annotation = fields[str(part)].annotation if str(part) in fields else None
@@ -174,5 +211,4 @@ def known_fields(section: type[Section], place: Sequence[str | int] = ()) -> lis
         for found in (annotation, *get_args(annotation)):
             if isinstance(found, type) and issubclass(found, Section):
                 section = found
-    named = section.model_fields.items()
-    return [field.alias or name for name, field in named if not field.json_schema_extra]
+    return section

@@ -75,6 +75,14 @@ def schema() -> None:
 
 
 @datasets.command()
+def reference() -> None:
+    """Print docs/reference/dataset_file.md: every key of a dataset file."""
+    from tsad_tasks.config.reference import keys_page
+
+    typer.echo(keys_page(), nl=False)
+
+
+@datasets.command()
 def preset(
     name: Annotated[str | None, Argument(help="Such as document_d; default: list them.")] = None,
 ) -> None:

@@ -167,6 +167,11 @@ DatasetName = Annotated[
 ]
 _TABLES = "a table, a list of tables, or a pattern with * such as plant.machine_*"
 TableNames = Annotated[str | list[str], BeforeValidator(_only(_are_tables, _TABLES))]
+_RANGE = "two numbers, as in [0, 100], or null for an end that is open"
+SensorRange = Annotated[
+    tuple[float | None, float | None],
+    BeforeValidator(_only(lambda ends: isinstance(ends, list | tuple) and len(ends) == 2, _RANGE)),
+]
 _CHANNEL = (
     "a channel's name of 1 to 63 bytes, printable, not entity, hour_at or at "
     "(use column: for the source's name)"

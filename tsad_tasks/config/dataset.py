@@ -46,32 +46,83 @@ _NOT_OF_MODELS |= {"unanswered"}
 
 
 class DatasetConfig(FileSection):
-    """One dataset: its tables, how they are read, what detects, what alarms."""
+    """One dataset: its tables, how they are read, what detects, what alarms.
+
+    Examples
+    --------
+    dataset: pumps
+    source:
+      connection: plant_db
+      tables: plant.pump_*
+      time: {column: at}
+      entity: {from_table: "pump_(.*)"}
+      step: 1min
+      channels:
+        flow: {unit: m³/h, valid_for: 5min}
+        pressure: {unit: bar, sensor_range: [0, 16]}
+
+    dataset: pumps
+    description: Thirty pumps of hall 2, one reading a minute.
+    site_zone: Europe/Berlin
+    score_every: 1h
+    source:
+      connection: plant_db
+      tables: plant.pumps
+      time: {column: at}
+      entity: {column: pump}
+      channels: {flow: {}, pressure: {}}
+    running_when: flow > 1 and pressure > 0.5
+    startup_grace: 10min
+    features: {scaling: robust}
+    detector: {name: lstm_autoencoder}
+    threshold: {kind: evt}
+    alarm_policy: {consecutive: 3}
+    training: {range: 60d}
+    gate: {min_point_share: 0.9}
+    shadow: {hours: 24}
+    drift: {retrain_above: 0.25}
+    report: {page_size: letter}
+    notifications: {targets: [{email: [shift@example.com]}]}
+    retention: {readings: 400d}
+    """
 
     dataset: DatasetName
-    """Name of the dataset, and of this file."""
+    """This is the name of the dataset, and of its file."""
     description: str = ""
-    """What the dataset is, for people."""
+    """This says what the dataset is, for people."""
     site_zone: ZoneName = "UTC"
-    """Zone of pages, PDFs, and of hour and weekday."""
+    """Pages and PDFs, and the hour and weekday that a detector sees, are in this IANA zone."""
     interval_s: IntervalS = Field(3600, alias="score_every")
-    """How often the score DAG runs."""
+    """The score DAG runs so often."""
     source: SourceSection
+    """This says where the readings are and how they are read."""
     running_when: str | None = None
-    """Expression over channels, such as 'speed > 100 and power > 1'."""
+    """This expression over channels says when a machine runs, such as 'speed > 100 and power > 1';
+    what is off is neither scored nor learned. By default machines always run."""
     startup_grace_s: DurationS = 0
-    """Time after a start that is not judged."""
+    """So much time after a start is not judged."""
     features: FeaturesSection = FeaturesSection()
+    """This says what the detector sees beside the channels."""
     detector: DetectorSection = DetectorSection()
+    """This is the model."""
     threshold: ThresholdSection = ThresholdSection()
+    """This says how errors become flags."""
     alarm_policy: AlarmPolicy = AlarmPolicy()
+    """This says how flags become incidents."""
     training: TrainingSection = TrainingSection()
+    """This says what a model learns from, and when."""
     gate: GateSection = GateSection()
+    """This says what a challenger must reach."""
     shadow: ShadowSection = ShadowSection()
+    """This says what a challenger must show beside the champion."""
     drift: DriftSection = DriftSection()
+    """This says what follows from drift."""
     report: ReportSection = ReportSection()
+    """This is about the PDF of the report DAG."""
     notifications: NotificationsSection = NotificationsSection()
+    """This says who is told."""
     retention: RetentionSection = RetentionSection()
+    """This says what is removed, and when."""
 
     @model_validator(mode="after")
     def _consistent(self) -> DatasetConfig:

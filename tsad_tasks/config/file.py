@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import stat
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -12,10 +12,11 @@ import yaml
 from pydantic import ValidationError
 
 from tsad_tasks.base.errors import ConfigError
-from tsad_tasks.base.settings import Problem, problems
+from tsad_tasks.base.settings import Problem, former_names, problems
 from tsad_tasks.base.shown import on_one_line
 from tsad_tasks.config.bounded_yaml import MAX_BYTES, MisreadError, read_yaml
 from tsad_tasks.config.dataset import DatasetConfig
+from tsad_tasks.config.sections import FORMER_ENDS, ChannelSection, SourceSection
 
 _MAX_PROBLEMS = 20
 
@@ -50,21 +51,37 @@ def shown_path(path: Path) -> str:
 
 
 def deprecations(config: DatasetConfig, path: Path | None = None) -> list[str]:
-    """A line on each field that counts no more: where it is, and what to use in its place.
+    """A line on each field that counts no more, or has another name: where it is, and what to use.
 
     `path`: of the dataset's file, if it has one.
     """
-    if config.training.max_minutes is None:
-        return []
-    field = ("training", "max_minutes")
-    line = "" if path is None else f":{_line(_read(path)[0], field)}"
-    problem = Problem(
-        field,
-        "training.max_windows and training.epochs, which end a training however busy the machine "
-        "is",
-        f"{config.training.max_minutes:g}, which is deprecated and ignored",
-    )
-    return [f"{path or config.dataset}{line}: {problem} Remove it; see training.timeout."]
+    root, values = (None, {}) if path is None else _read(path)
+    found = [
+        (Problem((*place, former), f"{name}, its new name", "the former one"), "Rename it.")
+        for place, former, name in _former_names(values)
+    ]
+    if config.training.max_minutes is not None:
+        problem = Problem(
+            ("training", "max_minutes"),
+            "training.max_windows and training.epochs, which end a training however busy the "
+            "machine is",
+            f"{config.training.max_minutes:g}, which is deprecated and ignored",
+        )
+        found.append((problem, "Remove it; see training.timeout."))
+    where = path or config.dataset
+    lines = ["" if root is None else f":{_line(root, problem.field)}" for problem, _ in found]
+    return [f"{where}{line}: {said} {do}" for line, (said, do) in zip(lines, found, strict=True)]
+
+
+def _former_names(values: Mapping[str, Any]) -> Iterator[tuple[tuple[str, ...], str, str]]:
+    """Where a file says a name that a field had before, which one, and what it is called now."""
+    source = values.get("source", {})
+    former = former_names(SourceSection)
+    yield from ((("source",), name, former[name]) for name in source if name in former)
+    former = former_names(ChannelSection) | dict.fromkeys(FORMER_ENDS, "sensor_range: [low, high]")
+    for channel, section in source.get("channels", {}).items():
+        place = ("source", "channels", channel)
+        yield from ((place, name, former[name]) for name in section if name in former)
 
 
 def _read(path: Path) -> tuple[yaml.Node | None, Any]:

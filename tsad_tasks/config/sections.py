@@ -12,7 +12,7 @@ from pydantic import ConfigDict, Field, model_validator
 from tsad_tasks.base.cpu_limit import cpu_limit
 from tsad_tasks.base.enums import NewsEvent
 from tsad_tasks.base.errors import ConfigError
-from tsad_tasks.base.settings import DurationS, LastingS, Section, validated, wrong
+from tsad_tasks.base.settings import DurationS, LastingS, Section, renamed, validated, wrong
 from tsad_tasks.base.shown import shown
 from tsad_tasks.base.variants import CHANNELS, SOURCES
 from tsad_tasks.config.checks import (
@@ -25,6 +25,7 @@ from tsad_tasks.config.checks import (
     MailAddress,
     Named,
     Params,
+    SensorRange,
     Share,
     StepS,
     Steps,
@@ -37,12 +38,14 @@ from tsad_tasks.config.checks import (
 # CPU-seconds that a pattern may try one table's name, which takes microseconds.
 _MATCHED_S = 1
 _MAX_PATTERN_CHARACTERS = 500
+# Of a channel's `sensor_range`, when it was two fields.
+FORMER_ENDS = ("low", "high")
 
 
 class FileSection(Section):
     """Of a dataset file: what stands beneath a field describes it, to editors as well.
 
-    A field of seconds, such as `hold_s`, is a duration in the file, under its name without `_s`.
+    A field of seconds, such as `step_s`, is a duration in the file, under its name without `_s`.
     """
 
     model_config = ConfigDict(alias_generator=lambda name: name.removesuffix("_s"))
@@ -55,27 +58,53 @@ def _require_one(section: Section, between: str, *names: str) -> None:
 
 
 class TimeColumn(FileSection):
-    """The column that says when a reading was taken."""
+    """The column that says when a reading was taken.
+
+    Examples
+    --------
+    source:
+      time: {column: read_at, zone: Europe/Berlin, ambiguous: second}
+
+    source:
+      time: {column: epoch_ms, unit: ms}
+    """
 
     column: Named
-    """Name of the time column."""
+    """This column of the table holds the time of a reading."""
     unit: Literal["s", "ms", "us", "ns"] | None = None
-    """Unit of times that are whole numbers since 1970; omit for timestamps."""
+    """This is the unit of times that are whole or fractional numbers since 1970. By default times
+    are timestamps or dates."""
     zone: ZoneName = "UTC"
-    """Zone of times that name none."""
+    """Times that name no zone or offset are read on the clock of this IANA zone."""
     ambiguous: Literal["first", "second"] = "first"
-    """Which of the two hours a naive time means when clocks are set back."""
+    """When clocks are set back an hour occurs twice, and a time without an offset means this one of
+    the two."""
 
 
 class EntitySource(FileSection):
-    """Where the name of the machine or host comes from: exactly one of the three."""
+    """Where the name of the machine or host comes from: exactly one of the three.
+
+    Examples
+    --------
+    source:
+      entity: {column: machine}
+
+    source:
+      tables: plant.pump_*
+      entity: {from_table: "pump_(.*)"}
+
+    source:
+      entity: {constant: compressor}
+    """
 
     column: Named | None = None
-    """Column that holds the entity's name."""
+    """This column holds the entity's name. By default no column does, and one of the other two keys
+    says it."""
     from_table: Named | None = None
-    """Regular expression on the table's name; its first group is the entity's name."""
+    """This regular expression must match the whole name of a table; its first group is the entity's
+    name. By default tables say nothing of entities."""
     constant: Named | None = None
-    """Name of the one entity of this table."""
+    """The tables are about this one entity. By default they are not."""
 
     @model_validator(mode="after")
     def _exactly_one(self) -> EntitySource:
@@ -110,61 +139,126 @@ class EntitySource(FileSection):
 
 
 class ChannelSection(FileSection):
-    """One sensor of the entity."""
+    """One sensor of the entity.
+
+    Examples
+    --------
+    source:
+      channels:
+        flow: {unit: m³/h, aggregate: last, valid_for: 5min}
+        pressure: {column: PRESS_OUT, unit: bar, sensor_range: [0, 16]}
+    """
 
     column: Named | None = None
-    """Column (of wide tables) or name in the channel column (of long ones); by default the
-    channel's name."""
+    """This is the column of a wide table, or the name in the channel column of a long one. By
+    default it is the channel's name."""
     unit: str | None = None
-    """Unit shown to people, such as °C or bar."""
+    """This unit is shown to people, such as °C or bar. By default none is shown."""
     aggregate: Literal["last", "mean", "min", "max", "count"] = "mean"
-    """How readings that share a grid step become one."""
-    hold_s: DurationS = 0
-    """How long a value stays valid when none follows."""
-    low: float | None = None
-    """Lower end of the sensor's range; a value below it is out of range."""
-    high: float | None = None
-    """Upper end of the sensor's range; a value above it is out of range."""
+    """This says how readings that share a grid step become one."""
+    valid_for_s: DurationS = renamed("valid_for", "hold", 0)
+    """So long a value stays valid when none follows; 0s means for its own step alone."""
+    sensor_range: SensorRange = (None, None)
+    """The sensor can measure from the first to the second of these, in its unit; either may be
+    null. A value outside is out of range. This is no limit of alarms. By default no end is
+    known."""
+
+    @model_validator(mode="before")
+    @classmethod
+    def _range_of_ends(cls, given: Any) -> Any:
+        """What was once called low and high, as the range that they are."""
+        if not isinstance(given, dict) or not given.keys() & {*FORMER_ENDS}:
+            return given
+        if "sensor_range" in given:
+            both = " and ".join(["sensor_range", *(name for name in FORMER_ENDS if name in given)])
+            raise wrong(f"sensor_range alone, once called {' and '.join(FORMER_ENDS)}", both)
+        ends = [given.get(name) for name in FORMER_ENDS]
+        rest = {name: value for name, value in given.items() if name not in FORMER_ENDS}
+        return rest | {"sensor_range": ends}
 
     @model_validator(mode="after")
     def _low_below_high(self) -> ChannelSection:
-        if self.low is not None and self.high is not None and self.low >= self.high:
-            raise wrong(f"more than low, which is {self.low:g}", f"{self.high:g}", "high")
+        low, high = self.sensor_range
+        if low is not None and high is not None and low >= high:
+            expected = "its lower end first, as in [0, 100]"
+            raise wrong(expected, f"[{low:g}, {high:g}]", "sensor_range")
         return self
 
 
 class SourceSection(FileSection):
-    """The sensor tables: where they are and how to read them."""
+    """The sensor tables: where they are and how to read them.
+
+    Examples
+    --------
+    source:
+      connection: plant_db
+      kind: postgres
+      params: {}
+      tables: plant.pump_*
+      shape: wide
+      time: {column: at}
+      entity: {from_table: "pump_(.*)"}
+      channels:
+        flow: {unit: m³/h, valid_for: 5min}
+        pressure: {unit: bar, sensor_range: [0, 16]}
+      updated_at: changed_at
+      label: is_fault
+      step: 1min
+      wait_for_rows: 5min
+      late_rows_within: 6h
+      statement_timeout: 10min
+
+    source:
+      connection: plant_db
+      tables: plant.log
+      shape: long
+      channel_column: sensor
+      value_column: value
+      time: {column: at}
+      entity: {column: room}
+      step: 5min
+      channels:
+        temperature: {column: TEMP_AIR, unit: °C}
+    """
 
     connection: ConnectionId
-    """Airflow connection id (or TSAD_CONNECTION_<ID> outside Airflow)."""
+    """This is the id of an Airflow connection; outside Airflow its URI is in
+    TSAD_CONNECTION_<ID>."""
     kind: Named = "postgres"
-    """What the connection leads to."""
+    """This says what the connection leads to."""
     params: Params = Field(default_factory=dict)
-    """Settings of the kind's own; postgres has none."""
+    """These are settings of the kind's own."""
     tables: TableNames
-    """Table, list of tables, or a pattern with * such as plant.machine_*."""
+    """These tables or views are read: one name, a list of names, or a pattern with
+    * such as `plant.machine_*`."""
     shape: Literal["wide", "long"] = "wide"
-    """Wide tables have a column per channel, long ones a row per value."""
+    """Wide tables have a column for each channel, long ones a row for each value."""
     time: TimeColumn
+    """This says when a reading was taken."""
     entity: EntitySource
+    """This says which machine or host a reading is of."""
     channels: dict[ChannelName, ChannelSection] = Field(min_length=1)
+    """These are the sensors of an entity, by the names that people and SQL
+    see; at least one."""
     channel_column: Named | None = None
-    """Column of a long table with the channel's name."""
+    """This column of a long table holds the channel's name; a long table must have it. By default
+    there is none."""
     value_column: Named | None = None
-    """Column of a long table with the value."""
+    """This column of a long table holds the value; a long table must have it. By default there is
+    none."""
     updated_at: Named | None = None
-    """Column that grows when a row changes; decides between duplicates."""
+    """This column grows when a row changes, and decides between duplicates. By default there is
+    none, and the greatest value wins."""
     label: Named | None = None
-    """Boolean or 0/1 column with known anomalies."""
+    """This column, of truths or of 0 and 1, holds known anomalies. By default there is none."""
     step_s: StepS = 60
-    """Distance of two readings on the grid; it divides one hour."""
-    settle_s: DurationS = 0
-    """Wait after an interval's end before it is read."""
-    mutability_s: DurationS = 10800
-    """How long rows may still arrive or change."""
+    """This is the distance of two readings on the grid; it divides one hour."""
+    wait_for_rows_s: DurationS = renamed("wait_for_rows", "settle", 0)
+    """An interval is read no sooner than so long after its end."""
+    late_rows_within_s: DurationS = renamed("late_rows_within", "mutability", 10800)
+    """So long rows may still arrive or change; meanwhile each run reads those hours again."""
     statement_timeout_s: LastingS = 300
-    """A query of the source that lasts longer fails."""
+    """A query of the source that lasts longer fails, and is tried again."""
 
     @model_validator(mode="after")
     def _consistent(self) -> SourceSection:
@@ -189,44 +283,71 @@ class SourceSection(FileSection):
 
 
 class FeaturesSection(FileSection):
-    """What the detector sees beside the scaled channels. Lags and widths count grid steps."""
+    """What the detector sees beside the scaled channels. Lags and widths count grid steps.
+
+    Examples
+    --------
+    features:
+      scaling: robust
+      rolling_mean: [15]
+      lag: [60]
+      diff: [5]
+      cyclic: [hour, weekday]
+      holidays: DE-BY
+      min_own_scale: 3d
+      rebaseline_after: 1d
+    """
 
     scaling: Literal["robust", "minmax", "standard", "none"] = "robust"
-    """How the channels of machines are brought to one scale."""
+    """This is how the channels of all machines are brought to one scale: by median and spread
+    (robust), by least and greatest value (minmax), by mean and standard deviation (standard), or
+    not at all (none)."""
     rolling_mean: list[Width] = Field(default_factory=list)
-    """Widths of moving averages of all channels, as inputs."""
+    """The detector also sees moving averages of all channels over so many steps each."""
     lag: list[Steps] = Field(default_factory=list)
-    """Steps by which channels are seen late, as inputs."""
+    """The detector also sees all channels as they were so many steps ago."""
     diff: list[Steps] = Field(default_factory=list)
-    """Steps over which the change of channels is taken, as inputs."""
+    """The detector also sees how all channels have changed over so many steps."""
     cyclic: list[Cyclic] = Field(default_factory=lambda: list[Cyclic](["hour", "weekday"]))
-    """Hour and day of the week in site time, as inputs."""
+    """The detector also sees the hour and the day of the week on the clock of site_zone."""
     holidays: Country | None = None
-    """Country, such as DE, or region, such as DE-BY, whose holidays are days of rest."""
+    """Holidays of this country, such as DE, or region, such as DE-BY, count as the weekly day of
+    rest. By default there are none."""
     min_own_scale_s: DurationS = 259200
-    """Running time before an own scale."""
+    """A machine gets a scale of its own after so much running time; until then that of all machines
+    holds, and its scores are provisional."""
     rebaseline_after_s: LastingS = 86400
-    """Running time from which the level of a replaced sensor is learned."""
+    """The level of a replaced sensor is learned from so much running time."""
 
 
 DEFAULT_WINDOW = 10
 
 
 class DetectorSection(FileSection):
-    """Which model, and its sizes."""
+    """Which model, and its sizes.
+
+    Examples
+    --------
+    detector:
+      name: lstm_autoencoder
+      scope: dataset
+      window: auto
+      min_coverage: 0.5
+      params: {units: [32, 16]}
+    """
 
     name: DetectorName = "lstm_autoencoder"
-    """A detector of docs/guides/detectors."""
+    """This is the detector, one of docs/guides/detectors."""
     scope: Literal["dataset", "entity"] = "dataset"
-    """One model for all entities, or one each."""
+    """With dataset there is one model for all entities, with entity there is one for each."""
     window: Width | Literal["auto"] = DEFAULT_WINDOW
-    """Steps of a window; auto takes the readings' period, if one of 5 to 60 steps stands out, else
-    10."""
+    """A window has so many steps; auto takes the readings' period, if one of 5 to 60 steps stands
+    out, else 10."""
     min_coverage: Share = 0.5
-    """Smallest share of live channels for a score."""
+    """A reading gets a score when at least this share of its channels is live."""
     params: Params = Field(default_factory=dict)
-    """The detector's own settings, see its guide. Those that count readings may be durations, such
-    as 6h."""
+    """These are the detector's own settings. Those that count readings may be durations, such as
+    6h."""
 
     @property
     def n_steps(self) -> int:
@@ -244,39 +365,70 @@ COUNTED_IN_RULES = ("event_gap", "longest", "recent")
 
 
 class ThresholdSection(FileSection):
-    """How errors become flags. Counts are grid steps."""
+    """How errors become flags. Counts are grid steps.
+
+    Examples
+    --------
+    threshold:
+      kind: evt
+      combine: top_k
+      top_k: 2
+      collective_width: 15
+      collective_k: 6
+
+    threshold:
+      kind: adaptive
+      k: 6
+      look_back: 1000
+      min_span: 1d
+      min_count: 200
+      floor: 0.5
+
+    threshold: {kind: percentile, percentile: 99.5}
+
+    detector: {name: state_head}
+    threshold:
+      kind: hysteresis
+      rule: {limit: 5, leave: 2.5, longest: 6h}
+    """
 
     kind: Literal[
         "evt", "percentile", "rolling_percentile", "mean_std", "adaptive",
         "training", "f1_best", "conformal", "ranked", "hysteresis",
     ] = "evt"  # fmt: skip
-    """Threshold evt keeps to the alarm policy's budget; the others are limits as their names
-    say."""
+    """This is how the limit is found: from the alarm policy's budget (evt), as a percentile of
+    held-out errors (percentile) or of the last errors (rolling_percentile), as mean and standard
+    deviations of held-out errors (mean_std) or of the last ones (adaptive), from the training's own
+    errors (training), by the best F1 on labels (f1_best), as a quantile with a guarantee
+    (conformal), or by the rule of a detector with a state (ranked, hysteresis)."""
     combine: Literal["top_k", "mean", "max"] | None = None
-    """How channels become one error. The mean of the most surprising ones, calibrated (top_k,
-    default of evt and conformal), the mean of all errors as they are (mean, default of the others),
-    or the highest (max, default of ranked and hysteresis)."""
+    """Channels become one error as the mean of the most surprising ones, calibrated (top_k), as the
+    mean of all errors as they are (mean), or as the highest (max). By default it is top_k for evt
+    and conformal, max for ranked and hysteresis, and mean for the others."""
     top_k: int = Field(2, ge=1, le=1000)
-    """Channels that top_k takes the mean of."""
+    """So many channels are averaged where combine is top_k."""
     percentile: float = Field(99.9, gt=50, lt=100)
-    """Percentile of errors that is the limit; see the kinds."""
+    """This percentile of errors is the limit, for the kinds percentile, rolling_percentile,
+    conformal and training."""
     k: float = Field(6.0, gt=0, le=50)
-    """Standard deviations above the mean."""
+    """The limit lies so many standard deviations above the mean, for the kinds mean_std and
+    adaptive."""
     look_back: int = Field(1000, ge=50, le=20000)
-    """Errors that a rolling threshold sees."""
+    """A rolling threshold sees so many errors, or more where min_span says so."""
     min_span_s: DurationS = 86400
-    """A rolling threshold sees at least this much time."""
+    """A rolling threshold sees at least so much time."""
     min_count: int = Field(200, ge=10)
-    """With fewer errors the calibrated threshold holds."""
+    """A rolling threshold with fewer errors than this leaves it to the calibrated one."""
     floor: Share = 0.5
     """A rolling threshold never falls below this share of the calibrated one."""
     collective_width: int = Field(15, ge=0, le=1440)
-    """Steps of the moving average of errors that has a threshold of its own; 0 switches it off."""
+    """The moving average of errors over so many steps has a threshold of its own; 0 switches it
+    off."""
     collective_k: float = Field(6.0, gt=0, le=50)
-    """Standard deviations above the mean, of moving averages."""
+    """The threshold of the moving average lies so many standard deviations above its mean."""
     rule: dict[str, float | str] = Field(default_factory=dict)
-    """Settings of ranked (limit, penalty, event_error, event_gap) and of hysteresis (limit, leave,
-    leave_share, longest, recent). Counts are readings, or durations such as 6h."""
+    """These are settings of ranked (limit, penalty, event_error, event_gap) and of hysteresis
+    (limit, leave, leave_share, longest, recent). Counts are readings, or durations such as 6h."""
 
     @property
     def combination(self) -> Literal["top_k", "mean", "max"]:
@@ -299,30 +451,45 @@ POLICY_OF_MODELS = (*_BUDGET, "merge_gap_s", "consecutive", "min_score")
 class AlarmPolicy(FileSection):
     """How flags become incidents; its hash, but for the budget, is the version that incidents
     carry.
+
+    Examples
+    --------
+    alarm_policy:
+      budget_per_day: 5
+      budget_per_entity_week: 1
+      merge_gap: 30min
+      max_length: 7d
+      consecutive: 3
+      min_score: 0.25
+      refractory: 6h
+      escalation: 2
+      direction: both
+      min_deviation: {pressure: 0.5}
     """
 
     budget_per_day: float = Field(5.0, gt=0)
-    """Incidents a day that the whole dataset may raise while nothing is wrong (threshold.kind
+    """The whole dataset may raise so many incidents a day while nothing is wrong (threshold.kind
     evt)."""
     budget_per_entity_week: float = Field(1.0, gt=0)
-    """Incidents a week that one entity may raise while nothing is wrong; of the two budgets the
+    """One entity may raise so many incidents a week while nothing is wrong; of the two budgets the
     lower one holds."""
     merge_gap_s: DurationS = 1800
-    """Flags closer than this, or than two steps, are one incident."""
+    """Flags closer than this are one incident. By default it is 30min, or two steps where they are
+    longer."""
     max_length_s: LastingS = 604800
     """A longer incident is cut here, and again at each multiple; parts say what they continue."""
     consecutive: Steps = 1
-    """Flags in a row that open an incident."""
+    """So many flags in a row open an incident."""
     min_score: float = Field(0.0, ge=0)
-    """Smallest peak score of an incident."""
+    """An incident has a peak score of at least this."""
     refractory_s: DurationS = 0
-    """Flags this long after an alarm are part of it; with 0 merge_gap decides."""
+    """Flags so long after an alarm are part of it; with 0s merge_gap decides."""
     escalation: float = Field(2.0, gt=0)
     """Within the refractory time an error higher by this than all since the alarm is a new one."""
     direction: Literal["both", "high", "low"] = "both"
-    """Whether readings above, below or on either side of what is expected count."""
+    """Readings above what is expected count (high), those below (low), or both."""
     min_deviation: dict[str, float] = Field(default_factory=dict)
-    """Smallest deviation by channel, in units."""
+    """A channel counts only where it is at least so far from what is expected, in its unit."""
 
     @property
     def version(self) -> str:
@@ -330,72 +497,125 @@ class AlarmPolicy(FileSection):
 
 
 class TrainingSection(FileSection):
-    """What a challenger is trained on, and how much it may cost."""
+    """What a challenger is trained on, and how much it may cost.
+
+    Examples
+    --------
+    training:
+      range: 30d
+      schedule: "0 3 * * MON"
+      max_windows: 60000
+      max_fold_values: 16000000
+      epochs: 30
+      timeout: 12h
+      patience: 5
+      batch_size: 64
+      learning_rate: 0.005
+      loss: mse
+      validation_share: 0.3
+      max_excluded_share: 0.1
+      high_score_lasting: 1h
+      dead_channel_share: 0.2
+      seed: 7
+      min_hours: 24
+      warm_start_from: champion
+      preview: manual
+      answer_within: 1d
+      unanswered: stop
+    """
 
     range_s: LastingS = 2592000
-    """Rolling training range."""
+    """A training learns from so much time before its end."""
     schedule: Cron = "0 3 * * 1"
-    """Cron of the retrain DAG, UTC."""
+    """This is the cron expression of the retrain DAG, in UTC."""
     max_windows: int = Field(60_000, ge=100)
-    """Windows that a detector learns from, at most."""
+    """A detector learns from at most so many windows, taken evenly over entities and time."""
     max_fold_values: int = Field(16_000_000, ge=1000)
-    """Entities × channels × steps that a folding detector learns from, the newest of the range:
-    nine minutes on one core. Three days are never cut. As many may be held out: in a larger fleet a
-    choice of entities is judged, at least 24, and the others calibrate on a day."""
+    """A folding detector learns from at most so many values (entities × channels × steps), the
+    newest of the range: nine minutes on one core. Three days are never cut. As many may be held
+    out: in a larger fleet a choice of entities is judged, at least 24, and the others calibrate on
+    a day."""
     epochs: int = Field(30, ge=1, le=1000)
-    """How often a network sees each window."""
+    """A network sees each window at most so many times."""
     timeout_s: LastingS = 43200
-    """A safeguard: longer than this is an error that says what to lower, and never a model. What
-    ends a training is windows × epochs, or patience."""
+    """This is a safeguard: a training that lasts longer is an error that says what to lower, and
+    never a model. What ends a training is windows × epochs, or patience."""
     max_minutes: float | None = Field(None, gt=0, json_schema_extra={"deprecated": True})
-    """Deprecated, and ignored: a model would depend on how busy the machine was. In its place:
-    max_windows, epochs and timeout."""
+    """This is deprecated, and ignored: a model would depend on how busy the machine was. In its
+    place: max_windows, epochs and timeout. By default there is none."""
     patience: int = Field(5, ge=1)
-    """Epochs without a smaller validation loss that end a training."""
+    """So many epochs without a smaller validation loss end a training."""
     batch_size: int = Field(64, ge=1)
-    """Windows that a network learns from at once."""
+    """A network learns from so many windows at once."""
     learning_rate: float = Field(5e-3, gt=0, lt=1)
-    """Learning rate at the start."""
+    """This is the learning rate at the start."""
     loss: Literal["mse", "mae", "huber"] = "mse"
-    """What training makes small, and how errors are measured."""
+    """This is what training makes small, and how errors are measured: squared (mse), absolute
+    (mae), or squared near 0 and absolute beyond (huber)."""
     validation_share: float = Field(0.3, gt=0.0, lt=0.5)
-    """Share held out: a week, or half of it, to calibrate on, the rest for the gate."""
+    """This share of the range is held out: a week, or half of it, to calibrate on, the rest for the
+    gate."""
     max_excluded_share: Share = 0.1
-    """A larger share of the running steps left out stops a retraining; labels teach a
-    classifier."""
+    """When a larger share of the running steps is left out, the retraining stops; labels teach
+    a classifier."""
     high_score_lasting_s: LastingS = 3600
-    """What the champion scored HIGH for so long is not learned."""
+    """What the champion scored HIGH for longer than this is not learned."""
     dead_channel_share: Share = 0.2
-    """Share of windows in which one channel is made dead, so that a dead sensor upsets no other."""
+    """In this share of windows one channel is made dead, so that a dead sensor upsets no other."""
     seed: int = Field(7, ge=0)
-    """Seed of weights, batches and injections."""
+    """This is the seed of weights, batches and injections; the same seed gives the same model."""
     min_hours: float = Field(24.0, ge=1)
-    """Less running time than this stops a retraining."""
+    """With less running time than so many hours a retraining stops."""
     warm_start_from: str | None = None
-    """Begin with the weights of this dataset's champion; `champion` means the own one."""
+    """A network begins with the weights of this dataset's champion; champion means the dataset's
+    own. By default it begins anew."""
     preview: Literal["automatic", "manual"] = "automatic"
     """With manual, a person sees, on a form in Airflow, what will be learned, and may stop it."""
     answer_within_s: DurationS = 86400
-    """How long the form waits."""
+    """The form waits so long."""
     unanswered: Literal["train", "stop"] = "stop"
-    """What happens when nobody answers."""
+    """This happens when nobody answers in time."""
 
 
 class GateSection(FileSection):
-    """What a challenger must reach before it may become champion."""
+    """What a challenger must reach before it may become champion.
+
+    Examples
+    --------
+    gate:
+      min_point_share: 0.9
+      min_contextual_share: 0.5
+      min_collective_share: 0.7
+      max_false_alarm_share: 0.01
+      max_incidents_per_entity_week: 2
+      min_known_share: 0.5
+      min_known: 3
+      margin: 0.1
+      max_excess: 2
+      tolerance: 0.05
+      min_pairs: 200
+      n_injected: 60
+      max_score_drift: 0.25
+      max_latency_ms: 50
+      max_commissioning_shift: 3
+      max_commissioning_spread: 3
+      limits: {}
+    """
 
     min_point_share: Share = 0.9
-    """Share of injected outliers of one reading to be found."""
+    """At least this share of injected outliers of one reading is found."""
     min_contextual_share: Share = 0.5
-    """Share of injected readings at the wrong time to be found."""
+    """At least this share of injected readings at the wrong time is found."""
     min_collective_share: Share = 0.7
-    """Share of injected stretches of odd readings to be found."""
+    """At least this share of injected stretches of odd readings is found."""
     max_false_alarm_share: Share = 0.01
-    """Share of clean held-out steps that may be flagged."""
+    """At most this share of clean held-out steps is flagged."""
     max_incidents_per_entity_week: float | None = Field(None, gt=0)
-    """False alarms on clean held-out readings; default, with kind evt: twice the alarm budget."""
+    """At most so many false alarms a week are raised by an entity on clean held-out readings. By
+    default it is, with threshold.kind evt, twice the alarm budget, and without a limit
+    otherwise."""
     min_known_share: Share = 0.5
-    """Share of known anomalies in held-out readings to be found."""
+    """At least this share of known anomalies in held-out readings is found."""
     min_known: int = Field(3, ge=1)
     """Fewer known anomalies than this decide nothing."""
     margin: Share = 0.1
@@ -403,84 +623,126 @@ class GateSection(FileSection):
     max_excess: float = Field(2.0, ge=1)
     """False alarms of so many times their limit fail, even where chance may explain them."""
     tolerance: Share = 0.05
-    """How much worse than the champion a share may be where min_pairs anomalies were injected."""
+    """A share may be this much worse than the champion's where min_pairs anomalies were
+    injected."""
     min_pairs: int = Field(200, ge=1)
     """With fewer injected anomalies than this, only what chance does not explain fails."""
     n_injected: int = Field(60, ge=10, le=1000)
-    """Anomalies of each kind that are injected."""
+    """So many anomalies of each kind are injected."""
     max_score_drift: float = Field(0.25, gt=0)
-    """PSI of scores against the champion's above which the report says so; it decides nothing."""
+    """When the PSI of scores against the champion's is above this, the report says so; it decides
+    nothing."""
     max_latency_ms: float = Field(50.0, gt=0)
-    """CPU time per window, median; a machine with a hundred entities has 36 s an hour each."""
+    """The median CPU time for a window is at most so many milliseconds; a machine with a hundred
+    entities has 36 s an hour each."""
     max_commissioning_shift: float = Field(3.0, gt=0)
-    """Spreads by which a channel may have left its commissioning reference."""
+    """A channel has left its commissioning reference by at most so many spreads."""
     max_commissioning_spread: float = Field(3.0, gt=1)
-    """How many times wider than at commissioning a channel may scatter."""
+    """A channel scatters at most so many times as widely as at commissioning."""
     limits: dict[str, float] = Field(default_factory=dict)
-    """Other limits of rules that bring one of their own, by the rule's name."""
+    """These are other limits of rules that bring one of their own, by the rule's name."""
 
 
 class ShadowSection(FileSection):
     """How long a challenger that passed the gate is scored beside the champion, and what it must
     show there.
+
+    Examples
+    --------
+    shadow:
+      hours: 48
+      min_windows: 500
+      approve: manual
+      answer_within: 1d
+      unanswered: reject
+      max_alert_ratio: 2
+      max_flag_share: 0.01
+      min_agreement: 0.9
+      limits: {}
     """
 
     hours: int = Field(24, ge=0, le=720)
-    """Hours that both must have scored; with 0, what passes the gate is champion at once."""
+    """Champion and challenger must both have scored so many hours; with 0, what passes the gate is
+    champion at once."""
     min_windows: int | None = Field(None, ge=0)
-    """Steps that both must have scored, so that idle time lengthens the shadow; null is half of
-    those that one entity has in its hours, at most 500."""
+    """Both must have scored so many steps, so that idle time lengthens the shadow. By default it is
+    half of the steps that one entity has in those hours, at most 500."""
     approve: Literal["automatic", "manual"] = "automatic"
     """With manual, a person promotes or rejects, on a form in Airflow that shows the numbers."""
     answer_within_s: DurationS = 86400
-    """How long the form waits."""
+    """The form waits so long."""
     unanswered: Literal["promote", "reject"] = "reject"
-    """What happens when nobody answers."""
+    """This happens when nobody answers in time."""
     max_alert_ratio: float = Field(2.0, ge=1)
-    """Incidents, as a multiple of the champion's, that a challenger may surely not exceed."""
+    """A challenger may surely not raise more incidents than so many times the champion's."""
     max_flag_share: Share = 0.01
-    """Share of steps it may flag, or twice the champion's."""
+    """A challenger may flag at most this share of steps, or twice the champion's."""
     min_agreement: Share = 0.9
-    """Smallest share of steps that both flag, or neither."""
+    """Both flag, or neither does, in at least this share of steps."""
     limits: dict[str, float] = Field(default_factory=dict)
-    """Other limits of rules that bring one of their own, by the rule's name."""
+    """These are other limits of rules that bring one of their own, by the rule's name."""
 
 
 class DriftSection(FileSection):
-    """What follows when readings leave the training range; it is measured in any case."""
+    """What follows when readings leave the training range; it is measured in any case.
+
+    Examples
+    --------
+    drift: {retrain_above: 0.25}
+    """
 
     retrain_above: float | None = Field(None, gt=0)
-    """PSI of a channel's week above which the report DAG starts a retraining; 0.25 is a large
-    shift."""
+    """When the PSI of a channel's week is above this, the report DAG starts a retraining; 0.25 is a
+    large shift. By default drift starts none."""
 
 
 class ReportSection(FileSection):
-    """The weekly PDF."""
+    """The weekly PDF.
+
+    Examples
+    --------
+    report:
+      schedule: "0 6 * * MON"
+      period: 7d
+      page_size: A4
+    """
 
     schedule: Cron = "0 6 * * 1"
-    """Cron of the report DAG, UTC."""
+    """This is the cron expression of the report DAG, in UTC."""
     period_s: LastingS = 604800
-    """Time that a report is about."""
+    """A report is about so much time before its end."""
     page_size: Literal["A4", "letter"] = "A4"
-    """Size of the PDF's pages."""
+    """This is the size of the PDF's pages."""
 
 
 class NotificationTarget(FileSection):
-    """Who is told: e-mail addresses, a webhook, or addresses of another channel."""
+    """Who is told: e-mail addresses, a webhook, or addresses of another channel.
+
+    Examples
+    --------
+    notifications:
+      targets:
+        - {email: [shift@example.com], connection: smtp_default}
+        - {webhook: plant_chat, news: []}
+        - {channel: email, to: [models@example.com], news: [gate_failed, promoted]}
+    """
 
     email: list[MailAddress] | None = Field(None, min_length=1)
-    """Addresses; each gets messages of its own."""
+    """Each of these addresses gets messages of its own. By default there are none."""
     webhook: ConnectionId | None = None
-    """Id of the connection that holds the URL."""
+    """This is the id of the connection that holds the webhook's URL. By default there is none."""
     channel: Named | None = None
-    """Another channel of notifications, with its addresses in `to`."""
+    """Messages go by this notification channel, to the addresses in `to`. By
+    default the channel
+    follows from email or webhook."""
     to: list[Named] | None = Field(None, min_length=1)
-    """Addresses of `channel`, if it has any."""
+    """These are addresses of the notification channel, if it has any. By default there are none."""
     connection: ConnectionId = "smtp_default"
-    """Id of the connection of the mail server or channel."""
+    """This is the id of the connection of the mail server or notification channel. By default it is
+    smtp_default for email, and the one that another notification channel says of itself."""
     news: list[NewsEvent] = Field([one for one in NewsEvent if one is not NewsEvent.PROMOTED])
-    """What it is told of models, beside incidents: all but promoted by default, and nothing with
-    []."""
+    """It is told these news of models, beside incidents, and nothing with []. By default it is told
+    all but promoted."""
 
     @model_validator(mode="after")
     def _exactly_one(self) -> NotificationTarget:
@@ -520,27 +782,48 @@ class NotificationTarget(FileSection):
 
 
 class NotificationsSection(FileSection):
-    """Who is told what becomes of live incidents and models. Without targets nobody is."""
+    """Who is told what becomes of live incidents and models. Without targets nobody is.
+
+    Examples
+    --------
+    notifications:
+      targets:
+        - {email: [shift@example.com]}
+      max_age: 2d
+      max_per_run: 20
+    """
 
     targets: list[NotificationTarget] = Field(default_factory=list)
-    """Who is told; without any, nobody is."""
+    """These are told; without any, nobody is."""
     max_age_s: LastingS = 172800
-    """An incident whose last flag is older opens none; older decisions are no news."""
+    """An incident whose last flag is older than this opens no alert, and older decisions are no
+    news."""
     max_per_run: int = Field(20, ge=1, le=1000)
-    """More events in one run are told in one digest."""
+    """When one run has more events than this, they are told in one digest."""
 
 
 class RetentionSection(FileSection):
-    """Off by default; counts from the dataset's newest reading."""
+    """Off by default; counts from the dataset's newest reading.
+
+    Examples
+    --------
+    retention:
+      readings: 400d
+      scores: 400d
+      models: 90d
+      notifications: 365d
+    """
 
     readings_s: LastingS | None = None
-    """Older readings are removed."""
+    """Readings older than this are removed. By default none are."""
     scores_s: LastingS | None = None
-    """Older scores are removed."""
+    """Scores older than this are removed. By default none are."""
     models_s: LastingS | None = None
-    """Older bundles that nothing refers to are removed; rows and decisions stay."""
+    """Bundles older than this that nothing refers to are removed; rows and decisions stay. By
+    default none are."""
     notifications_s: LastingS | None = None
-    """Alerts that ended earlier, at least 60 days ago, are removed with their messages."""
+    """Alerts that ended earlier than this, and at least 60 days ago, are removed with their
+    messages. By default none are."""
 
 
 def config_hash(parts: Any) -> str:

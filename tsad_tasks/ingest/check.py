@@ -143,9 +143,9 @@ def _rate(config: DatasetConfig, rows: SourceRows) -> Iterator[Finding]:
     apart_s, step_s = float(np.median(np.diff(of_first))) / 1e6, config.source.step_s
     text = f"Readings are {apart_s:g} s apart, the step is {step_s} s"
     if apart_s > 1.5 * step_s:
-        hold = f"hold: {ceil(apart_s)}s on the channels"
+        valid = f"valid_for: {ceil(apart_s)}s on the channels"
         step = proposed_step(apart_s, config.interval_s)
-        what = f"step: {step}, or {hold}" if step else hold
+        what = f"step: {step}, or {valid}" if step else valid
         yield Finding("warning", f"{text}: most steps will be empty. Set {what}.")
     elif apart_s < step_s / 1.5:
         yield Finding(
@@ -180,8 +180,8 @@ def _channels(config: DatasetConfig, rows: SourceRows) -> Iterator[Finding]:
         if not len(known):
             yield Finding("warning", f"{name}: no value in the last {_SAMPLE_HOURS} hours.")
             continue
-        low = -np.inf if channel.low is None else channel.low
-        high = np.inf if channel.high is None else channel.high
+        low, high = channel.sensor_range
+        low, high = -np.inf if low is None else low, np.inf if high is None else high
         if outside := float(np.mean((known < low) | (known > high))):
             span = f"{known.min():g} to {known.max():g}, range {low:g} to {high:g}"
             text = f"{name}: {outside:.1%} of the values are out of range ({span})."

@@ -99,7 +99,7 @@ def ingest_interval(
 ) -> IngestSummary:
     """Counts of bringing the readings up to `end_at` into the warehouse.
 
-    Reads the hours since `start_at` less the mutability period (or less `history_s`, if that is
+    Reads the hours since `start_at` less `late_rows_within` (or less `history_s`, if that is
     longer) which the ledger does not have, has not as far, or has from a time when their rows could
     still change.
 
@@ -118,7 +118,7 @@ def ingest_interval(
         See `open_source`.
     """
     clock = now or store.now
-    settled_at, now_at = end_at + timedelta(seconds=config.source.settle_s), clock()
+    settled_at, now_at = end_at + timedelta(seconds=config.source.wait_for_rows_s), clock()
     if now_at < settled_at:
         rule = f"{config.dataset} to have settled until {end_at:%Y-%m-%d %H:%M} UTC"
         at, received = (f"{one:%Y-%m-%d %H:%M:%S} UTC" for one in (settled_at, now_at))
@@ -127,7 +127,7 @@ def ingest_interval(
     with store.transaction():
         dataset = datasets.upsert_dataset(store, config)
         layout = datasets.ensure_layout(store, dataset.dataset_id, config)
-    first_at = start_at - timedelta(seconds=max(history_s, config.source.mutability_s))
+    first_at = start_at - timedelta(seconds=max(history_s, config.source.late_rows_within_s))
     wanted = [
         hour for hour in hours_between(first_at, end_at) if hour >= (dataset.retired_before or hour)
     ]
@@ -166,12 +166,12 @@ class _Ingest:
         self, hours: Sequence[datetime], ledger: dict[datetime, queries.IngestHour]
     ) -> list[datetime]:
         """Those never read, not read far enough, or read when rows could still change."""
-        mutability = timedelta(seconds=self.config.source.mutability_s)
+        late_within = timedelta(seconds=self.config.source.late_rows_within_s)
         due = []
         for hour in hours:
             row, hour_end = ledger.get(hour), hour + HOUR
             is_read = row is not None and row.read_until >= min(hour_end, self.end_at)
-            is_final = row is not None and row.read_at >= hour_end + mutability
+            is_final = row is not None and row.read_at >= hour_end + late_within
             if hour in self.forced or not (is_read and is_final):
                 due.append(hour)
         return due
@@ -374,10 +374,10 @@ class _Chunk:
         read_until, before = min(hour + HOUR, self.read_until), self.ledger.get(hour)
         n_rows, newest_us = int(read.n_rows[i]), int(read.newest_us[i])
         newest_at = from_unix_s(newest_us // 1_000_000) if n_rows and newest_us > 0 else None
-        mutability = timedelta(seconds=self.ingest.config.source.mutability_s)
+        late_within = timedelta(seconds=self.ingest.config.source.late_rows_within_s)
         # How late readings are is known from an hour that was read first while it was fresh.
         is_first = before is None or before.read_until < read_until
-        is_live = is_first and read_at < hour + HOUR + mutability
+        is_live = is_first and read_at < hour + HOUR + late_within
         lag_s = (read_at - newest_at).total_seconds() if newest_at and is_live else None
         n_readings = int(read.n_readings[i])
         return queries.IngestHour(hour, read_until, read_at, n_rows, n_readings, newest_at, lag_s)

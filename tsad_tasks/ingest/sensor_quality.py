@@ -74,9 +74,8 @@ def _hour_verdicts(
 ) -> list[SensorVerdict]:
     """Verdicts on one hour, of blocks by hour, each (n_entities, n_steps, n_channels)."""
     columns = [layout.channel_names.index(name) for name in config.channel_names]
-    channels = config.source.channels.values()
-    low = np.array([np.nan if channel.low is None else channel.low for channel in channels])
-    high = np.array([np.nan if channel.high is None else channel.high for channel in channels])
+    ranges = [channel.sensor_range for channel in config.source.channels.values()]
+    low, high = np.array(ranges, np.float64).T
     values, previous = (blocks[hour - n * HOUR][:, :, columns] for n in (0, PREVIOUS_H))
     reference = [blocks[hour - n * HOUR][:, :, columns] for n in REFERENCE_H]
     median, spread = usual_level(np.concatenate(reference, axis=1))

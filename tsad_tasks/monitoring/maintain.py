@@ -207,7 +207,7 @@ def _late(
     """Late rows of the last week that no longer count by themselves; fields of the summary."""
     with store.transaction():
         dataset = datasets.select_dataset(store, config.dataset)
-    end_at = hour_floor(newest_at - timedelta(seconds=config.source.mutability_s))
+    end_at = hour_floor(newest_at - timedelta(seconds=config.source.late_rows_within_s))
     start_at = max(end_at - LATE_RANGE, dataset.retired_before or end_at - LATE_RANGE)
     if start_at >= end_at:
         return {}

@@ -114,7 +114,7 @@ def check_any(config: DatasetConfig, n_windows: int) -> None:
     if not n_windows:
         raise BadInput(
             f"Expected windows of {config.detector.n_steps} complete steps of {config.dataset}. "
-            "Received: none. Set hold for channels that report rarely, or a coarser step."
+            "Received: none. Set valid_for for channels that report rarely, or a coarser step."
         )
 
 

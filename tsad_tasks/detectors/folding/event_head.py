@@ -42,6 +42,7 @@ class EventHeadSettings(FoldSettings):
         dict[str, Annotated[float, Field(ge=0)]], BeforeValidator(lambda given: given or {})
     ] = Field(
         default_factory=dict,
+        examples=[{"change": 0.5, "novelty": 0}],
         description="Other weights of families than the default; 0 leaves one out.",
     )
     range_bonus: float = Field(
@@ -52,8 +53,11 @@ class EventHeadSettings(FoldSettings):
     )
     member: Annotated[FamilySettings | None, BeforeValidator(lambda given: given or None)] = Field(
         None,
+        examples=[
+            {"name": "dense_autoencoder", "params": {}, "weight": 0.25, "width": 10, "epochs": 10}
+        ],
         description="A registered detector of windows as one more family, with name, params, "
-        "weight, width (its steps) and epochs.",
+        "weight, width (its steps) and epochs. By default there is none.",
     )
 
     @field_validator("weights")

@@ -18,7 +18,9 @@ class ForecasterSettings(NetworkSettings):
 
     units: Size = Field(64, description="Width of the LSTM.")
     horizon: Size | None = Field(
-        None, description="How many last steps are predicted; null takes a fifth of the window."
+        None,
+        examples=[2],
+        description="How many last steps are predicted; null takes a fifth of the window.",
     )
 
 

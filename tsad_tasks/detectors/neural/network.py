@@ -65,7 +65,9 @@ class NetworkSettings(DetectorSettings):
         "sensor does not drown its neighbours. Errors are measured on the readings as they are.",
     )
     error: Loss | None = Field(
-        None, description="What the error of a step is; null takes the loss that was trained on."
+        None,
+        examples=["mae"],
+        description="What the error of a step is; null takes the loss that was trained on.",
     )
 
 
