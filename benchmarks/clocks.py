@@ -153,7 +153,7 @@ class Room:
 
     def train(self) -> None:
         """A champion from `at` on."""
-        span = {"start_at": self.at - timedelta(days=7), "end_at": self.at}
+        span: dict[str, Any] = {"start_at": self.at - timedelta(days=7), "end_at": self.at}
         with Store.connect(self.uri) as store:
             ingest_interval(store, self.config, self.source_uri, **span)
             run = Retraining(store, self.config, self.at, self.folder / "run", self.folder)
@@ -162,7 +162,10 @@ class Room:
 
     def score(self, n_hours: int) -> None:
         """What the DAG does with the first hours after `at`."""
-        span = {"start_at": self.at + (n_hours - 1) * HOUR, "end_at": self.at + n_hours * HOUR}
+        span: dict[str, Any] = {
+            "start_at": self.at + (n_hours - 1) * HOUR,
+            "end_at": self.at + n_hours * HOUR,
+        }
         with Store.connect(self.uri) as store:
             ingest_interval(store, self.config, self.source_uri, **span)
             for lived in (score_interval, build_incidents):
@@ -218,12 +221,12 @@ class Bench:
     def room(self) -> Room:
         """A copy of the trained room."""
         self.n_rooms += 1
-        uris = [
+        source_uri, uri = (
             self.cluster.create_database(f"{kind}_{self.n_rooms}", template=f"made_{kind}")
             for kind in ("plant", "store")
-        ]
+        )
         # The model's files are the same for all.
-        return Room(*uris, str(self.folder / "made"), self.at)
+        return Room(source_uri, uri, str(self.folder / "made"), self.at)
 
     def worker(self, room: Room, offset: str) -> None:
         """A worker's life, in a process whose clock is off."""
@@ -270,17 +273,17 @@ def main() -> int:
     parser.add_argument("--worker", nargs=4, help=argparse.SUPPRESS)
     asked = parser.parse_args()
     if asked.worker:
-        *places, at = asked.worker
-        Room(*places, datetime.fromisoformat(at)).live()
+        source_uri, uri, folder, at = asked.worker
+        Room(source_uri, uri, folder, datetime.fromisoformat(at)).live()
         return 0
     if library() is None:
         print("Not measured: no libfaketime here (apt-get install libfaketime).")
         return 0
-    folder = Path(tempfile.mkdtemp(prefix="tsad-clocks-"))
-    folder.chmod(0o711)
+    place = Path(tempfile.mkdtemp(prefix="tsad-clocks-"))
+    place.chmod(0o711)
     n_wrong = 0
     try:
-        bench = Bench(folder)
+        bench = Bench(place)
         undisturbed = bench.room()
         undisturbed.live()
         expected = everything(undisturbed.uri)
@@ -308,7 +311,7 @@ def main() -> int:
             n_wrong += bool(said)
             print(f"{name:26} {time.perf_counter() - began:5.1f} s  {said or 'the same rows'}")
     finally:
-        postgres.remove(folder / "postgres")
+        postgres.remove(place / "postgres")
     return bool(n_wrong)
 
 

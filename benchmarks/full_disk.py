@@ -167,8 +167,8 @@ class Life:
 
     def steps(self) -> dict[str, Callable[[Store], object]]:
         """What is done, in order."""
-        span = {"start_at": AT, "end_at": AT + N_HOURS * HOUR}
-        before = {"start_at": AT - timedelta(days=7), "end_at": AT}
+        span: dict[str, Any] = {"start_at": AT, "end_at": AT + N_HOURS * HOUR}
+        before: dict[str, Any] = {"start_at": AT - timedelta(days=7), "end_at": AT}
         of, folder = (self.config,), self.folder
 
         def trained(step: Callable[[Retraining], object]) -> Callable[[Store], object]:

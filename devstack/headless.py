@@ -12,7 +12,6 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from devstack.environment import Places
-from devstack.private import UMASK
 from tsad_tasks.base.errors import TsadError
 
 MINUTE = timedelta(minutes=1)
@@ -71,9 +70,7 @@ def headless(places: Places, environment: Mapping[str, str]) -> Iterator[Headles
     """An Airflow process that ends with the block; it logs to `logs/headless.log` in its home."""
     command = [sys.executable, str(places.plugins / "tsad_headless.py"), "--jobs"]
     env, pipe = dict(environment), subprocess.PIPE
-    with subprocess.Popen(
-        command, env=env, stdin=pipe, stdout=pipe, text=True, umask=UMASK
-    ) as child:
+    with subprocess.Popen(command, env=env, stdin=pipe, stdout=pipe, text=True) as child:
         try:
             yield Headless(child)
         except BaseException:

@@ -236,6 +236,8 @@ def _chosen_dags(bag: BundleDagBag, dag_ids: list[str]) -> list[DAG]:
 def _airflow_speaks_to(log: Path) -> Iterator[TextIO]:
     """Send all that is printed, by native libraries too, to `log`; yields the real stdout."""
     make_folder(log.parent)
+    # Airflow writes its logs and settings: nobody else reads them.
+    former_umask = os.umask(0o077)
     answers = os.fdopen(os.dup(1), "w", encoding="utf-8")
     errors_fd = os.dup(2)
     log_fd = os.open(log, os.O_CREAT | os.O_WRONLY | os.O_APPEND, FILE_MODE)
@@ -244,6 +246,7 @@ def _airflow_speaks_to(log: Path) -> Iterator[TextIO]:
     try:
         yield answers
     finally:
+        os.umask(former_umask)
         sys.stderr.flush()
         os.dup2(errors_fd, 2)
         with contextlib.suppress(BrokenPipeError):

@@ -15,6 +15,8 @@ import pytest
 
 from devstack.private import write_private
 from tests.detectors.network_of_zeros import zero_detector
+from tests.modes import open_to_others
+from tests.plants.trained import artifacts_folder
 from tsad_tasks.base.errors import NoSpace
 from tsad_tasks.base.files import make_folder, whole_file, write_whole
 from tsad_tasks.detectors.bundle import store_bundle
@@ -74,6 +76,12 @@ def test_nobody_else_reads_what_is_written_whatever_the_umask(
         os.umask(former)
     modes = {one.name: stat.S_IMODE(one.stat().st_mode) for one in tmp_path.rglob("*")}
     assert modes == {"a": 0o700, "b": 0o700, "file": 0o600}
+
+
+@pytest.mark.usefixtures("trained_template")
+def test_what_a_training_leaves_is_for_nobody_else_to_read() -> None:
+    assert len(list(artifacts_folder().rglob("*.json"))) > 3
+    assert open_to_others(artifacts_folder()) == []
 
 
 def test_a_full_disk_leaves_no_bundle_and_no_draft(tmp_path: Path) -> None:
