@@ -21,6 +21,7 @@ OF = {"datetime", "date", "time", "pendulum", "timezone"}
 WRITERS = {
     "tsad_tasks/base/files.py": "the one place that does",
     "tsad_tasks/storage/arrays.py": "members of an archive that is written whole",
+    "tsad_tasks/cli/datasets.py": "a dataset file for a person, and for the account of Airflow",
     "tsad_tasks/cli/training.py": "a scratch folder that goes with the command",
     "tsad_tasks/detectors/folding/fold.py": "into memory",
     "tsad_tasks/detectors/neural/training/weights.py": "into memory",
