@@ -393,11 +393,13 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--network", action="store_true", help="the fleet with the network, too")
     parser.add_argument("--only", default="", help="cases that have this in their name")
     parser.add_argument(
-        "--repeats", type=int, default=2, help="runs of a task; the cheapest counts"
+        "--repeats", type=int, help="runs of a task, of which the cheapest counts; by default 2"
     )
     parser.add_argument("--tasks", nargs="+", default=[*TASKS], help="the first ones alone")
     parser.add_argument("--role", nargs=argparse.REMAINDER, help=argparse.SUPPRESS)
-    return parser.parse_args()
+    arguments = parser.parse_args()
+    arguments.repeats = arguments.repeats or (1 if arguments.small else 2)
+    return arguments
 
 
 if __name__ == "__main__":
