@@ -45,7 +45,7 @@ def dataset_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     fields = yaml.safe_load((folder / f"{EXAMPLES[0]}.yaml").read_text(encoding="utf-8"))
     for section, asks in ASKS.items():
         fields[section] = fields.get(section, {}) | asks
-    fields["dataset"] = "asked"
+    fields |= {"dataset": "asked", "description": "<b>x</b>\n[a](http://x.example)"}
     folder.joinpath("asked.yaml").write_text(yaml.safe_dump(fields), encoding="utf-8")
     folder.joinpath("hall.yaml").write_text("dataset: hall\nsource: 5\n", encoding="utf-8")
     folder.joinpath("pump house (süd).yaml").write_text("dataset: hall\n", encoding="utf-8")
@@ -157,6 +157,10 @@ def test_a_broken_file_shows_itself_without_anybody_s_help(report: dict[str, Any
     assert [task["retries"] for task in dag["tasks"]] == [0]
     assert "source: Expected a mapping. Received: 5." in dag["doc"]
     assert "config_error" in dag["tags"]
+
+
+def test_a_description_is_text(dags: dict[str, Dag]) -> None:
+    assert "\n`<b>x</b> [a](http://x.example)`\n" in dags["asked.score"]["doc"]
 
 
 def test_every_dag_says_what_it_is_and_whose(dags: dict[str, Dag]) -> None:

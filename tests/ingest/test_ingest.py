@@ -5,9 +5,11 @@ kept.
 from __future__ import annotations
 
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
 from dataclasses import replace
 from datetime import timedelta
 
+import psycopg2
 import pytest
 
 from tests.plants.plant import Plant, at
@@ -279,6 +281,27 @@ def test_a_source_that_is_too_slow_may_be_tried_again(plant: Plant) -> None:
     )
     with pytest.raises(Unavailable, match="statement_timeout"):
         plant.ingest("10:00", "11:00", plant.config(statement_timeout="1s"))
+
+
+OWNERS_WORK = {
+    "a lock": "LOCK TABLE reading IN ACCESS EXCLUSIVE MODE",
+    "a new column": "ALTER TABLE reading ADD COLUMN spare float8",
+    "a load": "CREATE TEMP TABLE kept AS TABLE reading; TRUNCATE reading; "
+    "INSERT INTO reading TABLE kept",
+    "another table in its place": "ALTER TABLE reading RENAME TO old; CREATE TABLE reading (n int)",
+    "an index": "CREATE INDEX ON reading (at); CLUSTER reading USING reading_at_idx",
+}
+
+
+@pytest.mark.parametrize("work", [*OWNERS_WORK])
+def test_what_the_owner_of_a_table_does_not_commit_fails_one_run(plant: Plant, work: str) -> None:
+    patient = plant.config(statement_timeout="1s")
+    with closing(psycopg2.connect(plant.source_uri)) as owner:
+        owner.cursor().execute(OWNERS_WORK[work])
+        with pytest.raises(Unavailable, match="Received: a lock that another session there holds"):
+            plant.ingest("10:00", "11:00", patient)
+    assert plant.rows("SELECT count(*) FROM tsad.ingest_hour") == [(0,)]
+    assert plant.ingest("10:00", "11:00", patient).n_hours_read == 1
 
 
 @pytest.mark.parametrize(

@@ -89,9 +89,12 @@ class PostgresSource(Source):
         with connection.explained_errors(), self._connection.cursor() as cursor:
             try:
                 timeout_ms = self._config.source.statement_timeout_s * 1000
+                # Who waits for a lock until then hears of the lock, not of the time.
+                limits = timeout_ms, int(0.9 * timeout_ms)
+                settings = "SET LOCAL statement_timeout = %s; SET LOCAL lock_timeout = %s"
                 # All digits of float4 and float8, whatever the login is set to.
-                settings = "SET LOCAL statement_timeout = %s; SET LOCAL timezone = 'UTC'"
-                cursor.execute(f"{settings}; SET LOCAL extra_float_digits = 3", (timeout_ms,))
+                zone = "SET LOCAL timezone = 'UTC'; SET LOCAL extra_float_digits = 3"
+                cursor.execute(f"{settings}; {zone}", limits)
                 yield cursor
             finally:
                 if not self._connection.closed:
