@@ -18,6 +18,7 @@ from devstack.environment import METADATA_URI, Places, airflow_environment, ensu
 from devstack.headless import Outcome, headless
 from devstack.postgres import AIRFLOW, Cluster
 from tests.dags.airflow_plants import metadata
+from tests.modes import open_to_others
 from tsad_tasks.base.errors import TsadError
 from tsad_tasks.base.places import project_folder
 
@@ -135,6 +136,13 @@ def test_each_run_has_exactly_the_interval_asked_for(
         f"{day} {hour:02}:00:00+00:00 {day} {hour + 1:02}:00:00+00:00 {day} {hour:02}:00:00+00:00"
         for hour in (2, 1, 0)
     ]
+
+
+@pytest.mark.usefixtures("finished")
+def test_what_airflow_and_its_tasks_wrote_is_for_nobody_else_to_read(places: Places) -> None:
+    assert (places.home / "logs" / "headless.log").stat().st_size > 0
+    assert list(places.airflow_home.iterdir())
+    assert open_to_others(places.home) == []
 
 
 def test_stdout_is_one_json_line_for_each_run_and_nothing_else(
