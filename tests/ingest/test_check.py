@@ -32,7 +32,7 @@ def plant(databases: Plant) -> Plant:
 
 
 def _texts(plant: Plant, level: str, **source: Any) -> str:
-    found = check_dataset(plant.config(**source), plant.source_uri, now=lambda: plant.now_at)
+    found = check_dataset(plant.config(**source), plant.source_uri, now_at=plant.now_at)
     return "\n".join(finding.text for finding in found if finding.level == level)
 
 
@@ -77,7 +77,8 @@ def test_a_login_that_could_write_is_a_warning(plant: Plant) -> None:
 
 def test_a_unit_that_would_fit_is_named(plant: Plant) -> None:
     plant.run(
-        "CREATE TABLE epoch AS SELECT 1714557600000 + 60000 * i AS at, 'm1' AS machine, 1 AS temp FROM generate_series(0, 59) i"
+        "CREATE TABLE epoch AS SELECT 1714557600000 + 60000 * i AS at, 'm1' AS machine, 1 AS temp "
+        "FROM generate_series(0, 59) i"
     )
     source = {"tables": "epoch", "channels": {"temp": {}}}
     said = _texts(plant, "warning", **source, time={"column": "at", "unit": "s"})

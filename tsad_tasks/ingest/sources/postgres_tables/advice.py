@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from datetime import datetime
 from pathlib import Path
 from typing import Any, NamedTuple, cast
 
@@ -97,7 +98,8 @@ def _rows_read(node: dict[str, Any]) -> int:
         return below
     dropped = ("Rows Removed by Filter", "Rows Removed by Index Recheck")
     own = node["Actual Rows"] + sum(node.get(name, 0) for name in dropped)
-    return below + round(own * node["Actual Loops"])
+    n_own: int = round(own * node["Actual Loops"])
+    return below + n_own
 
 
 def _several_series(
@@ -130,12 +132,12 @@ def _several_series(
             return
 
 
-def fitting_unit(cursor: extensions.cursor, config: DatasetConfig, plan: TablePlan) -> str | None:
+def fitting_unit(cursor: extensions.cursor, plan: TablePlan, now_at: datetime) -> str | None:
     """The unit in which a time of the table is a plausible one; None where there is none."""
     if plan.time.family not in NUMBERS - CLOCKS:
         return None
     cursor.execute(statements.about(plan, "SELECT {at}::numeric FROM {table} LIMIT 100"))
-    low_us, high_us = statements.plausible_us()
+    low_us, high_us = statements.plausible_us(now_at)
     times = [row[0] for row in cursor.fetchall() if row[0] is not None and row[0].is_finite()]
     for unit in _UNITS:
         us = [at * statements.UNITS_NS[unit] / 1000 for at in times]
