@@ -211,6 +211,10 @@ def cases(*, small: bool, network: bool) -> Iterator[Case]:
     text = (PROJECT / "dags" / "datasets" / "server_room.yaml").read_text(encoding="utf-8")
     room = yaml.safe_load(text)
     room["source"] |= {"tables": "plant.reading"}
+    # 4688f57 has other names for what is left out here, which no task of a retraining reads.
+    for name in ("late_rows_within", "wait_for_rows"):
+        del room["source"][name]
+    room["source"]["channels"] = {name: {} for name in room["source"]["channels"]}
     fleet: dict[str, Any] = {
         "dataset": "fleet",
         "source": {

@@ -30,7 +30,7 @@ register = SOURCES.register
 
 
 # How grave it is, what a person might mend, and the table's title.
-Hint = tuple[Literal["warning", "info"], str, str]
+Hint = tuple[Literal["error", "warning", "info"], str, str]
 
 
 class NoSettings(Section):
@@ -204,7 +204,9 @@ class Source(Protocol):
         """
         ...
 
-    def time_bounds(self, table: SourceTable) -> tuple[datetime | None, datetime | None]:
+    def time_bounds(
+        self, table: SourceTable, now_at: datetime
+    ) -> tuple[datetime | None, datetime | None]:
         """Oldest and newest plausible time of one table, in UTC; None where there is none."""
         ...
 
@@ -220,8 +222,8 @@ class Source(Protocol):
         """Rows without a time; `cheaply` leaves out tables of which this is slow to say."""
         return 0
 
-    def implausible_times(self, *, cheaply: bool = False) -> dict[str, int]:
-        """Rows by entity before `PLAUSIBLE_FROM` or later than `PLAUSIBLE_AHEAD` from now.
+    def implausible_times(self, now_at: datetime, *, cheaply: bool = False) -> dict[str, int]:
+        """Rows by entity before `PLAUSIBLE_FROM` or later than `PLAUSIBLE_AHEAD` from `now_at`.
 
         `cheaply` leaves out tables of which this is slow to say.
         """
@@ -230,6 +232,14 @@ class Source(Protocol):
     def hints(self) -> list[Hint]:
         """What a person might mend."""
         return []
+
+    def advice(self, start_us: int, end_us: int) -> list[Hint]:
+        """What a person might mend, as rows of an hour show it."""
+        return []
+
+    def fitting_unit(self, now_at: datetime) -> str | None:
+        """The unit in which times are plausible, where that of the dataset file is not it."""
+        return None
 
 
 @contextmanager
