@@ -30,6 +30,7 @@ from tsad_tasks.config.checks import (
     StepS,
     Steps,
     TableNames,
+    ValidFor,
     Width,
     ZoneName,
     check_known,
@@ -38,6 +39,7 @@ from tsad_tasks.config.checks import (
 # CPU-seconds that a pattern may try one table's name, which takes microseconds.
 _MATCHED_S = 1
 _MAX_PATTERN_CHARACTERS = 500
+_SILENCE_S = 3600
 # Of a channel's `sensor_range`, when it was two fields.
 FORMER_ENDS = ("low", "high")
 
@@ -147,6 +149,7 @@ class ChannelSection(FileSection):
       channels:
         flow: {unit: m³/h, aggregate: last, valid_for: 5min}
         pressure: {column: PRESS_OUT, unit: bar, sensor_range: [0, 16]}
+        valve: {valid_for: until_changed}
     """
 
     column: Named | None = None
@@ -156,8 +159,13 @@ class ChannelSection(FileSection):
     """This unit is shown to people, such as °C or bar. By default none is shown."""
     aggregate: Literal["last", "mean", "min", "max", "count"] = "mean"
     """This says how readings that share a grid step become one."""
-    valid_for_s: DurationS = renamed("valid_for", "hold", 0)
-    """So long a value stays valid when none follows; 0s means for its own step alone."""
+    valid_for_s: ValidFor = 0
+    """So long a value stays valid when none follows and no row says that there is none; 0s means
+    for its own step alone. With until_changed it does so as long as any channel of its entity is
+    heard of, see silent_after."""
+    hold_s: DurationS = Field(0, json_schema_extra={"deprecated": True})
+    """This is deprecated: in its place use valid_for. So long a model that is trained takes the
+    last value for one that is missing, or that a row says there is none."""
     sensor_range: SensorRange = (None, None)
     """The sensor can measure from the first to the second of these, in its unit; either may be
     null. A value outside is out of range. This is no limit of alarms. By default no end is
@@ -177,7 +185,9 @@ class ChannelSection(FileSection):
         return rest | {"sensor_range": ends}
 
     @model_validator(mode="after")
-    def _low_below_high(self) -> ChannelSection:
+    def _consistent(self) -> ChannelSection:
+        if {"valid_for_s", "hold_s"} <= self.model_fields_set:
+            raise wrong("valid_for alone, which is its new name", "both", "hold")
         low, high = self.sensor_range
         if low is not None and high is not None and low >= high:
             expected = "its lower end first, as in [0, 100]"
@@ -206,6 +216,7 @@ class SourceSection(FileSection):
       step: 1min
       wait_for_rows: 5min
       late_rows_within: 6h
+      silent_after: 2h
       statement_timeout: 10min
 
     source:
@@ -257,6 +268,10 @@ class SourceSection(FileSection):
     """An interval is read no sooner than so long after its end."""
     late_rows_within_s: DurationS = renamed("late_rows_within", "mutability", 10800)
     """So long rows may still arrive or change; meanwhile each run reads those hours again."""
+    silent_after_s: LastingS | None = None
+    """An entity none of whose channels is heard of for so long is silent, and its values that are
+    valid until_changed are none meanwhile. By default it is 1h, or three steps where they are
+    longer."""
     statement_timeout_s: LastingS = 300
     """A query of the source that lasts longer fails, and is tried again."""
 
@@ -272,6 +287,16 @@ class SourceSection(FileSection):
         check_known(self.kind, SOURCES, "kind")
         validated(SOURCES[self.kind].settings_model, self.params, "params")
         return self
+
+    @property
+    def silence_s(self) -> int:
+        """Seconds without any row after which an entity is silent."""
+        return self.silent_after_s or max(_SILENCE_S, 3 * self.step_s)
+
+    @property
+    def has_validity(self) -> bool:
+        """Whether a value of any channel stays valid beyond its step."""
+        return any(channel.valid_for_s for channel in self.channels.values())
 
     @property
     def table_names(self) -> tuple[str, ...]:

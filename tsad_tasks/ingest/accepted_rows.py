@@ -10,11 +10,14 @@ from numpy.typing import NDArray
 
 from tsad_tasks.config import DatasetConfig
 from tsad_tasks.ingest.grid import HOUR_US, Grid, Gridded, Rows, to_grid
+from tsad_tasks.ingest.held import Validity, heard_spans, valid_us_of
 from tsad_tasks.ingest.sources.base import MAX_NAME_BYTES, SourceRows
 from tsad_tasks.ingest.tally import Tally, shortened
 
 Mask = NDArray[np.bool_]
 
+# What not all sources say of their rows.
+_OF_SOME = ("channel", "unknown_label")
 _UNKNOWN_CHANNEL = "not in the dataset file; not taken"
 
 
@@ -48,12 +51,17 @@ def accepted_rows(
     entity_names: Sequence[str],
     span_us: tuple[int, int],
     tally: Tally,
+    until_us: int | None = None,
 ) -> AcceptedRows:
     """The readings in `rows` on the grid of [start, end) (whole hours); `tally` counts the others.
 
-    The grid shows `entity_names` even without rows.
+    The grid shows `entity_names` even without rows. Rows before it, which say what still holds in
+    it, are not counted. What holds does so until `until_us`, up to where `rows` were read.
     """
     start_us, end_us = span_us
+    is_before = rows.times_us < start_us
+    before = _usable(_chosen(rows, is_before), config, Tally()) if is_before.any() else None
+    rows = _chosen(rows, ~is_before)
     usable_names = (name for name in rows.entity_names if not _is_too_long(name))
     names = tuple(sorted({*entity_names, *usable_names}))
     grid = Grid(start_us, end_us, config.source.step_s, len(names), len(config.channel_names))
@@ -73,9 +81,17 @@ def accepted_rows(
     place = {name: i for i, name in enumerate(names)}
     position = np.array([place.get(name, -1) for name in kept.entity_names], np.intp)
     entity = position[kept.entity] if len(kept.entity) else kept.entity
-    said = kept.updated_us, kept.values, kept.channel, kept.table, kept.offered
     aggregates = [channel.aggregate for channel in config.source.channels.values()]
-    gridded = to_grid(Rows(kept.times_us, entity, *said), grid, aggregates)
+    every = Rows(
+        kept.times_us, entity, kept.updated_us, kept.values, kept.channel, kept.table, kept.offered
+    )
+    if before is not None:
+        every = _with_before(every, _screened(before, Tally()), position)
+    valid_us, validity = valid_us_of(config), None
+    if valid_us.any():
+        heard = heard_spans(every.entity, every.times_us, config.source.silence_s * 1_000_000)
+        validity = Validity(valid_us, heard, end_us if until_us is None else until_us)
+    gridded = to_grid(every, grid, aggregates, validity)
     for issue in ("duplicate", "resampled", "off_grid"):
         counts = getattr(gridded, issue)
         for i, hour in np.argwhere(counts).tolist():
@@ -88,6 +104,26 @@ def accepted_rows(
     labelled[entity[kept.label], (kept.times_us[kept.label] - start_us) // grid.step_us] = True
     counts = n_rows.astype(np.int64), n_readings.astype(np.int64)
     return AcceptedRows(names, gridded, labelled, *counts, newest_us, not rows.faults)
+
+
+def _chosen(rows: SourceRows, which: Mask) -> SourceRows:
+    """Some of the rows."""
+    if which.all():
+        return rows
+    names = ["times_us", "entity", "updated_us", "label", "values", "table"]
+    names += ["ambiguous", "nonexistent"]
+    names += [name for name in _OF_SOME if getattr(rows, name) is not None]
+    return replace(rows, **{name: getattr(rows, name)[which] for name in names})
+
+
+def _with_before(rows: Rows, before: SourceRows, position: NDArray[np.intp]) -> Rows:
+    """The rows, and those before them; `position` in the grid of each entity of the source."""
+    said = {name: getattr(before, name) for name in ("times_us", "updated_us", "values", "table")}
+    said["entity"] = position[before.entity]
+    if rows.channel is not None:
+        said["channel"] = before.channel
+    joined = {name: np.concatenate([one, getattr(rows, name)]) for name, one in said.items()}
+    return replace(rows, **joined)
 
 
 def _usable(rows: SourceRows, config: DatasetConfig, tally: Tally) -> SourceRows:
@@ -120,10 +156,7 @@ def _usable(rows: SourceRows, config: DatasetConfig, tally: Tally) -> SourceRows
         usable &= (channel >= 0) & (channel < n_channels)
     if usable.all():
         return rows
-    names = ["times_us", "entity", "updated_us", "label", "values", "table"]
-    names += ["unknown_label"] if rows.unknown_label is not None else []
-    kept = {name: getattr(rows, name)[usable] for name in names}
-    return replace(rows, channel=None if channel is None else channel[usable], **kept)
+    return _chosen(rows, usable)
 
 
 def _is_too_long(name: str) -> bool:
