@@ -25,9 +25,10 @@ export TF_CPP_MIN_LOG_LEVEL := 3
 N_TEST_WORKERS ?= 2
 SEEDS ?= 1
 SYNC_FLAGS := --frozen --compile-bytecode --all-groups --all-extras
+BILL = $(UV) export --quiet --frozen --all-extras --no-default-groups --format cyclonedx1.5 --preview-features sbom-export
 
 .DEFAULT_GOAL := help
-.PHONY: help setup setup-e2e demo up down status test check e2e lint-compose secrets bench-small proofs bench-nab bench-skab documents clean
+.PHONY: help setup setup-e2e demo up down status test check e2e lint-compose secrets sbom bench-small proofs bench-nab bench-skab documents clean
 
 help: ## list the commands
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' Makefile
@@ -50,11 +51,15 @@ status: $(SYNCED) ## say what runs
 test: $(SYNCED) ## run the tests
 	@$(BIN)/python -m pytest -n $(N_TEST_WORKERS) --dist worksteal --durations=10 --ignore=tests/e2e
 
-check: $(SYNCED) ## ruff, mypy --strict, import contracts
+check: $(SYNCED) ## ruff, mypy --strict, import contracts, licences
 	@$(BIN)/ruff check .
 	@$(BIN)/ruff format --check .
 	@$(BIN)/mypy
 	@$(BIN)/lint-imports
+	@$(BILL) | $(BIN)/python -m devstack.sbom
+
+sbom: $(SYNCED) ## the bill of materials, CycloneDX with licences: dist/tsad.cdx.json
+	@$(BILL) | $(BIN)/python -m devstack.sbom dist/tsad.cdx.json
 
 setup-e2e: $(SYNCED_E2E) ## install what make e2e needs, too
 

@@ -34,7 +34,9 @@ from tsad_bridge import run_in_airflow
 from tsad_tasks.base.cpu_limit import cpu_limit
 from tsad_tasks.base.enums import Lineage, Verdict
 from tsad_tasks.base.errors import ConfigError
+from tsad_tasks.base.masking import masked
 from tsad_tasks.base.settings import Problem
+from tsad_tasks.base.shown import as_markdown, visible
 from tsad_tasks.base.variants import CHANNELS, SOURCES
 from tsad_tasks.config import (
     DatasetConfig,
@@ -185,7 +187,8 @@ def dataset_dags(config: DatasetConfig) -> list[DAG]:
     }
     # A promotion whose form waits for a person does not hold back those after it.
     most_runs = {"score": 4, "verdict": 4, "promote": MAX_FORMS if is_manual else 1}
-    words: dict[str, Any] = {"dataset": config.dataset, "description": config.description}
+    words: dict[str, Any] = {"dataset": config.dataset}
+    words["description"] = as_markdown(masked(" ".join(config.description.split())))
     words["hours"] = config.shadow.hours
     dags = []
     for kind, form in forms.items():
@@ -399,7 +402,9 @@ def _all_dags() -> list[DAG]:
             message = str(error)
         except Exception:
             # A fault of ours, which must not take the other datasets' DAGs away either.
-            message = f"{shown_path(path)}: this file cannot be used.\n{traceback.format_exc()}"
+            trace = masked(traceback.format_exc()).splitlines()
+            said = [f"{shown_path(path)}: this file cannot be used.", *trace]
+            message = "\n".join(map(visible, said))
         broken.setdefault(config_error_id(path), []).append(message)
     dags += [config_error_dag(name, "\n".join(said)) for name, said in broken.items()]
     return [*dags, maintain_dag(configs)]

@@ -219,7 +219,8 @@ def _launch(cluster: Cluster, account: Account, *, durable: bool) -> Cluster:
         except Unavailable as error:
             # Between the look and the start another program may have taken the port.
             if is_free(cluster.port):
-                raise Unavailable(f"{error}\nThe end of {log}:\n{log_tail(log)}") from error
+                end = log_tail(log).splitlines()
+                raise Unavailable(str(error), f"The end of {log}:", *end) from error
     raise Unavailable(
         f"Expected a free port on {HOST}. Received: {N_PORTS_TRIED} that were taken. Try again."
     )

@@ -15,6 +15,8 @@ from typing import TYPE_CHECKING, Any
 from airflow.sdk import exceptions
 
 from tsad_tasks.base.errors import BadInput, NothingToDo, NotYet
+from tsad_tasks.base.logs import guard_logs
+from tsad_tasks.base.masking import masked_errors
 from tsad_tasks.config import DatasetConfig
 from tsad_tasks.pipeline.task import Task, TaskRun, run_task
 
@@ -29,7 +31,9 @@ WAREHOUSE_CONNECTION = "tsad_warehouse"
 def airflow_errors() -> Iterator[None]:
     """Our families as Airflow's: bad input fails for good, nothing to do skips, not yet waits."""
     try:
-        yield
+        # Airflow logs an error's text, with those of the errors that it came from.
+        with masked_errors():
+            yield
     except NotYet as error:
         log.info("%s", error)
         raise exceptions.AirflowRescheduleException(error.retry_at) from error
@@ -69,6 +73,7 @@ def run_in_airflow(
     task: Task, config: DatasetConfig, inputs: Mapping[str, Any], context: Any
 ) -> Any:
     """What a task hands on; what goes wrong becomes Airflow's."""
+    guard_logs()
     with airflow_errors():
         return run_task(task, task_run(config, inputs, context), warehouse_uri())
 

@@ -4,7 +4,7 @@ WITH wanted AS (
 )
 SELECT n.nspname, c.relname, has_schema_privilege(n.oid, 'USAGE') AND has_table_privilege(c.oid, 'SELECT'),
        c.relkind IN ('r', 'p', 'm'), greatest(c.reltuples, 0)::bigint, a.attname, t.typname, t.typcategory::text, a.attnotnull,
-       EXISTS (SELECT FROM pg_index i WHERE i.indrelid = c.oid AND i.indisvalid AND i.indkey[0] = a.attnum)
+       EXISTS (SELECT FROM pg_index i WHERE i.indrelid = c.oid AND i.indisvalid AND i.indkey[0] = a.attnum), format_type(t.oid, NULL)
 FROM pg_class c
 JOIN pg_namespace n ON n.oid = c.relnamespace
 JOIN pg_attribute a ON a.attrelid = c.oid AND a.attnum > 0 AND NOT a.attisdropped
@@ -15,5 +15,8 @@ WHERE c.relkind IN ('r', 'v', 'm', 'p', 'f')
     SELECT FROM wanted w
     WHERE CASE WHEN w.schema = '' THEN n.nspname = ANY(current_schemas(false)) ELSE n.nspname LIKE w.schema END
       AND c.relname LIKE w.name
-      AND (NOT w.glob OR NOT c.relispartition))
+      -- Rows of partitions and of children by inheritance are read with the table that they belong to.
+      AND (NOT w.glob OR NOT EXISTS (
+        SELECT FROM pg_inherits i JOIN pg_class p ON p.oid = i.inhparent JOIN pg_namespace pn ON pn.oid = p.relnamespace
+        WHERE i.inhrelid = c.oid AND (c.relispartition OR p.relname LIKE w.name AND pn.nspname LIKE coalesce(nullif(w.schema, ''), '%%')))))
 ORDER BY 1, 2, a.attnum

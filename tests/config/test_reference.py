@@ -41,6 +41,11 @@ def _config(example: str) -> DatasetConfig:
     """The dataset that an example makes of one that says only what it must."""
     source: dict[str, Any] = SOURCE | {"channels": {"flow": {}, "pressure": {}}}
     fields = yaml.safe_load(example)
+    said = fields.get("source", {})
+    absent = ["tables"] * ("query" in said) + ["entity"] * ("series" in said)
+    if "series" in said:
+        source = {"value_column": "value"} | source
+    source = {name: value for name, value in source.items() if name not in absent}
     made = {"dataset": "pumps"} | fields | {"source": source | fields.get("source", {})}
     return DatasetConfig.model_validate(made)
 
@@ -63,6 +68,14 @@ def _keys(value: Any, place: str) -> Iterator[str]:
 def test_the_page_is_current() -> None:
     """After a change of the sections: tsad datasets reference > docs/reference/dataset_file.md."""
     assert PAGE.read_text(encoding="utf-8") == keys_page()
+
+
+def test_its_links_lead_somewhere() -> None:
+    page = keys_page()
+    titles = re.findall(r"^## (.*)$", page, re.MULTILINE)
+    anchors = [re.sub(r"[^a-z0-9 _-]", "", one.lower()).replace(" ", "-") for one in titles]
+    assert set(re.findall(r"\]\(#([^)]*)\)", page)) == set(anchors)
+    assert all((PAGE.parent / path).is_file() for path in re.findall(r"\]\(([^#)]+)\)", page))
 
 
 @pytest.mark.parametrize("block", BLOCKS + OF_VARIANTS, ids=_place)

@@ -66,10 +66,10 @@ def _proposed() -> Iterator[Proposed]:
     for path in PAGES:
         for line, text in enumerate(path.read_text(encoding="utf-8").splitlines(), 1):
             where = f"{path.relative_to(ROOT)}:{line}"
-            quoted = re.findall(r"`([^`]+)`", text)
-            for part in [text.removeprefix("$ ")] if text.startswith("$ tsad ") else quoted:
-                if part.startswith("tsad "):
-                    yield from _commands(where, part)
+            if text.startswith("$ tsad "):
+                yield Proposed(where, text.removeprefix("$ tsad "))
+            for part in re.findall(r"`(tsad [^`]+)`", text):
+                yield from _commands(where, part)
 
 
 def _commands(where: str, text: str) -> Iterator[Proposed]:

@@ -1,12 +1,15 @@
 from __future__ import annotations
 
+import re
 import stat
 from pathlib import Path
 
 import pytest
+import yaml
 
 from devstack.compose_secrets import PASSWORDS, write_compose_secrets
 from tsad_tasks.base.errors import BadInput
+from tsad_tasks.base.places import project_folder
 
 
 def test_every_secret_is_random_and_the_file_private(tmp_path: Path) -> None:
@@ -25,3 +28,48 @@ def test_an_existing_file_is_never_overwritten(tmp_path: Path) -> None:
     with pytest.raises(BadInput, match="Received: one"):
         write_compose_secrets(path)
     assert path.read_text(encoding="utf-8") == "KEPT=1\n"
+
+
+METADATA, QUEUE, WAREHOUSE = {"AIRFLOW_DB_PASSWORD"}, {"REDIS_PASSWORD"}, {"TSAD_PIPELINE_PASSWORD"}
+RESULTS, TOKENS, BUCKET = (
+    {"AIRFLOW_RESULTS_PASSWORD"},
+    {"AIRFLOW_JWT_SECRET"},
+    {"AWS_SECRET_ACCESS_KEY"},
+)
+WORKER = QUEUE | RESULTS | WAREHOUSE | BUCKET
+SEEN = {
+    "api-server": METADATA | TOKENS | {"AIRFLOW_API_SECRET_KEY", "AIRFLOW_FERNET_KEY"},
+    "dag-processor": METADATA,
+    "migrate": METADATA | {"AIRFLOW_ADMIN_PASSWORD", "TSAD_OWNER_PASSWORD"},
+    "postgres": {
+        name for name in PASSWORDS if re.match("POSTGRES|TSAD|AIRFLOW_(DB|RESULTS)", name)
+    },
+    "redis": QUEUE,
+    "scheduler": METADATA | QUEUE | RESULTS | TOKENS,
+    "worker-1": WORKER,
+    "worker-2": WORKER,
+}
+SERVICES = yaml.safe_load((project_folder() / "docker-compose.yml").read_text())["services"]
+
+
+@pytest.mark.parametrize("service", SERVICES)
+def test_a_service_sees_the_secrets_that_it_needs_and_no_others(service: str) -> None:
+    """People's code runs on workers: what they see, whoever writes a dataset file may have."""
+    environment = SERVICES[service]["environment"].items()
+    named = {name for _, value in environment for name in re.findall(r"\$\{(\w+)", str(value))}
+    handed_on = {name for name, value in environment if value is None and "SECRET" in name}
+    secrets = {*PASSWORDS, "AIRFLOW_FERNET_KEY"}
+    assert (named & secrets) | handed_on == SEEN[service]
+    assert "env_file" not in SERVICES[service]
+
+
+def test_every_secret_has_a_use() -> None:
+    assert set().union(*SEEN.values()) - BUCKET == {*PASSWORDS, "AIRFLOW_FERNET_KEY"}
+
+
+def test_only_workers_reach_models_and_reports() -> None:
+    folders = {name: " ".join(fields.get("volumes", [])) for name, fields in SERVICES.items()}
+    assert {name for name, volumes in folders.items() if "artifacts:" in volumes} == {
+        "worker-1",
+        "worker-2",
+    }

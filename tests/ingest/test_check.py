@@ -65,7 +65,7 @@ def test_a_large_table_without_a_time_index_is_a_warning(plant: Plant) -> None:
         (
             {"channels": {"temp": {}, "time": {"column": "at"}}},
             "error",
-            ": Expected numbers. Received: timestamptz.",
+            ": Expected numbers. Received: timestamp with time zone.",
         ),
         ({"tables": "raeding"}, "error", "Similar: public.reading."),
         ({}, "warning", "load: Expected numbers. Received: texts"),

@@ -211,7 +211,7 @@ def test_a_label_column_of_another_type_costs_the_labels(plant: Plant) -> None:
     plant.ingest("10:00", "11:00", plant.config(label="bad"))
     assert plant.readings() == GOOD
     assert plant.issues()["not_numeric_column", "", ""] == 1
-    wanted = "bad: Expected a truth, a number or a text. Received: timestamptz."
+    wanted = "bad: Expected a truth, a number or a text. Received: timestamp with time zone."
     assert wanted in _said(plant, label="bad")
 
 

@@ -8,9 +8,21 @@ from __future__ import annotations
 
 from datetime import datetime
 
+from tsad_tasks.base.masking import masked
+from tsad_tasks.base.shown import visible
+
 
 class TsadError(Exception):
-    """Anything this project raises on purpose."""
+    """Anything this project raises on purpose: a line for each argument.
+
+    Its text holds no secret and no line end that came with a name or a driver's message.
+
+    >>> str(BadInput("Expected a name. Received: a\\nb."))
+    'Expected a name. Received: a\\\\nb.'
+    """
+
+    def __str__(self) -> str:
+        return "\n".join(visible(masked(str(line))) for line in self.args)
 
 
 class BadInput(TsadError):

@@ -22,6 +22,7 @@ from pydantic import (
 )
 from pydantic_core import PydanticCustomError
 
+from tsad_tasks.base.masking import HIDDEN, is_secret_name
 from tsad_tasks.base.shown import on_one_line, shown
 
 _MIN_S, _HOUR_S, _DAY_S = 60, 3600, 86400
@@ -146,6 +147,8 @@ class Problem(NamedTuple):
     def __str__(self) -> str:
         field = on_one_line(".".join(map(str, self.field)) or "(file)", 300)
         expected, received = on_one_line(self.expected, 1000), on_one_line(self.received, 200)
+        if is_secret_name(".".join(map(str, self.field[-1:]))):
+            received = HIDDEN
         return f"{field}: Expected {expected}. Received: {received}."
 
 

@@ -6,6 +6,7 @@ from datetime import datetime
 from typing import NamedTuple
 
 from tsad_tasks.base.enums import Lineage
+from tsad_tasks.base.shown import visible
 from tsad_tasks.champions.queries import SELECT_HAS_CHAMPION, SELECT_UNCHAMPIONED, rule_results
 from tsad_tasks.ingest.queries import SELECT_LEDGER_ENDS
 from tsad_tasks.storage.datasets import DatasetRow
@@ -54,4 +55,4 @@ def no_champion(
     ends = store.one(SELECT_LEDGER_ENDS, dataset_id=dataset_id, before_at="infinity")
     sentence = text.no_champion_sentence(name, found, is_whole=not has_champion)
     ways = text.no_champion_ways(name, found, lineage, ends.newest_at)
-    return NoChampion(sentence, "\n".join([sentence, *ways]), not has_champion)
+    return NoChampion(sentence, "\n".join(map(visible, [sentence, *ways])), not has_champion)

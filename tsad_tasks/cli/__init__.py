@@ -35,12 +35,16 @@ def _run() -> None:
     # Imported here, since this takes seconds in which somebody may press Ctrl-C.
     from sqlalchemy.exc import DBAPIError
 
+    from tsad_tasks.base.logs import guard_logs
+    from tsad_tasks.base.masking import masked_errors
     from tsad_tasks.cli.commands import app
     from tsad_tasks.cli.screen import show_error
     from tsad_tasks.storage.database import DatabaseError, database_error
 
+    guard_logs()
     try:
-        app(prog_name="tsad")
+        with masked_errors():
+            app(prog_name="tsad")
     except TsadError as error:
         sys.exit(show_error(error))
     except (DatabaseError, DBAPIError) as error:

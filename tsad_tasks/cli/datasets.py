@@ -38,7 +38,7 @@ def list_datasets() -> None:
             n_channels, connection = len(file.channel_names), file.source.connection
             rows.append((file.dataset, n_channels, connection, file.description))
         except TsadError as error:
-            rows.append((path.stem, None, None, str(error)))
+            rows.append((path.stem, None, None, " ".join(str(error).splitlines())))
     table("Datasets", COLUMNS, rows, right=("channels",))
     if absent:
         say(f"Examples without tables: {', '.join(absent)}. Fill them: tsad simulate {absent[0]}")

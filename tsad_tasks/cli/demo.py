@@ -23,7 +23,7 @@ from tsad_tasks.champions.queries import SELECT_MODEL_VERSION, rule_results
 from tsad_tasks.cli.champions import MODELS
 from tsad_tasks.cli.options import LIVE, choice
 from tsad_tasks.cli.scoring import INCIDENTS
-from tsad_tasks.cli.screen import progress, say, table
+from tsad_tasks.cli.screen import progress, say, say_login, table
 from tsad_tasks.config import config_of
 from tsad_tasks.storage.artifacts import artifacts_root, report_path
 from tsad_tasks.storage.store import Query, Store
@@ -121,7 +121,7 @@ def _train(airflow: Headless, uri: str, split_at: datetime) -> None:
             run_dag(airflow, title, "retrain", split_at - WEEK, split_at, WEEK)
         except TsadError as error:
             # Without a champion the run itself is red, too.
-            raise TsadError(f"{refusal(store)} {error}") from error
+            raise TsadError(refusal(store), *str(error).splitlines()) from error
         champion = select_champion(store, split_at)
         if champion is None:
             raise TsadError(refusal(store))
@@ -199,10 +199,11 @@ def _say_next_steps(split_at: datetime, end_at: datetime) -> None:
     period = timedelta(seconds=config_of(DATASET).report.period_s)
     cluster = postgres.ensure_running(postgres_folder())
     uri = cluster.uri(postgres.WAREHOUSE, postgres.BROWSER)
-    say(f"\nPDF         {report_path(DATASET, end_at - period, end_at)}")
+    say("")
+    say(f"PDF         {report_path(DATASET, end_at - period, end_at)}")
     say(f"Artifacts   {artifacts_root()}")
     say("Airflow UI  make up      (then: unpause server_room.score, Backfill)")
     asks = "-c 'SELECT * FROM tsad.v_incident'"
-    say(f"SQL         {postgres.psql_path()} '{uri}' {asks}")
+    say_login(f"SQL         {postgres.psql_path()} '{uri}' {asks}")
     say(f"CLI         .venv/bin/tsad anomalies {DATASET} --from {split_at:%Y-%m-%d}")
     say("Stop        make down")

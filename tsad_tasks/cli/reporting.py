@@ -12,7 +12,7 @@ from tsad_tasks.base.clock import utc_now
 from tsad_tasks.base.errors import BadInput
 from tsad_tasks.base.interval import moment
 from tsad_tasks.cli.options import LIVE, Dataset, Lineage, Pdf, lineage_of, moment_or_none
-from tsad_tasks.cli.screen import console, say, table
+from tsad_tasks.cli.screen import console, say, say_lines, table
 from tsad_tasks.config import DatasetConfig, config_of
 from tsad_tasks.reporting.evaluation.content import EvaluationContent
 from tsad_tasks.reporting.exploration.content import ExplorationContent, TrainingPreview
@@ -49,7 +49,7 @@ def say_report(summary: ReportSummary) -> None:
     found = f"{summary.n_incidents} incidents" if summary.n_hours_scored else "nothing was scored"
     say(f"{summary.path}: {summary.n_pages} pages, {found}")
     if summary.no_champion:
-        say(summary.no_champion)
+        say_lines(summary.no_champion)
 
 
 def evaluate(

@@ -25,7 +25,7 @@ from tsad_tasks.cli.options import (
     seconds,
 )
 from tsad_tasks.cli.reporting import say_report
-from tsad_tasks.cli.screen import list_rows, progress, say, table
+from tsad_tasks.cli.screen import list_rows, progress, say, say_lines, table
 from tsad_tasks.config import DatasetConfig, config_of
 from tsad_tasks.pipeline.replay import LINEAGE, Replay
 from tsad_tasks.pipeline.rescore import score_what_if
@@ -63,7 +63,7 @@ def say_no_champion(
         row, ends = select_dataset(store, dataset), {"start_at": start_at, "end_at": end_at}
         missing = no_champion(store, row, lineage=lineage, **ends)
     if missing is not None:
-        say(missing.text)
+        say_lines(missing.text)
 
 
 def rescore(
@@ -130,7 +130,7 @@ def anomalies(
     nothing = "No anomalies in this range." if has_scores else NOTHING_SCORED
     list_rows(f"{dataset}, UTC", rows, nothing, right=("score", "n_flags"))
     if missing is not None:
-        say(missing.text)
+        say_lines(missing.text)
     if suppressed:
         title = f"{len(suppressed)} suppressed by maintenance, UTC"
         table(title, SUPPRESSED_COLUMNS, suppressed)

@@ -1,4 +1,7 @@
-"""What the command shows: errors, progress, tables."""
+"""What the command shows: errors, progress, tables; the one way to the terminal.
+
+Whatever is shown is masked, and what a terminal would obey or turn around is shown escaped.
+"""
 
 from __future__ import annotations
 
@@ -12,14 +15,17 @@ from rich import progress as rich_progress
 from rich.console import Console
 from rich.markdown import Markdown
 from rich.table import Table
+from rich.text import Text
 
 from tsad_tasks.base.errors import BadInput, NothingToDo, TsadError
+from tsad_tasks.base.masking import masked
+from tsad_tasks.base.shown import visible
 from tsad_tasks.text.formats import joined
 
 _PLAIN_WIDTH = 150
 
-console = Console(highlight=False, width=None if sys.stdout.isatty() else _PLAIN_WIDTH)
-_errors = Console(stderr=True, highlight=False, soft_wrap=True)
+console = Console(highlight=False, emoji=False, width=None if sys.stdout.isatty() else _PLAIN_WIDTH)
+_errors = Console(stderr=True, highlight=False, emoji=False, soft_wrap=True)
 
 Advance = Callable[[int, str], None]
 
@@ -27,7 +33,7 @@ Advance = Callable[[int, str], None]
 def show_error(error: TsadError) -> int:
     """Prints an error and gives the exit code: 0 nothing to do, 2 bad input, 1 anything else."""
     if isinstance(error, NothingToDo):
-        console.print(str(error), markup=False)
+        say_lines(str(error))
         return 0
     _errors.print(f"Error: {error}", markup=False, style="red" if sys.stderr.isatty() else None)
     return 2 if isinstance(error, BadInput) else 1
@@ -40,14 +46,14 @@ def progress(what: str, total: int) -> Iterator[Advance]:
         *(rich_progress.TextColumn("{task.description}"), rich_progress.BarColumn(bar_width=30)),
         *(rich_progress.TaskProgressColumn(), rich_progress.TimeElapsedColumn()),
         *(rich_progress.TextColumn("left"), rich_progress.TimeRemainingColumn()),
-        rich_progress.TextColumn("{task.fields[detail]}"),
+        rich_progress.TextColumn("{task.fields[detail]}", markup=False),
     )
     is_hidden = not console.is_terminal
     with rich_progress.Progress(*columns, console=console, disable=is_hidden) as bar:
         task = bar.add_task(what, total=total, detail="")
 
         def advance(n: int, detail: str) -> None:
-            bar.update(task, advance=n, detail=detail)
+            bar.update(task, advance=n, detail=visible(masked(detail)))
 
         yield advance
     if not console.is_terminal:
@@ -55,13 +61,24 @@ def progress(what: str, total: int) -> Iterator[Advance]:
 
 
 def say(text: str) -> None:
-    """One line, as it is."""
+    """One line, whatever is in it."""
+    say_login(visible(masked(text)))
+
+
+def say_lines(text: str) -> None:
+    """Several lines."""
+    for line in text.split("\n"):
+        say(line)
+
+
+def say_login(text: str) -> None:
+    """One line as it is: with a login that was made here, and is shown on purpose."""
     console.print(text, markup=False, soft_wrap=True)
 
 
 def say_markdown(text: str) -> None:
     """Markdown, its tables as tables."""
-    console.print(Markdown(text))
+    console.print(Markdown(masked(text)))
 
 
 def say_counts(what: str, counts: Mapping[str, Any]) -> None:
@@ -94,8 +111,9 @@ def table(
     right: Sequence[str] = (),
 ) -> None:
     """A table; what is unknown shows as –. A row that is a mapping has the columns' names."""
-    looks: dict[str, Any] = {"title_style": "bold", "header_style": "bold", "pad_edge": False}
-    shown = Table(title=title, title_justify="left", box=None, **looks)
+    looks: dict[str, Any] = {"header_style": "bold", "pad_edge": False}
+    heading = Text(_cell(title), "bold")
+    shown = Table(title=heading, title_justify="left", box=None, **looks)
     given = ([row[name] for name in columns] if isinstance(row, Mapping) else row for row in rows)
     cells = [[_cell(value) for value in row] for row in given]
     widths = [max((len(cell) for cell in column), default=0) for column in zip(*cells, strict=True)]
@@ -105,7 +123,7 @@ def table(
         justify: Literal["left", "right"] = "right" if name in right else "left"
         shown.add_column(name, justify=justify, overflow="fold", no_wrap=name != widest)
     for row in cells:
-        shown.add_row(*row)
+        shown.add_row(*map(Text, row))
     console.print(shown)
 
 
@@ -125,4 +143,4 @@ def _cell(value: Any) -> str:
     if isinstance(value, datetime):
         return f"{value:%Y-%m-%d %H:%M}"
     text = f"{value:.3g}" if isinstance(value, float) else str(value)
-    return text.replace("[", "\\[")
+    return visible(masked(text))

@@ -8,7 +8,7 @@ from typer import Option
 
 from devstack import local
 from tsad_tasks.champions.no_champion import no_champion
-from tsad_tasks.cli.screen import say, table
+from tsad_tasks.cli.screen import say, say_lines, say_login, table
 from tsad_tasks.storage.datasets import select_dataset
 from tsad_tasks.storage.store import Query
 
@@ -31,7 +31,7 @@ def up(
     say(f"Airflow: {status.url}  user {status.admin}")
     if status.new_admin_password:
         path = local.places().password_path
-        say(f"Password (shown this once; kept in {path}): {status.new_admin_password}")
+        say_login(f"Password (shown this once; kept in {path}): {status.new_admin_password}")
     say("Stop with: tsad down")
 
 
@@ -60,7 +60,7 @@ def status() -> None:
     if rows:
         table("Datasets", OVERVIEW_COLUMNS, rows, right=("entities", "open incidents"))
     for one in missing:
-        say(one.text)
+        say_lines(one.text)
 
 
 def migrate(

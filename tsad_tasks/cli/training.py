@@ -20,7 +20,7 @@ from tsad_tasks.champions.no_champion import no_champion
 from tsad_tasks.champions.queries import rule_results
 from tsad_tasks.cli.ingest import range_run
 from tsad_tasks.cli.options import LIVE, Dataset, Lineage, lineage_of
-from tsad_tasks.cli.screen import console, say, say_counts, say_markdown, table
+from tsad_tasks.cli.screen import console, say, say_counts, say_lines, say_markdown, table
 from tsad_tasks.config import config_of
 from tsad_tasks.pipeline.retrain import retrain as run_retraining
 from tsad_tasks.storage.artifacts import artifacts_root
@@ -98,7 +98,7 @@ def show_gate(
     stays = "" if missing and missing.is_whole else "; the champion stays"
     say(f"Model {summary.version} {_outcome_text(summary, stays)}.")
     if missing is not None:
-        say(missing.text)
+        say_lines(missing.text)
 
 
 def _outcome_text(summary: RegisterSummary, stays: str) -> str:

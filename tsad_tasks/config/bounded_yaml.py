@@ -180,7 +180,11 @@ class _Loader(yaml.CSafeLoader):
             if key.node.value in seen:
                 raise MisreadError(line, "each key once", "a second one", key.node.value)
             seen.add(key.node.value)
-            pairs.append((key.node, value.node))
+            name = key.node
+            if name.tag == f"{_YAML}bool":
+                # A key such as on is a word, though YAML sees a truth in it.
+                name = yaml.ScalarNode(f"{_YAML}str", name.value, name.start_mark)
+            pairs.append((name, value.node))
             n_nodes += key.n_nodes + value.n_nodes
             n_levels = max(n_levels, value.n_levels)
         self.get_event()

@@ -181,6 +181,26 @@ ValidFor = Annotated[
     BeforeValidator(_valid_for),
     WithJsonSchema({"anyOf": [DURATION_JSON, {"const": "until_changed"}]}),
 ]
+# A cell as a source has it: what a column is compared with.
+Word = bool | int | float | str
+_CODES = "a value, or a list of values and of ranges such as [-9999, [32767, 65535]]"
+Code = Word | tuple[float, float]
+Codes = Annotated[
+    tuple[Code, ...],
+    BeforeValidator(lambda codes: codes if isinstance(codes, (list, tuple)) else [codes]),
+    AfterValidator(
+        _only(
+            lambda codes: all(not isinstance(one, tuple) or one[0] <= one[1] for one in codes),
+            _CODES,
+        )
+    ),
+]
+Words = Annotated[
+    dict[str, float | None],
+    AfterValidator(lambda words: {name.strip().lower(): value for name, value in words.items()}),
+]
+_TAGS = "the name of a CSV file beside this one, such as pumps.tags.csv"
+TagsFile = Annotated[str, _text(re.compile(r"[^/\\\s.][^/\\]*\.csv").fullmatch, _TAGS), _TEXT_JSON]
 _RANGE = "two numbers, as in [0, 100], or null for an end that is open"
 SensorRange = Annotated[
     tuple[float | None, float | None],

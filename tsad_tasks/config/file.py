@@ -41,7 +41,7 @@ def load_config(path: Path) -> DatasetConfig:
         lines = [str(file_error(path, _line(root, one.field), one)) for one in found]
         n_more = error.error_count() - len(found)
         lines += [f"{shown_path(path)}: and {n_more:,} more."] * (n_more > 0)
-        raise ConfigError("\n".join(lines)) from error
+        raise ConfigError(*lines) from error
 
 
 def file_error(path: Path, line: int, problem: Problem) -> ConfigError:

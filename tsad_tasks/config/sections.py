@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import re
-from typing import Any, Literal
+from typing import Any, ClassVar, Literal
 
 from pydantic import ConfigDict, Field, model_validator
 
@@ -17,6 +17,7 @@ from tsad_tasks.base.shown import shown
 from tsad_tasks.base.variants import CHANNELS, SOURCES
 from tsad_tasks.config.checks import (
     ChannelName,
+    Codes,
     ConnectionId,
     Country,
     Cron,
@@ -30,8 +31,11 @@ from tsad_tasks.config.checks import (
     StepS,
     Steps,
     TableNames,
+    TagsFile,
     ValidFor,
     Width,
+    Word,
+    Words,
     ZoneName,
     check_known,
 )
@@ -69,6 +73,9 @@ class TimeColumn(FileSection):
 
     source:
       time: {column: epoch_ms, unit: ms}
+
+    source:
+      time: {column: clock, unit: s, nanoseconds: ns}
     """
 
     column: Named
@@ -76,6 +83,9 @@ class TimeColumn(FileSection):
     unit: Literal["s", "ms", "us", "ns"] | None = None
     """This is the unit of times that are whole or fractional numbers since 1970. By default times
     are timestamps or dates."""
+    nanoseconds: Named | None = None
+    """This whole-number column holds the nanoseconds after the time, where a table keeps them
+    apart. By default there is none."""
     zone: ZoneName = "UTC"
     """Times that name no zone or offset are read on the clock of this IANA zone."""
     ambiguous: Literal["first", "second"] = "first"
@@ -84,7 +94,8 @@ class TimeColumn(FileSection):
 
 
 class EntitySource(FileSection):
-    """Where the name of the machine or host comes from: exactly one of the three.
+    """Where the name of the machine or host comes from: exactly one of the three;
+    where series are read, the tags file says it instead.
 
     Examples
     --------
@@ -99,6 +110,8 @@ class EntitySource(FileSection):
       entity: {constant: compressor}
     """
 
+    ways: ClassVar = ("column", "from_table", "constant")
+
     column: Named | None = None
     """This column holds the entity's name. By default no column does, and one of the other two keys
     says it."""
@@ -109,8 +122,9 @@ class EntitySource(FileSection):
     """The tables are about this one entity. By default they are not."""
 
     @model_validator(mode="after")
-    def _exactly_one(self) -> EntitySource:
-        _require_one(self, ", ", "column", "from_table", "constant")
+    def _at_most_one(self) -> EntitySource:
+        if self.n_given > 1:
+            _require_one(self, ", ", *self.ways)
         if self.from_table is not None:
             expected = "a regular expression with one group, such as 'machine_(.*)'"
             if len(self.from_table) > _MAX_PATTERN_CHARACTERS:
@@ -123,6 +137,10 @@ class EntitySource(FileSection):
             if not n_groups:
                 raise wrong(expected, repr(self.from_table), "from_table")
         return self
+
+    @property
+    def n_given(self) -> int:
+        return sum(getattr(self, name) is not None for name in self.ways)
 
     def name_in(self, table: str) -> str | None:
         """The entity's name that `from_table` finds in a table's; None where it does not match.
@@ -140,6 +158,22 @@ class EntitySource(FileSection):
         return str(match[1]) if match else None
 
 
+class QualityColumn(FileSection):
+    """The column that says whether a value is to be trusted.
+
+    Examples
+    --------
+    source:
+      quality: {column: dataintegrity, good: [[192, 255]]}
+    """
+
+    column: Named
+    """This column holds the codes, such as dataintegrity or status."""
+    good: Codes
+    """These codes are good; a list in the list is a range. A value with any other code, or none, is
+    read as no value."""
+
+
 class ChannelSection(FileSection):
     """One sensor of the entity.
 
@@ -150,6 +184,13 @@ class ChannelSection(FileSection):
         flow: {unit: m³/h, aggregate: last, valid_for: 5min}
         pressure: {column: PRESS_OUT, unit: bar, sensor_range: [0, 16]}
         valve: {valid_for: until_changed}
+        level: {no_value: [-9999, [32767, 65535]]}
+
+    source:
+      series: tagid
+      tags: station.tags.csv
+      channels:
+        inflow: {across: sum}
     """
 
     column: Named | None = None
@@ -159,6 +200,12 @@ class ChannelSection(FileSection):
     """This unit is shown to people, such as °C or bar. By default none is shown."""
     aggregate: Literal["last", "mean", "min", "max", "count"] = "mean"
     """This says how readings that share a grid step become one."""
+    no_value: Codes = ()
+    """These values, as the source has them, mean that there is none; a list in the list is a range.
+    By default every number is a value."""
+    across: Literal["sum", "mean", "max", "min"] | None = None
+    """Several series of one entity become this channel so; a sum is known where all of them are. By
+    default several are an error."""
     valid_for_s: ValidFor = 0
     """So long a value stays valid when none follows and no row says that there is none; 0s means
     for its own step alone. With until_changed it does so as long as any channel of its entity is
@@ -193,6 +240,10 @@ class ChannelSection(FileSection):
             expected = "its lower end first, as in [0, 100]"
             raise wrong(expected, f"[{low:g}, {high:g}]", "sensor_range")
         return self
+
+
+def _listed(names: str | list[str] | None) -> tuple[str, ...]:
+    return (names,) if isinstance(names, str) else tuple(names or ())
 
 
 class SourceSection(FileSection):
@@ -230,6 +281,20 @@ class SourceSection(FileSection):
       step: 5min
       channels:
         temperature: {column: TEMP_AIR, unit: °C}
+
+    source:
+      query: SELECT tagid, t_stamp, intvalue, floatvalue, dataintegrity FROM sqlt_data_1_2026_11
+      series: tagid
+      tags: boiler.tags.csv
+      time: {column: t_stamp, unit: ms}
+      value_column: [floatvalue, intvalue]
+      quality: {column: dataintegrity, good: 192}
+
+    source:
+      tables: telegraf.*
+      tables_except: telegraf.*_tag
+      rows_where: {cpu: cpu-total}
+      words: {"on": 1, "off": 0, unavailable: null}
     """
 
     connection: ConnectionId
@@ -239,24 +304,45 @@ class SourceSection(FileSection):
     """This says what the connection leads to."""
     params: Params = Field(default_factory=dict)
     """These are settings of the kind's own."""
-    tables: TableNames
+    tables: TableNames | None = None
     """These tables or views are read: one name, a list of names, or a pattern with
-    * such as `plant.machine_*`."""
+    * such as `plant.machine_*`. By default none is, and a query must be given."""
+    tables_except: TableNames | None = None
+    """Of the tables that a pattern matches these are not read, nor those that these patterns match.
+    By default all are."""
+    query: Named | None = None
+    """This one SELECT is read in place of tables, its columns as those of a table are. Times and
+    values stand there as they are stored: a time that is computed keeps an index from being used.
+    By default tables are read."""
+    rows_where: dict[Named, Word | list[Word]] = Field(default_factory=dict)
+    """Of the tables those rows are read that have this value, or one of these, in each of these
+    columns. By default all are."""
+    series: Named | list[Named] = Field(default_factory=list)
+    """This column, or these together, hold the source's own id of a series, and the tags file says
+    what each id is. By default columns name entity and channel."""
+    tags: TagsFile | None = None
+    """This CSV file beside the dataset's says of each series its entity and channel, and how its
+    values are scaled. By default there is none."""
     shape: Literal["wide", "long"] = "wide"
     """Wide tables have a column for each channel, long ones a row for each value."""
     time: TimeColumn
     """This says when a reading was taken."""
-    entity: EntitySource
-    """This says which machine or host a reading is of."""
+    entity: EntitySource = EntitySource()
+    """This says which machine or host a reading is of. By default the tags file says it."""
     channels: dict[ChannelName, ChannelSection] = Field(min_length=1)
     """These are the sensors of an entity, by the names that people and SQL
     see; at least one."""
     channel_column: Named | None = None
-    """This column of a long table holds the channel's name; a long table must have it. By default
-    there is none."""
-    value_column: Named | None = None
-    """This column of a long table holds the value; a long table must have it. By default there is
-    none."""
+    """This column of a long table holds the channel's name; a long table must have it, but
+    for series. By default there is none."""
+    value_column: Named | list[Named] | None = None
+    """This column of a long table holds the value; of several the first that is not NULL counts. A
+    long table must have it. By default there is none."""
+    words: Words = Field(default_factory=dict)
+    """In columns of values these words, whatever their capitals, are these numbers, or null for no
+    value. By default a text that is no number is no value, and counted."""
+    quality: QualityColumn | None = None
+    """This says whether the value of a row is good. By default all are."""
     updated_at: Named | None = None
     """This column grows when a row changes, and decides between duplicates. By default there is
     none, and the greatest value wins."""
@@ -275,18 +361,57 @@ class SourceSection(FileSection):
     statement_timeout_s: LastingS = 300
     """A query of the source that lasts longer fails, and is tried again."""
 
+    @model_validator(mode="before")
+    @classmethod
+    def _series_are_long(cls, given: Any) -> Any:
+        if isinstance(given, dict) and given.get("series"):
+            return {"shape": "long", **given}
+        return given
+
     @model_validator(mode="after")
     def _consistent(self) -> SourceSection:
-        for name in ("channel_column", "value_column"):
-            given = getattr(self, name)
-            if self.shape == "long" and given is None:
-                raise wrong("this field, since the table is long", "nothing", name)
-            if self.shape == "wide" and given is not None:
-                expected = "no such field, since the table is wide (or say shape: long)"
-                raise wrong(expected, given, name)
+        if self.tables is None and self.query is None:
+            raise wrong("this field, or a query", "nothing", "tables")
+        for name in ("tables", "tables_except", "rows_where"):
+            if self.query is not None and getattr(self, name):
+                raise wrong("no such field beside query", shown(getattr(self, name)), name)
+        if bool(self.series) != (self.tags is not None):
+            name = "tags" if self.series else "series"
+            raise wrong("both series and tags", "the other alone", name)
+        for name, channel in self.channels.items():
+            if channel.across is not None and not self.series:
+                raise wrong("series, which across is about", "none", "channels", name, "across")
+        self._check_names()
+        if self.shape == "long" and self.value_column is None:
+            raise wrong("this field, since the table is long", "nothing", "value_column")
+        if self.shape == "wide":
+            for name in ("channel_column", "value_column"):
+                if (given := getattr(self, name)) is not None:
+                    expected = "no such field, since the table is wide (or say shape: long)"
+                    raise wrong(expected, shown(given), name)
         check_known(self.kind, SOURCES, "kind")
         validated(SOURCES[self.kind].settings_model, self.params, "params")
         return self
+
+    def _check_names(self) -> None:
+        """Names of entities and channels come from columns, or from tags, and not from both."""
+        if self.series:
+            if self.shape == "wide":
+                raise wrong("long, since series are", "wide", "shape")
+            for name in ("entity", "channel_column"):
+                if name in self.model_fields_set:
+                    expected = "no such field, since the tags file says it"
+                    raise wrong(expected, shown(getattr(self, name)), name)
+            return
+        if "entity" not in self.model_fields_set:
+            raise wrong("this field", "nothing", "entity")
+        if not self.entity.n_given:
+            expected = f"exactly one of {', '.join(self.entity.ways)}"
+            raise wrong(expected, "none of them", "entity")
+        if self.shape == "long" and self.channel_column is None:
+            raise wrong("this field, since the table is long", "nothing", "channel_column")
+        if self.query is not None and self.entity.from_table is not None:
+            raise wrong("no such field, since a query has no table's name", "a pattern", "entity")
 
     @property
     def silence_s(self) -> int:
@@ -300,7 +425,26 @@ class SourceSection(FileSection):
 
     @property
     def table_names(self) -> tuple[str, ...]:
-        return (self.tables,) if isinstance(self.tables, str) else tuple(self.tables)
+        return _listed(self.tables)
+
+    @property
+    def tables_not_read(self) -> tuple[str, ...]:
+        return _listed(self.tables_except)
+
+    @property
+    def select(self) -> str:
+        """The query without the semicolon at its end; empty where there are tables."""
+        return (self.query or "").strip().rstrip(";")
+
+    @property
+    def value_columns(self) -> tuple[str, ...]:
+        """Those of long tables."""
+        return _listed(self.value_column)
+
+    @property
+    def series_columns(self) -> tuple[str, ...]:
+        """Those that together name a series; empty where columns name entity and channel."""
+        return _listed(self.series)
 
     def channel_columns(self) -> dict[str, str]:
         """Column (or long name) by channel name."""

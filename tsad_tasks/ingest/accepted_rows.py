@@ -4,21 +4,23 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from tsad_tasks.config import DatasetConfig
-from tsad_tasks.ingest.grid import HOUR_US, Grid, Gridded, Rows, to_grid
+from tsad_tasks.ingest.across import gridded_series
+from tsad_tasks.ingest.grid import HOUR_US, Grid, Gridded
 from tsad_tasks.ingest.held import Validity, heard_spans, valid_us_of
 from tsad_tasks.ingest.sources.base import MAX_NAME_BYTES, SourceRows
 from tsad_tasks.ingest.tally import Tally, shortened
 
 Mask = NDArray[np.bool_]
 
-# What not all sources say of their rows.
-_OF_SOME = ("channel", "unknown_label")
 _UNKNOWN_CHANNEL = "not in the dataset file; not taken"
+# What not all sources say of their rows.
+_OF_SOME = ("channel", "unknown_label", "bad", "tag")
 
 
 @dataclass(frozen=True)
@@ -72,7 +74,7 @@ def accepted_rows(
         for fault in table.faults:
             what = {"channel": fault.channel, "detail": f"{fault.table}: {fault.detail}"}
             tally.add(fault.issue, times_us, who, [table.entity or ""], **what)
-    kept = _screened(_usable(rows, config, tally), tally)
+    kept = _scaled(_screened(_valued(_usable(rows, config, tally), config, tally), tally))
     if kept.unknown_label is not None:
         words = ", ".join(map(repr, map(shortened, kept.label_words)))
         detail = f"neither yes nor no: {words}; read as NULL"
@@ -81,17 +83,15 @@ def accepted_rows(
     place = {name: i for i, name in enumerate(names)}
     position = np.array([place.get(name, -1) for name in kept.entity_names], np.intp)
     entity = position[kept.entity] if len(kept.entity) else kept.entity
-    aggregates = [channel.aggregate for channel in config.source.channels.values()]
-    every = Rows(
-        kept.times_us, entity, kept.updated_us, kept.values, kept.channel, kept.table, kept.offered
-    )
+    every = kept
     if before is not None:
-        every = _with_before(every, _screened(before, Tally()), position)
+        every = _with_before(kept, _scaled(_screened(_valued(before, config, Tally()), Tally())))
+    every = replace(every, entity=position[every.entity] if len(every.entity) else every.entity)
     valid_us, validity = valid_us_of(config), None
     if valid_us.any():
         heard = heard_spans(every.entity, every.times_us, config.source.silence_s * 1_000_000)
         validity = Validity(valid_us, heard, end_us if until_us is None else until_us)
-    gridded = to_grid(every, grid, aggregates, validity)
+    gridded = gridded_series(config, every, grid, validity)
     for issue in ("duplicate", "resampled", "off_grid"):
         counts = getattr(gridded, issue)
         for i, hour in np.argwhere(counts).tolist():
@@ -116,13 +116,13 @@ def _chosen(rows: SourceRows, which: Mask) -> SourceRows:
     return replace(rows, **{name: getattr(rows, name)[which] for name in names})
 
 
-def _with_before(rows: Rows, before: SourceRows, position: NDArray[np.intp]) -> Rows:
-    """The rows, and those before them; `position` in the grid of each entity of the source."""
-    said = {name: getattr(before, name) for name in ("times_us", "updated_us", "values", "table")}
-    said["entity"] = position[before.entity]
-    if rows.channel is not None:
-        said["channel"] = before.channel
-    joined = {name: np.concatenate([one, getattr(rows, name)]) for name, one in said.items()}
+def _with_before(rows: SourceRows, before: SourceRows) -> SourceRows:
+    """Values of the rows and of those before them."""
+    names = ["times_us", "entity", "updated_us", "values", "table"]
+    names += [name for name in ("channel", "tag") if getattr(rows, name) is not None]
+    joined: dict[str, Any] = {
+        name: np.concatenate([getattr(before, name), getattr(rows, name)]) for name in names
+    }
     return replace(rows, **joined)
 
 
@@ -135,11 +135,15 @@ def _usable(rows: SourceRows, config: DatasetConfig, tally: Tally) -> SourceRows
     time = config.source.time
     count("ambiguous_time", rows.ambiguous, f"read as the {time.ambiguous} one")
     count("nonexistent_time", rows.nonexistent, f"not in zone {time.zone}; not taken")
-    count("null_entity", ~rows.nonexistent & (rows.entity < 0), "not taken")
-    usable = ~rows.nonexistent & (rows.entity >= 0)
+    named = ~rows.nonexistent
+    if rows.tag is not None:
+        count("no_tag", named & (rows.tag < 0), f"no line of {config.source.tags} holds; not taken")
+        named &= rows.tag >= 0
+    count("null_entity", named & (rows.entity < 0), "not taken")
+    usable = named & (rows.entity >= 0)
     if too_long := [i for i, name in enumerate(rows.entity_names) if _is_too_long(name)]:
-        named = shortened(rows.entity_names[too_long[0]])
-        what = f"more than {MAX_NAME_BYTES} bytes, such as {named}; not taken"
+        one = shortened(rows.entity_names[too_long[0]])
+        what = f"more than {MAX_NAME_BYTES} bytes, such as {one}; not taken"
         count("long_name", usable & np.isin(rows.entity, too_long), what)
         usable &= ~np.isin(rows.entity, too_long)
     channel = rows.channel
@@ -163,16 +167,55 @@ def _is_too_long(name: str) -> bool:
     return len(name.encode()) > MAX_NAME_BYTES
 
 
+def _valued(rows: SourceRows, config: DatasetConfig, tally: Tally) -> SourceRows:
+    """The rows with NaN for values that are bad or mean that there is none, these counted."""
+    has_value = ~np.isnan(rows.values)
+    if rows.bad is not None:
+        bad = has_value & (rows.bad if rows.channel is not None else rows.bad[:, None])
+        _count_cells(rows, bad, "bad_quality", tally)
+        rows = replace(rows, values=np.where(bad, np.nan, rows.values))
+    for position, channel in enumerate(config.source.channels.values()):
+        if channel.no_value:
+            where = rows.channel == position if rows.channel is not None else (..., position)
+            none = np.zeros(rows.values.shape, bool)
+            none[where] = _is_among(rows.values[where], channel.no_value)
+            _count_cells(rows, none, "no_value", tally)
+            rows = replace(rows, values=np.where(none, np.nan, rows.values))
+    return rows
+
+
+def _is_among(values: NDArray[np.float64], codes: Sequence[object]) -> Mask:
+    found = np.zeros(values.shape, bool)
+    for code in codes:
+        if isinstance(code, tuple):
+            found |= (values >= code[0]) & (values <= code[1])
+        elif isinstance(code, (int, float)):
+            found |= values == code
+    return found
+
+
 def _screened(rows: SourceRows, tally: Tally) -> SourceRows:
     """The rows with NaN for every mark, the marks counted."""
-    marked = np.isinf(rows.values)
-    if not marked.any():
-        return rows
     for issue, mark in (("not_finite", np.inf), ("not_numeric", -np.inf)):
-        at = np.nonzero(rows.values == mark)
-        channel = at[1] if rows.channel is None else rows.channel[at[0]]
-        for position in np.unique(channel).tolist():
-            row = at[0][channel == position]
-            whose = rows.times_us[row], rows.entity[row], rows.entity_names
-            tally.add(issue, *whose, channel=rows.channel_names[position], detail="read as NULL")
-    return replace(rows, values=np.where(marked, np.nan, rows.values))
+        _count_cells(rows, rows.values == mark, issue, tally)
+    marked = np.isinf(rows.values)
+    return replace(rows, values=np.where(marked, np.nan, rows.values)) if marked.any() else rows
+
+
+def _count_cells(rows: SourceRows, cells: Mask, issue: str, tally: Tally) -> None:
+    """Count cells (of the shape of values) that are read as NULL, by entity and channel."""
+    at = np.nonzero(cells)
+    channel = at[1] if rows.channel is None else rows.channel[at[0]]
+    for position in np.unique(channel).tolist():
+        row = at[0][channel == position]
+        whose = rows.times_us[row], rows.entity[row], rows.entity_names
+        tally.add(issue, *whose, channel=rows.channel_names[position], detail="read as NULL")
+
+
+def _scaled(rows: SourceRows) -> SourceRows:
+    """The rows with values in the units of their tags."""
+    if rows.tag is None or all((one.scale, one.offset) == (1.0, 0.0) for one in rows.tags):
+        return rows
+    scale, offset = (np.array([getattr(one, name) for one in rows.tags])[rows.tag]
+                     for name in ("scale", "offset"))  # fmt: skip
+    return replace(rows, values=rows.values * scale + offset)

@@ -48,6 +48,14 @@ class Validity:
     heard: Spans
     until_us: int
 
+    def of_series(self, channel: int, entity_of: Index) -> Validity:
+        """Of one channel of which each series is on its own, (n_series,) of these entities."""
+        heard = [np.flatnonzero(self.heard.entity == entity) for entity in entity_of.tolist()]
+        own = np.repeat(np.arange(len(heard)), [len(one) for one in heard])
+        at = np.concatenate(heard) if heard else np.zeros(0, np.intp)
+        spans = Spans(own, self.heard.start_us[at], self.heard.end_us[at])
+        return Validity(self.valid_us[[channel]], spans, self.until_us)
+
 
 def valid_us_of(config: DatasetConfig) -> Int64:
     """How long words of each channel hold, (n_channels,), as `Validity` has it."""

@@ -104,8 +104,8 @@ def maintain_dataset(
         since = "was never scored" if one.hours is None else f"has had no score for {one.hours} h"
         log.warning("%s: %s %s (%s)", config.dataset, one.entity, since, one.status)
     if summary.n_late_hours:
-        said = "%s: %d hours changed after they were read. To take them:\n%s"
-        commands = "\n".join(summary.late_commands)
+        said = "%s: %d hours changed after they were read. To take them: %s"
+        commands = " ; ".join(summary.late_commands)
         log.warning(said, config.dataset, summary.n_late_hours, commands)
     return summary
 

@@ -5,7 +5,9 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Sequence
 from datetime import datetime
+from typing import Any
 
+from tsad_tasks.base.shown import visible
 from tsad_tasks.notifications.alerts import AlertChange
 from tsad_tasks.notifications.news import NEWS, Payload, news_line, news_lines, news_subject
 from tsad_tasks.storage.database import shown_statement
@@ -66,6 +68,7 @@ def subject(payload: Payload) -> str:
     >>> subject({"event": "opened", "dataset": "room", "entity": "host-1", "severity": "HIGH"})
     'room: HIGH incident at host-1'
     """
+    payload = _seen(payload)
     if payload["event"] == "digest":
         said = f"{payload['n_events']} events: {_counts(payload)}"
     elif payload["event"] in NEWS:
@@ -75,12 +78,22 @@ def subject(payload: Payload) -> str:
     return " ".join(f"{payload['dataset']}: {said}".split())
 
 
+def _seen(value: Any) -> Any:
+    """The value with names and notes as text: none of them begins a line of its own."""
+    if isinstance(value, str):
+        return visible(value)
+    if isinstance(value, dict):
+        return {name: _seen(item) for name, item in value.items()}
+    return [_seen(item) for item in value] if isinstance(value, list | tuple) else value
+
+
 def _counts(payload: Payload) -> str:
     return joined([f"{n} {event}" for event, n in payload["n_by_event"].items()])
 
 
 def body(payload: Payload) -> str:
     """The text of the e-mail: what, since when, and where to look further."""
+    payload = _seen(payload)
     if payload["event"] == "digest":
         lines = [f"{payload['n_events']} events in one run: {_counts(payload)}.", ""]
         for event in payload["events"][:_MOST_LISTED]:

@@ -11,6 +11,7 @@ from datetime import datetime
 from typing import Any
 
 from tsad_tasks.base import errors
+from tsad_tasks.base.masking import masked
 from tsad_tasks.config import DatasetConfig
 from tsad_tasks.pipeline.queries import UPSERT_RUN_STATUS
 from tsad_tasks.storage.database import DatabaseError
@@ -76,7 +77,7 @@ def recorded(
     try:
         yield record
     except Exception as error:
-        row |= {"state": state_of(error), "message": str(error)[:2000]}
+        row |= {"state": state_of(error), "message": masked(str(error))[:2000]}
         # The warehouse itself may be gone: the step's own error says so, and must not be hidden.
         with suppress(DatabaseError):
             write()

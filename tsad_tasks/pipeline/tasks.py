@@ -80,7 +80,7 @@ def features(store: Store, run: TaskRun) -> Any:
             dataset = select_dataset(store, run.config.dataset)
             missing = no_champion(store, dataset, lineage=run.lineage, **run.span)
         if missing is not None:
-            raise NothingToDo(missing.text)
+            raise NothingToDo(*missing.text.splitlines())
         if not summary.shards:
             raise NothingToDo(f"{run.config.dataset} has no readings yet, so nothing is scored.")
     return summary
@@ -307,7 +307,7 @@ def champion(store: Store, run: TaskRun) -> Any:
     with store.transaction():
         missing = no_champion(store, select_dataset(store, run.config.dataset))
     if missing is not None and missing.is_whole:
-        raise BadInput(missing.text)
+        raise BadInput(*missing.text.splitlines())
     return {"some_have_no_champion": missing.text if missing else ""}
 
 

@@ -9,8 +9,10 @@ from functools import cache
 from pathlib import Path
 
 from tsad_tasks.base.errors import AccessDenied, BadInput, Unavailable
+from tsad_tasks.base.masking import learn
 from tsad_tasks.base.places import Folder, home_folder
 
+_CREDENTIALS = ("AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN", "AWS_ACCESS_KEY_ID")
 _LOCAL, _S3 = ("file", "local"), ("s3", "s3a")
 
 
@@ -32,6 +34,9 @@ def artifact_path(uri: str) -> Folder:
     # Most places are local, and what knows others takes a tenth of a second to import.
     if "://" not in uri:
         return Path(uri)
+    learn(uri)
+    for name in _CREDENTIALS:
+        learn({name: os.environ.get(name, "")})
     from upath import UPath
 
     path = UPath(uri)

@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import os
 import re
+from collections.abc import Mapping
 from functools import cache
 from pathlib import Path
 from typing import Any
 
 import psycopg2
 from psycopg2.extensions import connection as Connection
+from psycopg2.extensions import parse_dsn
 
 from tsad_tasks.base.errors import AccessDenied, BadInput, TsadError, Unavailable
+from tsad_tasks.base.masking import learn, masked
 
 # What a statement may raise.
 DatabaseError = psycopg2.Error
@@ -33,7 +36,8 @@ _DENIED = re.compile(
     r"password authentication failed|no password supplied|role .* does not exist|not permitted",
     re.I,
 )
-_PASSWORD = re.compile(r"(://[^:/@]*):[^@]*@")
+_HOST = re.compile(r"[^@?#\s]*")
+_NOT_SHOWN = "something else (not shown, it may hold a password)"
 
 
 def warehouse_uri() -> str:
@@ -63,13 +67,49 @@ def connection_uri(connection_id: str) -> str:
     return uri
 
 
-def without_password(uri: str) -> str:
-    """The URI as it may be shown.
+def shown_place(given: Mapping[str, Any]) -> str:
+    """A URI of libpq's parameters as it may be shown: where, who and what, and no more.
 
-    >>> without_password("postgresql://me:secret@host/db")
-    'postgresql://me:***@host/db'
+    Raises `BadInput` where a part holds what shows that a password was not percent-encoded.
+
+    >>> shown_place({"user": "me", "password": "x", "host": "a,::1", "port": "1,2", "dbname": "d"})
+    'postgresql://me:***@a:1,[::1]:2/d'
     """
-    return _PASSWORD.sub(r"\1:***@", uri)
+    user, host, port, name = (
+        str(given.get(part) or "") for part in ("user", "host", "port", "dbname")
+    )
+    is_odd = not (_HOST.fullmatch(host) and re.fullmatch(r"[\d,]*", port)) or "@" in name
+    if is_odd or ("/" in host and not host.startswith("/")):
+        raise BadInput(
+            "Expected a URI such as postgresql://user:password@host:5432/database, its password "
+            f"percent-encoded (%40 for @, %2F for /). Received: {_NOT_SHOWN}."
+        )
+    ports = port.split(",")
+    hosts = [f"[{one}]" if ":" in one else one for one in host.split(",")]
+    places = [
+        f"{one}:{ports[min(i, len(ports) - 1)]}" if port else one for i, one in enumerate(hosts)
+    ]
+    login = f"{user}{':***' if given.get('password') else ''}@"
+    service = f"?service={given['service']}" if given.get("service") else ""
+    return f"postgresql://{login if login != '@' else ''}{','.join(places)}/{name}{service}"
+
+
+def parsed_uri(uri: str) -> dict[str, str]:
+    """libpq's parameters in a URI or a connection string, which is learned and never shown.
+
+    Raises `BadInput` when it is neither.
+    """
+    learn(uri)
+    plain = re.sub(r"^postgres(ql)?(\+\w+)?://", "postgresql://", uri)
+    try:
+        return dict(parse_dsn(plain))
+    except (psycopg2.Error, ValueError):
+        pass
+    # Outside, lest the driver's words stand in a traceback.
+    raise BadInput(
+        "Expected a URI such as postgresql://user:password@host:5432/database. Received: "
+        f"{_NOT_SHOWN}."
+    )
 
 
 def connect(
@@ -82,43 +122,43 @@ def connect(
 
     Raises
     ------
+    BadInput
+        The text is no URI; it is not shown.
     AccessDenied
         The server refused the login.
     Unavailable
         The server did not answer.
     """
-    plain = re.sub(r"^postgres(ql)?(\+\w+)?://", "postgresql://", uri)
+    given = parsed_uri(uri)
+    where = shown_place(given)
     options = (
         "-c timezone=UTC -c extra_float_digits=3 "
         f"-c statement_timeout={statement_timeout_s * 1000} -c lock_timeout={lock_timeout_s * 1000}"
     )
+    parameters: dict[str, Any] = given | {"application_name": "tsad", "options": options}
+    parameters |= {"connect_timeout": CONNECT_TIMEOUT_S} | KEEPALIVES
     try:
-        connection: Connection = psycopg2.connect(
-            plain,
-            application_name="tsad",
-            connect_timeout=CONNECT_TIMEOUT_S,
-            options=options,
-            **KEEPALIVES,
-        )
+        connection: Connection = psycopg2.connect(**parameters)
         return connection
-    except psycopg2.OperationalError as error:
-        raise _explained(plain, error) from error
+    except (psycopg2.Error, ValueError) as error:
+        raise _explained(where, error) from error
 
 
-def _explained(uri: str, error: psycopg2.OperationalError) -> AccessDenied | Unavailable | BadInput:
-    said = without_password(" ".join(str(error).split()))
-    where = without_password(uri)
+def _explained(where: str, error: Exception) -> AccessDenied | Unavailable | BadInput:
+    said = " ".join(str(error).split())
     if _DENIED.search(said):
         return AccessDenied(f"Expected a login that {where} accepts. Received: {said}")
     if "database" in said and "does not exist" in said:
         return BadInput(f"Expected a database that exists at {where}. Received: {said}")
+    if not isinstance(error, psycopg2.OperationalError):
+        return BadInput(f"Expected a connection that libpq knows, to {where}. Received: {said}")
     return Unavailable(f"Expected a Postgres server at {where}. Received: {said}")
 
 
 def database_error(error: Exception) -> TsadError:
     """What a database said to a statement, as one of our errors; SQLAlchemy's hold psycopg2's."""
     cause = getattr(error, "orig", error)
-    said = (str(cause).splitlines() or [type(cause).__name__])[0]
+    said = (masked(str(cause)).splitlines() or [type(cause).__name__])[0]
     if isinstance(cause, psycopg2.errors.InsufficientPrivilege):
         return BadInput(
             f"Expected a login that may use the warehouse. Received: {said}. "

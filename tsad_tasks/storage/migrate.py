@@ -17,7 +17,7 @@ from sqlalchemy.exc import ProgrammingError
 from sqlalchemy.pool import NullPool
 
 from tsad_tasks.base.errors import BadInput
-from tsad_tasks.storage.database import connect, without_password
+from tsad_tasks.storage.database import connect, parsed_uri, shown_place
 from tsad_tasks.storage.public import SELECT_GRANTS, public_digest, put_in_place
 from tsad_tasks.storage.store import END_BLOCKERS, Query, Statement, Store
 from tsad_tasks.storage.waiting import LockWatch
@@ -74,7 +74,8 @@ def migrate(
     except (errors.InsufficientPrivilege, ProgrammingError) as error:
         if not isinstance(getattr(error, "orig", error), errors.InsufficientPrivilege):
             raise
-        wanted = f"a login that may create extensions, schemas and roles at {without_password(uri)}"
+        where = shown_place(parsed_uri(uri))
+        wanted = f"a login that may create extensions, schemas and roles at {where}"
         raise BadInput(f"Expected {wanted}. Received: {_first_line(error)}.") from error
     finally:
         engine.dispose()

@@ -7,6 +7,7 @@ from typing import Any
 
 from tsad_tasks.base.enums import Outcome, Stage
 from tsad_tasks.base.rule import Better, Rule, RuleResult, in_order, rules_of
+from tsad_tasks.base.shown import as_markdown
 from tsad_tasks.text.formats import count_text, figure_text, with_unit
 
 RULE_COLUMNS = ("outcome", "rule", "challenger", "champion", "limit", "note")
@@ -158,13 +159,21 @@ def table_rows(results: Sequence[RuleResult]) -> list[tuple[str, str, str, str, 
 
 
 def markdown_table(columns: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
-    """A table in Markdown.
+    """A table in Markdown; its cells are text, whatever they hold.
 
-    >>> print(markdown_table(("a", "b"), [("1", "2")]))
+    >>> print(markdown_table(("a", "b"), [("1", "x|y")]))
     | a | b |
     |---|---|
-    | 1 | 2 |
+    | 1 | `x\\|y` |
     """
+    return _table(columns, [[_cell(text) for text in row] for row in rows])
+
+
+def _cell(text: str) -> str:
+    return as_markdown(text).replace("|", r"\|")
+
+
+def _table(columns: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
     lines = [columns, ["---"] * len(columns), *rows]
     texts = ["| " + " | ".join(line) + " |" for line in lines]
     texts[1] = texts[1].replace(" ", "")
@@ -181,7 +190,7 @@ def rules_rows(stage: Stage) -> list[tuple[str, str, str]]:
 
 def rules_table(stage: Stage) -> str:
     """The rules of a stage in Markdown."""
-    return markdown_table(RULES_COLUMNS, rules_rows(stage))
+    return _table(RULES_COLUMNS, rules_rows(stage))
 
 
 def titled(rule: Rule[Any]) -> str:

@@ -67,6 +67,28 @@ class SourceTable:
 
 
 @dataclass(frozen=True)
+class Tag:
+    """A series while it is one channel of one entity.
+
+    Attributes
+    ----------
+    series : what the source's columns say, in the order of `source.series`.
+    scale, offset : value = raw × scale + offset.
+    start_us, end_us : valid in [start, end), microseconds since 1970.
+    line : of the file.
+    """
+
+    series: tuple[str, ...]
+    entity: str
+    channel: str
+    scale: float
+    offset: float
+    start_us: int
+    end_us: int
+    line: int
+
+
+@dataclass(frozen=True)
 class SourceRows:
     """Rows of all tables of a dataset in a time range, in any order.
 
@@ -87,6 +109,10 @@ class SourceRows:
     unknown_label : (n_rows,) rows whose label says neither yes nor no; None: there is none.
     label_words : some of those labels.
     faults : of tables that were found and could not be read.
+    bad : (n_rows,) rows whose quality is not good; None: all are.
+    tag : (n_rows,) of series: position in `tags`, -1 for times at which no tag holds; None: entity
+        and channel have names of their own, and values are as they are to be.
+    tags : what series are, by which `values` are to be scaled.
     """
 
     times_us: NDArray[np.int64]
@@ -105,6 +131,9 @@ class SourceRows:
     unknown_label: NDArray[np.bool_] | None = None
     label_words: tuple[str, ...] = ()
     faults: tuple[SourceFault, ...] = ()
+    bad: NDArray[np.bool_] | None = None
+    tag: NDArray[np.intp] | None = None
+    tags: tuple[Tag, ...] = ()
 
 
 def plain_rows(

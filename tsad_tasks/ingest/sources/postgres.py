@@ -21,11 +21,13 @@ if TYPE_CHECKING:
     from psycopg2 import extensions, sql
 
     from tsad_tasks.config import DatasetConfig
+    from tsad_tasks.ingest.sources import tags
     from tsad_tasks.ingest.sources.base import Hint, SourceRows, SourceTable
     from tsad_tasks.ingest.sources.postgres_tables import (
         broken,
         carried,
         connection,
+        query,
         rows,
         statements,
         tables,
@@ -33,10 +35,11 @@ if TYPE_CHECKING:
     from tsad_tasks.ingest.sources.postgres_tables.tables import TablePlan
 else:
     # All sources are imported when a dataset file is read, and these cost NumPy and a driver.
-    broken, carried, connection, rows, statements, tables = (
+    broken, carried, connection, query, rows, statements, tables = (
         LazyModule(f"tsad_tasks.ingest.sources.postgres_tables.{name}")
-        for name in ("broken", "carried", "connection", "rows", "statements", "tables")
+        for name in ("broken", "carried", "connection", "query", "rows", "statements", "tables")
     )
+    tags = LazyModule("tsad_tasks.ingest.sources.tags")
 
 _LARGE_ROWS = 1_000_000
 # By the planner, which takes a million rows read one after another for half of it.
@@ -55,11 +58,20 @@ class PostgresSource(Source):
         self._config = config
         # Names of entities and channels by the hash that stands for them in a COPY.
         self._names: dict[int, str] = {}
+        source = config.source
+        self._tags = tags.read_tags(config) if source.tags is not None else ()
+        described = connection.described(uri, source.select) if source.select else []
         self._connection = connection.connect_source(uri, read_only=True)
         try:
             with self.snapshot() as cursor:
-                plans, faults = tables.table_plans(config, tables.found_tables(cursor, config))
-                if config.source.shape == "long":
+                if source.select:
+                    found = [query.as_table(cursor, source.select, described)]
+                else:
+                    found = tables.found_tables(cursor, config)
+                plans, faults = tables.table_plans(config, found, self._tags)
+                if self._tags:
+                    self._learn_series(cursor, plans)
+                elif source.shape == "long":
                     self._learn(cursor, list(config.source.channel_columns().values()))
         except BaseException:
             self.close()
@@ -100,12 +112,12 @@ class PostgresSource(Source):
                     faults.append(found)
                     continue
                 if source.has_validity:
-                    before = found.part, start_us, heard
+                    before = found.part, start_us, heard, self._tags
                     part = carried.with_carried(cursor, self._config, plan, *before)
                     found = replace(found, part=part)
                 copies.append((plan, found))
             if not copies:
-                raise SourceError("\n".join(f"{one.table}: {one.detail}" for one in faults[:5]))
+                raise SourceError(*(f"{one.table}: {one.detail}" for one in faults[:5]))
             for (plan, copy), (kind, column) in product(copies, keys):
                 hashes = set(copy.part[kind].tolist()) if column else set()
                 new = sorted(hashes - self._names.keys() - {rows.NOBODY})
@@ -117,7 +129,7 @@ class PostgresSource(Source):
             words = [one for table in copies for one in self._label_words(cursor, *table, span)]
         plans, parts = [plan for plan, _ in copies], [copy.part for _, copy in copies]
         said = sorted(set(words))[:3], faults
-        return rows.source_rows(self._config, plans, parts, self._names, span, *said)
+        return rows.source_rows(self._config, plans, parts, self._names, span, self._tags, *said)
 
     def _heard(self, cursor: extensions.cursor, start_us: int) -> list[str]:
         """Entities of any table whose last rows are sought: those heard of just before a range."""
@@ -152,6 +164,19 @@ class PostgresSource(Source):
         )
         said = [rows.as_text(word) for (word,) in cursor.fetchall()]
         return said + ["(cannot be read)"] * ("label" in copy.broken)
+
+    def _learn_series(self, cursor: extensions.cursor, plans: Sequence[TablePlan]) -> None:
+        """The hashes of the series of the tags, which a table's types decide."""
+        series = sorted({tag.series for tag in self._tags})
+        for plan in plans:
+            statement = statements.series_statement(plan.series, series)
+            try:
+                with broken.attempt(cursor):
+                    self._keep_names(cursor, statement)
+            except broken.BROKEN as error:
+                wanted = f"ids of series as {plan.title} has them in {self._config.source.tags}"
+                said = connection.first_line(error)
+                raise SourceError(f"Expected {wanted}. Received: {said}.") from None
 
     def _learn(self, cursor: extensions.cursor, names: Sequence[str]) -> None:
         if names:
@@ -237,8 +262,9 @@ class PostgresSource(Source):
         unit = self._config.source.time.unit
         no_index: dict[Literal["warning", "info"], list[str]] = {"warning": [], "info": []}
         for plan in self.tables:
-            numbers = (*plan.columns, *filter(None, (plan.value,)))
-            texts = [column.name for column in numbers if column.family == "text"]
+            numbers = (*plan.columns, *plan.values)
+            no_words = not self._config.source.words
+            texts = [column.name for column in numbers if no_words and column.family == "text"]
             what = "those that are no number are read as NULL and counted as not_numeric"
             for name in texts:
                 text = f"{name}: Expected numbers. Received: texts; {what}."
@@ -264,7 +290,7 @@ class PostgresSource(Source):
         """What to say of a table in which the last row of a series is not found by an index."""
         source = self._config.source
         keys = (source.entity.column, source.channel_column)
-        named = [plan.table.columns[key] for key in keys if key]
+        named = [*plan.series, *(plan.table.columns[key] for key in keys if key)]
         is_found = not plan.table.may_have_index or any(column.has_index for column in named)
         if is_found or not named or not carried.is_sought(self._config):
             return ""

@@ -7,10 +7,11 @@ beside. No error says more of a connection than its id, since a webhook's URL ma
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, ClassVar, Protocol
 
 from tsad_tasks.base.errors import BadInput, Unreachable
+from tsad_tasks.base.masking import learn, learn_url, masked, masked_values
 from tsad_tasks.base.variants import CHANNELS
 
 TIMEOUT_S = 10.0
@@ -37,11 +38,15 @@ class Message:
 
 @dataclass(frozen=True)
 class Connection:
-    """A server, and who we are to it."""
+    """A server, and who we are to it; what is secret of it is kept out of all that is shown."""
 
     uri: str = field(repr=False)  # with user and password, as `urllib.parse` splits it
     # What Airflow's connection holds in its extra field
     extras: Mapping[str, Any] = field(default_factory=dict, repr=False)
+
+    def __post_init__(self) -> None:
+        learn_url(self.uri)
+        learn(self.extras)
 
 
 class NotificationChannel(Protocol):
@@ -77,7 +82,9 @@ def sender(connection_of: Callable[[str], str | Connection]) -> Send:
             found = connection_of(message.connection)
         except BadInput as error:
             raise Unreachable(str(error)) from error
-        channel.send(message, Connection(found) if isinstance(found, str) else found)
+        connection = Connection(found) if isinstance(found, str) else found
+        said = {name: masked(getattr(message, name)) for name in ("subject", "text")}
+        channel.send(replace(message, **said, payload=masked_values(message.payload)), connection)
 
     return send
 

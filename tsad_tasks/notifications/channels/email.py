@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import parse_qs, unquote, urlsplit
 
 from tsad_tasks.base.errors import Refused, Undelivered, Unreachable
+from tsad_tasks.base.masking import masked
 from tsad_tasks.notifications.channels import base
 
 if TYPE_CHECKING:
@@ -122,7 +123,7 @@ def smtp_error(error: OSError, connection: str) -> Undelivered:
         return base.unreachable(error, connection)
     code, answer = answers[0]
     text = answer.decode("utf-8", "replace") if isinstance(answer, bytes) else answer
-    received = f"Received: {code} {' '.join(text.split())[:200]}"
+    received = f"Received: {code} {' '.join(masked(text).split())[:200]}"
     said = f"Expected a mail server that takes the message. {received}"
     if not isinstance(error, (smtplib.SMTPRecipientsRefused, smtplib.SMTPDataError)):
         return Unreachable(f"Connection {connection}: {said}")

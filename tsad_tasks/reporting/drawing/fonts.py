@@ -9,6 +9,7 @@ from pathlib import Path
 from reportlab.pdfbase import pdfmetrics
 from reportlab.pdfbase.ttfonts import TTFError, TTFont
 
+from tsad_tasks.base.masking import masked
 from tsad_tasks.reporting.drawing.theme import TextStyle
 
 REGULAR = "tsad-sans"
@@ -66,12 +67,12 @@ _DRAWABLE = _Drawable()
 
 @lru_cache(maxsize=8192)
 def clean_text(text: str) -> str:
-    """Text that can be drawn as it stands: without control characters and missing glyphs.
+    """Text that can be drawn as it stands: without secrets, control characters, missing glyphs.
 
     >>> clean_text("pump\\n7\\u202e \\U0001f525 < & >")
     'pump 7 □ < & >'
     """
-    return unicodedata.normalize("NFC", text).translate(_DRAWABLE)
+    return unicodedata.normalize("NFC", masked(text)).translate(_DRAWABLE)
 
 
 @lru_cache(maxsize=32768)

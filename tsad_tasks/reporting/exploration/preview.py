@@ -10,6 +10,7 @@ from typing import Any
 from tsad_tasks.base.clock import utc_now
 from tsad_tasks.base.enums import TrainingDecision
 from tsad_tasks.base.errors import NothingToDo
+from tsad_tasks.base.shown import as_markdown
 from tsad_tasks.reporting.exploration.content import ExplorationContent, TrainingPreview
 from tsad_tasks.reporting.exploration.explore import (
     explored_content,
@@ -103,11 +104,11 @@ def markdown(content: ExplorationContent, preview: TrainingPreview, pdf: str) ->
     ]
     parts = [
         f"{ends} UTC: {readings}, {share} of the running ones left out.",
-        preview_text(preview),
+        as_markdown(preview_text(preview)),
         markdown_table(_LOST_COLUMNS, lost) if lost else "Nothing is left out.",
         markdown_table(("channel", "missing"), missing),
         markdown_table(_JUMP_COLUMNS, jumps) if jumps else "No champion to compare with: no jumps.",
-        f"Pictures: {pdf}",
+        f"Pictures: {as_markdown(pdf)}",
     ]
     return "\n\n".join(parts)
 

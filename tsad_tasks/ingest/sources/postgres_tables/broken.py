@@ -32,6 +32,9 @@ _MARKS = {
     "label": sql.SQL("2::int2"),
     "entity": sql.SQL("0::int8"),
     "channel": sql.SQL("0::int8"),
+    "series": sql.SQL("0::int8"),
+    "nanoseconds": sql.SQL("0::int8"),
+    "bad": sql.SQL("1::int2"),
 }
 _ASKED = "SELECT {what} FROM {table} WHERE {rows}"
 
@@ -103,6 +106,7 @@ def _hour_around(
     # Entity and channel come first, and tell apart the rows of what comes after them.
     by, time = list[sql.Composable](), sql.Identifier(plan.time.name)
     columns = {"entity": config.source.entity.column, "channel": config.source.channel_column}
+    by += statements.series_names(plan.series)
     for one in fields[1:]:
         for at in range(len(one.expressions)):
             if (one.name, at) in found:

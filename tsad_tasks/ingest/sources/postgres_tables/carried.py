@@ -7,16 +7,18 @@ however long ago the row is; series are those of the entities that were heard of
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from itertools import product
 
 import numpy as np
 from psycopg2 import extensions, sql
 
 from tsad_tasks.config import DatasetConfig
+from tsad_tasks.ingest.sources.base import Tag
 from tsad_tasks.ingest.sources.postgres_tables import statements
 from tsad_tasks.ingest.sources.postgres_tables.broken import BROKEN, attempt
 from tsad_tasks.ingest.sources.postgres_tables.rows import Part, copied_by
-from tsad_tasks.ingest.sources.postgres_tables.tables import TablePlan
+from tsad_tasks.ingest.sources.postgres_tables.tables import TablePlan, array_text
 
 _FAR_US = 3600 * 24 * 3660 * 1_000_000
 # Not LIMIT: of rows of one moment which one counts is decided elsewhere.
@@ -55,14 +57,17 @@ def with_carried(
     part: Part,
     start_us: int,
     entities: Sequence[str],
+    tags: Sequence[Tag] = (),
 ) -> Part:
     """A table's rows, with the last of each series before them.
 
-    `entities` are those heard of just before; they are needed where last rows are sought.
+    `entities` are those heard of just before; where last rows are sought these or `tags` say which
+    series there may be.
     """
     fields = statements.copy_fields(config, plan)
+    known = _known(config, plan, entities, tags)
     for keys in (_KEYS, _KEYS_AS_TEXT):
-        rows = _last_rows(config, plan, start_us, entities, keys)
+        rows = _last_rows(config, plan, start_us, known, keys)
         try:
             with attempt(cursor):
                 before = copied_by(cursor, plan, fields, rows)
@@ -73,42 +78,42 @@ def with_carried(
     return part
 
 
-def _last_rows(
-    config: DatasetConfig, plan: TablePlan, start_us: int, entities: Sequence[str], array: str
-) -> sql.Composable:
-    source = config.source
-    known: list[tuple[str, Sequence[str]]] = []
+def _known(
+    config: DatasetConfig, plan: TablePlan, entities: Sequence[str], tags: Sequence[Tag]
+) -> dict[str, list[str]]:
+    """The columns that tell series apart, and what each of them says of every series."""
+    if plan.series:
+        said = zip(*sorted({tag.series for tag in tags}), strict=True)
+        return {column.name: [*words] for column, words in zip(plan.series, said, strict=True)}
+    source, parts = config.source, dict[str, Sequence[str]]()
     if source.entity.column is not None:
-        known.append((source.entity.column, entities))
+        parts[source.entity.column] = entities
     if source.channel_column is not None:
-        known.append((source.channel_column, list(source.channel_columns().values())))
-    columns = [sql.Identifier(name) for name, _ in known]
-    if not is_sought(config):
-        recent = statements.before(config, plan.time, start_us, lasting_us(config))
-        text = _RECENT if known else _LAST
-        return statements.about(plan, text, rows=recent, keys=sql.SQL(", ").join(columns))
-    any_time = statements.before(config, plan.time, start_us, _FAR_US)
+        parts[source.channel_column] = [*source.channel_columns().values()]
+    every = [*product(*parts.values())]
+    return {name: [words[at] for words in every] for at, name in enumerate(parts)}
+
+
+def _last_rows(
+    config: DatasetConfig,
+    plan: TablePlan,
+    start_us: int,
+    known: Mapping[str, Sequence[str]],
+    array: str,
+) -> sql.Composable:
+    longest_us = _FAR_US if is_sought(config) else lasting_us(config)
+    when = statements.before(config, plan.time, start_us, longest_us)
+    columns, comma = [sql.Identifier(name) for name in known], sql.SQL(", ")
     if not known:
-        return statements.about(plan, _LAST, rows=any_time)
-    # Every entity with every channel, a column for each of the keys.
-    series = np.meshgrid(*(np.arange(len(words)) for _, words in known))
+        return statements.about(plan, _LAST, rows=when)
+    if not is_sought(config) and not plan.series:
+        return statements.about(plan, _RECENT, rows=when, keys=comma.join(columns))
     names = [sql.Identifier(f"key_{at}") for at in range(len(known))]
-    arrays, rows = list[sql.Composable](), [any_time]
-    for (_, words), at, column, name in zip(known, series, columns, names, strict=True):
-        texts = sql.Literal(array_text([words[i] for i in at.ravel().tolist()]))
+    arrays, rows = list[sql.Composable](), [when]
+    same = "{} = known.{}" if array == _KEYS else "{}::text = known.{}"
+    for words, column, name in zip(known.values(), columns, names, strict=True):
+        texts = sql.Literal(array_text(words))
         arrays.append(statements.about(plan, array, c=column, texts=texts))
-        same = "{} = known.{}" if array == _KEYS else "{}::text = known.{}"
         rows.append(sql.SQL(same).format(column, name))
-    comma, both = sql.SQL(", "), sql.SQL(" AND ")
-    said = {"keys": comma.join(arrays), "names": comma.join(names), "rows": both.join(rows)}
-    return statements.about(plan, _OF_SERIES, **said)
-
-
-def array_text(words: Sequence[str]) -> str:
-    """An array as Postgres reads it, of a type that what it is compared with decides.
-
-    >>> array_text(["1", 'a, "b"'])
-    '{"1","a, \\\\"b\\\\""}'
-    """
-    escaped = (word.replace("\\", "\\\\").replace('"', '\\"') for word in words)
-    return "{" + ",".join(f'"{word}"' for word in escaped) + "}"
+    said = {"keys": comma.join(arrays), "names": comma.join(names)}
+    return statements.about(plan, _OF_SERIES, rows=sql.SQL(" AND ").join(rows), **said)

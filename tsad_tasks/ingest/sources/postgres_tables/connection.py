@@ -13,7 +13,8 @@ from sqlalchemy.engine import URL, make_url
 from sqlalchemy.exc import ArgumentError
 
 from tsad_tasks.base.errors import AccessDenied, BadInput, SourceError, TsadError, Unavailable
-from tsad_tasks.storage.database import CONNECT_TIMEOUT_S
+from tsad_tasks.base.masking import learn, masked
+from tsad_tasks.storage.database import CONNECT_TIMEOUT_S, shown_place
 
 # Of the options in a URI those that libpq knows: Airflow adds others.
 _LIBPQ = re.compile(
@@ -36,21 +37,10 @@ def connect_source(uri: str, *, read_only: bool) -> extensions.connection:
     AccessDenied, Unavailable, SourceError
         See `Source`.
     """
+    url = _url(uri)
     try:
-        url = make_url(uri)
-    except (ArgumentError, ValueError):
-        url = None
-    if url is None or not re.fullmatch(r"postgres(ql)?(\+\w+)?", url.drivername):
-        raise BadInput(
-            "Expected the source connection as a URI such as postgresql://user:password@host:5432/"
-            "database. Received: something else (not shown, it may hold a password)."
-        )
-    options: dict[str, Any] = {"connect_timeout": CONNECT_TIMEOUT_S, "application_name": "tsad"}
-    options |= {name: value for name, value in url.query.items() if _LIBPQ.match(name)}
-    login = url.translate_connect_args(username="user", database="dbname")
-    try:
-        connection: extensions.connection = psycopg2.connect(**login, **options)
-    except psycopg2.OperationalError as error:
+        connection: extensions.connection = psycopg2.connect(**_parameters(url))
+    except (psycopg2.Error, ValueError) as error:
         raise _refused(url, error) from None
     # A database without an encoding takes and gives bytes: those of UTF-8.
     if connection.encoding in {"SQL_ASCII", "SQLASCII"}:
@@ -60,11 +50,62 @@ def connect_source(uri: str, *, read_only: bool) -> extensions.connection:
     return connection
 
 
-def _refused(url: URL, error: psycopg2.OperationalError) -> TsadError:
+def described(uri: str, query: str) -> list[tuple[str, int]]:
+    """Name and type (its oid) of each column that one SELECT gives; it is prepared and not run.
+
+    The extended protocol takes one statement at a time: what it has taken does not become several
+    within brackets. Raises `SourceError` for what is none, and what `connect_source` raises.
+    """
+    # Imported here, since the other driver, which has no such protocol, does all the rest.
+    import psycopg
+
+    url = _url(uri)
+    try:
+        with psycopg.connect(**_parameters(url)) as connection:
+            server = connection.pgconn
+            within = f"SELECT * FROM (\n{query}\n) AS query"  # noqa: S608
+            for name, text in ((b"alone", query), (b"read", within)):
+                prepared = server.prepare(name, text.encode())
+                if prepared.status != psycopg.pq.ExecStatus.COMMAND_OK:
+                    said = prepared.get_error_message().split("\n", 1)[0][:_MOST_SAID]
+                    wanted = "source.query to be one SELECT that the source understands"
+                    raise SourceError(f"Expected {wanted}. Received: {said}.")
+            columns = server.describe_prepared(b"read")
+            names = [(columns.fname(at) or b"").decode() for at in range(columns.nfields)]
+            return [(name, columns.ftype(at)) for at, name in enumerate(names)]
+    except psycopg.Error as error:
+        raise _refused(url, error) from None
+
+
+def _url(uri: str) -> URL:
+    learn(uri)
+    try:
+        url = make_url(uri)
+    except (ArgumentError, ValueError):
+        url = None
+    if url is None or not re.fullmatch(r"postgres(ql)?(\+\w+)?", url.drivername):
+        raise BadInput(
+            "Expected the source connection as a URI such as postgresql://user:password@host:5432/"
+            "database. Received: something else (not shown, it may hold a password)."
+        )
+    shown_place(_login(url))
+    return url
+
+
+def _login(url: URL) -> dict[str, Any]:
+    return url.translate_connect_args(username="user", database="dbname")
+
+
+def _parameters(url: URL) -> dict[str, Any]:
+    """What libpq needs to know for a connection."""
+    options: dict[str, Any] = {"connect_timeout": CONNECT_TIMEOUT_S, "application_name": "tsad"}
+    options |= {name: value for name, value in url.query.items() if _LIBPQ.match(name)}
+    return _login(url) | options
+
+
+def _refused(url: URL, error: Exception) -> TsadError:
+    where = shown_place(_login(url))
     said = " ".join(str(error).split())
-    if url.password:
-        said = said.replace(str(url.password), "***")
-    where = url.set(drivername="postgresql", query={}).render_as_string(hide_password=True)
     if _DENIED.search(said):
         return AccessDenied(
             f"Expected a login that {where} accepts. Received: {said}. Check user and password of "
@@ -73,14 +114,15 @@ def _refused(url: URL, error: psycopg2.OperationalError) -> TsadError:
     if re.search(r"database .* does not exist", said):
         wanted = f"a database that exists at {where}. Received: {url.database!r}"
         return SourceError(f"Expected {wanted}. There is: {', '.join(_databases(url))}.")
+    if isinstance(error, (psycopg2.ProgrammingError, ValueError)):
+        return BadInput(f"Expected a connection that libpq knows, to {where}. Received: {said}")
     return Unavailable(f"Expected a PostgreSQL server at {where}. Received: {said}")
 
 
 def _databases(url: URL) -> list[str]:
     """Databases of the server that `url` names, as far as its login may look."""
-    login = url.set(database="postgres").translate_connect_args(username="user", database="dbname")
     try:
-        connection = psycopg2.connect(**login, connect_timeout=5)
+        connection = psycopg2.connect(**_login(url.set(database="postgres")), connect_timeout=5)
     except psycopg2.Error:
         return ["unknown (this login may not look)"]
     try:
@@ -96,7 +138,7 @@ def _databases(url: URL) -> list[str]:
 
 def first_line(error: psycopg2.Error) -> str:
     """What Postgres says; it quotes values, of any size."""
-    return str(error).strip().split("\n", 1)[0][:_MOST_SAID]
+    return masked(str(error).strip().split("\n", 1)[0])[:_MOST_SAID]
 
 
 @contextmanager

@@ -14,7 +14,7 @@ from psycopg2 import extensions, sql
 from tsad_tasks.base.errors import SourceError
 from tsad_tasks.base.local_time import utc_from_local
 from tsad_tasks.config import DatasetConfig
-from tsad_tasks.ingest.sources.base import HOUR_US, HourCount, SourceFault, SourceRows
+from tsad_tasks.ingest.sources.base import HOUR_US, HourCount, SourceFault, SourceRows, Tag
 from tsad_tasks.ingest.sources.postgres_tables import statements
 from tsad_tasks.ingest.sources.postgres_tables.statements import (
     ORIGIN,
@@ -99,9 +99,9 @@ def _copied(
     columns = decoder.columns()
     content = columns.pop("value")
     zeros = np.zeros(len(content), np.int64)
-    part: Part = {"updated": zeros, "label": zeros}
+    part: Part = {"updated": zeros, "label": zeros, "bad": zeros}
     part |= {name: column[:, 0] for name, column in columns.items()}
-    return part | {"value": content if plan.value is None else content[:, 0]}
+    return part | {"value": content[:, 0] if plan.values else content}
 
 
 def source_rows(
@@ -110,6 +110,7 @@ def source_rows(
     parts: Sequence[Part],
     names: Mapping[int, str],
     span_us: tuple[int, int],
+    tags: Sequence[Tag] = (),
     label_words: Sequence[str] = (),
     faults: Sequence[SourceFault] = (),
 ) -> SourceRows:
@@ -118,7 +119,8 @@ def source_rows(
     Parameters
     ----------
     parts : of each table.
-    names : of entities and channels by their hash.
+    names : of entities and channels, or of series, by their hash.
+    tags : by series and time, where series are read.
     label_words : some of the labels that say neither yes nor no, if there are any.
     faults : of tables that are not among these, since they could not be read.
     """
@@ -132,17 +134,22 @@ def source_rows(
         return np.concatenate([part[name] for part in parts])
 
     n_rows, labels = [len(part["time"]) for part in parts], joined("label")
-    if config.source.entity.column is None:
+    tag, channel, channel_names = None, None, config.channel_names
+    if config.source.series_columns:
+        tag = tags_at(tags, names, joined("series"), joined("time"))
+        entity, entity_names = _named([one.entity for one in tags], (), tag)
+        channel, channel_names = _named([one.channel for one in tags], channel_names, tag)
+    elif config.source.entity.column is None:
         entity_names = tuple(sorted({str(plan.entity) for plan in plans}))
         positions = [entity_names.index(str(plan.entity)) for plan in plans]
         entity = np.repeat(np.array(positions, np.intp), n_rows)
     else:
         entity, entity_names = _positions(names, joined("entity"), ())
-    channel, channel_names = None, config.channel_names
-    if is_long:
+    if is_long and tag is None:
         columns = list(config.source.channel_columns().values())
         channel, found_names = _positions(names, joined("channel"), columns)
         channel_names = (*channel_names, *found_names[len(columns) :])
+    if is_long:
         values = joined("value")
     elif len(parts) == 1 and offered.all():
         values = parts[0]["value"]
@@ -168,7 +175,42 @@ def source_rows(
         unknown_label=labels == UNKNOWN_LABEL if label_words else None,
         label_words=tuple(label_words),
         faults=tuple(faults),
+        bad=joined("bad") == 1 if config.source.quality is not None else None,
+        tag=tag,
+        tags=tuple(tags),
     )
+
+
+def tags_at(
+    tags: Sequence[Tag], names: Mapping[int, str], series: Int64, times_us: Int64
+) -> NDArray[np.intp]:
+    """Position of the tag that holds for each row's series at its time, -1 where none does."""
+    of_series: dict[str, list[int]] = {}
+    for position, tag in enumerate(tags):
+        of_series.setdefault(series_name(tag.series), []).append(position)
+    found = np.full(len(series), -1, np.intp)
+    order = np.argsort(series, kind="stable")
+    hashes, starts = np.unique(series[order], return_index=True)
+    for key, rows in zip(hashes.tolist(), np.split(order, starts[1:]), strict=False):
+        for position in of_series.get(names.get(key, ""), ()):
+            tag = tags[position]
+            holds = (times_us[rows] >= tag.start_us) & (times_us[rows] < tag.end_us)
+            found[rows[holds]] = position
+    return found
+
+
+def series_name(series: Sequence[str]) -> str:
+    """What columns say that name a series, as one text."""
+    return "\x1f".join(series)
+
+
+def _named(
+    said: Sequence[str], first: Sequence[str], tag: NDArray[np.intp]
+) -> tuple[NDArray[np.intp], tuple[str, ...]]:
+    """Position of what each row's tag says in the names, which begin with `first`; -1 for none."""
+    names = (*first, *sorted(set(said) - set(first)))
+    position = {name: i for i, name in enumerate(names)}
+    return np.array([*(position[name] for name in said), -1], np.intp)[tag], names
 
 
 def _in_span(config: DatasetConfig, plan: TablePlan, part: Part, span_us: tuple[int, int]) -> Part:
@@ -190,6 +232,8 @@ def _in_span(config: DatasetConfig, plan: TablePlan, part: Part, span_us: tuple[
         found = utc_from_local(raw + _POSTGRES_ORIGIN_US, zone, time_source.ambiguous)
         part["time"] = found.times_us
         part |= {"ambiguous": found.ambiguous, "nonexistent": found.nonexistent}
+    if plan.nanoseconds is not None:
+        part["time"] = part["time"] + part.pop("nanoseconds") // 1000
     kept = part["time"] < span_us[1]
     if not config.source.has_validity:
         kept &= part["time"] >= span_us[0]

@@ -7,9 +7,10 @@ number at all. Names of entities and channels travel as hashes.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from typing import Any
+from typing import TYPE_CHECKING, Any, cast
 from zoneinfo import ZoneInfo
 
 from psycopg2 import sql
@@ -20,6 +21,9 @@ from tsad_tasks.base.local_time import local_range
 from tsad_tasks.config import DatasetConfig
 from tsad_tasks.ingest.sources.base import MAX_NAME_BYTES, PLAUSIBLE_AHEAD, PLAUSIBLE_FROM
 from tsad_tasks.ingest.sources.postgres_tables.tables import NUMBERS, SourceColumn, TablePlan
+
+if TYPE_CHECKING:
+    from tsad_tasks.config.sections import QualityColumn
 
 ORIGIN = datetime(1970, 1, 1)  # noqa: DTZ001
 # Zones change their offset at whole quarters of an hour, so a quarter of wall-clock time lies in
@@ -70,8 +74,8 @@ _LABELS = {
 
 def about(plan: TablePlan, text: str, **parts: sql.Composable) -> sql.Composable:
     """A statement on a table, `{table}`, whose time is `{at}`."""
-    table, at = sql.Identifier(plan.table.schema, plan.table.name), sql.Identifier(plan.time.name)
-    return sql.SQL(text).format(table=table, at=at, **parts)
+    at = sql.Identifier(plan.time.name)
+    return sql.SQL(text).format(table=plan.table.relation, at=at, **parts)
 
 
 def plausible_us() -> tuple[int, int]:
@@ -90,10 +94,96 @@ def no_change(updated_at: SourceColumn) -> sql.Composable:
     return sql.Literal(NEVER) if updated_at.family == "integer" else sql.SQL("'-infinity'")
 
 
-def expression(template: str, column: str) -> sql.Composable:
+def expression(template: str, column: str | sql.Composable) -> sql.Composable:
     """SQL on a column, `{c}` in the template."""
     number, not_finite = sql.Literal(_NUMBER), sql.Literal(_NOT_FINITE)
-    return sql.SQL(template).format(c=sql.Identifier(column), number=number, not_finite=not_finite)
+    c = sql.Identifier(column) if isinstance(column, str) else column
+    return sql.SQL(template).format(c=c, number=number, not_finite=not_finite)
+
+
+def series_hash(columns: Sequence[sql.Composable]) -> sql.Composable:
+    """What stands for a series in a COPY, of the columns that name it."""
+    parts = sql.SQL(" || E'\\x1f' || ").join(columns)
+    return sql.SQL("coalesce(hashtextextended({}, 0), 0)").format(parts)
+
+
+def series_names(columns: Sequence[SourceColumn]) -> list[sql.Composable]:
+    """Of each of these columns the text that tells series apart."""
+    return [sql.SQL("{}::text").format(sql.Identifier(column.name)) for column in columns]
+
+
+def series_statement(
+    columns: Sequence[SourceColumn], series: Sequence[Sequence[str]]
+) -> sql.Composable:
+    """Hash and text of series, as they are where the columns hold them."""
+    given = [sql.Identifier(f"c{at}") for at in range(len(columns))]
+    arrays = [sql.Literal([one[at] for one in series]) for at in range(len(columns))]
+    # A type's name comes from Postgres, which has quoted it.
+    typed = [
+        sql.SQL("{}::{}::text").format(name, sql.SQL(column.type_name))
+        for name, column in zip(given, columns, strict=True)
+    ]
+    text = "SELECT {hash}, concat_ws(E'\\x1f', {names}) FROM ROWS FROM ({arrays}) AS s({names})"
+    listed = [sql.SQL("unnest({}::text[])").format(array) for array in arrays]
+    comma = sql.SQL(", ")
+    return sql.SQL(text).format(
+        hash=series_hash(typed), names=comma.join(given), arrays=comma.join(listed)
+    )
+
+
+def value_expression(config: DatasetConfig, column: SourceColumn) -> sql.Composable:
+    """A value, or the mark for what is none; words that the dataset knows are numbers."""
+    c: sql.Composable = sql.Identifier(column.name)
+    known: dict[str, float | None] = {}
+    if column.family == "json":
+        c, known = sql.SQL("({} #>> '{{}}')").format(c), {"true": 1.0, "false": 0.0}
+    if column.family not in {"json", "text"}:
+        return expression(_VALUES[column.family], c)
+    value = expression(_VALUES["text"], c)
+    if not (known := known | config.source.words):
+        return value
+    words = [
+        sql.SQL("WHEN {} THEN {}::float8").format(
+            sql.Literal(word), sql.Literal("NaN" if number is None else number)
+        )
+        for word, number in known.items()
+    ]
+    text = "CASE lower(btrim({c}::text, E' \\t\\r\\n')) {words} ELSE {value} END"
+    return sql.SQL(text).format(c=c, words=sql.SQL(" ").join(words), value=value)
+
+
+def _first_value(config: DatasetConfig, columns: Sequence[SourceColumn]) -> sql.Composable:
+    """The value of the first of these columns that is not NULL."""
+    if len(columns) == 1:
+        return value_expression(config, columns[0])
+    cases = [
+        sql.SQL("WHEN {} IS NOT NULL THEN {}").format(
+            sql.Identifier(column.name), value_expression(config, column)
+        )
+        for column in columns
+    ]
+    return sql.SQL("CASE {} ELSE 'NaN'::float8 END").format(sql.SQL(" ").join(cases))
+
+
+def _is_bad(config: DatasetConfig, column: SourceColumn) -> sql.Composable:
+    """1 where the quality column holds none of the good codes, else 0."""
+    quality = cast("QualityColumn", config.source.quality)
+    c, is_number = expression("{c}", column.name), column.family in NUMBERS
+    if column.family == "bool":
+        c, is_number = expression("{c}::int", column.name), True
+    if not is_number:
+        c = expression("lower(btrim({c}::text))", column.name)
+    good = []
+    for code in quality.good:
+        if isinstance(code, tuple):
+            low, high = map(sql.Literal, code)
+            good.append(sql.SQL("{} BETWEEN {} AND {}").format(c, low, high))
+        elif is_number and isinstance(code, (int, float)):
+            good.append(sql.SQL("{} = {}").format(c, sql.Literal(code + 0)))
+        elif not is_number:
+            good.append(sql.SQL("{} = {}").format(c, sql.Literal(str(code).strip().lower())))
+    any_good = sql.SQL(" OR ").join(good or [sql.SQL("false")])
+    return sql.SQL("CASE WHEN {} THEN 0 ELSE 1 END::int2").format(any_good)
 
 
 def in_range(
@@ -162,8 +252,15 @@ def copy_fields(config: DatasetConfig, plan: TablePlan) -> list[CopyField]:
         cast = {"integer": "{c}::int8", "date": "{c}::timestamp"}.get(time.family, "{c}")
         at = expression(cast, time.name)
     fields = [CopyField("time", [at], ">f8" if time.family == "float" else ">i8")]
+    if plan.nanoseconds is not None:
+        ns = expression("coalesce({c}::int8, 0)", plan.nanoseconds.name)
+        fields.append(CopyField("nanoseconds", [ns], ">i8"))
+    if plan.series:
+        fields.append(CopyField("series", [series_hash(series_names(plan.series))], ">i8"))
     names = ("entity", config.source.entity.column), ("channel", config.source.channel_column)
     fields += [CopyField(name, [expression(_HASH, col)], ">i8") for name, col in names if col]
+    if plan.quality is not None:
+        fields.append(CopyField("bad", [_is_bad(config, plan.quality)], ">i2"))
     if (updated := plan.updated_at) is not None:
         cast = "{c}::int8" if updated.family == "integer" else "{c}"
         known = sql.SQL("coalesce({known}, {none})").format(
@@ -173,8 +270,10 @@ def copy_fields(config: DatasetConfig, plan: TablePlan) -> list[CopyField]:
     if plan.label is not None:
         label = expression(_LABELS[plan.label.family], plan.label.name)
         fields.append(CopyField("label", [label], ">i2"))
-    columns = plan.columns if plan.value is None else (plan.value,)
-    values = [expression(_VALUES[column.family], column.name) for column in columns]
+    if plan.values:
+        values = [_first_value(config, plan.values)]
+    else:
+        values = [value_expression(config, column) for column in plan.columns]
     return [*fields, CopyField("value", values, ">f8")]
 
 

@@ -1,0 +1,126 @@
+"""The tags file of a dataset: what the source calls a series, and whose channel that is since when.
+
+A CSV file beside the dataset's own. Its columns are the source's own that name a series
+(`source.series`), `entity`, `channel`, and where they are needed `scale` and `offset` (value =
+raw × scale + offset) and `valid_from` and `valid_to` (a series that was renamed or moved has a line
+for each name). Other columns are for people.
+"""
+
+from __future__ import annotations
+
+import csv
+from collections.abc import Iterator, Mapping, Sequence
+from datetime import UTC, datetime, timedelta
+from itertools import groupby, pairwise
+from operator import attrgetter
+from pathlib import Path
+from zoneinfo import ZoneInfo
+
+from tsad_tasks.base.errors import ConfigError
+from tsad_tasks.base.shown import shown
+from tsad_tasks.config import DatasetConfig, datasets_folder
+from tsad_tasks.ingest.sources.base import MAX_NAME_BYTES, Tag
+
+_MAX_BYTES, _MAX_TAGS = 50_000_000, 100_000
+_ALWAYS_US = -(2**62), 2**62
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_MEASURES = ("scale", "offset")
+
+
+def read_tags(config: DatasetConfig) -> tuple[Tag, ...]:
+    """The tags of the dataset, by series and time.
+
+    Raises `ConfigError` with file, line, column, what was expected and what was received.
+    """
+    path = datasets_folder() / str(config.source.tags)
+    try:
+        if path.stat().st_size > _MAX_BYTES:
+            raise _error(path, 1, f"at most {_MAX_BYTES:,} bytes", "more")
+        with path.open(encoding="utf-8-sig", newline="") as stream:
+            tags = list(_tags(config, path, csv.DictReader(stream, strict=True)))
+    except OSError as error:
+        raise _error(path, 1, "the tags file, beside the dataset's", str(error.strerror)) from None
+    except UnicodeDecodeError:
+        raise _error(path, 1, "a file in UTF-8", "other bytes") from None
+    if not tags:
+        raise _error(path, 1, "a line for each series", "none")
+    ordered = sorted(tags, key=lambda tag: (tag.series, tag.start_us))
+    for one, other in pairwise(ordered):
+        if one.series == other.series and other.start_us < one.end_us:
+            expected = f"one name at a time for the series {'/'.join(map(shown, one.series))}"
+            raise _error(path, other.line, expected, f"another one in line {one.line}")
+    _check_across(config, path, ordered)
+    return tuple(ordered)
+
+
+def _check_across(config: DatasetConfig, path: Path, tags: Sequence[Tag]) -> None:
+    """Several series at a time become one channel only as the dataset file says."""
+    whose = attrgetter("entity", "channel")
+    for (entity, channel), fed in groupby(sorted(tags, key=whose), whose):
+        known = config.source.channels.get(channel)
+        if known is None or known.across is not None:
+            continue
+        for one, other in pairwise(sorted(fed, key=attrgetter("start_us", "line"))):
+            if other.start_us < one.end_us:
+                expected = (
+                    f"one series at a time for {channel} of {shown(entity)}, or "
+                    f"across: sum, mean, max or min on the channel {channel}"
+                )
+                raise _error(path, other.line, expected, f"another one in line {one.line}")
+
+
+def _tags(config: DatasetConfig, path: Path, reader: csv.DictReader[str]) -> Iterator[Tag]:
+    source = config.source
+    needed = [*source.series_columns, "entity", "channel"]
+    try:
+        names = reader.fieldnames or ()
+        missing = [name for name in needed if name not in names]
+        if missing or len(set(names)) < len(names):
+            expected = f"the columns {', '.join(needed)}, each once"
+            raise _error(path, 1, expected, shown(", ".join(map(str, names))))
+        for n_tags, cells in enumerate(reader, 1):
+            if n_tags > _MAX_TAGS:
+                raise _error(path, reader.line_num, f"at most {_MAX_TAGS:,} series", "more")
+            yield _tag(config, path, reader.line_num, cells)
+    except csv.Error as error:
+        raise _error(path, reader.line_num, "CSV, separated by commas", str(error)) from None
+
+
+def _tag(config: DatasetConfig, path: Path, line: int, cells: Mapping[str, str | None]) -> Tag:
+    def said(name: str) -> str:
+        return (cells.get(name) or "").strip()
+
+    columns = config.source.series_columns
+    for name in (*columns, "entity", "channel"):
+        if not said(name) or len(said(name).encode()) > MAX_NAME_BYTES:
+            raise _error(path, line, f"{name} of 1 to {MAX_NAME_BYTES} bytes", shown(said(name)))
+    if None in cells:
+        raise _error(path, line, "as many cells as there are columns", "more")
+    numbers = {"scale": 1.0, "offset": 0.0}
+    for name in _MEASURES:
+        if said(name):
+            try:
+                numbers[name] = float(said(name))
+            except ValueError:
+                numbers[name] = float("nan")
+            if not abs(numbers[name]) < float("inf") or (name, numbers[name]) == ("scale", 0.0):
+                raise _error(path, line, f"a finite number as {name}, not a scale of 0", said(name))
+    times_us = list(_ALWAYS_US)
+    for end, name in enumerate(("valid_from", "valid_to")):
+        if said(name):
+            try:
+                at = datetime.fromisoformat(said(name))
+            except ValueError:
+                expected = f"a time such as 2026-05-01 06:00 as {name}"
+                raise _error(path, line, expected, shown(said(name))) from None
+            zoned = at if at.tzinfo else at.replace(tzinfo=ZoneInfo(config.source.time.zone))
+            times_us[end] = (zoned - _EPOCH) // timedelta(microseconds=1)
+    if times_us[0] >= times_us[1]:
+        raise _error(path, line, "valid_to after valid_from", shown(said("valid_to")))
+    series = tuple(map(said, columns))
+    return Tag(series, said("entity"), said("channel"), **numbers,
+               start_us=times_us[0], end_us=times_us[1], line=line)  # fmt: skip
+
+
+def _error(path: Path, line: int, expected: str, received: str) -> ConfigError:
+    return ConfigError(f"{path}:{line}: Expected {expected}. Received: {received}.")
