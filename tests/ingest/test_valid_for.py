@@ -5,11 +5,12 @@ backfill and when read again; a row without a value ends the one before it.
 from __future__ import annotations
 
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import pytest
 
-from tests.plants.plant import Plant, at
+from tests.plants.plant import SOURCE, Plant, at
 from tests.statements import run
 from tsad_tasks.config import DatasetConfig
 from tsad_tasks.ingest.ingest import late_changes
@@ -140,13 +141,11 @@ KINDS: dict[str, tuple[str, dict[str, Any]]] = {
             },
         },
     ),
-    "several tables over time, of naive times": (
-        "CREATE TABLE reading_1 (at timestamp, machine text, sensor text, value text);"
-        "CREATE TABLE reading_2 (LIKE reading_1); INSERT INTO reading_1 SELECT at AT TIME ZONE "
-        "'Europe/Berlin', machine, sensor, value FROM told WHERE at < '2024-04-30 12:00Z';"
-        "INSERT INTO reading_2 SELECT at AT TIME ZONE 'Europe/Berlin', machine, sensor, value FROM "
-        "told WHERE at >= '2024-04-30 12:00Z'",
-        {"tables": "reading_*", "time": {"column": "at", "zone": "Europe/Berlin"}},
+    "several tables over time": (
+        "CREATE TABLE reading_1 (LIKE told); CREATE TABLE reading_2 (LIKE told);"
+        "INSERT INTO reading_1 SELECT * FROM told WHERE at < '2024-04-30 12:00Z';"
+        "INSERT INTO reading_2 SELECT * FROM told WHERE at >= '2024-04-30 12:00Z'",
+        {"tables": "reading_*"},
     ),
     "double epochs": (
         "CREATE TABLE reading (at float8, machine text, sensor text, value text);"
@@ -165,6 +164,24 @@ def test_last_rows_are_found_in_tables_of_any_kind(plant: Plant, kind: str) -> N
     plant.run(f"ALTER TABLE reading RENAME TO told; {ddl}; ALTER TABLE told RENAME TO old")
     found = _in_all_orders(plant, plant.config(**LONG | changes))
     assert sorted(v for (_, _, channel), v in found.items() if channel == "valve") == wanted
+
+
+def test_naive_times_before_a_range_are_carried_in(plant: Plant) -> None:
+    """Around the hour that occurs twice, too, of which rows before the range are read along."""
+    plant.run(
+        "ALTER TABLE reading ALTER at TYPE timestamp USING at AT TIME ZONE 'Europe/Berlin';"
+        "INSERT INTO reading VALUES ('2024-10-27 02:30', 'm1', 'valve', '7'), "
+        "('2024-10-27 02:50', 'm1', 'temp', '7')"
+    )
+    config = plant.config(**LONG | {"time": {"column": "at", "zone": "Europe/Berlin"}})
+    for start, wanted in (("2024-05-01 10:00", 40.0), ("2024-10-27 01:00", 7.0)):
+        start_us = int(at(start).timestamp()) * 1_000_000
+        with open_source(plant.source_uri, config) as source:
+            rows = source.read(start_us, start_us + 3_600_000_000)
+        assert rows.channel is not None
+        whose = rows.entity == rows.entity_names.index("m1")
+        before = (rows.times_us < start_us) & (rows.channel == 0) & whose
+        assert rows.values[before].tolist() == [wanted]
 
 
 WIDE = """
@@ -193,6 +210,52 @@ def test_in_wide_tables_a_row_speaks_for_all_its_columns(
         assert (name, "11:10", "load") in found
 
 
+@pytest.fixture
+def tags(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The tags file of a test."""
+    monkeypatch.setenv("TSAD_DATASETS", str(tmp_path))
+    return tmp_path / "plant.tags.csv"
+
+
+def test_series_are_carried_in_by_their_ids_and_under_the_name_of_their_hour(
+    plant: Plant, tags: Path
+) -> None:
+    """The first valve is one of m9 from 10:35 on, where it is told of in tenths."""
+    plant.run(
+        "CREATE TABLE history (itemid int, clock int, value float8, PRIMARY KEY (itemid, clock));"
+        "INSERT INTO history SELECT (right(machine, 1) || (sensor = 'temp')::int)::int, "
+        "extract(epoch FROM at), nullif(value, 'unavailable')::float8 FROM reading"
+    )
+    tags.write_text(
+        "itemid,entity,channel,scale,valid_from,valid_to\n10,m1,valve,1,,2024-05-01 10:35\n"
+        "10,m9,valve,0.1,2024-05-01 10:35,\n11,m9,temp,1,2024-05-01 10:35,\n"
+        "11,m1,temp,1,,2024-05-01 10:35\n"
+        "20,m2,valve,1,,\n21,m2,temp,1,,\n30,m3,valve,1,,\n31,m3,temp,1,,\n"
+    )
+    source = {name: value for name, value in SOURCE.items() if name not in ("entity", "channels")}
+    source |= {
+        "tables": "history",
+        "shape": "long",
+        "series": "itemid",
+        "tags": tags.name,
+        "value_column": "value",
+        "time": {"column": "clock", "unit": "s"},
+        "channels": LONG["channels"],
+    }
+    config = DatasetConfig.model_validate({"dataset": "plant", "source": source})
+    _in_all_orders(plant, config)
+    m1, m9 = _valve(plant, "m1"), _valve(plant, "m9")
+    assert (max(m1), {*m1.values()}) == ("10:30", {40.0})
+    # Nothing is heard of m9 before its first row.
+    assert [(time, m9[time]) for time in list(m9)[:4]] == [
+        ("10:40", 4.0),
+        ("10:50", 4.0),
+        ("11:00", 4.0),
+        ("11:10", 5.0),
+    ]
+    assert _valve(plant, "m2")["12:00"] == 10
+
+
 def test_late_rows_change_what_held_after_them(plant: Plant) -> None:
     config = plant.config(**LONG | {"late_rows_within": "3h"})
     for hour in range(8, 13):
@@ -212,6 +275,17 @@ def test_late_rows_change_what_held_after_them(plant: Plant) -> None:
     _forget(plant)
     plant.ingest("08:00", "13:00", config)
     assert plant.readings() == live
+
+
+def test_a_sensor_that_has_nothing_new_to_say_is_not_dead_and_one_that_says_so_is(
+    plant: Plant,
+) -> None:
+    plant.ingest("08:00", "13:00", plant.config(**LONG))
+    verdicts = "SELECT entity, to_char(hour_at AT TIME ZONE 'UTC', 'HH24'), channel, verdict"
+    assert plant.rows(f"{verdicts} FROM tsad.v_quality WHERE channel = 'valve' ORDER BY 2") == [
+        ("m2", "10", "valve", "dead"),
+        ("m2", "11", "valve", "dead"),
+    ]
 
 
 def test_rows_before_a_range_are_neither_counted_nor_late(plant: Plant) -> None:

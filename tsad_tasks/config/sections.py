@@ -233,7 +233,7 @@ class ChannelSection(FileSection):
 
     @model_validator(mode="after")
     def _consistent(self) -> ChannelSection:
-        if {"valid_for_s", "hold_s"} <= self.model_fields_set:
+        if self.valid_for_s and self.hold_s:
             raise wrong("valid_for alone, which is its new name", "both", "hold")
         low, high = self.sensor_range
         if low is not None and high is not None and low >= high:

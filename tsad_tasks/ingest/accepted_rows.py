@@ -13,6 +13,7 @@ from tsad_tasks.config import DatasetConfig
 from tsad_tasks.ingest.across import gridded_series
 from tsad_tasks.ingest.grid import HOUR_US, Grid, Gridded
 from tsad_tasks.ingest.held import Validity, heard_spans, valid_us_of
+from tsad_tasks.ingest.renamed import renamed_rows
 from tsad_tasks.ingest.sources.base import MAX_NAME_BYTES, SourceRows
 from tsad_tasks.ingest.tally import Tally, shortened
 
@@ -61,8 +62,10 @@ def accepted_rows(
     it, are not counted. What holds does so until `until_us`, up to where `rows` were read.
     """
     start_us, end_us = span_us
+    until_us = end_us if until_us is None else until_us
+    renamed = renamed_rows(rows, until_us) if config.source.has_validity else None
     is_before = rows.times_us < start_us
-    before = _usable(_chosen(rows, is_before), config, Tally()) if is_before.any() else None
+    before = _chosen(rows, is_before) if is_before.any() else None
     rows = _chosen(rows, ~is_before)
     usable_names = (name for name in rows.entity_names if not _is_too_long(name))
     names = tuple(sorted({*entity_names, *usable_names}))
@@ -83,14 +86,14 @@ def accepted_rows(
     place = {name: i for i, name in enumerate(names)}
     position = np.array([place.get(name, -1) for name in kept.entity_names], np.intp)
     entity = position[kept.entity] if len(kept.entity) else kept.entity
-    every = kept
-    if before is not None:
-        every = _with_before(kept, _scaled(_screened(_valued(before, config, Tally()), Tally())))
+    every, validity = kept if before is None else _with_uncounted(kept, before, config), None
+    if config.source.has_validity:
+        of = position[every.entity] if len(every.entity) else every.entity
+        heard = heard_spans(of, every.times_us, config.source.silence_s * 1_000_000)
+        validity = Validity(valid_us_of(config), heard, until_us)
+    if renamed is not None:
+        every = _with_uncounted(every, renamed, config)
     every = replace(every, entity=position[every.entity] if len(every.entity) else every.entity)
-    valid_us, validity = valid_us_of(config), None
-    if valid_us.any():
-        heard = heard_spans(every.entity, every.times_us, config.source.silence_s * 1_000_000)
-        validity = Validity(valid_us, heard, end_us if until_us is None else until_us)
     gridded = gridded_series(config, every, grid, validity)
     for issue in ("duplicate", "resampled", "off_grid"):
         counts = getattr(gridded, issue)
@@ -116,12 +119,14 @@ def _chosen(rows: SourceRows, which: Mask) -> SourceRows:
     return replace(rows, **{name: getattr(rows, name)[which] for name in names})
 
 
-def _with_before(rows: SourceRows, before: SourceRows) -> SourceRows:
-    """Values of the rows and of those before them."""
+def _with_uncounted(rows: SourceRows, others: SourceRows, config: DatasetConfig) -> SourceRows:
+    """Values of rows that were accepted, and of others that are, without counting what is not."""
+    tally = Tally()
+    others = _scaled(_screened(_valued(_usable(others, config, tally), config, tally), tally))
     names = ["times_us", "entity", "updated_us", "values", "table"]
     names += [name for name in ("channel", "tag") if getattr(rows, name) is not None]
     joined: dict[str, Any] = {
-        name: np.concatenate([getattr(before, name), getattr(rows, name)]) for name in names
+        name: np.concatenate([getattr(others, name), getattr(rows, name)]) for name in names
     }
     return replace(rows, **joined)
 
