@@ -16,8 +16,8 @@ BEGIN
       EXECUTE format('DROP TABLE tsad.%I', child.relname);
       RETURN NEXT child.relname;
     EXCEPTION WHEN lock_not_available THEN
-      -- Somebody reads it. Whoever comes after us would wait for them, too: it is left to the next run.
-      NULL;
+      -- Somebody reads. Whoever comes after us would wait for them, too, and so would we for every other month: all are left to the next run.
+      RETURN;
     END;
   END LOOP;
 END $$;

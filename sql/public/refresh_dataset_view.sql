@@ -44,12 +44,12 @@ BEGIN
   END LOOP;
   EXECUTE format('GRANT SELECT ON tsad.%I TO tsad_reader, tsad_writer', view_name);
   RETURN view_name;
-EXCEPTION WHEN lock_not_available THEN
-  -- Somebody reads it. Whoever comes after us would wait for them, too: it is left to the next call.
+EXCEPTION WHEN lock_not_available OR dependent_objects_still_exist THEN
+  -- Somebody reads it, or has built on one that must be made anew. Whoever comes after us would wait, too: it is left to the next call.
   RETURN NULL;
 END $$;
 
-COMMENT ON FUNCTION tsad.refresh_dataset_view IS 'Makes the dataset''s own view readings_<dataset> (of its first 1,597 channels), or adds the columns by which its layout grew. While somebody reads it for longer than two seconds it stays as it is, and NULL is returned.';
+COMMENT ON FUNCTION tsad.refresh_dataset_view IS 'Makes the dataset''s own view readings_<dataset> (of its first 1,597 channels), or adds the columns by which its layout grew. While somebody reads it for longer than two seconds, or has built on one that must be made anew, it stays as it is, and NULL is returned.';
 
 REVOKE ALL ON FUNCTION tsad.refresh_dataset_view FROM PUBLIC;
 GRANT EXECUTE ON FUNCTION tsad.refresh_dataset_view TO tsad_writer;

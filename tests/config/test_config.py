@@ -70,8 +70,8 @@ CASES = [
         "an unknown field further down",
         'unit: "%"',
         'units: "%"',
-        ":9: source.channels.cpu.units: Expected one of column, unit, aggregate, valid_for, "
-        "sensor_range (did you mean unit?). "
+        ":9: source.channels.cpu.units: Expected one of column, unit, aggregate, no_value, "
+        "across, valid_for, sensor_range (did you mean unit?). "
         "Received: '%'.",
     ),
     (
@@ -254,7 +254,7 @@ CASES = [
         "  value_column: value",
         ":11: source.value_column: Expected no such field, since the table is wide (or say shape: "
         "long). "
-        "Received: value.",
+        "Received: 'value'.",
     ),
     (
         "a condition on an unknown channel",

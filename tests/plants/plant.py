@@ -79,8 +79,8 @@ class Plant:
         """Values by entity, time and channel."""
         rows = self.rows(
             "SELECT e.name, to_char(r.at AT TIME ZONE 'UTC', 'HH24:MI'), r.channel, r.value FROM "
-            "tsad.entity e, "
-            "tsad.readings('plant', e.name, '2000-01-01', '2100-01-01') r ORDER BY 1, 2, 3"
+            "tsad.entity e JOIN tsad.dataset d USING (dataset_id), "
+            "tsad.readings(d.name, e.name, '2000-01-01', '2100-01-01') r ORDER BY 1, 2, 3"
         )
         return {(entity, time, channel): value for entity, time, channel, value in rows}
 

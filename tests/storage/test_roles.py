@@ -24,7 +24,8 @@ from tests.storage.rooms import (
 )
 from tsad_tasks.champions.records import insert_model, open_period
 from tsad_tasks.config import ChannelSection, DatasetConfig
-from tsad_tasks.storage.datasets import select_entities
+from tsad_tasks.storage.datasets import lock_hours, select_entities
+from tsad_tasks.storage.migrate import advice
 from tsad_tasks.storage.scores import write_scores
 
 RANGE = "'room', 'a', '2026-03-01', '2026-03-02'"
@@ -254,3 +255,26 @@ def test_a_deleted_dataset_leaves_its_view_to_the_next_one_of_that_name(warehous
     with opened_room(warehouse_uri, room_config("fan")) as room:
         room.write(HOUR_AT, [[1], [2]])
         assert room.rows("SELECT fan FROM tsad.readings_room ORDER BY at") == [(1.0,), (2.0,)]
+
+
+@pytest.mark.parametrize(
+    "call",
+    [
+        "CREATE TEMP TABLE mine (n int)",
+        "SELECT lo_create(0)",
+        "SELECT pg_advisory_lock(n) FROM generate_series(1, 2) AS n",
+        "SELECT pg_try_advisory_xact_lock_shared(1, 2)",
+    ],
+)
+def test_what_is_advised_keeps_readers_from_using_up_the_server(
+    cluster: Cluster, database: str, call: str
+) -> None:
+    """A million advisory locks take all the memory for locks, and nobody can log in any more."""
+    owner_uri = cluster.uri(database)
+    # Limits of roles would hold for the tests beside this one.
+    for statement in [one for one in advice(owner_uri) if not one.startswith("ALTER ROLE")]:
+        run(owner_uri, statement)
+    with pytest.raises(InsufficientPrivilege):
+        _run(cluster, database, BROWSER, call)
+    with opened_room(cluster.uri(database, PIPELINE)) as room, room.store.transaction():
+        lock_hours(room.store, room.dataset_id, [HOUR_AT])

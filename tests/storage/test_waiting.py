@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import time
 from collections.abc import Iterator
 from contextlib import ExitStack, closing, contextmanager
 from datetime import UTC, datetime
@@ -113,11 +114,17 @@ def test_readers_stop_nothing(
     """They hold what only DDL needs, which is left to the next run."""
     monkeypatch.setattr(waiting, "PATIENCE_S", 60)
     room.rows("UPDATE tsad.dataset SET retired_before = '2026-05-01'")
+    for month in range(1, 13):
+        at = datetime(2025, month, 1, tzinfo=UTC)
+        room.rows("SELECT tsad.ensure_partition('reading_block', %s)", at)
     with ExitStack() as open_ones:
         for way in READS.values():
             open_ones.enter_context(session(cluster, room, BROWSER, way))
+        began_s = time.monotonic()
         with opened_room(room.uri) as patient:
             works(patient)
+        # Not two seconds for each month.
+        assert time.monotonic() - began_s < 20
         assert "heat" not in columns(room)
     works(room)
     assert columns(room)[-1] == "heat"
@@ -160,6 +167,63 @@ def _ask(connection: Any, statement: str) -> None:
         connection.cursor().execute(statement)
     except psycopg2.Error:
         return
+
+
+CHAMPIONS = DATASET_LOCK.replace("incidents live", "champion")
+TABLE = "LOCK TABLE tsad.reading_block IN ACCESS SHARE MODE"
+# Each statement in a session of its own, before the pipeline's last one waits; those that wait too.
+CHAINS = {
+    "a queue": ([DATASET_LOCK], [DATASET_LOCK, DATASET_LOCK], DATASET_LOCK),
+    "a lock each": ([DATASET_LOCK, CHAMPIONS, LOCKS["the hour"]], [], DATASET_LOCK),
+    "behind the owner": (
+        [],
+        ["CREATE RULE r AS ON INSERT TO tsad.reading_block DO NOTHING"],
+        TABLE,
+    ),
+}
+
+
+@pytest.mark.parametrize("chain", [*CHAINS])
+def test_one_look_ends_all_people_who_stand_before_the_pipeline(
+    cluster: Cluster, room: Room, chain: str
+) -> None:
+    holding, waiting_too, ours = CHAINS[chain]
+    with ExitStack() as open_ones:
+        open_ones.enter_context(session(cluster, room, OWNER, TABLE))
+        for statement in holding:
+            open_ones.enter_context(session(cluster, room, BROWSER, statement))
+        waits = [
+            open_ones.enter_context(session(cluster, room, role))
+            for role in [*[BROWSER] * len(waiting_too), PIPELINE]
+        ]
+        for connection, statement in zip(waits, [*waiting_too, ours], strict=True):
+            threading.Thread(target=_ask, args=(connection, statement), daemon=True).start()
+            _wait_until_blocked(room, connection)
+        pid = waits[-1].info.backend_pid
+        ended = room.rows("SELECT login FROM tsad.end_blockers(%s) WHERE ended", pid)
+        assert ended == [(BROWSER,)] * (len(holding) + len(waiting_too))
+
+
+def _wait_until_blocked(room: Room, connection: Any) -> None:
+    blockers = "SELECT cardinality(pg_blocking_pids(%s)) > 0"
+    deadline_s = time.monotonic() + 20
+    while room.rows(blockers, connection.info.backend_pid) != [(True,)]:
+        assert time.monotonic() < deadline_s
+        time.sleep(0.01)
+
+
+def test_who_builds_on_a_view_that_must_be_made_anew_stops_nothing(
+    cluster: Cluster, room: Room
+) -> None:
+    """As after rows of a dataset were deleted, and its name given to another one."""
+    run(cluster.uri(room.uri.rsplit("/", 1)[1]), "TRUNCATE tsad.dataset CASCADE")
+    with session(cluster, room, BROWSER, READS["a temporary view"]) as built:
+        built.commit()
+        with opened_room(room.uri, room_config("heat")):
+            pass
+        assert "heat" not in columns(room)
+    with opened_room(room.uri, room_config("heat")):
+        assert columns(room)[-1] == "heat"
 
 
 def test_whoever_is_no_reader_is_named(cluster: Cluster, room: Room) -> None:

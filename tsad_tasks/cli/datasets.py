@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from difflib import unified_diff
+from pathlib import Path
 from typing import Annotated, Any
 
 import typer
-from typer import Argument
+from typer import Argument, Option
 
 from devstack import local
 from tsad_tasks.base.errors import BadInput, TsadError
@@ -13,10 +15,12 @@ from tsad_tasks.cli.screen import say, table
 from tsad_tasks.config import (
     config_of,
     dataset_paths,
+    datasets_folder,
     is_absent_example,
     json_schema,
     named_config,
 )
+from tsad_tasks.storage.database import connection_uri
 
 datasets = typer.Typer(
     no_args_is_help=True, help="Dataset files: list, check against live tables, JSON schema."
@@ -66,6 +70,64 @@ def check(
     if n_errors:
         said = f"Received: {n_errors} errors, listed above."
         raise BadInput(f"Expected dataset files that fit their tables. {said}")
+
+
+@datasets.command()
+def draft(
+    connection: Annotated[
+        str, Argument(help="Connection to the database, as in source.connection of a dataset.")
+    ],
+    group: Annotated[
+        list[str] | None, Option(help="Group of the store, such as 'Linux*'; several times.")
+    ] = None,
+    entity: Annotated[
+        list[str] | None, Option(help="Machines, such as 'pump-*'; several times.")
+    ] = None,
+    channel: Annotated[
+        list[str] | None, Option(help="Channels, such as 'system.cpu.*'; several times.")
+    ] = None,
+    out: Annotated[
+        str | None, Option(help="Name of the dataset: writes NAME.yaml and NAME.tags.csv.")
+    ] = None,
+) -> None:
+    """Write a dataset file for a database of Zabbix, Home Assistant, ThingsBoard, Ignition or
+    openHAB; without a group, machine or channel: list what there is.
+    """
+    from tsad_tasks.stores.draft import dataset_name, drafted
+    from tsad_tasks.stores.recipes import open_store
+
+    uri, chosen = connection_uri(connection), (group or [], entity or [], channel or [])
+    with open_store(uri) as store:
+        if not any(chosen):
+            groups = [(one.name, one.n_entities, one.n_series) for one in store.groups()]
+            table(
+                store.title, ("group", "machines", "series"), groups, right=("machines", "series")
+            )
+            say(f"Next: tsad datasets draft {connection} --group '{groups[0][0]}' --out NAME")
+            return
+        series = store.series(*chosen)
+        name = out or dataset_name(next(iter(chosen[0] + chosen[1]), connection))
+        files = drafted(uri, store, series, connection=connection, name=name)
+    if out is None:
+        typer.echo(f"{files.dataset}\n# {name}.tags.csv:")
+        typer.echo("".join(f"# {line}\n" for line in files.tags.splitlines()[:10]), nl=False)
+        say("Write both files: --out NAME")
+    else:
+        paths = [datasets_folder() / f"{name}{end}" for end in (".yaml", ".tags.csv")]
+        for path, text in zip(paths, (files.dataset, files.tags), strict=True):
+            write_new(path, text)
+        say(f"{paths[0]} and {paths[1]} are written. Next: tsad datasets check {name}")
+    for told in files.told:
+        say(told)
+
+
+def write_new(path: Path, text: str) -> None:
+    """Write a file that is not there; of one that is, say how it differs."""
+    if path.exists() and (before := path.read_text(encoding="utf-8")) != text:
+        had, drafted = (one.splitlines(keepends=True) for one in (before, text))
+        typer.echo("".join(unified_diff(had, drafted, str(path), "draft")), nl=False)
+        raise BadInput(f"Expected no file {path}, or this one. Received: one that differs, above.")
+    path.write_text(text, encoding="utf-8")
 
 
 @datasets.command()

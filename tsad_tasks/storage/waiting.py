@@ -24,7 +24,9 @@ from tsad_tasks.storage.database import connect
 
 # So long a session waits for people who read; for anybody else but the pipeline twice as long.
 PATIENCE_S = 30.0
-N_LOOKS = 2
+N_PATIENCES = 2
+# Behind a session that was ended another one may have stood.
+LOOKS_AGAIN_S = 1.0
 
 log = logging.getLogger("tsad")
 
@@ -60,7 +62,7 @@ class LockWatch:
         self._uri, self._end_blockers, self._patience_s = uri, end_blockers, PATIENCE_S
         self._pid = connection.info.backend_pid
         self._began_s: float | None = None
-        self._n_looks = 0
+        self._due_s = self._patience_s
         self._named: list[Blocker] = []
         thread = threading.Thread(
             target=self._watch, args=(weakref.ref(connection),), name="tsad locks", daemon=True
@@ -76,14 +78,16 @@ class LockWatch:
         Unavailable
             When it waited for somebody who is not to be ended.
         """
-        self._named, self._n_looks, self._began_s = [], 0, time.monotonic()
+        began_s = time.monotonic()
+        self._named, self._due_s, self._began_s = [], self._patience_s, began_s
         try:
             yield
         except (errors.QueryCanceled, errors.LockNotAvailable) as error:
             if not self._named:
                 raise
-            waited, holders = self._n_looks * self._patience_s, ", ".join(map(str, self._named))
-            said = f"Expected a lock within {waited:g} s. Received: none; it is held by {holders}."
+            waited_s, holders = time.monotonic() - began_s, ", ".join(map(str, self._named))
+            wanted = f"Expected a lock within {waited_s:.0f} s"
+            said = f"{wanted}. Received: none; it is held by {holders}."
             raise Unavailable(said) from error
         finally:
             self._began_s = None
@@ -91,9 +95,8 @@ class LockWatch:
     def _watch(self, watched: weakref.ref[Connection]) -> None:
         while (connection := watched()) is not None and not connection.closed:
             began_s = self._began_s
-            due_s = (self._n_looks + 1) * self._patience_s
-            if began_s is not None and time.monotonic() - began_s >= due_s:
-                self._n_looks += 1
+            if began_s is not None and time.monotonic() - began_s >= self._due_s:
+                self._due_s += self._patience_s
                 try:
                     self._look(connection, began_s)
                 except (psycopg2.Error, Unavailable) as error:
@@ -103,7 +106,8 @@ class LockWatch:
 
     def _look(self, connection: Connection, began_s: float) -> None:
         """Ends sessions of people who read; gives up the statement where others hold it up."""
-        with closing(connect(self._uri)) as own, own, own.cursor() as cursor:
+        limits = {"lock_timeout_s": 5, "statement_timeout_s": 20}
+        with closing(connect(self._uri, **limits)) as own, own, own.cursor() as cursor:
             cursor.execute(self._end_blockers, {"waiting_pid": self._pid})
             blockers = [Blocker(*row) for row in cursor.fetchall()]
         for one in blockers:
@@ -112,7 +116,11 @@ class LockWatch:
         # The look took a while: another statement may run by now, which waits for nobody.
         if self._began_s != began_s:
             return
+        waited_s = time.monotonic() - began_s
         self._named = [one for one in blockers if not one.ended]
+        if len(self._named) < len(blockers):
+            self._due_s = waited_s + LOOKS_AGAIN_S
+            return
         is_held_up = not all(one.is_pipeline for one in self._named)
-        if is_held_up and self._n_looks >= N_LOOKS:
+        if is_held_up and waited_s >= N_PATIENCES * self._patience_s:
             connection.cancel()

@@ -9,6 +9,14 @@ UNION ALL
 SELECT 'REVOKE EXECUTE ON FUNCTION lo_creat(integer), lo_create(oid), lo_from_bytea(oid, bytea) FROM PUBLIC'
 WHERE has_function_privilege('tsad_reader', 'lo_create(oid)', 'EXECUTE')
 UNION ALL
+(SELECT 'REVOKE EXECUTE ON FUNCTION ' || f.names || ' FROM PUBLIC; GRANT EXECUTE ON FUNCTION ' || f.names || ' TO tsad_writer, '
+        || quote_ident(current_user)
+ FROM (
+   SELECT string_agg(p.oid::regprocedure::text, ', ' ORDER BY p.oid) AS names FROM pg_proc p
+   WHERE p.pronamespace = 'pg_catalog'::regnamespace AND p.proname ~ '^pg_(try_)?advisory_(xact_)?lock'
+     AND has_function_privilege('tsad_reader', p.oid, 'EXECUTE')) f
+ WHERE f.names IS NOT NULL)
+UNION ALL
 (SELECT 'ALTER ROLE ' || quote_ident(r.rolname) || ' CONNECTION LIMIT 20' FROM pg_roles r
  WHERE r.rolcanlogin AND r.rolconnlimit < 0 AND NOT r.rolsuper AND NOT pg_has_role(r.oid, 'tsad_writer', 'MEMBER')
    AND pg_has_role(r.oid, 'tsad_reader', 'MEMBER')

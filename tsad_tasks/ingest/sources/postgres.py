@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
     from tsad_tasks.config import DatasetConfig
     from tsad_tasks.ingest.sources import tags
-    from tsad_tasks.ingest.sources.base import Hint, SourceRows, SourceTable
+    from tsad_tasks.ingest.sources.base import Hint, SourceRows, SourceTable, Tag
     from tsad_tasks.ingest.sources.postgres_tables import (
         broken,
         carried,
@@ -54,12 +54,16 @@ class PostgresSource(Source):
 
     tables: tuple[TablePlan, ...]
 
-    def __init__(self, uri: str, config: DatasetConfig) -> None:
+    def __init__(
+        self, uri: str, config: DatasetConfig, given_tags: Sequence[Tag] | None = None
+    ) -> None:
         self._config = config
         # Names of entities and channels by the hash that stands for them in a COPY.
         self._names: dict[int, str] = {}
         source = config.source
-        self._tags = tags.read_tags(config) if source.tags is not None else ()
+        if given_tags is None:
+            given_tags = tags.read_tags(config) if source.tags is not None else ()
+        self._tags = given_tags
         described = connection.described(uri, source.select) if source.select else []
         self._connection = connection.connect_source(uri, read_only=True)
         try:

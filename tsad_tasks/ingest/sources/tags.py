@@ -22,7 +22,7 @@ from tsad_tasks.config import DatasetConfig, datasets_folder
 from tsad_tasks.ingest.sources.base import MAX_NAME_BYTES, Tag
 
 _MAX_BYTES, _MAX_TAGS = 50_000_000, 100_000
-_ALWAYS_US = -(2**62), 2**62
+ALWAYS_US = -(2**62), 2**62
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MEASURES = ("scale", "offset")
 
@@ -105,7 +105,7 @@ def _tag(config: DatasetConfig, path: Path, line: int, cells: Mapping[str, str |
                 numbers[name] = float("nan")
             if not abs(numbers[name]) < float("inf") or (name, numbers[name]) == ("scale", 0.0):
                 raise _error(path, line, f"a finite number as {name}, not a scale of 0", said(name))
-    times_us = list(_ALWAYS_US)
+    times_us = list(ALWAYS_US)
     for end, name in enumerate(("valid_from", "valid_to")):
         if said(name):
             try:

@@ -277,23 +277,28 @@ def copy_fields(config: DatasetConfig, plan: TablePlan) -> list[CopyField]:
     return [*fields, CopyField("value", values, ">f8")]
 
 
+def rows_statement(
+    config: DatasetConfig, plan: TablePlan, fields: list[CopyField], start_us: int, end_us: int
+) -> sql.Composable:
+    """SELECT of the rows of a range."""
+    columns = sql.SQL(", ").join(one for field in fields for one in field.expressions)
+    where = in_range(config, plan.time, start_us, end_us)
+    return about(plan, "SELECT {columns} FROM {table} WHERE {where}", columns=columns, where=where)
+
+
 def copy_statement(
     config: DatasetConfig, plan: TablePlan, fields: list[CopyField], start_us: int, end_us: int
 ) -> sql.Composable:
     """COPY of the rows of a range."""
-    where = in_range(config, plan.time, start_us, end_us)
-    text = "COPY (SELECT {columns} FROM {table} WHERE {where}) TO STDOUT (FORMAT binary)"
-    return about(plan, text, columns=_columns(fields), where=where)
+    rows = rows_statement(config, plan, fields, start_us, end_us)
+    return sql.SQL("COPY ({}) TO STDOUT (FORMAT binary)").format(rows)
 
 
 def copy_of(fields: list[CopyField], rows: sql.Composable) -> sql.Composable:
     """COPY of the rows of a query that has the columns of the table."""
+    columns = sql.SQL(", ").join(one for field in fields for one in field.expressions)
     text = "COPY (SELECT {columns} FROM ({rows}) AS rows) TO STDOUT (FORMAT binary)"
-    return sql.SQL(text).format(columns=_columns(fields), rows=rows)
-
-
-def _columns(fields: list[CopyField]) -> sql.Composable:
-    return sql.SQL(", ").join(one for field in fields for one in field.expressions)
+    return sql.SQL(text).format(columns=columns, rows=rows)
 
 
 def count_statement(

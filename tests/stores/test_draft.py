@@ -1,0 +1,202 @@
+"""A dataset file for another system's tables: drafted, checked, and read with the right values.
+
+The tables have the columns, types and keys of the systems that they are named after; what is in
+them is made here.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import pytest
+
+from tests.plants.plant import Plant
+from tsad_tasks.base.errors import BadInput
+from tsad_tasks.base.interval import HOUR, hour_floor
+from tsad_tasks.config import named_config
+from tsad_tasks.ingest.check import check_dataset
+from tsad_tasks.stores.draft import drafted
+from tsad_tasks.stores.recipes import open_store, recipes
+
+ZABBIX = """
+CREATE TABLE dbversion (mandatory int, optional int);
+INSERT INTO dbversion VALUES (6000000, 6000000);
+CREATE TABLE hosts (hostid bigint PRIMARY KEY, host text, name text, status int, flags int);
+CREATE TABLE hstgrp (groupid bigint, name text);
+CREATE TABLE hosts_groups (hostid bigint, groupid bigint);
+CREATE TABLE items (itemid bigint PRIMARY KEY, hostid bigint, key_ text, value_type int,
+  delay text, history text, units text, status int, flags int);
+CREATE TABLE item_preproc (itemid bigint, type int, params text);
+CREATE TABLE history (itemid bigint, clock int, value float8, ns int,
+  PRIMARY KEY (itemid, clock, ns));
+CREATE TABLE history_uint (itemid bigint, clock int, value numeric(20), ns int,
+  PRIMARY KEY (itemid, clock, ns));
+INSERT INTO hosts VALUES (1, 'a', 'Pump A', 0, 0), (2, 't', 'Template', 3, 0);
+INSERT INTO hstgrp VALUES (5, 'Pumps'); INSERT INTO hosts_groups VALUES (1, 5), (2, 5);
+INSERT INTO items VALUES (7, 1, 'flow', 0, '60s', '7d', 'm³/h', 0, 0),
+  (8, 1, 'starts', 3, '1m', '7d', '', 0, 0), (9, 2, 'flow', 0, '1m', '7d', '', 0, 0);
+INSERT INTO item_preproc VALUES (8, 20, '1h');
+INSERT INTO history SELECT 7, {t} + 60 * i + 7, i, 500 FROM generate_series(0, 59) i;
+INSERT INTO history VALUES (9, {t}, 99, 0);
+INSERT INTO history_uint VALUES (8, {t}, 4, 0), (8, {t} + 1800, 5, 0);
+"""
+HOME = """
+CREATE TABLE schema_changes (schema_version int); INSERT INTO schema_changes VALUES (43);
+CREATE TABLE states_meta (metadata_id bigint, entity_id varchar(255));
+CREATE TABLE state_attributes (attributes_id bigint, shared_attrs text);
+CREATE TABLE states (state_id bigint, entity_id char(1), state varchar(255),
+  last_updated timestamptz, last_updated_ts float8, attributes_id bigint, metadata_id bigint);
+CREATE INDEX ON states (metadata_id, last_updated_ts);
+INSERT INTO states_meta VALUES (1, 'sensor.cellar'), (2, 'switch.fan'), (3, 'sun.sun');
+INSERT INTO state_attributes VALUES (4, '{{"unit_of_measurement":"°C"}}');
+INSERT INTO states VALUES (1, NULL, '8.25', NULL, {t} + .5, 4, 1),
+  (2, NULL, 'unavailable', NULL, {t} + 600, 4, 1), (3, NULL, 'on', NULL, {t}, NULL, 2),
+  (4, NULL, 'below_horizon', NULL, {t}, NULL, 3);
+"""
+THINGSBOARD = """
+CREATE TABLE device (id uuid, name text, type text);
+CREATE TABLE key_dictionary (key text, key_id int);
+CREATE TABLE ts_kv (entity_id uuid, key int, ts bigint, bool_v bool, str_v text, long_v bigint,
+  dbl_v float8, json_v json, PRIMARY KEY (entity_id, key, ts));
+CREATE TABLE ts_kv_latest (LIKE ts_kv);
+INSERT INTO device VALUES ('3f2504e0-4f89-11d3-9a0c-0305e82c3301', 'Pump A', 'pump'),
+  ('3f2504e0-4f89-11d3-9a0c-0305e82c3302', 'Door', 'door');
+INSERT INTO key_dictionary VALUES ('flow', 31), ('open', 32);
+INSERT INTO ts_kv SELECT '3f2504e0-4f89-11d3-9a0c-0305e82c3301', 31, {t}000 + 60000 * i, NULL, NULL,
+  CASE WHEN i % 2 = 0 THEN i END, CASE WHEN i % 2 = 1 THEN i + .5 END FROM generate_series(0, 59) i;
+INSERT INTO ts_kv VALUES ('3f2504e0-4f89-11d3-9a0c-0305e82c3302', 32, {t}000, true);
+INSERT INTO ts_kv_latest SELECT DISTINCT ON (entity_id) * FROM ts_kv ORDER BY entity_id, ts DESC;
+"""
+IGNITION = """
+CREATE TABLE sqlth_te (id int, tagpath text, datatype int, created bigint, retired bigint);
+CREATE TABLE sqlth_partitions (pname text, start_time bigint, end_time bigint);
+CREATE TABLE sqlt_data_1_2026_10 (tagid int, intvalue bigint, floatvalue float8, stringvalue text,
+  datevalue timestamp, dataintegrity int, t_stamp bigint, PRIMARY KEY (tagid, t_stamp));
+CREATE TABLE sqlt_data_1_2026_11 (LIKE sqlt_data_1_2026_10 INCLUDING ALL);
+INSERT INTO sqlth_te VALUES (1, 'line1/pump3/old', 1, 0, {t}000),
+  (2, 'line1/pump3/flow', 1, {t}000, NULL), (3, 'line1/pump3/note', 2, 0, NULL);
+INSERT INTO sqlt_data_1_2026_10 VALUES (1, NULL, 3.5, NULL, NULL, 192, {t}000 - 1);
+INSERT INTO sqlt_data_1_2026_11 VALUES (2, NULL, 4.5, NULL, NULL, 192, {t}000),
+  (2, NULL, 9.9, NULL, NULL, 0, {t}000 + 600000), (3, NULL, NULL, 'x', NULL, 192, {t}000);
+"""
+OPENHAB = """
+CREATE TABLE items (itemid int, itemname text);
+CREATE TABLE item0001 (time timestamptz PRIMARY KEY, value float8);
+CREATE TABLE item0002 (time timestamptz PRIMARY KEY, value varchar(20));
+INSERT INTO items VALUES (1, 'Cellar_Temperature'), (2, 'Cellar_Fan'), (3, 'Gone');
+INSERT INTO item0001 VALUES (to_timestamp({t}), 8.25);
+INSERT INTO item0002 VALUES (to_timestamp({t}), 'ON'), (to_timestamp({t} + 60), 'OFF');
+"""
+
+
+@dataclass(frozen=True)
+class Known:
+    """A store, and what its first minutes are as readings: entity, minute, channel, value."""
+
+    name: str
+    title: str
+    tables: str
+    groups: list[tuple[str, int, int]]
+    readings: dict[tuple[str, int, str], float]
+    lines: list[str] = field(default_factory=list)
+
+
+KNOWN = [
+    Known(
+        "zabbix", "Zabbix 6.0", ZABBIX, [("Pumps", 1, 2)],
+        {("Pump A", 0, "flow"): 0, ("Pump A", 1, "flow"): 1, ("Pump A", 0, "starts"): 4},
+        ["step: 1min  # measured", "unit: m³/h  # said by the store", "valid_for: 66min  # said"],
+    ),
+    Known(
+        "home_assistant", "Home Assistant, recorder schema 43", HOME,
+        [("sensor", 1, 1), ("switch", 1, 1)],
+        {("home", 0, "cellar"): 8.25, ("home", 0, "fan"): 1},
+        ["unit: °C  # said by the store", "CHECK: how long is an unchanged value true?"],
+    ),
+    Known(
+        "thingsboard", "ThingsBoard", THINGSBOARD, [("door", 1, 1), ("pump", 1, 1)],
+        {("Pump A", 0, "flow"): 0, ("Pump A", 1, "flow"): 1.5, ("Door", 0, "open"): 1},
+        ["value_column: [dbl_v, long_v, bool_v, str_v, json_v]"],
+    ),
+    Known(
+        "ignition", "Ignition", IGNITION, [("line1", 1, 2)],
+        {("line1/pump3", 0, "flow"): 4.5}, ["good: [[192, 255]]"],
+    ),
+    Known(
+        "openhab", "openHAB", OPENHAB, [("Cellar", 1, 2)],
+        {("home", 0, "Cellar_Temperature"): 8.25, ("home", 0, "Cellar_Fan"): 1,
+         ("home", 1, "Cellar_Fan"): 0},
+        ["SELECT 1 AS itemid"],
+    ),
+]  # fmt: skip
+
+
+@pytest.fixture
+def plant(databases: Plant, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Plant:
+    """An empty plant, whose dataset files are in the test's folder."""
+    monkeypatch.setenv("TSAD_DATASETS", str(tmp_path))
+    plant = replace(databases, now_at=datetime.now(UTC))
+    plant.clear()
+    return plant
+
+
+def _fill(plant: Plant, tables: str) -> datetime:
+    """Make the tables, `{t}` in them an hour that is over."""
+    start_at = hour_floor(plant.now_at) - 2 * HOUR
+    plant.run(tables.format(t=int(start_at.timestamp())))
+    return start_at
+
+
+def test_every_recipe_is_here() -> None:
+    assert sorted(one.name for one in recipes()) == sorted(one.name for one in KNOWN)
+
+
+@pytest.mark.parametrize("known", KNOWN, ids=lambda known: known.name)
+def test_a_store_is_recognised_drafted_and_read(known: Known, plant: Plant, tmp_path: Path) -> None:
+    start_at = _fill(plant, known.tables)
+    with open_store(plant.source_uri) as store:
+        groups = [(one.name, one.n_entities, one.n_series) for one in store.groups()]
+        assert (store.title, sorted(groups)) == (known.title, known.groups)
+        series = store.series([], [], ["*"])
+        files = drafted(plant.source_uri, store, series, connection="other", name="drafted")
+    (tmp_path / "drafted.yaml").write_text(files.dataset)
+    (tmp_path / "drafted.tags.csv").write_text(files.tags)
+    for line in known.lines:
+        assert line in files.dataset
+    config = named_config(tmp_path / "drafted.yaml")
+    found = check_dataset(config, plant.source_uri)
+    assert [one.text for one in found if one.level == "error"] == []
+    span = (f"{at:%Y-%m-%d %H:%M}" for at in (start_at, start_at + HOUR))
+    plant.ingest(*span, config)
+    readings = plant.readings()
+    for (entity, minute, channel), value in known.readings.items():
+        at = start_at + timedelta(minutes=minute)
+        assert readings[entity, f"{at:%H:%M}", channel] == value
+    assert {entity for entity, _, _ in readings} == {one.entity for one in series}
+
+
+def test_groups_machines_and_channels_choose(plant: Plant) -> None:
+    _fill(plant, ZABBIX)
+    with open_store(plant.source_uri) as store:
+        assert [one.channel for one in store.series(["P*"], ["Pump A"], ["st*"])] == ["starts"]
+        with pytest.raises(BadInput, match="Received: P%, which are none"):
+            store.series(["P%"], [], [])
+
+
+def test_another_database_is_none_of_them(plant: Plant) -> None:
+    with (
+        pytest.raises(BadInput, match=r"one of home_assistant, .* Received: none"),
+        open_store(plant.source_uri),
+    ):
+        pass
+
+
+def test_the_stores_own_short_memory_is_told(plant: Plant) -> None:
+    _fill(plant, ZABBIX)
+    with open_store(plant.source_uri) as store:
+        series = store.series(["Pumps"], [], [])
+        told = drafted(plant.source_uri, store, series, connection="other", name="drafted").told
+        at = store.now_at + timedelta(days=23)
+    assert [line for line in told if "keeps 7 days" in line and f"{at:%Y-%m-%d}" in line]

@@ -1,0 +1,273 @@
+"""A dataset file, and its tags file, for series of a store; each value says where it is from."""
+
+from __future__ import annotations
+
+import csv
+import hashlib
+import io
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from itertools import islice
+from math import ceil
+from typing import Any
+
+import numpy as np
+import yaml
+
+from tsad_tasks.base.interval import hour_floor, unix_s
+from tsad_tasks.base.settings import duration_s
+from tsad_tasks.config import DatasetConfig
+from tsad_tasks.ingest.check import proposed_step
+from tsad_tasks.ingest.sources.base import Tag
+from tsad_tasks.ingest.sources.postgres import PostgresSource
+from tsad_tasks.ingest.sources.tags import ALWAYS_US
+from tsad_tasks.stores.recipes import Recipe, SensorStore, Series
+from tsad_tasks.stores.rhythm import Rhythm, measured
+
+_SAMPLED_OF_CHANNEL, _SAMPLED = 5, 200
+_LOOKED_BACK = (timedelta(days=1), timedelta(days=7))
+_MAX_NAME_BYTES = 63
+_TAKEN_NAMES = ("entity", "hour_at", "at")
+_DEFAULT_STEP_S = 60
+_TRAINING_DAYS = 30
+_UNCHANGED_S = 86_400
+
+
+@dataclass(frozen=True)
+class Draft:
+    """Texts of the two files, and what a person should know of them."""
+
+    dataset: str
+    tags: str
+    told: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class _Channel:
+    """A channel of the dataset: its name here and there, its series, and how they came."""
+
+    name: str
+    series: Sequence[Series]
+    rhythm: Rhythm
+
+    def said(self, field: str) -> Any:
+        """What the store says of its series; None where it says nothing, or several things."""
+        said = {getattr(one, field) for one in self.series}
+        return said.pop() if len(said) == 1 else None
+
+    @property
+    def is_on_change(self) -> bool:
+        return bool(self.said("is_on_change")) or self.rhythm.is_irregular
+
+    @property
+    def apart_s(self) -> float | None:
+        """Time between values: as measured, else as the store says."""
+        step_s: int | None = self.said("step_s")
+        return self.rhythm.apart_s or step_s
+
+
+def drafted(
+    uri: str, store: SensorStore, series: Sequence[Series], *, connection: str, name: str
+) -> Draft:
+    """The files for these series, their rhythm measured on the last day, or week, of some of them.
+
+    `connection` and `name` are what the file says.
+    """
+    recipe, now_at = store.recipe, store.now_at
+    names = _channel_names(series)
+    source = recipe.source | {"connection": connection, "tags": f"{name}.tags.csv"}
+    if reads := [one.read for one in series if one.read]:
+        source["query"] = "\nUNION ALL\n".join(reads)
+    source["channels"] = {one: {} for one in names.values()}
+    config = DatasetConfig.model_validate({"dataset": name, "source": source})
+    sampled = [*islice(_sample(series), _SAMPLED)]
+    rhythms = _rhythms(uri, config, sampled, names, now_at)
+    channels = [
+        _Channel(mine, [one for one in series if one.channel == theirs], rhythms[theirs])
+        for theirs, mine in names.items()
+    ]
+    step_s = _step_s(channels)
+    lines = [
+        f"# Drafted by tsad datasets draft on {now_at:%Y-%m-%d} from {store.title}.",
+        "# Behind a value stands where it is from: said by the store, measured, guessed, default.",
+        f"dataset: {_yaml(name)}",
+        "source:",
+        f"  connection: {_yaml(connection)}",
+        *_source_lines(recipe, source),
+        f"  tags: {name}.tags.csv  # {len(series):,} series",
+        f"  step: {_duration(step_s)}  # {_step_reason(channels, step_s)}",
+        "  channels:",
+    ]
+    for channel in channels:
+        lines += _channel_lines(channel, step_s)
+    text = "\n".join(lines) + "\n"
+    return Draft(text, _tags_text(recipe, series, names), tuple(_told(channels, now_at)))
+
+
+def _channel_names(series: Sequence[Series]) -> dict[str, str]:
+    """Names of channels here by their names there; a long one ends in a hash of it."""
+    names: dict[str, str] = {}
+    for theirs in sorted({one.channel for one in series}):
+        mine = "".join(letter if letter.isprintable() else "_" for letter in theirs).strip()
+        if len(mine.encode()) > _MAX_NAME_BYTES or mine in (*_TAKEN_NAMES, *names.values(), ""):
+            end = "_" + hashlib.sha256(theirs.encode()).hexdigest()[:6]
+            mine = mine.encode()[: _MAX_NAME_BYTES - len(end)].decode(errors="ignore") + end
+        names[theirs] = mine
+    return names
+
+
+def _sample(series: Sequence[Series]) -> Iterator[Series]:
+    """A few series of each channel, one of each channel first."""
+    of_channel: dict[str, list[Series]] = {}
+    for one in series:
+        of_channel.setdefault(one.channel, []).append(one)
+    for at in range(_SAMPLED_OF_CHANNEL):
+        yield from (all_of[at] for all_of in of_channel.values() if at < len(all_of))
+
+
+def _rhythms(
+    uri: str,
+    config: DatasetConfig,
+    sampled: Sequence[Series],
+    names: Mapping[str, str],
+    now_at: datetime,
+) -> dict[str, Rhythm]:
+    """How the values of each channel came of late, by the store's name."""
+    tags = [
+        Tag(one.series, one.entity, names[one.channel], 1.0, 0.0, *ALWAYS_US, line=0)
+        for one in sampled
+    ]
+    end_us = (unix_s(hour_floor(now_at)) + 3600) * 1_000_000
+    source = PostgresSource(uri, config, sorted(tags, key=lambda tag: tag.series))
+    try:
+        for back in _LOOKED_BACK:
+            rows = source.read(end_us - back // timedelta(microseconds=1), end_us)
+            if len(rows.times_us):
+                break
+    finally:
+        source.close()
+    found = {}
+    for theirs, mine in names.items():
+        found[theirs] = measured(
+            rows, [at for at, tag in enumerate(rows.tags) if tag.channel == mine]
+        )
+    return found
+
+
+def _step_s(channels: Sequence[_Channel]) -> int:
+    """Of channels whose values come regularly the middle one decides."""
+    regular = [one.apart_s for one in channels if not one.is_on_change and one.apart_s]
+    apart_s = float(np.median(regular)) if regular else float(_DEFAULT_STEP_S)
+    fits = proposed_step(apart_s, 3600)
+    return duration_s(fits) if fits else 3600
+
+
+def _step_reason(channels: Sequence[_Channel], step_s: int) -> str:
+    regular = [one for one in channels if not one.is_on_change]
+    n_measured = sum(one.rhythm.apart_s is not None for one in regular)
+    if n_measured:
+        return f"measured: so far apart are values of {n_measured} of {len(channels)} channels"
+    if any(one.said("step_s") for one in regular):
+        return "said by the store; no value of the last week was found to measure"
+    return "default; CHECK: how often should there be a reading?"
+
+
+def _source_lines(recipe: Recipe, source: Mapping[str, Any]) -> Iterator[str]:
+    for key, value in recipe.source.items():
+        yield f"  {key}: {_yaml(value)}"
+    if "query" in source:
+        yield "  query: |"
+        yield from (f"    {line}" for line in source["query"].splitlines())
+
+
+def _channel_lines(channel: _Channel, step_s: int) -> Iterator[str]:
+    settings = [*_settings(channel, step_s)]
+    rhythm = channel.rhythm
+    seen = f"{rhythm.n_values:,} values of {rhythm.n_series} series looked at"
+    empty = "" if any(name for name, _, _ in settings) else " {}"
+    yield f"    {_yaml(channel.name)}:{empty}  # {len(channel.series)} series; {seen}"
+    for name, value, why in settings:
+        yield f"      {name}: {value}  # {why}" if name else f"      # {why}"
+
+
+def _settings(channel: _Channel, step_s: int) -> Iterator[tuple[str, str, str]]:
+    """Name, value and where it is from; a remark has no name."""
+    rhythm = channel.rhythm
+    units = sorted({str(one.unit) for one in channel.series})
+    if len(units) > 1:
+        why = f"CHECK: units differ ({', '.join(units)}): say scale and offset in the tags file"
+        yield "", "", why
+    elif (unit := channel.said("unit")) is not None:
+        yield "unit", _yaml(unit), "said by the store"
+    if rhythm.never_falls:
+        yield "", "", "CHECK: values only rose; a counter?"
+    lasts_s = 0
+    if channel.is_on_change:
+        yield "aggregate", "last", "values are written when they change"
+        heartbeat_s = channel.said("heartbeat_s")
+        if heartbeat_s:
+            lasts_s = -(-11 * heartbeat_s // 10)
+            why = "said by the store: its heartbeat and a tenth"
+        else:
+            lasts_s = ceil(max(rhythm.longest_s or 0, _UNCHANGED_S))
+            why = "guessed; CHECK: how long is an unchanged value true?"
+    elif rhythm.longest_s is not None and rhythm.longest_s > step_s:
+        lasts_s = ceil(rhythm.longest_s / step_s + 0.5) * step_s
+        why = f"measured: 99 % of values follow within {rhythm.longest_s:.0f} s"
+    if lasts_s:
+        yield "valid_for", _duration(lasts_s), why
+
+
+def _told(channels: Sequence[_Channel], now_at: datetime) -> Iterator[str]:
+    silent = [one.name for one in channels if not one.rhythm.n_values]
+    if silent:
+        few = ", ".join(silent[:5])
+        yield f"CHECK: no value in the last week: {few}" + (" and more" if silent[5:] else "") + "."
+    kept = [one.keeps_s for channel in channels for one in channel.series if one.keeps_s]
+    if kept and min(kept) < _TRAINING_DAYS * 86400:
+        days = min(kept) / 86400
+        at = now_at + timedelta(days=_TRAINING_DAYS - days)
+        yield (
+            f"The store keeps {days:g} days; what is read stays here, so that a training has its "
+            f"{_TRAINING_DAYS} days on {at:%Y-%m-%d} if reading begins today."
+        )
+
+
+def _tags_text(recipe: Recipe, series: Sequence[Series], names: Mapping[str, str]) -> str:
+    """The tags file, with the store's own name where the channel has another."""
+    has_times = any(one.valid_from or one.valid_to for one in series)
+    times = ["valid_from", "valid_to"] * has_times
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerow([*recipe.columns, "entity", "channel", "unit", *times, "source_name"])
+    for one in series:
+        span = [at.isoformat() if at else "" for at in (one.valid_from, one.valid_to)] * has_times
+        mine = names[one.channel]
+        theirs = one.channel if mine != one.channel else ""
+        writer.writerow([*one.series, one.entity, mine, one.unit or "", *span, theirs])
+    return text.getvalue()
+
+
+def _yaml(value: Any) -> str:
+    """A value on one line of a YAML file."""
+    text = yaml.safe_dump(value, default_flow_style=True, allow_unicode=True, width=10_000)
+    return text.removesuffix("...\n").strip()
+
+
+def _duration(seconds: int) -> str:
+    for unit_s, unit in ((86400, "d"), (3600, "h"), (60, "min")):
+        if seconds % unit_s == 0 and seconds:
+            return f"{seconds // unit_s}{unit}"
+    return f"{seconds}s"
+
+
+def dataset_name(text: str) -> str:
+    """A name that a dataset may have, of any text.
+
+    >>> dataset_name("Linux servers/Berlin"), dataset_name("7 pumps")
+    ('linux_servers_berlin', 'd_7_pumps')
+    """
+    name = re.sub(r"[^a-z0-9]+", "_", text.lower()).strip("_")[:40] or "dataset"
+    return name if name[0].isalpha() else f"d_{name}"

@@ -1,0 +1,188 @@
+"""What is known of stores: a folder each below sql/stores.
+
+`recognise.sql` gives the store's name and version where it is one, `list.sql` its series (columns
+as `Series` has them, after those that name a series), and `source.yaml` how they are read.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+import psycopg2
+import yaml
+from psycopg2 import extensions, sql
+
+from tsad_tasks.base.errors import BadInput
+from tsad_tasks.ingest.sources.postgres_tables.connection import connect_source, explained_errors
+from tsad_tasks.ingest.sources.postgres_tables.tables import array_text
+
+_FOLDER = Path(__file__).parents[2] / "sql" / "stores"
+_MOST_SERIES = 20_000
+_BOUNDED = "SET LOCAL statement_timeout = '5 s'"
+
+
+@dataclass(frozen=True)
+class Series:
+    """What a store says of one series.
+
+    Attributes
+    ----------
+    series : its id, in the order of the recipe's columns.
+    group : what the store groups machines by.
+    unit, step_s, heartbeat_s, keeps_s : None where the store does not say; values are `step_s`
+        apart, an unchanged one is written again after `heartbeat_s`, and is kept for `keeps_s`.
+    is_on_change : unchanged values are not written.
+    valid_from, valid_to : the id is this series within them.
+    read : a SELECT that reads it, of stores with a table for each series.
+    """
+
+    series: tuple[str, ...]
+    group: str
+    entity: str
+    channel: str
+    unit: str | None
+    step_s: int | None
+    is_on_change: bool
+    heartbeat_s: int | None
+    keeps_s: int | None
+    valid_from: datetime | None
+    valid_to: datetime | None
+    read: str | None
+
+
+@dataclass(frozen=True)
+class Group:
+    """Machines and series that a store groups together."""
+
+    name: str
+    n_entities: int
+    n_series: int
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """How one store is recognised, listed and read."""
+
+    name: str
+    source: dict[str, Any]
+
+    @property
+    def columns(self) -> list[str]:
+        """Those that name a series."""
+        names = self.source["series"]
+        return [names] if isinstance(names, str) else list(names)
+
+    def statement(self, name: str) -> str:
+        """One of its statements."""
+        return (_FOLDER / self.name / f"{name}.sql").read_text(encoding="utf-8")
+
+
+@dataclass(frozen=True)
+class SensorStore:
+    """A database of another system, open for reading.
+
+    Attributes
+    ----------
+    title : its name and version, for people.
+    now_at : what its clock shows.
+    """
+
+    recipe: Recipe
+    title: str
+    now_at: datetime
+    connection: extensions.connection
+
+    def groups(self) -> list[Group]:
+        """All groups, the largest first."""
+        listed = sql.SQL(self.recipe.statement("list"))
+        return [Group(*row) for row in self._rows(_of_all("groups").format(series=listed))]
+
+    def series(
+        self, groups: Sequence[str], entities: Sequence[str], channels: Sequence[str]
+    ) -> list[Series]:
+        """Series of these groups, machines and channels (patterns with *); all where none is named.
+
+        Raises `BadInput` where they are too many, or none.
+        """
+        wanted = [("grp", groups), ("entity", entities), ("channel", channels)]
+        conditions = [
+            sql.SQL("{} LIKE ANY({}::text[])").format(
+                sql.Identifier(column), sql.Literal(array_text([_like(one) for one in patterns]))
+            )
+            for column, patterns in wanted
+            if patterns
+        ]
+        rows = sql.SQL(" AND ").join(conditions or [sql.SQL("true")])
+        listed, most = sql.SQL(self.recipe.statement("list")), sql.Literal(_MOST_SERIES + 1)
+        found = self._rows(_of_all("series").format(series=listed, rows=rows, most=most))
+        said = ", ".join(one for _, patterns in wanted for one in patterns) or "all"
+        if not found or len(found) > _MOST_SERIES:
+            received = f"{said}, which are none" if not found else f"{said}, which are more"
+            raise BadInput(f"Expected 1 to {_MOST_SERIES:,} series. Received: {received}.")
+        n_columns = len(self.recipe.columns)
+        return [Series(tuple(row[:n_columns]), *row[n_columns:]) for row in found]
+
+    def _rows(self, statement: sql.Composable) -> list[tuple[Any, ...]]:
+        with explained_errors(), self.connection.cursor() as cursor:
+            cursor.execute(_BOUNDED)
+            cursor.execute(statement)
+            found: list[tuple[Any, ...]] = cursor.fetchall()
+        self.connection.rollback()
+        return found
+
+
+@contextmanager
+def open_store(uri: str) -> Iterator[SensorStore]:
+    """The store that a database is of, read with a login that need not write.
+
+    Raises `BadInput` where it is none that is known, and what `connect_source` raises.
+    """
+    connection = connect_source(uri, read_only=True)
+    try:
+        recipe, title = _recognised(connection)
+        with connection.cursor() as cursor:
+            cursor.execute("SELECT now()")
+            (now_at,) = cursor.fetchone() or (None,)
+        connection.rollback()
+        yield SensorStore(recipe, title, now_at, connection)
+    finally:
+        connection.close()
+
+
+def _recognised(connection: extensions.connection) -> tuple[Recipe, str]:
+    for recipe in recipes():
+        try:
+            with connection.cursor() as cursor:
+                cursor.execute(_BOUNDED)
+                cursor.execute(recipe.statement("recognise"))
+                if (row := cursor.fetchone()) is not None and row[0] is not None:
+                    return recipe, str(row[0])
+        except (psycopg2.ProgrammingError, psycopg2.DataError):
+            # Tables that are not there, or that this login may not read.
+            pass
+        finally:
+            connection.rollback()
+    known = ", ".join(recipe.name for recipe in recipes())
+    wanted = f"a database of one of {known}, whose tables this login may read"
+    raise BadInput(f"Expected {wanted}. Received: none of them.")
+
+
+def _of_all(name: str) -> sql.SQL:
+    """A statement on the list of any store."""
+    return sql.SQL((_FOLDER / f"{name}.sql").read_text(encoding="utf-8"))
+
+
+def _like(pattern: str) -> str:
+    escaped = pattern.replace("\\", "\\\\").replace("%", "\\%").replace("_", "\\_")
+    return escaped.replace("*", "%")
+
+
+def recipes() -> Iterator[Recipe]:
+    """All stores that are known, by name."""
+    for path in sorted(_FOLDER.glob("*/source.yaml")):
+        yield Recipe(path.parent.name, yaml.safe_load(path.read_text(encoding="utf-8")))
