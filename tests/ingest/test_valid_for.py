@@ -217,21 +217,14 @@ def tags(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path / "plant.tags.csv"
 
 
-def test_series_are_carried_in_by_their_ids_and_under_the_name_of_their_hour(
-    plant: Plant, tags: Path
-) -> None:
-    """The first valve is one of m9 from 10:35 on, where it is told of in tenths."""
-    plant.run(
-        "CREATE TABLE history (itemid int, clock int, value float8, PRIMARY KEY (itemid, clock));"
-        "INSERT INTO history SELECT (right(machine, 1) || (sensor = 'temp')::int)::int, "
-        "extract(epoch FROM at), nullif(value, 'unavailable')::float8 FROM reading"
-    )
-    tags.write_text(
-        "itemid,entity,channel,scale,valid_from,valid_to\n10,m1,valve,1,,2024-05-01 10:35\n"
-        "10,m9,valve,0.1,2024-05-01 10:35,\n11,m9,temp,1,2024-05-01 10:35,\n"
-        "11,m1,temp,1,,2024-05-01 10:35\n"
-        "20,m2,valve,1,,\n21,m2,temp,1,,\n30,m3,valve,1,,\n31,m3,temp,1,,\n"
-    )
+HISTORY = """
+CREATE TABLE history (itemid int, clock int, value float8, PRIMARY KEY (itemid, clock));
+INSERT INTO history SELECT (right(machine, 1) || (sensor = 'temp')::int)::int,
+  extract(epoch FROM at), nullif(value, 'unavailable')::float8 FROM reading;
+"""
+
+
+def _of_series(tags: Path, valve: dict[str, str]) -> DatasetConfig:
     source = {name: value for name, value in SOURCE.items() if name not in ("entity", "channels")}
     source |= {
         "tables": "history",
@@ -240,10 +233,22 @@ def test_series_are_carried_in_by_their_ids_and_under_the_name_of_their_hour(
         "tags": tags.name,
         "value_column": "value",
         "time": {"column": "clock", "unit": "s"},
-        "channels": LONG["channels"],
+        "channels": {"valve": valve | {"valid_for": "until_changed"}, "temp": {}},
     }
-    config = DatasetConfig.model_validate({"dataset": "plant", "source": source})
-    _in_all_orders(plant, config)
+    return DatasetConfig.model_validate({"dataset": "plant", "source": source})
+
+
+def test_series_are_carried_in_by_their_ids_and_under_the_name_of_their_hour(
+    plant: Plant, tags: Path
+) -> None:
+    """The first valve is one of m9 from 10:35 on, where it is told of in tenths."""
+    plant.run(HISTORY)
+    tags.write_text(
+        "itemid,entity,channel,scale,valid_from,valid_to\n10,m1,valve,1,,2024-05-01 10:35\n"
+        "10,m9,valve,0.1,2024-05-01 10:35,\n11,m9,temp,1,2024-05-01 10:35,\n"
+        "11,m1,temp,1,,2024-05-01 10:35\n20,m2,valve,1,,\n21,m2,temp,1,,\n"
+    )
+    _in_all_orders(plant, _of_series(tags, {}))
     m1, m9 = _valve(plant, "m1"), _valve(plant, "m9")
     assert (max(m1), {*m1.values()}) == ("10:30", {40.0})
     # Nothing is heard of m9 before its first row.
@@ -254,6 +259,16 @@ def test_series_are_carried_in_by_their_ids_and_under_the_name_of_their_hour(
         ("11:10", 5.0),
     ]
     assert _valve(plant, "m2")["12:00"] == 10
+
+
+def test_several_series_of_one_channel_hold_each_by_itself(plant: Plant, tags: Path) -> None:
+    """A sum is known while all of them are."""
+    plant.run(HISTORY)
+    tags.write_text("itemid,entity,channel\n10,m1,valve\n20,m1,valve\n11,m1,temp\n")
+    _in_all_orders(plant, _of_series(tags, {"across": "sum"}))
+    m1 = _valve(plant, "m1")
+    assert (m1["08:00"], m1["09:20"], m1["12:00"]) == (70, 70, 70)
+    assert not {"09:30", "10:00", "11:20", "11:50"} & m1.keys()
 
 
 def test_late_rows_change_what_held_after_them(plant: Plant) -> None:
